@@ -1,0 +1,54 @@
+/* Bump arenas: memory of one lifetime, given back all at once. One owner thread; handing one over is
+ * a move. Allocation never returns NULL: true exhaustion aborts. Data-sized memory is charged to a
+ * `struct budget` by its owner at growth points, not here. */
+#ifndef FRESHET_STORAGE_BASE_ARENA_H
+#define FRESHET_STORAGE_BASE_ARENA_H
+
+#include "storage/base/error.h"
+#include "storage/base/slice.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+struct arena_block;
+
+struct arena {
+    /* private */
+    struct arena_block *block; /* newest first */
+    size_t used;               /* in the newest block */
+    size_t total;              /* bytes of all blocks */
+};
+
+void arena_init(struct arena *arena);
+void arena_deinit(struct arena *arena);
+/* Empty; the largest block is kept. */
+void arena_reset(struct arena *arena);
+/* 16-byte aligned, not zeroed. size 0 gives a valid unique pointer. */
+void *arena_alloc(struct arena *arena, size_t size);
+void *arena_alloc_zero(struct arena *arena, size_t size);
+/* count * size with the overflow checked (aborts). */
+void *arena_alloc_array(struct arena *arena, size_t count, size_t size);
+struct slice arena_copy(struct arena *arena, struct slice s);
+/* NUL-terminated copy. */
+char *arena_copy_cstr(struct arena *arena, struct slice s);
+char *arena_printf(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* malloc family that aborts on exhaustion: for objects with a lifetime of their own. */
+void *memory_alloc(size_t size);
+void *memory_alloc_zero(size_t size);
+void *memory_realloc(void *old, size_t size);
+void memory_free(void *p);
+
+/* A memory budget: counted with atomics, any thread. parent may be NULL; both must have room. */
+struct budget {
+    struct budget *parent;
+    size_t limit;
+    _Atomic size_t used; /* relaxed: a counter, orders nothing */
+    const char *name;
+};
+
+/* ERR_LIMIT with 53200 and a text that names the budget; nothing charged then. */
+MUST_CHECK enum err budget_charge(struct budget *budget, size_t size, struct error *error);
+void budget_release(struct budget *budget, size_t size);
+
+#endif

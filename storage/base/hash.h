@@ -1,0 +1,26 @@
+/* 64- and 128-bit hashes (XXH3) and CRC32C (Castagnoli, RFC 3720 B.4; SSE4.2 where there is one). */
+#ifndef FRESHET_STORAGE_BASE_HASH_H
+#define FRESHET_STORAGE_BASE_HASH_H
+
+#include "storage/base/slice.h"
+
+uint64_t hash64(const void *data, size_t size);
+uint64_t hash64_seed(const void *data, size_t size, uint64_t seed);
+struct hash128 {
+    uint64_t low, high;
+};
+struct hash128 hash128_of(const void *data, size_t size);
+/* `crc` is 0 at the start, or what an earlier call returned to go on. */
+uint32_t crc32c(uint32_t crc, const void *data, size_t size);
+
+/* One integer, well mixed (murmur3 finalizer). */
+static inline uint64_t hash_mix(uint64_t x)
+{
+    x ^= x >> 33;
+    x *= 0xff51afd7ed558ccdULL;
+    x ^= x >> 33;
+    x *= 0xc4ceb9fe1a85ec53ULL;
+    return x ^ (x >> 33);
+}
+
+#endif

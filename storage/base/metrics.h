@@ -1,0 +1,67 @@
+/* The process's counters, gauges and histograms: one table, printed by /metrics in the Prometheus text
+ * format and by the system table `metrics`. Each is a global that its owner updates with relaxed atomics;
+ * labelled families (rows by fate and source) are printed by collectors that the owners register. */
+#ifndef FRESHET_STORAGE_BASE_METRICS_H
+#define FRESHET_STORAGE_BASE_METRICS_H
+
+#include "storage/base/bytes.h"
+#include "storage/base/histogram.h"
+
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
+
+/* X(identifier, kind, name, help). Names by Prometheus' rules: base units, counters end in _total. */
+#define METRICS_TABLE(X)                                                                           \
+    X(log_bytes, METRIC_COUNTER, "freshet_log_bytes_total", "Bytes written to the log.")           \
+    X(log_groups, METRIC_COUNTER, "freshet_log_groups_total", "Groups made durable by the log.")   \
+    X(log_sync_failures, METRIC_COUNTER, "freshet_log_sync_failures_total",                        \
+      "Writes or syncs of the log that failed.")                                                   \
+    X(ingest_bytes, METRIC_COUNTER, "freshet_ingest_bytes_total",                                  \
+      "Bytes of ingest bodies taken, after inflating.")                                            \
+    X(ingest_requests, METRIC_COUNTER, "freshet_ingest_requests_total", "Ingest requests answered.") \
+    X(ingest_backpressure, METRIC_COUNTER, "freshet_backpressure_total",                           \
+      "Ingest requests refused because memory or disk was full.")                                  \
+    X(http_requests, METRIC_COUNTER, "freshet_http_requests_total", "HTTP requests answered.")     \
+    X(http_connections, METRIC_GAUGE, "freshet_http_connections", "HTTP connections open.")        \
+    X(query_ok, METRIC_COUNTER, "freshet_queries_ok_total", "Queries that gave their result.")
+
+struct metric {
+    _Atomic int64_t value;
+};
+
+struct metrics {
+#define X(id, kind, name, help) struct metric id;
+    METRICS_TABLE(X)
+#undef X
+    struct histogram log_sync_us;    /* one group: write and sync */
+    struct histogram ack_us;         /* request body complete -> answer ready */
+    struct histogram freshness_us;   /* request body complete -> visible */
+    struct histogram query_us;
+};
+extern struct metrics metrics;
+
+static inline void metric_add(struct metric *metric, int64_t amount)
+{
+    atomic_fetch_add_explicit(&metric->value, amount, memory_order_relaxed);
+}
+static inline void metric_set(struct metric *metric, int64_t value)
+{
+    atomic_store_explicit(&metric->value, value, memory_order_relaxed);
+}
+static inline int64_t metric_get(struct metric *metric)
+{
+    return atomic_load_explicit(&metric->value, memory_order_relaxed);
+}
+
+/* A collector appends complete families (HELP, TYPE, samples). At most 16, registered at start. */
+typedef void (*metrics_collector)(void *context, struct writer *out);
+void metrics_register(metrics_collector collector, void *context);
+void metrics_unregister_all(void);
+/* The whole page, text format 0.0.4. Histograms as seconds with fixed bounds 0.5 ms … 10 s. */
+void metrics_print(struct writer *out);
+void metrics_print_family(struct writer *out, const char *name, const char *type, const char *help);
+/* One sample line: name{labels} value; labels is preformatted text without braces, or NULL. Use
+ * metrics_label() to escape values. */
+void metrics_print_sample(struct writer *out, const char *name, const char *labels, double value);
+void metrics_label(struct writer *out, const char *key, struct slice value);
+
+#endif

@@ -1,0 +1,36 @@
+/* The worker pool: decoding, query morsels and upkeep as jobs in that order of priority.
+ *
+ * A job runs on a pool thread with a 64 MiB stack, but only while it holds one of `core_count`
+ * permits. Long jobs call worker_yield() at morsel borders: if a job of higher priority or an older
+ * waiter of the same one is waiting, the permit is handed over and taken back in turn, so many
+ * queries share fairly and decoding never waits for a query longer than a morsel. */
+#ifndef FRESHET_STORAGE_BASE_WORKER_H
+#define FRESHET_STORAGE_BASE_WORKER_H
+
+#include "storage/base/error.h"
+
+#include <stddef.h>
+
+enum worker_priority { WORKER_DECODE, WORKER_QUERY, WORKER_UPKEEP, WORKER_PRIORITY_COUNT };
+
+struct worker_pool;
+
+struct worker_options {
+    int core_count;         /* permits; 0: as many as the machine has */
+    int thread_count;       /* jobs that may be under way at once (running or yielded); 0: 4 * cores + 4 */
+    size_t queue_depth_max; /* waiting jobs per priority; 0: 4,096 */
+};
+
+struct worker_pool *worker_pool_create(const struct worker_options *options);
+/* Runs what is queued, then joins. */
+void worker_pool_destroy(struct worker_pool *pool);
+/* Any thread. ERR_BUSY when the queue is full; run is called exactly once otherwise. */
+MUST_CHECK enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
+                                  void (*run)(void *context), void *context);
+/* Inside a job: may give the permit away for a while. Outside of one: nothing. */
+void worker_yield(void);
+/* Around a blocking wait inside a job: releases the permit, takes one again. */
+void worker_block_begin(void);
+void worker_block_end(void);
+
+#endif

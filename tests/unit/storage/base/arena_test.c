@@ -1,0 +1,50 @@
+/* Arenas: alignment, reset, budgets that refuse without charging. */
+#include "storage/base/arena.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static void test_alloc_is_aligned_and_distinct(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena);
+    char *last = NULL;
+    for (size_t size = 0; size < 5000; size += 7) {
+        char *p = arena_alloc(&arena, size);
+        assert_int_equal((uintptr_t)p % 16, 0);
+        assert_ptr_not_equal(p, last);
+        memset(p, 0xAB, size);
+        last = p;
+    }
+    arena_reset(&arena);
+    assert_non_null(arena_alloc(&arena, 3 << 20));
+    arena_deinit(&arena);
+}
+
+static void test_budget_refuses_past_limit(void **state)
+{
+    (void)state;
+    struct budget parent = {.limit = 100, .name = "all"};
+    struct budget child = {.parent = &parent, .limit = 80, .name = "part"};
+    struct error error;
+    assert_int_equal(budget_charge(&child, 80, &error), OK);
+    assert_int_equal(budget_charge(&child, 1, &error), ERR_LIMIT);
+    assert_string_equal(error.sqlstate, "53200");
+    assert_int_equal(atomic_load(&child.used), 80);
+    assert_int_equal(atomic_load(&parent.used), 80);
+    budget_release(&child, 80);
+    assert_int_equal(atomic_load(&parent.used), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alloc_is_aligned_and_distinct),
+        cmocka_unit_test(test_budget_refuses_past_limit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
