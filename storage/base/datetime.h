@@ -1,6 +1,6 @@
 /* Calendar time. Times are int64 microseconds since 1970-01-01 00:00 UTC (timestamptz) or of a local
  * clock face (timestamp); dates are days since 1970-01-01. Proleptic Gregorian. The range is
- * PostgreSQL's (4713 BC … 294276 AD), INT64_MAX / INT64_MIN are infinity and -infinity. */
+ * 4713 BC … 294246 AD (PostgreSQL goes 30 years further, which int64 from 1970 cannot), INT64_MAX / INT64_MIN are infinity and -infinity. */
 #ifndef FRESHET_STORAGE_BASE_DATETIME_H
 #define FRESHET_STORAGE_BASE_DATETIME_H
 
@@ -17,7 +17,7 @@
 #define DATE_INFINITY INT64_C(2147483647)
 #define DATE_MINUS_INFINITY (-INT64_C(2147483648))
 #define TIME_MIN INT64_C(-210866803200000000)   /* 4713-11-24 BC, PostgreSQL's least */
-#define TIME_MAX INT64_C(9224318016000000000)   /* 294277-01-01 00:00 relative to 1970 is past int64: clipped */
+#define TIME_MAX INT64_C(9223371244799999999)  /* end of 294246 AD: what int64 reaches from 1970 (PostgreSQL: 294276) */
 
 struct civil {
     int32_t year; /* astronomical: 0 is 1 BC */

@@ -1,0 +1,55 @@
+/* Hashes: published check values, and the CRC cut at every byte against itself in one piece. */
+#include "storage/base/hash.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static void test_crc32c_published_values(void **state)
+{
+    (void)state;
+    unsigned char buffer[32] = {0};
+    assert_int_equal(crc32c(0, "123456789", 9), 0xE3069283);
+    assert_int_equal(crc32c(0, buffer, 32), 0x8A9136AA); /* RFC 3720 B.4 */
+    memset(buffer, 0xFF, 32);
+    assert_int_equal(crc32c(0, buffer, 32), 0x62A8AB43);
+    for (unsigned index = 0; index < 32; index++)
+        buffer[index] = (unsigned char)index;
+    assert_int_equal(crc32c(0, buffer, 32), 0x46DD794E);
+    assert_int_equal(crc32c(0, NULL, 0), 0);
+}
+
+static void test_crc32c_table_agrees_and_continues(void **state)
+{
+    (void)state;
+    unsigned char buffer[97];
+    for (size_t index = 0; index < sizeof(buffer); index++)
+        buffer[index] = (unsigned char)(index * 131 + 7);
+    uint32_t whole = crc32c(0, buffer, sizeof(buffer));
+    assert_int_equal(~crc32c_table(~0u, buffer, sizeof(buffer)), whole);
+    for (size_t cut = 0; cut <= sizeof(buffer); cut++)
+        assert_int_equal(crc32c(crc32c(0, buffer, cut), buffer + cut, sizeof(buffer) - cut), whole);
+}
+
+static void test_hashes_differ(void **state)
+{
+    (void)state;
+    assert_true(hash64("a", 1) != hash64("b", 1));
+    assert_true(hash64_seed("a", 1, 1) != hash64_seed("a", 1, 2));
+    assert_true(hash64("", 0) == 0x2D06800538D394C2ULL); /* XXH3's value for nothing */
+    struct hash128 hash = hash128_of("", 0);
+    assert_true(hash.high == 0x99AA06D3014798D8ULL && hash.low == 0x6001C324468D497FULL);
+    assert_true(hash_mix(1) != hash_mix(2));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_crc32c_published_values),
+        cmocka_unit_test(test_crc32c_table_agrees_and_continues),
+        cmocka_unit_test(test_hashes_differ),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
