@@ -1,0 +1,257 @@
+/* Names, directories, sizes and locks by system calls, for both real back ends. See posix.h.
+ *
+ * Every path is relative to one directory descriptor, so the data directory may be moved under a running
+ * process and no name can lead out of it by way of the working directory. Descriptors are close-on-exec and
+ * never 0 to 2: a stray message on standard error must not land in a data file. */
+#include "storage/io/posix.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define LOCK_NAME "lock"
+
+static struct posix_io *posix_of(struct io *io)
+{
+    return (struct posix_io *)io;
+}
+
+static int keep_off_standard_streams(int fd)
+{
+    if (fd < 0 || fd > 2)
+        return fd;
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return moved;
+}
+
+enum err posix_io_init(struct posix_io *posix, const char *path, struct error *error)
+{
+    posix->lock_fd = -1;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return transfer_error(error, errno, "make directory", path);
+    posix->directory_fd =
+        keep_off_standard_streams(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (posix->directory_fd < 0)
+        return transfer_error(error, errno, "open directory", path);
+    posix->path = strcpy(memory_alloc(strlen(path) + 1), path);
+    return OK;
+}
+
+void posix_io_deinit(struct posix_io *posix)
+{
+    if (posix->lock_fd >= 0)
+        close(posix->lock_fd);
+    close(posix->directory_fd);
+    memory_free(posix->path);
+}
+
+void posix_check_aligned(const struct posix_file *file, const void *data, size_t size, uint64_t offset)
+{
+    if (!file->is_direct)
+        return;
+    assert((uintptr_t)data % IO_ALIGNMENT == 0);
+    assert(size % IO_ALIGNMENT == 0);
+    assert(offset % IO_ALIGNMENT == 0);
+}
+
+enum err posix_open(struct io *io, const char *name, int flags, struct io_file **out, struct error *error)
+{
+    int mode = O_CLOEXEC | (flags & (IO_WRITE | IO_CREATE) ? O_RDWR : O_RDONLY);
+    if (flags & IO_CREATE)
+        mode |= O_CREAT | O_EXCL;
+    int direct = flags & IO_DIRECT ? O_DIRECT : 0;
+    int directory_fd = posix_of(io)->directory_fd;
+    int fd = openat(directory_fd, name, mode | direct, 0600);
+    if (fd < 0 && errno == EINVAL && direct != 0) { /* no O_DIRECT here; the name may be made already */
+        fd = openat(directory_fd, name, mode & ~O_EXCL, 0600);
+    }
+    fd = keep_off_standard_streams(fd);
+    if (fd < 0)
+        return transfer_error(error, errno, "open", name);
+    struct posix_file *file = memory_alloc_zero(sizeof(*file));
+    file->file.io = io;
+    file->fd = fd;
+    file->is_direct = direct != 0;
+    file->name = strcpy(memory_alloc(strlen(name) + 1), name);
+    *out = &file->file;
+    return OK;
+}
+
+enum err posix_close(struct io_file *io_file, struct error *error)
+{
+    struct posix_file *file = (struct posix_file *)io_file;
+    enum err result = OK;
+    assert(!file->transfer.is_pending);
+    if (close(file->fd) != 0 && errno != EINTR)
+        result = transfer_error(error, errno, "close", file->name);
+    memory_free(file->name);
+    memory_free(file);
+    return result;
+}
+
+enum err posix_size(struct io_file *io_file, uint64_t *size, struct error *error)
+{
+    struct posix_file *file = (struct posix_file *)io_file;
+    struct stat status;
+    if (fstat(file->fd, &status) != 0)
+        return transfer_error(error, errno, "look at", file->name);
+    *size = (uint64_t)status.st_size;
+    return OK;
+}
+
+enum err posix_truncate(struct io_file *io_file, uint64_t size, struct error *error)
+{
+    struct posix_file *file = (struct posix_file *)io_file;
+    if (ftruncate(file->fd, (off_t)size) != 0)
+        return transfer_error(error, errno, "truncate", file->name);
+    file->has_unsynced = true;
+    return OK;
+}
+
+enum err posix_rename(struct io *io, const char *from, const char *to, struct error *error)
+{
+    int fd = posix_of(io)->directory_fd;
+    if (renameat(fd, from, fd, to) != 0)
+        return transfer_error(error, errno, "rename", from);
+    return OK;
+}
+
+enum err posix_unlink(struct io *io, const char *name, struct error *error)
+{
+    if (unlinkat(posix_of(io)->directory_fd, name, 0) != 0)
+        return transfer_error(error, errno, "remove", name);
+    return OK;
+}
+
+enum err posix_mkdir(struct io *io, const char *name, struct error *error)
+{
+    if (mkdirat(posix_of(io)->directory_fd, name, 0700) != 0 && errno != EEXIST)
+        return transfer_error(error, errno, "make directory", name);
+    return OK;
+}
+
+enum err posix_sync_directory(struct io *io, const char *name, struct error *error)
+{
+    const char *path = name[0] == '\0' ? "." : name;
+    int fd = keep_off_standard_streams(
+        openat(posix_of(io)->directory_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (fd < 0)
+        return transfer_error(error, errno, "open directory", path);
+    enum err result = OK;
+    if (fsync(fd) != 0)
+        result = transfer_error(error, errno, "sync directory", path);
+    close(fd);
+    return result;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+enum err posix_list(struct io *io, const char *directory, void (*each)(void *context, const char *name),
+                    void *context, struct error *error)
+{
+    const char *path = directory[0] == '\0' ? "." : directory;
+    int fd = keep_off_standard_streams(
+        openat(posix_of(io)->directory_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    if (stream == NULL) {
+        int os_error = errno;
+        if (fd >= 0)
+            close(fd);
+        return transfer_error(error, os_error, "list", path);
+    }
+    char **names = NULL;
+    size_t count = 0;
+    size_t capacity = 0;
+    errno = 0;
+    for (struct dirent *entry; (entry = readdir(stream)) != NULL;) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (count == capacity) {
+            capacity = capacity * 2 + 16;
+            names = memory_realloc(names, capacity * sizeof(*names));
+        }
+        names[count++] = strcpy(memory_alloc(strlen(entry->d_name) + 1), entry->d_name);
+    }
+    enum err result = errno == 0 ? OK : transfer_error(error, errno, "list", path);
+    closedir(stream);
+    if (count > 1)
+        qsort(names, count, sizeof(*names), compare_names);
+    for (size_t index = 0; index < count; index++) {
+        if (result == OK)
+            each(context, names[index]);
+        memory_free(names[index]);
+    }
+    memory_free(names);
+    return result;
+}
+
+enum err posix_space(struct io *io, uint64_t *free_bytes, uint64_t *total_bytes, struct error *error)
+{
+    struct statvfs status;
+    if (fstatvfs(posix_of(io)->directory_fd, &status) != 0)
+        return transfer_error(error, errno, "look at", posix_of(io)->path);
+    *free_bytes = (uint64_t)status.f_bavail * status.f_frsize;
+    *total_bytes = (uint64_t)status.f_blocks * status.f_frsize;
+    return OK;
+}
+
+enum err posix_lock(struct io *io, struct error *error)
+{
+    struct posix_io *posix = posix_of(io);
+    assert(posix->lock_fd < 0);
+    int fd = keep_off_standard_streams(
+        openat(posix->directory_fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (fd < 0)
+        return transfer_error(error, errno, "open", LOCK_NAME);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int os_error = errno;
+        char holder[32] = "";
+        ssize_t got = pread(fd, holder, sizeof(holder) - 1, 0);
+        close(fd);
+        if (os_error != EWOULDBLOCK)
+            return transfer_error(error, os_error, "lock", posix->path);
+        return error_set(error, ERR_BUSY, NULL, "another process%s%.*s holds the data directory %s",
+                         got > 0 ? ", id " : "", got > 0 ? (int)strcspn(holder, "\n") : 0, holder,
+                         posix->path);
+    }
+    /* Who holds it is for people only; the lock is the kernel's. */
+    char text[32];
+    int size = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)size, 0) != size) {
+        int os_error = errno;
+        close(fd);
+        return transfer_error(error, os_error, "write", LOCK_NAME);
+    }
+    posix->lock_fd = fd;
+    return OK;
+}
+
+void *posix_buffer_alloc(struct io *io, size_t size)
+{
+    (void)io;
+    size_t rounded = (size + IO_ALIGNMENT - 1) / IO_ALIGNMENT * IO_ALIGNMENT;
+    void *buffer = aligned_alloc(IO_ALIGNMENT, rounded);
+    if (buffer == NULL)
+        abort();
+    return memset(buffer, 0, rounded);
+}
+
+void posix_buffer_free(struct io *io, void *buffer)
+{
+    (void)io;
+    free(buffer);
+}

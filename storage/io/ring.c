@@ -1,0 +1,342 @@
+/* The io_uring back end: data reads, writes and syncs through a ring of its own.
+ *
+ * The ring is made with SINGLE_ISSUER | DEFER_TASKRUN: completions run only when their thread waits for them, which
+ * gives the steadiest latency for a thread that does one thing. The kernel binds such a ring to the thread that made
+ * it; a `struct io` may be handed from the thread that recovers to the thread that writes. So the ring is made on
+ * first use, and made anew when another thread turns up (once in a process's life; nothing may be under way then).
+ *
+ *   write_begin   [write or write_fixed] --link--> [fdatasync]      or  [write with RWF_DSYNC]
+ *   write_wait    reap both; transfer.c decides what they mean
+ *
+ * RWF_DSYNC vouches for its own range only, so it is used where nothing else of the file is unsynced.
+ * Up to four buffers of at most 1 MiB are registered, where the limit on locked memory lets us. */
+#include "storage/io/posix.h"
+
+#include "storage/base/logger.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REGISTERED_COUNT_MAX 4
+#define REGISTERED_SIZE_MAX ((size_t)1 << 20)
+#define READ_SIZE_MAX ((size_t)8 << 20)
+#define QUEUE_DEPTH 8
+#ifndef RING_USES_DSYNC
+#define RING_USES_DSYNC 1
+#endif
+
+enum ring_tag { TAG_WRITE = 1, TAG_SYNC, TAG_READ, TAG_COUNT };
+
+struct ring_buffer {
+    char *data;
+    size_t size;
+};
+
+struct ring_io {
+    struct posix_io posix; /* first: posix.c knows only this */
+    struct io_uring ring;
+    bool is_open;
+    const void *owner; /* the thread the ring belongs to */
+    struct ring_buffer buffers[REGISTERED_COUNT_MAX];
+    bool is_registered;      /* buffers as they are now are known to the kernel */
+    bool is_register_tried;
+    unsigned waiting;        /* completions under way, by tag bit */
+    int results[TAG_COUNT];
+};
+
+static _Thread_local char thread_mark;
+
+static void close_ring(struct ring_io *io)
+{
+    if (io->is_open)
+        io_uring_queue_exit(&io->ring);
+    io->is_open = false;
+    io->is_registered = io->is_register_tried = false;
+}
+
+static void register_buffers(struct ring_io *io)
+{
+    if (io->is_registered)
+        io_uring_unregister_buffers(&io->ring);
+    io->is_registered = false;
+    io->is_register_tried = true;
+    struct iovec vectors[REGISTERED_COUNT_MAX];
+    unsigned count = 0;
+    for (size_t index = 0; index < REGISTERED_COUNT_MAX && io->buffers[index].data != NULL; index++)
+        vectors[count++] =
+            (struct iovec){.iov_base = io->buffers[index].data, .iov_len = io->buffers[index].size};
+    /* Refused (ENOMEM under a low limit on locked memory): plain writes through the ring do. */
+    io->is_registered = count > 0 && io_uring_register_buffers(&io->ring, vectors, count) == 0;
+}
+
+/* The ring, ours on this thread, with the buffers registered. */
+static int ensure_ring(struct ring_io *io)
+{
+    if (io->is_open && io->owner != &thread_mark) {
+        assert(io->waiting == 0);
+        close_ring(io);
+    }
+    if (!io->is_open) {
+        int result = io_uring_queue_init(QUEUE_DEPTH, &io->ring,
+                                         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+        if (result < 0)
+            return result;
+        io->is_open = true;
+        io->owner = &thread_mark;
+    }
+    if (!io->is_register_tried)
+        register_buffers(io);
+    return 0;
+}
+
+static int buffer_index(const struct ring_io *io, const void *data, size_t size)
+{
+    if (!io->is_registered)
+        return -1;
+    for (int index = 0; index < REGISTERED_COUNT_MAX && io->buffers[index].data != NULL; index++) {
+        const struct ring_buffer *buffer = &io->buffers[index];
+        if ((const char *)data >= buffer->data &&
+            (const char *)data + size <= buffer->data + buffer->size)
+            return index;
+    }
+    return -1;
+}
+
+static struct io_uring_sqe *next_entry(struct ring_io *io, enum ring_tag tag)
+{
+    struct io_uring_sqe *entry = io_uring_get_sqe(&io->ring);
+    assert(entry != NULL); /* at most one write, one sync and one read are under way */
+    assert((io->waiting & 1u << tag) == 0);
+    io->waiting |= 1u << tag;
+    return entry;
+}
+
+static void submit_entries(struct ring_io *io)
+{
+    int result;
+    do {
+        result = io_uring_submit(&io->ring);
+    } while (result == -EINTR || result == -EAGAIN || result == -EBUSY);
+    if (result < 0) { /* the ring itself is broken: every operation on it is */
+        for (int tag = 1; tag < TAG_COUNT; tag++)
+            io->results[tag] = result;
+        io->waiting = 0;
+    }
+}
+
+static void wait_for(struct ring_io *io, enum ring_tag tag)
+{
+    while (io->waiting & 1u << tag) {
+        struct io_uring_cqe *completion;
+        int result = io_uring_wait_cqe(&io->ring, &completion);
+        if (result == -EINTR || result == -EAGAIN)
+            continue;
+        if (result < 0) {
+            io->results[tag] = result;
+            io->waiting &= ~(1u << tag);
+            return;
+        }
+        uint64_t seen = io_uring_cqe_get_data64(completion);
+        assert(seen > 0 && seen < TAG_COUNT);
+        io->results[seen] = completion->res;
+        io->waiting &= ~(1u << seen);
+        io_uring_cqe_seen(&io->ring, completion);
+    }
+}
+
+static void ring_submit(struct io_file *io_file, const struct io_write_options *write)
+{
+    struct ring_io *io = (struct ring_io *)io_file->io;
+    struct posix_file *file = (struct posix_file *)io_file;
+    int result = ensure_ring(io);
+    if (result < 0) {
+        io->results[TAG_WRITE] = io->results[TAG_SYNC] = result;
+        return;
+    }
+    io->results[TAG_SYNC] = 0;
+    struct io_uring_sqe *entry = next_entry(io, TAG_WRITE);
+    int index = buffer_index(io, write->data, write->size);
+    if (index >= 0)
+        io_uring_prep_write_fixed(entry, file->fd, write->data, (unsigned)write->size, write->offset,
+                                  index);
+    else
+        io_uring_prep_write(entry, file->fd, write->data, (unsigned)write->size, write->offset);
+    io_uring_sqe_set_data64(entry, TAG_WRITE);
+    if (write->sync && !file->has_unsynced && RING_USES_DSYNC) {
+        entry->rw_flags = RWF_DSYNC;
+    } else if (write->sync) {
+        entry->flags |= IOSQE_IO_LINK;
+        entry = next_entry(io, TAG_SYNC);
+        io_uring_prep_fsync(entry, file->fd, IORING_FSYNC_DATASYNC);
+        io_uring_sqe_set_data64(entry, TAG_SYNC);
+    }
+    file->has_unsynced = !write->sync;
+    submit_entries(io);
+}
+
+static void ring_reap(struct io_file *io_file, struct transfer_result *result)
+{
+    struct ring_io *io = (struct ring_io *)io_file->io;
+    wait_for(io, TAG_WRITE);
+    wait_for(io, TAG_SYNC);
+    result->written = io->results[TAG_WRITE];
+    result->synced = io->results[TAG_SYNC];
+}
+
+static const struct transfer_ops ring_transfer_ops = {ring_submit, ring_reap};
+
+static enum err ring_write_begin(struct io_file *io_file, const struct io_write_options *write)
+{
+    struct posix_file *file = (struct posix_file *)io_file;
+    posix_check_aligned(file, write->data, write->size, write->offset);
+    transfer_begin(&file->transfer, &ring_transfer_ops, io_file, write);
+    return OK;
+}
+
+static enum err ring_write_wait(struct io_file *io_file, struct error *error)
+{
+    struct posix_file *file = (struct posix_file *)io_file;
+    return transfer_wait(&file->transfer, &ring_transfer_ops, io_file, file->name, error);
+}
+
+static enum err ring_read(struct io_file *io_file, void *data, size_t size, uint64_t offset, size_t *got,
+                          struct error *error)
+{
+    struct ring_io *io = (struct ring_io *)io_file->io;
+    struct posix_file *file = (struct posix_file *)io_file;
+    posix_check_aligned(file, data, size, offset);
+    size_t total = 0;
+    int result = ensure_ring(io);
+    if (result < 0)
+        return transfer_error(error, -result, "make a ring for", file->name);
+    while (total < size) {
+        size_t step = size - total < READ_SIZE_MAX ? size - total : READ_SIZE_MAX;
+        struct io_uring_sqe *entry = next_entry(io, TAG_READ);
+        char *target = (char *)data + total;
+        int index = buffer_index(io, target, step);
+        if (index >= 0)
+            io_uring_prep_read_fixed(entry, file->fd, target, (unsigned)step, offset + total, index);
+        else
+            io_uring_prep_read(entry, file->fd, target, (unsigned)step, offset + total);
+        io_uring_sqe_set_data64(entry, TAG_READ);
+        submit_entries(io);
+        wait_for(io, TAG_READ);
+        int count = io->results[TAG_READ];
+        if (count == -EINTR || count == -EAGAIN)
+            continue;
+        if (count < 0)
+            return transfer_error(error, -count, "read", file->name);
+        if (count == 0)
+            break;
+        total += (size_t)count;
+        if (file->is_direct && total % IO_ALIGNMENT != 0)
+            break; /* the end of the file is inside this block */
+    }
+    *got = total;
+    return OK;
+}
+
+static enum err ring_sync(struct io_file *io_file, struct error *error)
+{
+    struct ring_io *io = (struct ring_io *)io_file->io;
+    struct posix_file *file = (struct posix_file *)io_file;
+    int result = ensure_ring(io);
+    if (result == 0) {
+        struct io_uring_sqe *entry = next_entry(io, TAG_SYNC);
+        io_uring_prep_fsync(entry, file->fd, IORING_FSYNC_DATASYNC);
+        io_uring_sqe_set_data64(entry, TAG_SYNC);
+        submit_entries(io);
+        wait_for(io, TAG_SYNC);
+        result = io->results[TAG_SYNC];
+    }
+    file->has_unsynced = false;
+    if (result < 0)
+        return transfer_error(error, -result, "sync", file->name);
+    return OK;
+}
+
+static void *ring_buffer_alloc(struct io *base, size_t size)
+{
+    struct ring_io *io = (struct ring_io *)base;
+    char *data = posix_buffer_alloc(base, size);
+    for (size_t index = 0; index < REGISTERED_COUNT_MAX && size <= REGISTERED_SIZE_MAX; index++) {
+        if (io->buffers[index].data != NULL)
+            continue;
+        io->buffers[index] = (struct ring_buffer){.data = data, .size = size};
+        io->is_register_tried = false; /* on next use, by the ring's thread */
+        break;
+    }
+    return data;
+}
+
+static void ring_buffer_free(struct io *base, void *buffer)
+{
+    struct ring_io *io = (struct ring_io *)base;
+    for (size_t index = 0; index < REGISTERED_COUNT_MAX; index++) {
+        if (buffer == NULL || io->buffers[index].data != buffer)
+            continue;
+        memmove(&io->buffers[index], &io->buffers[index + 1],
+                (REGISTERED_COUNT_MAX - 1 - index) * sizeof(io->buffers[0]));
+        io->buffers[REGISTERED_COUNT_MAX - 1] = (struct ring_buffer){0};
+        io->is_register_tried = false;
+        break;
+    }
+    posix_buffer_free(base, buffer);
+}
+
+static enum err ring_clone(struct io *io, struct io **out, struct error *error)
+{
+    return ring_open(((struct posix_io *)io)->path, out, error);
+}
+
+static void ring_destroy(struct io *io)
+{
+    assert(((struct ring_io *)io)->waiting == 0);
+    close_ring((struct ring_io *)io);
+    posix_io_deinit((struct posix_io *)io);
+    memory_free(io);
+}
+
+static const struct io_ops ring_ops = {
+    .open = posix_open,
+    .close = posix_close,
+    .size = posix_size,
+    .truncate = posix_truncate,
+    .read = ring_read,
+    .write_begin = ring_write_begin,
+    .write_wait = ring_write_wait,
+    .sync = ring_sync,
+    .rename = posix_rename,
+    .unlink = posix_unlink,
+    .mkdir = posix_mkdir,
+    .sync_directory = posix_sync_directory,
+    .list = posix_list,
+    .space = posix_space,
+    .lock = posix_lock,
+    .clone = ring_clone,
+    .buffer_alloc = ring_buffer_alloc,
+    .buffer_free = ring_buffer_free,
+    .destroy = ring_destroy,
+};
+
+enum err ring_open(const char *path, struct io **out, struct error *error)
+{
+    struct ring_io *io = memory_alloc_zero(sizeof(*io));
+    io->posix.io = (struct io){.ops = &ring_ops, .name = "uring"};
+    int refused = ensure_ring(io); /* so that a refusal shows here and not in the middle */
+    if (refused < 0) {
+        memory_free(io);
+        return transfer_error(error, -refused, "make a ring for", path);
+    }
+    enum err result = posix_io_init(&io->posix, path, error);
+    if (result != OK) {
+        close_ring(io);
+        memory_free(io);
+        return result;
+    }
+    *out = &io->posix.io;
+    return OK;
+}

@@ -1,0 +1,236 @@
+/* The io seam over real files: the same table of behaviour for plain calls and for the ring. */
+#include "storage/base/fault.h"
+#include "storage/io/io.h"
+#include "storage/io/transfer.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+static const char *const kinds[] = {"plain", "uring"};
+
+static char *make_directory(void)
+{
+    static char path[64];
+    snprintf(path, sizeof(path), "/tmp/freshet-io-XXXXXX");
+    assert_non_null(mkdtemp(path));
+    return path;
+}
+
+static void remove_name(void *context, const char *name)
+{
+    struct io *io = context;
+    assert_int_equal(io->ops->unlink(io, name, NULL), OK);
+}
+
+static void empty_and_remove(struct io *io, const char *path)
+{
+    assert_int_equal(io->ops->list(io, "", remove_name, io, NULL), OK);
+    io->ops->destroy(io);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static enum err write_at(struct io_file *file, const void *data, size_t size, uint64_t offset, bool sync)
+{
+    struct io_write_options write = {.data = data, .size = size, .offset = offset, .sync = sync};
+    enum err result = file->io->ops->write_begin(file, &write);
+    return result != OK ? result : file->io->ops->write_wait(file, NULL);
+}
+
+static void test_direct_writes_read_back(void **state)
+{
+    (void)state;
+    for (size_t index = 0; index < array_count(kinds); index++) {
+        char *path = make_directory();
+        struct error error;
+        struct io *io;
+        assert_int_equal(io_open(kinds[index], path, &io, &error), OK);
+        assert_string_equal(io->name, kinds[index]);
+        struct io_file *file;
+        assert_int_equal(io->ops->open(io, "a", IO_CREATE | IO_WRITE | IO_DIRECT, &file, &error), OK);
+        char *registered = io_buffer_alloc(io, 1 << 20);
+        char *large = io_buffer_alloc(io, 3 << 20);
+        for (size_t byte = 0; byte < 1 << 20; byte++)
+            registered[byte] = (char)(byte * 7 + index);
+        assert_int_equal(write_at(file, registered, 1 << 20, 0, true), OK);
+        assert_int_equal(write_at(file, registered, 4096, 1 << 20, false), OK);
+        assert_int_equal(write_at(file, registered + 4096, 8192, (1 << 20) + 4096, true), OK);
+        assert_int_equal(io->ops->sync(file, &error), OK);
+        size_t got;
+        assert_int_equal(io->ops->read(file, large, 3 << 20, 0, &got, &error), OK);
+        assert_int_equal(got, (1 << 20) + 4096 + 8192);
+        assert_memory_equal(large, registered, 1 << 20);
+        assert_memory_equal(large + (1 << 20), registered, 4096 + 8192);
+        uint64_t size;
+        assert_int_equal(io->ops->size(file, &size, &error), OK);
+        assert_int_equal(size, got);
+        assert_int_equal(io->ops->truncate(file, 4096, &error), OK);
+        assert_int_equal(io->ops->read(file, large, 8192, 0, &got, &error), OK);
+        assert_int_equal(got, 4096);
+        assert_int_equal(io->ops->read(file, large, 8192, 8192, &got, &error), OK);
+        assert_int_equal(got, 0);
+        io_buffer_free(io, registered);
+        io_buffer_free(io, large);
+        assert_int_equal(io->ops->close(file, &error), OK);
+        empty_and_remove(io, path);
+    }
+}
+
+static void collect(void *context, const char *name)
+{
+    char *names = context;
+    strcat(strcat(names, name), " ");
+}
+
+static void test_names(void **state)
+{
+    (void)state;
+    for (size_t index = 0; index < array_count(kinds); index++) {
+        char *path = make_directory();
+        struct error error;
+        struct io *io;
+        assert_int_equal(io_open(kinds[index], path, &io, &error), OK);
+        struct io_file *file;
+        assert_int_equal(io->ops->open(io, "none", 0, &file, &error), ERR_NOT_FOUND);
+        assert_non_null(strstr(error.text, "none"));
+        assert_int_equal(error.os_error, ENOENT);
+        assert_int_equal(io->ops->mkdir(io, "sub", &error), OK);
+        assert_int_equal(io->ops->mkdir(io, "sub", &error), OK);
+        assert_int_equal(io_replace_file(io, "sub/x", SLICE("one"), &error), OK);
+        assert_int_equal(io_replace_file(io, "sub/x", SLICE("twice"), &error), OK);
+        assert_int_equal(io_replace_file(io, "b", SLICE(""), &error), OK);
+        assert_int_equal(io->ops->open(io, "b", IO_CREATE | IO_WRITE, &file, &error), ERR_EXISTS);
+        struct arena arena;
+        arena_init(&arena);
+        struct slice content;
+        assert_int_equal(io_read_file(io, "sub/x", &arena, &content, &error), OK);
+        assert_true(slice_equal(content, SLICE("twice")));
+        assert_int_equal(io_read_file(io, "b", &arena, &content, &error), OK);
+        assert_int_equal(content.size, 0);
+        arena_deinit(&arena);
+        char names[256] = "";
+        assert_int_equal(io->ops->list(io, "", collect, names, &error), OK);
+        assert_string_equal(names, "b sub ");
+        names[0] = '\0';
+        assert_int_equal(io->ops->list(io, "sub", collect, names, &error), OK);
+        assert_string_equal(names, "x ");
+        uint64_t free_bytes;
+        uint64_t total_bytes;
+        assert_int_equal(io->ops->space(io, &free_bytes, &total_bytes, &error), OK);
+        assert_true(total_bytes > 0 && free_bytes <= total_bytes);
+        assert_int_equal(io->ops->rename(io, "sub/x", "y", &error), OK);
+        assert_int_equal(io->ops->unlink(io, "none", &error), ERR_NOT_FOUND);
+        char sub[96];
+        snprintf(sub, sizeof(sub), "%s/sub", path);
+        assert_int_equal(rmdir(sub), 0);
+        empty_and_remove(io, path);
+    }
+}
+
+static void test_lock_is_exclusive(void **state)
+{
+    (void)state;
+    char *path = make_directory();
+    struct error error;
+    struct io *first;
+    struct io *second;
+    assert_int_equal(io_open("plain", path, &first, &error), OK);
+    assert_int_equal(io_clone(first, &second, &error), OK);
+    assert_int_equal(first->ops->lock(first, &error), OK);
+    assert_int_equal(second->ops->lock(second, &error), ERR_BUSY);
+    char id[32];
+    snprintf(id, sizeof(id), "id %ld", (long)getpid());
+    assert_non_null(strstr(error.text, id));
+    first->ops->destroy(first);
+    assert_int_equal(second->ops->lock(second, &error), OK);
+    empty_and_remove(second, path);
+}
+
+static void test_auto_falls_back_where_the_ring_is_refused(void **state)
+{
+    (void)state;
+    char *path = make_directory();
+    struct error error;
+    struct io *io;
+    fault_plant("io.ring_refused");
+    assert_int_equal(io_open("uring", path, &io, &error), ERR_IO);
+    assert_int_equal(io_open("auto", path, &io, &error), OK);
+    fault_clear();
+    assert_string_equal(io->name, "plain");
+    assert_int_equal(io_replace_file(io, "x", SLICE("works"), &error), OK);
+    empty_and_remove(io, path);
+    assert_int_equal(io_open("elsewhere", "/tmp", &io, &error), ERR_INPUT);
+}
+
+/* --- what raw results mean: a back end that plays a script --- */
+
+static struct transfer_result script[8];
+static size_t script_index;
+static size_t submit_count;
+static size_t submitted_size;
+
+static void play_submit(struct io_file *file, const struct io_write_options *write)
+{
+    (void)file;
+    submit_count++;
+    submitted_size = write->size;
+}
+
+static void play_reap(struct io_file *file, struct transfer_result *result)
+{
+    (void)file;
+    *result = script[script_index++];
+}
+
+static void test_raw_results(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        struct transfer_result script[4];
+        enum err want;
+        size_t want_submits;
+        size_t want_last_size;
+    } cases[] = {
+        {"whole", {{8192, 0}}, OK, 1, 8192},
+        {"short, then the rest", {{4096, -ECANCELED}, {4096, 0}}, OK, 2, 4096},
+        {"short inside a block", {{5000, -ECANCELED}, {4096, 0}}, OK, 2, 4096},
+        {"interrupted", {{-EINTR, -ECANCELED}, {8192, 0}}, OK, 2, 8192},
+        {"failed sync is final", {{8192, -EIO}, {8192, 0}}, ERR_IO, 1, 8192},
+        {"cancelled sync is no sync", {{8192, -ECANCELED}}, ERR_IO, 1, 8192},
+        {"no space at the sync", {{8192, -ENOSPC}}, ERR_SPACE, 1, 8192},
+        {"no space", {{-ENOSPC, -ECANCELED}}, ERR_SPACE, 1, 8192},
+        {"short, then no space", {{4096, -ECANCELED}, {-ENOSPC, -ECANCELED}}, ERR_SPACE, 2, 4096},
+    };
+    static const struct transfer_ops ops = {play_submit, play_reap};
+    for (size_t index = 0; index < array_count(cases); index++) {
+        memcpy(script, cases[index].script, sizeof(cases[index].script));
+        script_index = submit_count = 0;
+        struct transfer transfer = {0};
+        struct io_write_options write = {.data = "", .size = 8192, .offset = 4096, .sync = true};
+        struct error error;
+        transfer_begin(&transfer, &ops, NULL, &write);
+        enum err result = transfer_wait(&transfer, &ops, NULL, "x", &error);
+        if (result != cases[index].want)
+            fail_msg("%s: %s", cases[index].name, err_name(result));
+        assert_int_equal(submit_count, cases[index].want_submits);
+        assert_int_equal(submitted_size, cases[index].want_last_size);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_direct_writes_read_back),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_lock_is_exclusive),
+        cmocka_unit_test(test_auto_falls_back_where_the_ring_is_refused),
+        cmocka_unit_test(test_raw_results),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
