@@ -27,7 +27,8 @@ struct log_entry {
 struct log_options {
     struct io *io;
     const char *directory;       /* exists; files log-<16 hex>.flog in it are ours */
-    size_t file_size;            /* pre-written, e.g. 64 MiB; a record may span files' worth: see FORMAT.md */
+    size_t file_size;            /* pre-written, e.g. 64 MiB, a multiple of 4,096; a record may span files: see FORMAT.md */
+    size_t piece_size;           /* 0: 1 MiB; simulations take less */
     uint64_t first_position;     /* of an empty log: 1 */
     bool recover_point_in_time;  /* accept damage in the middle: cut there */
     void *context;
@@ -35,6 +36,9 @@ struct log_options {
     enum err (*replay)(void *context, uint64_t position, struct slice payload, struct error *error);
     /* Live, log thread, position order: called while the group is being written. May not fail. */
     void (*apply)(void *context, struct log_entry *entry);
+    /* Live, log thread, may be NULL: what was applied past `position` has failed for good; forget it before `done`
+     * tells. Its positions are given out again. */
+    void (*abandon)(void *context, uint64_t position);
     /* Live, log thread: everything up to `position` is durable; make it visible, before any `done`. */
     void (*publish)(void *context, uint64_t position);
 };

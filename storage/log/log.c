@@ -1,0 +1,502 @@
+/* The write-ahead log: queue, groups, pieces, failure.
+ *
+ *   log_submit      position, into the queue
+ *   log_run         take what waits as one group
+ *     fill piece    header + frames (length, bytes), at most 1 MiB, padded to 4,096     two buffers: one is filled
+ *     flush         checksum; begin its write; go on with the other buffer              while the other is written
+ *     last piece    write + sync; `apply` the records meanwhile; wait
+ *     publish       durable: visible, then `done` for each
+ *
+ * A group starts as soon as the one before is done; there is no timer: while a sync takes 0.3 ms, what arrives
+ * meanwhile is the next group. Every piece starts on a block of its own, so no sector with acknowledged bytes is ever
+ * written again. The sync behind the last piece of a group covers those before it in the same file; the last piece in
+ * a file is synced before the next file's header says so.
+ *
+ *   RUNNING --write or sync fails--> the group once more in a NEW file whose header cuts the old one --ok--> RUNNING
+ *                                        '--fails again--> FAILED: queue answered with the error, read-only
+ *   FAILED  --log_revive: a new file can be made--> RUNNING
+ *
+ * A failed sync is never asked for again on that file: the kernel may have dropped the pages and would say OK. */
+#include "storage/log/private.h"
+
+#include "storage/base/clock.h"
+#include "storage/base/fault.h"
+#include "storage/base/logger.h"
+#include "storage/base/metrics.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define GROUP_SIZE_MAX ((size_t)8 << 20) /* payload bytes after which a group takes no more records */
+
+static_assert(LOG_RECORD_SIZE_MAX <= UINT32_MAX, "the length of a record is 32 bits");
+
+size_t log_piece_padding(void)
+{
+    return fault_is("log.no_padding") ? 8 : LOG_BLOCK_SIZE;
+}
+
+/* --- pieces --- */
+
+static size_t round_up(size_t size, size_t step)
+{
+    return (size + step - 1) / step * step;
+}
+
+/* Waits for the write under way. What it says is final. */
+static enum err wait_write(struct log *log, struct error *error)
+{
+    if (!log->is_writing)
+        return OK;
+    log->is_writing = false;
+    enum err result = log->io->ops->write_wait(log->file, error);
+    if (result != OK && fault_is("log.sync_retried"))
+        result = log->io->ops->sync(log->file, error);
+    return result;
+}
+
+/* Room for a new piece: in this file, or in the next. The pieces before it have been flushed. */
+static enum err begin_piece(struct log *log, size_t carried, struct error *error)
+{
+    assert(log->piece_capacity == 0);
+    if (log->file != NULL && log->file_offset + LOG_BLOCK_SIZE > log->options.file_size) {
+        enum err result = wait_write(log, error);
+        if (result != OK)
+            return result;
+        (void)log->io->ops->close(log->file, NULL); /* synced: nothing in it depends on this */
+        log->file = NULL;
+    }
+    if (log->file == NULL) {
+        enum err result = log_file_next(log, false, error);
+        if (result != OK)
+            return result;
+    }
+    size_t room = log->options.file_size - log->file_offset;
+    if (room > log->options.piece_size)
+        room = log->options.piece_size;
+    log->piece_capacity = room - LOG_PIECE_HEADER_SIZE - log->tail_size;
+    log->piece = (struct log_piece_header){
+        .uuid = log->uuid,
+        .number = log->file_number,
+        .epoch = log->epoch,
+        .offset = log->file_offset + log->tail_size,
+        .sequence = log->end.sequence + 1,
+        .first_position = log->end.position + 1,
+        .last_position = log->end.position,
+        .durable_sequence = log->durable.sequence,
+        .durable_position = log->durable.position,
+        .previous_crc = log->end.crc,
+        .carried = (uint32_t)(carried < log->piece_capacity ? carried : log->piece_capacity),
+    };
+    return OK;
+}
+
+static char *piece_at(const struct log *log)
+{
+    return log->buffers[log->buffer_index] + log->tail_size;
+}
+
+static char *piece_room(const struct log *log)
+{
+    return piece_at(log) + LOG_PIECE_HEADER_SIZE + log->piece.size;
+}
+
+/* Begins the write of the piece under construction; the other buffer is then free. */
+static enum err flush_piece(struct log *log, bool sync, struct error *error)
+{
+    struct log_piece_header *piece = &log->piece;
+    assert(log->piece_capacity > 0);
+    log_piece_encode(piece, piece_at(log));
+    size_t used = log->tail_size + LOG_PIECE_HEADER_SIZE + piece->size;
+    size_t padded = round_up(used, LOG_BLOCK_SIZE);
+    char *buffer = log->buffers[log->buffer_index];
+    memset(buffer + used, 0, padded - used);
+    enum err result = wait_write(log, error);
+    if (result != OK)
+        return result;
+    uint64_t next_offset = log->file_offset + round_up(used, log_piece_padding());
+    bool is_last = next_offset + LOG_BLOCK_SIZE > log->options.file_size;
+    struct io_write_options write = {
+        .data = buffer, .size = padded, .offset = log->file_offset, .sync = sync || is_last};
+    result = log->io->ops->write_begin(log->file, &write);
+    if (result != OK)
+        return error_set(error, result, NULL, "cannot begin to write log file %" PRIu64,
+                         log->file_number);
+    log->is_writing = true;
+    metric_add(&metrics.log_bytes, (int64_t)padded);
+    log->end = (struct log_point){.file_number = log->file_number,
+                                  .sequence = piece->sequence,
+                                  .position = piece->last_position,
+                                  .crc = piece->crc};
+    log->file_offset = next_offset / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
+    log->tail_size = next_offset % LOG_BLOCK_SIZE;
+    log->buffer_index ^= 1;
+    memcpy(log->buffers[log->buffer_index], buffer + (log->file_offset - write.offset), log->tail_size);
+    log->piece_capacity = 0;
+    return OK;
+}
+
+static enum err add_record(struct log *log, const struct log_entry *entry, struct error *error)
+{
+    enum err result = OK;
+    if (log->piece_capacity != 0 &&
+        log->piece_capacity - log->piece.size < LOG_FRAME_HEADER_SIZE)
+        result = flush_piece(log, false, error);
+    if (result == OK && log->piece_capacity == 0)
+        result = begin_piece(log, 0, error);
+    if (result != OK)
+        return result;
+    uint32_t size = (uint32_t)entry->payload.size;
+    memcpy(piece_room(log), &size, sizeof(size));
+    log->piece.size += sizeof(size);
+    size_t done = 0;
+    for (;;) {
+        size_t step = log->piece_capacity - log->piece.size;
+        if (step > entry->payload.size - done)
+            step = entry->payload.size - done;
+        if (step > 0)
+            memcpy(piece_room(log), entry->payload.data + done, step);
+        log->piece.size += (uint32_t)step;
+        done += step;
+        if (done == entry->payload.size)
+            break;
+        result = flush_piece(log, false, error);
+        if (result == OK)
+            result = begin_piece(log, entry->payload.size - done, error);
+        if (result != OK)
+            return result;
+    }
+    log->piece.last_position++;
+    assert(entry->position == log->piece.last_position || fault_is("log.accepts_after_failure"));
+    return OK;
+}
+
+/* --- groups --- */
+
+static void apply_group(struct log *log, struct log_entry *first)
+{
+    for (struct log_entry *entry = first; entry != NULL && log->options.apply != NULL;
+         entry = entry->next)
+        log->options.apply(log->options.context, entry);
+}
+
+static void finish_group(struct log_entry *first, enum err result, const struct error *error)
+{
+    while (first != NULL) {
+        struct log_entry *entry = first;
+        first = entry->next; /* `done` may free the entry */
+        entry->next = NULL;
+        entry->done(entry, result, error);
+    }
+}
+
+static void publish(struct log *log, uint64_t position)
+{
+    if (log->options.publish != NULL)
+        log->options.publish(log->options.context, position);
+}
+
+static enum err write_group(struct log *log, struct log_entry *first, bool *is_applied,
+                            struct error *error)
+{
+    enum err result = OK;
+    for (struct log_entry *entry = first; entry != NULL && result == OK; entry = entry->next)
+        result = add_record(log, entry, error);
+    if (result == OK)
+        result = flush_piece(log, true, error);
+    if (result != OK)
+        return result;
+    if (!*is_applied)
+        apply_group(log, first);
+    *is_applied = true;
+    if (fault_is("log.publish_before_sync"))
+        publish(log, log->end.position);
+    if (fault_is("log.ack_before_sync")) {
+        publish(log, log->end.position);
+        return OK; /* the next flush waits */
+    }
+    return wait_write(log, error);
+}
+
+/* Back to the end of the last durable group, in a file that is not there yet. */
+static void go_back(struct log *log)
+{
+    log_file_abandon(log);
+    log->end = log->durable;
+    log->must_cut = true;
+}
+
+/* For good: answers the group and everything queued, takes nothing more. */
+static void enter_failed(struct log *log, struct log_entry *group, const struct error *error)
+{
+    logger_write(LOG_ERROR, "the log has failed and is read-only durable=%" PRIu64 " reason=\"%s\"",
+                 log->durable.position, error->text);
+    mutex_lock(&log->mutex);
+    log->is_failed = true;
+    log->failure = *error;
+    struct log_entry *queued = log->first;
+    log->first = NULL;
+    log->last = &log->first;
+    log->next_position = log->durable.position + 1;
+    mutex_unlock(&log->mutex);
+    if (log->options.abandon != NULL)
+        log->options.abandon(log->options.context, log->durable.position);
+    finish_group(group, error->code, error);
+    finish_group(queued, error->code, error);
+}
+
+static void commit_group(struct log *log, struct log_entry *first)
+{
+    struct error error = {0};
+    bool is_applied = false;
+    int64_t begin_us = clock_monotonic_us();
+    enum err result = write_group(log, first, &is_applied, &error);
+    if (result != OK && fault_is("log.accepts_after_failure")) {
+        log->is_writing = false;
+        log->piece_capacity = 0;
+        finish_group(first, result, &error);
+        return;
+    }
+    if (result != OK) {
+        metric_add(&metrics.log_sync_failures, 1);
+        logger_write(LOG_WARN, "a write of the log failed, its group goes to a new file reason=\"%s\"",
+                     error.text);
+        go_back(log);
+        result = write_group(log, first, &is_applied, &error);
+    }
+    if (result != OK) {
+        metric_add(&metrics.log_sync_failures, 1);
+        go_back(log);
+        enter_failed(log, first, &error);
+        return;
+    }
+    histogram_record(&metrics.log_sync_us, (uint64_t)(clock_monotonic_us() - begin_us));
+    metric_add(&metrics.log_groups, 1);
+    log->durable = log->end;
+    mutex_lock(&log->mutex);
+    log->durable_position = log->durable.position;
+    mutex_unlock(&log->mutex);
+    publish(log, log->durable.position);
+    finish_group(first, OK, NULL);
+}
+
+/* A new file, cut at what is durable; then the log takes records again. */
+static void revive(struct log *log)
+{
+    struct error error = {0};
+    assert(log->file == NULL);
+    enum err result = log_file_next(log, true, &error);
+    mutex_lock(&log->mutex);
+    log->is_revival_wanted = false;
+    if (result == OK)
+        log->is_failed = false;
+    else
+        log->failure = error;
+    mutex_unlock(&log->mutex);
+    if (result == OK)
+        logger_write(LOG_INFO, "the log takes records again durable=%" PRIu64, log->durable.position);
+}
+
+/* Takes what waits, up to a limit; *is_revival. */
+static struct log_entry *take_group(struct log *log, bool *is_revival)
+{
+    mutex_lock(&log->mutex);
+    *is_revival = log->is_failed && log->is_revival_wanted;
+    struct log_entry *first = log->first;
+    struct log_entry *last = first;
+    size_t size = 0;
+    for (; last != NULL; last = last->next) {
+        size += last->payload.size;
+        if (last->next == NULL || size >= GROUP_SIZE_MAX)
+            break;
+    }
+    if (last != NULL) {
+        log->first = last->next;
+        last->next = NULL;
+        if (log->first == NULL)
+            log->last = &log->first;
+    }
+    mutex_unlock(&log->mutex);
+    return first;
+}
+
+/* Without a preparing thread: makes the next file when this one is half full. */
+static void prepare_inline(struct log *log)
+{
+    if (log->prepare_thread != NULL || log->prepare_state == PREPARE_READY || log->file == NULL ||
+        log->file_offset < log->options.file_size / 2)
+        return;
+    struct error error;
+    uint64_t number = ++log->last_number;
+    if (log_file_prepare(log, log->io, number, &error) != OK)
+        return; /* the commit that needs it tries again and tells */
+    log->prepared_number = number;
+    log->prepare_state = PREPARE_READY;
+}
+
+bool log_run(struct log *log)
+{
+    bool is_revival;
+    struct log_entry *group = take_group(log, &is_revival);
+    if (is_revival)
+        revive(log);
+    if (group == NULL)
+        return is_revival;
+    commit_group(log, group);
+    prepare_inline(log);
+    return true;
+}
+
+/* --- the thread --- */
+
+static void run_thread(void *context)
+{
+    struct log *log = context;
+    for (;;) {
+        mutex_lock(&log->mutex);
+        while (log->first == NULL && !log->is_stopping && !(log->is_failed && log->is_revival_wanted)) {
+            log->is_waiting = true;
+            condition_wait(&log->wake, &log->mutex);
+            log->is_waiting = false;
+        }
+        bool is_done = log->first == NULL && log->is_stopping;
+        mutex_unlock(&log->mutex);
+        if (is_done)
+            return;
+        (void)log_run(log);
+    }
+}
+
+void log_start(struct log *log)
+{
+    assert(log->thread == NULL);
+    log->prepare_thread = thread_start(
+        &(struct thread_options){.name = "log-prepare", .run = log_prepare_run, .context = log});
+    log_prepare_want(log);
+    log->thread =
+        thread_start(&(struct thread_options){.name = "log", .run = run_thread, .context = log});
+}
+
+void log_stop(struct log *log)
+{
+    mutex_lock(&log->mutex);
+    log->is_stopping = true;
+    condition_broadcast(&log->wake);
+    mutex_unlock(&log->mutex);
+    if (log->thread == NULL)
+        return;
+    thread_join(log->thread);
+    log->thread = NULL;
+    mutex_lock(&log->mutex);
+    log->is_prepare_stopping = true;
+    condition_broadcast(&log->prepare_changed);
+    mutex_unlock(&log->mutex);
+    thread_join(log->prepare_thread);
+    log->prepare_thread = NULL;
+}
+
+/* --- open, submit, status --- */
+
+static void destroy(struct log *log)
+{
+    log_file_abandon(log);
+    for (size_t index = 0; index < array_count(log->buffers); index++)
+        if (log->buffers[index] != NULL)
+            io_buffer_free(log->io, log->buffers[index]);
+    if (log->header_block != NULL)
+        io_buffer_free(log->io, log->header_block);
+    if (log->prepare_io != NULL)
+        log->prepare_io->ops->destroy(log->prepare_io);
+    if (log->io != NULL)
+        log->io->ops->destroy(log->io);
+    condition_deinit(&log->prepare_changed);
+    condition_deinit(&log->wake);
+    mutex_deinit(&log->mutex);
+    memory_free(log);
+}
+
+enum err log_open(const struct log_options *options, struct log **out, struct error *error)
+{
+    struct log *log = memory_alloc_zero(sizeof(*log));
+    log->options = *options;
+    if (log->options.piece_size == 0)
+        log->options.piece_size = LOG_PIECE_SIZE_MAX;
+    assert(log->options.piece_size >= LOG_BLOCK_SIZE);
+    assert(log->options.piece_size <= LOG_PIECE_SIZE_MAX);
+    assert(log->options.piece_size % LOG_BLOCK_SIZE == 0);
+    assert(log->options.file_size % LOG_BLOCK_SIZE == 0);
+    assert(log->options.file_size >= 2 * LOG_BLOCK_SIZE);
+    assert(log->options.first_position > 0);
+    mutex_init(&log->mutex);
+    condition_init(&log->wake);
+    condition_init(&log->prepare_changed);
+    log->last = &log->first;
+    enum err result = io_clone(options->io, &log->io, error);
+    if (result == OK)
+        result = io_clone(options->io, &log->prepare_io, error);
+    if (result == OK) {
+        for (size_t index = 0; index < array_count(log->buffers); index++)
+            log->buffers[index] = io_buffer_alloc(log->io, log->options.piece_size);
+        log->header_block = io_buffer_alloc(log->io, LOG_BLOCK_SIZE);
+        result = log_recover(log, error);
+    }
+    if (result != OK) {
+        destroy(log);
+        return result;
+    }
+    *out = log;
+    return OK;
+}
+
+void log_close(struct log *log)
+{
+    assert(log->thread == NULL);
+    destroy(log);
+}
+
+enum err log_submit(struct log *log, struct log_entry *entry, struct error *error)
+{
+    assert(entry->payload.size <= LOG_RECORD_SIZE_MAX);
+    assert(entry->done != NULL);
+    enum err result = OK;
+    entry->next = NULL;
+    mutex_lock(&log->mutex);
+    if (log->is_failed) {
+        result = log->failure.code;
+        if (error != NULL)
+            *error = log->failure;
+    } else if (log->is_stopping) {
+        result = error_set(error, ERR_BUSY, NULL, "the server is stopping");
+    } else {
+        entry->position = log->next_position++;
+        *log->last = entry;
+        log->last = &entry->next;
+        if (log->is_waiting)
+            condition_signal(&log->wake);
+    }
+    mutex_unlock(&log->mutex);
+    return result;
+}
+
+void log_status(struct log *log, struct log_status *out)
+{
+    mutex_lock(&log->mutex);
+    *out = (struct log_status){
+        .durable_position = log->durable_position,
+        .next_position = log->next_position,
+        .bytes = log->byte_count,
+        .file_count = log->file_count,
+        .is_failed = log->is_failed,
+        .failure = log->failure,
+    };
+    mutex_unlock(&log->mutex);
+}
+
+void log_revive(struct log *log)
+{
+    mutex_lock(&log->mutex);
+    log->is_revival_wanted = log->is_failed;
+    condition_signal(&log->wake);
+    mutex_unlock(&log->mutex);
+}

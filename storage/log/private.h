@@ -1,0 +1,73 @@
+/* What log.c, file.c and recover.c share. Private to storage/log. */
+#ifndef FRESHET_STORAGE_LOG_PRIVATE_H
+#define FRESHET_STORAGE_LOG_PRIVATE_H
+
+#include "storage/base/thread.h"
+#include "storage/log/format.h"
+#include "storage/log/log.h"
+
+#define LOG_PATH_SIZE 256
+
+enum prepare_state { PREPARE_IDLE, PREPARE_WANTED, PREPARE_RUNNING, PREPARE_READY, PREPARE_FAILED };
+
+struct log {
+    struct log_options options;
+    struct io *io; /* the log thread's own */
+    struct log_uuid uuid;
+
+    /* The log thread's. */
+    uint64_t epoch;
+    struct log_point durable; /* end of the last group that is on disk */
+    struct log_point end;     /* end of what was written */
+    bool must_cut;            /* the next file starts a new epoch and cuts the log at `end` */
+    struct io_file *file;     /* NULL: the next group opens one */
+    uint64_t file_number;
+    uint64_t file_offset;
+    bool is_writing; /* write_begin without write_wait */
+    char *buffers[2];
+    int buffer_index;
+    char *header_block;
+    struct log_piece_header piece; /* under construction in buffers[buffer_index] */
+    size_t piece_capacity;         /* content bytes; 0: none under construction */
+    size_t tail_size;              /* always 0, but for the planted fault that leaves padding out */
+
+    /* Under the mutex. */
+    struct mutex mutex;
+    struct condition wake; /* the log thread */
+    bool is_waiting;
+    bool is_stopping;
+    bool is_failed;
+    bool is_revival_wanted;
+    struct error failure;
+    struct log_entry *first, **last;
+    uint64_t next_position;
+    uint64_t durable_position;
+    uint64_t byte_count;
+    uint32_t file_count;
+    struct thread *thread;
+
+    /* The file ahead: made by the preparing thread, or by whoever needs it. */
+    struct io *prepare_io;
+    struct condition prepare_changed;
+    struct thread *prepare_thread;
+    enum prepare_state prepare_state;
+    bool is_prepare_stopping;
+    uint64_t prepared_number;
+    uint64_t last_number; /* highest file number ever given out */
+};
+
+/* Makes the next file: zeros, synced, its name synced. Whole file, so that no commit pays for allocation. */
+MUST_CHECK enum err log_file_prepare(struct log *log, struct io *io, uint64_t number, struct error *error);
+/* Takes the prepared file into use behind log->end. `sync` false: the first group's sync covers the header. */
+MUST_CHECK enum err log_file_next(struct log *log, bool sync, struct error *error);
+void log_file_abandon(struct log *log);
+void log_prepare_want(struct log *log);
+void log_prepare_run(void *context);
+
+/* Replays, finds the end, syncs what it trusts. Sets uuid, epoch, end, durable, last_number. */
+MUST_CHECK enum err log_recover(struct log *log, struct error *error);
+
+/* Pieces begin at multiples of this. */
+size_t log_piece_padding(void);
+
+#endif

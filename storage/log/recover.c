@@ -1,0 +1,569 @@
+/* Recovery: from a directory of log files to records in order and the point where the log ends.
+ *
+ *   names -> headers -> chain            the newest valid header and, by its `previous`, every file before it;
+ *                                        what is not on the chain was never used, or was abandoned and written anew
+ *   chain, oldest first -> pieces        each must repeat the checksum of the one before, number, epoch, offset and
+ *                                        sequence: stale bytes of another life of the sectors fail on one of them
+ *   pieces -> records                    a record that a cut left half written is dropped
+ *
+ * Where a piece is missing, was it acknowledged? A later header says up to which sequence the log was durable, and
+ * every valid piece does too. If either reaches the missing one, acknowledged data is damaged: refuse, and say where.
+ * Else it is the torn tail of groups nobody was told about: cut it.
+ *
+ * Files are synced before they are read: what only the drive's cache holds may be seen now and be gone after the
+ * next power cut, and by then clients have been answered from it. Cost: one pass of big direct reads, CRC32C over
+ * all, records inside one piece are handed on without a copy. */
+#include "storage/log/private.h"
+
+#include "storage/base/bytes.h"
+#include "storage/base/fault.h"
+#include "storage/base/logger.h"
+#include "storage/base/random.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#define WINDOW_SIZE ((size_t)4 << 20)
+static_assert(WINDOW_SIZE >= 2 * LOG_PIECE_SIZE_MAX, "a piece at any offset fits into the window");
+
+struct found_file {
+    uint64_t number;
+    uint64_t size;
+    struct log_file_header header;
+    bool is_valid;
+    bool is_on_chain;
+};
+
+/* One file seen through a window that is read in big steps. */
+struct file_reader {
+    struct io_file *file;
+    uint64_t file_size;
+    uint64_t window_offset;
+    size_t window_size;
+};
+
+struct recovery {
+    struct log *log;
+    struct found_file *files;
+    size_t count, capacity;
+    char *window;
+    struct file_reader reader;
+    struct log_point point;  /* end of what is read */
+    struct writer partial;   /* of the record that is not whole yet */
+    size_t partial_left;
+    uint64_t record_position; /* of the last whole record */
+    bool is_cut;              /* by damage, with recover_point_in_time: nothing behind counts */
+};
+
+static void add_name(void *context, const char *name)
+{
+    struct recovery *recovery = context;
+    uint64_t number = log_file_number(name);
+    if (number == 0)
+        return;
+    if (recovery->count == recovery->capacity) {
+        recovery->capacity = recovery->capacity * 2 + 16;
+        recovery->files =
+            memory_realloc(recovery->files, recovery->capacity * sizeof(*recovery->files));
+    }
+    recovery->files[recovery->count++] = (struct found_file){.number = number};
+}
+
+static enum err open_reader(struct recovery *recovery, uint64_t number, struct error *error)
+{
+    struct log *log = recovery->log;
+    const struct io_ops *ops = log->io->ops;
+    struct file_reader *reader = &recovery->reader;
+    char name[LOG_PATH_SIZE];
+    log_file_name(log->options.directory, number, name, sizeof(name));
+    *reader = (struct file_reader){0};
+    enum err result = ops->open(log->io, name, IO_WRITE | IO_DIRECT, &reader->file, error);
+    if (result != OK)
+        return result;
+    if (!fault_is("log.recovery_trusts_cache"))
+        result = ops->sync(reader->file, error);
+    if (result == OK)
+        result = ops->size(reader->file, &reader->file_size, error);
+    if (result != OK)
+        (void)ops->close(reader->file, NULL);
+    return result;
+}
+
+static void close_reader(struct recovery *recovery)
+{
+    (void)recovery->log->io->ops->close(recovery->reader.file, NULL);
+}
+
+/* The bytes at `offset`: at least `want`, or what the file has. */
+static enum err look(struct recovery *recovery, uint64_t offset, size_t want, const char **data,
+                     size_t *available, struct error *error)
+{
+    struct file_reader *reader = &recovery->reader;
+    *available = 0;
+    *data = recovery->window;
+    if (offset >= reader->file_size)
+        return OK;
+    if (want > reader->file_size - offset)
+        want = reader->file_size - offset;
+    if (offset < reader->window_offset || offset + want > reader->window_offset + reader->window_size) {
+        uint64_t start = offset / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
+        reader->window_size = 0;
+        enum err result = recovery->log->io->ops->read(reader->file, recovery->window, WINDOW_SIZE,
+                                                       start, &reader->window_size, error);
+        if (result != OK)
+            return result;
+        reader->window_offset = start;
+    }
+    size_t skip = offset - reader->window_offset;
+    *data = recovery->window + skip;
+    *available = reader->window_size > skip ? reader->window_size - skip : 0;
+    return OK;
+}
+
+static enum err read_piece(struct recovery *recovery, uint64_t offset, const char **data,
+                           struct log_piece_header *piece, bool *is_valid, struct error *error)
+{
+    size_t available;
+    *is_valid = false;
+    enum err result = look(recovery, offset, LOG_PIECE_HEADER_SIZE, data, &available, error);
+    if (result != OK || available < LOG_PIECE_HEADER_SIZE || !log_piece_is_likely(*data))
+        return result;
+    result = look(recovery, offset, LOG_PIECE_SIZE_MAX, data, &available, error);
+    if (result == OK)
+        *is_valid = log_piece_decode(*data, available, piece) && piece->offset == offset &&
+                    piece->number != 0;
+    return result;
+}
+
+/* --- headers and the chain --- */
+
+static enum err read_headers(struct recovery *recovery, struct error *error)
+{
+    for (size_t index = 0; index < recovery->count; index++) {
+        struct found_file *found = &recovery->files[index];
+        enum err result = open_reader(recovery, found->number, error);
+        if (result != OK)
+            return result;
+        const char *data;
+        size_t available;
+        uint32_t version = 0;
+        result = look(recovery, 0, LOG_BLOCK_SIZE, &data, &available, error);
+        found->size = recovery->reader.file_size;
+        if (result == OK && available >= LOG_BLOCK_SIZE)
+            found->is_valid = log_file_header_decode(data, &found->header, &version) &&
+                              found->header.number == found->number;
+        close_reader(recovery);
+        if (result != OK)
+            return result;
+        if (version > LOG_VERSION)
+            return error_set(error, ERR_CORRUPT, NULL,
+                             "log file log-%016" PRIx64 ".flog has format version %u; this program"
+                             " knows versions up to %u", found->number, version, LOG_VERSION);
+    }
+    return OK;
+}
+
+static struct found_file *find_file(struct recovery *recovery, uint64_t number)
+{
+    for (size_t index = 0; index < recovery->count; index++)
+        if (recovery->files[index].number == number)
+            return &recovery->files[index];
+    return NULL;
+}
+
+/* Acknowledged data is not what was written. With point-in-time recovery: note it and let the caller cut. */
+static enum err report_damage(struct recovery *recovery, uint64_t number, uint64_t offset,
+                              uint64_t last_position, struct error *error)
+{
+    char name[LOG_PATH_SIZE];
+    log_file_name(recovery->log->options.directory, number, name, sizeof(name));
+    char range[64];
+    if (last_position > recovery->record_position)
+        snprintf(range, sizeof(range), "%" PRIu64 " to %" PRIu64, recovery->record_position + 1,
+                 last_position);
+    else
+        snprintf(range, sizeof(range), "from %" PRIu64 " on", recovery->record_position + 1);
+    if (recovery->log->options.recover_point_in_time) {
+        logger_write(LOG_ERROR, "the log is damaged and is cut there, as asked file=%s offset=%" PRIu64
+                     " positions=\"%s\"", name, offset, range);
+        recovery->is_cut = true;
+        return OK;
+    }
+    error_set(error, ERR_CORRUPT, NULL,
+              "log file %s is damaged at offset %" PRIu64 ": acknowledged records, positions %s,"
+              " cannot be read", name, offset, range);
+    error_hint(error, "Restore the file, or start with recovery to a point in time, which drops these "
+               "records and every later one.");
+    return ERR_CORRUPT;
+}
+
+/* The newest file before `number` that counts. */
+static struct found_file *newest_before(struct recovery *recovery, uint64_t number)
+{
+    struct found_file *newest = NULL;
+    for (size_t index = 0; index < recovery->count; index++) {
+        recovery->files[index].is_on_chain = false;
+        if (recovery->files[index].is_valid && recovery->files[index].number < number)
+            newest = &recovery->files[index];
+    }
+    return newest;
+}
+
+/* Marks the chain; *newest is its head, NULL if no file counts. */
+static enum err mark_chain(struct recovery *recovery, struct found_file **newest, struct error *error)
+{
+    *newest = newest_before(recovery, UINT64_MAX);
+    struct found_file *at = *newest;
+    while (at != NULL) {
+        at->is_on_chain = true;
+        uint64_t number = at->header.previous.file_number;
+        if (number == 0)
+            return OK;
+        struct found_file *before = find_file(recovery, number);
+        bool is_ours = before != NULL && before->is_valid &&
+                       before->header.uuid.low == at->header.uuid.low &&
+                       before->header.uuid.high == at->header.uuid.high;
+        if (!is_ours) {
+            enum err result =
+                report_damage(recovery, number, 0, at->header.previous.position, error);
+            if (result != OK)
+                return result;
+            recovery->is_cut = false; /* what is older than the lost file can still be read */
+            before = *newest = newest_before(recovery, number);
+        }
+        at = before;
+    }
+    return OK;
+}
+
+/* --- records --- */
+
+static enum err give_record(struct recovery *recovery, struct slice payload, struct error *error)
+{
+    struct log *log = recovery->log;
+    recovery->record_position++;
+    if (log->options.replay == NULL)
+        return OK;
+    return log->options.replay(log->options.context, recovery->record_position, payload, error);
+}
+
+static enum err bad_content(const struct log_piece_header *piece, struct error *error)
+{
+    return error_set(error, ERR_CORRUPT, NULL,
+                     "log file log-%016" PRIx64 ".flog, offset %" PRIu64
+                     ": a piece with a valid checksum has content that makes no sense",
+                     piece->number, piece->offset);
+}
+
+static enum err take_carried(struct recovery *recovery, const struct log_piece_header *piece,
+                             struct reader *reader, struct error *error)
+{
+    if (piece->carried > recovery->partial_left)
+        return bad_content(piece, error);
+    if (recovery->partial_left == 0)
+        return OK;
+    struct slice bytes = reader_bytes(reader, piece->carried);
+    writer_slice(&recovery->partial, bytes);
+    recovery->partial_left -= piece->carried;
+    if (recovery->partial_left > 0)
+        return piece->carried == piece->size ? OK : bad_content(piece, error);
+    enum err result = give_record(recovery, writer_as_slice(&recovery->partial), error);
+    writer_reset(&recovery->partial);
+    return result;
+}
+
+static enum err take_content(struct recovery *recovery, const struct log_piece_header *piece,
+                             const char *content, struct error *error)
+{
+    struct reader reader = reader_of(slice_of(content, piece->size));
+    enum err result = take_carried(recovery, piece, &reader, error);
+    while (result == OK && reader_left(&reader) > 0) {
+        size_t size = reader_u32(&reader);
+        if (reader.failed || size > LOG_RECORD_SIZE_MAX)
+            return bad_content(piece, error);
+        if (size <= reader_left(&reader)) {
+            result = give_record(recovery, reader_bytes(&reader, size), error);
+            continue;
+        }
+        size_t here = reader_left(&reader);
+        writer_slice(&recovery->partial, reader_bytes(&reader, here));
+        recovery->partial_left = size - here;
+    }
+    if (result == OK && recovery->record_position != piece->last_position)
+        return bad_content(piece, error);
+    return result;
+}
+
+/* --- pieces --- */
+
+static bool is_next(const struct recovery *recovery, const struct found_file *found,
+                    const struct log_piece_header *piece)
+{
+    return piece->uuid.low == found->header.uuid.low && piece->uuid.high == found->header.uuid.high &&
+           piece->number == found->number && piece->epoch == found->header.epoch &&
+           piece->sequence == recovery->point.sequence + 1 &&
+           piece->previous_crc == recovery->point.crc &&
+           piece->first_position == recovery->record_position + 1;
+}
+
+/* Looks behind the first invalid piece for a witness that it had been acknowledged. */
+static enum err find_witness(struct recovery *recovery, const struct found_file *found,
+                             const struct log_file_header *newest, uint64_t offset, bool *is_damage,
+                             uint64_t *last_position, struct error *error)
+{
+    uint64_t missing = recovery->point.sequence + 1;
+    *is_damage = false;
+    *last_position = 0;
+    offset = offset / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
+    for (; offset < recovery->reader.file_size; offset += LOG_BLOCK_SIZE) {
+        const char *data;
+        struct log_piece_header piece;
+        bool is_valid;
+        enum err result = read_piece(recovery, offset, &data, &piece, &is_valid, error);
+        if (result != OK)
+            return result;
+        if (!is_valid || piece.number != found->number)
+            continue;
+        bool is_ours = newest == NULL || (piece.uuid.low == newest->uuid.low &&
+                                          piece.uuid.high == newest->uuid.high &&
+                                          piece.epoch >= newest->epoch);
+        /* Without any valid header: the first one is synced before any piece is written. */
+        if (is_ours && (piece.durable_sequence >= missing || newest == NULL)) {
+            *is_damage = true;
+            if (piece.durable_position > *last_position)
+                *last_position = piece.durable_position;
+        }
+    }
+    return OK;
+}
+
+/* The tail of the newest file: cut, or damage. */
+static enum err judge_tail(struct recovery *recovery, struct found_file *found, uint64_t offset,
+                           struct error *error)
+{
+    bool is_damage;
+    uint64_t last_position;
+    enum err result = find_witness(recovery, found, &found->header, offset, &is_damage,
+                                   &last_position, error);
+    if (result != OK || !is_damage)
+        return result;
+    return report_damage(recovery, found->number, offset, last_position, error);
+}
+
+static enum err read_file(struct recovery *recovery, struct found_file *found,
+                          const struct found_file *next, struct error *error)
+{
+    uint64_t limit = next == NULL ? UINT64_MAX : next->header.previous.sequence;
+    if (fault_is("log.no_epoch_check")) {
+        limit = UINT64_MAX;
+        recovery->point = found->header.previous;
+        recovery->record_position = found->header.previous.position;
+    }
+    uint64_t offset = LOG_BLOCK_SIZE;
+    enum err result = OK;
+    while (recovery->point.sequence < limit) {
+        const char *data;
+        struct log_piece_header piece;
+        bool is_valid;
+        result = read_piece(recovery, offset, &data, &piece, &is_valid, error);
+        if (result != OK)
+            return result;
+        if (!is_valid || !is_next(recovery, found, &piece))
+            break;
+        result = take_content(recovery, &piece, data + LOG_PIECE_HEADER_SIZE, error);
+        if (result != OK)
+            return result;
+        recovery->point = (struct log_point){.file_number = found->number,
+                                             .sequence = piece.sequence,
+                                             .crc = piece.crc};
+        size_t padding = log_piece_padding();
+        offset += (LOG_PIECE_HEADER_SIZE + piece.size + padding - 1) / padding * padding;
+    }
+    recovery->log->file_offset = offset;
+    if (next == NULL)
+        return judge_tail(recovery, found, offset, error);
+    if (recovery->point.sequence < limit && !fault_is("log.no_epoch_check"))
+        return report_damage(recovery, found->number, offset, next->header.previous.position, error);
+    return OK;
+}
+
+/* At the border of two epochs what was begun before and not finished is dropped. */
+static void enter_file(struct recovery *recovery, const struct found_file *before,
+                       const struct found_file *found)
+{
+    if (before != NULL && before->header.epoch == found->header.epoch)
+        return;
+    writer_reset(&recovery->partial);
+    recovery->partial_left = 0;
+}
+
+static enum err read_chain(struct recovery *recovery, struct error *error)
+{
+    struct found_file *before = NULL;
+    for (size_t index = 0; index < recovery->count && !recovery->is_cut; index++) {
+        struct found_file *found = &recovery->files[index];
+        if (!found->is_on_chain)
+            continue;
+        struct found_file *next = NULL;
+        for (size_t later = index + 1; later < recovery->count && next == NULL; later++)
+            if (recovery->files[later].is_on_chain)
+                next = &recovery->files[later];
+        enter_file(recovery, before, found);
+        enum err result = open_reader(recovery, found->number, error);
+        if (result != OK)
+            return result;
+        result = read_file(recovery, found, next, error);
+        close_reader(recovery);
+        if (result != OK)
+            return result;
+        before = found;
+    }
+    return OK;
+}
+
+/* Files newer than the chain whose header is not valid: prepared and unused, unless a piece in them says else. */
+static enum err check_unborn(struct recovery *recovery, const struct found_file *newest,
+                             struct error *error)
+{
+    for (size_t index = 0; index < recovery->count && !recovery->is_cut; index++) {
+        struct found_file *found = &recovery->files[index];
+        if (found->is_valid || (newest != NULL && found->number < newest->number))
+            continue;
+        enum err result = open_reader(recovery, found->number, error);
+        if (result != OK)
+            return result;
+        bool is_damage;
+        uint64_t last_position;
+        result = find_witness(recovery, found, newest == NULL ? NULL : &newest->header,
+                              LOG_BLOCK_SIZE, &is_damage, &last_position, error);
+        close_reader(recovery);
+        if (result == OK && is_damage)
+            result = report_damage(recovery, found->number, 0, last_position, error);
+        if (result != OK)
+            return result;
+    }
+    return OK;
+}
+
+/* --- the new file --- */
+
+/* A prepared file that was never used serves as the next one. */
+static void adopt_prepared(struct recovery *recovery, const struct found_file *newest)
+{
+    struct log *log = recovery->log;
+    for (size_t index = 0; index < recovery->count; index++) {
+        struct found_file *found = &recovery->files[index];
+        if (found->is_valid || found->size != log->options.file_size || recovery->is_cut ||
+            (newest != NULL && found->number < newest->number))
+            continue;
+        log->prepare_state = PREPARE_READY;
+        log->prepared_number = found->number;
+        found->is_on_chain = true; /* so that it is not removed */
+        return;
+    }
+}
+
+static enum err remove_unused(struct recovery *recovery, struct error *error)
+{
+    struct log *log = recovery->log;
+    const struct io_ops *ops = log->io->ops;
+    bool is_any = false;
+    for (size_t index = 0; index < recovery->count; index++) {
+        struct found_file *found = &recovery->files[index];
+        if (found->is_on_chain && (found->is_valid == false || found->number <= log->end.file_number))
+            continue;
+        char name[LOG_PATH_SIZE];
+        log_file_name(log->options.directory, found->number, name, sizeof(name));
+        enum err result = ops->unlink(log->io, name, error);
+        if (result != OK)
+            return result;
+        is_any = true;
+        log->file_count--;
+        log->byte_count -= found->size;
+    }
+    return is_any ? ops->sync_directory(log->io, log->options.directory, error) : OK;
+}
+
+static enum err append_after_tail(struct recovery *recovery, struct error *error)
+{
+    struct log *log = recovery->log;
+    char name[LOG_PATH_SIZE];
+    log_file_name(log->options.directory, log->end.file_number, name, sizeof(name));
+    log->must_cut = false;
+    log->file_number = log->end.file_number;
+    log->file_offset += LOG_BLOCK_SIZE;
+    return log->io->ops->open(log->io, name, IO_WRITE | IO_DIRECT, &log->file, error);
+}
+
+static enum err start_file(struct recovery *recovery, const struct found_file *newest,
+                           struct error *error)
+{
+    struct log *log = recovery->log;
+    log->must_cut = true;
+    if (fault_is("log.append_after_torn_tail") && newest != NULL &&
+        log->end.file_number == newest->number)
+        return append_after_tail(recovery, error);
+    adopt_prepared(recovery, newest);
+    enum err result = log_file_next(log, true, error);
+    return result == OK ? remove_unused(recovery, error) : result;
+}
+
+static void set_end(struct recovery *recovery, const struct found_file *newest)
+{
+    struct log *log = recovery->log;
+    if (newest != NULL) {
+        log->uuid = newest->header.uuid;
+    } else {
+        log->uuid = (struct log_uuid){.low = random_u64(), .high = random_u64()};
+    }
+    for (size_t index = 0; index < recovery->count; index++) {
+        struct found_file *found = &recovery->files[index];
+        if (found->is_valid && found->header.epoch > log->epoch)
+            log->epoch = found->header.epoch;
+        if (found->number > log->last_number)
+            log->last_number = found->number;
+        log->file_count++;
+        log->byte_count += found->size;
+    }
+    recovery->point.position = recovery->record_position;
+    log->end = log->durable = recovery->point;
+    log->durable_position = recovery->record_position;
+    log->next_position = recovery->record_position + 1;
+}
+
+static enum err recover(struct recovery *recovery, struct error *error)
+{
+    struct log *log = recovery->log;
+    const struct io_ops *ops = log->io->ops;
+    enum err result = OK;
+    if (!fault_is("log.recovery_trusts_cache"))
+        result = ops->sync_directory(log->io, log->options.directory, error);
+    if (result == OK)
+        result = ops->list(log->io, log->options.directory, add_name, recovery, error);
+    if (result == OK)
+        result = read_headers(recovery, error);
+    struct found_file *newest = NULL;
+    if (result == OK)
+        result = mark_chain(recovery, &newest, error);
+    if (result == OK)
+        result = read_chain(recovery, error);
+    if (result == OK)
+        result = check_unborn(recovery, newest, error);
+    if (result != OK)
+        return result;
+    set_end(recovery, newest);
+    return start_file(recovery, newest, error);
+}
+
+enum err log_recover(struct log *log, struct error *error)
+{
+    struct recovery recovery = {.log = log, .record_position = log->options.first_position - 1};
+    recovery.window = io_buffer_alloc(log->io, WINDOW_SIZE);
+    writer_init(&recovery.partial);
+    enum err result = recover(&recovery, error);
+    writer_deinit(&recovery.partial);
+    io_buffer_free(log->io, recovery.window);
+    memory_free(recovery.files);
+    return result;
+}

@@ -1,0 +1,198 @@
+/* The log over real files: order, reopening, rotation, large records, threads, damage. What a crash does is the
+ * simulation's business (tests/sim/log_sim_test.c). */
+#include "storage/base/random.h"
+#include "storage/base/thread.h"
+#include "storage/log/log.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define FILE_SIZE ((size_t)1 << 20)
+
+struct model {
+    uint64_t replayed;
+    uint64_t applied;
+    atomic_ullong published;
+    atomic_ullong done;
+    atomic_ullong failed;
+    uint64_t seed;
+};
+
+struct test_entry {
+    struct log_entry entry;
+    struct model *model;
+    char *data;
+};
+
+/* Content of a record follows from its position. */
+static size_t record_size(uint64_t position)
+{
+    struct random_stream stream;
+    random_stream_init(&stream, position);
+    switch (random_below(&stream, 8)) {
+    case 0:
+        return random_below(&stream, 3);
+    case 1:
+        return 4096 - 132 + random_below(&stream, 8);
+    case 2:
+        return random_below(&stream, 300000);
+    default:
+        return random_below(&stream, 2000);
+    }
+}
+
+static void record_fill(uint64_t position, char *data, size_t size)
+{
+    for (size_t index = 0; index < size; index++)
+        data[index] = (char)(position * 31 + index * 7 + (index >> 8));
+}
+
+static enum err on_replay(void *context, uint64_t position, struct slice payload, struct error *error)
+{
+    struct model *model = context;
+    (void)error;
+    assert_int_equal(position, model->replayed + 1);
+    assert_int_equal(payload.size, record_size(position));
+    char *want = malloc(payload.size + 1);
+    record_fill(position, want, payload.size);
+    assert_memory_equal(payload.data, want, payload.size);
+    free(want);
+    model->replayed = position;
+    return OK;
+}
+
+static void on_apply(void *context, struct log_entry *entry)
+{
+    struct model *model = context;
+    assert_int_equal(entry->position, model->applied + 1);
+    model->applied = entry->position;
+}
+
+static void on_publish(void *context, uint64_t position)
+{
+    struct model *model = context;
+    assert_true(position == model->applied);
+    atomic_store(&model->published, position);
+}
+
+static void on_done(struct log_entry *entry, enum err result, const struct error *error)
+{
+    struct test_entry *test = (struct test_entry *)entry;
+    (void)error;
+    assert_true(result != OK || entry->position <= atomic_load(&test->model->published));
+    atomic_fetch_add(result == OK ? &test->model->done : &test->model->failed, 1);
+    free(test->data);
+    free(test);
+}
+
+static char *make_directory(void)
+{
+    static char path[64];
+    snprintf(path, sizeof(path), "/tmp/freshet-log-XXXXXX");
+    assert_non_null(mkdtemp(path));
+    return path;
+}
+
+static void remove_name(void *context, const char *name)
+{
+    struct io *io = context;
+    assert_int_equal(io->ops->unlink(io, name, NULL), OK);
+}
+
+static enum err open_log(struct io *io, struct model *model, struct log **log, struct error *error)
+{
+    struct log_options options = {.io = io,
+                                  .directory = "",
+                                  .file_size = FILE_SIZE,
+                                  .first_position = 1,
+                                  .context = model,
+                                  .replay = on_replay,
+                                  .apply = on_apply,
+                                  .publish = on_publish};
+    model->replayed = 0;
+    enum err result = log_open(&options, log, error);
+    model->applied = model->replayed;
+    return result;
+}
+
+static void submit(struct log *log, struct model *model, uint64_t position)
+{
+    struct test_entry *test = calloc(1, sizeof(*test));
+    size_t size = record_size(position);
+    test->data = malloc(size + 1);
+    record_fill(position, test->data, size);
+    test->model = model;
+    test->entry = (struct log_entry){.payload = slice_of(test->data, size), .done = on_done};
+    struct error error;
+    assert_int_equal(log_submit(log, &test->entry, &error), OK);
+}
+
+static void run_rounds(const char *kind, bool is_threaded)
+{
+    char *path = make_directory();
+    struct error error;
+    struct io *io;
+    assert_int_equal(io_open(kind, path, &io, &error), OK);
+    struct model model = {0};
+    uint64_t sent = 0;
+    for (int round = 0; round < 4; round++) {
+        struct log *log;
+        if (open_log(io, &model, &log, &error) != OK)
+            fail_msg("%s", error.text);
+        assert_int_equal(model.replayed, sent);
+        if (is_threaded)
+            log_start(log);
+        for (int index = 0; index < 40; index++) {
+            submit(log, &model, ++sent);
+            if (!is_threaded && index % 5 == 0)
+                assert_true(log_run(log));
+        }
+        while (!is_threaded && log_run(log))
+            continue;
+        log_stop(log);
+        assert_int_equal(atomic_load(&model.done), sent);
+        struct log_status status;
+        log_status(log, &status);
+        assert_int_equal(status.durable_position, sent);
+        assert_int_equal(status.next_position, sent + 1);
+        assert_false(status.is_failed);
+        log_close(log);
+    }
+    struct log *log;
+    assert_int_equal(open_log(io, &model, &log, &error), OK);
+    log_close(log);
+    assert_int_equal(model.replayed, sent);
+    assert_int_equal(io->ops->list(io, "", remove_name, io, NULL), OK);
+    io->ops->destroy(io);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void test_rounds_plain(void **state)
+{
+    (void)state;
+    run_rounds("plain", false);
+    run_rounds("plain", true);
+}
+
+static void test_rounds_uring(void **state)
+{
+    (void)state;
+    run_rounds("uring", false);
+    run_rounds("uring", true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rounds_plain),
+        cmocka_unit_test(test_rounds_uring),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
