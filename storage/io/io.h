@@ -82,7 +82,8 @@ void *io_buffer_alloc(struct io *io, size_t size);
 void io_buffer_free(struct io *io, void *buffer);
 
 /* Whole-file helpers over the ops. */
-MUST_CHECK enum err io_read_file(struct io *io, const char *name, struct arena *arena, struct slice *out, struct error *error);
+MUST_CHECK enum err io_read_file(struct io *io, const char *name, struct arena *arena, struct slice *out,
+                                  struct error *error);
 /* temp name, write, sync, rename, sync directory: after OK the new content is there whatever happens. */
 MUST_CHECK enum err io_replace_file(struct io *io, const char *name, struct slice content, struct error *error);
 

@@ -24,6 +24,12 @@ static struct posix_io *posix_of(struct io *io)
     return (struct posix_io *)io;
 }
 
+static char *copy_text(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(memory_alloc(size), text, size);
+}
+
 static int keep_off_standard_streams(int fd)
 {
     if (fd < 0 || fd > 2)
@@ -44,7 +50,7 @@ enum err posix_io_init(struct posix_io *posix, const char *path, struct error *e
         keep_off_standard_streams(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (posix->directory_fd < 0)
         return transfer_error(error, errno, "open directory", path);
-    posix->path = strcpy(memory_alloc(strlen(path) + 1), path);
+    posix->path = copy_text(path);
     return OK;
 }
 
@@ -83,7 +89,7 @@ enum err posix_open(struct io *io, const char *name, int flags, struct io_file *
     file->file.io = io;
     file->fd = fd;
     file->is_direct = direct != 0;
-    file->name = strcpy(memory_alloc(strlen(name) + 1), name);
+    file->name = copy_text(name);
     *out = &file->file;
     return OK;
 }
@@ -184,7 +190,7 @@ enum err posix_list(struct io *io, const char *directory, void (*each)(void *con
             capacity = capacity * 2 + 16;
             names = memory_realloc(names, capacity * sizeof(*names));
         }
-        names[count++] = strcpy(memory_alloc(strlen(entry->d_name) + 1), entry->d_name);
+        names[count++] = copy_text(entry->d_name);
     }
     enum err result = errno == 0 ? OK : transfer_error(error, errno, "list", path);
     closedir(stream);

@@ -27,7 +27,7 @@ struct log_entry {
 struct log_options {
     struct io *io;
     const char *directory;       /* exists; files log-<16 hex>.flog in it are ours */
-    size_t file_size;            /* pre-written, e.g. 64 MiB, a multiple of 4,096; a record may span files: see FORMAT.md */
+    size_t file_size;            /* pre-written, a multiple of 4,096, e.g. 64 MiB; a record may span files */
     size_t piece_size;           /* 0: 1 MiB; simulations take less */
     uint64_t first_position;     /* of an empty log: 1 */
     bool recover_point_in_time;  /* accept damage in the middle: cut there */

@@ -84,7 +84,8 @@ static void test_direct_writes_read_back(void **state)
 static void collect(void *context, const char *name)
 {
     char *names = context;
-    strcat(strcat(names, name), " ");
+    size_t used = strlen(names);
+    snprintf(names + used, 256 - used, "%s ", name);
 }
 
 static void test_names(void **state)
