@@ -31,8 +31,7 @@ struct json_parser {
     uint32_t depth, depth_max;
     /* private */
     uint8_t state;
-    uint8_t *stack;        /* one bit a level: object or array */
-    uint8_t stack_inline[128]; /* depth_max up to 1024 without allocation */
+    uint8_t stack[128];    /* one bit a level, 1: object */
 };
 
 /* depth_max at most 1,024. Many values may stand in sequence (NDJSON, concatenated); JSON_END after the

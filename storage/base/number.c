@@ -29,20 +29,10 @@ static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  
 
 /* --- integers --- */
 
-static struct slice quoted(struct slice text)
-{
-    if (text.size <= QUOTE_SIZE_MAX)
-        return text;
-    size_t size = QUOTE_SIZE_MAX;
-    while (size > 0 && ((unsigned char)text.data[size] & 0xC0) == 0x80)
-        size--;
-    return slice_of(text.data, size);
-}
-
 static enum err bad_syntax(struct error *error, const char *type_name, struct slice text)
 {
     return error_set(error, ERR_INPUT, "22P02", "invalid input syntax for type %s: \"%.*s\"", type_name,
-                     SLICE_ARGS(quoted(text)));
+                     SLICE_ARGS(slice_cut(text, QUOTE_SIZE_MAX)));
 }
 
 static bool is_digit(char c)
@@ -71,7 +61,7 @@ enum err int_parse(struct slice text, int64_t min, int64_t max, const char *type
     int64_t value = is_over ? 0 : is_negative ? (int64_t)-magnitude : (int64_t)magnitude;
     if (is_over || value < min || value > max)
         return error_set(error, ERR_INPUT, "22003", "value \"%.*s\" is out of range for type %s",
-                         SLICE_ARGS(quoted(text)), type_name);
+                         SLICE_ARGS(slice_cut(text, QUOTE_SIZE_MAX)), type_name);
     *out = value;
     return OK;
 }
@@ -209,7 +199,7 @@ static enum err float_parse(struct slice text, bool is_float4, double *out, stru
         return bad_syntax(error, type_name, text);
     if (errno == ERANGE && (value == 0 || isinf(value)))
         return error_set(error, ERR_INPUT, "22003", "\"%.*s\" is out of range for type %s",
-                         SLICE_ARGS(quoted(s)), type_name);
+                         SLICE_ARGS(slice_cut(s, QUOTE_SIZE_MAX)), type_name);
     *out = value;
     return OK;
 }

@@ -48,6 +48,15 @@ struct slice slice_trim(struct slice s)
     return s;
 }
 
+struct slice slice_cut(struct slice s, size_t size_max)
+{
+    if (s.size <= size_max)
+        return s;
+    while (size_max > 0 && ((unsigned char)s.data[size_max] & 0xC0) == 0x80)
+        size_max--;
+    return slice_of(s.data, size_max);
+}
+
 /* Bytes of the sequence that starts at p, 0 if it is not valid. */
 static size_t sequence_size(const unsigned char *p, size_t left)
 {

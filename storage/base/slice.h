@@ -39,6 +39,8 @@ bool slice_equal_ignore_case(struct slice a, struct slice b);
 bool slice_starts_with(struct slice s, struct slice prefix);
 /* Without leading and trailing space, tab, CR and LF (and VT, FF). */
 struct slice slice_trim(struct slice s);
+/* At most size_max bytes of it, cut at a character boundary: for quoting input in error texts. */
+struct slice slice_cut(struct slice s, size_t size_max);
 
 /* The first byte that does not belong to valid UTF-8 (RFC 3629), or s.size if all is valid. SIMD on
  * ASCII runs. */
