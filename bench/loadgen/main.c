@@ -1,0 +1,119 @@
+/* freshet-bench: starts the sender and the probes, prints a line a second, stops them and prints the table. */
+#include "bench/loadgen/event.h"
+#include "bench/loadgen/loadgen.h"
+#include "storage/base/arena.h"
+#include "storage/base/clock.h"
+#include "storage/base/thread.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+static struct loadgen *running; /* for the signal handler only */
+
+static void on_signal(int number)
+{
+    (void)number;
+    atomic_store(&running->is_stopping, true);
+}
+
+static bool prepare_tables(const struct loadgen *loadgen)
+{
+    char sql[2048], answer[1024];
+    if (loadgen->options.is_create) {
+        snprintf(sql, sizeof(sql), "CREATE TABLE IF NOT EXISTS %s %s WITH (time = 'ts', lateness = '10 s')",
+                 loadgen->options.table, event_table_columns());
+        if (!control_sql(loadgen, sql, answer, sizeof(answer)))
+            return false;
+    }
+    if (loadgen->options.freshness_ms == 0)
+        return true;
+    return control_sql(loadgen, "CREATE TABLE IF NOT EXISTS freshet_bench_markers (at timestamptz NOT NULL, id bigint)", answer,
+                       sizeof(answer));
+}
+
+static void print_events(const struct loadgen_options *options)
+{
+    struct event_generator *generator = event_generator_create(options->seed, options->line_size);
+    int64_t ts_us = clock_wall_us();
+    char line[EVENT_LINE_MAX];
+    uint64_t count = options->events > 0 ? options->events : 1000;
+    for (uint64_t index = 0; index < count; index++) {
+        bool is_bad = random_unit(event_generator_random(generator)) < options->share_malformed;
+        size_t size = is_bad ? event_write_malformed(generator, ts_us, line) : event_write(generator, ts_us, line);
+        fwrite(line, 1, size, stdout);
+        ts_us += options->rate > 0 ? (int64_t)(1e6 / options->rate) : 10;
+    }
+    event_generator_destroy(generator);
+}
+
+static struct thread *start(struct loadgen *loadgen, const char *name, void (*run)(void *))
+{
+    return thread_start(&(struct thread_options){.name = name, .run = run, .context = loadgen});
+}
+
+struct finisher {
+    struct thread *load;
+    _Atomic bool is_done;
+};
+
+static void wait_for_load(void *context)
+{
+    struct finisher *finisher = context;
+    thread_join(finisher->load);
+    atomic_store(&finisher->is_done, true);
+}
+
+static void run_all(struct loadgen *loadgen)
+{
+    struct thread *probes[258];
+    size_t probe_count = 0;
+    struct report report;
+    loadgen->start_us = clock_monotonic_us();
+    report_begin(&report, loadgen);
+    struct finisher finisher = {.load = start(loadgen, "load", load_run)};
+    struct thread *waiter = thread_start(&(struct thread_options){.name = "wait", .run = wait_for_load, .context = &finisher});
+    if (loadgen->options.freshness_ms > 0) {
+        probes[probe_count++] = start(loadgen, "marker", freshness_post_run);
+        probes[probe_count++] = start(loadgen, "ask", freshness_ask_run);
+    }
+    for (int index = 0; index < loadgen->options.query_connections; index++)
+        probes[probe_count++] = start(loadgen, "panel", queries_run);
+    int64_t next_us = clock_monotonic_us() + 1000000;
+    while (!atomic_load(&finisher.is_done)) {
+        clock_sleep_us(20000);
+        if (clock_monotonic_us() >= next_us) {
+            report_second(&report);
+            next_us += 1000000;
+        }
+    }
+    thread_join(waiter);
+    atomic_store(&loadgen->is_stopping, true);
+    for (size_t index = 0; index < probe_count; index++)
+        thread_join(probes[index]);
+    report_end(&report);
+}
+
+int main(int argument_count, char **arguments)
+{
+    int exit_code;
+    struct loadgen *loadgen = memory_alloc_zero(sizeof(*loadgen));
+    if (!options_parse(argument_count, arguments, &loadgen->options, &exit_code)) {
+        memory_free(loadgen);
+        return exit_code;
+    }
+    running = loadgen;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    exit_code = 0;
+    if (loadgen->options.is_print_only)
+        print_events(&loadgen->options);
+    else if (!prepare_tables(loadgen))
+        exit_code = 1;
+    else {
+        run_all(loadgen);
+        exit_code = total_get(&loadgen->totals.failed) > 0 ? 1 : 0;
+    }
+    memory_free(loadgen);
+    return exit_code;
+}

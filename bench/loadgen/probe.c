@@ -1,0 +1,210 @@
+/* What runs beside the load: marker rows that another connection asks for, dashboard panels, and control statements.
+ *
+ * Freshness is measured as a user would feel it: a marker row is posted on one connection, and from that moment another
+ * connection asks for it again and again, without `at_least`, until it is there. */
+#include "bench/loadgen/loadgen.h"
+#include "server/client/http_client.h"
+#include "storage/base/clock.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MARKER_TIMEOUT_US INT64_C(30000000)
+
+static const struct {
+    const char *name, *sql; /* %s: the table */
+} panels[] = {
+    {"events per second", "SELECT date_trunc('second', ts), count(*) FROM %s WHERE ts > now() - interval '1 minute' "
+                          "GROUP BY 1 ORDER BY 1"},
+    {"latency by country", "SELECT date_trunc('minute', ts), country, count(*), avg(latency_ms) FROM %s "
+                           "WHERE ts > now() - interval '15 minutes' GROUP BY 1, 2 ORDER BY 1, 2"},
+    {"top pages", "SELECT page, count(*) FROM %s WHERE ts > now() - interval '5 minutes' GROUP BY 1 "
+                  "ORDER BY 2 DESC, 1 LIMIT 10"},
+    {"errors by page", "SELECT page, count(*) FILTER (WHERE status >= 500) AS errors, count(*) FROM %s "
+                       "WHERE ts > now() - interval '5 minutes' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20"},
+    {"revenue by event", "SELECT event, sum(amount), count(*) FROM %s WHERE ts > now() - interval '15 minutes' "
+                         "GROUP BY 1 ORDER BY 2 DESC"},
+    {"users now", "SELECT count(DISTINCT user_id) FROM %s WHERE ts > now() - interval '1 minute'"},
+};
+
+size_t panel_count(void)
+{
+    return array_count(panels);
+}
+
+const char *panel_name(size_t index)
+{
+    return panels[index].name;
+}
+
+static bool post_sql(struct http_client *client, const char *sql, const struct http_reply **reply, struct error *error)
+{
+    struct http_call call = {.method = "POST", .target = SLICE("/v1/sql"),
+                             .headers = SLICE("Content-Type: text/plain\r\n"), .body = slice_from_cstr(sql)};
+    return http_client_call(client, &call, reply, error) == OK;
+}
+
+bool control_sql(const struct loadgen *loadgen, const char *sql, char *out, size_t size)
+{
+    struct http_client *client = http_client_create(loadgen->options.address, 60000000);
+    const struct http_reply *reply;
+    struct error error;
+    bool is_good = post_sql(client, sql, &reply, &error);
+    if (!is_good) {
+        fprintf(stderr, "freshet-bench: %s\n", error.text);
+    } else {
+        size_t length = reply->body.size < size - 1 ? reply->body.size : size - 1;
+        memcpy(out, reply->body.data, length);
+        out[length] = '\0';
+        is_good = reply->status == 200;
+        if (!is_good)
+            fprintf(stderr, "freshet-bench: %s\n  HTTP %d: %s\n", sql, reply->status, out);
+    }
+    http_client_destroy(client);
+    return is_good;
+}
+
+bool control_metrics(const struct loadgen *loadgen, char **page, size_t *size)
+{
+    struct http_client *client = http_client_create(loadgen->options.address, 5000000);
+    struct http_call call = {.method = "GET", .target = SLICE("/metrics"), .is_repeatable = true};
+    const struct http_reply *reply;
+    struct error error;
+    bool is_good = http_client_call(client, &call, &reply, &error) == OK && reply->status == 200;
+    if (is_good) {
+        *size = reply->body.size;
+        *page = malloc(*size + 1);
+        if (*page == NULL)
+            abort();
+        memcpy(*page, reply->body.data, *size);
+        (*page)[*size] = '\0';
+    }
+    http_client_destroy(client);
+    return is_good;
+}
+
+double control_metric(struct slice page, const char *sample)
+{
+    size_t length = strlen(sample);
+    const char *line = page.data, *end = page.data + page.size;
+    while (line < end) {
+        const char *next = memchr(line, '\n', (size_t)(end - line));
+        if (next == NULL)
+            next = end;
+        if ((size_t)(next - line) > length && memcmp(line, sample, length) == 0 && line[length] == ' ')
+            return strtod(line + length + 1, NULL);
+        line = next + 1;
+    }
+    return -1;
+}
+
+/* The marker under way: its number, and when it was sent. One at a time. */
+static struct {
+    _Atomic uint64_t number;      /* 0: none yet; release after sent_us */
+    _Atomic int64_t sent_us;
+    _Atomic uint64_t seen;        /* last number that was found */
+    _Atomic uint64_t run;
+} marker;
+
+void freshness_post_run(void *context)
+{
+    struct loadgen *loadgen = context;
+    struct http_client *client = http_client_create(loadgen->options.address, 30000000);
+    uint64_t number = 0;
+    while (!atomic_load(&loadgen->is_stopping)) {
+        char body[128];
+        const struct http_reply *reply;
+        struct error error;
+        clock_sleep_us(loadgen->options.freshness_ms * INT64_C(1000));
+        if (atomic_load(&marker.seen) < number)
+            continue; /* the last one is still being asked for */
+        number++;
+        if (number == 1)
+            atomic_store(&marker.run, (uint64_t)clock_wall_us());
+        int size = snprintf(body, sizeof(body), "{\"at\":%" PRIu64 ",\"id\":%" PRIu64 "}\n",
+                            (uint64_t)clock_wall_us(), atomic_load(&marker.run) + number);
+        struct http_call call = {.method = "POST", .target = SLICE("/v1/ingest/freshet_bench_markers"),
+                                 .headers = SLICE("Content-Type: application/x-ndjson\r\n"),
+                                 .body = slice_of(body, (size_t)size)};
+        atomic_store(&marker.sent_us, clock_monotonic_us());
+        atomic_store(&marker.number, number);
+        if (http_client_call(client, &call, &reply, &error) != OK || reply->status != 200) {
+            total_add(&loadgen->totals.refused, 1);
+            atomic_store(&marker.seen, number); /* never stored: not a marker */
+        }
+    }
+    http_client_destroy(client);
+}
+
+static bool is_visible(struct http_client *client, uint64_t id)
+{
+    char sql[128];
+    const struct http_reply *reply;
+    struct error error;
+    snprintf(sql, sizeof(sql), "SELECT count(*) FROM freshet_bench_markers WHERE id = %" PRIu64, id);
+    if (!post_sql(client, sql, &reply, &error) || reply->status != 200)
+        return false;
+    struct slice body = writer_as_slice(&reply->body);
+    return memmem(body.data, body.size, "\"rows\":[[1]]", 12) != NULL;
+}
+
+void freshness_ask_run(void *context)
+{
+    struct loadgen *loadgen = context;
+    struct loadgen_totals *totals = &loadgen->totals;
+    struct http_client *client = http_client_create(loadgen->options.address, 30000000);
+    while (!atomic_load(&loadgen->is_stopping)) {
+        uint64_t number = atomic_load(&marker.number);
+        if (number == atomic_load(&marker.seen)) {
+            clock_sleep_us(100);
+            continue;
+        }
+        int64_t sent_us = atomic_load(&marker.sent_us);
+        while (!is_visible(client, atomic_load(&marker.run) + number)) {
+            if (clock_monotonic_us() - sent_us > MARKER_TIMEOUT_US || atomic_load(&marker.seen) >= number ||
+                atomic_load(&loadgen->is_stopping))
+                break;
+        }
+        uint64_t age_us = (uint64_t)(clock_monotonic_us() - sent_us);
+        if (age_us > MARKER_TIMEOUT_US)
+            total_add(&totals->markers_lost, 1);
+        if (atomic_load(&marker.seen) < number && !atomic_load(&loadgen->is_stopping)) {
+            total_add(&totals->markers, 1);
+            histogram_record(&totals->freshness_us, age_us);
+            histogram_record(&totals->freshness_second_us, age_us);
+        }
+        atomic_store(&marker.seen, number);
+    }
+    http_client_destroy(client);
+}
+
+void queries_run(void *context)
+{
+    struct loadgen *loadgen = context;
+    struct loadgen_totals *totals = &loadgen->totals;
+    struct http_client *client = http_client_create(loadgen->options.address, 60000000);
+    for (size_t turn = 0; !atomic_load(&loadgen->is_stopping); turn++) {
+        char sql[1024];
+        const struct http_reply *reply;
+        struct error error;
+        size_t panel = turn % array_count(panels);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(sql, sizeof(sql), panels[panel].sql, loadgen->options.table); /* the formats are the table above */
+#pragma GCC diagnostic pop
+        int64_t begin_us = clock_monotonic_us();
+        if (post_sql(client, sql, &reply, &error) && reply->status == 200) {
+            uint64_t took_us = (uint64_t)(clock_monotonic_us() - begin_us);
+            histogram_record(&totals->query_us, took_us);
+            histogram_record(&totals->query_second_us, took_us);
+            histogram_record(&totals->panel_us[panel], took_us);
+            total_add(&totals->queries, 1);
+        } else {
+            total_add(&totals->query_failures, 1);
+        }
+        for (int waited = 0; waited < loadgen->options.query_pause_ms && !atomic_load(&loadgen->is_stopping); waited += 10)
+            clock_sleep_us(10000);
+    }
+    http_client_destroy(client);
+}
