@@ -1,0 +1,1 @@
+"""Random queries compared with PostgreSQL."""
