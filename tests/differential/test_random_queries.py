@@ -7,7 +7,7 @@ import pytest
 
 from differential import generator, harness, pg
 
-QUERIES = 200_000 if os.environ.get("FRESHET_TESTS_LONG") else int(os.environ.get("FRESHET_RANDOM_QUERIES", "2400"))
+QUERIES = 200_000 if os.environ.get("FRESHET_TESTS_LONG") else int(os.environ.get("FRESHET_RANDOM_QUERIES", "3000"))
 SEED = int(os.environ.get("FRESHET_SEED", "1"))
 OCCURRENCES_MIN = 20
 

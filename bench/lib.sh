@@ -1,0 +1,43 @@
+# Sourced by the scripts beside it: builds, starts one server on a fresh data directory, stops what it started.
+# Sets: work (a temporary directory), address (host:port of the running server).
+
+tests/packages --build-only
+mkdir -p build/logs
+if ! { cmake --preset release && cmake --build --preset release -j "$(nproc)" --target freshet freshet-bench; } \
+    >build/logs/bench-build.log 2>&1; then
+    tail -n 40 build/logs/bench-build.log
+    exit 1
+fi
+work=$(mktemp -d)
+server=
+address=
+
+server_stop() {
+    [ -n "$server" ] || return 0
+    kill -TERM "$server" 2>/dev/null || true
+    wait "$server" || echo "the server ended with status $?" >&2
+    server=
+    rm -rf "$work/store"
+}
+
+server_start() { # further arguments of `freshet serve`
+    rm -rf "$work/store"
+    build/release/freshet serve --data "$work/store" --http 127.0.0.1:0 --pg 127.0.0.1:0 "$@" >"$work/ready" 2>"$work/log" &
+    server=$!
+    address=
+    for _ in $(seq 200); do
+        address=$(sed -n 's/.*http=\([^ ]*\).*/\1/p' "$work/ready")
+        [ -n "$address" ] && return 0
+        sleep 0.05
+    done
+    cat "$work/log" >&2
+    exit 1
+}
+
+bench_finish() {
+    trap - EXIT
+    server_stop
+    rm -rf "$work"
+}
+trap bench_finish EXIT
+trap 'exit 130' INT TERM
