@@ -1,8 +1,14 @@
-"""Rules for every Python test: a skip that tests/skips.txt does not name is a failure."""
+"""Rules and fixtures for every Python test: a skip that tests/skips.txt does not name is a failure; servers that a test
+started are stopped, and must not have crashed."""
 
 import pathlib
+import sys
 
 import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import freshet  # noqa: E402
 
 SKIPS = pathlib.Path(__file__).with_name("skips.txt")
 
@@ -19,3 +25,48 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and not hasattr(report, "wasxfail") and item.name not in allowed_skips():
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} skipped and tests/skips.txt does not name it"
+
+
+def factory(tmp_path_factory):
+    started = []
+
+    def start(data=None, arguments=(), environment=None, binary=None, wrapper=(), wait_ready=True):
+        data = data or tmp_path_factory.mktemp("data") / "store"
+        server = freshet.Server(data, arguments, environment, binary, wrapper, wait_ready)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            status = server.stop()
+            assert status == 0, (status, server.log_text()[-4000:])
+        else:
+            assert server.process.returncode in (0, -9), (server.process.returncode, server.log_text()[-4000:])
+
+
+@pytest.fixture
+def freshet_factory(tmp_path_factory):
+    """Call it to start a server of this test; SIGKILL by the test itself is no crash."""
+    yield from factory(tmp_path_factory)
+
+
+@pytest.fixture
+def server(freshet_factory):
+    return freshet_factory()
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory):
+    """One server for all tests of a module."""
+    starts = factory(tmp_path_factory)
+    yield next(starts)()
+    next(starts, None)
+
+
+@pytest.fixture(scope="session")
+def checked_binary():
+    """A build in which FRESHET_FAULT plants a fault by name (debug and sanitizer builds)."""
+    path = freshet.ROOT / "build" / "debug" / "freshet"
+    assert path.exists(), f"{path} is missing: cmake --preset debug && cmake --build --preset debug"
+    return str(path)
