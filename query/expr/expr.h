@@ -14,7 +14,7 @@ enum expr_kind {
     EXPR_EXISTS,        /* parameter: does that subquery give a row */
     EXPR_IN_SUBQUERY,   /* arguments[0] = ANY (the one column of subquery `parameter`); is_negated: NOT IN */
     EXPR_CALL,          /* function(arguments…): operators and scalar functions */
-    EXPR_CAST,          /* arguments[0] to `type`, with its modifiers */
+    EXPR_CAST,          /* arguments[0] to `type`, with its modifiers; is_all: written by hand, so varchar(n) cuts */
     EXPR_AND, EXPR_OR,  /* 2 or more arguments, left to right on selection vectors */
     EXPR_NOT,
     EXPR_IS_NULL,       /* is_negated: IS NOT NULL */
@@ -22,7 +22,7 @@ enum expr_kind {
     EXPR_IS_DISTINCT,   /* arguments[0] IS [NOT] DISTINCT FROM arguments[1], same type */
     EXPR_CASE,          /* when, then, when, then …, [else]: odd count has an else; conditions are boolean */
     EXPR_COALESCE,
-    EXPR_NULLIF,        /* two arguments of one type */
+    EXPR_NULLIF,        /* two arguments as `function`, an "=", wants them */
     EXPR_GREATEST, EXPR_LEAST,
     EXPR_IN,            /* arguments[0] IN (arguments[1] …), one type; is_negated */
     EXPR_ARRAY_COMPARE, /* arguments[0] `function` ANY|ALL (arguments[1] is an array); is_all */

@@ -1,0 +1,285 @@
+/* Literals, calls, operators and casts: the leaves and the joints of typed expressions.
+ *
+ * A string literal stays unknown until its place says what it is; then the type's input function reads it here, once, so a
+ * malformed literal is an error of the statement with its position and not of a row. Each new node whose arguments are
+ * constants is computed at once and replaced by its value, unless that raises: then the error belongs to the rows that
+ * reach it (CASE, AND), as in PostgreSQL. build_nodes.c has the kinds with rules of their own. */
+#include "query/expr/resolve.h"
+
+#include "storage/base/number.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum err build_fail(struct builder *b, const char *sqlstate, int32_t position, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    error_set(b->error, ERR_INPUT, sqlstate, "%s", text);
+    if (b->error != NULL)
+        b->error->text_position = position;
+    return ERR_INPUT;
+}
+
+struct expr *build_expr(struct builder *b, enum expr_kind kind, struct type type, uint32_t argument_count,
+                        int32_t position)
+{
+    struct expr *expr = arena_alloc_zero(b->arena, sizeof(*expr));
+    expr->kind = kind;
+    expr->type = type;
+    expr->text_position = position;
+    expr->argument_count = argument_count;
+    if (argument_count > 0)
+        expr->arguments = arena_alloc_zero(b->arena, argument_count * sizeof(struct expr *));
+    return expr;
+}
+
+/* --- leaves --- */
+
+struct expr *build_constant(struct builder *b, const struct value *value, int32_t position)
+{
+    struct expr *expr = build_expr(b, EXPR_CONSTANT, value->type, 0, position);
+    expr->constant = *value;
+    return expr;
+}
+
+struct expr *build_string(struct builder *b, struct slice text, int32_t position)
+{
+    struct value value = {.type = type_of(TYPE_UNKNOWN), .text = text};
+    return build_constant(b, &value, position);
+}
+
+struct expr *build_null(struct builder *b, int32_t position)
+{
+    struct value value = {.type = type_of(TYPE_UNKNOWN), .is_null = true};
+    return build_constant(b, &value, position);
+}
+
+struct expr *build_number(struct builder *b, struct slice text, int32_t position)
+{
+    struct value value = {.type = type_of(TYPE_NUMERIC)};
+    bool is_integer = text.size > 0;
+    for (size_t i = 0; i < text.size; i++)
+        is_integer &= text.data[i] >= '0' && text.data[i] <= '9';
+    if (is_integer && int_parse(text, INT64_MIN, INT64_MAX, "bigint", &value.i, NULL) == OK) {
+        value.type = type_of(value.i <= INT32_MAX ? TYPE_INT4 : TYPE_INT8);
+    } else {
+        value = (struct value){.type = type_of(TYPE_NUMERIC)};
+        if (numeric_parse(text, &value.n, b->error) != OK)
+            return NULL;
+    }
+    return build_constant(b, &value, position);
+}
+
+struct expr *build_column(struct builder *b, uint32_t column, struct type type, int32_t position)
+{
+    struct expr *expr = build_expr(b, EXPR_COLUMN, type, 0, position);
+    expr->column = column;
+    return expr;
+}
+
+struct expr *build_fold(struct builder *b, struct expr *expr)
+{
+    for (uint32_t i = 0; i < expr->argument_count; i++) {
+        if (expr->arguments[i]->kind != EXPR_CONSTANT)
+            return expr;
+    }
+    if (expr->argument_count == 0 && expr->kind != EXPR_CALL && expr->kind != EXPR_ARRAY)
+        return expr;
+    if (!expr_is_constant(expr))
+        return expr;
+    struct eval_context context = {.zone = b->zone != NULL ? b->zone : timezone_utc};
+    struct value value;
+    if (expr_evaluate_constant(expr, &context, b->arena, &value, NULL) != OK)
+        return expr;
+    value.type = expr->type;
+    return build_constant(b, &value, expr->text_position);
+}
+
+/* --- casts --- */
+
+/* 'now' and its like mean the statement's time, so they are read when it runs. */
+static bool is_moving_time(struct slice text, enum type_id type)
+{
+    static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+    if (type != TYPE_TIMESTAMPTZ && type != TYPE_TIMESTAMP && type != TYPE_DATE)
+        return false;
+    for (size_t i = 0; i < array_count(words); i++) {
+        if (slice_equal_ignore_case(slice_trim(text), slice_from_cstr(words[i])))
+            return true;
+    }
+    return false;
+}
+
+static enum err literal_become(struct builder *b, struct expr *in, struct type type, struct expr **out)
+{
+    struct value value = {.type = type_of(type.id), .is_null = true};
+    if (!in->constant.is_null) {
+        struct text_context context = {.zone = b->zone};
+        enum err err = type_parse(value.type, in->constant.text, &context, b->arena, &value, b->error);
+        if (err != OK) {
+            if (b->error != NULL)
+                b->error->text_position = in->text_position;
+            return err;
+        }
+    }
+    value.type = type_of(type.id);
+    *out = build_constant(b, &value, in->text_position);
+    return OK;
+}
+
+enum err build_cast(struct builder *b, struct expr *in, struct type type, enum cast_context context, int32_t position,
+                    struct expr **out)
+{
+    bool has_modifiers = type.precision != 0 || type.length != 0;
+    if (type_equal(in->type, type) || (in->type.id == type.id && !has_modifiers)) {
+        *out = in;
+        return OK;
+    }
+    if (in->type.id == TYPE_UNKNOWN && in->kind == EXPR_CONSTANT &&
+        (in->constant.is_null || !is_moving_time(in->constant.text, type.id))) {
+        enum err err = literal_become(b, in, type, &in);
+        if (err != OK || !has_modifiers) {
+            *out = in;
+            return err;
+        }
+    }
+    if (!cast_exists(in->type.id, type.id, context)) {
+        struct writer target;
+        writer_init(&target);
+        type_print(type_of(type.id), &target);
+        build_fail(b, context == CAST_EXPLICIT ? "42846" : "42804", position, "cannot cast type %s to %.*s",
+                   type_name(in->type.id), SLICE_ARGS(writer_as_slice(&target)));
+        writer_deinit(&target);
+        return ERR_INPUT;
+    }
+    struct expr *cast = build_expr(b, EXPR_CAST, type, 1, position);
+    cast->arguments[0] = in;
+    cast->is_all = context == CAST_EXPLICIT;
+    *out = build_fold(b, cast);
+    return OK;
+}
+
+enum err build_coerce(struct builder *b, struct expr **expr, struct type type)
+{
+    return build_cast(b, *expr, type, CAST_IMPLICIT, (*expr)->text_position, expr);
+}
+
+struct expr *build_finish(struct builder *b, struct expr *in)
+{
+    if (in->type.id != TYPE_UNKNOWN)
+        return in;
+    struct expr *out = in;
+    return build_coerce(b, &out, type_of(TYPE_TEXT)) == OK ? out : in;
+}
+
+/* --- calls --- */
+
+enum err build_chosen(struct builder *b, const struct function *function, struct expr **arguments, size_t count,
+                      int32_t position, struct expr **out)
+{
+    struct expr *call = build_expr(b, EXPR_CALL, type_of(function->result), (uint32_t)count, position);
+    call->function = function;
+    for (size_t i = 0; i < count; i++) {
+        int type = i < function->argument_count ? function->arguments[i] : TYPE_ANY_NONARRAY;
+        if (type == TYPE_ANY_NONARRAY)
+            type = arguments[i]->type.id == TYPE_UNKNOWN ? TYPE_TEXT : arguments[i]->type.id;
+        if (function->evaluate_as != 0)
+            type = function->evaluate_as;
+        call->arguments[i] = arguments[i];
+        enum err err = build_coerce(b, &call->arguments[i], type_of((enum type_id)type));
+        if (err != OK)
+            return err;
+    }
+    *out = build_fold(b, call);
+    return OK;
+}
+
+static void print_types(const enum type_id *types, size_t count, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < count && used + 1 < size; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? ", " : "", type_name(types[i]));
+}
+
+/* date('2026-05-01'), int4(1.5): a type's name called with one argument is a cast. */
+static bool is_cast_call(struct slice name, enum type_id from, enum type_id *to)
+{
+    return type_find(name, to) && cast_exists(from, *to, CAST_EXPLICIT);
+}
+
+enum err build_call(struct builder *b, struct slice name, struct expr **arguments, size_t count, int32_t position,
+                    struct expr **out)
+{
+    enum type_id *types = arena_alloc_array(b->arena, count + 1, sizeof(*types));
+    for (size_t i = 0; i < count; i++)
+        types[i] = arguments[i]->type.id;
+    const struct function *function = resolve_exact(name, types, count);
+    if (function != NULL && !function_is_operator(function))
+        return build_chosen(b, function, arguments, count, position, out);
+    enum type_id target;
+    if (count == 1 && is_cast_call(name, types[0], &target))
+        return build_cast(b, arguments[0], type_of(target), CAST_EXPLICIT, position, out);
+    switch (resolve_function(name, types, count, false, &function)) {
+    case RESOLVED:
+        return build_chosen(b, function, arguments, count, position, out);
+    case RESOLVE_NONE:
+    case RESOLVE_AMBIGUOUS:
+        break;
+    }
+    char text[256];
+    print_types(types, count, text, sizeof(text));
+    if (function == NULL) {
+        build_fail(b, "42883", position, "function %.*s(%s) does not exist", SLICE_ARGS(name), text);
+        error_hint(b->error, "No function matches the given name and argument types. You might need to add explicit "
+                             "type casts.");
+    } else {
+        build_fail(b, "42725", position, "function %.*s(%s) is not unique", SLICE_ARGS(name), text);
+        error_hint(b->error, "Could not choose a best candidate function. You might need to add explicit type casts.");
+    }
+    return ERR_INPUT;
+}
+
+enum err build_operator_find(struct builder *b, struct slice name, enum type_id left, enum type_id right,
+                             bool is_unary, int32_t position, const struct function **out)
+{
+    enum type_id types[2] = {is_unary ? right : left, right};
+    if (name.size == 2 && memcmp(name.data, "!=", 2) == 0)
+        name = SLICE("<>");
+    enum resolution resolution = resolve_function(name, types, is_unary ? 1 : 2, true, out);
+    if (resolution == RESOLVED)
+        return OK;
+    bool is_missing = resolution == RESOLVE_NONE;
+    const char *what = is_missing ? "does not exist" : "is not unique";
+    if (is_unary)
+        build_fail(b, is_missing ? "42883" : "42725", position, "operator %s: %.*s %s", what, SLICE_ARGS(name),
+                   type_name(right));
+    else
+        build_fail(b, is_missing ? "42883" : "42725", position, "operator %s: %s %.*s %s", what, type_name(left),
+                   SLICE_ARGS(name), type_name(right));
+    if (is_missing)
+        error_hint(b->error, "No operator matches the given name and argument type%s. You might need to add explicit "
+                             "type casts.", is_unary ? "" : "s");
+    else
+        error_hint(b->error, "Could not choose a best candidate operator. You might need to add explicit type casts.");
+    return ERR_INPUT;
+}
+
+enum err build_operator(struct builder *b, struct slice name, struct expr *left, struct expr *right, int32_t position,
+                        struct expr **out)
+{
+    assert(right != NULL);
+    const struct function *function;
+    enum err err = build_operator_find(b, name, left != NULL ? left->type.id : TYPE_UNKNOWN, right->type.id,
+                                       left == NULL, position, &function);
+    if (err != OK)
+        return err;
+    struct expr *arguments[2] = {left != NULL ? left : right, right};
+    return build_chosen(b, function, arguments, left != NULL ? 2 : 1, position, out);
+}

@@ -1,0 +1,235 @@
+/* Membership: x IN (list), x IN (subquery), x op ANY|ALL (array).
+ *
+ * A list of constants and a subquery's rows become a set once: open addressing over 64-bit hashes, integers and times with a
+ * loop of their own. A list with columns in it is compared argument by argument. The answer is NULL where x is NULL (and
+ * the list not empty), or where x is not found and the list holds a NULL. */
+#include "query/expr/node.h"
+
+#include "storage/base/hash.h"
+
+#include <string.h>
+
+struct value_set {
+    struct arena arena;
+    struct value *values;
+    uint32_t *slots; /* index + 1, 0 free; a power of two */
+    size_t mask, count, row_count;
+    bool has_null, is_int;
+    int64_t *keys; /* is_int: the values again, densely */
+};
+
+static uint64_t key_hash(const struct value_set *set, const struct value *value)
+{
+    return set->is_int ? hash_mix((uint64_t)value->i) : value_hash(value);
+}
+
+static bool key_equal(const struct value_set *set, size_t index, const struct value *value)
+{
+    return set->is_int ? set->keys[index] == value->i : value_compare(&set->values[index], value) == 0;
+}
+
+static bool set_has(const struct value_set *set, const struct value *value)
+{
+    for (size_t slot = key_hash(set, value) & set->mask; set->slots[slot] != 0; slot = (slot + 1) & set->mask) {
+        if (key_equal(set, set->slots[slot] - 1, value))
+            return true;
+    }
+    return false;
+}
+
+static struct value_set *set_create(enum type_id type, size_t capacity)
+{
+    struct value_set *set = memory_alloc_zero(sizeof(*set));
+    arena_init(&set->arena);
+    size_t size = 8;
+    while (size < capacity * 2)
+        size *= 2;
+    set->mask = size - 1;
+    set->slots = arena_alloc_zero(&set->arena, size * sizeof(uint32_t));
+    set->is_int = type_physical(type) == PHYSICAL_INT;
+    set->values = arena_alloc_array(&set->arena, capacity + 1, sizeof(struct value));
+    set->keys = arena_alloc_array(&set->arena, capacity + 1, sizeof(int64_t));
+    return set;
+}
+
+static void set_add(struct value_set *set, const struct value *value)
+{
+    set->row_count++;
+    if (value->is_null) {
+        set->has_null = true;
+        return;
+    }
+    if (set_has(set, value))
+        return;
+    struct value copy = *value;
+    if (type_physical(copy.type.id) == PHYSICAL_TEXT)
+        copy.text = arena_copy(&set->arena, copy.text);
+    size_t slot = key_hash(set, &copy) & set->mask;
+    while (set->slots[slot] != 0)
+        slot = (slot + 1) & set->mask;
+    set->values[set->count] = copy;
+    if (set->is_int)
+        set->keys[set->count] = copy.i;
+    set->slots[slot] = (uint32_t)++set->count;
+}
+
+void value_set_destroy(struct value_set *set)
+{
+    if (set == NULL)
+        return;
+    arena_deinit(&set->arena);
+    memory_free(set);
+}
+
+static bool is_constant_list(const struct expr *expr)
+{
+    for (uint32_t i = 1; i < expr->argument_count; i++) {
+        if (expr->arguments[i]->kind != EXPR_CONSTANT)
+            return false;
+    }
+    return true;
+}
+
+static enum err set_prepare(struct frame *frame, struct node *node)
+{
+    const struct expr *expr = node->expr;
+    if (expr->kind == EXPR_IN) {
+        node->set = set_create(expr->arguments[0]->type.id, expr->argument_count);
+        for (uint32_t i = 1; i < expr->argument_count; i++)
+            set_add(node->set, &expr->arguments[i]->constant);
+        return OK;
+    }
+    const struct parameter_rows *subquery;
+    enum err err = parameter_get(frame, expr->parameter, &subquery);
+    if (err != OK)
+        return err;
+    node->set = set_create(expr->arguments[0]->type.id, subquery->row_count);
+    for (size_t row = 0; row < subquery->row_count; row++) {
+        struct value value = column_value(&subquery->column, row);
+        set_add(node->set, &value);
+    }
+    return OK;
+}
+
+static enum err set_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+{
+    struct column in;
+    enum err err = node_run(frame, &node->children[0], rows, &in);
+    if (err == OK && node->set == NULL)
+        err = set_prepare(frame, node);
+    if (err != OK)
+        return err;
+    const struct value_set *set = node->set;
+    bool is_negated = node->expr->is_negated;
+    *out = result_create(frame, node->expr->type);
+    uint8_t *values = (uint8_t *)out->values;
+    for (size_t k = 0; k < rows.count; k++) {
+        size_t row = rows_at(rows, k);
+        if (set->row_count == 0) {
+            values[row] = is_negated;
+            continue;
+        }
+        struct value value = column_value(&in, row);
+        bool is_found = !value.is_null && set_has(set, &value);
+        if (value.is_null || (!is_found && set->has_null))
+            result_set_null(frame, out, row);
+        else
+            values[row] = is_found != is_negated;
+    }
+    return OK;
+}
+
+static enum err list_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+{
+    uint32_t count = node->expr->argument_count;
+    struct column *columns = arena_alloc_array(&frame->evaluator->batch, count, sizeof(*columns));
+    for (uint32_t i = 0; i < count; i++) {
+        enum err err = node_run(frame, &node->children[i], rows, &columns[i]);
+        if (err != OK)
+            return err;
+    }
+    *out = result_create(frame, node->expr->type);
+    for (size_t k = 0; k < rows.count; k++) {
+        size_t row = rows_at(rows, k);
+        struct value value = column_value(&columns[0], row);
+        bool is_found = false, has_null = value.is_null;
+        for (uint32_t i = 1; i < count && !value.is_null && !is_found; i++) {
+            struct value item = column_value(&columns[i], row);
+            has_null |= item.is_null;
+            is_found = !item.is_null && value_compare(&value, &item) == 0;
+        }
+        if (!is_found && has_null)
+            result_set_null(frame, out, row);
+        else
+            ((uint8_t *)out->values)[row] = is_found != node->expr->is_negated;
+    }
+    return OK;
+}
+
+enum err in_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+{
+    if (node->expr->kind == EXPR_IN && !is_constant_list(node->expr))
+        return list_run(frame, node, rows, out);
+    return set_run(frame, node, rows, out);
+}
+
+/* --- ANY and ALL --- */
+
+static enum err compare_elements(struct node *node, const struct value *left, const struct value *array,
+                                 struct value *out)
+{
+    bool is_all = node->expr->is_all, has_null = false;
+    struct array_reader reader;
+    if (!array_begin(&reader, array->type.id, array->text))
+        return error_set(node->call.error, ERR_CORRUPT, NULL, "an array value is malformed");
+    out->b = is_all;
+    for (struct value element; array_next(&reader, &element);) {
+        if (element.is_null || left->is_null) {
+            has_null = true;
+            continue;
+        }
+        struct value pair[2] = {*left, element}, result = {.type = type_of(TYPE_BOOL)};
+        enum err err = OK;
+        if (element.type.id != node->expr->function->arguments[1]) { /* numeric = ANY (bigint[]) */
+            pair[1] = (struct value){.type = type_of(node->expr->function->arguments[1])};
+            err = cast_value(&node->call, &element, false, &pair[1]);
+        }
+        if (err == OK)
+            err = node->expr->function->row(&node->call, pair, 2, &result);
+        if (err != OK)
+            return err;
+        if (result.is_null)
+            has_null = true;
+        else if (result.b != is_all) {
+            out->b = result.b;
+            return OK;
+        }
+    }
+    out->is_null = has_null;
+    return OK;
+}
+
+enum err array_compare_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+{
+    struct column left, array;
+    enum err err = node_run(frame, &node->children[0], rows, &left);
+    if (err == OK)
+        err = node_run(frame, &node->children[1], rows, &array);
+    if (err != OK)
+        return err;
+    node->call.context = frame->evaluator->context;
+    node->call.arena = &frame->evaluator->batch;
+    node->call.error = frame->error;
+    *out = result_create(frame, node->expr->type);
+    for (size_t k = 0; k < rows.count; k++) {
+        size_t row = rows_at(rows, k);
+        struct value a = column_value(&left, row), b = column_value(&array, row);
+        struct value result = {.type = node->expr->type, .is_null = b.is_null};
+        if (!b.is_null)
+            err = compare_elements(node, &a, &b, &result);
+        if (err != OK)
+            return err;
+        result_set(frame, out, row, &result);
+    }
+    return OK;
+}

@@ -1,0 +1,88 @@
+/* Scalar functions and operators: const descriptors, one array a file, found by name. Operators are functions named
+ * "+", "<", "~~". A function has a row form, a vector form, or both; the vector form must give what the row form gives. */
+#ifndef FRESHET_QUERY_FUNC_FUNC_H
+#define FRESHET_QUERY_FUNC_FUNC_H
+
+#include "query/expr/eval.h"
+#include "storage/column/column.h"
+
+#define FUNCTION_ARGUMENTS_MAX 5
+
+/* Argument types that stand for several. */
+enum { TYPE_ANY_NONARRAY = 200 };
+
+enum volatility { IMMUTABLE, STABLE, VOLATILE };
+
+/* What one call sees. State lives as long as the evaluator. */
+struct call {
+    const struct eval_context *context;
+    const struct function *function;
+    struct type type;        /* of the result */
+    struct arena *arena;     /* for results' payloads: one batch */
+    struct error *error;
+    void *state;             /* compiled regular expressions and the like; NULL at first */
+    void (*state_free)(void *state);
+};
+
+/* One batch for a vector form. Every argument is FLAT or CONSTANT. Rows are selection[0 … count-1], or 0 … count-1
+ * where it is NULL. `validity` joins the arguments' (NULL: no NULLs); only valid selected rows may raise. `out` is zeroed. */
+struct vector {
+    const struct column *arguments;
+    size_t row_count, count;
+    const uint32_t *selection;
+    const uint8_t *validity;
+    void *out;
+};
+
+struct function {
+    const char *name;
+    uint8_t argument_count;
+    bool is_variadic;            /* the rest are any number of any type, each as text or as it is */
+    bool is_null_tolerant;       /* not strict: called with NULLs too */
+    uint8_t volatility;
+    uint8_t arguments[FUNCTION_ARGUMENTS_MAX];
+    uint8_t result;
+    /* Cross-type comparisons: arguments are cast to this before the call; 0: as declared. */
+    uint8_t evaluate_as;
+    uint8_t operation;           /* for forms shared by several descriptors */
+    /* out->type is set and is_null false on entry. */
+    enum err (*row)(struct call *call, const struct value *arguments, size_t count, struct value *out);
+    enum err (*vector)(struct call *call, const struct vector *vector);
+    const char *doc, *example;
+};
+
+struct function_group {
+    const struct function *functions;
+    size_t count;
+};
+
+/* All of them, group by group: group 0, 1 … until NULL. */
+const struct function_group *function_table(size_t index);
+/* The next function of that name after `last` (NULL: the first), NULL at the end. */
+const struct function *function_next(struct slice name, const struct function *last);
+/* "integer + text", "lower(integer)": for messages. */
+bool function_is_operator(const struct function *function);
+
+/* The groups, each defined in the file of its name. */
+extern const struct function_group functions_compare, functions_arith, functions_bits, functions_math, functions_text,
+    functions_pattern, functions_time, functions_time_arith, functions_json, functions_array, functions_misc;
+
+/* --- casts: query/func/cast.c --- */
+/* May a value of type `from` become `to` in this context? */
+bool cast_exists(enum type_id from, enum type_id to, int context);
+/* One value, NULL passes. is_explicit: varchar(n) cuts silently. */
+enum err cast_value(struct call *call, const struct value *in, bool is_explicit, struct value *out);
+/* Does the conversion depend on settings (time zone), or can it be folded? */
+bool cast_is_immutable(enum type_id from, enum type_id to);
+/* Is the cast only a new name for the same memory form? */
+bool cast_is_relabel(struct type from, struct type to, const struct timezone *zone);
+/* Fast forms over FLAT or CONSTANT columns; false if there is none for this pair. */
+bool cast_vector(struct call *call, struct type from, const struct vector *vector, enum err *result);
+
+/* Text of a value as its output function writes it, in the arena. */
+struct slice value_to_text(const struct value *value, const struct eval_context *context, struct arena *arena);
+
+/* Numeric results as doubles and back, shared by math and time. */
+enum err error_out_of_range(struct error *error, const char *what);
+
+#endif
