@@ -1,0 +1,269 @@
+/* The pull loop: nodes beside plans, the table of operators, memory, cancel and time.
+ *
+ *   exec_open(plan)  ->  node ── children ──▶ nodes of the children
+ *   exec_next(node)  ->  a batch of 1 … 2,048 rows that holds until the next call, or 0 rows: the end
+ *
+ * A worker's permit is given up, and flags and clock are looked at, in exec_check(): at each morsel border
+ * of scans and every 64 Ki rows of operators that block. Memory that grows with data is charged at its
+ * growth points to the budget of the query; whoever made that budget releases what is left at the end, so
+ * that error paths need no accounts of their own.
+ *
+ * Subqueries that stand in expressions are run when an evaluator first asks for their value, once a run,
+ * over the same snapshot. */
+#include "query/exec/operator.h"
+
+#include "query/exec/rowset.h"
+#include "storage/base/clock.h"
+#include "storage/base/worker.h"
+
+#include <assert.h>
+
+static const struct exec_operator *const operators[] = {
+    [PLAN_SCAN] = &exec_scan_operator,       [PLAN_PROVIDER] = &exec_provider_operator,
+    [PLAN_VALUES] = &exec_values_operator,   [PLAN_FILTER] = &exec_filter_operator,
+    [PLAN_PROJECT] = &exec_project_operator, [PLAN_GROUP] = &exec_group_operator,
+    [PLAN_SORT] = &exec_sort_operator,       [PLAN_LIMIT] = &exec_limit_operator,
+    [PLAN_JOIN] = &exec_join_operator,       [PLAN_UNION_ALL] = &exec_union_operator,
+    [PLAN_HOP] = &exec_hop_operator,
+};
+
+/* The rows of one subquery. */
+struct exec_parameter {
+    bool is_done;
+    struct rowset rows;
+    struct parameter_rows out;
+};
+
+/* --- memory --- */
+
+void exec_memory_init(struct exec_memory *memory, struct budget *budget)
+{
+    *memory = (struct exec_memory){.budget = budget};
+    arena_init(&memory->arena);
+}
+
+void exec_memory_deinit(struct exec_memory *memory)
+{
+    if (memory->arena_charged != 0)
+        budget_release(memory->budget, memory->arena_charged);
+    memory->arena_charged = 0;
+    arena_deinit(&memory->arena);
+}
+
+enum err exec_memory_settle(struct exec_memory *memory, struct error *error)
+{
+    size_t total = memory->arena.total;
+    if (total <= memory->arena_charged)
+        return OK;
+    enum err err = budget_charge(memory->budget, total - memory->arena_charged, error);
+    if (err == OK)
+        memory->arena_charged = total;
+    return err;
+}
+
+enum err exec_memory_grow(struct exec_memory *memory, void **array, size_t *capacity, size_t needed,
+                          size_t element_size, struct error *error)
+{
+    if (needed <= *capacity)
+        return OK;
+    size_t next = *capacity * 2;
+    if (next < needed)
+        next = needed;
+    if (next < 64)
+        next = 64;
+    enum err err = budget_charge(memory->budget, (next - *capacity) * element_size, error);
+    if (err != OK)
+        return err;
+    *array = memory_realloc(*array, next * element_size);
+    *capacity = next;
+    return OK;
+}
+
+/* --- helpers of operators --- */
+
+struct evaluator **exec_evaluators(struct exec *exec, struct expr *const *exprs, size_t count)
+{
+    struct evaluator **evaluators = arena_alloc_array(&exec->arena, count, sizeof(*evaluators));
+    for (size_t i = 0; i < count; i++)
+        evaluators[i] = exprs[i] == NULL ? NULL : evaluator_create(exprs[i], &exec->eval);
+    return evaluators;
+}
+
+void exec_evaluators_destroy(struct evaluator **evaluators, size_t count)
+{
+    for (size_t i = 0; evaluators != NULL && i < count; i++)
+        if (evaluators[i] != NULL)
+            evaluator_destroy(evaluators[i]);
+}
+
+enum err exec_row_limit(struct exec *exec, const struct expr *expr, bool is_offset, int64_t *out,
+                        struct error *error)
+{
+    *out = -1;
+    if (expr == NULL)
+        return OK;
+    struct value value;
+    enum err err = expr_evaluate_constant(expr, &exec->eval, &exec->arena, &value, error);
+    if (err != OK || value.is_null)
+        return err;
+    if (value.i < 0)
+        return error_set(error, ERR_INPUT, is_offset ? "2201X" : "2201W", "%s must not be negative",
+                         is_offset ? "OFFSET" : "LIMIT");
+    *out = value.i;
+    return OK;
+}
+
+enum err exec_keep(struct exec_node *node, struct evaluator *predicate, struct batch *batch,
+                   struct error *error)
+{
+    uint32_t *selection = arena_alloc_array(&node->scratch, batch->row_count + 16, sizeof(*selection));
+    size_t count = 0;
+    enum err err = evaluator_filter(predicate, batch, NULL, 0, selection, &count, error);
+    if (err != OK || count == batch->row_count)
+        return err;
+    struct column *columns = arena_alloc_array(&node->scratch, batch->column_count, sizeof(*columns));
+    for (size_t i = 0; count != 0 && i < batch->column_count; i++)
+        columns[i] = column_gather(&batch->columns[i], selection, count, &node->scratch);
+    batch->columns = columns;
+    batch->row_count = count;
+    return OK;
+}
+
+struct column column_null(struct type type)
+{
+    static const uint8_t invalid[1] = {0};
+    static const _Alignas(16) char zeros[64] = {0};
+    return (struct column){.type = type, .form = COLUMN_CONSTANT, .validity = invalid, .values = zeros};
+}
+
+/* --- subqueries --- */
+
+static enum err run_subquery(struct exec *exec, struct exec_parameter *parameter, const struct plan *plan,
+                             struct error *error)
+{
+    struct exec_node *node = NULL;
+    struct batch batch;
+    enum err err = exec_open(exec, plan, &node, error);
+    rowset_init(&parameter->rows, plan->columns, plan->column_count, exec->budget);
+    while (err == OK && (err = exec_next(node, &batch, error)) == OK && batch.row_count != 0)
+        err = rowset_append(&parameter->rows, &batch, NULL, batch.row_count, error);
+    exec_close(node);
+    if (err != OK) {
+        rowset_deinit(&parameter->rows);
+        return err;
+    }
+    parameter->out.row_count = parameter->rows.row_count;
+    parameter->out.column = plan->column_count == 0 ? column_null(type_of(TYPE_TEXT))
+                                                    : rowset_column(&parameter->rows, 0, 0);
+    parameter->is_done = true;
+    return OK;
+}
+
+static enum err give_parameter(void *context, uint32_t number, const struct parameter_rows **out,
+                               struct error *error)
+{
+    struct exec *exec = context;
+    assert(number < exec->statement->subplan_count);
+    struct exec_parameter *parameter = &exec->parameters[number];
+    if (!parameter->is_done) {
+        enum err err = run_subquery(exec, parameter, exec->statement->subplans[number], error);
+        if (err != OK)
+            return err;
+    }
+    *out = &parameter->out;
+    return OK;
+}
+
+/* --- a run --- */
+
+void exec_init(struct exec *exec, const struct statement *statement, const struct snapshot *snapshot,
+               struct budget *budget)
+{
+    *exec = (struct exec){.statement = statement, .snapshot = snapshot, .budget = budget};
+    arena_init(&exec->arena);
+    exec->actual =
+        arena_alloc_zero(&exec->arena, ((size_t)statement->plan_count + 1) * sizeof(*exec->actual));
+    exec->parameters =
+        arena_alloc_zero(&exec->arena, (statement->subplan_count + 1) * sizeof(*exec->parameters));
+    exec->eval = (struct eval_context){
+        .zone = timezone_utc,
+        .budget = budget,
+        .parameter = give_parameter,
+        .parameter_context = exec,
+    };
+}
+
+void exec_deinit(struct exec *exec)
+{
+    for (size_t i = 0; i < exec->statement->subplan_count; i++)
+        if (exec->parameters[i].is_done)
+            rowset_deinit(&exec->parameters[i].rows);
+    arena_deinit(&exec->arena);
+}
+
+enum err exec_check(struct exec *exec, struct error *error)
+{
+    worker_yield();
+    bool is_gone = exec->is_client_gone != NULL &&
+                   atomic_load_explicit(exec->is_client_gone, memory_order_relaxed);
+    if (is_gone && exec->is_cancelled != NULL)
+        atomic_store_explicit(exec->is_cancelled, true, memory_order_relaxed);
+    if (is_gone || (exec->is_cancelled != NULL &&
+                    atomic_load_explicit(exec->is_cancelled, memory_order_relaxed)))
+        return error_set(error, ERR_CANCELLED, "57014", "canceling statement due to user request");
+    if (exec->deadline_us != 0 && clock_monotonic_us() >= exec->deadline_us)
+        return error_set(error, ERR_TIMEOUT, "57014", "canceling statement due to statement timeout");
+    return OK;
+}
+
+enum err exec_open(struct exec *exec, const struct plan *plan, struct exec_node **out, struct error *error)
+{
+    assert((size_t)plan->kind < array_count(operators));
+    struct exec_node *node = arena_alloc_zero(&exec->arena, sizeof(*node));
+    node->exec = exec;
+    node->plan = plan;
+    node->operator = operators[plan->kind];
+    arena_init(&node->scratch);
+    node->state = arena_alloc_zero(&exec->arena, node->operator->state_size);
+    node->children = arena_alloc_zero(&exec->arena, (plan->child_count + 1) * sizeof(*node->children));
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < plan->child_count; i++)
+        err = exec_open(exec, plan->children[i], &node->children[i], error);
+    if (err == OK && node->operator->open != NULL)
+        err = node->operator->open(node, error);
+    if (err != OK) {
+        exec_close(node);
+        node = NULL;
+    }
+    *out = node;
+    return err;
+}
+
+enum err exec_next(struct exec_node *node, struct batch *out, struct error *error)
+{
+    struct exec *exec = node->exec;
+    *out = (struct batch){.column_count = node->plan->column_count};
+    int64_t start_ns = exec->is_timed ? clock_monotonic_ns() : 0;
+    enum err err = node->operator->next(node, out, error);
+    struct plan_actual *actual = &exec->actual[node->plan->id];
+    if (exec->is_timed)
+        actual->time_ns += clock_monotonic_ns() - start_ns;
+    if (err != OK) {
+        out->row_count = 0;
+        return err;
+    }
+    assert(out->row_count <= VECTOR_ROWS_MAX);
+    actual->rows += out->row_count;
+    return OK;
+}
+
+void exec_close(struct exec_node *node)
+{
+    if (node == NULL)
+        return;
+    if (node->operator->close != NULL)
+        node->operator->close(node);
+    for (size_t i = 0; i < node->plan->child_count; i++)
+        exec_close(node->children[i]);
+    arena_deinit(&node->scratch);
+}

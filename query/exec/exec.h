@@ -1,0 +1,54 @@
+/* Runs plans: pull-based operators, each giving batches of at most VECTOR_ROWS_MAX rows.
+ *
+ * The plan stays read-only; each run has a tree of nodes of its own. A batch holds until the next call on
+ * the node that gave it; a batch of 0 rows is the end. One thread runs one execution. */
+#ifndef FRESHET_QUERY_EXEC_EXEC_H
+#define FRESHET_QUERY_EXEC_EXEC_H
+
+#include "query/expr/eval.h"
+#include "query/plan/plan.h"
+#include "storage/store.h"
+
+/* Rows between two looks at the clock and the cancel flags in operators that block. */
+#define EXEC_CHECK_ROWS ((size_t)64 << 10)
+
+struct exec_parameter; /* exec.c */
+
+/* What a run counts; other threads read it for freshet.queries. */
+struct exec_statistics {
+    _Atomic uint64_t rows_scanned;
+    uint64_t segments, segments_skipped;
+};
+
+/* One run of a statement. Filled by the caller between exec_init() and the first open. */
+struct exec {
+    const struct statement *statement;
+    const struct snapshot *snapshot;
+    struct eval_context eval;            /* zone, now_us: the caller's; the rest is set here */
+    struct budget *budget;               /* of this query alone: its owner releases what is left at the end */
+    _Atomic bool *is_cancelled;          /* set by query_cancel; may be NULL */
+    const _Atomic bool *is_client_gone;  /* may be NULL */
+    int64_t deadline_us;                 /* on the monotonic clock; 0: none */
+    bool is_timed;                       /* EXPLAIN ANALYZE: measure each node */
+    struct exec_statistics statistics;
+    struct plan_actual *actual;          /* by plan id */
+    /* private */
+    struct arena arena;
+    struct exec_parameter *parameters;
+};
+
+struct exec_node;
+
+void exec_init(struct exec *exec, const struct statement *statement, const struct snapshot *snapshot,
+               struct budget *budget);
+void exec_deinit(struct exec *exec);
+/* Gives the worker's permit to others for a moment; 57014 when the query was cancelled or ran out of time. */
+MUST_CHECK enum err exec_check(struct exec *exec, struct error *error);
+
+/* Children are opened too. On failure nothing is left open. */
+MUST_CHECK enum err exec_open(struct exec *exec, const struct plan *plan, struct exec_node **out,
+                              struct error *error);
+MUST_CHECK enum err exec_next(struct exec_node *node, struct batch *out, struct error *error);
+void exec_close(struct exec_node *node); /* NULL is nothing */
+
+#endif

@@ -1,0 +1,237 @@
+/* Scans: user tables through a cursor over the snapshot's view, system tables through their providers.
+ *
+ *   view ── morsel ── morsel ── morsel          bounds of event time against [time_from, time_to]
+ *             └ vectors of 2,048 rows ── filter ── gather ──▶ batch
+ *
+ * The bounds only skip; the filter holds the exact condition. They are evaluated once, when the scan opens,
+ * so now() in them is the statement's. A vector that passes the filter whole is handed on as the cursor
+ * gave it; else its columns are gathered, dictionaries staying dictionaries. Between morsels the worker's
+ * permit may change hands. */
+#include "query/exec/operator.h"
+
+#include <string.h>
+
+struct scan {
+    struct cursor *cursor;
+    struct evaluator *filter;
+    const struct table_view *view;
+    size_t morsel, morsel_count;
+    bool is_in_morsel, has_seen_morsel;
+    bool has_from, has_to;
+    int64_t from_us, to_us;
+};
+
+static enum err read_bound(struct exec *exec, const struct expr *expr, bool *has, int64_t *us,
+                           struct error *error)
+{
+    *has = false;
+    if (expr == NULL)
+        return OK;
+    struct value value;
+    enum err err = expr_evaluate_constant(expr, &exec->eval, &exec->arena, &value, error);
+    if (err != OK || value.is_null)
+        return err;
+    *has = true;
+    *us = value.i;
+    return OK;
+}
+
+static enum err scan_open(struct exec_node *node, struct error *error)
+{
+    struct scan *scan = node->state;
+    const struct plan *plan = node->plan;
+    const struct schema *schema = plan->scan.schema;
+    scan->view = snapshot_find_id(node->exec->snapshot, schema->table_id);
+    if (scan->view == NULL)
+        return error_set(error, ERR_NOT_FOUND, "42P01", "relation \"%.*s\" does not exist",
+                         SLICE_ARGS(schema->name));
+    enum err err = read_bound(node->exec, plan->scan.time_from, &scan->has_from, &scan->from_us, error);
+    if (err == OK)
+        err = read_bound(node->exec, plan->scan.time_to, &scan->has_to, &scan->to_us, error);
+    if (err != OK)
+        return err;
+    scan->cursor = cursor_open(scan->view, plan->scan.columns, plan->column_count);
+    if (plan->scan.filter != NULL)
+        scan->filter = evaluator_create(plan->scan.filter, &node->exec->eval);
+    scan->morsel_count = table_view_morsel_count(scan->view);
+    struct table_statistics statistics;
+    table_view_statistics(scan->view, &statistics);
+    node->exec->statistics.segments += statistics.segment_count;
+    return OK;
+}
+
+static bool can_skip(const struct scan *scan, size_t morsel)
+{
+    int64_t min_us, max_us;
+    if ((!scan->has_from && !scan->has_to) ||
+        !table_view_morsel_times(scan->view, morsel, &min_us, &max_us))
+        return false;
+    return (scan->has_from && max_us < scan->from_us) || (scan->has_to && min_us > scan->to_us);
+}
+
+/* To the start of the next morsel that may hold rows; false after the last one. */
+static enum err next_morsel(struct exec_node *node, bool *has, struct error *error)
+{
+    struct scan *scan = node->state;
+    while (scan->morsel < scan->morsel_count && can_skip(scan, scan->morsel))
+        scan->morsel++;
+    *has = scan->morsel < scan->morsel_count;
+    if (!*has) {
+        if (!scan->has_seen_morsel && scan->morsel_count != 0) {
+            struct table_statistics statistics;
+            table_view_statistics(scan->view, &statistics);
+            node->exec->statistics.segments_skipped += statistics.segment_count;
+            scan->has_seen_morsel = true;
+        }
+        return OK;
+    }
+    enum err err = exec_check(node->exec, error);
+    if (err != OK)
+        return err;
+    cursor_seek(scan->cursor, scan->morsel++);
+    scan->is_in_morsel = scan->has_seen_morsel = true;
+    return OK;
+}
+
+static enum err scan_next(struct exec_node *node, struct batch *out, struct error *error)
+{
+    struct scan *scan = node->state;
+    for (;;) {
+        struct batch batch = {0};
+        if (!scan->is_in_morsel) {
+            bool has;
+            enum err err = next_morsel(node, &has, error);
+            if (err != OK || !has)
+                return err;
+        }
+        if (!cursor_next(scan->cursor, &batch)) {
+            scan->is_in_morsel = false;
+            continue;
+        }
+        atomic_fetch_add_explicit(&node->exec->statistics.rows_scanned, batch.row_count,
+                                  memory_order_relaxed);
+        node->exec->actual[node->plan->id].rows_in += batch.row_count;
+        arena_reset(&node->scratch);
+        if (scan->filter != NULL) {
+            enum err err = exec_keep(node, scan->filter, &batch, error);
+            if (err != OK)
+                return err;
+        }
+        if (batch.row_count != 0) {
+            *out = batch;
+            return OK;
+        }
+    }
+}
+
+static void scan_close(struct exec_node *node)
+{
+    struct scan *scan = node->state;
+    if (scan->cursor != NULL)
+        cursor_close(scan->cursor);
+    if (scan->filter != NULL)
+        evaluator_destroy(scan->filter);
+}
+
+const struct exec_operator exec_scan_operator = {
+    .name = "scan",
+    .state_size = sizeof(struct scan),
+    .open = scan_open,
+    .next = scan_next,
+    .close = scan_close,
+};
+
+/* --- providers --- */
+
+struct provider_state {
+    struct exec_memory memory;
+    struct evaluator *filter;
+    struct column *columns; /* of the output, all rows */
+    size_t row_count, row;
+};
+
+/* A provider gives its rows at once: system tables are small against the budget they are charged to. */
+static enum err provider_open(struct exec_node *node, struct error *error)
+{
+    struct provider_state *state = node->state;
+    const struct table_provider *provider = node->plan->provider.provider;
+    exec_memory_init(&state->memory, node->exec->budget);
+    struct arena *arena = &state->memory.arena;
+    struct column_builder *builders = arena_alloc_array(arena, provider->column_count, sizeof(*builders));
+    for (size_t i = 0; i < provider->column_count; i++)
+        column_builder_init(&builders[i], provider->columns[i].type, arena);
+    struct provider_scan scan = {
+        .snapshot = (struct snapshot *)node->exec->snapshot,
+        .arena = arena,
+        .builders = builders,
+        .budget = node->exec->budget,
+    };
+    enum err err = provider->scan(provider->context, &scan, error);
+    if (err == OK)
+        err = exec_memory_settle(&state->memory, error);
+    if (err != OK)
+        return err;
+    state->row_count = provider->column_count == 0 ? 0 : builders[0].count;
+    state->columns = arena_alloc_array(arena, node->plan->column_count, sizeof(*state->columns));
+    for (size_t i = 0; i < node->plan->column_count; i++)
+        state->columns[i] = column_builder_finish(&builders[node->plan->provider.columns[i]]);
+    if (node->plan->provider.filter != NULL)
+        state->filter = evaluator_create(node->plan->provider.filter, &node->exec->eval);
+    atomic_fetch_add_explicit(&node->exec->statistics.rows_scanned, state->row_count,
+                              memory_order_relaxed);
+    return exec_check(node->exec, error);
+}
+
+/* Rows [first, first + count) of flat columns. */
+static struct column column_part(const struct column *column, size_t first)
+{
+    struct column part = *column;
+    part.values = (const char *)column->values + first * physical_size(type_physical(column->type.id));
+    if (column->validity != NULL)
+        part.validity = column->validity + first;
+    return part;
+}
+
+static enum err provider_next(struct exec_node *node, struct batch *out, struct error *error)
+{
+    struct provider_state *state = node->state;
+    while (state->row < state->row_count) {
+        arena_reset(&node->scratch);
+        size_t count = state->row_count - state->row;
+        if (count > VECTOR_ROWS_MAX)
+            count = VECTOR_ROWS_MAX;
+        struct batch batch = {.row_count = count, .column_count = node->plan->column_count};
+        batch.columns = arena_alloc_array(&node->scratch, batch.column_count, sizeof(*batch.columns));
+        for (size_t i = 0; i < batch.column_count; i++)
+            batch.columns[i] = column_part(&state->columns[i], state->row);
+        state->row += count;
+        node->exec->actual[node->plan->id].rows_in += count;
+        if (state->filter != NULL) {
+            enum err err = exec_keep(node, state->filter, &batch, error);
+            if (err != OK)
+                return err;
+        }
+        if (batch.row_count != 0) {
+            *out = batch;
+            return OK;
+        }
+    }
+    return OK;
+}
+
+static void provider_close(struct exec_node *node)
+{
+    struct provider_state *state = node->state;
+    if (state->filter != NULL)
+        evaluator_destroy(state->filter);
+    if (state->memory.budget != NULL)
+        exec_memory_deinit(&state->memory);
+}
+
+const struct exec_operator exec_provider_operator = {
+    .name = "provider",
+    .state_size = sizeof(struct provider_state),
+    .open = provider_open,
+    .next = provider_next,
+    .close = provider_close,
+};

@@ -1,0 +1,188 @@
+/* hop(): each row once per window it falls in, with the window's bounds.
+ *
+ *   window k = [origin + k * slide, origin + k * slide + size)      k over all integers
+ *
+ * A row at t is in the windows with (t - origin - size) / slide < k <= (t - origin) / slide. Windows of
+ * months count from 2000-01-01 and windows of days from 2000-01-03 (a Monday), both on the clock face of
+ * the zone, so that a day is a day across a change of clocks; shorter ones are absolute time from
+ * 2000-01-03 00:00 in the zone. tumble() is the case slide = size. Rows without a time, or at infinity,
+ * are in no window. */
+#include "query/exec/operator.h"
+
+#include <string.h>
+
+#define ORIGIN_DAY 10959 /* 2000-01-03 */
+/* Times nearer than this to either end of int64 are left out: sums stay in range. */
+#define TIME_MARGIN (INT64_C(400) * 366 * MICROSECONDS_PER_DAY)
+
+enum hop_unit { HOP_ABSOLUTE, HOP_DAYS, HOP_MONTHS };
+
+struct hop {
+    enum hop_unit unit;
+    int64_t slide, size; /* in microseconds or months */
+    int64_t origin;      /* microseconds: UTC or clock face, by the unit */
+    bool is_zoned;       /* the time column is timestamptz */
+    struct batch in;
+    size_t row;
+    int64_t window, last_window; /* of that row; window > last_window: next row */
+    bool has_row;
+};
+
+static int64_t interval_us(struct interval interval)
+{
+    return interval.days * MICROSECONDS_PER_DAY + interval.microseconds;
+}
+
+static int64_t floor_divide(int64_t a, int64_t b)
+{
+    return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
+
+static int64_t to_local(const struct exec_node *node, int64_t us)
+{
+    const struct hop *hop = node->state;
+    return hop->is_zoned ? timezone_to_local(node->plan->hop.zone, us) : us;
+}
+
+static int64_t to_time(const struct exec_node *node, int64_t local_us)
+{
+    const struct hop *hop = node->state;
+    return hop->is_zoned ? timezone_to_utc(node->plan->hop.zone, local_us) : local_us;
+}
+
+static enum err hop_open(struct exec_node *node, struct error *error)
+{
+    struct hop *hop = node->state;
+    const struct plan *plan = node->plan;
+    struct interval slide = plan->hop.slide, size = plan->hop.size;
+    hop->is_zoned = plan->children[0]->columns[plan->hop.time_column].type.id == TYPE_TIMESTAMPTZ;
+    if (slide.months != 0 || size.months != 0) {
+        hop->unit = HOP_MONTHS;
+        hop->slide = slide.months;
+        hop->size = size.months;
+    } else {
+        int64_t local = ORIGIN_DAY * MICROSECONDS_PER_DAY;
+        bool is_days = interval_us(slide) % MICROSECONDS_PER_DAY == 0;
+        hop->unit = is_days ? HOP_DAYS : HOP_ABSOLUTE;
+        hop->slide = interval_us(slide);
+        hop->size = interval_us(size);
+        hop->origin = is_days ? local : to_time(node, local);
+    }
+    if (hop->slide <= 0 || hop->size <= 0 || hop->size % hop->slide != 0)
+        return error_set(error, ERR_INPUT, "22023", "window size must be a positive multiple of slide");
+    return OK;
+}
+
+static int64_t month_number(int64_t local_us)
+{
+    struct civil civil;
+    civil_from_time(local_us, &civil);
+    return ((int64_t)civil.year - 2000) * 12 + civil.month - 1;
+}
+
+/* The windows of a time: hop->window … hop->last_window. */
+static void find_windows(struct exec_node *node, int64_t us)
+{
+    struct hop *hop = node->state;
+    int64_t at;
+    if (hop->unit == HOP_MONTHS)
+        at = month_number(to_local(node, us));
+    else
+        at = (hop->unit == HOP_DAYS ? to_local(node, us) : us) - hop->origin;
+    hop->last_window = floor_divide(at, hop->slide);
+    hop->window = floor_divide(at - hop->size, hop->slide) + 1;
+}
+
+static int64_t boundary(const struct exec_node *node, int64_t offset)
+{
+    const struct hop *hop = node->state;
+    if (hop->unit == HOP_ABSOLUTE)
+        return hop->origin + offset;
+    if (hop->unit == HOP_DAYS)
+        return to_time(node, hop->origin + offset);
+    int64_t year = floor_divide(offset, 12);
+    struct civil civil = {
+        .year = (int32_t)(2000 + year), .month = (int32_t)(offset - year * 12 + 1), .day = 1};
+    return to_time(node, time_from_civil(&civil));
+}
+
+/* To the next row of the input that is in a window; false at the input's end. */
+static bool next_row(struct exec_node *node)
+{
+    struct hop *hop = node->state;
+    const struct column *time = &hop->in.columns[node->plan->hop.time_column];
+    for (; hop->row < hop->in.row_count; hop->row++) {
+        if (column_is_null(time, hop->row))
+            continue;
+        int64_t us = time->i[column_index(time, hop->row)];
+        if (us < INT64_MIN + TIME_MARGIN || us > INT64_MAX - TIME_MARGIN)
+            continue;
+        find_windows(node, us);
+        if (hop->window <= hop->last_window)
+            return true;
+    }
+    return false;
+}
+
+/* Up to a batch of (row, window) pairs of the input in hand. */
+static size_t take_windows(struct exec_node *node, uint32_t *rows, int64_t *starts, int64_t *ends)
+{
+    struct hop *hop = node->state;
+    size_t count = 0;
+    while (count < VECTOR_ROWS_MAX) {
+        if (!hop->has_row) {
+            if (!next_row(node))
+                break;
+            hop->has_row = true;
+        }
+        rows[count] = (uint32_t)hop->row;
+        starts[count] = boundary(node, hop->window * hop->slide);
+        ends[count++] = boundary(node, hop->window * hop->slide + hop->size);
+        if (++hop->window > hop->last_window) {
+            hop->has_row = false;
+            hop->row++;
+        }
+    }
+    return count;
+}
+
+static enum err hop_next(struct exec_node *node, struct batch *out, struct error *error)
+{
+    struct hop *hop = node->state;
+    size_t columns_in = node->plan->column_count - 2;
+    for (;;) {
+        if (!hop->has_row && hop->row >= hop->in.row_count) {
+            enum err err = exec_next(node->children[0], &hop->in, error);
+            if (err != OK || hop->in.row_count == 0)
+                return err;
+            node->exec->actual[node->plan->id].rows_in += hop->in.row_count;
+            hop->row = 0;
+        }
+        arena_reset(&node->scratch);
+        uint32_t rows[VECTOR_ROWS_MAX];
+        int64_t *starts = arena_alloc_array(&node->scratch, VECTOR_ROWS_MAX, sizeof(*starts));
+        int64_t *ends = arena_alloc_array(&node->scratch, VECTOR_ROWS_MAX, sizeof(*ends));
+        size_t count = take_windows(node, rows, starts, ends);
+        enum err err = exec_check(node->exec, error);
+        if (err != OK)
+            return err;
+        if (count == 0)
+            continue;
+        struct column *columns = arena_alloc_array(&node->scratch, columns_in + 2, sizeof(*columns));
+        for (size_t i = 0; i < columns_in; i++)
+            columns[i] = column_gather(&hop->in.columns[i], rows, count, &node->scratch);
+        columns[columns_in] =
+            (struct column){.type = node->plan->columns[columns_in].type, .values = starts};
+        columns[columns_in + 1] =
+            (struct column){.type = node->plan->columns[columns_in + 1].type, .values = ends};
+        *out = (struct batch){.row_count = count, .column_count = columns_in + 2, .columns = columns};
+        return OK;
+    }
+}
+
+const struct exec_operator exec_hop_operator = {
+    .name = "hop",
+    .state_size = sizeof(struct hop),
+    .open = hop_open,
+    .next = hop_next,
+};
