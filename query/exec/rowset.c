@@ -8,24 +8,26 @@
 #include <assert.h>
 #include <string.h>
 
-void rowset_init_types(struct rowset *rowset, const struct type *types, size_t count, struct budget *budget)
+static void init_empty(struct rowset *rowset, size_t count, struct budget *budget)
 {
     *rowset = (struct rowset){.column_count = count};
     exec_memory_init(&rowset->memory, budget);
     arena_init(&rowset->scratch);
     rowset->columns = memory_alloc_zero((count + 1) * sizeof(*rowset->columns));
-    for (size_t i = 0; i < count; i++)
-        rowset->columns[i].type = types[i];
 }
 
 void rowset_init(struct rowset *rowset, const struct plan_column *columns, size_t count, struct budget *budget)
 {
-    rowset_init_types(rowset, NULL, 0, budget);
-    memory_free(rowset->columns);
-    rowset->column_count = count;
-    rowset->columns = memory_alloc_zero((count + 1) * sizeof(*rowset->columns));
+    init_empty(rowset, count, budget);
     for (size_t i = 0; i < count; i++)
         rowset->columns[i].type = columns[i].type;
+}
+
+void rowset_init_types(struct rowset *rowset, const struct type *types, size_t count, struct budget *budget)
+{
+    init_empty(rowset, count, budget);
+    for (size_t i = 0; i < count; i++)
+        rowset->columns[i].type = types[i];
 }
 
 static size_t element_size(const struct rowset_column *column)
@@ -133,11 +135,7 @@ struct column rowset_column(const struct rowset *rowset, size_t index, size_t fi
 enum err rowset_compact(struct rowset *rowset, const uint32_t *selection, size_t count, struct error *error)
 {
     struct rowset next;
-    struct plan_column unused;
-    rowset_init(&next, &unused, 0, rowset->memory.budget);
-    memory_free(next.columns);
-    next.column_count = rowset->column_count;
-    next.columns = memory_alloc_zero((next.column_count + 1) * sizeof(*next.columns));
+    init_empty(&next, rowset->column_count, rowset->memory.budget);
     struct column *columns = memory_alloc((next.column_count + 1) * sizeof(*columns));
     for (size_t i = 0; i < next.column_count; i++) {
         next.columns[i].type = rowset->columns[i].type;

@@ -1,0 +1,147 @@
+/* The plan cache: a fixed number of entries, chained by hash, in one list by last use.
+ *
+ * The key is the exact text and the session's time zone (literals are bound in it). A plan does not name a
+ * position or a snapshot, only table definitions: DDL makes it stale, and plan_is_current() is asked with
+ * the very snapshot the run will use, so a stale plan never runs. Texts over 16 KiB are not kept. */
+#include "query/cache.h"
+
+#include "storage/base/hash.h"
+#include "storage/base/thread.h"
+
+#define BUCKET_COUNT 1024
+#define TEXT_SIZE_MAX ((size_t)16 << 10)
+
+struct cache_entry {
+    struct cache_entry *next;           /* of the bucket */
+    struct cache_entry *newer, *older;  /* by last use */
+    uint64_t hash;
+    struct slice text, zone;            /* own */
+    struct statement *statement;
+};
+
+struct plan_cache {
+    struct mutex mutex;
+    size_t count, count_max;
+    struct cache_entry *buckets[BUCKET_COUNT];
+    struct cache_entry *newest, *oldest;
+};
+
+struct plan_cache *plan_cache_create(size_t entry_count_max)
+{
+    struct plan_cache *cache = memory_alloc_zero(sizeof(*cache));
+    cache->count_max = entry_count_max;
+    mutex_init(&cache->mutex);
+    return cache;
+}
+
+static void list_remove(struct plan_cache *cache, struct cache_entry *entry)
+{
+    *(entry->newer != NULL ? &entry->newer->older : &cache->newest) = entry->older;
+    *(entry->older != NULL ? &entry->older->newer : &cache->oldest) = entry->newer;
+}
+
+static void list_add(struct plan_cache *cache, struct cache_entry *entry)
+{
+    entry->newer = NULL;
+    entry->older = cache->newest;
+    *(cache->newest != NULL ? &cache->newest->newer : &cache->oldest) = entry;
+    cache->newest = entry;
+}
+
+static void entry_remove(struct plan_cache *cache, struct cache_entry *entry)
+{
+    struct cache_entry **link = &cache->buckets[entry->hash % BUCKET_COUNT];
+    while (*link != entry)
+        link = &(*link)->next;
+    *link = entry->next;
+    list_remove(cache, entry);
+    cache->count--;
+    statement_unref(entry->statement);
+    memory_free(entry);
+}
+
+void plan_cache_destroy(struct plan_cache *cache)
+{
+    while (cache->oldest != NULL)
+        entry_remove(cache, cache->oldest);
+    mutex_deinit(&cache->mutex);
+    memory_free(cache);
+}
+
+static uint64_t key_hash(struct slice text, struct slice zone)
+{
+    return hash64_seed(text.data, text.size, hash64(zone.data, zone.size));
+}
+
+static struct cache_entry *entry_find(struct plan_cache *cache, struct slice text, struct slice zone)
+{
+    uint64_t hash = key_hash(text, zone);
+    struct cache_entry *entry = cache->buckets[hash % BUCKET_COUNT];
+    while (entry != NULL &&
+           (entry->hash != hash || !slice_equal(entry->text, text) || !slice_equal(entry->zone, zone)))
+        entry = entry->next;
+    return entry;
+}
+
+struct statement *plan_cache_find(struct plan_cache *cache, struct slice text, struct slice zone)
+{
+    struct statement *statement = NULL;
+    mutex_lock(&cache->mutex);
+    struct cache_entry *entry = entry_find(cache, text, zone);
+    if (entry != NULL) {
+        list_remove(cache, entry);
+        list_add(cache, entry);
+        statement = statement_ref(entry->statement);
+    }
+    mutex_unlock(&cache->mutex);
+    return statement;
+}
+
+void plan_cache_add(struct plan_cache *cache, struct slice text, struct slice zone,
+                    struct statement *statement)
+{
+    if (text.size > TEXT_SIZE_MAX)
+        return;
+    mutex_lock(&cache->mutex);
+    struct cache_entry *old = entry_find(cache, text, zone);
+    if (old != NULL)
+        entry_remove(cache, old);
+    if (cache->count == cache->count_max)
+        entry_remove(cache, cache->oldest);
+    struct cache_entry *entry = memory_alloc_zero(sizeof(*entry) + text.size + zone.size);
+    char *bytes = (char *)(entry + 1);
+    memcpy(bytes, text.data, text.size);
+    memcpy(bytes + text.size, zone.data, zone.size);
+    entry->hash = key_hash(text, zone);
+    entry->text = slice_of(bytes, text.size);
+    entry->zone = slice_of(bytes + text.size, zone.size);
+    entry->statement = statement_ref(statement);
+    entry->next = cache->buckets[entry->hash % BUCKET_COUNT];
+    cache->buckets[entry->hash % BUCKET_COUNT] = entry;
+    list_add(cache, entry);
+    cache->count++;
+    mutex_unlock(&cache->mutex);
+}
+
+void plan_cache_remove(struct plan_cache *cache, struct slice text, struct slice zone)
+{
+    mutex_lock(&cache->mutex);
+    struct cache_entry *entry = entry_find(cache, text, zone);
+    if (entry != NULL)
+        entry_remove(cache, entry);
+    mutex_unlock(&cache->mutex);
+}
+
+bool plan_is_current(const struct statement *statement, const struct snapshot *snapshot)
+{
+    for (size_t i = 0; i < statement->table_count; i++) {
+        const struct schema *bound = statement->tables[i].schema;
+        const struct table_view *view = snapshot_find(snapshot, bound->name);
+        if (view == NULL)
+            return false;
+        const struct schema *now = table_view_schema(view);
+        if (now != bound && (now->table_id != bound->table_id || now->version != bound->version))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,58 @@
+/* The inside of the query engine, shared by query.c, registry.c and system.c. */
+#ifndef FRESHET_QUERY_ENGINE_H
+#define FRESHET_QUERY_ENGINE_H
+
+#include "query/cache.h"
+#include "query/exec/exec.h"
+#include "query/query.h"
+#include "storage/base/thread.h"
+
+#define PROVIDERS_MAX 64
+
+enum query_outcome {
+    OUTCOME_OK, OUTCOME_ERROR, OUTCOME_CANCELLED, OUTCOME_TIMEOUT, OUTCOME_LIMIT, OUTCOME_COUNT
+};
+
+/* A query under way. */
+struct query_entry {
+    struct query_entry *next, *previous;
+    char query_id[40];
+    struct slice user, client, text; /* the request's: hold while it is registered */
+    int64_t started_at_us;           /* wall */
+    int64_t started_us;              /* monotonic */
+    struct budget budget;
+    _Atomic bool is_cancelled;
+    const char *_Atomic state;       /* "waiting", "planning", "running" */
+    const struct exec *exec;         /* under the registry's lock; NULL while none runs */
+};
+
+struct query_registry {
+    struct mutex mutex;
+    struct query_entry *first;
+};
+
+struct query_engine {
+    struct query_engine_options options;
+    struct plan_cache *cache;
+    const struct table_provider *providers[PROVIDERS_MAX];
+    size_t provider_count;
+    struct table_provider own[4]; /* system.c */
+    struct query_registry registry;
+    _Atomic uint64_t outcomes[OUTCOME_COUNT];
+};
+
+void registry_init(struct query_registry *registry);
+void registry_deinit(struct query_registry *registry);
+/* 22023 if a query of that id is under way. */
+MUST_CHECK enum err registry_add(struct query_registry *registry, struct query_entry *entry,
+                                 struct error *error);
+void registry_remove(struct query_registry *registry, struct query_entry *entry);
+void registry_set_exec(struct query_registry *registry, struct query_entry *entry, const struct exec *exec);
+bool registry_cancel(struct query_registry *registry, struct slice query_id);
+void registry_visit(struct query_registry *registry,
+                    void (*visit)(void *context, const struct query_entry *entry), void *context);
+
+/* Registers freshet.tables, columns, segments and queries. */
+void system_register(struct query_engine *engine);
+
+#endif

@@ -1,0 +1,43 @@
+/* Result formats: batches in, bytes of the answer out. */
+#ifndef FRESHET_QUERY_FORMAT_FORMAT_H
+#define FRESHET_QUERY_FORMAT_FORMAT_H
+
+#include "query/query.h"
+
+struct format_end {
+    uint64_t position;
+    bool is_recovering;
+    const struct completeness *completeness; /* NULL: none */
+    double elapsed_ms;
+    uint64_t rows_scanned, segments, segments_skipped;
+};
+
+/* One answer under construction. */
+struct format_writer {
+    enum result_format format;
+    struct writer *out;
+    const char *command;
+    const struct plan_column *columns;
+    size_t column_count;
+    uint64_t row_count;
+};
+
+void format_begin(struct format_writer *writer);
+void format_rows(struct format_writer *writer, const struct batch *batch);
+void format_end(struct format_writer *writer, const struct format_end *end);
+/* "json", "ndjson", "csv"; false if unknown. */
+bool format_find(struct slice name, enum result_format *out);
+/* A command's answer, JSON in every format: {"command":"INSERT","position":"12","rows":3}. `position` 0 is
+ * left out, and so are the rows of commands other than INSERT. */
+void format_command(const char *command, const struct command_answer *answer, struct writer *out);
+
+/* private: the rows of the table in format.c */
+struct format {
+    const char *name;
+    void (*begin)(struct format_writer *writer);
+    void (*row)(struct format_writer *writer, const struct batch *batch, size_t row);
+    void (*end)(struct format_writer *writer, const struct format_end *end);
+};
+extern const struct format format_json, format_ndjson, format_csv;
+
+#endif

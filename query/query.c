@@ -1,0 +1,553 @@
+/* The front door: text in, result bytes out.
+ *
+ *   settings ─ register ─ wait for at_least ─ plan (cache) ─ completeness ─ snapshot ─ run ─ format
+ *
+ * Completeness is asked for before the snapshot is taken, so it never claims more than the snapshot holds;
+ * which tables to ask about is known from the plan, and a plan is checked against the snapshot it runs
+ * over: DDL in between means planning again. Nothing is answered before all of it is certain: the result
+ * is built whole, within its own limit and the query's memory, and an error leaves no part of it.
+ *
+ * Each query has a budget of its own below the budget of all; whatever is still charged to it at the end
+ * is released in one place, here. */
+#include "query/engine.h"
+#include "query/exec/rowset.h"
+#include "query/format/format.h"
+#include "query/setting.h"
+#include "query/sql/sql.h"
+#include "storage/base/clock.h"
+#include "storage/base/metrics.h"
+#include "storage/base/random.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define PLANS_MAX 512
+#define RESULT_SIZE_MAX ((size_t)256 << 20)
+#define MAX_ROWS_DEFAULT 1000000
+#define PLAN_TRIES 8
+
+/* One call of query_run(). */
+struct run {
+    struct query_engine *engine;
+    const struct query_request *request;
+    struct query_answer *answer;
+    struct settings settings;
+    struct query_entry entry;
+    struct arena arena;
+    int64_t deadline_us;
+    struct statement *statement;
+    struct snapshot *snapshot;
+    struct completeness completeness;
+    struct exec exec;
+    size_t body_charged;
+};
+
+/* --- engine --- */
+
+struct query_engine *query_engine_create(const struct query_engine_options *options)
+{
+    struct query_engine *engine = memory_alloc_zero(sizeof(*engine));
+    engine->options = *options;
+    if (engine->options.max_rows == 0)
+        engine->options.max_rows = MAX_ROWS_DEFAULT;
+    engine->cache = plan_cache_create(PLANS_MAX);
+    registry_init(&engine->registry);
+    system_register(engine);
+    return engine;
+}
+
+void query_engine_destroy(struct query_engine *engine)
+{
+    if (engine == NULL)
+        return;
+    plan_cache_destroy(engine->cache);
+    registry_deinit(&engine->registry);
+    memory_free(engine);
+}
+
+void query_engine_register(struct query_engine *engine, const struct table_provider *provider)
+{
+    assert(engine->provider_count < PROVIDERS_MAX);
+    engine->providers[engine->provider_count++] = provider;
+}
+
+enum err query_cancel(struct query_engine *engine, struct slice query_id, struct error *error)
+{
+    if (registry_cancel(&engine->registry, query_id))
+        return OK;
+    return error_set(error, ERR_NOT_FOUND, "42704", "no query with query_id \"%.*s\" is running",
+                     SLICE_ARGS(query_id));
+}
+
+void query_engine_metrics(struct query_engine *engine, struct writer *out)
+{
+    static const char *const names[OUTCOME_COUNT] = {"ok", "error", "cancelled", "timeout", "limit"};
+    metrics_print_family(out, "freshet_queries_total", "counter", "Queries by outcome.");
+    for (int i = 0; i < OUTCOME_COUNT; i++) {
+        char label[40];
+        snprintf(label, sizeof(label), "outcome=\"%s\"", names[i]);
+        metrics_print_sample(out, "freshet_queries_total", label,
+                             (double)atomic_load_explicit(&engine->outcomes[i], memory_order_relaxed));
+    }
+}
+
+/* --- before the plan --- */
+
+static enum err init_settings(struct run *run, struct error *error)
+{
+    const struct query_engine_options *options = &run->engine->options;
+    run->settings = (struct settings){
+        .zone = timezone_utc,
+        .statement_timeout_us = options->statement_timeout_us,
+        .max_rows = (int64_t)options->max_rows,
+        .query_memory = options->query_memory_limit,
+        .query_memory_max = options->query_memory_limit,
+        .is_partial_cache_on = true,
+    };
+    for (size_t i = 0; i < run->request->setting_count; i++) {
+        const struct query_setting *setting = &run->request->settings[i];
+        enum err err = setting_set(&run->settings, setting->name, setting->value, error);
+        if (err != OK)
+            return err;
+    }
+    if (run->request->max_rows >= 0)
+        run->settings.max_rows = run->request->max_rows;
+    if (run->request->timeout_us >= 0)
+        run->settings.statement_timeout_us = run->request->timeout_us;
+    return OK;
+}
+
+static enum err choose_id(struct run *run, struct error *error)
+{
+    struct slice id = run->request->query_id;
+    char *out = run->entry.query_id;
+    if (id.size == 0) {
+        snprintf(out, sizeof(run->entry.query_id), "%016llx%016llx", (unsigned long long)random_u64(),
+                 (unsigned long long)random_u64());
+        return OK;
+    }
+    bool is_valid = id.size < sizeof(run->entry.query_id);
+    for (size_t i = 0; is_valid && i < id.size; i++) {
+        char c = id.data[i];
+        is_valid = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+                   c == '_';
+    }
+    if (!is_valid)
+        return error_set(error, ERR_INPUT, "22023",
+                         "query_id must be 1 to %zu letters, digits, hyphens or underscores",
+                         sizeof(run->entry.query_id) - 1);
+    memcpy(out, id.data, id.size);
+    return OK;
+}
+
+static enum err check_text(struct slice text, struct error *error)
+{
+    if (utf8_validate(text) != text.size)
+        return error_set(error, ERR_INPUT, "22021", "invalid byte sequence for encoding \"UTF8\"");
+    if (memchr(text.data, 0, text.size) != NULL)
+        return error_set(error, ERR_INPUT, "22021", "invalid byte sequence for encoding \"UTF8\": 0x00");
+    return OK;
+}
+
+/* Read your own writes: the snapshot must hold the position the caller names. */
+static enum err wait_for_position(struct run *run, struct error *error)
+{
+    struct store *store = run->engine->options.store;
+    if (run->request->at_least == 0 || store_position(store) >= run->request->at_least)
+        return OK;
+    atomic_store(&run->entry.state, "waiting");
+    int64_t left_us = run->deadline_us == 0 ? INT64_C(3600) * 1000000
+                                            : run->deadline_us - clock_monotonic_us();
+    worker_block_begin();
+    enum err err = store_wait(store, run->request->at_least, left_us > 0 ? left_us : 0, error);
+    worker_block_end();
+    if (err == ERR_TIMEOUT)
+        return error_set(error, ERR_TIMEOUT, "57014",
+                         "canceling statement due to statement timeout while waiting for position %llu",
+                         (unsigned long long)run->request->at_least);
+    return err;
+}
+
+/* --- the plan --- */
+
+static struct slice show_setting(void *context, struct slice name, bool *is_known)
+{
+    struct run *run = context;
+    return setting_show(&run->settings, name, &run->arena, is_known);
+}
+
+static enum err prepare(struct run *run, struct error *error)
+{
+    struct query_engine *engine = run->engine;
+    struct slice zone = slice_from_cstr(timezone_name(run->settings.zone));
+    run->statement = plan_cache_find(engine->cache, run->request->text, zone);
+    if (run->statement != NULL)
+        return OK;
+    struct snapshot *snapshot = snapshot_open(engine->options.store);
+    struct sql_context context = {
+        .snapshot = snapshot,
+        .providers = engine->providers,
+        .provider_count = engine->provider_count,
+        .zone = run->settings.zone,
+        .setting = show_setting,
+        .setting_context = run,
+    };
+    enum err err = sql_prepare(run->request->text, &context, &run->statement, error);
+    snapshot_close(snapshot);
+    if (err == OK && run->statement->is_cacheable)
+        plan_cache_add(engine->cache, run->request->text, zone, run->statement);
+    if (err != OK)
+        run->statement = NULL;
+    return err;
+}
+
+static void ask_completeness(struct run *run)
+{
+    const struct query_engine_options *options = &run->engine->options;
+    const struct statement *statement = run->statement;
+    run->completeness = (struct completeness){.complete_through_us = INT64_MIN};
+    if (options->completeness == NULL || statement->table_count == 0)
+        return;
+    uint32_t *ids = arena_alloc_array(&run->arena, statement->table_count, sizeof(*ids));
+    for (size_t i = 0; i < statement->table_count; i++)
+        ids[i] = statement->tables[i].schema->table_id;
+    options->completeness(options->context, ids, statement->table_count, &run->arena, &run->completeness);
+}
+
+/* A plan and a snapshot that belong together. */
+static enum err plan_and_open(struct run *run, struct error *error)
+{
+    atomic_store(&run->entry.state, "planning");
+    for (int i = 0; i < PLAN_TRIES; i++) {
+        enum err err = prepare(run, error);
+        if (err != OK)
+            return err;
+        ask_completeness(run);
+        run->snapshot = snapshot_open(run->engine->options.store);
+        if (plan_is_current(run->statement, run->snapshot))
+            return OK;
+        snapshot_close(run->snapshot);
+        run->snapshot = NULL;
+        plan_cache_remove(run->engine->cache, run->request->text,
+                          slice_from_cstr(timezone_name(run->settings.zone)));
+        statement_unref(run->statement);
+        run->statement = NULL;
+    }
+    return error_set(error, ERR_BUSY, "40001", "the tables changed while the query was planned; try again");
+}
+
+/* --- running --- */
+
+static void exec_begin(struct run *run)
+{
+    struct exec *exec = &run->exec;
+    exec_init(exec, run->statement, run->snapshot, &run->entry.budget);
+    exec->eval.zone = run->settings.zone;
+    exec->eval.now_us = run->entry.started_at_us;
+    exec->eval.is_cancelled = &run->entry.is_cancelled;
+    exec->is_cancelled = &run->entry.is_cancelled;
+    exec->is_client_gone = run->request->is_cancelled;
+    exec->deadline_us = run->deadline_us;
+    atomic_store(&run->entry.state, "running");
+    registry_set_exec(&run->engine->registry, &run->entry, exec);
+}
+
+static void exec_finish(struct run *run)
+{
+    registry_set_exec(&run->engine->registry, &run->entry, NULL);
+    exec_deinit(&run->exec);
+}
+
+static enum err charge_body(struct run *run, struct error *error)
+{
+    struct writer *body = &run->answer->body;
+    if (body->failed)
+        return error_set(error, ERR_LIMIT, "54000", "the result is larger than %zu MiB",
+                         RESULT_SIZE_MAX >> 20);
+    if (body->capacity <= run->body_charged)
+        return OK;
+    enum err err = budget_charge(&run->entry.budget, body->capacity - run->body_charged, error);
+    if (err == OK)
+        run->body_charged = body->capacity;
+    return err;
+}
+
+static enum err write_rows(struct run *run, struct format_writer *writer, const struct batch *batch,
+                           struct error *error)
+{
+    if (writer->row_count + batch->row_count > (uint64_t)run->settings.max_rows) {
+        enum err err = error_set(error, ERR_LIMIT, "54000", "the result has more than %lld rows",
+                                 (long long)run->settings.max_rows);
+        error_hint(error, "Add a LIMIT, or raise max_rows.");
+        return err;
+    }
+    format_rows(writer, batch);
+    return charge_body(run, error);
+}
+
+static void write_end(struct run *run, struct format_writer *writer)
+{
+    const struct query_engine_options *options = &run->engine->options;
+    struct format_end end = {
+        .position = snapshot_position(run->snapshot),
+        .is_recovering = options->is_recovering != NULL && options->is_recovering(options->context),
+        .completeness = &run->completeness,
+        .elapsed_ms = (double)(clock_monotonic_us() - run->entry.started_us) / 1e3,
+        .rows_scanned = run->exec.statistics.rows_scanned,
+        .segments = run->exec.statistics.segments,
+        .segments_skipped = run->exec.statistics.segments_skipped,
+    };
+    format_end(writer, &end);
+    run->answer->row_count = writer->row_count;
+}
+
+static struct format_writer make_writer(struct run *run, const struct plan_column *columns, size_t count)
+{
+    return (struct format_writer){
+        .format = run->answer->format,
+        .out = &run->answer->body,
+        .command = run->statement->command_tag,
+        .columns = columns,
+        .column_count = count,
+    };
+}
+
+static enum err run_select(struct run *run, struct error *error)
+{
+    const struct plan *plan = run->statement->plan;
+    struct format_writer writer = make_writer(run, plan->columns, plan->column_count);
+    struct exec_node *node = NULL;
+    struct batch batch;
+    enum err err = exec_open(&run->exec, plan, &node, error);
+    format_begin(&writer);
+    while (err == OK && (err = exec_next(node, &batch, error)) == OK && batch.row_count != 0)
+        err = write_rows(run, &writer, &batch, error);
+    exec_close(node);
+    if (err == OK)
+        write_end(run, &writer);
+    return err == OK ? charge_body(run, error) : err;
+}
+
+/* EXPLAIN ANALYZE: runs the plan, throws its rows away. */
+static enum err run_discarding(struct run *run, struct error *error)
+{
+    struct exec_node *node = NULL;
+    struct batch batch;
+    run->exec.is_timed = true;
+    enum err err = exec_open(&run->exec, run->statement->plan, &node, error);
+    while (err == OK && (err = exec_next(node, &batch, error)) == OK && batch.row_count != 0)
+        continue;
+    exec_close(node);
+    return err;
+}
+
+/* The lines of a text as rows of one text column. */
+static enum err write_lines(struct run *run, struct format_writer *writer, struct slice text,
+                            struct error *error)
+{
+    enum err err = OK;
+    for (size_t at = 0; err == OK && at < text.size;) {
+        const char *end = memchr(text.data + at, '\n', text.size - at);
+        size_t size = end == NULL ? text.size - at : (size_t)(end - text.data) - at;
+        struct slice line = slice_of(text.data + at, size);
+        struct column column = {
+            .type = type_of(TYPE_TEXT), .form = COLUMN_CONSTANT, .values = &line};
+        struct batch batch = {.row_count = 1, .column_count = 1, .columns = &column};
+        err = write_rows(run, writer, &batch, error);
+        at += size + 1;
+    }
+    return err;
+}
+
+static enum err run_explain(struct run *run, struct error *error)
+{
+    struct plan_column column = {.name = SLICE("QUERY PLAN"), .type = type_of(TYPE_TEXT)};
+    struct format_writer writer = make_writer(run, &column, 1);
+    struct writer lines;
+    enum err err = OK;
+    if (run->statement->is_analyze)
+        err = run_discarding(run, error);
+    if (err != OK)
+        return err;
+    writer_init(&lines);
+    plan_explain(run->statement, run->statement->is_analyze ? run->exec.actual : NULL, &lines);
+    if (run->statement->is_analyze) {
+        if (lines.size != 0 && lines.data[lines.size - 1] != '\n')
+            writer_u8(&lines, '\n');
+        writer_printf(&lines, "Execution Time: %.3f ms\n",
+                      (double)(clock_monotonic_us() - run->entry.started_us) / 1e3);
+    }
+    format_begin(&writer);
+    err = write_lines(run, &writer, writer_as_slice(&lines), error);
+    writer_deinit(&lines);
+    if (err == OK)
+        write_end(run, &writer);
+    return err;
+}
+
+/* --- commands --- */
+
+static enum err hand_over(struct run *run, const struct batch *batches, size_t batch_count,
+                          struct error *error)
+{
+    const struct query_engine_options *options = &run->engine->options;
+    const struct command *command = run->statement->command;
+    struct command_answer answer = {0};
+    if (options->command == NULL)
+        return error_set(error, ERR_UNSUPPORTED, "0A000", "%s is not supported here",
+                         run->statement->command_tag);
+    worker_block_begin();
+    enum err err = options->command(options->context, command, batches, batch_count, &answer, error);
+    worker_block_end();
+    if (err != OK)
+        return err;
+    run->answer->format = RESULT_JSON;
+    run->answer->row_count = answer.row_count;
+    format_command(run->statement->command_tag, &answer, &run->answer->body);
+    return OK;
+}
+
+static enum err run_insert(struct run *run, struct error *error)
+{
+    const struct plan *plan = run->statement->plan;
+    struct exec_node *node = NULL;
+    struct rowset rows;
+    struct batch batch;
+    enum err err = exec_open(&run->exec, plan, &node, error);
+    rowset_init(&rows, plan->columns, plan->column_count, &run->entry.budget);
+    while (err == OK && (err = exec_next(node, &batch, error)) == OK && batch.row_count != 0)
+        err = rowset_append(&rows, &batch, NULL, batch.row_count, error);
+    exec_close(node);
+    if (err == OK) {
+        struct column *columns = arena_alloc_array(&run->arena, plan->column_count, sizeof(*columns));
+        for (size_t i = 0; i < plan->column_count; i++)
+            columns[i] = rowset_column(&rows, i, 0);
+        struct batch all = {
+            .row_count = rows.row_count, .column_count = plan->column_count, .columns = columns};
+        err = hand_over(run, &all, rows.row_count == 0 ? 0 : 1, error);
+    }
+    rowset_deinit(&rows);
+    return err;
+}
+
+/* SET and RESET end with the request: they are checked, and that is all. */
+static enum err run_set(struct run *run, struct error *error)
+{
+    const struct command *command = run->statement->command;
+    struct settings copy = run->settings;
+    struct command_answer answer = {0};
+    enum err err = OK;
+    if (command->is_reset) {
+        bool is_known;
+        setting_show(&copy, command->setting, &run->arena, &is_known);
+        if (!is_known && !slice_equal_ignore_case(command->setting, SLICE("all")))
+            err = error_set(error, ERR_INPUT, "42704", "unrecognized configuration parameter \"%.*s\"",
+                            SLICE_ARGS(command->setting));
+    } else {
+        err = setting_set(&copy, command->setting, command->value, error);
+    }
+    if (err != OK)
+        return err;
+    run->answer->format = RESULT_JSON;
+    format_command(run->statement->command_tag, &answer, &run->answer->body);
+    return OK;
+}
+
+static enum err run_statement(struct run *run, struct error *error)
+{
+    const struct statement *statement = run->statement;
+    if (run->request->is_read_only && !statement->is_read_only)
+        return error_set(error, ERR_UNSUPPORTED, "25006",
+                         "cannot execute %s in a read-only transaction", statement->command_tag);
+    switch (statement->kind) {
+    case STATEMENT_SELECT:
+        return run_select(run, error);
+    case STATEMENT_EXPLAIN:
+        return run_explain(run, error);
+    case STATEMENT_COMMAND:
+        break;
+    }
+    if (statement->command->kind == COMMAND_SET)
+        return run_set(run, error);
+    if (statement->command->kind == COMMAND_INSERT)
+        return run_insert(run, error);
+    return hand_over(run, NULL, 0, error);
+}
+
+/* --- all of it --- */
+
+static enum err run_registered(struct run *run, struct error *error)
+{
+    if (run->settings.statement_timeout_us > 0)
+        run->deadline_us = run->entry.started_us + run->settings.statement_timeout_us;
+    enum err err = check_text(run->request->text, error);
+    if (err == OK)
+        err = wait_for_position(run, error);
+    if (err == OK)
+        err = plan_and_open(run, error);
+    if (err != OK)
+        return err;
+    exec_begin(run);
+    err = run_statement(run, error);
+    exec_finish(run);
+    snapshot_close(run->snapshot);
+    statement_unref(run->statement);
+    return err;
+}
+
+static void count_outcome(struct run *run, enum err result, const struct error *error)
+{
+    enum query_outcome outcome = OUTCOME_ERROR;
+    if (result == OK)
+        outcome = OUTCOME_OK;
+    else if (result == ERR_CANCELLED)
+        outcome = OUTCOME_CANCELLED;
+    else if (result == ERR_TIMEOUT)
+        outcome = OUTCOME_TIMEOUT;
+    else if (memcmp(error->sqlstate, "53200", 5) == 0 || memcmp(error->sqlstate, "54", 2) == 0)
+        outcome = OUTCOME_LIMIT;
+    atomic_fetch_add_explicit(&run->engine->outcomes[outcome], 1, memory_order_relaxed);
+    if (result == OK)
+        metric_add(&metrics.query_ok, 1);
+    histogram_record(&metrics.query_us, (uint64_t)(clock_monotonic_us() - run->entry.started_us));
+}
+
+enum err query_run(struct query_engine *engine, const struct query_request *request,
+                   struct query_answer *answer)
+{
+    struct run *run = memory_alloc_zero(sizeof(*run));
+    *answer = (struct query_answer){.format = request->format};
+    writer_init(&answer->body);
+    answer->body.limit = RESULT_SIZE_MAX;
+    run->engine = engine;
+    run->request = request;
+    run->answer = answer;
+    arena_init(&run->arena);
+    run->entry.user = request->user;
+    run->entry.client = request->client;
+    run->entry.text = request->text;
+    run->entry.started_at_us = clock_wall_us();
+    run->entry.started_us = clock_monotonic_us();
+    atomic_store(&run->entry.state, "planning");
+    struct error *error = &answer->error;
+    enum err err = init_settings(run, error);
+    if (err == OK)
+        err = choose_id(run, error);
+    run->entry.budget = (struct budget){
+        .parent = engine->options.memory, .limit = run->settings.query_memory, .name = "query"};
+    if (err == OK && (err = registry_add(&engine->registry, &run->entry, error)) == OK) {
+        memcpy(answer->query_id, run->entry.query_id, sizeof(answer->query_id));
+        err = run_registered(run, error);
+        registry_remove(&engine->registry, &run->entry);
+    }
+    answer->result = err;
+    count_outcome(run, err, error);
+    if (err != OK)
+        writer_reset(&answer->body);
+    size_t used = atomic_load_explicit(&run->entry.budget.used, memory_order_relaxed);
+    if (used != 0)
+        budget_release(&run->entry.budget, used);
+    arena_deinit(&run->arena);
+    memory_free(run);
+    return err;
+}

@@ -1,0 +1,78 @@
+/* The queries under way: for freshet.queries and for cancelling by id. One list under one lock: a server
+ * runs tens of them, and each takes the lock a handful of times. */
+#include "query/engine.h"
+
+void registry_init(struct query_registry *registry)
+{
+    registry->first = NULL;
+    mutex_init(&registry->mutex);
+}
+
+void registry_deinit(struct query_registry *registry)
+{
+    mutex_deinit(&registry->mutex);
+}
+
+static struct query_entry *find(struct query_registry *registry, struct slice query_id)
+{
+    struct query_entry *entry = registry->first;
+    while (entry != NULL && !slice_equal(slice_from_cstr(entry->query_id), query_id))
+        entry = entry->next;
+    return entry;
+}
+
+enum err registry_add(struct query_registry *registry, struct query_entry *entry, struct error *error)
+{
+    mutex_lock(&registry->mutex);
+    bool is_taken = find(registry, slice_from_cstr(entry->query_id)) != NULL;
+    if (!is_taken) {
+        entry->previous = NULL;
+        entry->next = registry->first;
+        if (entry->next != NULL)
+            entry->next->previous = entry;
+        registry->first = entry;
+    }
+    mutex_unlock(&registry->mutex);
+    if (is_taken)
+        return error_set(error, ERR_INPUT, "22023", "a query with query_id \"%s\" is already running",
+                         entry->query_id);
+    return OK;
+}
+
+void registry_remove(struct query_registry *registry, struct query_entry *entry)
+{
+    mutex_lock(&registry->mutex);
+    if (entry->previous != NULL)
+        entry->previous->next = entry->next;
+    else
+        registry->first = entry->next;
+    if (entry->next != NULL)
+        entry->next->previous = entry->previous;
+    mutex_unlock(&registry->mutex);
+}
+
+void registry_set_exec(struct query_registry *registry, struct query_entry *entry, const struct exec *exec)
+{
+    mutex_lock(&registry->mutex);
+    entry->exec = exec;
+    mutex_unlock(&registry->mutex);
+}
+
+bool registry_cancel(struct query_registry *registry, struct slice query_id)
+{
+    mutex_lock(&registry->mutex);
+    struct query_entry *entry = find(registry, query_id);
+    if (entry != NULL)
+        atomic_store_explicit(&entry->is_cancelled, true, memory_order_relaxed);
+    mutex_unlock(&registry->mutex);
+    return entry != NULL;
+}
+
+void registry_visit(struct query_registry *registry,
+                    void (*visit)(void *context, const struct query_entry *entry), void *context)
+{
+    mutex_lock(&registry->mutex);
+    for (const struct query_entry *entry = registry->first; entry != NULL; entry = entry->next)
+        visit(context, entry);
+    mutex_unlock(&registry->mutex);
+}

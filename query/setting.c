@@ -1,0 +1,272 @@
+/* The table of settings: name, how a value is read, how it is shown.
+ *
+ * Over HTTP a setting lives as long as its request, so SET only checks. Names of PostgreSQL that clients
+ * send as a matter of course are accepted with the one value that is true here. */
+#include "query/setting.h"
+
+#include "storage/base/number.h"
+
+struct setting {
+    const char *name;
+    enum err (*set)(struct settings *settings, struct slice value, struct error *error);
+    struct slice (*show)(const struct settings *settings, struct arena *arena);
+};
+
+static enum err bad_value(const char *name, struct slice value, struct error *error)
+{
+    return error_set(error, ERR_INPUT, "22023", "invalid value for parameter \"%s\": \"%.*s\"", name,
+                     SLICE_ARGS(value));
+}
+
+struct unit {
+    const char *name;
+    int64_t factor;
+};
+
+/* "30s", "500", "1 min": digits, then a unit of the table; without one the first. False if it is neither. */
+static bool parse_amount(struct slice value, const struct unit *units, size_t unit_count, int64_t *out)
+{
+    int64_t amount = 0, factor = units[0].factor;
+    size_t at = 0;
+    value = slice_trim(value);
+    for (; at < value.size && value.data[at] >= '0' && value.data[at] <= '9'; at++)
+        if (__builtin_mul_overflow(amount, 10, &amount) ||
+            __builtin_add_overflow(amount, value.data[at] - '0', &amount))
+            return false;
+    if (at == 0)
+        return false;
+    struct slice rest = slice_trim(slice_of(value.data + at, value.size - at));
+    bool is_known = rest.size == 0;
+    for (size_t i = 0; !is_known && i < unit_count; i++) {
+        if (slice_equal(rest, slice_from_cstr(units[i].name))) {
+            factor = units[i].factor;
+            is_known = true;
+        }
+    }
+    return is_known && !__builtin_mul_overflow(amount, factor, out);
+}
+
+static const struct unit time_units[] = {
+    {"ms", 1000}, {"us", 1}, {"s", 1000000}, {"min", 60000000}, {"h", 3600000000}, {"d", 86400000000},
+};
+static const struct unit size_units[] = {
+    {"B", 1}, {"kB", 1 << 10}, {"MB", 1 << 20}, {"GB", 1 << 30}, {"TB", INT64_C(1) << 40},
+};
+static const struct unit count_units[] = {{"", 1}};
+
+/* --- each setting --- */
+
+static enum err set_statement_timeout(struct settings *settings, struct slice value, struct error *error)
+{
+    if (!parse_amount(value, time_units, array_count(time_units), &settings->statement_timeout_us))
+        return bad_value("statement_timeout", value, error);
+    return OK;
+}
+
+static struct slice show_statement_timeout(const struct settings *settings, struct arena *arena)
+{
+    int64_t us = settings->statement_timeout_us;
+    if (us == 0)
+        return SLICE("0");
+    if (us % 60000000 == 0)
+        return slice_from_cstr(arena_printf(arena, "%lldmin", (long long)(us / 60000000)));
+    if (us % 1000000 == 0)
+        return slice_from_cstr(arena_printf(arena, "%llds", (long long)(us / 1000000)));
+    return slice_from_cstr(arena_printf(arena, "%lldms", (long long)(us / 1000)));
+}
+
+static enum err set_timezone(struct settings *settings, struct slice value, struct error *error)
+{
+    if (timezone_find(slice_trim(value), &settings->zone, error) != OK)
+        return bad_value("TimeZone", value, error);
+    return OK;
+}
+
+static struct slice show_timezone(const struct settings *settings, struct arena *arena)
+{
+    (void)arena;
+    return slice_from_cstr(timezone_name(settings->zone));
+}
+
+static enum err set_max_rows(struct settings *settings, struct slice value, struct error *error)
+{
+    if (!parse_amount(value, count_units, 1, &settings->max_rows))
+        return bad_value("freshet.max_rows", value, error);
+    return OK;
+}
+
+static struct slice show_max_rows(const struct settings *settings, struct arena *arena)
+{
+    return slice_from_cstr(arena_printf(arena, "%lld", (long long)settings->max_rows));
+}
+
+static enum err set_query_memory(struct settings *settings, struct slice value, struct error *error)
+{
+    int64_t bytes;
+    if (!parse_amount(value, size_units, array_count(size_units), &bytes) || bytes == 0)
+        return bad_value("freshet.query_memory", value, error);
+    settings->query_memory = (uint64_t)bytes < settings->query_memory_max ? (size_t)bytes
+                                                                          : settings->query_memory_max;
+    return OK;
+}
+
+static struct slice show_query_memory(const struct settings *settings, struct arena *arena)
+{
+    return slice_from_cstr(arena_printf(arena, "%zu", settings->query_memory));
+}
+
+static enum err set_threads(struct settings *settings, struct slice value, struct error *error)
+{
+    if (!parse_amount(value, count_units, 1, &settings->threads) || settings->threads > 1024)
+        return bad_value("freshet.threads", value, error);
+    return OK;
+}
+
+static struct slice show_threads(const struct settings *settings, struct arena *arena)
+{
+    return slice_from_cstr(arena_printf(arena, "%lld", (long long)settings->threads));
+}
+
+static bool parse_switch(struct slice value, bool *out)
+{
+    static const char *const words[2][4] = {{"off", "false", "no", "0"}, {"on", "true", "yes", "1"}};
+    for (int is_on = 0; is_on < 2; is_on++)
+        for (size_t i = 0; i < 4; i++)
+            if (slice_equal_ignore_case(value, slice_from_cstr(words[is_on][i]))) {
+                *out = is_on == 1;
+                return true;
+            }
+    return false;
+}
+
+static enum err set_partial_cache(struct settings *settings, struct slice value, struct error *error)
+{
+    if (!parse_switch(slice_trim(value), &settings->is_partial_cache_on))
+        return bad_value("freshet.partial_cache", value, error);
+    return OK;
+}
+
+static struct slice show_partial_cache(const struct settings *settings, struct arena *arena)
+{
+    (void)arena;
+    return settings->is_partial_cache_on ? SLICE("on") : SLICE("off");
+}
+
+static bool is_separator(char c)
+{
+    return c == ',' || c == ' ' || c == '"' || c == '\'';
+}
+
+/* Tables are found in public (and system tables by their schema): a path that says so is fine. */
+static enum err set_search_path(struct settings *settings, struct slice value, struct error *error)
+{
+    (void)settings;
+    static const char *const names[] = {"public", "$user", "freshet", "pg_catalog"};
+    for (size_t at = 0; at < value.size;) {
+        size_t end = at;
+        while (end < value.size && !is_separator(value.data[end]))
+            end++;
+        bool is_known = end == at;
+        for (size_t i = 0; !is_known && i < array_count(names); i++)
+            is_known = slice_equal_ignore_case(slice_of(value.data + at, end - at),
+                                               slice_from_cstr(names[i]));
+        if (!is_known)
+            return error_set(error, ERR_UNSUPPORTED, "0A000",
+                             "search_path other than public is not supported");
+        at = end + 1;
+    }
+    return OK;
+}
+
+static enum err set_anything(struct settings *settings, struct slice value, struct error *error)
+{
+    (void)settings;
+    (void)value;
+    (void)error;
+    return OK;
+}
+
+static struct slice show_search_path(const struct settings *settings, struct arena *arena)
+{
+    (void)settings;
+    (void)arena;
+    return SLICE("public");
+}
+
+static struct slice show_nothing(const struct settings *settings, struct arena *arena)
+{
+    (void)settings;
+    (void)arena;
+    return SLICE("");
+}
+
+static enum err set_utf8(struct settings *settings, struct slice value, struct error *error)
+{
+    (void)settings;
+    if (slice_equal_ignore_case(value, SLICE("UTF8")) || slice_equal_ignore_case(value, SLICE("UTF-8")) ||
+        slice_equal_ignore_case(value, SLICE("unicode")))
+        return OK;
+    return bad_value("client_encoding", value, error);
+}
+
+static struct slice show_utf8(const struct settings *settings, struct arena *arena)
+{
+    (void)settings;
+    (void)arena;
+    return SLICE("UTF8");
+}
+
+static enum err set_read_only(struct settings *settings, struct slice value, struct error *error)
+{
+    (void)settings;
+    (void)value;
+    return error_set(error, ERR_INPUT, "55P02", "parameter cannot be changed");
+}
+
+static struct slice show_server_version(const struct settings *settings, struct arena *arena)
+{
+    (void)settings;
+    (void)arena;
+    return SLICE("15.0 (Freshet 0.1.0)");
+}
+
+static const struct setting table[] = {
+    {"statement_timeout", set_statement_timeout, show_statement_timeout},
+    {"timezone", set_timezone, show_timezone},
+    {"search_path", set_search_path, show_search_path},
+    {"freshet.max_rows", set_max_rows, show_max_rows},
+    {"freshet.query_memory", set_query_memory, show_query_memory},
+    {"freshet.threads", set_threads, show_threads},
+    {"freshet.partial_cache", set_partial_cache, show_partial_cache},
+    {"freshet.producer", set_anything, show_nothing},
+    {"freshet.sequence", set_anything, show_nothing},
+    {"application_name", set_anything, show_nothing},
+    {"client_encoding", set_utf8, show_utf8},
+    {"server_encoding", set_read_only, show_utf8},
+    {"server_version", set_read_only, show_server_version},
+};
+
+static const struct setting *find(struct slice name)
+{
+    for (size_t i = 0; i < array_count(table); i++)
+        if (slice_equal_ignore_case(name, slice_from_cstr(table[i].name)))
+            return &table[i];
+    return NULL;
+}
+
+enum err setting_set(struct settings *settings, struct slice name, struct slice value, struct error *error)
+{
+    const struct setting *setting = find(name);
+    if (setting == NULL)
+        return error_set(error, ERR_INPUT, "42704", "unrecognized configuration parameter \"%.*s\"",
+                         SLICE_ARGS(name));
+    return setting->set(settings, value, error);
+}
+
+struct slice setting_show(const struct settings *settings, struct slice name, struct arena *arena,
+                          bool *is_known)
+{
+    const struct setting *setting = find(name);
+    *is_known = setting != NULL;
+    return setting == NULL ? SLICE("") : setting->show(settings, arena);
+}
