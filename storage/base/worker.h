@@ -24,7 +24,7 @@ struct worker_options {
 struct worker_pool *worker_pool_create(const struct worker_options *options);
 /* Runs what is queued, then joins. */
 void worker_pool_destroy(struct worker_pool *pool);
-/* Any thread. ERR_BUSY when the queue is full; run is called exactly once otherwise. */
+/* Any thread. ERR_BUSY when the queue is full or the pool is stopping; run is called exactly once otherwise. */
 MUST_CHECK enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
                                   void (*run)(void *context), void *context);
 /* Inside a job: may give the permit away for a while. Outside of one: nothing. */
