@@ -1,0 +1,25 @@
+/* The endpoints (server/http/route.c has their paths) and the two callbacks that join query to ingest. */
+#ifndef FRESHET_SERVER_API_API_H
+#define FRESHET_SERVER_API_API_H
+
+#include "query/query.h"
+#include "server/http/exchange.h"
+
+void api_ingest(struct exchange *exchange);
+void api_sql(struct exchange *exchange);
+void api_sql_cancel(struct exchange *exchange);
+void api_healthz(struct exchange *exchange);
+void api_readyz(struct exchange *exchange);
+void api_metrics(struct exchange *exchange);
+void api_index(struct exchange *exchange);
+
+/* For query_engine_options; context is the struct app. */
+enum err api_command(void *context, const struct command *command, const struct batch *batches, size_t batch_count,
+                     struct command_answer *out, struct error *error);
+void api_completeness(void *context, const uint32_t *table_ids, size_t count, struct arena *arena,
+                      struct completeness *out);
+/* Registers the collectors of /metrics; once, when the store is open. */
+struct app;
+void api_register_metrics(struct app *app);
+
+#endif

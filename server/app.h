@@ -1,0 +1,35 @@
+/* What the parts of the running server share: made by serve.c, read by api/ and upkeep. */
+#ifndef FRESHET_SERVER_APP_H
+#define FRESHET_SERVER_APP_H
+
+#include "ingest/ingest.h"
+#include "query/query.h"
+#include "server/config.h"
+#include "server/http/server.h"
+#include "storage/base/worker.h"
+
+#define FRESHET_VERSION "0.1.0"
+
+enum app_state { APP_STARTING, APP_READY, APP_STOPPING };
+
+struct app {
+    const struct config *config;
+    struct io *io;
+    struct store *store;          /* valid from APP_READY on, like the next two */
+    struct ingest *ingest;
+    struct query_engine *engine;
+    struct worker_pool *workers;
+    struct http_server *http;
+    struct budget query_memory;
+    int64_t begin_us;             /* monotonic, at start */
+    _Atomic int state;            /* enum app_state; release by serve.c after the fields above, acquire by requests */
+    _Atomic bool is_disk_low;     /* by upkeep; relaxed */
+    _Atomic int64_t disk_free_bytes, disk_total_bytes; /* by upkeep; relaxed */
+};
+
+static inline enum app_state app_state(struct app *app)
+{
+    return (enum app_state)atomic_load_explicit(&app->state, memory_order_acquire);
+}
+
+#endif

@@ -1,0 +1,687 @@
+/* The one file that knows h2o.
+ *
+ *   accept ─▶ h2o parses head and body ─▶ on_request: raw head check, Host, Origin ─▶ dispatch ─▶ (worker …) ─▶ exchange_answer
+ *                                                                                                       │ any thread
+ *                           reply ◀─ on_wake: one pass over the finished list ◀─ eventfd, once a batch ◀┘
+ *
+ * Everything of h2o runs on the reactor thread. Other threads touch only the finished list (a lock-free stack) and the eventfd; an
+ * atomic flag lets only the first of a batch write it. Replies leave inside loop callbacks: h2o 2.2.5 forgets writes made
+ * elsewhere until the next event. EINTR from the loop is a normal wake-up.
+ *
+ * A client that hangs up. While a request is worked on, h2o neither reads nor watches the connection, so the request's memory
+ * stays until we reply: workers read the body in place. Exchanges that ask for it (queries) are polled for POLLRDHUP every 50 ms
+ * and get their cancel flag; a half-closed connection looks the same and is treated the same. A `guard` in the request's pool
+ * tells when h2o lets go of the request: the exchange is freed then.
+ *
+ * Bounds: connections (the listener is not read past the limit), body size on the wire (h2o answers 413; `rewrite` gives it our
+ * form), bytes of bodies under way (429). One timer of h2o covers head, body and idling; a peer that does not take its reply is
+ * cut by TCP_USER_TIMEOUT, set by the listener. */
+#include "server/http/server.h"
+
+#include "query/query.h"
+#include "server/http/head.h"
+#include "storage/base/clock.h"
+#include "storage/base/logger.h"
+#include "storage/base/metrics.h"
+#include "storage/base/thread.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <h2o.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define FIRST_BUFFER_SIZE ((size_t)272 << 10) /* bodies up to this are read without growing the buffer */
+#define WATCH_PERIOD_MS 50
+#define ACCEPTS_PER_TURN 64
+#define STATUS_COUNT 600
+
+struct link {
+    struct link *next, *previous;
+};
+
+/* What hangs off an exchange on this side of the fence. */
+struct session {
+    struct exchange exchange; /* first, see session_of() */
+    struct http_server *server;
+    h2o_req_t *req;           /* NULL once h2o has let go of it */
+    struct session *next_finished;
+    struct link watch;        /* next NULL: not watched */
+    size_t body_size;
+    bool is_dispatching;      /* reactor only: inside screen() */
+    bool is_answered_here;    /* reactor only: answered inside screen() */
+    bool is_answered;         /* reactor's view: exchange_answer() has come back */
+    _Atomic bool is_finished; /* release by exchange_answer, acquire by on_gone */
+    h2o_generator_t generator;
+};
+
+struct http_server {
+    struct http_server_options options;
+    struct thread *thread;
+    int event_fd;
+    _Atomic(struct session *) finished; /* stack: push release, take-all acquire */
+    _Atomic bool is_kicked;             /* the eventfd has been written and not yet read */
+    _Atomic int command;                /* enum: 1 drain, 2 cancel the watched, 4 stop */
+    _Atomic int64_t in_flight;          /* exchanges not yet sent */
+    _Atomic uint64_t responses[STATUS_COUNT];
+    _Atomic int64_t bodies;
+    /* reactor only */
+    h2o_globalconf_t config;
+    h2o_context_t h2o;
+    h2o_accept_ctx_t accept;
+    h2o_socket_t *listener, *wake;
+    h2o_timeout_t watch_timeout;
+    h2o_timeout_entry_t watch_entry;
+    struct link watched;
+    struct session *answering;   /* its reply is being started: `rewrite` leaves it alone */
+    uint32_t connections;
+    bool is_accepting, is_draining, is_stopped;
+};
+
+enum { COMMAND_DRAIN = 1, COMMAND_CANCEL = 2, COMMAND_STOP = 4 };
+
+struct handler {
+    h2o_handler_t super;
+    struct http_server *server;
+};
+struct filter {
+    h2o_filter_t super;
+    struct http_server *server;
+};
+
+static _Thread_local bool is_reactor;
+
+static struct session *session_of(struct exchange *exchange)
+{
+    return (struct session *)exchange; /* container-of with offset 0 */
+}
+
+/* ---- watching for clients that hang up ---- */
+
+static void watch_remove(struct session *session)
+{
+    if (session->watch.next != NULL) {
+        session->watch.next->previous = session->watch.previous;
+        session->watch.previous->next = session->watch.next;
+        session->watch.next = NULL;
+    }
+}
+
+static struct session *session_of_watch(struct link *link)
+{
+    return (struct session *)((char *)link - offsetof(struct session, watch));
+}
+
+static int socket_fd(h2o_req_t *req)
+{
+    return h2o_socket_get_fd(req->conn->callbacks->get_socket(req->conn));
+}
+
+static void poll_batch(struct pollfd *polls, struct session **sessions, size_t count)
+{
+    if (count == 0 || poll(polls, count, 0) <= 0) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if ((polls[i].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+            atomic_store_explicit(&sessions[i]->exchange.is_cancelled, true, memory_order_relaxed);
+            watch_remove(sessions[i]);
+        }
+    }
+}
+
+static void on_watch(h2o_timeout_entry_t *entry)
+{
+    struct http_server *server = (struct http_server *)((char *)entry - offsetof(struct http_server, watch_entry));
+    struct pollfd polls[128];
+    struct session *sessions[128];
+    size_t count = 0;
+    for (struct link *at = server->watched.next, *next; at != &server->watched; at = next) {
+        next = at->next;
+        struct session *session = session_of_watch(at);
+        polls[count] = (struct pollfd){.fd = socket_fd(session->req), .events = POLLRDHUP};
+        sessions[count++] = session;
+        if (count == array_count(polls)) {
+            poll_batch(polls, sessions, count);
+            count = 0;
+        }
+    }
+    poll_batch(polls, sessions, count);
+    if (server->watched.next != &server->watched) {
+        h2o_timeout_link(server->h2o.loop, &server->watch_timeout, &server->watch_entry);
+    }
+}
+
+void exchange_watch(struct exchange *exchange)
+{
+    struct session *session = session_of(exchange);
+    struct http_server *server = session->server;
+    assert(is_reactor);
+    assert(session->watch.next == NULL);
+    session->watch.next = &server->watched;
+    session->watch.previous = server->watched.previous;
+    server->watched.previous->next = &session->watch;
+    server->watched.previous = &session->watch;
+    if (!h2o_timeout_is_linked(&server->watch_entry)) {
+        h2o_timeout_link(server->h2o.loop, &server->watch_timeout, &server->watch_entry);
+    }
+}
+
+/* ---- the request's parts ---- */
+
+struct slice exchange_request_header(const struct exchange *exchange, const char *name)
+{
+    const struct session *session = session_of((struct exchange *)(uintptr_t)exchange);
+    ssize_t at = h2o_find_header_by_str(&session->req->headers, name, strlen(name), -1);
+    if (at == -1) {
+        return (struct slice){NULL, 0};
+    }
+    h2o_iovec_t value = session->req->headers.entries[at].value;
+    return slice_of(value.base, value.len);
+}
+
+size_t exchange_request_header_count(const struct exchange *exchange, const char *name)
+{
+    const struct session *session = session_of((struct exchange *)(uintptr_t)exchange);
+    size_t count = 0, size = strlen(name);
+    for (ssize_t at = -1; (at = h2o_find_header_by_str(&session->req->headers, name, size, at)) != -1;) {
+        count++;
+    }
+    return count;
+}
+
+struct slice exchange_client(struct exchange *exchange)
+{
+    h2o_conn_t *connection = session_of(exchange)->req->conn;
+    struct sockaddr_storage address;
+    char text[NI_MAXHOST];
+    socklen_t size = connection->callbacks->get_peername(connection, (struct sockaddr *)&address);
+    size_t text_size = size == 0 ? SIZE_MAX : h2o_socket_getnumerichost((struct sockaddr *)&address, size, text);
+    if (text_size == SIZE_MAX) {
+        return SLICE("");
+    }
+    int32_t port = h2o_socket_getport((struct sockaddr *)&address);
+    return slice_from_cstr(arena_printf(&exchange->arena, "%.*s:%d", (int)text_size, text, (int)port));
+}
+
+static enum http_method method_of(h2o_iovec_t method)
+{
+    static const struct {
+        struct slice name;
+        enum http_method method;
+    } methods[] = {
+        {{"GET", 3}, HTTP_GET}, {{"POST", 4}, HTTP_POST}, {{"HEAD", 4}, HTTP_HEAD}, {{"DELETE", 6}, HTTP_DELETE},
+        {{"OPTIONS", 7}, HTTP_OPTIONS},
+    };
+    for (size_t i = 0; i < array_count(methods); i++) {
+        if (slice_equal(methods[i].name, slice_of(method.base, method.len))) {
+            return methods[i].method;
+        }
+    }
+    return HTTP_OTHER;
+}
+
+/* ---- replies ---- */
+
+static void session_free(struct session *session)
+{
+    arena_deinit(&session->exchange.arena);
+    writer_deinit(&session->exchange.content);
+    memory_free(session);
+}
+
+/* The request's pool is going. Before the reply that does not happen (see above), except when the process tears down: then
+ * the worker must finish with the body first. */
+static void on_gone(void *guard)
+{
+    struct session *session = *(struct session **)guard;
+    watch_remove(session);
+    session->req = NULL;
+    if (session->is_answered) {
+        session_free(session);
+        return;
+    }
+    atomic_store_explicit(&session->exchange.is_cancelled, true, memory_order_relaxed);
+    while (!atomic_load_explicit(&session->is_finished, memory_order_acquire)) {
+        clock_sleep_us(100);
+    }
+}
+
+static void add_headers(struct session *session)
+{
+    struct exchange *exchange = &session->exchange;
+    h2o_req_t *req = session->req;
+    if (exchange->content_type.size > 0) {
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, exchange->content_type.data,
+                       exchange->content_type.size);
+    }
+    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-content-type-options"), 0, NULL,
+                          H2O_STRLIT("nosniff"));
+    for (size_t i = 0; i < exchange->header_count; i++) {
+        const struct exchange_header *header = &exchange->headers[i];
+        h2o_add_header_by_str(&req->pool, &req->res.headers, header->name.data, header->name.size, 1, NULL,
+                              header->value.data, header->value.size);
+    }
+}
+
+static void count_response(struct http_server *server, int status)
+{
+    assert(status > 0 && status < STATUS_COUNT);
+    atomic_fetch_add_explicit(&server->responses[status], 1, memory_order_relaxed);
+    metric_add(&metrics.http_requests, 1);
+}
+
+static void session_send(struct session *session)
+{
+    struct http_server *server = session->server;
+    struct exchange *exchange = &session->exchange;
+    h2o_req_t *req = session->req;
+    session->is_answered = true;
+    watch_remove(session);
+    atomic_fetch_sub_explicit(&server->bodies, (int64_t)session->body_size, memory_order_relaxed);
+    count_response(server, exchange->status);
+    if (req == NULL) {
+        session_free(session);
+        atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_release);
+        return;
+    }
+    if (exchange->is_closing || server->is_draining) {
+        req->http1_is_persistent = 0;
+    }
+    req->res.status = exchange->status;
+    req->res.reason = http_status_reason(exchange->status);
+    req->res.content_length = exchange->content.size;
+    add_headers(session);
+    h2o_iovec_t content = h2o_iovec_init(exchange->content.data, exchange->content.size);
+    size_t part_count = exchange->method == HTTP_HEAD || content.len == 0 ? 0 : 1;
+    server->answering = session;
+    h2o_start_response(req, &session->generator);
+    h2o_send(req, &content, part_count, H2O_SEND_STATE_FINAL);
+    server->answering = NULL;
+    /* `session` may be gone by now. */
+    atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_release);
+}
+
+static void kick(struct http_server *server)
+{
+    if (!atomic_exchange_explicit(&server->is_kicked, true, memory_order_acq_rel)) {
+        uint64_t one = 1;
+        ssize_t written = write(server->event_fd, &one, sizeof(one));
+        assert(written == sizeof(one));
+        (void)written;
+    }
+}
+
+void exchange_answer(struct exchange *exchange)
+{
+    struct session *session = session_of(exchange);
+    struct http_server *server = session->server;
+    assert(exchange->status >= 200);
+    atomic_store_explicit(&session->is_finished, true, memory_order_release);
+    if (is_reactor && session->is_dispatching) {
+        session->is_answered_here = true; /* on_request() sends */
+        return;
+    }
+    struct session *head = atomic_load_explicit(&server->finished, memory_order_relaxed);
+    do {
+        session->next_finished = head;
+    } while (!atomic_compare_exchange_weak_explicit(&server->finished, &head, session, memory_order_release,
+                                                    memory_order_relaxed));
+    /* `session` may be gone by now. */
+    kick(server);
+}
+
+/* Oldest first: the stack is turned around. */
+static void send_finished(struct http_server *server)
+{
+    struct session *session = atomic_exchange_explicit(&server->finished, NULL, memory_order_acquire), *oldest = NULL;
+    while (session != NULL) {
+        struct session *next = session->next_finished;
+        session->next_finished = oldest;
+        oldest = session;
+        session = next;
+    }
+    while (oldest != NULL) {
+        struct session *next = oldest->next_finished;
+        session_send(oldest);
+        oldest = next;
+    }
+}
+
+/* ---- h2o's own errors in our form ---- */
+
+static void rewritten_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *parts, size_t part_count, h2o_send_state_t state)
+{
+    (void)parts;
+    (void)part_count;
+    h2o_iovec_t *text = (h2o_iovec_t *)(self + 1);
+    if (state != H2O_SEND_STATE_IN_PROGRESS) {
+        h2o_ostream_send_next(self, req, text, 1, state);
+    }
+}
+
+static void rewrite_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **slot)
+{
+    struct http_server *server = ((struct filter *)self)->server;
+    if (server->answering == NULL && req->res.status >= 400) {
+        struct error error;
+        struct writer text;
+        writer_init(&text);
+        if (req->res.status == 413) {
+            (void)error_set(&error, ERR_LIMIT, "54000", "the body is larger than %zu bytes, the setting body_max",
+                            server->options.body_max);
+            error_hint(&error, "Send smaller batches; freshet load splits files of any size.");
+        } else {
+            (void)error_set(&error, ERR_INPUT, "08P01", "the request is not well-formed HTTP/1.1");
+        }
+        query_error_json(&error, req->res.status, NULL, &text);
+        req->res.content_length = text.size;
+        req->res.headers.size = 0;
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, H2O_STRLIT("application/problem+json"));
+        h2o_ostream_t *stream = h2o_add_ostream(req, sizeof(*stream) + sizeof(h2o_iovec_t), slot);
+        stream->do_send = rewritten_send;
+        *(h2o_iovec_t *)(stream + 1) = h2o_strdup(&req->pool, (const char *)text.data, text.size);
+        slot = &stream->next;
+        writer_deinit(&text);
+        count_response(server, req->res.status);
+    }
+    h2o_setup_next_ostream(req, slot);
+}
+
+/* ---- requests ---- */
+
+static struct session *session_create(struct http_server *server, h2o_req_t *req)
+{
+    struct session *session = memory_alloc_zero(sizeof(*session));
+    size_t query_at = req->query_at == SIZE_MAX ? req->path.len : req->query_at;
+    size_t query_begin = query_at < req->path.len ? query_at + 1 : req->path.len;
+    session->server = server;
+    session->req = req;
+    session->exchange.context = server->options.context;
+    session->exchange.method = method_of(req->method);
+    session->exchange.path = slice_of(req->path.base, query_at);
+    session->exchange.query = slice_of(req->path.base + query_begin, req->path.len - query_begin);
+    session->exchange.body = slice_of(req->entity.base, req->entity.len);
+    session->exchange.begin_us = clock_monotonic_us();
+    session->body_size = req->entity.len;
+    arena_init(&session->exchange.arena);
+    writer_init(&session->exchange.content);
+    struct session **guard = h2o_mem_alloc_shared(&req->pool, sizeof(*guard), on_gone);
+    *guard = session;
+    return session;
+}
+
+/* CORS for an origin that the settings name. True if the request was a preflight and is answered. */
+static bool answer_cors(struct exchange *exchange, struct slice origin)
+{
+    exchange_add_header(exchange, "access-control-allow-origin", "%.*s", SLICE_ARGS(origin));
+    exchange_add_header(exchange, "vary", "Origin");
+    if (exchange->method != HTTP_OPTIONS ||
+        exchange_request_header(exchange, "access-control-request-method").data == NULL) {
+        return false;
+    }
+    exchange_add_header(exchange, "access-control-allow-methods", "GET, POST, DELETE");
+    exchange_add_header(exchange, "access-control-allow-headers",
+                        "content-type, content-encoding, accept, idempotency-key, freshet-producer, freshet-sequence");
+    exchange_add_header(exchange, "access-control-max-age", "600");
+    exchange->status = 204;
+    exchange_answer(exchange);
+    return true;
+}
+
+/* Head, Host, Origin, room for the body; then the routes. */
+static void screen(struct session *session)
+{
+    struct exchange *exchange = &session->exchange;
+    struct http_server *server = session->server;
+    h2o_req_t *req = session->req;
+    const h2o_buffer_t *input = req->conn->callbacks->get_socket(req->conn)->input;
+    struct http_head head = http_head_check(slice_of(input->bytes, input->size));
+    if (head.complaint != NULL) {
+        exchange->is_closing = true;
+        exchange_answer_problem(exchange, 400, "08P01", "%s", head.complaint);
+        return;
+    }
+    if (!safety_host_is_ours(&server->options.safety, head.host)) {
+        exchange_answer_problem(exchange, 403, "42501", "the Host \"%.*s\" is neither loopback nor the address of this server",
+                                (int)(head.host.size < 100 ? head.host.size : 100), head.host.data);
+        return;
+    }
+    struct slice origin = exchange_request_header(exchange, "origin");
+    enum origin_verdict verdict = safety_judge_origin(&server->options.safety, origin, head.host);
+    if (verdict == ORIGIN_REFUSED || exchange_request_header_count(exchange, "origin") > 1) {
+        exchange_answer_problem(exchange, 403, "42501", "the setting cors_origins does not name the origin of this page");
+        return;
+    }
+    if (verdict == ORIGIN_ALLOWED && answer_cors(exchange, origin)) {
+        return;
+    }
+    if (atomic_load_explicit(&server->bodies, memory_order_relaxed) > (int64_t)server->options.bodies_max) {
+        metric_add(&metrics.ingest_backpressure, 1);
+        exchange_answer_problem(exchange, 429, "53200", "the bodies of the requests under way fill their memory");
+        return;
+    }
+    server->options.dispatch(exchange);
+}
+
+static int on_request(h2o_handler_t *self, h2o_req_t *req)
+{
+    struct http_server *server = ((struct handler *)self)->server;
+    struct session *session = session_create(server, req);
+    atomic_fetch_add_explicit(&server->in_flight, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&server->bodies, (int64_t)session->body_size, memory_order_relaxed);
+    /* An answer given inside screen() is sent below it, so that nobody up there works on a session that is gone. A worker that
+     * answers meanwhile goes through the list, which is read after we have returned. */
+    session->is_dispatching = true;
+    screen(session);
+    session->is_dispatching = false;
+    if (session->is_answered_here) {
+        session_send(session);
+    }
+    return 0;
+}
+
+/* ---- connections ---- */
+
+static void on_accept(h2o_socket_t *listener, const char *error);
+
+static void set_accepting(struct http_server *server, bool is_accepting)
+{
+    if (server->listener == NULL || server->is_accepting == is_accepting) {
+        return;
+    }
+    server->is_accepting = is_accepting;
+    if (is_accepting) {
+        h2o_socket_read_start(server->listener, on_accept);
+    } else {
+        h2o_socket_read_stop(server->listener);
+    }
+}
+
+static void on_connection_closed(void *context)
+{
+    struct http_server *server = context;
+    assert(server->connections > 0);
+    server->connections--;
+    metric_set(&metrics.http_connections, server->connections);
+    if (server->connections < server->options.connections_max) {
+        set_accepting(server, true);
+    }
+}
+
+static void on_accept(h2o_socket_t *listener, const char *error)
+{
+    struct http_server *server = listener->data;
+    for (int i = 0; error == NULL && i < ACCEPTS_PER_TURN; i++) {
+        if (server->connections >= server->options.connections_max) {
+            set_accepting(server, false);
+            break;
+        }
+        h2o_socket_t *connection = h2o_evloop_socket_accept(listener);
+        if (connection == NULL) {
+            break;
+        }
+        server->connections++;
+        connection->on_close.cb = on_connection_closed;
+        connection->on_close.data = server;
+        h2o_accept(&server->accept, connection);
+    }
+    metric_set(&metrics.http_connections, server->connections);
+}
+
+/* ---- the loop ---- */
+
+static void cancel_watched(struct http_server *server)
+{
+    for (struct link *at = server->watched.next; at != &server->watched; at = at->next) {
+        atomic_store_explicit(&session_of_watch(at)->exchange.is_cancelled, true, memory_order_relaxed);
+    }
+}
+
+static void obey(struct http_server *server, int command)
+{
+    if ((command & COMMAND_DRAIN) != 0 && !server->is_draining) {
+        server->is_draining = true;
+        h2o_socket_close(server->listener);
+        server->listener = NULL;
+        h2o_context_request_shutdown(&server->h2o);
+    }
+    if ((command & COMMAND_CANCEL) != 0) {
+        cancel_watched(server);
+    }
+    if ((command & COMMAND_STOP) != 0) {
+        server->is_stopped = true;
+        /* h2o 2.2.5 has no call that closes idle connections: its timer does. */
+        server->h2o.http1.req_timeout.timeout = 1;
+    }
+}
+
+static void on_wake(h2o_socket_t *wake, const char *error)
+{
+    struct http_server *server = wake->data;
+    uint64_t count;
+    (void)error;
+    ssize_t got = read(server->event_fd, &count, sizeof(count));
+    (void)got; /* EAGAIN after a spurious wake-up */
+    atomic_store_explicit(&server->is_kicked, false, memory_order_seq_cst);
+    send_finished(server);
+    obey(server, atomic_exchange_explicit(&server->command, 0, memory_order_acquire));
+}
+
+static void configure(struct http_server *server)
+{
+    const struct http_server_options *options = &server->options;
+    h2o_socket_buffer_prototype._initial_buf.capacity = FIRST_BUFFER_SIZE;
+    h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX; /* never a body in /tmp */
+    h2o_config_init(&server->config);
+    server->config.server_name = h2o_iovec_init(NULL, 0);
+    server->config.http1.req_timeout = (uint64_t)options->request_timeout_us / 1000;
+    server->config.http1.upgrade_to_http2 = 0;
+    server->config.max_request_entity_size = options->body_max;
+    h2o_hostconf_t *host = h2o_config_register_host(&server->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    h2o_pathconf_t *paths[] = {h2o_config_register_path(host, "/", 0), &host->fallback_path};
+    for (size_t i = 0; i < array_count(paths); i++) {
+        struct handler *handler = (struct handler *)h2o_create_handler(paths[i], sizeof(*handler));
+        handler->super.on_req = on_request;
+        handler->server = server;
+        struct filter *filter = (struct filter *)h2o_create_filter(paths[i], sizeof(*filter));
+        filter->super.on_setup_ostream = rewrite_setup;
+        filter->server = server;
+    }
+    h2o_context_init(&server->h2o, h2o_evloop_create(), &server->config);
+    server->accept = (h2o_accept_ctx_t){.ctx = &server->h2o, .hosts = server->config.hosts};
+    h2o_timeout_init(server->h2o.loop, &server->watch_timeout, WATCH_PERIOD_MS);
+    server->watch_entry.cb = on_watch;
+    server->wake = h2o_evloop_socket_create(server->h2o.loop, server->event_fd, H2O_SOCKET_FLAG_DONT_READ);
+    server->wake->data = server;
+    h2o_socket_read_start(server->wake, on_wake);
+    server->listener = h2o_evloop_socket_create(server->h2o.loop, options->listener->fd, H2O_SOCKET_FLAG_DONT_READ);
+    server->listener->data = server;
+    set_accepting(server, true);
+}
+
+static void reactor_run(void *context)
+{
+    struct http_server *server = context;
+    is_reactor = true;
+    configure(server);
+    int64_t give_up_us = INT64_MAX;
+    for (;;) {
+        if (server->is_stopped) {
+            give_up_us = give_up_us == INT64_MAX ? clock_monotonic_us() + 1000000 : give_up_us;
+            if (server->connections == 0 || clock_monotonic_us() > give_up_us) {
+                break;
+            }
+        }
+        if (h2o_evloop_run(server->h2o.loop, server->is_stopped ? 10 : INT32_MAX) != 0 && errno != EINTR) {
+            logger_write(LOG_ERROR, "the reactor's loop failed errno=%d", errno);
+            abort();
+        }
+    }
+}
+
+struct http_server *http_server_start(const struct http_server_options *options)
+{
+    assert(options->dispatch != NULL);
+    struct http_server *server = memory_alloc_zero(sizeof(*server));
+    server->options = *options;
+    server->watched.next = server->watched.previous = &server->watched;
+    server->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    assert(server->event_fd >= 0);
+    server->thread = thread_start(&(struct thread_options){.name = "reactor", .run = reactor_run, .context = server});
+    return server;
+}
+
+static void give_command(struct http_server *server, int command)
+{
+    atomic_fetch_or_explicit(&server->command, command, memory_order_release);
+    kick(server);
+}
+
+void http_server_drain(struct http_server *server)
+{
+    give_command(server, COMMAND_DRAIN);
+}
+
+bool http_server_wait(struct http_server *server, int64_t cancel_after_us, int64_t give_up_us)
+{
+    int64_t begin_us = clock_monotonic_us();
+    while (atomic_load_explicit(&server->in_flight, memory_order_acquire) > 0) {
+        int64_t waited_us = clock_monotonic_us() - begin_us;
+        if (waited_us > give_up_us) {
+            return false;
+        }
+        if (waited_us > cancel_after_us) {
+            give_command(server, COMMAND_CANCEL);
+        }
+        clock_sleep_us(2000);
+    }
+    return true;
+}
+
+void http_server_stop(struct http_server *server)
+{
+    give_command(server, COMMAND_STOP);
+    thread_join(server->thread);
+    /* h2o's configuration and loop live as long as the process: 2.2.5 cannot give all of it back. */
+}
+
+void http_server_metrics(void *context, struct writer *out)
+{
+    struct http_server *server = context;
+    metrics_print_family(out, "freshet_http_responses_total", "counter", "HTTP responses by status.");
+    for (int status = 100; status < STATUS_COUNT; status++) {
+        uint64_t count = atomic_load_explicit(&server->responses[status], memory_order_relaxed);
+        if (count > 0) {
+            char label[32];
+            snprintf(label, sizeof(label), "code=\"%d\"", status);
+            metrics_print_sample(out, "freshet_http_responses_total", label, (double)count);
+        }
+    }
+    metrics_print_family(out, "freshet_http_bodies_bytes", "gauge", "Bytes of request bodies under way.");
+    metrics_print_sample(out, "freshet_http_bodies_bytes", NULL,
+                         (double)atomic_load_explicit(&server->bodies, memory_order_relaxed));
+}

@@ -1,0 +1,138 @@
+/* Routes. Adding an endpoint is a file in api/, a line in api/api.h and a line here. */
+#include "server/http/route.h"
+
+#include "server/api/api.h"
+#include "server/app.h"
+#include "server/http/target.h"
+
+#include <assert.h>
+
+#define READ (HTTP_GET | HTTP_HEAD)
+#define ANY (HTTP_GET | HTTP_HEAD | HTTP_POST | HTTP_DELETE)
+
+const struct route routes[] = {
+    {"/v1/ingest/*", HTTP_POST, ROUTE_DECODE, true, api_ingest, "rows in: NDJSON, JSON or CSV"},
+    {"/v1/sql", HTTP_POST | HTTP_GET, ROUTE_QUERY, true, api_sql, "SQL: text or JSON in, json, ndjson or csv out"},
+    {"/v1/sql/*", HTTP_DELETE, ROUTE_INLINE, true, api_sql_cancel, "cancels the query of that id"},
+    {"/healthz", READ, ROUTE_INLINE, false, api_healthz, "200 while the process serves"},
+    {"/readyz", READ, ROUTE_DECODE, false, api_readyz, "200 once queries are answered; ?fresh=5s names sources that lag"},
+    {"/metrics", READ, ROUTE_DECODE, false, api_metrics, "Prometheus text format"},
+    {"/", READ, ROUTE_INLINE, false, api_index, "this page"},
+    {"/v1/live", READ, ROUTE_INLINE, false, NULL, "live queries"},
+    {"/v1/endpoints/*", ANY, ROUTE_INLINE, false, NULL, "views as endpoints"},
+    {"/write", HTTP_POST, ROUTE_INLINE, false, NULL, "line protocol"},
+    {"/api/v2/write", HTTP_POST, ROUTE_INLINE, false, NULL, "line protocol"},
+};
+const size_t route_count = array_count(routes);
+
+static bool path_matches(const char *pattern, struct slice path, struct slice *argument)
+{
+    struct slice fixed = slice_from_cstr(pattern);
+    if (fixed.data[fixed.size - 1] != '*') {
+        return slice_equal(fixed, path);
+    }
+    fixed.size--;
+    if (!slice_starts_with(path, fixed)) {
+        return false;
+    }
+    *argument = slice_of(path.data + fixed.size, path.size - fixed.size);
+    return argument->size > 0 && memchr(argument->data, '/', argument->size) == NULL;
+}
+
+enum route_match route_find(struct slice path, enum http_method method, const struct route **out, unsigned *allowed,
+                            struct slice *argument)
+{
+    *allowed = 0;
+    for (size_t i = 0; i < route_count; i++) {
+        if (!path_matches(routes[i].path, path, argument)) {
+            continue;
+        }
+        *allowed |= routes[i].methods;
+        if ((routes[i].methods & method) != 0) {
+            *out = &routes[i];
+            return ROUTE_FOUND;
+        }
+    }
+    return *allowed == 0 ? ROUTE_UNKNOWN : ROUTE_WRONG_METHOD;
+}
+
+void route_print_methods(unsigned methods, struct writer *out)
+{
+    static const struct {
+        unsigned method;
+        const char *name;
+    } names[] = {{HTTP_GET, "GET"}, {HTTP_HEAD, "HEAD"}, {HTTP_POST, "POST"}, {HTTP_DELETE, "DELETE"}};
+    bool is_first = true;
+    for (size_t i = 0; i < array_count(names); i++) {
+        if ((methods & names[i].method) != 0) {
+            writer_printf(out, "%s%s", is_first ? "" : ", ", names[i].name);
+            is_first = false;
+        }
+    }
+}
+
+struct job {
+    struct exchange *exchange;
+    void (*handle)(struct exchange *exchange);
+};
+
+static void run_job(void *context)
+{
+    struct job *job = context;
+    job->handle(job->exchange);
+}
+
+static void answer_wrong_method(struct exchange *exchange, unsigned allowed)
+{
+    struct writer text;
+    writer_init(&text);
+    route_print_methods(allowed, &text);
+    exchange_add_header(exchange, "allow", "%.*s", (int)text.size, (const char *)text.data);
+    writer_deinit(&text);
+    exchange_answer_problem(exchange, 405, "0A000", "the path does not take this method");
+}
+
+static void run(const struct route *route, struct exchange *exchange)
+{
+    struct app *app = exchange->context;
+    if (route->place == ROUTE_INLINE) {
+        route->handle(exchange);
+        return;
+    }
+    if (route->place == ROUTE_QUERY) {
+        exchange_watch(exchange);
+    }
+    struct job *job = arena_alloc(&exchange->arena, sizeof(*job));
+    *job = (struct job){exchange, route->handle};
+    enum worker_priority priority = route->place == ROUTE_DECODE ? WORKER_DECODE : WORKER_QUERY;
+    if (worker_submit(app->workers, priority, run_job, job) != OK) {
+        exchange_answer_problem(exchange, 503, "53300", "too many requests wait for a worker");
+    }
+}
+
+void route_dispatch(struct exchange *exchange)
+{
+    struct app *app = exchange->context;
+    const struct route *route = NULL;
+    struct slice argument = {NULL, 0};
+    unsigned allowed;
+    struct error error;
+    enum route_match match = route_find(exchange->path, exchange->method, &route, &allowed, &argument);
+    if (match == ROUTE_UNKNOWN) {
+        exchange_answer_problem(exchange, 404, "42704", "there is nothing at this path; GET / lists what there is");
+    } else if (match == ROUTE_WRONG_METHOD) {
+        answer_wrong_method(exchange, allowed);
+    } else if (route->handle == NULL) {
+        exchange_answer_problem(exchange, 501, "0A000", "%s: not there yet, it comes with a later version", route->doc);
+    } else if (argument.data != NULL &&
+               target_decode(argument, false, &exchange->arena, &exchange->argument, &error) != OK) {
+        exchange_answer_error(exchange, 400, &error, NULL);
+    } else if (route->needs_store && app_state(app) == APP_STARTING) {
+        exchange_answer_problem(exchange, 503, "57P03", "the server is starting: the log is being replayed");
+    } else if (route->needs_store && app_state(app) == APP_STOPPING) {
+        exchange->is_closing = true;
+        exchange_answer_problem(exchange, 503, "57P03", "the server is stopping");
+    } else {
+        run(route, exchange);
+    }
+}

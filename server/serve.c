@@ -1,0 +1,342 @@
+/* freshet serve: the order of starting and stopping.
+ *
+ *   settings ─▶ ports open, /healthz 200 ─▶ log replayed ─▶ ready line, /readyz 200 ─▶ upkeep … SIGTERM
+ *        SIGTERM ─▶ no new connections, requests under way end ─▶ checkpoint ─▶ store closed ─▶ exit 0
+ *
+ * The main thread opens the store and then does upkeep; signals only wake it. While the log is being replayed a signal ends the
+ * process at once: replay changes nothing that a second one would not do again. Stopping has 30 s in all: queries are cancelled
+ * after 10 s, and an alarm ends the process at 28 s, which loses nothing since what was acknowledged is durable. */
+#include "server/api/api.h"
+#include "server/app.h"
+#include "server/cli/cli.h"
+#include "server/http/route.h"
+#include "server/pgwire/refuse.h"
+#include "server/upkeep.h"
+#include "query/sql/sql.h"
+#include "storage/base/clock.h"
+#include "storage/base/datetime.h"
+#include "storage/base/logger.h"
+#include "storage/base/metrics.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define STOP_LIMIT_S 28
+#define CANCEL_AFTER_US 10000000
+#define GIVE_UP_AFTER_US 20000000
+#define DESCRIPTORS_OF_OUR_OWN 512
+
+static _Atomic bool has_started;
+static int signal_event = -1;
+
+static void on_stop_signal(int number)
+{
+    (void)number;
+    if (!atomic_load(&has_started)) {
+        _exit(0);
+    }
+    uint64_t one = 1;
+    int saved = errno;
+    (void)!write(signal_event, &one, sizeof(one));
+    errno = saved;
+}
+
+static void on_alarm(int number)
+{
+    (void)number;
+    static const char message[] = "level=error msg=\"stopping took too long, ending now\"\n";
+    (void)!write(STDERR_FILENO, message, sizeof(message) - 1);
+    _exit(0);
+}
+
+static void install_signals(void)
+{
+    signal_event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert(signal_event >= 0);
+    struct sigaction stop = {.sa_handler = on_stop_signal, .sa_flags = SA_RESTART};
+    struct sigaction overdue = {.sa_handler = on_alarm};
+    sigaction(SIGTERM, &stop, NULL);
+    sigaction(SIGINT, &stop, NULL);
+    sigaction(SIGALRM, &overdue, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* Room for the connections asked for, or fewer connections. */
+static uint32_t connection_limit(const struct config *config)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 256;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    rlim_t room = limit.rlim_cur > 2 * DESCRIPTORS_OF_OUR_OWN ? limit.rlim_cur - DESCRIPTORS_OF_OUR_OWN : limit.rlim_cur / 2;
+    return (uint32_t)(config->connections_max < room ? config->connections_max : room);
+}
+
+struct serving {
+    struct app app;
+    struct listener http, pg;
+    struct refuse_server *refuse;
+    bool has_pg;
+};
+
+static enum err open_ports(struct serving *serving, struct error *error)
+{
+    const struct config *config = serving->app.config;
+    enum err result = listener_open(config->http, config->insecure, &serving->http, error);
+    if (result != OK) {
+        return result;
+    }
+    serving->has_pg = strcmp(config->pg, "off") != 0;
+    if (serving->has_pg) {
+        result = listener_open(config->pg, config->insecure, &serving->pg, error);
+    }
+    return result;
+}
+
+static void start_ports(struct serving *serving)
+{
+    const struct config *config = serving->app.config;
+    struct http_server_options options = {
+        .listener = &serving->http,
+        .safety = {.bind_host = serving->http.host, .allowed_origins = config->cors_origins},
+        .body_max = config->body_max,
+        .bodies_max = config->memory / 10 > config->body_max ? config->memory / 10 : config->body_max,
+        .connections_max = connection_limit(config),
+        .request_timeout_us = config->request_timeout_us,
+        .dispatch = route_dispatch,
+        .context = &serving->app,
+    };
+    serving->app.http = http_server_start(&options);
+    api_register_metrics(&serving->app);
+    if (serving->has_pg) {
+        serving->refuse = refuse_start(&serving->pg);
+    }
+    logger_write(LOG_INFO, "listening http=%s pg=%s", serving->http.address, serving->has_pg ? serving->pg.address : "off");
+}
+
+static bool is_recovering(void *context)
+{
+    return app_state(context) == APP_STARTING;
+}
+
+static struct ingest *create_ingest(const struct config *config)
+{
+    struct ingest_options options = {
+        .limits = ingest_limits_default,
+        .source_idle_us = config->source_idle_us,
+        .bind_default = sql_bind_default,
+    };
+    options.limits.body_max = config->body_max;
+    options.limits.producers_max = config->producers_max;
+    options.limits.keys_window = config->keys_window;
+    return ingest_create(&options);
+}
+
+static void create_engine(struct app *app)
+{
+    const struct config *config = app->config;
+    app->query_memory = (struct budget){.limit = config->memory * 3 / 10, .name = "queries"};
+    app->engine = query_engine_create(&(struct query_engine_options){
+        .store = app->store,
+        .memory = &app->query_memory,
+        .query_memory_limit = config->query_memory,
+        .statement_timeout_us = config->statement_timeout_us,
+        .max_rows = config->max_rows,
+        .context = app,
+        .completeness = api_completeness,
+        .command = api_command,
+        .is_recovering = is_recovering,
+    });
+    size_t count;
+    const struct table_provider *const *providers = ingest_providers(app->ingest, &count);
+    for (size_t i = 0; i < count; i++) {
+        query_engine_register(app->engine, providers[i]);
+    }
+}
+
+static enum err open_store(struct app *app, struct error *error)
+{
+    const struct config *config = app->config;
+    enum err result = io_open(config->io, config->data, &app->io, error);
+    if (result != OK) {
+        return result;
+    }
+    timezone_set_loader(io_load_timezone);
+    upkeep_look_at_disk(app);
+    app->ingest = create_ingest(config);
+    struct store_options options = {
+        .io = app->io,
+        .directory = config->data,
+        .log_file_size = config->log_file,
+        .rows_memory_limit = config->memory * 6 / 10,
+        .extension = ingest_extension(app->ingest),
+        .is_threaded = true,
+    };
+    result = store_open(&options, &app->store, error);
+    if (result != OK) {
+        return result;
+    }
+    ingest_attach(app->ingest, app->store);
+    create_engine(app);
+    return OK;
+}
+
+static void print_ready(const struct serving *serving, int64_t elapsed_us)
+{
+    const struct app *app = &serving->app;
+    printf("freshet ready http=%s pg=%s data=%s io=%s pid=%d\n", serving->http.address,
+           serving->has_pg ? serving->pg.address : "off", app->config->data, app->io->name, (int)getpid());
+    fflush(stdout);
+    logger_write(LOG_INFO, "ready position=%llu start_ms=%lld io=%s", (unsigned long long)store_position(app->store),
+                 (long long)(elapsed_us / 1000), app->io->name);
+}
+
+static void stop(struct serving *serving)
+{
+    struct app *app = &serving->app;
+    alarm(STOP_LIMIT_S);
+    logger_write(LOG_INFO, "stopping");
+    atomic_store_explicit(&app->state, APP_STOPPING, memory_order_release);
+    http_server_drain(app->http);
+    if (!http_server_wait(app->http, CANCEL_AFTER_US, GIVE_UP_AFTER_US)) {
+        logger_write(LOG_WARN, "some requests did not end in time");
+    }
+    refuse_stop(serving->refuse);
+    struct error error;
+    if (store_checkpoint(app->store, &error) != OK) {
+        logger_write(LOG_WARN, "no checkpoint at the end: the next start replays the log reason=\"%s\"", error.text);
+    }
+    http_server_stop(app->http);
+    worker_pool_destroy(app->workers);
+    metrics_unregister_all();
+    query_engine_destroy(app->engine);
+    store_close(app->store);
+    ingest_destroy(app->ingest);
+    logger_write(LOG_INFO, "stopped");
+}
+
+static int serve(const struct config *config)
+{
+    struct serving *serving = memory_alloc_zero(sizeof(*serving));
+    struct app *app = &serving->app;
+    struct error error;
+    app->config = config;
+    app->begin_us = clock_monotonic_us();
+    install_signals();
+    if (open_ports(serving, &error) != OK) {
+        cli_complain("%s%s%s", error.text, error.hint[0] != 0 ? " " : "", error.hint);
+        return 1;
+    }
+    app->workers = worker_pool_create(&(struct worker_options){.core_count = (int)config->threads});
+    start_ports(serving);
+    if (open_store(app, &error) != OK) {
+        logger_write(LOG_ERROR, "cannot open the store sqlstate=%s reason=\"%s\"", error.sqlstate, error.text);
+        cli_complain("cannot open %s: %s%s%s", config->data, error.text, error.hint[0] != 0 ? " " : "", error.hint);
+        fflush(NULL);
+        _exit(1); /* the reactor and its requests live: there is nothing to save */
+    }
+    atomic_store_explicit(&app->state, APP_READY, memory_order_release);
+    atomic_store(&has_started, true);
+    print_ready(serving, clock_monotonic_us() - app->begin_us);
+    struct upkeep upkeep = {0};
+    struct pollfd wait = {.fd = signal_event, .events = POLLIN};
+    while (poll(&wait, 1, UPKEEP_PERIOD_MS) <= 0) {
+        upkeep_run(&upkeep, app);
+    }
+    stop(serving);
+    memory_free(serving);
+    return 0;
+}
+
+static void print_help(void)
+{
+    printf("freshet serve [--config FILE] [--KEY VALUE]…\n\nKeys, with their defaults:\n");
+    for (size_t i = 0; i < config_key_count; i++) {
+        printf("  --%-18s %-16s %s\n", config_keys[i].name, config_keys[i].default_text, config_keys[i].doc);
+    }
+}
+
+static bool is_bool_key(const char *name)
+{
+    for (size_t i = 0; i < config_key_count; i++) {
+        if (config_keys[i].kind == CONFIG_BOOL && strcmp(config_keys[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One --key value, --key=value or --switch; *index moves to the last word used. */
+static enum err read_flag(struct config *config, int argc, char **argv, int *index, struct arena *arena, struct error *error)
+{
+    const char *word = argv[*index];
+    if (strncmp(word, "--", 2) != 0) {
+        return error_set(error, ERR_INPUT, NULL, "serve takes only flags, not \"%.100s\"", word);
+    }
+    const char *equals = strchr(word, '=');
+    struct slice name = equals == NULL ? slice_from_cstr(word + 2) : slice_of(word + 2, (size_t)(equals - word) - 2);
+    const char *value = equals == NULL ? NULL : equals + 1;
+    if (value == NULL && is_bool_key(word + 2)) {
+        value = "on";
+    } else if (value == NULL && *index + 1 < argc) {
+        value = argv[++*index];
+    } else if (value == NULL) {
+        return error_set(error, ERR_INPUT, NULL, "%.100s needs a value", word);
+    }
+    if (slice_equal(name, SLICE("config"))) {
+        return OK; /* read before all others */
+    }
+    return config_set(config, name, slice_from_cstr(value), arena, error);
+}
+
+static enum err read_flags(struct config *config, int argc, char **argv, struct arena *arena, struct error *error)
+{
+    enum err result = OK;
+    for (int i = 1; i < argc && result == OK; i++) {
+        const char *path = cli_option("config", argc, argv, &i);
+        if (path != NULL) {
+            result = config_load(config, path, arena, error);
+        }
+    }
+    for (int i = 1; i < argc && result == OK; i++) {
+        result = read_flag(config, argc, argv, &i, arena, error);
+    }
+    return result != OK ? result : config_complete(config, error);
+}
+
+int cli_serve(int argc, char **argv)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    struct arena arena;
+    struct config config;
+    struct error error;
+    arena_init(&arena);
+    config_init(&config, &arena);
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
+        print_help();
+        arena_deinit(&arena);
+        return 0;
+    }
+    int status = EXIT_USAGE;
+    if (read_flags(&config, argc, argv, &arena, &error) != OK) {
+        cli_complain("%s", error.text);
+    } else {
+        for (size_t i = 0; i < array_count(levels); i++) {
+            if (strcmp(levels[i], config.log_level) == 0) {
+                logger_set_level((enum log_level)i);
+            }
+        }
+        status = serve(&config);
+    }
+    arena_deinit(&arena);
+    return status;
+}
