@@ -1,0 +1,429 @@
+/* Cells to values.
+ *
+ *                boolean   number            text                      object, array
+ *   boolean      as is     '1', '0' as text  PostgreSQL's input        22P02
+ *   integers     22P02     integral, range   PostgreSQL's input        22P02
+ *   floats       22P02     nearest           PostgreSQL's input        22P02
+ *   numeric      22P02     rounded to scale  PostgreSQL's input        22P02
+ *   text         'true'    as written        as is                     source text
+ *   json, jsonb  source    source            source (JSON), checked (CSV)   source text
+ *   times        22007     epoch by size     RFC 3339, epoch, PostgreSQL's   22007
+ *   arrays       22P02     22P02             '{…}'                     elements, one dimension
+ *
+ * Integers take integral numbers however they are written (1.0, 1e3). Numbers whose mantissa fits 19 digits need no
+ * second look at their text: integers multiply, doubles use one exact multiplication or division where mantissa and
+ * power are exact in a double (Clinger 1990), the rest goes through the correctly rounding parser of base. */
+#include "ingest/rows/coerce.h"
+
+#include "storage/base/json.h"
+#include "storage/base/number.h"
+
+#include <assert.h>
+
+#define ARRAY_DEPTH_MAX 64
+
+static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+enum coerce coerce_of(enum type_id id, int64_t *min, int64_t *max)
+{
+    *min = INT64_MIN;
+    *max = INT64_MAX;
+    switch (id) {
+    case TYPE_BOOL:
+        return COERCE_BOOL;
+    case TYPE_INT2:
+        *min = INT16_MIN;
+        *max = INT16_MAX;
+        return COERCE_INT;
+    case TYPE_INT4:
+        *min = INT32_MIN;
+        *max = INT32_MAX;
+        return COERCE_INT;
+    case TYPE_INT8:
+        return COERCE_INT;
+    case TYPE_FLOAT4:
+        return COERCE_FLOAT4;
+    case TYPE_FLOAT8:
+        return COERCE_FLOAT8;
+    case TYPE_NUMERIC:
+        return COERCE_NUMERIC;
+    case TYPE_TEXT:
+        return COERCE_TEXT;
+    case TYPE_VARCHAR:
+        return COERCE_VARCHAR;
+    case TYPE_TIMESTAMPTZ:
+        return COERCE_TIMESTAMPTZ;
+    case TYPE_TIMESTAMP:
+        return COERCE_TIMESTAMP;
+    case TYPE_UUID:
+        return COERCE_UUID;
+    case TYPE_JSON:
+    case TYPE_JSONB:
+        return COERCE_JSON;
+    case TYPE_TEXT_ARRAY:
+    case TYPE_INT8_ARRAY:
+        return COERCE_ARRAY;
+    default:
+        return COERCE_PARSE;
+    }
+}
+
+static struct slice shown(struct slice text)
+{
+    return text.size <= 64 ? text : slice_of(text.data, 64);
+}
+
+static enum err refuse(const struct rows_column *column, struct slice text, struct error *error)
+{
+    bool is_time = column->coerce == COERCE_TIMESTAMPTZ || column->coerce == COERCE_TIMESTAMP;
+    struct slice part = shown(text);
+    return error_set(error, ERR_INPUT, is_time ? "22007" : "22P02", "invalid input syntax for type %s: \"%.*s\"",
+                     type_name(column->definition->type.id), SLICE_ARGS(part));
+}
+
+static enum err refuse_range(const struct rows_column *column, struct slice text, struct error *error)
+{
+    struct slice part = shown(text);
+    return error_set(error, ERR_INPUT, "22003", "value \"%.*s\" is out of range for type %s", SLICE_ARGS(part),
+                     type_name(column->definition->type.id));
+}
+
+/* --- numbers --- */
+
+bool decimal_parse(struct slice text, struct decimal *out)
+{
+    const char *p = text.data, *end = text.data + text.size;
+    *out = (struct decimal){.text = text, .is_exact = true};
+    if (p < end && *p == '-') {
+        out->is_negative = true;
+        p++;
+    }
+    const char *digits = p;
+    int significant = 0;
+    for (; p < end && *p >= '0' && *p <= '9'; p++) {
+        if (out->mantissa != 0 || *p != '0')
+            significant++;
+        out->mantissa = out->mantissa * 10 + (uint64_t)(*p - '0');
+    }
+    if (p == digits || (*digits == '0' && p - digits > 1))
+        return false;
+    if (p < end && *p == '.') {
+        const char *fraction = ++p;
+        for (; p < end && *p >= '0' && *p <= '9'; p++) {
+            if (out->mantissa != 0 || *p != '0')
+                significant++;
+            out->mantissa = out->mantissa * 10 + (uint64_t)(*p - '0');
+        }
+        if (p == fraction)
+            return false;
+        out->exponent = -(int32_t)(p - fraction);
+    }
+    if (p < end && (*p | 0x20) == 'e') {
+        p++;
+        bool is_negative = p < end && *p == '-';
+        if (p < end && (*p == '-' || *p == '+'))
+            p++;
+        const char *first = p;
+        int32_t exponent = 0;
+        for (; p < end && *p >= '0' && *p <= '9'; p++)
+            exponent = exponent < 100000 ? exponent * 10 + (*p - '0') : exponent;
+        if (p == first)
+            return false;
+        out->exponent += is_negative ? -exponent : exponent;
+    }
+    out->is_exact = significant <= 19 && text.size < 4096;
+    return p == end;
+}
+
+/* The integer a number is, if it is one. 22P02 for a fraction, 22003 past int64. */
+static enum err decimal_to_int(const struct rows_column *column, const struct decimal *number, int64_t *out,
+                               struct error *error)
+{
+    unsigned __int128 value = number->mantissa;
+    int32_t exponent = number->exponent;
+    if (!number->is_exact) {
+        /* Many digits, as in 1.00000000000000000000. */
+        struct numeric n;
+        if (numeric_parse(number->text, &n, error) != OK)
+            return refuse_range(column, number->text, error);
+        struct numeric whole = numeric_truncate(n, 0);
+        if (numeric_compare(whole, n) != 0)
+            return refuse(column, number->text, error);
+        return numeric_to_int(whole, out, error);
+    }
+    for (; exponent < 0 && value != 0; exponent++) {
+        if (value % 10 != 0)
+            return refuse(column, number->text, error);
+        value /= 10;
+    }
+    for (; exponent > 0 && value != 0; exponent--) {
+        value *= 10;
+        if (value > (unsigned __int128)1 << 64)
+            return refuse_range(column, number->text, error);
+    }
+    uint64_t limit = (uint64_t)INT64_MAX + (number->is_negative ? 1 : 0);
+    if (value > limit)
+        return refuse_range(column, number->text, error);
+    *out = number->is_negative ? (int64_t)(0 - (uint64_t)value) : (int64_t)value;
+    return OK;
+}
+
+static enum err decimal_to_double(const struct decimal *number, double *out, struct error *error)
+{
+    if (number->is_exact && number->mantissa <= (UINT64_C(1) << 53) && number->exponent >= -22 &&
+        number->exponent <= 22) {
+        double value = (double)number->mantissa;
+        if (number->exponent < 0)
+            value /= exact_powers[-number->exponent];
+        else
+            value *= exact_powers[number->exponent];
+        *out = number->is_negative ? -value : value;
+        return OK;
+    }
+    return float8_parse(number->text, out, error);
+}
+
+/* |v| < 5e9 seconds, < 5e12 milliseconds, < 5e15 microseconds, else nanoseconds. */
+static enum err epoch_time(const struct rows_column *column, const struct decimal *number, int64_t *out,
+                           struct error *error)
+{
+    struct numeric n;
+    if (number->is_exact && number->exponent == 0 && number->mantissa <= INT64_MAX) {
+        n = numeric_from_int(number->is_negative ? -(int64_t)number->mantissa : (int64_t)number->mantissa);
+    } else if (numeric_parse(number->text, &n, error) != OK || n.kind != NUMERIC_FINITE) {
+        return refuse_range(column, number->text, error);
+    }
+    struct numeric size = n.digits < 0 ? numeric_negate(n) : n;
+    int64_t factor = 0, divisor = 0;
+    if (numeric_compare(size, numeric_from_int(INT64_C(5000000000))) < 0)
+        factor = 1000000;
+    else if (numeric_compare(size, numeric_from_int(INT64_C(5000000000000))) < 0)
+        factor = 1000;
+    else if (numeric_compare(size, numeric_from_int(INT64_C(5000000000000000))) < 0)
+        factor = 1;
+    else
+        divisor = 1000;
+    struct numeric us, rounded;
+    enum err err = OK;
+    if (divisor != 0) {
+        us = numeric_truncate(n, 0);
+        int64_t ns;
+        if (numeric_to_int(us, &ns, error) != OK)
+            return refuse_range(column, number->text, error);
+        *out = ns / divisor - (ns % divisor < 0 ? 1 : 0);
+        return OK;
+    }
+    err = numeric_multiply(n, numeric_from_int(factor), &us, error);
+    if (err == OK)
+        err = numeric_round(us, 0, &rounded, error);
+    if (err == OK)
+        err = numeric_to_int(rounded, out, error);
+    return err;
+}
+
+enum err coerce_bool(const struct rows_column *column, bool value, struct value *out, struct error *error)
+{
+    struct slice source = value ? SLICE("true") : SLICE("false");
+    switch ((enum coerce)column->coerce) {
+    case COERCE_BOOL:
+        out->b = value;
+        return OK;
+    case COERCE_TEXT:
+    case COERCE_JSON:
+        out->text = source;
+        return OK;
+    case COERCE_VARCHAR:
+        return coerce_text(column, source, NULL, out, error);
+    default:
+        return refuse(column, source, error);
+    }
+}
+
+enum err coerce_number(const struct rows_column *column, const struct decimal *number, struct arena *arena,
+                       struct value *out, struct error *error)
+{
+    enum err err;
+    switch ((enum coerce)column->coerce) {
+    case COERCE_INT:
+        if (number->exponent == 0 && number->is_exact && number->mantissa <= INT64_MAX)
+            out->i = number->is_negative ? -(int64_t)number->mantissa : (int64_t)number->mantissa;
+        else if ((err = decimal_to_int(column, number, &out->i, error)) != OK)
+            return err;
+        return out->i < column->min || out->i > column->max ? refuse_range(column, number->text, error) : OK;
+    case COERCE_FLOAT8:
+        return decimal_to_double(number, &out->f, error);
+    case COERCE_FLOAT4:
+        return float4_parse(number->text, &out->f, error);
+    case COERCE_NUMERIC: {
+        struct numeric n;
+        if (number->is_exact && number->exponent <= 0 && number->exponent >= -18 && number->mantissa <= INT64_MAX) {
+            __int128 digits = number->mantissa;
+            n = numeric_from_int128(number->is_negative ? -digits : digits, -number->exponent);
+        } else if ((err = numeric_parse(number->text, &n, error)) != OK) {
+            return err;
+        }
+        return numeric_fit(n, column->definition->type.precision, column->definition->type.scale, &out->n, error);
+    }
+    case COERCE_TIMESTAMPTZ:
+    case COERCE_TIMESTAMP:
+        return epoch_time(column, number, &out->i, error);
+    case COERCE_TEXT:
+    case COERCE_JSON:
+        out->text = number->text;
+        return OK;
+    case COERCE_BOOL:
+    case COERCE_VARCHAR:
+        return coerce_text(column, number->text, arena, out, error);
+    default:
+        return refuse(column, number->text, error);
+    }
+}
+
+/* --- text --- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The canonical form only; anything else goes through type_parse. */
+static bool uuid_parse(struct slice text, struct arena *arena, struct slice *out)
+{
+    if (text.size != 36)
+        return false;
+    uint8_t *bytes = arena_alloc(arena, 16);
+    size_t at = 0;
+    for (size_t i = 0; i < 36;) {
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            if (text.data[i++] != '-')
+                return false;
+            continue;
+        }
+        int high = hex_digit(text.data[i]), low = hex_digit(text.data[i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        bytes[at++] = (uint8_t)(high << 4 | low);
+        i += 2;
+    }
+    *out = slice_of(bytes, 16);
+    return true;
+}
+
+static enum err time_from_text(const struct rows_column *column, struct slice text, struct value *out,
+                               struct error *error)
+{
+    bool has_zone = column->coerce == COERCE_TIMESTAMPTZ;
+    if (has_zone && timestamptz_parse_rfc3339(text, &out->i))
+        return OK;
+    struct decimal number;
+    struct slice trimmed = slice_trim(text);
+    if (trimmed.size < 400 && decimal_parse(trimmed, &number))
+        return epoch_time(column, &number, &out->i, error);
+    return has_zone ? timestamptz_parse(text, timezone_utc, 0, &out->i, error)
+                    : timestamp_parse(text, 0, &out->i, error);
+}
+
+enum err coerce_text(const struct rows_column *column, struct slice text, struct arena *arena, struct value *out,
+                     struct error *error)
+{
+    static const struct text_context utc = {0};
+    if (text.size > ROW_STRING_SIZE_MAX)
+        return error_set(error, ERR_INPUT, "54000", "text of %zu bytes is longer than %zu bytes", text.size,
+                         ROW_STRING_SIZE_MAX);
+    switch ((enum coerce)column->coerce) {
+    case COERCE_TEXT:
+        out->text = text;
+        return OK;
+    case COERCE_VARCHAR:
+        if (column->definition->type.length == 0 || text.size <= column->definition->type.length) {
+            out->text = text;
+            return OK;
+        }
+        break;
+    case COERCE_TIMESTAMPTZ:
+    case COERCE_TIMESTAMP:
+        return time_from_text(column, text, out, error);
+    case COERCE_UUID:
+        if (uuid_parse(text, arena, &out->text))
+            return OK;
+        break;
+    default:
+        break;
+    }
+    struct type type = column->definition->type;
+    enum err err = type_parse(type, text, &utc, arena, out, error);
+    out->type = type;
+    return err;
+}
+
+/* --- objects and arrays --- */
+
+static enum err array_element(enum type_id element_type, const struct json_value *json, struct value *out,
+                              struct error *error)
+{
+    *out = (struct value){.type = type_of(element_type)};
+    if (json->kind == JSON_NULL) {
+        out->is_null = true;
+        return OK;
+    }
+    if (json->kind == JSON_ARRAY_BEGIN)
+        return error_set(error, ERR_INPUT, "22P02", "arrays of arrays are not supported");
+    if (element_type == TYPE_INT8) {
+        const struct column_definition bigint = {.type = type_of(TYPE_INT8)};
+        const struct rows_column column = {
+            .definition = &bigint, .coerce = COERCE_INT, .min = INT64_MIN, .max = INT64_MAX};
+        struct decimal number;
+        if (json->kind == JSON_NUMBER && decimal_parse(json->text, &number))
+            return coerce_number(&column, &number, NULL, out, error);
+        if (json->kind == JSON_STRING)
+            return int_parse(json->text, INT64_MIN, INT64_MAX, "bigint", &out->i, error);
+        return refuse(&column, json->text, error);
+    }
+    out->text = json->kind == JSON_TRUE ? SLICE("true") : json->kind == JSON_FALSE ? SLICE("false") : json->text;
+    return OK;
+}
+
+static enum err array_from_json(const struct rows_column *column, struct slice source, struct arena *arena,
+                                struct value *out, struct error *error)
+{
+    enum type_id type = column->definition->type.id;
+    enum type_id element_type = type == TYPE_INT8_ARRAY ? TYPE_INT8 : TYPE_TEXT;
+    struct json_value *json;
+    enum err err = json_parse(source, arena, ARRAY_DEPTH_MAX, &json, error);
+    if (err != OK)
+        return err;
+    struct value *elements = arena_alloc_array(arena, json->count, sizeof(*elements));
+    size_t count = 0;
+    for (const struct json_value *child = json->child; child != NULL; child = child->next) {
+        err = array_element(element_type, child, &elements[count++], error);
+        if (err != OK)
+            return err;
+    }
+    assert(count == json->count);
+    out->text = array_build(type, elements, count, arena);
+    return OK;
+}
+
+enum err coerce_document(const struct rows_column *column, struct slice source, struct arena *arena,
+                         struct value *out, struct error *error)
+{
+    switch ((enum coerce)column->coerce) {
+    case COERCE_TEXT:
+    case COERCE_JSON:
+        out->text = source;
+        return OK;
+    case COERCE_VARCHAR:
+        return coerce_text(column, source, arena, out, error);
+    case COERCE_ARRAY:
+        if (source.data[0] == '[')
+            return array_from_json(column, source, arena, out, error);
+        break;
+    default:
+        break;
+    }
+    return refuse(column, source, error);
+}

@@ -1,0 +1,534 @@
+/* Rows into columns.
+ *
+ * The row under construction is row `count` of every column, written in place; a rejected row is simply
+ * written over by the next. What tells a cell of this row from one of the row before is a mark: the number
+ * of the row in the input and the rank of the name by which the cell came, so that neither order nor
+ * duplicates of fields matter and nothing is cleared between rows.
+ *
+ *   mark = received << 2 | 3 - rank      a better name wins, an equal one replaces (and is counted)
+ *
+ * Columns cost nothing until a row has a value for them: an untouched column becomes one constant NULL. Text
+ * columns begin as dictionaries and fall back to plain slices when their texts do not repeat; that they
+ * did is remembered in the mapping, so the next batch begins plain and now and then tries again.
+ *
+ * A row's errors belong to columns: a later duplicate that fits takes its column's error back, and what is
+ * left at the end of the row decides. */
+#include "ingest/rows/rows.h"
+
+#include "ingest/rows/coerce.h"
+
+#include <assert.h>
+
+#define CAPACITY_FIRST 256
+#define RAW_EXAMPLE_MAX 100
+/* One batch in this many tries a dictionary on a column that had none. */
+#define DISTINCT_RETRY 16
+
+static uint64_t mark_rank(enum mapping_rank rank)
+{
+    return 3 - (uint64_t)rank;
+}
+
+static size_t cell_size(const struct rows_column *column)
+{
+    return column->is_dictionary ? sizeof(uint32_t)
+                                 : physical_size(type_physical(column->definition->type.id));
+}
+
+/* --- columns --- */
+
+static void column_allocate(struct rows *rows, struct rows_column *column)
+{
+    column->values = arena_alloc_array(rows->arena, rows->capacity, cell_size(column));
+    column->validity = arena_alloc(rows->arena, rows->capacity);
+}
+
+static void store_value(struct rows *rows, struct rows_column *column, size_t row, const struct value *value);
+
+/* First value of a column: the rows before it read as missing. */
+static void column_touch(struct rows *rows, struct rows_column *column)
+{
+    assert(!column->is_touched);
+    column->is_touched = true;
+    rows->touched_count++;
+    if (column->is_dictionary)
+        dictionary_init(&column->dictionary, rows->arena);
+    column_allocate(rows, column);
+    memset(column->validity, 0, rows->count);
+    memset(column->values, 0, rows->count * cell_size(column));
+    if (rows->count > 0)
+        column->has_null = true;
+}
+
+static void *copy_array(struct arena *arena, const void *from, size_t count, size_t capacity, size_t size)
+{
+    void *to = arena_alloc_array(arena, capacity, size);
+    memcpy(to, from, count * size);
+    return to;
+}
+
+static void rows_grow(struct rows *rows)
+{
+    rows->capacity *= 2;
+    for (uint32_t i = 0; i < rows->schema->column_count; i++) {
+        struct rows_column *column = &rows->columns[i];
+        if (!column->is_touched)
+            continue;
+        column->values = copy_array(rows->arena, column->values, rows->count, rows->capacity, cell_size(column));
+        column->validity = copy_array(rows->arena, column->validity, rows->count, rows->capacity, 1);
+    }
+}
+
+/* Codes become slices: the texts turned out not to repeat. */
+static void column_give_up_dictionary(struct rows *rows, struct rows_column *column)
+{
+    struct slice *texts = arena_alloc_array(rows->arena, rows->capacity, sizeof(*texts));
+    for (size_t i = 0; i < rows->count; i++)
+        texts[i] = column->validity[i] ? column->dictionary.entries[column->codes[i]] : (struct slice){0};
+    column->is_dictionary = false;
+    column->text = texts;
+    mapping_set_distinct(rows->options.mapping, (uint32_t)(column - rows->columns), true);
+}
+
+static inline void store_text(struct rows *rows, struct rows_column *column, size_t row, struct slice text)
+{
+    if (column->is_dictionary) {
+        uint32_t before = column->dictionary.count;
+        uint32_t code = dictionary_code(&column->dictionary, text);
+        if (code != UINT32_MAX && (code < before || !dictionary_is_hopeless(&column->dictionary, row + 1))) {
+            column->codes[row] = code;
+            return;
+        }
+        column_give_up_dictionary(rows, column);
+    }
+    column->text[row] = text;
+}
+
+static void store_null(struct rows_column *column, size_t row)
+{
+    column->validity[row] = 0;
+    column->has_null = true;
+    size_t size = cell_size(column);
+    memset((char *)column->values + row * size, 0, size);
+}
+
+static void store_value(struct rows *rows, struct rows_column *column, size_t row, const struct value *value)
+{
+    if (value->is_null) {
+        store_null(column, row);
+        return;
+    }
+    column->validity[row] = 1;
+    switch (type_physical(column->definition->type.id)) {
+    case PHYSICAL_BOOL:
+        column->b[row] = value->b;
+        break;
+    case PHYSICAL_INT:
+        column->i[row] = value->i;
+        break;
+    case PHYSICAL_FLOAT:
+        column->f[row] = value->f;
+        break;
+    case PHYSICAL_NUMERIC:
+        column->n[row] = value->n;
+        break;
+    case PHYSICAL_TEXT:
+        store_text(rows, column, row, value->text);
+        break;
+    case PHYSICAL_INTERVAL:
+        assert(!"intervals are not storable");
+    }
+}
+
+/* --- life --- */
+
+static void column_init(struct rows *rows, uint32_t index)
+{
+    struct rows_column *column = &rows->columns[index];
+    column->definition = &rows->schema->columns[index];
+    enum type_id type = column->definition->type.id;
+    column->coerce = (uint8_t)coerce_of(type, &column->min, &column->max);
+    column->has_default = column->definition->default_text.size > 0 && rows->options.defaults != NULL;
+    column->is_required = column->definition->is_not_null && !column->has_default;
+    rows->required_count += column->is_required;
+    bool is_dictionary = type_physical(type) == PHYSICAL_TEXT && type != TYPE_UUID;
+    if (is_dictionary && mapping_is_distinct(rows->options.mapping, index))
+        is_dictionary = (uint64_t)rows->options.now_us % DISTINCT_RETRY == 0;
+    if (is_dictionary)
+        mapping_set_distinct(rows->options.mapping, index, false);
+    column->is_dictionary = is_dictionary;
+    if (column->has_default)
+        column_touch(rows, column);
+}
+
+void rows_init(struct rows *rows, const struct rows_options *options)
+{
+    *rows = (struct rows){.options = *options, .schema = mapping_schema(options->mapping), .arena = options->arena};
+    rows->capacity = options->capacity < CAPACITY_FIRST ? CAPACITY_FIRST : options->capacity;
+    if (rows->capacity > options->rows_max)
+        rows->capacity = options->rows_max;
+    uint32_t column_count = rows->schema->column_count;
+    rows->columns = arena_alloc_zero(rows->arena, column_count * sizeof(*rows->columns));
+    for (uint32_t i = 0; i < column_count; i++)
+        column_init(rows, i);
+    rows->wants_rest = rows->schema->options.rest_column >= 0;
+    writer_init(&rows->rest);
+    int64_t future_us = rows->schema->options.future_us;
+    if (__builtin_add_overflow(options->now_us, future_us, &rows->future_limit_us))
+        rows->future_limit_us = INT64_MAX;
+}
+
+void rows_deinit(struct rows *rows)
+{
+    writer_deinit(&rows->rest);
+}
+
+/* --- cells --- */
+
+enum err rows_begin(struct rows *rows, struct error *error)
+{
+    if (rows->received == rows->options.rows_max)
+        return error_set(error, ERR_LIMIT, "54000", "more than %zu rows in one body; freshet load splits it",
+                         rows->options.rows_max);
+    rows->received++;
+    rows->mark = (uint64_t)rows->received << 2;
+    rows->set_count = 0;
+    rows->required_set = 0;
+    rows->error_count = 0;
+    rows->has_row_error = false;
+    if (rows->wants_rest)
+        writer_reset(&rows->rest);
+    if (rows->count == rows->capacity)
+        rows_grow(rows);
+    return OK;
+}
+
+/* The column if this cell is the one to keep, else NULL. */
+static inline struct rows_column *claim(struct rows *rows, const struct mapping_ref *ref)
+{
+    struct rows_column *column = &rows->columns[ref->column];
+    if (!column->is_touched)
+        column_touch(rows, column);
+    if (column->mark < rows->mark) {
+        rows->set_count++;
+        rows->required_set += column->is_required;
+    } else if ((column->mark & 3) > mark_rank(ref->rank)) {
+        return NULL;
+    } else {
+        rows->duplicate_keys += (column->mark & 3) == mark_rank(ref->rank);
+        if (column->error_mark == rows->mark) {
+            column->error_mark = 0;
+            rows->error_count--;
+        }
+    }
+    column->mark = rows->mark | mark_rank(ref->rank);
+    return column;
+}
+
+static void cell_error(struct rows *rows, struct rows_column *column, const struct error *error)
+{
+    if (rows->error_count == 0) {
+        rows->error = *error;
+        rows->error_column = (uint32_t)(column - rows->columns);
+    }
+    rows->error_count++;
+    column->error_mark = rows->mark;
+    store_null(column, rows->count);
+}
+
+static void null_error(struct rows *rows, struct rows_column *column)
+{
+    struct error error;
+    error_set(&error, ERR_INPUT, "23502", "null value in column \"%.*s\" violates not-null constraint",
+              SLICE_ARGS(column->definition->name));
+    cell_error(rows, column, &error);
+}
+
+void rows_null(struct rows *rows, const struct mapping_ref *ref)
+{
+    struct rows_column *column = claim(rows, ref);
+    if (column == NULL)
+        return;
+    if (column->definition->is_not_null)
+        null_error(rows, column);
+    else
+        store_null(column, rows->count);
+}
+
+/* Keeps what a coercion gave. */
+static inline void cell_finish(struct rows *rows, struct rows_column *column, enum err err,
+                               const struct value *value, const struct error *error)
+{
+    if (err != OK)
+        cell_error(rows, column, error);
+    else
+        store_value(rows, column, rows->count, value);
+}
+
+void rows_bool(struct rows *rows, const struct mapping_ref *ref, bool b)
+{
+    struct rows_column *column = claim(rows, ref);
+    if (column == NULL)
+        return;
+    struct error error;
+    struct value value = {0};
+    enum err err = coerce_bool(column, b, &value, &error);
+    cell_finish(rows, column, err, &value, &error);
+}
+
+void rows_number(struct rows *rows, const struct mapping_ref *ref, const struct decimal *number)
+{
+    struct rows_column *column = claim(rows, ref);
+    if (column == NULL)
+        return;
+    struct error error;
+    struct value value;
+    value.is_null = false;
+    enum err err = coerce_number(column, number, rows->arena, &value, &error);
+    cell_finish(rows, column, err, &value, &error);
+}
+
+static inline void set_text(struct rows *rows, struct rows_column *column, struct slice text)
+{
+    if (column->coerce == COERCE_TEXT && text.size <= ROW_STRING_SIZE_MAX) {
+        column->validity[rows->count] = 1;
+        store_text(rows, column, rows->count, text);
+        return;
+    }
+    struct error error;
+    struct value value;
+    value.is_null = false;
+    enum err err = coerce_text(column, text, rows->arena, &value, &error);
+    cell_finish(rows, column, err, &value, &error);
+}
+
+void rows_string(struct rows *rows, const struct mapping_ref *ref, struct slice text, struct slice source)
+{
+    struct rows_column *column = claim(rows, ref);
+    if (column == NULL)
+        return;
+    if (column->coerce == COERCE_JSON && source.size <= ROW_STRING_SIZE_MAX) {
+        column->validity[rows->count] = 1;
+        store_text(rows, column, rows->count, source);
+        return;
+    }
+    set_text(rows, column, text);
+}
+
+void rows_text(struct rows *rows, const struct mapping_ref *ref, struct slice text)
+{
+    struct rows_column *column = claim(rows, ref);
+    if (column != NULL)
+        set_text(rows, column, text);
+}
+
+void rows_document(struct rows *rows, const struct mapping_ref *ref, struct slice source)
+{
+    struct rows_column *column = claim(rows, ref);
+    if (column == NULL)
+        return;
+    struct error error;
+    struct value value = {0};
+    enum err err = coerce_document(column, source, rows->arena, &value, &error);
+    cell_finish(rows, column, err, &value, &error);
+}
+
+void rows_bad(struct rows *rows, const struct mapping_ref *ref, const char *sqlstate, const char *reason)
+{
+    struct rows_column *column = claim(rows, ref);
+    if (column == NULL)
+        return;
+    struct error error;
+    error_set(&error, ERR_INPUT, sqlstate, "%s", reason);
+    cell_error(rows, column, &error);
+}
+
+void rows_unknown(struct rows *rows, size_t *id, struct slice path, struct slice example)
+{
+    if (rows->schema->options.unknown == UNKNOWN_REJECT && !rows->has_row_error) {
+        rows->has_row_error = true;
+        if (rows->error_count == 0)
+            error_set(&rows->error, ERR_INPUT, "42703", "column \"%.*s\" does not exist", SLICE_ARGS(path));
+    }
+    if (*id == SIZE_MAX) {
+        if (rows->unknown_count == ROWS_UNKNOWN_MAX) {
+            rows->unknown_other++;
+            return;
+        }
+        if (rows->unknown_count == rows->unknown_capacity) {
+            rows->unknown_capacity = rows->unknown_capacity == 0 ? 16 : rows->unknown_capacity * 2;
+            struct rows_unknown *list = arena_alloc_array(rows->arena, rows->unknown_capacity, sizeof(*list));
+            if (rows->unknown_count > 0)
+                memcpy(list, rows->unknown, rows->unknown_count * sizeof(*list));
+            rows->unknown = list;
+        }
+        *id = rows->unknown_count++;
+        example.size = example.size < RAW_EXAMPLE_MAX ? example.size : RAW_EXAMPLE_MAX;
+        while (utf8_validate(example) != example.size)
+            example.size--; /* cut inside a character */
+        rows->unknown[*id] = (struct rows_unknown){.path = path, .example = example};
+    }
+    rows->unknown[*id].count++;
+}
+
+void rows_rest(struct rows *rows, struct slice key_source, struct slice value_source)
+{
+    assert(rows->wants_rest);
+    writer_u8(&rows->rest, rows->rest.size == 0 ? '{' : ',');
+    writer_slice(&rows->rest, key_source);
+    writer_u8(&rows->rest, ':');
+    writer_slice(&rows->rest, value_source);
+}
+
+/* --- ends --- */
+
+static void add_rejection(struct rows *rows, struct slice raw, struct slice column, const char *sqlstate,
+                          struct slice reason)
+{
+    if (rows->rejection_count == rows->rejection_capacity) {
+        rows->rejection_capacity = rows->rejection_capacity == 0 ? 16 : rows->rejection_capacity * 2;
+        struct rows_rejection *list = arena_alloc_array(rows->arena, rows->rejection_capacity, sizeof(*list));
+        if (rows->rejection_count > 0)
+            memcpy(list, rows->rejections, rows->rejection_count * sizeof(*list));
+        rows->rejections = list;
+    }
+    struct rows_rejection *rejection = &rows->rejections[rows->rejection_count++];
+    *rejection = (struct rows_rejection){.row = rows->received, .column = column, .raw = raw};
+    memcpy(rejection->sqlstate, sqlstate, sizeof(rejection->sqlstate));
+    rejection->reason = arena_copy(rows->arena, reason);
+    if (raw.size > rows->options.row_size_max) {
+        rejection->raw.size = rows->options.row_size_max;
+        rejection->is_raw_cut = true;
+    }
+}
+
+void rows_reject(struct rows *rows, struct slice raw, const char *sqlstate, const char *reason)
+{
+    char code[6] = {0};
+    memcpy(code, sqlstate, 5);
+    add_rejection(rows, raw, (struct slice){0}, code, slice_from_cstr(reason));
+}
+
+static enum err default_get(struct rows *rows, struct rows_column *column, struct error *error)
+{
+    if (column->is_default_known && !column->is_default_volatile)
+        return OK;
+    const struct rows_defaults *defaults = rows->options.defaults;
+    enum err err = defaults->get(defaults->context, (uint32_t)(column - rows->columns), rows->arena,
+                                 &column->default_value, &column->is_default_volatile, error);
+    column->is_default_known = err == OK;
+    return err;
+}
+
+static void fill_missing(struct rows *rows, struct rows_column *column)
+{
+    if (!column->has_default) {
+        if (column->is_required)
+            null_error(rows, column);
+        else
+            store_null(column, rows->count);
+        return;
+    }
+    struct error error;
+    enum err err = default_get(rows, column, &error);
+    if (err != OK)
+        cell_error(rows, column, &error);
+    else if (column->default_value.is_null && column->definition->is_not_null)
+        null_error(rows, column);
+    else
+        store_value(rows, column, rows->count, &column->default_value);
+}
+
+static void fill_all_missing(struct rows *rows)
+{
+    for (uint32_t i = 0; i < rows->schema->column_count; i++) {
+        struct rows_column *column = &rows->columns[i];
+        if (column->mark >= rows->mark)
+            continue;
+        if (!column->is_touched) {
+            if (!column->is_required)
+                continue;
+            column_touch(rows, column);
+        }
+        fill_missing(rows, column);
+    }
+}
+
+static void set_special(struct rows *rows, int32_t column, struct slice document)
+{
+    if (column < 0 || document.size == 0)
+        return;
+    struct mapping_ref ref = {.column = (uint32_t)column, .rank = RANK_EXACT};
+    if (document.size > ROW_STRING_SIZE_MAX && rows->columns[column].coerce == COERCE_VARCHAR)
+        rows_text(rows, &ref, document);
+    else
+        rows_document(rows, &ref, document);
+}
+
+static void check_future(struct rows *rows)
+{
+    int32_t index = rows->schema->time_column;
+    if (index < 0)
+        return;
+    struct rows_column *column = &rows->columns[index];
+    if (!column->is_touched || column->validity[rows->count] == 0 || column->error_mark == rows->mark ||
+        column->i[rows->count] <= rows->future_limit_us)
+        return;
+    struct error error;
+    error_set(&error, ERR_INPUT, "22008",
+              "event time in column \"%.*s\" is further ahead of the server's clock than the table's option "
+              "\"future\" allows",
+              SLICE_ARGS(column->definition->name));
+    cell_error(rows, column, &error);
+}
+
+void rows_end(struct rows *rows, struct slice raw, struct slice document)
+{
+    if (raw.size > rows->options.row_size_max) {
+        rows_reject(rows, raw, "54000", "the row is longer than the limit");
+        return;
+    }
+    if (rows->wants_rest && rows->rest.size > 0) {
+        writer_u8(&rows->rest, '}');
+        set_special(rows, rows->schema->options.rest_column, arena_copy(rows->arena, writer_as_slice(&rows->rest)));
+    }
+    set_special(rows, rows->schema->options.whole_column, document);
+    if (rows->set_count < rows->touched_count || rows->required_set < rows->required_count)
+        fill_all_missing(rows);
+    check_future(rows);
+    if (rows->error_count == 0 && !rows->has_row_error) {
+        rows->count++;
+        return;
+    }
+    struct slice column = {0};
+    if (rows->error_count > 0)
+        column = rows->columns[rows->error_column].definition->name;
+    add_rejection(rows, raw, column, rows->error.sqlstate, slice_from_cstr(rows->error.text));
+}
+
+void rows_finish(struct rows *rows, struct batch *batch, const uint32_t **column_ids)
+{
+    uint32_t count = rows->schema->column_count;
+    struct column *columns = arena_alloc_zero(rows->arena, count * sizeof(*columns));
+    uint32_t *ids = arena_alloc_array(rows->arena, count, sizeof(*ids));
+    for (uint32_t i = 0; i < count; i++) {
+        const struct rows_column *from = &rows->columns[i];
+        ids[i] = from->definition->id;
+        if (!from->is_touched) {
+            struct value null = {.type = from->definition->type, .is_null = true};
+            columns[i] = column_from_value(&null, rows->arena);
+            continue;
+        }
+        columns[i] = (struct column){.type = from->definition->type, .form = COLUMN_FLAT, .values = from->values};
+        columns[i].validity = from->has_null ? from->validity : NULL;
+        if (from->is_dictionary) {
+            columns[i].form = COLUMN_DICTIONARY;
+            columns[i].codes = from->codes;
+            columns[i].values = NULL;
+            columns[i].dictionary = from->dictionary.entries;
+            columns[i].dictionary_count = from->dictionary.count;
+        }
+    }
+    *batch = (struct batch){.row_count = rows->count, .column_count = count, .columns = columns};
+    *column_ids = ids;
+}
