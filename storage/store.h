@@ -47,6 +47,8 @@ struct store_extension {
     /* Checkpoint as of the last applied record, and back. */
     void (*save)(void *context, struct writer *out);
     enum err (*load)(void *context, struct reader *in, struct error *error);
+    /* `apply` reads cells: record->rows[].batch.columns are filled in. Else only its counts are, which costs nothing. */
+    bool wants_columns;
 };
 
 struct store_options {
@@ -57,11 +59,13 @@ struct store_options {
     struct store_extension extension; /* context NULL: none */
     bool is_threaded;            /* false: a simulation calls store_run() */
     bool recover_point_in_time;
-    /* Replay progress for /readyz: position replayed so far (any thread may read it by store_progress). */
+    size_t log_piece_size;       /* 0: 1 MiB; simulations take less */
+    _Atomic uint64_t *replayed;  /* NULL, or where replay tells the position it has reached, for /readyz */
 };
 
 MUST_CHECK enum err store_open(const struct store_options *options, struct store **out, struct error *error);
-void store_close(struct store *store); /* finishes queued commits, stops threads */
+/* Finishes queued commits, stops threads, writes a checkpoint. Every snapshot must be closed before. */
+void store_close(struct store *store);
 bool store_run(struct store *store);   /* unthreaded: one log group; false if nothing waited */
 
 struct store_status {

@@ -1,0 +1,163 @@
+/* The cursor: rows of a view as vectors.
+ *
+ * Per vector and column the cheapest of four ways:
+ *
+ *   borrow    bigint, times, double, boolean, plain text: the vector points into the chunk
+ *   widen     narrow integers, real, numeric, uuid: one pass into the cursor's buffer
+ *   codes     16-bit codes widened to 32 bits, the dictionary borrowed
+ *   constant  the chunk is older than the column: its `missing` value
+ *
+ * Validity is borrowed, and left out for vectors that end before the chunk's first NULL. A dictionary may get
+ * longer from one vector to the next, under the same id and with the same codes. Cost per value: 0 for
+ * borrowed, about 0.3 ns for codes and narrow integers. */
+#include "storage/segment/view.h"
+
+#include <assert.h>
+
+struct cursor_column {
+    uint32_t index;                 /* in the schema */
+    const struct column_definition *definition;
+    struct column constant;         /* of `missing` */
+    struct column null;             /* constant NULL */
+    const struct chunk_column *source; /* in the current chunk, NULL: constant */
+    void *buffer;                   /* VECTOR_ROWS_MAX of the physical class or of codes; made when needed */
+};
+
+struct cursor {
+    const struct table_view *view;
+    const struct chunk *chunk;
+    uint64_t row, end;              /* in the current chunk */
+    size_t column_count;
+    struct cursor_column *columns;
+    struct column *vectors;
+    struct arena arena;
+};
+
+struct cursor *cursor_open(const struct table_view *view, const uint32_t *columns, size_t column_count)
+{
+    struct cursor *cursor = memory_alloc_zero(sizeof(*cursor));
+    cursor->view = view;
+    cursor->column_count = column_count;
+    arena_init(&cursor->arena);
+    cursor->columns = arena_alloc_zero(&cursor->arena, column_count * sizeof(*cursor->columns));
+    cursor->vectors = arena_alloc_zero(&cursor->arena, column_count * sizeof(*cursor->vectors));
+    for (size_t i = 0; i < column_count; i++) {
+        assert(columns[i] < view->schema->column_count);
+        struct cursor_column *column = &cursor->columns[i];
+        column->index = columns[i];
+        column->definition = &view->schema->columns[columns[i]];
+        struct value missing = column->definition->missing;
+        missing.type = column->definition->type;
+        column->constant = column_from_value(&missing, &cursor->arena);
+        column->null = column_from_value(&(struct value){.type = missing.type, .is_null = true}, &cursor->arena);
+    }
+    return cursor;
+}
+
+/* The chunk's column of this id; most often it stands where the definition has it. */
+static const struct chunk_column *find_source(const struct chunk *chunk, const struct cursor_column *column)
+{
+    uint32_t id = column->definition->id;
+    if (column->index < chunk->column_count && chunk->columns[column->index].column_id == id)
+        return &chunk->columns[column->index];
+    for (uint32_t i = 0; i < chunk->column_count; i++) {
+        if (chunk->columns[i].column_id == id)
+            return &chunk->columns[i];
+    }
+    return NULL;
+}
+
+void cursor_seek(struct cursor *cursor, size_t morsel)
+{
+    struct morsel_range range = view_morsel(cursor->view, (uint32_t)morsel);
+    cursor->chunk = segment_chunk(cursor->view->segment, (uint32_t)morsel);
+    cursor->row = 0;
+    cursor->end = range.end - range.begin;
+    for (size_t i = 0; i < cursor->column_count; i++)
+        cursor->columns[i].source = find_source(cursor->chunk, &cursor->columns[i]);
+}
+
+static void *buffer_of(struct cursor *cursor, struct cursor_column *column)
+{
+    if (column->buffer == NULL) {
+        size_t size = physical_size(type_physical(column->definition->type.id));
+        column->buffer = arena_alloc_array(&cursor->arena, VECTOR_ROWS_MAX, size);
+    }
+    return column->buffer;
+}
+
+static bool is_borrowed(struct type type)
+{
+    switch ((enum type_id)type.id) {
+    case TYPE_BOOL:
+    case TYPE_INT8:
+    case TYPE_FLOAT8:
+    case TYPE_TIMESTAMPTZ:
+    case TYPE_TIMESTAMP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static struct column read_codes(struct cursor *cursor, struct cursor_column *column, uint64_t row, size_t count)
+{
+    const struct chunk_column *source = column->source;
+    struct column out = {.type = column->definition->type, .form = COLUMN_DICTIONARY};
+    out.dictionary = dictionary_entries(source->dictionary, &out.dictionary_count);
+    if (out.dictionary_count == 0) /* nothing but NULLs: code 0 would name nothing */
+        return column->null;
+    const uint16_t *codes = (const uint16_t *)source->values + row;
+    uint32_t *wide = buffer_of(cursor, column);
+    for (size_t i = 0; i < count; i++)
+        wide[i] = codes[i];
+    out.codes = wide;
+    out.dictionary_id = dictionary_id(source->dictionary);
+    return out;
+}
+
+static struct column read_vector(struct cursor *cursor, struct cursor_column *column, uint64_t row, size_t count)
+{
+    const struct chunk_column *source = column->source;
+    if (source == NULL)
+        return column->constant;
+    struct column out = {.type = column->definition->type, .form = COLUMN_FLAT};
+    if (source->form == CHUNK_CODES) {
+        out = read_codes(cursor, column, row, count);
+        if (out.form == COLUMN_CONSTANT)
+            return out;
+    } else {
+        const char *values = (const char *)source->values + row * source->width;
+        if (source->form == CHUNK_TEXT || is_borrowed(out.type)) {
+            out.values = values;
+        } else {
+            void *buffer = buffer_of(cursor, column);
+            stored_widen(out.type, values, count, buffer);
+            out.values = buffer;
+        }
+    }
+    uint32_t first_null = atomic_load_explicit(&source->first_null, memory_order_acquire);
+    if (first_null < row + count)
+        out.validity = atomic_load_explicit(&source->validity, memory_order_relaxed) + row;
+    return out;
+}
+
+bool cursor_next(struct cursor *cursor, struct batch *batch)
+{
+    if (cursor->row >= cursor->end)
+        return false;
+    size_t left = cursor->end - cursor->row;
+    size_t count = left < VECTOR_ROWS_MAX ? left : VECTOR_ROWS_MAX;
+    for (size_t i = 0; i < cursor->column_count; i++)
+        cursor->vectors[i] = read_vector(cursor, &cursor->columns[i], cursor->row, count);
+    cursor->row += count;
+    *batch = (struct batch){.row_count = count, .column_count = cursor->column_count,
+                            .columns = cursor->vectors};
+    return true;
+}
+
+void cursor_close(struct cursor *cursor)
+{
+    arena_deinit(&cursor->arena);
+    memory_free(cursor);
+}
