@@ -11,9 +11,14 @@ struct aggregate_memory {
     struct budget *budget;
 };
 
+enum { AGGREGATE_NONE = 250, AGGREGATE_ANY = 251, AGGREGATE_SAME = 252 };
+
 struct aggregate {
     const char *name;
     const char *doc, *example;
+    uint8_t argument;               /* enum type_id; AGGREGATE_NONE, AGGREGATE_ANY */
+    uint8_t result;                 /* enum type_id; AGGREGATE_SAME: as the argument */
+    bool is_ordered_set;            /* percentile_cont: the argument stands in WITHIN GROUP (update's only argument is order_by) */
     size_t state_size;              /* bytes, multiple of 16 */
     void (*init)(void *state);
     /* Adds rows: state of row i is states + group[i] * stride (row numbers i from `selection`, NULL: 0 … count-1).
@@ -27,5 +32,22 @@ struct aggregate {
     enum err (*finish)(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
                        struct value *out, struct error *error);
 };
+
+struct aggregate_group {
+    const struct aggregate *aggregates;
+    size_t count;
+};
+/* All of them: group 0, 1 … until NULL. */
+const struct aggregate_group *aggregate_table(size_t index);
+/* The next aggregate of that name after `last` (NULL: the first), NULL at the end. */
+const struct aggregate *aggregate_next(struct slice name, const struct aggregate *last);
+
+extern const struct aggregate_group aggregates_sum, aggregates_extreme, aggregates_spread;
+
+/* The state of one row. */
+static inline void *aggregate_state(char *states, size_t stride, const uint32_t *group, size_t row)
+{
+    return group != NULL ? states + (size_t)group[row] * stride : states;
+}
 
 #endif

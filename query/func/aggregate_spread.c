@@ -1,0 +1,280 @@
+/* Variance and its roots in doubles, and percentile_cont.
+ *
+ * The sums of squares follow Youngs and Cramer, as PostgreSQL's do for doubles: one pass, no cancellation, and two states
+ * combine exactly as two halves of one input. percentile_cont keeps every value (8 bytes each, in the operator's arena, which
+ * the operator charges) and sorts at the end. */
+#include "query/func/aggregate.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct spread {
+    double count, sum, squares; /* squares: of the differences from the mean */
+};
+struct values {
+    double *items;
+    size_t count, capacity;
+};
+struct intervals {
+    struct interval *items;
+    size_t count, capacity;
+};
+
+#define STATE(type) ((sizeof(struct type) + 15) / 16 * 16)
+#define ROW(k) (selection != NULL ? selection[k] : (k))
+
+static void spread_init(void *state)
+{
+    memset(state, 0, sizeof(struct spread));
+}
+static void values_init(void *state)
+{
+    memset(state, 0, sizeof(struct values));
+}
+
+static enum err overflow(struct error *error)
+{
+    return error_set(error, ERR_INPUT, "22003", "value out of range: overflow");
+}
+
+static inline bool spread_add(struct spread *s, double value)
+{
+    double before = s->count, sum = s->sum;
+    s->count += 1;
+    s->sum += value;
+    if (before > 0) {
+        double difference = value * s->count - s->sum;
+        s->squares += difference * difference / (s->count * before);
+        if (isinf(s->sum) || isinf(s->squares)) {
+            if (!isinf(sum) && !isinf(value))
+                return false;
+            s->squares = NAN;
+        }
+    } else if (!isfinite(value)) {
+        s->squares = NAN;
+    }
+    return true;
+}
+
+static enum err spread_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+                              size_t count, const struct column *arguments, struct aggregate_memory *memory,
+                              struct error *error)
+{
+    (void)memory;
+    const struct column *in = &arguments[0];
+    for (size_t k = 0; k < count; k++) {
+        size_t row = ROW(k);
+        if (column_is_null(in, row))
+            continue;
+        if (!spread_add(aggregate_state(states, stride, group, row), in->f[column_index(in, row)]))
+            return overflow(error);
+    }
+    return OK;
+}
+
+static enum err spread_combine(void *target, const void *source, struct aggregate_memory *memory, struct error *error)
+{
+    (void)memory;
+    struct spread *a = target;
+    const struct spread *b = source;
+    if (b->count == 0)
+        return OK;
+    if (a->count == 0) {
+        *a = *b;
+        return OK;
+    }
+    double count = a->count + b->count, difference = a->sum / a->count - b->sum / b->count;
+    double squares = a->squares + b->squares + a->count * b->count * difference * difference / count;
+    if (isinf(squares) && !isinf(a->squares) && !isinf(b->squares))
+        return overflow(error);
+    *a = (struct spread){count, a->sum + b->sum, squares};
+    return OK;
+}
+
+static enum err spread_value(const struct spread *s, double less, bool is_root, const struct aggregate_call *call,
+                             struct value *out)
+{
+    *out = (struct value){.type = call->type, .is_null = s->count <= less};
+    if (!out->is_null)
+        out->f = is_root ? sqrt(s->squares / (s->count - less)) : s->squares / (s->count - less);
+    return OK;
+}
+
+#define FINISH(name, less, is_root)                                                                                    \
+    static enum err name(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,        \
+                         struct value *out, struct error *error)                                                       \
+    {                                                                                                                  \
+        (void)memory, (void)error;                                                                                     \
+        return spread_value(state, less, is_root, call, out);                                                          \
+    }
+FINISH(var_samp_finish, 1, false)
+FINISH(var_pop_finish, 0, false)
+FINISH(stddev_samp_finish, 1, true)
+FINISH(stddev_pop_finish, 0, true)
+
+/* --- percentile_cont --- */
+
+static enum err fraction_check(const struct aggregate_call *call, struct error *error)
+{
+    double fraction = call->direct.f;
+    if (call->direct.is_null || (fraction >= 0 && fraction <= 1))
+        return OK;
+    return error_set(error, ERR_INPUT, "22003", "percentile value %g is not between 0 and 1", fraction);
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    if (isnan(x) || isnan(y))
+        return (isnan(x) != 0) - (isnan(y) != 0);
+    return (x > y) - (x < y);
+}
+
+static void values_push(struct values *s, double value, struct arena *arena)
+{
+    if (s->count == s->capacity) {
+        size_t capacity = s->capacity == 0 ? 8 : s->capacity * 2;
+        double *items = arena_alloc_array(arena, capacity, sizeof(double));
+        if (s->count > 0)
+            memcpy(items, s->items, s->count * sizeof(double));
+        s->items = items;
+        s->capacity = capacity;
+    }
+    s->items[s->count++] = value;
+}
+
+static enum err values_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+                              size_t count, const struct column *arguments, struct aggregate_memory *memory,
+                              struct error *error)
+{
+    (void)error;
+    const struct column *in = &arguments[0];
+    for (size_t k = 0; k < count; k++) {
+        size_t row = ROW(k);
+        if (!column_is_null(in, row))
+            values_push(aggregate_state(states, stride, group, row), in->f[column_index(in, row)], memory->arena);
+    }
+    return OK;
+}
+
+static enum err values_combine(void *target, const void *source, struct aggregate_memory *memory, struct error *error)
+{
+    (void)error;
+    const struct values *from = source;
+    for (size_t i = 0; i < from->count; i++)
+        values_push(target, from->items[i], memory->arena);
+    return OK;
+}
+
+static enum err percentile_finish(const void *state, const struct aggregate_call *call,
+                                  struct aggregate_memory *memory, struct value *out, struct error *error)
+{
+    (void)memory;
+    const struct values *s = state;
+    *out = (struct value){.type = call->type, .is_null = s->count == 0 || call->direct.is_null};
+    enum err err = fraction_check(call, error);
+    if (err != OK || out->is_null)
+        return err;
+    qsort(s->items, s->count, sizeof(double), compare_doubles);
+    double place = call->direct.f * (double)(s->count - 1);
+    size_t first = (size_t)floor(place), second = (size_t)ceil(place);
+    size_t last = s->count - 1;
+    double low = s->items[call->is_descending ? last - first : first];
+    double high = s->items[call->is_descending ? last - second : second];
+    out->f = first == second ? low : low + (place - (double)first) * (high - low);
+    return OK;
+}
+
+/* Intervals: the same over three fields. */
+static int compare_intervals(const void *a, const void *b)
+{
+    __int128 x = interval_span(*(const struct interval *)a), y = interval_span(*(const struct interval *)b);
+    return (x > y) - (x < y);
+}
+
+static enum err intervals_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+                                 size_t count, const struct column *arguments, struct aggregate_memory *memory,
+                                 struct error *error)
+{
+    (void)error;
+    const struct column *in = &arguments[0];
+    for (size_t k = 0; k < count; k++) {
+        size_t row = ROW(k);
+        if (column_is_null(in, row))
+            continue;
+        struct intervals *s = aggregate_state(states, stride, group, row);
+        if (s->count == s->capacity) {
+            size_t capacity = s->capacity == 0 ? 8 : s->capacity * 2;
+            struct interval *items = arena_alloc_array(memory->arena, capacity, sizeof(*items));
+            if (s->count > 0)
+                memcpy(items, s->items, s->count * sizeof(*items));
+            s->items = items;
+            s->capacity = capacity;
+        }
+        s->items[s->count++] = in->interval[column_index(in, row)];
+    }
+    return OK;
+}
+
+static enum err intervals_combine(void *target, const void *source, struct aggregate_memory *memory,
+                                  struct error *error)
+{
+    const struct intervals *from = source;
+    struct column column = {.type = type_of(TYPE_INTERVAL), .form = COLUMN_FLAT, .interval = from->items};
+    return from->count == 0 ? OK : intervals_update(target, 0, NULL, NULL, from->count, &column, memory, error);
+}
+
+/* low + share * (high - low), fractions of months and days carried down as PostgreSQL's interval * double does. */
+static struct interval interval_between(struct interval low, struct interval high, double share)
+{
+    double months = (double)(high.months - low.months) * share, days = (double)(high.days - low.days) * share;
+    struct interval out = {.months = low.months + (int32_t)months, .days = low.days + (int32_t)days};
+    double rest_days = (months - trunc(months)) * 30;
+    out.days += (int32_t)rest_days;
+    double seconds = ((days - trunc(days)) + (rest_days - trunc(rest_days))) * 86400.0;
+    out.microseconds = low.microseconds + (int64_t)rint((double)(high.microseconds - low.microseconds) * share +
+                                                        seconds * 1000000.0);
+    return out;
+}
+
+static enum err percentile_interval_finish(const void *state, const struct aggregate_call *call,
+                                           struct aggregate_memory *memory, struct value *out, struct error *error)
+{
+    (void)memory;
+    const struct intervals *s = state;
+    *out = (struct value){.type = call->type, .is_null = s->count == 0 || call->direct.is_null};
+    enum err err = fraction_check(call, error);
+    if (err != OK || out->is_null)
+        return err;
+    qsort(s->items, s->count, sizeof(struct interval), compare_intervals);
+    double place = call->direct.f * (double)(s->count - 1);
+    size_t first = (size_t)floor(place), second = (size_t)ceil(place), last = s->count - 1;
+    struct interval low = s->items[call->is_descending ? last - first : first];
+    struct interval high = s->items[call->is_descending ? last - second : second];
+    out->interval = first == second ? low : interval_between(low, high, place - (double)first);
+    return OK;
+}
+
+#define SPREAD(name_text, finish_form, doc_text)                                                                       \
+    {.name = name_text, .argument = TYPE_FLOAT8, .result = TYPE_FLOAT8, .state_size = STATE(spread),                   \
+     .init = spread_init, .update = spread_update, .combine = spread_combine, .finish = finish_form, .doc = doc_text,  \
+     .example = name_text "(1.5::float8)"},
+#define PERCENTILE(of, prefix, finish_form, example_text)                                                              \
+    {.name = "percentile_cont", .argument = of, .result = of, .is_ordered_set = true, .state_size = STATE(values),     \
+     .init = values_init, .update = prefix##_update, .combine = prefix##_combine, .finish = finish_form,               \
+     .doc = "the value below which that fraction lies, interpolated", .example = example_text},
+
+static const struct aggregate aggregates[] = {
+    SPREAD("stddev", stddev_samp_finish, "standard deviation of a sample")
+    SPREAD("stddev_samp", stddev_samp_finish, "standard deviation of a sample")
+    SPREAD("stddev_pop", stddev_pop_finish, "standard deviation of a whole population")
+    SPREAD("variance", var_samp_finish, "variance of a sample")
+    SPREAD("var_samp", var_samp_finish, "variance of a sample")
+    SPREAD("var_pop", var_pop_finish, "variance of a whole population")
+    PERCENTILE(TYPE_FLOAT8, values, percentile_finish, "percentile_cont(0.5) WITHIN GROUP (ORDER BY 1.5::float8)")
+    PERCENTILE(TYPE_INTERVAL, intervals, percentile_interval_finish,
+               "percentile_cont(0.5) WITHIN GROUP (ORDER BY interval '1 minute')")
+};
+
+const struct aggregate_group aggregates_spread = {aggregates, array_count(aggregates)};

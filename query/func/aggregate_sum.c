@@ -1,0 +1,490 @@
+/* count, sum, avg, bool_and, bool_or.
+ *
+ * Integers add up in 128 bits, so neither sum nor avg can overflow on the way and order does not matter. Doubles add with a
+ * compensation term (Neumaier's, in the branch-free form of Knuth's two-sum): the result is the same for one order of rows
+ * and within an ulp or two of the exact sum. A sum that becomes infinite without an infinite input is 22003.
+ *
+ * update has two shapes: all rows into one state (totals), where flat columns without NULLs run through tight loops, and
+ * one state a row (GROUP BY). */
+#include "query/func/aggregate.h"
+
+#include <math.h>
+#include <string.h>
+
+struct int_sum {
+    __int128 sum;
+    int64_t count;
+};
+struct float_sum {
+    double sum, compensation;
+    int64_t count;
+    int64_t infinite_count;
+};
+struct numeric_sum {
+    struct numeric sum;
+    int64_t count;
+};
+struct interval_sum {
+    __int128 months, days, microseconds;
+    int64_t count;
+};
+struct bool_state {
+    int64_t count;
+    int64_t decided; /* a value that settles the result was seen */
+};
+
+/* Widths the group operator lays states out by. */
+#define STATE(type) ((sizeof(struct type) + 15) / 16 * 16)
+#define ROW(k) (selection != NULL ? selection[k] : (k))
+
+static void zero_int_sum(void *state)
+{
+    memset(state, 0, sizeof(struct int_sum));
+}
+static void zero_float_sum(void *state)
+{
+    memset(state, 0, sizeof(struct float_sum));
+}
+static void zero_numeric_sum(void *state)
+{
+    memset(state, 0, sizeof(struct numeric_sum));
+}
+static void zero_interval_sum(void *state)
+{
+    memset(state, 0, sizeof(struct interval_sum));
+}
+static void zero_bool(void *state)
+{
+    memset(state, 0, sizeof(struct bool_state));
+}
+
+/* --- count --- */
+
+static enum err count_star_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+                                  size_t count, const struct column *arguments, struct aggregate_memory *memory,
+                                  struct error *error)
+{
+    (void)arguments, (void)memory, (void)error;
+    if (group == NULL) {
+        ((struct int_sum *)states)->count += (int64_t)count;
+        return OK;
+    }
+    for (size_t k = 0; k < count; k++)
+        ((struct int_sum *)aggregate_state(states, stride, group, ROW(k)))->count++;
+    return OK;
+}
+
+static enum err count_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+                             size_t count, const struct column *arguments, struct aggregate_memory *memory,
+                             struct error *error)
+{
+    if (arguments[0].validity == NULL)
+        return count_star_update(states, stride, group, selection, count, arguments, memory, error);
+    for (size_t k = 0; k < count; k++) {
+        size_t row = ROW(k);
+        ((struct int_sum *)aggregate_state(states, stride, group, row))->count += !column_is_null(&arguments[0], row);
+    }
+    return OK;
+}
+
+static enum err int_combine(void *target, const void *source, struct aggregate_memory *memory, struct error *error)
+{
+    (void)memory, (void)error;
+    struct int_sum *to = target;
+    const struct int_sum *from = source;
+    to->sum += from->sum;
+    to->count += from->count;
+    return OK;
+}
+
+static enum err count_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
+                             struct value *out, struct error *error)
+{
+    (void)memory, (void)error;
+    *out = (struct value){.type = call->type, .i = ((const struct int_sum *)state)->count};
+    return OK;
+}
+
+/* --- integers --- */
+
+/* High and low halves add up apart, in 64 bits each, which the compiler turns into vector adds. */
+static __int128 sum_flat(const int64_t *values, size_t count)
+{
+    int64_t high = 0;
+    uint64_t low = 0;
+    for (size_t i = 0; i < count; i++) {
+        high += values[i] >> 32;
+        low += (uint32_t)values[i];
+    }
+    return ((__int128)high << 32) + low;
+}
+
+static enum err int_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection, size_t count,
+                           const struct column *arguments, struct aggregate_memory *memory, struct error *error)
+{
+    (void)memory, (void)error;
+    const struct column *in = &arguments[0];
+    if (group == NULL && selection == NULL && in->form == COLUMN_FLAT && in->validity == NULL) {
+        struct int_sum *state = (struct int_sum *)states;
+        for (size_t done = 0; done < count; done += 1u << 20) /* the halves cannot overflow in so many rows */
+            state->sum += sum_flat(in->i + done, count - done < 1u << 20 ? count - done : 1u << 20);
+        state->count += (int64_t)count;
+        return OK;
+    }
+    for (size_t k = 0; k < count; k++) {
+        size_t row = ROW(k);
+        if (column_is_null(in, row))
+            continue;
+        struct int_sum *state = aggregate_state(states, stride, group, row);
+        state->sum += in->i[column_index(in, row)];
+        state->count++;
+    }
+    return OK;
+}
+
+static enum err int_sum_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
+                               struct value *out, struct error *error)
+{
+    (void)memory;
+    const struct int_sum *sum = state;
+    *out = (struct value){.type = call->type, .is_null = sum->count == 0};
+    if (call->type.id == TYPE_NUMERIC) {
+        out->n = numeric_from_int128(sum->sum, 0);
+        return OK;
+    }
+    if (sum->sum < INT64_MIN || sum->sum > INT64_MAX)
+        return error_set(error, ERR_INPUT, "22003", "bigint out of range");
+    out->i = (int64_t)sum->sum;
+    return OK;
+}
+
+static enum err int_avg_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
+                               struct value *out, struct error *error)
+{
+    (void)memory;
+    const struct int_sum *sum = state;
+    *out = (struct value){.type = call->type, .is_null = sum->count == 0};
+    if (out->is_null)
+        return OK;
+    return numeric_divide(numeric_from_int128(sum->sum, 0), numeric_from_int(sum->count), &out->n, error);
+}
+
+/* --- doubles --- */
+
+static inline void float_add(struct float_sum *state, double value)
+{
+    double sum = state->sum + value;
+    double part = sum - state->sum;
+    state->compensation += (state->sum - (sum - part)) + (value - part);
+    state->sum = sum;
+}
+
+static void float_add_flat(struct float_sum *state, const double *values, size_t count)
+{
+    struct float_sum local = *state;
+    for (size_t i = 0; i < count; i++) {
+        float_add(&local, values[i]);
+        local.infinite_count += isinf(values[i]) != 0;
+    }
+    local.count += (int64_t)count;
+    *state = local;
+}
+
+static enum err float_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+                             size_t count, const struct column *arguments, struct aggregate_memory *memory,
+                             struct error *error)
+{
+    (void)memory, (void)error;
+    const struct column *in = &arguments[0];
+    if (group == NULL && selection == NULL && in->form == COLUMN_FLAT && in->validity == NULL) {
+        float_add_flat((struct float_sum *)states, in->f, count);
+        return OK;
+    }
+    for (size_t k = 0; k < count; k++) {
+        size_t row = ROW(k);
+        if (column_is_null(in, row))
+            continue;
+        struct float_sum *state = aggregate_state(states, stride, group, row);
+        double value = in->f[column_index(in, row)];
+        float_add(state, value);
+        state->count++;
+        state->infinite_count += isinf(value) != 0;
+    }
+    return OK;
+}
+
+static enum err float_combine(void *target, const void *source, struct aggregate_memory *memory, struct error *error)
+{
+    (void)memory, (void)error;
+    struct float_sum *to = target;
+    const struct float_sum *from = source;
+    float_add(to, from->sum);
+    to->compensation += from->compensation;
+    to->count += from->count;
+    to->infinite_count += from->infinite_count;
+    return OK;
+}
+
+static enum err float_total(const struct float_sum *sum, double *out, struct error *error)
+{
+    *out = isfinite(sum->sum) ? sum->sum + sum->compensation : sum->sum;
+    if (isinf(*out) && sum->infinite_count == 0)
+        return error_set(error, ERR_INPUT, "22003", "value out of range: overflow");
+    return OK;
+}
+
+static enum err float_sum_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
+                                 struct value *out, struct error *error)
+{
+    (void)memory;
+    const struct float_sum *sum = state;
+    *out = (struct value){.type = call->type, .is_null = sum->count == 0};
+    if (out->is_null)
+        return OK;
+    enum err err = float_total(sum, &out->f, error);
+    if (err == OK && call->type.id == TYPE_FLOAT4) {
+        double total = out->f;
+        out->f = (float)total;
+        if (isinf(out->f) && !isinf(total))
+            return error_set(error, ERR_INPUT, "22003", "value out of range: overflow");
+    }
+    return err;
+}
+
+static enum err float_avg_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
+                                 struct value *out, struct error *error)
+{
+    (void)memory;
+    const struct float_sum *sum = state;
+    *out = (struct value){.type = call->type, .is_null = sum->count == 0};
+    if (out->is_null)
+        return OK;
+    enum err err = float_total(sum, &out->f, error);
+    out->f /= (double)sum->count;
+    return err;
+}
+
+/* --- numeric --- */
+
+/* Same scale, finite, no overflow: the usual row of a numeric(p, s) column. */
+static inline bool numeric_add_fast(struct numeric *sum, const struct numeric *value)
+{
+    if (sum->scale != value->scale || (sum->kind | value->kind) != NUMERIC_FINITE)
+        return false;
+    __int128 result;
+    static const __int128 limit = (__int128)1 << 120;
+    if (__builtin_add_overflow(sum->digits, value->digits, &result) || result > limit || result < -limit)
+        return false;
+    sum->digits = result;
+    return true;
+}
+
+static enum err numeric_accumulate(struct numeric_sum *state, const struct numeric *value, struct error *error)
+{
+    if (state->count++ == 0) {
+        state->sum = *value;
+        return OK;
+    }
+    if (numeric_add_fast(&state->sum, value))
+        return OK;
+    return numeric_add(state->sum, *value, &state->sum, error);
+}
+
+static enum err numeric_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+                               size_t count, const struct column *arguments, struct aggregate_memory *memory,
+                               struct error *error)
+{
+    (void)memory;
+    const struct column *in = &arguments[0];
+    for (size_t k = 0; k < count; k++) {
+        size_t row = ROW(k);
+        if (column_is_null(in, row))
+            continue;
+        struct numeric_sum *state = aggregate_state(states, stride, group, row);
+        enum err err = numeric_accumulate(state, &in->n[column_index(in, row)], error);
+        if (err != OK)
+            return err;
+    }
+    return OK;
+}
+
+static enum err numeric_combine(void *target, const void *source, struct aggregate_memory *memory,
+                                struct error *error)
+{
+    (void)memory;
+    struct numeric_sum *to = target;
+    const struct numeric_sum *from = source;
+    if (from->count == 0)
+        return OK;
+    int64_t count = to->count + from->count;
+    enum err err = numeric_accumulate(to, &from->sum, error);
+    to->count = count;
+    return err;
+}
+
+static enum err numeric_sum_finish(const void *state, const struct aggregate_call *call,
+                                   struct aggregate_memory *memory, struct value *out, struct error *error)
+{
+    (void)memory, (void)error;
+    const struct numeric_sum *sum = state;
+    *out = (struct value){.type = call->type, .is_null = sum->count == 0, .n = sum->sum};
+    return OK;
+}
+
+static enum err numeric_avg_finish(const void *state, const struct aggregate_call *call,
+                                   struct aggregate_memory *memory, struct value *out, struct error *error)
+{
+    (void)memory;
+    const struct numeric_sum *sum = state;
+    *out = (struct value){.type = call->type, .is_null = sum->count == 0};
+    return out->is_null ? OK : numeric_divide(sum->sum, numeric_from_int(sum->count), &out->n, error);
+}
+
+/* --- intervals --- */
+
+static enum err interval_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+                                size_t count, const struct column *arguments, struct aggregate_memory *memory,
+                                struct error *error)
+{
+    (void)memory, (void)error;
+    const struct column *in = &arguments[0];
+    for (size_t k = 0; k < count; k++) {
+        size_t row = ROW(k);
+        if (column_is_null(in, row))
+            continue;
+        struct interval_sum *state = aggregate_state(states, stride, group, row);
+        const struct interval *value = &in->interval[column_index(in, row)];
+        state->months += value->months;
+        state->days += value->days;
+        state->microseconds += value->microseconds;
+        state->count++;
+    }
+    return OK;
+}
+
+static enum err interval_combine(void *target, const void *source, struct aggregate_memory *memory,
+                                 struct error *error)
+{
+    (void)memory, (void)error;
+    struct interval_sum *to = target;
+    const struct interval_sum *from = source;
+    to->months += from->months;
+    to->days += from->days;
+    to->microseconds += from->microseconds;
+    to->count += from->count;
+    return OK;
+}
+
+static enum err interval_sum_finish(const void *state, const struct aggregate_call *call,
+                                    struct aggregate_memory *memory, struct value *out, struct error *error)
+{
+    (void)memory;
+    const struct interval_sum *sum = state;
+    *out = (struct value){.type = call->type, .is_null = sum->count == 0};
+    if (sum->months != (int32_t)sum->months || sum->days != (int32_t)sum->days ||
+        sum->microseconds != (int64_t)sum->microseconds)
+        return error_set(error, ERR_INPUT, "22008", "interval out of range");
+    out->interval = (struct interval){(int32_t)sum->months, (int32_t)sum->days, (int64_t)sum->microseconds};
+    return OK;
+}
+
+/* --- booleans --- */
+
+static enum err bool_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+                            size_t count, const struct column *arguments, uint8_t deciding)
+{
+    const struct column *in = &arguments[0];
+    for (size_t k = 0; k < count; k++) {
+        size_t row = ROW(k);
+        if (column_is_null(in, row))
+            continue;
+        struct bool_state *state = aggregate_state(states, stride, group, row);
+        state->count++;
+        state->decided |= (in->b[column_index(in, row)] != 0) == deciding;
+    }
+    return OK;
+}
+
+static enum err bool_and_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+                                size_t count, const struct column *arguments, struct aggregate_memory *memory,
+                                struct error *error)
+{
+    (void)memory, (void)error;
+    return bool_update(states, stride, group, selection, count, arguments, 0);
+}
+
+static enum err bool_or_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+                               size_t count, const struct column *arguments, struct aggregate_memory *memory,
+                               struct error *error)
+{
+    (void)memory, (void)error;
+    return bool_update(states, stride, group, selection, count, arguments, 1);
+}
+
+static enum err bool_combine(void *target, const void *source, struct aggregate_memory *memory, struct error *error)
+{
+    (void)memory, (void)error;
+    struct bool_state *to = target;
+    const struct bool_state *from = source;
+    to->count += from->count;
+    to->decided |= from->decided;
+    return OK;
+}
+
+static enum err bool_and_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
+                                struct value *out, struct error *error)
+{
+    (void)memory, (void)error;
+    const struct bool_state *s = state;
+    *out = (struct value){.type = call->type, .is_null = s->count == 0, .b = s->decided == 0};
+    return OK;
+}
+
+static enum err bool_or_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
+                               struct value *out, struct error *error)
+{
+    (void)memory, (void)error;
+    const struct bool_state *s = state;
+    *out = (struct value){.type = call->type, .is_null = s->count == 0, .b = s->decided != 0};
+    return OK;
+}
+
+#define AGGREGATE(name_text, from, to, prefix, state_type, finish_form, doc_text, example_text)                        \
+    {.name = name_text, .argument = from, .result = to, .state_size = STATE(state_type), .init = zero_##state_type,    \
+     .update = prefix##_update, .combine = prefix##_combine, .finish = finish_form, .doc = doc_text,                   \
+     .example = example_text},
+#define zero_bool_state zero_bool
+#define count_combine int_combine
+#define count_star_combine int_combine
+#define bool_and_combine bool_combine
+#define bool_or_combine bool_combine
+#define SUM "the sum of the values that are not NULL"
+#define AVG "the mean of the values that are not NULL"
+
+static const struct aggregate aggregates[] = {
+    AGGREGATE("count", AGGREGATE_NONE, TYPE_INT8, count_star, int_sum, count_finish, "how many rows", "count(*)")
+    AGGREGATE("count", AGGREGATE_ANY, TYPE_INT8, count, int_sum, count_finish, "how many values are not NULL",
+              "count(1)")
+    AGGREGATE("sum", TYPE_INT4, TYPE_INT8, int, int_sum, int_sum_finish, SUM, "sum(1)")
+    AGGREGATE("sum", TYPE_INT2, TYPE_INT8, int, int_sum, int_sum_finish, SUM, "sum(1::smallint)")
+    AGGREGATE("sum", TYPE_INT8, TYPE_NUMERIC, int, int_sum, int_sum_finish, SUM, "sum(1::bigint)")
+    AGGREGATE("sum", TYPE_FLOAT8, TYPE_FLOAT8, float, float_sum, float_sum_finish, SUM, "sum(1.5::float8)")
+    AGGREGATE("sum", TYPE_FLOAT4, TYPE_FLOAT4, float, float_sum, float_sum_finish, SUM, "sum(1.5::real)")
+    AGGREGATE("sum", TYPE_NUMERIC, TYPE_NUMERIC, numeric, numeric_sum, numeric_sum_finish, SUM, "sum(1.5)")
+    AGGREGATE("sum", TYPE_INTERVAL, TYPE_INTERVAL, interval, interval_sum, interval_sum_finish, SUM,
+              "sum(interval '1 minute')")
+    AGGREGATE("avg", TYPE_INT4, TYPE_NUMERIC, int, int_sum, int_avg_finish, AVG, "avg(1)")
+    AGGREGATE("avg", TYPE_INT2, TYPE_NUMERIC, int, int_sum, int_avg_finish, AVG, "avg(1::smallint)")
+    AGGREGATE("avg", TYPE_INT8, TYPE_NUMERIC, int, int_sum, int_avg_finish, AVG, "avg(1::bigint)")
+    AGGREGATE("avg", TYPE_FLOAT8, TYPE_FLOAT8, float, float_sum, float_avg_finish, AVG, "avg(1.5::float8)")
+    AGGREGATE("avg", TYPE_FLOAT4, TYPE_FLOAT8, float, float_sum, float_avg_finish, AVG, "avg(1.5::real)")
+    AGGREGATE("avg", TYPE_NUMERIC, TYPE_NUMERIC, numeric, numeric_sum, numeric_avg_finish, AVG, "avg(1.5)")
+    AGGREGATE("bool_and", TYPE_BOOL, TYPE_BOOL, bool_and, bool_state, bool_and_finish, "are all values true",
+              "bool_and(true)")
+    AGGREGATE("every", TYPE_BOOL, TYPE_BOOL, bool_and, bool_state, bool_and_finish, "are all values true",
+              "every(true)")
+    AGGREGATE("bool_or", TYPE_BOOL, TYPE_BOOL, bool_or, bool_state, bool_or_finish, "is some value true",
+              "bool_or(true)")
+};
+
+const struct aggregate_group aggregates_sum = {aggregates, array_count(aggregates)};

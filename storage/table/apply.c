@@ -1,0 +1,241 @@
+/* The applier.
+ *
+ * A record is applied while the group that carries it is being written, so that when the sync returns only
+ * counters are left to set. Between the two the newest tables exist here and nowhere else: later records of
+ * the same group (rows for a table that was just created) find them here. A failed write takes everything
+ * back with applier_reset: the catalog is what was published, its counts say which rows stay. */
+#include "storage/table/apply.h"
+
+#include <assert.h>
+
+void applier_init(struct applier *applier, struct pool *pool)
+{
+    *applier = (struct applier){.pool = pool};
+}
+
+static void clear(struct applier *applier)
+{
+    for (uint32_t i = 0; i < applier->table_count; i++) {
+        schema_unref(applier->tables[i].schema);
+        segment_unref(applier->tables[i].segment);
+    }
+    applier->table_count = 0;
+}
+
+void applier_deinit(struct applier *applier)
+{
+    clear(applier);
+    memory_free(applier->tables);
+}
+
+/* Where the id is, or would go. */
+static uint32_t lower_bound(const struct applier *applier, uint32_t table_id)
+{
+    uint32_t first = 0, last = applier->table_count;
+    while (first < last) {
+        uint32_t middle = first + (last - first) / 2;
+        if (applier->tables[middle].table_id < table_id)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return first;
+}
+
+static struct applied_table *find(struct applier *applier, uint32_t table_id)
+{
+    uint32_t index = lower_bound(applier, table_id);
+    if (index < applier->table_count && applier->tables[index].table_id == table_id)
+        return &applier->tables[index];
+    return NULL;
+}
+
+/* Takes over both references. */
+static void insert(struct applier *applier, const struct schema *schema, struct segment *segment)
+{
+    if (applier->table_count == applier->table_capacity) {
+        applier->table_capacity = applier->table_capacity == 0 ? 16 : applier->table_capacity * 2;
+        applier->tables =
+            memory_realloc(applier->tables, applier->table_capacity * sizeof(*applier->tables));
+    }
+    uint32_t index = lower_bound(applier, schema->table_id);
+    memmove(&applier->tables[index + 1], &applier->tables[index],
+            (applier->table_count - index) * sizeof(*applier->tables));
+    applier->tables[index] =
+        (struct applied_table){.table_id = schema->table_id, .schema = schema, .segment = segment};
+    applier->table_count++;
+    if (schema->table_id > applier->table_id_max)
+        applier->table_id_max = schema->table_id;
+}
+
+static void erase(struct applier *applier, struct applied_table *table)
+{
+    uint32_t index = (uint32_t)(table - applier->tables);
+    schema_unref(table->schema);
+    segment_unref(table->segment);
+    memmove(table, table + 1, (applier->table_count - index - 1) * sizeof(*table));
+    applier->table_count--;
+}
+
+void applier_reset(struct applier *applier, const struct catalog *catalog)
+{
+    clear(applier);
+    for (uint32_t i = 0; i < catalog->table_count; i++) {
+        const struct table_view *view = &catalog->tables[i];
+        segment_rollback(view->segment, view->published.rows, view->published.chunk_count);
+        insert(applier, schema_ref(view->schema), segment_ref(view->segment));
+    }
+}
+
+/* --- applying --- */
+
+static enum err apply_change(struct applier *applier, const struct record *record, struct effect *out,
+                             struct error *error)
+{
+    struct applied_table *table = find(applier, record->change_table_id);
+    bool is_create = record->change == CHANGE_CREATE;
+    if (is_create == (table != NULL))
+        return error_set(error, ERR_CORRUPT, NULL, "record %llu changes table %u, which %s",
+                         (unsigned long long)out->position, record->change_table_id,
+                         is_create ? "is there already" : "is not there");
+    struct schema *schema = NULL;
+    if (is_create || record->change == CHANGE_ALTER) {
+        struct reader reader = reader_of(record->change_schema);
+        enum err err = schema_read(&reader, &schema, error);
+        if (err != OK)
+            return err;
+        if (schema->table_id != record->change_table_id || reader_left(&reader) != 0) {
+            schema_unref(schema);
+            return error_set(error, ERR_CORRUPT, NULL, "record %llu has the definition of another table",
+                             (unsigned long long)out->position);
+        }
+        out->schema = schema_ref(schema);
+    }
+    out->change = record->change;
+    out->change_table_id = record->change_table_id;
+    if (is_create) {
+        out->segment = segment_create(applier->pool);
+        insert(applier, schema, segment_ref(out->segment));
+    } else if (record->change == CHANGE_ALTER) {
+        schema_unref(table->schema);
+        table->schema = schema;
+    } else if (record->change == CHANGE_DROP) {
+        erase(applier, table);
+    } else {
+        segment_unref(table->segment);
+        table->segment = segment_create(applier->pool);
+        out->segment = segment_ref(table->segment);
+    }
+    return OK;
+}
+
+static bool counts(struct applier *applier, const struct record *record, bool is_data_only)
+{
+    if (record->change == CHANGE_NONE)
+        return false;
+    if (!is_data_only)
+        return true;
+    return record->change == CHANGE_TRUNCATE && find(applier, record->change_table_id) != NULL;
+}
+
+enum err applier_apply(struct applier *applier, uint64_t position, const struct record *record,
+                       bool is_data_only, struct arena *arena, struct effect *out, struct error *error)
+{
+    *out = (struct effect){.position = position, .record = record};
+    if (record->change_table_id > applier->table_id_max)
+        applier->table_id_max = record->change_table_id;
+    if (counts(applier, record, is_data_only)) {
+        enum err err = apply_change(applier, record, out, error);
+        if (err != OK) {
+            *out = (struct effect){0};
+            return err;
+        }
+    }
+    out->parts = arena_alloc_zero(arena, record->rows_count * sizeof(*out->parts));
+    for (uint32_t i = 0; i < record->rows_count; i++) {
+        struct effect_part *part = &out->parts[i];
+        part->table_id = record->rows[i].table_id;
+        const struct applied_table *table = find(applier, part->table_id);
+        if (table == NULL)
+            continue;
+        segment_append(table->segment, table->schema, &record->rows[i]);
+        part->schema = schema_ref(table->schema);
+        part->segment = segment_ref(table->segment);
+        part->rows = segment_rows(table->segment);
+        part->chunk_count = segment_chunk_count(table->segment);
+    }
+    return OK;
+}
+
+void effect_deinit(struct effect *effect)
+{
+    if (effect->record == NULL)
+        return;
+    for (uint32_t i = 0; i < effect->record->rows_count; i++) {
+        schema_unref(effect->parts[i].schema);
+        if (effect->parts[i].segment != NULL)
+            segment_unref(effect->parts[i].segment);
+    }
+    schema_unref(effect->schema);
+    if (effect->segment != NULL)
+        segment_unref(effect->segment);
+    effect->record = NULL;
+}
+
+/* --- publishing --- */
+
+struct record_view effect_view(const struct effect *effect, bool wants_columns, struct arena *arena)
+{
+    const struct record *record = effect->record;
+    struct record_rows *rows = arena_alloc_zero(arena, record->rows_count * sizeof(*rows));
+    for (uint32_t i = 0; i < record->rows_count; i++) {
+        const struct stored_rows *stored = &record->rows[i];
+        uint32_t *ids = arena_alloc_array(arena, stored->column_count, sizeof(*ids));
+        for (uint32_t column = 0; column < stored->column_count; column++)
+            ids[column] = stored->columns[column].column_id;
+        rows[i] = (struct record_rows){.table_id = stored->table_id,
+                                       .schema = effect->parts[i].schema,
+                                       .column_ids = ids};
+        rows[i].batch.row_count = stored->row_count;
+        rows[i].batch.column_count = stored->column_count;
+        if (wants_columns)
+            rows[i].batch = stored_to_batch(stored, arena);
+    }
+    return (struct record_view){
+        .position = effect->position,
+        .at_us = record->at_us,
+        .rows_count = record->rows_count,
+        .rows = rows,
+        .section_count = record->section_count,
+        .sections = record->sections,
+        .change = effect->change,
+        .change_table_id = effect->change_table_id,
+    };
+}
+
+struct catalog *effect_change(const struct effect *effect, struct catalog *catalog)
+{
+    if (effect->change == CHANGE_NONE)
+        return catalog;
+    struct catalog *next = catalog_change(catalog, effect->change, effect->change_table_id, effect->schema,
+                                          effect->segment);
+    catalog_unref(catalog);
+    return next;
+}
+
+void effect_publish(const struct effect *effect, struct catalog *catalog)
+{
+    for (uint32_t i = 0; i < effect->record->rows_count; i++) {
+        const struct effect_part *part = &effect->parts[i];
+        int32_t index = catalog_find_id(catalog, part->table_id);
+        /* Dropped or truncated by a later record of the same group: nobody will ever see these rows. */
+        if (index < 0 || catalog->tables[index].segment != part->segment)
+            continue;
+        struct published *published = &catalog->tables[index].published;
+        published->rows = part->rows;
+        published->chunk_count = part->chunk_count;
+        published->last_position = effect->position;
+        if (published->first_position == 0)
+            published->first_position = effect->position;
+    }
+}

@@ -1,0 +1,192 @@
+/* Commits under construction, and their way through the gate.
+ *
+ * A commit is encoded while it is built, on the thread that has the batch in its cache, so the log thread
+ * copies bytes and nothing else. Submitting takes the submit lock for the checks and the position; `done`
+ * takes it too before anything is freed, so the submitter may read the entry until it lets go. */
+#include "storage/table/private.h"
+
+#include "storage/base/clock.h"
+
+#include <assert.h>
+
+struct commit *commit_create(struct store *store)
+{
+    struct commit *commit = memory_alloc_zero(sizeof(*commit));
+    commit->store = store;
+    writer_init(&commit->bytes);
+    commit->bytes.limit = LOG_RECORD_SIZE_MAX;
+    arena_init(&commit->arena);
+    record_begin(&commit->bytes);
+    return commit;
+}
+
+void commit_destroy(struct commit *commit)
+{
+    for (struct commit_part *part = commit->parts; part != NULL; part = part->next)
+        schema_unref(part->gate.schema);
+    schema_unref(commit->change_schema);
+    writer_deinit(&commit->bytes);
+    arena_deinit(&commit->arena);
+    memory_free(commit);
+}
+
+void commit_add_rows(struct commit *commit, const struct schema *schema, const uint32_t *column_ids,
+                     const struct batch *batch)
+{
+    if (batch->row_count == 0)
+        return;
+    record_add_rows(&commit->bytes, schema, column_ids, batch);
+    struct commit_part *part = arena_alloc(&commit->arena, sizeof(*part));
+    uint32_t *ids = arena_alloc_array(&commit->arena, batch->column_count, sizeof(*ids));
+    memcpy(ids, column_ids, batch->column_count * sizeof(*ids));
+    *part = (struct commit_part){
+        .gate = {.schema = schema_ref(schema), .column_ids = ids, .column_count = batch->column_count},
+        .next = commit->parts};
+    commit->parts = part;
+}
+
+void commit_add_section(struct commit *commit, uint32_t kind, struct slice bytes)
+{
+    record_add_section(&commit->bytes, kind, bytes);
+}
+
+void commit_set_change(struct commit *commit, enum change_kind kind, uint32_t table_id, struct schema *schema)
+{
+    assert(commit->change == CHANGE_NONE);
+    assert(schema == NULL || schema->table_id == table_id);
+    commit->change = kind;
+    commit->change_table_id = table_id;
+    commit->change_schema = schema;
+    record_add_change(&commit->bytes, kind, table_id, schema);
+}
+
+size_t commit_size(const struct commit *commit)
+{
+    return commit->bytes.size;
+}
+
+/* --- submitting --- */
+
+static enum err check(struct store *store, struct commit *commit, struct error *error)
+{
+    if (commit->bytes.failed)
+        return error_set(error, ERR_LIMIT, "54000", "a commit can have at most %zu bytes",
+                         LOG_RECORD_SIZE_MAX);
+    enum err err = gate_check_change(&store->gate, commit->change, commit->change_table_id,
+                                     commit->change_schema, error);
+    for (struct commit_part *part = commit->parts; part != NULL && err == OK; part = part->next)
+        err = gate_check_rows(&store->gate, &part->gate, commit->change_schema, error);
+    return err;
+}
+
+/* Rows must fit the budget with what is there and under way. What carries none gets through always: at the limit,
+ * TRUNCATE and DROP are the way out. */
+static enum err charge(struct store *store, struct commit *commit, struct error *error)
+{
+    if (commit->parts == NULL)
+        return OK;
+    enum err err = budget_charge(&store->budget, commit->bytes.size, error);
+    if (err == OK)
+        commit->charged = commit->bytes.size;
+    return err;
+}
+
+static void entry_done(struct log_entry *entry, enum err result, const struct error *error)
+{
+    struct commit *commit = entry->context;
+    struct store *store = commit->store;
+    mutex_lock(&store->submit_mutex); /* the submitter has let go of it */
+    mutex_unlock(&store->submit_mutex);
+    if (commit->charged != 0)
+        budget_release(&store->budget, commit->charged);
+    effect_deinit(&commit->effect);
+    if (result == OK && commit->checkpoint_result != OK) {
+        result = commit->checkpoint_result;
+        error = &commit->checkpoint_error;
+    }
+    if (commit->done != NULL)
+        commit->done(commit->context, entry->position, result, error);
+    commit_destroy(commit);
+}
+
+enum err store_submit(struct store *store, struct commit *commit, commit_done done, void *context,
+                      uint64_t *position, struct error *error)
+{
+    commit->done = done;
+    commit->context = context;
+    mutex_lock(&store->submit_mutex);
+    enum err err = check(store, commit, error);
+    if (err == OK)
+        err = charge(store, commit, error);
+    if (err == OK) {
+        record_set_time(&commit->bytes, clock_wall_us());
+        commit->entry.payload = writer_as_slice(&commit->bytes);
+        commit->entry.context = commit;
+        commit->entry.done = entry_done;
+        err = log_submit(store->log, &commit->entry, error);
+    }
+    if (err == OK) {
+        if (position != NULL)
+            *position = commit->entry.position;
+        gate_change(&store->gate, commit->change, commit->change_table_id, commit->change_schema);
+    } else if (commit->charged != 0) {
+        budget_release(&store->budget, commit->charged);
+    }
+    mutex_unlock(&store->submit_mutex);
+    if (err != OK)
+        commit_destroy(commit);
+    return err;
+}
+
+/* --- waiting for one --- */
+
+struct wait {
+    struct mutex mutex;
+    struct condition changed;
+    bool is_done;
+    enum err result;
+    struct error error;
+};
+
+static void wait_done(void *context, uint64_t position, enum err result, const struct error *error)
+{
+    (void)position;
+    struct wait *wait = context;
+    mutex_lock(&wait->mutex);
+    wait->result = result;
+    if (error != NULL)
+        wait->error = *error;
+    wait->is_done = true;
+    condition_signal(&wait->changed);
+    mutex_unlock(&wait->mutex);
+}
+
+enum err store_commit(struct store *store, struct commit *commit, uint64_t *position, struct error *error)
+{
+    struct wait wait = {0};
+    mutex_init(&wait.mutex);
+    condition_init(&wait.changed);
+    enum err err = store_submit(store, commit, wait_done, &wait, position, error);
+    if (err == OK) {
+        while (!store->options.is_threaded && !wait.is_done && store_run(store))
+            continue;
+        mutex_lock(&wait.mutex);
+        while (!wait.is_done)
+            condition_wait(&wait.changed, &wait.mutex);
+        mutex_unlock(&wait.mutex);
+        err = wait.result;
+        if (err != OK && error != NULL)
+            *error = wait.error;
+    }
+    condition_deinit(&wait.changed);
+    mutex_deinit(&wait.mutex);
+    return err;
+}
+
+enum err store_checkpoint(struct store *store, struct error *error)
+{
+    /* An empty record: the checkpoint is of the moment it stands for, and is written by the log thread there. */
+    struct commit *commit = commit_create(store);
+    commit->is_checkpoint = true;
+    return store_commit(store, commit, NULL, error);
+}

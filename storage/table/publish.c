@@ -1,0 +1,163 @@
+/* From the log to the readers: what the log calls back with.
+ *
+ *   replay   decode, apply, extension, publish       one record at a time, nobody else is there
+ *   apply    decode, append rows unseen              while the group is being written
+ *   publish  extension, counts and position          after the sync
+ *   abandon  forget what was applied                 after the second failure
+ *
+ * Acknowledged = durable = visible: `publish` comes after the sync and before any `done`. It makes the whole
+ * group visible in one critical section, which sets as many counters as the group has parts; a new catalog
+ * is built outside of it. */
+#include "storage/table/private.h"
+
+#include "storage/base/fault.h"
+
+#include <assert.h>
+
+static void extension_apply(struct store *store, const struct effect *effect)
+{
+    const struct store_extension *extension = &store->options.extension;
+    if (extension->apply == NULL)
+        return;
+    arena_reset(&store->scratch);
+    struct record_view view = effect_view(effect, extension->wants_columns, &store->scratch);
+    extension->apply(extension->context, &view);
+}
+
+/* --- replay --- */
+
+enum err store_replay(void *context, uint64_t position, struct slice payload, struct error *error)
+{
+    struct store *store = context;
+    /* Up to the checkpoint its state holds all but the rows. */
+    bool is_data_only = position <= store->checkpoint_position;
+    struct arena arena;
+    arena_init(&arena);
+    struct record record;
+    struct effect effect = {0};
+    enum err err = record_decode(payload, &arena, &record, error);
+    if (err == OK)
+        err = applier_apply(&store->applier, position, &record, is_data_only, &arena, &effect, error);
+    if (err == OK) {
+        if (!is_data_only || fault_is("store.extension_replayed_twice"))
+            extension_apply(store, &effect);
+        store->catalog = effect_change(&effect, store->catalog);
+        effect_publish(&effect, store->catalog);
+        atomic_store_explicit(&store->position, position, memory_order_release);
+        if (store->options.replayed != NULL)
+            atomic_store_explicit(store->options.replayed, position, memory_order_relaxed);
+    }
+    effect_deinit(&effect);
+    arena_deinit(&arena);
+    return err;
+}
+
+/* --- live --- */
+
+void store_apply(void *context, struct log_entry *entry)
+{
+    struct store *store = context;
+    struct commit *commit = entry->context;
+    struct error error = {0};
+    enum err err = record_decode(entry->payload, &commit->arena, &commit->record, &error);
+    if (err == OK)
+        err = applier_apply(&store->applier, entry->position, &commit->record, false, &commit->arena,
+                            &commit->effect, &error);
+    assert(err == OK); /* we wrote it, and the gate has seen it */
+    commit->next = NULL;
+    *store->applied_last = commit;
+    store->applied_last = &commit->next;
+}
+
+void store_abandon(void *context, uint64_t position)
+{
+    struct store *store = context;
+    assert(position == atomic_load_explicit(&store->position, memory_order_relaxed));
+    for (struct commit *commit = store->applied_first; commit != NULL; commit = commit->next)
+        effect_deinit(&commit->effect);
+    store->applied_first = NULL;
+    store->applied_last = &store->applied_first;
+    applier_reset(&store->applier, store->catalog);
+    mutex_lock(&store->submit_mutex);
+    gate_reset(&store->gate, store->catalog);
+    mutex_unlock(&store->submit_mutex);
+}
+
+static void wake_waiters(struct store *store)
+{
+    if (atomic_load_explicit(&store->waiter_count, memory_order_seq_cst) == 0)
+        return;
+    mutex_lock(&store->wait_mutex);
+    condition_broadcast(&store->waited);
+    mutex_unlock(&store->wait_mutex);
+}
+
+/* Takes the commits up to `position` off the applied list. */
+static struct commit *take_applied(struct store *store, uint64_t position, bool *has_change)
+{
+    struct commit *first = store->applied_first;
+    struct commit **last = &store->applied_first;
+    *has_change = false;
+    while (*last != NULL && (*last)->entry.position <= position) {
+        *has_change |= (*last)->effect.change != CHANGE_NONE;
+        last = &(*last)->next;
+    }
+    if (last == &store->applied_first)
+        return NULL;
+    store->applied_first = *last;
+    *last = NULL;
+    if (store->applied_first == NULL)
+        store->applied_last = &store->applied_first;
+    return first;
+}
+
+static void set_visible(struct store *store, uint64_t position)
+{
+    atomic_store_explicit(&store->position, position, memory_order_seq_cst);
+}
+
+/* A group without DDL: counters of the catalog that is there. */
+static void publish_rows(struct store *store, struct commit *first, uint64_t position)
+{
+    for (struct commit *commit = first; commit != NULL; commit = commit->next)
+        extension_apply(store, &commit->effect);
+    mutex_lock(&store->publish_mutex);
+    for (struct commit *commit = first; commit != NULL; commit = commit->next)
+        effect_publish(&commit->effect, store->catalog);
+    set_visible(store, position);
+    mutex_unlock(&store->publish_mutex);
+}
+
+/* A group with DDL or a checkpoint: a catalog of its own, record by record, then swapped in. */
+static void publish_changes(struct store *store, struct commit *first, uint64_t position)
+{
+    struct catalog *next = catalog_change(store->catalog, CHANGE_NONE, 0, NULL, NULL);
+    for (struct commit *commit = first; commit != NULL; commit = commit->next) {
+        extension_apply(store, &commit->effect);
+        next = effect_change(&commit->effect, next);
+        effect_publish(&commit->effect, next);
+        if (commit->is_checkpoint)
+            commit->checkpoint_result =
+                store_save(store, next, commit->entry.position, &commit->checkpoint_error);
+    }
+    mutex_lock(&store->publish_mutex);
+    struct catalog *old = store->catalog;
+    store->catalog = next;
+    set_visible(store, position);
+    mutex_unlock(&store->publish_mutex);
+    catalog_unref(old);
+}
+
+void store_publish(void *context, uint64_t position)
+{
+    struct store *store = context;
+    bool has_change;
+    struct commit *first = take_applied(store, position, &has_change);
+    for (struct commit *commit = first; commit != NULL; commit = commit->next)
+        has_change |= commit->is_checkpoint;
+    if (has_change)
+        publish_changes(store, first, position);
+    else
+        publish_rows(store, first, position);
+    wake_waiters(store);
+}

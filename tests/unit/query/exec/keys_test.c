@@ -1,0 +1,182 @@
+/* Keys to numbers: equality of GROUP BY, dictionaries, pairs that outgrow their array. */
+#include "query/exec/keys.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+struct fixture {
+    struct budget budget;
+    struct exec_memory memory;
+    struct tuple_table table;
+    struct error error;
+};
+
+static void setup(struct fixture *f, const struct type *types, size_t count)
+{
+    f->budget = (struct budget){.limit = 64 << 20, .name = "query"};
+    exec_memory_init(&f->memory, &f->budget);
+    tuple_table_init(&f->table, types, count, &f->memory);
+}
+
+static void teardown(struct fixture *f)
+{
+    tuple_table_deinit(&f->table);
+    exec_memory_deinit(&f->memory);
+    assert_int_equal(atomic_load(&f->budget.used), 0);
+}
+
+static void test_floats_group_as_postgres_does(void **state)
+{
+    (void)state;
+    struct fixture f;
+    const double values[] = {0.0, -0.0, 0.0 / 0.0, -(0.0 / 0.0), 1.5, 0.0};
+    const uint8_t validity[] = {1, 1, 1, 1, 1, 0};
+    const uint32_t want[] = {0, 0, 1, 1, 2, 3};
+    struct type type = type_of(TYPE_FLOAT8);
+    struct column column = {.type = type, .f = values, .validity = validity};
+    uint32_t ids[6];
+    setup(&f, &type, 1);
+    assert_int_equal(tuple_table_ids(&f.table, &column, NULL, 6, true, ids, &f.error), OK);
+    assert_memory_equal(ids, want, sizeof(want));
+    assert_int_equal(f.table.count, 4);
+    struct column out;
+    tuple_table_keys(&f.table, 0, 4, &f.memory.arena, &out);
+    assert_true(column_is_null(&out, 3));
+    assert_false(column_is_null(&out, 0));
+    assert_true(out.f[2] == 1.5);
+    teardown(&f);
+}
+
+static void test_numeric_and_interval_by_value(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct numeric numbers[] = {numeric_from_int128(10, 1), numeric_from_int128(100, 2),
+                                numeric_from_int(2), {.kind = NUMERIC_NAN}, {.kind = NUMERIC_NAN, .scale = 3}};
+    struct interval spans[] = {{.days = 1}, {.microseconds = MICROSECONDS_PER_DAY}, {.months = 1},
+                               {.days = 30}, {.days = 2}};
+    const uint32_t want_numbers[] = {0, 0, 1, 2, 2}, want_spans[] = {0, 0, 1, 1, 2};
+    struct type types[] = {type_of(TYPE_NUMERIC), type_of(TYPE_INTERVAL)};
+    struct column columns[] = {{.type = types[0], .n = numbers}, {.type = types[1], .interval = spans}};
+    uint32_t ids[5];
+    setup(&f, types, 1);
+    assert_int_equal(tuple_table_ids(&f.table, &columns[0], NULL, 5, true, ids, &f.error), OK);
+    assert_memory_equal(ids, want_numbers, sizeof(want_numbers));
+    teardown(&f);
+    setup(&f, &types[1], 1);
+    assert_int_equal(tuple_table_ids(&f.table, &columns[1], NULL, 5, true, ids, &f.error), OK);
+    assert_memory_equal(ids, want_spans, sizeof(want_spans));
+    teardown(&f);
+}
+
+/* A dictionary that grows, another one with other codes, and flat text: the same texts, the same numbers. */
+static void test_dictionaries_agree(void **state)
+{
+    (void)state;
+    struct fixture f;
+    const struct slice first[] = {SLICE("de"), SLICE("fr"), SLICE("uk")};
+    const struct slice second[] = {SLICE("uk"), SLICE("de"), SLICE("never used")};
+    const struct slice flat[] = {SLICE("fr"), SLICE("es"), SLICE("uk")};
+    const uint32_t codes[] = {0, 1, 0}, more[] = {2, 1, 0}, other[] = {1, 0, 0};
+    struct type type = type_of(TYPE_TEXT);
+    struct column columns[] = {
+        {.type = type, .form = COLUMN_DICTIONARY, .codes = codes, .dictionary = first, .dictionary_count = 2,
+         .dictionary_id = 7},
+        {.type = type, .form = COLUMN_DICTIONARY, .codes = more, .dictionary = first, .dictionary_count = 3,
+         .dictionary_id = 7},
+        {.type = type, .form = COLUMN_DICTIONARY, .codes = other, .dictionary = second, .dictionary_count = 3},
+        {.type = type, .text = flat},
+    };
+    const uint32_t want[4][3] = {{0, 1, 0}, {2, 1, 0}, {0, 2, 2}, {1, 3, 2}};
+    setup(&f, &type, 1);
+    for (int i = 0; i < 4; i++) {
+        uint32_t ids[3];
+        assert_int_equal(tuple_table_ids(&f.table, &columns[i], NULL, 3, true, ids, &f.error), OK);
+        assert_memory_equal(ids, want[i], sizeof(want[i]));
+    }
+    assert_int_equal(f.table.count, 4);
+    uint32_t ids[3];
+    const struct slice unknown[] = {SLICE("es"), SLICE("xx"), SLICE("")};
+    struct column probe = {.type = type, .text = unknown};
+    assert_int_equal(tuple_table_ids(&f.table, &probe, NULL, 3, false, ids, &f.error), OK);
+    assert_int_equal(ids[0], 3);
+    assert_int_equal(ids[1], KEY_NONE);
+    assert_int_equal(ids[2], KEY_NONE);
+    teardown(&f);
+}
+
+/* Three columns of up to 3,000 values each: dense pairs, then hashed ones, against a plain list. */
+static void test_tuples_grow_past_the_dense_array(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 40, ROWS = 500 };
+    struct fixture f;
+    struct type types[] = {type_of(TYPE_INT8), type_of(TYPE_INT4), type_of(TYPE_BOOL)};
+    static int64_t a[ROUNDS * ROWS], b[ROUNDS * ROWS];
+    static uint8_t c[ROUNDS * ROWS];
+    static uint32_t ids[ROUNDS * ROWS];
+    setup(&f, types, 3);
+    for (int64_t i = 0; i < ROUNDS * ROWS; i++) {
+        a[i] = i * 7919 % 3000 * 60000000;
+        b[i] = i * i % 2999;
+        c[i] = i % 2 == 0;
+    }
+    for (size_t round = 0; round < ROUNDS; round++) {
+        struct column columns[] = {{.type = types[0], .i = a + round * ROWS},
+                                   {.type = types[1], .i = b + round * ROWS},
+                                   {.type = types[2], .b = c + round * ROWS}};
+        assert_int_equal(
+            tuple_table_ids(&f.table, columns, NULL, ROWS, true, ids + round * ROWS, &f.error), OK);
+    }
+    assert_true(f.table.pairs[1].is_hashed);
+    for (uint32_t id = 0; id < f.table.count; id++) {
+        struct column out[3];
+        tuple_table_keys(&f.table, id, 1, &f.memory.arena, out);
+        size_t row = id;
+        while (ids[row] != id) /* numbers come in order of first sight */
+            row++;
+        assert_int_equal(out[0].i[0], a[row]);
+        assert_int_equal(out[1].i[0], b[row]);
+        assert_int_equal(out[2].b[0], c[row]);
+    }
+    for (size_t i = 0; i < ROUNDS * ROWS; i += 97)
+        for (size_t j = i; j < ROUNDS * ROWS; j += 101)
+            assert_int_equal(ids[i] == ids[j], a[i] == a[j] && b[i] == b[j] && c[i] == c[j]);
+    teardown(&f);
+}
+
+static void test_memory_limit(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct type type = type_of(TYPE_INT8);
+    int64_t values[VECTOR_ROWS_MAX];
+    uint32_t ids[VECTOR_ROWS_MAX];
+    setup(&f, &type, 1);
+    f.budget.limit = 300 << 10;
+    enum err err = OK;
+    for (int64_t i = 0; err == OK && i < 1000; i++) {
+        for (int64_t row = 0; row < VECTOR_ROWS_MAX; row++)
+            values[row] = i * VECTOR_ROWS_MAX + row;
+        struct column column = {.type = type, .i = values};
+        err = tuple_table_ids(&f.table, &column, NULL, VECTOR_ROWS_MAX, true, ids, &f.error);
+    }
+    assert_int_equal(err, ERR_LIMIT);
+    assert_string_equal(f.error.sqlstate, "53200");
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_floats_group_as_postgres_does),
+        cmocka_unit_test(test_numeric_and_interval_by_value),
+        cmocka_unit_test(test_dictionaries_agree),
+        cmocka_unit_test(test_tuples_grow_past_the_dense_array),
+        cmocka_unit_test(test_memory_limit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

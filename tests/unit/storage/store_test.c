@@ -1,0 +1,317 @@
+/* The store against a model: chance commits, snapshots held across changes, reopening with and without a checkpoint;
+ * and by hand: refusals, the memory limit, TRUNCATE at the limit, waiting, threads. */
+#include "storage/segment/view.h"
+#include "tests/model/store_model.h"
+
+#include "storage/base/logger.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+struct place {
+    char path[64];
+    struct io *io;
+};
+
+static void place_make(struct place *place)
+{
+    strcpy(place->path, "/tmp/freshet-store-XXXXXX");
+    assert_non_null(mkdtemp(place->path));
+    assert_int_equal(io_open("plain", place->path, &place->io, NULL), OK);
+}
+
+static void remove_one(void *context, const char *name)
+{
+    struct place *place = context;
+    (void)place->io->ops->unlink(place->io, name, NULL);
+}
+
+static void place_remove(struct place *place)
+{
+    (void)place->io->ops->list(place->io, "", remove_one, place, NULL);
+    place->io->ops->destroy(place->io);
+    rmdir(place->path);
+}
+
+static struct store *open_store(struct place *place, struct model_extension *extension, bool is_threaded)
+{
+    struct store_options options = {.io = place->io,
+                                    .directory = "",
+                                    .log_file_size = 1 << 20,
+                                    .rows_memory_limit = (size_t)1 << 30,
+                                    .is_threaded = is_threaded};
+    if (extension != NULL)
+        options.extension = model_extension(extension);
+    struct store *store = NULL;
+    struct error error = {0};
+    if (store_open(&options, &store, &error) != OK)
+        fail_msg("store_open: %s", error.text);
+    return store;
+}
+
+static void expect_equal(struct store *store, struct model *model, const struct model_extension *extension)
+{
+    struct model_state state;
+    char why[200];
+    model_replay(model, store_position(store), &state);
+    struct snapshot *snapshot = snapshot_open(store);
+    if (!model_compare(&state, snapshot, why, sizeof(why)))
+        fail_msg("%s", why);
+    if (extension != NULL) {
+        assert_int_equal(extension->section_count, state.section_count);
+        assert_int_equal(extension->section_sum, state.section_sum);
+        assert_int_equal(extension->row_count, state.row_count);
+        assert_false(extension->is_out_of_order);
+    }
+    snapshot_close(snapshot);
+    model_state_deinit(&state);
+}
+
+static void step(struct store *store, struct model *model, struct model_state *state)
+{
+    struct model_op *op;
+    struct commit *commit = model_commit(model, store, state, &op);
+    uint64_t position = 0;
+    struct error error = {0};
+    if (store_commit(store, commit, &position, &error) != OK)
+        fail_msg("store_commit: %s", error.text);
+    assert_true(store_position(store) >= position);
+    op->position = position;
+    model_replay_op(state, op);
+}
+
+static void run_model(uint64_t seed, int steps, uint32_t rows_max, bool is_threaded)
+{
+    struct place place;
+    struct model model;
+    struct model_state state = {0};
+    struct model_extension extension;
+    place_make(&place);
+    model_init(&model, seed, rows_max);
+    struct store *store = open_store(&place, &extension, is_threaded);
+    struct snapshot *held = NULL;
+    for (int i = 0; i < steps; i++) {
+        step(store, &model, &state);
+        if (i % 29 == 7) {
+            if (held != NULL) { /* it still shows its moment */
+                struct model_state then;
+                char why[200];
+                model_replay(&model, snapshot_position(held), &then);
+                if (!model_compare(&then, held, why, sizeof(why)))
+                    fail_msg("seed %llu, held snapshot: %s", (unsigned long long)seed, why);
+                model_state_deinit(&then);
+                snapshot_close(held);
+            }
+            held = snapshot_open(store);
+            expect_equal(store, &model, &extension);
+        }
+        if (i % 41 == 3)
+            assert_int_equal(store_checkpoint(store, NULL), OK);
+        if (i % 67 == 66) {
+            snapshot_close(held);
+            held = NULL;
+            store_close(store);
+            place.io->ops->destroy(place.io); /* with it the lock */
+            assert_int_equal(io_open("plain", place.path, &place.io, NULL), OK);
+            store = open_store(&place, &extension, is_threaded);
+            expect_equal(store, &model, &extension);
+        }
+    }
+    if (held != NULL)
+        snapshot_close(held);
+    expect_equal(store, &model, &extension);
+    store_close(store);
+    model_state_deinit(&state);
+    model_deinit(&model);
+    place_remove(&place);
+}
+
+static void test_random_commits_match_the_model(void **test_state)
+{
+    (void)test_state;
+    for (uint64_t seed = 1; seed <= 6; seed++)
+        run_model(seed, 150, 600, seed % 2 == 0);
+}
+
+static void test_long_tables_match_the_model(void **test_state)
+{
+    (void)test_state;
+    run_model(77, 60, 12000, true);
+}
+
+/* --- by hand --- */
+
+static struct schema *schema_kv(uint32_t table_id, const char *name)
+{
+    struct schema *schema = schema_create();
+    schema->table_id = table_id;
+    schema->version = 1;
+    schema->name = slice_from_cstr(name);
+    schema->column_count = 2;
+    schema->columns = arena_alloc_zero(&schema->arena, 2 * sizeof(*schema->columns));
+    schema->columns[0] = (struct column_definition){.id = 1, .name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ)};
+    schema->columns[1] = (struct column_definition){.id = 2, .name = SLICE("v"), .type = type_of(TYPE_TEXT)};
+    schema->columns[0].missing = (struct value){.type = schema->columns[0].type, .is_null = true};
+    schema->columns[1].missing = (struct value){.type = schema->columns[1].type, .is_null = true};
+    schema->next_column_id = 3;
+    schema->time_column = 0;
+    return schema;
+}
+
+static enum err change(struct store *store, enum change_kind kind, uint32_t table_id, struct schema *schema,
+                       struct error *error)
+{
+    struct commit *commit = commit_create(store);
+    commit_set_change(commit, kind, table_id, schema);
+    return store_commit(store, commit, NULL, error);
+}
+
+static enum err insert(struct store *store, const struct schema *schema, size_t count, size_t text_size,
+                       struct random_stream *stream, struct error *error)
+{
+    struct arena arena;
+    arena_init(&arena);
+    struct column_builder ts, v;
+    column_builder_init(&ts, type_of(TYPE_TIMESTAMPTZ), &arena);
+    column_builder_init(&v, type_of(TYPE_TEXT), &arena);
+    char *text = arena_alloc(&arena, text_size);
+    memset(text, 'x', text_size);
+    for (size_t i = 0; i < count; i++) {
+        if (text_size >= 100) /* long texts are all different */
+            memcpy(text, &(uint64_t){random_next(stream)}, 8);
+        column_builder_add(&ts, &(struct value){.type = ts.type, .i = (int64_t)i});
+        column_builder_add(&v, &(struct value){.type = v.type, .text = slice_of(text, text_size)});
+    }
+    struct column columns[2] = {column_builder_finish(&ts), column_builder_finish(&v)};
+    struct batch batch = {.row_count = count, .column_count = 2, .columns = columns};
+    const uint32_t ids[2] = {1, 2};
+    struct commit *commit = commit_create(store);
+    commit_add_rows(commit, schema, ids, &batch);
+    arena_deinit(&arena);
+    return store_commit(store, commit, NULL, error);
+}
+
+static void test_refusals_name_the_reason(void **test_state)
+{
+    (void)test_state;
+    struct place place;
+    struct error error = {0};
+    place_make(&place);
+    struct store *store = open_store(&place, NULL, true);
+    uint32_t id = store_next_table_id(store);
+    assert_int_equal(change(store, CHANGE_CREATE, id, schema_kv(id, "kv"), &error), OK);
+    uint32_t other = store_next_table_id(store);
+    assert_int_not_equal(other, id);
+    assert_int_equal(change(store, CHANGE_CREATE, other, schema_kv(other, "kv"), &error), ERR_EXISTS);
+    assert_string_equal(error.sqlstate, "42P07");
+    assert_int_equal(change(store, CHANGE_DROP, other, NULL, &error), ERR_NOT_FOUND);
+    assert_string_equal(error.sqlstate, "42P01");
+
+    struct schema *known = schema_kv(id, "kv");
+    assert_int_equal(insert(store, known, 3, 4, NULL, &error), OK);
+    struct schema *altered = schema_copy(known); /* without v */
+    altered->version = 2;
+    altered->column_count = 1;
+    struct schema *late = schema_copy(altered);
+    assert_int_equal(change(store, CHANGE_ALTER, id, altered, &error), OK);
+    assert_int_equal(change(store, CHANGE_ALTER, id, late, &error), ERR_BUSY);
+    assert_int_equal(insert(store, known, 3, 4, NULL, &error), ERR_NOT_FOUND);
+    assert_string_equal(error.sqlstate, "42P01");
+    assert_int_equal(change(store, CHANGE_DROP, id, NULL, &error), OK);
+    assert_int_equal(insert(store, known, 3, 4, NULL, &error), ERR_NOT_FOUND);
+    schema_unref(known);
+
+    struct snapshot *snapshot = snapshot_open(store);
+    assert_int_equal(snapshot_table_count(snapshot), 0);
+    assert_int_equal(snapshot_position(snapshot), store_position(store));
+    snapshot_close(snapshot);
+    assert_int_equal(store_wait(store, store_position(store), 0, &error), OK);
+    assert_int_equal(store_wait(store, store_position(store) + 1, 1000, &error), ERR_TIMEOUT);
+    store_close(store);
+    place_remove(&place);
+}
+
+static void test_memory_limit_refuses_rows_and_truncate_frees(void **test_state)
+{
+    (void)test_state;
+    struct place place;
+    struct error error = {0};
+    place_make(&place);
+    struct store_options options = {.io = place.io, .directory = "", .log_file_size = 1 << 20,
+                                    .rows_memory_limit = 4 << 20, .is_threaded = true};
+    struct store *store;
+    struct random_stream stream;
+    random_stream_init(&stream, 1);
+    assert_int_equal(store_open(&options, &store, &error), OK);
+    uint32_t id = store_next_table_id(store);
+    assert_int_equal(change(store, CHANGE_CREATE, id, schema_kv(id, "kv"), &error), OK);
+    struct schema *schema = schema_kv(id, "kv");
+    for (int round = 0; round < 3; round++) {
+        int count = 0;
+        while (insert(store, schema, 100, 700 + (size_t)count % 30, &stream, &error) == OK) {
+            count++;
+            assert_true(count < 1000);
+        }
+        assert_string_equal(error.sqlstate, "53200");
+        struct store_status status;
+        store_status(store, &status);
+        assert_false(status.is_failed);
+        assert_true(status.rows_memory_used <= status.rows_memory_limit + (1 << 20));
+        assert_int_equal(change(store, CHANGE_TRUNCATE, id, NULL, &error), OK);
+        store_status(store, &status);
+        assert_true(status.rows_memory_used < 1 << 16);
+    }
+    schema_unref(schema);
+    store_close(store);
+    place_remove(&place);
+}
+
+static void test_statistics_describe_the_table(void **test_state)
+{
+    (void)test_state;
+    struct place place;
+    place_make(&place);
+    struct store *store = open_store(&place, NULL, false);
+    uint32_t id = store_next_table_id(store);
+    assert_int_equal(change(store, CHANGE_CREATE, id, schema_kv(id, "kv"), NULL), OK);
+    struct schema *schema = schema_kv(id, "kv");
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(insert(store, schema, 5000, 10, NULL, NULL), OK);
+    schema_unref(schema);
+    struct snapshot *snapshot = snapshot_open(store);
+    const struct table_view *view = snapshot_find(snapshot, SLICE("kv"));
+    struct table_statistics statistics;
+    table_view_statistics(view, &statistics);
+    assert_int_equal(statistics.rows, 25000);
+    assert_int_equal(statistics.min_time_us, 0);
+    assert_int_equal(statistics.max_time_us, 4999);
+    assert_int_equal(statistics.first_position, 2);
+    assert_int_equal(statistics.last_position, 6);
+    uint64_t bytes, raw;
+    char encodings[40];
+    table_view_column_statistics(view, 1, &bytes, &raw, encodings, sizeof(encodings));
+    assert_string_equal(encodings, "dictionary");
+    assert_int_equal(bytes, 50000);
+    assert_int_equal(raw, 250000);
+    assert_true(table_view_morsel_count(view) > 2);
+    snapshot_close(snapshot);
+    store_close(store);
+    place_remove(&place);
+}
+
+int main(void)
+{
+    logger_set_level(LOG_ERROR);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_commits_match_the_model),
+        cmocka_unit_test(test_long_tables_match_the_model),
+        cmocka_unit_test(test_refusals_name_the_reason),
+        cmocka_unit_test(test_memory_limit_refuses_rows_and_truncate_frees),
+        cmocka_unit_test(test_statistics_describe_the_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
