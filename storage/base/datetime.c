@@ -1,6 +1,6 @@
-/* The calendar: days and civil dates (Howard Hinnant's era arithmetic: 400 years are 146,097 days), clock
- * faces, truncation, binning and the addition of intervals. Pure functions over integers; text is in
- * datetime_parse.c and datetime_print.c, zones in timezone.c. */
+/* The calendar: days and civil dates (Howard Hinnant's era arithmetic: 400 years are 146,097 days),
+ * clock faces, truncation, binning and the addition of intervals. Pure functions over integers;
+ * text is in datetime_parse.c and datetime_print.c, zones in timezone.c. */
 #include "storage/base/datetime.h"
 
 #include <assert.h>
@@ -71,7 +71,8 @@ int days_in_month(int32_t year, int32_t month)
 
 /* --- truncation --- */
 
-/* Years as PostgreSQL counts decades, centuries and millennia: there is no year 0 in the last two. */
+/* Years as PostgreSQL counts decades, centuries and millennia: there is no year 0 in the last two.
+ */
 static int32_t truncate_year(int32_t year, enum time_unit unit)
 {
     switch (unit) {
@@ -80,7 +81,8 @@ static int32_t truncate_year(int32_t year, enum time_unit unit)
     case UNIT_CENTURY:
         return year > 0 ? (year + 99) / 100 * 100 - 99 : -((99 - (year - 1)) / 100) * 100 + 1;
     case UNIT_MILLENNIUM:
-        return year > 0 ? (year + 999) / 1000 * 1000 - 999 : -((999 - (year - 1)) / 1000) * 1000 + 1;
+        return year > 0 ? (year + 999) / 1000 * 1000 - 999
+                        : -((999 - (year - 1)) / 1000) * 1000 + 1;
     default:
         return year;
     }
@@ -152,8 +154,8 @@ static bool add_months(int64_t local_us, int32_t months, int64_t *out)
     return civil.year <= 294246;
 }
 
-enum err time_add_interval(int64_t us, struct interval interval, const struct timezone *zone, int64_t *out,
-                           struct error *error)
+enum err time_add_interval(int64_t us, struct interval interval, const struct timezone *zone,
+                           int64_t *out, struct error *error)
 {
     if (us == TIME_INFINITY || us == TIME_MINUS_INFINITY) {
         *out = us;
@@ -167,8 +169,8 @@ enum err time_add_interval(int64_t us, struct interval interval, const struct ti
     }
     if (interval.days != 0) {
         int64_t local = timezone_to_local(zone, us);
-        if (__builtin_add_overflow(local, interval.days * MICROSECONDS_PER_DAY, &local) || local > TIME_MAX ||
-            local < TIME_MIN)
+        if (__builtin_add_overflow(local, interval.days * MICROSECONDS_PER_DAY, &local) ||
+            local > TIME_MAX || local < TIME_MIN)
             return time_out_of_range(error);
         us = timezone_to_utc(zone, local);
     }
@@ -192,33 +194,79 @@ bool time_unit_find(struct slice name, enum time_unit *out)
         const char *name;
         enum time_unit unit;
     } names[] = {
-        {"us", UNIT_MICROSECOND},       {"usec", UNIT_MICROSECOND},      {"usecs", UNIT_MICROSECOND},
-        {"usecond", UNIT_MICROSECOND},  {"useconds", UNIT_MICROSECOND},  {"microsecond", UNIT_MICROSECOND},
-        {"microseconds", UNIT_MICROSECOND}, {"microsecon", UNIT_MICROSECOND},
-        {"ms", UNIT_MILLISECOND},       {"msec", UNIT_MILLISECOND},      {"msecs", UNIT_MILLISECOND},
-        {"msecond", UNIT_MILLISECOND},  {"mseconds", UNIT_MILLISECOND},  {"millisecond", UNIT_MILLISECOND},
-        {"milliseconds", UNIT_MILLISECOND}, {"millisecon", UNIT_MILLISECOND},
-        {"s", UNIT_SECOND},             {"sec", UNIT_SECOND},            {"secs", UNIT_SECOND},
-        {"second", UNIT_SECOND},        {"seconds", UNIT_SECOND},
-        {"m", UNIT_MINUTE},             {"min", UNIT_MINUTE},            {"mins", UNIT_MINUTE},
-        {"minute", UNIT_MINUTE},        {"minutes", UNIT_MINUTE},
-        {"h", UNIT_HOUR},               {"hr", UNIT_HOUR},               {"hrs", UNIT_HOUR},
-        {"hour", UNIT_HOUR},            {"hours", UNIT_HOUR},
-        {"d", UNIT_DAY},                {"day", UNIT_DAY},               {"days", UNIT_DAY},
-        {"w", UNIT_WEEK},               {"week", UNIT_WEEK},             {"weeks", UNIT_WEEK},
-        {"mon", UNIT_MONTH},            {"mons", UNIT_MONTH},            {"month", UNIT_MONTH},
-        {"months", UNIT_MONTH},         {"qtr", UNIT_QUARTER},           {"quarter", UNIT_QUARTER},
-        {"y", UNIT_YEAR},               {"yr", UNIT_YEAR},               {"yrs", UNIT_YEAR},
-        {"year", UNIT_YEAR},            {"years", UNIT_YEAR},
-        {"dec", UNIT_DECADE},           {"decs", UNIT_DECADE},           {"decade", UNIT_DECADE},
-        {"decades", UNIT_DECADE},       {"c", UNIT_CENTURY},             {"cent", UNIT_CENTURY},
-        {"century", UNIT_CENTURY},      {"centuries", UNIT_CENTURY},     {"mil", UNIT_MILLENNIUM},
-        {"mils", UNIT_MILLENNIUM},      {"millennia", UNIT_MILLENNIUM},  {"millennium", UNIT_MILLENNIUM},
-        {"dow", UNIT_DOW},              {"isodow", UNIT_ISODOW},         {"doy", UNIT_DOY},
-        {"epoch", UNIT_EPOCH},          {"isoyear", UNIT_ISOYEAR},       {"timezone", UNIT_TIMEZONE},
-        {"timezone_h", UNIT_TIMEZONE_HOUR}, {"timezone_hour", UNIT_TIMEZONE_HOUR},
-        {"timezone_m", UNIT_TIMEZONE_MINUTE}, {"timezone_minute", UNIT_TIMEZONE_MINUTE},
-        {"julian", UNIT_JULIAN},        {"j", UNIT_JULIAN},              {"jd", UNIT_JULIAN},
+        {"us", UNIT_MICROSECOND},
+        {"usec", UNIT_MICROSECOND},
+        {"usecs", UNIT_MICROSECOND},
+        {"usecond", UNIT_MICROSECOND},
+        {"useconds", UNIT_MICROSECOND},
+        {"microsecond", UNIT_MICROSECOND},
+        {"microseconds", UNIT_MICROSECOND},
+        {"microsecon", UNIT_MICROSECOND},
+        {"ms", UNIT_MILLISECOND},
+        {"msec", UNIT_MILLISECOND},
+        {"msecs", UNIT_MILLISECOND},
+        {"msecond", UNIT_MILLISECOND},
+        {"mseconds", UNIT_MILLISECOND},
+        {"millisecond", UNIT_MILLISECOND},
+        {"milliseconds", UNIT_MILLISECOND},
+        {"millisecon", UNIT_MILLISECOND},
+        {"s", UNIT_SECOND},
+        {"sec", UNIT_SECOND},
+        {"secs", UNIT_SECOND},
+        {"second", UNIT_SECOND},
+        {"seconds", UNIT_SECOND},
+        {"m", UNIT_MINUTE},
+        {"min", UNIT_MINUTE},
+        {"mins", UNIT_MINUTE},
+        {"minute", UNIT_MINUTE},
+        {"minutes", UNIT_MINUTE},
+        {"h", UNIT_HOUR},
+        {"hr", UNIT_HOUR},
+        {"hrs", UNIT_HOUR},
+        {"hour", UNIT_HOUR},
+        {"hours", UNIT_HOUR},
+        {"d", UNIT_DAY},
+        {"day", UNIT_DAY},
+        {"days", UNIT_DAY},
+        {"w", UNIT_WEEK},
+        {"week", UNIT_WEEK},
+        {"weeks", UNIT_WEEK},
+        {"mon", UNIT_MONTH},
+        {"mons", UNIT_MONTH},
+        {"month", UNIT_MONTH},
+        {"months", UNIT_MONTH},
+        {"qtr", UNIT_QUARTER},
+        {"quarter", UNIT_QUARTER},
+        {"y", UNIT_YEAR},
+        {"yr", UNIT_YEAR},
+        {"yrs", UNIT_YEAR},
+        {"year", UNIT_YEAR},
+        {"years", UNIT_YEAR},
+        {"dec", UNIT_DECADE},
+        {"decs", UNIT_DECADE},
+        {"decade", UNIT_DECADE},
+        {"decades", UNIT_DECADE},
+        {"c", UNIT_CENTURY},
+        {"cent", UNIT_CENTURY},
+        {"century", UNIT_CENTURY},
+        {"centuries", UNIT_CENTURY},
+        {"mil", UNIT_MILLENNIUM},
+        {"mils", UNIT_MILLENNIUM},
+        {"millennia", UNIT_MILLENNIUM},
+        {"millennium", UNIT_MILLENNIUM},
+        {"dow", UNIT_DOW},
+        {"isodow", UNIT_ISODOW},
+        {"doy", UNIT_DOY},
+        {"epoch", UNIT_EPOCH},
+        {"isoyear", UNIT_ISOYEAR},
+        {"timezone", UNIT_TIMEZONE},
+        {"timezone_h", UNIT_TIMEZONE_HOUR},
+        {"timezone_hour", UNIT_TIMEZONE_HOUR},
+        {"timezone_m", UNIT_TIMEZONE_MINUTE},
+        {"timezone_minute", UNIT_TIMEZONE_MINUTE},
+        {"julian", UNIT_JULIAN},
+        {"j", UNIT_JULIAN},
+        {"jd", UNIT_JULIAN},
     };
     for (size_t index = 0; index < array_count(names); index++) {
         if (slice_equal_ignore_case(name, slice_from_cstr(names[index].name))) {

@@ -68,7 +68,7 @@ MUST_CHECK enum err date_parse(struct slice text, int64_t now_us, int64_t *days,
 /* The fast path for machines: exactly YYYY-MM-DD[T ]HH:MM:SS[.f…](Z|±hh[:mm]|nothing = UTC); false if it
  * is anything else. */
 bool timestamptz_parse_rfc3339(struct slice text, int64_t *out);
-/* '1 day 2 hours', '1 minute', '30 s', 'P1DT2H', '01:02:03', '1-2', 'ago'. 22007 / 22008. */
+/* '1 day 2 hours', '1 minute', '30 s', 'P1DT2H', '01:02:03', '1-2', 'ago'. 22007 for the form, 22015 and 22008 for the range. */
 MUST_CHECK enum err interval_parse(struct slice text, struct interval *out, struct error *error);
 
 /* PostgreSQL's ISO output: 2026-05-01 10:00:00.5+00, and with 'T' and full offset as to_json writes

@@ -1,10 +1,10 @@
 /* Times and dates from text.
  *
  * One scanner for all of them: it walks over the fields (numbers, words, offsets) and fills a
- * `struct parsed`; what is missing or too much is judged at the end. Taken are the forms that machines
- * write: ISO 8601 with and without separators, RFC 3339, RFC 1123, PostgreSQL's own output, month names,
- * month/day/year. The exact RFC 3339 form has a path of its own that costs a few nanoseconds, because
- * nearly every event carries one. */
+ * `struct parsed`; what is missing or too much is judged at the end. Taken are the forms that
+ * machines write: ISO 8601 with and without separators, RFC 3339, RFC 1123, PostgreSQL's own
+ * output, month names, month/day/year. The exact RFC 3339 form has a path of its own that costs a
+ * few nanoseconds, because nearly every event carries one. */
 #include "storage/base/datetime.h"
 
 #include <assert.h>
@@ -13,8 +13,16 @@
 #define OFFSET_HOURS_MAX 15 /* PostgreSQL's */
 
 enum fault { FAULT_NONE, FAULT_FORM, FAULT_FIELD, FAULT_OFFSET, FAULT_ZONE };
-enum relative { RELATIVE_NONE, RELATIVE_NOW, RELATIVE_TODAY, RELATIVE_TOMORROW, RELATIVE_YESTERDAY,
-                RELATIVE_EPOCH, RELATIVE_INFINITY, RELATIVE_MINUS_INFINITY };
+enum relative {
+    RELATIVE_NONE,
+    RELATIVE_NOW,
+    RELATIVE_TODAY,
+    RELATIVE_TOMORROW,
+    RELATIVE_YESTERDAY,
+    RELATIVE_EPOCH,
+    RELATIVE_INFINITY,
+    RELATIVE_MINUS_INFINITY
+};
 
 struct parsed {
     const char *p, *end;
@@ -24,7 +32,7 @@ struct parsed {
     int32_t offset;              /* seconds east */
     const struct timezone *zone; /* named in the text */
     enum relative relative;
-    int meridiem;                /* 1 am, 2 pm */
+    int meridiem; /* 1 am, 2 pm */
 };
 
 /* --- characters --- */
@@ -125,8 +133,9 @@ static enum fault set_date(struct parsed *parsed, int32_t year, int32_t month, i
 
 static int32_t month_by_name(struct slice word)
 {
-    static const char *const names[] = {"january", "february", "march",     "april",   "may",      "june",
-                                        "july",    "august",   "september", "october", "november", "december"};
+    static const char *const names[] = {"january",   "february", "march",    "april",
+                                        "may",       "june",     "july",     "august",
+                                        "september", "october",  "november", "december"};
     if (word.size == 4 && slice_equal_ignore_case(word, SLICE("sept")))
         return 9;
     for (size_t index = 0; index < array_count(names); index++) {
@@ -140,7 +149,8 @@ static int32_t month_by_name(struct slice word)
 
 static bool is_weekday(struct slice word)
 {
-    static const char *const names[] = {"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"};
+    static const char *const names[] = {"sunday",   "monday", "tuesday", "wednesday",
+                                        "thursday", "friday", "saturday"};
     for (size_t index = 0; index < array_count(names); index++) {
         struct slice name = slice_from_cstr(names[index]);
         if (slice_equal_ignore_case(word, name) ||
@@ -158,7 +168,7 @@ static struct slice take_letters(struct parsed *parsed)
     return slice_of(start, (size_t)(parsed->p - start));
 }
 
-/* a-b-c or a/b/c, the first number read already. */
+/* a-b-c, a/b/c or a.b.c, the first number read already. */
 static enum fault scan_date(struct parsed *parsed, int32_t first, int first_count)
 {
     char separator = *parsed->p++;
@@ -172,12 +182,13 @@ static enum fault scan_date(struct parsed *parsed, int32_t first, int first_coun
         second = take_digits(parsed, &count);
     }
     if (count == 0 || count > 3 || !take(parsed, separator)) {
-        if (first_count >= 3 && count == 3 && separator == '-') { /* 2026-121: the day of the year */
+        if (first_count >= 3 && count == 3 &&
+            separator == '-') { /* 2026-121: the day of the year */
             enum fault fault = set_date(parsed, first, 1, 1);
             if (fault != FAULT_NONE || second < 1 || second > 365 + (days_in_month(first, 2) == 29))
                 return fault != FAULT_NONE ? fault : FAULT_FIELD;
-            civil_from_days(days_from_civil(first, 1, 1) + second - 1, &parsed->civil.year, &parsed->civil.month,
-                            &parsed->civil.day);
+            civil_from_days(days_from_civil(first, 1, 1) + second - 1, &parsed->civil.year,
+                            &parsed->civil.month, &parsed->civil.day);
             return FAULT_NONE;
         }
         return FAULT_FORM;
@@ -255,7 +266,8 @@ static enum fault scan_number(struct parsed *parsed)
     int32_t value = take_digits(parsed, &count);
     if (at(parsed, ':') && count <= 2)
         return scan_clock(parsed, value);
-    if ((at(parsed, '-') || at(parsed, '/')) && !parsed->has_day)
+    bool is_dotted = at(parsed, '.') && count <= 4;
+    if ((at(parsed, '-') || at(parsed, '/') || is_dotted) && !parsed->has_day)
         return scan_date(parsed, value, count);
     if (parsed->p < parsed->end && is_digit(*parsed->p))
         return FAULT_FORM;
@@ -268,29 +280,35 @@ static const struct {
     const char *name;
     int32_t minutes; /* east */
 } abbreviations[] = {
-    {"z", 0},      {"utc", 0},    {"gmt", 0},    {"ut", 0},     {"zulu", 0},   {"wet", 0},    {"west", 60},
-    {"bst", 60},   {"cet", 60},   {"met", 60},   {"cest", 120}, {"eet", 120},  {"eest", 180}, {"msk", 180},
-    {"ist", 120},  {"est", -300}, {"edt", -240}, {"cst", -360}, {"cdt", -300}, {"mst", -420}, {"mdt", -360},
-    {"pst", -480}, {"pdt", -420}, {"akst", -540}, {"akdt", -480}, {"hst", -600}, {"jst", 540}, {"kst", 540},
+    {"z", 0},       {"utc", 0},    {"gmt", 0},    {"ut", 0},     {"zulu", 0},   {"wet", 0},
+    {"west", 60},   {"bst", 60},   {"cet", 60},   {"met", 60},   {"cest", 120}, {"eet", 120},
+    {"eest", 180},  {"msk", 180},  {"ist", 120},  {"est", -300}, {"edt", -240}, {"cst", -360},
+    {"cdt", -300},  {"mst", -420}, {"mdt", -360}, {"pst", -480}, {"pdt", -420}, {"akst", -540},
+    {"akdt", -480}, {"hst", -600}, {"jst", 540},  {"kst", 540},
 };
 
 static const struct {
     const char *name;
     enum relative relative;
 } relatives[] = {
-    {"now", RELATIVE_NOW},           {"today", RELATIVE_TODAY},       {"tomorrow", RELATIVE_TOMORROW},
-    {"yesterday", RELATIVE_YESTERDAY}, {"epoch", RELATIVE_EPOCH},     {"infinity", RELATIVE_INFINITY},
+    {"now", RELATIVE_NOW},           {"today", RELATIVE_TODAY},
+    {"tomorrow", RELATIVE_TOMORROW}, {"yesterday", RELATIVE_YESTERDAY},
+    {"epoch", RELATIVE_EPOCH},       {"infinity", RELATIVE_INFINITY},
 };
 
 static enum fault scan_zone_name(struct parsed *parsed, const char *start)
 {
-    while (parsed->p < parsed->end && (is_letter(*parsed->p) || is_digit(*parsed->p) || *parsed->p == '/' ||
-                                       *parsed->p == '_' || *parsed->p == '-' || *parsed->p == '+'))
+    while (parsed->p < parsed->end &&
+           (is_letter(*parsed->p) || is_digit(*parsed->p) || *parsed->p == '/' ||
+            *parsed->p == '_' || *parsed->p == '-' || *parsed->p == '+'))
         parsed->p++;
     struct slice name = slice_of(start, (size_t)(parsed->p - start));
     if (parsed->zone != NULL || parsed->has_offset)
         return FAULT_FORM;
-    return timezone_find(name, &parsed->zone, NULL) == OK ? FAULT_NONE : FAULT_ZONE;
+    if (timezone_find(name, &parsed->zone, NULL) == OK)
+        return FAULT_NONE;
+    /* What looks like a zone is told so; any other word is just wrong. */
+    return memchr(name.data, '/', name.size) != NULL ? FAULT_ZONE : FAULT_FORM;
 }
 
 static enum fault scan_known_word(struct parsed *parsed, struct slice word, bool *is_known)
@@ -329,7 +347,8 @@ static enum fault scan_word(struct parsed *parsed)
 {
     const char *start = parsed->p;
     struct slice word = take_letters(parsed);
-    bool continues = parsed->p < parsed->end && (is_digit(*parsed->p) || *parsed->p == '/' || *parsed->p == '_');
+    bool continues =
+        parsed->p < parsed->end && (is_digit(*parsed->p) || *parsed->p == '/' || *parsed->p == '_');
     if (word.size == 1 && (start[0] | 0x20) == 't' && parsed->has_day && continues)
         return FAULT_NONE;
     int32_t month = month_by_name(word);
@@ -389,7 +408,8 @@ static enum fault check_fields(struct parsed *parsed)
         return FAULT_FIELD;
     if (parsed->is_bc)
         civil->year = 1 - civil->year;
-    return civil->day < 1 || civil->day > days_in_month(civil->year, civil->month) ? FAULT_FIELD : FAULT_NONE;
+    return civil->day < 1 || civil->day > days_in_month(civil->year, civil->month) ? FAULT_FIELD
+                                                                                   : FAULT_NONE;
 }
 
 static enum fault scan(struct slice text, struct parsed *parsed)
@@ -417,18 +437,23 @@ static enum fault scan(struct slice text, struct parsed *parsed)
     return check_fields(parsed);
 }
 
-static enum err report(enum fault fault, const char *type_name, struct slice text, struct error *error)
+static enum err report(enum fault fault, const char *type_name, struct slice text,
+                       struct error *error)
 {
     struct slice quote = slice_cut(text, QUOTE_SIZE_MAX);
     switch (fault) {
     case FAULT_FIELD:
-        return error_set(error, ERR_INPUT, "22008", "date/time field value out of range: \"%.*s\"", SLICE_ARGS(quote));
+        return error_set(error, ERR_INPUT, "22008", "date/time field value out of range: \"%.*s\"",
+                         SLICE_ARGS(quote));
+    case FAULT_ZONE:
+        return error_set(error, ERR_INPUT, "22023", "time zone in \"%.*s\" not recognized",
+                         SLICE_ARGS(quote));
     case FAULT_OFFSET:
         return error_set(error, ERR_INPUT, "22009", "time zone displacement out of range: \"%.*s\"",
                          SLICE_ARGS(quote));
     default:
-        return error_set(error, ERR_INPUT, "22007", "invalid input syntax for type %s: \"%.*s\"", type_name,
-                         SLICE_ARGS(quote));
+        return error_set(error, ERR_INPUT, "22007", "invalid input syntax for type %s: \"%.*s\"",
+                         type_name, SLICE_ARGS(quote));
     }
 }
 
@@ -441,8 +466,12 @@ static enum err out_of_range(const char *what, struct slice text, struct error *
 /* The clock face of a parsed text without infinities; relatives are taken in `zone`. */
 static int64_t local_face(const struct parsed *parsed, const struct timezone *zone, int64_t now_us)
 {
-    struct civil clock = {.year = 1970, .month = 1, .day = 1, .hour = parsed->civil.hour,
-                          .minute = parsed->civil.minute, .second = parsed->civil.second,
+    struct civil clock = {.year = 1970,
+                          .month = 1,
+                          .day = 1,
+                          .hour = parsed->civil.hour,
+                          .minute = parsed->civil.minute,
+                          .second = parsed->civil.second,
                           .microsecond = parsed->civil.microsecond};
     int64_t midnight;
     if (parsed->relative == RELATIVE_NONE) {
@@ -478,16 +507,14 @@ static bool is_absolute(const struct parsed *parsed, int64_t now_us, int64_t *ou
     }
 }
 
-enum err timestamptz_parse(struct slice text, const struct timezone *zone, int64_t now_us, int64_t *out,
-                           struct error *error)
+enum err timestamptz_parse(struct slice text, const struct timezone *zone, int64_t now_us,
+                           int64_t *out, struct error *error)
 {
-    if (timestamptz_parse_rfc3339(text, out) && (zone == timezone_utc || text.data[text.size - 1] == 'Z'))
+    if (timestamptz_parse_rfc3339(text, out) &&
+        (zone == timezone_utc || text.data[text.size - 1] == 'Z'))
         return OK;
     struct parsed parsed;
     enum fault fault = scan(text, &parsed);
-    if (fault == FAULT_ZONE)
-        return error_set(error, ERR_INPUT, "22023", "time zone in \"%.*s\" not recognized",
-                         SLICE_ARGS(slice_cut(text, QUOTE_SIZE_MAX)));
     if (fault != FAULT_NONE)
         return report(fault, "timestamp with time zone", text, error);
     if (is_absolute(&parsed, now_us, out))
@@ -496,7 +523,8 @@ enum err timestamptz_parse(struct slice text, const struct timezone *zone, int64
     int64_t local = local_face(&parsed, used, now_us);
     if (local == INT64_MAX)
         return out_of_range("timestamp", text, error);
-    int64_t us = parsed.has_offset ? local - parsed.offset * MICROSECONDS_PER_SECOND : timezone_to_utc(used, local);
+    int64_t us = parsed.has_offset ? local - parsed.offset * MICROSECONDS_PER_SECOND
+                                   : timezone_to_utc(used, local);
     if (us < TIME_MIN || us > TIME_MAX)
         return out_of_range("timestamp", text, error);
     *out = us;
@@ -574,13 +602,18 @@ static bool rfc3339_offset(const char *p, const char *end, int32_t *seconds)
 bool timestamptz_parse_rfc3339(struct slice text, int64_t *out)
 {
     const char *p = text.data;
-    if (text.size < 19 || p[4] != '-' || p[7] != '-' || (p[10] != 'T' && p[10] != ' ') || p[13] != ':' || p[16] != ':')
+    if (text.size < 19 || p[4] != '-' || p[7] != '-' || (p[10] != 'T' && p[10] != ' ') ||
+        p[13] != ':' || p[16] != ':')
         return false;
-    struct civil civil = {.year = fixed_digits(p, 4), .month = fixed_digits(p + 5, 2), .day = fixed_digits(p + 8, 2),
-                          .hour = fixed_digits(p + 11, 2), .minute = fixed_digits(p + 14, 2),
+    struct civil civil = {.year = fixed_digits(p, 4),
+                          .month = fixed_digits(p + 5, 2),
+                          .day = fixed_digits(p + 8, 2),
+                          .hour = fixed_digits(p + 11, 2),
+                          .minute = fixed_digits(p + 14, 2),
                           .second = fixed_digits(p + 17, 2)};
     if (civil.year < 1 || civil.month < 1 || civil.month > 12 || civil.day < 1 || civil.hour < 0 ||
-        civil.hour > 23 || civil.minute < 0 || civil.minute > 59 || civil.second < 0 || civil.second > 59)
+        civil.hour > 23 || civil.minute < 0 || civil.minute > 59 || civil.second < 0 ||
+        civil.second > 59)
         return false;
     if (civil.day > 28 && civil.day > days_in_month(civil.year, civil.month))
         return false;

@@ -64,7 +64,8 @@ static bool print_infinity(int64_t us, struct writer *out)
     return true;
 }
 
-void timestamptz_print(int64_t us, const struct timezone *zone, enum time_style style, struct writer *out)
+void timestamptz_print(int64_t us, const struct timezone *zone, enum time_style style,
+                       struct writer *out)
 {
     if (print_infinity(us, out))
         return;
@@ -104,12 +105,13 @@ void date_print(int64_t days, struct writer *out)
 }
 
 /* One part of an interval. After a negative part a positive one gets its sign. */
-static void print_part(int32_t value, const char *unit, bool *is_first, bool *was_negative, struct writer *out)
+static void print_part(int32_t value, const char *unit, bool *is_first, bool *was_negative,
+                       struct writer *out)
 {
     if (value == 0)
         return;
-    writer_printf(out, "%s%s%d %s%s", *is_first ? "" : " ", *was_negative && value > 0 ? "+" : "", value, unit,
-                  value == 1 ? "" : "s");
+    writer_printf(out, "%s%s%d %s%s", *is_first ? "" : " ", *was_negative && value > 0 ? "+" : "",
+                  value, unit, value == 1 ? "" : "s");
     *is_first = false;
     *was_negative = value < 0;
 }
@@ -123,7 +125,8 @@ void interval_print(struct interval value, struct writer *out)
     print_part(value.days, "day", &is_first, &was_negative, out);
     if (value.microseconds == 0 && !is_first)
         return;
-    uint64_t us = value.microseconds < 0 ? -(uint64_t)value.microseconds : (uint64_t)value.microseconds;
+    uint64_t us =
+        value.microseconds < 0 ? -(uint64_t)value.microseconds : (uint64_t)value.microseconds;
     writer_cstr(out, is_first ? "" : " ");
     writer_cstr(out, value.microseconds < 0 ? "-" : was_negative ? "+" : "");
     print_padded(out, (int64_t)(us / (uint64_t)MICROSECONDS_PER_HOUR), 2);

@@ -1,12 +1,13 @@
 /* A log-linear histogram.
  *
- * Values below 64 have a bucket each; above, every octave [2^k, 2^(k+1)) is cut into 64 equal steps:
+ * Values below 64 have a bucket each; above, every octave [2^k, 2^(k+1)) is cut into 64 equal
+ * steps:
  *
  *     bucket = ((k - 6 + 1) << 6) + (value >> (k - 6)) - 64
  *
- * Recording is three relaxed adds and one compare loop for the maximum that nearly always ends at the
- * first look. Readers may see a record half done; totals for quantiles are therefore taken from the
- * buckets themselves. */
+ * Recording is three relaxed adds and one compare loop for the maximum that nearly always ends at
+ * the first look. Readers may see a record half done; totals for quantiles are therefore taken from
+ * the buckets themselves. */
 #include "storage/base/histogram.h"
 
 #include <assert.h>
@@ -48,9 +49,9 @@ void histogram_reset(struct histogram *histogram)
 static void raise_max(struct histogram *histogram, uint64_t value)
 {
     uint64_t max = load(&histogram->max);
-    while (value > max && !atomic_compare_exchange_weak_explicit(&histogram->max, &max, value,
-                                                                 memory_order_relaxed,
-                                                                 memory_order_relaxed))
+    while (value > max &&
+           !atomic_compare_exchange_weak_explicit(&histogram->max, &max, value,
+                                                  memory_order_relaxed, memory_order_relaxed))
         continue;
 }
 

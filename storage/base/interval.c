@@ -1,9 +1,10 @@
 /* Intervals from text.
  *
- * The text is cut into fields (words, and numbers with their sign, point, colons or a hyphen), which are
- * read from the right as PostgreSQL does: a word names the unit of the number to its left, a time makes a
- * number to its left days, and a number on its own is seconds. Fractions flow down: of years to months, of
- * months to days of 30, of days to microseconds. ISO 8601 (P1DT2H) is read from the left. */
+ * The text is cut into fields (words, and numbers with their sign, point, colons or a hyphen),
+ * which are read from the right as PostgreSQL does: a word names the unit of the number to its
+ * left, a time makes a number to its left days, and a number on its own is seconds. Fractions flow
+ * down: of years to months, of months to days of 30, of days to microseconds. ISO 8601 (P1DT2H) is
+ * read from the left. */
 #include "storage/base/datetime.h"
 
 #include <assert.h>
@@ -12,7 +13,7 @@
 #define FIELDS_MAX 25 /* PostgreSQL's MAXDATEFIELDS */
 #define QUOTE_SIZE_MAX 200
 
-enum fault { FAULT_NONE, FAULT_FORM, FAULT_RANGE };
+enum fault { FAULT_NONE, FAULT_FORM, FAULT_RANGE, FAULT_SUM };
 
 struct scan {
     struct slice fields[FIELDS_MAX];
@@ -47,7 +48,8 @@ static enum fault add_scaled(int64_t *target, int64_t value, int64_t scale)
 
 static enum fault add_fraction_us(struct scan *scan, double fraction, int64_t scale)
 {
-    return fraction == 0 ? FAULT_NONE : add(&scan->us, (int64_t)nearbyint(fraction * (double)scale));
+    return fraction == 0 ? FAULT_NONE
+                         : add(&scan->us, (int64_t)nearbyint(fraction * (double)scale));
 }
 
 static enum fault add_fraction_days(struct scan *scan, double fraction, int days)
@@ -55,7 +57,8 @@ static enum fault add_fraction_days(struct scan *scan, double fraction, int days
     double exact = fraction * days;
     int64_t whole = (int64_t)exact;
     enum fault fault = add(&scan->days, whole);
-    return fault != FAULT_NONE ? fault : add_fraction_us(scan, exact - (double)whole, MICROSECONDS_PER_DAY);
+    return fault != FAULT_NONE ? fault
+                               : add_fraction_us(scan, exact - (double)whole, MICROSECONDS_PER_DAY);
 }
 
 static enum fault add_years(struct scan *scan, int64_t value, double fraction, int years)
@@ -127,6 +130,8 @@ static bool cut_fields(struct slice text, struct scan *scan)
         if (is_letter(c)) {
             while (index < text.size && is_letter(text.data[index]))
                 index++;
+            if (index < text.size && is_digit(text.data[index])) /* '1day2hours' */
+                return false;
         } else if (is_digit(c) || c == '+' || c == '-' || c == '.') {
             while (index < text.size && is_in_number(text.data[index]))
                 index++;
@@ -146,7 +151,8 @@ static bool take_integer(const char **p, const char *end, int64_t *out)
     bool is_good = true;
     *out = 0;
     for (; *p < end && is_digit(**p); (*p)++)
-        is_good = is_good && !__builtin_mul_overflow(*out, 10, out) && !__builtin_add_overflow(*out, **p - '0', out);
+        is_good = is_good && !__builtin_mul_overflow(*out, 10, out) &&
+                  !__builtin_add_overflow(*out, **p - '0', out);
     return is_good;
 }
 
@@ -271,7 +277,7 @@ static enum fault read_fields(struct scan *scan)
 static bool iso_unit(char c, bool is_time, enum time_unit *unit)
 {
     static const char names[] = "YMWDHMS";
-    static const enum time_unit units[] = {UNIT_YEAR, UNIT_MONTH, UNIT_WEEK,  UNIT_DAY,
+    static const enum time_unit units[] = {UNIT_YEAR, UNIT_MONTH,  UNIT_WEEK,  UNIT_DAY,
                                            UNIT_HOUR, UNIT_MINUTE, UNIT_SECOND};
     size_t first = is_time ? 4 : 0;
     size_t last = is_time ? 7 : 4;
@@ -311,11 +317,12 @@ static enum fault read_iso(struct slice text, struct scan *scan)
         if (p == end || !iso_unit(*p, is_time, &unit))
             return FAULT_FORM;
         p++;
-        enum fault fault = add_unit(scan, unit, is_negative ? -value : value, is_negative ? -fraction : fraction);
+        enum fault fault =
+            add_unit(scan, unit, is_negative ? -value : value, is_negative ? -fraction : fraction);
         if (fault != FAULT_NONE)
             return fault;
     }
-    return scan->seen == 0 ? FAULT_FORM : FAULT_NONE;
+    return scan->seen == 0 && !is_time ? FAULT_FORM : FAULT_NONE; /* 'PT' is none at all */
 }
 
 /* --- the whole --- */
@@ -329,9 +336,12 @@ static enum fault finish(struct scan *scan, struct interval *out)
         scan->days = -scan->days;
         scan->us = -scan->us;
     }
-    if (scan->months != (int32_t)scan->months || scan->days != (int32_t)scan->days)
+    if (scan->months != (int32_t)scan->months)
+        return FAULT_SUM;
+    if (scan->days != (int32_t)scan->days)
         return FAULT_RANGE;
-    *out = (struct interval){.months = (int32_t)scan->months, .days = (int32_t)scan->days, .microseconds = scan->us};
+    *out = (struct interval){
+        .months = (int32_t)scan->months, .days = (int32_t)scan->days, .microseconds = scan->us};
     return FAULT_NONE;
 }
 
@@ -342,7 +352,7 @@ enum err interval_parse(struct slice text, struct interval *out, struct error *e
     enum fault fault;
     if (trimmed.size > 1 && trimmed.data[0] == 'P' && !is_letter(trimmed.data[1]))
         fault = read_iso(trimmed, &scan);
-    else if (trimmed.size > 2 && trimmed.data[0] == 'P' && trimmed.data[1] == 'T')
+    else if (trimmed.size >= 2 && trimmed.data[0] == 'P' && trimmed.data[1] == 'T')
         fault = read_iso(trimmed, &scan);
     else
         fault = cut_fields(trimmed, &scan) ? read_fields(&scan) : FAULT_FORM;
@@ -351,7 +361,11 @@ enum err interval_parse(struct slice text, struct interval *out, struct error *e
     if (fault == FAULT_NONE)
         return OK;
     struct slice quote = slice_cut(text, QUOTE_SIZE_MAX);
+    if (fault == FAULT_SUM)
+        return error_set(error, ERR_INPUT, "22008", "interval out of range");
     if (fault == FAULT_RANGE)
-        return error_set(error, ERR_INPUT, "22015", "interval field value out of range: \"%.*s\"", SLICE_ARGS(quote));
-    return error_set(error, ERR_INPUT, "22007", "invalid input syntax for type interval: \"%.*s\"", SLICE_ARGS(quote));
+        return error_set(error, ERR_INPUT, "22015", "interval field value out of range: \"%.*s\"",
+                         SLICE_ARGS(quote));
+    return error_set(error, ERR_INPUT, "22007", "invalid input syntax for type interval: \"%.*s\"",
+                     SLICE_ARGS(quote));
 }

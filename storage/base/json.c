@@ -4,9 +4,10 @@
  *   '{' ▶ object_first ──key──▶ value ──▶ after ──','──▶ key …      '}' pops
  *   '[' ▶ array_first ──value──▶ after ──','──▶ value …             ']' pops
  *
- * What lies open is a bit a level, so depth costs neither recursion nor allocation. Strings are passed
- * over 16 bytes a step while they are plain ASCII; only strings with bytes past 0x7F pay for the UTF-8
- * check. A key token takes its colon with it, so that after it the offset stands at the value. */
+ * What lies open is a bit a level, so depth costs neither recursion nor allocation. Strings are
+ * passed over 16 bytes a step while they are plain ASCII; only strings with bytes past 0x7F pay for
+ * the UTF-8 check. A key token takes its colon with it, so that after it the offset stands at the
+ * value. */
 #include "storage/base/json.h"
 
 #include <assert.h>
@@ -16,7 +17,14 @@
 
 #define DEPTH_LIMIT 1024
 
-enum state { STATE_TOP, STATE_VALUE, STATE_ARRAY_FIRST, STATE_OBJECT_FIRST, STATE_KEY, STATE_AFTER };
+enum state {
+    STATE_TOP,
+    STATE_VALUE,
+    STATE_ARRAY_FIRST,
+    STATE_OBJECT_FIRST,
+    STATE_KEY,
+    STATE_AFTER
+};
 
 void json_parser_init(struct json_parser *parser, struct slice text, uint32_t depth_max)
 {
@@ -44,7 +52,8 @@ static void skip_space(struct json_parser *parser)
 
 /* --- strings --- */
 
-/* The first byte from `index` on that is not plain inside a string: quote, backslash, control or >= 0x80. */
+/* The first byte from `index` on that is not plain inside a string: quote, backslash, control or >=
+ * 0x80. */
 static size_t skip_plain(const char *data, size_t index, size_t size)
 {
 #if defined(__SSE2__)
@@ -53,7 +62,8 @@ static size_t skip_plain(const char *data, size_t index, size_t size)
     const __m128i space = _mm_set1_epi8(0x20);
     for (; index + 16 <= size; index += 16) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(data + index));
-        __m128i special = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
+        __m128i special =
+            _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
         /* Signed compare: bytes from 0x80 on are negative, so they are below the space as well. */
         special = _mm_or_si128(special, _mm_cmplt_epi8(bytes, space));
         int mask = _mm_movemask_epi8(special);
@@ -177,10 +187,12 @@ static enum json_token scan_number(struct json_parser *parser)
     return JSON_NUMBER;
 }
 
-static enum json_token scan_word(struct json_parser *parser, const char *word, enum json_token token)
+static enum json_token scan_word(struct json_parser *parser, const char *word,
+                                 enum json_token token)
 {
     size_t size = strlen(word);
-    if (parser->size - parser->offset < size || memcmp(parser->data + parser->offset, word, size) != 0)
+    if (parser->size - parser->offset < size ||
+        memcmp(parser->data + parser->offset, word, size) != 0)
         return fail(parser, parser->offset, "a value is expected");
     parser->text = slice_of(parser->data + parser->offset, size);
     parser->offset += size;
@@ -245,7 +257,8 @@ static enum json_token scan_value(struct json_parser *parser)
         token = scan_word(parser, "null", JSON_NULL);
         break;
     default:
-        if (parser->data[parser->offset] != '-' && skip_digits(parser, parser->offset) == parser->offset)
+        if (parser->data[parser->offset] != '-' &&
+            skip_digits(parser, parser->offset) == parser->offset)
             return fail(parser, parser->offset, "a value is expected");
         token = scan_number(parser);
     }
@@ -278,7 +291,8 @@ static bool take_comma(struct json_parser *parser, enum json_token *token)
         return false;
     }
     if (c != ',') {
-        *token = fail(parser, parser->offset, is_object ? "',' or '}' is expected" : "',' or ']' is expected");
+        *token = fail(parser, parser->offset,
+                      is_object ? "',' or '}' is expected" : "',' or ']' is expected");
         return false;
     }
     parser->offset++;
@@ -346,7 +360,8 @@ static uint32_t hex4(const char *p)
     return value;
 }
 
-/* The code point of the \u at `index`; *size is 6 or, for a pair, 12. 0 if it is none that we take. */
+/* The code point of the \u at `index`; *size is 6 or, for a pair, 12. 0 if it is none that we take.
+ */
 static uint32_t unescape_unicode(struct slice raw, size_t index, size_t *size)
 {
     uint32_t high = hex4(raw.data + index + 2);
@@ -431,8 +446,8 @@ void json_write_string(struct writer *out, struct slice text)
 struct builder {
     struct json_parser parser;
     struct arena *arena;
-    struct json_value *open[DEPTH_LIMIT + 1];  /* containers, outermost first */
-    struct json_value *last[DEPTH_LIMIT + 1];  /* the newest child of each */
+    struct json_value *open[DEPTH_LIMIT + 1]; /* containers, outermost first */
+    struct json_value *last[DEPTH_LIMIT + 1]; /* the newest child of each */
 };
 
 static struct json_value *add_value(struct builder *builder, enum json_token kind, struct slice key)
@@ -496,8 +511,8 @@ static struct json_value *build(struct builder *builder)
     return root;
 }
 
-enum err json_parse(struct slice text, struct arena *arena, uint32_t depth_max, struct json_value **out,
-                    struct error *error)
+enum err json_parse(struct slice text, struct arena *arena, uint32_t depth_max,
+                    struct json_value **out, struct error *error)
 {
     struct builder *builder = memory_alloc(sizeof(*builder));
     builder->arena = arena;

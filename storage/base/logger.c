@@ -1,8 +1,8 @@
 /* The structured log: time=… level=… msg="…", one line an event.
  *
- * The text may hold bytes from strangers (table names, error texts, file contents), so everything that
- * could end the line or the quote is escaped, and bytes that are not UTF-8 are written as \xNN. A line is
- * one fwrite, so lines of several threads never mix. Longer texts are cut. */
+ * The text may hold bytes from strangers (table names, error texts, file contents), so everything
+ * that could end the line or the quote is escaped, and bytes that are not UTF-8 are written as
+ * \xNN. A line is one fwrite, so lines of several threads never mix. Longer texts are cut. */
 #include "storage/base/logger.h"
 
 #include "storage/base/clock.h"
@@ -29,7 +29,8 @@ void logger_set_level(enum log_level level)
 static size_t escape_character(char *out, const char *text, size_t size, bool is_valid)
 {
     unsigned char c = (unsigned char)text[0];
-    bool is_control = c < 0x20 || c == 0x7F || (size == 2 && c == 0xC2 && (unsigned char)text[1] < 0xA0);
+    bool is_control =
+        c < 0x20 || c == 0x7F || (size == 2 && c == 0xC2 && (unsigned char)text[1] < 0xA0);
     if (c == '"' || c == '\\') {
         out[0] = '\\';
         out[1] = (char)c;
@@ -80,9 +81,9 @@ void logger_write(enum log_level level, const char *format, ...)
     char line[HEAD_SIZE_MAX + 4 * TEXT_SIZE_MAX];
     struct civil now;
     civil_from_time(clock_wall_us(), &now);
-    int head = snprintf(line, HEAD_SIZE_MAX, "time=%04d-%02d-%02dT%02d:%02d:%02d.%06dZ level=%s msg=\"",
-                        now.year, now.month, now.day, now.hour, now.minute, now.second,
-                        now.microsecond, level_names[level]);
+    int head = snprintf(
+        line, HEAD_SIZE_MAX, "time=%04d-%02d-%02dT%02d:%02d:%02d.%06dZ level=%s msg=\"", now.year,
+        now.month, now.day, now.hour, now.minute, now.second, now.microsecond, level_names[level]);
     assert(head > 0 && head < HEAD_SIZE_MAX);
     size_t used = (size_t)head;
     used += escape(line + used, slice_of(text, (size_t)size));

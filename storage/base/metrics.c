@@ -1,6 +1,6 @@
-/* The metrics page. The table in metrics.h makes the scalars; histograms and collectors follow. Within a
- * histogram _count is taken from the buckets, so that it equals the +Inf bucket even while others
- * record. */
+/* The metrics page. The table in metrics.h makes the scalars; histograms and collectors follow.
+ * Within a histogram _count is taken from the buckets, so that it equals the +Inf bucket even while
+ * others record. */
 #include "storage/base/metrics.h"
 
 #include "storage/base/number.h"
@@ -37,7 +37,8 @@ static const struct {
     {"freshet_ack_seconds", "Request body complete until the answer is ready.", &metrics.ack_us},
     {"freshet_freshness_seconds", "Request body complete until its rows are visible.",
      &metrics.freshness_us},
-    {"freshet_query_seconds", "Queries, from text to the last byte of the result.", &metrics.query_us},
+    {"freshet_query_seconds", "Queries, from text to the last byte of the result.",
+     &metrics.query_us},
 };
 
 /* Microseconds. */
@@ -113,7 +114,8 @@ static void print_histogram(struct writer *out, const char *name, const char *he
     }
     uint64_t count = histogram_count_at_most(histogram, UINT64_MAX);
     seen = count > seen ? count : seen;
-    writer_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum ", name, (unsigned long long)seen, name);
+    writer_printf(out, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum ", name, (unsigned long long)seen,
+                  name);
     float8_print((double)atomic_load_explicit(&histogram->sum, memory_order_relaxed) / 1e6, out);
     writer_printf(out, "\n%s_count %llu\n", name, (unsigned long long)seen);
 }

@@ -1,16 +1,17 @@
 /* Numbers as text.
  *
- * Parsing floats: up to 19 digits with a small power of ten go the exact way (Clinger 1990: both factors
- * are exact doubles, so one division or multiplication rounds correctly); the rest goes to the C
- * library's strtod on a copy with a terminator, which is correctly rounded too. The process never sets a
- * locale, so the point is a point.
+ * Parsing floats: up to 19 digits with a small power of ten go the exact way (Clinger 1990: both
+ * factors are exact doubles, so one division or multiplication rounds correctly); the rest goes to
+ * the C library's strtod on a copy with a terminator, which is correctly rounded too. The process
+ * never sets a locale, so the point is a point.
  *
- * Printing floats: the fewest digits that read back the same. Up to 15 digits any decimal survives the way
- * through a double, so a value that is an integer over 10^k is printed from integers; else %.15g, %.16g
- * and %.17g are tried. Two cases would give a digit too many and are tried apart: denormals, which have
- * fewer than 15 good digits, and powers of two, whose lower neighbour is nearer than the upper. The
- * digits are then laid out as PostgreSQL 12 and later does: scientific for exponents below -4 and from 15
- * (real: 6) on. */
+ * Printing floats: the fewest digits that read back the same. Up to 15 digits any decimal survives
+ * the way through a double, so a value that is an integer over 10^k is printed from integers; else
+ * %.15g, %.16g and %.17g are tried. Two cases would give a digit too many and are tried apart:
+ * denormals, which have fewer than 15 good digits, and powers of two, whose lower neighbour is
+ * nearer than the upper. The A decimal exactly between two doubles (1e23) counts as reading back,
+ * which PostgreSQL does not allow: the one known difference. The digits are then laid out as
+ * PostgreSQL 12 and later does: scientific for exponents below -4 and from 15 (real: 6) on. */
 #include "storage/base/number.h"
 
 #include "storage/base/arena.h"
@@ -24,15 +25,16 @@
 #define COPY_SIZE 128
 #define QUOTE_SIZE_MAX 200 /* of wrong input in an error text */
 
-static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 /* --- integers --- */
 
 static enum err bad_syntax(struct error *error, const char *type_name, struct slice text)
 {
-    return error_set(error, ERR_INPUT, "22P02", "invalid input syntax for type %s: \"%.*s\"", type_name,
-                     SLICE_ARGS(slice_cut(text, QUOTE_SIZE_MAX)));
+    return error_set(error, ERR_INPUT, "22P02", "invalid input syntax for type %s: \"%.*s\"",
+                     type_name, SLICE_ARGS(slice_cut(text, QUOTE_SIZE_MAX)));
 }
 
 static bool is_digit(char c)
@@ -88,12 +90,12 @@ void int_print(int64_t value, struct writer *out)
 
 /* What a scan over [sign] digits [. digits] [e [sign] digits] found. */
 struct decimal {
-    uint64_t mantissa;   /* the first 19 digits */
-    int64_t exponent;    /* of ten */
+    uint64_t mantissa; /* the first 19 digits */
+    int64_t exponent;  /* of ten */
     bool is_negative;
-    bool is_exact;       /* mantissa holds all digits */
-    bool is_integer;     /* neither point nor exponent */
-    size_t size;         /* bytes scanned; 0: not a number */
+    bool is_exact;   /* mantissa holds all digits */
+    bool is_integer; /* neither point nor exponent */
+    size_t size;     /* bytes scanned; 0: not a number */
 };
 
 static bool add_digit(struct decimal *decimal, char c)
@@ -160,7 +162,8 @@ static bool decimal_to_double_exactly(const struct decimal *decimal, double *out
     if (decimal->exponent < -22 || decimal->exponent > 22)
         return false;
     double value = (double)decimal->mantissa;
-    value = decimal->exponent < 0 ? value / powers[-decimal->exponent] : value * powers[decimal->exponent];
+    value = decimal->exponent < 0 ? value / powers[-decimal->exponent]
+                                  : value * powers[decimal->exponent];
     *out = decimal->is_negative ? -value : value;
     return true;
 }
@@ -241,7 +244,8 @@ static bool is_power_of_two(double value)
     return frexp(value, &exponent) == 0.5;
 }
 
-/* Shortest digits of a positive finite value: 0.d1d2d3… is not meant, d1.d2d3… * 10^*exponent is. */
+/* Shortest digits of a positive finite value: 0.d1d2d3… is not meant, d1.d2d3… * 10^*exponent is.
+ */
 static size_t shortest_digits(double value, bool is_float4, char *digits, int *exponent)
 {
     int digits_max = is_float4 ? 9 : 17;
@@ -254,8 +258,8 @@ static size_t shortest_digits(double value, bool is_float4, char *digits, int *e
             return split_scientific(text, digits, exponent);
         if (!is_power_of_two(value))
             continue;
-        /* The nearest decimal of this length lies below and reads back as the lower neighbour, but the
-         * next one above may still be ours. */
+        /* The nearest decimal of this length lies below and reads back as the lower neighbour, but
+         * the next one above may still be ours. */
         size_t last = (size_t)precision; /* of the mantissa: "d.ddd" */
         if (precision > 1 && text[last] >= '0' && text[last] < '9') {
             text[last]++;
@@ -268,7 +272,8 @@ static size_t shortest_digits(double value, bool is_float4, char *digits, int *e
 }
 
 /* Digits and exponent laid out as PostgreSQL does. */
-static void layout_digits(const char *digits, size_t count, int exponent, bool is_float4, struct writer *out)
+static void layout_digits(const char *digits, size_t count, int exponent, bool is_float4,
+                          struct writer *out)
 {
     if (exponent < -4 || exponent >= (is_float4 ? 6 : 15)) {
         writer_u8(out, (uint8_t)digits[0]);
@@ -358,7 +363,8 @@ void float4_print(double value, struct writer *out)
 
 /* --- JSON --- */
 
-/* The grammar that decimal_scan is laxer than: no plus, no leading zeros, digits around the point. */
+/* The grammar that decimal_scan is laxer than: no plus, no leading zeros, digits around the point.
+ */
 static bool is_json_number(struct slice s)
 {
     size_t index = s.size > 0 && s.data[0] == '-';

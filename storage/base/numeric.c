@@ -1,9 +1,10 @@
 /* numeric as a scaled 128-bit integer.
  *
- * Everything that PostgreSQL computes exactly is exact here, to 38 digits; past them the answer is 22003
- * and never a silent loss. Scales follow numeric.c of PostgreSQL 15 (select_div_scale for quotients), but
- * end at 38: a quotient or product whose scale would be longer is rounded there. Every function keeps
- * |digits| < 10^38 and 0 <= scale <= 38. Most values have 64-bit digits, so those paths come first. */
+ * Everything that PostgreSQL computes exactly is exact here, to 38 digits; past them the answer is
+ * 22003 and never a silent loss. Scales follow numeric.c of PostgreSQL 15 (select_div_scale for
+ * quotients), but end at 38: a quotient or product whose scale would be longer is rounded there.
+ * Every function keeps |digits| < 10^38 and 0 <= scale <= 38. Most values have 64-bit digits, so
+ * those paths come first. */
 #include "storage/base/numeric.h"
 
 #include "storage/base/hash.h"
@@ -22,10 +23,26 @@ typedef unsigned __int128 u128; /* the language has no shorter name for it */
 __int128 numeric_power10(int exponent)
 {
     assert(exponent >= 0 && exponent <= NUMERIC_DIGITS_MAX);
-    static const uint64_t small[] = {1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u,
-        100000000u, 1000000000u, 10000000000u, 100000000000u, 1000000000000u, 10000000000000u,
-        100000000000000u, 1000000000000000u, 10000000000000000u, 100000000000000000u,
-        1000000000000000000u, POWER19};
+    static const uint64_t small[] = {1u,
+                                     10u,
+                                     100u,
+                                     1000u,
+                                     10000u,
+                                     100000u,
+                                     1000000u,
+                                     10000000u,
+                                     100000000u,
+                                     1000000000u,
+                                     10000000000u,
+                                     100000000000u,
+                                     1000000000000u,
+                                     10000000000000u,
+                                     100000000000000u,
+                                     1000000000000000u,
+                                     10000000000000000u,
+                                     100000000000000000u,
+                                     1000000000000000000u,
+                                     POWER19};
     if (exponent <= 19)
         return (__int128)small[exponent];
     return (__int128)((u128)small[19] * small[exponent - 19]);
@@ -115,7 +132,8 @@ struct numeric numeric_from_int128(__int128 value, int32_t scale)
     return make_finite(value, scale);
 }
 
-enum err numeric_from_double(double value, int significant_digits, struct numeric *out, struct error *error)
+enum err numeric_from_double(double value, int significant_digits, struct numeric *out,
+                             struct error *error)
 {
     char text[TEXT_SIZE_MAX];
     assert(significant_digits >= 1 && significant_digits <= 17);
@@ -130,7 +148,9 @@ enum err numeric_from_double(double value, int significant_digits, struct numeri
 double numeric_to_double(struct numeric n)
 {
     if (n.kind != NUMERIC_FINITE)
-        return n.kind == NUMERIC_NAN ? (double)NAN : n.kind == NUMERIC_INFINITY ? HUGE_VAL : -HUGE_VAL;
+        return n.kind == NUMERIC_NAN        ? (double)NAN
+               : n.kind == NUMERIC_INFINITY ? HUGE_VAL
+                                            : -HUGE_VAL;
     if (magnitude(n.digits) <= (u128)1 << 53 && n.scale <= 22)
         return (double)(int64_t)n.digits / (double)numeric_power10(n.scale);
     struct writer text;
@@ -172,7 +192,8 @@ static bool align(struct numeric *a, struct numeric *b)
 enum err numeric_add(struct numeric a, struct numeric b, struct numeric *out, struct error *error)
 {
     if (a.kind != NUMERIC_FINITE || b.kind != NUMERIC_FINITE) {
-        if (a.kind == NUMERIC_NAN || b.kind == NUMERIC_NAN || (is_infinite(a) && is_infinite(b) && a.kind != b.kind))
+        if (a.kind == NUMERIC_NAN || b.kind == NUMERIC_NAN ||
+            (is_infinite(a) && is_infinite(b) && a.kind != b.kind))
             *out = special(NUMERIC_NAN);
         else
             *out = is_infinite(a) ? a : b;
@@ -195,12 +216,14 @@ struct numeric numeric_negate(struct numeric n)
     return n;
 }
 
-enum err numeric_subtract(struct numeric a, struct numeric b, struct numeric *out, struct error *error)
+enum err numeric_subtract(struct numeric a, struct numeric b, struct numeric *out,
+                          struct error *error)
 {
     return numeric_add(a, numeric_negate(b), out, error);
 }
 
-enum err numeric_multiply(struct numeric a, struct numeric b, struct numeric *out, struct error *error)
+enum err numeric_multiply(struct numeric a, struct numeric b, struct numeric *out,
+                          struct error *error)
 {
     if (a.kind != NUMERIC_FINITE || b.kind != NUMERIC_FINITE) {
         int sign = sign_of(a) * sign_of(b);
@@ -261,8 +284,8 @@ static int32_t divide_scale(struct numeric a, struct numeric b)
     return scale < NUMERIC_DIGITS_MAX ? scale : NUMERIC_DIGITS_MAX;
 }
 
-/* One step of long division: *remainder * 10 = digit * divisor + new *remainder. The product may not fit
- * 128 bits, so it is made by additions, each reduced at once. */
+/* One step of long division: *remainder * 10 = digit * divisor + new *remainder. The product may
+ * not fit 128 bits, so it is made by additions, each reduced at once. */
 static unsigned next_digit(u128 *remainder, u128 divisor)
 {
     unsigned digit = 0;
@@ -306,7 +329,8 @@ static enum err division_by_zero(struct error *error)
     return error_set(error, ERR_INPUT, "22012", "division by zero");
 }
 
-enum err numeric_divide(struct numeric a, struct numeric b, struct numeric *out, struct error *error)
+enum err numeric_divide(struct numeric a, struct numeric b, struct numeric *out,
+                        struct error *error)
 {
     if (a.kind == NUMERIC_NAN || b.kind == NUMERIC_NAN) {
         *out = special(NUMERIC_NAN);
@@ -324,14 +348,16 @@ enum err numeric_divide(struct numeric a, struct numeric b, struct numeric *out,
     }
     int32_t scale = divide_scale(a, b);
     u128 quotient;
-    if (!divide_scaled(magnitude(a.digits), scale - a.scale + b.scale, magnitude(b.digits), &quotient))
+    if (!divide_scaled(magnitude(a.digits), scale - a.scale + b.scale, magnitude(b.digits),
+                       &quotient))
         return overflow(error);
     bool is_negative = (a.digits < 0) != (b.digits < 0);
     *out = make_finite(is_negative ? -(__int128)quotient : (__int128)quotient, scale);
     return OK;
 }
 
-enum err numeric_modulo(struct numeric a, struct numeric b, struct numeric *out, struct error *error)
+enum err numeric_modulo(struct numeric a, struct numeric b, struct numeric *out,
+                        struct error *error)
 {
     if (a.kind == NUMERIC_NAN || b.kind == NUMERIC_NAN) {
         *out = special(NUMERIC_NAN);
@@ -383,13 +409,15 @@ struct numeric numeric_truncate(struct numeric n, int32_t scale)
     if (scale > NUMERIC_DIGITS_MAX)
         scale = NUMERIC_DIGITS_MAX;
     if (scale >= n.scale) {
-        __int128 digits; /* where the zeros have no room the scale stays as it is: the value is the same */
+        __int128 digits; /* where the zeros have no room the scale stays as it is: the value is the
+                            same */
         return scale_up(n.digits, scale - n.scale, &digits) ? make_finite(digits, scale) : n;
     }
     if (scale < -NUMERIC_DIGITS_MAX || n.scale - scale > NUMERIC_DIGITS_MAX)
         return make_finite(0, scale < 0 ? 0 : scale);
     __int128 digits = n.digits / numeric_power10(n.scale - scale);
-    return scale >= 0 ? make_finite(digits, scale) : make_finite(digits * numeric_power10(-scale), 0);
+    return scale >= 0 ? make_finite(digits, scale)
+                      : make_finite(digits * numeric_power10(-scale), 0);
 }
 
 static struct numeric step_from_truncated(struct numeric n, int direction)
@@ -423,7 +451,8 @@ enum err numeric_fit(struct numeric n, int32_t precision, int32_t scale, struct 
     }
     if (n.kind != NUMERIC_FINITE) {
         enum err err = error_set(error, ERR_INPUT, "22003", "numeric field overflow");
-        error_hint(error, "A field with precision %d, scale %d cannot hold an infinite value.", precision, scale);
+        error_hint(error, "A field with precision %d, scale %d cannot hold an infinite value.",
+                   precision, scale);
         return err;
     }
     struct numeric rounded;
@@ -433,8 +462,10 @@ enum err numeric_fit(struct numeric n, int32_t precision, int32_t scale, struct 
         return OK;
     }
     err = error_set(error, ERR_INPUT, "22003", "numeric field overflow");
-    error_hint(error, "A field with precision %d, scale %d must round to an absolute value less than 10^%d.",
-               precision, scale, precision - scale);
+    error_hint(
+        error,
+        "A field with precision %d, scale %d must round to an absolute value less than 10^%d.",
+        precision, scale, precision - scale);
     return err;
 }
 
@@ -442,7 +473,9 @@ enum err numeric_fit(struct numeric n, int32_t precision, int32_t scale, struct 
 
 int numeric_compare(struct numeric a, struct numeric b)
 {
-    static const int ranks[] = {[NUMERIC_MINUS_INFINITY] = 0, [NUMERIC_FINITE] = 1, [NUMERIC_INFINITY] = 2,
+    static const int ranks[] = {[NUMERIC_MINUS_INFINITY] = 0,
+                                [NUMERIC_FINITE] = 1,
+                                [NUMERIC_INFINITY] = 2,
                                 [NUMERIC_NAN] = 3};
     if (a.kind != NUMERIC_FINITE || b.kind != NUMERIC_FINITE)
         return (ranks[a.kind] > ranks[b.kind]) - (ranks[a.kind] < ranks[b.kind]);
@@ -492,9 +525,9 @@ struct scan {
     struct slice text;
     size_t index;
     __int128 digits;
-    int32_t scale;   /* may pass 38 until the exponent is known */
-    int32_t zeros;   /* trailing zeros of the digits not yet multiplied in */
-    size_t count;    /* digit characters seen */
+    int32_t scale; /* may pass 38 until the exponent is known */
+    int32_t zeros; /* trailing zeros of the digits not yet multiplied in */
+    size_t count;  /* digit characters seen */
     bool is_over;
 };
 
@@ -537,8 +570,12 @@ static bool find_special(struct slice s, struct numeric *out)
         const char *name;
         enum numeric_kind kind;
     } names[] = {
-        {"NaN", NUMERIC_NAN},        {"Infinity", NUMERIC_INFINITY},        {"+Infinity", NUMERIC_INFINITY},
-        {"inf", NUMERIC_INFINITY},   {"-Infinity", NUMERIC_MINUS_INFINITY}, {"+inf", NUMERIC_INFINITY},
+        {"NaN", NUMERIC_NAN},
+        {"Infinity", NUMERIC_INFINITY},
+        {"+Infinity", NUMERIC_INFINITY},
+        {"inf", NUMERIC_INFINITY},
+        {"-Infinity", NUMERIC_MINUS_INFINITY},
+        {"+inf", NUMERIC_INFINITY},
         {"-inf", NUMERIC_MINUS_INFINITY},
     };
     for (size_t index = 0; index < array_count(names); index++) {
@@ -584,7 +621,8 @@ enum err numeric_parse(struct slice text, struct numeric *out, struct error *err
     if (find_special(scan.text, out))
         return OK;
     if (!scan_text(&scan, &is_negative, &exponent))
-        return error_set(error, ERR_INPUT, "22P02", "invalid input syntax for type numeric: \"%.*s\"",
+        return error_set(error, ERR_INPUT, "22P02",
+                         "invalid input syntax for type numeric: \"%.*s\"",
                          SLICE_ARGS(slice_cut(text, QUOTE_SIZE_MAX)));
     int32_t scale = scan.scale - exponent;
     int32_t zeros = scan.zeros;
@@ -609,7 +647,9 @@ enum err numeric_parse(struct slice text, struct numeric *out, struct error *err
 void numeric_print(struct numeric n, struct writer *out)
 {
     if (n.kind != NUMERIC_FINITE) {
-        writer_cstr(out, n.kind == NUMERIC_NAN ? "NaN" : n.kind == NUMERIC_INFINITY ? "Infinity" : "-Infinity");
+        writer_cstr(out, n.kind == NUMERIC_NAN        ? "NaN"
+                         : n.kind == NUMERIC_INFINITY ? "Infinity"
+                                                      : "-Infinity");
         return;
     }
     char text[2 * NUMERIC_DIGITS_MAX];
@@ -620,7 +660,8 @@ void numeric_print(struct numeric n, struct writer *out)
     while (value > 0 || place <= n.scale) {
         uint64_t part = (uint64_t)(value % POWER19);
         value /= POWER19;
-        for (int digit = 0; digit < 19 && (value > 0 || part > 0 || place <= n.scale); digit++, place++) {
+        for (int digit = 0; digit < 19 && (value > 0 || part > 0 || place <= n.scale);
+             digit++, place++) {
             if (place == n.scale && place > 0)
                 text[--used] = '.';
             text[--used] = (char)('0' + part % 10);

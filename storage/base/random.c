@@ -1,6 +1,6 @@
-/* Chance. xoshiro256** passes BigCrush and costs a nanosecond; splitmix64 spreads small seeds over its
- * state. With a stream installed, random_bytes and random_u64 draw from it, so that a simulation
- * repeats by its seed; that is for one thread at a time. */
+/* Chance. xoshiro256** passes BigCrush and costs a nanosecond; splitmix64 spreads small seeds over
+ * its state. With a stream installed, random_bytes and random_u64 draw from it, so that a
+ * simulation repeats by its seed; that is for one thread at a time. */
 #include "storage/base/random.h"
 
 #include <assert.h>

@@ -1,6 +1,7 @@
-/* Threads over pthreads. What cannot fail in a correct program (locking, signalling) is asserted, not
- * returned; a thread that cannot be started aborts, since that happens only at start. Conditions wait
- * on the monotonic clock, so a jump of the wall clock neither hangs nor hurries a wait. */
+/* Threads over pthreads. What cannot fail in a correct program (locking, signalling) is asserted,
+ * not returned; a thread that cannot be started aborts, since that happens only at start.
+ * Conditions wait on the monotonic clock, so a jump of the wall clock neither hangs nor hurries a
+ * wait. */
 #include "storage/base/thread.h"
 
 #include "storage/base/arena.h"
@@ -105,7 +106,8 @@ static void *thread_main(void *argument)
 {
     struct thread *thread = argument;
     pthread_setname_np(pthread_self(), thread->name);
-    /* Niceness is per thread on Linux. Refused only where a limit forbids it: then we run unniced. */
+    /* Niceness is per thread on Linux. Refused only where a limit forbids it: then we run unniced.
+     */
     if (thread->nice != 0) {
         id_t id = (id_t)syscall(SYS_gettid);
         int failed = setpriority(PRIO_PROCESS, id, getpriority(PRIO_PROCESS, id) + thread->nice);

@@ -2,10 +2,11 @@
  *
  *   header 44 bytes | version 1 block (passed over) | header | version 2 block | \n POSIX string \n
  *
- * A zone is loaded once into two arrays, when an offset begins and what it is. The POSIX string says how
- * it goes on; it is written out to the year RULE_YEAR_LAST, so that nearly every look-up is one binary
- * search, and computed year by year past that. Zones are never freed: the cache is a list that only
- * grows, pushed by compare-and-swap, and its length is bounded because names come from users. */
+ * A zone is loaded once into two arrays, when an offset begins and what it is. The POSIX string
+ * says how it goes on; it is written out to the year RULE_YEAR_LAST, so that nearly every look-up
+ * is one binary search, and computed year by year past that. Zones are never freed: the cache is a
+ * list that only grows, pushed by compare-and-swap, and its length is bounded because names come
+ * from users. */
 #include "storage/base/datetime.h"
 
 #include "storage/base/arena.h"
@@ -36,10 +37,10 @@ struct posix_rule {
 struct timezone {
     const struct timezone *next; /* in the cache; written before the push */
     char name[NAME_SIZE_MAX + 1];
-    int32_t first_offset;        /* before the first transition */
+    int32_t first_offset; /* before the first transition */
     uint32_t count;
-    int64_t *times;              /* UTC seconds, ascending */
-    int32_t *offsets;            /* from times[i] on */
+    int64_t *times;   /* UTC seconds, ascending */
+    int32_t *offsets; /* from times[i] on */
     struct posix_rule rule;
 };
 
@@ -281,9 +282,10 @@ static bool read_head(struct reader *reader, struct tzif_head *head, uint8_t *ve
     head->time_count = big_u32(reader);
     head->type_count = big_u32(reader);
     head->char_count = big_u32(reader);
-    return !reader->failed && slice_equal(magic, SLICE("TZif")) && head->time_count <= FILE_TIMES_MAX &&
-           head->type_count >= 1 && head->type_count <= 256 && head->char_count <= 4096 &&
-           head->utc_count <= 256 && head->standard_count <= 256 && head->leap_count <= 1024;
+    return !reader->failed && slice_equal(magic, SLICE("TZif")) &&
+           head->time_count <= FILE_TIMES_MAX && head->type_count >= 1 && head->type_count <= 256 &&
+           head->char_count <= 4096 && head->utc_count <= 256 && head->standard_count <= 256 &&
+           head->leap_count <= 1024;
 }
 
 /* Appends a transition that is later than those there are. */
@@ -295,12 +297,14 @@ static void add_transition(struct timezone *zone, int64_t time, int32_t offset)
     zone->count++;
 }
 
-static bool read_transitions(struct reader *reader, const struct tzif_head *head, struct timezone *zone)
+static bool read_transitions(struct reader *reader, const struct tzif_head *head,
+                             struct timezone *zone)
 {
     struct reader times = reader_of(reader_bytes(reader, head->time_count * 8));
     struct slice types = reader_bytes(reader, head->time_count);
     struct slice infos = reader_bytes(reader, head->type_count * 6);
-    reader_bytes(reader, head->char_count + head->leap_count * 12 + head->standard_count + head->utc_count);
+    reader_bytes(reader,
+                 head->char_count + head->leap_count * 12 + head->standard_count + head->utc_count);
     if (reader->failed)
         return false;
     int32_t offsets[256];

@@ -4,16 +4,16 @@
  *                                     ▲                     │
  *                                     └──yield, block_end───┘ (block_begin gives the permit back)
  *
- * A job keeps its thread (its stack is its state) until it ends, and holds a permit while it runs. Who
- * waits for a permit stands in a line: one line a priority, first come first served. A permit that
- * comes free goes to the first of the highest line that has anyone; with nobody in line it is free.
- * Newly started jobs and yielding ones stand in the same lines, so many queries share fairly, and a
- * decoding job waits for one morsel at most.
+ * A job keeps its thread (its stack is its state) until it ends, and holds a permit while it runs.
+ * Who waits for a permit stands in a line: one line a priority, first come first served. A permit
+ * that comes free goes to the first of the highest line that has anyone; with nobody in line it is
+ * free. Newly started jobs and yielding ones stand in the same lines, so many queries share fairly,
+ * and a decoding job waits for one morsel at most.
  *
- * One mutex guards it all. worker_yield() is called once a morsel, so its quick answer (nobody waits)
- * is one relaxed load. A thread that could take a job but would find no permit still takes it: then
- * the job is in line, where its priority counts. DECODE jobs could be shut out if all threads held
- * yielded queries; so the last quarter of the threads takes nothing but DECODE.
+ * One mutex guards it all. worker_yield() is called once a morsel, so its quick answer (nobody
+ * waits) is one relaxed load. A thread that could take a job but would find no permit still takes
+ * it: then the job is in line, where its priority counts. DECODE jobs could be shut out if all
+ * threads held yielded queries; so the last quarter of the threads takes nothing but DECODE.
  */
 #include "storage/base/worker.h"
 
@@ -59,14 +59,15 @@ struct worker {
 
 struct worker_pool {
     struct mutex mutex;
-    struct condition work;       /* for idle threads: a job was queued, or stopping */
-    struct condition decode;     /* the same for those that take DECODE only */
+    struct condition work;   /* for idle threads: a job was queued, or stopping */
+    struct condition decode; /* the same for those that take DECODE only */
     struct queue queues[WORKER_PRIORITY_COUNT];
     size_t queue_depth_max;
     struct line lines[WORKER_PRIORITY_COUNT];
     int permits_free;
     bool is_stopping;
-    _Atomic int waiting[WORKER_PRIORITY_COUNT]; /* relaxed hint for worker_yield; exact under the mutex */
+    _Atomic int
+        waiting[WORKER_PRIORITY_COUNT]; /* relaxed hint for worker_yield; exact under the mutex */
     size_t worker_count;
     struct worker *workers;
 };
@@ -76,7 +77,8 @@ static _Thread_local struct worker *current;
 
 /* --- permits; all with the mutex held --- */
 
-static void line_push(struct worker_pool *pool, enum worker_priority priority, struct waiter *waiter)
+static void line_push(struct worker_pool *pool, enum worker_priority priority,
+                      struct waiter *waiter)
 {
     struct line *line = &pool->lines[priority];
     waiter->next = NULL;
@@ -171,8 +173,8 @@ static void worker_main(void *context)
     current = NULL;
 }
 
-enum err worker_submit(struct worker_pool *pool, enum worker_priority priority, void (*run)(void *context),
-                       void *context)
+enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
+                       void (*run)(void *context), void *context)
 {
     assert(priority >= 0 && priority < WORKER_PRIORITY_COUNT);
     assert(run != NULL);
@@ -208,7 +210,8 @@ void worker_yield(void)
     for (int priority = 0; priority <= (int)worker->priority && next == NULL; priority++)
         next = pool->lines[priority].first;
     if (next != NULL) {
-        /* No permit is free while somebody waits, so acquiring stands in line, behind our equals. */
+        /* No permit is free while somebody waits, so acquiring stands in line, behind our equals.
+         */
         permit_release(pool);
         permit_acquire(worker);
     }
@@ -249,7 +252,8 @@ struct worker_pool *worker_pool_create(const struct worker_options *options)
     condition_init(&pool->work);
     condition_init(&pool->decode);
     pool->permits_free = core_count;
-    pool->queue_depth_max = options->queue_depth_max > 0 ? options->queue_depth_max : QUEUE_DEPTH_DEFAULT;
+    pool->queue_depth_max =
+        options->queue_depth_max > 0 ? options->queue_depth_max : QUEUE_DEPTH_DEFAULT;
     for (int priority = 0; priority < WORKER_PRIORITY_COUNT; priority++)
         pool->queues[priority].jobs = memory_alloc(pool->queue_depth_max * sizeof(struct job));
     pool->worker_count = (size_t)thread_count;
@@ -266,8 +270,12 @@ struct worker_pool *worker_pool_create(const struct worker_options *options)
     for (size_t index = 0; index < pool->worker_count; index++) {
         char name[16];
         snprintf(name, sizeof(name), "worker-%u", (unsigned)index % 1000);
-        pool->workers[index].thread = thread_start(&(struct thread_options){
-            .name = name, .stack_size = STACK_SIZE, .nice = NICE, .run = worker_main, .context = &pool->workers[index]});
+        pool->workers[index].thread =
+            thread_start(&(struct thread_options){.name = name,
+                                                  .stack_size = STACK_SIZE,
+                                                  .nice = NICE,
+                                                  .run = worker_main,
+                                                  .context = &pool->workers[index]});
     }
     return pool;
 }

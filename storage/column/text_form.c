@@ -1,5 +1,6 @@
-/* Values from text and to text: PostgreSQL's input and output functions, and its to_json. One switch a
- * direction; the types whose form is more than a call have a function of their own above it. */
+/* Values from text and to text: PostgreSQL's input and output functions, and its to_json. One
+ * switch a direction; the types whose form is more than a call have a function of their own above
+ * it. */
 #include "storage/column/type.h"
 
 #include "storage/base/json.h"
@@ -54,7 +55,8 @@ static int hex_digit(char c)
 }
 
 /* 32 hex digits, a hyphen allowed after every four, braces around. */
-static enum err parse_uuid(struct slice text, struct arena *arena, struct slice *out, struct error *error)
+static enum err parse_uuid(struct slice text, struct arena *arena, struct slice *out,
+                           struct error *error)
 {
     unsigned char *bytes = arena_alloc(arena, 16);
     struct slice s = text;
@@ -77,7 +79,8 @@ static enum err parse_uuid(struct slice text, struct arena *arena, struct slice 
     return OK;
 }
 
-static enum err parse_bytea_hex(struct slice text, struct arena *arena, struct slice *out, struct error *error)
+static enum err parse_bytea_hex(struct slice text, struct arena *arena, struct slice *out,
+                                struct error *error)
 {
     char *bytes = arena_alloc(arena, text.size / 2);
     size_t used = 0;
@@ -89,11 +92,13 @@ static enum err parse_bytea_hex(struct slice text, struct arena *arena, struct s
         }
         int high = hex_digit(c);
         if (high < 0)
-            return error_set(error, ERR_INPUT, "22023", "invalid hexadecimal digit: \"%.*s\"",
-                             SLICE_ARGS(slice_cut(slice_of(text.data + index, text.size - index), 1)));
+            return error_set(
+                error, ERR_INPUT, "22023", "invalid hexadecimal digit: \"%.*s\"",
+                SLICE_ARGS(slice_cut(slice_of(text.data + index, text.size - index), 1)));
         int low = index + 1 < text.size ? hex_digit(text.data[index + 1]) : -1;
         if (low < 0)
-            return error_set(error, ERR_INPUT, "22023", "invalid hexadecimal data: odd number of digits");
+            return error_set(error, ERR_INPUT, "22023",
+                             "invalid hexadecimal data: odd number of digits");
         bytes[used++] = (char)(high << 4 | low);
         index += 2;
     }
@@ -102,7 +107,8 @@ static enum err parse_bytea_hex(struct slice text, struct arena *arena, struct s
 }
 
 /* \x0a…, or the escape format: \\ and \ooo. */
-static enum err parse_bytea(struct slice text, struct arena *arena, struct slice *out, struct error *error)
+static enum err parse_bytea(struct slice text, struct arena *arena, struct slice *out,
+                            struct error *error)
 {
     if (slice_starts_with(text, SLICE("\\x")))
         return parse_bytea_hex(text, arena, out, error);
@@ -117,8 +123,8 @@ static enum err parse_bytea(struct slice text, struct arena *arena, struct slice
         } else if (left >= 2 && p[1] == '\\') {
             bytes[used++] = '\\';
             index += 2;
-        } else if (left >= 4 && p[1] >= '0' && p[1] <= '3' && p[2] >= '0' && p[2] <= '7' && p[3] >= '0' &&
-                   p[3] <= '7') {
+        } else if (left >= 4 && p[1] >= '0' && p[1] <= '3' && p[2] >= '0' && p[2] <= '7' &&
+                   p[3] >= '0' && p[3] <= '7') {
             bytes[used++] = (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
             index += 4;
         } else {
@@ -224,8 +230,8 @@ static enum err malformed_array(struct slice text, struct error *error)
                      SLICE_ARGS(slice_cut(text, QUOTE_SIZE_MAX)));
 }
 
-static enum err parse_array(enum type_id type, struct slice text, struct arena *arena, struct slice *out,
-                            struct error *error)
+static enum err parse_array(enum type_id type, struct slice text, struct arena *arena,
+                            struct slice *out, struct error *error)
 {
     struct array_parser parser = {.text = slice_trim(text), .arena = arena};
     enum type_id element_type = type == TYPE_TEXT_ARRAY ? TYPE_TEXT : TYPE_INT8;
@@ -234,7 +240,8 @@ static enum err parse_array(enum type_id type, struct slice text, struct arena *
     parser.index++;
     skip_space(&parser);
     if (at(&parser, '{'))
-        return error_set(error, ERR_UNSUPPORTED, NULL, "arrays of more than one dimension are not supported");
+        return error_set(error, ERR_UNSUPPORTED, NULL,
+                         "arrays of more than one dimension are not supported");
     bool is_open = !at(&parser, '}');
     while (is_open) {
         struct value element = {.type = type_of(element_type)};
@@ -261,7 +268,8 @@ static enum err parse_array(enum type_id type, struct slice text, struct arena *
 }
 
 /* What is too long may end in blanks only, which are cut. */
-static enum err fit_varchar(struct type type, struct slice text, struct slice *out, struct error *error)
+static enum err fit_varchar(struct type type, struct slice text, struct slice *out,
+                            struct error *error)
 {
     *out = text;
     if (type.length == 0 || text.size <= type.length)
@@ -275,11 +283,13 @@ static enum err fit_varchar(struct type type, struct slice text, struct slice *o
     out->size = index;
     for (; index < text.size; index++)
         if (text.data[index] != ' ')
-            return error_set(error, ERR_INPUT, "22001", "value too long for type character varying(%u)", type.length);
+            return error_set(error, ERR_INPUT, "22001",
+                             "value too long for type character varying(%u)", type.length);
     return OK;
 }
 
-static enum err parse_numeric(struct type type, struct slice text, struct numeric *out, struct error *error)
+static enum err parse_numeric(struct type type, struct slice text, struct numeric *out,
+                              struct error *error)
 {
     enum err err = numeric_parse(text, out, error);
     if (err == OK && type.precision != 0)
@@ -287,8 +297,8 @@ static enum err parse_numeric(struct type type, struct slice text, struct numeri
     return err;
 }
 
-enum err type_parse(struct type type, struct slice text, const struct text_context *context, struct arena *arena,
-                    struct value *out, struct error *error)
+enum err type_parse(struct type type, struct slice text, const struct text_context *context,
+                    struct arena *arena, struct value *out, struct error *error)
 {
     const struct timezone *zone = zone_of(context);
     int64_t now = context != NULL ? context->now_us : 0;
@@ -372,7 +382,8 @@ static bool needs_quotes(struct slice text)
         return true;
     for (size_t index = 0; index < text.size; index++) {
         char c = text.data[index];
-        if (c == '{' || c == '}' || c == ',' || c == '"' || c == '\\' || c == ' ' || (c >= '\t' && c <= '\r'))
+        if (c == '{' || c == '}' || c == ',' || c == '"' || c == '\\' || c == ' ' ||
+            (c >= '\t' && c <= '\r'))
             return true;
     }
     return false;
@@ -407,8 +418,8 @@ static void print_array(const struct value *value, struct writer *out)
     writer_u8(out, '}');
 }
 
-static void print_styled(const struct value *value, const struct text_context *context, enum time_style style,
-                         struct writer *out)
+static void print_styled(const struct value *value, const struct text_context *context,
+                         enum time_style style, struct writer *out)
 {
     switch ((enum type_id)value->type.id) {
     case TYPE_BOOL:
@@ -502,7 +513,8 @@ static bool is_bare_in_json(const struct value *value)
     }
 }
 
-void value_print_json(const struct value *value, const struct text_context *context, struct writer *out)
+void value_print_json(const struct value *value, const struct text_context *context,
+                      struct writer *out)
 {
     if (value->is_null) {
         writer_cstr(out, "null");
@@ -512,7 +524,8 @@ void value_print_json(const struct value *value, const struct text_context *cont
         print_json_array(value, out);
     } else if (is_bare_in_json(value)) {
         print_styled(value, context, TIME_STYLE_JSON, out);
-    } else if (value->type.id == TYPE_TEXT || value->type.id == TYPE_VARCHAR || value->type.id == TYPE_UNKNOWN) {
+    } else if (value->type.id == TYPE_TEXT || value->type.id == TYPE_VARCHAR ||
+               value->type.id == TYPE_UNKNOWN) {
         json_write_string(out, value->text);
     } else { /* forms of our own hold nothing to escape but the backslash of bytea */
         writer_u8(out, '"');

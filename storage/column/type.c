@@ -1,7 +1,8 @@
 /* The type table, and what does not depend on text: order, hashes, bytes, arrays.
  *
- * One row a type says its name as PostgreSQL's format_type prints it, its physical class, its width in
- * chunks and its other names. Everything else switches on the physical class, of which there are six. */
+ * One row a type says its name as PostgreSQL's format_type prints it, its physical class, its width
+ * in chunks and its other names. Everything else switches on the physical class, of which there are
+ * six. */
 #include "storage/column/type.h"
 
 #include "storage/base/hash.h"
@@ -15,7 +16,7 @@
 static const struct {
     const char *name;
     enum physical physical;
-    uint8_t width;      /* stored; 0: variable */
+    uint8_t width; /* stored; 0: variable */
     bool is_storable;
     const char *names[NAMES_MAX]; /* besides `name` */
 } types[TYPE_COUNT] = {
@@ -52,9 +53,9 @@ enum physical type_physical(enum type_id id)
 size_t physical_size(enum physical physical)
 {
     static const size_t sizes[] = {
-        [PHYSICAL_BOOL] = sizeof(uint8_t),           [PHYSICAL_INT] = sizeof(int64_t),
-        [PHYSICAL_FLOAT] = sizeof(double),           [PHYSICAL_NUMERIC] = sizeof(struct numeric),
-        [PHYSICAL_TEXT] = sizeof(struct slice),      [PHYSICAL_INTERVAL] = sizeof(struct interval),
+        [PHYSICAL_BOOL] = sizeof(uint8_t),      [PHYSICAL_INT] = sizeof(int64_t),
+        [PHYSICAL_FLOAT] = sizeof(double),      [PHYSICAL_NUMERIC] = sizeof(struct numeric),
+        [PHYSICAL_TEXT] = sizeof(struct slice), [PHYSICAL_INTERVAL] = sizeof(struct interval),
     };
     assert((size_t)physical < array_count(sizes));
     return sizes[physical];
@@ -91,7 +92,8 @@ bool type_find(struct slice name, enum type_id *out)
 {
     name = slice_trim(name);
     struct slice schema = SLICE("pg_catalog.");
-    if (name.size > schema.size && slice_equal_ignore_case(slice_of(name.data, schema.size), schema))
+    if (name.size > schema.size &&
+        slice_equal_ignore_case(slice_of(name.data, schema.size), schema))
         name = slice_of(name.data + schema.size, name.size - schema.size);
     for (int id = TYPE_UNKNOWN; id < TYPE_COUNT; id++) {
         bool is_found = slice_equal_ignore_case(name, slice_from_cstr(types[id].name));
@@ -115,7 +117,8 @@ static enum type_id element_type(enum type_id array_type)
 
 bool array_begin(struct array_reader *array, enum type_id array_type, struct slice payload)
 {
-    *array = (struct array_reader){.reader = reader_of(payload), .element = element_type(array_type)};
+    *array =
+        (struct array_reader){.reader = reader_of(payload), .element = element_type(array_type)};
     array->count = reader_u32(&array->reader);
     return !array->reader.failed && array->count <= payload.size / 4;
 }
@@ -134,12 +137,15 @@ bool array_next(struct array_reader *array, struct value *element)
     return !array->reader.failed;
 }
 
-struct slice array_build(enum type_id array_type, const struct value *elements, size_t count, struct arena *arena)
+struct slice array_build(enum type_id array_type, const struct value *elements, size_t count,
+                         struct arena *arena)
 {
     enum type_id type = element_type(array_type);
     size_t size = 4;
     for (size_t index = 0; index < count; index++)
-        size += 4 + (elements[index].is_null ? 0 : type == TYPE_INT8 ? 8 : elements[index].text.size);
+        size += 4 + (elements[index].is_null ? 0
+                     : type == TYPE_INT8     ? 8
+                                             : elements[index].text.size);
     assert(count < ARRAY_NULL && size < ARRAY_NULL);
     struct writer out = {.data = arena_alloc(arena, size), .capacity = size};
     writer_u32(&out, (uint32_t)count);
@@ -259,15 +265,16 @@ struct type type_read(struct reader *reader)
     type.precision = reader_u8(reader);
     type.scale = reader_u8(reader);
     type.length = reader_u32(reader);
-    if (type.id >= TYPE_COUNT || type.precision > NUMERIC_DIGITS_MAX || type.scale > type.precision) {
+    if (type.id >= TYPE_COUNT || type.precision > NUMERIC_DIGITS_MAX ||
+        type.scale > type.precision) {
         reader->failed = true;
         return type_of(TYPE_UNKNOWN);
     }
     return type;
 }
 
-/* type | is_null u8 | unless NULL: bool u8, integers and floats 8 bytes, numeric 16 digits + 1 scale + 1 kind,
- * text varint length + bytes, interval 4 + 4 + 8 */
+/* type | is_null u8 | unless NULL: bool u8, integers and floats 8 bytes, numeric 16 digits + 1
+ * scale + 1 kind, text varint length + bytes, interval 4 + 4 + 8 */
 void value_write(const struct value *value, struct writer *out)
 {
     type_write(value->type, out);

@@ -1,5 +1,5 @@
-/* Reads a time zone file of the system's database. Plain stdio: it happens a few times in a process's
- * life, off the data path, so it does not go through the ring. */
+/* Reads a time zone file of the system's database. Plain stdio: it happens a few times in a
+ * process's life, off the data path, so it does not go through the ring. */
 #include "storage/io/io.h"
 
 #include <assert.h>

@@ -24,17 +24,72 @@ static bool is_json(const char *text, size_t size, uint32_t depth)
 }
 
 static const char *const good[] = {
-    "", " \n", "1", "-0", "1.5e-3", "\"\"", "null", "true", "false", "{}", "[]", "[1,2,3]", "{\"a\":{\"b\":[{}]}}",
-    " { \"a\" : [ 1 , \"x\" ] , \"b\" : null } ", "{\"a\":1}\n{\"a\":2}\n", "1 2 3", "\"\\u00e9\\n\\/\"",
-    "\"a long string that passes the sixteen byte step \xc3\xa9 and then some more text\"", "\"\x7f\"",
-    "[[[[[[[[]]]]]]]]", "\"\xf0\x9f\x98\x80\"",
+    "",
+    " \n",
+    "1",
+    "-0",
+    "1.5e-3",
+    "\"\"",
+    "null",
+    "true",
+    "false",
+    "{}",
+    "[]",
+    "[1,2,3]",
+    "{\"a\":{\"b\":[{}]}}",
+    " { \"a\" : [ 1 , \"x\" ] , \"b\" : null } ",
+    "{\"a\":1}\n{\"a\":2}\n",
+    "1 2 3",
+    "\"\\u00e9\\n\\/\"",
+    "\"a long string that passes the sixteen byte step \xc3\xa9 and then some more text\"",
+    "\"\x7f\"",
+    "[[[[[[[[]]]]]]]]",
+    "\"\xf0\x9f\x98\x80\"",
 };
 
 static const char *const bad[] = {
-    "{", "[", "]", "}", "{]", "[}", "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\" 1}",
-    "[1 2]", "01", "1.", ".5", "+1", "1e", "-", "tru", "nul", "truex", "\"", "\"\\\"", "\"\\x\"", "\"\\u12\"",
-    "\"\\u12g4\"", "\"a\nb\"", "\"\x01\"", "\"\xff\"", "\"\xc3\"", "\"\xed\xa0\x80\"", "\"\xc0\xaf\"",
-    "[1}", "{\"a\":1]", "NaN", "'a'", "{\"a\":1 \"b\":2}", "[[[[[[[[[]]]]]]]]]", "{1:2}", "{\"a\":[}",
+    "{",
+    "[",
+    "]",
+    "}",
+    "{]",
+    "[}",
+    "[1,]",
+    "[,1]",
+    "{\"a\"}",
+    "{\"a\":}",
+    "{\"a\":1,}",
+    "{a:1}",
+    "{\"a\" 1}",
+    "[1 2]",
+    "01",
+    "1.",
+    ".5",
+    "+1",
+    "1e",
+    "-",
+    "tru",
+    "nul",
+    "truex",
+    "\"",
+    "\"\\\"",
+    "\"\\x\"",
+    "\"\\u12\"",
+    "\"\\u12g4\"",
+    "\"a\nb\"",
+    "\"\x01\"",
+    "\"\xff\"",
+    "\"\xc3\"",
+    "\"\xed\xa0\x80\"",
+    "\"\xc0\xaf\"",
+    "[1}",
+    "{\"a\":1]",
+    "NaN",
+    "'a'",
+    "{\"a\":1 \"b\":2}",
+    "[[[[[[[[[]]]]]]]]]",
+    "{1:2}",
+    "{\"a\":[}",
 };
 
 static void test_grammar(void **state)
@@ -53,7 +108,8 @@ static void test_grammar(void **state)
 static void test_prefixes(void **state)
 {
     (void)state;
-    static const char text[] = "{\"k\\n\":[1.5e3,\"\xc3\xa9\\u0041\",true,null,{\"x\":[]}],\"l\":false}";
+    static const char text[] =
+        "{\"k\\n\":[1.5e3,\"\xc3\xa9\\u0041\",true,null,{\"x\":[]}],\"l\":false}";
     for (size_t size = 1; size + 1 < sizeof(text); size++)
         assert_false(is_json(text, size, 8));
     assert_true(is_json(text, sizeof(text) - 1, 8));
@@ -96,10 +152,18 @@ static void test_depth(void **state)
 static const struct {
     const char *raw, *want; /* NULL: refused */
 } unescapes[] = {
-    {"plain", "plain"}, {"", ""}, {"a\\n\\t\\\"\\\\\\/\\b\\f\\r", "a\n\t\"\\/\b\f\r"},
-    {"\\u0041\\u00e9\\u20ac", "A\xc3\xa9\xe2\x82\xac"}, {"\\ud83d\\ude00!", "\xf0\x9f\x98\x80!"},
-    {"\\u0000", NULL}, {"\\ud83d", NULL}, {"\\ude00", NULL}, {"\\ud83dx", NULL}, {"\\ud83d\\u0041", NULL},
-    {"\\ud83d\\n1234", NULL}, {"\\uD83D\\uDE00", "\xf0\x9f\x98\x80"},
+    {"plain", "plain"},
+    {"", ""},
+    {"a\\n\\t\\\"\\\\\\/\\b\\f\\r", "a\n\t\"\\/\b\f\r"},
+    {"\\u0041\\u00e9\\u20ac", "A\xc3\xa9\xe2\x82\xac"},
+    {"\\ud83d\\ude00!", "\xf0\x9f\x98\x80!"},
+    {"\\u0000", NULL},
+    {"\\ud83d", NULL},
+    {"\\ude00", NULL},
+    {"\\ud83dx", NULL},
+    {"\\ud83d\\u0041", NULL},
+    {"\\ud83d\\n1234", NULL},
+    {"\\uD83D\\uDE00", "\xf0\x9f\x98\x80"},
 };
 
 static void test_unescape_and_write(void **state)
@@ -116,7 +180,9 @@ static void test_unescape_and_write(void **state)
         if (is_good)
             assert_true(slice_equal(text, slice_from_cstr(unescapes[index].want)));
     }
-    json_write_string(&out, SLICE("a\"b\\c/\b\f\n\r\t\x01\x1f\x7f\xc3\xa9 and a run that is longer than sixteen"));
+    json_write_string(
+        &out,
+        SLICE("a\"b\\c/\b\f\n\r\t\x01\x1f\x7f\xc3\xa9 and a run that is longer than sixteen"));
     assert_true(slice_equal(writer_as_slice(&out),
                             SLICE("\"a\\\"b\\\\c/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f\xc3\xa9"
                                   " and a run that is longer than sixteen\"")));
@@ -131,7 +197,8 @@ static void test_dom(void **state)
     struct json_value *root;
     struct error error;
     arena_init(&arena);
-    struct slice text = SLICE(" {\"a\":1,\"b\":[true,{\"c\":\"x\\ny\"},[]],\"a\":2.50,\"\\u006b\":null}");
+    struct slice text =
+        SLICE(" {\"a\":1,\"b\":[true,{\"c\":\"x\\ny\"},[]],\"a\":2.50,\"\\u006b\":null}");
     assert_int_equal(json_parse(text, &arena, 64, &root, &error), OK);
     assert_int_equal(root->kind, JSON_OBJECT_BEGIN);
     assert_int_equal(root->count, 4);
@@ -152,7 +219,8 @@ static void test_dom(void **state)
         int64_t position;
     } wrong[] = {{"", 1}, {"{\"\xc3\xa9\":1,}", 8}, {"1 2", 3}, {"[\"\\u0000\"]", 2}, {"[1", 3}};
     for (size_t index = 0; index < array_count(wrong); index++) {
-        assert_int_equal(json_parse(slice_from_cstr(wrong[index].text), &arena, 64, &root, &error), ERR_INPUT);
+        assert_int_equal(json_parse(slice_from_cstr(wrong[index].text), &arena, 64, &root, &error),
+                         ERR_INPUT);
         assert_int_equal(error.text_position, wrong[index].position);
     }
     arena_deinit(&arena);

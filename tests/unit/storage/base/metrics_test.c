@@ -35,10 +35,12 @@ static void test_page(void **state)
     writer_u8(&out, 0);
     const char *page = (const char *)out.data;
     static const char *const wanted[] = {
-        "# HELP freshet_log_bytes_total Bytes written to the log.\n# TYPE freshet_log_bytes_total counter\n"
+        "# HELP freshet_log_bytes_total Bytes written to the log.\n# TYPE freshet_log_bytes_total "
+        "counter\n"
         "freshet_log_bytes_total 42\n",
         "freshet_http_connections -3\n",
-        "freshet_query_seconds_bucket{le=\"0.0005\"} 0\nfreshet_query_seconds_bucket{le=\"0.001\"} 1\n",
+        "freshet_query_seconds_bucket{le=\"0.0005\"} 0\nfreshet_query_seconds_bucket{le=\"0.001\"} "
+        "1\n",
         "freshet_query_seconds_bucket{le=\"10\"} 1\nfreshet_query_seconds_bucket{le=\"+Inf\"} 2\n"
         "freshet_query_seconds_sum 30.0007\nfreshet_query_seconds_count 2\n",
         "# HELP freshet_rows_total Rows by fate\\\\source.\\nTwo lines.\n",

@@ -35,9 +35,11 @@ static void test_turns(void **state)
     struct shared shared = {0};
     mutex_init(&shared.mutex);
     condition_init(&shared.condition);
-    struct thread *thread = thread_start(&(struct thread_options){
-        .name = "a-name-that-is-too-long", .stack_size = 1 << 20, .nice = 1, .run = take_turns,
-        .context = &shared});
+    struct thread *thread = thread_start(&(struct thread_options){.name = "a-name-that-is-too-long",
+                                                                  .stack_size = 1 << 20,
+                                                                  .nice = 1,
+                                                                  .run = take_turns,
+                                                                  .context = &shared});
     for (int index = 0; index < 200; index++) {
         mutex_lock(&shared.mutex);
         while (shared.turn != 0)

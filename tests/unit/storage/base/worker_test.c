@@ -33,11 +33,13 @@ static void count_job(void *context)
 static void test_all_run_and_permits_hold(void **state)
 {
     (void)state;
-    struct worker_pool *pool = worker_pool_create(&(struct worker_options){.core_count = 2, .thread_count = 8});
+    struct worker_pool *pool =
+        worker_pool_create(&(struct worker_options){.core_count = 2, .thread_count = 8});
     atomic_store(&run_count, 0);
     atomic_store(&running_max, 0);
     for (int index = 0; index < 900; index++)
-        assert_int_equal(worker_submit(pool, (enum worker_priority)(index % 3), count_job, NULL), OK);
+        assert_int_equal(worker_submit(pool, (enum worker_priority)(index % 3), count_job, NULL),
+                         OK);
     worker_pool_destroy(pool);
     assert_int_equal(atomic_load(&run_count), 900);
     assert_in_range(atomic_load(&running_max), 1, 2);
@@ -92,14 +94,15 @@ static void test_priorities(void **state)
     is_open = is_entered = false;
     order_count = 0;
     /* One thread: what waits waits in the queues, so their order alone decides. */
-    struct worker_pool *pool =
-        worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 1, .queue_depth_max = 2});
+    struct worker_pool *pool = worker_pool_create(
+        &(struct worker_options){.core_count = 1, .thread_count = 1, .queue_depth_max = 2});
     assert_int_equal(worker_submit(pool, WORKER_QUERY, gate_job, NULL), OK);
     wait_until_entered();
     for (int round = 0; round < 2; round++)
         for (int priority = WORKER_PRIORITY_COUNT - 1; priority >= 0; priority--)
             assert_int_equal(worker_submit(pool, (enum worker_priority)priority, note_job,
-                                           (void *)(intptr_t)(priority * 10 + round)), OK);
+                                           (void *)(intptr_t)(priority * 10 + round)),
+                             OK);
     assert_int_equal(worker_submit(pool, WORKER_DECODE, note_job, NULL), ERR_BUSY);
     open_gate();
     worker_pool_destroy(pool);
@@ -157,7 +160,8 @@ static void opening_job(void *context)
 static void test_block_releases_permit(void **state)
 {
     (void)state;
-    struct worker_pool *pool = worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 4});
+    struct worker_pool *pool =
+        worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 4});
     is_open = false;
     for (int index = 0; index < 2; index++)
         assert_int_equal(worker_submit(pool, WORKER_QUERY, blocking_job, NULL), OK);
@@ -188,8 +192,10 @@ static void test_deep_stack(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_run_and_permits_hold),  cmocka_unit_test(test_priorities),
-        cmocka_unit_test(test_queries_yield_to_decoding), cmocka_unit_test(test_block_releases_permit),
+        cmocka_unit_test(test_all_run_and_permits_hold),
+        cmocka_unit_test(test_priorities),
+        cmocka_unit_test(test_queries_yield_to_decoding),
+        cmocka_unit_test(test_block_releases_permit),
         cmocka_unit_test(test_deep_stack),
     };
     mutex_init(&mutex);
