@@ -12,6 +12,7 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fields are copied as t
 #define FILE_MAGIC 0x31474f4c48535246ULL /* "FRSHLOG1" */
 #define PIECE_MAGIC 0x50474f4cU          /* "LOGP" */
 #define FILE_HEADER_SIZE ((size_t)96)
+#define NUMBER_MAX ((uint64_t)1 << 62) /* of files, epochs, sequences: none gets near, and none can wrap */
 
 static void put_u32(char *p, size_t offset, uint32_t value)
 {
@@ -73,7 +74,8 @@ bool log_file_header_decode(const void *block, struct log_file_header *header, u
                      .position = get_u64(p, 72),
                      .crc = get_u32(p, 80)},
     };
-    return header->number != 0 && header->previous.file_number < header->number;
+    return header->number != 0 && header->number < NUMBER_MAX && header->epoch < NUMBER_MAX &&
+           header->previous.file_number < header->number;
 }
 
 void log_piece_encode(struct log_piece_header *header, void *piece)
@@ -153,5 +155,5 @@ uint64_t log_file_number(const char *name)
             return 0;
         number = number << 4 | (uint64_t)(digit - digits);
     }
-    return number;
+    return number < NUMBER_MAX ? number : 0;
 }

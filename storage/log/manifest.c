@@ -20,6 +20,7 @@
 #define BLOCK_CONTENT_SIZE ((size_t)88)
 #define VERSION 1
 #define PATH_SIZE 256
+#define NUMBER_MAX ((uint64_t)1 << 62) /* none gets near, and none can wrap */
 #define BLOCK_COUNT_MAX 4096 /* of a file that is read: far above what is ever written */
 
 enum block_kind { BLOCK_HEADER = 1, BLOCK_CHECKPOINT = 2 };
@@ -96,7 +97,7 @@ static bool decode_block(const char *data, struct block *block)
 
 static bool is_in_order(const struct manifest *manifest, const struct manifest_checkpoint *edit)
 {
-    return edit->number > manifest->checkpoints[0].number &&
+    return edit->number < NUMBER_MAX && edit->number > manifest->checkpoints[0].number &&
            edit->position >= manifest->checkpoints[0].position;
 }
 
@@ -128,7 +129,7 @@ static enum err replay_blocks(struct manifest *manifest, const char *data, size_
                              "the manifest has format version %u; this program knows versions up to %d",
                              block.version, VERSION);
         if (index == 0) { /* the file was synced before it got its name */
-            if (!is_valid || block.kind != BLOCK_HEADER)
+            if (!is_valid || block.kind != BLOCK_HEADER || block.file_number >= NUMBER_MAX)
                 return damaged(index, error);
             manifest->file_number = block.file_number;
             continue;

@@ -579,6 +579,6 @@ int main(void)
     printf("crash points: %-22s %8" PRIu64 " in %.1f s\n", "total", total,
            (double)(clock_monotonic_us() - begin_us) / 1e6);
     for (size_t index = 0; is_good && index < array_count(planted); index++)
-        is_good = find_planted(index, target) && is_good;
+        is_good = find_planted(index, target < 20000 ? 20000 : target) && is_good;
     return is_good ? 0 : 1;
 }
