@@ -15,15 +15,16 @@ enum app_state { APP_STARTING, APP_READY, APP_STOPPING };
 struct app {
     const struct config *config;
     struct io *io;
-    struct store *store;          /* valid from APP_READY on, like the next two */
+    struct store *store; /* valid from APP_READY on, like the next two */
     struct ingest *ingest;
     struct query_engine *engine;
     struct worker_pool *workers;
     struct http_server *http;
     struct budget query_memory;
-    int64_t begin_us;             /* monotonic, at start */
-    _Atomic int state;            /* enum app_state; release by serve.c after the fields above, acquire by requests */
-    _Atomic bool is_disk_low;     /* by upkeep; relaxed */
+    int64_t begin_us; /* monotonic, at start */
+    _Atomic int
+        state; /* enum app_state; release by serve.c after the fields above, acquire by requests */
+    _Atomic bool is_disk_low;                          /* by upkeep; relaxed */
     _Atomic int64_t disk_free_bytes, disk_total_bytes; /* by upkeep; relaxed */
 };
 

@@ -1,8 +1,9 @@
 /* Settings.
  *
- * One table says name, kind, place, default and meaning of every key; the file, the command line, `freshet serve --help` and
- * the test of deploy/freshet.conf all read it. Order: defaults, then --config FILE, then the other flags. Sizes and durations carry
- * units, because a bare 64 means nothing to the next reader. */
+ * One table says name, kind, place, default and meaning of every key; the file, the command line,
+ * `freshet serve --help` and the test of deploy/freshet.conf all read it. Order: defaults, then
+ * --config FILE, then the other flags. Sizes and durations carry units, because a bare 64 means
+ * nothing to the next reader. */
 #include "server/config.h"
 
 #include <assert.h>
@@ -15,38 +16,54 @@
 #define FIELD(field) offsetof(struct config, field)
 
 const struct config_key config_keys[] = {
-    {"data", CONFIG_TEXT, FIELD(data), "freshet-data", "directory of the store; made if it is missing"},
-    {"http", CONFIG_TEXT, FIELD(http), "127.0.0.1:8080", "address of the HTTP port; port 0 picks a free one"},
-    {"pg", CONFIG_TEXT, FIELD(pg), "127.0.0.1:5433", "address of the PostgreSQL port; 'off' does not listen"},
-    {"memory", CONFIG_SIZE, FIELD(memory), "0", "memory of the process; 0: half of the machine's or the control group's"},
-    {"query_memory", CONFIG_SIZE, FIELD(query_memory), "0", "memory of one query; 0: a quarter of `memory`"},
+    {"data", CONFIG_TEXT, FIELD(data), "freshet-data",
+     "directory of the store; made if it is missing"},
+    {"http", CONFIG_TEXT, FIELD(http), "127.0.0.1:8080",
+     "address of the HTTP port; port 0 picks a free one"},
+    {"pg", CONFIG_TEXT, FIELD(pg), "127.0.0.1:5433",
+     "address of the PostgreSQL port; 'off' does not listen"},
+    {"memory", CONFIG_SIZE, FIELD(memory), "0",
+     "memory of the process; 0: half of the machine's or the control group's"},
+    {"query_memory", CONFIG_SIZE, FIELD(query_memory), "0",
+     "memory of one query; 0: a quarter of `memory`"},
     {"log_file", CONFIG_SIZE, FIELD(log_file), "64 MiB", "size of one file of the write-ahead log"},
     {"body_max", CONFIG_SIZE, FIELD(body_max), "16 MiB", "largest request body, after inflating"},
-    {"disk_low", CONFIG_SIZE, FIELD(disk_low), "0", "free disk below which ingest answers 507; 0: 5 % of the disk, at most 2 GiB"},
+    {"disk_low", CONFIG_SIZE, FIELD(disk_low), "0",
+     "free disk below which ingest answers 507; 0: 5 % of the disk, at most 2 GiB"},
     {"io", CONFIG_TEXT, FIELD(io), "auto", "how files are written: auto, uring, plain"},
-    {"threads", CONFIG_COUNT, FIELD(threads), "0", "workers that decode and query; 0: one per core"},
-    {"connections_max", CONFIG_COUNT, FIELD(connections_max), "12000", "HTTP connections at a time; further ones wait"},
-    {"request_timeout", CONFIG_DURATION, FIELD(request_timeout_us), "60 s", "for head and body of a request, and for idling"},
-    {"statement_timeout", CONFIG_DURATION, FIELD(statement_timeout_us), "30 s", "of a query; 0 s: none"},
+    {"threads", CONFIG_COUNT, FIELD(threads), "0",
+     "workers that decode and query; 0: one per core"},
+    {"connections_max", CONFIG_COUNT, FIELD(connections_max), "12000",
+     "HTTP connections at a time; further ones wait"},
+    {"request_timeout", CONFIG_DURATION, FIELD(request_timeout_us), "60 s",
+     "for head and body of a request, and for idling"},
+    {"statement_timeout", CONFIG_DURATION, FIELD(statement_timeout_us), "30 s",
+     "of a query; 0 s: none"},
     {"max_rows", CONFIG_COUNT, FIELD(max_rows), "1000000", "rows a result may have"},
-    {"source_idle", CONFIG_DURATION, FIELD(source_idle_us), "60 s", "a source without rows for so long holds no watermark back"},
+    {"source_idle", CONFIG_DURATION, FIELD(source_idle_us), "60 s",
+     "a source without rows for so long holds no watermark back"},
     {"producers_max", CONFIG_COUNT, FIELD(producers_max), "1000000", "producers a table remembers"},
-    {"keys_window", CONFIG_COUNT, FIELD(keys_window), "1000000", "idempotency keys a table remembers, none longer than a day"},
-    {"insecure", CONFIG_BOOL, FIELD(insecure), "off", "listen on other addresses than loopback although there are no users yet"},
-    {"cors_origins", CONFIG_TEXT, FIELD(cors_origins), "", "origins whose pages may call, separated by commas; * is every page"},
-    {"log_level", CONFIG_TEXT, FIELD(log_level), "info", "least level that is logged: debug, info, warn, error"},
+    {"keys_window", CONFIG_COUNT, FIELD(keys_window), "1000000",
+     "idempotency keys a table remembers, none longer than a day"},
+    {"insecure", CONFIG_BOOL, FIELD(insecure), "off",
+     "listen on other addresses than loopback although there are no users yet"},
+    {"cors_origins", CONFIG_TEXT, FIELD(cors_origins), "",
+     "origins whose pages may call, separated by commas; * is every page"},
+    {"log_level", CONFIG_TEXT, FIELD(log_level), "info",
+     "least level that is logged: debug, info, warn, error"},
 };
 const size_t config_key_count = array_count(config_keys);
 
 /* Digits, then an optional unit; the value times the unit's factor. */
-static bool parse_scaled(struct slice text, const char *const *units, const uint64_t *factors, size_t unit_count,
-                         uint64_t *out)
+static bool parse_scaled(struct slice text, const char *const *units, const uint64_t *factors,
+                         size_t unit_count, uint64_t *out)
 {
     text = slice_trim(text);
     uint64_t value = 0;
     size_t at = 0;
     while (at < text.size && text.data[at] >= '0' && text.data[at] <= '9') {
-        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, (uint64_t)(text.data[at] - '0'), &value)) {
+        if (__builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(text.data[at] - '0'), &value)) {
             return false;
         }
         at++;
@@ -65,8 +82,10 @@ static bool parse_scaled(struct slice text, const char *const *units, const uint
 
 bool config_parse_size(struct slice text, uint64_t *out)
 {
-    static const char *const units[] = {"", "B", "KiB", "MiB", "GiB", "TiB", "kB", "MB", "GB", "TB"};
-    static const uint64_t factors[] = {1, 1, 1 << 10, 1 << 20, 1 << 30, 1ULL << 40, 1000, 1000000, 1000000000, 1000000000000};
+    static const char *const units[] = {"",    "B",  "KiB", "MiB", "GiB",
+                                        "TiB", "kB", "MB",  "GB",  "TB"};
+    static const uint64_t factors[] = {1,          1,    1 << 10, 1 << 20,    1 << 30,
+                                       1ULL << 40, 1000, 1000000, 1000000000, 1000000000000};
     static_assert(array_count(units) == array_count(factors), "one factor a unit");
     return parse_scaled(text, units, factors, array_count(units), out);
 }
@@ -97,15 +116,21 @@ static bool parse_bool(struct slice text, bool *out)
     return false;
 }
 
-static bool set_field(struct config *config, const struct config_key *key, struct slice value, struct arena *arena)
+static bool set_field(struct config *config, const struct config_key *key, struct slice value,
+                      struct arena *arena)
 {
     void *field = (char *)config + key->offset;
     uint64_t count;
     switch (key->kind) {
-    case CONFIG_TEXT: *(const char **)field = arena_copy_cstr(arena, value); return true;
-    case CONFIG_SIZE: return config_parse_size(value, field);
-    case CONFIG_DURATION: return config_parse_duration(value, field);
-    case CONFIG_BOOL: return parse_bool(value, field);
+    case CONFIG_TEXT:
+        *(const char **)field = arena_copy_cstr(arena, value);
+        return true;
+    case CONFIG_SIZE:
+        return config_parse_size(value, field);
+    case CONFIG_DURATION:
+        return config_parse_duration(value, field);
+    case CONFIG_BOOL:
+        return parse_bool(value, field);
     case CONFIG_COUNT:
         if (!parse_scaled(value, (const char *const[]){""}, (const uint64_t[]){1}, 1, &count)) {
             return false;
@@ -134,15 +159,18 @@ void config_init(struct config *config, struct arena *arena)
 {
     *config = (struct config){0};
     for (size_t i = 0; i < config_key_count; i++) {
-        bool is_set = set_field(config, &config_keys[i], slice_from_cstr(config_keys[i].default_text), arena);
+        bool is_set =
+            set_field(config, &config_keys[i], slice_from_cstr(config_keys[i].default_text), arena);
         assert(is_set);
         (void)is_set;
     }
 }
 
-enum err config_set(struct config *config, struct slice name, struct slice value, struct arena *arena, struct error *error)
+enum err config_set(struct config *config, struct slice name, struct slice value,
+                    struct arena *arena, struct error *error)
 {
-    static const char *const forms[] = {"a text", "a size like '64 MiB'", "a duration like '60 s'", "a number", "on or off"};
+    static const char *const forms[] = {"a text", "a size like '64 MiB'", "a duration like '60 s'",
+                                        "a number", "on or off"};
     for (size_t i = 0; i < config_key_count; i++) {
         const struct config_key *key = &config_keys[i];
         if (!name_matches(key->name, name)) {
@@ -151,14 +179,16 @@ enum err config_set(struct config *config, struct slice name, struct slice value
         if (memchr(value.data, 0, value.size) == NULL && set_field(config, key, value, arena)) {
             return OK;
         }
-        return error_set(error, ERR_INPUT, "22023", "%s takes %s, not \"%.*s\"", key->name, forms[key->kind],
-                         (int)(value.size < 80 ? value.size : 80), value.data);
+        return error_set(error, ERR_INPUT, "22023", "%s takes %s, not \"%.*s\"", key->name,
+                         forms[key->kind], (int)(value.size < 80 ? value.size : 80), value.data);
     }
-    return error_set(error, ERR_INPUT, "42704", "there is no setting \"%.*s\"", (int)(name.size < 80 ? name.size : 80), name.data);
+    return error_set(error, ERR_INPUT, "42704", "there is no setting \"%.*s\"",
+                     (int)(name.size < 80 ? name.size : 80), name.data);
 }
 
 /* One line without its end. */
-static enum err parse_line(struct config *config, struct slice line, struct arena *arena, struct error *error)
+static enum err parse_line(struct config *config, struct slice line, struct arena *arena,
+                           struct error *error)
 {
     line = slice_trim(line);
     if (line.size == 0 || line.data[0] == '#') {
@@ -169,23 +199,27 @@ static enum err parse_line(struct config *config, struct slice line, struct aren
         return error_set(error, ERR_INPUT, "42601", "expected `key = value`");
     }
     struct slice name = slice_trim(slice_of(line.data, (size_t)(equals - line.data)));
-    struct slice value = slice_trim(slice_of(equals + 1, line.size - (size_t)(equals - line.data) - 1));
+    struct slice value =
+        slice_trim(slice_of(equals + 1, line.size - (size_t)(equals - line.data) - 1));
     if (value.size > 0 && value.data[0] == '\'') {
         const char *quote = memchr(value.data + 1, '\'', value.size - 1);
         size_t behind = quote == NULL ? 0 : (size_t)(quote - value.data) + 1;
         struct slice rest = slice_trim(slice_of(value.data + behind, value.size - behind));
         if (quote == NULL || (rest.size > 0 && rest.data[0] != '#')) {
-            return error_set(error, ERR_INPUT, "42601", "the quotes of the value of %.*s do not match", SLICE_ARGS(name));
+            return error_set(error, ERR_INPUT, "42601",
+                             "the quotes of the value of %.*s do not match", SLICE_ARGS(name));
         }
         value = slice_of(value.data + 1, (size_t)(quote - value.data) - 1);
     } else {
         const char *comment = value.size > 0 ? memchr(value.data, '#', value.size) : NULL;
-        value = comment == NULL ? value : slice_trim(slice_of(value.data, (size_t)(comment - value.data)));
+        value = comment == NULL ? value
+                                : slice_trim(slice_of(value.data, (size_t)(comment - value.data)));
     }
     return config_set(config, name, value, arena, error);
 }
 
-enum err config_parse(struct config *config, struct slice text, struct arena *arena, struct error *error)
+enum err config_parse(struct config *config, struct slice text, struct arena *arena,
+                      struct error *error)
 {
     size_t number = 0;
     while (text.size > 0) {
@@ -203,7 +237,8 @@ enum err config_parse(struct config *config, struct slice text, struct arena *ar
     return OK;
 }
 
-enum err config_load(struct config *config, const char *path, struct arena *arena, struct error *error)
+enum err config_load(struct config *config, const char *path, struct arena *arena,
+                     struct error *error)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL) {
@@ -219,7 +254,8 @@ enum err config_load(struct config *config, const char *path, struct arena *aren
 /* The control group's limit (v2, then v1), or 0 if there is none that says anything. */
 static uint64_t group_memory(void)
 {
-    static const char *const paths[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    static const char *const paths[] = {"/sys/fs/cgroup/memory.max",
+                                        "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
     for (size_t i = 0; i < array_count(paths); i++) {
         FILE *file = fopen(paths[i], "re");
         unsigned long long bytes = 0;
@@ -236,13 +272,16 @@ static uint64_t group_memory(void)
 
 enum err config_complete(struct config *config, struct error *error)
 {
-    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE), group = group_memory();
+    uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE),
+             group = group_memory();
     machine = group > 0 && group < machine ? group : machine;
     config->memory = config->memory == 0 ? machine / 2 : config->memory;
     config->query_memory = config->query_memory == 0 ? config->memory / 4 : config->query_memory;
     struct slice io = slice_from_cstr(config->io);
-    if (!slice_equal(io, SLICE("auto")) && !slice_equal(io, SLICE("uring")) && !slice_equal(io, SLICE("plain"))) {
-        return error_set(error, ERR_INPUT, "22023", "io is auto, uring or plain, not \"%.40s\"", config->io);
+    if (!slice_equal(io, SLICE("auto")) && !slice_equal(io, SLICE("uring")) &&
+        !slice_equal(io, SLICE("plain"))) {
+        return error_set(error, ERR_INPUT, "22023", "io is auto, uring or plain, not \"%.40s\"",
+                         config->io);
     }
     if (config->memory < (16u << 20)) {
         return error_set(error, ERR_INPUT, "22023", "memory must be at least 16 MiB");
@@ -253,8 +292,11 @@ enum err config_complete(struct config *config, struct error *error)
     if (config->body_max < 1024 || config->body_max > (1u << 30)) {
         return error_set(error, ERR_INPUT, "22023", "body_max must be between 1 KiB and 1 GiB");
     }
-    if (config->request_timeout_us < 1000000 || config->connections_max == 0 || config->threads > 1024) {
-        return error_set(error, ERR_INPUT, "22023", "request_timeout must be 1 s or more, connections_max 1 or more, threads 1,024 or less");
+    if (config->request_timeout_us < 1000000 || config->connections_max == 0 ||
+        config->threads > 1024) {
+        return error_set(error, ERR_INPUT, "22023",
+                         "request_timeout must be 1 s or more, connections_max 1 or more, threads "
+                         "1,024 or less");
     }
     if (config->data[0] == 0) {
         return error_set(error, ERR_INPUT, "22023", "data must name a directory");

@@ -15,11 +15,11 @@ struct config {
 enum config_kind { CONFIG_TEXT, CONFIG_SIZE, CONFIG_DURATION, CONFIG_COUNT, CONFIG_BOOL };
 
 struct config_key {
-    const char *name;          /* body_max; on the command line --body-max or --body_max */
+    const char *name; /* body_max; on the command line --body-max or --body_max */
     enum config_kind kind;
-    size_t offset;             /* in struct config */
+    size_t offset; /* in struct config */
     const char *default_text;
-    const char *doc;           /* one line */
+    const char *doc; /* one line */
 };
 extern const struct config_key config_keys[];
 extern const size_t config_key_count;
@@ -27,11 +27,13 @@ extern const size_t config_key_count;
 /* Defaults; texts live in the arena. */
 void config_init(struct config *config, struct arena *arena);
 /* 22023 with the key's name. */
-MUST_CHECK enum err config_set(struct config *config, struct slice name, struct slice value, struct arena *arena,
-                               struct error *error);
+MUST_CHECK enum err config_set(struct config *config, struct slice name, struct slice value,
+                               struct arena *arena, struct error *error);
 /* Lines `key = value`; '#' starts a comment; values may stand in single quotes. */
-MUST_CHECK enum err config_parse(struct config *config, struct slice text, struct arena *arena, struct error *error);
-MUST_CHECK enum err config_load(struct config *config, const char *path, struct arena *arena, struct error *error);
+MUST_CHECK enum err config_parse(struct config *config, struct slice text, struct arena *arena,
+                                 struct error *error);
+MUST_CHECK enum err config_load(struct config *config, const char *path, struct arena *arena,
+                                struct error *error);
 /* Fills what depends on the machine (memory, query_memory) and checks relations. */
 MUST_CHECK enum err config_complete(struct config *config, struct error *error);
 /* "64 MiB", "512KiB", "1000000"; "60 s", "500 ms", "1 d" to microseconds. */

@@ -1,11 +1,12 @@
 /* freshet serve: the order of starting and stopping.
  *
- *   settings ─▶ ports open, /healthz 200 ─▶ log replayed ─▶ ready line, /readyz 200 ─▶ upkeep … SIGTERM
- *        SIGTERM ─▶ no new connections, requests under way end ─▶ checkpoint ─▶ store closed ─▶ exit 0
+ *   settings ─▶ ports open, /healthz 200 ─▶ log replayed ─▶ ready line, /readyz 200 ─▶ upkeep …
+ *   SIGTERM ─▶ no new connections, requests end ─▶ checkpoint ─▶ store closed ─▶ exit 0
  *
- * The main thread opens the store and then does upkeep; signals only wake it. While the log is being replayed a signal ends the
- * process at once: replay changes nothing that a second one would not do again. Stopping has 30 s in all: queries are cancelled
- * after 10 s, and an alarm ends the process at 28 s, which loses nothing since what was acknowledged is durable. */
+ * The main thread opens the store and then does upkeep; signals only wake it. While the log is
+ * being replayed a signal ends the process at once: replay changes nothing that a second one would
+ * not do again. Stopping has 30 s in all: queries are cancelled after 10 s, and an alarm ends the
+ * process at 28 s, which loses nothing since what was acknowledged is durable. */
 #include "server/api/api.h"
 #include "server/app.h"
 #include "server/cli/cli.h"
@@ -77,7 +78,9 @@ static uint32_t connection_limit(const struct config *config)
     }
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
-    rlim_t room = limit.rlim_cur > 2 * DESCRIPTORS_OF_OUR_OWN ? limit.rlim_cur - DESCRIPTORS_OF_OUR_OWN : limit.rlim_cur / 2;
+    rlim_t room = limit.rlim_cur > 2 * DESCRIPTORS_OF_OUR_OWN
+                      ? limit.rlim_cur - DESCRIPTORS_OF_OUR_OWN
+                      : limit.rlim_cur / 2;
     return (uint32_t)(config->connections_max < room ? config->connections_max : room);
 }
 
@@ -109,7 +112,8 @@ static void start_ports(struct serving *serving)
         .listener = &serving->http,
         .safety = {.bind_host = serving->http.host, .allowed_origins = config->cors_origins},
         .body_max = config->body_max,
-        .bodies_max = config->memory / 10 > config->body_max ? config->memory / 10 : config->body_max,
+        .bodies_max =
+            config->memory / 10 > config->body_max ? config->memory / 10 : config->body_max,
         .connections_max = connection_limit(config),
         .request_timeout_us = config->request_timeout_us,
         .dispatch = route_dispatch,
@@ -120,7 +124,8 @@ static void start_ports(struct serving *serving)
     if (serving->has_pg) {
         serving->refuse = refuse_start(&serving->pg);
     }
-    logger_write(LOG_INFO, "listening http=%s pg=%s", serving->http.address, serving->has_pg ? serving->pg.address : "off");
+    logger_write(LOG_INFO, "listening http=%s pg=%s", serving->http.address,
+                 serving->has_pg ? serving->pg.address : "off");
 }
 
 static bool is_recovering(void *context)
@@ -194,10 +199,12 @@ static void print_ready(const struct serving *serving, int64_t elapsed_us)
 {
     const struct app *app = &serving->app;
     printf("freshet ready http=%s pg=%s data=%s io=%s pid=%d\n", serving->http.address,
-           serving->has_pg ? serving->pg.address : "off", app->config->data, app->io->name, (int)getpid());
+           serving->has_pg ? serving->pg.address : "off", app->config->data, app->io->name,
+           (int)getpid());
     fflush(stdout);
-    logger_write(LOG_INFO, "ready position=%llu start_ms=%lld io=%s", (unsigned long long)store_position(app->store),
-                 (long long)(elapsed_us / 1000), app->io->name);
+    logger_write(LOG_INFO, "ready position=%llu start_ms=%lld io=%s",
+                 (unsigned long long)store_position(app->store), (long long)(elapsed_us / 1000),
+                 app->io->name);
 }
 
 static void stop(struct serving *serving)
@@ -213,7 +220,9 @@ static void stop(struct serving *serving)
     refuse_stop(serving->refuse);
     struct error error;
     if (store_checkpoint(app->store, &error) != OK) {
-        logger_write(LOG_WARN, "no checkpoint at the end: the next start replays the log reason=\"%s\"", error.text);
+        logger_write(LOG_WARN,
+                     "no checkpoint at the end: the next start replays the log reason=\"%s\"",
+                     error.text);
     }
     http_server_stop(app->http);
     worker_pool_destroy(app->workers);
@@ -239,8 +248,10 @@ static int serve(const struct config *config)
     app->workers = worker_pool_create(&(struct worker_options){.core_count = (int)config->threads});
     start_ports(serving);
     if (open_store(app, &error) != OK) {
-        logger_write(LOG_ERROR, "cannot open the store sqlstate=%s reason=\"%s\"", error.sqlstate, error.text);
-        cli_complain("cannot open %s: %s%s%s", config->data, error.text, error.hint[0] != 0 ? " " : "", error.hint);
+        logger_write(LOG_ERROR, "cannot open the store sqlstate=%s reason=\"%s\"", error.sqlstate,
+                     error.text);
+        cli_complain("cannot open %s: %s%s%s", config->data, error.text,
+                     error.hint[0] != 0 ? " " : "", error.hint);
         fflush(NULL);
         _exit(1); /* the reactor and its requests live: there is nothing to save */
     }
@@ -261,7 +272,8 @@ static void print_help(void)
 {
     printf("freshet serve [--config FILE] [--KEY VALUE]…\n\nKeys, with their defaults:\n");
     for (size_t i = 0; i < config_key_count; i++) {
-        printf("  --%-18s %-16s %s\n", config_keys[i].name, config_keys[i].default_text, config_keys[i].doc);
+        printf("  --%-18s %-16s %s\n", config_keys[i].name, config_keys[i].default_text,
+               config_keys[i].doc);
     }
 }
 
@@ -276,14 +288,16 @@ static bool is_bool_key(const char *name)
 }
 
 /* One --key value, --key=value or --switch; *index moves to the last word used. */
-static enum err read_flag(struct config *config, int argc, char **argv, int *index, struct arena *arena, struct error *error)
+static enum err read_flag(struct config *config, int argc, char **argv, int *index,
+                          struct arena *arena, struct error *error)
 {
     const char *word = argv[*index];
     if (strncmp(word, "--", 2) != 0) {
         return error_set(error, ERR_INPUT, NULL, "serve takes only flags, not \"%.100s\"", word);
     }
     const char *equals = strchr(word, '=');
-    struct slice name = equals == NULL ? slice_from_cstr(word + 2) : slice_of(word + 2, (size_t)(equals - word) - 2);
+    struct slice name = equals == NULL ? slice_from_cstr(word + 2)
+                                       : slice_of(word + 2, (size_t)(equals - word) - 2);
     const char *value = equals == NULL ? NULL : equals + 1;
     if (value == NULL && is_bool_key(word + 2)) {
         value = "on";
@@ -298,7 +312,8 @@ static enum err read_flag(struct config *config, int argc, char **argv, int *ind
     return config_set(config, name, slice_from_cstr(value), arena, error);
 }
 
-static enum err read_flags(struct config *config, int argc, char **argv, struct arena *arena, struct error *error)
+static enum err read_flags(struct config *config, int argc, char **argv, struct arena *arena,
+                           struct error *error)
 {
     enum err result = OK;
     for (int i = 1; i < argc && result == OK; i++) {

@@ -1,7 +1,9 @@
-/* Upkeep, on the main thread: every 100 ms a tick of ingest, every second a look at the disk and at the store.
+/* Upkeep, on the main thread: every 100 ms a tick of ingest, every second a look at the disk and at
+ * the store.
  *
- * Free disk has a low mark so that the log never meets a full disk in the middle of a group: below it ingest answers 507 and goes on
- * by itself when a quarter more than the mark is free. The gap keeps it from flapping while something else fills the disk. */
+ * Free disk has a low mark so that the log never meets a full disk in the middle of a group: below
+ * it ingest answers 507 and goes on by itself when a quarter more than the mark is free. The gap
+ * keeps it from flapping while something else fills the disk. */
 #include "server/upkeep.h"
 
 #include "storage/base/clock.h"
@@ -29,15 +31,18 @@ void upkeep_look_at_disk(struct app *app)
     if (statvfs(app->config->data, &disk) != 0) {
         return;
     }
-    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize, total_bytes = (uint64_t)disk.f_blocks * disk.f_frsize;
+    uint64_t free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize,
+             total_bytes = (uint64_t)disk.f_blocks * disk.f_frsize;
     bool was_low = atomic_load_explicit(&app->is_disk_low, memory_order_relaxed);
-    bool is_low = upkeep_is_disk_low(was_low, free_bytes, upkeep_disk_mark(app->config->disk_low, total_bytes));
+    bool is_low = upkeep_is_disk_low(was_low, free_bytes,
+                                     upkeep_disk_mark(app->config->disk_low, total_bytes));
     atomic_store_explicit(&app->disk_free_bytes, (int64_t)free_bytes, memory_order_relaxed);
     atomic_store_explicit(&app->disk_total_bytes, (int64_t)total_bytes, memory_order_relaxed);
     atomic_store_explicit(&app->is_disk_low, is_low, memory_order_relaxed);
     if (is_low != was_low) {
         logger_write(is_low ? LOG_WARN : LOG_INFO, "%s free_bytes=%llu",
-                     is_low ? "the disk is nearly full, ingest stops" : "the disk has room again, ingest goes on",
+                     is_low ? "the disk is nearly full, ingest stops"
+                            : "the disk has room again, ingest goes on",
                      (unsigned long long)free_bytes);
     }
 }
@@ -48,7 +53,8 @@ static void look_at_store(struct upkeep *upkeep, struct app *app)
     store_status(app->store, &status);
     if (status.is_failed) {
         if (!upkeep->was_failed) {
-            logger_write(LOG_ERROR, "the store takes no commits reason=\"%s\"", status.failure.text);
+            logger_write(LOG_ERROR, "the store takes no commits reason=\"%s\"",
+                         status.failure.text);
         }
         store_revive(app->store);
     } else if (upkeep->was_failed) {

@@ -1,4 +1,5 @@
-/* What runs behind everybody's back: the tick of ingest, the watch on free disk, the revival of a failed store. */
+/* What runs behind everybody's back: the tick of ingest, the watch on free disk, the revival of a
+ * failed store. */
 #ifndef FRESHET_SERVER_UPKEEP_H
 #define FRESHET_SERVER_UPKEEP_H
 

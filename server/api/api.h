@@ -1,4 +1,5 @@
-/* The endpoints (server/http/route.c has their paths) and the two callbacks that join query to ingest. */
+/* The endpoints (server/http/route.c has their paths) and the two callbacks that join query to
+ * ingest. */
 #ifndef FRESHET_SERVER_API_API_H
 #define FRESHET_SERVER_API_API_H
 
@@ -14,8 +15,8 @@ void api_metrics(struct exchange *exchange);
 void api_index(struct exchange *exchange);
 
 /* For query_engine_options; context is the struct app. */
-enum err api_command(void *context, const struct command *command, const struct batch *batches, size_t batch_count,
-                     struct command_answer *out, struct error *error);
+enum err api_command(void *context, const struct command *command, const struct batch *batches,
+                     size_t batch_count, struct command_answer *out, struct error *error);
 void api_completeness(void *context, const uint32_t *table_ids, size_t count, struct arena *arena,
                       struct completeness *out);
 /* Registers the collectors of /metrics; once, when the store is open. */

@@ -1,7 +1,8 @@
 /* Statements that act in ingest: query binds them, this file carries them over.
  *
- * Each kind is one function of ingest; nothing is decided here but which. ALTER TABLE with several actions would need several
- * records, and a failure between them would leave half a change, so it takes one action a statement. */
+ * Each kind is one function of ingest; nothing is decided here but which. ALTER TABLE with several
+ * actions would need several records, and a failure between them would leave half a change, so it
+ * takes one action a statement. */
 #include "server/api/api.h"
 
 #include "server/app.h"
@@ -19,18 +20,22 @@ static void to_ingest_column(const struct command_column *from, struct ingest_co
     };
 }
 
-static enum err create_table(struct app *app, const struct command *command, uint64_t *position, struct error *error)
+static enum err create_table(struct app *app, const struct command *command, uint64_t *position,
+                             struct error *error)
 {
     struct arena arena;
     arena_init(&arena);
-    struct ingest_column *columns = arena_alloc_array(&arena, command->column_count, sizeof(*columns));
-    struct ingest_option *options = arena_alloc_array(&arena, command->option_count, sizeof(*options));
+    struct ingest_column *columns =
+        arena_alloc_array(&arena, command->column_count, sizeof(*columns));
+    struct ingest_option *options =
+        arena_alloc_array(&arena, command->option_count, sizeof(*options));
     for (size_t i = 0; i < command->column_count; i++) {
         to_ingest_column(&command->columns[i], &columns[i]);
     }
     for (size_t i = 0; i < command->option_count; i++) {
         const struct command_option *from = &command->options[i];
-        options[i] = (struct ingest_option){.name = from->name, .value = from->value, .text_position = from->text_position};
+        options[i] = (struct ingest_option){
+            .name = from->name, .value = from->value, .text_position = from->text_position};
     }
     struct ingest_table table = {
         .name = command->table,
@@ -45,22 +50,26 @@ static enum err create_table(struct app *app, const struct command *command, uin
     return result;
 }
 
-static enum err alter_table(struct app *app, const struct command *command, uint64_t *position, struct error *error)
+static enum err alter_table(struct app *app, const struct command *command, uint64_t *position,
+                            struct error *error)
 {
     if (command->action_count != 1) {
-        return error_set(error, ERR_UNSUPPORTED, NULL, "ALTER TABLE with several actions: write one statement each");
+        return error_set(error, ERR_UNSUPPORTED, NULL,
+                         "ALTER TABLE with several actions: write one statement each");
     }
     const struct alter_action *action = &command->actions[0];
     if (action->kind == ALTER_DROP_COLUMN) {
-        return ingest_drop_column(app->ingest, command->table, action->column.name, action->if_exists, position, error);
+        return ingest_drop_column(app->ingest, command->table, action->column.name,
+                                  action->if_exists, position, error);
     }
     struct ingest_column column;
     to_ingest_column(&action->column, &column);
-    return ingest_add_column(app->ingest, command->table, &column, action->if_exists, position, error);
+    return ingest_add_column(app->ingest, command->table, &column, action->if_exists, position,
+                             error);
 }
 
-enum err api_command(void *context, const struct command *command, const struct batch *batches, size_t batch_count,
-                     struct command_answer *out, struct error *error)
+enum err api_command(void *context, const struct command *command, const struct batch *batches,
+                     size_t batch_count, struct command_answer *out, struct error *error)
 {
     struct app *app = context;
     *out = (struct command_answer){0};
@@ -68,28 +77,37 @@ enum err api_command(void *context, const struct command *command, const struct 
         return error_set(error, ERR_BUSY, "57P03", "the server is stopping");
     }
     switch (command->kind) {
-    case COMMAND_CREATE_TABLE: return create_table(app, command, &out->position, error);
-    case COMMAND_ALTER_TABLE: return alter_table(app, command, &out->position, error);
+    case COMMAND_CREATE_TABLE:
+        return create_table(app, command, &out->position, error);
+    case COMMAND_ALTER_TABLE:
+        return alter_table(app, command, &out->position, error);
     case COMMAND_DROP_TABLE:
-        return ingest_drop_tables(app->ingest, command->tables, command->table_count, command->if_exists, &out->position, error);
+        return ingest_drop_tables(app->ingest, command->tables, command->table_count,
+                                  command->if_exists, &out->position, error);
     case COMMAND_TRUNCATE:
-        return ingest_truncate(app->ingest, command->tables, command->table_count, &out->position, error);
+        return ingest_truncate(app->ingest, command->tables, command->table_count, &out->position,
+                               error);
     case COMMAND_COMMENT:
-        return ingest_comment(app->ingest, command->table, command->comment_column, command->comment, &out->position, error);
-    case COMMAND_CHECKPOINT: return store_checkpoint(app->store, error);
-    case COMMAND_SET: return OK; /* checked by query; over HTTP it ends with the request */
+        return ingest_comment(app->ingest, command->table, command->comment_column,
+                              command->comment, &out->position, error);
+    case COMMAND_CHECKPOINT:
+        return store_checkpoint(app->store, error);
+    case COMMAND_SET:
+        return OK; /* checked by query; over HTTP it ends with the request */
     case COMMAND_INSERT:
         if (atomic_load_explicit(&app->is_disk_low, memory_order_relaxed)) {
-            return error_set(error, ERR_SPACE, NULL, "the disk is nearly full: rows are taken again when there is room");
+            return error_set(error, ERR_SPACE, NULL,
+                             "the disk is nearly full: rows are taken again when there is room");
         }
-        return ingest_insert(app->ingest, command->schema, command->column_ids, batches, batch_count, &out->position,
-                             &out->row_count, error);
+        return ingest_insert(app->ingest, command->schema, command->column_ids, batches,
+                             batch_count, &out->position, &out->row_count, error);
     }
     assert(false);
     return ERR_UNSUPPORTED;
 }
 
-void api_completeness(void *context, const uint32_t *table_ids, size_t count, struct arena *arena, struct completeness *out)
+void api_completeness(void *context, const uint32_t *table_ids, size_t count, struct arena *arena,
+                      struct completeness *out)
 {
     struct app *app = context;
     ingest_completeness(app->ingest, table_ids, count, arena, out);

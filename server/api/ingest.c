@@ -1,7 +1,7 @@
 /* POST /v1/ingest/{table}: headers and parameters to an ingest_request, its answer to a reply.
  *
- * Runs in a decode job. The body is read where h2o left it. ingest_post() may call back from the log thread, after this job is
- * long over: only the exchange is used there. */
+ * Runs in a decode job. The body is read where h2o left it. ingest_post() may call back from the
+ * log thread, after this job is long over: only the exchange is used there. */
 #include "server/api/api.h"
 
 #include "server/app.h"
@@ -22,18 +22,27 @@ struct format_name {
     enum ingest_format format;
 };
 
-/* By media type (without parameters) and by ?format=. Types that say nothing are sniffed: curl's default is one of them. */
+/* By media type (without parameters) and by ?format=. Types that say nothing are sniffed: curl's
+ * default is one of them. */
 static const struct format_name media_types[] = {
-    {{"application/x-ndjson", 20}, INGEST_NDJSON}, {{"application/ndjson", 18}, INGEST_NDJSON},
-    {{"application/jsonl", 17}, INGEST_NDJSON}, {{"application/json", 16}, INGEST_JSON}, {{"text/csv", 8}, INGEST_CSV},
-    {{"text/plain", 10}, INGEST_SNIFF}, {{"application/x-www-form-urlencoded", 33}, INGEST_SNIFF},
-    {{"application/octet-stream", 24}, INGEST_SNIFF}, {{"", 0}, INGEST_SNIFF},
+    {{"application/x-ndjson", 20}, INGEST_NDJSON},
+    {{"application/ndjson", 18}, INGEST_NDJSON},
+    {{"application/jsonl", 17}, INGEST_NDJSON},
+    {{"application/json", 16}, INGEST_JSON},
+    {{"text/csv", 8}, INGEST_CSV},
+    {{"text/plain", 10}, INGEST_SNIFF},
+    {{"application/x-www-form-urlencoded", 33}, INGEST_SNIFF},
+    {{"application/octet-stream", 24}, INGEST_SNIFF},
+    {{"", 0}, INGEST_SNIFF},
 };
 static const struct format_name format_names[] = {
-    {{"ndjson", 6}, INGEST_NDJSON}, {{"json", 4}, INGEST_JSON}, {{"csv", 3}, INGEST_CSV},
+    {{"ndjson", 6}, INGEST_NDJSON},
+    {{"json", 4}, INGEST_JSON},
+    {{"csv", 3}, INGEST_CSV},
 };
 
-static bool find_format(const struct format_name *names, size_t count, struct slice text, enum ingest_format *out)
+static bool find_format(const struct format_name *names, size_t count, struct slice text,
+                        enum ingest_format *out)
 {
     for (size_t i = 0; i < count; i++) {
         if (slice_equal_ignore_case(names[i].name, text)) {
@@ -50,14 +59,17 @@ struct complaint {
     struct error error;
 };
 
-static bool complain(struct complaint *complaint, int status, const char *sqlstate, const char *text)
+static bool complain(struct complaint *complaint, int status, const char *sqlstate,
+                     const char *text)
 {
     complaint->status = status;
-    (void)error_set(&complaint->error, status == 415 ? ERR_UNSUPPORTED : ERR_INPUT, sqlstate, "%s", text);
+    (void)error_set(&complaint->error, status == 415 ? ERR_UNSUPPORTED : ERR_INPUT, sqlstate, "%s",
+                    text);
     return false;
 }
 
-static bool read_content_headers(struct exchange *exchange, struct ingest_request *request, struct complaint *complaint)
+static bool read_content_headers(struct exchange *exchange, struct ingest_request *request,
+                                 struct complaint *complaint)
 {
     struct slice type = exchange_request_header(exchange, "content-type");
     const char *semicolon = type.size > 0 ? memchr(type.data, ';', type.size) : NULL;
@@ -66,12 +78,14 @@ static bool read_content_headers(struct exchange *exchange, struct ingest_reques
     }
     if (!find_format(media_types, array_count(media_types), slice_trim(type), &request->format)) {
         return complain(complaint, 415, "0A000",
-                        "Content-Type must be application/x-ndjson, application/json or text/csv, or say nothing");
+                        "Content-Type must be application/x-ndjson, application/json or text/csv, "
+                        "or say nothing");
     }
     struct slice coding = exchange_request_header(exchange, "content-encoding");
     if (coding.size == 0 || slice_equal_ignore_case(coding, SLICE("identity"))) {
         request->encoding = INGEST_PLAIN;
-    } else if (slice_equal_ignore_case(coding, SLICE("gzip")) || slice_equal_ignore_case(coding, SLICE("x-gzip"))) {
+    } else if (slice_equal_ignore_case(coding, SLICE("gzip")) ||
+               slice_equal_ignore_case(coding, SLICE("x-gzip"))) {
         request->encoding = INGEST_GZIP;
     } else if (slice_equal_ignore_case(coding, SLICE("zstd"))) {
         request->encoding = INGEST_ZSTD;
@@ -81,15 +95,19 @@ static bool read_content_headers(struct exchange *exchange, struct ingest_reques
     return true;
 }
 
-static bool read_parameters(struct exchange *exchange, struct ingest_request *request, struct complaint *complaint)
+static bool read_parameters(struct exchange *exchange, struct ingest_request *request,
+                            struct complaint *complaint)
 {
     struct slice rest = exchange->query;
     struct target_parameter parameter;
     enum err result;
-    while ((result = target_next_parameter(&rest, &exchange->arena, &parameter, &complaint->error)) == OK) {
+    while ((result = target_next_parameter(&rest, &exchange->arena, &parameter,
+                                           &complaint->error)) == OK) {
         if (slice_equal(parameter.name, SLICE("format"))) {
-            if (!find_format(format_names, array_count(format_names), parameter.value, &request->format)) {
-                return complain(complaint, 415, "0A000", "the parameter format is ndjson, json or csv");
+            if (!find_format(format_names, array_count(format_names), parameter.value,
+                             &request->format)) {
+                return complain(complaint, 415, "0A000",
+                                "the parameter format is ndjson, json or csv");
             }
         } else if (slice_equal(parameter.name, SLICE("create"))) {
             request->is_create = slice_equal(parameter.value, SLICE("true"));
@@ -97,7 +115,8 @@ static bool read_parameters(struct exchange *exchange, struct ingest_request *re
                 return complain(complaint, 400, "22023", "the parameter create is true or false");
             }
         } else {
-            return complain(complaint, 400, "42704", "the parameters of ingest are format and create");
+            return complain(complaint, 400, "42704",
+                            "the parameters of ingest are format and create");
         }
     }
     if (result != ERR_NOT_FOUND) {
@@ -133,9 +152,11 @@ static bool read_key(struct exchange *exchange, struct slice text, struct slice 
     return size > 0 && size <= KEY_SIZE_MAX;
 }
 
-static bool read_delivery_headers(struct exchange *exchange, struct ingest_request *request, struct complaint *complaint)
+static bool read_delivery_headers(struct exchange *exchange, struct ingest_request *request,
+                                  struct complaint *complaint)
 {
-    static const char *const once[] = {"freshet-producer", "freshet-sequence", "idempotency-key", "content-encoding", "content-type"};
+    static const char *const once[] = {"freshet-producer", "freshet-sequence", "idempotency-key",
+                                       "content-encoding", "content-type"};
     for (size_t i = 0; i < array_count(once); i++) {
         if (exchange_request_header_count(exchange, once[i]) > 1) {
             return complain(complaint, 400, "08P01", "a header that may stand once stands twice");
@@ -145,26 +166,33 @@ static bool read_delivery_headers(struct exchange *exchange, struct ingest_reque
     struct slice sequence = exchange_request_header(exchange, "freshet-sequence");
     struct slice key = exchange_request_header(exchange, "idempotency-key");
     if (producer.size > PRODUCER_SIZE_MAX || utf8_validate(producer) != producer.size) {
-        return complain(complaint, 400, "22023", "Freshet-Producer must be UTF-8 of at most 128 bytes");
+        return complain(complaint, 400, "22023",
+                        "Freshet-Producer must be UTF-8 of at most 128 bytes");
     }
-    if ((sequence.data != NULL && producer.size == 0) || (producer.data != NULL && producer.size == 0)) {
-        return complain(complaint, 400, "22023", "Freshet-Sequence needs a Freshet-Producer with a name");
+    if ((sequence.data != NULL && producer.size == 0) ||
+        (producer.data != NULL && producer.size == 0)) {
+        return complain(complaint, 400, "22023",
+                        "Freshet-Sequence needs a Freshet-Producer with a name");
     }
     request->producer = producer;
     if (sequence.data != NULL) {
         int64_t value;
         struct error error;
         if (int_parse(sequence, 0, INT64_MAX, "bigint", &value, &error) != OK) {
-            return complain(complaint, 400, "22023", "Freshet-Sequence must be a number of 0 or more");
+            return complain(complaint, 400, "22023",
+                            "Freshet-Sequence must be a number of 0 or more");
         }
         request->has_sequence = true;
         request->sequence = (uint64_t)value;
     }
     if (key.data != NULL && !read_key(exchange, key, &request->idempotency_key)) {
-        return complain(complaint, 400, "22023", "Idempotency-Key must be 1 to 128 printable ASCII characters, with or without quotes");
+        return complain(
+            complaint, 400, "22023",
+            "Idempotency-Key must be 1 to 128 printable ASCII characters, with or without quotes");
     }
     if (key.data != NULL && sequence.data != NULL) {
-        return complain(complaint, 400, "22023", "give Freshet-Sequence or Idempotency-Key, not both");
+        return complain(complaint, 400, "22023",
+                        "give Freshet-Sequence or Idempotency-Key, not both");
     }
     return true;
 }
@@ -192,7 +220,8 @@ static void answer_refused(struct exchange *exchange, const struct ingest_answer
         size_t size = slice_trim(writer_as_slice(&exchange->content)).size;
         assert(size > 0);
         exchange->content.size = size - 1;
-        writer_printf(&exchange->content, ",\"expected\":%llu}", (unsigned long long)answer->expected_sequence);
+        writer_printf(&exchange->content, ",\"expected\":%llu}",
+                      (unsigned long long)answer->expected_sequence);
         exchange_answer(exchange);
         return;
     }
@@ -227,14 +256,16 @@ void api_ingest(struct exchange *exchange)
     struct app *app = exchange->context;
     struct ingest_request request = {.table = exchange->argument, .body = exchange->body};
     struct complaint complaint;
-    if (!read_content_headers(exchange, &request, &complaint) || !read_parameters(exchange, &request, &complaint) ||
+    if (!read_content_headers(exchange, &request, &complaint) ||
+        !read_parameters(exchange, &request, &complaint) ||
         !read_delivery_headers(exchange, &request, &complaint)) {
         exchange_answer_error(exchange, complaint.status, &complaint.error, NULL);
         return;
     }
     if (atomic_load_explicit(&app->is_disk_low, memory_order_relaxed)) {
         metric_add(&metrics.ingest_backpressure, 1);
-        exchange_answer_problem(exchange, 507, "53100", "the disk is nearly full: rows are taken again when there is room");
+        exchange_answer_problem(exchange, 507, "53100",
+                                "the disk is nearly full: rows are taken again when there is room");
         return;
     }
     ingest_post(app->ingest, &request, on_done, exchange);

@@ -1,7 +1,9 @@
-/* POST and GET /v1/sql, DELETE /v1/sql/{query_id}: text or JSON to a query_request, its answer to a reply.
+/* POST and GET /v1/sql, DELETE /v1/sql/{query_id}: text or JSON to a query_request, its answer to a
+ * reply.
  *
- * The request is read in the worker job (a body may be large), then query_run() does everything in the same job. The result comes
- * back whole, so the head is only sent when the result is certain: nothing that failed is ever 200. */
+ * The request is read in the worker job (a body may be large), then query_run() does everything in
+ * the same job. The result comes back whole, so the head is only sent when the result is certain:
+ * nothing that failed is ever 200. */
 #include "server/api/api.h"
 
 #include "server/app.h"
@@ -36,15 +38,18 @@ static enum err read_format(struct slice name, enum result_format *out, struct e
     return OK;
 }
 
-/* The first media type of the list that we know; weights are not weighed. JSON where nothing fits. */
+/* The first media type of the list that we know; weights are not weighed. JSON where nothing fits.
+ */
 static enum err read_accept(struct slice accept, enum result_format *out, struct error *error)
 {
     while (accept.size > 0) {
         const char *comma = memchr(accept.data, ',', accept.size);
         size_t size = comma == NULL ? accept.size : (size_t)(comma - accept.data);
         const char *semicolon = memchr(accept.data, ';', size);
-        struct slice type = slice_trim(slice_of(accept.data, semicolon == NULL ? size : (size_t)(semicolon - accept.data)));
-        if (slice_equal_ignore_case(type, SLICE("application/json")) || slice_equal(type, SLICE("*/*"))) {
+        struct slice type = slice_trim(
+            slice_of(accept.data, semicolon == NULL ? size : (size_t)(semicolon - accept.data)));
+        if (slice_equal_ignore_case(type, SLICE("application/json")) ||
+            slice_equal(type, SLICE("*/*"))) {
             *out = RESULT_JSON;
             return OK;
         }
@@ -68,7 +73,8 @@ static enum err read_accept(struct slice accept, enum result_format *out, struct
 }
 
 /* A whole number as a JSON number, or as text where 64 bits do not fit a double. */
-static enum err read_count(const struct json_value *value, const char *name, int64_t max, int64_t *out, struct error *error)
+static enum err read_count(const struct json_value *value, const char *name, int64_t max,
+                           int64_t *out, struct error *error)
 {
     if ((value->kind == JSON_NUMBER || value->kind == JSON_STRING) &&
         int_parse(value->text, 0, max, "bigint", out, error) == OK) {
@@ -77,7 +83,8 @@ static enum err read_count(const struct json_value *value, const char *name, int
     return error_set(error, ERR_INPUT, "22023", "%s must be a whole number of 0 or more", name);
 }
 
-static enum err read_text(const struct json_value *value, const char *name, struct slice *out, struct error *error)
+static enum err read_text(const struct json_value *value, const char *name, struct slice *out,
+                          struct error *error)
 {
     if (value->kind != JSON_STRING) {
         return error_set(error, ERR_INPUT, "22023", "%s must be a text", name);
@@ -86,8 +93,8 @@ static enum err read_text(const struct json_value *value, const char *name, stru
     return OK;
 }
 
-static enum err read_settings(const struct json_value *value, struct query_request *request, struct arena *arena,
-                              struct error *error)
+static enum err read_settings(const struct json_value *value, struct query_request *request,
+                              struct arena *arena, struct error *error)
 {
     if (value->kind != JSON_OBJECT_BEGIN || value->count > SETTINGS_MAX) {
         return wrong(error, "22023", "settings must be an object of at most 32 names");
@@ -95,10 +102,14 @@ static enum err read_settings(const struct json_value *value, struct query_reque
     struct query_setting *settings = arena_alloc_array(arena, value->count, sizeof(*settings));
     size_t count = 0;
     for (const struct json_value *at = value->child; at != NULL; at = at->next) {
-        struct slice text = at->kind == JSON_TRUE ? SLICE("on") : at->kind == JSON_FALSE ? SLICE("off") : at->text;
-        bool is_scalar = at->kind == JSON_STRING || at->kind == JSON_NUMBER || at->kind == JSON_TRUE || at->kind == JSON_FALSE;
+        struct slice text = at->kind == JSON_TRUE    ? SLICE("on")
+                            : at->kind == JSON_FALSE ? SLICE("off")
+                                                     : at->text;
+        bool is_scalar = at->kind == JSON_STRING || at->kind == JSON_NUMBER ||
+                         at->kind == JSON_TRUE || at->kind == JSON_FALSE;
         if (!is_scalar) {
-            return wrong(error, "22023", "the value of a setting must be a text, a number or a boolean");
+            return wrong(error, "22023",
+                         "the value of a setting must be a text, a number or a boolean");
         }
         settings[count++] = (struct query_setting){.name = at->key, .value = text};
     }
@@ -107,8 +118,8 @@ static enum err read_settings(const struct json_value *value, struct query_reque
     return OK;
 }
 
-static enum err read_member(const struct json_value *member, struct query_request *request, struct arena *arena,
-                            struct error *error)
+static enum err read_member(const struct json_value *member, struct query_request *request,
+                            struct arena *arena, struct error *error)
 {
     struct slice key = member->key, text = {NULL, 0};
     int64_t count;
@@ -117,11 +128,13 @@ static enum err read_member(const struct json_value *member, struct query_reques
         return read_text(member, "query", &request->text, error);
     }
     if (member->kind == JSON_NULL) {
-        return slice_equal(key, SLICE("params")) || slice_equal(key, SLICE("format")) || slice_equal(key, SLICE("timeout_ms")) ||
+        return slice_equal(key, SLICE("params")) || slice_equal(key, SLICE("format")) ||
+                       slice_equal(key, SLICE("timeout_ms")) ||
                        slice_equal(key, SLICE("query_id")) || slice_equal(key, SLICE("max_rows")) ||
                        slice_equal(key, SLICE("at_least")) || slice_equal(key, SLICE("settings"))
                    ? OK
-                   : error_set(error, ERR_INPUT, "42704", "there is no field \"%.*s\"", (int)(key.size < 80 ? key.size : 80), key.data);
+                   : error_set(error, ERR_INPUT, "42704", "there is no field \"%.*s\"",
+                               (int)(key.size < 80 ? key.size : 80), key.data);
     }
     if (slice_equal(key, SLICE("params"))) {
         return error_set(error, ERR_UNSUPPORTED, NULL, "params are not there yet");
@@ -138,7 +151,9 @@ static enum err read_member(const struct json_value *member, struct query_reques
     if (slice_equal(key, SLICE("query_id"))) {
         result = read_text(member, "query_id", &request->query_id, error);
         bool fits = request->query_id.size > 0 && request->query_id.size < 40;
-        return result != OK ? result : fits ? OK : wrong(error, "22023", "query_id has 1 to 39 bytes");
+        return result != OK ? result
+               : fits       ? OK
+                            : wrong(error, "22023", "query_id has 1 to 39 bytes");
     }
     if (slice_equal(key, SLICE("max_rows"))) {
         return read_count(member, "max_rows", INT64_MAX, &request->max_rows, error);
@@ -151,10 +166,12 @@ static enum err read_member(const struct json_value *member, struct query_reques
     if (slice_equal(key, SLICE("settings"))) {
         return read_settings(member, request, arena, error);
     }
-    return error_set(error, ERR_INPUT, "42704", "there is no field \"%.*s\"", (int)(key.size < 80 ? key.size : 80), key.data);
+    return error_set(error, ERR_INPUT, "42704", "there is no field \"%.*s\"",
+                     (int)(key.size < 80 ? key.size : 80), key.data);
 }
 
-static enum err read_json(struct slice body, struct query_request *request, struct arena *arena, struct error *error)
+static enum err read_json(struct slice body, struct query_request *request, struct arena *arena,
+                          struct error *error)
 {
     struct json_value *root;
     enum err result = json_parse(body, arena, 16, &root, error);
@@ -170,17 +187,20 @@ static enum err read_json(struct slice body, struct query_request *request, stru
             return result;
         }
     }
-    return request->text.data == NULL ? wrong(error, "22023", "the field \"query\" is missing") : OK;
+    return request->text.data == NULL ? wrong(error, "22023", "the field \"query\" is missing")
+                                      : OK;
 }
 
-static enum err read_target(struct exchange *exchange, struct query_request *request, struct error *error)
+static enum err read_target(struct exchange *exchange, struct query_request *request,
+                            struct error *error)
 {
     struct slice rest = exchange->query;
     struct target_parameter parameter;
     enum err result;
     while ((result = target_next_parameter(&rest, &exchange->arena, &parameter, error)) == OK) {
         /* The same names as in a JSON body, so that a GET can say what a POST can. */
-        struct slice name = slice_equal(parameter.name, SLICE("q")) ? SLICE("query") : parameter.name;
+        struct slice name =
+            slice_equal(parameter.name, SLICE("q")) ? SLICE("query") : parameter.name;
         if (slice_equal(name, SLICE("query")) && exchange->method != HTTP_GET) {
             return wrong(error, "22023", "a POST has its query in the body");
         }
@@ -206,16 +226,19 @@ static bool is_json(struct exchange *exchange)
     return body.size > 0 && body.data[0] == '{'; /* no SQL statement begins so */
 }
 
-static enum err read_request(struct exchange *exchange, struct query_request *request, struct error *error)
+static enum err read_request(struct exchange *exchange, struct query_request *request,
+                             struct error *error)
 {
-    enum err result = read_accept(exchange_request_header(exchange, "accept"), &request->format, error);
+    enum err result =
+        read_accept(exchange_request_header(exchange, "accept"), &request->format, error);
     result = result != OK ? result : read_target(exchange, request, error);
     if (result != OK) {
         return result;
     }
     if (exchange->method == HTTP_GET) {
         request->is_read_only = true;
-        return request->text.data == NULL ? wrong(error, "22023", "the parameter q is missing") : OK;
+        return request->text.data == NULL ? wrong(error, "22023", "the parameter q is missing")
+                                          : OK;
     }
     if (is_json(exchange)) {
         return read_json(exchange->body, request, &exchange->arena, error);
@@ -240,7 +263,9 @@ static void answer_failed(struct exchange *exchange, struct query_answer *answer
 void api_sql(struct exchange *exchange)
 {
     static const char *const types[] = {
-        [RESULT_JSON] = "application/json", [RESULT_NDJSON] = "application/x-ndjson", [RESULT_CSV] = "text/csv; charset=utf-8; header=present",
+        [RESULT_JSON] = "application/json",
+        [RESULT_NDJSON] = "application/x-ndjson",
+        [RESULT_CSV] = "text/csv; charset=utf-8; header=present",
     };
     struct app *app = exchange->context;
     struct query_request request = {

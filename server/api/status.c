@@ -22,13 +22,18 @@ static void answer_freshness(struct exchange *exchange, int64_t fresh_us)
     struct app *app = exchange->context;
     struct writer text;
     writer_init(&text);
-    writer_printf(&text,
-                  "SELECT table_name, source, last_row_at FROM freshet.sources WHERE last_row_at IS NULL OR "
-                  "last_row_at < now() - interval '%lld microseconds' ORDER BY last_row_at LIMIT 16",
-                  (long long)fresh_us);
+    writer_printf(
+        &text,
+        "SELECT table_name, source, last_row_at FROM freshet.sources WHERE last_row_at IS NULL OR "
+        "last_row_at < now() - interval '%lld microseconds' ORDER BY last_row_at LIMIT 16",
+        (long long)fresh_us);
     struct query_request request = {
-        .text = writer_as_slice(&text), .timeout_us = 2000000, .max_rows = -1, .is_read_only = true,
-        .client = SLICE("readyz"), .format = RESULT_JSON,
+        .text = writer_as_slice(&text),
+        .timeout_us = 2000000,
+        .max_rows = -1,
+        .is_read_only = true,
+        .client = SLICE("readyz"),
+        .format = RESULT_JSON,
     };
     struct query_answer answer = {0};
     writer_init(&answer.body);
@@ -45,12 +50,14 @@ static void answer_freshness(struct exchange *exchange, int64_t fresh_us)
         writer_init(&names);
         if (json_parse(writer_as_slice(&answer.body), &exchange->arena, 64, &root, &error) == OK) {
             const struct json_value *rows = json_get(root, "rows");
-            for (const struct json_value *row = rows == NULL ? NULL : rows->child; row != NULL; row = row->next) {
-                writer_printf(&names, "%s%.*s/%.*s", names.size == 0 ? "" : ", ", SLICE_ARGS(row->child->text),
-                              SLICE_ARGS(row->child->next->text));
+            for (const struct json_value *row = rows == NULL ? NULL : rows->child; row != NULL;
+                 row = row->next) {
+                writer_printf(&names, "%s%.*s/%.*s", names.size == 0 ? "" : ", ",
+                              SLICE_ARGS(row->child->text), SLICE_ARGS(row->child->next->text));
             }
         }
-        exchange_answer_problem(exchange, 503, "57P03", "not fresh: %.*s", (int)names.size, (const char *)names.data);
+        exchange_answer_problem(exchange, 503, "57P03", "not fresh: %.*s", (int)names.size,
+                                (const char *)names.data);
         writer_deinit(&names);
     }
     writer_deinit(&answer.body);
@@ -65,13 +72,15 @@ void api_readyz(struct exchange *exchange)
     int64_t fresh_us = -1;
     enum err result;
     while ((result = target_next_parameter(&rest, &exchange->arena, &parameter, &error)) == OK) {
-        if (slice_equal(parameter.name, SLICE("fresh")) && !config_parse_duration(parameter.value, &fresh_us)) {
+        if (slice_equal(parameter.name, SLICE("fresh")) &&
+            !config_parse_duration(parameter.value, &fresh_us)) {
             exchange_answer_problem(exchange, 400, "22023", "fresh is a duration like 5s");
             return;
         }
     }
     if (app_state(app) != APP_READY) {
-        exchange_answer_problem(exchange, 503, "57P03", app_state(app) == APP_STARTING ? "replaying the log" : "stopping");
+        exchange_answer_problem(exchange, 503, "57P03",
+                                app_state(app) == APP_STARTING ? "replaying the log" : "stopping");
         return;
     }
     struct store_status status;
@@ -87,7 +96,8 @@ void api_readyz(struct exchange *exchange)
 
 /* ---- metrics ---- */
 
-static void family(struct writer *out, const char *name, const char *type, const char *help, double value)
+static void family(struct writer *out, const char *name, const char *type, const char *help,
+                   double value)
 {
     metrics_print_family(out, name, type, help);
     metrics_print_sample(out, name, NULL, value);
@@ -112,15 +122,22 @@ static void print_memory(struct app *app, struct writer *out)
     store_status(app->store, &status);
     size_t queries = atomic_load_explicit(&app->query_memory.used, memory_order_relaxed);
     metrics_print_family(out, "freshet_memory_bytes", "gauge", "Memory by part of the budget.");
-    metrics_print_sample(out, "freshet_memory_bytes", "part=\"rows\"", (double)status.rows_memory_used);
+    metrics_print_sample(out, "freshet_memory_bytes", "part=\"rows\"",
+                         (double)status.rows_memory_used);
     metrics_print_sample(out, "freshet_memory_bytes", "part=\"queries\"", (double)queries);
-    metrics_print_family(out, "freshet_memory_limit_bytes", "gauge", "Limit of each part of the budget.");
-    metrics_print_sample(out, "freshet_memory_limit_bytes", "part=\"rows\"", (double)status.rows_memory_limit);
-    metrics_print_sample(out, "freshet_memory_limit_bytes", "part=\"queries\"", (double)app->query_memory.limit);
-    family(out, "freshet_log_size_bytes", "gauge", "Bytes of the log's files.", (double)status.log_bytes);
+    metrics_print_family(out, "freshet_memory_limit_bytes", "gauge",
+                         "Limit of each part of the budget.");
+    metrics_print_sample(out, "freshet_memory_limit_bytes", "part=\"rows\"",
+                         (double)status.rows_memory_limit);
+    metrics_print_sample(out, "freshet_memory_limit_bytes", "part=\"queries\"",
+                         (double)app->query_memory.limit);
+    family(out, "freshet_log_size_bytes", "gauge", "Bytes of the log's files.",
+           (double)status.log_bytes);
     family(out, "freshet_log_files", "gauge", "Files of the log.", (double)status.log_files);
-    family(out, "freshet_store_failed", "gauge", "1 while the store takes no commits.", status.is_failed ? 1 : 0);
-    family(out, "freshet_position", "gauge", "Visible position of the log.", (double)status.position);
+    family(out, "freshet_store_failed", "gauge", "1 while the store takes no commits.",
+           status.is_failed ? 1 : 0);
+    family(out, "freshet_position", "gauge", "Visible position of the log.",
+           (double)status.position);
 }
 
 static void print_process(void *context, struct writer *out)
@@ -130,22 +147,27 @@ static void print_process(void *context, struct writer *out)
     snprintf(label, sizeof(label), "version=\"%s\"", FRESHET_VERSION);
     metrics_print_family(out, "freshet_build_info", "gauge", "1, with the version as a label.");
     metrics_print_sample(out, "freshet_build_info", label, 1);
-    family(out, "freshet_ready", "gauge", "1 once the log is replayed.", app_state(app) == APP_READY ? 1 : 0);
+    family(out, "freshet_ready", "gauge", "1 once the log is replayed.",
+           app_state(app) == APP_READY ? 1 : 0);
     family(out, "freshet_uptime_seconds", "gauge", "Seconds since the start.",
            (double)(clock_monotonic_us() - app->begin_us) / 1e6);
-    family(out, "process_cpu_seconds_total", "counter", "CPU time of the process.", (double)clock_process_cpu_us() / 1e6);
-    family(out, "process_resident_memory_bytes", "gauge", "Resident memory of the process.", resident_bytes());
+    family(out, "process_cpu_seconds_total", "counter", "CPU time of the process.",
+           (double)clock_process_cpu_us() / 1e6);
+    family(out, "process_resident_memory_bytes", "gauge", "Resident memory of the process.",
+           resident_bytes());
     family(out, "freshet_disk_free_bytes", "gauge", "Free bytes of the data directory's disk.",
            (double)atomic_load_explicit(&app->disk_free_bytes, memory_order_relaxed));
     family(out, "freshet_disk_size_bytes", "gauge", "Size of the data directory's disk.",
            (double)atomic_load_explicit(&app->disk_total_bytes, memory_order_relaxed));
-    family(out, "freshet_disk_low", "gauge", "1 while ingest is refused because the disk is nearly full.",
+    family(out, "freshet_disk_low", "gauge",
+           "1 while ingest is refused because the disk is nearly full.",
            atomic_load_explicit(&app->is_disk_low, memory_order_relaxed) ? 1 : 0);
     if (app_state(app) == APP_STARTING) {
         return;
     }
     snprintf(label, sizeof(label), "backend=\"%.60s\"", app->io->name);
-    metrics_print_family(out, "freshet_io_backend", "gauge", "1, with the way files are written as a label.");
+    metrics_print_family(out, "freshet_io_backend", "gauge",
+                         "1, with the way files are written as a label.");
     metrics_print_sample(out, "freshet_io_backend", label, 1);
     print_memory(app, out);
 }
@@ -190,8 +212,9 @@ void api_index(struct exchange *exchange)
         struct writer methods;
         writer_init(&methods);
         route_print_methods(routes[i].methods, &methods);
-        writer_printf(out, "  %-24s %-26.*s %s%s\n", routes[i].path, (int)methods.size, (const char *)methods.data,
-                      routes[i].doc, routes[i].handle == NULL ? " (not there yet)" : "");
+        writer_printf(out, "  %-24s %-26.*s %s%s\n", routes[i].path, (int)methods.size,
+                      (const char *)methods.data, routes[i].doc,
+                      routes[i].handle == NULL ? " (not there yet)" : "");
         writer_deinit(&methods);
     }
     writer_cstr(out, "\nTry:\n\n  curl --data-binary 'SHOW TABLES' http://HOST/v1/sql\n");

@@ -1,8 +1,9 @@
 /* A blocking HTTP/1.1 client on one socket.
  *
- * Head and body go out in one writev, so a small request is one segment. A kept connection that the server has closed in the
- * meantime shows as a reset or an end before the first byte of the reply: the call is sent once more on a new connection if it is
- * repeatable. Left out: proxies, redirects, cookies, TLS, request compression. */
+ * Head and body go out in one writev, so a small request is one segment. A kept connection that the
+ * server has closed in the meantime shows as a reset or an end before the first byte of the reply:
+ * the call is sent once more on a new connection if it is repeatable. Left out: proxies, redirects,
+ * cookies, TLS, request compression. */
 #include "server/client/http_client.h"
 
 #include "storage/base/arena.h"
@@ -58,12 +59,14 @@ enum err http_connect(const char *address, int *fd, struct error *error)
 {
     char host[256], port[16];
     if (!split_address(address, host, port)) {
-        return error_set(error, ERR_INPUT, NULL, "\"%.200s\" is not an address: write host:port", address);
+        return error_set(error, ERR_INPUT, NULL, "\"%.200s\" is not an address: write host:port",
+                         address);
     }
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *list = NULL;
     int lookup = getaddrinfo(host, port, &hints, &list);
     if (lookup != 0) {
-        return error_set(error, ERR_IO, NULL, "cannot look up \"%.200s\": %s", host, gai_strerror(lookup));
+        return error_set(error, ERR_IO, NULL, "cannot look up \"%.200s\": %s", host,
+                         gai_strerror(lookup));
     }
     int last_error = ECONNREFUSED;
     *fd = -1;
@@ -82,7 +85,8 @@ enum err http_connect(const char *address, int *fd, struct error *error)
     }
     freeaddrinfo(list);
     if (*fd < 0) {
-        enum err result = error_set(error, ERR_IO, NULL, "cannot connect to %.200s: %s", address, strerror(last_error));
+        enum err result = error_set(error, ERR_IO, NULL, "cannot connect to %.200s: %s", address,
+                                    strerror(last_error));
         if (error != NULL) {
             error->os_error = last_error;
         }
@@ -135,8 +139,8 @@ void http_encode(struct slice text, struct writer *out)
 {
     for (size_t i = 0; i < text.size; i++) {
         unsigned char c = (unsigned char)text.data[i];
-        bool is_plain = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '-' || c == '.' || c == '_' ||
-                        c == '~';
+        bool is_plain = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
+                        c == '-' || c == '.' || c == '_' || c == '~';
         if (is_plain) {
             writer_u8(out, c);
         } else {
@@ -145,21 +149,26 @@ void http_encode(struct slice text, struct writer *out)
     }
 }
 
-static enum err socket_error(struct http_client *client, const char *what, int os_error, struct error *error)
+static enum err socket_error(struct http_client *client, const char *what, int os_error,
+                             struct error *error)
 {
     bool is_timeout = os_error == EAGAIN || os_error == EWOULDBLOCK;
-    enum err result = is_timeout ? error_set(error, ERR_TIMEOUT, NULL, "no answer from %s in time", client->address)
-                                 : error_set(error, ERR_IO, NULL, "%s %s: %s", what, client->address, strerror(os_error));
+    enum err result = is_timeout ? error_set(error, ERR_TIMEOUT, NULL, "no answer from %s in time",
+                                             client->address)
+                                 : error_set(error, ERR_IO, NULL, "%s %s: %s", what,
+                                             client->address, strerror(os_error));
     if (error != NULL) {
         error->os_error = os_error;
     }
     return result;
 }
 
-static enum err send_all(struct http_client *client, struct slice head, struct slice body, struct error *error)
+static enum err send_all(struct http_client *client, struct slice head, struct slice body,
+                         struct error *error)
 {
     while (head.size + body.size > 0) {
-        struct iovec parts[2] = {{(void *)(uintptr_t)head.data, head.size}, {(void *)(uintptr_t)body.data, body.size}};
+        struct iovec parts[2] = {{(void *)(uintptr_t)head.data, head.size},
+                                 {(void *)(uintptr_t)body.data, body.size}};
         struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
         ssize_t sent = sendmsg(client->fd, &message, MSG_NOSIGNAL);
         if (sent < 0) {
@@ -168,7 +177,8 @@ static enum err send_all(struct http_client *client, struct slice head, struct s
             }
             return socket_error(client, "cannot send to", errno, error);
         }
-        size_t of_head = (size_t)sent < head.size ? (size_t)sent : head.size, of_body = (size_t)sent - of_head;
+        size_t of_head = (size_t)sent < head.size ? (size_t)sent : head.size,
+               of_body = (size_t)sent - of_head;
         head = slice_of(head.data + of_head, head.size - of_head);
         body = slice_of(body.data + of_body, body.size - of_body);
     }
@@ -192,14 +202,16 @@ static enum err receive_reply(struct http_client *client, struct error *error)
             http_reply_feed(reply, slice_of(client->buffer, (size_t)got));
         }
         if (reply->state == HTTP_REPLY_BROKEN) {
-            return error_set(error, ERR_IO, NULL, "%s closed the connection or sent something that is not HTTP",
+            return error_set(error, ERR_IO, NULL,
+                             "%s closed the connection or sent something that is not HTTP",
                              client->address);
         }
     }
     return OK;
 }
 
-static enum err try_call(struct http_client *client, const struct http_call *call, struct error *error)
+static enum err try_call(struct http_client *client, const struct http_call *call,
+                         struct error *error)
 {
     if (client->fd < 0) {
         enum err result = http_connect(client->address, &client->fd, error);
@@ -212,7 +224,8 @@ static enum err try_call(struct http_client *client, const struct http_call *cal
     }
     http_reply_reset(&client->reply);
     client->reply.is_head_only = strcmp(call->method, "HEAD") == 0;
-    /* A server that refuses early (413) may close while we still send: its reply is worth more than our EPIPE. */
+    /* A server that refuses early (413) may close while we still send: its reply is worth more than
+     * our EPIPE. */
     enum err sent = send_all(client, writer_as_slice(&client->head), call->body, error);
     if (sent == ERR_TIMEOUT) {
         return sent;
@@ -233,13 +246,13 @@ static enum err try_call(struct http_client *client, const struct http_call *cal
     return OK;
 }
 
-enum err http_client_call(struct http_client *client, const struct http_call *call, const struct http_reply **reply,
-                          struct error *error)
+enum err http_client_call(struct http_client *client, const struct http_call *call,
+                          const struct http_reply **reply, struct error *error)
 {
     assert(call->method != NULL);
     writer_reset(&client->head);
-    writer_printf(&client->head, "%s %.*s HTTP/1.1\r\nHost: %s\r\n", call->method, SLICE_ARGS(call->target),
-                  client->address);
+    writer_printf(&client->head, "%s %.*s HTTP/1.1\r\nHost: %s\r\n", call->method,
+                  SLICE_ARGS(call->target), client->address);
     if (call->body.size > 0 || strcmp(call->method, "POST") == 0) {
         writer_printf(&client->head, "Content-Length: %zu\r\n", call->body.size);
     }

@@ -7,8 +7,9 @@
  *     ├──neither──▶ UNTIL_CLOSE ──http_reply_end()─────────────┤
  *     └──1xx──▶ HEAD     └──204, 304, HEAD request─────────────┘
  *
- * Anything that does not fit leads to BROKEN, which is final. Written for our own server and strict about what that sends:
- * lines end in CRLF, a chunk has no extension. Cost: body bytes are copied once. */
+ * Anything that does not fit leads to BROKEN, which is final. Written for our own server and strict
+ * about what that sends: lines end in CRLF, a chunk has no extension. Cost: body bytes are copied
+ * once. */
 #include "server/client/http_reply.h"
 
 #include <assert.h>
@@ -73,7 +74,9 @@ static bool parse_u64(struct slice text, int base, uint64_t *out)
     }
     for (size_t i = 0; i < text.size; i++) {
         char c = text.data[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : 99;
+        int digit = c >= '0' && c <= '9'                 ? c - '0'
+                    : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                         : 99;
         if (digit >= base) {
             return false;
         }
@@ -98,14 +101,16 @@ static enum http_reply_state classify(struct http_reply *reply)
         return HTTP_REPLY_HEAD;
     }
     struct slice connection = http_reply_header(reply, "connection");
-    reply->is_keep_alive = head.data[7] == '1' ? !slice_equal_ignore_case(connection, SLICE("close"))
-                                               : slice_equal_ignore_case(connection, SLICE("keep-alive"));
+    reply->is_keep_alive = head.data[7] == '1'
+                               ? !slice_equal_ignore_case(connection, SLICE("close"))
+                               : slice_equal_ignore_case(connection, SLICE("keep-alive"));
     if (status == 204 || status == 304 || reply->is_head_only) {
         return HTTP_REPLY_COMPLETE;
     }
     struct slice coding = http_reply_header(reply, "transfer-encoding");
     if (coding.data != NULL) {
-        return slice_equal_ignore_case(coding, SLICE("chunked")) ? HTTP_REPLY_CHUNK_SIZE : HTTP_REPLY_BROKEN;
+        return slice_equal_ignore_case(coding, SLICE("chunked")) ? HTTP_REPLY_CHUNK_SIZE
+                                                                 : HTTP_REPLY_BROKEN;
     }
     struct slice length = http_reply_header(reply, "content-length");
     if (length.data == NULL) {
@@ -131,7 +136,8 @@ static size_t feed_head(struct http_reply *reply, struct slice bytes)
             return taken;
         }
         size_t size = reply->head.size;
-        if (newline != NULL && size >= 4 && memcmp(reply->head.data + size - 4, "\r\n\r\n", 4) == 0) {
+        if (newline != NULL && size >= 4 &&
+            memcmp(reply->head.data + size - 4, "\r\n\r\n", 4) == 0) {
             reply->state = classify(reply);
             return taken;
         }
@@ -183,18 +189,27 @@ size_t http_reply_feed(struct http_reply *reply, struct slice bytes)
     while (taken < bytes.size) {
         struct slice rest = slice_of(bytes.data + taken, bytes.size - taken);
         switch (reply->state) {
-        case HTTP_REPLY_HEAD: taken += feed_head(reply, rest); break;
-        case HTTP_REPLY_LENGTH: taken += feed_counted(reply, rest, HTTP_REPLY_COMPLETE); break;
-        case HTTP_REPLY_CHUNK_DATA: taken += feed_counted(reply, rest, HTTP_REPLY_CHUNK_END); break;
+        case HTTP_REPLY_HEAD:
+            taken += feed_head(reply, rest);
+            break;
+        case HTTP_REPLY_LENGTH:
+            taken += feed_counted(reply, rest, HTTP_REPLY_COMPLETE);
+            break;
+        case HTTP_REPLY_CHUNK_DATA:
+            taken += feed_counted(reply, rest, HTTP_REPLY_CHUNK_END);
+            break;
         case HTTP_REPLY_CHUNK_SIZE:
         case HTTP_REPLY_CHUNK_END:
-        case HTTP_REPLY_TRAILER: taken += feed_line(reply, rest); break;
+        case HTTP_REPLY_TRAILER:
+            taken += feed_line(reply, rest);
+            break;
         case HTTP_REPLY_UNTIL_CLOSE:
             writer_bytes(&reply->body, rest.data, rest.size);
             taken = bytes.size;
             break;
         case HTTP_REPLY_COMPLETE:
-        case HTTP_REPLY_BROKEN: return taken;
+        case HTTP_REPLY_BROKEN:
+            return taken;
         }
     }
     return taken;
@@ -203,6 +218,7 @@ size_t http_reply_feed(struct http_reply *reply, struct slice bytes)
 void http_reply_end(struct http_reply *reply)
 {
     if (reply->state != HTTP_REPLY_COMPLETE) {
-        reply->state = reply->state == HTTP_REPLY_UNTIL_CLOSE ? HTTP_REPLY_COMPLETE : HTTP_REPLY_BROKEN;
+        reply->state =
+            reply->state == HTTP_REPLY_UNTIL_CLOSE ? HTTP_REPLY_COMPLETE : HTTP_REPLY_BROKEN;
     }
 }

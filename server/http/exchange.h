@@ -1,7 +1,7 @@
 /* One request and its answer: what the transport gives to api/ and what api/ gives back.
  *
- * The request's parts are borrowed from the connection until exchange_answer(). The answer's parts belong to the exchange.
- * An exchange is answered exactly once, from any thread. */
+ * The request's parts are borrowed from the connection until exchange_answer(). The answer's parts
+ * belong to the exchange. An exchange is answered exactly once, from any thread. */
 #ifndef FRESHET_SERVER_HTTP_EXCHANGE_H
 #define FRESHET_SERVER_HTTP_EXCHANGE_H
 
@@ -12,7 +12,14 @@
 
 #define EXCHANGE_HEADERS_MAX 10
 
-enum http_method { HTTP_GET = 1, HTTP_HEAD = 2, HTTP_POST = 4, HTTP_DELETE = 8, HTTP_OPTIONS = 16, HTTP_OTHER = 32 };
+enum http_method {
+    HTTP_GET = 1,
+    HTTP_HEAD = 2,
+    HTTP_POST = 4,
+    HTTP_DELETE = 8,
+    HTTP_OPTIONS = 16,
+    HTTP_OTHER = 32
+};
 
 struct exchange_header {
     struct slice name, value;
@@ -20,13 +27,13 @@ struct exchange_header {
 
 struct exchange {
     /* request */
-    void *context;           /* of the server: what it was started with */
+    void *context; /* of the server: what it was started with */
     enum http_method method;
-    struct slice path;       /* as sent, without the query */
-    struct slice query;      /* behind '?', as sent */
+    struct slice path;  /* as sent, without the query */
+    struct slice query; /* behind '?', as sent */
     struct slice body;
-    struct slice argument;   /* the last part of the path where the route has one, decoded */
-    int64_t begin_us;        /* monotonic: the body was complete */
+    struct slice argument;     /* the last part of the path where the route has one, decoded */
+    int64_t begin_us;          /* monotonic: the body was complete */
     _Atomic bool is_cancelled; /* the client went away or the server stops; relaxed: a hint */
 
     /* answer */
@@ -35,8 +42,8 @@ struct exchange {
     struct writer content;
     size_t header_count;
     struct exchange_header headers[EXCHANGE_HEADERS_MAX];
-    bool is_closing;         /* the connection ends with this answer */
-    struct arena arena;      /* of whoever works on it: the reactor, then one worker */
+    bool is_closing;    /* the connection ends with this answer */
+    struct arena arena; /* of whoever works on it: the reactor, then one worker */
 };
 
 /* Value of a request header; `name` in lower case. data NULL if it is not there. */
@@ -45,20 +52,25 @@ struct slice exchange_request_header(const struct exchange *exchange, const char
 size_t exchange_request_header_count(const struct exchange *exchange, const char *name);
 /* The client's address as text, in the exchange's arena. */
 struct slice exchange_client(struct exchange *exchange);
-/* Watches the connection from now on: is_cancelled is set when the client hangs up. Reactor only. */
+/* Watches the connection from now on: is_cancelled is set when the client hangs up. Reactor only.
+ */
 void exchange_watch(struct exchange *exchange);
 
 /* Adds a header to the answer; `name` a literal in lower case. */
-void exchange_add_header(struct exchange *exchange, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
+void exchange_add_header(struct exchange *exchange, const char *name, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 /* Sends. The caller must not touch the exchange afterwards. */
 void exchange_answer(struct exchange *exchange);
 /* Sets status, type and a copy of the text, then answers. */
-void exchange_answer_text(struct exchange *exchange, int status, const char *content_type, struct slice text);
-/* problem+json of an error, then answers. 429, 503 and 507 get a Retry-After unless there is one. */
-void exchange_answer_error(struct exchange *exchange, int status, const struct error *error, const char *query_id);
+void exchange_answer_text(struct exchange *exchange, int status, const char *content_type,
+                          struct slice text);
+/* problem+json of an error, then answers. 429, 503 and 507 get a Retry-After unless there is one.
+ */
+void exchange_answer_error(struct exchange *exchange, int status, const struct error *error,
+                           const char *query_id);
 /* The same with an error made here. sqlstate may be NULL. */
-void exchange_answer_problem(struct exchange *exchange, int status, const char *sqlstate, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+void exchange_answer_problem(struct exchange *exchange, int status, const char *sqlstate,
+                             const char *format, ...) PRINTF_LIKE(4, 5);
 
 /* "Not Found" */
 const char *http_status_reason(int status);

@@ -1,21 +1,24 @@
 /* The one file that knows h2o.
  *
- *   accept ─▶ h2o parses head and body ─▶ on_request: raw head check, Host, Origin ─▶ dispatch ─▶ (worker …) ─▶ exchange_answer
- *                                                                                                       │ any thread
- *                           reply ◀─ on_wake: one pass over the finished list ◀─ eventfd, once a batch ◀┘
+ *   accept ─▶ h2o parses ─▶ on_request ─▶ screen: head, Host, Origin ─▶ dispatch ─▶ (worker …)
+ *                                                                                   │
+ *   reply ◀─ session_send ◀─ on_wake: the finished list ◀─ eventfd ◀─ exchange_answer ┘ any thread
  *
- * Everything of h2o runs on the reactor thread. Other threads touch only the finished list (a lock-free stack) and the eventfd; an
- * atomic flag lets only the first of a batch write it. Replies leave inside loop callbacks: h2o 2.2.5 forgets writes made
- * elsewhere until the next event. EINTR from the loop is a normal wake-up.
+ * Everything of h2o runs on the reactor thread. Other threads touch only the finished list (a
+ * lock-free stack) and the eventfd; an atomic flag lets only the first of a batch write it. Replies
+ * leave inside loop callbacks: h2o 2.2.5 forgets writes made elsewhere until the next event. EINTR
+ * from the loop is a normal wake-up.
  *
- * A client that hangs up. While a request is worked on, h2o neither reads nor watches the connection, so the request's memory
- * stays until we reply: workers read the body in place. Exchanges that ask for it (queries) are polled for POLLRDHUP every 50 ms
- * and get their cancel flag; a half-closed connection looks the same and is treated the same. A `guard` in the request's pool
- * tells when h2o lets go of the request: the exchange is freed then.
+ * A client that hangs up. While a request is worked on, h2o neither reads nor watches the
+ * connection, so the request's memory stays until we reply: workers read the body in place.
+ * Exchanges that ask for it (queries) are polled for POLLRDHUP every 50 ms and get their cancel
+ * flag; a half-closed connection looks the same and is treated the same. A `guard` in the request's
+ * pool tells when h2o lets go of the request: the exchange is freed then.
  *
- * Bounds: connections (the listener is not read past the limit), body size on the wire (h2o answers 413; `rewrite` gives it our
- * form), bytes of bodies under way (429). One timer of h2o covers head, body and idling; a peer that does not take its reply is
- * cut by TCP_USER_TIMEOUT, set by the listener. */
+ * Bounds: connections (the listener is not read past the limit), body size on the wire (h2o answers
+ * 413; `rewrite` gives it our form), bytes of bodies under way (429). One timer of h2o covers head,
+ * body and idling; a peer that does not take its reply is cut by TCP_USER_TIMEOUT, set by the
+ * listener. */
 #include "server/http/server.h"
 
 #include "query/query.h"
@@ -34,7 +37,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define FIRST_BUFFER_SIZE ((size_t)272 << 10) /* bodies up to this are read without growing the buffer */
+#define FIRST_BUFFER_SIZE                                                                          \
+    ((size_t)272 << 10) /* bodies up to this are read without growing the buffer */
 #define WATCH_PERIOD_MS 50
 #define ACCEPTS_PER_TURN 64
 #define STATUS_COUNT 600
@@ -47,9 +51,9 @@ struct link {
 struct session {
     struct exchange exchange; /* first, see session_of() */
     struct http_server *server;
-    h2o_req_t *req;           /* NULL once h2o has let go of it */
+    h2o_req_t *req; /* NULL once h2o has let go of it */
     struct session *next_finished;
-    struct link watch;        /* next NULL: not watched */
+    struct link watch; /* next NULL: not watched */
     size_t body_size;
     bool is_dispatching;      /* reactor only: inside screen() */
     bool is_answered_here;    /* reactor only: answered inside screen() */
@@ -76,7 +80,7 @@ struct http_server {
     h2o_timeout_t watch_timeout;
     h2o_timeout_entry_t watch_entry;
     struct link watched;
-    struct session *answering;   /* its reply is being started: `rewrite` leaves it alone */
+    struct session *answering; /* its reply is being started: `rewrite` leaves it alone */
     uint32_t connections;
     bool is_accepting, is_draining, is_stopped;
 };
@@ -135,7 +139,8 @@ static void poll_batch(struct pollfd *polls, struct session **sessions, size_t c
 
 static void on_watch(h2o_timeout_entry_t *entry)
 {
-    struct http_server *server = (struct http_server *)((char *)entry - offsetof(struct http_server, watch_entry));
+    struct http_server *server =
+        (struct http_server *)((char *)entry - offsetof(struct http_server, watch_entry));
     struct pollfd polls[128];
     struct session *sessions[128];
     size_t count = 0;
@@ -187,7 +192,8 @@ size_t exchange_request_header_count(const struct exchange *exchange, const char
 {
     const struct session *session = session_of((struct exchange *)(uintptr_t)exchange);
     size_t count = 0, size = strlen(name);
-    for (ssize_t at = -1; (at = h2o_find_header_by_str(&session->req->headers, name, size, at)) != -1;) {
+    for (ssize_t at = -1;
+         (at = h2o_find_header_by_str(&session->req->headers, name, size, at)) != -1;) {
         count++;
     }
     return count;
@@ -199,12 +205,14 @@ struct slice exchange_client(struct exchange *exchange)
     struct sockaddr_storage address;
     char text[NI_MAXHOST];
     socklen_t size = connection->callbacks->get_peername(connection, (struct sockaddr *)&address);
-    size_t text_size = size == 0 ? SIZE_MAX : h2o_socket_getnumerichost((struct sockaddr *)&address, size, text);
+    size_t text_size =
+        size == 0 ? SIZE_MAX : h2o_socket_getnumerichost((struct sockaddr *)&address, size, text);
     if (text_size == SIZE_MAX) {
         return SLICE("");
     }
     int32_t port = h2o_socket_getport((struct sockaddr *)&address);
-    return slice_from_cstr(arena_printf(&exchange->arena, "%.*s:%d", (int)text_size, text, (int)port));
+    return slice_from_cstr(
+        arena_printf(&exchange->arena, "%.*s:%d", (int)text_size, text, (int)port));
 }
 
 static enum http_method method_of(h2o_iovec_t method)
@@ -213,8 +221,8 @@ static enum http_method method_of(h2o_iovec_t method)
         struct slice name;
         enum http_method method;
     } methods[] = {
-        {{"GET", 3}, HTTP_GET}, {{"POST", 4}, HTTP_POST}, {{"HEAD", 4}, HTTP_HEAD}, {{"DELETE", 6}, HTTP_DELETE},
-        {{"OPTIONS", 7}, HTTP_OPTIONS},
+        {{"GET", 3}, HTTP_GET},       {{"POST", 4}, HTTP_POST},       {{"HEAD", 4}, HTTP_HEAD},
+        {{"DELETE", 6}, HTTP_DELETE}, {{"OPTIONS", 7}, HTTP_OPTIONS},
     };
     for (size_t i = 0; i < array_count(methods); i++) {
         if (slice_equal(methods[i].name, slice_of(method.base, method.len))) {
@@ -233,8 +241,8 @@ static void session_free(struct session *session)
     memory_free(session);
 }
 
-/* The request's pool is going. Before the reply that does not happen (see above), except when the process tears down: then
- * the worker must finish with the body first. */
+/* The request's pool is going. Before the reply that does not happen (see above), except when the
+ * process tears down: then the worker must finish with the body first. */
 static void on_gone(void *guard)
 {
     struct session *session = *(struct session **)guard;
@@ -255,15 +263,15 @@ static void add_headers(struct session *session)
     struct exchange *exchange = &session->exchange;
     h2o_req_t *req = session->req;
     if (exchange->content_type.size > 0) {
-        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, exchange->content_type.data,
-                       exchange->content_type.size);
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
+                       exchange->content_type.data, exchange->content_type.size);
     }
-    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-content-type-options"), 0, NULL,
-                          H2O_STRLIT("nosniff"));
+    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-content-type-options"), 0,
+                          NULL, H2O_STRLIT("nosniff"));
     for (size_t i = 0; i < exchange->header_count; i++) {
         const struct exchange_header *header = &exchange->headers[i];
-        h2o_add_header_by_str(&req->pool, &req->res.headers, header->name.data, header->name.size, 1, NULL,
-                              header->value.data, header->value.size);
+        h2o_add_header_by_str(&req->pool, &req->res.headers, header->name.data, header->name.size,
+                              1, NULL, header->value.data, header->value.size);
     }
 }
 
@@ -328,8 +336,8 @@ void exchange_answer(struct exchange *exchange)
     struct session *head = atomic_load_explicit(&server->finished, memory_order_relaxed);
     do {
         session->next_finished = head;
-    } while (!atomic_compare_exchange_weak_explicit(&server->finished, &head, session, memory_order_release,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&server->finished, &head, session,
+                                                    memory_order_release, memory_order_relaxed));
     /* `session` may be gone by now. */
     kick(server);
 }
@@ -337,7 +345,9 @@ void exchange_answer(struct exchange *exchange)
 /* Oldest first: the stack is turned around. */
 static void send_finished(struct http_server *server)
 {
-    struct session *session = atomic_exchange_explicit(&server->finished, NULL, memory_order_acquire), *oldest = NULL;
+    struct session *session =
+                       atomic_exchange_explicit(&server->finished, NULL, memory_order_acquire),
+                   *oldest = NULL;
     while (session != NULL) {
         struct session *next = session->next_finished;
         session->next_finished = oldest;
@@ -353,7 +363,8 @@ static void send_finished(struct http_server *server)
 
 /* ---- h2o's own errors in our form ---- */
 
-static void rewritten_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *parts, size_t part_count, h2o_send_state_t state)
+static void rewritten_send(h2o_ostream_t *self, h2o_req_t *req, h2o_iovec_t *parts,
+                           size_t part_count, h2o_send_state_t state)
 {
     (void)parts;
     (void)part_count;
@@ -371,7 +382,8 @@ static void rewrite_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **sl
         struct writer text;
         writer_init(&text);
         if (req->res.status == 413) {
-            (void)error_set(&error, ERR_LIMIT, "54000", "the body is larger than %zu bytes, the setting body_max",
+            (void)error_set(&error, ERR_LIMIT, "54000",
+                            "the body is larger than %zu bytes, the setting body_max",
                             server->options.body_max);
             error_hint(&error, "Send smaller batches; freshet load splits files of any size.");
         } else {
@@ -380,7 +392,8 @@ static void rewrite_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **sl
         query_error_json(&error, req->res.status, NULL, &text);
         req->res.content_length = text.size;
         req->res.headers.size = 0;
-        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, H2O_STRLIT("application/problem+json"));
+        h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
+                       H2O_STRLIT("application/problem+json"));
         h2o_ostream_t *stream = h2o_add_ostream(req, sizeof(*stream) + sizeof(h2o_iovec_t), slot);
         stream->do_send = rewritten_send;
         *(h2o_iovec_t *)(stream + 1) = h2o_strdup(&req->pool, (const char *)text.data, text.size);
@@ -414,7 +427,8 @@ static struct session *session_create(struct http_server *server, h2o_req_t *req
     return session;
 }
 
-/* CORS for an origin that the settings name. True if the request was a preflight and is answered. */
+/* CORS for an origin that the settings name. True if the request was a preflight and is answered.
+ */
 static bool answer_cors(struct exchange *exchange, struct slice origin)
 {
     exchange_add_header(exchange, "access-control-allow-origin", "%.*s", SLICE_ARGS(origin));
@@ -425,7 +439,8 @@ static bool answer_cors(struct exchange *exchange, struct slice origin)
     }
     exchange_add_header(exchange, "access-control-allow-methods", "GET, POST, DELETE");
     exchange_add_header(exchange, "access-control-allow-headers",
-                        "content-type, content-encoding, accept, idempotency-key, freshet-producer, freshet-sequence");
+                        "content-type, content-encoding, accept, idempotency-key, "
+                        "freshet-producer, freshet-sequence");
     exchange_add_header(exchange, "access-control-max-age", "600");
     exchange->status = 204;
     exchange_answer(exchange);
@@ -446,22 +461,27 @@ static void screen(struct session *session)
         return;
     }
     if (!safety_host_is_ours(&server->options.safety, head.host)) {
-        exchange_answer_problem(exchange, 403, "42501", "the Host \"%.*s\" is neither loopback nor the address of this server",
-                                (int)(head.host.size < 100 ? head.host.size : 100), head.host.data);
+        exchange_answer_problem(
+            exchange, 403, "42501",
+            "the Host \"%.*s\" is neither loopback nor the address of this server",
+            (int)(head.host.size < 100 ? head.host.size : 100), head.host.data);
         return;
     }
     struct slice origin = exchange_request_header(exchange, "origin");
     enum origin_verdict verdict = safety_judge_origin(&server->options.safety, origin, head.host);
     if (verdict == ORIGIN_REFUSED || exchange_request_header_count(exchange, "origin") > 1) {
-        exchange_answer_problem(exchange, 403, "42501", "the setting cors_origins does not name the origin of this page");
+        exchange_answer_problem(exchange, 403, "42501",
+                                "the setting cors_origins does not name the origin of this page");
         return;
     }
     if (verdict == ORIGIN_ALLOWED && answer_cors(exchange, origin)) {
         return;
     }
-    if (atomic_load_explicit(&server->bodies, memory_order_relaxed) > (int64_t)server->options.bodies_max) {
+    if (atomic_load_explicit(&server->bodies, memory_order_relaxed) >
+        (int64_t)server->options.bodies_max) {
         metric_add(&metrics.ingest_backpressure, 1);
-        exchange_answer_problem(exchange, 429, "53200", "the bodies of the requests under way fill their memory");
+        exchange_answer_problem(exchange, 429, "53200",
+                                "the bodies of the requests under way fill their memory");
         return;
     }
     server->options.dispatch(exchange);
@@ -473,8 +493,9 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     struct session *session = session_create(server, req);
     atomic_fetch_add_explicit(&server->in_flight, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&server->bodies, (int64_t)session->body_size, memory_order_relaxed);
-    /* An answer given inside screen() is sent below it, so that nobody up there works on a session that is gone. A worker that
-     * answers meanwhile goes through the list, which is read after we have returned. */
+    /* An answer given inside screen() is sent below it, so that nobody up there works on a session
+     * that is gone. A worker that answers meanwhile goes through the list, which is read after we
+     * have returned. */
     session->is_dispatching = true;
     screen(session);
     session->is_dispatching = false;
@@ -537,7 +558,8 @@ static void on_accept(h2o_socket_t *listener, const char *error)
 static void cancel_watched(struct http_server *server)
 {
     for (struct link *at = server->watched.next; at != &server->watched; at = at->next) {
-        atomic_store_explicit(&session_of_watch(at)->exchange.is_cancelled, true, memory_order_relaxed);
+        atomic_store_explicit(&session_of_watch(at)->exchange.is_cancelled, true,
+                              memory_order_relaxed);
     }
 }
 
@@ -581,7 +603,8 @@ static void configure(struct http_server *server)
     server->config.http1.req_timeout = (uint64_t)options->request_timeout_us / 1000;
     server->config.http1.upgrade_to_http2 = 0;
     server->config.max_request_entity_size = options->body_max;
-    h2o_hostconf_t *host = h2o_config_register_host(&server->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    h2o_hostconf_t *host =
+        h2o_config_register_host(&server->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     h2o_pathconf_t *paths[] = {h2o_config_register_path(host, "/", 0), &host->fallback_path};
     for (size_t i = 0; i < array_count(paths); i++) {
         struct handler *handler = (struct handler *)h2o_create_handler(paths[i], sizeof(*handler));
@@ -595,10 +618,12 @@ static void configure(struct http_server *server)
     server->accept = (h2o_accept_ctx_t){.ctx = &server->h2o, .hosts = server->config.hosts};
     h2o_timeout_init(server->h2o.loop, &server->watch_timeout, WATCH_PERIOD_MS);
     server->watch_entry.cb = on_watch;
-    server->wake = h2o_evloop_socket_create(server->h2o.loop, server->event_fd, H2O_SOCKET_FLAG_DONT_READ);
+    server->wake =
+        h2o_evloop_socket_create(server->h2o.loop, server->event_fd, H2O_SOCKET_FLAG_DONT_READ);
     server->wake->data = server;
     h2o_socket_read_start(server->wake, on_wake);
-    server->listener = h2o_evloop_socket_create(server->h2o.loop, options->listener->fd, H2O_SOCKET_FLAG_DONT_READ);
+    server->listener = h2o_evloop_socket_create(server->h2o.loop, options->listener->fd,
+                                                H2O_SOCKET_FLAG_DONT_READ);
     server->listener->data = server;
     set_accepting(server, true);
 }
@@ -616,7 +641,8 @@ static void reactor_run(void *context)
                 break;
             }
         }
-        if (h2o_evloop_run(server->h2o.loop, server->is_stopped ? 10 : INT32_MAX) != 0 && errno != EINTR) {
+        if (h2o_evloop_run(server->h2o.loop, server->is_stopped ? 10 : INT32_MAX) != 0 &&
+            errno != EINTR) {
             logger_write(LOG_ERROR, "the reactor's loop failed errno=%d", errno);
             abort();
         }
@@ -631,7 +657,8 @@ struct http_server *http_server_start(const struct http_server_options *options)
     server->watched.next = server->watched.previous = &server->watched;
     server->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     assert(server->event_fd >= 0);
-    server->thread = thread_start(&(struct thread_options){.name = "reactor", .run = reactor_run, .context = server});
+    server->thread = thread_start(
+        &(struct thread_options){.name = "reactor", .run = reactor_run, .context = server});
     return server;
 }
 
@@ -666,13 +693,15 @@ void http_server_stop(struct http_server *server)
 {
     give_command(server, COMMAND_STOP);
     thread_join(server->thread);
-    /* h2o's configuration and loop live as long as the process: 2.2.5 cannot give all of it back. */
+    /* h2o's configuration and loop live as long as the process: 2.2.5 cannot give all of it back.
+     */
 }
 
 void http_server_metrics(void *context, struct writer *out)
 {
     struct http_server *server = context;
-    metrics_print_family(out, "freshet_http_responses_total", "counter", "HTTP responses by status.");
+    metrics_print_family(out, "freshet_http_responses_total", "counter",
+                         "HTTP responses by status.");
     for (int status = 100; status < STATUS_COUNT; status++) {
         uint64_t count = atomic_load_explicit(&server->responses[status], memory_order_relaxed);
         if (count > 0) {
@@ -681,7 +710,8 @@ void http_server_metrics(void *context, struct writer *out)
             metrics_print_sample(out, "freshet_http_responses_total", label, (double)count);
         }
     }
-    metrics_print_family(out, "freshet_http_bodies_bytes", "gauge", "Bytes of request bodies under way.");
+    metrics_print_family(out, "freshet_http_bodies_bytes", "gauge",
+                         "Bytes of request bodies under way.");
     metrics_print_sample(out, "freshet_http_bodies_bytes", NULL,
                          (double)atomic_load_explicit(&server->bodies, memory_order_relaxed));
 }

@@ -1,8 +1,9 @@
 /* The raw head, looked at once more.
  *
- * h2o 2.2.5 takes heads on which two parsers can disagree: Content-Length beside Transfer-Encoding, either of them twice, folded
- * lines, bare LF, no Host or two. Behind a proxy each is a way to smuggle a request, so each is 400 here and the connection
- * ends. One pass over the lines, no allocation; cost is a few hundred nanoseconds for a usual head. */
+ * h2o 2.2.5 takes heads on which two parsers can disagree: Content-Length beside Transfer-Encoding,
+ * either of them twice, folded lines, bare LF, no Host or two. Behind a proxy each is a way to
+ * smuggle a request, so each is 400 here and the connection ends. One pass over the lines, no
+ * allocation; cost is a few hundred nanoseconds for a usual head. */
 #include "server/http/head.h"
 
 #include <stddef.h>
@@ -33,7 +34,8 @@ struct http_head http_head_check(struct slice bytes)
     unsigned host_count = 0, length_count = 0, coding_count = 0;
     size_t offset = 0;
     for (bool is_first = true;; is_first = false) {
-        const char *newline = offset < bytes.size ? memchr(bytes.data + offset, '\n', bytes.size - offset) : NULL;
+        const char *newline =
+            offset < bytes.size ? memchr(bytes.data + offset, '\n', bytes.size - offset) : NULL;
         if (newline == NULL) {
             return complain("the head does not end");
         }
@@ -69,7 +71,8 @@ struct http_head http_head_check(struct slice bytes)
         return complain("more than one Content-Length or Transfer-Encoding");
     }
     if (host_count != 1) {
-        return complain(host_count == 0 ? "the Host header is missing" : "more than one Host header");
+        return complain(host_count == 0 ? "the Host header is missing"
+                                        : "more than one Host header");
     }
     return head;
 }

@@ -7,8 +7,8 @@
 #define HTTP_HEAD_SIZE_MAX ((size_t)32 << 10)
 
 struct http_head {
-    struct slice host;      /* value of the one Host header */
-    const char *complaint;  /* NULL: the head is fine */
+    struct slice host;     /* value of the one Host header */
+    const char *complaint; /* NULL: the head is fine */
 };
 
 /* `bytes` begin with the head (empty lines before it are allowed) and may go on behind it. */

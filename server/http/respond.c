@@ -13,11 +13,24 @@ const char *http_status_reason(int status)
         int status;
         const char *reason;
     } reasons[] = {
-        {200, "OK"}, {204, "No Content"}, {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
-        {404, "Not Found"}, {405, "Method Not Allowed"}, {409, "Conflict"}, {413, "Payload Too Large"},
-        {415, "Unsupported Media Type"}, {417, "Expectation Failed"}, {422, "Unprocessable Content"},
-        {429, "Too Many Requests"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
-        {503, "Service Unavailable"}, {504, "Gateway Timeout"}, {507, "Insufficient Storage"},
+        {200, "OK"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {409, "Conflict"},
+        {413, "Payload Too Large"},
+        {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+        {507, "Insufficient Storage"},
     };
     for (size_t i = 0; i < array_count(reasons); i++) {
         if (reasons[i].status == status) {
@@ -49,7 +62,8 @@ void exchange_add_header(struct exchange *exchange, const char *name, const char
     };
 }
 
-void exchange_answer_text(struct exchange *exchange, int status, const char *content_type, struct slice text)
+void exchange_answer_text(struct exchange *exchange, int status, const char *content_type,
+                          struct slice text)
 {
     exchange->status = status;
     exchange->content_type = slice_from_cstr(content_type);
@@ -67,7 +81,8 @@ static bool has_header(const struct exchange *exchange, struct slice name)
     return false;
 }
 
-void exchange_answer_error(struct exchange *exchange, int status, const struct error *error, const char *query_id)
+void exchange_answer_error(struct exchange *exchange, int status, const struct error *error,
+                           const char *query_id)
 {
     assert(status >= 400);
     exchange->status = status;
@@ -81,7 +96,8 @@ void exchange_answer_error(struct exchange *exchange, int status, const struct e
     exchange_answer(exchange);
 }
 
-void exchange_answer_problem(struct exchange *exchange, int status, const char *sqlstate, const char *format, ...)
+void exchange_answer_problem(struct exchange *exchange, int status, const char *sqlstate,
+                             const char *format, ...)
 {
     char text[400];
     va_list arguments;
@@ -89,7 +105,10 @@ void exchange_answer_problem(struct exchange *exchange, int status, const char *
     vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
     struct error error;
-    enum err code = status == 404 ? ERR_NOT_FOUND : status == 503 ? ERR_BUSY : status == 501 ? ERR_UNSUPPORTED : ERR_INPUT;
+    enum err code = status == 404   ? ERR_NOT_FOUND
+                    : status == 503 ? ERR_BUSY
+                    : status == 501 ? ERR_UNSUPPORTED
+                                    : ERR_INPUT;
     (void)error_set(&error, code, sqlstate, "%s", text);
     exchange_answer_error(exchange, status, &error, NULL);
 }

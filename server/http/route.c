@@ -12,10 +12,12 @@
 
 const struct route routes[] = {
     {"/v1/ingest/*", HTTP_POST, ROUTE_DECODE, true, api_ingest, "rows in: NDJSON, JSON or CSV"},
-    {"/v1/sql", HTTP_POST | HTTP_GET, ROUTE_QUERY, true, api_sql, "SQL: text or JSON in, json, ndjson or csv out"},
+    {"/v1/sql", HTTP_POST | HTTP_GET, ROUTE_QUERY, true, api_sql,
+     "SQL: text or JSON in, json, ndjson or csv out"},
     {"/v1/sql/*", HTTP_DELETE, ROUTE_INLINE, true, api_sql_cancel, "cancels the query of that id"},
     {"/healthz", READ, ROUTE_INLINE, false, api_healthz, "200 while the process serves"},
-    {"/readyz", READ, ROUTE_DECODE, false, api_readyz, "200 once queries are answered; ?fresh=5s names sources that lag"},
+    {"/readyz", READ, ROUTE_DECODE, false, api_readyz,
+     "200 once queries are answered; ?fresh=5s names sources that lag"},
     {"/metrics", READ, ROUTE_DECODE, false, api_metrics, "Prometheus text format"},
     {"/", READ, ROUTE_INLINE, false, api_index, "this page"},
     {"/v1/live", READ, ROUTE_INLINE, false, NULL, "live queries"},
@@ -39,8 +41,8 @@ static bool path_matches(const char *pattern, struct slice path, struct slice *a
     return argument->size > 0 && memchr(argument->data, '/', argument->size) == NULL;
 }
 
-enum route_match route_find(struct slice path, enum http_method method, const struct route **out, unsigned *allowed,
-                            struct slice *argument)
+enum route_match route_find(struct slice path, enum http_method method, const struct route **out,
+                            unsigned *allowed, struct slice *argument)
 {
     *allowed = 0;
     for (size_t i = 0; i < route_count; i++) {
@@ -61,7 +63,8 @@ void route_print_methods(unsigned methods, struct writer *out)
     static const struct {
         unsigned method;
         const char *name;
-    } names[] = {{HTTP_GET, "GET"}, {HTTP_HEAD, "HEAD"}, {HTTP_POST, "POST"}, {HTTP_DELETE, "DELETE"}};
+    } names[] = {
+        {HTTP_GET, "GET"}, {HTTP_HEAD, "HEAD"}, {HTTP_POST, "POST"}, {HTTP_DELETE, "DELETE"}};
     bool is_first = true;
     for (size_t i = 0; i < array_count(names); i++) {
         if ((methods & names[i].method) != 0) {
@@ -117,18 +120,22 @@ void route_dispatch(struct exchange *exchange)
     struct slice argument = {NULL, 0};
     unsigned allowed;
     struct error error;
-    enum route_match match = route_find(exchange->path, exchange->method, &route, &allowed, &argument);
+    enum route_match match =
+        route_find(exchange->path, exchange->method, &route, &allowed, &argument);
     if (match == ROUTE_UNKNOWN) {
-        exchange_answer_problem(exchange, 404, "42704", "there is nothing at this path; GET / lists what there is");
+        exchange_answer_problem(exchange, 404, "42704",
+                                "there is nothing at this path; GET / lists what there is");
     } else if (match == ROUTE_WRONG_METHOD) {
         answer_wrong_method(exchange, allowed);
     } else if (route->handle == NULL) {
-        exchange_answer_problem(exchange, 501, "0A000", "%s: not there yet, it comes with a later version", route->doc);
-    } else if (argument.data != NULL &&
-               target_decode(argument, false, &exchange->arena, &exchange->argument, &error) != OK) {
+        exchange_answer_problem(exchange, 501, "0A000",
+                                "%s: not there yet, it comes with a later version", route->doc);
+    } else if (argument.data != NULL && target_decode(argument, false, &exchange->arena,
+                                                      &exchange->argument, &error) != OK) {
         exchange_answer_error(exchange, 400, &error, NULL);
     } else if (route->needs_store && app_state(app) == APP_STARTING) {
-        exchange_answer_problem(exchange, 503, "57P03", "the server is starting: the log is being replayed");
+        exchange_answer_problem(exchange, 503, "57P03",
+                                "the server is starting: the log is being replayed");
     } else if (route->needs_store && app_state(app) == APP_STOPPING) {
         exchange->is_closing = true;
         exchange_answer_problem(exchange, 503, "57P03", "the server is stopping");

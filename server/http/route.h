@@ -11,20 +11,20 @@ enum route_place {
 };
 
 struct route {
-    const char *path;        /* a final '*' takes one part, decoded into exchange->argument */
-    unsigned methods;        /* enum http_method */
+    const char *path; /* a final '*' takes one part, decoded into exchange->argument */
+    unsigned methods; /* enum http_method */
     enum route_place place;
-    bool needs_store;        /* 503 while starting or stopping */
+    bool needs_store;                          /* 503 while starting or stopping */
     void (*handle)(struct exchange *exchange); /* NULL: not there yet, 501 */
-    const char *doc;         /* one line; for 501 the name of the feature */
+    const char *doc;                           /* one line; for 501 the name of the feature */
 };
 extern const struct route routes[];
 extern const size_t route_count;
 
 enum route_match { ROUTE_FOUND, ROUTE_UNKNOWN, ROUTE_WRONG_METHOD };
 /* *allowed: the methods of the path. *argument: the part under '*', still encoded. */
-enum route_match route_find(struct slice path, enum http_method method, const struct route **out, unsigned *allowed,
-                            struct slice *argument);
+enum route_match route_find(struct slice path, enum http_method method, const struct route **out,
+                            unsigned *allowed, struct slice *argument);
 /* "GET, HEAD, POST" */
 void route_print_methods(unsigned methods, struct writer *out);
 /* For http_server_options.dispatch: exchange->context is the struct app. */

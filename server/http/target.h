@@ -4,14 +4,15 @@
 
 #include "storage/base/arena.h"
 
-/* Decodes %XX (and '+' as a blank, if asked) into the arena; ERR_INPUT for a broken escape, a NUL or invalid UTF-8. */
-MUST_CHECK enum err target_decode(struct slice text, bool plus_is_blank, struct arena *arena, struct slice *out,
-                                  struct error *error);
+/* Decodes %XX (and '+' as a blank, if asked) into the arena; ERR_INPUT for a broken escape, a NUL
+ * or invalid UTF-8. */
+MUST_CHECK enum err target_decode(struct slice text, bool plus_is_blank, struct arena *arena,
+                                  struct slice *out, struct error *error);
 struct target_parameter {
     struct slice name, value; /* decoded */
 };
 /* The next name=value of a query string; *rest moves on. ERR_NOT_FOUND at the end. */
-MUST_CHECK enum err target_next_parameter(struct slice *rest, struct arena *arena, struct target_parameter *out,
-                                          struct error *error);
+MUST_CHECK enum err target_next_parameter(struct slice *rest, struct arena *arena,
+                                          struct target_parameter *out, struct error *error);
 
 #endif

@@ -1,7 +1,8 @@
 /* Listening sockets.
  *
- * There are no users yet, so whoever reaches the port may read and write everything: only loopback is bound unless the setting
- * `insecure` says that this is known. Names are not looked up, localhost excepted: what is bound must not depend on a resolver. */
+ * There are no users yet, so whoever reaches the port may read and write everything: only loopback
+ * is bound unless the setting `insecure` says that this is known. Names are not looked up,
+ * localhost excepted: what is bound must not depend on a resolver. */
 #include "server/net/listener.h"
 
 #include "storage/base/slice.h"
@@ -17,7 +18,8 @@
 #include <unistd.h>
 
 #define BACKLOG 4096
-/* A peer that takes no bytes for so long has its connection cut: h2o has no timer while it writes. */
+/* A peer that takes no bytes for so long has its connection cut: h2o has no timer while it writes.
+ */
 #define STALLED_PEER_MS 60000
 
 union address {
@@ -26,14 +28,17 @@ union address {
     struct sockaddr_in6 v6;
 };
 
-static enum err parse(const char *text, char host[64], union address *out, socklen_t *size, struct error *error)
+static enum err parse(const char *text, char host[64], union address *out, socklen_t *size,
+                      struct error *error)
 {
     const char *colon = strrchr(text, ':');
     char *end = NULL;
     long port = colon == NULL ? -1 : strtol(colon + 1, &end, 10);
     size_t host_size = colon == NULL ? 0 : (size_t)(colon - text);
-    if (port < 0 || port > 65535 || end == colon + 1 || *end != 0 || host_size == 0 || host_size > 60) {
-        return error_set(error, ERR_INPUT, "22023", "\"%.100s\" is not an address: write host:port", text);
+    if (port < 0 || port > 65535 || end == colon + 1 || *end != 0 || host_size == 0 ||
+        host_size > 60) {
+        return error_set(error, ERR_INPUT, "22023", "\"%.100s\" is not an address: write host:port",
+                         text);
     }
     memcpy(host, text, host_size);
     host[host_size] = 0;
@@ -58,7 +63,8 @@ static enum err parse(const char *text, char host[64], union address *out, sockl
             return OK;
         }
     }
-    return error_set(error, ERR_INPUT, "22023", "\"%.100s\" is not an IP address: write 127.0.0.1:8080 or [::1]:8080", host);
+    return error_set(error, ERR_INPUT, "22023",
+                     "\"%.100s\" is not an IP address: write 127.0.0.1:8080 or [::1]:8080", host);
 }
 
 static bool is_loopback(const union address *address)
@@ -67,7 +73,8 @@ static bool is_loopback(const union address *address)
                                              : IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr) != 0;
 }
 
-enum err listener_open(const char *text, bool is_insecure, struct listener *out, struct error *error)
+enum err listener_open(const char *text, bool is_insecure, struct listener *out,
+                       struct error *error)
 {
     union address address;
     socklen_t size = 0;
@@ -76,8 +83,10 @@ enum err listener_open(const char *text, bool is_insecure, struct listener *out,
         return result;
     }
     if (!is_loopback(&address) && !is_insecure) {
-        result = error_set(error, ERR_INPUT, "28000", "%s is not a loopback address, and there are no users yet", text);
-        error_hint(error, "Listen on 127.0.0.1, or say --insecure if everyone who reaches the port may read and write.");
+        result = error_set(error, ERR_INPUT, "28000",
+                           "%s is not a loopback address, and there are no users yet", text);
+        error_hint(error, "Listen on 127.0.0.1, or say --insecure if everyone who reaches the port "
+                          "may read and write.");
         return result;
     }
     int one = 1, stalled = STALLED_PEER_MS;

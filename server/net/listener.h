@@ -5,14 +5,15 @@
 #include "storage/base/error.h"
 
 struct listener {
-    int fd;            /* non-blocking, close-on-exec */
-    char host[64];     /* "127.0.0.1", "::1" */
-    char address[80];  /* with the port that was really bound: "127.0.0.1:8080", "[::1]:8080" */
+    int fd;           /* non-blocking, close-on-exec */
+    char host[64];    /* "127.0.0.1", "::1" */
+    char address[80]; /* with the port that was really bound: "127.0.0.1:8080", "[::1]:8080" */
 };
 
-/* `text` is host:port; the host an IPv4 address, [IPv6] or localhost; port 0 picks a free one. ERR_INPUT if it is malformed or
- * is not loopback while `is_insecure` is false; ERR_IO. */
-MUST_CHECK enum err listener_open(const char *text, bool is_insecure, struct listener *out, struct error *error);
+/* `text` is host:port; the host an IPv4 address, [IPv6] or localhost; port 0 picks a free one.
+ * ERR_INPUT if it is malformed or is not loopback while `is_insecure` is false; ERR_IO. */
+MUST_CHECK enum err listener_open(const char *text, bool is_insecure, struct listener *out,
+                                  struct error *error);
 void listener_close(struct listener *listener);
 
 #endif

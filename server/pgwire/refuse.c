@@ -2,8 +2,8 @@
  *
  *   client: [SSLRequest|GSSENCRequest] ──'N'──▶ StartupMessage ──FATAL 0A000──▶ closed
  *
- * One thread polls at most 64 connections; one that has not said who it is within 5 s goes, and so does the oldest when a new
- * one comes to a full house. A message is at most 8 KiB before login. */
+ * One thread polls at most 64 connections; one that has not said who it is within 5 s goes, and so
+ * does the oldest when a new one comes to a full house. A message is at most 8 KiB before login. */
 #include "server/pgwire/refuse.h"
 
 #include "storage/base/arena.h"
@@ -62,7 +62,9 @@ enum refuse_step refuse_step(struct slice received, size_t *used)
 
 struct slice refuse_message(void)
 {
-#define FIELDS "SFATAL\0VFATAL\0C0A000\0MThe PostgreSQL protocol comes with a later version of Freshet.\0HUse POST /v1/sql of the HTTP port.\0"
+#define FIELDS                                                                                     \
+    "SFATAL\0VFATAL\0C0A000\0MThe PostgreSQL protocol comes with a later version of "              \
+    "Freshet.\0HUse POST /v1/sql of the HTTP port.\0"
     static const char message[] = "E\0\0\0\x00" FIELDS;
     static char out[sizeof(message)];
     memcpy(out, message, sizeof(message)); /* the literal's own NUL ends the list of fields */
@@ -78,7 +80,8 @@ struct slice refuse_message(void)
 static void drop(struct refuse_server *server, size_t index)
 {
     close(server->clients[index].fd);
-    memmove(&server->clients[index], &server->clients[index + 1], (server->count - index - 1) * sizeof(struct client));
+    memmove(&server->clients[index], &server->clients[index + 1],
+            (server->count - index - 1) * sizeof(struct client));
     server->count--;
 }
 
@@ -100,7 +103,8 @@ static void admit(struct refuse_server *server)
 /* False when the connection is to be closed. */
 static bool talk(struct client *client)
 {
-    ssize_t got = recv(client->fd, client->received + client->size, sizeof(client->received) - client->size, 0);
+    ssize_t got = recv(client->fd, client->received + client->size,
+                       sizeof(client->received) - client->size, 0);
     if (got <= 0) {
         return false;
     }
@@ -108,8 +112,10 @@ static bool talk(struct client *client)
     for (;;) {
         size_t used = 0;
         switch (refuse_step(slice_of(client->received, client->size), &used)) {
-        case REFUSE_MORE: return client->size < sizeof(client->received);
-        case REFUSE_CLOSE: return false;
+        case REFUSE_MORE:
+            return client->size < sizeof(client->received);
+        case REFUSE_CLOSE:
+            return false;
         case REFUSE_TELL: {
             struct slice message = refuse_message();
             (void)!send(client->fd, message.data, message.size, MSG_NOSIGNAL);
@@ -155,7 +161,8 @@ struct refuse_server *refuse_start(const struct listener *listener)
     assert(listener->fd >= 0);
     struct refuse_server *server = memory_alloc_zero(sizeof(*server));
     server->listener = listener->fd;
-    server->thread = thread_start(&(struct thread_options){.name = "pg", .run = refuse_run, .context = server});
+    server->thread =
+        thread_start(&(struct thread_options){.name = "pg", .run = refuse_run, .context = server});
     return server;
 }
 

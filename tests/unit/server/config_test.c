@@ -17,17 +17,29 @@ static void test_sizes_and_durations(void **state)
         uint64_t size;
         int64_t duration_us;
     } cases[] = {
-        {"64 MiB", true, false, 64 << 20, 0}, {"64mib", true, false, 64 << 20, 0}, {"0", true, false, 0, 0},
-        {"1000000", true, false, 1000000, 0}, {" 2 GB ", true, false, 2000000000, 0}, {"60 s", false, true, 0, 60000000},
-        {"500ms", false, true, 0, 500000}, {"1 d", false, true, 0, 86400000000}, {"-1 s", false, false, 0, 0},
-        {"", false, false, 0, 0}, {"s", false, false, 0, 0}, {"1.5 GiB", false, false, 0, 0}, {"1 parsec", false, false, 0, 0},
-        {"99999999999999999999", false, false, 0, 0}, {"16777216 TiB", false, false, 0, 0},
+        {"64 MiB", true, false, 64 << 20, 0},
+        {"64mib", true, false, 64 << 20, 0},
+        {"0", true, false, 0, 0},
+        {"1000000", true, false, 1000000, 0},
+        {" 2 GB ", true, false, 2000000000, 0},
+        {"60 s", false, true, 0, 60000000},
+        {"500ms", false, true, 0, 500000},
+        {"1 d", false, true, 0, 86400000000},
+        {"-1 s", false, false, 0, 0},
+        {"", false, false, 0, 0},
+        {"s", false, false, 0, 0},
+        {"1.5 GiB", false, false, 0, 0},
+        {"1 parsec", false, false, 0, 0},
+        {"99999999999999999999", false, false, 0, 0},
+        {"16777216 TiB", false, false, 0, 0},
     };
     for (size_t i = 0; i < array_count(cases); i++) {
         uint64_t size = 0;
         int64_t duration = 0;
-        assert_int_equal(config_parse_size(slice_from_cstr(cases[i].text), &size), cases[i].is_size);
-        assert_int_equal(config_parse_duration(slice_from_cstr(cases[i].text), &duration), cases[i].is_duration);
+        assert_int_equal(config_parse_size(slice_from_cstr(cases[i].text), &size),
+                         cases[i].is_size);
+        assert_int_equal(config_parse_duration(slice_from_cstr(cases[i].text), &duration),
+                         cases[i].is_duration);
         if (cases[i].is_size) {
             assert_int_equal(size, cases[i].size);
         }
@@ -45,7 +57,8 @@ static void test_file_lines(void **state)
     struct error error;
     arena_init(&arena);
     config_init(&config, &arena);
-    struct slice text = SLICE("# first\n\nbody_max = 1 MiB # small\r\n  data='/x y#z'\ninsecure = on\nsource-idle=5 s");
+    struct slice text = SLICE(
+        "# first\n\nbody_max = 1 MiB # small\r\n  data='/x y#z'\ninsecure = on\nsource-idle=5 s");
     assert_int_equal(config_parse(&config, text, &arena, &error), OK);
     assert_int_equal(config.body_max, 1 << 20);
     assert_string_equal(config.data, "/x y#z");
@@ -54,11 +67,12 @@ static void test_file_lines(void **state)
     static const struct {
         const char *text, *sqlstate;
     } wrong[] = {
-        {"colour = red", "42704"}, {"body_max = big", "22023"}, {"body_max", "42601"}, {"data = 'x", "42601"},
-        {"insecure = maybe", "22023"}, {"threads = 2 s", "22023"},
+        {"colour = red", "42704"}, {"body_max = big", "22023"},   {"body_max", "42601"},
+        {"data = 'x", "42601"},    {"insecure = maybe", "22023"}, {"threads = 2 s", "22023"},
     };
     for (size_t i = 0; i < array_count(wrong); i++) {
-        assert_int_equal(config_parse(&config, slice_from_cstr(wrong[i].text), &arena, &error), ERR_INPUT);
+        assert_int_equal(config_parse(&config, slice_from_cstr(wrong[i].text), &arena, &error),
+                         ERR_INPUT);
         assert_string_equal(error.sqlstate, wrong[i].sqlstate);
         assert_non_null(strstr(error.text, "line 1"));
     }
@@ -68,8 +82,9 @@ static void test_file_lines(void **state)
 static void test_relations_are_checked(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"io = tape", "memory = 1 MiB", "log_file = 1 KiB", "body_max = 2 GiB",
-                                        "connections_max = 0", "request_timeout = 1 ms", "data = ''"};
+    static const char *const wrong[] = {
+        "io = tape",           "memory = 1 MiB",         "log_file = 1 KiB", "body_max = 2 GiB",
+        "connections_max = 0", "request_timeout = 1 ms", "data = ''"};
     struct arena arena;
     struct config config;
     struct error error;
@@ -104,7 +119,8 @@ static void test_sample_file_has_every_key(void **state)
         for (size_t i = 0; i < config_key_count; i++) {
             char want[256];
             bool is_empty = config_keys[i].default_text[0] == 0;
-            snprintf(want, sizeof(want), "%s = %s", config_keys[i].name, is_empty ? "''" : config_keys[i].default_text);
+            snprintf(want, sizeof(want), "%s = %s", config_keys[i].name,
+                     is_empty ? "''" : config_keys[i].default_text);
             found = slice_equal(text, slice_from_cstr(want)) ? i : found;
         }
         if (found == config_key_count) {

@@ -1,4 +1,5 @@
-/* The client against a small server in a thread: keep-alive, a connection closed while idle, refused and broken ones. */
+/* The client against a small server in a thread: keep-alive, a connection closed while idle,
+ * refused and broken ones. */
 #include "server/client/http_client.h"
 
 #include <arpa/inet.h>
@@ -56,7 +57,8 @@ static void fake_start(struct fake *fake, int calls_per_connection)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
-    *fake = (struct fake){.listener = socket(AF_INET, SOCK_STREAM, 0), .calls_per_connection = calls_per_connection};
+    *fake = (struct fake){.listener = socket(AF_INET, SOCK_STREAM, 0),
+                          .calls_per_connection = calls_per_connection};
     assert_int_equal(bind(fake->listener, (struct sockaddr *)&address, size), 0);
     assert_int_equal(listen(fake->listener, 8), 0);
     getsockname(fake->listener, (struct sockaddr *)&address, &size);
@@ -109,7 +111,8 @@ static void test_call_that_may_not_repeat_fails(void **state)
 static void test_refused_and_malformed_addresses(void **state)
 {
     (void)state;
-    static const char *const addresses[] = {"127.0.0.1", "127.0.0.1:", ":1", "[::1:8080", "127.0.0.1:1"};
+    static const char *const addresses[] = {"127.0.0.1", "127.0.0.1:", ":1", "[::1:8080",
+                                            "127.0.0.1:1"};
     static const enum err wants[] = {ERR_INPUT, ERR_INPUT, ERR_INPUT, ERR_INPUT, ERR_IO};
     for (size_t i = 0; i < array_count(addresses); i++) {
         struct error error;

@@ -1,4 +1,5 @@
-/* Replies split at every byte read the same as whole; broken ones are told apart from unfinished ones. */
+/* Replies split at every byte read the same as whole; broken ones are told apart from unfinished
+ * ones. */
 #include "server/client/http_reply.h"
 
 #include <setjmp.h>
@@ -15,18 +16,24 @@ static const struct {
     bool is_keep_alive;
     size_t left_over;
 } cases[] = {
-    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", HTTP_REPLY_COMPLETE, 200, "hello", true, 0},
-    {"HTTP/1.1 200 OK\r\ncontent-length:0\r\nConnection: close\r\n\r\n", HTTP_REPLY_COMPLETE, 200, "", false, 0},
-    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n", HTTP_REPLY_COMPLETE,
-     200, "abc0123456789", true, 0},
-    {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 Payload Too Large\r\nContent-Length: 1\r\n\r\nx", HTTP_REPLY_COMPLETE, 413,
-     "x", true, 0},
+    {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", HTTP_REPLY_COMPLETE, 200, "hello", true,
+     0},
+    {"HTTP/1.1 200 OK\r\ncontent-length:0\r\nConnection: close\r\n\r\n", HTTP_REPLY_COMPLETE, 200,
+     "", false, 0},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+     "chunked\r\n\r\n3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n",
+     HTTP_REPLY_COMPLETE, 200, "abc0123456789", true, 0},
+    {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 413 Payload Too Large\r\nContent-Length: 1\r\n\r\nx",
+     HTTP_REPLY_COMPLETE, 413, "x", true, 0},
     {"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200", HTTP_REPLY_COMPLETE, 204, "", true, 12},
     {"HTTP/1.0 200 OK\r\n\r\nall of it", HTTP_REPLY_UNTIL_CLOSE, 200, "all of it", false, 0},
-    {"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", HTTP_REPLY_LENGTH, 200, "hello", true, 0},
+    {"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", HTTP_REPLY_LENGTH, 200, "hello", true,
+     0},
     {"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", HTTP_REPLY_BROKEN, 200, "", true, 0},
-    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", HTTP_REPLY_BROKEN, 200, "", true, 0},
-    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n", HTTP_REPLY_BROKEN, 200, "abc", true, 0},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", HTTP_REPLY_BROKEN, 200, "",
+     true, 0},
+    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n", HTTP_REPLY_BROKEN, 200,
+     "abc", true, 0},
     {"SSH-2.0-OpenSSH_9.2\r\n\r\n", HTTP_REPLY_BROKEN, 0, "", false, 0},
 };
 
@@ -36,7 +43,8 @@ static void check_case(size_t i, size_t step)
     http_reply_init(&reply);
     struct slice input = slice_from_cstr(cases[i].input);
     size_t offset = 0;
-    while (offset < input.size && reply.state != HTTP_REPLY_COMPLETE && reply.state != HTTP_REPLY_BROKEN) {
+    while (offset < input.size && reply.state != HTTP_REPLY_COMPLETE &&
+           reply.state != HTTP_REPLY_BROKEN) {
         size_t size = input.size - offset < step ? input.size - offset : step;
         offset += http_reply_feed(&reply, slice_of(input.data + offset, size));
     }
@@ -48,7 +56,8 @@ static void check_case(size_t i, size_t step)
         assert_int_equal(input.size - offset, cases[i].left_over);
     }
     http_reply_end(&reply);
-    bool is_complete = cases[i].state == HTTP_REPLY_COMPLETE || cases[i].state == HTTP_REPLY_UNTIL_CLOSE;
+    bool is_complete =
+        cases[i].state == HTTP_REPLY_COMPLETE || cases[i].state == HTTP_REPLY_UNTIL_CLOSE;
     assert_int_equal(reply.state, is_complete ? HTTP_REPLY_COMPLETE : HTTP_REPLY_BROKEN);
     http_reply_deinit(&reply);
 }
@@ -68,7 +77,8 @@ static void test_header_is_found_in_any_case(void **state)
     (void)state;
     struct http_reply reply;
     http_reply_init(&reply);
-    struct slice input = SLICE("HTTP/1.1 429 Too Many\r\nRetry-After:  3 \r\nX: y\r\nContent-Length: 0\r\n\r\n");
+    struct slice input =
+        SLICE("HTTP/1.1 429 Too Many\r\nRetry-After:  3 \r\nX: y\r\nContent-Length: 0\r\n\r\n");
     assert_int_equal(http_reply_feed(&reply, input), input.size);
     assert_true(slice_equal(http_reply_header(&reply, "retry-after"), SLICE("3")));
     assert_true(slice_equal(http_reply_header(&reply, "x"), SLICE("y")));

@@ -13,15 +13,17 @@ static void test_decode(void **state)
     static const struct {
         const char *input, *want; /* want NULL: refused */
     } cases[] = {
-        {"", ""}, {"a%20b", "a b"}, {"%41%62", "Ab"}, {"a+b", "a b"}, {"%c3%A4", "\xc3\xa4"}, {"%", NULL}, {"%4", NULL},
-        {"%zz", NULL}, {"%00", NULL}, {"%ff", NULL}, {"a%2", NULL},
+        {"", ""},      {"a%20b", "a b"}, {"%41%62", "Ab"}, {"a+b", "a b"}, {"%c3%A4", "\xc3\xa4"},
+        {"%", NULL},   {"%4", NULL},     {"%zz", NULL},    {"%00", NULL},  {"%ff", NULL},
+        {"a%2", NULL},
     };
     struct arena arena;
     struct error error;
     arena_init(&arena);
     for (size_t i = 0; i < array_count(cases); i++) {
         struct slice out;
-        enum err result = target_decode(slice_from_cstr(cases[i].input), true, &arena, &out, &error);
+        enum err result =
+            target_decode(slice_from_cstr(cases[i].input), true, &arena, &out, &error);
         assert_int_equal(result, cases[i].want == NULL ? ERR_INPUT : OK);
         if (cases[i].want != NULL) {
             assert_true(slice_equal(out, slice_from_cstr(cases[i].want)));
@@ -36,7 +38,8 @@ static void test_decode(void **state)
 static void test_parameters(void **state)
 {
     (void)state;
-    static const char *const want[][2] = {{"q", "SELECT 1=1&"}, {"format", ""}, {"x", ""}, {"", "v"}};
+    static const char *const want[][2] = {
+        {"q", "SELECT 1=1&"}, {"format", ""}, {"x", ""}, {"", "v"}};
     struct slice rest = SLICE("q=SELECT+1=1%26&&format=&x&=v&");
     struct arena arena;
     struct error error;
@@ -53,6 +56,7 @@ static void test_parameters(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_decode), cmocka_unit_test(test_parameters)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_decode),
+                                       cmocka_unit_test(test_parameters)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,11 +17,20 @@ static void test_addresses(void **state)
         enum err want;
         const char *host;
     } cases[] = {
-        {"127.0.0.1:0", false, OK, "127.0.0.1"}, {"localhost:0", false, OK, "127.0.0.1"}, {"[::1]:0", false, OK, "::1"},
-        {"0.0.0.0:0", false, ERR_INPUT, NULL}, {"0.0.0.0:0", true, OK, "0.0.0.0"}, {"192.0.2.1:0", false, ERR_INPUT, NULL},
-        {"192.0.2.1:0", true, ERR_IO, NULL}, {"127.0.0.1", false, ERR_INPUT, NULL}, {"127.0.0.1:", false, ERR_INPUT, NULL},
-        {":80", false, ERR_INPUT, NULL}, {"127.0.0.1:65536", false, ERR_INPUT, NULL}, {"127.0.0.1:8x", false, ERR_INPUT, NULL},
-        {"example.com:80", true, ERR_INPUT, NULL}, {"[::1:80", false, ERR_INPUT, NULL},
+        {"127.0.0.1:0", false, OK, "127.0.0.1"},
+        {"localhost:0", false, OK, "127.0.0.1"},
+        {"[::1]:0", false, OK, "::1"},
+        {"0.0.0.0:0", false, ERR_INPUT, NULL},
+        {"0.0.0.0:0", true, OK, "0.0.0.0"},
+        {"192.0.2.1:0", false, ERR_INPUT, NULL},
+        {"192.0.2.1:0", true, ERR_IO, NULL},
+        {"127.0.0.1", false, ERR_INPUT, NULL},
+        {"127.0.0.1:", false, ERR_INPUT, NULL},
+        {":80", false, ERR_INPUT, NULL},
+        {"127.0.0.1:65536", false, ERR_INPUT, NULL},
+        {"127.0.0.1:8x", false, ERR_INPUT, NULL},
+        {"example.com:80", true, ERR_INPUT, NULL},
+        {"[::1:80", false, ERR_INPUT, NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct listener listener;

@@ -20,10 +20,14 @@ static void test_steps(void **state)
         struct slice input;
         enum refuse_step want;
     } cases[] = {
-        {{"", 0}, REFUSE_MORE}, {{"\0\0\0\x08\x04\xd2\x16", 7}, REFUSE_MORE},
-        {{"\0\0\0\x08\x04\xd2\x16\x2f", 8}, REFUSE_DENY_ENCRYPTION}, {{"\0\0\0\x08\x04\xd2\x16\x30", 8}, REFUSE_DENY_ENCRYPTION},
-        {{"\0\0\0\x10\x04\xd2\x16\x2e", 8}, REFUSE_CLOSE}, {{"GET / HT", 8}, REFUSE_CLOSE},
-        {{"\0\0\0\x09\0\x03\0\0", 8}, REFUSE_MORE}, {{"\0\0\0\x09\0\x03\0\0\0", 9}, REFUSE_TELL},
+        {{"", 0}, REFUSE_MORE},
+        {{"\0\0\0\x08\x04\xd2\x16", 7}, REFUSE_MORE},
+        {{"\0\0\0\x08\x04\xd2\x16\x2f", 8}, REFUSE_DENY_ENCRYPTION},
+        {{"\0\0\0\x08\x04\xd2\x16\x30", 8}, REFUSE_DENY_ENCRYPTION},
+        {{"\0\0\0\x10\x04\xd2\x16\x2e", 8}, REFUSE_CLOSE},
+        {{"GET / HT", 8}, REFUSE_CLOSE},
+        {{"\0\0\0\x09\0\x03\0\0", 8}, REFUSE_MORE},
+        {{"\0\0\0\x09\0\x03\0\0\0", 9}, REFUSE_TELL},
         {{"\0\0\0\x07\0\x03\0\0", 8}, REFUSE_CLOSE},
     };
     for (size_t i = 0; i < array_count(cases); i++) {
@@ -38,7 +42,9 @@ static void test_message_is_well_formed(void **state)
     struct slice message = refuse_message();
     const unsigned char *bytes = (const unsigned char *)message.data;
     assert_int_equal(bytes[0], 'E');
-    assert_int_equal((uint32_t)bytes[1] << 24 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 8 | bytes[4], message.size - 1);
+    assert_int_equal((uint32_t)bytes[1] << 24 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 8 |
+                         bytes[4],
+                     message.size - 1);
     assert_int_equal(bytes[message.size - 1], 0);
     assert_int_equal(bytes[message.size - 2], 0);
     assert_non_null(memmem(message.data, message.size, "C0A000", 7));
@@ -51,8 +57,10 @@ static void test_conversation(void **state)
     struct error error;
     assert_int_equal(listener_open("127.0.0.1:0", false, &listener, &error), OK);
     struct refuse_server *server = refuse_start(&listener);
-    int port = atoi(strchr(listener.address, ':') + 1);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    long port = strtol(strchr(listener.address, ':') + 1, NULL, 10);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     char answer[512];
