@@ -26,7 +26,7 @@ struct group_aggregate {
 
 struct group {
     struct exec_memory memory;            /* of keys */
-    struct exec_memory aggregate_arena;   /* of states that grow: they charge the budget themselves */
+    struct exec_memory aggregate_arena;   /* of states that grow: charged here, batch by batch */
     struct aggregate_memory aggregate_memory;
     struct tuple_table keys;
     struct evaluator **key_exprs;
@@ -201,7 +201,7 @@ static enum err add_batch(struct exec_node *node, const struct batch *in, struct
         if (err != OK)
             return err;
     }
-    return OK;
+    return exec_memory_settle(&group->aggregate_arena, error);
 }
 
 static enum err build_groups(struct exec_node *node, struct error *error)
