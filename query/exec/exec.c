@@ -79,6 +79,13 @@ enum err exec_memory_grow(struct exec_memory *memory, void **array, size_t *capa
     return OK;
 }
 
+void exec_memory_release(struct exec_memory *memory, void *array, size_t size)
+{
+    memory_free(array);
+    if (size != 0)
+        budget_release(memory->budget, size);
+}
+
 /* --- helpers of operators --- */
 
 struct evaluator **exec_evaluators(struct exec *exec, struct expr *const *exprs, size_t count)

@@ -15,6 +15,7 @@
  * which is what makes results the same in every run. */
 #include "query/exec/keys.h"
 
+#include "query/exec/id_map.h"
 #include "storage/base/hash.h"
 
 #include <assert.h>
@@ -22,78 +23,6 @@
 
 /* A code not looked up yet; KEY_NONE is "looked up and absent". */
 #define CODE_UNKNOWN (UINT32_MAX - 1)
-/* Bits of both sides together up to which pairs lie in an array (4 bytes each). */
-#define DENSE_BITS_MAX 18
-
-/* --- id_map --- */
-
-static inline size_t map_slot(const struct id_map *map, uint64_t key)
-{
-    key ^= key >> 32;
-    return (size_t)((key * 0x9E3779B97F4A7C15ULL) >> map->shift);
-}
-
-static void map_put(struct id_map *map, uint64_t key, uint32_t id)
-{
-    size_t slot = map_slot(map, key);
-    while (map->entries[slot].id != KEY_NONE)
-        slot = (slot + 1) & (map->capacity - 1);
-    map->entries[slot] = (struct id_entry){.key = key, .id = id};
-    map->count++;
-}
-
-/* Room for `extra` more keys at a load of at most one half. */
-static enum err map_reserve(struct id_map *map, size_t extra, struct exec_memory *memory,
-                            struct error *error)
-{
-    size_t needed = (map->count + extra) * 2, capacity = map->capacity == 0 ? 64 : map->capacity;
-    while (capacity < needed)
-        capacity *= 2;
-    if (capacity == map->capacity)
-        return OK;
-    enum err err = budget_charge(memory->budget, capacity * sizeof(*map->entries), error);
-    if (err != OK)
-        return err;
-    struct id_map next = {.capacity = capacity, .shift = 64U - (unsigned)__builtin_ctzll(capacity)};
-    next.entries = memory_alloc(capacity * sizeof(*next.entries));
-    for (size_t i = 0; i < capacity; i++)
-        next.entries[i] = (struct id_entry){.key = 0, .id = KEY_NONE};
-    for (size_t i = 0; i < map->capacity; i++)
-        if (map->entries[i].id != KEY_NONE)
-            map_put(&next, map->entries[i].key, map->entries[i].id);
-    memory_free(map->entries);
-    if (map->capacity != 0)
-        budget_release(memory->budget, map->capacity * sizeof(*map->entries));
-    *map = next;
-    return OK;
-}
-
-/* The number of a key; if it is new, `next_id` becomes its number. Room must have been reserved. */
-static inline uint32_t map_add(struct id_map *map, uint64_t key, uint32_t next_id)
-{
-    size_t slot = map_slot(map, key);
-    while (map->entries[slot].id != KEY_NONE) {
-        if (map->entries[slot].key == key)
-            return map->entries[slot].id;
-        slot = (slot + 1) & (map->capacity - 1);
-    }
-    map->entries[slot] = (struct id_entry){.key = key, .id = next_id};
-    map->count++;
-    return next_id;
-}
-
-static inline uint32_t map_find(const struct id_map *map, uint64_t key)
-{
-    if (map->capacity == 0)
-        return KEY_NONE;
-    size_t slot = map_slot(map, key);
-    while (map->entries[slot].id != KEY_NONE) {
-        if (map->entries[slot].key == key)
-            return map->entries[slot].id;
-        slot = (slot + 1) & (map->capacity - 1);
-    }
-    return KEY_NONE;
-}
 
 /* --- one column --- */
 
@@ -149,44 +78,68 @@ static inline uint64_t float_word(double value)
     return word;
 }
 
-static inline uint64_t word_at(const struct key_table *table, const struct column *column, size_t row)
+INLINE uint64_t word_at(const struct column *column, size_t row, enum physical physical)
 {
-    if (table->physical == PHYSICAL_INT)
+    if (physical == PHYSICAL_INT)
         return (uint64_t)column->i[row];
-    if (table->physical == PHYSICAL_FLOAT)
+    if (physical == PHYSICAL_FLOAT)
         return float_word(column->f[row]);
     return column->b[row] != 0;
 }
 
-/* bool, int, float: flat columns. Runs of one value cost a comparison. */
-static inline void number_words(struct key_table *table, const struct key_rows *rows, uint32_t *ids)
+static uint32_t add_word(struct key_table *table, uint64_t word, const struct column *column, size_t row)
+{
+    uint32_t id = id_map_add(&table->map, word, table->count);
+    if (id == table->count) {
+        size_t size = value_size(table);
+        memcpy(table->values + id * size, (const char *)column->values + row * size, size);
+        table->count++;
+    }
+    return id;
+}
+
+/* bool, int, float: flat columns. Runs of one value cost a comparison. `physical` and the two flags are
+ * constants where this is called, so that each shape is a loop of its own. */
+INLINE void number_shape(struct key_table *table, const struct key_rows *rows, uint32_t *ids,
+                         enum physical physical, bool is_whole, bool is_insert)
 {
     const struct column *column = rows->column;
-    size_t size = value_size(table);
     uint64_t last_word = 0;
     uint32_t last_id = KEY_NONE;
     for (size_t i = 0; i < rows->count; i++) {
-        size_t row = row_at(rows, i);
-        if (column->validity != NULL && column->validity[row] == 0) {
-            ids[row] = null_number(table, rows->is_insert);
+        size_t row = is_whole ? i : row_at(rows, i);
+        if (!is_whole && column->validity != NULL && column->validity[row] == 0) {
+            ids[row] = null_number(table, is_insert);
             continue;
         }
-        uint64_t word = word_at(table, column, row);
+        uint64_t word = word_at(column, row, physical);
         if (word != last_word || last_id == KEY_NONE) {
             last_word = word;
-            if (rows->is_insert) {
-                last_id = map_add(&table->map, word, table->count);
-                if (last_id == table->count) {
-                    memcpy(table->values + table->count * size,
-                           (const char *)column->values + row * size, size);
-                    table->count++;
-                }
-            } else {
-                last_id = map_find(&table->map, word);
-            }
+            last_id = is_insert ? add_word(table, word, column, row) : id_map_find(&table->map, word);
         }
         ids[row] = last_id;
     }
+}
+
+INLINE void number_physical(struct key_table *table, const struct key_rows *rows, uint32_t *ids,
+                            enum physical physical)
+{
+    if (!rows->is_insert)
+        number_shape(table, rows, ids, physical, false, false);
+    else if (rows->selection == NULL && rows->column->validity == NULL)
+        number_shape(table, rows, ids, physical, true, true);
+    else
+        number_shape(table, rows, ids, physical, false, true);
+}
+
+static void number_words(struct key_table *table, const struct key_rows *rows, uint32_t *ids)
+{
+    if (table->physical == PHYSICAL_INT)
+        number_physical(table, rows, ids, PHYSICAL_INT);
+    else if (table->physical == PHYSICAL_FLOAT)
+        number_physical(table, rows, ids, PHYSICAL_FLOAT);
+    else
+        number_physical(table, rows, ids, PHYSICAL_BOOL);
 }
 
 /* --- values by their bytes --- */
@@ -332,6 +285,17 @@ static enum err number_codes(struct key_table *table, const struct key_rows *row
     enum err err = find_code_map(table, column, &map, error);
     if (err != OK)
         return err;
+    if (column->validity == NULL && rows->selection == NULL) {
+        uint32_t *known = map->ids;
+        for (size_t row = 0; row < rows->count; row++) {
+            uint32_t code = column->codes[row], id = known[code];
+            if (__builtin_expect(id == CODE_UNKNOWN, 0))
+                id = known[code] =
+                    number_bytes(table, column->dictionary[code], NULL, rows->is_insert);
+            ids[row] = id;
+        }
+        return OK;
+    }
     for (size_t i = 0; i < rows->count; i++) {
         size_t row = row_at(rows, i);
         if (column->validity != NULL && column->validity[row] == 0) {
@@ -355,21 +319,14 @@ static void key_table_init(struct key_table *table, struct type type, struct exe
         .type = type, .physical = type_physical(type.id), .null_id = KEY_NONE, .memory = memory};
 }
 
-static void release(struct exec_memory *memory, void *array, size_t size)
-{
-    memory_free(array);
-    if (size != 0)
-        budget_release(memory->budget, size);
-}
-
 static void key_table_deinit(struct key_table *table)
 {
-    release(table->memory, table->map.entries, table->map.capacity * sizeof(*table->map.entries));
-    release(table->memory, table->text_entries, table->text_capacity * sizeof(*table->text_entries));
-    release(table->memory, table->values, table->values_capacity * value_size(table));
-    release(table->memory, table->bytes, table->bytes_capacity * sizeof(*table->bytes));
+    exec_memory_release(table->memory, table->map.entries, table->map.capacity * sizeof(*table->map.entries));
+    exec_memory_release(table->memory, table->text_entries, table->text_capacity * sizeof(*table->text_entries));
+    exec_memory_release(table->memory, table->values, table->values_capacity * value_size(table));
+    exec_memory_release(table->memory, table->bytes, table->bytes_capacity * sizeof(*table->bytes));
     for (unsigned i = 0; i < CODE_MAPS; i++)
-        release(table->memory, table->code_maps[i].ids,
+        exec_memory_release(table->memory, table->code_maps[i].ids,
                 table->code_maps[i].capacity * sizeof(*table->code_maps[i].ids));
 }
 
@@ -382,7 +339,7 @@ static enum err key_table_ids(struct key_table *table, const struct key_rows *ro
     if (rows->is_insert) {
         err = reserve_values(table, rows->count, error);
         if (err == OK)
-            err = is_word ? map_reserve(&table->map, rows->count, table->memory, error)
+            err = is_word ? id_map_reserve(&table->map, rows->count, table->memory, error)
                           : reserve_texts(table, rows->count, error);
     }
     if (err != OK || rows->count == 0)
@@ -405,116 +362,6 @@ static enum err key_table_ids(struct key_table *table, const struct key_rows *ro
         number_each(table, rows, ids);
     }
     return err == OK ? exec_memory_settle(table->memory, error) : err;
-}
-
-/* --- pairs --- */
-
-void pair_table_init(struct pair_table *table, struct exec_memory *memory)
-{
-    *table = (struct pair_table){.memory = memory};
-}
-
-void pair_table_deinit(struct pair_table *table)
-{
-    release(table->memory, table->dense, table->dense_capacity * sizeof(*table->dense));
-    release(table->memory, table->map.entries, table->map.capacity * sizeof(*table->map.entries));
-    release(table->memory, table->pairs, table->pairs_capacity * sizeof(*table->pairs));
-}
-
-static unsigned bits_for(uint32_t count)
-{
-    unsigned bits = 1;
-    while (bits < 32 && ((uint64_t)1 << bits) < count)
-        bits++;
-    return bits;
-}
-
-/* Makes the array wide enough, or goes over to hashing. One bit is added as reserve, so that growing ranges
- * do not rebuild it each batch. */
-static enum err pair_widen(struct pair_table *table, const struct pair_input *input, struct error *error)
-{
-    unsigned left = bits_for(input->left_count), right = bits_for(input->right_count);
-    if (table->is_hashed || (left <= table->left_bits && right <= table->right_bits))
-        return OK;
-    left = left <= table->left_bits ? table->left_bits : left + (left < 32);
-    right = right <= table->right_bits ? table->right_bits : right + (right < 32);
-    enum err err;
-    if (left + right > DENSE_BITS_MAX) {
-        err = map_reserve(&table->map, (size_t)table->count + 1, table->memory, error);
-        if (err != OK)
-            return err;
-        for (uint32_t id = 0; id < table->count; id++)
-            map_put(&table->map, table->pairs[id], id);
-        release(table->memory, table->dense, table->dense_capacity * sizeof(*table->dense));
-        table->dense = NULL;
-        table->dense_capacity = 0;
-        table->is_hashed = true;
-        return OK;
-    }
-    size_t size = (size_t)1 << (left + right);
-    err = exec_memory_grow(table->memory, (void **)&table->dense, &table->dense_capacity, size,
-                           sizeof(*table->dense), error);
-    if (err != OK)
-        return err;
-    memset(table->dense, 0xFF, size * sizeof(*table->dense));
-    table->left_bits = left;
-    table->right_bits = right;
-    for (uint32_t id = 0; id < table->count; id++) {
-        size_t l = (size_t)(table->pairs[id] >> 32), r = (size_t)(uint32_t)table->pairs[id];
-        table->dense[l << right | r] = id;
-    }
-    return OK;
-}
-
-static void pair_insert(struct pair_table *table, const struct pair_input *input, uint32_t *ids)
-{
-    for (size_t i = 0; i < input->count; i++) {
-        size_t row = input->selection != NULL ? input->selection[i] : i;
-        uint32_t left = input->left[row], right = input->right[row], id;
-        if (table->is_hashed) {
-            id = map_add(&table->map, (uint64_t)left << 32 | right, table->count);
-        } else {
-            uint32_t *cell = &table->dense[(size_t)left << table->right_bits | right];
-            id = *cell;
-            if (id == KEY_NONE)
-                id = *cell = table->count;
-        }
-        if (id == table->count)
-            table->pairs[table->count++] = (uint64_t)left << 32 | right;
-        ids[row] = id;
-    }
-}
-
-static void pair_lookup(const struct pair_table *table, const struct pair_input *input, uint32_t *ids)
-{
-    for (size_t i = 0; i < input->count; i++) {
-        size_t row = input->selection != NULL ? input->selection[i] : i;
-        uint32_t left = input->left[row], right = input->right[row];
-        if (left == KEY_NONE || right == KEY_NONE || table->count == 0)
-            ids[row] = KEY_NONE;
-        else if (table->is_hashed)
-            ids[row] = map_find(&table->map, (uint64_t)left << 32 | right);
-        else
-            ids[row] = table->dense[(size_t)left << table->right_bits | right];
-    }
-}
-
-enum err pair_table_ids(struct pair_table *table, const struct pair_input *input, uint32_t *ids,
-                        struct error *error)
-{
-    if (!input->is_insert) {
-        pair_lookup(table, input, ids);
-        return OK;
-    }
-    enum err err = exec_memory_grow(table->memory, (void **)&table->pairs, &table->pairs_capacity,
-                                    (size_t)table->count + input->count, sizeof(*table->pairs), error);
-    if (err == OK)
-        err = pair_widen(table, input, error);
-    if (err == OK && table->is_hashed)
-        err = map_reserve(&table->map, input->count, table->memory, error);
-    if (err == OK)
-        pair_insert(table, input, ids);
-    return err;
 }
 
 /* --- combinations --- */

@@ -40,6 +40,8 @@ MUST_CHECK enum err exec_memory_settle(struct exec_memory *memory, struct error 
 /* Makes room for `needed` elements in a malloc'ed array (at least doubling), charged before it is taken. */
 MUST_CHECK enum err exec_memory_grow(struct exec_memory *memory, void **array, size_t *capacity, size_t needed,
                                      size_t element_size, struct error *error);
+/* Frees a malloc'ed array that was charged. */
+void exec_memory_release(struct exec_memory *memory, void *array, size_t size);
 
 /* Evaluators of `count` expressions in the exec's arena. */
 struct evaluator **exec_evaluators(struct exec *exec, struct expr *const *exprs, size_t count);
