@@ -1,6 +1,7 @@
 /* Calendar time. Times are int64 microseconds since 1970-01-01 00:00 UTC (timestamptz) or of a local
  * clock face (timestamp); dates are days since 1970-01-01. Proleptic Gregorian. The range is
- * 4713 BC … 294246 AD (PostgreSQL goes 30 years further, which int64 from 1970 cannot), INT64_MAX / INT64_MIN are infinity and -infinity. */
+ * 4713 BC … 294246 AD (PostgreSQL goes 30 years further, which int64 from 1970 cannot),
+ * INT64_MAX / INT64_MIN are infinity and -infinity. */
 #ifndef FRESHET_STORAGE_BASE_DATETIME_H
 #define FRESHET_STORAGE_BASE_DATETIME_H
 
@@ -45,7 +46,8 @@ typedef enum err (*timezone_loader)(const char *name, uint8_t **data, size_t *si
 void timezone_set_loader(timezone_loader loader);
 /* 'UTC', 'Europe/Berlin', '+02', '-05:30' (ISO sign for SET/AT TIME ZONE with an interval is the
  * caller's matter; POSIX sign for names as PostgreSQL). 22023 if unknown. Cached, any thread. */
-MUST_CHECK enum err timezone_find(struct slice name, const struct timezone **out, struct error *error);
+MUST_CHECK enum err timezone_find(struct slice name, const struct timezone **out,
+                                  struct error *error);
 const char *timezone_name(const struct timezone *zone);
 /* Seconds east of UTC in force at a UTC time. */
 int32_t timezone_offset_at(const struct timezone *zone, int64_t utc_us);
@@ -59,16 +61,20 @@ static inline int64_t timezone_to_local(const struct timezone *zone, int64_t utc
 
 /* --- text --- */
 /* PostgreSQL's ISO, MDY input as far as machines write it: 2026-05-01[ T]10:00[:00[.5]][Z|+02|+02:00|
- * +0200|zone name], dates alone, BC, 'now'/'today'/'epoch'/'infinity' (now_us given), also RFC 3339 and
- * 20260501T100000Z. 22007 for the form, 22008 for the range. `zone` is taken where the text has none. */
-MUST_CHECK enum err timestamptz_parse(struct slice text, const struct timezone *zone, int64_t now_us,
+ * +0200|zone name], dates alone, BC, 'now'/'today'/'epoch'/'infinity' (now_us given), also
+ * RFC 3339 and 20260501T100000Z. 22007 for the form, 22008 for the range. `zone` is taken where the text has none. */
+MUST_CHECK enum err timestamptz_parse(struct slice text, const struct timezone *zone,
+                                      int64_t now_us,
                                       int64_t *out, struct error *error);
-MUST_CHECK enum err timestamp_parse(struct slice text, int64_t now_us, int64_t *out, struct error *error);
-MUST_CHECK enum err date_parse(struct slice text, int64_t now_us, int64_t *days, struct error *error);
+MUST_CHECK enum err timestamp_parse(struct slice text, int64_t now_us, int64_t *out,
+                                    struct error *error);
+MUST_CHECK enum err date_parse(struct slice text, int64_t now_us, int64_t *days,
+                               struct error *error);
 /* The fast path for machines: exactly YYYY-MM-DD[T ]HH:MM:SS[.f…](Z|±hh[:mm]|nothing = UTC); false if it
  * is anything else. */
 bool timestamptz_parse_rfc3339(struct slice text, int64_t *out);
-/* '1 day 2 hours', '1 minute', '30 s', 'P1DT2H', '01:02:03', '1-2', 'ago'. 22007 for the form, 22015 and 22008 for the range. */
+/* '1 day 2 hours', '1 minute', '30 s', 'P1DT2H', '01:02:03', '1-2', 'ago'. 22007 for the form,
+ * 22015 and 22008 for the range. */
 MUST_CHECK enum err interval_parse(struct slice text, struct interval *out, struct error *error);
 
 /* PostgreSQL's ISO output: 2026-05-01 10:00:00.5+00, and with 'T' and full offset as to_json writes
@@ -82,7 +88,8 @@ void interval_print(struct interval value, struct writer *out);
 
 /* --- arithmetic, PostgreSQL's --- */
 /* Months first (day clamped), then days, then microseconds, on the clock face of the zone. 22008. */
-MUST_CHECK enum err time_add_interval(int64_t us, struct interval interval, const struct timezone *zone,
+MUST_CHECK enum err time_add_interval(int64_t us, struct interval interval,
+                                      const struct timezone *zone,
                                       int64_t *out, struct error *error);
 /* date_trunc: 'minute' … 'millennium'; 'week' is ISO. zone = timezone_utc for timestamp. 22023. */
 enum time_unit {
