@@ -5,6 +5,8 @@
  * the operator charges) and sorts at the end. */
 #include "query/func/aggregate.h"
 
+#include "query/func/func.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,17 +227,16 @@ static enum err intervals_combine(void *target, const void *source, struct aggre
     return from->count == 0 ? OK : intervals_update(target, 0, NULL, NULL, from->count, &column, memory, error);
 }
 
-/* low + share * (high - low), fractions of months and days carried down as PostgreSQL's interval * double does. */
-static struct interval interval_between(struct interval low, struct interval high, double share)
+/* low + share * (high - low) */
+static enum err interval_between(struct interval low, struct interval high, double share, struct interval *out,
+                                 struct error *error)
 {
-    double months = (double)(high.months - low.months) * share, days = (double)(high.days - low.days) * share;
-    struct interval out = {.months = low.months + (int32_t)months, .days = low.days + (int32_t)days};
-    double rest_days = (months - trunc(months)) * 30;
-    out.days += (int32_t)rest_days;
-    double seconds = ((days - trunc(days)) + (rest_days - trunc(rest_days))) * 86400.0;
-    out.microseconds = low.microseconds + (int64_t)rint((double)(high.microseconds - low.microseconds) * share +
-                                                        seconds * 1000000.0);
-    return out;
+    struct interval difference = {high.months - low.months, high.days - low.days,
+                                  high.microseconds - low.microseconds};
+    struct interval part;
+    enum err err = interval_multiply(difference, share, &part, error);
+    *out = (struct interval){low.months + part.months, low.days + part.days, low.microseconds + part.microseconds};
+    return err;
 }
 
 static enum err percentile_interval_finish(const void *state, const struct aggregate_call *call,
@@ -252,8 +253,8 @@ static enum err percentile_interval_finish(const void *state, const struct aggre
     size_t first = (size_t)floor(place), second = (size_t)ceil(place), last = s->count - 1;
     struct interval low = s->items[call->is_descending ? last - first : first];
     struct interval high = s->items[call->is_descending ? last - second : second];
-    out->interval = first == second ? low : interval_between(low, high, place - (double)first);
-    return OK;
+    out->interval = low;
+    return first == second ? OK : interval_between(low, high, place - (double)first, &out->interval, error);
 }
 
 #define SPREAD(name_text, finish_form, doc_text)                                                                       \

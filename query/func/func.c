@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const struct function_group *const groups[] = {
-    &functions_compare, &functions_arith,
+    &functions_compare, &functions_arith, &functions_time_arith, &functions_time, &functions_extract,
 };
 
 const struct function_group *function_table(size_t index)

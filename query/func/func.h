@@ -65,7 +65,7 @@ bool function_is_operator(const struct function *function);
 
 /* The groups, each defined in the file of its name. */
 extern const struct function_group functions_compare, functions_arith, functions_bits, functions_math, functions_text,
-    functions_pattern, functions_time, functions_time_arith, functions_json, functions_array, functions_misc;
+    functions_pattern, functions_time, functions_time_arith, functions_extract, functions_json, functions_array, functions_misc;
 
 /* --- casts: query/func/cast.c --- */
 /* May a value of type `from` become `to` in this context? */
@@ -82,7 +82,13 @@ bool cast_vector(struct call *call, struct type from, const struct vector *vecto
 /* Text of a value as its output function writes it, in the arena. */
 struct slice value_to_text(const struct value *value, const struct eval_context *context, struct arena *arena);
 
-/* Numeric results as doubles and back, shared by math and time. */
+/* 22003 "integer out of range" */
 enum err error_out_of_range(struct error *error, const char *what);
+/* interval * number, fractions carried down. */
+enum err interval_multiply(struct interval interval, double factor, struct interval *out, struct error *error);
+/* The window [*start, *end) of `size` that holds the time: whole months, or days and time, aligned to 2000-01-03 00:00 on the
+ * zone's clock (months to 2000-01-01). 22023 for a size that is not positive or mixes months with days. */
+MUST_CHECK enum err window_find(int64_t us, struct interval size, const struct timezone *zone, int64_t *start,
+                                int64_t *end, struct error *error);
 
 #endif
