@@ -47,7 +47,7 @@ struct store_extension {
     /* Checkpoint as of the last applied record, and back. */
     void (*save)(void *context, struct writer *out);
     enum err (*load)(void *context, struct reader *in, struct error *error);
-    /* `apply` reads cells: record->rows[].batch.columns are filled in. Else only its counts are, which costs nothing. */
+    /* `apply` reads cells: record->rows[].batch.columns are filled in. Else only its counts are. */
     bool wants_columns;
 };
 

@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 
 #define CHUNK_ROWS_MAX 65536
-#define CHUNK_BYTES_FIRST ((size_t)48 << 10) /* values of a table's first chunk; with its heap under 64 KiB */
+#define CHUNK_BYTES_FIRST ((size_t)32 << 10) /* values of a first chunk; with texts and dictionaries under 64 KiB */
 
 enum chunk_form {
     CHUNK_FIXED, /* values at stored width */

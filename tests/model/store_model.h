@@ -284,9 +284,9 @@ static inline uint64_t model_below(struct model *model, uint64_t bound)
 
 static inline struct type model_type(struct model *model)
 {
-    static const enum type_id ids[] = {TYPE_BOOL,   TYPE_INT2,    TYPE_INT4, TYPE_INT8,      TYPE_FLOAT4, TYPE_FLOAT8,
-                                       TYPE_NUMERIC, TYPE_TEXT,   TYPE_TEXT, TYPE_TEXT,      TYPE_VARCHAR, TYPE_TIMESTAMP,
-                                       TYPE_DATE,   TYPE_UUID,    TYPE_BYTEA, TYPE_JSONB};
+    static const enum type_id ids[] = {TYPE_BOOL,    TYPE_INT2,      TYPE_INT4, TYPE_INT8, TYPE_FLOAT4, TYPE_FLOAT8,
+                                       TYPE_NUMERIC, TYPE_TEXT,      TYPE_TEXT, TYPE_TEXT, TYPE_VARCHAR,
+                                       TYPE_DATE,    TYPE_TIMESTAMP, TYPE_UUID, TYPE_JSONB, TYPE_BYTEA};
     struct type type = type_of(ids[model_below(model, array_count(ids))]);
     if (type.id == TYPE_NUMERIC) {
         type.precision = 18;

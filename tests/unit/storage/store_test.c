@@ -19,7 +19,7 @@ struct place {
 
 static void place_make(struct place *place)
 {
-    strcpy(place->path, "/tmp/freshet-store-XXXXXX");
+    snprintf(place->path, sizeof(place->path), "/tmp/freshet-store-XXXXXX");
     assert_non_null(mkdtemp(place->path));
     assert_int_equal(io_open("plain", place->path, &place->io, NULL), OK);
 }
