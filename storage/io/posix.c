@@ -226,7 +226,7 @@ enum err posix_lock(struct io *io, struct error *error)
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         int os_error = errno;
         char holder[32] = "";
-        ssize_t got = pread(fd, holder, sizeof(holder) - 1, 0);
+        ssize_t got = read(fd, holder, sizeof(holder) - 1);
         close(fd);
         if (os_error != EWOULDBLOCK)
             return transfer_error(error, os_error, "lock", posix->path);
@@ -237,7 +237,7 @@ enum err posix_lock(struct io *io, struct error *error)
     /* Who holds it is for people only; the lock is the kernel's. */
     char text[32];
     int size = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)size, 0) != size) {
+    if (ftruncate(fd, 0) != 0 || write(fd, text, (size_t)size) != size) {
         int os_error = errno;
         close(fd);
         return transfer_error(error, os_error, "write", LOCK_NAME);

@@ -137,3 +137,48 @@ void sim_directory_of(const char *name, char out[SIM_NAME_SIZE])
     const char *slash = strrchr(name, '/');
     snprintf(out, SIM_NAME_SIZE, "%.*s", slash == NULL ? 0 : (int)(slash - name), name);
 }
+
+/* --- what a test sets and asks --- */
+
+void sim_set_faults(struct sim *sim, const struct sim_faults *faults)
+{
+    sim->faults = faults == NULL ? (struct sim_faults){0} : *faults;
+}
+
+void sim_fail_at(struct sim *sim, uint64_t number, enum sim_fault fault, bool is_for_ever)
+{
+    sim->fail_at = fault == SIM_FAULT_NONE ? 0 : number;
+    sim->fail_kind = fault;
+    sim->is_failing_for_ever = is_for_ever;
+}
+
+void sim_set_capacity(struct sim *sim, uint64_t capacity)
+{
+    sim->capacity = capacity;
+}
+
+uint64_t sim_operation_count(const struct sim *sim)
+{
+    return sim->operation_count;
+}
+
+uint64_t sim_trace(const struct sim *sim)
+{
+    return sim->trace;
+}
+
+void sim_watch(struct sim *sim, void (*watch)(void *context), void *context)
+{
+    sim->watch = watch;
+    sim->watch_context = context;
+}
+
+void sim_crash_at(struct sim *sim, uint64_t number)
+{
+    sim->crash_at = number;
+}
+
+bool sim_is_crashed(const struct sim *sim)
+{
+    return sim->is_crashed;
+}

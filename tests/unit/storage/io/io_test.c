@@ -81,6 +81,13 @@ static void test_direct_writes_read_back(void **state)
     }
 }
 
+static void test_unregistered_buffers_do(void **state)
+{
+    fault_plant("io.registration_refused");
+    test_direct_writes_read_back(state);
+    fault_clear();
+}
+
 static void collect(void *context, const char *name)
 {
     char *names = context;
@@ -228,6 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_direct_writes_read_back),
+        cmocka_unit_test(test_unregistered_buffers_do),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_lock_is_exclusive),
         cmocka_unit_test(test_auto_falls_back_where_the_ring_is_refused),
