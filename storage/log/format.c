@@ -105,6 +105,11 @@ bool log_piece_is_likely(const void *piece)
     return get_u32(piece, 0) == PIECE_MAGIC;
 }
 
+uint32_t log_piece_content_size(const void *piece)
+{
+    return get_u32(piece, 8);
+}
+
 bool log_piece_decode(const void *piece, size_t available, struct log_piece_header *header)
 {
     const char *p = piece;

@@ -60,6 +60,8 @@ void log_piece_encode(struct log_piece_header *header, void *piece);
 bool log_piece_decode(const void *piece, size_t available, struct log_piece_header *header);
 /* A cheap look at the magic number. */
 bool log_piece_is_likely(const void *piece);
+/* What the header says, unchecked: how much to read before log_piece_decode. */
+uint32_t log_piece_content_size(const void *piece);
 
 void log_file_name(const char *directory, uint64_t number, char *out, size_t size);
 /* 0 if this is not the name of a log file. */

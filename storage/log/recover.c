@@ -41,6 +41,7 @@ struct file_reader {
     uint64_t file_size;
     uint64_t window_offset;
     size_t window_size;
+    size_t step; /* bytes asked for at once */
 };
 
 struct recovery {
@@ -70,18 +71,19 @@ static void add_name(void *context, const char *name)
     recovery->files[recovery->count++] = (struct found_file){.number = number};
 }
 
-static enum err open_reader(struct recovery *recovery, uint64_t number, struct error *error)
+static enum err open_reader(struct recovery *recovery, uint64_t number, bool sync, struct error *error)
 {
     struct log *log = recovery->log;
     const struct io_ops *ops = log->io->ops;
     struct file_reader *reader = &recovery->reader;
     char name[LOG_PATH_SIZE];
     log_file_name(log->options.directory, number, name, sizeof(name));
-    *reader = (struct file_reader){0};
+    /* The first pass, which syncs, looks at block 0 only. */
+    *reader = (struct file_reader){.step = sync ? LOG_BLOCK_SIZE : WINDOW_SIZE};
     enum err result = ops->open(log->io, name, IO_WRITE | IO_DIRECT, &reader->file, error);
     if (result != OK)
         return result;
-    if (!fault_is("log.recovery_trusts_cache"))
+    if (sync && !fault_is("log.recovery_trusts_cache"))
         result = ops->sync(reader->file, error);
     if (result == OK)
         result = ops->size(reader->file, &reader->file_size, error);
@@ -109,7 +111,7 @@ static enum err look(struct recovery *recovery, uint64_t offset, size_t want, co
     if (offset < reader->window_offset || offset + want > reader->window_offset + reader->window_size) {
         uint64_t start = offset / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
         reader->window_size = 0;
-        enum err result = recovery->log->io->ops->read(reader->file, recovery->window, WINDOW_SIZE,
+        enum err result = recovery->log->io->ops->read(reader->file, recovery->window, reader->step,
                                                        start, &reader->window_size, error);
         if (result != OK)
             return result;
@@ -129,7 +131,10 @@ static enum err read_piece(struct recovery *recovery, uint64_t offset, const cha
     enum err result = look(recovery, offset, LOG_PIECE_HEADER_SIZE, data, &available, error);
     if (result != OK || available < LOG_PIECE_HEADER_SIZE || !log_piece_is_likely(*data))
         return result;
-    result = look(recovery, offset, LOG_PIECE_SIZE_MAX, data, &available, error);
+    uint32_t size = log_piece_content_size(*data);
+    if (size > LOG_PIECE_SIZE_MAX - LOG_PIECE_HEADER_SIZE)
+        return OK;
+    result = look(recovery, offset, LOG_PIECE_HEADER_SIZE + size, data, &available, error);
     if (result == OK)
         *is_valid = log_piece_decode(*data, available, piece) && piece->offset == offset &&
                     piece->number != 0;
@@ -142,7 +147,7 @@ static enum err read_headers(struct recovery *recovery, struct error *error)
 {
     for (size_t index = 0; index < recovery->count; index++) {
         struct found_file *found = &recovery->files[index];
-        enum err result = open_reader(recovery, found->number, error);
+        enum err result = open_reader(recovery, found->number, true, error);
         if (result != OK)
             return result;
         const char *data;
@@ -410,7 +415,7 @@ static enum err read_chain(struct recovery *recovery, struct error *error)
             if (recovery->files[later].is_on_chain)
                 next = &recovery->files[later];
         enter_file(recovery, before, found);
-        enum err result = open_reader(recovery, found->number, error);
+        enum err result = open_reader(recovery, found->number, false, error);
         if (result != OK)
             return result;
         result = read_file(recovery, found, next, error);
@@ -430,7 +435,7 @@ static enum err check_unborn(struct recovery *recovery, const struct found_file 
         struct found_file *found = &recovery->files[index];
         if (found->is_valid || (newest != NULL && found->number < newest->number))
             continue;
-        enum err result = open_reader(recovery, found->number, error);
+        enum err result = open_reader(recovery, found->number, false, error);
         if (result != OK)
             return result;
         bool is_damage;
