@@ -2,25 +2,25 @@
  *
  *   window k = [origin + k * slide, origin + k * slide + size)      k over all integers
  *
- * A row at t is in the windows with (t - origin - size) / slide < k <= (t - origin) / slide. Windows of
- * months count from 2000-01-01 and windows of days from 2000-01-03 (a Monday), both on the clock face of
- * the zone, so that a day is a day across a change of clocks; shorter ones are absolute time from
- * 2000-01-03 00:00 in the zone. tumble() is the case slide = size. Rows without a time, or at infinity,
- * are in no window. */
+ * A row at t is in the windows with (t - origin - size) / slide < k <= (t - origin) / slide. Windows tile the
+ * clock face of the zone from 2000-01-03 00:00 (a Monday), months from 2000-01-01: the rule of time_bucket and
+ * tumble (func/window.c), which is the case slide = size. A slide of up to an hour is laid over the clock with
+ * the offset in force at the row, so that the two hours of an autumn night stay apart; longer ones are bounded
+ * by the clock face, so that a day is a day, 23 or 25 hours long. Rows without a time, or at infinity, are in
+ * no window. */
 #include "query/exec/operator.h"
 
-#include <string.h>
-
-#define ORIGIN_DAY 10959 /* 2000-01-03 */
+#define ORIGIN_US (10959 * MICROSECONDS_PER_DAY) /* 2000-01-03 */
 /* Times nearer than this to either end of int64 are left out: sums stay in range. */
+#define DAYS_MAX (400 * 365)
 #define TIME_MARGIN (INT64_C(400) * 366 * MICROSECONDS_PER_DAY)
 
-enum hop_unit { HOP_ABSOLUTE, HOP_DAYS, HOP_MONTHS };
+enum hop_unit { HOP_OFFSET, HOP_CLOCK, HOP_MONTHS };
 
 struct hop {
     enum hop_unit unit;
     int64_t slide, size; /* in microseconds or months */
-    int64_t origin;      /* microseconds: UTC or clock face, by the unit */
+    int64_t offset;      /* of the clock at the row in hand */
     bool is_zoned;       /* the time column is timestamptz */
     struct batch in;
     size_t row;
@@ -60,15 +60,12 @@ static enum err hop_open(struct exec_node *node, struct error *error)
         hop->unit = HOP_MONTHS;
         hop->slide = slide.months;
         hop->size = size.months;
-    } else {
-        int64_t local = ORIGIN_DAY * MICROSECONDS_PER_DAY;
-        bool is_days = interval_us(slide) % MICROSECONDS_PER_DAY == 0;
-        hop->unit = is_days ? HOP_DAYS : HOP_ABSOLUTE;
+    } else if (slide.days < DAYS_MAX && size.days < DAYS_MAX) {
         hop->slide = interval_us(slide);
         hop->size = interval_us(size);
-        hop->origin = is_days ? local : to_time(node, local);
+        hop->unit = hop->slide <= MICROSECONDS_PER_HOUR ? HOP_OFFSET : HOP_CLOCK;
     }
-    if (hop->slide <= 0 || hop->size <= 0 || hop->size % hop->slide != 0)
+    if (hop->slide <= 0 || hop->size <= 0 || hop->size > TIME_MARGIN || hop->size % hop->slide != 0)
         return error_set(error, ERR_INPUT, "22023", "window size must be a positive multiple of slide");
     return OK;
 }
@@ -84,11 +81,9 @@ static int64_t month_number(int64_t local_us)
 static void find_windows(struct exec_node *node, int64_t us)
 {
     struct hop *hop = node->state;
-    int64_t at;
-    if (hop->unit == HOP_MONTHS)
-        at = month_number(to_local(node, us));
-    else
-        at = (hop->unit == HOP_DAYS ? to_local(node, us) : us) - hop->origin;
+    int64_t local = to_local(node, us);
+    int64_t at = hop->unit == HOP_MONTHS ? month_number(local) : local - ORIGIN_US;
+    hop->offset = local - us;
     hop->last_window = floor_divide(at, hop->slide);
     hop->window = floor_divide(at - hop->size, hop->slide) + 1;
 }
@@ -96,10 +91,10 @@ static void find_windows(struct exec_node *node, int64_t us)
 static int64_t boundary(const struct exec_node *node, int64_t offset)
 {
     const struct hop *hop = node->state;
-    if (hop->unit == HOP_ABSOLUTE)
-        return hop->origin + offset;
-    if (hop->unit == HOP_DAYS)
-        return to_time(node, hop->origin + offset);
+    if (hop->unit == HOP_OFFSET)
+        return ORIGIN_US + offset - hop->offset;
+    if (hop->unit == HOP_CLOCK)
+        return to_time(node, ORIGIN_US + offset);
     int64_t year = floor_divide(offset, 12);
     struct civil civil = {
         .year = (int32_t)(2000 + year), .month = (int32_t)(offset - year * 12 + 1), .day = 1};
