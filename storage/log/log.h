@@ -60,9 +60,9 @@ void log_start(struct log *log);
 /* Takes one waiting group through write, apply, sync, publish, done. False if nothing was waiting. */
 bool log_run(struct log *log);
 /* Any thread. Gives the position and queues; order of calls is order of positions. ERR_IO / ERR_SPACE once the log
- * has failed, ERR_BUSY after log_stop. Never blocks. */
+ * has failed, ERR_BUSY after log_stop, ERR_LIMIT for a payload that is too large. Never blocks. */
 MUST_CHECK enum err log_submit(struct log *log, struct log_entry *entry, struct error *error);
-/* Finishes what is queued, stops and joins the thread. */
+/* Finishes what is queued, stops and joins the thread; leaves a mark that the log was closed in good order. */
 void log_stop(struct log *log);
 void log_close(struct log *log); /* after log_stop, or in a simulation any time */
 void log_status(struct log *log, struct log_status *out);

@@ -188,11 +188,109 @@ static void test_rounds_uring(void **state)
     run_rounds("uring", true);
 }
 
+/* --- several threads submit --- */
+
+#define THREAD_COUNT 4
+#define THREAD_RECORDS 300
+
+struct parallel {
+    struct log *log;
+    uint32_t seen[THREAD_COUNT]; /* at replay: the next number of each thread */
+    uint64_t total;
+};
+struct submitter {
+    struct parallel *parallel;
+    uint32_t index;
+    atomic_uint answered;
+    struct {
+        struct log_entry entry;
+        uint32_t words[2];
+    } records[THREAD_RECORDS];
+};
+
+static enum err on_parallel_replay(void *context, uint64_t position, struct slice payload,
+                                   struct error *error)
+{
+    struct parallel *parallel = context;
+    uint32_t words[2];
+    (void)error;
+    assert_int_equal(position, ++parallel->total);
+    assert_int_equal(payload.size, sizeof(words));
+    memcpy(words, payload.data, sizeof(words));
+    assert_true(words[0] < THREAD_COUNT);
+    assert_int_equal(words[1], parallel->seen[words[0]]++);
+    return OK;
+}
+
+static void on_parallel_done(struct log_entry *entry, enum err result, const struct error *error)
+{
+    struct submitter *submitter = entry->context;
+    (void)error;
+    assert_int_equal(result, OK);
+    atomic_fetch_add(&submitter->answered, 1);
+}
+
+static void run_submitter(void *context)
+{
+    struct submitter *submitter = context;
+    for (uint32_t number = 0; number < THREAD_RECORDS; number++) {
+        struct log_entry *entry = &submitter->records[number].entry;
+        uint32_t *words = submitter->records[number].words;
+        words[0] = submitter->index;
+        words[1] = number;
+        *entry = (struct log_entry){.payload = slice_of(words, 2 * sizeof(*words)),
+                                    .context = submitter,
+                                    .done = on_parallel_done};
+        assert_int_equal(log_submit(submitter->parallel->log, entry, NULL), OK);
+        while (number % 16 == 15 && atomic_load(&submitter->answered) + 8 < number)
+            thread_yield();
+    }
+}
+
+static void test_threads_submit(void **state)
+{
+    (void)state;
+    char *path = make_directory();
+    struct error error;
+    struct io *io;
+    assert_int_equal(io_open("auto", path, &io, &error), OK);
+    struct parallel parallel = {0};
+    struct log_options options = {.io = io,
+                                  .directory = "",
+                                  .file_size = FILE_SIZE,
+                                  .first_position = 1,
+                                  .context = &parallel,
+                                  .replay = on_parallel_replay};
+    assert_int_equal(log_open(&options, &parallel.log, &error), OK);
+    log_start(parallel.log);
+    static struct submitter submitters[THREAD_COUNT];
+    struct thread *threads[THREAD_COUNT];
+    for (uint32_t index = 0; index < THREAD_COUNT; index++) {
+        submitters[index].parallel = &parallel;
+        submitters[index].index = index;
+        threads[index] = thread_start(&(struct thread_options){
+            .name = "submitter", .run = run_submitter, .context = &submitters[index]});
+    }
+    for (uint32_t index = 0; index < THREAD_COUNT; index++)
+        thread_join(threads[index]);
+    log_stop(parallel.log);
+    log_close(parallel.log);
+    for (uint32_t index = 0; index < THREAD_COUNT; index++)
+        assert_int_equal(atomic_load(&submitters[index].answered), THREAD_RECORDS);
+    assert_int_equal(log_open(&options, &parallel.log, &error), OK);
+    assert_int_equal(parallel.total, THREAD_COUNT * THREAD_RECORDS);
+    log_close(parallel.log);
+    assert_int_equal(io->ops->list(io, "", remove_name, io, NULL), OK);
+    io->ops->destroy(io);
+    assert_int_equal(rmdir(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rounds_plain),
         cmocka_unit_test(test_rounds_uring),
+        cmocka_unit_test(test_threads_submit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,6 +76,13 @@ static void close_log(struct fixture *fixture)
     fixture->log = NULL;
 }
 
+/* As a crash would leave it. */
+static void drop_log(struct fixture *fixture)
+{
+    log_close(fixture->log);
+    fixture->log = NULL;
+}
+
 static enum err add(struct fixture *fixture)
 {
     struct log_status status;
@@ -128,7 +135,7 @@ static void test_damage_is_told_and_where(void **state)
     struct fixture *fixture = *state;
     struct error error;
     fill(fixture, 6);
-    close_log(fixture);
+    drop_log(fixture);
     /* Blocks 1 to 6 hold a record each; the fourth is damaged and the sixth says that it was durable. */
     assert_true(sim_flip_bit(fixture->sim, FIRST_FILE, 4 * 4096 + 130, 3));
     assert_int_equal(open_log(fixture, false, &error), ERR_CORRUPT);
@@ -148,15 +155,26 @@ static void test_torn_tail_is_cut(void **state)
     struct fixture *fixture = *state;
     struct error error;
     fill(fixture, 6);
-    close_log(fixture);
+    drop_log(fixture);
     assert_true(sim_flip_bit(fixture->sim, FIRST_FILE, 6 * 4096 + 8, 0));
     assert_int_equal(open_log(fixture, false, &error), OK);
     assert_int_equal(fixture->replayed, 5);
-    close_log(fixture);
+    drop_log(fixture);
     /* It stays cut, whatever becomes of those bytes. */
     assert_true(sim_flip_bit(fixture->sim, FIRST_FILE, 6 * 4096 + 8, 0));
     assert_int_equal(open_log(fixture, false, &error), OK);
     assert_int_equal(fixture->replayed, 5);
+}
+
+static void test_after_good_order_even_the_last_record_is_held(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error;
+    fill(fixture, 6);
+    close_log(fixture);
+    assert_true(sim_flip_bit(fixture->sim, FIRST_FILE, 6 * 4096 + 8, 0));
+    assert_int_equal(open_log(fixture, false, &error), ERR_CORRUPT);
+    assert_non_null(strstr(error.text, "positions 6 to 6"));
 }
 
 static void test_damage_before_a_newer_file(void **state)
@@ -255,6 +273,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_damage_is_told_and_where, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_torn_tail_is_cut, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_after_good_order_even_the_last_record_is_held, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_damage_before_a_newer_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lost_file_and_lost_header, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failed_sync_goes_to_a_new_file, set_up, tear_down),
