@@ -173,7 +173,7 @@ static void test_filter_and_limit(void **state)
     limit->sort.limit = int_expr(&f, 2);
     limit->sort.offset = int_expr(&f, 3000);
     expect(&f, limit,
-           "7991|4|n4|2048-02-13 00:00:00+00;7992|5|n5|2048-02-14 00:00:00+00;");
+           "7991|4|n4|2048-02-12 00:00:00+00;7992|5|n5|2048-02-13 00:00:00+00;");
 }
 
 static void test_negative_limit(void **state)
