@@ -391,6 +391,7 @@ static void rewrite_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **sl
         }
         query_error_json(&error, req->res.status, NULL, &text);
         req->res.content_length = text.size;
+        req->res.reason = http_status_reason(req->res.status);
         req->res.headers.size = 0;
         h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
                        H2O_STRLIT("application/problem+json"));
@@ -406,17 +407,31 @@ static void rewrite_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **sl
 
 /* ---- requests ---- */
 
+/* The path of a target in absolute form ("GET http://host/path"), which every server must take (RFC
+ * 9112, 3.2.2). */
+static struct slice origin_form(struct slice target)
+{
+    if (!slice_starts_with(target, SLICE("http://"))) {
+        return target;
+    }
+    const char *slash = memchr(target.data + 7, '/', target.size - 7);
+    return slash == NULL ? SLICE("/")
+                         : slice_of(slash, target.size - (size_t)(slash - target.data));
+}
+
 static struct session *session_create(struct http_server *server, h2o_req_t *req)
 {
     struct session *session = memory_alloc_zero(sizeof(*session));
-    size_t query_at = req->query_at == SIZE_MAX ? req->path.len : req->query_at;
-    size_t query_begin = query_at < req->path.len ? query_at + 1 : req->path.len;
+    struct slice target = origin_form(slice_of(req->path.base, req->path.len));
+    const char *mark = memchr(target.data, '?', target.size);
+    size_t path_size = mark == NULL ? target.size : (size_t)(mark - target.data);
+    size_t query_begin = mark == NULL ? target.size : path_size + 1;
     session->server = server;
     session->req = req;
     session->exchange.context = server->options.context;
     session->exchange.method = method_of(req->method);
-    session->exchange.path = slice_of(req->path.base, query_at);
-    session->exchange.query = slice_of(req->path.base + query_begin, req->path.len - query_begin);
+    session->exchange.path = slice_of(target.data, path_size);
+    session->exchange.query = slice_of(target.data + query_begin, target.size - query_begin);
     session->exchange.body = slice_of(req->entity.base, req->entity.len);
     session->exchange.begin_us = clock_monotonic_us();
     session->body_size = req->entity.len;
