@@ -33,6 +33,15 @@ void json_parser_init(struct json_parser *parser, struct slice text, uint32_t de
         .data = text.data, .size = text.size, .depth_max = depth_max, .state = STATE_TOP};
 }
 
+void json_parser_init_deep(struct json_parser *parser, struct slice text, uint8_t *stack, uint32_t depth_max)
+{
+    *parser = (struct json_parser){.data = text.data,
+                                   .size = text.size,
+                                   .depth_max = depth_max,
+                                   .state = STATE_TOP,
+                                   .deep_stack = stack};
+}
+
 static enum json_token fail(struct json_parser *parser, size_t offset, const char *text)
 {
     parser->offset = offset;
@@ -204,7 +213,8 @@ static enum json_token scan_word(struct json_parser *parser, const char *word,
 static bool is_in_object(const struct json_parser *parser)
 {
     uint32_t level = parser->depth - 1;
-    return (parser->stack[level / 8] >> (level % 8) & 1) != 0;
+    const uint8_t *stack = parser->deep_stack != NULL ? parser->deep_stack : parser->stack;
+    return (stack[level / 8] >> (level % 8) & 1) != 0;
 }
 
 static enum json_token push(struct json_parser *parser, bool is_object)
@@ -213,10 +223,11 @@ static enum json_token push(struct json_parser *parser, bool is_object)
         return fail(parser, parser->offset, "nested too deeply");
     uint32_t level = parser->depth++;
     uint8_t bit = (uint8_t)(1u << (level % 8));
+    uint8_t *stack = parser->deep_stack != NULL ? parser->deep_stack : parser->stack;
     if (is_object)
-        parser->stack[level / 8] |= bit;
+        stack[level / 8] |= bit;
     else
-        parser->stack[level / 8] &= (uint8_t)~bit;
+        stack[level / 8] &= (uint8_t)~bit;
     parser->offset++;
     parser->state = is_object ? STATE_OBJECT_FIRST : STATE_ARRAY_FIRST;
     return is_object ? JSON_OBJECT_BEGIN : JSON_ARRAY_BEGIN;

@@ -31,12 +31,15 @@ struct json_parser {
     uint32_t depth, depth_max;
     /* private */
     uint8_t state;
+    uint8_t *deep_stack;   /* the caller's, NULL: `stack` */
     uint8_t stack[128];    /* one bit a level, 1: object */
 };
 
 /* depth_max at most 1,024. Many values may stand in sequence (NDJSON, concatenated); JSON_END after the
  * last one. UTF-8 in strings is checked. */
 void json_parser_init(struct json_parser *parser, struct slice text, uint32_t depth_max);
+/* The same with the caller's stack of depth_max / 8 + 1 bytes, for input that may nest deeper. */
+void json_parser_init_deep(struct json_parser *parser, struct slice text, uint8_t *stack, uint32_t depth_max);
 enum json_token json_next(struct json_parser *parser);
 /* After *_BEGIN or KEY: passes over the rest of that value. False on error. For a scalar: nothing. */
 bool json_skip(struct json_parser *parser, enum json_token token);

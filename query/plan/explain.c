@@ -1,0 +1,208 @@
+/* EXPLAIN: one line an operator, children indented below, subqueries after the main plan.
+ *
+ *   Sort (count DESC, limit 10)  (rows=10 time=0.021 ms)
+ *     -> Group by country: count(*)  (rows=200 time=1.310 ms)
+ *          -> Scan on clicks (ts, country) filter: (ts > …)  (rows=5000 of 100000 time=0.800 ms) */
+#include "query/plan/plan.h"
+
+#include "query/func/aggregate.h"
+
+struct explainer {
+    const struct plan_actual *actual;
+    struct writer *out;
+};
+
+/* Names of a plan's columns as one array; for a join both sides. */
+static struct slice *column_names(const struct plan *const *plans, size_t plan_count)
+{
+    size_t count = 0;
+    for (size_t index = 0; index < plan_count; index++)
+        count += plans[index]->column_count;
+    struct slice *names = memory_alloc(count * sizeof(*names));
+    count = 0;
+    for (size_t index = 0; index < plan_count; index++)
+        for (size_t column = 0; column < plans[index]->column_count; column++)
+            names[count++] = plans[index]->columns[column].name;
+    return names;
+}
+
+static void print_exprs(struct expr *const *exprs, size_t count, const struct slice *names, struct writer *out)
+{
+    for (size_t index = 0; index < count; index++) {
+        writer_cstr(out, index > 0 ? ", " : "");
+        expr_print(exprs[index], names, out);
+    }
+}
+
+static void print_filter(const struct expr *filter, const struct slice *names, struct writer *out)
+{
+    if (filter == NULL)
+        return;
+    writer_cstr(out, " filter: ");
+    expr_print(filter, names, out);
+}
+
+static void print_columns(const struct plan *plan, struct writer *out)
+{
+    writer_cstr(out, " (");
+    for (size_t index = 0; index < plan->column_count; index++) {
+        writer_cstr(out, index > 0 ? ", " : "");
+        writer_slice(out, plan->columns[index].name);
+    }
+    writer_cstr(out, ")");
+}
+
+static void print_scan(const struct plan *plan, const struct slice *names, struct writer *out)
+{
+    writer_printf(out, "Scan on %.*s", SLICE_ARGS(plan->scan.schema->name));
+    if (plan->scan.alias.size > 0)
+        writer_printf(out, " %.*s", SLICE_ARGS(plan->scan.alias));
+    print_columns(plan, out);
+    print_filter(plan->scan.filter, names, out);
+    if (plan->scan.time_from != NULL) {
+        writer_cstr(out, " from: ");
+        expr_print(plan->scan.time_from, names, out);
+    }
+    if (plan->scan.time_to != NULL) {
+        writer_cstr(out, " to: ");
+        expr_print(plan->scan.time_to, names, out);
+    }
+}
+
+static void print_group(const struct plan *plan, const struct slice *names, struct writer *out)
+{
+    writer_cstr(out, plan->group.aggregate_count == 0 && plan->group.key_count > 0 ? "Distinct" : "Group");
+    if (plan->group.key_count > 0) {
+        writer_cstr(out, " by ");
+        print_exprs(plan->group.keys, plan->group.key_count, names, out);
+    }
+    for (size_t index = 0; index < plan->group.aggregate_count; index++) {
+        const struct aggregate_call *call = &plan->group.aggregates[index];
+        writer_printf(out, "%s%s(%s", index > 0 ? ", " : ": ", call->aggregate->name,
+                      call->is_distinct ? "DISTINCT " : "");
+        if (call->is_star)
+            writer_cstr(out, "*");
+        print_exprs(call->arguments, call->argument_count, names, out);
+        writer_cstr(out, ")");
+        print_filter(call->filter, names, out);
+    }
+}
+
+static void print_sort(const struct plan *plan, const struct slice *names, struct writer *out)
+{
+    writer_cstr(out, plan->kind == PLAN_SORT ? "Sort by " : "Limit");
+    for (size_t index = 0; index < plan->sort.key_count; index++) {
+        const struct sort_key *key = &plan->sort.keys[index];
+        writer_cstr(out, index > 0 ? ", " : "");
+        expr_print(key->expr, names, out);
+        writer_cstr(out, key->is_descending ? " DESC" : "");
+        if (key->is_nulls_first != key->is_descending)
+            writer_cstr(out, key->is_nulls_first ? " NULLS FIRST" : " NULLS LAST");
+    }
+    if (plan->sort.limit != NULL) {
+        writer_cstr(out, plan->kind == PLAN_SORT ? " limit " : " ");
+        expr_print(plan->sort.limit, names, out);
+    }
+    if (plan->sort.offset != NULL) {
+        writer_cstr(out, " offset ");
+        expr_print(plan->sort.offset, names, out);
+    }
+}
+
+static void print_join(const struct plan *plan, struct writer *out)
+{
+    static const char *const kinds[] = {[JOIN_INNER] = "Inner", [JOIN_LEFT] = "Left", [JOIN_CROSS] = "Cross"};
+    const struct plan *left = plan->children[0];
+    const struct plan *right = plan->children[1];
+    struct slice *left_names = column_names(&left, 1);
+    struct slice *right_names = column_names(&right, 1);
+    struct slice *names = column_names((const struct plan *const *)plan->children, 2);
+    writer_printf(out, "%s %s", kinds[plan->join.kind], plan->join.key_count > 0 ? "hash join" : "loop join");
+    for (size_t index = 0; index < plan->join.key_count; index++) {
+        writer_cstr(out, index > 0 ? " AND " : " on ");
+        expr_print(plan->join.left_keys[index], left_names, out);
+        writer_cstr(out, " = ");
+        expr_print(plan->join.right_keys[index], right_names, out);
+    }
+    print_filter(plan->join.condition, names, out);
+    memory_free(names);
+    memory_free(right_names);
+    memory_free(left_names);
+}
+
+static void print_node(const struct plan *plan, struct writer *out)
+{
+    const struct plan *source = plan->child_count > 0 ? plan->children[0] : plan;
+    struct slice *names = column_names(&source, 1);
+    switch (plan->kind) {
+    case PLAN_SCAN:
+        print_scan(plan, names, out);
+        break;
+    case PLAN_PROVIDER:
+        writer_printf(out, "Scan on %s.%s", plan->provider.provider->schema_name, plan->provider.provider->name);
+        print_columns(plan, out);
+        print_filter(plan->provider.filter, names, out);
+        break;
+    case PLAN_VALUES:
+        writer_printf(out, "Values: %zu row%s", plan->values.row_count, plan->values.row_count == 1 ? "" : "s");
+        break;
+    case PLAN_FILTER:
+        writer_cstr(out, "Filter: ");
+        expr_print(plan->filter.predicate, names, out);
+        break;
+    case PLAN_PROJECT:
+        writer_cstr(out, "Project ");
+        print_exprs(plan->project.exprs, plan->column_count, names, out);
+        break;
+    case PLAN_GROUP:
+        print_group(plan, names, out);
+        break;
+    case PLAN_SORT:
+    case PLAN_LIMIT:
+        print_sort(plan, names, out);
+        break;
+    case PLAN_JOIN:
+        print_join(plan, out);
+        break;
+    case PLAN_UNION_ALL:
+        writer_cstr(out, "Append");
+        break;
+    case PLAN_HOP:
+        writer_cstr(out, "Hop over ");
+        writer_slice(out, source->columns[plan->hop.time_column].name);
+        writer_cstr(out, " size ");
+        interval_print(plan->hop.size, out);
+        writer_cstr(out, " slide ");
+        interval_print(plan->hop.slide, out);
+        break;
+    }
+    memory_free(names);
+}
+
+static void explain(const struct explainer *e, const struct plan *plan, size_t level)
+{
+    for (size_t index = 0; index + 1 < level; index++)
+        writer_cstr(e->out, "      ");
+    writer_cstr(e->out, level > 0 ? "  ->  " : "");
+    print_node(plan, e->out);
+    if (e->actual != NULL) {
+        const struct plan_actual *actual = &e->actual[plan->id];
+        writer_printf(e->out, "  (rows=%llu", (unsigned long long)actual->rows);
+        if (actual->rows_in != actual->rows)
+            writer_printf(e->out, " of %llu", (unsigned long long)actual->rows_in);
+        writer_printf(e->out, " time=%.3f ms)", (double)actual->time_ns / 1e6);
+    }
+    writer_cstr(e->out, "\n");
+    for (size_t index = 0; index < plan->child_count; index++)
+        explain(e, plan->children[index], level + 1);
+}
+
+void plan_explain(const struct statement *statement, const struct plan_actual *actual, struct writer *lines)
+{
+    struct explainer e = {.actual = actual, .out = lines};
+    explain(&e, statement->plan, 0);
+    for (size_t index = 0; index < statement->subplan_count; index++) {
+        writer_printf(lines, "Subquery $%zu\n", index + 1);
+        explain(&e, statement->subplans[index], 1);
+    }
+}

@@ -1,0 +1,282 @@
+/* Conditions on their way down. Each node gets the conditions that hold above it, keeps what cannot pass, and hands
+ * the rest to its children in terms of their columns.
+ *
+ *   node          passes
+ *   PROJECT       what names non-volatile expressions, those put in its place (up to SUBSTITUTED_SIZE_MAX)
+ *   GROUP         what names keys only
+ *   JOIN          inner: either side's; equalities become keys, the rest the condition.
+ *                 left: above it, the left side's only; in ON, the right side's only (a row of the left side that
+ *                 fails ON still comes out)
+ *   UNION ALL     everything, to each side
+ *   SORT          everything without LIMIT, nothing with it
+ *   HOP           what does not name the window
+ *   SCAN          everything: the scan filters
+ *
+ * Volatile conditions stay where they were written. Order among conditions is kept, which is what decides about
+ * errors in rows that a condition to the left would have taken out. */
+#include "query/plan/rewrite.h"
+
+#include <assert.h>
+
+/* A condition grows when expressions are put into it; past this it stays above. */
+#define SUBSTITUTED_SIZE_MAX 256
+
+static struct plan *push(struct builder *build, struct plan *plan, struct expr_list *conditions);
+
+static struct plan *keep(struct builder *build, struct plan *plan, const struct expr_list *kept)
+{
+    if (kept->count == 0)
+        return plan;
+    struct plan *filter = arena_alloc_zero(build->arena, sizeof(*filter));
+    filter->kind = PLAN_FILTER;
+    filter->column_count = plan->column_count;
+    filter->columns = plan->columns;
+    filter->child_count = 1;
+    filter->children = arena_alloc(build->arena, sizeof(struct plan *));
+    filter->children[0] = plan;
+    filter->filter.predicate = expr_join(build->arena, kept);
+    return filter;
+}
+
+struct substitution {
+    struct expr *const *exprs;
+    size_t limit, size;
+    bool is_volatile;
+};
+
+static void weigh(void *context, uint32_t column)
+{
+    struct substitution *s = context;
+    if (column >= s->limit) {
+        s->is_volatile = true;
+        return;
+    }
+    s->is_volatile = s->is_volatile || expr_is_volatile(s->exprs[column]);
+    if (s->size < SUBSTITUTED_SIZE_MAX)
+        s->size += expr_size(s->exprs[column], SUBSTITUTED_SIZE_MAX);
+}
+
+/* Conditions over a node's output to conditions over its input by its first `limit` expressions; others are kept. */
+static void push_through(struct builder *build, const struct expr_list *conditions, struct expr *const *exprs,
+                         size_t limit, struct expr_list *below, struct expr_list *kept)
+{
+    for (size_t index = 0; index < conditions->count; index++) {
+        struct expr *condition = conditions->items[index];
+        struct substitution s = {.exprs = exprs, .limit = limit};
+        expr_visit_columns(condition, weigh, &s);
+        if (s.is_volatile || s.size + expr_size(condition, SUBSTITUTED_SIZE_MAX) > SUBSTITUTED_SIZE_MAX)
+            expr_list_add(build->arena, kept, condition);
+        else
+            expr_list_add(build->arena, below, expr_substitute(condition, exprs, build->arena));
+    }
+}
+
+static struct plan *push_child(struct builder *build, struct plan *plan, struct expr_list *below,
+                               const struct expr_list *kept)
+{
+    plan->children[0] = push(build, plan->children[0], below);
+    return keep(build, plan, kept);
+}
+
+static struct plan *push_filter(struct builder *build, struct plan *plan, const struct expr_list *conditions)
+{
+    struct expr_list all = {0};
+    struct expr_list stuck = {0};
+    struct expr_list passing = {0};
+    expr_split(build->arena, plan->filter.predicate, &all);
+    for (size_t index = 0; index < conditions->count; index++)
+        expr_list_add(build->arena, &all, conditions->items[index]);
+    for (size_t index = 0; index < all.count; index++)
+        expr_list_add(build->arena, expr_is_volatile(all.items[index]) ? &stuck : &passing, all.items[index]);
+    return keep(build, push(build, plan->children[0], &passing), &stuck);
+}
+
+static void push_scan(struct builder *build, struct expr **filter, const struct expr_list *conditions)
+{
+    struct expr_list all = {0};
+    if (*filter != NULL)
+        expr_split(build->arena, *filter, &all);
+    for (size_t index = 0; index < conditions->count; index++)
+        expr_list_add(build->arena, &all, conditions->items[index]);
+    *filter = expr_join(build->arena, &all);
+}
+
+/* --- joins --- */
+
+enum side { SIDE_NONE, SIDE_LEFT, SIDE_RIGHT, SIDE_BOTH };
+
+static enum side side_of(const struct expr *expr, uint32_t left_count)
+{
+    uint32_t least;
+    uint32_t greatest;
+    if (!expr_column_range(expr, &least, &greatest))
+        return SIDE_NONE;
+    return greatest < left_count ? SIDE_LEFT : least >= left_count ? SIDE_RIGHT : SIDE_BOTH;
+}
+
+/* In the right child's own numbers. */
+static struct expr *to_right(struct builder *build, const struct plan *plan, const struct expr *expr)
+{
+    uint32_t left_count = (uint32_t)plan->children[0]->column_count;
+    uint32_t *map = arena_alloc_array(build->arena, plan->column_count, sizeof(*map));
+    for (uint32_t index = 0; index < plan->column_count; index++)
+        map[index] = index >= left_count ? index - left_count : UINT32_MAX;
+    return expr_copy(expr, map, build->arena);
+}
+
+struct join_lists {
+    struct expr_list left, right, left_keys, right_keys, condition, kept;
+};
+
+static bool is_key(const struct expr *expr, uint32_t left_count, bool *is_swapped)
+{
+    if (!expr_is_operator(expr, "=") || expr->arguments[0]->type.id != expr->arguments[1]->type.id ||
+        expr_is_volatile(expr))
+        return false;
+    enum side first = side_of(expr->arguments[0], left_count);
+    enum side second = side_of(expr->arguments[1], left_count);
+    *is_swapped = first == SIDE_RIGHT;
+    return (first == SIDE_LEFT && second == SIDE_RIGHT) || (first == SIDE_RIGHT && second == SIDE_LEFT);
+}
+
+static void place_condition(struct builder *build, const struct plan *plan, struct expr *expr, bool is_left_join,
+                            struct join_lists *lists)
+{
+    uint32_t left_count = (uint32_t)plan->children[0]->column_count;
+    enum side side = side_of(expr, left_count);
+    bool is_swapped = false;
+    if (expr_is_volatile(expr)) {
+        expr_list_add(build->arena, &lists->condition, expr);
+    } else if (side == SIDE_RIGHT) {
+        expr_list_add(build->arena, &lists->right, to_right(build, plan, expr));
+    } else if (side == SIDE_LEFT && !is_left_join) {
+        expr_list_add(build->arena, &lists->left, expr);
+    } else if (side == SIDE_NONE && !is_left_join) {
+        expr_list_add(build->arena, &lists->left, expr);
+    } else if (is_key(expr, left_count, &is_swapped)) {
+        expr_list_add(build->arena, &lists->left_keys, expr->arguments[is_swapped ? 1 : 0]);
+        expr_list_add(build->arena, &lists->right_keys, to_right(build, plan, expr->arguments[is_swapped ? 0 : 1]));
+    } else {
+        expr_list_add(build->arena, &lists->condition, expr);
+    }
+}
+
+static struct plan *push_join(struct builder *build, struct plan *plan, const struct expr_list *conditions)
+{
+    struct join_lists lists = {0};
+    bool is_left_join = plan->join.kind == JOIN_LEFT;
+    uint32_t left_count = (uint32_t)plan->children[0]->column_count;
+    struct expr_list on = {0};
+    if (plan->join.condition != NULL)
+        expr_split(build->arena, plan->join.condition, &on);
+    for (size_t index = 0; index < on.count; index++)
+        place_condition(build, plan, on.items[index], is_left_join, &lists);
+    for (size_t index = 0; index < conditions->count; index++) {
+        struct expr *condition = conditions->items[index];
+        enum side side = side_of(condition, left_count);
+        if (!is_left_join)
+            place_condition(build, plan, condition, false, &lists);
+        else if (side == SIDE_LEFT || side == SIDE_NONE)
+            expr_list_add(build->arena, &lists.left, condition);
+        else
+            expr_list_add(build->arena, &lists.kept, condition);
+    }
+    plan->join.key_count = lists.left_keys.count;
+    plan->join.left_keys = lists.left_keys.items;
+    plan->join.right_keys = lists.right_keys.items;
+    plan->join.condition = expr_join(build->arena, &lists.condition);
+    if (!is_left_join)
+        plan->join.kind = plan->join.key_count > 0 || plan->join.condition != NULL ? JOIN_INNER : JOIN_CROSS;
+    plan->children[0] = push(build, plan->children[0], &lists.left);
+    plan->children[1] = push(build, plan->children[1], &lists.right);
+    return keep(build, plan, &lists.kept);
+}
+
+/* --- the walk --- */
+
+/* The sides of a union keep exactly the columns they are asked for: a filter does not, a projection does. */
+static struct plan *as_project(struct builder *build, struct plan *plan)
+{
+    if (plan->kind == PLAN_PROJECT || plan->kind == PLAN_UNION_ALL || plan->kind == PLAN_VALUES)
+        return plan;
+    struct plan *project = arena_alloc_zero(build->arena, sizeof(*project));
+    project->kind = PLAN_PROJECT;
+    project->column_count = plan->column_count;
+    project->columns = plan->columns;
+    project->child_count = 1;
+    project->children = arena_alloc(build->arena, sizeof(struct plan *));
+    project->children[0] = plan;
+    project->project.exprs = arena_alloc_array(build->arena, plan->column_count, sizeof(struct expr *));
+    for (uint32_t index = 0; index < plan->column_count; index++)
+        project->project.exprs[index] = build_column(build, index, plan->columns[index].type, 0);
+    return project;
+}
+
+static struct plan *push_union(struct builder *build, struct plan *plan, const struct expr_list *conditions)
+{
+    for (size_t child = 0; child < plan->child_count; child++) {
+        struct expr_list copy = {0};
+        for (size_t index = 0; index < conditions->count; index++)
+            expr_list_add(build->arena, &copy, expr_copy(conditions->items[index], NULL, build->arena));
+        plan->children[child] = as_project(build, push(build, plan->children[child], &copy));
+    }
+    return plan;
+}
+
+static struct plan *push_hop(struct builder *build, struct plan *plan, const struct expr_list *conditions)
+{
+    struct expr_list below = {0};
+    struct expr_list kept = {0};
+    for (size_t index = 0; index < conditions->count; index++) {
+        uint32_t least;
+        uint32_t greatest;
+        bool passes = !expr_column_range(conditions->items[index], &least, &greatest) ||
+                      greatest < plan->column_count - 2;
+        expr_list_add(build->arena, passes ? &below : &kept, conditions->items[index]);
+    }
+    return push_child(build, plan, &below, &kept);
+}
+
+static struct plan *push(struct builder *build, struct plan *plan, struct expr_list *conditions)
+{
+    struct expr_list below = {0};
+    struct expr_list kept = {0};
+    switch (plan->kind) {
+    case PLAN_SCAN:
+        push_scan(build, &plan->scan.filter, conditions);
+        return plan;
+    case PLAN_PROVIDER:
+        push_scan(build, &plan->provider.filter, conditions);
+        return plan;
+    case PLAN_VALUES:
+        return keep(build, plan, conditions);
+    case PLAN_FILTER:
+        return push_filter(build, plan, conditions);
+    case PLAN_PROJECT:
+        push_through(build, conditions, plan->project.exprs, plan->column_count, &below, &kept);
+        return push_child(build, plan, &below, &kept);
+    case PLAN_GROUP:
+        if (plan->group.key_count == 0)
+            return push_child(build, plan, &below, conditions);
+        push_through(build, conditions, plan->group.keys, plan->group.key_count, &below, &kept);
+        return push_child(build, plan, &below, &kept);
+    case PLAN_SORT:
+    case PLAN_LIMIT:
+        if (plan->sort.limit != NULL || plan->sort.offset != NULL)
+            return push_child(build, plan, &below, conditions);
+        return push_child(build, plan, conditions, &kept);
+    case PLAN_JOIN:
+        return push_join(build, plan, conditions);
+    case PLAN_UNION_ALL:
+        return push_union(build, plan, conditions);
+    case PLAN_HOP:
+        return push_hop(build, plan, conditions);
+    }
+    return plan;
+}
+
+struct plan *plan_push(struct builder *build, struct plan *plan)
+{
+    struct expr_list none = {0};
+    return push(build, plan, &none);
+}

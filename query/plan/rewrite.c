@@ -1,0 +1,177 @@
+/* The passes over a bound plan and what they share. The binder makes plans as the text reads: conditions where they
+ * were written, every column of every table. The passes then move conditions down, merge projections, drop columns
+ * and derive the event-time range of each scan, by which whole morsels are skipped. */
+#include "query/plan/rewrite.h"
+
+#include "query/func/func.h"
+
+#include <assert.h>
+
+void expr_list_add(struct arena *arena, struct expr_list *list, struct expr *expr)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 8 : list->capacity * 2;
+        struct expr **items = arena_alloc_array(arena, capacity, sizeof(*items));
+        if (list->count > 0)
+            memcpy(items, list->items, list->count * sizeof(*items));
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->count++] = expr;
+}
+
+void expr_split(struct arena *arena, struct expr *expr, struct expr_list *out)
+{
+    if (expr->kind != EXPR_AND) {
+        expr_list_add(arena, out, expr);
+        return;
+    }
+    for (uint32_t index = 0; index < expr->argument_count; index++)
+        expr_split(arena, expr->arguments[index], out);
+}
+
+struct expr *expr_join(struct arena *arena, const struct expr_list *list)
+{
+    if (list->count == 0)
+        return NULL;
+    if (list->count == 1)
+        return list->items[0];
+    struct expr *expr = arena_alloc_zero(arena, sizeof(*expr));
+    expr->kind = EXPR_AND;
+    expr->type = type_of(TYPE_BOOL);
+    expr->text_position = list->items[0]->text_position;
+    expr->argument_count = (uint32_t)list->count;
+    expr->arguments = arena_alloc_array(arena, list->count, sizeof(struct expr *));
+    memcpy(expr->arguments, list->items, list->count * sizeof(struct expr *));
+    return expr;
+}
+
+struct expr *expr_substitute(const struct expr *expr, struct expr *const *exprs, struct arena *arena)
+{
+    if (expr->kind == EXPR_COLUMN)
+        return exprs[expr->column];
+    struct expr *copy = arena_alloc(arena, sizeof(*copy));
+    *copy = *expr;
+    if (expr->argument_count == 0)
+        return copy;
+    copy->arguments = arena_alloc_array(arena, expr->argument_count, sizeof(struct expr *));
+    for (uint32_t index = 0; index < expr->argument_count; index++)
+        copy->arguments[index] = expr_substitute(expr->arguments[index], exprs, arena);
+    return copy;
+}
+
+size_t expr_size(const struct expr *expr, size_t limit)
+{
+    size_t size = 1;
+    for (uint32_t index = 0; index < expr->argument_count && size < limit; index++)
+        size += expr_size(expr->arguments[index], limit - size);
+    return size;
+}
+
+struct column_range {
+    uint32_t least, greatest;
+    bool is_found;
+};
+
+static void note_column(void *context, uint32_t column)
+{
+    struct column_range *range = context;
+    if (!range->is_found || column < range->least)
+        range->least = column;
+    if (!range->is_found || column > range->greatest)
+        range->greatest = column;
+    range->is_found = true;
+}
+
+bool expr_column_range(const struct expr *expr, uint32_t *least, uint32_t *greatest)
+{
+    struct column_range range = {0};
+    expr_visit_columns(expr, note_column, &range);
+    *least = range.least;
+    *greatest = range.greatest;
+    return range.is_found;
+}
+
+bool expr_is_operator(const struct expr *expr, const char *name)
+{
+    return expr->kind == EXPR_CALL && expr->argument_count == 2 && strcmp(expr->function->name, name) == 0;
+}
+
+/* --- time bounds --- */
+
+static bool has_parameter(const struct expr *expr)
+{
+    if (expr->kind == EXPR_PARAMETER || expr->kind == EXPR_EXISTS || expr->kind == EXPR_IN_SUBQUERY)
+        return true;
+    for (uint32_t index = 0; index < expr->argument_count; index++)
+        if (has_parameter(expr->arguments[index]))
+            return true;
+    return false;
+}
+
+/* Can be computed before the scan starts. */
+static bool is_bound(const struct expr *expr)
+{
+    uint32_t least;
+    uint32_t greatest;
+    return expr->type.id == TYPE_TIMESTAMPTZ && !expr_column_range(expr, &least, &greatest) && !has_parameter(expr) &&
+           !expr_is_volatile(expr);
+}
+
+/* The tighter of both; a NULL side makes the condition false, so either will do then. */
+static struct expr *tighten(struct builder *build, struct expr *bound, struct expr *next, enum expr_kind kind)
+{
+    if (bound == NULL)
+        return next;
+    struct expr *both[2] = {bound, next};
+    struct expr *out;
+    return build_node(build, kind, false, both, 2, next->text_position, &out) == OK ? out : bound;
+}
+
+static void find_bounds(struct builder *build, struct plan *plan)
+{
+    const struct schema *schema = plan->scan.schema;
+    uint32_t time = UINT32_MAX;
+    for (uint32_t index = 0; index < plan->column_count; index++)
+        if ((int32_t)plan->scan.columns[index] == schema->time_column)
+            time = index;
+    if (plan->scan.filter == NULL || schema->time_column < 0 || time == UINT32_MAX)
+        return;
+    struct expr_list conditions = {0};
+    expr_split(build->arena, plan->scan.filter, &conditions);
+    for (size_t index = 0; index < conditions.count; index++) {
+        struct expr *test = conditions.items[index];
+        if (test->kind != EXPR_CALL || test->argument_count != 2)
+            continue;
+        bool is_left = test->arguments[0]->kind == EXPR_COLUMN && test->arguments[0]->column == time;
+        struct expr *column = test->arguments[is_left ? 0 : 1];
+        struct expr *bound = test->arguments[is_left ? 1 : 0];
+        if (column->kind != EXPR_COLUMN || column->column != time || !is_bound(bound))
+            continue;
+        const char *name = test->function->name;
+        bool is_equal = strcmp(name, "=") == 0;
+        bool is_greater = strcmp(name, ">") == 0 || strcmp(name, ">=") == 0;
+        bool is_less = strcmp(name, "<") == 0 || strcmp(name, "<=") == 0;
+        if (is_equal || (is_left ? is_greater : is_less))
+            plan->scan.time_from = tighten(build, plan->scan.time_from, bound, EXPR_GREATEST);
+        if (is_equal || (is_left ? is_less : is_greater))
+            plan->scan.time_to = tighten(build, plan->scan.time_to, bound, EXPR_LEAST);
+    }
+}
+
+static void bound_scans(struct builder *build, struct plan *plan)
+{
+    if (plan->kind == PLAN_SCAN)
+        find_bounds(build, plan);
+    for (size_t index = 0; index < plan->child_count; index++)
+        bound_scans(build, plan->children[index]);
+}
+
+struct plan *plan_rewrite(struct builder *build, struct plan *plan)
+{
+    plan = plan_push(build, plan);
+    plan = plan_merge(build, plan);
+    plan_prune(build, plan);
+    bound_scans(build, plan);
+    return plan;
+}

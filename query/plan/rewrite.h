@@ -1,0 +1,36 @@
+/* Makes a plan cheaper without changing what it means. For query/sql; each pass works on one tree. */
+#ifndef FRESHET_QUERY_PLAN_REWRITE_H
+#define FRESHET_QUERY_PLAN_REWRITE_H
+
+#include "query/expr/build.h"
+#include "query/plan/plan.h"
+
+/* All passes, in order: conditions down, projections merged, columns pruned, time bounds found. */
+struct plan *plan_rewrite(struct builder *build, struct plan *plan);
+
+/* query/plan/push.c: conditions go as near to the scans as they may; equalities of joins become hash keys. */
+struct plan *plan_push(struct builder *build, struct plan *plan);
+/* query/plan/merge.c: a projection below a projection or a GROUP goes into it. */
+struct plan *plan_merge(struct builder *build, struct plan *plan);
+/* query/plan/prune.c: only the columns that are used above. */
+void plan_prune(struct builder *build, struct plan *plan);
+
+/* query/plan/rewrite.c: helpers of the passes. */
+struct expr_list {
+    size_t count, capacity;
+    struct expr **items;
+};
+void expr_list_add(struct arena *arena, struct expr_list *list, struct expr *expr);
+/* AND taken apart, left to right. */
+void expr_split(struct arena *arena, struct expr *expr, struct expr_list *out);
+/* And put together again; NULL for none. */
+struct expr *expr_join(struct arena *arena, const struct expr_list *list);
+/* A copy in which column n is exprs[n]. */
+struct expr *expr_substitute(const struct expr *expr, struct expr *const *exprs, struct arena *arena);
+/* Nodes below and itself, counted up to `limit`. */
+size_t expr_size(const struct expr *expr, size_t limit);
+/* Columns referenced: the least and greatest; false if none. */
+bool expr_column_range(const struct expr *expr, uint32_t *least, uint32_t *greatest);
+bool expr_is_operator(const struct expr *expr, const char *name);
+
+#endif

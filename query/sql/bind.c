@@ -1,0 +1,87 @@
+/* sql_prepare: text to a bound, rewritten, numbered statement. */
+#include "query/sql/bind.h"
+
+#include "query/plan/rewrite.h"
+#include "query/sql/parse.h"
+
+#include <assert.h>
+
+uint32_t bind_add_subplan(struct binder *b, struct plan *plan)
+{
+    struct statement *statement = b->statement;
+    statement->subplans = bind_grow(b->arena, statement->subplans, statement->subplan_count, &b->subplan_capacity,
+                                    sizeof(*statement->subplans));
+    statement->subplans[statement->subplan_count] = plan;
+    return (uint32_t)statement->subplan_count++;
+}
+
+static void number_plan(struct statement *statement, struct plan *plan)
+{
+    plan->id = statement->plan_count++;
+    for (size_t index = 0; index < plan->child_count; index++)
+        number_plan(statement, plan->children[index]);
+}
+
+static void finish_plans(struct binder *b)
+{
+    struct statement *statement = b->statement;
+    if (statement->plan != NULL)
+        statement->plan = plan_rewrite(&b->build, statement->plan);
+    for (size_t index = 0; index < statement->subplan_count; index++)
+        statement->subplans[index] = plan_rewrite(&b->build, statement->subplans[index]);
+    if (statement->plan != NULL)
+        number_plan(statement, statement->plan);
+    for (size_t index = 0; index < statement->subplan_count; index++)
+        number_plan(statement, statement->subplans[index]);
+}
+
+static enum err bind_statement(struct binder *b, struct ast_statement *ast)
+{
+    struct statement *statement = b->statement;
+    switch (ast->kind) {
+    case AST_STATEMENT_COMMAND:
+        statement->kind = STATEMENT_COMMAND;
+        return bind_command(b, ast);
+    case AST_STATEMENT_SHOW:
+        statement->kind = STATEMENT_SELECT;
+        statement->is_read_only = true;
+        return bind_show(b, ast->show);
+    case AST_STATEMENT_EXPLAIN:
+        statement->kind = STATEMENT_EXPLAIN;
+        statement->is_analyze = ast->is_analyze;
+        statement->command_tag = "EXPLAIN";
+        break;
+    case AST_STATEMENT_SELECT:
+        statement->kind = STATEMENT_SELECT;
+        statement->command_tag = "SELECT";
+        statement->is_cacheable = true;
+        break;
+    }
+    statement->is_read_only = true;
+    return bind_select(b, NULL, NULL, ast->select, false, &statement->plan);
+}
+
+enum err sql_prepare(struct slice text, const struct sql_context *context, struct statement **out,
+                     struct error *error)
+{
+    struct error local;
+    struct statement *statement = memory_alloc_zero(sizeof(*statement));
+    arena_init(&statement->arena);
+    atomic_init(&statement->references, 1);
+    struct binder b = {.arena = &statement->arena, .context = context, .statement = statement,
+                       .error = error == NULL ? &local : error, .copies = 1};
+    b.build = (struct builder){.arena = b.arena, .zone = context->zone == NULL ? timezone_utc : context->zone,
+                               .error = b.error};
+    struct ast_statement ast;
+    enum err result = sql_parse(text, b.arena, &ast, b.error);
+    if (result == OK)
+        result = bind_statement(&b, &ast);
+    if (result != OK) {
+        statement_unref(statement);
+        return result;
+    }
+    finish_plans(&b);
+    assert(statement->plan != NULL || statement->kind == STATEMENT_COMMAND);
+    *out = statement;
+    return OK;
+}

@@ -1,0 +1,425 @@
+/* Expressions: each node's parts are bound, then query/expr/build types them by PostgreSQL's rules. Aggregates become
+ * columns past AGGREGATE_COLUMN_FIRST and are collected in the scope; uncorrelated subqueries become parameters. */
+#include "query/sql/bind.h"
+
+#include "storage/base/number.h"
+
+#include <assert.h>
+
+static enum err bind_each(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr ***out)
+{
+    *out = arena_alloc_array(b->arena, node->count + 1, sizeof(**out));
+    for (uint32_t index = 0; index < node->count; index++) {
+        enum err result = bind_expr(b, scope, node->arguments[index], &(*out)[index]);
+        if (result != OK)
+            return result;
+    }
+    return OK;
+}
+
+static struct expr *new_expr(struct binder *b, enum expr_kind kind, enum type_id type, int32_t position)
+{
+    struct expr *expr = arena_alloc_zero(b->arena, sizeof(*expr));
+    expr->kind = kind;
+    expr->type = type_of(type);
+    expr->text_position = position;
+    return expr;
+}
+
+/* --- leaves --- */
+
+static enum err bind_number(struct binder *b, const struct ast_node *node, struct expr **out)
+{
+    /* The grammar folds a sign into the constant: -5 is an integer, not a numeric. */
+    struct value value = {0};
+    bool has_sign = node->text.size > 0 && node->text.data[0] == '-';
+    bool is_integer = has_sign && node->text.size > 1;
+    for (size_t index = 1; index < node->text.size; index++)
+        is_integer = is_integer && node->text.data[index] >= '0' && node->text.data[index] <= '9';
+    if (is_integer && int_parse(node->text, INT64_MIN, INT64_MAX, "bigint", &value.i, NULL) == OK) {
+        value.type = type_of(value.i >= INT32_MIN ? TYPE_INT4 : TYPE_INT8);
+        *out = build_constant(&b->build, &value, node->position);
+        return OK;
+    }
+    *out = build_number(&b->build, node->text, node->position);
+    if (*out != NULL)
+        return OK;
+    b->error->text_position = node->position;
+    return b->error->code;
+}
+
+static enum err bind_column(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+{
+    uint32_t column;
+    enum err result = scope_resolve(b, scope, node, &column);
+    if (result == OK)
+        *out = build_column(&b->build, column, scope->columns[column].type, node->position);
+    return result;
+}
+
+/* --- subqueries --- */
+
+static enum err bind_subselect(struct binder *b, struct scope *scope, const struct ast_node *node, struct plan **out)
+{
+    enum err result = bind_select(b, scope, scope->ctes, node->select, false, out);
+    if (result == OK && node->kind != AST_EXISTS && (*out)->column_count != 1)
+        return bind_error(b, node->position, "42601", "subquery must return only one column");
+    return result;
+}
+
+static enum err bind_scalar_subquery(struct binder *b, struct scope *scope, const struct ast_node *node,
+                                     struct expr **out)
+{
+    struct plan *plan;
+    enum err result = bind_subselect(b, scope, node, &plan);
+    if (result != OK)
+        return result;
+    *out = new_expr(b, EXPR_PARAMETER, TYPE_UNKNOWN, node->position);
+    (*out)->type = plan->columns[0].type;
+    (*out)->parameter = bind_add_subplan(b, plan);
+    return OK;
+}
+
+static enum err bind_exists(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+{
+    struct plan *plan;
+    struct plan *first;
+    enum err result = bind_subselect(b, scope, node, &plan);
+    if (result == OK)
+        result = bind_new_plan(b, PLAN_LIMIT, plan->column_count, 1, &first);
+    if (result != OK)
+        return result;
+    struct value one = {.type = type_of(TYPE_INT8), .i = 1};
+    memcpy(first->columns, plan->columns, plan->column_count * sizeof(*plan->columns));
+    first->children[0] = plan;
+    first->sort.limit = build_constant(&b->build, &one, 0);
+    *out = new_expr(b, EXPR_EXISTS, TYPE_BOOL, node->position);
+    (*out)->parameter = bind_add_subplan(b, first);
+    return OK;
+}
+
+static enum err bind_in_subquery(struct binder *b, struct scope *scope, const struct ast_node *node,
+                                 struct expr **out)
+{
+    struct plan *plan;
+    struct expr *left;
+    struct type type;
+    enum err result = bind_expr(b, scope, node->arguments[0], &left);
+    if (result == OK)
+        result = bind_subselect(b, scope, node, &plan);
+    if (result != OK)
+        return result;
+    struct expr *both[2] = {left, build_column(&b->build, 0, plan->columns[0].type, node->position)};
+    result = build_common_type(&b->build, both, 2, "IN", &type);
+    if (result != OK) { /* then there is no operator either, which is what PostgreSQL says */
+        struct expr *unused;
+        return build_operator(&b->build, SLICE("="), both[0], both[1], node->position, &unused) != OK ? ERR_INPUT
+                                                                                                    : result;
+    }
+    if (result == OK)
+        result = build_cast(&b->build, left, type, CAST_IMPLICIT, node->position, &left);
+    if (result == OK)
+        result = bind_cast_columns(b, &plan, &type);
+    if (result != OK)
+        return result;
+    struct expr *expr = *out = new_expr(b, EXPR_IN_SUBQUERY, TYPE_BOOL, node->position);
+    expr->is_negated = node->is_negated;
+    expr->argument_count = 1;
+    expr->arguments = arena_alloc(b->arena, sizeof(*expr->arguments));
+    expr->arguments[0] = left;
+    expr->parameter = bind_add_subplan(b, plan);
+    return OK;
+}
+
+/* --- what repeats a part of itself --- */
+
+/* Notes that the part is used `times`; nesting multiplies. The caller restores b->copies. */
+static enum err enter_copies(struct binder *b, const struct ast_node *part, size_t times)
+{
+    if (part->count == 0 && part->kind != AST_CASE)
+        return OK;
+    b->copies *= times > 0 ? times : 1;
+    if (b->copies <= EXPR_COPIES_MAX)
+        return OK;
+    error_set(b->error, ERR_LIMIT, "54001", "BETWEEN and CASE are nested so that the statement grows too large");
+    b->error->text_position = part->position;
+    return ERR_LIMIT;
+}
+
+static enum err bind_range(struct binder *b, struct expr **parts, bool is_negated, int32_t position, struct expr **out)
+{
+    struct expr *tests[2];
+    enum err result = build_operator(&b->build, is_negated ? SLICE("<") : SLICE(">="), parts[0], parts[1], position,
+                                     &tests[0]);
+    if (result == OK)
+        result = build_operator(&b->build, is_negated ? SLICE(">") : SLICE("<="), parts[0], parts[2], position,
+                                &tests[1]);
+    if (result != OK)
+        return result;
+    return build_node(&b->build, is_negated ? EXPR_OR : EXPR_AND, false, tests, 2, position, out);
+}
+
+static enum err bind_between(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+{
+    struct expr **parts;
+    size_t copies = b->copies;
+    enum err result = OK;
+    for (uint32_t index = 0; index < node->count && result == OK; index++)
+        if (index == 0 || node->is_symmetric)
+            result = enter_copies(b, node->arguments[index], 2);
+    if (result == OK)
+        result = bind_each(b, scope, node, &parts);
+    if (result == OK)
+        result = bind_range(b, parts, node->is_negated, node->position, out);
+    if (result == OK && node->is_symmetric) {
+        struct expr *other[2] = {*out, NULL};
+        struct expr *swapped[3] = {parts[0], parts[2], parts[1]};
+        result = bind_range(b, swapped, node->is_negated, node->position, &other[1]);
+        if (result == OK)
+            result = build_node(&b->build, node->is_negated ? EXPR_AND : EXPR_OR, false, other, 2, node->position,
+                                out);
+    }
+    b->copies = copies;
+    return result;
+}
+
+static enum err bind_case(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+{
+    struct expr **parts;
+    struct expr *base = NULL;
+    size_t copies = b->copies;
+    enum err result = node->base == NULL ? OK : enter_copies(b, node->base, node->count / 2);
+    if (result == OK && node->base != NULL)
+        result = bind_expr(b, scope, node->base, &base);
+    b->copies = copies;
+    if (result == OK)
+        result = bind_each(b, scope, node, &parts);
+    for (uint32_t index = 0; index + 1 < node->count && base != NULL && result == OK; index += 2)
+        result = build_operator(&b->build, SLICE("="), base, parts[index], node->arguments[index]->position,
+                                &parts[index]);
+    return result != OK ? result
+                        : build_node(&b->build, EXPR_CASE, false, parts, node->count, node->position, out);
+}
+
+/* --- calls --- */
+
+static bool same_aggregate(const struct aggregate_call *a, const struct aggregate_call *b)
+{
+    if (a->aggregate != b->aggregate || a->argument_count != b->argument_count || a->is_distinct != b->is_distinct ||
+        a->is_star != b->is_star || !type_equal(a->type, b->type) || a->order_by != NULL || b->order_by != NULL)
+        return false;
+    if ((a->filter == NULL) != (b->filter == NULL) || (a->filter != NULL && !expr_equal(a->filter, b->filter)))
+        return false;
+    for (uint32_t index = 0; index < a->argument_count; index++)
+        if (!expr_equal(a->arguments[index], b->arguments[index]))
+            return false;
+    return true;
+}
+
+static struct expr *add_aggregate(struct binder *b, struct scope *scope, const struct aggregate_call *call)
+{
+    size_t index = 0;
+    while (index < scope->aggregate_count && !same_aggregate(&scope->aggregates[index], call))
+        index++;
+    if (index == scope->aggregate_count) {
+        scope->aggregates = bind_grow(b->arena, scope->aggregates, scope->aggregate_count,
+                                      &scope->aggregate_capacity, sizeof(*scope->aggregates));
+        scope->aggregates[scope->aggregate_count++] = *call;
+    }
+    return build_column(&b->build, AGGREGATE_COLUMN_FIRST + (uint32_t)index, call->type, call->text_position);
+}
+
+static enum err bind_aggregate(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+{
+    if (scope->is_in_aggregate)
+        return bind_error(b, node->position, "42803", "aggregate function calls cannot be nested");
+    if (!scope->is_aggregate_allowed)
+        return bind_error(b, node->position, "42803", "aggregate functions are not allowed in %s", scope->clause);
+    if (node->count == 0 && !node->is_star)
+        return bind_error(b, node->position, "42809",
+                          "%.*s(*) must be used to call a parameterless aggregate function", SLICE_ARGS(node->text));
+    struct aggregate_request request = {.name = node->text, .argument_count = node->count, .is_star = node->is_star,
+                                        .is_distinct = node->is_distinct, .position = node->position};
+    struct aggregate_call call;
+    scope->is_in_aggregate = true;
+    enum err result = bind_each(b, scope, node, &request.arguments);
+    if (result == OK && node->filter != NULL)
+        result = bind_expr(b, scope, node->filter, &request.filter);
+    if (result == OK && request.filter != NULL)
+        result = build_condition(&b->build, request.filter, "FILTER", &request.filter);
+    if (result == OK && node->within != NULL) {
+        request.is_descending = node->within->is_descending;
+        result = bind_expr(b, scope, node->within->node, &request.order_by);
+    }
+    scope->is_in_aggregate = false;
+    if (result == OK)
+        result = build_aggregate(&b->build, &request, &call);
+    if (result == OK)
+        *out = add_aggregate(b, scope, &call);
+    return result;
+}
+
+/* current_timestamp and its kin are words of the grammar; below them is now(). */
+static enum err bind_now(struct binder *b, const struct ast_node *node, bool *is_found, struct expr **out)
+{
+    static const struct {
+        const char *name;
+        enum type_id type;
+    } forms[] = {{"current_timestamp", TYPE_TIMESTAMPTZ},
+                 {"localtimestamp", TYPE_TIMESTAMP},
+                 {"current_date", TYPE_DATE}};
+    for (size_t index = 0; index < array_count(forms) && node->count == 0; index++) {
+        if (!slice_equal(node->text, slice_from_cstr(forms[index].name)))
+            continue;
+        *is_found = true;
+        enum err result = build_call(&b->build, SLICE("now"), NULL, 0, node->position, out);
+        if (result == OK)
+            result = build_cast(&b->build, *out, type_of(forms[index].type), CAST_EXPLICIT, node->position, out);
+        return result;
+    }
+    return OK;
+}
+
+static enum err bind_call(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+{
+    if (build_is_aggregate(node->text))
+        return bind_aggregate(b, scope, node, out);
+    const char *wrong = node->is_star           ? "(*) specified, but"
+                        : node->is_distinct     ? "DISTINCT specified, but"
+                        : node->filter != NULL  ? "FILTER specified, but"
+                        : node->within != NULL  ? "WITHIN GROUP specified, but"
+                                                : NULL;
+    if (wrong != NULL)
+        return bind_error(b, node->position, "42809", "%s %.*s is not an aggregate function", wrong,
+                          SLICE_ARGS(node->text));
+    bool is_found = false;
+    enum err result = bind_now(b, node, &is_found, out);
+    if (result != OK || is_found)
+        return result;
+    struct expr **arguments;
+    result = bind_each(b, scope, node, &arguments);
+    return result != OK ? result
+                        : build_call(&b->build, node->text, arguments, node->count, node->position, out);
+}
+
+/* --- the rest --- */
+
+static enum expr_kind node_kind(enum ast_kind kind)
+{
+    switch (kind) {
+    case AST_AND: return EXPR_AND;
+    case AST_OR: return EXPR_OR;
+    case AST_NOT: return EXPR_NOT;
+    case AST_IS_NULL: return EXPR_IS_NULL;
+    case AST_IS_TRUE: return EXPR_IS_TRUE;
+    case AST_IS_FALSE: return EXPR_IS_FALSE;
+    case AST_IS_UNKNOWN: return EXPR_IS_UNKNOWN;
+    case AST_IS_DISTINCT: return EXPR_IS_DISTINCT;
+    case AST_COALESCE: return EXPR_COALESCE;
+    case AST_NULLIF: return EXPR_NULLIF;
+    case AST_GREATEST: return EXPR_GREATEST;
+    case AST_LEAST: return EXPR_LEAST;
+    case AST_IN: return EXPR_IN;
+    default: assert(kind == AST_ARRAY); return EXPR_ARRAY;
+    }
+}
+
+static enum err bind_compound(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+{
+    struct expr **arguments;
+    enum err result = bind_each(b, scope, node, &arguments);
+    if (result != OK)
+        return result;
+    switch (node->kind) {
+    case AST_OPERATOR:
+        result = build_operator(&b->build, node->text, node->count == 1 ? NULL : arguments[0],
+                                arguments[node->count - 1], node->position, out);
+        if (result != OK && slice_equal(node->text, SLICE("==")))
+            error_hint(b->error, "write = for equality");
+        return result;
+    case AST_ARRAY_COMPARE:
+        return build_array_compare(&b->build, node->text, node->is_all, arguments[0], arguments[1], node->position,
+                                   out);
+    case AST_CAST:
+        return build_cast(&b->build, arguments[0], node->type, CAST_EXPLICIT, node->position, out);
+    default:
+        return build_node(&b->build, node_kind(node->kind), node->is_negated, arguments, node->count, node->position,
+                          out);
+    }
+}
+
+enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+{
+    struct value boolean = {.type = type_of(TYPE_BOOL), .b = node->is_true};
+    switch (node->kind) {
+    case AST_COLUMN: return bind_column(b, scope, node, out);
+    case AST_STAR: return bind_error(b, node->position, "42601", "* stands only in a select list or count(*)");
+    case AST_STRING: *out = build_string(&b->build, node->text, node->position); return OK;
+    case AST_NUMBER: return bind_number(b, node, out);
+    case AST_BOOL: *out = build_constant(&b->build, &boolean, node->position); return OK;
+    case AST_NULL: *out = build_null(&b->build, node->position); return OK;
+    case AST_CALL: return bind_call(b, scope, node, out);
+    case AST_CASE: return bind_case(b, scope, node, out);
+    case AST_BETWEEN: return bind_between(b, scope, node, out);
+    case AST_SUBQUERY: return bind_scalar_subquery(b, scope, node, out);
+    case AST_EXISTS: return bind_exists(b, scope, node, out);
+    case AST_IN_SUBQUERY: return bind_in_subquery(b, scope, node, out);
+    case AST_SUBSCRIPT: return bind_unsupported(b, node->position, "a subscript");
+    case AST_DEFAULT: return bind_error(b, node->position, "42601", "DEFAULT is not allowed in this context");
+    default: return bind_compound(b, scope, node, out);
+    }
+}
+
+enum err bind_condition(struct binder *b, struct scope *scope, const struct ast_node *node, const char *clause,
+                        struct expr **out)
+{
+    scope->clause = clause;
+    enum err result = bind_expr(b, scope, node, out);
+    return result != OK ? result : build_condition(&b->build, *out, clause, out);
+}
+
+/* *strength 2: a name of its own; 1: one that a cast or CASE around it may replace. */
+static struct slice label(const struct ast_node *node, int *strength)
+{
+    struct slice inner = {0};
+    *strength = 2;
+    switch (node->kind) {
+    case AST_COLUMN: return node->fields[node->field_count - 1];
+    case AST_CALL: return node->text;
+    case AST_COALESCE: return SLICE("coalesce");
+    case AST_NULLIF: return SLICE("nullif");
+    case AST_GREATEST: return SLICE("greatest");
+    case AST_LEAST: return SLICE("least");
+    case AST_ARRAY: return SLICE("array");
+    case AST_EXISTS: return SLICE("exists");
+    case AST_SUBSCRIPT: return label(node->arguments[0], strength);
+    case AST_SUBQUERY:
+        if (node->select->target_count == 1 && node->select->targets[0].alias.size > 0)
+            return node->select->targets[0].alias;
+        if (node->select->target_count == 1)
+            return label(node->select->targets[0].node, strength);
+        break;
+    case AST_CAST:
+        inner = label(node->arguments[0], strength);
+        if (*strength == 2)
+            return inner;
+        *strength = 1;
+        return node->label;
+    case AST_CASE:
+        if (node->count % 2 == 1)
+            inner = label(node->arguments[node->count - 1], strength);
+        if (node->count % 2 == 1 && *strength == 2)
+            return inner;
+        *strength = 1;
+        return SLICE("case");
+    default: break;
+    }
+    *strength = 0;
+    return SLICE("?column?");
+}
+
+struct slice bind_label(const struct ast_node *node)
+{
+    int strength;
+    return label(node, &strength);
+}

@@ -1,0 +1,441 @@
+/* SELECT, clause by clause in the order of their meaning:
+ *
+ *   FROM ▶ WHERE ▶ GROUP BY, aggregates ▶ HAVING ▶ targets (and what ORDER BY needs besides) ▶ DISTINCT ▶ ORDER BY,
+ *   LIMIT ▶ the targets alone
+ *
+ * Names follow PostgreSQL: GROUP BY looks among the input's columns first and the output's names second, ORDER BY the
+ * other way round; a bare integer is the place of a target in both. */
+#include "query/sql/bind.h"
+
+#include "storage/base/number.h"
+
+#include <assert.h>
+
+struct target {
+    struct slice name;
+    struct expr *expr;
+};
+
+struct select_state {
+    struct binder *b;
+    const struct ast_select *select;
+    struct scope scope;
+    size_t target_count, target_capacity;
+    struct target *targets;
+    size_t key_count, key_capacity;
+    struct expr **keys;
+    struct expr *having;
+    size_t *order_target;    /* per ORDER BY item: index into targets, from target_count on into extras */
+    size_t extra_count;
+    struct expr **extras;    /* ORDER BY expressions that are no targets */
+    bool is_grouped;
+};
+
+static void add_target(struct select_state *s, struct slice name, struct expr *expr)
+{
+    s->targets = bind_grow(s->b->arena, s->targets, s->target_count, &s->target_capacity, sizeof(*s->targets));
+    s->targets[s->target_count++] = (struct target){.name = name, .expr = expr};
+}
+
+static enum err expand_star(struct select_state *s, const struct ast_node *star)
+{
+    size_t found = 0;
+    for (uint32_t index = 0; index < s->scope.column_count; index++) {
+        const struct scope_column *column = &s->scope.columns[index];
+        if (!scope_column_matches(column, star->fields, star->field_count))
+            continue;
+        add_target(s, column->name, build_column(&s->b->build, index, column->type, star->position));
+        found++;
+    }
+    if (found > 0)
+        return OK;
+    if (star->field_count > 0) {
+        for (size_t index = 0; index < s->scope.relation_count; index++)
+            if (slice_equal(s->scope.relations[index].name, star->fields[star->field_count - 1]))
+                return OK;
+        return bind_error(s->b, star->position, "42P01", "missing FROM-clause entry for table \"%.*s\"",
+                          SLICE_ARGS(star->fields[star->field_count - 1]));
+    }
+    if (s->select->from_count == 0)
+        return bind_error(s->b, star->position, "42601", "SELECT * with no tables specified is not valid");
+    return OK;
+}
+
+static enum err bind_targets(struct select_state *s)
+{
+    s->scope.is_aggregate_allowed = true;
+    for (size_t index = 0; index < s->select->target_count; index++) {
+        const struct ast_target *target = &s->select->targets[index];
+        enum err result;
+        if (target->node->kind == AST_STAR) {
+            result = expand_star(s, target->node);
+        } else {
+            struct expr *expr;
+            result = bind_expr(s->b, &s->scope, target->node, &expr);
+            if (result == OK)
+                add_target(s, target->alias.size > 0 ? target->alias : bind_label(target->node), expr);
+        }
+        if (result != OK)
+            return result;
+    }
+    if (s->target_count > SCHEMA_COLUMNS_MAX * 4)
+        return bind_error(s->b, 0, "54011", "target lists can have at most %d entries", SCHEMA_COLUMNS_MAX * 4);
+    return OK;
+}
+
+/* --- GROUP BY and ORDER BY items --- */
+
+static bool is_bare_name(const struct ast_node *node)
+{
+    return node->kind == AST_COLUMN && node->field_count == 1;
+}
+
+/* An ordinal: *target. False in *is_ordinal for everything else. */
+static enum err find_ordinal(struct select_state *s, const struct ast_node *node, const char *clause,
+                             bool *is_ordinal, size_t *target)
+{
+    int64_t place = 0;
+    *is_ordinal = false;
+    if (node->kind == AST_STRING || node->kind == AST_NULL || node->kind == AST_BOOL)
+        return bind_error(s->b, node->position, "42601", "non-integer constant in %s", clause);
+    if (node->kind != AST_NUMBER)
+        return OK;
+    if (int_parse(node->text, INT64_MIN, INT64_MAX, "integer", &place, NULL) != OK)
+        return bind_error(s->b, node->position, "42601", "non-integer constant in %s", clause);
+    if (place < 1 || (uint64_t)place > s->target_count)
+        return bind_error(s->b, node->position, "42P10", "%s position %lld is not in select list", clause,
+                          (long long)place);
+    *is_ordinal = true;
+    *target = (size_t)place - 1;
+    return OK;
+}
+
+/* A target of that output name; 42702 if different ones bear it. */
+static enum err find_alias(struct select_state *s, const struct ast_node *node, const char *clause, bool *is_found,
+                           size_t *target)
+{
+    *is_found = false;
+    for (size_t index = 0; index < s->target_count; index++) {
+        if (!slice_equal(s->targets[index].name, node->fields[0]))
+            continue;
+        if (*is_found && !expr_equal(s->targets[index].expr, s->targets[*target].expr))
+            return bind_error(s->b, node->position, "42702", "%s \"%.*s\" is ambiguous", clause,
+                              SLICE_ARGS(node->fields[0]));
+        if (!*is_found)
+            *target = index;
+        *is_found = true;
+    }
+    return OK;
+}
+
+static bool has_aggregate(const struct expr *expr)
+{
+    if (expr->kind == EXPR_COLUMN)
+        return expr->column >= AGGREGATE_COLUMN_FIRST;
+    for (uint32_t index = 0; index < expr->argument_count; index++)
+        if (has_aggregate(expr->arguments[index]))
+            return true;
+    return false;
+}
+
+static enum err check_comparable(struct select_state *s, const struct expr *expr)
+{
+    if (expr->type.id != TYPE_JSON)
+        return OK;
+    bind_error(s->b, expr->text_position, "42883", "could not identify an equality operator for type json");
+    error_hint(s->b->error, "use jsonb, or cast to text");
+    return ERR_INPUT;
+}
+
+static enum err add_key(struct select_state *s, struct expr *key, int32_t position)
+{
+    if (has_aggregate(key))
+        return bind_error(s->b, position, "42803", "aggregate functions are not allowed in GROUP BY");
+    enum err result = check_comparable(s, key);
+    if (result != OK)
+        return result;
+    for (size_t index = 0; index < s->key_count; index++)
+        if (expr_equal(s->keys[index], key))
+            return OK;
+    s->keys = bind_grow(s->b->arena, s->keys, s->key_count, &s->key_capacity, sizeof(*s->keys));
+    s->keys[s->key_count++] = key;
+    return OK;
+}
+
+static enum err bind_keys(struct select_state *s)
+{
+    for (size_t index = 0; index < s->select->group_count; index++) {
+        const struct ast_node *node = s->select->group[index];
+        size_t target = 0;
+        bool is_found = false;
+        struct expr *key;
+        enum err result = find_ordinal(s, node, "GROUP BY", &is_found, &target);
+        if (result == OK && !is_found && is_bare_name(node) && !scope_has_column(&s->scope, node->fields[0]))
+            result = find_alias(s, node, "GROUP BY", &is_found, &target);
+        if (result == OK && is_found) {
+            key = s->targets[target].expr;
+        } else if (result == OK) {
+            s->scope.is_aggregate_allowed = false;
+            s->scope.clause = "GROUP BY";
+            result = bind_expr(s->b, &s->scope, node, &key);
+            if (result == OK)
+                key = build_finish(&s->b->build, key);
+        }
+        if (result == OK)
+            result = add_key(s, key, node->position);
+        if (result != OK)
+            return result;
+    }
+    return OK;
+}
+
+static enum err bind_order_item(struct select_state *s, size_t item)
+{
+    const struct ast_node *node = s->select->order[item].node;
+    bool is_found = false;
+    size_t target = 0;
+    enum err result = find_ordinal(s, node, "ORDER BY", &is_found, &target);
+    if (result == OK && !is_found && is_bare_name(node))
+        result = find_alias(s, node, "ORDER BY", &is_found, &target);
+    if (result != OK)
+        return result;
+    if (is_found) {
+        s->order_target[item] = target;
+        return check_comparable(s, s->targets[target].expr);
+    }
+    struct expr *expr;
+    s->scope.is_aggregate_allowed = true;
+    result = bind_expr(s->b, &s->scope, node, &expr);
+    if (result != OK)
+        return result;
+    expr = build_finish(&s->b->build, expr);
+    for (target = 0; target < s->target_count; target++)
+        if (expr_equal(s->targets[target].expr, expr))
+            break;
+    if (target == s->target_count && s->select->is_distinct)
+        return bind_error(s->b, node->position, "42P10",
+                          "for SELECT DISTINCT, ORDER BY expressions must appear in select list");
+    s->order_target[item] = target;
+    if (target == s->target_count) {
+        s->order_target[item] += s->extra_count;
+        s->extras[s->extra_count++] = expr;
+    }
+    return check_comparable(s, expr);
+}
+
+/* --- limits --- */
+
+static enum err bind_limit(struct binder *b, struct scope *scope, const struct ast_node *node, const char *clause,
+                           const char *sqlstate, struct expr **out)
+{
+    *out = NULL;
+    if (node == NULL || node->kind == AST_NULL)
+        return OK;
+    scope->clause = clause;
+    struct expr *expr;
+    enum err result = bind_expr(b, scope, node, &expr);
+    if (result == OK && expr->type.id != TYPE_UNKNOWN && type_physical((enum type_id)expr->type.id) != PHYSICAL_INT &&
+        type_physical((enum type_id)expr->type.id) != PHYSICAL_FLOAT &&
+        type_physical((enum type_id)expr->type.id) != PHYSICAL_NUMERIC)
+        return bind_error(b, node->position, "42804", "argument of %s must be type bigint, not type %s", clause,
+                          type_name((enum type_id)expr->type.id));
+    if (result == OK)
+        result = build_cast(&b->build, expr, type_of(TYPE_INT8), CAST_ASSIGNMENT, node->position, &expr);
+    if (result != OK)
+        return result;
+    if (expr->kind == EXPR_CONSTANT && !expr->constant.is_null && expr->constant.i < 0)
+        return bind_error(b, node->position, sqlstate, "%s must not be negative", clause);
+    if (expr->kind != EXPR_CONSTANT || !expr->constant.is_null)
+        *out = expr;
+    return OK;
+}
+
+enum err bind_limits(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
+                     const struct ast_select *select, struct expr **limit, struct expr **offset)
+{
+    struct scope scope = {.outer = outer, .ctes = ctes};
+    enum err result = bind_limit(b, &scope, select->limit, "LIMIT", "2201W", limit);
+    return result != OK ? result : bind_limit(b, &scope, select->offset, "OFFSET", "2201X", offset);
+}
+
+/* --- the plan above FROM and WHERE --- */
+
+/* All expressions that live above the GROUP, through bind_group and back. */
+static enum err apply_group(struct select_state *s, struct plan **plan)
+{
+    size_t count = s->target_count + s->extra_count + 1;
+    struct expr **exprs = arena_alloc_array(s->b->arena, count, sizeof(*exprs));
+    for (size_t index = 0; index < s->target_count; index++)
+        exprs[index] = s->targets[index].expr;
+    for (size_t index = 0; index < s->extra_count; index++)
+        exprs[s->target_count + index] = s->extras[index];
+    exprs[count - 1] = s->having;
+    enum err result = bind_group(s->b, &s->scope, s->keys, s->key_count, exprs, count, plan);
+    if (result != OK)
+        return result;
+    for (size_t index = 0; index < s->target_count; index++)
+        s->targets[index].expr = exprs[index];
+    for (size_t index = 0; index < s->extra_count; index++)
+        s->extras[index] = exprs[s->target_count + index];
+    return s->having == NULL ? OK : bind_filter(s->b, *plan, exprs[count - 1], plan);
+}
+
+static enum err apply_targets(struct select_state *s, size_t extra_count, struct plan **plan)
+{
+    struct plan *project;
+    enum err result = bind_new_plan(s->b, PLAN_PROJECT, s->target_count + extra_count, 1, &project);
+    if (result != OK)
+        return result;
+    project->children[0] = *plan;
+    project->project.exprs = arena_alloc_array(s->b->arena, project->column_count, sizeof(struct expr *));
+    for (size_t index = 0; index < project->column_count; index++) {
+        bool is_target = index < s->target_count;
+        struct expr *expr = is_target ? s->targets[index].expr : s->extras[index - s->target_count];
+        project->project.exprs[index] = expr;
+        project->columns[index].name = is_target ? s->targets[index].name : SLICE("?column?");
+        project->columns[index].type = expr->type;
+    }
+    *plan = project;
+    return OK;
+}
+
+static enum err apply_distinct(struct select_state *s, struct plan **plan)
+{
+    struct plan *group;
+    struct plan *child = *plan;
+    enum err result = bind_new_plan(s->b, PLAN_GROUP, child->column_count, 1, &group);
+    if (result != OK)
+        return result;
+    memcpy(group->columns, child->columns, child->column_count * sizeof(*child->columns));
+    group->children[0] = child;
+    group->group.key_count = child->column_count;
+    group->group.keys = arena_alloc_array(s->b->arena, child->column_count, sizeof(struct expr *));
+    for (uint32_t index = 0; index < child->column_count; index++) {
+        result = check_comparable(s, s->targets[index].expr);
+        if (result != OK)
+            return result;
+        group->group.keys[index] = build_column(&s->b->build, index, child->columns[index].type, 0);
+    }
+    *plan = group;
+    return OK;
+}
+
+/* ORDER BY and LIMIT over *plan, whose column of item i is columns[i]. */
+static enum err apply_order(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
+                            const struct ast_select *select, const size_t *columns, struct plan **plan)
+{
+    struct expr *limit;
+    struct expr *offset;
+    enum err result = bind_limits(b, outer, ctes, select, &limit, &offset);
+    if (result != OK || (select->order_count == 0 && limit == NULL && offset == NULL))
+        return result;
+    struct plan *sort;
+    struct plan *child = *plan;
+    result = bind_new_plan(b, select->order_count > 0 ? PLAN_SORT : PLAN_LIMIT, child->column_count, 1, &sort);
+    if (result != OK)
+        return result;
+    memcpy(sort->columns, child->columns, child->column_count * sizeof(*child->columns));
+    sort->children[0] = child;
+    sort->sort.limit = limit;
+    sort->sort.offset = offset;
+    sort->sort.key_count = select->order_count;
+    sort->sort.keys = arena_alloc_zero(b->arena, select->order_count * sizeof(*sort->sort.keys));
+    for (size_t index = 0; index < select->order_count; index++) {
+        const struct ast_order *order = &select->order[index];
+        sort->sort.keys[index] =
+            (struct sort_key){.expr = build_column(&b->build, (uint32_t)columns[index],
+                                                   child->columns[columns[index]].type, order->node->position),
+                              .is_descending = order->is_descending, .is_nulls_first = order->is_nulls_first};
+    }
+    *plan = sort;
+    return OK;
+}
+
+static enum err build_above(struct select_state *s, struct plan **plan)
+{
+    enum err result = s->is_grouped ? apply_group(s, plan) : OK;
+    if (result == OK)
+        result = apply_targets(s, s->extra_count, plan);
+    if (result == OK && s->select->is_distinct)
+        result = apply_distinct(s, plan);
+    if (result == OK)
+        result = apply_order(s->b, s->scope.outer, s->scope.ctes, s->select, s->order_target, plan);
+    if (result != OK || s->extra_count == 0)
+        return result;
+    for (uint32_t index = 0; index < s->target_count; index++)
+        s->targets[index].expr = build_column(&s->b->build, index, s->targets[index].expr->type, 0);
+    return apply_targets(s, 0, plan);
+}
+
+static enum err bind_plain(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
+                           const struct ast_select *select, bool keeps_unknown, struct plan **out)
+{
+    struct select_state s = {.b = b, .select = select, .scope = {.outer = outer, .ctes = ctes}};
+    s.order_target = arena_alloc_zero(b->arena, select->order_count * sizeof(size_t));
+    s.extras = arena_alloc_zero(b->arena, select->order_count * sizeof(struct expr *));
+    s.scope.clause = "FROM";
+    struct plan *plan;
+    enum err result = bind_from_list(b, &s.scope, select->from, select->from_count, &plan);
+    struct expr *where = NULL;
+    if (result == OK && select->where != NULL)
+        result = bind_condition(b, &s.scope, select->where, "WHERE", &where);
+    if (result == OK && where != NULL)
+        result = bind_filter(b, plan, where, &plan);
+    if (result == OK)
+        result = bind_targets(&s);
+    bool is_bare = keeps_unknown && !select->is_distinct && select->group_count == 0 && select->order_count == 0 &&
+                   select->limit == NULL && select->offset == NULL;
+    for (size_t index = 0; index < s.target_count && result == OK && !is_bare; index++)
+        s.targets[index].expr = build_finish(&b->build, s.targets[index].expr);
+    if (result == OK)
+        result = bind_keys(&s);
+    s.scope.is_aggregate_allowed = true;
+    if (result == OK && select->having != NULL)
+        result = bind_condition(b, &s.scope, select->having, "HAVING", &s.having);
+    for (size_t index = 0; index < select->order_count && result == OK; index++)
+        result = bind_order_item(&s, index);
+    s.is_grouped = select->group_count > 0 || select->having != NULL || s.scope.aggregate_count > 0;
+    if (result == OK)
+        result = build_above(&s, &plan);
+    *out = plan;
+    return result;
+}
+
+/* ORDER BY over VALUES and UNION ALL: output names, places, or expressions over the output's columns. */
+static enum err order_set(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
+                          const struct ast_select *select, struct plan **plan)
+{
+    struct select_state s = {.b = b, .select = select, .scope = {.outer = outer, .ctes = ctes}};
+    for (uint32_t index = 0; index < (*plan)->column_count; index++) {
+        struct scope_column column = {.name = (*plan)->columns[index].name, .type = (*plan)->columns[index].type};
+        scope_add_column(b, &s.scope, &column);
+        add_target(&s, column.name, build_column(&b->build, index, column.type, 0));
+    }
+    s.order_target = arena_alloc_zero(b->arena, select->order_count * sizeof(size_t));
+    s.extras = arena_alloc_zero(b->arena, select->order_count * sizeof(struct expr *));
+    enum err result = OK;
+    for (size_t index = 0; index < select->order_count && result == OK; index++)
+        result = bind_order_item(&s, index);
+    if (result == OK && s.scope.aggregate_count > 0)
+        result = bind_unsupported(b, 0, "an aggregate in ORDER BY of VALUES or UNION ALL");
+    if (result != OK)
+        return result;
+    if (s.extra_count > 0)
+        return build_above(&s, plan);
+    return apply_order(b, outer, ctes, select, s.order_target, plan);
+}
+
+enum err bind_select(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
+                     const struct ast_select *select, bool keeps_unknown, struct plan **out)
+{
+    for (size_t index = 0; index < select->cte_count; index++) {
+        struct cte_scope *entry = arena_alloc(b->arena, sizeof(*entry));
+        *entry = (struct cte_scope){.cte = &select->ctes[index], .outer = ctes};
+        ctes = entry;
+    }
+    if (select->kind == SELECT_PLAIN)
+        return bind_plain(b, outer, ctes, select, keeps_unknown, out);
+    enum err result = select->kind == SELECT_VALUES ? bind_values(b, outer, ctes, select, out)
+                                                    : bind_union(b, outer, ctes, select, out);
+    return result != OK ? result : order_set(b, outer, ctes, select, out);
+}

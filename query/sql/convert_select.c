@@ -1,0 +1,279 @@
+/* SELECT, VALUES, UNION ALL and what stands in FROM. */
+#include "query/sql/convert.h"
+
+/* --- FROM --- */
+
+static struct ast_from *new_from(struct converter *c, enum ast_from_kind kind, int32_t position)
+{
+    struct ast_from *from = arena_alloc_zero(c->arena, sizeof(*from));
+    from->kind = kind;
+    from->position = position;
+    return from;
+}
+
+static enum err convert_from(struct converter *c, const struct json_value *value, struct ast_from **out);
+
+static void set_alias(struct converter *c, const struct json_value *fields, struct ast_from *from)
+{
+    const struct json_value *alias = tree_get(fields, "alias");
+    if (alias == NULL)
+        return;
+    from->alias = arena_copy(c->arena, tree_text(alias, "aliasname"));
+    from->column_alias_count = tree_strings(c, tree_get(alias, "colnames"), &from->column_aliases);
+}
+
+static enum err convert_table(struct converter *c, const struct json_value *fields, struct ast_from **out)
+{
+    struct ast_from *from = *out = new_from(c, FROM_TABLE, tree_position(c, fields));
+    if (tree_text(fields, "catalogname").size > 0)
+        return convert_unsupported(c, from->position, "a table of another database");
+    from->schema = arena_copy(c->arena, tree_text(fields, "schemaname"));
+    from->name = arena_copy(c->arena, tree_text(fields, "relname"));
+    set_alias(c, fields, from);
+    return OK;
+}
+
+static enum err convert_subselect(struct converter *c, const struct json_value *fields, struct ast_from **out)
+{
+    struct tree_node select = tree_unwrap(tree_get(fields, "subquery"));
+    *out = new_from(c, FROM_SELECT, 0);
+    if (tree_bool(fields, "lateral"))
+        return convert_unsupported(c, 0, "LATERAL");
+    if (!tree_is(&select, "SelectStmt"))
+        return convert_unsupported(c, 0, "this subquery");
+    set_alias(c, fields, *out);
+    return convert_select(c, select.fields, &(*out)->select);
+}
+
+static enum err convert_join(struct converter *c, const struct json_value *fields, struct ast_from **out)
+{
+    struct ast_from *from = *out = new_from(c, FROM_JOIN, 0);
+    const struct json_value *on = tree_get(fields, "quals");
+    if (tree_get(fields, "usingClause") != NULL)
+        return convert_unsupported(c, 0, "JOIN … USING");
+    if (tree_bool(fields, "isNatural"))
+        return convert_unsupported(c, 0, "NATURAL JOIN");
+    if (tree_text_is(fields, "jointype", "JOIN_LEFT"))
+        from->join = AST_JOIN_LEFT;
+    else if (tree_text_is(fields, "jointype", "JOIN_INNER"))
+        from->join = on == NULL ? AST_JOIN_CROSS : AST_JOIN_INNER;
+    else
+        return convert_unsupported(c, 0, tree_text_is(fields, "jointype", "JOIN_RIGHT") ? "RIGHT JOIN" : "FULL JOIN");
+    if (tree_get(fields, "alias") != NULL)
+        return convert_unsupported(c, 0, "an alias of a join");
+    enum err result = convert_from(c, tree_get(fields, "larg"), &from->left);
+    if (result == OK)
+        result = convert_from(c, tree_get(fields, "rarg"), &from->right);
+    return result != OK || on == NULL ? result : convert_expr(c, on, &from->on);
+}
+
+static enum err convert_function(struct converter *c, const struct json_value *fields, struct ast_from **out)
+{
+    struct ast_from *from = *out = new_from(c, FROM_FUNCTION, 0);
+    const struct json_value *functions = tree_get(fields, "functions");
+    if (tree_bool(fields, "is_rowsfrom") || tree_count(functions) != 1)
+        return convert_unsupported(c, 0, "ROWS FROM");
+    struct tree_node list = tree_unwrap(functions->child);
+    const struct json_value *items = tree_get(list.fields, "items");
+    struct tree_node call = tree_unwrap(items == NULL ? NULL : items->child);
+    from->position = tree_position(c, call.fields);
+    if (tree_bool(fields, "lateral"))
+        return convert_unsupported(c, from->position, "LATERAL");
+    if (!tree_is(&call, "FuncCall"))
+        return convert_unsupported(c, from->position, "this expression in FROM");
+    if (tree_bool(fields, "ordinality"))
+        return convert_unsupported(c, from->position, "WITH ORDINALITY");
+    struct slice *names;
+    size_t count = tree_strings(c, tree_get(call.fields, "funcname"), &names);
+    from->name = count == 0 ? SLICE("") : names[count - 1];
+    set_alias(c, fields, from);
+    uint32_t argument_count;
+    enum err result = convert_exprs(c, tree_get(call.fields, "args"), &from->arguments, &argument_count);
+    from->argument_count = result == OK ? argument_count : 0;
+    return result;
+}
+
+static enum err convert_from(struct converter *c, const struct json_value *value, struct ast_from **out)
+{
+    struct tree_node node = tree_unwrap(value);
+    enum err result = convert_enter(c, tree_position(c, node.fields));
+    if (result != OK)
+        return result;
+    if (tree_is(&node, "RangeVar"))
+        result = convert_table(c, node.fields, out);
+    else if (tree_is(&node, "RangeSubselect"))
+        result = convert_subselect(c, node.fields, out);
+    else if (tree_is(&node, "JoinExpr"))
+        result = convert_join(c, node.fields, out);
+    else if (tree_is(&node, "RangeFunction"))
+        result = convert_function(c, node.fields, out);
+    else if (tree_is(&node, "RangeTableSample"))
+        result = convert_unsupported(c, tree_position(c, node.fields), "TABLESAMPLE");
+    else
+        result = convert_unsupported(c, tree_position(c, node.fields), "%.*s in FROM", SLICE_ARGS(node.type));
+    c->depth--;
+    return result;
+}
+
+/* --- clauses --- */
+
+static enum err convert_with(struct converter *c, const struct json_value *with, struct ast_select *select)
+{
+    if (tree_bool(with, "recursive"))
+        return convert_unsupported(c, tree_position(c, with), "WITH RECURSIVE");
+    const struct json_value *ctes = tree_get(with, "ctes");
+    select->ctes = arena_alloc_zero(c->arena, tree_count(ctes) * sizeof(*select->ctes));
+    for (const struct json_value *item = ctes == NULL ? NULL : ctes->child; item != NULL; item = item->next) {
+        struct tree_node node = tree_unwrap(item);
+        struct tree_node query = tree_unwrap(tree_get(node.fields, "ctequery"));
+        int32_t position = tree_position(c, node.fields);
+        struct ast_cte *cte = &select->ctes[select->cte_count];
+        cte->name = arena_copy(c->arena, tree_text(node.fields, "ctename"));
+        cte->column_alias_count = tree_strings(c, tree_get(node.fields, "aliascolnames"), &cte->column_aliases);
+        for (size_t index = 0; index < select->cte_count; index++)
+            if (slice_equal(select->ctes[index].name, cte->name))
+                return convert_error(c, position, "42712", "WITH query name \"%.*s\" specified more than once",
+                                     SLICE_ARGS(cte->name));
+        if (!tree_is(&query, "SelectStmt"))
+            return convert_unsupported(c, position, "a statement other than SELECT in WITH");
+        enum err result = convert_select(c, query.fields, &cte->select);
+        if (result != OK)
+            return result;
+        select->cte_count++;
+    }
+    return OK;
+}
+
+static enum err convert_targets(struct converter *c, const struct json_value *list, struct ast_select *select)
+{
+    select->targets = arena_alloc_zero(c->arena, tree_count(list) * sizeof(*select->targets));
+    for (const struct json_value *item = list == NULL ? NULL : list->child; item != NULL; item = item->next) {
+        struct tree_node node = tree_unwrap(item);
+        struct ast_target *target = &select->targets[select->target_count++];
+        target->alias = arena_copy(c->arena, tree_text(node.fields, "name"));
+        enum err result = convert_expr(c, tree_get(node.fields, "val"), &target->node);
+        if (result != OK)
+            return result;
+    }
+    return OK;
+}
+
+static enum err convert_values(struct converter *c, const struct json_value *lists, struct ast_select *select)
+{
+    select->kind = SELECT_VALUES;
+    for (const struct json_value *item = lists->child; item != NULL; item = item->next) {
+        struct tree_node list = tree_unwrap(item);
+        struct ast_node **row;
+        uint32_t count;
+        enum err result = convert_exprs(c, tree_get(list.fields, "items"), &row, &count);
+        if (result != OK)
+            return result;
+        if (select->row_count == 0) {
+            select->column_count = count;
+            select->cells = arena_alloc_array(c->arena, lists->count * (size_t)count, sizeof(*select->cells));
+        }
+        if (count != select->column_count)
+            return convert_error(c, count > 0 ? row[0]->position : 0, "42601",
+                                 "VALUES lists must all be the same length");
+        memcpy(select->cells + select->row_count * count, row, count * sizeof(*row));
+        select->row_count++;
+    }
+    return OK;
+}
+
+static enum err convert_order_list(struct converter *c, const struct json_value *list, struct ast_select *select)
+{
+    select->order = arena_alloc_zero(c->arena, tree_count(list) * sizeof(*select->order));
+    for (const struct json_value *item = list == NULL ? NULL : list->child; item != NULL; item = item->next) {
+        enum err result = convert_order(c, item, &select->order[select->order_count]);
+        if (result != OK)
+            return result;
+        select->order_count++;
+    }
+    return OK;
+}
+
+static enum err convert_optional(struct converter *c, const struct json_value *fields, const char *key,
+                                 struct ast_node **out)
+{
+    const struct json_value *value = tree_get(fields, key);
+    return value == NULL ? OK : convert_expr(c, value, out);
+}
+
+static enum err convert_tail(struct converter *c, const struct json_value *fields, struct ast_select *select)
+{
+    if (tree_text_is(fields, "limitOption", "LIMIT_OPTION_WITH_TIES"))
+        return convert_unsupported(c, 0, "FETCH FIRST … WITH TIES");
+    if (tree_get(fields, "lockingClause") != NULL)
+        return convert_unsupported(c, 0, "FOR UPDATE and FOR SHARE");
+    enum err result = convert_order_list(c, tree_get(fields, "sortClause"), select);
+    if (result == OK)
+        result = convert_optional(c, fields, "limitCount", &select->limit);
+    if (result == OK)
+        result = convert_optional(c, fields, "limitOffset", &select->offset);
+    return result;
+}
+
+static enum err convert_plain(struct converter *c, const struct json_value *fields, struct ast_select *select)
+{
+    if (tree_get(fields, "intoClause") != NULL)
+        return convert_unsupported(c, 0, "SELECT INTO");
+    if (tree_get(fields, "windowClause") != NULL)
+        return convert_unsupported(c, 0, "WINDOW");
+    if (tree_bool(fields, "groupDistinct"))
+        return convert_unsupported(c, 0, "GROUP BY DISTINCT");
+    const struct json_value *distinct = tree_get(fields, "distinctClause");
+    if (distinct != NULL) {
+        struct tree_node first = tree_unwrap(distinct->child);
+        if (first.fields != NULL)
+            return convert_unsupported(c, 0, "DISTINCT ON");
+        select->is_distinct = true;
+    }
+    enum err result = convert_targets(c, tree_get(fields, "targetList"), select);
+    const struct json_value *from = tree_get(fields, "fromClause");
+    select->from = arena_alloc_array(c->arena, tree_count(from), sizeof(struct ast_from *));
+    for (const struct json_value *item = from == NULL ? NULL : from->child; item != NULL && result == OK;
+         item = item->next)
+        result = convert_from(c, item, &select->from[select->from_count++]);
+    uint32_t group_count = 0;
+    if (result == OK)
+        result = convert_optional(c, fields, "whereClause", &select->where);
+    if (result == OK)
+        result = convert_exprs(c, tree_get(fields, "groupClause"), &select->group, &group_count);
+    select->group_count = group_count;
+    return result != OK ? result : convert_optional(c, fields, "havingClause", &select->having);
+}
+
+static enum err convert_union(struct converter *c, const struct json_value *fields, struct ast_select *select)
+{
+    bool is_all = tree_bool(fields, "all");
+    if (!is_all || !tree_text_is(fields, "op", "SETOP_UNION"))
+        return convert_unsupported(c, 0, tree_text_is(fields, "op", "SETOP_UNION") ? "UNION without ALL"
+                                         : tree_text_is(fields, "op", "SETOP_INTERSECT") ? "INTERSECT"
+                                                                                         : "EXCEPT");
+    select->kind = SELECT_UNION_ALL;
+    enum err result = convert_select(c, tree_get(fields, "larg"), &select->left);
+    return result != OK ? result : convert_select(c, tree_get(fields, "rarg"), &select->right);
+}
+
+enum err convert_select(struct converter *c, const struct json_value *fields, struct ast_select **out)
+{
+    struct ast_select *select = *out = arena_alloc_zero(c->arena, sizeof(*select));
+    const struct json_value *with = tree_get(fields, "withClause");
+    const struct json_value *values = tree_get(fields, "valuesLists");
+    enum err result = convert_enter(c, 0);
+    if (result != OK)
+        return result;
+    if (with != NULL)
+        result = convert_with(c, with, select);
+    if (result == OK && values != NULL)
+        result = convert_values(c, values, select);
+    else if (result == OK && tree_get(fields, "larg") != NULL)
+        result = convert_union(c, fields, select);
+    else if (result == OK)
+        result = convert_plain(c, fields, select);
+    if (result == OK)
+        result = convert_tail(c, fields, select);
+    c->depth--;
+    return result;
+}

@@ -1,0 +1,172 @@
+/* What names mean in one query: the columns its FROM gives, in the order of the plan below. */
+#include "query/sql/bind.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum err bind_error(struct binder *b, int32_t position, const char *sqlstate, const char *format, ...)
+{
+    char text[400];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    error_set(b->error, ERR_INPUT, sqlstate, "%s", text);
+    b->error->text_position = position;
+    return ERR_INPUT;
+}
+
+enum err bind_unsupported(struct binder *b, int32_t position, const char *what)
+{
+    error_set(b->error, ERR_UNSUPPORTED, "0A000", "%s is not supported", what);
+    b->error->text_position = position;
+    return ERR_UNSUPPORTED;
+}
+
+void *bind_grow(struct arena *arena, void *array, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity)
+        return array;
+    size_t wanted = *capacity == 0 ? 8 : *capacity * 2;
+    void *grown = arena_alloc_array(arena, wanted, size);
+    if (count > 0)
+        memcpy(grown, array, count * size);
+    *capacity = wanted;
+    return grown;
+}
+
+void scope_add_column(struct binder *b, struct scope *scope, const struct scope_column *column)
+{
+    scope->columns = bind_grow(b->arena, scope->columns, scope->column_count, &scope->column_capacity,
+                               sizeof(*scope->columns));
+    scope->columns[scope->column_count++] = *column;
+}
+
+enum err scope_add_relation(struct binder *b, struct scope *scope, struct slice schema, struct slice name,
+                            int32_t position)
+{
+    for (size_t index = 0; index < scope->relation_count; index++)
+        if (slice_equal(scope->relations[index].name, name) && slice_equal(scope->relations[index].schema, schema))
+            return bind_error(b, position, "42712", "table name \"%.*s\" specified more than once",
+                              SLICE_ARGS(name));
+    scope->relations = bind_grow(b->arena, scope->relations, scope->relation_count, &scope->relation_capacity,
+                                 sizeof(*scope->relations));
+    scope->relations[scope->relation_count++] = (struct scope_relation){.schema = schema, .name = name};
+    return OK;
+}
+
+bool scope_column_matches(const struct scope_column *column, const struct slice *qualifier, size_t count)
+{
+    if (count > 0 && !slice_equal(column->table, qualifier[count - 1]))
+        return false;
+    return count < 2 || slice_equal(column->schema, qualifier[0]);
+}
+
+/* Matches found; the last in *column. */
+static size_t find_column(const struct scope *scope, const struct ast_node *node, uint32_t *column)
+{
+    size_t found = 0;
+    struct slice name = node->fields[node->field_count - 1];
+    for (size_t index = 0; index < scope->column_count; index++) {
+        if (!slice_equal(scope->columns[index].name, name) ||
+            !scope_column_matches(&scope->columns[index], node->fields, node->field_count - 1))
+            continue;
+        *column = (uint32_t)index;
+        found++;
+    }
+    return found;
+}
+
+bool scope_has_column(const struct scope *scope, struct slice name)
+{
+    for (size_t index = 0; index < scope->column_count; index++)
+        if (slice_equal(scope->columns[index].name, name))
+            return true;
+    return false;
+}
+
+static bool has_relation(const struct scope *scope, const struct slice *qualifier, size_t count)
+{
+    for (size_t index = 0; index < scope->relation_count; index++)
+        if (slice_equal(scope->relations[index].name, qualifier[count - 1]) &&
+            (count < 2 || slice_equal(scope->relations[index].schema, qualifier[0])))
+            return true;
+    return false;
+}
+
+/* Edits from a to b, at most `limit` + 1. */
+static size_t distance(struct slice a, struct slice b, size_t limit)
+{
+    size_t row[IDENTIFIER_SIZE_MAX + 2];
+    if (a.size > IDENTIFIER_SIZE_MAX || b.size > IDENTIFIER_SIZE_MAX ||
+        (a.size > b.size ? a.size - b.size : b.size - a.size) > limit)
+        return limit + 1;
+    for (size_t j = 0; j <= b.size; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= a.size; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= b.size; j++) {
+            size_t change = diagonal + ((a.data[i - 1] | 0x20) != (b.data[j - 1] | 0x20));
+            diagonal = row[j];
+            size_t step = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            row[j] = change < step ? change : step;
+        }
+    }
+    return row[b.size];
+}
+
+static void hint_near(struct binder *b, const struct scope *scope, struct slice name)
+{
+    size_t best = name.size / 3 + 1;
+    const struct scope_column *near = NULL;
+    for (size_t index = 0; index < scope->column_count; index++) {
+        size_t edits = distance(name, scope->columns[index].name, 3);
+        if (edits <= 3 && edits < best + (near == NULL)) {
+            best = edits;
+            near = &scope->columns[index];
+        }
+    }
+    if (near != NULL && near->table.size > 0)
+        error_hint(b->error, "Perhaps you meant to reference the column \"%.*s.%.*s\".", SLICE_ARGS(near->table),
+                   SLICE_ARGS(near->name));
+    else if (near != NULL)
+        error_hint(b->error, "Perhaps you meant to reference the column \"%.*s\".", SLICE_ARGS(near->name));
+}
+
+static enum err unknown_column(struct binder *b, const struct scope *scope, const struct ast_node *node)
+{
+    struct slice name = node->fields[node->field_count - 1];
+    uint32_t column;
+    for (const struct scope *outer = scope->outer; outer != NULL; outer = outer->outer)
+        if (find_column(outer, node, &column) > 0)
+            return bind_unsupported(b, node->position, "a correlated subquery");
+    if (node->field_count > 1 && !has_relation(scope, node->fields, node->field_count - 1)) {
+        struct slice table = node->fields[node->field_count - 2];
+        return bind_error(b, node->position, "42P01", "missing FROM-clause entry for table \"%.*s\"",
+                          SLICE_ARGS(table));
+    }
+    if (node->field_count == 1 && has_relation(scope, node->fields, 1))
+        return bind_unsupported(b, node->position, "a whole row as a value");
+    if (node->field_count > 1) {
+        struct slice table = node->fields[node->field_count - 2];
+        bind_error(b, node->position, "42703", "column %.*s.%.*s does not exist", SLICE_ARGS(table),
+                   SLICE_ARGS(name));
+    } else {
+        bind_error(b, node->position, "42703", "column \"%.*s\" does not exist", SLICE_ARGS(name));
+    }
+    hint_near(b, scope, name);
+    return ERR_INPUT;
+}
+
+enum err scope_resolve(struct binder *b, const struct scope *scope, const struct ast_node *node, uint32_t *column)
+{
+    size_t found = find_column(scope, node, column);
+    if (found == 1)
+        return OK;
+    if (found > 1)
+        return bind_error(b, node->position, "42702", "column reference \"%.*s\" is ambiguous",
+                          SLICE_ARGS(node->fields[node->field_count - 1]));
+    return unknown_column(b, scope, node);
+}
