@@ -1,0 +1,293 @@
+/* The front door: formats, limits, cancel, time, ids, settings, at_least, plans that outlive a table. */
+#include "query/query.h"
+
+#include "storage/base/metrics.h"
+#include "storage/base/thread.h"
+#include "storage/io/sim.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+struct fixture {
+    struct sim *sim;
+    struct io *io;
+    struct store *store;
+    struct query_engine *engine;
+    struct budget memory;
+    uint64_t position;
+};
+
+static void setup(struct fixture *f)
+{
+    struct error error;
+    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
+    f->sim = sim_create(&(struct sim_options){.seed = 1});
+    sim_open(f->sim, &f->io);
+    struct store_options options = {
+        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
+    assert_int_equal(store_open(&options, &f->store, &error), OK);
+    struct query_engine_options engine = {.store = f->store,
+                                          .memory = &f->memory,
+                                          .query_memory_limit = 64 << 20,
+                                          .statement_timeout_us = 30000000,
+                                          .max_rows = 1000000};
+    f->engine = query_engine_create(&engine);
+}
+
+static void teardown(struct fixture *f)
+{
+    assert_int_equal(atomic_load(&f->memory.used), 0);
+    query_engine_destroy(f->engine);
+    store_close(f->store);
+    f->io->ops->destroy(f->io);
+    sim_destroy(f->sim);
+}
+
+/* CREATE TABLE numbers (n bigint), and another version of it. */
+static uint32_t create_table(struct fixture *f, const char *column, enum type_id type)
+{
+    struct schema *schema = schema_create();
+    struct error error;
+    uint32_t id = schema->table_id = store_next_table_id(f->store);
+    schema->version = 1;
+    schema->name = SLICE("numbers");
+    schema->column_count = 1;
+    schema->columns = arena_alloc_zero(&schema->arena, sizeof(*schema->columns));
+    schema->columns[0] = (struct column_definition){.id = 1,
+                                                    .name = slice_from_cstr(column),
+                                                    .type = type_of(type),
+                                                    .missing = {.type = type_of(type), .is_null = true}};
+    schema->next_column_id = 2;
+    schema->time_column = -1;
+    schema->options.rest_column = schema->options.whole_column = -1;
+    struct commit *commit = commit_create(f->store);
+    commit_set_change(commit, CHANGE_CREATE, id, schema);
+    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
+    return id;
+}
+
+static void insert_numbers(struct fixture *f, uint32_t table_id, int64_t count)
+{
+    struct error error;
+    static int64_t values[100000];
+    const uint32_t column_id = 1;
+    for (int64_t i = 0; i < count; i++)
+        values[i] = i;
+    struct column column = {.type = type_of(TYPE_INT8), .i = values};
+    struct batch batch = {.row_count = (size_t)count, .column_count = 1, .columns = &column};
+    struct commit *commit = commit_create(f->store);
+    struct snapshot *snapshot = snapshot_open(f->store);
+    const struct table_view *view = snapshot_find_id(snapshot, table_id);
+    commit_add_rows(commit, table_view_schema(view), &column_id, &batch);
+    snapshot_close(snapshot);
+    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
+}
+
+static void drop_table(struct fixture *f, uint32_t table_id)
+{
+    struct error error;
+    struct commit *commit = commit_create(f->store);
+    commit_set_change(commit, CHANGE_DROP, table_id, NULL);
+    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
+}
+
+static struct query_request request_of(const char *text)
+{
+    return (struct query_request){
+        .text = slice_from_cstr(text), .format = RESULT_CSV, .timeout_us = -1, .max_rows = -1};
+}
+
+static void expect(struct fixture *f, const struct query_request *request, const char *want)
+{
+    struct query_answer answer;
+    if (query_run(f->engine, request, &answer) != OK)
+        fail_msg("%s: %s", answer.error.sqlstate, answer.error.text);
+    assert_int_equal(strlen(answer.query_id), request->query_id.size != 0 ? request->query_id.size : 32);
+    writer_u8(&answer.body, 0);
+    assert_string_equal((const char *)answer.body.data, want);
+    writer_deinit(&answer.body);
+}
+
+static void expect_error(struct fixture *f, const struct query_request *request, const char *sqlstate)
+{
+    struct query_answer answer;
+    assert_int_not_equal(query_run(f->engine, request, &answer), OK);
+    if (strcmp(answer.error.sqlstate, sqlstate) != 0)
+        fail_msg("%s was expected, not %s: %s", sqlstate, answer.error.sqlstate, answer.error.text);
+    assert_int_equal(answer.body.size, 0);
+    writer_deinit(&answer.body);
+}
+
+/* --- tests --- */
+
+static void test_select(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 10000);
+    struct query_request request = request_of("SELECT count(*), sum(n), max(n) FROM numbers WHERE n >= 100");
+    for (int i = 0; i < 3; i++) /* planned once, run from the cache then */
+        expect(&f, &request, "count,sum,max\r\n9900,49990050,9999\r\n");
+    request = request_of("SELECT 1 AS a, 'x' AS b");
+    request.query_id = SLICE("my-id_1");
+    request.format = RESULT_NDJSON;
+    expect(&f, &request,
+           "{\"columns\":[{\"name\":\"a\",\"type\":\"integer\"},{\"name\":\"b\",\"type\":\"text\"}]}\n"
+           "[1,\"x\"]\n{\"end\":true,\"rows\":1,\"completeness\":{\"position\":\"2\",\"complete_through\":null,"
+           "\"sources\":[],\"sources_total\":0,\"late_rows\":0,\"dead_rows\":0,\"recovering\":false}}\n");
+    teardown(&f);
+}
+
+/* The same text against a table that was dropped and made anew: the cached plan must not run. */
+static void test_plans_follow_definitions(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    struct query_request request = request_of("SELECT * FROM numbers");
+    expect_error(&f, &request, "42P01");
+    uint32_t id = create_table(&f, "n", TYPE_INT8);
+    insert_numbers(&f, id, 1);
+    expect(&f, &request, "n\r\n0\r\n");
+    drop_table(&f, id);
+    expect_error(&f, &request, "42P01");
+    id = create_table(&f, "word", TYPE_TEXT);
+    expect(&f, &request, "word\r\n");
+    teardown(&f);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 100000);
+    struct query_request request = request_of("SELECT n FROM numbers LIMIT 11");
+    request.max_rows = 10;
+    expect_error(&f, &request, "54000");
+    request.max_rows = 11;
+    request.text = SLICE("SELECT count(*) FROM numbers");
+    expect(&f, &request, "count\r\n100000\r\n");
+    const struct query_setting small[] = {{SLICE("freshet.query_memory"), SLICE("1MB")}};
+    request = request_of("SELECT n, count(*) FROM numbers GROUP BY n");
+    request.settings = small;
+    request.setting_count = 1;
+    expect_error(&f, &request, "53200");
+    request.text = SLICE("SELECT n FROM numbers ORDER BY n DESC");
+    expect_error(&f, &request, "53200");
+    const struct query_setting unknown[] = {{SLICE("work_mem"), SLICE("1MB")}};
+    request.settings = unknown;
+    expect_error(&f, &request, "42704");
+    teardown(&f);
+}
+
+static void test_time_and_cancel(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 100000);
+    struct query_request request = request_of("SELECT count(*) FROM numbers a, numbers b WHERE a.n + b.n < 0");
+    request.timeout_us = 30000;
+    expect_error(&f, &request, "57014");
+    static const _Atomic bool is_gone = true;
+    request.timeout_us = 0;
+    request.is_cancelled = &is_gone;
+    expect_error(&f, &request, "57014");
+    request = request_of("SELECT 1 AS a");
+    request.at_least = f.position;
+    expect(&f, &request, "a\r\n1\r\n");
+    request.at_least = f.position + 100;
+    request.timeout_us = 20000;
+    expect_error(&f, &request, "57014");
+    struct error error;
+    assert_int_equal(query_cancel(f.engine, SLICE("nothing"), &error), ERR_NOT_FOUND);
+    teardown(&f);
+}
+
+struct canceller {
+    struct query_engine *engine;
+    _Atomic bool is_done;
+};
+
+static void cancel_soon(void *context)
+{
+    struct canceller *canceller = context;
+    while (query_cancel(canceller->engine, SLICE("long"), NULL) != OK)
+        thread_yield();
+    atomic_store(&canceller->is_done, true);
+}
+
+static void test_cancel_by_id(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 100000);
+    struct canceller canceller = {.engine = f.engine};
+    struct thread *thread =
+        thread_start(&(struct thread_options){.name = "cancel", .run = cancel_soon, .context = &canceller});
+    struct query_request request = request_of("SELECT count(*) FROM numbers a, numbers b WHERE a.n + b.n < 0");
+    request.query_id = SLICE("long");
+    expect_error(&f, &request, "57014");
+    thread_join(thread);
+    assert_true(canceller.is_done);
+    struct writer out;
+    writer_init(&out);
+    query_engine_metrics(f.engine, &out);
+    writer_u8(&out, 0);
+    assert_non_null(strstr((char *)out.data, "freshet_queries_total{outcome=\"cancelled\"} 1\n"));
+    writer_deinit(&out);
+    teardown(&f);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *sqlstate;
+    } cases[] = {
+        {"", "42601"},
+        {"SELECT \xff", "22021"},
+        {"DROP TABLE numbers", "25006"},
+        {"INSERT INTO numbers VALUES (1)", "25006"},
+    };
+    struct fixture f;
+    setup(&f);
+    create_table(&f, "n", TYPE_INT8);
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct query_request request = request_of(cases[i].text);
+        request.is_read_only = true;
+        expect_error(&f, &request, cases[i].sqlstate);
+    }
+    struct query_request request = request_of("SELECT 1");
+    request.query_id = SLICE("not an id");
+    expect_error(&f, &request, "22023");
+    request.query_id = SLICE("");
+    request.text = slice_of("SELECT 1\0", 9);
+    expect_error(&f, &request, "22021");
+    teardown(&f);
+}
+
+static void run_all(void *context)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_select),        cmocka_unit_test(test_plans_follow_definitions),
+        cmocka_unit_test(test_limits),        cmocka_unit_test(test_time_and_cancel),
+        cmocka_unit_test(test_cancel_by_id),  cmocka_unit_test(test_refusals),
+    };
+    *(int *)context = cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+    int failures = 1; /* on a stack as large as a worker's */
+    struct thread *thread = thread_start(&(struct thread_options){
+        .name = "tests", .stack_size = 64 << 20, .run = run_all, .context = &failures});
+    thread_join(thread);
+    return failures;
+}
