@@ -6,6 +6,7 @@
 #include "storage/table/private.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/fault.h"
 
 #include <assert.h>
 
@@ -47,6 +48,11 @@ void commit_add_rows(struct commit *commit, const struct schema *schema, const u
 
 void commit_add_section(struct commit *commit, uint32_t kind, struct slice bytes)
 {
+    if (fault_is("store.sections_apart")) {
+        if (commit->split == NULL)
+            commit->split = commit_create(commit->store);
+        commit = commit->split;
+    }
     record_add_section(&commit->bytes, kind, bytes);
 }
 
@@ -132,9 +138,15 @@ enum err store_submit(struct store *store, struct commit *commit, commit_done do
     } else if (commit->charged != 0) {
         budget_release(&store->budget, commit->charged);
     }
+    struct commit *split = commit->split;
+    commit->split = NULL;
     mutex_unlock(&store->submit_mutex);
     if (err != OK)
         commit_destroy(commit);
+    if (split != NULL && err == OK)
+        return store_submit(store, split, NULL, NULL, NULL, error);
+    if (split != NULL)
+        commit_destroy(split);
     return err;
 }
 

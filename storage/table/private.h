@@ -19,6 +19,7 @@ struct commit {
     size_t charged;              /* to the rows budget while under way */
     commit_done done;
     void *context;
+    struct commit *split;        /* planted by tests only: sections in a record of their own */
     bool is_checkpoint;
     enum err checkpoint_result;
     struct error checkpoint_error;

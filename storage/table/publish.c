@@ -67,17 +67,22 @@ void store_apply(void *context, struct log_entry *entry)
     commit->next = NULL;
     *store->applied_last = commit;
     store->applied_last = &commit->next;
+    if (fault_is("store.extension_before_durable"))
+        extension_apply(store, &commit->effect);
+    if (fault_is("store.visible_before_durable"))
+        store_publish(store, entry->position);
 }
 
 void store_abandon(void *context, uint64_t position)
 {
     struct store *store = context;
-    assert(position == atomic_load_explicit(&store->position, memory_order_relaxed));
+    assert(position == store_position(store) || fault_is("store.visible_before_durable"));
     for (struct commit *commit = store->applied_first; commit != NULL; commit = commit->next)
         effect_deinit(&commit->effect);
     store->applied_first = NULL;
     store->applied_last = &store->applied_first;
-    applier_reset(&store->applier, store->catalog);
+    if (!fault_is("store.no_rollback"))
+        applier_reset(&store->applier, store->catalog);
     mutex_lock(&store->submit_mutex);
     gate_reset(&store->gate, store->catalog);
     mutex_unlock(&store->submit_mutex);
@@ -116,11 +121,17 @@ static void set_visible(struct store *store, uint64_t position)
     atomic_store_explicit(&store->position, position, memory_order_seq_cst);
 }
 
+static void extension_publish(struct store *store, const struct effect *effect)
+{
+    if (!fault_is("store.extension_before_durable"))
+        extension_apply(store, effect);
+}
+
 /* A group without DDL: counters of the catalog that is there. */
 static void publish_rows(struct store *store, struct commit *first, uint64_t position)
 {
     for (struct commit *commit = first; commit != NULL; commit = commit->next)
-        extension_apply(store, &commit->effect);
+        extension_publish(store, &commit->effect);
     mutex_lock(&store->publish_mutex);
     for (struct commit *commit = first; commit != NULL; commit = commit->next)
         effect_publish(&commit->effect, store->catalog);
@@ -133,7 +144,7 @@ static void publish_changes(struct store *store, struct commit *first, uint64_t 
 {
     struct catalog *next = catalog_change(store->catalog, CHANGE_NONE, 0, NULL, NULL);
     for (struct commit *commit = first; commit != NULL; commit = commit->next) {
-        extension_apply(store, &commit->effect);
+        extension_publish(store, &commit->effect);
         next = effect_change(&commit->effect, next);
         effect_publish(&commit->effect, next);
         if (commit->is_checkpoint)

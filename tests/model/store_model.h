@@ -66,9 +66,9 @@ struct model_extension {
     bool is_out_of_order;
 };
 
-static inline uint64_t model_mix(uint64_t sum, uint64_t position, uint64_t section)
+static inline uint64_t model_mix(uint64_t sum, uint64_t count, uint64_t section)
 {
-    return hash_mix(sum * 31 + position) ^ section;
+    return hash_mix(sum * 31 + count) ^ section;
 }
 
 static inline void model_extension_apply(void *context, const struct record_view *record)
@@ -80,7 +80,7 @@ static inline void model_extension_apply(void *context, const struct record_view
         uint64_t section;
         assert(record->sections[i].kind == MODEL_SECTION && record->sections[i].bytes.size == 8);
         memcpy(&section, record->sections[i].bytes.data, 8);
-        extension->section_sum = model_mix(extension->section_sum, record->position, section);
+        extension->section_sum = model_mix(extension->section_sum, extension->section_count, section);
         extension->section_count++;
     }
     for (size_t i = 0; i < record->rows_count; i++)
@@ -158,7 +158,7 @@ static inline void model_replay_op(struct model_state *state, const struct model
         state->row_count += part->row_count;
     }
     if (op->has_section) {
-        state->section_sum = model_mix(state->section_sum, op->position, op->section);
+        state->section_sum = model_mix(state->section_sum, state->section_count, op->section);
         state->section_count++;
     }
 }
