@@ -6,7 +6,9 @@
 #include <string.h>
 
 static const struct function_group *const groups[] = {
-    &functions_compare, &functions_arith, &functions_time_arith, &functions_time, &functions_extract,
+    &functions_compare, &functions_arith,   &functions_bits,       &functions_math, &functions_math_numeric,
+    &functions_text,    &functions_misc,    &functions_pattern,    &functions_regex, &functions_time,
+    &functions_extract, &functions_time_arith, &functions_json,    &functions_array,
 };
 
 const struct function_group *function_table(size_t index)

@@ -1,0 +1,244 @@
+/* Arrays of text and bigint: lengths, containment, overlap, joining. One dimension. */
+#include "query/func/text.h"
+
+static enum err malformed(struct call *call)
+{
+    return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
+}
+
+/* All elements of an array in the batch's arena. */
+static enum err read_array(struct call *call, const struct value *in, struct value **elements, size_t *count)
+{
+    struct array_reader reader;
+    if (!array_begin(&reader, in->type.id, in->text))
+        return malformed(call);
+    *elements = arena_alloc_array(call->arena, (size_t)reader.count + 1, sizeof(struct value));
+    *count = 0;
+    while (array_next(&reader, &(*elements)[*count]))
+        (*count)++;
+    return OK;
+}
+
+static bool has_element(const struct value *elements, size_t count, const struct value *wanted)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!elements[i].is_null && !wanted->is_null && value_compare(&elements[i], wanted) == 0)
+            return true;
+    }
+    return false;
+}
+
+enum { CARDINALITY, LENGTH, UPPER };
+
+static enum err length_row(struct call *call, const struct value *a, size_t count, struct value *out)
+{
+    struct array_reader reader;
+    if (!array_begin(&reader, a[0].type.id, a[0].text))
+        return malformed(call);
+    out->i = reader.count;
+    if (call->function->operation != CARDINALITY)
+        out->is_null = reader.count == 0 || (count > 1 && a[1].i != 1);
+    return OK;
+}
+
+static enum err lower_row(struct call *call, const struct value *a, size_t count, struct value *out)
+{
+    enum err err = length_row(call, a, count, out);
+    out->i = 1;
+    return err;
+}
+
+enum { CONTAINS, CONTAINED, OVERLAPS };
+
+static enum err contains_row(struct call *call, const struct value *a, size_t count, struct value *out)
+{
+    (void)count;
+    struct value *left, *right;
+    size_t left_count, right_count;
+    enum err err = read_array(call, &a[0], &left, &left_count);
+    if (err == OK)
+        err = read_array(call, &a[1], &right, &right_count);
+    if (err != OK)
+        return err;
+    int operation = call->function->operation;
+    const struct value *inner = operation == CONTAINED ? left : right, *outer = operation == CONTAINED ? right : left;
+    size_t inner_count = operation == CONTAINED ? left_count : right_count;
+    size_t outer_count = operation == CONTAINED ? right_count : left_count;
+    bool wants_any = operation == OVERLAPS;
+    out->b = !wants_any;
+    for (size_t i = 0; i < inner_count; i++) {
+        if (has_element(outer, outer_count, &inner[i]) == wants_any) {
+            out->b = wants_any;
+            break;
+        }
+    }
+    return OK;
+}
+
+static enum err position_row(struct call *call, const struct value *a, size_t count, struct value *out)
+{
+    (void)count;
+    struct value *elements;
+    size_t length;
+    out->is_null = a[0].is_null;
+    if (a[0].is_null)
+        return OK;
+    enum err err = read_array(call, &a[0], &elements, &length);
+    for (size_t i = 0; err == OK && i < length; i++) {
+        bool is_same = elements[i].is_null || a[1].is_null ? elements[i].is_null == a[1].is_null
+                                                           : value_compare(&elements[i], &a[1]) == 0;
+        if (is_same) {
+            out->i = (int64_t)i + 1;
+            return OK;
+        }
+    }
+    out->is_null = true;
+    return err;
+}
+
+enum { APPEND, PREPEND, JOIN };
+
+static enum err append_row(struct call *call, const struct value *a, size_t count, struct value *out)
+{
+    (void)count;
+    struct value *elements[2] = {NULL, NULL};
+    size_t counts[2] = {0, 0};
+    int operation = call->function->operation;
+    for (size_t i = 0; i < 2; i++) {
+        bool is_single = (operation == APPEND && i == 1) || (operation == PREPEND && i == 0);
+        if (is_single) {
+            elements[i] = (struct value *)&a[i];
+            counts[i] = 1;
+            continue;
+        }
+        if (a[i].is_null)
+            continue;
+        enum err err = read_array(call, &a[i], &elements[i], &counts[i]);
+        if (err != OK)
+            return err;
+    }
+    if (operation == JOIN && a[0].is_null && a[1].is_null) {
+        out->is_null = true;
+        return OK;
+    }
+    struct value *all = arena_alloc_array(call->arena, counts[0] + counts[1] + 1, sizeof(*all));
+    for (size_t i = 0; i < counts[0]; i++)
+        all[i] = elements[0][i];
+    for (size_t i = 0; i < counts[1]; i++)
+        all[counts[0] + i] = elements[1][i];
+    out->text = array_build(call->function->result, all, counts[0] + counts[1], call->arena);
+    return OK;
+}
+
+static enum err to_string_row(struct call *call, const struct value *a, size_t count, struct value *out)
+{
+    struct value *elements;
+    size_t length;
+    out->is_null = a[0].is_null || a[1].is_null;
+    if (out->is_null)
+        return OK;
+    enum err err = read_array(call, &a[0], &elements, &length);
+    if (err != OK)
+        return err;
+    bool shows_null = count > 2 && !a[2].is_null, is_first = true;
+    struct writer writer;
+    writer_init(&writer);
+    writer.limit = TEXT_RESULT_SIZE_MAX;
+    for (size_t i = 0; i < length; i++) {
+        if (elements[i].is_null && !shows_null)
+            continue;
+        if (!is_first)
+            writer_slice(&writer, a[1].text);
+        is_first = false;
+        writer_slice(&writer, elements[i].is_null ? a[2].text : value_to_text(&elements[i], call->context, call->arena));
+    }
+    if (writer.failed)
+        err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");
+    else
+        out->text = arena_copy(call->arena, writer_as_slice(&writer));
+    writer_deinit(&writer);
+    return err;
+}
+
+static enum err from_string_row(struct call *call, const struct value *a, size_t count, struct value *out)
+{
+    out->is_null = a[0].is_null;
+    if (a[0].is_null)
+        return OK;
+    struct slice rest = a[0].text;
+    size_t capacity = rest.size + 1, length = 0;
+    struct value *elements = arena_alloc_zero(call->arena, capacity * sizeof(*elements));
+    bool has_null_text = count > 2 && !a[2].is_null;
+    while (rest.data != NULL && rest.size > 0) {
+        size_t size = text_prefix_size(rest, 1), skip = 0; /* a NULL separator cuts at every character */
+        if (!a[1].is_null) {
+            size_t found = a[1].text.size == 0 ? SIZE_MAX : text_find(rest, a[1].text);
+            size = found == SIZE_MAX ? rest.size : found;
+            skip = found == SIZE_MAX ? 0 : a[1].text.size;
+        }
+        struct value *element = &elements[length++];
+        *element = (struct value){.type = type_of(TYPE_TEXT), .text = slice_of(rest.data, size)};
+        element->is_null = has_null_text && slice_equal(element->text, a[2].text);
+        bool ends_empty = skip > 0 && size + skip == rest.size;
+        rest = slice_of(rest.data + size + skip, rest.size - size - skip);
+        if (ends_empty) {
+            elements[length] = (struct value){.type = type_of(TYPE_TEXT), .text = slice_of(rest.data, 0)};
+            elements[length].is_null = has_null_text && a[2].text.size == 0;
+            length++;
+        }
+    }
+    out->text = array_build(TYPE_TEXT_ARRAY, elements, length, call->arena);
+    return OK;
+}
+
+#define T TYPE_TEXT
+#define TA TYPE_TEXT_ARRAY
+#define IA TYPE_INT8_ARRAY
+#define F TEXT_FUNCTION
+#define TOLERANT(name_text, n, list, to, kind, row_form, doc_text, example_text)                                       \
+    {.name = name_text, .argument_count = n, .arguments = list, .result = to, .operation = kind,                       \
+     .is_null_tolerant = true, .row = row_form, .doc = doc_text, .example = example_text},
+#define FOR(array, element, literal, item)                                                                             \
+    F("cardinality", 1, LIST(array), TYPE_INT4, CARDINALITY, length_row, "how many elements",                          \
+      "cardinality(" literal ")")                                                                                      \
+    F("array_length", 2, LIST(array, TYPE_INT4), TYPE_INT4, LENGTH, length_row, "how many elements, NULL if none",     \
+      "array_length(" literal ", 1)")                                                                                  \
+    F("array_upper", 2, LIST(array, TYPE_INT4), TYPE_INT4, UPPER, length_row, "the last subscript",                    \
+      "array_upper(" literal ", 1)")                                                                                   \
+    F("array_lower", 2, LIST(array, TYPE_INT4), TYPE_INT4, UPPER, lower_row, "the first subscript",                    \
+      "array_lower(" literal ", 1)")                                                                                   \
+    F("@>", 2, LIST(array, array), TYPE_BOOL, CONTAINS, contains_row, "has all elements of the other",                 \
+      literal " @> " literal)                                                                                          \
+    F("<@", 2, LIST(array, array), TYPE_BOOL, CONTAINED, contains_row, "has no element that the other has not",        \
+      literal " <@ " literal)                                                                                          \
+    F("&&", 2, LIST(array, array), TYPE_BOOL, OVERLAPS, contains_row, "has an element of the other",                   \
+      literal " && " literal)                                                                                          \
+    TOLERANT("array_position", 2, LIST(array, element), TYPE_INT4, 0, position_row, "where an element stands",         \
+             "array_position(" literal ", " item ")")                                                                  \
+    TOLERANT("array_append", 2, LIST(array, element), array, APPEND, append_row, "with one more at the end",           \
+             "array_append(" literal ", " item ")")                                                                    \
+    TOLERANT("array_prepend", 2, LIST(element, array), array, PREPEND, append_row, "with one more at the start",       \
+             "array_prepend(" item ", " literal ")")                                                                   \
+    TOLERANT("array_cat", 2, LIST(array, array), array, JOIN, append_row, "both, one after the other",                 \
+             "array_cat(" literal ", " literal ")")                                                                    \
+    TOLERANT("||", 2, LIST(array, array), array, JOIN, append_row, "both, one after the other",                        \
+             literal " || " literal)                                                                                   \
+    TOLERANT("||", 2, LIST(array, element), array, APPEND, append_row, "with one more at the end",                     \
+             literal " || " item)                                                                                      \
+    TOLERANT("||", 2, LIST(element, array), array, PREPEND, append_row, "with one more at the start",                  \
+             item " || " literal)                                                                                      \
+    TOLERANT("array_to_string", 2, LIST(array, T), T, 0, to_string_row, "elements joined by a separator",              \
+             "array_to_string(" literal ", ',')")                                                                      \
+    TOLERANT("array_to_string", 3, LIST(array, T, T), T, 0, to_string_row, "elements joined, NULLs shown",             \
+             "array_to_string(" literal ", ',', '-')")
+
+static const struct function functions[] = {
+    FOR(TA, T, "'{a,b}'::text[]", "'a'::text")
+    FOR(IA, TYPE_INT8, "'{1,2}'::bigint[]", "1::bigint")
+    TOLERANT("string_to_array", 2, LIST(T, T), TA, 0, from_string_row, "cut at a separator",
+             "string_to_array('a,b', ',')")
+    TOLERANT("string_to_array", 3, LIST(T, T, T), TA, 0, from_string_row, "cut at a separator, one text being NULL",
+             "string_to_array('a,-', ',', '-')")
+};
+
+const struct function_group functions_array = {functions, array_count(functions)};
