@@ -55,15 +55,15 @@ static inline uint64_t text_hash(struct slice text)
     return hash ^ hash >> 29;
 }
 
-void dictionary_init(struct dictionary *dictionary, struct arena *arena)
+void local_dictionary_init(struct local_dictionary *dictionary, struct arena *arena)
 {
-    *dictionary = (struct dictionary){.arena = arena, .mask = SLOTS_FIRST - 1, .capacity = ENTRIES_FIRST};
+    *dictionary = (struct local_dictionary){.arena = arena, .mask = SLOTS_FIRST - 1, .capacity = ENTRIES_FIRST};
     dictionary->slots = arena_alloc_zero(arena, SLOTS_FIRST * sizeof(uint64_t));
     dictionary->entries = arena_alloc_array(arena, ENTRIES_FIRST, sizeof(struct slice));
 }
 
 /* Twice the slots and entries; old arrays stay behind in the arena. */
-static void dictionary_grow(struct dictionary *dictionary)
+static void local_dictionary_grow(struct local_dictionary *dictionary)
 {
     uint32_t capacity = dictionary->capacity * 2;
     struct slice *entries = arena_alloc_array(dictionary->arena, capacity, sizeof(struct slice));
@@ -85,7 +85,7 @@ static void dictionary_grow(struct dictionary *dictionary)
     dictionary->mask = mask;
 }
 
-uint32_t dictionary_code(struct dictionary *dictionary, struct slice text)
+uint32_t local_dictionary_code(struct local_dictionary *dictionary, struct slice text)
 {
     uint64_t tag = text_hash(text) & 0xFFFFFFFF;
     uint64_t at = tag & dictionary->mask;
@@ -103,12 +103,12 @@ uint32_t dictionary_code(struct dictionary *dictionary, struct slice text)
     dictionary->entries[code] = text;
     dictionary->slots[at] = tag << 32 | (code + 1);
     if (dictionary->count == dictionary->capacity)
-        dictionary_grow(dictionary);
+        local_dictionary_grow(dictionary);
     assert(dictionary->count < dictionary->capacity);
     return code;
 }
 
-bool dictionary_is_hopeless(const struct dictionary *dictionary, size_t rows)
+bool local_dictionary_is_hopeless(const struct local_dictionary *dictionary, size_t rows)
 {
     if (rows < 32)
         return false;

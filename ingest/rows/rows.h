@@ -76,7 +76,7 @@ struct rows_column {
         struct slice *text;
         uint32_t *codes;
     };
-    struct dictionary dictionary;
+    struct local_dictionary dictionary;
     struct value default_value;
 };
 
@@ -84,10 +84,11 @@ struct rows {
     struct rows_options options;
     const struct schema *schema;
     struct arena *arena;
-    size_t received;       /* rows begun: counted where bytes become rows */
+    size_t received;       /* rows begun: counted where bytes become rows, for the ledger */
+    size_t row_number;     /* of the row under construction, 1-based */
     size_t count;          /* good ones: the batch */
     size_t capacity;
-    uint64_t mark;         /* received << 2 */
+    uint64_t mark;         /* row_number << 2 */
     uint32_t set_count, required_set;
     uint32_t touched_count, required_count;
     uint32_t error_count;  /* columns of this row in error */

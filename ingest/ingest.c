@@ -1,0 +1,362 @@
+/* The state that rides on commit records: applied in position order, saved in checkpoints, replayed at start.
+ *
+ *   request ── post.c, insert.c ── section + rows ── store ── durable ── ingest_apply ── visible
+ *                                                                            │
+ *                             keys, producers, ledger, dead letters, drift, watermarks
+ *
+ * Everything here changes in ingest_apply and nowhere else (but for what grew too old, which ingest_tick lets go), so a
+ * restart ends in the same state. Readers (checks of retries, system tables, completeness) take the lock for short. */
+#include "ingest/internal.h"
+
+#include "storage/base/clock.h"
+#include "storage/base/logger.h"
+
+#include <assert.h>
+
+#define STATE_FORMAT 1
+#define EXPIRE_EVERY_US (10 * MICROSECONDS_PER_SECOND)
+
+const struct ingest_limits ingest_limits_default = {
+    .body_max = (size_t)16 << 20,
+    .row_max = (size_t)4 << 20,
+    .rows_max = 1000000,
+    .json_depth_max = 64,
+    .keys_max = 4096,
+    .producers_max = 1000000,
+    .keys_window = 1000000,
+    .key_lifetime_us = 24 * MICROSECONDS_PER_HOUR,
+    .dead_letter_bytes_max = (uint64_t)1 << 30,
+    .dead_letter_age_us = 30 * MICROSECONDS_PER_DAY,
+    .drift_paths_max = 1000,
+};
+
+/* --- life --- */
+
+struct ingest *ingest_create(const struct ingest_options *options)
+{
+    struct ingest *ingest = memory_alloc_zero(sizeof(*ingest));
+    ingest->options = *options;
+    assert(options->limits.json_depth_max <= 64);
+    assert(options->limits.keys_window > 0);
+    mutex_init(&ingest->ddl);
+    mutex_init(&ingest->lock);
+    dead_letters_init(&ingest->dead, options->limits.dead_letter_bytes_max, options->limits.dead_letter_age_us);
+    ingest_init_providers(ingest);
+    return ingest;
+}
+
+void table_state_destroy(struct table_state *table)
+{
+    sources_deinit(&table->sources);
+    producers_deinit(&table->producers);
+    keys_deinit(&table->keys);
+    ledger_deinit(&table->ledger);
+    drift_deinit(&table->drift);
+    definition_unref(table->definition);
+    memory_free((void *)(uintptr_t)table->name.data);
+    memory_free(table);
+}
+
+void ingest_destroy(struct ingest *ingest)
+{
+    for (uint32_t i = 0; i < ingest->table_count; i++)
+        table_state_destroy(ingest->tables[i]);
+    memory_free(ingest->tables);
+    index_deinit(&ingest->table_index);
+    dead_letters_deinit(&ingest->dead);
+    for (size_t i = 0; i < FLIGHT_BUCKETS; i++)
+        assert(ingest->flights[i] == NULL);
+    mutex_deinit(&ingest->lock);
+    mutex_deinit(&ingest->ddl);
+    memory_free(ingest);
+}
+
+void ingest_attach(struct ingest *ingest, struct store *store)
+{
+    assert(ingest->store == NULL);
+    ingest->store = store;
+}
+
+/* --- tables --- */
+
+struct table_state *ingest_find_table(struct ingest *ingest, uint32_t table_id)
+{
+    uint32_t place;
+    struct index_cursor cursor = index_begin(&ingest->table_index, hash_mix(table_id));
+    while (index_next(&ingest->table_index, &cursor, &place))
+        if (ingest->tables[place]->id == table_id)
+            return ingest->tables[place];
+    return NULL;
+}
+
+static struct slice own_text(struct slice text)
+{
+    char *copy = memory_alloc(text.size);
+    if (text.size > 0)
+        memcpy(copy, text.data, text.size);
+    return slice_of(copy, text.size);
+}
+
+struct table_state *ingest_get_table(struct ingest *ingest, uint32_t table_id, struct slice name)
+{
+    struct table_state *table = ingest_find_table(ingest, table_id);
+    if (table != NULL)
+        return table;
+    if (ingest->table_count == ingest->table_capacity) {
+        ingest->table_capacity = ingest->table_capacity == 0 ? 16 : ingest->table_capacity * 2;
+        ingest->tables = memory_realloc(ingest->tables, ingest->table_capacity * sizeof(struct table_state *));
+    }
+    table = memory_alloc_zero(sizeof(*table));
+    table->id = table_id;
+    table->name = own_text(name);
+    sources_init(&table->sources);
+    index_add(&ingest->table_index, hash_mix(table_id), ingest->table_count);
+    ingest->tables[ingest->table_count++] = table;
+    return table;
+}
+
+/* The ledger outlives its table; the rest does not. Dead letters stay under the name. */
+static void drop_table(struct table_state *table)
+{
+    producers_deinit(&table->producers);
+    keys_deinit(&table->keys);
+    drift_deinit(&table->drift);
+    definition_unref(table->definition);
+    table->definition = NULL;
+    table->is_dropped = true;
+}
+
+enum err ingest_no_table(struct slice name, struct error *error)
+{
+    struct slice shown = name.size <= IDENTIFIER_SIZE_MAX ? name : slice_of(name.data, IDENTIFIER_SIZE_MAX);
+    return error_set(error, ERR_NOT_FOUND, "42P01", "relation \"%.*s\" does not exist", SLICE_ARGS(shown));
+}
+
+const struct schema *ingest_schema(struct ingest *ingest, struct slice name)
+{
+    struct snapshot *snapshot = snapshot_open(ingest->store);
+    const struct table_view *view = snapshot_find(snapshot, name);
+    const struct schema *schema = view == NULL ? NULL : schema_ref(table_view_schema(view));
+    snapshot_close(snapshot);
+    return schema;
+}
+
+enum err ingest_definition(struct ingest *ingest, const struct schema *schema, struct definition **out,
+                           struct error *error)
+{
+    mutex_lock(&ingest->lock);
+    struct table_state *table = ingest_get_table(ingest, schema->table_id, schema->name);
+    struct definition *found = table->definition;
+    if (found != NULL && found->schema->version == schema->version) {
+        *out = definition_ref(found);
+        mutex_unlock(&ingest->lock);
+        return OK;
+    }
+    mutex_unlock(&ingest->lock);
+    struct definition *made;
+    enum err err = definition_create(schema, &ingest->options, &made, error);
+    if (err != OK)
+        return err;
+    mutex_lock(&ingest->lock);
+    table = ingest_get_table(ingest, schema->table_id, schema->name);
+    if (!table->is_dropped && (table->definition == NULL || table->definition->schema->version < schema->version)) {
+        definition_unref(table->definition);
+        table->definition = definition_ref(made);
+    }
+    mutex_unlock(&ingest->lock);
+    *out = made;
+    return OK;
+}
+
+/* --- records --- */
+
+static void apply_request(struct ingest *ingest, const struct record_view *record, struct section_request *request)
+{
+    struct table_state *table = ingest_get_table(ingest, request->table_id, request->table);
+    if (table->is_dropped)
+        return;
+    const struct ingest_limits *limits = &ingest->options.limits;
+    uint32_t place = sources_get(&table->sources, request->source, request->source_kind);
+    ledger_apply(&table->ledger, &table->sources.list[place], place, record->at_us, request->counts);
+    ledger_expire(&table->ledger, record->at_us);
+    if (request->producer.size > 0)
+        producers_apply(&table->producers, request, record->position, record->at_us);
+    keys_expire(&table->keys, record->at_us, limits->key_lifetime_us);
+    if (request->has_key)
+        keys_apply(&table->keys, request, record->position, record->at_us, limits->keys_window);
+    table->dead_rows += request->counts[FATE_DEAD];
+    struct section_drift drift;
+    while (section_next_drift(request, &drift))
+        drift_apply(&table->drift, place, &drift, record->at_us, limits->drift_paths_max);
+    struct section_dead dead;
+    while (section_next_dead(request, &dead))
+        dead_letters_add(&ingest->dead, request, &dead, record->position, record->at_us);
+}
+
+static const struct column *time_column(const struct record_rows *rows)
+{
+    if (rows->schema == NULL || rows->schema->time_column < 0)
+        return NULL;
+    uint32_t id = rows->schema->columns[rows->schema->time_column].id;
+    for (size_t i = 0; i < rows->batch.column_count; i++)
+        if (rows->column_ids[i] == id)
+            return &rows->batch.columns[i];
+    return NULL;
+}
+
+static void apply_rows(struct ingest *ingest, const struct record_view *record, const struct section_request *request)
+{
+    struct table_state *table = ingest_find_table(ingest, request->table_id);
+    if (table == NULL || table->is_dropped)
+        return;
+    for (size_t i = 0; i < record->rows_count; i++) {
+        const struct record_rows *rows = &record->rows[i];
+        if (rows->table_id != request->table_id || rows->schema == NULL)
+            continue;
+        uint32_t place = sources_find(&table->sources, request->source);
+        assert(place != NO_SOURCE);
+        sources_apply(&table->sources, place, record->at_us, rows->schema->options.lateness_us, time_column(rows),
+                      rows->batch.row_count);
+    }
+}
+
+static void apply_section(struct ingest *ingest, const struct record_view *record,
+                          const struct record_section *section)
+{
+    struct error error;
+    if (section->kind == SECTION_REQUEST) {
+        struct section_request request;
+        if (section_read(section->bytes, &request, &error) == OK) {
+            struct section_request lists = request;
+            apply_request(ingest, record, &lists);
+            apply_rows(ingest, record, &request);
+            return;
+        }
+    } else if (section->kind == SECTION_TICK) {
+        int64_t source_idle_us;
+        if (section_read_tick(section->bytes, &source_idle_us, &error) == OK) {
+            for (uint32_t i = 0; i < ingest->table_count; i++)
+                sources_tick(&ingest->tables[i]->sources, record->at_us, source_idle_us);
+            return;
+        }
+    } else {
+        error_set(&error, ERR_CORRUPT, NULL, "a section of an unknown kind %u", section->kind);
+    }
+    /* The record passed its checksum, so this was written by another version: its rows count, its state cannot. */
+    logger_write(LOG_ERROR, "section not understood position=%llu error=\"%s\"", (unsigned long long)record->position,
+                 error.text);
+}
+
+static void ingest_apply(void *context, const struct record_view *record)
+{
+    struct ingest *ingest = context;
+    mutex_lock(&ingest->lock);
+    for (size_t i = 0; i < record->section_count; i++)
+        apply_section(ingest, record, &record->sections[i]);
+    if (record->change == CHANGE_DROP) {
+        struct table_state *table = ingest_find_table(ingest, record->change_table_id);
+        if (table != NULL)
+            drop_table(table);
+    }
+    dead_letters_expire(&ingest->dead, record->at_us);
+    ingest->applied_position = record->position;
+    mutex_unlock(&ingest->lock);
+}
+
+/* --- checkpoints --- */
+
+static void ingest_save(void *context, struct writer *out)
+{
+    struct ingest *ingest = context;
+    mutex_lock(&ingest->lock);
+    writer_u8(out, STATE_FORMAT);
+    writer_u64(out, ingest->applied_position);
+    dead_letters_write(&ingest->dead, out);
+    writer_u32(out, ingest->table_count);
+    for (uint32_t i = 0; i < ingest->table_count; i++) {
+        const struct table_state *table = ingest->tables[i];
+        writer_u32(out, table->id);
+        writer_text(out, table->name);
+        writer_u8(out, table->is_dropped ? 1 : 0);
+        writer_u64(out, table->dead_rows);
+        sources_write(&table->sources, out);
+        ledger_write(&table->ledger, out);
+        producers_write(&table->producers, out);
+        keys_write(&table->keys, out);
+        drift_write(&table->drift, out);
+    }
+    mutex_unlock(&ingest->lock);
+}
+
+static bool read_table(struct ingest *ingest, struct reader *in)
+{
+    uint32_t id = reader_u32(in);
+    struct slice name = reader_text(in);
+    if (in->failed || ingest_find_table(ingest, id) != NULL)
+        return false;
+    struct table_state *table = ingest_get_table(ingest, id, name);
+    table->is_dropped = reader_u8(in) != 0;
+    table->dead_rows = reader_u64(in);
+    return sources_read(&table->sources, in) && ledger_read(&table->ledger, &table->sources, in) &&
+           producers_read(&table->producers, in) && keys_read(&table->keys, in) && drift_read(&table->drift, in);
+}
+
+static enum err ingest_load(void *context, struct reader *in, struct error *error)
+{
+    struct ingest *ingest = context;
+    mutex_lock(&ingest->lock);
+    bool is_good = reader_u8(in) == STATE_FORMAT;
+    ingest->applied_position = reader_u64(in);
+    is_good = is_good && dead_letters_read(&ingest->dead, in);
+    uint32_t count = reader_u32(in);
+    for (uint32_t i = 0; i < count && is_good; i++)
+        is_good = read_table(ingest, in);
+    mutex_unlock(&ingest->lock);
+    if (!is_good || in->failed)
+        return error_set(error, ERR_CORRUPT, NULL, "the ingest part of a checkpoint cannot be read");
+    return OK;
+}
+
+struct store_extension ingest_extension(struct ingest *ingest)
+{
+    return (struct store_extension){
+        .context = ingest, .apply = ingest_apply, .save = ingest_save, .load = ingest_load};
+}
+
+/* --- upkeep --- */
+
+static void expire_old(struct ingest *ingest, int64_t now_us)
+{
+    dead_letters_expire(&ingest->dead, now_us);
+    for (uint32_t i = 0; i < ingest->table_count; i++) {
+        ledger_expire(&ingest->tables[i]->ledger, now_us);
+        keys_expire(&ingest->tables[i]->keys, now_us, ingest->options.limits.key_lifetime_us);
+    }
+    ingest->expired_at_us = now_us;
+}
+
+void ingest_tick(struct ingest *ingest)
+{
+    int64_t now_us = clock_wall_us();
+    bool is_needed = false;
+    mutex_lock(&ingest->lock);
+    for (uint32_t i = 0; i < ingest->table_count && !is_needed; i++)
+        is_needed = !ingest->tables[i]->is_dropped &&
+                    sources_would_tick(&ingest->tables[i]->sources, now_us, ingest->options.source_idle_us);
+    if (now_us >= ingest->expired_at_us + EXPIRE_EVERY_US || now_us < ingest->expired_at_us)
+        expire_old(ingest, now_us);
+    mutex_unlock(&ingest->lock);
+    if (!is_needed)
+        return;
+    struct commit *commit = commit_create(ingest->store);
+    struct writer section;
+    writer_init(&section);
+    section_write_tick(&section, ingest->options.source_idle_us);
+    commit_add_section(commit, SECTION_TICK, writer_as_slice(&section));
+    writer_deinit(&section);
+    uint64_t position;
+    struct error error;
+    /* A tick that could not be written is tried again by the next call. */
+    if (store_commit(ingest->store, commit, &position, &error) != OK)
+        logger_write(LOG_DEBUG, "no tick error=\"%s\"", error.text);
+}

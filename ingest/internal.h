@@ -1,0 +1,81 @@
+/* What the files of ingest/ share: the state that rides on commit records, and who guards it. */
+#ifndef FRESHET_INGEST_INTERNAL_H
+#define FRESHET_INGEST_INTERNAL_H
+
+#include "ingest/definition.h"
+#include "ingest/ingest.h"
+#include "ingest/section.h"
+#include "ingest/state/dead_letters.h"
+#include "ingest/state/drift.h"
+#include "ingest/state/index.h"
+#include "ingest/state/keys.h"
+#include "ingest/state/ledger.h"
+#include "ingest/state/producers.h"
+#include "ingest/state/sources.h"
+#include "storage/base/thread.h"
+
+#define NAME_SIZE_MAX 128 /* producers and idempotency keys, bytes */
+#define TABLES_MAX 4096
+
+struct table_state {
+    uint32_t id;
+    bool is_dropped; /* only its ledger is still shown */
+    struct slice name; /* owned */
+    struct sources sources;
+    struct producers producers;
+    struct keys keys;
+    struct ledger ledger;
+    struct drift drift;
+    uint64_t dead_rows;
+    struct definition *definition; /* of the newest version seen by a request; NULL: none yet */
+};
+
+/* A (table, producer) or (table, key) whose request is between check and commit. */
+struct flight {
+    uint32_t table_id;
+    bool is_key;
+    struct hash128 name;
+    struct flight *next;
+};
+#define FLIGHT_BUCKETS 1024
+
+struct ingest {
+    struct ingest_options options;
+    struct store *store;
+    struct mutex ddl;   /* one DDL statement at a time; taken before `lock` */
+    struct mutex lock;  /* everything below */
+    struct table_state **tables;
+    uint32_t table_count, table_capacity;
+    struct index table_index; /* by id */
+    struct dead_letters dead;
+    uint64_t applied_position;
+    struct flight *flights[FLIGHT_BUCKETS];
+    int64_t expired_at_us; /* when ingest_tick last looked for what is too old */
+    struct table_provider providers[6];
+    const struct table_provider *provider_list[6];
+};
+
+/* With the lock held. */
+struct table_state *ingest_find_table(struct ingest *ingest, uint32_t table_id); /* NULL: none */
+struct table_state *ingest_get_table(struct ingest *ingest, uint32_t table_id, struct slice name);
+void table_state_destroy(struct table_state *table);
+
+/* One reference of the ready definition of a schema, from the cache where it is there. Takes the lock. */
+MUST_CHECK enum err ingest_definition(struct ingest *ingest, const struct schema *schema, struct definition **out,
+                                      struct error *error);
+/* A reference of a table's newest visible definition; NULL if there is no such table. */
+const struct schema *ingest_schema(struct ingest *ingest, struct slice name);
+/* 42P01 with the name. */
+enum err ingest_no_table(struct slice name, struct error *error);
+/* Fills ingest->providers. */
+void ingest_init_providers(struct ingest *ingest);
+
+/* Names of a CREATE TABLE from a sample; `columns` in the arena. */
+MUST_CHECK enum err infer_columns(struct slice sample, enum ingest_format format, struct arena *arena,
+                                  struct ingest_column **columns, size_t *count, struct slice *time_column,
+                                  struct error *error);
+/* Parses the options of a table into a schema under construction (columns are there). */
+MUST_CHECK enum err options_apply(struct schema *schema, const struct ingest_option *options, size_t count,
+                                  struct error *error);
+
+#endif

@@ -1,0 +1,497 @@
+/* One ingest request from body to answer.
+ *
+ *   ingest_post ── inflate ── table (create=true) ── guard ── decode ── commit ─ ─ (log thread) ─ ─ post_done ── answer
+ *        │            413, 400      404                409 422    400 413   429 503 507
+ *        └── refused: answered at once, nothing stored
+ *
+ * A `struct post` lives from ingest_post to its answer. Decoding memory is the caller's and is gone when ingest_post
+ * returns: the commit has its own bytes by then. A repetition stores its counts before it is answered, so the ledger never
+ * loses a duplicate to a crash.
+ *
+ * If the table's definition changes between decoding and commit the body is decoded again by the new one. */
+#include "ingest/decode/decode.h"
+#include "ingest/flight.h"
+#include "ingest/internal.h"
+#include "storage/base/clock.h"
+#include "storage/base/fault.h"
+#include "storage/base/metrics.h"
+
+#include <assert.h>
+
+#define ATTEMPTS_MAX 4
+#define RETRY_MEMORY_S 1
+#define RETRY_SPACE_S 10
+#define RETRY_BUSY_S 2
+#define CAPACITY_MIN 64
+#define CAPACITY_MAX 65536
+
+struct post {
+    struct ingest *ingest;
+    void (*done)(void *context, const struct ingest_answer *answer);
+    void *context;
+    int64_t started_us;      /* monotonic */
+    uint32_t table_id;
+    struct guard guard;
+    struct writer section;   /* the answer is made of it */
+};
+
+/* What lives only while ingest_post runs. */
+struct attempt {
+    const struct ingest_request *request;
+    struct slice body;       /* inflated */
+    struct writer inflated;
+    struct hash128 body_hash;
+    enum ingest_format format;
+    int64_t now_us;
+    const struct schema *schema;
+    struct definition *definition;
+    struct arena arena;
+    struct rows rows;
+    struct error error;
+};
+
+/* --- answers --- */
+
+static void post_finish(struct post *post, const struct ingest_answer *answer)
+{
+    metric_add(&metrics.ingest_requests, 1);
+    if (answer->http_status == 429 || answer->http_status == 507)
+        metric_add(&metrics.ingest_backpressure, 1);
+    guard_end(post->ingest, &post->guard);
+    post->done(post->context, answer);
+    writer_deinit(&post->section);
+    memory_free(post);
+}
+
+static void post_refuse(struct post *post, int status, const struct error *error)
+{
+    struct ingest_answer answer = {.outcome = INGEST_REFUSED, .http_status = status, .error = *error};
+    answer.expected_sequence = post->guard.expected_sequence;
+    answer.retry_after_s = status == 429   ? RETRY_MEMORY_S
+                           : status == 507 ? RETRY_SPACE_S
+                           : status == 503 ? RETRY_BUSY_S
+                                           : 0;
+    post_finish(post, &answer);
+}
+
+/* HTTP status of what storage says. */
+static int commit_status(enum err err, const struct error *error)
+{
+    switch (err) {
+    case ERR_LIMIT:
+        return 429;
+    case ERR_SPACE:
+        return 507;
+    case ERR_NOT_FOUND:
+        return 404;
+    case ERR_BUSY:
+    case ERR_IO:
+        return error->code == ERR_SPACE ? 507 : 503;
+    default:
+        return sqlstate_http_status(error->sqlstate);
+    }
+}
+
+static int64_t key_expiry(struct post *post)
+{
+    if (!post->guard.flight.is_key)
+        return 0;
+    int64_t lifetime_us = post->ingest->options.limits.key_lifetime_us;
+    if (post->guard.kind == GUARD_REPEATED)
+        return post->guard.kept.at_us + lifetime_us;
+    mutex_lock(&post->ingest->lock);
+    struct table_state *table = ingest_find_table(post->ingest, post->table_id);
+    const struct idempotency_key *key =
+        table == NULL ? NULL : keys_find(&table->keys, post->guard.flight.name, INT64_MIN / 2, lifetime_us);
+    int64_t expires_us = key == NULL ? 0 : key->answer.at_us + lifetime_us;
+    mutex_unlock(&post->ingest->lock);
+    return expires_us;
+}
+
+/* The record is durable and visible, or it failed. On the log thread. */
+static void post_done(void *context, uint64_t position, enum err result, const struct error *error)
+{
+    struct post *post = context;
+    if (result != OK) {
+        post_refuse(post, commit_status(result, error), error);
+        return;
+    }
+    struct ingest_answer answer = {.outcome = INGEST_STORED, .http_status = 200, .position = position};
+    struct section_request request;
+    struct kept_answer kept;
+    struct error bad;
+    enum err err = section_read(writer_as_slice(&post->section), &request, &bad);
+    assert(err == OK);
+    (void)err;
+    kept_answer_init(&kept, &request, position, 0);
+    struct writer body;
+    writer_init(&body);
+    if (post->guard.kind == GUARD_REPEATED) {
+        answer.position = post->guard.kept.position;
+        kept_answer_print(&post->guard.kept, &body);
+    } else {
+        kept_answer_print(&kept, &body);
+    }
+    if (post->guard.kind != GUARD_NEW)
+        answer.outcome = INGEST_REPEATED;
+    answer.body = writer_as_slice(&body);
+    answer.key_expires_us = key_expiry(post);
+    int64_t elapsed_us = clock_monotonic_us() - post->started_us;
+    histogram_record(&metrics.ack_us, (uint64_t)(elapsed_us < 0 ? 0 : elapsed_us));
+    histogram_record(&metrics.freshness_us, (uint64_t)(elapsed_us < 0 ? 0 : elapsed_us));
+    post_finish(post, &answer);
+    writer_deinit(&body);
+    kept_answer_deinit(&kept);
+}
+
+/* --- checks before decoding --- */
+
+/* Status of a request that is wrong in itself; 0: it is not. */
+static int check_request(const struct ingest_request *request, struct error *error)
+{
+    if (request->producer.size > 0 && request->idempotency_key.size > 0)
+        error_set(error, ERR_INPUT, "22023", "a request has either a producer or an idempotency key");
+    else if ((request->producer.size > 0) != request->has_sequence)
+        error_set(error, ERR_INPUT, "22023", "Freshet-Producer and Freshet-Sequence come together");
+    else if (request->producer.size > NAME_SIZE_MAX || request->idempotency_key.size > NAME_SIZE_MAX)
+        error_set(error, ERR_INPUT, "22023", "producer names and idempotency keys have at most %d bytes", NAME_SIZE_MAX);
+    else if (utf8_validate(request->producer) != request->producer.size)
+        error_set(error, ERR_INPUT, "22021", "the producer's name is not valid UTF-8");
+    else
+        return 0;
+    return 400;
+}
+
+/* Full memory or disk shows before work is spent on the body. */
+static int check_store(struct ingest *ingest, struct error *error)
+{
+    struct store_status status;
+    store_status(ingest->store, &status);
+    if (status.is_failed) {
+        *error = status.failure;
+        return status.failure.code == ERR_SPACE ? 507 : 503;
+    }
+    if (status.rows_memory_used >= status.rows_memory_limit) {
+        error_set(error, ERR_LIMIT, "53200", "the memory for rows (%zu bytes) is used up", status.rows_memory_limit);
+        return 429;
+    }
+    return 0;
+}
+
+static int inflate_body(struct ingest *ingest, struct attempt *attempt)
+{
+    const struct ingest_request *request = attempt->request;
+    size_t limit = ingest->options.limits.body_max;
+    attempt->body = request->body;
+    if (request->encoding == INGEST_PLAIN) {
+        if (request->body.size > limit) {
+            error_set(&attempt->error, ERR_LIMIT, "54000", "the body is larger than %zu bytes; freshet load splits files",
+                      limit);
+            return 413;
+        }
+    } else {
+        enum err err =
+            decode_inflate(request->body, request->encoding, limit, &attempt->inflated, &attempt->error);
+        if (err != OK)
+            return err == ERR_LIMIT ? 413 : 400;
+        attempt->body = writer_as_slice(&attempt->inflated);
+    }
+    metric_add(&metrics.ingest_bytes, (int64_t)attempt->body.size);
+    attempt->format = request->format == INGEST_SNIFF ? decode_sniff(attempt->body) : request->format;
+    return 0;
+}
+
+static int create_table(struct ingest *ingest, struct attempt *attempt)
+{
+    struct ingest_table table = {.name = attempt->request->table, .if_not_exists = true};
+    struct ingest_column *columns;
+    struct slice time_column;
+    if (infer_columns(attempt->body, attempt->format, &attempt->arena, &columns, &table.column_count, &time_column,
+                      &attempt->error) != OK)
+        return 400;
+    table.columns = columns;
+    struct ingest_option time = {.name = SLICE("time"), .value = time_column};
+    if (time_column.size > 0) {
+        table.options = &time;
+        table.option_count = 1;
+    }
+    uint64_t position;
+    enum err err = ingest_create_table(ingest, &table, &position, &attempt->error);
+    return err == OK ? 0 : commit_status(err, &attempt->error);
+}
+
+static int find_table(struct ingest *ingest, struct attempt *attempt)
+{
+    struct slice name = attempt->request->table;
+    attempt->schema = ingest_schema(ingest, name);
+    if (attempt->schema == NULL && attempt->request->is_create) {
+        int status = create_table(ingest, attempt);
+        if (status != 0)
+            return status;
+        attempt->schema = ingest_schema(ingest, name);
+    }
+    if (attempt->schema == NULL) {
+        ingest_no_table(name, &attempt->error);
+        error_hint(&attempt->error, "Create the table first, or add ?create=true to let its columns be inferred.");
+        return 404;
+    }
+    enum err err = ingest_definition(ingest, attempt->schema, &attempt->definition, &attempt->error);
+    return err == OK ? 0 : sqlstate_http_status(attempt->error.sqlstate);
+}
+
+/* --- rows --- */
+
+static size_t guess_rows(struct slice body)
+{
+    size_t head = body.size < 65536 ? body.size : 65536;
+    const char *line_end = head == 0 ? NULL : memchr(body.data, '\n', head);
+    size_t line = line_end == NULL ? 1024 : (size_t)(line_end - body.data) + 1;
+    size_t count = body.size / line;
+    count += count / 8 + 2;
+    return count < CAPACITY_MIN ? CAPACITY_MIN : count > CAPACITY_MAX ? CAPACITY_MAX : count;
+}
+
+static int decode_body(struct ingest *ingest, struct attempt *attempt)
+{
+    const struct ingest_limits *limits = &ingest->options.limits;
+    struct definition_defaults defaults;
+    definition_defaults_init(&defaults, attempt->definition, attempt->now_us);
+    struct rows_options options = {
+        .mapping = attempt->definition->mapping,
+        .arena = &attempt->arena,
+        .now_us = attempt->now_us,
+        .rows_max = limits->rows_max,
+        .row_size_max = limits->row_max,
+        .capacity = guess_rows(attempt->body),
+        .defaults = &defaults.interface,
+    };
+    struct decode_options decode = {.depth_max = limits->json_depth_max, .keys_max = limits->keys_max};
+    rows_init(&attempt->rows, &options);
+    enum err err = attempt->format == INGEST_CSV    ? decode_csv(&attempt->rows, attempt->body, &decode, &attempt->error)
+                   : attempt->format == INGEST_JSON ? decode_json(&attempt->rows, attempt->body, &decode, &attempt->error)
+                                                    : decode_ndjson(&attempt->rows, attempt->body, &decode,
+                                                                    &attempt->error);
+    attempt->rows.options.defaults = NULL; /* it lies on this stack */
+    if (err == OK)
+        return 0;
+    return err == ERR_LIMIT ? 413 : 400;
+}
+
+/* Did the value not fit the column's type? (Data exceptions but the ones with a row of their own.) */
+static bool is_type_mismatch(const struct rows_rejection *rejection)
+{
+    return rejection->column.size > 0 && memcmp(rejection->sqlstate, "22", 2) == 0 &&
+           memcmp(rejection->sqlstate, "22008", 5) != 0;
+}
+
+static enum drift_kind rejection_drift(const struct rows_rejection *rejection)
+{
+    if (memcmp(rejection->sqlstate, "23502", 5) == 0)
+        return DRIFT_NULL;
+    if (is_type_mismatch(rejection))
+        return DRIFT_TYPE_MISMATCH;
+    return DRIFT_OTHER;
+}
+
+/* Rejections by column and kind: few kinds, so a short list is searched. */
+static size_t count_rejections(struct attempt *attempt, struct section_drift *out, size_t capacity)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < attempt->rows.rejection_count; i++) {
+        const struct rows_rejection *rejection = &attempt->rows.rejections[i];
+        enum drift_kind kind = rejection_drift(rejection);
+        size_t at = 0;
+        while (at < count && (out[at].kind != kind || !slice_equal(out[at].path, rejection->column)))
+            at++;
+        if (at == capacity)
+            continue;
+        if (at == count)
+            out[count++] = (struct section_drift){.kind = kind, .path = rejection->column,
+                                                  .example = rejection->reason};
+        out[at].count++;
+    }
+    return count;
+}
+
+static void write_drift(struct attempt *attempt, struct writer *out)
+{
+    struct section_drift rejected[64];
+    size_t rejected_count = count_rejections(attempt, rejected, array_count(rejected));
+    const struct rows *rows = &attempt->rows;
+    section_begin_drift(out, rows->unknown_count + (rows->unknown_other > 0) + rejected_count);
+    for (size_t i = 0; i < rows->unknown_count; i++) {
+        struct section_drift drift = {.kind = DRIFT_UNKNOWN_FIELD, .path = rows->unknown[i].path,
+                                      .example = rows->unknown[i].example, .count = rows->unknown[i].count};
+        section_add_drift(out, &drift);
+    }
+    if (rows->unknown_other > 0)
+        section_add_drift(out, &(struct section_drift){.kind = DRIFT_TOTAL, .count = rows->unknown_other});
+    for (size_t i = 0; i < rejected_count; i++)
+        section_add_drift(out, &rejected[i]);
+}
+
+/* The section of a request whose rows are new. Each count is taken where that fate is decided. */
+static void write_section(struct post *post, struct attempt *attempt, size_t stored)
+{
+    const struct ingest_request *request = attempt->request;
+    struct section_request section = {
+        .table_id = attempt->schema->table_id,
+        .table = attempt->schema->name,
+        .source = request->producer.size > 0 ? request->producer : SLICE("http"),
+        .source_kind = SOURCE_HTTP,
+        .producer = request->producer,
+        .sequence = request->sequence,
+        .has_key = request->idempotency_key.size > 0,
+        .key = post->guard.flight.name,
+        .body = attempt->body_hash,
+    };
+    section.counts[FATE_RECEIVED] = attempt->rows.received;
+    if (post->guard.kind != GUARD_NEW) {
+        section.producer = (struct slice){0};
+        section.has_key = false;
+        section.counts[FATE_DUPLICATE] = attempt->rows.row_number;
+        if (fault_is("ingest.miscount.duplicate"))
+            section.counts[FATE_DUPLICATE]--;
+        section_begin(&post->section, &section);
+        section_begin_drift(&post->section, 0);
+        return;
+    }
+    section.counts[FATE_STORED] = stored - (fault_is("ingest.miscount.stored") && stored > 0);
+    section.dead_count = attempt->rows.rejection_count;
+    section.counts[FATE_DEAD] = section.dead_count - (fault_is("ingest.miscount.dead") && section.dead_count > 0);
+    section_begin(&post->section, &section);
+    for (size_t i = 0; i < attempt->rows.rejection_count; i++) {
+        const struct rows_rejection *rejection = &attempt->rows.rejections[i];
+        struct section_dead dead = {.row = rejection->row, .column = rejection->column, .reason = rejection->reason,
+                                    .raw = rejection->raw};
+        memcpy(dead.sqlstate, rejection->sqlstate, sizeof(dead.sqlstate));
+        section_add_dead(&post->section, &dead);
+    }
+    write_drift(attempt, &post->section);
+}
+
+static void ignore_done(void *context, uint64_t position, enum err result, const struct error *error)
+{
+    (void)context;
+    (void)position;
+    (void)result;
+    (void)error;
+}
+
+/* Planted mistakes: the section in a record of its own behind the rows, so that a crash can part them. */
+static enum err submit_parted(struct ingest *ingest, struct commit **commit, struct error *error)
+{
+    uint64_t position;
+    struct commit *rows = *commit;
+    *commit = commit_create(ingest->store);
+    enum err err = store_submit(ingest->store, rows, ignore_done, NULL, &position, error);
+    if (err != OK)
+        commit_destroy(*commit);
+    return err;
+}
+
+/* ERR_NOT_FOUND: the definition is no longer the table's. After OK `post` belongs to the log thread. */
+static enum err submit(struct post *post, struct attempt *attempt)
+{
+    struct ingest *ingest = post->ingest;
+    struct commit *commit = commit_create(ingest->store);
+    enum err err = OK;
+    size_t stored = 0;
+    if (post->guard.kind == GUARD_NEW && attempt->rows.count > 0) {
+        struct batch batch;
+        const uint32_t *column_ids;
+        rows_finish(&attempt->rows, &batch, &column_ids);
+        commit_add_rows(commit, attempt->schema, column_ids, &batch);
+        stored = batch.row_count;
+        if (fault_is("ingest.section_after_rows"))
+            err = submit_parted(ingest, &commit, &attempt->error);
+    }
+    if (err != OK)
+        return err;
+    writer_reset(&post->section);
+    write_section(post, attempt, stored);
+    commit_add_section(commit, SECTION_REQUEST, writer_as_slice(&post->section));
+    uint64_t position;
+    return store_submit(ingest->store, commit, post_done, post, &position, &attempt->error);
+}
+
+/* --- the request --- */
+
+static void attempt_release(struct attempt *attempt)
+{
+    rows_deinit(&attempt->rows);
+    definition_unref(attempt->definition);
+    schema_unref(attempt->schema);
+    attempt->rows = (struct rows){0};
+    attempt->definition = NULL;
+    attempt->schema = NULL;
+    arena_reset(&attempt->arena);
+}
+
+/* One try by the definition of the moment. Status if it is refused, 0 if it was submitted; *is_stale: try again. */
+static int post_try(struct post *post, struct attempt *attempt, bool *is_stale)
+{
+    const struct ingest_request *request = attempt->request;
+    *is_stale = false;
+    int status = find_table(post->ingest, attempt);
+    if (status != 0)
+        return status;
+    if (!post->guard.is_registered) {
+        post->table_id = attempt->schema->table_id;
+        guard_begin(post->ingest, request, post->table_id, attempt->schema->name, attempt->body_hash, attempt->now_us,
+                    &post->guard, &attempt->error);
+        if (post->guard.kind == GUARD_REFUSED)
+            return post->guard.status;
+    }
+    status = decode_body(post->ingest, attempt);
+    if (status != 0)
+        return status;
+    if (request->is_cancelled != NULL && atomic_load_explicit(request->is_cancelled, memory_order_relaxed)) {
+        error_set(&attempt->error, ERR_CANCELLED, "57014", "the client went away");
+        return 503;
+    }
+    enum err err = submit(post, attempt);
+    if (err == OK)
+        return 0;
+    *is_stale = err == ERR_NOT_FOUND;
+    return commit_status(err, &attempt->error);
+}
+
+static int post_run(struct post *post, struct attempt *attempt)
+{
+    int status = check_request(attempt->request, &attempt->error);
+    if (status == 0)
+        status = check_store(post->ingest, &attempt->error);
+    if (status == 0)
+        status = inflate_body(post->ingest, attempt);
+    if (status != 0)
+        return status;
+    if (attempt->request->producer.size > 0 || attempt->request->idempotency_key.size > 0)
+        attempt->body_hash = hash128_of(attempt->body.data, attempt->body.size);
+    bool is_stale = true;
+    for (int i = 0; i < ATTEMPTS_MAX && is_stale; i++) {
+        if (i > 0) {
+            attempt_release(attempt);
+            guard_end(post->ingest, &post->guard); /* the table may be another one now */
+        }
+        status = post_try(post, attempt, &is_stale);
+    }
+    return status;
+}
+
+void ingest_post(struct ingest *ingest, const struct ingest_request *request,
+                 void (*done)(void *context, const struct ingest_answer *answer), void *context)
+{
+    struct post *post = memory_alloc_zero(sizeof(*post));
+    *post = (struct post){.ingest = ingest, .done = done, .context = context, .started_us = clock_monotonic_us()};
+    writer_init(&post->section);
+    struct attempt attempt = {.request = request, .now_us = clock_wall_us()};
+    writer_init(&attempt.inflated);
+    arena_init(&attempt.arena);
+    int status = post_run(post, &attempt);
+    if (status != 0)
+        post_refuse(post, status, &attempt.error);
+    attempt_release(&attempt);
+    arena_deinit(&attempt.arena);
+    writer_deinit(&attempt.inflated);
+}

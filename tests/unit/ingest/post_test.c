@@ -1,0 +1,348 @@
+/* Requests from body to answer: what is stored, what is said, what survives a restart. */
+#include "tests/unit/ingest/ingest_harness.h"
+
+#include "storage/base/fault.h"
+
+static void test_rows_answer_and_dead_letters(void **state)
+{
+    (void)state;
+    struct world world;
+    struct writer out;
+    writer_init(&out);
+    world_init(&world);
+    world_create_table(&world, NULL, 0);
+    struct reply reply = world_post(&world, "t",
+                                    "{\"ts\":\"2026-05-01T10:00:00Z\",\"a\":1,\"t\":\"x\"}\n"
+                                    "{\"ts\":\"2026-05-01T10:00:01Z\",\"a\":\"bad\"}\n"
+                                    "nonsense\n"
+                                    "{\"ts\":\"2099-01-01T00:00:00Z\"}\n"
+                                    "{\"ts\":1777629602,\"zz\":1}\n");
+    assert_int_equal(reply.status, 200);
+    assert_int_equal(reply.outcome, INGEST_STORED);
+    assert_string_equal(
+        reply.body,
+        "{\"position\":\"2\",\"rows\":2,\"duplicates\":0,\"rejected_rows\":3,\"rejected\":["
+        "{\"row\":2,\"column\":\"a\",\"error\":\"invalid input syntax for type bigint: \\\"bad\\\"\",\"sqlstate\":\"22P02\"},"
+        "{\"row\":3,\"column\":null,\"error\":\"the line is not a JSON object at byte 1\",\"sqlstate\":\"22P02\"},"
+        "{\"row\":4,\"column\":\"ts\",\"error\":\"event time in column \\\"ts\\\" is further ahead of the server's clock than "
+        "the table's option \\\"future\\\" allows\",\"sqlstate\":\"22008\"}],\"unknown\":{\"zz\":1}}");
+    const char *want_rows = "2026-05-01 10:00:00+00|1|x;2026-05-01 10:00:02+00|~|~;";
+    const char *want_ledger = "2026-05-28 20:26:00+00|t|http|5|2|0|0|0|0|0|3;";
+    const char *want_drift = "t|http|zz|unknown field|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|1;"
+                             "t|http|a|type mismatch|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|invalid input syntax "
+                             "for type bigint: \"bad\";"
+                             "t|http|~|other|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|the line is not a JSON object "
+                             "at byte 1;"
+                             "t|http|ts|other|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|event time in column \"ts\" is "
+                             "further ahead of the server's clock than the table's option \"future\" allows;";
+    for (int round = 0; round < 3; round++) {
+        world_print_table(&world, "t", &out);
+        expect_text(out, want_rows);
+        world_print_provider(&world, "ledger", &out);
+        expect_text(out, want_ledger);
+        world_print_provider(&world, "drift", &out);
+        expect_text(out, want_drift);
+        world_print_provider(&world, "dead_letters", &out);
+        assert_non_null(memmem(out.data, out.size, "|t|http|2|3|~|22P02|the line is not a JSON object at byte 1|\\x6e6f6e73656e7365|new;", 70));
+        if (round == 1)
+            assert_int_equal(store_checkpoint(world.store, NULL), OK);
+        world_reopen(&world);
+    }
+    writer_deinit(&out);
+    world_deinit(&world);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world.options.limits.body_max = 1000;
+    world_reopen(&world);
+    world_create_table(&world, NULL, 0);
+    uint64_t position = store_position(world.store);
+    static const char long_body[2000] = {[0 ... 1998] = ' '};
+    static const struct {
+        struct ingest_request request;
+        int status;
+    } cases[] = {
+        {{.table = SLICE("nope"), .body = SLICE("{}")}, 404},
+        {{.table = SLICE("t"), .body = SLICE("[{\"a\":1}")}, 400},
+        {{.table = SLICE("t"), .body = SLICE("a,t\n1,\"x"), .format = INGEST_CSV}, 400},
+        {{.table = SLICE("t"), .body = {.data = long_body, .size = 1500}}, 413},
+        {{.table = SLICE("t"), .body = SLICE("rubbish"), .encoding = INGEST_GZIP}, 400},
+        {{.table = SLICE("t"), .body = SLICE("rubbish"), .encoding = INGEST_ZSTD}, 400},
+        {{.table = SLICE("t"), .body = SLICE("{}"), .producer = SLICE("p")}, 400},
+        {{.table = SLICE("t"), .body = SLICE("{}"), .has_sequence = true}, 400},
+        {{.table = SLICE("t"), .body = SLICE("{}"), .producer = SLICE("p"), .has_sequence = true, .idempotency_key = SLICE("k")}, 400},
+        {{.table = SLICE("t"), .body = SLICE("{}"), .idempotency_key = {.data = long_body, .size = 129}}, 400},
+        {{.table = SLICE("t"), .body = SLICE("{}"), .producer = SLICE("\xFF"), .has_sequence = true}, 400},
+        {{.table = SLICE("new"), .body = SLICE(""), .is_create = true}, 400},
+    };
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct reply reply;
+        world_send(&world, &cases[i].request, &reply);
+        if (reply.status != cases[i].status)
+            fail_msg("case %zu: %d, want %d (%s)", i, reply.status, cases[i].status, reply.error.text);
+        assert_int_equal(reply.outcome, INGEST_REFUSED);
+    }
+    assert_int_equal(store_position(world.store), position);
+    assert_int_equal(world_rows(&world, "t"), 0);
+    struct reply reply = world_post(&world, "t", "\n \n");
+    assert_int_equal(reply.status, 200);
+    assert_non_null(strstr(reply.body, "\"rows\":0,"));
+    world_deinit(&world);
+}
+
+static void test_create_infers(void **state)
+{
+    (void)state;
+    struct world world;
+    struct writer out;
+    writer_init(&out);
+    world_init(&world);
+    struct ingest_request request = {.table = SLICE("ev"), .is_create = true,
+                                     .body = SLICE("{\"ts\":\"2026-05-01T10:00:00Z\",\"n\":1,\"f\":1.5,\"ok\":true,\"s\":\"x\",\"o\":{\"a\":1}}\n"
+                                                   "{\"ts\":\"2026-05-01T10:00:01Z\",\"n\":2,\"f\":2}\n")};
+    struct reply reply;
+    world_send(&world, &request, &reply);
+    assert_int_equal(reply.status, 200);
+    world_send(&world, &request, &reply);
+    assert_int_equal(reply.status, 200);
+    world_print_table(&world, "ev", &out);
+    expect_text(out, "2026-05-01 10:00:00+00|1|1.5|t|x|{\"a\":1};2026-05-01 10:00:01+00|2|2|~|~|~;"
+                     "2026-05-01 10:00:00+00|1|1.5|t|x|{\"a\":1};2026-05-01 10:00:01+00|2|2|~|~|~;");
+    const struct schema *schema = ingest_schema(world.ingest, SLICE("ev"));
+    assert_int_equal(schema->time_column, 0);
+    schema_unref(schema);
+    writer_deinit(&out);
+    world_deinit(&world);
+}
+
+static void test_defaults(void **state)
+{
+    (void)state;
+    struct world world;
+    struct writer out;
+    writer_init(&out);
+    world_init(&world);
+    const struct ingest_column columns[] = {
+        {.name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ), .is_not_null = true, .default_text = SLICE("now()")},
+        {.name = SLICE("a"), .type = type_of(TYPE_INT8), .default_text = SLICE("7")},
+        {.name = SLICE("t"), .type = type_of(TYPE_TEXT), .default_text = SLICE("'x'")},
+    };
+    struct ingest_table table = {.name = SLICE("t"), .column_count = array_count(columns), .columns = columns};
+    uint64_t position;
+    struct error error;
+    assert_int_equal(ingest_create_table(world.ingest, &table, &position, &error), OK);
+    struct reply reply = world_post(&world, "t", "{}\n{\"a\":null,\"t\":\"y\"}\n{\"ts\":null}\n{\"ts\":0}\n");
+    assert_int_equal(reply.status, 200);
+    world_print_table(&world, "t", &out);
+    expect_text(out, "2026-05-28 20:26:40+00|7|x;2026-05-28 20:26:40+00|~|y;1970-01-01 00:00:00+00|7|x;");
+    writer_deinit(&out);
+    world_deinit(&world);
+}
+
+#define ROW "{\"ts\":\"2026-05-01T10:00:00Z\",\"a\":1}\n"
+#define OTHER "{\"ts\":\"2026-05-01T10:00:00Z\",\"a\":2}\n"
+
+static void check_producer_round(struct world *world)
+{
+    struct reply first = world_post_sequence(world, "p", 10, ROW "bad\n");
+    assert_int_equal(first.status, 200);
+    struct reply again = world_post_sequence(world, "p", 10, ROW "bad\n");
+    assert_int_equal(again.status, 200);
+    assert_int_equal(again.outcome, INGEST_REPEATED);
+    assert_string_equal(again.body, first.body);
+    assert_int_equal(world_post_sequence(world, "p", 10, OTHER).status, 422);
+    struct reply gap = world_post_sequence(world, "p", 12, OTHER);
+    assert_int_equal(gap.status, 409);
+    assert_int_equal(gap.expected_sequence, 11);
+    assert_int_equal(world_post_sequence(world, "p", 11, OTHER).status, 200);
+    struct reply older = world_post_sequence(world, "p", 10, ROW "bad\n");
+    assert_int_equal(older.status, 200);
+    assert_non_null(strstr(older.body, "\"rows\":0,\"duplicates\":2,\"rejected_rows\":0"));
+}
+
+static void test_producers(void **state)
+{
+    (void)state;
+    struct world world;
+    struct writer out;
+    writer_init(&out);
+    world_init(&world);
+    world_create_table(&world, NULL, 0);
+    check_producer_round(&world);
+    assert_int_equal(world_rows(&world, "t"), 2);
+    struct reply last = world_post_sequence(&world, "p", 11, OTHER);
+    for (int round = 0; round < 3; round++) {
+        if (round == 1)
+            assert_int_equal(store_checkpoint(world.store, NULL), OK);
+        world_reopen(&world);
+        struct reply again = world_post_sequence(&world, "p", 11, OTHER);
+        assert_string_equal(again.body, last.body);
+        assert_int_equal(world_rows(&world, "t"), 2);
+    }
+    world_print_provider(&world, "producers", &out);
+    assert_non_null(memmem(out.data, out.size, "t|p|11|", 7));
+    world_print_provider(&world, "ledger", &out);
+    expect_text(out, "2026-05-28 20:26:00+00|t|p|11|2|8|0|0|0|0|1;");
+    writer_deinit(&out);
+    world_deinit(&world);
+}
+
+static void test_keys(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world.options.limits.keys_window = 5;
+    world_reopen(&world);
+    world_create_table(&world, NULL, 0);
+    struct reply first = world_post_key(&world, "k", ROW);
+    assert_int_equal(first.status, 200);
+    assert_int_equal(first.key_expires_us, world.wall_us + world.options.limits.key_lifetime_us);
+    for (int round = 0; round < 2; round++) {
+        struct reply again = world_post_key(&world, "k", ROW);
+        assert_string_equal(again.body, first.body);
+        assert_int_equal(again.key_expires_us, first.key_expires_us);
+        assert_int_equal(world_post_key(&world, "k", OTHER).status, 422);
+        world_reopen(&world);
+    }
+    assert_int_equal(world_rows(&world, "t"), 1);
+    for (int i = 0; i < 4; i++) {
+        char key[8];
+        snprintf(key, sizeof(key), "n%d", i);
+        assert_int_equal(world_post_key(&world, key, ROW).outcome, INGEST_STORED);
+    }
+    world_reopen(&world);
+    assert_int_equal(world_post_key(&world, "k", ROW).outcome, INGEST_REPEATED); /* four newer ones */
+    assert_int_equal(world_post_key(&world, "n4", ROW).outcome, INGEST_STORED);
+    world_reopen(&world);
+    assert_int_equal(world_post_key(&world, "k", ROW).outcome, INGEST_STORED); /* five */
+    assert_int_equal(world_rows(&world, "t"), 7);
+    world.wall_us += world.options.limits.key_lifetime_us - 1;
+    assert_int_equal(world_post_key(&world, "k", ROW).outcome, INGEST_REPEATED);
+    world.wall_us += 1;
+    assert_int_equal(world_post_key(&world, "k", ROW).outcome, INGEST_STORED);
+    world_deinit(&world);
+}
+
+/* Two requests of one name at once: the second is told to wait. */
+static void test_in_progress(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_create_table(&world, NULL, 0);
+    struct reply first = {0}, second = {0}, third = {0};
+    struct ingest_request request = {.table = SLICE("t"), .body = SLICE(ROW), .idempotency_key = SLICE("k")};
+    ingest_post(world.ingest, &request, world_done, &first);
+    assert_int_equal(first.calls, 0);
+    ingest_post(world.ingest, &request, world_done, &second);
+    assert_int_equal(second.status, 409);
+    while (first.calls == 0)
+        assert_true(store_run(world.store));
+    ingest_post(world.ingest, &request, world_done, &third);
+    while (third.calls == 0)
+        assert_true(store_run(world.store));
+    assert_int_equal(third.outcome, INGEST_REPEATED);
+    assert_int_equal(world_rows(&world, "t"), 1);
+    world_deinit(&world);
+}
+
+static void test_memory_limit(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world.rows_memory_limit = 256 << 10;
+    world_reopen(&world);
+    world_create_table(&world, NULL, 0);
+    struct reply reply = {.status = 200};
+    uint64_t stored = 0;
+    for (int i = 0; i < 20000 && reply.status == 200; i++) {
+        reply = world_post(&world, "t", ROW);
+        stored += reply.status == 200;
+    }
+    assert_int_equal(reply.status, 429);
+    assert_true(reply.retry_after_s > 0);
+    assert_int_equal(world_rows(&world, "t"), stored);
+    struct slice name = SLICE("t");
+    uint64_t position;
+    struct error error;
+    assert_int_equal(ingest_truncate(world.ingest, &name, 1, &position, &error), OK);
+    assert_int_equal(world_post(&world, "t", ROW).status, 200); /* it goes on by itself */
+    assert_int_equal(world_rows(&world, "t"), 1);
+    world_deinit(&world);
+}
+
+/* R14: what the generator sent against the ledger; each planted miscount is seen. */
+static bool ledger_is_right(const char *fault)
+{
+    struct world world;
+    world_init(&world);
+    world_create_table(&world, NULL, 0);
+    if (fault != NULL)
+        fault_plant(fault);
+    struct random_stream random;
+    random_stream_init(&random, 3);
+    uint64_t sent[FATE_COUNT] = {0};
+    struct writer body;
+    writer_init(&body);
+    for (uint64_t sequence = 1; sequence <= 60; sequence++) {
+        uint64_t good = random_below(&random, 8) + 1, bad = random_below(&random, 4) + 1, times = random_below(&random, 3);
+        writer_reset(&body);
+        for (uint64_t i = 0; i < good + bad; i++)
+            writer_cstr(&body, i < good ? ROW : "bad\n");
+        writer_u8(&body, 0);
+        for (uint64_t i = 0; i <= times; i++)
+            assert_int_equal(world_post_sequence(&world, "p", sequence, (const char *)body.data).status, 200);
+        sent[FATE_RECEIVED] += (good + bad) * (times + 1);
+        sent[FATE_STORED] += good;
+        sent[FATE_DEAD] += bad;
+        sent[FATE_DUPLICATE] += (good + bad) * times;
+    }
+    writer_deinit(&body);
+    fault_clear();
+    bool is_right = true;
+    mutex_lock(&world.ingest->lock);
+    const struct table_state *table = world.ingest->tables[0];
+    uint64_t got[FATE_COUNT] = {0};
+    for (uint32_t i = 0; i < table->ledger.count; i++)
+        for (size_t f = 0; f < FATE_COUNT; f++)
+            got[f] += ledger_get(&table->ledger, i)->counts[f];
+    for (size_t f = 0; f < FATE_COUNT; f++)
+        is_right &= got[f] == sent[f];
+    mutex_unlock(&world.ingest->lock);
+    is_right &= world_rows(&world, "t") == sent[FATE_STORED];
+    is_right &= world.ingest->dead.count == sent[FATE_DEAD];
+    world_deinit(&world);
+    return is_right;
+}
+
+static void test_ledger_and_planted_miscounts(void **state)
+{
+    (void)state;
+    assert_true(ledger_is_right(NULL));
+    assert_false(ledger_is_right("ingest.miscount.received"));
+    assert_false(ledger_is_right("ingest.miscount.stored"));
+    assert_false(ledger_is_right("ingest.miscount.duplicate"));
+    assert_false(ledger_is_right("ingest.miscount.dead"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows_answer_and_dead_letters),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_create_infers),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_producers),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_in_progress),
+        cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_ledger_and_planted_miscounts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
