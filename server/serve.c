@@ -230,6 +230,7 @@ static void stop(struct serving *serving)
     query_engine_destroy(app->engine);
     store_close(app->store);
     ingest_destroy(app->ingest);
+    app->io->ops->destroy(app->io);
     logger_write(LOG_INFO, "stopped");
 }
 

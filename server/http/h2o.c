@@ -65,6 +65,7 @@ struct session {
 struct http_server {
     struct http_server_options options;
     struct thread *thread;
+    _Atomic bool has_ended; /* release by the reactor, acquire by http_server_stop */
     int event_fd;
     _Atomic(struct session *) finished; /* stack: push release, take-all acquire */
     _Atomic bool is_kicked;             /* the eventfd has been written and not yet read */
@@ -661,6 +662,10 @@ static void reactor_run(void *context)
             logger_write(LOG_ERROR, "the reactor's loop failed errno=%d", errno);
             abort();
         }
+    }
+    atomic_store_explicit(&server->has_ended, true, memory_order_release);
+    for (;;) {
+        pause();
     }
 }
 
