@@ -55,4 +55,9 @@ MUST_CHECK enum err exec_keep(struct exec_node *node, struct evaluator *predicat
                               struct error *error);
 struct column column_null(struct type type); /* a CONSTANT NULL */
 
+/* Top-N by event time: `node` (a scan) starts at the end that the order starts at. Later the sort narrows it with the
+ * worst time it still wants, and morsels that lie wholly beyond are skipped. */
+void exec_scan_follow_order(struct exec_node *node, bool is_descending);
+void exec_scan_bound(struct exec_node *node, int64_t worst_us);
+
 #endif

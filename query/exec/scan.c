@@ -6,7 +6,8 @@
  * The bounds only skip; the filter holds the exact condition. They are evaluated once, when the scan opens,
  * so now() in them is the statement's. A vector that passes the filter whole is handed on as the cursor
  * gave it; else its columns are gathered, dictionaries staying dictionaries. Between morsels the worker's
- * permit may change hands. */
+ * permit may change hands. Under ORDER BY time DESC LIMIT n morsels come last first, and the sort moves a bound
+ * as it learns what it still wants: the newest rows of a table are found without reading the old ones. */
 #include "query/exec/operator.h"
 
 #include <string.h>
@@ -19,6 +20,7 @@ struct scan {
     bool is_in_morsel, has_seen_morsel;
     bool has_from, has_to;
     int64_t from_us, to_us;
+    bool is_reversed; /* morsels from the last to the first */
 };
 
 static enum err read_bound(struct exec *exec, const struct expr *expr, bool *has, int64_t *us,
@@ -69,11 +71,34 @@ static bool can_skip(const struct scan *scan, size_t morsel)
     return (scan->has_from && max_us < scan->from_us) || (scan->has_to && min_us > scan->to_us);
 }
 
+static size_t morsel_at(const struct scan *scan)
+{
+    return scan->is_reversed ? scan->morsel_count - 1 - scan->morsel : scan->morsel;
+}
+
+void exec_scan_follow_order(struct exec_node *node, bool is_descending)
+{
+    struct scan *scan = node->state;
+    scan->is_reversed = is_descending;
+}
+
+void exec_scan_bound(struct exec_node *node, int64_t worst_us)
+{
+    struct scan *scan = node->state;
+    if (scan->is_reversed && (!scan->has_from || worst_us > scan->from_us)) {
+        scan->has_from = true;
+        scan->from_us = worst_us;
+    } else if (!scan->is_reversed && (!scan->has_to || worst_us < scan->to_us)) {
+        scan->has_to = true;
+        scan->to_us = worst_us;
+    }
+}
+
 /* To the start of the next morsel that may hold rows; false after the last one. */
 static enum err next_morsel(struct exec_node *node, bool *has, struct error *error)
 {
     struct scan *scan = node->state;
-    while (scan->morsel < scan->morsel_count && can_skip(scan, scan->morsel))
+    while (scan->morsel < scan->morsel_count && can_skip(scan, morsel_at(scan)))
         scan->morsel++;
     *has = scan->morsel < scan->morsel_count;
     if (!*has) {
@@ -88,7 +113,8 @@ static enum err next_morsel(struct exec_node *node, bool *has, struct error *err
     enum err err = exec_check(node->exec, error);
     if (err != OK)
         return err;
-    cursor_seek(scan->cursor, scan->morsel++);
+    cursor_seek(scan->cursor, morsel_at(scan));
+    scan->morsel++;
     scan->is_in_morsel = scan->has_seen_morsel = true;
     return OK;
 }

@@ -32,8 +32,31 @@ struct sort {
     struct exec_memory memory; /* of the entries */
     bool has_bound, is_sorted;
     struct sort_entry bound;
+    struct exec_node *time_scan; /* the scan below whose event time is the first key, NULL: none */
     size_t next;
 };
+
+/* The scan whose event time the first key is, through projections and filters; NULL if it is something else, or
+ * may be NULL: bounds of morsels say nothing of NULLs. */
+static struct exec_node *find_time_scan(const struct exec_node *sort)
+{
+    const struct expr *key = sort->plan->sort.keys[0].expr;
+    struct exec_node *node = sort->children[0];
+    for (; key->kind == EXPR_COLUMN; node = node->children[0]) {
+        const struct plan *plan = node->plan;
+        if (plan->kind == PLAN_SCAN) {
+            const struct schema *schema = plan->scan.schema;
+            uint32_t column = plan->scan.columns[key->column];
+            bool is_time = (int64_t)column == schema->time_column && schema->columns[column].is_not_null;
+            return is_time ? node : NULL;
+        }
+        if (plan->kind == PLAN_PROJECT)
+            key = plan->project.exprs[key->column];
+        else if (plan->kind != PLAN_FILTER)
+            return NULL;
+    }
+    return NULL;
+}
 
 static enum err sort_open(struct exec_node *node, struct error *error)
 {
@@ -58,6 +81,11 @@ static enum err sort_open(struct exec_node *node, struct error *error)
     sort->top = SIZE_MAX;
     if (sort->limit >= 0 && sort->limit < INT64_MAX / 4 && sort->offset < INT64_MAX / 4)
         sort->top = (size_t)(sort->limit + sort->offset);
+    if (sort->top != SIZE_MAX) {
+        sort->time_scan = find_time_scan(node);
+        if (sort->time_scan != NULL)
+            exec_scan_follow_order(sort->time_scan, plan->sort.keys[0].is_descending);
+    }
     return err;
 }
 
@@ -249,6 +277,10 @@ static enum err cut_to_top(struct exec_node *node, struct error *error)
     if (sort->top != 0) {
         sort->bound = sort->entries[sort->top - 1];
         sort->has_bound = true;
+    }
+    if (err == OK && sort->time_scan != NULL && sort->has_bound && sort->bound.null_rank == 1) {
+        struct column times = rowset_column(&sort->keys, 0, 0);
+        exec_scan_bound(sort->time_scan, times.i[sort->top - 1]);
     }
     return err;
 }

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 struct fixture {
@@ -49,6 +50,7 @@ static void teardown(struct fixture *f)
 /* CREATE TABLE numbers (n bigint), and another version of it. */
 static uint32_t create_table(struct fixture *f, const char *column, enum type_id type)
 {
+    bool is_time = type == TYPE_TIMESTAMPTZ;
     struct schema *schema = schema_create();
     struct error error;
     uint32_t id = schema->table_id = store_next_table_id(f->store);
@@ -59,9 +61,10 @@ static uint32_t create_table(struct fixture *f, const char *column, enum type_id
     schema->columns[0] = (struct column_definition){.id = 1,
                                                     .name = slice_from_cstr(column),
                                                     .type = type_of(type),
+                                                    .is_not_null = is_time,
                                                     .missing = {.type = type_of(type), .is_null = true}};
     schema->next_column_id = 2;
-    schema->time_column = -1;
+    schema->time_column = is_time ? 0 : -1;
     schema->options.rest_column = schema->options.whole_column = -1;
     struct commit *commit = commit_create(f->store);
     commit_set_change(commit, CHANGE_CREATE, id, schema);
@@ -69,14 +72,14 @@ static uint32_t create_table(struct fixture *f, const char *column, enum type_id
     return id;
 }
 
-static void insert_numbers(struct fixture *f, uint32_t table_id, int64_t count)
+static void insert_values(struct fixture *f, uint32_t table_id, enum type_id type, int64_t first, int64_t count)
 {
     struct error error;
     static int64_t values[100000];
     const uint32_t column_id = 1;
     for (int64_t i = 0; i < count; i++)
-        values[i] = i;
-    struct column column = {.type = type_of(TYPE_INT8), .i = values};
+        values[i] = first + i;
+    struct column column = {.type = type_of(type), .i = values};
     struct batch batch = {.row_count = (size_t)count, .column_count = 1, .columns = &column};
     struct commit *commit = commit_create(f->store);
     struct snapshot *snapshot = snapshot_open(f->store);
@@ -84,6 +87,11 @@ static void insert_numbers(struct fixture *f, uint32_t table_id, int64_t count)
     commit_add_rows(commit, table_view_schema(view), &column_id, &batch);
     snapshot_close(snapshot);
     assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
+}
+
+static void insert_numbers(struct fixture *f, uint32_t table_id, int64_t count)
+{
+    insert_values(f, table_id, TYPE_INT8, 0, count);
 }
 
 static void drop_table(struct fixture *f, uint32_t table_id)
@@ -157,6 +165,35 @@ static void test_plans_follow_definitions(void **state)
     expect_error(&f, &request, "42P01");
     id = create_table(&f, "word", TYPE_TEXT);
     expect(&f, &request, "word\r\n");
+    teardown(&f);
+}
+
+/* The newest and the oldest rows of a table in time order, which need only its ends. */
+static void test_top_by_time(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    uint32_t id = create_table(&f, "ts", TYPE_TIMESTAMPTZ);
+    for (int64_t i = 0; i < 5; i++)
+        insert_values(&f, id, TYPE_TIMESTAMPTZ, i * 100000, 100000);
+    struct query_request request = request_of("SELECT ts FROM numbers ORDER BY ts DESC LIMIT 2 OFFSET 1");
+    expect(&f, &request, "ts\r\n1970-01-01 00:00:00.499998+00\r\n1970-01-01 00:00:00.499997+00\r\n");
+    request.text = SLICE("SELECT x FROM (SELECT ts AS x FROM numbers WHERE ts < '1970-01-01 00:00:00.25') s ORDER BY x DESC LIMIT 1");
+    expect(&f, &request, "x\r\n1970-01-01 00:00:00.249999+00\r\n");
+    request.text = SLICE("SELECT ts FROM numbers ORDER BY ts LIMIT 1 OFFSET 20000");
+    expect(&f, &request, "ts\r\n1970-01-01 00:00:00.02+00\r\n");
+    request.text = SLICE("SELECT ts FROM numbers ORDER BY ts DESC LIMIT 1 OFFSET 400000");
+    expect(&f, &request, "ts\r\n1970-01-01 00:00:00.099999+00\r\n");
+    struct query_answer answer;
+    request.text = SLICE("SELECT ts FROM numbers ORDER BY ts DESC LIMIT 5");
+    request.format = RESULT_JSON;
+    assert_int_equal(query_run(f.engine, &request, &answer), OK);
+    writer_u8(&answer.body, 0);
+    const char *scanned = strstr((char *)answer.body.data, "\"rows_scanned\":");
+    assert_non_null(scanned);
+    assert_true(strtoull(scanned + 15, NULL, 10) <= 200000);
+    writer_deinit(&answer.body);
     teardown(&f);
 }
 
@@ -276,6 +313,7 @@ static void test_refusals(void **state)
 static void run_all(void *context)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_top_by_time),
         cmocka_unit_test(test_select),        cmocka_unit_test(test_plans_follow_definitions),
         cmocka_unit_test(test_limits),        cmocka_unit_test(test_time_and_cancel),
         cmocka_unit_test(test_cancel_by_id),  cmocka_unit_test(test_refusals),
