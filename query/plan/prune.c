@@ -114,7 +114,8 @@ static void visit_aggregate(struct builder *build, struct aggregate_call *call, 
     struct expr **arguments = call->arguments;
     if (map != NULL) {
         arguments = arena_alloc_array(build->arena, call->argument_count, sizeof(*arguments));
-        memcpy(arguments, call->arguments, call->argument_count * sizeof(*arguments));
+        if (call->argument_count != 0)
+            memcpy(arguments, call->arguments, call->argument_count * sizeof(*arguments));
         call->arguments = arguments;
     }
     for (uint32_t index = 0; index < call->argument_count; index++) {
