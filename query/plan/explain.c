@@ -202,7 +202,7 @@ void plan_explain(const struct statement *statement, const struct plan_actual *a
     struct explainer e = {.actual = actual, .out = lines};
     explain(&e, statement->plan, 0);
     for (size_t index = 0; index < statement->subplan_count; index++) {
-        writer_printf(lines, "Subquery $%zu\n", index + 1);
+        writer_printf(lines, "Subquery %zu\n", index + 1);
         explain(&e, statement->subplans[index], 1);
     }
 }

@@ -1,5 +1,5 @@
-/* Plans: what a SELECT does, as a tree of operators over bound expressions. Read-only after planning; holds no snapshot,
- * so it can be cached and shared; execution state is a parallel structure (exec/). */
+/* Plans: what a SELECT does, as a tree of operators over bound expressions. Read-only after planning; holds no
+ * snapshot, so it can be cached and shared; execution state is a parallel structure (exec/). */
 #ifndef FRESHET_QUERY_PLAN_PLAN_H
 #define FRESHET_QUERY_PLAN_PLAN_H
 
@@ -45,8 +45,8 @@ struct plan {
             const struct schema *schema;
             uint32_t *columns;   /* schema indexes of the output columns: only what is used above */
             struct expr *filter; /* over the output columns, NULL: none */
-            /* Event-time bounds implied by the filter when constant at plan time or over now(): expressions of type timestamptz,
-             * NULL if none. Inclusive; only for skipping morsels, the filter still holds the exact condition. */
+            /* Event-time bounds implied by the filter when constant at plan time or over now(): expressions of type
+             * timestamptz, NULL if none. Inclusive; only for skipping morsels, the filter still holds the exact condition. */
             struct expr *time_from, *time_to;
             struct slice alias;
         } scan;
@@ -78,7 +78,7 @@ struct plan {
         } sort;                  /* also PLAN_LIMIT (key_count 0) */
         struct {
             enum join_kind kind;
-            size_t key_count;    /* equality: left_keys over children[0]'s columns, right_keys over children[1]'s, same types */
+            size_t key_count;    /* equality: left_keys over children[0]'s columns, right_keys over children[1]'s */
             struct expr **left_keys, **right_keys;
             struct expr *condition; /* over left columns then right columns, NULL: none */
         } join;                  /* output: left columns, then right columns */

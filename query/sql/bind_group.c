@@ -3,7 +3,7 @@
  * to a key becomes that key's column, an aggregate its column, and a column of the input that is left over is 42803. */
 #include "query/sql/bind.h"
 
-#include <assert.h>
+#include "query/func/aggregate.h"
 
 struct group_rewrite {
     struct binder *b;
@@ -79,7 +79,8 @@ enum err bind_group(struct binder *b, struct scope *scope, struct expr **keys, s
         group->columns[index] = (struct plan_column){key_name(scope, keys[index]), keys[index]->type};
     for (size_t index = 0; index < scope->aggregate_count; index++)
         group->columns[key_count + index] =
-            (struct plan_column){SLICE("?column?"), scope->aggregates[index].type};
+            (struct plan_column){slice_from_cstr(scope->aggregates[index].aggregate->name),
+                                 scope->aggregates[index].type};
     *plan = group;
     return OK;
 }

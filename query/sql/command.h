@@ -44,8 +44,8 @@ struct command {
     struct command_option *options;
     size_t action_count;         /* ALTER */
     struct alter_action *actions;
-    /* INSERT: statement->plan gives rows whose columns are these, already cast for assignment. Columns not named take their
-     * DEFAULT. */
+    /* INSERT: statement->plan gives rows whose columns are these, already cast for assignment. Columns not named take
+     * their DEFAULT. */
     const struct schema *schema;
     uint32_t *column_ids;
     size_t column_id_count;

@@ -8,7 +8,7 @@
 struct converter {
     struct arena *arena;       /* of the result: strings are copied into it */
     struct slice text;
-    uint32_t *character_counts; /* characters before each POSITION_STEP bytes; NULL: ASCII, offset + 1 is the position */
+    uint32_t *character_counts; /* characters before each POSITION_STEP bytes; NULL: the text is ASCII */
     uint32_t depth;
     struct error *error;
 };

@@ -112,7 +112,8 @@ static enum err convert_column_definition(struct converter *c, const struct json
     if (result == OK && !type_is_storable((enum type_id)column->type.id))
         result = convert_unsupported(c, column->text_position, "a column of type %s",
                                      type_name((enum type_id)column->type.id));
-    if (result == OK && column->type.id == TYPE_NUMERIC && (column->type.precision == 0 || column->type.precision > 18)) {
+    if (result == OK && column->type.id == TYPE_NUMERIC &&
+        (column->type.precision == 0 || column->type.precision > 18)) {
         result = convert_unsupported(c, column->text_position, "a numeric column without precision or above 18 digits");
         if (c->error != NULL)
             error_hint(c->error, "write numeric(18,%d), or double precision",
@@ -313,7 +314,9 @@ static enum err convert_insert(struct converter *c, const struct json_value *fie
     command->kind = COMMAND_INSERT;
     static const struct {
         const char *key, *name;
-    } extras[] = {{"onConflictClause", "ON CONFLICT"}, {"returningList", "RETURNING"}, {"withClause", "WITH in INSERT"}};
+    } extras[] = {{"onConflictClause", "ON CONFLICT"},
+                  {"returningList", "RETURNING"},
+                  {"withClause", "WITH in INSERT"}};
     enum err result = relation_name(c, tree_get(fields, "relation"), &command->table, &command->text_position);
     for (size_t index = 0; index < array_count(extras) && result == OK; index++)
         if (tree_get(fields, extras[index].key) != NULL)
