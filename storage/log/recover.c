@@ -33,6 +33,7 @@ struct found_file {
     struct log_file_header header;
     bool is_valid;
     bool is_on_chain;
+    bool has_pieces; /* looked for in files that do not count: such a one is not used again */
 };
 
 /* One file seen through a window that is read in big steps. */
@@ -313,7 +314,7 @@ static bool is_next(const struct recovery *recovery, const struct found_file *fo
 }
 
 /* Looks behind the first invalid piece for a witness that it had been acknowledged. */
-static enum err find_witness(struct recovery *recovery, const struct found_file *found,
+static enum err find_witness(struct recovery *recovery, struct found_file *found,
                              const struct log_file_header *newest, uint64_t offset, bool *is_damage,
                              uint64_t *last_position, struct error *error)
 {
@@ -330,6 +331,7 @@ static enum err find_witness(struct recovery *recovery, const struct found_file 
             return result;
         if (!is_valid || piece.number != found->number)
             continue;
+        found->has_pieces = true;
         bool is_ours = newest == NULL || (piece.uuid.low == newest->uuid.low &&
                                           piece.uuid.high == newest->uuid.high &&
                                           piece.epoch >= newest->epoch);
@@ -453,14 +455,16 @@ static enum err check_unborn(struct recovery *recovery, const struct found_file 
 
 /* --- the new file --- */
 
-/* A prepared file that was never used serves as the next one. */
+/* A prepared file that was never used serves as the next one. Not one whose header was lost but whose pieces were not:
+ * under a new header of the same epoch, drawn again from the same older files, they would be valid again. */
 static void adopt_prepared(struct recovery *recovery, const struct found_file *newest)
 {
     struct log *log = recovery->log;
     for (size_t index = 0; index < recovery->count; index++) {
         struct found_file *found = &recovery->files[index];
-        if (found->is_valid || found->size != log->options.file_size || recovery->is_cut ||
-            (newest != NULL && found->number < newest->number))
+        bool is_blank = !found->is_valid && !found->has_pieces;
+        bool is_newer = newest == NULL || found->number > newest->number;
+        if (!is_blank || !is_newer || recovery->is_cut || found->size != log->options.file_size)
             continue;
         log->prepare_state = PREPARE_READY;
         log->prepared_number = found->number;
