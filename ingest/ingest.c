@@ -320,7 +320,12 @@ static enum err ingest_load(void *context, struct reader *in, struct error *erro
 struct store_extension ingest_extension(struct ingest *ingest)
 {
     return (struct store_extension){
-        .context = ingest, .apply = ingest_apply, .save = ingest_save, .load = ingest_load};
+        .context = ingest,
+        .apply = ingest_apply,
+        .save = ingest_save,
+        .load = ingest_load,
+        .wants_columns = true, /* watermarks look at the event times */
+    };
 }
 
 /* --- upkeep --- */
