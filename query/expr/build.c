@@ -70,8 +70,13 @@ struct expr *build_number(struct builder *b, struct slice text, int32_t position
         value.type = type_of(value.i <= INT32_MAX ? TYPE_INT4 : TYPE_INT8);
     } else {
         value = (struct value){.type = type_of(TYPE_NUMERIC)};
-        if (numeric_parse(text, &value.n, b->error) != OK)
-            return NULL;
+        bool has_exponent = memchr(text.data, 'e', text.size) != NULL || memchr(text.data, 'E', text.size) != NULL;
+        if (numeric_parse(text, &value.n, b->error) != OK) {
+            /* 1e308 is past numeric's 38 digits, and meant as a double. */
+            value = (struct value){.type = type_of(TYPE_FLOAT8)};
+            if (!has_exponent || float8_parse(text, &value.f, b->error) != OK)
+                return NULL;
+        }
     }
     return build_constant(b, &value, position);
 }

@@ -285,7 +285,13 @@ static const struct function functions[] = {
     INT_PAIRS("/", OP_DIVIDE, int_divide_vector) INT_MIXED("/", OP_DIVIDE, int_divide_vector)
     FLOAT_PAIRS("/", OP_DIVIDE, float_divide_vector) NUMERIC("/", OP_DIVIDE)
     INT_PAIRS("%", OP_MODULO, int_divide_vector) NUMERIC("%", OP_MODULO)
-    INT_PAIRS("mod", OP_MODULO, int_divide_vector) NUMERIC("mod", OP_MODULO)
+    BINARY("mod", OP_MODULO, TYPE_INT4, TYPE_INT4, TYPE_INT4, int_row, int_divide_vector, "the remainder", "mod(7, 2)")
+    BINARY("mod", OP_MODULO, TYPE_INT2, TYPE_INT2, TYPE_INT2, int_row, int_divide_vector, "the remainder",
+           "mod(7::int2, 2::int2)")
+    BINARY("mod", OP_MODULO, TYPE_INT8, TYPE_INT8, TYPE_INT8, int_row, int_divide_vector, "the remainder",
+           "mod(7::int8, 2)")
+    BINARY("mod", OP_MODULO, TYPE_NUMERIC, TYPE_NUMERIC, TYPE_NUMERIC, numeric_row, NULL, "the remainder",
+           "mod(7.5, 2)")
     SIGN("-", OP_NEGATE, "changes the sign")
     SIGN("+", OP_PLUS, "the value itself")
     SIGN("@", OP_ABS, "absolute value")

@@ -238,6 +238,9 @@ static enum err field_of(struct call *call, struct slice name, const struct valu
     *is_null = false;
     if (!time_unit_find(name, &unit))
         return unit_error(call, name, time->type.id, false);
+    bool is_clock = unit <= UNIT_HOUR || (unit >= UNIT_TIMEZONE && unit <= UNIT_TIMEZONE_MINUTE);
+    if (time->type.id == TYPE_DATE && is_clock)
+        return unit_error(call, name, TYPE_DATE, true);
     if (is_infinite(time)) {
         *is_null = !grows_without_end(unit);
         *out = (struct numeric){.kind = time->i > 0 ? NUMERIC_INFINITY : NUMERIC_MINUS_INFINITY};
@@ -256,6 +259,33 @@ static enum err extract_row(struct call *call, const struct value *a, size_t cou
     return field_of(call, a[0].text, &a[1], &out->n, &out->is_null);
 }
 
+/* The fields that PostgreSQL adds up in doubles, in its order of operations; false if it is none of them. */
+static bool part_in_doubles(enum time_unit unit, const struct value *time, double *out)
+{
+    bool is_interval = time->type.id == TYPE_INTERVAL;
+    int64_t us = is_interval ? time->interval.microseconds : time->i, minute = us % MICROSECONDS_PER_MINUTE;
+    if (!is_interval && minute < 0)
+        minute += MICROSECONDS_PER_MINUTE;
+    double seconds = (double)(minute / MICROSECONDS_PER_SECOND), fraction = (double)(minute % MICROSECONDS_PER_SECOND);
+    if (is_infinite(time))
+        return false;
+    if (unit == UNIT_SECOND) {
+        *out = seconds + fraction / 1000000.0;
+        return true;
+    }
+    if (unit == UNIT_MILLISECOND) {
+        *out = seconds * 1000.0 + fraction / 1000.0;
+        return true;
+    }
+    if (unit != UNIT_EPOCH || !is_interval)
+        return false;
+    *out = (double)us / 1000000.0;
+    *out += (365.25 * 86400) * (time->interval.months / 12);
+    *out += (30.0 * 86400) * (time->interval.months % 12);
+    *out += 86400.0 * time->interval.days;
+    return true;
+}
+
 static enum err date_part_row(struct call *call, const struct value *a, size_t count, struct value *out)
 {
     (void)count;
@@ -267,6 +297,9 @@ static enum err date_part_row(struct call *call, const struct value *a, size_t c
             return err;
     }
     struct numeric field;
+    enum time_unit unit;
+    if (time_unit_find(a[0].text, &unit) && part_in_doubles(unit, &time, &out->f))
+        return OK;
     enum err err = field_of(call, a[0].text, &time, &field, &out->is_null);
     if (err == OK && !out->is_null)
         out->f = numeric_to_double(field);

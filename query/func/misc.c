@@ -149,7 +149,7 @@ static enum err chr_row(struct call *call, const struct value *a, size_t count, 
     (void)count;
     int64_t code = a[0].i;
     if (code < 0)
-        return error_set(call->error, ERR_INPUT, "54000", "character number must be positive");
+        return error_set(call->error, ERR_INPUT, "22023", "character number must be positive");
     if (code == 0)
         return error_set(call->error, ERR_INPUT, "54000", "null character not permitted");
     if (code > 0x10FFFF)

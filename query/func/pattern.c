@@ -33,7 +33,7 @@ static enum err match_one(struct slice text, size_t *offset, struct slice patter
         return OK;
     }
     if (pattern.data[from] == '\\' && ++from == pattern.size)
-        return bad_escape(error);
+        return *offset < text.size ? bad_escape(error) : OK;
     if (*offset < text.size && text.data[*offset] == pattern.data[from]) {
         (*offset)++;
         *at = from + 1;

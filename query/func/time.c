@@ -416,14 +416,8 @@ static enum err age_row(struct call *call, const struct value *a, size_t count, 
         us += MICROSECONDS_PER_DAY;
         days--;
     }
-    if (days < 0) {
-        /* PostgreSQL borrows the length of the earlier time's month, or of the later one's where the sign is turned. */
-        const struct civil *lender = is_negative ? &late : &early;
-        while (days < 0) {
-            days += days_in_month(lender->year, lender->month);
-            months--;
-        }
-    }
+    for (; days < 0; months--) /* PostgreSQL borrows the length of the earlier time's month */
+        days += days_in_month(early.year, early.month);
     int sign = is_negative ? -1 : 1;
     out->interval = (struct interval){sign * (int32_t)months, sign * (int32_t)days, sign * us};
     return OK;
