@@ -46,7 +46,8 @@ struct plan {
             uint32_t *columns;   /* schema indexes of the output columns: only what is used above */
             struct expr *filter; /* over the output columns, NULL: none */
             /* Event-time bounds implied by the filter when constant at plan time or over now(): expressions of type
-             * timestamptz, NULL if none. Inclusive; only for skipping morsels, the filter still holds the exact condition. */
+             * timestamptz, NULL if none.
+             * Inclusive; only for skipping morsels, the filter still holds the exact condition. */
             struct expr *time_from, *time_to;
             struct slice alias;
         } scan;

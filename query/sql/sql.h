@@ -19,7 +19,8 @@ struct sql_context {
 };
 
 /* One statement. 42601 (syntax, position in characters, hints for other dialects' words), 54000/54001 (text, depth),
- * 0A000 by name for what is not there, 42P01, 42703 …. One reference in *out. Deep trees want a 64 MiB stack: call it in a worker job. */
+ * 0A000 by name for what is not there, 42P01, 42703 ….
+ * One reference in *out. Deep trees want a 64 MiB stack: call it in a worker job. */
 MUST_CHECK enum err sql_prepare(struct slice text, const struct sql_context *context, struct statement **out,
                                 struct error *error);
 /* A DEFAULT expression as stored in a schema, bound and cast to the column's type; in the arena. */

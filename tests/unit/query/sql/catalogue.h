@@ -92,7 +92,7 @@ static void catalogue_open(struct catalogue *c)
                                       .zone = timezone_utc, .setting = catalogue_setting};
 }
 
-static void catalogue_close(struct catalogue *c)
+__attribute__((unused)) static void catalogue_close(struct catalogue *c)
 {
     snapshot_close(c->snapshot);
     store_close(c->store);
