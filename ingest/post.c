@@ -294,7 +294,7 @@ static enum drift_kind rejection_drift(const struct rows_rejection *rejection)
 }
 
 /* Rejections by column and kind: few kinds, so a short list is searched. */
-static size_t count_rejections(struct attempt *attempt, struct section_drift *out, size_t capacity)
+static size_t count_rejections(const struct attempt *attempt, struct section_drift *out, size_t capacity)
 {
     size_t count = 0;
     for (size_t i = 0; i < attempt->rows.rejection_count; i++) {
@@ -313,7 +313,7 @@ static size_t count_rejections(struct attempt *attempt, struct section_drift *ou
     return count;
 }
 
-static void write_drift(struct attempt *attempt, struct writer *out)
+static void write_drift(const struct attempt *attempt, struct writer *out)
 {
     struct section_drift rejected[64];
     size_t rejected_count = count_rejections(attempt, rejected, array_count(rejected));
@@ -330,8 +330,8 @@ static void write_drift(struct attempt *attempt, struct writer *out)
         section_add_drift(out, &rejected[i]);
 }
 
-/* The section of a request whose rows are new. Each count is taken where that fate is decided. */
-static void write_section(struct post *post, struct attempt *attempt, size_t stored)
+/* What the section says but its lists. Each count is taken where that fate is decided. */
+static struct section_request describe(const struct post *post, const struct attempt *attempt, size_t stored)
 {
     const struct ingest_request *request = attempt->request;
     struct section_request section = {
@@ -339,52 +339,66 @@ static void write_section(struct post *post, struct attempt *attempt, size_t sto
         .table = attempt->schema->name,
         .source = request->producer.size > 0 ? request->producer : SLICE("http"),
         .source_kind = SOURCE_HTTP,
-        .producer = request->producer,
-        .sequence = request->sequence,
-        .has_key = request->idempotency_key.size > 0,
-        .key = post->guard.flight.name,
         .body = attempt->body_hash,
     };
     section.counts[FATE_RECEIVED] = attempt->rows.received;
     if (post->guard.kind != GUARD_NEW) {
-        section.producer = (struct slice){0};
-        section.has_key = false;
         section.counts[FATE_DUPLICATE] = attempt->rows.row_number;
         if (fault_is("ingest.miscount.duplicate"))
             section.counts[FATE_DUPLICATE]--;
-        section_begin(&post->section, &section);
-        section_begin_drift(&post->section, 0);
-        return;
+        return section;
     }
+    section.producer = request->producer;
+    section.sequence = request->sequence;
+    section.has_key = request->idempotency_key.size > 0;
+    section.key = post->guard.flight.name;
     section.counts[FATE_STORED] = stored - (fault_is("ingest.miscount.stored") && stored > 0);
     section.dead_count = attempt->rows.rejection_count;
     section.counts[FATE_DEAD] = section.dead_count - (fault_is("ingest.miscount.dead") && section.dead_count > 0);
-    section_begin(&post->section, &section);
-    for (size_t i = 0; i < attempt->rows.rejection_count; i++) {
+    return section;
+}
+
+static void write_section(const struct attempt *attempt, const struct section_request *section, struct writer *out)
+{
+    writer_reset(out);
+    section_begin(out, section);
+    for (size_t i = 0; i < section->dead_count; i++) {
         const struct rows_rejection *rejection = &attempt->rows.rejections[i];
-        struct section_dead dead = {.row = rejection->row, .column = rejection->column, .reason = rejection->reason,
-                                    .raw = rejection->raw};
+        struct section_dead dead = {
+            .row = rejection->row, .column = rejection->column, .reason = rejection->reason, .raw = rejection->raw};
         memcpy(dead.sqlstate, rejection->sqlstate, sizeof(dead.sqlstate));
-        section_add_dead(&post->section, &dead);
+        section_add_dead(out, &dead);
     }
-    write_drift(attempt, &post->section);
+    if (section->counts[FATE_DUPLICATE] > 0 || section->counts[FATE_RECEIVED] == 0)
+        section_begin_drift(out, 0);
+    else
+        write_drift(attempt, out);
 }
 
-static void ignore_done(void *context, uint64_t position, enum err result, const struct error *error)
+/* Planted mistakes: the key, or the dead letters, in a record of their own behind the rows, so that a crash can part
+ * them. Submits *commit without them and leaves in its place one for them. */
+static enum err submit_parted(struct ingest *ingest, struct attempt *attempt, struct section_request *section,
+                              struct commit **commit)
 {
-    (void)context;
-    (void)position;
-    (void)result;
-    (void)error;
-}
-
-/* Planted mistakes: the section in a record of its own behind the rows, so that a crash can part them. */
-static enum err submit_parted(struct ingest *ingest, struct commit **commit, struct error *error)
-{
+    struct section_request first = *section;
+    struct writer bytes;
     uint64_t position;
-    struct commit *rows = *commit;
+    memset(section->counts, 0, sizeof(section->counts));
+    if (fault_is("ingest.key_after_rows")) {
+        first.producer = (struct slice){0};
+        first.has_key = false;
+        section->dead_count = 0;
+    } else {
+        first.dead_count = 0;
+        section->producer = (struct slice){0};
+        section->has_key = false;
+    }
+    writer_init(&bytes);
+    write_section(attempt, &first, &bytes);
+    commit_add_section(*commit, SECTION_REQUEST, writer_as_slice(&bytes));
+    writer_deinit(&bytes);
+    enum err err = store_commit(ingest->store, *commit, &position, &attempt->error); /* a group of its own */
     *commit = commit_create(ingest->store);
-    enum err err = store_submit(ingest->store, rows, ignore_done, NULL, &position, error);
     if (err != OK)
         commit_destroy(*commit);
     return err;
@@ -395,7 +409,6 @@ static enum err submit(struct post *post, struct attempt *attempt)
 {
     struct ingest *ingest = post->ingest;
     struct commit *commit = commit_create(ingest->store);
-    enum err err = OK;
     size_t stored = 0;
     if (post->guard.kind == GUARD_NEW && attempt->rows.count > 0) {
         struct batch batch;
@@ -403,13 +416,14 @@ static enum err submit(struct post *post, struct attempt *attempt)
         rows_finish(&attempt->rows, &batch, &column_ids);
         commit_add_rows(commit, attempt->schema, column_ids, &batch);
         stored = batch.row_count;
-        if (fault_is("ingest.section_after_rows"))
-            err = submit_parted(ingest, &commit, &attempt->error);
     }
-    if (err != OK)
-        return err;
-    writer_reset(&post->section);
-    write_section(post, attempt, stored);
+    struct section_request section = describe(post, attempt, stored);
+    if (fault_is("ingest.key_after_rows") || fault_is("ingest.dead_letters_after_rows")) {
+        enum err err = submit_parted(ingest, attempt, &section, &commit);
+        if (err != OK)
+            return err;
+    }
+    write_section(attempt, &section, &post->section);
     commit_add_section(commit, SECTION_REQUEST, writer_as_slice(&post->section));
     uint64_t position;
     return store_submit(ingest->store, commit, post_done, post, &position, &attempt->error);
