@@ -238,18 +238,24 @@ static void number_each(struct key_table *table, const struct key_rows *rows, ui
 {
     const struct column *column = rows->column;
     char buffer[32];
+    size_t size = value_size(table), last_row = SIZE_MAX;
     for (size_t i = 0; i < rows->count; i++) {
         size_t row = row_at(rows, i);
         if (column->validity != NULL && column->validity[row] == 0) {
             ids[row] = null_number(table, rows->is_insert);
             continue;
         }
-        if (table->physical == PHYSICAL_TEXT)
+        if (table->physical == PHYSICAL_TEXT) {
             ids[row] = number_bytes(table, column_text(column, row), NULL, rows->is_insert);
+            continue;
+        }
+        const char *value = (const char *)column->values + row * size;
+        if (last_row != SIZE_MAX && memcmp(value, (const char *)column->values + last_row * size, size) == 0)
+            ids[row] = ids[last_row]; /* time buckets come in runs */
         else
-            ids[row] =
-                number_bytes(table, canonical_bytes(table, column, row, buffer),
-                             (const char *)column->values + row * value_size(table), rows->is_insert);
+            ids[row] = number_bytes(table, canonical_bytes(table, column, row, buffer), value,
+                                    rows->is_insert);
+        last_row = row;
     }
 }
 

@@ -287,6 +287,8 @@ enum err node_run(struct frame *frame, struct node *node, struct rows rows, stru
         if (in->form == COLUMN_DICTIONARY && dictionary_pays(in, rows.count))
             return dictionary_run(frame, node, rows, in, out);
     }
+    if (node->bucket.width_us != 0)
+        return bucket_run(frame, node, rows, out);
     switch (expr->kind) {
     case EXPR_CONSTANT:
         *out = result_constant(frame, &expr->constant);
@@ -354,6 +356,8 @@ static void node_init(struct evaluator *evaluator, struct node *node, const stru
             is_covered = true;
         }
     }
+    if (!bucket_match(expr, &node->bucket))
+        node->bucket.width_us = 0;
     if (expr->argument_count == 0)
         return;
     node->children = arena_alloc_array(&evaluator->arena, expr->argument_count, sizeof(*node->children));

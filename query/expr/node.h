@@ -8,12 +8,20 @@
 struct value_set;
 struct dictionary_cache;
 
+/* floor(extract(epoch from t) / n) * factor: see eval_bucket.c. */
+struct bucket {
+    int64_t width_us; /* 0: the node is something else */
+    int64_t factor;
+    int depth;
+};
+
 struct node {
     const struct expr *expr;
     struct node *children;
     struct call call;               /* CALL, CAST, NULLIF, ARRAY_COMPARE */
     struct value_set *set;          /* IN over constants, IN_SUBQUERY: made at first use */
     struct dictionary_cache *cache; /* see dictionary_column */
+    struct bucket bucket;
     int64_t dictionary_column;      /* the one text column this subtree depends on, -1: not of that kind */
 };
 
@@ -64,6 +72,9 @@ enum err logic_run(struct frame *frame, struct node *node, struct rows rows, str
 enum err in_run(struct frame *frame, struct node *node, struct rows rows, struct column *out);
 enum err array_compare_run(struct frame *frame, struct node *node, struct rows rows, struct column *out);
 void value_set_destroy(struct value_set *set);
+/* --- epoch buckets, in eval_bucket.c --- */
+bool bucket_match(const struct expr *expr, struct bucket *out);
+enum err bucket_run(struct frame *frame, struct node *node, struct rows rows, struct column *out);
 /* --- dictionaries, in eval_dictionary.c --- */
 enum err dictionary_run(struct frame *frame, struct node *node, struct rows rows, const struct column *in,
                         struct column *out);
