@@ -712,9 +712,11 @@ bool http_server_wait(struct http_server *server, int64_t cancel_after_us, int64
 void http_server_stop(struct http_server *server)
 {
     give_command(server, COMMAND_STOP);
-    thread_join(server->thread);
-    /* h2o's configuration and loop live as long as the process: 2.2.5 cannot give all of it back.
-     */
+    while (!atomic_load_explicit(&server->has_ended, memory_order_acquire)) {
+        clock_sleep_us(500);
+    }
+    /* h2o 2.2.5 cannot give its configuration, loop and thread-local caches back: they, and the
+     * thread that holds them, live as long as the process. */
 }
 
 void http_server_metrics(void *context, struct writer *out)
