@@ -49,8 +49,8 @@ static enum err date_date_row(struct call *call, const struct value *a, size_t c
 
 static bool negate_interval(struct interval *interval)
 {
-    return !__builtin_sub_overflow(0, interval->months, &interval->months) &
-           !__builtin_sub_overflow(0, interval->days, &interval->days) &
+    return !__builtin_sub_overflow(0, interval->months, &interval->months) &&
+           !__builtin_sub_overflow(0, interval->days, &interval->days) &&
            !__builtin_sub_overflow((int64_t)0, interval->microseconds, &interval->microseconds);
 }
 
@@ -101,12 +101,12 @@ static enum err interval_interval_row(struct call *call, const struct value *a, 
         return negate_interval(&out->interval) ? OK : out_of_range(call->error, "interval");
     }
     if (call->function->operation == OP_ADD)
-        is_fine = !__builtin_add_overflow(left.months, right.months, &out->interval.months) &
-                  !__builtin_add_overflow(left.days, right.days, &out->interval.days) &
+        is_fine = !__builtin_add_overflow(left.months, right.months, &out->interval.months) &&
+                  !__builtin_add_overflow(left.days, right.days, &out->interval.days) &&
                   !__builtin_add_overflow(left.microseconds, right.microseconds, &out->interval.microseconds);
     else
-        is_fine = !__builtin_sub_overflow(left.months, right.months, &out->interval.months) &
-                  !__builtin_sub_overflow(left.days, right.days, &out->interval.days) &
+        is_fine = !__builtin_sub_overflow(left.months, right.months, &out->interval.months) &&
+                  !__builtin_sub_overflow(left.days, right.days, &out->interval.days) &&
                   !__builtin_sub_overflow(left.microseconds, right.microseconds, &out->interval.microseconds);
     return is_fine ? OK : out_of_range(call->error, "interval");
 }

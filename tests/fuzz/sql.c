@@ -67,7 +67,7 @@ struct slice fuzz_seed(size_t index)
         "select c.*, u.name from clicks c left join users u on c.user_id = u.id and u.country = 'x' where n in (1, 2)",
         "with x(a) as (select n from clicks), y as (values (1, 'a')) select * from x, y where a between 1 and column1",
         "select 1 union all select 2.5 union all select null order by 1 nulls first offset 1",
-        "select (select max(n) from clicks), exists (select 1), 3 in (select n from clicks), n = any('{1}') from clicks",
+        "select (select max(n) from clicks), exists (select 1), 3 in (select n from clicks), n=any('{1}') from clicks",
         "select case n when 1 then 'a' else country end, coalesce(n, 2), greatest(n, 3), -n::text from clicks",
         "select count(distinct n) filter (where n > 1), percentile_cont(0.5) within group (order by n) from clicks",
         "create table t (a int default 1 + (2), b numeric(10,-2), c text[]) with (time = 'b', \"x\" = -5)",
