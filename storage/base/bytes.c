@@ -112,7 +112,7 @@ void *writer_reserve(struct writer *writer, size_t size)
         writer->failed = true;
         return NULL;
     }
-    if (writer->capacity - writer->size < size) {
+    if (writer->data == NULL || writer->capacity - writer->size < size) {
         size_t capacity = writer->capacity < 256 ? 256 : writer->capacity * 2;
         if (capacity < writer->size + size)
             capacity = writer->size + size;
