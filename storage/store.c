@@ -25,6 +25,7 @@ static void destroy(struct store *store)
     applier_deinit(&store->applier);
     catalog_unref(store->catalog);
     arena_deinit(&store->scratch);
+    arena_deinit(&store->replay_arena);
     mutex_deinit(&store->submit_mutex);
     mutex_deinit(&store->publish_mutex);
     mutex_deinit(&store->wait_mutex);
@@ -45,6 +46,7 @@ static struct store *create(const struct store_options *options)
     applier_init(&store->applier, store->pool);
     gate_init(&store->gate);
     arena_init(&store->scratch);
+    arena_init(&store->replay_arena);
     mutex_init(&store->submit_mutex);
     mutex_init(&store->publish_mutex);
     mutex_init(&store->wait_mutex);
@@ -97,6 +99,7 @@ enum err store_open(const struct store_options *options, struct store **out, str
         destroy(store);
         return err;
     }
+    arena_reset(&store->replay_arena);
     gate_reset(&store->gate, store->catalog);
     if (atomic_load(&store->next_table_id) <= store->applier.table_id_max)
         atomic_store(&store->next_table_id, store->applier.table_id_max + 1);

@@ -227,15 +227,24 @@ struct catalog *effect_change(const struct effect *effect, struct catalog *catal
     return next;
 }
 
+void effect_locate(const struct effect *effect, const struct catalog *catalog)
+{
+    for (uint32_t i = 0; i < effect->record->rows_count; i++) {
+        struct effect_part *part = &effect->parts[i];
+        part->index = catalog_find_id(catalog, part->table_id);
+        /* Dropped or truncated by a later record of the same group. */
+        if (part->index >= 0 && catalog->tables[part->index].segment != part->segment)
+            part->index = -1;
+    }
+}
+
 void effect_publish(const struct effect *effect, struct catalog *catalog)
 {
     for (uint32_t i = 0; i < effect->record->rows_count; i++) {
         const struct effect_part *part = &effect->parts[i];
-        int32_t index = catalog_find_id(catalog, part->table_id);
-        /* Dropped or truncated by a later record of the same group: nobody will ever see these rows. */
-        if (index < 0 || catalog->tables[index].segment != part->segment)
+        if (part->index < 0)
             continue;
-        struct published *published = &catalog->tables[index].published;
+        struct published *published = &catalog->tables[part->index].published;
         published->rows = part->rows;
         published->chunk_count = part->chunk_count;
         published->last_position = effect->position;

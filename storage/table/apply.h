@@ -27,6 +27,7 @@ struct effect_part {
     struct segment *segment;
     uint64_t rows;               /* of the segment after this record */
     uint32_t chunk_count;
+    int32_t index;               /* in the catalog, by effect_locate; -1: nobody will see these rows */
 };
 
 struct effect { /* holds references; arrays lie in the arena given to applier_apply */
@@ -53,6 +54,8 @@ void effect_deinit(struct effect *effect);
 struct record_view effect_view(const struct effect *effect, bool wants_columns, struct arena *arena);
 /* The catalog after the effect's change: a new version, or the same one. Takes over the reference given. */
 struct catalog *effect_change(const struct effect *effect, struct catalog *catalog);
+/* Finds the parts' places in the catalog that effect_publish is for. */
+void effect_locate(const struct effect *effect, const struct catalog *catalog);
 /* Sets the rows in the catalog; under the publishing lock if others can see it. */
 void effect_publish(const struct effect *effect, struct catalog *catalog);
 

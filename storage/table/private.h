@@ -45,6 +45,7 @@ struct store {
     struct commit *applied_first, **applied_last;
     uint64_t checkpoint_position;
     struct arena scratch;        /* views for the extension */
+    struct arena replay_arena;   /* one record; kept, so that replay does not fault in memory for each */
 
     /* Writers, in turn. */
     struct mutex submit_mutex;

@@ -31,24 +31,24 @@ enum err store_replay(void *context, uint64_t position, struct slice payload, st
     struct store *store = context;
     /* Up to the checkpoint its state holds all but the rows. */
     bool is_data_only = position <= store->checkpoint_position;
-    struct arena arena;
-    arena_init(&arena);
+    arena_reset(&store->replay_arena);
     struct record record;
     struct effect effect = {0};
-    enum err err = record_decode(payload, &arena, &record, error);
+    enum err err = record_decode(payload, &store->replay_arena, &record, error);
     if (err == OK)
-        err = applier_apply(&store->applier, position, &record, is_data_only, &arena, &effect, error);
+        err = applier_apply(&store->applier, position, &record, is_data_only, &store->replay_arena, &effect,
+                            error);
     if (err == OK) {
         if (!is_data_only || fault_is("store.extension_replayed_twice"))
             extension_apply(store, &effect);
         store->catalog = effect_change(&effect, store->catalog);
+        effect_locate(&effect, store->catalog);
         effect_publish(&effect, store->catalog);
         atomic_store_explicit(&store->position, position, memory_order_release);
         if (store->options.replayed != NULL)
             atomic_store_explicit(store->options.replayed, position, memory_order_relaxed);
     }
     effect_deinit(&effect);
-    arena_deinit(&arena);
     return err;
 }
 
@@ -130,8 +130,10 @@ static void extension_publish(struct store *store, const struct effect *effect)
 /* A group without DDL: counters of the catalog that is there. */
 static void publish_rows(struct store *store, struct commit *first, uint64_t position)
 {
-    for (struct commit *commit = first; commit != NULL; commit = commit->next)
+    for (struct commit *commit = first; commit != NULL; commit = commit->next) {
         extension_publish(store, &commit->effect);
+        effect_locate(&commit->effect, store->catalog);
+    }
     mutex_lock(&store->publish_mutex);
     for (struct commit *commit = first; commit != NULL; commit = commit->next)
         effect_publish(&commit->effect, store->catalog);
@@ -146,6 +148,7 @@ static void publish_changes(struct store *store, struct commit *first, uint64_t 
     for (struct commit *commit = first; commit != NULL; commit = commit->next) {
         extension_publish(store, &commit->effect);
         next = effect_change(&commit->effect, next);
+        effect_locate(&commit->effect, next);
         effect_publish(&commit->effect, next);
         if (commit->is_checkpoint)
             commit->checkpoint_result =
