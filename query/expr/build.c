@@ -1,9 +1,10 @@
 /* Literals, calls, operators and casts: the leaves and the joints of typed expressions.
  *
- * A string literal stays unknown until its place says what it is; then the type's input function reads it here, once, so a
- * malformed literal is an error of the statement with its position and not of a row. Each new node whose arguments are
- * constants is computed at once and replaced by its value, unless that raises: then the error belongs to the rows that
- * reach it (CASE, AND), as in PostgreSQL. build_nodes.c has the kinds with rules of their own. */
+ * A string literal stays unknown until its place says what it is; then the type's input function reads it
+ * here, once, so a malformed literal is an error of the statement with its position and not of a row. Each
+ * new node whose arguments are constants is computed at once and replaced by its value, unless that raises:
+ * then the error belongs to the rows that reach it (CASE, AND), as in PostgreSQL. build_nodes.c has the
+ * kinds with rules of their own. */
 #include "query/expr/resolve.h"
 
 #include "storage/base/number.h"

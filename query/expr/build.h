@@ -60,6 +60,7 @@ struct aggregate_request {
     bool is_descending;
     int32_t position;
 };
-MUST_CHECK enum err build_aggregate(struct builder *b, const struct aggregate_request *request, struct aggregate_call *out);
+MUST_CHECK enum err build_aggregate(struct builder *b, const struct aggregate_request *request,
+                                    struct aggregate_call *out);
 
 #endif

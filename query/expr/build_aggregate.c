@@ -1,5 +1,6 @@
-/* Aggregate calls: which aggregate a name and an argument type mean, with the argument cast to what it takes. Among those of
- * one name an exact argument type wins, then the preferred type the argument can become, then the only one left. */
+/* Aggregate calls: which aggregate a name and an argument type mean, with the argument cast to what it
+ * takes. Among those of one name an exact argument type wins, then the preferred type the argument can
+ * become, then the only one left. */
 #include "query/expr/resolve.h"
 
 #include "query/func/aggregate.h"

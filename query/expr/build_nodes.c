@@ -1,8 +1,9 @@
 /* The kinds with typing rules of their own: conditions, CASE and its like by the common type, IN, ANY and ALL.
  *
- * The common type is PostgreSQL's: the first known type, replaced by a later one of the same category that the first can
- * become but not the other way round, unless the first is its category's preferred type. IN follows what PostgreSQL makes of
- * it: two or more elements without columns are one list of their common type; the others are compared one by one. */
+ * The common type is PostgreSQL's: the first known type, replaced by a later one of the same category that
+ * the first can become but not the other way round, unless the first is its category's preferred type. IN
+ * follows what PostgreSQL makes of it: two or more elements without columns are one list of their common
+ * type; the others are compared one by one. */
 #include "query/expr/resolve.h"
 
 #include <string.h>

@@ -1,13 +1,15 @@
 /* The evaluator: a tree of nodes beside the expression, run a batch at a time.
  *
  *   evaluator_run -> node_run -> by kind:   column, constant           borrowed
- *                                           call, cast                 arguments first, then the function's vector or row form
+ *                                           call, cast                 arguments first, then the function's
+ * vector or row form
  *                                           AND OR CASE COALESCE …     eval_logic.c, each step on the rows that need it
  *                                           IN, ANY, ALL               eval_set.c
  *
- * A subtree that depends on one text column only is computed once per dictionary entry in use where that column comes as
- * DICTIONARY (eval_dictionary.c). Results live in one arena that is emptied at the next run. NULL rows hold zeros, so vector
- * forms may compute over them; only valid selected rows can raise. A call on constants alone runs once and gives a CONSTANT. */
+ * A subtree that depends on one text column only is computed once per dictionary entry in use where that
+ * column comes as DICTIONARY (eval_dictionary.c). Results live in one arena that is emptied at the next run.
+ * NULL rows hold zeros, so vector forms may compute over them; only valid selected rows can raise. A call on
+ * constants alone runs once and gives a CONSTANT. */
 #include "query/expr/node.h"
 
 #include "query/kernel/kernel.h"

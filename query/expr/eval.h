@@ -27,16 +27,16 @@ struct evaluator;
 /* `context` and `expr` must outlive it. */
 struct evaluator *evaluator_create(const struct expr *expr, const struct eval_context *context);
 void evaluator_destroy(struct evaluator *evaluator);
-/* Values for the rows named in `selection` (ascending row indexes, NULL: all rows); other rows of *out hold unspecified but
- * initialized values. *out has in->row_count rows (or is CONSTANT), may borrow from `in`, and holds until the next call.
- * Only selected rows can raise. */
+/* Values for the rows named in `selection` (ascending row indexes, NULL: all rows); other rows of *out hold
+ * unspecified but initialized values. *out has in->row_count rows (or is CONSTANT), may borrow from `in`,
+ * and holds until the next call. Only selected rows can raise. */
 MUST_CHECK enum err evaluator_run(struct evaluator *evaluator, const struct batch *in, const uint32_t *selection,
                                   size_t selection_count, struct column *out, struct error *error);
 /* The selected rows where a boolean expression is true, in order; `out` has room for selection_count (or row_count). */
 MUST_CHECK enum err evaluator_filter(struct evaluator *evaluator, const struct batch *in, const uint32_t *selection,
                                      size_t selection_count, uint32_t *out, size_t *out_count, struct error *error);
 /* A constant expression (no columns), once. Payload in the arena. */
-MUST_CHECK enum err expr_evaluate_constant(const struct expr *expr, const struct eval_context *context, struct arena *arena,
-                                           struct value *out, struct error *error);
+MUST_CHECK enum err expr_evaluate_constant(const struct expr *expr, const struct eval_context *context,
+                                           struct arena *arena, struct value *out, struct error *error);
 
 #endif

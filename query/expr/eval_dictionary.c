@@ -3,10 +3,11 @@
  *   slot 0      the result for a NULL row
  *   slot c + 1  the result for code c
  *
- * Rows of a batch name the slots they need; those not known yet are computed together, over a column made of their texts, by
- * the same nodes; the rest is a gather. Only entries that a selected row uses are computed, so nothing raises that would
- * not have raised row by row. Results stay as long as batches come with the same dictionary_id (it may have grown); an id of
- * 0 lasts one batch. LIKE over 50,000 rows of 200 countries then costs 200 matches and 50,000 loads. */
+ * Rows of a batch name the slots they need; those not known yet are computed together, over a column made of
+ * their texts, by the same nodes; the rest is a gather. Only entries that a selected row uses are computed,
+ * so nothing raises that would not have raised row by row. Results stay as long as batches come with the
+ * same dictionary_id (it may have grown); an id of 0 lasts one batch. LIKE over 50,000 rows of 200 countries
+ * then costs 200 matches and 50,000 loads. */
 #include "query/expr/node.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* The kinds that decide which rows run what: AND, OR, NOT, IS …, CASE, COALESCE, NULLIF, GREATEST, LEAST, ARRAY.
  *
- * Each keeps a vector of the rows that are still open and hands only those to the next argument, left to right, so that a row
- * raises exactly when PostgreSQL would have reached that argument for it:
+ * Each keeps a vector of the rows that are still open and hands only those to the next argument, left to
+ * right, so that a row raises exactly when PostgreSQL would have reached that argument for it:
  *
  *   AND   false closes a row; NULL is remembered and the row stays open; open at the end: NULL or true
  *   CASE  a true condition moves the row to its branch; the rest goes on to the next condition */

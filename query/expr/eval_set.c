@@ -1,8 +1,8 @@
 /* Membership: x IN (list), x IN (subquery), x op ANY|ALL (array).
  *
- * A list of constants and a subquery's rows become a set once: open addressing over 64-bit hashes, integers and times with a
- * loop of their own. A list with columns in it is compared argument by argument. The answer is NULL where x is NULL (and
- * the list not empty), or where x is not found and the list holds a NULL. */
+ * A list of constants and a subquery's rows become a set once: open addressing over 64-bit hashes, integers
+ * and times with a loop of their own. A list with columns in it is compared argument by argument. The answer
+ * is NULL where x is NULL (and the list not empty), or where x is not found and the list holds a NULL. */
 #include "query/expr/node.h"
 
 #include "storage/base/hash.h"

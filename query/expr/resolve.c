@@ -62,7 +62,8 @@ bool type_can_become(enum type_id from, enum type_id to)
 /* The declared type at a position; the open end of a variadic takes anything. */
 static enum type_id declared(const struct function *function, size_t index)
 {
-    return index < function->argument_count ? (enum type_id)function->arguments[index] : (enum type_id)TYPE_ANY_NONARRAY;
+    int type = index < function->argument_count ? function->arguments[index] : TYPE_ANY_NONARRAY;
+    return (enum type_id)type;
 }
 
 static bool takes_count(const struct function *function, size_t count)

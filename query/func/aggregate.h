@@ -18,12 +18,13 @@ struct aggregate {
     const char *doc, *example;
     uint8_t argument;               /* enum type_id; AGGREGATE_NONE, AGGREGATE_ANY */
     uint8_t result;                 /* enum type_id; AGGREGATE_SAME: as the argument */
-    bool is_ordered_set;            /* percentile_cont: the argument stands in WITHIN GROUP (update's only argument is order_by) */
+    bool is_ordered_set;            /* percentile_cont: the argument stands in WITHIN GROUP, and is update's only one */
     size_t state_size;              /* bytes, multiple of 16 */
     void (*init)(void *state);
     /* Adds rows: state of row i is states + group[i] * stride (row numbers i from `selection`, NULL: 0 … count-1).
-     * `arguments` are FLAT, CONSTANT or DICTIONARY; NULLs are the aggregate's matter (most skip them). Sums of doubles are
-     * compensated (Neumaier). group may be NULL: all rows go to the one state (the fast path for totals). */
+     * `arguments` are FLAT, CONSTANT or DICTIONARY; NULLs are the aggregate's matter (most skip them). Sums
+     * of doubles are compensated (Neumaier). group may be NULL: all rows go to the one state (the fast path
+     * for totals). */
     enum err (*update)(char *states, size_t stride, const uint32_t *group, const uint32_t *selection, size_t count,
                        const struct column *arguments, struct aggregate_memory *memory, struct error *error);
     /* target += source, in segment order; for partial aggregates. */

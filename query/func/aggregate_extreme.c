@@ -1,5 +1,6 @@
-/* min and max, by memory form: integers and times, doubles (NaN above everything), and the rest by value_compare. Text states
- * keep a buffer in the operator's arena and copy a value only when it becomes the new extreme. */
+/* min and max, by memory form: integers and times, doubles (NaN above everything), and the rest by
+ * value_compare. Text states keep a buffer in the operator's arena and copy a value only when it becomes the
+ * new extreme. */
 #include "query/func/aggregate.h"
 
 #include <math.h>

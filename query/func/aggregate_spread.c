@@ -1,8 +1,8 @@
 /* Variance and its roots in doubles, and percentile_cont.
  *
- * The sums of squares follow Youngs and Cramer, as PostgreSQL's do for doubles: one pass, no cancellation, and two states
- * combine exactly as two halves of one input. percentile_cont keeps every value (8 bytes each, in the operator's arena, which
- * the operator charges) and sorts at the end. */
+ * The sums of squares follow Youngs and Cramer, as PostgreSQL's do for doubles: one pass, no cancellation,
+ * and two states combine exactly as two halves of one input. percentile_cont keeps every value (8 bytes
+ * each, in the operator's arena, which the operator charges) and sorts at the end. */
 #include "query/func/aggregate.h"
 
 #include "query/func/func.h"

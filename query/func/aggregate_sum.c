@@ -1,12 +1,15 @@
 /* count, sum, avg, bool_and, bool_or.
  *
- * Integers add up in 128 bits, so neither sum nor avg can overflow on the way and order does not matter. Doubles add with a
- * compensation term (Neumaier's, in the branch-free form of Knuth's two-sum): the result is the same for one order of rows
- * and within an ulp or two of the exact sum. A sum that becomes infinite without an infinite input is 22003.
+ * Integers add up in 128 bits, so neither sum nor avg can overflow on the way and order does not matter.
+ * Doubles add with a compensation term (Neumaier's, in the branch-free form of Knuth's two-sum): the result
+ * is the same for one order of rows and within an ulp or two of the exact sum. A sum that becomes infinite
+ * without an infinite input is 22003.
  *
- * update has two shapes: all rows into one state (totals), where flat columns without NULLs run through tight loops, and
- * one state a row (GROUP BY). */
+ * update has two shapes: all rows into one state (totals), where flat columns without NULLs run through
+ * tight loops, and one state a row (GROUP BY). */
 #include "query/func/aggregate.h"
+
+#include "query/func/func.h"
 
 #include <math.h>
 #include <string.h>
@@ -388,6 +391,14 @@ static enum err interval_sum_finish(const void *state, const struct aggregate_ca
     return OK;
 }
 
+static enum err interval_avg_finish(const void *state, const struct aggregate_call *call,
+                                    struct aggregate_memory *memory, struct value *out, struct error *error)
+{
+    const struct interval_sum *sum = state;
+    enum err err = interval_sum_finish(state, call, memory, out, error);
+    return err != OK || out->is_null ? err : interval_divide(out->interval, (double)sum->count, &out->interval, error);
+}
+
 /* --- booleans --- */
 
 static enum err bool_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
@@ -479,6 +490,8 @@ static const struct aggregate aggregates[] = {
     AGGREGATE("avg", TYPE_FLOAT8, TYPE_FLOAT8, float, float_sum, float_avg_finish, AVG, "avg(1.5::float8)")
     AGGREGATE("avg", TYPE_FLOAT4, TYPE_FLOAT8, float, float_sum, float_avg_finish, AVG, "avg(1.5::real)")
     AGGREGATE("avg", TYPE_NUMERIC, TYPE_NUMERIC, numeric, numeric_sum, numeric_avg_finish, AVG, "avg(1.5)")
+    AGGREGATE("avg", TYPE_INTERVAL, TYPE_INTERVAL, interval, interval_sum, interval_avg_finish, AVG,
+              "avg(interval '1 minute')")
     AGGREGATE("bool_and", TYPE_BOOL, TYPE_BOOL, bool_and, bool_state, bool_and_finish, "are all values true",
               "bool_and(true)")
     AGGREGATE("every", TYPE_BOOL, TYPE_BOOL, bool_and, bool_state, bool_and_finish, "are all values true",

@@ -1,9 +1,9 @@
 /* + - * / % and the signs, for integers, floats and numeric, with PostgreSQL's result types and errors.
  *
- * Integers: every combination of smallint, integer, bigint gives the wider type, and a result outside of it is 22003 even
- * where int64 could hold it. Floats: real with real computes and rounds in float; an infinite result of finite operands is
- * 22003, so is a product or quotient that vanishes. Dense batches run through the kernels; only if a kernel saw something
- * suspicious are the selected rows looked at one by one. */
+ * Integers: every combination of smallint, integer, bigint gives the wider type, and a result outside of it
+ * is 22003 even where int64 could hold it. Floats: real with real computes and rounds in float; an infinite
+ * result of finite operands is 22003, so is a product or quotient that vanishes. Dense batches run through
+ * the kernels; only if a kernel saw something suspicious are the selected rows looked at one by one. */
 #include "query/func/func.h"
 
 #include "query/kernel/kernel.h"
@@ -198,7 +198,7 @@ static enum err float_divide_vector(struct call *call, const struct vector *v)
     for (size_t k = 0; k < v->count; k++) {
         size_t row = v->selection != NULL ? v->selection[k] : k;
         double left = a->f[column_index(a, row)], right = b->f[column_index(b, row)];
-        double result = right == 0 ? 0 : left / right;
+        double result = left / right;
         out[row] = is_single ? (double)(float)result : result;
         bad |= right == 0 || isinf(out[row]) || (out[row] == 0 && left != 0);
     }

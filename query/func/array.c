@@ -150,7 +150,10 @@ static enum err to_string_row(struct call *call, const struct value *a, size_t c
         if (!is_first)
             writer_slice(&writer, a[1].text);
         is_first = false;
-        writer_slice(&writer, elements[i].is_null ? a[2].text : value_to_text(&elements[i], call->context, call->arena));
+        if (elements[i].is_null)
+            writer_slice(&writer, a[2].text);
+        else
+            writer_slice(&writer, value_to_text(&elements[i], call->context, call->arena));
     }
     if (writer.failed)
         err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");

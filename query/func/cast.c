@@ -1,8 +1,9 @@
 /* Casts: which exist in which context, and how one value is converted.
  *
- * The table of contexts is PostgreSQL's pg_cast for the types here: widening numbers and date -> timestamp -> timestamptz
- * happen by themselves, narrowing on assignment, boolean <-> integer only when written. Everything becomes text on
- * assignment and text becomes anything when written, through the type's output and input functions.
+ * The table of contexts is PostgreSQL's pg_cast for the types here: widening numbers and date -> timestamp
+ * -> timestamptz happen by themselves, narrowing on assignment, boolean <-> integer only when written.
+ * Everything becomes text on assignment and text becomes anything when written, through the type's output
+ * and input functions.
  *
  * Conversion is by source class, then the target's modifiers (varchar(n), numeric(p, s)) are applied. */
 #include "query/func/func.h"

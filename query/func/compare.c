@@ -1,9 +1,9 @@
 /* = <> < <= > >= for every type that has them, with PostgreSQL's cross-type forms.
  *
- * Three kinds of evaluation serve all descriptors: integers and times (one int64 kernel), floats (one double kernel), and
- * the rest row by row through value_compare; texts have a loop of their own that borrows slices. Cross-type forms of dates
- * and timestamps name the type both sides are cast to first (evaluate_as), the integers and floats need no cast: they have
- * one memory form. */
+ * Three kinds of evaluation serve all descriptors: integers and times (one int64 kernel), floats (one double
+ * kernel), and the rest row by row through value_compare; texts have a loop of their own that borrows
+ * slices. Cross-type forms of dates and timestamps name the type both sides are cast to first (evaluate_as),
+ * the integers and floats need no cast: they have one memory form. */
 #include "query/func/func.h"
 
 #include "query/kernel/kernel.h"

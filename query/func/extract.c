@@ -1,7 +1,8 @@
 /* extract (numeric, with PostgreSQL's scales) and date_part (double): one field of a time, date or interval.
  *
- * Fields are computed once as numeric; date_part converts. Infinite times give infinity for the fields that grow without end
- * (epoch, year …) and NULL for the ones that repeat. A name that is no field is 22023, a field the type has not is 0A000. */
+ * Fields are computed once as numeric; date_part converts. Infinite times give infinity for the fields that
+ * grow without end (epoch, year …) and NULL for the ones that repeat. A name that is no field is 22023, a
+ * field the type has not is 0A000. */
 #include "query/func/func.h"
 
 static enum err unit_error(struct call *call, struct slice name, enum type_id type, bool is_known)

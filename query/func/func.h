@@ -1,5 +1,6 @@
 /* Scalar functions and operators: const descriptors, one array a file, found by name. Operators are functions named
- * "+", "<", "~~". A function has a row form, a vector form, or both; the vector form must give what the row form gives. */
+ * "+", "<", "~~". A function has a row form, a vector form, or both; the vector form must give what the row
+ * form gives. */
 #ifndef FRESHET_QUERY_FUNC_FUNC_H
 #define FRESHET_QUERY_FUNC_FUNC_H
 
@@ -25,7 +26,8 @@ struct call {
 };
 
 /* One batch for a vector form. Every argument is FLAT or CONSTANT. Rows are selection[0 … count-1], or 0 … count-1
- * where it is NULL. `validity` joins the arguments' (NULL: no NULLs); only valid selected rows may raise. `out` is zeroed. */
+ * where it is NULL. `validity` joins the arguments' (NULL: no NULLs); only valid selected rows may raise.
+ * `out` is zeroed. */
 struct vector {
     const struct column *arguments;
     size_t row_count, count;
@@ -87,8 +89,10 @@ struct slice value_to_text(const struct value *value, const struct eval_context 
 enum err error_out_of_range(struct error *error, const char *what);
 /* interval * number, fractions carried down. */
 enum err interval_multiply(struct interval interval, double factor, struct interval *out, struct error *error);
-/* The window [*start, *end) of `size` that holds the time: whole months, or days and time, aligned to 2000-01-03 00:00 on the
- * zone's clock (months to 2000-01-01). 22023 for a size that is not positive or mixes months with days. */
+enum err interval_divide(struct interval interval, double divisor, struct interval *out, struct error *error);
+/* The window [*start, *end) of `size` that holds the time: whole months, or days and time, aligned to
+ * 2000-01-03 00:00 on the zone's clock (months to 2000-01-01). 22023 for a size that is not positive or
+ * mixes months with days. */
 MUST_CHECK enum err window_find(int64_t us, struct interval size, const struct timezone *zone, int64_t *start,
                                 int64_t *end, struct error *error);
 

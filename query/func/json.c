@@ -1,8 +1,9 @@
 /* -> ->> #> #>> and the like on json and jsonb, whose values are JSON text.
  *
- * A path step walks the text with the one tokenizer and borrows the part it finds: nothing is built. Of equal keys the last
- * counts. A string taken as text is unescaped, null as text is NULL, everything else is its own text. Malformed text cannot
- * come from a column (it is checked on the way in); should it, the step finds nothing. */
+ * A path step walks the text with the one tokenizer and borrows the part it finds: nothing is built. Of
+ * equal keys the last counts. A string taken as text is unescaped, null as text is NULL, everything else is
+ * its own text. Malformed text cannot come from a column (it is checked on the way in); should it, the step
+ * finds nothing. */
 #include "query/func/text.h"
 
 #include "storage/base/json.h"

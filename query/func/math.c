@@ -273,7 +273,8 @@ static enum err gcd_row(struct call *call, const struct value *a, size_t count, 
 {
     (void)count;
     bool is_lcm = call->function->operation == 1;
-    uint64_t x = a[0].i < 0 ? -(uint64_t)a[0].i : (uint64_t)a[0].i, y = a[1].i < 0 ? -(uint64_t)a[1].i : (uint64_t)a[1].i;
+    uint64_t x = a[0].i < 0 ? -(uint64_t)a[0].i : (uint64_t)a[0].i;
+    uint64_t y = a[1].i < 0 ? -(uint64_t)a[1].i : (uint64_t)a[1].i;
     uint64_t first = x, second = y;
     while (y != 0) {
         uint64_t rest = x % y;

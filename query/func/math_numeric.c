@@ -1,9 +1,9 @@
 /* sqrt, exp, ln, log, power for numeric, with PostgreSQL's result scales.
  *
- * PostgreSQL computes these digit by digit to a scale that leaves at least 16 significant ones. Here they are computed in
- * quadruple precision (113 bits, 34 digits) and rounded to that scale, which gives the same digits up to rounding ties that no
- * irrational result has; powers with an integer exponent are multiplied out exactly while 128 bits hold them. The scale rules,
- * with w the weight of the first base-10,000 digit:
+ * PostgreSQL computes these digit by digit to a scale that leaves at least 16 significant ones. Here they
+ * are computed in quadruple precision (113 bits, 34 digits) and rounded to that scale, which gives the same
+ * digits up to rounding ties that no irrational result has; powers with an integer exponent are multiplied
+ * out exactly while 128 bits hold them. The scale rules, with w the weight of the first base-10,000 digit:
  *
  *   sqrt   max(15 - 2w, scale of x)             exp   max(16 - int(log10 of the result), scale)
  *   ln     max(16 - int(log10 |ln x|), scale)   x^n   max(16, scale of x); else as exp, from the larger scale */
@@ -61,7 +61,8 @@ static quad quad_exp(quad x)
     return sum * scale;
 }
 
-/* Newton's steps from the double's logarithm: 53 bits become 106, then all. Near 1 the series keeps relative precision. */
+/* Newton's steps from the double's logarithm: 53 bits become 106, then all. Near 1 the series keeps relative
+ * precision. */
 static quad quad_ln(quad x)
 {
     quad difference = x - 1;

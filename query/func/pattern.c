@@ -1,9 +1,10 @@
 /* LIKE and ILIKE.
  *
- * A pattern without '_' and escapes is a list of pieces between its '%': the first is anchored at the start, the last at the
- * end, the others are searched for one after the other (memmem). Every other pattern runs through a matcher that backtracks
- * to the last '%' only, which is enough because an earlier '%' could match no more than a later one already does. The
- * vector form cuts a constant pattern into pieces once a batch. ILIKE compares both sides in lower case. */
+ * A pattern without '_' and escapes is a list of pieces between its '%': the first is anchored at the start,
+ * the last at the end, the others are searched for one after the other (memmem). Every other pattern runs
+ * through a matcher that backtracks to the last '%' only, which is enough because an earlier '%' could match
+ * no more than a later one already does. The vector form cuts a constant pattern into pieces once a batch.
+ * ILIKE compares both sides in lower case. */
 #include "query/func/text.h"
 
 enum { LIKE = 0, NOT_LIKE = 1, ILIKE = 2, NOT_ILIKE = 3 };

@@ -1,9 +1,9 @@
 /* ~ ~* !~ !~* and the regexp functions on PCRE2, whose types stop here.
  *
- * Options are chosen to be near PostgreSQL's: '.' matches a newline and '^', '$' are the ends of the text. A compiled pattern
- * stays with the call until another pattern comes, so a constant one is compiled once per evaluator; the just-in-time
- * compiler is used where it works. Matching is bounded in steps, depth and memory: a pattern that explodes is 54000, not a
- * hanging query. */
+ * Options are chosen to be near PostgreSQL's: '.' matches a newline and '^', '$' are the ends of the text. A
+ * compiled pattern stays with the call until another pattern comes, so a constant one is compiled once per
+ * evaluator; the just-in-time compiler is used where it works. Matching is bounded in steps, depth and
+ * memory: a pattern that explodes is 54000, not a hanging query. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "query/func/text.h"
 

@@ -1,6 +1,6 @@
-/* Functions on text: lengths, case, parts, padding, searching. Positions and lengths count characters, not bytes; every text
- * is valid UTF-8, so a character starts wherever a byte is not 10xxxxxx. Results borrow from the argument where they are a
- * part of it, else lie in the batch's arena. */
+/* Functions on text: lengths, case, parts, padding, searching. Positions and lengths count characters, not
+ * bytes; every text is valid UTF-8, so a character starts wherever a byte is not 10xxxxxx. Results borrow
+ * from the argument where they are a part of it, else lie in the batch's arena. */
 #include "query/func/text.h"
 
 #include <locale.h>

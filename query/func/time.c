@@ -1,9 +1,9 @@
 /* Functions of time: now() and its kin, date_trunc, date_bin, windows, AT TIME ZONE, to_timestamp, the justify family.
  *
  * Truncations and windows map runs of times to one start. Rows mostly come in time order, so the vector form keeps the
- * last [start, end) and computes a new one only when a time falls outside of it: one compare a row instead of a division and
- * a calendar. That holds where a zone's clock does not jump inside the run, so for zones other than UTC it is used from days
- * upward, where the ends are computed on the clock. */
+ * last [start, end) and computes a new one only when a time falls outside of it: one compare a row instead
+ * of a division and a calendar. That holds where a zone's clock does not jump inside the run, so for zones
+ * other than UTC it is used from days upward, where the ends are computed on the clock. */
 #include "query/func/func.h"
 
 #include "storage/base/clock.h"

@@ -1,8 +1,9 @@
 /* + - * / on dates, times and intervals.
  *
- * Adding an interval to a timestamptz walks the clock face of the session's zone, so those forms are STABLE. The difference
- * of two times is whole days and the rest (PostgreSQL's justified hours). An interval times a number carries fractions of
- * months into days and of days into time, rounding at the microsecond, step by step as PostgreSQL does. */
+ * Adding an interval to a timestamptz walks the clock face of the session's zone, so those forms are STABLE.
+ * The difference of two times is whole days and the rest (PostgreSQL's justified hours). An interval times a
+ * number carries fractions of months into days and of days into time, rounding at the microsecond, step by
+ * step as PostgreSQL does. */
 #include "query/func/func.h"
 
 #include <math.h>
@@ -148,6 +149,14 @@ enum err interval_multiply(struct interval interval, double factor, struct inter
                           error);
 }
 
+enum err interval_divide(struct interval interval, double divisor, struct interval *out, struct error *error)
+{
+    if (divisor == 0)
+        return error_set(error, ERR_INPUT, "22012", "division by zero");
+    return interval_carry(interval.months / divisor, interval.days / divisor,
+                          (double)interval.microseconds / divisor, out, error);
+}
+
 static enum err interval_number_row(struct call *call, const struct value *a, size_t count, struct value *out)
 {
     (void)count;
@@ -156,10 +165,7 @@ static enum err interval_number_row(struct call *call, const struct value *a, si
     double factor = a[is_swapped ? 0 : 1].f;
     if (call->function->operation == OP_MULTIPLY)
         return interval_multiply(interval, factor, &out->interval, call->error);
-    if (factor == 0)
-        return error_set(call->error, ERR_INPUT, "22012", "division by zero");
-    return interval_carry(interval.months / factor, interval.days / factor, (double)interval.microseconds / factor,
-                          &out->interval, call->error);
+    return interval_divide(interval, factor, &out->interval, call->error);
 }
 
 /* A constant interval of days and time, on a clock without jumps: one add a row. */
@@ -180,7 +186,8 @@ static enum err time_interval_vector(struct call *call, const struct vector *v)
         if (v->validity != NULL && v->validity[row] == 0)
             continue;
         int64_t us = times->i[column_index(times, row)];
-        bool is_usual = is_simple && us > TIME_MIN / 2 && us < TIME_MAX / 2 && offset > TIME_MIN / 2 && offset < TIME_MAX / 2;
+        bool is_usual = is_simple && us > TIME_MIN / 2 && us < TIME_MAX / 2 && offset > TIME_MIN / 2 &&
+                        offset < TIME_MAX / 2;
         if (is_usual) {
             out[row] = us + offset;
             continue;

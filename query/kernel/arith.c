@@ -1,6 +1,6 @@
-/* Arithmetic kernels. They compute over every row, NULL or not selected too, and only remember whether some result looks
- * wrong; the caller then walks the selected rows to see whether one of them is really out of range. The common case, no
- * trouble at all, stays one branch-free pass. */
+/* Arithmetic kernels. They compute over every row, NULL or not selected too, and only remember whether some
+ * result looks wrong; the caller then walks the selected rows to see whether one of them is really out of
+ * range. The common case, no trouble at all, stays one branch-free pass. */
 #include "query/kernel/kernel.h"
 
 #include <math.h>

@@ -236,7 +236,8 @@ static void test_missing_operator_names_types(void **state)
 static void test_equal_and_copy(void **state)
 {
     struct fixture *f = *state;
-    struct expr *a = operator(f, column(f, 0), "+", number(f, "1")), *b = operator(f, column(f, 0), "+", number(f, "1"));
+    struct expr *a = operator(f, column(f, 0), "+", number(f, "1"));
+    struct expr *b = operator(f, column(f, 0), "+", number(f, "1"));
     assert_true(expr_equal(a, b));
     assert_false(expr_equal(a, operator(f, column(f, 0), "+", number(f, "2"))));
     assert_false(expr_equal(number(f, "1.0"), number(f, "1.00")));

@@ -1,0 +1,310 @@
+/* Aggregates: every fast path against rows one by one, combining in parts, NULLs, selections and errors. */
+#include "query/func/aggregate.h"
+
+#include "query/expr/build.h"
+#include "storage/base/random.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define ROWS 400
+#define GROUPS 5
+
+struct fixture {
+    struct arena arena;
+    struct aggregate_memory memory;
+    struct error error;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = memory_alloc_zero(sizeof(*f));
+    arena_init(&f->arena);
+    f->memory.arena = &f->arena;
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    arena_deinit(&f->arena);
+    memory_free(f);
+    return 0;
+}
+
+static const struct aggregate *find(const char *name, uint8_t argument)
+{
+    const struct aggregate *a = NULL;
+    while ((a = aggregate_next(slice_from_cstr(name), a)) != NULL) {
+        if (a->argument == argument)
+            return a;
+    }
+    return NULL;
+}
+
+static struct aggregate_call call_of(const struct aggregate *aggregate)
+{
+    struct aggregate_call call = {.aggregate = aggregate};
+    call.type = type_of(aggregate->result == AGGREGATE_SAME ? (enum type_id)aggregate->argument
+                                                            : (enum type_id)aggregate->result);
+    call.direct = (struct value){.type = type_of(TYPE_FLOAT8), .f = 0.5};
+    return call;
+}
+
+/* Random column of the aggregate's argument type. */
+static struct column random_column(struct fixture *f, enum type_id type, bool has_nulls, uint64_t seed)
+{
+    struct random_stream random;
+    random_stream_init(&random, seed);
+    struct column_builder builder;
+    column_builder_init(&builder, type_of(type), &f->arena);
+    for (size_t i = 0; i < ROWS; i++) {
+        struct value value = {.type = type_of(type)};
+        int64_t n = (int64_t)random_below(&random, 2000) - 1000;
+        switch (type_physical(type)) {
+        case PHYSICAL_BOOL:
+            value.b = n > 0;
+            break;
+        case PHYSICAL_INT:
+            value.i = n;
+            break;
+        case PHYSICAL_FLOAT:
+            value.f = (double)n / 4;
+            break;
+        case PHYSICAL_NUMERIC:
+            value.n = numeric_from_int128(n, (int32_t)random_below(&random, 3));
+            break;
+        case PHYSICAL_INTERVAL:
+            value.interval = (struct interval){0, (int32_t)(n % 50), n * 1000};
+            break;
+        case PHYSICAL_TEXT:
+            value.text = slice_from_cstr(arena_printf(&f->arena, "t%lld", (long long)n));
+            if (type == TYPE_TEXT_ARRAY || type == TYPE_INT8_ARRAY)
+                value.text = array_build(type, NULL, 0, &f->arena);
+            break;
+        }
+        if (has_nulls && random_below(&random, 4) == 0)
+            column_builder_add_null(&builder);
+        else
+            column_builder_add(&builder, &value);
+    }
+    return column_builder_finish(&builder);
+}
+
+static void *state_create(struct fixture *f, const struct aggregate *aggregate, size_t count)
+{
+    char *states = arena_alloc(&f->arena, aggregate->state_size * count);
+    for (size_t i = 0; i < count; i++)
+        aggregate->init(states + i * aggregate->state_size);
+    return states;
+}
+
+static struct value finish(struct fixture *f, const struct aggregate *aggregate, const void *state)
+{
+    struct aggregate_call call = call_of(aggregate);
+    struct value out;
+    assert_int_equal(aggregate->finish(state, &call, &f->memory, &out, &f->error), OK);
+    return out;
+}
+
+static void assert_same(const struct aggregate *aggregate, struct value a, struct value b)
+{
+    if (a.is_null != b.is_null || (!a.is_null && a.type.id != TYPE_FLOAT8 && value_compare(&a, &b) != 0))
+        fail_msg("%s differs", aggregate->name);
+    if (!a.is_null && a.type.id == TYPE_FLOAT8 && fabs(a.f - b.f) > 1e-9 * (1 + fabs(a.f)))
+        fail_msg("%s: %.17g and %.17g", aggregate->name, a.f, b.f);
+}
+
+/* All at once (the fast path) = by a selection = one group = two halves combined = row by row. */
+static void check_shapes(struct fixture *f, const struct aggregate *aggregate, const struct column *column)
+{
+    uint32_t all[ROWS], zeros[ROWS] = {0};
+    for (uint32_t i = 0; i < ROWS; i++)
+        all[i] = i;
+    size_t stride = aggregate->state_size;
+    char *states = state_create(f, aggregate, 5);
+    struct error *error = &f->error;
+    assert_int_equal(stride % 16, 0);
+    assert_int_equal(aggregate->update(states, stride, NULL, NULL, ROWS, column, &f->memory, error), OK);
+    assert_int_equal(aggregate->update(states + stride, stride, NULL, all, ROWS, column, &f->memory, error), OK);
+    assert_int_equal(aggregate->update(states + 2 * stride, stride, zeros, NULL, ROWS, column, &f->memory, error), OK);
+    char *first = states + 3 * stride, *second = states + 4 * stride;
+    assert_int_equal(aggregate->update(first, stride, NULL, all, ROWS / 2, column, &f->memory, error), OK);
+    for (size_t i = ROWS / 2; i < ROWS; i++)
+        assert_int_equal(aggregate->update(second, stride, NULL, all + i, 1, column, &f->memory, error), OK);
+    assert_int_equal(aggregate->combine(first, second, &f->memory, error), OK);
+    struct value want = finish(f, aggregate, states);
+    for (size_t i = 1; i < 4; i++)
+        assert_same(aggregate, want, finish(f, aggregate, states + i * stride));
+}
+
+static void test_shapes_agree(void **state)
+{
+    struct fixture *f = *state;
+    size_t count = 0;
+    for (size_t g = 0; aggregate_table(g) != NULL; g++) {
+        for (size_t i = 0; i < aggregate_table(g)->count; i++) {
+            const struct aggregate *aggregate = &aggregate_table(g)->aggregates[i];
+            assert_non_null(aggregate->doc);
+            assert_non_null(aggregate->example);
+            enum type_id type = aggregate->argument < TYPE_COUNT ? aggregate->argument : TYPE_INT4;
+            for (int nulls = 0; nulls < 2; nulls++) {
+                struct column column = random_column(f, type, nulls == 1, i + 1);
+                check_shapes(f, aggregate, &column);
+                count++;
+            }
+        }
+    }
+    assert_true(count > 60);
+}
+
+static void test_groups(void **state)
+{
+    struct fixture *f = *state;
+    const struct aggregate *sum = find("sum", TYPE_INT4), *max = find("max", TYPE_TEXT);
+    struct column numbers = random_column(f, TYPE_INT4, true, 9), texts = random_column(f, TYPE_TEXT, true, 10);
+    uint32_t group[ROWS];
+    int64_t want[GROUPS] = {0};
+    for (size_t i = 0; i < ROWS; i++) {
+        group[i] = (uint32_t)(i * 7 % GROUPS);
+        if (!column_is_null(&numbers, i))
+            want[group[i]] += numbers.i[i];
+    }
+    char *states = state_create(f, sum, GROUPS);
+    assert_int_equal(sum->update(states, sum->state_size, group, NULL, ROWS, &numbers, &f->memory, &f->error), OK);
+    char *texts_states = state_create(f, max, GROUPS);
+    assert_int_equal(max->update(texts_states, max->state_size, group, NULL, ROWS, &texts, &f->memory, &f->error), OK);
+    for (size_t g = 0; g < GROUPS; g++) {
+        assert_int_equal(finish(f, sum, states + g * sum->state_size).i, want[g]);
+        struct value best = finish(f, max, texts_states + g * max->state_size);
+        for (size_t i = g; i < ROWS; i++) {
+            struct value value = column_value(&texts, i);
+            if (group[i] == g && !value.is_null)
+                assert_true(value_compare(&value, &best) <= 0);
+        }
+    }
+}
+
+static struct value total(struct fixture *f, const struct aggregate *aggregate, const struct column *column,
+                          size_t count)
+{
+    char *states = state_create(f, aggregate, 1);
+    assert_int_equal(aggregate->update(states, aggregate->state_size, NULL, NULL, count, column, &f->memory, &f->error),
+                     OK);
+    return finish(f, aggregate, states);
+}
+
+static void test_sums_are_exact(void **state)
+{
+    struct fixture *f = *state;
+    static const double cancelling[] = {1e16, 1, -1e16, 1e100, 1, -1e100};
+    struct column doubles = {.type = type_of(TYPE_FLOAT8), .f = cancelling};
+    assert_true(total(f, find("sum", TYPE_FLOAT8), &doubles, 3).f == 1);
+    static const int64_t large[] = {INT64_MAX, INT64_MAX, INT64_MIN};
+    struct column ints = {.type = type_of(TYPE_INT8), .i = large};
+    struct value sum = total(f, find("sum", TYPE_INT8), &ints, 3);
+    assert_int_equal(numeric_compare(sum.n, numeric_from_int128((__int128)INT64_MAX - 1, 0)), 0);
+    static const int64_t seven[] = {1, 2, 4};
+    struct column small = {.type = type_of(TYPE_INT4), .i = seven};
+    struct value mean = total(f, find("avg", TYPE_INT4), &small, 3);
+    struct writer text;
+    writer_init(&text);
+    numeric_print(mean.n, &text);
+    assert_memory_equal(text.data, "2.3333333333333333", text.size);
+    writer_deinit(&text);
+}
+
+static void test_errors_and_ends(void **state)
+{
+    struct fixture *f = *state;
+    const struct aggregate *sum = find("sum", TYPE_FLOAT8);
+    static const double high[] = {1e308, 1e308}, infinite[] = {INFINITY, 1, NAN};
+    struct column column = {.type = type_of(TYPE_FLOAT8), .f = high};
+    char *states = state_create(f, sum, 1);
+    struct aggregate_call call = call_of(sum);
+    struct value out;
+    assert_int_equal(sum->update(states, sum->state_size, NULL, NULL, 2, &column, &f->memory, &f->error), OK);
+    assert_int_equal(sum->finish(states, &call, &f->memory, &out, &f->error), ERR_INPUT);
+    assert_string_equal(f->error.sqlstate, "22003");
+    column.f = infinite;
+    assert_true(isinf(total(f, sum, &column, 2).f));
+    assert_true(isnan(total(f, sum, &column, 3).f));
+    assert_true(isnan(total(f, find("max", TYPE_FLOAT8), &column, 3).f));
+    assert_true(total(f, find("min", TYPE_FLOAT8), &column, 3).f == 1);
+    assert_true(total(f, sum, &column, 0).is_null);
+    assert_int_equal(total(f, find("count", AGGREGATE_ANY), &column, 0).i, 0);
+    assert_true(total(f, find("stddev", TYPE_FLOAT8), &column, 1).is_null);
+}
+
+static void test_percentile(void **state)
+{
+    struct fixture *f = *state;
+    const struct aggregate *percentile = find("percentile_cont", TYPE_FLOAT8);
+    static const double values[] = {10, 40, 20, 30};
+    struct column column = {.type = type_of(TYPE_FLOAT8), .f = values};
+    char *states = state_create(f, percentile, 1);
+    assert_int_equal(percentile->update(states, percentile->state_size, NULL, NULL, 4, &column, &f->memory, &f->error),
+                     OK);
+    static const struct {
+        double fraction, want;
+        bool is_descending;
+    } cases[] = {{0, 10, false}, {1, 40, false}, {0.5, 25, false}, {0.1, 13, false}, {0.1, 37, true}, {0, 40, true}};
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct aggregate_call call = call_of(percentile);
+        struct value out;
+        call.direct.f = cases[i].fraction;
+        call.is_descending = cases[i].is_descending;
+        assert_int_equal(percentile->finish(states, &call, &f->memory, &out, &f->error), OK);
+        assert_true(fabs(out.f - cases[i].want) < 1e-12);
+        call.direct.f = 1.5;
+        assert_int_equal(percentile->finish(states, &call, &f->memory, &out, &f->error), ERR_INPUT);
+    }
+}
+
+static void test_resolution(void **state)
+{
+    struct fixture *f = *state;
+    struct builder b = {.arena = &f->arena, .zone = timezone_utc, .error = &f->error};
+    static const struct {
+        const char *name;
+        enum type_id argument;
+        const char *type; /* NULL: 42883 */
+    } cases[] = {{"sum", TYPE_INT2, "bigint"}, {"sum", TYPE_INT8, "numeric"}, {"sum", TYPE_FLOAT4, "real"},
+                 {"sum", TYPE_TEXT, NULL}, {"avg", TYPE_INT4, "numeric"}, {"avg", TYPE_FLOAT4, "double precision"},
+                 {"min", TYPE_VARCHAR, "text"}, {"min", TYPE_BOOL, NULL}, {"max", TYPE_DATE, "date"},
+                 {"stddev", TYPE_INT4, "double precision"}, {"bool_and", TYPE_INT4, NULL},
+                 {"count", TYPE_JSONB, "bigint"}, {"avg", TYPE_INTERVAL, "interval"}};
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct expr *argument = build_column(&b, 0, type_of(cases[i].argument), 3);
+        struct aggregate_request request = {.name = slice_from_cstr(cases[i].name), .arguments = &argument,
+                                            .argument_count = 1, .position = 1};
+        struct aggregate_call call;
+        enum err err = build_aggregate(&b, &request, &call);
+        if (cases[i].type == NULL) {
+            assert_int_equal(err, ERR_INPUT);
+            assert_string_equal(f->error.sqlstate, "42883");
+            continue;
+        }
+        assert_int_equal(err, OK);
+        assert_string_equal(type_name(call.type.id), cases[i].type);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_shapes_agree, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sums_are_exact, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_errors_and_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_percentile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_resolution, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,177 @@
+/* Every vector form against its row form: random columns of edge values, flat and constant, with NULLs and selections.
+ * The results of selected valid rows are equal, and the vector form raises exactly if some such row does. */
+#include "query/func/func.h"
+
+#include "storage/base/random.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#define ROWS 64
+
+static struct value random_value(struct random_stream *random, enum type_id type, struct arena *arena)
+{
+    static const char *const texts[] = {"", "a", "abc", "ABC", "day", "minute", "UTC", "a%", "%b%", "_", "\xc3\xa4"};
+    static const int64_t ints[] = {0, 1, -1, 2, 7, -32768, 32767};
+    struct value value = {.type = type_of(type)};
+    int64_t n = ints[random_below(random, 7)];
+    switch (type_physical(type)) {
+    case PHYSICAL_BOOL:
+        value.b = n > 0;
+        break;
+    case PHYSICAL_INT:
+        if (type == TYPE_INT4)
+            n = random_below(random, 4) == 0 ? (n >= 0 ? INT32_MAX - n : INT32_MIN - n) : n;
+        if (type == TYPE_INT4 && n == INT64_C(-2147483648) + 1)
+            n = INT32_MIN;
+        if (type == TYPE_INT8)
+            n = random_below(random, 8) == 0 ? INT64_MIN + (n & 1) : n;
+        if (type == TYPE_TIMESTAMP || type == TYPE_TIMESTAMPTZ)
+            n = 1777630623000000 + (int64_t)random_below(random, 1000000000) * 7919;
+        value.i = n;
+        break;
+    case PHYSICAL_FLOAT:
+        value.f = random_below(random, 8) == 0 ? (random_below(random, 2) == 0 ? 3e38 : NAN) : (double)n / 4;
+        if (type == TYPE_FLOAT4)
+            value.f = (float)value.f;
+        break;
+    case PHYSICAL_NUMERIC:
+        value.n = numeric_from_int128(n, (int32_t)random_below(random, 4));
+        break;
+    case PHYSICAL_INTERVAL:
+        value.interval = (struct interval){random_below(random, 4) == 0 ? 1 : 0, (int32_t)random_below(random, 3),
+                                           (int64_t)random_below(random, 5) * 1800000000};
+        if (value.interval.months > 0)
+            value.interval.days = 0, value.interval.microseconds = 0;
+        break;
+    case PHYSICAL_TEXT:
+        value.text = slice_from_cstr(texts[random_below(random, array_count(texts))]);
+        if (type == TYPE_TEXT_ARRAY || type == TYPE_INT8_ARRAY)
+            value.text = array_build(type, NULL, 0, arena);
+        break;
+    }
+    return value;
+}
+
+static struct column random_column(struct random_stream *random, enum type_id type, struct arena *arena)
+{
+    struct column_builder builder;
+    bool is_constant = random_below(random, 2) == 0, has_nulls = random_below(random, 2) == 0;
+    column_builder_init(&builder, type_of(type), arena);
+    for (size_t i = 0; i < (is_constant ? 1 : ROWS); i++) {
+        struct value value = random_value(random, type, arena);
+        if (has_nulls && !is_constant && random_below(random, 4) == 0)
+            column_builder_add_null(&builder);
+        else
+            column_builder_add(&builder, &value);
+    }
+    struct column column = column_builder_finish(&builder);
+    if (is_constant)
+        column.form = COLUMN_CONSTANT;
+    return column;
+}
+
+static void check_once(const struct function *function, struct random_stream *random)
+{
+    struct arena arena;
+    arena_init(&arena);
+    struct eval_context context = {.zone = timezone_utc, .now_us = 1};
+    struct error error, row_error;
+    struct column arguments[FUNCTION_ARGUMENTS_MAX];
+    uint8_t validity[ROWS];
+    uint32_t selection[ROWS];
+    size_t count = 0;
+    for (size_t i = 0; i < function->argument_count; i++)
+        arguments[i] = random_column(
+            random, function->evaluate_as != 0 ? function->evaluate_as : function->arguments[i], &arena);
+    for (uint32_t row = 0; row < ROWS; row++) {
+        validity[row] = 1;
+        for (size_t i = 0; i < function->argument_count; i++)
+            validity[row] &= !column_is_null(&arguments[i], row);
+        if (random_below(random, 3) != 0)
+            selection[count++] = row;
+    }
+    struct call call = {.context = &context, .function = function, .type = type_of(function->result), .arena = &arena,
+                        .error = &error};
+    struct column out = {.type = call.type};
+    out.values = arena_alloc_zero(&arena, ROWS * sizeof(struct numeric));
+    struct vector vector = {.arguments = arguments, .row_count = ROWS, .count = count, .selection = selection,
+                            .validity = validity, .out = (void *)out.values};
+    enum err err = function->vector(&call, &vector), row_err = OK;
+    call.error = &row_error;
+    for (size_t k = 0; k < count && row_err == OK; k++) {
+        uint32_t row = selection[k];
+        struct value values[FUNCTION_ARGUMENTS_MAX], want = {.type = call.type}, got = column_value(&out, row);
+        if (!validity[row])
+            continue;
+        for (size_t i = 0; i < function->argument_count; i++)
+            values[i] = column_value(&arguments[i], row);
+        row_err = function->row(&call, values, function->argument_count, &want);
+        if (row_err == OK && err == OK && value_compare(&want, &got) != 0)
+            fail_msg("%s: row and vector form differ", function->example);
+    }
+    if (err != row_err)
+        fail_msg("%s: one form raises, the other does not (%d, %d)", function->example, err, row_err);
+    if (call.state != NULL && call.state_free != NULL)
+        call.state_free(call.state);
+    arena_deinit(&arena);
+}
+
+static void test_vector_forms(void **state)
+{
+    (void)state;
+    struct random_stream random;
+    random_stream_init(&random, 11);
+    size_t checked = 0;
+    for (size_t g = 0; function_table(g) != NULL; g++) {
+        for (size_t i = 0; i < function_table(g)->count; i++) {
+            const struct function *function = &function_table(g)->functions[i];
+            assert_non_null(function->row);
+            if (function->vector == NULL)
+                continue;
+            checked++;
+            for (int round = 0; round < 60; round++)
+                check_once(function, &random);
+        }
+    }
+    assert_true(checked > 150);
+}
+
+/* Windows tile time: each starts where the one before ends, and holds the times between. */
+static void test_windows_tile(void **state)
+{
+    (void)state;
+    static const struct interval sizes[] = {{0, 0, 300000000}, {0, 1, 0}, {0, 7, 0}, {1, 0, 0}, {3, 0, 0}, {0, 0, 7}};
+    struct error error;
+    for (size_t i = 0; i < array_count(sizes); i++) {
+        int64_t us = -1777630623000001, last_end = 0;
+        for (int step = 0; step < 50; step++) {
+            int64_t start, end;
+            assert_int_equal(window_find(us, sizes[i], timezone_utc, &start, &end, &error), OK);
+            assert_true(start <= us && us < end);
+            if (step > 0)
+                assert_true(start == last_end);
+            last_end = end;
+            us = end;
+        }
+    }
+    int64_t start, end;
+    assert_int_equal(window_find(0, (struct interval){1, 1, 0}, timezone_utc, &start, &end, &error), ERR_INPUT);
+    assert_string_equal(error.sqlstate, "22023");
+    assert_int_equal(window_find(0, (struct interval){0, 0, 0}, timezone_utc, &start, &end, &error), ERR_INPUT);
+    assert_int_equal(window_find(0, (struct interval){0, 7, 0}, timezone_utc, &start, &end, &error), OK);
+    assert_true((start - INT64_C(946857600000000)) % (7 * MICROSECONDS_PER_DAY) == 0); /* Monday 2000-01-03 */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_vector_forms),
+        cmocka_unit_test(test_windows_tile),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
