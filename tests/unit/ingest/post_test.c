@@ -211,7 +211,7 @@ static void test_keys(void **state)
     }
     assert_int_equal(world_rows(&world, "t"), 1);
     for (int i = 0; i < 4; i++) {
-        char key[8];
+        char key[16];
         snprintf(key, sizeof(key), "n%d", i);
         assert_int_equal(world_post_key(&world, key, ROW).outcome, INGEST_STORED);
     }

@@ -91,7 +91,7 @@ struct run {
 
 static void step_rows(struct run *run)
 {
-    char name[8];
+    char name[32];
     size_t index = (size_t)random_below(&run->random, SOURCES_MAX);
     snprintf(name, sizeof(name), "s%zu", index);
     int64_t times[ROWS_MAX], kept[ROWS_MAX];
