@@ -22,6 +22,8 @@ void expr_list_add(struct arena *arena, struct expr_list *list, struct expr *exp
 
 void expr_split(struct arena *arena, struct expr *expr, struct expr_list *out)
 {
+    if (expr->kind == EXPR_CONSTANT && !expr->constant.is_null && expr->constant.b)
+        return;
     if (expr->kind != EXPR_AND) {
         expr_list_add(arena, out, expr);
         return;
@@ -118,6 +120,27 @@ static bool is_bound(const struct expr *expr)
            !expr_is_volatile(expr);
 }
 
+/* The time column itself, or the start of a bucket that holds it: then only a lower bound carries over. */
+static bool is_time(const struct expr *expr, uint32_t time, bool *is_bucket)
+{
+    static const char *const buckets[] = {"tumble_start", "date_trunc", "time_bucket", "date_bin"};
+    *is_bucket = false;
+    if (expr->kind == EXPR_COLUMN)
+        return expr->column == time;
+    for (size_t index = 0; index < array_count(buckets) && expr->kind == EXPR_CALL; index++) {
+        uint32_t least;
+        uint32_t greatest;
+        if (strcmp(expr->function->name, buckets[index]) != 0 || expr->type.id != TYPE_TIMESTAMPTZ ||
+            !expr_column_range(expr, &least, &greatest) || least != time || greatest != time)
+            continue;
+        *is_bucket = true;
+        for (uint32_t argument = 0; argument < expr->argument_count; argument++)
+            if (expr->arguments[argument]->kind == EXPR_COLUMN && expr->arguments[argument]->column == time)
+                return true;
+    }
+    return false;
+}
+
 /* The tighter of both; a NULL side makes the condition false, so either will do then. */
 static struct expr *tighten(struct builder *build, struct expr *bound, struct expr *next, enum expr_kind kind)
 {
@@ -143,10 +166,10 @@ static void find_bounds(struct builder *build, struct plan *plan)
         struct expr *test = conditions.items[index];
         if (test->kind != EXPR_CALL || test->argument_count != 2)
             continue;
-        bool is_left = test->arguments[0]->kind == EXPR_COLUMN && test->arguments[0]->column == time;
-        struct expr *column = test->arguments[is_left ? 0 : 1];
+        bool is_bucket;
+        bool is_left = is_time(test->arguments[0], time, &is_bucket);
         struct expr *bound = test->arguments[is_left ? 1 : 0];
-        if (column->kind != EXPR_COLUMN || column->column != time || !is_bound(bound))
+        if ((!is_left && !is_time(test->arguments[1], time, &is_bucket)) || !is_bound(bound))
             continue;
         const char *name = test->function->name;
         bool is_equal = strcmp(name, "=") == 0;
@@ -154,7 +177,7 @@ static void find_bounds(struct builder *build, struct plan *plan)
         bool is_less = strcmp(name, "<") == 0 || strcmp(name, "<=") == 0;
         if (is_equal || (is_left ? is_greater : is_less))
             plan->scan.time_from = tighten(build, plan->scan.time_from, bound, EXPR_GREATEST);
-        if (is_equal || (is_left ? is_less : is_greater))
+        if (!is_bucket && (is_equal || (is_left ? is_less : is_greater)))
             plan->scan.time_to = tighten(build, plan->scan.time_to, bound, EXPR_LEAST);
     }
 }

@@ -21,7 +21,7 @@ struct expr_list {
     struct expr **items;
 };
 void expr_list_add(struct arena *arena, struct expr_list *list, struct expr *expr);
-/* AND taken apart, left to right. */
+/* AND taken apart, left to right; what is always true is left out. */
 void expr_split(struct arena *arena, struct expr *expr, struct expr_list *out);
 /* And put together again; NULL for none. */
 struct expr *expr_join(struct arena *arena, const struct expr_list *list);

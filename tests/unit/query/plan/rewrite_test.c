@@ -161,6 +161,23 @@ static void test_plans(void **state)
          "  ->  Group: sum(a), max(a)\n"
          "        ->  Project (n * 2)\n"
          "              ->  Scan on clicks (n)\n"},
+        {"select n from clicks where true",
+         "Project n\n"
+         "  ->  Scan on clicks (n)\n"},
+        {"select count(*) from tumble(clicks, ts, interval '1 day') where window_start >= now() and "
+         "window_start < '2026-02-01'",
+         "Project count\n"
+         "  ->  Group: count(*)\n"
+         "        ->  Scan on clicks (ts) filter: ((tumble_start(ts, '1 day'::interval, 'UTC'::text) >= "
+         "now()) AND (tumble_start(ts, '1 day'::interval, 'UTC'::text) < '2026-02-01 "
+         "00:00:00+00'::timestamp with time zone)) from: now()\n"},
+        {"select sum(n) from clicks where date_trunc('day', ts) = '2026-02-01' and now() > "
+         "date_trunc('day', ts)",
+         "Project sum\n"
+         "  ->  Group: sum(n)\n"
+         "        ->  Scan on clicks (ts, n) filter: ((date_trunc('day'::text, ts) = '2026-02-01 "
+         "00:00:00+00'::timestamp with time zone) AND (now() > date_trunc('day'::text, ts))) from: "
+         "'2026-02-01 00:00:00+00'::timestamp with time zone\n"},
     };
     (void)state;
     run(cases, array_count(cases));
