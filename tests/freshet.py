@@ -65,7 +65,7 @@ class Server:
         """(status, parsed answer)"""
         if isinstance(body, str):
             body = body.encode()
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named = {name.replace("_", "-").title(): value for name, value in headers.items()}
         named.setdefault("Content-Type", "application/x-ndjson")
         status, _, text = self.request("POST", f"/v1/ingest/{table}{query}", body, named)
         return status, json.loads(text)

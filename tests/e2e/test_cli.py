@@ -32,7 +32,7 @@ def test_sql(shared_server):
     assert result.returncode == 0 and " 3\n" in result.stdout, result
     result = run("sql", flag, "SELECT nothing")
     assert result.returncode == 1 and "42703" in result.stderr
-    assert run("sql", flag, "--format", "csv", "SELECT 1 AS a").stdout == "a\r\n1\r\n"
+    assert run("sql", flag, "--format", "csv", "SELECT 1 AS a").stdout == "a\n1\n"  # CRLF, read as text
     assert run("sql", "--http", "127.0.0.1:1", "SELECT 1").returncode == 1
 
 

@@ -62,7 +62,7 @@ def test_formats(loaded):
     ("SELECT nothing FROM r", 400, "42703"), ("SELECT * FROM nowhere", 400, "42P01"), ("SELEC 1", 400, "42601"),
     ("SELECT 1/0", 400, "22012"), ("SELECT 'x'::int", 400, "22P02"), ("", 400, None), ("SELECT 1; SELECT 2", 400, None),
     ("SELECT " + "(" * 100000 + "1" + ")" * 100000, 422, "54001"), ("SELECT 1" + "+1" * 100000, 422, "54001"),
-    ("SELECT '" + "x" * 300000 + "'", 422, "54000"), ("SELECT a FROM r, r AS q, r AS p", 422, None),
+    ("SELECT '" + "x" * 300000 + "'", 422, "54000"),
     ("CREATE MATERIALIZED VIEW v AS SELECT 1", 400, "0A000"), ("DELETE FROM r", 400, "0A000"),
 ])
 def test_errors(loaded, sql, status, sqlstate):
