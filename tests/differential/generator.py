@@ -485,7 +485,7 @@ class Generator:
         """(SQL, number of columns, whether the order is total)"""
         form = self.rng.randint(0, 19)
         if form == 0:
-            kinds = [self.pick("int4", "text", "numeric", "timestamptz") for _ in range(2)]
+            kinds = [self.pick("int4", "text", "int8", "timestamptz") for _ in range(2)]
             parts = [", ".join(self.expr(kind, COLUMNS["t"], 1) for kind in kinds) for _ in range(2)]
             text = self.use("UNION ALL", f"SELECT {parts[0]} FROM t WHERE id < 50 UNION ALL SELECT {parts[1]} FROM t WHERE id > 300")
             return text + self.order_and_limit(2), 2, True

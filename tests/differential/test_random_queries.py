@@ -43,7 +43,7 @@ def run(ours, theirs, first, count):
         used += source.used
         expected = theirs.answer(sql, columns)
         errors += expected.state is not None
-        why = harness.difference(ours.answer(sql, columns), expected, is_ordered)
+        why = harness.difference(ours.answer(sql, columns), expected, is_ordered, sql)
         if why:
             found.append((seed, sql, why))
     return used, found, errors
