@@ -18,6 +18,7 @@
 #include "storage/base/datetime.h"
 #include "storage/base/logger.h"
 #include "storage/base/metrics.h"
+#include "storage/base/fault.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -335,6 +336,10 @@ int cli_serve(int argc, char **argv)
     struct arena arena;
     struct config config;
     struct error error;
+#ifdef FRESHET_CHECK /* builds with checks take a planted fault by name: tests/README.md */
+    if (getenv("FRESHET_FAULT") != NULL)
+        fault_plant(getenv("FRESHET_FAULT"));
+#endif
     arena_init(&arena);
     config_init(&config, &arena);
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {

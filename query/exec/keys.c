@@ -17,6 +17,7 @@
 
 #include "query/exec/id_map.h"
 #include "storage/base/hash.h"
+#include "storage/base/fault.h"
 
 #include <assert.h>
 #include <string.h>
@@ -58,6 +59,8 @@ static enum err reserve_values(struct key_table *table, size_t extra, struct err
 
 static uint32_t null_number(struct key_table *table, bool is_insert)
 {
+    if (fault_is("group.null_key") && table->count > 0)
+        return 0;
     if (table->null_id == KEY_NONE && is_insert) {
         table->null_id = table->count++;
         memset(table->values + table->null_id * value_size(table), 0, value_size(table));

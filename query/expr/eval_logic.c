@@ -6,6 +6,7 @@
  *   AND   false closes a row; NULL is remembered and the row stays open; open at the end: NULL or true
  *   CASE  a true condition moves the row to its branch; the rest goes on to the next condition */
 #include "query/expr/node.h"
+#include "storage/base/fault.h"
 
 #include <string.h>
 
@@ -37,7 +38,8 @@ static enum err and_or_run(struct frame *frame, struct node *node, struct rows r
         for (size_t k = 0; k < rows.count; k++) {
             size_t row = rows_at(rows, k);
             if (column_is_null(&column, row)) {
-                result_set_null(frame, out, row);
+                if (!fault_is("kernel.and_null"))
+                    result_set_null(frame, out, row);
                 open[count++] = (uint32_t)row;
             } else if ((column.b[column_index(&column, row)] != 0) == closing) {
                 values[row] = closing;

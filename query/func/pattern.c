@@ -6,6 +6,7 @@
  * no more than a later one already does. The vector form cuts a constant pattern into pieces once a batch.
  * ILIKE compares both sides in lower case. */
 #include "query/func/text.h"
+#include "storage/base/fault.h"
 
 enum { LIKE = 0, NOT_LIKE = 1, ILIKE = 2, NOT_ILIKE = 3 };
 
@@ -124,7 +125,7 @@ static enum err like_vector(struct call *call, const struct vector *v)
 {
     const struct column *texts = &v->arguments[0], *patterns = &v->arguments[1];
     int operation = call->function->operation;
-    bool is_negated = operation == NOT_LIKE || operation == NOT_ILIKE;
+    bool is_negated = (operation == NOT_LIKE || operation == NOT_ILIKE) && !fault_is("kernel.like");
     uint8_t *out = v->out;
     bool is_constant = patterns->form == COLUMN_CONSTANT;
     struct slice pattern = is_constant && v->count > 0 ? patterns->text[0] : SLICE("");

@@ -2,6 +2,7 @@
  * result looks wrong; the caller then walks the selected rows to see whether one of them is really out of
  * range. The common case, no trouble at all, stays one branch-free pass. */
 #include "query/kernel/kernel.h"
+#include "storage/base/fault.h"
 
 #include <math.h>
 
@@ -40,6 +41,8 @@ INLINE bool int_body(enum arith_operation operation, const int64_t *restrict a, 
 bool arith_int(enum arith_operation operation, struct kernel_int a, struct kernel_int b, int64_t min, int64_t max,
                size_t count, int64_t *out)
 {
+    if (fault_is("kernel.add") && operation == ARITH_ADD)
+        operation = ARITH_SUBTRACT;
     if (!a.is_constant && !b.is_constant)
         return int_body(operation, a.values, 1, b.values, 1, min, max, count, out);
     if (!a.is_constant)

@@ -4,6 +4,7 @@
  * Floats follow PostgreSQL's total order: NaN equals NaN and is greater than every number. Written with | and & on the
  * single tests instead of branches, so that it vectorizes like the integer form. */
 #include "query/kernel/kernel.h"
+#include "storage/base/fault.h"
 
 #define INLINE static inline __attribute__((always_inline))
 #define EACH(expression)                                                                                               \
@@ -66,6 +67,8 @@ INLINE void float_body(enum compare_operation operation, const double *restrict 
 void compare_int(enum compare_operation operation, struct kernel_int a, struct kernel_int b, size_t count,
                  uint8_t *out)
 {
+    if (fault_is("kernel.less") && operation == COMPARE_LT)
+        operation = COMPARE_LE;
     if (!a.is_constant && !b.is_constant)
         int_body(operation, a.values, 1, b.values, 1, count, out);
     else if (!a.is_constant)
