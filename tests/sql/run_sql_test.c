@@ -237,8 +237,13 @@ static void join_lines(char *text, bool is_sorted, struct writer *out)
 {
     char *lines[4096];
     size_t count = 0;
-    for (char *line = strtok(text, "\n"); line != NULL && count < array_count(lines); line = strtok(NULL, "\n"))
+    for (char *line = text; *line != '\0' && count < array_count(lines);) {
+        size_t size = strcspn(line, "\n");
+        bool is_last = line[size] == '\0';
+        line[size] = '\0';
         lines[count++] = line;
+        line += size + !is_last;
+    }
     if (is_sorted)
         qsort(lines, count, sizeof(lines[0]), compare_lines);
     for (size_t i = 0; i < count; i++)

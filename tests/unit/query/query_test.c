@@ -179,7 +179,8 @@ static void test_top_by_time(void **state)
         insert_values(&f, id, TYPE_TIMESTAMPTZ, i * 100000, 100000);
     struct query_request request = request_of("SELECT ts FROM numbers ORDER BY ts DESC LIMIT 2 OFFSET 1");
     expect(&f, &request, "ts\r\n1970-01-01 00:00:00.499998+00\r\n1970-01-01 00:00:00.499997+00\r\n");
-    request.text = SLICE("SELECT x FROM (SELECT ts AS x FROM numbers WHERE ts < '1970-01-01 00:00:00.25') s ORDER BY x DESC LIMIT 1");
+    request.text = SLICE("SELECT x FROM (SELECT ts AS x FROM numbers WHERE ts < '1970-01-01 00:00:00.25') s "
+                         "ORDER BY x DESC LIMIT 1");
     expect(&f, &request, "x\r\n1970-01-01 00:00:00.249999+00\r\n");
     request.text = SLICE("SELECT ts FROM numbers ORDER BY ts LIMIT 1 OFFSET 20000");
     expect(&f, &request, "ts\r\n1970-01-01 00:00:00.02+00\r\n");

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-/* --- a table of n rows: id 0 … n-1, k = id % 7 or NULL at every 5th, name 'n<k>', day = id days after 2026-03-28 --- */
+/* A table of n rows: id 0 … n-1, k = id % 7 or NULL at every 5th, name 'n<k>', at = id days after 2026-03-28. */
 
 static const struct provider_column source_columns[] = {
     {"id", {.id = TYPE_INT8}}, {"k", {.id = TYPE_INT8}}, {"name", {.id = TYPE_TEXT}}, {"at", {.id = TYPE_TIMESTAMPTZ}}};
