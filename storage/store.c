@@ -90,9 +90,7 @@ enum err store_open(const struct store_options *options, struct store **out, str
     if (err != OK)
         return err;
     struct store *store = create(options);
-    /* Cutting at damage may go behind the checkpoint; the log has everything still, so it is not needed. */
-    if (!options->recover_point_in_time)
-        err = store_load(store, error);
+    err = options->recover_point_in_time ? store_forget_checkpoints(store, error) : store_load(store, error);
     if (err == OK)
         err = open_log(store, error);
     if (err != OK) {

@@ -13,8 +13,8 @@
  * Appending a batch has two steps. Prepare: per text column, map the batch's local dictionary to the
  * segment's codes (one hash per distinct text), or copy its texts to the heap; here a dictionary may give up,
  * before any row is written. Write: copy ranges of the batch into chunk after chunk. A dictionary gives up
- * when its 65,536 codes are taken, or when after 4,096 rows more than half of the texts were new; the column
- * then stays plain until the segment is replaced.
+ * when its 65,536 codes are taken, or when from 4,096 rows on so few texts repeat that they will be; the
+ * column then stays plain until the segment is replaced.
  *
  * Readers hold a published (rows, chunks). They never look at a chunk or a row past it, so the writer shares
  * no memory location with them but the atomics of struct chunk, which are ordered so that a stale or a newer
@@ -311,9 +311,18 @@ static const struct stored_column *source_of(const struct stored_rows *rows,
     return NULL;
 }
 
-static bool is_not_paying(const struct column_state *state, uint64_t distinct)
+/* Whether `rows` texts, of which `distinct` differ, come from more than a dictionary has codes for. Of K equally likely
+ * texts, n draws repeat about n * n / 2K times, so few repeats mean a large K, long before the codes run out. */
+static bool is_not_paying(uint64_t rows, uint64_t distinct)
 {
-    return state->rows_seen >= TRIAL_ROWS && 2 * distinct > state->rows_seen;
+    return rows >= TRIAL_ROWS && (rows - distinct) * 2 * DICTIONARY_ENTRIES_MAX < rows * rows;
+}
+
+static bool has_given_up(const struct column_state *state)
+{
+    uint32_t distinct = dictionary_size(state->dictionary);
+    /* Entries of rows that were rolled back count too: never more of them than rows. */
+    return is_not_paying(state->rows_seen, distinct < state->rows_seen ? distinct : state->rows_seen);
 }
 
 /* Codes of the entries of a dictionary source. False: give up. */
@@ -322,7 +331,7 @@ static bool map_entries(struct segment *segment, struct job *job, uint32_t row_c
     const struct stored_column *source = job->source;
     struct dictionary *dictionary = job->state->dictionary;
     job->state->rows_seen += row_count;
-    if (is_not_paying(job->state, source->entry_count))
+    if (is_not_paying(row_count, source->entry_count < row_count ? source->entry_count : row_count))
         return false;
     uint16_t *codes = arena_alloc_array(&segment->scratch, source->entry_count, sizeof(*codes));
     const char *bytes = source->bytes.data;
@@ -332,7 +341,7 @@ static bool map_entries(struct segment *segment, struct job *job, uint32_t row_c
         bytes += source->sizes[i];
     }
     job->entry_codes = codes;
-    return !is_not_paying(job->state, dictionary_size(dictionary));
+    return !has_given_up(job->state);
 }
 
 /* Codes of the rows of a flat source. False: give up. */
@@ -357,11 +366,11 @@ static bool map_rows(struct segment *segment, struct job *job, uint32_t row_coun
         }
         codes[i] = code;
         job->state->rows_seen++;
-        if (i % TRIAL_ROWS == TRIAL_ROWS - 1 && is_not_paying(job->state, dictionary_size(dictionary)))
+        if (i % TRIAL_ROWS == TRIAL_ROWS - 1 && has_given_up(job->state))
             return false;
     }
     job->row_codes = codes;
-    return !is_not_paying(job->state, dictionary_size(dictionary));
+    return !has_given_up(job->state);
 }
 
 /* Texts of a dictionary source, copied to the heap once each. */

@@ -12,8 +12,11 @@
 #include "storage/log/checkpoint.h"
 
 #include <assert.h>
+#include <stdio.h>
+#include <string.h>
 
 #define STATE_FORMAT 1
+#define PATH_SIZE 256
 
 static void encode(struct store *store, const struct catalog *catalog, uint64_t position, struct writer *out)
 {
@@ -123,4 +126,36 @@ enum err store_load(struct store *store, struct error *error)
     }
     arena_deinit(&arena);
     return err;
+}
+
+/* --- recovery to a point in time --- */
+
+struct removal {
+    struct store *store;
+    enum err result;
+    struct error *error;
+};
+
+static void remove_one(void *context, const char *name)
+{
+    struct removal *removal = context;
+    const struct store_options *options = &removal->store->options;
+    bool is_ours = strncmp(name, "manifest", 8) == 0 || strncmp(name, "checkpoint-", 11) == 0;
+    if (!is_ours || removal->result != OK)
+        return;
+    char path[PATH_SIZE];
+    int length = snprintf(path, sizeof(path), "%s%s%s", options->directory,
+                          options->directory[0] == 0 ? "" : "/", name);
+    assert(length > 0 && length < PATH_SIZE);
+    removal->result = options->io->ops->unlink(options->io, path, removal->error);
+}
+
+enum err store_forget_checkpoints(struct store *store, struct error *error)
+{
+    struct io *io = store->options.io;
+    struct removal removal = {.store = store, .error = error};
+    enum err err = io->ops->list(io, store->options.directory, remove_one, &removal, error);
+    if (err == OK)
+        err = removal.result;
+    return err == OK ? io->ops->sync_directory(io, store->options.directory, error) : err;
 }

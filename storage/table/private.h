@@ -66,6 +66,9 @@ struct store {
 
 /* checkpoint.c of this folder. Reads the newest checkpoint if there is one: catalog, position, extension. */
 MUST_CHECK enum err store_load(struct store *store, struct error *error);
+/* Removes them all: the log is about to be cut, and none may speak of what was behind the cut. The log still has
+ * everything, so nothing but time is lost. */
+MUST_CHECK enum err store_forget_checkpoints(struct store *store, struct error *error);
 /* Writes one as of a catalog and position; log thread, or the closing thread after it. */
 MUST_CHECK enum err store_save(struct store *store, const struct catalog *catalog, uint64_t position,
                                struct error *error);

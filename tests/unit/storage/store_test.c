@@ -4,6 +4,7 @@
 #include "tests/model/store_model.h"
 
 #include "storage/base/logger.h"
+#include "storage/io/sim.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -303,6 +304,79 @@ static void test_statistics_describe_the_table(void **test_state)
     place_remove(&place);
 }
 
+/* --- damage --- */
+
+struct first_file {
+    char name[64];
+};
+
+static void note_log_file(void *context, const char *name)
+{
+    struct first_file *first = context;
+    if (strncmp(name, "log-", 4) == 0 && first->name[0] == 0)
+        snprintf(first->name, sizeof(first->name), "%s", name);
+}
+
+/* A flipped bit in the middle of the log: refused, with the place; cut there on demand, and everything before it is as
+ * the model says, though a checkpoint from behind the cut is there. */
+static void test_damage_refuses_and_can_be_cut(void **test_state)
+{
+    (void)test_state;
+    struct sim_options sim_options = {.seed = 5};
+    struct sim *sim = sim_create(&sim_options);
+    struct place place;
+    struct model model;
+    struct model_state state = {0};
+    struct model_extension extension;
+    struct error error = {0};
+    struct first_file first = {{0}};
+    sim_open(sim, &place.io);
+    model_init(&model, 11, 100);
+    struct store *store = open_store(&place, &extension, false);
+    for (int i = 0; i < 60; i++)
+        step(store, &model, &state);
+    uint64_t last = store_position(store);
+    store_close(store); /* with a checkpoint */
+    assert_int_equal(place.io->ops->list(place.io, "", note_log_file, &first, NULL), OK);
+    assert_true(sim_flip_bit(sim, first.name, 4096 * 25 + 200, 3));
+    place.io->ops->destroy(place.io);
+
+    logger_set_level((enum log_level)(LOG_ERROR + 1));
+    sim_open(sim, &place.io);
+    struct store_options options = {.io = place.io, .directory = "", .log_file_size = 1 << 20};
+    assert_int_equal(store_open(&options, &store, &error), ERR_CORRUPT);
+    assert_non_null(strstr(error.text, first.name));
+    place.io->ops->destroy(place.io);
+
+    sim_open(sim, &place.io);
+    options.io = place.io;
+    options.recover_point_in_time = true;
+    options.extension = model_extension(&extension);
+    assert_int_equal(store_open(&options, &store, &error), OK);
+    assert_true(store_position(store) > 0 && store_position(store) < last);
+    expect_equal(store, &model, &extension);
+
+    /* And it goes on from there: past where the old checkpoint stood, which must not come back. */
+    for (struct model_op *op = model.first; op != NULL; op = op->next)
+        op->position = op->position > store_position(store) ? 0 : op->position;
+    model_state_deinit(&state);
+    model_replay(&model, UINT64_MAX, &state);
+    while (store_position(store) < last + 5)
+        step(store, &model, &state);
+    expect_equal(store, &model, &extension);
+    store_close(store);
+    place.io->ops->destroy(place.io);
+    sim_open(sim, &place.io);
+    store = open_store(&place, &extension, false);
+    expect_equal(store, &model, &extension);
+    store_close(store);
+    place.io->ops->destroy(place.io);
+    logger_set_level(LOG_ERROR);
+    model_state_deinit(&state);
+    model_deinit(&model);
+    sim_destroy(sim);
+}
+
 int main(void)
 {
     logger_set_level(LOG_ERROR);
@@ -312,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_refusals_name_the_reason),
         cmocka_unit_test(test_memory_limit_refuses_rows_and_truncate_frees),
         cmocka_unit_test(test_statistics_describe_the_table),
+        cmocka_unit_test(test_damage_refuses_and_can_be_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
