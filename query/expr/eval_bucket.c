@@ -28,7 +28,8 @@ static bool is_seconds(const struct expr *expr, int64_t *out)
 
 static bool is_epoch_of_time(const struct expr *expr)
 {
-    if (!is_call(expr, "extract", 2) || expr->arguments[0]->kind != EXPR_CONSTANT || expr->arguments[0]->constant.is_null)
+    if (!is_call(expr, "extract", 2) || expr->arguments[0]->kind != EXPR_CONSTANT ||
+        expr->arguments[0]->constant.is_null)
         return false;
     enum time_unit unit;
     uint8_t type = expr->arguments[1]->type.id;
