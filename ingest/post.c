@@ -29,7 +29,6 @@ struct post {
     struct ingest *ingest;
     void (*done)(void *context, const struct ingest_answer *answer);
     void *context;
-    int64_t started_us;      /* monotonic */
     uint32_t table_id;
     struct guard guard;
     struct writer section;   /* the answer is made of it */
@@ -136,9 +135,6 @@ static void post_done(void *context, uint64_t position, enum err result, const s
         answer.outcome = INGEST_REPEATED;
     answer.body = writer_as_slice(&body);
     answer.key_expires_us = key_expiry(post);
-    int64_t elapsed_us = clock_monotonic_us() - post->started_us;
-    histogram_record(&metrics.ack_us, (uint64_t)(elapsed_us < 0 ? 0 : elapsed_us));
-    histogram_record(&metrics.freshness_us, (uint64_t)(elapsed_us < 0 ? 0 : elapsed_us));
     post_finish(post, &answer);
     writer_deinit(&body);
     kept_answer_deinit(&kept);
@@ -497,7 +493,7 @@ void ingest_post(struct ingest *ingest, const struct ingest_request *request,
                  void (*done)(void *context, const struct ingest_answer *answer), void *context)
 {
     struct post *post = memory_alloc_zero(sizeof(*post));
-    *post = (struct post){.ingest = ingest, .done = done, .context = context, .started_us = clock_monotonic_us()};
+    *post = (struct post){.ingest = ingest, .done = done, .context = context};
     writer_init(&post->section);
     struct attempt attempt = {.request = request, .now_us = clock_wall_us()};
     writer_init(&attempt.inflated);

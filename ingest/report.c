@@ -89,11 +89,9 @@ static void sample(struct writer *out, struct writer *labels, const char *name, 
     writer_reset(labels);
     metrics_label(labels, "table", table);
     if (source.data != NULL) {
-        writer_u8(labels, ',');
         metrics_label(labels, "source", source);
     }
     if (fate != NULL) {
-        writer_u8(labels, ',');
         metrics_label(labels, "fate", slice_from_cstr(fate));
     }
     writer_u8(labels, 0);

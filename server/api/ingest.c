@@ -231,7 +231,6 @@ static void answer_refused(struct exchange *exchange, const struct ingest_answer
 static void on_done(void *context, const struct ingest_answer *answer)
 {
     struct exchange *exchange = context;
-    metric_add(&metrics.ingest_requests, 1);
     if (answer->key_expires_us > 0) {
         char text[64];
         time_t seconds = (time_t)(answer->key_expires_us / 1000000);
@@ -241,9 +240,6 @@ static void on_done(void *context, const struct ingest_answer *answer)
         exchange_add_header(exchange, "idempotency-expires", "%s", text);
     }
     if (answer->http_status != 200) {
-        if (answer->http_status == 429 || answer->http_status == 507) {
-            metric_add(&metrics.ingest_backpressure, 1);
-        }
         answer_refused(exchange, answer);
         return;
     }

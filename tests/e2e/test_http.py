@@ -286,14 +286,25 @@ def test_healthz_before_readyz(tmp_path, freshet_factory):
     assert server.log_text().index("listening") < server.log_text().index("ready position")
 
 
+def test_ready_names_sources_that_are_not_fresh(server):
+    server.sql("CREATE TABLE f (ts timestamptz NOT NULL)")
+    assert server.ingest("f", '{"ts":"2026-05-01T00:00:00Z"}\n', Freshet_Producer="lamp", Freshet_Sequence="1")[0] == 200
+    assert server.request("GET", "/readyz?fresh=1min")[0] == 200
+    time.sleep(1.2)
+    status, headers, body = server.request("GET", "/readyz?fresh=1s")
+    assert status == 503 and "f/lamp" in json.loads(body)["detail"] and "retry-after" in headers, body
+    assert server.request("GET", "/readyz")[0] == 200
+
+
 def test_metrics_are_clean(shared_server):
-    shared_server.ingest("m", b'{"ts":"2026-05-01T00:00:00Z","a":1}\n{"ts":"x"}\n', "?create=true", freshet_producer='p"\\x')
+    shared_server.ingest("m", b'{"ts":"2026-05-01T00:00:00Z","a":1}\n{"ts":"x"}\n', "?create=true", freshet_producer='p"\\x', freshet_sequence="1")
     shared_server.query("SELECT nonsense")
     status, headers, text = shared_server.request("GET", "/metrics")
     assert status == 200 and headers["content-type"].startswith("text/plain; version=0.0.4")
     result = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=20)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stderr == b"", result.stderr
+    assert ",," not in text.decode()
     names = {line.split()[2] for line in text.decode().splitlines() if line.startswith("# TYPE")}
     for wanted in ("freshet_build_info", "freshet_io_backend", "freshet_memory_bytes", "freshet_disk_free_bytes",
                    "freshet_http_requests_total", "freshet_backpressure_total", "freshet_log_sync_failures_total",
