@@ -225,8 +225,11 @@ static enum err call_batch(struct frame *frame, struct node *node, struct column
     enum err err;
     if (expr->kind == EXPR_CAST && cast_vector(&node->call, expr->arguments[0]->type, &vector, &err))
         return err;
-    if (expr->kind == EXPR_CALL && expr->function->vector != NULL)
-        return expr->function->vector(&node->call, &vector);
+    if (expr->kind == EXPR_CALL && expr->function->vector != NULL) {
+        err = expr->function->vector(&node->call, &vector);
+        if (err != VECTOR_DECLINED)
+            return err;
+    }
     return call_rows(frame, node, arguments, rows, validity, out);
 }
 

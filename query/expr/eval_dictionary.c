@@ -16,6 +16,7 @@ struct dictionary_cache {
     uint64_t id;
     size_t capacity;  /* slots */
     uint8_t *known, *valid;
+    bool has_null;    /* some known result is NULL */
     void *values;
     struct arena arena; /* payloads of text results */
 };
@@ -48,6 +49,7 @@ static struct dictionary_cache *cache_prepare(struct node *node, const struct co
             memset(cache->known, 0, cache->capacity);
         arena_reset(&cache->arena);
         cache->id = in->dictionary_id;
+        cache->has_null = false;
     }
     size_t needed = (size_t)in->dictionary_count + 1;
     if (needed > cache->capacity) {
@@ -93,8 +95,10 @@ static void cache_store(struct dictionary_cache *cache, const struct column *res
         char *target = (char *)cache->values + (size_t)pending[i] * size;
         cache->valid[pending[i]] = !column_is_null(result, i);
         memset(target, 0, size);
-        if (!cache->valid[pending[i]])
+        if (!cache->valid[pending[i]]) {
+            cache->has_null = true;
             continue;
+        }
         if (is_text)
             *(struct slice *)target = arena_copy(&cache->arena, column_text(result, i));
         else
@@ -124,6 +128,12 @@ static void gather(struct frame *frame, const struct dictionary_cache *cache, co
                    struct rows rows, size_t size, struct column *out)
 {
     char *values = (char *)out->values;
+    if (size == 1 && rows.selection == NULL && in->validity == NULL && !cache->has_null) { /* a whole batch of booleans */
+        const char *known = (const char *)cache->values + 1;
+        for (size_t row = 0; row < rows.count; row++)
+            values[row] = known[in->codes[row]];
+        return;
+    }
     for (size_t k = 0; k < rows.count; k++) {
         size_t row = rows_at(rows, k), slot = slot_of(in, row);
         if (!cache->valid[slot])
@@ -141,8 +151,14 @@ enum err dictionary_run(struct frame *frame, struct node *node, struct rows rows
     size_t size = physical_size(type_physical(node->expr->type.id));
     struct dictionary_cache *cache = cache_prepare(node, in, size);
     uint32_t *pending = arena_alloc_array(&frame->evaluator->batch, rows.count + 1, sizeof(*pending));
-    size_t pending_count = 0;
-    for (size_t k = 0; k < rows.count; k++) {
+    size_t pending_count = 0, unknown = 0;
+    if (rows.selection == NULL && in->validity == NULL) { /* after the first batches all is known: one look */
+        for (size_t row = 0; row < rows.count; row++)
+            unknown += cache->known[in->codes[row] + 1] == 0;
+    } else {
+        unknown = 1;
+    }
+    for (size_t k = 0; unknown > 0 && k < rows.count; k++) {
         size_t slot = slot_of(in, rows_at(rows, k));
         pending[pending_count] = (uint32_t)slot;
         pending_count += cache->known[slot] == 0;

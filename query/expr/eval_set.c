@@ -111,6 +111,27 @@ static enum err set_prepare(struct frame *frame, struct node *node)
     return OK;
 }
 
+/* Integers and times against a set without NULL: no value is built, and a short list is compared in a row. */
+#define SHORT_LIST 8
+static void set_run_ints(const struct value_set *set, const struct column *in, struct rows rows, bool is_negated,
+                         uint8_t *out)
+{
+    for (size_t k = 0; k < rows.count; k++) {
+        size_t row = rows_at(rows, k);
+        int64_t key = in->i[column_index(in, row)];
+        bool is_found = false;
+        if (set->count <= SHORT_LIST) {
+            for (size_t i = 0; i < set->count; i++)
+                is_found |= set->keys[i] == key;
+        } else {
+            size_t slot = hash_mix((uint64_t)key) & set->mask;
+            for (; set->slots[slot] != 0 && !is_found; slot = (slot + 1) & set->mask)
+                is_found = set->keys[set->slots[slot] - 1] == key;
+        }
+        out[row] = is_found != is_negated;
+    }
+}
+
 static enum err set_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
 {
     struct column in;
@@ -123,6 +144,11 @@ static enum err set_run(struct frame *frame, struct node *node, struct rows rows
     bool is_negated = node->expr->is_negated;
     *out = result_create(frame, node->expr->type);
     uint8_t *values = (uint8_t *)out->values;
+    if (set->is_int && !set->has_null && set->row_count > 0 && in.form != COLUMN_CONSTANT) {
+        set_run_ints(set, &in, rows, is_negated, values);
+        out->validity = in.validity;
+        return OK;
+    }
     for (size_t k = 0; k < rows.count; k++) {
         size_t row = rows_at(rows, k);
         if (set->row_count == 0) {

@@ -120,7 +120,7 @@ static __int128 sum_flat(const int64_t *values, size_t count)
         high += values[i] >> 32;
         low += (uint32_t)values[i];
     }
-    return ((__int128)high << 32) + low;
+    return (__int128)high * ((int64_t)1 << 32) + low;
 }
 
 static enum err int_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection, size_t count,

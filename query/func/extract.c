@@ -232,6 +232,17 @@ static bool is_infinite(const struct value *time)
     return time->type.id != TYPE_INTERVAL && (time->i == TIME_INFINITY || time->i == TIME_MINUS_INFINITY);
 }
 
+/* One field of a finite time. */
+static enum err unit_of(struct call *call, enum time_unit unit, struct slice name, const struct value *time,
+                        struct numeric *out)
+{
+    if (time->type.id == TYPE_INTERVAL)
+        return interval_field(call, unit, name, time->interval, out);
+    if (time->type.id == TYPE_DATE)
+        return date_field(call, unit, name, time->i, out);
+    return time_field(call, unit, name, time, out);
+}
+
 static enum err field_of(struct call *call, struct slice name, const struct value *time, struct numeric *out,
                          bool *is_null)
 {
@@ -247,11 +258,7 @@ static enum err field_of(struct call *call, struct slice name, const struct valu
         *out = (struct numeric){.kind = time->i > 0 ? NUMERIC_INFINITY : NUMERIC_MINUS_INFINITY};
         return OK;
     }
-    if (time->type.id == TYPE_INTERVAL)
-        return interval_field(call, unit, name, time->interval, out);
-    if (time->type.id == TYPE_DATE)
-        return date_field(call, unit, name, time->i, out);
-    return time_field(call, unit, name, time, out);
+    return unit_of(call, unit, name, time, out);
 }
 
 static enum err extract_row(struct call *call, const struct value *a, size_t count, struct value *out)
@@ -307,19 +314,46 @@ static enum err date_part_row(struct call *call, const struct value *a, size_t c
     return err;
 }
 
-#define PAIR(of, example_text)                                                                                         \
+/* A constant field name is looked up once. Infinite times, whose fields may be NULL, are the row form's. */
+static enum err extract_vector(struct call *call, const struct vector *v)
+{
+    const struct column *names = &v->arguments[0], *times = &v->arguments[1];
+    struct numeric *out = v->out;
+    enum time_unit unit;
+    if (names->form != COLUMN_CONSTANT || v->count == 0 || !time_unit_find(names->text[0], &unit))
+        return VECTOR_DECLINED;
+    bool is_epoch = unit == UNIT_EPOCH && times->type.id != TYPE_DATE;
+    for (size_t k = 0; k < v->count; k++) {
+        size_t row = v->selection != NULL ? v->selection[k] : k;
+        if (v->validity != NULL && v->validity[row] == 0)
+            continue;
+        struct value time = {.type = times->type, .i = times->i[column_index(times, row)]};
+        if (is_infinite(&time))
+            return VECTOR_DECLINED;
+        if (is_epoch) {
+            out[row] = (struct numeric){.digits = time.i, .scale = 6};
+            continue;
+        }
+        enum err err = unit_of(call, unit, names->text[0], &time, &out[row]);
+        if (err != OK)
+            return err;
+    }
+    return OK;
+}
+
+#define PAIR(of, vector_form, example_text)                                                                            \
     {.name = "extract", .argument_count = 2, .arguments = {TYPE_TEXT, of}, .result = TYPE_NUMERIC,                     \
-     .volatility = of == TYPE_TIMESTAMPTZ ? STABLE : IMMUTABLE, .row = extract_row, .doc = "one field of a time",      \
-     .example = "extract(day FROM " example_text ")"},                                                                 \
+     .volatility = of == TYPE_TIMESTAMPTZ ? STABLE : IMMUTABLE, .row = extract_row, .vector = vector_form,             \
+     .doc = "one field of a time", .example = "extract(day FROM " example_text ")"},                                   \
     {.name = "date_part", .argument_count = 2, .arguments = {TYPE_TEXT, of}, .result = TYPE_FLOAT8,                    \
      .volatility = of == TYPE_TIMESTAMPTZ ? STABLE : IMMUTABLE, .row = date_part_row,                                  \
      .doc = "one field of a time, as a double", .example = "date_part('day', " example_text ")"},
 
 static const struct function functions[] = {
-    PAIR(TYPE_TIMESTAMPTZ, "timestamptz '2026-05-01 10:17:03Z'")
-    PAIR(TYPE_TIMESTAMP, "timestamp '2026-05-01 10:17:03'")
-    PAIR(TYPE_DATE, "date '2026-05-01'")
-    PAIR(TYPE_INTERVAL, "interval '3 days'")
+    PAIR(TYPE_TIMESTAMPTZ, extract_vector, "timestamptz '2026-05-01 10:17:03Z'")
+    PAIR(TYPE_TIMESTAMP, extract_vector, "timestamp '2026-05-01 10:17:03'")
+    PAIR(TYPE_DATE, extract_vector, "date '2026-05-01'")
+    PAIR(TYPE_INTERVAL, NULL, "interval '3 days'")
 };
 
 const struct function_group functions_extract = {functions, array_count(functions)};

@@ -25,9 +25,10 @@ struct call {
     void (*state_free)(void *state);
 };
 
-/* One batch for a vector form. Every argument is FLAT or CONSTANT. Rows are selection[0 … count-1], or 0 … count-1
- * where it is NULL. `validity` joins the arguments' (NULL: no NULLs); only valid selected rows may raise.
- * `out` is zeroed. */
+/* One batch for a vector form, which may answer VECTOR_DECLINED: then the row form does it. Every argument
+ * is FLAT or CONSTANT. Rows are selection[0 … count-1], or 0 … count-1 where it is NULL. `validity` joins
+ * the arguments' (NULL: no NULLs); only valid selected rows may raise. `out` is zeroed. */
+#define VECTOR_DECLINED ERR_BUSY
 struct vector {
     const struct column *arguments;
     size_t row_count, count;

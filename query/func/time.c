@@ -80,6 +80,18 @@ static enum err date_trunc_row(struct call *call, const struct value *a, size_t 
     return err;
 }
 
+/* Where a calendar unit that starts here ends. */
+static int64_t unit_end(int64_t start, enum time_unit unit)
+{
+    static const int32_t months[] = {[UNIT_MONTH] = 1,    [UNIT_QUARTER] = 3,    [UNIT_YEAR] = 12,
+                                     [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000};
+    int64_t end;
+    if (unit < UNIT_MONTH || time_add_interval(start, (struct interval){.months = months[unit]}, timezone_utc, &end,
+                                               NULL) != OK)
+        return start + 1;
+    return end;
+}
+
 /* How long a unit is where that is always the same. */
 static int64_t unit_span(enum time_unit unit)
 {
@@ -144,7 +156,7 @@ static enum err date_trunc_vector(struct call *call, const struct vector *v)
             continue;
         }
         start = out[row] = time_truncate(us, unit, zone);
-        end = span != 0 ? start + span : us + 1;
+        end = span != 0 ? start + span : unit_end(start, unit);
     }
     return OK;
 }

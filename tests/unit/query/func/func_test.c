@@ -102,6 +102,10 @@ static void check_once(const struct function *function, struct random_stream *ra
     struct vector vector = {.arguments = arguments, .row_count = ROWS, .count = count, .selection = selection,
                             .validity = validity, .out = (void *)out.values};
     enum err err = function->vector(&call, &vector), row_err = OK;
+    if (err == VECTOR_DECLINED) {
+        arena_deinit(&arena);
+        return;
+    }
     call.error = &row_error;
     for (size_t k = 0; k < count && row_err == OK; k++) {
         uint32_t row = selection[k];
