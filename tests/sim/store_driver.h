@@ -15,7 +15,7 @@
 #include <stdarg.h>
 
 #define DRIVER_FILE_SIZE ((size_t)64 << 10)
-#define DRIVER_PIECE_SIZE ((size_t)8 << 10)
+#define DRIVER_PIECE_SIZE ((size_t)4 << 10) /* many records straddle pieces */
 
 enum driver_point { DRIVER_POWER_CUT, DRIVER_KILL, DRIVER_IN_RECOVERY, DRIVER_SECOND_LIFE, DRIVER_POINT_KINDS };
 static const char *const driver_point_names[DRIVER_POINT_KINDS] = {
