@@ -1,5 +1,5 @@
-/* Fuzz target: bytes as a commit record. Refused, or everything in it can be read: as a batch, and appended to a segment
- * whose definition is made from the record's own columns and read back through a cursor, cell by cell the same. */
+/* Fuzz target: bytes as a commit record. Refused, or everything in it can be read: as a batch, and appended to a
+ * segment whose definition is made from the record's own columns and read back through a cursor, cell by cell the same. */
 #include "storage/log/record.h"
 #include "storage/segment/view.h"
 #include "tests/fuzz/fuzz.h"
