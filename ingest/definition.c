@@ -1,6 +1,7 @@
 /* Definitions: made once per table and version, then shared by every batch of it.
  *
- * DEFAULT expressions are bound by a function that the server gives (ingest may not see SQL) and evaluated once per batch,
+ * DEFAULT expressions are bound by a function that the server gives (ingest may not see SQL) and evaluated
+ * once per batch,
  * where `now()` is the batch's time; volatile ones (random(), gen_random_uuid()) once per row. */
 #include "ingest/definition.h"
 

@@ -9,7 +9,8 @@
  *                        known, same body                                GUARD_REPEATED, other body 422
  *   either               the same (table, name) is under way             409
  *
- * A new request is registered while it is decoded and committed. So one name has one request at a time, its check and its
+ * A new request is registered while it is decoded and committed. So one name has one request at a time, its
+ * check and its
  * commit are one step for all others, and the order of the log is the order of the decisions without a lock that would
  * be held over decoding. */
 #include "ingest/flight.h"

@@ -17,12 +17,21 @@
 #include "storage/base/number.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #define SAMPLE_ROWS_MAX 1000
 #define SAMPLE_SIZE_MAX ((size_t)4 << 20)
 #define DEPTH_MAX 64
 
-enum seen { SEEN_BOOL = 1, SEEN_INT = 2, SEEN_FLOAT = 4, SEEN_TIME = 8, SEEN_TEXT = 16, SEEN_DOCUMENT = 32, SEEN_ODD = 64 };
+enum seen {
+    SEEN_BOOL = 1,
+    SEEN_INT = 2,
+    SEEN_FLOAT = 4,
+    SEEN_TIME = 8,
+    SEEN_TEXT = 16,
+    SEEN_DOCUMENT = 32,
+    SEEN_ODD = 64
+};
 
 struct field {
     struct slice name;
@@ -188,7 +197,8 @@ static enum err see_csv(struct inference *inference, struct slice sample, struct
     enum err err = mapping_create(schema, &mapping, error);
     assert(err == OK);
     struct rows rows;
-    struct rows_options options = {.mapping = mapping, .arena = &arena, .rows_max = SAMPLE_ROWS_MAX, .row_size_max = SAMPLE_SIZE_MAX};
+    struct rows_options options = {
+        .mapping = mapping, .arena = &arena, .rows_max = SAMPLE_ROWS_MAX, .row_size_max = SAMPLE_SIZE_MAX};
     struct decode_options decode = {.depth_max = DEPTH_MAX, .keys_max = SCHEMA_COLUMNS_MAX};
     rows_init(&rows, &options);
     err = decode_csv(&rows, body, &decode, error);
@@ -278,26 +288,38 @@ enum err infer_columns(struct slice sample, enum ingest_format format, struct ar
     return OK;
 }
 
-static void write_identifier(struct writer *out, struct slice name)
+/* PostgreSQL's reserved words (its appendix C), blank on both sides of each. */
+static const char reserved_words[] =
+    " all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate "
+    "collation column "
+    "concurrently constraint create cross current_catalog current_date current_role current_schema current_time "
+    "current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign "
+    "freeze "
+    "from full grant group having ilike in initially inner intersect into is isnull join lateral leading left like "
+    "limit "
+    "localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing primary "
+    "references "
+    "returning right select session_user similar some symmetric table tablesample then to trailing true union unique "
+    "user "
+    "using variadic verbose when where window with ";
+
+static bool is_plain_identifier(struct slice name)
 {
     bool is_plain = name.data[0] == '_' || (name.data[0] >= 'a' && name.data[0] <= 'z');
     for (size_t i = 0; i < name.size; i++) {
         char c = name.data[i];
         is_plain &= c == '_' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
     }
-    /* Names may be words of SQL, so quotes do no harm; only the commonest plain ones go without. */
-    static const char *const reserved[] = {"user", "order", "group", "table", "desc", "asc", "end", "from", "to", "default",
-                                           "check", "column", "limit", "offset", "primary", "references", "select", "when",
-                                           "where", "window", "analyze", "all", "any", "both", "case", "cast", "do", "else",
-                                           "false", "true", "for", "grant", "in", "into", "not", "null", "on", "only", "or",
-                                           "then", "union", "unique", "using", "with", "and", "as", "collate", "create",
-                                           "distinct", "except", "fetch", "foreign", "having", "initially", "intersect",
-                                           "lateral", "leading", "localtime", "localtimestamp", "placing", "returning", "some",
-                                           "symmetric", "trailing", "variadic", "current_date", "current_time",
-                                           "current_timestamp", "current_user", "session_user", "array", "constraint"};
-    for (size_t i = 0; i < array_count(reserved); i++)
-        is_plain &= !slice_equal(name, slice_from_cstr(reserved[i]));
-    if (is_plain) {
+    char word[IDENTIFIER_SIZE_MAX + 3];
+    if (!is_plain || name.size > IDENTIFIER_SIZE_MAX)
+        return false;
+    snprintf(word, sizeof(word), " %.*s ", SLICE_ARGS(name));
+    return strstr(reserved_words, word) == NULL;
+}
+
+static void write_identifier(struct writer *out, struct slice name)
+{
+    if (is_plain_identifier(name)) {
         writer_slice(out, name);
         return;
     }

@@ -1,6 +1,7 @@
 /* The front door of ingest: bytes from a source become rows of a table, exactly once, with every row's fate counted.
  *
- * One record per request holds the rows, the source's sequence or key, the ledger counts, the dead letters and the watermark
+ * One record per request holds the rows, the source's sequence or key, the ledger counts, the dead letters and
+ * the watermark
  * movement, so all of it is there after a crash or none of it. */
 #ifndef FRESHET_INGEST_INGEST_H
 #define FRESHET_INGEST_INGEST_H
@@ -13,23 +14,23 @@
 struct ingest;
 
 struct ingest_limits {
-    size_t body_max;          /* inflated, 16 MiB */
-    size_t row_max;           /* 4 MiB */
-    size_t rows_max;          /* of a batch, 1 M */
-    uint32_t json_depth_max;  /* 64 */
-    uint32_t keys_max;        /* per object, 4,096 */
-    uint64_t producers_max;   /* per table, 1,000,000 */
-    uint64_t keys_window;     /* idempotency keys per table, 1,000,000 */
-    int64_t key_lifetime_us;  /* 24 h */
+    size_t body_max;                /* inflated, 16 MiB */
+    size_t row_max;                 /* 4 MiB */
+    size_t rows_max;                /* of a batch, 1 M */
+    uint32_t json_depth_max;        /* 64 */
+    uint32_t keys_max;              /* per object, 4,096 */
+    uint64_t producers_max;         /* per table, 1,000,000 */
+    uint64_t keys_window;           /* idempotency keys per table, 1,000,000 */
+    int64_t key_lifetime_us;        /* 24 h */
     uint64_t dead_letter_bytes_max; /* 1 GiB */
     int64_t dead_letter_age_us;     /* 30 d */
-    uint32_t drift_paths_max; /* per table, 1,000 */
+    uint32_t drift_paths_max;       /* per table, 1,000 */
 };
 extern const struct ingest_limits ingest_limits_default;
 
 struct ingest_options {
     struct ingest_limits limits;
-    int64_t source_idle_us;   /* 60 s */
+    int64_t source_idle_us; /* 60 s */
     /* Binds a DEFAULT (query/sql's sql_bind_default): ingest may not see sql itself. */
     enum err (*bind_default)(const struct schema *schema, uint32_t column, struct arena *arena, struct expr **out,
                              struct error *error);
@@ -40,7 +41,8 @@ struct ingest *ingest_create(const struct ingest_options *options);
 struct store_extension ingest_extension(struct ingest *ingest);
 void ingest_attach(struct ingest *ingest, struct store *store);
 void ingest_destroy(struct ingest *ingest); /* after store_close */
-/* Every 100 ms or so, from upkeep: idle sources (a tick record when that moves a table's watermark), expiry of keys and dead letters.
+/* Every 100 ms or so, from upkeep: idle sources (a tick record when that moves a table's watermark), expiry of
+ * keys and dead letters.
  * Any thread, not the log thread. */
 void ingest_tick(struct ingest *ingest);
 
@@ -49,37 +51,38 @@ enum ingest_encoding { INGEST_PLAIN, INGEST_GZIP, INGEST_ZSTD };
 
 struct ingest_request {
     struct slice table;
-    struct slice body;            /* as received; must live until ingest_post returns */
+    struct slice body; /* as received; must live until ingest_post returns */
     enum ingest_format format;
     enum ingest_encoding encoding;
-    bool is_create;               /* create=true */
-    struct slice producer;        /* empty: none */
+    bool is_create;        /* create=true */
+    struct slice producer; /* empty: none */
     bool has_sequence;
     uint64_t sequence;
-    struct slice idempotency_key; /* empty: none */
+    struct slice idempotency_key;     /* empty: none */
     const _Atomic bool *is_cancelled; /* may be NULL; looked at before the commit only */
 };
 
 enum ingest_outcome { INGEST_STORED, INGEST_REPEATED /* the first answer again */, INGEST_REFUSED };
 struct ingest_answer {
     enum ingest_outcome outcome;
-    int http_status;              /* 200, 400, 404, 409, 413, 415, 422, 429, 503, 507 */
-    struct error error;           /* unless 200 */
-    uint64_t expected_sequence;   /* 409 sequence gap; else 0 */
-    int64_t retry_after_s;        /* 429, 503, 507; else 0 */
-    int64_t key_expires_us;       /* Idempotency-Expires; 0: none */
+    int http_status;            /* 200, 400, 404, 409, 413, 415, 422, 429, 503, 507 */
+    struct error error;         /* unless 200 */
+    uint64_t expected_sequence; /* 409 sequence gap; else 0 */
+    int64_t retry_after_s;      /* 429, 503, 507; else 0 */
+    int64_t key_expires_us;     /* Idempotency-Expires; 0: none */
     uint64_t position;
-    struct slice body;            /* the JSON of a 200, valid during the callback */
+    struct slice body; /* the JSON of a 200, valid during the callback */
 };
 
 /* Decodes on the calling thread (a worker job), commits, and calls `done` exactly once, from this or the log thread. */
 void ingest_post(struct ingest *ingest, const struct ingest_request *request,
                  void (*done)(void *context, const struct ingest_answer *answer), void *context);
 
-/* INSERT: rows already typed; source `sql`. Evaluates DEFAULTs of columns not named, checks NOT NULL (23502: refuses all), waits for the commit. */
+/* INSERT: rows already typed; source `sql`. Evaluates DEFAULTs of columns not named, checks NOT NULL (23502:
+ * refuses all), waits for the commit. */
 MUST_CHECK enum err ingest_insert(struct ingest *ingest, const struct schema *schema, const uint32_t *column_ids,
-                                  const struct batch *batches, size_t batch_count, uint64_t *position, uint64_t *row_count,
-                                  struct error *error);
+                                  const struct batch *batches, size_t batch_count, uint64_t *position,
+                                  uint64_t *row_count, struct error *error);
 
 /* --- DDL: serialized among themselves, each one record, durable when they return --- */
 struct ingest_column {
@@ -101,17 +104,19 @@ struct ingest_table {
     size_t option_count;
     const struct ingest_option *options;
 };
-MUST_CHECK enum err ingest_create_table(struct ingest *ingest, const struct ingest_table *table, uint64_t *position, struct error *error);
+MUST_CHECK enum err ingest_create_table(struct ingest *ingest, const struct ingest_table *table, uint64_t *position,
+                                        struct error *error);
 MUST_CHECK enum err ingest_drop_tables(struct ingest *ingest, const struct slice *names, size_t count, bool if_exists,
                                        uint64_t *position, struct error *error);
-MUST_CHECK enum err ingest_truncate(struct ingest *ingest, const struct slice *names, size_t count, uint64_t *position, struct error *error);
-MUST_CHECK enum err ingest_add_column(struct ingest *ingest, struct slice table, const struct ingest_column *column, bool if_not_exists,
-                                      uint64_t *position, struct error *error);
+MUST_CHECK enum err ingest_truncate(struct ingest *ingest, const struct slice *names, size_t count,
+                                    uint64_t *position, struct error *error);
+MUST_CHECK enum err ingest_add_column(struct ingest *ingest, struct slice table, const struct ingest_column *column,
+                                      bool if_not_exists, uint64_t *position, struct error *error);
 MUST_CHECK enum err ingest_drop_column(struct ingest *ingest, struct slice table, struct slice column, bool if_exists,
                                        uint64_t *position, struct error *error);
 /* column empty: the table. comment empty: removed. */
-MUST_CHECK enum err ingest_comment(struct ingest *ingest, struct slice table, struct slice column, struct slice comment,
-                                   uint64_t *position, struct error *error);
+MUST_CHECK enum err ingest_comment(struct ingest *ingest, struct slice table, struct slice column,
+                                   struct slice comment, uint64_t *position, struct error *error);
 
 /* --- what queries show --- */
 /* sources, producers, dead_letters, ledger, drift, watermarks: *count of them. */
@@ -122,7 +127,7 @@ void ingest_completeness(struct ingest *ingest, const uint32_t *table_ids, size_
 /* Families for /metrics: rows by fate and source, watermark age, late rows, drift, dead letters. */
 void ingest_metrics(struct ingest *ingest, struct writer *out);
 /* A CREATE TABLE for a sample of input (freshet infer, create=true). Text in the arena. */
-MUST_CHECK enum err ingest_infer(struct slice sample, enum ingest_format format, struct slice table, struct arena *arena,
-                                 struct slice *out, struct error *error);
+MUST_CHECK enum err ingest_infer(struct slice sample, enum ingest_format format, struct slice table,
+                                 struct arena *arena, struct slice *out, struct error *error);
 
 #endif

@@ -1,6 +1,7 @@
 /* INSERT: typed rows from the query engine become one commit record of the source `sql`, all or nothing.
  *
- * Each batch brings some columns; the others take their DEFAULT (evaluated once a statement, volatile ones once a row), else
+ * Each batch brings some columns; the others take their DEFAULT (evaluated once a statement, volatile ones
+ * once a row), else
  * NULL. What POST would make a dead letter is an error here: the statement's author is there to read it. */
 #include "ingest/internal.h"
 
@@ -28,7 +29,8 @@ static size_t given_place(const struct insert *insert, uint32_t column_id)
 
 static enum err null_refused(const struct insert *insert, uint32_t column, struct error *error)
 {
-    return error_set(error, ERR_INPUT, "23502", "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
+    return error_set(error, ERR_INPUT, "23502",
+                     "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
                      SLICE_ARGS(insert->schema->columns[column].name), SLICE_ARGS(insert->schema->name));
 }
 
@@ -70,7 +72,8 @@ static enum err default_column(struct insert *insert, uint32_t index, size_t row
     struct column_builder builder;
     column_builder_init(&builder, value.type, &insert->arena);
     for (size_t row = 0; row < row_count; row++) {
-        if (row > 0 && (err = defaults->get(defaults->context, index, &insert->arena, &value, &is_volatile, error)) != OK)
+        if (row > 0 &&
+            (err = defaults->get(defaults->context, index, &insert->arena, &value, &is_volatile, error)) != OK)
             return err;
         column_builder_add(&builder, &value);
     }
@@ -78,7 +81,8 @@ static enum err default_column(struct insert *insert, uint32_t index, size_t row
     return OK;
 }
 
-static enum err add_batch(struct insert *insert, const struct batch *batch, struct commit *commit, struct error *error)
+static enum err add_batch(struct insert *insert, const struct batch *batch, struct commit *commit,
+                          struct error *error)
 {
     uint32_t count = insert->schema->column_count;
     struct column *columns = arena_alloc_array(&insert->arena, count, sizeof(*columns));
@@ -104,8 +108,8 @@ static enum err add_batch(struct insert *insert, const struct batch *batch, stru
 
 static void add_section(struct commit *commit, const struct schema *schema, uint64_t rows)
 {
-    struct section_request section = {.table_id = schema->table_id, .table = schema->name, .source = SLICE("sql"),
-                                      .source_kind = SOURCE_SQL};
+    struct section_request section = {
+        .table_id = schema->table_id, .table = schema->name, .source = SLICE("sql"), .source_kind = SOURCE_SQL};
     section.counts[FATE_RECEIVED] = rows;
     section.counts[FATE_STORED] = rows;
     struct writer bytes;

@@ -1,7 +1,9 @@
 /* WITH (…) of a table: one row of the table below per name.
  *
- * Every name of INTERFACES is accepted. A value that asks for what is not there yet is 0A000 with the option's name; one
- * that asks for nothing (off, the default) is taken; order_by, version, raw and retention are recorded for the issues that
+ * Every name of INTERFACES is accepted. A value that asks for what is not there yet is 0A000 with the option's
+ * name; one
+ * that asks for nothing (off, the default) is taken; order_by, version, raw and retention are recorded for the
+ * issues that
  * bring them. The options as given are kept as a JSON object for freshet.tables. */
 #include "ingest/internal.h"
 
@@ -113,7 +115,8 @@ static enum err set_order_by(const struct option_context *c)
         struct slice rest = blank == NULL ? SLICE("") : slice_trim(slice_of(blank, item.size - name.size));
         if (name.size >= 2 && name.data[0] == '"' && name.data[name.size - 1] == '"')
             name = slice_of(name.data + 1, name.size - 2);
-        if (rest.size > 0 && !slice_equal_ignore_case(rest, SLICE("asc")) && !slice_equal_ignore_case(rest, SLICE("desc")))
+        if (rest.size > 0 && !slice_equal_ignore_case(rest, SLICE("asc")) &&
+            !slice_equal_ignore_case(rest, SLICE("desc")))
             return bad_value(c, "a list of columns");
         if (schema_find(c->schema, name) < 0)
             return bad_value(c, "a list of columns of the table");
@@ -184,9 +187,18 @@ static const struct {
     const char *name;
     enum err (*set)(const struct option_context *context);
 } option_table[] = {
-    {"time", set_time},         {"lateness", set_lateness}, {"future", set_future}, {"late", set_late},
-    {"retention", set_retention}, {"order_by", set_order_by}, {"map", set_map},       {"rest", set_rest},
-    {"whole", set_whole},       {"unknown", set_unknown},   {"raw", set_raw},       {"version", set_version},
+    {"time", set_time},
+    {"lateness", set_lateness},
+    {"future", set_future},
+    {"late", set_late},
+    {"retention", set_retention},
+    {"order_by", set_order_by},
+    {"map", set_map},
+    {"rest", set_rest},
+    {"whole", set_whole},
+    {"unknown", set_unknown},
+    {"raw", set_raw},
+    {"version", set_version},
     {"schema_on_write", set_schema_on_write},
 };
 
@@ -195,7 +207,8 @@ static enum err apply_one(const struct option_context *c)
     for (size_t i = 0; i < array_count(option_table); i++)
         if (slice_equal_ignore_case(c->option->name, slice_from_cstr(option_table[i].name)))
             return option_table[i].set(c);
-    enum err err = error_set(c->error, ERR_INPUT, "22023", "unrecognized option \"%.*s\"", SLICE_ARGS(c->option->name));
+    enum err err =
+        error_set(c->error, ERR_INPUT, "22023", "unrecognized option \"%.*s\"", SLICE_ARGS(c->option->name));
     error_hint(c->error, "Options of a table: time, lateness, future, late, retention, order_by, map, rest, whole, "
                          "unknown, raw, version, schema_on_write.");
     if (c->error != NULL)
@@ -234,7 +247,8 @@ enum err options_apply(struct schema *schema, const struct ingest_option *option
     writer_u8(&text, '{');
     enum err err = OK;
     for (size_t i = 0; i < count && err == OK; i++) {
-        struct option_context context = {.schema = schema, .option = &options[i], .error = error == NULL ? &ignored : error};
+        struct option_context context = {
+            .schema = schema, .option = &options[i], .error = error == NULL ? &ignored : error};
         if (is_repeated(options, i))
             err = error_set(error, ERR_INPUT, "22023", "option \"%.*s\" specified more than once",
                             SLICE_ARGS(options[i].name));

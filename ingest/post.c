@@ -5,7 +5,8 @@
  *        └── refused: answered at once, nothing stored
  *
  * A `struct post` lives from ingest_post to its answer. Decoding memory is the caller's and is gone when ingest_post
- * returns: the commit has its own bytes by then. A repetition stores its counts before it is answered, so the ledger never
+ * returns: the commit has its own bytes by then. A repetition stores its counts before it is answered, so the
+ * ledger never
  * loses a duplicate to a crash.
  *
  * If the table's definition changes between decoding and commit the body is decoded again by the new one. */
@@ -31,13 +32,13 @@ struct post {
     void *context;
     uint32_t table_id;
     struct guard guard;
-    struct writer section;   /* the answer is made of it */
+    struct writer section; /* the answer is made of it */
 };
 
 /* What lives only while ingest_post runs. */
 struct attempt {
     const struct ingest_request *request;
-    struct slice body;       /* inflated */
+    struct slice body; /* inflated */
     struct writer inflated;
     struct hash128 body_hash;
     enum ingest_format format;
@@ -150,7 +151,8 @@ static int check_request(const struct ingest_request *request, struct error *err
     else if ((request->producer.size > 0) != request->has_sequence)
         error_set(error, ERR_INPUT, "22023", "Freshet-Producer and Freshet-Sequence come together");
     else if (request->producer.size > NAME_SIZE_MAX || request->idempotency_key.size > NAME_SIZE_MAX)
-        error_set(error, ERR_INPUT, "22023", "producer names and idempotency keys have at most %d bytes", NAME_SIZE_MAX);
+        error_set(error, ERR_INPUT, "22023", "producer names and idempotency keys have at most %d bytes",
+                  NAME_SIZE_MAX);
     else if (utf8_validate(request->producer) != request->producer.size)
         error_set(error, ERR_INPUT, "22021", "the producer's name is not valid UTF-8");
     else
@@ -181,13 +183,12 @@ static int inflate_body(struct ingest *ingest, struct attempt *attempt)
     attempt->body = request->body;
     if (request->encoding == INGEST_PLAIN) {
         if (request->body.size > limit) {
-            error_set(&attempt->error, ERR_LIMIT, "54000", "the body is larger than %zu bytes; freshet load splits files",
-                      limit);
+            error_set(&attempt->error, ERR_LIMIT, "54000",
+                      "the body is larger than %zu bytes; freshet load splits files", limit);
             return 413;
         }
     } else {
-        enum err err =
-            decode_inflate(request->body, request->encoding, limit, &attempt->inflated, &attempt->error);
+        enum err err = decode_inflate(request->body, request->encoding, limit, &attempt->inflated, &attempt->error);
         if (err != OK)
             return err == ERR_LIMIT ? 413 : 400;
         attempt->body = writer_as_slice(&attempt->inflated);
@@ -263,10 +264,10 @@ static int decode_body(struct ingest *ingest, struct attempt *attempt)
     };
     struct decode_options decode = {.depth_max = limits->json_depth_max, .keys_max = limits->keys_max};
     rows_init(&attempt->rows, &options);
-    enum err err = attempt->format == INGEST_CSV    ? decode_csv(&attempt->rows, attempt->body, &decode, &attempt->error)
-                   : attempt->format == INGEST_JSON ? decode_json(&attempt->rows, attempt->body, &decode, &attempt->error)
-                                                    : decode_ndjson(&attempt->rows, attempt->body, &decode,
-                                                                    &attempt->error);
+    enum err err = attempt->format == INGEST_CSV ? decode_csv(&attempt->rows, attempt->body, &decode, &attempt->error)
+                   : attempt->format == INGEST_JSON
+                       ? decode_json(&attempt->rows, attempt->body, &decode, &attempt->error)
+                       : decode_ndjson(&attempt->rows, attempt->body, &decode, &attempt->error);
     attempt->rows.options.defaults = NULL; /* it lies on this stack */
     if (err == OK)
         return 0;
@@ -302,8 +303,8 @@ static size_t count_rejections(const struct attempt *attempt, struct section_dri
         if (at == capacity)
             continue;
         if (at == count)
-            out[count++] = (struct section_drift){.kind = kind, .path = rejection->column,
-                                                  .example = rejection->reason};
+            out[count++] =
+                (struct section_drift){.kind = kind, .path = rejection->column, .example = rejection->reason};
         out[at].count++;
     }
     return count;
@@ -316,8 +317,10 @@ static void write_drift(const struct attempt *attempt, struct writer *out)
     const struct rows *rows = &attempt->rows;
     section_begin_drift(out, rows->unknown_count + (rows->unknown_other > 0) + rejected_count);
     for (size_t i = 0; i < rows->unknown_count; i++) {
-        struct section_drift drift = {.kind = DRIFT_UNKNOWN_FIELD, .path = rows->unknown[i].path,
-                                      .example = rows->unknown[i].example, .count = rows->unknown[i].count};
+        struct section_drift drift = {.kind = DRIFT_UNKNOWN_FIELD,
+                                      .path = rows->unknown[i].path,
+                                      .example = rows->unknown[i].example,
+                                      .count = rows->unknown[i].count};
         section_add_drift(out, &drift);
     }
     if (rows->unknown_other > 0)

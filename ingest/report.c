@@ -15,7 +15,8 @@
 /* --- completeness --- */
 
 /* Keeps the list sorted by watermark, the lowest first; what does not fit falls off. */
-static void offer_source(struct completeness *out, struct slice table, const struct source *source, struct arena *arena)
+static void offer_source(struct completeness *out, struct slice table, const struct source *source,
+                         struct arena *arena)
 {
     size_t at = out->source_count;
     while (at > 0 && out->sources[at - 1].watermark_us > source->watermark_us)
@@ -37,7 +38,8 @@ static void offer_sources(struct completeness *out, const struct table_state *ta
 {
     const struct sources *sources = &table->sources;
     if (sources->count > FULL_SCAN_MAX) {
-        /* The lowest k of a heap are within its first 2^k - 1; a few levels of it are near enough to the furthest behind. */
+        /* The lowest k of a heap are within its first 2^k - 1; a few levels of it are near enough to the
+         * furthest behind. */
         for (uint32_t i = 0; !idle && i < sources->heap_count && i < FULL_SCAN_MAX; i++)
             offer_source(out, table->name, &sources->list[sources->heap[i]], arena);
         return;
@@ -83,8 +85,8 @@ void ingest_completeness(struct ingest *ingest, const uint32_t *table_ids, size_
 
 /* --- metrics --- */
 
-static void sample(struct writer *out, struct writer *labels, const char *name, struct slice table, struct slice source,
-                   const char *fate, double value)
+static void sample(struct writer *out, struct writer *labels, const char *name, struct slice table,
+                   struct slice source, const char *fate, double value)
 {
     writer_reset(labels);
     metrics_label(labels, "table", table);
@@ -112,7 +114,8 @@ static void print_rows(const struct table_state *table, struct writer *out, stru
         }
     }
     for (size_t f = 0; f < FATE_COUNT && table->sources.count > METRIC_SOURCES_MAX; f++)
-        sample(out, labels, "freshet_rows_total", table->name, SLICE("(other sources)"), fate_names[f], (double)other[f]);
+        sample(out, labels, "freshet_rows_total", table->name, SLICE("(other sources)"), fate_names[f],
+               (double)other[f]);
 }
 
 struct family {

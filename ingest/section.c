@@ -1,4 +1,5 @@
-/* Sections: bytes of FORMAT.md, "Sections". One function writes what one function reads; the answer of a request is made
+/* Sections: bytes of FORMAT.md, "Sections". One function writes what one function reads; the answer of a
+ * request is made
  * from the section and nothing else, so that a retry after a restart gets the same bytes. */
 #include "ingest/section.h"
 

@@ -11,12 +11,26 @@ enum source_kind { SOURCE_HTTP = 0, SOURCE_SQL = 1, SOURCE_KIND_COUNT };
 
 /* The fates of rows, in the ledger's order. */
 enum fate {
-    FATE_RECEIVED, FATE_STORED, FATE_DUPLICATE, FATE_FILTERED, FATE_SAMPLED_OUT, FATE_LATE_DIVERTED,
-    FATE_LATE_DROPPED, FATE_DEAD, FATE_COUNT
+    FATE_RECEIVED,
+    FATE_STORED,
+    FATE_DUPLICATE,
+    FATE_FILTERED,
+    FATE_SAMPLED_OUT,
+    FATE_LATE_DIVERTED,
+    FATE_LATE_DROPPED,
+    FATE_DEAD,
+    FATE_COUNT
 };
 extern const char *const fate_names[FATE_COUNT];
 
-enum drift_kind { DRIFT_UNKNOWN_FIELD = 1, DRIFT_TYPE_MISMATCH, DRIFT_NULL, DRIFT_OTHER, DRIFT_TOTAL, DRIFT_KIND_COUNT };
+enum drift_kind {
+    DRIFT_UNKNOWN_FIELD = 1,
+    DRIFT_TYPE_MISMATCH,
+    DRIFT_NULL,
+    DRIFT_OTHER,
+    DRIFT_TOTAL,
+    DRIFT_KIND_COUNT
+};
 extern const char *const drift_names[DRIFT_KIND_COUNT];
 
 struct section_dead {
@@ -38,17 +52,17 @@ struct section_request {
     struct slice source;
     enum source_kind source_kind;
     uint64_t counts[FATE_COUNT];
-    struct slice producer;       /* empty: none */
+    struct slice producer; /* empty: none */
     uint64_t sequence;
     bool has_key;
-    struct hash128 key, body;    /* body: of producer or key */
+    struct hash128 key, body; /* body: of producer or key */
     uint64_t dead_count, drift_count;
     /* private: where the lists begin */
     struct reader dead, drift;
 };
 
 void section_begin(struct writer *out, const struct section_request *request);
-void section_add_dead(struct writer *out, const struct section_dead *dead);   /* dead_count times */
+void section_add_dead(struct writer *out, const struct section_dead *dead); /* dead_count times */
 void section_begin_drift(struct writer *out, uint64_t count);
 void section_add_drift(struct writer *out, const struct section_drift *drift);
 

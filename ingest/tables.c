@@ -1,4 +1,5 @@
-/* DDL: each statement one record, durable when it returns; one at a time, so that what it checked still holds when it is
+/* DDL: each statement one record, durable when it returns; one at a time, so that what it checked still holds
+ * when it is
  * written. Definitions are immutable: every change is a copy under the next version. */
 #include "ingest/internal.h"
 
@@ -179,7 +180,8 @@ static enum err add_column(struct ingest *ingest, const struct schema *schema, c
     *added = define_column(altered, column);
     enum err err = missing_value(column, altered, &added->missing, error);
     if (err == OK && added->is_not_null && added->missing.is_null)
-        err = error_set(error, ERR_INPUT, "23502", "column \"%.*s\" of relation \"%.*s\" is NOT NULL and has no default",
+        err = error_set(error, ERR_INPUT, "23502",
+                        "column \"%.*s\" of relation \"%.*s\" is NOT NULL and has no default",
                         SLICE_ARGS(column->name), SLICE_ARGS(schema->name));
     if (err != OK) {
         schema_unref(altered);
@@ -221,7 +223,8 @@ static enum err drop_column(struct ingest *ingest, const struct schema *schema, 
     struct slice name = schema->columns[column].name;
     if (schema->column_count == 1)
         return error_set(error, ERR_UNSUPPORTED, "0A000", "a table must keep one column");
-    if (column == schema->time_column || column == schema->options.rest_column || column == schema->options.whole_column)
+    if (column == schema->time_column || column == schema->options.rest_column ||
+        column == schema->options.whole_column)
         return error_set(error, ERR_INPUT, "2BP01", "cannot drop column \"%.*s\": an option of the table names it",
                          SLICE_ARGS(name));
     struct schema *altered = schema_copy(schema);

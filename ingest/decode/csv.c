@@ -33,7 +33,7 @@ struct csv {
     const char *begin, *end;
     size_t heading_count;
     struct heading *headings;
-    struct field *fields;   /* of the record being read */
+    struct field *fields; /* of the record being read */
     size_t field_count;
     bool has_too_many;
 };
@@ -96,8 +96,7 @@ static void add_field(struct csv *csv, struct slice text, bool is_quoted)
 }
 
 /* One record from p; *next is behind its line end, *raw the record without it. */
-static enum err read_record(struct csv *csv, const char *p, const char **next, struct slice *raw,
-                            struct error *error)
+static enum err read_record(struct csv *csv, const char *p, const char **next, struct slice *raw, struct error *error)
 {
     const char *start = p;
     csv->field_count = 0;
@@ -220,7 +219,8 @@ static void take_record(struct csv *csv, struct slice raw)
 {
     if (csv->has_too_many || csv->field_count != csv->heading_count) {
         rows_reject(csv->rows, raw, "22P04",
-                    csv->field_count < csv->heading_count ? "fewer fields than the header" : "more fields than the header");
+                    csv->field_count < csv->heading_count ? "fewer fields than the header"
+                                                          : "more fields than the header");
         return;
     }
     if (utf8_validate(raw) != raw.size) {

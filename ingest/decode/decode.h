@@ -27,7 +27,8 @@ MUST_CHECK enum err decode_csv(struct rows *rows, struct slice body, const struc
 /* NDJSON, JSON or CSV by the first bytes. */
 enum ingest_format decode_sniff(struct slice body);
 
-/* Decompresses into `out` (its limit is taken over). ERR_LIMIT past `limit` bytes or 16 members' worth of nonsense (413),
+/* Decompresses into `out` (its limit is taken over). ERR_LIMIT past `limit` bytes or 16 members' worth of
+ * nonsense (413),
  * ERR_INPUT if the bytes are damaged (400). */
 MUST_CHECK enum err decode_inflate(struct slice in, enum ingest_encoding encoding, size_t limit, struct writer *out,
                                    struct error *error);

@@ -15,7 +15,8 @@ struct local_dictionary {
 };
 
 void local_dictionary_init(struct local_dictionary *dictionary, struct arena *arena);
-/* The text's code, a new one if it is new; UINT32_MAX when the dictionary is full. The text must live as long as the batch. */
+/* The text's code, a new one if it is new; UINT32_MAX when the dictionary is full. The text must live as long
+ * as the batch. */
 uint32_t local_dictionary_code(struct local_dictionary *dictionary, struct slice text);
 /* Is a column of `rows` rows better off without it? */
 bool local_dictionary_is_hopeless(const struct local_dictionary *dictionary, size_t rows);

@@ -127,7 +127,8 @@ void rows_bad(struct rows *rows, const struct mapping_ref *ref, const char *sqls
 void rows_unknown(struct rows *rows, size_t *id, struct slice path, struct slice example);
 /* Keeps a member for `rest`: key with quotes, value, both JSON. Only where wants_rest. */
 void rows_rest(struct rows *rows, struct slice key_source, struct slice value_source);
-/* Ends the row: missing cells, NOT NULL, `future`; keeps or rejects it. raw: its bytes; document: its JSON, for `whole`. */
+/* Ends the row: missing cells, NOT NULL, `future`; keeps or rejects it. raw: its bytes; document: its JSON,
+ * for `whole`. */
 void rows_end(struct rows *rows, struct slice raw, struct slice document);
 /* Ends the row as rejected as a whole. */
 void rows_reject(struct rows *rows, struct slice raw, const char *sqlstate, const char *reason);

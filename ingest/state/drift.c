@@ -1,6 +1,7 @@
 /* Drift: fields that no column takes, values of another type, NULL where none may be.
  *
- * A sender that makes up field names must not make the table's memory, so new paths past the limit fall into one total. */
+ * A sender that makes up field names must not make the table's memory, so new paths past the limit fall into
+ * one total. */
 #include "ingest/state/drift.h"
 
 #include "storage/base/hash.h"

@@ -1,7 +1,8 @@
 /* Idempotency keys: a ring in the order of their records and an index by hash.
  *
  * A key lives until it is 24 h old or 1,000,000 newer ones have come, whichever is first; both are decided by what the
- * records say (their order, their times), so a restart forgets exactly what the running server had forgotten. Keys are kept
+ * records say (their order, their times), so a restart forgets exactly what the running server had forgotten.
+ * Keys are kept
  * as 128-bit hashes: 80 bytes each with the hash of the body and the answer, 8 more in the index. */
 #include "ingest/state/keys.h"
 

@@ -1,7 +1,9 @@
 /* Producers: (name) -> last sequence, hash of its body, its answer.
  *
- * A producer numbers its requests 1, 2, 3 … (from any first number) and repeats one until it has an answer; with the last
- * number kept here, on the same record as the rows, a repetition is known for ever at about 120 bytes a producer. They are
+ * A producer numbers its requests 1, 2, 3 … (from any first number) and repeats one until it has an answer;
+ * with the last
+ * number kept here, on the same record as the rows, a repetition is known for ever at about 120 bytes a
+ * producer. They are
  * never removed, so a place in the list is an identity and the list only grows. */
 #include "ingest/state/producers.h"
 

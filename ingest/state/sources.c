@@ -10,9 +10,12 @@
  *   complete_through max(before, least watermark of the live sources); unchanged while none is live
  *   late             a row at or before max(its source's watermark, complete_through) as they were before its record
  *
- * So whatever complete_through promised, a row that breaks the promise is counted. Idleness is declared by tick records and
- * never inferred from a clock while records are applied: the same records give the same state whatever the setting is at
- * replay. Live sources stand in a heap by watermark and all in a list by their last record, so a record costs O(log n) and
+ * So whatever complete_through promised, a row that breaks the promise is counted. Idleness is declared by
+ * tick records and
+ * never inferred from a clock while records are applied: the same records give the same state whatever the
+ * setting is at
+ * replay. Live sources stand in a heap by watermark and all in a list by their last record, so a record costs
+ * O(log n) and
  * a tick looks only at those that fell silent: a table may have a million producers. */
 #include "ingest/state/sources.h"
 

@@ -1,4 +1,5 @@
-/* The sources of a table: their counts, event times and watermarks, and through when the table is complete. Guarded by the
+/* The sources of a table: their counts, event times and watermarks, and through when the table is complete.
+ * Guarded by the
  * owner's lock; changed by records only. */
 #ifndef FRESHET_INGEST_STATE_SOURCES_H
 #define FRESHET_INGEST_STATE_SOURCES_H

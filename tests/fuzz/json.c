@@ -22,10 +22,12 @@ static struct mapping *mapping_of_all_types(void)
     schema->name = SLICE("t");
     schema->columns = arena_alloc_zero(&schema->arena, array_count(columns) * sizeof(*schema->columns));
     for (uint32_t i = 0; i < array_count(columns); i++) {
-        struct type type = {.id = (uint8_t)columns[i].id, .precision = columns[i].id == TYPE_NUMERIC ? 10 : 0,
+        struct type type = {.id = (uint8_t)columns[i].id,
+                            .precision = columns[i].id == TYPE_NUMERIC ? 10 : 0,
                             .scale = columns[i].id == TYPE_NUMERIC ? 2 : 0,
                             .length = columns[i].id == TYPE_VARCHAR ? 3 : 0};
-        schema->columns[i] = (struct column_definition){.id = i + 1, .name = slice_from_cstr(columns[i].name), .type = type};
+        schema->columns[i] =
+            (struct column_definition){.id = i + 1, .name = slice_from_cstr(columns[i].name), .type = type};
     }
     schema->column_count = array_count(columns);
     schema->time_column = 0;
@@ -63,8 +65,11 @@ static struct outcome decode(struct mapping *mapping, struct slice body, bool is
     struct batch batch;
     const uint32_t *ids;
     arena_init(&arena);
-    struct rows_options options = {.mapping = mapping, .arena = &arena, .now_us = INT64_C(1780000000000000),
-                                   .rows_max = 100000, .row_size_max = 4 << 20};
+    struct rows_options options = {.mapping = mapping,
+                                   .arena = &arena,
+                                   .now_us = INT64_C(1780000000000000),
+                                   .rows_max = 100000,
+                                   .row_size_max = 4 << 20};
     struct decode_options decode_options = {.depth_max = 64, .keys_max = 4096, .isa = isa};
     rows_init(&rows, &options);
     struct outcome out = {0};
@@ -105,7 +110,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct outcome plain = decode(mapping, body, is_lines, DECODE_ISA_PLAIN);
         struct outcome best = decode(mapping, body, is_lines, DECODE_ISA_BEST);
         assert(plain.err == best.err);
-        assert(plain.err != OK || (plain.count == best.count && plain.lexical == best.lexical && plain.hash == best.hash));
+        assert(plain.err != OK ||
+               (plain.count == best.count && plain.lexical == best.lexical && plain.hash == best.hash));
         /* One line of one object: the tokenizer must agree. (Limits of size and number of keys are the decoder's.) */
         bool is_one = is_lines && size > 0 && size < 100000 && memchr(copy, '\n', size) == NULL &&
                       slice_trim(body).size > 0 && copy[0] == '{';
@@ -121,7 +127,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 struct slice fuzz_seed(size_t index)
 {
     static const char *const seeds[] = {
-        "{\"ts\":\"2026-05-01T10:00:00Z\",\"b\":true,\"i\":1,\"l\":-2,\"f\":1.5e3,\"r\":0.25,\"n\":1.239,\"t\":\"x\\u00e4\\n\"}\n",
+        "{\"ts\":\"2026-05-01T10:00:00Z\",\"b\":true,\"i\":1,\"l\":-2,\"f\":1.5e3,\"r\":0.25,\"n\":1.239,\"t\":"
+        "\"x\\u00e4\\n\"}\n",
         "{\"v\":\"abc\",\"u\":\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\",\"d\":\"2026-05-01\",\"j\":{\"a\":[1,2,{}]}}\n"
         "{\"a\":[\"x\",null],\"k\":[1,2],\"x\":\"\\\\x0a\",\"o\":{\"p\":1,\"q\":2},\"zz\":[[[[]]]]}\n",
         "[{\"ts\":1714500000},{\"ts\":1714500000123},{\"ts\":\"x\"},7]",

@@ -49,7 +49,7 @@ struct run {
     struct life *live;
     struct random_stream chance;
     struct request requests[REQUESTS_MAX];
-    size_t count, acked;  /* sent; the first `acked` have their answers */
+    size_t count, acked; /* sent; the first `acked` have their answers */
     uint64_t points, points_max;
     char violation[256];
 };
@@ -72,8 +72,11 @@ static enum err life_open(struct sim *sim, struct life *life, struct error *erro
     struct ingest_options options = {.limits = ingest_limits_default, .source_idle_us = 60 * MICROSECONDS_PER_SECOND};
     *life = (struct life){.ingest = ingest_create(&options)};
     sim_open(sim, &life->io);
-    struct store_options store = {.io = life->io, .directory = "", .log_file_size = (size_t)64 << 10,
-                                  .log_piece_size = (size_t)8 << 10, .extension = ingest_extension(life->ingest)};
+    struct store_options store = {.io = life->io,
+                                  .directory = "",
+                                  .log_file_size = (size_t)64 << 10,
+                                  .log_piece_size = (size_t)8 << 10,
+                                  .extension = ingest_extension(life->ingest)};
     enum err err = store_open(&store, &life->store, error);
     if (err == OK)
         ingest_attach(life->ingest, life->store);
@@ -139,7 +142,8 @@ static void on_answer(void *context, const struct ingest_answer *answer)
 static void send_request(struct life *life, const struct request *request, struct reply *reply)
 {
     struct slice name = slice_from_cstr(request->name);
-    struct ingest_request post = {.table = SLICE("t"), .body = slice_from_cstr(request->body), .format = INGEST_NDJSON};
+    struct ingest_request post = {
+        .table = SLICE("t"), .body = slice_from_cstr(request->body), .format = INGEST_NDJSON};
     if (request->is_key) {
         post.idempotency_key = name;
     } else if (name.size > 0) {
@@ -268,13 +272,15 @@ static void check_retries(struct run *run, struct life *life, size_t present)
     for (size_t i = 0; i < run->count; i++)
         if (found.rows[i] != (must_be[i] ? run->requests[i].good : 0) ||
             found.dead[i] != (must_be[i] ? run->requests[i].bad : 0))
-            violate(run, "after repetitions request %zu has %u rows, %u dead letters", i, found.rows[i], found.dead[i]);
+            violate(run, "after repetitions request %zu has %u rows, %u dead letters", i, found.rows[i],
+                    found.dead[i]);
     uint64_t sum = 0;
     for (size_t f = FATE_STORED; f < FATE_COUNT; f++)
         sum += found.ledger[f];
     if (found.ledger[FATE_RECEIVED] != sum || found.ledger[FATE_DUPLICATE] != duplicates)
-        violate(run, "after repetitions the ledger has received %" PRIu64 ", the fates %" PRIu64 ", duplicates %" PRIu64
-                     " instead of %" PRIu64,
+        violate(run,
+                "after repetitions the ledger has received %" PRIu64 ", the fates %" PRIu64 ", duplicates %" PRIu64
+                " instead of %" PRIu64,
                 found.ledger[FATE_RECEIVED], sum, found.ledger[FATE_DUPLICATE], duplicates);
 }
 
@@ -369,8 +375,9 @@ static bool run_all(const char *fault, const char *name, uint64_t points)
         run_seed(&run, seed, points - run.points);
     fault_clear();
     bool is_found = run.violation[0] != 0;
-    printf("%-44s %s after %6" PRIu64 " points, %" PRIu64 " seeds, %.1f s  %s\n", name, is_found ? "found" : "nothing found",
-           run.points, seed - 1, (double)(clock_monotonic_us() - begin_us) / 1e6, run.violation);
+    printf("%-44s %s after %6" PRIu64 " points, %" PRIu64 " seeds, %.1f s  %s\n", name,
+           is_found ? "found" : "nothing found", run.points, seed - 1,
+           (double)(clock_monotonic_us() - begin_us) / 1e6, run.violation);
     return is_found == (fault != NULL);
 }
 

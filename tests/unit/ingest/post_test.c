@@ -22,19 +22,22 @@ static void test_rows_answer_and_dead_letters(void **state)
     assert_string_equal(
         reply.body,
         "{\"position\":\"2\",\"rows\":2,\"duplicates\":0,\"rejected_rows\":3,\"rejected\":["
-        "{\"row\":2,\"column\":\"a\",\"error\":\"invalid input syntax for type bigint: \\\"bad\\\"\",\"sqlstate\":\"22P02\"},"
+        "{\"row\":2,\"column\":\"a\",\"error\":\"invalid input syntax for type bigint: "
+        "\\\"bad\\\"\",\"sqlstate\":\"22P02\"},"
         "{\"row\":3,\"column\":null,\"error\":\"the line is not a JSON object at byte 1\",\"sqlstate\":\"22P02\"},"
-        "{\"row\":4,\"column\":\"ts\",\"error\":\"event time in column \\\"ts\\\" is further ahead of the server's clock than "
+        "{\"row\":4,\"column\":\"ts\",\"error\":\"event time in column \\\"ts\\\" is further ahead of the server's "
+        "clock than "
         "the table's option \\\"future\\\" allows\",\"sqlstate\":\"22008\"}],\"unknown\":{\"zz\":1}}");
     const char *want_rows = "2026-05-01 10:00:00+00|1|x;2026-05-01 10:00:02+00|~|~;";
     const char *want_ledger = "2026-05-28 20:26:00+00|t|http|5|2|0|0|0|0|0|3;";
-    const char *want_drift = "t|http|zz|unknown field|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|1;"
-                             "t|http|a|type mismatch|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|invalid input syntax "
-                             "for type bigint: \"bad\";"
-                             "t|http|~|other|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|the line is not a JSON object "
-                             "at byte 1;"
-                             "t|http|ts|other|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|event time in column \"ts\" is "
-                             "further ahead of the server's clock than the table's option \"future\" allows;";
+    const char *want_drift =
+        "t|http|zz|unknown field|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|1;"
+        "t|http|a|type mismatch|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|invalid input syntax "
+        "for type bigint: \"bad\";"
+        "t|http|~|other|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|the line is not a JSON object "
+        "at byte 1;"
+        "t|http|ts|other|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|event time in column \"ts\" is "
+        "further ahead of the server's clock than the table's option \"future\" allows;";
     for (int round = 0; round < 3; round++) {
         world_print_table(&world, "t", &out);
         expect_text(out, want_rows);
@@ -43,7 +46,9 @@ static void test_rows_answer_and_dead_letters(void **state)
         world_print_provider(&world, "drift", &out);
         expect_text(out, want_drift);
         world_print_provider(&world, "dead_letters", &out);
-        assert_non_null(memmem(out.data, out.size, "|t|http|2|3|~|22P02|the line is not a JSON object at byte 1|\\x6e6f6e73656e7365|new;", 70));
+        assert_non_null(memmem(out.data, out.size,
+                               "|t|http|2|3|~|22P02|the line is not a JSON object at byte 1|\\x6e6f6e73656e7365|new;",
+                               70));
         if (round == 1)
             assert_int_equal(store_checkpoint(world.store, NULL), OK);
         world_reopen(&world);
@@ -74,7 +79,12 @@ static void test_refusals(void **state)
         {{.table = SLICE("t"), .body = SLICE("rubbish"), .encoding = INGEST_ZSTD}, 400},
         {{.table = SLICE("t"), .body = SLICE("{}"), .producer = SLICE("p")}, 400},
         {{.table = SLICE("t"), .body = SLICE("{}"), .has_sequence = true}, 400},
-        {{.table = SLICE("t"), .body = SLICE("{}"), .producer = SLICE("p"), .has_sequence = true, .idempotency_key = SLICE("k")}, 400},
+        {{.table = SLICE("t"),
+          .body = SLICE("{}"),
+          .producer = SLICE("p"),
+          .has_sequence = true,
+          .idempotency_key = SLICE("k")},
+         400},
         {{.table = SLICE("t"), .body = SLICE("{}"), .idempotency_key = {.data = long_body, .size = 129}}, 400},
         {{.table = SLICE("t"), .body = SLICE("{}"), .producer = SLICE("\xFF"), .has_sequence = true}, 400},
         {{.table = SLICE("new"), .body = SLICE(""), .is_create = true}, 400},
@@ -101,9 +111,11 @@ static void test_create_infers(void **state)
     struct writer out;
     writer_init(&out);
     world_init(&world);
-    struct ingest_request request = {.table = SLICE("ev"), .is_create = true,
-                                     .body = SLICE("{\"ts\":\"2026-05-01T10:00:00Z\",\"n\":1,\"f\":1.5,\"ok\":true,\"s\":\"x\",\"o\":{\"a\":1}}\n"
-                                                   "{\"ts\":\"2026-05-01T10:00:01Z\",\"n\":2,\"f\":2}\n")};
+    struct ingest_request request = {
+        .table = SLICE("ev"),
+        .is_create = true,
+        .body = SLICE("{\"ts\":\"2026-05-01T10:00:00Z\",\"n\":1,\"f\":1.5,\"ok\":true,\"s\":\"x\",\"o\":{\"a\":1}}\n"
+                      "{\"ts\":\"2026-05-01T10:00:01Z\",\"n\":2,\"f\":2}\n")};
     struct reply reply;
     world_send(&world, &request, &reply);
     assert_int_equal(reply.status, 200);
@@ -291,7 +303,8 @@ static bool ledger_is_right(const char *fault)
     struct writer body;
     writer_init(&body);
     for (uint64_t sequence = 1; sequence <= 60; sequence++) {
-        uint64_t good = random_below(&random, 8) + 1, bad = random_below(&random, 4) + 1, times = random_below(&random, 3);
+        uint64_t good = random_below(&random, 8) + 1, bad = random_below(&random, 4) + 1,
+                 times = random_below(&random, 3);
         writer_reset(&body);
         for (uint64_t i = 0; i < good + bad; i++)
             writer_cstr(&body, i < good ? ROW : "bad\n");

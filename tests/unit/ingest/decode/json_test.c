@@ -18,51 +18,76 @@ static const struct {
     {"newline inside an object ends the row", "a bigint", "{\"a\"\n:1}\n", "!1::22P02;!2::22P02;"},
     {"trailing comma, single quote, bare word", "a bigint", "{\"a\":1,}\n{'a':1}\n{\"a\":nul}\n{\"a\":tru}\n",
      "!1::22P02;!2::22P02;!3::22P02;!4::22P02;"},
-    {"numbers of the grammar", "f float8", "{\"f\":-0}\n{\"f\":1.5e3}\n{\"f\":1E-2}\n{\"f\":0.1}\n{\"f\":123456789012345678901234567890}\n",
+    {"numbers of the grammar", "f float8",
+     "{\"f\":-0}\n{\"f\":1.5e3}\n{\"f\":1E-2}\n{\"f\":0.1}\n{\"f\":123456789012345678901234567890}\n",
      "-0;1500;0.01;0.1;1.2345678901234568e+29;"},
-    {"numbers that are not", "f float8", "{\"f\":01}\n{\"f\":1.}\n{\"f\":.5}\n{\"f\":+1}\n{\"f\":1e}\n{\"f\":-}\n{\"f\":0x1}\n{\"f\":NaN}\n",
+    {"numbers that are not", "f float8",
+     "{\"f\":01}\n{\"f\":1.}\n{\"f\":.5}\n{\"f\":+1}\n{\"f\":1e}\n{\"f\":-}\n{\"f\":0x1}\n{\"f\":NaN}\n",
      "!1::22P02;!2::22P02;!3::22P02;!4::22P02;!5::22P02;!6::22P02;!7::22P02;!8::22P02;"},
-    {"float out of range", "f float8, r real", "{\"f\":1e999}\n{\"r\":1e39}\n{\"f\":1e308}\n", "1e+308|~;!1:f:22003;!2:r:22003;"},
+    {"float out of range", "f float8, r real", "{\"f\":1e999}\n{\"r\":1e39}\n{\"f\":1e308}\n",
+     "1e+308|~;!1:f:22003;!2:r:22003;"},
     {"integers", "a smallint, b integer, c bigint",
-     "{\"a\":32767,\"b\":-2147483648,\"c\":9223372036854775807}\n{\"a\":32768}\n{\"b\":2147483648}\n{\"c\":9223372036854775808}\n"
+     "{\"a\":32767,\"b\":-2147483648,\"c\":9223372036854775807}\n{\"a\":32768}\n{\"b\":2147483648}\n{\"c\":"
+     "9223372036854775808}\n"
      "{\"c\":-9223372036854775808}\n{\"c\":1e30}\n{\"c\":123456789012345678901234567890123456789012345}\n",
-     "32767|-2147483648|9223372036854775807;~|~|-9223372036854775808;!2:a:22003;!3:b:22003;!4:c:22003;!6:c:22003;!7:c:22003;"},
+     "32767|-2147483648|9223372036854775807;~|~|-9223372036854775808;!2:a:22003;!3:b:22003;!4:c:22003;!6:c:22003;!7:"
+     "c:22003;"},
     {"integral numbers", "a integer",
-     "{\"a\":1.0}\n{\"a\":1e3}\n{\"a\":1.50}\n{\"a\":120e-1}\n{\"a\":0e99}\n{\"a\":1.0000000000000000000000}\n{\"a\":true}\n{\"a\":{}}\n",
+     "{\"a\":1.0}\n{\"a\":1e3}\n{\"a\":1.50}\n{\"a\":120e-1}\n{\"a\":0e99}\n{\"a\":1.0000000000000000000000}\n{\"a\":"
+     "true}\n{\"a\":{}}\n",
      "1;1000;12;0;1;!3:a:22P02;!7:a:22P02;!8:a:22P02;"},
     {"text as values", "a integer, f float8, b boolean, n numeric(10;2)",
-     "{\"a\":\"12\",\"f\":\"1.5\",\"b\":\"yes\",\"n\":\"1.005\"}\n{\"a\":\"1.0\"}\n{\"b\":\"maybe\"}\n{\"f\":\"x\"}\n",
+     "{\"a\":\"12\",\"f\":\"1.5\",\"b\":\"yes\",\"n\":\"1.005\"}\n{\"a\":\"1.0\"}\n{\"b\":\"maybe\"}\n{\"f\":\"x\"}"
+     "\n",
      "12|1.5|t|1.01;!2:a:22P02;!3:b:22P02;!4:f:22P02;"},
     {"numeric", "n numeric(10;2)", "{\"n\":1}\n{\"n\":-1.239}\n{\"n\":1e2}\n{\"n\":99999999.99}\n{\"n\":100000000}\n",
      "1.00;-1.24;100.00;99999999.99;!5:n:22003;"},
-    {"scalars for text", "t text", "{\"t\":1.50}\n{\"t\":true}\n{\"t\":{\"a\": [1, 2]}}\n{\"t\":[ ]}\n", "1.50;true;{\"a\": [1, 2]};[ ];"},
-    {"jsonb keeps its source", "j jsonb", "{\"j\":{\"a\": 1}}\n{\"j\":\"x\\n\"}\n{\"j\":12}\n{\"j\":false}\n{\"j\":null}\n",
+    {"scalars for text", "t text", "{\"t\":1.50}\n{\"t\":true}\n{\"t\":{\"a\": [1, 2]}}\n{\"t\":[ ]}\n",
+     "1.50;true;{\"a\": [1, 2]};[ ];"},
+    {"jsonb keeps its source", "j jsonb",
+     "{\"j\":{\"a\": 1}}\n{\"j\":\"x\\n\"}\n{\"j\":12}\n{\"j\":false}\n{\"j\":null}\n",
      "{\"a\": 1};\"x\\n\";12;false;~;"},
-    {"arrays", "t text[], i bigint[]", "{\"t\":[\"a\",null,\"b c\",1,true],\"i\":[1,2.0,null,\"3\"]}\n{\"t\":\"{x,y}\"}\n{\"i\":[1.5]}\n{\"t\":[[1]]}\n{\"i\":7}\n",
+    {"arrays", "t text[], i bigint[]",
+     "{\"t\":[\"a\",null,\"b "
+     "c\",1,true],\"i\":[1,2.0,null,\"3\"]}\n{\"t\":\"{x,y}\"}\n{\"i\":[1.5]}\n{\"t\":[[1]]}\n{\"i\":7}\n",
      "{a,NULL,\"b c\",1,true}|{1,2,NULL,3};{x,y}|~;!3:i:22P02;!4:t:22P02;!5:i:22P02;"},
     {"epoch by size", "ts timestamptz",
-     "{\"ts\":1714500000}\n{\"ts\":1714500000.25}\n{\"ts\":1714500000123}\n{\"ts\":1714500000123456}\n{\"ts\":1714500000123456789}\n{\"ts\":\"1714500000\"}\n{\"ts\":0}\n{\"ts\":-1}\n",
+     "{\"ts\":1714500000}\n{\"ts\":1714500000.25}\n{\"ts\":1714500000123}\n{\"ts\":1714500000123456}\n{\"ts\":"
+     "1714500000123456789}\n{\"ts\":\"1714500000\"}\n{\"ts\":0}\n{\"ts\":-1}\n",
      "2024-04-30 18:00:00+00;2024-04-30 18:00:00.25+00;2024-04-30 18:00:00.123+00;2024-04-30 18:00:00.123456+00;"
      "2024-04-30 18:00:00.123456+00;2024-04-30 18:00:00+00;1970-01-01 00:00:00+00;1969-12-31 23:59:59+00;"},
     {"times as text", "ts timestamptz, d date",
-     "{\"ts\":\"2026-05-01T10:00:00Z\"}\n{\"ts\":\"2026-05-01 10:00:00.5+02\"}\n{\"ts\":\"2026-05-01T10:00:00\",\"d\":\"2026-05-01\"}\n{\"ts\":\"?\"}\n{\"ts\":true}\n{\"d\":5}\n",
-     "2026-05-01 10:00:00+00|~;2026-05-01 08:00:00.5+00|~;2026-05-01 10:00:00+00|2026-05-01;!4:ts:22007;!5:ts:22007;!6:d:22P02;"},
-    {"future", "ts timestamptz, a bigint", "{\"ts\":\"2099-01-01T00:00:00Z\",\"a\":1}\n{\"ts\":\"2026-05-01T00:00:00Z\"}\n",
+     "{\"ts\":\"2026-05-01T10:00:00Z\"}\n{\"ts\":\"2026-05-01 "
+     "10:00:00.5+02\"}\n{\"ts\":\"2026-05-01T10:00:00\",\"d\":\"2026-05-01\"}\n{\"ts\":\"?\"}\n{\"ts\":true}\n{\"d\":"
+     "5}\n",
+     "2026-05-01 10:00:00+00|~;2026-05-01 08:00:00.5+00|~;2026-05-01 "
+     "10:00:00+00|2026-05-01;!4:ts:22007;!5:ts:22007;!6:d:22P02;"},
+    {"future", "ts timestamptz, a bigint",
+     "{\"ts\":\"2099-01-01T00:00:00Z\",\"a\":1}\n{\"ts\":\"2026-05-01T00:00:00Z\"}\n",
      "2026-05-01 00:00:00+00|~;!1:ts:22008;"},
     {"uuid and varchar", "u uuid, v varchar(3)",
-     "{\"u\":\"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11\",\"v\":\"abc\"}\n{\"v\":\"\xC3\xA4\xC3\xB6\xC3\xBC\"}\n{\"v\":\"abcd\"}\n{\"u\":\"x\"}\n",
+     "{\"u\":\"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11\",\"v\":\"abc\"}\n{\"v\":\"\xC3\xA4\xC3\xB6\xC3\xBC\"}\n{\"v\":"
+     "\"abcd\"}\n{\"u\":\"x\"}\n",
      "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11|abc;~|\xC3\xA4\xC3\xB6\xC3\xBC;!3:v:22001;!4:u:22P02;"},
-    {"escapes", "t text", "{\"t\":\"a\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e4\\ud83d\\ude00\"}\n{\"t\":\"\\x\"}\n{\"t\":\"\\u12g4\"}\n{\"t\":\"\\u0000\"}\n{\"t\":\"\\ud83d\"}\n",
+    {"escapes", "t text",
+     "{\"t\":\"a\\\"\\\\\\/"
+     "\\b\\f\\n\\r\\t\\u0041\\u00e4\\ud83d\\ude00\"}\n{\"t\":\"\\x\"}\n{\"t\":\"\\u12g4\"}\n{\"t\":\"\\u0000\"}\n{"
+     "\"t\":\"\\ud83d\"}\n",
      "a\"\\/\b\f\n\r\tA\xC3\xA4\xF0\x9F\x98\x80;!2::22P02;!3::22P02;!4:t:22P05;!5:t:22P05;"},
-    {"control character, bad UTF-8", "t text", "{\"t\":\"a\tb\"}\n{\"t\":\"\xC3\"}\n{\"t\":\"\xED\xA0\x80\"}\n{\"t\":\"\xC3\xA4\"}\n{\"u\":\"\xFF\"}\n",
+    {"control character, bad UTF-8", "t text",
+     "{\"t\":\"a\tb\"}\n{\"t\":\"\xC3\"}\n{\"t\":\"\xED\xA0\x80\"}\n{\"t\":\"\xC3\xA4\"}\n{\"u\":\"\xFF\"}\n",
      "\xC3\xA4;!1::22P02;!2::22021;!3::22021;!5::22021;"},
     {"names ignore case unless ambiguous", "UserId bigint, a text, A text",
-     "{\"userid\":1}\n{\"USERID\":2,\"UserId\":3}\n{\"UserId\":4,\"userid\":5}\n{\"A\":\"x\",\"a\":\"y\"}\n", "1|~|~;3|~|~;4|~|~;~|y|x;"},
+     "{\"userid\":1}\n{\"USERID\":2,\"UserId\":3}\n{\"UserId\":4,\"userid\":5}\n{\"A\":\"x\",\"a\":\"y\"}\n",
+     "1|~|~;3|~|~;4|~|~;~|y|x;"},
     {"nested by dots, dotted key first", "user.id bigint, user.geo.city text, user jsonb",
-     "{\"user\":{\"id\":7,\"geo\":{\"city\":\"Bern\",\"zip\":1}}}\n{\"user\":{\"id\":7},\"user.id\":8}\n{\"user\":3}\n",
+     "{\"user\":{\"id\":7,\"geo\":{\"city\":\"Bern\",\"zip\":1}}}\n{\"user\":{\"id\":7},\"user.id\":8}\n{\"user\":3}"
+     "\n",
      "7|Bern|{\"id\":7,\"geo\":{\"city\":\"Bern\",\"zip\":1}};8|~|{\"id\":7};~|~|3;?user.geo.zip=1;"},
-    {"unknown fields", "a bigint", "{\"x\":1,\"a\":1,\"y\":{\"z\":[1,{\"q\":2}]}}\n{\"a\":2,\"x\":\"s\"}\n", "1;2;?x=2;?y=1;"},
-    {"duplicate keys: the last wins", "a bigint, t text", "{\"a\":1,\"a\":2}\n{\"a\":\"bad\",\"a\":3}\n{\"a\":4,\"a\":\"bad\"}\n{\"t\":null,\"t\":\"x\"}\n",
+    {"unknown fields", "a bigint", "{\"x\":1,\"a\":1,\"y\":{\"z\":[1,{\"q\":2}]}}\n{\"a\":2,\"x\":\"s\"}\n",
+     "1;2;?x=2;?y=1;"},
+    {"duplicate keys: the last wins", "a bigint, t text",
+     "{\"a\":1,\"a\":2}\n{\"a\":\"bad\",\"a\":3}\n{\"a\":4,\"a\":\"bad\"}\n{\"t\":null,\"t\":\"x\"}\n",
      "2|~;3|~;~|x;!3:a:22P02;"},
     {"key with escapes", "t text", "{\"\\u0074\":\"x\"}\n{\"t\":\"y\"}\n{\"\\u0074\":\"z\"}\n", "x;y;z;"},
     {"empty body", "a bigint", "", ""},
@@ -173,9 +198,11 @@ static void test_options(void **state)
     schema->options.whole_column = 3;
     struct harness h;
     harness_init(&h, schema);
-    harness_check(&h, INGEST_NDJSON, SLICE("{\"a\":1,\"gateway\":{\"i/d\":5,\"n\":\"x\"},\"q\":[1, 2]}\n{\"gw\":6,\"gateway\":{\"i/d\":5}}\n"),
-                  "1|5|{\"gateway.n\":\"x\",\"q\":[1, 2]}|{\"a\":1,\"gateway\":{\"i/d\":5,\"n\":\"x\"},\"q\":[1, 2]};"
-                  "~|6|~|{\"gw\":6,\"gateway\":{\"i/d\":5}};?gateway.n=1;?q=1;");
+    harness_check(
+        &h, INGEST_NDJSON,
+        SLICE("{\"a\":1,\"gateway\":{\"i/d\":5,\"n\":\"x\"},\"q\":[1, 2]}\n{\"gw\":6,\"gateway\":{\"i/d\":5}}\n"),
+        "1|5|{\"gateway.n\":\"x\",\"q\":[1, 2]}|{\"a\":1,\"gateway\":{\"i/d\":5,\"n\":\"x\"},\"q\":[1, 2]};"
+        "~|6|~|{\"gw\":6,\"gateway\":{\"i/d\":5}};?gateway.n=1;?q=1;");
     harness_deinit(&h);
     schema = harness_schema("a bigint");
     schema->options.unknown = UNKNOWN_REJECT;
@@ -233,8 +260,21 @@ static void random_value(struct random_stream *random, struct writer *out, int d
 
 static void random_string(struct random_stream *random, struct writer *out)
 {
-    static const char *const pieces[] = {"a", "bc", " ", "\\n", "\\u00e4", "\\\"", "\xC3\xA4", "\xF0\x9F\x98\x80", "0123456789abcdef",
-                                         "/", "the quick brown fox jumps over the lazy dog", "{", "]", ",", "\\\\"};
+    static const char *const pieces[] = {"a",
+                                         "bc",
+                                         " ",
+                                         "\\n",
+                                         "\\u00e4",
+                                         "\\\"",
+                                         "\xC3\xA4",
+                                         "\xF0\x9F\x98\x80",
+                                         "0123456789abcdef",
+                                         "/",
+                                         "the quick brown fox jumps over the lazy dog",
+                                         "{",
+                                         "]",
+                                         ",",
+                                         "\\\\"};
     writer_u8(out, '"');
     for (uint64_t n = random_below(random, 6); n > 0; n--)
         writer_cstr(out, pieces[random_below(random, array_count(pieces))]);
@@ -255,7 +295,8 @@ static void random_object(struct random_stream *random, struct writer *out, int 
 
 static void random_value(struct random_stream *random, struct writer *out, int depth)
 {
-    static const char *const words[] = {"true", "false", "null", "0", "-1", "1.5e3", "12345678901234567890", "1714500000"};
+    static const char *const words[] = {"true",      "false", "null", "0", "-1", "1.5e3", "12345678901234567890",
+                                        "1714500000"};
     switch (random_below(random, depth > 4 ? 2 : 4)) {
     case 0:
         writer_cstr(out, words[random_below(random, array_count(words))]);
@@ -304,7 +345,8 @@ static void test_against_base(void **state)
     struct random_stream random;
     random_stream_init(&random, 7);
     struct harness h;
-    harness_init(&h, harness_schema("ts timestamptz, a bigint, f float8, t text, b boolean, user.id bigint, j jsonb"));
+    harness_init(&h,
+                 harness_schema("ts timestamptz, a bigint, f float8, t text, b boolean, user.id bigint, j jsonb"));
     struct writer body, plain, other;
     writer_init(&body);
     writer_init(&plain);
@@ -314,7 +356,8 @@ static void test_against_base(void **state)
         writer_reset(&body);
         random_object(&random, &body, 0);
         for (uint64_t n = random_below(&random, 3); n > 0 && round % 2 == 0; n--)
-            body.data[random_below(&random, body.size)] = (uint8_t)"\"\\{}[]:,0e.\xC3\x80\x1f x"[random_below(&random, 16)];
+            body.data[random_below(&random, body.size)] =
+                (uint8_t) "\"\\{}[]:,0e.\xC3\x80\x1f x"[random_below(&random, 16)];
         if (slice_trim(writer_as_slice(&body)).size == 0)
             continue; /* a blank line is no row */
         /* Exact memory, so that a read past the end shows under ASan. */
@@ -350,7 +393,8 @@ static void test_against_base(void **state)
 static void test_every_cut(void **state)
 {
     (void)state;
-    static const char text[] = "{\"a\":-12.5e+1,\"t\":\"x\\u00e4\xC3\xA4yzabcdefghijklmnopqrstuvwxyz0123456789\",\"user\":{\"id\":[true,null]}}";
+    static const char text[] = "{\"a\":-12.5e+1,\"t\":\"x\\u00e4\xC3\xA4yzabcdefghijklmnopqrstuvwxyz0123456789\","
+                               "\"user\":{\"id\":[true,null]}}";
     struct harness h;
     harness_init(&h, harness_schema("a float8, t text, user.id bigint"));
     for (size_t size = 1; size < sizeof(text) - 1; size++) {
@@ -367,8 +411,8 @@ static void test_every_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lines),     cmocka_unit_test(test_documents),    cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_options),   cmocka_unit_test(test_many_rows),    cmocka_unit_test(test_against_base),
+        cmocka_unit_test(test_lines),     cmocka_unit_test(test_documents), cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_options),   cmocka_unit_test(test_many_rows), cmocka_unit_test(test_against_base),
         cmocka_unit_test(test_every_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

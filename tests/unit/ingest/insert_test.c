@@ -1,0 +1,69 @@
+/* INSERT: DEFAULTs of columns not named, NOT NULL and `future` refuse all, the ledger's source `sql`. */
+#include "tests/unit/ingest/ingest_harness.h"
+
+static struct error error;
+
+/* ts and a, by rows of (ts, a); a < 0 is NULL. */
+static enum err insert(struct world *world, const int64_t *ts, const int64_t *a, size_t count, uint64_t *rows)
+{
+    const struct schema *schema = ingest_schema(world->ingest, SLICE("t"));
+    struct arena arena;
+    arena_init(&arena);
+    struct column_builder builders[2];
+    column_builder_init(&builders[0], type_of(TYPE_INT8), &arena);
+    column_builder_init(&builders[1], type_of(TYPE_TIMESTAMPTZ), &arena);
+    for (size_t i = 0; i < count; i++) {
+        column_builder_add(&builders[0], &(struct value){.type = type_of(TYPE_INT8), .i = a[i], .is_null = a[i] < 0});
+        column_builder_add(&builders[1],
+                           &(struct value){.type = type_of(TYPE_TIMESTAMPTZ), .i = ts[i], .is_null = ts[i] < 0});
+    }
+    struct column columns[2] = {column_builder_finish(&builders[0]), column_builder_finish(&builders[1])};
+    struct batch batches[2] = {{.row_count = count, .column_count = 2, .columns = columns},
+                               {.row_count = 0, .column_count = 2, .columns = columns}};
+    uint32_t ids[2] = {schema->columns[1].id, schema->columns[0].id};
+    uint64_t position;
+    enum err err = ingest_insert(world->ingest, schema, ids, batches, 2, &position, rows, &error);
+    arena_deinit(&arena);
+    schema_unref(schema);
+    return err;
+}
+
+static void test_insert(void **state)
+{
+    (void)state;
+    struct world world;
+    struct writer out;
+    uint64_t rows, position;
+    writer_init(&out);
+    world_init(&world);
+    const struct ingest_column columns[] = {
+        {.name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ), .is_not_null = true},
+        {.name = SLICE("a"), .type = type_of(TYPE_INT8)},
+        {.name = SLICE("d"), .type = type_of(TYPE_TEXT), .default_text = SLICE("'x'")},
+        {.name = SLICE("n"), .type = type_of(TYPE_TEXT)},
+    };
+    struct ingest_table table = {.name = SLICE("t"), .column_count = array_count(columns), .columns = columns};
+    assert_int_equal(ingest_create_table(world.ingest, &table, &position, &error), OK);
+    int64_t hour = MICROSECONDS_PER_HOUR;
+    assert_int_equal(insert(&world, (int64_t[]){0, hour}, (int64_t[]){1, -1}, 2, &rows), OK);
+    assert_int_equal(rows, 2);
+    assert_int_not_equal(insert(&world, (int64_t[]){0, -1}, (int64_t[]){1, 2}, 2, &rows), OK);
+    assert_string_equal(error.sqlstate, "23502");
+    assert_int_not_equal(insert(&world, (int64_t[]){0, world.wall_us + 25 * hour}, (int64_t[]){1, 2}, 2, &rows), OK);
+    assert_string_equal(error.sqlstate, "22008");
+    assert_int_equal(insert(&world, NULL, NULL, 0, &rows), OK);
+    world_print_table(&world, "t", &out);
+    expect_text(out, "1970-01-01 00:00:00+00|1|x|~;1970-01-01 01:00:00+00|~|x|~;");
+    world_print_provider(&world, "ledger", &out);
+    expect_text(out, "2026-05-28 20:26:00+00|t|sql|2|2|0|0|0|0|0|0;");
+    world_print_provider(&world, "sources", &out);
+    expect_text(out, "t|sql|sql|~|~|~|~|~|~|1970-01-01 00:59:30+00|live|~|2026-05-28 20:26:40+00;");
+    writer_deinit(&out);
+    world_deinit(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_insert)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
