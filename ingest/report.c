@@ -125,8 +125,10 @@ struct family {
 
 static bool watermark_age(const struct table_state *table, int64_t now_us, double *out)
 {
+    if (table->sources.complete_through_us == NO_TIME)
+        return false;
     *out = (double)(now_us - table->sources.complete_through_us) / 1e6;
-    return table->sources.complete_through_us != NO_TIME;
+    return true;
 }
 
 static bool late_rows(const struct table_state *table, int64_t now_us, double *out)
