@@ -60,21 +60,24 @@ enum refuse_step refuse_step(struct slice received, size_t *used)
     return received.size < size ? REFUSE_MORE : REFUSE_TELL;
 }
 
-struct slice refuse_message(void)
-{
 #define FIELDS                                                                                     \
     "SFATAL\0VFATAL\0C0A000\0MThe PostgreSQL protocol comes with a later version of "              \
     "Freshet.\0HUse POST /v1/sql of the HTTP port.\0"
-    static const char message[] = "E\0\0\0\x00" FIELDS;
-    static char out[sizeof(message)];
-    memcpy(out, message, sizeof(message)); /* the literal's own NUL ends the list of fields */
-    uint32_t size = (uint32_t)sizeof(message) - 1;
-    out[1] = (char)(size >> 24);
-    out[2] = (char)(size >> 16);
-    out[3] = (char)(size >> 8);
-    out[4] = (char)size;
-    return slice_of(out, sizeof(message));
-#undef FIELDS
+#define LENGTH (4 + sizeof(FIELDS)) /* the literal's own NUL ends the list of fields */
+
+/* An ErrorResponse: its letter and big-endian length, then the fields. Characters only, so without padding. */
+static const struct {
+    char head[5];
+    char fields[sizeof(FIELDS)];
+} message = {
+    {'E', (char)(LENGTH >> 24), (char)(LENGTH >> 16), (char)(LENGTH >> 8), (char)LENGTH},
+    FIELDS,
+};
+
+struct slice refuse_message(void)
+{
+    static_assert(sizeof(message) == 5 + sizeof(FIELDS), "no padding");
+    return slice_of(&message, sizeof(message));
 }
 
 static void drop(struct refuse_server *server, size_t index)
@@ -117,8 +120,8 @@ static bool talk(struct client *client)
         case REFUSE_CLOSE:
             return false;
         case REFUSE_TELL: {
-            struct slice message = refuse_message();
-            (void)!send(client->fd, message.data, message.size, MSG_NOSIGNAL);
+            struct slice text = refuse_message();
+            (void)!send(client->fd, text.data, text.size, MSG_NOSIGNAL);
             shutdown(client->fd, SHUT_WR);
             return false;
         }
