@@ -1,8 +1,9 @@
 /* The binary: one word chooses what it is.
  *
- * The allocator's thresholds are set before anything else runs. h2o grows a body's buffer by malloc, copy and free; with glibc's
- * defaults every growth is a fresh mmap or a heap trim, and a body of 1 MB costs 1,800 us instead of 90 (measured, page faults).
- * 32 MiB is the largest threshold glibc takes. */
+ * The allocator's thresholds are set before anything else runs. h2o grows a body's buffer by
+ * malloc, copy and free; with glibc's defaults every growth is a fresh mmap or a heap trim, and a
+ * body of 1 MB costs 1,800 us instead of 90 (measured, page faults). 32 MiB is the largest
+ * threshold glibc takes. */
 #include "server/app.h"
 #include "server/cli/cli.h"
 
@@ -16,8 +17,11 @@ static const struct {
     const char *doc;
 } commands[] = {
     {"serve", cli_serve, "run the server"},
-    {"sql", cli_sql, "run statements: freshet sql [TEXT] [--http HOST:PORT] [--format json|ndjson|csv]"},
-    {"load", cli_load, "load files: freshet load TABLE FILE…|- [--http HOST:PORT] [--create] [--format ndjson|json|csv]"},
+    {"sql", cli_sql,
+     "run statements: freshet sql [TEXT] [--http HOST:PORT] [--format json|ndjson|csv]"},
+    {"load", cli_load,
+     "load files: freshet load TABLE FILE…|- [--http HOST:PORT] [--create] [--format "
+     "ndjson|json|csv]"},
     {"infer", cli_infer, "print a CREATE TABLE for a file: freshet infer FILE [--table NAME]"},
     {"check", cli_check, "check a data directory (not there yet)"},
 };
