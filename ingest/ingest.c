@@ -193,17 +193,6 @@ static void apply_request(struct ingest *ingest, const struct record_view *recor
         dead_letters_add(&ingest->dead, request, &dead, record->position, record->at_us);
 }
 
-static const struct column *time_column(const struct record_rows *rows)
-{
-    if (rows->schema == NULL || rows->schema->time_column < 0)
-        return NULL;
-    uint32_t id = rows->schema->columns[rows->schema->time_column].id;
-    for (size_t i = 0; i < rows->batch.column_count; i++)
-        if (rows->column_ids[i] == id)
-            return &rows->batch.columns[i];
-    return NULL;
-}
-
 static void apply_rows(struct ingest *ingest, const struct record_view *record, const struct section_request *request)
 {
     struct table_state *table = ingest_find_table(ingest, request->table_id);
@@ -215,8 +204,8 @@ static void apply_rows(struct ingest *ingest, const struct record_view *record, 
             continue;
         uint32_t place = sources_find(&table->sources, request->source);
         assert(place != NO_SOURCE);
-        sources_apply(&table->sources, place, record->at_us, rows->schema->options.lateness_us, time_column(rows),
-                      rows->batch.row_count);
+        sources_apply(&table->sources, place, record->at_us, rows->schema->options.lateness_us, rows->times,
+                      rows->row_count);
     }
 }
 
@@ -324,7 +313,6 @@ struct store_extension ingest_extension(struct ingest *ingest)
         .apply = ingest_apply,
         .save = ingest_save,
         .load = ingest_load,
-        .wants_columns = true, /* watermarks look at the event times */
     };
 }
 

@@ -19,8 +19,8 @@ struct snapshot;
 struct record_rows {
     uint32_t table_id;
     const struct schema *schema; /* the table's definition at this position; NULL: the table is gone */
-    const uint32_t *column_ids;  /* of batch->columns */
-    struct batch batch;
+    size_t row_count;
+    const struct column *times;  /* the event times, borrowed from the record; NULL: it has none */
 };
 struct record_section {
     uint32_t kind;
@@ -47,8 +47,6 @@ struct store_extension {
     /* Checkpoint as of the last applied record, and back. */
     void (*save)(void *context, struct writer *out);
     enum err (*load)(void *context, struct reader *in, struct error *error);
-    /* `apply` reads cells: record->rows[].batch.columns are filled in. Else only its counts are. */
-    bool wants_columns;
 };
 
 struct store_options {

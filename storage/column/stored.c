@@ -533,7 +533,7 @@ static const struct slice *slices_of(const struct stored_column *column, size_t 
     return out;
 }
 
-static struct column to_column(const struct stored_column *stored, size_t row_count, struct arena *arena)
+struct column stored_to_column(const struct stored_column *stored, size_t row_count, struct arena *arena)
 {
     struct column column = {.type = stored->type, .form = COLUMN_FLAT};
     if (stored->validity == STORED_NULL)
@@ -553,6 +553,8 @@ static struct column to_column(const struct stored_column *stored, size_t row_co
         column.codes = codes;
         column.dictionary = slices_of(stored, stored->entry_count, arena);
         column.dictionary_count = stored->entry_count;
+    } else if (stored->encoding == STORED_FIXED && stored->type.id == TYPE_TIMESTAMPTZ) {
+        column.values = stored->values; /* as wide there as here */
     } else {
         size_t count = stored->encoding == STORED_CONSTANT ? 1 : row_count;
         void *values = arena_alloc_array(arena, count, physical_size(type_physical(stored->type.id)));
@@ -568,6 +570,6 @@ struct batch stored_to_batch(const struct stored_rows *rows, struct arena *arena
     struct batch batch = {.row_count = rows->row_count, .column_count = rows->column_count};
     batch.columns = arena_alloc_array(arena, rows->column_count, sizeof(*batch.columns));
     for (uint32_t i = 0; i < rows->column_count; i++)
-        batch.columns[i] = to_column(&rows->columns[i], rows->row_count, arena);
+        batch.columns[i] = stored_to_column(&rows->columns[i], rows->row_count, arena);
     return batch;
 }

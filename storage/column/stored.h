@@ -50,7 +50,8 @@ void stored_write(const struct schema *schema, const uint32_t *column_ids, const
 /* Points into the reader's bytes, which must be aligned to 8; the column array lies in the arena. Everything is
  * bounds-checked, codes and sizes too. ERR_CORRUPT. */
 MUST_CHECK enum err stored_read(struct reader *reader, struct arena *arena, struct stored_rows *out);
-/* The same rows as a batch of physical columns, in the arena; text payloads borrow the record's bytes. */
+/* The same rows as physical columns, in the arena; text payloads and times may borrow the record's bytes. */
+struct column stored_to_column(const struct stored_column *stored, size_t row_count, struct arena *arena);
 struct batch stored_to_batch(const struct stored_rows *rows, struct arena *arena);
 
 static inline bool stored_is_null(const struct stored_column *column, size_t row)

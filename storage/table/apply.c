@@ -188,22 +188,33 @@ void effect_deinit(struct effect *effect)
 
 /* --- publishing --- */
 
-struct record_view effect_view(const struct effect *effect, bool wants_columns, struct arena *arena)
+/* The event times of a part. Extensions read no other cells, so no other column is widened on the log thread. */
+static const struct column *event_times(const struct stored_rows *stored, const struct schema *schema,
+                                        struct arena *arena)
+{
+    if (schema == NULL || schema->time_column < 0)
+        return NULL;
+    uint32_t id = schema->columns[schema->time_column].id;
+    for (uint32_t i = 0; i < stored->column_count; i++) {
+        if (stored->columns[i].column_id != id)
+            continue;
+        struct column *times = arena_alloc(arena, sizeof(*times));
+        *times = stored_to_column(&stored->columns[i], stored->row_count, arena);
+        return times;
+    }
+    return NULL;
+}
+
+struct record_view effect_view(const struct effect *effect, struct arena *arena)
 {
     const struct record *record = effect->record;
     struct record_rows *rows = arena_alloc_zero(arena, record->rows_count * sizeof(*rows));
     for (uint32_t i = 0; i < record->rows_count; i++) {
         const struct stored_rows *stored = &record->rows[i];
-        uint32_t *ids = arena_alloc_array(arena, stored->column_count, sizeof(*ids));
-        for (uint32_t column = 0; column < stored->column_count; column++)
-            ids[column] = stored->columns[column].column_id;
         rows[i] = (struct record_rows){.table_id = stored->table_id,
                                        .schema = effect->parts[i].schema,
-                                       .column_ids = ids};
-        rows[i].batch.row_count = stored->row_count;
-        rows[i].batch.column_count = stored->column_count;
-        if (wants_columns)
-            rows[i].batch = stored_to_batch(stored, arena);
+                                       .row_count = stored->row_count,
+                                       .times = event_times(stored, effect->parts[i].schema, arena)};
     }
     return (struct record_view){
         .position = effect->position,

@@ -50,8 +50,8 @@ void applier_reset(struct applier *applier, const struct catalog *catalog);
 MUST_CHECK enum err applier_apply(struct applier *applier, uint64_t position, const struct record *record,
                                   bool is_data_only, struct arena *arena, struct effect *out, struct error *error);
 void effect_deinit(struct effect *effect);
-/* The record as extensions see it. `wants_columns`: batches are filled in. */
-struct record_view effect_view(const struct effect *effect, bool wants_columns, struct arena *arena);
+/* The record as extensions see it. */
+struct record_view effect_view(const struct effect *effect, struct arena *arena);
 /* The catalog after the effect's change: a new version, or the same one. Takes over the reference given. */
 struct catalog *effect_change(const struct effect *effect, struct catalog *catalog);
 /* Finds the parts' places in the catalog that effect_publish is for. */

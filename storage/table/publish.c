@@ -20,7 +20,7 @@ static void extension_apply(struct store *store, const struct effect *effect)
     if (extension->apply == NULL)
         return;
     arena_reset(&store->scratch);
-    struct record_view view = effect_view(effect, extension->wants_columns, &store->scratch);
+    struct record_view view = effect_view(effect, &store->scratch);
     extension->apply(extension->context, &view);
 }
 
