@@ -15,8 +15,10 @@
 #include <assert.h>
 
 #define HEAP_BLOCK_FIRST ((size_t)4096)
-#define HEAP_BLOCK_MAX ((size_t)1 << 20)
+#define HEAP_BLOCK_MAX ((size_t)4 << 20)
 #define ENTRIES_FIRST 16
+#define FETCH_GROUP 32
+#define FETCH_CAPACITY_MIN 256 /* smaller ones are in the nearest cache anyway */
 
 /* --- heap --- */
 
@@ -149,12 +151,28 @@ static void grow(struct dictionary *dictionary, uint32_t count)
     atomic_store_explicit(&dictionary->entries, array.entries, memory_order_release);
 }
 
-bool dictionary_code(struct dictionary *dictionary, struct slice text, uint16_t *code)
+static bool add(struct dictionary *dictionary, struct slice text, uint64_t hash, uint16_t *code)
 {
-    uint64_t hash = hash64(text.data, text.size);
-    uint32_t tag = (uint32_t)(hash >> 32);
-    struct slice *entries = atomic_load_explicit(&dictionary->entries, memory_order_relaxed);
     uint32_t count = atomic_load_explicit(&dictionary->count, memory_order_relaxed);
+    if (count == DICTIONARY_ENTRIES_MAX)
+        return false;
+    if (count == dictionary->capacity)
+        grow(dictionary, count);
+    struct slice *entries = atomic_load_explicit(&dictionary->entries, memory_order_relaxed);
+    char *bytes = heap_take(dictionary->heap, text.size);
+    if (text.size != 0)
+        memcpy(bytes, text.data, text.size);
+    entries[count] = slice_of(bytes, text.size);
+    slot_insert(dictionary, hash, count);
+    atomic_store_explicit(&dictionary->count, count + 1, memory_order_release);
+    *code = (uint16_t)count;
+    return true;
+}
+
+static bool find_or_add(struct dictionary *dictionary, struct slice text, uint64_t hash, uint16_t *code)
+{
+    uint32_t tag = (uint32_t)(hash >> 32);
+    const struct slice *entries = atomic_load_explicit(&dictionary->entries, memory_order_relaxed);
     if (dictionary->slots != NULL) {
         uint32_t i = (uint32_t)hash & dictionary->slot_mask;
         for (; dictionary->slots[i].code_plus1 != 0; i = (i + 1) & dictionary->slot_mask) {
@@ -165,20 +183,48 @@ bool dictionary_code(struct dictionary *dictionary, struct slice text, uint16_t 
             }
         }
     }
-    if (count == DICTIONARY_ENTRIES_MAX)
-        return false;
-    if (count == dictionary->capacity) {
-        grow(dictionary, count);
-        entries = atomic_load_explicit(&dictionary->entries, memory_order_relaxed);
+    return add(dictionary, text, hash, code);
+}
+
+/* A look-up in a large dictionary waits for memory three times: slot, entry, bytes. So a group of texts goes through these
+ * steps together and waits three times in all. What is fetched ahead is only a guess: the first slot, before growing. */
+static void fetch_group(const struct dictionary *dictionary, const struct slice *texts, uint32_t count, uint64_t *hashes)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        hashes[i] = hash64(texts[i].data, texts[i].size);
+        if (dictionary->slots != NULL)
+            __builtin_prefetch(&dictionary->slots[hashes[i] & dictionary->slot_mask]);
     }
-    char *bytes = heap_take(dictionary->heap, text.size);
-    if (text.size != 0)
-        memcpy(bytes, text.data, text.size);
-    entries[count] = slice_of(bytes, text.size);
-    slot_insert(dictionary, hash, count);
-    atomic_store_explicit(&dictionary->count, count + 1, memory_order_release);
-    *code = (uint16_t)count;
+    if (dictionary->slots == NULL || dictionary->capacity < FETCH_CAPACITY_MIN)
+        return;
+    const struct slice *entries = atomic_load_explicit(&dictionary->entries, memory_order_relaxed);
+    const struct slice *found[FETCH_GROUP];
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t code = dictionary->slots[hashes[i] & dictionary->slot_mask].code_plus1;
+        found[i] = code != 0 ? &entries[code - 1] : &entries[0];
+        __builtin_prefetch(found[i]);
+    }
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(found[i]->data);
+}
+
+bool dictionary_codes(struct dictionary *dictionary, const struct slice *texts, uint32_t count, uint16_t *codes)
+{
+    uint64_t hashes[FETCH_GROUP];
+    for (uint32_t first = 0; first < count; first += FETCH_GROUP) {
+        uint32_t size = count - first < FETCH_GROUP ? count - first : FETCH_GROUP;
+        fetch_group(dictionary, texts + first, size, hashes);
+        for (uint32_t i = 0; i < size; i++) {
+            if (!find_or_add(dictionary, texts[first + i], hashes[i], &codes[first + i]))
+                return false;
+        }
+    }
     return true;
+}
+
+bool dictionary_code(struct dictionary *dictionary, struct slice text, uint16_t *code)
+{
+    return find_or_add(dictionary, text, hash64(text.data, text.size), code);
 }
 
 uint32_t dictionary_size(const struct dictionary *dictionary)

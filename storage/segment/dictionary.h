@@ -27,6 +27,8 @@ struct dictionary *dictionary_create(struct heap *heap);
 void dictionary_destroy(struct dictionary *dictionary);
 /* Writer: the code of a text, added if it is new. False when all codes are given away. */
 bool dictionary_code(struct dictionary *dictionary, struct slice text, uint16_t *code);
+/* The same for many; codes of those before the one that found no room are set, and they stay added. */
+bool dictionary_codes(struct dictionary *dictionary, const struct slice *texts, uint32_t count, uint16_t *codes);
 uint32_t dictionary_size(const struct dictionary *dictionary); /* writer */
 size_t dictionary_bytes(const struct dictionary *dictionary);  /* allocated, without the texts; writer */
 uint64_t dictionary_id(const struct dictionary *dictionary);

@@ -8,7 +8,7 @@
  * one twice as large, up to 64 Ki rows. A chunk has its own list of columns (by id), and per column its own
  * form, chosen when the chunk begins and never changed: a new definition or a dictionary that gives up ends
  * the chunk early and the next one starts under the new choice. Chunk pointers lie in pages that are never
- * moved. Each array of a grown chunk is a power of two, so the pool wastes nothing on it.
+ * moved.
  *
  * Appending a batch has two steps. Prepare: per text column, map the batch's local dictionary to the
  * segment's codes (one hash per distinct text), or copy its texts to the heap; here a dictionary may give up,
@@ -28,6 +28,7 @@
 #define PAGES_MAX 512
 #define TRIAL_ROWS 4096 /* before a dictionary is judged */
 #define CAPACITY_MIN 4
+#define MAP_ROWS 256
 
 struct column_state { /* of a column id, for the segment's life */
     uint32_t column_id;
@@ -93,9 +94,7 @@ static void chunk_destroy(struct segment *segment, struct chunk *chunk)
 {
     for (uint32_t i = 0; i < chunk->column_count; i++) {
         struct chunk_column *column = &chunk->columns[i];
-        if (column->values_taken != 0)
-            pool_give(segment->pool, column->values, column->values_taken);
-        segment->chunk_bytes -= column->values_taken + column->validity_taken;
+        segment->chunk_bytes -= column->validity_taken;
         uint8_t *validity = atomic_load_explicit(&column->validity, memory_order_relaxed);
         if (validity != NULL)
             pool_give(segment->pool, validity, column->validity_taken);
@@ -207,28 +206,18 @@ static uint32_t capacity_first(size_t row_width)
     return capacity;
 }
 
-/* Memory of the values: one block while it is small, then an array a column. */
+/* Memory of the values: one block. */
 static void chunk_alloc(struct segment *segment, struct chunk *chunk)
 {
     size_t total = 0;
     for (uint32_t i = 0; i < chunk->column_count; i++)
         total += ((size_t)chunk->columns[i].width * chunk->capacity + 15) & ~(size_t)15;
-    bool is_small = total <= CHUNK_BYTES_FIRST;
-    if (is_small) {
-        chunk->block = pool_take(segment->pool, total, &chunk->block_taken);
-        segment->chunk_bytes += chunk->block_taken;
-    }
+    chunk->block = pool_take(segment->pool, total, &chunk->block_taken);
+    segment->chunk_bytes += chunk->block_taken;
     char *next = chunk->block;
     for (uint32_t i = 0; i < chunk->column_count; i++) {
-        struct chunk_column *column = &chunk->columns[i];
-        size_t size = (size_t)column->width * chunk->capacity;
-        if (is_small) {
-            column->values = next;
-            next += (size + 15) & ~(size_t)15;
-        } else {
-            column->values = pool_take(segment->pool, size, &column->values_taken);
-            segment->chunk_bytes += column->values_taken;
-        }
+        chunk->columns[i].values = next;
+        next += ((size_t)chunk->columns[i].width * chunk->capacity + 15) & ~(size_t)15;
     }
 }
 
@@ -334,12 +323,14 @@ static bool map_entries(struct segment *segment, struct job *job, uint32_t row_c
     if (is_not_paying(row_count, source->entry_count < row_count ? source->entry_count : row_count))
         return false;
     uint16_t *codes = arena_alloc_array(&segment->scratch, source->entry_count, sizeof(*codes));
+    struct slice *entries = arena_alloc_array(&segment->scratch, source->entry_count, sizeof(*entries));
     const char *bytes = source->bytes.data;
     for (uint32_t i = 0; i < source->entry_count; i++) {
-        if (!dictionary_code(dictionary, slice_of(bytes, source->sizes[i]), &codes[i]))
-            return false;
+        entries[i] = slice_of(bytes, source->sizes[i]);
         bytes += source->sizes[i];
     }
+    if (!dictionary_codes(dictionary, entries, source->entry_count, codes))
+        return false;
     job->entry_codes = codes;
     return !has_given_up(job->state);
 }
@@ -351,22 +342,22 @@ static bool map_rows(struct segment *segment, struct job *job, uint32_t row_coun
     struct dictionary *dictionary = job->state->dictionary;
     uint16_t *codes = arena_alloc_array(&segment->scratch, row_count, sizeof(*codes));
     const char *bytes = source->bytes.data;
-    struct slice last = {0};
-    uint16_t code = 0;
-    for (uint32_t i = 0; i < row_count; i++) {
-        struct slice text = slice_of(bytes, source->sizes[i]);
-        bytes += text.size;
-        codes[i] = 0;
-        if (stored_is_null(source, i))
-            continue;
-        if (last.data == NULL || !slice_equal(text, last)) {
-            if (!dictionary_code(dictionary, text, &code))
-                return false;
-            last = text;
+    for (uint32_t first = 0; first < row_count; first += MAP_ROWS) {
+        struct slice texts[MAP_ROWS];
+        uint16_t found[MAP_ROWS];
+        uint32_t end = row_count - first < MAP_ROWS ? row_count : first + MAP_ROWS, count = 0;
+        for (uint32_t i = first; i < end; i++) {
+            texts[count] = slice_of(bytes, source->sizes[i]);
+            bytes += source->sizes[i];
+            count += stored_is_null(source, i) ? 0 : 1;
         }
-        codes[i] = code;
-        job->state->rows_seen++;
-        if (i % TRIAL_ROWS == TRIAL_ROWS - 1 && has_given_up(job->state))
+        if (!dictionary_codes(dictionary, texts, count, found))
+            return false;
+        count = 0;
+        for (uint32_t i = first; i < end; i++)
+            codes[i] = stored_is_null(source, i) ? 0 : found[count++];
+        job->state->rows_seen += count;
+        if (end % TRIAL_ROWS == 0 && has_given_up(job->state))
             return false;
     }
     job->row_codes = codes;

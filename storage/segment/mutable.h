@@ -25,8 +25,7 @@ struct chunk_column {
     struct type type;
     enum chunk_form form;
     uint32_t width;      /* bytes of a value */
-    void *values;
-    size_t values_taken; /* from the pool; 0: part of the chunk's block */
+    void *values;        /* in the chunk's block */
     const struct dictionary *dictionary;
     /* Rows below first_null are not NULL. `validity`, a byte a row, exists once first_null says that it is needed:
      * it is stored before first_null (release), which readers load first (acquire). */
@@ -43,7 +42,7 @@ struct chunk {
     uint32_t time_column_id; /* 0: none */
     /* Of all appended rows, so a little wide for a reader of fewer. Relaxed: the publishing lock orders them. */
     _Atomic int64_t min_time_us, max_time_us;
-    void *block;             /* small chunks: all values in one */
+    void *block;             /* all values */
     size_t block_taken;
     struct chunk_column columns[];
 };

@@ -1,8 +1,9 @@
-/* The block pool: a free list per power of two, one lock.
+/* The block pool: a free list per size, one lock.
  *
  * A segment takes a handful of blocks per chunk (65,536 rows) and gives them all back at its end, so a lock
- * is never waited for. Blocks of 64 bytes to 16 MiB are pooled; larger ones (a text of that size) come from
- * and go to the allocator directly. What lies on the free lists is bounded by an eighth of the budget. */
+ * is never waited for. Sizes are the powers of two from 64 bytes to 1 MiB, then every 2 MiB up to 16 MiB; larger
+ * blocks (a text of that size) come from and go to the allocator directly. What lies on the free lists is bounded by
+ * an eighth of the budget. */
 #include "storage/segment/pool.h"
 
 #include "storage/base/thread.h"
@@ -10,7 +11,9 @@
 #include <assert.h>
 
 #define CLASS_FIRST 6  /* 64 bytes */
-#define CLASS_LAST 24  /* 16 MiB */
+#define CLASS_SMALL 20 /* 1 MiB: the last power of two */
+#define CLASS_LAST 28  /* 16 MiB */
+#define CLASS_STEP ((size_t)2 << 20)
 #define FREE_SHARE 8   /* free bytes are at most limit / FREE_SHARE */
 
 struct free_block {
@@ -55,7 +58,18 @@ static int class_of(size_t size)
 {
     if (size <= (size_t)1 << CLASS_FIRST)
         return CLASS_FIRST;
-    return 64 - __builtin_clzll((unsigned long long)size - 1);
+    if (size <= (size_t)1 << CLASS_SMALL)
+        return 64 - __builtin_clzll((unsigned long long)size - 1);
+    if (size > (CLASS_LAST - CLASS_SMALL) * CLASS_STEP)
+        return CLASS_LAST + 1;
+    return CLASS_SMALL + (int)((size + CLASS_STEP - 1) / CLASS_STEP);
+}
+
+static size_t class_size(int class, size_t size)
+{
+    if (class > CLASS_LAST)
+        return size;
+    return class <= CLASS_SMALL ? (size_t)1 << class : (size_t)(class - CLASS_SMALL) * CLASS_STEP;
 }
 
 static void charge(struct budget *budget, size_t size)
@@ -67,7 +81,7 @@ static void charge(struct budget *budget, size_t size)
 void *pool_take(struct pool *pool, size_t size, size_t *taken)
 {
     int class = class_of(size);
-    *taken = class <= CLASS_LAST ? (size_t)1 << class : size;
+    *taken = class_size(class, size);
     charge(pool->budget, *taken);
     atomic_fetch_add_explicit(&pool->taken_bytes, *taken, memory_order_relaxed);
     if (class > CLASS_LAST)
@@ -89,7 +103,7 @@ void pool_give(struct pool *pool, void *block, size_t taken)
     int class = class_of(taken);
     bool is_kept = false;
     if (class <= CLASS_LAST) {
-        assert(taken == (size_t)1 << class);
+        assert(taken == class_size(class, taken));
         mutex_lock(&pool->mutex);
         is_kept = pool->free_bytes + taken <= pool->budget->limit / FREE_SHARE;
         if (is_kept) {

@@ -1,4 +1,4 @@
-/* The block pool: memory of mutable segments, in blocks of power-of-two sizes that are used again.
+/* The block pool: memory of mutable segments, in blocks of few sizes that are used again.
  *
  * Fresh memory costs a page fault every 4 KiB, as much as writing the rows; blocks of dropped and truncated
  * tables go to free lists instead of back to the system, up to a share of the budget. Any thread. */
