@@ -84,7 +84,7 @@ static inline void model_extension_apply(void *context, const struct record_view
         extension->section_count++;
     }
     for (size_t i = 0; i < record->rows_count; i++)
-        extension->row_count += record->rows[i].batch.row_count;
+        extension->row_count += record->rows[i].row_count;
 }
 
 static inline void model_extension_save(void *context, struct writer *out)
