@@ -102,6 +102,20 @@ static enum err build_case(struct builder *b, struct expr *node)
     return count % 2 == 1 ? build_coerce(b, &node->arguments[count - 1], node->type) : OK;
 }
 
+/* nullif(date, timestamptz) is a date: CASE WHEN a = b THEN NULL ELSE a END. */
+static enum err build_mixed_nullif(struct builder *b, struct expr *node, const struct function *function)
+{
+    struct expr **sides = node->arguments;
+    node->kind = EXPR_CASE;
+    node->type = sides[0]->type;
+    node->argument_count = 3;
+    node->arguments = arena_alloc_array(b->arena, 3, sizeof(struct expr *));
+    struct value null = {.type = node->type, .is_null = true};
+    node->arguments[1] = build_constant(b, &null, node->text_position);
+    node->arguments[2] = sides[0];
+    return build_chosen(b, function, sides, 2, node->text_position, &node->arguments[0]);
+}
+
 /* NULLIF, IS DISTINCT: both sides as "=" wants them. */
 static enum err build_equal_pair(struct builder *b, struct expr *node)
 {
@@ -110,6 +124,8 @@ static enum err build_equal_pair(struct builder *b, struct expr *node)
                                        node->text_position, &function);
     if (err != OK)
         return err;
+    if (node->kind == EXPR_NULLIF && function->evaluate_as != 0)
+        return build_mixed_nullif(b, node, function);
     for (size_t i = 0; i < 2 && err == OK; i++) {
         uint8_t type = function->evaluate_as != 0 ? function->evaluate_as : function->arguments[i];
         err = build_coerce(b, &node->arguments[i], type_of(type));
@@ -144,10 +160,9 @@ static enum err build_in_list(struct builder *b, bool is_negated, struct expr *l
     size_t culprit;
     enum type_id type = common_type(all, count + 1, &culprit);
     if (type == TYPE_UNKNOWN) { /* compared one by one: the operator that is missing is named */
-        const struct function *none;
+        struct expr *none;
         for (size_t i = 0; i < count; i++) {
-            enum err err = build_operator_find(b, is_negated ? SLICE("<>") : SLICE("="), left->type.id,
-                                               items[i]->type.id, false, position, &none);
+            enum err err = build_operator(b, is_negated ? SLICE("<>") : SLICE("="), left, items[i], position, &none);
             if (err != OK)
                 return err;
         }

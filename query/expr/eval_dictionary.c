@@ -128,7 +128,8 @@ static void gather(struct frame *frame, const struct dictionary_cache *cache, co
                    struct rows rows, size_t size, struct column *out)
 {
     char *values = (char *)out->values;
-    if (size == 1 && rows.selection == NULL && in->validity == NULL && !cache->has_null) { /* a whole batch of booleans */
+    /* A whole batch of booleans. */
+    if (size == 1 && rows.selection == NULL && in->validity == NULL && !cache->has_null) {
         const char *known = (const char *)cache->values + 1;
         for (size_t row = 0; row < rows.count; row++)
             values[row] = known[in->codes[row]];

@@ -83,6 +83,14 @@ const struct function *resolve_exact(struct slice name, const enum type_id *type
     return NULL;
 }
 
+/* array || element: a literal on the array's side is text first, as PostgreSQL has it. */
+static bool is_array_beside_element(const struct function *function, const enum type_id *types, size_t index)
+{
+    return strcmp(function->name, "||") == 0 && types[index] == TYPE_UNKNOWN &&
+           type_category((enum type_id)function->arguments[index]) == 'A' &&
+           function->arguments[0] != function->arguments[1];
+}
+
 struct candidates {
     const struct function *items[CANDIDATES_MAX];
     size_t count;
@@ -94,7 +102,7 @@ static struct candidates find_candidates(struct slice name, const enum type_id *
     for (const struct function *f = function_next(name, NULL); f != NULL; f = function_next(name, f)) {
         bool is_match = takes_count(f, count);
         for (size_t i = 0; i < count && is_match; i++)
-            is_match = type_can_become(types[i], declared(f, i));
+            is_match = type_can_become(types[i], declared(f, i)) && !is_array_beside_element(f, types, i);
         if (is_match && found.count < CANDIDATES_MAX)
             found.items[found.count++] = f;
     }
