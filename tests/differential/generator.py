@@ -71,6 +71,34 @@ def table_rows(table, count, seed):
     return rows
 
 
+BIG_ROWS = 150_000
+BIG_ALTER = 40_000  # rows before the last two columns of t exist
+BIG_ADDED = 2
+NULL_RUN = (70_000, 76_000)
+DISTINCT_TEXTS = (30_000, 100_000)  # dictionaries give up here
+
+
+def big_rows(count, seed):
+    """Cells of t for many vectors and chunks: repeated rows, then texts that never repeat, a run of NULLs, rising times."""
+    rng = random.Random(seed)
+    base = table_rows("t", 5_000, seed)
+    s, v, ts = (list(COLUMNS["t"]).index(pair) for pair in (("s", "text"), ("v", "text"), ("ts", "timestamptz")))
+    for index in range(count):
+        row = list(rng.choice(base))
+        row[0] = str(index)
+        row = ["0.0" if cell == "-0.0" else cell for cell in row]  # a literal's minus is not the value's
+        if index % 3:
+            row[ts] = f"'2026-03-{1 + index * 28 // count:02d} {index // 60 % 24:02d}:{index % 60:02d}:00.25+00'"
+        if DISTINCT_TEXTS[0] <= index < DISTINCT_TEXTS[1] and index % 7:
+            row[s] = f"'{row[s].strip(chr(39)).replace('NULL', '')}-{rng.getrandbits(64):x}'"
+            row[v] = f"'{rng.getrandbits(40):x}'"
+        if NULL_RUN[0] <= index < NULL_RUN[1]:
+            row[2:] = ["NULL"] * (len(row) - 2)
+        if index < BIG_ALTER:
+            row[-BIG_ADDED:] = ["NULL"] * BIG_ADDED
+        yield row
+
+
 class Generator:
     def __init__(self, seed):
         self.rng = random.Random(seed)
@@ -514,3 +542,25 @@ class Generator:
         if self.rng.random() < 0.5:
             return text + self.order_and_limit(count), count, True
         return text, count, False
+
+    def big_query(self):
+        """Like query, for a table of many chunks: the result is small, the work is not."""
+        while True:
+            self.has_rounding = False
+            if self.rng.random() < 0.45:
+                return (*self.few_groups(), False)
+            text, count = self.group_query(1) if self.rng.random() < 0.5 else self.plain_query(1)
+            if not self.has_rounding:
+                keys = ", ".join(f"{o}{self.pick('', ' DESC')}{self.pick('', ' NULLS FIRST', ' NULLS LAST')}"
+                                 for o in self.rng.sample(range(1, count + 1), count))
+                return f"{text} ORDER BY {keys} LIMIT {self.rng.randint(1, 40)} OFFSET {self.pick(0, 0, 3, 5000)}", count, True
+
+    def few_groups(self):
+        from_text, scope = self.from_clause(1)
+        few = [name for name, kind in scope if name.split(".")[-1] in ("g", "k", "b", "window_start") or kind == "bool"]
+        stamps = self.columns(scope, "timestamptz")
+        few += [f"date_trunc('month', {name})" for name in stamps]
+        keys = self.rng.sample(few, min(len(few), self.rng.randint(0, 2)))
+        columns = keys + [self.aggregate(scope)[0] for _ in range(self.rng.randint(1, 4))]
+        text = "SELECT " + ", ".join(f"{c} AS o{i}" for i, c in enumerate(columns)) + f" FROM {from_text}{self.where(scope, from_text, 2)}"
+        return text + (" GROUP BY " + ", ".join(str(i + 1) for i in range(len(keys))) if keys else ""), len(columns)

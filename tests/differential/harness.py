@@ -64,7 +64,8 @@ class Reference:
         try:
             rows = self.connection.execute(f"SELECT {cells} FROM ({sql}) AS q({names})").fetchall()
             one = self.connection.execute(
-                f"SELECT {types} FROM (SELECT 1) AS one LEFT JOIN ({sql}) AS q({names}) ON true LIMIT 1").fetchone()
+                f"SELECT {types} FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM ({sql}) AS z LIMIT 0) AS q({names}) "
+                "ON true").fetchone()
         except psycopg.Error as error:
             return Answer(state=error.sqlstate, text=str(error).splitlines()[0])
         return Answer(list(one), [[None if cell is None else load(cell) for cell in row] for row in rows])

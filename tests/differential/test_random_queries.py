@@ -1,7 +1,9 @@
 """Random queries by seed against PostgreSQL 15 on the same rows (the oracle of every construct of the language)."""
 
 import collections
+import json
 import os
+import re
 
 import pytest
 
@@ -9,17 +11,22 @@ from differential import generator, harness, pg
 
 QUERIES = 200_000 if os.environ.get("FRESHET_TESTS_LONG") else int(os.environ.get("FRESHET_RANDOM_QUERIES", "3000"))
 SEED = int(os.environ.get("FRESHET_SEED", "1"))
+BIG_QUERIES = 20_000 if os.environ.get("FRESHET_TESTS_LONG") else int(os.environ.get("FRESHET_BIG_QUERIES", "300"))
 OCCURRENCES_MIN = 20
+
+
+def fill_table(server, dialect, table, count):
+    options = " WITH (time = '%s')" % ("ts" if table == "t" else "at") if dialect == "freshet" else ""
+    server.execute(f"CREATE TABLE {table} ({generator.DDL[table]}){options}")
+    rows = generator.table_rows(table, count, 7)
+    for begin in range(0, count, 50):
+        cells = ",\n".join("(" + ", ".join(row) + ")" for row in rows[begin:begin + 50])
+        server.execute(f"INSERT INTO {table} VALUES {cells}")
 
 
 def fill(server, dialect):
     for table, count in (("t", 400), ("w", 30)):
-        options = " WITH (time = '%s')" % ("ts" if table == "t" else "at") if dialect == "freshet" else ""
-        server.execute(f"CREATE TABLE {table} ({generator.DDL[table]}){options}")
-        rows = generator.table_rows(table, count, 7)
-        for begin in range(0, count, 50):
-            cells = ",\n".join("(" + ", ".join(row) + ")" for row in rows[begin:begin + 50])
-            server.execute(f"INSERT INTO {table} VALUES {cells}")
+        fill_table(server, dialect, table, count)
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +41,65 @@ def reference():
         server.stop()
 
 
-def run(ours, theirs, first, count):
+def plain(cell):
+    """A literal's own text, None for NULL."""
+    return None if cell == "NULL" else cell[1:-1].replace("''", "'") if cell[0] == "'" else cell
+
+
+def csv_text(rows, names):
+    """RFC 4180: NULL is empty, an empty text is quoted."""
+    lines = [",".join(names)]
+    for row in rows:
+        cells = (plain(cell) for cell in row)
+        lines.append(",".join("" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in cells))
+    return "\r\n".join(lines) + "\r\n"
+
+
+def ndjson_text(rows):
+    lines = []
+    for row in rows:
+        cells = []
+        for (name, kind), cell in zip(generator.COLUMNS["t"], row):
+            text = plain(cell)
+            if text is not None:
+                cells.append(f'"{name}":' + (text if cell[0] != "'" or kind == "jsonb" else json.dumps(text)))
+        lines.append("{" + ",".join(cells) + "}")
+    return "\n".join(lines) + "\n"
+
+
+def fill_big(ours, theirs, ingest, rows):
+    """The same rows by INSERT, then ALTER TABLE, then by CSV and NDJSON in turns; one COPY on the other side."""
+    names = [name for name, _ in generator.COLUMNS["t"]]
+    definitions = re.split(r", (?=\w+ [a-z])", generator.DDL["t"])
+    old, added = definitions[:-generator.BIG_ADDED], definitions[-generator.BIG_ADDED:]
+    for server, option in ((ours, " WITH (time = 'ts')"), (theirs, "")):
+        server.execute(f"CREATE TABLE t ({', '.join(old)}){option}")
+    for begin in range(0, generator.BIG_ALTER, 500):
+        cells = ", ".join("(" + ", ".join(row[:-generator.BIG_ADDED]) + ")" for row in rows[begin:begin + 500])
+        ours.execute(f"INSERT INTO t VALUES {cells}")
+    for server in (ours, theirs):
+        for definition in added:
+            server.execute(f"ALTER TABLE t ADD COLUMN {definition}")
+    for turn, begin in enumerate(range(generator.BIG_ALTER, len(rows), 4_000)):
+        part = rows[begin:begin + 4_000]
+        body, kind = (csv_text(part, names), "text/csv") if turn % 2 else (ndjson_text(part), "application/x-ndjson")
+        status, answer = ingest("t", body, content_type=kind)
+        assert status == 200 and answer["rows"] == len(part) and not answer["rejected_rows"], answer
+    with theirs.connection.cursor() as cursor, cursor.copy("COPY t FROM STDIN (FORMAT csv, HEADER)") as copy:
+        copy.write(csv_text(rows, names))
+    theirs.execute("ANALYZE t")
+
+
+def run(ours, theirs, first, count, method="query"):
     used, found = collections.Counter(), []
     errors = 0
     for seed in range(first, first + count):
         source = generator.Generator(seed)
-        sql, columns, is_ordered = source.query()
+        sql, columns, is_ordered = getattr(source, method)()
         used += source.used
         expected = theirs.answer(sql, columns)
+        if expected.state == "57014":  # the reference's own limit of time
+            continue
         errors += expected.state is not None
         why = harness.difference(ours.answer(sql, columns), expected, is_ordered, sql)
         if why:
@@ -62,6 +120,25 @@ def test_random_queries_equal_postgresql(reference, freshet_factory, capsys):
             print(f"  seed {seed}: {why}\n    {sql}")
     assert not found
     assert QUERIES < 2000 or min(used.values()) >= OCCURRENCES_MIN
+
+
+@pytest.mark.timeout(3600)
+def test_random_queries_over_many_chunks(freshet_factory, capsys):
+    server, postgresql = freshet_factory(), pg.PostgreSQL()
+    try:
+        ours, theirs = harness.Freshet(server.http), harness.Reference(postgresql.dsn)
+        fill_big(ours, theirs, server.ingest, list(generator.big_rows(generator.BIG_ROWS, 11)))
+        for each, dialect in ((ours, "freshet"), (theirs, "postgresql")):
+            fill_table(each, dialect, "w", 30)
+        used, found, errors = run(ours, theirs, SEED * 1_000_000, BIG_QUERIES, "big_query")
+        theirs.connection.close()
+    finally:
+        postgresql.stop()
+    with capsys.disabled():
+        print(f"\nrandom queries over {generator.BIG_ROWS} rows: {BIG_QUERIES}, with an error on PostgreSQL {errors}, different {len(found)}")
+        for seed, sql, why in found[:40]:
+            print(f"  seed {seed}: {why}\n    {sql}")
+    assert not found
 
 
 PLANTED_KERNELS = ["kernel.add", "kernel.less", "kernel.and_null", "kernel.like", "aggregate.sum", "group.null_key"]
