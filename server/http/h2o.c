@@ -18,11 +18,13 @@
  * Bounds: connections (the listener is not read past the limit), body size on the wire (h2o answers
  * 413; `rewrite` gives it our form), bytes of bodies under way (429). One timer of h2o covers head,
  * body and idling; a peer that does not take its reply is cut by TCP_USER_TIMEOUT, set by the
- * listener. */
+ * listener. A connection that ends with a body half read lingers (net/farewell.c), else the peer would
+ * lose the answer. */
 #include "server/http/server.h"
 
 #include "query/query.h"
 #include "server/http/head.h"
+#include "server/net/farewell.h"
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
 #include "storage/base/metrics.h"
@@ -41,6 +43,7 @@
  * touched cost nothing. */
 #define FIRST_BUFFER_SIZE ((size_t)1088 << 10)
 #define WATCH_PERIOD_MS 50
+#define FAREWELL_PERIOD_MS 5
 #define ACCEPTS_PER_TURN 64
 #define STATUS_COUNT 600
 
@@ -81,6 +84,9 @@ struct http_server {
     h2o_socket_t *listener, *wake;
     h2o_timeout_t watch_timeout;
     h2o_timeout_entry_t watch_entry;
+    h2o_timeout_t farewell_timeout;
+    h2o_timeout_entry_t farewell_entry;
+    struct farewell farewell;
     struct link watched;
     struct session *answering; /* its reply is being started: `rewrite` leaves it alone */
     uint32_t connections;
@@ -243,12 +249,47 @@ static void session_free(struct session *session)
     memory_free(session);
 }
 
+/* Answers that come before the end of the body: the connection is read on for a while. */
+static void farewell_start(struct http_server *server, int fd)
+{
+    if (server->is_draining || !farewell_add(&server->farewell, fd, clock_monotonic_us())) {
+        return;
+    }
+    if (!h2o_timeout_is_linked(&server->farewell_entry)) {
+        h2o_timeout_link(server->h2o.loop, &server->farewell_timeout, &server->farewell_entry);
+    }
+}
+
+static void on_farewell(h2o_timeout_entry_t *entry)
+{
+    struct http_server *server =
+        (struct http_server *)((char *)entry - offsetof(struct http_server, farewell_entry));
+    if (farewell_run(&server->farewell, clock_monotonic_us())) {
+        h2o_timeout_link(server->h2o.loop, &server->farewell_timeout, &server->farewell_entry);
+    }
+}
+
+/* The pool of a request that h2o refused by itself is going: its answer has been sent. */
+struct refused {
+    struct http_server *server;
+    int fd;
+};
+
+static void on_refused_gone(void *guard)
+{
+    const struct refused *refused = guard;
+    farewell_start(refused->server, refused->fd);
+}
+
 /* The request's pool is going. Before the reply that does not happen (see above), except when the
  * process tears down: then the worker must finish with the body first. */
 static void on_gone(void *guard)
 {
     struct session *session = *(struct session **)guard;
     watch_remove(session);
+    if (session->is_answered && session->exchange.is_closing) {
+        farewell_start(session->server, socket_fd(session->req));
+    }
     session->req = NULL;
     if (session->is_answered) {
         session_free(session);
@@ -403,6 +444,9 @@ static void rewrite_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **sl
         slot = &stream->next;
         writer_deinit(&text);
         count_response(server, req->res.status);
+        struct refused *refused =
+            h2o_mem_alloc_shared(&req->pool, sizeof(*refused), on_refused_gone);
+        *refused = (struct refused){.server = server, .fd = socket_fd(req)};
     }
     h2o_setup_next_ostream(req, slot);
 }
@@ -635,6 +679,8 @@ static void configure(struct http_server *server)
     server->accept = (h2o_accept_ctx_t){.ctx = &server->h2o, .hosts = server->config.hosts};
     h2o_timeout_init(server->h2o.loop, &server->watch_timeout, WATCH_PERIOD_MS);
     server->watch_entry.cb = on_watch;
+    h2o_timeout_init(server->h2o.loop, &server->farewell_timeout, FAREWELL_PERIOD_MS);
+    server->farewell_entry.cb = on_farewell;
     server->wake =
         h2o_evloop_socket_create(server->h2o.loop, server->event_fd, H2O_SOCKET_FLAG_DONT_READ);
     server->wake->data = server;
