@@ -41,8 +41,9 @@ const struct idempotency_key *keys_find(const struct keys *keys, struct hash128 
     struct index_cursor cursor = index_begin(&keys->index, key.low);
     while (index_next(&keys->index, &cursor, &place)) {
         const struct idempotency_key *found = &keys->ring[place];
-        if (found->key.low == key.low && found->key.high == key.high)
-            return found->answer.at_us + lifetime_us > now_us ? found : NULL;
+        /* One that is too old may still lie before a younger one of the same name. */
+        if (found->key.low == key.low && found->key.high == key.high && found->answer.at_us + lifetime_us > now_us)
+            return found;
     }
     return NULL;
 }

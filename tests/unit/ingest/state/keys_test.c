@@ -57,6 +57,13 @@ static void test_age(void **state)
     add(&keys, 1, 1000, 10);
     assert_non_null(keys_find(&keys, key_of(1), 1099, 100));
     assert_null(keys_find(&keys, key_of(1), 1100, 100));
+    /* The clock went back between the check and the record: the old one is still there beside the new. */
+    add(&keys, 1, 1090, 10);
+    assert_non_null(keys_find(&keys, key_of(1), 1100, 100));
+    assert_int_equal(keys_find(&keys, key_of(1), 1100, 100)->answer.at_us, 1090);
+    keys_expire(&keys, 1189, 100);
+    keys_deinit(&keys);
+    add(&keys, 1, 1000, 10);
     keys_expire(&keys, 1099, 100);
     assert_int_equal(keys.count, 1);
     keys_expire(&keys, 1100, 100);
