@@ -34,6 +34,8 @@
 #define CANCEL_AFTER_US 10000000
 #define GIVE_UP_AFTER_US 20000000
 #define DESCRIPTORS_OF_OUR_OWN 512
+/* Dead letters lie in memory: at most this part of it, and never more than their own limit. */
+#define DEAD_LETTERS_SHARE 8
 
 static _Atomic bool has_started;
 static int signal_event = -1;
@@ -144,6 +146,9 @@ static struct ingest *create_ingest(const struct config *config)
     options.limits.body_max = config->body_max;
     options.limits.producers_max = config->producers_max;
     options.limits.keys_window = config->keys_window;
+    if (options.limits.dead_letter_bytes_max > config->memory / DEAD_LETTERS_SHARE) {
+        options.limits.dead_letter_bytes_max = config->memory / DEAD_LETTERS_SHARE;
+    }
     return ingest_create(&options);
 }
 
@@ -245,6 +250,7 @@ static int serve(const struct config *config)
     install_signals();
     if (open_ports(serving, &error) != OK) {
         cli_complain("%s%s%s", error.text, error.hint[0] != 0 ? " " : "", error.hint);
+        memory_free(serving);
         return 1;
     }
     app->workers = worker_pool_create(&(struct worker_options){.core_count = (int)config->threads});
