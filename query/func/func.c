@@ -7,7 +7,7 @@
 
 static const struct function_group *const groups[] = {
     &functions_compare, &functions_arith,   &functions_bits,       &functions_math, &functions_math_numeric,
-    &functions_text,    &functions_misc,    &functions_pattern,    &functions_regex, &functions_time,
+    &functions_text,    &functions_misc,    &functions_bytea,    &functions_pattern,    &functions_regex, &functions_time,
     &functions_extract, &functions_time_arith, &functions_json,    &functions_array,
 };
 
