@@ -413,6 +413,7 @@ static enum err submit(struct post *post, struct attempt *attempt)
         struct batch batch;
         const uint32_t *column_ids;
         rows_finish(&attempt->rows, &batch, &column_ids);
+        commit_reserve(commit, attempt->body.size); /* columns are smaller than JSON, mostly */
         commit_add_rows(commit, attempt->schema, column_ids, &batch);
         stored = batch.row_count;
     }

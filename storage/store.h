@@ -90,6 +90,8 @@ void commit_add_section(struct commit *commit, uint32_t kind, struct slice bytes
 /* At most one change a record. CREATE, ALTER: the whole new definition (takes over the reference). */
 void commit_set_change(struct commit *commit, enum change_kind kind, uint32_t table_id, struct schema *schema);
 size_t commit_size(const struct commit *commit);
+/* A hint: about so many bytes will be added. Growing by doubling copies them once more. */
+void commit_reserve(struct commit *commit, size_t size);
 
 typedef void (*commit_done)(void *context, uint64_t position, enum err result, const struct error *error);
 /* Gives the commit away. `done` is called exactly once, from the log thread, after the rows are visible (OK) or when

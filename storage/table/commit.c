@@ -66,6 +66,12 @@ void commit_set_change(struct commit *commit, enum change_kind kind, uint32_t ta
     record_add_change(&commit->bytes, kind, table_id, schema);
 }
 
+void commit_reserve(struct commit *commit, size_t size)
+{
+    if (size < LOG_RECORD_SIZE_MAX)
+        (void)writer_reserve(&commit->bytes, size);
+}
+
 size_t commit_size(const struct commit *commit)
 {
     return commit->bytes.size;
