@@ -64,8 +64,11 @@ struct worker_pool {
     struct queue queues[WORKER_PRIORITY_COUNT];
     size_t queue_depth_max;
     struct line lines[WORKER_PRIORITY_COUNT];
-    int permits_free;
+    int permits, permits_free;
+    int decoding;            /* permit holders that run a DECODE job */
     bool is_stopping;
+    size_t idle, woken;               /* threads that wait for work; of them, those already signalled */
+    size_t decode_idle, decode_woken; /* the same for those that take DECODE only */
     _Atomic int
         waiting[WORKER_PRIORITY_COUNT]; /* relaxed hint for worker_yield; exact under the mutex */
     size_t worker_count;
@@ -107,8 +110,10 @@ static struct waiter *line_pop(struct worker_pool *pool)
     return NULL;
 }
 
-static void permit_release(struct worker_pool *pool)
+static void permit_release(struct worker *worker)
 {
+    struct worker_pool *pool = worker->pool;
+    pool->decoding -= worker->priority == WORKER_DECODE;
     struct waiter *next = line_pop(pool);
     if (next == NULL) {
         pool->permits_free++;
@@ -123,11 +128,12 @@ static void permit_acquire(struct worker *worker)
     struct worker_pool *pool = worker->pool;
     if (pool->permits_free > 0) { /* then nobody is in line */
         pool->permits_free--;
-        return;
+    } else {
+        line_push(pool, worker->priority, &worker->waiter);
+        while (!worker->waiter.has_permit)
+            condition_wait(&worker->waiter.granted, &pool->mutex);
     }
-    line_push(pool, worker->priority, &worker->waiter);
-    while (!worker->waiter.has_permit)
-        condition_wait(&worker->waiter.granted, &pool->mutex);
+    pool->decoding += worker->priority == WORKER_DECODE;
 }
 
 /* --- jobs --- */
@@ -149,6 +155,31 @@ static bool queue_pop(struct worker *worker, struct job *job)
     return false;
 }
 
+/* One thread for a job that was queued: one that waits and has not been signalled yet. */
+static void wake_one(struct worker_pool *pool, enum worker_priority priority)
+{
+    if (pool->idle > pool->woken) {
+        pool->woken++;
+        condition_signal(&pool->work);
+    } else if (priority == WORKER_DECODE && pool->decode_idle > pool->decode_woken) {
+        pool->decode_woken++;
+        condition_signal(&pool->decode);
+    }
+}
+
+/* Waits for a signal; a spurious one only makes a later wake_one() too generous. */
+static void wait_for_work(struct worker *worker)
+{
+    struct worker_pool *pool = worker->pool;
+    size_t *idle = worker->only_decode ? &pool->decode_idle : &pool->idle;
+    size_t *woken = worker->only_decode ? &pool->decode_woken : &pool->woken;
+    (*idle)++;
+    condition_wait(worker->only_decode ? &pool->decode : &pool->work, &pool->mutex);
+    (*idle)--;
+    if (*woken > 0)
+        (*woken)--;
+}
+
 static void worker_main(void *context)
 {
     struct worker *worker = context;
@@ -162,11 +193,11 @@ static void worker_main(void *context)
             mutex_unlock(&pool->mutex);
             job.run(job.context);
             mutex_lock(&pool->mutex);
-            permit_release(pool);
+            permit_release(worker);
         } else if (pool->is_stopping) {
             break;
         } else {
-            condition_wait(worker->only_decode ? &pool->decode : &pool->work, &pool->mutex);
+            wait_for_work(worker);
         }
     }
     mutex_unlock(&pool->mutex);
@@ -187,9 +218,10 @@ enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
     size_t last = (queue->first + queue->count) % pool->queue_depth_max;
     queue->jobs[last] = (struct job){.run = run, .context = context};
     queue->count++;
-    condition_signal(&pool->work);
-    if (priority == WORKER_DECODE)
-        condition_signal(&pool->decode);
+    /* Where all permits are held by DECODE jobs, another thread could only stand in line behind them: whichever of them
+     * ends first takes the job itself. */
+    if (priority != WORKER_DECODE || pool->permits_free > 0 || pool->decoding < pool->permits)
+        wake_one(pool, priority);
     mutex_unlock(&pool->mutex);
     return OK;
 }
@@ -212,7 +244,7 @@ void worker_yield(void)
     if (next != NULL) {
         /* No permit is free while somebody waits, so acquiring stands in line, behind our equals.
          */
-        permit_release(pool);
+        permit_release(worker);
         permit_acquire(worker);
     }
     mutex_unlock(&pool->mutex);
@@ -223,9 +255,12 @@ void worker_block_begin(void)
     struct worker *worker = current;
     if (worker == NULL)
         return;
-    mutex_lock(&worker->pool->mutex);
-    permit_release(worker->pool);
-    mutex_unlock(&worker->pool->mutex);
+    struct worker_pool *pool = worker->pool;
+    mutex_lock(&pool->mutex);
+    permit_release(worker);
+    if (pool->permits_free > 0 && pool->queues[WORKER_DECODE].count > 0)
+        wake_one(pool, WORKER_DECODE); /* nobody was woken for it: see worker_submit */
+    mutex_unlock(&pool->mutex);
 }
 
 void worker_block_end(void)
@@ -251,7 +286,7 @@ struct worker_pool *worker_pool_create(const struct worker_options *options)
     mutex_init(&pool->mutex);
     condition_init(&pool->work);
     condition_init(&pool->decode);
-    pool->permits_free = core_count;
+    pool->permits = pool->permits_free = core_count;
     pool->queue_depth_max =
         options->queue_depth_max > 0 ? options->queue_depth_max : QUEUE_DEPTH_DEFAULT;
     for (int priority = 0; priority < WORKER_PRIORITY_COUNT; priority++)

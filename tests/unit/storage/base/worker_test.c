@@ -170,6 +170,29 @@ static void test_block_releases_permit(void **state)
     assert_true(is_open);
 }
 
+static void queueing_job(void *context)
+{
+    /* All permits are held by DECODE jobs: no thread is woken for this one yet. */
+    assert_int_equal(worker_submit(context, WORKER_DECODE, opening_job, NULL), OK);
+    blocking_job(NULL);
+    atomic_store(&decoded, true);
+}
+
+/* A DECODE job behind DECODE jobs waits for the first of them to end, or to block. */
+static void test_block_wakes_a_thread_for_decoding(void **state)
+{
+    (void)state;
+    struct worker_pool *pool = worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 4});
+    is_open = false;
+    atomic_store(&decoded, false);
+    assert_int_equal(worker_submit(pool, WORKER_DECODE, queueing_job, pool), OK);
+    int64_t give_up_us = clock_monotonic_us() + 5000000;
+    while (!atomic_load(&decoded) && clock_monotonic_us() < give_up_us) /* before destroying wakes everybody */
+        clock_sleep_us(1000);
+    assert_true(atomic_load(&decoded));
+    worker_pool_destroy(pool);
+}
+
 /* 16 MiB deep: the stacks are as large as promised. */
 static void deep_job(void *context)
 {
@@ -196,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_priorities),
         cmocka_unit_test(test_queries_yield_to_decoding),
         cmocka_unit_test(test_block_releases_permit),
+        cmocka_unit_test(test_block_wakes_a_thread_for_decoding),
         cmocka_unit_test(test_deep_stack),
     };
     mutex_init(&mutex);
