@@ -74,5 +74,7 @@ void exchange_answer_problem(struct exchange *exchange, int status, const char *
 
 /* "Not Found" */
 const char *http_status_reason(int status);
+/* HTTP_OTHER for what we do not know. */
+enum http_method http_method_of(struct slice name);
 
 #endif

@@ -1,4 +1,4 @@
-/* The one file that knows h2o.
+/* The file that knows h2o (crowd.c beside it knows its sockets).
  *
  *   accept ─▶ h2o parses ─▶ on_request ─▶ screen: head, Host, Origin ─▶ dispatch ─▶ (worker …)
  *                                                                                   │
@@ -16,14 +16,16 @@
  * pool tells when h2o lets go of the request: the exchange is freed then.
  *
  * Bounds: connections (the listener is not read past the limit), body size on the wire (h2o answers
- * 413; `rewrite` gives it our form), bytes of bodies under way (429). One timer of h2o covers head,
- * body and idling; a peer that does not take its reply is cut by TCP_USER_TIMEOUT, set by the
- * listener. A connection that ends with a body half read lingers (net/farewell.c), else the peer
- * would lose the answer. */
+ * 413; `rewrite` gives it our form), bytes of bodies under way and of those still coming in (429,
+ * crowd.c). One timer of h2o covers head, body and idling; a peer that does not take its reply is
+ * cut by TCP_USER_TIMEOUT, set by the listener. A connection that ends with a body half read lingers
+ * (net/farewell.c), else the peer would lose the answer. */
 #include "server/http/server.h"
 
 #include "query/query.h"
+#include "server/http/crowd.h"
 #include "server/http/head.h"
+#include "server/http/target.h"
 #include "server/net/farewell.h"
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
@@ -44,6 +46,8 @@
 #define FIRST_BUFFER_SIZE ((size_t)1088 << 10)
 #define WATCH_PERIOD_MS 50
 #define FAREWELL_PERIOD_MS 5
+#define CROWD_PERIOD_MS 20
+#define CROWD_PER_TICK 2048 /* with more connections every second, third … tick looks */
 #define ACCEPTS_PER_TURN 64
 #define STATUS_COUNT 600
 
@@ -87,6 +91,10 @@ struct http_server {
     h2o_timeout_t farewell_timeout;
     h2o_timeout_entry_t farewell_entry;
     struct farewell farewell;
+    h2o_timeout_t crowd_timeout;
+    h2o_timeout_entry_t crowd_entry;
+    struct crowd crowd;
+    uint32_t crowd_tick;
     struct link watched;
     struct session *answering; /* its reply is being started: `rewrite` leaves it alone */
     uint32_t connections;
@@ -223,23 +231,6 @@ struct slice exchange_client(struct exchange *exchange)
         arena_printf(&exchange->arena, "%.*s:%d", (int)text_size, text, (int)port));
 }
 
-static enum http_method method_of(h2o_iovec_t method)
-{
-    static const struct {
-        struct slice name;
-        enum http_method method;
-    } methods[] = {
-        {{"GET", 3}, HTTP_GET},       {{"POST", 4}, HTTP_POST},       {{"HEAD", 4}, HTTP_HEAD},
-        {{"DELETE", 6}, HTTP_DELETE}, {{"OPTIONS", 7}, HTTP_OPTIONS},
-    };
-    for (size_t i = 0; i < array_count(methods); i++) {
-        if (slice_equal(methods[i].name, slice_of(method.base, method.len))) {
-            return methods[i].method;
-        }
-    }
-    return HTTP_OTHER;
-}
-
 /* ---- replies ---- */
 
 static void session_free(struct session *session)
@@ -249,14 +240,18 @@ static void session_free(struct session *session)
     memory_free(session);
 }
 
+static void farewell_keep(struct http_server *server)
+{
+    if (!h2o_timeout_is_linked(&server->farewell_entry)) {
+        h2o_timeout_link(server->h2o.loop, &server->farewell_timeout, &server->farewell_entry);
+    }
+}
+
 /* Answers that come before the end of the body: the connection is read on for a while. */
 static void farewell_start(struct http_server *server, int fd)
 {
-    if (server->is_draining || !farewell_add(&server->farewell, fd, clock_monotonic_us())) {
-        return;
-    }
-    if (!h2o_timeout_is_linked(&server->farewell_entry)) {
-        h2o_timeout_link(server->h2o.loop, &server->farewell_timeout, &server->farewell_entry);
+    if (!server->is_draining && farewell_add(&server->farewell, fd, clock_monotonic_us())) {
+        farewell_keep(server);
     }
 }
 
@@ -453,29 +448,17 @@ static void rewrite_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **sl
 
 /* ---- requests ---- */
 
-/* The path of a target in absolute form ("GET http://host/path"), which every server must take (RFC
- * 9112, 3.2.2). */
-static struct slice origin_form(struct slice target)
-{
-    if (!slice_starts_with(target, SLICE("http://"))) {
-        return target;
-    }
-    const char *slash = memchr(target.data + 7, '/', target.size - 7);
-    return slash == NULL ? SLICE("/")
-                         : slice_of(slash, target.size - (size_t)(slash - target.data));
-}
-
 static struct session *session_create(struct http_server *server, h2o_req_t *req)
 {
     struct session *session = memory_alloc_zero(sizeof(*session));
-    struct slice target = origin_form(slice_of(req->path.base, req->path.len));
+    struct slice target = target_origin_form(slice_of(req->path.base, req->path.len));
     const char *mark = memchr(target.data, '?', target.size);
     size_t path_size = mark == NULL ? target.size : (size_t)(mark - target.data);
     size_t query_begin = mark == NULL ? target.size : path_size + 1;
     session->server = server;
     session->req = req;
     session->exchange.context = server->options.context;
-    session->exchange.method = method_of(req->method);
+    session->exchange.method = http_method_of(slice_of(req->method.base, req->method.len));
     session->exchange.path = slice_of(target.data, path_size);
     session->exchange.query = slice_of(target.data + query_begin, target.size - query_begin);
     session->exchange.body = slice_of(req->entity.base, req->entity.len);
@@ -488,8 +471,7 @@ static struct session *session_create(struct http_server *server, h2o_req_t *req
     return session;
 }
 
-/* CORS for an origin that the settings name. True if the request was a preflight and is answered.
- */
+/* CORS for an origin that the settings name. True: it was a preflight and is answered. */
 static bool answer_cors(struct exchange *exchange, struct slice origin)
 {
     exchange_add_header(exchange, "access-control-allow-origin", "%.*s", SLICE_ARGS(origin));
@@ -554,9 +536,8 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     struct session *session = session_create(server, req);
     atomic_fetch_add_explicit(&server->in_flight, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&server->bodies, (int64_t)session->body_size, memory_order_relaxed);
-    /* An answer given inside screen() is sent below it, so that nobody up there works on a session
-     * that is gone. A worker that answers meanwhile goes through the list, which is read after we
-     * have returned. */
+    /* An answer given inside screen() is sent below it: nobody up there may work on a session that
+     * is gone. A worker's answer goes through the list, which is read after we have returned. */
     session->is_dispatching = true;
     screen(session);
     session->is_dispatching = false;
@@ -583,9 +564,37 @@ static void set_accepting(struct http_server *server, bool is_accepting)
     }
 }
 
+/* Can the bodies of this many connections be too many? */
+static bool is_crowded(const struct http_server *server)
+{
+    return server->connections > server->options.bodies_max / server->options.body_max;
+}
+
+static void on_crowd(h2o_timeout_entry_t *entry)
+{
+    struct http_server *server =
+        (struct http_server *)((char *)entry - offsetof(struct http_server, crowd_entry));
+    bool is_due = server->crowd_tick++ % (server->connections / CROWD_PER_TICK + 1) == 0;
+    size_t ended = !is_due ? 0
+                           : crowd_relieve(&server->crowd, server->options.bodies_max,
+                                           &server->farewell, clock_monotonic_us());
+    metric_add(&metrics.ingest_backpressure, (int64_t)ended);
+    for (size_t i = 0; i < ended; i++) {
+        count_response(server, 429);
+    }
+    if (ended > 0) {
+        farewell_keep(server);
+    }
+    if (is_crowded(server)) {
+        h2o_timeout_link(server->h2o.loop, &server->crowd_timeout, &server->crowd_entry);
+    }
+}
+
 static void on_connection_closed(void *context)
 {
-    struct http_server *server = context;
+    struct crowd_member *member = context;
+    struct http_server *server = member->context;
+    crowd_leave(member);
     assert(server->connections > 0);
     server->connections--;
     metric_set(&metrics.http_connections, server->connections);
@@ -608,8 +617,11 @@ static void on_accept(h2o_socket_t *listener, const char *error)
         }
         server->connections++;
         connection->on_close.cb = on_connection_closed;
-        connection->on_close.data = server;
+        connection->on_close.data = crowd_join(&server->crowd, connection, server);
         h2o_accept(&server->accept, connection);
+    }
+    if (is_crowded(server) && !h2o_timeout_is_linked(&server->crowd_entry)) {
+        h2o_timeout_link(server->h2o.loop, &server->crowd_timeout, &server->crowd_entry);
     }
     metric_set(&metrics.http_connections, server->connections);
 }
@@ -681,6 +693,9 @@ static void configure(struct http_server *server)
     server->watch_entry.cb = on_watch;
     h2o_timeout_init(server->h2o.loop, &server->farewell_timeout, FAREWELL_PERIOD_MS);
     server->farewell_entry.cb = on_farewell;
+    h2o_timeout_init(server->h2o.loop, &server->crowd_timeout, CROWD_PERIOD_MS);
+    server->crowd_entry.cb = on_crowd;
+    crowd_init(&server->crowd);
     server->wake =
         h2o_evloop_socket_create(server->h2o.loop, server->event_fd, H2O_SOCKET_FLAG_DONT_READ);
     server->wake->data = server;

@@ -40,6 +40,23 @@ const char *http_status_reason(int status)
     return status < 400 ? "OK" : status < 500 ? "Client Error" : "Server Error";
 }
 
+enum http_method http_method_of(struct slice name)
+{
+    static const struct {
+        struct slice name;
+        enum http_method method;
+    } methods[] = {
+        {{"GET", 3}, HTTP_GET},       {{"POST", 4}, HTTP_POST},       {{"HEAD", 4}, HTTP_HEAD},
+        {{"DELETE", 6}, HTTP_DELETE}, {{"OPTIONS", 7}, HTTP_OPTIONS},
+    };
+    for (size_t i = 0; i < array_count(methods); i++) {
+        if (slice_equal(methods[i].name, name)) {
+            return methods[i].method;
+        }
+    }
+    return HTTP_OTHER;
+}
+
 void exchange_add_header(struct exchange *exchange, const char *name, const char *format, ...)
 {
     assert(exchange->header_count < EXCHANGE_HEADERS_MAX);

@@ -2,6 +2,16 @@
  * error, not a literal '%'. */
 #include "server/http/target.h"
 
+struct slice target_origin_form(struct slice target)
+{
+    if (!slice_starts_with(target, SLICE("http://"))) {
+        return target;
+    }
+    const char *slash = memchr(target.data + 7, '/', target.size - 7);
+    return slash == NULL ? SLICE("/")
+                         : slice_of(slash, target.size - (size_t)(slash - target.data));
+}
+
 static int hex_digit(char c)
 {
     return c >= '0' && c <= '9'                 ? c - '0'

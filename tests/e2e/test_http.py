@@ -174,6 +174,40 @@ def test_body_over_the_limit(freshet_factory):
     assert status_of(reply) == 413
 
 
+def resident_mib(server):
+    with open(f"/proc/{server.process.pid}/status") as status:
+        return int(next(line for line in status if line.startswith("VmRSS")).split()[1]) >> 10
+
+
+def test_bodies_that_never_end_stay_within_their_memory(freshet_factory):
+    """Requests that stop before their last byte hold no more than the share of bodies; the largest of them get 429."""
+    server = freshet_factory(arguments=["--memory", "256 MiB"])
+    server.sql("CREATE TABLE t (a bigint)")
+    before, statuses = resident_mib(server), []
+    held = [socket.create_connection(address(server), timeout=5) for _ in range(40)]
+    for connection in held:
+        connection.sendall(b"POST /v1/ingest/t HTTP/1.1\r\nHost: localhost\r\nContent-Length: 16000000\r\n\r\n")
+    for _ in range(30):
+        for connection in list(held):
+            try:
+                connection.sendall(b" " * 500000)
+            except OSError:
+                held.remove(connection)
+        assert resident_mib(server) - before < 400, "the bodies hold too much"
+    assert server.ingest("t", '{"a":1}\n')[0] == 200
+    for connection in held:
+        connection.settimeout(0.05)
+        try:
+            if reply := connection.recv(4000):
+                statuses.append(status_of(reply))
+        except OSError:
+            pass
+        connection.close()
+    assert set(statuses) <= {429}
+    metrics = server.request("GET", "/metrics")[2].decode()
+    assert float(metrics.split('freshet_http_responses_total{code="429"} ')[1].split()[0]) >= 10
+
+
 def test_slow_and_idle_connections_are_closed(freshet_factory):
     server = freshet_factory(arguments=["--request-timeout", "1 s"])
     for start in (b"", b"GET /hea", POST + b"Content-Length: 100\r\n\r\nSELECT"):

@@ -1,0 +1,84 @@
+/* Bytes of requests that are still coming in.
+ *
+ * h2o 2.2.5 keeps a body in the connection's input buffer and shows the request when it is whole, so what is on its
+ * way is in nobody's account: a few hundred clients that stop one byte before the end would hold gigabytes. It has no
+ * call to refuse a request halfway either. So the buffers are added up now and then (a walk over a ring; the caller
+ * does it only while there are enough connections for it to matter), and past the limit the largest is answered 429 on
+ * the bare socket and ended as if the peer had closed. While a request is worked on h2o does not read its connection:
+ * those are counted by the caller, and left alone here. */
+#include "server/http/crowd.h"
+
+#include "storage/base/arena.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define PROBLEM                                                                                                        \
+    "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,\"detail\":\"the bodies of the "         \
+    "requests under way fill their memory\",\"sqlstate\":\"53200\",\"text_position\":null,\"hint\":null,"              \
+    "\"query_id\":null,\"errors\":[]}\n"
+
+void crowd_init(struct crowd *crowd)
+{
+    crowd->head.next = crowd->head.previous = &crowd->head;
+}
+
+struct crowd_member *crowd_join(struct crowd *crowd, h2o_socket_t *socket, void *context)
+{
+    struct crowd_member *member = memory_alloc_zero(sizeof(*member));
+    *member = (struct crowd_member){.next = &crowd->head, .previous = crowd->head.previous};
+    member->socket = socket;
+    member->context = context;
+    member->previous->next = member->next->previous = member;
+    return member;
+}
+
+void crowd_leave(struct crowd_member *member)
+{
+    member->previous->next = member->next;
+    member->next->previous = member->previous;
+    memory_free(member);
+}
+
+/* Bytes that have come of a request that is not whole yet. */
+static size_t held_bytes(const struct crowd_member *member)
+{
+    return !member->is_ended && h2o_socket_is_reading(member->socket) ? member->socket->input->size : 0;
+}
+
+static void end_one(struct crowd_member *member, struct farewell *farewell, int64_t now_us)
+{
+    char text[1024];
+    int size = snprintf(text, sizeof(text),
+                        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n"
+                        "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
+                        sizeof(PROBLEM) - 1, PROBLEM);
+    assert(size > 0 && (size_t)size < sizeof(text));
+    int fd = h2o_socket_get_fd(member->socket);
+    (void)!send(fd, text, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)farewell_add(farewell, fd, now_us);
+    h2o_socket_t *socket = member->socket;
+    member->is_ended = true;
+    socket->_cb.read(socket, h2o_socket_error_closed); /* h2o closes; `member` leaves */
+}
+
+size_t crowd_relieve(struct crowd *crowd, size_t limit, struct farewell *farewell, int64_t now_us)
+{
+    for (size_t ended = 0;; ended++) {
+        struct crowd_member *largest = NULL;
+        size_t total = 0, most = 0;
+        for (struct crowd_member *at = crowd->head.next; at != &crowd->head; at = at->next) {
+            size_t bytes = held_bytes(at);
+            total += bytes;
+            if (bytes > most) {
+                most = bytes;
+                largest = at;
+            }
+        }
+        if (total <= limit)
+            return ended;
+        assert(largest != NULL);
+        end_one(largest, farewell, now_us);
+    }
+}
