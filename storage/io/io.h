@@ -42,6 +42,10 @@ struct io_ops {
     enum err (*truncate)(struct io_file *, uint64_t size, struct error *);
     /* Reads until `size` bytes or the end of the file; *got says how many. Short reads are gone on with. */
     enum err (*read)(struct io_file *, void *data, size_t size, uint64_t offset, size_t *got, struct error *);
+    /* The same, begun and then waited for, so that the caller can work in between; `data` is the kernel's until
+     * then. One at a time per io, and no other read before the wait. The plain back end reads at once. */
+    void (*read_begin)(struct io_file *, void *data, size_t size, uint64_t offset);
+    enum err (*read_wait)(struct io_file *, size_t *got, struct error *);
     enum err (*write_begin)(struct io_file *, const struct io_write_options *);
     /* Waits for the write begun last. Short writes are completed and synced anew inside; a failed sync is final:
      * ERR_IO or ERR_SPACE, and the file must be abandoned. */

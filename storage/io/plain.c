@@ -3,6 +3,7 @@
  * write_begin does the work at once; write_wait looks at what came of it, by the same rules as the ring. */
 #include "storage/io/posix.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <unistd.h>
 
@@ -44,26 +45,44 @@ static enum err plain_write_wait(struct io_file *io_file, struct error *error)
     return transfer_wait(&file->transfer, &plain_transfer_ops, io_file, file->name, error);
 }
 
-static enum err plain_read(struct io_file *io_file, void *data, size_t size, uint64_t offset, size_t *got,
-                           struct error *error)
+static void plain_read_begin(struct io_file *io_file, void *data, size_t size, uint64_t offset)
 {
     struct posix_file *file = (struct posix_file *)io_file;
     posix_check_aligned(file, data, size, offset);
-    size_t total = 0;
-    while (total < size) {
-        ssize_t count = pread(file->fd, (char *)data + total, size - total, (off_t)(offset + total));
+    assert(!file->reading.is_pending);
+    struct posix_read *reading = &file->reading;
+    *reading = (struct posix_read){.data = data, .size = size, .offset = offset, .is_pending = true};
+    while (reading->total < size) {
+        ssize_t count = pread(file->fd, reading->data + reading->total, size - reading->total,
+                              (off_t)(offset + reading->total));
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0)
-            return transfer_error(error, errno, "read", file->name);
-        if (count == 0)
+            reading->refusal = errno;
+        if (count <= 0)
             break;
-        total += (size_t)count;
-        if (file->is_direct && total % IO_ALIGNMENT != 0)
+        reading->total += (size_t)count;
+        if (file->is_direct && reading->total % IO_ALIGNMENT != 0)
             break; /* the end of the file is inside this block */
     }
-    *got = total;
+}
+
+static enum err plain_read_wait(struct io_file *io_file, size_t *got, struct error *error)
+{
+    struct posix_file *file = (struct posix_file *)io_file;
+    assert(file->reading.is_pending);
+    file->reading.is_pending = false;
+    if (file->reading.refusal != 0)
+        return transfer_error(error, file->reading.refusal, "read", file->name);
+    *got = file->reading.total;
     return OK;
+}
+
+static enum err plain_read(struct io_file *io_file, void *data, size_t size, uint64_t offset, size_t *got,
+                           struct error *error)
+{
+    plain_read_begin(io_file, data, size, offset);
+    return plain_read_wait(io_file, got, error);
 }
 
 static enum err plain_sync(struct io_file *io_file, struct error *error)
@@ -92,6 +111,8 @@ static const struct io_ops plain_ops = {
     .size = posix_size,
     .truncate = posix_truncate,
     .read = plain_read,
+    .read_begin = plain_read_begin,
+    .read_wait = plain_read_wait,
     .write_begin = plain_write_begin,
     .write_wait = plain_write_wait,
     .sync = plain_sync,

@@ -99,6 +99,7 @@ enum err posix_close(struct io_file *io_file, struct error *error)
     struct posix_file *file = (struct posix_file *)io_file;
     enum err result = OK;
     assert(!file->transfer.is_pending);
+    assert(!file->reading.is_pending);
     if (close(file->fd) != 0 && errno != EINTR)
         result = transfer_error(error, errno, "close", file->name);
     memory_free(file->name);

@@ -12,6 +12,16 @@ struct posix_io {
     char *path;
 };
 
+/* A read under way: what is still asked for, and what came. */
+struct posix_read {
+    char *data;
+    size_t size;
+    uint64_t offset;
+    size_t total;
+    int refusal; /* of the ring itself, or plain: the errno of the read that was done in begin */
+    bool is_pending;
+};
+
 struct posix_file {
     struct io_file file;
     int fd;
@@ -19,6 +29,7 @@ struct posix_file {
     bool has_unsynced; /* writes since the last sync */
     struct transfer transfer;
     struct transfer_result result; /* plain: of the write that was done in submit */
+    struct posix_read reading;
     char *name;
 };
 

@@ -201,41 +201,68 @@ static enum err ring_write_wait(struct io_file *io_file, struct error *error)
     return transfer_wait(&file->transfer, &ring_transfer_ops, io_file, file->name, error);
 }
 
-static enum err ring_read(struct io_file *io_file, void *data, size_t size, uint64_t offset, size_t *got,
-                          struct error *error)
+/* Asks for what is left of the file's read. */
+static void submit_read(struct ring_io *io, struct posix_file *file)
+{
+    struct posix_read *reading = &file->reading;
+    size_t left = reading->size - reading->total;
+    size_t step = left < READ_SIZE_MAX ? left : READ_SIZE_MAX;
+    char *target = reading->data + reading->total;
+    uint64_t offset = reading->offset + reading->total;
+    struct io_uring_sqe *entry = next_entry(io, TAG_READ);
+    int index = buffer_index(io, target, step);
+    if (index >= 0)
+        io_uring_prep_read_fixed(entry, file->fd, target, (unsigned)step, offset, index);
+    else
+        io_uring_prep_read(entry, file->fd, target, (unsigned)step, offset);
+    io_uring_sqe_set_data64(entry, TAG_READ);
+    submit_entries(io);
+}
+
+static void ring_read_begin(struct io_file *io_file, void *data, size_t size, uint64_t offset)
 {
     struct ring_io *io = (struct ring_io *)io_file->io;
     struct posix_file *file = (struct posix_file *)io_file;
     posix_check_aligned(file, data, size, offset);
-    size_t total = 0;
+    assert(!file->reading.is_pending);
+    file->reading = (struct posix_read){.data = data, .size = size, .offset = offset, .is_pending = true};
     int result = ensure_ring(io);
-    if (result < 0)
-        return transfer_error(error, -result, "make a ring for", file->name);
-    while (total < size) {
-        size_t step = size - total < READ_SIZE_MAX ? size - total : READ_SIZE_MAX;
-        struct io_uring_sqe *entry = next_entry(io, TAG_READ);
-        char *target = (char *)data + total;
-        int index = buffer_index(io, target, step);
-        if (index >= 0)
-            io_uring_prep_read_fixed(entry, file->fd, target, (unsigned)step, offset + total, index);
-        else
-            io_uring_prep_read(entry, file->fd, target, (unsigned)step, offset + total);
-        io_uring_sqe_set_data64(entry, TAG_READ);
-        submit_entries(io);
+    file->reading.refusal = result < 0 ? -result : 0;
+    if (result == 0 && size > 0)
+        submit_read(io, file);
+}
+
+static enum err ring_read_wait(struct io_file *io_file, size_t *got, struct error *error)
+{
+    struct ring_io *io = (struct ring_io *)io_file->io;
+    struct posix_file *file = (struct posix_file *)io_file;
+    struct posix_read *reading = &file->reading;
+    assert(reading->is_pending);
+    reading->is_pending = false;
+    if (reading->refusal != 0)
+        return transfer_error(error, reading->refusal, "make a ring for", file->name);
+    while (reading->total < reading->size) {
         wait_for(io, TAG_READ);
         int count = io->results[TAG_READ];
-        if (count == -EINTR || count == -EAGAIN)
-            continue;
-        if (count < 0)
+        if (count < 0 && count != -EINTR && count != -EAGAIN)
             return transfer_error(error, -count, "read", file->name);
         if (count == 0)
             break;
-        total += (size_t)count;
-        if (file->is_direct && total % IO_ALIGNMENT != 0)
+        reading->total += count > 0 ? (size_t)count : 0;
+        if (file->is_direct && reading->total % IO_ALIGNMENT != 0)
             break; /* the end of the file is inside this block */
+        if (reading->total < reading->size)
+            submit_read(io, file);
     }
-    *got = total;
+    *got = reading->total;
     return OK;
+}
+
+static enum err ring_read(struct io_file *io_file, void *data, size_t size, uint64_t offset, size_t *got,
+                          struct error *error)
+{
+    ring_read_begin(io_file, data, size, offset);
+    return ring_read_wait(io_file, got, error);
 }
 
 static enum err ring_sync(struct io_file *io_file, struct error *error)
@@ -305,6 +332,8 @@ static const struct io_ops ring_ops = {
     .size = posix_size,
     .truncate = posix_truncate,
     .read = ring_read,
+    .read_begin = ring_read_begin,
+    .read_wait = ring_read_wait,
     .write_begin = ring_write_begin,
     .write_wait = ring_write_wait,
     .sync = ring_sync,

@@ -24,6 +24,13 @@ struct sim_io {
     bool holds_lock;
 };
 
+struct sim_read {
+    void *data;
+    size_t size;
+    uint64_t offset;
+    bool is_pending;
+};
+
 struct sim_file {
     struct io_file file;
     struct sim_inode *inode;
@@ -31,6 +38,7 @@ struct sim_file {
     struct transfer transfer;
     struct transfer_result result;
     bool is_sync_due;
+    struct sim_read reading;
     char name[SIM_NAME_SIZE];
 };
 
@@ -138,6 +146,7 @@ static enum err sim_file_close(struct io_file *io_file, struct error *error)
 {
     struct sim_file *file = (struct sim_file *)io_file;
     (void)error;
+    assert(!file->reading.is_pending);
     sim_inode_unref(file->inode);
     memory_free(file);
     return OK;
@@ -172,16 +181,34 @@ static void check_aligned(const struct sim_file *file, const void *data, size_t 
     assert(offset % IO_ALIGNMENT == 0);
 }
 
-static enum err sim_file_read(struct io_file *io_file, void *data, size_t size, uint64_t offset, size_t *got,
-                              struct error *error)
+static void sim_read_begin(struct io_file *io_file, void *data, size_t size, uint64_t offset)
+{
+    struct sim_file *file = (struct sim_file *)io_file;
+    check_aligned(file, data, size, offset);
+    assert(!file->reading.is_pending);
+    file->reading =
+        (struct sim_read){.data = data, .size = size, .offset = offset, .is_pending = true};
+}
+
+/* The bytes come here, at the last moment, as they are now: who looks before sees what lay there. */
+static enum err sim_read_wait(struct io_file *io_file, size_t *got, struct error *error)
 {
     struct sim_file *file = (struct sim_file *)io_file;
     struct sim *sim = sim_of(io_file->io);
-    check_aligned(file, data, size, offset);
+    struct sim_read *reading = &file->reading;
+    assert(reading->is_pending);
+    reading->is_pending = false;
     if (is_stale(io_file->io) || sim->is_crashed || happens(sim, sim->faults.read_error))
         return off(error, "read", file->name);
-    *got = image_read(&file->inode->cache, data, size, offset);
+    *got = image_read(&file->inode->cache, reading->data, reading->size, reading->offset);
     return OK;
+}
+
+static enum err sim_file_read(struct io_file *io_file, void *data, size_t size, uint64_t offset, size_t *got,
+                              struct error *error)
+{
+    sim_read_begin(io_file, data, size, offset);
+    return sim_read_wait(io_file, got, error);
 }
 
 static void put_write(struct sim_file *file, const void *data, size_t size, uint64_t offset)
@@ -470,6 +497,8 @@ static const struct io_ops sim_ops = {
     .size = sim_file_size,
     .truncate = sim_file_truncate,
     .read = sim_file_read,
+    .read_begin = sim_read_begin,
+    .read_wait = sim_read_wait,
     .write_begin = sim_write_begin,
     .write_wait = sim_write_wait,
     .sync = sim_file_sync,

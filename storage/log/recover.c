@@ -11,9 +11,11 @@
  * Else it is the torn tail of groups nobody was told about: cut it.
  *
  * Files are synced before they are read: what only the drive's cache holds may be seen now and be gone after the
- * next power cut, and by then clients have been answered from it. Cost: one pass of big direct reads, CRC32C over
- * all, records inside one piece are handed on without a copy. */
+ * next power cut, and by then clients have been answered from it. Cost: one pass of big direct reads, each under way
+ * while the bytes before it are checked and replayed; CRC32C over all, records inside one piece are handed on without
+ * a copy. */
 #include "storage/log/private.h"
+#include "storage/log/window.h"
 
 #include "storage/base/bytes.h"
 #include "storage/base/fault.h"
@@ -24,9 +26,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define WINDOW_SIZE ((size_t)4 << 20)
-static_assert(WINDOW_SIZE >= 2 * LOG_PIECE_SIZE_MAX, "a piece at any offset fits into the window");
-
 struct found_file {
     uint64_t number;
     uint64_t size;
@@ -36,21 +35,12 @@ struct found_file {
     bool has_pieces; /* looked for in files that do not count: such a one is not used again */
 };
 
-/* One file seen through a window that is read in big steps. */
-struct file_reader {
-    struct io_file *file;
-    uint64_t file_size;
-    uint64_t window_offset;
-    size_t window_size;
-    size_t step; /* bytes asked for at once */
-};
-
 struct recovery {
     struct log *log;
     struct found_file *files;
     size_t count, capacity;
-    char *window;
-    struct file_reader reader;
+    struct window window;
+    uint64_t file_size; /* of the file that is open */
     struct log_point point;  /* end of what is read */
     struct writer partial;   /* of the record that is not whole yet */
     size_t partial_left;
@@ -76,66 +66,43 @@ static enum err open_reader(struct recovery *recovery, uint64_t number, bool syn
 {
     struct log *log = recovery->log;
     const struct io_ops *ops = log->io->ops;
-    struct file_reader *reader = &recovery->reader;
     char name[LOG_PATH_SIZE];
     log_file_name(log->options.directory, number, name, sizeof(name));
-    /* The first pass, which syncs, looks at block 0 only. */
-    *reader = (struct file_reader){.step = sync ? LOG_BLOCK_SIZE : WINDOW_SIZE};
-    enum err result = ops->open(log->io, name, IO_WRITE | IO_DIRECT, &reader->file, error);
+    struct io_file *file;
+    enum err result = ops->open(log->io, name, IO_WRITE | IO_DIRECT, &file, error);
     if (result != OK)
         return result;
     if (sync && !fault_is("log.recovery_trusts_cache"))
-        result = ops->sync(reader->file, error);
+        result = ops->sync(file, error);
     if (result == OK)
-        result = ops->size(reader->file, &reader->file_size, error);
-    if (result != OK)
-        (void)ops->close(reader->file, NULL);
-    return result;
+        result = ops->size(file, &recovery->file_size, error);
+    if (result != OK) {
+        (void)ops->close(file, NULL);
+        return result;
+    }
+    /* The first pass, which syncs, looks at block 0 only. */
+    log_window_open(&recovery->window, file, recovery->file_size, sync ? LOG_BLOCK_SIZE : LOG_WINDOW_SIZE);
+    return OK;
 }
 
 static void close_reader(struct recovery *recovery)
 {
-    (void)recovery->log->io->ops->close(recovery->reader.file, NULL);
-}
-
-/* The bytes at `offset`: at least `want`, or what the file has. */
-static enum err look(struct recovery *recovery, uint64_t offset, size_t want, const char **data,
-                     size_t *available, struct error *error)
-{
-    struct file_reader *reader = &recovery->reader;
-    *available = 0;
-    *data = recovery->window;
-    if (offset >= reader->file_size)
-        return OK;
-    if (want > reader->file_size - offset)
-        want = reader->file_size - offset;
-    if (offset < reader->window_offset || offset + want > reader->window_offset + reader->window_size) {
-        uint64_t start = offset / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
-        reader->window_size = 0;
-        enum err result = recovery->log->io->ops->read(reader->file, recovery->window, reader->step,
-                                                       start, &reader->window_size, error);
-        if (result != OK)
-            return result;
-        reader->window_offset = start;
-    }
-    size_t skip = offset - reader->window_offset;
-    *data = recovery->window + skip;
-    *available = reader->window_size > skip ? reader->window_size - skip : 0;
-    return OK;
+    (void)recovery->log->io->ops->close(log_window_close(&recovery->window), NULL);
 }
 
 static enum err read_piece(struct recovery *recovery, uint64_t offset, const char **data,
                            struct log_piece_header *piece, bool *is_valid, struct error *error)
 {
+    struct window *window = &recovery->window;
     size_t available;
     *is_valid = false;
-    enum err result = look(recovery, offset, LOG_PIECE_HEADER_SIZE, data, &available, error);
+    enum err result = log_window_look(window, offset, LOG_PIECE_HEADER_SIZE, data, &available, error);
     if (result != OK || available < LOG_PIECE_HEADER_SIZE || !log_piece_is_likely(*data))
         return result;
     uint32_t size = log_piece_content_size(*data);
     if (size > LOG_PIECE_SIZE_MAX - LOG_PIECE_HEADER_SIZE)
         return OK;
-    result = look(recovery, offset, LOG_PIECE_HEADER_SIZE + size, data, &available, error);
+    result = log_window_look(window, offset, LOG_PIECE_HEADER_SIZE + size, data, &available, error);
     if (result == OK)
         *is_valid = log_piece_decode(*data, available, piece) && piece->offset == offset &&
                     piece->number != 0;
@@ -154,8 +121,8 @@ static enum err read_headers(struct recovery *recovery, struct error *error)
         const char *data;
         size_t available;
         uint32_t version = 0;
-        result = look(recovery, 0, LOG_BLOCK_SIZE, &data, &available, error);
-        found->size = recovery->reader.file_size;
+        result = log_window_look(&recovery->window, 0, LOG_BLOCK_SIZE, &data, &available, error);
+        found->size = recovery->file_size;
         if (result == OK && available >= LOG_BLOCK_SIZE)
             found->is_valid = log_file_header_decode(data, &found->header, &version) &&
                               found->header.number == found->number;
@@ -322,7 +289,7 @@ static enum err find_witness(struct recovery *recovery, struct found_file *found
     *is_damage = false;
     *last_position = 0;
     offset = offset / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
-    for (; offset < recovery->reader.file_size; offset += LOG_BLOCK_SIZE) {
+    for (; offset < recovery->file_size; offset += LOG_BLOCK_SIZE) {
         const char *data;
         struct log_piece_header piece;
         bool is_valid;
@@ -568,11 +535,11 @@ static enum err recover(struct recovery *recovery, struct error *error)
 enum err log_recover(struct log *log, struct error *error)
 {
     struct recovery recovery = {.log = log, .record_position = log->options.first_position - 1};
-    recovery.window = io_buffer_alloc(log->io, WINDOW_SIZE);
+    log_window_init(&recovery.window, log->io);
     writer_init(&recovery.partial);
     enum err result = recover(&recovery, error);
     writer_deinit(&recovery.partial);
-    io_buffer_free(log->io, recovery.window);
+    log_window_deinit(&recovery.window);
     memory_free(recovery.files);
     return result;
 }
