@@ -245,6 +245,7 @@ static void exec_begin(struct run *run)
     exec->eval.zone = run->settings.zone;
     exec->eval.now_us = run->entry.started_at_us;
     exec->eval.is_cancelled = &run->entry.is_cancelled;
+    exec->eval.deadline_us = run->deadline_us;
     exec->is_cancelled = &run->entry.is_cancelled;
     exec->is_client_gone = run->request->is_cancelled;
     exec->deadline_us = run->deadline_us;

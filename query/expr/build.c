@@ -89,6 +89,8 @@ struct expr *build_column(struct builder *b, uint32_t column, struct type type, 
     return expr;
 }
 
+#define FOLDED_BYTES_MAX ((size_t)4 << 20) /* a larger constant is not kept in plans: each run makes and charges its own */
+
 struct expr *build_fold(struct builder *b, struct expr *expr)
 {
     for (uint32_t i = 0; i < expr->argument_count; i++) {
@@ -99,7 +101,8 @@ struct expr *build_fold(struct builder *b, struct expr *expr)
         return expr;
     if (!expr_is_constant(expr))
         return expr;
-    struct eval_context context = {.zone = b->zone != NULL ? b->zone : timezone_utc};
+    struct budget budget = {.limit = FOLDED_BYTES_MAX, .name = "a constant"};
+    struct eval_context context = {.zone = b->zone != NULL ? b->zone : timezone_utc, .budget = &budget};
     struct value value;
     if (expr_evaluate_constant(expr, &context, b->arena, &value, NULL) != OK)
         return expr;

@@ -13,6 +13,7 @@
 #include "query/expr/node.h"
 
 #include "query/kernel/kernel.h"
+#include "storage/base/clock.h"
 
 #include <assert.h>
 #include <string.h>
@@ -112,6 +113,53 @@ enum err parameter_get(struct frame *frame, uint32_t parameter, const struct par
     return context->parameter(context->parameter_context, parameter, out, frame->error);
 }
 
+/* --- limits inside of a batch --- */
+
+#define CHARGE_STEP ((size_t)1 << 20) /* smaller batches are the operator's small change */
+#define ROWS_PER_LOOK 256
+
+/* Charges what the batch's values have grown by: a thousand short texts can become gigabytes before the batch ends. */
+static enum err charge_batch(struct frame *frame)
+{
+    struct evaluator *evaluator = frame->evaluator;
+    if (evaluator->batch.total < evaluator->charged + CHARGE_STEP || evaluator->context->budget == NULL)
+        return OK;
+    enum err err = budget_charge(evaluator->context->budget, evaluator->batch.total - evaluator->charged, frame->error);
+    if (err == OK)
+        evaluator->charged = evaluator->batch.total;
+    return err;
+}
+
+static enum err look_up(struct frame *frame)
+{
+    const struct eval_context *context = frame->evaluator->context;
+    if (context->is_cancelled != NULL && atomic_load_explicit(context->is_cancelled, memory_order_relaxed))
+        return error_set(frame->error, ERR_CANCELLED, "57014", "canceling statement due to user request");
+    if (context->deadline_us != 0 && clock_monotonic_us() >= context->deadline_us)
+        return error_set(frame->error, ERR_TIMEOUT, "57014", "canceling statement due to statement timeout");
+    return OK;
+}
+
+/* Before the next row of a loop: memory always, clock and cancel now and then, sooner where rows are large. */
+static enum err check_row(struct frame *frame, size_t k, size_t *looked_at)
+{
+    enum err err = charge_batch(frame);
+    size_t total = frame->evaluator->batch.total;
+    if (err != OK || (k % ROWS_PER_LOOK != ROWS_PER_LOOK - 1 && total - *looked_at < 16 * CHARGE_STEP))
+        return err;
+    *looked_at = total;
+    return look_up(frame);
+}
+
+static void reset_batch(struct evaluator *evaluator)
+{
+    arena_reset(&evaluator->batch);
+    if (evaluator->charged <= evaluator->batch.total)
+        return;
+    budget_release(evaluator->context->budget, evaluator->charged - evaluator->batch.total);
+    evaluator->charged = evaluator->batch.total;
+}
+
 /* --- calls --- */
 
 static void call_prepare(struct frame *frame, struct node *node)
@@ -152,7 +200,7 @@ static enum err call_constant(struct frame *frame, struct node *node, const stru
         result.type = expr->type;
     }
     *out = result_constant(frame, &result);
-    return OK;
+    return charge_batch(frame);
 }
 
 static enum err call_rows(struct frame *frame, struct node *node, const struct column *arguments, struct rows rows,
@@ -160,17 +208,18 @@ static enum err call_rows(struct frame *frame, struct node *node, const struct c
 {
     const struct expr *expr = node->expr;
     struct value *values = arena_alloc_array(&frame->evaluator->batch, expr->argument_count + 1, sizeof(*values));
-    const _Atomic bool *is_cancelled = frame->evaluator->context->is_cancelled;
+    size_t looked_at = frame->evaluator->batch.total;
     for (size_t k = 0; k < rows.count; k++) {
         size_t row = rows_at(rows, k);
         if (validity != NULL && validity[row] == 0)
             continue;
-        if (k % 256 == 255 && is_cancelled != NULL && atomic_load_explicit(is_cancelled, memory_order_relaxed))
-            return error_set(frame->error, ERR_CANCELLED, "57014", "canceling statement due to user request");
+        enum err err = check_row(frame, k, &looked_at);
+        if (err != OK)
+            return err;
         for (uint32_t i = 0; i < expr->argument_count; i++)
             values[i] = column_value(&arguments[i], row);
         struct value result = {.type = expr->type};
-        enum err err = apply_row(node, values, expr->argument_count, &result);
+        err = apply_row(node, values, expr->argument_count, &result);
         if (err != OK)
             return err;
         result_set(frame, out, row, &result);
@@ -396,6 +445,8 @@ void evaluator_destroy(struct evaluator *evaluator)
     if (evaluator == NULL)
         return;
     node_deinit(&evaluator->root);
+    if (evaluator->charged > 0)
+        budget_release(evaluator->context->budget, evaluator->charged);
     arena_deinit(&evaluator->batch);
     arena_deinit(&evaluator->arena);
     memory_free(evaluator);
@@ -404,7 +455,7 @@ void evaluator_destroy(struct evaluator *evaluator)
 enum err evaluator_run(struct evaluator *evaluator, const struct batch *in, const uint32_t *selection,
                        size_t selection_count, struct column *out, struct error *error)
 {
-    arena_reset(&evaluator->batch);
+    reset_batch(evaluator);
     struct frame frame = {.evaluator = evaluator, .in = in, .row_count = in->row_count, .error = error};
     struct rows rows = {selection, selection != NULL ? selection_count : in->row_count};
     return node_run(&frame, &evaluator->root, rows, out);
@@ -428,7 +479,7 @@ static size_t keep_true(const struct column *column, struct rows rows, uint32_t 
 enum err evaluator_filter(struct evaluator *evaluator, const struct batch *in, const uint32_t *selection,
                           size_t selection_count, uint32_t *out, size_t *out_count, struct error *error)
 {
-    arena_reset(&evaluator->batch);
+    reset_batch(evaluator);
     struct frame frame = {.evaluator = evaluator, .in = in, .row_count = in->row_count, .error = error};
     struct rows rows = {selection, selection != NULL ? selection_count : in->row_count};
     struct node *root = &evaluator->root;

@@ -17,6 +17,7 @@ struct eval_context {
     int64_t now_us;               /* statement start: now() */
     struct budget *budget;        /* the query's memory; may be NULL */
     const _Atomic bool *is_cancelled; /* looked at inside long loops; may be NULL */
+    int64_t deadline_us;          /* of the monotonic clock, looked at in the same places; 0: none */
     /* Subquery values: called at most once per parameter and evaluator. For EXPR_PARAMETER the callee checks "more than
      * one row returned by a subquery used as an expression" (21000) by row_count. NULL without subqueries. */
     enum err (*parameter)(void *context, uint32_t parameter, const struct parameter_rows **out, struct error *error);

@@ -39,6 +39,7 @@ struct evaluator {
     const struct eval_context *context;
     struct arena arena; /* the nodes */
     struct arena batch; /* results, until the next run */
+    size_t charged;     /* of `batch`, to the context's budget */
     struct node root;
 };
 

@@ -157,6 +157,8 @@ static enum err add_key(struct select_state *s, struct expr *key, int32_t positi
     for (size_t index = 0; index < s->key_count; index++)
         if (expr_equal(s->keys[index], key))
             return OK;
+    if (s->key_count == SCHEMA_COLUMNS_MAX * 4)
+        return bind_error(s->b, position, "54011", "GROUP BY can have at most %d keys", SCHEMA_COLUMNS_MAX * 4);
     s->keys = bind_grow(s->b->arena, s->keys, s->key_count, &s->key_capacity, sizeof(*s->keys));
     s->keys[s->key_count++] = key;
     return OK;

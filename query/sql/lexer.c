@@ -25,7 +25,8 @@ static unsigned char at(const struct lexer *lexer, size_t offset)
     return offset < lexer->text.size ? (unsigned char)lexer->text.data[offset] : 0;
 }
 
-static void skip_comment(struct lexer *lexer)
+/* False if it does not end. */
+static bool skip_comment(struct lexer *lexer)
 {
     size_t depth = 1;
     lexer->offset += 2;
@@ -40,6 +41,7 @@ static void skip_comment(struct lexer *lexer)
             lexer->offset++;
         }
     }
+    return depth == 0;
 }
 
 static void skip_blank(struct lexer *lexer)
@@ -166,6 +168,29 @@ static enum err too_deep(struct slice text, size_t offset, struct error *error)
     if (error != NULL)
         error->text_position = sql_position(text, offset);
     return ERR_LIMIT;
+}
+
+void sql_blank_comments(struct slice text, char *out)
+{
+    memcpy(out, text.data, text.size);
+    struct lexer lexer = {.text = text};
+    for (enum lexer_token token = LEXER_WORD; token != LEXER_END;) {
+        struct lexer gap = {.text = text, .offset = lexer.offset};
+        token = lexer_next(&lexer);
+        while (gap.offset < lexer.token_offset) {
+            size_t begin = gap.offset;
+            if (at(&gap, begin) == '-') {
+                while (gap.offset < lexer.token_offset && at(&gap, gap.offset) != '\n' && at(&gap, gap.offset) != '\r')
+                    gap.offset++;
+            } else if (at(&gap, begin) == '/') {
+                if (!skip_comment(&gap))
+                    return;
+                memset(out + begin, ' ', gap.offset - begin);
+            } else {
+                gap.offset++;
+            }
+        }
+    }
 }
 
 enum err sql_prescan(struct slice text, struct error *error)

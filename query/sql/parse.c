@@ -202,7 +202,9 @@ enum err sql_parse(struct slice text, struct arena *arena, struct ast_statement 
         return result;
     char *copy = arena_copy_cstr(arena, text);
     struct converter converter = {.arena = arena, .text = slice_of(copy, text.size), .error = error};
-    PgQueryParseResult parsed = pg_query_parse(copy);
+    char *blanked = arena_copy_cstr(arena, text);
+    sql_blank_comments(text, blanked);
+    PgQueryParseResult parsed = pg_query_parse(blanked);
     if (parsed.error != NULL) {
         result = parse_error(parsed.error, converter.text, error);
     } else {

@@ -100,6 +100,23 @@ def test_limits(loaded):
     assert time.monotonic() - begin < 5
 
 
+@pytest.mark.parametrize("expression", ["repeat(s || a, 100000) <> ''", "lpad(s || a, 1000000) LIKE 'q%'", "max(repeat(s || a, 100000)) <> ''",
+                                        "length(repeat('x', 100000000)) > a"])
+def test_values_made_inside_of_a_batch_are_charged(loaded, expression):
+    status, answer = loaded.query(f"SELECT {expression} FROM r" + ("" if "max" in expression else f" WHERE {expression}"),
+                                  settings={"freshet.query_memory": "64MB"})
+    assert status == 422 and answer["sqlstate"] == "53200", answer
+
+
+@pytest.mark.parametrize("sql, status", [("/*" * 50_000 + "*/" * 50_000 + "SELECT 1", 200), ("/**/" * 60_000 + "SELECT 1", 200),
+                                         ("SELECT 1 /*" * 9_000, 400),
+                                         ("SELECT count(*) FROM r GROUP BY " + ",".join(f"a+{i}" for i in range(20_000)), 422)])
+def test_time_to_read_a_statement_is_bounded(loaded, sql, status):
+    begin = time.monotonic()
+    assert loaded.query(sql, timeout_ms=20_000)[0] == status
+    assert time.monotonic() - begin < 10
+
+
 def test_memory_limit_of_a_query(freshet_factory):
     server = freshet_factory(arguments=["--query-memory", "1 MiB"])
     server.sql("CREATE TABLE b (n bigint, s text)")

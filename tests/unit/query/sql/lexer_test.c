@@ -49,6 +49,29 @@ static void test_tokens(void **state)
     }
 }
 
+static void test_comments_become_blanks(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"a /* b */ c", "a         c"},
+        {"a/*b/*c*/d*/e", "a           e"},
+        {"'/* a */' \"/* b */\" /**/x", "'/* a */' \"/* b */\"     x"},
+        {"E'\\'/*' /*'*/", "E'\\'/*'      "},
+        {"$a$/* b */$a$/**/", "$a$/* b */$a$    "},
+        {"-- /* a\n/*\n*/b", "-- /* a\n     b"},
+        {"2*/*c*/3", "2*     3"},
+        {"a /* \xc3\xa9 */ b", "a          b"},
+        {"a /* b", "a /* b"},
+    };
+    (void)state;
+    for (size_t index = 0; index < array_count(cases); index++) {
+        char got[64] = "";
+        sql_blank_comments(slice_from_cstr(cases[index].text), got);
+        assert_string_equal(got, cases[index].want);
+    }
+}
+
 static char *repeat(const char *unit, size_t count)
 {
     size_t size = strlen(unit);
@@ -112,7 +135,8 @@ static void test_positions(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tokens), cmocka_unit_test(test_prescan),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_comments_become_blanks), cmocka_unit_test(test_prescan),
                                        cmocka_unit_test(test_positions)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
