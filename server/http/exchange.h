@@ -74,6 +74,8 @@ void exchange_answer_problem(struct exchange *exchange, int status, const char *
 
 /* "Not Found" */
 const char *http_status_reason(int status);
+/* The problem for a request that the transport refused by itself. */
+void http_refusal_json(int status, size_t body_max, struct writer *out);
 /* HTTP_OTHER for what we do not know. */
 enum http_method http_method_of(struct slice name);
 

@@ -416,18 +416,9 @@ static void rewrite_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **sl
 {
     struct http_server *server = ((struct filter *)self)->server;
     if (server->answering == NULL && req->res.status >= 400) {
-        struct error error;
         struct writer text;
         writer_init(&text);
-        if (req->res.status == 413) {
-            (void)error_set(&error, ERR_LIMIT, "54000",
-                            "the body is larger than %zu bytes, the setting body_max",
-                            server->options.body_max);
-            error_hint(&error, "Send smaller batches; freshet load splits files of any size.");
-        } else {
-            (void)error_set(&error, ERR_INPUT, "08P01", "the request is not well-formed HTTP/1.1");
-        }
-        query_error_json(&error, req->res.status, NULL, &text);
+        http_refusal_json(req->res.status, server->options.body_max, &text);
         req->res.content_length = text.size;
         req->res.reason = http_status_reason(req->res.status);
         req->res.headers.size = 0;

@@ -40,6 +40,19 @@ const char *http_status_reason(int status)
     return status < 400 ? "OK" : status < 500 ? "Client Error" : "Server Error";
 }
 
+void http_refusal_json(int status, size_t body_max, struct writer *out)
+{
+    struct error error;
+    if (status == 413) {
+        (void)error_set(&error, ERR_LIMIT, "54000",
+                        "the body is larger than %zu bytes, the setting body_max", body_max);
+        error_hint(&error, "Send smaller batches; freshet load splits files of any size.");
+    } else {
+        (void)error_set(&error, ERR_INPUT, "08P01", "the request is not well-formed HTTP/1.1");
+    }
+    query_error_json(&error, status, NULL, out);
+}
+
 enum http_method http_method_of(struct slice name)
 {
     static const struct {
