@@ -62,6 +62,7 @@ struct session {
     h2o_req_t *req; /* NULL once h2o has let go of it */
     struct session *next_finished;
     struct link watch; /* next NULL: not watched */
+    struct crowd_reply reply;
     size_t body_size;
     bool is_dispatching;      /* reactor only: inside screen() */
     bool is_answered_here;    /* reactor only: answered inside screen() */
@@ -282,6 +283,7 @@ static void on_gone(void *guard)
 {
     struct session *session = *(struct session **)guard;
     watch_remove(session);
+    crowd_reply_end(&session->server->crowd, &session->reply);
     if (session->is_answered && session->exchange.is_closing) {
         farewell_start(session->server, socket_fd(session->req));
     }
@@ -343,6 +345,8 @@ static void session_send(struct session *session)
     add_headers(session);
     h2o_iovec_t content = h2o_iovec_init(exchange->content.data, exchange->content.size);
     size_t part_count = exchange->method == HTTP_HEAD || content.len == 0 ? 0 : 1;
+    crowd_reply_begin(&server->crowd, &session->reply, socket_fd(req), content.len,
+                      clock_monotonic_us());
     server->answering = session;
     h2o_start_response(req, &session->generator);
     h2o_send(req, &content, part_count, H2O_SEND_STATE_FINAL);
@@ -686,7 +690,7 @@ static void configure(struct http_server *server)
     server->farewell_entry.cb = on_farewell;
     h2o_timeout_init(server->h2o.loop, &server->crowd_timeout, CROWD_PERIOD_MS);
     server->crowd_entry.cb = on_crowd;
-    crowd_init(&server->crowd);
+    crowd_init(&server->crowd, options->bodies_max);
     server->wake =
         h2o_evloop_socket_create(server->h2o.loop, server->event_fd, H2O_SOCKET_FLAG_DONT_READ);
     server->wake->data = server;

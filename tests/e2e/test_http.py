@@ -208,6 +208,40 @@ def test_bodies_that_never_end_stay_within_their_memory(freshet_factory):
     assert float(metrics.split('freshet_http_responses_total{code="429"} ')[1].split()[0]) >= 10
 
 
+def test_replies_that_nobody_reads_are_cut_when_room_is_needed(freshet_factory):
+    """Clients that ask for much and read nothing; one that reads slowly while there is room gets everything."""
+    server = freshet_factory(arguments=["--memory", "256 MiB"])
+    server.sql("CREATE TABLE t (a bigint)")
+    server.ingest("t", "".join(f'{{"a":{i}}}\n' for i in range(1000)))
+    sql = b"SELECT a.a, b.a, '" + b"x" * 40 + b"' FROM t a, t b LIMIT 200000"
+    request = POST + b"Content-Length: %d\r\n\r\n" % len(sql) + sql
+    held = []
+    for _ in range(12):
+        held.append(socket.create_connection(address(server), timeout=30))
+        held[-1].sendall(request)
+        assert held[-1].recv(100, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
+    time.sleep(5.5)
+    whole = server.request("POST", "/v1/sql", sql)  # needs room: those make it
+    assert whole[0] == 200 and json.loads(whole[2])["rows"][-1] == [199, 999, "x" * 40]
+
+    def read_to_end(connection):
+        size = 0
+        try:
+            while piece := connection.recv(1 << 20):
+                size += len(piece)
+                if size >= len(whole[2]):
+                    return True
+        except OSError:
+            pass
+        return False
+
+    outcomes = [read_to_end(connection) for connection in held]
+    for connection in held:
+        connection.close()
+    assert 4 <= outcomes.count(False) < 12, outcomes
+    assert outcomes == sorted(outcomes), "the oldest are cut first"
+
+
 def test_slow_and_idle_connections_are_closed(freshet_factory):
     server = freshet_factory(arguments=["--request-timeout", "1 s"])
     for start in (b"", b"GET /hea", POST + b"Content-Length: 100\r\n\r\nSELECT"):
