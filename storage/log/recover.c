@@ -42,6 +42,7 @@ struct recovery {
     struct window window;
     uint64_t file_size; /* of the file that is open */
     struct log_point point;  /* end of what is read */
+    uint64_t end_offset;     /* of it, in the file the point names */
     struct writer partial;   /* of the record that is not whole yet */
     size_t partial_left;
     uint64_t record_position; /* of the last whole record */
@@ -353,6 +354,7 @@ static enum err read_file(struct recovery *recovery, struct found_file *found,
                                              .crc = piece.crc};
         size_t padding = log_piece_padding();
         offset += (LOG_PIECE_HEADER_SIZE + piece.size + padding - 1) / padding * padding;
+        recovery->end_offset = offset;
     }
     recovery->log->file_offset = offset;
     if (next == NULL)
@@ -472,6 +474,26 @@ static enum err append_after_tail(struct recovery *recovery, struct error *error
     return log->io->ops->open(log->io, name, IO_WRITE | IO_DIRECT, &log->file, error);
 }
 
+/* Gives back what the last file has behind its end: the file after it, whose header is durable by now, says that
+ * nothing there counts. Else a store that is restarted often and written to rarely would take a whole file each time.
+ * Whether it can be done matters to nothing else. */
+static void shorten_last(struct recovery *recovery)
+{
+    struct log *log = recovery->log;
+    struct found_file *last = find_file(recovery, recovery->point.file_number);
+    uint64_t size = (recovery->end_offset + LOG_BLOCK_SIZE - 1) / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
+    if (last == NULL || last->size <= size)
+        return;
+    char name[LOG_PATH_SIZE];
+    log_file_name(log->options.directory, last->number, name, sizeof(name));
+    struct io_file *file;
+    if (log->io->ops->open(log->io, name, IO_WRITE | IO_DIRECT, &file, NULL) != OK)
+        return;
+    if (log->io->ops->truncate(file, size, NULL) == OK)
+        log->byte_count -= last->size - size;
+    (void)log->io->ops->close(file, NULL);
+}
+
 static enum err start_file(struct recovery *recovery, const struct found_file *newest,
                            struct error *error)
 {
@@ -482,7 +504,11 @@ static enum err start_file(struct recovery *recovery, const struct found_file *n
         return append_after_tail(recovery, error);
     adopt_prepared(recovery, newest);
     enum err result = log_file_next(log, true, error);
-    return result == OK ? remove_unused(recovery, error) : result;
+    if (result == OK)
+        result = remove_unused(recovery, error);
+    if (result == OK)
+        shorten_last(recovery);
+    return result;
 }
 
 static void set_end(struct recovery *recovery, const struct found_file *newest)

@@ -285,6 +285,33 @@ static void test_stopped_log_takes_nothing(void **state)
     assert_int_equal(add(fixture), ERR_BUSY);
 }
 
+/* A store that is restarted often and written to rarely keeps to a few blocks a restart, not a whole file. */
+static void test_restarts_do_not_pile_up_files(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error;
+    struct log_status status;
+    for (int restart = 0; restart < 100; restart++) {
+        assert_int_equal(open_log(fixture, false, &error), OK);
+        assert_int_equal(fixture->replayed, restart / 2);
+        if (restart % 2 == 1)
+            assert_int_equal(add(fixture), OK);
+        log_status(fixture->log, &status);
+        if (restart % 3 == 0)
+            close_log(fixture);
+        else
+            drop_log(fixture);
+    }
+    assert_int_equal(open_log(fixture, false, &error), OK);
+    assert_int_equal(fixture->replayed, 50);
+    log_status(fixture->log, &status);
+    assert_true(status.bytes <= 2 * FILE_SIZE + 50 * 3 * (uint64_t)IO_ALIGNMENT);
+    uint64_t free_bytes, total_bytes;
+    assert_int_equal(fixture->io->ops->space(fixture->io, &free_bytes, &total_bytes, &error), OK);
+    assert_int_equal(total_bytes - free_bytes, status.bytes);
+    close_log(fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +326,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_second_failure_is_final_until_revived, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stopped_log_takes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_restarts_do_not_pile_up_files, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
