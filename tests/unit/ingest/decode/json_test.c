@@ -69,6 +69,12 @@ static const struct {
      "{\"u\":\"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11\",\"v\":\"abc\"}\n{\"v\":\"\xC3\xA4\xC3\xB6\xC3\xBC\"}\n{\"v\":"
      "\"abcd\"}\n{\"u\":\"x\"}\n",
      "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11|abc;~|\xC3\xA4\xC3\xB6\xC3\xBC;!3:v:22001;!4:u:22P02;"},
+    {"nearly uuids", "u uuid",
+     "{\"u\":\"01234567-89ab-cdef-0123-456789abcdef\"}\n{\"u\":\"g1234567-89ab-cdef-0123-456789abcdef\"}\n"
+     "{\"u\":\"01234567-89ab-cdef-0123-456789abcde/\"}\n{\"u\":\"01234567-89ab-cdef-0123-456789abcde:\"}\n"
+     "{\"u\":\"01234567-89ab-cdef-0123-456789abcd\xC3\xA4\"}\n{\"u\":\"01234567-89ab-cdef-01234-56789abcdef\"}\n"
+     "{\"u\":\"01234567-89ab-cdef-0123-4567@9abcdef\"}\n",
+     "01234567-89ab-cdef-0123-456789abcdef;!2:u:22P02;!3:u:22P02;!4:u:22P02;!5:u:22P02;!6:u:22P02;!7:u:22P02;"},
     {"escapes", "t text",
      "{\"t\":\"a\\\"\\\\\\/"
      "\\b\\f\\n\\r\\t\\u0041\\u00e4\\ud83d\\ude00\"}\n{\"t\":\"\\x\"}\n{\"t\":\"\\u12g4\"}\n{\"t\":\"\\u0000\"}\n{"
