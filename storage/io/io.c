@@ -24,9 +24,10 @@ enum err io_open(const char *kind, const char *directory, struct io **out, struc
                           ? error_set(&refusal, ERR_IO, NULL, "cannot make a ring: refused by a test")
                           : ring_open(directory, out, &refusal);
     if (result != OK && is_auto) {
-        logger_write(LOG_WARN, "io_uring is not available, plain calls are used reason=\"%s\"",
-                     refusal.text);
-        return plain_open(directory, out, error);
+        result = plain_open(directory, out, error);
+        if (result == OK) /* else it was not the ring's fault */
+            logger_write(LOG_WARN, "io_uring is not available, plain calls are used reason=\"%s\"", refusal.text);
+        return result;
     }
     if (result != OK && error != NULL)
         *error = refusal;

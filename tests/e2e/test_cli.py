@@ -101,3 +101,28 @@ def test_settings_file(tmp_path, freshet_factory):
     path.write_text("colour = red\n")
     result = run("serve", "--config", path, "--data", tmp_path / "d")
     assert result.returncode == 64 and "line 1" in result.stderr and "colour" in result.stderr
+
+
+@pytest.mark.parametrize("text, wanted", [
+    ("body_max = lots", "line 1: body_max"), ("body_max", "line 1: expected"), ("\n\n= 3", "line 3"),
+    ("insecure = perhaps", "line 1: insecure takes on or off"), ("memory = -1", "line 1: memory takes a size"),
+    ("body_max = 0", "body_max must be between"), ("http = 'x", "quotes"), ("io = floppy", "io is auto, uring or plain"),
+    ("memory = 99999999999999 GiB", "memory takes a size"), ("body_max = 5 GiB", "body_max must be between")])
+def test_wrong_settings_are_named(tmp_path, text, wanted):
+    path = tmp_path / "freshet.conf"
+    path.write_text(text + "\n")
+    result = run("serve", "--config", path, "--data", tmp_path / "d")
+    assert result.returncode == 64 and wanted in result.stderr, result
+    assert not (tmp_path / "d").exists()
+
+
+def test_exit_codes_and_reasons(tmp_path):
+    for words, status, wanted in [
+        (("serve", "--config", tmp_path / "none"), 64, "cannot read"),
+        (("serve", "--data", "/proc/none", "--http", "127.0.0.1:0", "--pg", "off"), 1, "cannot make directory"),
+        (("sql", "--http", "nonsense", "SELECT 1"), 1, "host:port"), (("infer", tmp_path / "none"), 1, "No such file"),
+        (("load", "t", tmp_path / "none"), 1, "No such file"),
+    ]:
+        result = run(*words)
+        assert result.returncode == status and wanted in result.stderr, (words, result)
+        assert "io_uring" not in result.stderr, result.stderr  # not its fault
