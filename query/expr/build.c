@@ -89,7 +89,8 @@ struct expr *build_column(struct builder *b, uint32_t column, struct type type, 
     return expr;
 }
 
-#define FOLDED_BYTES_MAX ((size_t)4 << 20) /* a larger constant is not kept in plans: each run makes and charges its own */
+/* A larger constant is not kept in plans: each run makes and charges its own. */
+#define FOLDED_BYTES_MAX ((size_t)4 << 20)
 
 struct expr *build_fold(struct builder *b, struct expr *expr)
 {

@@ -19,7 +19,33 @@ struct dictionary_cache {
     bool has_null;    /* some known result is NULL */
     void *values;
     struct arena arena; /* payloads of text results */
+    struct budget *budget;
+    size_t charged;     /* of the arena, to the budget */
 };
+
+#define CHARGE_STEP ((size_t)1 << 20)
+
+/* The entries of a large dictionary live as long as the query looks at its segment: they are the query's memory. */
+static enum err charge_payloads(struct dictionary_cache *cache, struct budget *budget, struct error *error)
+{
+    size_t total = cache->arena.total;
+    if (budget == NULL || total < cache->charged + CHARGE_STEP)
+        return OK;
+    enum err err = budget_charge(budget, total - cache->charged, error);
+    if (err != OK)
+        return err;
+    cache->budget = budget;
+    cache->charged = total;
+    return OK;
+}
+
+static void release_payloads(struct dictionary_cache *cache)
+{
+    if (cache->charged > cache->arena.total) {
+        budget_release(cache->budget, cache->charged - cache->arena.total);
+        cache->charged = cache->arena.total;
+    }
+}
 
 bool dictionary_pays(const struct column *in, size_t count)
 {
@@ -34,6 +60,7 @@ void dictionary_cache_destroy(struct dictionary_cache *cache)
     memory_free(cache->valid);
     memory_free(cache->values);
     arena_deinit(&cache->arena);
+    release_payloads(cache);
     memory_free(cache);
 }
 
@@ -48,6 +75,7 @@ static struct dictionary_cache *cache_prepare(struct node *node, const struct co
         if (cache->capacity > 0)
             memset(cache->known, 0, cache->capacity);
         arena_reset(&cache->arena);
+        release_payloads(cache);
         cache->id = in->dictionary_id;
         cache->has_null = false;
     }
@@ -115,13 +143,13 @@ static enum err compute_pending(struct frame *frame, struct node *node, const st
     inner.row_count = count;
     struct column result;
     enum err err = node_run(&inner, node, (struct rows){NULL, count}, &result);
-    if (err != OK) {
-        for (size_t i = 0; i < count; i++)
-            node->cache->known[pending[i]] = 0;
-        return err;
+    if (err == OK) {
+        cache_store(node->cache, &result, pending, count, size);
+        err = charge_payloads(node->cache, frame->evaluator->context->budget, frame->error);
     }
-    cache_store(node->cache, &result, pending, count, size);
-    return OK;
+    for (size_t i = 0; err != OK && i < count; i++)
+        node->cache->known[pending[i]] = 0;
+    return err;
 }
 
 static void gather(struct frame *frame, const struct dictionary_cache *cache, const struct column *in,

@@ -68,8 +68,8 @@ bool function_is_operator(const struct function *function);
 
 /* The groups, each defined in the file of its name. */
 extern const struct function_group functions_compare, functions_arith, functions_bits, functions_math,
-    functions_math_numeric, functions_text, functions_misc, functions_bytea, functions_pattern, functions_regex, functions_time,
-    functions_time_arith, functions_extract, functions_json, functions_array;
+    functions_math_numeric, functions_text, functions_misc, functions_bytea, functions_pattern, functions_regex,
+    functions_time, functions_time_arith, functions_extract, functions_json, functions_array;
 
 /* --- casts: query/func/cast.c --- */
 /* May a value of type `from` become `to` in this context? */

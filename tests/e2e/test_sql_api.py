@@ -108,6 +108,14 @@ def test_values_made_inside_of_a_batch_are_charged(loaded, expression):
     assert status == 422 and answer["sqlstate"] == "53200", answer
 
 
+def test_results_kept_for_dictionary_entries_are_charged(server):
+    server.sql("CREATE TABLE c (n bigint, s text)")
+    body = "".join(f'{{"n":{i},"s":"entry {i // 400}"}}\n' for i in range(20_000))  # a few entries are new in each vector
+    assert server.ingest("c", body)[0] == 200
+    status, answer = server.query("SELECT min(repeat(s, 600000)) FROM c", settings={"freshet.query_memory": "96MB"})
+    assert status == 422 and answer["sqlstate"] == "53200", answer
+
+
 @pytest.mark.parametrize("sql, status", [("/*" * 50_000 + "*/" * 50_000 + "SELECT 1", 200), ("/**/" * 60_000 + "SELECT 1", 200),
                                          ("SELECT 1 /*" * 9_000, 400),
                                          ("SELECT count(*) FROM r GROUP BY " + ",".join(f"a+{i}" for i in range(20_000)), 422)])
