@@ -139,6 +139,13 @@ static enum err unknown_table(struct binder *b, const struct ast_from *from)
         error_hint(b->error, "freshet.tables and freshet.columns say what there is");
         return ERR_UNSUPPORTED;
     }
+    if (slice_equal(schema, SLICE("freshet")) &&
+        (slice_equal(from->name, SLICE("latency")) || slice_equal(from->name, SLICE("metrics")))) {
+        error_set(b->error, ERR_UNSUPPORTED, "0A000", "freshet.%.*s is not there yet", SLICE_ARGS(from->name));
+        b->error->text_position = from->position;
+        error_hint(b->error, "GET /metrics has the figures");
+        return ERR_UNSUPPORTED;
+    }
     if (schema.size > 0)
         bind_error(b, from->position, "42P01", "relation \"%.*s.%.*s\" does not exist", SLICE_ARGS(schema),
                    SLICE_ARGS(from->name));

@@ -409,6 +409,23 @@ static enum err convert_explain(struct converter *c, const struct json_value *fi
     return convert_select(c, query.fields, &out->select);
 }
 
+/* The procedures of INTERFACES are named; any other is one that does not exist. */
+static enum err refuse_call(struct converter *c, const struct json_value *fields)
+{
+    static const char *const names[] = {"replay_dead_letters", "resolve_dead_letters", "backup", "replace_range"};
+    const struct json_value *call = tree_get(fields, "funccall");
+    struct slice *parts;
+    size_t count = tree_strings(c, tree_get(call, "funcname"), &parts);
+    if (count == 0)
+        return convert_unsupported(c, 0, "CALL");
+    struct slice name = parts[count - 1];
+    if (count == 2 && slice_equal(parts[0], SLICE("freshet")))
+        for (size_t index = 0; index < array_count(names); index++)
+            if (slice_equal(name, slice_from_cstr(names[index])))
+                return convert_unsupported(c, tree_position(c, call), "CALL freshet.%s", names[index]);
+    return convert_error(c, tree_position(c, call), "42883", "procedure %.*s does not exist", SLICE_ARGS(name));
+}
+
 static enum err refuse_statement(struct converter *c, struct tree_node node)
 {
     static const struct {
@@ -416,7 +433,7 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
     } names[] = {
         {"IndexStmt", "CREATE INDEX"},     {"ViewStmt", "CREATE VIEW"},
         {"DeleteStmt", "DELETE"},          {"UpdateStmt", "UPDATE"},
-        {"CopyStmt", "COPY"},              {"CallStmt", "CALL"},
+        {"CopyStmt", "COPY"},
         {"TransactionStmt", "a transaction statement (BEGIN, COMMIT …)"},
         {"CreateSubscriptionStmt", "CREATE SUBSCRIPTION"}, {"AlterSubscriptionStmt", "ALTER SUBSCRIPTION"},
         {"DropSubscriptionStmt", "DROP SUBSCRIPTION"},     {"RenameStmt", "ALTER … RENAME"},
@@ -435,6 +452,8 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
         {"DiscardStmt", "DISCARD"},            {"ReindexStmt", "REINDEX"},
         {"ClusterStmt", "CLUSTER"},            {"RefreshMatViewStmt", "REFRESH MATERIALIZED VIEW"},
         {"CreatePublicationStmt", "CREATE PUBLICATION"}, {"CompositeTypeStmt", "CREATE TYPE"}};
+    if (tree_is(&node, "CallStmt"))
+        return refuse_call(c, node.fields);
     if (tree_is(&node, "CreateTableAsStmt"))
         return convert_unsupported(c, 0, tree_text_is(node.fields, "objtype", "OBJECT_MATVIEW")
                                              ? "CREATE MATERIALIZED VIEW"
