@@ -15,11 +15,14 @@
 #include "ingest/internal.h"
 #include "storage/base/clock.h"
 #include "storage/base/fault.h"
+#include "storage/base/worker.h"
+#include "storage/base/logger.h"
 #include "storage/base/metrics.h"
 
 #include <assert.h>
 
 #define ATTEMPTS_MAX 4
+#define DEFINITION_WAIT_US INT64_C(1000000)
 #define RETRY_MEMORY_S 1
 #define RETRY_SPACE_S 10
 #define RETRY_BUSY_S 2
@@ -471,6 +474,17 @@ static int post_try(struct post *post, struct attempt *attempt, bool *is_stale)
     return commit_status(err, &attempt->error);
 }
 
+/* The gate knows a change from its submission on, snapshots only once it is durable: until then another try would
+ * decode by the same old definition. */
+static void await_definition(struct ingest *ingest, uint64_t seen)
+{
+    struct error error;
+    worker_block_begin();
+    if (store_wait(ingest->store, seen + 1, DEFINITION_WAIT_US, &error) != OK)
+        logger_write(LOG_DEBUG, "no new definition within the wait position=%llu", (unsigned long long)seen);
+    worker_block_end();
+}
+
 static int post_run(struct post *post, struct attempt *attempt)
 {
     int status = check_request(attempt->request, &attempt->error);
@@ -484,13 +498,16 @@ static int post_run(struct post *post, struct attempt *attempt)
         attempt->body_hash = hash128_of(attempt->body.data, attempt->body.size);
     bool is_stale = true;
     for (int i = 0; i < ATTEMPTS_MAX && is_stale; i++) {
-        if (i > 0) {
-            attempt_release(attempt);
-            guard_end(post->ingest, &post->guard); /* the table may be another one now */
-        }
+        uint64_t seen = store_position(post->ingest->store);
         status = post_try(post, attempt, &is_stale);
+        if (!is_stale)
+            return status;
+        attempt_release(attempt);
+        guard_end(post->ingest, &post->guard); /* the table may be another one now */
+        await_definition(post->ingest, seen);
     }
-    return status;
+    error_set(&attempt->error, ERR_BUSY, "40001", "the table's definition keeps changing");
+    return 503;
 }
 
 void ingest_post(struct ingest *ingest, const struct ingest_request *request,
