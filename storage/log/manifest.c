@@ -129,7 +129,7 @@ static enum err replay_blocks(struct manifest *manifest, const char *data, size_
                              "the manifest has format version %u; this program knows versions up to %d",
                              block.version, VERSION);
         if (index == 0) { /* the file was synced before it got its name */
-            if (!is_valid || block.kind != BLOCK_HEADER || block.file_number >= NUMBER_MAX)
+            if (!is_valid || block.kind != BLOCK_HEADER) /* its number may be any: the next file's wraps */
                 return damaged(index, error);
             manifest->file_number = block.file_number;
             continue;

@@ -57,6 +57,9 @@ static char *heap_block_add(struct heap *heap, size_t size, size_t *room)
 
 char *heap_take(struct heap *heap, size_t size)
 {
+    static char nothing[1];
+    if (size == 0) /* an empty heap has no address to give */
+        return nothing;
     if (size > heap->left) {
         if (heap->block_size < HEAP_BLOCK_MAX && heap->total >= heap->block_size)
             heap->block_size *= 2;

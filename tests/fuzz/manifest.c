@@ -26,6 +26,10 @@ static void use_manifest(struct io *io, struct manifest *manifest)
     struct manifest_checkpoint before = {0};
     struct manifest_checkpoint after;
     (void)manifest_checkpoint(manifest, 0, &before);
+    if (before.number >= UINT64_C(1) << 61) { /* hostile: the next numbers would be past the limit */
+        manifest_close(manifest);
+        return;
+    }
     struct manifest_checkpoint edit = {.number = manifest_next_number(manifest),
                                        .position = before.position};
     enum err result = manifest_append(manifest, &edit, NULL);
