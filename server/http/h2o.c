@@ -20,7 +20,7 @@
  * crowd.c). One timer of h2o covers head, body and idling; a peer that does not take its reply is
  * cut by TCP_USER_TIMEOUT, set by the listener. A connection that ends with a body half read lingers
  * (net/farewell.c), else the peer would lose the answer. */
-#include "server/http/server.h"
+#include "server/http/reactor.h"
 
 #include "query/query.h"
 #include "server/http/crowd.h"
@@ -47,71 +47,6 @@
 #define WATCH_PERIOD_MS 50
 #define FAREWELL_PERIOD_MS 5
 #define CROWD_PERIOD_MS 20
-#define CROWD_PER_TICK 2048 /* with more connections every second, third … tick looks */
-#define ACCEPTS_PER_TURN 64
-#define STATUS_COUNT 600
-
-struct link {
-    struct link *next, *previous;
-};
-
-/* What hangs off an exchange on this side of the fence. */
-struct session {
-    struct exchange exchange; /* first, see session_of() */
-    struct http_server *server;
-    h2o_req_t *req; /* NULL once h2o has let go of it */
-    struct session *next_finished;
-    struct link watch; /* next NULL: not watched */
-    struct crowd_reply reply;
-    size_t body_size;
-    bool is_dispatching;      /* reactor only: inside screen() */
-    bool is_answered_here;    /* reactor only: answered inside screen() */
-    bool is_answered;         /* reactor's view: exchange_answer() has come back */
-    _Atomic bool is_finished; /* release by exchange_answer, acquire by on_gone */
-    h2o_generator_t generator;
-};
-
-struct http_server {
-    struct http_server_options options;
-    struct thread *thread;
-    _Atomic bool has_ended; /* release by the reactor, acquire by http_server_stop */
-    int event_fd;
-    _Atomic(struct session *) finished; /* stack: push release, take-all acquire */
-    _Atomic bool is_kicked;             /* the eventfd has been written and not yet read */
-    _Atomic int command;                /* enum: 1 drain, 2 cancel the watched, 4 stop */
-    _Atomic int64_t in_flight;          /* exchanges not yet sent */
-    _Atomic uint64_t responses[STATUS_COUNT];
-    _Atomic int64_t bodies;
-    /* reactor only */
-    h2o_globalconf_t config;
-    h2o_context_t h2o;
-    h2o_accept_ctx_t accept;
-    h2o_socket_t *listener, *wake;
-    h2o_timeout_t watch_timeout;
-    h2o_timeout_entry_t watch_entry;
-    h2o_timeout_t farewell_timeout;
-    h2o_timeout_entry_t farewell_entry;
-    struct farewell farewell;
-    h2o_timeout_t crowd_timeout;
-    h2o_timeout_entry_t crowd_entry;
-    struct crowd crowd;
-    uint32_t crowd_tick;
-    struct link watched;
-    struct session *answering; /* its reply is being started: `rewrite` leaves it alone */
-    uint32_t connections;
-    bool is_accepting, is_draining, is_stopped;
-};
-
-enum { COMMAND_DRAIN = 1, COMMAND_CANCEL = 2, COMMAND_STOP = 4 };
-
-struct handler {
-    h2o_handler_t super;
-    struct http_server *server;
-};
-struct filter {
-    h2o_filter_t super;
-    struct http_server *server;
-};
 
 static _Thread_local bool is_reactor;
 
@@ -241,30 +176,6 @@ static void session_free(struct session *session)
     memory_free(session);
 }
 
-static void farewell_keep(struct http_server *server)
-{
-    if (!h2o_timeout_is_linked(&server->farewell_entry)) {
-        h2o_timeout_link(server->h2o.loop, &server->farewell_timeout, &server->farewell_entry);
-    }
-}
-
-/* Answers that come before the end of the body: the connection is read on for a while. */
-static void farewell_start(struct http_server *server, int fd)
-{
-    if (!server->is_draining && farewell_add(&server->farewell, fd, clock_monotonic_us())) {
-        farewell_keep(server);
-    }
-}
-
-static void on_farewell(h2o_timeout_entry_t *entry)
-{
-    struct http_server *server =
-        (struct http_server *)((char *)entry - offsetof(struct http_server, farewell_entry));
-    if (farewell_run(&server->farewell, clock_monotonic_us())) {
-        h2o_timeout_link(server->h2o.loop, &server->farewell_timeout, &server->farewell_entry);
-    }
-}
-
 /* The pool of a request that h2o refused by itself is going: its answer has been sent. */
 struct refused {
     struct http_server *server;
@@ -274,7 +185,7 @@ struct refused {
 static void on_refused_gone(void *guard)
 {
     const struct refused *refused = guard;
-    farewell_start(refused->server, refused->fd);
+    connections_farewell(refused->server, refused->fd);
 }
 
 /* The request's pool is going. Before the reply that does not happen (see above), except when the
@@ -285,7 +196,7 @@ static void on_gone(void *guard)
     watch_remove(session);
     crowd_reply_end(&session->server->crowd, &session->reply);
     if (session->is_answered && session->exchange.is_closing) {
-        farewell_start(session->server, socket_fd(session->req));
+        connections_farewell(session->server, socket_fd(session->req));
     }
     session->req = NULL;
     if (session->is_answered) {
@@ -315,13 +226,6 @@ static void add_headers(struct session *session)
     }
 }
 
-static void count_response(struct http_server *server, int status)
-{
-    assert(status > 0 && status < STATUS_COUNT);
-    atomic_fetch_add_explicit(&server->responses[status], 1, memory_order_relaxed);
-    metric_add(&metrics.http_requests, 1);
-}
-
 static void session_send(struct session *session)
 {
     struct http_server *server = session->server;
@@ -330,7 +234,7 @@ static void session_send(struct session *session)
     session->is_answered = true;
     watch_remove(session);
     atomic_fetch_sub_explicit(&server->bodies, (int64_t)session->body_size, memory_order_relaxed);
-    count_response(server, exchange->status);
+    connections_count_response(server, exchange->status);
     if (req == NULL) {
         session_free(session);
         atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_release);
@@ -433,7 +337,7 @@ static void rewrite_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **sl
         *(h2o_iovec_t *)(stream + 1) = h2o_strdup(&req->pool, (const char *)text.data, text.size);
         slot = &stream->next;
         writer_deinit(&text);
-        count_response(server, req->res.status);
+        connections_count_response(server, req->res.status);
         struct refused *refused =
             h2o_mem_alloc_shared(&req->pool, sizeof(*refused), on_refused_gone);
         *refused = (struct refused){.server = server, .fd = socket_fd(req)};
@@ -542,85 +446,6 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     return 0;
 }
 
-/* ---- connections ---- */
-
-static void on_accept(h2o_socket_t *listener, const char *error);
-
-static void set_accepting(struct http_server *server, bool is_accepting)
-{
-    if (server->listener == NULL || server->is_accepting == is_accepting) {
-        return;
-    }
-    server->is_accepting = is_accepting;
-    if (is_accepting) {
-        h2o_socket_read_start(server->listener, on_accept);
-    } else {
-        h2o_socket_read_stop(server->listener);
-    }
-}
-
-/* Can the bodies of this many connections be too many? */
-static bool is_crowded(const struct http_server *server)
-{
-    return server->connections > server->options.bodies_max / server->options.body_max;
-}
-
-static void on_crowd(h2o_timeout_entry_t *entry)
-{
-    struct http_server *server =
-        (struct http_server *)((char *)entry - offsetof(struct http_server, crowd_entry));
-    bool is_due = server->crowd_tick++ % (server->connections / CROWD_PER_TICK + 1) == 0;
-    size_t ended = !is_due ? 0
-                           : crowd_relieve(&server->crowd, server->options.bodies_max,
-                                           &server->farewell, clock_monotonic_us());
-    metric_add(&metrics.ingest_backpressure, (int64_t)ended);
-    for (size_t i = 0; i < ended; i++) {
-        count_response(server, 429);
-    }
-    if (ended > 0) {
-        farewell_keep(server);
-    }
-    if (is_crowded(server)) {
-        h2o_timeout_link(server->h2o.loop, &server->crowd_timeout, &server->crowd_entry);
-    }
-}
-
-static void on_connection_closed(void *context)
-{
-    struct crowd_member *member = context;
-    struct http_server *server = member->context;
-    crowd_leave(member);
-    assert(server->connections > 0);
-    server->connections--;
-    metric_set(&metrics.http_connections, server->connections);
-    if (server->connections < server->options.connections_max) {
-        set_accepting(server, true);
-    }
-}
-
-static void on_accept(h2o_socket_t *listener, const char *error)
-{
-    struct http_server *server = listener->data;
-    for (int i = 0; error == NULL && i < ACCEPTS_PER_TURN; i++) {
-        if (server->connections >= server->options.connections_max) {
-            set_accepting(server, false);
-            break;
-        }
-        h2o_socket_t *connection = h2o_evloop_socket_accept(listener);
-        if (connection == NULL) {
-            break;
-        }
-        server->connections++;
-        connection->on_close.cb = on_connection_closed;
-        connection->on_close.data = crowd_join(&server->crowd, connection, server);
-        h2o_accept(&server->accept, connection);
-    }
-    if (is_crowded(server) && !h2o_timeout_is_linked(&server->crowd_entry)) {
-        h2o_timeout_link(server->h2o.loop, &server->crowd_timeout, &server->crowd_entry);
-    }
-    metric_set(&metrics.http_connections, server->connections);
-}
-
 /* ---- the loop ---- */
 
 static void cancel_watched(struct http_server *server)
@@ -687,9 +512,9 @@ static void configure(struct http_server *server)
     h2o_timeout_init(server->h2o.loop, &server->watch_timeout, WATCH_PERIOD_MS);
     server->watch_entry.cb = on_watch;
     h2o_timeout_init(server->h2o.loop, &server->farewell_timeout, FAREWELL_PERIOD_MS);
-    server->farewell_entry.cb = on_farewell;
+    server->farewell_entry.cb = connections_on_farewell;
     h2o_timeout_init(server->h2o.loop, &server->crowd_timeout, CROWD_PERIOD_MS);
-    server->crowd_entry.cb = on_crowd;
+    server->crowd_entry.cb = connections_on_crowd;
     crowd_init(&server->crowd, options->bodies_max);
     server->wake =
         h2o_evloop_socket_create(server->h2o.loop, server->event_fd, H2O_SOCKET_FLAG_DONT_READ);
@@ -698,7 +523,7 @@ static void configure(struct http_server *server)
     server->listener = h2o_evloop_socket_create(server->h2o.loop, options->listener->fd,
                                                 H2O_SOCKET_FLAG_DONT_READ);
     server->listener->data = server;
-    set_accepting(server, true);
+    connections_set_accepting(server, true);
 }
 
 static void reactor_run(void *context)
