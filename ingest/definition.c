@@ -1,8 +1,8 @@
 /* Definitions: made once per table and version, then shared by every batch of it.
  *
- * DEFAULT expressions are bound by a function that the server gives (ingest may not see SQL) and evaluated
- * once per batch,
- * where `now()` is the batch's time; volatile ones (random(), gen_random_uuid()) once per row. */
+ * DEFAULT expressions are bound by a function that the server gives (ingest may not see SQL) and
+ * evaluated once per batch, where `now()` is the batch's time; volatile ones (random(),
+ * gen_random_uuid()) once per row. */
 #include "ingest/definition.h"
 
 #include "query/expr/eval.h"
@@ -51,8 +51,8 @@ void definition_unref(struct definition *definition)
     memory_free(definition);
 }
 
-static enum err default_get(void *context, uint32_t column, struct arena *arena, struct value *out, bool *is_volatile,
-                            struct error *error)
+static enum err default_get(void *context, uint32_t column, struct arena *arena, struct value *out,
+                            bool *is_volatile, struct error *error)
 {
     const struct definition_defaults *defaults = context;
     const struct expr *expr = defaults->definition->defaults[column];
@@ -66,7 +66,8 @@ static enum err default_get(void *context, uint32_t column, struct arena *arena,
     return expr_evaluate_constant(expr, &eval, arena, out, error);
 }
 
-void definition_defaults_init(struct definition_defaults *defaults, struct definition *definition, int64_t now_us)
+void definition_defaults_init(struct definition_defaults *defaults, struct definition *definition,
+                              int64_t now_us)
 {
     *defaults = (struct definition_defaults){.definition = definition, .now_us = now_us};
     defaults->interface = (struct rows_defaults){.context = defaults, .get = default_get};

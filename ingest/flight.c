@@ -1,18 +1,17 @@
-/* Retries: what a request with a producer or an idempotency key is, decided before anything is stored.
+/* Retries: what a request with a producer or an idempotency key is, decided before anything is
+ * stored.
  *
  *   producer, sequence   none stored: any sequence is the first          GUARD_NEW
  *                        last + 1                                        GUARD_NEW
- *                        equal to the last, same body                    GUARD_REPEATED, other body 422
- *                        lower                                           GUARD_OLDER
- *                        higher                                          409 with the expected one
+ *                        equal to the last, same body                    GUARD_REPEATED, other body
+ * 422 lower                                           GUARD_OLDER higher 409 with the expected one
  *   key                  unknown or expired                              GUARD_NEW
- *                        known, same body                                GUARD_REPEATED, other body 422
- *   either               the same (table, name) is under way             409
+ *                        known, same body                                GUARD_REPEATED, other body
+ * 422 either               the same (table, name) is under way             409
  *
- * A new request is registered while it is decoded and committed. So one name has one request at a time, its
- * check and its
- * commit are one step for all others, and the order of the log is the order of the decisions without a lock that would
- * be held over decoding. */
+ * A new request is registered while it is decoded and committed. So one name has one request at a
+ * time, its check and its commit are one step for all others, and the order of the log is the order
+ * of the decisions without a lock that would be held over decoding. */
 #include "ingest/flight.h"
 
 #include <assert.h>
@@ -58,8 +57,8 @@ static bool same(struct hash128 a, struct hash128 b)
 }
 
 static void check_producer(struct ingest *ingest, const struct ingest_request *request,
-                           const struct table_state *table, struct hash128 body, struct guard *guard,
-                           struct error *error)
+                           const struct table_state *table, struct hash128 body,
+                           struct guard *guard, struct error *error)
 {
     const struct producer *producer = producers_find(&table->producers, request->producer);
     if (producer == NULL) {
@@ -78,7 +77,8 @@ static void check_producer(struct ingest *ingest, const struct ingest_request *r
         refuse(guard, 409);
         guard->expected_sequence = producer->sequence + 1;
         error_set(error, ERR_BUSY, "55000", "sequence %llu leaves a gap: expected %llu",
-                  (unsigned long long)request->sequence, (unsigned long long)guard->expected_sequence);
+                  (unsigned long long)request->sequence,
+                  (unsigned long long)guard->expected_sequence);
     } else if (same(producer->body, body)) {
         keep_copy(guard, &producer->answer);
     } else {
@@ -88,8 +88,8 @@ static void check_producer(struct ingest *ingest, const struct ingest_request *r
     }
 }
 
-static void check_key(struct ingest *ingest, const struct table_state *table, struct hash128 key, struct hash128 body,
-                      int64_t now_us, struct guard *guard, struct error *error)
+static void check_key(struct ingest *ingest, const struct table_state *table, struct hash128 key,
+                      struct hash128 body, int64_t now_us, struct guard *guard, struct error *error)
 {
     const struct idempotency_key *found =
         keys_find(&table->keys, key, now_us, ingest->options.limits.key_lifetime_us);
@@ -103,15 +103,17 @@ static void check_key(struct ingest *ingest, const struct table_state *table, st
     error_set(error, ERR_INPUT, "22023", "the idempotency key was used with another body");
 }
 
-void guard_begin(struct ingest *ingest, const struct ingest_request *request, uint32_t table_id, struct slice name,
-                 struct hash128 body, int64_t now_us, struct guard *guard, struct error *error)
+void guard_begin(struct ingest *ingest, const struct ingest_request *request, uint32_t table_id,
+                 struct slice name, struct hash128 body, int64_t now_us, struct guard *guard,
+                 struct error *error)
 {
     bool is_key = request->idempotency_key.size > 0;
     *guard = (struct guard){.kind = GUARD_NEW};
     if (!is_key && request->producer.size == 0)
         return;
     struct slice own = is_key ? request->idempotency_key : request->producer;
-    guard->flight = (struct flight){.table_id = table_id, .is_key = is_key, .name = guard_key_hash(own)};
+    guard->flight =
+        (struct flight){.table_id = table_id, .is_key = is_key, .name = guard_key_hash(own)};
     mutex_lock(&ingest->lock);
     struct table_state *table = ingest_get_table(ingest, table_id, name);
     if (is_under_way(ingest, &guard->flight)) {

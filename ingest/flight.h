@@ -20,8 +20,9 @@ struct guard {
 };
 
 /* Decides about a request by what is stored and what is under way. */
-void guard_begin(struct ingest *ingest, const struct ingest_request *request, uint32_t table_id, struct slice name,
-                 struct hash128 body, int64_t now_us, struct guard *guard, struct error *error);
+void guard_begin(struct ingest *ingest, const struct ingest_request *request, uint32_t table_id,
+                 struct slice name, struct hash128 body, int64_t now_us, struct guard *guard,
+                 struct error *error);
 void guard_end(struct ingest *ingest, struct guard *guard);
 /* Identity of a key. */
 struct hash128 guard_key_hash(struct slice key);

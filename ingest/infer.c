@@ -1,4 +1,5 @@
-/* A table for a sample of input: column names in order of appearance, the narrowest type that held every value seen.
+/* A table for a sample of input: column names in order of appearance, the narrowest type that held
+ * every value seen.
  *
  *   true, false                        boolean
  *   integers                           bigint
@@ -7,8 +8,9 @@
  *   objects, arrays                    jsonb (not taken apart: paths reach into it)
  *   anything else, or mixed            text
  *
- * The event time is the first of ts, time, timestamp, @timestamp, created_at that holds times (epoch numbers too), else
- * the first column of such texts. Only the first rows are looked at: 1,000, or 4 MiB. */
+ * The event time is the first of ts, time, timestamp, @timestamp, created_at that holds times
+ * (epoch numbers too), else the first column of such texts. Only the first rows are looked at:
+ * 1,000, or 4 MiB. */
 #include "ingest/internal.h"
 
 #include "ingest/decode/decode.h"
@@ -49,8 +51,9 @@ static struct field *get_field(struct inference *inference, struct slice name)
     for (size_t i = 0; i < inference->count; i++)
         if (slice_equal(inference->fields[i].name, name))
             return &inference->fields[i];
-    if (inference->count == SCHEMA_COLUMNS_MAX || name.size == 0 || name.size > IDENTIFIER_SIZE_MAX ||
-        memchr(name.data, 0, name.size) != NULL || utf8_validate(name) != name.size)
+    if (inference->count == SCHEMA_COLUMNS_MAX || name.size == 0 ||
+        name.size > IDENTIFIER_SIZE_MAX || memchr(name.data, 0, name.size) != NULL ||
+        utf8_validate(name) != name.size)
         return NULL;
     struct field *field = &inference->fields[inference->count++];
     *field = (struct field){.name = arena_copy(inference->arena, name), .is_epoch = true};
@@ -73,7 +76,8 @@ static void see_number(struct field *field, struct slice text)
 static void see_text(struct field *field, struct slice text)
 {
     int64_t time;
-    field->seen |= text.size >= 19 && timestamptz_parse_rfc3339(text, &time) ? SEEN_TIME : SEEN_TEXT;
+    field->seen |=
+        text.size >= 19 && timestamptz_parse_rfc3339(text, &time) ? SEEN_TIME : SEEN_TEXT;
 }
 
 static void see_json(struct field *field, const struct json_value *value)
@@ -102,7 +106,8 @@ static void see_json(struct field *field, const struct json_value *value)
 static void see_cell(struct field *field, struct slice text)
 {
     struct decimal number;
-    if (slice_equal_ignore_case(text, SLICE("true")) || slice_equal_ignore_case(text, SLICE("false")))
+    if (slice_equal_ignore_case(text, SLICE("true")) ||
+        slice_equal_ignore_case(text, SLICE("false")))
         field->seen |= SEEN_BOOL;
     else if (decimal_parse(text, &number))
         see_number(field, text);
@@ -117,9 +122,11 @@ static void see_object(struct inference *inference, struct slice source)
     struct arena arena;
     struct json_value *object;
     arena_init(&arena);
-    if (json_parse(source, &arena, DEPTH_MAX, &object, NULL) == OK && object->kind == JSON_OBJECT_BEGIN) {
+    if (json_parse(source, &arena, DEPTH_MAX, &object, NULL) == OK &&
+        object->kind == JSON_OBJECT_BEGIN) {
         inference->rows++;
-        for (const struct json_value *member = object->child; member != NULL; member = member->next) {
+        for (const struct json_value *member = object->child; member != NULL;
+             member = member->next) {
             struct field *field = get_field(inference, member->key);
             if (field != NULL)
                 see_json(field, member);
@@ -180,14 +187,16 @@ static enum err see_csv(struct inference *inference, struct slice sample, struct
     if (slice_starts_with(body, SLICE("\xEF\xBB\xBF")))
         body = slice_of(body.data + 3, body.size - 3);
     const char *line_end = body.size == 0 ? NULL : memchr(body.data, '\n', body.size);
-    see_header(inference, slice_of(body.data, line_end == NULL ? body.size : (size_t)(line_end - body.data)));
+    see_header(inference,
+               slice_of(body.data, line_end == NULL ? body.size : (size_t)(line_end - body.data)));
     if (inference->count == 0)
         return error_set(error, ERR_INPUT, "22P04", "the first line is not a header");
     struct schema *schema = schema_create();
     schema->name = SLICE("sample");
     schema->columns = arena_alloc_zero(&schema->arena, inference->count * sizeof(*schema->columns));
     for (size_t i = 0; i < inference->count; i++) {
-        schema->columns[i] = (struct column_definition){.id = (uint32_t)i + 1, .type = type_of(TYPE_TEXT)};
+        schema->columns[i] =
+            (struct column_definition){.id = (uint32_t)i + 1, .type = type_of(TYPE_TEXT)};
         schema->columns[i].name = inference->fields[i].name;
     }
     schema->column_count = (uint32_t)inference->count;
@@ -197,8 +206,10 @@ static enum err see_csv(struct inference *inference, struct slice sample, struct
     enum err err = mapping_create(schema, &mapping, error);
     assert(err == OK);
     struct rows rows;
-    struct rows_options options = {
-        .mapping = mapping, .arena = &arena, .rows_max = SAMPLE_ROWS_MAX, .row_size_max = SAMPLE_SIZE_MAX};
+    struct rows_options options = {.mapping = mapping,
+                                   .arena = &arena,
+                                   .rows_max = SAMPLE_ROWS_MAX,
+                                   .row_size_max = SAMPLE_SIZE_MAX};
     struct decode_options decode = {.depth_max = DEPTH_MAX, .keys_max = SCHEMA_COLUMNS_MAX};
     rows_init(&rows, &options);
     err = decode_csv(&rows, body, &decode, error);
@@ -243,7 +254,8 @@ static size_t find_time(const struct inference *inference)
     for (size_t n = 0; n < array_count(names); n++) {
         for (size_t i = 0; i < inference->count; i++) {
             const struct field *field = &inference->fields[i];
-            bool is_number = field->seen != 0 && (field->seen & ~(unsigned)(SEEN_INT | SEEN_FLOAT)) == 0;
+            bool is_number =
+                field->seen != 0 && (field->seen & ~(unsigned)(SEEN_INT | SEEN_FLOAT)) == 0;
             if (slice_equal_ignore_case(field->name, slice_from_cstr(names[n])) &&
                 (field->seen == SEEN_TIME || (is_number && field->is_epoch)))
                 return i;
@@ -256,7 +268,8 @@ static size_t find_time(const struct inference *inference)
 }
 
 enum err infer_columns(struct slice sample, enum ingest_format format, struct arena *arena,
-                       struct ingest_column **columns, size_t *count, struct slice *time_column, struct error *error)
+                       struct ingest_column **columns, size_t *count, struct slice *time_column,
+                       struct error *error)
 {
     struct inference inference = {.arena = arena};
     inference.fields = arena_alloc_array(arena, SCHEMA_COLUMNS_MAX, sizeof(*inference.fields));
@@ -283,25 +296,31 @@ enum err infer_columns(struct slice sample, enum ingest_format format, struct ar
     *time_column = time == SIZE_MAX ? (struct slice){0} : inference.fields[time].name;
     for (size_t i = 0; i < inference.count; i++) {
         (*columns)[i].name = inference.fields[i].name;
-        (*columns)[i].type = type_of(i == time ? TYPE_TIMESTAMPTZ : field_type(&inference.fields[i]));
+        (*columns)[i].type =
+            type_of(i == time ? TYPE_TIMESTAMPTZ : field_type(&inference.fields[i]));
     }
     return OK;
 }
 
 /* PostgreSQL's reserved words (its appendix C), blank on both sides of each. */
-static const char reserved_words[] =
-    " all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate "
-    "collation column "
-    "concurrently constraint create cross current_catalog current_date current_role current_schema current_time "
-    "current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign "
-    "freeze "
-    "from full grant group having ilike in initially inner intersect into is isnull join lateral leading left like "
-    "limit "
-    "localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing primary "
-    "references "
-    "returning right select session_user similar some symmetric table tablesample then to trailing true union unique "
-    "user "
-    "using variadic verbose when where window with ";
+static const char reserved_words[] = " all analyse analyze and any array as asc asymmetric "
+                                     "authorization binary both case cast check collate "
+                                     "collation column "
+                                     "concurrently constraint create cross current_catalog "
+                                     "current_date current_role current_schema current_time "
+                                     "current_timestamp current_user default deferrable desc "
+                                     "distinct do else end except false fetch for foreign "
+                                     "freeze "
+                                     "from full grant group having ilike in initially inner "
+                                     "intersect into is isnull join lateral leading left like "
+                                     "limit "
+                                     "localtime localtimestamp natural not notnull null offset on "
+                                     "only or order outer overlaps placing primary "
+                                     "references "
+                                     "returning right select session_user similar some symmetric "
+                                     "table tablesample then to trailing true union unique "
+                                     "user "
+                                     "using variadic verbose when where window with ";
 
 static bool is_plain_identifier(struct slice name)
 {
@@ -332,8 +351,8 @@ static void write_identifier(struct writer *out, struct slice name)
     writer_u8(out, '"');
 }
 
-enum err ingest_infer(struct slice sample, enum ingest_format format, struct slice table, struct arena *arena,
-                      struct slice *out, struct error *error)
+enum err ingest_infer(struct slice sample, enum ingest_format format, struct slice table,
+                      struct arena *arena, struct slice *out, struct error *error)
 {
     struct ingest_column *columns;
     struct slice time_column;

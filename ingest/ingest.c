@@ -1,11 +1,13 @@
-/* The state that rides on commit records: applied in position order, saved in checkpoints, replayed at start.
+/* The state that rides on commit records: applied in position order, saved in checkpoints, replayed
+ * at start.
  *
  *   request ── post.c, insert.c ── section + rows ── store ── durable ── ingest_apply ── visible
  *                                                                            │
  *                             keys, producers, ledger, dead letters, drift, watermarks
  *
- * Everything here changes in ingest_apply and nowhere else (but for what grew too old, which ingest_tick lets go), so a
- * restart ends in the same state. Readers (checks of retries, system tables, completeness) take the lock for short. */
+ * Everything here changes in ingest_apply and nowhere else (but for what grew too old, which
+ * ingest_tick lets go), so a restart ends in the same state. Readers (checks of retries, system
+ * tables, completeness) take the lock for short. */
 #include "ingest/internal.h"
 
 #include "storage/base/clock.h"
@@ -40,7 +42,8 @@ struct ingest *ingest_create(const struct ingest_options *options)
     assert(options->limits.keys_window > 0);
     mutex_init(&ingest->ddl);
     mutex_init(&ingest->lock);
-    dead_letters_init(&ingest->dead, options->limits.dead_letter_bytes_max, options->limits.dead_letter_age_us);
+    dead_letters_init(&ingest->dead, options->limits.dead_letter_bytes_max,
+                      options->limits.dead_letter_age_us);
     ingest_init_providers(ingest);
     return ingest;
 }
@@ -104,7 +107,8 @@ struct table_state *ingest_get_table(struct ingest *ingest, uint32_t table_id, s
         return table;
     if (ingest->table_count == ingest->table_capacity) {
         ingest->table_capacity = ingest->table_capacity == 0 ? 16 : ingest->table_capacity * 2;
-        ingest->tables = memory_realloc(ingest->tables, ingest->table_capacity * sizeof(struct table_state *));
+        ingest->tables =
+            memory_realloc(ingest->tables, ingest->table_capacity * sizeof(struct table_state *));
     }
     table = memory_alloc_zero(sizeof(*table));
     table->id = table_id;
@@ -128,8 +132,10 @@ static void drop_table(struct table_state *table)
 
 enum err ingest_no_table(struct slice name, struct error *error)
 {
-    struct slice shown = name.size <= IDENTIFIER_SIZE_MAX ? name : slice_of(name.data, IDENTIFIER_SIZE_MAX);
-    return error_set(error, ERR_NOT_FOUND, "42P01", "relation \"%.*s\" does not exist", SLICE_ARGS(shown));
+    struct slice shown =
+        name.size <= IDENTIFIER_SIZE_MAX ? name : slice_of(name.data, IDENTIFIER_SIZE_MAX);
+    return error_set(error, ERR_NOT_FOUND, "42P01", "relation \"%.*s\" does not exist",
+                     SLICE_ARGS(shown));
 }
 
 const struct schema *ingest_schema(struct ingest *ingest, struct slice name)
@@ -141,8 +147,8 @@ const struct schema *ingest_schema(struct ingest *ingest, struct slice name)
     return schema;
 }
 
-enum err ingest_definition(struct ingest *ingest, const struct schema *schema, struct definition **out,
-                           struct error *error)
+enum err ingest_definition(struct ingest *ingest, const struct schema *schema,
+                           struct definition **out, struct error *error)
 {
     mutex_lock(&ingest->lock);
     struct table_state *table = ingest_get_table(ingest, schema->table_id, schema->name);
@@ -159,7 +165,8 @@ enum err ingest_definition(struct ingest *ingest, const struct schema *schema, s
         return err;
     mutex_lock(&ingest->lock);
     table = ingest_get_table(ingest, schema->table_id, schema->name);
-    if (!table->is_dropped && (table->definition == NULL || table->definition->schema->version < schema->version)) {
+    if (!table->is_dropped &&
+        (table->definition == NULL || table->definition->schema->version < schema->version)) {
         definition_unref(table->definition);
         table->definition = definition_ref(made);
     }
@@ -170,14 +177,16 @@ enum err ingest_definition(struct ingest *ingest, const struct schema *schema, s
 
 /* --- records --- */
 
-static void apply_request(struct ingest *ingest, const struct record_view *record, struct section_request *request)
+static void apply_request(struct ingest *ingest, const struct record_view *record,
+                          struct section_request *request)
 {
     struct table_state *table = ingest_get_table(ingest, request->table_id, request->table);
     if (table->is_dropped)
         return;
     const struct ingest_limits *limits = &ingest->options.limits;
     uint32_t place = sources_get(&table->sources, request->source, request->source_kind);
-    ledger_apply(&table->ledger, &table->sources.list[place], place, record->at_us, request->counts);
+    ledger_apply(&table->ledger, &table->sources.list[place], place, record->at_us,
+                 request->counts);
     ledger_expire(&table->ledger, record->at_us);
     if (request->producer.size > 0)
         producers_apply(&table->producers, request, record->position, record->at_us);
@@ -193,7 +202,8 @@ static void apply_request(struct ingest *ingest, const struct record_view *recor
         dead_letters_add(&ingest->dead, request, &dead, record->position, record->at_us);
 }
 
-static void apply_rows(struct ingest *ingest, const struct record_view *record, const struct section_request *request)
+static void apply_rows(struct ingest *ingest, const struct record_view *record,
+                       const struct section_request *request)
 {
     struct table_state *table = ingest_find_table(ingest, request->table_id);
     if (table == NULL || table->is_dropped)
@@ -204,8 +214,8 @@ static void apply_rows(struct ingest *ingest, const struct record_view *record, 
             continue;
         uint32_t place = sources_find(&table->sources, request->source);
         assert(place != NO_SOURCE);
-        sources_apply(&table->sources, place, record->at_us, rows->schema->options.lateness_us, rows->times,
-                      rows->row_count);
+        sources_apply(&table->sources, place, record->at_us, rows->schema->options.lateness_us,
+                      rows->times, rows->row_count);
     }
 }
 
@@ -231,9 +241,10 @@ static void apply_section(struct ingest *ingest, const struct record_view *recor
     } else {
         error_set(&error, ERR_CORRUPT, NULL, "a section of an unknown kind %u", section->kind);
     }
-    /* The record passed its checksum, so this was written by another version: its rows count, its state cannot. */
-    logger_write(LOG_ERROR, "section not understood position=%llu error=\"%s\"", (unsigned long long)record->position,
-                 error.text);
+    /* The record passed its checksum, so this was written by another version: its rows count, its
+     * state cannot. */
+    logger_write(LOG_ERROR, "section not understood position=%llu error=\"%s\"",
+                 (unsigned long long)record->position, error.text);
 }
 
 static void ingest_apply(void *context, const struct record_view *record)
@@ -287,7 +298,8 @@ static bool read_table(struct ingest *ingest, struct reader *in)
     table->is_dropped = reader_u8(in) != 0;
     table->dead_rows = reader_u64(in);
     return sources_read(&table->sources, in) && ledger_read(&table->ledger, &table->sources, in) &&
-           producers_read(&table->producers, in) && keys_read(&table->keys, in) && drift_read(&table->drift, in);
+           producers_read(&table->producers, in) && keys_read(&table->keys, in) &&
+           drift_read(&table->drift, in);
 }
 
 static enum err ingest_load(void *context, struct reader *in, struct error *error)
@@ -302,7 +314,8 @@ static enum err ingest_load(void *context, struct reader *in, struct error *erro
         is_good = read_table(ingest, in);
     mutex_unlock(&ingest->lock);
     if (!is_good || in->failed)
-        return error_set(error, ERR_CORRUPT, NULL, "the ingest part of a checkpoint cannot be read");
+        return error_set(error, ERR_CORRUPT, NULL,
+                         "the ingest part of a checkpoint cannot be read");
     return OK;
 }
 
@@ -334,8 +347,9 @@ void ingest_tick(struct ingest *ingest)
     bool is_needed = false;
     mutex_lock(&ingest->lock);
     for (uint32_t i = 0; i < ingest->table_count && !is_needed; i++)
-        is_needed = !ingest->tables[i]->is_dropped &&
-                    sources_would_tick(&ingest->tables[i]->sources, now_us, ingest->options.source_idle_us);
+        is_needed =
+            !ingest->tables[i]->is_dropped &&
+            sources_would_tick(&ingest->tables[i]->sources, now_us, ingest->options.source_idle_us);
     if (now_us >= ingest->expired_at_us + EXPIRE_EVERY_US || now_us < ingest->expired_at_us)
         expire_old(ingest, now_us);
     mutex_unlock(&ingest->lock);

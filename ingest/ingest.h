@@ -1,8 +1,8 @@
-/* The front door of ingest: bytes from a source become rows of a table, exactly once, with every row's fate counted.
+/* The front door of ingest: bytes from a source become rows of a table, exactly once, with every
+ * row's fate counted.
  *
- * One record per request holds the rows, the source's sequence or key, the ledger counts, the dead letters and
- * the watermark
- * movement, so all of it is there after a crash or none of it. */
+ * One record per request holds the rows, the source's sequence or key, the ledger counts, the dead
+ * letters and the watermark movement, so all of it is there after a crash or none of it. */
 #ifndef FRESHET_INGEST_INGEST_H
 #define FRESHET_INGEST_INGEST_H
 
@@ -32,8 +32,8 @@ struct ingest_options {
     struct ingest_limits limits;
     int64_t source_idle_us; /* 60 s */
     /* Binds a DEFAULT (query/sql's sql_bind_default): ingest may not see sql itself. */
-    enum err (*bind_default)(const struct schema *schema, uint32_t column, struct arena *arena, struct expr **out,
-                             struct error *error);
+    enum err (*bind_default)(const struct schema *schema, uint32_t column, struct arena *arena,
+                             struct expr **out, struct error *error);
 };
 
 /* First create, then store_open with ingest_extension(), then ingest_attach(). */
@@ -41,9 +41,8 @@ struct ingest *ingest_create(const struct ingest_options *options);
 struct store_extension ingest_extension(struct ingest *ingest);
 void ingest_attach(struct ingest *ingest, struct store *store);
 void ingest_destroy(struct ingest *ingest); /* after store_close */
-/* Every 100 ms or so, from upkeep: idle sources (a tick record when that moves a table's watermark), expiry of
- * keys and dead letters.
- * Any thread, not the log thread. */
+/* Every 100 ms or so, from upkeep: idle sources (a tick record when that moves a table's
+ * watermark), expiry of keys and dead letters. Any thread, not the log thread. */
 void ingest_tick(struct ingest *ingest);
 
 enum ingest_format { INGEST_SNIFF, INGEST_NDJSON, INGEST_JSON, INGEST_CSV };
@@ -74,15 +73,17 @@ struct ingest_answer {
     struct slice body; /* the JSON of a 200, valid during the callback */
 };
 
-/* Decodes on the calling thread (a worker job), commits, and calls `done` exactly once, from this or the log thread. */
+/* Decodes on the calling thread (a worker job), commits, and calls `done` exactly once, from this
+ * or the log thread. */
 void ingest_post(struct ingest *ingest, const struct ingest_request *request,
                  void (*done)(void *context, const struct ingest_answer *answer), void *context);
 
-/* INSERT: rows already typed; source `sql`. Evaluates DEFAULTs of columns not named, checks NOT NULL (23502:
- * refuses all), waits for the commit. */
-MUST_CHECK enum err ingest_insert(struct ingest *ingest, const struct schema *schema, const uint32_t *column_ids,
-                                  const struct batch *batches, size_t batch_count, uint64_t *position,
-                                  uint64_t *row_count, struct error *error);
+/* INSERT: rows already typed; source `sql`. Evaluates DEFAULTs of columns not named, checks NOT
+ * NULL (23502: refuses all), waits for the commit. */
+MUST_CHECK enum err ingest_insert(struct ingest *ingest, const struct schema *schema,
+                                  const uint32_t *column_ids, const struct batch *batches,
+                                  size_t batch_count, uint64_t *position, uint64_t *row_count,
+                                  struct error *error);
 
 /* --- DDL: serialized among themselves, each one record, durable when they return --- */
 struct ingest_column {
@@ -104,16 +105,19 @@ struct ingest_table {
     size_t option_count;
     const struct ingest_option *options;
 };
-MUST_CHECK enum err ingest_create_table(struct ingest *ingest, const struct ingest_table *table, uint64_t *position,
-                                        struct error *error);
-MUST_CHECK enum err ingest_drop_tables(struct ingest *ingest, const struct slice *names, size_t count, bool if_exists,
-                                       uint64_t *position, struct error *error);
+MUST_CHECK enum err ingest_create_table(struct ingest *ingest, const struct ingest_table *table,
+                                        uint64_t *position, struct error *error);
+MUST_CHECK enum err ingest_drop_tables(struct ingest *ingest, const struct slice *names,
+                                       size_t count, bool if_exists, uint64_t *position,
+                                       struct error *error);
 MUST_CHECK enum err ingest_truncate(struct ingest *ingest, const struct slice *names, size_t count,
                                     uint64_t *position, struct error *error);
-MUST_CHECK enum err ingest_add_column(struct ingest *ingest, struct slice table, const struct ingest_column *column,
-                                      bool if_not_exists, uint64_t *position, struct error *error);
-MUST_CHECK enum err ingest_drop_column(struct ingest *ingest, struct slice table, struct slice column, bool if_exists,
-                                       uint64_t *position, struct error *error);
+MUST_CHECK enum err ingest_add_column(struct ingest *ingest, struct slice table,
+                                      const struct ingest_column *column, bool if_not_exists,
+                                      uint64_t *position, struct error *error);
+MUST_CHECK enum err ingest_drop_column(struct ingest *ingest, struct slice table,
+                                       struct slice column, bool if_exists, uint64_t *position,
+                                       struct error *error);
 /* column empty: the table. comment empty: removed. */
 MUST_CHECK enum err ingest_comment(struct ingest *ingest, struct slice table, struct slice column,
                                    struct slice comment, uint64_t *position, struct error *error);
@@ -122,8 +126,8 @@ MUST_CHECK enum err ingest_comment(struct ingest *ingest, struct slice table, st
 /* sources, producers, dead_letters, ledger, drift, watermarks: *count of them. */
 const struct table_provider *const *ingest_providers(struct ingest *ingest, size_t *count);
 /* For query_engine_options.completeness. */
-void ingest_completeness(struct ingest *ingest, const uint32_t *table_ids, size_t count, struct arena *arena,
-                         struct completeness *out);
+void ingest_completeness(struct ingest *ingest, const uint32_t *table_ids, size_t count,
+                         struct arena *arena, struct completeness *out);
 /* Families for /metrics: rows by fate and source, watermark age, late rows, drift, dead letters. */
 void ingest_metrics(struct ingest *ingest, struct writer *out);
 /* A CREATE TABLE for a sample of input (freshet infer, create=true). Text in the arena. */

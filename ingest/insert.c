@@ -1,8 +1,9 @@
-/* INSERT: typed rows from the query engine become one commit record of the source `sql`, all or nothing.
+/* INSERT: typed rows from the query engine become one commit record of the source `sql`, all or
+ * nothing.
  *
- * Each batch brings some columns; the others take their DEFAULT (evaluated once a statement, volatile ones
- * once a row), else
- * NULL. What POST would make a dead letter is an error here: the statement's author is there to read it. */
+ * Each batch brings some columns; the others take their DEFAULT (evaluated once a statement,
+ * volatile ones once a row), else NULL. What POST would make a dead letter is an error here: the
+ * statement's author is there to read it. */
 #include "ingest/internal.h"
 
 #include "storage/base/clock.h"
@@ -29,13 +30,14 @@ static size_t given_place(const struct insert *insert, uint32_t column_id)
 
 static enum err null_refused(const struct insert *insert, uint32_t column, struct error *error)
 {
-    return error_set(error, ERR_INPUT, "23502",
-                     "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
-                     SLICE_ARGS(insert->schema->columns[column].name), SLICE_ARGS(insert->schema->name));
+    return error_set(
+        error, ERR_INPUT, "23502",
+        "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
+        SLICE_ARGS(insert->schema->columns[column].name), SLICE_ARGS(insert->schema->name));
 }
 
-static enum err check_column(const struct insert *insert, uint32_t index, const struct column *column,
-                             size_t row_count, struct error *error)
+static enum err check_column(const struct insert *insert, uint32_t index,
+                             const struct column *column, size_t row_count, struct error *error)
 {
     if (insert->schema->columns[index].is_not_null)
         for (size_t row = 0; row < row_count; row++)
@@ -49,19 +51,21 @@ static enum err check_column(const struct insert *insert, uint32_t index, const 
     for (size_t row = 0; row < row_count; row++)
         if (!column_is_null(column, row) && column->i[column_index(column, row)] > limit)
             return error_set(error, ERR_INPUT, "22008",
-                             "event time in column \"%.*s\" is further ahead of the server's clock than the table's "
+                             "event time in column \"%.*s\" is further ahead of the server's clock "
+                             "than the table's "
                              "option \"future\" allows",
                              SLICE_ARGS(insert->schema->columns[index].name));
     return OK;
 }
 
-static enum err default_column(struct insert *insert, uint32_t index, size_t row_count, struct column *out,
-                               struct error *error)
+static enum err default_column(struct insert *insert, uint32_t index, size_t row_count,
+                               struct column *out, struct error *error)
 {
     struct value value;
     bool is_volatile;
     const struct rows_defaults *defaults = &insert->defaults.interface;
-    enum err err = defaults->get(defaults->context, index, &insert->arena, &value, &is_volatile, error);
+    enum err err =
+        defaults->get(defaults->context, index, &insert->arena, &value, &is_volatile, error);
     if (err != OK)
         return err;
     value.type = insert->schema->columns[index].type;
@@ -72,8 +76,8 @@ static enum err default_column(struct insert *insert, uint32_t index, size_t row
     struct column_builder builder;
     column_builder_init(&builder, value.type, &insert->arena);
     for (size_t row = 0; row < row_count; row++) {
-        if (row > 0 &&
-            (err = defaults->get(defaults->context, index, &insert->arena, &value, &is_volatile, error)) != OK)
+        if (row > 0 && (err = defaults->get(defaults->context, index, &insert->arena, &value,
+                                            &is_volatile, error)) != OK)
             return err;
         column_builder_add(&builder, &value);
     }
@@ -108,8 +112,10 @@ static enum err add_batch(struct insert *insert, const struct batch *batch, stru
 
 static void add_section(struct commit *commit, const struct schema *schema, uint64_t rows)
 {
-    struct section_request section = {
-        .table_id = schema->table_id, .table = schema->name, .source = SLICE("sql"), .source_kind = SOURCE_SQL};
+    struct section_request section = {.table_id = schema->table_id,
+                                      .table = schema->name,
+                                      .source = SLICE("sql"),
+                                      .source_kind = SOURCE_SQL};
     section.counts[FATE_RECEIVED] = rows;
     section.counts[FATE_STORED] = rows;
     struct writer bytes;
@@ -120,9 +126,9 @@ static void add_section(struct commit *commit, const struct schema *schema, uint
     writer_deinit(&bytes);
 }
 
-enum err ingest_insert(struct ingest *ingest, const struct schema *schema, const uint32_t *column_ids,
-                       const struct batch *batches, size_t batch_count, uint64_t *position, uint64_t *row_count,
-                       struct error *error)
+enum err ingest_insert(struct ingest *ingest, const struct schema *schema,
+                       const uint32_t *column_ids, const struct batch *batches, size_t batch_count,
+                       uint64_t *position, uint64_t *row_count, struct error *error)
 {
     struct definition *definition;
     enum err err = ingest_definition(ingest, schema, &definition, error);

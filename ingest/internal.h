@@ -19,7 +19,7 @@
 
 struct table_state {
     uint32_t id;
-    bool is_dropped; /* only its ledger is still shown */
+    bool is_dropped;   /* only its ledger is still shown */
     struct slice name; /* owned */
     struct sources sources;
     struct producers producers;
@@ -42,8 +42,8 @@ struct flight {
 struct ingest {
     struct ingest_options options;
     struct store *store;
-    struct mutex ddl;   /* one DDL statement at a time; taken before `lock` */
-    struct mutex lock;  /* everything below */
+    struct mutex ddl;  /* one DDL statement at a time; taken before `lock` */
+    struct mutex lock; /* everything below */
     struct table_state **tables;
     uint32_t table_count, table_capacity;
     struct index table_index; /* by id */
@@ -60,9 +60,10 @@ struct table_state *ingest_find_table(struct ingest *ingest, uint32_t table_id);
 struct table_state *ingest_get_table(struct ingest *ingest, uint32_t table_id, struct slice name);
 void table_state_destroy(struct table_state *table);
 
-/* One reference of the ready definition of a schema, from the cache where it is there. Takes the lock. */
-MUST_CHECK enum err ingest_definition(struct ingest *ingest, const struct schema *schema, struct definition **out,
-                                      struct error *error);
+/* One reference of the ready definition of a schema, from the cache where it is there. Takes the
+ * lock. */
+MUST_CHECK enum err ingest_definition(struct ingest *ingest, const struct schema *schema,
+                                      struct definition **out, struct error *error);
 /* A reference of a table's newest visible definition; NULL if there is no such table. */
 const struct schema *ingest_schema(struct ingest *ingest, struct slice name);
 /* 42P01 with the name. */
@@ -71,11 +72,11 @@ enum err ingest_no_table(struct slice name, struct error *error);
 void ingest_init_providers(struct ingest *ingest);
 
 /* Names of a CREATE TABLE from a sample; `columns` in the arena. */
-MUST_CHECK enum err infer_columns(struct slice sample, enum ingest_format format, struct arena *arena,
-                                  struct ingest_column **columns, size_t *count, struct slice *time_column,
-                                  struct error *error);
+MUST_CHECK enum err infer_columns(struct slice sample, enum ingest_format format,
+                                  struct arena *arena, struct ingest_column **columns,
+                                  size_t *count, struct slice *time_column, struct error *error);
 /* Parses the options of a table into a schema under construction (columns are there). */
-MUST_CHECK enum err options_apply(struct schema *schema, const struct ingest_option *options, size_t count,
-                                  struct error *error);
+MUST_CHECK enum err options_apply(struct schema *schema, const struct ingest_option *options,
+                                  size_t count, struct error *error);
 
 #endif

@@ -1,10 +1,9 @@
 /* WITH (…) of a table: one row of the table below per name.
  *
- * Every name of INTERFACES is accepted. A value that asks for what is not there yet is 0A000 with the option's
- * name; one
- * that asks for nothing (off, the default) is taken; order_by, version, raw and retention are recorded for the
- * issues that
- * bring them. The options as given are kept as a JSON object for freshet.tables. */
+ * Every name of INTERFACES is accepted. A value that asks for what is not there yet is 0A000 with
+ * the option's name; one that asks for nothing (off, the default) is taken; order_by, version, raw
+ * and retention are recorded for the issues that bring them. The options as given are kept as a
+ * JSON object for freshet.tables. */
 #include "ingest/internal.h"
 
 #include "storage/base/json.h"
@@ -28,7 +27,8 @@ static enum err bad_value(const struct option_context *c, const char *want)
 
 static enum err not_there(const struct option_context *c)
 {
-    enum err err = error_set(c->error, ERR_UNSUPPORTED, "0A000", "option \"%.*s\" = '%.*s' is not supported yet",
+    enum err err = error_set(c->error, ERR_UNSUPPORTED, "0A000",
+                             "option \"%.*s\" = '%.*s' is not supported yet",
                              SLICE_ARGS(c->option->name), SLICE_ARGS(c->option->value));
     if (c->error != NULL)
         c->error->text_position = c->option->text_position;
@@ -42,7 +42,8 @@ static bool is_value(const struct option_context *c, const char *text)
 
 static bool is_off(const struct option_context *c)
 {
-    return is_value(c, "off") || is_value(c, "false") || is_value(c, "none") || c->option->value.size == 0;
+    return is_value(c, "off") || is_value(c, "false") || is_value(c, "none") ||
+           c->option->value.size == 0;
 }
 
 static enum err find_column(const struct option_context *c, int32_t *out)
@@ -50,8 +51,9 @@ static enum err find_column(const struct option_context *c, int32_t *out)
     *out = schema_find(c->schema, c->option->value);
     if (*out >= 0)
         return OK;
-    enum err err = error_set(c->error, ERR_INPUT, "42703", "option \"%.*s\": column \"%.*s\" does not exist",
-                             SLICE_ARGS(c->option->name), SLICE_ARGS(c->option->value));
+    enum err err =
+        error_set(c->error, ERR_INPUT, "42703", "option \"%.*s\": column \"%.*s\" does not exist",
+                  SLICE_ARGS(c->option->name), SLICE_ARGS(c->option->value));
     if (c->error != NULL)
         c->error->text_position = c->option->text_position;
     return err;
@@ -98,7 +100,8 @@ static enum err set_late(const struct option_context *c)
 {
     if (is_value(c, "amend"))
         return OK;
-    return is_value(c, "divert") || is_value(c, "drop") ? not_there(c) : bad_value(c, "amend, divert or drop");
+    return is_value(c, "divert") || is_value(c, "drop") ? not_there(c)
+                                                        : bad_value(c, "amend, divert or drop");
 }
 
 /* 'country, ts desc': columns that exist. Recorded. */
@@ -112,7 +115,8 @@ static enum err set_order_by(const struct option_context *c)
         begin = i + 1;
         const char *blank = item.size == 0 ? NULL : memchr(item.data, ' ', item.size);
         struct slice name = blank == NULL ? item : slice_of(item.data, (size_t)(blank - item.data));
-        struct slice rest = blank == NULL ? SLICE("") : slice_trim(slice_of(blank, item.size - name.size));
+        struct slice rest =
+            blank == NULL ? SLICE("") : slice_trim(slice_of(blank, item.size - name.size));
         if (name.size >= 2 && name.data[0] == '"' && name.data[name.size - 1] == '"')
             name = slice_of(name.data + 1, name.size - 2);
         if (rest.size > 0 && !slice_equal_ignore_case(rest, SLICE("asc")) &&
@@ -142,7 +146,9 @@ static enum err find_document(const struct option_context *c, int32_t *out)
     if (err != OK)
         return err;
     enum type_id type = c->schema->columns[*out].type.id;
-    return type == TYPE_JSONB || type == TYPE_JSON || type == TYPE_TEXT ? OK : bad_value(c, "a jsonb column");
+    return type == TYPE_JSONB || type == TYPE_JSON || type == TYPE_TEXT
+               ? OK
+               : bad_value(c, "a jsonb column");
 }
 
 static enum err set_rest(const struct option_context *c)
@@ -207,10 +213,12 @@ static enum err apply_one(const struct option_context *c)
     for (size_t i = 0; i < array_count(option_table); i++)
         if (slice_equal_ignore_case(c->option->name, slice_from_cstr(option_table[i].name)))
             return option_table[i].set(c);
-    enum err err =
-        error_set(c->error, ERR_INPUT, "22023", "unrecognized option \"%.*s\"", SLICE_ARGS(c->option->name));
-    error_hint(c->error, "Options of a table: time, lateness, future, late, retention, order_by, map, rest, whole, "
-                         "unknown, raw, version, schema_on_write.");
+    enum err err = error_set(c->error, ERR_INPUT, "22023", "unrecognized option \"%.*s\"",
+                             SLICE_ARGS(c->option->name));
+    error_hint(
+        c->error,
+        "Options of a table: time, lateness, future, late, retention, order_by, map, rest, whole, "
+        "unknown, raw, version, schema_on_write.");
     if (c->error != NULL)
         c->error->text_position = c->option->text_position;
     return err;
@@ -238,7 +246,8 @@ static void choose_time_column(struct schema *schema)
     schema->time_column = found;
 }
 
-enum err options_apply(struct schema *schema, const struct ingest_option *options, size_t count, struct error *error)
+enum err options_apply(struct schema *schema, const struct ingest_option *options, size_t count,
+                       struct error *error)
 {
     struct error ignored;
     struct writer text;

@@ -1,15 +1,15 @@
 /* One ingest request from body to answer.
  *
- *   ingest_post ── inflate ── table (create=true) ── guard ── decode ── commit ─ ─ (log thread) ─ ─ post_done ── answer
- *        │            413, 400      404                409 422    400 413   429 503 507
- *        └── refused: answered at once, nothing stored
+ *   ingest_post ── inflate ── table (create=true) ── guard ── decode ── commit ─ ─ (log thread) ─ ─
+ * post_done ── answer │            413, 400      404                409 422    400 413   429 503
+ * 507 └── refused: answered at once, nothing stored
  *
- * A `struct post` lives from ingest_post to its answer. Decoding memory is the caller's and is gone when ingest_post
- * returns: the commit has its own bytes by then. A repetition stores its counts before it is answered, so the
- * ledger never
- * loses a duplicate to a crash.
+ * A `struct post` lives from ingest_post to its answer. Decoding memory is the caller's and is gone
+ * when ingest_post returns: the commit has its own bytes by then. A repetition stores its counts
+ * before it is answered, so the ledger never loses a duplicate to a crash.
  *
- * If the table's definition changes between decoding and commit the body is decoded again by the new one. */
+ * If the table's definition changes between decoding and commit the body is decoded again by the
+ * new one. */
 #include "ingest/decode/decode.h"
 #include "ingest/flight.h"
 #include "ingest/internal.h"
@@ -68,7 +68,8 @@ static void post_finish(struct post *post, const struct ingest_answer *answer)
 
 static void post_refuse(struct post *post, int status, const struct error *error)
 {
-    struct ingest_answer answer = {.outcome = INGEST_REFUSED, .http_status = status, .error = *error};
+    struct ingest_answer answer = {
+        .outcome = INGEST_REFUSED, .http_status = status, .error = *error};
     answer.expected_sequence = post->guard.expected_sequence;
     answer.retry_after_s = status == 429   ? RETRY_MEMORY_S
                            : status == 507 ? RETRY_SPACE_S
@@ -105,7 +106,9 @@ static int64_t key_expiry(struct post *post)
     mutex_lock(&post->ingest->lock);
     struct table_state *table = ingest_find_table(post->ingest, post->table_id);
     const struct idempotency_key *key =
-        table == NULL ? NULL : keys_find(&table->keys, post->guard.flight.name, INT64_MIN / 2, lifetime_us);
+        table == NULL
+            ? NULL
+            : keys_find(&table->keys, post->guard.flight.name, INT64_MIN / 2, lifetime_us);
     int64_t expires_us = key == NULL ? 0 : key->answer.at_us + lifetime_us;
     mutex_unlock(&post->ingest->lock);
     return expires_us;
@@ -119,7 +122,8 @@ static void post_done(void *context, uint64_t position, enum err result, const s
         post_refuse(post, commit_status(result, error), error);
         return;
     }
-    struct ingest_answer answer = {.outcome = INGEST_STORED, .http_status = 200, .position = position};
+    struct ingest_answer answer = {
+        .outcome = INGEST_STORED, .http_status = 200, .position = position};
     struct section_request request;
     struct kept_answer kept;
     struct error bad;
@@ -150,12 +154,14 @@ static void post_done(void *context, uint64_t position, enum err result, const s
 static int check_request(const struct ingest_request *request, struct error *error)
 {
     if (request->producer.size > 0 && request->idempotency_key.size > 0)
-        error_set(error, ERR_INPUT, "22023", "a request has either a producer or an idempotency key");
+        error_set(error, ERR_INPUT, "22023",
+                  "a request has either a producer or an idempotency key");
     else if ((request->producer.size > 0) != request->has_sequence)
         error_set(error, ERR_INPUT, "22023", "Freshet-Producer and Freshet-Sequence come together");
-    else if (request->producer.size > NAME_SIZE_MAX || request->idempotency_key.size > NAME_SIZE_MAX)
-        error_set(error, ERR_INPUT, "22023", "producer names and idempotency keys have at most %d bytes",
-                  NAME_SIZE_MAX);
+    else if (request->producer.size > NAME_SIZE_MAX ||
+             request->idempotency_key.size > NAME_SIZE_MAX)
+        error_set(error, ERR_INPUT, "22023",
+                  "producer names and idempotency keys have at most %d bytes", NAME_SIZE_MAX);
     else if (utf8_validate(request->producer) != request->producer.size)
         error_set(error, ERR_INPUT, "22021", "the producer's name is not valid UTF-8");
     else
@@ -173,7 +179,8 @@ static int check_store(struct ingest *ingest, struct error *error)
         return status.failure.code == ERR_SPACE ? 507 : 503;
     }
     if (status.rows_memory_used >= status.rows_memory_limit) {
-        error_set(error, ERR_LIMIT, "53200", "the memory for rows (%zu bytes) is used up", status.rows_memory_limit);
+        error_set(error, ERR_LIMIT, "53200", "the memory for rows (%zu bytes) is used up",
+                  status.rows_memory_limit);
         return 429;
     }
     return 0;
@@ -191,13 +198,15 @@ static int inflate_body(struct ingest *ingest, struct attempt *attempt)
             return 413;
         }
     } else {
-        enum err err = decode_inflate(request->body, request->encoding, limit, &attempt->inflated, &attempt->error);
+        enum err err = decode_inflate(request->body, request->encoding, limit, &attempt->inflated,
+                                      &attempt->error);
         if (err != OK)
             return err == ERR_LIMIT ? 413 : 400;
         attempt->body = writer_as_slice(&attempt->inflated);
     }
     metric_add(&metrics.ingest_bytes, (int64_t)attempt->body.size);
-    attempt->format = request->format == INGEST_SNIFF ? decode_sniff(attempt->body) : request->format;
+    attempt->format =
+        request->format == INGEST_SNIFF ? decode_sniff(attempt->body) : request->format;
     return 0;
 }
 
@@ -206,8 +215,8 @@ static int create_table(struct ingest *ingest, struct attempt *attempt)
     struct ingest_table table = {.name = attempt->request->table, .if_not_exists = true};
     struct ingest_column *columns;
     struct slice time_column;
-    if (infer_columns(attempt->body, attempt->format, &attempt->arena, &columns, &table.column_count, &time_column,
-                      &attempt->error) != OK)
+    if (infer_columns(attempt->body, attempt->format, &attempt->arena, &columns,
+                      &table.column_count, &time_column, &attempt->error) != OK)
         return 400;
     table.columns = columns;
     struct ingest_option time = {.name = SLICE("time"), .value = time_column};
@@ -232,10 +241,12 @@ static int find_table(struct ingest *ingest, struct attempt *attempt)
     }
     if (attempt->schema == NULL) {
         ingest_no_table(name, &attempt->error);
-        error_hint(&attempt->error, "Create the table first, or add ?create=true to let its columns be inferred.");
+        error_hint(&attempt->error,
+                   "Create the table first, or add ?create=true to let its columns be inferred.");
         return 404;
     }
-    enum err err = ingest_definition(ingest, attempt->schema, &attempt->definition, &attempt->error);
+    enum err err =
+        ingest_definition(ingest, attempt->schema, &attempt->definition, &attempt->error);
     return err == OK ? 0 : sqlstate_http_status(attempt->error.sqlstate);
 }
 
@@ -265,9 +276,11 @@ static int decode_body(struct ingest *ingest, struct attempt *attempt)
         .capacity = guess_rows(attempt->body),
         .defaults = &defaults.interface,
     };
-    struct decode_options decode = {.depth_max = limits->json_depth_max, .keys_max = limits->keys_max};
+    struct decode_options decode = {.depth_max = limits->json_depth_max,
+                                    .keys_max = limits->keys_max};
     rows_init(&attempt->rows, &options);
-    enum err err = attempt->format == INGEST_CSV ? decode_csv(&attempt->rows, attempt->body, &decode, &attempt->error)
+    enum err err = attempt->format == INGEST_CSV
+                       ? decode_csv(&attempt->rows, attempt->body, &decode, &attempt->error)
                    : attempt->format == INGEST_JSON
                        ? decode_json(&attempt->rows, attempt->body, &decode, &attempt->error)
                        : decode_ndjson(&attempt->rows, attempt->body, &decode, &attempt->error);
@@ -277,7 +290,8 @@ static int decode_body(struct ingest *ingest, struct attempt *attempt)
     return err == ERR_LIMIT ? 413 : 400;
 }
 
-/* Did the value not fit the column's type? (Data exceptions but the ones with a row of their own.) */
+/* Did the value not fit the column's type? (Data exceptions but the ones with a row of their own.)
+ */
 static bool is_type_mismatch(const struct rows_rejection *rejection)
 {
     return rejection->column.size > 0 && memcmp(rejection->sqlstate, "22", 2) == 0 &&
@@ -294,20 +308,22 @@ static enum drift_kind rejection_drift(const struct rows_rejection *rejection)
 }
 
 /* Rejections by column and kind: few kinds, so a short list is searched. */
-static size_t count_rejections(const struct attempt *attempt, struct section_drift *out, size_t capacity)
+static size_t count_rejections(const struct attempt *attempt, struct section_drift *out,
+                               size_t capacity)
 {
     size_t count = 0;
     for (size_t i = 0; i < attempt->rows.rejection_count; i++) {
         const struct rows_rejection *rejection = &attempt->rows.rejections[i];
         enum drift_kind kind = rejection_drift(rejection);
         size_t at = 0;
-        while (at < count && (out[at].kind != kind || !slice_equal(out[at].path, rejection->column)))
+        while (at < count &&
+               (out[at].kind != kind || !slice_equal(out[at].path, rejection->column)))
             at++;
         if (at == capacity)
             continue;
         if (at == count)
-            out[count++] =
-                (struct section_drift){.kind = kind, .path = rejection->column, .example = rejection->reason};
+            out[count++] = (struct section_drift){
+                .kind = kind, .path = rejection->column, .example = rejection->reason};
         out[at].count++;
     }
     return count;
@@ -327,13 +343,15 @@ static void write_drift(const struct attempt *attempt, struct writer *out)
         section_add_drift(out, &drift);
     }
     if (rows->unknown_other > 0)
-        section_add_drift(out, &(struct section_drift){.kind = DRIFT_TOTAL, .count = rows->unknown_other});
+        section_add_drift(
+            out, &(struct section_drift){.kind = DRIFT_TOTAL, .count = rows->unknown_other});
     for (size_t i = 0; i < rejected_count; i++)
         section_add_drift(out, &rejected[i]);
 }
 
 /* What the section says but its lists. Each count is taken where that fate is decided. */
-static struct section_request describe(const struct post *post, const struct attempt *attempt, size_t stored)
+static struct section_request describe(const struct post *post, const struct attempt *attempt,
+                                       size_t stored)
 {
     const struct ingest_request *request = attempt->request;
     struct section_request section = {
@@ -356,18 +374,22 @@ static struct section_request describe(const struct post *post, const struct att
     section.key = post->guard.flight.name;
     section.counts[FATE_STORED] = stored - (fault_is("ingest.miscount.stored") && stored > 0);
     section.dead_count = attempt->rows.rejection_count;
-    section.counts[FATE_DEAD] = section.dead_count - (fault_is("ingest.miscount.dead") && section.dead_count > 0);
+    section.counts[FATE_DEAD] =
+        section.dead_count - (fault_is("ingest.miscount.dead") && section.dead_count > 0);
     return section;
 }
 
-static void write_section(const struct attempt *attempt, const struct section_request *section, struct writer *out)
+static void write_section(const struct attempt *attempt, const struct section_request *section,
+                          struct writer *out)
 {
     writer_reset(out);
     section_begin(out, section);
     for (size_t i = 0; i < section->dead_count; i++) {
         const struct rows_rejection *rejection = &attempt->rows.rejections[i];
-        struct section_dead dead = {
-            .row = rejection->row, .column = rejection->column, .reason = rejection->reason, .raw = rejection->raw};
+        struct section_dead dead = {.row = rejection->row,
+                                    .column = rejection->column,
+                                    .reason = rejection->reason,
+                                    .raw = rejection->raw};
         memcpy(dead.sqlstate, rejection->sqlstate, sizeof(dead.sqlstate));
         section_add_dead(out, &dead);
     }
@@ -377,10 +399,10 @@ static void write_section(const struct attempt *attempt, const struct section_re
         write_drift(attempt, out);
 }
 
-/* Planted mistakes: the key, or the dead letters, in a record of their own behind the rows, so that a crash can part
- * them. Submits *commit without them and leaves in its place one for them. */
-static enum err submit_parted(struct ingest *ingest, struct attempt *attempt, struct section_request *section,
-                              struct commit **commit)
+/* Planted mistakes: the key, or the dead letters, in a record of their own behind the rows, so that
+ * a crash can part them. Submits *commit without them and leaves in its place one for them. */
+static enum err submit_parted(struct ingest *ingest, struct attempt *attempt,
+                              struct section_request *section, struct commit **commit)
 {
     struct section_request first = *section;
     struct writer bytes;
@@ -399,14 +421,16 @@ static enum err submit_parted(struct ingest *ingest, struct attempt *attempt, st
     write_section(attempt, &first, &bytes);
     commit_add_section(*commit, SECTION_REQUEST, writer_as_slice(&bytes));
     writer_deinit(&bytes);
-    enum err err = store_commit(ingest->store, *commit, &position, &attempt->error); /* a group of its own */
+    enum err err =
+        store_commit(ingest->store, *commit, &position, &attempt->error); /* a group of its own */
     *commit = commit_create(ingest->store);
     if (err != OK)
         commit_destroy(*commit);
     return err;
 }
 
-/* ERR_NOT_FOUND: the definition is no longer the table's. After OK `post` belongs to the log thread. */
+/* ERR_NOT_FOUND: the definition is no longer the table's. After OK `post` belongs to the log
+ * thread. */
 static enum err submit(struct post *post, struct attempt *attempt)
 {
     struct ingest *ingest = post->ingest;
@@ -445,7 +469,8 @@ static void attempt_release(struct attempt *attempt)
     arena_reset(&attempt->arena);
 }
 
-/* One try by the definition of the moment. Status if it is refused, 0 if it was submitted; *is_stale: try again. */
+/* One try by the definition of the moment. Status if it is refused, 0 if it was submitted;
+ * *is_stale: try again. */
 static int post_try(struct post *post, struct attempt *attempt, bool *is_stale)
 {
     const struct ingest_request *request = attempt->request;
@@ -455,15 +480,16 @@ static int post_try(struct post *post, struct attempt *attempt, bool *is_stale)
         return status;
     if (!post->guard.is_registered) {
         post->table_id = attempt->schema->table_id;
-        guard_begin(post->ingest, request, post->table_id, attempt->schema->name, attempt->body_hash, attempt->now_us,
-                    &post->guard, &attempt->error);
+        guard_begin(post->ingest, request, post->table_id, attempt->schema->name,
+                    attempt->body_hash, attempt->now_us, &post->guard, &attempt->error);
         if (post->guard.kind == GUARD_REFUSED)
             return post->guard.status;
     }
     status = decode_body(post->ingest, attempt);
     if (status != 0)
         return status;
-    if (request->is_cancelled != NULL && atomic_load_explicit(request->is_cancelled, memory_order_relaxed)) {
+    if (request->is_cancelled != NULL &&
+        atomic_load_explicit(request->is_cancelled, memory_order_relaxed)) {
         error_set(&attempt->error, ERR_CANCELLED, "57014", "the client went away");
         return 503;
     }
@@ -474,14 +500,15 @@ static int post_try(struct post *post, struct attempt *attempt, bool *is_stale)
     return commit_status(err, &attempt->error);
 }
 
-/* The gate knows a change from its submission on, snapshots only once it is durable: until then another try would
- * decode by the same old definition. */
+/* The gate knows a change from its submission on, snapshots only once it is durable: until then
+ * another try would decode by the same old definition. */
 static void await_definition(struct ingest *ingest, uint64_t seen)
 {
     struct error error;
     worker_block_begin();
     if (store_wait(ingest->store, seen + 1, DEFINITION_WAIT_US, &error) != OK)
-        logger_write(LOG_DEBUG, "no new definition within the wait position=%llu", (unsigned long long)seen);
+        logger_write(LOG_DEBUG, "no new definition within the wait position=%llu",
+                     (unsigned long long)seen);
     worker_block_end();
 }
 

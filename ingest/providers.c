@@ -1,17 +1,17 @@
 /* System tables of ingest: sources, producers, dead_letters, ledger, drift, watermarks.
  *
- * Scans hold the lock in steps of some thousand rows, so that a million producers or a gigabyte of dead
- * letters never keep
- * the log thread waiting; what changes between two steps may be seen or not, as in any look at live counters. */
+ * Scans hold the lock in steps of some thousand rows, so that a million producers or a gigabyte of
+ * dead letters never keep the log thread waiting; what changes between two steps may be seen or
+ * not, as in any look at live counters. */
 #include "ingest/internal.h"
 
 #include "storage/base/clock.h"
 
 #define STEP_ROWS 2000
 
-#define COLUMN(name_text, type_name)                                                                                 \
-    {                                                                                                                \
-        .name = name_text, .type = {.id = type_name }                                                                \
+#define COLUMN(name_text, type_name)                                                               \
+    {                                                                                              \
+        .name = name_text, .type = {.id = type_name }                                              \
     }
 
 static const struct provider_column source_columns[] = {
@@ -30,29 +30,42 @@ static const struct provider_column source_columns[] = {
     COLUMN("last_row_at", TYPE_TIMESTAMPTZ),
 };
 static const struct provider_column producer_columns[] = {
-    COLUMN("table_name", TYPE_TEXT), COLUMN("producer", TYPE_TEXT),  COLUMN("last_sequence", TYPE_INT8),
-    COLUMN("position", TYPE_INT8),   COLUMN("at", TYPE_TIMESTAMPTZ),
+    COLUMN("table_name", TYPE_TEXT),    COLUMN("producer", TYPE_TEXT),
+    COLUMN("last_sequence", TYPE_INT8), COLUMN("position", TYPE_INT8),
+    COLUMN("at", TYPE_TIMESTAMPTZ),
 };
 static const struct provider_column dead_letter_columns[] = {
-    COLUMN("id", TYPE_INT8),          COLUMN("at", TYPE_TIMESTAMPTZ), COLUMN("table_name", TYPE_TEXT),
-    COLUMN("source", TYPE_TEXT),      COLUMN("position", TYPE_INT8),  COLUMN("row", TYPE_INT8),
-    COLUMN("column_name", TYPE_TEXT), COLUMN("sqlstate", TYPE_TEXT),  COLUMN("reason", TYPE_TEXT),
-    COLUMN("raw", TYPE_BYTEA),        COLUMN("state", TYPE_TEXT),
+    COLUMN("id", TYPE_INT8),          COLUMN("at", TYPE_TIMESTAMPTZ),
+    COLUMN("table_name", TYPE_TEXT),  COLUMN("source", TYPE_TEXT),
+    COLUMN("position", TYPE_INT8),    COLUMN("row", TYPE_INT8),
+    COLUMN("column_name", TYPE_TEXT), COLUMN("sqlstate", TYPE_TEXT),
+    COLUMN("reason", TYPE_TEXT),      COLUMN("raw", TYPE_BYTEA),
+    COLUMN("state", TYPE_TEXT),
 };
 static const struct provider_column ledger_columns[] = {
-    COLUMN("minute", TYPE_TIMESTAMPTZ), COLUMN("table_name", TYPE_TEXT),  COLUMN("source", TYPE_TEXT),
-    COLUMN("received", TYPE_INT8),      COLUMN("stored", TYPE_INT8),      COLUMN("duplicate", TYPE_INT8),
-    COLUMN("filtered", TYPE_INT8),      COLUMN("sampled_out", TYPE_INT8), COLUMN("late_diverted", TYPE_INT8),
-    COLUMN("late_dropped", TYPE_INT8),  COLUMN("dead", TYPE_INT8),
+    COLUMN("minute", TYPE_TIMESTAMPTZ), COLUMN("table_name", TYPE_TEXT),
+    COLUMN("source", TYPE_TEXT),        COLUMN("received", TYPE_INT8),
+    COLUMN("stored", TYPE_INT8),        COLUMN("duplicate", TYPE_INT8),
+    COLUMN("filtered", TYPE_INT8),      COLUMN("sampled_out", TYPE_INT8),
+    COLUMN("late_diverted", TYPE_INT8), COLUMN("late_dropped", TYPE_INT8),
+    COLUMN("dead", TYPE_INT8),
 };
 static const struct provider_column drift_columns[] = {
-    COLUMN("table_name", TYPE_TEXT), COLUMN("source", TYPE_TEXT),          COLUMN("path", TYPE_TEXT),
-    COLUMN("kind", TYPE_TEXT),       COLUMN("first_at", TYPE_TIMESTAMPTZ), COLUMN("last_at", TYPE_TIMESTAMPTZ),
-    COLUMN("count", TYPE_INT8),      COLUMN("example", TYPE_TEXT),
+    COLUMN("table_name", TYPE_TEXT),
+    COLUMN("source", TYPE_TEXT),
+    COLUMN("path", TYPE_TEXT),
+    COLUMN("kind", TYPE_TEXT),
+    COLUMN("first_at", TYPE_TIMESTAMPTZ),
+    COLUMN("last_at", TYPE_TIMESTAMPTZ),
+    COLUMN("count", TYPE_INT8),
+    COLUMN("example", TYPE_TEXT),
 };
 static const struct provider_column watermark_columns[] = {
-    COLUMN("table_name", TYPE_TEXT),      COLUMN("source", TYPE_TEXT), COLUMN("watermark", TYPE_TIMESTAMPTZ),
-    COLUMN("max_time", TYPE_TIMESTAMPTZ), COLUMN("idle", TYPE_BOOL),
+    COLUMN("table_name", TYPE_TEXT),
+    COLUMN("source", TYPE_TEXT),
+    COLUMN("watermark", TYPE_TIMESTAMPTZ),
+    COLUMN("max_time", TYPE_TIMESTAMPTZ),
+    COLUMN("idle", TYPE_BOOL),
 };
 
 static void add_time(struct provider_scan *scan, size_t index, int64_t time_us)
@@ -73,8 +86,8 @@ static void add_text_or_null(struct provider_scan *scan, size_t index, struct sl
 
 /* --- one row of each --- */
 
-static void scan_source(const struct ingest *ingest, const struct table_state *table, uint32_t place, int64_t now_us,
-                        struct provider_scan *scan)
+static void scan_source(const struct ingest *ingest, const struct table_state *table,
+                        uint32_t place, int64_t now_us, struct provider_scan *scan)
 {
     const struct source *source = &table->sources.list[place];
     bool is_idle = source_is_idle(source, now_us, ingest->options.source_idle_us);
@@ -89,8 +102,8 @@ static void scan_source(const struct ingest *ingest, const struct table_state *t
     add_time(scan, 12, source->last_row_at_us);
 }
 
-static void scan_watermark(const struct ingest *ingest, const struct table_state *table, uint32_t place,
-                           int64_t now_us, struct provider_scan *scan)
+static void scan_watermark(const struct ingest *ingest, const struct table_state *table,
+                           uint32_t place, int64_t now_us, struct provider_scan *scan)
 {
     const struct source *source = &table->sources.list[place];
     provider_text(scan, 0, table->name);
@@ -100,8 +113,8 @@ static void scan_watermark(const struct ingest *ingest, const struct table_state
     provider_bool(scan, 4, source_is_idle(source, now_us, ingest->options.source_idle_us));
 }
 
-static void scan_producer(const struct ingest *ingest, const struct table_state *table, uint32_t place,
-                          int64_t now_us, struct provider_scan *scan)
+static void scan_producer(const struct ingest *ingest, const struct table_state *table,
+                          uint32_t place, int64_t now_us, struct provider_scan *scan)
 {
     (void)ingest;
     (void)now_us;
@@ -113,8 +126,8 @@ static void scan_producer(const struct ingest *ingest, const struct table_state 
     provider_int(scan, 4, producer->answer.at_us);
 }
 
-static void scan_ledger(const struct ingest *ingest, const struct table_state *table, uint32_t place, int64_t now_us,
-                        struct provider_scan *scan)
+static void scan_ledger(const struct ingest *ingest, const struct table_state *table,
+                        uint32_t place, int64_t now_us, struct provider_scan *scan)
 {
     (void)ingest;
     (void)now_us;
@@ -126,8 +139,8 @@ static void scan_ledger(const struct ingest *ingest, const struct table_state *t
         provider_int(scan, 3 + i, (int64_t)entry->counts[i]);
 }
 
-static void scan_drift(const struct ingest *ingest, const struct table_state *table, uint32_t place, int64_t now_us,
-                       struct provider_scan *scan)
+static void scan_drift(const struct ingest *ingest, const struct table_state *table, uint32_t place,
+                       int64_t now_us, struct provider_scan *scan)
 {
     (void)ingest;
     (void)now_us;
@@ -153,8 +166,8 @@ struct relation {
     const struct provider_column *columns;
     size_t column_count;
     uint32_t (*count)(const struct table_state *table);
-    void (*scan)(const struct ingest *ingest, const struct table_state *table, uint32_t place, int64_t now_us,
-                 struct provider_scan *scan);
+    void (*scan)(const struct ingest *ingest, const struct table_state *table, uint32_t place,
+                 int64_t now_us, struct provider_scan *scan);
     bool with_dropped;
 };
 
@@ -178,10 +191,11 @@ static uint32_t count_drift(const struct table_state *table)
     return table->drift.count;
 }
 
-#define RELATION(relation_name, prefix, count_function, scan_function, dropped)                                      \
-    {                                                                                                                \
-        .name = relation_name, .columns = prefix##_columns, .column_count = array_count(prefix##_columns),           \
-        .count = count_function, .scan = scan_function, .with_dropped = dropped                                      \
+#define RELATION(relation_name, prefix, count_function, scan_function, dropped)                    \
+    {                                                                                              \
+        .name = relation_name, .columns = prefix##_columns,                                        \
+        .column_count = array_count(prefix##_columns), .count = count_function,                    \
+        .scan = scan_function, .with_dropped = dropped                                             \
     }
 static const struct relation relations[] = {
     RELATION("sources", source, count_sources, scan_source, false),
@@ -192,8 +206,8 @@ static const struct relation relations[] = {
 };
 
 /* Rows of one table from *place on, one step; false when there are no more. */
-static bool scan_step(struct ingest *ingest, const struct relation *relation, uint32_t table_place, uint32_t *place,
-                      int64_t now_us, struct provider_scan *scan)
+static bool scan_step(struct ingest *ingest, const struct relation *relation, uint32_t table_place,
+                      uint32_t *place, int64_t now_us, struct provider_scan *scan)
 {
     mutex_lock(&ingest->lock);
     const struct table_state *table = ingest->tables[table_place];
@@ -206,7 +220,8 @@ static bool scan_step(struct ingest *ingest, const struct relation *relation, ui
     return has_more;
 }
 
-static enum err scan_relation(struct ingest *ingest, const struct relation *relation, struct provider_scan *scan)
+static enum err scan_relation(struct ingest *ingest, const struct relation *relation,
+                              struct provider_scan *scan)
 {
     int64_t now_us = clock_wall_us();
     mutex_lock(&ingest->lock);
@@ -221,11 +236,12 @@ static enum err scan_relation(struct ingest *ingest, const struct relation *rela
 }
 
 /* A provider's context is the ingest; which relation it is, its place in ingest->providers says. */
-#define RELATION_SCAN(index)                                                                                         \
-    static enum err relation_scan_##index(void *context, struct provider_scan *scan, struct error *error)            \
-    {                                                                                                                \
-        (void)error;                                                                                                 \
-        return scan_relation(context, &relations[index], scan);                                                      \
+#define RELATION_SCAN(index)                                                                       \
+    static enum err relation_scan_##index(void *context, struct provider_scan *scan,               \
+                                          struct error *error)                                     \
+    {                                                                                              \
+        (void)error;                                                                               \
+        return scan_relation(context, &relations[index], scan);                                    \
     }
 RELATION_SCAN(0)
 RELATION_SCAN(1)
@@ -261,8 +277,9 @@ static enum err scan_dead_letters(void *context, struct provider_scan *scan, str
         size_t index = 0;
         if (dead->count > 0 && next_id > dead_letters_get(dead, 0)->id)
             index = (size_t)(next_id - dead_letters_get(dead, 0)->id); /* ids are without gaps */
-        size_t end =
-            dead->count - (index < dead->count ? index : dead->count) > STEP_ROWS ? index + STEP_ROWS : dead->count;
+        size_t end = dead->count - (index < dead->count ? index : dead->count) > STEP_ROWS
+                         ? index + STEP_ROWS
+                         : dead->count;
         for (; index < end && bytes < ((size_t)8 << 20); index++) {
             const struct dead_letter *letter = dead_letters_get(dead, index);
             scan_dead_letter(letter, scan);

@@ -23,7 +23,8 @@ static void offer_source(struct completeness *out, struct slice table, const str
         at--;
     if (at == COMPLETENESS_SOURCES_MAX)
         return;
-    size_t end = out->source_count < COMPLETENESS_SOURCES_MAX ? out->source_count++ : COMPLETENESS_SOURCES_MAX - 1;
+    size_t end = out->source_count < COMPLETENESS_SOURCES_MAX ? out->source_count++
+                                                              : COMPLETENESS_SOURCES_MAX - 1;
     memmove(&out->sources[at + 1], &out->sources[at], (end - at) * sizeof(out->sources[0]));
     out->sources[at] = (struct completeness_source){
         .table = arena_copy(arena, table),
@@ -34,12 +35,13 @@ static void offer_source(struct completeness *out, struct slice table, const str
 }
 
 /* Live sources; idle ones hold nothing back and are listed where there is room (`idle`). */
-static void offer_sources(struct completeness *out, const struct table_state *table, bool idle, struct arena *arena)
+static void offer_sources(struct completeness *out, const struct table_state *table, bool idle,
+                          struct arena *arena)
 {
     const struct sources *sources = &table->sources;
     if (sources->count > FULL_SCAN_MAX) {
-        /* The lowest k of a heap are within its first 2^k - 1; a few levels of it are near enough to the
-         * furthest behind. */
+        /* The lowest k of a heap are within its first 2^k - 1; a few levels of it are near enough
+         * to the furthest behind. */
         for (uint32_t i = 0; !idle && i < sources->heap_count && i < FULL_SCAN_MAX; i++)
             offer_source(out, table->name, &sources->list[sources->heap[i]], arena);
         return;
@@ -49,8 +51,8 @@ static void offer_sources(struct completeness *out, const struct table_state *ta
             offer_source(out, table->name, &sources->list[i], arena);
 }
 
-void ingest_completeness(struct ingest *ingest, const uint32_t *table_ids, size_t count, struct arena *arena,
-                         struct completeness *out)
+void ingest_completeness(struct ingest *ingest, const uint32_t *table_ids, size_t count,
+                         struct arena *arena, struct completeness *out)
 {
     *out = (struct completeness){.complete_through_us = NO_TIME};
     struct completeness idle = {0};
@@ -63,7 +65,8 @@ void ingest_completeness(struct ingest *ingest, const uint32_t *table_ids, size_
             continue;
         int64_t through = table->sources.complete_through_us;
         has_none |= through == NO_TIME && table->sources.count > 0;
-        if (through != NO_TIME && (out->complete_through_us == NO_TIME || through < out->complete_through_us))
+        if (through != NO_TIME &&
+            (out->complete_through_us == NO_TIME || through < out->complete_through_us))
             out->complete_through_us = through;
         out->sources_total += table->sources.count;
         out->late_rows += table->sources.late_rows;
@@ -77,9 +80,11 @@ void ingest_completeness(struct ingest *ingest, const uint32_t *table_ids, size_
         out->complete_through_us = NO_TIME;
     for (size_t i = 0; i < idle.source_count && out->source_count < COMPLETENESS_SOURCES_MAX; i++)
         out->sources[out->source_count++] = idle.sources[i];
-    /* State runs ahead of visibility by a moment: a snapshot taken after this must hold what was promised. */
+    /* State runs ahead of visibility by a moment: a snapshot taken after this must hold what was
+     * promised. */
     struct error error;
-    if (ingest->store != NULL && store_wait(ingest->store, position, VISIBLE_TIMEOUT_US, &error) != OK)
+    if (ingest->store != NULL &&
+        store_wait(ingest->store, position, VISIBLE_TIMEOUT_US, &error) != OK)
         out->complete_through_us = NO_TIME; /* no promise then */
 }
 
@@ -107,15 +112,15 @@ static void print_rows(const struct table_state *table, struct writer *out, stru
         const struct source *source = &table->sources.list[i];
         for (size_t f = 0; f < FATE_COUNT; f++) {
             if (i < METRIC_SOURCES_MAX)
-                sample(out, labels, "freshet_rows_total", table->name, source_name(source), fate_names[f],
-                       (double)source->counts[f]);
+                sample(out, labels, "freshet_rows_total", table->name, source_name(source),
+                       fate_names[f], (double)source->counts[f]);
             else
                 other[f] += source->counts[f];
         }
     }
     for (size_t f = 0; f < FATE_COUNT && table->sources.count > METRIC_SOURCES_MAX; f++)
-        sample(out, labels, "freshet_rows_total", table->name, SLICE("(other sources)"), fate_names[f],
-               (double)other[f]);
+        sample(out, labels, "freshet_rows_total", table->name, SLICE("(other sources)"),
+               fate_names[f], (double)other[f]);
 }
 
 struct family {
@@ -155,21 +160,25 @@ static bool source_count(const struct table_state *table, int64_t now_us, double
 }
 
 static const struct family families[] = {
-    {"freshet_watermark_age_seconds", "gauge", "Server clock less the event time through which a table is complete.",
-     watermark_age},
-    {"freshet_late_rows_total", "counter", "Rows at or before what had been promised complete.", late_rows},
-    {"freshet_drift_total", "counter", "Fields and values that did not fit the table.", drift_count},
+    {"freshet_watermark_age_seconds", "gauge",
+     "Server clock less the event time through which a table is complete.", watermark_age},
+    {"freshet_late_rows_total", "counter", "Rows at or before what had been promised complete.",
+     late_rows},
+    {"freshet_drift_total", "counter", "Fields and values that did not fit the table.",
+     drift_count},
     {"freshet_sources", "gauge", "Sources known of a table.", source_count},
 };
 
-/* A dropped table may have come again under its name: only the living are printed, each name once. */
+/* A dropped table may have come again under its name: only the living are printed, each name once.
+ */
 void ingest_metrics(struct ingest *ingest, struct writer *out)
 {
     int64_t now_us = clock_wall_us();
     struct writer labels;
     writer_init(&labels);
     mutex_lock(&ingest->lock);
-    metrics_print_family(out, "freshet_rows_total", "counter", "Rows by what became of them, per table and source.");
+    metrics_print_family(out, "freshet_rows_total", "counter",
+                         "Rows by what became of them, per table and source.");
     for (uint32_t i = 0; i < ingest->table_count; i++)
         if (!ingest->tables[i]->is_dropped)
             print_rows(ingest->tables[i], out, &labels);
@@ -177,17 +186,21 @@ void ingest_metrics(struct ingest *ingest, struct writer *out)
         metrics_print_family(out, families[f].name, families[f].type, families[f].help);
         for (uint32_t i = 0; i < ingest->table_count; i++) {
             double value;
-            if (!ingest->tables[i]->is_dropped && families[f].value(ingest->tables[i], now_us, &value))
-                sample(out, &labels, families[f].name, ingest->tables[i]->name, (struct slice){0}, NULL, value);
+            if (!ingest->tables[i]->is_dropped &&
+                families[f].value(ingest->tables[i], now_us, &value))
+                sample(out, &labels, families[f].name, ingest->tables[i]->name, (struct slice){0},
+                       NULL, value);
         }
     }
     metrics_print_family(out, "freshet_dead_letters", "gauge", "Dead letters kept.");
     metrics_print_sample(out, "freshet_dead_letters", NULL, (double)ingest->dead.count);
-    metrics_print_family(out, "freshet_dead_letter_bytes", "gauge", "Bytes of the dead letters kept.");
+    metrics_print_family(out, "freshet_dead_letter_bytes", "gauge",
+                         "Bytes of the dead letters kept.");
     metrics_print_sample(out, "freshet_dead_letter_bytes", NULL, (double)ingest->dead.bytes);
     metrics_print_family(out, "freshet_dead_letters_dropped_total", "counter",
                          "Dead letters that went because of their age or the limit of bytes.");
-    metrics_print_sample(out, "freshet_dead_letters_dropped_total", NULL, (double)ingest->dead.dropped);
+    metrics_print_sample(out, "freshet_dead_letters_dropped_total", NULL,
+                         (double)ingest->dead.dropped);
     mutex_unlock(&ingest->lock);
     writer_deinit(&labels);
 }

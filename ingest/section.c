@@ -1,6 +1,6 @@
-/* Sections: bytes of FORMAT.md, "Sections". One function writes what one function reads; the answer of a
- * request is made
- * from the section and nothing else, so that a retry after a restart gets the same bytes. */
+/* Sections: bytes of FORMAT.md, "Sections". One function writes what one function reads; the answer
+ * of a request is made from the section and nothing else, so that a retry after a restart gets the
+ * same bytes. */
 #include "ingest/section.h"
 
 #include "storage/base/json.h"
@@ -11,9 +11,11 @@
 #define HAS_PRODUCER 1
 #define HAS_KEY 2
 
-const char *const fate_names[FATE_COUNT] = {"received",    "stored",        "duplicate",    "filtered",
-                                            "sampled_out", "late_diverted", "late_dropped", "dead"};
-const char *const drift_names[DRIFT_KIND_COUNT] = {"", "unknown field", "type mismatch", "null", "other", "total"};
+const char *const fate_names[FATE_COUNT] = {"received",     "stored",      "duplicate",
+                                            "filtered",     "sampled_out", "late_diverted",
+                                            "late_dropped", "dead"};
+const char *const drift_names[DRIFT_KIND_COUNT] = {"",     "unknown field", "type mismatch",
+                                                   "null", "other",         "total"};
 
 static void write_hash(struct writer *out, struct hash128 hash)
 {
@@ -38,7 +40,8 @@ void section_begin(struct writer *out, const struct section_request *request)
     writer_u8(out, (uint8_t)request->source_kind);
     for (size_t i = 0; i < FATE_COUNT; i++)
         writer_varint(out, request->counts[i]);
-    writer_u8(out, (uint8_t)((request->producer.size > 0 ? HAS_PRODUCER : 0) | (request->has_key ? HAS_KEY : 0)));
+    writer_u8(out, (uint8_t)((request->producer.size > 0 ? HAS_PRODUCER : 0) |
+                             (request->has_key ? HAS_KEY : 0)));
     if (request->producer.size > 0) {
         writer_text(out, request->producer);
         writer_u64(out, request->sequence);
@@ -117,8 +120,8 @@ static bool read_head(struct reader *reader, struct section_request *out)
         out->key = read_hash(reader);
     if (flags != 0)
         out->body = read_hash(reader);
-    return !reader->failed && format == SECTION_FORMAT && table_id <= UINT32_MAX && source_kind < SOURCE_KIND_COUNT &&
-           flags <= (HAS_PRODUCER | HAS_KEY);
+    return !reader->failed && format == SECTION_FORMAT && table_id <= UINT32_MAX &&
+           source_kind < SOURCE_KIND_COUNT && flags <= (HAS_PRODUCER | HAS_KEY);
 }
 
 enum err section_read(struct slice bytes, struct section_request *out, struct error *error)
@@ -137,7 +140,8 @@ enum err section_read(struct slice bytes, struct section_request *out, struct er
     for (uint64_t i = 0; is_good && i < out->drift_count; i++)
         is_good = read_drift(&reader, &drift);
     if (!is_good || reader.failed || reader_left(&reader) != 0)
-        return error_set(error, ERR_CORRUPT, NULL, "an ingest section of a commit record cannot be read");
+        return error_set(error, ERR_CORRUPT, NULL,
+                         "an ingest section of a commit record cannot be read");
     return OK;
 }
 
@@ -164,7 +168,8 @@ static void write_rejected(struct section_request request, struct writer *out)
     struct section_dead dead;
     writer_cstr(out, ",\"rejected\":[");
     for (size_t i = 0; i < ANSWER_REJECTED_MAX && section_next_dead(&request, &dead); i++) {
-        writer_printf(out, "%s{\"row\":%llu,\"column\":", i == 0 ? "" : ",", (unsigned long long)dead.row);
+        writer_printf(out, "%s{\"row\":%llu,\"column\":", i == 0 ? "" : ",",
+                      (unsigned long long)dead.row);
         if (dead.column.size > 0)
             json_write_string(out, dead.column);
         else
@@ -209,12 +214,13 @@ void section_write_detail(const struct section_request *request, struct writer *
     write_unknown(*request, out);
 }
 
-void answer_write(struct writer *out, uint64_t position, uint64_t rows, uint64_t duplicates, uint64_t rejected,
-                  struct slice detail)
+void answer_write(struct writer *out, uint64_t position, uint64_t rows, uint64_t duplicates,
+                  uint64_t rejected, struct slice detail)
 {
-    writer_printf(out, "{\"position\":\"%llu\",\"rows\":%llu,\"duplicates\":%llu,\"rejected_rows\":%llu",
-                  (unsigned long long)position, (unsigned long long)rows, (unsigned long long)duplicates,
-                  (unsigned long long)rejected);
+    writer_printf(out,
+                  "{\"position\":\"%llu\",\"rows\":%llu,\"duplicates\":%llu,\"rejected_rows\":%llu",
+                  (unsigned long long)position, (unsigned long long)rows,
+                  (unsigned long long)duplicates, (unsigned long long)rejected);
     writer_slice(out, detail.size > 0 ? detail : SLICE(",\"rejected\":[],\"unknown\":{}"));
     writer_u8(out, '}');
 }
@@ -233,6 +239,7 @@ enum err section_read_tick(struct slice bytes, int64_t *source_idle_us, struct e
     uint8_t format = reader_u8(&reader);
     *source_idle_us = reader_i64(&reader);
     if (reader.failed || format != SECTION_FORMAT || reader_left(&reader) != 0)
-        return error_set(error, ERR_CORRUPT, NULL, "a tick section of a commit record cannot be read");
+        return error_set(error, ERR_CORRUPT, NULL,
+                         "a tick section of a commit record cannot be read");
     return OK;
 }

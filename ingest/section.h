@@ -1,4 +1,5 @@
-/* What ingest puts into a commit record beside the rows (FORMAT.md), and the answer that is made from it. */
+/* What ingest puts into a commit record beside the rows (FORMAT.md), and the answer that is made
+ * from it. */
 #ifndef FRESHET_INGEST_SECTION_H
 #define FRESHET_INGEST_SECTION_H
 
@@ -66,19 +67,22 @@ void section_add_dead(struct writer *out, const struct section_dead *dead); /* d
 void section_begin_drift(struct writer *out, uint64_t count);
 void section_add_drift(struct writer *out, const struct section_drift *drift);
 
-MUST_CHECK enum err section_read(struct slice bytes, struct section_request *out, struct error *error);
+MUST_CHECK enum err section_read(struct slice bytes, struct section_request *out,
+                                 struct error *error);
 bool section_next_dead(struct section_request *request, struct section_dead *out);
 bool section_next_drift(struct section_request *request, struct section_drift *out);
 
 #define ANSWER_REJECTED_MAX 100
 #define ANSWER_UNKNOWN_MAX 16
-/* The part of an answer that is kept for a retry: ,"rejected":[…],"unknown":{…} or nothing if both are empty. */
+/* The part of an answer that is kept for a retry: ,"rejected":[…],"unknown":{…} or nothing if both
+ * are empty. */
 void section_write_detail(const struct section_request *request, struct writer *out);
 /* {"position":"…",…} */
-void answer_write(struct writer *out, uint64_t position, uint64_t rows, uint64_t duplicates, uint64_t rejected,
-                  struct slice detail);
+void answer_write(struct writer *out, uint64_t position, uint64_t rows, uint64_t duplicates,
+                  uint64_t rejected, struct slice detail);
 
 void section_write_tick(struct writer *out, int64_t source_idle_us);
-MUST_CHECK enum err section_read_tick(struct slice bytes, int64_t *source_idle_us, struct error *error);
+MUST_CHECK enum err section_read_tick(struct slice bytes, int64_t *source_idle_us,
+                                      struct error *error);
 
 #endif

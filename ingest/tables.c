@@ -1,6 +1,6 @@
-/* DDL: each statement one record, durable when it returns; one at a time, so that what it checked still holds
- * when it is
- * written. Definitions are immutable: every change is a copy under the next version. */
+/* DDL: each statement one record, durable when it returns; one at a time, so that what it checked
+ * still holds when it is written. Definitions are immutable: every change is a copy under the next
+ * version. */
 #include "ingest/internal.h"
 
 #include "query/expr/eval.h"
@@ -8,8 +8,8 @@
 
 #include <assert.h>
 
-static enum err commit_change(struct ingest *ingest, enum change_kind kind, uint32_t table_id, struct schema *schema,
-                              uint64_t *position, struct error *error)
+static enum err commit_change(struct ingest *ingest, enum change_kind kind, uint32_t table_id,
+                              struct schema *schema, uint64_t *position, struct error *error)
 {
     struct commit *commit = commit_create(ingest->store);
     commit_set_change(commit, kind, table_id, schema);
@@ -26,7 +26,8 @@ static size_t table_count(struct ingest *ingest)
 
 /* --- CREATE --- */
 
-static struct column_definition define_column(struct schema *schema, const struct ingest_column *column)
+static struct column_definition define_column(struct schema *schema,
+                                              const struct ingest_column *column)
 {
     return (struct column_definition){
         .id = schema->next_column_id++,
@@ -38,17 +39,19 @@ static struct column_definition define_column(struct schema *schema, const struc
     };
 }
 
-static enum err build_schema(struct ingest *ingest, const struct ingest_table *table, struct schema **out,
-                             struct error *error)
+static enum err build_schema(struct ingest *ingest, const struct ingest_table *table,
+                             struct schema **out, struct error *error)
 {
     if (table->column_count > SCHEMA_COLUMNS_MAX)
-        return error_set(error, ERR_INPUT, "54011", "tables can have at most %d columns", SCHEMA_COLUMNS_MAX);
+        return error_set(error, ERR_INPUT, "54011", "tables can have at most %d columns",
+                         SCHEMA_COLUMNS_MAX);
     struct schema *schema = schema_create();
     schema->table_id = store_next_table_id(ingest->store);
     schema->version = 1;
     schema->name = arena_copy(&schema->arena, table->name);
     schema->created_at_us = clock_wall_us();
-    schema->columns = arena_alloc_zero(&schema->arena, table->column_count * sizeof(*schema->columns));
+    schema->columns =
+        arena_alloc_zero(&schema->arena, table->column_count * sizeof(*schema->columns));
     for (size_t i = 0; i < table->column_count; i++)
         schema->columns[i] = define_column(schema, &table->columns[i]);
     schema->column_count = (uint32_t)table->column_count;
@@ -57,7 +60,8 @@ static enum err build_schema(struct ingest *ingest, const struct ingest_table *t
         err = options_apply(schema, table->options, table->option_count, error);
     if (err == OK)
         err = schema_validate(schema, error);
-    struct definition *definition; /* made once, so that a DEFAULT that cannot be bound fails here */
+    struct definition
+        *definition; /* made once, so that a DEFAULT that cannot be bound fails here */
     if (err == OK)
         err = definition_create(schema, &ingest->options, &definition, error);
     if (err != OK) {
@@ -69,18 +73,20 @@ static enum err build_schema(struct ingest *ingest, const struct ingest_table *t
     return OK;
 }
 
-static enum err create_locked(struct ingest *ingest, const struct ingest_table *table, uint64_t *position,
-                              struct error *error)
+static enum err create_locked(struct ingest *ingest, const struct ingest_table *table,
+                              uint64_t *position, struct error *error)
 {
     const struct schema *existing = ingest_schema(ingest, table->name);
     if (existing != NULL) {
         schema_unref(existing);
         if (table->if_not_exists)
             return OK;
-        return error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists", SLICE_ARGS(table->name));
+        return error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists",
+                         SLICE_ARGS(table->name));
     }
     if (table_count(ingest) >= TABLES_MAX)
-        return error_set(error, ERR_LIMIT, "54000", "there are %d tables, the most there may be", TABLES_MAX);
+        return error_set(error, ERR_LIMIT, "54000", "there are %d tables, the most there may be",
+                         TABLES_MAX);
     struct schema *schema = NULL;
     enum err err = build_schema(ingest, table, &schema, error);
     if (err != OK)
@@ -88,8 +94,8 @@ static enum err create_locked(struct ingest *ingest, const struct ingest_table *
     return commit_change(ingest, CHANGE_CREATE, schema->table_id, schema, position, error);
 }
 
-enum err ingest_create_table(struct ingest *ingest, const struct ingest_table *table, uint64_t *position,
-                             struct error *error)
+enum err ingest_create_table(struct ingest *ingest, const struct ingest_table *table,
+                             uint64_t *position, struct error *error)
 {
     *position = 0;
     mutex_lock(&ingest->ddl);
@@ -101,8 +107,9 @@ enum err ingest_create_table(struct ingest *ingest, const struct ingest_table *t
 /* --- DROP, TRUNCATE --- */
 
 /* One change for each name; all names are checked before the first is written. */
-static enum err change_tables(struct ingest *ingest, enum change_kind kind, const struct slice *names, size_t count,
-                              bool if_exists, uint64_t *position, struct error *error)
+static enum err change_tables(struct ingest *ingest, enum change_kind kind,
+                              const struct slice *names, size_t count, bool if_exists,
+                              uint64_t *position, struct error *error)
 {
     *position = 0;
     enum err err = OK;
@@ -124,14 +131,14 @@ static enum err change_tables(struct ingest *ingest, enum change_kind kind, cons
     return err;
 }
 
-enum err ingest_drop_tables(struct ingest *ingest, const struct slice *names, size_t count, bool if_exists,
-                            uint64_t *position, struct error *error)
+enum err ingest_drop_tables(struct ingest *ingest, const struct slice *names, size_t count,
+                            bool if_exists, uint64_t *position, struct error *error)
 {
     return change_tables(ingest, CHANGE_DROP, names, count, if_exists, position, error);
 }
 
-enum err ingest_truncate(struct ingest *ingest, const struct slice *names, size_t count, uint64_t *position,
-                         struct error *error)
+enum err ingest_truncate(struct ingest *ingest, const struct slice *names, size_t count,
+                         uint64_t *position, struct error *error)
 {
     return change_tables(ingest, CHANGE_TRUNCATE, names, count, false, position, error);
 }
@@ -139,7 +146,8 @@ enum err ingest_truncate(struct ingest *ingest, const struct slice *names, size_
 /* --- ALTER, COMMENT --- */
 
 /* Commits a changed copy; takes over the reference. */
-static enum err commit_altered(struct ingest *ingest, struct schema *altered, uint64_t *position, struct error *error)
+static enum err commit_altered(struct ingest *ingest, struct schema *altered, uint64_t *position,
+                               struct error *error)
 {
     altered->version++;
     enum err err = schema_validate(altered, error);
@@ -155,8 +163,8 @@ static enum err commit_altered(struct ingest *ingest, struct schema *altered, ui
 }
 
 /* What rows from before the column read as: its DEFAULT, evaluated now. */
-static enum err missing_value(const struct ingest_column *column, struct schema *schema, struct value *out,
-                              struct error *error)
+static enum err missing_value(const struct ingest_column *column, struct schema *schema,
+                              struct value *out, struct error *error)
 {
     *out = (struct value){.type = column->type, .is_null = true};
     if (column->default_expr == NULL)
@@ -167,11 +175,13 @@ static enum err missing_value(const struct ingest_column *column, struct schema 
     return err;
 }
 
-static enum err add_column(struct ingest *ingest, const struct schema *schema, const struct ingest_column *column,
-                           uint64_t *position, struct error *error)
+static enum err add_column(struct ingest *ingest, const struct schema *schema,
+                           const struct ingest_column *column, uint64_t *position,
+                           struct error *error)
 {
     if (schema->column_count == SCHEMA_COLUMNS_MAX)
-        return error_set(error, ERR_INPUT, "54011", "tables can have at most %d columns", SCHEMA_COLUMNS_MAX);
+        return error_set(error, ERR_INPUT, "54011", "tables can have at most %d columns",
+                         SCHEMA_COLUMNS_MAX);
     struct schema *altered = schema_copy(schema);
     struct column_definition *columns =
         arena_alloc_array(&altered->arena, altered->column_count + 1u, sizeof(*columns));
@@ -192,8 +202,9 @@ static enum err add_column(struct ingest *ingest, const struct schema *schema, c
     return commit_altered(ingest, altered, position, error);
 }
 
-enum err ingest_add_column(struct ingest *ingest, struct slice table, const struct ingest_column *column,
-                           bool if_not_exists, uint64_t *position, struct error *error)
+enum err ingest_add_column(struct ingest *ingest, struct slice table,
+                           const struct ingest_column *column, bool if_not_exists,
+                           uint64_t *position, struct error *error)
 {
     *position = 0;
     mutex_lock(&ingest->ddl);
@@ -204,7 +215,8 @@ enum err ingest_add_column(struct ingest *ingest, struct slice table, const stru
     else if (schema_find(schema, column->name) < 0)
         err = add_column(ingest, schema, column, position, error);
     else if (!if_not_exists)
-        err = error_set(error, ERR_EXISTS, "42701", "column \"%.*s\" of relation \"%.*s\" already exists",
+        err = error_set(error, ERR_EXISTS, "42701",
+                        "column \"%.*s\" of relation \"%.*s\" already exists",
                         SLICE_ARGS(column->name), SLICE_ARGS(table));
     schema_unref(schema);
     mutex_unlock(&ingest->ddl);
@@ -217,15 +229,16 @@ static int32_t without(int32_t index, int32_t removed)
     return index == removed ? -1 : index > removed ? index - 1 : index;
 }
 
-static enum err drop_column(struct ingest *ingest, const struct schema *schema, int32_t column, uint64_t *position,
-                            struct error *error)
+static enum err drop_column(struct ingest *ingest, const struct schema *schema, int32_t column,
+                            uint64_t *position, struct error *error)
 {
     struct slice name = schema->columns[column].name;
     if (schema->column_count == 1)
         return error_set(error, ERR_UNSUPPORTED, "0A000", "a table must keep one column");
     if (column == schema->time_column || column == schema->options.rest_column ||
         column == schema->options.whole_column)
-        return error_set(error, ERR_INPUT, "2BP01", "cannot drop column \"%.*s\": an option of the table names it",
+        return error_set(error, ERR_INPUT, "2BP01",
+                         "cannot drop column \"%.*s\": an option of the table names it",
                          SLICE_ARGS(name));
     struct schema *altered = schema_copy(schema);
     altered->column_count--;
@@ -237,8 +250,8 @@ static enum err drop_column(struct ingest *ingest, const struct schema *schema, 
     return commit_altered(ingest, altered, position, error);
 }
 
-enum err ingest_drop_column(struct ingest *ingest, struct slice table, struct slice column, bool if_exists,
-                            uint64_t *position, struct error *error)
+enum err ingest_drop_column(struct ingest *ingest, struct slice table, struct slice column,
+                            bool if_exists, uint64_t *position, struct error *error)
 {
     *position = 0;
     mutex_lock(&ingest->ddl);
@@ -250,15 +263,16 @@ enum err ingest_drop_column(struct ingest *ingest, struct slice table, struct sl
     else if (index >= 0)
         err = drop_column(ingest, schema, index, position, error);
     else if (!if_exists)
-        err = error_set(error, ERR_INPUT, "42703", "column \"%.*s\" of relation \"%.*s\" does not exist",
-                        SLICE_ARGS(column), SLICE_ARGS(table));
+        err = error_set(error, ERR_INPUT, "42703",
+                        "column \"%.*s\" of relation \"%.*s\" does not exist", SLICE_ARGS(column),
+                        SLICE_ARGS(table));
     schema_unref(schema);
     mutex_unlock(&ingest->ddl);
     return err;
 }
 
-enum err ingest_comment(struct ingest *ingest, struct slice table, struct slice column, struct slice comment,
-                        uint64_t *position, struct error *error)
+enum err ingest_comment(struct ingest *ingest, struct slice table, struct slice column,
+                        struct slice comment, uint64_t *position, struct error *error)
 {
     *position = 0;
     mutex_lock(&ingest->ddl);
@@ -268,8 +282,9 @@ enum err ingest_comment(struct ingest *ingest, struct slice table, struct slice 
     if (schema == NULL) {
         err = ingest_no_table(table, error);
     } else if (column.size > 0 && index < 0) {
-        err = error_set(error, ERR_INPUT, "42703", "column \"%.*s\" of relation \"%.*s\" does not exist",
-                        SLICE_ARGS(column), SLICE_ARGS(table));
+        err = error_set(error, ERR_INPUT, "42703",
+                        "column \"%.*s\" of relation \"%.*s\" does not exist", SLICE_ARGS(column),
+                        SLICE_ARGS(table));
     } else {
         struct schema *altered = schema_copy(schema);
         struct slice copy = arena_copy(&altered->arena, comment);

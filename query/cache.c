@@ -1,8 +1,9 @@
 /* The plan cache: a fixed number of entries, chained by hash, in one list by last use.
  *
- * The key is the exact text and the session's time zone (literals are bound in it). A plan does not name a
- * position or a snapshot, only table definitions: DDL makes it stale, and plan_is_current() is asked with
- * the very snapshot the run will use, so a stale plan never runs. Texts over 16 KiB are not kept. */
+ * The key is the exact text and the session's time zone (literals are bound in it). A plan does not
+ * name a position or a snapshot, only table definitions: DDL makes it stale, and plan_is_current()
+ * is asked with the very snapshot the run will use, so a stale plan never runs. Texts over 16 KiB
+ * are not kept. */
 #include "query/cache.h"
 
 #include "storage/base/hash.h"
@@ -12,10 +13,10 @@
 #define TEXT_SIZE_MAX ((size_t)16 << 10)
 
 struct cache_entry {
-    struct cache_entry *next;           /* of the bucket */
-    struct cache_entry *newer, *older;  /* by last use */
+    struct cache_entry *next;          /* of the bucket */
+    struct cache_entry *newer, *older; /* by last use */
     uint64_t hash;
-    struct slice text, zone;            /* own */
+    struct slice text, zone; /* own */
     struct statement *statement;
 };
 
@@ -73,12 +74,13 @@ static uint64_t key_hash(struct slice text, struct slice zone)
     return hash64_seed(text.data, text.size, hash64(zone.data, zone.size));
 }
 
-static struct cache_entry *entry_find(struct plan_cache *cache, struct slice text, struct slice zone)
+static struct cache_entry *entry_find(struct plan_cache *cache, struct slice text,
+                                      struct slice zone)
 {
     uint64_t hash = key_hash(text, zone);
     struct cache_entry *entry = cache->buckets[hash % BUCKET_COUNT];
-    while (entry != NULL &&
-           (entry->hash != hash || !slice_equal(entry->text, text) || !slice_equal(entry->zone, zone)))
+    while (entry != NULL && (entry->hash != hash || !slice_equal(entry->text, text) ||
+                             !slice_equal(entry->zone, zone)))
         entry = entry->next;
     return entry;
 }

@@ -10,7 +10,12 @@
 #define PROVIDERS_MAX 64
 
 enum query_outcome {
-    OUTCOME_OK, OUTCOME_ERROR, OUTCOME_CANCELLED, OUTCOME_TIMEOUT, OUTCOME_LIMIT, OUTCOME_COUNT
+    OUTCOME_OK,
+    OUTCOME_ERROR,
+    OUTCOME_CANCELLED,
+    OUTCOME_TIMEOUT,
+    OUTCOME_LIMIT,
+    OUTCOME_COUNT
 };
 
 /* A query under way. */
@@ -22,8 +27,8 @@ struct query_entry {
     int64_t started_us;              /* monotonic */
     struct budget budget;
     _Atomic bool is_cancelled;
-    const char *_Atomic state;       /* "waiting", "planning", "running" */
-    const struct exec *exec;         /* under the registry's lock; NULL while none runs */
+    const char *_Atomic state; /* "waiting", "planning", "running" */
+    const struct exec *exec;   /* under the registry's lock; NULL while none runs */
 };
 
 struct query_registry {
@@ -47,7 +52,8 @@ void registry_deinit(struct query_registry *registry);
 MUST_CHECK enum err registry_add(struct query_registry *registry, struct query_entry *entry,
                                  struct error *error);
 void registry_remove(struct query_registry *registry, struct query_entry *entry);
-void registry_set_exec(struct query_registry *registry, struct query_entry *entry, const struct exec *exec);
+void registry_set_exec(struct query_registry *registry, struct query_entry *entry,
+                       const struct exec *exec);
 bool registry_cancel(struct query_registry *registry, struct slice query_id);
 void registry_visit(struct query_registry *registry,
                     void (*visit)(void *context, const struct query_entry *entry), void *context);

@@ -1,5 +1,5 @@
-/* Table providers: relations that are not user tables (system tables, catalogues). The folders to the right register theirs
- * at start; they can be queried and joined like any table. */
+/* Table providers: relations that are not user tables (system tables, catalogues). The folders to
+ * the right register theirs at start; they can be queried and joined like any table. */
 #ifndef FRESHET_QUERY_PROVIDER_H
 #define FRESHET_QUERY_PROVIDER_H
 
@@ -13,8 +13,9 @@ struct provider_column {
 
 struct provider_scan {
     struct snapshot *snapshot;
-    struct arena *arena;               /* for payloads; lives as long as the query */
-    struct column_builder *builders;   /* one per provider column: add one value to each for every row */
+    struct arena *arena; /* for payloads; lives as long as the query */
+    struct column_builder
+        *builders; /* one per provider column: add one value to each for every row */
     struct budget *budget;
 };
 
@@ -30,7 +31,8 @@ struct table_provider {
 /* Helpers: add one cell to builders[index]. */
 void provider_text(struct provider_scan *scan, size_t index, struct slice text);
 void provider_cstr(struct provider_scan *scan, size_t index, const char *text);
-void provider_int(struct provider_scan *scan, size_t index, int64_t value);  /* any integer, time or date column */
+void provider_int(struct provider_scan *scan, size_t index,
+                  int64_t value); /* any integer, time or date column */
 void provider_float(struct provider_scan *scan, size_t index, double value);
 void provider_bool(struct provider_scan *scan, size_t index, bool value);
 void provider_null(struct provider_scan *scan, size_t index);

@@ -2,13 +2,14 @@
  *
  *   settings ─ register ─ wait for at_least ─ plan (cache) ─ completeness ─ snapshot ─ run ─ format
  *
- * Completeness is asked for before the snapshot is taken, so it never claims more than the snapshot holds;
- * which tables to ask about is known from the plan, and a plan is checked against the snapshot it runs
- * over: DDL in between means planning again. Nothing is answered before all of it is certain: the result
- * is built whole, within its own limit and the query's memory, and an error leaves no part of it.
+ * Completeness is asked for before the snapshot is taken, so it never claims more than the snapshot
+ * holds; which tables to ask about is known from the plan, and a plan is checked against the
+ * snapshot it runs over: DDL in between means planning again. Nothing is answered before all of it
+ * is certain: the result is built whole, within its own limit and the query's memory, and an error
+ * leaves no part of it.
  *
- * Each query has a budget of its own below the budget of all; whatever is still charged to it at the end
- * is released in one place, here. */
+ * Each query has a budget of its own below the budget of all; whatever is still charged to it at
+ * the end is released in one place, here. */
 #include "query/engine.h"
 #include "query/exec/rowset.h"
 #include "query/format/format.h"
@@ -81,13 +82,15 @@ enum err query_cancel(struct query_engine *engine, struct slice query_id, struct
 
 void query_engine_metrics(struct query_engine *engine, struct writer *out)
 {
-    static const char *const names[OUTCOME_COUNT] = {"ok", "error", "cancelled", "timeout", "limit"};
+    static const char *const names[OUTCOME_COUNT] = {"ok", "error", "cancelled", "timeout",
+                                                     "limit"};
     metrics_print_family(out, "freshet_queries_total", "counter", "Queries by outcome.");
     for (int i = 0; i < OUTCOME_COUNT; i++) {
         char label[40];
         snprintf(label, sizeof(label), "outcome=\"%s\"", names[i]);
-        metrics_print_sample(out, "freshet_queries_total", label,
-                             (double)atomic_load_explicit(&engine->outcomes[i], memory_order_relaxed));
+        metrics_print_sample(
+            out, "freshet_queries_total", label,
+            (double)atomic_load_explicit(&engine->outcomes[i], memory_order_relaxed));
     }
 }
 
@@ -122,15 +125,15 @@ static enum err choose_id(struct run *run, struct error *error)
     struct slice id = run->request->query_id;
     char *out = run->entry.query_id;
     if (id.size == 0) {
-        snprintf(out, sizeof(run->entry.query_id), "%016llx%016llx", (unsigned long long)random_u64(),
-                 (unsigned long long)random_u64());
+        snprintf(out, sizeof(run->entry.query_id), "%016llx%016llx",
+                 (unsigned long long)random_u64(), (unsigned long long)random_u64());
         return OK;
     }
     bool is_valid = id.size < sizeof(run->entry.query_id);
     for (size_t i = 0; is_valid && i < id.size; i++) {
         char c = id.data[i];
-        is_valid = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-                   c == '_';
+        is_valid = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                   c == '-' || c == '_';
     }
     if (!is_valid)
         return error_set(error, ERR_INPUT, "22023",
@@ -145,7 +148,8 @@ static enum err check_text(struct slice text, struct error *error)
     if (utf8_validate(text) != text.size)
         return error_set(error, ERR_INPUT, "22021", "invalid byte sequence for encoding \"UTF8\"");
     if (memchr(text.data, 0, text.size) != NULL)
-        return error_set(error, ERR_INPUT, "22021", "invalid byte sequence for encoding \"UTF8\": 0x00");
+        return error_set(error, ERR_INPUT, "22021",
+                         "invalid byte sequence for encoding \"UTF8\": 0x00");
     return OK;
 }
 
@@ -156,15 +160,16 @@ static enum err wait_for_position(struct run *run, struct error *error)
     if (run->request->at_least == 0 || store_position(store) >= run->request->at_least)
         return OK;
     atomic_store(&run->entry.state, "waiting");
-    int64_t left_us = run->deadline_us == 0 ? INT64_C(3600) * 1000000
-                                            : run->deadline_us - clock_monotonic_us();
+    int64_t left_us =
+        run->deadline_us == 0 ? INT64_C(3600) * 1000000 : run->deadline_us - clock_monotonic_us();
     worker_block_begin();
     enum err err = store_wait(store, run->request->at_least, left_us > 0 ? left_us : 0, error);
     worker_block_end();
     if (err == ERR_TIMEOUT)
-        return error_set(error, ERR_TIMEOUT, "57014",
-                         "canceling statement due to statement timeout while waiting for position %llu",
-                         (unsigned long long)run->request->at_least);
+        return error_set(
+            error, ERR_TIMEOUT, "57014",
+            "canceling statement due to statement timeout while waiting for position %llu",
+            (unsigned long long)run->request->at_least);
     return err;
 }
 
@@ -211,7 +216,8 @@ static void ask_completeness(struct run *run)
     uint32_t *ids = arena_alloc_array(&run->arena, statement->table_count, sizeof(*ids));
     for (size_t i = 0; i < statement->table_count; i++)
         ids[i] = statement->tables[i].schema->table_id;
-    options->completeness(options->context, ids, statement->table_count, &run->arena, &run->completeness);
+    options->completeness(options->context, ids, statement->table_count, &run->arena,
+                          &run->completeness);
 }
 
 /* A plan and a snapshot that belong together. */
@@ -233,7 +239,8 @@ static enum err plan_and_open(struct run *run, struct error *error)
         statement_unref(run->statement);
         run->statement = NULL;
     }
-    return error_set(error, ERR_BUSY, "40001", "the tables changed while the query was planned; try again");
+    return error_set(error, ERR_BUSY, "40001",
+                     "the tables changed while the query was planned; try again");
 }
 
 /* --- running --- */
@@ -302,7 +309,8 @@ static void write_end(struct run *run, struct format_writer *writer)
     run->answer->row_count = writer->row_count;
 }
 
-static struct format_writer make_writer(struct run *run, const struct plan_column *columns, size_t count)
+static struct format_writer make_writer(struct run *run, const struct plan_column *columns,
+                                        size_t count)
 {
     return (struct format_writer){
         .format = run->answer->format,
@@ -398,7 +406,8 @@ static enum err hand_over(struct run *run, const struct batch *batches, size_t b
         return error_set(error, ERR_UNSUPPORTED, "0A000", "%s is not supported here",
                          run->statement->command_tag);
     worker_block_begin();
-    enum err err = options->command(options->context, command, batches, batch_count, &answer, error);
+    enum err err =
+        options->command(options->context, command, batches, batch_count, &answer, error);
     worker_block_end();
     if (err != OK)
         return err;
@@ -420,7 +429,8 @@ static enum err run_insert(struct run *run, struct error *error)
         err = rowset_append(&rows, &batch, NULL, batch.row_count, error);
     exec_close(node);
     if (err == OK) {
-        struct column *columns = arena_alloc_array(&run->arena, plan->column_count, sizeof(*columns));
+        struct column *columns =
+            arena_alloc_array(&run->arena, plan->column_count, sizeof(*columns));
         for (size_t i = 0; i < plan->column_count; i++)
             columns[i] = rowset_column(&rows, i, 0);
         struct batch all = {
@@ -442,7 +452,8 @@ static enum err run_set(struct run *run, struct error *error)
         bool is_known;
         setting_show(&copy, command->setting, &run->arena, &is_known);
         if (!is_known && !slice_equal_ignore_case(command->setting, SLICE("all")))
-            err = error_set(error, ERR_INPUT, "42704", "unrecognized configuration parameter \"%.*s\"",
+            err = error_set(error, ERR_INPUT, "42704",
+                            "unrecognized configuration parameter \"%.*s\"",
                             SLICE_ARGS(command->setting));
     } else {
         err = setting_set(&copy, command->setting, command->value, error);

@@ -1,6 +1,7 @@
 /* The front door of query: text in, result bytes out, with cancel, timeout, budget, completeness.
  *
- * query_run() is called inside a worker job (64 MiB stack) and yields the worker at morsel borders. */
+ * query_run() is called inside a worker job (64 MiB stack) and yields the worker at morsel borders.
+ */
 #ifndef FRESHET_QUERY_QUERY_H
 #define FRESHET_QUERY_QUERY_H
 
@@ -22,24 +23,25 @@ struct command_answer {
 
 struct query_engine_options {
     struct store *store;
-    struct budget *memory;          /* of all queries */
-    size_t query_memory_limit;      /* of one */
-    int64_t statement_timeout_us;   /* 30 s; 0: none */
-    uint64_t max_rows;              /* 1,000,000 */
-    void *context;                  /* of the callbacks */
-    /* What is known about the tables read, called *before* the snapshot is taken, so that it never claims more than the snapshot
-     * holds. Texts in the arena. */
-    void (*completeness)(void *context, const uint32_t *table_ids, size_t count, struct arena *arena,
-                         struct completeness *out);
+    struct budget *memory;        /* of all queries */
+    size_t query_memory_limit;    /* of one */
+    int64_t statement_timeout_us; /* 30 s; 0: none */
+    uint64_t max_rows;            /* 1,000,000 */
+    void *context;                /* of the callbacks */
+    /* What is known about the tables read, called *before* the snapshot is taken, so that it never
+     * claims more than the snapshot holds. Texts in the arena. */
+    void (*completeness)(void *context, const uint32_t *table_ids, size_t count,
+                         struct arena *arena, struct completeness *out);
     /* Runs a command. For INSERT the rows are in batches. */
-    enum err (*command)(void *context, const struct command *command, const struct batch *batches, size_t batch_count,
-                        struct command_answer *out, struct error *error);
+    enum err (*command)(void *context, const struct command *command, const struct batch *batches,
+                        size_t batch_count, struct command_answer *out, struct error *error);
     bool (*is_recovering)(void *context);
 };
 
 struct query_engine *query_engine_create(const struct query_engine_options *options);
 void query_engine_destroy(struct query_engine *engine);
-/* Before the first query. At most 64; the engine registers its own (tables, columns, segments, queries). */
+/* Before the first query. At most 64; the engine registers its own (tables, columns, segments,
+ * queries). */
 void query_engine_register(struct query_engine *engine, const struct table_provider *provider);
 
 struct query_setting {
@@ -48,35 +50,39 @@ struct query_setting {
 
 struct query_request {
     struct slice text;
-    struct slice query_id;          /* empty: one is made */
+    struct slice query_id; /* empty: one is made */
     struct slice user, client;
     enum result_format format;
-    int64_t timeout_us;             /* -1: the setting */
-    int64_t max_rows;               /* -1: the setting */
-    uint64_t at_least;              /* wait for this position first */
-    bool is_read_only;              /* GET: only SELECT, VALUES, SHOW, EXPLAIN; else ERR_UNSUPPORTED with sqlstate 25006 → 405 */
+    int64_t timeout_us; /* -1: the setting */
+    int64_t max_rows;   /* -1: the setting */
+    uint64_t at_least;  /* wait for this position first */
+    bool is_read_only;  /* GET: only SELECT, VALUES, SHOW, EXPLAIN; else ERR_UNSUPPORTED with
+                           sqlstate 25006 → 405 */
     size_t setting_count;
     const struct query_setting *settings; /* of the request; unknown names 42704 */
-    const _Atomic bool *is_cancelled; /* the client went away; may be NULL */
+    const _Atomic bool *is_cancelled;     /* the client went away; may be NULL */
 };
 
 struct query_answer {
     enum err result;
-    struct error error;             /* if result is not OK */
+    struct error error; /* if result is not OK */
     char query_id[40];
     enum result_format format;
-    struct writer body;             /* the whole result in `format`; the caller deinits it */
+    struct writer body; /* the whole result in `format`; the caller deinits it */
     uint64_t row_count;
 };
 
 /* Fills *answer whatever happens; returns answer->result. */
-enum err query_run(struct query_engine *engine, const struct query_request *request, struct query_answer *answer);
+enum err query_run(struct query_engine *engine, const struct query_request *request,
+                   struct query_answer *answer);
 /* Any thread. NOT_FOUND if no such query runs. */
-MUST_CHECK enum err query_cancel(struct query_engine *engine, struct slice query_id, struct error *error);
+MUST_CHECK enum err query_cancel(struct query_engine *engine, struct slice query_id,
+                                 struct error *error);
 /* Outcomes and counts for /metrics. */
 void query_engine_metrics(struct query_engine *engine, struct writer *out);
 
 /* The problem+json body of an error (INTERFACES, "Errors"). query_id may be NULL. */
-void query_error_json(const struct error *error, int status, const char *query_id, struct writer *out);
+void query_error_json(const struct error *error, int status, const char *query_id,
+                      struct writer *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* The queries under way: for freshet.queries and for cancelling by id. One list under one lock: a server
- * runs tens of them, and each takes the lock a handful of times. */
+/* The queries under way: for freshet.queries and for cancelling by id. One list under one lock: a
+ * server runs tens of them, and each takes the lock a handful of times. */
 #include "query/engine.h"
 
 void registry_init(struct query_registry *registry)
@@ -21,7 +21,8 @@ static struct query_entry *find(struct query_registry *registry, struct slice qu
     return entry;
 }
 
-enum err registry_add(struct query_registry *registry, struct query_entry *entry, struct error *error)
+enum err registry_add(struct query_registry *registry, struct query_entry *entry,
+                      struct error *error)
 {
     mutex_lock(&registry->mutex);
     bool is_taken = find(registry, slice_from_cstr(entry->query_id)) != NULL;
@@ -34,8 +35,8 @@ enum err registry_add(struct query_registry *registry, struct query_entry *entry
     }
     mutex_unlock(&registry->mutex);
     if (is_taken)
-        return error_set(error, ERR_INPUT, "22023", "a query with query_id \"%s\" is already running",
-                         entry->query_id);
+        return error_set(error, ERR_INPUT, "22023",
+                         "a query with query_id \"%s\" is already running", entry->query_id);
     return OK;
 }
 
@@ -51,7 +52,8 @@ void registry_remove(struct query_registry *registry, struct query_entry *entry)
     mutex_unlock(&registry->mutex);
 }
 
-void registry_set_exec(struct query_registry *registry, struct query_entry *entry, const struct exec *exec)
+void registry_set_exec(struct query_registry *registry, struct query_entry *entry,
+                       const struct exec *exec)
 {
     mutex_lock(&registry->mutex);
     entry->exec = exec;

@@ -1,7 +1,7 @@
 /* The table of settings: name, how a value is read, how it is shown.
  *
- * Over HTTP a setting lives as long as its request, so SET only checks. Names of PostgreSQL that clients
- * send as a matter of course are accepted with the one value that is true here. */
+ * Over HTTP a setting lives as long as its request, so SET only checks. Names of PostgreSQL that
+ * clients send as a matter of course are accepted with the one value that is true here. */
 #include "query/setting.h"
 
 #include "storage/base/number.h"
@@ -14,8 +14,8 @@ struct setting {
 
 static enum err bad_value(const char *name, struct slice value, struct error *error)
 {
-    return error_set(error, ERR_INPUT, "22023", "invalid value for parameter \"%s\": \"%.*s\"", name,
-                     SLICE_ARGS(value));
+    return error_set(error, ERR_INPUT, "22023", "invalid value for parameter \"%s\": \"%.*s\"",
+                     name, SLICE_ARGS(value));
 }
 
 struct unit {
@@ -23,8 +23,10 @@ struct unit {
     int64_t factor;
 };
 
-/* "30s", "500", "1 min": digits, then a unit of the table; without one the first. False if it is neither. */
-static bool parse_amount(struct slice value, const struct unit *units, size_t unit_count, int64_t *out)
+/* "30s", "500", "1 min": digits, then a unit of the table; without one the first. False if it is
+ * neither. */
+static bool parse_amount(struct slice value, const struct unit *units, size_t unit_count,
+                         int64_t *out)
 {
     int64_t amount = 0, factor = units[0].factor;
     size_t at = 0;
@@ -47,7 +49,8 @@ static bool parse_amount(struct slice value, const struct unit *units, size_t un
 }
 
 static const struct unit time_units[] = {
-    {"ms", 1000}, {"us", 1}, {"s", 1000000}, {"min", 60000000}, {"h", 3600000000}, {"d", 86400000000},
+    {"ms", 1000},      {"us", 1},         {"s", 1000000},
+    {"min", 60000000}, {"h", 3600000000}, {"d", 86400000000},
 };
 static const struct unit size_units[] = {
     {"B", 1}, {"kB", 1 << 10}, {"MB", 1 << 20}, {"GB", 1 << 30}, {"TB", INT64_C(1) << 40},
@@ -56,7 +59,8 @@ static const struct unit count_units[] = {{"", 1}};
 
 /* --- each setting --- */
 
-static enum err set_statement_timeout(struct settings *settings, struct slice value, struct error *error)
+static enum err set_statement_timeout(struct settings *settings, struct slice value,
+                                      struct error *error)
 {
     if (!parse_amount(value, time_units, array_count(time_units), &settings->statement_timeout_us))
         return bad_value("statement_timeout", value, error);
@@ -105,8 +109,8 @@ static enum err set_query_memory(struct settings *settings, struct slice value, 
     int64_t bytes;
     if (!parse_amount(value, size_units, array_count(size_units), &bytes) || bytes == 0)
         return bad_value("freshet.query_memory", value, error);
-    settings->query_memory = (uint64_t)bytes < settings->query_memory_max ? (size_t)bytes
-                                                                          : settings->query_memory_max;
+    settings->query_memory =
+        (uint64_t)bytes < settings->query_memory_max ? (size_t)bytes : settings->query_memory_max;
     return OK;
 }
 
@@ -129,7 +133,8 @@ static struct slice show_threads(const struct settings *settings, struct arena *
 
 static bool parse_switch(struct slice value, bool *out)
 {
-    static const char *const words[2][4] = {{"off", "false", "no", "0"}, {"on", "true", "yes", "1"}};
+    static const char *const words[2][4] = {{"off", "false", "no", "0"},
+                                            {"on", "true", "yes", "1"}};
     for (int is_on = 0; is_on < 2; is_on++)
         for (size_t i = 0; i < 4; i++)
             if (slice_equal_ignore_case(value, slice_from_cstr(words[is_on][i]))) {
@@ -139,7 +144,8 @@ static bool parse_switch(struct slice value, bool *out)
     return false;
 }
 
-static enum err set_partial_cache(struct settings *settings, struct slice value, struct error *error)
+static enum err set_partial_cache(struct settings *settings, struct slice value,
+                                  struct error *error)
 {
     if (!parse_switch(slice_trim(value), &settings->is_partial_cache_on))
         return bad_value("freshet.partial_cache", value, error);
@@ -203,7 +209,8 @@ static struct slice show_nothing(const struct settings *settings, struct arena *
 static enum err set_utf8(struct settings *settings, struct slice value, struct error *error)
 {
     (void)settings;
-    if (slice_equal_ignore_case(value, SLICE("UTF8")) || slice_equal_ignore_case(value, SLICE("UTF-8")) ||
+    if (slice_equal_ignore_case(value, SLICE("UTF8")) ||
+        slice_equal_ignore_case(value, SLICE("UTF-8")) ||
         slice_equal_ignore_case(value, SLICE("unicode")))
         return OK;
     return bad_value("client_encoding", value, error);
@@ -254,7 +261,8 @@ static const struct setting *find(struct slice name)
     return NULL;
 }
 
-enum err setting_set(struct settings *settings, struct slice name, struct slice value, struct error *error)
+enum err setting_set(struct settings *settings, struct slice name, struct slice value,
+                     struct error *error)
 {
     const struct setting *setting = find(name);
     if (setting == NULL)

@@ -11,7 +11,7 @@ struct settings {
     int64_t statement_timeout_us; /* 0: none */
     int64_t max_rows;
     size_t query_memory;
-    size_t query_memory_max;      /* what the server allows: more is cut to it */
+    size_t query_memory_max; /* what the server allows: more is cut to it */
     int64_t threads;
     bool is_partial_cache_on;
 };

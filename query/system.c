@@ -1,19 +1,40 @@
-/* The system tables that query itself can tell: freshet.tables, columns, segments, queries. Each is a list
- * of columns and a function that adds one row after another; all read the query's own snapshot, so they
- * agree with each other and with the tables joined to them. */
+/* The system tables that query itself can tell: freshet.tables, columns, segments, queries. Each is
+ * a list of columns and a function that adds one row after another; all read the query's own
+ * snapshot, so they agree with each other and with the tables joined to them. */
 #include "query/engine.h"
 
 #include "storage/base/clock.h"
 
 #include <assert.h>
 
-#define TEXT {.id = TYPE_TEXT}
-#define BIGINT {.id = TYPE_INT8}
-#define INTEGER {.id = TYPE_INT4}
-#define BOOLEAN {.id = TYPE_BOOL}
-#define TIME {.id = TYPE_TIMESTAMPTZ}
-#define JSONB {.id = TYPE_JSONB}
-#define DOUBLE {.id = TYPE_FLOAT8}
+#define TEXT                                                                                       \
+    {                                                                                              \
+        .id = TYPE_TEXT                                                                            \
+    }
+#define BIGINT                                                                                     \
+    {                                                                                              \
+        .id = TYPE_INT8                                                                            \
+    }
+#define INTEGER                                                                                    \
+    {                                                                                              \
+        .id = TYPE_INT4                                                                            \
+    }
+#define BOOLEAN                                                                                    \
+    {                                                                                              \
+        .id = TYPE_BOOL                                                                            \
+    }
+#define TIME                                                                                       \
+    {                                                                                              \
+        .id = TYPE_TIMESTAMPTZ                                                                     \
+    }
+#define JSONB                                                                                      \
+    {                                                                                              \
+        .id = TYPE_JSONB                                                                           \
+    }
+#define DOUBLE                                                                                     \
+    {                                                                                              \
+        .id = TYPE_FLOAT8                                                                          \
+    }
 
 /* A time, or NULL where there is none. */
 static void add_time(struct provider_scan *scan, size_t index, int64_t us, bool is_known)
@@ -44,9 +65,9 @@ static void add_type(struct provider_scan *scan, size_t index, struct type type)
 /* --- tables --- */
 
 static const struct provider_column tables_columns[] = {
-    {"table_name", TEXT},   {"rows", BIGINT},          {"mutable_rows", BIGINT}, {"bytes", BIGINT},
-    {"mutable_bytes", BIGINT}, {"segments", BIGINT},   {"min_time", TIME},       {"max_time", TIME},
-    {"time_column", TEXT},  {"options", JSONB},        {"created_at", TIME},
+    {"table_name", TEXT},      {"rows", BIGINT},     {"mutable_rows", BIGINT}, {"bytes", BIGINT},
+    {"mutable_bytes", BIGINT}, {"segments", BIGINT}, {"min_time", TIME},       {"max_time", TIME},
+    {"time_column", TEXT},     {"options", JSONB},   {"created_at", TIME},
 };
 
 static enum err tables_scan(void *context, struct provider_scan *scan, struct error *error)
@@ -80,9 +101,9 @@ static enum err tables_scan(void *context, struct provider_scan *scan, struct er
 /* --- columns --- */
 
 static const struct provider_column columns_columns[] = {
-    {"table_name", TEXT},  {"column_name", TEXT},  {"ordinal", INTEGER}, {"type", TEXT},
-    {"nullable", BOOLEAN}, {"default_text", TEXT}, {"bytes", BIGINT},    {"raw_bytes", BIGINT},
-    {"encodings", TEXT},
+    {"table_name", TEXT}, {"column_name", TEXT}, {"ordinal", INTEGER},
+    {"type", TEXT},       {"nullable", BOOLEAN}, {"default_text", TEXT},
+    {"bytes", BIGINT},    {"raw_bytes", BIGINT}, {"encodings", TEXT},
 };
 
 static enum err columns_scan(void *context, struct provider_scan *scan, struct error *error)
@@ -114,10 +135,9 @@ static enum err columns_scan(void *context, struct provider_scan *scan, struct e
 /* --- segments --- */
 
 static const struct provider_column segments_columns[] = {
-    {"table_name", TEXT}, {"segment_id", TEXT}, {"state", TEXT},
-    {"rows", BIGINT},     {"bytes", BIGINT},    {"min_time", TIME},
-    {"max_time", TIME},   {"first_position", BIGINT}, {"last_position", BIGINT},
-    {"created_at", TIME},
+    {"table_name", TEXT},      {"segment_id", TEXT}, {"state", TEXT},    {"rows", BIGINT},
+    {"bytes", BIGINT},         {"min_time", TIME},   {"max_time", TIME}, {"first_position", BIGINT},
+    {"last_position", BIGINT}, {"created_at", TIME},
 };
 
 static enum err segments_scan(void *context, struct provider_scan *scan, struct error *error)
@@ -149,9 +169,9 @@ static enum err segments_scan(void *context, struct provider_scan *scan, struct 
 /* --- queries --- */
 
 static const struct provider_column queries_columns[] = {
-    {"query_id", TEXT},      {"user_name", TEXT},   {"client", TEXT},
-    {"query", TEXT},         {"state", TEXT},       {"started_at", TIME},
-    {"elapsed_ms", DOUBLE},  {"rows_scanned", BIGINT}, {"memory_bytes", BIGINT},
+    {"query_id", TEXT},     {"user_name", TEXT},      {"client", TEXT},
+    {"query", TEXT},        {"state", TEXT},          {"started_at", TIME},
+    {"elapsed_ms", DOUBLE}, {"rows_scanned", BIGINT}, {"memory_bytes", BIGINT},
 };
 
 static void add_query(void *context, const struct query_entry *entry)
@@ -186,7 +206,8 @@ void system_register(struct query_engine *engine)
     const struct table_provider own[] = {
         {"freshet", "tables", array_count(tables_columns), tables_columns, engine, tables_scan},
         {"freshet", "columns", array_count(columns_columns), columns_columns, engine, columns_scan},
-        {"freshet", "segments", array_count(segments_columns), segments_columns, engine, segments_scan},
+        {"freshet", "segments", array_count(segments_columns), segments_columns, engine,
+         segments_scan},
         {"freshet", "queries", array_count(queries_columns), queries_columns, engine, queries_scan},
     };
     static_assert(array_count(own) == array_count(engine->own), "one slot a table");

@@ -5,9 +5,9 @@
  *   publish.c   rows appended meanwhile; after the sync visible              log thread
  *   snapshot.c  a moment is taken; cursors read it                          any thread
  *
- * Opening: lock the directory, load the newest checkpoint (catalog and extension as of its position), replay
- * the log (all rows are in it; state only from behind the checkpoint), start the log thread. Closing writes a
- * checkpoint, so that a clean start replays rows only. */
+ * Opening: lock the directory, load the newest checkpoint (catalog and extension as of its
+ * position), replay the log (all rows are in it; state only from behind the checkpoint), start the
+ * log thread. Closing writes a checkpoint, so that a clean start replays rows only. */
 #include "storage/table/private.h"
 
 #include "storage/base/clock.h"
@@ -77,7 +77,8 @@ static enum err open_log(struct store *store, struct error *error)
     if (position < store->checkpoint_position)
         return error_set(error, ERR_CORRUPT, NULL,
                          "the log ends at position %llu, before the checkpoint at %llu",
-                         (unsigned long long)position, (unsigned long long)store->checkpoint_position);
+                         (unsigned long long)position,
+                         (unsigned long long)store->checkpoint_position);
     return OK;
 }
 
@@ -90,7 +91,8 @@ enum err store_open(const struct store_options *options, struct store **out, str
     if (err != OK)
         return err;
     struct store *store = create(options);
-    err = options->recover_point_in_time ? store_forget_checkpoints(store, error) : store_load(store, error);
+    err = options->recover_point_in_time ? store_forget_checkpoints(store, error)
+                                         : store_load(store, error);
     if (err == OK)
         err = open_log(store, error);
     if (err != OK) {

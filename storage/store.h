@@ -1,8 +1,8 @@
 /* The front door of storage: open, commit, snapshot, scan, close.
  *
- * One store per data directory. Every change (rows of one or several tables, DDL, sections that belong to
- * the folders to the right) is one commit record at one position of the log; a snapshot sees all records
- * up to its position and nothing after. */
+ * One store per data directory. Every change (rows of one or several tables, DDL, sections that
+ * belong to the folders to the right) is one commit record at one position of the log; a snapshot
+ * sees all records up to its position and nothing after. */
 #ifndef FRESHET_STORAGE_STORE_H
 #define FRESHET_STORAGE_STORE_H
 
@@ -18,9 +18,10 @@ struct snapshot;
 /* A decoded record as appliers see it, live and at replay; borrowed for the call. */
 struct record_rows {
     uint32_t table_id;
-    const struct schema *schema; /* the table's definition at this position; NULL: the table is gone */
+    const struct schema
+        *schema; /* the table's definition at this position; NULL: the table is gone */
     size_t row_count;
-    const struct column *times;  /* the event times, borrowed from the record; NULL: it has none */
+    const struct column *times; /* the event times, borrowed from the record; NULL: it has none */
 };
 struct record_section {
     uint32_t kind;
@@ -28,21 +29,29 @@ struct record_section {
 };
 struct record_view {
     uint64_t position;
-    int64_t at_us;           /* wall clock when the record was made: replay sees the same */
+    int64_t at_us; /* wall clock when the record was made: replay sees the same */
     size_t rows_count;
     const struct record_rows *rows;
     size_t section_count;
     const struct record_section *sections;
     /* DDL of this record, if any. */
-    enum change_kind { CHANGE_NONE, CHANGE_CREATE, CHANGE_DROP, CHANGE_ALTER, CHANGE_TRUNCATE } change;
+    enum change_kind {
+        CHANGE_NONE,
+        CHANGE_CREATE,
+        CHANGE_DROP,
+        CHANGE_ALTER,
+        CHANGE_TRUNCATE
+    } change;
     uint32_t change_table_id;
 };
 
-/* State that rides on commit records (producers, keys, ledger, dead letters, watermarks). All calls come from
- * one thread at a time in position order: replay during store_open, then the log thread. */
+/* State that rides on commit records (producers, keys, ledger, dead letters, watermarks). All calls
+ * come from one thread at a time in position order: replay during store_open, then the log thread.
+ */
 struct store_extension {
     void *context;
-    /* Called when the record is durable, just before its rows become visible. Rows have been appended. */
+    /* Called when the record is durable, just before its rows become visible. Rows have been
+     * appended. */
     void (*apply)(void *context, const struct record_view *record);
     /* Checkpoint as of the last applied record, and back. */
     void (*save)(void *context, struct writer *out);
@@ -51,64 +60,75 @@ struct store_extension {
 
 struct store_options {
     struct io *io;
-    const char *directory;       /* made if missing; locked */
-    size_t log_file_size;        /* 0: 64 MiB */
-    size_t rows_memory_limit;    /* budget of the mutable rows, in bytes */
+    const char *directory;            /* made if missing; locked */
+    size_t log_file_size;             /* 0: 64 MiB */
+    size_t rows_memory_limit;         /* budget of the mutable rows, in bytes */
     struct store_extension extension; /* context NULL: none */
-    bool is_threaded;            /* false: a simulation calls store_run() */
+    bool is_threaded;                 /* false: a simulation calls store_run() */
     bool recover_point_in_time;
-    size_t log_piece_size;       /* 0: 1 MiB; simulations take less */
-    _Atomic uint64_t *replayed;  /* NULL, or where replay tells the position it has reached, for /readyz */
+    size_t log_piece_size; /* 0: 1 MiB; simulations take less */
+    _Atomic uint64_t
+        *replayed; /* NULL, or where replay tells the position it has reached, for /readyz */
 };
 
-MUST_CHECK enum err store_open(const struct store_options *options, struct store **out, struct error *error);
-/* Finishes queued commits, stops threads, writes a checkpoint. Every snapshot must be closed before. */
+MUST_CHECK enum err store_open(const struct store_options *options, struct store **out,
+                               struct error *error);
+/* Finishes queued commits, stops threads, writes a checkpoint. Every snapshot must be closed
+ * before. */
 void store_close(struct store *store);
-bool store_run(struct store *store);   /* unthreaded: one log group; false if nothing waited */
+bool store_run(struct store *store); /* unthreaded: one log group; false if nothing waited */
 
 struct store_status {
-    uint64_t position;           /* visible */
+    uint64_t position; /* visible */
     size_t rows_memory_used, rows_memory_limit;
     uint64_t log_bytes;
     uint32_t log_files;
-    bool is_failed;              /* no further commits until it revives: `failure` says why */
+    bool is_failed; /* no further commits until it revives: `failure` says why */
     struct error failure;
 };
 void store_status(struct store *store, struct store_status *out);
 void store_revive(struct store *store); /* try to leave the failed state (disk has space again) */
 
 /* --- writing --- */
-/* A record under construction; owns its bytes. Batches are encoded when added and may be freed after. */
+/* A record under construction; owns its bytes. Batches are encoded when added and may be freed
+ * after. */
 struct commit *commit_create(struct store *store);
 void commit_destroy(struct commit *commit); /* only if not submitted */
-/* `column_ids[i]` names batch->columns[i]; columns of the table that are not named read as their `missing` value.
- * NOT NULL, types and lengths must have been checked. Shapes: FLAT, CONSTANT or DICTIONARY. numeric columns come as
- * PHYSICAL_NUMERIC already fitted to the column's scale. */
+/* `column_ids[i]` names batch->columns[i]; columns of the table that are not named read as their
+ * `missing` value. NOT NULL, types and lengths must have been checked. Shapes: FLAT, CONSTANT or
+ * DICTIONARY. numeric columns come as PHYSICAL_NUMERIC already fitted to the column's scale. */
 void commit_add_rows(struct commit *commit, const struct schema *schema, const uint32_t *column_ids,
                      const struct batch *batch);
 void commit_add_section(struct commit *commit, uint32_t kind, struct slice bytes);
-/* At most one change a record. CREATE, ALTER: the whole new definition (takes over the reference). */
-void commit_set_change(struct commit *commit, enum change_kind kind, uint32_t table_id, struct schema *schema);
+/* At most one change a record. CREATE, ALTER: the whole new definition (takes over the reference).
+ */
+void commit_set_change(struct commit *commit, enum change_kind kind, uint32_t table_id,
+                       struct schema *schema);
 size_t commit_size(const struct commit *commit);
 /* A hint: about so many bytes will be added. Growing by doubling copies them once more. */
 void commit_reserve(struct commit *commit, size_t size);
 
-typedef void (*commit_done)(void *context, uint64_t position, enum err result, const struct error *error);
-/* Gives the commit away. `done` is called exactly once, from the log thread, after the rows are visible (OK) or when
- * the write failed. Errors returned here mean nothing was queued and `done` is not called: NOT_FOUND (a table was
- * dropped or its definition no longer has what the rows need: 42P01), LIMIT (rows memory, 53200 → 429), SPACE, IO.
- * Order of calls is order of positions. *position is set at once. The commit is freed in every case. */
-MUST_CHECK enum err store_submit(struct store *store, struct commit *commit, commit_done done, void *context,
-                                 uint64_t *position, struct error *error);
-/* The same and waits until it is durable and visible. Not from the log thread; in a simulation it runs the log. */
-MUST_CHECK enum err store_commit(struct store *store, struct commit *commit, uint64_t *position, struct error *error);
+typedef void (*commit_done)(void *context, uint64_t position, enum err result,
+                            const struct error *error);
+/* Gives the commit away. `done` is called exactly once, from the log thread, after the rows are
+ * visible (OK) or when the write failed. Errors returned here mean nothing was queued and `done` is
+ * not called: NOT_FOUND (a table was dropped or its definition no longer has what the rows need:
+ * 42P01), LIMIT (rows memory, 53200 → 429), SPACE, IO. Order of calls is order of positions.
+ * *position is set at once. The commit is freed in every case. */
+MUST_CHECK enum err store_submit(struct store *store, struct commit *commit, commit_done done,
+                                 void *context, uint64_t *position, struct error *error);
+/* The same and waits until it is durable and visible. Not from the log thread; in a simulation it
+ * runs the log. */
+MUST_CHECK enum err store_commit(struct store *store, struct commit *commit, uint64_t *position,
+                                 struct error *error);
 /* A fresh table id, never used before in this store. Callers serialize DDL (ingest does). */
 uint32_t store_next_table_id(struct store *store);
 /* Writes a checkpoint and returns when it is durable. */
 MUST_CHECK enum err store_checkpoint(struct store *store, struct error *error);
 uint64_t store_position(struct store *store); /* visible position; acquire */
 /* Waits until the visible position is at least `position`. ERR_TIMEOUT. */
-MUST_CHECK enum err store_wait(struct store *store, uint64_t position, int64_t timeout_us, struct error *error);
+MUST_CHECK enum err store_wait(struct store *store, uint64_t position, int64_t timeout_us,
+                               struct error *error);
 
 /* --- reading --- */
 /* Everything up to the visible position, at this moment. Any thread; cheap. */
@@ -135,23 +155,27 @@ struct table_statistics {
 };
 void table_view_statistics(const struct table_view *view, struct table_statistics *out);
 /* Bytes of one column's chunks and a text of its encodings ("dictionary,plain"). */
-void table_view_column_statistics(const struct table_view *view, uint32_t column_index, uint64_t *bytes,
-                                  uint64_t *raw_bytes, char *encodings, size_t encodings_size);
+void table_view_column_statistics(const struct table_view *view, uint32_t column_index,
+                                  uint64_t *bytes, uint64_t *raw_bytes, char *encodings,
+                                  size_t encodings_size);
 
-/* A scan over a view in morsels: chunk by chunk (at most 64 Ki rows), each in vectors of at most VECTOR_ROWS_MAX rows.
- * Values are borrowed from the chunks where they lie in physical form and converted into the cursor's buffers where
- * not: they hold until the next call on this cursor (dictionaries and text as long as the snapshot). */
+/* A scan over a view in morsels: chunk by chunk (at most 64 Ki rows), each in vectors of at most
+ * VECTOR_ROWS_MAX rows. Values are borrowed from the chunks where they lie in physical form and
+ * converted into the cursor's buffers where not: they hold until the next call on this cursor
+ * (dictionaries and text as long as the snapshot). */
 struct morsel_range {
-    uint64_t begin, end;     /* row numbers in the view */
+    uint64_t begin, end; /* row numbers in the view */
 };
 size_t table_view_morsel_count(const struct table_view *view);
 struct morsel_range table_view_morsel(const struct table_view *view, size_t morsel);
 /* Least and greatest event time of a morsel, for skipping; false if unknown. */
-bool table_view_morsel_times(const struct table_view *view, size_t morsel, int64_t *min_us, int64_t *max_us);
+bool table_view_morsel_times(const struct table_view *view, size_t morsel, int64_t *min_us,
+                             int64_t *max_us);
 
 struct cursor;
 /* `columns` are indexes into table_view_schema()->columns. */
-struct cursor *cursor_open(const struct table_view *view, const uint32_t *columns, size_t column_count);
+struct cursor *cursor_open(const struct table_view *view, const uint32_t *columns,
+                           size_t column_count);
 void cursor_seek(struct cursor *cursor, size_t morsel); /* to the start of that morsel */
 /* The next vector of the current morsel; false at its end. batch->columns are the cursor's. */
 bool cursor_next(struct cursor *cursor, struct batch *batch);

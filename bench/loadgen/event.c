@@ -1,7 +1,8 @@
-/* Builds events by copying prepared pieces: key and value together ("\"country\":\"DE\",") where the value comes from a
- * list, digits by hand where it is a number. Under a microsecond an event, so that the generator costs a fraction of what
- * the server does. Users and pages are Zipf(1.07) by the alias method (Walker 1977, Vose 1991): one look-up a draw, where
- * rejection-inversion paid five pow() calls and half of the generator's time. */
+/* Builds events by copying prepared pieces: key and value together ("\"country\":\"DE\",") where
+ * the value comes from a list, digits by hand where it is a number. Under a microsecond an event,
+ * so that the generator costs a fraction of what the server does. Users and pages are Zipf(1.07) by
+ * the alias method (Walker 1977, Vose 1991): one look-up a draw, where rejection-inversion paid
+ * five pow() calls and half of the generator's time. */
 #include "bench/loadgen/event.h"
 
 #include "storage/base/arena.h"
@@ -14,24 +15,46 @@
 #define WORD_COUNT 4096
 #define LATENCY_TABLE_SIZE 4096
 
-enum list_id { LIST_EVENT, LIST_COUNTRY, LIST_CITY, LIST_DEVICE, LIST_OS, LIST_BROWSER, LIST_PAGE, LIST_REFERRER,
-               LIST_CAMPAIGN, LIST_STATUS, LIST_AGENT, LIST_COUNT };
+enum list_id {
+    LIST_EVENT,
+    LIST_COUNTRY,
+    LIST_CITY,
+    LIST_DEVICE,
+    LIST_OS,
+    LIST_BROWSER,
+    LIST_PAGE,
+    LIST_REFERRER,
+    LIST_CAMPAIGN,
+    LIST_STATUS,
+    LIST_AGENT,
+    LIST_COUNT
+};
 
 static const struct {
     const char *key;
     uint32_t count;
 } lists[LIST_COUNT] = {
-    [LIST_EVENT] = {"event", 12},     [LIST_COUNTRY] = {"country", 200},   [LIST_CITY] = {"city", 4096},
-    [LIST_DEVICE] = {"device", 5},    [LIST_OS] = {"os", 12},              [LIST_BROWSER] = {"browser", 20},
-    [LIST_PAGE] = {"page", 50000},    [LIST_REFERRER] = {"referrer", 2000}, [LIST_CAMPAIGN] = {"campaign", 300},
-    [LIST_STATUS] = {"status", 8},    [LIST_AGENT] = {"agent", 5000},
+    [LIST_EVENT] = {"event", 12},
+    [LIST_COUNTRY] = {"country", 200},
+    [LIST_CITY] = {"city", 4096},
+    [LIST_DEVICE] = {"device", 5},
+    [LIST_OS] = {"os", 12},
+    [LIST_BROWSER] = {"browser", 20},
+    [LIST_PAGE] = {"page", 50000},
+    [LIST_REFERRER] = {"referrer", 2000},
+    [LIST_CAMPAIGN] = {"campaign", 300},
+    [LIST_STATUS] = {"status", 8},
+    [LIST_AGENT] = {"agent", 5000},
 };
 
-static const char *const event_names[12] = {"view", "click", "search", "add_to_cart", "remove_from_cart", "checkout",
-                                            "purchase", "login", "logout", "signup", "share", "error"};
+static const char *const event_names[12] = {
+    "view",     "click",    "search", "add_to_cart", "remove_from_cart",
+    "checkout", "purchase", "login",  "logout",      "signup",
+    "share",    "error"};
 static const char *const device_names[5] = {"desktop", "mobile", "tablet", "tv", "bot"};
-static const char *const os_names[12] = {"windows", "macos", "linux", "android", "ios", "ipados", "chromeos", "tizen",
-                                         "webos", "freebsd", "harmony", "other"};
+static const char *const os_names[12] = {"windows", "macos",   "linux",    "android",
+                                         "ios",     "ipados",  "chromeos", "tizen",
+                                         "webos",   "freebsd", "harmony",  "other"};
 static const int status_codes[8] = {200, 201, 204, 301, 304, 404, 429, 500};
 /* Shares of 256 by status. */
 static const uint8_t status_shares[8] = {200, 12, 6, 8, 14, 10, 2, 4};
@@ -56,7 +79,7 @@ struct event_generator {
     size_t line_size;
     struct arena arena;
     struct padded_word words[WORD_COUNT];
-    struct slice *pieces[LIST_COUNT];    /* "\"key\":\"value\"," */
+    struct slice *pieces[LIST_COUNT]; /* "\"key\":\"value\"," */
     struct zipf users, pages;
     uint32_t latency_us[LATENCY_TABLE_SIZE]; /* quantiles of the log-normal */
     uint8_t status_of[256];
@@ -66,7 +89,8 @@ struct event_generator {
 static void zipf_init(struct zipf *z, double exponent, uint32_t count)
 {
     double *weight = memory_alloc(count * sizeof(double)), sum = 0;
-    uint32_t *small = memory_alloc(count * sizeof(uint32_t)), *large = memory_alloc(count * sizeof(uint32_t));
+    uint32_t *small = memory_alloc(count * sizeof(uint32_t)),
+             *large = memory_alloc(count * sizeof(uint32_t));
     uint32_t small_count = 0, large_count = 0;
     z->count = count;
     z->slots = memory_alloc(count * sizeof(struct alias));
@@ -82,7 +106,8 @@ static void zipf_init(struct zipf *z, double exponent, uint32_t count)
     }
     while (small_count > 0 && large_count > 0) {
         uint32_t low = small[--small_count], high = large[large_count - 1];
-        z->slots[low] = (struct alias){.share = (uint32_t)(weight[low] * UINT32_MAX), .other = high};
+        z->slots[low] =
+            (struct alias){.share = (uint32_t)(weight[low] * UINT32_MAX), .other = high};
         weight[high] -= 1 - weight[low];
         if (weight[high] < 1) {
             large_count--;
@@ -114,7 +139,8 @@ static const char *word(struct random_stream *random, char *out, size_t length)
     return out;
 }
 
-static const char *list_value(enum list_id list, uint32_t index, struct random_stream *random, struct arena *arena)
+static const char *list_value(enum list_id list, uint32_t index, struct random_stream *random,
+                              struct arena *arena)
 {
     char a[16], b[16];
     word(random, a, 4 + random_below(random, 5));
@@ -139,8 +165,8 @@ static const char *list_value(enum list_id list, uint32_t index, struct random_s
     case LIST_CAMPAIGN:
         return arena_printf(arena, "%s-%u", a, index);
     case LIST_AGENT:
-        return arena_printf(arena, "Mozilla/5.0 (%s; %s; rv:%u.0) Engine/%u %s/%u.%u", a, b, 60 + index % 70,
-                            500 + index % 100, b, index % 90, index);
+        return arena_printf(arena, "Mozilla/5.0 (%s; %s; rv:%u.0) Engine/%u %s/%u.%u", a, b,
+                            60 + index % 70, 500 + index % 100, b, index % 90, index);
     default:
         return "";
     }
@@ -151,12 +177,14 @@ static void make_lists(struct event_generator *generator)
     struct random_stream random; /* its own seed: the lists are the same in every run and thread */
     random_stream_init(&random, 20260501);
     for (int list = 0; list < LIST_COUNT; list++) {
-        generator->pieces[list] = arena_alloc_array(&generator->arena, lists[list].count, sizeof(struct slice));
+        generator->pieces[list] =
+            arena_alloc_array(&generator->arena, lists[list].count, sizeof(struct slice));
         for (uint32_t index = 0; index < lists[list].count; index++) {
-            char *text = list == LIST_STATUS
-                             ? arena_printf(&generator->arena, "\"status\":%d,", status_codes[index])
-                             : arena_printf(&generator->arena, "\"%s\":\"%s\",", lists[list].key,
-                                            list_value(list, index, &random, &generator->arena));
+            char *text =
+                list == LIST_STATUS
+                    ? arena_printf(&generator->arena, "\"status\":%d,", status_codes[index])
+                    : arena_printf(&generator->arena, "\"%s\":\"%s\",", lists[list].key,
+                                   list_value(list, index, &random, &generator->arena));
             generator->pieces[list][index] = slice_from_cstr(text);
         }
     }
@@ -280,7 +308,8 @@ static char *put_time(char *p, int64_t ts_us)
     return p;
 }
 
-static char *put_piece(struct event_generator *generator, char *p, enum list_id list, uint64_t index)
+static char *put_piece(struct event_generator *generator, char *p, enum list_id list,
+                       uint64_t index)
 {
     return put(p, generator->pieces[list][index]);
 }
@@ -333,7 +362,8 @@ static char *put_numbers(struct event_generator *generator, char *p)
     p = put_fixed(p, cents % 100, 2);
     p = put_literal(p, ",\"bytes\":");
     p = put_uint(p, 200 + (bits >> 32) % 100000);
-    p = put_literal(p, (bits >> 60) == 0 ? ",\"is_new\":true,\"ip\":\"" : ",\"is_new\":false,\"ip\":\"");
+    p = put_literal(p, (bits >> 60) == 0 ? ",\"is_new\":true,\"ip\":\""
+                                         : ",\"is_new\":false,\"ip\":\"");
     uint64_t ip = random_next(random);
     for (int part = 0; part < 4; part++) {
         p = put_uint(p, (ip >> (8 * part)) & 255);
@@ -348,7 +378,8 @@ size_t event_write(struct event_generator *generator, int64_t ts_us, char *out)
     struct random_stream *random = &generator->random;
     char *p = put_identity(generator, out, ts_us);
     uint64_t bits = random_next(random);
-    uint64_t country = (bits & 255) * ((bits >> 8) & 255) * 200 >> 16; /* skewed towards the first */
+    uint64_t country =
+        (bits & 255) * ((bits >> 8) & 255) * 200 >> 16; /* skewed towards the first */
     p = put_piece(generator, p, LIST_COUNTRY, country);
     p = put_piece(generator, p, LIST_CITY, (bits >> 16) & 4095);
     p = put_piece(generator, p, LIST_DEVICE, (bits >> 28) % 5);
@@ -400,8 +431,11 @@ size_t event_write_malformed(struct event_generator *generator, int64_t ts_us, c
 
 const char *event_table_columns(void)
 {
-    return "(ts timestamptz NOT NULL, event_id uuid, event text, user_id bigint, session_id text, country text, "
-           "city text, device text, os text, browser text, page text, referrer text, campaign text, status smallint, "
-           "latency_ms double precision, amount numeric(12,2), bytes integer, is_new boolean, ip text, agent text, "
+    return "(ts timestamptz NOT NULL, event_id uuid, event text, user_id bigint, session_id text, "
+           "country text, "
+           "city text, device text, os text, browser text, page text, referrer text, campaign "
+           "text, status smallint, "
+           "latency_ms double precision, amount numeric(12,2), bytes integer, is_new boolean, ip "
+           "text, agent text, "
            "message text)";
 }

@@ -1,7 +1,8 @@
 /* The event: what the load generator sends, one JSON line of at most 1,023 bytes and a newline.
  *
- * 21 fields with the shapes of a real click stream: values of 4,096 words, Zipf-skewed users and pages, random
- * identifiers, a log-normal latency; `zstd -1` of a file of them stays under 4x (bench/README.md says how to check). */
+ * 21 fields with the shapes of a real click stream: values of 4,096 words, Zipf-skewed users and
+ * pages, random identifiers, a log-normal latency; `zstd -1` of a file of them stays under 4x
+ * (bench/README.md says how to check). */
 #ifndef FRESHET_BENCH_LOADGEN_EVENT_H
 #define FRESHET_BENCH_LOADGEN_EVENT_H
 
@@ -10,7 +11,8 @@
 
 #define EVENT_LINE_MAX 1024 /* newline included */
 
-struct event_generator; /* one thread's; the word lists are shared and depend on nothing but the code */
+struct event_generator; /* one thread's; the word lists are shared and depend on nothing but the
+                           code */
 
 struct event_generator *event_generator_create(uint64_t seed, size_t line_size);
 void event_generator_destroy(struct event_generator *generator);

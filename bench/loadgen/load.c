@@ -1,9 +1,10 @@
 /* The sender: one thread, many connections, open loop.
  *
- * Batch k is due at start + k * interval whatever the server does; when it is due and a connection is free the batch is
- * built and sent, and its latency is counted from the due time, so a stalled server cannot hide behind a generator that
- * politely waits (coordinated omission: Tene). Each connection is a producer with its own sequence; a refused batch
- * (429, 503, 507) is sent again with the same sequence after Retry-After, so nothing is lost or doubled by it.
+ * Batch k is due at start + k * interval whatever the server does; when it is due and a connection
+ * is free the batch is built and sent, and its latency is counted from the due time, so a stalled
+ * server cannot hide behind a generator that politely waits (coordinated omission: Tene). Each
+ * connection is a producer with its own sequence; a refused batch (429, 503, 507) is sent again
+ * with the same sequence after Retry-After, so nothing is lost or doubled by it.
  *
  *   IDLE ─ begin ─▶ SENDING ─ all written ─▶ WAITING ─ reply ─▶ IDLE
  *                      ▲                        │ refused, or chosen as a duplicate
@@ -24,7 +25,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum connection_state { CONNECTION_IDLE, CONNECTION_SENDING, CONNECTION_WAITING, CONNECTION_RESTING };
+enum connection_state {
+    CONNECTION_IDLE,
+    CONNECTION_SENDING,
+    CONNECTION_WAITING,
+    CONNECTION_RESTING
+};
 
 struct connection {
     int fd;
@@ -44,7 +50,7 @@ struct sender {
     struct event_generator *generator;
     struct connection *connections;
     int epoll;
-    uint64_t run_id;       /* tells this run's producers from those of earlier runs */
+    uint64_t run_id; /* tells this run's producers from those of earlier runs */
     uint64_t rows_per_batch;
     uint64_t next_batch;
     struct writer body;
@@ -88,7 +94,8 @@ static void write_some(struct sender *sender, struct connection *connection)
 }
 
 /* Event time of one row: now, sometimes a little behind, rarely far. */
-static int64_t event_time(struct sender *sender, int64_t now_us, uint64_t *out_of_order, uint64_t *late)
+static int64_t event_time(struct sender *sender, int64_t now_us, uint64_t *out_of_order,
+                          uint64_t *late)
 {
     const struct loadgen_options *options = &sender->loadgen->options;
     struct random_stream *random = event_generator_random(sender->generator);
@@ -114,7 +121,8 @@ static void build_body(struct sender *sender)
     writer_reset(&sender->body);
     for (uint64_t row = 0; row < sender->rows_per_batch; row++) {
         char *p = writer_reserve(&sender->body, EVENT_LINE_MAX);
-        bool is_bad = options->share_malformed > 0 && random_unit(random) < options->share_malformed;
+        bool is_bad =
+            options->share_malformed > 0 && random_unit(random) < options->share_malformed;
         int64_t ts_us = event_time(sender, now_us, &out_of_order, &late);
         malformed += is_bad;
         sender->body.size += is_bad ? event_write_malformed(sender->generator, ts_us, p)
@@ -135,12 +143,14 @@ static void begin_batch(struct sender *sender, struct connection *connection, in
     connection->is_duplicate = false;
     connection->sent = 0;
     writer_reset(&connection->request);
-    writer_printf(&connection->request,
-                  "POST /v1/ingest/%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-ndjson\r\n"
-                  "Freshet-Producer: bench-%016llx-%d\r\nFreshet-Sequence: %llu\r\nContent-Length: %zu\r\n\r\n",
-                  sender->loadgen->options.table, sender->loadgen->options.address,
-                  (unsigned long long)sender->run_id, connection->index, (unsigned long long)connection->sequence,
-                  sender->body.size);
+    writer_printf(
+        &connection->request,
+        "POST /v1/ingest/%s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-ndjson\r\n"
+        "Freshet-Producer: bench-%016llx-%d\r\nFreshet-Sequence: %llu\r\nContent-Length: "
+        "%zu\r\n\r\n",
+        sender->loadgen->options.table, sender->loadgen->options.address,
+        (unsigned long long)sender->run_id, connection->index,
+        (unsigned long long)connection->sequence, sender->body.size);
     writer_slice(&connection->request, writer_as_slice(&sender->body));
     total_add(&totals->sent_rows, connection->rows);
     total_add(&totals->sent_bytes, sender->body.size);
@@ -174,7 +184,8 @@ static void count_success(struct sender *sender, struct connection *connection)
     struct json_value *answer;
     struct error error;
     uint64_t latency_us = (uint64_t)(clock_monotonic_us() - connection->due_us);
-    if (json_parse(writer_as_slice(&connection->reply.body), &sender->arena, 16, &answer, &error) != OK) {
+    if (json_parse(writer_as_slice(&connection->reply.body), &sender->arena, 16, &answer, &error) !=
+        OK) {
         total_add(&totals->failed, 1);
         return;
     }
@@ -207,14 +218,15 @@ static void take_reply(struct sender *sender, struct connection *connection)
         connection->retry_at_us = clock_monotonic_us() + 200000;
     } else if (status != 200) {
         if (total_get(&totals->failed) == 0)
-            fprintf(stderr, "freshet-bench: HTTP %d: %.*s\n", status, (int)connection->reply.body.size,
-                    (const char *)connection->reply.body.data);
+            fprintf(stderr, "freshet-bench: HTTP %d: %.*s\n", status,
+                    (int)connection->reply.body.size, (const char *)connection->reply.body.data);
         total_add(&totals->failed, 1);
     }
     http_reply_reset(&connection->reply);
 }
 
-/* The server went away: the batch is sent again on a new connection, which its sequence makes harmless. */
+/* The server went away: the batch is sent again on a new connection, which its sequence makes
+ * harmless. */
 static void reconnect(struct sender *sender, struct connection *connection)
 {
     bool had_batch = connection->state != CONNECTION_IDLE;
@@ -254,7 +266,8 @@ static int64_t batch_due_us(const struct sender *sender, uint64_t batch)
     const struct loadgen_options *options = &sender->loadgen->options;
     if (options->rate <= 0)
         return clock_monotonic_us();
-    return sender->loadgen->start_us + (int64_t)((double)batch * (double)sender->rows_per_batch / options->rate * 1e6);
+    return sender->loadgen->start_us +
+           (int64_t)((double)batch * (double)sender->rows_per_batch / options->rate * 1e6);
 }
 
 static bool is_over(const struct sender *sender, int64_t due_us)
@@ -297,7 +310,8 @@ static int dispatch(struct sender *sender)
     int64_t wait_us = batch_due_us(sender, sender->next_batch) - clock_monotonic_us();
     if (options->rate > 0) {
         double behind = (double)-wait_us * options->rate / 1e6 / (double)sender->rows_per_batch;
-        atomic_store_explicit(&sender->loadgen->totals.backlog, behind > 1 ? (uint64_t)behind : 0, memory_order_relaxed);
+        atomic_store_explicit(&sender->loadgen->totals.backlog, behind > 1 ? (uint64_t)behind : 0,
+                              memory_order_relaxed);
     }
     return !has_free ? 10 : wait_us <= 0 ? 0 : (int)(wait_us / 1000) + 1;
 }
@@ -327,7 +341,8 @@ static void sender_loop(struct sender *sender)
             struct connection *connection = &sender->connections[events[index].data.u32];
             if ((events[index].events & EPOLLOUT) != 0 && connection->state == CONNECTION_SENDING)
                 write_some(sender, connection);
-            if ((events[index].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && connection->fd >= 0)
+            if ((events[index].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 &&
+                connection->fd >= 0)
                 read_some(sender, connection);
         }
     }
@@ -339,9 +354,12 @@ void load_run(void *context)
     const struct loadgen_options *options = &loadgen->options;
     struct sender sender = {.loadgen = loadgen, .epoll = epoll_create1(EPOLL_CLOEXEC)};
     sender.generator = event_generator_create(options->seed, options->line_size);
-    sender.rows_per_batch = options->batch_bytes / options->line_size > 0 ? options->batch_bytes / options->line_size : 1;
+    sender.rows_per_batch = options->batch_bytes / options->line_size > 0
+                                ? options->batch_bytes / options->line_size
+                                : 1;
     random_bytes(&sender.run_id, sizeof(sender.run_id));
-    sender.connections = memory_alloc_zero((size_t)options->connections * sizeof(struct connection));
+    sender.connections =
+        memory_alloc_zero((size_t)options->connections * sizeof(struct connection));
     writer_init(&sender.body);
     arena_init(&sender.arena);
     for (int index = 0; index < options->connections; index++) {

@@ -14,18 +14,19 @@
 #define SECONDS_MAX 86400
 
 struct loadgen_options {
-    const char *address;      /* host:port */
+    const char *address; /* host:port */
     const char *table;
-    double rate;              /* events per second; 0: as fast as it goes */
+    double rate; /* events per second; 0: as fast as it goes */
     int seconds;
-    uint64_t events;          /* stop after so many; 0: by time */
+    uint64_t events; /* stop after so many; 0: by time */
     int connections;
     size_t batch_bytes;
     size_t line_size;
-    double share_out_of_order, share_late, share_duplicate, share_malformed; /* of rows; duplicate: of batches */
+    double share_out_of_order, share_late, share_duplicate,
+        share_malformed; /* of rows; duplicate: of batches */
     int query_connections;
     int query_pause_ms;
-    int freshness_ms;         /* between marker rows; 0: none */
+    int freshness_ms; /* between marker rows; 0: none */
     uint64_t seed;
     bool is_create, is_quiet, is_print_only;
     const char *json_file, *svg_file;
@@ -33,13 +34,14 @@ struct loadgen_options {
 
 /* Shared by all threads; every member is written with relaxed atomics. */
 struct loadgen_totals {
-    _Atomic uint64_t sent_rows, sent_bytes, sent_batches; /* handed to the server for the first time */
+    _Atomic uint64_t sent_rows, sent_bytes,
+        sent_batches; /* handed to the server for the first time */
     _Atomic uint64_t stored_rows, rejected_rows, acked_batches;
-    _Atomic uint64_t duplicate_rows;   /* sent a second time */
+    _Atomic uint64_t duplicate_rows; /* sent a second time */
     _Atomic uint64_t malformed_rows, late_rows, out_of_order_rows;
-    _Atomic uint64_t refused;          /* 429, 503, 507 answers */
-    _Atomic uint64_t failed;           /* any other answer, broken connections */
-    _Atomic uint64_t backlog;          /* batches due and waiting for a free connection */
+    _Atomic uint64_t refused; /* 429, 503, 507 answers */
+    _Atomic uint64_t failed;  /* any other answer, broken connections */
+    _Atomic uint64_t backlog; /* batches due and waiting for a free connection */
     _Atomic uint64_t queries, query_failures;
     _Atomic uint64_t markers, markers_lost;
     struct histogram ack_us, ack_second_us;
@@ -51,7 +53,7 @@ struct loadgen_totals {
 struct loadgen {
     struct loadgen_options options;
     struct loadgen_totals totals;
-    int64_t start_us;          /* monotonic */
+    int64_t start_us; /* monotonic */
     _Atomic bool is_stopping;
 };
 
@@ -65,9 +67,11 @@ static inline uint64_t total_get(const _Atomic uint64_t *counter)
 }
 
 /* Fills options from the command line; false after printing what is wrong (or the help). */
-bool options_parse(int argument_count, char **arguments, struct loadgen_options *out, int *exit_code);
+bool options_parse(int argument_count, char **arguments, struct loadgen_options *out,
+                   int *exit_code);
 
-/* Sends until the time or count is over or is_stopping; on its own thread (context: struct loadgen). */
+/* Sends until the time or count is over or is_stopping; on its own thread (context: struct
+ * loadgen). */
 void load_run(void *context);
 /* Posts marker rows, and asks for them on another connection. */
 void freshness_post_run(void *context);
@@ -78,13 +82,14 @@ void queries_run(void *context);
 size_t panel_count(void);
 const char *panel_name(size_t index);
 
-/* One statement; the reply's body into `out` (size bytes, NUL-terminated). False: printed what is wrong. */
+/* One statement; the reply's body into `out` (size bytes, NUL-terminated). False: printed what is
+ * wrong. */
 bool control_sql(const struct loadgen *loadgen, const char *sql, char *out, size_t size);
 /* A number from /metrics (labels included in `sample`), -1 if it is not there. */
 double control_metric(struct slice page, const char *sample);
 bool control_metrics(const struct loadgen *loadgen, char **page, size_t *size);
 
-struct second_row {            /* one line of the progress, kept for JSON and SVG */
+struct second_row { /* one line of the progress, kept for JSON and SVG */
     double sent_per_s, stored_per_s, queries_per_s, server_cpu, server_rss_mb;
     double ack_p50_ms, ack_p99_ms, freshness_p50_ms, freshness_p99_ms, query_p99_ms;
     uint64_t refused, backlog;

@@ -1,4 +1,5 @@
-/* freshet-bench: starts the sender and the probes, prints a line a second, stops them and prints the table. */
+/* freshet-bench: starts the sender and the probes, prints a line a second, stops them and prints
+ * the table. */
 #include "bench/loadgen/event.h"
 #include "bench/loadgen/loadgen.h"
 #include "storage/base/arena.h"
@@ -20,15 +21,18 @@ static bool prepare_tables(const struct loadgen *loadgen)
 {
     char sql[2048], answer[1024];
     if (loadgen->options.is_create) {
-        snprintf(sql, sizeof(sql), "CREATE TABLE IF NOT EXISTS %s %s WITH (time = 'ts', lateness = '10 s')",
+        snprintf(sql, sizeof(sql),
+                 "CREATE TABLE IF NOT EXISTS %s %s WITH (time = 'ts', lateness = '10 s')",
                  loadgen->options.table, event_table_columns());
         if (!control_sql(loadgen, sql, answer, sizeof(answer)))
             return false;
     }
     if (loadgen->options.freshness_ms == 0)
         return true;
-    return control_sql(loadgen, "CREATE TABLE IF NOT EXISTS freshet_bench_markers (at timestamptz NOT NULL, id bigint)", answer,
-                       sizeof(answer));
+    return control_sql(
+        loadgen,
+        "CREATE TABLE IF NOT EXISTS freshet_bench_markers (at timestamptz NOT NULL, id bigint)",
+        answer, sizeof(answer));
 }
 
 static void print_events(const struct loadgen_options *options)
@@ -39,7 +43,8 @@ static void print_events(const struct loadgen_options *options)
     uint64_t count = options->events > 0 ? options->events : 1000;
     for (uint64_t index = 0; index < count; index++) {
         bool is_bad = random_unit(event_generator_random(generator)) < options->share_malformed;
-        size_t size = is_bad ? event_write_malformed(generator, ts_us, line) : event_write(generator, ts_us, line);
+        size_t size = is_bad ? event_write_malformed(generator, ts_us, line)
+                             : event_write(generator, ts_us, line);
         fwrite(line, 1, size, stdout);
         ts_us += options->rate > 0 ? (int64_t)(1e6 / options->rate) : 10;
     }
@@ -71,7 +76,8 @@ static void run_all(struct loadgen *loadgen)
     loadgen->start_us = clock_monotonic_us();
     report_begin(&report, loadgen);
     struct finisher finisher = {.load = start(loadgen, "load", load_run)};
-    struct thread *waiter = thread_start(&(struct thread_options){.name = "wait", .run = wait_for_load, .context = &finisher});
+    struct thread *waiter = thread_start(
+        &(struct thread_options){.name = "wait", .run = wait_for_load, .context = &finisher});
     if (loadgen->options.freshness_ms > 0) {
         probes[probe_count++] = start(loadgen, "marker", freshness_post_run);
         probes[probe_count++] = start(loadgen, "ask", freshness_ask_run);

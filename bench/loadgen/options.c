@@ -7,10 +7,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_RATE = 256, OPTION_SECONDS, OPTION_EVENTS, OPTION_CONNECTIONS, OPTION_BATCH, OPTION_LINE, OPTION_TABLE,
-       OPTION_OUT_OF_ORDER, OPTION_LATE, OPTION_DUPLICATE, OPTION_MALFORMED, OPTION_QUERIES, OPTION_PAUSE,
-       OPTION_FRESHNESS, OPTION_SEED, OPTION_JSON, OPTION_SVG, OPTION_NO_CREATE, OPTION_QUIET, OPTION_PRINT,
-       OPTION_HTTP, OPTION_HELP };
+enum {
+    OPTION_RATE = 256,
+    OPTION_SECONDS,
+    OPTION_EVENTS,
+    OPTION_CONNECTIONS,
+    OPTION_BATCH,
+    OPTION_LINE,
+    OPTION_TABLE,
+    OPTION_OUT_OF_ORDER,
+    OPTION_LATE,
+    OPTION_DUPLICATE,
+    OPTION_MALFORMED,
+    OPTION_QUERIES,
+    OPTION_PAUSE,
+    OPTION_FRESHNESS,
+    OPTION_SEED,
+    OPTION_JSON,
+    OPTION_SVG,
+    OPTION_NO_CREATE,
+    OPTION_QUIET,
+    OPTION_PRINT,
+    OPTION_HTTP,
+    OPTION_HELP
+};
 
 static const struct {
     const char *name, *argument, *help;
@@ -30,7 +50,8 @@ static const struct {
     {"malformed", "SHARE", "of events that are broken (0.0005)", OPTION_MALFORMED},
     {"queries", "N", "connections that run dashboard panels beside the load (2)", OPTION_QUERIES},
     {"query-pause", "MS", "between two panels of a connection (1000)", OPTION_PAUSE},
-    {"freshness", "MS", "between marker rows that another connection asks for; 0: none (100)", OPTION_FRESHNESS},
+    {"freshness", "MS", "between marker rows that another connection asks for; 0: none (100)",
+     OPTION_FRESHNESS},
     {"seed", "N", "of everything random (1)", OPTION_SEED},
     {"json", "FILE", "write the report as JSON", OPTION_JSON},
     {"svg", "FILE", "write rates and percentiles over time as SVG", OPTION_SVG},
@@ -42,10 +63,11 @@ static const struct {
 
 static void print_help(FILE *file)
 {
-    fprintf(file, "usage: freshet-bench [options]\n\nSends events to a Freshet server and measures what it does.\n\n");
+    fprintf(file, "usage: freshet-bench [options]\n\nSends events to a Freshet server and measures "
+                  "what it does.\n\n");
     for (size_t index = 0; index < array_count(table); index++)
-        fprintf(file, "  --%-13s %-9s %s\n", table[index].name, table[index].argument != NULL ? table[index].argument : "",
-                table[index].help);
+        fprintf(file, "  --%-13s %-9s %s\n", table[index].name,
+                table[index].argument != NULL ? table[index].argument : "", table[index].help);
 }
 
 /* A number with an optional k or m, from low to high. */
@@ -58,7 +80,8 @@ static bool parse_number(const char *name, const char *text, double low, double 
     else if (*end == 'm' || *end == 'M')
         value *= 1024 * 1024, end++;
     if (end == text || *end != '\0' || !(value >= low && value <= high)) {
-        fprintf(stderr, "freshet-bench: --%s wants a number from %g to %g, not \"%s\"\n", name, low, high, text);
+        fprintf(stderr, "freshet-bench: --%s wants a number from %g to %g, not \"%s\"\n", name, low,
+                high, text);
         return false;
     }
     *out = value;
@@ -94,7 +117,8 @@ static bool take_text(int code, const char *text, struct loadgen_options *out)
     }
 }
 
-static bool take_share(int code, const char *name, const char *text, struct loadgen_options *out, bool *is_share)
+static bool take_share(int code, const char *name, const char *text, struct loadgen_options *out,
+                       bool *is_share)
 {
     double *share = code == OPTION_OUT_OF_ORDER ? &out->share_out_of_order
                     : code == OPTION_LATE       ? &out->share_late
@@ -155,18 +179,31 @@ static bool take_number(int code, const char *name, const char *text, struct loa
     }
 }
 
-bool options_parse(int argument_count, char **arguments, struct loadgen_options *out, int *exit_code)
+bool options_parse(int argument_count, char **arguments, struct loadgen_options *out,
+                   int *exit_code)
 {
     struct option options[array_count(table) + 1] = {{0}};
-    *out = (struct loadgen_options){
-        .address = "127.0.0.1:8080", .table = "events", .rate = 83000, .seconds = 60, .connections = 8,
-        .batch_bytes = 64 << 10, .line_size = EVENT_LINE_MAX, .share_out_of_order = 0.05, .share_late = 0.001,
-        .share_duplicate = 0.002, .share_malformed = 0.0005, .query_connections = 2, .query_pause_ms = 1000,
-        .freshness_ms = 100, .seed = 1, .is_create = true};
+    *out = (struct loadgen_options){.address = "127.0.0.1:8080",
+                                    .table = "events",
+                                    .rate = 83000,
+                                    .seconds = 60,
+                                    .connections = 8,
+                                    .batch_bytes = 64 << 10,
+                                    .line_size = EVENT_LINE_MAX,
+                                    .share_out_of_order = 0.05,
+                                    .share_late = 0.001,
+                                    .share_duplicate = 0.002,
+                                    .share_malformed = 0.0005,
+                                    .query_connections = 2,
+                                    .query_pause_ms = 1000,
+                                    .freshness_ms = 100,
+                                    .seed = 1,
+                                    .is_create = true};
     for (size_t index = 0; index < array_count(table); index++)
-        options[index] = (struct option){.name = table[index].name,
-                                         .has_arg = table[index].argument != NULL ? required_argument : no_argument,
-                                         .val = table[index].code};
+        options[index] = (struct option){
+            .name = table[index].name,
+            .has_arg = table[index].argument != NULL ? required_argument : no_argument,
+            .val = table[index].code};
     *exit_code = 2;
     for (;;) {
         int index = 0;
@@ -178,7 +215,8 @@ bool options_parse(int argument_count, char **arguments, struct loadgen_options 
             *exit_code = 0;
             return false;
         }
-        if (code == '?' || (!take_text(code, optarg, out) && !take_number(code, options[index].name, optarg, out)))
+        if (code == '?' ||
+            (!take_text(code, optarg, out) && !take_number(code, options[index].name, optarg, out)))
             return false;
     }
     if (optind < argument_count) {

@@ -1,7 +1,9 @@
-/* What runs beside the load: marker rows that another connection asks for, dashboard panels, and control statements.
+/* What runs beside the load: marker rows that another connection asks for, dashboard panels, and
+ * control statements.
  *
- * Freshness is measured as a user would feel it: a marker row is posted on one connection, and from that moment another
- * connection asks for it again and again, without `at_least`, until it is there. */
+ * Freshness is measured as a user would feel it: a marker row is posted on one connection, and from
+ * that moment another connection asks for it again and again, without `at_least`, until it is
+ * there. */
 #include "bench/loadgen/loadgen.h"
 #include "server/client/http_client.h"
 #include "storage/base/clock.h"
@@ -15,16 +17,21 @@
 static const struct {
     const char *name, *sql; /* %s: the table */
 } panels[] = {
-    {"events per second", "SELECT date_trunc('second', ts), count(*) FROM %s WHERE ts > now() - interval '1 minute' "
-                          "GROUP BY 1 ORDER BY 1"},
-    {"latency by country", "SELECT date_trunc('minute', ts), country, count(*), avg(latency_ms) FROM %s "
-                           "WHERE ts > now() - interval '15 minutes' GROUP BY 1, 2 ORDER BY 1, 2"},
-    {"top pages", "SELECT page, count(*) FROM %s WHERE ts > now() - interval '5 minutes' GROUP BY 1 "
-                  "ORDER BY 2 DESC, 1 LIMIT 10"},
-    {"errors by page", "SELECT page, count(*) FILTER (WHERE status >= 500) AS errors, count(*) FROM %s "
-                       "WHERE ts > now() - interval '5 minutes' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20"},
-    {"revenue by event", "SELECT event, sum(amount), count(*) FROM %s WHERE ts > now() - interval '15 minutes' "
-                         "GROUP BY 1 ORDER BY 2 DESC"},
+    {"events per second",
+     "SELECT date_trunc('second', ts), count(*) FROM %s WHERE ts > now() - interval '1 minute' "
+     "GROUP BY 1 ORDER BY 1"},
+    {"latency by country",
+     "SELECT date_trunc('minute', ts), country, count(*), avg(latency_ms) FROM %s "
+     "WHERE ts > now() - interval '15 minutes' GROUP BY 1, 2 ORDER BY 1, 2"},
+    {"top pages",
+     "SELECT page, count(*) FROM %s WHERE ts > now() - interval '5 minutes' GROUP BY 1 "
+     "ORDER BY 2 DESC, 1 LIMIT 10"},
+    {"errors by page",
+     "SELECT page, count(*) FILTER (WHERE status >= 500) AS errors, count(*) FROM %s "
+     "WHERE ts > now() - interval '5 minutes' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20"},
+    {"revenue by event",
+     "SELECT event, sum(amount), count(*) FROM %s WHERE ts > now() - interval '15 minutes' "
+     "GROUP BY 1 ORDER BY 2 DESC"},
     {"users now", "SELECT count(DISTINCT user_id) FROM %s WHERE ts > now() - interval '1 minute'"},
 };
 
@@ -38,10 +45,13 @@ const char *panel_name(size_t index)
     return panels[index].name;
 }
 
-static bool post_sql(struct http_client *client, const char *sql, const struct http_reply **reply, struct error *error)
+static bool post_sql(struct http_client *client, const char *sql, const struct http_reply **reply,
+                     struct error *error)
 {
-    struct http_call call = {.method = "POST", .target = SLICE("/v1/sql"),
-                             .headers = SLICE("Content-Type: text/plain\r\n"), .body = slice_from_cstr(sql)};
+    struct http_call call = {.method = "POST",
+                             .target = SLICE("/v1/sql"),
+                             .headers = SLICE("Content-Type: text/plain\r\n"),
+                             .body = slice_from_cstr(sql)};
     return http_client_call(client, &call, reply, error) == OK;
 }
 
@@ -92,7 +102,8 @@ double control_metric(struct slice page, const char *sample)
         const char *next = memchr(line, '\n', (size_t)(end - line));
         if (next == NULL)
             next = end;
-        if ((size_t)(next - line) > length && memcmp(line, sample, length) == 0 && line[length] == ' ')
+        if ((size_t)(next - line) > length && memcmp(line, sample, length) == 0 &&
+            line[length] == ' ')
             return strtod(line + length + 1, NULL);
         line = next + 1;
     }
@@ -101,9 +112,9 @@ double control_metric(struct slice page, const char *sample)
 
 /* The marker under way: its number, and when it was sent. One at a time. */
 static struct {
-    _Atomic uint64_t number;      /* 0: none yet; release after sent_us */
+    _Atomic uint64_t number; /* 0: none yet; release after sent_us */
     _Atomic int64_t sent_us;
-    _Atomic uint64_t seen;        /* last number that was found */
+    _Atomic uint64_t seen; /* last number that was found */
     _Atomic uint64_t run;
 } marker;
 
@@ -124,7 +135,8 @@ void freshness_post_run(void *context)
             atomic_store(&marker.run, (uint64_t)clock_wall_us());
         int size = snprintf(body, sizeof(body), "{\"at\":%" PRIu64 ",\"id\":%" PRIu64 "}\n",
                             (uint64_t)clock_wall_us(), atomic_load(&marker.run) + number);
-        struct http_call call = {.method = "POST", .target = SLICE("/v1/ingest/freshet_bench_markers"),
+        struct http_call call = {.method = "POST",
+                                 .target = SLICE("/v1/ingest/freshet_bench_markers"),
                                  .headers = SLICE("Content-Type: application/x-ndjson\r\n"),
                                  .body = slice_of(body, (size_t)size)};
         atomic_store(&marker.sent_us, clock_monotonic_us());
@@ -142,7 +154,8 @@ static bool is_visible(struct http_client *client, uint64_t id)
     char sql[128];
     const struct http_reply *reply;
     struct error error;
-    snprintf(sql, sizeof(sql), "SELECT count(*) FROM freshet_bench_markers WHERE id = %" PRIu64, id);
+    snprintf(sql, sizeof(sql), "SELECT count(*) FROM freshet_bench_markers WHERE id = %" PRIu64,
+             id);
     if (!post_sql(client, sql, &reply, &error) || reply->status != 200)
         return false;
     struct slice body = writer_as_slice(&reply->body);
@@ -162,8 +175,8 @@ void freshness_ask_run(void *context)
         }
         int64_t sent_us = atomic_load(&marker.sent_us);
         while (!is_visible(client, atomic_load(&marker.run) + number)) {
-            if (clock_monotonic_us() - sent_us > MARKER_TIMEOUT_US || atomic_load(&marker.seen) >= number ||
-                atomic_load(&loadgen->is_stopping))
+            if (clock_monotonic_us() - sent_us > MARKER_TIMEOUT_US ||
+                atomic_load(&marker.seen) >= number || atomic_load(&loadgen->is_stopping))
                 break;
         }
         uint64_t age_us = (uint64_t)(clock_monotonic_us() - sent_us);
@@ -191,7 +204,8 @@ void queries_run(void *context)
         size_t panel = turn % array_count(panels);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(sql, sizeof(sql), panels[panel].sql, loadgen->options.table); /* the formats are the table above */
+        snprintf(sql, sizeof(sql), panels[panel].sql,
+                 loadgen->options.table); /* the formats are the table above */
 #pragma GCC diagnostic pop
         int64_t begin_us = clock_monotonic_us();
         if (post_sql(client, sql, &reply, &error) && reply->status == 200) {
@@ -203,7 +217,9 @@ void queries_run(void *context)
         } else {
             total_add(&totals->query_failures, 1);
         }
-        for (int waited = 0; waited < loadgen->options.query_pause_ms && !atomic_load(&loadgen->is_stopping); waited += 10)
+        for (int waited = 0;
+             waited < loadgen->options.query_pause_ms && !atomic_load(&loadgen->is_stopping);
+             waited += 10)
             clock_sleep_us(10000);
     }
     http_client_destroy(client);

@@ -1,5 +1,6 @@
-/* Progress lines while it runs, one table at the end, the same as JSON. The server's CPU, memory and the log's sync times
- * come from its own /metrics, read at the start and each second, so that they cover exactly this run. */
+/* Progress lines while it runs, one table at the end, the same as JSON. The server's CPU, memory
+ * and the log's sync times come from its own /metrics, read at the start and each second, so that
+ * they cover exactly this run. */
 #include "bench/loadgen/loadgen.h"
 
 #include "storage/base/arena.h"
@@ -25,7 +26,8 @@ void report_begin(struct report *report, struct loadgen *loadgen)
     size_t size;
     if (control_metrics(loadgen, &report->metrics_first, &size)) {
         struct slice page = slice_of(report->metrics_first, size);
-        report->cpu_first = report->cpu_last = report->cpu_before = control_metric(page, "process_cpu_seconds_total");
+        report->cpu_first = report->cpu_last = report->cpu_before =
+            control_metric(page, "process_cpu_seconds_total");
     }
 }
 
@@ -81,22 +83,27 @@ void report_second(struct report *report)
     if (report->loadgen->options.is_quiet)
         return;
     if (report->row_count % 20 == 1)
-        printf("%5s %10s %10s %8s %8s %8s %8s %7s %8s %8s %6s\n", "s", "sent/s", "acked/s", "ack p50", "ack p99", "fresh50",
-               "fresh99", "query/s", "query99", "refused", "cpu %");
-    printf("%5zu %10.0f %10.0f %8.2f %8.2f %8.2f %8.2f %7.1f %8.1f %8" PRIu64 " %6.0f\n", report->row_count, row.sent_per_s,
-           row.stored_per_s, row.ack_p50_ms, row.ack_p99_ms, row.freshness_p50_ms, row.freshness_p99_ms, row.queries_per_s,
-           row.query_p99_ms, row.refused, row.server_cpu * 100);
+        printf("%5s %10s %10s %8s %8s %8s %8s %7s %8s %8s %6s\n", "s", "sent/s", "acked/s",
+               "ack p50", "ack p99", "fresh50", "fresh99", "query/s", "query99", "refused",
+               "cpu %");
+    printf("%5zu %10.0f %10.0f %8.2f %8.2f %8.2f %8.2f %7.1f %8.1f %8" PRIu64 " %6.0f\n",
+           report->row_count, row.sent_per_s, row.stored_per_s, row.ack_p50_ms, row.ack_p99_ms,
+           row.freshness_p50_ms, row.freshness_p99_ms, row.queries_per_s, row.query_p99_ms,
+           row.refused, row.server_cpu * 100);
     fflush(stdout);
 }
 
-/* The q-quantile of what a Prometheus histogram gained between two pages, by interpolation inside its bucket; seconds. */
-static double histogram_gain_quantile(struct slice first, struct slice last, const char *name, double q, uint64_t *count)
+/* The q-quantile of what a Prometheus histogram gained between two pages, by interpolation inside
+ * its bucket; seconds. */
+static double histogram_gain_quantile(struct slice first, struct slice last, const char *name,
+                                      double q, uint64_t *count)
 {
     char prefix[128], sample[192];
     double bounds[128], gains[128];
     size_t found = 0;
     int prefix_size = snprintf(prefix, sizeof(prefix), "%s_bucket{le=\"", name);
-    for (const char *p = last.data; found < 128 && (p = strstr(p, prefix)) != NULL; p += prefix_size) {
+    for (const char *p = last.data; found < 128 && (p = strstr(p, prefix)) != NULL;
+         p += prefix_size) {
         const char *end = strchr(p, ' ');
         if (end == NULL || (size_t)(end - p) >= sizeof(sample))
             break;
@@ -113,7 +120,8 @@ static double histogram_gain_quantile(struct slice first, struct slice last, con
             continue;
         if (index == found - 1)
             return low; /* past the last bound */
-        return low + (bounds[index] - low) * (q * gains[found - 1] - below) / (gains[index] - below);
+        return low +
+               (bounds[index] - low) * (q * gains[found - 1] - below) / (gains[index] - below);
     }
     return 0;
 }
@@ -128,15 +136,18 @@ static void read_log_syncs(struct report *report)
     double cpu = control_metric(last, "process_cpu_seconds_total");
     if (cpu >= 0)
         report->cpu_last = cpu;
-    report->sync_p50_ms = 1000 * histogram_gain_quantile(first, last, "freshet_log_sync_seconds", 0.5, &report->log_syncs);
-    report->sync_p99_ms = 1000 * histogram_gain_quantile(first, last, "freshet_log_sync_seconds", 0.99, &report->log_syncs);
+    report->sync_p50_ms = 1000 * histogram_gain_quantile(first, last, "freshet_log_sync_seconds",
+                                                         0.5, &report->log_syncs);
+    report->sync_p99_ms = 1000 * histogram_gain_quantile(first, last, "freshet_log_sync_seconds",
+                                                         0.99, &report->log_syncs);
     free(text);
 }
 
 static void print_latency(const char *label, const struct histogram *histogram)
 {
-    printf("  %-22s p50 %8.2f   p95 %8.2f   p99 %8.2f   max %8.2f ms   (%" PRIu64 ")\n", label, quantile_ms(histogram, 0.5),
-           quantile_ms(histogram, 0.95), quantile_ms(histogram, 0.99), ms(histogram_max(histogram)), histogram_count(histogram));
+    printf("  %-22s p50 %8.2f   p95 %8.2f   p99 %8.2f   max %8.2f ms   (%" PRIu64 ")\n", label,
+           quantile_ms(histogram, 0.5), quantile_ms(histogram, 0.95), quantile_ms(histogram, 0.99),
+           ms(histogram_max(histogram)), histogram_count(histogram));
 }
 
 static void print_table(const struct report *report)
@@ -144,38 +155,48 @@ static void print_table(const struct report *report)
     const struct loadgen_totals *totals = &report->loadgen->totals;
     double cpu_s = report->cpu_last - report->cpu_first, seconds = report->elapsed_s;
     uint64_t acked = total_get(&totals->stored_rows) + total_get(&totals->rejected_rows);
-    printf("\n  events sent            %12" PRIu64 "   %10.0f /s   %7.1f MB/s\n", total_get(&totals->sent_rows),
-           (double)total_get(&totals->sent_rows) / seconds, (double)total_get(&totals->sent_bytes) / seconds / 1e6);
-    printf("  acknowledged           %12" PRIu64 "   %10.0f /s   stored %" PRIu64 ", dead letters %" PRIu64 "\n", acked,
-           (double)acked / seconds, total_get(&totals->stored_rows), total_get(&totals->rejected_rows));
-    printf("  sent on purpose        malformed %" PRIu64 ", late %" PRIu64 ", out of order %" PRIu64 ", again %" PRIu64 "\n",
-           total_get(&totals->malformed_rows), total_get(&totals->late_rows), total_get(&totals->out_of_order_rows),
-           total_get(&totals->duplicate_rows));
-    printf("  refused                %12" PRIu64 "   failed %" PRIu64 "   still due %" PRIu64 "\n", total_get(&totals->refused),
-           total_get(&totals->failed), total_get(&totals->backlog));
+    printf("\n  events sent            %12" PRIu64 "   %10.0f /s   %7.1f MB/s\n",
+           total_get(&totals->sent_rows), (double)total_get(&totals->sent_rows) / seconds,
+           (double)total_get(&totals->sent_bytes) / seconds / 1e6);
+    printf("  acknowledged           %12" PRIu64 "   %10.0f /s   stored %" PRIu64
+           ", dead letters %" PRIu64 "\n",
+           acked, (double)acked / seconds, total_get(&totals->stored_rows),
+           total_get(&totals->rejected_rows));
+    printf("  sent on purpose        malformed %" PRIu64 ", late %" PRIu64 ", out of order %" PRIu64
+           ", again %" PRIu64 "\n",
+           total_get(&totals->malformed_rows), total_get(&totals->late_rows),
+           total_get(&totals->out_of_order_rows), total_get(&totals->duplicate_rows));
+    printf("  refused                %12" PRIu64 "   failed %" PRIu64 "   still due %" PRIu64 "\n",
+           total_get(&totals->refused), total_get(&totals->failed), total_get(&totals->backlog));
     print_latency("acknowledgement", &totals->ack_us);
     print_latency("freshness", &totals->freshness_us);
     if (report->log_syncs > 0)
-        printf("  %-22s p50 %8.2f                  p99 %8.2f ms                     (%" PRIu64 ")\n", "log write and sync",
-               report->sync_p50_ms, report->sync_p99_ms, report->log_syncs);
+        printf("  %-22s p50 %8.2f                  p99 %8.2f ms                     (%" PRIu64
+               ")\n",
+               "log write and sync", report->sync_p50_ms, report->sync_p99_ms, report->log_syncs);
     print_latency("queries", &totals->query_us);
     for (size_t index = 0; index < panel_count(); index++)
         if (histogram_count(&totals->panel_us[index]) > 0)
             print_latency(panel_name(index), &totals->panel_us[index]);
     if (cpu_s > 0)
-        printf("  server CPU             %12.2f s   %6.1f %% of a core   %10.0f events per CPU-second\n", cpu_s,
-               100 * cpu_s / seconds, (double)acked / cpu_s);
-    printf("  server memory          %12.0f MB at most\n  generator CPU          %12.2f s   %6.1f %% of a core\n",
+        printf("  server CPU             %12.2f s   %6.1f %% of a core   %10.0f events per "
+               "CPU-second\n",
+               cpu_s, 100 * cpu_s / seconds, (double)acked / cpu_s);
+    printf("  server memory          %12.0f MB at most\n  generator CPU          %12.2f s   %6.1f "
+           "%% of a core\n",
            report->rss_mb_max, report->generator_cpu_s, 100 * report->generator_cpu_s / seconds);
     if (total_get(&totals->query_failures) + total_get(&totals->markers_lost) > 0)
-        printf("  queries failed         %12" PRIu64 "   markers never seen %" PRIu64 "\n", total_get(&totals->query_failures),
-               total_get(&totals->markers_lost));
+        printf("  queries failed         %12" PRIu64 "   markers never seen %" PRIu64 "\n",
+               total_get(&totals->query_failures), total_get(&totals->markers_lost));
 }
 
 static void json_latency(FILE *file, const char *name, const struct histogram *histogram)
 {
-    fprintf(file, "  \"%s_ms\": {\"count\": %" PRIu64 ", \"p50\": %.3f, \"p95\": %.3f, \"p99\": %.3f, \"max\": %.3f},\n", name,
-            histogram_count(histogram), quantile_ms(histogram, 0.5), quantile_ms(histogram, 0.95), quantile_ms(histogram, 0.99),
+    fprintf(file,
+            "  \"%s_ms\": {\"count\": %" PRIu64
+            ", \"p50\": %.3f, \"p95\": %.3f, \"p99\": %.3f, \"max\": %.3f},\n",
+            name, histogram_count(histogram), quantile_ms(histogram, 0.5),
+            quantile_ms(histogram, 0.95), quantile_ms(histogram, 0.99),
             ms(histogram_max(histogram)));
 }
 
@@ -185,39 +206,53 @@ void report_write_json(const struct report *report, FILE *file)
     const struct {
         const char *name;
         const _Atomic uint64_t *value;
-    } counters[] = {{"sent_rows", &totals->sent_rows}, {"sent_bytes", &totals->sent_bytes},
-                    {"sent_batches", &totals->sent_batches}, {"stored_rows", &totals->stored_rows},
-                    {"rejected_rows", &totals->rejected_rows}, {"duplicate_rows", &totals->duplicate_rows},
-                    {"malformed_rows", &totals->malformed_rows}, {"late_rows", &totals->late_rows},
-                    {"out_of_order_rows", &totals->out_of_order_rows}, {"refused", &totals->refused},
-                    {"failed", &totals->failed}, {"queries", &totals->queries},
-                    {"query_failures", &totals->query_failures}, {"markers", &totals->markers},
+    } counters[] = {{"sent_rows", &totals->sent_rows},
+                    {"sent_bytes", &totals->sent_bytes},
+                    {"sent_batches", &totals->sent_batches},
+                    {"stored_rows", &totals->stored_rows},
+                    {"rejected_rows", &totals->rejected_rows},
+                    {"duplicate_rows", &totals->duplicate_rows},
+                    {"malformed_rows", &totals->malformed_rows},
+                    {"late_rows", &totals->late_rows},
+                    {"out_of_order_rows", &totals->out_of_order_rows},
+                    {"refused", &totals->refused},
+                    {"failed", &totals->failed},
+                    {"queries", &totals->queries},
+                    {"query_failures", &totals->query_failures},
+                    {"markers", &totals->markers},
                     {"markers_lost", &totals->markers_lost}};
     fprintf(file, "{\n");
     for (size_t index = 0; index < array_count(counters); index++)
-        fprintf(file, "  \"%s\": %" PRIu64 ",\n", counters[index].name, total_get(counters[index].value));
+        fprintf(file, "  \"%s\": %" PRIu64 ",\n", counters[index].name,
+                total_get(counters[index].value));
     json_latency(file, "ack", &totals->ack_us);
     json_latency(file, "freshness", &totals->freshness_us);
     json_latency(file, "query", &totals->query_us);
-    fprintf(file, "  \"log_sync_ms\": {\"count\": %" PRIu64 ", \"p50\": %.3f, \"p99\": %.3f},\n", report->log_syncs,
-            report->sync_p50_ms, report->sync_p99_ms);
+    fprintf(file, "  \"log_sync_ms\": {\"count\": %" PRIu64 ", \"p50\": %.3f, \"p99\": %.3f},\n",
+            report->log_syncs, report->sync_p50_ms, report->sync_p99_ms);
     fprintf(file,
-            "  \"elapsed_s\": %.3f,\n  \"server_cpu_s\": %.3f,\n  \"server_rss_mb_max\": %.1f,\n  \"generator_cpu_s\": %.3f,\n",
-            report->elapsed_s, report->cpu_last - report->cpu_first, report->rss_mb_max, report->generator_cpu_s);
+            "  \"elapsed_s\": %.3f,\n  \"server_cpu_s\": %.3f,\n  \"server_rss_mb_max\": %.1f,\n  "
+            "\"generator_cpu_s\": %.3f,\n",
+            report->elapsed_s, report->cpu_last - report->cpu_first, report->rss_mb_max,
+            report->generator_cpu_s);
     fprintf(file, "  \"seconds\": [");
     for (size_t index = 0; index < report->row_count; index++) {
         const struct second_row *row = &report->rows[index];
         fprintf(file,
-                "%s\n    {\"sent_per_s\": %.0f, \"acked_per_s\": %.0f, \"ack_p50_ms\": %.3f, \"ack_p99_ms\": %.3f, "
-                "\"freshness_p99_ms\": %.3f, \"queries_per_s\": %.1f, \"query_p99_ms\": %.3f, \"server_cpu\": %.3f, "
+                "%s\n    {\"sent_per_s\": %.0f, \"acked_per_s\": %.0f, \"ack_p50_ms\": %.3f, "
+                "\"ack_p99_ms\": %.3f, "
+                "\"freshness_p99_ms\": %.3f, \"queries_per_s\": %.1f, \"query_p99_ms\": %.3f, "
+                "\"server_cpu\": %.3f, "
                 "\"refused\": %" PRIu64 "}",
-                index > 0 ? "," : "", row->sent_per_s, row->stored_per_s, row->ack_p50_ms, row->ack_p99_ms,
-                row->freshness_p99_ms, row->queries_per_s, row->query_p99_ms, row->server_cpu, row->refused);
+                index > 0 ? "," : "", row->sent_per_s, row->stored_per_s, row->ack_p50_ms,
+                row->ack_p99_ms, row->freshness_p99_ms, row->queries_per_s, row->query_p99_ms,
+                row->server_cpu, row->refused);
     }
     fprintf(file, "\n  ]\n}\n");
 }
 
-static void write_file(const struct report *report, const char *name, void (*write)(const struct report *, FILE *))
+static void write_file(const struct report *report, const char *name,
+                       void (*write)(const struct report *, FILE *))
 {
     if (name == NULL)
         return;

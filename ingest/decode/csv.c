@@ -1,10 +1,12 @@
 /* CSV (RFC 4180) with a header line: records of text cells, cast as PostgreSQL reads text.
  *
- *   - Fields end at a comma, records at LF or CRLF; a field in quotes may hold both, "" is one quote.
+ *   - Fields end at a comma, records at LF or CRLF; a field in quotes may hold both, "" is one
+ * quote.
  *   - An empty field without quotes is NULL; "" in quotes is the empty text.
- *   - Header names find columns as JSON keys do; a header none of whose names is a column is no header: 400.
- *   - Records with more or fewer fields than the header are bad rows; a quote that never closes, or text
- *     behind a closing quote, means that we no longer know where rows begin: 400.
+ *   - Header names find columns as JSON keys do; a header none of whose names is a column is no
+ * header: 400.
+ *   - Records with more or fewer fields than the header are bad rows; a quote that never closes, or
+ * text behind a closing quote, means that we no longer know where rows begin: 400.
  *
  * Blank lines are skipped. Cells are borrowed from the body, but for those with a doubled quote. */
 #include "ingest/decode/decode.h"
@@ -38,7 +40,8 @@ struct csv {
     bool has_too_many;
 };
 
-static enum err framing_error(const struct csv *csv, const char *at, const char *text, struct error *error)
+static enum err framing_error(const struct csv *csv, const char *at, const char *text,
+                              struct error *error)
 {
     return error_set(error, ERR_INPUT, "22P04", "the body is not valid CSV: %s at byte %zu", text,
                      (size_t)(at - csv->begin) + 1);
@@ -96,7 +99,8 @@ static void add_field(struct csv *csv, struct slice text, bool is_quoted)
 }
 
 /* One record from p; *next is behind its line end, *raw the record without it. */
-static enum err read_record(struct csv *csv, const char *p, const char **next, struct slice *raw, struct error *error)
+static enum err read_record(struct csv *csv, const char *p, const char **next, struct slice *raw,
+                            struct error *error)
 {
     const char *start = p;
     csv->field_count = 0;
@@ -141,7 +145,8 @@ static void heading_resolve(struct csv *csv, struct heading *heading)
         has_exact |= ref->rank == RANK_EXACT;
         heading->refs[heading->ref_count++] = *ref;
     }
-    const struct mapping_ref *other = has_exact ? NULL : mapping_find_ignore_case(mapping, heading->name);
+    const struct mapping_ref *other =
+        has_exact ? NULL : mapping_find_ignore_case(mapping, heading->name);
     if (other != NULL && heading->ref_count < array_count(heading->refs))
         heading->refs[heading->ref_count++] = *other;
     heading->unknown_id = SIZE_MAX;
@@ -165,8 +170,9 @@ static enum err read_header(struct csv *csv, const char *p, const char **next, s
     }
     if (!has_column || csv->has_too_many)
         return error_set(error, ERR_INPUT, "22P04",
-                         has_column ? "the CSV header has too many fields"
-                                    : "the first line is not a header: none of its names is a column");
+                         has_column
+                             ? "the CSV header has too many fields"
+                             : "the first line is not a header: none of its names is a column");
     return OK;
 }
 
@@ -246,10 +252,12 @@ static void take_record(struct csv *csv, struct slice raw)
     rows_end(csv->rows, raw, record_document(csv));
 }
 
-enum err decode_csv(struct rows *rows, struct slice body, const struct decode_options *options, struct error *error)
+enum err decode_csv(struct rows *rows, struct slice body, const struct decode_options *options,
+                    struct error *error)
 {
     (void)options;
-    struct csv csv = {.rows = rows, .arena = rows->arena, .begin = body.data, .end = body.data + body.size};
+    struct csv csv = {
+        .rows = rows, .arena = rows->arena, .begin = body.data, .end = body.data + body.size};
     csv.fields = arena_alloc_array(csv.arena, FIELDS_MAX, sizeof(*csv.fields));
     const char *p = slice_starts_with(body, SLICE("\xEF\xBB\xBF")) ? body.data + 3 : body.data;
     bool has_header = false;

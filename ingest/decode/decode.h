@@ -9,28 +9,28 @@
 enum decode_isa { DECODE_ISA_BEST, DECODE_ISA_PLAIN, DECODE_ISA_SSE2, DECODE_ISA_AVX2 };
 
 struct decode_options {
-    uint32_t depth_max;    /* at most 64 */
-    uint32_t keys_max;     /* per object */
+    uint32_t depth_max; /* at most 64 */
+    uint32_t keys_max;  /* per object */
     enum decode_isa isa;
 };
 
 /* One object a line; a bad line is one rejected row. Only a limit is an error. */
-MUST_CHECK enum err decode_ndjson(struct rows *rows, struct slice body, const struct decode_options *options,
-                                  struct error *error);
-/* An object, an array of objects, or objects in sequence. ERR_INPUT (22P02, with the byte in the text) if it is not
- * JSON: the rows so far must be thrown away. */
-MUST_CHECK enum err decode_json(struct rows *rows, struct slice body, const struct decode_options *options,
-                                struct error *error);
-/* RFC 4180 with a header line. ERR_INPUT (22P04) if quotes do not close or no header name is a column. */
-MUST_CHECK enum err decode_csv(struct rows *rows, struct slice body, const struct decode_options *options,
-                               struct error *error);
+MUST_CHECK enum err decode_ndjson(struct rows *rows, struct slice body,
+                                  const struct decode_options *options, struct error *error);
+/* An object, an array of objects, or objects in sequence. ERR_INPUT (22P02, with the byte in the
+ * text) if it is not JSON: the rows so far must be thrown away. */
+MUST_CHECK enum err decode_json(struct rows *rows, struct slice body,
+                                const struct decode_options *options, struct error *error);
+/* RFC 4180 with a header line. ERR_INPUT (22P04) if quotes do not close or no header name is a
+ * column. */
+MUST_CHECK enum err decode_csv(struct rows *rows, struct slice body,
+                               const struct decode_options *options, struct error *error);
 /* NDJSON, JSON or CSV by the first bytes. */
 enum ingest_format decode_sniff(struct slice body);
 
-/* Decompresses into `out` (its limit is taken over). ERR_LIMIT past `limit` bytes or 16 members' worth of
- * nonsense (413),
- * ERR_INPUT if the bytes are damaged (400). */
-MUST_CHECK enum err decode_inflate(struct slice in, enum ingest_encoding encoding, size_t limit, struct writer *out,
-                                   struct error *error);
+/* Decompresses into `out` (its limit is taken over). ERR_LIMIT past `limit` bytes or 16 members'
+ * worth of nonsense (413), ERR_INPUT if the bytes are damaged (400). */
+MUST_CHECK enum err decode_inflate(struct slice in, enum ingest_encoding encoding, size_t limit,
+                                   struct writer *out, struct error *error);
 
 #endif

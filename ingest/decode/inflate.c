@@ -1,9 +1,9 @@
-/* Content encodings: gzip (RFC 1952, several members in sequence) and zstd (RFC 8878, several frames, windows of at
- * most 8 MiB).
+/* Content encodings: gzip (RFC 1952, several members in sequence) and zstd (RFC 8878, several
+ * frames, windows of at most 8 MiB).
  *
- * Output grows with what the input really gives, doubling, and stops at the limit: a bomb costs its limit and no more.
- * Input that ends early, has a wrong checksum or rubbish behind its last member is refused whole; members without
- * content are free to make, so their number is bounded. */
+ * Output grows with what the input really gives, doubling, and stops at the limit: a bomb costs its
+ * limit and no more. Input that ends early, has a wrong checksum or rubbish behind its last member
+ * is refused whole; members without content are free to make, so their number is bounded. */
 #include "ingest/decode/decode.h"
 
 #define ZSTD_STATIC_LINKING_ONLY
@@ -19,7 +19,8 @@
 static enum err too_large(size_t limit, struct error *error)
 {
     return error_set(error, ERR_LIMIT, "54000",
-                     "the body is larger than %zu bytes when inflated; freshet load splits files", limit);
+                     "the body is larger than %zu bytes when inflated; freshet load splits files",
+                     limit);
 }
 
 static enum err damaged(const char *what, struct error *error)
@@ -100,8 +101,8 @@ static enum err inflate_zstd(struct slice in, size_t limit, struct writer *out, 
     return err;
 }
 
-enum err decode_inflate(struct slice in, enum ingest_encoding encoding, size_t limit, struct writer *out,
-                        struct error *error)
+enum err decode_inflate(struct slice in, enum ingest_encoding encoding, size_t limit,
+                        struct writer *out, struct error *error)
 {
     assert(out->size == 0);
     assert(limit < SIZE_MAX / 2);

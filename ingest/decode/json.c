@@ -1,20 +1,23 @@
-/* The column decoder for JSON (RFC 8259, strict): one pass over the bytes, cells straight into columns, no tree.
+/* The column decoder for JSON (RFC 8259, strict): one pass over the bytes, cells straight into
+ * columns, no tree.
  *
  *   body ── object ── key ── known? ── value ── rows_number, rows_string …
  *                      │        └─ no: passed over, counted, kept for `rest`
  *                      └─ the key that followed this one last time is tried first: one comparison
  *
- * Events of one source repeat their keys in their order, so each key remembers its successor and finding a
- * column is a memcmp; whatever breaks the order costs one hash look-up and is learned. What a key means (columns,
- * an object level below that columns reach into, or nothing) is worked out once per distinct key and body.
+ * Events of one source repeat their keys in their order, so each key remembers its successor and
+ * finding a column is a memcmp; whatever breaks the order costs one hash look-up and is learned.
+ * What a key means (columns, an object level below that columns reach into, or nothing) is worked
+ * out once per distinct key and body.
  *
- * Strings are searched 16 bytes at a time inline and by the widest instructions behind that (scan.c); only bytes above
- * ASCII are checked for UTF-8, only strings with a backslash are copied. Numbers are read into mantissa and exponent
- * while their grammar is checked.
+ * Strings are searched 16 bytes at a time inline and by the widest instructions behind that
+ * (scan.c); only bytes above ASCII are checked for UTF-8, only strings with a backslash are copied.
+ * Numbers are read into mantissa and exponent while their grammar is checked.
  *
- * A decoder stands in one of two framings. In lines, LF ends the row whatever else is open, so it is no blank inside
- * an object, and an error spoils its line alone. In a document everything must hold together, and an error spoils
- * all. Depth, keys per object, and digits per number are bounded; recursion goes only as deep as `depth_max` <= 64. */
+ * A decoder stands in one of two framings. In lines, LF ends the row whatever else is open, so it
+ * is no blank inside an object, and an error spoils its line alone. In a document everything must
+ * hold together, and an error spoils all. Depth, keys per object, and digits per number are
+ * bounded; recursion goes only as deep as `depth_max` <= 64. */
 #include "ingest/decode/decode.h"
 
 #include "ingest/decode/scan.h"
@@ -34,22 +37,22 @@
 
 /* What one key at one object level means. */
 struct key {
-    struct slice name;          /* as between the quotes, without escapes */
+    struct slice name; /* as between the quotes, without escapes */
     uint64_t hash;
-    struct key *next;           /* the key that came after it last time */
+    struct key *next;               /* the key that came after it last time */
     const struct mapping_ref *refs; /* columns that take the value */
     struct mapping_ref ref_own[REFS_MAX];
     size_t ref_count;
-    struct level *level;        /* columns reach into the object below */
-    struct slice path;          /* for counting what is unknown */
+    struct level *level; /* columns reach into the object below */
+    struct slice path;   /* for counting what is unknown */
     size_t unknown_id;
 };
 
 /* An object level that columns reach into. */
 struct level {
     const struct mapping_node *node;
-    struct slice path;          /* "user." */
-    struct key first;           /* its `next` is the first key of an object */
+    struct slice path; /* "user." */
+    struct key first;  /* its `next` is the first key of an object */
     struct key **slots;
     size_t slot_mask, count;
 };
@@ -60,19 +63,20 @@ struct decoder {
     const struct decode_options *options;
     const char *begin, *end;
     scan_text_function scan;
-    bool is_inline;             /* look at the first 16 bytes of a string in place */
+    bool is_inline; /* look at the first 16 bytes of a string in place */
     bool is_lines;
-    bool has_escape;            /* of the last string */
+    bool has_escape; /* of the last string */
     const char *error_text;
     const char *error_sqlstate;
     const char *error_at;
     struct level *root;
-    struct key overflow;        /* stands for a key that is not remembered */
+    struct key overflow; /* stands for a key that is not remembered */
 };
 
 /* --- errors --- */
 
-static const char *fail_with(struct decoder *d, const char *at, const char *sqlstate, const char *text)
+static const char *fail_with(struct decoder *d, const char *at, const char *sqlstate,
+                             const char *text)
 {
     d->error_at = at;
     d->error_sqlstate = sqlstate;
@@ -85,7 +89,8 @@ static const char *fail(struct decoder *d, const char *at, const char *text)
     return fail_with(d, at, "22P02", text);
 }
 
-/* --- tokens: each takes the place of its first byte and gives the place behind it, NULL after an error --- */
+/* --- tokens: each takes the place of its first byte and gives the place behind it, NULL after an
+ * error --- */
 
 static inline const char *skip_blanks(const struct decoder *d, const char *p)
 {
@@ -99,9 +104,9 @@ static inline const char *find_special(const struct decoder *d, const char *p)
 #if defined(__x86_64__)
     if (d->is_inline && d->end - p >= 16) {
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i hit = _mm_or_si128(
-            _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))),
-            _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)));
+        __m128i hit = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                                                _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))),
+                                   _mm_cmplt_epi8(v, _mm_set1_epi8(0x20)));
         int mask = _mm_movemask_epi8(hit);
         if (mask != 0)
             return p + __builtin_ctz((unsigned)mask);
@@ -122,7 +127,8 @@ static const char *read_escape(struct decoder *d, const char *p)
     if (d->end - p < 2)
         return fail(d, p, "unterminated string");
     if (p[1] != 'u')
-        return memchr("\"\\/bfnrt", p[1], 8) != NULL ? p + 2 : fail(d, p, "invalid escape in string");
+        return memchr("\"\\/bfnrt", p[1], 8) != NULL ? p + 2
+                                                     : fail(d, p, "invalid escape in string");
     if (d->end - p < 6 || !is_hex(p[2]) || !is_hex(p[3]) || !is_hex(p[4]) || !is_hex(p[5]))
         return fail(d, p, "invalid \\u escape in string");
     return p + 6;
@@ -164,7 +170,8 @@ static inline bool is_digit(char c)
     return (uint8_t)(c - '0') < 10;
 }
 
-static const char *read_fraction(struct decoder *d, const char *p, struct decimal *number, int *significant)
+static const char *read_fraction(struct decoder *d, const char *p, struct decimal *number,
+                                 int *significant)
 {
     const char *first = ++p;
     for (; p < d->end && is_digit(*p); p++) {
@@ -298,7 +305,8 @@ static const char *skip_value(struct decoder *d, const char *p, uint32_t depth)
 
 /* --- keys --- */
 
-static struct level *level_create(struct decoder *d, const struct mapping_node *node, struct slice path)
+static struct level *level_create(struct decoder *d, const struct mapping_node *node,
+                                  struct slice path)
 {
     struct level *level = arena_alloc_zero(d->arena, sizeof(*level));
     level->node = node;
@@ -339,8 +347,8 @@ static void key_resolve(struct decoder *d, struct level *level, struct key *key)
     const struct mapping_child *child = mapping_find(level->node, key->name);
     size_t count = 0;
     bool has_exact = false;
-    for (const struct mapping_ref *ref = child == NULL ? NULL : child->refs; ref != NULL && count < REFS_MAX;
-         ref = ref->next) {
+    for (const struct mapping_ref *ref = child == NULL ? NULL : child->refs;
+         ref != NULL && count < REFS_MAX; ref = ref->next) {
         has_exact |= ref->rank == RANK_EXACT;
         key->ref_own[count++] = *ref;
     }
@@ -366,7 +374,8 @@ static void key_resolve(struct decoder *d, struct level *level, struct key *key)
             memcpy(path, level->path.data, level->path.size);
         memcpy(path + level->path.size, key->name.data, key->name.size);
         path[level->path.size + key->name.size] = '.';
-        key->level = level_create(d, child->node, slice_of(path, level->path.size + key->name.size + 1));
+        key->level =
+            level_create(d, child->node, slice_of(path, level->path.size + key->name.size + 1));
     }
 }
 
@@ -393,12 +402,12 @@ static struct key *key_find(struct decoder *d, struct level *level, struct slice
 }
 
 /* p: at the opening quote of a key. The key that followed `last` before is tried first. */
-static inline const char *read_key(struct decoder *d, struct level *level, const char *p, struct key *last,
-                                   struct key **out)
+static inline const char *read_key(struct decoder *d, struct level *level, const char *p,
+                                   struct key *last, struct key **out)
 {
     struct key *guess = last->next;
-    if (guess != NULL && (size_t)(d->end - p) > guess->name.size + 1 && p[guess->name.size + 1] == '"' &&
-        memcmp(p + 1, guess->name.data, guess->name.size) == 0) {
+    if (guess != NULL && (size_t)(d->end - p) > guess->name.size + 1 &&
+        p[guess->name.size + 1] == '"' && memcmp(p + 1, guess->name.data, guess->name.size) == 0) {
         *out = guess;
         return p + guess->name.size + 2;
     }
@@ -409,7 +418,8 @@ static inline const char *read_key(struct decoder *d, struct level *level, const
     bool has_escape = d->has_escape;
     struct slice plain;
     if (has_escape && json_unescape(name, d->arena, &plain))
-        name = plain; /* one that no text can hold (a zero byte, half a surrogate pair) stays as written: unknown */
+        name = plain; /* one that no text can hold (a zero byte, half a surrogate pair) stays as
+                         written: unknown */
     *out = key_find(d, level, name);
     /* Guesses compare raw bytes: a name that needs escapes may not be one. */
     if (!has_escape && *out != &d->overflow && last != &d->overflow)
@@ -469,9 +479,11 @@ static const char *take_number(struct decoder *d, const struct mapping_ref *ref,
     return p;
 }
 
-static const char *read_object(struct decoder *d, struct level *level, const char *p, uint32_t depth);
+static const char *read_object(struct decoder *d, struct level *level, const char *p,
+                               uint32_t depth);
 
-static const char *take_document(struct decoder *d, const struct key *key, const char *p, uint32_t depth)
+static const char *take_document(struct decoder *d, const struct key *key, const char *p,
+                                 uint32_t depth)
 {
     const char *start = p;
     if (depth >= d->options->depth_max)
@@ -487,7 +499,8 @@ static const char *take_document(struct decoder *d, const struct key *key, const
     return p;
 }
 
-static inline const char *read_value(struct decoder *d, struct key *key, const char *p, uint32_t depth)
+static inline const char *read_value(struct decoder *d, struct key *key, const char *p,
+                                     uint32_t depth)
 {
     const struct mapping_ref *ref = key->refs;
     if (p == d->end)
@@ -521,7 +534,8 @@ static inline const char *read_value(struct decoder *d, struct key *key, const c
 }
 
 /* p: at the brace. depth: with this object. */
-static const char *read_object(struct decoder *d, struct level *level, const char *p, uint32_t depth)
+static const char *read_object(struct decoder *d, struct level *level, const char *p,
+                               uint32_t depth)
 {
     assert(*p == '{');
     struct key *key = &level->first;
@@ -558,10 +572,11 @@ static const char *read_object(struct decoder *d, struct level *level, const cha
 
 /* --- framings --- */
 
-static void decoder_init(struct decoder *d, struct rows *rows, struct slice body, const struct decode_options *options,
-                         bool is_lines)
+static void decoder_init(struct decoder *d, struct rows *rows, struct slice body,
+                         const struct decode_options *options, bool is_lines)
 {
-    *d = (struct decoder){.rows = rows, .arena = rows->arena, .options = options, .is_lines = is_lines};
+    *d = (struct decoder){
+        .rows = rows, .arena = rows->arena, .options = options, .is_lines = is_lines};
     assert(options->depth_max <= 64);
     d->begin = body.data;
     d->end = body.data + body.size;
@@ -589,14 +604,16 @@ static void reject_here(struct decoder *d, struct slice raw, const char *origin)
     rows_reject(d->rows, raw, d->error_sqlstate, text);
 }
 
-/* One object; NULL if it is not JSON. In a document, values that are not objects are rows that are bad. */
+/* One object; NULL if it is not JSON. In a document, values that are not objects are rows that are
+ * bad. */
 static const char *read_row(struct decoder *d, const char *p)
 {
     const char *start = p;
     if (*p != '{') {
         p = skip_value(d, p, 0);
         if (p != NULL)
-            rows_reject(d->rows, slice_of(start, (size_t)(p - start)), "22P02", "the row is not a JSON object");
+            rows_reject(d->rows, slice_of(start, (size_t)(p - start)), "22P02",
+                        "the row is not a JSON object");
         return p;
     }
     p = read_object(d, d->root, p, 1);
@@ -659,7 +676,8 @@ enum err decode_ndjson(struct rows *rows, struct slice body, const struct decode
 
 static enum err document_error(const struct decoder *d, struct error *error)
 {
-    return error_set(error, ERR_INPUT, d->error_sqlstate, "the body is not valid JSON: %s at byte %zu", d->error_text,
+    return error_set(error, ERR_INPUT, d->error_sqlstate,
+                     "the body is not valid JSON: %s at byte %zu", d->error_text,
                      (size_t)(d->error_at - d->begin) + 1);
 }
 
@@ -687,7 +705,8 @@ static const char *read_array(struct decoder *d, const char *p, enum err *err, s
     }
 }
 
-enum err decode_json(struct rows *rows, struct slice body, const struct decode_options *options, struct error *error)
+enum err decode_json(struct rows *rows, struct slice body, const struct decode_options *options,
+                     struct error *error)
 {
     struct decoder d;
     enum err err = OK;

@@ -4,7 +4,8 @@
 
 #include "ingest/decode/decode.h"
 
-/* The first byte in [p, end) that is a quote, a backslash, a control character or not ASCII; `end` if none. */
+/* The first byte in [p, end) that is a quote, a backslash, a control character or not ASCII; `end`
+ * if none. */
 typedef const char *(*scan_text_function)(const char *p, const char *end);
 
 /* NULL if this processor cannot. */

@@ -6,8 +6,9 @@
  *   nothing but blanks           NDJSON: no rows
  *   else                         CSV
  *
- * Only brackets and strings are followed, not the grammar: whatever is wrong inside is the decoder's to say, and a
- * broken first line that begins with a brace and ends before the next brace is a bad line of NDJSON. */
+ * Only brackets and strings are followed, not the grammar: whatever is wrong inside is the
+ * decoder's to say, and a broken first line that begins with a brace and ends before the next brace
+ * is a bad line of NDJSON. */
 #include "ingest/decode/decode.h"
 
 /* Behind the object at p, or `end`. */
@@ -50,7 +51,8 @@ enum ingest_format decode_sniff(struct slice body)
         line_end = end;
     const char *q = object_end(p, end);
     if (q > line_end) {
-        /* Open at the end of the line: a document, unless the next line starts an object of its own. */
+        /* Open at the end of the line: a document, unless the next line starts an object of its
+         * own. */
         const char *next = line_end;
         while (next < end && (*next == ' ' || *next == '\t' || *next == '\r' || *next == '\n'))
             next++;

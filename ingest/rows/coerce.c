@@ -10,9 +10,10 @@
  *   times        22007     epoch by size     RFC 3339, epoch, PostgreSQL's   22007
  *   arrays       22P02     22P02             '{…}'                     elements, one dimension
  *
- * Integers take integral numbers however they are written (1.0, 1e3). Numbers whose mantissa fits 19 digits need no
- * second look at their text: integers multiply, doubles use one exact multiplication or division where mantissa and
- * power are exact in a double (Clinger 1990), the rest goes through the correctly rounding parser of base. */
+ * Integers take integral numbers however they are written (1.0, 1e3). Numbers whose mantissa fits
+ * 19 digits need no second look at their text: integers multiply, doubles use one exact
+ * multiplication or division where mantissa and power are exact in a double (Clinger 1990), the
+ * rest goes through the correctly rounding parser of base. */
 #include "ingest/rows/coerce.h"
 
 #include "storage/base/json.h"
@@ -22,8 +23,9 @@
 
 #define ARRAY_DEPTH_MAX 64
 
-static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                      1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                      1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 enum coerce coerce_of(enum type_id id, int64_t *min, int64_t *max)
 {
@@ -78,15 +80,17 @@ static enum err refuse(const struct rows_column *column, struct slice text, stru
 {
     bool is_time = column->coerce == COERCE_TIMESTAMPTZ || column->coerce == COERCE_TIMESTAMP;
     struct slice part = shown(text);
-    return error_set(error, ERR_INPUT, is_time ? "22007" : "22P02", "invalid input syntax for type %s: \"%.*s\"",
+    return error_set(error, ERR_INPUT, is_time ? "22007" : "22P02",
+                     "invalid input syntax for type %s: \"%.*s\"",
                      type_name(column->definition->type.id), SLICE_ARGS(part));
 }
 
-static enum err refuse_range(const struct rows_column *column, struct slice text, struct error *error)
+static enum err refuse_range(const struct rows_column *column, struct slice text,
+                             struct error *error)
 {
     struct slice part = shown(text);
-    return error_set(error, ERR_INPUT, "22003", "value \"%.*s\" is out of range for type %s", SLICE_ARGS(part),
-                     type_name(column->definition->type.id));
+    return error_set(error, ERR_INPUT, "22003", "value \"%.*s\" is out of range for type %s",
+                     SLICE_ARGS(part), type_name(column->definition->type.id));
 }
 
 /* --- numbers --- */
@@ -137,8 +141,8 @@ bool decimal_parse(struct slice text, struct decimal *out)
 }
 
 /* The integer a number is, if it is one. 22P02 for a fraction, 22003 past int64. */
-static enum err decimal_to_int(const struct rows_column *column, const struct decimal *number, int64_t *out,
-                               struct error *error)
+static enum err decimal_to_int(const struct rows_column *column, const struct decimal *number,
+                               int64_t *out, struct error *error)
 {
     unsigned __int128 value = number->mantissa;
     int32_t exponent = number->exponent;
@@ -185,12 +189,13 @@ static enum err decimal_to_double(const struct decimal *number, double *out, str
 }
 
 /* |v| < 5e9 seconds, < 5e12 milliseconds, < 5e15 microseconds, else nanoseconds. */
-static enum err epoch_time(const struct rows_column *column, const struct decimal *number, int64_t *out,
-                           struct error *error)
+static enum err epoch_time(const struct rows_column *column, const struct decimal *number,
+                           int64_t *out, struct error *error)
 {
     struct numeric n;
     if (number->is_exact && number->exponent == 0 && number->mantissa <= INT64_MAX) {
-        n = numeric_from_int(number->is_negative ? -(int64_t)number->mantissa : (int64_t)number->mantissa);
+        n = numeric_from_int(number->is_negative ? -(int64_t)number->mantissa
+                                                 : (int64_t)number->mantissa);
     } else if (numeric_parse(number->text, &n, error) != OK || n.kind != NUMERIC_FINITE) {
         return refuse_range(column, number->text, error);
     }
@@ -222,7 +227,8 @@ static enum err epoch_time(const struct rows_column *column, const struct decima
     return err;
 }
 
-enum err coerce_bool(const struct rows_column *column, bool value, struct value *out, struct error *error)
+enum err coerce_bool(const struct rows_column *column, bool value, struct value *out,
+                     struct error *error)
 {
     struct slice source = value ? SLICE("true") : SLICE("false");
     switch ((enum coerce)column->coerce) {
@@ -240,8 +246,8 @@ enum err coerce_bool(const struct rows_column *column, bool value, struct value 
     }
 }
 
-enum err coerce_number(const struct rows_column *column, const struct decimal *number, struct arena *arena,
-                       struct value *out, struct error *error)
+enum err coerce_number(const struct rows_column *column, const struct decimal *number,
+                       struct arena *arena, struct value *out, struct error *error)
 {
     enum err err;
     switch ((enum coerce)column->coerce) {
@@ -250,20 +256,24 @@ enum err coerce_number(const struct rows_column *column, const struct decimal *n
             out->i = number->is_negative ? -(int64_t)number->mantissa : (int64_t)number->mantissa;
         else if ((err = decimal_to_int(column, number, &out->i, error)) != OK)
             return err;
-        return out->i < column->min || out->i > column->max ? refuse_range(column, number->text, error) : OK;
+        return out->i < column->min || out->i > column->max
+                   ? refuse_range(column, number->text, error)
+                   : OK;
     case COERCE_FLOAT8:
         return decimal_to_double(number, &out->f, error);
     case COERCE_FLOAT4:
         return float4_parse(number->text, &out->f, error);
     case COERCE_NUMERIC: {
         struct numeric n;
-        if (number->is_exact && number->exponent <= 0 && number->exponent >= -18 && number->mantissa <= INT64_MAX) {
+        if (number->is_exact && number->exponent <= 0 && number->exponent >= -18 &&
+            number->mantissa <= INT64_MAX) {
             __int128 digits = number->mantissa;
             n = numeric_from_int128(number->is_negative ? -digits : digits, -number->exponent);
         } else if ((err = numeric_parse(number->text, &n, error)) != OK) {
             return err;
         }
-        return numeric_fit(n, column->definition->type.precision, column->definition->type.scale, &out->n, error);
+        return numeric_fit(n, column->definition->type.precision, column->definition->type.scale,
+                           &out->n, error);
     }
     case COERCE_TIMESTAMPTZ:
     case COERCE_TIMESTAMP:
@@ -286,15 +296,16 @@ enum err coerce_number(const struct rows_column *column, const struct decimal *n
 #define IS_HEX 0x40
 #define HEX_DIGIT(c, value) [c] = IS_HEX | (value)
 static const uint8_t hex_digits[256] = {
-    HEX_DIGIT('0', 0),  HEX_DIGIT('1', 1),  HEX_DIGIT('2', 2),  HEX_DIGIT('3', 3),  HEX_DIGIT('4', 4),
-    HEX_DIGIT('5', 5),  HEX_DIGIT('6', 6),  HEX_DIGIT('7', 7),  HEX_DIGIT('8', 8),  HEX_DIGIT('9', 9),
-    HEX_DIGIT('a', 10), HEX_DIGIT('b', 11), HEX_DIGIT('c', 12), HEX_DIGIT('d', 13), HEX_DIGIT('e', 14),
-    HEX_DIGIT('f', 15), HEX_DIGIT('A', 10), HEX_DIGIT('B', 11), HEX_DIGIT('C', 12), HEX_DIGIT('D', 13),
+    HEX_DIGIT('0', 0),  HEX_DIGIT('1', 1),  HEX_DIGIT('2', 2),  HEX_DIGIT('3', 3),
+    HEX_DIGIT('4', 4),  HEX_DIGIT('5', 5),  HEX_DIGIT('6', 6),  HEX_DIGIT('7', 7),
+    HEX_DIGIT('8', 8),  HEX_DIGIT('9', 9),  HEX_DIGIT('a', 10), HEX_DIGIT('b', 11),
+    HEX_DIGIT('c', 12), HEX_DIGIT('d', 13), HEX_DIGIT('e', 14), HEX_DIGIT('f', 15),
+    HEX_DIGIT('A', 10), HEX_DIGIT('B', 11), HEX_DIGIT('C', 12), HEX_DIGIT('D', 13),
     HEX_DIGIT('E', 14), HEX_DIGIT('F', 15),
 };
 
-/* The canonical form only; anything else goes through type_parse. One test at the end: branches on digits are not
- * predictable. */
+/* The canonical form only; anything else goes through type_parse. One test at the end: branches on
+ * digits are not predictable. */
 static bool uuid_parse(struct slice text, struct arena *arena, struct slice *out)
 {
     static const uint8_t places[16] = {0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34};
@@ -312,8 +323,8 @@ static bool uuid_parse(struct slice text, struct arena *arena, struct slice *out
     return (all & IS_HEX) != 0;
 }
 
-static enum err time_from_text(const struct rows_column *column, struct slice text, struct value *out,
-                               struct error *error)
+static enum err time_from_text(const struct rows_column *column, struct slice text,
+                               struct value *out, struct error *error)
 {
     bool has_zone = column->coerce == COERCE_TIMESTAMPTZ;
     if (has_zone && timestamptz_parse_rfc3339(text, &out->i))
@@ -326,13 +337,13 @@ static enum err time_from_text(const struct rows_column *column, struct slice te
                     : timestamp_parse(text, 0, &out->i, error);
 }
 
-enum err coerce_text(const struct rows_column *column, struct slice text, struct arena *arena, struct value *out,
-                     struct error *error)
+enum err coerce_text(const struct rows_column *column, struct slice text, struct arena *arena,
+                     struct value *out, struct error *error)
 {
     static const struct text_context utc = {0};
     if (text.size > ROW_STRING_SIZE_MAX)
-        return error_set(error, ERR_INPUT, "54000", "text of %zu bytes is longer than %zu bytes", text.size,
-                         ROW_STRING_SIZE_MAX);
+        return error_set(error, ERR_INPUT, "54000", "text of %zu bytes is longer than %zu bytes",
+                         text.size, ROW_STRING_SIZE_MAX);
     switch ((enum coerce)column->coerce) {
     case COERCE_TEXT:
         out->text = text;
@@ -361,8 +372,8 @@ enum err coerce_text(const struct rows_column *column, struct slice text, struct
 
 /* --- objects and arrays --- */
 
-static enum err array_element(enum type_id element_type, const struct json_value *json, struct value *out,
-                              struct error *error)
+static enum err array_element(enum type_id element_type, const struct json_value *json,
+                              struct value *out, struct error *error)
 {
     *out = (struct value){.type = type_of(element_type)};
     if (json->kind == JSON_NULL) {
@@ -382,12 +393,14 @@ static enum err array_element(enum type_id element_type, const struct json_value
             return int_parse(json->text, INT64_MIN, INT64_MAX, "bigint", &out->i, error);
         return refuse(&column, json->text, error);
     }
-    out->text = json->kind == JSON_TRUE ? SLICE("true") : json->kind == JSON_FALSE ? SLICE("false") : json->text;
+    out->text = json->kind == JSON_TRUE    ? SLICE("true")
+                : json->kind == JSON_FALSE ? SLICE("false")
+                                           : json->text;
     return OK;
 }
 
-static enum err array_from_json(const struct rows_column *column, struct slice source, struct arena *arena,
-                                struct value *out, struct error *error)
+static enum err array_from_json(const struct rows_column *column, struct slice source,
+                                struct arena *arena, struct value *out, struct error *error)
 {
     enum type_id type = column->definition->type.id;
     enum type_id element_type = type == TYPE_INT8_ARRAY ? TYPE_INT8 : TYPE_TEXT;

@@ -1,12 +1,13 @@
 /* Text to code within one batch.
  *
- * Columns of events repeat: a country, a status, a page. Finding that here, while the text is in the first-level
- * cache, makes the log record smaller and turns the append into one look-up per distinct text instead of one
- * per row. Open addressing with linear steps over 8-byte slots that carry 32 bits of the hash, so a probe that
- * misses rarely touches the text itself. Texts are borrowed from the body.
+ * Columns of events repeat: a country, a status, a page. Finding that here, while the text is in
+ * the first-level cache, makes the log record smaller and turns the append into one look-up per
+ * distinct text instead of one per row. Open addressing with linear steps over 8-byte slots that
+ * carry 32 bits of the hash, so a probe that misses rarely touches the text itself. Texts are
+ * borrowed from the body.
  *
- * A column whose texts do not repeat pays for nothing: it gives up after 32 rows if nearly all differ, after
- * 256 rows if more than half do, or when there are more than 65,536 texts. */
+ * A column whose texts do not repeat pays for nothing: it gives up after 32 rows if nearly all
+ * differ, after 256 rows if more than half do, or when there are more than 65,536 texts. */
 #include "ingest/rows/dictionary.h"
 
 #include "storage/base/hash.h"
@@ -30,8 +31,9 @@ static inline uint64_t load_u32(const char *p)
     return word;
 }
 
-/* Short texts are nearly all of them: two overlapping words, one wide multiplication. Not keyed: whoever floods a
- * slot makes his own batch slow, and no more than DICTIONARY_ENTRIES_MAX steps a row. */
+/* Short texts are nearly all of them: two overlapping words, one wide multiplication. Not keyed:
+ * whoever floods a slot makes his own batch slow, and no more than DICTIONARY_ENTRIES_MAX steps a
+ * row. */
 static inline uint64_t text_hash(struct slice text)
 {
     uint64_t a, b;
@@ -49,15 +51,16 @@ static inline uint64_t text_hash(struct slice text)
     } else {
         a = b = 0;
     }
-    unsigned __int128 product = (unsigned __int128)(a ^ 0x9e3779b97f4a7c15ULL ^ text.size) *
-                                (b ^ 0xd6e8feb86659fd93ULL);
+    unsigned __int128 product =
+        (unsigned __int128)(a ^ 0x9e3779b97f4a7c15ULL ^ text.size) * (b ^ 0xd6e8feb86659fd93ULL);
     uint64_t hash = (uint64_t)product ^ (uint64_t)(product >> 64);
     return hash ^ hash >> 29;
 }
 
 void local_dictionary_init(struct local_dictionary *dictionary, struct arena *arena)
 {
-    *dictionary = (struct local_dictionary){.arena = arena, .mask = SLOTS_FIRST - 1, .capacity = ENTRIES_FIRST};
+    *dictionary = (struct local_dictionary){
+        .arena = arena, .mask = SLOTS_FIRST - 1, .capacity = ENTRIES_FIRST};
     dictionary->slots = arena_alloc_zero(arena, SLOTS_FIRST * sizeof(uint64_t));
     dictionary->entries = arena_alloc_array(arena, ENTRIES_FIRST, sizeof(struct slice));
 }

@@ -7,8 +7,8 @@
  *   map           the pointer that the option `map` gives the column
  *   nested        the column's name split at its dots is the path to the value
  *
- * The last two make a tree of the object levels that matter; levels that no column reaches into are not in
- * it, so the decoder skips them without looking at their keys:
+ * The last two make a tree of the object levels that matter; levels that no column reaches into are
+ * not in it, so the decoder skips them without looking at their keys:
  *
  *   columns  ts, user.id, gw (map /gateway/id)      root ── ts          -> ts (exact)
  *                                                        ├─ user.id     -> user.id (exact)
@@ -16,7 +16,8 @@
  *                                                        ├─ user ─ id   -> user.id (nested)
  *                                                        └─ gateway ─ id -> gw (map)
  *
- * Children hang in small hash tables; the decoder asks once per distinct key and batch and remembers. */
+ * Children hang in small hash tables; the decoder asks once per distinct key and batch and
+ * remembers. */
 #include "ingest/rows/mapping.h"
 
 #include "storage/base/hash.h"
@@ -65,13 +66,15 @@ static struct mapping_child **node_bucket(const struct mapping_node *node, struc
 
 const struct mapping_child *mapping_find(const struct mapping_node *node, struct slice name)
 {
-    for (const struct mapping_child *child = *node_bucket(node, name); child != NULL; child = child->next)
+    for (const struct mapping_child *child = *node_bucket(node, name); child != NULL;
+         child = child->next)
         if (slice_equal(child->name, name))
             return child;
     return NULL;
 }
 
-static struct mapping_child *node_get(struct mapping *mapping, struct mapping_node *node, struct slice name)
+static struct mapping_child *node_get(struct mapping *mapping, struct mapping_node *node,
+                                      struct slice name)
 {
     struct mapping_child *child = (struct mapping_child *)mapping_find(node, name);
     if (child != NULL)
@@ -85,8 +88,8 @@ static struct mapping_child *node_get(struct mapping *mapping, struct mapping_no
 }
 
 /* Hangs a column under a path of `count` >= 1 names. */
-static void add_path(struct mapping *mapping, const struct slice *path, size_t count, uint32_t column,
-                     enum mapping_rank rank)
+static void add_path(struct mapping *mapping, const struct slice *path, size_t count,
+                     uint32_t column, enum mapping_rank rank)
 {
     assert(count > 0);
     struct mapping_node *node = mapping->root;
@@ -166,7 +169,8 @@ const struct mapping_ref *mapping_find_ignore_case(const struct mapping *mapping
     return entry == NULL || entry->is_ambiguous ? NULL : &entry->ref;
 }
 
-/* One step of an RFC 6901 pointer: ~1 is a slash, ~0 a tilde. False for a tilde with anything else. */
+/* One step of an RFC 6901 pointer: ~1 is a slash, ~0 a tilde. False for a tilde with anything else.
+ */
 static bool pointer_step(struct slice raw, struct arena *arena, struct slice *out)
 {
     char *text = arena_alloc(arena, raw.size);
@@ -184,19 +188,22 @@ static bool pointer_step(struct slice raw, struct arena *arena, struct slice *ou
     return true;
 }
 
-static enum err add_pointer(struct mapping *mapping, struct slice pointer, uint32_t column, struct error *error)
+static enum err add_pointer(struct mapping *mapping, struct slice pointer, uint32_t column,
+                            struct error *error)
 {
     struct slice path[PATH_DEPTH_MAX];
     size_t count = 0, begin = 1;
     if (pointer.size < 2 || pointer.data[0] != '/')
-        return error_set(error, ERR_INPUT, "22023", "option \"map\": \"%.*s\" is not an RFC 6901 pointer",
+        return error_set(error, ERR_INPUT, "22023",
+                         "option \"map\": \"%.*s\" is not an RFC 6901 pointer",
                          SLICE_ARGS(pointer));
     for (size_t i = 1; i <= pointer.size; i++) {
         if (i < pointer.size && pointer.data[i] != '/')
             continue;
         if (count == PATH_DEPTH_MAX ||
             !pointer_step(slice_of(pointer.data + begin, i - begin), &mapping->arena, &path[count]))
-            return error_set(error, ERR_INPUT, "22023", "option \"map\": \"%.*s\" is not an RFC 6901 pointer",
+            return error_set(error, ERR_INPUT, "22023",
+                             "option \"map\": \"%.*s\" is not an RFC 6901 pointer",
                              SLICE_ARGS(pointer));
         count++;
         begin = i + 1;
@@ -212,16 +219,19 @@ static enum err add_map(struct mapping *mapping, struct error *error)
         return OK;
     struct json_value *object;
     struct error reason = {0};
-    if (json_parse(map, &mapping->arena, 4, &object, &reason) != OK || object->kind != JSON_OBJECT_BEGIN)
+    if (json_parse(map, &mapping->arena, 4, &object, &reason) != OK ||
+        object->kind != JSON_OBJECT_BEGIN)
         return error_set(error, ERR_INPUT, "22023",
                          "option \"map\" must be a JSON object of column names to pointers");
     for (const struct json_value *member = object->child; member != NULL; member = member->next) {
         int32_t column = schema_find(mapping->schema, member->key);
         if (column < 0)
-            return error_set(error, ERR_INPUT, "42703", "option \"map\": column \"%.*s\" does not exist",
+            return error_set(error, ERR_INPUT, "42703",
+                             "option \"map\": column \"%.*s\" does not exist",
                              SLICE_ARGS(member->key));
         if (member->kind != JSON_STRING)
-            return error_set(error, ERR_INPUT, "22023", "option \"map\": the pointer of \"%.*s\" must be a string",
+            return error_set(error, ERR_INPUT, "22023",
+                             "option \"map\": the pointer of \"%.*s\" must be a string",
                              SLICE_ARGS(member->key));
         enum err err = add_pointer(mapping, member->text, (uint32_t)column, error);
         if (err != OK)

@@ -18,14 +18,15 @@ struct mapping_ref {
 struct mapping_node;
 struct mapping_child {
     struct slice name;
-    const struct mapping_ref *refs;     /* columns that take this field's value */
-    struct mapping_node *node;          /* fields of the object below that matter, NULL: none */
-    struct mapping_child *next;         /* private: in a bucket */
+    const struct mapping_ref *refs; /* columns that take this field's value */
+    struct mapping_node *node;      /* fields of the object below that matter, NULL: none */
+    struct mapping_child *next;     /* private: in a bucket */
 };
 
 struct mapping;
 /* 22023 when `map` is not an object of column names to pointers. */
-MUST_CHECK enum err mapping_create(const struct schema *schema, struct mapping **out, struct error *error);
+MUST_CHECK enum err mapping_create(const struct schema *schema, struct mapping **out,
+                                   struct error *error);
 struct mapping *mapping_ref(struct mapping *mapping);
 void mapping_unref(struct mapping *mapping); /* NULL is fine */
 const struct schema *mapping_schema(const struct mapping *mapping);
@@ -34,9 +35,11 @@ const struct mapping_node *mapping_root(const struct mapping *mapping);
 /* The child of a node by exact name, or NULL. */
 const struct mapping_child *mapping_find(const struct mapping_node *node, struct slice name);
 /* The only column equal to `name` but for ASCII case, or NULL (none, or more than one). */
-const struct mapping_ref *mapping_find_ignore_case(const struct mapping *mapping, struct slice name);
+const struct mapping_ref *mapping_find_ignore_case(const struct mapping *mapping,
+                                                   struct slice name);
 
-/* What batches before learned of a text column: true if its values hardly repeat. A hint: relaxed. */
+/* What batches before learned of a text column: true if its values hardly repeat. A hint: relaxed.
+ */
 bool mapping_is_distinct(const struct mapping *mapping, uint32_t column);
 void mapping_set_distinct(struct mapping *mapping, uint32_t column, bool is_distinct);
 

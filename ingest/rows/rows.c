@@ -1,18 +1,20 @@
 /* Rows into columns.
  *
- * The row under construction is row `count` of every column, written in place; a rejected row is simply
- * written over by the next. What tells a cell of this row from one of the row before is a mark: the number
- * of the row in the input and the rank of the name by which the cell came, so that neither order nor
- * duplicates of fields matter and nothing is cleared between rows.
+ * The row under construction is row `count` of every column, written in place; a rejected row is
+ * simply written over by the next. What tells a cell of this row from one of the row before is a
+ * mark: the number of the row in the input and the rank of the name by which the cell came, so that
+ * neither order nor duplicates of fields matter and nothing is cleared between rows.
  *
- *   mark = row_number << 2 | 3 - rank      a better name wins, an equal one replaces (and is counted)
+ *   mark = row_number << 2 | 3 - rank      a better name wins, an equal one replaces (and is
+ * counted)
  *
- * Columns cost nothing until a row has a value for them: an untouched column becomes one constant NULL. Text
- * columns begin as dictionaries and fall back to plain slices when their texts do not repeat; that they
- * did is remembered in the mapping, so the next batch begins plain and now and then tries again.
+ * Columns cost nothing until a row has a value for them: an untouched column becomes one constant
+ * NULL. Text columns begin as dictionaries and fall back to plain slices when their texts do not
+ * repeat; that they did is remembered in the mapping, so the next batch begins plain and now and
+ * then tries again.
  *
- * A row's errors belong to columns: a later duplicate that fits takes its column's error back, and what is
- * left at the end of the row decides. */
+ * A row's errors belong to columns: a later duplicate that fits takes its column's error back, and
+ * what is left at the end of the row decides. */
 #include "ingest/rows/rows.h"
 
 #include "ingest/rows/coerce.h"
@@ -44,7 +46,8 @@ static void column_allocate(struct rows *rows, struct rows_column *column)
     column->validity = arena_alloc(rows->arena, rows->capacity);
 }
 
-static void store_value(struct rows *rows, struct rows_column *column, size_t row, const struct value *value);
+static void store_value(struct rows *rows, struct rows_column *column, size_t row,
+                        const struct value *value);
 
 /* First value of a column: the rows before it read as missing. */
 static void column_touch(struct rows *rows, struct rows_column *column)
@@ -61,7 +64,8 @@ static void column_touch(struct rows *rows, struct rows_column *column)
         column->has_null = true;
 }
 
-static void *copy_array(struct arena *arena, const void *from, size_t count, size_t capacity, size_t size)
+static void *copy_array(struct arena *arena, const void *from, size_t count, size_t capacity,
+                        size_t size)
 {
     void *to = arena_alloc_array(arena, capacity, size);
     memcpy(to, from, count * size);
@@ -75,8 +79,10 @@ static void rows_grow(struct rows *rows)
         struct rows_column *column = &rows->columns[i];
         if (!column->is_touched)
             continue;
-        column->values = copy_array(rows->arena, column->values, rows->count, rows->capacity, cell_size(column));
-        column->validity = copy_array(rows->arena, column->validity, rows->count, rows->capacity, 1);
+        column->values =
+            copy_array(rows->arena, column->values, rows->count, rows->capacity, cell_size(column));
+        column->validity =
+            copy_array(rows->arena, column->validity, rows->count, rows->capacity, 1);
     }
 }
 
@@ -85,18 +91,21 @@ static void column_give_up_dictionary(struct rows *rows, struct rows_column *col
 {
     struct slice *texts = arena_alloc_array(rows->arena, rows->capacity, sizeof(*texts));
     for (size_t i = 0; i < rows->count; i++)
-        texts[i] = column->validity[i] ? column->dictionary.entries[column->codes[i]] : (struct slice){0};
+        texts[i] =
+            column->validity[i] ? column->dictionary.entries[column->codes[i]] : (struct slice){0};
     column->is_dictionary = false;
     column->text = texts;
     mapping_set_distinct(rows->options.mapping, (uint32_t)(column - rows->columns), true);
 }
 
-static inline void store_text(struct rows *rows, struct rows_column *column, size_t row, struct slice text)
+static inline void store_text(struct rows *rows, struct rows_column *column, size_t row,
+                              struct slice text)
 {
     if (column->is_dictionary) {
         uint32_t before = column->dictionary.count;
         uint32_t code = local_dictionary_code(&column->dictionary, text);
-        if (code != UINT32_MAX && (code < before || !local_dictionary_is_hopeless(&column->dictionary, row + 1))) {
+        if (code != UINT32_MAX &&
+            (code < before || !local_dictionary_is_hopeless(&column->dictionary, row + 1))) {
             column->codes[row] = code;
             return;
         }
@@ -113,7 +122,8 @@ static void store_null(struct rows_column *column, size_t row)
     memset((char *)column->values + row * size, 0, size);
 }
 
-static void store_value(struct rows *rows, struct rows_column *column, size_t row, const struct value *value)
+static void store_value(struct rows *rows, struct rows_column *column, size_t row,
+                        const struct value *value)
 {
     if (value->is_null) {
         store_null(column, row);
@@ -149,7 +159,8 @@ static void column_init(struct rows *rows, uint32_t index)
     column->definition = &rows->schema->columns[index];
     enum type_id type = column->definition->type.id;
     column->coerce = (uint8_t)coerce_of(type, &column->min, &column->max);
-    column->has_default = column->definition->default_text.size > 0 && rows->options.defaults != NULL;
+    column->has_default =
+        column->definition->default_text.size > 0 && rows->options.defaults != NULL;
     column->is_required = column->definition->is_not_null && !column->has_default;
     rows->required_count += column->is_required;
     bool is_dictionary = type_physical(type) == PHYSICAL_TEXT && type != TYPE_UUID;
@@ -164,7 +175,8 @@ static void column_init(struct rows *rows, uint32_t index)
 
 void rows_init(struct rows *rows, const struct rows_options *options)
 {
-    *rows = (struct rows){.options = *options, .schema = mapping_schema(options->mapping), .arena = options->arena};
+    *rows = (struct rows){
+        .options = *options, .schema = mapping_schema(options->mapping), .arena = options->arena};
     rows->capacity = options->capacity < CAPACITY_FIRST ? CAPACITY_FIRST : options->capacity;
     if (rows->capacity > options->rows_max)
         rows->capacity = options->rows_max;
@@ -189,7 +201,8 @@ void rows_deinit(struct rows *rows)
 enum err rows_begin(struct rows *rows, struct error *error)
 {
     if (rows->row_number == rows->options.rows_max)
-        return error_set(error, ERR_LIMIT, "54000", "more than %zu rows in one body; freshet load splits it",
+        return error_set(error, ERR_LIMIT, "54000",
+                         "more than %zu rows in one body; freshet load splits it",
                          rows->options.rows_max);
     rows->row_number++;
     if (!fault_is("ingest.miscount.received") || rows->row_number % 10 != 0)
@@ -242,7 +255,8 @@ static void cell_error(struct rows *rows, struct rows_column *column, const stru
 static void null_error(struct rows *rows, struct rows_column *column)
 {
     struct error error;
-    error_set(&error, ERR_INPUT, "23502", "null value in column \"%.*s\" violates not-null constraint",
+    error_set(&error, ERR_INPUT, "23502",
+              "null value in column \"%.*s\" violates not-null constraint",
               SLICE_ARGS(column->definition->name));
     cell_error(rows, column, &error);
 }
@@ -305,7 +319,8 @@ static inline void set_text(struct rows *rows, struct rows_column *column, struc
     cell_finish(rows, column, err, &value, &error);
 }
 
-void rows_string(struct rows *rows, const struct mapping_ref *ref, struct slice text, struct slice source)
+void rows_string(struct rows *rows, const struct mapping_ref *ref, struct slice text,
+                 struct slice source)
 {
     struct rows_column *column = claim(rows, ref);
     if (column == NULL)
@@ -336,7 +351,8 @@ void rows_document(struct rows *rows, const struct mapping_ref *ref, struct slic
     cell_finish(rows, column, err, &value, &error);
 }
 
-void rows_bad(struct rows *rows, const struct mapping_ref *ref, const char *sqlstate, const char *reason)
+void rows_bad(struct rows *rows, const struct mapping_ref *ref, const char *sqlstate,
+              const char *reason)
 {
     struct rows_column *column = claim(rows, ref);
     if (column == NULL)
@@ -351,7 +367,8 @@ void rows_unknown(struct rows *rows, size_t *id, struct slice path, struct slice
     if (rows->schema->options.unknown == UNKNOWN_REJECT && !rows->has_row_error) {
         rows->has_row_error = true;
         if (rows->error_count == 0)
-            error_set(&rows->error, ERR_INPUT, "42703", "column \"%.*s\" does not exist", SLICE_ARGS(path));
+            error_set(&rows->error, ERR_INPUT, "42703", "column \"%.*s\" does not exist",
+                      SLICE_ARGS(path));
     }
     if (*id == SIZE_MAX) {
         if (rows->unknown_count == ROWS_UNKNOWN_MAX) {
@@ -360,7 +377,8 @@ void rows_unknown(struct rows *rows, size_t *id, struct slice path, struct slice
         }
         if (rows->unknown_count == rows->unknown_capacity) {
             rows->unknown_capacity = rows->unknown_capacity == 0 ? 16 : rows->unknown_capacity * 2;
-            struct rows_unknown *list = arena_alloc_array(rows->arena, rows->unknown_capacity, sizeof(*list));
+            struct rows_unknown *list =
+                arena_alloc_array(rows->arena, rows->unknown_capacity, sizeof(*list));
             if (rows->unknown_count > 0)
                 memcpy(list, rows->unknown, rows->unknown_count * sizeof(*list));
             rows->unknown = list;
@@ -385,12 +403,14 @@ void rows_rest(struct rows *rows, struct slice key_source, struct slice value_so
 
 /* --- ends --- */
 
-static void add_rejection(struct rows *rows, struct slice raw, struct slice column, const char *sqlstate,
-                          struct slice reason)
+static void add_rejection(struct rows *rows, struct slice raw, struct slice column,
+                          const char *sqlstate, struct slice reason)
 {
     if (rows->rejection_count == rows->rejection_capacity) {
-        rows->rejection_capacity = rows->rejection_capacity == 0 ? 16 : rows->rejection_capacity * 2;
-        struct rows_rejection *list = arena_alloc_array(rows->arena, rows->rejection_capacity, sizeof(*list));
+        rows->rejection_capacity =
+            rows->rejection_capacity == 0 ? 16 : rows->rejection_capacity * 2;
+        struct rows_rejection *list =
+            arena_alloc_array(rows->arena, rows->rejection_capacity, sizeof(*list));
         if (rows->rejection_count > 0)
             memcpy(list, rows->rejections, rows->rejection_count * sizeof(*list));
         rows->rejections = list;
@@ -474,12 +494,13 @@ static void check_future(struct rows *rows)
     if (index < 0)
         return;
     struct rows_column *column = &rows->columns[index];
-    if (!column->is_touched || column->validity[rows->count] == 0 || column->error_mark == rows->mark ||
-        column->i[rows->count] <= rows->future_limit_us)
+    if (!column->is_touched || column->validity[rows->count] == 0 ||
+        column->error_mark == rows->mark || column->i[rows->count] <= rows->future_limit_us)
         return;
     struct error error;
     error_set(&error, ERR_INPUT, "22008",
-              "event time in column \"%.*s\" is further ahead of the server's clock than the table's option "
+              "event time in column \"%.*s\" is further ahead of the server's clock than the "
+              "table's option "
               "\"future\" allows",
               SLICE_ARGS(column->definition->name));
     cell_error(rows, column, &error);
@@ -493,7 +514,8 @@ void rows_end(struct rows *rows, struct slice raw, struct slice document)
     }
     if (rows->wants_rest && rows->rest.size > 0) {
         writer_u8(&rows->rest, '}');
-        set_special(rows, rows->schema->options.rest_column, arena_copy(rows->arena, writer_as_slice(&rows->rest)));
+        set_special(rows, rows->schema->options.rest_column,
+                    arena_copy(rows->arena, writer_as_slice(&rows->rest)));
     }
     set_special(rows, rows->schema->options.whole_column, document);
     if (rows->set_count < rows->touched_count || rows->required_set < rows->required_count)
@@ -522,7 +544,8 @@ void rows_finish(struct rows *rows, struct batch *batch, const uint32_t **column
             columns[i] = column_from_value(&null, rows->arena);
             continue;
         }
-        columns[i] = (struct column){.type = from->definition->type, .form = COLUMN_FLAT, .values = from->values};
+        columns[i] = (struct column){
+            .type = from->definition->type, .form = COLUMN_FLAT, .values = from->values};
         columns[i].validity = from->has_null ? from->validity : NULL;
         if (from->is_dictionary) {
             columns[i].form = COLUMN_DICTIONARY;

@@ -1,8 +1,9 @@
 /* Rows under construction: cells in any order, one row at a time, into the columns of one batch.
  *
- * A decoder calls rows_begin, rows_null … rows_document for the cells it meets, rows_end; a row that breaks a
- * rule becomes a rejection with its raw bytes, and the batch goes on. Texts are borrowed from the body or from
- * the arena and must live until the batch is encoded. One owner thread. */
+ * A decoder calls rows_begin, rows_null … rows_document for the cells it meets, rows_end; a row
+ * that breaks a rule becomes a rejection with its raw bytes, and the batch goes on. Texts are
+ * borrowed from the body or from the arena and must live until the batch is encoded. One owner
+ * thread. */
 #ifndef FRESHET_INGEST_ROWS_ROWS_H
 #define FRESHET_INGEST_ROWS_ROWS_H
 
@@ -17,8 +18,8 @@
 struct rows_defaults {
     void *context;
     /* *is_volatile: ask again for each row. */
-    enum err (*get)(void *context, uint32_t column, struct arena *arena, struct value *out, bool *is_volatile,
-                    struct error *error);
+    enum err (*get)(void *context, uint32_t column, struct arena *arena, struct value *out,
+                    bool *is_volatile, struct error *error);
 };
 
 struct rows_options {
@@ -26,17 +27,17 @@ struct rows_options {
     struct arena *arena;
     int64_t now_us;
     size_t rows_max, row_size_max;
-    size_t capacity;         /* rows expected; a hint */
+    size_t capacity;                      /* rows expected; a hint */
     const struct rows_defaults *defaults; /* NULL: DEFAULT reads as NULL */
 };
 
 struct rows_rejection {
-    uint64_t row;          /* 1-based within the body */
-    struct slice column;   /* empty: the row as a whole */
+    uint64_t row;        /* 1-based within the body */
+    struct slice column; /* empty: the row as a whole */
     char sqlstate[6];
     struct slice reason;
-    struct slice raw;      /* borrowed from the body */
-    bool is_raw_cut;       /* longer than row_size_max */
+    struct slice raw; /* borrowed from the body */
+    bool is_raw_cut;  /* longer than row_size_max */
 };
 
 struct rows_unknown {
@@ -45,7 +46,8 @@ struct rows_unknown {
     uint64_t count;
 };
 
-/* A decimal number as it stood in the input: (-1)^is_negative * mantissa * 10^exponent if is_exact. */
+/* A decimal number as it stood in the input: (-1)^is_negative * mantissa * 10^exponent if is_exact.
+ */
 struct decimal {
     struct slice text;
     uint64_t mantissa;
@@ -56,15 +58,15 @@ struct decimal {
 enum coerce; /* rows/coerce.h */
 struct rows_column {
     const struct column_definition *definition;
-    uint8_t coerce;        /* enum coerce */
-    bool is_required;      /* NOT NULL without DEFAULT */
+    uint8_t coerce;   /* enum coerce */
+    bool is_required; /* NOT NULL without DEFAULT */
     bool has_default;
-    bool is_touched;       /* arrays exist */
+    bool is_touched; /* arrays exist */
     bool is_dictionary;
     bool has_null;
     bool is_default_known, is_default_volatile;
-    int64_t min, max;      /* integers */
-    uint64_t mark;         /* row and rank of the cell now there */
+    int64_t min, max; /* integers */
+    uint64_t mark;    /* row and rank of the cell now there */
     uint64_t error_mark;
     uint8_t *validity;
     union {
@@ -84,19 +86,19 @@ struct rows {
     struct rows_options options;
     const struct schema *schema;
     struct arena *arena;
-    size_t received;       /* rows begun: counted where bytes become rows, for the ledger */
-    size_t row_number;     /* of the row under construction, 1-based */
-    size_t count;          /* good ones: the batch */
+    size_t received;   /* rows begun: counted where bytes become rows, for the ledger */
+    size_t row_number; /* of the row under construction, 1-based */
+    size_t count;      /* good ones: the batch */
     size_t capacity;
-    uint64_t mark;         /* row_number << 2 */
+    uint64_t mark; /* row_number << 2 */
     uint32_t set_count, required_set;
     uint32_t touched_count, required_count;
     uint32_t error_count;  /* columns of this row in error */
     uint32_t error_column; /* of the first */
     bool has_row_error;
-    struct error error;    /* of this row */
+    struct error error; /* of this row */
     struct rows_column *columns;
-    struct writer rest;    /* members for the rest column, JSON */
+    struct writer rest; /* members for the rest column, JSON */
     bool wants_rest;
     int64_t future_limit_us;
     size_t rejection_count, rejection_capacity;
@@ -111,24 +113,27 @@ void rows_init(struct rows *rows, const struct rows_options *options);
 void rows_deinit(struct rows *rows); /* not the arena */
 /* ERR_LIMIT (54000): more than rows_max. */
 MUST_CHECK enum err rows_begin(struct rows *rows, struct error *error);
-/* Cells. A value that does not fit makes the row bad, unless a later duplicate of the same field fits. */
+/* Cells. A value that does not fit makes the row bad, unless a later duplicate of the same field
+ * fits. */
 void rows_null(struct rows *rows, const struct mapping_ref *ref);
 void rows_bool(struct rows *rows, const struct mapping_ref *ref, bool value);
 void rows_number(struct rows *rows, const struct mapping_ref *ref, const struct decimal *number);
 /* JSON string: `text` unescaped, `source` with its quotes. */
-void rows_string(struct rows *rows, const struct mapping_ref *ref, struct slice text, struct slice source);
+void rows_string(struct rows *rows, const struct mapping_ref *ref, struct slice text,
+                 struct slice source);
 /* Text that is cast as PostgreSQL reads it (CSV). */
 void rows_text(struct rows *rows, const struct mapping_ref *ref, struct slice text);
 /* Source text of an object or array. */
 void rows_document(struct rows *rows, const struct mapping_ref *ref, struct slice source);
 /* A value that cannot be one, for a reason the decoder knows. */
-void rows_bad(struct rows *rows, const struct mapping_ref *ref, const char *sqlstate, const char *reason);
+void rows_bad(struct rows *rows, const struct mapping_ref *ref, const char *sqlstate,
+              const char *reason);
 /* A field that no column takes. `id` is the decoder's memory of it: SIZE_MAX at first. */
 void rows_unknown(struct rows *rows, size_t *id, struct slice path, struct slice example);
 /* Keeps a member for `rest`: key with quotes, value, both JSON. Only where wants_rest. */
 void rows_rest(struct rows *rows, struct slice key_source, struct slice value_source);
-/* Ends the row: missing cells, NOT NULL, `future`; keeps or rejects it. raw: its bytes; document: its JSON,
- * for `whole`. */
+/* Ends the row: missing cells, NOT NULL, `future`; keeps or rejects it. raw: its bytes; document:
+ * its JSON, for `whole`. */
 void rows_end(struct rows *rows, struct slice raw, struct slice document);
 /* Ends the row as rejected as a whole. */
 void rows_reject(struct rows *rows, struct slice raw, const char *sqlstate, const char *reason);

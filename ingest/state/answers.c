@@ -1,8 +1,9 @@
-/* Kept answers: 40 bytes each, and the text of what was rejected or unknown only where there is any. */
+/* Kept answers: 40 bytes each, and the text of what was rejected or unknown only where there is
+ * any. */
 #include "ingest/state/answers.h"
 
-void kept_answer_init(struct kept_answer *answer, const struct section_request *request, uint64_t position,
-                      int64_t at_us)
+void kept_answer_init(struct kept_answer *answer, const struct section_request *request,
+                      uint64_t position, int64_t at_us)
 {
     *answer = (struct kept_answer){
         .position = position,

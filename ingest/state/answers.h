@@ -13,8 +13,8 @@ struct kept_answer {
 };
 
 /* From a record's request. */
-void kept_answer_init(struct kept_answer *answer, const struct section_request *request, uint64_t position,
-                      int64_t at_us);
+void kept_answer_init(struct kept_answer *answer, const struct section_request *request,
+                      uint64_t position, int64_t at_us);
 void kept_answer_deinit(struct kept_answer *answer);
 /* The body of the 200. */
 void kept_answer_print(const struct kept_answer *answer, struct writer *out);

@@ -1,8 +1,8 @@
 /* Dead letters: a ring in the order of their records, bounded by bytes and age.
  *
- * They come on the record of their batch, so they are as durable as the rows beside them, and ids are given when
- * records are applied: counted from 1 in the order of the log, the same after every restart. What goes because of the
- * bounds is counted. */
+ * They come on the record of their batch, so they are as durable as the rows beside them, and ids
+ * are given when records are applied: counted from 1 in the order of the log, the same after every
+ * restart. What goes because of the bounds is counted. */
 #include "ingest/state/dead_letters.h"
 
 #include <assert.h>
@@ -11,7 +11,8 @@
 
 void dead_letters_init(struct dead_letters *letters, uint64_t bytes_max, int64_t age_max_us)
 {
-    *letters = (struct dead_letters){.next_id = 1, .bytes_max = bytes_max, .age_max_us = age_max_us};
+    *letters =
+        (struct dead_letters){.next_id = 1, .bytes_max = bytes_max, .age_max_us = age_max_us};
 }
 
 const struct dead_letter *dead_letters_get(const struct dead_letters *letters, size_t index)
@@ -67,8 +68,8 @@ static struct slice put(char **at, struct slice text)
 /* A copy in one allocation. */
 static struct dead_letter *letter_copy(const struct dead_letter *from)
 {
-    size_t size = sizeof(*from) + from->table.size + from->source.size + from->column.size + from->reason.size +
-                  from->raw.size;
+    size_t size = sizeof(*from) + from->table.size + from->source.size + from->column.size +
+                  from->reason.size + from->raw.size;
     struct dead_letter *letter = memory_alloc(size);
     *letter = *from;
     letter->size = size;
@@ -106,7 +107,8 @@ void dead_letters_add(struct dead_letters *letters, const struct section_request
 
 void dead_letters_expire(struct dead_letters *letters, int64_t now_us)
 {
-    while (letters->count > 0 && dead_letters_get(letters, 0)->at_us + letters->age_max_us <= now_us) {
+    while (letters->count > 0 &&
+           dead_letters_get(letters, 0)->at_us + letters->age_max_us <= now_us) {
         drop_first(letters);
         letters->dropped++;
     }

@@ -11,7 +11,7 @@ struct dead_letter { /* one allocation, texts behind it */
     uint32_t table_id;
     char sqlstate[6];
     struct slice table, source, column, reason, raw;
-    size_t size;         /* of the allocation */
+    size_t size; /* of the allocation */
 };
 struct dead_letters {
     struct dead_letter **ring;
@@ -19,7 +19,7 @@ struct dead_letters {
     uint64_t next_id;
     uint64_t bytes, bytes_max;
     int64_t age_max_us;
-    uint64_t dropped;    /* went because of bytes or age */
+    uint64_t dropped; /* went because of bytes or age */
 };
 
 void dead_letters_init(struct dead_letters *letters, uint64_t bytes_max, int64_t age_max_us);

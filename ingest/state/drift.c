@@ -1,7 +1,7 @@
 /* Drift: fields that no column takes, values of another type, NULL where none may be.
  *
- * A sender that makes up field names must not make the table's memory, so new paths past the limit fall into
- * one total. */
+ * A sender that makes up field names must not make the table's memory, so new paths past the limit
+ * fall into one total. */
 #include "ingest/state/drift.h"
 
 #include "storage/base/hash.h"
@@ -22,7 +22,8 @@ static uint64_t entry_hash(uint32_t source, enum drift_kind kind, struct slice p
     return hash_mix(hash64(path.data, path.size) + source * 31u + (uint64_t)kind);
 }
 
-static struct drift_entry *find(const struct drift *drift, uint32_t source, enum drift_kind kind, struct slice path)
+static struct drift_entry *find(const struct drift *drift, uint32_t source, enum drift_kind kind,
+                                struct slice path)
 {
     uint32_t place;
     struct index_cursor cursor = index_begin(&drift->index, entry_hash(source, kind, path));
@@ -35,16 +36,19 @@ static struct drift_entry *find(const struct drift *drift, uint32_t source, enum
     return NULL;
 }
 
-static struct drift_entry *add(struct drift *drift, uint32_t source, enum drift_kind kind, struct slice path,
-                               struct slice example)
+static struct drift_entry *add(struct drift *drift, uint32_t source, enum drift_kind kind,
+                               struct slice path, struct slice example)
 {
     if (drift->count == drift->capacity) {
         drift->capacity = drift->capacity == 0 ? 8 : drift->capacity * 2;
         drift->list = memory_realloc(drift->list, drift->capacity * sizeof(*drift->list));
     }
     struct drift_entry *entry = &drift->list[drift->count];
-    *entry = (struct drift_entry){.source = source, .kind = kind, .texts = memory_alloc(path.size + example.size),
-                                  .path_size = (uint32_t)path.size, .example_size = (uint32_t)example.size};
+    *entry = (struct drift_entry){.source = source,
+                                  .kind = kind,
+                                  .texts = memory_alloc(path.size + example.size),
+                                  .path_size = (uint32_t)path.size,
+                                  .example_size = (uint32_t)example.size};
     if (path.size > 0)
         memcpy(entry->texts, path.data, path.size);
     if (example.size > 0)
@@ -53,10 +57,11 @@ static struct drift_entry *add(struct drift *drift, uint32_t source, enum drift_
     return entry;
 }
 
-void drift_apply(struct drift *drift, uint32_t source, const struct section_drift *change, int64_t at_us,
-                 uint32_t paths_max)
+void drift_apply(struct drift *drift, uint32_t source, const struct section_drift *change,
+                 int64_t at_us, uint32_t paths_max)
 {
-    struct drift_entry *entry = change->kind == DRIFT_TOTAL ? NULL : find(drift, source, change->kind, change->path);
+    struct drift_entry *entry =
+        change->kind == DRIFT_TOTAL ? NULL : find(drift, source, change->kind, change->path);
     if (entry == NULL && (change->kind == DRIFT_TOTAL || drift->count >= paths_max)) {
         entry = find(drift, 0, DRIFT_TOTAL, (struct slice){0});
         if (entry == NULL)

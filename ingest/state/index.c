@@ -1,6 +1,6 @@
-/* Open addressing with linear steps; removal shifts back, so there are no tombstones and a window of keys can
- * turn over for
- * ever. The tag holds all that placing needs, so growing and shifting never look at entries. At most 60 % full. */
+/* Open addressing with linear steps; removal shifts back, so there are no tombstones and a window
+ * of keys can turn over for ever. The tag holds all that placing needs, so growing and shifting
+ * never look at entries. At most 60 % full. */
 #include "ingest/state/index.h"
 
 #include <assert.h>

@@ -1,4 +1,5 @@
-/* Hash to place: open addressing over 8-byte slots. The entries and their comparison are the caller's. */
+/* Hash to place: open addressing over 8-byte slots. The entries and their comparison are the
+ * caller's. */
 #ifndef FRESHET_INGEST_STATE_INDEX_H
 #define FRESHET_INGEST_STATE_INDEX_H
 
@@ -27,7 +28,8 @@ static inline struct index_cursor index_begin(const struct index *index, uint64_
 {
     return (struct index_cursor){.tag = (uint32_t)hash, .at = (uint32_t)hash & index->mask};
 }
-static inline bool index_next(const struct index *index, struct index_cursor *cursor, uint32_t *place)
+static inline bool index_next(const struct index *index, struct index_cursor *cursor,
+                              uint32_t *place)
 {
     if (index->slots == NULL)
         return false;

@@ -1,9 +1,9 @@
 /* Idempotency keys: a ring in the order of their records and an index by hash.
  *
- * A key lives until it is 24 h old or 1,000,000 newer ones have come, whichever is first; both are decided by what the
- * records say (their order, their times), so a restart forgets exactly what the running server had forgotten.
- * Keys are kept
- * as 128-bit hashes: 80 bytes each with the hash of the body and the answer, 8 more in the index. */
+ * A key lives until it is 24 h old or 1,000,000 newer ones have come, whichever is first; both are
+ * decided by what the records say (their order, their times), so a restart forgets exactly what the
+ * running server had forgotten. Keys are kept as 128-bit hashes: 80 bytes each with the hash of the
+ * body and the answer, 8 more in the index. */
 #include "ingest/state/keys.h"
 
 #include <assert.h>
@@ -42,7 +42,8 @@ const struct idempotency_key *keys_find(const struct keys *keys, struct hash128 
     while (index_next(&keys->index, &cursor, &place)) {
         const struct idempotency_key *found = &keys->ring[place];
         /* One that is too old may still lie before a younger one of the same name. */
-        if (found->key.low == key.low && found->key.high == key.high && found->answer.at_us + lifetime_us > now_us)
+        if (found->key.low == key.low && found->key.high == key.high &&
+            found->answer.at_us + lifetime_us > now_us)
             return found;
     }
     return NULL;
@@ -74,8 +75,8 @@ static struct idempotency_key *add(struct keys *keys, struct hash128 key)
     return &keys->ring[place];
 }
 
-void keys_apply(struct keys *keys, const struct section_request *request, uint64_t position, int64_t at_us,
-                uint64_t window)
+void keys_apply(struct keys *keys, const struct section_request *request, uint64_t position,
+                int64_t at_us, uint64_t window)
 {
     assert(request->has_key);
     assert(window > 0);

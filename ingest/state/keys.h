@@ -19,9 +19,10 @@ void keys_deinit(struct keys *keys); /* a zeroed one is empty */
 /* The key unless it is `lifetime_us` old at now_us. */
 const struct idempotency_key *keys_find(const struct keys *keys, struct hash128 key, int64_t now_us,
                                         int64_t lifetime_us);
-/* The record that carried the key is durable: it becomes the newest; the oldest past `window` go. */
-void keys_apply(struct keys *keys, const struct section_request *request, uint64_t position, int64_t at_us,
-                uint64_t window);
+/* The record that carried the key is durable: it becomes the newest; the oldest past `window` go.
+ */
+void keys_apply(struct keys *keys, const struct section_request *request, uint64_t position,
+                int64_t at_us, uint64_t window);
 /* Drops keys that are `lifetime_us` old. */
 void keys_expire(struct keys *keys, int64_t now_us, int64_t lifetime_us);
 void keys_write(const struct keys *keys, struct writer *out);

@@ -1,9 +1,9 @@
-/* The ledger: received = stored + duplicate + filtered + sampled_out + late_diverted + late_dropped + dead, by table,
- * source and minute.
+/* The ledger: received = stored + duplicate + filtered + sampled_out + late_diverted + late_dropped
+ * + dead, by table, source and minute.
  *
- * Entries are a ring in the order they began; each source knows its newest, so adding is O(1). The minute is
- * the record's
- * (server time): if the clock is set back a source may have two entries for one minute, and sums stay right. */
+ * Entries are a ring in the order they began; each source knows its newest, so adding is O(1). The
+ * minute is the record's (server time): if the clock is set back a source may have two entries for
+ * one minute, and sums stay right. */
 #include "ingest/state/ledger.h"
 
 #include <assert.h>

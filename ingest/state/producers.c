@@ -1,10 +1,9 @@
 /* Producers: (name) -> last sequence, hash of its body, its answer.
  *
- * A producer numbers its requests 1, 2, 3 … (from any first number) and repeats one until it has an answer;
- * with the last
- * number kept here, on the same record as the rows, a repetition is known for ever at about 120 bytes a
- * producer. They are
- * never removed, so a place in the list is an identity and the list only grows. */
+ * A producer numbers its requests 1, 2, 3 … (from any first number) and repeats one until it has an
+ * answer; with the last number kept here, on the same record as the rows, a repetition is known for
+ * ever at about 120 bytes a producer. They are never removed, so a place in the list is an identity
+ * and the list only grows. */
 #include "ingest/state/producers.h"
 
 #include <assert.h>
@@ -41,17 +40,19 @@ static struct producer *add(struct producers *producers, struct slice name, uint
 {
     if (producers->count == producers->capacity) {
         producers->capacity = producers->capacity == 0 ? 4 : producers->capacity * 2;
-        producers->list = memory_realloc(producers->list, producers->capacity * sizeof(*producers->list));
+        producers->list =
+            memory_realloc(producers->list, producers->capacity * sizeof(*producers->list));
     }
     struct producer *producer = &producers->list[producers->count];
-    *producer = (struct producer){.name = memory_alloc(name.size), .name_size = (uint32_t)name.size};
+    *producer =
+        (struct producer){.name = memory_alloc(name.size), .name_size = (uint32_t)name.size};
     memcpy(producer->name, name.data, name.size);
     index_add(&producers->index, hash, producers->count++);
     return producer;
 }
 
-void producers_apply(struct producers *producers, const struct section_request *request, uint64_t position,
-                     int64_t at_us)
+void producers_apply(struct producers *producers, const struct section_request *request,
+                     uint64_t position, int64_t at_us)
 {
     assert(request->producer.size > 0);
     uint64_t hash = hash64(request->producer.data, request->producer.size);

@@ -21,8 +21,8 @@ struct producers {
 void producers_deinit(struct producers *producers); /* a zeroed one is empty */
 const struct producer *producers_find(const struct producers *producers, struct slice name);
 /* The record that carried (request->producer, request->sequence) is durable. */
-void producers_apply(struct producers *producers, const struct section_request *request, uint64_t position,
-                     int64_t at_us);
+void producers_apply(struct producers *producers, const struct section_request *request,
+                     uint64_t position, int64_t at_us);
 void producers_write(const struct producers *producers, struct writer *out);
 bool producers_read(struct producers *producers, struct reader *reader);
 

@@ -8,15 +8,14 @@
  *   max_time         greatest event time of the source
  *   watermark        max(before, min(max_time, record's time) - lateness)
  *   complete_through max(before, least watermark of the live sources); unchanged while none is live
- *   late             a row at or before max(its source's watermark, complete_through) as they were before its record
+ *   late             a row at or before max(its source's watermark, complete_through) as they were
+ * before its record
  *
- * So whatever complete_through promised, a row that breaks the promise is counted. Idleness is declared by
- * tick records and
- * never inferred from a clock while records are applied: the same records give the same state whatever the
- * setting is at
- * replay. Live sources stand in a heap by watermark and all in a list by their last record, so a record costs
- * O(log n) and
- * a tick looks only at those that fell silent: a table may have a million producers. */
+ * So whatever complete_through promised, a row that breaks the promise is counted. Idleness is
+ * declared by tick records and never inferred from a clock while records are applied: the same
+ * records give the same state whatever the setting is at replay. Live sources stand in a heap by
+ * watermark and all in a list by their last record, so a record costs O(log n) and a tick looks
+ * only at those that fell silent: a table may have a million producers. */
 #include "ingest/state/sources.h"
 
 #include "storage/base/hash.h"
@@ -25,7 +24,8 @@
 
 void sources_init(struct sources *sources)
 {
-    *sources = (struct sources){.oldest = NO_SOURCE, .newest = NO_SOURCE, .complete_through_us = NO_TIME};
+    *sources =
+        (struct sources){.oldest = NO_SOURCE, .newest = NO_SOURCE, .complete_through_us = NO_TIME};
 }
 
 void sources_deinit(struct sources *sources)
@@ -102,7 +102,8 @@ static void heap_sift(struct sources *sources, uint32_t at)
         uint32_t child = 2 * at + 1;
         if (child >= sources->heap_count)
             break;
-        if (child + 1 < sources->heap_count && heap_key(sources, child + 1) < heap_key(sources, child))
+        if (child + 1 < sources->heap_count &&
+            heap_key(sources, child + 1) < heap_key(sources, child))
             child++;
         if (heap_key(sources, child) >= key)
             break;
@@ -173,7 +174,8 @@ static void move_complete_through(struct sources *sources)
 }
 
 /* Greatest time and how many are at or before `promised`. */
-static uint64_t scan_times(const struct column *times, size_t row_count, int64_t promised, int64_t *max)
+static uint64_t scan_times(const struct column *times, size_t row_count, int64_t promised,
+                           int64_t *max)
 {
     uint64_t late = 0;
     for (size_t i = 0; i < row_count; i++) {
@@ -191,8 +193,9 @@ uint64_t sources_apply(struct sources *sources, uint32_t place, int64_t at_us, i
 {
     assert(place < sources->count);
     struct source *source = &sources->list[place];
-    int64_t promised = source->watermark_us > sources->complete_through_us ? source->watermark_us
-                                                                            : sources->complete_through_us;
+    int64_t promised = source->watermark_us > sources->complete_through_us
+                           ? source->watermark_us
+                           : sources->complete_through_us;
     uint64_t late = 0;
     if (times != NULL)
         late = scan_times(times, row_count, promised, &source->max_time_us);
@@ -206,7 +209,8 @@ uint64_t sources_apply(struct sources *sources, uint32_t place, int64_t at_us, i
     if (source->max_time_us != NO_TIME) {
         int64_t seen = source->max_time_us < at_us ? source->max_time_us : at_us;
         int64_t watermark;
-        if (!__builtin_sub_overflow(seen, lateness_us, &watermark) && watermark > source->watermark_us)
+        if (!__builtin_sub_overflow(seen, lateness_us, &watermark) &&
+            watermark > source->watermark_us)
             source->watermark_us = watermark;
         if (source->watermark_us != NO_TIME)
             heap_update(sources, place);

@@ -1,6 +1,5 @@
-/* The sources of a table: their counts, event times and watermarks, and through when the table is complete.
- * Guarded by the
- * owner's lock; changed by records only. */
+/* The sources of a table: their counts, event times and watermarks, and through when the table is
+ * complete. Guarded by the owner's lock; changed by records only. */
 #ifndef FRESHET_INGEST_STATE_SOURCES_H
 #define FRESHET_INGEST_STATE_SOURCES_H
 
@@ -21,13 +20,13 @@ struct source {
     int64_t max_time_us, watermark_us, last_row_at_us; /* NO_TIME: none yet */
     uint64_t late_rows;
     uint64_t counts[FATE_COUNT]; /* since the table was created */
-    uint64_t ledger_last;  /* number of its newest ledger entry + 1; 0: none */
+    uint64_t ledger_last;        /* number of its newest ledger entry + 1; 0: none */
 };
 struct sources {
     struct source *list;
     uint32_t count, capacity;
     struct index index;
-    uint32_t *heap;        /* places of live sources, the lowest watermark first */
+    uint32_t *heap; /* places of live sources, the lowest watermark first */
     uint32_t heap_count;
     uint32_t oldest, newest;
     int64_t complete_through_us; /* never goes back */
@@ -44,8 +43,9 @@ static inline struct slice source_name(const struct source *source)
     return slice_of(source->name, source->name_size);
 }
 
-/* A record of this source is durable: rows at server time `at_us` with these event times (NULL: the table has none).
- * Counts the late ones against what was promised before it, then moves watermark and completeness. Returns the late. */
+/* A record of this source is durable: rows at server time `at_us` with these event times (NULL: the
+ * table has none). Counts the late ones against what was promised before it, then moves watermark
+ * and completeness. Returns the late. */
 uint64_t sources_apply(struct sources *sources, uint32_t place, int64_t at_us, int64_t lateness_us,
                        const struct column *times, size_t row_count);
 /* Would declaring sources idle that sent nothing for `idle_us` let the table move on? */
@@ -54,7 +54,8 @@ void sources_tick(struct sources *sources, int64_t at_us, int64_t idle_us);
 /* Is a source idle for people who ask, tick or not? */
 static inline bool source_is_idle(const struct source *source, int64_t now_us, int64_t idle_us)
 {
-    return source->is_idle || source->last_row_at_us == NO_TIME || source->last_row_at_us < now_us - idle_us;
+    return source->is_idle || source->last_row_at_us == NO_TIME ||
+           source->last_row_at_us < now_us - idle_us;
 }
 void sources_write(const struct sources *sources, struct writer *out);
 bool sources_read(struct sources *sources, struct reader *reader);

@@ -1,15 +1,16 @@
 /* The pull loop: nodes beside plans, the table of operators, memory, cancel and time.
  *
  *   exec_open(plan)  ->  node ── children ──▶ nodes of the children
- *   exec_next(node)  ->  a batch of 1 … 2,048 rows that holds until the next call, or 0 rows: the end
+ *   exec_next(node)  ->  a batch of 1 … 2,048 rows that holds until the next call, or 0 rows: the
+ * end
  *
- * A worker's permit is given up, and flags and clock are looked at, in exec_check(): at each morsel border
- * of scans and every 64 Ki rows of operators that block. Memory that grows with data is charged at its
- * growth points to the budget of the query; whoever made that budget releases what is left at the end, so
- * that error paths need no accounts of their own.
+ * A worker's permit is given up, and flags and clock are looked at, in exec_check(): at each morsel
+ * border of scans and every 64 Ki rows of operators that block. Memory that grows with data is
+ * charged at its growth points to the budget of the query; whoever made that budget releases what
+ * is left at the end, so that error paths need no accounts of their own.
  *
- * Subqueries that stand in expressions are run when an evaluator first asks for their value, once a run,
- * over the same snapshot. */
+ * Subqueries that stand in expressions are run when an evaluator first asks for their value, once a
+ * run, over the same snapshot. */
 #include "query/exec/operator.h"
 
 #include "query/exec/rowset.h"
@@ -123,12 +124,14 @@ enum err exec_row_limit(struct exec *exec, const struct expr *expr, bool is_offs
 enum err exec_keep(struct exec_node *node, struct evaluator *predicate, struct batch *batch,
                    struct error *error)
 {
-    uint32_t *selection = arena_alloc_array(&node->scratch, batch->row_count + 16, sizeof(*selection));
+    uint32_t *selection =
+        arena_alloc_array(&node->scratch, batch->row_count + 16, sizeof(*selection));
     size_t count = 0;
     enum err err = evaluator_filter(predicate, batch, NULL, 0, selection, &count, error);
     if (err != OK || count == batch->row_count)
         return err;
-    struct column *columns = arena_alloc_array(&node->scratch, batch->column_count, sizeof(*columns));
+    struct column *columns =
+        arena_alloc_array(&node->scratch, batch->column_count, sizeof(*columns));
     for (size_t i = 0; count != 0 && i < batch->column_count; i++)
         columns[i] = column_gather(&batch->columns[i], selection, count, &node->scratch);
     batch->columns = columns;
@@ -140,13 +143,14 @@ struct column column_null(struct type type)
 {
     static const uint8_t invalid[1] = {0};
     static const _Alignas(16) char zeros[64] = {0};
-    return (struct column){.type = type, .form = COLUMN_CONSTANT, .validity = invalid, .values = zeros};
+    return (struct column){
+        .type = type, .form = COLUMN_CONSTANT, .validity = invalid, .values = zeros};
 }
 
 /* --- subqueries --- */
 
-static enum err run_subquery(struct exec *exec, struct exec_parameter *parameter, const struct plan *plan,
-                             struct error *error)
+static enum err run_subquery(struct exec *exec, struct exec_parameter *parameter,
+                             const struct plan *plan, struct error *error)
 {
     struct exec_node *node = NULL;
     struct batch batch;
@@ -183,8 +187,8 @@ static enum err give_parameter(void *context, uint32_t number, const struct para
 
 /* --- a run --- */
 
-void exec_init(struct exec *exec, const struct statement *statement, const struct snapshot *snapshot,
-               struct budget *budget)
+void exec_init(struct exec *exec, const struct statement *statement,
+               const struct snapshot *snapshot, struct budget *budget)
 {
     *exec = (struct exec){.statement = statement, .snapshot = snapshot, .budget = budget};
     arena_init(&exec->arena);
@@ -219,20 +223,23 @@ enum err exec_check(struct exec *exec, struct error *error)
                     atomic_load_explicit(exec->is_cancelled, memory_order_relaxed)))
         return error_set(error, ERR_CANCELLED, "57014", "canceling statement due to user request");
     if (exec->deadline_us != 0 && clock_monotonic_us() >= exec->deadline_us)
-        return error_set(error, ERR_TIMEOUT, "57014", "canceling statement due to statement timeout");
+        return error_set(error, ERR_TIMEOUT, "57014",
+                         "canceling statement due to statement timeout");
     return OK;
 }
 
-enum err exec_open(struct exec *exec, const struct plan *plan, struct exec_node **out, struct error *error)
+enum err exec_open(struct exec *exec, const struct plan *plan, struct exec_node **out,
+                   struct error *error)
 {
     assert((size_t)plan->kind < array_count(operators));
     struct exec_node *node = arena_alloc_zero(&exec->arena, sizeof(*node));
     node->exec = exec;
     node->plan = plan;
-    node->operator = operators[plan->kind];
+    node->operator= operators[plan->kind];
     arena_init(&node->scratch);
     node->state = arena_alloc_zero(&exec->arena, node->operator->state_size);
-    node->children = arena_alloc_zero(&exec->arena, (plan->child_count + 1) * sizeof(*node->children));
+    node->children =
+        arena_alloc_zero(&exec->arena, (plan->child_count + 1) * sizeof(*node->children));
     enum err err = OK;
     for (size_t i = 0; err == OK && i < plan->child_count; i++)
         err = exec_open(exec, plan->children[i], &node->children[i], error);

@@ -1,7 +1,7 @@
 /* Runs plans: pull-based operators, each giving batches of at most VECTOR_ROWS_MAX rows.
  *
- * The plan stays read-only; each run has a tree of nodes of its own. A batch holds until the next call on
- * the node that gave it; a batch of 0 rows is the end. One thread runs one execution. */
+ * The plan stays read-only; each run has a tree of nodes of its own. A batch holds until the next
+ * call on the node that gave it; a batch of 0 rows is the end. One thread runs one execution. */
 #ifndef FRESHET_QUERY_EXEC_EXEC_H
 #define FRESHET_QUERY_EXEC_EXEC_H
 
@@ -24,14 +24,14 @@ struct exec_statistics {
 struct exec {
     const struct statement *statement;
     const struct snapshot *snapshot;
-    struct eval_context eval;            /* zone, now_us: the caller's; the rest is set here */
-    struct budget *budget;               /* of this query alone: its owner releases what is left at the end */
-    _Atomic bool *is_cancelled;          /* set by query_cancel; may be NULL */
-    const _Atomic bool *is_client_gone;  /* may be NULL */
-    int64_t deadline_us;                 /* on the monotonic clock; 0: none */
-    bool is_timed;                       /* EXPLAIN ANALYZE: measure each node */
+    struct eval_context eval; /* zone, now_us: the caller's; the rest is set here */
+    struct budget *budget;    /* of this query alone: its owner releases what is left at the end */
+    _Atomic bool *is_cancelled;         /* set by query_cancel; may be NULL */
+    const _Atomic bool *is_client_gone; /* may be NULL */
+    int64_t deadline_us;                /* on the monotonic clock; 0: none */
+    bool is_timed;                      /* EXPLAIN ANALYZE: measure each node */
     struct exec_statistics statistics;
-    struct plan_actual *actual;          /* by plan id */
+    struct plan_actual *actual; /* by plan id */
     /* private */
     struct arena arena;
     struct exec_parameter *parameters;
@@ -39,10 +39,11 @@ struct exec {
 
 struct exec_node;
 
-void exec_init(struct exec *exec, const struct statement *statement, const struct snapshot *snapshot,
-               struct budget *budget);
+void exec_init(struct exec *exec, const struct statement *statement,
+               const struct snapshot *snapshot, struct budget *budget);
 void exec_deinit(struct exec *exec);
-/* Gives the worker's permit to others for a moment; 57014 when the query was cancelled or ran out of time. */
+/* Gives the worker's permit to others for a moment; 57014 when the query was cancelled or ran out
+ * of time. */
 MUST_CHECK enum err exec_check(struct exec *exec, struct error *error);
 
 /* Children are opened too. On failure nothing is left open. */

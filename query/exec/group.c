@@ -2,10 +2,11 @@
  *
  *   batch ── keys ──▶ group[row] ──▶ states + group * stride + offset of each aggregate
  *
- * Aggregates are updated a batch at a time. FILTER narrows the rows by a selection before the arguments are
- * evaluated, so rows it leaves out cannot raise. DISTINCT numbers the (group, arguments) pairs and passes on
- * only rows that made a new number. Without keys there is one state from the start, and one row out even if
- * no row came in; DISTINCT and GROUP BY without rows give none. Groups come out in order of first sight. */
+ * Aggregates are updated a batch at a time. FILTER narrows the rows by a selection before the
+ * arguments are evaluated, so rows it leaves out cannot raise. DISTINCT numbers the (group,
+ * arguments) pairs and passes on only rows that made a new number. Without keys there is one state
+ * from the start, and one row out even if no row came in; DISTINCT and GROUP BY without rows give
+ * none. Groups come out in order of first sight. */
 #include "query/exec/keys.h"
 #include "query/func/aggregate.h"
 
@@ -25,8 +26,8 @@ struct group_aggregate {
 };
 
 struct group {
-    struct exec_memory memory;            /* of keys */
-    struct exec_memory aggregate_arena;   /* of states that grow: charged here, batch by batch */
+    struct exec_memory memory;          /* of keys */
+    struct exec_memory aggregate_arena; /* of states that grow: charged here, batch by batch */
     struct aggregate_memory aggregate_memory;
     struct tuple_table keys;
     struct evaluator **key_exprs;
@@ -72,11 +73,12 @@ static enum err grow_states(struct group *group, uint32_t count, struct error *e
 {
     if (count <= group->state_count || group->stride == 0)
         return OK;
-    enum err err = exec_memory_grow(&group->memory, (void **)&group->states, &group->state_capacity, count,
-                                    group->stride, error);
+    enum err err = exec_memory_grow(&group->memory, (void **)&group->states, &group->state_capacity,
+                                    count, group->stride, error);
     for (; err == OK && group->state_count < count; group->state_count++)
         for (size_t a = 0; a < group->aggregate_count; a++)
-            group->aggregates[a].call->aggregate->init(group->states + group->state_count * group->stride +
+            group->aggregates[a].call->aggregate->init(group->states +
+                                                       group->state_count * group->stride +
                                                        group->aggregates[a].state_offset);
     return err;
 }
@@ -87,10 +89,11 @@ static enum err group_open(struct exec_node *node, struct error *error)
     const struct plan *plan = node->plan;
     exec_memory_init(&group->memory, node->exec->budget);
     exec_memory_init(&group->aggregate_arena, node->exec->budget);
-    group->aggregate_memory = (struct aggregate_memory){
-        .arena = &group->aggregate_arena.arena, .budget = node->exec->budget};
+    group->aggregate_memory = (struct aggregate_memory){.arena = &group->aggregate_arena.arena,
+                                                        .budget = node->exec->budget};
     group->key_exprs = exec_evaluators(node->exec, plan->group.keys, plan->group.key_count);
-    struct type *types = arena_alloc_array(&node->exec->arena, plan->group.key_count, sizeof(*types));
+    struct type *types =
+        arena_alloc_array(&node->exec->arena, plan->group.key_count, sizeof(*types));
     for (size_t i = 0; i < plan->group.key_count; i++)
         types[i] = plan->group.keys[i]->type;
     tuple_table_init(&group->keys, types, plan->group.key_count, &group->memory);
@@ -103,21 +106,22 @@ static enum err group_open(struct exec_node *node, struct error *error)
 }
 
 struct group_rows {
-    const uint32_t *group;     /* NULL: all rows are of group 0 */
+    const uint32_t *group; /* NULL: all rows are of group 0 */
     uint32_t group_count;
     const uint32_t *selection; /* NULL: all */
     size_t count;
 };
 
-/* DISTINCT: the rows of the selection whose (group, arguments) were not seen before, into `fresh`. */
+/* DISTINCT: the rows of the selection whose (group, arguments) were not seen before, into `fresh`.
+ */
 static enum err keep_unseen(struct group_aggregate *aggregate, const struct column *arguments,
                             const struct group_rows *rows, uint32_t *fresh, size_t *fresh_count,
                             struct error *error)
 {
     uint32_t ids[VECTOR_ROWS_MAX];
     uint32_t next = aggregate->values.count;
-    enum err err =
-        tuple_table_ids(&aggregate->values, arguments, rows->selection, rows->count, true, ids, error);
+    enum err err = tuple_table_ids(&aggregate->values, arguments, rows->selection, rows->count,
+                                   true, ids, error);
     if (err == OK && rows->group != NULL) {
         struct pair_input input = {
             .left = rows->group,
@@ -143,7 +147,8 @@ static enum err keep_unseen(struct group_aggregate *aggregate, const struct colu
 }
 
 static enum err update_aggregate(struct group *group, struct group_aggregate *aggregate,
-                                 const struct batch *in, struct group_rows rows, struct error *error)
+                                 const struct batch *in, struct group_rows rows,
+                                 struct error *error)
 {
     uint32_t kept[VECTOR_ROWS_MAX + 16], fresh[VECTOR_ROWS_MAX];
     struct column arguments[ARGUMENTS_MAX];
@@ -158,7 +163,8 @@ static enum err update_aggregate(struct group *group, struct group_aggregate *ag
         rows.count = count;
     }
     for (size_t i = 0; err == OK && i < aggregate->argument_count; i++)
-        err = evaluator_run(aggregate->arguments[i], in, rows.selection, rows.count, &arguments[i], error);
+        err = evaluator_run(aggregate->arguments[i], in, rows.selection, rows.count, &arguments[i],
+                            error);
     if (err == OK && aggregate->call->is_distinct) {
         size_t count = 0;
         err = keep_unseen(aggregate, arguments, &rows, fresh, &count, error);
@@ -169,9 +175,9 @@ static enum err update_aggregate(struct group *group, struct group_aggregate *ag
     }
     if (err != OK)
         return err;
-    return aggregate->call->aggregate->update(group->states + aggregate->state_offset, group->stride,
-                                              rows.group, rows.selection, rows.count, arguments,
-                                              &group->aggregate_memory, error);
+    return aggregate->call->aggregate->update(group->states + aggregate->state_offset,
+                                              group->stride, rows.group, rows.selection, rows.count,
+                                              arguments, &group->aggregate_memory, error);
 }
 
 static enum err add_batch(struct exec_node *node, const struct batch *in, struct error *error)
@@ -226,14 +232,14 @@ static enum err build_groups(struct exec_node *node, struct error *error)
 
 /* One aggregate's results for the groups first … first + count - 1. */
 static enum err finish_aggregate(struct exec_node *node, const struct group_aggregate *aggregate,
-                                 uint32_t first, size_t count, struct column *out, struct error *error)
+                                 uint32_t first, size_t count, struct column *out,
+                                 struct error *error)
 {
     struct group *group = node->state;
     struct column_builder builder;
     column_builder_init(&builder, aggregate->call->type, &node->scratch);
     for (size_t i = 0; i < count; i++) {
-        const char *state =
-            group->states + (first + i) * group->stride + aggregate->state_offset;
+        const char *state = group->states + (first + i) * group->stride + aggregate->state_offset;
         struct value value = {.type = aggregate->call->type};
         enum err err = aggregate->call->aggregate->finish(state, aggregate->call,
                                                           &group->aggregate_memory, &value, error);
@@ -273,7 +279,8 @@ static enum err group_next(struct exec_node *node, struct batch *out, struct err
         err = finish_aggregate(node, &group->aggregates[i], group->next_out, count,
                                &columns[plan->group.key_count + i], error);
     group->next_out += (uint32_t)count;
-    *out = (struct batch){.row_count = count, .column_count = plan->column_count, .columns = columns};
+    *out =
+        (struct batch){.row_count = count, .column_count = plan->column_count, .columns = columns};
     return err;
 }
 

@@ -1,4 +1,5 @@
-/* The inner loops' map from 64-bit keys to numbers: linear probing at a load of at most one half. */
+/* The inner loops' map from 64-bit keys to numbers: linear probing at a load of at most one half.
+ */
 #ifndef FRESHET_QUERY_EXEC_ID_MAP_H
 #define FRESHET_QUERY_EXEC_ID_MAP_H
 

@@ -1,13 +1,15 @@
-/* Joins: a hash table over the right side, probed by batches of the left one; nested loops without keys.
+/* Joins: a hash table over the right side, probed by batches of the left one; nested loops without
+ * keys.
  *
  *   right ──▶ rowset + number of each key (keys.c) + chains of rows by number
- *   left batch ──▶ its keys' numbers ──▶ candidate pairs, up to 2,048 at a time ──▶ condition ──▶ batch
+ *   left batch ──▶ its keys' numbers ──▶ candidate pairs, up to 2,048 at a time ──▶ condition ──▶
+ * batch
  *
- * A NULL in any key matches nothing: such right rows are not chained, such left rows have no candidates.
- * Without keys every right row is a candidate of every left row (CROSS, or ON with any condition). LEFT
- * joins mark the left rows that had a match and give the others, with NULLs to the right, when their batch
- * is done. The right side is charged to the query's memory; the flags are looked at every 64 Ki candidates,
- * so that a cross join can always be stopped. */
+ * A NULL in any key matches nothing: such right rows are not chained, such left rows have no
+ * candidates. Without keys every right row is a candidate of every left row (CROSS, or ON with any
+ * condition). LEFT joins mark the left rows that had a match and give the others, with NULLs to the
+ * right, when their batch is done. The right side is charged to the query's memory; the flags are
+ * looked at every 64 Ki candidates, so that a cross join can always be stopped. */
 #include "query/exec/keys.h"
 #include "query/exec/rowset.h"
 
@@ -19,9 +21,9 @@ struct join {
     struct tuple_table keys;
     struct evaluator **left_keys, **right_keys;
     struct evaluator *condition;
-    uint32_t *heads;  /* by key number: first right row, KEY_NONE: none */
-    uint32_t *chain;  /* by right row: the next one of its key */
-    uint32_t *tails;  /* while building */
+    uint32_t *heads; /* by key number: first right row, KEY_NONE: none */
+    uint32_t *chain; /* by right row: the next one of its key */
+    uint32_t *tails; /* while building */
     size_t head_capacity, chain_capacity, tail_capacity;
     bool is_built, is_left_done;
     /* the left batch in hand */
@@ -47,7 +49,8 @@ static enum err join_open(struct exec_node *node, struct error *error)
     rowset_init(&join->right, right->columns, right->column_count, node->exec->budget);
     join->left_keys = open_keys(node, plan->join.left_keys);
     join->right_keys = open_keys(node, plan->join.right_keys);
-    struct type *types = arena_alloc_array(&node->exec->arena, plan->join.key_count, sizeof(*types));
+    struct type *types =
+        arena_alloc_array(&node->exec->arena, plan->join.key_count, sizeof(*types));
     for (size_t i = 0; i < plan->join.key_count; i++)
         types[i] = plan->join.right_keys[i]->type;
     tuple_table_init(&join->keys, types, plan->join.key_count, &join->memory);
@@ -59,8 +62,9 @@ static enum err join_open(struct exec_node *node, struct error *error)
 /* --- the right side --- */
 
 /* The numbers of a batch's keys; KEY_NONE where a key is NULL or, probing, unknown. */
-static enum err number_keys(struct exec_node *node, struct evaluator **exprs, const struct batch *in,
-                            bool is_insert, uint32_t *ids, struct error *error)
+static enum err number_keys(struct exec_node *node, struct evaluator **exprs,
+                            const struct batch *in, bool is_insert, uint32_t *ids,
+                            struct error *error)
 {
     struct join *join = node->state;
     size_t key_count = node->plan->join.key_count, count = 0;
@@ -82,18 +86,19 @@ static enum err number_keys(struct exec_node *node, struct evaluator **exprs, co
     return tuple_table_ids(&join->keys, keys, selection, count, is_insert, ids, error);
 }
 
-static enum err chain_rows(struct exec_node *node, const struct batch *in, size_t first, struct error *error)
+static enum err chain_rows(struct exec_node *node, const struct batch *in, size_t first,
+                           struct error *error)
 {
     struct join *join = node->state;
     uint32_t ids[VECTOR_ROWS_MAX];
     size_t known = join->keys.count;
     enum err err = number_keys(node, join->right_keys, in, true, ids, error);
     if (err == OK)
-        err = exec_memory_grow(&join->memory, (void **)&join->heads, &join->head_capacity, join->keys.count,
-                               sizeof(*join->heads), error);
+        err = exec_memory_grow(&join->memory, (void **)&join->heads, &join->head_capacity,
+                               join->keys.count, sizeof(*join->heads), error);
     if (err == OK)
-        err = exec_memory_grow(&join->memory, (void **)&join->tails, &join->tail_capacity, join->keys.count,
-                               sizeof(*join->tails), error);
+        err = exec_memory_grow(&join->memory, (void **)&join->tails, &join->tail_capacity,
+                               join->keys.count, sizeof(*join->tails), error);
     if (err == OK)
         err = exec_memory_grow(&join->memory, (void **)&join->chain, &join->chain_capacity,
                                first + in->row_count, sizeof(*join->chain), error);
@@ -196,8 +201,8 @@ static size_t take_candidates(struct exec_node *node, uint32_t *left, uint32_t *
     return count;
 }
 
-static void make_pairs(struct exec_node *node, const uint32_t *left, const uint32_t *right, size_t count,
-                       struct batch *out)
+static void make_pairs(struct exec_node *node, const uint32_t *left, const uint32_t *right,
+                       size_t count, struct batch *out)
 {
     struct join *join = node->state;
     size_t left_columns = join->left.column_count, right_columns = join->right.column_count;
@@ -231,8 +236,9 @@ static size_t take_unmatched(struct exec_node *node, uint32_t *left)
 }
 
 /* Candidates through the condition; out->row_count may be 0. */
-static enum err match_candidates(struct exec_node *node, const uint32_t *left, const uint32_t *right,
-                                 size_t count, struct batch *out, struct error *error)
+static enum err match_candidates(struct exec_node *node, const uint32_t *left,
+                                 const uint32_t *right, size_t count, struct batch *out,
+                                 struct error *error)
 {
     struct join *join = node->state;
     make_pairs(node, left, right, count, out);
@@ -299,7 +305,8 @@ static void join_close(struct exec_node *node)
     exec_evaluators_destroy(join->right_keys, node->plan->join.key_count);
     if (join->condition != NULL)
         evaluator_destroy(join->condition);
-    size_t bytes = (join->head_capacity + join->chain_capacity + join->tail_capacity) * sizeof(uint32_t);
+    size_t bytes =
+        (join->head_capacity + join->chain_capacity + join->tail_capacity) * sizeof(uint32_t);
     if (bytes != 0)
         budget_release(node->exec->budget, bytes);
     memory_free(join->heads);

@@ -4,15 +4,15 @@
  *   column 2 ──▶ key_table ─┴▶ pair_table ─┐
  *   column 3 ──▶ key_table ────────────────┴▶ pair_table ──▶ number of the combination
  *
- * Each column is numbered alone, then combinations are folded from the left. What that buys: a dictionary's
- * code is looked up in an array and its text hashed once an entry, never once a row; a time bucket costs one
- * comparison with the row before in time-ordered data; and two small ranges meet in a dense array, so a panel
- * over (minute, country) hashes nothing. What it costs: k keys of many distinct values each make 2k - 1
- * probes instead of one.
+ * Each column is numbered alone, then combinations are folded from the left. What that buys: a
+ * dictionary's code is looked up in an array and its text hashed once an entry, never once a row; a
+ * time bucket costs one comparison with the row before in time-ordered data; and two small ranges
+ * meet in a dense array, so a panel over (minute, country) hashes nothing. What it costs: k keys of
+ * many distinct values each make 2k - 1 probes instead of one.
  *
- * Equality is that of GROUP BY: NULLs are one value, -0 is 0, NaN is NaN, 1.0 is 1.00, an interval is its
- * span. The value kept for a number is the first one seen. Numbers are given in the order of first sight,
- * which is what makes results the same in every run. */
+ * Equality is that of GROUP BY: NULLs are one value, -0 is 0, NaN is NaN, 1.0 is 1.00, an interval
+ * is its span. The value kept for a number is the first one seen. Numbers are given in the order of
+ * first sight, which is what makes results the same in every run. */
 #include "query/exec/keys.h"
 
 #include "query/exec/id_map.h"
@@ -49,11 +49,11 @@ static size_t value_size(const struct key_table *table)
 static enum err reserve_values(struct key_table *table, size_t extra, struct error *error)
 {
     size_t needed = (size_t)table->count + extra + 1;
-    enum err err = exec_memory_grow(table->memory, (void **)&table->values, &table->values_capacity, needed,
-                                    value_size(table), error);
+    enum err err = exec_memory_grow(table->memory, (void **)&table->values, &table->values_capacity,
+                                    needed, value_size(table), error);
     if (err == OK && (table->physical == PHYSICAL_NUMERIC || table->physical == PHYSICAL_INTERVAL))
-        err = exec_memory_grow(table->memory, (void **)&table->bytes, &table->bytes_capacity, needed,
-                               sizeof(*table->bytes), error);
+        err = exec_memory_grow(table->memory, (void **)&table->bytes, &table->bytes_capacity,
+                               needed, sizeof(*table->bytes), error);
     return err;
 }
 
@@ -90,7 +90,8 @@ INLINE uint64_t word_at(const struct column *column, size_t row, enum physical p
     return column->b[row] != 0;
 }
 
-static uint32_t add_word(struct key_table *table, uint64_t word, const struct column *column, size_t row)
+static uint32_t add_word(struct key_table *table, uint64_t word, const struct column *column,
+                         size_t row)
 {
     uint32_t id = id_map_add(&table->map, word, table->count);
     if (id == table->count) {
@@ -101,8 +102,8 @@ static uint32_t add_word(struct key_table *table, uint64_t word, const struct co
     return id;
 }
 
-/* bool, int, float: flat columns. Runs of one value cost a comparison. `physical` and the two flags are
- * constants where this is called, so that each shape is a loop of its own. */
+/* bool, int, float: flat columns. Runs of one value cost a comparison. `physical` and the two flags
+ * are constants where this is called, so that each shape is a loop of its own. */
 INLINE void number_shape(struct key_table *table, const struct key_rows *rows, uint32_t *ids,
                          enum physical physical, bool is_whole, bool is_insert)
 {
@@ -118,7 +119,8 @@ INLINE void number_shape(struct key_table *table, const struct key_rows *rows, u
         uint64_t word = word_at(column, row, physical);
         if (word != last_word || last_id == KEY_NONE) {
             last_word = word;
-            last_id = is_insert ? add_word(table, word, column, row) : id_map_find(&table->map, word);
+            last_id =
+                is_insert ? add_word(table, word, column, row) : id_map_find(&table->map, word);
         }
         ids[row] = last_id;
     }
@@ -161,7 +163,8 @@ static enum err reserve_texts(struct key_table *table, size_t extra, struct erro
         capacity *= 2;
     if (capacity == table->text_capacity)
         return OK;
-    enum err err = budget_charge(table->memory->budget, capacity * sizeof(*table->text_entries), error);
+    enum err err =
+        budget_charge(table->memory->budget, capacity * sizeof(*table->text_entries), error);
     if (err != OK)
         return err;
     struct text_entry *entries = memory_alloc(capacity * sizeof(*entries));
@@ -185,7 +188,8 @@ static enum err reserve_texts(struct key_table *table, size_t extra, struct erro
 }
 
 /* The number of a value by its bytes; `value` is its physical form, kept for a new number. */
-static uint32_t number_bytes(struct key_table *table, struct slice bytes, const void *value, bool is_insert)
+static uint32_t number_bytes(struct key_table *table, struct slice bytes, const void *value,
+                             bool is_insert)
 {
     if (table->text_capacity == 0)
         return KEY_NONE;
@@ -213,8 +217,8 @@ static uint32_t number_bytes(struct key_table *table, struct slice bytes, const 
 }
 
 /* Bytes that are equal where the values are. `buffer` has 32. */
-static struct slice canonical_bytes(const struct key_table *table, const struct column *column, size_t row,
-                                    char *buffer)
+static struct slice canonical_bytes(const struct key_table *table, const struct column *column,
+                                    size_t row, char *buffer)
 {
     if (table->physical == PHYSICAL_INTERVAL) {
         __int128 span = interval_span(column->interval[row]);
@@ -253,7 +257,8 @@ static void number_each(struct key_table *table, const struct key_rows *rows, ui
             continue;
         }
         const char *value = (const char *)column->values + row * size;
-        if (last_row != SIZE_MAX && memcmp(value, (const char *)column->values + last_row * size, size) == 0)
+        if (last_row != SIZE_MAX &&
+            memcmp(value, (const char *)column->values + last_row * size, size) == 0)
             ids[row] = ids[last_row]; /* time buckets come in runs */
         else
             ids[row] = number_bytes(table, canonical_bytes(table, column, row, buffer), value,
@@ -265,8 +270,8 @@ static void number_each(struct key_table *table, const struct key_rows *rows, ui
 /* --- dictionaries --- */
 
 /* The map of this column's dictionary, all of its codes at least CODE_UNKNOWN. */
-static enum err find_code_map(struct key_table *table, const struct column *column, struct code_map **out,
-                              struct error *error)
+static enum err find_code_map(struct key_table *table, const struct column *column,
+                              struct code_map **out, struct error *error)
 {
     struct code_map *map = NULL;
     for (unsigned i = 0; column->dictionary_id != 0 && i < CODE_MAPS; i++)
@@ -330,13 +335,15 @@ static void key_table_init(struct key_table *table, struct type type, struct exe
 
 static void key_table_deinit(struct key_table *table)
 {
-    exec_memory_release(table->memory, table->map.entries, table->map.capacity * sizeof(*table->map.entries));
-    exec_memory_release(table->memory, table->text_entries, table->text_capacity * sizeof(*table->text_entries));
+    exec_memory_release(table->memory, table->map.entries,
+                        table->map.capacity * sizeof(*table->map.entries));
+    exec_memory_release(table->memory, table->text_entries,
+                        table->text_capacity * sizeof(*table->text_entries));
     exec_memory_release(table->memory, table->values, table->values_capacity * value_size(table));
     exec_memory_release(table->memory, table->bytes, table->bytes_capacity * sizeof(*table->bytes));
     for (unsigned i = 0; i < CODE_MAPS; i++)
         exec_memory_release(table->memory, table->code_maps[i].ids,
-                table->code_maps[i].capacity * sizeof(*table->code_maps[i].ids));
+                            table->code_maps[i].capacity * sizeof(*table->code_maps[i].ids));
 }
 
 static enum err key_table_ids(struct key_table *table, const struct key_rows *rows, uint32_t *ids,
@@ -365,7 +372,8 @@ static enum err key_table_ids(struct key_table *table, const struct key_rows *ro
     } else if (is_word) {
         number_words(table, rows, ids);
     } else if (rows->column->form == COLUMN_DICTIONARY &&
-               (rows->column->dictionary_id != 0 || rows->column->dictionary_count <= rows->count)) {
+               (rows->column->dictionary_id != 0 ||
+                rows->column->dictionary_count <= rows->count)) {
         err = number_codes(table, rows, ids, error);
     } else {
         number_each(table, rows, ids);
@@ -397,12 +405,14 @@ void tuple_table_deinit(struct tuple_table *table)
     table->column_count = 0;
 }
 
-enum err tuple_table_ids(struct tuple_table *table, const struct column *columns, const uint32_t *selection,
-                         size_t count, bool is_insert, uint32_t *ids, struct error *error)
+enum err tuple_table_ids(struct tuple_table *table, const struct column *columns,
+                         const uint32_t *selection, size_t count, bool is_insert, uint32_t *ids,
+                         struct error *error)
 {
     if (table->column_count == 0) {
         for (size_t i = 0; i < count; i++)
-            ids[selection != NULL ? selection[i] : i] = table->count != 0 || is_insert ? 0 : KEY_NONE;
+            ids[selection != NULL ? selection[i] : i] =
+                table->count != 0 || is_insert ? 0 : KEY_NONE;
         if (is_insert && count != 0)
             table->count = 1;
         return OK;
@@ -449,8 +459,8 @@ static struct column number_column(const struct key_table *table, const uint32_t
     return column;
 }
 
-void tuple_table_keys(const struct tuple_table *table, uint32_t first, size_t count, struct arena *arena,
-                      struct column *out)
+void tuple_table_keys(const struct tuple_table *table, uint32_t first, size_t count,
+                      struct arena *arena, struct column *out)
 {
     assert((size_t)first + count <= table->count);
     uint32_t *ids = arena_alloc_array(arena, count, sizeof(*ids));

@@ -1,5 +1,5 @@
-/* Numbers for key values: each distinct value, and each distinct combination of values, gets the next
- * number from 0 on. GROUP BY, DISTINCT and hash joins are built on these. */
+/* Numbers for key values: each distinct value, and each distinct combination of values, gets the
+ * next number from 0 on. GROUP BY, DISTINCT and hash joins are built on these. */
 #ifndef FRESHET_QUERY_EXEC_KEYS_H
 #define FRESHET_QUERY_EXEC_KEYS_H
 
@@ -40,9 +40,9 @@ struct key_table {
     struct id_map map;               /* bool, int, float */
     struct text_entry *text_entries; /* the rest, by their bytes */
     size_t text_capacity;
-    char *values;                    /* by number, in physical form */
+    char *values; /* by number, in physical form */
     size_t values_capacity;
-    struct slice *bytes;             /* numeric, interval: the canonical bytes by number */
+    struct slice *bytes; /* numeric, interval: the canonical bytes by number */
     size_t bytes_capacity;
     struct code_map code_maps[CODE_MAPS];
     unsigned next_code_map;
@@ -66,16 +66,16 @@ struct tuple_table {
     struct exec_memory *memory;
     size_t column_count;
     struct key_table *columns;
-    struct pair_table *pairs;  /* column_count - 1 */
-    uint32_t *scratch;         /* VECTOR_ROWS_MAX */
+    struct pair_table *pairs; /* column_count - 1 */
+    uint32_t *scratch;        /* VECTOR_ROWS_MAX */
     uint32_t count;
 };
 
 void pair_table_init(struct pair_table *table, struct exec_memory *memory);
 void pair_table_deinit(struct pair_table *table);
-/* left[row], right[row] -> ids[row] (may be left or right itself) for the rows of the selection. Numbers are
- * given in row order, so new ones are met in ascending order. If not is_insert, unknown pairs and pairs with
- * KEY_NONE give KEY_NONE. left_count, right_count: bounds of the numbers. */
+/* left[row], right[row] -> ids[row] (may be left or right itself) for the rows of the selection.
+ * Numbers are given in row order, so new ones are met in ascending order. If not is_insert, unknown
+ * pairs and pairs with KEY_NONE give KEY_NONE. left_count, right_count: bounds of the numbers. */
 struct pair_input {
     const uint32_t *left, *right;
     uint32_t left_count, right_count;
@@ -83,19 +83,21 @@ struct pair_input {
     size_t count;
     bool is_insert;
 };
-MUST_CHECK enum err pair_table_ids(struct pair_table *table, const struct pair_input *input, uint32_t *ids,
-                                   struct error *error);
+MUST_CHECK enum err pair_table_ids(struct pair_table *table, const struct pair_input *input,
+                                   uint32_t *ids, struct error *error);
 
 /* Memory comes from `memory`, which must outlive it. */
 void tuple_table_init(struct tuple_table *table, const struct type *types, size_t count,
                       struct exec_memory *memory);
 void tuple_table_deinit(struct tuple_table *table);
-/* ids[row] for the rows of the selection (NULL: the first `count`); at most VECTOR_ROWS_MAX rows in a batch. */
+/* ids[row] for the rows of the selection (NULL: the first `count`); at most VECTOR_ROWS_MAX rows in
+ * a batch. */
 MUST_CHECK enum err tuple_table_ids(struct tuple_table *table, const struct column *columns,
-                                    const uint32_t *selection, size_t count, bool is_insert, uint32_t *ids,
-                                    struct error *error);
-/* The key columns of the combinations first … first + count - 1, in the arena (texts stay in the table). */
-void tuple_table_keys(const struct tuple_table *table, uint32_t first, size_t count, struct arena *arena,
-                      struct column *out);
+                                    const uint32_t *selection, size_t count, bool is_insert,
+                                    uint32_t *ids, struct error *error);
+/* The key columns of the combinations first … first + count - 1, in the arena (texts stay in the
+ * table). */
+void tuple_table_keys(const struct tuple_table *table, uint32_t first, size_t count,
+                      struct arena *arena, struct column *out);
 
 #endif

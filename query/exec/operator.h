@@ -1,4 +1,5 @@
-/* What operators are made of: the node, its table of functions, memory that is charged to the query. */
+/* What operators are made of: the node, its table of functions, memory that is charged to the
+ * query. */
 #ifndef FRESHET_QUERY_EXEC_OPERATOR_H
 #define FRESHET_QUERY_EXEC_OPERATOR_H
 
@@ -9,7 +10,8 @@ struct exec_node;
 struct exec_operator {
     const char *name;
     size_t state_size;
-    enum err (*open)(struct exec_node *node, struct error *error); /* children are open; NULL: nothing to do */
+    enum err (*open)(struct exec_node *node,
+                     struct error *error); /* children are open; NULL: nothing to do */
     enum err (*next)(struct exec_node *node, struct batch *out, struct error *error);
     void (*close)(struct exec_node *node); /* also after a failed open: state is zeroed before it */
 };
@@ -37,9 +39,10 @@ void exec_memory_init(struct exec_memory *memory, struct budget *budget);
 void exec_memory_deinit(struct exec_memory *memory); /* gives back what the arena was charged for */
 /* Charges what the arena has grown by since the last call. */
 MUST_CHECK enum err exec_memory_settle(struct exec_memory *memory, struct error *error);
-/* Makes room for `needed` elements in a malloc'ed array (at least doubling), charged before it is taken. */
-MUST_CHECK enum err exec_memory_grow(struct exec_memory *memory, void **array, size_t *capacity, size_t needed,
-                                     size_t element_size, struct error *error);
+/* Makes room for `needed` elements in a malloc'ed array (at least doubling), charged before it is
+ * taken. */
+MUST_CHECK enum err exec_memory_grow(struct exec_memory *memory, void **array, size_t *capacity,
+                                     size_t needed, size_t element_size, struct error *error);
 /* Frees a malloc'ed array that was charged. */
 void exec_memory_release(struct exec_memory *memory, void *array, size_t size);
 
@@ -47,16 +50,17 @@ void exec_memory_release(struct exec_memory *memory, void *array, size_t size);
 struct evaluator **exec_evaluators(struct exec *exec, struct expr *const *exprs, size_t count);
 void exec_evaluators_destroy(struct evaluator **evaluators, size_t count);
 /* LIMIT or OFFSET: *out is -1 if expr is NULL or gives NULL; 2201W / 2201X if negative. */
-MUST_CHECK enum err exec_row_limit(struct exec *exec, const struct expr *expr, bool is_offset, int64_t *out,
-                                   struct error *error);
+MUST_CHECK enum err exec_row_limit(struct exec *exec, const struct expr *expr, bool is_offset,
+                                   int64_t *out, struct error *error);
 
-/* Keeps the rows of *batch that the predicate is true for, in scratch memory; all of them: as they are. */
-MUST_CHECK enum err exec_keep(struct exec_node *node, struct evaluator *predicate, struct batch *batch,
-                              struct error *error);
+/* Keeps the rows of *batch that the predicate is true for, in scratch memory; all of them: as they
+ * are. */
+MUST_CHECK enum err exec_keep(struct exec_node *node, struct evaluator *predicate,
+                              struct batch *batch, struct error *error);
 struct column column_null(struct type type); /* a CONSTANT NULL */
 
-/* Top-N by event time: `node` (a scan) starts at the end that the order starts at. Later the sort narrows it with the
- * worst time it still wants, and morsels that lie wholly beyond are skipped. */
+/* Top-N by event time: `node` (a scan) starts at the end that the order starts at. Later the sort
+ * narrows it with the worst time it still wants, and morsels that lie wholly beyond are skipped. */
 void exec_scan_follow_order(struct exec_node *node, bool is_descending);
 void exec_scan_bound(struct exec_node *node, int64_t worst_us);
 

@@ -1,8 +1,8 @@
 /* Pairs of numbers to numbers.
  *
- * While both ranges are small a pair is an index into an array, left above right; the array is rebuilt from
- * the list of pairs when a range outgrows its bits, with one bit in reserve. Past 18 bits in all (1 MiB)
- * pairs go into a hash table for good. Numbers never change on the way. */
+ * While both ranges are small a pair is an index into an array, left above right; the array is
+ * rebuilt from the list of pairs when a range outgrows its bits, with one bit in reserve. Past 18
+ * bits in all (1 MiB) pairs go into a hash table for good. Numbers never change on the way. */
 #include "query/exec/id_map.h"
 
 #include <string.h>
@@ -43,7 +43,8 @@ void pair_table_init(struct pair_table *table, struct exec_memory *memory)
 void pair_table_deinit(struct pair_table *table)
 {
     exec_memory_release(table->memory, table->dense, table->dense_capacity * sizeof(*table->dense));
-    exec_memory_release(table->memory, table->map.entries, table->map.capacity * sizeof(*table->map.entries));
+    exec_memory_release(table->memory, table->map.entries,
+                        table->map.capacity * sizeof(*table->map.entries));
     exec_memory_release(table->memory, table->pairs, table->pairs_capacity * sizeof(*table->pairs));
 }
 
@@ -55,9 +56,10 @@ static unsigned bits_for(uint32_t count)
     return bits;
 }
 
-/* Makes the array wide enough, or goes over to hashing. One bit is added as reserve, so that growing ranges
- * do not rebuild it each batch. */
-static enum err pair_widen(struct pair_table *table, const struct pair_input *input, struct error *error)
+/* Makes the array wide enough, or goes over to hashing. One bit is added as reserve, so that
+ * growing ranges do not rebuild it each batch. */
+static enum err pair_widen(struct pair_table *table, const struct pair_input *input,
+                           struct error *error)
 {
     unsigned left = bits_for(input->left_count), right = bits_for(input->right_count);
     if (table->is_hashed || (left <= table->left_bits && right <= table->right_bits))
@@ -71,7 +73,8 @@ static enum err pair_widen(struct pair_table *table, const struct pair_input *in
             return err;
         for (uint32_t id = 0; id < table->count; id++)
             id_map_put(&table->map, table->pairs[id], id);
-        exec_memory_release(table->memory, table->dense, table->dense_capacity * sizeof(*table->dense));
+        exec_memory_release(table->memory, table->dense,
+                            table->dense_capacity * sizeof(*table->dense));
         table->dense = NULL;
         table->dense_capacity = 0;
         table->is_hashed = true;
@@ -92,8 +95,8 @@ static enum err pair_widen(struct pair_table *table, const struct pair_input *in
     return OK;
 }
 
-INLINE void pair_insert_shape(struct pair_table *table, const struct pair_input *input, uint32_t *ids,
-                              bool is_whole, bool is_hashed)
+INLINE void pair_insert_shape(struct pair_table *table, const struct pair_input *input,
+                              uint32_t *ids, bool is_whole, bool is_hashed)
 {
     const uint32_t *lefts = input->left, *rights = input->right;
     uint32_t *dense = table->dense;
@@ -127,7 +130,8 @@ static void pair_insert(struct pair_table *table, const struct pair_input *input
         pair_insert_shape(table, input, ids, false, false);
 }
 
-static void pair_lookup(const struct pair_table *table, const struct pair_input *input, uint32_t *ids)
+static void pair_lookup(const struct pair_table *table, const struct pair_input *input,
+                        uint32_t *ids)
 {
     for (size_t i = 0; i < input->count; i++) {
         size_t row = input->selection != NULL ? input->selection[i] : i;
@@ -148,8 +152,9 @@ enum err pair_table_ids(struct pair_table *table, const struct pair_input *input
         pair_lookup(table, input, ids);
         return OK;
     }
-    enum err err = exec_memory_grow(table->memory, (void **)&table->pairs, &table->pairs_capacity,
-                                    (size_t)table->count + input->count, sizeof(*table->pairs), error);
+    enum err err =
+        exec_memory_grow(table->memory, (void **)&table->pairs, &table->pairs_capacity,
+                         (size_t)table->count + input->count, sizeof(*table->pairs), error);
     if (err == OK)
         err = pair_widen(table, input, error);
     if (err == OK && table->is_hashed)

@@ -1,7 +1,8 @@
 /* The operators that hold no rows: filter, project, limit, union all, and VALUES at the leaves.
  *
- * Filter hands a batch on untouched where every row passes; project borrows columns from its child where
- * an expression is just a column. Limit cuts by narrowing views and stops pulling once it has enough. */
+ * Filter hands a batch on untouched where every row passes; project borrows columns from its child
+ * where an expression is just a column. Limit cuts by narrowing views and stops pulling once it has
+ * enough. */
 #include "query/exec/operator.h"
 
 #include <assert.h>
@@ -60,7 +61,8 @@ static enum err project_open(struct exec_node *node, struct error *error)
 {
     (void)error;
     struct project *project = node->state;
-    project->exprs = exec_evaluators(node->exec, node->plan->project.exprs, node->plan->column_count);
+    project->exprs =
+        exec_evaluators(node->exec, node->plan->project.exprs, node->plan->column_count);
     return OK;
 }
 
@@ -115,7 +117,8 @@ static enum err limit_open(struct exec_node *node, struct error *error)
 static void narrow(struct exec_node *node, struct batch *batch, size_t first, size_t count)
 {
     arena_reset(&node->scratch);
-    struct column *columns = arena_alloc_array(&node->scratch, batch->column_count, sizeof(*columns));
+    struct column *columns =
+        arena_alloc_array(&node->scratch, batch->column_count, sizeof(*columns));
     for (size_t i = 0; i < batch->column_count; i++) {
         struct column column = batch->columns[i];
         if (column.form != COLUMN_CONSTANT && first != 0) {
@@ -209,24 +212,28 @@ static enum err values_next(struct exec_node *node, struct batch *out, struct er
     if (count == 0)
         return OK;
     enum err err = exec_check(node->exec, error);
-    struct column *columns = arena_alloc_array(&node->scratch, plan->column_count, sizeof(*columns));
+    struct column *columns =
+        arena_alloc_array(&node->scratch, plan->column_count, sizeof(*columns));
     for (size_t c = 0; err == OK && c < plan->column_count; c++) {
         struct column_builder builder;
         column_builder_init(&builder, plan->columns[c].type, &node->scratch);
         for (size_t r = 0; err == OK && r < count; r++) {
-            const struct expr *cell = plan->values.cells[(values->row + r) * plan->column_count + c];
+            const struct expr *cell =
+                plan->values.cells[(values->row + r) * plan->column_count + c];
             struct value value;
             if (cell->kind == EXPR_CONSTANT)
                 value = cell->constant;
             else
-                err = expr_evaluate_constant(cell, &node->exec->eval, &node->scratch, &value, error);
+                err =
+                    expr_evaluate_constant(cell, &node->exec->eval, &node->scratch, &value, error);
             if (err == OK)
                 column_builder_add(&builder, &value);
         }
         columns[c] = column_builder_finish(&builder);
     }
     values->row += count;
-    *out = (struct batch){.row_count = count, .column_count = plan->column_count, .columns = columns};
+    *out =
+        (struct batch){.row_count = count, .column_count = plan->column_count, .columns = columns};
     return err;
 }
 

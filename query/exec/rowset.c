@@ -1,8 +1,8 @@
 /* Rowsets: what operators that block keep of their input.
  *
- * One growing array a column, flat, with a byte of validity a row; texts are copied into an arena, since a
- * batch may borrow from anything its maker reuses. Appending costs a gather and a copy; row numbers are
- * 32-bit, far past what a query's memory limit lets in. */
+ * One growing array a column, flat, with a byte of validity a row; texts are copied into an arena,
+ * since a batch may borrow from anything its maker reuses. Appending costs a gather and a copy; row
+ * numbers are 32-bit, far past what a query's memory limit lets in. */
 #include "query/exec/rowset.h"
 
 #include <assert.h>
@@ -16,14 +16,16 @@ static void init_empty(struct rowset *rowset, size_t count, struct budget *budge
     rowset->columns = memory_alloc_zero((count + 1) * sizeof(*rowset->columns));
 }
 
-void rowset_init(struct rowset *rowset, const struct plan_column *columns, size_t count, struct budget *budget)
+void rowset_init(struct rowset *rowset, const struct plan_column *columns, size_t count,
+                 struct budget *budget)
 {
     init_empty(rowset, count, budget);
     for (size_t i = 0; i < count; i++)
         rowset->columns[i].type = columns[i].type;
 }
 
-void rowset_init_types(struct rowset *rowset, const struct type *types, size_t count, struct budget *budget)
+void rowset_init_types(struct rowset *rowset, const struct type *types, size_t count,
+                       struct budget *budget)
 {
     init_empty(rowset, count, budget);
     for (size_t i = 0; i < count; i++)
@@ -55,7 +57,8 @@ void rowset_deinit(struct rowset *rowset)
 }
 
 /* Copies the bytes of `count` texts into the arena, in one piece. */
-static void own_texts(struct slice *texts, const uint8_t *validity, size_t count, struct arena *arena)
+static void own_texts(struct slice *texts, const uint8_t *validity, size_t count,
+                      struct arena *arena)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
@@ -70,15 +73,16 @@ static void own_texts(struct slice *texts, const uint8_t *validity, size_t count
     }
 }
 
-static enum err append_column(struct rowset *rowset, struct rowset_column *target, const struct column *in,
-                              const uint32_t *selection, size_t count, struct error *error)
+static enum err append_column(struct rowset *rowset, struct rowset_column *target,
+                              const struct column *in, const uint32_t *selection, size_t count,
+                              struct error *error)
 {
     size_t size = element_size(target), needed = rowset->row_count + count;
-    enum err err = exec_memory_grow(&rowset->memory, &target->values, &target->values_capacity, needed,
-                                    size, error);
+    enum err err = exec_memory_grow(&rowset->memory, &target->values, &target->values_capacity,
+                                    needed, size, error);
     if (err == OK)
-        err = exec_memory_grow(&rowset->memory, (void **)&target->validity, &target->validity_capacity,
-                               needed, 1, error);
+        err = exec_memory_grow(&rowset->memory, (void **)&target->validity,
+                               &target->validity_capacity, needed, 1, error);
     if (err != OK)
         return err;
     struct column column = *in;
@@ -106,7 +110,8 @@ enum err rowset_append(struct rowset *rowset, const struct batch *batch, const u
     if (count == 0)
         return OK;
     if (rowset->row_count + count > UINT32_MAX)
-        return error_set(error, ERR_LIMIT, "54000", "a query cannot keep more than %u rows", UINT32_MAX);
+        return error_set(error, ERR_LIMIT, "54000", "a query cannot keep more than %u rows",
+                         UINT32_MAX);
     arena_reset(&rowset->scratch);
     for (size_t i = 0; i < rowset->column_count; i++) {
         enum err err =
@@ -132,7 +137,8 @@ struct column rowset_column(const struct rowset *rowset, size_t index, size_t fi
     };
 }
 
-enum err rowset_compact(struct rowset *rowset, const uint32_t *selection, size_t count, struct error *error)
+enum err rowset_compact(struct rowset *rowset, const uint32_t *selection, size_t count,
+                        struct error *error)
 {
     struct rowset next;
     init_empty(&next, rowset->column_count, rowset->memory.budget);

@@ -19,12 +19,14 @@ struct rowset {
     struct rowset_column *columns;
 };
 
-void rowset_init(struct rowset *rowset, const struct plan_column *columns, size_t count, struct budget *budget);
-void rowset_init_types(struct rowset *rowset, const struct type *types, size_t count, struct budget *budget);
+void rowset_init(struct rowset *rowset, const struct plan_column *columns, size_t count,
+                 struct budget *budget);
+void rowset_init_types(struct rowset *rowset, const struct type *types, size_t count,
+                       struct budget *budget);
 void rowset_deinit(struct rowset *rowset); /* a zeroed one is fine */
 /* Copies `count` rows of the batch: those in `selection`, or the first ones if it is NULL. */
-MUST_CHECK enum err rowset_append(struct rowset *rowset, const struct batch *batch, const uint32_t *selection,
-                                  size_t count, struct error *error);
+MUST_CHECK enum err rowset_append(struct rowset *rowset, const struct batch *batch,
+                                  const uint32_t *selection, size_t count, struct error *error);
 /* A view of rows from `first` on; holds until the next append. */
 struct column rowset_column(const struct rowset *rowset, size_t column, size_t first);
 /* A new rowset of the rows in `selection`; the old one is freed. */

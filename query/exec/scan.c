@@ -1,13 +1,15 @@
-/* Scans: user tables through a cursor over the snapshot's view, system tables through their providers.
+/* Scans: user tables through a cursor over the snapshot's view, system tables through their
+ * providers.
  *
  *   view ── morsel ── morsel ── morsel          bounds of event time against [time_from, time_to]
  *             └ vectors of 2,048 rows ── filter ── gather ──▶ batch
  *
- * The bounds only skip; the filter holds the exact condition. They are evaluated once, when the scan opens,
- * so now() in them is the statement's. A vector that passes the filter whole is handed on as the cursor
- * gave it; else its columns are gathered, dictionaries staying dictionaries. Between morsels the worker's
- * permit may change hands. Under ORDER BY time DESC LIMIT n morsels come last first, and the sort moves a bound
- * as it learns what it still wants: the newest rows of a table are found without reading the old ones. */
+ * The bounds only skip; the filter holds the exact condition. They are evaluated once, when the
+ * scan opens, so now() in them is the statement's. A vector that passes the filter whole is handed
+ * on as the cursor gave it; else its columns are gathered, dictionaries staying dictionaries.
+ * Between morsels the worker's permit may change hands. Under ORDER BY time DESC LIMIT n morsels
+ * come last first, and the sort moves a bound as it learns what it still wants: the newest rows of
+ * a table are found without reading the old ones. */
 #include "query/exec/operator.h"
 
 #include <string.h>
@@ -47,7 +49,8 @@ static enum err scan_open(struct exec_node *node, struct error *error)
     if (scan->view == NULL)
         return error_set(error, ERR_NOT_FOUND, "42P01", "relation \"%.*s\" does not exist",
                          SLICE_ARGS(schema->name));
-    enum err err = read_bound(node->exec, plan->scan.time_from, &scan->has_from, &scan->from_us, error);
+    enum err err =
+        read_bound(node->exec, plan->scan.time_from, &scan->has_from, &scan->from_us, error);
     if (err == OK)
         err = read_bound(node->exec, plan->scan.time_to, &scan->has_to, &scan->to_us, error);
     if (err != OK)
@@ -176,14 +179,16 @@ struct provider_state {
     size_t row_count, row;
 };
 
-/* A provider gives its rows at once: system tables are small against the budget they are charged to. */
+/* A provider gives its rows at once: system tables are small against the budget they are charged
+ * to. */
 static enum err provider_open(struct exec_node *node, struct error *error)
 {
     struct provider_state *state = node->state;
     const struct table_provider *provider = node->plan->provider.provider;
     exec_memory_init(&state->memory, node->exec->budget);
     struct arena *arena = &state->memory.arena;
-    struct column_builder *builders = arena_alloc_array(arena, provider->column_count, sizeof(*builders));
+    struct column_builder *builders =
+        arena_alloc_array(arena, provider->column_count, sizeof(*builders));
     for (size_t i = 0; i < provider->column_count; i++)
         column_builder_init(&builders[i], provider->columns[i].type, arena);
     struct provider_scan scan = {
@@ -212,7 +217,8 @@ static enum err provider_open(struct exec_node *node, struct error *error)
 static struct column column_part(const struct column *column, size_t first)
 {
     struct column part = *column;
-    part.values = (const char *)column->values + first * physical_size(type_physical(column->type.id));
+    part.values =
+        (const char *)column->values + first * physical_size(type_physical(column->type.id));
     if (column->validity != NULL)
         part.validity = column->validity + first;
     return part;
@@ -227,7 +233,8 @@ static enum err provider_next(struct exec_node *node, struct batch *out, struct 
         if (count > VECTOR_ROWS_MAX)
             count = VECTOR_ROWS_MAX;
         struct batch batch = {.row_count = count, .column_count = node->plan->column_count};
-        batch.columns = arena_alloc_array(&node->scratch, batch.column_count, sizeof(*batch.columns));
+        batch.columns =
+            arena_alloc_array(&node->scratch, batch.column_count, sizeof(*batch.columns));
         for (size_t i = 0; i < batch.column_count; i++)
             batch.columns[i] = column_part(&state->columns[i], state->row);
         state->row += count;

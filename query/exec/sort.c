@@ -1,14 +1,14 @@
 /* ORDER BY, and top-N where a limit is known.
  *
- * Rows and their evaluated keys are kept in two rowsets. Each row gets a 16-byte entry: where NULL stands,
- * the first eight bytes of the first key in an order-preserving form, and the row number. Entries are merge
- * sorted; only equal prefixes look at the keys themselves. The sort is stable: rows with equal keys stay in
- * the order they came in.
+ * Rows and their evaluated keys are kept in two rowsets. Each row gets a 16-byte entry: where NULL
+ * stands, the first eight bytes of the first key in an order-preserving form, and the row number.
+ * Entries are merge sorted; only equal prefixes look at the keys themselves. The sort is stable:
+ * rows with equal keys stay in the order they came in.
  *
- * Top-N: once the kept rows reach max(4 N, 8,192) they are sorted, cut to N, and the Nth entry becomes the
- * bound; a later row whose entry is above the bound is dropped before it is copied. ORDER BY ts DESC LIMIT
- * 100 over millions of rows keeps a few thousand. Memory is charged as rows are kept; a sort past the
- * query's limit fails with 53200. */
+ * Top-N: once the kept rows reach max(4 N, 8,192) they are sorted, cut to N, and the Nth entry
+ * becomes the bound; a later row whose entry is above the bound is dropped before it is copied.
+ * ORDER BY ts DESC LIMIT 100 over millions of rows keeps a few thousand. Memory is charged as rows
+ * are kept; a sort past the query's limit fails with 53200. */
 #include "query/exec/rowset.h"
 
 #include <string.h>
@@ -25,7 +25,7 @@ struct sort {
     struct rowset rows, keys;
     struct evaluator **exprs;
     int64_t limit, offset;
-    size_t top;                /* rows wanted; SIZE_MAX: all */
+    size_t top; /* rows wanted; SIZE_MAX: all */
     struct sort_entry *entries;
     size_t entry_capacity;
     size_t entry_count;
@@ -36,8 +36,8 @@ struct sort {
     size_t next;
 };
 
-/* The scan whose event time the first key is, through projections and filters; NULL if it is something else, or
- * may be NULL: bounds of morsels say nothing of NULLs. */
+/* The scan whose event time the first key is, through projections and filters; NULL if it is
+ * something else, or may be NULL: bounds of morsels say nothing of NULLs. */
 static struct exec_node *find_time_scan(const struct exec_node *sort)
 {
     const struct expr *key = sort->plan->sort.keys[0].expr;
@@ -47,7 +47,8 @@ static struct exec_node *find_time_scan(const struct exec_node *sort)
         if (plan->kind == PLAN_SCAN) {
             const struct schema *schema = plan->scan.schema;
             uint32_t column = plan->scan.columns[key->column];
-            bool is_time = (int64_t)column == schema->time_column && schema->columns[column].is_not_null;
+            bool is_time =
+                (int64_t)column == schema->time_column && schema->columns[column].is_not_null;
             return is_time ? node : NULL;
         }
         if (plan->kind == PLAN_PROJECT)
@@ -65,8 +66,10 @@ static enum err sort_open(struct exec_node *node, struct error *error)
     const struct plan *child = plan->children[0];
     exec_memory_init(&sort->memory, node->exec->budget);
     rowset_init(&sort->rows, child->columns, child->column_count, node->exec->budget);
-    struct expr **exprs = arena_alloc_array(&node->exec->arena, plan->sort.key_count, sizeof(*exprs));
-    struct type *types = arena_alloc_array(&node->exec->arena, plan->sort.key_count, sizeof(*types));
+    struct expr **exprs =
+        arena_alloc_array(&node->exec->arena, plan->sort.key_count, sizeof(*exprs));
+    struct type *types =
+        arena_alloc_array(&node->exec->arena, plan->sort.key_count, sizeof(*types));
     for (size_t i = 0; i < plan->sort.key_count; i++) {
         exprs[i] = plan->sort.keys[i].expr;
         types[i] = exprs[i]->type;
@@ -127,7 +130,8 @@ static uint64_t value_prefix(const struct column *column, size_t row)
     return 0;
 }
 
-static struct sort_entry make_entry(const struct sort_key *key, const struct column *column, size_t row)
+static struct sort_entry make_entry(const struct sort_key *key, const struct column *column,
+                                    size_t row)
 {
     struct sort_entry entry = {.null_rank = 1, .row = (uint32_t)row};
     if (column_is_null(column, row))
@@ -140,7 +144,8 @@ static struct sort_entry make_entry(const struct sort_key *key, const struct col
 }
 
 /* Rows whose entries are equal, by all keys. */
-static int compare_rows(const struct exec_node *node, const struct column *keys, uint32_t a, uint32_t b)
+static int compare_rows(const struct exec_node *node, const struct column *keys, uint32_t a,
+                        uint32_t b)
 {
     const struct plan *plan = node->plan;
     for (size_t k = 0; k < plan->sort.key_count; k++) {
@@ -165,7 +170,8 @@ struct sorter {
     bool is_exact; /* one key whose prefix is its whole order */
 };
 
-static bool entry_after(const struct sorter *sorter, const struct sort_entry *a, const struct sort_entry *b)
+static bool entry_after(const struct sorter *sorter, const struct sort_entry *a,
+                        const struct sort_entry *b)
 {
     if (a->null_rank != b->null_rank)
         return a->null_rank > b->null_rank;
@@ -200,13 +206,14 @@ static void merge(const struct sorter *sorter, const struct sort_entry *left, si
 #define RUN_ROWS 16
 
 /* Bottom-up merge sort; the flags are looked at every 64 Ki entries. */
-static enum err merge_sort(struct exec_node *node, const struct sorter *sorter, struct sort_entry *entries,
-                           size_t count, struct error *error)
+static enum err merge_sort(struct exec_node *node, const struct sorter *sorter,
+                           struct sort_entry *entries, size_t count, struct error *error)
 {
     struct sort *sort = node->state;
     struct sort_entry *other = NULL, *from = entries;
     size_t capacity = 0, unchecked = 0;
-    enum err err = exec_memory_grow(&sort->memory, (void **)&other, &capacity, count, sizeof(*other), error);
+    enum err err =
+        exec_memory_grow(&sort->memory, (void **)&other, &capacity, count, sizeof(*other), error);
     for (size_t i = 0; i < count; i += RUN_ROWS)
         insertion_sort(sorter, entries + i, count - i < RUN_ROWS ? count - i : RUN_ROWS);
     struct sort_entry *to = other;
@@ -242,7 +249,8 @@ static struct sorter make_sorter(const struct exec_node *node, struct column *ke
         keys[i] = rowset_column(&sort->keys, i, 0);
     if (plan->sort.key_count == 1) {
         enum physical physical = type_physical(keys[0].type.id);
-        sorter.is_exact = physical == PHYSICAL_BOOL || physical == PHYSICAL_INT || physical == PHYSICAL_FLOAT;
+        sorter.is_exact =
+            physical == PHYSICAL_BOOL || physical == PHYSICAL_INT || physical == PHYSICAL_FLOAT;
     }
     return sorter;
 }
@@ -285,8 +293,8 @@ static enum err cut_to_top(struct exec_node *node, struct error *error)
     return err;
 }
 
-/* The rows that may still be among the top: a later row equal to the bound loses against it only if the
- * first key decides alone, so equal entries are kept. */
+/* The rows that may still be among the top: a later row equal to the bound loses against it only if
+ * the first key decides alone, so equal entries are kept. */
 static size_t keep_below_bound(const struct sort *sort, const struct sort_key *key,
                                const struct column *column, size_t count, uint32_t *selection)
 {
@@ -316,9 +324,10 @@ static enum err add_rows(struct exec_node *node, const struct batch *in, struct 
     if (err != OK || count == 0)
         return err;
     size_t first = sort->rows.row_count;
-    struct batch key_batch = {.row_count = in->row_count, .column_count = key_count, .columns = keys};
-    err = exec_memory_grow(&sort->memory, (void **)&sort->entries, &sort->entry_capacity, first + count,
-                           sizeof(*sort->entries), error);
+    struct batch key_batch = {
+        .row_count = in->row_count, .column_count = key_count, .columns = keys};
+    err = exec_memory_grow(&sort->memory, (void **)&sort->entries, &sort->entry_capacity,
+                           first + count, sizeof(*sort->entries), error);
     if (err == OK)
         err = rowset_append(&sort->rows, in, selection, count, error);
     if (err == OK)

@@ -1,10 +1,10 @@
 /* Literals, calls, operators and casts: the leaves and the joints of typed expressions.
  *
- * A string literal stays unknown until its place says what it is; then the type's input function reads it
- * here, once, so a malformed literal is an error of the statement with its position and not of a row. Each
- * new node whose arguments are constants is computed at once and replaced by its value, unless that raises:
- * then the error belongs to the rows that reach it (CASE, AND), as in PostgreSQL. build_nodes.c has the
- * kinds with rules of their own. */
+ * A string literal stays unknown until its place says what it is; then the type's input function
+ * reads it here, once, so a malformed literal is an error of the statement with its position and
+ * not of a row. Each new node whose arguments are constants is computed at once and replaced by its
+ * value, unless that raises: then the error belongs to the rows that reach it (CASE, AND), as in
+ * PostgreSQL. build_nodes.c has the kinds with rules of their own. */
 #include "query/expr/resolve.h"
 
 #include "storage/base/number.h"
@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum err build_fail(struct builder *b, const char *sqlstate, int32_t position, const char *format, ...)
+enum err build_fail(struct builder *b, const char *sqlstate, int32_t position, const char *format,
+                    ...)
 {
     char text[512];
     va_list arguments;
@@ -27,8 +28,8 @@ enum err build_fail(struct builder *b, const char *sqlstate, int32_t position, c
     return ERR_INPUT;
 }
 
-struct expr *build_expr(struct builder *b, enum expr_kind kind, struct type type, uint32_t argument_count,
-                        int32_t position)
+struct expr *build_expr(struct builder *b, enum expr_kind kind, struct type type,
+                        uint32_t argument_count, int32_t position)
 {
     struct expr *expr = arena_alloc_zero(b->arena, sizeof(*expr));
     expr->kind = kind;
@@ -71,7 +72,8 @@ struct expr *build_number(struct builder *b, struct slice text, int32_t position
         value.type = type_of(value.i <= INT32_MAX ? TYPE_INT4 : TYPE_INT8);
     } else {
         value = (struct value){.type = type_of(TYPE_NUMERIC)};
-        bool has_exponent = memchr(text.data, 'e', text.size) != NULL || memchr(text.data, 'E', text.size) != NULL;
+        bool has_exponent =
+            memchr(text.data, 'e', text.size) != NULL || memchr(text.data, 'E', text.size) != NULL;
         if (numeric_parse(text, &value.n, b->error) != OK) {
             /* 1e308 is past numeric's 38 digits, and meant as a double. */
             value = (struct value){.type = type_of(TYPE_FLOAT8)};
@@ -103,7 +105,8 @@ struct expr *build_fold(struct builder *b, struct expr *expr)
     if (!expr_is_constant(expr))
         return expr;
     struct budget budget = {.limit = FOLDED_BYTES_MAX, .name = "a constant"};
-    struct eval_context context = {.zone = b->zone != NULL ? b->zone : timezone_utc, .budget = &budget};
+    struct eval_context context = {.zone = b->zone != NULL ? b->zone : timezone_utc,
+                                   .budget = &budget};
     struct value value;
     if (expr_evaluate_constant(expr, &context, b->arena, &value, NULL) != OK)
         return expr;
@@ -126,12 +129,14 @@ static bool is_moving_time(struct slice text, enum type_id type)
     return false;
 }
 
-static enum err literal_become(struct builder *b, struct expr *in, struct type type, struct expr **out)
+static enum err literal_become(struct builder *b, struct expr *in, struct type type,
+                               struct expr **out)
 {
     struct value value = {.type = type_of(type.id), .is_null = true};
     if (!in->constant.is_null) {
         struct text_context context = {.zone = b->zone};
-        enum err err = type_parse(value.type, in->constant.text, &context, b->arena, &value, b->error);
+        enum err err =
+            type_parse(value.type, in->constant.text, &context, b->arena, &value, b->error);
         if (err != OK) {
             if (b->error != NULL)
                 b->error->text_position = in->text_position;
@@ -143,8 +148,8 @@ static enum err literal_become(struct builder *b, struct expr *in, struct type t
     return OK;
 }
 
-enum err build_cast(struct builder *b, struct expr *in, struct type type, enum cast_context context, int32_t position,
-                    struct expr **out)
+enum err build_cast(struct builder *b, struct expr *in, struct type type, enum cast_context context,
+                    int32_t position, struct expr **out)
 {
     bool has_modifiers = type.precision != 0 || type.length != 0;
     if (type_equal(in->type, type) || (in->type.id == type.id && !has_modifiers)) {
@@ -163,8 +168,9 @@ enum err build_cast(struct builder *b, struct expr *in, struct type type, enum c
         struct writer target;
         writer_init(&target);
         type_print(type_of(type.id), &target);
-        build_fail(b, context == CAST_EXPLICIT ? "42846" : "42804", position, "cannot cast type %s to %.*s",
-                   type_name(in->type.id), SLICE_ARGS(writer_as_slice(&target)));
+        build_fail(b, context == CAST_EXPLICIT ? "42846" : "42804", position,
+                   "cannot cast type %s to %.*s", type_name(in->type.id),
+                   SLICE_ARGS(writer_as_slice(&target)));
         writer_deinit(&target);
         return ERR_INPUT;
     }
@@ -190,10 +196,11 @@ struct expr *build_finish(struct builder *b, struct expr *in)
 
 /* --- calls --- */
 
-enum err build_chosen(struct builder *b, const struct function *function, struct expr **arguments, size_t count,
-                      int32_t position, struct expr **out)
+enum err build_chosen(struct builder *b, const struct function *function, struct expr **arguments,
+                      size_t count, int32_t position, struct expr **out)
 {
-    struct expr *call = build_expr(b, EXPR_CALL, type_of(function->result), (uint32_t)count, position);
+    struct expr *call =
+        build_expr(b, EXPR_CALL, type_of(function->result), (uint32_t)count, position);
     call->function = function;
     for (size_t i = 0; i < count; i++) {
         int type = i < function->argument_count ? function->arguments[i] : TYPE_ANY_NONARRAY;
@@ -215,7 +222,8 @@ static void print_types(const enum type_id *types, size_t count, char *out, size
     size_t used = 0;
     out[0] = 0;
     for (size_t i = 0; i < count && used + 1 < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? ", " : "", type_name(types[i]));
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? ", " : "",
+                                 type_name(types[i]));
 }
 
 /* date('2026-05-01'), int4(1.5): a type's name called with one argument is a cast. */
@@ -224,8 +232,8 @@ static bool is_cast_call(struct slice name, enum type_id from, enum type_id *to)
     return type_find(name, to) && cast_exists(from, *to, CAST_EXPLICIT);
 }
 
-enum err build_call(struct builder *b, struct slice name, struct expr **arguments, size_t count, int32_t position,
-                    struct expr **out)
+enum err build_call(struct builder *b, struct slice name, struct expr **arguments, size_t count,
+                    int32_t position, struct expr **out)
 {
     enum type_id *types = arena_alloc_array(b->arena, count + 1, sizeof(*types));
     for (size_t i = 0; i < count; i++)
@@ -246,18 +254,23 @@ enum err build_call(struct builder *b, struct slice name, struct expr **argument
     char text[256];
     print_types(types, count, text, sizeof(text));
     if (function == NULL) {
-        build_fail(b, "42883", position, "function %.*s(%s) does not exist", SLICE_ARGS(name), text);
-        error_hint(b->error, "No function matches the given name and argument types. You might need to add explicit "
-                             "type casts.");
+        build_fail(b, "42883", position, "function %.*s(%s) does not exist", SLICE_ARGS(name),
+                   text);
+        error_hint(
+            b->error,
+            "No function matches the given name and argument types. You might need to add explicit "
+            "type casts.");
     } else {
         build_fail(b, "42725", position, "function %.*s(%s) is not unique", SLICE_ARGS(name), text);
-        error_hint(b->error, "Could not choose a best candidate function. You might need to add explicit type casts.");
+        error_hint(b->error, "Could not choose a best candidate function. You might need to add "
+                             "explicit type casts.");
     }
     return ERR_INPUT;
 }
 
-enum err build_operator_find(struct builder *b, struct slice name, enum type_id left, enum type_id right,
-                             bool is_unary, int32_t position, const struct function **out)
+enum err build_operator_find(struct builder *b, struct slice name, enum type_id left,
+                             enum type_id right, bool is_unary, int32_t position,
+                             const struct function **out)
 {
     enum type_id types[2] = {is_unary ? right : left, right};
     if (name.size == 2 && memcmp(name.data, "!=", 2) == 0)
@@ -268,26 +281,30 @@ enum err build_operator_find(struct builder *b, struct slice name, enum type_id 
     bool is_missing = resolution == RESOLVE_NONE;
     const char *what = is_missing ? "does not exist" : "is not unique";
     if (is_unary)
-        build_fail(b, is_missing ? "42883" : "42725", position, "operator %s: %.*s %s", what, SLICE_ARGS(name),
-                   type_name(right));
-    else
-        build_fail(b, is_missing ? "42883" : "42725", position, "operator %s: %s %.*s %s", what, type_name(left),
+        build_fail(b, is_missing ? "42883" : "42725", position, "operator %s: %.*s %s", what,
                    SLICE_ARGS(name), type_name(right));
-    if (is_missing)
-        error_hint(b->error, "No operator matches the given name and argument type%s. You might need to add explicit "
-                             "type casts.", is_unary ? "" : "s");
     else
-        error_hint(b->error, "Could not choose a best candidate operator. You might need to add explicit type casts.");
+        build_fail(b, is_missing ? "42883" : "42725", position, "operator %s: %s %.*s %s", what,
+                   type_name(left), SLICE_ARGS(name), type_name(right));
+    if (is_missing)
+        error_hint(b->error,
+                   "No operator matches the given name and argument type%s. You might need to add "
+                   "explicit "
+                   "type casts.",
+                   is_unary ? "" : "s");
+    else
+        error_hint(b->error, "Could not choose a best candidate operator. You might need to add "
+                             "explicit type casts.");
     return ERR_INPUT;
 }
 
-enum err build_operator(struct builder *b, struct slice name, struct expr *left, struct expr *right, int32_t position,
-                        struct expr **out)
+enum err build_operator(struct builder *b, struct slice name, struct expr *left, struct expr *right,
+                        int32_t position, struct expr **out)
 {
     assert(right != NULL);
     const struct function *function;
-    enum err err = build_operator_find(b, name, left != NULL ? left->type.id : TYPE_UNKNOWN, right->type.id,
-                                       left == NULL, position, &function);
+    enum err err = build_operator_find(b, name, left != NULL ? left->type.id : TYPE_UNKNOWN,
+                                       right->type.id, left == NULL, position, &function);
     if (err != OK)
         return err;
     struct expr *arguments[2] = {left != NULL ? left : right, right};

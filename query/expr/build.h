@@ -1,7 +1,8 @@
-/* Builds typed expressions by PostgreSQL 15's rules: operator and function resolution with implicit casts,
- * unknown literals taking the other side's type, common types for CASE/UNION/IN. Every function gives
- * 42883 (no such function/operator, with the argument types in the text and a hint), 42804, 42846, 42725 …
- * with the text position. Constant subtrees of immutable functions are folded unless that raises. */
+/* Builds typed expressions by PostgreSQL 15's rules: operator and function resolution with implicit
+ * casts, unknown literals taking the other side's type, common types for CASE/UNION/IN. Every
+ * function gives 42883 (no such function/operator, with the argument types in the text and a hint),
+ * 42804, 42846, 42725 … with the text position. Constant subtrees of immutable functions are folded
+ * unless that raises. */
 #ifndef FRESHET_QUERY_EXPR_BUILD_H
 #define FRESHET_QUERY_EXPR_BUILD_H
 
@@ -10,7 +11,7 @@
 
 struct builder {
     struct arena *arena;
-    const struct timezone *zone;  /* session time zone for literals */
+    const struct timezone *zone; /* session time zone for literals */
     struct error *error;
 };
 
@@ -25,26 +26,33 @@ struct expr *build_number(struct builder *b, struct slice text, int32_t position
 struct expr *build_column(struct builder *b, uint32_t column, struct type type, int32_t position);
 
 /* Each returns ERR_INPUT and fills b->error, or OK and *out. */
-MUST_CHECK enum err build_call(struct builder *b, struct slice name, struct expr **arguments, size_t count,
-                               int32_t position, struct expr **out);
-/* Prefix operators: left NULL. Names as written: + - * / % ^ || = <> != < <= > >= ~ ~* !~ !~* ~~ (LIKE) ~~* !~~ !~~*
- * -> ->> #> #>> @> && AND the rest of PostgreSQL's names, refused as 42883. */
-MUST_CHECK enum err build_operator(struct builder *b, struct slice name, struct expr *left, struct expr *right,
-                                   int32_t position, struct expr **out);
-MUST_CHECK enum err build_cast(struct builder *b, struct expr *in, struct type type, enum cast_context context,
-                               int32_t position, struct expr **out);
-/* AND, OR, NOT, IS …, CASE, COALESCE, NULLIF, GREATEST, LEAST, IN, ARRAY: `kind` says which; arguments as expr.h lays
- * them out, still untyped where literals are. Coerces to boolean or to the common type. */
-MUST_CHECK enum err build_node(struct builder *b, enum expr_kind kind, bool is_negated, struct expr **arguments,
+MUST_CHECK enum err build_call(struct builder *b, struct slice name, struct expr **arguments,
                                size_t count, int32_t position, struct expr **out);
+/* Prefix operators: left NULL. Names as written: + - * / % ^ || = <> != < <= > >= ~ ~* !~ !~* ~~
+ * (LIKE) ~~* !~~ !~~*
+ * -> ->> #> #>> @> && AND the rest of PostgreSQL's names, refused as 42883. */
+MUST_CHECK enum err build_operator(struct builder *b, struct slice name, struct expr *left,
+                                   struct expr *right, int32_t position, struct expr **out);
+MUST_CHECK enum err build_cast(struct builder *b, struct expr *in, struct type type,
+                               enum cast_context context, int32_t position, struct expr **out);
+/* AND, OR, NOT, IS …, CASE, COALESCE, NULLIF, GREATEST, LEAST, IN, ARRAY: `kind` says which;
+ * arguments as expr.h lays them out, still untyped where literals are. Coerces to boolean or to the
+ * common type. */
+MUST_CHECK enum err build_node(struct builder *b, enum expr_kind kind, bool is_negated,
+                               struct expr **arguments, size_t count, int32_t position,
+                               struct expr **out);
 /* left op ANY|ALL (array) */
-MUST_CHECK enum err build_array_compare(struct builder *b, struct slice operator_name, bool is_all, struct expr *left,
-                                        struct expr *array, int32_t position, struct expr **out);
-/* The type all of these can be, as UNION and VALUES choose it (unknown alone becomes text); 42804 names `what`. */
-MUST_CHECK enum err build_common_type(struct builder *b, struct expr *const *exprs, size_t count, const char *what,
-                                      struct type *out);
-/* WHERE and the like: boolean or 42804 "argument of WHERE must be type boolean, not type integer". */
-MUST_CHECK enum err build_condition(struct builder *b, struct expr *in, const char *clause, struct expr **out);
+MUST_CHECK enum err build_array_compare(struct builder *b, struct slice operator_name, bool is_all,
+                                        struct expr *left, struct expr *array, int32_t position,
+                                        struct expr **out);
+/* The type all of these can be, as UNION and VALUES choose it (unknown alone becomes text); 42804
+ * names `what`. */
+MUST_CHECK enum err build_common_type(struct builder *b, struct expr *const *exprs, size_t count,
+                                      const char *what, struct type *out);
+/* WHERE and the like: boolean or 42804 "argument of WHERE must be type boolean, not type integer".
+ */
+MUST_CHECK enum err build_condition(struct builder *b, struct expr *in, const char *clause,
+                                    struct expr **out);
 /* Unknown literals left at the top of a target list become text. */
 struct expr *build_finish(struct builder *b, struct expr *in);
 
@@ -55,8 +63,8 @@ struct aggregate_request {
     struct expr **arguments;
     size_t argument_count;
     bool is_star, is_distinct;
-    struct expr *filter;      /* may be NULL */
-    struct expr *order_by;    /* WITHIN GROUP; NULL if none */
+    struct expr *filter;   /* may be NULL */
+    struct expr *order_by; /* WITHIN GROUP; NULL if none */
     bool is_descending;
     int32_t position;
 };

@@ -1,6 +1,6 @@
-/* Aggregate calls: which aggregate a name and an argument type mean, with the argument cast to what it
- * takes. Among those of one name an exact argument type wins, then the preferred type the argument can
- * become, then the only one left. */
+/* Aggregate calls: which aggregate a name and an argument type mean, with the argument cast to what
+ * it takes. Among those of one name an exact argument type wins, then the preferred type the
+ * argument can become, then the only one left. */
 #include "query/expr/resolve.h"
 
 #include "query/func/aggregate.h"
@@ -15,7 +15,8 @@ static const struct aggregate *choose(struct slice name, enum type_id type, bool
     const struct aggregate *best = NULL;
     size_t possible = 0;
     *is_ambiguous = false;
-    for (const struct aggregate *a = aggregate_next(name, NULL); a != NULL; a = aggregate_next(name, a)) {
+    for (const struct aggregate *a = aggregate_next(name, NULL); a != NULL;
+         a = aggregate_next(name, a)) {
         if (a->argument == AGGREGATE_NONE)
             continue;
         if (a->argument == AGGREGATE_ANY || a->argument == type)
@@ -37,35 +38,42 @@ static const struct aggregate *choose(struct slice name, enum type_id type, bool
     return possible == 1 ? best : NULL;
 }
 
-static enum err fail_missing(struct builder *b, const struct aggregate_request *request, bool is_ambiguous)
+static enum err fail_missing(struct builder *b, const struct aggregate_request *request,
+                             bool is_ambiguous)
 {
     struct writer types;
     writer_init(&types);
     for (size_t i = 0; i < request->argument_count; i++)
         writer_printf(&types, "%s%s", i > 0 ? ", " : "", type_name(request->arguments[i]->type.id));
     if (request->order_by != NULL)
-        writer_printf(&types, "%s%s", types.size > 0 ? ", " : "", type_name(request->order_by->type.id));
+        writer_printf(&types, "%s%s", types.size > 0 ? ", " : "",
+                      type_name(request->order_by->type.id));
     build_fail(b, is_ambiguous ? "42725" : "42883", request->position, "function %.*s(%.*s) %s",
                SLICE_ARGS(request->name), SLICE_ARGS(writer_as_slice(&types)),
                is_ambiguous ? "is not unique" : "does not exist");
-    error_hint(b->error, is_ambiguous ? "Could not choose a best candidate function. You might need to add explicit "
-                                        "type casts."
-                                      : "No function matches the given name and argument types. You might need to add "
-                                        "explicit type casts.");
+    error_hint(b->error,
+               is_ambiguous
+                   ? "Could not choose a best candidate function. You might need to add explicit "
+                     "type casts."
+                   : "No function matches the given name and argument types. You might need to add "
+                     "explicit type casts.");
     writer_deinit(&types);
     return ERR_INPUT;
 }
 
 /* percentile_cont(fraction) WITHIN GROUP (ORDER BY x): the fraction is one constant. */
-static enum err ordered_set(struct builder *b, const struct aggregate_request *request, struct aggregate_call *out)
+static enum err ordered_set(struct builder *b, const struct aggregate_request *request,
+                            struct aggregate_call *out)
 {
     if (request->order_by == NULL)
-        return build_fail(b, "42809", request->position, "WITHIN GROUP is required for ordered-set aggregate %.*s",
+        return build_fail(b, "42809", request->position,
+                          "WITHIN GROUP is required for ordered-set aggregate %.*s",
                           SLICE_ARGS(request->name));
     if (request->is_distinct)
         return build_fail(b, "42809", request->position, "cannot use DISTINCT with WITHIN GROUP");
     bool is_ambiguous;
-    const struct aggregate *aggregate = choose(request->name, request->order_by->type.id, &is_ambiguous);
+    const struct aggregate *aggregate =
+        choose(request->name, request->order_by->type.id, &is_ambiguous);
     if (aggregate == NULL || request->argument_count != 1)
         return fail_missing(b, request, is_ambiguous);
     struct expr *fraction = request->arguments[0];
@@ -84,15 +92,17 @@ static enum err ordered_set(struct builder *b, const struct aggregate_request *r
     return build_coerce(b, &out->order_by, type_of(aggregate->argument));
 }
 
-static enum err plain(struct builder *b, const struct aggregate_request *request, struct aggregate_call *out)
+static enum err plain(struct builder *b, const struct aggregate_request *request,
+                      struct aggregate_call *out)
 {
     if (request->order_by != NULL)
         return build_fail(b, "42809", request->position,
                           "%.*s is not an ordered-set aggregate, so it cannot have WITHIN GROUP",
                           SLICE_ARGS(request->name));
     if (request->argument_count == 0 && slice_equal(request->name, SLICE("count")))
-        return build_fail(b, "42809", request->position, "count(*) must be used to call a parameterless aggregate "
-                                                         "function");
+        return build_fail(b, "42809", request->position,
+                          "count(*) must be used to call a parameterless aggregate "
+                          "function");
     bool is_ambiguous = false;
     if (request->argument_count != 1)
         return fail_missing(b, request, false);
@@ -111,7 +121,8 @@ static enum err plain(struct builder *b, const struct aggregate_request *request
     return err;
 }
 
-enum err build_aggregate(struct builder *b, const struct aggregate_request *request, struct aggregate_call *out)
+enum err build_aggregate(struct builder *b, const struct aggregate_request *request,
+                         struct aggregate_call *out)
 {
     *out = (struct aggregate_call){.is_distinct = request->is_distinct,
                                    .is_star = request->is_star,

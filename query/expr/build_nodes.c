@@ -1,9 +1,10 @@
-/* The kinds with typing rules of their own: conditions, CASE and its like by the common type, IN, ANY and ALL.
+/* The kinds with typing rules of their own: conditions, CASE and its like by the common type, IN,
+ * ANY and ALL.
  *
- * The common type is PostgreSQL's: the first known type, replaced by a later one of the same category that
- * the first can become but not the other way round, unless the first is its category's preferred type. IN
- * follows what PostgreSQL makes of it: two or more elements without columns are one list of their common
- * type; the others are compared one by one. */
+ * The common type is PostgreSQL's: the first known type, replaced by a later one of the same
+ * category that the first can become but not the other way round, unless the first is its
+ * category's preferred type. IN follows what PostgreSQL makes of it: two or more elements without
+ * columns are one list of their common type; the others are compared one by one. */
 #include "query/expr/resolve.h"
 
 #include <string.h>
@@ -18,7 +19,8 @@ enum err build_condition(struct builder *b, struct expr *in, const char *clause,
 {
     struct type boolean = type_of(TYPE_BOOL);
     if (!can_become_now(b, in, boolean))
-        return build_fail(b, "42804", in->text_position, "argument of %s must be type boolean, not type %s", clause,
+        return build_fail(b, "42804", in->text_position,
+                          "argument of %s must be type boolean, not type %s", clause,
                           type_name(in->type.id));
     return build_cast(b, in, boolean, CAST_ASSIGNMENT, in->text_position, out);
 }
@@ -37,22 +39,24 @@ static enum type_id common_type(struct expr *const *exprs, size_t count, size_t 
         } else if (type_category(next) != type_category(type)) {
             *culprit = i;
             return TYPE_UNKNOWN;
-        } else if (!type_is_preferred(type) && type_can_become(type, next) && !type_can_become(next, type)) {
+        } else if (!type_is_preferred(type) && type_can_become(type, next) &&
+                   !type_can_become(next, type)) {
             type = next;
         }
     }
     return type == TYPE_UNKNOWN ? TYPE_TEXT : type;
 }
 
-enum err build_common_type(struct builder *b, struct expr *const *exprs, size_t count, const char *what,
-                           struct type *out)
+enum err build_common_type(struct builder *b, struct expr *const *exprs, size_t count,
+                           const char *what, struct type *out)
 {
     size_t culprit;
     enum type_id type = common_type(exprs, count, &culprit);
     if (type == TYPE_UNKNOWN) {
         enum type_id before = common_type(exprs, culprit, &(size_t){0});
-        return build_fail(b, "42804", exprs[culprit]->text_position, "%s types %s and %s cannot be matched", what,
-                          type_name(before), type_name(exprs[culprit]->type.id));
+        return build_fail(b, "42804", exprs[culprit]->text_position,
+                          "%s types %s and %s cannot be matched", what, type_name(before),
+                          type_name(exprs[culprit]->type.id));
     }
     *out = type_of(type);
     bool is_same = count > 0;
@@ -62,14 +66,16 @@ enum err build_common_type(struct builder *b, struct expr *const *exprs, size_t 
         *out = exprs[0]->type;
     for (size_t i = 0; i < count; i++) {
         if (!type_can_become(exprs[i]->type.id, type))
-            return build_fail(b, "42846", exprs[i]->text_position, "%s could not convert type %s to %s", what,
+            return build_fail(b, "42846", exprs[i]->text_position,
+                              "%s could not convert type %s to %s", what,
                               type_name(exprs[i]->type.id), type_name(type));
     }
     return OK;
 }
 
 /* Casts arguments[first], arguments[first + step] … to one type. */
-static enum err coerce_each(struct builder *b, struct expr **arguments, size_t count, struct type type)
+static enum err coerce_each(struct builder *b, struct expr **arguments, size_t count,
+                            struct type type)
 {
     for (size_t i = 0; i < count; i++) {
         enum err err = build_coerce(b, &arguments[i], type);
@@ -84,7 +90,8 @@ static enum err build_case(struct builder *b, struct expr *node)
     uint32_t count = node->argument_count, result_count = 0;
     /* The ELSE weighs first in choosing the type. */
     struct expr **results = arena_alloc_array(b->arena, count + 1, sizeof(*results));
-    results[result_count++] = count % 2 == 1 ? node->arguments[count - 1] : build_null(b, node->text_position);
+    results[result_count++] =
+        count % 2 == 1 ? node->arguments[count - 1] : build_null(b, node->text_position);
     for (uint32_t i = 0; i + 1 < count; i += 2) {
         enum err err = build_condition(b, node->arguments[i], "CASE/WHEN", &node->arguments[i]);
         if (err != OK)
@@ -103,7 +110,8 @@ static enum err build_case(struct builder *b, struct expr *node)
 }
 
 /* nullif(date, timestamptz) is a date: CASE WHEN a = b THEN NULL ELSE a END. */
-static enum err build_mixed_nullif(struct builder *b, struct expr *node, const struct function *function)
+static enum err build_mixed_nullif(struct builder *b, struct expr *node,
+                                   const struct function *function)
 {
     struct expr **sides = node->arguments;
     node->kind = EXPR_CASE;
@@ -120,8 +128,9 @@ static enum err build_mixed_nullif(struct builder *b, struct expr *node, const s
 static enum err build_equal_pair(struct builder *b, struct expr *node)
 {
     const struct function *function;
-    enum err err = build_operator_find(b, SLICE("="), node->arguments[0]->type.id, node->arguments[1]->type.id, false,
-                                       node->text_position, &function);
+    enum err err =
+        build_operator_find(b, SLICE("="), node->arguments[0]->type.id, node->arguments[1]->type.id,
+                            false, node->text_position, &function);
     if (err != OK)
         return err;
     if (node->kind == EXPR_NULLIF && function->evaluate_as != 0)
@@ -151,8 +160,9 @@ static bool has_column(const struct expr *expr)
     return found;
 }
 
-static enum err build_in_list(struct builder *b, bool is_negated, struct expr *left, struct expr **items, size_t count,
-                              int32_t position, struct expr **out)
+static enum err build_in_list(struct builder *b, bool is_negated, struct expr *left,
+                              struct expr **items, size_t count, int32_t position,
+                              struct expr **out)
 {
     struct expr **all = arena_alloc_array(b->arena, count + 1, sizeof(*all));
     all[0] = left;
@@ -162,24 +172,26 @@ static enum err build_in_list(struct builder *b, bool is_negated, struct expr *l
     if (type == TYPE_UNKNOWN) { /* compared one by one: the operator that is missing is named */
         struct expr *none;
         for (size_t i = 0; i < count; i++) {
-            enum err err = build_operator(b, is_negated ? SLICE("<>") : SLICE("="), left, items[i], position, &none);
+            enum err err = build_operator(b, is_negated ? SLICE("<>") : SLICE("="), left, items[i],
+                                          position, &none);
             if (err != OK)
                 return err;
         }
-        return build_fail(b, "42804", position, "IN types %s and %s cannot be matched", type_name(left->type.id),
-                          type_name(all[culprit]->type.id));
+        return build_fail(b, "42804", position, "IN types %s and %s cannot be matched",
+                          type_name(left->type.id), type_name(all[culprit]->type.id));
     }
     enum err err = coerce_each(b, all + 1, count, type_of(type));
     const struct function *function = NULL;
     if (err == OK)
-        err = build_operator_find(b, is_negated ? SLICE("<>") : SLICE("="), left->type.id, type, false, position,
-                                  &function);
+        err = build_operator_find(b, is_negated ? SLICE("<>") : SLICE("="), left->type.id, type,
+                                  false, position, &function);
     if (err != OK)
         return err;
     struct expr *node = build_expr(b, EXPR_IN, type_of(TYPE_BOOL), (uint32_t)count + 1, position);
     node->is_negated = is_negated;
     for (size_t i = 0; i <= count && err == OK; i++) {
-        uint8_t to = function->evaluate_as != 0 ? function->evaluate_as : function->arguments[i == 0 ? 0 : 1];
+        uint8_t to = function->evaluate_as != 0 ? function->evaluate_as
+                                                : function->arguments[i == 0 ? 0 : 1];
         node->arguments[i] = all[i];
         err = build_coerce(b, &node->arguments[i], type_of(to));
     }
@@ -187,8 +199,8 @@ static enum err build_in_list(struct builder *b, bool is_negated, struct expr *l
     return err;
 }
 
-static enum err build_in(struct builder *b, bool is_negated, struct expr **arguments, size_t count, int32_t position,
-                         struct expr **out)
+static enum err build_in(struct builder *b, bool is_negated, struct expr **arguments, size_t count,
+                         int32_t position, struct expr **out)
 {
     struct expr **parts = arena_alloc_array(b->arena, count + 1, sizeof(*parts));
     struct expr **fixed = arena_alloc_array(b->arena, count + 1, sizeof(*fixed));
@@ -199,15 +211,16 @@ static enum err build_in(struct builder *b, bool is_negated, struct expr **argum
     }
     bool has_list = fixed_count > 1;
     if (has_list) {
-        enum err err = build_in_list(b, is_negated, arguments[0], fixed, fixed_count, position, &parts[part_count++]);
+        enum err err = build_in_list(b, is_negated, arguments[0], fixed, fixed_count, position,
+                                     &parts[part_count++]);
         if (err != OK)
             return err;
     }
     for (size_t i = 1; i < count; i++) {
         if (has_list && !has_column(arguments[i]))
             continue;
-        enum err err = build_operator(b, is_negated ? SLICE("<>") : SLICE("="), arguments[0], arguments[i], position,
-                                      &parts[part_count++]);
+        enum err err = build_operator(b, is_negated ? SLICE("<>") : SLICE("="), arguments[0],
+                                      arguments[i], position, &parts[part_count++]);
         if (err != OK)
             return err;
     }
@@ -261,7 +274,8 @@ static enum err build_array(struct builder *b, struct expr *node)
         node->type = type_of(TYPE_INT8_ARRAY);
         return coerce_each(b, node->arguments, node->argument_count, type_of(TYPE_INT8));
     }
-    build_fail(b, "0A000", node->text_position, "arrays of %s are not supported", type_name(element.id));
+    build_fail(b, "0A000", node->text_position, "arrays of %s are not supported",
+               type_name(element.id));
     return ERR_INPUT;
 }
 
@@ -275,7 +289,8 @@ static enum err type_node(struct builder *b, struct expr *node)
     case EXPR_IS_FALSE:
     case EXPR_IS_UNKNOWN:
         for (uint32_t i = 0; i < node->argument_count; i++) {
-            enum err err = build_condition(b, node->arguments[i], condition_clause(node->kind, node->is_negated),
+            enum err err = build_condition(b, node->arguments[i],
+                                           condition_clause(node->kind, node->is_negated),
                                            &node->arguments[i]);
             if (err != OK)
                 return err;
@@ -302,8 +317,8 @@ static enum err type_node(struct builder *b, struct expr *node)
     }
 }
 
-enum err build_node(struct builder *b, enum expr_kind kind, bool is_negated, struct expr **arguments, size_t count,
-                    int32_t position, struct expr **out)
+enum err build_node(struct builder *b, enum expr_kind kind, bool is_negated,
+                    struct expr **arguments, size_t count, int32_t position, struct expr **out)
 {
     if (kind == EXPR_IN)
         return build_in(b, is_negated, arguments, count, position, out);
@@ -319,8 +334,9 @@ enum err build_node(struct builder *b, enum expr_kind kind, bool is_negated, str
 
 /* --- ANY, ALL --- */
 
-enum err build_array_compare(struct builder *b, struct slice operator_name, bool is_all, struct expr *left,
-                             struct expr *array, int32_t position, struct expr **out)
+enum err build_array_compare(struct builder *b, struct slice operator_name, bool is_all,
+                             struct expr *left, struct expr *array, int32_t position,
+                             struct expr **out)
 {
     if (array->type.id == TYPE_UNKNOWN) {
         char category = type_category(left->type.id);
@@ -333,11 +349,13 @@ enum err build_array_compare(struct builder *b, struct slice operator_name, bool
         return build_fail(b, "42809", position, "op ANY/ALL (array) requires array on right side");
     enum type_id element = array->type.id == TYPE_TEXT_ARRAY ? TYPE_TEXT : TYPE_INT8;
     const struct function *function;
-    enum err err = build_operator_find(b, operator_name, left->type.id, element, false, position, &function);
+    enum err err =
+        build_operator_find(b, operator_name, left->type.id, element, false, position, &function);
     if (err != OK)
         return err;
     if (function->result != TYPE_BOOL)
-        return build_fail(b, "42809", position, "op ANY/ALL (array) requires operator to yield boolean");
+        return build_fail(b, "42809", position,
+                          "op ANY/ALL (array) requires operator to yield boolean");
     struct expr *node = build_expr(b, EXPR_ARRAY_COMPARE, type_of(TYPE_BOOL), 2, position);
     node->function = function;
     node->is_all = is_all;

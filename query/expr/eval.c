@@ -1,15 +1,14 @@
 /* The evaluator: a tree of nodes beside the expression, run a batch at a time.
  *
  *   evaluator_run -> node_run -> by kind:   column, constant           borrowed
- *                                           call, cast                 arguments first, then the function's
- * vector or row form
- *                                           AND OR CASE COALESCE …     eval_logic.c, each step on the rows that need it
- *                                           IN, ANY, ALL               eval_set.c
+ *                                           call, cast                 arguments first, then the
+ * function's vector or row form AND OR CASE COALESCE …     eval_logic.c, each step on the rows that
+ * need it IN, ANY, ALL               eval_set.c
  *
- * A subtree that depends on one text column only is computed once per dictionary entry in use where that
- * column comes as DICTIONARY (eval_dictionary.c). Results live in one arena that is emptied at the next run.
- * NULL rows hold zeros, so vector forms may compute over them; only valid selected rows can raise. A call on
- * constants alone runs once and gives a CONSTANT. */
+ * A subtree that depends on one text column only is computed once per dictionary entry in use where
+ * that column comes as DICTIONARY (eval_dictionary.c). Results live in one arena that is emptied at
+ * the next run. NULL rows hold zeros, so vector forms may compute over them; only valid selected
+ * rows can raise. A call on constants alone runs once and gives a CONSTANT. */
 #include "query/expr/node.h"
 
 #include "query/kernel/kernel.h"
@@ -23,9 +22,10 @@
 struct column result_create(struct frame *frame, struct type type)
 {
     size_t size = physical_size(type_physical(type.id));
-    return (struct column){.type = type,
-                           .form = COLUMN_FLAT,
-                           .values = arena_alloc_zero(&frame->evaluator->batch, (frame->row_count + 1) * size)};
+    return (struct column){
+        .type = type,
+        .form = COLUMN_FLAT,
+        .values = arena_alloc_zero(&frame->evaluator->batch, (frame->row_count + 1) * size)};
 }
 
 /* The validity bytes of a result, made (all 1) when first needed. */
@@ -75,7 +75,8 @@ void result_set(struct frame *frame, struct column *column, size_t row, const st
     }
 }
 
-void result_copy(struct frame *frame, struct column *column, const struct column *from, struct rows rows)
+void result_copy(struct frame *frame, struct column *column, const struct column *from,
+                 struct rows rows)
 {
     size_t size = physical_size(type_physical(column->type.id));
     char *values = (char *)column->values;
@@ -90,7 +91,8 @@ void result_copy(struct frame *frame, struct column *column, const struct column
         if (from->form == COLUMN_DICTIONARY)
             ((struct slice *)values)[row] = column_text(from, row);
         else
-            memcpy(values + row * size, (const char *)from->values + column_index(from, row) * size, size);
+            memcpy(values + row * size, (const char *)from->values + column_index(from, row) * size,
+                   size);
     }
 }
 
@@ -109,7 +111,8 @@ enum err parameter_get(struct frame *frame, uint32_t parameter, const struct par
 {
     const struct eval_context *context = frame->evaluator->context;
     if (context->parameter == NULL)
-        return error_set(frame->error, ERR_UNSUPPORTED, "0A000", "subqueries are not possible here");
+        return error_set(frame->error, ERR_UNSUPPORTED, "0A000",
+                         "subqueries are not possible here");
     return context->parameter(context->parameter_context, parameter, out, frame->error);
 }
 
@@ -118,13 +121,16 @@ enum err parameter_get(struct frame *frame, uint32_t parameter, const struct par
 #define CHARGE_STEP ((size_t)1 << 20) /* smaller batches are the operator's small change */
 #define ROWS_PER_LOOK 256
 
-/* Charges what the batch's values have grown by: a thousand short texts can become gigabytes before the batch ends. */
+/* Charges what the batch's values have grown by: a thousand short texts can become gigabytes before
+ * the batch ends. */
 static enum err charge_batch(struct frame *frame)
 {
     struct evaluator *evaluator = frame->evaluator;
-    if (evaluator->batch.total < evaluator->charged + CHARGE_STEP || evaluator->context->budget == NULL)
+    if (evaluator->batch.total < evaluator->charged + CHARGE_STEP ||
+        evaluator->context->budget == NULL)
         return OK;
-    enum err err = budget_charge(evaluator->context->budget, evaluator->batch.total - evaluator->charged, frame->error);
+    enum err err = budget_charge(evaluator->context->budget,
+                                 evaluator->batch.total - evaluator->charged, frame->error);
     if (err == OK)
         evaluator->charged = evaluator->batch.total;
     return err;
@@ -133,19 +139,24 @@ static enum err charge_batch(struct frame *frame)
 static enum err look_up(struct frame *frame)
 {
     const struct eval_context *context = frame->evaluator->context;
-    if (context->is_cancelled != NULL && atomic_load_explicit(context->is_cancelled, memory_order_relaxed))
-        return error_set(frame->error, ERR_CANCELLED, "57014", "canceling statement due to user request");
+    if (context->is_cancelled != NULL &&
+        atomic_load_explicit(context->is_cancelled, memory_order_relaxed))
+        return error_set(frame->error, ERR_CANCELLED, "57014",
+                         "canceling statement due to user request");
     if (context->deadline_us != 0 && clock_monotonic_us() >= context->deadline_us)
-        return error_set(frame->error, ERR_TIMEOUT, "57014", "canceling statement due to statement timeout");
+        return error_set(frame->error, ERR_TIMEOUT, "57014",
+                         "canceling statement due to statement timeout");
     return OK;
 }
 
-/* Before the next row of a loop: memory always, clock and cancel now and then, sooner where rows are large. */
+/* Before the next row of a loop: memory always, clock and cancel now and then, sooner where rows
+ * are large. */
 static enum err check_row(struct frame *frame, size_t k, size_t *looked_at)
 {
     enum err err = charge_batch(frame);
     size_t total = frame->evaluator->batch.total;
-    if (err != OK || (k % ROWS_PER_LOOK != ROWS_PER_LOOK - 1 && total - *looked_at < 16 * CHARGE_STEP))
+    if (err != OK ||
+        (k % ROWS_PER_LOOK != ROWS_PER_LOOK - 1 && total - *looked_at < 16 * CHARGE_STEP))
         return err;
     *looked_at = total;
     return look_up(frame);
@@ -170,7 +181,8 @@ static void call_prepare(struct frame *frame, struct node *node)
 }
 
 /* One application of the node's function or cast to values. */
-static enum err apply_row(struct node *node, const struct value *arguments, size_t count, struct value *out)
+static enum err apply_row(struct node *node, const struct value *arguments, size_t count,
+                          struct value *out)
 {
     const struct expr *expr = node->expr;
     if (expr->kind == EXPR_CAST)
@@ -183,11 +195,12 @@ static bool is_strict(const struct expr *expr)
     return expr->kind == EXPR_CAST || !expr->function->is_null_tolerant;
 }
 
-static enum err call_constant(struct frame *frame, struct node *node, const struct column *arguments,
-                              struct column *out)
+static enum err call_constant(struct frame *frame, struct node *node,
+                              const struct column *arguments, struct column *out)
 {
     const struct expr *expr = node->expr;
-    struct value *values = arena_alloc_array(&frame->evaluator->batch, expr->argument_count + 1, sizeof(*values));
+    struct value *values =
+        arena_alloc_array(&frame->evaluator->batch, expr->argument_count + 1, sizeof(*values));
     struct value result = {.type = expr->type};
     for (uint32_t i = 0; i < expr->argument_count; i++) {
         values[i] = column_value(&arguments[i], 0);
@@ -203,11 +216,12 @@ static enum err call_constant(struct frame *frame, struct node *node, const stru
     return charge_batch(frame);
 }
 
-static enum err call_rows(struct frame *frame, struct node *node, const struct column *arguments, struct rows rows,
-                          const uint8_t *validity, struct column *out)
+static enum err call_rows(struct frame *frame, struct node *node, const struct column *arguments,
+                          struct rows rows, const uint8_t *validity, struct column *out)
 {
     const struct expr *expr = node->expr;
-    struct value *values = arena_alloc_array(&frame->evaluator->batch, expr->argument_count + 1, sizeof(*values));
+    struct value *values =
+        arena_alloc_array(&frame->evaluator->batch, expr->argument_count + 1, sizeof(*values));
     size_t looked_at = frame->evaluator->batch.total;
     for (size_t k = 0; k < rows.count; k++) {
         size_t row = rows_at(rows, k);
@@ -228,7 +242,8 @@ static enum err call_rows(struct frame *frame, struct node *node, const struct c
 }
 
 /* Joins the arguments' validity; false if some argument is NULL for every row. */
-static bool join_validity(struct frame *frame, const struct column *arguments, uint32_t count, uint8_t **out)
+static bool join_validity(struct frame *frame, const struct column *arguments, uint32_t count,
+                          uint8_t **out)
 {
     uint8_t *joined = NULL;
     for (uint32_t i = 0; i < count; i++) {
@@ -251,8 +266,8 @@ static bool join_validity(struct frame *frame, const struct column *arguments, u
     return true;
 }
 
-static enum err call_batch(struct frame *frame, struct node *node, struct column *arguments, struct rows rows,
-                           struct column *out)
+static enum err call_batch(struct frame *frame, struct node *node, struct column *arguments,
+                           struct rows rows, struct column *out)
 {
     const struct expr *expr = node->expr;
     uint8_t *validity = NULL;
@@ -262,7 +277,8 @@ static enum err call_batch(struct frame *frame, struct node *node, struct column
     }
     for (uint32_t i = 0; i < expr->argument_count; i++)
         if (arguments[i].form == COLUMN_DICTIONARY)
-            arguments[i] = column_flatten(&arguments[i], frame->row_count, &frame->evaluator->batch);
+            arguments[i] =
+                column_flatten(&arguments[i], frame->row_count, &frame->evaluator->batch);
     *out = result_create(frame, expr->type);
     out->validity = validity;
     struct vector vector = {.arguments = arguments,
@@ -272,7 +288,8 @@ static enum err call_batch(struct frame *frame, struct node *node, struct column
                             .validity = validity,
                             .out = (void *)out->values};
     enum err err;
-    if (expr->kind == EXPR_CAST && cast_vector(&node->call, expr->arguments[0]->type, &vector, &err))
+    if (expr->kind == EXPR_CAST &&
+        cast_vector(&node->call, expr->arguments[0]->type, &vector, &err))
         return err;
     if (expr->kind == EXPR_CALL && expr->function->vector != NULL) {
         err = expr->function->vector(&node->call, &vector);
@@ -282,7 +299,8 @@ static enum err call_batch(struct frame *frame, struct node *node, struct column
     return call_rows(frame, node, arguments, rows, validity, out);
 }
 
-static enum err call_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+static enum err call_run(struct frame *frame, struct node *node, struct rows rows,
+                         struct column *out)
 {
     const struct expr *expr = node->expr;
     struct column *arguments =
@@ -395,16 +413,19 @@ static struct dependence depend(const struct expr *expr)
     return all;
 }
 
-static void node_init(struct evaluator *evaluator, struct node *node, const struct expr *expr, bool is_covered)
+static void node_init(struct evaluator *evaluator, struct node *node, const struct expr *expr,
+                      bool is_covered)
 {
     *node = (struct node){.expr = expr, .dictionary_column = -1};
-    node->call.function = expr->kind == EXPR_CALL || expr->kind == EXPR_NULLIF || expr->kind == EXPR_ARRAY_COMPARE
-                              ? expr->function
-                              : NULL;
+    node->call.function =
+        expr->kind == EXPR_CALL || expr->kind == EXPR_NULLIF || expr->kind == EXPR_ARRAY_COMPARE
+            ? expr->function
+            : NULL;
     node->call.type = expr->type;
     if (!is_covered && expr->argument_count > 0) {
         struct dependence dependence = depend(expr);
-        bool is_relabel = expr->kind == EXPR_CAST && cast_is_relabel(expr->arguments[0]->type, expr->type, NULL);
+        bool is_relabel =
+            expr->kind == EXPR_CAST && cast_is_relabel(expr->arguments[0]->type, expr->type, NULL);
         if (dependence.column >= 0 && dependence.is_text && !is_relabel) {
             node->dictionary_column = dependence.column;
             is_covered = true;
@@ -414,7 +435,8 @@ static void node_init(struct evaluator *evaluator, struct node *node, const stru
         node->bucket.width_us = 0;
     if (expr->argument_count == 0)
         return;
-    node->children = arena_alloc_array(&evaluator->arena, expr->argument_count, sizeof(*node->children));
+    node->children =
+        arena_alloc_array(&evaluator->arena, expr->argument_count, sizeof(*node->children));
     for (uint32_t i = 0; i < expr->argument_count; i++)
         node_init(evaluator, &node->children[i], expr->arguments[i], is_covered);
 }
@@ -452,11 +474,13 @@ void evaluator_destroy(struct evaluator *evaluator)
     memory_free(evaluator);
 }
 
-enum err evaluator_run(struct evaluator *evaluator, const struct batch *in, const uint32_t *selection,
-                       size_t selection_count, struct column *out, struct error *error)
+enum err evaluator_run(struct evaluator *evaluator, const struct batch *in,
+                       const uint32_t *selection, size_t selection_count, struct column *out,
+                       struct error *error)
 {
     reset_batch(evaluator);
-    struct frame frame = {.evaluator = evaluator, .in = in, .row_count = in->row_count, .error = error};
+    struct frame frame = {
+        .evaluator = evaluator, .in = in, .row_count = in->row_count, .error = error};
     struct rows rows = {selection, selection != NULL ? selection_count : in->row_count};
     return node_run(&frame, &evaluator->root, rows, out);
 }
@@ -476,14 +500,17 @@ static size_t keep_true(const struct column *column, struct rows rows, uint32_t 
     return select_rows(column->b, column->validity, rows.selection, rows.count, out);
 }
 
-enum err evaluator_filter(struct evaluator *evaluator, const struct batch *in, const uint32_t *selection,
-                          size_t selection_count, uint32_t *out, size_t *out_count, struct error *error)
+enum err evaluator_filter(struct evaluator *evaluator, const struct batch *in,
+                          const uint32_t *selection, size_t selection_count, uint32_t *out,
+                          size_t *out_count, struct error *error)
 {
     reset_batch(evaluator);
-    struct frame frame = {.evaluator = evaluator, .in = in, .row_count = in->row_count, .error = error};
+    struct frame frame = {
+        .evaluator = evaluator, .in = in, .row_count = in->row_count, .error = error};
     struct rows rows = {selection, selection != NULL ? selection_count : in->row_count};
     struct node *root = &evaluator->root;
-    /* A condition's top AND drops a row at the first part that is not true, as PostgreSQL's list of conditions does. */
+    /* A condition's top AND drops a row at the first part that is not true, as PostgreSQL's list of
+     * conditions does. */
     bool is_list = root->expr->kind == EXPR_AND && root->dictionary_column < 0;
     uint32_t part_count = is_list ? root->expr->argument_count : 1;
     for (uint32_t i = 0; i < part_count; i++) {
@@ -500,8 +527,8 @@ enum err evaluator_filter(struct evaluator *evaluator, const struct batch *in, c
     return OK;
 }
 
-enum err expr_evaluate_constant(const struct expr *expr, const struct eval_context *context, struct arena *arena,
-                                struct value *out, struct error *error)
+enum err expr_evaluate_constant(const struct expr *expr, const struct eval_context *context,
+                                struct arena *arena, struct value *out, struct error *error)
 {
     struct evaluator *evaluator = evaluator_create(expr, context);
     struct batch batch = {.row_count = 1};

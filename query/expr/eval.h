@@ -1,5 +1,5 @@
-/* Runs bound expressions over batches. One evaluator per expression and thread: it holds compiled regular expressions,
- * IN sets and scratch memory. */
+/* Runs bound expressions over batches. One evaluator per expression and thread: it holds compiled
+ * regular expressions, IN sets and scratch memory. */
 #ifndef FRESHET_QUERY_EXPR_EVAL_H
 #define FRESHET_QUERY_EXPR_EVAL_H
 
@@ -13,14 +13,16 @@ struct parameter_rows {
 };
 
 struct eval_context {
-    const struct timezone *zone;  /* session */
-    int64_t now_us;               /* statement start: now() */
-    struct budget *budget;        /* the query's memory; may be NULL */
+    const struct timezone *zone;      /* session */
+    int64_t now_us;                   /* statement start: now() */
+    struct budget *budget;            /* the query's memory; may be NULL */
     const _Atomic bool *is_cancelled; /* looked at inside long loops; may be NULL */
-    int64_t deadline_us;          /* of the monotonic clock, looked at in the same places; 0: none */
-    /* Subquery values: called at most once per parameter and evaluator. For EXPR_PARAMETER the callee checks "more than
-     * one row returned by a subquery used as an expression" (21000) by row_count. NULL without subqueries. */
-    enum err (*parameter)(void *context, uint32_t parameter, const struct parameter_rows **out, struct error *error);
+    int64_t deadline_us; /* of the monotonic clock, looked at in the same places; 0: none */
+    /* Subquery values: called at most once per parameter and evaluator. For EXPR_PARAMETER the
+     * callee checks "more than one row returned by a subquery used as an expression" (21000) by
+     * row_count. NULL without subqueries. */
+    enum err (*parameter)(void *context, uint32_t parameter, const struct parameter_rows **out,
+                          struct error *error);
     void *parameter_context;
 };
 
@@ -28,16 +30,20 @@ struct evaluator;
 /* `context` and `expr` must outlive it. */
 struct evaluator *evaluator_create(const struct expr *expr, const struct eval_context *context);
 void evaluator_destroy(struct evaluator *evaluator);
-/* Values for the rows named in `selection` (ascending row indexes, NULL: all rows); other rows of *out hold
- * unspecified but initialized values. *out has in->row_count rows (or is CONSTANT), may borrow from `in`,
- * and holds until the next call. Only selected rows can raise. */
-MUST_CHECK enum err evaluator_run(struct evaluator *evaluator, const struct batch *in, const uint32_t *selection,
-                                  size_t selection_count, struct column *out, struct error *error);
-/* The selected rows where a boolean expression is true, in order; `out` has room for selection_count (or row_count). */
-MUST_CHECK enum err evaluator_filter(struct evaluator *evaluator, const struct batch *in, const uint32_t *selection,
-                                     size_t selection_count, uint32_t *out, size_t *out_count, struct error *error);
+/* Values for the rows named in `selection` (ascending row indexes, NULL: all rows); other rows of
+ * *out hold unspecified but initialized values. *out has in->row_count rows (or is CONSTANT), may
+ * borrow from `in`, and holds until the next call. Only selected rows can raise. */
+MUST_CHECK enum err evaluator_run(struct evaluator *evaluator, const struct batch *in,
+                                  const uint32_t *selection, size_t selection_count,
+                                  struct column *out, struct error *error);
+/* The selected rows where a boolean expression is true, in order; `out` has room for
+ * selection_count (or row_count). */
+MUST_CHECK enum err evaluator_filter(struct evaluator *evaluator, const struct batch *in,
+                                     const uint32_t *selection, size_t selection_count,
+                                     uint32_t *out, size_t *out_count, struct error *error);
 /* A constant expression (no columns), once. Payload in the arena. */
-MUST_CHECK enum err expr_evaluate_constant(const struct expr *expr, const struct eval_context *context,
-                                           struct arena *arena, struct value *out, struct error *error);
+MUST_CHECK enum err expr_evaluate_constant(const struct expr *expr,
+                                           const struct eval_context *context, struct arena *arena,
+                                           struct value *out, struct error *error);
 
 #endif

@@ -1,9 +1,11 @@
-/* floor(extract(epoch from t) / n) * n, the bucket that dashboards write, as one step over microseconds.
+/* floor(extract(epoch from t) / n) * n, the bucket that dashboards write, as one step over
+ * microseconds.
  *
- * The tree is four numeric operations a row, each with 128-bit divisions. The result depends on t only through the n
- * seconds it falls in, so it is one integer division here, and a compare where the row before fell in the same bucket.
- * It is the same number: numeric division keeps at least 16 digits, so a quotient is never rounded up to the next
- * integer by the microseconds of any time there is. The factor may be another than the divisor, or absent. */
+ * The tree is four numeric operations a row, each with 128-bit divisions. The result depends on t
+ * only through the n seconds it falls in, so it is one integer division here, and a compare where
+ * the row before fell in the same bucket. It is the same number: numeric division keeps at least 16
+ * digits, so a quotient is never rounded up to the next integer by the microseconds of any time
+ * there is. The factor may be another than the divisor, or absent. */
 #include "query/expr/node.h"
 
 #define SECONDS_MAX 1000000000
@@ -84,8 +86,8 @@ enum err bucket_run(struct frame *frame, struct node *node, struct rows rows, st
         }
         int64_t us = time.i[column_index(&time, row)];
         if (us == TIME_INFINITY || us == TIME_MINUS_INFINITY) {
-            values[row] =
-                (struct numeric){.kind = us == TIME_INFINITY ? NUMERIC_INFINITY : NUMERIC_MINUS_INFINITY};
+            values[row] = (struct numeric){.kind = us == TIME_INFINITY ? NUMERIC_INFINITY
+                                                                       : NUMERIC_MINUS_INFINITY};
             continue;
         }
         if (us < start || (uint64_t)us - (uint64_t)start >= (uint64_t)width)

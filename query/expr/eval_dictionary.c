@@ -3,30 +3,32 @@
  *   slot 0      the result for a NULL row
  *   slot c + 1  the result for code c
  *
- * Rows of a batch name the slots they need; those not known yet are computed together, over a column made of
- * their texts, by the same nodes; the rest is a gather. Only entries that a selected row uses are computed,
- * so nothing raises that would not have raised row by row. Results stay as long as batches come with the
- * same dictionary_id (it may have grown); an id of 0 lasts one batch. LIKE over 50,000 rows of 200 countries
- * then costs 200 matches and 50,000 loads. */
+ * Rows of a batch name the slots they need; those not known yet are computed together, over a
+ * column made of their texts, by the same nodes; the rest is a gather. Only entries that a selected
+ * row uses are computed, so nothing raises that would not have raised row by row. Results stay as
+ * long as batches come with the same dictionary_id (it may have grown); an id of 0 lasts one batch.
+ * LIKE over 50,000 rows of 200 countries then costs 200 matches and 50,000 loads. */
 #include "query/expr/node.h"
 
 #include <string.h>
 
 struct dictionary_cache {
     uint64_t id;
-    size_t capacity;  /* slots */
+    size_t capacity; /* slots */
     uint8_t *known, *valid;
-    bool has_null;    /* some known result is NULL */
+    bool has_null; /* some known result is NULL */
     void *values;
     struct arena arena; /* payloads of text results */
     struct budget *budget;
-    size_t charged;     /* of the arena, to the budget */
+    size_t charged; /* of the arena, to the budget */
 };
 
 #define CHARGE_STEP ((size_t)1 << 20)
 
-/* The entries of a large dictionary live as long as the query looks at its segment: they are the query's memory. */
-static enum err charge_payloads(struct dictionary_cache *cache, struct budget *budget, struct error *error)
+/* The entries of a large dictionary live as long as the query looks at its segment: they are the
+ * query's memory. */
+static enum err charge_payloads(struct dictionary_cache *cache, struct budget *budget,
+                                struct error *error)
 {
     size_t total = cache->arena.total;
     if (budget == NULL || total < cache->charged + CHARGE_STEP)
@@ -64,7 +66,8 @@ void dictionary_cache_destroy(struct dictionary_cache *cache)
     memory_free(cache);
 }
 
-static struct dictionary_cache *cache_prepare(struct node *node, const struct column *in, size_t size)
+static struct dictionary_cache *cache_prepare(struct node *node, const struct column *in,
+                                              size_t size)
 {
     if (node->cache == NULL) {
         node->cache = memory_alloc_zero(sizeof(*node->cache));
@@ -97,8 +100,8 @@ static size_t slot_of(const struct column *in, size_t row)
 }
 
 /* The pending slots' texts as a FLAT column. */
-static struct column entries_column(struct frame *frame, const struct column *in, const uint32_t *pending,
-                                    size_t count)
+static struct column entries_column(struct frame *frame, const struct column *in,
+                                    const uint32_t *pending, size_t count)
 {
     struct slice *texts = arena_alloc_zero(&frame->evaluator->batch, (count + 1) * sizeof(*texts));
     struct column column = {.type = in->type, .form = COLUMN_FLAT, .text = texts};
@@ -115,8 +118,8 @@ static struct column entries_column(struct frame *frame, const struct column *in
     return column;
 }
 
-static void cache_store(struct dictionary_cache *cache, const struct column *result, const uint32_t *pending,
-                        size_t count, size_t size)
+static void cache_store(struct dictionary_cache *cache, const struct column *result,
+                        const uint32_t *pending, size_t count, size_t size)
 {
     bool is_text = type_physical(result->type.id) == PHYSICAL_TEXT;
     for (size_t i = 0; i < count; i++) {
@@ -152,8 +155,8 @@ static enum err compute_pending(struct frame *frame, struct node *node, const st
     return err;
 }
 
-static void gather(struct frame *frame, const struct dictionary_cache *cache, const struct column *in,
-                   struct rows rows, size_t size, struct column *out)
+static void gather(struct frame *frame, const struct dictionary_cache *cache,
+                   const struct column *in, struct rows rows, size_t size, struct column *out)
 {
     char *values = (char *)out->values;
     /* A whole batch of booleans. */
@@ -174,14 +177,16 @@ static void gather(struct frame *frame, const struct dictionary_cache *cache, co
     }
 }
 
-enum err dictionary_run(struct frame *frame, struct node *node, struct rows rows, const struct column *in,
-                        struct column *out)
+enum err dictionary_run(struct frame *frame, struct node *node, struct rows rows,
+                        const struct column *in, struct column *out)
 {
     size_t size = physical_size(type_physical(node->expr->type.id));
     struct dictionary_cache *cache = cache_prepare(node, in, size);
-    uint32_t *pending = arena_alloc_array(&frame->evaluator->batch, rows.count + 1, sizeof(*pending));
+    uint32_t *pending =
+        arena_alloc_array(&frame->evaluator->batch, rows.count + 1, sizeof(*pending));
     size_t pending_count = 0, unknown = 0;
-    if (rows.selection == NULL && in->validity == NULL) { /* after the first batches all is known: one look */
+    if (rows.selection == NULL &&
+        in->validity == NULL) { /* after the first batches all is known: one look */
         for (size_t row = 0; row < rows.count; row++)
             unknown += cache->known[in->codes[row] + 1] == 0;
     } else {

@@ -1,10 +1,13 @@
-/* The kinds that decide which rows run what: AND, OR, NOT, IS …, CASE, COALESCE, NULLIF, GREATEST, LEAST, ARRAY.
+/* The kinds that decide which rows run what: AND, OR, NOT, IS …, CASE, COALESCE, NULLIF, GREATEST,
+ * LEAST, ARRAY.
  *
- * Each keeps a vector of the rows that are still open and hands only those to the next argument, left to
- * right, so that a row raises exactly when PostgreSQL would have reached that argument for it:
+ * Each keeps a vector of the rows that are still open and hands only those to the next argument,
+ * left to right, so that a row raises exactly when PostgreSQL would have reached that argument for
+ * it:
  *
- *   AND   false closes a row; NULL is remembered and the row stays open; open at the end: NULL or true
- *   CASE  a true condition moves the row to its branch; the rest goes on to the next condition */
+ *   AND   false closes a row; NULL is remembered and the row stays open; open at the end: NULL or
+ * true CASE  a true condition moves the row to its branch; the rest goes on to the next condition
+ */
 #include "query/expr/node.h"
 #include "storage/base/fault.h"
 
@@ -20,7 +23,8 @@ static bool is_true(const struct column *column, size_t row)
     return !column_is_null(column, row) && column->b[column_index(column, row)] != 0;
 }
 
-static enum err and_or_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+static enum err and_or_run(struct frame *frame, struct node *node, struct rows rows,
+                           struct column *out)
 {
     bool closing = node->expr->kind == EXPR_OR; /* the value that decides */
     *out = result_create(frame, node->expr->type);
@@ -32,7 +36,8 @@ static enum err and_or_run(struct frame *frame, struct node *node, struct rows r
         enum err err = node_run(frame, &node->children[i], rows, &column);
         if (err != OK)
             return err;
-        if (column.form == COLUMN_CONSTANT && column.validity == NULL && (column.b[0] != 0) != closing)
+        if (column.form == COLUMN_CONSTANT && column.validity == NULL &&
+            (column.b[0] != 0) != closing)
             continue;
         size_t count = 0;
         for (size_t k = 0; k < rows.count; k++) {
@@ -54,7 +59,8 @@ static enum err and_or_run(struct frame *frame, struct node *node, struct rows r
     return OK;
 }
 
-static enum err not_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+static enum err not_run(struct frame *frame, struct node *node, struct rows rows,
+                        struct column *out)
 {
     struct column column;
     enum err err = node_run(frame, &node->children[0], rows, &column);
@@ -98,13 +104,15 @@ static enum err is_run(struct frame *frame, struct node *node, struct rows rows,
     return OK;
 }
 
-static enum err pair_run(struct frame *frame, struct node *node, struct rows rows, struct column pair[2])
+static enum err pair_run(struct frame *frame, struct node *node, struct rows rows,
+                         struct column pair[2])
 {
     enum err err = node_run(frame, &node->children[0], rows, &pair[0]);
     return err != OK ? err : node_run(frame, &node->children[1], rows, &pair[1]);
 }
 
-static enum err distinct_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+static enum err distinct_run(struct frame *frame, struct node *node, struct rows rows,
+                             struct column *out)
 {
     struct column pair[2];
     enum err err = pair_run(frame, node, rows, pair);
@@ -114,13 +122,15 @@ static enum err distinct_run(struct frame *frame, struct node *node, struct rows
     for (size_t k = 0; k < rows.count; k++) {
         size_t row = rows_at(rows, k);
         struct value a = column_value(&pair[0], row), b = column_value(&pair[1], row);
-        bool is_distinct = a.is_null || b.is_null ? a.is_null != b.is_null : value_compare(&a, &b) != 0;
+        bool is_distinct =
+            a.is_null || b.is_null ? a.is_null != b.is_null : value_compare(&a, &b) != 0;
         ((uint8_t *)out->values)[row] = is_distinct != node->expr->is_negated;
     }
     return OK;
 }
 
-static enum err nullif_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+static enum err nullif_run(struct frame *frame, struct node *node, struct rows rows,
+                           struct column *out)
 {
     struct column pair[2];
     enum err err = pair_run(frame, node, rows, pair);
@@ -137,7 +147,8 @@ static enum err nullif_run(struct frame *frame, struct node *node, struct rows r
     return OK;
 }
 
-static enum err case_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+static enum err case_run(struct frame *frame, struct node *node, struct rows rows,
+                         struct column *out)
 {
     *out = result_create(frame, node->expr->type);
     uint32_t *open = rows_buffer(frame, rows.count), *taken = rows_buffer(frame, rows.count);
@@ -177,7 +188,8 @@ static enum err case_run(struct frame *frame, struct node *node, struct rows row
     return err;
 }
 
-static enum err coalesce_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+static enum err coalesce_run(struct frame *frame, struct node *node, struct rows rows,
+                             struct column *out)
 {
     struct column column;
     enum err err = node_run(frame, &node->children[0], rows, &column);
@@ -207,7 +219,8 @@ static enum err coalesce_run(struct frame *frame, struct node *node, struct rows
 }
 
 /* NULLs are passed over; NULL only where all are. */
-static enum err extreme_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+static enum err extreme_run(struct frame *frame, struct node *node, struct rows rows,
+                            struct column *out)
 {
     bool is_greatest = node->expr->kind == EXPR_GREATEST;
     uint32_t count = node->expr->argument_count;
@@ -234,7 +247,8 @@ static enum err extreme_run(struct frame *frame, struct node *node, struct rows 
     return OK;
 }
 
-static enum err array_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+static enum err array_run(struct frame *frame, struct node *node, struct rows rows,
+                          struct column *out)
 {
     uint32_t count = node->expr->argument_count;
     struct arena *arena = &frame->evaluator->batch;
@@ -284,6 +298,7 @@ enum err logic_run(struct frame *frame, struct node *node, struct rows rows, str
     case EXPR_ARRAY:
         return array_run(frame, node, rows, out);
     default:
-        return error_set(frame->error, ERR_UNSUPPORTED, "0A000", "this expression cannot be evaluated");
+        return error_set(frame->error, ERR_UNSUPPORTED, "0A000",
+                         "this expression cannot be evaluated");
     }
 }

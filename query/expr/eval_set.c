@@ -1,8 +1,9 @@
 /* Membership: x IN (list), x IN (subquery), x op ANY|ALL (array).
  *
- * A list of constants and a subquery's rows become a set once: open addressing over 64-bit hashes, integers
- * and times with a loop of their own. A list with columns in it is compared argument by argument. The answer
- * is NULL where x is NULL (and the list not empty), or where x is not found and the list holds a NULL. */
+ * A list of constants and a subquery's rows become a set once: open addressing over 64-bit hashes,
+ * integers and times with a loop of their own. A list with columns in it is compared argument by
+ * argument. The answer is NULL where x is NULL (and the list not empty), or where x is not found
+ * and the list holds a NULL. */
 #include "query/expr/node.h"
 
 #include "storage/base/hash.h"
@@ -25,12 +26,14 @@ static uint64_t key_hash(const struct value_set *set, const struct value *value)
 
 static bool key_equal(const struct value_set *set, size_t index, const struct value *value)
 {
-    return set->is_int ? set->keys[index] == value->i : value_compare(&set->values[index], value) == 0;
+    return set->is_int ? set->keys[index] == value->i
+                       : value_compare(&set->values[index], value) == 0;
 }
 
 static bool set_has(const struct value_set *set, const struct value *value)
 {
-    for (size_t slot = key_hash(set, value) & set->mask; set->slots[slot] != 0; slot = (slot + 1) & set->mask) {
+    for (size_t slot = key_hash(set, value) & set->mask; set->slots[slot] != 0;
+         slot = (slot + 1) & set->mask) {
         if (key_equal(set, set->slots[slot] - 1, value))
             return true;
     }
@@ -111,10 +114,11 @@ static enum err set_prepare(struct frame *frame, struct node *node)
     return OK;
 }
 
-/* Integers and times against a set without NULL: no value is built, and a short list is compared in a row. */
+/* Integers and times against a set without NULL: no value is built, and a short list is compared in
+ * a row. */
 #define SHORT_LIST 8
-static void set_run_ints(const struct value_set *set, const struct column *in, struct rows rows, bool is_negated,
-                         uint8_t *out)
+static void set_run_ints(const struct value_set *set, const struct column *in, struct rows rows,
+                         bool is_negated, uint8_t *out)
 {
     for (size_t k = 0; k < rows.count; k++) {
         size_t row = rows_at(rows, k);
@@ -132,7 +136,8 @@ static void set_run_ints(const struct value_set *set, const struct column *in, s
     }
 }
 
-static enum err set_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+static enum err set_run(struct frame *frame, struct node *node, struct rows rows,
+                        struct column *out)
 {
     struct column in;
     enum err err = node_run(frame, &node->children[0], rows, &in);
@@ -165,7 +170,8 @@ static enum err set_run(struct frame *frame, struct node *node, struct rows rows
     return OK;
 }
 
-static enum err list_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+static enum err list_run(struct frame *frame, struct node *node, struct rows rows,
+                         struct column *out)
 {
     uint32_t count = node->expr->argument_count;
     struct column *columns = arena_alloc_array(&frame->evaluator->batch, count, sizeof(*columns));
@@ -201,8 +207,8 @@ enum err in_run(struct frame *frame, struct node *node, struct rows rows, struct
 
 /* --- ANY and ALL --- */
 
-static enum err compare_elements(struct node *node, const struct value *left, const struct value *array,
-                                 struct value *out)
+static enum err compare_elements(struct node *node, const struct value *left,
+                                 const struct value *array, struct value *out)
 {
     bool is_all = node->expr->is_all, has_null = false;
     struct array_reader reader;
@@ -235,7 +241,8 @@ static enum err compare_elements(struct node *node, const struct value *left, co
     return OK;
 }
 
-enum err array_compare_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
+enum err array_compare_run(struct frame *frame, struct node *node, struct rows rows,
+                           struct column *out)
 {
     struct column left, array;
     enum err err = node_run(frame, &node->children[0], rows, &left);

@@ -1,6 +1,8 @@
-/* Walks over bound expressions: equality for GROUP BY, properties for folding, copies with columns renumbered.
+/* Walks over bound expressions: equality for GROUP BY, properties for folding, copies with columns
+ * renumbered.
  *
- * Every walk is the same plain recursion over `arguments`; depth is bounded by the parser's limit. */
+ * Every walk is the same plain recursion over `arguments`; depth is bounded by the parser's limit.
+ */
 #include "query/expr/expr.h"
 
 #include "query/func/func.h"
@@ -13,7 +15,8 @@ static bool constant_equal(const struct value *a, const struct value *b)
         return a->is_null && b->is_null;
     if (value_compare(a, b) != 0)
         return false;
-    /* Equal numerics of different scale print differently, so do equal intervals and signed zeros. */
+    /* Equal numerics of different scale print differently, so do equal intervals and signed zeros.
+     */
     if (type_physical(a->type.id) == PHYSICAL_NUMERIC)
         return a->n.scale == b->n.scale;
     if (type_physical(a->type.id) == PHYSICAL_INTERVAL)
@@ -94,7 +97,8 @@ bool expr_is_volatile(const struct expr *expr)
     return false;
 }
 
-void expr_visit_columns(const struct expr *expr, void (*visit)(void *context, uint32_t column), void *context)
+void expr_visit_columns(const struct expr *expr, void (*visit)(void *context, uint32_t column),
+                        void *context)
 {
     if (expr->kind == EXPR_COLUMN)
         visit(context, expr->column);

@@ -1,5 +1,5 @@
-/* Bound expressions: names resolved, every node typed, casts explicit. Read-only after binding; shared by plans,
- * the plan cache and threads. Built by build.h, run by eval.h. */
+/* Bound expressions: names resolved, every node typed, casts explicit. Read-only after binding;
+ * shared by plans, the plan cache and threads. Built by build.h, run by eval.h. */
 #ifndef FRESHET_QUERY_EXPR_EXPR_H
 #define FRESHET_QUERY_EXPR_EXPR_H
 
@@ -8,22 +8,28 @@
 struct function; /* query/func/func.h */
 
 enum expr_kind {
-    EXPR_CONSTANT,      /* constant */
-    EXPR_COLUMN,        /* column: index into the input batch */
-    EXPR_PARAMETER,     /* parameter: the one value of an uncorrelated scalar subquery (lazily run) */
-    EXPR_EXISTS,        /* parameter: does that subquery give a row */
-    EXPR_IN_SUBQUERY,   /* arguments[0] = ANY (the one column of subquery `parameter`); is_negated: NOT IN */
-    EXPR_CALL,          /* function(arguments…): operators and scalar functions */
-    EXPR_CAST,          /* arguments[0] to `type`, with its modifiers; is_all: written by hand, so varchar(n) cuts */
-    EXPR_AND, EXPR_OR,  /* 2 or more arguments, left to right on selection vectors */
+    EXPR_CONSTANT,    /* constant */
+    EXPR_COLUMN,      /* column: index into the input batch */
+    EXPR_PARAMETER,   /* parameter: the one value of an uncorrelated scalar subquery (lazily run) */
+    EXPR_EXISTS,      /* parameter: does that subquery give a row */
+    EXPR_IN_SUBQUERY, /* arguments[0] = ANY (the one column of subquery `parameter`); is_negated:
+                         NOT IN */
+    EXPR_CALL,        /* function(arguments…): operators and scalar functions */
+    EXPR_CAST, /* arguments[0] to `type`, with its modifiers; is_all: written by hand, so varchar(n)
+                  cuts */
+    EXPR_AND,
+    EXPR_OR, /* 2 or more arguments, left to right on selection vectors */
     EXPR_NOT,
-    EXPR_IS_NULL,       /* is_negated: IS NOT NULL */
-    EXPR_IS_TRUE, EXPR_IS_FALSE, EXPR_IS_UNKNOWN, /* is_negated */
-    EXPR_IS_DISTINCT,   /* arguments[0] IS [NOT] DISTINCT FROM arguments[1], same type */
-    EXPR_CASE,          /* when, then, when, then …, [else]: odd count has an else; conditions are boolean */
+    EXPR_IS_NULL, /* is_negated: IS NOT NULL */
+    EXPR_IS_TRUE,
+    EXPR_IS_FALSE,
+    EXPR_IS_UNKNOWN,  /* is_negated */
+    EXPR_IS_DISTINCT, /* arguments[0] IS [NOT] DISTINCT FROM arguments[1], same type */
+    EXPR_CASE, /* when, then, when, then …, [else]: odd count has an else; conditions are boolean */
     EXPR_COALESCE,
-    EXPR_NULLIF,        /* two arguments as `function`, an "=", wants them */
-    EXPR_GREATEST, EXPR_LEAST,
+    EXPR_NULLIF, /* two arguments as `function`, an "=", wants them */
+    EXPR_GREATEST,
+    EXPR_LEAST,
     EXPR_IN,            /* arguments[0] IN (arguments[1] …), one type; is_negated */
     EXPR_ARRAY_COMPARE, /* arguments[0] `function` ANY|ALL (arguments[1] is an array); is_all */
     EXPR_ARRAY          /* ARRAY[…]: elements of one type */
@@ -32,7 +38,7 @@ enum expr_kind {
 struct expr {
     enum expr_kind kind;
     struct type type;
-    int32_t text_position;   /* 1-based character in the query, 0 unknown: errors name it */
+    int32_t text_position; /* 1-based character in the query, 0 unknown: errors name it */
     bool is_negated, is_all;
     uint32_t argument_count;
     struct expr **arguments;
@@ -49,15 +55,15 @@ struct aggregate; /* query/func/aggregate.h */
 /* One aggregate in a GROUP BY's target list. */
 struct aggregate_call {
     const struct aggregate *aggregate;
-    struct type type;            /* of the result */
+    struct type type; /* of the result */
     uint32_t argument_count;
-    struct expr **arguments;     /* over the group's input; casts already in */
-    struct expr *filter;         /* FILTER (WHERE …) or NULL */
+    struct expr **arguments; /* over the group's input; casts already in */
+    struct expr *filter;     /* FILTER (WHERE …) or NULL */
     bool is_distinct;
-    bool is_star;                /* count(*) */
-    struct expr *order_by;       /* WITHIN GROUP (ORDER BY …) of percentile_cont, else NULL */
+    bool is_star;          /* count(*) */
+    struct expr *order_by; /* WITHIN GROUP (ORDER BY …) of percentile_cont, else NULL */
     bool is_descending;
-    struct value direct;         /* the fraction of percentile_cont */
+    struct value direct; /* the fraction of percentile_cont */
     int32_t text_position;
 };
 
@@ -67,7 +73,8 @@ bool expr_equal(const struct expr *a, const struct expr *b);
 bool expr_is_constant(const struct expr *expr);
 bool expr_is_volatile(const struct expr *expr);
 /* Calls `visit` on each EXPR_COLUMN below. */
-void expr_visit_columns(const struct expr *expr, void (*visit)(void *context, uint32_t column), void *context);
+void expr_visit_columns(const struct expr *expr, void (*visit)(void *context, uint32_t column),
+                        void *context);
 /* Copy with columns renumbered by map[old] (map NULL: a plain copy). */
 struct expr *expr_copy(const struct expr *expr, const uint32_t *map, struct arena *arena);
 /* SQL-like text for EXPLAIN; column names from `names` (NULL: #n). */

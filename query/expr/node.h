@@ -1,4 +1,5 @@
-/* Inside of the evaluator: one node per expression, with what it remembers between batches. For query/expr only. */
+/* Inside of the evaluator: one node per expression, with what it remembers between batches. For
+ * query/expr only. */
 #ifndef FRESHET_QUERY_EXPR_NODE_H
 #define FRESHET_QUERY_EXPR_NODE_H
 
@@ -22,10 +23,12 @@ struct node {
     struct value_set *set;          /* IN over constants, IN_SUBQUERY: made at first use */
     struct dictionary_cache *cache; /* see dictionary_column */
     struct bucket bucket;
-    int64_t dictionary_column;      /* the one text column this subtree depends on, -1: not of that kind */
+    int64_t
+        dictionary_column; /* the one text column this subtree depends on, -1: not of that kind */
 };
 
-/* One run. `replaced` stands for every column: an evaluation over dictionary entries instead of rows. */
+/* One run. `replaced` stands for every column: an evaluation over dictionary entries instead of
+ * rows. */
 struct frame {
     struct evaluator *evaluator;
     const struct batch *in;
@@ -43,7 +46,8 @@ struct evaluator {
     struct node root;
 };
 
-/* Rows to compute: selection[0 … count-1], or 0 … count-1 where NULL (then count is the frame's row_count). */
+/* Rows to compute: selection[0 … count-1], or 0 … count-1 where NULL (then count is the frame's
+ * row_count). */
 struct rows {
     const uint32_t *selection;
     size_t count;
@@ -61,7 +65,8 @@ struct column result_create(struct frame *frame, struct type type);
 /* Stores one value (NULL too: `*validity` is made when the first one comes). */
 void result_set(struct frame *frame, struct column *column, size_t row, const struct value *value);
 /* Copies the rows of another column of the same type. */
-void result_copy(struct frame *frame, struct column *column, const struct column *from, struct rows rows);
+void result_copy(struct frame *frame, struct column *column, const struct column *from,
+                 struct rows rows);
 /* Marks a row NULL. */
 void result_set_null(struct frame *frame, struct column *column, size_t row);
 struct column result_constant(struct frame *frame, const struct value *value);
@@ -71,14 +76,15 @@ struct column result_null(struct frame *frame, struct type type);
 enum err logic_run(struct frame *frame, struct node *node, struct rows rows, struct column *out);
 /* --- sets: IN, IN (subquery) in eval_set.c --- */
 enum err in_run(struct frame *frame, struct node *node, struct rows rows, struct column *out);
-enum err array_compare_run(struct frame *frame, struct node *node, struct rows rows, struct column *out);
+enum err array_compare_run(struct frame *frame, struct node *node, struct rows rows,
+                           struct column *out);
 void value_set_destroy(struct value_set *set);
 /* --- epoch buckets, in eval_bucket.c --- */
 bool bucket_match(const struct expr *expr, struct bucket *out);
 enum err bucket_run(struct frame *frame, struct node *node, struct rows rows, struct column *out);
 /* --- dictionaries, in eval_dictionary.c --- */
-enum err dictionary_run(struct frame *frame, struct node *node, struct rows rows, const struct column *in,
-                        struct column *out);
+enum err dictionary_run(struct frame *frame, struct node *node, struct rows rows,
+                        const struct column *in, struct column *out);
 void dictionary_cache_destroy(struct dictionary_cache *cache);
 /* Is the cached way worth it for this column and so many rows? */
 bool dictionary_pays(const struct column *in, size_t count);

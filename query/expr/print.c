@@ -1,4 +1,5 @@
-/* Expressions as SQL-like text, for EXPLAIN and for names of things: every operator in parentheses, casts as ::type. */
+/* Expressions as SQL-like text, for EXPLAIN and for names of things: every operator in parentheses,
+ * casts as ::type. */
 #include "query/expr/expr.h"
 
 #include "query/func/func.h"
@@ -27,8 +28,8 @@ static void print_constant(const struct value *value, struct writer *out)
     }
 }
 
-static void print_list(const struct expr *expr, uint32_t first, const char *separator, const struct slice *names,
-                       struct writer *out)
+static void print_list(const struct expr *expr, uint32_t first, const char *separator,
+                       const struct slice *names, struct writer *out)
 {
     for (uint32_t i = first; i < expr->argument_count; i++) {
         if (i > first)
@@ -69,14 +70,16 @@ static void print_case(const struct expr *expr, const struct slice *names, struc
     writer_cstr(out, " END");
 }
 
-static void print_named(const char *name, const struct expr *expr, const struct slice *names, struct writer *out)
+static void print_named(const char *name, const struct expr *expr, const struct slice *names,
+                        struct writer *out)
 {
     writer_printf(out, "%s(", name);
     print_list(expr, 0, ", ", names, out);
     writer_u8(out, ')');
 }
 
-static void print_test(const struct expr *expr, const char *what, const struct slice *names, struct writer *out)
+static void print_test(const struct expr *expr, const char *what, const struct slice *names,
+                       struct writer *out)
 {
     writer_u8(out, '(');
     expr_print(expr->arguments[0], names, out);
@@ -119,7 +122,8 @@ static void print_cast(const struct expr *expr, const struct slice *names, struc
     type_print(expr->type, out);
 }
 
-static void print_array_compare(const struct expr *expr, const struct slice *names, struct writer *out)
+static void print_array_compare(const struct expr *expr, const struct slice *names,
+                                struct writer *out)
 {
     writer_u8(out, '(');
     expr_print(expr->arguments[0], names, out);
@@ -171,7 +175,8 @@ void expr_print(const struct expr *expr, const struct slice *names, struct write
         print_test(expr, "UNKNOWN", names, out);
         return;
     case EXPR_IS_DISTINCT:
-        print_joined(expr, expr->is_negated ? " IS NOT DISTINCT FROM " : " IS DISTINCT FROM ", names, out);
+        print_joined(expr, expr->is_negated ? " IS NOT DISTINCT FROM " : " IS DISTINCT FROM ",
+                     names, out);
         return;
     case EXPR_CASE:
         print_case(expr, names, out);

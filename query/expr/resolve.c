@@ -1,10 +1,10 @@
 /* Overload resolution, the steps of PostgreSQL's "Type Conversion" chapter in their order:
  *
- *   1  an exact match wins; for an operator with one unknown side, that side is first taken to be the other's type
- *   2  candidates whose arguments the inputs can become implicitly
- *   3  most exact matches          4  most exact or preferred types
- *   5  unknown inputs: a category for each position (string if some candidate takes one), then the preferred type in it
- *   6  if all known inputs have one type, unknowns are taken to be of it too
+ *   1  an exact match wins; for an operator with one unknown side, that side is first taken to be
+ * the other's type 2  candidates whose arguments the inputs can become implicitly 3  most exact
+ * matches          4  most exact or preferred types 5  unknown inputs: a category for each position
+ * (string if some candidate takes one), then the preferred type in it 6  if all known inputs have
+ * one type, unknowns are taken to be of it too
  *
  * Each step keeps the best candidates only and stops when one is left. */
 #include "query/expr/resolve.h"
@@ -48,8 +48,8 @@ char type_category(enum type_id type)
 
 bool type_is_preferred(enum type_id type)
 {
-    return type == TYPE_BOOL || type == TYPE_FLOAT8 || type == TYPE_TEXT || type == TYPE_TIMESTAMPTZ ||
-           type == TYPE_INTERVAL;
+    return type == TYPE_BOOL || type == TYPE_FLOAT8 || type == TYPE_TEXT ||
+           type == TYPE_TIMESTAMPTZ || type == TYPE_INTERVAL;
 }
 
 bool type_can_become(enum type_id from, enum type_id to)
@@ -68,12 +68,14 @@ static enum type_id declared(const struct function *function, size_t index)
 
 static bool takes_count(const struct function *function, size_t count)
 {
-    return function->is_variadic ? count > function->argument_count : count == function->argument_count;
+    return function->is_variadic ? count > function->argument_count
+                                 : count == function->argument_count;
 }
 
 const struct function *resolve_exact(struct slice name, const enum type_id *types, size_t count)
 {
-    for (const struct function *f = function_next(name, NULL); f != NULL; f = function_next(name, f)) {
+    for (const struct function *f = function_next(name, NULL); f != NULL;
+         f = function_next(name, f)) {
         bool is_match = f->argument_count == count && !f->is_variadic;
         for (size_t i = 0; i < count && is_match; i++)
             is_match = f->arguments[i] == types[i];
@@ -84,7 +86,8 @@ const struct function *resolve_exact(struct slice name, const enum type_id *type
 }
 
 /* array || element: a literal on the array's side is text first, as PostgreSQL has it. */
-static bool is_array_beside_element(const struct function *function, const enum type_id *types, size_t index)
+static bool is_array_beside_element(const struct function *function, const enum type_id *types,
+                                    size_t index)
 {
     return strcmp(function->name, "||") == 0 && types[index] == TYPE_UNKNOWN &&
            type_category((enum type_id)function->arguments[index]) == 'A' &&
@@ -99,10 +102,12 @@ struct candidates {
 static struct candidates find_candidates(struct slice name, const enum type_id *types, size_t count)
 {
     struct candidates found = {.count = 0};
-    for (const struct function *f = function_next(name, NULL); f != NULL; f = function_next(name, f)) {
+    for (const struct function *f = function_next(name, NULL); f != NULL;
+         f = function_next(name, f)) {
         bool is_match = takes_count(f, count);
         for (size_t i = 0; i < count && is_match; i++)
-            is_match = type_can_become(types[i], declared(f, i)) && !is_array_beside_element(f, types, i);
+            is_match =
+                type_can_become(types[i], declared(f, i)) && !is_array_beside_element(f, types, i);
         if (is_match && found.count < CANDIDATES_MAX)
             found.items[found.count++] = f;
     }
@@ -110,7 +115,8 @@ static struct candidates find_candidates(struct slice name, const enum type_id *
 }
 
 /* Keeps the candidates with the highest number of matches. */
-static void keep_best(struct candidates *candidates, const enum type_id *types, size_t count, bool with_preferred)
+static void keep_best(struct candidates *candidates, const enum type_id *types, size_t count,
+                      bool with_preferred)
 {
     size_t best = 0, kept = 0;
     for (size_t c = 0; c < candidates->count; c++) {
@@ -120,7 +126,8 @@ static void keep_best(struct candidates *candidates, const enum type_id *types, 
             if (types[i] == TYPE_UNKNOWN)
                 continue;
             if (type == types[i] ||
-                (with_preferred && type_category(type) == type_category(types[i]) && type_is_preferred(type)))
+                (with_preferred && type_category(type) == type_category(types[i]) &&
+                 type_is_preferred(type)))
                 matches++;
         }
         if (matches > best || c == 0) {
@@ -133,8 +140,8 @@ static void keep_best(struct candidates *candidates, const enum type_id *types, 
     candidates->count = kept;
 }
 
-/* The category unknown inputs at `index` take, 0 if the candidates disagree; *has_preferred if one of them declares the
- * category's preferred type there. */
+/* The category unknown inputs at `index` take, 0 if the candidates disagree; *has_preferred if one
+ * of them declares the category's preferred type there. */
 static char unknown_category(const struct candidates *candidates, size_t index, bool *has_preferred)
 {
     char category = 0;
@@ -178,7 +185,8 @@ static void keep_by_category(struct candidates *candidates, const enum type_id *
             if (types[i] != TYPE_UNKNOWN)
                 continue;
             enum type_id type = declared(candidates->items[c], i);
-            keep = type_category(type) == categories[i] && (!preferred[i] || type_is_preferred(type));
+            keep =
+                type_category(type) == categories[i] && (!preferred[i] || type_is_preferred(type));
         }
         if (keep)
             kept.items[kept.count++] = candidates->items[c];
@@ -188,7 +196,8 @@ static void keep_by_category(struct candidates *candidates, const enum type_id *
 }
 
 /* The last resort: all known inputs have one type, so the unknown ones are taken to be of it. */
-static const struct function *by_one_type(const struct candidates *candidates, const enum type_id *types, size_t count)
+static const struct function *by_one_type(const struct candidates *candidates,
+                                          const enum type_id *types, size_t count)
 {
     enum type_id known = TYPE_UNKNOWN;
     for (size_t i = 0; i < count; i++) {
@@ -213,8 +222,8 @@ static const struct function *by_one_type(const struct candidates *candidates, c
     return only;
 }
 
-enum resolution resolve_function(struct slice name, const enum type_id *types, size_t count, bool is_operator,
-                                 const struct function **out)
+enum resolution resolve_function(struct slice name, const enum type_id *types, size_t count,
+                                 bool is_operator, const struct function **out)
 {
     bool has_unknown = false;
     for (size_t i = 0; i < count; i++)

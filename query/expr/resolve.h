@@ -1,4 +1,5 @@
-/* Which function a name and argument types mean: PostgreSQL's rules for overloads. For query/expr only. */
+/* Which function a name and argument types mean: PostgreSQL's rules for overloads. For query/expr
+ * only. */
 #ifndef FRESHET_QUERY_EXPR_RESOLVE_H
 #define FRESHET_QUERY_EXPR_RESOLVE_H
 
@@ -12,24 +13,25 @@ char type_category(enum type_id type);
 bool type_is_preferred(enum type_id type);
 /* Implicitly; unknown becomes anything. */
 bool type_can_become(enum type_id from, enum type_id to);
-enum resolution resolve_function(struct slice name, const enum type_id *types, size_t count, bool is_operator,
-                                 const struct function **out);
+enum resolution resolve_function(struct slice name, const enum type_id *types, size_t count,
+                                 bool is_operator, const struct function **out);
 /* Is there a function of exactly these types? */
 const struct function *resolve_exact(struct slice name, const enum type_id *types, size_t count);
 
 /* Fills b->error: ERR_INPUT. */
-enum err build_fail(struct builder *b, const char *sqlstate, int32_t position, const char *format, ...)
-    PRINTF_LIKE(4, 5);
-struct expr *build_expr(struct builder *b, enum expr_kind kind, struct type type, uint32_t argument_count,
-                        int32_t position);
+enum err build_fail(struct builder *b, const char *sqlstate, int32_t position, const char *format,
+                    ...) PRINTF_LIKE(4, 5);
+struct expr *build_expr(struct builder *b, enum expr_kind kind, struct type type,
+                        uint32_t argument_count, int32_t position);
 /* Replaces a subtree of constants by its value, unless computing it raises. */
 struct expr *build_fold(struct builder *b, struct expr *expr);
 /* Implicit cast that is known to exist. */
 enum err build_coerce(struct builder *b, struct expr **expr, struct type type);
 /* A call of a function that has been chosen; arguments are cast. */
-enum err build_chosen(struct builder *b, const struct function *function, struct expr **arguments, size_t count,
-                      int32_t position, struct expr **out);
-enum err build_operator_find(struct builder *b, struct slice name, enum type_id left, enum type_id right,
-                             bool is_unary, int32_t position, const struct function **out);
+enum err build_chosen(struct builder *b, const struct function *function, struct expr **arguments,
+                      size_t count, int32_t position, struct expr **out);
+enum err build_operator_find(struct builder *b, struct slice name, enum type_id left,
+                             enum type_id right, bool is_unary, int32_t position,
+                             const struct function **out);
 
 #endif

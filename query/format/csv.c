@@ -1,12 +1,14 @@
 /* The format csv: RFC 4180 with a header line. NULL is empty, the empty text is "". Values are in
- * PostgreSQL's text form, times in UTC. A field is quoted when it holds a quote, a comma, CR or LF. */
+ * PostgreSQL's text form, times in UTC. A field is quoted when it holds a quote, a comma, CR or LF.
+ */
 #include "query/format/format.h"
 
 static void write_field(struct writer *out, struct slice text)
 {
     bool is_plain = text.size != 0;
     for (size_t i = 0; is_plain && i < text.size; i++)
-        is_plain = text.data[i] != '"' && text.data[i] != ',' && text.data[i] != '\r' && text.data[i] != '\n';
+        is_plain = text.data[i] != '"' && text.data[i] != ',' && text.data[i] != '\r' &&
+                   text.data[i] != '\n';
     if (is_plain) {
         writer_slice(out, text);
         return;
@@ -59,4 +61,5 @@ static void csv_end(struct format_writer *writer, const struct format_end *end)
     (void)end;
 }
 
-const struct format format_csv = {.name = "csv", .begin = csv_begin, .row = csv_row, .end = csv_end};
+const struct format format_csv = {
+    .name = "csv", .begin = csv_begin, .row = csv_row, .end = csv_end};

@@ -27,8 +27,8 @@ void format_rows(struct format_writer *writer, const struct batch *batch);
 void format_end(struct format_writer *writer, const struct format_end *end);
 /* "json", "ndjson", "csv"; false if unknown. */
 bool format_find(struct slice name, enum result_format *out);
-/* A command's answer, JSON in every format: {"command":"INSERT","position":"12","rows":3}. `position` 0 is
- * left out, and so are the rows of commands other than INSERT. */
+/* A command's answer, JSON in every format: {"command":"INSERT","position":"12","rows":3}.
+ * `position` 0 is left out, and so are the rows of commands other than INSERT. */
 void format_command(const char *command, const struct command_answer *answer, struct writer *out);
 
 /* private: the rows of the table in format.c */

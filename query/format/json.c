@@ -3,8 +3,9 @@
  *   json     {"command":…,"columns":[{"name","type"}],"rows":[[…]],"completeness":{…},"stats":{…}}
  *   ndjson   {"columns":[…]} ⏎ one array a row ⏎ … {"end":true,"rows":n,"completeness":{…}}
  *
- * Values are what PostgreSQL's to_json writes with TimeZone UTC, whatever the session's zone: one instant
- * reads the same for every caller. Positions are texts: they are 64 bits, a JavaScript number is 53. */
+ * Values are what PostgreSQL's to_json writes with TimeZone UTC, whatever the session's zone: one
+ * instant reads the same for every caller. Positions are texts: they are 64 bits, a JavaScript
+ * number is 53. */
 #include "query/format/format.h"
 
 #include "storage/base/json.h"
@@ -63,7 +64,8 @@ static void write_source(struct writer *out, const struct completeness_source *s
 static void write_completeness(struct writer *out, const struct format_end *end)
 {
     static const struct completeness nothing = {.complete_through_us = INT64_MIN};
-    const struct completeness *completeness = end->completeness != NULL ? end->completeness : &nothing;
+    const struct completeness *completeness =
+        end->completeness != NULL ? end->completeness : &nothing;
     writer_cstr(out, "\"completeness\":{\"position\":\"");
     uint_print(end->position, out);
     writer_cstr(out, "\",\"complete_through\":");
@@ -191,21 +193,36 @@ void format_command(const char *command, const struct command_answer *answer, st
 static const char *status_title(int status)
 {
     switch (status) {
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 409: return "Conflict";
-    case 413: return "Content Too Large";
-    case 415: return "Unsupported Media Type";
-    case 422: return "Unprocessable Content";
-    case 429: return "Too Many Requests";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 507: return "Insufficient Storage";
-    default: return status < 500 ? "Bad Request" : "Internal Server Error";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 409:
+        return "Conflict";
+    case 413:
+        return "Content Too Large";
+    case 415:
+        return "Unsupported Media Type";
+    case 422:
+        return "Unprocessable Content";
+    case 429:
+        return "Too Many Requests";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    case 507:
+        return "Insufficient Storage";
+    default:
+        return status < 500 ? "Bad Request" : "Internal Server Error";
     }
 }
 
@@ -218,7 +235,8 @@ static void write_text_or_null(struct writer *out, const char *name, const char 
         json_write_string(out, slice_from_cstr(text));
 }
 
-void query_error_json(const struct error *error, int status, const char *query_id, struct writer *out)
+void query_error_json(const struct error *error, int status, const char *query_id,
+                      struct writer *out)
 {
     if (status == 0)
         status = sqlstate_http_status(error->sqlstate);

@@ -1,7 +1,9 @@
-/* The list of aggregates, found by name; build_aggregate.c chooses among those of one name by argument type. */
+/* The list of aggregates, found by name; build_aggregate.c chooses among those of one name by
+ * argument type. */
 #include "query/func/aggregate.h"
 
-static const struct aggregate_group *const groups[] = {&aggregates_sum, &aggregates_extreme, &aggregates_spread};
+static const struct aggregate_group *const groups[] = {&aggregates_sum, &aggregates_extreme,
+                                                       &aggregates_spread};
 
 const struct aggregate_group *aggregate_table(size_t index)
 {

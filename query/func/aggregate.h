@@ -5,7 +5,8 @@
 #include "query/expr/expr.h"
 #include "storage/column/column.h"
 
-/* Where states that grow (percentile_cont, text min/max) take memory: the group operator's arena and budget. */
+/* Where states that grow (percentile_cont, text min/max) take memory: the group operator's arena
+ * and budget. */
 struct aggregate_memory {
     struct arena *arena;
     struct budget *budget;
@@ -16,22 +17,25 @@ enum { AGGREGATE_NONE = 250, AGGREGATE_ANY = 251, AGGREGATE_SAME = 252 };
 struct aggregate {
     const char *name;
     const char *doc, *example;
-    uint8_t argument;               /* enum type_id; AGGREGATE_NONE, AGGREGATE_ANY */
-    uint8_t result;                 /* enum type_id; AGGREGATE_SAME: as the argument */
-    bool is_ordered_set;            /* percentile_cont: the argument stands in WITHIN GROUP, and is update's only one */
-    size_t state_size;              /* bytes, multiple of 16 */
+    uint8_t argument;    /* enum type_id; AGGREGATE_NONE, AGGREGATE_ANY */
+    uint8_t result;      /* enum type_id; AGGREGATE_SAME: as the argument */
+    bool is_ordered_set; /* percentile_cont: the argument stands in WITHIN GROUP, and is update's
+                            only one */
+    size_t state_size;   /* bytes, multiple of 16 */
     void (*init)(void *state);
-    /* Adds rows: state of row i is states + group[i] * stride (row numbers i from `selection`, NULL: 0 … count-1).
-     * `arguments` are FLAT, CONSTANT or DICTIONARY; NULLs are the aggregate's matter (most skip them). Sums
-     * of doubles are compensated (Neumaier). group may be NULL: all rows go to the one state (the fast path
-     * for totals). */
-    enum err (*update)(char *states, size_t stride, const uint32_t *group, const uint32_t *selection, size_t count,
-                       const struct column *arguments, struct aggregate_memory *memory, struct error *error);
+    /* Adds rows: state of row i is states + group[i] * stride (row numbers i from `selection`,
+     * NULL: 0 … count-1). `arguments` are FLAT, CONSTANT or DICTIONARY; NULLs are the aggregate's
+     * matter (most skip them). Sums of doubles are compensated (Neumaier). group may be NULL: all
+     * rows go to the one state (the fast path for totals). */
+    enum err (*update)(char *states, size_t stride, const uint32_t *group,
+                       const uint32_t *selection, size_t count, const struct column *arguments,
+                       struct aggregate_memory *memory, struct error *error);
     /* target += source, in segment order; for partial aggregates. */
-    enum err (*combine)(void *target, const void *source, struct aggregate_memory *memory, struct error *error);
+    enum err (*combine)(void *target, const void *source, struct aggregate_memory *memory,
+                        struct error *error);
     /* 22003 and the like; payloads in memory->arena. call gives type and direct argument. */
-    enum err (*finish)(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
-                       struct value *out, struct error *error);
+    enum err (*finish)(const void *state, const struct aggregate_call *call,
+                       struct aggregate_memory *memory, struct value *out, struct error *error);
 };
 
 struct aggregate_group {

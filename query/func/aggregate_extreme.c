@@ -1,6 +1,6 @@
 /* min and max, by memory form: integers and times, doubles (NaN above everything), and the rest by
- * value_compare. Text states keep a buffer in the operator's arena and copy a value only when it becomes the
- * new extreme. */
+ * value_compare. Text states keep a buffer in the operator's arena and copy a value only when it
+ * becomes the new extreme. */
 #include "query/func/aggregate.h"
 
 #include <math.h>
@@ -44,28 +44,31 @@ static inline void int_take(struct int_extreme *state, int64_t value, bool is_ma
         state->value = value;
 }
 
-static inline __attribute__((always_inline)) void int_flat(struct int_extreme *state, const int64_t *values,
-                                                           size_t count, bool is_max)
+static inline __attribute__((always_inline)) void
+int_flat(struct int_extreme *state, const int64_t *values, size_t count, bool is_max)
 {
     int64_t best = state->count > 0 ? state->value : values[0];
     for (size_t i = 0; i < count; i++)
-        best = is_max ? (values[i] > best ? values[i] : best) : (values[i] < best ? values[i] : best);
+        best =
+            is_max ? (values[i] > best ? values[i] : best) : (values[i] < best ? values[i] : best);
     state->value = best;
     state->count += (int64_t)count;
 }
 
 static inline __attribute__((always_inline)) enum err
-int_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection, size_t count,
-           const struct column *in, bool is_max)
+int_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+           size_t count, const struct column *in, bool is_max)
 {
-    if (count > 0 && group == NULL && selection == NULL && in->form == COLUMN_FLAT && in->validity == NULL) {
+    if (count > 0 && group == NULL && selection == NULL && in->form == COLUMN_FLAT &&
+        in->validity == NULL) {
         int_flat((struct int_extreme *)states, in->i, count, is_max);
         return OK;
     }
     for (size_t k = 0; k < count; k++) {
         size_t row = ROW(k);
         if (!column_is_null(in, row))
-            int_take(aggregate_state(states, stride, group, row), in->i[column_index(in, row)], is_max);
+            int_take(aggregate_state(states, stride, group, row), in->i[column_index(in, row)],
+                     is_max);
     }
     return OK;
 }
@@ -80,25 +83,28 @@ static inline bool float_above(double a, double b)
 
 static inline void float_take(struct float_extreme *state, double value, bool is_max)
 {
-    if (state->count++ == 0 || (is_max ? float_above(value, state->value) : float_above(state->value, value)))
+    if (state->count++ == 0 ||
+        (is_max ? float_above(value, state->value) : float_above(state->value, value)))
         state->value = value;
 }
 
 static inline __attribute__((always_inline)) enum err
-float_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection, size_t count,
-             const struct column *in, bool is_max)
+float_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
+             size_t count, const struct column *in, bool is_max)
 {
     for (size_t k = 0; k < count; k++) {
         size_t row = ROW(k);
         if (!column_is_null(in, row))
-            float_take(aggregate_state(states, stride, group, row), in->f[column_index(in, row)], is_max);
+            float_take(aggregate_state(states, stride, group, row), in->f[column_index(in, row)],
+                       is_max);
     }
     return OK;
 }
 
 /* --- everything else --- */
 
-static void value_keep(struct value_extreme *state, const struct value *value, struct aggregate_memory *memory)
+static void value_keep(struct value_extreme *state, const struct value *value,
+                       struct aggregate_memory *memory)
 {
     if (type_physical(value->type.id) != PHYSICAL_TEXT) {
         state->value = *value;
@@ -126,8 +132,9 @@ static void value_take(struct value_extreme *state, const struct value *value, b
     value_keep(state, value, memory);
 }
 
-static enum err value_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
-                             size_t count, const struct column *in, bool is_max, struct aggregate_memory *memory)
+static enum err value_update(char *states, size_t stride, const uint32_t *group,
+                             const uint32_t *selection, size_t count, const struct column *in,
+                             bool is_max, struct aggregate_memory *memory)
 {
     for (size_t k = 0; k < count; k++) {
         size_t row = ROW(k);
@@ -141,61 +148,61 @@ static enum err value_update(char *states, size_t stride, const uint32_t *group,
 
 /* --- the four functions of each form and direction --- */
 
-#define FORMS(direction, is_max)                                                                                       \
-    static enum err int_##direction##_update(char *states, size_t stride, const uint32_t *group,                       \
-                                             const uint32_t *selection, size_t count,                                  \
-                                             const struct column *arguments, struct aggregate_memory *memory,          \
-                                             struct error *error)                                                      \
-    {                                                                                                                  \
-        (void)memory, (void)error;                                                                                     \
-        return int_update(states, stride, group, selection, count, arguments, is_max);                                 \
-    }                                                                                                                  \
-    static enum err float_##direction##_update(char *states, size_t stride, const uint32_t *group,                     \
-                                               const uint32_t *selection, size_t count,                                \
-                                               const struct column *arguments, struct aggregate_memory *memory,        \
-                                               struct error *error)                                                    \
-    {                                                                                                                  \
-        (void)memory, (void)error;                                                                                     \
-        return float_update(states, stride, group, selection, count, arguments, is_max);                               \
-    }                                                                                                                  \
-    static enum err value_##direction##_update(char *states, size_t stride, const uint32_t *group,                     \
-                                               const uint32_t *selection, size_t count,                                \
-                                               const struct column *arguments, struct aggregate_memory *memory,        \
-                                               struct error *error)                                                    \
-    {                                                                                                                  \
-        (void)error;                                                                                                   \
-        return value_update(states, stride, group, selection, count, arguments, is_max, memory);                       \
-    }                                                                                                                  \
-    static enum err int_##direction##_combine(void *target, const void *source, struct aggregate_memory *memory,       \
-                                              struct error *error)                                                     \
-    {                                                                                                                  \
-        (void)memory, (void)error;                                                                                     \
-        if (((const struct int_extreme *)source)->count > 0)                                                           \
-            int_take(target, ((const struct int_extreme *)source)->value, is_max);                                     \
-        return OK;                                                                                                     \
-    }                                                                                                                  \
-    static enum err float_##direction##_combine(void *target, const void *source, struct aggregate_memory *memory,     \
-                                                struct error *error)                                                   \
-    {                                                                                                                  \
-        (void)memory, (void)error;                                                                                     \
-        if (((const struct float_extreme *)source)->count > 0)                                                         \
-            float_take(target, ((const struct float_extreme *)source)->value, is_max);                                 \
-        return OK;                                                                                                     \
-    }                                                                                                                  \
-    static enum err value_##direction##_combine(void *target, const void *source, struct aggregate_memory *memory,     \
-                                                struct error *error)                                                   \
-    {                                                                                                                  \
-        (void)error;                                                                                                   \
-        if (((const struct value_extreme *)source)->count > 0)                                                         \
-            value_take(target, &((const struct value_extreme *)source)->value, is_max, memory);                        \
-        return OK;                                                                                                     \
+#define FORMS(direction, is_max)                                                                   \
+    static enum err int_##direction##_update(char *states, size_t stride, const uint32_t *group,   \
+                                             const uint32_t *selection, size_t count,              \
+                                             const struct column *arguments,                       \
+                                             struct aggregate_memory *memory, struct error *error) \
+    {                                                                                              \
+        (void)memory, (void)error;                                                                 \
+        return int_update(states, stride, group, selection, count, arguments, is_max);             \
+    }                                                                                              \
+    static enum err float_##direction##_update(                                                    \
+        char *states, size_t stride, const uint32_t *group, const uint32_t *selection,             \
+        size_t count, const struct column *arguments, struct aggregate_memory *memory,             \
+        struct error *error)                                                                       \
+    {                                                                                              \
+        (void)memory, (void)error;                                                                 \
+        return float_update(states, stride, group, selection, count, arguments, is_max);           \
+    }                                                                                              \
+    static enum err value_##direction##_update(                                                    \
+        char *states, size_t stride, const uint32_t *group, const uint32_t *selection,             \
+        size_t count, const struct column *arguments, struct aggregate_memory *memory,             \
+        struct error *error)                                                                       \
+    {                                                                                              \
+        (void)error;                                                                               \
+        return value_update(states, stride, group, selection, count, arguments, is_max, memory);   \
+    }                                                                                              \
+    static enum err int_##direction##_combine(                                                     \
+        void *target, const void *source, struct aggregate_memory *memory, struct error *error)    \
+    {                                                                                              \
+        (void)memory, (void)error;                                                                 \
+        if (((const struct int_extreme *)source)->count > 0)                                       \
+            int_take(target, ((const struct int_extreme *)source)->value, is_max);                 \
+        return OK;                                                                                 \
+    }                                                                                              \
+    static enum err float_##direction##_combine(                                                   \
+        void *target, const void *source, struct aggregate_memory *memory, struct error *error)    \
+    {                                                                                              \
+        (void)memory, (void)error;                                                                 \
+        if (((const struct float_extreme *)source)->count > 0)                                     \
+            float_take(target, ((const struct float_extreme *)source)->value, is_max);             \
+        return OK;                                                                                 \
+    }                                                                                              \
+    static enum err value_##direction##_combine(                                                   \
+        void *target, const void *source, struct aggregate_memory *memory, struct error *error)    \
+    {                                                                                              \
+        (void)error;                                                                               \
+        if (((const struct value_extreme *)source)->count > 0)                                     \
+            value_take(target, &((const struct value_extreme *)source)->value, is_max, memory);    \
+        return OK;                                                                                 \
     }
 
 FORMS(min, false)
 FORMS(max, true)
 
-static enum err int_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
-                           struct value *out, struct error *error)
+static enum err int_finish(const void *state, const struct aggregate_call *call,
+                           struct aggregate_memory *memory, struct value *out, struct error *error)
 {
     (void)memory, (void)error;
     const struct int_extreme *s = state;
@@ -203,8 +210,9 @@ static enum err int_finish(const void *state, const struct aggregate_call *call,
     return OK;
 }
 
-static enum err float_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
-                             struct value *out, struct error *error)
+static enum err float_finish(const void *state, const struct aggregate_call *call,
+                             struct aggregate_memory *memory, struct value *out,
+                             struct error *error)
 {
     (void)memory, (void)error;
     const struct float_extreme *s = state;
@@ -212,8 +220,9 @@ static enum err float_finish(const void *state, const struct aggregate_call *cal
     return OK;
 }
 
-static enum err value_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
-                             struct value *out, struct error *error)
+static enum err value_finish(const void *state, const struct aggregate_call *call,
+                             struct aggregate_memory *memory, struct value *out,
+                             struct error *error)
 {
     (void)error;
     const struct value_extreme *s = state;
@@ -225,28 +234,32 @@ static enum err value_finish(const void *state, const struct aggregate_call *cal
     return OK;
 }
 
-#define ONE(direction, of, prefix, state_type, example_text)                                                           \
-    {.name = #direction, .argument = of, .result = AGGREGATE_SAME, .state_size = STATE(state_type),                    \
-     .init = prefix##_init, .update = prefix##_##direction##_update, .combine = prefix##_##direction##_combine,        \
-     .finish = prefix##_finish, .doc = "the " #direction "imum of the values that are not NULL",                       \
+#define ONE(direction, of, prefix, state_type, example_text)                                       \
+    {.name = #direction,                                                                           \
+     .argument = of,                                                                               \
+     .result = AGGREGATE_SAME,                                                                     \
+     .state_size = STATE(state_type),                                                              \
+     .init = prefix##_init,                                                                        \
+     .update = prefix##_##direction##_update,                                                      \
+     .combine = prefix##_##direction##_combine,                                                    \
+     .finish = prefix##_finish,                                                                    \
+     .doc = "the " #direction "imum of the values that are not NULL",                              \
      .example = #direction "(" example_text ")"},
-#define BOTH(of, prefix, state_type, example_text)                                                                     \
+#define BOTH(of, prefix, state_type, example_text)                                                 \
     ONE(min, of, prefix, state_type, example_text) ONE(max, of, prefix, state_type, example_text)
 
 static const struct aggregate aggregates[] = {
-    BOTH(TYPE_INT4, int, int_extreme, "1")
-    BOTH(TYPE_INT2, int, int_extreme, "1::smallint")
-    BOTH(TYPE_INT8, int, int_extreme, "1::bigint")
-    BOTH(TYPE_FLOAT8, float, float_extreme, "1.5::float8")
-    BOTH(TYPE_FLOAT4, float, float_extreme, "1.5::real")
-    BOTH(TYPE_NUMERIC, value, value_extreme, "1.5")
-    BOTH(TYPE_TEXT, value, value_extreme, "'a'::text")
-    BOTH(TYPE_TIMESTAMPTZ, int, int_extreme, "now()")
-    BOTH(TYPE_TIMESTAMP, int, int_extreme, "timestamp '2026-05-01 10:00'")
-    BOTH(TYPE_DATE, int, int_extreme, "date '2026-05-01'")
-    BOTH(TYPE_INTERVAL, value, value_extreme, "interval '1 minute'")
-    BOTH(TYPE_TEXT_ARRAY, value, value_extreme, "'{a}'::text[]")
-    BOTH(TYPE_INT8_ARRAY, value, value_extreme, "'{1}'::bigint[]")
-};
+    BOTH(TYPE_INT4, int, int_extreme, "1") BOTH(TYPE_INT2, int, int_extreme, "1::smallint")
+        BOTH(TYPE_INT8, int, int_extreme, "1::bigint") BOTH(TYPE_FLOAT8, float, float_extreme,
+                                                            "1.5::float8")
+            BOTH(TYPE_FLOAT4, float, float_extreme, "1.5::real") BOTH(TYPE_NUMERIC, value,
+                                                                      value_extreme, "1.5")
+                BOTH(TYPE_TEXT, value, value_extreme, "'a'::text") BOTH(TYPE_TIMESTAMPTZ, int,
+                                                                        int_extreme, "now()")
+                    BOTH(TYPE_TIMESTAMP, int, int_extreme, "timestamp '2026-05-01 10:00'")
+                        BOTH(TYPE_DATE, int, int_extreme, "date '2026-05-01'")
+                            BOTH(TYPE_INTERVAL, value, value_extreme, "interval '1 minute'")
+                                BOTH(TYPE_TEXT_ARRAY, value, value_extreme, "'{a}'::text[]")
+                                    BOTH(TYPE_INT8_ARRAY, value, value_extreme, "'{1}'::bigint[]")};
 
 const struct aggregate_group aggregates_extreme = {aggregates, array_count(aggregates)};

@@ -1,8 +1,9 @@
 /* Variance and its roots in doubles, and percentile_cont.
  *
- * The sums of squares follow Youngs and Cramer, as PostgreSQL's do for doubles: one pass, no cancellation,
- * and two states combine exactly as two halves of one input. percentile_cont keeps every value (8 bytes
- * each, in the operator's arena, which the operator charges) and sorts at the end. */
+ * The sums of squares follow Youngs and Cramer, as PostgreSQL's do for doubles: one pass, no
+ * cancellation, and two states combine exactly as two halves of one input. percentile_cont keeps
+ * every value (8 bytes each, in the operator's arena, which the operator charges) and sorts at the
+ * end. */
 #include "query/func/aggregate.h"
 
 #include "query/func/func.h"
@@ -59,8 +60,9 @@ static inline bool spread_add(struct spread *s, double value)
     return true;
 }
 
-static enum err spread_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
-                              size_t count, const struct column *arguments, struct aggregate_memory *memory,
+static enum err spread_update(char *states, size_t stride, const uint32_t *group,
+                              const uint32_t *selection, size_t count,
+                              const struct column *arguments, struct aggregate_memory *memory,
                               struct error *error)
 {
     (void)memory;
@@ -75,7 +77,8 @@ static enum err spread_update(char *states, size_t stride, const uint32_t *group
     return OK;
 }
 
-static enum err spread_combine(void *target, const void *source, struct aggregate_memory *memory, struct error *error)
+static enum err spread_combine(void *target, const void *source, struct aggregate_memory *memory,
+                               struct error *error)
 {
     (void)memory;
     struct spread *a = target;
@@ -87,15 +90,16 @@ static enum err spread_combine(void *target, const void *source, struct aggregat
         return OK;
     }
     double count = a->count + b->count, difference = a->sum / a->count - b->sum / b->count;
-    double squares = a->squares + b->squares + a->count * b->count * difference * difference / count;
+    double squares =
+        a->squares + b->squares + a->count * b->count * difference * difference / count;
     if (isinf(squares) && !isinf(a->squares) && !isinf(b->squares))
         return overflow(error);
     *a = (struct spread){count, a->sum + b->sum, squares};
     return OK;
 }
 
-static enum err spread_value(const struct spread *s, double less, bool is_root, const struct aggregate_call *call,
-                             struct value *out)
+static enum err spread_value(const struct spread *s, double less, bool is_root,
+                             const struct aggregate_call *call, struct value *out)
 {
     *out = (struct value){.type = call->type, .is_null = s->count <= less};
     if (!out->is_null)
@@ -103,12 +107,12 @@ static enum err spread_value(const struct spread *s, double less, bool is_root, 
     return OK;
 }
 
-#define FINISH(name, less, is_root)                                                                                    \
-    static enum err name(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,        \
-                         struct value *out, struct error *error)                                                       \
-    {                                                                                                                  \
-        (void)memory, (void)error;                                                                                     \
-        return spread_value(state, less, is_root, call, out);                                                          \
+#define FINISH(name, less, is_root)                                                                \
+    static enum err name(const void *state, const struct aggregate_call *call,                     \
+                         struct aggregate_memory *memory, struct value *out, struct error *error)  \
+    {                                                                                              \
+        (void)memory, (void)error;                                                                 \
+        return spread_value(state, less, is_root, call, out);                                      \
     }
 FINISH(var_samp_finish, 1, false)
 FINISH(var_pop_finish, 0, false)
@@ -122,7 +126,8 @@ static enum err fraction_check(const struct aggregate_call *call, struct error *
     double fraction = call->direct.f;
     if (call->direct.is_null || (fraction >= 0 && fraction <= 1))
         return OK;
-    return error_set(error, ERR_INPUT, "22003", "percentile value %g is not between 0 and 1", fraction);
+    return error_set(error, ERR_INPUT, "22003", "percentile value %g is not between 0 and 1",
+                     fraction);
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -146,8 +151,9 @@ static void values_push(struct values *s, double value, struct arena *arena)
     s->items[s->count++] = value;
 }
 
-static enum err values_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
-                              size_t count, const struct column *arguments, struct aggregate_memory *memory,
+static enum err values_update(char *states, size_t stride, const uint32_t *group,
+                              const uint32_t *selection, size_t count,
+                              const struct column *arguments, struct aggregate_memory *memory,
                               struct error *error)
 {
     (void)error;
@@ -155,12 +161,14 @@ static enum err values_update(char *states, size_t stride, const uint32_t *group
     for (size_t k = 0; k < count; k++) {
         size_t row = ROW(k);
         if (!column_is_null(in, row))
-            values_push(aggregate_state(states, stride, group, row), in->f[column_index(in, row)], memory->arena);
+            values_push(aggregate_state(states, stride, group, row), in->f[column_index(in, row)],
+                        memory->arena);
     }
     return OK;
 }
 
-static enum err values_combine(void *target, const void *source, struct aggregate_memory *memory, struct error *error)
+static enum err values_combine(void *target, const void *source, struct aggregate_memory *memory,
+                               struct error *error)
 {
     (void)error;
     const struct values *from = source;
@@ -170,7 +178,8 @@ static enum err values_combine(void *target, const void *source, struct aggregat
 }
 
 static enum err percentile_finish(const void *state, const struct aggregate_call *call,
-                                  struct aggregate_memory *memory, struct value *out, struct error *error)
+                                  struct aggregate_memory *memory, struct value *out,
+                                  struct error *error)
 {
     (void)memory;
     const struct values *s = state;
@@ -191,12 +200,14 @@ static enum err percentile_finish(const void *state, const struct aggregate_call
 /* Intervals: the same over three fields. */
 static int compare_intervals(const void *a, const void *b)
 {
-    __int128 x = interval_span(*(const struct interval *)a), y = interval_span(*(const struct interval *)b);
+    __int128 x = interval_span(*(const struct interval *)a),
+             y = interval_span(*(const struct interval *)b);
     return (x > y) - (x < y);
 }
 
-static enum err intervals_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
-                                 size_t count, const struct column *arguments, struct aggregate_memory *memory,
+static enum err intervals_update(char *states, size_t stride, const uint32_t *group,
+                                 const uint32_t *selection, size_t count,
+                                 const struct column *arguments, struct aggregate_memory *memory,
                                  struct error *error)
 {
     (void)error;
@@ -223,24 +234,29 @@ static enum err intervals_combine(void *target, const void *source, struct aggre
                                   struct error *error)
 {
     const struct intervals *from = source;
-    struct column column = {.type = type_of(TYPE_INTERVAL), .form = COLUMN_FLAT, .interval = from->items};
-    return from->count == 0 ? OK : intervals_update(target, 0, NULL, NULL, from->count, &column, memory, error);
+    struct column column = {
+        .type = type_of(TYPE_INTERVAL), .form = COLUMN_FLAT, .interval = from->items};
+    return from->count == 0
+               ? OK
+               : intervals_update(target, 0, NULL, NULL, from->count, &column, memory, error);
 }
 
 /* low + share * (high - low) */
-static enum err interval_between(struct interval low, struct interval high, double share, struct interval *out,
-                                 struct error *error)
+static enum err interval_between(struct interval low, struct interval high, double share,
+                                 struct interval *out, struct error *error)
 {
     struct interval difference = {high.months - low.months, high.days - low.days,
                                   high.microseconds - low.microseconds};
     struct interval part;
     enum err err = interval_multiply(difference, share, &part, error);
-    *out = (struct interval){low.months + part.months, low.days + part.days, low.microseconds + part.microseconds};
+    *out = (struct interval){low.months + part.months, low.days + part.days,
+                             low.microseconds + part.microseconds};
     return err;
 }
 
 static enum err percentile_interval_finish(const void *state, const struct aggregate_call *call,
-                                           struct aggregate_memory *memory, struct value *out, struct error *error)
+                                           struct aggregate_memory *memory, struct value *out,
+                                           struct error *error)
 {
     (void)memory;
     const struct intervals *s = state;
@@ -254,28 +270,45 @@ static enum err percentile_interval_finish(const void *state, const struct aggre
     struct interval low = s->items[call->is_descending ? last - first : first];
     struct interval high = s->items[call->is_descending ? last - second : second];
     out->interval = low;
-    return first == second ? OK : interval_between(low, high, place - (double)first, &out->interval, error);
+    return first == second
+               ? OK
+               : interval_between(low, high, place - (double)first, &out->interval, error);
 }
 
-#define SPREAD(name_text, finish_form, doc_text)                                                                       \
-    {.name = name_text, .argument = TYPE_FLOAT8, .result = TYPE_FLOAT8, .state_size = STATE(spread),                   \
-     .init = spread_init, .update = spread_update, .combine = spread_combine, .finish = finish_form, .doc = doc_text,  \
+#define SPREAD(name_text, finish_form, doc_text)                                                   \
+    {.name = name_text,                                                                            \
+     .argument = TYPE_FLOAT8,                                                                      \
+     .result = TYPE_FLOAT8,                                                                        \
+     .state_size = STATE(spread),                                                                  \
+     .init = spread_init,                                                                          \
+     .update = spread_update,                                                                      \
+     .combine = spread_combine,                                                                    \
+     .finish = finish_form,                                                                        \
+     .doc = doc_text,                                                                              \
      .example = name_text "(1.5::float8)"},
-#define PERCENTILE(of, prefix, finish_form, example_text)                                                              \
-    {.name = "percentile_cont", .argument = of, .result = of, .is_ordered_set = true, .state_size = STATE(values),     \
-     .init = values_init, .update = prefix##_update, .combine = prefix##_combine, .finish = finish_form,               \
-     .doc = "the value below which that fraction lies, interpolated", .example = example_text},
+#define PERCENTILE(of, prefix, finish_form, example_text)                                          \
+    {.name = "percentile_cont",                                                                    \
+     .argument = of,                                                                               \
+     .result = of,                                                                                 \
+     .is_ordered_set = true,                                                                       \
+     .state_size = STATE(values),                                                                  \
+     .init = values_init,                                                                          \
+     .update = prefix##_update,                                                                    \
+     .combine = prefix##_combine,                                                                  \
+     .finish = finish_form,                                                                        \
+     .doc = "the value below which that fraction lies, interpolated",                              \
+     .example = example_text},
 
 static const struct aggregate aggregates[] = {
-    SPREAD("stddev", stddev_samp_finish, "standard deviation of a sample")
-    SPREAD("stddev_samp", stddev_samp_finish, "standard deviation of a sample")
-    SPREAD("stddev_pop", stddev_pop_finish, "standard deviation of a whole population")
-    SPREAD("variance", var_samp_finish, "variance of a sample")
-    SPREAD("var_samp", var_samp_finish, "variance of a sample")
-    SPREAD("var_pop", var_pop_finish, "variance of a whole population")
-    PERCENTILE(TYPE_FLOAT8, values, percentile_finish, "percentile_cont(0.5) WITHIN GROUP (ORDER BY 1.5::float8)")
-    PERCENTILE(TYPE_INTERVAL, intervals, percentile_interval_finish,
-               "percentile_cont(0.5) WITHIN GROUP (ORDER BY interval '1 minute')")
-};
+    SPREAD("stddev", stddev_samp_finish, "standard deviation of a sample") SPREAD(
+        "stddev_samp", stddev_samp_finish, "standard deviation of a sample")
+        SPREAD("stddev_pop", stddev_pop_finish, "standard deviation of a whole population") SPREAD(
+            "variance", var_samp_finish, "variance of a sample") SPREAD("var_samp", var_samp_finish,
+                                                                        "variance of a sample")
+            SPREAD("var_pop", var_pop_finish, "variance of a whole population")
+                PERCENTILE(TYPE_FLOAT8, values, percentile_finish,
+                           "percentile_cont(0.5) WITHIN GROUP (ORDER BY 1.5::float8)")
+                    PERCENTILE(TYPE_INTERVAL, intervals, percentile_interval_finish,
+                               "percentile_cont(0.5) WITHIN GROUP (ORDER BY interval '1 minute')")};
 
 const struct aggregate_group aggregates_spread = {aggregates, array_count(aggregates)};

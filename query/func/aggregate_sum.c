@@ -1,12 +1,12 @@
 /* count, sum, avg, bool_and, bool_or.
  *
- * Integers add up in 128 bits, so neither sum nor avg can overflow on the way and order does not matter.
- * Doubles add with a compensation term (Neumaier's, in the branch-free form of Knuth's two-sum): the result
- * is the same for one order of rows and within an ulp or two of the exact sum. A sum that becomes infinite
- * without an infinite input is 22003.
+ * Integers add up in 128 bits, so neither sum nor avg can overflow on the way and order does not
+ * matter. Doubles add with a compensation term (Neumaier's, in the branch-free form of Knuth's
+ * two-sum): the result is the same for one order of rows and within an ulp or two of the exact sum.
+ * A sum that becomes infinite without an infinite input is 22003.
  *
- * update has two shapes: all rows into one state (totals), where flat columns without NULLs run through
- * tight loops, and one state a row (GROUP BY). */
+ * update has two shapes: all rows into one state (totals), where flat columns without NULLs run
+ * through tight loops, and one state a row (GROUP BY). */
 #include "query/func/aggregate.h"
 #include "storage/base/fault.h"
 
@@ -64,8 +64,9 @@ static void zero_bool(void *state)
 
 /* --- count --- */
 
-static enum err count_star_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
-                                  size_t count, const struct column *arguments, struct aggregate_memory *memory,
+static enum err count_star_update(char *states, size_t stride, const uint32_t *group,
+                                  const uint32_t *selection, size_t count,
+                                  const struct column *arguments, struct aggregate_memory *memory,
                                   struct error *error)
 {
     (void)arguments, (void)memory, (void)error;
@@ -78,20 +79,23 @@ static enum err count_star_update(char *states, size_t stride, const uint32_t *g
     return OK;
 }
 
-static enum err count_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
-                             size_t count, const struct column *arguments, struct aggregate_memory *memory,
+static enum err count_update(char *states, size_t stride, const uint32_t *group,
+                             const uint32_t *selection, size_t count,
+                             const struct column *arguments, struct aggregate_memory *memory,
                              struct error *error)
 {
     if (arguments[0].validity == NULL)
         return count_star_update(states, stride, group, selection, count, arguments, memory, error);
     for (size_t k = 0; k < count; k++) {
         size_t row = ROW(k);
-        ((struct int_sum *)aggregate_state(states, stride, group, row))->count += !column_is_null(&arguments[0], row);
+        ((struct int_sum *)aggregate_state(states, stride, group, row))->count +=
+            !column_is_null(&arguments[0], row);
     }
     return OK;
 }
 
-static enum err int_combine(void *target, const void *source, struct aggregate_memory *memory, struct error *error)
+static enum err int_combine(void *target, const void *source, struct aggregate_memory *memory,
+                            struct error *error)
 {
     (void)memory, (void)error;
     struct int_sum *to = target;
@@ -101,8 +105,9 @@ static enum err int_combine(void *target, const void *source, struct aggregate_m
     return OK;
 }
 
-static enum err count_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
-                             struct value *out, struct error *error)
+static enum err count_finish(const void *state, const struct aggregate_call *call,
+                             struct aggregate_memory *memory, struct value *out,
+                             struct error *error)
 {
     (void)memory, (void)error;
     *out = (struct value){.type = call->type, .i = ((const struct int_sum *)state)->count};
@@ -123,14 +128,16 @@ static __int128 sum_flat(const int64_t *values, size_t count)
     return (__int128)high * ((int64_t)1 << 32) + low;
 }
 
-static enum err int_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection, size_t count,
-                           const struct column *arguments, struct aggregate_memory *memory, struct error *error)
+static enum err int_update(char *states, size_t stride, const uint32_t *group,
+                           const uint32_t *selection, size_t count, const struct column *arguments,
+                           struct aggregate_memory *memory, struct error *error)
 {
     (void)memory, (void)error;
     const struct column *in = &arguments[0];
     if (group == NULL && selection == NULL && in->form == COLUMN_FLAT && in->validity == NULL) {
         struct int_sum *state = (struct int_sum *)states;
-        for (size_t done = 0; done < count; done += 1u << 20) /* the halves cannot overflow in so many rows */
+        for (size_t done = 0; done < count;
+             done += 1u << 20) /* the halves cannot overflow in so many rows */
             state->sum += sum_flat(in->i + done, count - done < 1u << 20 ? count - done : 1u << 20);
         state->count += (int64_t)count;
         return OK;
@@ -148,8 +155,9 @@ static enum err int_update(char *states, size_t stride, const uint32_t *group, c
     return OK;
 }
 
-static enum err int_sum_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
-                               struct value *out, struct error *error)
+static enum err int_sum_finish(const void *state, const struct aggregate_call *call,
+                               struct aggregate_memory *memory, struct value *out,
+                               struct error *error)
 {
     (void)memory;
     const struct int_sum *sum = state;
@@ -164,15 +172,17 @@ static enum err int_sum_finish(const void *state, const struct aggregate_call *c
     return OK;
 }
 
-static enum err int_avg_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
-                               struct value *out, struct error *error)
+static enum err int_avg_finish(const void *state, const struct aggregate_call *call,
+                               struct aggregate_memory *memory, struct value *out,
+                               struct error *error)
 {
     (void)memory;
     const struct int_sum *sum = state;
     *out = (struct value){.type = call->type, .is_null = sum->count == 0};
     if (out->is_null)
         return OK;
-    return numeric_divide(numeric_from_int128(sum->sum, 0), numeric_from_int(sum->count), &out->n, error);
+    return numeric_divide(numeric_from_int128(sum->sum, 0), numeric_from_int(sum->count), &out->n,
+                          error);
 }
 
 /* --- doubles --- */
@@ -196,8 +206,9 @@ static void float_add_flat(struct float_sum *state, const double *values, size_t
     *state = local;
 }
 
-static enum err float_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
-                             size_t count, const struct column *arguments, struct aggregate_memory *memory,
+static enum err float_update(char *states, size_t stride, const uint32_t *group,
+                             const uint32_t *selection, size_t count,
+                             const struct column *arguments, struct aggregate_memory *memory,
                              struct error *error)
 {
     (void)memory, (void)error;
@@ -219,7 +230,8 @@ static enum err float_update(char *states, size_t stride, const uint32_t *group,
     return OK;
 }
 
-static enum err float_combine(void *target, const void *source, struct aggregate_memory *memory, struct error *error)
+static enum err float_combine(void *target, const void *source, struct aggregate_memory *memory,
+                              struct error *error)
 {
     (void)memory, (void)error;
     struct float_sum *to = target;
@@ -239,8 +251,9 @@ static enum err float_total(const struct float_sum *sum, double *out, struct err
     return OK;
 }
 
-static enum err float_sum_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
-                                 struct value *out, struct error *error)
+static enum err float_sum_finish(const void *state, const struct aggregate_call *call,
+                                 struct aggregate_memory *memory, struct value *out,
+                                 struct error *error)
 {
     (void)memory;
     const struct float_sum *sum = state;
@@ -257,8 +270,9 @@ static enum err float_sum_finish(const void *state, const struct aggregate_call 
     return err;
 }
 
-static enum err float_avg_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
-                                 struct value *out, struct error *error)
+static enum err float_avg_finish(const void *state, const struct aggregate_call *call,
+                                 struct aggregate_memory *memory, struct value *out,
+                                 struct error *error)
 {
     (void)memory;
     const struct float_sum *sum = state;
@@ -279,13 +293,15 @@ static inline bool numeric_add_fast(struct numeric *sum, const struct numeric *v
         return false;
     __int128 result;
     static const __int128 limit = (__int128)1 << 120;
-    if (__builtin_add_overflow(sum->digits, value->digits, &result) || result > limit || result < -limit)
+    if (__builtin_add_overflow(sum->digits, value->digits, &result) || result > limit ||
+        result < -limit)
         return false;
     sum->digits = result;
     return true;
 }
 
-static enum err numeric_accumulate(struct numeric_sum *state, const struct numeric *value, struct error *error)
+static enum err numeric_accumulate(struct numeric_sum *state, const struct numeric *value,
+                                   struct error *error)
 {
     if (state->count++ == 0) {
         state->sum = *value;
@@ -296,8 +312,9 @@ static enum err numeric_accumulate(struct numeric_sum *state, const struct numer
     return numeric_add(state->sum, *value, &state->sum, error);
 }
 
-static enum err numeric_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
-                               size_t count, const struct column *arguments, struct aggregate_memory *memory,
+static enum err numeric_update(char *states, size_t stride, const uint32_t *group,
+                               const uint32_t *selection, size_t count,
+                               const struct column *arguments, struct aggregate_memory *memory,
                                struct error *error)
 {
     (void)memory;
@@ -329,7 +346,8 @@ static enum err numeric_combine(void *target, const void *source, struct aggrega
 }
 
 static enum err numeric_sum_finish(const void *state, const struct aggregate_call *call,
-                                   struct aggregate_memory *memory, struct value *out, struct error *error)
+                                   struct aggregate_memory *memory, struct value *out,
+                                   struct error *error)
 {
     (void)memory, (void)error;
     const struct numeric_sum *sum = state;
@@ -338,18 +356,21 @@ static enum err numeric_sum_finish(const void *state, const struct aggregate_cal
 }
 
 static enum err numeric_avg_finish(const void *state, const struct aggregate_call *call,
-                                   struct aggregate_memory *memory, struct value *out, struct error *error)
+                                   struct aggregate_memory *memory, struct value *out,
+                                   struct error *error)
 {
     (void)memory;
     const struct numeric_sum *sum = state;
     *out = (struct value){.type = call->type, .is_null = sum->count == 0};
-    return out->is_null ? OK : numeric_divide(sum->sum, numeric_from_int(sum->count), &out->n, error);
+    return out->is_null ? OK
+                        : numeric_divide(sum->sum, numeric_from_int(sum->count), &out->n, error);
 }
 
 /* --- intervals --- */
 
-static enum err interval_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
-                                size_t count, const struct column *arguments, struct aggregate_memory *memory,
+static enum err interval_update(char *states, size_t stride, const uint32_t *group,
+                                const uint32_t *selection, size_t count,
+                                const struct column *arguments, struct aggregate_memory *memory,
                                 struct error *error)
 {
     (void)memory, (void)error;
@@ -382,7 +403,8 @@ static enum err interval_combine(void *target, const void *source, struct aggreg
 }
 
 static enum err interval_sum_finish(const void *state, const struct aggregate_call *call,
-                                    struct aggregate_memory *memory, struct value *out, struct error *error)
+                                    struct aggregate_memory *memory, struct value *out,
+                                    struct error *error)
 {
     (void)memory;
     const struct interval_sum *sum = state;
@@ -390,22 +412,27 @@ static enum err interval_sum_finish(const void *state, const struct aggregate_ca
     if (sum->months != (int32_t)sum->months || sum->days != (int32_t)sum->days ||
         sum->microseconds != (int64_t)sum->microseconds)
         return error_set(error, ERR_INPUT, "22008", "interval out of range");
-    out->interval = (struct interval){(int32_t)sum->months, (int32_t)sum->days, (int64_t)sum->microseconds};
+    out->interval =
+        (struct interval){(int32_t)sum->months, (int32_t)sum->days, (int64_t)sum->microseconds};
     return OK;
 }
 
 static enum err interval_avg_finish(const void *state, const struct aggregate_call *call,
-                                    struct aggregate_memory *memory, struct value *out, struct error *error)
+                                    struct aggregate_memory *memory, struct value *out,
+                                    struct error *error)
 {
     const struct interval_sum *sum = state;
     enum err err = interval_sum_finish(state, call, memory, out, error);
-    return err != OK || out->is_null ? err : interval_divide(out->interval, (double)sum->count, &out->interval, error);
+    return err != OK || out->is_null
+               ? err
+               : interval_divide(out->interval, (double)sum->count, &out->interval, error);
 }
 
 /* --- booleans --- */
 
-static enum err bool_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
-                            size_t count, const struct column *arguments, uint8_t deciding)
+static enum err bool_update(char *states, size_t stride, const uint32_t *group,
+                            const uint32_t *selection, size_t count, const struct column *arguments,
+                            uint8_t deciding)
 {
     const struct column *in = &arguments[0];
     for (size_t k = 0; k < count; k++) {
@@ -419,23 +446,26 @@ static enum err bool_update(char *states, size_t stride, const uint32_t *group, 
     return OK;
 }
 
-static enum err bool_and_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
-                                size_t count, const struct column *arguments, struct aggregate_memory *memory,
+static enum err bool_and_update(char *states, size_t stride, const uint32_t *group,
+                                const uint32_t *selection, size_t count,
+                                const struct column *arguments, struct aggregate_memory *memory,
                                 struct error *error)
 {
     (void)memory, (void)error;
     return bool_update(states, stride, group, selection, count, arguments, 0);
 }
 
-static enum err bool_or_update(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,
-                               size_t count, const struct column *arguments, struct aggregate_memory *memory,
+static enum err bool_or_update(char *states, size_t stride, const uint32_t *group,
+                               const uint32_t *selection, size_t count,
+                               const struct column *arguments, struct aggregate_memory *memory,
                                struct error *error)
 {
     (void)memory, (void)error;
     return bool_update(states, stride, group, selection, count, arguments, 1);
 }
 
-static enum err bool_combine(void *target, const void *source, struct aggregate_memory *memory, struct error *error)
+static enum err bool_combine(void *target, const void *source, struct aggregate_memory *memory,
+                             struct error *error)
 {
     (void)memory, (void)error;
     struct bool_state *to = target;
@@ -445,8 +475,9 @@ static enum err bool_combine(void *target, const void *source, struct aggregate_
     return OK;
 }
 
-static enum err bool_and_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
-                                struct value *out, struct error *error)
+static enum err bool_and_finish(const void *state, const struct aggregate_call *call,
+                                struct aggregate_memory *memory, struct value *out,
+                                struct error *error)
 {
     (void)memory, (void)error;
     const struct bool_state *s = state;
@@ -454,8 +485,9 @@ static enum err bool_and_finish(const void *state, const struct aggregate_call *
     return OK;
 }
 
-static enum err bool_or_finish(const void *state, const struct aggregate_call *call, struct aggregate_memory *memory,
-                               struct value *out, struct error *error)
+static enum err bool_or_finish(const void *state, const struct aggregate_call *call,
+                               struct aggregate_memory *memory, struct value *out,
+                               struct error *error)
 {
     (void)memory, (void)error;
     const struct bool_state *s = state;
@@ -463,9 +495,16 @@ static enum err bool_or_finish(const void *state, const struct aggregate_call *c
     return OK;
 }
 
-#define AGGREGATE(name_text, from, to, prefix, state_type, finish_form, doc_text, example_text)                        \
-    {.name = name_text, .argument = from, .result = to, .state_size = STATE(state_type), .init = zero_##state_type,    \
-     .update = prefix##_update, .combine = prefix##_combine, .finish = finish_form, .doc = doc_text,                   \
+#define AGGREGATE(name_text, from, to, prefix, state_type, finish_form, doc_text, example_text)    \
+    {.name = name_text,                                                                            \
+     .argument = from,                                                                             \
+     .result = to,                                                                                 \
+     .state_size = STATE(state_type),                                                              \
+     .init = zero_##state_type,                                                                    \
+     .update = prefix##_update,                                                                    \
+     .combine = prefix##_combine,                                                                  \
+     .finish = finish_form,                                                                        \
+     .doc = doc_text,                                                                              \
      .example = example_text},
 #define zero_bool_state zero_bool
 #define count_combine int_combine
@@ -476,31 +515,45 @@ static enum err bool_or_finish(const void *state, const struct aggregate_call *c
 #define AVG "the mean of the values that are not NULL"
 
 static const struct aggregate aggregates[] = {
-    AGGREGATE("count", AGGREGATE_NONE, TYPE_INT8, count_star, int_sum, count_finish, "how many rows", "count(*)")
-    AGGREGATE("count", AGGREGATE_ANY, TYPE_INT8, count, int_sum, count_finish, "how many values are not NULL",
-              "count(1)")
-    AGGREGATE("sum", TYPE_INT4, TYPE_INT8, int, int_sum, int_sum_finish, SUM, "sum(1)")
-    AGGREGATE("sum", TYPE_INT2, TYPE_INT8, int, int_sum, int_sum_finish, SUM, "sum(1::smallint)")
-    AGGREGATE("sum", TYPE_INT8, TYPE_NUMERIC, int, int_sum, int_sum_finish, SUM, "sum(1::bigint)")
-    AGGREGATE("sum", TYPE_FLOAT8, TYPE_FLOAT8, float, float_sum, float_sum_finish, SUM, "sum(1.5::float8)")
-    AGGREGATE("sum", TYPE_FLOAT4, TYPE_FLOAT4, float, float_sum, float_sum_finish, SUM, "sum(1.5::real)")
-    AGGREGATE("sum", TYPE_NUMERIC, TYPE_NUMERIC, numeric, numeric_sum, numeric_sum_finish, SUM, "sum(1.5)")
-    AGGREGATE("sum", TYPE_INTERVAL, TYPE_INTERVAL, interval, interval_sum, interval_sum_finish, SUM,
-              "sum(interval '1 minute')")
-    AGGREGATE("avg", TYPE_INT4, TYPE_NUMERIC, int, int_sum, int_avg_finish, AVG, "avg(1)")
-    AGGREGATE("avg", TYPE_INT2, TYPE_NUMERIC, int, int_sum, int_avg_finish, AVG, "avg(1::smallint)")
-    AGGREGATE("avg", TYPE_INT8, TYPE_NUMERIC, int, int_sum, int_avg_finish, AVG, "avg(1::bigint)")
-    AGGREGATE("avg", TYPE_FLOAT8, TYPE_FLOAT8, float, float_sum, float_avg_finish, AVG, "avg(1.5::float8)")
-    AGGREGATE("avg", TYPE_FLOAT4, TYPE_FLOAT8, float, float_sum, float_avg_finish, AVG, "avg(1.5::real)")
-    AGGREGATE("avg", TYPE_NUMERIC, TYPE_NUMERIC, numeric, numeric_sum, numeric_avg_finish, AVG, "avg(1.5)")
-    AGGREGATE("avg", TYPE_INTERVAL, TYPE_INTERVAL, interval, interval_sum, interval_avg_finish, AVG,
-              "avg(interval '1 minute')")
-    AGGREGATE("bool_and", TYPE_BOOL, TYPE_BOOL, bool_and, bool_state, bool_and_finish, "are all values true",
-              "bool_and(true)")
-    AGGREGATE("every", TYPE_BOOL, TYPE_BOOL, bool_and, bool_state, bool_and_finish, "are all values true",
-              "every(true)")
-    AGGREGATE("bool_or", TYPE_BOOL, TYPE_BOOL, bool_or, bool_state, bool_or_finish, "is some value true",
-              "bool_or(true)")
-};
+    AGGREGATE("count", AGGREGATE_NONE, TYPE_INT8, count_star, int_sum, count_finish,
+              "how many rows",
+              "count(*)") AGGREGATE("count", AGGREGATE_ANY, TYPE_INT8, count, int_sum, count_finish,
+                                    "how many values are not NULL", "count(1)")
+        AGGREGATE("sum", TYPE_INT4, TYPE_INT8, int, int_sum, int_sum_finish, SUM,
+                  "sum(1)") AGGREGATE("sum", TYPE_INT2, TYPE_INT8, int, int_sum, int_sum_finish,
+                                      SUM, "sum(1::smallint)")
+            AGGREGATE("sum", TYPE_INT8, TYPE_NUMERIC, int, int_sum, int_sum_finish, SUM,
+                      "sum(1::bigint)") AGGREGATE("sum", TYPE_FLOAT8, TYPE_FLOAT8, float, float_sum,
+                                                  float_sum_finish, SUM, "sum(1.5::float8)")
+                AGGREGATE("sum", TYPE_FLOAT4, TYPE_FLOAT4, float, float_sum, float_sum_finish, SUM,
+                          "sum(1.5::real)") AGGREGATE("sum", TYPE_NUMERIC, TYPE_NUMERIC, numeric,
+                                                      numeric_sum, numeric_sum_finish, SUM,
+                                                      "sum(1.5)")
+                    AGGREGATE("sum", TYPE_INTERVAL, TYPE_INTERVAL, interval, interval_sum,
+                              interval_sum_finish, SUM, "sum(interval '1 minute')")
+                        AGGREGATE("avg", TYPE_INT4, TYPE_NUMERIC, int, int_sum, int_avg_finish, AVG,
+                                  "avg(1)") AGGREGATE("avg", TYPE_INT2, TYPE_NUMERIC, int, int_sum,
+                                                      int_avg_finish, AVG, "avg(1::smallint)")
+                            AGGREGATE("avg", TYPE_INT8, TYPE_NUMERIC, int, int_sum, int_avg_finish,
+                                      AVG, "avg(1::bigint)")
+                                AGGREGATE("avg", TYPE_FLOAT8, TYPE_FLOAT8, float, float_sum,
+                                          float_avg_finish, AVG, "avg(1.5::float8)")
+                                    AGGREGATE("avg", TYPE_FLOAT4, TYPE_FLOAT8, float, float_sum,
+                                              float_avg_finish, AVG, "avg(1.5::real)")
+                                        AGGREGATE("avg", TYPE_NUMERIC, TYPE_NUMERIC, numeric,
+                                                  numeric_sum, numeric_avg_finish, AVG, "avg(1.5)")
+                                            AGGREGATE("avg", TYPE_INTERVAL, TYPE_INTERVAL, interval,
+                                                      interval_sum, interval_avg_finish, AVG,
+                                                      "avg(interval '1 minute')")
+                                                AGGREGATE("bool_and", TYPE_BOOL, TYPE_BOOL,
+                                                          bool_and, bool_state, bool_and_finish,
+                                                          "are all values true", "bool_and(true)")
+                                                    AGGREGATE("every", TYPE_BOOL, TYPE_BOOL,
+                                                              bool_and, bool_state, bool_and_finish,
+                                                              "are all values true", "every(true)")
+                                                        AGGREGATE(
+                                                            "bool_or", TYPE_BOOL, TYPE_BOOL,
+                                                            bool_or, bool_state, bool_or_finish,
+                                                            "is some value true", "bool_or(true)")};
 
 const struct aggregate_group aggregates_sum = {aggregates, array_count(aggregates)};

@@ -1,9 +1,11 @@
-/* + - * / % and the signs, for integers, floats and numeric, with PostgreSQL's result types and errors.
+/* + - * / % and the signs, for integers, floats and numeric, with PostgreSQL's result types and
+ * errors.
  *
- * Integers: every combination of smallint, integer, bigint gives the wider type, and a result outside of it
- * is 22003 even where int64 could hold it. Floats: real with real computes and rounds in float; an infinite
- * result of finite operands is 22003, so is a product or quotient that vanishes. Dense batches run through
- * the kernels; only if a kernel saw something suspicious are the selected rows looked at one by one. */
+ * Integers: every combination of smallint, integer, bigint gives the wider type, and a result
+ * outside of it is 22003 even where int64 could hold it. Floats: real with real computes and rounds
+ * in float; an infinite result of finite operands is 22003, so is a product or quotient that
+ * vanishes. Dense batches run through the kernels; only if a kernel saw something suspicious are
+ * the selected rows looked at one by one. */
 #include "query/func/func.h"
 
 #include "query/kernel/kernel.h"
@@ -89,7 +91,8 @@ static enum err check_rows(struct call *call, const struct vector *v)
         size_t row = v->selection != NULL ? v->selection[k] : k;
         if (v->validity != NULL && v->validity[row] == 0)
             continue;
-        struct value arguments[2] = {column_value(&v->arguments[0], row), column_value(&v->arguments[1], row)};
+        struct value arguments[2] = {column_value(&v->arguments[0], row),
+                                     column_value(&v->arguments[1], row)};
         struct value result = {.type = call->type};
         enum err err = call->function->row(call, arguments, 2, &result);
         if (err != OK)
@@ -102,9 +105,10 @@ static enum err int_vector(struct call *call, const struct vector *v)
 {
     const struct column *a = &v->arguments[0], *b = &v->arguments[1];
     enum type_id type = call->function->result;
-    bool bad = arith_int(call->function->operation, (struct kernel_int){a->i, a->form == COLUMN_CONSTANT},
-                         (struct kernel_int){b->i, b->form == COLUMN_CONSTANT}, int_min(type), int_max(type),
-                         v->row_count, v->out);
+    bool bad =
+        arith_int(call->function->operation, (struct kernel_int){a->i, a->form == COLUMN_CONSTANT},
+                  (struct kernel_int){b->i, b->form == COLUMN_CONSTANT}, int_min(type),
+                  int_max(type), v->row_count, v->out);
     return bad ? check_rows(call, v) : OK;
 }
 
@@ -119,7 +123,8 @@ static enum err int_divide_vector(struct call *call, const struct vector *v)
         if (right == 0 || right == -1) { /* an error, or a result that C leaves undefined */
             if (v->validity != NULL && v->validity[row] == 0)
                 continue;
-            struct value arguments[2] = {{.type = a->type, .i = left}, {.type = b->type, .i = right}};
+            struct value arguments[2] = {{.type = a->type, .i = left},
+                                         {.type = b->type, .i = right}};
             struct value result = {.type = call->type};
             enum err err = int_row(call, arguments, 2, &result);
             if (err != OK)
@@ -134,7 +139,8 @@ static enum err int_divide_vector(struct call *call, const struct vector *v)
 
 /* --- floats --- */
 
-static enum err float_check(struct error *error, double result, bool has_infinite_input, bool may_vanish)
+static enum err float_check(struct error *error, double result, bool has_infinite_input,
+                            bool may_vanish)
 {
     if (isinf(result) && !has_infinite_input)
         return error_set(error, ERR_INPUT, "22003", "value out of range: overflow");
@@ -175,7 +181,8 @@ static enum err float_row(struct call *call, const struct value *a, size_t count
     default:
         result = left;
     }
-    /* One operation on two floats, rounded to double and then to float, is the float operation: 53 >= 2 * 24 + 2. */
+    /* One operation on two floats, rounded to double and then to float, is the float operation: 53
+     * >= 2 * 24 + 2. */
     out->f = is_single ? (double)(float)result : result;
     return float_check(call->error, out->f, is_infinite, may_vanish);
 }
@@ -183,7 +190,8 @@ static enum err float_row(struct call *call, const struct value *a, size_t count
 static enum err float_vector(struct call *call, const struct vector *v)
 {
     const struct column *a = &v->arguments[0], *b = &v->arguments[1];
-    bool bad = arith_float(call->function->operation, (struct kernel_float){a->f, a->form == COLUMN_CONSTANT},
+    bool bad = arith_float(call->function->operation,
+                           (struct kernel_float){a->f, a->form == COLUMN_CONSTANT},
                            (struct kernel_float){b->f, b->form == COLUMN_CONSTANT},
                            call->function->result == TYPE_FLOAT4, v->row_count, v->out);
     return bad ? check_rows(call, v) : OK;
@@ -207,7 +215,8 @@ static enum err float_divide_vector(struct call *call, const struct vector *v)
 
 /* --- numeric --- */
 
-static enum err numeric_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err numeric_row(struct call *call, const struct value *a, size_t count,
+                            struct value *out)
 {
     (void)count;
     switch (call->function->operation) {
@@ -225,7 +234,8 @@ static enum err numeric_row(struct call *call, const struct value *a, size_t cou
         out->n = numeric_negate(a[0].n);
         return OK;
     case OP_ABS:
-        out->n = a[0].n.kind == NUMERIC_MINUS_INFINITY || a[0].n.digits < 0 ? numeric_negate(a[0].n) : a[0].n;
+        out->n = a[0].n.kind == NUMERIC_MINUS_INFINITY || a[0].n.digits < 0 ? numeric_negate(a[0].n)
+                                                                            : a[0].n;
         return OK;
     default:
         out->n = a[0].n;
@@ -233,69 +243,88 @@ static enum err numeric_row(struct call *call, const struct value *a, size_t cou
     }
 }
 
-#define BINARY(symbol, op, left, right, to, row_form, vector_form, doc_text, example_text)                             \
-    {.name = symbol, .argument_count = 2, .arguments = {left, right}, .result = to, .operation = op, .row = row_form,  \
-     .vector = vector_form, .doc = doc_text, .example = example_text},
-#define UNARY(symbol, op, type, row_form, doc_text, example_text)                                                      \
-    {.name = symbol, .argument_count = 1, .arguments = {type}, .result = type, .operation = op, .row = row_form,       \
-     .doc = doc_text, .example = example_text},
+#define BINARY(symbol, op, left, right, to, row_form, vector_form, doc_text, example_text)         \
+    {.name = symbol,                                                                               \
+     .argument_count = 2,                                                                          \
+     .arguments = {left, right},                                                                   \
+     .result = to,                                                                                 \
+     .operation = op,                                                                              \
+     .row = row_form,                                                                              \
+     .vector = vector_form,                                                                        \
+     .doc = doc_text,                                                                              \
+     .example = example_text},
+#define UNARY(symbol, op, type, row_form, doc_text, example_text)                                  \
+    {.name = symbol,                                                                               \
+     .argument_count = 1,                                                                          \
+     .arguments = {type},                                                                          \
+     .result = type,                                                                               \
+     .operation = op,                                                                              \
+     .row = row_form,                                                                              \
+     .doc = doc_text,                                                                              \
+     .example = example_text},
 
-#define INT_PAIRS(symbol, op, form)                                                                                    \
-    BINARY(symbol, op, TYPE_INT4, TYPE_INT4, TYPE_INT4, int_row, form, "integer arithmetic", "7 " symbol " 2")         \
-    BINARY(symbol, op, TYPE_INT2, TYPE_INT2, TYPE_INT2, int_row, form, "integer arithmetic",                           \
-           "7::smallint " symbol " 2::smallint")                                                                       \
-    BINARY(symbol, op, TYPE_INT8, TYPE_INT8, TYPE_INT8, int_row, form, "integer arithmetic",                           \
+#define INT_PAIRS(symbol, op, form)                                                                \
+    BINARY(symbol, op, TYPE_INT4, TYPE_INT4, TYPE_INT4, int_row, form, "integer arithmetic",       \
+           "7 " symbol " 2")                                                                       \
+    BINARY(symbol, op, TYPE_INT2, TYPE_INT2, TYPE_INT2, int_row, form, "integer arithmetic",       \
+           "7::smallint " symbol " 2::smallint")                                                   \
+    BINARY(symbol, op, TYPE_INT8, TYPE_INT8, TYPE_INT8, int_row, form, "integer arithmetic",       \
            "7::bigint " symbol " 2::bigint")
-#define INT_MIXED(symbol, op, form)                                                                                    \
-    BINARY(symbol, op, TYPE_INT2, TYPE_INT4, TYPE_INT4, int_row, form, "integer arithmetic", "7::int2 " symbol " 2")   \
-    BINARY(symbol, op, TYPE_INT2, TYPE_INT8, TYPE_INT8, int_row, form, "integer arithmetic",                           \
-           "7::int2 " symbol " 2::int8")                                                                               \
-    BINARY(symbol, op, TYPE_INT4, TYPE_INT2, TYPE_INT4, int_row, form, "integer arithmetic", "7 " symbol " 2::int2")   \
-    BINARY(symbol, op, TYPE_INT4, TYPE_INT8, TYPE_INT8, int_row, form, "integer arithmetic", "7 " symbol " 2::int8")   \
-    BINARY(symbol, op, TYPE_INT8, TYPE_INT2, TYPE_INT8, int_row, form, "integer arithmetic",                           \
-           "7::int8 " symbol " 2::int2")                                                                               \
-    BINARY(symbol, op, TYPE_INT8, TYPE_INT4, TYPE_INT8, int_row, form, "integer arithmetic", "7::int8 " symbol " 2")
-#define FLOAT_PAIRS(symbol, op, form)                                                                                  \
-    BINARY(symbol, op, TYPE_FLOAT8, TYPE_FLOAT8, TYPE_FLOAT8, float_row, form, "floating-point arithmetic",            \
-           "7::float8 " symbol " 2::float8")                                                                           \
-    BINARY(symbol, op, TYPE_FLOAT4, TYPE_FLOAT4, TYPE_FLOAT4, float_row, form, "floating-point arithmetic",            \
-           "7::real " symbol " 2::real")                                                                               \
-    BINARY(symbol, op, TYPE_FLOAT4, TYPE_FLOAT8, TYPE_FLOAT8, float_row, form, "floating-point arithmetic",            \
-           "7::real " symbol " 2::float8")                                                                             \
-    BINARY(symbol, op, TYPE_FLOAT8, TYPE_FLOAT4, TYPE_FLOAT8, float_row, form, "floating-point arithmetic",            \
-           "7::float8 " symbol " 2::real")
-#define NUMERIC(symbol, op)                                                                                            \
-    BINARY(symbol, op, TYPE_NUMERIC, TYPE_NUMERIC, TYPE_NUMERIC, numeric_row, NULL, "exact decimal arithmetic",        \
-           "7.5 " symbol " 2.0")
-#define SIGN(symbol, op, doc_text)                                                                                     \
-    UNARY(symbol, op, TYPE_INT4, int_row, doc_text, symbol " (7)")                                                     \
-    UNARY(symbol, op, TYPE_INT2, int_row, doc_text, symbol " (7::smallint)")                                           \
-    UNARY(symbol, op, TYPE_INT8, int_row, doc_text, symbol " (7::bigint)")                                             \
-    UNARY(symbol, op, TYPE_FLOAT4, float_row, doc_text, symbol " (7::real)")                                           \
-    UNARY(symbol, op, TYPE_FLOAT8, float_row, doc_text, symbol " (7::float8)")                                         \
+#define INT_MIXED(symbol, op, form)                                                                \
+    BINARY(symbol, op, TYPE_INT2, TYPE_INT4, TYPE_INT4, int_row, form, "integer arithmetic",       \
+           "7::int2 " symbol " 2")                                                                 \
+    BINARY(symbol, op, TYPE_INT2, TYPE_INT8, TYPE_INT8, int_row, form, "integer arithmetic",       \
+           "7::int2 " symbol " 2::int8")                                                           \
+    BINARY(symbol, op, TYPE_INT4, TYPE_INT2, TYPE_INT4, int_row, form, "integer arithmetic",       \
+           "7 " symbol " 2::int2")                                                                 \
+    BINARY(symbol, op, TYPE_INT4, TYPE_INT8, TYPE_INT8, int_row, form, "integer arithmetic",       \
+           "7 " symbol " 2::int8")                                                                 \
+    BINARY(symbol, op, TYPE_INT8, TYPE_INT2, TYPE_INT8, int_row, form, "integer arithmetic",       \
+           "7::int8 " symbol " 2::int2")                                                           \
+    BINARY(symbol, op, TYPE_INT8, TYPE_INT4, TYPE_INT8, int_row, form, "integer arithmetic",       \
+           "7::int8 " symbol " 2")
+#define FLOAT_PAIRS(symbol, op, form)                                                              \
+    BINARY(symbol, op, TYPE_FLOAT8, TYPE_FLOAT8, TYPE_FLOAT8, float_row, form,                     \
+           "floating-point arithmetic", "7::float8 " symbol " 2::float8")                          \
+    BINARY(symbol, op, TYPE_FLOAT4, TYPE_FLOAT4, TYPE_FLOAT4, float_row, form,                     \
+           "floating-point arithmetic", "7::real " symbol " 2::real")                              \
+    BINARY(symbol, op, TYPE_FLOAT4, TYPE_FLOAT8, TYPE_FLOAT8, float_row, form,                     \
+           "floating-point arithmetic", "7::real " symbol " 2::float8")                            \
+    BINARY(symbol, op, TYPE_FLOAT8, TYPE_FLOAT4, TYPE_FLOAT8, float_row, form,                     \
+           "floating-point arithmetic", "7::float8 " symbol " 2::real")
+#define NUMERIC(symbol, op)                                                                        \
+    BINARY(symbol, op, TYPE_NUMERIC, TYPE_NUMERIC, TYPE_NUMERIC, numeric_row, NULL,                \
+           "exact decimal arithmetic", "7.5 " symbol " 2.0")
+#define SIGN(symbol, op, doc_text)                                                                 \
+    UNARY(symbol, op, TYPE_INT4, int_row, doc_text, symbol " (7)")                                 \
+    UNARY(symbol, op, TYPE_INT2, int_row, doc_text, symbol " (7::smallint)")                       \
+    UNARY(symbol, op, TYPE_INT8, int_row, doc_text, symbol " (7::bigint)")                         \
+    UNARY(symbol, op, TYPE_FLOAT4, float_row, doc_text, symbol " (7::real)")                       \
+    UNARY(symbol, op, TYPE_FLOAT8, float_row, doc_text, symbol " (7::float8)")                     \
     UNARY(symbol, op, TYPE_NUMERIC, numeric_row, doc_text, symbol " (7.5)")
 
 static const struct function functions[] = {
-    INT_PAIRS("+", ARITH_ADD, int_vector) INT_MIXED("+", ARITH_ADD, int_vector)
-    FLOAT_PAIRS("+", ARITH_ADD, float_vector) NUMERIC("+", ARITH_ADD)
-    INT_PAIRS("-", ARITH_SUBTRACT, int_vector) INT_MIXED("-", ARITH_SUBTRACT, int_vector)
-    FLOAT_PAIRS("-", ARITH_SUBTRACT, float_vector) NUMERIC("-", ARITH_SUBTRACT)
-    INT_PAIRS("*", ARITH_MULTIPLY, int_vector) INT_MIXED("*", ARITH_MULTIPLY, int_vector)
-    FLOAT_PAIRS("*", ARITH_MULTIPLY, float_vector) NUMERIC("*", ARITH_MULTIPLY)
-    INT_PAIRS("/", OP_DIVIDE, int_divide_vector) INT_MIXED("/", OP_DIVIDE, int_divide_vector)
-    FLOAT_PAIRS("/", OP_DIVIDE, float_divide_vector) NUMERIC("/", OP_DIVIDE)
-    INT_PAIRS("%", OP_MODULO, int_divide_vector) NUMERIC("%", OP_MODULO)
-    BINARY("mod", OP_MODULO, TYPE_INT4, TYPE_INT4, TYPE_INT4, int_row, int_divide_vector, "the remainder", "mod(7, 2)")
-    BINARY("mod", OP_MODULO, TYPE_INT2, TYPE_INT2, TYPE_INT2, int_row, int_divide_vector, "the remainder",
-           "mod(7::int2, 2::int2)")
-    BINARY("mod", OP_MODULO, TYPE_INT8, TYPE_INT8, TYPE_INT8, int_row, int_divide_vector, "the remainder",
-           "mod(7::int8, 2)")
-    BINARY("mod", OP_MODULO, TYPE_NUMERIC, TYPE_NUMERIC, TYPE_NUMERIC, numeric_row, NULL, "the remainder",
-           "mod(7.5, 2)")
-    SIGN("-", OP_NEGATE, "changes the sign")
-    SIGN("+", OP_PLUS, "the value itself")
-    SIGN("@", OP_ABS, "absolute value")
-    SIGN("abs", OP_ABS, "absolute value")
-};
+    INT_PAIRS("+", ARITH_ADD, int_vector) INT_MIXED("+", ARITH_ADD, int_vector) FLOAT_PAIRS(
+        "+", ARITH_ADD, float_vector) NUMERIC("+", ARITH_ADD) INT_PAIRS("-", ARITH_SUBTRACT,
+                                                                        int_vector)
+        INT_MIXED("-", ARITH_SUBTRACT, int_vector) FLOAT_PAIRS("-", ARITH_SUBTRACT, float_vector)
+            NUMERIC("-", ARITH_SUBTRACT) INT_PAIRS("*", ARITH_MULTIPLY, int_vector) INT_MIXED(
+                "*", ARITH_MULTIPLY, int_vector) FLOAT_PAIRS("*", ARITH_MULTIPLY, float_vector)
+                NUMERIC("*", ARITH_MULTIPLY) INT_PAIRS("/", OP_DIVIDE, int_divide_vector)
+                    INT_MIXED("/", OP_DIVIDE, int_divide_vector) FLOAT_PAIRS(
+                        "/", OP_DIVIDE, float_divide_vector) NUMERIC("/", OP_DIVIDE)
+                        INT_PAIRS("%", OP_MODULO, int_divide_vector) NUMERIC("%", OP_MODULO) BINARY(
+                            "mod", OP_MODULO, TYPE_INT4, TYPE_INT4, TYPE_INT4,
+                            int_row, int_divide_vector, "the remainder", "mod(7, 2)")
+                            BINARY("mod", OP_MODULO, TYPE_INT2, TYPE_INT2, TYPE_INT2, int_row,
+                                   int_divide_vector, "the remainder", "mod(7::int2, 2::int2)")
+                                BINARY("mod", OP_MODULO, TYPE_INT8, TYPE_INT8, TYPE_INT8, int_row,
+                                       int_divide_vector, "the remainder", "mod(7::int8, 2)")
+                                    BINARY("mod", OP_MODULO, TYPE_NUMERIC, TYPE_NUMERIC,
+                                           TYPE_NUMERIC, numeric_row, NULL, "the remainder",
+                                           "mod(7.5, 2)") SIGN("-", OP_NEGATE, "changes the sign")
+                                        SIGN("+", OP_PLUS, "the value itself")
+                                            SIGN("@", OP_ABS, "absolute value")
+                                                SIGN("abs", OP_ABS, "absolute value")};
 
 const struct function_group functions_arith = {functions, array_count(functions)};

@@ -7,7 +7,8 @@ static enum err malformed(struct call *call)
 }
 
 /* All elements of an array in the batch's arena. */
-static enum err read_array(struct call *call, const struct value *in, struct value **elements, size_t *count)
+static enum err read_array(struct call *call, const struct value *in, struct value **elements,
+                           size_t *count)
 {
     struct array_reader reader;
     if (!array_begin(&reader, in->type.id, in->text))
@@ -30,7 +31,8 @@ static bool has_element(const struct value *elements, size_t count, const struct
 
 enum { CARDINALITY, LENGTH, UPPER };
 
-static enum err length_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err length_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     struct array_reader reader;
     if (!array_begin(&reader, a[0].type.id, a[0].text))
@@ -50,7 +52,8 @@ static enum err lower_row(struct call *call, const struct value *a, size_t count
 
 enum { CONTAINS, CONTAINED, OVERLAPS };
 
-static enum err contains_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err contains_row(struct call *call, const struct value *a, size_t count,
+                             struct value *out)
 {
     (void)count;
     struct value *left, *right;
@@ -61,7 +64,8 @@ static enum err contains_row(struct call *call, const struct value *a, size_t co
     if (err != OK)
         return err;
     int operation = call->function->operation;
-    const struct value *inner = operation == CONTAINED ? left : right, *outer = operation == CONTAINED ? right : left;
+    const struct value *inner = operation == CONTAINED ? left : right,
+                       *outer = operation == CONTAINED ? right : left;
     size_t inner_count = operation == CONTAINED ? left_count : right_count;
     size_t outer_count = operation == CONTAINED ? right_count : left_count;
     bool wants_any = operation == OVERLAPS;
@@ -75,7 +79,8 @@ static enum err contains_row(struct call *call, const struct value *a, size_t co
     return OK;
 }
 
-static enum err position_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err position_row(struct call *call, const struct value *a, size_t count,
+                             struct value *out)
 {
     (void)count;
     struct value *elements;
@@ -85,8 +90,9 @@ static enum err position_row(struct call *call, const struct value *a, size_t co
         return OK;
     enum err err = read_array(call, &a[0], &elements, &length);
     for (size_t i = 0; err == OK && i < length; i++) {
-        bool is_same = elements[i].is_null || a[1].is_null ? elements[i].is_null == a[1].is_null
-                                                           : value_compare(&elements[i], &a[1]) == 0;
+        bool is_same = elements[i].is_null || a[1].is_null
+                           ? elements[i].is_null == a[1].is_null
+                           : value_compare(&elements[i], &a[1]) == 0;
         if (is_same) {
             out->i = (int64_t)i + 1;
             return OK;
@@ -98,7 +104,8 @@ static enum err position_row(struct call *call, const struct value *a, size_t co
 
 enum { APPEND, PREPEND, JOIN };
 
-static enum err append_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err append_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     (void)count;
     struct value *elements[2] = {NULL, NULL};
@@ -130,7 +137,8 @@ static enum err append_row(struct call *call, const struct value *a, size_t coun
     return OK;
 }
 
-static enum err to_string_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err to_string_row(struct call *call, const struct value *a, size_t count,
+                              struct value *out)
 {
     struct value *elements;
     size_t length;
@@ -163,7 +171,8 @@ static enum err to_string_row(struct call *call, const struct value *a, size_t c
     return err;
 }
 
-static enum err from_string_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err from_string_row(struct call *call, const struct value *a, size_t count,
+                                struct value *out)
 {
     out->is_null = a[0].is_null;
     if (a[0].is_null)
@@ -173,7 +182,8 @@ static enum err from_string_row(struct call *call, const struct value *a, size_t
     struct value *elements = arena_alloc_zero(call->arena, capacity * sizeof(*elements));
     bool has_null_text = count > 2 && !a[2].is_null;
     while (rest.data != NULL && rest.size > 0) {
-        size_t size = text_prefix_size(rest, 1), skip = 0; /* a NULL separator cuts at every character */
+        size_t size = text_prefix_size(rest, 1),
+               skip = 0; /* a NULL separator cuts at every character */
         if (!a[1].is_null) {
             size_t found = a[1].text.size == 0 ? SIZE_MAX : text_find(rest, a[1].text);
             size = found == SIZE_MAX ? rest.size : found;
@@ -185,7 +195,8 @@ static enum err from_string_row(struct call *call, const struct value *a, size_t
         bool ends_empty = skip > 0 && size + skip == rest.size;
         rest = slice_of(rest.data + size + skip, rest.size - size - skip);
         if (ends_empty) {
-            elements[length] = (struct value){.type = type_of(TYPE_TEXT), .text = slice_of(rest.data, 0)};
+            elements[length] =
+                (struct value){.type = type_of(TYPE_TEXT), .text = slice_of(rest.data, 0)};
             elements[length].is_null = has_null_text && a[2].text.size == 0;
             length++;
         }
@@ -198,50 +209,56 @@ static enum err from_string_row(struct call *call, const struct value *a, size_t
 #define TA TYPE_TEXT_ARRAY
 #define IA TYPE_INT8_ARRAY
 #define F TEXT_FUNCTION
-#define TOLERANT(name_text, n, list, to, kind, row_form, doc_text, example_text)                                       \
-    {.name = name_text, .argument_count = n, .arguments = list, .result = to, .operation = kind,                       \
-     .is_null_tolerant = true, .row = row_form, .doc = doc_text, .example = example_text},
-#define FOR(array, element, literal, item)                                                                             \
-    F("cardinality", 1, LIST(array), TYPE_INT4, CARDINALITY, length_row, "how many elements",                          \
-      "cardinality(" literal ")")                                                                                      \
-    F("array_length", 2, LIST(array, TYPE_INT4), TYPE_INT4, LENGTH, length_row, "how many elements, NULL if none",     \
-      "array_length(" literal ", 1)")                                                                                  \
-    F("array_upper", 2, LIST(array, TYPE_INT4), TYPE_INT4, UPPER, length_row, "the last subscript",                    \
-      "array_upper(" literal ", 1)")                                                                                   \
-    F("array_lower", 2, LIST(array, TYPE_INT4), TYPE_INT4, UPPER, lower_row, "the first subscript",                    \
-      "array_lower(" literal ", 1)")                                                                                   \
-    F("@>", 2, LIST(array, array), TYPE_BOOL, CONTAINS, contains_row, "has all elements of the other",                 \
-      literal " @> " literal)                                                                                          \
-    F("<@", 2, LIST(array, array), TYPE_BOOL, CONTAINED, contains_row, "has no element that the other has not",        \
-      literal " <@ " literal)                                                                                          \
-    F("&&", 2, LIST(array, array), TYPE_BOOL, OVERLAPS, contains_row, "has an element of the other",                   \
-      literal " && " literal)                                                                                          \
-    TOLERANT("array_position", 2, LIST(array, element), TYPE_INT4, 0, position_row, "where an element stands",         \
-             "array_position(" literal ", " item ")")                                                                  \
-    TOLERANT("array_append", 2, LIST(array, element), array, APPEND, append_row, "with one more at the end",           \
-             "array_append(" literal ", " item ")")                                                                    \
-    TOLERANT("array_prepend", 2, LIST(element, array), array, PREPEND, append_row, "with one more at the start",       \
-             "array_prepend(" item ", " literal ")")                                                                   \
-    TOLERANT("array_cat", 2, LIST(array, array), array, JOIN, append_row, "both, one after the other",                 \
-             "array_cat(" literal ", " literal ")")                                                                    \
-    TOLERANT("||", 2, LIST(array, array), array, JOIN, append_row, "both, one after the other",                        \
-             literal " || " literal)                                                                                   \
-    TOLERANT("||", 2, LIST(array, element), array, APPEND, append_row, "with one more at the end",                     \
-             literal " || " item)                                                                                      \
-    TOLERANT("||", 2, LIST(element, array), array, PREPEND, append_row, "with one more at the start",                  \
-             item " || " literal)                                                                                      \
-    TOLERANT("array_to_string", 2, LIST(array, T), T, 0, to_string_row, "elements joined by a separator",              \
-             "array_to_string(" literal ", ',')")                                                                      \
-    TOLERANT("array_to_string", 3, LIST(array, T, T), T, 0, to_string_row, "elements joined, NULLs shown",             \
-             "array_to_string(" literal ", ',', '-')")
+#define TOLERANT(name_text, n, list, to, kind, row_form, doc_text, example_text)                   \
+    {.name = name_text,                                                                            \
+     .argument_count = n,                                                                          \
+     .arguments = list,                                                                            \
+     .result = to,                                                                                 \
+     .operation = kind,                                                                            \
+     .is_null_tolerant = true,                                                                     \
+     .row = row_form,                                                                              \
+     .doc = doc_text,                                                                              \
+     .example = example_text},
+#define FOR(array, element, literal, item)                                                         \
+    F("cardinality", 1, LIST(array), TYPE_INT4, CARDINALITY, length_row, "how many elements",      \
+      "cardinality(" literal ")")                                                                  \
+    F("array_length", 2, LIST(array, TYPE_INT4), TYPE_INT4, LENGTH, length_row,                    \
+      "how many elements, NULL if none", "array_length(" literal ", 1)")                           \
+    F("array_upper", 2, LIST(array, TYPE_INT4), TYPE_INT4, UPPER, length_row,                      \
+      "the last subscript", "array_upper(" literal ", 1)")                                         \
+    F("array_lower", 2, LIST(array, TYPE_INT4), TYPE_INT4, UPPER, lower_row,                       \
+      "the first subscript", "array_lower(" literal ", 1)")                                        \
+    F("@>", 2, LIST(array, array), TYPE_BOOL, CONTAINS, contains_row,                              \
+      "has all elements of the other", literal " @> " literal)                                     \
+    F("<@", 2, LIST(array, array), TYPE_BOOL, CONTAINED, contains_row,                             \
+      "has no element that the other has not", literal " <@ " literal)                             \
+    F("&&", 2, LIST(array, array), TYPE_BOOL, OVERLAPS, contains_row,                              \
+      "has an element of the other", literal " && " literal)                                       \
+    TOLERANT("array_position", 2, LIST(array, element), TYPE_INT4, 0, position_row,                \
+             "where an element stands", "array_position(" literal ", " item ")")                   \
+    TOLERANT("array_append", 2, LIST(array, element), array, APPEND, append_row,                   \
+             "with one more at the end", "array_append(" literal ", " item ")")                    \
+    TOLERANT("array_prepend", 2, LIST(element, array), array, PREPEND, append_row,                 \
+             "with one more at the start", "array_prepend(" item ", " literal ")")                 \
+    TOLERANT("array_cat", 2, LIST(array, array), array, JOIN, append_row,                          \
+             "both, one after the other", "array_cat(" literal ", " literal ")")                   \
+    TOLERANT("||", 2, LIST(array, array), array, JOIN, append_row, "both, one after the other",    \
+             literal " || " literal)                                                               \
+    TOLERANT("||", 2, LIST(array, element), array, APPEND, append_row, "with one more at the end", \
+             literal " || " item)                                                                  \
+    TOLERANT("||", 2, LIST(element, array), array, PREPEND, append_row,                            \
+             "with one more at the start", item " || " literal)                                    \
+    TOLERANT("array_to_string", 2, LIST(array, T), T, 0, to_string_row,                            \
+             "elements joined by a separator", "array_to_string(" literal ", ',')")                \
+    TOLERANT("array_to_string", 3, LIST(array, T, T), T, 0, to_string_row,                         \
+             "elements joined, NULLs shown", "array_to_string(" literal ", ',', '-')")
 
 static const struct function functions[] = {
-    FOR(TA, T, "'{a,b}'::text[]", "'a'::text")
-    FOR(IA, TYPE_INT8, "'{1,2}'::bigint[]", "1::bigint")
-    TOLERANT("string_to_array", 2, LIST(T, T), TA, 0, from_string_row, "cut at a separator",
-             "string_to_array('a,b', ',')")
-    TOLERANT("string_to_array", 3, LIST(T, T, T), TA, 0, from_string_row, "cut at a separator, one text being NULL",
-             "string_to_array('a,-', ',', '-')")
-};
+    FOR(TA, T, "'{a,b}'::text[]", "'a'::text") FOR(IA, TYPE_INT8, "'{1,2}'::bigint[]", "1::bigint")
+        TOLERANT("string_to_array", 2, LIST(T, T), TA, 0, from_string_row, "cut at a separator",
+                 "string_to_array('a,b', ',')")
+            TOLERANT("string_to_array", 3, LIST(T, T, T), TA, 0, from_string_row,
+                     "cut at a separator, one text being NULL",
+                     "string_to_array('a,-', ',', '-')")};
 
 const struct function_group functions_array = {functions, array_count(functions)};

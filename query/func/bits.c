@@ -1,4 +1,5 @@
-/* & | # ~ << >> on integers. Shifts take their count modulo the width, as the machine and PostgreSQL do. */
+/* & | # ~ << >> on integers. Shifts take their count modulo the width, as the machine and
+ * PostgreSQL do. */
 #include "query/func/func.h"
 
 enum { OP_AND, OP_OR, OP_XOR, OP_NOT, OP_LEFT, OP_RIGHT };
@@ -37,27 +38,27 @@ static enum err bits_row(struct call *call, const struct value *a, size_t count,
     return OK;
 }
 
-#define ONE(symbol, kind, type, other, n, example_text)                                                                \
-    {.name = symbol, .argument_count = n, .arguments = {type, other}, .result = type, .operation = kind,               \
-     .row = bits_row, .doc = "bit by bit", .example = example_text},
-#define ALL(symbol, kind)                                                                                              \
-    ONE(symbol, kind, TYPE_INT4, TYPE_INT4, 2, "6 " symbol " 3")                                                       \
-    ONE(symbol, kind, TYPE_INT2, TYPE_INT2, 2, "6::int2 " symbol " 3::int2")                                           \
+#define ONE(symbol, kind, type, other, n, example_text)                                            \
+    {.name = symbol,                                                                               \
+     .argument_count = n,                                                                          \
+     .arguments = {type, other},                                                                   \
+     .result = type,                                                                               \
+     .operation = kind,                                                                            \
+     .row = bits_row,                                                                              \
+     .doc = "bit by bit",                                                                          \
+     .example = example_text},
+#define ALL(symbol, kind)                                                                          \
+    ONE(symbol, kind, TYPE_INT4, TYPE_INT4, 2, "6 " symbol " 3")                                   \
+    ONE(symbol, kind, TYPE_INT2, TYPE_INT2, 2, "6::int2 " symbol " 3::int2")                       \
     ONE(symbol, kind, TYPE_INT8, TYPE_INT8, 2, "6::int8 " symbol " 3::int8")
-#define SHIFT(symbol, kind)                                                                                            \
-    ONE(symbol, kind, TYPE_INT4, TYPE_INT4, 2, "6 " symbol " 3")                                                       \
-    ONE(symbol, kind, TYPE_INT2, TYPE_INT4, 2, "6::int2 " symbol " 3")                                                 \
+#define SHIFT(symbol, kind)                                                                        \
+    ONE(symbol, kind, TYPE_INT4, TYPE_INT4, 2, "6 " symbol " 3")                                   \
+    ONE(symbol, kind, TYPE_INT2, TYPE_INT4, 2, "6::int2 " symbol " 3")                             \
     ONE(symbol, kind, TYPE_INT8, TYPE_INT4, 2, "6::int8 " symbol " 3")
 
 static const struct function functions[] = {
-    ALL("&", OP_AND)
-    ALL("|", OP_OR)
-    ALL("#", OP_XOR)
-    SHIFT("<<", OP_LEFT)
-    SHIFT(">>", OP_RIGHT)
-    ONE("~", OP_NOT, TYPE_INT4, 0, 1, "~ 6")
-    ONE("~", OP_NOT, TYPE_INT2, 0, 1, "~ 6::int2")
-    ONE("~", OP_NOT, TYPE_INT8, 0, 1, "~ 6::int8")
-};
+    ALL("&", OP_AND) ALL("|", OP_OR) ALL("#", OP_XOR) SHIFT("<<", OP_LEFT) SHIFT(">>", OP_RIGHT)
+        ONE("~", OP_NOT, TYPE_INT4, 0, 1, "~ 6") ONE("~", OP_NOT, TYPE_INT2, 0, 1, "~ 6::int2")
+            ONE("~", OP_NOT, TYPE_INT8, 0, 1, "~ 6::int8")};
 
 const struct function_group functions_bits = {functions, array_count(functions)};

@@ -1,14 +1,17 @@
-/* Bytes and text: convert_from, convert_to, encode and decode, so that a dead letter can be read as it came. */
+/* Bytes and text: convert_from, convert_to, encode and decode, so that a dead letter can be read as
+ * it came. */
 #include "query/func/text.h"
 
 #define BASE64_LINE 76 /* PostgreSQL breaks lines there, RFC 2045 */
 
-static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 static const char hex_digits[] = "0123456789abcdef";
 
 static enum err check_encoding(struct call *call, struct slice name)
 {
-    if (slice_equal_ignore_case(name, SLICE("utf8")) || slice_equal_ignore_case(name, SLICE("utf-8")) ||
+    if (slice_equal_ignore_case(name, SLICE("utf8")) ||
+        slice_equal_ignore_case(name, SLICE("utf-8")) ||
         slice_equal_ignore_case(name, SLICE("unicode")))
         return OK;
     error_set(call->error, ERR_INPUT, "22023", "invalid encoding name \"%.*s\"", SLICE_ARGS(name));
@@ -16,7 +19,8 @@ static enum err check_encoding(struct call *call, struct slice name)
     return ERR_INPUT;
 }
 
-static enum err convert_from_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err convert_from_row(struct call *call, const struct value *a, size_t count,
+                                 struct value *out)
 {
     (void)count;
     enum err err = check_encoding(call, a[1].text);
@@ -27,13 +31,15 @@ static enum err convert_from_row(struct call *call, const struct value *a, size_
     if (zero != NULL && (size_t)(zero - a[0].text.data) < bad)
         bad = (size_t)(zero - a[0].text.data);
     if (bad < a[0].text.size)
-        return error_set(call->error, ERR_INPUT, "22021", "invalid byte sequence for encoding \"UTF8\": 0x%02x",
+        return error_set(call->error, ERR_INPUT, "22021",
+                         "invalid byte sequence for encoding \"UTF8\": 0x%02x",
                          (unsigned char)a[0].text.data[bad]);
     out->text = a[0].text;
     return OK;
 }
 
-static enum err convert_to_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err convert_to_row(struct call *call, const struct value *a, size_t count,
+                               struct value *out)
 {
     (void)count;
     enum err err = check_encoding(call, a[1].text);
@@ -52,7 +58,8 @@ static enum err find_format(struct call *call, struct slice name, enum byte_form
             return OK;
         }
     }
-    return error_set(call->error, ERR_INPUT, "22023", "unrecognized encoding: \"%.*s\"", SLICE_ARGS(name));
+    return error_set(call->error, ERR_INPUT, "22023", "unrecognized encoding: \"%.*s\"",
+                     SLICE_ARGS(name));
 }
 
 static char *write_hex(struct slice in, char *p)
@@ -101,7 +108,8 @@ static char *write_escape(struct slice in, char *p)
     return p;
 }
 
-static enum err encode_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err encode_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     (void)count;
     enum byte_format format = FORMAT_HEX;
@@ -135,9 +143,11 @@ static bool read_hex(struct slice in, char *buffer, size_t *size, const char **w
     for (size_t i = 0; i < in.size; i++) {
         if (is_blank(in.data[i]))
             continue;
-        const char *high = hex_digit(in.data[i]), *low = i + 1 < in.size ? hex_digit(in.data[i + 1]) : NULL;
-        *why = high == NULL || (i + 1 < in.size && low == NULL) ? "invalid hexadecimal digit"
-                                                                : "invalid hexadecimal data: odd number of digits";
+        const char *high = hex_digit(in.data[i]),
+                   *low = i + 1 < in.size ? hex_digit(in.data[i + 1]) : NULL;
+        *why = high == NULL || (i + 1 < in.size && low == NULL)
+                   ? "invalid hexadecimal digit"
+                   : "invalid hexadecimal data: odd number of digits";
         if (high == NULL || low == NULL)
             return false;
         buffer[(*size)++] = (char)((high - hex_digits) << 4 | (low - hex_digits));
@@ -155,7 +165,8 @@ static bool read_base64(struct slice in, char *buffer, size_t *size, const char 
         if (is_blank(c))
             continue;
         const char *digit = c == '\0' ? NULL : strchr(base64_digits, c);
-        if ((digit == NULL && c != '=') || (digit != NULL && padding > 0) || (c == '=' && digits < 2))
+        if ((digit == NULL && c != '=') || (digit != NULL && padding > 0) ||
+            (c == '=' && digits < 2))
             return false;
         padding += c == '=';
         bits = bits << 6 | (uint32_t)(digit != NULL ? digit - base64_digits : 0);
@@ -179,10 +190,11 @@ static bool read_escape(struct slice in, char *buffer, size_t *size, const char 
         } else if (i + 1 < in.size && in.data[i + 1] == '\\') {
             buffer[(*size)++] = '\\';
             i++;
-        } else if (i + 3 < in.size && in.data[i + 1] >= '0' && in.data[i + 1] <= '3' && in.data[i + 2] >= '0' &&
-                   in.data[i + 2] <= '7' && in.data[i + 3] >= '0' && in.data[i + 3] <= '7') {
-            buffer[(*size)++] =
-                (char)((in.data[i + 1] - '0') << 6 | (in.data[i + 2] - '0') << 3 | (in.data[i + 3] - '0'));
+        } else if (i + 3 < in.size && in.data[i + 1] >= '0' && in.data[i + 1] <= '3' &&
+                   in.data[i + 2] >= '0' && in.data[i + 2] <= '7' && in.data[i + 3] >= '0' &&
+                   in.data[i + 3] <= '7') {
+            buffer[(*size)++] = (char)((in.data[i + 1] - '0') << 6 | (in.data[i + 2] - '0') << 3 |
+                                       (in.data[i + 3] - '0'));
             i += 3;
         } else {
             return false;
@@ -191,7 +203,8 @@ static bool read_escape(struct slice in, char *buffer, size_t *size, const char 
     return true;
 }
 
-static enum err decode_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err decode_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     (void)count;
     enum byte_format format = FORMAT_HEX;
@@ -207,7 +220,8 @@ static enum err decode_row(struct call *call, const struct value *a, size_t coun
                    : format == FORMAT_BASE64 ? read_base64(a[0].text, buffer, &size, &why)
                                              : read_escape(a[0].text, buffer, &size, &why);
     if (!is_good)
-        return error_set(call->error, ERR_INPUT, format == FORMAT_ESCAPE ? "22P02" : "22023", "%s", why);
+        return error_set(call->error, ERR_INPUT, format == FORMAT_ESCAPE ? "22P02" : "22023", "%s",
+                         why);
     out->text = slice_of(buffer, size);
     return OK;
 }
@@ -215,15 +229,16 @@ static enum err decode_row(struct call *call, const struct value *a, size_t coun
 #define T TYPE_TEXT
 #define F TEXT_FUNCTION
 
+/* clang-format off: a row a function */
 static const struct function functions[] = {
-    F("convert_from", 2, LIST(TYPE_BYTEA, T), T, 0, convert_from_row, "bytes of an encoding as text",
-      "convert_from('\\x6162'::bytea, 'UTF8')")
-    F("convert_to", 2, LIST(T, T), TYPE_BYTEA, 0, convert_to_row, "text as bytes of an encoding",
-      "convert_to('ab', 'UTF8')")
-    F("encode", 2, LIST(TYPE_BYTEA, T), T, 0, encode_row, "bytes as text: hex, base64 or escape",
-      "encode('\\x0a'::bytea, 'hex')")
-    F("decode", 2, LIST(T, T), TYPE_BYTEA, 0, decode_row, "bytes from text: hex, base64 or escape",
-      "decode('0a', 'hex')")
-};
+    F("convert_from", 2, LIST(TYPE_BYTEA, T), T, 0, convert_from_row,
+      "bytes of an encoding as text", "convert_from('\\x6162'::bytea, 'UTF8')")
+        F("convert_to", 2, LIST(T, T), TYPE_BYTEA, 0, convert_to_row,
+          "text as bytes of an encoding", "convert_to('ab', 'UTF8')")
+            F("encode", 2, LIST(TYPE_BYTEA, T), T, 0, encode_row,
+              "bytes as text: hex, base64 or escape", "encode('\\x0a'::bytea, 'hex')")
+                F("decode", 2, LIST(T, T), TYPE_BYTEA, 0, decode_row,
+                  "bytes from text: hex, base64 or escape", "decode('0a', 'hex')")};
+/* clang-format on */
 
 const struct function_group functions_bytea = {functions, array_count(functions)};

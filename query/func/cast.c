@@ -1,11 +1,13 @@
 /* Casts: which exist in which context, and how one value is converted.
  *
- * The table of contexts is PostgreSQL's pg_cast for the types here: widening numbers and date -> timestamp
- * -> timestamptz happen by themselves, narrowing on assignment, boolean <-> integer only when written.
- * Everything becomes text on assignment and text becomes anything when written, through the type's output
- * and input functions.
+ * The table of contexts is PostgreSQL's pg_cast for the types here: widening numbers and date ->
+ * timestamp
+ * -> timestamptz happen by themselves, narrowing on assignment, boolean <-> integer only when
+ * written. Everything becomes text on assignment and text becomes anything when written, through
+ * the type's output and input functions.
  *
- * Conversion is by source class, then the target's modifiers (varchar(n), numeric(p, s)) are applied. */
+ * Conversion is by source class, then the target's modifiers (varchar(n), numeric(p, s)) are
+ * applied. */
 #include "query/func/func.h"
 
 #include "query/expr/build.h"
@@ -27,7 +29,8 @@ static const struct {
 } casts[TYPE_COUNT] = {
     [TYPE_BOOL] = {0, TEXTS, BIT(TYPE_INT4)},
     [TYPE_INT2] = {BIT(TYPE_INT4) | BIT(TYPE_INT8) | FLOATS | BIT(TYPE_NUMERIC), TEXTS, 0},
-    [TYPE_INT4] = {BIT(TYPE_INT8) | FLOATS | BIT(TYPE_NUMERIC), BIT(TYPE_INT2) | TEXTS, BIT(TYPE_BOOL)},
+    [TYPE_INT4] = {BIT(TYPE_INT8) | FLOATS | BIT(TYPE_NUMERIC), BIT(TYPE_INT2) | TEXTS,
+                   BIT(TYPE_BOOL)},
     [TYPE_INT8] = {FLOATS | BIT(TYPE_NUMERIC), BIT(TYPE_INT2) | BIT(TYPE_INT4) | TEXTS, 0},
     [TYPE_FLOAT4] = {BIT(TYPE_FLOAT8), NUMBERS | TEXTS, 0},
     [TYPE_FLOAT8] = {0, NUMBERS | TEXTS, 0},
@@ -94,7 +97,8 @@ bool cast_is_relabel(struct type from, struct type to, const struct timezone *zo
     if ((from.id == TYPE_TIMESTAMP && to.id == TYPE_TIMESTAMPTZ) ||
         (from.id == TYPE_TIMESTAMPTZ && to.id == TYPE_TIMESTAMP))
         return zone == timezone_utc || zone == NULL;
-    return (from.id == TYPE_JSON && to.id == TYPE_JSONB) || (from.id == TYPE_JSONB && to.id == TYPE_JSON);
+    return (from.id == TYPE_JSON && to.id == TYPE_JSONB) ||
+           (from.id == TYPE_JSONB && to.id == TYPE_JSON);
 }
 
 /* --- numbers --- */
@@ -149,7 +153,8 @@ static enum err from_float(struct call *call, const struct value *in, struct val
         out->f = in->f;
         return OK;
     case TYPE_NUMERIC:
-        return numeric_from_double(in->f, in->type.id == TYPE_FLOAT4 ? 6 : 15, &out->n, call->error);
+        return numeric_from_double(in->f, in->type.id == TYPE_FLOAT4 ? 6 : 15, &out->n,
+                                   call->error);
     default: {
         double rounded = rint(in->f);
         if (!(rounded >= -9223372036854775808.0 && rounded < 9223372036854775808.0))
@@ -173,7 +178,8 @@ static enum err from_numeric(struct call *call, const struct value *in, struct v
     default: {
         if (in->n.kind != NUMERIC_FINITE)
             return error_set(call->error, ERR_UNSUPPORTED, "0A000", "cannot convert %s to %s",
-                             in->n.kind == NUMERIC_NAN ? "NaN" : "infinity", type_name(out->type.id));
+                             in->n.kind == NUMERIC_NAN ? "NaN" : "infinity",
+                             type_name(out->type.id));
         int64_t integer;
         if (numeric_to_int(in->n, &integer, NULL) != OK)
             return error_out_of_range(call->error, type_name(out->type.id));
@@ -276,7 +282,8 @@ static enum err from_array(struct call *call, const struct value *in, struct val
 
 /* --- text --- */
 
-struct slice value_to_text(const struct value *value, const struct eval_context *context, struct arena *arena)
+struct slice value_to_text(const struct value *value, const struct eval_context *context,
+                           struct arena *arena)
 {
     enum type_id type = value->type.id;
     if (is_text(type) || type == TYPE_JSONB || type == TYPE_JSON)
@@ -322,8 +329,8 @@ static enum err apply_modifiers(struct call *call, bool is_explicit, struct valu
     if (!is_explicit) {
         for (size_t i = size; i < out->text.size; i++) {
             if (out->text.data[i] != ' ')
-                return error_set(call->error, ERR_INPUT, "22001", "value too long for type character varying(%u)",
-                                 out->type.length);
+                return error_set(call->error, ERR_INPUT, "22001",
+                                 "value too long for type character varying(%u)", out->type.length);
         }
     }
     out->text.size = size;

@@ -1,14 +1,16 @@
-/* extract (numeric, with PostgreSQL's scales) and date_part (double): one field of a time, date or interval.
+/* extract (numeric, with PostgreSQL's scales) and date_part (double): one field of a time, date or
+ * interval.
  *
- * Fields are computed once as numeric; date_part converts. Infinite times give infinity for the fields that
- * grow without end (epoch, year …) and NULL for the ones that repeat. A name that is no field is 22023, a
- * field the type has not is 0A000. */
+ * Fields are computed once as numeric; date_part converts. Infinite times give infinity for the
+ * fields that grow without end (epoch, year …) and NULL for the ones that repeat. A name that is no
+ * field is 22023, a field the type has not is 0A000. */
 #include "query/func/func.h"
 
 static enum err unit_error(struct call *call, struct slice name, enum type_id type, bool is_known)
 {
-    return error_set(call->error, ERR_INPUT, is_known ? "0A000" : "22023", "unit \"%.*s\" not %s for type %s",
-                     SLICE_ARGS(name), is_known ? "supported" : "recognized", type_name(type));
+    return error_set(call->error, ERR_INPUT, is_known ? "0A000" : "22023",
+                     "unit \"%.*s\" not %s for type %s", SLICE_ARGS(name),
+                     is_known ? "supported" : "recognized", type_name(type));
 }
 
 static int64_t floor_divide(int64_t value, int64_t divisor)
@@ -146,8 +148,8 @@ static bool zone_field(enum time_unit unit, int64_t offset, int64_t *out)
 
 #define JULIAN_1970 2440588
 
-static enum err time_field(struct call *call, enum time_unit unit, struct slice name, const struct value *time,
-                           struct numeric *out)
+static enum err time_field(struct call *call, enum time_unit unit, struct slice name,
+                           const struct value *time, struct numeric *out)
 {
     bool has_zone = time->type.id == TYPE_TIMESTAMPTZ;
     if (unit == UNIT_EPOCH) {
@@ -161,8 +163,11 @@ static enum err time_field(struct call *call, enum time_unit unit, struct slice 
         return OK;
     if (unit == UNIT_JULIAN) {
         struct numeric part;
-        enum err err = numeric_divide(numeric_from_int(us), numeric_from_int(MICROSECONDS_PER_DAY), &part, call->error);
-        return err != OK ? err : numeric_add(numeric_from_int(days + JULIAN_1970), part, out, call->error);
+        enum err err = numeric_divide(numeric_from_int(us), numeric_from_int(MICROSECONDS_PER_DAY),
+                                      &part, call->error);
+        return err != OK
+                   ? err
+                   : numeric_add(numeric_from_int(days + JULIAN_1970), part, out, call->error);
     }
     if (!day_field(unit, days, &field) &&
         !(has_zone && zone_field(unit, (local - time->i) / MICROSECONDS_PER_SECOND, &field)))
@@ -185,8 +190,8 @@ static enum err date_field(struct call *call, enum time_unit unit, struct slice 
     return OK;
 }
 
-static enum err interval_field(struct call *call, enum time_unit unit, struct slice name, struct interval in,
-                               struct numeric *out)
+static enum err interval_field(struct call *call, enum time_unit unit, struct slice name,
+                               struct interval in, struct numeric *out)
 {
     if (clock_field(unit, in.microseconds, out))
         return OK;
@@ -214,8 +219,10 @@ static enum err interval_field(struct call *call, enum time_unit unit, struct sl
         field = years / 1000;
         break;
     case UNIT_EPOCH: { /* a year has 365.25 days, a month 30 */
-        int64_t quarter_days = 1461 * years + 120 * (int64_t)(in.months % 12) + 4 * (int64_t)in.days;
-        *out = numeric_from_int128((__int128)quarter_days * (86400 / 4) * MICROSECONDS_PER_SECOND + in.microseconds, 6);
+        int64_t quarter_days =
+            1461 * years + 120 * (int64_t)(in.months % 12) + 4 * (int64_t)in.days;
+        *out = numeric_from_int128(
+            (__int128)quarter_days * (86400 / 4) * MICROSECONDS_PER_SECOND + in.microseconds, 6);
         return OK;
     }
     default:
@@ -229,12 +236,13 @@ static bool is_infinite(const struct value *time)
 {
     if (time->type.id == TYPE_DATE)
         return time->i == DATE_INFINITY || time->i == DATE_MINUS_INFINITY;
-    return time->type.id != TYPE_INTERVAL && (time->i == TIME_INFINITY || time->i == TIME_MINUS_INFINITY);
+    return time->type.id != TYPE_INTERVAL &&
+           (time->i == TIME_INFINITY || time->i == TIME_MINUS_INFINITY);
 }
 
 /* One field of a finite time. */
-static enum err unit_of(struct call *call, enum time_unit unit, struct slice name, const struct value *time,
-                        struct numeric *out)
+static enum err unit_of(struct call *call, enum time_unit unit, struct slice name,
+                        const struct value *time, struct numeric *out)
 {
     if (time->type.id == TYPE_INTERVAL)
         return interval_field(call, unit, name, time->interval, out);
@@ -243,8 +251,8 @@ static enum err unit_of(struct call *call, enum time_unit unit, struct slice nam
     return time_field(call, unit, name, time, out);
 }
 
-static enum err field_of(struct call *call, struct slice name, const struct value *time, struct numeric *out,
-                         bool *is_null)
+static enum err field_of(struct call *call, struct slice name, const struct value *time,
+                         struct numeric *out, bool *is_null)
 {
     enum time_unit unit;
     *is_null = false;
@@ -261,20 +269,24 @@ static enum err field_of(struct call *call, struct slice name, const struct valu
     return unit_of(call, unit, name, time, out);
 }
 
-static enum err extract_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err extract_row(struct call *call, const struct value *a, size_t count,
+                            struct value *out)
 {
     (void)count;
     return field_of(call, a[0].text, &a[1], &out->n, &out->is_null);
 }
 
-/* The fields that PostgreSQL adds up in doubles, in its order of operations; false if it is none of them. */
+/* The fields that PostgreSQL adds up in doubles, in its order of operations; false if it is none of
+ * them. */
 static bool part_in_doubles(enum time_unit unit, const struct value *time, double *out)
 {
     bool is_interval = time->type.id == TYPE_INTERVAL;
-    int64_t us = is_interval ? time->interval.microseconds : time->i, minute = us % MICROSECONDS_PER_MINUTE;
+    int64_t us = is_interval ? time->interval.microseconds : time->i,
+            minute = us % MICROSECONDS_PER_MINUTE;
     if (!is_interval && minute < 0)
         minute += MICROSECONDS_PER_MINUTE;
-    double seconds = (double)(minute / MICROSECONDS_PER_SECOND), fraction = (double)(minute % MICROSECONDS_PER_SECOND);
+    double seconds = (double)(minute / MICROSECONDS_PER_SECOND),
+           fraction = (double)(minute % MICROSECONDS_PER_SECOND);
     if (is_infinite(time))
         return false;
     if (unit == UNIT_SECOND) {
@@ -294,7 +306,8 @@ static bool part_in_doubles(enum time_unit unit, const struct value *time, doubl
     return true;
 }
 
-static enum err date_part_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err date_part_row(struct call *call, const struct value *a, size_t count,
+                              struct value *out)
 {
     (void)count;
     struct value time = a[1];
@@ -314,7 +327,8 @@ static enum err date_part_row(struct call *call, const struct value *a, size_t c
     return err;
 }
 
-/* A constant field name is looked up once. Infinite times, whose fields may be NULL, are the row form's. */
+/* A constant field name is looked up once. Infinite times, whose fields may be NULL, are the row
+ * form's. */
 static enum err extract_vector(struct call *call, const struct vector *v)
 {
     const struct column *names = &v->arguments[0], *times = &v->arguments[1];
@@ -341,19 +355,29 @@ static enum err extract_vector(struct call *call, const struct vector *v)
     return OK;
 }
 
-#define PAIR(of, vector_form, example_text)                                                                            \
-    {.name = "extract", .argument_count = 2, .arguments = {TYPE_TEXT, of}, .result = TYPE_NUMERIC,                     \
-     .volatility = of == TYPE_TIMESTAMPTZ ? STABLE : IMMUTABLE, .row = extract_row, .vector = vector_form,             \
-     .doc = "one field of a time", .example = "extract(day FROM " example_text ")"},                                   \
-    {.name = "date_part", .argument_count = 2, .arguments = {TYPE_TEXT, of}, .result = TYPE_FLOAT8,                    \
-     .volatility = of == TYPE_TIMESTAMPTZ ? STABLE : IMMUTABLE, .row = date_part_row,                                  \
-     .doc = "one field of a time, as a double", .example = "date_part('day', " example_text ")"},
+#define PAIR(of, vector_form, example_text)                                                        \
+    {.name = "extract",                                                                            \
+     .argument_count = 2,                                                                          \
+     .arguments = {TYPE_TEXT, of},                                                                 \
+     .result = TYPE_NUMERIC,                                                                       \
+     .volatility = of == TYPE_TIMESTAMPTZ ? STABLE : IMMUTABLE,                                    \
+     .row = extract_row,                                                                           \
+     .vector = vector_form,                                                                        \
+     .doc = "one field of a time",                                                                 \
+     .example = "extract(day FROM " example_text ")"},                                             \
+        {.name = "date_part",                                                                      \
+         .argument_count = 2,                                                                      \
+         .arguments = {TYPE_TEXT, of},                                                             \
+         .result = TYPE_FLOAT8,                                                                    \
+         .volatility = of == TYPE_TIMESTAMPTZ ? STABLE : IMMUTABLE,                                \
+         .row = date_part_row,                                                                     \
+         .doc = "one field of a time, as a double",                                                \
+         .example = "date_part('day', " example_text ")"},
 
 static const struct function functions[] = {
     PAIR(TYPE_TIMESTAMPTZ, extract_vector, "timestamptz '2026-05-01 10:17:03Z'")
-    PAIR(TYPE_TIMESTAMP, extract_vector, "timestamp '2026-05-01 10:17:03'")
-    PAIR(TYPE_DATE, extract_vector, "date '2026-05-01'")
-    PAIR(TYPE_INTERVAL, NULL, "interval '3 days'")
-};
+        PAIR(TYPE_TIMESTAMP, extract_vector, "timestamp '2026-05-01 10:17:03'")
+            PAIR(TYPE_DATE, extract_vector, "date '2026-05-01'")
+                PAIR(TYPE_INTERVAL, NULL, "interval '3 days'")};
 
 const struct function_group functions_extract = {functions, array_count(functions)};

@@ -1,14 +1,16 @@
-/* The list of function groups, in the order they are searched. A lookup walks a few hundred descriptors and compares
- * names: some microseconds, once per call in a statement that is not yet cached. */
+/* The list of function groups, in the order they are searched. A lookup walks a few hundred
+ * descriptors and compares names: some microseconds, once per call in a statement that is not yet
+ * cached. */
 #include "query/func/func.h"
 
 #include <ctype.h>
 #include <string.h>
 
 static const struct function_group *const groups[] = {
-    &functions_compare, &functions_arith,   &functions_bits,       &functions_math, &functions_math_numeric,
-    &functions_text,    &functions_misc,    &functions_bytea,    &functions_pattern,    &functions_regex, &functions_time,
-    &functions_extract, &functions_time_arith, &functions_json,    &functions_array,
+    &functions_compare,      &functions_arith, &functions_bits,  &functions_math,
+    &functions_math_numeric, &functions_text,  &functions_misc,  &functions_bytea,
+    &functions_pattern,      &functions_regex, &functions_time,  &functions_extract,
+    &functions_time_arith,   &functions_json,  &functions_array,
 };
 
 const struct function_group *function_table(size_t index)

@@ -1,6 +1,7 @@
-/* Scalar functions and operators: const descriptors, one array a file, found by name. Operators are functions named
- * "+", "<", "~~". A function has a row form, a vector form, or both; the vector form must give what the row
- * form gives. */
+/* Scalar functions and operators: const descriptors, one array a file, found by name. Operators are
+ * functions named
+ * "+", "<", "~~". A function has a row form, a vector form, or both; the vector form must give what
+ * the row form gives. */
 #ifndef FRESHET_QUERY_FUNC_FUNC_H
 #define FRESHET_QUERY_FUNC_FUNC_H
 
@@ -18,16 +19,17 @@ enum volatility { IMMUTABLE, STABLE, VOLATILE };
 struct call {
     const struct eval_context *context;
     const struct function *function;
-    struct type type;        /* of the result */
-    struct arena *arena;     /* for results' payloads: one batch */
+    struct type type;    /* of the result */
+    struct arena *arena; /* for results' payloads: one batch */
     struct error *error;
-    void *state;             /* compiled regular expressions and the like; NULL at first */
+    void *state; /* compiled regular expressions and the like; NULL at first */
     void (*state_free)(void *state);
 };
 
-/* One batch for a vector form, which may answer VECTOR_DECLINED: then the row form does it. Every argument
- * is FLAT or CONSTANT. Rows are selection[0 … count-1], or 0 … count-1 where it is NULL. `validity` joins
- * the arguments' (NULL: no NULLs); only valid selected rows may raise. `out` is zeroed. */
+/* One batch for a vector form, which may answer VECTOR_DECLINED: then the row form does it. Every
+ * argument is FLAT or CONSTANT. Rows are selection[0 … count-1], or 0 … count-1 where it is NULL.
+ * `validity` joins the arguments' (NULL: no NULLs); only valid selected rows may raise. `out` is
+ * zeroed. */
 #define VECTOR_DECLINED ERR_BUSY
 struct vector {
     const struct column *arguments;
@@ -40,16 +42,17 @@ struct vector {
 struct function {
     const char *name;
     uint8_t argument_count;
-    bool is_variadic;            /* the rest are any number of any type, each as text or as it is */
-    bool is_null_tolerant;       /* not strict: called with NULLs too */
+    bool is_variadic;      /* the rest are any number of any type, each as text or as it is */
+    bool is_null_tolerant; /* not strict: called with NULLs too */
     uint8_t volatility;
     uint8_t arguments[FUNCTION_ARGUMENTS_MAX];
     uint8_t result;
     /* Cross-type comparisons: arguments are cast to this before the call; 0: as declared. */
     uint8_t evaluate_as;
-    uint8_t operation;           /* for forms shared by several descriptors */
+    uint8_t operation; /* for forms shared by several descriptors */
     /* out->type is set and is_null false on entry. */
-    enum err (*row)(struct call *call, const struct value *arguments, size_t count, struct value *out);
+    enum err (*row)(struct call *call, const struct value *arguments, size_t count,
+                    struct value *out);
     enum err (*vector)(struct call *call, const struct vector *vector);
     const char *doc, *example;
 };
@@ -67,9 +70,10 @@ const struct function *function_next(struct slice name, const struct function *l
 bool function_is_operator(const struct function *function);
 
 /* The groups, each defined in the file of its name. */
-extern const struct function_group functions_compare, functions_arith, functions_bits, functions_math,
-    functions_math_numeric, functions_text, functions_misc, functions_bytea, functions_pattern, functions_regex,
-    functions_time, functions_time_arith, functions_extract, functions_json, functions_array;
+extern const struct function_group functions_compare, functions_arith, functions_bits,
+    functions_math, functions_math_numeric, functions_text, functions_misc, functions_bytea,
+    functions_pattern, functions_regex, functions_time, functions_time_arith, functions_extract,
+    functions_json, functions_array;
 
 /* --- casts: query/func/cast.c --- */
 /* May a value of type `from` become `to` in this context? */
@@ -81,20 +85,24 @@ bool cast_is_immutable(enum type_id from, enum type_id to);
 /* Is the cast only a new name for the same memory form? */
 bool cast_is_relabel(struct type from, struct type to, const struct timezone *zone);
 /* Fast forms over FLAT or CONSTANT columns; false if there is none for this pair. */
-bool cast_vector(struct call *call, struct type from, const struct vector *vector, enum err *result);
+bool cast_vector(struct call *call, struct type from, const struct vector *vector,
+                 enum err *result);
 
 /* Text of a value as its output function writes it, in the arena. */
-struct slice value_to_text(const struct value *value, const struct eval_context *context, struct arena *arena);
+struct slice value_to_text(const struct value *value, const struct eval_context *context,
+                           struct arena *arena);
 
 /* 22003 "integer out of range" */
 enum err error_out_of_range(struct error *error, const char *what);
 /* interval * number, fractions carried down. */
-enum err interval_multiply(struct interval interval, double factor, struct interval *out, struct error *error);
-enum err interval_divide(struct interval interval, double divisor, struct interval *out, struct error *error);
-/* The window [*start, *end) of `size` that holds the time: whole months, or days and time, aligned to
- * 2000-01-03 00:00 on the zone's clock (months to 2000-01-01). 22023 for a size that is not positive or
- * mixes months with days. */
-MUST_CHECK enum err window_find(int64_t us, struct interval size, const struct timezone *zone, int64_t *start,
-                                int64_t *end, struct error *error);
+enum err interval_multiply(struct interval interval, double factor, struct interval *out,
+                           struct error *error);
+enum err interval_divide(struct interval interval, double divisor, struct interval *out,
+                         struct error *error);
+/* The window [*start, *end) of `size` that holds the time: whole months, or days and time, aligned
+ * to 2000-01-03 00:00 on the zone's clock (months to 2000-01-01). 22023 for a size that is not
+ * positive or mixes months with days. */
+MUST_CHECK enum err window_find(int64_t us, struct interval size, const struct timezone *zone,
+                                int64_t *start, int64_t *end, struct error *error);
 
 #endif

@@ -1,9 +1,9 @@
 /* -> ->> #> #>> and the like on json and jsonb, whose values are JSON text.
  *
- * A path step walks the text with the one tokenizer and borrows the part it finds: nothing is built. Of
- * equal keys the last counts. A string taken as text is unescaped, null as text is NULL, everything else is
- * its own text. Malformed text cannot come from a column (it is checked on the way in); should it, the step
- * finds nothing. */
+ * A path step walks the text with the one tokenizer and borrows the part it finds: nothing is
+ * built. Of equal keys the last counts. A string taken as text is unescaped, null as text is NULL,
+ * everything else is its own text. Malformed text cannot come from a column (it is checked on the
+ * way in); should it, the step finds nothing. */
 #include "query/func/text.h"
 
 #include "storage/base/json.h"
@@ -18,7 +18,8 @@ struct element {
 };
 
 /* Reads the value whose first token is `token`. */
-static struct element read_value(struct json_parser *parser, struct slice text, enum json_token token)
+static struct element read_value(struct json_parser *parser, struct slice text,
+                                 enum json_token token)
 {
     size_t start = parser->token_offset;
     if (token == JSON_ERROR || token == JSON_END || !json_skip(parser, token))
@@ -111,7 +112,8 @@ enum { AS_JSON, AS_TEXT };
 static enum err key_row(struct call *call, const struct value *a, size_t count, struct value *out)
 {
     (void)count;
-    return give(call, by_key(a[0].text, a[1].text, call->arena), call->function->operation == AS_TEXT, out);
+    return give(call, by_key(a[0].text, a[1].text, call->arena),
+                call->function->operation == AS_TEXT, out);
 }
 
 static enum err index_row(struct call *call, const struct value *a, size_t count, struct value *out)
@@ -159,7 +161,8 @@ static enum err path_row(struct call *call, const struct value *a, size_t count,
 
 /* --- questions --- */
 
-static enum err exists_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err exists_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     (void)count;
     out->b = by_key(a[0].text, a[1].text, call->arena).is_found;
@@ -181,7 +184,8 @@ static enum err exists_row(struct call *call, const struct value *a, size_t coun
     return OK;
 }
 
-static enum err typeof_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err typeof_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     (void)call, (void)count;
     switch (whole(a[0].text).kind) {
@@ -208,7 +212,8 @@ static enum err typeof_row(struct call *call, const struct value *a, size_t coun
     return OK;
 }
 
-static enum err length_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err length_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     (void)count;
     out->i = array_length(a[0].text);
@@ -219,31 +224,31 @@ static enum err length_row(struct call *call, const struct value *a, size_t coun
 }
 
 #define T TYPE_TEXT
-#define OF(json, name)                                                                                                 \
-    TEXT_FUNCTION("->", 2, LIST(json, T), json, AS_JSON, key_row, "the value of a key",                                \
-                  "'{\"a\": 1}'::" name " -> 'a'")                                                                     \
-    TEXT_FUNCTION("->", 2, LIST(json, TYPE_INT4), json, AS_JSON, index_row, "the element of an array, from 0",         \
-                  "'[1, 2]'::" name " -> 1")                                                                           \
-    TEXT_FUNCTION("->>", 2, LIST(json, T), T, AS_TEXT, key_row, "the value of a key, as text",                         \
-                  "'{\"a\": 1}'::" name " ->> 'a'")                                                                    \
-    TEXT_FUNCTION("->>", 2, LIST(json, TYPE_INT4), T, AS_TEXT, index_row, "the element of an array, as text",          \
-                  "'[1, 2]'::" name " ->> 1")                                                                          \
-    TEXT_FUNCTION("#>", 2, LIST(json, TYPE_TEXT_ARRAY), json, AS_JSON, path_row, "the value at a path",                \
-                  "'{\"a\": [1]}'::" name " #> '{a,0}'")                                                               \
-    TEXT_FUNCTION("#>>", 2, LIST(json, TYPE_TEXT_ARRAY), T, AS_TEXT, path_row, "the value at a path, as text",         \
-                  "'{\"a\": [1]}'::" name " #>> '{a,0}'")
+#define OF(json, name)                                                                             \
+    TEXT_FUNCTION("->", 2, LIST(json, T), json, AS_JSON, key_row, "the value of a key",            \
+                  "'{\"a\": 1}'::" name " -> 'a'")                                                 \
+    TEXT_FUNCTION("->", 2, LIST(json, TYPE_INT4), json, AS_JSON, index_row,                        \
+                  "the element of an array, from 0", "'[1, 2]'::" name " -> 1")                    \
+    TEXT_FUNCTION("->>", 2, LIST(json, T), T, AS_TEXT, key_row, "the value of a key, as text",     \
+                  "'{\"a\": 1}'::" name " ->> 'a'")                                                \
+    TEXT_FUNCTION("->>", 2, LIST(json, TYPE_INT4), T, AS_TEXT, index_row,                          \
+                  "the element of an array, as text", "'[1, 2]'::" name " ->> 1")                  \
+    TEXT_FUNCTION("#>", 2, LIST(json, TYPE_TEXT_ARRAY), json, AS_JSON, path_row,                   \
+                  "the value at a path", "'{\"a\": [1]}'::" name " #> '{a,0}'")                    \
+    TEXT_FUNCTION("#>>", 2, LIST(json, TYPE_TEXT_ARRAY), T, AS_TEXT, path_row,                     \
+                  "the value at a path, as text", "'{\"a\": [1]}'::" name " #>> '{a,0}'")
 
 static const struct function functions[] = {
-    OF(TYPE_JSONB, "jsonb")
-    OF(TYPE_JSON, "json")
-    TEXT_FUNCTION("?", 2, LIST(TYPE_JSONB, T), TYPE_BOOL, 0, exists_row, "is there such a key or element",
-                  "'{\"a\": 1}'::jsonb ? 'a'")
-    TEXT_FUNCTION("jsonb_typeof", 1, LIST(TYPE_JSONB), T, 0, typeof_row, "what kind of value", "jsonb_typeof('1')")
-    TEXT_FUNCTION("json_typeof", 1, LIST(TYPE_JSON), T, 0, typeof_row, "what kind of value", "json_typeof('1')")
-    TEXT_FUNCTION("jsonb_array_length", 1, LIST(TYPE_JSONB), TYPE_INT4, 0, length_row, "how many elements",
-                  "jsonb_array_length('[1, 2]')")
-    TEXT_FUNCTION("json_array_length", 1, LIST(TYPE_JSON), TYPE_INT4, 0, length_row, "how many elements",
-                  "json_array_length('[1, 2]')")
-};
+    OF(TYPE_JSONB, "jsonb") OF(TYPE_JSON, "json") TEXT_FUNCTION(
+        "?", 2, LIST(TYPE_JSONB, T), TYPE_BOOL, 0, exists_row, "is there such a key or element",
+        "'{\"a\": 1}'::jsonb ? 'a'")
+        TEXT_FUNCTION("jsonb_typeof", 1, LIST(TYPE_JSONB), T, 0, typeof_row, "what kind of value",
+                      "jsonb_typeof('1')")
+            TEXT_FUNCTION("json_typeof", 1, LIST(TYPE_JSON), T, 0, typeof_row, "what kind of value",
+                          "json_typeof('1')")
+                TEXT_FUNCTION("jsonb_array_length", 1, LIST(TYPE_JSONB), TYPE_INT4, 0, length_row,
+                              "how many elements", "jsonb_array_length('[1, 2]')")
+                    TEXT_FUNCTION("json_array_length", 1, LIST(TYPE_JSON), TYPE_INT4, 0, length_row,
+                                  "how many elements", "json_array_length('[1, 2]')")};
 
 const struct function_group functions_json = {functions, array_count(functions)};

@@ -1,16 +1,42 @@
-/* Functions on numbers: rounding, roots, logarithms, trigonometry. For doubles here; for numeric, whose results have
- * PostgreSQL's scales and digits, the rounding family here and the transcendental ones in math_numeric.c. */
+/* Functions on numbers: rounding, roots, logarithms, trigonometry. For doubles here; for numeric,
+ * whose results have PostgreSQL's scales and digits, the rounding family here and the
+ * transcendental ones in math_numeric.c. */
 #include "query/func/math.h"
 
 #include <math.h>
 
-enum { OP_CEIL, OP_FLOOR, OP_ROUND, OP_TRUNC, OP_SIGN, OP_SQRT, OP_CBRT, OP_EXP, OP_LN, OP_LOG10, OP_DEGREES,
-       OP_RADIANS, OP_SIN, OP_COS, OP_TAN, OP_COT, OP_ASIN, OP_ACOS, OP_ATAN, OP_SINH, OP_COSH, OP_TANH, OP_ASINH,
-       OP_ACOSH, OP_ATANH };
+enum {
+    OP_CEIL,
+    OP_FLOOR,
+    OP_ROUND,
+    OP_TRUNC,
+    OP_SIGN,
+    OP_SQRT,
+    OP_CBRT,
+    OP_EXP,
+    OP_LN,
+    OP_LOG10,
+    OP_DEGREES,
+    OP_RADIANS,
+    OP_SIN,
+    OP_COS,
+    OP_TAN,
+    OP_COT,
+    OP_ASIN,
+    OP_ACOS,
+    OP_ATAN,
+    OP_SINH,
+    OP_COSH,
+    OP_TANH,
+    OP_ASINH,
+    OP_ACOSH,
+    OP_ATANH
+};
 
 enum err error_log_argument(struct error *error, bool is_zero)
 {
-    return error_set(error, ERR_INPUT, "2201E", "cannot take logarithm of %s", is_zero ? "zero" : "a negative number");
+    return error_set(error, ERR_INPUT, "2201E", "cannot take logarithm of %s",
+                     is_zero ? "zero" : "a negative number");
 }
 
 static enum err input_out_of_range(struct call *call)
@@ -30,7 +56,8 @@ static enum err underflow(struct call *call)
 
 /* --- doubles --- */
 
-static enum err rounding_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err rounding_row(struct call *call, const struct value *a, size_t count,
+                             struct value *out)
 {
     (void)count;
     double x = a[0].f;
@@ -62,7 +89,8 @@ static enum err rounding_vector(struct call *call, const struct vector *v)
     if (in->form != COLUMN_FLAT || operation == OP_SIGN) {
         for (size_t k = 0; k < v->count; k++) {
             size_t row = v->selection != NULL ? v->selection[k] : k;
-            struct value x = {.type = in->type, .f = in->f[column_index(in, row)]}, result = {.type = call->type};
+            struct value x = {.type = in->type, .f = in->f[column_index(in, row)]},
+                         result = {.type = call->type};
             enum err err = rounding_row(call, &x, 1, &result);
             if (err != OK)
                 return err;
@@ -78,14 +106,16 @@ static enum err rounding_vector(struct call *call, const struct vector *v)
     return OK;
 }
 
-static enum err exponential_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err exponential_row(struct call *call, const struct value *a, size_t count,
+                                struct value *out)
 {
     (void)count;
     double x = a[0].f;
     switch (call->function->operation) {
     case OP_SQRT:
         if (x < 0)
-            return error_set(call->error, ERR_INPUT, "2201F", "cannot take square root of a negative number");
+            return error_set(call->error, ERR_INPUT, "2201F",
+                             "cannot take square root of a negative number");
         out->f = sqrt(x);
         break;
     case OP_CBRT:
@@ -109,14 +139,16 @@ static enum err exponential_row(struct call *call, const struct value *a, size_t
 
 #define RADIANS_PER_DEGREE 0.0174532925199432957692
 
-static enum err trigonometry_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err trigonometry_row(struct call *call, const struct value *a, size_t count,
+                                 struct value *out)
 {
     (void)count;
     double x = a[0].f;
     int operation = call->function->operation;
     if (isinf(x) && operation >= OP_SIN && operation <= OP_COT)
         return input_out_of_range(call);
-    if ((operation == OP_ASIN || operation == OP_ACOS || operation == OP_ATANH) && (x < -1 || x > 1))
+    if ((operation == OP_ASIN || operation == OP_ACOS || operation == OP_ATANH) &&
+        (x < -1 || x > 1))
         return input_out_of_range(call);
     if (operation == OP_ACOSH && x < 1)
         return input_out_of_range(call);
@@ -181,7 +213,8 @@ static enum err power_row(struct call *call, const struct value *a, size_t count
     (void)count;
     double base = a[0].f, exponent = a[1].f;
     if (base == 0 && exponent < 0)
-        return error_set(call->error, ERR_INPUT, "2201F", "zero raised to a negative power is undefined");
+        return error_set(call->error, ERR_INPUT, "2201F",
+                         "zero raised to a negative power is undefined");
     if (base < 0 && !isinf(base) && !isinf(exponent) && floor(exponent) != exponent)
         return error_set(call->error, ERR_INPUT, "2201F",
                          "a negative number raised to a non-integer power yields a complex result");
@@ -203,10 +236,14 @@ static enum err pi_row(struct call *call, const struct value *a, size_t count, s
 
 /* --- numeric rounding --- */
 
-static enum err numeric_rounding_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err numeric_rounding_row(struct call *call, const struct value *a, size_t count,
+                                     struct value *out)
 {
     struct numeric n = a[0].n;
-    int32_t scale = count > 1 ? (int32_t)(a[1].i > 2000 ? 2000 : a[1].i < -2000 ? -2000 : a[1].i) : 0;
+    int32_t scale = count > 1 ? (int32_t)(a[1].i > 2000    ? 2000
+                                          : a[1].i < -2000 ? -2000
+                                                           : a[1].i)
+                              : 0;
     out->n = n;
     if (n.kind != NUMERIC_FINITE && call->function->operation != OP_SIGN)
         return OK;
@@ -225,7 +262,7 @@ static enum err numeric_rounding_row(struct call *call, const struct value *a, s
     default:
         if (n.kind == NUMERIC_NAN)
             return OK;
-        out->n = numeric_from_int(n.kind == NUMERIC_INFINITY || n.digits > 0                                  ? 1
+        out->n = numeric_from_int(n.kind == NUMERIC_INFINITY || n.digits > 0         ? 1
                                   : n.kind == NUMERIC_MINUS_INFINITY || n.digits < 0 ? -1
                                                                                      : 0);
         return OK;
@@ -240,7 +277,8 @@ static enum err numeric_rounding_vector(struct call *call, const struct vector *
         size_t row = v->selection != NULL ? v->selection[k] : k;
         if (v->validity != NULL && v->validity[row] == 0)
             continue;
-        struct value x = {.type = in->type, .n = in->n[column_index(in, row)]}, result = {.type = call->type};
+        struct value x = {.type = in->type, .n = in->n[column_index(in, row)]},
+                     result = {.type = call->type};
         enum err err = numeric_rounding_row(call, &x, 1, &result);
         if (err != OK)
             return err;
@@ -250,7 +288,8 @@ static enum err numeric_rounding_vector(struct call *call, const struct vector *
 }
 
 /* div(a, b): the quotient cut to an integer. */
-static enum err numeric_div_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err numeric_div_row(struct call *call, const struct value *a, size_t count,
+                                struct value *out)
 {
     (void)count;
     if (a[0].n.kind != NUMERIC_FINITE || a[1].n.kind != NUMERIC_FINITE)
@@ -282,7 +321,10 @@ static enum err gcd_row(struct call *call, const struct value *a, size_t count, 
         y = rest;
     }
     uint64_t limit = call->function->result == TYPE_INT4 ? INT32_MAX : INT64_MAX;
-    unsigned __int128 result = !is_lcm ? x : first == 0 || second == 0 ? 0 : (unsigned __int128)(first / x) * second;
+    unsigned __int128 result = !is_lcm ? x
+                               : first == 0 || second == 0
+                                   ? 0
+                                   : (unsigned __int128)(first / x) * second;
     if (result > limit)
         return error_out_of_range(call->error, type_name(call->function->result));
     out->i = (int64_t)result;
@@ -291,62 +333,111 @@ static enum err gcd_row(struct call *call, const struct value *a, size_t count, 
 
 #define F8 TYPE_FLOAT8
 #define N TYPE_NUMERIC
-#define ONE(name_text, n, list, to, kind, row_form, vector_form, doc_text, example_text)                               \
-    {.name = name_text, .argument_count = n, .arguments = list, .result = to, .operation = kind, .row = row_form,      \
-     .vector = vector_form, .doc = doc_text, .example = example_text},
-#define LIST(...) {__VA_ARGS__}
-#define ROUNDING(name_text, kind, doc_text)                                                                            \
-    ONE(name_text, 1, LIST(F8), F8, kind, rounding_row, rounding_vector, doc_text, name_text "(-1.5::float8)")         \
-    ONE(name_text, 1, LIST(N), N, kind, numeric_rounding_row, numeric_rounding_vector, doc_text, name_text "(-1.5)")
-#define EXPONENTIAL(name_text, kind, doc_text)                                                                         \
+#define ONE(name_text, n, list, to, kind, row_form, vector_form, doc_text, example_text)           \
+    {.name = name_text,                                                                            \
+     .argument_count = n,                                                                          \
+     .arguments = list,                                                                            \
+     .result = to,                                                                                 \
+     .operation = kind,                                                                            \
+     .row = row_form,                                                                              \
+     .vector = vector_form,                                                                        \
+     .doc = doc_text,                                                                              \
+     .example = example_text},
+#define LIST(...)                                                                                  \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+#define ROUNDING(name_text, kind, doc_text)                                                        \
+    ONE(name_text, 1, LIST(F8), F8, kind, rounding_row, rounding_vector, doc_text,                 \
+        name_text "(-1.5::float8)")                                                                \
+    ONE(name_text, 1, LIST(N), N, kind, numeric_rounding_row, numeric_rounding_vector, doc_text,   \
+        name_text "(-1.5)")
+#define EXPONENTIAL(name_text, kind, doc_text)                                                     \
     ONE(name_text, 1, LIST(F8), F8, kind, exponential_row, NULL, doc_text, name_text "(2::float8)")
-#define TRIGONOMETRY(name_text, kind, argument)                                                                        \
-    ONE(name_text, 1, LIST(F8), F8, kind, trigonometry_row, NULL, "in radians", name_text "(" argument ")")
+#define TRIGONOMETRY(name_text, kind, argument)                                                    \
+    ONE(name_text, 1, LIST(F8), F8, kind, trigonometry_row, NULL, "in radians",                    \
+        name_text "(" argument ")")
 
 static const struct function functions[] = {
-    ROUNDING("ceil", OP_CEIL, "the next integer above")
-    ROUNDING("ceiling", OP_CEIL, "the next integer above")
-    ROUNDING("floor", OP_FLOOR, "the next integer below")
-    ROUNDING("round", OP_ROUND, "the nearest integer")
-    ROUNDING("trunc", OP_TRUNC, "without the fraction")
-    ROUNDING("sign", OP_SIGN, "-1, 0 or 1")
-    ONE("round", 2, LIST(N, TYPE_INT4), N, OP_ROUND, numeric_rounding_row, NULL, "rounded to so many decimals",
-        "round(1.55, 1)")
-    ONE("trunc", 2, LIST(N, TYPE_INT4), N, OP_TRUNC, numeric_rounding_row, NULL, "cut to so many decimals",
-        "trunc(1.55, 1)")
-    ONE("div", 2, LIST(N, N), N, 0, numeric_div_row, NULL, "the quotient cut to an integer", "div(7, 2)")
-    EXPONENTIAL("sqrt", OP_SQRT, "square root")
-    EXPONENTIAL("cbrt", OP_CBRT, "cube root")
-    EXPONENTIAL("exp", OP_EXP, "e to that power")
-    EXPONENTIAL("ln", OP_LN, "natural logarithm")
-    EXPONENTIAL("log", OP_LOG10, "logarithm to base 10")
-    EXPONENTIAL("log10", OP_LOG10, "logarithm to base 10")
-    ONE("power", 2, LIST(F8, F8), F8, 0, power_row, NULL, "a to the power of b", "power(2, 10)")
-    ONE("pow", 2, LIST(F8, F8), F8, 0, power_row, NULL, "a to the power of b", "pow(2, 10)")
-    ONE("^", 2, LIST(F8, F8), F8, 0, power_row, NULL, "a to the power of b", "2 ^ 10")
-    ONE("pi", 0, LIST(0), F8, 0, pi_row, NULL, "the number pi", "pi()")
-    ONE("atan2", 2, LIST(F8, F8), F8, 0, atan2_row, NULL, "the angle of a point (y, x)", "atan2(1, 2)")
-    TRIGONOMETRY("degrees", OP_DEGREES, "1")
-    TRIGONOMETRY("radians", OP_RADIANS, "90")
-    TRIGONOMETRY("sin", OP_SIN, "1")
-    TRIGONOMETRY("cos", OP_COS, "1")
-    TRIGONOMETRY("tan", OP_TAN, "1")
-    TRIGONOMETRY("cot", OP_COT, "1")
-    TRIGONOMETRY("asin", OP_ASIN, "0.5")
-    TRIGONOMETRY("acos", OP_ACOS, "0.5")
-    TRIGONOMETRY("atan", OP_ATAN, "1")
-    TRIGONOMETRY("sinh", OP_SINH, "1")
-    TRIGONOMETRY("cosh", OP_COSH, "1")
-    TRIGONOMETRY("tanh", OP_TANH, "1")
-    TRIGONOMETRY("asinh", OP_ASINH, "1")
-    TRIGONOMETRY("acosh", OP_ACOSH, "2")
-    TRIGONOMETRY("atanh", OP_ATANH, "0.5")
-    ONE("gcd", 2, LIST(TYPE_INT4, TYPE_INT4), TYPE_INT4, 0, gcd_row, NULL, "greatest common divisor", "gcd(12, 18)")
-    ONE("gcd", 2, LIST(TYPE_INT8, TYPE_INT8), TYPE_INT8, 0, gcd_row, NULL, "greatest common divisor",
-        "gcd(12::bigint, 18)")
-    ONE("lcm", 2, LIST(TYPE_INT4, TYPE_INT4), TYPE_INT4, 1, gcd_row, NULL, "least common multiple", "lcm(4, 6)")
-    ONE("lcm", 2, LIST(TYPE_INT8, TYPE_INT8), TYPE_INT8, 1, gcd_row, NULL, "least common multiple",
-        "lcm(4::bigint, 6)")
-};
+    ROUNDING("ceil", OP_CEIL, "the next integer above") ROUNDING(
+        "ceiling", OP_CEIL, "the next integer above") ROUNDING("floor", OP_FLOOR,
+                                                               "the next integer below")
+        ROUNDING("round", OP_ROUND, "the nearest integer") ROUNDING(
+            "trunc", OP_TRUNC, "without the fraction") ROUNDING("sign", OP_SIGN, "-1, 0 or 1")
+            ONE("round", 2, LIST(N, TYPE_INT4), N, OP_ROUND, numeric_rounding_row, NULL,
+                "rounded to so many decimals", "round(1.55, 1)")
+                ONE("trunc", 2, LIST(N, TYPE_INT4), N, OP_TRUNC, numeric_rounding_row, NULL,
+                    "cut to so many decimals",
+                    "trunc(1.55, 1)") ONE("div", 2, LIST(N, N), N, 0, numeric_div_row, NULL,
+                                          "the quotient cut to an integer",
+                                          "div(7, 2)") EXPONENTIAL("sqrt", OP_SQRT, "square root")
+                    EXPONENTIAL("cbrt", OP_CBRT, "cube root") EXPONENTIAL(
+                        "exp", OP_EXP, "e to that power") EXPONENTIAL("ln", OP_LN,
+                                                                      "natural logarithm")
+                        EXPONENTIAL("log", OP_LOG10, "logarithm to base 10") EXPONENTIAL(
+                            "log10", OP_LOG10, "logarithm to base 10")
+                            ONE("power", 2, LIST(F8, F8), F8, 0, power_row, NULL,
+                                "a to the power of b", "power(2, 10)")
+                                ONE("pow", 2, LIST(F8, F8), F8, 0, power_row, NULL,
+                                    "a to the power of b",
+                                    "pow(2, 10)") ONE("^", 2, LIST(F8, F8), F8, 0,
+                                                      power_row, NULL, "a to the power of b",
+                                                      "2 ^ 10")
+                                    ONE("pi", 0, LIST(0), F8, 0, pi_row, NULL, "the number pi",
+                                        "pi()")
+                                        ONE("atan2", 2, LIST(F8, F8), F8, 0, atan2_row, NULL,
+                                            "the angle of a point (y, x)",
+                                            "atan2(1, 2)") TRIGONOMETRY("degrees", OP_DEGREES, "1")
+                                            TRIGONOMETRY("radians", OP_RADIANS, "90") TRIGONOMETRY(
+                                                "sin", OP_SIN,
+                                                "1") TRIGONOMETRY("cos", OP_COS,
+                                                                  "1") TRIGONOMETRY("tan",
+                                                                                    OP_TAN, "1")
+                                                TRIGONOMETRY("cot", OP_COT, "1") TRIGONOMETRY(
+                                                    "asin",
+                                                    OP_ASIN,
+                                                    "0.5") TRIGONOMETRY("acos", OP_ACOS, "0.5")
+                                                    TRIGONOMETRY("atan", OP_ATAN, "1") TRIGONOMETRY(
+                                                        "sinh",
+                                                        OP_SINH,
+                                                        "1") TRIGONOMETRY("cosh", OP_COSH, "1")
+                                                        TRIGONOMETRY("tanh", OP_TANH, "1")
+                                                            TRIGONOMETRY(
+                                                                "asinh",
+                                                                OP_ASINH,
+                                                                "1") TRIGONOMETRY("acosh",
+                                                                                  OP_ACOSH, "2")
+                                                                TRIGONOMETRY("atanh", OP_ATANH,
+                                                                             "0.5")
+                                                                    ONE("gcd", 2,
+                                                                        LIST(TYPE_INT4, TYPE_INT4),
+                                                                        TYPE_INT4, 0, gcd_row, NULL,
+                                                                        "greatest common divisor",
+                                                                        "gcd(12, 18)")
+                                                                        ONE("gcd", 2,
+                                                                            LIST(TYPE_INT8,
+                                                                                 TYPE_INT8),
+                                                                            TYPE_INT8, 0, gcd_row,
+                                                                            NULL,
+                                                                            "greatest common "
+                                                                            "divisor",
+                                                                            "gcd(12::bigint, 18)")
+                                                                            ONE("lcm", 2,
+                                                                                LIST(TYPE_INT4,
+                                                                                     TYPE_INT4),
+                                                                                TYPE_INT4, 1,
+                                                                                gcd_row, NULL,
+                                                                                "least common "
+                                                                                "multiple",
+                                                                                "lcm(4, 6)")
+                                                                                ONE("lcm", 2,
+                                                                                    LIST(TYPE_INT8,
+                                                                                         TYPE_INT8),
+                                                                                    TYPE_INT8, 1,
+                                                                                    gcd_row, NULL,
+                                                                                    "least common "
+                                                                                    "multiple",
+                                                                                    "lcm(4::bigint,"
+                                                                                    " 6)")};
 
 const struct function_group functions_math = {functions, array_count(functions)};

@@ -1,12 +1,14 @@
 /* sqrt, exp, ln, log, power for numeric, with PostgreSQL's result scales.
  *
- * PostgreSQL computes these digit by digit to a scale that leaves at least 16 significant ones. Here they
- * are computed in quadruple precision (113 bits, 34 digits) and rounded to that scale, which gives the same
- * digits up to rounding ties that no irrational result has; powers with an integer exponent are multiplied
- * out exactly while 128 bits hold them. The scale rules, with w the weight of the first base-10,000 digit:
+ * PostgreSQL computes these digit by digit to a scale that leaves at least 16 significant ones.
+ * Here they are computed in quadruple precision (113 bits, 34 digits) and rounded to that scale,
+ * which gives the same digits up to rounding ties that no irrational result has; powers with an
+ * integer exponent are multiplied out exactly while 128 bits hold them. The scale rules, with w the
+ * weight of the first base-10,000 digit:
  *
  *   sqrt   max(15 - 2w, scale of x)             exp   max(16 - int(log10 of the result), scale)
- *   ln     max(16 - int(log10 |ln x|), scale)   x^n   max(16, scale of x); else as exp, from the larger scale */
+ *   ln     max(16 - int(log10 |ln x|), scale)   x^n   max(16, scale of x); else as exp, from the
+ * larger scale */
 #include "query/func/math.h"
 
 #include <limits.h>
@@ -61,8 +63,8 @@ static quad quad_exp(quad x)
     return sum * scale;
 }
 
-/* Newton's steps from the double's logarithm: 53 bits become 106, then all. Near 1 the series keeps relative
- * precision. */
+/* Newton's steps from the double's logarithm: 53 bits become 106, then all. Near 1 the series keeps
+ * relative precision. */
 static quad quad_ln(quad x)
 {
     quad difference = x - 1;
@@ -103,7 +105,8 @@ static enum err from_quad(quad x, int scale, struct numeric *out, struct error *
     quad scaled = x * quad_power10(scale);
     if (!(quad_absolute(scaled) < quad_power10(NUMERIC_DIGITS_MAX)))
         return error_set(error, ERR_INPUT, "22003", "value overflows numeric format");
-    *out = (struct numeric){.digits = (__int128)(scaled + (scaled < 0 ? -0.5Q : 0.5Q)), .scale = scale};
+    *out = (struct numeric){.digits = (__int128)(scaled + (scaled < 0 ? -0.5Q : 0.5Q)),
+                            .scale = scale};
     return OK;
 }
 
@@ -165,7 +168,8 @@ static enum err sqrt_row(struct call *call, const struct value *a, size_t count,
 {
     struct numeric n = a[0].n;
     if (n.kind == NUMERIC_MINUS_INFINITY || (n.kind == NUMERIC_FINITE && n.digits < 0))
-        return error_set(call->error, ERR_INPUT, "2201F", "cannot take square root of a negative number");
+        return error_set(call->error, ERR_INPUT, "2201F",
+                         "cannot take square root of a negative number");
     if (is_special(a, count))
         return special(call, sqrt(numeric_to_double(n)), out);
     int weight = n.digits == 0 ? 0 : numeric_weight(n);
@@ -180,7 +184,8 @@ static enum err exp_row(struct call *call, const struct value *a, size_t count, 
     double weight = numeric_to_double(a[0].n) * 0.434294481903252;
     if (weight > 2000)
         return error_set(call->error, ERR_INPUT, "22003", "value overflows numeric format");
-    int scale = clamp_scale(larger(DIGITS_SIGNIFICANT - (int)(weight < -2000 ? -2000 : weight), a[0].n.scale));
+    int scale = clamp_scale(
+        larger(DIGITS_SIGNIFICANT - (int)(weight < -2000 ? -2000 : weight), a[0].n.scale));
     if (weight < -2000)
         return from_quad(0, scale, &out->n, call->error);
     return from_quad(quad_exp(to_quad(a[0].n)), scale, &out->n, call->error);
@@ -239,7 +244,8 @@ static bool power_exact(struct numeric base, int64_t exponent, struct numeric *o
     return digits < limit && digits > -limit;
 }
 
-static enum err power_integer(struct call *call, struct numeric base, int64_t exponent, struct value *out)
+static enum err power_integer(struct call *call, struct numeric base, int64_t exponent,
+                              struct value *out)
 {
     int scale = larger(DIGITS_SIGNIFICANT, base.scale);
     struct numeric exact;
@@ -262,12 +268,14 @@ static enum err power_row(struct call *call, const struct value *a, size_t count
         return special(call, pow(numeric_to_double(base), numeric_to_double(exponent)), out);
     bool is_integer = numeric_compare(numeric_truncate(exponent, 0), exponent) == 0;
     if (base.digits == 0 && exponent.digits < 0)
-        return error_set(call->error, ERR_INPUT, "2201F", "zero raised to a negative power is undefined");
+        return error_set(call->error, ERR_INPUT, "2201F",
+                         "zero raised to a negative power is undefined");
     if (base.digits < 0 && !is_integer)
         return error_set(call->error, ERR_INPUT, "2201F",
                          "a negative number raised to a non-integer power yields a complex result");
     int64_t integer;
-    if (is_integer && numeric_to_int(exponent, &integer, NULL) == OK && integer >= INT_MIN && integer <= INT_MAX)
+    if (is_integer && numeric_to_int(exponent, &integer, NULL) == OK && integer >= INT_MIN &&
+        integer <= INT_MAX)
         return power_integer(call, base, integer, out);
     if (base.digits == 0)
         return from_quad(0, DIGITS_SIGNIFICANT, &out->n, call->error);
@@ -281,21 +289,28 @@ static enum err power_row(struct call *call, const struct value *a, size_t count
 }
 
 #define N TYPE_NUMERIC
-#define ONE(name_text, n, list, row_form, doc_text, example_text)                                                      \
-    {.name = name_text, .argument_count = n, .arguments = list, .result = N, .row = row_form, .doc = doc_text,         \
+#define ONE(name_text, n, list, row_form, doc_text, example_text)                                  \
+    {.name = name_text,                                                                            \
+     .argument_count = n,                                                                          \
+     .arguments = list,                                                                            \
+     .result = N,                                                                                  \
+     .row = row_form,                                                                              \
+     .doc = doc_text,                                                                              \
      .example = example_text},
-#define LIST(...) {__VA_ARGS__}
+#define LIST(...)                                                                                  \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
 
 static const struct function functions[] = {
-    ONE("sqrt", 1, LIST(N), sqrt_row, "square root", "sqrt(2.0)")
-    ONE("exp", 1, LIST(N), exp_row, "e to that power", "exp(1.0)")
-    ONE("ln", 1, LIST(N), ln_row, "natural logarithm", "ln(2.0)")
-    ONE("log", 1, LIST(N), log_row, "logarithm to base 10", "log(2.0)")
-    ONE("log10", 1, LIST(N), log_row, "logarithm to base 10", "log10(2.0)")
-    ONE("log", 2, LIST(N, N), log_row, "logarithm to a base", "log(2.0, 64.0)")
-    ONE("power", 2, LIST(N, N), power_row, "a to the power of b", "power(1.5, 2)")
-    ONE("pow", 2, LIST(N, N), power_row, "a to the power of b", "pow(1.5, 2)")
-    ONE("^", 2, LIST(N, N), power_row, "a to the power of b", "1.5 ^ 2")
-};
+    ONE("sqrt", 1, LIST(N), sqrt_row, "square root",
+        "sqrt(2.0)") ONE("exp", 1, LIST(N), exp_row, "e to that power",
+                         "exp(1.0)") ONE("ln", 1, LIST(N), ln_row, "natural logarithm", "ln(2.0)")
+        ONE("log", 1, LIST(N), log_row, "logarithm to base 10", "log(2.0)")
+            ONE("log10", 1, LIST(N), log_row, "logarithm to base 10", "log10(2.0)")
+                ONE("log", 2, LIST(N, N), log_row, "logarithm to a base", "log(2.0, 64.0)")
+                    ONE("power", 2, LIST(N, N), power_row, "a to the power of b", "power(1.5, 2)")
+                        ONE("pow", 2, LIST(N, N), power_row, "a to the power of b", "pow(1.5, 2)")
+                            ONE("^", 2, LIST(N, N), power_row, "a to the power of b", "1.5 ^ 2")};
 
 const struct function_group functions_math_numeric = {functions, array_count(functions)};

@@ -7,7 +7,8 @@
 
 /* --- joining --- */
 
-static enum err join_two(struct call *call, struct slice left, struct slice right, struct value *out)
+static enum err join_two(struct call *call, struct slice left, struct slice right,
+                         struct value *out)
 {
     char *buffer;
     enum err err = text_reserve(call, left.size + right.size, &buffer);
@@ -28,8 +29,9 @@ static enum err join_row(struct call *call, const struct value *a, size_t count,
     struct slice parts[2];
     for (size_t i = 0; i < 2; i++) {
         struct value text = {.type = type_of(TYPE_TEXT)};
-        enum err err = a[i].type.id == TYPE_BYTEA && out->type.id == TYPE_BYTEA ? OK
-                                                                                : cast_value(call, &a[i], false, &text);
+        enum err err = a[i].type.id == TYPE_BYTEA && out->type.id == TYPE_BYTEA
+                           ? OK
+                           : cast_value(call, &a[i], false, &text);
         if (err != OK)
             return err;
         parts[i] = out->type.id == TYPE_BYTEA ? a[i].text : text.text;
@@ -39,8 +41,10 @@ static enum err join_row(struct call *call, const struct value *a, size_t count,
 
 enum { CONCAT, CONCAT_WS };
 
-/* concat, concat_ws: each as its output function writes it, so true reads 't'; NULLs are left out. */
-static enum err concat_row(struct call *call, const struct value *a, size_t count, struct value *out)
+/* concat, concat_ws: each as its output function writes it, so true reads 't'; NULLs are left out.
+ */
+static enum err concat_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     bool has_separator = call->function->operation == CONCAT_WS, is_first = true;
     if (has_separator && a[0].is_null) {
@@ -83,7 +87,8 @@ static const uint32_t md5_sines[64] = {
     0x289b7ec6, 0xeaa127fa, 0xd4ef3085, 0x04881d05, 0xd9d4d039, 0xe6db99e5, 0x1fa27cf8, 0xc4ac5665,
     0xf4292244, 0x432aff97, 0xab9423a7, 0xfc93a039, 0x655b59c3, 0x8f0ccc92, 0xffeff47d, 0x85845dd1,
     0x6fa87e4f, 0xfe2ce6e0, 0xa3014314, 0x4e0811a1, 0xf7537e82, 0xbd3af235, 0x2ad7d2bb, 0xeb86d391};
-static const uint8_t md5_shifts[4][4] = {{7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
+static const uint8_t md5_shifts[4][4] = {
+    {7, 12, 17, 22}, {5, 9, 14, 20}, {4, 11, 16, 23}, {6, 10, 15, 21}};
 
 static void md5_block(uint32_t state[4], const uint8_t *block)
 {
@@ -105,7 +110,8 @@ static void md5_block(uint32_t state[4], const uint8_t *block)
             mix = c ^ (b | ~d);
             index = 7 * i % 16;
         }
-        uint32_t next = b + rotate(a + mix + md5_sines[i] + words[index], md5_shifts[i / 16][i % 4]);
+        uint32_t next =
+            b + rotate(a + mix + md5_sines[i] + words[index], md5_shifts[i / 16][i % 4]);
         a = d;
         d = c;
         c = b;
@@ -153,11 +159,11 @@ static enum err chr_row(struct call *call, const struct value *a, size_t count, 
     if (code == 0)
         return error_set(call->error, ERR_INPUT, "54000", "null character not permitted");
     if (code > 0x10FFFF)
-        return error_set(call->error, ERR_INPUT, "54000", "requested character too large for encoding: %lld",
-                         (long long)code);
+        return error_set(call->error, ERR_INPUT, "54000",
+                         "requested character too large for encoding: %lld", (long long)code);
     if (code >= 0xD800 && code <= 0xDFFF)
-        return error_set(call->error, ERR_INPUT, "54000", "requested character not valid for encoding: %lld",
-                         (long long)code);
+        return error_set(call->error, ERR_INPUT, "54000",
+                         "requested character not valid for encoding: %lld", (long long)code);
     char *bytes = arena_alloc(call->arena, 4);
     out->text = slice_of(bytes, utf8_encode((uint32_t)code, bytes));
     return OK;
@@ -171,7 +177,8 @@ static enum err ascii_row(struct call *call, const struct value *a, size_t count
     return OK;
 }
 
-static enum err to_hex_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err to_hex_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     (void)count;
     uint64_t bits = a[0].type.id == TYPE_INT8 ? (uint64_t)a[0].i : (uint32_t)a[0].i;
@@ -193,7 +200,8 @@ static enum err uuid_row(struct call *call, const struct value *a, size_t count,
     return OK;
 }
 
-static enum err random_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err random_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     (void)call, (void)a, (void)count;
     out->f = (double)(random_u64() >> 11) * 0x1.0p-53;
@@ -203,27 +211,55 @@ static enum err random_row(struct call *call, const struct value *a, size_t coun
 #define T TYPE_TEXT
 #define F TEXT_FUNCTION
 
+/* clang-format off: a row a function */
 static const struct function functions[] = {
     F("||", 2, LIST(T, T), T, 0, join_row, "both, one after the other", "'a' || 'b'")
-    F("||", 2, LIST(T, TYPE_ANY_NONARRAY), T, 0, join_row, "text and anything as text", "'a' || 1")
-    F("||", 2, LIST(TYPE_ANY_NONARRAY, T), T, 0, join_row, "anything as text and text", "1 || 'a'")
-    F("||", 2, LIST(TYPE_BYTEA, TYPE_BYTEA), TYPE_BYTEA, 0, join_row, "both, one after the other",
-      "'\\x0a'::bytea || '\\x0b'::bytea")
-    {.name = "concat", .is_variadic = true, .is_null_tolerant = true, .result = T, .operation = CONCAT,
-     .volatility = STABLE, .row = concat_row, .doc = "all as text, NULLs left out", .example = "concat('a', 1, NULL)"},
-    {.name = "concat_ws", .argument_count = 1, .arguments = {T}, .is_variadic = true, .is_null_tolerant = true,
-     .result = T, .operation = CONCAT_WS, .volatility = STABLE, .row = concat_row,
-     .doc = "all as text with a separator, NULLs left out", .example = "concat_ws(', ', 'a', 1)"},
+        F("||", 2, LIST(T, TYPE_ANY_NONARRAY), T, 0, join_row, "text and anything as text",
+          "'a' || 1") F("||", 2, LIST(TYPE_ANY_NONARRAY, T), T, 0, join_row,
+                        "anything as text and text", "1 || 'a'")
+            F("||", 2, LIST(TYPE_BYTEA, TYPE_BYTEA), TYPE_BYTEA, 0, join_row,
+              "both, one after the other",
+              "'\\x0a'::bytea || '\\x0b'::bytea"){.name = "concat",
+                                                  .is_variadic = true,
+                                                  .is_null_tolerant = true,
+                                                  .result = T,
+                                                  .operation = CONCAT,
+                                                  .volatility = STABLE,
+                                                  .row = concat_row,
+                                                  .doc = "all as text, NULLs left out",
+                                                  .example = "concat('a', 1, NULL)"},
+    {.name = "concat_ws",
+     .argument_count = 1,
+     .arguments = {T},
+     .is_variadic = true,
+     .is_null_tolerant = true,
+     .result = T,
+     .operation = CONCAT_WS,
+     .volatility = STABLE,
+     .row = concat_row,
+     .doc = "all as text with a separator, NULLs left out",
+     .example = "concat_ws(', ', 'a', 1)"},
     F("md5", 1, LIST(T), T, 0, md5_row, "the MD5 digest in hexadecimal", "md5('abc')")
-    F("md5", 1, LIST(TYPE_BYTEA), T, 0, md5_row, "the MD5 digest in hexadecimal", "md5('\\x0a'::bytea)")
-    F("chr", 1, LIST(TYPE_INT4), T, 0, chr_row, "the character of a code point", "chr(65)")
-    F("ascii", 1, LIST(T), TYPE_INT4, 0, ascii_row, "the first character's code point", "ascii('A')")
-    F("to_hex", 1, LIST(TYPE_INT4), T, 0, to_hex_row, "in hexadecimal", "to_hex(255)")
-    F("to_hex", 1, LIST(TYPE_INT8), T, 0, to_hex_row, "in hexadecimal", "to_hex(255::bigint)")
-    {.name = "gen_random_uuid", .result = TYPE_UUID, .volatility = VOLATILE, .row = uuid_row,
-     .doc = "a random UUID (version 4)", .example = "gen_random_uuid()"},
-    {.name = "random", .result = TYPE_FLOAT8, .volatility = VOLATILE, .row = random_row,
-     .doc = "a random number, 0 <= x < 1", .example = "random()"},
+        F("md5", 1, LIST(TYPE_BYTEA), T, 0, md5_row, "the MD5 digest in hexadecimal",
+          "md5('\\x0a'::bytea)")
+            F("chr", 1, LIST(TYPE_INT4), T, 0, chr_row, "the character of a code point", "chr(65)")
+                F("ascii", 1, LIST(T), TYPE_INT4, 0, ascii_row, "the first character's code point",
+                  "ascii('A')") F("to_hex", 1, LIST(TYPE_INT4), T, 0, to_hex_row, "in hexadecimal",
+                                  "to_hex(255)")
+                    F("to_hex", 1, LIST(TYPE_INT8), T, 0, to_hex_row, "in hexadecimal",
+                      "to_hex(255::bigint)"){.name = "gen_random_uuid",
+                                             .result = TYPE_UUID,
+                                             .volatility = VOLATILE,
+                                             .row = uuid_row,
+                                             .doc = "a random UUID (version 4)",
+                                             .example = "gen_random_uuid()"},
+    {.name = "random",
+     .result = TYPE_FLOAT8,
+     .volatility = VOLATILE,
+     .row = random_row,
+     .doc = "a random number, 0 <= x < 1",
+     .example = "random()"},
 };
+/* clang-format on */
 
 const struct function_group functions_misc = {functions, array_count(functions)};

@@ -1,10 +1,10 @@
 /* LIKE and ILIKE.
  *
- * A pattern without '_' and escapes is a list of pieces between its '%': the first is anchored at the start,
- * the last at the end, the others are searched for one after the other (memmem). Every other pattern runs
- * through a matcher that backtracks to the last '%' only, which is enough because an earlier '%' could match
- * no more than a later one already does. The vector form cuts a constant pattern into pieces once a batch.
- * ILIKE compares both sides in lower case. */
+ * A pattern without '_' and escapes is a list of pieces between its '%': the first is anchored at
+ * the start, the last at the end, the others are searched for one after the other (memmem). Every
+ * other pattern runs through a matcher that backtracks to the last '%' only, which is enough
+ * because an earlier '%' could match no more than a later one already does. The vector form cuts a
+ * constant pattern into pieces once a batch. ILIKE compares both sides in lower case. */
 #include "query/func/text.h"
 #include "storage/base/fault.h"
 
@@ -21,8 +21,8 @@ static enum err bad_escape(struct error *error)
 }
 
 /* One element of the pattern at *at against the text at *offset. */
-static enum err match_one(struct slice text, size_t *offset, struct slice pattern, size_t *at, bool *is_match,
-                          struct error *error)
+static enum err match_one(struct slice text, size_t *offset, struct slice pattern, size_t *at,
+                          bool *is_match, struct error *error)
 {
     size_t from = *at;
     *is_match = false;
@@ -44,7 +44,8 @@ static enum err match_one(struct slice text, size_t *offset, struct slice patter
     return OK;
 }
 
-static enum err match_general(struct slice text, struct slice pattern, bool *is_match, struct error *error)
+static enum err match_general(struct slice text, struct slice pattern, bool *is_match,
+                              struct error *error)
 {
     size_t offset = 0, at = 0, retry_offset = SIZE_MAX, retry_at = 0;
     *is_match = false;
@@ -76,7 +77,8 @@ static enum err match_general(struct slice text, struct slice pattern, bool *is_
 
 static bool is_plain(struct slice pattern)
 {
-    return memchr(pattern.data, '_', pattern.size) == NULL && memchr(pattern.data, '\\', pattern.size) == NULL;
+    return memchr(pattern.data, '_', pattern.size) == NULL &&
+           memchr(pattern.data, '\\', pattern.size) == NULL;
 }
 
 /* A plain pattern: pieces between '%'. */
@@ -136,8 +138,9 @@ static enum err like_vector(struct call *call, const struct vector *v)
         size_t row = v->selection != NULL ? v->selection[k] : k;
         if (v->validity != NULL && v->validity[row] == 0)
             continue;
-        struct value pair[2] = {{.type = texts->type, .text = texts->text[column_index(texts, row)]},
-                                {.type = patterns->type, .text = patterns->text[column_index(patterns, row)]}};
+        struct value pair[2] = {
+            {.type = texts->type, .text = texts->text[column_index(texts, row)]},
+            {.type = patterns->type, .text = patterns->text[column_index(patterns, row)]}};
         if (is_fast) {
             struct slice text = pair[0].text;
             if (operation >= ILIKE)
@@ -154,8 +157,10 @@ static enum err like_vector(struct call *call, const struct vector *v)
     return OK;
 }
 
-/* LIKE … ESCAPE: the pattern with '\' in place of the escape character, as like_escape() gives it. */
-static enum err escape_row(struct call *call, const struct value *a, size_t count, struct value *out)
+/* LIKE … ESCAPE: the pattern with '\' in place of the escape character, as like_escape() gives it.
+ */
+static enum err escape_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     (void)count;
     struct slice pattern = a[0].text, escape = a[1].text;
@@ -176,7 +181,8 @@ static enum err escape_row(struct call *call, const struct value *a, size_t coun
             is_escaped = true;
             continue;
         }
-        if (character.data[0] == '\\' && (escape.size == 0 || (!is_escaped && escape.data[0] != '\\')))
+        if (character.data[0] == '\\' &&
+            (escape.size == 0 || (!is_escaped && escape.data[0] != '\\')))
             buffer[size++] = '\\';
         is_escaped = false;
         memcpy(buffer + size, character.data, width);
@@ -186,17 +192,21 @@ static enum err escape_row(struct call *call, const struct value *a, size_t coun
     return OK;
 }
 
-#define MATCH(symbol, kind, doc_text)                                                                                  \
-    {.name = symbol, .argument_count = 2, .arguments = {TYPE_TEXT, TYPE_TEXT}, .result = TYPE_BOOL, .operation = kind, \
-     .row = like_row, .vector = like_vector, .doc = doc_text, .example = "'abc' " symbol " 'a%'"},
+#define MATCH(symbol, kind, doc_text)                                                              \
+    {.name = symbol,                                                                               \
+     .argument_count = 2,                                                                          \
+     .arguments = {TYPE_TEXT, TYPE_TEXT},                                                          \
+     .result = TYPE_BOOL,                                                                          \
+     .operation = kind,                                                                            \
+     .row = like_row,                                                                              \
+     .vector = like_vector,                                                                        \
+     .doc = doc_text,                                                                              \
+     .example = "'abc' " symbol " 'a%'"},
 
 static const struct function functions[] = {
-    MATCH("~~", LIKE, "LIKE")
-    MATCH("!~~", NOT_LIKE, "NOT LIKE")
-    MATCH("~~*", ILIKE, "ILIKE")
-    MATCH("!~~*", NOT_ILIKE, "NOT ILIKE")
-    TEXT_FUNCTION("like_escape", 2, LIST(TYPE_TEXT, TYPE_TEXT), TYPE_TEXT, 0, escape_row,
-                  "a LIKE pattern with another escape character", "'a%' LIKE 'a#%' ESCAPE '#'")
-};
+    MATCH("~~", LIKE, "LIKE") MATCH("!~~", NOT_LIKE, "NOT LIKE") MATCH("~~*", ILIKE, "ILIKE")
+        MATCH("!~~*", NOT_ILIKE, "NOT ILIKE") TEXT_FUNCTION(
+            "like_escape", 2, LIST(TYPE_TEXT, TYPE_TEXT), TYPE_TEXT, 0, escape_row,
+            "a LIKE pattern with another escape character", "'a%' LIKE 'a#%' ESCAPE '#'")};
 
 const struct function_group functions_pattern = {functions, array_count(functions)};

@@ -1,9 +1,9 @@
 /* ~ ~* !~ !~* and the regexp functions on PCRE2, whose types stop here.
  *
- * Options are chosen to be near PostgreSQL's: '.' matches a newline and '^', '$' are the ends of the text. A
- * compiled pattern stays with the call until another pattern comes, so a constant one is compiled once per
- * evaluator; the just-in-time compiler is used where it works. Matching is bounded in steps, depth and
- * memory: a pattern that explodes is 54000, not a hanging query. */
+ * Options are chosen to be near PostgreSQL's: '.' matches a newline and '^', '$' are the ends of
+ * the text. A compiled pattern stays with the call until another pattern comes, so a constant one
+ * is compiled once per evaluator; the just-in-time compiler is used where it works. Matching is
+ * bounded in steps, depth and memory: a pattern that explodes is 54000, not a hanging query. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "query/func/text.h"
 
@@ -14,7 +14,7 @@
 #define MATCH_HEAP_KIB 20480
 
 struct regex {
-    struct arena arena;       /* the pattern's text */
+    struct arena arena; /* the pattern's text */
     struct slice pattern;
     uint32_t options;
     pcre2_code *code;
@@ -32,7 +32,8 @@ static void regex_free(void *state)
     memory_free(regex);
 }
 
-static enum err regex_compile(struct call *call, struct slice pattern, uint32_t options, struct regex **out)
+static enum err regex_compile(struct call *call, struct slice pattern, uint32_t options,
+                              struct regex **out)
 {
     struct regex *regex = call->state;
     if (regex != NULL && regex->options == options && slice_equal(regex->pattern, pattern)) {
@@ -44,9 +45,10 @@ static enum err regex_compile(struct call *call, struct slice pattern, uint32_t 
     call->state = NULL;
     int number;
     PCRE2_SIZE offset;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)(pattern.size > 0 ? pattern.data : ""), pattern.size,
-                                     options | PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY,
-                                     &number, &offset, NULL);
+    pcre2_code *code = pcre2_compile(
+        (PCRE2_SPTR)(pattern.size > 0 ? pattern.data : ""), pattern.size,
+        options | PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY, &number,
+        &offset, NULL);
     if (code == NULL) {
         char text[256] = "";
         pcre2_get_error_message(number, (PCRE2_UCHAR *)text, sizeof(text));
@@ -69,10 +71,11 @@ static enum err regex_compile(struct call *call, struct slice pattern, uint32_t 
     return OK;
 }
 
-static enum err regex_match(struct call *call, struct regex *regex, struct slice text, size_t start, bool *is_match)
+static enum err regex_match(struct call *call, struct regex *regex, struct slice text, size_t start,
+                            bool *is_match)
 {
-    int result = pcre2_match(regex->code, (PCRE2_SPTR)(text.size > 0 ? text.data : ""), text.size, start, 0,
-                             regex->matches, regex->context);
+    int result = pcre2_match(regex->code, (PCRE2_SPTR)(text.size > 0 ? text.data : ""), text.size,
+                             start, 0, regex->matches, regex->context);
     *is_match = result >= 0;
     if (result >= 0 || result == PCRE2_ERROR_NOMATCH)
         return OK;
@@ -118,7 +121,8 @@ static enum err match_row(struct call *call, const struct value *a, size_t count
 
 /* --- functions --- */
 
-static enum err read_flags(struct call *call, struct slice flags, uint32_t *options, bool *is_global)
+static enum err read_flags(struct call *call, struct slice flags, uint32_t *options,
+                           bool *is_global)
 {
     *options = PCRE2_DOTALL;
     *is_global = false;
@@ -144,8 +148,8 @@ static enum err read_flags(struct call *call, struct slice flags, uint32_t *opti
             *options |= PCRE2_EXTENDED;
             break;
         default:
-            return error_set(call->error, ERR_INPUT, "22023", "invalid regular expression option: \"%c\"",
-                             flags.data[i]);
+            return error_set(call->error, ERR_INPUT, "22023",
+                             "invalid regular expression option: \"%c\"", flags.data[i]);
         }
     }
     return OK;
@@ -174,8 +178,8 @@ static void write_replacement(struct writer *out, const struct regex *regex, str
     }
 }
 
-static enum err replace_all(struct call *call, struct regex *regex, struct slice text, struct slice replacement,
-                            bool is_global, struct writer *out)
+static enum err replace_all(struct call *call, struct regex *regex, struct slice text,
+                            struct slice replacement, bool is_global, struct writer *out)
 {
     size_t start = 0, copied = 0;
     bool is_match;
@@ -201,10 +205,12 @@ static enum err replace_all(struct call *call, struct regex *regex, struct slice
     }
     if (copied < text.size)
         writer_bytes(out, text.data + copied, text.size - copied);
-    return out->failed ? error_set(call->error, ERR_INPUT, "54000", "requested length too large") : OK;
+    return out->failed ? error_set(call->error, ERR_INPUT, "54000", "requested length too large")
+                       : OK;
 }
 
-static enum err replace_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err replace_row(struct call *call, const struct value *a, size_t count,
+                            struct value *out)
 {
     uint32_t options;
     bool is_global;
@@ -225,7 +231,8 @@ static enum err replace_row(struct call *call, const struct value *a, size_t cou
 }
 
 /* substring(text FROM pattern): the first group, or all of it; NULL without a match. */
-static enum err substring_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err substring_row(struct call *call, const struct value *a, size_t count,
+                              struct value *out)
 {
     (void)count;
     struct regex *regex;
@@ -248,7 +255,8 @@ static enum err like_row(struct call *call, const struct value *a, size_t count,
     struct regex *regex;
     enum err err = read_flags(call, count > 2 ? a[2].text : SLICE(""), &options, &is_global);
     if (err == OK && is_global)
-        err = error_set(call->error, ERR_INPUT, "22023", "regexp_like() does not support the \"global\" option");
+        err = error_set(call->error, ERR_INPUT, "22023",
+                        "regexp_like() does not support the \"global\" option");
     if (err == OK)
         err = regex_compile(call, a[1].text, options, &regex);
     if (err == OK)
@@ -258,14 +266,16 @@ static enum err like_row(struct call *call, const struct value *a, size_t count,
 }
 
 /* regexp_match: the groups (or the whole match) as text[]. */
-static enum err groups_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err groups_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     uint32_t options;
     bool is_global, is_match = false;
     struct regex *regex;
     enum err err = read_flags(call, count > 2 ? a[2].text : SLICE(""), &options, &is_global);
     if (err == OK && is_global)
-        err = error_set(call->error, ERR_INPUT, "22023", "regexp_match() does not support the \"global\" option");
+        err = error_set(call->error, ERR_INPUT, "22023",
+                        "regexp_match() does not support the \"global\" option");
     if (err == OK)
         err = regex_compile(call, a[1].text, options, &regex);
     if (err == OK)
@@ -273,7 +283,8 @@ static enum err groups_row(struct call *call, const struct value *a, size_t coun
     out->is_null = !is_match;
     if (err != OK || !is_match)
         return err;
-    uint32_t groups = group_count(regex), first = groups > 0 ? 1 : 0, taken = groups > 0 ? groups : 1;
+    uint32_t groups = group_count(regex), first = groups > 0 ? 1 : 0,
+             taken = groups > 0 ? groups : 1;
     struct value *elements = arena_alloc_zero(call->arena, taken * sizeof(*elements));
     for (uint32_t i = 0; i < taken; i++) {
         struct slice group = regex_group(regex, a[0].text, first + i);
@@ -286,28 +297,32 @@ static enum err groups_row(struct call *call, const struct value *a, size_t coun
 }
 
 #define T TYPE_TEXT
-#define MATCH(symbol, kind, doc_text) TEXT_FUNCTION(symbol, 2, LIST(T, T), TYPE_BOOL, kind, match_row, doc_text,       \
-                                                    "'abc' " symbol " '^a'")
+#define MATCH(symbol, kind, doc_text)                                                              \
+    TEXT_FUNCTION(symbol, 2, LIST(T, T), TYPE_BOOL, kind, match_row, doc_text,                     \
+                  "'abc' " symbol " '^a'")
 
 static const struct function functions[] = {
-    MATCH("~", 0, "matches the regular expression")
-    MATCH("!~", NEGATED, "does not match the regular expression")
-    MATCH("~*", CASELESS, "matches whatever the case")
-    MATCH("!~*", NEGATED | CASELESS, "does not match whatever the case")
-    TEXT_FUNCTION("regexp_replace", 3, LIST(T, T, T), T, 0, replace_row, "the first match replaced",
-                  "regexp_replace('abc', 'b', 'x')")
-    TEXT_FUNCTION("regexp_replace", 4, LIST(T, T, T, T), T, 0, replace_row, "matches replaced, with flags",
-                  "regexp_replace('abab', 'b', 'x', 'g')")
-    TEXT_FUNCTION("substring", 2, LIST(T, T), T, 0, substring_row, "the part that matches",
-                  "substring('abc' FROM 'b.')")
-    TEXT_FUNCTION("regexp_like", 2, LIST(T, T), TYPE_BOOL, 0, like_row, "matches the regular expression",
-                  "regexp_like('abc', '^a')")
-    TEXT_FUNCTION("regexp_like", 3, LIST(T, T, T), TYPE_BOOL, 0, like_row, "matches, with flags",
-                  "regexp_like('abc', '^A', 'i')")
-    TEXT_FUNCTION("regexp_match", 2, LIST(T, T), TYPE_TEXT_ARRAY, 0, groups_row, "the groups of the first match",
-                  "regexp_match('abc', '(.)b')")
-    TEXT_FUNCTION("regexp_match", 3, LIST(T, T, T), TYPE_TEXT_ARRAY, 0, groups_row,
-                  "the groups of the first match, with flags", "regexp_match('abc', '(.)B', 'i')")
-};
+    MATCH("~", 0, "matches the regular expression") MATCH("!~", NEGATED,
+                                                          "does not match the regular expression")
+        MATCH("~*", CASELESS, "matches whatever the case") MATCH("!~*", NEGATED | CASELESS,
+                                                                 "does not match whatever the case")
+            TEXT_FUNCTION("regexp_replace", 3, LIST(T, T, T), T, 0, replace_row,
+                          "the first match replaced", "regexp_replace('abc', 'b', 'x')")
+                TEXT_FUNCTION("regexp_replace", 4, LIST(T, T, T, T), T, 0, replace_row,
+                              "matches replaced, with flags",
+                              "regexp_replace('abab', 'b', 'x', 'g')")
+                    TEXT_FUNCTION("substring", 2, LIST(T, T), T, 0, substring_row,
+                                  "the part that matches", "substring('abc' FROM 'b.')")
+                        TEXT_FUNCTION("regexp_like", 2, LIST(T, T), TYPE_BOOL, 0, like_row,
+                                      "matches the regular expression", "regexp_like('abc', '^a')")
+                            TEXT_FUNCTION("regexp_like", 3, LIST(T, T, T), TYPE_BOOL, 0, like_row,
+                                          "matches, with flags", "regexp_like('abc', '^A', 'i')")
+                                TEXT_FUNCTION("regexp_match", 2, LIST(T, T), TYPE_TEXT_ARRAY, 0,
+                                              groups_row, "the groups of the first match",
+                                              "regexp_match('abc', '(.)b')")
+                                    TEXT_FUNCTION("regexp_match", 3, LIST(T, T, T), TYPE_TEXT_ARRAY,
+                                                  0, groups_row,
+                                                  "the groups of the first match, with flags",
+                                                  "regexp_match('abc', '(.)B', 'i')")};
 
 const struct function_group functions_regex = {functions, array_count(functions)};

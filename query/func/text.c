@@ -1,6 +1,7 @@
-/* Functions on text: lengths, case, parts, padding, searching. Positions and lengths count characters, not
- * bytes; every text is valid UTF-8, so a character starts wherever a byte is not 10xxxxxx. Results borrow
- * from the argument where they are a part of it, else lie in the batch's arena. */
+/* Functions on text: lengths, case, parts, padding, searching. Positions and lengths count
+ * characters, not bytes; every text is valid UTF-8, so a character starts wherever a byte is not
+ * 10xxxxxx. Results borrow from the argument where they are a part of it, else lie in the batch's
+ * arena. */
 #include "query/func/text.h"
 
 #include <locale.h>
@@ -69,7 +70,8 @@ static struct slice wide_case(struct slice text, enum text_case to, struct arena
     locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     if (locale == (locale_t)0)
         return text;
-    char *out = arena_alloc(arena, text.size * 2 + 4); /* no mapping of one character grows beyond twice its bytes */
+    char *out = arena_alloc(
+        arena, text.size * 2 + 4); /* no mapping of one character grows beyond twice its bytes */
     size_t size = 0;
     bool in_word = false;
     for (size_t offset = 0, step; offset < text.size; offset += step) {
@@ -106,17 +108,20 @@ static enum err case_row(struct call *call, const struct value *a, size_t count,
 
 /* --- lengths --- */
 
-static enum err length_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err length_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     (void)call, (void)count;
     out->i = (int64_t)utf8_count(a[0].text);
     return OK;
 }
 
-static enum err octets_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err octets_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     (void)count;
-    out->i = (int64_t)a[0].text.size * (call->function->operation == 0 ? 1 : call->function->operation);
+    out->i =
+        (int64_t)a[0].text.size * (call->function->operation == 0 ? 1 : call->function->operation);
     return OK;
 }
 
@@ -173,19 +178,22 @@ static struct slice part(struct slice text, int64_t first, int64_t end)
     return slice_of(rest.data, text_prefix_size(rest, (size_t)(end - first)));
 }
 
-static enum err substring_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err substring_row(struct call *call, const struct value *a, size_t count,
+                              struct value *out)
 {
     int64_t end = INT64_MAX;
     if (count > 2) {
         if (a[2].i < 0)
-            return error_set(call->error, ERR_INPUT, "22011", "negative substring length not allowed");
+            return error_set(call->error, ERR_INPUT, "22011",
+                             "negative substring length not allowed");
         end = a[1].i + a[2].i;
     }
     out->text = part(a[0].text, a[1].i, end);
     return OK;
 }
 
-static enum err left_right_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err left_right_row(struct call *call, const struct value *a, size_t count,
+                               struct value *out)
 {
     (void)count;
     int64_t length = (int64_t)utf8_count(a[0].text), n = a[1].i;
@@ -199,7 +207,8 @@ static enum err left_right_row(struct call *call, const struct value *a, size_t 
     return OK;
 }
 
-static enum err position_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err position_row(struct call *call, const struct value *a, size_t count,
+                             struct value *out)
 {
     (void)call, (void)count;
     size_t offset = text_find(a[0].text, a[1].text);
@@ -207,7 +216,8 @@ static enum err position_row(struct call *call, const struct value *a, size_t co
     return OK;
 }
 
-static enum err starts_with_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err starts_with_row(struct call *call, const struct value *a, size_t count,
+                                struct value *out)
 {
     (void)call, (void)count;
     out->b = slice_starts_with(a[0].text, a[1].text);
@@ -215,7 +225,8 @@ static enum err starts_with_row(struct call *call, const struct value *a, size_t
 }
 
 /* The n-th field, from the end for negative n; empty if there is none. */
-static enum err split_part_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err split_part_row(struct call *call, const struct value *a, size_t count,
+                               struct value *out)
 {
     (void)count;
     struct slice text = a[0].text, separator = a[1].text;
@@ -251,7 +262,8 @@ static enum err split_part_row(struct call *call, const struct value *a, size_t 
 
 /* --- made anew --- */
 
-static enum err replace_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err replace_row(struct call *call, const struct value *a, size_t count,
+                            struct value *out)
 {
     (void)count;
     struct slice rest = a[0].text, from = a[1].text, to = a[2].text;
@@ -276,7 +288,8 @@ static enum err replace_row(struct call *call, const struct value *a, size_t cou
     return err;
 }
 
-static enum err reverse_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err reverse_row(struct call *call, const struct value *a, size_t count,
+                            struct value *out)
 {
     (void)count;
     struct slice text = a[0].text;
@@ -292,7 +305,8 @@ static enum err reverse_row(struct call *call, const struct value *a, size_t cou
     return OK;
 }
 
-static enum err repeat_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err repeat_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     (void)count;
     size_t times = a[1].i > 0 ? (size_t)a[1].i : 0, size = a[0].text.size;
@@ -317,7 +331,8 @@ static enum err pad_row(struct call *call, const struct value *a, size_t count, 
         return OK;
     }
     size_t missing = (size_t)(wanted - length), fill_length = utf8_count(fill);
-    size_t tail = text_prefix_size(fill, missing % fill_length), fill_size = missing / fill_length * fill.size + tail;
+    size_t tail = text_prefix_size(fill, missing % fill_length),
+           fill_size = missing / fill_length * fill.size + tail;
     char *buffer;
     enum err err = text_reserve(call, text.size + fill_size, &buffer);
     if (err != OK)
@@ -325,7 +340,8 @@ static enum err pad_row(struct call *call, const struct value *a, size_t count, 
     bool is_left = call->function->operation == SIDE_LEFT;
     char *filled = is_left ? buffer : buffer + text.size;
     for (size_t done = 0; done < fill_size; done += fill.size)
-        memcpy(filled + done, fill.data, fill_size - done < fill.size ? fill_size - done : fill.size);
+        memcpy(filled + done, fill.data,
+               fill_size - done < fill.size ? fill_size - done : fill.size);
     if (text.size > 0)
         memcpy(is_left ? buffer + fill_size : buffer, text.data, text.size);
     out->text = slice_of(buffer, text.size + fill_size);
@@ -333,7 +349,8 @@ static enum err pad_row(struct call *call, const struct value *a, size_t count, 
 }
 
 /* Each character of `from` becomes the one at its place in `to`, or nothing. */
-static enum err translate_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err translate_row(struct call *call, const struct value *a, size_t count,
+                              struct value *out)
 {
     (void)count;
     struct slice text = a[0].text, from = a[1].text, to = a[2].text;
@@ -343,7 +360,8 @@ static enum err translate_row(struct call *call, const struct value *a, size_t c
         return err;
     size_t size = 0;
     for (size_t offset = 0; offset < text.size;) {
-        size_t step = text_prefix_size(slice_of(text.data + offset, text.size - offset), 1), index = 0, at = 0;
+        size_t step = text_prefix_size(slice_of(text.data + offset, text.size - offset), 1),
+               index = 0, at = 0;
         struct slice character = slice_of(text.data + offset, step), changed = character;
         for (; at < from.size; index++) {
             size_t width = text_prefix_size(slice_of(from.data + at, from.size - at), 1);
@@ -362,7 +380,8 @@ static enum err translate_row(struct call *call, const struct value *a, size_t c
     return OK;
 }
 
-static enum err overlay_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err overlay_row(struct call *call, const struct value *a, size_t count,
+                            struct value *out)
 {
     struct slice text = a[0].text, with = a[1].text;
     int64_t first = a[2].i, length = count > 3 ? a[3].i : (int64_t)utf8_count(with);
@@ -384,48 +403,190 @@ static enum err overlay_row(struct call *call, const struct value *a, size_t cou
 #define I TYPE_INT4
 #define F TEXT_FUNCTION
 
+/* clang-format off: a row a function */
 static const struct function functions[] = {
-    F("length", 1, LIST(T), I, 0, length_row, "characters", "length('abc')")
-    F("char_length", 1, LIST(T), I, 0, length_row, "characters", "char_length('abc')")
-    F("character_length", 1, LIST(T), I, 0, length_row, "characters", "character_length('abc')")
-    F("length", 1, LIST(TYPE_BYTEA), I, 0, octets_row, "bytes", "length('\\x0a'::bytea)")
-    F("octet_length", 1, LIST(T), I, 0, octets_row, "bytes", "octet_length('abc')")
-    F("octet_length", 1, LIST(TYPE_BYTEA), I, 0, octets_row, "bytes", "octet_length('\\x0a'::bytea)")
-    F("bit_length", 1, LIST(T), I, 8, octets_row, "bits", "bit_length('abc')")
-    F("bit_length", 1, LIST(TYPE_BYTEA), I, 8, octets_row, "bits", "bit_length('\\x0a'::bytea)")
-    F("lower", 1, LIST(T), T, CASE_LOWER, case_row, "in lower case", "lower('ABC')")
-    F("upper", 1, LIST(T), T, CASE_UPPER, case_row, "in upper case", "upper('abc')")
-    F("initcap", 1, LIST(T), T, CASE_INITIAL, case_row, "each word's first letter in upper case", "initcap('a bc')")
-    F("btrim", 1, LIST(T), T, SIDE_BOTH, trim_row, "without spaces at both ends", "btrim(' a ')")
-    F("btrim", 2, LIST(T, T), T, SIDE_BOTH, trim_row, "without these characters at both ends", "btrim('xax', 'x')")
-    F("ltrim", 1, LIST(T), T, SIDE_LEFT, trim_row, "without spaces at the start", "ltrim(' a ')")
-    F("ltrim", 2, LIST(T, T), T, SIDE_LEFT, trim_row, "without these characters at the start", "ltrim('xax', 'x')")
-    F("rtrim", 1, LIST(T), T, SIDE_RIGHT, trim_row, "without spaces at the end", "rtrim(' a ')")
-    F("rtrim", 2, LIST(T, T), T, SIDE_RIGHT, trim_row, "without these characters at the end", "rtrim('xax', 'x')")
-    F("substr", 2, LIST(T, I), T, 0, substring_row, "from that character on", "substr('abc', 2)")
-    F("substr", 3, LIST(T, I, I), T, 0, substring_row, "so many characters from there", "substr('abc', 2, 1)")
-    F("substring", 2, LIST(T, I), T, 0, substring_row, "from that character on", "substring('abc' FROM 2)")
-    F("substring", 3, LIST(T, I, I), T, 0, substring_row, "so many characters from there",
-      "substring('abc' FROM 2 FOR 1)")
-    F("left", 2, LIST(T, I), T, SIDE_LEFT, left_right_row, "the first characters", "left('abc', 2)")
-    F("right", 2, LIST(T, I), T, SIDE_RIGHT, left_right_row, "the last characters", "right('abc', 2)")
-    F("position", 2, LIST(T, T), I, 0, position_row, "where a part starts, 0 if nowhere", "position('b' IN 'abc')")
-    F("strpos", 2, LIST(T, T), I, 0, position_row, "where a part starts, 0 if nowhere", "strpos('abc', 'b')")
-    F("starts_with", 2, LIST(T, T), TYPE_BOOL, 0, starts_with_row, "does it start so", "starts_with('abc', 'ab')")
-    F("^@", 2, LIST(T, T), TYPE_BOOL, 0, starts_with_row, "does it start so", "'abc' ^@ 'ab'")
-    F("split_part", 3, LIST(T, T, I), T, 0, split_part_row, "the n-th field", "split_part('a,b', ',', 2)")
-    F("replace", 3, LIST(T, T, T), T, 0, replace_row, "with every occurrence replaced", "replace('abc', 'b', 'x')")
-    F("reverse", 1, LIST(T), T, 0, reverse_row, "backwards", "reverse('abc')")
-    F("repeat", 2, LIST(T, I), T, 0, repeat_row, "so many times", "repeat('ab', 3)")
-    F("lpad", 2, LIST(T, I), T, SIDE_LEFT, pad_row, "filled with spaces at the start", "lpad('a', 3)")
-    F("lpad", 3, LIST(T, I, T), T, SIDE_LEFT, pad_row, "filled at the start", "lpad('a', 3, 'x')")
-    F("rpad", 2, LIST(T, I), T, SIDE_RIGHT, pad_row, "filled with spaces at the end", "rpad('a', 3)")
-    F("rpad", 3, LIST(T, I, T), T, SIDE_RIGHT, pad_row, "filled at the end", "rpad('a', 3, 'x')")
-    F("translate", 3, LIST(T, T, T), T, 0, translate_row, "characters exchanged", "translate('abc', 'ab', 'xy')")
-    F("overlay", 3, LIST(T, T, I), T, 0, overlay_row, "a part replaced by place",
-      "overlay('abc' PLACING 'x' FROM 2)")
-    F("overlay", 4, LIST(T, T, I, I), T, 0, overlay_row, "a part replaced by place",
-      "overlay('abc' PLACING 'x' FROM 2 FOR 1)")
-};
+    F("length", 1, LIST(T), I, 0, length_row, "characters",
+      "length('abc')") F("char_length", 1, LIST(T), I, 0, length_row, "characters",
+                         "char_length('abc')") F("character_length", 1, LIST(T), I, 0, length_row,
+                                                 "characters", "character_length('abc')")
+        F("length", 1, LIST(TYPE_BYTEA), I, 0, octets_row, "bytes", "length('\\x0a'::bytea)") F(
+            "octet_length", 1, LIST(T), I, 0, octets_row, "bytes",
+            "octet_length('abc')") F("octet_length", 1, LIST(TYPE_BYTEA), I, 0, octets_row, "bytes",
+                                     "octet_length('\\x0a'::bytea)")
+            F("bit_length", 1, LIST(T), I, 8, octets_row, "bits",
+              "bit_length('abc')") F("bit_length", 1, LIST(TYPE_BYTEA), I, 8, octets_row, "bits",
+                                     "bit_length('\\x0a'::bytea)")
+                F("lower", 1, LIST(T), T, CASE_LOWER, case_row, "in lower case",
+                  "lower('ABC')") F("upper", 1, LIST(T), T, CASE_UPPER, case_row, "in upper case",
+                                    "upper('abc')")
+                    F("initcap", 1, LIST(T), T, CASE_INITIAL, case_row,
+                      "each word's first letter in upper case",
+                      "initcap('a bc')") F("btrim", 1, LIST(T), T, SIDE_BOTH, trim_row,
+                                           "without spaces at both ends", "btrim(' a ')")
+                        F("btrim", 2, LIST(T, T), T, SIDE_BOTH, trim_row,
+                          "without these characters at both ends",
+                          "btrim('xax', 'x')") F("ltrim", 1, LIST(T), T, SIDE_LEFT, trim_row,
+                                                 "without spaces at the start", "ltrim(' a ')")
+                            F("ltrim", 2, LIST(T, T), T, SIDE_LEFT, trim_row,
+                              "without these characters at the start",
+                              "ltrim('xax', 'x')") F("rtrim", 1, LIST(T), T, SIDE_RIGHT, trim_row,
+                                                     "without spaces at the end", "rtrim(' a ')")
+                                F("rtrim", 2, LIST(T, T), T, SIDE_RIGHT, trim_row,
+                                  "without these characters at the end",
+                                  "rtrim('xax', 'x')") F("substr",
+                                                         2, LIST(T, I), T, 0, substring_row, "from that character on",
+                                                         "substr('abc', 2)")
+                                    F("substr", 3, LIST(T, I, I), T, 0, substring_row,
+                                      "so many characters from there", "substr('abc', 2, 1)")
+                                        F("substring", 2, LIST(T, I), T, 0, substring_row,
+                                          "from that character on",
+                                          "substring('abc' FROM 2)") F("substring",
+                                                                       3, LIST(T, I, I), T, 0, substring_row,
+                                                                       "so many characters from "
+                                                                       "there",
+                                                                       "substring('abc' FROM 2 FOR "
+                                                                       "1)") F("left",
+                                                                               2, LIST(T, I), T, SIDE_LEFT, left_right_row,
+                                                                               "the first "
+                                                                               "characters",
+                                                                               "left('abc', 2)")
+                                            F("right", 2, LIST(T, I), T, SIDE_RIGHT, left_right_row,
+                                              "the last characters",
+                                              "right('abc', 2)") F("position", 2, LIST(T, T), I, 0, position_row,
+                                                                   "where a part starts, 0 if "
+                                                                   "nowhere",
+                                                                   "position('b' IN 'abc')")
+                                                F("strpos", 2, LIST(T, T), I, 0, position_row,
+                                                  "where a part starts, 0 if nowhere",
+                                                  "strpos('abc', 'b')")
+                                                    F("starts_with", 2, LIST(T, T), TYPE_BOOL, 0,
+                                                      starts_with_row, "does it start so",
+                                                      "starts_with('abc', 'ab')")
+                                                        F("^@", 2, LIST(T, T), TYPE_BOOL, 0,
+                                                          starts_with_row, "does it start so",
+                                                          "'abc' ^@ 'ab'")
+                                                            F(
+                                                                "split_part",
+                                                                3, LIST(T, T, I),
+                                                                T,
+                                                                0, split_part_row, "the n-th field",
+                                                                "split_part('a,b', ',', 2)")
+                                                                F(
+                                                                    "replace", 3,
+                                                                    LIST(T, T, T), T,
+                                                                    0, replace_row,
+                                                                    "with every occurrence "
+                                                                    "replaced",
+                                                                    "replace('abc', 'b', 'x')")
+                                                                    F("reverse", 1, LIST(T), T, 0,
+                                                                      reverse_row, "backwards",
+                                                                      "reverse('abc')")
+                                                                        F(
+                                                                            "repeat",
+                                                                            2, LIST(T, I),
+                                                                            T, 0,
+                                                                            repeat_row,
+                                                                            "so many times",
+                                                                            "repeat('ab', 3)")
+                                                                            F(
+                                                                                "lpad",
+                                                                                2, LIST(T, I),
+                                                                                T, SIDE_LEFT,
+                                                                                pad_row,
+                                                                                "filled with "
+                                                                                "spaces at the "
+                                                                                "start",
+                                                                                "lpad('a', 3)")
+                                                                                F("lpad", 3,
+                                                                                  LIST(T, I, T), T,
+                                                                                  SIDE_LEFT,
+                                                                                  pad_row,
+                                                                                  "filled at the "
+                                                                                  "start",
+                                                                                  "lpad('a', 3, "
+                                                                                  "'x')")
+                                                                                    F("rpad", 2,
+                                                                                      LIST(T, I),
+                                                                                      T, SIDE_RIGHT,
+                                                                                      pad_row,
+                                                                                      "filled with "
+                                                                                      "spaces at "
+                                                                                      "the end",
+                                                                                      "rpad('a', "
+                                                                                      "3)") F("rpa"
+                                                                                              "d",
+                                                                                              3,
+                                                                                              LIST(
+                                                                                                  T,
+                                                                                                  I, T),
+                                                                                              T,
+                                                                                              SIDE_RIGHT,
+                                                                                              pad_row,
+                                                                                              "fill"
+                                                                                              "ed "
+                                                                                              "at "
+                                                                                              "the "
+                                                                                              "end",
+                                                                                              "rpad"
+                                                                                              "('a'"
+                                                                                              ", "
+                                                                                              "3, "
+                                                                                              "'x'"
+                                                                                              ")") F("translate",
+                                                                                                     3,
+                                                                                                     LIST(
+                                                                                                         T, T, T),
+                                                                                                     T,
+                                                                                                     0,
+                                                                                                     translate_row,
+                                                                                                     "characters exchanged",
+                                                                                                     "translate('abc', 'ab', 'xy')")
+                                                                                        F(
+                                                                                            "overla"
+                                                                                            "y",
+                                                                                            3,
+                                                                                            LIST(T,
+                                                                                                 T,
+                                                                                                 I),
+                                                                                            T, 0,
+                                                                                            overlay_row, "a part replaced by place",
+                                                                                            "overla"
+                                                                                            "y('"
+                                                                                            "abc' "
+                                                                                            "PLACIN"
+                                                                                            "G 'x' "
+                                                                                            "FROM "
+                                                                                            "2)")
+                                                                                            F("over"
+                                                                                              "lay",
+                                                                                              4,
+                                                                                              LIST(
+                                                                                                  T,
+                                                                                                  T,
+                                                                                                  I,
+                                                                                                  I),
+                                                                                              T, 0,
+                                                                                              overlay_row,
+                                                                                              "a "
+                                                                                              "part"
+                                                                                              " rep"
+                                                                                              "lace"
+                                                                                              "d "
+                                                                                              "by "
+                                                                                              "plac"
+                                                                                              "e",
+                                                                                              "over"
+                                                                                              "lay("
+                                                                                              "'abc"
+                                                                                              "' "
+                                                                                              "PLAC"
+                                                                                              "ING "
+                                                                                              "'x' "
+                                                                                              "FROM"
+                                                                                              " 2 "
+                                                                                              "FOR "
+                                                                                              "1"
+                                                                                              ")")};
+/* clang-format on */
 
 const struct function_group functions_text = {functions, array_count(functions)};

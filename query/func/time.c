@@ -1,9 +1,11 @@
-/* Functions of time: now() and its kin, date_trunc, date_bin, windows, AT TIME ZONE, to_timestamp, the justify family.
+/* Functions of time: now() and its kin, date_trunc, date_bin, windows, AT TIME ZONE, to_timestamp,
+ * the justify family.
  *
- * Truncations and windows map runs of times to one start. Rows mostly come in time order, so the vector form keeps the
- * last [start, end) and computes a new one only when a time falls outside of it: one compare a row instead
- * of a division and a calendar. That holds where a zone's clock does not jump inside the run, so for zones
- * other than UTC it is used from days upward, where the ends are computed on the clock. */
+ * Truncations and windows map runs of times to one start. Rows mostly come in time order, so the
+ * vector form keeps the last [start, end) and computes a new one only when a time falls outside of
+ * it: one compare a row instead of a division and a calendar. That holds where a zone's clock does
+ * not jump inside the run, so for zones other than UTC it is used from days upward, where the ends
+ * are computed on the clock. */
 #include "query/func/func.h"
 
 #include "storage/base/clock.h"
@@ -37,38 +39,42 @@ static enum err clock_row(struct call *call, const struct value *a, size_t count
     return OK;
 }
 
-static enum err local_now_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err local_now_row(struct call *call, const struct value *a, size_t count,
+                              struct value *out)
 {
     (void)a, (void)count;
     int64_t local = timezone_to_local(call->context->zone, call->context->now_us);
     out->i = local;
     if (out->type.id == TYPE_DATE)
-        out->i = (local - ((local % MICROSECONDS_PER_DAY) + MICROSECONDS_PER_DAY) % MICROSECONDS_PER_DAY) /
+        out->i = (local -
+                  ((local % MICROSECONDS_PER_DAY) + MICROSECONDS_PER_DAY) % MICROSECONDS_PER_DAY) /
                  MICROSECONDS_PER_DAY;
     return OK;
 }
 
 /* --- date_trunc --- */
 
-static enum err find_unit(struct call *call, struct slice name, enum type_id type, enum time_unit last,
-                          enum time_unit *out)
+static enum err find_unit(struct call *call, struct slice name, enum type_id type,
+                          enum time_unit last, enum time_unit *out)
 {
     if (time_unit_find(name, out) && *out <= last)
         return OK;
-    return error_set(call->error, ERR_INPUT, "22023", "unit \"%.*s\" not recognized for type %s", SLICE_ARGS(name),
-                     type_name(type));
+    return error_set(call->error, ERR_INPUT, "22023", "unit \"%.*s\" not recognized for type %s",
+                     SLICE_ARGS(name), type_name(type));
 }
 
 /* The zone a call works in: its last argument, or the session's, or none for timestamps. */
 static enum err call_zone(struct call *call, const struct value *a, size_t count, size_t time_index,
                           const struct timezone **out)
 {
-    bool has_zone = count > 2 && (a[count - 1].type.id == TYPE_TEXT || a[count - 1].type.id == TYPE_UNKNOWN);
+    bool has_zone =
+        count > 2 && (a[count - 1].type.id == TYPE_TEXT || a[count - 1].type.id == TYPE_UNKNOWN);
     *out = a[time_index].type.id == TYPE_TIMESTAMPTZ ? call->context->zone : timezone_utc;
     return has_zone ? find_zone(call, a[count - 1].text, out) : OK;
 }
 
-static enum err date_trunc_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err date_trunc_row(struct call *call, const struct value *a, size_t count,
+                               struct value *out)
 {
     enum time_unit unit;
     const struct timezone *zone;
@@ -83,11 +89,12 @@ static enum err date_trunc_row(struct call *call, const struct value *a, size_t 
 /* Where a calendar unit that starts here ends. */
 static int64_t unit_end(int64_t start, enum time_unit unit)
 {
-    static const int32_t months[] = {[UNIT_MONTH] = 1,    [UNIT_QUARTER] = 3,    [UNIT_YEAR] = 12,
-                                     [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000};
+    static const int32_t months[] = {
+        [UNIT_MONTH] = 1,    [UNIT_QUARTER] = 3,    [UNIT_YEAR] = 12,
+        [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000};
     int64_t end;
-    if (unit < UNIT_MONTH || time_add_interval(start, (struct interval){.months = months[unit]}, timezone_utc, &end,
-                                               NULL) != OK)
+    if (unit < UNIT_MONTH || time_add_interval(start, (struct interval){.months = months[unit]},
+                                               timezone_utc, &end, NULL) != OK)
         return start + 1;
     return end;
 }
@@ -136,7 +143,8 @@ static enum err rows_by_row_form(struct call *call, const struct vector *v)
 static enum err date_trunc_vector(struct call *call, const struct vector *v)
 {
     const struct column *units = &v->arguments[0], *times = &v->arguments[1];
-    const struct timezone *zone = times->type.id == TYPE_TIMESTAMPTZ ? call->context->zone : timezone_utc;
+    const struct timezone *zone =
+        times->type.id == TYPE_TIMESTAMPTZ ? call->context->zone : timezone_utc;
     enum time_unit unit;
     if (units->form != COLUMN_CONSTANT || call->function->argument_count > 2 || v->count == 0)
         return rows_by_row_form(call, v);
@@ -161,7 +169,8 @@ static enum err date_trunc_vector(struct call *call, const struct vector *v)
     return OK;
 }
 
-static enum err interval_trunc_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err interval_trunc_row(struct call *call, const struct value *a, size_t count,
+                                   struct value *out)
 {
     (void)count;
     enum time_unit unit;
@@ -169,8 +178,9 @@ static enum err interval_trunc_row(struct call *call, const struct value *a, siz
     if (err != OK)
         return err;
     struct interval in = a[1].interval;
-    static const int32_t months[] = {[UNIT_MONTH] = 1,    [UNIT_QUARTER] = 3,    [UNIT_YEAR] = 12,
-                                     [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000};
+    static const int32_t months[] = {
+        [UNIT_MONTH] = 1,    [UNIT_QUARTER] = 3,    [UNIT_YEAR] = 12,
+        [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000};
     if (unit == UNIT_WEEK) {
         error_set(call->error, ERR_INPUT, "0A000", "unit \"%.*s\" not supported for type interval",
                   SLICE_ARGS(a[0].text));
@@ -191,7 +201,8 @@ static enum err interval_trunc_row(struct call *call, const struct value *a, siz
 
 /* --- date_bin, time_bucket, tumble --- */
 
-static enum err date_bin_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err date_bin_row(struct call *call, const struct value *a, size_t count,
+                             struct value *out)
 {
     (void)count;
     struct interval stride = a[0].interval;
@@ -215,12 +226,14 @@ static enum err date_bin_row(struct call *call, const struct value *a, size_t co
 
 static enum err date_bin_vector(struct call *call, const struct vector *v)
 {
-    const struct column *strides = &v->arguments[0], *times = &v->arguments[1], *origins = &v->arguments[2];
+    const struct column *strides = &v->arguments[0], *times = &v->arguments[1],
+                        *origins = &v->arguments[2];
     if (strides->form != COLUMN_CONSTANT || origins->form != COLUMN_CONSTANT)
         return rows_by_row_form(call, v);
     struct interval stride = strides->interval[0];
     int64_t span = (int64_t)stride.days * MICROSECONDS_PER_DAY, start = 0, end = 0;
-    bool is_usual = stride.months == 0 && !__builtin_add_overflow(span, stride.microseconds, &span) && span > 0;
+    bool is_usual =
+        stride.months == 0 && !__builtin_add_overflow(span, stride.microseconds, &span) && span > 0;
     if (!is_usual || span > TIME_MAX / 4 || is_infinite(origins->i[0]))
         return rows_by_row_form(call, v);
     int64_t *out = v->out;
@@ -242,7 +255,8 @@ static enum err date_bin_vector(struct call *call, const struct vector *v)
 enum { WINDOW_START, WINDOW_END };
 
 /* Arguments: size and time in either order, then a zone. */
-static enum err window_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err window_row(struct call *call, const struct value *a, size_t count,
+                           struct value *out)
 {
     size_t time = a[0].type.id == TYPE_INTERVAL ? 1 : 0;
     const struct timezone *zone;
@@ -260,7 +274,8 @@ static enum err window_vector(struct call *call, const struct vector *v)
     size_t time = v->arguments[0].type.id == TYPE_INTERVAL ? 1 : 0;
     const struct column *times = &v->arguments[time], *sizes = &v->arguments[1 - time];
     bool is_start = call->function->operation == WINDOW_START;
-    const struct timezone *zone = times->type.id == TYPE_TIMESTAMPTZ ? call->context->zone : timezone_utc;
+    const struct timezone *zone =
+        times->type.id == TYPE_TIMESTAMPTZ ? call->context->zone : timezone_utc;
     if (sizes->form != COLUMN_CONSTANT)
         return rows_by_row_form(call, v);
     if (call->function->argument_count > 2) {
@@ -291,14 +306,16 @@ static enum err window_vector(struct call *call, const struct vector *v)
 }
 
 /* time_bucket(size, time, origin): date_bin with months allowed from no other origin. */
-static enum err bucket_origin_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err bucket_origin_row(struct call *call, const struct value *a, size_t count,
+                                  struct value *out)
 {
     return date_bin_row(call, a, count, out);
 }
 
 /* --- zones --- */
 
-static enum err timezone_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err timezone_row(struct call *call, const struct value *a, size_t count,
+                             struct value *out)
 {
     (void)count;
     bool to_local = a[1].type.id == TYPE_TIMESTAMPTZ;
@@ -307,8 +324,10 @@ static enum err timezone_row(struct call *call, const struct value *a, size_t co
         return OK;
     if (a[0].type.id == TYPE_INTERVAL) {
         if (a[0].interval.months != 0 || a[0].interval.days != 0)
-            return error_set(call->error, ERR_INPUT, "22023", "interval time zone must not include months or days");
-        int64_t offset = a[0].interval.microseconds / MICROSECONDS_PER_SECOND * MICROSECONDS_PER_SECOND;
+            return error_set(call->error, ERR_INPUT, "22023",
+                             "interval time zone must not include months or days");
+        int64_t offset =
+            a[0].interval.microseconds / MICROSECONDS_PER_SECOND * MICROSECONDS_PER_SECOND;
         out->i = to_local ? a[1].i + offset : a[1].i - offset;
         return OK;
     }
@@ -321,7 +340,8 @@ static enum err timezone_row(struct call *call, const struct value *a, size_t co
 
 /* --- to_timestamp and makers --- */
 
-static enum err to_timestamp_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err to_timestamp_row(struct call *call, const struct value *a, size_t count,
+                                 struct value *out)
 {
     (void)count;
     double seconds = a[0].f;
@@ -335,20 +355,25 @@ static enum err to_timestamp_row(struct call *call, const struct value *a, size_
     const double epoch_shift = 946684800.0;
     double us = rint((seconds - epoch_shift) * 1000000.0);
     if (!(seconds >= -210866803200.0 && seconds < 9224318016000.0) || !(fabs(us) < 9.2e18))
-        return error_set(call->error, ERR_INPUT, "22008", "timestamp out of range: \"%g\"", seconds);
-    if (__builtin_add_overflow((int64_t)us, (int64_t)epoch_shift * MICROSECONDS_PER_SECOND, &out->i))
-        return error_set(call->error, ERR_INPUT, "22008", "timestamp out of range: \"%g\"", seconds);
+        return error_set(call->error, ERR_INPUT, "22008", "timestamp out of range: \"%g\"",
+                         seconds);
+    if (__builtin_add_overflow((int64_t)us, (int64_t)epoch_shift * MICROSECONDS_PER_SECOND,
+                               &out->i))
+        return error_set(call->error, ERR_INPUT, "22008", "timestamp out of range: \"%g\"",
+                         seconds);
     return OK;
 }
 
-static enum err make_date_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err make_date_row(struct call *call, const struct value *a, size_t count,
+                              struct value *out)
 {
     (void)count;
     int64_t year = a[0].i < 0 ? a[0].i + 1 : a[0].i, month = a[1].i, day = a[2].i;
     if (a[0].i == 0 || month < 1 || month > 12 || year < -4712 || year > 5874897 || day < 1 ||
         day > days_in_month((int32_t)year, (int32_t)month))
-        return error_set(call->error, ERR_INPUT, "22008", "date field value out of range: %lld-%02lld-%02lld",
-                         (long long)a[0].i, (long long)month, (long long)day);
+        return error_set(call->error, ERR_INPUT, "22008",
+                         "date field value out of range: %lld-%02lld-%02lld", (long long)a[0].i,
+                         (long long)month, (long long)day);
     out->i = days_from_civil((int32_t)year, (int32_t)month, (int32_t)day);
     return OK;
 }
@@ -371,10 +396,12 @@ static void justify(int64_t *high, int64_t *low, int64_t limit)
     }
 }
 
-static enum err justify_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err justify_row(struct call *call, const struct value *a, size_t count,
+                            struct value *out)
 {
     (void)count;
-    int64_t months = a[0].interval.months, days = a[0].interval.days, us = a[0].interval.microseconds;
+    int64_t months = a[0].interval.months, days = a[0].interval.days,
+            us = a[0].interval.microseconds;
     int kind = call->function->operation;
     if (kind == JUSTIFY_BOTH) {
         days += us / MICROSECONDS_PER_DAY;
@@ -399,7 +426,8 @@ static enum err justify_row(struct call *call, const struct value *a, size_t cou
     return OK;
 }
 
-static enum err is_finite_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err is_finite_row(struct call *call, const struct value *a, size_t count,
+                              struct value *out)
 {
     (void)call, (void)count;
     if (a[0].type.id == TYPE_DATE)
@@ -415,13 +443,16 @@ static enum err age_row(struct call *call, const struct value *a, size_t count, 
     (void)count;
     if (is_infinite(a[0].i) || is_infinite(a[1].i))
         return error_set(call->error, ERR_INPUT, "22008", "timestamp out of range");
-    const struct timezone *zone = a[0].type.id == TYPE_TIMESTAMPTZ ? call->context->zone : timezone_utc;
+    const struct timezone *zone =
+        a[0].type.id == TYPE_TIMESTAMPTZ ? call->context->zone : timezone_utc;
     bool is_negative = a[0].i < a[1].i;
     struct civil late, early;
     civil_from_time(timezone_to_local(zone, is_negative ? a[1].i : a[0].i), &late);
     civil_from_time(timezone_to_local(zone, is_negative ? a[0].i : a[1].i), &early);
-    int64_t us = ((int64_t)(late.hour - early.hour) * 3600 + (late.minute - early.minute) * 60 + late.second -
-                  early.second) * MICROSECONDS_PER_SECOND + late.microsecond - early.microsecond;
+    int64_t us = ((int64_t)(late.hour - early.hour) * 3600 + (late.minute - early.minute) * 60 +
+                  late.second - early.second) *
+                     MICROSECONDS_PER_SECOND +
+                 late.microsecond - early.microsecond;
     int64_t days = late.day - early.day;
     int64_t months = ((int64_t)late.year - early.year) * 12 + late.month - early.month;
     if (us < 0) {
@@ -435,97 +466,304 @@ static enum err age_row(struct call *call, const struct value *a, size_t count, 
     return OK;
 }
 
-#define ONE(name_text, n, list, to, kind, stability, row_form, vector_form, doc_text, example_text)                    \
-    {.name = name_text, .argument_count = n, .arguments = list, .result = to, .operation = kind,                       \
-     .volatility = stability, .row = row_form, .vector = vector_form, .doc = doc_text, .example = example_text},
-#define LIST(...) {__VA_ARGS__}
+#define ONE(name_text, n, list, to, kind, stability, row_form, vector_form, doc_text,              \
+            example_text)                                                                          \
+    {.name = name_text,                                                                            \
+     .argument_count = n,                                                                          \
+     .arguments = list,                                                                            \
+     .result = to,                                                                                 \
+     .operation = kind,                                                                            \
+     .volatility = stability,                                                                      \
+     .row = row_form,                                                                              \
+     .vector = vector_form,                                                                        \
+     .doc = doc_text,                                                                              \
+     .example = example_text},
+#define LIST(...)                                                                                  \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
 #define Z "timestamptz '2026-05-01 10:17:03Z'"
 #define T "timestamp '2026-05-01 10:17:03'"
-#define NOW(name_text, to, row_form, stability, doc_text)                                                              \
+#define NOW(name_text, to, row_form, stability, doc_text)                                          \
     ONE(name_text, 0, LIST(0), to, 0, stability, row_form, NULL, doc_text, name_text "()")
 
-static const struct function functions[] = {
-    NOW("now", TYPE_TIMESTAMPTZ, now_row, STABLE, "the statement's start")
-    NOW("transaction_timestamp", TYPE_TIMESTAMPTZ, now_row, STABLE, "the statement's start")
-    NOW("statement_timestamp", TYPE_TIMESTAMPTZ, now_row, STABLE, "the statement's start")
-    ONE("current_timestamp", 0, LIST(0), TYPE_TIMESTAMPTZ, 0, STABLE, now_row, NULL, "the statement's start",
-        "current_timestamp")
-    ONE("current_date", 0, LIST(0), TYPE_DATE, 0, STABLE, local_now_row, NULL, "today in the session's zone",
-        "current_date")
-    ONE("localtimestamp", 0, LIST(0), TYPE_TIMESTAMP, 0, STABLE, local_now_row, NULL,
-        "the statement's start on the session's clock", "localtimestamp")
-    NOW("clock_timestamp", TYPE_TIMESTAMPTZ, clock_row, VOLATILE, "the time at this moment")
-    ONE("date_trunc", 2, LIST(TYPE_TEXT, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMPTZ, 0, STABLE, date_trunc_row,
-        date_trunc_vector, "the start of the unit that holds the time", "date_trunc('minute', " Z ")")
-    ONE("date_trunc", 2, LIST(TYPE_TEXT, TYPE_TIMESTAMP), TYPE_TIMESTAMP, 0, IMMUTABLE, date_trunc_row,
-        date_trunc_vector, "the start of the unit that holds the time", "date_trunc('minute', " T ")")
-    ONE("date_trunc", 3, LIST(TYPE_TEXT, TYPE_TIMESTAMPTZ, TYPE_TEXT), TYPE_TIMESTAMPTZ, 0, STABLE, date_trunc_row,
-        date_trunc_vector, "the start of the unit on that zone's clock", "date_trunc('day', " Z ", 'Europe/Berlin')")
-    ONE("date_trunc", 2, LIST(TYPE_TEXT, TYPE_INTERVAL), TYPE_INTERVAL, 0, IMMUTABLE, interval_trunc_row, NULL,
-        "the interval without what is below the unit", "date_trunc('hour', interval '1 day 02:03:04')")
-    ONE("date_bin", 3, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMPTZ, 0, IMMUTABLE,
-        date_bin_row, date_bin_vector, "the start of the bin, counted from an origin",
-        "date_bin('15 minutes', " Z ", timestamptz '2001-01-01Z')")
-    ONE("date_bin", 3, LIST(TYPE_INTERVAL, TYPE_TIMESTAMP, TYPE_TIMESTAMP), TYPE_TIMESTAMP, 0, IMMUTABLE, date_bin_row,
-        date_bin_vector, "the start of the bin, counted from an origin",
-        "date_bin('15 minutes', " T ", timestamp '2001-01-01')")
-    ONE("time_bucket", 2, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMPTZ, WINDOW_START, STABLE, window_row,
-        window_vector, "the start of the window of that size", "time_bucket('5 minutes', " Z ")")
-    ONE("time_bucket", 2, LIST(TYPE_INTERVAL, TYPE_TIMESTAMP), TYPE_TIMESTAMP, WINDOW_START, IMMUTABLE, window_row,
-        window_vector, "the start of the window of that size", "time_bucket('5 minutes', " T ")")
-    ONE("time_bucket", 3, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TEXT), TYPE_TIMESTAMPTZ, WINDOW_START, IMMUTABLE,
-        window_row, window_vector, "the start of the window on that zone's clock",
-        "time_bucket('1 day', " Z ", 'Europe/Berlin')")
-    ONE("time_bucket", 3, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMPTZ, 0, IMMUTABLE,
-        bucket_origin_row, date_bin_vector, "the start of the window, counted from an origin",
-        "time_bucket('5 minutes', " Z ", timestamptz '2001-01-01Z')")
-    ONE("time_bucket", 3, LIST(TYPE_INTERVAL, TYPE_TIMESTAMP, TYPE_TIMESTAMP), TYPE_TIMESTAMP, 0, IMMUTABLE,
-        bucket_origin_row, date_bin_vector, "the start of the window, counted from an origin",
-        "time_bucket('5 minutes', " T ", timestamp '2001-01-01')")
-    ONE("tumble_start", 2, LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL), TYPE_TIMESTAMPTZ, WINDOW_START, STABLE, window_row,
-        window_vector, "where the window of that size starts", "tumble_start(" Z ", '5 minutes')")
-    ONE("tumble_start", 2, LIST(TYPE_TIMESTAMP, TYPE_INTERVAL), TYPE_TIMESTAMP, WINDOW_START, IMMUTABLE, window_row,
-        window_vector, "where the window of that size starts", "tumble_start(" T ", '5 minutes')")
-    ONE("tumble_start", 3, LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL, TYPE_TEXT), TYPE_TIMESTAMPTZ, WINDOW_START, IMMUTABLE,
-        window_row, window_vector, "where the window starts on that zone's clock",
-        "tumble_start(" Z ", '1 day', 'Europe/Berlin')")
-    ONE("tumble_end", 2, LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL), TYPE_TIMESTAMPTZ, WINDOW_END, STABLE, window_row,
-        window_vector, "where the window of that size ends", "tumble_end(" Z ", '5 minutes')")
-    ONE("tumble_end", 2, LIST(TYPE_TIMESTAMP, TYPE_INTERVAL), TYPE_TIMESTAMP, WINDOW_END, IMMUTABLE, window_row,
-        window_vector, "where the window of that size ends", "tumble_end(" T ", '5 minutes')")
-    ONE("tumble_end", 3, LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL, TYPE_TEXT), TYPE_TIMESTAMPTZ, WINDOW_END, IMMUTABLE,
-        window_row, window_vector, "where the window ends on that zone's clock",
-        "tumble_end(" Z ", '1 day', 'Europe/Berlin')")
-    ONE("timezone", 2, LIST(TYPE_TEXT, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMP, 0, IMMUTABLE, timezone_row, NULL,
-        "AT TIME ZONE: what a clock there shows", "timezone('Europe/Berlin', " Z ")")
-    ONE("timezone", 2, LIST(TYPE_TEXT, TYPE_TIMESTAMP), TYPE_TIMESTAMPTZ, 0, IMMUTABLE, timezone_row, NULL,
-        "AT TIME ZONE: the time when a clock there shows this", "timezone('Europe/Berlin', " T ")")
-    ONE("timezone", 2, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMP, 0, IMMUTABLE, timezone_row, NULL,
-        "AT TIME ZONE by an offset", "timezone(interval '02:00', " Z ")")
-    ONE("timezone", 2, LIST(TYPE_INTERVAL, TYPE_TIMESTAMP), TYPE_TIMESTAMPTZ, 0, IMMUTABLE, timezone_row, NULL,
-        "AT TIME ZONE by an offset", "timezone(interval '02:00', " T ")")
-    ONE("to_timestamp", 1, LIST(TYPE_FLOAT8), TYPE_TIMESTAMPTZ, 0, IMMUTABLE, to_timestamp_row, NULL,
-        "the time so many seconds after 1970", "to_timestamp(1777630623.5)")
-    ONE("make_date", 3, LIST(TYPE_INT4, TYPE_INT4, TYPE_INT4), TYPE_DATE, 0, IMMUTABLE, make_date_row, NULL,
-        "a date from year, month, day", "make_date(2026, 5, 1)")
-    ONE("justify_hours", 1, LIST(TYPE_INTERVAL), TYPE_INTERVAL, JUSTIFY_HOURS, IMMUTABLE, justify_row, NULL,
-        "24 hours become a day", "justify_hours(interval '27 hours')")
-    ONE("justify_days", 1, LIST(TYPE_INTERVAL), TYPE_INTERVAL, JUSTIFY_DAYS, IMMUTABLE, justify_row, NULL,
-        "30 days become a month", "justify_days(interval '35 days')")
-    ONE("justify_interval", 1, LIST(TYPE_INTERVAL), TYPE_INTERVAL, JUSTIFY_BOTH, IMMUTABLE, justify_row, NULL,
-        "hours become days, days months", "justify_interval(interval '1 mon -1 hour')")
-    ONE("isfinite", 1, LIST(TYPE_TIMESTAMPTZ), TYPE_BOOL, 0, IMMUTABLE, is_finite_row, NULL, "is it not infinity",
-        "isfinite(" Z ")")
-    ONE("isfinite", 1, LIST(TYPE_TIMESTAMP), TYPE_BOOL, 0, IMMUTABLE, is_finite_row, NULL, "is it not infinity",
-        "isfinite(" T ")")
-    ONE("isfinite", 1, LIST(TYPE_DATE), TYPE_BOOL, 0, IMMUTABLE, is_finite_row, NULL, "is it not infinity",
-        "isfinite(date '2026-05-01')")
-    ONE("isfinite", 1, LIST(TYPE_INTERVAL), TYPE_BOOL, 0, IMMUTABLE, is_finite_row, NULL, "is it not infinity",
-        "isfinite(interval '1 day')")
-    ONE("age", 2, LIST(TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ), TYPE_INTERVAL, 0, STABLE, age_row, NULL,
-        "years, months and days between", "age(" Z ", timestamptz '2001-02-03Z')")
-    ONE("age", 2, LIST(TYPE_TIMESTAMP, TYPE_TIMESTAMP), TYPE_INTERVAL, 0, IMMUTABLE, age_row, NULL,
-        "years, months and days between", "age(" T ", timestamp '2001-02-03')")
-};
+/* clang-format off: a row a function */
+static const struct function functions[] =
+    {NOW("now", TYPE_TIMESTAMPTZ, now_row, STABLE, "the statement's start") NOW(
+        "transaction_timestamp", TYPE_TIMESTAMPTZ, now_row, STABLE, "the statement's start")
+         NOW("statement_timestamp", TYPE_TIMESTAMPTZ, now_row, STABLE, "the statement's start") ONE(
+             "current_timestamp", 0, LIST(0), TYPE_TIMESTAMPTZ, 0, STABLE, now_row, NULL,
+             "the statement's start",
+             "current_timestamp") ONE("current_date", 0, LIST(0), TYPE_DATE, 0, STABLE,
+                                      local_now_row, NULL, "today in the session's zone",
+                                      "current_date") ONE("localtimestamp", 0, LIST(0),
+                                                          TYPE_TIMESTAMP, 0, STABLE, local_now_row,
+                                                          NULL,
+                                                          "the statement's start on the session's "
+                                                          "clock",
+                                                          "localtimestamp")
+             NOW("clock_timestamp", TYPE_TIMESTAMPTZ, clock_row, VOLATILE, "the time at this moment") ONE(
+                 "date_trunc", 2, LIST(TYPE_TEXT, TYPE_TIMESTAMPTZ),
+                 TYPE_TIMESTAMPTZ, 0, STABLE, date_trunc_row, date_trunc_vector,
+                 "the start of the unit that holds the time",
+                 "date_trunc('minute', " Z
+                 ")") ONE("date_trunc", 2, LIST(TYPE_TEXT, TYPE_TIMESTAMP), TYPE_TIMESTAMP, 0,
+                          IMMUTABLE,
+                          date_trunc_row,
+                          date_trunc_vector,
+                          "the start of the unit that holds the time",
+                          "date_trunc('minute', " T
+                          ")") ONE("date_trunc", 3, LIST(TYPE_TEXT, TYPE_TIMESTAMPTZ, TYPE_TEXT),
+                                   TYPE_TIMESTAMPTZ, 0, STABLE, date_trunc_row, date_trunc_vector,
+                                   "the start of the unit on that zone's clock",
+                                   "date_trunc('day', " Z ", 'Europe/Berlin')")
+                 ONE("date_trunc", 2, LIST(TYPE_TEXT, TYPE_INTERVAL), TYPE_INTERVAL, 0, IMMUTABLE,
+                     interval_trunc_row, NULL, "the interval without what is below the unit",
+                     "date_trunc('hour', interval '1 day 02:03:04')")
+                     ONE("date_bin", 3, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ),
+                         TYPE_TIMESTAMPTZ, 0, IMMUTABLE, date_bin_row, date_bin_vector,
+                         "the start of the bin, counted from an origin",
+                         "date_bin('15 minutes', " Z
+                         ", timestamptz '2001-01-01Z')") ONE("date_bin", 3,
+                                                             LIST(TYPE_INTERVAL, TYPE_TIMESTAMP,
+                                                                  TYPE_TIMESTAMP),
+                                                             TYPE_TIMESTAMP, 0,
+                                                             IMMUTABLE,
+                                                             date_bin_row, date_bin_vector,
+                                                             "the start of the bin, counted from "
+                                                             "an origin",
+                                                             "date_bin('15 minutes', " T ", "
+                                                                                         "timestamp"
+                                                                                         " '2001-"
+                                                                                         "01-01')")
+                         ONE("time_bucket", 2, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ),
+                             TYPE_TIMESTAMPTZ,
+                             WINDOW_START, STABLE, window_row, window_vector,
+                             "the start of the window of that size",
+                             "time_bucket('5 minutes', " Z ")")
+                             ONE("time_bucket", 2, LIST(TYPE_INTERVAL, TYPE_TIMESTAMP),
+                                 TYPE_TIMESTAMP,
+                                 WINDOW_START, IMMUTABLE, window_row, window_vector,
+                                 "the start of the window of that size",
+                                 "time_bucket('5 minutes', " T
+                                 ")") ONE("time_bucket", 3,
+                                          LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TEXT),
+                                          TYPE_TIMESTAMPTZ, WINDOW_START, IMMUTABLE, window_row,
+                                          window_vector,
+                                          "the start of the window on that zone's clock",
+                                          "time_bucket('1 day', " Z
+                                          ", 'Europe/Berlin')") ONE("time_bucket", 3,
+                                                                    LIST(TYPE_INTERVAL,
+                                                                         TYPE_TIMESTAMPTZ,
+                                                                         TYPE_TIMESTAMPTZ),
+                                                                    TYPE_TIMESTAMPTZ, 0, IMMUTABLE,
+                                                                    bucket_origin_row, date_bin_vector,
+                                                                    "the start of the window, "
+                                                                    "counted from an origin",
+                                                                    "time_bucket('5 minutes', " Z ", timestamptz '2001-01-01Z')")
+                                 ONE("time_bucket", 3,
+                                     LIST(TYPE_INTERVAL, TYPE_TIMESTAMP, TYPE_TIMESTAMP),
+                                     TYPE_TIMESTAMP,
+                                     0, IMMUTABLE, bucket_origin_row, date_bin_vector,
+                                     "the start of the window, counted from an origin",
+                                     "time_bucket('5 minutes', " T
+                                     ", timestamp '2001-01-01')")
+                                     ONE("tumble_start", 2, LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL),
+                                         TYPE_TIMESTAMPTZ,
+                                         WINDOW_START, STABLE, window_row, window_vector,
+                                         "where the window of that size starts",
+                                         "tumble_start(" Z
+                                         ", '5 minutes')") ONE("tumble_start",
+                                                               2, LIST(TYPE_TIMESTAMP, TYPE_INTERVAL),
+                                                               TYPE_TIMESTAMP,
+                                                               WINDOW_START, IMMUTABLE, window_row,
+                                                               window_vector,
+                                                               "where the window of that size "
+                                                               "starts",
+                                                               "tumble_start(" T
+                                                               ", '5 minutes')")
+                                         ONE("tumble_start", 3,
+                                             LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL, TYPE_TEXT),
+                                             TYPE_TIMESTAMPTZ, WINDOW_START, IMMUTABLE, window_row,
+                                             window_vector,
+                                             "where the window starts on that zone's clock",
+                                             "tumble_start(" Z
+                                             ", '1 day', 'Europe/Berlin')")
+                                             ONE("tumble_end", 2,
+                                                 LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL),
+                                                 TYPE_TIMESTAMPTZ, WINDOW_END, STABLE, window_row,
+                                                 window_vector,
+                                                 "where the window of that size ends",
+                                                 "tumble_end(" Z
+                                                 ", '5 minutes')") ONE("tumble_end", 2, LIST(TYPE_TIMESTAMP, TYPE_INTERVAL),
+                                                                       TYPE_TIMESTAMP,
+                                                                       WINDOW_END, IMMUTABLE,
+                                                                       window_row, window_vector,
+                                                                       "where the window of that "
+                                                                       "size ends",
+                                                                       "tumble_end(" T
+                                                                       ", '5 minutes')")
+                                                 ONE("tumble_end", 3,
+                                                     LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL,
+                                                          TYPE_TEXT),
+                                                     TYPE_TIMESTAMPTZ, WINDOW_END, IMMUTABLE,
+                                                     window_row,
+                                                     window_vector,
+                                                     "where the window ends on that zone's clock",
+                                                     "tumble_end(" Z
+                                                     ", '1 day', 'Europe/Berlin')")
+                                                     ONE("timezone", 2,
+                                                         LIST(TYPE_TEXT, TYPE_TIMESTAMPTZ),
+                                                         TYPE_TIMESTAMP,
+                                                         0, IMMUTABLE, timezone_row,
+                                                         NULL,
+                                                         "AT TIME ZONE: what a clock there shows",
+                                                         "timezone('Europe/Berlin', " Z
+                                                         ")") ONE("timezone", 2,
+                                                                  LIST(TYPE_TEXT, TYPE_TIMESTAMP),
+                                                                  TYPE_TIMESTAMPTZ,
+                                                                  0, IMMUTABLE,
+                                                                  timezone_row,
+                                                                  NULL,
+                                                                  "AT TIME ZONE: the time when a "
+                                                                  "clock there shows this",
+                                                                  "timezone('Europe/Berlin', " T
+                                                                  ")")
+                                                         ONE("timezone", 2,
+                                                             LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ),
+                                                             TYPE_TIMESTAMP, 0,
+                                                             IMMUTABLE, timezone_row, NULL,
+                                                             "AT TIME ZONE by an offset",
+                                                             "timezone(interval '02:00', " Z
+                                                             ")") ONE("timezone", 2,
+                                                                      LIST(TYPE_INTERVAL,
+                                                                           TYPE_TIMESTAMP),
+                                                                      TYPE_TIMESTAMPTZ,
+                                                                      0,
+                                                                      IMMUTABLE, timezone_row,
+                                                                      NULL, "AT TIME ZONE by an offset",
+                                                                      "timezone(interval "
+                                                                      "'02:00', " T
+                                                                      ")") ONE("to_timestamp", 1,
+                                                                               LIST(TYPE_FLOAT8),
+                                                                               TYPE_TIMESTAMPTZ, 0,
+                                                                               IMMUTABLE, to_timestamp_row,
+                                                                               NULL,
+                                                                               "the time so many "
+                                                                               "seconds after 1970",
+                                                                               "to_timestamp("
+                                                                               "1777630623.5)")
+                                                             ONE("make_date", 3,
+                                                                 LIST(TYPE_INT4, TYPE_INT4,
+                                                                      TYPE_INT4),
+                                                                 TYPE_DATE, 0, IMMUTABLE,
+                                                                 make_date_row, NULL,
+                                                                 "a date from year, month, day", "make_date(2026, 5, 1)")
+                                                                 ONE("justify_hours", 1,
+                                                                     LIST(TYPE_INTERVAL),
+                                                                     TYPE_INTERVAL, JUSTIFY_HOURS,
+                                                                     IMMUTABLE, justify_row,
+                                                                     NULL, "24 hours become a day",
+                                                                     "justify_hours(interval '27 "
+                                                                     "hours')") ONE("justify_days",
+                                                                                    1,
+                                                                                    LIST(
+                                                                                        TYPE_INTERVAL),
+                                                                                    TYPE_INTERVAL,
+                                                                                    JUSTIFY_DAYS,
+                                                                                    IMMUTABLE, justify_row,
+                                                                                    NULL,
+                                                                                    "30 days "
+                                                                                    "become a "
+                                                                                    "month",
+                                                                                    "justify_days("
+                                                                                    "interval '35 "
+                                                                                    "days')")
+                                                                     ONE("justify_interval", 1,
+                                                                         LIST(TYPE_INTERVAL),
+                                                                         TYPE_INTERVAL,
+                                                                         JUSTIFY_BOTH, IMMUTABLE,
+                                                                         justify_row, NULL,
+                                                                         "hours become days, days "
+                                                                         "months",
+                                                                         "justify_interval("
+                                                                         "interval '1 mon -1 "
+                                                                         "hour')") ONE("isfinite",
+                                                                                       1,
+                                                                                       LIST(
+                                                                                           TYPE_TIMESTAMPTZ),
+                                                                                       TYPE_BOOL, 0,
+                                                                                       IMMUTABLE,
+                                                                                       is_finite_row,
+                                                                                       NULL, "is it not infinity",
+                                                                                       "isfinite(" Z
+                                                                                       ")")
+                                                                         ONE("isfinite", 1,
+                                                                             LIST(TYPE_TIMESTAMP),
+                                                                             TYPE_BOOL, 0,
+                                                                             IMMUTABLE,
+                                                                             is_finite_row, NULL,
+                                                                             "is it not infinity",
+                                                                             "isfinite(" T
+                                                                             ")") ONE("isfinite", 1,
+                                                                                      LIST(
+                                                                                          TYPE_DATE),
+                                                                                      TYPE_BOOL, 0,
+                                                                                      IMMUTABLE,
+                                                                                      is_finite_row,
+                                                                                      NULL,
+                                                                                      "is it not "
+                                                                                      "infinity",
+                                                                                      "isfinite("
+                                                                                      "date "
+                                                                                      "'2026-05-01'"
+                                                                                      ")")
+                                                                             ONE("isfinite", 1,
+                                                                                 LIST(
+                                                                                     TYPE_INTERVAL),
+                                                                                 TYPE_BOOL, 0,
+                                                                                 IMMUTABLE,
+                                                                                 is_finite_row,
+                                                                                 NULL,
+                                                                                 "is it not "
+                                                                                 "infinity",
+                                                                                 "isfinite("
+                                                                                 "interval '1 "
+                                                                                 "day')")
+                                                                                 ONE("age", 2,
+                                                                                     LIST(
+                                                                                         TYPE_TIMESTAMPTZ,
+                                                                                         TYPE_TIMESTAMPTZ),
+                                                                                     TYPE_INTERVAL,
+                                                                                     0, STABLE,
+                                                                                     age_row, NULL,
+                                                                                     "years, "
+                                                                                     "months and "
+                                                                                     "days between",
+                                                                                     "age(" Z
+                                                                                     ", "
+                                                                                     "timestamptz "
+                                                                                     "'2001-02-03Z'"
+                                                                                     ")")
+                                                                                     ONE("age", 2,
+                                                                                         LIST(
+                                                                                             TYPE_TIMESTAMP,
+                                                                                             TYPE_TIMESTAMP),
+                                                                                         TYPE_INTERVAL,
+                                                                                         0,
+                                                                                         IMMUTABLE,
+                                                                                         age_row,
+                                                                                         NULL,
+                                                                                         "years, "
+                                                                                         "months "
+                                                                                         "and days "
+                                                                                         "between",
+                                                                                         "age(" T
+                                                                                         ", "
+                                                                                         "timestamp"
+                                                                                         " '2001-"
+                                                                                         "02-03'"
+                                                                                         ")")};
+/* clang-format on */
 
 const struct function_group functions_time = {functions, array_count(functions)};

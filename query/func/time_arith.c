@@ -1,9 +1,9 @@
 /* + - * / on dates, times and intervals.
  *
- * Adding an interval to a timestamptz walks the clock face of the session's zone, so those forms are STABLE.
- * The difference of two times is whole days and the rest (PostgreSQL's justified hours). An interval times a
- * number carries fractions of months into days and of days into time, rounding at the microsecond, step by
- * step as PostgreSQL does. */
+ * Adding an interval to a timestamptz walks the clock face of the session's zone, so those forms
+ * are STABLE. The difference of two times is whole days and the rest (PostgreSQL's justified
+ * hours). An interval times a number carries fractions of months into days and of days into time,
+ * rounding at the microsecond, step by step as PostgreSQL does. */
 #include "query/func/func.h"
 
 #include <math.h>
@@ -22,7 +22,8 @@ static bool is_infinite_date(int64_t days)
     return days == DATE_INFINITY || days == DATE_MINUS_INFINITY;
 }
 
-static enum err date_int_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err date_int_row(struct call *call, const struct value *a, size_t count,
+                             struct value *out)
 {
     (void)count;
     bool is_swapped = a[0].type.id != TYPE_DATE;
@@ -37,7 +38,8 @@ static enum err date_int_row(struct call *call, const struct value *a, size_t co
     return OK;
 }
 
-static enum err date_date_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err date_date_row(struct call *call, const struct value *a, size_t count,
+                              struct value *out)
 {
     (void)count;
     if (is_infinite_date(a[0].i) || is_infinite_date(a[1].i))
@@ -55,7 +57,8 @@ static bool negate_interval(struct interval *interval)
            !__builtin_sub_overflow((int64_t)0, interval->microseconds, &interval->microseconds);
 }
 
-static enum err time_interval_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err time_interval_row(struct call *call, const struct value *a, size_t count,
+                                  struct value *out)
 {
     (void)count;
     bool is_swapped = a[0].type.id == TYPE_INTERVAL;
@@ -70,7 +73,8 @@ static enum err time_interval_row(struct call *call, const struct value *a, size
             return err;
         time = as_time;
     }
-    const struct timezone *zone = time.type.id == TYPE_TIMESTAMPTZ ? call->context->zone : timezone_utc;
+    const struct timezone *zone =
+        time.type.id == TYPE_TIMESTAMPTZ ? call->context->zone : timezone_utc;
     if (time.i == TIME_INFINITY || time.i == TIME_MINUS_INFINITY) {
         out->i = time.i;
         return OK;
@@ -78,12 +82,14 @@ static enum err time_interval_row(struct call *call, const struct value *a, size
     return time_add_interval(time.i, interval, zone, &out->i, call->error);
 }
 
-static enum err time_time_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err time_time_row(struct call *call, const struct value *a, size_t count,
+                              struct value *out)
 {
     (void)count;
     for (size_t i = 0; i < 2; i++) {
         if (a[i].i == TIME_INFINITY || a[i].i == TIME_MINUS_INFINITY)
-            return error_set(call->error, ERR_INPUT, "22008", "cannot subtract infinite timestamps");
+            return error_set(call->error, ERR_INPUT, "22008",
+                             "cannot subtract infinite timestamps");
     }
     int64_t us;
     if (__builtin_sub_overflow(a[0].i, a[1].i, &us))
@@ -93,7 +99,8 @@ static enum err time_time_row(struct call *call, const struct value *a, size_t c
     return OK;
 }
 
-static enum err interval_interval_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err interval_interval_row(struct call *call, const struct value *a, size_t count,
+                                      struct value *out)
 {
     struct interval left = a[0].interval, right = count > 1 ? a[1].interval : (struct interval){0};
     bool is_fine;
@@ -104,11 +111,13 @@ static enum err interval_interval_row(struct call *call, const struct value *a, 
     if (call->function->operation == OP_ADD)
         is_fine = !__builtin_add_overflow(left.months, right.months, &out->interval.months) &&
                   !__builtin_add_overflow(left.days, right.days, &out->interval.days) &&
-                  !__builtin_add_overflow(left.microseconds, right.microseconds, &out->interval.microseconds);
+                  !__builtin_add_overflow(left.microseconds, right.microseconds,
+                                          &out->interval.microseconds);
     else
         is_fine = !__builtin_sub_overflow(left.months, right.months, &out->interval.months) &&
                   !__builtin_sub_overflow(left.days, right.days, &out->interval.days) &&
-                  !__builtin_sub_overflow(left.microseconds, right.microseconds, &out->interval.microseconds);
+                  !__builtin_sub_overflow(left.microseconds, right.microseconds,
+                                          &out->interval.microseconds);
     return is_fine ? OK : out_of_range(call->error, "interval");
 }
 
@@ -123,7 +132,8 @@ static bool fits_int32(double value)
 }
 
 /* months, days and time already scaled; whole parts stay, fractions are carried down. */
-static enum err interval_carry(double months, double days, double time, struct interval *out, struct error *error)
+static enum err interval_carry(double months, double days, double time, struct interval *out,
+                               struct error *error)
 {
     if (isnan(months) || isnan(days) || !fits_int32(months) || !fits_int32(days))
         return out_of_range(error, "interval");
@@ -143,13 +153,15 @@ static enum err interval_carry(double months, double days, double time, struct i
     return OK;
 }
 
-enum err interval_multiply(struct interval interval, double factor, struct interval *out, struct error *error)
+enum err interval_multiply(struct interval interval, double factor, struct interval *out,
+                           struct error *error)
 {
-    return interval_carry(interval.months * factor, interval.days * factor, (double)interval.microseconds * factor, out,
-                          error);
+    return interval_carry(interval.months * factor, interval.days * factor,
+                          (double)interval.microseconds * factor, out, error);
 }
 
-enum err interval_divide(struct interval interval, double divisor, struct interval *out, struct error *error)
+enum err interval_divide(struct interval interval, double divisor, struct interval *out,
+                         struct error *error)
 {
     if (divisor == 0)
         return error_set(error, ERR_INPUT, "22012", "division by zero");
@@ -157,7 +169,8 @@ enum err interval_divide(struct interval interval, double divisor, struct interv
                           (double)interval.microseconds / divisor, out, error);
 }
 
-static enum err interval_number_row(struct call *call, const struct value *a, size_t count, struct value *out)
+static enum err interval_number_row(struct call *call, const struct value *a, size_t count,
+                                    struct value *out)
 {
     (void)count;
     bool is_swapped = a[0].type.id != TYPE_INTERVAL;
@@ -174,9 +187,11 @@ static enum err time_interval_vector(struct call *call, const struct vector *v)
     const struct column *times = &v->arguments[0], *intervals = &v->arguments[1];
     struct interval interval = intervals->interval[0];
     bool is_simple = intervals->form == COLUMN_CONSTANT && interval.months == 0 &&
-                     (interval.days == 0 || times->type.id != TYPE_TIMESTAMPTZ || call->context->zone == timezone_utc);
+                     (interval.days == 0 || times->type.id != TYPE_TIMESTAMPTZ ||
+                      call->context->zone == timezone_utc);
     int64_t offset = 0;
-    is_simple = is_simple && !__builtin_mul_overflow((int64_t)interval.days, MICROSECONDS_PER_DAY, &offset) &&
+    is_simple = is_simple &&
+                !__builtin_mul_overflow((int64_t)interval.days, MICROSECONDS_PER_DAY, &offset) &&
                 !__builtin_add_overflow(offset, interval.microseconds, &offset);
     if (call->function->operation == OP_SUBTRACT)
         offset = is_simple ? -offset : 0;
@@ -186,15 +201,16 @@ static enum err time_interval_vector(struct call *call, const struct vector *v)
         if (v->validity != NULL && v->validity[row] == 0)
             continue;
         int64_t us = times->i[column_index(times, row)];
-        bool is_usual = is_simple && us > TIME_MIN / 2 && us < TIME_MAX / 2 && offset > TIME_MIN / 2 &&
-                        offset < TIME_MAX / 2;
+        bool is_usual = is_simple && us > TIME_MIN / 2 && us < TIME_MAX / 2 &&
+                        offset > TIME_MIN / 2 && offset < TIME_MAX / 2;
         if (is_usual) {
             out[row] = us + offset;
             continue;
         }
-        struct value arguments[2] = {{.type = times->type, .i = us},
-                                     {.type = intervals->type,
-                                      .interval = intervals->interval[column_index(intervals, row)]}};
+        struct value arguments[2] = {
+            {.type = times->type, .i = us},
+            {.type = intervals->type,
+             .interval = intervals->interval[column_index(intervals, row)]}};
         struct value result = {.type = call->type};
         enum err err = time_interval_row(call, arguments, 2, &result);
         if (err != OK)
@@ -204,9 +220,17 @@ static enum err time_interval_vector(struct call *call, const struct vector *v)
     return OK;
 }
 
-#define BINARY(symbol, op, left, right, to, is_stable, row_form, vector_form, doc_text, example_text)                  \
-    {.name = symbol, .argument_count = 2, .arguments = {left, right}, .result = to, .operation = op,                   \
-     .volatility = is_stable ? STABLE : IMMUTABLE, .row = row_form, .vector = vector_form, .doc = doc_text,            \
+#define BINARY(symbol, op, left, right, to, is_stable, row_form, vector_form, doc_text,            \
+               example_text)                                                                       \
+    {.name = symbol,                                                                               \
+     .argument_count = 2,                                                                          \
+     .arguments = {left, right},                                                                   \
+     .result = to,                                                                                 \
+     .operation = op,                                                                              \
+     .volatility = is_stable ? STABLE : IMMUTABLE,                                                 \
+     .row = row_form,                                                                              \
+     .vector = vector_form,                                                                        \
+     .doc = doc_text,                                                                              \
      .example = example_text},
 #define D "date '2026-05-01'"
 #define T "timestamp '2026-05-01 10:00'"
@@ -214,44 +238,59 @@ static enum err time_interval_vector(struct call *call, const struct vector *v)
 #define I "interval '1 day'"
 
 static const struct function functions[] = {
-    BINARY("+", OP_ADD, TYPE_DATE, TYPE_INT4, TYPE_DATE, 0, date_int_row, NULL, "days later", D " + 1")
-    BINARY("+", OP_ADD, TYPE_INT4, TYPE_DATE, TYPE_DATE, 0, date_int_row, NULL, "days later", "1 + " D)
-    BINARY("-", OP_SUBTRACT, TYPE_DATE, TYPE_INT4, TYPE_DATE, 0, date_int_row, NULL, "days earlier", D " - 1")
-    BINARY("-", OP_SUBTRACT, TYPE_DATE, TYPE_DATE, TYPE_INT4, 0, date_date_row, NULL, "days between", D " - " D)
-    BINARY("+", OP_ADD, TYPE_DATE, TYPE_INTERVAL, TYPE_TIMESTAMP, 0, time_interval_row, NULL, "a time later",
-           D " + " I)
-    BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_DATE, TYPE_TIMESTAMP, 0, time_interval_row, NULL, "a time later",
-           I " + " D)
-    BINARY("-", OP_SUBTRACT, TYPE_DATE, TYPE_INTERVAL, TYPE_TIMESTAMP, 0, time_interval_row, NULL, "a time earlier",
-           D " - " I)
-    BINARY("+", OP_ADD, TYPE_TIMESTAMP, TYPE_INTERVAL, TYPE_TIMESTAMP, 0, time_interval_row, time_interval_vector,
-           "a time later", T " + " I)
-    BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_TIMESTAMP, TYPE_TIMESTAMP, 0, time_interval_row, NULL, "a time later",
-           I " + " T)
-    BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMP, TYPE_INTERVAL, TYPE_TIMESTAMP, 0, time_interval_row,
-           time_interval_vector, "a time earlier", T " - " I)
-    BINARY("+", OP_ADD, TYPE_TIMESTAMPTZ, TYPE_INTERVAL, TYPE_TIMESTAMPTZ, 1, time_interval_row,
-           time_interval_vector, "a time later, by the session's clock", Z " + " I)
-    BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, 1, time_interval_row, NULL,
-           "a time later, by the session's clock", I " + " Z)
-    BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMPTZ, TYPE_INTERVAL, TYPE_TIMESTAMPTZ, 1, time_interval_row,
-           time_interval_vector, "a time earlier, by the session's clock", Z " - " I)
-    BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMP, TYPE_TIMESTAMP, TYPE_INTERVAL, 0, time_time_row, NULL, "time between",
-           T " - " T)
-    BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, TYPE_INTERVAL, 0, time_time_row, NULL,
-           "time between", Z " - " Z)
-    BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_INTERVAL, TYPE_INTERVAL, 0, interval_interval_row, NULL, "both together",
-           I " + " I)
-    BINARY("-", OP_SUBTRACT, TYPE_INTERVAL, TYPE_INTERVAL, TYPE_INTERVAL, 0, interval_interval_row, NULL,
-           "the difference", I " - " I)
-    {.name = "-", .argument_count = 1, .arguments = {TYPE_INTERVAL}, .result = TYPE_INTERVAL, .operation = OP_SUBTRACT,
-     .row = interval_interval_row, .doc = "changes the sign", .example = "- " I},
-    BINARY("*", OP_MULTIPLY, TYPE_INTERVAL, TYPE_FLOAT8, TYPE_INTERVAL, 0, interval_number_row, NULL,
-           "the interval so many times", I " * 1.5")
-    BINARY("*", OP_MULTIPLY, TYPE_FLOAT8, TYPE_INTERVAL, TYPE_INTERVAL, 0, interval_number_row, NULL,
-           "the interval so many times", "1.5 * " I)
-    BINARY("/", OP_DIVIDE, TYPE_INTERVAL, TYPE_FLOAT8, TYPE_INTERVAL, 0, interval_number_row, NULL,
-           "a part of the interval", I " / 2")
-};
+    BINARY("+", OP_ADD, TYPE_DATE, TYPE_INT4, TYPE_DATE, 0, date_int_row, NULL, "days later",
+           D " + 1") BINARY("+", OP_ADD, TYPE_INT4, TYPE_DATE, TYPE_DATE, 0, date_int_row, NULL,
+                            "days later", "1 + " D)
+        BINARY("-", OP_SUBTRACT, TYPE_DATE, TYPE_INT4, TYPE_DATE, 0, date_int_row, NULL,
+               "days earlier", D " - 1") BINARY("-", OP_SUBTRACT, TYPE_DATE, TYPE_DATE, TYPE_INT4,
+                                                0, date_date_row, NULL, "days between", D " - " D)
+            BINARY("+", OP_ADD, TYPE_DATE, TYPE_INTERVAL, TYPE_TIMESTAMP, 0, time_interval_row,
+                   NULL, "a time later",
+                   D " + " I) BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_DATE, TYPE_TIMESTAMP, 0,
+                                     time_interval_row, NULL, "a time later",
+                                     I " + " D) BINARY("-", OP_SUBTRACT, TYPE_DATE, TYPE_INTERVAL,
+                                                       TYPE_TIMESTAMP, 0, time_interval_row,
+                                                       NULL, "a time earlier", D " - " I)
+                BINARY("+", OP_ADD, TYPE_TIMESTAMP, TYPE_INTERVAL, TYPE_TIMESTAMP, 0,
+                       time_interval_row, time_interval_vector, "a time later",
+                       T " + " I) BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_TIMESTAMP, TYPE_TIMESTAMP,
+                                         0, time_interval_row, NULL, "a time later", I " + " T)
+                    BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMP, TYPE_INTERVAL, TYPE_TIMESTAMP, 0,
+                           time_interval_row, time_interval_vector, "a time earlier", T " - " I)
+                        BINARY("+", OP_ADD, TYPE_TIMESTAMPTZ, TYPE_INTERVAL, TYPE_TIMESTAMPTZ, 1,
+                               time_interval_row, time_interval_vector,
+                               "a time later, by the session's clock", Z " + " I)
+                            BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ,
+                                   1, time_interval_row, NULL,
+                                   "a time later, by the session's clock", I " + " Z)
+                                BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMPTZ, TYPE_INTERVAL,
+                                       TYPE_TIMESTAMPTZ, 1, time_interval_row, time_interval_vector,
+                                       "a time earlier, by the session's clock", Z " - " I)
+                                    BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMP, TYPE_TIMESTAMP,
+                                           TYPE_INTERVAL, 0, time_time_row, NULL, "time between",
+                                           T " - " T) BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMPTZ,
+                                                             TYPE_TIMESTAMPTZ, TYPE_INTERVAL, 0,
+                                                             time_time_row, NULL, "time between",
+                                                             Z " - " Z)
+                                        BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_INTERVAL,
+                                               TYPE_INTERVAL, 0, interval_interval_row, NULL,
+                                               "both together", I " + " I)
+                                            BINARY("-", OP_SUBTRACT, TYPE_INTERVAL, TYPE_INTERVAL,
+                                                   TYPE_INTERVAL, 0, interval_interval_row, NULL,
+                                                   "the difference",
+                                                   I " - " I){.name = "-",
+                                                              .argument_count = 1,
+                                                              .arguments = {TYPE_INTERVAL},
+                                                              .result = TYPE_INTERVAL,
+                                                              .operation = OP_SUBTRACT,
+                                                              .row = interval_interval_row,
+                                                              .doc = "changes the sign",
+                                                              .example = "- " I},
+    BINARY("*", OP_MULTIPLY, TYPE_INTERVAL, TYPE_FLOAT8, TYPE_INTERVAL, 0, interval_number_row,
+           NULL, "the interval so many times", I " * 1.5")
+        BINARY("*", OP_MULTIPLY, TYPE_FLOAT8, TYPE_INTERVAL, TYPE_INTERVAL, 0, interval_number_row,
+               NULL, "the interval so many times", "1.5 * " I)
+            BINARY("/", OP_DIVIDE, TYPE_INTERVAL, TYPE_FLOAT8, TYPE_INTERVAL, 0,
+                   interval_number_row, NULL, "a part of the interval", I " / 2")};
 
 const struct function_group functions_time_arith = {functions, array_count(functions)};

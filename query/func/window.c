@@ -1,9 +1,10 @@
-/* Windows of event time: which [start, end) of a size holds a time. One rule for time_bucket, tumble_start,
- * tumble_end and the window operators.
+/* Windows of event time: which [start, end) of a size holds a time. One rule for time_bucket,
+ * tumble_start, tumble_end and the window operators.
  *
- * Windows tile the zone's local clock from 2000-01-03 00:00, a Monday (months from 2000-01-01), so a day is
- * a day of that zone, 23 or 25 hours long where the clock jumps. Sizes of time only, up to an hour, are laid
- * over the clock with the offset in force at that moment, so that the two hours of an autumn night stay apart. */
+ * Windows tile the zone's local clock from 2000-01-03 00:00, a Monday (months from 2000-01-01), so
+ * a day is a day of that zone, 23 or 25 hours long where the clock jumps. Sizes of time only, up to
+ * an hour, are laid over the clock with the offset in force at that moment, so that the two hours
+ * of an autumn night stay apart. */
 #include "query/func/func.h"
 
 static int64_t floor_divide(int64_t value, int64_t divisor)
@@ -24,8 +25,8 @@ static enum err bad_size(struct error *error, const char *text)
     return error_set(error, ERR_INPUT, "22023", "%s", text);
 }
 
-enum err window_find(int64_t us, struct interval size, const struct timezone *zone, int64_t *start, int64_t *end,
-                     struct error *error)
+enum err window_find(int64_t us, struct interval size, const struct timezone *zone, int64_t *start,
+                     int64_t *end, struct error *error)
 {
     int64_t span;
     if (size.months != 0 && (size.days != 0 || size.microseconds != 0))

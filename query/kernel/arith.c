@@ -1,6 +1,6 @@
-/* Arithmetic kernels. They compute over every row, NULL or not selected too, and only remember whether some
- * result looks wrong; the caller then walks the selected rows to see whether one of them is really out of
- * range. The common case, no trouble at all, stays one branch-free pass. */
+/* Arithmetic kernels. They compute over every row, NULL or not selected too, and only remember
+ * whether some result looks wrong; the caller then walks the selected rows to see whether one of
+ * them is really out of range. The common case, no trouble at all, stays one branch-free pass. */
 #include "query/kernel/kernel.h"
 #include "storage/base/fault.h"
 
@@ -11,17 +11,17 @@
 #define B b[i * b_step]
 
 /* One row; `bad` collects overflow of int64 and of the SQL type. */
-#define INT_LOOP(builtin)                                                                                              \
-    for (size_t i = 0; i < count; i++) {                                                                               \
-        int64_t result;                                                                                                \
-        bad |= builtin(A, B, &result);                                                                                 \
-        bad |= (result < min) | (result > max);                                                                        \
-        out[i] = result;                                                                                               \
+#define INT_LOOP(builtin)                                                                          \
+    for (size_t i = 0; i < count; i++) {                                                           \
+        int64_t result;                                                                            \
+        bad |= builtin(A, B, &result);                                                             \
+        bad |= (result < min) | (result > max);                                                    \
+        out[i] = result;                                                                           \
     }
 
 INLINE bool int_body(enum arith_operation operation, const int64_t *restrict a, size_t a_step,
-                     const int64_t *restrict b, size_t b_step, int64_t min, int64_t max, size_t count,
-                     int64_t *restrict out)
+                     const int64_t *restrict b, size_t b_step, int64_t min, int64_t max,
+                     size_t count, int64_t *restrict out)
 {
     bool bad = false;
     switch (operation) {
@@ -38,8 +38,8 @@ INLINE bool int_body(enum arith_operation operation, const int64_t *restrict a, 
     return bad;
 }
 
-bool arith_int(enum arith_operation operation, struct kernel_int a, struct kernel_int b, int64_t min, int64_t max,
-               size_t count, int64_t *out)
+bool arith_int(enum arith_operation operation, struct kernel_int a, struct kernel_int b,
+               int64_t min, int64_t max, size_t count, int64_t *out)
 {
     if (fault_is("kernel.add") && operation == ARITH_ADD)
         operation = ARITH_SUBTRACT;
@@ -50,16 +50,17 @@ bool arith_int(enum arith_operation operation, struct kernel_int a, struct kerne
     return int_body(operation, a.values, 0, b.values, b.is_constant ? 0 : 1, min, max, count, out);
 }
 
-#define FLOAT_LOOP(operator, suspicious)                                                                               \
-    for (size_t i = 0; i < count; i++) {                                                                               \
-        double result = is_single ? (double)((float)A operator(float) B) : A operator B;                               \
-        bad |= (fabs(result) <= 1.7976931348623157e308) == 0;                                                          \
-        bad |= (suspicious);                                               \
-        out[i] = result;                                                                                               \
+#define FLOAT_LOOP(operator, suspicious)                                                           \
+    for (size_t i = 0; i < count; i++) {                                                           \
+        double result = is_single ? (double)((float)A operator(float) B) : A operator B;           \
+        bad |= (fabs(result) <= 1.7976931348623157e308) == 0;                                      \
+        bad |= (suspicious);                                                                       \
+        out[i] = result;                                                                           \
     }
 
 INLINE bool float_body(enum arith_operation operation, const double *restrict a, size_t a_step,
-                       const double *restrict b, size_t b_step, bool is_single, size_t count, double *restrict out)
+                       const double *restrict b, size_t b_step, bool is_single, size_t count,
+                       double *restrict out)
 {
     int bad = 0;
     switch (operation) {
@@ -76,8 +77,8 @@ INLINE bool float_body(enum arith_operation operation, const double *restrict a,
     return bad != 0;
 }
 
-bool arith_float(enum arith_operation operation, struct kernel_float a, struct kernel_float b, bool is_single,
-                 size_t count, double *out)
+bool arith_float(enum arith_operation operation, struct kernel_float a, struct kernel_float b,
+                 bool is_single, size_t count, double *out)
 {
     size_t a_step = a.is_constant ? 0 : 1, b_step = b.is_constant ? 0 : 1;
     if (is_single)

@@ -1,5 +1,6 @@
-/* Plain loops over flat arrays that the compiler turns into vector code. No NULLs, no selections, no errors: the caller
- * joins validity and looks at flags. An argument that is one value for all rows has `is_constant` set. */
+/* Plain loops over flat arrays that the compiler turns into vector code. No NULLs, no selections,
+ * no errors: the caller joins validity and looks at flags. An argument that is one value for all
+ * rows has `is_constant` set. */
 #ifndef FRESHET_QUERY_KERNEL_KERNEL_H
 #define FRESHET_QUERY_KERNEL_KERNEL_H
 
@@ -19,25 +20,27 @@ struct kernel_float {
 };
 
 /* out[i] = a[i] op b[i], 0 or 1. */
-void compare_int(enum compare_operation operation, struct kernel_int a, struct kernel_int b, size_t count,
-                 uint8_t *out);
+void compare_int(enum compare_operation operation, struct kernel_int a, struct kernel_int b,
+                 size_t count, uint8_t *out);
 /* PostgreSQL's order: NaN equals NaN and is above everything. */
-void compare_float(enum compare_operation operation, struct kernel_float a, struct kernel_float b, size_t count,
-                   uint8_t *out);
+void compare_float(enum compare_operation operation, struct kernel_float a, struct kernel_float b,
+                   size_t count, uint8_t *out);
 
 enum arith_operation { ARITH_ADD, ARITH_SUBTRACT, ARITH_MULTIPLY };
 /* out[i] = a[i] op b[i] modulo 2^64; true if any result leaves [min, max] (or int64). */
-bool arith_int(enum arith_operation operation, struct kernel_int a, struct kernel_int b, int64_t min, int64_t max,
-               size_t count, int64_t *out);
-/* out[i] = a[i] op b[i]; true if any result is infinite or NaN, or zero (a product that may have underflowed). */
-bool arith_float(enum arith_operation operation, struct kernel_float a, struct kernel_float b, bool is_single,
-                 size_t count, double *out);
+bool arith_int(enum arith_operation operation, struct kernel_int a, struct kernel_int b,
+               int64_t min, int64_t max, size_t count, int64_t *out);
+/* out[i] = a[i] op b[i]; true if any result is infinite or NaN, or zero (a product that may have
+ * underflowed). */
+bool arith_float(enum arith_operation operation, struct kernel_float a, struct kernel_float b,
+                 bool is_single, size_t count, double *out);
 
-/* Row numbers i where mask[i] and (validity NULL or valid[i]); out has room for count. Returns how many. */
+/* Row numbers i where mask[i] and (validity NULL or valid[i]); out has room for count. Returns how
+ * many. */
 size_t select_mask(const uint8_t *mask, const uint8_t *validity, size_t count, uint32_t *out);
 /* The same over the rows of a selection. `out` may be `selection`. */
-size_t select_rows(const uint8_t *mask, const uint8_t *validity, const uint32_t *selection, size_t count,
-                   uint32_t *out);
+size_t select_rows(const uint8_t *mask, const uint8_t *validity, const uint32_t *selection,
+                   size_t count, uint32_t *out);
 /* out[i] = a[i] & b[i]. */
 void validity_and(const uint8_t *a, const uint8_t *b, size_t count, uint8_t *out);
 

@@ -1,5 +1,6 @@
-/* From masks to selection vectors: every row number is written, and the place moves on only where the row
- * counts, so the loop has no branch to mispredict (about 1 ns a row whatever the selectivity). */
+/* From masks to selection vectors: every row number is written, and the place moves on only where
+ * the row counts, so the loop has no branch to mispredict (about 1 ns a row whatever the
+ * selectivity). */
 #include "query/kernel/kernel.h"
 
 size_t select_mask(const uint8_t *mask, const uint8_t *validity, size_t count, uint32_t *out)
@@ -19,8 +20,8 @@ size_t select_mask(const uint8_t *mask, const uint8_t *validity, size_t count, u
     return selected;
 }
 
-size_t select_rows(const uint8_t *mask, const uint8_t *validity, const uint32_t *selection, size_t count,
-                   uint32_t *out)
+size_t select_rows(const uint8_t *mask, const uint8_t *validity, const uint32_t *selection,
+                   size_t count, uint32_t *out)
 {
     size_t selected = 0;
     for (size_t i = 0; i < count; i++) {

@@ -26,7 +26,8 @@ static struct slice *column_names(const struct plan *const *plans, size_t plan_c
     return names;
 }
 
-static void print_exprs(struct expr *const *exprs, size_t count, const struct slice *names, struct writer *out)
+static void print_exprs(struct expr *const *exprs, size_t count, const struct slice *names,
+                        struct writer *out)
 {
     for (size_t index = 0; index < count; index++) {
         writer_cstr(out, index > 0 ? ", " : "");
@@ -71,7 +72,8 @@ static void print_scan(const struct plan *plan, const struct slice *names, struc
 
 static void print_group(const struct plan *plan, const struct slice *names, struct writer *out)
 {
-    writer_cstr(out, plan->group.aggregate_count == 0 && plan->group.key_count > 0 ? "Distinct" : "Group");
+    writer_cstr(out, plan->group.aggregate_count == 0 && plan->group.key_count > 0 ? "Distinct"
+                                                                                   : "Group");
     if (plan->group.key_count > 0) {
         writer_cstr(out, " by ");
         print_exprs(plan->group.keys, plan->group.key_count, names, out);
@@ -111,13 +113,15 @@ static void print_sort(const struct plan *plan, const struct slice *names, struc
 
 static void print_join(const struct plan *plan, struct writer *out)
 {
-    static const char *const kinds[] = {[JOIN_INNER] = "Inner", [JOIN_LEFT] = "Left", [JOIN_CROSS] = "Cross"};
+    static const char *const kinds[] = {
+        [JOIN_INNER] = "Inner", [JOIN_LEFT] = "Left", [JOIN_CROSS] = "Cross"};
     const struct plan *left = plan->children[0];
     const struct plan *right = plan->children[1];
     struct slice *left_names = column_names(&left, 1);
     struct slice *right_names = column_names(&right, 1);
     struct slice *names = column_names((const struct plan *const *)plan->children, 2);
-    writer_printf(out, "%s %s", kinds[plan->join.kind], plan->join.key_count > 0 ? "hash join" : "loop join");
+    writer_printf(out, "%s %s", kinds[plan->join.kind],
+                  plan->join.key_count > 0 ? "hash join" : "loop join");
     for (size_t index = 0; index < plan->join.key_count; index++) {
         writer_cstr(out, index > 0 ? " AND " : " on ");
         expr_print(plan->join.left_keys[index], left_names, out);
@@ -139,12 +143,14 @@ static void print_node(const struct plan *plan, struct writer *out)
         print_scan(plan, names, out);
         break;
     case PLAN_PROVIDER:
-        writer_printf(out, "Scan on %s.%s", plan->provider.provider->schema_name, plan->provider.provider->name);
+        writer_printf(out, "Scan on %s.%s", plan->provider.provider->schema_name,
+                      plan->provider.provider->name);
         print_columns(plan, out);
         print_filter(plan->provider.filter, names, out);
         break;
     case PLAN_VALUES:
-        writer_printf(out, "Values: %zu row%s", plan->values.row_count, plan->values.row_count == 1 ? "" : "s");
+        writer_printf(out, "Values: %zu row%s", plan->values.row_count,
+                      plan->values.row_count == 1 ? "" : "s");
         break;
     case PLAN_FILTER:
         writer_cstr(out, "Filter: ");
@@ -197,7 +203,8 @@ static void explain(const struct explainer *e, const struct plan *plan, size_t l
         explain(e, plan->children[index], level + 1);
 }
 
-void plan_explain(const struct statement *statement, const struct plan_actual *actual, struct writer *lines)
+void plan_explain(const struct statement *statement, const struct plan_actual *actual,
+                  struct writer *lines)
 {
     struct explainer e = {.actual = actual, .out = lines};
     explain(&e, statement->plan, 0);

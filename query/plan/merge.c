@@ -1,6 +1,6 @@
-/* A projection right below a projection or a GROUP is put into it, so that a sub-select or tumble() costs no pass of
- * its own. Only if nothing is computed twice by it: an expression that is more than a column or a constant must be
- * used at most once above. */
+/* A projection right below a projection or a GROUP is put into it, so that a sub-select or tumble()
+ * costs no pass of its own. Only if nothing is computed twice by it: an expression that is more
+ * than a column or a constant must be used at most once above. */
 #include "query/plan/rewrite.h"
 
 struct uses {
@@ -30,7 +30,8 @@ static void count_group(const struct plan *plan, struct uses *uses)
 
 static bool can_merge(struct builder *build, const struct plan *plan, const struct plan *below)
 {
-    struct uses uses = {.counts = arena_alloc_zero(build->arena, below->column_count * sizeof(uint32_t))};
+    struct uses uses = {.counts =
+                            arena_alloc_zero(build->arena, below->column_count * sizeof(uint32_t))};
     if (plan->kind == PLAN_GROUP)
         count_group(plan, &uses);
     else
@@ -39,7 +40,8 @@ static bool can_merge(struct builder *build, const struct plan *plan, const stru
     for (size_t index = 0; index < below->column_count; index++) {
         const struct expr *expr = below->project.exprs[index];
         bool is_plain = expr->kind == EXPR_COLUMN || expr->kind == EXPR_CONSTANT;
-        if (uses.counts[index] > 0 && !is_plain && (uses.counts[index] > 1 || expr_is_volatile(expr)))
+        if (uses.counts[index] > 0 && !is_plain &&
+            (uses.counts[index] > 1 || expr_is_volatile(expr)))
             return false;
     }
     return true;

@@ -1,5 +1,6 @@
-/* Plans: what a SELECT does, as a tree of operators over bound expressions. Read-only after planning; holds no
- * snapshot, so it can be cached and shared; execution state is a parallel structure (exec/). */
+/* Plans: what a SELECT does, as a tree of operators over bound expressions. Read-only after
+ * planning; holds no snapshot, so it can be cached and shared; execution state is a parallel
+ * structure (exec/). */
 #ifndef FRESHET_QUERY_PLAN_PLAN_H
 #define FRESHET_QUERY_PLAN_PLAN_H
 
@@ -8,17 +9,17 @@
 #include "storage/column/schema.h"
 
 enum plan_kind {
-    PLAN_SCAN,      /* a user table */
-    PLAN_PROVIDER,  /* a system table */
-    PLAN_VALUES,    /* literal rows; no FROM is one row of no columns */
+    PLAN_SCAN,     /* a user table */
+    PLAN_PROVIDER, /* a system table */
+    PLAN_VALUES,   /* literal rows; no FROM is one row of no columns */
     PLAN_FILTER,
     PLAN_PROJECT,
-    PLAN_GROUP,     /* GROUP BY, and DISTINCT (no aggregates); no keys: exactly one row out */
-    PLAN_SORT,      /* with limit: top-N */
+    PLAN_GROUP, /* GROUP BY, and DISTINCT (no aggregates); no keys: exactly one row out */
+    PLAN_SORT,  /* with limit: top-N */
     PLAN_LIMIT,
     PLAN_JOIN,
     PLAN_UNION_ALL,
-    PLAN_HOP        /* hop(): each row once per window it falls in */
+    PLAN_HOP /* hop(): each row once per window it falls in */
 };
 
 enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_CROSS };
@@ -35,8 +36,8 @@ struct sort_key {
 
 struct plan {
     enum plan_kind kind;
-    uint32_t id;                 /* 0 … statement->plan_count - 1 */
-    size_t column_count;         /* output */
+    uint32_t id;         /* 0 … statement->plan_count - 1 */
+    size_t column_count; /* output */
     struct plan_column *columns;
     size_t child_count;
     struct plan **children;
@@ -45,9 +46,9 @@ struct plan {
             const struct schema *schema;
             uint32_t *columns;   /* schema indexes of the output columns: only what is used above */
             struct expr *filter; /* over the output columns, NULL: none */
-            /* Event-time bounds implied by the filter when constant at plan time or over now(): expressions of type
-             * timestamptz, NULL if none.
-             * Inclusive; only for skipping morsels, the filter still holds the exact condition. */
+            /* Event-time bounds implied by the filter when constant at plan time or over now():
+             * expressions of type timestamptz, NULL if none. Inclusive; only for skipping morsels,
+             * the filter still holds the exact condition. */
             struct expr *time_from, *time_to;
             struct slice alias;
         } scan;
@@ -68,48 +69,52 @@ struct plan {
         } project;
         struct {
             size_t key_count;
-            struct expr **keys;  /* over the child's columns; output: keys, then aggregates */
+            struct expr **keys; /* over the child's columns; output: keys, then aggregates */
             size_t aggregate_count;
             struct aggregate_call *aggregates;
         } group;
         struct {
             size_t key_count;
             struct sort_key *keys;
-            struct expr *limit, *offset; /* constant expressions of type bigint (may hold parameters); NULL: none */
-        } sort;                  /* also PLAN_LIMIT (key_count 0) */
+            struct expr *limit,
+                *offset; /* constant expressions of type bigint (may hold parameters); NULL: none */
+        } sort;          /* also PLAN_LIMIT (key_count 0) */
         struct {
             enum join_kind kind;
-            size_t key_count;    /* equality: left_keys over children[0]'s columns, right_keys over children[1]'s */
+            size_t key_count; /* equality: left_keys over children[0]'s columns, right_keys over
+                                 children[1]'s */
             struct expr **left_keys, **right_keys;
             struct expr *condition; /* over left columns then right columns, NULL: none */
-        } join;                  /* output: left columns, then right columns */
+        } join;                     /* output: left columns, then right columns */
         struct {
-            uint32_t time_column; /* of the child, timestamptz or timestamp; rows with NULL time give no window */
+            uint32_t time_column; /* of the child, timestamptz or timestamp; rows with NULL time
+                                     give no window */
             struct interval slide, size;
             const struct timezone *zone;
-        } hop;                   /* output: child's columns, window_start, window_end */
+        } hop; /* output: child's columns, window_start, window_end */
     };
 };
 
-struct plan_table {              /* what the plan was bound against: a cached plan is valid while these are current */
+struct plan_table { /* what the plan was bound against: a cached plan is valid while these are
+                       current */
     const struct schema *schema; /* referenced */
 };
 
 struct statement {
-    struct arena arena;          /* everything below lies in it */
+    struct arena arena; /* everything below lies in it */
     _Atomic uint32_t references;
     enum statement_kind { STATEMENT_SELECT, STATEMENT_EXPLAIN, STATEMENT_COMMAND } kind;
-    bool is_analyze;             /* EXPLAIN ANALYZE */
-    bool is_read_only;           /* SELECT, VALUES, SHOW, EXPLAIN of those: what GET may run */
+    bool is_analyze;   /* EXPLAIN ANALYZE */
+    bool is_read_only; /* SELECT, VALUES, SHOW, EXPLAIN of those: what GET may run */
     bool is_cacheable;
-    const char *command_tag;     /* "SELECT", "EXPLAIN", "SHOW", "CREATE TABLE" … */
-    struct plan *plan;           /* SELECT, EXPLAIN; INSERT's source */
-    struct plan **subplans;      /* by parameter number */
+    const char *command_tag; /* "SELECT", "EXPLAIN", "SHOW", "CREATE TABLE" … */
+    struct plan *plan;       /* SELECT, EXPLAIN; INSERT's source */
+    struct plan **subplans;  /* by parameter number */
     size_t subplan_count;
-    uint32_t plan_count;         /* nodes, for execution state */
+    uint32_t plan_count; /* nodes, for execution state */
     struct plan_table *tables;
     size_t table_count;
-    struct command *command;     /* query/sql/command.h */
+    struct command *command; /* query/sql/command.h */
 };
 
 struct statement *statement_ref(struct statement *statement);
@@ -119,6 +124,7 @@ struct plan_actual {
     uint64_t rows, rows_in;
     int64_t time_ns;
 };
-void plan_explain(const struct statement *statement, const struct plan_actual *actual, struct writer *lines);
+void plan_explain(const struct statement *statement, const struct plan_actual *actual,
+                  struct writer *lines);
 
 #endif

@@ -1,7 +1,8 @@
-/* Columns that nothing above uses go away. Each node is told which of its output columns are needed, tells its children
- * the same, and answers with where each old column went (UINT32_MAX: gone), by which the expressions above are
- * renumbered. A node may keep more than was asked (a filter's own columns); PROJECT, VALUES and UNION ALL keep exactly
- * that, so the sides of a union stay alike. */
+/* Columns that nothing above uses go away. Each node is told which of its output columns are
+ * needed, tells its children the same, and answers with where each old column went (UINT32_MAX:
+ * gone), by which the expressions above are renumbered. A node may keep more than was asked (a
+ * filter's own columns); PROJECT, VALUES and UNION ALL keep exactly that, so the sides of a union
+ * stay alike. */
 #include "query/plan/rewrite.h"
 
 #include <assert.h>
@@ -41,10 +42,12 @@ static void renumber(struct builder *build, struct expr **expr, const uint32_t *
 }
 
 /* Squeezes the output columns (and `array` of element size `size` beside them) to the kept ones. */
-static uint32_t *squeeze(struct builder *build, struct plan *plan, const bool *kept, void *array, size_t size)
+static uint32_t *squeeze(struct builder *build, struct plan *plan, const bool *kept, void *array,
+                         size_t size)
 {
     uint32_t *map = arena_alloc_array(build->arena, plan->column_count, sizeof(*map));
-    struct plan_column *columns = arena_alloc_array(build->arena, plan->column_count, sizeof(*columns));
+    struct plan_column *columns =
+        arena_alloc_array(build->arena, plan->column_count, sizeof(*columns));
     uint32_t count = 0;
     for (uint32_t index = 0; index < plan->column_count; index++) {
         map[index] = GONE;
@@ -60,8 +63,8 @@ static uint32_t *squeeze(struct builder *build, struct plan *plan, const bool *k
     return map;
 }
 
-static uint32_t *prune_scan(struct builder *build, struct plan *plan, const bool *needed, uint32_t *columns,
-                            struct expr **filter)
+static uint32_t *prune_scan(struct builder *build, struct plan *plan, const bool *needed,
+                            uint32_t *columns, struct expr **filter)
 {
     bool *kept = copy_needed(build, needed, plan->column_count);
     need_expr(*filter, kept);
@@ -109,7 +112,8 @@ static uint32_t *prune_project(struct builder *build, struct plan *plan, const b
     return map;
 }
 
-static void visit_aggregate(struct builder *build, struct aggregate_call *call, bool *needed, const uint32_t *map)
+static void visit_aggregate(struct builder *build, struct aggregate_call *call, bool *needed,
+                            const uint32_t *map)
 {
     struct expr **arguments = call->arguments;
     if (map != NULL) {
@@ -188,7 +192,8 @@ static uint32_t *prune_join(struct builder *build, struct plan *plan, const bool
     for (size_t index = 0; index < left_count; index++)
         map[index] = left_map[index];
     for (size_t index = 0; index < right_count; index++)
-        map[left_count + index] = right_map[index] == GONE ? GONE : right_map[index] + (uint32_t)new_left;
+        map[left_count + index] =
+            right_map[index] == GONE ? GONE : right_map[index] + (uint32_t)new_left;
     for (size_t index = 0; index < plan->join.key_count; index++) {
         renumber(build, &plan->join.left_keys[index], left_map);
         renumber(build, &plan->join.right_keys[index], right_map);
@@ -199,7 +204,8 @@ static uint32_t *prune_join(struct builder *build, struct plan *plan, const bool
     if (new_left > 0)
         memcpy(plan->columns, plan->children[0]->columns, new_left * sizeof(*plan->columns));
     if (new_right > 0)
-        memcpy(plan->columns + new_left, plan->children[1]->columns, new_right * sizeof(*plan->columns));
+        memcpy(plan->columns + new_left, plan->children[1]->columns,
+               new_right * sizeof(*plan->columns));
     return map;
 }
 
@@ -237,17 +243,27 @@ static uint32_t *prune_hop(struct builder *build, struct plan *plan, const bool 
 static uint32_t *prune(struct builder *build, struct plan *plan, const bool *needed)
 {
     switch (plan->kind) {
-    case PLAN_SCAN: return prune_scan(build, plan, needed, plan->scan.columns, &plan->scan.filter);
-    case PLAN_PROVIDER: return prune_scan(build, plan, needed, plan->provider.columns, &plan->provider.filter);
-    case PLAN_VALUES: return prune_values(build, plan, needed);
-    case PLAN_FILTER: return prune_filter(build, plan, needed);
-    case PLAN_PROJECT: return prune_project(build, plan, needed);
-    case PLAN_GROUP: return prune_group(build, plan, needed);
+    case PLAN_SCAN:
+        return prune_scan(build, plan, needed, plan->scan.columns, &plan->scan.filter);
+    case PLAN_PROVIDER:
+        return prune_scan(build, plan, needed, plan->provider.columns, &plan->provider.filter);
+    case PLAN_VALUES:
+        return prune_values(build, plan, needed);
+    case PLAN_FILTER:
+        return prune_filter(build, plan, needed);
+    case PLAN_PROJECT:
+        return prune_project(build, plan, needed);
+    case PLAN_GROUP:
+        return prune_group(build, plan, needed);
     case PLAN_SORT:
-    case PLAN_LIMIT: return prune_sort(build, plan, needed);
-    case PLAN_JOIN: return prune_join(build, plan, needed);
-    case PLAN_UNION_ALL: return prune_union(build, plan, needed);
-    case PLAN_HOP: return prune_hop(build, plan, needed);
+    case PLAN_LIMIT:
+        return prune_sort(build, plan, needed);
+    case PLAN_JOIN:
+        return prune_join(build, plan, needed);
+    case PLAN_UNION_ALL:
+        return prune_union(build, plan, needed);
+    case PLAN_HOP:
+        return prune_hop(build, plan, needed);
     }
     return NULL;
 }

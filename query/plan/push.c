@@ -1,19 +1,16 @@
-/* Conditions on their way down. Each node gets the conditions that hold above it, keeps what cannot pass, and hands
- * the rest to its children in terms of their columns.
+/* Conditions on their way down. Each node gets the conditions that hold above it, keeps what cannot
+ * pass, and hands the rest to its children in terms of their columns.
  *
  *   node          passes
- *   PROJECT       what names non-volatile expressions, those put in its place (up to SUBSTITUTED_SIZE_MAX)
- *   GROUP         what names keys only
- *   JOIN          inner: either side's; equalities become keys, the rest the condition.
- *                 left: above it, the left side's only; in ON, the right side's only (a row of the left side that
- *                 fails ON still comes out)
- *   UNION ALL     everything, to each side
- *   SORT          everything without LIMIT, nothing with it
- *   HOP           what does not name the window
- *   SCAN          everything: the scan filters
+ *   PROJECT       what names non-volatile expressions, those put in its place (up to
+ * SUBSTITUTED_SIZE_MAX) GROUP         what names keys only JOIN          inner: either side's;
+ * equalities become keys, the rest the condition. left: above it, the left side's only; in ON, the
+ * right side's only (a row of the left side that fails ON still comes out) UNION ALL everything, to
+ * each side SORT          everything without LIMIT, nothing with it HOP           what does not
+ * name the window SCAN          everything: the scan filters
  *
- * Volatile conditions stay where they were written. Order among conditions is kept, which is what decides about
- * errors in rows that a condition to the left would have taken out. */
+ * Volatile conditions stay where they were written. Order among conditions is kept, which is what
+ * decides about errors in rows that a condition to the left would have taken out. */
 #include "query/plan/rewrite.h"
 
 #include <assert.h>
@@ -56,15 +53,18 @@ static void weigh(void *context, uint32_t column)
         s->size += expr_size(s->exprs[column], SUBSTITUTED_SIZE_MAX);
 }
 
-/* Conditions over a node's output to conditions over its input by its first `limit` expressions; others are kept. */
-static void push_through(struct builder *build, const struct expr_list *conditions, struct expr *const *exprs,
-                         size_t limit, struct expr_list *below, struct expr_list *kept)
+/* Conditions over a node's output to conditions over its input by its first `limit` expressions;
+ * others are kept. */
+static void push_through(struct builder *build, const struct expr_list *conditions,
+                         struct expr *const *exprs, size_t limit, struct expr_list *below,
+                         struct expr_list *kept)
 {
     for (size_t index = 0; index < conditions->count; index++) {
         struct expr *condition = conditions->items[index];
         struct substitution s = {.exprs = exprs, .limit = limit};
         expr_visit_columns(condition, weigh, &s);
-        if (s.is_volatile || s.size + expr_size(condition, SUBSTITUTED_SIZE_MAX) > SUBSTITUTED_SIZE_MAX)
+        if (s.is_volatile ||
+            s.size + expr_size(condition, SUBSTITUTED_SIZE_MAX) > SUBSTITUTED_SIZE_MAX)
             expr_list_add(build->arena, kept, condition);
         else
             expr_list_add(build->arena, below, expr_substitute(condition, exprs, build->arena));
@@ -78,7 +78,8 @@ static struct plan *push_child(struct builder *build, struct plan *plan, struct 
     return keep(build, plan, kept);
 }
 
-static struct plan *push_filter(struct builder *build, struct plan *plan, const struct expr_list *conditions)
+static struct plan *push_filter(struct builder *build, struct plan *plan,
+                                const struct expr_list *conditions)
 {
     struct expr_list all = {0};
     struct expr_list stuck = {0};
@@ -87,11 +88,13 @@ static struct plan *push_filter(struct builder *build, struct plan *plan, const 
     for (size_t index = 0; index < conditions->count; index++)
         expr_list_add(build->arena, &all, conditions->items[index]);
     for (size_t index = 0; index < all.count; index++)
-        expr_list_add(build->arena, expr_is_volatile(all.items[index]) ? &stuck : &passing, all.items[index]);
+        expr_list_add(build->arena, expr_is_volatile(all.items[index]) ? &stuck : &passing,
+                      all.items[index]);
     return keep(build, push(build, plan->children[0], &passing), &stuck);
 }
 
-static void push_scan(struct builder *build, struct expr **filter, const struct expr_list *conditions)
+static void push_scan(struct builder *build, struct expr **filter,
+                      const struct expr_list *conditions)
 {
     struct expr_list all = {0};
     if (*filter != NULL)
@@ -115,7 +118,8 @@ static enum side side_of(const struct expr *expr, uint32_t left_count)
 }
 
 /* In the right child's own numbers. */
-static struct expr *to_right(struct builder *build, const struct plan *plan, const struct expr *expr)
+static struct expr *to_right(struct builder *build, const struct plan *plan,
+                             const struct expr *expr)
 {
     uint32_t left_count = (uint32_t)plan->children[0]->column_count;
     uint32_t *map = arena_alloc_array(build->arena, plan->column_count, sizeof(*map));
@@ -130,17 +134,18 @@ struct join_lists {
 
 static bool is_key(const struct expr *expr, uint32_t left_count, bool *is_swapped)
 {
-    if (!expr_is_operator(expr, "=") || expr->arguments[0]->type.id != expr->arguments[1]->type.id ||
-        expr_is_volatile(expr))
+    if (!expr_is_operator(expr, "=") ||
+        expr->arguments[0]->type.id != expr->arguments[1]->type.id || expr_is_volatile(expr))
         return false;
     enum side first = side_of(expr->arguments[0], left_count);
     enum side second = side_of(expr->arguments[1], left_count);
     *is_swapped = first == SIDE_RIGHT;
-    return (first == SIDE_LEFT && second == SIDE_RIGHT) || (first == SIDE_RIGHT && second == SIDE_LEFT);
+    return (first == SIDE_LEFT && second == SIDE_RIGHT) ||
+           (first == SIDE_RIGHT && second == SIDE_LEFT);
 }
 
-static void place_condition(struct builder *build, const struct plan *plan, struct expr *expr, bool is_left_join,
-                            struct join_lists *lists)
+static void place_condition(struct builder *build, const struct plan *plan, struct expr *expr,
+                            bool is_left_join, struct join_lists *lists)
 {
     uint32_t left_count = (uint32_t)plan->children[0]->column_count;
     enum side side = side_of(expr, left_count);
@@ -155,13 +160,15 @@ static void place_condition(struct builder *build, const struct plan *plan, stru
         expr_list_add(build->arena, &lists->left, expr);
     } else if (is_key(expr, left_count, &is_swapped)) {
         expr_list_add(build->arena, &lists->left_keys, expr->arguments[is_swapped ? 1 : 0]);
-        expr_list_add(build->arena, &lists->right_keys, to_right(build, plan, expr->arguments[is_swapped ? 0 : 1]));
+        expr_list_add(build->arena, &lists->right_keys,
+                      to_right(build, plan, expr->arguments[is_swapped ? 0 : 1]));
     } else {
         expr_list_add(build->arena, &lists->condition, expr);
     }
 }
 
-static struct plan *push_join(struct builder *build, struct plan *plan, const struct expr_list *conditions)
+static struct plan *push_join(struct builder *build, struct plan *plan,
+                              const struct expr_list *conditions)
 {
     struct join_lists lists = {0};
     bool is_left_join = plan->join.kind == JOIN_LEFT;
@@ -186,7 +193,8 @@ static struct plan *push_join(struct builder *build, struct plan *plan, const st
     plan->join.right_keys = lists.right_keys.items;
     plan->join.condition = expr_join(build->arena, &lists.condition);
     if (!is_left_join)
-        plan->join.kind = plan->join.key_count > 0 || plan->join.condition != NULL ? JOIN_INNER : JOIN_CROSS;
+        plan->join.kind =
+            plan->join.key_count > 0 || plan->join.condition != NULL ? JOIN_INNER : JOIN_CROSS;
     plan->children[0] = push(build, plan->children[0], &lists.left);
     plan->children[1] = push(build, plan->children[1], &lists.right);
     return keep(build, plan, &lists.kept);
@@ -194,7 +202,8 @@ static struct plan *push_join(struct builder *build, struct plan *plan, const st
 
 /* --- the walk --- */
 
-/* The sides of a union keep exactly the columns they are asked for: a filter does not, a projection does. */
+/* The sides of a union keep exactly the columns they are asked for: a filter does not, a projection
+ * does. */
 static struct plan *as_project(struct builder *build, struct plan *plan)
 {
     if (plan->kind == PLAN_PROJECT || plan->kind == PLAN_UNION_ALL || plan->kind == PLAN_VALUES)
@@ -206,24 +215,28 @@ static struct plan *as_project(struct builder *build, struct plan *plan)
     project->child_count = 1;
     project->children = arena_alloc(build->arena, sizeof(struct plan *));
     project->children[0] = plan;
-    project->project.exprs = arena_alloc_array(build->arena, plan->column_count, sizeof(struct expr *));
+    project->project.exprs =
+        arena_alloc_array(build->arena, plan->column_count, sizeof(struct expr *));
     for (uint32_t index = 0; index < plan->column_count; index++)
         project->project.exprs[index] = build_column(build, index, plan->columns[index].type, 0);
     return project;
 }
 
-static struct plan *push_union(struct builder *build, struct plan *plan, const struct expr_list *conditions)
+static struct plan *push_union(struct builder *build, struct plan *plan,
+                               const struct expr_list *conditions)
 {
     for (size_t child = 0; child < plan->child_count; child++) {
         struct expr_list copy = {0};
         for (size_t index = 0; index < conditions->count; index++)
-            expr_list_add(build->arena, &copy, expr_copy(conditions->items[index], NULL, build->arena));
+            expr_list_add(build->arena, &copy,
+                          expr_copy(conditions->items[index], NULL, build->arena));
         plan->children[child] = as_project(build, push(build, plan->children[child], &copy));
     }
     return plan;
 }
 
-static struct plan *push_hop(struct builder *build, struct plan *plan, const struct expr_list *conditions)
+static struct plan *push_hop(struct builder *build, struct plan *plan,
+                             const struct expr_list *conditions)
 {
     struct expr_list below = {0};
     struct expr_list kept = {0};

@@ -1,6 +1,7 @@
-/* The passes over a bound plan and what they share. The binder makes plans as the text reads: conditions where they
- * were written, every column of every table. The passes then move conditions down, merge projections, drop columns
- * and derive the event-time range of each scan, by which whole morsels are skipped. */
+/* The passes over a bound plan and what they share. The binder makes plans as the text reads:
+ * conditions where they were written, every column of every table. The passes then move conditions
+ * down, merge projections, drop columns and derive the event-time range of each scan, by which
+ * whole morsels are skipped. */
 #include "query/plan/rewrite.h"
 
 #include "query/func/func.h"
@@ -48,7 +49,8 @@ struct expr *expr_join(struct arena *arena, const struct expr_list *list)
     return expr;
 }
 
-struct expr *expr_substitute(const struct expr *expr, struct expr *const *exprs, struct arena *arena)
+struct expr *expr_substitute(const struct expr *expr, struct expr *const *exprs,
+                             struct arena *arena)
 {
     if (expr->kind == EXPR_COLUMN)
         return exprs[expr->column];
@@ -96,7 +98,8 @@ bool expr_column_range(const struct expr *expr, uint32_t *least, uint32_t *great
 
 bool expr_is_operator(const struct expr *expr, const char *name)
 {
-    return expr->kind == EXPR_CALL && expr->argument_count == 2 && strcmp(expr->function->name, name) == 0;
+    return expr->kind == EXPR_CALL && expr->argument_count == 2 &&
+           strcmp(expr->function->name, name) == 0;
 }
 
 /* --- time bounds --- */
@@ -116,11 +119,12 @@ static bool is_bound(const struct expr *expr)
 {
     uint32_t least;
     uint32_t greatest;
-    return expr->type.id == TYPE_TIMESTAMPTZ && !expr_column_range(expr, &least, &greatest) && !has_parameter(expr) &&
-           !expr_is_volatile(expr);
+    return expr->type.id == TYPE_TIMESTAMPTZ && !expr_column_range(expr, &least, &greatest) &&
+           !has_parameter(expr) && !expr_is_volatile(expr);
 }
 
-/* The time column itself, or the start of a bucket that holds it: then only a lower bound carries over. */
+/* The time column itself, or the start of a bucket that holds it: then only a lower bound carries
+ * over. */
 static bool is_time(const struct expr *expr, uint32_t time, bool *is_bucket)
 {
     static const char *const buckets[] = {"tumble_start", "date_trunc", "time_bucket", "date_bin"};
@@ -130,19 +134,22 @@ static bool is_time(const struct expr *expr, uint32_t time, bool *is_bucket)
     for (size_t index = 0; index < array_count(buckets) && expr->kind == EXPR_CALL; index++) {
         uint32_t least;
         uint32_t greatest;
-        if (strcmp(expr->function->name, buckets[index]) != 0 || expr->type.id != TYPE_TIMESTAMPTZ ||
-            !expr_column_range(expr, &least, &greatest) || least != time || greatest != time)
+        if (strcmp(expr->function->name, buckets[index]) != 0 ||
+            expr->type.id != TYPE_TIMESTAMPTZ || !expr_column_range(expr, &least, &greatest) ||
+            least != time || greatest != time)
             continue;
         *is_bucket = true;
         for (uint32_t argument = 0; argument < expr->argument_count; argument++)
-            if (expr->arguments[argument]->kind == EXPR_COLUMN && expr->arguments[argument]->column == time)
+            if (expr->arguments[argument]->kind == EXPR_COLUMN &&
+                expr->arguments[argument]->column == time)
                 return true;
     }
     return false;
 }
 
 /* The tighter of both; a NULL side makes the condition false, so either will do then. */
-static struct expr *tighten(struct builder *build, struct expr *bound, struct expr *next, enum expr_kind kind)
+static struct expr *tighten(struct builder *build, struct expr *bound, struct expr *next,
+                            enum expr_kind kind)
 {
     if (bound == NULL)
         return next;

@@ -1,4 +1,5 @@
-/* Makes a plan cheaper without changing what it means. For query/sql; each pass works on one tree. */
+/* Makes a plan cheaper without changing what it means. For query/sql; each pass works on one tree.
+ */
 #ifndef FRESHET_QUERY_PLAN_REWRITE_H
 #define FRESHET_QUERY_PLAN_REWRITE_H
 
@@ -8,7 +9,8 @@
 /* All passes, in order: conditions down, projections merged, columns pruned, time bounds found. */
 struct plan *plan_rewrite(struct builder *build, struct plan *plan);
 
-/* query/plan/push.c: conditions go as near to the scans as they may; equalities of joins become hash keys. */
+/* query/plan/push.c: conditions go as near to the scans as they may; equalities of joins become
+ * hash keys. */
 struct plan *plan_push(struct builder *build, struct plan *plan);
 /* query/plan/merge.c: a projection below a projection or a GROUP goes into it. */
 struct plan *plan_merge(struct builder *build, struct plan *plan);
@@ -26,7 +28,8 @@ void expr_split(struct arena *arena, struct expr *expr, struct expr_list *out);
 /* And put together again; NULL for none. */
 struct expr *expr_join(struct arena *arena, const struct expr_list *list);
 /* A copy in which column n is exprs[n]. */
-struct expr *expr_substitute(const struct expr *expr, struct expr *const *exprs, struct arena *arena);
+struct expr *expr_substitute(const struct expr *expr, struct expr *const *exprs,
+                             struct arena *arena);
 /* Nodes below and itself, counted up to `limit`. */
 size_t expr_size(const struct expr *expr, size_t limit);
 /* Columns referenced: the least and greatest; false if none. */

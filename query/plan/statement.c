@@ -14,7 +14,8 @@ void statement_unref(struct statement *statement)
 {
     if (statement == NULL)
         return;
-    /* release: what this holder read is read before the last holder frees; acquire: and seen by it. */
+    /* release: what this holder read is read before the last holder frees; acquire: and seen by it.
+     */
     uint32_t before = atomic_fetch_sub_explicit(&statement->references, 1, memory_order_acq_rel);
     assert(before > 0);
     if (before > 1)

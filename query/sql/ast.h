@@ -1,5 +1,5 @@
-/* The statement as written, in our own small tree: only what is supported gets this far. Positions are 1-based
- * characters of the text. Everything lies in the statement's arena. */
+/* The statement as written, in our own small tree: only what is supported gets this far. Positions
+ * are 1-based characters of the text. Everything lies in the statement's arena. */
 #ifndef FRESHET_QUERY_SQL_AST_H
 #define FRESHET_QUERY_SQL_AST_H
 
@@ -8,24 +8,37 @@
 #include "storage/column/type.h"
 
 enum ast_kind {
-    AST_COLUMN,         /* fields */
-    AST_STAR,           /* fields: the qualifier, may be none */
-    AST_STRING, AST_NUMBER, AST_BOOL, AST_NULL,
-    AST_CALL,           /* text, arguments, and what aggregates add */
-    AST_OPERATOR,       /* text; one argument: prefix */
-    AST_AND, AST_OR, AST_NOT,
-    AST_IS_NULL, AST_IS_TRUE, AST_IS_FALSE, AST_IS_UNKNOWN, AST_IS_DISTINCT,
-    AST_CASE,           /* base (may be NULL); when, then … [else] */
-    AST_COALESCE, AST_NULLIF, AST_GREATEST, AST_LEAST,
-    AST_IN,             /* arguments[0] IN (arguments[1] …) */
-    AST_BETWEEN,        /* arguments[0] BETWEEN arguments[1] AND arguments[2]; is_symmetric */
-    AST_ARRAY_COMPARE,  /* arguments[0] text ANY|ALL (arguments[1]) */
+    AST_COLUMN, /* fields */
+    AST_STAR,   /* fields: the qualifier, may be none */
+    AST_STRING,
+    AST_NUMBER,
+    AST_BOOL,
+    AST_NULL,
+    AST_CALL,     /* text, arguments, and what aggregates add */
+    AST_OPERATOR, /* text; one argument: prefix */
+    AST_AND,
+    AST_OR,
+    AST_NOT,
+    AST_IS_NULL,
+    AST_IS_TRUE,
+    AST_IS_FALSE,
+    AST_IS_UNKNOWN,
+    AST_IS_DISTINCT,
+    AST_CASE, /* base (may be NULL); when, then … [else] */
+    AST_COALESCE,
+    AST_NULLIF,
+    AST_GREATEST,
+    AST_LEAST,
+    AST_IN,            /* arguments[0] IN (arguments[1] …) */
+    AST_BETWEEN,       /* arguments[0] BETWEEN arguments[1] AND arguments[2]; is_symmetric */
+    AST_ARRAY_COMPARE, /* arguments[0] text ANY|ALL (arguments[1]) */
     AST_ARRAY,
-    AST_CAST,           /* type */
-    AST_SUBSCRIPT,      /* arguments[0] [ arguments[1] ] */
-    AST_SUBQUERY, AST_EXISTS,
-    AST_IN_SUBQUERY,    /* arguments[0] = ANY (select) */
-    AST_DEFAULT         /* a cell of INSERT */
+    AST_CAST,      /* type */
+    AST_SUBSCRIPT, /* arguments[0] [ arguments[1] ] */
+    AST_SUBQUERY,
+    AST_EXISTS,
+    AST_IN_SUBQUERY, /* arguments[0] = ANY (select) */
+    AST_DEFAULT      /* a cell of INSERT */
 };
 
 struct ast_node;
@@ -45,15 +58,15 @@ struct ast_node {
     struct slice *fields;
     struct ast_node **arguments;
     struct ast_node *base, *filter;
-    struct ast_order *within;   /* WITHIN GROUP (ORDER BY …) */
+    struct ast_order *within; /* WITHIN GROUP (ORDER BY …) */
     struct ast_select *select;
     struct type type;
-    struct slice label;         /* AST_CAST: the type's name as PostgreSQL labels columns */
+    struct slice label; /* AST_CAST: the type's name as PostgreSQL labels columns */
 };
 
 struct ast_target {
     struct ast_node *node;
-    struct slice alias;         /* empty: none */
+    struct slice alias; /* empty: none */
 };
 
 enum ast_from_kind { FROM_TABLE, FROM_SELECT, FROM_JOIN, FROM_FUNCTION };
@@ -62,7 +75,7 @@ enum ast_join { AST_JOIN_INNER, AST_JOIN_LEFT, AST_JOIN_CROSS };
 struct ast_from {
     enum ast_from_kind kind;
     int32_t position;
-    struct slice schema, name;  /* TABLE; name: FUNCTION */
+    struct slice schema, name; /* TABLE; name: FUNCTION */
     struct slice alias;
     size_t column_alias_count;
     struct slice *column_aliases;
@@ -70,7 +83,7 @@ struct ast_from {
     enum ast_join join;
     struct ast_from *left, *right;
     struct ast_node *on;
-    size_t argument_count;      /* FUNCTION */
+    size_t argument_count; /* FUNCTION */
     struct ast_node **arguments;
 };
 
@@ -106,14 +119,19 @@ struct ast_name {
 };
 
 struct ast_statement {
-    enum { AST_STATEMENT_SELECT, AST_STATEMENT_EXPLAIN, AST_STATEMENT_SHOW, AST_STATEMENT_COMMAND } kind;
+    enum {
+        AST_STATEMENT_SELECT,
+        AST_STATEMENT_EXPLAIN,
+        AST_STATEMENT_SHOW,
+        AST_STATEMENT_COMMAND
+    } kind;
     bool is_analyze;
-    bool is_values;              /* VALUES on its own: a SELECT to callers */
-    struct ast_select *select;   /* SELECT, EXPLAIN, INSERT's source (NULL: DEFAULT VALUES) */
+    bool is_values;            /* VALUES on its own: a SELECT to callers */
+    struct ast_select *select; /* SELECT, EXPLAIN, INSERT's source (NULL: DEFAULT VALUES) */
     struct slice show;
-    struct command *command;     /* filled but for what needs names bound */
-    struct ast_node **defaults;  /* by column (CREATE) or action (ALTER); NULL: none */
-    size_t name_count;           /* INSERT's columns, as written */
+    struct command *command;    /* filled but for what needs names bound */
+    struct ast_node **defaults; /* by column (CREATE) or action (ALTER); NULL: none */
+    size_t name_count;          /* INSERT's columns, as written */
     struct ast_name *names;
 };
 

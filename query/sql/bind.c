@@ -9,8 +9,8 @@
 uint32_t bind_add_subplan(struct binder *b, struct plan *plan)
 {
     struct statement *statement = b->statement;
-    statement->subplans = bind_grow(b->arena, statement->subplans, statement->subplan_count, &b->subplan_capacity,
-                                    sizeof(*statement->subplans));
+    statement->subplans = bind_grow(b->arena, statement->subplans, statement->subplan_count,
+                                    &b->subplan_capacity, sizeof(*statement->subplans));
     statement->subplans[statement->subplan_count] = plan;
     return (uint32_t)statement->subplan_count++;
 }
@@ -68,9 +68,13 @@ enum err sql_prepare(struct slice text, const struct sql_context *context, struc
     struct statement *statement = memory_alloc_zero(sizeof(*statement));
     arena_init(&statement->arena);
     atomic_init(&statement->references, 1);
-    struct binder b = {.arena = &statement->arena, .context = context, .statement = statement,
-                       .error = error == NULL ? &local : error, .copies = 1};
-    b.build = (struct builder){.arena = b.arena, .zone = context->zone == NULL ? timezone_utc : context->zone,
+    struct binder b = {.arena = &statement->arena,
+                       .context = context,
+                       .statement = statement,
+                       .error = error == NULL ? &local : error,
+                       .copies = 1};
+    b.build = (struct builder){.arena = b.arena,
+                               .zone = context->zone == NULL ? timezone_utc : context->zone,
                                .error = b.error};
     struct ast_statement ast;
     enum err result = sql_parse(text, b.arena, &ast, b.error);

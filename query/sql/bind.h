@@ -6,11 +6,14 @@
 #include "query/sql/ast.h"
 #include "query/sql/sql.h"
 
-/* Aggregates of a SELECT stand in its bound expressions as columns from here on, until the GROUP is built. */
+/* Aggregates of a SELECT stand in its bound expressions as columns from here on, until the GROUP is
+ * built. */
 #define AGGREGATE_COLUMN_FIRST (UINT32_C(1) << 24)
-/* Plan nodes of a statement: WITH is bound at each reference, so a short text could ask for very many. */
+/* Plan nodes of a statement: WITH is bound at each reference, so a short text could ask for very
+ * many. */
 #define PLAN_NODES_MAX 10000
-/* How often one written expression may stand in the plan (BETWEEN and CASE x WHEN repeat theirs). */
+/* How often one written expression may stand in the plan (BETWEEN and CASE x WHEN repeat theirs).
+ */
 #define EXPR_COPIES_MAX 20000
 
 struct scope_column {
@@ -28,13 +31,15 @@ struct cte_scope { /* innermost first */
 };
 
 struct scope {
-    const struct scope *outer;    /* of the query around: only to tell a correlated name from an unknown one */
+    const struct scope
+        *outer; /* of the query around: only to tell a correlated name from an unknown one */
     const struct cte_scope *ctes;
     size_t column_count, column_capacity;
     struct scope_column *columns; /* index = column of the plan below */
     size_t relation_count, relation_capacity;
     struct scope_relation *relations;
-    /* Aggregates are collected here while is_aggregate_allowed; else the clause's name is in the error. */
+    /* Aggregates are collected here while is_aggregate_allowed; else the clause's name is in the
+     * error. */
     bool is_aggregate_allowed, is_in_aggregate;
     const char *clause;
     size_t aggregate_count, aggregate_capacity;
@@ -52,8 +57,8 @@ struct binder {
     size_t subplan_capacity, table_capacity;
 };
 
-enum err bind_error(struct binder *b, int32_t position, const char *sqlstate, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+enum err bind_error(struct binder *b, int32_t position, const char *sqlstate, const char *format,
+                    ...) PRINTF_LIKE(4, 5);
 enum err bind_unsupported(struct binder *b, int32_t position, const char *what);
 /* Grows an array in the arena to hold one more; returns it. */
 void *bind_grow(struct arena *arena, void *array, size_t count, size_t *capacity, size_t size);
@@ -61,59 +66,72 @@ void *bind_grow(struct arena *arena, void *array, size_t count, size_t *capacity
 /* query/sql/scope.c */
 void scope_add_column(struct binder *b, struct scope *scope, const struct scope_column *column);
 /* 42712 if the name is there already. */
-MUST_CHECK enum err scope_add_relation(struct binder *b, struct scope *scope, struct slice schema, struct slice name,
-                                       int32_t position);
+MUST_CHECK enum err scope_add_relation(struct binder *b, struct scope *scope, struct slice schema,
+                                       struct slice name, int32_t position);
 /* A name of one to three parts; 42703, 42702, 42P01, 0A000 for a correlated one. */
-MUST_CHECK enum err scope_resolve(struct binder *b, const struct scope *scope, const struct ast_node *node,
-                                  uint32_t *column);
+MUST_CHECK enum err scope_resolve(struct binder *b, const struct scope *scope,
+                                  const struct ast_node *node, uint32_t *column);
 /* Is there exactly such an unqualified column? No error. */
 bool scope_has_column(const struct scope *scope, struct slice name);
-bool scope_column_matches(const struct scope_column *column, const struct slice *qualifier, size_t count);
+bool scope_column_matches(const struct scope_column *column, const struct slice *qualifier,
+                          size_t count);
 
 /* query/sql/bind_expr.c */
-MUST_CHECK enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out);
-/* Boolean, for WHERE and the like; aggregates refused under that name unless the scope allows them. */
-MUST_CHECK enum err bind_condition(struct binder *b, struct scope *scope, const struct ast_node *node,
-                                   const char *clause, struct expr **out);
+MUST_CHECK enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node *node,
+                              struct expr **out);
+/* Boolean, for WHERE and the like; aggregates refused under that name unless the scope allows them.
+ */
+MUST_CHECK enum err bind_condition(struct binder *b, struct scope *scope,
+                                   const struct ast_node *node, const char *clause,
+                                   struct expr **out);
 /* The name PostgreSQL gives a column of this expression. */
 struct slice bind_label(const struct ast_node *node);
 
 /* query/sql/bind_from.c */
-MUST_CHECK enum err bind_from_list(struct binder *b, struct scope *scope, struct ast_from *const *items, size_t count,
-                                   struct plan **out);
+MUST_CHECK enum err bind_from_list(struct binder *b, struct scope *scope,
+                                   struct ast_from *const *items, size_t count, struct plan **out);
 /* query/sql/bind_window.c */
-MUST_CHECK enum err bind_window(struct binder *b, struct scope *scope, const struct ast_from *from, struct plan **out);
+MUST_CHECK enum err bind_window(struct binder *b, struct scope *scope, const struct ast_from *from,
+                                struct plan **out);
 /* One item; its columns are added to the scope. */
-MUST_CHECK enum err bind_from_item(struct binder *b, struct scope *scope, const struct ast_from *from,
-                                   struct plan **out);
+MUST_CHECK enum err bind_from_item(struct binder *b, struct scope *scope,
+                                   const struct ast_from *from, struct plan **out);
 
 /* query/sql/bind_select.c */
 /* keeps_unknown: literals of a bare SELECT may stay untyped (UNION ALL decides). */
-MUST_CHECK enum err bind_select(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
-                                const struct ast_select *select, bool keeps_unknown, struct plan **out);
+MUST_CHECK enum err bind_select(struct binder *b, const struct scope *outer,
+                                const struct cte_scope *ctes, const struct ast_select *select,
+                                bool keeps_unknown, struct plan **out);
 /* ORDER BY, LIMIT and OFFSET over a plan whose columns are the result's. */
-MUST_CHECK enum err bind_limits(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
-                                const struct ast_select *select, struct expr **limit, struct expr **offset);
+MUST_CHECK enum err bind_limits(struct binder *b, const struct scope *outer,
+                                const struct cte_scope *ctes, const struct ast_select *select,
+                                struct expr **limit, struct expr **offset);
 /* query/sql/bind_set.c: VALUES and UNION ALL */
-MUST_CHECK enum err bind_values(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
-                                const struct ast_select *select, struct plan **out);
-MUST_CHECK enum err bind_union(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
-                               const struct ast_select *select, struct plan **out);
+MUST_CHECK enum err bind_values(struct binder *b, const struct scope *outer,
+                                const struct cte_scope *ctes, const struct ast_select *select,
+                                struct plan **out);
+MUST_CHECK enum err bind_union(struct binder *b, const struct scope *outer,
+                               const struct cte_scope *ctes, const struct ast_select *select,
+                               struct plan **out);
 /* query/sql/bind_group.c */
-/* Puts a GROUP over *plan; rewrites exprs[0 … expr_count) from its input's columns to its output's. 42803. */
-MUST_CHECK enum err bind_group(struct binder *b, struct scope *scope, struct expr **keys, size_t key_count,
-                               struct expr **exprs, size_t expr_count, struct plan **plan);
+/* Puts a GROUP over *plan; rewrites exprs[0 … expr_count) from its input's columns to its output's.
+ * 42803. */
+MUST_CHECK enum err bind_group(struct binder *b, struct scope *scope, struct expr **keys,
+                               size_t key_count, struct expr **exprs, size_t expr_count,
+                               struct plan **plan);
 
 /* query/sql/bind_command.c, bind_show.c */
 MUST_CHECK enum err bind_command(struct binder *b, struct ast_statement *ast);
 MUST_CHECK enum err bind_show(struct binder *b, struct slice name);
 
 /* Nodes. Each counts against PLAN_NODES_MAX. */
-MUST_CHECK enum err bind_new_plan(struct binder *b, enum plan_kind kind, size_t column_count, size_t child_count,
-                                  struct plan **out);
+MUST_CHECK enum err bind_new_plan(struct binder *b, enum plan_kind kind, size_t column_count,
+                                  size_t child_count, struct plan **out);
 /* A PROJECT of the child's columns as they are; fill in more. */
-MUST_CHECK enum err bind_filter(struct binder *b, struct plan *child, struct expr *predicate, struct plan **out);
-MUST_CHECK enum err bind_cast_columns(struct binder *b, struct plan **plan, const struct type *types);
+MUST_CHECK enum err bind_filter(struct binder *b, struct plan *child, struct expr *predicate,
+                                struct plan **out);
+MUST_CHECK enum err bind_cast_columns(struct binder *b, struct plan **plan,
+                                      const struct type *types);
 uint32_t bind_add_subplan(struct binder *b, struct plan *plan);
 void bind_add_table(struct binder *b, const struct schema *schema);
 

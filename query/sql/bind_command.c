@@ -1,26 +1,28 @@
-/* Commands: names are left to ingest, which serializes changes; here types and expressions are made sure of, so that a
- * bad DEFAULT fails at CREATE TABLE and INSERT's rows come out as the columns want them. */
+/* Commands: names are left to ingest, which serializes changes; here types and expressions are made
+ * sure of, so that a bad DEFAULT fails at CREATE TABLE and INSERT's rows come out as the columns
+ * want them. */
 #include "query/sql/bind.h"
 #include "query/sql/parse.h"
 
 /* Assignment to a column. 42804 says which column, as PostgreSQL does. */
-static enum err assign(struct binder *b, struct expr *in, struct slice column, struct type type, const char *what,
-                       struct expr **out)
+static enum err assign(struct binder *b, struct expr *in, struct slice column, struct type type,
+                       const char *what, struct expr **out)
 {
     const char *from = type_name((enum type_id)in->type.id);
     enum err result = build_cast(&b->build, in, type, CAST_ASSIGNMENT, in->text_position, out);
-    if (result == OK || (strcmp(b->error->sqlstate, "42804") != 0 && strcmp(b->error->sqlstate, "42846") != 0))
+    if (result == OK ||
+        (strcmp(b->error->sqlstate, "42804") != 0 && strcmp(b->error->sqlstate, "42846") != 0))
         return result;
     int64_t position = b->error->text_position;
-    error_set(b->error, ERR_INPUT, "42804", "column \"%.*s\" is of type %s but %s is of type %s", SLICE_ARGS(column),
-              type_name((enum type_id)type.id), what, from);
+    error_set(b->error, ERR_INPUT, "42804", "column \"%.*s\" is of type %s but %s is of type %s",
+              SLICE_ARGS(column), type_name((enum type_id)type.id), what, from);
     b->error->text_position = position;
     error_hint(b->error, "You will need to rewrite or cast the expression.");
     return ERR_INPUT;
 }
 
-static enum err bind_default(struct binder *b, const struct ast_node *node, struct slice column, struct type type,
-                             struct expr **out)
+static enum err bind_default(struct binder *b, const struct ast_node *node, struct slice column,
+                             struct type type, struct expr **out)
 {
     struct scope empty = {.clause = "DEFAULT expressions"};
     size_t subplans = b->statement == NULL ? 0 : b->statement->subplan_count;
@@ -37,12 +39,13 @@ static enum err bind_create(struct binder *b, struct ast_statement *ast)
         struct command_column *column = &command->columns[index];
         for (size_t other = 0; other < index; other++)
             if (slice_equal(command->columns[other].name, column->name))
-                return bind_error(b, column->text_position, "42701", "column \"%.*s\" specified more than once",
+                return bind_error(b, column->text_position, "42701",
+                                  "column \"%.*s\" specified more than once",
                                   SLICE_ARGS(column->name));
         if (ast->defaults[index] == NULL)
             continue;
-        enum err result =
-            bind_default(b, ast->defaults[index], column->name, column->type, &column->default_expr);
+        enum err result = bind_default(b, ast->defaults[index], column->name, column->type,
+                                       &column->default_expr);
         if (result != OK)
             return result;
     }
@@ -58,8 +61,8 @@ static enum err bind_alter(struct binder *b, struct ast_statement *ast)
         struct command_column *column = &ast->command->actions[index].column;
         if (ast->defaults[index] == NULL)
             continue;
-        enum err result =
-            bind_default(b, ast->defaults[index], column->name, column->type, &column->default_expr);
+        enum err result = bind_default(b, ast->defaults[index], column->name, column->type,
+                                       &column->default_expr);
         if (result != OK)
             return result;
     }
@@ -69,8 +72,8 @@ static enum err bind_alter(struct binder *b, struct ast_statement *ast)
 /* --- INSERT --- */
 
 /* The target columns as indexes into the schema. */
-static enum err insert_columns(struct binder *b, const struct ast_statement *ast, const struct schema *schema,
-                               uint32_t *columns, size_t *count)
+static enum err insert_columns(struct binder *b, const struct ast_statement *ast,
+                               const struct schema *schema, uint32_t *columns, size_t *count)
 {
     for (size_t index = 0; index < ast->name_count; index++) {
         int32_t column = schema_find(schema, ast->names[index].name);
@@ -80,7 +83,8 @@ static enum err insert_columns(struct binder *b, const struct ast_statement *ast
                               SLICE_ARGS(ast->names[index].name), SLICE_ARGS(schema->name));
         for (size_t other = 0; other < index; other++)
             if (columns[other] == (uint32_t)column)
-                return bind_error(b, ast->names[index].position, "42701", "column \"%.*s\" specified more than once",
+                return bind_error(b, ast->names[index].position, "42701",
+                                  "column \"%.*s\" specified more than once",
                                   SLICE_ARGS(ast->names[index].name));
         columns[index] = (uint32_t)column;
     }
@@ -98,8 +102,8 @@ static enum err insert_columns(struct binder *b, const struct ast_statement *ast
     return OK;
 }
 
-static enum err insert_cell(struct binder *b, const struct ast_node *node, const struct schema *schema,
-                            uint32_t column, struct expr **out)
+static enum err insert_cell(struct binder *b, const struct ast_node *node,
+                            const struct schema *schema, uint32_t column, struct expr **out)
 {
     const struct column_definition *definition = &schema->columns[column];
     struct scope empty = {.clause = "VALUES"};
@@ -110,7 +114,8 @@ static enum err insert_cell(struct binder *b, const struct ast_node *node, const
         return build_cast(&b->build, *out, definition->type, CAST_ASSIGNMENT, node->position, out);
     }
     enum err result = bind_expr(b, &empty, node, out);
-    return result != OK ? result : assign(b, *out, definition->name, definition->type, "expression", out);
+    return result != OK ? result
+                        : assign(b, *out, definition->name, definition->type, "expression", out);
 }
 
 static enum err bind_insert(struct binder *b, struct ast_statement *ast)
@@ -123,7 +128,8 @@ static enum err bind_insert(struct binder *b, struct ast_statement *ast)
                           SLICE_ARGS(command->table));
     const struct schema *schema = table_view_schema(view);
     bind_add_table(b, schema);
-    size_t capacity = ast->name_count > schema->column_count ? ast->name_count : schema->column_count;
+    size_t capacity =
+        ast->name_count > schema->column_count ? ast->name_count : schema->column_count;
     uint32_t *columns = arena_alloc_array(b->arena, capacity, sizeof(*columns));
     size_t count = 0;
     struct plan *plan;
@@ -136,7 +142,8 @@ static enum err bind_insert(struct binder *b, struct ast_statement *ast)
     plan->values.row_count = rows;
     plan->values.cells = arena_alloc_array(b->arena, rows * count, sizeof(struct expr *));
     for (size_t cell = 0; cell < rows * count; cell++) {
-        result = insert_cell(b, ast->select->cells[cell], schema, columns[cell % count], &plan->values.cells[cell]);
+        result = insert_cell(b, ast->select->cells[cell], schema, columns[cell % count],
+                             &plan->values.cells[cell]);
         if (result != OK)
             return result;
     }
@@ -154,30 +161,38 @@ static enum err bind_insert(struct binder *b, struct ast_statement *ast)
 
 enum err bind_command(struct binder *b, struct ast_statement *ast)
 {
-    static const char *const tags[] = {
-        [COMMAND_CREATE_TABLE] = "CREATE TABLE", [COMMAND_DROP_TABLE] = "DROP TABLE",
-        [COMMAND_ALTER_TABLE] = "ALTER TABLE",   [COMMAND_TRUNCATE] = "TRUNCATE TABLE",
-        [COMMAND_INSERT] = "INSERT",             [COMMAND_COMMENT] = "COMMENT",
-        [COMMAND_SET] = "SET",                   [COMMAND_CHECKPOINT] = "CHECKPOINT"};
+    static const char *const tags[] = {[COMMAND_CREATE_TABLE] = "CREATE TABLE",
+                                       [COMMAND_DROP_TABLE] = "DROP TABLE",
+                                       [COMMAND_ALTER_TABLE] = "ALTER TABLE",
+                                       [COMMAND_TRUNCATE] = "TRUNCATE TABLE",
+                                       [COMMAND_INSERT] = "INSERT",
+                                       [COMMAND_COMMENT] = "COMMENT",
+                                       [COMMAND_SET] = "SET",
+                                       [COMMAND_CHECKPOINT] = "CHECKPOINT"};
     b->statement->command = ast->command;
     b->statement->command_tag = tags[ast->command->kind];
     if (ast->command->kind == COMMAND_SET && ast->command->is_reset)
         b->statement->command_tag = "RESET";
     switch (ast->command->kind) {
-    case COMMAND_CREATE_TABLE: return bind_create(b, ast);
-    case COMMAND_ALTER_TABLE: return bind_alter(b, ast);
-    case COMMAND_INSERT: return bind_insert(b, ast);
-    default: return OK;
+    case COMMAND_CREATE_TABLE:
+        return bind_create(b, ast);
+    case COMMAND_ALTER_TABLE:
+        return bind_alter(b, ast);
+    case COMMAND_INSERT:
+        return bind_insert(b, ast);
+    default:
+        return OK;
     }
 }
 
-enum err sql_bind_default(const struct schema *schema, uint32_t column, struct arena *arena, struct expr **out,
-                          struct error *error)
+enum err sql_bind_default(const struct schema *schema, uint32_t column, struct arena *arena,
+                          struct expr **out, struct error *error)
 {
     const struct column_definition *definition = &schema->columns[column];
     struct error local;
     struct sql_context context = {.zone = timezone_utc};
-    struct binder b = {.arena = arena, .context = &context, .error = error == NULL ? &local : error, .copies = 1};
+    struct binder b = {
+        .arena = arena, .context = &context, .error = error == NULL ? &local : error, .copies = 1};
     b.build = (struct builder){.arena = arena, .zone = context.zone, .error = b.error};
     struct ast_statement ast;
     char *text = arena_printf(arena, "SELECT %.*s", SLICE_ARGS(definition->default_text));
@@ -188,7 +203,8 @@ enum err sql_bind_default(const struct schema *schema, uint32_t column, struct a
     struct statement statement = {0};
     b.statement = &statement;
     if (result == OK)
-        result = bind_default(&b, ast.select->targets[0].node, definition->name, definition->type, out);
+        result =
+            bind_default(&b, ast.select->targets[0].node, definition->name, definition->type, out);
     for (size_t index = 0; index < statement.table_count; index++)
         schema_unref(statement.tables[index].schema);
     if (result != OK)

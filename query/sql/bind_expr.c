@@ -1,12 +1,14 @@
-/* Expressions: each node's parts are bound, then query/expr/build types them by PostgreSQL's rules. Aggregates become
- * columns past AGGREGATE_COLUMN_FIRST and are collected in the scope; uncorrelated subqueries become parameters. */
+/* Expressions: each node's parts are bound, then query/expr/build types them by PostgreSQL's rules.
+ * Aggregates become columns past AGGREGATE_COLUMN_FIRST and are collected in the scope;
+ * uncorrelated subqueries become parameters. */
 #include "query/sql/bind.h"
 
 #include "storage/base/number.h"
 
 #include <assert.h>
 
-static enum err bind_each(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr ***out)
+static enum err bind_each(struct binder *b, struct scope *scope, const struct ast_node *node,
+                          struct expr ***out)
 {
     *out = arena_alloc_array(b->arena, node->count + 1, sizeof(**out));
     for (uint32_t index = 0; index < node->count; index++) {
@@ -17,7 +19,8 @@ static enum err bind_each(struct binder *b, struct scope *scope, const struct as
     return OK;
 }
 
-static struct expr *new_expr(struct binder *b, enum expr_kind kind, enum type_id type, int32_t position)
+static struct expr *new_expr(struct binder *b, enum expr_kind kind, enum type_id type,
+                             int32_t position)
 {
     struct expr *expr = arena_alloc_zero(b->arena, sizeof(*expr));
     expr->kind = kind;
@@ -48,7 +51,8 @@ static enum err bind_number(struct binder *b, const struct ast_node *node, struc
     return b->error->code;
 }
 
-static enum err bind_column(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+static enum err bind_column(struct binder *b, struct scope *scope, const struct ast_node *node,
+                            struct expr **out)
 {
     uint32_t column;
     enum err result = scope_resolve(b, scope, node, &column);
@@ -59,7 +63,8 @@ static enum err bind_column(struct binder *b, struct scope *scope, const struct 
 
 /* --- subqueries --- */
 
-static enum err bind_subselect(struct binder *b, struct scope *scope, const struct ast_node *node, struct plan **out)
+static enum err bind_subselect(struct binder *b, struct scope *scope, const struct ast_node *node,
+                               struct plan **out)
 {
     enum err result = bind_select(b, scope, scope->ctes, node->select, false, out);
     if (result == OK && node->kind != AST_EXISTS && (*out)->column_count != 1)
@@ -67,8 +72,8 @@ static enum err bind_subselect(struct binder *b, struct scope *scope, const stru
     return result;
 }
 
-static enum err bind_scalar_subquery(struct binder *b, struct scope *scope, const struct ast_node *node,
-                                     struct expr **out)
+static enum err bind_scalar_subquery(struct binder *b, struct scope *scope,
+                                     const struct ast_node *node, struct expr **out)
 {
     struct plan *plan;
     enum err result = bind_subselect(b, scope, node, &plan);
@@ -80,7 +85,8 @@ static enum err bind_scalar_subquery(struct binder *b, struct scope *scope, cons
     return OK;
 }
 
-static enum err bind_exists(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+static enum err bind_exists(struct binder *b, struct scope *scope, const struct ast_node *node,
+                            struct expr **out)
 {
     struct plan *plan;
     struct plan *first;
@@ -109,12 +115,15 @@ static enum err bind_in_subquery(struct binder *b, struct scope *scope, const st
         result = bind_subselect(b, scope, node, &plan);
     if (result != OK)
         return result;
-    struct expr *both[2] = {left, build_column(&b->build, 0, plan->columns[0].type, node->position)};
+    struct expr *both[2] = {left,
+                            build_column(&b->build, 0, plan->columns[0].type, node->position)};
     result = build_common_type(&b->build, both, 2, "IN", &type);
     if (result != OK) { /* then there is no operator either, which is what PostgreSQL says */
         struct expr *unused;
-        return build_operator(&b->build, SLICE("="), both[0], both[1], node->position, &unused) != OK ? ERR_INPUT
-                                                                                                    : result;
+        return build_operator(&b->build, SLICE("="), both[0], both[1], node->position, &unused) !=
+                       OK
+                   ? ERR_INPUT
+                   : result;
     }
     if (result == OK)
         result = build_cast(&b->build, left, type, CAST_IMPLICIT, node->position, &left);
@@ -141,25 +150,28 @@ static enum err enter_copies(struct binder *b, const struct ast_node *part, size
     b->copies *= times > 0 ? times : 1;
     if (b->copies <= EXPR_COPIES_MAX)
         return OK;
-    error_set(b->error, ERR_LIMIT, "54001", "BETWEEN and CASE are nested so that the statement grows too large");
+    error_set(b->error, ERR_LIMIT, "54001",
+              "BETWEEN and CASE are nested so that the statement grows too large");
     b->error->text_position = part->position;
     return ERR_LIMIT;
 }
 
-static enum err bind_range(struct binder *b, struct expr **parts, bool is_negated, int32_t position, struct expr **out)
+static enum err bind_range(struct binder *b, struct expr **parts, bool is_negated, int32_t position,
+                           struct expr **out)
 {
     struct expr *tests[2];
-    enum err result = build_operator(&b->build, is_negated ? SLICE("<") : SLICE(">="), parts[0], parts[1], position,
-                                     &tests[0]);
+    enum err result = build_operator(&b->build, is_negated ? SLICE("<") : SLICE(">="), parts[0],
+                                     parts[1], position, &tests[0]);
     if (result == OK)
-        result = build_operator(&b->build, is_negated ? SLICE(">") : SLICE("<="), parts[0], parts[2], position,
-                                &tests[1]);
+        result = build_operator(&b->build, is_negated ? SLICE(">") : SLICE("<="), parts[0],
+                                parts[2], position, &tests[1]);
     if (result != OK)
         return result;
     return build_node(&b->build, is_negated ? EXPR_OR : EXPR_AND, false, tests, 2, position, out);
 }
 
-static enum err bind_between(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+static enum err bind_between(struct binder *b, struct scope *scope, const struct ast_node *node,
+                             struct expr **out)
 {
     struct expr **parts;
     size_t copies = b->copies;
@@ -176,14 +188,15 @@ static enum err bind_between(struct binder *b, struct scope *scope, const struct
         struct expr *swapped[3] = {parts[0], parts[2], parts[1]};
         result = bind_range(b, swapped, node->is_negated, node->position, &other[1]);
         if (result == OK)
-            result = build_node(&b->build, node->is_negated ? EXPR_AND : EXPR_OR, false, other, 2, node->position,
-                                out);
+            result = build_node(&b->build, node->is_negated ? EXPR_AND : EXPR_OR, false, other, 2,
+                                node->position, out);
     }
     b->copies = copies;
     return result;
 }
 
-static enum err bind_case(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+static enum err bind_case(struct binder *b, struct scope *scope, const struct ast_node *node,
+                          struct expr **out)
 {
     struct expr **parts;
     struct expr *base = NULL;
@@ -195,20 +208,23 @@ static enum err bind_case(struct binder *b, struct scope *scope, const struct as
     if (result == OK)
         result = bind_each(b, scope, node, &parts);
     for (uint32_t index = 0; index + 1 < node->count && base != NULL && result == OK; index += 2)
-        result = build_operator(&b->build, SLICE("="), base, parts[index], node->arguments[index]->position,
-                                &parts[index]);
-    return result != OK ? result
-                        : build_node(&b->build, EXPR_CASE, false, parts, node->count, node->position, out);
+        result = build_operator(&b->build, SLICE("="), base, parts[index],
+                                node->arguments[index]->position, &parts[index]);
+    return result != OK
+               ? result
+               : build_node(&b->build, EXPR_CASE, false, parts, node->count, node->position, out);
 }
 
 /* --- calls --- */
 
 static bool same_aggregate(const struct aggregate_call *a, const struct aggregate_call *b)
 {
-    if (a->aggregate != b->aggregate || a->argument_count != b->argument_count || a->is_distinct != b->is_distinct ||
-        a->is_star != b->is_star || !type_equal(a->type, b->type) || a->order_by != NULL || b->order_by != NULL)
+    if (a->aggregate != b->aggregate || a->argument_count != b->argument_count ||
+        a->is_distinct != b->is_distinct || a->is_star != b->is_star ||
+        !type_equal(a->type, b->type) || a->order_by != NULL || b->order_by != NULL)
         return false;
-    if ((a->filter == NULL) != (b->filter == NULL) || (a->filter != NULL && !expr_equal(a->filter, b->filter)))
+    if ((a->filter == NULL) != (b->filter == NULL) ||
+        (a->filter != NULL && !expr_equal(a->filter, b->filter)))
         return false;
     for (uint32_t index = 0; index < a->argument_count; index++)
         if (!expr_equal(a->arguments[index], b->arguments[index]))
@@ -216,7 +232,8 @@ static bool same_aggregate(const struct aggregate_call *a, const struct aggregat
     return true;
 }
 
-static struct expr *add_aggregate(struct binder *b, struct scope *scope, const struct aggregate_call *call)
+static struct expr *add_aggregate(struct binder *b, struct scope *scope,
+                                  const struct aggregate_call *call)
 {
     size_t index = 0;
     while (index < scope->aggregate_count && !same_aggregate(&scope->aggregates[index], call))
@@ -226,20 +243,27 @@ static struct expr *add_aggregate(struct binder *b, struct scope *scope, const s
                                       &scope->aggregate_capacity, sizeof(*scope->aggregates));
         scope->aggregates[scope->aggregate_count++] = *call;
     }
-    return build_column(&b->build, AGGREGATE_COLUMN_FIRST + (uint32_t)index, call->type, call->text_position);
+    return build_column(&b->build, AGGREGATE_COLUMN_FIRST + (uint32_t)index, call->type,
+                        call->text_position);
 }
 
-static enum err bind_aggregate(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+static enum err bind_aggregate(struct binder *b, struct scope *scope, const struct ast_node *node,
+                               struct expr **out)
 {
     if (scope->is_in_aggregate)
         return bind_error(b, node->position, "42803", "aggregate function calls cannot be nested");
     if (!scope->is_aggregate_allowed)
-        return bind_error(b, node->position, "42803", "aggregate functions are not allowed in %s", scope->clause);
+        return bind_error(b, node->position, "42803", "aggregate functions are not allowed in %s",
+                          scope->clause);
     if (node->count == 0 && !node->is_star)
         return bind_error(b, node->position, "42809",
-                          "%.*s(*) must be used to call a parameterless aggregate function", SLICE_ARGS(node->text));
-    struct aggregate_request request = {.name = node->text, .argument_count = node->count, .is_star = node->is_star,
-                                        .is_distinct = node->is_distinct, .position = node->position};
+                          "%.*s(*) must be used to call a parameterless aggregate function",
+                          SLICE_ARGS(node->text));
+    struct aggregate_request request = {.name = node->text,
+                                        .argument_count = node->count,
+                                        .is_star = node->is_star,
+                                        .is_distinct = node->is_distinct,
+                                        .position = node->position};
     struct aggregate_call call;
     scope->is_in_aggregate = true;
     enum err result = bind_each(b, scope, node, &request.arguments);
@@ -260,7 +284,8 @@ static enum err bind_aggregate(struct binder *b, struct scope *scope, const stru
 }
 
 /* current_timestamp and its kin are words of the grammar; below them is now(). */
-static enum err bind_now(struct binder *b, const struct ast_node *node, bool *is_found, struct expr **out)
+static enum err bind_now(struct binder *b, const struct ast_node *node, bool *is_found,
+                         struct expr **out)
 {
     static const struct {
         const char *name;
@@ -274,21 +299,23 @@ static enum err bind_now(struct binder *b, const struct ast_node *node, bool *is
         *is_found = true;
         enum err result = build_call(&b->build, SLICE("now"), NULL, 0, node->position, out);
         if (result == OK)
-            result = build_cast(&b->build, *out, type_of(forms[index].type), CAST_EXPLICIT, node->position, out);
+            result = build_cast(&b->build, *out, type_of(forms[index].type), CAST_EXPLICIT,
+                                node->position, out);
         return result;
     }
     return OK;
 }
 
-static enum err bind_call(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+static enum err bind_call(struct binder *b, struct scope *scope, const struct ast_node *node,
+                          struct expr **out)
 {
     if (build_is_aggregate(node->text))
         return bind_aggregate(b, scope, node, out);
-    const char *wrong = node->is_star           ? "(*) specified, but"
-                        : node->is_distinct     ? "DISTINCT specified, but"
-                        : node->filter != NULL  ? "FILTER specified, but"
-                        : node->within != NULL  ? "WITHIN GROUP specified, but"
-                                                : NULL;
+    const char *wrong = node->is_star          ? "(*) specified, but"
+                        : node->is_distinct    ? "DISTINCT specified, but"
+                        : node->filter != NULL ? "FILTER specified, but"
+                        : node->within != NULL ? "WITHIN GROUP specified, but"
+                                               : NULL;
     if (wrong != NULL)
         return bind_error(b, node->position, "42809", "%s %.*s is not an aggregate function", wrong,
                           SLICE_ARGS(node->text));
@@ -298,8 +325,9 @@ static enum err bind_call(struct binder *b, struct scope *scope, const struct as
         return result;
     struct expr **arguments;
     result = bind_each(b, scope, node, &arguments);
-    return result != OK ? result
-                        : build_call(&b->build, node->text, arguments, node->count, node->position, out);
+    return result != OK
+               ? result
+               : build_call(&b->build, node->text, arguments, node->count, node->position, out);
 }
 
 /* --- the rest --- */
@@ -307,24 +335,40 @@ static enum err bind_call(struct binder *b, struct scope *scope, const struct as
 static enum expr_kind node_kind(enum ast_kind kind)
 {
     switch (kind) {
-    case AST_AND: return EXPR_AND;
-    case AST_OR: return EXPR_OR;
-    case AST_NOT: return EXPR_NOT;
-    case AST_IS_NULL: return EXPR_IS_NULL;
-    case AST_IS_TRUE: return EXPR_IS_TRUE;
-    case AST_IS_FALSE: return EXPR_IS_FALSE;
-    case AST_IS_UNKNOWN: return EXPR_IS_UNKNOWN;
-    case AST_IS_DISTINCT: return EXPR_IS_DISTINCT;
-    case AST_COALESCE: return EXPR_COALESCE;
-    case AST_NULLIF: return EXPR_NULLIF;
-    case AST_GREATEST: return EXPR_GREATEST;
-    case AST_LEAST: return EXPR_LEAST;
-    case AST_IN: return EXPR_IN;
-    default: assert(kind == AST_ARRAY); return EXPR_ARRAY;
+    case AST_AND:
+        return EXPR_AND;
+    case AST_OR:
+        return EXPR_OR;
+    case AST_NOT:
+        return EXPR_NOT;
+    case AST_IS_NULL:
+        return EXPR_IS_NULL;
+    case AST_IS_TRUE:
+        return EXPR_IS_TRUE;
+    case AST_IS_FALSE:
+        return EXPR_IS_FALSE;
+    case AST_IS_UNKNOWN:
+        return EXPR_IS_UNKNOWN;
+    case AST_IS_DISTINCT:
+        return EXPR_IS_DISTINCT;
+    case AST_COALESCE:
+        return EXPR_COALESCE;
+    case AST_NULLIF:
+        return EXPR_NULLIF;
+    case AST_GREATEST:
+        return EXPR_GREATEST;
+    case AST_LEAST:
+        return EXPR_LEAST;
+    case AST_IN:
+        return EXPR_IN;
+    default:
+        assert(kind == AST_ARRAY);
+        return EXPR_ARRAY;
     }
 }
 
-static enum err bind_compound(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+static enum err bind_compound(struct binder *b, struct scope *scope, const struct ast_node *node,
+                              struct expr **out)
 {
     struct expr **arguments;
     enum err result = bind_each(b, scope, node, &arguments);
@@ -338,40 +382,59 @@ static enum err bind_compound(struct binder *b, struct scope *scope, const struc
             error_hint(b->error, "write = for equality");
         return result;
     case AST_ARRAY_COMPARE:
-        return build_array_compare(&b->build, node->text, node->is_all, arguments[0], arguments[1], node->position,
-                                   out);
+        return build_array_compare(&b->build, node->text, node->is_all, arguments[0], arguments[1],
+                                   node->position, out);
     case AST_CAST:
         return build_cast(&b->build, arguments[0], node->type, CAST_EXPLICIT, node->position, out);
     default:
-        return build_node(&b->build, node_kind(node->kind), node->is_negated, arguments, node->count, node->position,
-                          out);
+        return build_node(&b->build, node_kind(node->kind), node->is_negated, arguments,
+                          node->count, node->position, out);
     }
 }
 
-enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node *node, struct expr **out)
+enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node *node,
+                   struct expr **out)
 {
     struct value boolean = {.type = type_of(TYPE_BOOL), .b = node->is_true};
     switch (node->kind) {
-    case AST_COLUMN: return bind_column(b, scope, node, out);
-    case AST_STAR: return bind_error(b, node->position, "42601", "* stands only in a select list or count(*)");
-    case AST_STRING: *out = build_string(&b->build, node->text, node->position); return OK;
-    case AST_NUMBER: return bind_number(b, node, out);
-    case AST_BOOL: *out = build_constant(&b->build, &boolean, node->position); return OK;
-    case AST_NULL: *out = build_null(&b->build, node->position); return OK;
-    case AST_CALL: return bind_call(b, scope, node, out);
-    case AST_CASE: return bind_case(b, scope, node, out);
-    case AST_BETWEEN: return bind_between(b, scope, node, out);
-    case AST_SUBQUERY: return bind_scalar_subquery(b, scope, node, out);
-    case AST_EXISTS: return bind_exists(b, scope, node, out);
-    case AST_IN_SUBQUERY: return bind_in_subquery(b, scope, node, out);
-    case AST_SUBSCRIPT: return bind_unsupported(b, node->position, "a subscript");
-    case AST_DEFAULT: return bind_error(b, node->position, "42601", "DEFAULT is not allowed in this context");
-    default: return bind_compound(b, scope, node, out);
+    case AST_COLUMN:
+        return bind_column(b, scope, node, out);
+    case AST_STAR:
+        return bind_error(b, node->position, "42601", "* stands only in a select list or count(*)");
+    case AST_STRING:
+        *out = build_string(&b->build, node->text, node->position);
+        return OK;
+    case AST_NUMBER:
+        return bind_number(b, node, out);
+    case AST_BOOL:
+        *out = build_constant(&b->build, &boolean, node->position);
+        return OK;
+    case AST_NULL:
+        *out = build_null(&b->build, node->position);
+        return OK;
+    case AST_CALL:
+        return bind_call(b, scope, node, out);
+    case AST_CASE:
+        return bind_case(b, scope, node, out);
+    case AST_BETWEEN:
+        return bind_between(b, scope, node, out);
+    case AST_SUBQUERY:
+        return bind_scalar_subquery(b, scope, node, out);
+    case AST_EXISTS:
+        return bind_exists(b, scope, node, out);
+    case AST_IN_SUBQUERY:
+        return bind_in_subquery(b, scope, node, out);
+    case AST_SUBSCRIPT:
+        return bind_unsupported(b, node->position, "a subscript");
+    case AST_DEFAULT:
+        return bind_error(b, node->position, "42601", "DEFAULT is not allowed in this context");
+    default:
+        return bind_compound(b, scope, node, out);
     }
 }
 
-enum err bind_condition(struct binder *b, struct scope *scope, const struct ast_node *node, const char *clause,
-                        struct expr **out)
+enum err bind_condition(struct binder *b, struct scope *scope, const struct ast_node *node,
+                        const char *clause, struct expr **out)
 {
     scope->clause = clause;
     enum err result = bind_expr(b, scope, node, out);
@@ -384,15 +447,24 @@ static struct slice label(const struct ast_node *node, int *strength)
     struct slice inner = {0};
     *strength = 2;
     switch (node->kind) {
-    case AST_COLUMN: return node->fields[node->field_count - 1];
-    case AST_CALL: return node->text;
-    case AST_COALESCE: return SLICE("coalesce");
-    case AST_NULLIF: return SLICE("nullif");
-    case AST_GREATEST: return SLICE("greatest");
-    case AST_LEAST: return SLICE("least");
-    case AST_ARRAY: return SLICE("array");
-    case AST_EXISTS: return SLICE("exists");
-    case AST_SUBSCRIPT: return label(node->arguments[0], strength);
+    case AST_COLUMN:
+        return node->fields[node->field_count - 1];
+    case AST_CALL:
+        return node->text;
+    case AST_COALESCE:
+        return SLICE("coalesce");
+    case AST_NULLIF:
+        return SLICE("nullif");
+    case AST_GREATEST:
+        return SLICE("greatest");
+    case AST_LEAST:
+        return SLICE("least");
+    case AST_ARRAY:
+        return SLICE("array");
+    case AST_EXISTS:
+        return SLICE("exists");
+    case AST_SUBSCRIPT:
+        return label(node->arguments[0], strength);
     case AST_SUBQUERY:
         if (node->select->target_count == 1 && node->select->targets[0].alias.size > 0)
             return node->select->targets[0].alias;
@@ -412,7 +484,8 @@ static struct slice label(const struct ast_node *node, int *strength)
             return inner;
         *strength = 1;
         return SLICE("case");
-    default: break;
+    default:
+        break;
     }
     *strength = 0;
     return SLICE("?column?");

@@ -1,14 +1,15 @@
-/* FROM: tables, system tables, WITH names, sub-selects, joins. Joins are made as written, with the whole ON condition;
- * query/plan/rewrite.c moves conditions down and finds the hash keys. */
+/* FROM: tables, system tables, WITH names, sub-selects, joins. Joins are made as written, with the
+ * whole ON condition; query/plan/rewrite.c moves conditions down and finds the hash keys. */
 #include "query/sql/bind.h"
 
 /* --- nodes --- */
 
-enum err bind_new_plan(struct binder *b, enum plan_kind kind, size_t column_count, size_t child_count,
-                       struct plan **out)
+enum err bind_new_plan(struct binder *b, enum plan_kind kind, size_t column_count,
+                       size_t child_count, struct plan **out)
 {
     if (++b->node_count > PLAN_NODES_MAX)
-        return error_set(b->error, ERR_LIMIT, "54001", "the statement's plan has more than %d steps", PLAN_NODES_MAX);
+        return error_set(b->error, ERR_LIMIT, "54001",
+                         "the statement's plan has more than %d steps", PLAN_NODES_MAX);
     struct plan *plan = *out = arena_alloc_zero(b->arena, sizeof(*plan));
     plan->kind = kind;
     plan->column_count = column_count;
@@ -18,7 +19,8 @@ enum err bind_new_plan(struct binder *b, enum plan_kind kind, size_t column_coun
     return OK;
 }
 
-enum err bind_filter(struct binder *b, struct plan *child, struct expr *predicate, struct plan **out)
+enum err bind_filter(struct binder *b, struct plan *child, struct expr *predicate,
+                     struct plan **out)
 {
     struct plan *plan;
     enum err result = bind_new_plan(b, PLAN_FILTER, child->column_count, 1, &plan);
@@ -37,27 +39,31 @@ void bind_add_table(struct binder *b, const struct schema *schema)
     for (size_t index = 0; index < statement->table_count; index++)
         if (statement->tables[index].schema == schema)
             return;
-    statement->tables = bind_grow(b->arena, statement->tables, statement->table_count, &b->table_capacity,
-                                  sizeof(*statement->tables));
+    statement->tables = bind_grow(b->arena, statement->tables, statement->table_count,
+                                  &b->table_capacity, sizeof(*statement->tables));
     statement->tables[statement->table_count++].schema = schema_ref(schema);
 }
 
 /* --- tables --- */
 
 /* The relation's columns under its alias, renamed as t(a, b) says. */
-static enum err add_columns(struct binder *b, struct scope *scope, const struct ast_from *from, struct slice schema,
-                            struct slice name, struct plan *plan)
+static enum err add_columns(struct binder *b, struct scope *scope, const struct ast_from *from,
+                            struct slice schema, struct slice name, struct plan *plan)
 {
     if (from->alias.size > 0) {
         schema = SLICE("");
         name = from->alias;
     }
     if (from->column_alias_count > plan->column_count)
-        return bind_error(b, from->position, "42P10", "table \"%.*s\" has %zu columns available but %zu columns "
-                          "specified", SLICE_ARGS(name), plan->column_count, from->column_alias_count);
+        return bind_error(b, from->position, "42P10",
+                          "table \"%.*s\" has %zu columns available but %zu columns "
+                          "specified",
+                          SLICE_ARGS(name), plan->column_count, from->column_alias_count);
     enum err result = scope_add_relation(b, scope, schema, name, from->position);
     for (size_t index = 0; index < plan->column_count && result == OK; index++) {
-        struct scope_column column = {.schema = schema, .table = name, .name = plan->columns[index].name,
+        struct scope_column column = {.schema = schema,
+                                      .table = name,
+                                      .name = plan->columns[index].name,
                                       .type = plan->columns[index].type};
         if (index < from->column_alias_count)
             column.name = from->column_aliases[index];
@@ -80,13 +86,15 @@ static enum err bind_user_table(struct binder *b, struct scope *scope, const str
     plan->scan.columns = arena_alloc_array(b->arena, schema->column_count, sizeof(uint32_t));
     for (uint32_t index = 0; index < schema->column_count; index++) {
         plan->scan.columns[index] = index;
-        plan->columns[index] = (struct plan_column){schema->columns[index].name, schema->columns[index].type};
+        plan->columns[index] =
+            (struct plan_column){schema->columns[index].name, schema->columns[index].type};
     }
     *out = plan;
     return add_columns(b, scope, from, SLICE("public"), schema->name, plan);
 }
 
-static const struct table_provider *find_provider(const struct binder *b, struct slice schema, struct slice name)
+static const struct table_provider *find_provider(const struct binder *b, struct slice schema,
+                                                  struct slice name)
 {
     for (size_t index = 0; index < b->context->provider_count; index++) {
         const struct table_provider *provider = b->context->providers[index];
@@ -112,7 +120,8 @@ static enum err bind_provider(struct binder *b, struct scope *scope, const struc
                                                     provider->columns[index].type};
     }
     *out = plan;
-    return add_columns(b, scope, from, slice_from_cstr(provider->schema_name), slice_from_cstr(provider->name), plan);
+    return add_columns(b, scope, from, slice_from_cstr(provider->schema_name),
+                       slice_from_cstr(provider->name), plan);
 }
 
 static enum err bind_cte(struct binder *b, struct scope *scope, const struct ast_from *from,
@@ -123,8 +132,10 @@ static enum err bind_cte(struct binder *b, struct scope *scope, const struct ast
     if (result != OK)
         return result;
     if (cte->column_alias_count > (*out)->column_count)
-        return bind_error(b, from->position, "42P10", "WITH query \"%.*s\" has %zu columns available but %zu columns "
-                          "specified", SLICE_ARGS(cte->name), (*out)->column_count, cte->column_alias_count);
+        return bind_error(b, from->position, "42P10",
+                          "WITH query \"%.*s\" has %zu columns available but %zu columns "
+                          "specified",
+                          SLICE_ARGS(cte->name), (*out)->column_count, cte->column_alias_count);
     for (size_t index = 0; index < cte->column_alias_count; index++)
         (*out)->columns[index].name = cte->column_aliases[index];
     return add_columns(b, scope, from, SLICE(""), cte->name, *out);
@@ -133,32 +144,38 @@ static enum err bind_cte(struct binder *b, struct scope *scope, const struct ast
 static enum err unknown_table(struct binder *b, const struct ast_from *from)
 {
     struct slice schema = from->schema;
-    if (slice_equal(schema, SLICE("pg_catalog")) || slice_equal(schema, SLICE("information_schema"))) {
-        error_set(b->error, ERR_UNSUPPORTED, "0A000", "schema \"%.*s\" is not there yet", SLICE_ARGS(schema));
+    if (slice_equal(schema, SLICE("pg_catalog")) ||
+        slice_equal(schema, SLICE("information_schema"))) {
+        error_set(b->error, ERR_UNSUPPORTED, "0A000", "schema \"%.*s\" is not there yet",
+                  SLICE_ARGS(schema));
         b->error->text_position = from->position;
         error_hint(b->error, "freshet.tables and freshet.columns say what there is");
         return ERR_UNSUPPORTED;
     }
     if (slice_equal(schema, SLICE("freshet")) &&
         (slice_equal(from->name, SLICE("latency")) || slice_equal(from->name, SLICE("metrics")))) {
-        error_set(b->error, ERR_UNSUPPORTED, "0A000", "freshet.%.*s is not there yet", SLICE_ARGS(from->name));
+        error_set(b->error, ERR_UNSUPPORTED, "0A000", "freshet.%.*s is not there yet",
+                  SLICE_ARGS(from->name));
         b->error->text_position = from->position;
         error_hint(b->error, "GET /metrics has the figures");
         return ERR_UNSUPPORTED;
     }
     if (schema.size > 0)
-        bind_error(b, from->position, "42P01", "relation \"%.*s.%.*s\" does not exist", SLICE_ARGS(schema),
-                   SLICE_ARGS(from->name));
+        bind_error(b, from->position, "42P01", "relation \"%.*s.%.*s\" does not exist",
+                   SLICE_ARGS(schema), SLICE_ARGS(from->name));
     else
-        bind_error(b, from->position, "42P01", "relation \"%.*s\" does not exist", SLICE_ARGS(from->name));
+        bind_error(b, from->position, "42P01", "relation \"%.*s\" does not exist",
+                   SLICE_ARGS(from->name));
     if (schema.size == 0 && find_provider(b, SLICE("freshet"), from->name) != NULL)
-        error_hint(b->error, "it stands in schema freshet: write freshet.%.*s", SLICE_ARGS(from->name));
+        error_hint(b->error, "it stands in schema freshet: write freshet.%.*s",
+                   SLICE_ARGS(from->name));
     else if (schema.size == 0 && slice_starts_with(from->name, SLICE("pg_")))
         error_hint(b->error, "freshet.tables and freshet.columns say what there is");
     return ERR_INPUT;
 }
 
-static enum err bind_table(struct binder *b, struct scope *scope, const struct ast_from *from, struct plan **out)
+static enum err bind_table(struct binder *b, struct scope *scope, const struct ast_from *from,
+                           struct plan **out)
 {
     if (from->schema.size == 0)
         for (const struct cte_scope *entry = scope->ctes; entry != NULL; entry = entry->outer)
@@ -182,15 +199,17 @@ static enum err bind_from_select(struct binder *b, struct scope *scope, const st
 
 /* --- joins --- */
 
-static enum err new_join(struct binder *b, struct plan *left, struct plan *right, enum join_kind kind,
-                         struct plan **out)
+static enum err new_join(struct binder *b, struct plan *left, struct plan *right,
+                         enum join_kind kind, struct plan **out)
 {
     struct plan *plan;
-    enum err result = bind_new_plan(b, PLAN_JOIN, left->column_count + right->column_count, 2, &plan);
+    enum err result =
+        bind_new_plan(b, PLAN_JOIN, left->column_count + right->column_count, 2, &plan);
     if (result != OK)
         return result;
     memcpy(plan->columns, left->columns, left->column_count * sizeof(*plan->columns));
-    memcpy(plan->columns + left->column_count, right->columns, right->column_count * sizeof(*plan->columns));
+    memcpy(plan->columns + left->column_count, right->columns,
+           right->column_count * sizeof(*plan->columns));
     plan->children[0] = left;
     plan->children[1] = right;
     plan->join.kind = kind;
@@ -198,11 +217,13 @@ static enum err new_join(struct binder *b, struct plan *left, struct plan *right
     return OK;
 }
 
-/* ON sees the two sides only: they are bound in a scope of their own, then added to the one around. */
-static enum err bind_join(struct binder *b, struct scope *scope, const struct ast_from *from, struct plan **out)
+/* ON sees the two sides only: they are bound in a scope of their own, then added to the one around.
+ */
+static enum err bind_join(struct binder *b, struct scope *scope, const struct ast_from *from,
+                          struct plan **out)
 {
-    static const enum join_kind kinds[] = {[AST_JOIN_INNER] = JOIN_INNER, [AST_JOIN_LEFT] = JOIN_LEFT,
-                                           [AST_JOIN_CROSS] = JOIN_CROSS};
+    static const enum join_kind kinds[] = {
+        [AST_JOIN_INNER] = JOIN_INNER, [AST_JOIN_LEFT] = JOIN_LEFT, [AST_JOIN_CROSS] = JOIN_CROSS};
     struct scope sides = {.outer = scope->outer, .ctes = scope->ctes};
     struct plan *left;
     struct plan *right;
@@ -214,20 +235,25 @@ static enum err bind_join(struct binder *b, struct scope *scope, const struct as
     if (result == OK && from->on != NULL)
         result = bind_condition(b, &sides, from->on, "JOIN/ON", &(*out)->join.condition);
     for (size_t index = 0; index < sides.relation_count && result == OK; index++)
-        result = scope_add_relation(b, scope, sides.relations[index].schema, sides.relations[index].name,
-                                    from->position);
+        result = scope_add_relation(b, scope, sides.relations[index].schema,
+                                    sides.relations[index].name, from->position);
     for (size_t index = 0; index < sides.column_count && result == OK; index++)
         scope_add_column(b, scope, &sides.columns[index]);
     return result;
 }
 
-enum err bind_from_item(struct binder *b, struct scope *scope, const struct ast_from *from, struct plan **out)
+enum err bind_from_item(struct binder *b, struct scope *scope, const struct ast_from *from,
+                        struct plan **out)
 {
     switch (from->kind) {
-    case FROM_TABLE: return bind_table(b, scope, from, out);
-    case FROM_SELECT: return bind_from_select(b, scope, from, out);
-    case FROM_JOIN: return bind_join(b, scope, from, out);
-    case FROM_FUNCTION: break;
+    case FROM_TABLE:
+        return bind_table(b, scope, from, out);
+    case FROM_SELECT:
+        return bind_from_select(b, scope, from, out);
+    case FROM_JOIN:
+        return bind_join(b, scope, from, out);
+    case FROM_FUNCTION:
+        break;
     }
     struct plan *plan;
     struct scope inner = {.outer = scope->outer, .ctes = scope->ctes};
@@ -241,8 +267,8 @@ enum err bind_from_item(struct binder *b, struct scope *scope, const struct ast_
     return add_columns(b, scope, &named, SLICE(""), named.alias, plan);
 }
 
-enum err bind_from_list(struct binder *b, struct scope *scope, struct ast_from *const *items, size_t count,
-                        struct plan **out)
+enum err bind_from_list(struct binder *b, struct scope *scope, struct ast_from *const *items,
+                        size_t count, struct plan **out)
 {
     if (count == 0) {
         enum err result = bind_new_plan(b, PLAN_VALUES, 0, 0, out);

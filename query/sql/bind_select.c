@@ -1,10 +1,10 @@
 /* SELECT, clause by clause in the order of their meaning:
  *
- *   FROM ▶ WHERE ▶ GROUP BY, aggregates ▶ HAVING ▶ targets (and what ORDER BY needs besides) ▶ DISTINCT ▶ ORDER BY,
- *   LIMIT ▶ the targets alone
+ *   FROM ▶ WHERE ▶ GROUP BY, aggregates ▶ HAVING ▶ targets (and what ORDER BY needs besides) ▶
+ * DISTINCT ▶ ORDER BY, LIMIT ▶ the targets alone
  *
- * Names follow PostgreSQL: GROUP BY looks among the input's columns first and the output's names second, ORDER BY the
- * other way round; a bare integer is the place of a target in both. */
+ * Names follow PostgreSQL: GROUP BY looks among the input's columns first and the output's names
+ * second, ORDER BY the other way round; a bare integer is the place of a target in both. */
 #include "query/sql/bind.h"
 
 #include "storage/base/number.h"
@@ -25,15 +25,17 @@ struct select_state {
     size_t key_count, key_capacity;
     struct expr **keys;
     struct expr *having;
-    size_t *order_target;    /* per ORDER BY item: index into targets, from target_count on into extras */
+    size_t
+        *order_target; /* per ORDER BY item: index into targets, from target_count on into extras */
     size_t extra_count;
-    struct expr **extras;    /* ORDER BY expressions that are no targets */
+    struct expr **extras; /* ORDER BY expressions that are no targets */
     bool is_grouped;
 };
 
 static void add_target(struct select_state *s, struct slice name, struct expr *expr)
 {
-    s->targets = bind_grow(s->b->arena, s->targets, s->target_count, &s->target_capacity, sizeof(*s->targets));
+    s->targets = bind_grow(s->b->arena, s->targets, s->target_count, &s->target_capacity,
+                           sizeof(*s->targets));
     s->targets[s->target_count++] = (struct target){.name = name, .expr = expr};
 }
 
@@ -44,7 +46,8 @@ static enum err expand_star(struct select_state *s, const struct ast_node *star)
         const struct scope_column *column = &s->scope.columns[index];
         if (!scope_column_matches(column, star->fields, star->field_count))
             continue;
-        add_target(s, column->name, build_column(&s->b->build, index, column->type, star->position));
+        add_target(s, column->name,
+                   build_column(&s->b->build, index, column->type, star->position));
         found++;
     }
     if (found > 0)
@@ -53,11 +56,13 @@ static enum err expand_star(struct select_state *s, const struct ast_node *star)
         for (size_t index = 0; index < s->scope.relation_count; index++)
             if (slice_equal(s->scope.relations[index].name, star->fields[star->field_count - 1]))
                 return OK;
-        return bind_error(s->b, star->position, "42P01", "missing FROM-clause entry for table \"%.*s\"",
+        return bind_error(s->b, star->position, "42P01",
+                          "missing FROM-clause entry for table \"%.*s\"",
                           SLICE_ARGS(star->fields[star->field_count - 1]));
     }
     if (s->select->from_count == 0)
-        return bind_error(s->b, star->position, "42601", "SELECT * with no tables specified is not valid");
+        return bind_error(s->b, star->position, "42601",
+                          "SELECT * with no tables specified is not valid");
     return OK;
 }
 
@@ -73,13 +78,15 @@ static enum err bind_targets(struct select_state *s)
             struct expr *expr;
             result = bind_expr(s->b, &s->scope, target->node, &expr);
             if (result == OK)
-                add_target(s, target->alias.size > 0 ? target->alias : bind_label(target->node), expr);
+                add_target(s, target->alias.size > 0 ? target->alias : bind_label(target->node),
+                           expr);
         }
         if (result != OK)
             return result;
     }
     if (s->target_count > SCHEMA_COLUMNS_MAX * 4)
-        return bind_error(s->b, 0, "54011", "target lists can have at most %d entries", SCHEMA_COLUMNS_MAX * 4);
+        return bind_error(s->b, 0, "54011", "target lists can have at most %d entries",
+                          SCHEMA_COLUMNS_MAX * 4);
     return OK;
 }
 
@@ -91,8 +98,8 @@ static bool is_bare_name(const struct ast_node *node)
 }
 
 /* An ordinal: *target. False in *is_ordinal for everything else. */
-static enum err find_ordinal(struct select_state *s, const struct ast_node *node, const char *clause,
-                             bool *is_ordinal, size_t *target)
+static enum err find_ordinal(struct select_state *s, const struct ast_node *node,
+                             const char *clause, bool *is_ordinal, size_t *target)
 {
     int64_t place = 0;
     *is_ordinal = false;
@@ -103,16 +110,16 @@ static enum err find_ordinal(struct select_state *s, const struct ast_node *node
     if (int_parse(node->text, INT64_MIN, INT64_MAX, "integer", &place, NULL) != OK)
         return bind_error(s->b, node->position, "42601", "non-integer constant in %s", clause);
     if (place < 1 || (uint64_t)place > s->target_count)
-        return bind_error(s->b, node->position, "42P10", "%s position %lld is not in select list", clause,
-                          (long long)place);
+        return bind_error(s->b, node->position, "42P10", "%s position %lld is not in select list",
+                          clause, (long long)place);
     *is_ordinal = true;
     *target = (size_t)place - 1;
     return OK;
 }
 
 /* A target of that output name; 42702 if different ones bear it. */
-static enum err find_alias(struct select_state *s, const struct ast_node *node, const char *clause, bool *is_found,
-                           size_t *target)
+static enum err find_alias(struct select_state *s, const struct ast_node *node, const char *clause,
+                           bool *is_found, size_t *target)
 {
     *is_found = false;
     for (size_t index = 0; index < s->target_count; index++) {
@@ -142,7 +149,8 @@ static enum err check_comparable(struct select_state *s, const struct expr *expr
 {
     if (expr->type.id != TYPE_JSON)
         return OK;
-    bind_error(s->b, expr->text_position, "42883", "could not identify an equality operator for type json");
+    bind_error(s->b, expr->text_position, "42883",
+               "could not identify an equality operator for type json");
     error_hint(s->b->error, "use jsonb, or cast to text");
     return ERR_INPUT;
 }
@@ -150,7 +158,8 @@ static enum err check_comparable(struct select_state *s, const struct expr *expr
 static enum err add_key(struct select_state *s, struct expr *key, int32_t position)
 {
     if (has_aggregate(key))
-        return bind_error(s->b, position, "42803", "aggregate functions are not allowed in GROUP BY");
+        return bind_error(s->b, position, "42803",
+                          "aggregate functions are not allowed in GROUP BY");
     enum err result = check_comparable(s, key);
     if (result != OK)
         return result;
@@ -158,7 +167,8 @@ static enum err add_key(struct select_state *s, struct expr *key, int32_t positi
         if (expr_equal(s->keys[index], key))
             return OK;
     if (s->key_count == SCHEMA_COLUMNS_MAX * 4)
-        return bind_error(s->b, position, "54011", "GROUP BY can have at most %d keys", SCHEMA_COLUMNS_MAX * 4);
+        return bind_error(s->b, position, "54011", "GROUP BY can have at most %d keys",
+                          SCHEMA_COLUMNS_MAX * 4);
     s->keys = bind_grow(s->b->arena, s->keys, s->key_count, &s->key_capacity, sizeof(*s->keys));
     s->keys[s->key_count++] = key;
     return OK;
@@ -172,7 +182,8 @@ static enum err bind_keys(struct select_state *s)
         bool is_found = false;
         struct expr *key;
         enum err result = find_ordinal(s, node, "GROUP BY", &is_found, &target);
-        if (result == OK && !is_found && is_bare_name(node) && !scope_has_column(&s->scope, node->fields[0]))
+        if (result == OK && !is_found && is_bare_name(node) &&
+            !scope_has_column(&s->scope, node->fields[0]))
             result = find_alias(s, node, "GROUP BY", &is_found, &target);
         if (result == OK && is_found) {
             key = s->targets[target].expr;
@@ -227,8 +238,8 @@ static enum err bind_order_item(struct select_state *s, size_t item)
 
 /* --- limits --- */
 
-static enum err bind_limit(struct binder *b, struct scope *scope, const struct ast_node *node, const char *clause,
-                           const char *sqlstate, struct expr **out)
+static enum err bind_limit(struct binder *b, struct scope *scope, const struct ast_node *node,
+                           const char *clause, const char *sqlstate, struct expr **out)
 {
     *out = NULL;
     if (node == NULL || node->kind == AST_NULL)
@@ -236,13 +247,16 @@ static enum err bind_limit(struct binder *b, struct scope *scope, const struct a
     scope->clause = clause;
     struct expr *expr;
     enum err result = bind_expr(b, scope, node, &expr);
-    if (result == OK && expr->type.id != TYPE_UNKNOWN && type_physical((enum type_id)expr->type.id) != PHYSICAL_INT &&
+    if (result == OK && expr->type.id != TYPE_UNKNOWN &&
+        type_physical((enum type_id)expr->type.id) != PHYSICAL_INT &&
         type_physical((enum type_id)expr->type.id) != PHYSICAL_FLOAT &&
         type_physical((enum type_id)expr->type.id) != PHYSICAL_NUMERIC)
-        return bind_error(b, node->position, "42804", "argument of %s must be type bigint, not type %s", clause,
+        return bind_error(b, node->position, "42804",
+                          "argument of %s must be type bigint, not type %s", clause,
                           type_name((enum type_id)expr->type.id));
     if (result == OK)
-        result = build_cast(&b->build, expr, type_of(TYPE_INT8), CAST_ASSIGNMENT, node->position, &expr);
+        result =
+            build_cast(&b->build, expr, type_of(TYPE_INT8), CAST_ASSIGNMENT, node->position, &expr);
     if (result != OK)
         return result;
     if (expr->kind == EXPR_CONSTANT && !expr->constant.is_null && expr->constant.i < 0)
@@ -289,7 +303,8 @@ static enum err apply_targets(struct select_state *s, size_t extra_count, struct
     if (result != OK)
         return result;
     project->children[0] = *plan;
-    project->project.exprs = arena_alloc_array(s->b->arena, project->column_count, sizeof(struct expr *));
+    project->project.exprs =
+        arena_alloc_array(s->b->arena, project->column_count, sizeof(struct expr *));
     for (size_t index = 0; index < project->column_count; index++) {
         bool is_target = index < s->target_count;
         struct expr *expr = is_target ? s->targets[index].expr : s->extras[index - s->target_count];
@@ -323,8 +338,9 @@ static enum err apply_distinct(struct select_state *s, struct plan **plan)
 }
 
 /* ORDER BY and LIMIT over *plan, whose column of item i is columns[i]. */
-static enum err apply_order(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
-                            const struct ast_select *select, const size_t *columns, struct plan **plan)
+static enum err apply_order(struct binder *b, const struct scope *outer,
+                            const struct cte_scope *ctes, const struct ast_select *select,
+                            const size_t *columns, struct plan **plan)
 {
     struct expr *limit;
     struct expr *offset;
@@ -333,7 +349,8 @@ static enum err apply_order(struct binder *b, const struct scope *outer, const s
         return result;
     struct plan *sort;
     struct plan *child = *plan;
-    result = bind_new_plan(b, select->order_count > 0 ? PLAN_SORT : PLAN_LIMIT, child->column_count, 1, &sort);
+    result = bind_new_plan(b, select->order_count > 0 ? PLAN_SORT : PLAN_LIMIT, child->column_count,
+                           1, &sort);
     if (result != OK)
         return result;
     memcpy(sort->columns, child->columns, child->column_count * sizeof(*child->columns));
@@ -344,10 +361,11 @@ static enum err apply_order(struct binder *b, const struct scope *outer, const s
     sort->sort.keys = arena_alloc_zero(b->arena, select->order_count * sizeof(*sort->sort.keys));
     for (size_t index = 0; index < select->order_count; index++) {
         const struct ast_order *order = &select->order[index];
-        sort->sort.keys[index] =
-            (struct sort_key){.expr = build_column(&b->build, (uint32_t)columns[index],
-                                                   child->columns[columns[index]].type, order->node->position),
-                              .is_descending = order->is_descending, .is_nulls_first = order->is_nulls_first};
+        sort->sort.keys[index] = (struct sort_key){
+            .expr = build_column(&b->build, (uint32_t)columns[index],
+                                 child->columns[columns[index]].type, order->node->position),
+            .is_descending = order->is_descending,
+            .is_nulls_first = order->is_nulls_first};
     }
     *plan = sort;
     return OK;
@@ -369,8 +387,9 @@ static enum err build_above(struct select_state *s, struct plan **plan)
     return apply_targets(s, 0, plan);
 }
 
-static enum err bind_plain(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
-                           const struct ast_select *select, bool keeps_unknown, struct plan **out)
+static enum err bind_plain(struct binder *b, const struct scope *outer,
+                           const struct cte_scope *ctes, const struct ast_select *select,
+                           bool keeps_unknown, struct plan **out)
 {
     struct select_state s = {.b = b, .select = select, .scope = {.outer = outer, .ctes = ctes}};
     s.order_target = arena_alloc_zero(b->arena, select->order_count * sizeof(size_t));
@@ -385,8 +404,8 @@ static enum err bind_plain(struct binder *b, const struct scope *outer, const st
         result = bind_filter(b, plan, where, &plan);
     if (result == OK)
         result = bind_targets(&s);
-    bool is_bare = keeps_unknown && !select->is_distinct && select->group_count == 0 && select->order_count == 0 &&
-                   select->limit == NULL && select->offset == NULL;
+    bool is_bare = keeps_unknown && !select->is_distinct && select->group_count == 0 &&
+                   select->order_count == 0 && select->limit == NULL && select->offset == NULL;
     for (size_t index = 0; index < s.target_count && result == OK && !is_bare; index++)
         s.targets[index].expr = build_finish(&b->build, s.targets[index].expr);
     if (result == OK)
@@ -403,13 +422,15 @@ static enum err bind_plain(struct binder *b, const struct scope *outer, const st
     return result;
 }
 
-/* ORDER BY over VALUES and UNION ALL: output names, places, or expressions over the output's columns. */
+/* ORDER BY over VALUES and UNION ALL: output names, places, or expressions over the output's
+ * columns. */
 static enum err order_set(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
                           const struct ast_select *select, struct plan **plan)
 {
     struct select_state s = {.b = b, .select = select, .scope = {.outer = outer, .ctes = ctes}};
     for (uint32_t index = 0; index < (*plan)->column_count; index++) {
-        struct scope_column column = {.name = (*plan)->columns[index].name, .type = (*plan)->columns[index].type};
+        struct scope_column column = {.name = (*plan)->columns[index].name,
+                                      .type = (*plan)->columns[index].type};
         scope_add_column(b, &s.scope, &column);
         add_target(&s, column.name, build_column(&b->build, index, column.type, 0));
     }

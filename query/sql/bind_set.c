@@ -7,8 +7,8 @@ static enum err cast_cells(struct binder *b, struct plan *plan, const struct typ
 {
     for (size_t cell = 0; cell < plan->values.row_count * plan->column_count; cell++) {
         struct expr **expr = &plan->values.cells[cell];
-        enum err result = build_cast(&b->build, *expr, types[cell % plan->column_count], CAST_IMPLICIT,
-                                     (*expr)->text_position, expr);
+        enum err result = build_cast(&b->build, *expr, types[cell % plan->column_count],
+                                     CAST_IMPLICIT, (*expr)->text_position, expr);
         if (result != OK)
             return result;
     }
@@ -19,7 +19,8 @@ static enum err cast_project(struct binder *b, struct plan *plan, const struct t
 {
     for (size_t index = 0; index < plan->column_count; index++) {
         struct expr **expr = &plan->project.exprs[index];
-        enum err result = build_cast(&b->build, *expr, types[index], CAST_IMPLICIT, (*expr)->text_position, expr);
+        enum err result =
+            build_cast(&b->build, *expr, types[index], CAST_IMPLICIT, (*expr)->text_position, expr);
         if (result != OK)
             return result;
     }
@@ -44,9 +45,11 @@ static enum err wrap(struct binder *b, struct plan **plan)
         return result;
     memcpy(project->columns, child->columns, child->column_count * sizeof(*child->columns));
     project->children[0] = child;
-    project->project.exprs = arena_alloc_array(b->arena, child->column_count, sizeof(struct expr *));
+    project->project.exprs =
+        arena_alloc_array(b->arena, child->column_count, sizeof(struct expr *));
     for (uint32_t index = 0; index < child->column_count; index++)
-        project->project.exprs[index] = build_column(&b->build, index, child->columns[index].type, 0);
+        project->project.exprs[index] =
+            build_column(&b->build, index, child->columns[index].type, 0);
     *plan = project;
     return OK;
 }
@@ -103,7 +106,8 @@ enum err bind_values(struct binder *b, const struct scope *outer, const struct c
     return result != OK ? result : cast_cells(b, plan, types);
 }
 
-/* An expression that stands for a column when types are compared: the literal itself where it is one. */
+/* An expression that stands for a column when types are compared: the literal itself where it is
+ * one. */
 static struct expr *column_expr(struct binder *b, const struct plan *plan, uint32_t index)
 {
     if (plan->kind == PLAN_PROJECT)
@@ -131,7 +135,8 @@ enum err bind_union(struct binder *b, const struct scope *outer, const struct ct
     struct plan_column *names = sides[0]->columns;
     for (size_t side = 0; side < 2 && result == OK; side++) {
         result = bind_cast_columns(b, &sides[side], types);
-        if (result == OK && sides[side]->kind != PLAN_PROJECT && sides[side]->kind != PLAN_UNION_ALL)
+        if (result == OK && sides[side]->kind != PLAN_PROJECT &&
+            sides[side]->kind != PLAN_UNION_ALL)
             result = wrap(b, &sides[side]);
     }
     /* A chain of UNION ALL is one node: its depth would follow the text's length. */
@@ -141,7 +146,8 @@ enum err bind_union(struct binder *b, const struct scope *outer, const struct ct
         result = bind_new_plan(b, PLAN_UNION_ALL, count, before + 1, &plan);
     if (result != OK)
         return result;
-    memcpy(plan->children, before > 1 || sides[0]->kind == PLAN_UNION_ALL ? sides[0]->children : sides,
+    memcpy(plan->children,
+           before > 1 || sides[0]->kind == PLAN_UNION_ALL ? sides[0]->children : sides,
            before * sizeof(struct plan *));
     plan->children[before] = sides[1];
     for (size_t index = 0; index < count; index++)

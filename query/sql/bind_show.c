@@ -36,7 +36,8 @@ static bool find_setting(struct binder *b, struct slice name, struct slice *valu
     if (b->context->setting != NULL)
         *value = b->context->setting(b->context->setting_context, name, &is_known);
     for (size_t index = 0; index < array_count(settings) && !is_known; index++) {
-        if (settings[index].fixed == NULL || !slice_equal_ignore_case(name, slice_from_cstr(settings[index].name)))
+        if (settings[index].fixed == NULL ||
+            !slice_equal_ignore_case(name, slice_from_cstr(settings[index].name)))
             continue;
         *value = slice_from_cstr(settings[index].fixed);
         is_known = true;
@@ -59,8 +60,10 @@ static enum err show_all(struct binder *b)
     if (result != OK)
         return result;
     for (size_t index = 0; index < 3; index++)
-        plan->columns[index] = (struct plan_column){slice_from_cstr(names[index]), type_of(TYPE_TEXT)};
-    plan->values.cells = arena_alloc_array(b->arena, 3 * array_count(settings), sizeof(struct expr *));
+        plan->columns[index] =
+            (struct plan_column){slice_from_cstr(names[index]), type_of(TYPE_TEXT)};
+    plan->values.cells =
+        arena_alloc_array(b->arena, 3 * array_count(settings), sizeof(struct expr *));
     for (size_t index = 0; index < array_count(settings); index++) {
         struct slice value;
         if (!find_setting(b, slice_from_cstr(settings[index].name), &value))
@@ -86,7 +89,8 @@ static enum err list_tables(struct binder *b)
     plan->values.row_count = count;
     plan->values.cells = arena_alloc_array(b->arena, count, sizeof(struct expr *));
     for (size_t index = 0; index < count; index++) {
-        const struct schema *schema = table_view_schema(snapshot_table(b->context->snapshot, index));
+        const struct schema *schema =
+            table_view_schema(snapshot_table(b->context->snapshot, index));
         plan->values.cells[index] = text_cell(b, arena_copy(b->arena, schema->name));
     }
     b->statement->plan = plan;
@@ -104,9 +108,11 @@ static enum err show_tables(struct binder *b)
     if (!has_provider)
         return list_tables(b);
     struct ast_statement ast;
-    enum err result = sql_parse(SLICE("SELECT table_name, rows, bytes, time_column FROM freshet.tables ORDER BY 1"),
-                                b->arena, &ast, b->error);
-    return result != OK ? result : bind_select(b, NULL, NULL, ast.select, false, &b->statement->plan);
+    enum err result = sql_parse(
+        SLICE("SELECT table_name, rows, bytes, time_column FROM freshet.tables ORDER BY 1"),
+        b->arena, &ast, b->error);
+    return result != OK ? result
+                        : bind_select(b, NULL, NULL, ast.select, false, &b->statement->plan);
 }
 
 enum err bind_show(struct binder *b, struct slice name)
@@ -118,7 +124,8 @@ enum err bind_show(struct binder *b, struct slice name)
         return show_tables(b);
     struct slice value;
     if (!find_setting(b, name, &value)) {
-        bind_error(b, 0, "42704", "unrecognized configuration parameter \"%.*s\"", SLICE_ARGS(name));
+        bind_error(b, 0, "42704", "unrecognized configuration parameter \"%.*s\"",
+                   SLICE_ARGS(name));
         error_hint(b->error, "SHOW ALL lists settings; SHOW TABLES lists tables");
         return ERR_INPUT;
     }

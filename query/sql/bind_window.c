@@ -1,11 +1,13 @@
-/* tumble(t, time, size [, zone]) and hop(t, time, slide, size [, zone]) in FROM: t's columns, then window_start and
- * window_end. A tumbling window is one a row, so it is a projection; hopping windows are an operator of their own. */
+/* tumble(t, time, size [, zone]) and hop(t, time, slide, size [, zone]) in FROM: t's columns, then
+ * window_start and window_end. A tumbling window is one a row, so it is a projection; hopping
+ * windows are an operator of their own. */
 #include "query/sql/bind.h"
 
 #include <assert.h>
 
 /* The table argument as an item of FROM; its columns go into the scope. */
-static enum err bind_source(struct binder *b, struct scope *scope, const struct ast_from *from, struct plan **out)
+static enum err bind_source(struct binder *b, struct scope *scope, const struct ast_from *from,
+                            struct plan **out)
 {
     const struct ast_node *node = from->arguments[0];
     struct ast_from source = {.position = node->position};
@@ -18,37 +20,43 @@ static enum err bind_source(struct binder *b, struct scope *scope, const struct 
         source.select = node->select;
         source.alias = from->name;
     } else {
-        return bind_error(b, node->position, "42601", "the first argument of %.*s is a table or a sub-select in "
-                          "parentheses", SLICE_ARGS(from->name));
+        return bind_error(b, node->position, "42601",
+                          "the first argument of %.*s is a table or a sub-select in "
+                          "parentheses",
+                          SLICE_ARGS(from->name));
     }
     return bind_from_item(b, scope, &source, out);
 }
 
-static enum err bind_time(struct binder *b, struct scope *scope, const struct ast_from *from, uint32_t *column)
+static enum err bind_time(struct binder *b, struct scope *scope, const struct ast_from *from,
+                          uint32_t *column)
 {
     const struct ast_node *node = from->arguments[1];
     if (node->kind != AST_COLUMN)
-        return bind_error(b, node->position, "42601", "the second argument of %.*s is the name of a time column",
+        return bind_error(b, node->position, "42601",
+                          "the second argument of %.*s is the name of a time column",
                           SLICE_ARGS(from->name));
     enum err result = scope_resolve(b, scope, node, column);
     if (result != OK)
         return result;
     enum type_id type = (enum type_id)scope->columns[*column].type.id;
     if (type != TYPE_TIMESTAMPTZ && type != TYPE_TIMESTAMP)
-        return bind_error(b, node->position, "42804", "the time of %.*s must be a timestamp, not %s",
-                          SLICE_ARGS(from->name), type_name(type));
+        return bind_error(b, node->position, "42804",
+                          "the time of %.*s must be a timestamp, not %s", SLICE_ARGS(from->name),
+                          type_name(type));
     return OK;
 }
 
-static enum err bind_constant(struct binder *b, const struct ast_node *node, enum type_id type, const char *what,
-                              struct expr **out)
+static enum err bind_constant(struct binder *b, const struct ast_node *node, enum type_id type,
+                              const char *what, struct expr **out)
 {
     struct scope empty = {.clause = "FROM"};
     enum err result = bind_expr(b, &empty, node, out);
     if (result == OK)
         result = build_cast(&b->build, *out, type_of(type), CAST_IMPLICIT, node->position, out);
     if (result == OK && ((*out)->kind != EXPR_CONSTANT || (*out)->constant.is_null))
-        result = bind_error(b, node->position, "22023", "the %s of a window must be a constant", what);
+        result =
+            bind_error(b, node->position, "22023", "the %s of a window must be a constant", what);
     return result;
 }
 
@@ -58,17 +66,19 @@ static bool is_positive(struct interval span)
            (span.months > 0 || span.days > 0 || span.microseconds > 0);
 }
 
-static enum err bind_span(struct binder *b, const struct ast_node *node, const char *what, struct expr **expr,
-                          struct interval *out)
+static enum err bind_span(struct binder *b, const struct ast_node *node, const char *what,
+                          struct expr **expr, struct interval *out)
 {
     enum err result = bind_constant(b, node, TYPE_INTERVAL, what, expr);
     if (result != OK)
         return result;
     *out = (*expr)->constant.interval;
     if (!is_positive(*out))
-        return bind_error(b, node->position, "22023", "the %s of a window must be greater than zero", what);
+        return bind_error(b, node->position, "22023",
+                          "the %s of a window must be greater than zero", what);
     if (out->months > 0 && (out->days > 0 || out->microseconds > 0))
-        return bind_error(b, node->position, "22023", "the %s of a window is either months or days and time", what);
+        return bind_error(b, node->position, "22023",
+                          "the %s of a window is either months or days and time", what);
     return OK;
 }
 
@@ -81,16 +91,18 @@ static bool is_multiple(struct interval size, struct interval slide)
 {
     if ((size.months > 0) != (slide.months > 0))
         return false;
-    return size.months > 0 ? size.months % slide.months == 0 : span_time(size) % span_time(slide) == 0;
+    return size.months > 0 ? size.months % slide.months == 0
+                           : span_time(size) % span_time(slide) == 0;
 }
 
 /* The zone's name as an expression, and the zone. */
-static enum err bind_zone(struct binder *b, const struct ast_from *from, size_t index, struct expr **expr,
-                          const struct timezone **zone)
+static enum err bind_zone(struct binder *b, const struct ast_from *from, size_t index,
+                          struct expr **expr, const struct timezone **zone)
 {
     *zone = b->context->zone == NULL ? timezone_utc : b->context->zone;
     if (index >= from->argument_count) {
-        struct value name = {.type = type_of(TYPE_TEXT), .text = slice_from_cstr(timezone_name(*zone))};
+        struct value name = {.type = type_of(TYPE_TEXT),
+                             .text = slice_from_cstr(timezone_name(*zone))};
         *expr = build_constant(&b->build, &name, 0);
         return OK;
     }
@@ -117,20 +129,23 @@ static enum err filter_time(struct binder *b, struct plan **plan, uint32_t colum
 static void add_window_columns(struct plan *plan, const struct plan *child)
 {
     memcpy(plan->columns, child->columns, child->column_count * sizeof(*plan->columns));
-    plan->columns[child->column_count] = (struct plan_column){SLICE("window_start"), type_of(TYPE_TIMESTAMPTZ)};
-    plan->columns[child->column_count + 1] = (struct plan_column){SLICE("window_end"), type_of(TYPE_TIMESTAMPTZ)};
+    plan->columns[child->column_count] =
+        (struct plan_column){SLICE("window_start"), type_of(TYPE_TIMESTAMPTZ)};
+    plan->columns[child->column_count + 1] =
+        (struct plan_column){SLICE("window_end"), type_of(TYPE_TIMESTAMPTZ)};
 }
 
-static enum err bind_tumble(struct binder *b, const struct ast_from *from, struct plan *child, uint32_t column,
-                            struct plan **out)
+static enum err bind_tumble(struct binder *b, const struct ast_from *from, struct plan *child,
+                            uint32_t column, struct plan **out)
 {
     struct expr *arguments[3];
     struct interval size;
     const struct timezone *zone;
     struct plan *plan;
-    arguments[0] = build_column(&b->build, column, child->columns[column].type, from->arguments[1]->position);
-    enum err result = build_cast(&b->build, arguments[0], type_of(TYPE_TIMESTAMPTZ), CAST_IMPLICIT, from->position,
-                                 &arguments[0]);
+    arguments[0] =
+        build_column(&b->build, column, child->columns[column].type, from->arguments[1]->position);
+    enum err result = build_cast(&b->build, arguments[0], type_of(TYPE_TIMESTAMPTZ), CAST_IMPLICIT,
+                                 from->position, &arguments[0]);
     if (result == OK)
         result = bind_span(b, from->arguments[2], "size", &arguments[1], &size);
     if (result == OK)
@@ -149,13 +164,14 @@ static enum err bind_tumble(struct binder *b, const struct ast_from *from, struc
     struct expr **window = plan->project.exprs + child->column_count;
     result = build_call(&b->build, SLICE("tumble_start"), arguments, 3, from->position, &window[0]);
     if (result == OK)
-        result = build_call(&b->build, SLICE("tumble_end"), arguments, 3, from->position, &window[1]);
+        result =
+            build_call(&b->build, SLICE("tumble_end"), arguments, 3, from->position, &window[1]);
     *out = plan;
     return result;
 }
 
-static enum err bind_hop(struct binder *b, const struct ast_from *from, struct plan *child, uint32_t column,
-                         struct plan **out)
+static enum err bind_hop(struct binder *b, const struct ast_from *from, struct plan *child,
+                         uint32_t column, struct plan **out)
 {
     struct expr *unused;
     struct plan *plan;
@@ -177,7 +193,8 @@ static enum err bind_hop(struct binder *b, const struct ast_from *from, struct p
     return result;
 }
 
-enum err bind_window(struct binder *b, struct scope *scope, const struct ast_from *from, struct plan **out)
+enum err bind_window(struct binder *b, struct scope *scope, const struct ast_from *from,
+                     struct plan **out)
 {
     bool is_tumble = slice_equal(from->name, SLICE("tumble"));
     bool is_hop = slice_equal(from->name, SLICE("hop"));
@@ -190,9 +207,9 @@ enum err bind_window(struct binder *b, struct scope *scope, const struct ast_fro
     }
     size_t least = is_tumble ? 3 : 4;
     if (from->argument_count < least || from->argument_count > least + 1)
-        return bind_error(b, from->position, "42883", "%s", is_tumble
-                          ? "tumble takes (table, time column, size [, zone])"
-                          : "hop takes (table, time column, slide, size [, zone])");
+        return bind_error(b, from->position, "42883", "%s",
+                          is_tumble ? "tumble takes (table, time column, size [, zone])"
+                                    : "hop takes (table, time column, slide, size [, zone])");
     struct plan *child;
     uint32_t column;
     enum err result = bind_source(b, scope, from, &child);
@@ -200,5 +217,6 @@ enum err bind_window(struct binder *b, struct scope *scope, const struct ast_fro
         result = bind_time(b, scope, from, &column);
     if (result != OK)
         return result;
-    return is_tumble ? bind_tumble(b, from, child, column, out) : bind_hop(b, from, child, column, out);
+    return is_tumble ? bind_tumble(b, from, child, column, out)
+                     : bind_hop(b, from, child, column, out);
 }

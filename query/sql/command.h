@@ -6,8 +6,13 @@
 #include "storage/column/schema.h"
 
 enum command_kind {
-    COMMAND_CREATE_TABLE, COMMAND_DROP_TABLE, COMMAND_ALTER_TABLE, COMMAND_TRUNCATE, COMMAND_INSERT, COMMAND_COMMENT,
-    COMMAND_SET,          /* SET, RESET over HTTP: checked, ends with the request */
+    COMMAND_CREATE_TABLE,
+    COMMAND_DROP_TABLE,
+    COMMAND_ALTER_TABLE,
+    COMMAND_TRUNCATE,
+    COMMAND_INSERT,
+    COMMAND_COMMENT,
+    COMMAND_SET, /* SET, RESET over HTTP: checked, ends with the request */
     COMMAND_CHECKPOINT
 };
 
@@ -20,14 +25,14 @@ struct command_column {
     struct slice name;
     struct type type;
     bool is_not_null;
-    struct slice default_text;   /* SQL, deparsed or as written; empty: none */
-    struct expr *default_expr;   /* bound, assignment-cast to the type; NULL: none */
+    struct slice default_text; /* SQL, deparsed or as written; empty: none */
+    struct expr *default_expr; /* bound, assignment-cast to the type; NULL: none */
     int32_t text_position;
 };
 
 struct alter_action {
     enum { ALTER_ADD_COLUMN, ALTER_DROP_COLUMN } kind;
-    bool if_exists;              /* ADD: IF NOT EXISTS */
+    bool if_exists;               /* ADD: IF NOT EXISTS */
     struct command_column column; /* DROP: name only */
 };
 
@@ -35,17 +40,17 @@ struct command {
     enum command_kind kind;
     struct slice table;
     int32_t text_position;
-    bool if_exists;              /* or IF NOT EXISTS */
-    struct slice *tables;        /* DROP and TRUNCATE may name several */
+    bool if_exists;       /* or IF NOT EXISTS */
+    struct slice *tables; /* DROP and TRUNCATE may name several */
     size_t table_count;
-    size_t column_count;         /* CREATE */
+    size_t column_count; /* CREATE */
     struct command_column *columns;
     size_t option_count;
     struct command_option *options;
-    size_t action_count;         /* ALTER */
+    size_t action_count; /* ALTER */
     struct alter_action *actions;
-    /* INSERT: statement->plan gives rows whose columns are these, already cast for assignment. Columns not named take
-     * their DEFAULT. */
+    /* INSERT: statement->plan gives rows whose columns are these, already cast for assignment.
+     * Columns not named take their DEFAULT. */
     const struct schema *schema;
     uint32_t *column_ids;
     size_t column_id_count;

@@ -6,9 +6,10 @@
 #include "storage/base/json.h"
 
 struct converter {
-    struct arena *arena;       /* of the result: strings are copied into it */
+    struct arena *arena; /* of the result: strings are copied into it */
     struct slice text;
-    uint32_t *character_counts; /* characters before each POSITION_STEP bytes; NULL: the text is ASCII */
+    uint32_t
+        *character_counts; /* characters before each POSITION_STEP bytes; NULL: the text is ASCII */
     uint32_t depth;
     struct error *error;
 };
@@ -20,14 +21,18 @@ struct tree_node {
 };
 struct tree_node tree_unwrap(const struct json_value *value);
 bool tree_is(const struct tree_node *node, const char *type);
-const struct json_value *tree_get(const struct json_value *fields, const char *key); /* NULL if missing or null */
-struct slice tree_text(const struct json_value *fields, const char *key);           /* empty if missing */
+const struct json_value *tree_get(const struct json_value *fields,
+                                  const char *key); /* NULL if missing or null */
+struct slice tree_text(const struct json_value *fields, const char *key); /* empty if missing */
 bool tree_bool(const struct json_value *fields, const char *key);
 bool tree_text_is(const struct json_value *fields, const char *key, const char *want);
-int32_t tree_position(const struct converter *c, const struct json_value *fields);  /* of "location", 0 if none */
-size_t tree_offset(const struct converter *c, const struct json_value *fields);      /* its byte, text.size if none */
+int32_t tree_position(const struct converter *c,
+                      const struct json_value *fields); /* of "location", 0 if none */
+size_t tree_offset(const struct converter *c,
+                   const struct json_value *fields); /* its byte, text.size if none */
 size_t tree_count(const struct json_value *list);
-struct slice tree_string(struct converter *c, const struct json_value *wrapped);    /* {"String":{"sval":…}} */
+struct slice tree_string(struct converter *c,
+                         const struct json_value *wrapped); /* {"String":{"sval":…}} */
 /* Names of a list of strings. */
 size_t tree_strings(struct converter *c, const struct json_value *list, struct slice **out);
 /* {"ival":n} as digits; `offset` is where the text has it, which is asked when n is missing. */
@@ -35,21 +40,27 @@ struct slice tree_digits(struct converter *c, const struct json_value *integer, 
 /* The integer of an A_Const; false if it is none. */
 bool tree_integer(struct converter *c, const struct json_value *constant, int64_t *out);
 
-enum err convert_error(struct converter *c, int32_t position, const char *sqlstate, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+enum err convert_error(struct converter *c, int32_t position, const char *sqlstate,
+                       const char *format, ...) PRINTF_LIKE(4, 5);
 /* 0A000 "<what> is not supported" */
-enum err convert_unsupported(struct converter *c, int32_t position, const char *format, ...) PRINTF_LIKE(3, 4);
-MUST_CHECK enum err convert_enter(struct converter *c, int32_t position); /* 54001; pair with c->depth-- */
+enum err convert_unsupported(struct converter *c, int32_t position, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+MUST_CHECK enum err convert_enter(struct converter *c,
+                                  int32_t position); /* 54001; pair with c->depth-- */
 
-MUST_CHECK enum err convert_expr(struct converter *c, const struct json_value *value, struct ast_node **out);
-MUST_CHECK enum err convert_exprs(struct converter *c, const struct json_value *list, struct ast_node ***out,
-                                  uint32_t *count);
-MUST_CHECK enum err convert_type(struct converter *c, const struct json_value *type_name, struct type *out,
-                                 struct slice *label);
-MUST_CHECK enum err convert_order(struct converter *c, const struct json_value *sort_by, struct ast_order *out);
+MUST_CHECK enum err convert_expr(struct converter *c, const struct json_value *value,
+                                 struct ast_node **out);
+MUST_CHECK enum err convert_exprs(struct converter *c, const struct json_value *list,
+                                  struct ast_node ***out, uint32_t *count);
+MUST_CHECK enum err convert_type(struct converter *c, const struct json_value *type_name,
+                                 struct type *out, struct slice *label);
+MUST_CHECK enum err convert_order(struct converter *c, const struct json_value *sort_by,
+                                  struct ast_order *out);
 /* `fields` of a SelectStmt. */
-MUST_CHECK enum err convert_select(struct converter *c, const struct json_value *fields, struct ast_select **out);
-MUST_CHECK enum err convert_statement(struct converter *c, const struct json_value *wrapped, struct ast_statement *out);
+MUST_CHECK enum err convert_select(struct converter *c, const struct json_value *fields,
+                                   struct ast_select **out);
+MUST_CHECK enum err convert_statement(struct converter *c, const struct json_value *wrapped,
+                                      struct ast_statement *out);
 
 /* query/sql/hints.c: words of other dialects. */
 void hint_syntax(struct slice text, struct error *error);

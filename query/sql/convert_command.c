@@ -1,5 +1,5 @@
-/* Statements: which are ours, and the commands that ingest runs. What a statement names beyond that is refused by its
- * own name, so that nobody has to guess which half was done. */
+/* Statements: which are ours, and the commands that ingest runs. What a statement names beyond that
+ * is refused by its own name, so that nobody has to guess which half was done. */
 #include "query/sql/convert.h"
 #include "query/sql/lexer.h"
 
@@ -10,24 +10,26 @@ static enum err check_schema(struct converter *c, struct slice schema, int32_t p
     if (schema.size == 0 || slice_equal(schema, SLICE("public")))
         return OK;
     if (slice_equal(schema, SLICE("freshet")))
-        return convert_error(c, position, "42501", "tables of schema \"freshet\" cannot be changed");
-    return convert_error(c, position, "3F000", "schema \"%.*s\" does not exist", SLICE_ARGS(schema));
+        return convert_error(c, position, "42501",
+                             "tables of schema \"freshet\" cannot be changed");
+    return convert_error(c, position, "3F000", "schema \"%.*s\" does not exist",
+                         SLICE_ARGS(schema));
 }
 
-static enum err relation_name(struct converter *c, const struct json_value *relation, struct slice *name,
-                              int32_t *position)
+static enum err relation_name(struct converter *c, const struct json_value *relation,
+                              struct slice *name, int32_t *position)
 {
     *position = tree_position(c, relation);
     *name = arena_copy(c->arena, tree_text(relation, "relname"));
     if (name->size > IDENTIFIER_SIZE_MAX)
-        return convert_error(c, *position, "42622", "the name \"%.*s\" is longer than %d bytes", SLICE_ARGS(*name),
-                             IDENTIFIER_SIZE_MAX);
+        return convert_error(c, *position, "42622", "the name \"%.*s\" is longer than %d bytes",
+                             SLICE_ARGS(*name), IDENTIFIER_SIZE_MAX);
     return check_schema(c, tree_text(relation, "schemaname"), *position);
 }
 
 /* [schema, name] or [name], the last `extra` items aside. */
-static enum err list_name(struct converter *c, const struct json_value *wrapped, size_t extra, struct slice *name,
-                          struct slice *last)
+static enum err list_name(struct converter *c, const struct json_value *wrapped, size_t extra,
+                          struct slice *name, struct slice *last)
 {
     struct tree_node list = tree_unwrap(wrapped);
     struct slice *parts;
@@ -42,10 +44,12 @@ static enum err list_name(struct converter *c, const struct json_value *wrapped,
 
 /* --- columns --- */
 
-static bool ends_default(const struct lexer *lexer, enum lexer_token token, bool is_first, bool after_is)
+static bool ends_default(const struct lexer *lexer, enum lexer_token token, bool is_first,
+                         bool after_is)
 {
-    static const char *const words[] = {"primary",   "unique",     "check",     "references", "constraint",
-                                        "generated", "deferrable", "initially", "storage",    "compression"};
+    static const char *const words[] = {"primary",    "unique",     "check",      "references",
+                                        "constraint", "generated",  "deferrable", "initially",
+                                        "storage",    "compression"};
     if (token == LEXER_SYMBOL)
         return strchr(",);", lexer->token.data[0]) != NULL;
     if (token != LEXER_WORD || is_first)
@@ -89,9 +93,12 @@ static enum err refuse_constraint(struct converter *c, const struct json_value *
 {
     static const struct {
         const char *type, *name;
-    } kinds[] = {{"CONSTR_PRIMARY", "PRIMARY KEY"}, {"CONSTR_UNIQUE", "UNIQUE"},
-                 {"CONSTR_CHECK", "CHECK"},         {"CONSTR_FOREIGN", "REFERENCES"},
-                 {"CONSTR_IDENTITY", "GENERATED AS IDENTITY"}, {"CONSTR_GENERATED", "GENERATED"},
+    } kinds[] = {{"CONSTR_PRIMARY", "PRIMARY KEY"},
+                 {"CONSTR_UNIQUE", "UNIQUE"},
+                 {"CONSTR_CHECK", "CHECK"},
+                 {"CONSTR_FOREIGN", "REFERENCES"},
+                 {"CONSTR_IDENTITY", "GENERATED AS IDENTITY"},
+                 {"CONSTR_GENERATED", "GENERATED"},
                  {"CONSTR_EXCLUSION", "EXCLUDE"}};
     for (size_t index = 0; index < array_count(kinds); index++)
         if (tree_text_is(fields, "contype", kinds[index].type))
@@ -107,14 +114,16 @@ static enum err convert_column_definition(struct converter *c, const struct json
     column->name = arena_copy(c->arena, tree_text(fields, "colname"));
     enum err result = convert_type(c, tree_get(fields, "typeName"), &column->type, &label);
     if (result == OK && column->name.size > IDENTIFIER_SIZE_MAX)
-        result = convert_error(c, column->text_position, "42622", "the name \"%.*s\" is longer than %d bytes",
+        result = convert_error(c, column->text_position, "42622",
+                               "the name \"%.*s\" is longer than %d bytes",
                                SLICE_ARGS(column->name), IDENTIFIER_SIZE_MAX);
     if (result == OK && !type_is_storable((enum type_id)column->type.id))
         result = convert_unsupported(c, column->text_position, "a column of type %s",
                                      type_name((enum type_id)column->type.id));
     if (result == OK && column->type.id == TYPE_NUMERIC &&
         (column->type.precision == 0 || column->type.precision > 18)) {
-        result = convert_unsupported(c, column->text_position, "a numeric column without precision or above 18 digits");
+        result = convert_unsupported(c, column->text_position,
+                                     "a numeric column without precision or above 18 digits");
         if (c->error != NULL)
             error_hint(c->error, "write numeric(18,%d), or double precision",
                        column->type.precision == 0 ? 3 : column->type.scale);
@@ -148,7 +157,8 @@ static size_t value_offset(struct converter *c, size_t offset)
     return has_sign ? lexer.offset : behind_name;
 }
 
-static enum err convert_option(struct converter *c, const struct json_value *fields, struct command_option *option)
+static enum err convert_option(struct converter *c, const struct json_value *fields,
+                               struct command_option *option)
 {
     option->text_position = tree_position(c, fields);
     option->name = arena_copy(c->arena, tree_text(fields, "defname"));
@@ -170,8 +180,8 @@ static enum err convert_option(struct converter *c, const struct json_value *fie
         size_t count = tree_strings(c, tree_get(value.fields, "names"), &names);
         option->value = count == 0 ? SLICE("") : names[count - 1];
     } else {
-        return convert_error(c, option->text_position, "22023", "option \"%.*s\" needs a plain value",
-                             SLICE_ARGS(option->name));
+        return convert_error(c, option->text_position, "22023",
+                             "option \"%.*s\" needs a plain value", SLICE_ARGS(option->name));
     }
     return OK;
 }
@@ -182,8 +192,11 @@ static enum err refuse_create_extras(struct converter *c, const struct json_valu
 {
     static const struct {
         const char *key, *name;
-    } extras[] = {{"inhRelations", "INHERITS and PARTITION OF"}, {"partspec", "PARTITION BY"},
-                  {"ofTypename", "OF type"}, {"tablespacename", "TABLESPACE"}, {"accessMethod", "USING"}};
+    } extras[] = {{"inhRelations", "INHERITS and PARTITION OF"},
+                  {"partspec", "PARTITION BY"},
+                  {"ofTypename", "OF type"},
+                  {"tablespacename", "TABLESPACE"},
+                  {"accessMethod", "USING"}};
     const struct json_value *relation = tree_get(fields, "relation");
     int32_t position = tree_position(c, relation);
     for (size_t index = 0; index < array_count(extras); index++)
@@ -196,57 +209,63 @@ static enum err refuse_create_extras(struct converter *c, const struct json_valu
     return OK;
 }
 
-static enum err convert_create(struct converter *c, const struct json_value *fields, struct ast_statement *out)
+static enum err convert_create(struct converter *c, const struct json_value *fields,
+                               struct ast_statement *out)
 {
     struct command *command = out->command;
     command->kind = COMMAND_CREATE_TABLE;
     command->if_exists = tree_bool(fields, "if_not_exists");
     enum err result = refuse_create_extras(c, fields);
     if (result == OK)
-        result = relation_name(c, tree_get(fields, "relation"), &command->table, &command->text_position);
+        result = relation_name(c, tree_get(fields, "relation"), &command->table,
+                               &command->text_position);
     const struct json_value *elements = tree_get(fields, "tableElts");
     command->columns = arena_alloc_zero(c->arena, tree_count(elements) * sizeof(*command->columns));
     out->defaults = arena_alloc_zero(c->arena, tree_count(elements) * sizeof(*out->defaults));
-    for (const struct json_value *item = elements == NULL ? NULL : elements->child; item != NULL && result == OK;
-         item = item->next) {
+    for (const struct json_value *item = elements == NULL ? NULL : elements->child;
+         item != NULL && result == OK; item = item->next) {
         struct tree_node node = tree_unwrap(item);
         size_t index = command->column_count;
         if (tree_is(&node, "Constraint"))
             return refuse_constraint(c, node.fields);
         if (!tree_is(&node, "ColumnDef"))
             return convert_unsupported(c, command->text_position, "CREATE TABLE … LIKE");
-        result = convert_column_definition(c, node.fields, &command->columns[index], &out->defaults[index]);
+        result = convert_column_definition(c, node.fields, &command->columns[index],
+                                           &out->defaults[index]);
         command->column_count++;
     }
     const struct json_value *options = tree_get(fields, "options");
     command->options = arena_alloc_zero(c->arena, tree_count(options) * sizeof(*command->options));
-    for (const struct json_value *item = options == NULL ? NULL : options->child; item != NULL && result == OK;
-         item = item->next)
-        result = convert_option(c, tree_unwrap(item).fields, &command->options[command->option_count++]);
+    for (const struct json_value *item = options == NULL ? NULL : options->child;
+         item != NULL && result == OK; item = item->next)
+        result =
+            convert_option(c, tree_unwrap(item).fields, &command->options[command->option_count++]);
     return result;
 }
 
-static enum err convert_alter(struct converter *c, const struct json_value *fields, struct ast_statement *out)
+static enum err convert_alter(struct converter *c, const struct json_value *fields,
+                              struct ast_statement *out)
 {
     struct command *command = out->command;
     command->kind = COMMAND_ALTER_TABLE;
     command->if_exists = tree_bool(fields, "missing_ok");
-    enum err result = relation_name(c, tree_get(fields, "relation"), &command->table, &command->text_position);
+    enum err result =
+        relation_name(c, tree_get(fields, "relation"), &command->table, &command->text_position);
     if (result == OK && !tree_text_is(fields, "objtype", "OBJECT_TABLE"))
         result = convert_unsupported(c, command->text_position, "ALTER of anything but a table");
     const struct json_value *actions = tree_get(fields, "cmds");
     command->actions = arena_alloc_zero(c->arena, tree_count(actions) * sizeof(*command->actions));
     out->defaults = arena_alloc_zero(c->arena, tree_count(actions) * sizeof(*out->defaults));
-    for (const struct json_value *item = actions == NULL ? NULL : actions->child; item != NULL && result == OK;
-         item = item->next) {
+    for (const struct json_value *item = actions == NULL ? NULL : actions->child;
+         item != NULL && result == OK; item = item->next) {
         struct tree_node node = tree_unwrap(item);
         size_t index = command->action_count++;
         struct alter_action *action = &command->actions[index];
         action->if_exists = tree_bool(node.fields, "missing_ok");
         if (tree_text_is(node.fields, "subtype", "AT_AddColumn")) {
             action->kind = ALTER_ADD_COLUMN;
-            result = convert_column_definition(c, tree_unwrap(tree_get(node.fields, "def")).fields, &action->column,
-                                               &out->defaults[index]);
+            result = convert_column_definition(c, tree_unwrap(tree_get(node.fields, "def")).fields,
+                                               &action->column, &out->defaults[index]);
         } else if (tree_text_is(node.fields, "subtype", "AT_DropColumn")) {
             action->kind = ALTER_DROP_COLUMN;
             action->column.name = arena_copy(c->arena, tree_text(node.fields, "name"));
@@ -258,7 +277,8 @@ static enum err convert_alter(struct converter *c, const struct json_value *fiel
     return result;
 }
 
-static enum err convert_drop(struct converter *c, const struct json_value *fields, struct ast_statement *out)
+static enum err convert_drop(struct converter *c, const struct json_value *fields,
+                             struct ast_statement *out)
 {
     struct command *command = out->command;
     command->kind = COMMAND_DROP_TABLE;
@@ -267,7 +287,8 @@ static enum err convert_drop(struct converter *c, const struct json_value *field
         return convert_unsupported(c, 0, "DROP of anything but a table");
     const struct json_value *objects = tree_get(fields, "objects");
     command->tables = arena_alloc_zero(c->arena, tree_count(objects) * sizeof(*command->tables));
-    for (const struct json_value *item = objects == NULL ? NULL : objects->child; item != NULL; item = item->next) {
+    for (const struct json_value *item = objects == NULL ? NULL : objects->child; item != NULL;
+         item = item->next) {
         enum err result = list_name(c, item, 0, &command->tables[command->table_count++], NULL);
         if (result != OK)
             return result;
@@ -276,7 +297,8 @@ static enum err convert_drop(struct converter *c, const struct json_value *field
     return OK;
 }
 
-static enum err convert_truncate(struct converter *c, const struct json_value *fields, struct ast_statement *out)
+static enum err convert_truncate(struct converter *c, const struct json_value *fields,
+                                 struct ast_statement *out)
 {
     struct command *command = out->command;
     command->kind = COMMAND_TRUNCATE;
@@ -285,8 +307,8 @@ static enum err convert_truncate(struct converter *c, const struct json_value *f
     for (const struct json_value *item = relations == NULL ? NULL : relations->child; item != NULL;
          item = item->next) {
         int32_t position;
-        enum err result = relation_name(c, tree_unwrap(item).fields, &command->tables[command->table_count++],
-                                        &position);
+        enum err result = relation_name(c, tree_unwrap(item).fields,
+                                        &command->tables[command->table_count++], &position);
         if (result != OK)
             return result;
         if (command->table_count == 1)
@@ -296,7 +318,8 @@ static enum err convert_truncate(struct converter *c, const struct json_value *f
     return OK;
 }
 
-static enum err convert_comment(struct converter *c, const struct json_value *fields, struct ast_statement *out)
+static enum err convert_comment(struct converter *c, const struct json_value *fields,
+                                struct ast_statement *out)
 {
     struct command *command = out->command;
     command->kind = COMMAND_COMMENT;
@@ -304,11 +327,13 @@ static enum err convert_comment(struct converter *c, const struct json_value *fi
     if (tree_text_is(fields, "objtype", "OBJECT_TABLE"))
         return list_name(c, tree_get(fields, "object"), 0, &command->table, NULL);
     if (tree_text_is(fields, "objtype", "OBJECT_COLUMN"))
-        return list_name(c, tree_get(fields, "object"), 1, &command->table, &command->comment_column);
+        return list_name(c, tree_get(fields, "object"), 1, &command->table,
+                         &command->comment_column);
     return convert_unsupported(c, 0, "COMMENT ON anything but tables and columns");
 }
 
-static enum err convert_insert(struct converter *c, const struct json_value *fields, struct ast_statement *out)
+static enum err convert_insert(struct converter *c, const struct json_value *fields,
+                               struct ast_statement *out)
 {
     struct command *command = out->command;
     command->kind = COMMAND_INSERT;
@@ -317,7 +342,8 @@ static enum err convert_insert(struct converter *c, const struct json_value *fie
     } extras[] = {{"onConflictClause", "ON CONFLICT"},
                   {"returningList", "RETURNING"},
                   {"withClause", "WITH in INSERT"}};
-    enum err result = relation_name(c, tree_get(fields, "relation"), &command->table, &command->text_position);
+    enum err result =
+        relation_name(c, tree_get(fields, "relation"), &command->table, &command->text_position);
     for (size_t index = 0; index < array_count(extras) && result == OK; index++)
         if (tree_get(fields, extras[index].key) != NULL)
             result = convert_unsupported(c, command->text_position, "%s", extras[index].name);
@@ -325,8 +351,8 @@ static enum err convert_insert(struct converter *c, const struct json_value *fie
         result = convert_unsupported(c, command->text_position, "OVERRIDING");
     const struct json_value *columns = tree_get(fields, "cols");
     out->names = arena_alloc_zero(c->arena, tree_count(columns) * sizeof(*out->names));
-    for (const struct json_value *item = columns == NULL ? NULL : columns->child; item != NULL && result == OK;
-         item = item->next) {
+    for (const struct json_value *item = columns == NULL ? NULL : columns->child;
+         item != NULL && result == OK; item = item->next) {
         struct tree_node node = tree_unwrap(item);
         struct ast_name *name = &out->names[out->name_count++];
         name->name = arena_copy(c->arena, tree_text(node.fields, "name"));
@@ -341,13 +367,14 @@ static enum err convert_insert(struct converter *c, const struct json_value *fie
     if (result != OK)
         return result;
     const struct ast_select *select = out->select;
-    if (select->kind != SELECT_VALUES || select->cte_count > 0 || select->order_count > 0 || select->limit != NULL ||
-        select->offset != NULL)
+    if (select->kind != SELECT_VALUES || select->cte_count > 0 || select->order_count > 0 ||
+        select->limit != NULL || select->offset != NULL)
         return convert_unsupported(c, command->text_position, "INSERT … SELECT");
     return OK;
 }
 
-static enum err convert_set(struct converter *c, const struct json_value *fields, struct ast_statement *out)
+static enum err convert_set(struct converter *c, const struct json_value *fields,
+                            struct ast_statement *out)
 {
     struct command *command = out->command;
     command->kind = COMMAND_SET;
@@ -356,14 +383,15 @@ static enum err convert_set(struct converter *c, const struct json_value *fields
     command->is_reset = !slice_equal(kind, SLICE("VAR_SET_VALUE"));
     if (slice_equal(kind, SLICE("VAR_RESET_ALL")))
         command->setting = SLICE("all");
-    else if (slice_equal(kind, SLICE("VAR_SET_MULTI")) || slice_equal(kind, SLICE("VAR_SET_CURRENT")))
+    else if (slice_equal(kind, SLICE("VAR_SET_MULTI")) ||
+             slice_equal(kind, SLICE("VAR_SET_CURRENT")))
         return convert_unsupported(c, 0, "this form of SET");
     struct writer value;
     writer_init(&value);
     const struct json_value *arguments = tree_get(fields, "args");
     enum err result = OK;
-    for (const struct json_value *item = arguments == NULL ? NULL : arguments->child; item != NULL && result == OK;
-         item = item->next) {
+    for (const struct json_value *item = arguments == NULL ? NULL : arguments->child;
+         item != NULL && result == OK; item = item->next) {
         struct ast_node *node;
         result = convert_expr(c, item, &node);
         if (result == OK && node->kind != AST_STRING && node->kind != AST_NUMBER)
@@ -378,12 +406,15 @@ static enum err convert_set(struct converter *c, const struct json_value *fields
     return result;
 }
 
-static enum err convert_explain(struct converter *c, const struct json_value *fields, struct ast_statement *out)
+static enum err convert_explain(struct converter *c, const struct json_value *fields,
+                                struct ast_statement *out)
 {
-    static const char *const ignored[] = {"verbose", "costs", "settings", "buffers", "wal", "timing", "summary"};
+    static const char *const ignored[] = {"verbose", "costs",  "settings", "buffers",
+                                          "wal",     "timing", "summary"};
     out->kind = AST_STATEMENT_EXPLAIN;
     const struct json_value *options = tree_get(fields, "options");
-    for (const struct json_value *item = options == NULL ? NULL : options->child; item != NULL; item = item->next) {
+    for (const struct json_value *item = options == NULL ? NULL : options->child; item != NULL;
+         item = item->next) {
         struct command_option option;
         enum err result = convert_option(c, tree_unwrap(item).fields, &option);
         if (result != OK)
@@ -395,13 +426,15 @@ static enum err convert_explain(struct converter *c, const struct json_value *fi
             out->is_analyze = !slice_equal_ignore_case(option.value, SLICE("false")) &&
                               !slice_equal_ignore_case(option.value, SLICE("off")) &&
                               !slice_equal(option.value, SLICE("0"));
-        else if (slice_equal(option.name, SLICE("format")) && slice_equal_ignore_case(option.value, SLICE("text")))
+        else if (slice_equal(option.name, SLICE("format")) &&
+                 slice_equal_ignore_case(option.value, SLICE("text")))
             continue;
         else if (slice_equal(option.name, SLICE("format")))
-            return convert_unsupported(c, option.text_position, "EXPLAIN (FORMAT %.*s)", SLICE_ARGS(option.value));
+            return convert_unsupported(c, option.text_position, "EXPLAIN (FORMAT %.*s)",
+                                       SLICE_ARGS(option.value));
         else if (!is_known)
-            return convert_error(c, option.text_position, "42601", "unrecognized EXPLAIN option \"%.*s\"",
-                                 SLICE_ARGS(option.name));
+            return convert_error(c, option.text_position, "42601",
+                                 "unrecognized EXPLAIN option \"%.*s\"", SLICE_ARGS(option.name));
     }
     struct tree_node query = tree_unwrap(tree_get(fields, "query"));
     if (!tree_is(&query, "SelectStmt"))
@@ -412,7 +445,8 @@ static enum err convert_explain(struct converter *c, const struct json_value *fi
 /* The procedures of INTERFACES are named; any other is one that does not exist. */
 static enum err refuse_call(struct converter *c, const struct json_value *fields)
 {
-    static const char *const names[] = {"replay_dead_letters", "resolve_dead_letters", "backup", "replace_range"};
+    static const char *const names[] = {"replay_dead_letters", "resolve_dead_letters", "backup",
+                                        "replace_range"};
     const struct json_value *call = tree_get(fields, "funccall");
     struct slice *parts;
     size_t count = tree_strings(c, tree_get(call, "funcname"), &parts);
@@ -422,57 +456,80 @@ static enum err refuse_call(struct converter *c, const struct json_value *fields
     if (count == 2 && slice_equal(parts[0], SLICE("freshet")))
         for (size_t index = 0; index < array_count(names); index++)
             if (slice_equal(name, slice_from_cstr(names[index])))
-                return convert_unsupported(c, tree_position(c, call), "CALL freshet.%s", names[index]);
-    return convert_error(c, tree_position(c, call), "42883", "procedure %.*s does not exist", SLICE_ARGS(name));
+                return convert_unsupported(c, tree_position(c, call), "CALL freshet.%s",
+                                           names[index]);
+    return convert_error(c, tree_position(c, call), "42883", "procedure %.*s does not exist",
+                         SLICE_ARGS(name));
 }
 
 static enum err refuse_statement(struct converter *c, struct tree_node node)
 {
     static const struct {
         const char *type, *name;
-    } names[] = {
-        {"IndexStmt", "CREATE INDEX"},     {"ViewStmt", "CREATE VIEW"},
-        {"DeleteStmt", "DELETE"},          {"UpdateStmt", "UPDATE"},
-        {"CopyStmt", "COPY"},
-        {"TransactionStmt", "a transaction statement (BEGIN, COMMIT …)"},
-        {"CreateSubscriptionStmt", "CREATE SUBSCRIPTION"}, {"AlterSubscriptionStmt", "ALTER SUBSCRIPTION"},
-        {"DropSubscriptionStmt", "DROP SUBSCRIPTION"},     {"RenameStmt", "ALTER … RENAME"},
-        {"MergeStmt", "MERGE"},            {"CreateRoleStmt", "CREATE ROLE"},
-        {"AlterRoleStmt", "ALTER ROLE"},   {"DropRoleStmt", "DROP ROLE"},
-        {"GrantStmt", "GRANT and REVOKE"}, {"GrantRoleStmt", "GRANT and REVOKE"},
-        {"CreateSchemaStmt", "CREATE SCHEMA"}, {"CreateFunctionStmt", "CREATE FUNCTION"},
-        {"CreateTrigStmt", "CREATE TRIGGER"},  {"CreateSeqStmt", "CREATE SEQUENCE"},
-        {"CreatedbStmt", "CREATE DATABASE"},   {"CreateExtensionStmt", "CREATE EXTENSION"},
-        {"CreateEnumStmt", "CREATE TYPE"},     {"CreateDomainStmt", "CREATE DOMAIN"},
-        {"PrepareStmt", "PREPARE"},            {"ExecuteStmt", "EXECUTE"},
-        {"DeallocateStmt", "DEALLOCATE"},      {"DeclareCursorStmt", "DECLARE CURSOR"},
-        {"FetchStmt", "FETCH"},                {"ListenStmt", "LISTEN"},
-        {"NotifyStmt", "NOTIFY"},              {"VacuumStmt", "VACUUM and ANALYZE"},
-        {"LockStmt", "LOCK"},                  {"DoStmt", "DO"},
-        {"DiscardStmt", "DISCARD"},            {"ReindexStmt", "REINDEX"},
-        {"ClusterStmt", "CLUSTER"},            {"RefreshMatViewStmt", "REFRESH MATERIALIZED VIEW"},
-        {"CreatePublicationStmt", "CREATE PUBLICATION"}, {"CompositeTypeStmt", "CREATE TYPE"}};
+    } names[] = {{"IndexStmt", "CREATE INDEX"},
+                 {"ViewStmt", "CREATE VIEW"},
+                 {"DeleteStmt", "DELETE"},
+                 {"UpdateStmt", "UPDATE"},
+                 {"CopyStmt", "COPY"},
+                 {"TransactionStmt", "a transaction statement (BEGIN, COMMIT …)"},
+                 {"CreateSubscriptionStmt", "CREATE SUBSCRIPTION"},
+                 {"AlterSubscriptionStmt", "ALTER SUBSCRIPTION"},
+                 {"DropSubscriptionStmt", "DROP SUBSCRIPTION"},
+                 {"RenameStmt", "ALTER … RENAME"},
+                 {"MergeStmt", "MERGE"},
+                 {"CreateRoleStmt", "CREATE ROLE"},
+                 {"AlterRoleStmt", "ALTER ROLE"},
+                 {"DropRoleStmt", "DROP ROLE"},
+                 {"GrantStmt", "GRANT and REVOKE"},
+                 {"GrantRoleStmt", "GRANT and REVOKE"},
+                 {"CreateSchemaStmt", "CREATE SCHEMA"},
+                 {"CreateFunctionStmt", "CREATE FUNCTION"},
+                 {"CreateTrigStmt", "CREATE TRIGGER"},
+                 {"CreateSeqStmt", "CREATE SEQUENCE"},
+                 {"CreatedbStmt", "CREATE DATABASE"},
+                 {"CreateExtensionStmt", "CREATE EXTENSION"},
+                 {"CreateEnumStmt", "CREATE TYPE"},
+                 {"CreateDomainStmt", "CREATE DOMAIN"},
+                 {"PrepareStmt", "PREPARE"},
+                 {"ExecuteStmt", "EXECUTE"},
+                 {"DeallocateStmt", "DEALLOCATE"},
+                 {"DeclareCursorStmt", "DECLARE CURSOR"},
+                 {"FetchStmt", "FETCH"},
+                 {"ListenStmt", "LISTEN"},
+                 {"NotifyStmt", "NOTIFY"},
+                 {"VacuumStmt", "VACUUM and ANALYZE"},
+                 {"LockStmt", "LOCK"},
+                 {"DoStmt", "DO"},
+                 {"DiscardStmt", "DISCARD"},
+                 {"ReindexStmt", "REINDEX"},
+                 {"ClusterStmt", "CLUSTER"},
+                 {"RefreshMatViewStmt", "REFRESH MATERIALIZED VIEW"},
+                 {"CreatePublicationStmt", "CREATE PUBLICATION"},
+                 {"CompositeTypeStmt", "CREATE TYPE"}};
     if (tree_is(&node, "CallStmt"))
         return refuse_call(c, node.fields);
     if (tree_is(&node, "CreateTableAsStmt"))
-        return convert_unsupported(c, 0, tree_text_is(node.fields, "objtype", "OBJECT_MATVIEW")
-                                             ? "CREATE MATERIALIZED VIEW"
-                                             : "CREATE TABLE AS and SELECT INTO");
+        return convert_unsupported(c, 0,
+                                   tree_text_is(node.fields, "objtype", "OBJECT_MATVIEW")
+                                       ? "CREATE MATERIALIZED VIEW"
+                                       : "CREATE TABLE AS and SELECT INTO");
     for (size_t index = 0; index < array_count(names); index++)
         if (tree_is(&node, names[index].type))
             return convert_unsupported(c, 0, "%s", names[index].name);
     return convert_unsupported(c, 0, "this statement (%.*s)", SLICE_ARGS(node.type));
 }
 
-enum err convert_statement(struct converter *c, const struct json_value *wrapped, struct ast_statement *out)
+enum err convert_statement(struct converter *c, const struct json_value *wrapped,
+                           struct ast_statement *out)
 {
     static const struct {
         const char *type;
-        enum err (*convert)(struct converter *c, const struct json_value *fields, struct ast_statement *out);
-    } commands[] = {{"CreateStmt", convert_create},     {"AlterTableStmt", convert_alter},
-                    {"DropStmt", convert_drop},         {"TruncateStmt", convert_truncate},
-                    {"CommentStmt", convert_comment},   {"InsertStmt", convert_insert},
-                    {"VariableSetStmt", convert_set},   {"ExplainStmt", convert_explain}};
+        enum err (*convert)(struct converter *c, const struct json_value *fields,
+                            struct ast_statement *out);
+    } commands[] = {{"CreateStmt", convert_create},   {"AlterTableStmt", convert_alter},
+                    {"DropStmt", convert_drop},       {"TruncateStmt", convert_truncate},
+                    {"CommentStmt", convert_comment}, {"InsertStmt", convert_insert},
+                    {"VariableSetStmt", convert_set}, {"ExplainStmt", convert_explain}};
     struct tree_node node = tree_unwrap(wrapped);
     *out = (struct ast_statement){.kind = AST_STATEMENT_COMMAND};
     if (tree_is(&node, "SelectStmt")) {

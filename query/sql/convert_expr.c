@@ -1,6 +1,7 @@
-/* Expressions of libpg_query's tree. One function a node kind, found by name in a table at the end; a kind that is
- * not in the table is refused with 0A000 and its place. Zero values are left out of the JSON, and so, by a fault of
- * libpg_query 15-4.0.0, are integers below zero: those are read from the text. */
+/* Expressions of libpg_query's tree. One function a node kind, found by name in a table at the end;
+ * a kind that is not in the table is refused with 0A000 and its place. Zero values are left out of
+ * the JSON, and so, by a fault of libpg_query 15-4.0.0, are integers below zero: those are read
+ * from the text. */
 #include "query/sql/convert.h"
 #include "query/sql/lexer.h"
 #include "query/sql/sql.h"
@@ -62,7 +63,8 @@ size_t tree_strings(struct converter *c, const struct json_value *list, struct s
 {
     size_t count = 0;
     *out = arena_alloc_array(c->arena, tree_count(list), sizeof(**out));
-    for (const struct json_value *item = list == NULL ? NULL : list->child; item != NULL; item = item->next)
+    for (const struct json_value *item = list == NULL ? NULL : list->child; item != NULL;
+         item = item->next)
         (*out)[count++] = tree_string(c, item);
     return count;
 }
@@ -78,8 +80,9 @@ struct slice tree_digits(struct converter *c, const struct json_value *integer, 
     for (enum lexer_token token; (token = lexer_next(&lexer)) != LEXER_END;) {
         char symbol = token == LEXER_SYMBOL ? lexer.token.data[0] : 0;
         if (token == LEXER_NUMBER)
-            return is_negative ? slice_from_cstr(arena_printf(c->arena, "-%.*s", SLICE_ARGS(lexer.token)))
-                               : arena_copy(c->arena, lexer.token);
+            return is_negative
+                       ? slice_from_cstr(arena_printf(c->arena, "-%.*s", SLICE_ARGS(lexer.token)))
+                       : arena_copy(c->arena, lexer.token);
         if (symbol != '-' && symbol != '(')
             break;
         is_negative = is_negative != (symbol == '-');
@@ -90,7 +93,8 @@ struct slice tree_digits(struct converter *c, const struct json_value *integer, 
 bool tree_integer(struct converter *c, const struct json_value *constant, int64_t *out)
 {
     struct tree_node node = tree_unwrap(constant);
-    const struct json_value *integer = tree_is(&node, "A_Const") ? tree_get(node.fields, "ival") : NULL;
+    const struct json_value *integer =
+        tree_is(&node, "A_Const") ? tree_get(node.fields, "ival") : NULL;
     if (integer == NULL)
         return false;
     struct slice digits = tree_digits(c, integer, tree_offset(c, node.fields));
@@ -99,7 +103,8 @@ bool tree_integer(struct converter *c, const struct json_value *constant, int64_
 
 /* --- errors and depth --- */
 
-enum err convert_error(struct converter *c, int32_t position, const char *sqlstate, const char *format, ...)
+enum err convert_error(struct converter *c, int32_t position, const char *sqlstate,
+                       const char *format, ...)
 {
     char text[256];
     va_list arguments;
@@ -129,7 +134,8 @@ enum err convert_enter(struct converter *c, int32_t position)
 {
     if (++c->depth <= SQL_DEPTH_MAX)
         return OK;
-    error_set(c->error, ERR_LIMIT, "54001", "the statement is nested more than %d levels deep", SQL_DEPTH_MAX);
+    error_set(c->error, ERR_LIMIT, "54001", "the statement is nested more than %d levels deep",
+              SQL_DEPTH_MAX);
     if (c->error != NULL)
         c->error->text_position = position;
     return ERR_LIMIT;
@@ -145,11 +151,13 @@ static struct ast_node *new_node(struct converter *c, enum ast_kind kind, int32_
     return node;
 }
 
-enum err convert_exprs(struct converter *c, const struct json_value *list, struct ast_node ***out, uint32_t *count)
+enum err convert_exprs(struct converter *c, const struct json_value *list, struct ast_node ***out,
+                       uint32_t *count)
 {
     *count = 0;
     *out = arena_alloc_array(c->arena, tree_count(list), sizeof(**out));
-    for (const struct json_value *item = list == NULL ? NULL : list->child; item != NULL; item = item->next) {
+    for (const struct json_value *item = list == NULL ? NULL : list->child; item != NULL;
+         item = item->next) {
         enum err result = convert_expr(c, item, &(*out)[*count]);
         if (result != OK)
             return result;
@@ -166,8 +174,8 @@ static const struct json_value *list_items(const struct json_value *wrapped)
 }
 
 /* `left` and what follows, as arguments. */
-static enum err set_arguments(struct converter *c, struct ast_node *node, const struct json_value *const *values,
-                              size_t count)
+static enum err set_arguments(struct converter *c, struct ast_node *node,
+                              const struct json_value *const *values, size_t count)
 {
     node->arguments = arena_alloc_array(c->arena, count, sizeof(*node->arguments));
     for (size_t index = 0; index < count; index++) {
@@ -181,12 +189,14 @@ static enum err set_arguments(struct converter *c, struct ast_node *node, const 
 
 /* --- node kinds --- */
 
-static enum err convert_column(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_column(struct converter *c, const struct json_value *fields,
+                               struct ast_node **out)
 {
     struct ast_node *node = new_node(c, AST_COLUMN, tree_position(c, fields));
     const struct json_value *names = tree_get(fields, "fields");
     node->fields = arena_alloc_array(c->arena, tree_count(names), sizeof(*node->fields));
-    for (const struct json_value *item = names == NULL ? NULL : names->child; item != NULL; item = item->next) {
+    for (const struct json_value *item = names == NULL ? NULL : names->child; item != NULL;
+         item = item->next) {
         struct tree_node part = tree_unwrap(item);
         if (tree_is(&part, "A_Star"))
             node->kind = AST_STAR;
@@ -194,12 +204,14 @@ static enum err convert_column(struct converter *c, const struct json_value *fie
             node->fields[node->field_count++] = tree_string(c, item);
     }
     if (node->field_count + (node->kind == AST_STAR) > 3)
-        return convert_error(c, node->position, "42601", "improper qualified name (too many dotted names)");
+        return convert_error(c, node->position, "42601",
+                             "improper qualified name (too many dotted names)");
     *out = node;
     return OK;
 }
 
-static enum err convert_constant(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_constant(struct converter *c, const struct json_value *fields,
+                                 struct ast_node **out)
 {
     int32_t position = tree_position(c, fields);
     const struct json_value *part;
@@ -225,7 +237,8 @@ static enum err convert_constant(struct converter *c, const struct json_value *f
     return OK;
 }
 
-static enum err operator_name(struct converter *c, const struct json_value *fields, int32_t position, struct slice *out)
+static enum err operator_name(struct converter *c, const struct json_value *fields,
+                              int32_t position, struct slice *out)
 {
     const struct json_value *names = tree_get(fields, "name");
     const struct json_value *last = names == NULL ? NULL : names->child;
@@ -244,7 +257,8 @@ static enum err refuse_row(struct converter *c, const struct json_value *value, 
 }
 
 /* IN (list), BETWEEN: the left side, then the items of the right. */
-static enum err convert_listed(struct converter *c, const struct json_value *fields, struct ast_node *node)
+static enum err convert_listed(struct converter *c, const struct json_value *fields,
+                               struct ast_node *node)
 {
     const struct json_value *items = list_items(tree_get(fields, "rexpr"));
     struct ast_node **rest;
@@ -264,7 +278,8 @@ static enum err convert_listed(struct converter *c, const struct json_value *fie
     return OK;
 }
 
-static enum err convert_binary(struct converter *c, const struct json_value *fields, struct ast_node *node)
+static enum err convert_binary(struct converter *c, const struct json_value *fields,
+                               struct ast_node *node)
 {
     const struct json_value *left = tree_get(fields, "lexpr");
     const struct json_value *right = tree_get(fields, "rexpr");
@@ -275,7 +290,8 @@ static enum err convert_binary(struct converter *c, const struct json_value *fie
     return set_arguments(c, node, left == NULL ? both + 1 : both, left == NULL ? 1 : 2);
 }
 
-static enum err convert_operator(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_operator(struct converter *c, const struct json_value *fields,
+                                 struct ast_node **out)
 {
     static const struct {
         const char *name;
@@ -306,7 +322,8 @@ static enum err convert_operator(struct converter *c, const struct json_value *f
         node->is_symmetric = kinds[index].is_symmetric;
         enum err result = operator_name(c, fields, position, &node->text);
         if (result == OK)
-            result = kinds[index].is_listed ? convert_listed(c, fields, node) : convert_binary(c, fields, node);
+            result = kinds[index].is_listed ? convert_listed(c, fields, node)
+                                            : convert_binary(c, fields, node);
         if (node->kind == AST_IN)
             node->is_negated = slice_equal(node->text, SLICE("<>"));
         *out = node;
@@ -317,7 +334,8 @@ static enum err convert_operator(struct converter *c, const struct json_value *f
     return convert_unsupported(c, position, "this operator");
 }
 
-static enum err convert_bool(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_bool(struct converter *c, const struct json_value *fields,
+                             struct ast_node **out)
 {
     enum ast_kind kind = tree_text_is(fields, "boolop", "AND_EXPR")  ? AST_AND
                          : tree_text_is(fields, "boolop", "OR_EXPR") ? AST_OR
@@ -326,7 +344,8 @@ static enum err convert_bool(struct converter *c, const struct json_value *field
     return convert_exprs(c, tree_get(fields, "args"), &(*out)->arguments, &(*out)->count);
 }
 
-static enum err convert_null_test(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_null_test(struct converter *c, const struct json_value *fields,
+                                  struct ast_node **out)
 {
     *out = new_node(c, AST_IS_NULL, tree_position(c, fields));
     (*out)->is_negated = tree_text_is(fields, "nulltesttype", "IS_NOT_NULL");
@@ -335,11 +354,13 @@ static enum err convert_null_test(struct converter *c, const struct json_value *
     return result != OK ? result : set_arguments(c, *out, &argument, 1);
 }
 
-static enum err convert_bool_test(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_bool_test(struct converter *c, const struct json_value *fields,
+                                  struct ast_node **out)
 {
     struct slice test = tree_text(fields, "booltesttype");
     bool is_negated = slice_starts_with(test, SLICE("IS_NOT_"));
-    struct slice name = slice_of(test.data + (is_negated ? 7 : 3), test.size - (is_negated ? 7 : 3));
+    struct slice name =
+        slice_of(test.data + (is_negated ? 7 : 3), test.size - (is_negated ? 7 : 3));
     enum ast_kind kind = slice_equal(name, SLICE("TRUE"))    ? AST_IS_TRUE
                          : slice_equal(name, SLICE("FALSE")) ? AST_IS_FALSE
                                                              : AST_IS_UNKNOWN;
@@ -349,50 +370,58 @@ static enum err convert_bool_test(struct converter *c, const struct json_value *
     return set_arguments(c, *out, &argument, 1);
 }
 
-static enum err convert_case(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_case(struct converter *c, const struct json_value *fields,
+                             struct ast_node **out)
 {
     struct ast_node *node = *out = new_node(c, AST_CASE, tree_position(c, fields));
     const struct json_value *whens = tree_get(fields, "args");
     const struct json_value *base = tree_get(fields, "arg");
     const struct json_value *other = tree_get(fields, "defresult");
     enum err result = base == NULL ? OK : convert_expr(c, base, &node->base);
-    node->arguments = arena_alloc_array(c->arena, 2 * tree_count(whens) + 1, sizeof(*node->arguments));
-    for (const struct json_value *item = whens == NULL ? NULL : whens->child; item != NULL && result == OK;
-         item = item->next) {
+    node->arguments =
+        arena_alloc_array(c->arena, 2 * tree_count(whens) + 1, sizeof(*node->arguments));
+    for (const struct json_value *item = whens == NULL ? NULL : whens->child;
+         item != NULL && result == OK; item = item->next) {
         struct tree_node when = tree_unwrap(item);
         result = convert_expr(c, tree_get(when.fields, "expr"), &node->arguments[node->count++]);
         if (result == OK)
-            result = convert_expr(c, tree_get(when.fields, "result"), &node->arguments[node->count++]);
+            result =
+                convert_expr(c, tree_get(when.fields, "result"), &node->arguments[node->count++]);
     }
     if (result == OK && other != NULL)
         result = convert_expr(c, other, &node->arguments[node->count++]);
     return result;
 }
 
-static enum err convert_args(struct converter *c, enum ast_kind kind, const struct json_value *fields,
-                             const char *list, struct ast_node **out)
+static enum err convert_args(struct converter *c, enum ast_kind kind,
+                             const struct json_value *fields, const char *list,
+                             struct ast_node **out)
 {
     *out = new_node(c, kind, tree_position(c, fields));
     return convert_exprs(c, tree_get(fields, list), &(*out)->arguments, &(*out)->count);
 }
 
-static enum err convert_coalesce(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_coalesce(struct converter *c, const struct json_value *fields,
+                                 struct ast_node **out)
 {
     return convert_args(c, AST_COALESCE, fields, "args", out);
 }
 
-static enum err convert_min_max(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_min_max(struct converter *c, const struct json_value *fields,
+                                struct ast_node **out)
 {
     enum ast_kind kind = tree_text_is(fields, "op", "IS_GREATEST") ? AST_GREATEST : AST_LEAST;
     return convert_args(c, kind, fields, "args", out);
 }
 
-static enum err convert_array(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_array(struct converter *c, const struct json_value *fields,
+                              struct ast_node **out)
 {
     return convert_args(c, AST_ARRAY, fields, "elements", out);
 }
 
-static enum err convert_sublink(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_sublink(struct converter *c, const struct json_value *fields,
+                                struct ast_node **out)
 {
     int32_t position = tree_position(c, fields);
     struct tree_node select = tree_unwrap(tree_get(fields, "subselect"));
@@ -404,9 +433,11 @@ static enum err convert_sublink(struct converter *c, const struct json_value *fi
     struct slice name = operator_names == NULL ? SLICE("=") : tree_string(c, operator_names->child);
     if (tree_text_is(fields, "subLinkType", "EXISTS_SUBLINK")) {
         node->kind = AST_EXISTS;
-    } else if (tree_text_is(fields, "subLinkType", "ANY_SUBLINK") && slice_equal(name, SLICE("="))) {
+    } else if (tree_text_is(fields, "subLinkType", "ANY_SUBLINK") &&
+               slice_equal(name, SLICE("="))) {
         node->kind = AST_IN_SUBQUERY;
-    } else if (tree_text_is(fields, "subLinkType", "ALL_SUBLINK") && slice_equal(name, SLICE("<>"))) {
+    } else if (tree_text_is(fields, "subLinkType", "ALL_SUBLINK") &&
+               slice_equal(name, SLICE("<>"))) {
         node->kind = AST_IN_SUBQUERY;
         node->is_negated = true;
     } else if (tree_text_is(fields, "subLinkType", "ARRAY_SUBLINK")) {
@@ -434,7 +465,8 @@ enum err convert_order(struct converter *c, const struct json_value *sort_by, st
     return convert_expr(c, tree_get(sort.fields, "node"), &out->node);
 }
 
-static enum err convert_call_order(struct converter *c, const struct json_value *fields, struct ast_node *node)
+static enum err convert_call_order(struct converter *c, const struct json_value *fields,
+                                   struct ast_node *node)
 {
     const struct json_value *order = tree_get(fields, "agg_order");
     if (order == NULL)
@@ -447,7 +479,8 @@ static enum err convert_call_order(struct converter *c, const struct json_value 
     return convert_order(c, order->child, node->within);
 }
 
-static enum err convert_call(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_call(struct converter *c, const struct json_value *fields,
+                             struct ast_node **out)
 {
     struct ast_node *node = *out = new_node(c, AST_CALL, tree_position(c, fields));
     size_t count = tree_strings(c, tree_get(fields, "funcname"), &node->fields);
@@ -467,11 +500,14 @@ static enum err convert_call(struct converter *c, const struct json_value *field
     const struct json_value *filter = tree_get(fields, "agg_filter");
     if (result == OK && filter != NULL)
         result = convert_expr(c, filter, &node->filter);
-    return result != OK ? result : convert_exprs(c, tree_get(fields, "args"), &node->arguments, &node->count);
+    return result != OK
+               ? result
+               : convert_exprs(c, tree_get(fields, "args"), &node->arguments, &node->count);
 }
 
 /* interval '5' minute: the unit stands in the type as a bit mask and belongs to a bare number. */
-static enum err append_unit(struct converter *c, const struct json_value *type, struct ast_node *cast)
+static enum err append_unit(struct converter *c, const struct json_value *type,
+                            struct ast_node *cast)
 {
     static const struct {
         int64_t mask;
@@ -484,7 +520,8 @@ static enum err append_unit(struct converter *c, const struct json_value *type, 
         return OK;
     struct ast_node *literal = cast->arguments[0];
     for (size_t index = 0; index < array_count(units) && modifiers->count == 1; index++) {
-        if (!tree_integer(c, modifiers->child, &mask) || mask != units[index].mask || literal->kind != AST_STRING)
+        if (!tree_integer(c, modifiers->child, &mask) || mask != units[index].mask ||
+            literal->kind != AST_STRING)
             continue;
         bool is_number = literal->text.size > 0;
         for (size_t at = 0; at < literal->text.size; at++)
@@ -497,7 +534,8 @@ static enum err append_unit(struct converter *c, const struct json_value *type, 
     return convert_unsupported(c, cast->position, "this interval qualifier");
 }
 
-static enum err convert_cast(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_cast(struct converter *c, const struct json_value *fields,
+                             struct ast_node **out)
 {
     const struct json_value *type = tree_get(fields, "typeName");
     int32_t position = tree_position(c, fields);
@@ -511,14 +549,19 @@ static enum err convert_cast(struct converter *c, const struct json_value *field
     return result != OK ? result : append_unit(c, type, *out);
 }
 
-static enum err convert_value_function(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_value_function(struct converter *c, const struct json_value *fields,
+                                       struct ast_node **out)
 {
     static const struct {
         const char *op, *name;
-    } functions[] = {{"SVFOP_CURRENT_DATE", "current_date"},       {"SVFOP_CURRENT_TIMESTAMP", "current_timestamp"},
-                     {"SVFOP_LOCALTIMESTAMP", "localtimestamp"},   {"SVFOP_CURRENT_USER", "current_user"},
-                     {"SVFOP_USER", "current_user"},               {"SVFOP_SESSION_USER", "session_user"},
-                     {"SVFOP_CURRENT_ROLE", "current_role"},       {"SVFOP_CURRENT_CATALOG", "current_catalog"},
+    } functions[] = {{"SVFOP_CURRENT_DATE", "current_date"},
+                     {"SVFOP_CURRENT_TIMESTAMP", "current_timestamp"},
+                     {"SVFOP_LOCALTIMESTAMP", "localtimestamp"},
+                     {"SVFOP_CURRENT_USER", "current_user"},
+                     {"SVFOP_USER", "current_user"},
+                     {"SVFOP_SESSION_USER", "session_user"},
+                     {"SVFOP_CURRENT_ROLE", "current_role"},
+                     {"SVFOP_CURRENT_CATALOG", "current_catalog"},
                      {"SVFOP_CURRENT_SCHEMA", "current_schema"}};
     int32_t position = tree_position(c, fields);
     for (size_t index = 0; index < array_count(functions); index++) {
@@ -531,17 +574,19 @@ static enum err convert_value_function(struct converter *c, const struct json_va
     return convert_unsupported(c, position, "this form of the current time");
 }
 
-static enum err convert_indirection(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_indirection(struct converter *c, const struct json_value *fields,
+                                    struct ast_node **out)
 {
     enum err result = convert_expr(c, tree_get(fields, "arg"), out);
     const struct json_value *steps = tree_get(fields, "indirection");
-    for (const struct json_value *item = steps == NULL ? NULL : steps->child; item != NULL && result == OK;
-         item = item->next) {
+    for (const struct json_value *item = steps == NULL ? NULL : steps->child;
+         item != NULL && result == OK; item = item->next) {
         struct tree_node step = tree_unwrap(item);
         const struct json_value *index = tree_get(step.fields, "uidx");
         if (!tree_is(&step, "A_Indices") || tree_bool(step.fields, "is_slice") || index == NULL)
-            return convert_unsupported(c, (*out)->position, tree_is(&step, "A_Indices") ? "an array slice"
-                                                                                        : "a field of a row value");
+            return convert_unsupported(c, (*out)->position,
+                                       tree_is(&step, "A_Indices") ? "an array slice"
+                                                                   : "a field of a row value");
         result = convert_enter(c, (*out)->position);
         if (result != OK)
             return result;
@@ -556,19 +601,23 @@ static enum err convert_indirection(struct converter *c, const struct json_value
     return result;
 }
 
-static enum err convert_collate(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_collate(struct converter *c, const struct json_value *fields,
+                                struct ast_node **out)
 {
     const struct json_value *names = tree_get(fields, "collname");
     const struct json_value *last = names == NULL ? NULL : names->child;
     while (last != NULL && last->next != NULL)
         last = last->next;
     struct slice name = tree_string(c, last);
-    if (!slice_equal(name, SLICE("C")) && !slice_equal(name, SLICE("POSIX")) && !slice_equal(name, SLICE("default")))
-        return convert_unsupported(c, tree_position(c, fields), "the collation \"%.*s\"", SLICE_ARGS(name));
+    if (!slice_equal(name, SLICE("C")) && !slice_equal(name, SLICE("POSIX")) &&
+        !slice_equal(name, SLICE("default")))
+        return convert_unsupported(c, tree_position(c, fields), "the collation \"%.*s\"",
+                                   SLICE_ARGS(name));
     return convert_expr(c, tree_get(fields, "arg"), out);
 }
 
-static enum err convert_default(struct converter *c, const struct json_value *fields, struct ast_node **out)
+static enum err convert_default(struct converter *c, const struct json_value *fields,
+                                struct ast_node **out)
 {
     *out = new_node(c, AST_DEFAULT, tree_position(c, fields));
     return OK;
@@ -578,24 +627,39 @@ enum err convert_expr(struct converter *c, const struct json_value *value, struc
 {
     static const struct {
         const char *type;
-        enum err (*convert)(struct converter *c, const struct json_value *fields, struct ast_node **out);
+        enum err (*convert)(struct converter *c, const struct json_value *fields,
+                            struct ast_node **out);
     } kinds[] = {
-        {"ColumnRef", convert_column},       {"A_Const", convert_constant},
-        {"A_Expr", convert_operator},        {"FuncCall", convert_call},
-        {"BoolExpr", convert_bool},          {"TypeCast", convert_cast},
-        {"NullTest", convert_null_test},     {"CaseExpr", convert_case},
-        {"CoalesceExpr", convert_coalesce},  {"MinMaxExpr", convert_min_max},
-        {"BooleanTest", convert_bool_test},  {"SubLink", convert_sublink},
-        {"A_ArrayExpr", convert_array},      {"SQLValueFunction", convert_value_function},
-        {"A_Indirection", convert_indirection}, {"CollateClause", convert_collate},
+        {"ColumnRef", convert_column},
+        {"A_Const", convert_constant},
+        {"A_Expr", convert_operator},
+        {"FuncCall", convert_call},
+        {"BoolExpr", convert_bool},
+        {"TypeCast", convert_cast},
+        {"NullTest", convert_null_test},
+        {"CaseExpr", convert_case},
+        {"CoalesceExpr", convert_coalesce},
+        {"MinMaxExpr", convert_min_max},
+        {"BooleanTest", convert_bool_test},
+        {"SubLink", convert_sublink},
+        {"A_ArrayExpr", convert_array},
+        {"SQLValueFunction", convert_value_function},
+        {"A_Indirection", convert_indirection},
+        {"CollateClause", convert_collate},
         {"SetToDefault", convert_default},
     };
     static const struct {
         const char *type, *name;
-    } refused[] = {{"ParamRef", "a parameter ($1)"}, {"RowExpr", "a row value"}, {"GroupingSet", "GROUPING SETS"},
-                   {"GroupingFunc", "GROUPING"},     {"XmlExpr", "XML"},         {"NamedArgExpr", "a named argument"},
-                   {"MultiAssignRef", "multiple assignment"}, {"CurrentOfExpr", "WHERE CURRENT OF"},
-                   {"XmlSerialize", "XML"}, {"List", "a list of values"}};
+    } refused[] = {{"ParamRef", "a parameter ($1)"},
+                   {"RowExpr", "a row value"},
+                   {"GroupingSet", "GROUPING SETS"},
+                   {"GroupingFunc", "GROUPING"},
+                   {"XmlExpr", "XML"},
+                   {"NamedArgExpr", "a named argument"},
+                   {"MultiAssignRef", "multiple assignment"},
+                   {"CurrentOfExpr", "WHERE CURRENT OF"},
+                   {"XmlSerialize", "XML"},
+                   {"List", "a list of values"}};
     struct tree_node node = tree_unwrap(value);
     int32_t position = tree_position(c, node.fields);
     for (size_t index = 0; index < array_count(kinds); index++) {

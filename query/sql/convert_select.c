@@ -11,7 +11,8 @@ static struct ast_from *new_from(struct converter *c, enum ast_from_kind kind, i
     return from;
 }
 
-static enum err convert_from(struct converter *c, const struct json_value *value, struct ast_from **out);
+static enum err convert_from(struct converter *c, const struct json_value *value,
+                             struct ast_from **out);
 
 static void set_alias(struct converter *c, const struct json_value *fields, struct ast_from *from)
 {
@@ -22,7 +23,8 @@ static void set_alias(struct converter *c, const struct json_value *fields, stru
     from->column_alias_count = tree_strings(c, tree_get(alias, "colnames"), &from->column_aliases);
 }
 
-static enum err convert_table(struct converter *c, const struct json_value *fields, struct ast_from **out)
+static enum err convert_table(struct converter *c, const struct json_value *fields,
+                              struct ast_from **out)
 {
     struct ast_from *from = *out = new_from(c, FROM_TABLE, tree_position(c, fields));
     if (tree_text(fields, "catalogname").size > 0)
@@ -33,7 +35,8 @@ static enum err convert_table(struct converter *c, const struct json_value *fiel
     return OK;
 }
 
-static enum err convert_subselect(struct converter *c, const struct json_value *fields, struct ast_from **out)
+static enum err convert_subselect(struct converter *c, const struct json_value *fields,
+                                  struct ast_from **out)
 {
     struct tree_node select = tree_unwrap(tree_get(fields, "subquery"));
     *out = new_from(c, FROM_SELECT, 0);
@@ -45,7 +48,8 @@ static enum err convert_subselect(struct converter *c, const struct json_value *
     return convert_select(c, select.fields, &(*out)->select);
 }
 
-static enum err convert_join(struct converter *c, const struct json_value *fields, struct ast_from **out)
+static enum err convert_join(struct converter *c, const struct json_value *fields,
+                             struct ast_from **out)
 {
     struct ast_from *from = *out = new_from(c, FROM_JOIN, 0);
     const struct json_value *on = tree_get(fields, "quals");
@@ -58,7 +62,8 @@ static enum err convert_join(struct converter *c, const struct json_value *field
     else if (tree_text_is(fields, "jointype", "JOIN_INNER"))
         from->join = on == NULL ? AST_JOIN_CROSS : AST_JOIN_INNER;
     else
-        return convert_unsupported(c, 0, tree_text_is(fields, "jointype", "JOIN_RIGHT") ? "RIGHT JOIN" : "FULL JOIN");
+        return convert_unsupported(
+            c, 0, tree_text_is(fields, "jointype", "JOIN_RIGHT") ? "RIGHT JOIN" : "FULL JOIN");
     if (tree_get(fields, "alias") != NULL)
         return convert_unsupported(c, 0, "an alias of a join");
     enum err result = convert_from(c, tree_get(fields, "larg"), &from->left);
@@ -67,7 +72,8 @@ static enum err convert_join(struct converter *c, const struct json_value *field
     return result != OK || on == NULL ? result : convert_expr(c, on, &from->on);
 }
 
-static enum err convert_function(struct converter *c, const struct json_value *fields, struct ast_from **out)
+static enum err convert_function(struct converter *c, const struct json_value *fields,
+                                 struct ast_from **out)
 {
     struct ast_from *from = *out = new_from(c, FROM_FUNCTION, 0);
     const struct json_value *functions = tree_get(fields, "functions");
@@ -88,12 +94,14 @@ static enum err convert_function(struct converter *c, const struct json_value *f
     from->name = count == 0 ? SLICE("") : names[count - 1];
     set_alias(c, fields, from);
     uint32_t argument_count;
-    enum err result = convert_exprs(c, tree_get(call.fields, "args"), &from->arguments, &argument_count);
+    enum err result =
+        convert_exprs(c, tree_get(call.fields, "args"), &from->arguments, &argument_count);
     from->argument_count = result == OK ? argument_count : 0;
     return result;
 }
 
-static enum err convert_from(struct converter *c, const struct json_value *value, struct ast_from **out)
+static enum err convert_from(struct converter *c, const struct json_value *value,
+                             struct ast_from **out)
 {
     struct tree_node node = tree_unwrap(value);
     enum err result = convert_enter(c, tree_position(c, node.fields));
@@ -110,29 +118,34 @@ static enum err convert_from(struct converter *c, const struct json_value *value
     else if (tree_is(&node, "RangeTableSample"))
         result = convert_unsupported(c, tree_position(c, node.fields), "TABLESAMPLE");
     else
-        result = convert_unsupported(c, tree_position(c, node.fields), "%.*s in FROM", SLICE_ARGS(node.type));
+        result = convert_unsupported(c, tree_position(c, node.fields), "%.*s in FROM",
+                                     SLICE_ARGS(node.type));
     c->depth--;
     return result;
 }
 
 /* --- clauses --- */
 
-static enum err convert_with(struct converter *c, const struct json_value *with, struct ast_select *select)
+static enum err convert_with(struct converter *c, const struct json_value *with,
+                             struct ast_select *select)
 {
     if (tree_bool(with, "recursive"))
         return convert_unsupported(c, tree_position(c, with), "WITH RECURSIVE");
     const struct json_value *ctes = tree_get(with, "ctes");
     select->ctes = arena_alloc_zero(c->arena, tree_count(ctes) * sizeof(*select->ctes));
-    for (const struct json_value *item = ctes == NULL ? NULL : ctes->child; item != NULL; item = item->next) {
+    for (const struct json_value *item = ctes == NULL ? NULL : ctes->child; item != NULL;
+         item = item->next) {
         struct tree_node node = tree_unwrap(item);
         struct tree_node query = tree_unwrap(tree_get(node.fields, "ctequery"));
         int32_t position = tree_position(c, node.fields);
         struct ast_cte *cte = &select->ctes[select->cte_count];
         cte->name = arena_copy(c->arena, tree_text(node.fields, "ctename"));
-        cte->column_alias_count = tree_strings(c, tree_get(node.fields, "aliascolnames"), &cte->column_aliases);
+        cte->column_alias_count =
+            tree_strings(c, tree_get(node.fields, "aliascolnames"), &cte->column_aliases);
         for (size_t index = 0; index < select->cte_count; index++)
             if (slice_equal(select->ctes[index].name, cte->name))
-                return convert_error(c, position, "42712", "WITH query name \"%.*s\" specified more than once",
+                return convert_error(c, position, "42712",
+                                     "WITH query name \"%.*s\" specified more than once",
                                      SLICE_ARGS(cte->name));
         if (!tree_is(&query, "SelectStmt"))
             return convert_unsupported(c, position, "a statement other than SELECT in WITH");
@@ -144,10 +157,12 @@ static enum err convert_with(struct converter *c, const struct json_value *with,
     return OK;
 }
 
-static enum err convert_targets(struct converter *c, const struct json_value *list, struct ast_select *select)
+static enum err convert_targets(struct converter *c, const struct json_value *list,
+                                struct ast_select *select)
 {
     select->targets = arena_alloc_zero(c->arena, tree_count(list) * sizeof(*select->targets));
-    for (const struct json_value *item = list == NULL ? NULL : list->child; item != NULL; item = item->next) {
+    for (const struct json_value *item = list == NULL ? NULL : list->child; item != NULL;
+         item = item->next) {
         struct tree_node node = tree_unwrap(item);
         struct ast_target *target = &select->targets[select->target_count++];
         target->alias = arena_copy(c->arena, tree_text(node.fields, "name"));
@@ -158,7 +173,8 @@ static enum err convert_targets(struct converter *c, const struct json_value *li
     return OK;
 }
 
-static enum err convert_values(struct converter *c, const struct json_value *lists, struct ast_select *select)
+static enum err convert_values(struct converter *c, const struct json_value *lists,
+                               struct ast_select *select)
 {
     select->kind = SELECT_VALUES;
     for (const struct json_value *item = lists->child; item != NULL; item = item->next) {
@@ -170,7 +186,8 @@ static enum err convert_values(struct converter *c, const struct json_value *lis
             return result;
         if (select->row_count == 0) {
             select->column_count = count;
-            select->cells = arena_alloc_array(c->arena, lists->count * (size_t)count, sizeof(*select->cells));
+            select->cells =
+                arena_alloc_array(c->arena, lists->count * (size_t)count, sizeof(*select->cells));
         }
         if (count != select->column_count)
             return convert_error(c, count > 0 ? row[0]->position : 0, "42601",
@@ -181,10 +198,12 @@ static enum err convert_values(struct converter *c, const struct json_value *lis
     return OK;
 }
 
-static enum err convert_order_list(struct converter *c, const struct json_value *list, struct ast_select *select)
+static enum err convert_order_list(struct converter *c, const struct json_value *list,
+                                   struct ast_select *select)
 {
     select->order = arena_alloc_zero(c->arena, tree_count(list) * sizeof(*select->order));
-    for (const struct json_value *item = list == NULL ? NULL : list->child; item != NULL; item = item->next) {
+    for (const struct json_value *item = list == NULL ? NULL : list->child; item != NULL;
+         item = item->next) {
         enum err result = convert_order(c, item, &select->order[select->order_count]);
         if (result != OK)
             return result;
@@ -193,14 +212,15 @@ static enum err convert_order_list(struct converter *c, const struct json_value 
     return OK;
 }
 
-static enum err convert_optional(struct converter *c, const struct json_value *fields, const char *key,
-                                 struct ast_node **out)
+static enum err convert_optional(struct converter *c, const struct json_value *fields,
+                                 const char *key, struct ast_node **out)
 {
     const struct json_value *value = tree_get(fields, key);
     return value == NULL ? OK : convert_expr(c, value, out);
 }
 
-static enum err convert_tail(struct converter *c, const struct json_value *fields, struct ast_select *select)
+static enum err convert_tail(struct converter *c, const struct json_value *fields,
+                             struct ast_select *select)
 {
     if (tree_text_is(fields, "limitOption", "LIMIT_OPTION_WITH_TIES"))
         return convert_unsupported(c, 0, "FETCH FIRST … WITH TIES");
@@ -214,7 +234,8 @@ static enum err convert_tail(struct converter *c, const struct json_value *field
     return result;
 }
 
-static enum err convert_plain(struct converter *c, const struct json_value *fields, struct ast_select *select)
+static enum err convert_plain(struct converter *c, const struct json_value *fields,
+                              struct ast_select *select)
 {
     if (tree_get(fields, "intoClause") != NULL)
         return convert_unsupported(c, 0, "SELECT INTO");
@@ -232,8 +253,8 @@ static enum err convert_plain(struct converter *c, const struct json_value *fiel
     enum err result = convert_targets(c, tree_get(fields, "targetList"), select);
     const struct json_value *from = tree_get(fields, "fromClause");
     select->from = arena_alloc_array(c->arena, tree_count(from), sizeof(struct ast_from *));
-    for (const struct json_value *item = from == NULL ? NULL : from->child; item != NULL && result == OK;
-         item = item->next)
+    for (const struct json_value *item = from == NULL ? NULL : from->child;
+         item != NULL && result == OK; item = item->next)
         result = convert_from(c, item, &select->from[select->from_count++]);
     uint32_t group_count = 0;
     if (result == OK)
@@ -244,19 +265,22 @@ static enum err convert_plain(struct converter *c, const struct json_value *fiel
     return result != OK ? result : convert_optional(c, fields, "havingClause", &select->having);
 }
 
-static enum err convert_union(struct converter *c, const struct json_value *fields, struct ast_select *select)
+static enum err convert_union(struct converter *c, const struct json_value *fields,
+                              struct ast_select *select)
 {
     bool is_all = tree_bool(fields, "all");
     if (!is_all || !tree_text_is(fields, "op", "SETOP_UNION"))
-        return convert_unsupported(c, 0, tree_text_is(fields, "op", "SETOP_UNION") ? "UNION without ALL"
-                                         : tree_text_is(fields, "op", "SETOP_INTERSECT") ? "INTERSECT"
-                                                                                         : "EXCEPT");
+        return convert_unsupported(c, 0,
+                                   tree_text_is(fields, "op", "SETOP_UNION") ? "UNION without ALL"
+                                   : tree_text_is(fields, "op", "SETOP_INTERSECT") ? "INTERSECT"
+                                                                                   : "EXCEPT");
     select->kind = SELECT_UNION_ALL;
     enum err result = convert_select(c, tree_get(fields, "larg"), &select->left);
     return result != OK ? result : convert_select(c, tree_get(fields, "rarg"), &select->right);
 }
 
-enum err convert_select(struct converter *c, const struct json_value *fields, struct ast_select **out)
+enum err convert_select(struct converter *c, const struct json_value *fields,
+                        struct ast_select **out)
 {
     struct ast_select *select = *out = arena_alloc_zero(c->arena, sizeof(*select));
     const struct json_value *with = tree_get(fields, "withClause");

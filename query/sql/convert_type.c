@@ -1,15 +1,17 @@
-/* Type names. Modifiers are checked here; types that PostgreSQL has and Freshet has not are 0A000, names of other
- * systems 42704 with our name for them as the hint. */
+/* Type names. Modifiers are checked here; types that PostgreSQL has and Freshet has not are 0A000,
+ * names of other systems 42704 with our name for them as the hint. */
 #include "query/sql/convert.h"
 
 static bool is_postgres_type(struct slice name)
 {
     static const char *const names[] = {
-        "time",     "timetz",   "money",     "inet",      "cidr",      "macaddr",   "macaddr8", "bit",    "varbit",
-        "xml",      "point",    "line",      "lseg",      "box",       "path",      "polygon",  "circle", "tsvector",
-        "tsquery",  "oid",      "name",      "bpchar",    "char",      "regclass",  "regtype",  "regproc", "int4range",
-        "int8range", "numrange", "tsrange",  "tstzrange", "daterange", "jsonpath",  "hstore",   "record", "void",
-        "serial",   "bigserial", "smallserial", "serial4", "serial8",  "serial2",   "refcursor", "pg_lsn"};
+        "time",      "timetz",  "money",     "inet",        "cidr",     "macaddr",   "macaddr8",
+        "bit",       "varbit",  "xml",       "point",       "line",     "lseg",      "box",
+        "path",      "polygon", "circle",    "tsvector",    "tsquery",  "oid",       "name",
+        "bpchar",    "char",    "regclass",  "regtype",     "regproc",  "int4range", "int8range",
+        "numrange",  "tsrange", "tstzrange", "daterange",   "jsonpath", "hstore",    "record",
+        "void",      "serial",  "bigserial", "smallserial", "serial4",  "serial8",   "serial2",
+        "refcursor", "pg_lsn"};
     for (size_t index = 0; index < array_count(names); index++)
         if (slice_equal(name, slice_from_cstr(names[index])))
             return true;
@@ -27,8 +29,8 @@ static enum err unknown_type(struct converter *c, struct slice name, int32_t pos
     return ERR_INPUT;
 }
 
-static enum err set_numeric(struct converter *c, const struct json_value *modifiers, int32_t position,
-                            struct type *out)
+static enum err set_numeric(struct converter *c, const struct json_value *modifiers,
+                            int32_t position, struct type *out)
 {
     int64_t precision = 0;
     int64_t scale = 0;
@@ -36,10 +38,12 @@ static enum err set_numeric(struct converter *c, const struct json_value *modifi
         (modifiers->count == 2 && !tree_integer(c, modifiers->child->next, &scale)))
         return convert_error(c, position, "22023", "invalid NUMERIC type modifier");
     if (precision < 1 || precision > 1000)
-        return convert_error(c, position, "22023", "NUMERIC precision %lld must be between 1 and 1000",
+        return convert_error(c, position, "22023",
+                             "NUMERIC precision %lld must be between 1 and 1000",
                              (long long)precision);
     if (precision > NUMERIC_DIGITS_MAX)
-        return convert_unsupported(c, position, "numeric with more than %d digits", NUMERIC_DIGITS_MAX);
+        return convert_unsupported(c, position, "numeric with more than %d digits",
+                                   NUMERIC_DIGITS_MAX);
     if (scale < 0 || scale > precision)
         return convert_unsupported(c, position, "numeric with a scale outside of 0 … precision");
     out->precision = (uint8_t)precision;
@@ -47,16 +51,18 @@ static enum err set_numeric(struct converter *c, const struct json_value *modifi
     return OK;
 }
 
-static enum err set_modifiers(struct converter *c, const struct json_value *modifiers, int32_t position,
-                              struct type *out)
+static enum err set_modifiers(struct converter *c, const struct json_value *modifiers,
+                              int32_t position, struct type *out)
 {
     int64_t value = 0;
     switch (out->id) {
     case TYPE_NUMERIC:
         return set_numeric(c, modifiers, position, out);
     case TYPE_VARCHAR:
-        if (modifiers->count != 1 || !tree_integer(c, modifiers->child, &value) || value < 1 || value > 10485760)
-            return convert_error(c, position, "22023", "length for type varchar must be between 1 and 10485760");
+        if (modifiers->count != 1 || !tree_integer(c, modifiers->child, &value) || value < 1 ||
+            value > 10485760)
+            return convert_error(c, position, "22023",
+                                 "length for type varchar must be between 1 and 10485760");
         out->length = (uint32_t)value;
         return OK;
     case TYPE_INTERVAL:
@@ -67,25 +73,28 @@ static enum err set_modifiers(struct converter *c, const struct json_value *modi
             return OK;
         return convert_unsupported(c, position, "a timestamp precision other than 6");
     default:
-        return convert_error(c, position, "42601", "type modifier is not allowed for type \"%s\"", type_name(out->id));
+        return convert_error(c, position, "42601", "type modifier is not allowed for type \"%s\"",
+                             type_name(out->id));
     }
 }
 
-enum err convert_type(struct converter *c, const struct json_value *type_name_fields, struct type *out,
-                      struct slice *label)
+enum err convert_type(struct converter *c, const struct json_value *type_name_fields,
+                      struct type *out, struct slice *label)
 {
     int32_t position = tree_position(c, type_name_fields);
     struct slice *names;
     size_t count = tree_strings(c, tree_get(type_name_fields, "names"), &names);
-    if (count == 0 || tree_bool(type_name_fields, "setof") || tree_bool(type_name_fields, "pct_type"))
+    if (count == 0 || tree_bool(type_name_fields, "setof") ||
+        tree_bool(type_name_fields, "pct_type"))
         return convert_unsupported(c, position, "this type");
     struct slice name = names[count - 1];
     if (count > 1 && !slice_equal(names[0], SLICE("pg_catalog")))
-        return convert_error(c, position, "42704", "type \"%.*s.%.*s\" does not exist", SLICE_ARGS(names[0]),
-                             SLICE_ARGS(name));
+        return convert_error(c, position, "42704", "type \"%.*s.%.*s\" does not exist",
+                             SLICE_ARGS(names[0]), SLICE_ARGS(name));
     *label = name;
     enum type_id id;
-    if (hint_type(name) != NULL || is_postgres_type(name) || !type_find(name, &id) || id == TYPE_UNKNOWN)
+    if (hint_type(name) != NULL || is_postgres_type(name) || !type_find(name, &id) ||
+        id == TYPE_UNKNOWN)
         return unknown_type(c, name, position);
     *out = type_of(id);
     size_t bounds = tree_count(tree_get(type_name_fields, "arrayBounds"));

@@ -1,5 +1,6 @@
-/* Words of other dialects: what a person coming from ClickHouse, MySQL, QuestDB, Flink or SQL Server writes, and our
- * form of it. Looked at only after the parser refused the text or a type is unknown, so it costs nothing otherwise. */
+/* Words of other dialects: what a person coming from ClickHouse, MySQL, QuestDB, Flink or SQL
+ * Server writes, and our form of it. Looked at only after the parser refused the text or a type is
+ * unknown, so it costs nothing otherwise. */
 #include "query/sql/convert.h"
 #include "query/sql/lexer.h"
 
@@ -14,7 +15,8 @@ static const struct {
     {"show", "columns", "write SELECT * FROM freshet.columns WHERE table_name = '…'", true},
     {"show", "tables", "write SHOW TABLES, or SELECT * FROM freshet.tables", true},
     {"use", NULL, "there is one database; write the table's name alone", true},
-    {"optimize", NULL, "segments are merged without being asked; CHECKPOINT makes everything durable", true},
+    {"optimize", NULL,
+     "segments are merged without being asked; CHECKPOINT makes everything durable", true},
     {"replace", "into", "write INSERT INTO", true},
     {"upsert", NULL, "write INSERT INTO", true},
     {"insert", "overwrite", "write TRUNCATE, then INSERT INTO", true},
@@ -46,7 +48,8 @@ static bool has_phrase(struct slice text, size_t index, size_t limit)
         enum lexer_token token = lexer_next(&lexer);
         if (token == LEXER_END || lexer.token_offset > limit)
             return false;
-        const char *want = was_first && phrases[index].second != NULL ? phrases[index].second : phrases[index].first;
+        const char *want = was_first && phrases[index].second != NULL ? phrases[index].second
+                                                                      : phrases[index].first;
         bool is_match = lexer_is_word(&lexer, token, want);
         if (phrases[index].second == NULL) {
             if (is_match)
@@ -98,7 +101,8 @@ static const char *symbol_hint(struct slice text, size_t offset)
 static bool has_backtick(struct slice text, size_t limit)
 {
     struct lexer lexer = {.text = text};
-    for (enum lexer_token token; (token = lexer_next(&lexer)) != LEXER_END && lexer.token_offset <= limit;)
+    for (enum lexer_token token;
+         (token = lexer_next(&lexer)) != LEXER_END && lexer.token_offset <= limit;)
         if (token == LEXER_SYMBOL && lexer.token.data[0] == '`')
             return true;
     return false;
@@ -112,7 +116,8 @@ void hint_syntax(struct slice text, struct error *error)
         hint = "write names in double quotes, or without quotes";
     if (hint == NULL && is_limit_comma(text, offset))
         hint = "LIMIT a, b is written LIMIT b OFFSET a";
-    /* A word behind the error's place did not cause it, but the parser often stops one word early. */
+    /* A word behind the error's place did not cause it, but the parser often stops one word early.
+     */
     struct lexer lexer = {.text = text, .offset = offset};
     lexer_next(&lexer);
     lexer_next(&lexer);
@@ -128,25 +133,73 @@ const char *hint_type(struct slice name)
     static const struct {
         const char *theirs, *ours;
     } types[] = {
-        {"uint8", "smallint"}, {"uint16", "integer"}, {"uint32", "bigint"}, {"uint64", "bigint or numeric(18,0)"},
-        {"uint128", "numeric(18,0)"}, {"uint256", "numeric(18,0)"}, {"int16", "smallint"}, {"int32", "integer"},
-        {"int64", "bigint"}, {"int128", "numeric(18,0)"}, {"int256", "numeric(18,0)"}, {"hugeint", "numeric(18,0)"},
-        {"ubigint", "bigint"}, {"uinteger", "bigint"}, {"usmallint", "integer"}, {"utinyint", "smallint"},
-        {"tinyint", "smallint"}, {"mediumint", "integer"}, {"long", "bigint"}, {"short", "smallint"},
-        {"byte", "smallint"}, {"float32", "real"}, {"float64", "double precision"}, {"double", "double precision"},
-        {"number", "numeric(18,s) or double precision"}, {"bignumeric", "numeric(18,s)"},
-        {"decimal32", "numeric(9,s)"}, {"decimal64", "numeric(18,s)"}, {"decimal128", "numeric(18,s)"},
-        {"string", "text"}, {"fixedstring", "text"}, {"symbol", "text"}, {"nvarchar", "text"}, {"nchar", "text"},
-        {"varchar2", "text"}, {"clob", "text"}, {"longtext", "text"}, {"mediumtext", "text"}, {"tinytext", "text"},
-        {"enum", "text"}, {"enum8", "text"}, {"enum16", "text"}, {"ipv4", "text"}, {"ipv6", "text"},
+        {"uint8", "smallint"},
+        {"uint16", "integer"},
+        {"uint32", "bigint"},
+        {"uint64", "bigint or numeric(18,0)"},
+        {"uint128", "numeric(18,0)"},
+        {"uint256", "numeric(18,0)"},
+        {"int16", "smallint"},
+        {"int32", "integer"},
+        {"int64", "bigint"},
+        {"int128", "numeric(18,0)"},
+        {"int256", "numeric(18,0)"},
+        {"hugeint", "numeric(18,0)"},
+        {"ubigint", "bigint"},
+        {"uinteger", "bigint"},
+        {"usmallint", "integer"},
+        {"utinyint", "smallint"},
+        {"tinyint", "smallint"},
+        {"mediumint", "integer"},
+        {"long", "bigint"},
+        {"short", "smallint"},
+        {"byte", "smallint"},
+        {"float32", "real"},
+        {"float64", "double precision"},
+        {"double", "double precision"},
+        {"number", "numeric(18,s) or double precision"},
+        {"bignumeric", "numeric(18,s)"},
+        {"decimal32", "numeric(9,s)"},
+        {"decimal64", "numeric(18,s)"},
+        {"decimal128", "numeric(18,s)"},
+        {"string", "text"},
+        {"fixedstring", "text"},
+        {"symbol", "text"},
+        {"nvarchar", "text"},
+        {"nchar", "text"},
+        {"varchar2", "text"},
+        {"clob", "text"},
+        {"longtext", "text"},
+        {"mediumtext", "text"},
+        {"tinytext", "text"},
+        {"enum", "text"},
+        {"enum8", "text"},
+        {"enum16", "text"},
+        {"ipv4", "text"},
+        {"ipv6", "text"},
         {"lowcardinality", "text: dictionaries are chosen without being asked"},
         {"nullable", "the type alone: columns take NULL unless NOT NULL"},
-        {"datetime", "timestamptz"}, {"datetime64", "timestamptz"}, {"datetime2", "timestamptz"},
-        {"timestamp_ntz", "timestamp"}, {"timestamp_ltz", "timestamptz"}, {"timestamp_s", "timestamp"},
-        {"timestamp_ms", "timestamp"}, {"timestamp_ns", "timestamp"}, {"date32", "date"},
-        {"array", "text[] or bigint[]"}, {"map", "jsonb"}, {"tuple", "jsonb"}, {"nested", "jsonb"},
-        {"struct", "jsonb"}, {"object", "jsonb"}, {"variant", "jsonb"}, {"super", "jsonb"},
-        {"blob", "bytea"}, {"binary", "bytea"}, {"varbinary", "bytea"}, {"bytes", "bytea"},
+        {"datetime", "timestamptz"},
+        {"datetime64", "timestamptz"},
+        {"datetime2", "timestamptz"},
+        {"timestamp_ntz", "timestamp"},
+        {"timestamp_ltz", "timestamptz"},
+        {"timestamp_s", "timestamp"},
+        {"timestamp_ms", "timestamp"},
+        {"timestamp_ns", "timestamp"},
+        {"date32", "date"},
+        {"array", "text[] or bigint[]"},
+        {"map", "jsonb"},
+        {"tuple", "jsonb"},
+        {"nested", "jsonb"},
+        {"struct", "jsonb"},
+        {"object", "jsonb"},
+        {"variant", "jsonb"},
+        {"super", "jsonb"},
+        {"blob", "bytea"},
+        {"binary", "bytea"},
+        {"varbinary", "bytea"},
+        {"bytes", "bytea"},
     };
     for (size_t index = 0; index < array_count(types); index++)
         if (slice_equal_ignore_case(name, slice_from_cstr(types[index].theirs)))

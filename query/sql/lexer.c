@@ -1,6 +1,7 @@
-/* The lexer knows PostgreSQL's quoting ('…' with '' inside, E'…' with backslashes, "…", $tag$…$tag$), its
- * comments (-- and nested slash-star) and nothing of its grammar. Brackets inside quotes and comments do not
- * nest, so a text of 100,000 opening parentheses is refused by one pass over it, and a long string is not. */
+/* The lexer knows PostgreSQL's quoting ('…' with '' inside, E'…' with backslashes, "…",
+ * $tag$…$tag$), its comments (-- and nested slash-star) and nothing of its grammar. Brackets inside
+ * quotes and comments do not nest, so a text of 100,000 opening parentheses is refused by one pass
+ * over it, and a long string is not. */
 #include "query/sql/lexer.h"
 
 #include "query/sql/sql.h"
@@ -95,14 +96,16 @@ static bool skip_dollar(struct lexer *lexer)
     const char *body = tag + tag_size;
     size_t left = lexer->text.size - lexer->offset - tag_size;
     const char *close = memmem(body, left, tag, tag_size);
-    lexer->offset = close == NULL ? lexer->text.size : (size_t)(close - lexer->text.data) + tag_size;
+    lexer->offset =
+        close == NULL ? lexer->text.size : (size_t)(close - lexer->text.data) + tag_size;
     return true;
 }
 
 static enum lexer_token skip_word(struct lexer *lexer)
 {
     unsigned char first = at(lexer, lexer->offset) | 0x20;
-    if (at(lexer, lexer->offset + 1) == '\'' && (first == 'e' || first == 'b' || first == 'x' || first == 'n')) {
+    if (at(lexer, lexer->offset + 1) == '\'' &&
+        (first == 'e' || first == 'b' || first == 'x' || first == 'n')) {
         lexer->offset++;
         skip_quoted(lexer, '\'', first == 'e');
         return LEXER_STRING;
@@ -137,7 +140,8 @@ enum lexer_token lexer_next(struct lexer *lexer)
     } else {
         lexer->offset++;
     }
-    lexer->token = slice_of(lexer->text.data + lexer->token_offset, lexer->offset - lexer->token_offset);
+    lexer->token =
+        slice_of(lexer->text.data + lexer->token_offset, lexer->offset - lexer->token_offset);
     return token;
 }
 
@@ -164,7 +168,8 @@ size_t sql_offset(struct slice text, int64_t position)
 
 static enum err too_deep(struct slice text, size_t offset, struct error *error)
 {
-    error_set(error, ERR_LIMIT, "54001", "the statement is nested more than %d levels deep", SQL_DEPTH_MAX);
+    error_set(error, ERR_LIMIT, "54001", "the statement is nested more than %d levels deep",
+              SQL_DEPTH_MAX);
     if (error != NULL)
         error->text_position = sql_position(text, offset);
     return ERR_LIMIT;
@@ -180,7 +185,8 @@ void sql_blank_comments(struct slice text, char *out)
         while (gap.offset < lexer.token_offset) {
             size_t begin = gap.offset;
             if (at(&gap, begin) == '-') {
-                while (gap.offset < lexer.token_offset && at(&gap, gap.offset) != '\n' && at(&gap, gap.offset) != '\r')
+                while (gap.offset < lexer.token_offset && at(&gap, gap.offset) != '\n' &&
+                       at(&gap, gap.offset) != '\r')
                     gap.offset++;
             } else if (at(&gap, begin) == '/') {
                 if (!skip_comment(&gap))
@@ -196,7 +202,8 @@ void sql_blank_comments(struct slice text, char *out)
 enum err sql_prescan(struct slice text, struct error *error)
 {
     if (text.size > SQL_TEXT_SIZE_MAX)
-        return error_set(error, ERR_LIMIT, "54000", "the statement is %zu bytes long, the limit is %zu", text.size,
+        return error_set(error, ERR_LIMIT, "54000",
+                         "the statement is %zu bytes long, the limit is %zu", text.size,
                          SQL_TEXT_SIZE_MAX);
     size_t valid = utf8_validate(text);
     const char *nul = text.size == 0 ? NULL : memchr(text.data, '\0', text.size);

@@ -2,14 +2,14 @@
  *
  *   text ─prescan─▶ pg_query_parse ─JSON─▶ json_value tree ─convert─▶ struct ast_statement
  *
- * The JSON form is used because the protobuf form costs several times as much. Two things about positions: errors
- * come with a 1-based character, trees with a 0-based byte; callers see 1-based characters only, so offsets are
- * converted by a table of character counts (none for ASCII text).
+ * The JSON form is used because the protobuf form costs several times as much. Two things about
+ * positions: errors come with a 1-based character, trees with a 0-based byte; callers see 1-based
+ * characters only, so offsets are converted by a table of character counts (none for ASCII text).
  *
- * Depth: the parser's own stack ends at 10,000 symbols ("memory exhausted", 54001 here), but left-deep trees
- * (1+1+…) come out as deep as the text is long, so its JSON is read without recursion and refused past
- * JSON_DEPTH_MAX; the converter then holds the tree to SQL_DEPTH_MAX. Measured: 131,000 terms of 1+1 parse on a
- * 16 MiB stack in 0.26 s. */
+ * Depth: the parser's own stack ends at 10,000 symbols ("memory exhausted", 54001 here), but
+ * left-deep trees (1+1+…) come out as deep as the text is long, so its JSON is read without
+ * recursion and refused past JSON_DEPTH_MAX; the converter then holds the tree to SQL_DEPTH_MAX.
+ * Measured: 131,000 terms of 1+1 parse on a 16 MiB stack in 0.26 s. */
 #include "query/sql/parse.h"
 
 #include "query/sql/convert.h"
@@ -47,7 +47,8 @@ size_t tree_offset(const struct converter *c, const struct json_value *fields)
 {
     int64_t offset;
     const struct json_value *location = fields == NULL ? NULL : json_get(fields, "location");
-    if (location == NULL || int_parse(location->text, 0, (int64_t)c->text.size, "integer", &offset, NULL) != OK)
+    if (location == NULL ||
+        int_parse(location->text, 0, (int64_t)c->text.size, "integer", &offset, NULL) != OK)
         return c->text.size;
     return (size_t)offset;
 }
@@ -142,18 +143,22 @@ static enum err tree_build(struct slice json, struct arena *arena, struct json_v
 static enum err parse_error(const PgQueryError *pg, struct slice text, struct error *error)
 {
     const char *message = pg->message == NULL ? "syntax error" : pg->message;
-    if (strstr(message, "memory exhausted") != NULL || strstr(message, "stack depth limit") != NULL) {
-        error_set(error, ERR_LIMIT, "54001", "the statement is nested more than %d levels deep", SQL_DEPTH_MAX);
+    if (strstr(message, "memory exhausted") != NULL ||
+        strstr(message, "stack depth limit") != NULL) {
+        error_set(error, ERR_LIMIT, "54001", "the statement is nested more than %d levels deep",
+                  SQL_DEPTH_MAX);
         if (error != NULL)
             error->text_position = pg->cursorpos;
         return ERR_LIMIT;
     }
     const char *sqlstate = "42601";
-    bool is_limit = strstr(message, "LIMIT #,#") != NULL; /* a syntax error for PostgreSQL, whatever it says */
+    bool is_limit =
+        strstr(message, "LIMIT #,#") != NULL; /* a syntax error for PostgreSQL, whatever it says */
     if (is_limit)
         message = "syntax error: LIMIT a, b";
-    else if (strstr(message, "is not supported") != NULL || strstr(message, "not yet implemented") != NULL ||
-        strstr(message, "not implemented") != NULL)
+    else if (strstr(message, "is not supported") != NULL ||
+             strstr(message, "not yet implemented") != NULL ||
+             strstr(message, "not implemented") != NULL)
         sqlstate = "0A000";
     else if (strstr(message, "out of range") != NULL || strstr(message, "is too big") != NULL)
         sqlstate = "22003";
@@ -176,7 +181,8 @@ static enum err convert_result(struct converter *c, struct slice json, struct as
     struct json_value *root = NULL;
     enum err result = tree_build(json, &scratch, &root);
     if (result == ERR_LIMIT) {
-        error_set(c->error, ERR_LIMIT, "54001", "the statement is nested more than %d levels deep", SQL_DEPTH_MAX);
+        error_set(c->error, ERR_LIMIT, "54001", "the statement is nested more than %d levels deep",
+                  SQL_DEPTH_MAX);
     } else if (result != OK || root == NULL) {
         result = error_set(c->error, ERR_CORRUPT, "XX000", "the parser's tree cannot be read");
     } else {
@@ -185,7 +191,8 @@ static enum err convert_result(struct converter *c, struct slice json, struct as
         if (count == 0)
             result = error_set(c->error, ERR_INPUT, "42601", "the text holds no statement");
         else if (count > 1)
-            result = convert_error(c, 0, "42601", "cannot insert multiple commands into one request");
+            result =
+                convert_error(c, 0, "42601", "cannot insert multiple commands into one request");
         else
             result = convert_statement(c, json_get(statements->child, "stmt"), out);
         if (count > 1 && c->error != NULL)
@@ -195,13 +202,15 @@ static enum err convert_result(struct converter *c, struct slice json, struct as
     return result;
 }
 
-enum err sql_parse(struct slice text, struct arena *arena, struct ast_statement *out, struct error *error)
+enum err sql_parse(struct slice text, struct arena *arena, struct ast_statement *out,
+                   struct error *error)
 {
     enum err result = sql_prescan(text, error);
     if (result != OK)
         return result;
     char *copy = arena_copy_cstr(arena, text);
-    struct converter converter = {.arena = arena, .text = slice_of(copy, text.size), .error = error};
+    struct converter converter = {
+        .arena = arena, .text = slice_of(copy, text.size), .error = error};
     char *blanked = arena_copy_cstr(arena, text);
     sql_blank_comments(text, blanked);
     PgQueryParseResult parsed = pg_query_parse(blanked);

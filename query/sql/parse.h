@@ -4,8 +4,10 @@
 
 #include "query/sql/ast.h"
 
-/* One statement; 42601 for syntax, none or several of them. Everything in *out lies in the arena. Wants a stack of
- * 64 MiB: libpg_query recurses over left-deep trees as deep as the text is long. */
-MUST_CHECK enum err sql_parse(struct slice text, struct arena *arena, struct ast_statement *out, struct error *error);
+/* One statement; 42601 for syntax, none or several of them. Everything in *out lies in the arena.
+ * Wants a stack of 64 MiB: libpg_query recurses over left-deep trees as deep as the text is long.
+ */
+MUST_CHECK enum err sql_parse(struct slice text, struct arena *arena, struct ast_statement *out,
+                              struct error *error);
 
 #endif

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum err bind_error(struct binder *b, int32_t position, const char *sqlstate, const char *format, ...)
+enum err bind_error(struct binder *b, int32_t position, const char *sqlstate, const char *format,
+                    ...)
 {
     char text[400];
     va_list arguments;
@@ -38,25 +39,28 @@ void *bind_grow(struct arena *arena, void *array, size_t count, size_t *capacity
 
 void scope_add_column(struct binder *b, struct scope *scope, const struct scope_column *column)
 {
-    scope->columns = bind_grow(b->arena, scope->columns, scope->column_count, &scope->column_capacity,
-                               sizeof(*scope->columns));
+    scope->columns = bind_grow(b->arena, scope->columns, scope->column_count,
+                               &scope->column_capacity, sizeof(*scope->columns));
     scope->columns[scope->column_count++] = *column;
 }
 
-enum err scope_add_relation(struct binder *b, struct scope *scope, struct slice schema, struct slice name,
-                            int32_t position)
+enum err scope_add_relation(struct binder *b, struct scope *scope, struct slice schema,
+                            struct slice name, int32_t position)
 {
     for (size_t index = 0; index < scope->relation_count; index++)
-        if (slice_equal(scope->relations[index].name, name) && slice_equal(scope->relations[index].schema, schema))
+        if (slice_equal(scope->relations[index].name, name) &&
+            slice_equal(scope->relations[index].schema, schema))
             return bind_error(b, position, "42712", "table name \"%.*s\" specified more than once",
                               SLICE_ARGS(name));
-    scope->relations = bind_grow(b->arena, scope->relations, scope->relation_count, &scope->relation_capacity,
-                                 sizeof(*scope->relations));
-    scope->relations[scope->relation_count++] = (struct scope_relation){.schema = schema, .name = name};
+    scope->relations = bind_grow(b->arena, scope->relations, scope->relation_count,
+                                 &scope->relation_capacity, sizeof(*scope->relations));
+    scope->relations[scope->relation_count++] =
+        (struct scope_relation){.schema = schema, .name = name};
     return OK;
 }
 
-bool scope_column_matches(const struct scope_column *column, const struct slice *qualifier, size_t count)
+bool scope_column_matches(const struct scope_column *column, const struct slice *qualifier,
+                          size_t count)
 {
     if (count > 0 && !slice_equal(column->table, qualifier[count - 1]))
         return false;
@@ -129,13 +133,15 @@ static void hint_near(struct binder *b, const struct scope *scope, struct slice 
         }
     }
     if (near != NULL && near->table.size > 0)
-        error_hint(b->error, "Perhaps you meant to reference the column \"%.*s.%.*s\".", SLICE_ARGS(near->table),
-                   SLICE_ARGS(near->name));
+        error_hint(b->error, "Perhaps you meant to reference the column \"%.*s.%.*s\".",
+                   SLICE_ARGS(near->table), SLICE_ARGS(near->name));
     else if (near != NULL)
-        error_hint(b->error, "Perhaps you meant to reference the column \"%.*s\".", SLICE_ARGS(near->name));
+        error_hint(b->error, "Perhaps you meant to reference the column \"%.*s\".",
+                   SLICE_ARGS(near->name));
 }
 
-static enum err unknown_column(struct binder *b, const struct scope *scope, const struct ast_node *node)
+static enum err unknown_column(struct binder *b, const struct scope *scope,
+                               const struct ast_node *node)
 {
     struct slice name = node->fields[node->field_count - 1];
     uint32_t column;
@@ -144,8 +150,8 @@ static enum err unknown_column(struct binder *b, const struct scope *scope, cons
             return bind_unsupported(b, node->position, "a correlated subquery");
     if (node->field_count > 1 && !has_relation(scope, node->fields, node->field_count - 1)) {
         struct slice table = node->fields[node->field_count - 2];
-        return bind_error(b, node->position, "42P01", "missing FROM-clause entry for table \"%.*s\"",
-                          SLICE_ARGS(table));
+        return bind_error(b, node->position, "42P01",
+                          "missing FROM-clause entry for table \"%.*s\"", SLICE_ARGS(table));
     }
     if (node->field_count == 1 && has_relation(scope, node->fields, 1))
         return bind_unsupported(b, node->position, "a whole row as a value");
@@ -160,7 +166,8 @@ static enum err unknown_column(struct binder *b, const struct scope *scope, cons
     return ERR_INPUT;
 }
 
-enum err scope_resolve(struct binder *b, const struct scope *scope, const struct ast_node *node, uint32_t *column)
+enum err scope_resolve(struct binder *b, const struct scope *scope, const struct ast_node *node,
+                       uint32_t *column)
 {
     size_t found = find_column(scope, node, column);
     if (found == 1)

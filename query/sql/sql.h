@@ -10,21 +10,21 @@
 #define SQL_DEPTH_MAX 1000
 
 struct sql_context {
-    struct snapshot *snapshot;              /* the catalogue to bind against */
+    struct snapshot *snapshot; /* the catalogue to bind against */
     const struct table_provider *const *providers;
     size_t provider_count;
-    const struct timezone *zone;            /* session */
+    const struct timezone *zone;                                               /* session */
     struct slice (*setting)(void *context, struct slice name, bool *is_known); /* for SHOW */
     void *setting_context;
 };
 
-/* One statement. 42601 (syntax, position in characters, hints for other dialects' words), 54000/54001 (text, depth),
- * 0A000 by name for what is not there, 42P01, 42703 ….
- * One reference in *out. Deep trees want a 64 MiB stack: call it in a worker job. */
-MUST_CHECK enum err sql_prepare(struct slice text, const struct sql_context *context, struct statement **out,
-                                struct error *error);
+/* One statement. 42601 (syntax, position in characters, hints for other dialects' words),
+ * 54000/54001 (text, depth), 0A000 by name for what is not there, 42P01, 42703 …. One reference in
+ * *out. Deep trees want a 64 MiB stack: call it in a worker job. */
+MUST_CHECK enum err sql_prepare(struct slice text, const struct sql_context *context,
+                                struct statement **out, struct error *error);
 /* A DEFAULT expression as stored in a schema, bound and cast to the column's type; in the arena. */
-MUST_CHECK enum err sql_bind_default(const struct schema *schema, uint32_t column, struct arena *arena,
-                                     struct expr **out, struct error *error);
+MUST_CHECK enum err sql_bind_default(const struct schema *schema, uint32_t column,
+                                     struct arena *arena, struct expr **out, struct error *error);
 
 #endif

@@ -2,12 +2,12 @@
  *
  *   window k = [origin + k * slide, origin + k * slide + size)      k over all integers
  *
- * A row at t is in the windows with (t - origin - size) / slide < k <= (t - origin) / slide. Windows tile the
- * clock face of the zone from 2000-01-03 00:00 (a Monday), months from 2000-01-01: the rule of time_bucket and
- * tumble (func/window.c), which is the case slide = size. A slide of up to an hour is laid over the clock with
- * the offset in force at the row, so that the two hours of an autumn night stay apart; longer ones are bounded
- * by the clock face, so that a day is a day, 23 or 25 hours long. Rows without a time, or at infinity, are in
- * no window. */
+ * A row at t is in the windows with (t - origin - size) / slide < k <= (t - origin) / slide.
+ * Windows tile the clock face of the zone from 2000-01-03 00:00 (a Monday), months from 2000-01-01:
+ * the rule of time_bucket and tumble (func/window.c), which is the case slide = size. A slide of up
+ * to an hour is laid over the clock with the offset in force at the row, so that the two hours of
+ * an autumn night stay apart; longer ones are bounded by the clock face, so that a day is a day, 23
+ * or 25 hours long. Rows without a time, or at infinity, are in no window. */
 #include "query/exec/operator.h"
 
 #define ORIGIN_US (10959 * MICROSECONDS_PER_DAY) /* 2000-01-03 */
@@ -66,7 +66,8 @@ static enum err hop_open(struct exec_node *node, struct error *error)
         hop->unit = hop->slide <= MICROSECONDS_PER_HOUR ? HOP_OFFSET : HOP_CLOCK;
     }
     if (hop->slide <= 0 || hop->size <= 0 || hop->size > TIME_MARGIN || hop->size % hop->slide != 0)
-        return error_set(error, ERR_INPUT, "22023", "window size must be a positive multiple of slide");
+        return error_set(error, ERR_INPUT, "22023",
+                         "window size must be a positive multiple of slide");
     return OK;
 }
 
@@ -163,14 +164,16 @@ static enum err hop_next(struct exec_node *node, struct batch *out, struct error
             return err;
         if (count == 0)
             continue;
-        struct column *columns = arena_alloc_array(&node->scratch, columns_in + 2, sizeof(*columns));
+        struct column *columns =
+            arena_alloc_array(&node->scratch, columns_in + 2, sizeof(*columns));
         for (size_t i = 0; i < columns_in; i++)
             columns[i] = column_gather(&hop->in.columns[i], rows, count, &node->scratch);
         columns[columns_in] =
             (struct column){.type = node->plan->columns[columns_in].type, .values = starts};
         columns[columns_in + 1] =
             (struct column){.type = node->plan->columns[columns_in + 1].type, .values = ends};
-        *out = (struct batch){.row_count = count, .column_count = columns_in + 2, .columns = columns};
+        *out =
+            (struct batch){.row_count = count, .column_count = columns_in + 2, .columns = columns};
         return OK;
     }
 }

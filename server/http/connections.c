@@ -1,5 +1,6 @@
-/* Connections: taken from the listener up to a limit, counted, relieved of bodies that never end when they are too many
- * (crowd.c), and read on for a while after an early answer (net/farewell.c). All of it runs on the reactor thread. */
+/* Connections: taken from the listener up to a limit, counted, relieved of bodies that never end
+ * when they are too many (crowd.c), and read on for a while after an early answer (net/farewell.c).
+ * All of it runs on the reactor thread. */
 #include "server/http/reactor.h"
 
 #include "storage/base/clock.h"

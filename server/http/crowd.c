@@ -1,16 +1,17 @@
 /* Bytes of requests that are still coming in, and of replies that are still going out.
  *
- * h2o 2.2.5 keeps a body in the connection's input buffer and shows the request when it is whole, so what is on its
- * way is in nobody's account: a few hundred clients that stop one byte before the end would hold gigabytes. It has no
- * call to refuse a request halfway either. So the buffers are added up now and then (a walk over a ring; the caller
- * does it only while there are enough connections for it to matter), and past the limit the largest is answered 429 on
- * the bare socket and ended as if the peer had closed. While a request is worked on h2o does not read its connection:
- * those are counted by the caller, and left alone here.
+ * h2o 2.2.5 keeps a body in the connection's input buffer and shows the request when it is whole,
+ * so what is on its way is in nobody's account: a few hundred clients that stop one byte before the
+ * end would hold gigabytes. It has no call to refuse a request halfway either. So the buffers are
+ * added up now and then (a walk over a ring; the caller does it only while there are enough
+ * connections for it to matter), and past the limit the largest is answered 429 on the bare socket
+ * and ended as if the peer had closed. While a request is worked on h2o does not read its
+ * connection: those are counted by the caller, and left alone here.
  *
- * A reply lies whole in memory until its client has taken it, so clients that ask for much and read nothing hold as
- * much as they like to ask for. While all replies fit their share, a slow client has all the time that TCP gives it;
- * past that those that began to be sent seconds ago make room for the new one. A single large reply is never cut for
- * its size. */
+ * A reply lies whole in memory until its client has taken it, so clients that ask for much and read
+ * nothing hold as much as they like to ask for. While all replies fit their share, a slow client
+ * has all the time that TCP gives it; past that those that began to be sent seconds ago make room
+ * for the new one. A single large reply is never cut for its size. */
 #include "server/http/crowd.h"
 
 #include "storage/base/arena.h"
@@ -19,9 +20,11 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#define PROBLEM                                                                                                        \
-    "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,\"detail\":\"the bodies of the "         \
-    "requests under way fill their memory\",\"sqlstate\":\"53200\",\"text_position\":null,\"hint\":null,"              \
+#define PROBLEM                                                                                    \
+    "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,\"detail\":\"the "   \
+    "bodies of the "                                                                               \
+    "requests under way fill their "                                                               \
+    "memory\",\"sqlstate\":\"53200\",\"text_position\":null,\"hint\":null,"                        \
     "\"query_id\":null,\"errors\":[]}\n"
 
 void crowd_init(struct crowd *crowd, size_t reply_bytes_max)
@@ -51,14 +54,16 @@ void crowd_leave(struct crowd_member *member)
 /* Bytes that have come of a request that is not whole yet. */
 static size_t held_bytes(const struct crowd_member *member)
 {
-    return !member->is_ended && h2o_socket_is_reading(member->socket) ? member->socket->input->size : 0;
+    return !member->is_ended && h2o_socket_is_reading(member->socket) ? member->socket->input->size
+                                                                      : 0;
 }
 
 static void end_one(struct crowd_member *member, struct farewell *farewell, int64_t now_us)
 {
     char text[1024];
     int size = snprintf(text, sizeof(text),
-                        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/problem+json\r\nRetry-After: 1\r\n"
+                        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: "
+                        "application/problem+json\r\nRetry-After: 1\r\n"
                         "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
                         sizeof(PROBLEM) - 1, PROBLEM);
     assert(size > 0 && (size_t)size < sizeof(text));
@@ -92,10 +97,12 @@ size_t crowd_relieve(struct crowd *crowd, size_t limit, struct farewell *farewel
 
 /* --- replies --- */
 
-void crowd_reply_begin(struct crowd *crowd, struct crowd_reply *reply, int fd, size_t size, int64_t now_us)
+void crowd_reply_begin(struct crowd *crowd, struct crowd_reply *reply, int fd, size_t size,
+                       int64_t now_us)
 {
     assert(reply->next == NULL);
-    *reply = (struct crowd_reply){.next = &crowd->replies, .previous = crowd->replies.previous, .fd = fd};
+    *reply = (struct crowd_reply){
+        .next = &crowd->replies, .previous = crowd->replies.previous, .fd = fd};
     reply->size = size;
     reply->since_us = now_us;
     reply->previous->next = reply->next->previous = reply;

@@ -31,16 +31,17 @@ struct crowd {
 };
 
 void crowd_init(struct crowd *crowd, size_t reply_bytes_max);
-/* A reply begins to be sent. Past the limit those that began REPLY_STALLED_US ago or earlier are cut, the oldest first,
- * until the rest is within it. */
-void crowd_reply_begin(struct crowd *crowd, struct crowd_reply *reply, int fd, size_t size, int64_t now_us);
+/* A reply begins to be sent. Past the limit those that began REPLY_STALLED_US ago or earlier are
+ * cut, the oldest first, until the rest is within it. */
+void crowd_reply_begin(struct crowd *crowd, struct crowd_reply *reply, int fd, size_t size,
+                       int64_t now_us);
 /* Sent, or its connection is gone. Nothing for one that never began. */
 void crowd_reply_end(struct crowd *crowd, struct crowd_reply *reply);
 /* Owner: the crowd, until crowd_leave(). */
 struct crowd_member *crowd_join(struct crowd *crowd, h2o_socket_t *socket, void *context);
 void crowd_leave(struct crowd_member *member);
-/* Ends connections in the middle of a request, the one that holds most first, with 429, until all together hold at most
- * `limit` bytes. Gives how many. Their on_close is called. */
+/* Ends connections in the middle of a request, the one that holds most first, with 429, until all
+ * together hold at most `limit` bytes. Gives how many. Their on_close is called. */
 size_t crowd_relieve(struct crowd *crowd, size_t limit, struct farewell *farewell, int64_t now_us);
 
 #endif

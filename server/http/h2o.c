@@ -18,8 +18,8 @@
  * Bounds: connections (the listener is not read past the limit), body size on the wire (h2o answers
  * 413; `rewrite` gives it our form), bytes of bodies under way and of those still coming in (429,
  * crowd.c). One timer of h2o covers head, body and idling; a peer that does not take its reply is
- * cut by TCP_USER_TIMEOUT, set by the listener. A connection that ends with a body half read lingers
- * (net/farewell.c), else the peer would lose the answer. */
+ * cut by TCP_USER_TIMEOUT, set by the listener. A connection that ends with a body half read
+ * lingers (net/farewell.c), else the peer would lose the answer. */
 #include "server/http/reactor.h"
 
 #include "query/query.h"

@@ -1,4 +1,5 @@
-/* What the files that know h2o share: the server and its exchanges as the reactor sees them. Private to server/http. */
+/* What the files that know h2o share: the server and its exchanges as the reactor sees them.
+ * Private to server/http. */
 #ifndef FRESHET_SERVER_HTTP_REACTOR_H
 #define FRESHET_SERVER_HTTP_REACTOR_H
 

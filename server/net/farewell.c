@@ -1,12 +1,13 @@
 /* Lingering close.
  *
- *   answer (413, 400) ── farewell_add: FIN ── farewell_run … read and forget … ── their FIN, or 2 s ── close
+ *   answer (413, 400) ── farewell_add: FIN ── farewell_run … read and forget … ── their FIN, or 2 s
+ * ── close
  *
- * Closing a socket with unread bytes sends RST, and RST takes away what the peer has not read yet: a client in the
- * middle of a body too large would see "broken pipe" and not the 413 that names the way out. So an answer that comes
- * before the end of the body is followed by reading the rest for a while. Bytes are dropped in the kernel (MSG_TRUNC),
- * never copied; one turn drops a few MiB a connection, and at most FAREWELL_COUNT_MAX connections have this favour at a
- * time. */
+ * Closing a socket with unread bytes sends RST, and RST takes away what the peer has not read yet:
+ * a client in the middle of a body too large would see "broken pipe" and not the 413 that names the
+ * way out. So an answer that comes before the end of the body is followed by reading the rest for a
+ * while. Bytes are dropped in the kernel (MSG_TRUNC), never copied; one turn drops a few MiB a
+ * connection, and at most FAREWELL_COUNT_MAX connections have this favour at a time. */
 #include "server/net/farewell.h"
 
 #include <assert.h>

@@ -18,10 +18,11 @@ struct farewell {
     } peers[FAREWELL_COUNT_MAX];
 };
 
-/* Says goodbye on the connection of `fd` and keeps it, by a descriptor of its own, after the caller has closed his.
- * False, with nothing kept, where the list is full or the connection is gone. */
+/* Says goodbye on the connection of `fd` and keeps it, by a descriptor of its own, after the caller
+ * has closed his. False, with nothing kept, where the list is full or the connection is gone. */
 bool farewell_add(struct farewell *farewell, int fd, int64_t now_us);
-/* Discards what has come. Closes what has ended or lasted FAREWELL_TIME_US. True while any is left. */
+/* Discards what has come. Closes what has ended or lasted FAREWELL_TIME_US. True while any is left.
+ */
 bool farewell_run(struct farewell *farewell, int64_t now_us);
 
 #endif

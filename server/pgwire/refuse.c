@@ -65,7 +65,8 @@ enum refuse_step refuse_step(struct slice received, size_t *used)
     "Freshet.\0HUse POST /v1/sql of the HTTP port.\0"
 #define LENGTH (4 + sizeof(FIELDS)) /* the literal's own NUL ends the list of fields */
 
-/* An ErrorResponse: its letter and big-endian length, then the fields. Characters only, so without padding. */
+/* An ErrorResponse: its letter and big-endian length, then the fields. Characters only, so without
+ * padding. */
 static const struct {
     char head[5];
     char fields[sizeof(FIELDS)];

@@ -1,5 +1,5 @@
-/* Arena blocks double from 4 KiB to 1 MiB; larger requests get a block of their own. Nothing is freed
- * singly, which is the point: a query's or a batch's memory goes in one call. */
+/* Arena blocks double from 4 KiB to 1 MiB; larger requests get a block of their own. Nothing is
+ * freed singly, which is the point: a query's or a batch's memory goes in one call. */
 #include "storage/base/arena.h"
 
 #include <assert.h>
@@ -170,8 +170,9 @@ enum err budget_charge(struct budget *budget, size_t size, struct error *error)
             if (undo == level)
                 break;
         }
-        return error_set(error, ERR_LIMIT, "53200", "out of memory: the limit of %zu bytes for %s is reached",
-                         level->limit, level->name);
+        return error_set(error, ERR_LIMIT, "53200",
+                         "out of memory: the limit of %zu bytes for %s is reached", level->limit,
+                         level->name);
     }
     return OK;
 }

@@ -1,6 +1,6 @@
-/* Bump arenas: memory of one lifetime, given back all at once. One owner thread; handing one over is
- * a move. Allocation never returns NULL: true exhaustion aborts. Data-sized memory is charged to a
- * `struct budget` by its owner at growth points, not here. */
+/* Bump arenas: memory of one lifetime, given back all at once. One owner thread; handing one over
+ * is a move. Allocation never returns NULL: true exhaustion aborts. Data-sized memory is charged to
+ * a `struct budget` by its owner at growth points, not here. */
 #ifndef FRESHET_STORAGE_BASE_ARENA_H
 #define FRESHET_STORAGE_BASE_ARENA_H
 

@@ -1,5 +1,5 @@
-/* Sticky byte readers and writers. A read past the end sets `failed` and gives zeros; the caller tests
- * once at the end. Fixed-width integers are little-endian. */
+/* Sticky byte readers and writers. A read past the end sets `failed` and gives zeros; the caller
+ * tests once at the end. Fixed-width integers are little-endian. */
 #ifndef FRESHET_STORAGE_BASE_BYTES_H
 #define FRESHET_STORAGE_BASE_BYTES_H
 
@@ -47,7 +47,8 @@ struct writer {
 void writer_init(struct writer *writer);
 void writer_deinit(struct writer *writer);
 void writer_reset(struct writer *writer);
-/* Room for `size` more bytes; the address of the first. NULL past the limit. `size` is not advanced. */
+/* Room for `size` more bytes; the address of the first. NULL past the limit. `size` is not
+ * advanced. */
 void *writer_reserve(struct writer *writer, size_t size);
 void writer_u8(struct writer *writer, uint8_t value);
 void writer_u16(struct writer *writer, uint16_t value);
@@ -56,9 +57,9 @@ void writer_u64(struct writer *writer, uint64_t value);
 void writer_i64(struct writer *writer, int64_t value);
 void writer_varint(struct writer *writer, uint64_t value);
 void writer_bytes(struct writer *writer, const void *data, size_t size);
-void writer_slice(struct writer *writer, struct slice s);   /* bytes only */
-void writer_text(struct writer *writer, struct slice s);    /* varint length, then bytes */
-void writer_cstr(struct writer *writer, const char *text);  /* bytes only */
+void writer_slice(struct writer *writer, struct slice s);  /* bytes only */
+void writer_text(struct writer *writer, struct slice s);   /* varint length, then bytes */
+void writer_cstr(struct writer *writer, const char *text); /* bytes only */
 void writer_printf(struct writer *writer, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Overwrites 4 bytes at `offset`: lengths that are known late. */
 void writer_patch_u32(struct writer *writer, size_t offset, uint32_t value);

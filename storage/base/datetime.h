@@ -1,5 +1,5 @@
-/* Calendar time. Times are int64 microseconds since 1970-01-01 00:00 UTC (timestamptz) or of a local
- * clock face (timestamp); dates are days since 1970-01-01. Proleptic Gregorian. The range is
+/* Calendar time. Times are int64 microseconds since 1970-01-01 00:00 UTC (timestamptz) or of a
+ * local clock face (timestamp); dates are days since 1970-01-01. Proleptic Gregorian. The range is
  * 4713 BC … 294246 AD (PostgreSQL goes 30 years further, which int64 from 1970 cannot),
  * INT64_MAX / INT64_MIN are infinity and -infinity. */
 #ifndef FRESHET_STORAGE_BASE_DATETIME_H
@@ -17,8 +17,10 @@
 #define TIME_MINUS_INFINITY INT64_MIN
 #define DATE_INFINITY INT64_C(2147483647)
 #define DATE_MINUS_INFINITY (-INT64_C(2147483648))
-#define TIME_MIN INT64_C(-210866803200000000)   /* 4713-11-24 BC, PostgreSQL's least */
-#define TIME_MAX INT64_C(9223371244799999999)  /* end of 294246 AD: what int64 reaches from 1970 (PostgreSQL: 294276) */
+#define TIME_MIN INT64_C(-210866803200000000) /* 4713-11-24 BC, PostgreSQL's least */
+#define TIME_MAX                                                                                   \
+    INT64_C(9223371244799999999) /* end of 294246 AD: what int64 reaches from 1970 (PostgreSQL:    \
+                                    294276) */
 
 struct civil {
     int32_t year; /* astronomical: 0 is 1 BC */
@@ -40,8 +42,8 @@ int days_in_month(int32_t year, int32_t month);
 
 /* --- zones (RFC 8536 TZif files, and POSIX-style fixed offsets as PostgreSQL reads them) --- */
 extern const struct timezone *const timezone_utc;
-/* How zone files are read: set once at start by storage/io (base opens no file). The loader gives the
- * bytes of a zone name that has been checked to be a plain relative path, malloc'ed. */
+/* How zone files are read: set once at start by storage/io (base opens no file). The loader gives
+ * the bytes of a zone name that has been checked to be a plain relative path, malloc'ed. */
 typedef enum err (*timezone_loader)(const char *name, uint8_t **data, size_t *size);
 void timezone_set_loader(timezone_loader loader);
 /* 'UTC', 'Europe/Berlin', '+02', '-05:30' (ISO sign for SET/AT TIME ZONE with an interval is the
@@ -60,18 +62,18 @@ static inline int64_t timezone_to_local(const struct timezone *zone, int64_t utc
 }
 
 /* --- text --- */
-/* PostgreSQL's ISO, MDY input as far as machines write it: 2026-05-01[ T]10:00[:00[.5]][Z|+02|+02:00|
- * +0200|zone name], dates alone, BC, 'now'/'today'/'epoch'/'infinity' (now_us given), also
- * RFC 3339 and 20260501T100000Z. 22007 for the form, 22008 for the range. `zone` is taken where the text has none. */
+/* PostgreSQL's ISO, MDY input as far as machines write it: 2026-05-01[
+ * T]10:00[:00[.5]][Z|+02|+02:00| +0200|zone name], dates alone, BC,
+ * 'now'/'today'/'epoch'/'infinity' (now_us given), also RFC 3339 and 20260501T100000Z. 22007 for
+ * the form, 22008 for the range. `zone` is taken where the text has none. */
 MUST_CHECK enum err timestamptz_parse(struct slice text, const struct timezone *zone,
-                                      int64_t now_us,
-                                      int64_t *out, struct error *error);
+                                      int64_t now_us, int64_t *out, struct error *error);
 MUST_CHECK enum err timestamp_parse(struct slice text, int64_t now_us, int64_t *out,
                                     struct error *error);
 MUST_CHECK enum err date_parse(struct slice text, int64_t now_us, int64_t *days,
                                struct error *error);
-/* The fast path for machines: exactly YYYY-MM-DD[T ]HH:MM:SS[.f…](Z|±hh[:mm]|nothing = UTC); false if it
- * is anything else. */
+/* The fast path for machines: exactly YYYY-MM-DD[T ]HH:MM:SS[.f…](Z|±hh[:mm]|nothing = UTC); false
+ * if it is anything else. */
 bool timestamptz_parse_rfc3339(struct slice text, int64_t *out);
 /* '1 day 2 hours', '1 minute', '30 s', 'P1DT2H', '01:02:03', '1-2', 'ago'. 22007 for the form,
  * 22015 and 22008 for the range. */
@@ -80,24 +82,44 @@ MUST_CHECK enum err interval_parse(struct slice text, struct interval *out, stru
 /* PostgreSQL's ISO output: 2026-05-01 10:00:00.5+00, and with 'T' and full offset as to_json writes
  * it: 2026-05-01T10:00:00.5+00:00. */
 enum time_style { TIME_STYLE_SQL, TIME_STYLE_JSON };
-void timestamptz_print(int64_t us, const struct timezone *zone, enum time_style style, struct writer *out);
+void timestamptz_print(int64_t us, const struct timezone *zone, enum time_style style,
+                       struct writer *out);
 void timestamp_print(int64_t us, enum time_style style, struct writer *out);
 void date_print(int64_t days, struct writer *out);
 /* intervalstyle postgres: 1 year 2 mons 3 days 04:05:06.5 */
 void interval_print(struct interval value, struct writer *out);
 
 /* --- arithmetic, PostgreSQL's --- */
-/* Months first (day clamped), then days, then microseconds, on the clock face of the zone. 22008. */
+/* Months first (day clamped), then days, then microseconds, on the clock face of the zone. 22008.
+ */
 MUST_CHECK enum err time_add_interval(int64_t us, struct interval interval,
-                                      const struct timezone *zone,
-                                      int64_t *out, struct error *error);
+                                      const struct timezone *zone, int64_t *out,
+                                      struct error *error);
 /* date_trunc: 'minute' … 'millennium'; 'week' is ISO. zone = timezone_utc for timestamp. 22023. */
 enum time_unit {
-    UNIT_MICROSECOND, UNIT_MILLISECOND, UNIT_SECOND, UNIT_MINUTE, UNIT_HOUR, UNIT_DAY, UNIT_WEEK,
-    UNIT_MONTH, UNIT_QUARTER, UNIT_YEAR, UNIT_DECADE, UNIT_CENTURY, UNIT_MILLENNIUM,
+    UNIT_MICROSECOND,
+    UNIT_MILLISECOND,
+    UNIT_SECOND,
+    UNIT_MINUTE,
+    UNIT_HOUR,
+    UNIT_DAY,
+    UNIT_WEEK,
+    UNIT_MONTH,
+    UNIT_QUARTER,
+    UNIT_YEAR,
+    UNIT_DECADE,
+    UNIT_CENTURY,
+    UNIT_MILLENNIUM,
     /* extract only */
-    UNIT_DOW, UNIT_ISODOW, UNIT_DOY, UNIT_EPOCH, UNIT_ISOYEAR, UNIT_TIMEZONE, UNIT_TIMEZONE_HOUR,
-    UNIT_TIMEZONE_MINUTE, UNIT_JULIAN
+    UNIT_DOW,
+    UNIT_ISODOW,
+    UNIT_DOY,
+    UNIT_EPOCH,
+    UNIT_ISOYEAR,
+    UNIT_TIMEZONE,
+    UNIT_TIMEZONE_HOUR,
+    UNIT_TIMEZONE_MINUTE,
+    UNIT_JULIAN
 };
 /* Names as PostgreSQL reads them, any case, plurals and abbreviations: 'hours', 'min', 'us'. */
 bool time_unit_find(struct slice name, enum time_unit *out);

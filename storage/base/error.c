@@ -30,10 +30,10 @@ static const struct {
     const char *prefix;
     int status;
 } statuses[] = {
-    {"53100", 507}, {"53200", 422}, {"53300", 503}, {"54", 422},  {"57014", 504}, {"57P", 503},
-    {"28", 401},    {"42501", 403}, {"08", 400},    {"0A", 400},  {"21", 400},    {"22", 400},
-    {"23", 400},    {"25", 400},    {"26", 400},    {"34", 400},  {"3D", 400},    {"3F", 400},
-    {"42", 400},    {"58030", 503},
+    {"53100", 507}, {"53200", 422}, {"53300", 503}, {"54", 422}, {"57014", 504},
+    {"57P", 503},   {"28", 401},    {"42501", 403}, {"08", 400}, {"0A", 400},
+    {"21", 400},    {"22", 400},    {"23", 400},    {"25", 400}, {"26", 400},
+    {"34", 400},    {"3D", 400},    {"3F", 400},    {"42", 400}, {"58030", 503},
 };
 
 /* Cuts a half-written UTF-8 character off the end of a full buffer. */
@@ -49,7 +49,8 @@ static void cut_partial_character(char *text, size_t capacity)
     text[size] = '\0';
 }
 
-enum err error_set(struct error *error, enum err code, const char *sqlstate, const char *format, ...)
+enum err error_set(struct error *error, enum err code, const char *sqlstate, const char *format,
+                   ...)
 {
     assert(code > OK && code < ERR_COUNT);
     if (error == NULL)

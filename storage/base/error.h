@@ -14,14 +14,14 @@
 
 enum err {
     OK = 0,
-    ERR_MEMORY,      /* the allocator or a hard limit of the machine */
-    ERR_LIMIT,       /* a configured limit: memory budget, depth, size */
-    ERR_IO,          /* the disk or the peer failed */
-    ERR_CORRUPT,     /* stored bytes are not what was written */
-    ERR_INPUT,       /* the caller's input is wrong; `text_position` names the place */
+    ERR_MEMORY,  /* the allocator or a hard limit of the machine */
+    ERR_LIMIT,   /* a configured limit: memory budget, depth, size */
+    ERR_IO,      /* the disk or the peer failed */
+    ERR_CORRUPT, /* stored bytes are not what was written */
+    ERR_INPUT,   /* the caller's input is wrong; `text_position` names the place */
     ERR_NOT_FOUND,
     ERR_EXISTS,
-    ERR_BUSY,        /* try again: in progress, starting, stopping */
+    ERR_BUSY, /* try again: in progress, starting, stopping */
     ERR_TIMEOUT,
     ERR_CANCELLED,
     ERR_UNSUPPORTED, /* a feature that is not there yet: SQLSTATE 0A000 */
@@ -40,8 +40,8 @@ struct error {
 
 /* Fills *error (which may be NULL) and returns `code`. `sqlstate` NULL takes the code's default.
  * The hint is cleared; set it with error_hint(). The text is cut at a character boundary. */
-enum err error_set(struct error *error, enum err code, const char *sqlstate, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+enum err error_set(struct error *error, enum err code, const char *sqlstate, const char *format,
+                   ...) PRINTF_LIKE(4, 5);
 void error_hint(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* "input", "not_found" …; and the default SQLSTATE of a code. Never NULL. */

@@ -1,7 +1,7 @@
 /* Named failpoints: mistakes that tests plant to see that they would be found.
  *
- * `if (fault_is("log.ack_before_sync"))` costs one relaxed load while nothing is planted. One fault is planted at
- * a time, by tests only, before the threads it concerns run. */
+ * `if (fault_is("log.ack_before_sync"))` costs one relaxed load while nothing is planted. One fault
+ * is planted at a time, by tests only, before the threads it concerns run. */
 #ifndef FRESHET_STORAGE_BASE_FAULT_H
 #define FRESHET_STORAGE_BASE_FAULT_H
 

@@ -63,15 +63,19 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t crc, con
     return crc;
 }
 
-/* The CRC as if `size` zero bytes had followed: one multiplication by `power`, x^(8 * size - 33) modulo the polynomial. */
+/* The CRC as if `size` zero bytes had followed: one multiplication by `power`, x^(8 * size - 33)
+ * modulo the polynomial. */
 __attribute__((target("sse4.2,pclmul"))) static uint64_t crc32c_shift(uint64_t crc, uint32_t power)
 {
-    __m128i product = _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)crc), _mm_cvtsi64_si128(power), 0);
+    __m128i product =
+        _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)crc), _mm_cvtsi64_si128(power), 0);
     return __builtin_ia32_crc32di(0, (uint64_t)_mm_cvtsi128_si64(product));
 }
 
-/* The instruction takes a new pair every cycle but answers after three, so three stretches go side by side. */
-__attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_three(uint32_t crc, const unsigned char *p, size_t size)
+/* The instruction takes a new pair every cycle but answers after three, so three stretches go side
+ * by side. */
+__attribute__((target("sse4.2,pclmul"))) static uint32_t
+crc32c_three(uint32_t crc, const unsigned char *p, size_t size)
 {
     for (; size >= 3 * STRETCH; p += 3 * STRETCH, size -= 3 * STRETCH) {
         uint64_t first = crc, second = 0, third = 0;
@@ -84,7 +88,8 @@ __attribute__((target("sse4.2,pclmul"))) static uint32_t crc32c_three(uint32_t c
             second = __builtin_ia32_crc32di(second, b);
             third = __builtin_ia32_crc32di(third, c);
         }
-        crc = (uint32_t)(crc32c_shift(first, STRETCH_TWICE_POWER) ^ crc32c_shift(second, STRETCH_POWER) ^ third);
+        crc = (uint32_t)(crc32c_shift(first, STRETCH_TWICE_POWER) ^
+                         crc32c_shift(second, STRETCH_POWER) ^ third);
     }
     return crc32c_sse42(crc, p, size);
 }

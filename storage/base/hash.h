@@ -1,4 +1,5 @@
-/* 64- and 128-bit hashes (XXH3) and CRC32C (Castagnoli, RFC 3720 B.4; SSE4.2 where there is one). */
+/* 64- and 128-bit hashes (XXH3) and CRC32C (Castagnoli, RFC 3720 B.4; SSE4.2 where there is one).
+ */
 #ifndef FRESHET_STORAGE_BASE_HASH_H
 #define FRESHET_STORAGE_BASE_HASH_H
 

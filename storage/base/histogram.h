@@ -1,5 +1,6 @@
 /* A log-linear histogram in the manner of HdrHistogram (Tene): 64-bit values, 64 linear steps an
- * octave, so a recorded value is at most 1.6 % off. Counts are relaxed atomics: any thread records. */
+ * octave, so a recorded value is at most 1.6 % off. Counts are relaxed atomics: any thread records.
+ */
 #ifndef FRESHET_STORAGE_BASE_HISTOGRAM_H
 #define FRESHET_STORAGE_BASE_HISTOGRAM_H
 

@@ -33,7 +33,8 @@ void json_parser_init(struct json_parser *parser, struct slice text, uint32_t de
         .data = text.data, .size = text.size, .depth_max = depth_max, .state = STATE_TOP};
 }
 
-void json_parser_init_deep(struct json_parser *parser, struct slice text, uint8_t *stack, uint32_t depth_max)
+void json_parser_init_deep(struct json_parser *parser, struct slice text, uint8_t *stack,
+                           uint32_t depth_max)
 {
     *parser = (struct json_parser){.data = text.data,
                                    .size = text.size,

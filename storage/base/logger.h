@@ -1,5 +1,5 @@
-/* The structured log: one logfmt line an event on standard error (time, level, message, then key=value),
- * control bytes escaped, so that no input can forge a line. Any thread. */
+/* The structured log: one logfmt line an event on standard error (time, level, message, then
+ * key=value), control bytes escaped, so that no input can forge a line. Any thread. */
 #ifndef FRESHET_STORAGE_BASE_LOGGER_H
 #define FRESHET_STORAGE_BASE_LOGGER_H
 

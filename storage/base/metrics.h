@@ -1,6 +1,7 @@
-/* The process's counters, gauges and histograms: one table, printed by /metrics in the Prometheus text
- * format and by the system table `metrics`. Each is a global that its owner updates with relaxed atomics;
- * labelled families (rows by fate and source) are printed by collectors that the owners register. */
+/* The process's counters, gauges and histograms: one table, printed by /metrics in the Prometheus
+ * text format and by the system table `metrics`. Each is a global that its owner updates with
+ * relaxed atomics; labelled families (rows by fate and source) are printed by collectors that the
+ * owners register. */
 #ifndef FRESHET_STORAGE_BASE_METRICS_H
 #define FRESHET_STORAGE_BASE_METRICS_H
 
@@ -9,7 +10,9 @@
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
 
-/* X(identifier, kind, name, help). Names by Prometheus' rules: base units, counters end in _total. */
+/* X(identifier, kind, name, help). Names by Prometheus' rules: base units, counters end in _total.
+ */
+/* clang-format off: a row a metric */
 #define METRICS_TABLE(X)                                                                           \
     X(log_bytes, METRIC_COUNTER, "freshet_log_bytes_total", "Bytes written to the log.")           \
     X(log_groups, METRIC_COUNTER, "freshet_log_groups_total", "Groups made durable by the log.")   \
@@ -17,12 +20,14 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
       "Writes or syncs of the log that failed.")                                                   \
     X(ingest_bytes, METRIC_COUNTER, "freshet_ingest_bytes_total",                                  \
       "Bytes of ingest bodies taken, after inflating.")                                            \
-    X(ingest_requests, METRIC_COUNTER, "freshet_ingest_requests_total", "Ingest requests answered.") \
+    X(ingest_requests, METRIC_COUNTER, "freshet_ingest_requests_total",                            \
+      "Ingest requests answered.")                                                                 \
     X(ingest_backpressure, METRIC_COUNTER, "freshet_backpressure_total",                           \
       "Ingest requests refused because memory or disk was full.")                                  \
     X(http_requests, METRIC_COUNTER, "freshet_http_requests_total", "HTTP requests answered.")     \
     X(http_connections, METRIC_GAUGE, "freshet_http_connections", "HTTP connections open.")        \
     X(query_ok, METRIC_COUNTER, "freshet_queries_ok_total", "Queries that gave their result.")
+/* clang-format on */
 
 struct metric {
     _Atomic int64_t value;
@@ -32,9 +37,9 @@ struct metrics {
 #define X(id, kind, name, help) struct metric id;
     METRICS_TABLE(X)
 #undef X
-    struct histogram log_sync_us;    /* one group: write and sync */
-    struct histogram ack_us;         /* request body complete -> answer ready */
-    struct histogram freshness_us;   /* request body complete -> visible */
+    struct histogram log_sync_us;  /* one group: write and sync */
+    struct histogram ack_us;       /* request body complete -> answer ready */
+    struct histogram freshness_us; /* request body complete -> visible */
     struct histogram query_us;
 };
 extern struct metrics metrics;

@@ -1,6 +1,6 @@
-/* numeric: a 128-bit scaled integer, value = digits * 10^-scale, at most 38 digits (past that 22003).
- * Result scales are PostgreSQL 15's: add/sub max of both, mul their sum, div at least 16 significant
- * digits (numeric.c select_div_scale there). */
+/* numeric: a 128-bit scaled integer, value = digits * 10^-scale, at most 38 digits (past that
+ * 22003). Result scales are PostgreSQL 15's: add/sub max of both, mul their sum, div at least 16
+ * significant digits (numeric.c select_div_scale there). */
 #ifndef FRESHET_STORAGE_BASE_NUMERIC_H
 #define FRESHET_STORAGE_BASE_NUMERIC_H
 
@@ -10,7 +10,12 @@
 
 #define NUMERIC_DIGITS_MAX 38
 
-enum numeric_kind { NUMERIC_FINITE = 0, NUMERIC_NAN = 1, NUMERIC_INFINITY = 2, NUMERIC_MINUS_INFINITY = 3 };
+enum numeric_kind {
+    NUMERIC_FINITE = 0,
+    NUMERIC_NAN = 1,
+    NUMERIC_INFINITY = 2,
+    NUMERIC_MINUS_INFINITY = 3
+};
 
 struct numeric {
     __int128 digits;
@@ -21,8 +26,8 @@ struct numeric {
 struct numeric numeric_from_int(int64_t value);
 struct numeric numeric_from_int128(__int128 value, int32_t scale);
 /* As PostgreSQL casts double to numeric: 15 significant digits. real: 6. */
-MUST_CHECK enum err numeric_from_double(double value, int significant_digits,
-                                        struct numeric *out, struct error *error);
+MUST_CHECK enum err numeric_from_double(double value, int significant_digits, struct numeric *out,
+                                        struct error *error);
 double numeric_to_double(struct numeric n);
 /* Rounds half away from zero; 22003 out of range, 22003/0A000 for NaN as PostgreSQL. */
 MUST_CHECK enum err numeric_to_int(struct numeric n, int64_t *out, struct error *error);

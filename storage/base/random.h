@@ -18,8 +18,8 @@ uint64_t random_next(struct random_stream *stream);
 uint64_t random_below(struct random_stream *stream, uint64_t bound);
 double random_unit(struct random_stream *stream); /* [0, 1) */
 
-/* From now on random_bytes and random_u64 draw from `stream`, for simulations: one thread at a time.
- * NULL goes back to the kernel. */
+/* From now on random_bytes and random_u64 draw from `stream`, for simulations: one thread at a
+ * time. NULL goes back to the kernel. */
 void random_install(struct random_stream *stream);
 
 #endif

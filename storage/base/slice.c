@@ -29,7 +29,8 @@ bool slice_equal_ignore_case(struct slice a, struct slice b)
 
 bool slice_starts_with(struct slice s, struct slice prefix)
 {
-    return s.size >= prefix.size && (prefix.size == 0 || memcmp(s.data, prefix.data, prefix.size) == 0);
+    return s.size >= prefix.size &&
+           (prefix.size == 0 || memcmp(s.data, prefix.data, prefix.size) == 0);
 }
 
 static bool is_space(char c)

@@ -34,9 +34,10 @@ struct thread_options {
     void *context;
 };
 struct thread;
-struct thread *thread_start(const struct thread_options *options); /* aborts if the machine cannot */
-void thread_join(struct thread *thread); /* frees it */
-int thread_core_count(void);             /* cores this process may use */
+struct thread *
+thread_start(const struct thread_options *options); /* aborts if the machine cannot */
+void thread_join(struct thread *thread);            /* frees it */
+int thread_core_count(void);                        /* cores this process may use */
 void thread_yield(void);
 
 #endif

@@ -65,9 +65,9 @@ struct worker_pool {
     size_t queue_depth_max;
     struct line lines[WORKER_PRIORITY_COUNT];
     int permits, permits_free;
-    int decoding;            /* permit holders that run a DECODE job */
+    int decoding; /* permit holders that run a DECODE job */
     bool is_stopping;
-    size_t idle, woken;               /* threads that wait for work; of them, those already signalled */
+    size_t idle, woken; /* threads that wait for work; of them, those already signalled */
     size_t decode_idle, decode_woken; /* the same for those that take DECODE only */
     _Atomic int
         waiting[WORKER_PRIORITY_COUNT]; /* relaxed hint for worker_yield; exact under the mutex */
@@ -218,8 +218,8 @@ enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
     size_t last = (queue->first + queue->count) % pool->queue_depth_max;
     queue->jobs[last] = (struct job){.run = run, .context = context};
     queue->count++;
-    /* Where all permits are held by DECODE jobs, another thread could only stand in line behind them: whichever of them
-     * ends first takes the job itself. */
+    /* Where all permits are held by DECODE jobs, another thread could only stand in line behind
+     * them: whichever of them ends first takes the job itself. */
     if (priority != WORKER_DECODE || pool->permits_free > 0 || pool->decoding < pool->permits)
         wake_one(pool, priority);
     mutex_unlock(&pool->mutex);

@@ -16,15 +16,17 @@ enum worker_priority { WORKER_DECODE, WORKER_QUERY, WORKER_UPKEEP, WORKER_PRIORI
 struct worker_pool;
 
 struct worker_options {
-    int core_count;         /* permits; 0: as many as the machine has */
-    int thread_count;       /* jobs that may be under way at once (running or yielded); 0: 4 * cores + 4 */
+    int core_count;   /* permits; 0: as many as the machine has */
+    int thread_count; /* jobs that may be under way at once (running or yielded); 0: 4 * cores + 4
+                       */
     size_t queue_depth_max; /* waiting jobs per priority; 0: 4,096 */
 };
 
 struct worker_pool *worker_pool_create(const struct worker_options *options);
 /* Runs what is queued, then joins. */
 void worker_pool_destroy(struct worker_pool *pool);
-/* Any thread. ERR_BUSY when the queue is full or the pool is stopping; run is called exactly once otherwise. */
+/* Any thread. ERR_BUSY when the queue is full or the pool is stopping; run is called exactly once
+ * otherwise. */
 MUST_CHECK enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
                                   void (*run)(void *context), void *context);
 /* Inside a job: may give the permit away for a while. Outside of one: nothing. */

@@ -1,15 +1,17 @@
 /* Columns of batches: the small set of moves that every stage shares.
  *
- * A column is a view: it owns nothing, its arrays lie in somebody's arena or chunk. Each function here
- * either borrows further (gather of texts keeps pointing at the old payloads) or copies all of it
- * (column_copy), and says so in the header. The three forms are kept as long as that costs nothing:
+ * A column is a view: it owns nothing, its arrays lie in somebody's arena or chunk. Each function
+ * here either borrows further (gather of texts keeps pointing at the old payloads) or copies all of
+ * it (column_copy), and says so in the header. The three forms are kept as long as that costs
+ * nothing:
  *
  *   flatten   CONSTANT, DICTIONARY -> FLAT       one pass, texts borrowed
  *   gather    form kept; CONSTANT stays as is    one pass over the selection
  *   copy      payload bytes too; a dictionary much larger than the rows becomes FLAT
  *
  * Values are moved by element size, never by type, so a new type that fits a physical class costs
- * nothing here. What a NULL row holds is moved like any other value: it is initialized by contract. */
+ * nothing here. What a NULL row holds is moved like any other value: it is initialized by contract.
+ */
 #include "storage/column/column.h"
 
 #include <assert.h>
@@ -62,7 +64,8 @@ struct value column_value(const struct column *column, size_t row)
 }
 
 /* Stores one value, or zeros for NULL, at `index` of an array of its physical class. */
-static void element_set(void *values, size_t index, enum physical physical, const struct value *value)
+static void element_set(void *values, size_t index, enum physical physical,
+                        const struct value *value)
 {
     size_t size = physical_size(physical);
     if (value->is_null) {
@@ -107,8 +110,10 @@ struct column column_from_value(const struct value *value, struct arena *arena)
 
 /* --- moves --- */
 
-/* out[i] = in[selection[i]]; one loop per element size, so that each compiles to plain loads and stores. */
-static void gather_elements(void *out, const void *in, size_t size, const uint32_t *selection, size_t count)
+/* out[i] = in[selection[i]]; one loop per element size, so that each compiles to plain loads and
+ * stores. */
+static void gather_elements(void *out, const void *in, size_t size, const uint32_t *selection,
+                            size_t count)
 {
     if (size == 1) {
         for (size_t i = 0; i < count; i++)
@@ -182,8 +187,8 @@ struct column column_gather(const struct column *column, const uint32_t *selecti
 }
 
 /* Slices and their bytes, the bytes in one piece. */
-static const struct slice *copy_texts(const struct slice *texts, const uint8_t *validity, size_t count,
-                                      struct arena *arena)
+static const struct slice *copy_texts(const struct slice *texts, const uint8_t *validity,
+                                      size_t count, struct arena *arena)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++)

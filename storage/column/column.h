@@ -3,10 +3,11 @@
  * A column has one of three forms, so that constants and dictionaries survive as long as they pay:
  *   FLAT        values[row]
  *   CONSTANT    values[0] for every row (validity[0] too)
- *   DICTIONARY  text only: dictionary[codes[row]]; the dictionary may hold codes that no row uses, and
- *               holds each text at most once, so equal codes are equal texts and different codes differ
- * validity is a byte a row (1 valid, 0 NULL), or NULL where every row is valid. What a NULL row's value
- * holds is unspecified but initialized (0 or an empty slice, code 0), so kernels may compute over it. */
+ *   DICTIONARY  text only: dictionary[codes[row]]; the dictionary may hold codes that no row uses,
+ * and holds each text at most once, so equal codes are equal texts and different codes differ
+ * validity is a byte a row (1 valid, 0 NULL), or NULL where every row is valid. What a NULL row's
+ * value holds is unspecified but initialized (0 or an empty slice, code 0), so kernels may compute
+ * over it. */
 #ifndef FRESHET_STORAGE_COLUMN_COLUMN_H
 #define FRESHET_STORAGE_COLUMN_COLUMN_H
 
@@ -21,7 +22,7 @@ struct column {
     struct type type;
     enum column_form form;
     const uint8_t *validity;
-    union {               /* by type_physical(type.id), for FLAT and CONSTANT */
+    union { /* by type_physical(type.id), for FLAT and CONSTANT */
         const void *values;
         const uint8_t *b;
         const int64_t *i;
@@ -33,8 +34,8 @@ struct column {
     const uint32_t *codes; /* DICTIONARY */
     const struct slice *dictionary;
     uint32_t dictionary_count;
-    /* Identity of the dictionary: equal non-zero ids mean the same dictionary, or a longer version of it with
-     * the same codes. 0: only this column's. */
+    /* Identity of the dictionary: equal non-zero ids mean the same dictionary, or a longer version
+     * of it with the same codes. 0: only this column's. */
     uint64_t dictionary_id;
 };
 
@@ -46,7 +47,8 @@ struct batch {
 
 static inline bool column_is_null(const struct column *column, size_t row)
 {
-    return column->validity != NULL && column->validity[column->form == COLUMN_CONSTANT ? 0 : row] == 0;
+    return column->validity != NULL &&
+           column->validity[column->form == COLUMN_CONSTANT ? 0 : row] == 0;
 }
 static inline size_t column_index(const struct column *column, size_t row)
 {
@@ -66,7 +68,8 @@ struct column column_from_value(const struct value *value, struct arena *arena);
 /* The same rows as FLAT (returned as is if it is already), new memory in the arena. */
 struct column column_flatten(const struct column *column, size_t row_count, struct arena *arena);
 /* Rows selected by `selection` (row indexes), form kept. */
-struct column column_gather(const struct column *column, const uint32_t *selection, size_t count, struct arena *arena);
+struct column column_gather(const struct column *column, const uint32_t *selection, size_t count,
+                            struct arena *arena);
 /* Deep copy: nothing borrowed afterwards. */
 struct column column_copy(const struct column *column, size_t row_count, struct arena *arena);
 

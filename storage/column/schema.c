@@ -1,25 +1,25 @@
 /* Table definitions: how a table looks from one position of the log on.
  *
- * A schema is filled by one owner, checked by schema_validate, and from the moment it is shared it never
- * changes: ALTER makes a copy under a greater version. Everything in it lies in its own arena, so the last
- * reference frees it in one step and a snapshot that holds one needs no lock.
+ * A schema is filled by one owner, checked by schema_validate, and from the moment it is shared it
+ * never changes: ALTER makes a copy under a greater version. Everything in it lies in its own
+ * arena, so the last reference frees it in one step and a snapshot that holds one needs no lock.
  *
- * Columns have an id besides their place: ids are never reused within a table, chunks and commit records
- * name columns by id, so add and drop column touch no row (a row written before the column existed reads
- * as `missing`, a dropped column's values are skipped).
+ * Columns have an id besides their place: ids are never reused within a table, chunks and commit
+ * records name columns by id, so add and drop column touch no row (a row written before the column
+ * existed reads as `missing`, a dropped column's values are skipped).
  *
- * Bytes (schema_write), little-endian, in commit records of kind CREATE and ALTER and in checkpoints:
+ * Bytes (schema_write), little-endian, in commit records of kind CREATE and ALTER and in
+ * checkpoints:
  *
  *   u8 format = 1 | u32 table_id | u32 version | text name | text comment | u32 next_column_id
  *   i32 time_column | i64 created_at_us
- *   i64 lateness_us | i64 future_us | i64 retention_us | u8 unknown | i32 rest_column | i32 whole_column
- *   text map | text text
- *   u32 column_count, then per column:
- *     u32 id | text name | type | u8 is_not_null | text default_text | value missing | text comment
+ *   i64 lateness_us | i64 future_us | i64 retention_us | u8 unknown | i32 rest_column | i32
+ * whole_column text map | text text u32 column_count, then per column: u32 id | text name | type |
+ * u8 is_not_null | text default_text | value missing | text comment
  *
- * `text` is a varint length and the bytes; type and value as storage/column/type.c writes them. Reading
- * bounds everything and ends in schema_validate, so hostile bytes give ERR_CORRUPT and never a schema
- * that others would trip over. */
+ * `text` is a varint length and the bytes; type and value as storage/column/type.c writes them.
+ * Reading bounds everything and ends in schema_validate, so hostile bytes give ERR_CORRUPT and
+ * never a schema that others would trip over. */
 #include "storage/column/schema.h"
 
 #include <assert.h>
@@ -129,8 +129,8 @@ static enum err validate_identifier(struct slice name, const char *noun, struct 
     if (name.size == 0)
         return error_set(error, ERR_INPUT, "42602", "%s name is empty", noun);
     if (name.size > IDENTIFIER_SIZE_MAX)
-        return error_set(error, ERR_INPUT, "42622", "%s name \"%.*s\" is longer than %d bytes", noun,
-                         SLICE_ARGS(name), IDENTIFIER_SIZE_MAX);
+        return error_set(error, ERR_INPUT, "42622", "%s name \"%.*s\" is longer than %d bytes",
+                         noun, SLICE_ARGS(name), IDENTIFIER_SIZE_MAX);
     if (memchr(name.data, 0, name.size) != NULL || utf8_validate(name) != name.size)
         return error_set(error, ERR_INPUT, "22021", "%s name is not valid UTF-8", noun);
     return OK;
@@ -143,7 +143,8 @@ static enum err validate_column(const struct schema *schema, uint32_t index, str
     if (err != OK)
         return err;
     if (!type_is_storable(column->type.id))
-        return error_set(error, ERR_INPUT, "42P16", "column \"%.*s\" has type %s, which cannot be stored",
+        return error_set(error, ERR_INPUT, "42P16",
+                         "column \"%.*s\" has type %s, which cannot be stored",
                          SLICE_ARGS(column->name), type_name(column->type.id));
     if (column->type.id == TYPE_NUMERIC &&
         (column->type.precision < 1 || column->type.precision > 18 ||
@@ -152,7 +153,8 @@ static enum err validate_column(const struct schema *schema, uint32_t index, str
                          "column \"%.*s\": numeric columns need a precision of 1 to 18",
                          SLICE_ARGS(column->name));
     if (column->id == 0 || column->id >= schema->next_column_id)
-        return error_set(error, ERR_INPUT, "XX000", "column \"%.*s\" has the id %u past the next id %u",
+        return error_set(error, ERR_INPUT, "XX000",
+                         "column \"%.*s\" has the id %u past the next id %u",
                          SLICE_ARGS(column->name), column->id, schema->next_column_id);
     if (!column->missing.is_null &&
         type_physical(column->missing.type.id) != type_physical(column->type.id))
@@ -161,13 +163,15 @@ static enum err validate_column(const struct schema *schema, uint32_t index, str
     return OK;
 }
 
-/* Quadratic on purpose only up to here: 1,024 columns are half a million comparisons of sizes first. */
+/* Quadratic on purpose only up to here: 1,024 columns are half a million comparisons of sizes
+ * first. */
 static enum err validate_distinct(const struct schema *schema, struct error *error)
 {
     for (uint32_t i = 0; i < schema->column_count; i++) {
         for (uint32_t j = 0; j < i; j++) {
             if (slice_equal(schema->columns[i].name, schema->columns[j].name))
-                return error_set(error, ERR_INPUT, "42701", "column \"%.*s\" specified more than once",
+                return error_set(error, ERR_INPUT, "42701",
+                                 "column \"%.*s\" specified more than once",
                                  SLICE_ARGS(schema->columns[i].name));
             if (schema->columns[i].id == schema->columns[j].id)
                 return error_set(error, ERR_INPUT, "XX000", "column id %u used twice",
@@ -202,10 +206,12 @@ enum err schema_validate(const struct schema *schema, struct error *error)
     if (err != OK)
         return err;
     const struct table_options *options = &schema->options;
-    if (!is_column_index(schema, schema->time_column) || !is_column_index(schema, options->rest_column) ||
+    if (!is_column_index(schema, schema->time_column) ||
+        !is_column_index(schema, options->rest_column) ||
         !is_column_index(schema, options->whole_column))
         return error_set(error, ERR_INPUT, "42703", "an option names a column that does not exist");
-    if (schema->time_column >= 0 && schema->columns[schema->time_column].type.id != TYPE_TIMESTAMPTZ)
+    if (schema->time_column >= 0 &&
+        schema->columns[schema->time_column].type.id != TYPE_TIMESTAMPTZ)
         return error_set(error, ERR_INPUT, "42P16",
                          "the event time column \"%.*s\" must be timestamp with time zone",
                          SLICE_ARGS(schema->columns[schema->time_column].name));
@@ -281,7 +287,8 @@ static bool read_head(struct reader *reader, struct schema *schema)
            schema->column_count <= SCHEMA_COLUMNS_MAX;
 }
 
-static bool read_column(struct reader *reader, struct arena *arena, struct column_definition *column)
+static bool read_column(struct reader *reader, struct arena *arena,
+                        struct column_definition *column)
 {
     column->id = reader_u32(reader);
     column->name = read_text(reader, arena);

@@ -1,13 +1,13 @@
 /* Rows at stored width, to bytes and back.
  *
- * Writing happens once per commit on the thread that built the batch; the log thread and replay only point
- * into the bytes. So this side does the work that makes the other one cheap: values are narrowed, unused
- * dictionary entries left out (a dictionary may be borrowed from a scan and mostly unused), constants kept
- * as one value, and every array starts at a multiple of 8.
+ * Writing happens once per commit on the thread that built the batch; the log thread and replay
+ * only point into the bytes. So this side does the work that makes the other one cheap: values are
+ * narrowed, unused dictionary entries left out (a dictionary may be borrowed from a scan and mostly
+ * unused), constants kept as one value, and every array starts at a multiple of 8.
  *
- * Reading trusts nothing: sizes are summed and compared with the bytes that are there, the greatest code is
- * compared with the entry count, and only then is anything pointed to. Both checks are one vectorized pass
- * over what the append reads anyway. */
+ * Reading trusts nothing: sizes are summed and compared with the bytes that are there, the greatest
+ * code is compared with the entry count, and only then is anything pointed to. Both checks are one
+ * vectorized pass over what the append reads anyway. */
 #include "storage/column/stored.h"
 
 #include <assert.h>
@@ -164,7 +164,8 @@ static void write_head(uint32_t column_id, struct type type, enum stored_encodin
     writer_u64(out, 0);
 }
 
-static void write_text(const struct column *column, bool with_null, size_t row_count, struct writer *out)
+static void write_text(const struct column *column, bool with_null, size_t row_count,
+                       struct writer *out)
 {
     const struct slice *text = column->text;
     uint32_t *sizes = put(out, row_count * sizeof(*sizes));
@@ -189,8 +190,10 @@ static void write_text(const struct column *column, bool with_null, size_t row_c
     }
 }
 
-/* map[code] becomes the code among the used ones, UINT32_MAX where no row uses it. Returns how many are used. */
-static uint32_t map_used(const struct column *column, bool with_null, size_t row_count, uint32_t *map)
+/* map[code] becomes the code among the used ones, UINT32_MAX where no row uses it. Returns how many
+ * are used. */
+static uint32_t map_used(const struct column *column, bool with_null, size_t row_count,
+                         uint32_t *map)
 {
     memset(map, 0, column->dictionary_count * sizeof(*map));
     if (with_null) {
@@ -215,8 +218,8 @@ static uint32_t code_width_of(uint32_t entry_count)
     return entry_count <= 256 ? 1 : entry_count <= 65536 ? 2 : 4;
 }
 
-static void write_codes(const struct column *column, bool with_null, const uint32_t *map, uint32_t width,
-                        size_t row_count, struct writer *out)
+static void write_codes(const struct column *column, bool with_null, const uint32_t *map,
+                        uint32_t width, size_t row_count, struct writer *out)
 {
     void *codes = put(out, row_count * width);
     if (codes == NULL || width == 0)
@@ -233,7 +236,8 @@ static void write_codes(const struct column *column, bool with_null, const uint3
 }
 
 /* The used entries: count, sizes, codes, bytes. */
-static void write_entries(const struct column *column, const uint32_t *map, uint32_t used, struct writer *out)
+static void write_entries(const struct column *column, const uint32_t *map, uint32_t used,
+                          struct writer *out)
 {
     writer_u32(out, used);
     writer_u32(out, 0);
@@ -260,15 +264,16 @@ static void write_entry_bytes(const struct column *column, const uint32_t *map, 
     }
 }
 
-static void write_dictionary(uint32_t column_id, struct type type, const struct column *column, size_t row_count,
-                             struct writer *out)
+static void write_dictionary(uint32_t column_id, struct type type, const struct column *column,
+                             size_t row_count, struct writer *out)
 {
     bool with_null = has_null(column, row_count);
     uint32_t *map = memory_alloc(((size_t)column->dictionary_count + 1) * sizeof(*map));
     uint32_t used = map_used(column, with_null, row_count, map);
     assert(used > 0);
     uint32_t width = code_width_of(used);
-    write_head(column_id, type, STORED_DICTIONARY, with_null ? STORED_BITMAP : STORED_VALID, width, out);
+    write_head(column_id, type, STORED_DICTIONARY, with_null ? STORED_BITMAP : STORED_VALID, width,
+               out);
     if (with_null)
         write_bitmap(column->validity, row_count, out);
     write_entries(column, map, used, out);
@@ -277,8 +282,8 @@ static void write_dictionary(uint32_t column_id, struct type type, const struct 
     memory_free(map);
 }
 
-static void write_column(uint32_t column_id, struct type type, const struct column *column, size_t row_count,
-                         struct writer *out)
+static void write_column(uint32_t column_id, struct type type, const struct column *column,
+                         size_t row_count, struct writer *out)
 {
     static const uint32_t code_zero = 0;
     size_t width = type_stored_width(type.id);
@@ -287,8 +292,11 @@ static void write_column(uint32_t column_id, struct type type, const struct colu
         write_head(column_id, type, STORED_CONSTANT, STORED_NULL, 0, out);
     } else if (width == 0 && column->form == COLUMN_CONSTANT) {
         /* One entry, code width 0: `codes` is looked at for one row only. */
-        struct column constant = {.type = type, .form = COLUMN_DICTIONARY, .codes = &code_zero,
-                                  .dictionary = column->text, .dictionary_count = 1};
+        struct column constant = {.type = type,
+                                  .form = COLUMN_DICTIONARY,
+                                  .codes = &code_zero,
+                                  .dictionary = column->text,
+                                  .dictionary_count = 1};
         uint32_t map = 0;
         write_head(column_id, type, STORED_DICTIONARY, STORED_VALID, 0, out);
         write_entries(&constant, &map, 1, out);
@@ -303,7 +311,9 @@ static void write_column(uint32_t column_id, struct type type, const struct colu
             flat = column_flatten(column, row_count, &arena);
         bool is_constant = column->form == COLUMN_CONSTANT;
         bool with_null = !is_constant && has_null(&flat, row_count);
-        enum stored_encoding encoding = width == 0 ? STORED_TEXT : is_constant ? STORED_CONSTANT : STORED_FIXED;
+        enum stored_encoding encoding = width == 0    ? STORED_TEXT
+                                        : is_constant ? STORED_CONSTANT
+                                                      : STORED_FIXED;
         write_head(column_id, type, encoding, with_null ? STORED_BITMAP : STORED_VALID, 0, out);
         if (with_null)
             write_bitmap(flat.validity, row_count, out);
@@ -321,8 +331,8 @@ static void write_column(uint32_t column_id, struct type type, const struct colu
     memcpy(out->data + head + 16, &data_size, sizeof(data_size));
 }
 
-void stored_write(const struct schema *schema, const uint32_t *column_ids, const struct batch *batch,
-                  struct writer *out)
+void stored_write(const struct schema *schema, const uint32_t *column_ids,
+                  const struct batch *batch, struct writer *out)
 {
     assert(out->size % 8 == 0);
     assert(batch->row_count > 0 && batch->row_count <= STORED_ROWS_MAX);
@@ -476,7 +486,8 @@ void stored_expand_bitmap(const uint8_t *bitmap, size_t begin, size_t count, uin
     }
     for (; i + 8 <= count; i += 8) {
         /* Each byte keeps its own bit, then any bit becomes 1. */
-        uint64_t x = bitmap[(begin + i) / 8] * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
+        uint64_t x =
+            bitmap[(begin + i) / 8] * UINT64_C(0x0101010101010101) & UINT64_C(0x8040201008040201);
         x = (x + UINT64_C(0x7f7f7f7f7f7f7f7f)) >> 7 & UINT64_C(0x0101010101010101);
         memcpy(out + i, &x, 8);
     }
@@ -508,9 +519,10 @@ void stored_widen(struct type type, const void *values, size_t count, void *out)
         for (size_t i = 0; i < count; i++) {
             int64_t digits = ((const int64_t *)values)[i];
             bool is_nan = digits == INT64_MIN;
-            ((struct numeric *)out)[i] = (struct numeric){.digits = is_nan ? 0 : digits,
-                                                          .scale = type.scale,
-                                                          .kind = is_nan ? NUMERIC_NAN : NUMERIC_FINITE};
+            ((struct numeric *)out)[i] =
+                (struct numeric){.digits = is_nan ? 0 : digits,
+                                 .scale = type.scale,
+                                 .kind = is_nan ? NUMERIC_NAN : NUMERIC_FINITE};
         }
         break;
     case TYPE_UUID:
@@ -522,7 +534,8 @@ void stored_widen(struct type type, const void *values, size_t count, void *out)
     }
 }
 
-static const struct slice *slices_of(const struct stored_column *column, size_t count, struct arena *arena)
+static const struct slice *slices_of(const struct stored_column *column, size_t count,
+                                     struct arena *arena)
 {
     struct slice *out = arena_alloc_array(arena, count, sizeof(*out));
     const char *bytes = column->bytes.data;
@@ -533,7 +546,8 @@ static const struct slice *slices_of(const struct stored_column *column, size_t 
     return out;
 }
 
-struct column stored_to_column(const struct stored_column *stored, size_t row_count, struct arena *arena)
+struct column stored_to_column(const struct stored_column *stored, size_t row_count,
+                               struct arena *arena)
 {
     struct column column = {.type = stored->type, .form = COLUMN_FLAT};
     if (stored->validity == STORED_NULL)
@@ -557,7 +571,8 @@ struct column stored_to_column(const struct stored_column *stored, size_t row_co
         column.values = stored->values; /* as wide there as here */
     } else {
         size_t count = stored->encoding == STORED_CONSTANT ? 1 : row_count;
-        void *values = arena_alloc_array(arena, count, physical_size(type_physical(stored->type.id)));
+        void *values =
+            arena_alloc_array(arena, count, physical_size(type_physical(stored->type.id)));
         stored_widen(stored->type, stored->values, count, values);
         column.values = values;
         column.form = stored->encoding == STORED_CONSTANT ? COLUMN_CONSTANT : COLUMN_FLAT;

@@ -1,5 +1,5 @@
-/* Shared pages of simulated files. A copy costs a pointer a page; a page is copied when it is written while shared. A
- * page of zeros is no page, so pre-written files cost nothing. */
+/* Shared pages of simulated files. A copy costs a pointer a page; a page is copied when it is
+ * written while shared. A page of zeros is no page, so pre-written files cost nothing. */
 #include "storage/io/image.h"
 
 #include "storage/base/arena.h"

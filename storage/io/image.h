@@ -1,4 +1,5 @@
-/* The content of a simulated file: pages that copies share until one of them is written. Private to storage/io. */
+/* The content of a simulated file: pages that copies share until one of them is written. Private to
+ * storage/io. */
 #ifndef FRESHET_STORAGE_IO_IMAGE_H
 #define FRESHET_STORAGE_IO_IMAGE_H
 
@@ -14,7 +15,8 @@ struct image {
 };
 
 void image_deinit(struct image *image);
-void image_copy(struct image *target, const struct image *source); /* `target` is overwritten, not freed */
+void image_copy(struct image *target,
+                const struct image *source); /* `target` is overwritten, not freed */
 void image_write(struct image *image, const void *data, size_t size, uint64_t offset);
 /* Bytes read: less than `size` at the end. */
 size_t image_read(const struct image *image, void *data, size_t size, uint64_t offset);

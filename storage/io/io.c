@@ -17,16 +17,18 @@ enum err io_open(const char *kind, const char *directory, struct io **out, struc
         return plain_open(directory, out, error);
     bool is_auto = strcmp(kind, "auto") == 0;
     if (!is_auto && strcmp(kind, "uring") != 0)
-        return error_set(error, ERR_INPUT, NULL, "io is \"auto\", \"uring\" or \"plain\", not \"%s\"",
-                         kind);
+        return error_set(error, ERR_INPUT, NULL,
+                         "io is \"auto\", \"uring\" or \"plain\", not \"%s\"", kind);
     struct error refusal = {0};
-    enum err result = fault_is("io.ring_refused")
-                          ? error_set(&refusal, ERR_IO, NULL, "cannot make a ring: refused by a test")
-                          : ring_open(directory, out, &refusal);
+    enum err result =
+        fault_is("io.ring_refused")
+            ? error_set(&refusal, ERR_IO, NULL, "cannot make a ring: refused by a test")
+            : ring_open(directory, out, &refusal);
     if (result != OK && is_auto) {
         result = plain_open(directory, out, error);
         if (result == OK) /* else it was not the ring's fault */
-            logger_write(LOG_WARN, "io_uring is not available, plain calls are used reason=\"%s\"", refusal.text);
+            logger_write(LOG_WARN, "io_uring is not available, plain calls are used reason=\"%s\"",
+                         refusal.text);
         return result;
     }
     if (result != OK && error != NULL)
@@ -69,7 +71,8 @@ enum err io_read_file(struct io *io, const char *name, struct arena *arena, stru
     return result != OK ? result : closed;
 }
 
-static enum err write_whole(struct io *io, const char *name, struct slice content, struct error *error)
+static enum err write_whole(struct io *io, const char *name, struct slice content,
+                            struct error *error)
 {
     struct io_file *file;
     enum err result = io->ops->open(io, name, IO_CREATE | IO_WRITE, &file, error);

@@ -1,6 +1,8 @@
-/* The plain back end: pread, pwrite, fdatasync. Where no ring may be made, and under tools that cannot follow one.
+/* The plain back end: pread, pwrite, fdatasync. Where no ring may be made, and under tools that
+ * cannot follow one.
  *
- * write_begin does the work at once; write_wait looks at what came of it, by the same rules as the ring. */
+ * write_begin does the work at once; write_wait looks at what came of it, by the same rules as the
+ * ring. */
 #include "storage/io/posix.h"
 
 #include <assert.h>
@@ -51,7 +53,8 @@ static void plain_read_begin(struct io_file *io_file, void *data, size_t size, u
     posix_check_aligned(file, data, size, offset);
     assert(!file->reading.is_pending);
     struct posix_read *reading = &file->reading;
-    *reading = (struct posix_read){.data = data, .size = size, .offset = offset, .is_pending = true};
+    *reading =
+        (struct posix_read){.data = data, .size = size, .offset = offset, .is_pending = true};
     while (reading->total < size) {
         ssize_t count = pread(file->fd, reading->data + reading->total, size - reading->total,
                               (off_t)(offset + reading->total));
@@ -78,8 +81,8 @@ static enum err plain_read_wait(struct io_file *io_file, size_t *got, struct err
     return OK;
 }
 
-static enum err plain_read(struct io_file *io_file, void *data, size_t size, uint64_t offset, size_t *got,
-                           struct error *error)
+static enum err plain_read(struct io_file *io_file, void *data, size_t size, uint64_t offset,
+                           size_t *got, struct error *error)
 {
     plain_read_begin(io_file, data, size, offset);
     return plain_read_wait(io_file, got, error);

@@ -1,8 +1,9 @@
 /* Names, directories, sizes and locks by system calls, for both real back ends. See posix.h.
  *
- * Every path is relative to one directory descriptor, so the data directory may be moved under a running
- * process and no name can lead out of it by way of the working directory. Descriptors are close-on-exec and
- * never 0 to 2: a stray message on standard error must not land in a data file. */
+ * Every path is relative to one directory descriptor, so the data directory may be moved under a
+ * running process and no name can lead out of it by way of the working directory. Descriptors are
+ * close-on-exec and never 0 to 2: a stray message on standard error must not land in a data file.
+ */
 #include "storage/io/posix.h"
 
 #include <assert.h>
@@ -46,8 +47,7 @@ enum err posix_io_init(struct posix_io *posix, const char *path, struct error *e
     posix->lock_fd = -1;
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return transfer_error(error, errno, "make directory", path);
-    posix->directory_fd =
-        keep_off_standard_streams(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    posix->directory_fd = keep_off_standard_streams(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (posix->directory_fd < 0)
         return transfer_error(error, errno, "open directory", path);
     posix->path = copy_text(path);
@@ -62,7 +62,8 @@ void posix_io_deinit(struct posix_io *posix)
     memory_free(posix->path);
 }
 
-void posix_check_aligned(const struct posix_file *file, const void *data, size_t size, uint64_t offset)
+void posix_check_aligned(const struct posix_file *file, const void *data, size_t size,
+                         uint64_t offset)
 {
     if (!file->is_direct)
         return;
@@ -71,7 +72,8 @@ void posix_check_aligned(const struct posix_file *file, const void *data, size_t
     assert(offset % IO_ALIGNMENT == 0);
 }
 
-enum err posix_open(struct io *io, const char *name, int flags, struct io_file **out, struct error *error)
+enum err posix_open(struct io *io, const char *name, int flags, struct io_file **out,
+                    struct error *error)
 {
     int mode = O_CLOEXEC | (flags & (IO_WRITE | IO_CREATE) ? O_RDWR : O_RDONLY);
     if (flags & IO_CREATE)
@@ -79,7 +81,8 @@ enum err posix_open(struct io *io, const char *name, int flags, struct io_file *
     int direct = flags & IO_DIRECT ? O_DIRECT : 0;
     int directory_fd = posix_of(io)->directory_fd;
     int fd = openat(directory_fd, name, mode | direct, 0600);
-    if (fd < 0 && errno == EINVAL && direct != 0) { /* no O_DIRECT here; the name may be made already */
+    if (fd < 0 && errno == EINVAL &&
+        direct != 0) { /* no O_DIRECT here; the name may be made already */
         fd = openat(directory_fd, name, mode & ~O_EXCL, 0600);
     }
     fd = keep_off_standard_streams(fd);
@@ -167,8 +170,9 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-enum err posix_list(struct io *io, const char *directory, void (*each)(void *context, const char *name),
-                    void *context, struct error *error)
+enum err posix_list(struct io *io, const char *directory,
+                    void (*each)(void *context, const char *name), void *context,
+                    struct error *error)
 {
     const char *path = directory[0] == '\0' ? "." : directory;
     int fd = keep_off_standard_streams(
@@ -206,7 +210,8 @@ enum err posix_list(struct io *io, const char *directory, void (*each)(void *con
     return result;
 }
 
-enum err posix_space(struct io *io, uint64_t *free_bytes, uint64_t *total_bytes, struct error *error)
+enum err posix_space(struct io *io, uint64_t *free_bytes, uint64_t *total_bytes,
+                     struct error *error)
 {
     struct statvfs status;
     if (fstatvfs(posix_of(io)->directory_fd, &status) != 0)

@@ -1,5 +1,5 @@
-/* Files and directories by system calls: all of the plain back end, and what the ring leaves to system calls
- * (names, directories, sizes, locks). Private to storage/io. */
+/* Files and directories by system calls: all of the plain back end, and what the ring leaves to
+ * system calls (names, directories, sizes, locks). Private to storage/io. */
 #ifndef FRESHET_STORAGE_IO_POSIX_H
 #define FRESHET_STORAGE_IO_POSIX_H
 
@@ -25,7 +25,7 @@ struct posix_read {
 struct posix_file {
     struct io_file file;
     int fd;
-    bool is_direct;    /* asked for: alignment is checked even where the file system has no O_DIRECT */
+    bool is_direct; /* asked for: alignment is checked even where the file system has no O_DIRECT */
     bool has_unsynced; /* writes since the last sync */
     struct transfer transfer;
     struct transfer_result result; /* plain: of the write that was done in submit */
@@ -36,9 +36,11 @@ struct posix_file {
 /* Opens (and makes) the directory. */
 MUST_CHECK enum err posix_io_init(struct posix_io *posix, const char *path, struct error *error);
 void posix_io_deinit(struct posix_io *posix);
-void posix_check_aligned(const struct posix_file *file, const void *data, size_t size, uint64_t offset);
+void posix_check_aligned(const struct posix_file *file, const void *data, size_t size,
+                         uint64_t offset);
 
-enum err posix_open(struct io *io, const char *name, int flags, struct io_file **out, struct error *error);
+enum err posix_open(struct io *io, const char *name, int flags, struct io_file **out,
+                    struct error *error);
 enum err posix_close(struct io_file *file, struct error *error);
 enum err posix_size(struct io_file *file, uint64_t *size, struct error *error);
 enum err posix_truncate(struct io_file *file, uint64_t size, struct error *error);
@@ -46,9 +48,11 @@ enum err posix_rename(struct io *io, const char *from, const char *to, struct er
 enum err posix_unlink(struct io *io, const char *name, struct error *error);
 enum err posix_mkdir(struct io *io, const char *name, struct error *error);
 enum err posix_sync_directory(struct io *io, const char *name, struct error *error);
-enum err posix_list(struct io *io, const char *directory, void (*each)(void *context, const char *name),
-                    void *context, struct error *error);
-enum err posix_space(struct io *io, uint64_t *free_bytes, uint64_t *total_bytes, struct error *error);
+enum err posix_list(struct io *io, const char *directory,
+                    void (*each)(void *context, const char *name), void *context,
+                    struct error *error);
+enum err posix_space(struct io *io, uint64_t *free_bytes, uint64_t *total_bytes,
+                     struct error *error);
 enum err posix_lock(struct io *io, struct error *error);
 void *posix_buffer_alloc(struct io *io, size_t size);
 void posix_buffer_free(struct io *io, void *buffer);

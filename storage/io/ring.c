@@ -1,16 +1,18 @@
 /* The io_uring back end: data reads, writes and syncs through a ring of its own.
  *
- * The ring is made with SINGLE_ISSUER | DEFER_TASKRUN: completions run only when their thread waits for them, which
- * gives the steadiest latency for a thread that does one thing. The kernel binds such a ring to the thread that made
- * it; a `struct io` may be handed from the thread that recovers to the thread that writes. So the ring is made on
- * first use, and made anew when another thread turns up (once in a process's life; nothing may be under way then).
+ * The ring is made with SINGLE_ISSUER | DEFER_TASKRUN: completions run only when their thread waits
+ * for them, which gives the steadiest latency for a thread that does one thing. The kernel binds
+ * such a ring to the thread that made it; a `struct io` may be handed from the thread that recovers
+ * to the thread that writes. So the ring is made on first use, and made anew when another thread
+ * turns up (once in a process's life; nothing may be under way then).
  *
  *   write_begin   [write or write_fixed] --link--> [fdatasync]      or  [write with RWF_DSYNC]
  *   write_wait    reap both; transfer.c decides what they mean
  *
- * RWF_DSYNC vouches for its own range only, so it is used where nothing else of the file is unsynced. Measured against
- * the linked pair on pre-written blocks: 4 KiB 54 against 59 us and half the CPU, 1 MiB 515 against 545 us.
- * Up to four buffers of at most 1 MiB are registered, where the limit on locked memory lets us. */
+ * RWF_DSYNC vouches for its own range only, so it is used where nothing else of the file is
+ * unsynced. Measured against the linked pair on pre-written blocks: 4 KiB 54 against 59 us and half
+ * the CPU, 1 MiB 515 against 545 us. Up to four buffers of at most 1 MiB are registered, where the
+ * limit on locked memory lets us. */
 #include "storage/io/posix.h"
 
 #include "storage/base/fault.h"
@@ -39,9 +41,9 @@ struct ring_io {
     bool is_open;
     const void *owner; /* the thread the ring belongs to */
     struct ring_buffer buffers[REGISTERED_COUNT_MAX];
-    bool is_registered;      /* buffers as they are now are known to the kernel */
+    bool is_registered; /* buffers as they are now are known to the kernel */
     bool is_register_tried;
-    unsigned waiting;        /* completions under way, by tag bit */
+    unsigned waiting; /* completions under way, by tag bit */
     int results[TAG_COUNT];
 };
 
@@ -159,8 +161,8 @@ static void ring_submit(struct io_file *io_file, const struct io_write_options *
     struct io_uring_sqe *entry = next_entry(io, TAG_WRITE);
     int index = buffer_index(io, write->data, write->size);
     if (index >= 0)
-        io_uring_prep_write_fixed(entry, file->fd, write->data, (unsigned)write->size, write->offset,
-                                  index);
+        io_uring_prep_write_fixed(entry, file->fd, write->data, (unsigned)write->size,
+                                  write->offset, index);
     else
         io_uring_prep_write(entry, file->fd, write->data, (unsigned)write->size, write->offset);
     io_uring_sqe_set_data64(entry, TAG_WRITE);
@@ -225,7 +227,8 @@ static void ring_read_begin(struct io_file *io_file, void *data, size_t size, ui
     struct posix_file *file = (struct posix_file *)io_file;
     posix_check_aligned(file, data, size, offset);
     assert(!file->reading.is_pending);
-    file->reading = (struct posix_read){.data = data, .size = size, .offset = offset, .is_pending = true};
+    file->reading =
+        (struct posix_read){.data = data, .size = size, .offset = offset, .is_pending = true};
     int result = ensure_ring(io);
     file->reading.refusal = result < 0 ? -result : 0;
     if (result == 0 && size > 0)
@@ -258,8 +261,8 @@ static enum err ring_read_wait(struct io_file *io_file, size_t *got, struct erro
     return OK;
 }
 
-static enum err ring_read(struct io_file *io_file, void *data, size_t size, uint64_t offset, size_t *got,
-                          struct error *error)
+static enum err ring_read(struct io_file *io_file, void *data, size_t size, uint64_t offset,
+                          size_t *got, struct error *error)
 {
     ring_read_begin(io_file, data, size, offset);
     return ring_read_wait(io_file, got, error);

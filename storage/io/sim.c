@@ -1,8 +1,8 @@
 /* The operations of the simulated disk: see sim.h for what it models, sim_crash.c for crashes.
  *
- * A write reaches the cache when it is submitted and is looked at when it is reaped, and a sync behind it happens
- * then: so whatever the program does in between, it does with a write in flight. Results go through transfer.c, the
- * same code that judges those of the real ring. */
+ * A write reaches the cache when it is submitted and is looked at when it is reaped, and a sync
+ * behind it happens then: so whatever the program does in between, it does with a write in flight.
+ * Results go through transfer.c, the same code that judges those of the real ring. */
 #include "storage/io/sim.h"
 
 #include "storage/base/hash.h"
@@ -57,7 +57,8 @@ static bool is_stale(struct io *io)
 static void trace(struct sim *sim, const char *what, const char *name, uint64_t a, uint64_t b)
 {
     uint64_t name_hash = hash64_seed(name, strlen(name), (uint64_t)(unsigned char)what[0]);
-    sim->trace = hash_mix(sim->trace ^ name_hash ^ hash_mix(a + 1) ^ hash_mix(b + 0x9e3779b97f4a7c15ULL));
+    sim->trace =
+        hash_mix(sim->trace ^ name_hash ^ hash_mix(a + 1) ^ hash_mix(b + 0x9e3779b97f4a7c15ULL));
 }
 
 /* One operation begins: false if the machine is off. */
@@ -172,7 +173,8 @@ static enum err sim_file_truncate(struct io_file *io_file, uint64_t size, struct
     return OK;
 }
 
-static void check_aligned(const struct sim_file *file, const void *data, size_t size, uint64_t offset)
+static void check_aligned(const struct sim_file *file, const void *data, size_t size,
+                          uint64_t offset)
 {
     if (!file->is_direct)
         return;
@@ -190,7 +192,8 @@ static void sim_read_begin(struct io_file *io_file, void *data, size_t size, uin
         (struct sim_read){.data = data, .size = size, .offset = offset, .is_pending = true};
 }
 
-/* The bytes come here, at the last moment, as they are now: who looks before sees what lay there. */
+/* The bytes come here, at the last moment, as they are now: who looks before sees what lay there.
+ */
 static enum err sim_read_wait(struct io_file *io_file, size_t *got, struct error *error)
 {
     struct sim_file *file = (struct sim_file *)io_file;
@@ -204,8 +207,8 @@ static enum err sim_read_wait(struct io_file *io_file, size_t *got, struct error
     return OK;
 }
 
-static enum err sim_file_read(struct io_file *io_file, void *data, size_t size, uint64_t offset, size_t *got,
-                              struct error *error)
+static enum err sim_file_read(struct io_file *io_file, void *data, size_t size, uint64_t offset,
+                              size_t *got, struct error *error)
 {
     sim_read_begin(io_file, data, size, offset);
     return sim_read_wait(io_file, got, error);
@@ -230,7 +233,8 @@ static uint64_t used_bytes(const struct sim *sim)
     return used;
 }
 
-static bool is_full(const struct sim *sim, const struct sim_file *file, const struct io_write_options *write)
+static bool is_full(const struct sim *sim, const struct sim_file *file,
+                    const struct io_write_options *write)
 {
     uint64_t end = write->offset + write->size;
     uint64_t size = file->inode->cache.size;
@@ -240,7 +244,8 @@ static bool is_full(const struct sim *sim, const struct sim_file *file, const st
 /* Some whole sectors from the front, not all. */
 static size_t some_sectors(struct sim *sim, size_t size)
 {
-    return random_below(&sim->chance, (size + SIM_SECTOR_SIZE - 1) / SIM_SECTOR_SIZE) * SIM_SECTOR_SIZE;
+    return random_below(&sim->chance, (size + SIM_SECTOR_SIZE - 1) / SIM_SECTOR_SIZE) *
+           SIM_SECTOR_SIZE;
 }
 
 static int64_t raw_write(struct sim_file *file, const struct io_write_options *write)
@@ -254,7 +259,8 @@ static int64_t raw_write(struct sim_file *file, const struct io_write_options *w
     }
     trace(sim, "write", file->name, write->offset, write->size);
     enum sim_fault fault = planned_fault(sim);
-    if (fault == SIM_FAULT_SPACE || is_full(sim, file, write) || happens(sim, sim->faults.write_space))
+    if (fault == SIM_FAULT_SPACE || is_full(sim, file, write) ||
+        happens(sim, sim->faults.write_space))
         return -ENOSPC;
     size_t size = write->size;
     bool is_error = fault == SIM_FAULT_ERROR || happens(sim, sim->faults.write_error);
@@ -265,8 +271,8 @@ static int64_t raw_write(struct sim_file *file, const struct io_write_options *w
     return is_error ? -EIO : (int64_t)size;
 }
 
-/* A failed sync: part of it reached the disk, and the rest is forgotten. Readers through the page cache still see it;
- * direct ones see the disk. */
+/* A failed sync: part of it reached the disk, and the rest is forgotten. Readers through the page
+ * cache still see it; direct ones see the disk. */
 static void mark_clean(struct sim *sim, struct sim_inode *inode, bool is_direct)
 {
     for (size_t index = 0; index < inode->write_count; index++) {
@@ -293,7 +299,8 @@ static int64_t raw_sync(struct sim_file *file)
         return -EIO;
     trace(sim, "sync", file->name, file->inode->write_count, 0);
     enum sim_fault fault = planned_fault(sim);
-    if (fault == SIM_FAULT_ERROR || fault == SIM_FAULT_SPACE || happens(sim, sim->faults.sync_error)) {
+    if (fault == SIM_FAULT_ERROR || fault == SIM_FAULT_SPACE ||
+        happens(sim, sim->faults.sync_error)) {
         mark_clean(sim, file->inode, file->is_direct);
         return fault == SIM_FAULT_SPACE ? -ENOSPC : -EIO;
     }
@@ -414,8 +421,9 @@ static int compare_names(const void *a, const void *b)
     return strcmp((const char *)a, (const char *)b);
 }
 
-static enum err sim_list(struct io *io, const char *directory, void (*each)(void *context, const char *name),
-                         void *context, struct error *error)
+static enum err sim_list(struct io *io, const char *directory,
+                         void (*each)(void *context, const char *name), void *context,
+                         struct error *error)
 {
     struct sim *sim = sim_of(io);
     if (is_stale(io) || sim->is_crashed)
@@ -439,7 +447,8 @@ static enum err sim_list(struct io *io, const char *directory, void (*each)(void
     return OK;
 }
 
-static enum err sim_space(struct io *io, uint64_t *free_bytes, uint64_t *total_bytes, struct error *error)
+static enum err sim_space(struct io *io, uint64_t *free_bytes, uint64_t *total_bytes,
+                          struct error *error)
 {
     struct sim *sim = sim_of(io);
     (void)error;
@@ -470,7 +479,8 @@ static enum err sim_clone(struct io *io, struct io **out, struct error *error)
 static void *sim_buffer_alloc(struct io *io, size_t size)
 {
     (void)io;
-    void *buffer = aligned_alloc(IO_ALIGNMENT, (size + IO_ALIGNMENT - 1) / IO_ALIGNMENT * IO_ALIGNMENT);
+    void *buffer =
+        aligned_alloc(IO_ALIGNMENT, (size + IO_ALIGNMENT - 1) / IO_ALIGNMENT * IO_ALIGNMENT);
     if (buffer == NULL)
         abort();
     return buffer;

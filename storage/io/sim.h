@@ -1,29 +1,33 @@
-/* The simulated disk: files and directories in memory that can crash, fail, tear and lie, by a seed.
+/* The simulated disk: files and directories in memory that can crash, fail, tear and lie, by a
+ * seed.
  *
- * A `struct sim` is a disk, a clock and a stream of chance. Any number of `struct io` are opened on it (sim_open,
- * io_clone); all of it is single-threaded. Everything that changes the disk is an *operation* and has a number, counted
- * from 1: create, write, sync, rename, unlink, mkdir, truncate, sync_directory. A write with a sync behind it is two.
+ * A `struct sim` is a disk, a clock and a stream of chance. Any number of `struct io` are opened on
+ * it (sim_open, io_clone); all of it is single-threaded. Everything that changes the disk is an
+ * *operation* and has a number, counted from 1: create, write, sync, rename, unlink, mkdir,
+ * truncate, sync_directory. A write with a sync behind it is two.
  *
- * Two images are kept of each file: what a reader sees (the cache) and what is durable. Writes go to the first and to
- * an ordered list; a sync moves the list to the second. Directory entries have the same two states and sync_directory
- * moves them; a synced file whose name was not synced is gone after a crash.
+ * Two images are kept of each file: what a reader sees (the cache) and what is durable. Writes go
+ * to the first and to an ordered list; a sync moves the list to the second. Directory entries have
+ * the same two states and sync_directory moves them; a synced file whose name was not synced is
+ * gone after a crash.
  *
- * What a power cut does to unsynced writes, per 512-byte sector: old, new, torn after any byte, or garbage; any subset
- * of the writes, in any order; size old or new, the gap zeros or garbage. To unsynced names: a prefix of the operations
- * (as a journal does) or any subset. SIM_KILL is the death of the process only: everything written is still seen, and
- * still not durable.
+ * What a power cut does to unsynced writes, per 512-byte sector: old, new, torn after any byte, or
+ * garbage; any subset of the writes, in any order; size old or new, the gap zeros or garbage. To
+ * unsynced names: a prefix of the operations (as a journal does) or any subset. SIM_KILL is the
+ * death of the process only: everything written is still seen, and still not durable.
  *
  * Two ways to crash:
  *
- *   in place   sim_crash_at(sim, n): operation n and all after it fail (the write that is operation n may still reach
- *              the disk in part). When the program has given up, close everything and sim_recover(sim, how, seed).
- *   fork       sim_watch(sim, f, context) calls f before every operation, and while a write is in flight; there,
- *              sim_fork(sim, how, seed) makes another disk as it would be after a crash at this moment. The original
- *              goes on undisturbed. This costs microseconds: pages are shared until written.
+ *   in place   sim_crash_at(sim, n): operation n and all after it fail (the write that is operation
+ * n may still reach the disk in part). When the program has given up, close everything and
+ * sim_recover(sim, how, seed). fork       sim_watch(sim, f, context) calls f before every
+ * operation, and while a write is in flight; there, sim_fork(sim, how, seed) makes another disk as
+ * it would be after a crash at this moment. The original goes on undisturbed. This costs
+ * microseconds: pages are shared until written.
  *
  * After sim_recover, ios and files opened before answer ERR_IO to everything but close and destroy.
- * Determinism: the same seed and the same calls give the same disk; sim_trace() is a hash over all operations
- * (names, offsets and sizes; not bytes, which may hold random identities). */
+ * Determinism: the same seed and the same calls give the same disk; sim_trace() is a hash over all
+ * operations (names, offsets and sizes; not bytes, which may hold random identities). */
 #ifndef FRESHET_STORAGE_IO_SIM_H
 #define FRESHET_STORAGE_IO_SIM_H
 
@@ -42,7 +46,8 @@ struct sim_faults {
     uint32_t write_error; /* EIO; some sectors may be written */
     uint32_t write_space; /* ENOSPC; nothing is written */
     uint32_t write_short; /* fewer bytes than asked: not an error */
-    uint32_t sync_error;  /* EIO, and what was unsynced is marked clean: a later sync says OK, the data may be gone */
+    uint32_t sync_error;  /* EIO, and what was unsynced is marked clean: a later sync says OK, the
+                             data may be gone */
     uint32_t read_error;  /* EIO */
     uint32_t name_error;  /* EIO of create, rename, unlink, sync_directory; nothing is done */
 };
@@ -55,7 +60,8 @@ void sim_destroy(struct sim *sim); /* every io on it has been destroyed */
 void sim_open(struct sim *sim, struct io **out);
 
 void sim_set_faults(struct sim *sim, const struct sim_faults *faults); /* NULL: none */
-/* Operation `number` fails so, and with `is_for_ever` every one after it. One at a time; FAULT_NONE takes it back. */
+/* Operation `number` fails so, and with `is_for_ever` every one after it. One at a time; FAULT_NONE
+ * takes it back. */
 void sim_fail_at(struct sim *sim, uint64_t number, enum sim_fault fault, bool is_for_ever);
 void sim_set_capacity(struct sim *sim, uint64_t capacity);
 
@@ -68,7 +74,8 @@ void sim_recover(struct sim *sim, enum sim_crash how, uint64_t seed);
 /* The copy has no faults, no watch and no crash to come. */
 struct sim *sim_fork(const struct sim *sim, enum sim_crash how, uint64_t seed);
 
-/* For tests of damage at rest: changes one bit of the durable (and seen) content. False if there is no such byte. */
+/* For tests of damage at rest: changes one bit of the durable (and seen) content. False if there is
+ * no such byte. */
 bool sim_flip_bit(struct sim *sim, const char *name, uint64_t offset, unsigned bit);
 
 /* A clock that moves with the operations; for clock_install. Valid as long as the sim. */

@@ -1,8 +1,9 @@
 /* What a crash leaves of a simulated disk. See sim.h for the model.
  *
- * A new set of inodes is built from the old one: first the durable images and names, then a random part of what was
- * unsynced on top. Four moods of power cut, because a uniform draw over sectors would almost never keep a long write
- * whole: nothing more reached the disk; everything did; the oldest writes did; anything goes. */
+ * A new set of inodes is built from the old one: first the durable images and names, then a random
+ * part of what was unsynced on top. Four moods of power cut, because a uniform draw over sectors
+ * would almost never keep a long write whole: nothing more reached the disk; everything did; the
+ * oldest writes did; anything goes. */
 #include "storage/io/sim_private.h"
 
 #include "storage/base/hash.h"
@@ -19,8 +20,8 @@ static void fill_garbage(struct random_stream *chance, char *data, size_t size)
 }
 
 /* One sector of a write that was under way: new, old, torn or garbage. */
-static void keep_sector(struct random_stream *chance, struct image *image, const char *data, size_t size,
-                        uint64_t offset)
+static void keep_sector(struct random_stream *chance, struct image *image, const char *data,
+                        size_t size, uint64_t offset)
 {
     char sector[SIM_SECTOR_SIZE];
     switch (random_below(chance, 16)) {
@@ -42,7 +43,8 @@ static void keep_sector(struct random_stream *chance, struct image *image, const
     }
 }
 
-static void keep_part(struct random_stream *chance, struct image *image, const struct sim_write *write)
+static void keep_part(struct random_stream *chance, struct image *image,
+                      const struct sim_write *write)
 {
     if (write->bytes == NULL) {
         if (random_below(chance, 2))
@@ -147,14 +149,18 @@ static struct sim_inode *copy_of(struct copies *copies, const struct sim_inode *
     return copy;
 }
 
-static void copy_names(struct copies *copies, struct sim_names *target, const struct sim_names *source)
+static void copy_names(struct copies *copies, struct sim_names *target,
+                       const struct sim_names *source)
 {
     for (size_t index = 0; index < source->count; index++)
-        sim_names_set(target, source->items[index].name, copy_of(copies, source->items[index].inode));
+        sim_names_set(target, source->items[index].name,
+                      copy_of(copies, source->items[index].inode));
 }
 
-/* Unsynced changes of names, directory by directory in effect, because order matters only inside one. */
-static void crash_names(struct sim *target, const struct sim *source, struct copies *copies, enum mood mood)
+/* Unsynced changes of names, directory by directory in effect, because order matters only inside
+ * one. */
+static void crash_names(struct sim *target, const struct sim *source, struct copies *copies,
+                        enum mood mood)
 {
     struct random_stream *chance = &target->chance;
     size_t prefix = random_below(chance, source->op_count + 1);

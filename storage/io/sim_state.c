@@ -1,4 +1,5 @@
-/* The state of a simulated disk: inodes with their unsynced writes, names with their unsynced changes. */
+/* The state of a simulated disk: inodes with their unsynced writes, names with their unsynced
+ * changes. */
 #include "storage/io/sim_private.h"
 
 #include <assert.h>
@@ -128,7 +129,8 @@ void sim_push_op(struct sim *sim, const struct sim_name_op *op)
 void sim_drop_op(struct sim *sim, size_t index)
 {
     sim_inode_unref(sim->ops[index].inode);
-    memmove(&sim->ops[index], &sim->ops[index + 1], (sim->op_count - index - 1) * sizeof(*sim->ops));
+    memmove(&sim->ops[index], &sim->ops[index + 1],
+            (sim->op_count - index - 1) * sizeof(*sim->ops));
     sim->op_count--;
 }
 

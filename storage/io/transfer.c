@@ -1,8 +1,9 @@
 /* One write and its sync, from submission to an answer: see transfer.h.
  *
- * Rules (reliability D1 to D4): both results are looked at; a short write is gone on with, and the sync that was
- * cancelled by it is asked for again behind the rest; EINTR and EAGAIN of the write are tried again; a failed
- * sync is final, because the kernel may have marked the pages clean: a second one would say OK and lie. */
+ * Rules (reliability D1 to D4): both results are looked at; a short write is gone on with, and the
+ * sync that was cancelled by it is asked for again behind the rest; EINTR and EAGAIN of the write
+ * are tried again; a failed sync is final, because the kernel may have marked the pages clean: a
+ * second one would say OK and lie. */
 #include "storage/io/transfer.h"
 
 #include "storage/base/fault.h"
@@ -62,8 +63,8 @@ enum err transfer_wait(struct transfer *transfer, const struct transfer_ops *ops
         ops->reap(file, &result);
         if (result.written == -EINTR || result.written == -EAGAIN || result.written == 0) {
             if (++retry_count > RETRY_COUNT_MAX)
-                return transfer_error(error, result.written < 0 ? (int)-result.written : EIO, "write",
-                                      name);
+                return transfer_error(error, result.written < 0 ? (int)-result.written : EIO,
+                                      "write", name);
             ops->submit(file, left);
             continue;
         }

@@ -1,8 +1,10 @@
-/* What the back ends share: turning raw results of a write and its sync into an answer. Private to storage/io.
+/* What the back ends share: turning raw results of a write and its sync into an answer. Private to
+ * storage/io.
  *
- * A back end submits a write (with a sync linked behind it, or carried by it) and later reaps two numbers in the
- * manner of completion entries: bytes or -errno. Everything that may be got wrong about them is in transfer.c,
- * so that the simulated disk exercises the very code that runs on the real one. */
+ * A back end submits a write (with a sync linked behind it, or carried by it) and later reaps two
+ * numbers in the manner of completion entries: bytes or -errno. Everything that may be got wrong
+ * about them is in transfer.c, so that the simulated disk exercises the very code that runs on the
+ * real one. */
 #ifndef FRESHET_STORAGE_IO_TRANSFER_H
 #define FRESHET_STORAGE_IO_TRANSFER_H
 
@@ -29,7 +31,8 @@ void transfer_begin(struct transfer *transfer, const struct transfer_ops *ops, s
 MUST_CHECK enum err transfer_wait(struct transfer *transfer, const struct transfer_ops *ops,
                                   struct io_file *file, const char *name, struct error *error);
 
-/* ERR_SPACE for a full disk, ERR_NOT_FOUND, ERR_EXISTS, else ERR_IO; text "cannot <verb> <name>: <reason>". */
+/* ERR_SPACE for a full disk, ERR_NOT_FOUND, ERR_EXISTS, else ERR_IO; text "cannot <verb> <name>:
+ * <reason>". */
 enum err transfer_error(struct error *error, int os_error, const char *verb, const char *name);
 
 #endif

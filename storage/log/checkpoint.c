@@ -1,6 +1,6 @@
-/* A checkpoint file: 64 bytes of header, then the payload. Written under a temporary name, synced, renamed, the
- * directory synced, then named in the manifest, and only then is an older one removed: at every moment the manifest
- * names files that are whole. The bytes are in FORMAT.md. */
+/* A checkpoint file: 64 bytes of header, then the payload. Written under a temporary name, synced,
+ * renamed, the directory synced, then named in the manifest, and only then is an older one removed:
+ * at every moment the manifest names files that are whole. The bytes are in FORMAT.md. */
 #include "storage/log/checkpoint.h"
 
 #include "storage/base/hash.h"
@@ -26,8 +26,8 @@ static void path_of(const struct manifest *manifest, uint64_t number, const char
 
 static void encode_header(const struct manifest_checkpoint *edit, char *out)
 {
-    uint64_t fields[8] = {FILE_MAGIC, 0, VERSION, edit->number, edit->position, edit->size,
-                          edit->checksum, 0};
+    uint64_t fields[8] = {FILE_MAGIC,     0,          VERSION,        edit->number,
+                          edit->position, edit->size, edit->checksum, 0};
     static_assert(sizeof(fields) == HEADER_SIZE, "FORMAT.md");
     fields[1] = crc32c(0, &fields[2], sizeof(fields) - 2 * sizeof(fields[0]));
     memcpy(out, fields, sizeof(fields));
@@ -62,7 +62,6 @@ static enum err write_file(struct io *io, const char *name, const struct manifes
     return result != OK ? result : closed;
 }
 
-
 /* Whatever looks like a checkpoint and is not named by the manifest goes: half-written ones too. */
 static void remove_stale(void *context, const char *name)
 {
@@ -81,7 +80,8 @@ static void remove_stale(void *context, const char *name)
         if (strcmp(name, slash == NULL ? live_path : slash + 1) == 0)
             return;
     }
-    int length = snprintf(path, sizeof(path), "%s%s%s", directory, directory[0] == '\0' ? "" : "/", name);
+    int length =
+        snprintf(path, sizeof(path), "%s%s%s", directory, directory[0] == '\0' ? "" : "/", name);
     if (length < 0 || (size_t)length >= sizeof(path))
         return;
     struct io *io = manifest_io(manifest);
@@ -93,9 +93,8 @@ enum err checkpoint_write(struct manifest *manifest, uint64_t position, struct s
                           struct error *error)
 {
     struct io *io = manifest_io(manifest);
-    struct manifest_checkpoint edit = {.number = manifest_next_number(manifest),
-                                       .position = position,
-                                       .size = payload.size};
+    struct manifest_checkpoint edit = {
+        .number = manifest_next_number(manifest), .position = position, .size = payload.size};
     edit.checksum = hash64_seed(payload.data, payload.size, edit.number);
     char temporary[PATH_SIZE];
     char name[PATH_SIZE];
@@ -124,8 +123,8 @@ static enum err read_one(struct manifest *manifest, const struct manifest_checkp
         return result;
     char header[HEADER_SIZE];
     encode_header(edit, header);
-    bool is_whole = content.size == HEADER_SIZE + edit->size &&
-                    memcmp(content.data, header, HEADER_SIZE) == 0;
+    bool is_whole =
+        content.size == HEADER_SIZE + edit->size && memcmp(content.data, header, HEADER_SIZE) == 0;
     if (is_whole) {
         *payload = slice_of(content.data + HEADER_SIZE, edit->size);
         is_whole = hash64_seed(payload->data, payload->size, edit->number) == edit->checksum;
@@ -149,7 +148,8 @@ enum err checkpoint_read(struct manifest *manifest, struct arena *arena, uint64_
             *position = edit.position;
             return OK;
         }
-        logger_write(LOG_ERROR, "a checkpoint cannot be read, trying the one before it reason=\"%s\"",
+        logger_write(LOG_ERROR,
+                     "a checkpoint cannot be read, trying the one before it reason=\"%s\"",
                      refusal.text);
         if (index == 0) {
             result = one == ERR_IO ? ERR_IO : ERR_CORRUPT;

@@ -1,12 +1,14 @@
 /* Log files: made ahead of need, taken into use one after another.
  *
- *   prepare   create, write zeros over the whole length, sync, sync the directory      (0.1 s for 64 MiB)
- *   next      open, write block 0 with where the log ended before it                   (one write, no sync)
- *   abandon   after a failure: never written to again; the next file's header cuts it off
+ *   prepare   create, write zeros over the whole length, sync, sync the directory      (0.1 s for
+ * 64 MiB) next      open, write block 0 with where the log ended before it                   (one
+ * write, no sync) abandon   after a failure: never written to again; the next file's header cuts it
+ * off
  *
- * A file whose block 0 is not valid does not count: it was prepared and not yet used. Numbers only go up. Zeros are
- * written once because overwriting written blocks needs no journal commit: measured, 8 ms become 0.3 ms.
- * The preparing thread keeps one file ahead; a commit waits for it only when it writes a whole file faster. */
+ * A file whose block 0 is not valid does not count: it was prepared and not yet used. Numbers only
+ * go up. Zeros are written once because overwriting written blocks needs no journal commit:
+ * measured, 8 ms become 0.3 ms. The preparing thread keeps one file ahead; a commit waits for it
+ * only when it writes a whole file faster. */
 #include "storage/log/private.h"
 
 #include "storage/base/fault.h"
@@ -17,7 +19,8 @@
 
 #define ZEROS_SIZE ((size_t)1 << 20)
 
-static enum err write_zeros(struct log *log, struct io *io, struct io_file *file, struct error *error)
+static enum err write_zeros(struct log *log, struct io *io, struct io_file *file,
+                            struct error *error)
 {
     size_t file_size = log->options.file_size;
     size_t step_max = file_size < ZEROS_SIZE ? file_size : ZEROS_SIZE;
@@ -114,7 +117,8 @@ enum err log_file_next(struct log *log, bool sync, struct error *error)
     if (result == OK)
         result = log->io->ops->write_wait(file, error);
     if (result != OK) {
-        /* Whether it stands there or not, what it says is true; the next one must be told apart from it. */
+        /* Whether it stands there or not, what it says is true; the next one must be told apart
+         * from it. */
         log->must_cut = true;
         (void)log->io->ops->close(file, NULL);
         return result;

@@ -1,4 +1,5 @@
-/* Encoding and checking of the two headers. The offsets are those of FORMAT.md; all integers little-endian. */
+/* Encoding and checking of the two headers. The offsets are those of FORMAT.md; all integers
+ * little-endian. */
 #include "storage/log/format.h"
 
 #include "storage/base/hash.h"
@@ -12,7 +13,8 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fields are copied as t
 #define FILE_MAGIC 0x31474f4c48535246ULL /* "FRSHLOG1" */
 #define PIECE_MAGIC 0x50474f4cU          /* "LOGP" */
 #define FILE_HEADER_SIZE ((size_t)96)
-#define NUMBER_MAX ((uint64_t)1 << 62) /* of files, epochs, sequences: none gets near, and none can wrap */
+#define NUMBER_MAX                                                                                 \
+    ((uint64_t)1 << 62) /* of files, epochs, sequences: none gets near, and none can wrap */
 
 static void put_u32(char *p, size_t offset, uint32_t value)
 {
@@ -116,7 +118,8 @@ bool log_piece_decode(const void *piece, size_t available, struct log_piece_head
     if (available < LOG_PIECE_HEADER_SIZE || !log_piece_is_likely(p))
         return false;
     uint32_t size = get_u32(p, 8);
-    if (size > LOG_PIECE_SIZE_MAX - LOG_PIECE_HEADER_SIZE || size > available - LOG_PIECE_HEADER_SIZE)
+    if (size > LOG_PIECE_SIZE_MAX - LOG_PIECE_HEADER_SIZE ||
+        size > available - LOG_PIECE_HEADER_SIZE)
         return false;
     uint32_t crc = crc32c(0, p + 8, LOG_PIECE_HEADER_SIZE - 8 + size);
     if (crc != get_u32(p, 4))
@@ -142,8 +145,8 @@ bool log_piece_decode(const void *piece, size_t available, struct log_piece_head
 void log_file_name(const char *directory, uint64_t number, char *out, size_t size)
 {
     const char *slash = directory[0] == '\0' ? "" : "/";
-    int length = snprintf(out, size, "%s%slog-%016llx.flog", directory, slash,
-                          (unsigned long long)number);
+    int length =
+        snprintf(out, size, "%s%slog-%016llx.flog", directory, slash, (unsigned long long)number);
     assert(length > 0 && (size_t)length < size);
 }
 

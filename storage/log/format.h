@@ -1,4 +1,5 @@
-/* The bytes of log files: the header of a file and the header of a piece. Private to storage/log; see FORMAT.md. */
+/* The bytes of log files: the header of a file and the header of a piece. Private to storage/log;
+ * see FORMAT.md. */
 #ifndef FRESHET_STORAGE_LOG_FORMAT_H
 #define FRESHET_STORAGE_LOG_FORMAT_H
 
@@ -24,8 +25,8 @@ struct log_point {
     uint32_t crc; /* of the piece: the next one repeats it */
 };
 
-/* Block 0 of a file. `previous` is where the log ended when this file was taken into use: what lies behind that in
- * older files was never acknowledged and does not count. */
+/* Block 0 of a file. `previous` is where the log ended when this file was taken into use: what lies
+ * behind that in older files was never acknowledged and does not count. */
 struct log_file_header {
     struct log_uuid uuid;
     uint64_t number;
@@ -36,18 +37,19 @@ struct log_file_header {
 
 struct log_piece_header {
     struct log_uuid uuid;
-    uint64_t number;            /* of the file */
+    uint64_t number; /* of the file */
     uint64_t epoch;
-    uint64_t offset;            /* in the file */
-    uint64_t sequence;          /* of pieces, 1, 2, 3 … along the log */
-    uint64_t first_position;    /* of the first record with bytes here */
-    uint64_t last_position;     /* of the last record that is whole with this piece */
-    uint64_t durable_sequence;  /* every piece up to this one was durable when this one was written */
+    uint64_t offset;         /* in the file */
+    uint64_t sequence;       /* of pieces, 1, 2, 3 … along the log */
+    uint64_t first_position; /* of the first record with bytes here */
+    uint64_t last_position;  /* of the last record that is whole with this piece */
+    uint64_t
+        durable_sequence; /* every piece up to this one was durable when this one was written */
     uint64_t durable_position;
     uint32_t previous_crc;
-    uint32_t carried;           /* content bytes at the front that belong to a record begun before */
-    uint32_t size;              /* content bytes */
-    uint32_t crc;               /* filled by encode and decode */
+    uint32_t carried; /* content bytes at the front that belong to a record begun before */
+    uint32_t size;    /* content bytes */
+    uint32_t crc;     /* filled by encode and decode */
 };
 
 /* Fills the block (zeros behind). */

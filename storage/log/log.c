@@ -2,21 +2,24 @@
  *
  *   log_submit      position, into the queue
  *   log_run         take what waits as one group
- *     fill piece    header + frames (length, bytes), at most 1 MiB, padded to 4,096     two buffers: one is filled
- *     flush         checksum; begin its write; go on with the other buffer              while the other is written
- *     last piece    write + sync; `apply` the records meanwhile; wait
- *     publish       durable: visible, then `done` for each
+ *     fill piece    header + frames (length, bytes), at most 1 MiB, padded to 4,096     two
+ * buffers: one is filled flush         checksum; begin its write; go on with the other buffer while
+ * the other is written last piece    write + sync; `apply` the records meanwhile; wait publish
+ * durable: visible, then `done` for each
  *
- * A group starts as soon as the one before is done; there is no timer: while a sync takes 0.3 ms, what arrives
- * meanwhile is the next group. Every piece starts on a block of its own, so no sector with acknowledged bytes is ever
- * written again. The sync behind the last piece of a group covers those before it in the same file; the last piece in
- * a file is synced before the next file's header says so.
+ * A group starts as soon as the one before is done; there is no timer: while a sync takes 0.3 ms,
+ * what arrives meanwhile is the next group. Every piece starts on a block of its own, so no sector
+ * with acknowledged bytes is ever written again. The sync behind the last piece of a group covers
+ * those before it in the same file; the last piece in a file is synced before the next file's
+ * header says so.
  *
- *   RUNNING --write or sync fails--> the group once more in a NEW file whose header cuts the old one --ok--> RUNNING
- *                                        '--fails again--> FAILED: queue answered with the error, read-only
- *   FAILED  --log_revive: a new file can be made--> RUNNING
+ *   RUNNING --write or sync fails--> the group once more in a NEW file whose header cuts the old
+ * one --ok--> RUNNING
+ *                                        '--fails again--> FAILED: queue answered with the error,
+ * read-only FAILED  --log_revive: a new file can be made--> RUNNING
  *
- * A failed sync is never asked for again on that file: the kernel may have dropped the pages and would say OK. */
+ * A failed sync is never asked for again on that file: the kernel may have dropped the pages and
+ * would say OK. */
 #include "storage/log/private.h"
 
 #include "storage/base/clock.h"
@@ -28,7 +31,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define GROUP_SIZE_MAX ((size_t)8 << 20) /* payload bytes after which a group takes no more records */
+#define GROUP_SIZE_MAX                                                                             \
+    ((size_t)8 << 20) /* payload bytes after which a group takes no more records */
 
 static_assert(LOG_RECORD_SIZE_MAX <= UINT32_MAX, "the length of a record is 32 bits");
 
@@ -132,7 +136,8 @@ static enum err flush_piece(struct log *log, bool sync, struct error *error)
     log->file_offset = next_offset / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
     log->tail_size = next_offset % LOG_BLOCK_SIZE;
     log->buffer_index ^= 1;
-    memcpy(log->buffers[log->buffer_index], buffer + (log->file_offset - write.offset), log->tail_size);
+    memcpy(log->buffers[log->buffer_index], buffer + (log->file_offset - write.offset),
+           log->tail_size);
     log->piece_capacity = 0;
     return OK;
 }
@@ -140,8 +145,7 @@ static enum err flush_piece(struct log *log, bool sync, struct error *error)
 static enum err add_record(struct log *log, const struct log_entry *entry, struct error *error)
 {
     enum err result = OK;
-    if (log->piece_capacity != 0 &&
-        log->piece_capacity - log->piece.size < LOG_FRAME_HEADER_SIZE)
+    if (log->piece_capacity != 0 && log->piece_capacity - log->piece.size < LOG_FRAME_HEADER_SIZE)
         result = flush_piece(log, false, error);
     if (result == OK && log->piece_capacity == 0)
         result = begin_piece(log, 0, error);
@@ -260,7 +264,8 @@ static void commit_group(struct log *log, struct log_entry *first)
     }
     if (result != OK) {
         metric_add(&metrics.log_sync_failures, 1);
-        logger_write(LOG_WARN, "a write of the log failed, its group goes to a new file reason=\"%s\"",
+        logger_write(LOG_WARN,
+                     "a write of the log failed, its group goes to a new file reason=\"%s\"",
                      error.text);
         go_back(log);
         result = write_group(log, first, &is_applied, &error);
@@ -295,7 +300,8 @@ static void revive(struct log *log)
         log->failure = error;
     mutex_unlock(&log->mutex);
     if (result == OK)
-        logger_write(LOG_INFO, "the log takes records again durable=%" PRIu64, log->durable.position);
+        logger_write(LOG_INFO, "the log takes records again durable=%" PRIu64,
+                     log->durable.position);
 }
 
 /* Takes what waits, up to a limit; *is_revival. */
@@ -348,8 +354,9 @@ bool log_run(struct log *log)
     return true;
 }
 
-/* An empty piece behind the last group says that it was durable: after a stop in good order, damage even of the last
- * records is told from a torn tail. Whether it gets there matters to nothing else. */
+/* An empty piece behind the last group says that it was durable: after a stop in good order, damage
+ * even of the last records is told from a torn tail. Whether it gets there matters to nothing else.
+ */
 static void write_closing_piece(struct log *log)
 {
     struct error error;
@@ -375,7 +382,8 @@ static void run_thread(void *context)
     struct log *log = context;
     for (;;) {
         mutex_lock(&log->mutex);
-        while (log->first == NULL && !log->is_stopping && !(log->is_failed && log->is_revival_wanted)) {
+        while (log->first == NULL && !log->is_stopping &&
+               !(log->is_failed && log->is_revival_wanted)) {
             log->is_waiting = true;
             condition_wait(&log->wake, &log->mutex);
             log->is_waiting = false;
@@ -485,8 +493,9 @@ enum err log_submit(struct log *log, struct log_entry *entry, struct error *erro
     assert(entry->done != NULL);
     enum err result = OK;
     if (entry->payload.size > LOG_RECORD_SIZE_MAX)
-        return error_set(error, ERR_LIMIT, NULL, "one commit has %zu bytes; at most %zu are possible",
-                         entry->payload.size, LOG_RECORD_SIZE_MAX);
+        return error_set(error, ERR_LIMIT, NULL,
+                         "one commit has %zu bytes; at most %zu are possible", entry->payload.size,
+                         LOG_RECORD_SIZE_MAX);
     entry->next = NULL;
     mutex_lock(&log->mutex);
     if (log->is_failed) {

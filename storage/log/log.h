@@ -1,9 +1,10 @@
 /* The write-ahead log: commit records in one order, durable before anyone hears of them.
  *
- * A record is opaque bytes here (record.h gives them sense). Callers put records into the queue; the log
- * thread (or log_run(), called by a simulation) takes what is waiting as one group, writes it in sector-
- * padded pieces of at most 1 MiB to the current pre-written file, syncs, and only then reports. While the
- * write is in flight it calls `apply` for each record in position order; after the sync `publish`. */
+ * A record is opaque bytes here (record.h gives them sense). Callers put records into the queue;
+ * the log thread (or log_run(), called by a simulation) takes what is waiting as one group, writes
+ * it in sector- padded pieces of at most 1 MiB to the current pre-written file, syncs, and only
+ * then reports. While the write is in flight it calls `apply` for each record in position order;
+ * after the sync `publish`. */
 #ifndef FRESHET_STORAGE_LOG_LOG_H
 #define FRESHET_STORAGE_LOG_LOG_H
 
@@ -14,60 +15,66 @@
 
 struct log;
 
-/* One record on its way. Owned by the caller until `done` is called, exactly once, from the log thread. */
+/* One record on its way. Owned by the caller until `done` is called, exactly once, from the log
+ * thread. */
 struct log_entry {
-    struct slice payload;     /* at most LOG_RECORD_SIZE_MAX */
-    uint64_t position;        /* set by log_submit: 1, 2, 3 …, without gaps */
-    void *context;            /* the caller's */
+    struct slice payload; /* at most LOG_RECORD_SIZE_MAX */
+    uint64_t position;    /* set by log_submit: 1, 2, 3 …, without gaps */
+    void *context;        /* the caller's */
     void (*done)(struct log_entry *entry, enum err result, const struct error *error);
-    struct log_entry *next;   /* private */
+    struct log_entry *next; /* private */
 };
 #define LOG_RECORD_SIZE_MAX ((size_t)1 << 30)
 
 struct log_options {
     struct io *io;
-    const char *directory;       /* exists; files log-<16 hex>.flog in it are ours */
-    size_t file_size;            /* pre-written, a multiple of 4,096, e.g. 64 MiB; a record may span files */
-    size_t piece_size;           /* 0: 1 MiB; simulations take less */
-    uint64_t first_position;     /* of an empty log: 1 */
-    bool recover_point_in_time;  /* accept damage in the middle: cut there */
+    const char *directory; /* exists; files log-<16 hex>.flog in it are ours */
+    size_t file_size;  /* pre-written, a multiple of 4,096, e.g. 64 MiB; a record may span files */
+    size_t piece_size; /* 0: 1 MiB; simulations take less */
+    uint64_t first_position;    /* of an empty log: 1 */
+    bool recover_point_in_time; /* accept damage in the middle: cut there */
     void *context;
     /* Recovery: each record once, in order. An error stops log_open with it. */
     enum err (*replay)(void *context, uint64_t position, struct slice payload, struct error *error);
     /* Live, log thread, position order: called while the group is being written. May not fail. */
     void (*apply)(void *context, struct log_entry *entry);
-    /* Live, log thread, may be NULL: what was applied past `position` has failed for good; forget it before `done`
-     * tells. Its positions are given out again. */
+    /* Live, log thread, may be NULL: what was applied past `position` has failed for good; forget
+     * it before `done` tells. Its positions are given out again. */
     void (*abandon)(void *context, uint64_t position);
-    /* Live, log thread: everything up to `position` is durable; make it visible, before any `done`. */
+    /* Live, log thread: everything up to `position` is durable; make it visible, before any `done`.
+     */
     void (*publish)(void *context, uint64_t position);
 };
 
 struct log_status {
-    uint64_t durable_position;  /* everything up to here is on disk */
+    uint64_t durable_position; /* everything up to here is on disk */
     uint64_t next_position;
-    uint64_t bytes;             /* of all files */
+    uint64_t bytes; /* of all files */
     uint32_t file_count;
-    bool is_failed;             /* read-only: a second write or sync failed, or the disk is full */
+    bool is_failed; /* read-only: a second write or sync failed, or the disk is full */
     struct error failure;
 };
 
-/* Replays what is there (CORRUPT names file, offset and positions where acknowledged data is damaged),
- * then opens a new file under the next epoch. */
-MUST_CHECK enum err log_open(const struct log_options *options, struct log **out, struct error *error);
+/* Replays what is there (CORRUPT names file, offset and positions where acknowledged data is
+ * damaged), then opens a new file under the next epoch. */
+MUST_CHECK enum err log_open(const struct log_options *options, struct log **out,
+                             struct error *error);
 /* Starts the log thread; a simulation does not, and calls log_run. */
 void log_start(struct log *log);
-/* Takes one waiting group through write, apply, sync, publish, done. False if nothing was waiting. */
+/* Takes one waiting group through write, apply, sync, publish, done. False if nothing was waiting.
+ */
 bool log_run(struct log *log);
-/* Any thread. Gives the position and queues; order of calls is order of positions. ERR_IO / ERR_SPACE once the log
- * has failed, ERR_BUSY after log_stop, ERR_LIMIT for a payload that is too large. Never blocks. */
+/* Any thread. Gives the position and queues; order of calls is order of positions. ERR_IO /
+ * ERR_SPACE once the log has failed, ERR_BUSY after log_stop, ERR_LIMIT for a payload that is too
+ * large. Never blocks. */
 MUST_CHECK enum err log_submit(struct log *log, struct log_entry *entry, struct error *error);
-/* Finishes what is queued, stops and joins the thread; leaves a mark that the log was closed in good order. */
+/* Finishes what is queued, stops and joins the thread; leaves a mark that the log was closed in
+ * good order. */
 void log_stop(struct log *log);
 void log_close(struct log *log); /* after log_stop, or in a simulation any time */
 void log_status(struct log *log, struct log_status *out);
-/* Tries to leave the failed state when space is back: opens a new file. Called by upkeep, any thread; the log thread
- * acts on it. */
+/* Tries to leave the failed state when space is back: opens a new file. Called by upkeep, any
+ * thread; the log thread acts on it. */
 void log_revive(struct log *log);
 
 #endif

@@ -1,9 +1,11 @@
-/* The manifest file: a header block, then one block of 4,096 bytes an edit, each synced before the next is written.
+/* The manifest file: a header block, then one block of 4,096 bytes an edit, each synced before the
+ * next is written.
  *
- * So no block with acknowledged bytes is ever written again, and a valid block behind an invalid one means damage,
- * never a torn tail. A new file (temp name, sync, rename, sync directory) is begun at every open, because nothing is
- * appended behind a tail that may be torn; at four times the live size; and after any failed write or sync, which is
- * final for its file. An edit costs one synced write of 4 KiB. The bytes are in FORMAT.md. */
+ * So no block with acknowledged bytes is ever written again, and a valid block behind an invalid
+ * one means damage, never a torn tail. A new file (temp name, sync, rename, sync directory) is
+ * begun at every open, because nothing is appended behind a tail that may be torn; at four times
+ * the live size; and after any failed write or sync, which is final for its file. An edit costs one
+ * synced write of 4 KiB. The bytes are in FORMAT.md. */
 #include "storage/log/manifest.h"
 
 #include "storage/base/fault.h"
@@ -21,7 +23,7 @@
 #define VERSION 1
 #define PATH_SIZE 256
 #define NUMBER_MAX ((uint64_t)1 << 62) /* none gets near, and none can wrap */
-#define BLOCK_COUNT_MAX 4096 /* of a file that is read: far above what is ever written */
+#define BLOCK_COUNT_MAX 4096           /* of a file that is read: far above what is ever written */
 
 enum block_kind { BLOCK_HEADER = 1, BLOCK_CHECKPOINT = 2 };
 
@@ -33,7 +35,7 @@ struct manifest {
     uint64_t block_count;
     uint64_t file_number; /* every rewrite counts: blocks of an earlier life do not fit */
     struct manifest_checkpoint checkpoints[MANIFEST_CHECKPOINT_COUNT]; /* newest first */
-    uint64_t last_number; /* given out */
+    uint64_t last_number;                                              /* given out */
 };
 
 static void path_of(const struct manifest *manifest, const char *name, char *out)
@@ -113,7 +115,8 @@ static void take_edit(struct manifest *manifest, const struct manifest_checkpoin
 static enum err damaged(uint64_t index, struct error *error)
 {
     return error_set(error, ERR_CORRUPT, NULL,
-                     "the manifest is damaged at offset %" PRIu64 ": an acknowledged edit cannot be read",
+                     "the manifest is damaged at offset %" PRIu64
+                     ": an acknowledged edit cannot be read",
                      index * BLOCK_SIZE);
 }
 
@@ -125,11 +128,13 @@ static enum err replay_blocks(struct manifest *manifest, const char *data, size_
         struct block block;
         bool is_valid = decode_block(data + index * BLOCK_SIZE, &block) && block.index == index;
         if (is_valid && block.version > VERSION)
-            return error_set(error, ERR_CORRUPT, NULL,
-                             "the manifest has format version %u; this program knows versions up to %d",
-                             block.version, VERSION);
+            return error_set(
+                error, ERR_CORRUPT, NULL,
+                "the manifest has format version %u; this program knows versions up to %d",
+                block.version, VERSION);
         if (index == 0) { /* the file was synced before it got its name */
-            if (!is_valid || block.kind != BLOCK_HEADER) /* its number may be any: the next file's wraps */
+            if (!is_valid ||
+                block.kind != BLOCK_HEADER) /* its number may be any: the next file's wraps */
                 return damaged(index, error);
             manifest->file_number = block.file_number;
             continue;
@@ -211,7 +216,8 @@ static enum err write_live(struct manifest *manifest, struct error *error)
     enum err result = write_block(manifest, live == 0, error);
     while (result == OK && live > 0) {
         live--; /* oldest first */
-        encode_block(manifest, BLOCK_CHECKPOINT, manifest->block_count, &manifest->checkpoints[live]);
+        encode_block(manifest, BLOCK_CHECKPOINT, manifest->block_count,
+                     &manifest->checkpoints[live]);
         result = write_block(manifest, live == 0, error);
     }
     return result;
@@ -229,7 +235,8 @@ static enum err begin_file(struct manifest *manifest, struct error *error)
     enum err result = ops->unlink(manifest->io, temporary, error);
     if (result != OK && result != ERR_NOT_FOUND)
         return result;
-    result = ops->open(manifest->io, temporary, IO_CREATE | IO_WRITE | IO_DIRECT, &manifest->file, error);
+    result = ops->open(manifest->io, temporary, IO_CREATE | IO_WRITE | IO_DIRECT, &manifest->file,
+                       error);
     if (result != OK)
         return result;
     manifest->block_count = 0;
@@ -268,7 +275,8 @@ enum err manifest_append(struct manifest *manifest, const struct manifest_checkp
     return OK;
 }
 
-bool manifest_checkpoint(const struct manifest *manifest, size_t index, struct manifest_checkpoint *out)
+bool manifest_checkpoint(const struct manifest *manifest, size_t index,
+                         struct manifest_checkpoint *out)
 {
     if (index >= MANIFEST_CHECKPOINT_COUNT || manifest->checkpoints[index].number == 0)
         return false;
@@ -293,7 +301,8 @@ struct io *manifest_io(const struct manifest *manifest)
     return manifest->io;
 }
 
-enum err manifest_open(struct io *io, const char *directory, struct manifest **out, struct error *error)
+enum err manifest_open(struct io *io, const char *directory, struct manifest **out,
+                       struct error *error)
 {
     struct manifest *manifest = memory_alloc_zero(sizeof(*manifest));
     assert(strlen(directory) < sizeof(manifest->directory));

@@ -56,9 +56,12 @@ struct log {
     uint64_t last_number; /* highest file number ever given out */
 };
 
-/* Makes the next file: zeros, synced, its name synced. Whole file, so that no commit pays for allocation. */
-MUST_CHECK enum err log_file_prepare(struct log *log, struct io *io, uint64_t number, struct error *error);
-/* Takes the prepared file into use behind log->end. `sync` false: the first group's sync covers the header. */
+/* Makes the next file: zeros, synced, its name synced. Whole file, so that no commit pays for
+ * allocation. */
+MUST_CHECK enum err log_file_prepare(struct log *log, struct io *io, uint64_t number,
+                                     struct error *error);
+/* Takes the prepared file into use behind log->end. `sync` false: the first group's sync covers the
+ * header. */
 MUST_CHECK enum err log_file_next(struct log *log, bool sync, struct error *error);
 void log_file_abandon(struct log *log);
 void log_prepare_want(struct log *log);

@@ -1,10 +1,11 @@
 /* Commit records, to bytes and back.
  *
- *   | header 16 | part | part | … |        part: | kind u32 | argument u32 | size u64 | body, padded to 8 |
+ *   | header 16 | part | part | … |        part: | kind u32 | argument u32 | size u64 | body,
+ * padded to 8 |
  *
- * A record is written part by part while a batch is built, on the caller's thread, and read twice at most:
- * by the log thread when it appends the rows, and at replay. Reading allocates one small array per kind of
- * part and points into the payload for the rest. */
+ * A record is written part by part while a batch is built, on the caller's thread, and read twice
+ * at most: by the log thread when it appends the rows, and at replay. Reading allocates one small
+ * array per kind of part and points into the payload for the rest. */
 #include "storage/log/record.h"
 
 #include <assert.h>
@@ -61,7 +62,8 @@ void record_add_section(struct writer *out, uint32_t kind, struct slice bytes)
     part_end(out, begin);
 }
 
-void record_add_change(struct writer *out, enum change_kind kind, uint32_t table_id, const struct schema *schema)
+void record_add_change(struct writer *out, enum change_kind kind, uint32_t table_id,
+                       const struct schema *schema)
 {
     assert(kind != CHANGE_NONE);
     assert((schema != NULL) == (kind == CHANGE_CREATE || kind == CHANGE_ALTER));
@@ -140,10 +142,12 @@ static bool read_parts(struct reader *reader, const struct survey *survey, struc
             return false;
         if (kind == PART_ROWS) {
             struct reader part = reader_of(body);
-            if (stored_read(&part, arena, &rows[record->rows_count++]) != OK || reader_left(&part) != 0)
+            if (stored_read(&part, arena, &rows[record->rows_count++]) != OK ||
+                reader_left(&part) != 0)
                 return false;
         } else if (kind == PART_SECTION) {
-            sections[record->section_count++] = (struct record_section){.kind = argument, .bytes = body};
+            sections[record->section_count++] =
+                (struct record_section){.kind = argument, .bytes = body};
         } else if (!read_change(record, argument, body)) {
             return false;
         }
@@ -151,7 +155,8 @@ static bool read_parts(struct reader *reader, const struct survey *survey, struc
     return true;
 }
 
-enum err record_decode(struct slice payload, struct arena *arena, struct record *out, struct error *error)
+enum err record_decode(struct slice payload, struct arena *arena, struct record *out,
+                       struct error *error)
 {
     if ((uintptr_t)payload.data % 8 != 0)
         payload = arena_copy(arena, payload);

@@ -1,19 +1,20 @@
 /* Recovery: from a directory of log files to records in order and the point where the log ends.
  *
- *   names -> headers -> chain            the newest valid header and, by its `previous`, every file before it;
- *                                        what is not on the chain was never used, or was abandoned and written anew
- *   chain, oldest first -> pieces        each must repeat the checksum of the one before, number, epoch, offset and
- *                                        sequence: stale bytes of another life of the sectors fail on one of them
- *   pieces -> records                    a record that a cut left half written is dropped
+ *   names -> headers -> chain            the newest valid header and, by its `previous`, every file
+ * before it; what is not on the chain was never used, or was abandoned and written anew chain,
+ * oldest first -> pieces        each must repeat the checksum of the one before, number, epoch,
+ * offset and sequence: stale bytes of another life of the sectors fail on one of them pieces ->
+ * records                    a record that a cut left half written is dropped
  *
- * Where a piece is missing, was it acknowledged? A later header says up to which sequence the log was durable, and
- * every valid piece does too. If either reaches the missing one, acknowledged data is damaged: refuse, and say where.
- * Else it is the torn tail of groups nobody was told about: cut it.
+ * Where a piece is missing, was it acknowledged? A later header says up to which sequence the log
+ * was durable, and every valid piece does too. If either reaches the missing one, acknowledged data
+ * is damaged: refuse, and say where. Else it is the torn tail of groups nobody was told about: cut
+ * it.
  *
- * Files are synced before they are read: what only the drive's cache holds may be seen now and be gone after the
- * next power cut, and by then clients have been answered from it. Cost: one pass of big direct reads, each under way
- * while the bytes before it are checked and replayed; CRC32C over all, records inside one piece are handed on without
- * a copy. */
+ * Files are synced before they are read: what only the drive's cache holds may be seen now and be
+ * gone after the next power cut, and by then clients have been answered from it. Cost: one pass of
+ * big direct reads, each under way while the bytes before it are checked and replayed; CRC32C over
+ * all, records inside one piece are handed on without a copy. */
 #include "storage/log/private.h"
 #include "storage/log/window.h"
 
@@ -40,10 +41,10 @@ struct recovery {
     struct found_file *files;
     size_t count, capacity;
     struct window window;
-    uint64_t file_size; /* of the file that is open */
-    struct log_point point;  /* end of what is read */
-    uint64_t end_offset;     /* of it, in the file the point names */
-    struct writer partial;   /* of the record that is not whole yet */
+    uint64_t file_size;     /* of the file that is open */
+    struct log_point point; /* end of what is read */
+    uint64_t end_offset;    /* of it, in the file the point names */
+    struct writer partial;  /* of the record that is not whole yet */
     size_t partial_left;
     uint64_t record_position; /* of the last whole record */
     bool is_cut;              /* by damage, with recover_point_in_time: nothing behind counts */
@@ -63,7 +64,8 @@ static void add_name(void *context, const char *name)
     recovery->files[recovery->count++] = (struct found_file){.number = number};
 }
 
-static enum err open_reader(struct recovery *recovery, uint64_t number, bool sync, struct error *error)
+static enum err open_reader(struct recovery *recovery, uint64_t number, bool sync,
+                            struct error *error)
 {
     struct log *log = recovery->log;
     const struct io_ops *ops = log->io->ops;
@@ -82,7 +84,8 @@ static enum err open_reader(struct recovery *recovery, uint64_t number, bool syn
         return result;
     }
     /* The first pass, which syncs, looks at block 0 only. */
-    log_window_open(&recovery->window, file, recovery->file_size, sync ? LOG_BLOCK_SIZE : LOG_WINDOW_SIZE);
+    log_window_open(&recovery->window, file, recovery->file_size,
+                    sync ? LOG_BLOCK_SIZE : LOG_WINDOW_SIZE);
     return OK;
 }
 
@@ -97,7 +100,8 @@ static enum err read_piece(struct recovery *recovery, uint64_t offset, const cha
     struct window *window = &recovery->window;
     size_t available;
     *is_valid = false;
-    enum err result = log_window_look(window, offset, LOG_PIECE_HEADER_SIZE, data, &available, error);
+    enum err result =
+        log_window_look(window, offset, LOG_PIECE_HEADER_SIZE, data, &available, error);
     if (result != OK || available < LOG_PIECE_HEADER_SIZE || !log_piece_is_likely(*data))
         return result;
     uint32_t size = log_piece_content_size(*data);
@@ -133,7 +137,8 @@ static enum err read_headers(struct recovery *recovery, struct error *error)
         if (version > LOG_VERSION)
             return error_set(error, ERR_CORRUPT, NULL,
                              "log file log-%016" PRIx64 ".flog has format version %u; this program"
-                             " knows versions up to %u", found->number, version, LOG_VERSION);
+                             " knows versions up to %u",
+                             found->number, version, LOG_VERSION);
     }
     return OK;
 }
@@ -146,7 +151,8 @@ static struct found_file *find_file(struct recovery *recovery, uint64_t number)
     return NULL;
 }
 
-/* Acknowledged data is not what was written. With point-in-time recovery: note it and let the caller cut. */
+/* Acknowledged data is not what was written. With point-in-time recovery: note it and let the
+ * caller cut. */
 static enum err report_damage(struct recovery *recovery, uint64_t number, uint64_t offset,
                               uint64_t last_position, struct error *error)
 {
@@ -159,15 +165,19 @@ static enum err report_damage(struct recovery *recovery, uint64_t number, uint64
     else
         snprintf(range, sizeof(range), "from %" PRIu64 " on", recovery->record_position + 1);
     if (recovery->log->options.recover_point_in_time) {
-        logger_write(LOG_ERROR, "the log is damaged and is cut there, as asked file=%s offset=%" PRIu64
-                     " positions=\"%s\"", name, offset, range);
+        logger_write(LOG_ERROR,
+                     "the log is damaged and is cut there, as asked file=%s offset=%" PRIu64
+                     " positions=\"%s\"",
+                     name, offset, range);
         recovery->is_cut = true;
         return OK;
     }
     error_set(error, ERR_CORRUPT, NULL,
               "log file %s is damaged at offset %" PRIu64 ": acknowledged records, positions %s,"
-              " cannot be read", name, offset, range);
-    error_hint(error, "Restore the file, or start with recovery to a point in time, which drops these "
+              " cannot be read",
+              name, offset, range);
+    error_hint(error,
+               "Restore the file, or start with recovery to a point in time, which drops these "
                "records and every later one.");
     return ERR_CORRUPT;
 }
@@ -185,7 +195,8 @@ static struct found_file *newest_before(struct recovery *recovery, uint64_t numb
 }
 
 /* Marks the chain; *newest is its head, NULL if no file counts. */
-static enum err mark_chain(struct recovery *recovery, struct found_file **newest, struct error *error)
+static enum err mark_chain(struct recovery *recovery, struct found_file **newest,
+                           struct error *error)
 {
     *newest = newest_before(recovery, UINT64_MAX);
     struct found_file *at = *newest;
@@ -274,9 +285,9 @@ static enum err take_content(struct recovery *recovery, const struct log_piece_h
 static bool is_next(const struct recovery *recovery, const struct found_file *found,
                     const struct log_piece_header *piece)
 {
-    return piece->uuid.low == found->header.uuid.low && piece->uuid.high == found->header.uuid.high &&
-           piece->number == found->number && piece->epoch == found->header.epoch &&
-           piece->sequence == recovery->point.sequence + 1 &&
+    return piece->uuid.low == found->header.uuid.low &&
+           piece->uuid.high == found->header.uuid.high && piece->number == found->number &&
+           piece->epoch == found->header.epoch && piece->sequence == recovery->point.sequence + 1 &&
            piece->previous_crc == recovery->point.crc &&
            piece->first_position == recovery->record_position + 1;
 }
@@ -300,9 +311,9 @@ static enum err find_witness(struct recovery *recovery, struct found_file *found
         if (!is_valid || piece.number != found->number)
             continue;
         found->has_pieces = true;
-        bool is_ours = newest == NULL || (piece.uuid.low == newest->uuid.low &&
-                                          piece.uuid.high == newest->uuid.high &&
-                                          piece.epoch >= newest->epoch);
+        bool is_ours = newest == NULL ||
+                       (piece.uuid.low == newest->uuid.low &&
+                        piece.uuid.high == newest->uuid.high && piece.epoch >= newest->epoch);
         /* Without any valid header: the first one is synced before any piece is written. */
         if (is_ours && (piece.durable_sequence >= missing || newest == NULL)) {
             *is_damage = true;
@@ -319,8 +330,8 @@ static enum err judge_tail(struct recovery *recovery, struct found_file *found, 
 {
     bool is_damage;
     uint64_t last_position;
-    enum err result = find_witness(recovery, found, &found->header, offset, &is_damage,
-                                   &last_position, error);
+    enum err result =
+        find_witness(recovery, found, &found->header, offset, &is_damage, &last_position, error);
     if (result != OK || !is_damage)
         return result;
     return report_damage(recovery, found->number, offset, last_position, error);
@@ -349,9 +360,8 @@ static enum err read_file(struct recovery *recovery, struct found_file *found,
         result = take_content(recovery, &piece, data + LOG_PIECE_HEADER_SIZE, error);
         if (result != OK)
             return result;
-        recovery->point = (struct log_point){.file_number = found->number,
-                                             .sequence = piece.sequence,
-                                             .crc = piece.crc};
+        recovery->point = (struct log_point){
+            .file_number = found->number, .sequence = piece.sequence, .crc = piece.crc};
         size_t padding = log_piece_padding();
         offset += (LOG_PIECE_HEADER_SIZE + piece.size + padding - 1) / padding * padding;
         recovery->end_offset = offset;
@@ -360,7 +370,8 @@ static enum err read_file(struct recovery *recovery, struct found_file *found,
     if (next == NULL)
         return judge_tail(recovery, found, offset, error);
     if (recovery->point.sequence < limit && !fault_is("log.no_epoch_check"))
-        return report_damage(recovery, found->number, offset, next->header.previous.position, error);
+        return report_damage(recovery, found->number, offset, next->header.previous.position,
+                             error);
     return OK;
 }
 
@@ -398,7 +409,8 @@ static enum err read_chain(struct recovery *recovery, struct error *error)
     return OK;
 }
 
-/* Files newer than the chain whose header is not valid: prepared and unused, unless a piece in them says else. */
+/* Files newer than the chain whose header is not valid: prepared and unused, unless a piece in them
+ * says else. */
 static enum err check_unborn(struct recovery *recovery, const struct found_file *newest,
                              struct error *error)
 {
@@ -424,8 +436,9 @@ static enum err check_unborn(struct recovery *recovery, const struct found_file 
 
 /* --- the new file --- */
 
-/* A prepared file that was never used serves as the next one. Not one whose header was lost but whose pieces were not:
- * under a new header of the same epoch, drawn again from the same older files, they would be valid again. */
+/* A prepared file that was never used serves as the next one. Not one whose header was lost but
+ * whose pieces were not: under a new header of the same epoch, drawn again from the same older
+ * files, they would be valid again. */
 static void adopt_prepared(struct recovery *recovery, const struct found_file *newest)
 {
     struct log *log = recovery->log;
@@ -449,7 +462,8 @@ static enum err remove_unused(struct recovery *recovery, struct error *error)
     bool is_any = false;
     for (size_t index = 0; index < recovery->count; index++) {
         struct found_file *found = &recovery->files[index];
-        if (found->is_on_chain && (found->is_valid == false || found->number <= log->end.file_number))
+        if (found->is_on_chain &&
+            (found->is_valid == false || found->number <= log->end.file_number))
             continue;
         char name[LOG_PATH_SIZE];
         log_file_name(log->options.directory, found->number, name, sizeof(name));
@@ -474,9 +488,9 @@ static enum err append_after_tail(struct recovery *recovery, struct error *error
     return log->io->ops->open(log->io, name, IO_WRITE | IO_DIRECT, &log->file, error);
 }
 
-/* Gives back what the last file has behind its end: the file after it, whose header is durable by now, says that
- * nothing there counts. Else a store that is restarted often and written to rarely would take a whole file each time.
- * Whether it can be done matters to nothing else. */
+/* Gives back what the last file has behind its end: the file after it, whose header is durable by
+ * now, says that nothing there counts. Else a store that is restarted often and written to rarely
+ * would take a whole file each time. Whether it can be done matters to nothing else. */
 static void shorten_last(struct recovery *recovery)
 {
     struct log *log = recovery->log;

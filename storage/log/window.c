@@ -1,7 +1,8 @@
 /* The window of recovery: big direct reads, each under way while the bytes before it are worked on.
  *
- *   buffers[0]   | head | window ········ tail |              tail: a piece that goes on behind the window
- *   buffers[1]          | tail | being read ············ |    it is copied before the bytes that follow it
+ *   buffers[0]   | head | window ········ tail |              tail: a piece that goes on behind the
+ * window buffers[1]          | tail | being read ············ |    it is copied before the bytes
+ * that follow it
  *
  * Measured on a store of 2 GiB: reading and replaying in turn took 7.2 s, side by side 4.6 s. */
 #include "storage/log/window.h"
@@ -65,7 +66,8 @@ static void begin_ahead(struct window *window)
     window->is_reading = true;
 }
 
-/* The window becomes what was read ahead, from `offset` on, which lies in the one there is or right behind it. */
+/* The window becomes what was read ahead, from `offset` on, which lies in the one there is or right
+ * behind it. */
 static enum err move_on(struct window *window, uint64_t offset, struct error *error)
 {
     size_t tail = (size_t)(window->offset + window->size - offset);
@@ -91,7 +93,8 @@ static enum err jump(struct window *window, uint64_t offset, struct error *error
     window->bytes = bytes;
     window->offset = offset / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
     window->size = 0;
-    return window->io->ops->read(window->file, bytes, window->step, window->offset, &window->size, error);
+    return window->io->ops->read(window->file, bytes, window->step, window->offset, &window->size,
+                                 error);
 }
 
 enum err log_window_look(struct window *window, uint64_t offset, size_t want, const char **data,

@@ -24,9 +24,9 @@ void log_window_deinit(struct window *window);
 /* `step` is LOG_WINDOW_SIZE, or less: then nothing is read ahead. */
 void log_window_open(struct window *window, struct io_file *file, uint64_t file_size, size_t step);
 struct io_file *log_window_close(struct window *window); /* the file, for the caller to close */
-/* The bytes at `offset`: at least `want`, at most LOG_PIECE_SIZE_MAX, or what the file has. They hold until the next
- * look. Cheap when offsets go up. */
-MUST_CHECK enum err log_window_look(struct window *window, uint64_t offset, size_t want, const char **data,
-                                    size_t *available, struct error *error);
+/* The bytes at `offset`: at least `want`, at most LOG_PIECE_SIZE_MAX, or what the file has. They
+ * hold until the next look. Cheap when offsets go up. */
+MUST_CHECK enum err log_window_look(struct window *window, uint64_t offset, size_t want,
+                                    const char **data, size_t *available, struct error *error);
 
 #endif

@@ -7,33 +7,34 @@
  *   codes     16-bit codes widened to 32 bits, the dictionary borrowed
  *   constant  the chunk is older than the column: its `missing` value
  *
- * Validity is borrowed, and left out for vectors that end before the chunk's first NULL. A dictionary may get
- * longer from one vector to the next, under the same id and with the same codes. Cost per value: 0 for
- * borrowed, about 0.3 ns for codes and narrow integers. */
+ * Validity is borrowed, and left out for vectors that end before the chunk's first NULL. A
+ * dictionary may get longer from one vector to the next, under the same id and with the same codes.
+ * Cost per value: 0 for borrowed, about 0.3 ns for codes and narrow integers. */
 #include "storage/segment/view.h"
 
 #include <assert.h>
 
 struct cursor_column {
-    uint32_t index;                 /* in the schema */
+    uint32_t index; /* in the schema */
     const struct column_definition *definition;
-    struct column constant;         /* of `missing` */
-    struct column null;             /* constant NULL */
+    struct column constant;            /* of `missing` */
+    struct column null;                /* constant NULL */
     const struct chunk_column *source; /* in the current chunk, NULL: constant */
-    void *buffer;                   /* VECTOR_ROWS_MAX of the physical class or of codes; made when needed */
+    void *buffer; /* VECTOR_ROWS_MAX of the physical class or of codes; made when needed */
 };
 
 struct cursor {
     const struct table_view *view;
     const struct chunk *chunk;
-    uint64_t row, end;              /* in the current chunk */
+    uint64_t row, end; /* in the current chunk */
     size_t column_count;
     struct cursor_column *columns;
     struct column *vectors;
     struct arena arena;
 };
 
-struct cursor *cursor_open(const struct table_view *view, const uint32_t *columns, size_t column_count)
+struct cursor *cursor_open(const struct table_view *view, const uint32_t *columns,
+                           size_t column_count)
 {
     struct cursor *cursor = memory_alloc_zero(sizeof(*cursor));
     cursor->view = view;
@@ -49,13 +50,15 @@ struct cursor *cursor_open(const struct table_view *view, const uint32_t *column
         struct value missing = column->definition->missing;
         missing.type = column->definition->type;
         column->constant = column_from_value(&missing, &cursor->arena);
-        column->null = column_from_value(&(struct value){.type = missing.type, .is_null = true}, &cursor->arena);
+        column->null = column_from_value(&(struct value){.type = missing.type, .is_null = true},
+                                         &cursor->arena);
     }
     return cursor;
 }
 
 /* The chunk's column of this id; most often it stands where the definition has it. */
-static const struct chunk_column *find_source(const struct chunk *chunk, const struct cursor_column *column)
+static const struct chunk_column *find_source(const struct chunk *chunk,
+                                              const struct cursor_column *column)
 {
     uint32_t id = column->definition->id;
     if (column->index < chunk->column_count && chunk->columns[column->index].column_id == id)
@@ -100,7 +103,8 @@ static bool is_borrowed(struct type type)
     }
 }
 
-static struct column read_codes(struct cursor *cursor, struct cursor_column *column, uint64_t row, size_t count)
+static struct column read_codes(struct cursor *cursor, struct cursor_column *column, uint64_t row,
+                                size_t count)
 {
     const struct chunk_column *source = column->source;
     struct column out = {.type = column->definition->type, .form = COLUMN_DICTIONARY};
@@ -116,7 +120,8 @@ static struct column read_codes(struct cursor *cursor, struct cursor_column *col
     return out;
 }
 
-static struct column read_vector(struct cursor *cursor, struct cursor_column *column, uint64_t row, size_t count)
+static struct column read_vector(struct cursor *cursor, struct cursor_column *column, uint64_t row,
+                                 size_t count)
 {
     const struct chunk_column *source = column->source;
     if (source == NULL)
@@ -151,8 +156,8 @@ bool cursor_next(struct cursor *cursor, struct batch *batch)
     for (size_t i = 0; i < cursor->column_count; i++)
         cursor->vectors[i] = read_vector(cursor, &cursor->columns[i], cursor->row, count);
     cursor->row += count;
-    *batch = (struct batch){.row_count = count, .column_count = cursor->column_count,
-                            .columns = cursor->vectors};
+    *batch = (struct batch){
+        .row_count = count, .column_count = cursor->column_count, .columns = cursor->vectors};
     return true;
 }
 

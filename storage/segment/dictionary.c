@@ -1,13 +1,15 @@
 /* Dictionaries and text heaps of mutable segments.
  *
- * Readers want one array of slices that they may keep for a whole query. So entries lie in one array that
- * doubles by copying, and the arrays left behind stay until the dictionary dies: together they are as large
- * as the newest one, at most 1 MiB. A reader that holds an old array has a shorter version of the same
- * codes. Publication: an entry is written, then `entries` (release), then `count` (release); a reader loads
- * `count` first, so the array it loads next has at least that many entries.
+ * Readers want one array of slices that they may keep for a whole query. So entries lie in one
+ * array that doubles by copying, and the arrays left behind stay until the dictionary dies:
+ * together they are as large as the newest one, at most 1 MiB. A reader that holds an old array has
+ * a shorter version of the same codes. Publication: an entry is written, then `entries` (release),
+ * then `count` (release); a reader loads `count` first, so the array it loads next has at least
+ * that many entries.
  *
- * The hash table is the writer's alone: open addressing, 8 bytes a slot (32 bits of the hash and code + 1),
- * at most half full, so a look-up of a known text is one hash, about 1.5 slots and one memcmp. */
+ * The hash table is the writer's alone: open addressing, 8 bytes a slot (32 bits of the hash and
+ * code + 1), at most half full, so a look-up of a known text is one hash, about 1.5 slots and one
+ * memcmp. */
 #include "storage/segment/dictionary.h"
 
 #include "storage/base/hash.h"
@@ -65,7 +67,8 @@ char *heap_take(struct heap *heap, size_t size)
             heap->block_size *= 2;
         bool is_large = size > heap->block_size / 4;
         size_t room;
-        char *block = heap_block_add(heap, is_large ? size : heap->block_size - sizeof(struct heap_block), &room);
+        char *block = heap_block_add(
+            heap, is_large ? size : heap->block_size - sizeof(struct heap_block), &room);
         /* A large text gets a block of its own; going on is in whichever has more left. */
         if (is_large && room - size <= heap->left)
             return block;
@@ -146,7 +149,8 @@ static void grow(struct dictionary *dictionary, uint32_t count)
 
     if (dictionary->slots != NULL)
         pool_give(pool, dictionary->slots, dictionary->slots_taken);
-    dictionary->slots = pool_take(pool, 2 * capacity * sizeof(*dictionary->slots), &dictionary->slots_taken);
+    dictionary->slots =
+        pool_take(pool, 2 * capacity * sizeof(*dictionary->slots), &dictionary->slots_taken);
     memset(dictionary->slots, 0, 2 * capacity * sizeof(*dictionary->slots));
     dictionary->slot_mask = 2 * capacity - 1;
     for (uint32_t code = 0; code < count; code++)
@@ -172,7 +176,8 @@ static bool add(struct dictionary *dictionary, struct slice text, uint64_t hash,
     return true;
 }
 
-static bool find_or_add(struct dictionary *dictionary, struct slice text, uint64_t hash, uint16_t *code)
+static bool find_or_add(struct dictionary *dictionary, struct slice text, uint64_t hash,
+                        uint16_t *code)
 {
     uint32_t tag = (uint32_t)(hash >> 32);
     const struct slice *entries = atomic_load_explicit(&dictionary->entries, memory_order_relaxed);
@@ -189,9 +194,11 @@ static bool find_or_add(struct dictionary *dictionary, struct slice text, uint64
     return add(dictionary, text, hash, code);
 }
 
-/* A look-up in a large dictionary waits for memory three times: slot, entry, bytes. So a group of texts goes through these
- * steps together and waits three times in all. What is fetched ahead is only a guess: the first slot, before growing. */
-static void fetch_group(const struct dictionary *dictionary, const struct slice *texts, uint32_t count, uint64_t *hashes)
+/* A look-up in a large dictionary waits for memory three times: slot, entry, bytes. So a group of
+ * texts goes through these steps together and waits three times in all. What is fetched ahead is
+ * only a guess: the first slot, before growing. */
+static void fetch_group(const struct dictionary *dictionary, const struct slice *texts,
+                        uint32_t count, uint64_t *hashes)
 {
     for (uint32_t i = 0; i < count; i++) {
         hashes[i] = hash64(texts[i].data, texts[i].size);
@@ -211,7 +218,8 @@ static void fetch_group(const struct dictionary *dictionary, const struct slice 
         __builtin_prefetch(found[i]->data);
 }
 
-bool dictionary_codes(struct dictionary *dictionary, const struct slice *texts, uint32_t count, uint16_t *codes)
+bool dictionary_codes(struct dictionary *dictionary, const struct slice *texts, uint32_t count,
+                      uint16_t *codes)
 {
     uint64_t hashes[FETCH_GROUP];
     for (uint32_t first = 0; first < count; first += FETCH_GROUP) {

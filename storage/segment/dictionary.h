@@ -11,10 +11,10 @@ struct heap_block;
 struct heap {
     struct pool *pool;
     struct heap_block *blocks;
-    char *next;      /* free bytes of the newest block */
+    char *next; /* free bytes of the newest block */
     size_t left;
     size_t block_size;
-    size_t total;    /* bytes taken from the pool */
+    size_t total; /* bytes taken from the pool */
 };
 void heap_init(struct heap *heap, struct pool *pool);
 void heap_deinit(struct heap *heap);
@@ -27,12 +27,16 @@ struct dictionary *dictionary_create(struct heap *heap);
 void dictionary_destroy(struct dictionary *dictionary);
 /* Writer: the code of a text, added if it is new. False when all codes are given away. */
 bool dictionary_code(struct dictionary *dictionary, struct slice text, uint16_t *code);
-/* The same for many; codes of those before the one that found no room are set, and they stay added. */
-bool dictionary_codes(struct dictionary *dictionary, const struct slice *texts, uint32_t count, uint16_t *codes);
+/* The same for many; codes of those before the one that found no room are set, and they stay added.
+ */
+bool dictionary_codes(struct dictionary *dictionary, const struct slice *texts, uint32_t count,
+                      uint16_t *codes);
 uint32_t dictionary_size(const struct dictionary *dictionary); /* writer */
-size_t dictionary_bytes(const struct dictionary *dictionary);  /* allocated, without the texts; writer */
+size_t
+dictionary_bytes(const struct dictionary *dictionary); /* allocated, without the texts; writer */
 uint64_t dictionary_id(const struct dictionary *dictionary);
-/* Any thread: entries [0, *count), at least all that published rows name. The array holds as long as the dictionary. */
+/* Any thread: entries [0, *count), at least all that published rows name. The array holds as long
+ * as the dictionary. */
 const struct slice *dictionary_entries(const struct dictionary *dictionary, uint32_t *count);
 
 #endif

@@ -1,25 +1,26 @@
 /* The mutable segment.
  *
- *   segment ── pages[ ] ── chunk 0   256 rows   ts [int64 …]  country [u16 codes …]  message [slices …]
- *                     ├─── chunk 1   512 rows                     │                     │
- *                     └─── chunk 2  1024 rows                dictionary              heap blocks
+ *   segment ── pages[ ] ── chunk 0   256 rows   ts [int64 …]  country [u16 codes …]  message
+ * [slices …] ├─── chunk 1   512 rows                     │                     │ └─── chunk 2  1024
+ * rows                dictionary              heap blocks
  *
- * Rows go into chunks of fixed capacity: the first as small as CHUNK_BYTES_FIRST, each full one followed by
- * one twice as large, up to 64 Ki rows. A chunk has its own list of columns (by id), and per column its own
- * form, chosen when the chunk begins and never changed: a new definition or a dictionary that gives up ends
- * the chunk early and the next one starts under the new choice. Chunk pointers lie in pages that are never
- * moved.
+ * Rows go into chunks of fixed capacity: the first as small as CHUNK_BYTES_FIRST, each full one
+ * followed by one twice as large, up to 64 Ki rows. A chunk has its own list of columns (by id),
+ * and per column its own form, chosen when the chunk begins and never changed: a new definition or
+ * a dictionary that gives up ends the chunk early and the next one starts under the new choice.
+ * Chunk pointers lie in pages that are never moved.
  *
- * Appending a batch has two steps. Prepare: per text column, map the batch's local dictionary to the
- * segment's codes (one hash per distinct text), or copy its texts to the heap; here a dictionary may give up,
- * before any row is written. Write: copy ranges of the batch into chunk after chunk. A dictionary gives up
- * when its 65,536 codes are taken, or when from 4,096 rows on so few texts repeat that they will be; the
- * column then stays plain until the segment is replaced.
+ * Appending a batch has two steps. Prepare: per text column, map the batch's local dictionary to
+ * the segment's codes (one hash per distinct text), or copy its texts to the heap; here a
+ * dictionary may give up, before any row is written. Write: copy ranges of the batch into chunk
+ * after chunk. A dictionary gives up when its 65,536 codes are taken, or when from 4,096 rows on so
+ * few texts repeat that they will be; the column then stays plain until the segment is replaced.
  *
- * Readers hold a published (rows, chunks). They never look at a chunk or a row past it, so the writer shares
- * no memory location with them but the atomics of struct chunk, which are ordered so that a stale or a newer
- * value is both right: see first_null there. Left out on purpose: shards, and giving the bytes of rolled back
- * rows back (they go with the segment; a rollback means a failed disk). */
+ * Readers hold a published (rows, chunks). They never look at a chunk or a row past it, so the
+ * writer shares no memory location with them but the atomics of struct chunk, which are ordered so
+ * that a stale or a newer value is both right: see first_null there. Left out on purpose: shards,
+ * and giving the bytes of rolled back rows back (they go with the segment; a rollback means a
+ * failed disk). */
 #include "storage/segment/mutable.h"
 
 #include <assert.h>
@@ -46,31 +47,31 @@ struct segment {
     /* writer only */
     uint64_t rows;
     uint32_t chunk_count;
-    uint32_t chunk_used;      /* rows in the newest chunk */
-    bool is_open;             /* the newest chunk takes rows */
-    uint32_t capacity_next;   /* 0: not known yet */
+    uint32_t chunk_used;    /* rows in the newest chunk */
+    bool is_open;           /* the newest chunk takes rows */
+    uint32_t capacity_next; /* 0: not known yet */
     size_t chunk_bytes;
     bool is_bound;
-    uint32_t bound_version;   /* schema version the newest chunk and `bound` belong to */
+    uint32_t bound_version; /* schema version the newest chunk and `bound` belong to */
     uint32_t bound_count;
-    uint32_t *bound;          /* per schema column: index into states */
+    uint32_t *bound; /* per schema column: index into states */
     uint32_t state_count, state_capacity;
     struct column_state *states;
-    struct arena scratch;     /* of one append */
+    struct arena scratch; /* of one append */
 };
 
 /* How one column of the batch goes in. */
 struct job {
     const struct column_definition *definition;
-    struct column_state *state;        /* text that may have a dictionary, else NULL */
+    struct column_state *state;         /* text that may have a dictionary, else NULL */
     const struct stored_column *source; /* NULL: the column's `missing` value, in `missing` */
     struct stored_column missing;
     uint8_t missing_value[16];
     uint32_t missing_size;
-    const uint16_t *entry_codes;  /* codes form, dictionary source: per entry */
-    const uint16_t *row_codes;    /* codes form, flat source: per row */
-    const struct slice *entries;  /* plain form, dictionary source: per entry, in the heap */
-    const char *text_next;        /* plain form, flat source: bytes of the next row */
+    const uint16_t *entry_codes; /* codes form, dictionary source: per entry */
+    const uint16_t *row_codes;   /* codes form, flat source: per row */
+    const struct slice *entries; /* plain form, dictionary source: per entry, in the heap */
+    const char *text_next;       /* plain form, flat source: bytes of the next row */
 };
 
 /* --- life --- */
@@ -178,7 +179,8 @@ static void bind(struct segment *segment, const struct schema *schema)
 
 /* --- chunks --- */
 
-static enum chunk_form form_of(const struct segment *segment, const struct schema *schema, uint32_t index)
+static enum chunk_form form_of(const struct segment *segment, const struct schema *schema,
+                               uint32_t index)
 {
     const struct column_state *state = &segment->states[segment->bound[index]];
     if (type_stored_width(schema->columns[index].type.id) != 0)
@@ -264,8 +266,10 @@ static void prepare_missing(struct job *job)
 {
     const struct value *missing = &job->definition->missing;
     struct stored_column *source = &job->missing;
-    *source = (struct stored_column){.column_id = job->definition->id, .type = job->definition->type,
-                                     .encoding = STORED_CONSTANT, .validity = STORED_NULL};
+    *source = (struct stored_column){.column_id = job->definition->id,
+                                     .type = job->definition->type,
+                                     .encoding = STORED_CONSTANT,
+                                     .validity = STORED_NULL};
     job->source = source;
     if (missing->is_null)
         return;
@@ -284,7 +288,8 @@ static void prepare_missing(struct job *job)
 
 /* The batch's column of this id, looked for from where the last one was found. */
 static const struct stored_column *source_of(const struct stored_rows *rows,
-                                             const struct column_definition *definition, uint32_t *hint)
+                                             const struct column_definition *definition,
+                                             uint32_t *hint)
 {
     for (uint32_t n = 0; n < rows->column_count; n++) {
         uint32_t i = *hint + n < rows->column_count ? *hint + n : *hint + n - rows->column_count;
@@ -293,15 +298,17 @@ static const struct stored_column *source_of(const struct stored_rows *rows,
             continue;
         *hint = i + 1 < rows->column_count ? i + 1 : 0;
         /* Same stored form, or the bytes are not what the definition says. */
-        bool is_same = type_stored_width(column->type.id) == type_stored_width(definition->type.id) &&
-                       type_physical(column->type.id) == type_physical(definition->type.id);
+        bool is_same =
+            type_stored_width(column->type.id) == type_stored_width(definition->type.id) &&
+            type_physical(column->type.id) == type_physical(definition->type.id);
         return is_same ? column : NULL;
     }
     return NULL;
 }
 
-/* Whether `rows` texts, of which `distinct` differ, come from more than a dictionary has codes for. Of K equally likely
- * texts, n draws repeat about n * n / 2K times, so few repeats mean a large K, long before the codes run out. */
+/* Whether `rows` texts, of which `distinct` differ, come from more than a dictionary has codes for.
+ * Of K equally likely texts, n draws repeat about n * n / 2K times, so few repeats mean a large K,
+ * long before the codes run out. */
 static bool is_not_paying(uint64_t rows, uint64_t distinct)
 {
     return rows >= TRIAL_ROWS && (rows - distinct) * 2 * DICTIONARY_ENTRIES_MAX < rows * rows;
@@ -311,7 +318,8 @@ static bool has_given_up(const struct column_state *state)
 {
     uint32_t distinct = dictionary_size(state->dictionary);
     /* Entries of rows that were rolled back count too: never more of them than rows. */
-    return is_not_paying(state->rows_seen, distinct < state->rows_seen ? distinct : state->rows_seen);
+    return is_not_paying(state->rows_seen,
+                         distinct < state->rows_seen ? distinct : state->rows_seen);
 }
 
 /* Codes of the entries of a dictionary source. False: give up. */
@@ -323,7 +331,8 @@ static bool map_entries(struct segment *segment, struct job *job, uint32_t row_c
     if (is_not_paying(row_count, source->entry_count < row_count ? source->entry_count : row_count))
         return false;
     uint16_t *codes = arena_alloc_array(&segment->scratch, source->entry_count, sizeof(*codes));
-    struct slice *entries = arena_alloc_array(&segment->scratch, source->entry_count, sizeof(*entries));
+    struct slice *entries =
+        arena_alloc_array(&segment->scratch, source->entry_count, sizeof(*entries));
     const char *bytes = source->bytes.data;
     for (uint32_t i = 0; i < source->entry_count; i++) {
         entries[i] = slice_of(bytes, source->sizes[i]);
@@ -368,7 +377,8 @@ static bool map_rows(struct segment *segment, struct job *job, uint32_t row_coun
 static void copy_entries(struct segment *segment, struct job *job)
 {
     const struct stored_column *source = job->source;
-    struct slice *entries = arena_alloc_array(&segment->scratch, source->entry_count, sizeof(*entries));
+    struct slice *entries =
+        arena_alloc_array(&segment->scratch, source->entry_count, sizeof(*entries));
     char *bytes = heap_take(&segment->heap, source->bytes.size);
     if (source->bytes.size != 0)
         memcpy(bytes, source->bytes.data, source->bytes.size);
@@ -385,8 +395,9 @@ static void prepare_text(struct segment *segment, struct job *job, uint32_t row_
     if (source->validity == STORED_NULL)
         return;
     if (job->state != NULL) {
-        bool is_mapped = source->encoding == STORED_DICTIONARY ? map_entries(segment, job, row_count)
-                                                               : map_rows(segment, job, row_count);
+        bool is_mapped = source->encoding == STORED_DICTIONARY
+                             ? map_entries(segment, job, row_count)
+                             : map_rows(segment, job, row_count);
         if (is_mapped)
             return;
         /* Gives up: the column is plain from the next chunk on, and that begins with this batch. */
@@ -399,7 +410,8 @@ static void prepare_text(struct segment *segment, struct job *job, uint32_t row_
         job->text_next = source->bytes.data;
 }
 
-static struct job *prepare(struct segment *segment, const struct schema *schema, const struct stored_rows *rows)
+static struct job *prepare(struct segment *segment, const struct schema *schema,
+                           const struct stored_rows *rows)
 {
     struct job *jobs = arena_alloc_zero(&segment->scratch, schema->column_count * sizeof(*jobs));
     uint32_t hint = 0;
@@ -425,7 +437,8 @@ struct range {
     uint32_t row, at, count;
 };
 
-static void write_fixed(const struct stored_column *source, struct chunk_column *column, struct range range)
+static void write_fixed(const struct stored_column *source, struct chunk_column *column,
+                        struct range range)
 {
     size_t width = column->width;
     char *out = (char *)column->values + range.at * width;
@@ -466,7 +479,8 @@ static void write_codes(const struct job *job, struct chunk_column *column, stru
 }
 
 /* Flat texts: as many rows at a time as lie in one piece of the heap. */
-static void write_flat_text(struct segment *segment, struct job *job, struct slice *out, struct range range)
+static void write_flat_text(struct segment *segment, struct job *job, struct slice *out,
+                            struct range range)
 {
     const uint32_t *sizes = job->source->sizes + range.row;
     uint32_t i = 0;
@@ -491,7 +505,8 @@ static void write_flat_text(struct segment *segment, struct job *job, struct sli
     }
 }
 
-static void write_text(struct segment *segment, struct job *job, struct chunk_column *column, struct range range)
+static void write_text(struct segment *segment, struct job *job, struct chunk_column *column,
+                       struct range range)
 {
     struct slice *out = (struct slice *)column->values + range.at;
     if (job->source->validity == STORED_NULL) {
@@ -516,7 +531,8 @@ static uint32_t find_null(const struct stored_column *source, struct range range
 }
 
 static void write_validity(struct segment *segment, const struct chunk *chunk,
-                           const struct stored_column *source, struct chunk_column *column, struct range range)
+                           const struct stored_column *source, struct chunk_column *column,
+                           struct range range)
 {
     uint32_t first_null = atomic_load_explicit(&column->first_null, memory_order_relaxed);
     uint8_t *validity = atomic_load_explicit(&column->validity, memory_order_relaxed);
@@ -590,7 +606,8 @@ static void note_bytes(struct segment *segment)
 
 /* --- the writer's calls --- */
 
-void segment_append(struct segment *segment, const struct schema *schema, const struct stored_rows *rows)
+void segment_append(struct segment *segment, const struct schema *schema,
+                    const struct stored_rows *rows)
 {
     bind(segment, schema);
     arena_reset(&segment->scratch);
@@ -605,7 +622,8 @@ void segment_append(struct segment *segment, const struct schema *schema, const 
         const struct chunk *chunk = chunk_at(segment, segment->chunk_count - 1);
         uint32_t room = chunk->capacity - segment->chunk_used;
         uint32_t left = rows->row_count - row;
-        struct range range = {.row = row, .at = segment->chunk_used, .count = left < room ? left : room};
+        struct range range = {
+            .row = row, .at = segment->chunk_used, .count = left < room ? left : room};
         write_range(segment, jobs, range);
         segment->chunk_used += range.count;
         segment->rows += range.count;
@@ -633,8 +651,8 @@ void segment_rollback(struct segment *segment, uint64_t rows, uint32_t chunk_cou
     while (segment->chunk_count > chunk_count)
         chunk_destroy(segment, chunk_at(segment, --segment->chunk_count));
     segment->rows = rows;
-    /* The next append begins a chunk under whatever definition then holds: what a half-written one had taken of
-     * validity and times needs no undoing that way. */
+    /* The next append begins a chunk under whatever definition then holds: what a half-written one
+     * had taken of validity and times needs no undoing that way. */
     segment->is_open = false;
     segment->is_bound = false;
     note_bytes(segment);

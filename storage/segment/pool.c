@@ -1,9 +1,9 @@
 /* The block pool: a free list per size, one lock.
  *
- * A segment takes a handful of blocks per chunk (65,536 rows) and gives them all back at its end, so a lock
- * is never waited for. Sizes are the powers of two from 64 bytes to 1 MiB, then every 2 MiB up to 16 MiB; larger
- * blocks (a text of that size) come from and go to the allocator directly. What lies on the free lists is bounded by
- * an eighth of the budget. */
+ * A segment takes a handful of blocks per chunk (65,536 rows) and gives them all back at its end,
+ * so a lock is never waited for. Sizes are the powers of two from 64 bytes to 1 MiB, then every 2
+ * MiB up to 16 MiB; larger blocks (a text of that size) come from and go to the allocator directly.
+ * What lies on the free lists is bounded by an eighth of the budget. */
 #include "storage/segment/pool.h"
 
 #include "storage/base/thread.h"
@@ -14,7 +14,7 @@
 #define CLASS_SMALL 20 /* 1 MiB: the last power of two */
 #define CLASS_LAST 28  /* 16 MiB */
 #define CLASS_STEP ((size_t)2 << 20)
-#define FREE_SHARE 8   /* free bytes are at most limit / FREE_SHARE */
+#define FREE_SHARE 8 /* free bytes are at most limit / FREE_SHARE */
 
 struct free_block {
     struct free_block *next;
@@ -25,7 +25,7 @@ struct pool {
     struct mutex mutex; /* over free and free_bytes */
     struct free_block *free[CLASS_LAST + 1];
     size_t free_bytes;
-    _Atomic size_t taken_bytes;  /* relaxed: checked at the end only */
+    _Atomic size_t taken_bytes; /* relaxed: checked at the end only */
     _Atomic uint64_t next_id;
 };
 
@@ -41,7 +41,7 @@ struct pool *pool_create(struct budget *budget)
 void pool_destroy(struct pool *pool)
 {
     assert(atomic_load_explicit(&pool->taken_bytes, memory_order_acquire) == 0);
-    for (int class = CLASS_FIRST; class <= CLASS_LAST; class++) {
+    for (int class = CLASS_FIRST; class <= CLASS_LAST; class ++) {
         struct free_block *block = pool->free[class];
         while (block != NULL) {
             struct free_block *next = block->next;

@@ -1,7 +1,8 @@
 /* The block pool: memory of mutable segments, in blocks of few sizes that are used again.
  *
- * Fresh memory costs a page fault every 4 KiB, as much as writing the rows; blocks of dropped and truncated
- * tables go to free lists instead of back to the system, up to a share of the budget. Any thread. */
+ * Fresh memory costs a page fault every 4 KiB, as much as writing the rows; blocks of dropped and
+ * truncated tables go to free lists instead of back to the system, up to a share of the budget. Any
+ * thread. */
 #ifndef FRESHET_STORAGE_SEGMENT_POOL_H
 #define FRESHET_STORAGE_SEGMENT_POOL_H
 
@@ -11,11 +12,12 @@
 
 struct pool;
 
-/* `budget` counts the blocks in use. It is charged without asking: the limit is checked where commits are let in,
- * since what is already in the log must find room. */
+/* `budget` counts the blocks in use. It is charged without asking: the limit is checked where
+ * commits are let in, since what is already in the log must find room. */
 struct pool *pool_create(struct budget *budget);
 void pool_destroy(struct pool *pool); /* all blocks must be back */
-/* At least `size` bytes, aligned to 16, not zeroed; *taken is what is charged and must be given back. */
+/* At least `size` bytes, aligned to 16, not zeroed; *taken is what is charged and must be given
+ * back. */
 void *pool_take(struct pool *pool, size_t size, size_t *taken);
 void pool_give(struct pool *pool, void *block, size_t taken);
 /* Never 0, never twice: names of dictionaries within the store. */

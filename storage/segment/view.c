@@ -1,8 +1,8 @@
 /* Views: figures about what a snapshot sees of a table, chunk by chunk.
  *
- * A morsel is a chunk. Where a chunk ends is known from the next chunk's first row, or for the last one from
- * the view's row count, so chunks that ended early (a new definition, a dictionary that gave up) need no
- * field that changes. */
+ * A morsel is a chunk. Where a chunk ends is known from the next chunk's first row, or for the last
+ * one from the view's row count, so chunks that ended early (a new definition, a dictionary that
+ * gave up) need no field that changes. */
 #include "storage/segment/view.h"
 
 #include <assert.h>
@@ -38,7 +38,8 @@ struct morsel_range table_view_morsel(const struct table_view *view, size_t mors
     return view_morsel(view, (uint32_t)morsel);
 }
 
-bool table_view_morsel_times(const struct table_view *view, size_t morsel, int64_t *min_us, int64_t *max_us)
+bool table_view_morsel_times(const struct table_view *view, size_t morsel, int64_t *min_us,
+                             int64_t *max_us)
 {
     const struct schema *schema = view->schema;
     if (schema->time_column < 0)
@@ -113,8 +114,9 @@ static struct chunk_column *find_column(const struct chunk *chunk, uint32_t colu
     return NULL;
 }
 
-void table_view_column_statistics(const struct table_view *view, uint32_t column_index, uint64_t *bytes,
-                                  uint64_t *raw_bytes, char *encodings, size_t encodings_size)
+void table_view_column_statistics(const struct table_view *view, uint32_t column_index,
+                                  uint64_t *bytes, uint64_t *raw_bytes, char *encodings,
+                                  size_t encodings_size)
 {
     static const char *const names[] = {"plain", "dictionary", "constant"};
     const struct column_definition *definition = &view->schema->columns[column_index];
@@ -144,7 +146,7 @@ void table_view_column_statistics(const struct table_view *view, uint32_t column
         encodings[0] = 0;
     for (size_t i = 0; i < array_count(names); i++) {
         if (has[i] && used < encodings_size)
-            used += (size_t)snprintf(encodings + used, encodings_size - used, "%s%s", used == 0 ? "" : ",",
-                                     names[i]);
+            used += (size_t)snprintf(encodings + used, encodings_size - used, "%s%s",
+                                     used == 0 ? "" : ",", names[i]);
     }
 }

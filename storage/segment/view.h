@@ -1,4 +1,5 @@
-/* What a snapshot sees of one table. Filled by storage/table/snapshot.c, read by cursor.c and view.c. */
+/* What a snapshot sees of one table. Filled by storage/table/snapshot.c, read by cursor.c and
+ * view.c. */
 #ifndef FRESHET_STORAGE_SEGMENT_VIEW_H
 #define FRESHET_STORAGE_SEGMENT_VIEW_H
 

@@ -1,9 +1,10 @@
 /* The applier.
  *
- * A record is applied while the group that carries it is being written, so that when the sync returns only
- * counters are left to set. Between the two the newest tables exist here and nowhere else: later records of
- * the same group (rows for a table that was just created) find them here. A failed write takes everything
- * back with applier_reset: the catalog is what was published, its counts say which rows stay. */
+ * A record is applied while the group that carries it is being written, so that when the sync
+ * returns only counters are left to set. Between the two the newest tables exist here and nowhere
+ * else: later records of the same group (rows for a table that was just created) find them here. A
+ * failed write takes everything back with applier_reset: the catalog is what was published, its
+ * counts say which rows stay. */
 #include "storage/table/apply.h"
 
 #include "storage/base/fault.h"
@@ -91,8 +92,8 @@ void applier_reset(struct applier *applier, const struct catalog *catalog)
 
 /* --- applying --- */
 
-static enum err apply_change(struct applier *applier, const struct record *record, struct effect *out,
-                             struct error *error)
+static enum err apply_change(struct applier *applier, const struct record *record,
+                             struct effect *out, struct error *error)
 {
     struct applied_table *table = find(applier, record->change_table_id);
     bool is_create = record->change == CHANGE_CREATE;
@@ -108,7 +109,8 @@ static enum err apply_change(struct applier *applier, const struct record *recor
             return err;
         if (schema->table_id != record->change_table_id || reader_left(&reader) != 0) {
             schema_unref(schema);
-            return error_set(error, ERR_CORRUPT, NULL, "record %llu has the definition of another table",
+            return error_set(error, ERR_CORRUPT, NULL,
+                             "record %llu has the definition of another table",
                              (unsigned long long)out->position);
         }
         out->schema = schema_ref(schema);
@@ -143,7 +145,8 @@ static bool counts(struct applier *applier, const struct record *record, bool is
 }
 
 enum err applier_apply(struct applier *applier, uint64_t position, const struct record *record,
-                       bool is_data_only, struct arena *arena, struct effect *out, struct error *error)
+                       bool is_data_only, struct arena *arena, struct effect *out,
+                       struct error *error)
 {
     *out = (struct effect){.position = position, .record = record};
     if (record->change_table_id > applier->table_id_max)
@@ -188,9 +191,10 @@ void effect_deinit(struct effect *effect)
 
 /* --- publishing --- */
 
-/* The event times of a part. Extensions read no other cells, so no other column is widened on the log thread. */
-static const struct column *event_times(const struct stored_rows *stored, const struct schema *schema,
-                                        struct arena *arena)
+/* The event times of a part. Extensions read no other cells, so no other column is widened on the
+ * log thread. */
+static const struct column *event_times(const struct stored_rows *stored,
+                                        const struct schema *schema, struct arena *arena)
 {
     if (schema == NULL || schema->time_column < 0)
         return NULL;
@@ -211,10 +215,11 @@ struct record_view effect_view(const struct effect *effect, struct arena *arena)
     struct record_rows *rows = arena_alloc_zero(arena, record->rows_count * sizeof(*rows));
     for (uint32_t i = 0; i < record->rows_count; i++) {
         const struct stored_rows *stored = &record->rows[i];
-        rows[i] = (struct record_rows){.table_id = stored->table_id,
-                                       .schema = effect->parts[i].schema,
-                                       .row_count = stored->row_count,
-                                       .times = event_times(stored, effect->parts[i].schema, arena)};
+        rows[i] =
+            (struct record_rows){.table_id = stored->table_id,
+                                 .schema = effect->parts[i].schema,
+                                 .row_count = stored->row_count,
+                                 .times = event_times(stored, effect->parts[i].schema, arena)};
     }
     return (struct record_view){
         .position = effect->position,
@@ -232,8 +237,8 @@ struct catalog *effect_change(const struct effect *effect, struct catalog *catal
 {
     if (effect->change == CHANGE_NONE)
         return catalog;
-    struct catalog *next = catalog_change(catalog, effect->change, effect->change_table_id, effect->schema,
-                                          effect->segment);
+    struct catalog *next = catalog_change(catalog, effect->change, effect->change_table_id,
+                                          effect->schema, effect->segment);
     catalog_unref(catalog);
     return next;
 }

@@ -5,7 +5,8 @@
 
 static struct catalog *catalog_alloc(uint32_t table_count)
 {
-    struct catalog *catalog = memory_alloc_zero(sizeof(*catalog) + table_count * sizeof(catalog->tables[0]));
+    struct catalog *catalog =
+        memory_alloc_zero(sizeof(*catalog) + table_count * sizeof(catalog->tables[0]));
     atomic_init(&catalog->references, 1);
     return catalog;
 }
@@ -52,8 +53,8 @@ static void append(struct catalog *catalog, struct table_view view)
 }
 
 /* The table of `view` after the change. */
-static struct table_view changed(struct table_view view, enum change_kind kind, const struct schema *schema,
-                                 struct segment *segment)
+static struct table_view changed(struct table_view view, enum change_kind kind,
+                                 const struct schema *schema, struct segment *segment)
 {
     if (kind == CHANGE_ALTER)
         view.schema = schema;
@@ -64,8 +65,9 @@ static struct table_view changed(struct table_view view, enum change_kind kind, 
     return view;
 }
 
-struct catalog *catalog_change(const struct catalog *catalog, enum change_kind kind, uint32_t table_id,
-                               const struct schema *schema, struct segment *segment)
+struct catalog *catalog_change(const struct catalog *catalog, enum change_kind kind,
+                               uint32_t table_id, const struct schema *schema,
+                               struct segment *segment)
 {
     struct catalog *next = catalog_alloc(catalog->table_count + 1);
     /* An ALTER may rename one day: take the table out and put it back where its name belongs. */

@@ -1,7 +1,8 @@
 /* The catalog: which tables there are, as immutable versions.
  *
- * A version is a list in name order. Only the newest version's `published` pairs change, under the store's publishing
- * lock; everything else in a version stays as it is until its last reference goes. */
+ * A version is a list in name order. Only the newest version's `published` pairs change, under the
+ * store's publishing lock; everything else in a version stays as it is until its last reference
+ * goes. */
 #ifndef FRESHET_STORAGE_TABLE_CATALOG_H
 #define FRESHET_STORAGE_TABLE_CATALOG_H
 
@@ -18,9 +19,11 @@ struct catalog *catalog_ref(struct catalog *catalog);
 void catalog_unref(struct catalog *catalog);
 /* -1: none. */
 int32_t catalog_find_id(const struct catalog *catalog, uint32_t table_id);
-/* A new version with a change in it: CREATE takes schema and segment, ALTER the schema, TRUNCATE the segment; each
- * gets references of its own. A change to a table that is not there changes nothing. */
-struct catalog *catalog_change(const struct catalog *catalog, enum change_kind kind, uint32_t table_id,
-                               const struct schema *schema, struct segment *segment);
+/* A new version with a change in it: CREATE takes schema and segment, ALTER the schema, TRUNCATE
+ * the segment; each gets references of its own. A change to a table that is not there changes
+ * nothing. */
+struct catalog *catalog_change(const struct catalog *catalog, enum change_kind kind,
+                               uint32_t table_id, const struct schema *schema,
+                               struct segment *segment);
 
 #endif

@@ -1,11 +1,12 @@
-/* The store's state in a checkpoint: definitions of all tables and what the extension keeps, as of a position.
+/* The store's state in a checkpoint: definitions of all tables and what the extension keeps, as of
+ * a position.
  *
- * Rows are not in it: they lie in the log until there are sealed segments. So a start loads this and replays
- * the whole log for rows, but definitions and extension state only from behind the position. Bytes:
- * storage/log/FORMAT.md, "Store state".
+ * Rows are not in it: they lie in the log until there are sealed segments. So a start loads this
+ * and replays the whole log for rows, but definitions and extension state only from behind the
+ * position. Bytes: storage/log/FORMAT.md, "Store state".
  *
- * Checkpoints are rare, and written by the log thread or by whoever closes the store. A ring belongs to one
- * thread, so each writing opens an io and the manifest for itself. */
+ * Checkpoints are rare, and written by the log thread or by whoever closes the store. A ring
+ * belongs to one thread, so each writing opens an io and the manifest for itself. */
 #include "storage/table/private.h"
 
 #include "storage/base/fault.h"
@@ -18,7 +19,8 @@
 #define STATE_FORMAT 1
 #define PATH_SIZE 256
 
-static void encode(struct store *store, const struct catalog *catalog, uint64_t position, struct writer *out)
+static void encode(struct store *store, const struct catalog *catalog, uint64_t position,
+                   struct writer *out)
 {
     writer_u32(out, STATE_FORMAT);
     writer_u64(out, position);
@@ -32,7 +34,8 @@ static void encode(struct store *store, const struct catalog *catalog, uint64_t 
         extension->save(extension->context, out);
 }
 
-enum err store_save(struct store *store, const struct catalog *catalog, uint64_t position, struct error *error)
+enum err store_save(struct store *store, const struct catalog *catalog, uint64_t position,
+                    struct error *error)
 {
     struct io *io;
     enum err err = io_clone(store->options.io, &io, error);
@@ -79,15 +82,16 @@ static enum err decode_tables(struct store *store, struct reader *reader, struct
     return OK;
 }
 
-static enum err decode(struct store *store, uint64_t position, struct slice payload, struct error *error)
+static enum err decode(struct store *store, uint64_t position, struct slice payload,
+                       struct error *error)
 {
     struct reader reader = reader_of(payload);
     uint32_t format = reader_u32(&reader);
     uint64_t own_position = reader_u64(&reader);
     uint32_t next_table_id = reader_u32(&reader);
     if (reader.failed || format != STATE_FORMAT || own_position != position)
-        return error_set(error, ERR_CORRUPT, NULL, "a checkpoint has the format %u, which is not known",
-                         format);
+        return error_set(error, ERR_CORRUPT, NULL,
+                         "a checkpoint has the format %u, which is not known", format);
     atomic_store_explicit(&store->next_table_id, next_table_id, memory_order_relaxed);
     enum err err = decode_tables(store, &reader, error);
     if (err != OK)

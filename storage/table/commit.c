@@ -1,8 +1,9 @@
 /* Commits under construction, and their way through the gate.
  *
- * A commit is encoded while it is built, on the thread that has the batch in its cache, so the log thread
- * copies bytes and nothing else. Submitting takes the submit lock for the checks and the position; `done`
- * takes it too before anything is freed, so the submitter may read the entry until it lets go. */
+ * A commit is encoded while it is built, on the thread that has the batch in its cache, so the log
+ * thread copies bytes and nothing else. Submitting takes the submit lock for the checks and the
+ * position; `done` takes it too before anything is freed, so the submitter may read the entry until
+ * it lets go. */
 #include "storage/table/private.h"
 
 #include "storage/base/clock.h"
@@ -40,9 +41,10 @@ void commit_add_rows(struct commit *commit, const struct schema *schema, const u
     struct commit_part *part = arena_alloc(&commit->arena, sizeof(*part));
     uint32_t *ids = arena_alloc_array(&commit->arena, batch->column_count, sizeof(*ids));
     memcpy(ids, column_ids, batch->column_count * sizeof(*ids));
-    *part = (struct commit_part){
-        .gate = {.schema = schema_ref(schema), .column_ids = ids, .column_count = batch->column_count},
-        .next = commit->parts};
+    *part = (struct commit_part){.gate = {.schema = schema_ref(schema),
+                                          .column_ids = ids,
+                                          .column_count = batch->column_count},
+                                 .next = commit->parts};
     commit->parts = part;
 }
 
@@ -56,7 +58,8 @@ void commit_add_section(struct commit *commit, uint32_t kind, struct slice bytes
     record_add_section(&commit->bytes, kind, bytes);
 }
 
-void commit_set_change(struct commit *commit, enum change_kind kind, uint32_t table_id, struct schema *schema)
+void commit_set_change(struct commit *commit, enum change_kind kind, uint32_t table_id,
+                       struct schema *schema)
 {
     assert(commit->change == CHANGE_NONE);
     assert(schema == NULL || schema->table_id == table_id);
@@ -91,8 +94,8 @@ static enum err check(struct store *store, struct commit *commit, struct error *
     return err;
 }
 
-/* Rows must fit the budget with what is there and under way. What carries none gets through always: at the limit,
- * TRUNCATE and DROP are the way out. */
+/* Rows must fit the budget with what is there and under way. What carries none gets through always:
+ * at the limit, TRUNCATE and DROP are the way out. */
 static enum err charge(struct store *store, struct commit *commit, struct error *error)
 {
     if (commit->parts == NULL)
@@ -179,7 +182,8 @@ static void wait_done(void *context, uint64_t position, enum err result, const s
     mutex_unlock(&wait->mutex);
 }
 
-enum err store_commit(struct store *store, struct commit *commit, uint64_t *position, struct error *error)
+enum err store_commit(struct store *store, struct commit *commit, uint64_t *position,
+                      struct error *error)
 {
     struct wait wait = {0};
     mutex_init(&wait.mutex);
@@ -203,7 +207,8 @@ enum err store_commit(struct store *store, struct commit *commit, uint64_t *posi
 
 enum err store_checkpoint(struct store *store, struct error *error)
 {
-    /* An empty record: the checkpoint is of the moment it stands for, and is written by the log thread there. */
+    /* An empty record: the checkpoint is of the moment it stands for, and is written by the log
+     * thread there. */
     struct commit *commit = commit_create(store);
     commit->is_checkpoint = true;
     return store_commit(store, commit, NULL, error);

@@ -1,5 +1,5 @@
-/* The gate: definitions as of the last submitted position, in an array by table id. Looked at once per commit and
- * part, changed by DDL only. */
+/* The gate: definitions as of the last submitted position, in an array by table id. Looked at once
+ * per commit and part, changed by DDL only. */
 #include "storage/table/gate.h"
 
 #include <assert.h>
@@ -72,7 +72,8 @@ static bool is_name_taken(const struct gate *gate, struct slice name, uint32_t e
 }
 
 /* A column keeps its type for life: what lies in chunks and the log is read by it. */
-static enum err check_alter(const struct schema *old, const struct schema *schema, struct error *error)
+static enum err check_alter(const struct schema *old, const struct schema *schema,
+                            struct error *error)
 {
     if (schema->version <= old->version)
         return error_set(error, ERR_BUSY, "40001", "table \"%.*s\" was altered by another session",
@@ -81,7 +82,8 @@ static enum err check_alter(const struct schema *old, const struct schema *schem
         int32_t index = schema_find_id(old, schema->columns[i].id);
         if (index < 0 ? schema->columns[i].id < old->next_column_id
                       : !type_equal(old->columns[index].type, schema->columns[i].type))
-            return error_set(error, ERR_UNSUPPORTED, NULL, "cannot change the type of column \"%.*s\"",
+            return error_set(error, ERR_UNSUPPORTED, NULL,
+                             "cannot change the type of column \"%.*s\"",
                              SLICE_ARGS(schema->columns[i].name));
     }
     return OK;
@@ -117,8 +119,8 @@ static bool is_named(const struct gate_part *part, uint32_t column_id)
     return false;
 }
 
-enum err gate_check_rows(const struct gate *gate, const struct gate_part *part, const struct schema *changed,
-                         struct error *error)
+enum err gate_check_rows(const struct gate *gate, const struct gate_part *part,
+                         const struct schema *changed, struct error *error)
 {
     const struct schema *now = find(gate, part->schema->table_id);
     if (changed != NULL && changed->table_id == part->schema->table_id)
@@ -144,7 +146,8 @@ enum err gate_check_rows(const struct gate *gate, const struct gate_part *part, 
     return OK;
 }
 
-void gate_change(struct gate *gate, enum change_kind kind, uint32_t table_id, const struct schema *schema)
+void gate_change(struct gate *gate, enum change_kind kind, uint32_t table_id,
+                 const struct schema *schema)
 {
     if (kind == CHANGE_NONE || kind == CHANGE_TRUNCATE)
         return;

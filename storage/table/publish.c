@@ -5,9 +5,9 @@
  *   publish  extension, counts and position          after the sync
  *   abandon  forget what was applied                 after the second failure
  *
- * Acknowledged = durable = visible: `publish` comes after the sync and before any `done`. It makes the whole
- * group visible in one critical section, which sets as many counters as the group has parts; a new catalog
- * is built outside of it. */
+ * Acknowledged = durable = visible: `publish` comes after the sync and before any `done`. It makes
+ * the whole group visible in one critical section, which sets as many counters as the group has
+ * parts; a new catalog is built outside of it. */
 #include "storage/table/private.h"
 
 #include "storage/base/fault.h"
@@ -36,8 +36,8 @@ enum err store_replay(void *context, uint64_t position, struct slice payload, st
     struct effect effect = {0};
     enum err err = record_decode(payload, &store->replay_arena, &record, error);
     if (err == OK)
-        err = applier_apply(&store->applier, position, &record, is_data_only, &store->replay_arena, &effect,
-                            error);
+        err = applier_apply(&store->applier, position, &record, is_data_only, &store->replay_arena,
+                            &effect, error);
     if (err == OK) {
         if (!is_data_only || fault_is("store.extension_replayed_twice"))
             extension_apply(store, &effect);
@@ -61,8 +61,8 @@ void store_apply(void *context, struct log_entry *entry)
     struct error error = {0};
     enum err err = record_decode(entry->payload, &commit->arena, &commit->record, &error);
     if (err == OK)
-        err = applier_apply(&store->applier, entry->position, &commit->record, false, &commit->arena,
-                            &commit->effect, &error);
+        err = applier_apply(&store->applier, entry->position, &commit->record, false,
+                            &commit->arena, &commit->effect, &error);
     assert(err == OK); /* we wrote it, and the gate has seen it */
     commit->next = NULL;
     *store->applied_last = commit;

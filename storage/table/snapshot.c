@@ -1,8 +1,8 @@
 /* Snapshots: one moment of the store.
  *
- * Taken under the publishing lock: a reference to the catalog, the position, and a copy of the list with its
- * published pairs (40 bytes a table). From then on a snapshot is immutable and needs no lock; segments that
- * were dropped or truncated live until the last snapshot that has them goes. */
+ * Taken under the publishing lock: a reference to the catalog, the position, and a copy of the list
+ * with its published pairs (40 bytes a table). From then on a snapshot is immutable and needs no
+ * lock; segments that were dropped or truncated live until the last snapshot that has them goes. */
 #include "storage/table/private.h"
 
 #include <assert.h>

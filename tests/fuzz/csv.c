@@ -1,4 +1,5 @@
-/* Fuzz target: bytes as CSV, and as input to infer a table from: refused or decoded, rows and rejections add up. */
+/* Fuzz target: bytes as CSV, and as input to infer a table from: refused or decoded, rows and
+ * rejections add up. */
 #include "ingest/decode/decode.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -7,15 +8,16 @@
 
 static struct mapping *make_mapping(void)
 {
-    static const enum type_id ids[] = {TYPE_TIMESTAMPTZ, TYPE_BOOL, TYPE_INT8, TYPE_FLOAT8, TYPE_TEXT, TYPE_JSONB};
+    static const enum type_id ids[] = {TYPE_TIMESTAMPTZ, TYPE_BOOL, TYPE_INT8,
+                                       TYPE_FLOAT8,      TYPE_TEXT, TYPE_JSONB};
     static const char *const names[] = {"ts", "b", "i", "f", "t", "j"};
     struct schema *schema = schema_create();
     schema->table_id = 1;
     schema->name = SLICE("t");
     schema->columns = arena_alloc_zero(&schema->arena, array_count(ids) * sizeof(*schema->columns));
     for (uint32_t i = 0; i < array_count(ids); i++)
-        schema->columns[i] =
-            (struct column_definition){.id = i + 1, .name = slice_from_cstr(names[i]), .type = type_of(ids[i])};
+        schema->columns[i] = (struct column_definition){
+            .id = i + 1, .name = slice_from_cstr(names[i]), .type = type_of(ids[i])};
     schema->column_count = array_count(ids);
     schema->options.whole_column = 5;
     struct mapping *mapping;
@@ -37,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct rows rows;
     struct error error;
     arena_init(&arena);
-    struct rows_options options = {.mapping = mapping, .arena = &arena, .rows_max = 100000, .row_size_max = 4 << 20};
+    struct rows_options options = {
+        .mapping = mapping, .arena = &arena, .rows_max = 100000, .row_size_max = 4 << 20};
     struct decode_options decode = {.depth_max = 64, .keys_max = 4096};
     rows_init(&rows, &options);
     if (decode_csv(&rows, body, &decode, &error) == OK)

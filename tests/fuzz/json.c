@@ -1,5 +1,6 @@
-/* Fuzz target: bytes as NDJSON and as a JSON document, by every instruction set. All agree with each other; a line is
- * an object for the decoder exactly if base's tokenizer says so; rows and rejections add up. */
+/* Fuzz target: bytes as NDJSON and as a JSON document, by every instruction set. All agree with
+ * each other; a line is an object for the decoder exactly if base's tokenizer says so; rows and
+ * rejections add up. */
 #include "ingest/decode/decode.h"
 #include "storage/base/json.h"
 #include "tests/fuzz/fuzz.h"
@@ -12,22 +13,24 @@ static struct mapping *mapping_of_all_types(void)
     static const struct {
         const char *name;
         enum type_id id;
-    } columns[] = {{"ts", TYPE_TIMESTAMPTZ}, {"b", TYPE_BOOL},       {"i", TYPE_INT4},    {"l", TYPE_INT8},
-                   {"f", TYPE_FLOAT8},       {"r", TYPE_FLOAT4},     {"n", TYPE_NUMERIC}, {"t", TYPE_TEXT},
-                   {"v", TYPE_VARCHAR},      {"u", TYPE_UUID},       {"d", TYPE_DATE},    {"j", TYPE_JSONB},
-                   {"a", TYPE_TEXT_ARRAY},   {"k", TYPE_INT8_ARRAY}, {"x", TYPE_BYTEA},   {"o.p", TYPE_TEXT},
-                   {"rest", TYPE_JSONB},     {"whole", TYPE_JSONB}};
+    } columns[] = {{"ts", TYPE_TIMESTAMPTZ}, {"b", TYPE_BOOL},       {"i", TYPE_INT4},
+                   {"l", TYPE_INT8},         {"f", TYPE_FLOAT8},     {"r", TYPE_FLOAT4},
+                   {"n", TYPE_NUMERIC},      {"t", TYPE_TEXT},       {"v", TYPE_VARCHAR},
+                   {"u", TYPE_UUID},         {"d", TYPE_DATE},       {"j", TYPE_JSONB},
+                   {"a", TYPE_TEXT_ARRAY},   {"k", TYPE_INT8_ARRAY}, {"x", TYPE_BYTEA},
+                   {"o.p", TYPE_TEXT},       {"rest", TYPE_JSONB},   {"whole", TYPE_JSONB}};
     struct schema *schema = schema_create();
     schema->table_id = 1;
     schema->name = SLICE("t");
-    schema->columns = arena_alloc_zero(&schema->arena, array_count(columns) * sizeof(*schema->columns));
+    schema->columns =
+        arena_alloc_zero(&schema->arena, array_count(columns) * sizeof(*schema->columns));
     for (uint32_t i = 0; i < array_count(columns); i++) {
         struct type type = {.id = (uint8_t)columns[i].id,
                             .precision = columns[i].id == TYPE_NUMERIC ? 10 : 0,
                             .scale = columns[i].id == TYPE_NUMERIC ? 2 : 0,
                             .length = columns[i].id == TYPE_VARCHAR ? 3 : 0};
-        schema->columns[i] =
-            (struct column_definition){.id = i + 1, .name = slice_from_cstr(columns[i].name), .type = type};
+        schema->columns[i] = (struct column_definition){
+            .id = i + 1, .name = slice_from_cstr(columns[i].name), .type = type};
     }
     schema->column_count = array_count(columns);
     schema->time_column = 0;
@@ -57,7 +60,8 @@ static uint64_t hash_batch(const struct batch *batch)
     return hash;
 }
 
-static struct outcome decode(struct mapping *mapping, struct slice body, bool is_lines, enum decode_isa isa)
+static struct outcome decode(struct mapping *mapping, struct slice body, bool is_lines,
+                             enum decode_isa isa)
 {
     struct arena arena;
     struct rows rows;
@@ -94,7 +98,8 @@ static bool is_object(struct slice text)
     struct json_parser parser;
     json_parser_init(&parser, text, 64);
     enum json_token token = json_next(&parser);
-    return token == JSON_OBJECT_BEGIN && json_skip(&parser, token) && json_next(&parser) == JSON_END;
+    return token == JSON_OBJECT_BEGIN && json_skip(&parser, token) &&
+           json_next(&parser) == JSON_END;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -110,9 +115,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct outcome plain = decode(mapping, body, is_lines, DECODE_ISA_PLAIN);
         struct outcome best = decode(mapping, body, is_lines, DECODE_ISA_BEST);
         assert(plain.err == best.err);
-        assert(plain.err != OK ||
-               (plain.count == best.count && plain.lexical == best.lexical && plain.hash == best.hash));
-        /* One line of one object: the tokenizer must agree. (Limits of size and number of keys are the decoder's.) */
+        assert(plain.err != OK || (plain.count == best.count && plain.lexical == best.lexical &&
+                                   plain.hash == best.hash));
+        /* One line of one object: the tokenizer must agree. (Limits of size and number of keys are
+         * the decoder's.) */
         bool is_one = is_lines && size > 0 && size < 100000 && memchr(copy, '\n', size) == NULL &&
                       slice_trim(body).size > 0 && copy[0] == '{';
         if (is_one && is_object(body))
@@ -127,12 +133,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 struct slice fuzz_seed(size_t index)
 {
     static const char *const seeds[] = {
-        "{\"ts\":\"2026-05-01T10:00:00Z\",\"b\":true,\"i\":1,\"l\":-2,\"f\":1.5e3,\"r\":0.25,\"n\":1.239,\"t\":"
+        "{\"ts\":\"2026-05-01T10:00:00Z\",\"b\":true,\"i\":1,\"l\":-2,\"f\":1.5e3,\"r\":0.25,\"n\":"
+        "1.239,\"t\":"
         "\"x\\u00e4\\n\"}\n",
-        "{\"v\":\"abc\",\"u\":\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\",\"d\":\"2026-05-01\",\"j\":{\"a\":[1,2,{}]}}\n"
-        "{\"a\":[\"x\",null],\"k\":[1,2],\"x\":\"\\\\x0a\",\"o\":{\"p\":1,\"q\":2},\"zz\":[[[[]]]]}\n",
+        "{\"v\":\"abc\",\"u\":\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\",\"d\":\"2026-05-01\",\"j\":{"
+        "\"a\":[1,2,{}]}}\n"
+        "{\"a\":[\"x\",null],\"k\":[1,2],\"x\":\"\\\\x0a\",\"o\":{\"p\":1,\"q\":2},\"zz\":[[[[]]]]}"
+        "\n",
         "[{\"ts\":1714500000},{\"ts\":1714500000123},{\"ts\":\"x\"},7]",
-        "{\"t\":\"\xC3\xA4\xF0\x9F\x98\x80 a long text that is more than thirty-two bytes\",\"t\":null}{\"T\":1}",
+        "{\"t\":\"\xC3\xA4\xF0\x9F\x98\x80 a long text that is more than thirty-two "
+        "bytes\",\"t\":null}{\"T\":1}",
         "\xEF\xBB\xBF{\"i\":1.0}\r\n\r\n{\"i\":1e400}\n{\"i\":\"5\"}\n{",
     };
     return index < array_count(seeds) ? slice_from_cstr(seeds[index]) : (struct slice){0};

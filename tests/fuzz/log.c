@@ -1,8 +1,8 @@
-/* Fuzz target: bytes as log files. Whatever they are, the log opens or refuses; if it opens, what it replayed is there
- * again the next time, with what was added since.
+/* Fuzz target: bytes as log files. Whatever they are, the log opens or refuses; if it opens, what
+ * it replayed is there again the next time, with what was added since.
  *
- * Byte 0 chooses: 1 mend the checksums of what looks like headers (so that mutations get behind them), 2 recover to a
- * point in time, 4 cut the rest into two files. */
+ * Byte 0 chooses: 1 mend the checksums of what looks like headers (so that mutations get behind
+ * them), 2 recover to a point in time, 4 cut the rest into two files. */
 #include "storage/base/hash.h"
 #include "storage/base/logger.h"
 #include "storage/io/sim.h"
@@ -20,7 +20,8 @@ struct seen {
     uint64_t hash;
 };
 
-static enum err on_replay(void *context, uint64_t position, struct slice payload, struct error *error)
+static enum err on_replay(void *context, uint64_t position, struct slice payload,
+                          struct error *error)
 {
     struct seen *seen = context;
     (void)error;
@@ -71,7 +72,8 @@ static void mend(uint8_t *data, size_t size)
     }
 }
 
-static void put_file(struct io *io, uint64_t number, const uint8_t *data, size_t size, bool is_mended)
+static void put_file(struct io *io, uint64_t number, const uint8_t *data, size_t size,
+                     bool is_mended)
 {
     char name[64];
     uint8_t *copy = malloc(size + 1);
@@ -93,7 +95,8 @@ static void use_log(struct io *io, struct log *log, struct seen *seen)
     for (size_t index = 0; index < array_count(entries); index++) {
         enum err result = log_submit(log, &entries[index], NULL);
         assert(result == OK);
-        seen->hash = hash64_seed(entries[index].payload.data, entries[index].payload.size, seen->hash);
+        seen->hash =
+            hash64_seed(entries[index].payload.data, entries[index].payload.size, seen->hash);
     }
     bool has_run = log_run(log);
     assert(has_run);
@@ -133,7 +136,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 /* --- seeds: logs as the log writes them --- */
 
-static void append_file(struct io *io, uint64_t number, struct arena *arena, char *out, size_t *size)
+static void append_file(struct io *io, uint64_t number, struct arena *arena, char *out,
+                        size_t *size)
 {
     char name[64];
     struct slice content;
@@ -161,7 +165,8 @@ struct slice fuzz_seed(size_t index)
     if (open_log(io, false, &seen, &log) != OK)
         abort();
     for (size_t record = 0; record < 2 + index; record++) {
-        struct log_entry entry = {.payload = slice_of(payload, record * record * 300), .done = on_done};
+        struct log_entry entry = {.payload = slice_of(payload, record * record * 300),
+                                  .done = on_done};
         if (log_submit(log, &entry, NULL) != OK || !log_run(log))
             abort();
     }

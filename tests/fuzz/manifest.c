@@ -1,5 +1,5 @@
-/* Fuzz target: bytes as a manifest. It opens or refuses; if it opens, an edit can be added and both are there the next
- * time. Byte 0 chooses: 1 mend the checksums of the blocks. */
+/* Fuzz target: bytes as a manifest. It opens or refuses; if it opens, an edit can be added and both
+ * are there the next time. Byte 0 chooses: 1 mend the checksums of the blocks. */
 #include "storage/base/hash.h"
 #include "storage/base/logger.h"
 #include "storage/io/sim.h"
@@ -26,7 +26,8 @@ static void use_manifest(struct io *io, struct manifest *manifest)
     struct manifest_checkpoint before = {0};
     struct manifest_checkpoint after;
     (void)manifest_checkpoint(manifest, 0, &before);
-    if (before.number >= UINT64_C(1) << 61) { /* hostile: the next numbers would be past the limit */
+    if (before.number >= UINT64_C(1)
+                             << 61) { /* hostile: the next numbers would be past the limit */
         manifest_close(manifest);
         return;
     }

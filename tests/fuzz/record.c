@@ -1,5 +1,6 @@
-/* Fuzz target: bytes as a commit record. Refused, or everything in it can be read: as a batch, and appended to a
- * segment whose definition is made from the record's own columns and read back through a cursor, cell by cell the same. */
+/* Fuzz target: bytes as a commit record. Refused, or everything in it can be read: as a batch, and
+ * appended to a segment whose definition is made from the record's own columns and read back
+ * through a cursor, cell by cell the same. */
 #include "storage/log/record.h"
 #include "storage/segment/view.h"
 #include "tests/fuzz/fuzz.h"
@@ -15,7 +16,8 @@ static struct schema *schema_of(const struct stored_rows *rows)
     schema->table_id = 1;
     schema->version = 1;
     schema->name = SLICE("t");
-    schema->columns = arena_alloc_zero(&schema->arena, (rows->column_count + 1) * sizeof(*schema->columns));
+    schema->columns =
+        arena_alloc_zero(&schema->arena, (rows->column_count + 1) * sizeof(*schema->columns));
     for (uint32_t i = 0; i < rows->column_count; i++) {
         struct column_definition *column = &schema->columns[schema->column_count];
         if (schema_find_id(schema, rows->columns[i].column_id) >= 0)
@@ -44,8 +46,8 @@ static bool is_same(const struct value *a, const struct value *b)
     }
 }
 
-static void compare(const struct table_view *view, const struct batch *want, const struct stored_rows *rows,
-                    uint32_t index)
+static void compare(const struct table_view *view, const struct batch *want,
+                    const struct stored_rows *rows, uint32_t index)
 {
     uint32_t source = 0;
     while (rows->columns[source].column_id != view->schema->columns[index].id)
@@ -115,7 +117,8 @@ struct slice fuzz_seed(size_t index)
         writer_deinit(&bytes);
         return (struct slice){0};
     }
-    static const enum type_id ids[] = {TYPE_BOOL, TYPE_INT2, TYPE_INT8, TYPE_FLOAT4, TYPE_TEXT, TYPE_UUID, TYPE_BYTEA};
+    static const enum type_id ids[] = {TYPE_BOOL, TYPE_INT2, TYPE_INT8, TYPE_FLOAT4,
+                                       TYPE_TEXT, TYPE_UUID, TYPE_BYTEA};
     struct arena arena;
     arena_init(&arena);
     struct schema *schema = schema_create();
@@ -125,8 +128,8 @@ struct slice fuzz_seed(size_t index)
     schema->name = SLICE("t");
     schema->columns = arena_alloc_zero(&schema->arena, sizeof(*schema->columns) * array_count(ids));
     for (uint32_t i = 0; i < array_count(ids); i++) {
-        schema->columns[i] = (struct column_definition){.id = i + 1, .name = slice_from_cstr(type_name(ids[i])),
-                                                        .type = type_of(ids[i])};
+        schema->columns[i] = (struct column_definition){
+            .id = i + 1, .name = slice_from_cstr(type_name(ids[i])), .type = type_of(ids[i])};
         schema->columns[i].missing = (struct value){.type = type_of(ids[i]), .is_null = true};
         column_ids[i] = i + 1;
         struct column_builder builder;
@@ -157,7 +160,9 @@ struct slice fuzz_seed(size_t index)
     if (index == 0)
         record_add_change(&bytes, CHANGE_CREATE, 1, schema);
     record_add_rows(&bytes, schema, column_ids,
-                    &(struct batch){.row_count = 9 * index + 1, .column_count = array_count(ids), .columns = columns});
+                    &(struct batch){.row_count = 9 * index + 1,
+                                    .column_count = array_count(ids),
+                                    .columns = columns});
     record_add_section(&bytes, 5, SLICE("section"));
     schema_unref(schema);
     arena_deinit(&arena);

@@ -1,6 +1,6 @@
-/* Runs a fuzz target without libFuzzer: each seed as it is, then mutations of them by a fixed stream of chance. The
- * input of a failure is in the file named first on the command line ("smoke.input" by default), written before each
- * run where FRESHET_FUZZ_KEEP is set.
+/* Runs a fuzz target without libFuzzer: each seed as it is, then mutations of them by a fixed
+ * stream of chance. The input of a failure is in the file named first on the command line
+ * ("smoke.input" by default), written before each run where FRESHET_FUZZ_KEEP is set.
  *
  *   fuzz_x [RUNS]           seeds, then RUNS mutations (default 4,000, at most 8 seconds of them)
  *   fuzz_x --write FOLDER   writes the seeds as files: the first corpus for libFuzzer */
@@ -61,7 +61,8 @@ static size_t cut(struct random_stream *chance, size_t size)
 
 static size_t mutate(struct random_stream *chance, size_t size)
 {
-    static const uint64_t numbers[] = {0, 1, 0x7f, 0xff, 0x7fffffff, 0xffffffff, INT64_MAX, UINT64_MAX};
+    static const uint64_t numbers[] = {0,          1,          0x7f,      0xff,
+                                       0x7fffffff, 0xffffffff, INT64_MAX, UINT64_MAX};
     for (uint64_t count = 1 + random_below(chance, 4); count > 0; count--) {
         size_t offset = size == 0 ? 0 : random_below(chance, size);
         switch (size == 0 ? 4 : random_below(chance, 6)) {

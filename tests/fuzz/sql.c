@@ -1,5 +1,6 @@
-/* Fuzz target: bytes as SQL text, prepared over a fixed catalogue. It gives a plan that can be explained, or an error
- * with an SQLSTATE and a position inside the text. On a stack of its own, as in a worker. */
+/* Fuzz target: bytes as SQL text, prepared over a fixed catalogue. It gives a plan that can be
+ * explained, or an error with an SQLSTATE and a position inside the text. On a stack of its own, as
+ * in a worker. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/query/sql/catalogue.h"
 
@@ -61,16 +62,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 struct slice fuzz_seed(size_t index)
 {
     static const char *const seeds[] = {
-        "select country, count(*) from clicks where ts > now() - interval '1 h' group by 1 order by 2 limit 9",
-        "select window_start, avg(n) from tumble(clicks, ts, interval '1 minute', 'UTC') w group by 1 having 1 < 2",
-        "select * from hop((select * from clicks), ts, interval '1 minute', interval '5 minutes') h where n = 3",
-        "select c.*, u.name from clicks c left join users u on c.user_id = u.id and u.country = 'x' where n in (1, 2)",
-        "with x(a) as (select n from clicks), y as (values (1, 'a')) select * from x, y where a between 1 and column1",
+        "select country, count(*) from clicks where ts > now() - interval '1 h' group by 1 order "
+        "by 2 limit 9",
+        "select window_start, avg(n) from tumble(clicks, ts, interval '1 minute', 'UTC') w group "
+        "by 1 having 1 < 2",
+        "select * from hop((select * from clicks), ts, interval '1 minute', interval '5 minutes') "
+        "h where n = 3",
+        "select c.*, u.name from clicks c left join users u on c.user_id = u.id and u.country = "
+        "'x' where n in (1, 2)",
+        "with x(a) as (select n from clicks), y as (values (1, 'a')) select * from x, y where a "
+        "between 1 and column1",
         "select 1 union all select 2.5 union all select null order by 1 nulls first offset 1",
-        "select (select max(n) from clicks), exists (select 1), 3 in (select n from clicks), n=any('{1}') from clicks",
-        "select case n when 1 then 'a' else country end, coalesce(n, 2), greatest(n, 3), -n::text from clicks",
-        "select count(distinct n) filter (where n > 1), percentile_cont(0.5) within group (order by n) from clicks",
-        "create table t (a int default 1 + (2), b numeric(10,-2), c text[]) with (time = 'b', \"x\" = -5)",
+        "select (select max(n) from clicks), exists (select 1), 3 in (select n from clicks), "
+        "n=any('{1}') from clicks",
+        "select case n when 1 then 'a' else country end, coalesce(n, 2), greatest(n, 3), -n::text "
+        "from clicks",
+        "select count(distinct n) filter (where n > 1), percentile_cont(0.5) within group (order "
+        "by n) from clicks",
+        "create table t (a int default 1 + (2), b numeric(10,-2), c text[]) with (time = 'b', "
+        "\"x\" = -5)",
         "insert into clicks (ts, n) values ('2026-01-01', default), (now(), $$5$$)",
         "alter table clicks add column b int default 'x', drop column n",
         "comment on column a.b is 'c'; select 1",

@@ -1,8 +1,9 @@
 /* A store as a list of commits: what tests compare the real one with.
  *
- * model_commit() makes up a commit by chance (rows of one or two tables, CREATE, DROP, ALTER, TRUNCATE, a section) and
- * keeps what is in it; model_replay() builds the tables as of any position by doing those commits one by one in the
- * plainest way; model_compare() reads every cell of a snapshot through cursors and looks for a difference. */
+ * model_commit() makes up a commit by chance (rows of one or two tables, CREATE, DROP, ALTER,
+ * TRUNCATE, a section) and keeps what is in it; model_replay() builds the tables as of any position
+ * by doing those commits one by one in the plainest way; model_compare() reads every cell of a
+ * snapshot through cursors and looks for a difference. */
 #ifndef FRESHET_TESTS_MODEL_STORE_MODEL_H
 #define FRESHET_TESTS_MODEL_STORE_MODEL_H
 
@@ -80,7 +81,8 @@ static inline void model_extension_apply(void *context, const struct record_view
         uint64_t section;
         assert(record->sections[i].kind == MODEL_SECTION && record->sections[i].bytes.size == 8);
         memcpy(&section, record->sections[i].bytes.data, 8);
-        extension->section_sum = model_mix(extension->section_sum, extension->section_count, section);
+        extension->section_sum =
+            model_mix(extension->section_sum, extension->section_count, section);
         extension->section_count++;
     }
     for (size_t i = 0; i < record->rows_count; i++)
@@ -163,10 +165,12 @@ static inline void model_replay_op(struct model_state *state, const struct model
     }
 }
 
-static inline void model_replay(const struct model *model, uint64_t position, struct model_state *state)
+static inline void model_replay(const struct model *model, uint64_t position,
+                                struct model_state *state)
 {
     *state = (struct model_state){0};
-    for (const struct model_op *op = model->first; op != NULL && op->position <= position; op = op->next) {
+    for (const struct model_op *op = model->first; op != NULL && op->position <= position;
+         op = op->next) {
         if (op->position != 0)
             model_replay_op(state, op);
     }
@@ -202,8 +206,9 @@ static inline bool model_cell_equal(const struct value *want, const struct value
     }
 }
 
-static inline bool model_compare_column(const struct model_table *table, const struct table_view *view,
-                                        uint32_t column, char *why, size_t why_size)
+static inline bool model_compare_column(const struct model_table *table,
+                                        const struct table_view *view, uint32_t column, char *why,
+                                        size_t why_size)
 {
     const struct column_definition *definition = &view->schema->columns[column];
     struct cursor *cursor = cursor_open(view, &column, 1);
@@ -215,7 +220,8 @@ static inline bool model_compare_column(const struct model_table *table, const s
         is_equal = table_view_morsel(view, morsel).begin == row;
         while (is_equal && cursor_next(cursor, &batch)) {
             for (size_t i = 0; i < batch.row_count && is_equal; i++, row++) {
-                const struct value *want = row < table->row_count ? table->rows[row].cells[definition->id] : NULL;
+                const struct value *want =
+                    row < table->row_count ? table->rows[row].cells[definition->id] : NULL;
                 if (want == NULL)
                     want = &definition->missing;
                 struct value got = column_value(&batch.columns[0], i);
@@ -225,19 +231,20 @@ static inline bool model_compare_column(const struct model_table *table, const s
     }
     cursor_close(cursor);
     if (!is_equal || row != table->row_count) {
-        snprintf(why, why_size, "table %u column %u differs near row %zu of %zu", view->schema->table_id,
-                 definition->id, row, table->row_count);
+        snprintf(why, why_size, "table %u column %u differs near row %zu of %zu",
+                 view->schema->table_id, definition->id, row, table->row_count);
         return false;
     }
     return true;
 }
 
 /* Rows and definitions of every table. False: *why. */
-static inline bool model_compare(const struct model_state *state, const struct snapshot *snapshot, char *why,
-                                 size_t why_size)
+static inline bool model_compare(const struct model_state *state, const struct snapshot *snapshot,
+                                 char *why, size_t why_size)
 {
     if (snapshot_table_count(snapshot) != state->table_count) {
-        snprintf(why, why_size, "%zu tables instead of %zu", snapshot_table_count(snapshot), state->table_count);
+        snprintf(why, why_size, "%zu tables instead of %zu", snapshot_table_count(snapshot),
+                 state->table_count);
         return false;
     }
     for (size_t i = 0; i < state->table_count; i++) {
@@ -248,7 +255,8 @@ static inline bool model_compare(const struct model_state *state, const struct s
                         view->schema->column_count == table->schema->column_count;
         if (!is_there || table_view_rows(view) != table->row_count) {
             snprintf(why, why_size, "table %u: %llu rows instead of %zu, or another definition",
-                     table->schema->table_id, view == NULL ? 0ULL : (unsigned long long)table_view_rows(view),
+                     table->schema->table_id,
+                     view == NULL ? 0ULL : (unsigned long long)table_view_rows(view),
                      table->row_count);
             return false;
         }
@@ -284,9 +292,10 @@ static inline uint64_t model_below(struct model *model, uint64_t bound)
 
 static inline struct type model_type(struct model *model)
 {
-    static const enum type_id ids[] = {TYPE_BOOL,    TYPE_INT2,      TYPE_INT4, TYPE_INT8, TYPE_FLOAT4, TYPE_FLOAT8,
-                                       TYPE_NUMERIC, TYPE_TEXT,      TYPE_TEXT, TYPE_TEXT, TYPE_VARCHAR,
-                                       TYPE_DATE,    TYPE_TIMESTAMP, TYPE_UUID, TYPE_JSONB, TYPE_BYTEA};
+    static const enum type_id ids[] = {TYPE_BOOL,      TYPE_INT2,   TYPE_INT4,    TYPE_INT8,
+                                       TYPE_FLOAT4,    TYPE_FLOAT8, TYPE_NUMERIC, TYPE_TEXT,
+                                       TYPE_TEXT,      TYPE_TEXT,   TYPE_VARCHAR, TYPE_DATE,
+                                       TYPE_TIMESTAMP, TYPE_UUID,   TYPE_JSONB,   TYPE_BYTEA};
     struct type type = type_of(ids[model_below(model, array_count(ids))]);
     if (type.id == TYPE_NUMERIC) {
         type.precision = 18;
@@ -307,9 +316,10 @@ static inline struct value model_value(struct model *model, struct type type, ui
         value.b = x & 1;
         break;
     case PHYSICAL_INT:
-        value.i = type.id == TYPE_INT2   ? (int16_t)x
-                  : type.id == TYPE_INT4 || type.id == TYPE_DATE ? (int32_t)(x * 7919)
-                                                                 : (int64_t)(x * UINT64_C(0x9E3779B97F4A7C15));
+        value.i = type.id == TYPE_INT2 ? (int16_t)x
+                  : type.id == TYPE_INT4 || type.id == TYPE_DATE
+                      ? (int32_t)(x * 7919)
+                      : (int64_t)(x * UINT64_C(0x9E3779B97F4A7C15));
         break;
     case PHYSICAL_FLOAT:
         value.f = type.id == TYPE_FLOAT4 ? (double)(float)((double)x / 3) : (double)x / 3;
@@ -326,8 +336,9 @@ static inline struct value model_value(struct model *model, struct type type, ui
         } else if (x % 50 == 0) {
             value.text = slice_of("", 0);
         } else {
-            char *text = arena_printf(&model->arena, "%llu-%.*s", (unsigned long long)x, (int)(x % 60),
-                                      "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnop");
+            char *text = arena_printf(
+                &model->arena, "%llu-%.*s", (unsigned long long)x, (int)(x % 60),
+                "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnop");
             value.text = slice_from_cstr(text);
         }
         break;
@@ -394,8 +405,8 @@ static inline struct schema *model_alter(struct model *model, const struct schem
 }
 
 /* A column over the cells of one model column, in a form by chance. */
-static inline struct column model_column(struct model *model, const struct model_part *part, uint32_t index,
-                                         bool is_constant, struct type type)
+static inline struct column model_column(struct model *model, const struct model_part *part,
+                                         uint32_t index, bool is_constant, struct type type)
 {
     struct arena *arena = &model->arena;
     struct column_builder builder;
@@ -405,7 +416,8 @@ static inline struct column model_column(struct model *model, const struct model
     struct column flat = column_builder_finish(&builder);
     if (is_constant)
         return column_from_value(&part->cells[index], arena);
-    if (type_physical(type.id) != PHYSICAL_TEXT || part->row_count > 4000 || model_below(model, 2) == 0)
+    if (type_physical(type.id) != PHYSICAL_TEXT || part->row_count > 4000 ||
+        model_below(model, 2) == 0)
         return flat;
     /* Distinct texts by looking at all, and some that no row uses. */
     struct slice *entries = arena_alloc_array(arena, part->row_count + 4, sizeof(*entries));
@@ -425,8 +437,12 @@ static inline struct column model_column(struct model *model, const struct model
             entries[count++] = flat.text[row];
         codes[row] = code;
     }
-    struct column out = {.type = type, .form = COLUMN_DICTIONARY, .validity = flat.validity, .codes = codes,
-                         .dictionary = entries, .dictionary_count = count};
+    struct column out = {.type = type,
+                         .form = COLUMN_DICTIONARY,
+                         .validity = flat.validity,
+                         .codes = codes,
+                         .dictionary = entries,
+                         .dictionary_count = count};
     return out;
 }
 
@@ -436,7 +452,8 @@ static inline struct model_part *model_rows(struct model *model, const struct sc
     struct arena *arena = &model->arena;
     struct model_part *part = arena_alloc_zero(arena, sizeof(*part));
     part->table_id = schema->table_id;
-    part->row_count = 1 + (uint32_t)model_below(model, model_below(model, 4) == 0 ? model->rows_max : 20);
+    part->row_count =
+        1 + (uint32_t)model_below(model, model_below(model, 4) == 0 ? model->rows_max : 20);
     part->column_ids = arena_alloc_array(arena, schema->column_count, sizeof(uint32_t));
     uint32_t indexes[MODEL_COLUMN_IDS];
     for (uint32_t i = 0; i < schema->column_count; i++) {
@@ -445,7 +462,8 @@ static inline struct model_part *model_rows(struct model *model, const struct sc
         indexes[part->column_count] = i;
         part->column_ids[part->column_count++] = schema->columns[i].id;
     }
-    part->cells = arena_alloc_array(arena, (size_t)part->row_count * part->column_count, sizeof(*part->cells));
+    part->cells = arena_alloc_array(arena, (size_t)part->row_count * part->column_count,
+                                    sizeof(*part->cells));
     struct batch batch = {.row_count = part->row_count, .column_count = part->column_count};
     batch.columns = arena_alloc_array(arena, part->column_count, sizeof(*batch.columns));
     static const uint64_t spreads[] = {2, 20, 300, 5000, UINT64_C(1) << 40};
@@ -470,10 +488,11 @@ static inline struct model_part *model_rows(struct model *model, const struct sc
     return part;
 }
 
-/* A commit by chance, as the tables are in `state` (everything submitted so far), and its place in the list. The caller
- * submits it, sets op->position and replays the op on `state`; or leaves position 0 if it was refused. */
-static inline struct commit *model_commit(struct model *model, struct store *store, const struct model_state *state,
-                                          struct model_op **out)
+/* A commit by chance, as the tables are in `state` (everything submitted so far), and its place in
+ * the list. The caller submits it, sets op->position and replays the op on `state`; or leaves
+ * position 0 if it was refused. */
+static inline struct commit *model_commit(struct model *model, struct store *store,
+                                          const struct model_state *state, struct model_op **out)
 {
     struct model_op *op = arena_alloc_zero(&model->arena, sizeof(*op));
     struct commit *commit = commit_create(store);
@@ -499,7 +518,8 @@ static inline struct commit *model_commit(struct model *model, struct store *sto
     if (op->change == CHANGE_NONE || (changed != NULL && model_below(model, 2) == 0)) {
         op->parts = model_rows(model, changed != NULL ? op->schema : schema, commit);
         if (changed == NULL && model_below(model, 5) == 0) { /* of a second table */
-            const struct schema *other = state->tables[model_below(model, state->table_count)].schema;
+            const struct schema *other =
+                state->tables[model_below(model, state->table_count)].schema;
             if (other != schema)
                 op->parts->next = model_rows(model, other, commit);
         }

@@ -1,6 +1,6 @@
-/* Retries at the far end of what INTERFACES promises, each across a kill: a producer's after a million requests of
- * others, a key's after 999,999 newer keys; and one key later the first is forgotten. FRESHET_RETRY_COUNT makes them
- * fewer (sanitizers). */
+/* Retries at the far end of what INTERFACES promises, each across a kill: a producer's after a
+ * million requests of others, a key's after 999,999 newer keys; and one key later the first is
+ * forgotten. FRESHET_RETRY_COUNT makes them fewer (sanitizers). */
 #include "ingest/internal.h"
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
@@ -27,12 +27,16 @@ struct life {
 static void life_open(struct sim *sim, uint64_t window, struct life *life)
 {
     struct error error = {0};
-    struct ingest_options options = {.limits = ingest_limits_default, .source_idle_us = 60 * MICROSECONDS_PER_SECOND};
+    struct ingest_options options = {.limits = ingest_limits_default,
+                                     .source_idle_us = 60 * MICROSECONDS_PER_SECOND};
     options.limits.keys_window = window;
     *life = (struct life){.ingest = ingest_create(&options)};
     sim_open(sim, &life->io);
-    struct store_options store = {.io = life->io, .directory = "", .log_file_size = (size_t)16 << 20,
-                                  .rows_memory_limit = (size_t)1 << 30, .extension = ingest_extension(life->ingest)};
+    struct store_options store = {.io = life->io,
+                                  .directory = "",
+                                  .log_file_size = (size_t)16 << 20,
+                                  .rows_memory_limit = (size_t)1 << 30,
+                                  .extension = ingest_extension(life->ingest)};
     if (store_open(&store, &life->store, &error) != OK) {
         fprintf(stderr, "store_open: %s\n", error.text);
         exit(1);
@@ -64,10 +68,14 @@ static void on_answer(void *context, const struct ingest_answer *answer)
     reply->position = answer->position;
 }
 
-static void post(struct life *life, const char *producer, const char *key, const char *body, struct reply *reply)
+static void post(struct life *life, const char *producer, const char *key, const char *body,
+                 struct reply *reply)
 {
-    struct ingest_request request = {.table = SLICE("t"), .body = slice_from_cstr(body), .format = INGEST_NDJSON,
-                                     .producer = slice_from_cstr(producer), .idempotency_key = slice_from_cstr(key)};
+    struct ingest_request request = {.table = SLICE("t"),
+                                     .body = slice_from_cstr(body),
+                                     .format = INGEST_NDJSON,
+                                     .producer = slice_from_cstr(producer),
+                                     .idempotency_key = slice_from_cstr(key)};
     request.has_sequence = request.producer.size > 0;
     request.sequence = 1;
     ingest_post(life->ingest, &request, on_answer, reply);
@@ -119,10 +127,13 @@ static bool run(bool is_key, uint64_t count)
     struct error error;
     clock_install(&clock);
     life_open(sim, count, &life);
-    bool is_good = expect(ingest_create_table(life.ingest, &table, &position, &error) == OK, "the table is made");
+    bool is_good = expect(ingest_create_table(life.ingest, &table, &position, &error) == OK,
+                          "the table is made");
     struct reply first = post_one(&life, producer, key);
-    is_good &= expect(first.status == 200 && first.outcome == INGEST_STORED, "the first request is stored");
-    is_good &= expect(post_others(&life, is_key, is_key ? count - 1 : count), "all others are stored");
+    is_good &= expect(first.status == 200 && first.outcome == INGEST_STORED,
+                      "the first request is stored");
+    is_good &=
+        expect(post_others(&life, is_key, is_key ? count - 1 : count), "all others are stored");
     struct sim *killed = sim_fork(sim, SIM_KILL, 7);
     life_close(&life);
     life_open(killed, count, &life);
@@ -130,16 +141,18 @@ static bool run(bool is_key, uint64_t count)
     is_good &= expect(again.outcome == INGEST_REPEATED && again.position == first.position,
                       "after the kill its retry gets the first answer");
     if (is_key) {
-        is_good &= expect(post_one(&life, "", "one more").outcome == INGEST_STORED, "one newer key is stored");
-        is_good &= expect(post_one(&life, "", "first").outcome == INGEST_STORED, "then the first key is forgotten");
+        is_good &= expect(post_one(&life, "", "one more").outcome == INGEST_STORED,
+                          "one newer key is stored");
+        is_good &= expect(post_one(&life, "", "first").outcome == INGEST_STORED,
+                          "then the first key is forgotten");
     }
     life_close(&life);
     sim_destroy(killed);
     sim_destroy(sim);
     clock_install(NULL);
-    printf("%s retried after %" PRIu64 " others and a kill: %s, %.1f s\n", is_key ? "key" : "producer",
-           is_key ? count - 1 : count, is_good ? "the first answer" : "WRONG",
-           (double)(clock_monotonic_us() - begin_us) / 1e6);
+    printf("%s retried after %" PRIu64 " others and a kill: %s, %.1f s\n",
+           is_key ? "key" : "producer", is_key ? count - 1 : count,
+           is_good ? "the first answer" : "WRONG", (double)(clock_monotonic_us() - begin_us) / 1e6);
     return is_good;
 }
 

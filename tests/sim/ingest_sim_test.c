@@ -1,15 +1,17 @@
 /* Ingest on the simulated disk: producers, keys, ledger and dead letters across crashes.
  *
- * One run sends requests (with a producer, with a key, with neither; each with good and bad rows) in groups, with
- * checkpoints between; at chosen operations the disk is forked as a crash would leave it and opened again, sometimes
- * with another crash inside the recovery. There the model says:
+ * One run sends requests (with a producer, with a key, with neither; each with good and bad rows)
+ * in groups, with checkpoints between; at chosen operations the disk is forked as a crash would
+ * leave it and opened again, sometimes with another crash inside the recovery. There the model
+ * says:
  *
- *   - what was acknowledged is there; what is there is a prefix of what was sent, each request whole or not at all:
- *     rows, dead letters, ledger counts, the producer's sequence, the key
- *   - then every client repeats what it had no answer for (and some that it had): afterwards each row with a producer
- *     or a key is there exactly once, and the ledger has counted every repetition
+ *   - what was acknowledged is there; what is there is a prefix of what was sent, each request
+ * whole or not at all: rows, dead letters, ledger counts, the producer's sequence, the key
+ *   - then every client repeats what it had no answer for (and some that it had): afterwards each
+ * row with a producer or a key is there exactly once, and the ledger has counted every repetition
  *
- * Planted bugs P9 and P18 must be found by the same runs. FRESHET_SIM_POINTS sets the number of crash points. */
+ * Planted bugs P9 and P18 must be found by the same runs. FRESHET_SIM_POINTS sets the number of
+ * crash points. */
 #include "ingest/internal.h"
 #include "storage/base/clock.h"
 #include "storage/base/fault.h"
@@ -69,7 +71,8 @@ static void violate(struct run *run, const char *format, ...)
 
 static enum err life_open(struct sim *sim, struct life *life, struct error *error)
 {
-    struct ingest_options options = {.limits = ingest_limits_default, .source_idle_us = 60 * MICROSECONDS_PER_SECOND};
+    struct ingest_options options = {.limits = ingest_limits_default,
+                                     .source_idle_us = 60 * MICROSECONDS_PER_SECOND};
     *life = (struct life){.ingest = ingest_create(&options)};
     sim_open(sim, &life->io);
     struct store_options store = {.io = life->io,
@@ -93,9 +96,11 @@ static void life_close(struct life *life)
 
 static bool create_table(struct life *life)
 {
-    const struct ingest_column columns[] = {{.name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ)},
-                                            {.name = SLICE("id"), .type = type_of(TYPE_INT8)}};
-    struct ingest_table table = {.name = SLICE("t"), .if_not_exists = true, .column_count = 2, .columns = columns};
+    const struct ingest_column columns[] = {
+        {.name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ)},
+        {.name = SLICE("id"), .type = type_of(TYPE_INT8)}};
+    struct ingest_table table = {
+        .name = SLICE("t"), .if_not_exists = true, .column_count = 2, .columns = columns};
     uint64_t position;
     struct error error;
     return ingest_create_table(life->ingest, &table, &position, &error) == OK;
@@ -232,15 +237,16 @@ static void check_prefix(struct run *run, struct life *life, size_t *present)
         if (found.dead[i] != (is_there ? request->bad : 0))
             violate(run, "request %zu has %u dead letters of %u", i, found.dead[i], request->bad);
         if (request->name[0] != 0 && has_name(life, request) != is_there)
-            violate(run, "request %zu is there: %d, its %s: %d", i, is_there, request->is_key ? "key" : "sequence",
-                    !is_there);
+            violate(run, "request %zu is there: %d, its %s: %d", i, is_there,
+                    request->is_key ? "key" : "sequence", !is_there);
         want[FATE_STORED] += is_there ? request->good : 0;
         want[FATE_DEAD] += is_there ? request->bad : 0;
     }
     want[FATE_RECEIVED] = want[FATE_STORED] + want[FATE_DEAD];
     for (size_t f = 0; f < FATE_COUNT; f++)
         if (found.ledger[f] != want[f])
-            violate(run, "ledger: %s %" PRIu64 " instead of %" PRIu64, fate_names[f], found.ledger[f], want[f]);
+            violate(run, "ledger: %s %" PRIu64 " instead of %" PRIu64, fate_names[f],
+                    found.ledger[f], want[f]);
 }
 
 /* Every client asks again for what it may, in order; exactly once afterwards. */
@@ -272,15 +278,15 @@ static void check_retries(struct run *run, struct life *life, size_t present)
     for (size_t i = 0; i < run->count; i++)
         if (found.rows[i] != (must_be[i] ? run->requests[i].good : 0) ||
             found.dead[i] != (must_be[i] ? run->requests[i].bad : 0))
-            violate(run, "after repetitions request %zu has %u rows, %u dead letters", i, found.rows[i],
-                    found.dead[i]);
+            violate(run, "after repetitions request %zu has %u rows, %u dead letters", i,
+                    found.rows[i], found.dead[i]);
     uint64_t sum = 0;
     for (size_t f = FATE_STORED; f < FATE_COUNT; f++)
         sum += found.ledger[f];
     if (found.ledger[FATE_RECEIVED] != sum || found.ledger[FATE_DUPLICATE] != duplicates)
         violate(run,
-                "after repetitions the ledger has received %" PRIu64 ", the fates %" PRIu64 ", duplicates %" PRIu64
-                " instead of %" PRIu64,
+                "after repetitions the ledger has received %" PRIu64 ", the fates %" PRIu64
+                ", duplicates %" PRIu64 " instead of %" PRIu64,
                 found.ledger[FATE_RECEIVED], sum, found.ledger[FATE_DUPLICATE], duplicates);
 }
 
@@ -314,7 +320,8 @@ static void crash(struct run *run, enum sim_crash how)
 static void on_operation(void *context)
 {
     struct run *run = context;
-    if (run->violation[0] == 0 && run->points < run->points_max && random_below(&run->chance, 2) == 0)
+    if (run->violation[0] == 0 && run->points < run->points_max &&
+        random_below(&run->chance, 2) == 0)
         crash(run, random_below(&run->chance, 4) == 0 ? SIM_KILL : SIM_POWER_CUT);
 }
 
@@ -389,6 +396,7 @@ int main(void)
     logger_set_level((enum log_level)(LOG_ERROR + 1));
     bool is_good = run_all(NULL, "no fault", points);
     is_good &= run_all("ingest.key_after_rows", "planted: P9 key stored after its rows", points);
-    is_good &= run_all("ingest.dead_letters_after_rows", "planted: P18 dead letters outside the record", points);
+    is_good &= run_all("ingest.dead_letters_after_rows",
+                       "planted: P18 dead letters outside the record", points);
     return is_good ? 0 : 1;
 }

@@ -1,13 +1,16 @@
 /* The log, the manifest and checkpoints on the simulated disk, against a model.
  *
- * One run: records from empty to several pieces go into a log with tiny files, in groups, under one regime of faults;
- * at every operation the disk is forked as a crash would leave it, recovered (sometimes with crashes inside the
- * recovery), compared with the model, used on, crashed and compared again.
+ * One run: records from empty to several pieces go into a log with tiny files, in groups, under one
+ * regime of faults; at every operation the disk is forked as a crash would leave it, recovered
+ * (sometimes with crashes inside the recovery), compared with the model, used on, crashed and
+ * compared again.
  *
- * The model says, for the moment of the crash: everything acknowledged, published or replayed before is there once, in
- * order, with its content; whatever else is there was submitted at that very position in this life of the log.
+ * The model says, for the moment of the crash: everything acknowledged, published or replayed
+ * before is there once, in order, with its content; whatever else is there was submitted at that
+ * very position in this life of the log.
  *
- * Then each planted bug in turn: the same runs must find it. FRESHET_SIM_POINTS sets the crash points of the whole. */
+ * Then each planted bug in turn: the same runs must find it. FRESHET_SIM_POINTS sets the crash
+ * points of the whole. */
 #include "storage/base/fault.h"
 #include "storage/base/hash.h"
 #include "storage/base/logger.h"
@@ -99,8 +102,8 @@ static bool record_is_right(struct slice payload, uint64_t *id)
 
 struct model {
     uint64_t ids[RECORD_COUNT_MAX]; /* by position; what was submitted there last */
-    uint64_t firm;                  /* up to here acknowledged, published or replayed: must be there */
-    uint64_t submitted;             /* up to here something may be there */
+    uint64_t firm;      /* up to here acknowledged, published or replayed: must be there */
+    uint64_t submitted; /* up to here something may be there */
 };
 
 static void model_copy(struct model *target, const struct model *source)
@@ -133,7 +136,8 @@ struct record {
 
 static uint64_t next_id;
 
-static enum err on_replay(void *context, uint64_t position, struct slice payload, struct error *error)
+static enum err on_replay(void *context, uint64_t position, struct slice payload,
+                          struct error *error)
 {
     struct life *life = context;
     uint64_t id;
@@ -166,7 +170,8 @@ static void on_done(struct log_entry *entry, enum err result, const struct error
     free(record);
 }
 
-static enum err life_open(struct life *life, struct io *io, struct model *model, struct error *error)
+static enum err life_open(struct life *life, struct io *io, struct model *model,
+                          struct error *error)
 {
     *life = (struct life){.model = model};
     struct log_options options = {.io = io,
@@ -269,7 +274,8 @@ static void crash_in_recovery(struct world *world, struct sim *sim)
         enum err result = life_open(&life, io, &check_model, &error);
         if (result == OK) {
             life_close(&life);
-            check_model.firm = check_model.submitted = life.replayed; /* it got through: seen is seen */
+            check_model.firm = check_model.submitted =
+                life.replayed; /* it got through: seen is seen */
             if (life.replayed < firm)
                 violate("lost after a crash in recovery");
         } else if (!sim_is_crashed(sim) && !(has_faults && result != ERR_CORRUPT)) {
@@ -435,7 +441,8 @@ static void check_checkpoint(struct checkpoint_world *world, struct io *io)
 static void on_checkpoint_operation(void *context)
 {
     struct checkpoint_world *world = context;
-    for (int count = 0; count < 3 && violation[0] == '\0' && world->points < world->budget; count++) {
+    for (int count = 0; count < 3 && violation[0] == '\0' && world->points < world->budget;
+         count++) {
         struct io *io;
         struct sim *sim = sim_fork(world->sim, SIM_POWER_CUT, random_next(&world->chance));
         if (random_below(&world->chance, 3) == 0) {

@@ -1,9 +1,11 @@
-/* Drives whole stores on the simulated disk: chance commits under a regime of faults, the disk forked at every
- * operation as a crash would leave it, reopened, compared with the model, used on, crashed and compared again.
+/* Drives whole stores on the simulated disk: chance commits under a regime of faults, the disk
+ * forked at every operation as a crash would leave it, reopened, compared with the model, used on,
+ * crashed and compared again.
  *
- * What the store holds besides rows (producers, keys, ledger …) belongs to whoever gives the hooks: they make the
- * extension of each opened store, may add to each commit, and say whether the extension is as the model has it. The
- * default hooks are the test extension of tests/model/store_model.h. */
+ * What the store holds besides rows (producers, keys, ledger …) belongs to whoever gives the hooks:
+ * they make the extension of each opened store, may add to each commit, and say whether the
+ * extension is as the model has it. The default hooks are the test extension of
+ * tests/model/store_model.h. */
 #ifndef FRESHET_TESTS_SIM_STORE_DRIVER_H
 #define FRESHET_TESTS_SIM_STORE_DRIVER_H
 
@@ -17,7 +19,13 @@
 #define DRIVER_FILE_SIZE ((size_t)64 << 10)
 #define DRIVER_PIECE_SIZE ((size_t)4 << 10) /* many records straddle pieces */
 
-enum driver_point { DRIVER_POWER_CUT, DRIVER_KILL, DRIVER_IN_RECOVERY, DRIVER_SECOND_LIFE, DRIVER_POINT_KINDS };
+enum driver_point {
+    DRIVER_POWER_CUT,
+    DRIVER_KILL,
+    DRIVER_IN_RECOVERY,
+    DRIVER_SECOND_LIFE,
+    DRIVER_POINT_KINDS
+};
 static const char *const driver_point_names[DRIVER_POINT_KINDS] = {
     "power cut", "process killed", "crash in recovery", "crash after recovery"};
 
@@ -25,8 +33,8 @@ struct driver_hooks {
     struct store_extension (*extension_create)(void);
     void (*extension_destroy)(void *context);
     /* The extension as of a position; false: *why. */
-    bool (*check)(void *context, const struct model *model, const struct model_state *state, uint64_t position,
-                  char *why, size_t why_size);
+    bool (*check)(void *context, const struct model *model, const struct model_state *state,
+                  uint64_t position, char *why, size_t why_size);
 };
 
 struct driver {
@@ -35,7 +43,7 @@ struct driver {
     struct model model;
     struct random_stream chance;
     struct store *live;
-    uint64_t firm;   /* acknowledged or seen up to here */
+    uint64_t firm; /* acknowledged or seen up to here */
     uint64_t points, points_max;
     uint64_t point_counts[DRIVER_POINT_KINDS];
     uint64_t commits, revivals, checkpoints;
@@ -55,17 +63,21 @@ static inline void driver_extension_destroy(void *context)
     memory_free(context);
 }
 
-static inline bool driver_extension_check(void *context, const struct model *model, const struct model_state *state,
-                                          uint64_t position, char *why, size_t why_size)
+static inline bool driver_extension_check(void *context, const struct model *model,
+                                          const struct model_state *state, uint64_t position,
+                                          char *why, size_t why_size)
 {
     const struct model_extension *extension = context;
     (void)model;
     (void)position;
-    if (extension->section_count == state->section_count && extension->section_sum == state->section_sum &&
-        extension->row_count == state->row_count && !extension->is_out_of_order)
+    if (extension->section_count == state->section_count &&
+        extension->section_sum == state->section_sum && extension->row_count == state->row_count &&
+        !extension->is_out_of_order)
         return true;
-    snprintf(why, why_size, "extension: %" PRIu64 " sections and %" PRIu64 " rows instead of %" PRIu64 " and %" PRIu64,
-             extension->section_count, extension->row_count, state->section_count, state->row_count);
+    snprintf(
+        why, why_size,
+        "extension: %" PRIu64 " sections and %" PRIu64 " rows instead of %" PRIu64 " and %" PRIu64,
+        extension->section_count, extension->row_count, state->section_count, state->row_count);
     return false;
 }
 
@@ -117,16 +129,17 @@ static inline void driver_close(struct driver *driver, struct driver_life *life)
 }
 
 /* Everything in the store against the model at the store's position. */
-static inline void driver_compare(struct driver *driver, const struct model *model, struct driver_life *life,
-                                  const char *when)
+static inline void driver_compare(struct driver *driver, const struct model *model,
+                                  struct driver_life *life, const char *when)
 {
     struct model_state state;
     char why[200];
     uint64_t position = store_position(life->store);
     model_replay(model, position, &state);
     struct snapshot *snapshot = snapshot_open(life->store);
-    bool is_equal = model_compare(&state, snapshot, why, sizeof(why)) &&
-                    driver->hooks->check(life->extension.context, model, &state, position, why, sizeof(why));
+    bool is_equal =
+        model_compare(&state, snapshot, why, sizeof(why)) &&
+        driver->hooks->check(life->extension.context, model, &state, position, why, sizeof(why));
     snapshot_close(snapshot);
     model_state_deinit(&state);
     if (!is_equal)
@@ -142,7 +155,8 @@ struct driver_pending {
     uint64_t *firm;
 };
 
-static inline void driver_done(void *context, uint64_t position, enum err result, const struct error *error)
+static inline void driver_done(void *context, uint64_t position, enum err result,
+                               const struct error *error)
 {
     struct driver_pending *pending = context;
     (void)error;
@@ -154,7 +168,8 @@ static inline void driver_done(void *context, uint64_t position, enum err result
 }
 
 /* A few commits in one group. Returns whether the log failed. */
-static inline bool driver_step(struct driver *driver, struct model *model, struct driver_life *life, uint64_t *firm)
+static inline bool driver_step(struct driver *driver, struct model *model, struct driver_life *life,
+                               uint64_t *firm)
 {
     struct model_state state;
     bool has_failed = false;
@@ -163,7 +178,8 @@ static inline bool driver_step(struct driver *driver, struct model *model, struc
         struct model_op *op;
         struct commit *commit = model_commit(model, life->store, &state, &op);
         struct driver_pending *pending = memory_alloc(sizeof(*pending));
-        *pending = (struct driver_pending){.driver = driver, .op = op, .has_failed = &has_failed, .firm = firm};
+        *pending = (struct driver_pending){
+            .driver = driver, .op = op, .has_failed = &has_failed, .firm = firm};
         uint64_t position;
         if (store_submit(life->store, commit, driver_done, pending, &position, NULL) != OK) {
             memory_free(pending);
@@ -190,7 +206,8 @@ static inline void driver_forget(struct model *model, uint64_t position)
 }
 
 /* The same commits up to a position, to go on from in another direction. */
-static inline void driver_model_fork(const struct model *model, uint64_t position, uint64_t seed, struct model *out)
+static inline void driver_model_fork(const struct model *model, uint64_t position, uint64_t seed,
+                                     struct model *out)
 {
     model_init(out, seed, model->rows_max);
     out->name_counter = model->name_counter;
@@ -224,8 +241,8 @@ static inline void driver_crash_in_recovery(struct driver *driver, struct sim *s
 }
 
 /* Opens what a crash left; *firm becomes what it has. */
-static inline bool driver_reopen(struct driver *driver, struct sim *sim, const struct model *model, uint64_t *firm,
-                                 struct driver_life *life)
+static inline bool driver_reopen(struct driver *driver, struct sim *sim, const struct model *model,
+                                 uint64_t *firm, struct driver_life *life)
 {
     struct error error = {0};
     if (driver_open(driver, sim, life, &error) != OK) {
@@ -234,15 +251,16 @@ static inline bool driver_reopen(struct driver *driver, struct sim *sim, const s
     }
     uint64_t position = store_position(life->store);
     if (position < *firm)
-        driver_violate(driver, "lost: acknowledged up to %" PRIu64 ", found up to %" PRIu64, *firm, position);
+        driver_violate(driver, "lost: acknowledged up to %" PRIu64 ", found up to %" PRIu64, *firm,
+                       position);
     else
         driver_compare(driver, model, life, "after a crash");
     *firm = position;
     return driver->violation[0] == 0;
 }
 
-static inline void driver_second_life(struct driver *driver, struct sim *sim, struct driver_life *life,
-                                      struct model *model, uint64_t *firm)
+static inline void driver_second_life(struct driver *driver, struct sim *sim,
+                                      struct driver_life *life, struct model *model, uint64_t *firm)
 {
     sim_crash_at(sim, sim_operation_count(sim) + 1 + random_below(&driver->chance, 25));
     for (int step = 0; step < 6 && !sim_is_crashed(sim); step++) {
@@ -286,7 +304,8 @@ static inline void driver_on_operation(void *context)
     struct driver *driver = context;
     if (driver->live != NULL && store_position(driver->live) > driver->firm)
         driver->firm = store_position(driver->live); /* who saw it would miss it */
-    /* Every third operation: many lives with a few points each find more than few lives with many. */
+    /* Every third operation: many lives with a few points each find more than few lives with many.
+     */
     bool is_due = random_below(&driver->chance, 3) == 0;
     if (is_due && driver->violation[0] == 0 && driver->points < driver->points_max)
         driver_crash(driver, random_below(&driver->chance, 4) == 0 ? SIM_KILL : SIM_POWER_CUT);
@@ -325,7 +344,8 @@ static inline void driver_run_life(struct driver *driver)
     if (is_good)
         driver_forget(&driver->model, driver->firm);
     driver->live = life.store;
-    sim_set_faults(driver->sim, &driver_regimes[random_below(&driver->chance, array_count(driver_regimes))]);
+    sim_set_faults(driver->sim,
+                   &driver_regimes[random_below(&driver->chance, array_count(driver_regimes))]);
     for (int step = 0; step < 12 && is_good && driver->points < driver->points_max; step++) {
         bool has_failed = driver_step(driver, &driver->model, &life, &driver->firm);
         if (random_below(&driver->chance, 4) == 0) {
@@ -352,8 +372,8 @@ static inline void driver_run_life(struct driver *driver)
 }
 
 /* Returns the points made; violation says what was found. */
-static inline uint64_t driver_run(const struct driver_hooks *hooks, uint64_t seed, uint64_t points_max,
-                                  struct driver *driver)
+static inline uint64_t driver_run(const struct driver_hooks *hooks, uint64_t seed,
+                                  uint64_t points_max, struct driver *driver)
 {
     struct sim_options options = {.seed = seed};
     uint64_t before = driver->points;

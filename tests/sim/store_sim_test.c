@@ -1,11 +1,12 @@
-/* The whole store on the simulated disk: after each crash point it is reopened and rows, definitions, sections and
- * extension state are compared with a model. Then planted bugs, each of which the same runs must find.
- * FRESHET_SIM_POINTS sets the number of crash points. */
+/* The whole store on the simulated disk: after each crash point it is reopened and rows,
+ * definitions, sections and extension state are compared with a model. Then planted bugs, each of
+ * which the same runs must find. FRESHET_SIM_POINTS sets the number of crash points. */
 #include "tests/sim/store_driver.h"
 
 #include "storage/base/logger.h"
 
-/* Sanitizers look for other things: fewer points there, and the sensitivity is shown once, by the release build. */
+/* Sanitizers look for other things: fewer points there, and the sensitivity is shown once, by the
+ * release build. */
 #ifdef FRESHET_CHECK
 #define POINTS_DEFAULT 1500
 #define HAS_PLANTED false
@@ -38,8 +39,8 @@ static bool run_planted(size_t index, uint64_t points_max)
     fault_clear();
     bool is_found = driver.violation[0] != 0;
     printf("planted: %-44s %s after %6" PRIu64 " points, %8.1f ms  %s\n", planted[index].name,
-           is_found ? "found" : "NOT FOUND", driver.points, (double)(clock_monotonic_us() - begin_us) / 1000,
-           driver.violation);
+           is_found ? "found" : "NOT FOUND", driver.points,
+           (double)(clock_monotonic_us() - begin_us) / 1000, driver.violation);
     return is_found;
 }
 
@@ -58,11 +59,12 @@ int main(void)
     if (!is_good)
         printf("seed %" PRIu64 ": %s\n", seed - 1, driver.violation);
     for (int kind = 0; kind < DRIVER_POINT_KINDS; kind++)
-        printf("crash points: %-22s %8" PRIu64 "\n", driver_point_names[kind], driver.point_counts[kind]);
-    printf("crash points: %-22s %8" PRIu64 " in %.1f s; %" PRIu64 " seeds, %" PRIu64 " commits, %" PRIu64
-           " checkpoints, %" PRIu64 " revivals\n",
-           "total", driver.points, (double)(clock_monotonic_us() - begin_us) / 1e6, seed - 1, driver.commits,
-           driver.checkpoints, driver.revivals);
+        printf("crash points: %-22s %8" PRIu64 "\n", driver_point_names[kind],
+               driver.point_counts[kind]);
+    printf("crash points: %-22s %8" PRIu64 " in %.1f s; %" PRIu64 " seeds, %" PRIu64
+           " commits, %" PRIu64 " checkpoints, %" PRIu64 " revivals\n",
+           "total", driver.points, (double)(clock_monotonic_us() - begin_us) / 1e6, seed - 1,
+           driver.commits, driver.checkpoints, driver.revivals);
     for (size_t index = 0; HAS_PLANTED && is_good && index < array_count(planted); index++)
         is_good = run_planted(index, target < 20000 ? 20000 : target) && is_good;
     return is_good ? 0 : 1;

@@ -2,14 +2,14 @@
  *
  *   statement ok                 the statement below must succeed
  *   statement error 22012        … must fail with that SQLSTATE
- *   query                        … must give the rows below the line of hyphens, one JSON array a line,
- *   query sorted                 … in any order (lines are sorted on both sides)
+ *   query                        … must give the rows below the line of hyphens, one JSON array a
+ * line, query sorted                 … in any order (lines are sorted on both sides)
  *
- * A statement ends at the hyphens or a blank line. Rows may start with a line "types: bigint, text". Lines
- * that start with # are comments. The clock stands still at 2026-05-01 12:00:00 UTC.
+ * A statement ends at the hyphens or a blank line. Rows may start with a line "types: bigint,
+ * text". Lines that start with # are comments. The clock stands still at 2026-05-01 12:00:00 UTC.
  *
- * With --update FILE the rows that came out are written in place of the expected ones: for new files, whose
- * rows are then read and judged by a person or compared with PostgreSQL. */
+ * With --update FILE the rows that came out are written in place of the expected ones: for new
+ * files, whose rows are then read and judged by a person or compared with PostgreSQL. */
 #include "ingest/ingest.h"
 #include "query/query.h"
 #include "query/sql/sql.h"
@@ -75,8 +75,8 @@ static struct ingest_column make_column(const struct command_column *in)
                                   .default_expr = in->default_expr};
 }
 
-static enum err create_table(struct ingest *ingest, const struct command *command, uint64_t *position,
-                             struct error *error)
+static enum err create_table(struct ingest *ingest, const struct command *command,
+                             uint64_t *position, struct error *error)
 {
     struct ingest_column columns[SCHEMA_COLUMNS_MAX];
     struct ingest_option options[64];
@@ -95,23 +95,26 @@ static enum err create_table(struct ingest *ingest, const struct command *comman
     return ingest_create_table(ingest, &table, position, error);
 }
 
-static enum err alter_table(struct ingest *ingest, const struct command *command, uint64_t *position,
-                            struct error *error)
+static enum err alter_table(struct ingest *ingest, const struct command *command,
+                            uint64_t *position, struct error *error)
 {
     enum err err = OK;
     for (size_t i = 0; err == OK && i < command->action_count; i++) {
         const struct alter_action *action = &command->actions[i];
         struct ingest_column column = make_column(&action->column);
         if (action->kind == ALTER_ADD_COLUMN)
-            err = ingest_add_column(ingest, command->table, &column, action->if_exists, position, error);
+            err = ingest_add_column(ingest, command->table, &column, action->if_exists, position,
+                                    error);
         else
-            err = ingest_drop_column(ingest, command->table, column.name, action->if_exists, position, error);
+            err = ingest_drop_column(ingest, command->table, column.name, action->if_exists,
+                                     position, error);
     }
     return err;
 }
 
-static enum err run_command(void *context, const struct command *command, const struct batch *batches,
-                            size_t batch_count, struct command_answer *out, struct error *error)
+static enum err run_command(void *context, const struct command *command,
+                            const struct batch *batches, size_t batch_count,
+                            struct command_answer *out, struct error *error)
 {
     struct runner *runner = context;
     struct ingest *ingest = runner->ingest;
@@ -124,7 +127,8 @@ static enum err run_command(void *context, const struct command *command, const 
     case COMMAND_ALTER_TABLE:
         return alter_table(ingest, command, &out->position, error);
     case COMMAND_TRUNCATE:
-        return ingest_truncate(ingest, command->tables, command->table_count, &out->position, error);
+        return ingest_truncate(ingest, command->tables, command->table_count, &out->position,
+                               error);
     case COMMAND_INSERT:
         return ingest_insert(ingest, command->schema, command->column_ids, batches, batch_count,
                              &out->position, &out->row_count, error);
@@ -139,8 +143,8 @@ static enum err run_command(void *context, const struct command *command, const 
     return error_set(error, ERR_UNSUPPORTED, "0A000", "no such command");
 }
 
-static void completeness(void *context, const uint32_t *table_ids, size_t count, struct arena *arena,
-                         struct completeness *out)
+static void completeness(void *context, const uint32_t *table_ids, size_t count,
+                         struct arena *arena, struct completeness *out)
 {
     struct runner *runner = context;
     ingest_completeness(runner->ingest, table_ids, count, arena, out);
@@ -151,8 +155,9 @@ static void start(struct runner *runner)
     struct error error;
     runner->sim = sim_create(&(struct sim_options){.seed = 1});
     sim_open(runner->sim, &runner->io);
-    struct ingest_options ingest_options = {
-        .limits = ingest_limits_default, .source_idle_us = 60000000, .bind_default = sql_bind_default};
+    struct ingest_options ingest_options = {.limits = ingest_limits_default,
+                                            .source_idle_us = 60000000,
+                                            .bind_default = sql_bind_default};
     runner->ingest = ingest_create(&ingest_options);
     struct store_options store_options = {.io = runner->io,
                                           .directory = "data",
@@ -255,8 +260,11 @@ static void join_lines(char *text, bool is_sorted, struct writer *out)
 
 static enum err run(struct runner *runner, struct slice sql, struct query_answer *answer)
 {
-    struct query_request request = {
-        .text = sql, .format = RESULT_NDJSON, .timeout_us = -1, .max_rows = -1, .user = SLICE("test")};
+    struct query_request request = {.text = sql,
+                                    .format = RESULT_NDJSON,
+                                    .timeout_us = -1,
+                                    .max_rows = -1,
+                                    .user = SLICE("test")};
     runner->statements++;
     return query_run(runner->engine, &request, answer);
 }
@@ -271,7 +279,8 @@ static void run_statement(struct runner *runner, int line, struct slice sql, con
     } else if (err == OK) {
         fail(runner, line, "succeeded, but %s was expected", want);
     } else if (strncmp(want, "error ", 6) != 0 || strcmp(want + 6, answer.error.sqlstate) != 0) {
-        fail(runner, line, "%s was expected: %s %s", want, answer.error.sqlstate, answer.error.text);
+        fail(runner, line, "%s was expected: %s %s", want, answer.error.sqlstate,
+             answer.error.text);
     }
     writer_deinit(&answer.body);
 }
@@ -320,8 +329,8 @@ static void run_query(struct runner *runner, int line, struct slice sql, bool is
         join_lines(want, is_sorted, &want_lines);
         writer_cstr(&runner->updated, (char *)got_lines.data);
         if (!runner->is_updating && strcmp((char *)got_lines.data, (char *)want_lines.data) != 0)
-            fail(runner, line, "%.*s\nexpected:\n%sgot:\n%s", SLICE_ARGS(sql), (char *)want_lines.data,
-                 (char *)got_lines.data);
+            fail(runner, line, "%.*s\nexpected:\n%sgot:\n%s", SLICE_ARGS(sql),
+                 (char *)want_lines.data, (char *)got_lines.data);
     }
     writer_deinit(&answer.body);
     writer_deinit(&got);
@@ -330,7 +339,8 @@ static void run_query(struct runner *runner, int line, struct slice sql, bool is
 }
 
 /* Lines up to a blank one or the hyphens. True at the hyphens. */
-static bool read_block(struct runner *runner, struct lines *lines, struct writer *block, bool is_echoed)
+static bool read_block(struct runner *runner, struct lines *lines, struct writer *block,
+                       bool is_echoed)
 {
     for (char *line; (line = line_next(lines)) != NULL && *line != '\0';) {
         bool is_end = strcmp(line, "----") == 0;
@@ -434,7 +444,8 @@ static void run_all(void *context)
 int main(int argc, char **argv)
 {
     struct arguments arguments = {.count = argc, .values = argv};
-    static const struct clock_source still = {.wall_us = still_wall_us, .monotonic_us = still_monotonic_us};
+    static const struct clock_source still = {.wall_us = still_wall_us,
+                                              .monotonic_us = still_monotonic_us};
     if (argc < 2) {
         fprintf(stderr, "usage: run_sql_test FOLDER | --update FILE\n");
         return 2;

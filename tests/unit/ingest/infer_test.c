@@ -39,9 +39,11 @@ static void test_infer(void **state)
     static const struct {
         const char *sample, *want;
     } cases[] = {
-        {"{\"ts\":\"2026-05-01T10:00:00Z\",\"n\":1,\"f\":1,\"b\":true,\"s\":\"x\",\"o\":{},\"a\":[1],\"z\":null}\n{"
+        {"{\"ts\":\"2026-05-01T10:00:00Z\",\"n\":1,\"f\":1,\"b\":true,\"s\":\"x\",\"o\":{},\"a\":["
+         "1],\"z\":null}\n{"
          "\"f\":1.5}\n",
-         "CREATE TABLE t (\n  ts timestamptz,\n  n bigint,\n  f double precision,\n  b boolean,\n  s text,\n  o "
+         "CREATE TABLE t (\n  ts timestamptz,\n  n bigint,\n  f double precision,\n  b boolean,\n  "
+         "s text,\n  o "
          "jsonb,\n"
          "  a jsonb,\n  z text\n) WITH (time = 'ts');\n"},
         {"[{\"time\":1714500000,\"x\":\"2026-05-01T10:00:00Z\"},{\"time\":1714500001.5}]",
@@ -51,14 +53,16 @@ static void test_infer(void **state)
         {"{\"a\":1}\n{\"a\":\"x\"}\n{\"it's \\\"q\\\"\":true}",
          "CREATE TABLE t (\n  a text,\n  \"it's \"\"q\"\"\" boolean\n);\n"},
         {"Name,ts,n\nx,2026-05-01T10:00:00Z,1\n,2026-05-01T10:00:01Z,2.5\n",
-         "CREATE TABLE t (\n  \"Name\" text,\n  ts timestamptz,\n  n double precision\n) WITH (time = 'ts');\n"},
+         "CREATE TABLE t (\n  \"Name\" text,\n  ts timestamptz,\n  n double precision\n) WITH "
+         "(time = 'ts');\n"},
     };
     for (size_t i = 0; i < array_count(cases); i++) {
         struct arena arena;
         struct slice text;
         struct error error;
         arena_init(&arena);
-        if (ingest_infer(slice_from_cstr(cases[i].sample), INGEST_SNIFF, SLICE("t"), &arena, &text, &error) != OK)
+        if (ingest_infer(slice_from_cstr(cases[i].sample), INGEST_SNIFF, SLICE("t"), &arena, &text,
+                         &error) != OK)
             fail_msg("%s: %s", cases[i].sample, error.text);
         assert_string_equal(arena_copy_cstr(&arena, text), cases[i].want);
         arena_deinit(&arena);
@@ -74,7 +78,8 @@ static void test_nothing_to_infer(void **state)
         struct slice text;
         struct error error;
         arena_init(&arena);
-        enum err err = ingest_infer(slice_from_cstr(samples[i]), INGEST_SNIFF, SLICE("t"), &arena, &text, &error);
+        enum err err = ingest_infer(slice_from_cstr(samples[i]), INGEST_SNIFF, SLICE("t"), &arena,
+                                    &text, &error);
         assert_true(err == ERR_INPUT || i == 3); /* one word is a header without rows */
         arena_deinit(&arena);
     }

@@ -40,8 +40,9 @@ static inline int64_t world_monotonic(void *context)
 }
 
 /* DEFAULTs of tests: now() is volatile-free `now`, a number, or a quoted text. */
-static inline enum err world_bind_default(const struct schema *schema, uint32_t column, struct arena *arena,
-                                          struct expr **out, struct error *error)
+static inline enum err world_bind_default(const struct schema *schema, uint32_t column,
+                                          struct arena *arena, struct expr **out,
+                                          struct error *error)
 {
     struct builder builder = {.arena = arena, .zone = timezone_utc, .error = error};
     struct slice text = schema->columns[column].default_text;
@@ -98,8 +99,8 @@ static inline void world_init(struct world *world)
     world->wall_us = INT64_C(1780000000000000);
     world->rows_memory_limit = (size_t)1 << 30;
     logger_set_level(LOG_ERROR);
-    world->clock =
-        (struct clock_source){.wall_us = world_wall, .monotonic_us = world_monotonic, .context = world};
+    world->clock = (struct clock_source){
+        .wall_us = world_wall, .monotonic_us = world_monotonic, .context = world};
     clock_install(&world->clock);
     world_open(world);
 }
@@ -142,13 +143,15 @@ static inline void world_done(void *context, const struct ingest_answer *answer)
     reply->key_expires_us = answer->key_expires_us;
     reply->retry_after_s = answer->retry_after_s;
     reply->error = answer->error;
-    size_t size = answer->body.size < sizeof(reply->body) - 1 ? answer->body.size : sizeof(reply->body) - 1;
+    size_t size =
+        answer->body.size < sizeof(reply->body) - 1 ? answer->body.size : sizeof(reply->body) - 1;
     if (size > 0)
         memcpy(reply->body, answer->body.data, size);
     reply->body[size] = 0;
 }
 
-static inline void world_send(struct world *world, const struct ingest_request *request, struct reply *reply)
+static inline void world_send(struct world *world, const struct ingest_request *request,
+                              struct reply *reply)
 {
     memset(reply, 0, sizeof(*reply));
     ingest_post(world->ingest, request, world_done, reply);
@@ -160,17 +163,21 @@ static inline void world_send(struct world *world, const struct ingest_request *
 static inline struct reply world_post(struct world *world, const char *table, const char *body)
 {
     struct reply reply;
-    struct ingest_request request = {.table = slice_from_cstr(table), .body = slice_from_cstr(body)};
+    struct ingest_request request = {.table = slice_from_cstr(table),
+                                     .body = slice_from_cstr(body)};
     world_send(world, &request, &reply);
     return reply;
 }
 
-static inline struct reply world_post_sequence(struct world *world, const char *producer, uint64_t sequence,
-                                               const char *body)
+static inline struct reply world_post_sequence(struct world *world, const char *producer,
+                                               uint64_t sequence, const char *body)
 {
     struct reply reply;
-    struct ingest_request request = {.table = SLICE("t"), .body = slice_from_cstr(body),
-                                     .producer = slice_from_cstr(producer), .has_sequence = true, .sequence = sequence};
+    struct ingest_request request = {.table = SLICE("t"),
+                                     .body = slice_from_cstr(body),
+                                     .producer = slice_from_cstr(producer),
+                                     .has_sequence = true,
+                                     .sequence = sequence};
     world_send(world, &request, &reply);
     return reply;
 }
@@ -178,22 +185,27 @@ static inline struct reply world_post_sequence(struct world *world, const char *
 static inline struct reply world_post_key(struct world *world, const char *key, const char *body)
 {
     struct reply reply;
-    struct ingest_request request = {.table = SLICE("t"), .body = slice_from_cstr(body),
+    struct ingest_request request = {.table = SLICE("t"),
+                                     .body = slice_from_cstr(body),
                                      .idempotency_key = slice_from_cstr(key)};
     world_send(world, &request, &reply);
     return reply;
 }
 
 /* t(ts timestamptz not null, a bigint, t text) */
-static inline void world_create_table(struct world *world, const struct ingest_option *options, size_t option_count)
+static inline void world_create_table(struct world *world, const struct ingest_option *options,
+                                      size_t option_count)
 {
     const struct ingest_column columns[] = {
         {.name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ), .is_not_null = true},
         {.name = SLICE("a"), .type = type_of(TYPE_INT8)},
         {.name = SLICE("t"), .type = type_of(TYPE_TEXT)},
     };
-    struct ingest_table table = {.name = SLICE("t"), .column_count = array_count(columns), .columns = columns,
-                                 .options = options, .option_count = option_count};
+    struct ingest_table table = {.name = SLICE("t"),
+                                 .column_count = array_count(columns),
+                                 .columns = columns,
+                                 .options = options,
+                                 .option_count = option_count};
     uint64_t position;
     struct error error;
     if (ingest_create_table(world->ingest, &table, &position, &error) != OK)
@@ -282,10 +294,11 @@ static inline void world_print_provider(struct world *world, const char *name, s
     arena_deinit(&arena);
 }
 
-#define expect_text(writer, want)                                                                                      \
-    do {                                                                                                               \
-        if (!slice_equal(writer_as_slice(&(writer)), slice_from_cstr(want)))                                           \
-            fail_msg("got  %.*s\n want %s", (int)(writer).size, (const char *)(writer).data, want);                    \
+#define expect_text(writer, want)                                                                  \
+    do {                                                                                           \
+        if (!slice_equal(writer_as_slice(&(writer)), slice_from_cstr(want)))                       \
+            fail_msg("got  %.*s\n want %s", (int)(writer).size, (const char *)(writer).data,       \
+                     want);                                                                        \
     } while (0)
 
 #endif

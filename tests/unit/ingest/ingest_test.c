@@ -1,5 +1,5 @@
-/* State that rides on records: ticks and idle sources, completeness, limits of dead letters and drift, dropped tables,
- * metrics; and threads that post at once. */
+/* State that rides on records: ticks and idle sources, completeness, limits of dead letters and
+ * drift, dropped tables, metrics; and threads that post at once. */
 #include "tests/unit/ingest/ingest_harness.h"
 
 #include "storage/base/thread.h"
@@ -36,7 +36,8 @@ static void test_completeness_and_ticks(void **state)
     post_at(&world, "fast", 1, start);
     post_at(&world, "slow", 1, start - 100 * SECOND);
     c = completeness_of(&world, &arena);
-    assert_int_equal(c.complete_through_us, start - 30 * SECOND); /* promised before `slow` was known */
+    assert_int_equal(c.complete_through_us,
+                     start - 30 * SECOND); /* promised before `slow` was known */
     assert_int_equal(c.sources_total, 2);
     assert_int_equal(c.late_rows, 1);
     assert_true(slice_equal(c.sources[0].source, SLICE("slow")));
@@ -80,7 +81,9 @@ static void test_limits(void **state)
     world_reopen(&world);
     world_create_table(&world, NULL, 0);
     for (int i = 0; i < 50; i++)
-        assert_int_equal(world_post(&world, "t", "{\"ts\":0,\"u1\":1,\"u2\":1,\"u3\":1,\"u4\":2}\nbad\n").status, 200);
+        assert_int_equal(
+            world_post(&world, "t", "{\"ts\":0,\"u1\":1,\"u2\":1,\"u3\":1,\"u4\":2}\nbad\n").status,
+            200);
     assert_true(world.ingest->dead.bytes <= 3000);
     assert_int_equal(world.ingest->dead.count + world.ingest->dead.dropped, 50);
     assert_int_equal(dead_letters_get(&world.ingest->dead, world.ingest->dead.count - 1)->id, 50);
@@ -121,12 +124,13 @@ static void test_dropped_table(void **state)
         world_print_provider(&world, "producers", &out);
         expect_text(out, "t|p|5|5|2026-05-28 20:26:40+00;");
         world_print_provider(&world, "ledger", &out);
-        expect_text(out, "2026-05-28 20:26:00+00|t|p|1|1|0|0|0|0|0|0;2026-05-28 20:26:00+00|t|p|1|1|0|0|0|0|0|0;");
+        expect_text(out, "2026-05-28 20:26:00+00|t|p|1|1|0|0|0|0|0|0;2026-05-28 "
+                         "20:26:00+00|t|p|1|1|0|0|0|0|0|0;");
         writer_reset(&out);
         ingest_metrics(world.ingest, &out);
         writer_u8(&out, 0);
-        assert_non_null(
-            strstr((const char *)out.data, "freshet_rows_total{table=\"t\",source=\"p\",fate=\"stored\"} 1\n"));
+        assert_non_null(strstr((const char *)out.data,
+                               "freshet_rows_total{table=\"t\",source=\"p\",fate=\"stored\"} 1\n"));
         world_reopen(&world);
     }
     writer_deinit(&out);
@@ -159,8 +163,10 @@ static void poster_run(void *context)
     struct arena arena;
     arena_init(&arena);
     for (int i = 1; i <= POSTS; i++) {
-        struct ingest_request request = {.table = SLICE("t"), .body = SLICE("{\"ts\":0,\"a\":1,\"x\":2}\nbad\n"),
-                                         .producer = slice_from_cstr(poster->name), .has_sequence = true,
+        struct ingest_request request = {.table = SLICE("t"),
+                                         .body = SLICE("{\"ts\":0,\"a\":1,\"x\":2}\nbad\n"),
+                                         .producer = slice_from_cstr(poster->name),
+                                         .has_sequence = true,
                                          .sequence = (uint64_t)i};
         ingest_post(poster->world->ingest, &request, poster_done, poster);
         while (atomic_load(&poster->answered) < i)
@@ -186,9 +192,12 @@ static void test_threads(void **state)
     world.ingest = ingest_create(&world.options);
     struct error error;
     assert_int_equal(io_open("plain", world.path, &world.io, &error), OK);
-    struct store_options options = {.io = world.io, .directory = "", .log_file_size = 4 << 20,
+    struct store_options options = {.io = world.io,
+                                    .directory = "",
+                                    .log_file_size = 4 << 20,
                                     .rows_memory_limit = (size_t)1 << 30,
-                                    .extension = ingest_extension(world.ingest), .is_threaded = true};
+                                    .extension = ingest_extension(world.ingest),
+                                    .is_threaded = true};
     assert_int_equal(store_open(&options, &world.store, &error), OK);
     ingest_attach(world.ingest, world.store);
     struct poster posters[THREADS];
@@ -196,7 +205,8 @@ static void test_threads(void **state)
     for (int i = 0; i < THREADS; i++) {
         posters[i] = (struct poster){.world = &world};
         snprintf(posters[i].name, sizeof(posters[i].name), "p%d", i);
-        struct thread_options thread = {.name = "poster", .run = poster_run, .context = &posters[i]};
+        struct thread_options thread = {
+            .name = "poster", .run = poster_run, .context = &posters[i]};
         threads[i] = thread_start(&thread);
     }
     for (int i = 0; i < THREADS; i++) {

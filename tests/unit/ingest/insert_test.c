@@ -1,10 +1,12 @@
-/* INSERT: DEFAULTs of columns not named, NOT NULL and `future` refuse all, the ledger's source `sql`. */
+/* INSERT: DEFAULTs of columns not named, NOT NULL and `future` refuse all, the ledger's source
+ * `sql`. */
 #include "tests/unit/ingest/ingest_harness.h"
 
 static struct error error;
 
 /* ts and a, by rows of (ts, a); a < 0 is NULL. */
-static enum err insert(struct world *world, const int64_t *ts, const int64_t *a, size_t count, uint64_t *rows)
+static enum err insert(struct world *world, const int64_t *ts, const int64_t *a, size_t count,
+                       uint64_t *rows)
 {
     const struct schema *schema = ingest_schema(world->ingest, SLICE("t"));
     struct arena arena;
@@ -13,11 +15,15 @@ static enum err insert(struct world *world, const int64_t *ts, const int64_t *a,
     column_builder_init(&builders[0], type_of(TYPE_INT8), &arena);
     column_builder_init(&builders[1], type_of(TYPE_TIMESTAMPTZ), &arena);
     for (size_t i = 0; i < count; i++) {
-        column_builder_add(&builders[0], &(struct value){.type = type_of(TYPE_INT8), .i = a[i], .is_null = a[i] < 0});
-        column_builder_add(&builders[1],
-                           &(struct value){.type = type_of(TYPE_TIMESTAMPTZ), .i = ts[i], .is_null = ts[i] < 0});
+        column_builder_add(
+            &builders[0],
+            &(struct value){.type = type_of(TYPE_INT8), .i = a[i], .is_null = a[i] < 0});
+        column_builder_add(
+            &builders[1],
+            &(struct value){.type = type_of(TYPE_TIMESTAMPTZ), .i = ts[i], .is_null = ts[i] < 0});
     }
-    struct column columns[2] = {column_builder_finish(&builders[0]), column_builder_finish(&builders[1])};
+    struct column columns[2] = {column_builder_finish(&builders[0]),
+                                column_builder_finish(&builders[1])};
     struct batch batches[2] = {{.row_count = count, .column_count = 2, .columns = columns},
                                {.row_count = 0, .column_count = 2, .columns = columns}};
     uint32_t ids[2] = {schema->columns[1].id, schema->columns[0].id};
@@ -42,14 +48,16 @@ static void test_insert(void **state)
         {.name = SLICE("d"), .type = type_of(TYPE_TEXT), .default_text = SLICE("'x'")},
         {.name = SLICE("n"), .type = type_of(TYPE_TEXT)},
     };
-    struct ingest_table table = {.name = SLICE("t"), .column_count = array_count(columns), .columns = columns};
+    struct ingest_table table = {
+        .name = SLICE("t"), .column_count = array_count(columns), .columns = columns};
     assert_int_equal(ingest_create_table(world.ingest, &table, &position, &error), OK);
     int64_t hour = MICROSECONDS_PER_HOUR;
     assert_int_equal(insert(&world, (int64_t[]){0, hour}, (int64_t[]){1, -1}, 2, &rows), OK);
     assert_int_equal(rows, 2);
     assert_int_not_equal(insert(&world, (int64_t[]){0, -1}, (int64_t[]){1, 2}, 2, &rows), OK);
     assert_string_equal(error.sqlstate, "23502");
-    assert_int_not_equal(insert(&world, (int64_t[]){0, world.wall_us + 25 * hour}, (int64_t[]){1, 2}, 2, &rows), OK);
+    assert_int_not_equal(
+        insert(&world, (int64_t[]){0, world.wall_us + 25 * hour}, (int64_t[]){1, 2}, 2, &rows), OK);
     assert_string_equal(error.sqlstate, "22008");
     assert_int_equal(insert(&world, NULL, NULL, 0, &rows), OK);
     world_print_table(&world, "t", &out);

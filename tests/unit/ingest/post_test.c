@@ -24,19 +24,25 @@ static void test_rows_answer_and_dead_letters(void **state)
         "{\"position\":\"2\",\"rows\":2,\"duplicates\":0,\"rejected_rows\":3,\"rejected\":["
         "{\"row\":2,\"column\":\"a\",\"error\":\"invalid input syntax for type bigint: "
         "\\\"bad\\\"\",\"sqlstate\":\"22P02\"},"
-        "{\"row\":3,\"column\":null,\"error\":\"the line is not a JSON object at byte 1\",\"sqlstate\":\"22P02\"},"
-        "{\"row\":4,\"column\":\"ts\",\"error\":\"event time in column \\\"ts\\\" is further ahead of the server's "
+        "{\"row\":3,\"column\":null,\"error\":\"the line is not a JSON object at byte "
+        "1\",\"sqlstate\":\"22P02\"},"
+        "{\"row\":4,\"column\":\"ts\",\"error\":\"event time in column \\\"ts\\\" is further ahead "
+        "of the server's "
         "clock than "
-        "the table's option \\\"future\\\" allows\",\"sqlstate\":\"22008\"}],\"unknown\":{\"zz\":1}}");
+        "the table's option \\\"future\\\" "
+        "allows\",\"sqlstate\":\"22008\"}],\"unknown\":{\"zz\":1}}");
     const char *want_rows = "2026-05-01 10:00:00+00|1|x;2026-05-01 10:00:02+00|~|~;";
     const char *want_ledger = "2026-05-28 20:26:00+00|t|http|5|2|0|0|0|0|0|3;";
     const char *want_drift =
         "t|http|zz|unknown field|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|1;"
-        "t|http|a|type mismatch|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|invalid input syntax "
+        "t|http|a|type mismatch|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|invalid input "
+        "syntax "
         "for type bigint: \"bad\";"
-        "t|http|~|other|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|the line is not a JSON object "
+        "t|http|~|other|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|the line is not a JSON "
+        "object "
         "at byte 1;"
-        "t|http|ts|other|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|event time in column \"ts\" is "
+        "t|http|ts|other|2026-05-28 20:26:40+00|2026-05-28 20:26:40+00|1|event time in column "
+        "\"ts\" is "
         "further ahead of the server's clock than the table's option \"future\" allows;";
     for (int round = 0; round < 3; round++) {
         world_print_table(&world, "t", &out);
@@ -46,9 +52,10 @@ static void test_rows_answer_and_dead_letters(void **state)
         world_print_provider(&world, "drift", &out);
         expect_text(out, want_drift);
         world_print_provider(&world, "dead_letters", &out);
-        assert_non_null(memmem(out.data, out.size,
-                               "|t|http|2|3|~|22P02|the line is not a JSON object at byte 1|\\x6e6f6e73656e7365|new;",
-                               70));
+        assert_non_null(memmem(
+            out.data, out.size,
+            "|t|http|2|3|~|22P02|the line is not a JSON object at byte 1|\\x6e6f6e73656e7365|new;",
+            70));
         if (round == 1)
             assert_int_equal(store_checkpoint(world.store, NULL), OK);
         world_reopen(&world);
@@ -85,15 +92,23 @@ static void test_refusals(void **state)
           .has_sequence = true,
           .idempotency_key = SLICE("k")},
          400},
-        {{.table = SLICE("t"), .body = SLICE("{}"), .idempotency_key = {.data = long_body, .size = 129}}, 400},
-        {{.table = SLICE("t"), .body = SLICE("{}"), .producer = SLICE("\xFF"), .has_sequence = true}, 400},
+        {{.table = SLICE("t"),
+          .body = SLICE("{}"),
+          .idempotency_key = {.data = long_body, .size = 129}},
+         400},
+        {{.table = SLICE("t"),
+          .body = SLICE("{}"),
+          .producer = SLICE("\xFF"),
+          .has_sequence = true},
+         400},
         {{.table = SLICE("new"), .body = SLICE(""), .is_create = true}, 400},
     };
     for (size_t i = 0; i < array_count(cases); i++) {
         struct reply reply;
         world_send(&world, &cases[i].request, &reply);
         if (reply.status != cases[i].status)
-            fail_msg("case %zu: %d, want %d (%s)", i, reply.status, cases[i].status, reply.error.text);
+            fail_msg("case %zu: %d, want %d (%s)", i, reply.status, cases[i].status,
+                     reply.error.text);
         assert_int_equal(reply.outcome, INGEST_REFUSED);
     }
     assert_int_equal(store_position(world.store), position);
@@ -114,7 +129,8 @@ static void test_create_infers(void **state)
     struct ingest_request request = {
         .table = SLICE("ev"),
         .is_create = true,
-        .body = SLICE("{\"ts\":\"2026-05-01T10:00:00Z\",\"n\":1,\"f\":1.5,\"ok\":true,\"s\":\"x\",\"o\":{\"a\":1}}\n"
+        .body = SLICE("{\"ts\":\"2026-05-01T10:00:00Z\",\"n\":1,\"f\":1.5,\"ok\":true,\"s\":\"x\","
+                      "\"o\":{\"a\":1}}\n"
                       "{\"ts\":\"2026-05-01T10:00:01Z\",\"n\":2,\"f\":2}\n")};
     struct reply reply;
     world_send(&world, &request, &reply);
@@ -122,8 +138,9 @@ static void test_create_infers(void **state)
     world_send(&world, &request, &reply);
     assert_int_equal(reply.status, 200);
     world_print_table(&world, "ev", &out);
-    expect_text(out, "2026-05-01 10:00:00+00|1|1.5|t|x|{\"a\":1};2026-05-01 10:00:01+00|2|2|~|~|~;"
-                     "2026-05-01 10:00:00+00|1|1.5|t|x|{\"a\":1};2026-05-01 10:00:01+00|2|2|~|~|~;");
+    expect_text(out,
+                "2026-05-01 10:00:00+00|1|1.5|t|x|{\"a\":1};2026-05-01 10:00:01+00|2|2|~|~|~;"
+                "2026-05-01 10:00:00+00|1|1.5|t|x|{\"a\":1};2026-05-01 10:00:01+00|2|2|~|~|~;");
     const struct schema *schema = ingest_schema(world.ingest, SLICE("ev"));
     assert_int_equal(schema->time_column, 0);
     schema_unref(schema);
@@ -139,18 +156,24 @@ static void test_defaults(void **state)
     writer_init(&out);
     world_init(&world);
     const struct ingest_column columns[] = {
-        {.name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ), .is_not_null = true, .default_text = SLICE("now()")},
+        {.name = SLICE("ts"),
+         .type = type_of(TYPE_TIMESTAMPTZ),
+         .is_not_null = true,
+         .default_text = SLICE("now()")},
         {.name = SLICE("a"), .type = type_of(TYPE_INT8), .default_text = SLICE("7")},
         {.name = SLICE("t"), .type = type_of(TYPE_TEXT), .default_text = SLICE("'x'")},
     };
-    struct ingest_table table = {.name = SLICE("t"), .column_count = array_count(columns), .columns = columns};
+    struct ingest_table table = {
+        .name = SLICE("t"), .column_count = array_count(columns), .columns = columns};
     uint64_t position;
     struct error error;
     assert_int_equal(ingest_create_table(world.ingest, &table, &position, &error), OK);
-    struct reply reply = world_post(&world, "t", "{}\n{\"a\":null,\"t\":\"y\"}\n{\"ts\":null}\n{\"ts\":0}\n");
+    struct reply reply =
+        world_post(&world, "t", "{}\n{\"a\":null,\"t\":\"y\"}\n{\"ts\":null}\n{\"ts\":0}\n");
     assert_int_equal(reply.status, 200);
     world_print_table(&world, "t", &out);
-    expect_text(out, "2026-05-28 20:26:40+00|7|x;2026-05-28 20:26:40+00|~|y;1970-01-01 00:00:00+00|7|x;");
+    expect_text(
+        out, "2026-05-28 20:26:40+00|7|x;2026-05-28 20:26:40+00|~|y;1970-01-01 00:00:00+00|7|x;");
     writer_deinit(&out);
     world_deinit(&world);
 }
@@ -228,7 +251,8 @@ static void test_keys(void **state)
         assert_int_equal(world_post_key(&world, key, ROW).outcome, INGEST_STORED);
     }
     world_reopen(&world);
-    assert_int_equal(world_post_key(&world, "k", ROW).outcome, INGEST_REPEATED); /* four newer ones */
+    assert_int_equal(world_post_key(&world, "k", ROW).outcome,
+                     INGEST_REPEATED); /* four newer ones */
     assert_int_equal(world_post_key(&world, "n4", ROW).outcome, INGEST_STORED);
     world_reopen(&world);
     assert_int_equal(world_post_key(&world, "k", ROW).outcome, INGEST_STORED); /* five */
@@ -248,7 +272,8 @@ static void test_in_progress(void **state)
     world_init(&world);
     world_create_table(&world, NULL, 0);
     struct reply first = {0}, second = {0}, third = {0};
-    struct ingest_request request = {.table = SLICE("t"), .body = SLICE(ROW), .idempotency_key = SLICE("k")};
+    struct ingest_request request = {
+        .table = SLICE("t"), .body = SLICE(ROW), .idempotency_key = SLICE("k")};
     ingest_post(world.ingest, &request, world_done, &first);
     assert_int_equal(first.calls, 0);
     ingest_post(world.ingest, &request, world_done, &second);
@@ -310,7 +335,8 @@ static bool ledger_is_right(const char *fault)
             writer_cstr(&body, i < good ? ROW : "bad\n");
         writer_u8(&body, 0);
         for (uint64_t i = 0; i <= times; i++)
-            assert_int_equal(world_post_sequence(&world, "p", sequence, (const char *)body.data).status, 200);
+            assert_int_equal(
+                world_post_sequence(&world, "p", sequence, (const char *)body.data).status, 200);
         sent[FATE_RECEIVED] += (good + bad) * (times + 1);
         sent[FATE_STORED] += good;
         sent[FATE_DEAD] += bad;

@@ -1,4 +1,5 @@
-/* DDL and options: what is made, what is refused and with which SQLSTATE, and that it is there after a restart. */
+/* DDL and options: what is made, what is refused and with which SQLSTATE, and that it is there
+ * after a restart. */
 #include "tests/unit/ingest/ingest_harness.h"
 
 static const struct ingest_column columns[] = {
@@ -10,9 +11,13 @@ static const struct ingest_column columns[] = {
 static const char *create(struct world *world, const char *option, const char *value)
 {
     static struct error error;
-    struct ingest_option options = {.name = slice_from_cstr(option), .value = slice_from_cstr(value)};
-    struct ingest_table table = {.name = SLICE("x"), .column_count = array_count(columns), .columns = columns,
-                                 .options = &options, .option_count = option[0] != 0};
+    struct ingest_option options = {.name = slice_from_cstr(option),
+                                    .value = slice_from_cstr(value)};
+    struct ingest_table table = {.name = SLICE("x"),
+                                 .column_count = array_count(columns),
+                                 .columns = columns,
+                                 .options = &options,
+                                 .option_count = option[0] != 0};
     uint64_t position;
     if (ingest_create_table(world->ingest, &table, &position, &error) != OK)
         return error.sqlstate;
@@ -99,7 +104,8 @@ static void test_create_and_drop(void **state)
     bad.name = SLICE("a234567890123456789012345678901234567890123456789012345678901234");
     expect_error(ingest_create_table(world.ingest, &bad, &position, &error), &error, "42622");
     struct slice names[] = {SLICE("t"), SLICE("nope")};
-    expect_error(ingest_drop_tables(world.ingest, names, 2, false, &position, &error), &error, "42P01");
+    expect_error(ingest_drop_tables(world.ingest, names, 2, false, &position, &error), &error,
+                 "42P01");
     assert_int_equal(world_rows(&world, "t"), 0);
     assert_int_equal(ingest_drop_tables(world.ingest, names, 2, true, &position, &error), OK);
     assert_int_equal(world_rows(&world, "t"), UINT64_MAX);
@@ -120,24 +126,36 @@ static void test_alter(void **state)
     assert_int_equal(world_post(&world, "t", "{\"ts\":0,\"a\":1,\"t\":\"x\"}\n").status, 200);
     struct value seven = {.type = type_of(TYPE_INT8), .i = 7};
     struct expr expr = {.kind = EXPR_CONSTANT, .type = type_of(TYPE_INT8), .constant = seven};
-    struct ingest_column added = {.name = SLICE("b"), .type = type_of(TYPE_INT8), .default_text = SLICE("7"),
-                                  .default_expr = &expr, .is_not_null = true};
-    struct ingest_column hard = {.name = SLICE("c"), .type = type_of(TYPE_INT8), .is_not_null = true};
+    struct ingest_column added = {.name = SLICE("b"),
+                                  .type = type_of(TYPE_INT8),
+                                  .default_text = SLICE("7"),
+                                  .default_expr = &expr,
+                                  .is_not_null = true};
+    struct ingest_column hard = {
+        .name = SLICE("c"), .type = type_of(TYPE_INT8), .is_not_null = true};
     struct slice t = SLICE("t");
     assert_int_equal(ingest_add_column(world.ingest, t, &added, false, &position, &error), OK);
-    expect_error(ingest_add_column(world.ingest, t, &added, false, &position, &error), &error, "42701");
+    expect_error(ingest_add_column(world.ingest, t, &added, false, &position, &error), &error,
+                 "42701");
     assert_int_equal(ingest_add_column(world.ingest, t, &added, true, &position, &error), OK);
-    expect_error(ingest_add_column(world.ingest, t, &hard, false, &position, &error), &error, "23502");
+    expect_error(ingest_add_column(world.ingest, t, &hard, false, &position, &error), &error,
+                 "23502");
     assert_int_equal(world_post(&world, "t", "{\"ts\":1}\n{\"ts\":2,\"b\":8}\n").status, 200);
     assert_int_equal(ingest_drop_column(world.ingest, t, SLICE("t"), false, &position, &error), OK);
-    expect_error(ingest_drop_column(world.ingest, t, SLICE("t"), false, &position, &error), &error, "42703");
+    expect_error(ingest_drop_column(world.ingest, t, SLICE("t"), false, &position, &error), &error,
+                 "42703");
     assert_int_equal(ingest_drop_column(world.ingest, t, SLICE("t"), true, &position, &error), OK);
-    expect_error(ingest_drop_column(world.ingest, t, SLICE("ts"), false, &position, &error), &error, "2BP01");
-    assert_int_equal(ingest_comment(world.ingest, t, SLICE("a"), SLICE("about a"), &position, &error), OK);
-    expect_error(ingest_comment(world.ingest, t, SLICE("z"), SLICE(""), &position, &error), &error, "42703");
+    expect_error(ingest_drop_column(world.ingest, t, SLICE("ts"), false, &position, &error), &error,
+                 "2BP01");
+    assert_int_equal(
+        ingest_comment(world.ingest, t, SLICE("a"), SLICE("about a"), &position, &error), OK);
+    expect_error(ingest_comment(world.ingest, t, SLICE("z"), SLICE(""), &position, &error), &error,
+                 "42703");
     for (int round = 0; round < 2; round++) {
         world_print_table(&world, "t", &out);
-        expect_text(out, "1970-01-01 00:00:00+00|1|7;1970-01-01 00:00:01+00|~|7;1970-01-01 00:00:02+00|~|8;");
+        expect_text(
+            out,
+            "1970-01-01 00:00:00+00|1|7;1970-01-01 00:00:01+00|~|7;1970-01-01 00:00:02+00|~|8;");
         const struct schema *schema = ingest_schema(world.ingest, t);
         assert_true(slice_equal(schema->columns[1].comment, SLICE("about a")));
         schema_unref(schema);

@@ -1,4 +1,5 @@
-/* The front door: formats, limits, cancel, time, ids, settings, at_least, plans that outlive a table. */
+/* The front door: formats, limits, cancel, time, ids, settings, at_least, plans that outlive a
+ * table. */
 #include "query/query.h"
 
 #include "storage/base/metrics.h"
@@ -58,11 +59,12 @@ static uint32_t create_table(struct fixture *f, const char *column, enum type_id
     schema->name = SLICE("numbers");
     schema->column_count = 1;
     schema->columns = arena_alloc_zero(&schema->arena, sizeof(*schema->columns));
-    schema->columns[0] = (struct column_definition){.id = 1,
-                                                    .name = slice_from_cstr(column),
-                                                    .type = type_of(type),
-                                                    .is_not_null = is_time,
-                                                    .missing = {.type = type_of(type), .is_null = true}};
+    schema->columns[0] =
+        (struct column_definition){.id = 1,
+                                   .name = slice_from_cstr(column),
+                                   .type = type_of(type),
+                                   .is_not_null = is_time,
+                                   .missing = {.type = type_of(type), .is_null = true}};
     schema->next_column_id = 2;
     schema->time_column = is_time ? 0 : -1;
     schema->options.rest_column = schema->options.whole_column = -1;
@@ -72,7 +74,8 @@ static uint32_t create_table(struct fixture *f, const char *column, enum type_id
     return id;
 }
 
-static void insert_values(struct fixture *f, uint32_t table_id, enum type_id type, int64_t first, int64_t count)
+static void insert_values(struct fixture *f, uint32_t table_id, enum type_id type, int64_t first,
+                          int64_t count)
 {
     struct error error;
     static int64_t values[100000];
@@ -113,13 +116,15 @@ static void expect(struct fixture *f, const struct query_request *request, const
     struct query_answer answer;
     if (query_run(f->engine, request, &answer) != OK)
         fail_msg("%s: %s", answer.error.sqlstate, answer.error.text);
-    assert_int_equal(strlen(answer.query_id), request->query_id.size != 0 ? request->query_id.size : 32);
+    assert_int_equal(strlen(answer.query_id),
+                     request->query_id.size != 0 ? request->query_id.size : 32);
     writer_u8(&answer.body, 0);
     assert_string_equal((const char *)answer.body.data, want);
     writer_deinit(&answer.body);
 }
 
-static void expect_error(struct fixture *f, const struct query_request *request, const char *sqlstate)
+static void expect_error(struct fixture *f, const struct query_request *request,
+                         const char *sqlstate)
 {
     struct query_answer answer;
     assert_int_not_equal(query_run(f->engine, request, &answer), OK);
@@ -137,16 +142,20 @@ static void test_select(void **state)
     struct fixture f;
     setup(&f);
     insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 10000);
-    struct query_request request = request_of("SELECT count(*), sum(n), max(n) FROM numbers WHERE n >= 100");
+    struct query_request request =
+        request_of("SELECT count(*), sum(n), max(n) FROM numbers WHERE n >= 100");
     for (int i = 0; i < 3; i++) /* planned once, run from the cache then */
         expect(&f, &request, "count,sum,max\r\n9900,49990050,9999\r\n");
     request = request_of("SELECT 1 AS a, 'x' AS b");
     request.query_id = SLICE("my-id_1");
     request.format = RESULT_NDJSON;
-    expect(&f, &request,
-           "{\"columns\":[{\"name\":\"a\",\"type\":\"integer\"},{\"name\":\"b\",\"type\":\"text\"}]}\n"
-           "[1,\"x\"]\n{\"end\":true,\"rows\":1,\"completeness\":{\"position\":\"2\",\"complete_through\":null,"
-           "\"sources\":[],\"sources_total\":0,\"late_rows\":0,\"dead_rows\":0,\"recovering\":false}}\n");
+    expect(
+        &f, &request,
+        "{\"columns\":[{\"name\":\"a\",\"type\":\"integer\"},{\"name\":\"b\",\"type\":\"text\"}]}\n"
+        "[1,\"x\"]\n{\"end\":true,\"rows\":1,\"completeness\":{\"position\":\"2\",\"complete_"
+        "through\":null,"
+        "\"sources\":[],\"sources_total\":0,\"late_rows\":0,\"dead_rows\":0,\"recovering\":false}}"
+        "\n");
     teardown(&f);
 }
 
@@ -177,10 +186,13 @@ static void test_top_by_time(void **state)
     uint32_t id = create_table(&f, "ts", TYPE_TIMESTAMPTZ);
     for (int64_t i = 0; i < 5; i++)
         insert_values(&f, id, TYPE_TIMESTAMPTZ, i * 100000, 100000);
-    struct query_request request = request_of("SELECT ts FROM numbers ORDER BY ts DESC LIMIT 2 OFFSET 1");
-    expect(&f, &request, "ts\r\n1970-01-01 00:00:00.499998+00\r\n1970-01-01 00:00:00.499997+00\r\n");
-    request.text = SLICE("SELECT x FROM (SELECT ts AS x FROM numbers WHERE ts < '1970-01-01 00:00:00.25') s "
-                         "ORDER BY x DESC LIMIT 1");
+    struct query_request request =
+        request_of("SELECT ts FROM numbers ORDER BY ts DESC LIMIT 2 OFFSET 1");
+    expect(&f, &request,
+           "ts\r\n1970-01-01 00:00:00.499998+00\r\n1970-01-01 00:00:00.499997+00\r\n");
+    request.text =
+        SLICE("SELECT x FROM (SELECT ts AS x FROM numbers WHERE ts < '1970-01-01 00:00:00.25') s "
+              "ORDER BY x DESC LIMIT 1");
     expect(&f, &request, "x\r\n1970-01-01 00:00:00.249999+00\r\n");
     request.text = SLICE("SELECT ts FROM numbers ORDER BY ts LIMIT 1 OFFSET 20000");
     expect(&f, &request, "ts\r\n1970-01-01 00:00:00.02+00\r\n");
@@ -229,7 +241,8 @@ static void test_time_and_cancel(void **state)
     struct fixture f;
     setup(&f);
     insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 100000);
-    struct query_request request = request_of("SELECT count(*) FROM numbers a, numbers b WHERE a.n + b.n < 0");
+    struct query_request request =
+        request_of("SELECT count(*) FROM numbers a, numbers b WHERE a.n + b.n < 0");
     request.timeout_us = 30000;
     expect_error(&f, &request, "57014");
     static const _Atomic bool is_gone = true;
@@ -267,9 +280,10 @@ static void test_cancel_by_id(void **state)
     setup(&f);
     insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 100000);
     struct canceller canceller = {.engine = f.engine};
-    struct thread *thread =
-        thread_start(&(struct thread_options){.name = "cancel", .run = cancel_soon, .context = &canceller});
-    struct query_request request = request_of("SELECT count(*) FROM numbers a, numbers b WHERE a.n + b.n < 0");
+    struct thread *thread = thread_start(
+        &(struct thread_options){.name = "cancel", .run = cancel_soon, .context = &canceller});
+    struct query_request request =
+        request_of("SELECT count(*) FROM numbers a, numbers b WHERE a.n + b.n < 0");
     request.query_id = SLICE("long");
     expect_error(&f, &request, "57014");
     thread_join(thread);
@@ -315,9 +329,12 @@ static void run_all(void *context)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_top_by_time),
-        cmocka_unit_test(test_select),        cmocka_unit_test(test_plans_follow_definitions),
-        cmocka_unit_test(test_limits),        cmocka_unit_test(test_time_and_cancel),
-        cmocka_unit_test(test_cancel_by_id),  cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_select),
+        cmocka_unit_test(test_plans_follow_definitions),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_time_and_cancel),
+        cmocka_unit_test(test_cancel_by_id),
+        cmocka_unit_test(test_refusals),
     };
     *(int *)context = cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -64,7 +64,8 @@ static void test_set_and_show(void **state)
         }
         assert_int_equal(err, OK);
         bool is_known;
-        struct slice shown = setting_show(&settings, slice_from_cstr(cases[i].name), &arena, &is_known);
+        struct slice shown =
+            setting_show(&settings, slice_from_cstr(cases[i].name), &arena, &is_known);
         assert_true(is_known);
         assert_true(slice_equal(shown, slice_from_cstr(cases[i].shown)));
     }

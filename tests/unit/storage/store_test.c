@@ -1,5 +1,6 @@
-/* The store against a model: chance commits, snapshots held across changes, reopening with and without a checkpoint;
- * and by hand: refusals, the memory limit, TRUNCATE at the limit, waiting, threads. */
+/* The store against a model: chance commits, snapshots held across changes, reopening with and
+ * without a checkpoint; and by hand: refusals, the memory limit, TRUNCATE at the limit, waiting,
+ * threads. */
 #include "storage/segment/view.h"
 #include "tests/model/store_model.h"
 
@@ -38,7 +39,8 @@ static void place_remove(struct place *place)
     rmdir(place->path);
 }
 
-static struct store *open_store(struct place *place, struct model_extension *extension, bool is_threaded)
+static struct store *open_store(struct place *place, struct model_extension *extension,
+                                bool is_threaded)
 {
     struct store_options options = {.io = place->io,
                                     .directory = "",
@@ -54,7 +56,8 @@ static struct store *open_store(struct place *place, struct model_extension *ext
     return store;
 }
 
-static void expect_equal(struct store *store, struct model *model, const struct model_extension *extension)
+static void expect_equal(struct store *store, struct model *model,
+                         const struct model_extension *extension)
 {
     struct model_state state;
     char why[200];
@@ -154,8 +157,10 @@ static struct schema *schema_kv(uint32_t table_id, const char *name)
     schema->name = slice_from_cstr(name);
     schema->column_count = 2;
     schema->columns = arena_alloc_zero(&schema->arena, 2 * sizeof(*schema->columns));
-    schema->columns[0] = (struct column_definition){.id = 1, .name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ)};
-    schema->columns[1] = (struct column_definition){.id = 2, .name = SLICE("v"), .type = type_of(TYPE_TEXT)};
+    schema->columns[0] =
+        (struct column_definition){.id = 1, .name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ)};
+    schema->columns[1] =
+        (struct column_definition){.id = 2, .name = SLICE("v"), .type = type_of(TYPE_TEXT)};
     schema->columns[0].missing = (struct value){.type = schema->columns[0].type, .is_null = true};
     schema->columns[1].missing = (struct value){.type = schema->columns[1].type, .is_null = true};
     schema->next_column_id = 3;
@@ -163,16 +168,16 @@ static struct schema *schema_kv(uint32_t table_id, const char *name)
     return schema;
 }
 
-static enum err change(struct store *store, enum change_kind kind, uint32_t table_id, struct schema *schema,
-                       struct error *error)
+static enum err change(struct store *store, enum change_kind kind, uint32_t table_id,
+                       struct schema *schema, struct error *error)
 {
     struct commit *commit = commit_create(store);
     commit_set_change(commit, kind, table_id, schema);
     return store_commit(store, commit, NULL, error);
 }
 
-static enum err insert(struct store *store, const struct schema *schema, size_t count, size_t text_size,
-                       struct random_stream *stream, struct error *error)
+static enum err insert(struct store *store, const struct schema *schema, size_t count,
+                       size_t text_size, struct random_stream *stream, struct error *error)
 {
     struct arena arena;
     arena_init(&arena);
@@ -207,7 +212,8 @@ static void test_refusals_name_the_reason(void **test_state)
     assert_int_equal(change(store, CHANGE_CREATE, id, schema_kv(id, "kv"), &error), OK);
     uint32_t other = store_next_table_id(store);
     assert_int_not_equal(other, id);
-    assert_int_equal(change(store, CHANGE_CREATE, other, schema_kv(other, "kv"), &error), ERR_EXISTS);
+    assert_int_equal(change(store, CHANGE_CREATE, other, schema_kv(other, "kv"), &error),
+                     ERR_EXISTS);
     assert_string_equal(error.sqlstate, "42P07");
     assert_int_equal(change(store, CHANGE_DROP, other, NULL, &error), ERR_NOT_FOUND);
     assert_string_equal(error.sqlstate, "42P01");
@@ -242,8 +248,11 @@ static void test_memory_limit_refuses_rows_and_truncate_frees(void **test_state)
     struct place place;
     struct error error = {0};
     place_make(&place);
-    struct store_options options = {.io = place.io, .directory = "", .log_file_size = 1 << 20,
-                                    .rows_memory_limit = 4 << 20, .is_threaded = true};
+    struct store_options options = {.io = place.io,
+                                    .directory = "",
+                                    .log_file_size = 1 << 20,
+                                    .rows_memory_limit = 4 << 20,
+                                    .is_threaded = true};
     struct store *store;
     struct random_stream stream;
     random_stream_init(&stream, 1);
@@ -317,8 +326,8 @@ static void note_log_file(void *context, const char *name)
         snprintf(first->name, sizeof(first->name), "%s", name);
 }
 
-/* A flipped bit in the middle of the log: refused, with the place; cut there on demand, and everything before it is as
- * the model says, though a checkpoint from behind the cut is there. */
+/* A flipped bit in the middle of the log: refused, with the place; cut there on demand, and
+ * everything before it is as the model says, though a checkpoint from behind the cut is there. */
 static void test_damage_refuses_and_can_be_cut(void **test_state)
 {
     (void)test_state;

@@ -49,8 +49,9 @@ static void test_whole_and_rest(void **state)
     schema->options.whole_column = 2;
     struct harness h;
     harness_init(&h, schema);
-    harness_check(&h, INGEST_CSV, SLICE("a,q\n1,x\n2,\n"),
-                  "1|{\"q\":\"x\"}|{\"a\":\"1\",\"q\":\"x\"};2|{\"q\":null}|{\"a\":\"2\",\"q\":null};?q=2;");
+    harness_check(
+        &h, INGEST_CSV, SLICE("a,q\n1,x\n2,\n"),
+        "1|{\"q\":\"x\"}|{\"a\":\"1\",\"q\":\"x\"};2|{\"q\":null}|{\"a\":\"2\",\"q\":null};?q=2;");
     harness_deinit(&h);
 }
 

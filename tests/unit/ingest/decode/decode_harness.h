@@ -1,4 +1,5 @@
-/* A table made of "name type[!]" texts, and bodies decoded into it. Shared by the decoder and row tests. */
+/* A table made of "name type[!]" texts, and bodies decoded into it. Shared by the decoder and row
+ * tests. */
 #ifndef FRESHET_TESTS_UNIT_INGEST_DECODE_HARNESS_H
 #define FRESHET_TESTS_UNIT_INGEST_DECODE_HARNESS_H
 
@@ -25,7 +26,8 @@ struct harness {
     struct error error;
 };
 
-/* `columns`: "ts timestamptz!, a bigint, t text"; ! is NOT NULL. The first timestamptz is the event time. */
+/* `columns`: "ts timestamptz!, a bigint, t text"; ! is NOT NULL. The first timestamptz is the event
+ * time. */
 static inline struct schema *harness_schema(const char *columns)
 {
     struct schema *schema = schema_create();
@@ -85,11 +87,14 @@ static inline void harness_deinit(struct harness *h)
     schema_unref(h->schema);
 }
 
-static inline enum err harness_decode(struct harness *h, enum ingest_format format, struct slice body,
-                                      enum decode_isa isa)
+static inline enum err harness_decode(struct harness *h, enum ingest_format format,
+                                      struct slice body, enum decode_isa isa)
 {
-    struct rows_options options = {.mapping = h->mapping, .arena = &h->arena, .now_us = HARNESS_NOW_US,
-                                   .rows_max = 1000000, .row_size_max = 4 << 20};
+    struct rows_options options = {.mapping = h->mapping,
+                                   .arena = &h->arena,
+                                   .now_us = HARNESS_NOW_US,
+                                   .rows_max = 1000000,
+                                   .row_size_max = 4 << 20};
     struct decode_options decode = {.depth_max = 64, .keys_max = 4096, .isa = isa};
     rows_deinit(&h->rows);
     arena_reset(&h->arena);
@@ -118,7 +123,8 @@ static inline void harness_print(const struct harness *h, struct writer *out)
     }
     for (size_t i = 0; i < h->rows.rejection_count; i++) {
         const struct rows_rejection *r = &h->rows.rejections[i];
-        writer_printf(out, "!%llu:%.*s:%s;", (unsigned long long)r->row, SLICE_ARGS(r->column), r->sqlstate);
+        writer_printf(out, "!%llu:%.*s:%s;", (unsigned long long)r->row, SLICE_ARGS(r->column),
+                      r->sqlstate);
     }
     for (size_t i = 0; i < h->rows.unknown_count; i++)
         writer_printf(out, "?%.*s=%llu;", SLICE_ARGS(h->rows.unknown[i].path),
@@ -126,7 +132,8 @@ static inline void harness_print(const struct harness *h, struct writer *out)
 }
 
 /* Decodes and compares the print; want "400 …": an error with that SQLSTATE. */
-static inline void harness_check(struct harness *h, enum ingest_format format, struct slice body, const char *want)
+static inline void harness_check(struct harness *h, enum ingest_format format, struct slice body,
+                                 const char *want)
 {
     struct writer out;
     writer_init(&out);
@@ -136,8 +143,8 @@ static inline void harness_check(struct harness *h, enum ingest_format format, s
     else
         harness_print(h, &out);
     if (!slice_equal(writer_as_slice(&out), slice_from_cstr(want)))
-        fail_msg("%.*s\n gives %.*s\n want  %s", (int)(body.size < 300 ? body.size : 300), body.data, (int)out.size,
-                 (const char *)out.data, want);
+        fail_msg("%.*s\n gives %.*s\n want  %s", (int)(body.size < 300 ? body.size : 300),
+                 body.data, (int)out.size, (const char *)out.data, want);
     writer_deinit(&out);
 }
 

@@ -34,15 +34,16 @@ static void zstd_add(struct writer *out, struct slice text)
     out->size += size;
 }
 
-static enum err inflate_all(const struct writer *in, size_t size, enum ingest_encoding encoding, size_t limit,
-                            struct writer *out)
+static enum err inflate_all(const struct writer *in, size_t size, enum ingest_encoding encoding,
+                            size_t limit, struct writer *out)
 {
     struct error error;
     writer_reset(out);
     return decode_inflate(slice_of(in->data, size), encoding, limit, out, &error);
 }
 
-static void check_encoding(enum ingest_encoding encoding, void (*add)(struct writer *, struct slice))
+static void check_encoding(enum ingest_encoding encoding,
+                           void (*add)(struct writer *, struct slice))
 {
     struct writer in, out;
     writer_init(&in);

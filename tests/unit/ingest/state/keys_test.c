@@ -1,4 +1,5 @@
-/* Idempotency keys: the window to the key, age to the microsecond, bytes and back, and chance against a list. */
+/* Idempotency keys: the window to the key, age to the microsecond, bytes and back, and chance
+ * against a list. */
 #include "ingest/state/keys.h"
 
 #include "storage/base/random.h"
@@ -57,7 +58,8 @@ static void test_age(void **state)
     add(&keys, 1, 1000, 10);
     assert_non_null(keys_find(&keys, key_of(1), 1099, 100));
     assert_null(keys_find(&keys, key_of(1), 1100, 100));
-    /* The clock went back between the check and the record: the old one is still there beside the new. */
+    /* The clock went back between the check and the record: the old one is still there beside the
+     * new. */
     add(&keys, 1, 1090, 10);
     assert_non_null(keys_find(&keys, key_of(1), 1100, 100));
     assert_int_equal(keys_find(&keys, key_of(1), 1100, 100)->answer.at_us, 1090);
@@ -83,7 +85,8 @@ static void check_window(uint64_t window, struct random_stream *random)
         if (random_below(random, 20) == 0) {
             uint64_t age = random_below(random, window + 1);
             keys_expire(&keys, step, (int64_t)age);
-            oldest = next > age && next - age > oldest ? next - age : oldest; /* the last `age` ones stay */
+            oldest = next > age && next - age > oldest ? next - age
+                                                       : oldest; /* the last `age` ones stay */
         }
         assert_int_equal(keys.count, next - oldest);
         for (uint64_t n = oldest > 3 ? oldest - 3 : 0; n < next; n++) {

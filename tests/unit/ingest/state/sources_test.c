@@ -1,5 +1,6 @@
-/* Watermarks: 1,000 interleavings of out-of-order, idle and future-dated sources against a naive model and the promise
- * itself: no row at or before complete_through comes later without late_rows saying so. A planted mistake is found. */
+/* Watermarks: 1,000 interleavings of out-of-order, idle and future-dated sources against a naive
+ * model and the promise itself: no row at or before complete_through comes later without late_rows
+ * saying so. A planted mistake is found. */
 #include "ingest/state/sources.h"
 
 #include "storage/base/random.h"
@@ -39,12 +40,13 @@ static void model_move(struct model *model)
         model->complete = least;
 }
 
-static void model_apply(struct model *model, size_t index, int64_t at, int64_t lateness, const int64_t *times,
-                        size_t count)
+static void model_apply(struct model *model, size_t index, int64_t at, int64_t lateness,
+                        const int64_t *times, size_t count)
 {
     struct model_source *s = &model->sources[index];
     if (!s->exists)
-        *s = (struct model_source){.exists = true, .max_time = NO_TIME, .watermark = NO_TIME, .last_at = NO_TIME};
+        *s = (struct model_source){
+            .exists = true, .max_time = NO_TIME, .watermark = NO_TIME, .last_at = NO_TIME};
     int64_t promised = s->watermark > model->complete ? s->watermark : model->complete;
     for (size_t i = 0; i < count; i++) {
         model->late += times[i] <= promised;
@@ -86,7 +88,8 @@ struct run {
     struct model model;
     int64_t now, lateness;
     uint64_t broken;      /* rows at or before what complete_through had been before their record */
-    bool forgets_promise; /* the planted mistake: rows are compared with their source's own watermark only */
+    bool forgets_promise; /* the planted mistake: rows are compared with their source's own
+                             watermark only */
 };
 
 static void step_rows(struct run *run)
@@ -100,7 +103,8 @@ static void step_rows(struct run *run)
     for (size_t i = 0; i < count; i++) {
         times[i] = run->now - (int64_t)random_below(&run->random, 200) * MICROSECONDS_PER_SECOND;
         if (random_below(&run->random, 10) == 0) /* a clock that runs ahead, up to a day */
-            times[i] = run->now + (int64_t)random_below(&run->random, 86400) * MICROSECONDS_PER_SECOND;
+            times[i] =
+                run->now + (int64_t)random_below(&run->random, 86400) * MICROSECONDS_PER_SECOND;
         validity[i] = random_below(&run->random, 20) != 0;
         run->broken += validity[i] && times[i] <= run->sources.complete_through_us;
         if (validity[i])

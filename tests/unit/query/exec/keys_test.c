@@ -54,13 +54,20 @@ static void test_numeric_and_interval_by_value(void **state)
 {
     (void)state;
     struct fixture f;
-    struct numeric numbers[] = {numeric_from_int128(10, 1), numeric_from_int128(100, 2),
-                                numeric_from_int(2), {.kind = NUMERIC_NAN}, {.kind = NUMERIC_NAN, .scale = 3}};
-    struct interval spans[] = {{.days = 1}, {.microseconds = MICROSECONDS_PER_DAY}, {.months = 1},
-                               {.days = 30}, {.days = 2}};
+    struct numeric numbers[] = {numeric_from_int128(10, 1),
+                                numeric_from_int128(100, 2),
+                                numeric_from_int(2),
+                                {.kind = NUMERIC_NAN},
+                                {.kind = NUMERIC_NAN, .scale = 3}};
+    struct interval spans[] = {{.days = 1},
+                               {.microseconds = MICROSECONDS_PER_DAY},
+                               {.months = 1},
+                               {.days = 30},
+                               {.days = 2}};
     const uint32_t want_numbers[] = {0, 0, 1, 2, 2}, want_spans[] = {0, 0, 1, 1, 2};
     struct type types[] = {type_of(TYPE_NUMERIC), type_of(TYPE_INTERVAL)};
-    struct column columns[] = {{.type = types[0], .n = numbers}, {.type = types[1], .interval = spans}};
+    struct column columns[] = {{.type = types[0], .n = numbers},
+                               {.type = types[1], .interval = spans}};
     uint32_t ids[5];
     setup(&f, types, 1);
     assert_int_equal(tuple_table_ids(&f.table, &columns[0], NULL, 5, true, ids, &f.error), OK);
@@ -72,7 +79,8 @@ static void test_numeric_and_interval_by_value(void **state)
     teardown(&f);
 }
 
-/* A dictionary that grows, another one with other codes, and flat text: the same texts, the same numbers. */
+/* A dictionary that grows, another one with other codes, and flat text: the same texts, the same
+ * numbers. */
 static void test_dictionaries_agree(void **state)
 {
     (void)state;
@@ -83,11 +91,23 @@ static void test_dictionaries_agree(void **state)
     const uint32_t codes[] = {0, 1, 0}, more[] = {2, 1, 0}, other[] = {1, 0, 0};
     struct type type = type_of(TYPE_TEXT);
     struct column columns[] = {
-        {.type = type, .form = COLUMN_DICTIONARY, .codes = codes, .dictionary = first, .dictionary_count = 2,
+        {.type = type,
+         .form = COLUMN_DICTIONARY,
+         .codes = codes,
+         .dictionary = first,
+         .dictionary_count = 2,
          .dictionary_id = 7},
-        {.type = type, .form = COLUMN_DICTIONARY, .codes = more, .dictionary = first, .dictionary_count = 3,
+        {.type = type,
+         .form = COLUMN_DICTIONARY,
+         .codes = more,
+         .dictionary = first,
+         .dictionary_count = 3,
          .dictionary_id = 7},
-        {.type = type, .form = COLUMN_DICTIONARY, .codes = other, .dictionary = second, .dictionary_count = 3},
+        {.type = type,
+         .form = COLUMN_DICTIONARY,
+         .codes = other,
+         .dictionary = second,
+         .dictionary_count = 3},
         {.type = type, .text = flat},
     };
     const uint32_t want[4][3] = {{0, 1, 0}, {2, 1, 0}, {0, 2, 2}, {1, 3, 2}};

@@ -8,10 +8,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-/* A table of n rows: id 0 … n-1, k = id % 7 or NULL at every 5th, name 'n<k>', at = id days after 2026-03-28. */
+/* A table of n rows: id 0 … n-1, k = id % 7 or NULL at every 5th, name 'n<k>', at = id days after
+ * 2026-03-28. */
 
-static const struct provider_column source_columns[] = {
-    {"id", {.id = TYPE_INT8}}, {"k", {.id = TYPE_INT8}}, {"name", {.id = TYPE_TEXT}}, {"at", {.id = TYPE_TIMESTAMPTZ}}};
+static const struct provider_column source_columns[] = {{"id", {.id = TYPE_INT8}},
+                                                        {"k", {.id = TYPE_INT8}},
+                                                        {"name", {.id = TYPE_TEXT}},
+                                                        {"at", {.id = TYPE_TIMESTAMPTZ}}};
 #define FIRST_DAY INT64_C(1774656000000000) /* 2026-03-28 00:00 UTC */
 
 static enum err source_scan(void *context, struct provider_scan *scan, struct error *error)
@@ -47,7 +50,8 @@ static void setup(struct fixture *f, size_t row_count)
     *f = (struct fixture){.row_count = row_count};
     arena_init(&f->arena);
     f->budget = (struct budget){.limit = 256 << 20, .name = "query"};
-    f->provider = (struct table_provider){"test", "source", 4, source_columns, &f->row_count, source_scan};
+    f->provider =
+        (struct table_provider){"test", "source", 4, source_columns, &f->row_count, source_scan};
     f->build = (struct builder){.arena = &f->arena, .zone = timezone_utc, .error = &f->error};
 }
 
@@ -93,7 +97,8 @@ static struct expr *int_expr(struct fixture *f, int64_t i)
     return build_constant(&f->build, &(struct value){.type = type_of(TYPE_INT8), .i = i}, 0);
 }
 
-static struct expr *operator_expr(struct fixture *f, struct slice name, struct expr *left, struct expr *right)
+static struct expr *operator_expr(struct fixture *f, struct slice name, struct expr *left,
+                                  struct expr *right)
 {
     struct expr *out;
     assert_int_equal(build_operator(&f->build, name, left, right, 0, &out), OK);
@@ -150,7 +155,8 @@ static void expect(struct fixture *f, const struct plan *plan, const char *want)
     teardown(f);
 }
 
-static void expect_error(struct fixture *f, const struct plan *plan, enum err want, const char *sqlstate)
+static void expect_error(struct fixture *f, const struct plan *plan, enum err want,
+                         const char *sqlstate)
 {
     struct writer out;
     writer_init(&out);
@@ -168,12 +174,12 @@ static void test_filter_and_limit(void **state)
     struct fixture f;
     setup(&f, 10000);
     struct plan *filter = make_over(&f, PLAN_FILTER, make_source(&f));
-    filter->filter.predicate = operator_expr(&f, SLICE(">"), column_expr(&f, 0), int_expr(&f, 4990));
+    filter->filter.predicate =
+        operator_expr(&f, SLICE(">"), column_expr(&f, 0), int_expr(&f, 4990));
     struct plan *limit = make_over(&f, PLAN_LIMIT, filter);
     limit->sort.limit = int_expr(&f, 2);
     limit->sort.offset = int_expr(&f, 3000);
-    expect(&f, limit,
-           "7991|4|n4|2048-02-12 00:00:00+00;7992|5|n5|2048-02-13 00:00:00+00;");
+    expect(&f, limit, "7991|4|n4|2048-02-12 00:00:00+00;7992|5|n5|2048-02-13 00:00:00+00;");
 }
 
 static void test_negative_limit(void **state)
@@ -217,8 +223,8 @@ static void test_group_counts(void **state)
     expect(&f, make_group(&f, make_source(&f), 1, true), "");
 }
 
-static struct plan *make_sort(struct fixture *f, struct plan *child, uint32_t key, bool is_descending,
-                              bool is_nulls_first)
+static struct plan *make_sort(struct fixture *f, struct plan *child, uint32_t key,
+                              bool is_descending, bool is_nulls_first)
 {
     struct plan *sort = make_over(f, PLAN_SORT, child);
     sort->sort.key_count = 2;
@@ -233,7 +239,8 @@ static void test_sort_and_top(void **state)
     (void)state;
     struct fixture f;
     setup(&f, 6);
-    expect(&f, make_sort(&f, make_group(&f, make_source(&f), 0, false), 0, true, true), "5;4;3;2;1;0;");
+    expect(&f, make_sort(&f, make_group(&f, make_source(&f), 0, false), 0, true, true),
+           "5;4;3;2;1;0;");
     setup(&f, 100000);
     struct plan *sort = make_sort(&f, make_source(&f), 1, true, false);
     sort->sort.limit = int_expr(&f, 2);
@@ -284,7 +291,8 @@ static struct plan *make_join(struct fixture *f, enum join_kind kind, bool has_k
     return join;
 }
 
-/* The right side is (k, count) of 20 rows; id 4 has a NULL key and meets nothing, not even the NULL group. */
+/* The right side is (k, count) of 20 rows; id 4 has a NULL key and meets nothing, not even the NULL
+ * group. */
 static void test_joins(void **state)
 {
     (void)state;
@@ -292,17 +300,21 @@ static void test_joins(void **state)
     setup(&f, 20);
     expect(&f, make_join(&f, JOIN_INNER, true), "0|0|0|2;1|1|1|3;2|2|2|2;3|3|3|3;5|5|5|2;");
     setup(&f, 20);
-    expect(&f, make_join(&f, JOIN_LEFT, true), "0|0|0|2;1|1|1|3;2|2|2|2;3|3|3|3;5|5|5|2;4|NULL|NULL|NULL;");
+    expect(&f, make_join(&f, JOIN_LEFT, true),
+           "0|0|0|2;1|1|1|3;2|2|2|2;3|3|3|3;5|5|5|2;4|NULL|NULL|NULL;");
     setup(&f, 20);
     struct plan *join = make_join(&f, JOIN_LEFT, true);
-    join->join.condition =
-        operator_expr(&f, SLICE(">"), build_column(&f.build, 3, type_of(TYPE_INT8), 0), int_expr(&f, 2));
+    join->join.condition = operator_expr(
+        &f, SLICE(">"), build_column(&f.build, 3, type_of(TYPE_INT8), 0), int_expr(&f, 2));
     expect(&f, join, "1|1|1|3;3|3|3|3;0|0|NULL|NULL;2|2|NULL|NULL;4|NULL|NULL|NULL;5|5|NULL|NULL;");
     setup(&f, 20);
     join = make_join(&f, JOIN_CROSS, false);
-    join->join.condition = operator_expr(&f, SLICE("<"), build_column(&f.build, 2, type_of(TYPE_INT8), 0),
-                                         build_column(&f.build, 1, type_of(TYPE_INT8), 0));
-    expect(&f, join, "1|1|0|2;2|2|0|2;2|2|1|3;3|3|0|2;3|3|1|3;3|3|2|2;5|5|0|2;5|5|1|3;5|5|2|2;5|5|3|3;5|5|4|2;");
+    join->join.condition =
+        operator_expr(&f, SLICE("<"), build_column(&f.build, 2, type_of(TYPE_INT8), 0),
+                      build_column(&f.build, 1, type_of(TYPE_INT8), 0));
+    expect(
+        &f, join,
+        "1|1|0|2;2|2|0|2;2|2|1|3;3|3|0|2;3|3|1|3;3|3|2|2;5|5|0|2;5|5|1|3;5|5|2|2;5|5|3|3;5|5|4|2;");
 }
 
 static void test_hop(void **state)
@@ -314,14 +326,22 @@ static void test_hop(void **state)
         const char *want;
     } cases[] = {
         /* 2026-03-28 is a Saturday: weeks start on Mondays */
-        {{.days = 7}, {.days = 7},
-         "0|2026-03-23 00:00:00+00|2026-03-30 00:00:00+00;1|2026-03-23 00:00:00+00|2026-03-30 00:00:00+00;"},
-        {{.microseconds = 12 * MICROSECONDS_PER_HOUR}, {.days = 1},
-         "0|2026-03-27 12:00:00+00|2026-03-28 12:00:00+00;0|2026-03-28 00:00:00+00|2026-03-29 00:00:00+00;"
-         "1|2026-03-28 12:00:00+00|2026-03-29 12:00:00+00;1|2026-03-29 00:00:00+00|2026-03-30 00:00:00+00;"},
-        {{.months = 1}, {.months = 2},
-         "0|2026-02-01 00:00:00+00|2026-04-01 00:00:00+00;0|2026-03-01 00:00:00+00|2026-05-01 00:00:00+00;"
-         "1|2026-02-01 00:00:00+00|2026-04-01 00:00:00+00;1|2026-03-01 00:00:00+00|2026-05-01 00:00:00+00;"},
+        {{.days = 7},
+         {.days = 7},
+         "0|2026-03-23 00:00:00+00|2026-03-30 00:00:00+00;1|2026-03-23 00:00:00+00|2026-03-30 "
+         "00:00:00+00;"},
+        {{.microseconds = 12 * MICROSECONDS_PER_HOUR},
+         {.days = 1},
+         "0|2026-03-27 12:00:00+00|2026-03-28 12:00:00+00;0|2026-03-28 00:00:00+00|2026-03-29 "
+         "00:00:00+00;"
+         "1|2026-03-28 12:00:00+00|2026-03-29 12:00:00+00;1|2026-03-29 00:00:00+00|2026-03-30 "
+         "00:00:00+00;"},
+        {{.months = 1},
+         {.months = 2},
+         "0|2026-02-01 00:00:00+00|2026-04-01 00:00:00+00;0|2026-03-01 00:00:00+00|2026-05-01 "
+         "00:00:00+00;"
+         "1|2026-02-01 00:00:00+00|2026-04-01 00:00:00+00;1|2026-03-01 00:00:00+00|2026-05-01 "
+         "00:00:00+00;"},
     };
     for (size_t i = 0; i < array_count(cases); i++) {
         setup(&f, 2);
@@ -371,9 +391,12 @@ static void test_memory_cancel_and_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_filter_and_limit), cmocka_unit_test(test_negative_limit),
-        cmocka_unit_test(test_group_counts),     cmocka_unit_test(test_sort_and_top),
-        cmocka_unit_test(test_joins),            cmocka_unit_test(test_hop),
+        cmocka_unit_test(test_filter_and_limit),
+        cmocka_unit_test(test_negative_limit),
+        cmocka_unit_test(test_group_counts),
+        cmocka_unit_test(test_sort_and_top),
+        cmocka_unit_test(test_joins),
+        cmocka_unit_test(test_hop),
         cmocka_unit_test(test_memory_cancel_and_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

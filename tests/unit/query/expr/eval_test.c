@@ -15,7 +15,8 @@ struct fixture {
     struct error error;
     struct builder builder;
     struct eval_context context;
-    struct column columns[3]; /* n integer with NULL at 3, s text dictionary with NULL at 5, f double */
+    struct column
+        columns[3]; /* n integer with NULL at 3, s text dictionary with NULL at 5, f double */
     struct batch batch;
 };
 
@@ -32,7 +33,8 @@ static int setup(void **state)
     arena_init(&f->arena);
     f->builder = (struct builder){.arena = &f->arena, .zone = timezone_utc, .error = &f->error};
     f->context = (struct eval_context){.zone = timezone_utc, .now_us = 1000000};
-    f->columns[0] = (struct column){.type = type_of(TYPE_INT4), .validity = number_validity, .i = numbers};
+    f->columns[0] =
+        (struct column){.type = type_of(TYPE_INT4), .validity = number_validity, .i = numbers};
     f->columns[1] = (struct column){.type = type_of(TYPE_TEXT),
                                     .form = COLUMN_DICTIONARY,
                                     .validity = text_validity,
@@ -69,14 +71,16 @@ static struct expr *string(struct fixture *f, const char *text)
     return build_string(&f->builder, slice_from_cstr(text), 0);
 }
 
-static struct expr *operator(struct fixture *f, struct expr *left, const char *name, struct expr *right)
+static struct expr *operator(struct fixture *f, struct expr *left, const char *name,
+                             struct expr *right)
 {
     struct expr *out = NULL;
     assert_int_equal(build_operator(&f->builder, slice_from_cstr(name), left, right, 0, &out), OK);
     return out;
 }
 
-static struct expr *node(struct fixture *f, enum expr_kind kind, struct expr *a, struct expr *b, struct expr *c)
+static struct expr *node(struct fixture *f, enum expr_kind kind, struct expr *a, struct expr *b,
+                         struct expr *c)
 {
     struct expr *arguments[3] = {a, b, c}, *out = NULL;
     size_t count = c != NULL ? 3 : b != NULL ? 2 : 1;
@@ -84,8 +88,8 @@ static struct expr *node(struct fixture *f, enum expr_kind kind, struct expr *a,
     return out;
 }
 
-static enum err run(struct fixture *f, const struct expr *expr, const uint32_t *selection, size_t count,
-                    struct evaluator **evaluator, struct column *out)
+static enum err run(struct fixture *f, const struct expr *expr, const uint32_t *selection,
+                    size_t count, struct evaluator **evaluator, struct column *out)
 {
     *evaluator = evaluator_create(expr, &f->context);
     return evaluator_run(*evaluator, &f->batch, selection, count, out, &f->error);
@@ -103,7 +107,8 @@ static void expect_bools(struct fixture *f, const struct expr *expr, const uint8
         struct value value = column_value(&out, i);
         assert_int_equal(value.is_null ? 2 : value.b, expected[i]);
     }
-    assert_int_equal(evaluator_filter(evaluator, &f->batch, NULL, 0, selected, &count, &f->error), OK);
+    assert_int_equal(evaluator_filter(evaluator, &f->batch, NULL, 0, selected, &count, &f->error),
+                     OK);
     for (size_t i = 0; i < ROWS; i++) {
         if (expected[i] == 1)
             assert_int_equal(selected[wanted++], i);
@@ -122,21 +127,26 @@ static void test_comparisons_and_logic(void **state)
     expect_bools(f, node(f, EXPR_AND, positive, german, NULL), (uint8_t[]){1, 0, 0, 2, 0, 2, 0, 0});
     expect_bools(f, node(f, EXPR_OR, positive, german, NULL), (uint8_t[]){1, 0, 1, 1, 0, 1, 0, 1});
     expect_bools(f, node(f, EXPR_NOT, german, NULL, NULL), (uint8_t[]){0, 1, 1, 0, 1, 2, 1, 1});
-    expect_bools(f, node(f, EXPR_IS_NULL, column(f, 1), NULL, NULL), (uint8_t[]){0, 0, 0, 0, 0, 1, 0, 0});
+    expect_bools(f, node(f, EXPR_IS_NULL, column(f, 1), NULL, NULL),
+                 (uint8_t[]){0, 0, 0, 0, 0, 1, 0, 0});
 }
 
 static void test_dictionary_functions(void **state)
 {
     struct fixture *f = *state;
-    expect_bools(f, operator(f, column(f, 1), "~~", string(f, "%e%")), (uint8_t[]){1, 0, 0, 1, 0, 2, 0, 0});
-    expect_bools(f, operator(f, column(f, 1), "~", string(f, "^[df]")), (uint8_t[]){1, 0, 1, 1, 0, 2, 1, 0});
+    expect_bools(f, operator(f, column(f, 1), "~~", string(f, "%e%")),
+                 (uint8_t[]){1, 0, 0, 1, 0, 2, 0, 0});
+    expect_bools(f, operator(f, column(f, 1), "~", string(f, "^[df]")),
+                 (uint8_t[]){1, 0, 1, 1, 0, 2, 1, 0});
     expect_bools(f, node(f, EXPR_IN, column(f, 1), string(f, "fr"), string(f, "12")),
                  (uint8_t[]){0, 1, 1, 0, 1, 2, 1, 1});
     struct expr *known = node(f, EXPR_COALESCE, column(f, 1), string(f, "none"), NULL);
-    expect_bools(f, operator(f, known, "=", string(f, "none")), (uint8_t[]){0, 0, 0, 0, 0, 1, 0, 0});
+    expect_bools(f, operator(f, known, "=", string(f, "none")),
+                 (uint8_t[]){0, 0, 0, 0, 0, 1, 0, 0});
 }
 
-/* Casting 'de' to an integer raises, but only if a selected row says 'de': "12" is the only entry rows 1, 4, 7 use. */
+/* Casting 'de' to an integer raises, but only if a selected row says 'de': "12" is the only entry
+ * rows 1, 4, 7 use. */
 static void test_only_used_entries_raise(void **state)
 {
     struct fixture *f = *state;
@@ -144,7 +154,8 @@ static void test_only_used_entries_raise(void **state)
     struct column out;
     struct evaluator *evaluator;
     const uint32_t rows[] = {1, 4, 7};
-    assert_int_equal(build_cast(&f->builder, column(f, 1), type_of(TYPE_INT4), CAST_EXPLICIT, 0, &cast), OK);
+    assert_int_equal(
+        build_cast(&f->builder, column(f, 1), type_of(TYPE_INT4), CAST_EXPLICIT, 0, &cast), OK);
     assert_int_equal(run(f, cast, rows, 3, &evaluator, &out), OK);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(column_value(&out, rows[i]).i, 12);
@@ -158,7 +169,8 @@ static void test_only_used_entries_raise(void **state)
 static void test_dictionary_grows(void **state)
 {
     struct fixture *f = *state;
-    static const struct slice longer[5] = {{"de", 2}, {"12", 2}, {"fr", 2}, {"never", 5}, {"dk", 2}};
+    static const struct slice longer[5] = {
+        {"de", 2}, {"12", 2}, {"fr", 2}, {"never", 5}, {"dk", 2}};
     static const uint32_t later[ROWS] = {4, 0, 4, 1, 1, 0, 2, 4};
     struct expr *starts = operator(f, column(f, 1), "~~", string(f, "d%"));
     struct evaluator *evaluator;
@@ -196,10 +208,10 @@ static void test_division_raises_only_where_reached(void **state)
     assert_true(column_value(&out, 3).is_null);
     evaluator_destroy(evaluator);
     struct expr *guarded = node(f, EXPR_AND, operator(f, column(f, 0), "<>", number(f, "0")),
-                                operator(f, quotient, ">", number(f, "1")), NULL);
+                                             operator(f, quotient, ">", number(f, "1")), NULL);
     expect_bools(f, guarded, (uint8_t[]){1, 0, 0, 2, 0, 1, 0, 0});
-    struct expr *branch = node(f, EXPR_CASE, operator(f, column(f, 0), "<>", number(f, "0")), quotient,
-                               number(f, "-1"));
+    struct expr *branch = node(f, EXPR_CASE, operator(f, column(f, 0), "<>", number(f, "0")),
+                               quotient, number(f, "-1"));
     assert_int_equal(run(f, branch, NULL, 0, &evaluator, &out), OK);
     const int64_t expected[ROWS] = {2, -1, 1, -1, -3, 5, -1, 1};
     for (size_t i = 0; i < ROWS; i++)
@@ -226,7 +238,8 @@ static void test_missing_operator_names_types(void **state)
 {
     struct fixture *f = *state;
     struct expr *out;
-    assert_int_equal(build_operator(&f->builder, SLICE("+"), column(f, 1), number(f, "1"), 9, &out), ERR_INPUT);
+    assert_int_equal(build_operator(&f->builder, SLICE("+"), column(f, 1), number(f, "1"), 9, &out),
+                     ERR_INPUT);
     assert_string_equal(f->error.sqlstate, "42883");
     assert_string_equal(f->error.text, "operator does not exist: text + integer");
     assert_int_equal(f->error.text_position, 9);

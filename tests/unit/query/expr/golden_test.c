@@ -1,6 +1,7 @@
-/* Constant expressions against what PostgreSQL 15 answered (tests/sql/expr_golden.txt): through parser, binder and
- * evaluator, result type, value text and SQLSTATE of errors. Each line is `expression <tab> type <tab> value` or
- * `expression <tab> ! <tab> sqlstate`; lines with # are comments. */
+/* Constant expressions against what PostgreSQL 15 answered (tests/sql/expr_golden.txt): through
+ * parser, binder and evaluator, result type, value text and SQLSTATE of errors. Each line is
+ * `expression <tab> type <tab> value` or `expression <tab> ! <tab> sqlstate`; lines with # are
+ * comments. */
 #include "query/expr/eval.h"
 #include "query/func/aggregate.h"
 #include "query/func/func.h"
@@ -92,7 +93,8 @@ static void test_golden(void **state)
         if (strcmp(got, tab + 1) == 0)
             continue;
         failed++;
-        fprintf(stderr, "%.*s\n    want %s\n    got  %s %s\n", (int)(tab - line), line, tab + 1, got, error.text);
+        fprintf(stderr, "%.*s\n    want %s\n    got  %s %s\n", (int)(tab - line), line, tab + 1,
+                got, error.text);
     }
     fclose(file);
     fprintf(stderr, "%zu expressions, %zu differ\n", count, failed);

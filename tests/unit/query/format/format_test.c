@@ -36,8 +36,10 @@ static void print(enum result_format format, struct writer *out)
         .late_rows = 2,
         .dead_rows = 3,
     };
-    struct format_end end = {
-        .position = 18446744073709551615ULL, .completeness = &completeness, .elapsed_ms = 1.5, .rows_scanned = 9};
+    struct format_end end = {.position = 18446744073709551615ULL,
+                             .completeness = &completeness,
+                             .elapsed_ms = 1.5,
+                             .rows_scanned = 9};
     struct format_writer writer = {
         .format = format, .out = out, .command = "SELECT", .columns = columns, .column_count = 4};
     format_begin(&writer);
@@ -45,15 +47,18 @@ static void print(enum result_format format, struct writer *out)
     format_end(&writer, &end);
 }
 
-#define COLUMNS                                                                                              \
-    "\"columns\":[{\"name\":\"n\",\"type\":\"bigint\"},{\"name\":\"a \\\"name\\\"\",\"type\":\"text\"},"     \
-    "{\"name\":\"n\",\"type\":\"timestamp with time zone\"},{\"name\":\"f\",\"type\":\"double precision\"}]"
+#define COLUMNS                                                                                    \
+    "\"columns\":[{\"name\":\"n\",\"type\":\"bigint\"},{\"name\":\"a "                             \
+    "\\\"name\\\"\",\"type\":\"text\"},"                                                           \
+    "{\"name\":\"n\",\"type\":\"timestamp with time zone\"},{\"name\":\"f\",\"type\":\"double "    \
+    "precision\"}]"
 #define ROW_1 "[-9223372036854775808,\"x,\\\"\\n\",\"2026-05-01T10:00:00.5+00:00\",0.1]"
 #define ROW_2 "[null,\"\",\"1970-01-01T00:00:00+00:00\",\"NaN\"]"
-#define COMPLETENESS                                                                                         \
-    "\"completeness\":{\"position\":\"18446744073709551615\","                                               \
-    "\"complete_through\":\"1970-01-01T00:00:00+00:00\",\"sources\":[{\"table\":\"t\",\"source\":\"http\","  \
-    "\"watermark\":null,\"lag_rows\":null}],\"sources_total\":1,\"late_rows\":2,\"dead_rows\":3,"            \
+#define COMPLETENESS                                                                               \
+    "\"completeness\":{\"position\":\"18446744073709551615\","                                     \
+    "\"complete_through\":\"1970-01-01T00:00:00+00:00\",\"sources\":[{\"table\":\"t\",\"source\":" \
+    "\"http\","                                                                                    \
+    "\"watermark\":null,\"lag_rows\":null}],\"sources_total\":1,\"late_rows\":2,\"dead_rows\":3,"  \
     "\"recovering\":false}"
 
 static void test_formats(void **state)
@@ -63,9 +68,10 @@ static void test_formats(void **state)
         enum result_format format;
         const char *want;
     } cases[] = {
-        {RESULT_JSON, "{\"command\":\"SELECT\"," COLUMNS ",\"rows\":[" ROW_1 "," ROW_2 "]," COMPLETENESS
-                      ",\"stats\":{\"elapsed_ms\":1.500,\"rows_scanned\":9,\"segments\":0,"
-                      "\"segments_skipped\":0}}\n"},
+        {RESULT_JSON,
+         "{\"command\":\"SELECT\"," COLUMNS ",\"rows\":[" ROW_1 "," ROW_2 "]," COMPLETENESS
+         ",\"stats\":{\"elapsed_ms\":1.500,\"rows_scanned\":9,\"segments\":0,"
+         "\"segments_skipped\":0}}\n"},
         {RESULT_NDJSON,
          "{" COLUMNS "}\n" ROW_1 "\n" ROW_2 "\n{\"end\":true,\"rows\":2," COMPLETENESS "}\n"},
         {RESULT_CSV, "n,\"a \"\"name\"\"\",n,f\r\n"
@@ -108,10 +114,12 @@ static void test_commands_and_problems(void **state)
         (const char *)out.data,
         "{\"command\":\"INSERT\",\"position\":\"12\",\"rows\":3}\n{\"command\":\"SET\"}\n"
         "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
-        "\"detail\":\"relation \\\"x\\\" does not exist\",\"sqlstate\":\"42P01\",\"text_position\":15,"
+        "\"detail\":\"relation \\\"x\\\" does not "
+        "exist\",\"sqlstate\":\"42P01\",\"text_position\":15,"
         "\"hint\":null,\"query_id\":\"q1\",\"errors\":[]}\n"
         "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
-        "\"detail\":\"relation \\\"x\\\" does not exist\",\"sqlstate\":\"42P01\",\"text_position\":15,"
+        "\"detail\":\"relation \\\"x\\\" does not "
+        "exist\",\"sqlstate\":\"42P01\",\"text_position\":15,"
         "\"hint\":null,\"query_id\":null,\"errors\":[]}\n");
     writer_deinit(&out);
 }

@@ -1,4 +1,5 @@
-/* Aggregates: every fast path against rows one by one, combining in parts, NULLs, selections and errors. */
+/* Aggregates: every fast path against rows one by one, combining in parts, NULLs, selections and
+ * errors. */
 #include "query/func/aggregate.h"
 
 #include "query/expr/build.h"
@@ -58,7 +59,8 @@ static struct aggregate_call call_of(const struct aggregate *aggregate)
 }
 
 /* Random column of the aggregate's argument type. */
-static struct column random_column(struct fixture *f, enum type_id type, bool has_nulls, uint64_t seed)
+static struct column random_column(struct fixture *f, enum type_id type, bool has_nulls,
+                                   uint64_t seed)
 {
     struct random_stream random;
     random_stream_init(&random, seed);
@@ -115,14 +117,16 @@ static struct value finish(struct fixture *f, const struct aggregate *aggregate,
 
 static void assert_same(const struct aggregate *aggregate, struct value a, struct value b)
 {
-    if (a.is_null != b.is_null || (!a.is_null && a.type.id != TYPE_FLOAT8 && value_compare(&a, &b) != 0))
+    if (a.is_null != b.is_null ||
+        (!a.is_null && a.type.id != TYPE_FLOAT8 && value_compare(&a, &b) != 0))
         fail_msg("%s differs", aggregate->name);
     if (!a.is_null && a.type.id == TYPE_FLOAT8 && fabs(a.f - b.f) > 1e-9 * (1 + fabs(a.f)))
         fail_msg("%s: %.17g and %.17g", aggregate->name, a.f, b.f);
 }
 
 /* All at once (the fast path) = by a selection = one group = two halves combined = row by row. */
-static void check_shapes(struct fixture *f, const struct aggregate *aggregate, const struct column *column)
+static void check_shapes(struct fixture *f, const struct aggregate *aggregate,
+                         const struct column *column)
 {
     uint32_t all[ROWS], zeros[ROWS] = {0};
     for (uint32_t i = 0; i < ROWS; i++)
@@ -131,13 +135,19 @@ static void check_shapes(struct fixture *f, const struct aggregate *aggregate, c
     char *states = state_create(f, aggregate, 5);
     struct error *error = &f->error;
     assert_int_equal(stride % 16, 0);
-    assert_int_equal(aggregate->update(states, stride, NULL, NULL, ROWS, column, &f->memory, error), OK);
-    assert_int_equal(aggregate->update(states + stride, stride, NULL, all, ROWS, column, &f->memory, error), OK);
-    assert_int_equal(aggregate->update(states + 2 * stride, stride, zeros, NULL, ROWS, column, &f->memory, error), OK);
+    assert_int_equal(aggregate->update(states, stride, NULL, NULL, ROWS, column, &f->memory, error),
+                     OK);
+    assert_int_equal(
+        aggregate->update(states + stride, stride, NULL, all, ROWS, column, &f->memory, error), OK);
+    assert_int_equal(aggregate->update(states + 2 * stride, stride, zeros, NULL, ROWS, column,
+                                       &f->memory, error),
+                     OK);
     char *first = states + 3 * stride, *second = states + 4 * stride;
-    assert_int_equal(aggregate->update(first, stride, NULL, all, ROWS / 2, column, &f->memory, error), OK);
+    assert_int_equal(
+        aggregate->update(first, stride, NULL, all, ROWS / 2, column, &f->memory, error), OK);
     for (size_t i = ROWS / 2; i < ROWS; i++)
-        assert_int_equal(aggregate->update(second, stride, NULL, all + i, 1, column, &f->memory, error), OK);
+        assert_int_equal(
+            aggregate->update(second, stride, NULL, all + i, 1, column, &f->memory, error), OK);
     assert_int_equal(aggregate->combine(first, second, &f->memory, error), OK);
     struct value want = finish(f, aggregate, states);
     for (size_t i = 1; i < 4; i++)
@@ -168,7 +178,8 @@ static void test_groups(void **state)
 {
     struct fixture *f = *state;
     const struct aggregate *sum = find("sum", TYPE_INT4), *max = find("max", TYPE_TEXT);
-    struct column numbers = random_column(f, TYPE_INT4, true, 9), texts = random_column(f, TYPE_TEXT, true, 10);
+    struct column numbers = random_column(f, TYPE_INT4, true, 9),
+                  texts = random_column(f, TYPE_TEXT, true, 10);
     uint32_t group[ROWS];
     int64_t want[GROUPS] = {0};
     for (size_t i = 0; i < ROWS; i++) {
@@ -177,9 +188,13 @@ static void test_groups(void **state)
             want[group[i]] += numbers.i[i];
     }
     char *states = state_create(f, sum, GROUPS);
-    assert_int_equal(sum->update(states, sum->state_size, group, NULL, ROWS, &numbers, &f->memory, &f->error), OK);
+    assert_int_equal(
+        sum->update(states, sum->state_size, group, NULL, ROWS, &numbers, &f->memory, &f->error),
+        OK);
     char *texts_states = state_create(f, max, GROUPS);
-    assert_int_equal(max->update(texts_states, max->state_size, group, NULL, ROWS, &texts, &f->memory, &f->error), OK);
+    assert_int_equal(max->update(texts_states, max->state_size, group, NULL, ROWS, &texts,
+                                 &f->memory, &f->error),
+                     OK);
     for (size_t g = 0; g < GROUPS; g++) {
         assert_int_equal(finish(f, sum, states + g * sum->state_size).i, want[g]);
         struct value best = finish(f, max, texts_states + g * max->state_size);
@@ -191,11 +206,12 @@ static void test_groups(void **state)
     }
 }
 
-static struct value total(struct fixture *f, const struct aggregate *aggregate, const struct column *column,
-                          size_t count)
+static struct value total(struct fixture *f, const struct aggregate *aggregate,
+                          const struct column *column, size_t count)
 {
     char *states = state_create(f, aggregate, 1);
-    assert_int_equal(aggregate->update(states, aggregate->state_size, NULL, NULL, count, column, &f->memory, &f->error),
+    assert_int_equal(aggregate->update(states, aggregate->state_size, NULL, NULL, count, column,
+                                       &f->memory, &f->error),
                      OK);
     return finish(f, aggregate, states);
 }
@@ -229,7 +245,8 @@ static void test_errors_and_ends(void **state)
     char *states = state_create(f, sum, 1);
     struct aggregate_call call = call_of(sum);
     struct value out;
-    assert_int_equal(sum->update(states, sum->state_size, NULL, NULL, 2, &column, &f->memory, &f->error), OK);
+    assert_int_equal(
+        sum->update(states, sum->state_size, NULL, NULL, 2, &column, &f->memory, &f->error), OK);
     assert_int_equal(sum->finish(states, &call, &f->memory, &out, &f->error), ERR_INPUT);
     assert_string_equal(f->error.sqlstate, "22003");
     column.f = infinite;
@@ -249,12 +266,14 @@ static void test_percentile(void **state)
     static const double values[] = {10, 40, 20, 30};
     struct column column = {.type = type_of(TYPE_FLOAT8), .f = values};
     char *states = state_create(f, percentile, 1);
-    assert_int_equal(percentile->update(states, percentile->state_size, NULL, NULL, 4, &column, &f->memory, &f->error),
+    assert_int_equal(percentile->update(states, percentile->state_size, NULL, NULL, 4, &column,
+                                        &f->memory, &f->error),
                      OK);
     static const struct {
         double fraction, want;
         bool is_descending;
-    } cases[] = {{0, 10, false}, {1, 40, false}, {0.5, 25, false}, {0.1, 13, false}, {0.1, 37, true}, {0, 40, true}};
+    } cases[] = {{0, 10, false},   {1, 40, false},  {0.5, 25, false},
+                 {0.1, 13, false}, {0.1, 37, true}, {0, 40, true}};
     for (size_t i = 0; i < array_count(cases); i++) {
         struct aggregate_call call = call_of(percentile);
         struct value out;
@@ -275,15 +294,19 @@ static void test_resolution(void **state)
         const char *name;
         enum type_id argument;
         const char *type; /* NULL: 42883 */
-    } cases[] = {{"sum", TYPE_INT2, "bigint"}, {"sum", TYPE_INT8, "numeric"}, {"sum", TYPE_FLOAT4, "real"},
-                 {"sum", TYPE_TEXT, NULL}, {"avg", TYPE_INT4, "numeric"}, {"avg", TYPE_FLOAT4, "double precision"},
-                 {"min", TYPE_VARCHAR, "text"}, {"min", TYPE_BOOL, NULL}, {"max", TYPE_DATE, "date"},
-                 {"stddev", TYPE_INT4, "double precision"}, {"bool_and", TYPE_INT4, NULL},
-                 {"count", TYPE_JSONB, "bigint"}, {"avg", TYPE_INTERVAL, "interval"}};
+    } cases[] = {{"sum", TYPE_INT2, "bigint"},      {"sum", TYPE_INT8, "numeric"},
+                 {"sum", TYPE_FLOAT4, "real"},      {"sum", TYPE_TEXT, NULL},
+                 {"avg", TYPE_INT4, "numeric"},     {"avg", TYPE_FLOAT4, "double precision"},
+                 {"min", TYPE_VARCHAR, "text"},     {"min", TYPE_BOOL, NULL},
+                 {"max", TYPE_DATE, "date"},        {"stddev", TYPE_INT4, "double precision"},
+                 {"bool_and", TYPE_INT4, NULL},     {"count", TYPE_JSONB, "bigint"},
+                 {"avg", TYPE_INTERVAL, "interval"}};
     for (size_t i = 0; i < array_count(cases); i++) {
         struct expr *argument = build_column(&b, 0, type_of(cases[i].argument), 3);
-        struct aggregate_request request = {.name = slice_from_cstr(cases[i].name), .arguments = &argument,
-                                            .argument_count = 1, .position = 1};
+        struct aggregate_request request = {.name = slice_from_cstr(cases[i].name),
+                                            .arguments = &argument,
+                                            .argument_count = 1,
+                                            .position = 1};
         struct aggregate_call call;
         enum err err = build_aggregate(&b, &request, &call);
         if (cases[i].type == NULL) {

@@ -1,5 +1,6 @@
-/* Every vector form against its row form: random columns of edge values, flat and constant, with NULLs and selections.
- * The results of selected valid rows are equal, and the vector form raises exactly if some such row does. */
+/* Every vector form against its row form: random columns of edge values, flat and constant, with
+ * NULLs and selections. The results of selected valid rows are equal, and the vector form raises
+ * exactly if some such row does. */
 #include "query/func/func.h"
 
 #include "storage/base/random.h"
@@ -13,9 +14,11 @@
 
 #define ROWS 64
 
-static struct value random_value(struct random_stream *random, enum type_id type, struct arena *arena)
+static struct value random_value(struct random_stream *random, enum type_id type,
+                                 struct arena *arena)
 {
-    static const char *const texts[] = {"", "a", "abc", "ABC", "day", "minute", "UTC", "a%", "%b%", "_", "\xc3\xa4"};
+    static const char *const texts[] = {"",    "a",  "abc", "ABC", "day",     "minute",
+                                        "UTC", "a%", "%b%", "_",   "\xc3\xa4"};
     static const int64_t ints[] = {0, 1, -1, 2, 7, -32768, 32767};
     struct value value = {.type = type_of(type)};
     int64_t n = ints[random_below(random, 7)];
@@ -35,7 +38,8 @@ static struct value random_value(struct random_stream *random, enum type_id type
         value.i = n;
         break;
     case PHYSICAL_FLOAT:
-        value.f = random_below(random, 8) == 0 ? (random_below(random, 2) == 0 ? 3e38 : NAN) : (double)n / 4;
+        value.f = random_below(random, 8) == 0 ? (random_below(random, 2) == 0 ? 3e38 : NAN)
+                                               : (double)n / 4;
         if (type == TYPE_FLOAT4)
             value.f = (float)value.f;
         break;
@@ -43,7 +47,8 @@ static struct value random_value(struct random_stream *random, enum type_id type
         value.n = numeric_from_int128(n, (int32_t)random_below(random, 4));
         break;
     case PHYSICAL_INTERVAL:
-        value.interval = (struct interval){random_below(random, 4) == 0 ? 1 : 0, (int32_t)random_below(random, 3),
+        value.interval = (struct interval){random_below(random, 4) == 0 ? 1 : 0,
+                                           (int32_t)random_below(random, 3),
                                            (int64_t)random_below(random, 5) * 1800000000};
         if (value.interval.months > 0)
             value.interval.days = 0, value.interval.microseconds = 0;
@@ -57,7 +62,8 @@ static struct value random_value(struct random_stream *random, enum type_id type
     return value;
 }
 
-static struct column random_column(struct random_stream *random, enum type_id type, struct arena *arena)
+static struct column random_column(struct random_stream *random, enum type_id type,
+                                   struct arena *arena)
 {
     struct column_builder builder;
     bool is_constant = random_below(random, 2) == 0, has_nulls = random_below(random, 2) == 0;
@@ -87,7 +93,8 @@ static void check_once(const struct function *function, struct random_stream *ra
     size_t count = 0;
     for (size_t i = 0; i < function->argument_count; i++)
         arguments[i] = random_column(
-            random, function->evaluate_as != 0 ? function->evaluate_as : function->arguments[i], &arena);
+            random, function->evaluate_as != 0 ? function->evaluate_as : function->arguments[i],
+            &arena);
     for (uint32_t row = 0; row < ROWS; row++) {
         validity[row] = 1;
         for (size_t i = 0; i < function->argument_count; i++)
@@ -95,12 +102,19 @@ static void check_once(const struct function *function, struct random_stream *ra
         if (random_below(random, 3) != 0)
             selection[count++] = row;
     }
-    struct call call = {.context = &context, .function = function, .type = type_of(function->result), .arena = &arena,
+    struct call call = {.context = &context,
+                        .function = function,
+                        .type = type_of(function->result),
+                        .arena = &arena,
                         .error = &error};
     struct column out = {.type = call.type};
     out.values = arena_alloc_zero(&arena, ROWS * sizeof(struct numeric));
-    struct vector vector = {.arguments = arguments, .row_count = ROWS, .count = count, .selection = selection,
-                            .validity = validity, .out = (void *)out.values};
+    struct vector vector = {.arguments = arguments,
+                            .row_count = ROWS,
+                            .count = count,
+                            .selection = selection,
+                            .validity = validity,
+                            .out = (void *)out.values};
     enum err err = function->vector(&call, &vector), row_err = OK;
     if (err == VECTOR_DECLINED) {
         arena_deinit(&arena);
@@ -109,7 +123,8 @@ static void check_once(const struct function *function, struct random_stream *ra
     call.error = &row_error;
     for (size_t k = 0; k < count && row_err == OK; k++) {
         uint32_t row = selection[k];
-        struct value values[FUNCTION_ARGUMENTS_MAX], want = {.type = call.type}, got = column_value(&out, row);
+        struct value values[FUNCTION_ARGUMENTS_MAX], want = {.type = call.type},
+                                                     got = column_value(&out, row);
         if (!validity[row])
             continue;
         for (size_t i = 0; i < function->argument_count; i++)
@@ -119,7 +134,8 @@ static void check_once(const struct function *function, struct random_stream *ra
             fail_msg("%s: row and vector form differ", function->example);
     }
     if (err != row_err)
-        fail_msg("%s: one form raises, the other does not (%d, %d)", function->example, err, row_err);
+        fail_msg("%s: one form raises, the other does not (%d, %d)", function->example, err,
+                 row_err);
     if (call.state != NULL && call.state_free != NULL)
         call.state_free(call.state);
     arena_deinit(&arena);
@@ -149,7 +165,8 @@ static void test_vector_forms(void **state)
 static void test_windows_tile(void **state)
 {
     (void)state;
-    static const struct interval sizes[] = {{0, 0, 300000000}, {0, 1, 0}, {0, 7, 0}, {1, 0, 0}, {3, 0, 0}, {0, 0, 7}};
+    static const struct interval sizes[] = {{0, 0, 300000000}, {0, 1, 0}, {0, 7, 0},
+                                            {1, 0, 0},         {3, 0, 0}, {0, 0, 7}};
     struct error error;
     for (size_t i = 0; i < array_count(sizes); i++) {
         int64_t us = -1777630623000001, last_end = 0;
@@ -164,11 +181,15 @@ static void test_windows_tile(void **state)
         }
     }
     int64_t start, end;
-    assert_int_equal(window_find(0, (struct interval){1, 1, 0}, timezone_utc, &start, &end, &error), ERR_INPUT);
+    assert_int_equal(window_find(0, (struct interval){1, 1, 0}, timezone_utc, &start, &end, &error),
+                     ERR_INPUT);
     assert_string_equal(error.sqlstate, "22023");
-    assert_int_equal(window_find(0, (struct interval){0, 0, 0}, timezone_utc, &start, &end, &error), ERR_INPUT);
-    assert_int_equal(window_find(0, (struct interval){0, 7, 0}, timezone_utc, &start, &end, &error), OK);
-    assert_true((start - INT64_C(946857600000000)) % (7 * MICROSECONDS_PER_DAY) == 0); /* Monday 2000-01-03 */
+    assert_int_equal(window_find(0, (struct interval){0, 0, 0}, timezone_utc, &start, &end, &error),
+                     ERR_INPUT);
+    assert_int_equal(window_find(0, (struct interval){0, 7, 0}, timezone_utc, &start, &end, &error),
+                     OK);
+    assert_true((start - INT64_C(946857600000000)) % (7 * MICROSECONDS_PER_DAY) ==
+                0); /* Monday 2000-01-03 */
 }
 
 int main(void)

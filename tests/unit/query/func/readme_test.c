@@ -1,5 +1,5 @@
-/* The table of functions in query/README.md is what the descriptors say. With FRESHET_PRINT_FUNCTIONS=1 it is
- * printed, to be put between the marker lines. */
+/* The table of functions in query/README.md is what the descriptors say. With
+ * FRESHET_PRINT_FUNCTIONS=1 it is printed, to be put between the marker lines. */
 #include "query/func/aggregate.h"
 #include "query/func/func.h"
 #include "storage/base/bytes.h"
@@ -23,7 +23,8 @@ static void write_cell(struct writer *out, const char *text)
         writer_printf(out, "%s%c", *c == '|' ? "\\" : "", *c);
 }
 
-static void write_row(struct writer *out, const char *name, const char *doc, const char *example, const char *kind)
+static void write_row(struct writer *out, const char *name, const char *doc, const char *example,
+                      const char *kind)
 {
     writer_printf(out, "| `");
     write_cell(out, name);
@@ -34,7 +35,8 @@ static void write_row(struct writer *out, const char *name, const char *doc, con
     writer_printf(out, "` |\n");
 }
 
-/* One row a name, in the order of the groups: forms of one name by type are one function to a reader. */
+/* One row a name, in the order of the groups: forms of one name by type are one function to a
+ * reader. */
 static void write_table(struct writer *out)
 {
     writer_printf(out, "| name | kind | what | example |\n|---|---|---|---|\n");
@@ -81,7 +83,8 @@ static void test_readme_is_current(void **state)
     assert_non_null(end);
     begin += strlen(MARK_BEGIN);
     if (!slice_equal(slice_of(begin, (size_t)(end - begin)), writer_as_slice(&want)))
-        fail_msg("the table of functions in query/README.md is not current: FRESHET_PRINT_FUNCTIONS=1 prints it");
+        fail_msg("the table of functions in query/README.md is not current: "
+                 "FRESHET_PRINT_FUNCTIONS=1 prints it");
     free(readme);
     writer_deinit(&want);
 }

@@ -1,4 +1,5 @@
-/* Arithmetic kernels against 128-bit arithmetic, flags included, and selections against the obvious loop. */
+/* Arithmetic kernels against 128-bit arithmetic, flags included, and selections against the obvious
+ * loop. */
 #include "query/kernel/kernel.h"
 
 #include "storage/base/random.h"
@@ -31,11 +32,14 @@ static void test_int(void **state)
             a[i] = (int64_t)random_next(&random) >> shift;
             b[i] = (int64_t)random_next(&random) >> shift;
         }
-        int64_t max = round % 3 == 0 ? INT64_MAX : round % 3 == 1 ? INT32_MAX : INT16_MAX, min = -max - 1;
+        int64_t max = round % 3 == 0   ? INT64_MAX
+                      : round % 3 == 1 ? INT32_MAX
+                                       : INT16_MAX,
+                min = -max - 1;
         for (int shape = 0; shape < 4; shape++) {
             for (enum arith_operation op = ARITH_ADD; op <= ARITH_MULTIPLY; op++) {
-                bool flagged = arith_int(op, (struct kernel_int){a, shape & 1}, (struct kernel_int){b, shape & 2}, min,
-                                         max, ROWS, out);
+                bool flagged = arith_int(op, (struct kernel_int){a, shape & 1},
+                                         (struct kernel_int){b, shape & 2}, min, max, ROWS, out);
                 bool is_bad = false;
                 for (size_t i = 0; i < ROWS; i++) {
                     __int128 want = exact(op, a[shape & 1 ? 0 : i], b[shape & 2 ? 0 : i]);

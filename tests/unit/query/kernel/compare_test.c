@@ -1,5 +1,5 @@
-/* Comparison, arithmetic and selection kernels against the obvious loops, on random input full of edge values;
- * and a wrong kernel is found. */
+/* Comparison, arithmetic and selection kernels against the obvious loops, on random input full of
+ * edge values; and a wrong kernel is found. */
 #include "query/kernel/kernel.h"
 
 #include "storage/base/random.h"
@@ -16,13 +16,15 @@
 static int64_t edge_int(struct random_stream *random)
 {
     static const int64_t edges[] = {0, 1, -1, INT64_MAX, INT64_MIN, INT32_MAX, INT32_MIN, 7, -7};
-    return random_below(random, 3) == 0 ? (int64_t)random_next(random) : edges[random_below(random, 9)];
+    return random_below(random, 3) == 0 ? (int64_t)random_next(random)
+                                        : edges[random_below(random, 9)];
 }
 
 static double edge_float(struct random_stream *random)
 {
     const double edges[] = {0, -0.0, 1, -1, NAN, INFINITY, -INFINITY, 1e308, 5e-324};
-    return random_below(random, 3) == 0 ? random_unit(random) - 0.5 : edges[random_below(random, 9)];
+    return random_below(random, 3) == 0 ? random_unit(random) - 0.5
+                                        : edges[random_below(random, 9)];
 }
 
 static int order_float(double a, double b)
@@ -38,7 +40,8 @@ static bool holds(enum compare_operation operation, int order)
     return table[operation][order + 1];
 }
 
-typedef void compare_int_kernel(enum compare_operation, struct kernel_int, struct kernel_int, size_t, uint8_t *);
+typedef void compare_int_kernel(enum compare_operation, struct kernel_int, struct kernel_int,
+                                size_t, uint8_t *);
 
 static size_t count_wrong(compare_int_kernel *kernel)
 {
@@ -53,7 +56,8 @@ static size_t count_wrong(compare_int_kernel *kernel)
     }
     for (int shape = 0; shape < 4; shape++) {
         for (enum compare_operation op = COMPARE_EQ; op <= COMPARE_GE; op++) {
-            kernel(op, (struct kernel_int){a, shape & 1}, (struct kernel_int){b, shape & 2}, ROWS, out);
+            kernel(op, (struct kernel_int){a, shape & 1}, (struct kernel_int){b, shape & 2}, ROWS,
+                   out);
             for (size_t i = 0; i < ROWS; i++) {
                 int64_t x = a[shape & 1 ? 0 : i], y = b[shape & 2 ? 0 : i];
                 wrong += out[i] != holds(op, (x > y) - (x < y));
@@ -70,7 +74,8 @@ static void test_int(void **state)
 }
 
 /* Forgets that the last row counts. */
-static void planted(enum compare_operation op, struct kernel_int a, struct kernel_int b, size_t count, uint8_t *out)
+static void planted(enum compare_operation op, struct kernel_int a, struct kernel_int b,
+                    size_t count, uint8_t *out)
 {
     compare_int(op, a, b, count, out);
     out[count - 1] ^= 1;
@@ -95,9 +100,11 @@ static void test_float(void **state)
     }
     for (int shape = 0; shape < 4; shape++) {
         for (enum compare_operation op = COMPARE_EQ; op <= COMPARE_GE; op++) {
-            compare_float(op, (struct kernel_float){a, shape & 1}, (struct kernel_float){b, shape & 2}, ROWS, out);
+            compare_float(op, (struct kernel_float){a, shape & 1},
+                          (struct kernel_float){b, shape & 2}, ROWS, out);
             for (size_t i = 0; i < ROWS; i++)
-                assert_int_equal(out[i], holds(op, order_float(a[shape & 1 ? 0 : i], b[shape & 2 ? 0 : i])));
+                assert_int_equal(
+                    out[i], holds(op, order_float(a[shape & 1 ? 0 : i], b[shape & 2 ? 0 : i])));
         }
     }
 }

@@ -41,51 +41,62 @@ static void run(const struct plan_case *cases, size_t count)
 static void test_plans(void **state)
 {
     static const struct plan_case cases[] = {
-        {"select country, count(*) from clicks where ts > now() - interval '1 hour' group by 1 order by 2 "
+        {"select country, count(*) from clicks where ts > now() - interval '1 hour' group by 1 "
+         "order by 2 "
          "desc limit 10",
          "Sort by count DESC limit 10\n"
          "  ->  Project country, count\n"
          "        ->  Group by country: count(*)\n"
-         "              ->  Scan on clicks (ts, country) filter: (ts > (now() - '01:00:00'::interval)) "
+         "              ->  Scan on clicks (ts, country) filter: (ts > (now() - "
+         "'01:00:00'::interval)) "
          "from: (now() - '01:00:00'::interval)\n"},
-        {"select window_start, country, count(*) from tumble(clicks, ts, interval '1 minute') where ts >= "
+        {"select window_start, country, count(*) from tumble(clicks, ts, interval '1 minute') "
+         "where ts >= "
          "'2026-01-01' and ts < '2026-01-02' group by 1, 2",
          "Project window_start, country, count\n"
          "  ->  Group by tumble_start(ts, '00:01:00'::interval, 'UTC'::text), country: count(*)\n"
-         "        ->  Scan on clicks (ts, country) filter: ((ts >= '2026-01-01 00:00:00+00'::timestamp "
+         "        ->  Scan on clicks (ts, country) filter: ((ts >= '2026-01-01 "
+         "00:00:00+00'::timestamp "
          "with time zone) AND (ts < '2026-01-02 00:00:00+00'::timestamp with time zone)) from: "
-         "'2026-01-01 00:00:00+00'::timestamp with time zone to: '2026-01-02 00:00:00+00'::timestamp with "
+         "'2026-01-01 00:00:00+00'::timestamp with time zone to: '2026-01-02 "
+         "00:00:00+00'::timestamp with "
          "time zone\n"},
-        {"select window_start, count(*) from hop(clicks, ts, interval '1 minute', interval '5 minutes') "
+        {"select window_start, count(*) from hop(clicks, ts, interval '1 minute', interval '5 "
+         "minutes') "
          "where country = 'DE' and window_start > now() group by 1",
          "Project window_start, count\n"
          "  ->  Group by window_start: count(*)\n"
          "        ->  Filter: (window_start > now())\n"
          "              ->  Hop over ts size 00:05:00 slide 00:01:00\n"
          "                    ->  Scan on clicks (ts, country) filter: (country = 'DE'::text)\n"},
-        {"select c.country, sum(amount) from clicks c left join users u on c.user_id = u.id and u.country "
-         "= 'x' and c.n > 1 where c.n > 3 and u.name is null group by 1 having sum(amount) > 10 and "
+        {"select c.country, sum(amount) from clicks c left join users u on c.user_id = u.id and "
+         "u.country "
+         "= 'x' and c.n > 1 where c.n > 3 and u.name is null group by 1 having sum(amount) > 10 "
+         "and "
          "c.country <> 'y'",
          "Project country, sum\n"
          "  ->  Filter: (sum > 10)\n"
          "        ->  Group by country: sum(amount)\n"
          "              ->  Filter: (name IS NULL)\n"
          "                    ->  Left hash join on user_id = id filter: (n > 1)\n"
-         "                          ->  Scan on clicks c (user_id, country, amount, n) filter: ((n > 3) "
+         "                          ->  Scan on clicks c (user_id, country, amount, n) filter: ((n "
+         "> 3) "
          "AND (country <> 'y'::text))\n"
-         "                          ->  Scan on users u (id, name, country) filter: (country = 'x'::text)\n"},
-        {"select u.name, c.n from users u, clicks c where u.country = c.country and u.id > c.n and 1 = "
+         "                          ->  Scan on users u (id, name, country) filter: (country = "
+         "'x'::text)\n"},
+        {"select u.name, c.n from users u, clicks c where u.country = c.country and u.id > c.n and "
+         "1 = "
          "c.user_id",
          "Project name, n\n"
          "  ->  Inner hash join on country = country filter: (id > n)\n"
          "        ->  Scan on users u (id, name, country)\n"
          "        ->  Scan on clicks c (user_id, country, n) filter: (1 = user_id)\n"},
-        {"select u.name from users u cross join clicks c",
-         "Project name\n"
-         "  ->  Cross loop join\n"
-         "        ->  Scan on users u (name)\n"
-         "        ->  Scan on clicks c ()\n"},
-        {"select x.a from (select n + 1 as a, country from clicks) x where x.a > 5 and x.country = 'z'",
+        {"select u.name from users u cross join clicks c", "Project name\n"
+                                                           "  ->  Cross loop join\n"
+                                                           "        ->  Scan on users u (name)\n"
+                                                           "        ->  Scan on clicks c ()\n"},
+        {"select x.a from (select n + 1 as a, country from clicks) x where x.a > 5 and x.country = "
+         "'z'",
          "Project (n + 1)\n"
          "  ->  Scan on clicks (country, n) filter: (((n + 1) > 5) AND (country = 'z'::text))\n"},
         {"select a from (select n as a from clicks union all select 1) x where a > 5",
@@ -116,20 +127,26 @@ static void test_plans(void **state)
          "  ->  Sort by ?column? DESC offset 3\n"
          "        ->  Project n, country\n"
          "              ->  Scan on clicks (country, n)\n"},
-        {"select count(*) from clicks where ts between '2026-01-01' and '2026-01-02' and ts > now() and "
+        {"select count(*) from clicks where ts between '2026-01-01' and '2026-01-02' and ts > "
+         "now() and "
          "'2026-01-03' > ts",
          "Project count\n"
          "  ->  Group: count(*)\n"
-         "        ->  Scan on clicks (ts) filter: ((ts >= '2026-01-01 00:00:00+00'::timestamp with time "
-         "zone) AND (ts <= '2026-01-02 00:00:00+00'::timestamp with time zone) AND (ts > now()) AND "
+         "        ->  Scan on clicks (ts) filter: ((ts >= '2026-01-01 00:00:00+00'::timestamp with "
+         "time "
+         "zone) AND (ts <= '2026-01-02 00:00:00+00'::timestamp with time zone) AND (ts > now()) "
+         "AND "
          "('2026-01-03 00:00:00+00'::timestamp with time zone > ts)) from: GREATEST('2026-01-01 "
-         "00:00:00+00'::timestamp with time zone, now()) to: '2026-01-02 00:00:00+00'::timestamp with "
+         "00:00:00+00'::timestamp with time zone, now()) to: '2026-01-02 00:00:00+00'::timestamp "
+         "with "
          "time zone\n"},
-        {"select count(*) from users where id = (select max(user_id) from clicks) and exists (select 1 "
+        {"select count(*) from users where id = (select max(user_id) from clicks) and exists "
+         "(select 1 "
          "from clicks) and id in (select n from clicks)",
          "Project count\n"
          "  ->  Group: count(*)\n"
-         "        ->  Scan on users (id) filter: ((id = (subquery 1)) AND EXISTS (subquery 2) AND (id IN "
+         "        ->  Scan on users (id) filter: ((id = (subquery 1)) AND EXISTS (subquery 2) AND "
+         "(id IN "
          "(subquery 3)))\n"
          "Subquery 1\n"
          "  ->  Project max\n"
@@ -145,30 +162,32 @@ static void test_plans(void **state)
         {"select rows from freshet.tables where bytes > 1",
          "Project rows\n"
          "  ->  Scan on freshet.tables (rows, bytes) filter: (bytes > 1)\n"},
-        {"select b from (values (1, 2), (3, 4)) v(a, b)",
-         "Project column2\n"
-         "  ->  Values: 2 rows\n"},
-        {"with x as (select country, count(*) as c from clicks group by country) select c from x where c "
+        {"select b from (values (1, 2), (3, 4)) v(a, b)", "Project column2\n"
+                                                          "  ->  Values: 2 rows\n"},
+        {"with x as (select country, count(*) as c from clicks group by country) select c from x "
+         "where c "
          "> 5 and country <> 'DE' order by c + 1",
          "Project c\n"
          "  ->  Sort by ?column?\n"
          "        ->  Project count, (count + 1)\n"
          "              ->  Filter: (count > 5)\n"
          "                    ->  Group by country: count(*)\n"
-         "                          ->  Scan on clicks (country) filter: (country <> 'DE'::text)\n"},
+         "                          ->  Scan on clicks (country) filter: (country <> "
+         "'DE'::text)\n"},
         {"select sum(a), max(a) from (select n * 2 as a from clicks) x",
          "Project sum, max\n"
          "  ->  Group: sum(a), max(a)\n"
          "        ->  Project (n * 2)\n"
          "              ->  Scan on clicks (n)\n"},
-        {"select n from clicks where true",
-         "Project n\n"
-         "  ->  Scan on clicks (n)\n"},
-        {"select count(*) from tumble(clicks, ts, interval '1 day') where window_start >= now() and "
+        {"select n from clicks where true", "Project n\n"
+                                            "  ->  Scan on clicks (n)\n"},
+        {"select count(*) from tumble(clicks, ts, interval '1 day') where window_start >= now() "
+         "and "
          "window_start < '2026-02-01'",
          "Project count\n"
          "  ->  Group: count(*)\n"
-         "        ->  Scan on clicks (ts) filter: ((tumble_start(ts, '1 day'::interval, 'UTC'::text) >= "
+         "        ->  Scan on clicks (ts) filter: ((tumble_start(ts, '1 day'::interval, "
+         "'UTC'::text) >= "
          "now()) AND (tumble_start(ts, '1 day'::interval, 'UTC'::text) < '2026-02-01 "
          "00:00:00+00'::timestamp with time zone)) from: now()\n"},
         {"select sum(n) from clicks where date_trunc('day', ts) = '2026-02-01' and now() > "
@@ -194,14 +213,16 @@ static void test_actual(void **state)
     struct plan_actual actual[4];
     assert_int_equal(job.statement->plan_count, 4);
     for (uint32_t index = 0; index < 4; index++)
-        actual[index] = (struct plan_actual){.rows = index, .rows_in = index * 2, .time_ns = 1500000};
+        actual[index] =
+            (struct plan_actual){.rows = index, .rows_in = index * 2, .time_ns = 1500000};
     writer_init(&lines);
     plan_explain(job.statement, actual, &lines);
-    assert_true(slice_equal(writer_as_slice(&lines),
-                            SLICE("Project n  (rows=0 time=1.500 ms)\n"
-                                  "  ->  Cross loop join  (rows=1 of 2 time=1.500 ms)\n"
-                                  "        ->  Scan on users u ()  (rows=2 of 4 time=1.500 ms)\n"
-                                  "        ->  Scan on clicks (n)  (rows=3 of 6 time=1.500 ms)\n")));
+    assert_true(
+        slice_equal(writer_as_slice(&lines),
+                    SLICE("Project n  (rows=0 time=1.500 ms)\n"
+                          "  ->  Cross loop join  (rows=1 of 2 time=1.500 ms)\n"
+                          "        ->  Scan on users u ()  (rows=2 of 4 time=1.500 ms)\n"
+                          "        ->  Scan on clicks (n)  (rows=3 of 6 time=1.500 ms)\n")));
     writer_deinit(&lines);
     struct statement *again = statement_ref(job.statement);
     statement_unref(job.statement);

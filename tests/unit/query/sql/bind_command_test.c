@@ -40,7 +40,8 @@ static void test_create(void **state)
     (void)state;
     struct statement *statement = must(
         "create table if not exists public.t (a int not null default 1+2, b numeric(10,2) null,"
-        " c varchar(5) default 'x, (y' , d timestamptz DEFAULT now() not null, e text[] default (null),"
+        " c varchar(5) default 'x, (y' , d timestamptz DEFAULT now() not null, e text[] default "
+        "(null),"
         " f int default -1)"
         " with (time = 'd', lateness = '30 s', x = -1, y = true, z = word, m, \"group\" = 1.5)");
     const struct command *command = statement->command;
@@ -48,13 +49,13 @@ static void test_create(void **state)
         const char *name, *text;
         enum type_id type;
         bool is_not_null;
-    } columns[] = {{"a", "1+2", TYPE_INT4, true},          {"b", "", TYPE_NUMERIC, false},
-                   {"c", "'x, (y'", TYPE_VARCHAR, false},  {"d", "now()", TYPE_TIMESTAMPTZ, true},
+    } columns[] = {{"a", "1+2", TYPE_INT4, true},           {"b", "", TYPE_NUMERIC, false},
+                   {"c", "'x, (y'", TYPE_VARCHAR, false},   {"d", "now()", TYPE_TIMESTAMPTZ, true},
                    {"e", "(null)", TYPE_TEXT_ARRAY, false}, {"f", "-1", TYPE_INT4, false}};
     static const struct {
         const char *name, *value;
-    } options[] = {{"time", "d"}, {"lateness", "30 s"}, {"x", "-1"}, {"y", "true"}, {"z", "word"}, {"m", "true"},
-                   {"group", "1.5"}};
+    } options[] = {{"time", "d"}, {"lateness", "30 s"}, {"x", "-1"},     {"y", "true"},
+                   {"z", "word"}, {"m", "true"},        {"group", "1.5"}};
     assert_string_equal(statement->command_tag, "CREATE TABLE");
     assert_false(statement->is_read_only);
     assert_int_equal(command->kind, COMMAND_CREATE_TABLE);
@@ -84,7 +85,8 @@ static void test_create(void **state)
 static void test_alter_and_others(void **state)
 {
     (void)state;
-    struct statement *s = must("alter table clicks add column if not exists b int default 5, drop column c");
+    struct statement *s =
+        must("alter table clicks add column if not exists b int default 5, drop column c");
     assert_int_equal(s->command->action_count, 2);
     assert_int_equal(s->command->actions[0].kind, ALTER_ADD_COLUMN);
     assert_true(s->command->actions[0].if_exists);
@@ -120,14 +122,16 @@ static void test_alter_and_others(void **state)
 static void test_insert(void **state)
 {
     (void)state;
-    struct statement *s = must("insert into clicks (n, ts) values (default, '2026-01-01'), (1.5, now())");
+    struct statement *s =
+        must("insert into clicks (n, ts) values (default, '2026-01-01'), (1.5, now())");
     assert_int_equal(s->command->column_id_count, 2);
     assert_int_equal(s->command->column_ids[0], 7);
     assert_int_equal(s->command->column_ids[1], 1);
     assert_int_equal(s->plan->kind, PLAN_VALUES);
     assert_int_equal(s->plan->values.row_count, 2);
     for (size_t cell = 0; cell < 4; cell++)
-        assert_int_equal(s->plan->values.cells[cell]->type.id, cell % 2 == 0 ? TYPE_INT4 : TYPE_TIMESTAMPTZ);
+        assert_int_equal(s->plan->values.cells[cell]->type.id,
+                         cell % 2 == 0 ? TYPE_INT4 : TYPE_TIMESTAMPTZ);
     assert_int_equal(s->plan->values.cells[0]->constant.i, 3); /* DEFAULT 1 + 2 */
     assert_int_equal(s->table_count, 1);
     statement_unref(s);
@@ -208,9 +212,12 @@ static void test_read_only(void **state)
     static const struct {
         const char *text, *tag;
         bool is_read_only, is_cacheable;
-    } cases[] = {{"select 1", "SELECT", true, true},      {"values (1)", "SELECT", true, true},
-                 {"show all", "SHOW", true, false},        {"explain select 1", "EXPLAIN", true, false},
-                 {"set timezone = 'UTC'", "SET", false, false}, {"checkpoint", "CHECKPOINT", false, false}};
+    } cases[] = {{"select 1", "SELECT", true, true},
+                 {"values (1)", "SELECT", true, true},
+                 {"show all", "SHOW", true, false},
+                 {"explain select 1", "EXPLAIN", true, false},
+                 {"set timezone = 'UTC'", "SET", false, false},
+                 {"checkpoint", "CHECKPOINT", false, false}};
     (void)state;
     for (size_t index = 0; index < array_count(cases); index++) {
         struct statement *s = must(cases[index].text);
@@ -224,10 +231,8 @@ static void test_read_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_create),
-        cmocka_unit_test(test_alter_and_others),
-        cmocka_unit_test(test_insert),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_create),    cmocka_unit_test(test_alter_and_others),
+        cmocka_unit_test(test_insert),    cmocka_unit_test(test_refused),
         cmocka_unit_test(test_read_only),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -68,7 +68,8 @@ static void test_names(void **state)
         {"with x as (select * from y), y as (select 1) select * from x", "42P01 @26"},
         {"select * from users u, (select id from clicks) x", "42703 @32"},
         {"select (select name from users where id = user_id) from clicks", "0A000 @43"},
-        {"select 1 from users where exists (select 1 from clicks where user_id = users.id)", "0A000 @72"},
+        {"select 1 from users where exists (select 1 from clicks where user_id = users.id)",
+         "0A000 @72"},
     };
     (void)state;
     run(cases, array_count(cases));
@@ -237,7 +238,8 @@ static void test_types(void **state)
         type_print(column->type, &type);
         if (!slice_equal(column->name, slice_from_cstr(cases[index].name)) ||
             !slice_equal(writer_as_slice(&type), slice_from_cstr(cases[index].type)))
-            fail_msg("%s: %.*s %.*s", cases[index].text, SLICE_ARGS(column->name), SLICE_ARGS(writer_as_slice(&type)));
+            fail_msg("%s: %.*s %.*s", cases[index].text, SLICE_ARGS(column->name),
+                     SLICE_ARGS(writer_as_slice(&type)));
         writer_deinit(&type);
         statement_unref(job.statement);
     }
@@ -246,12 +248,8 @@ static void test_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_sets),
-        cmocka_unit_test(test_joins),
-        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_names), cmocka_unit_test(test_groups), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_sets),  cmocka_unit_test(test_joins),  cmocka_unit_test(test_windows),
         cmocka_unit_test(test_types),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,4 +1,5 @@
-/* A store on a simulated disk with two tables, and one provider: what statements are bound against in tests. */
+/* A store on a simulated disk with two tables, and one provider: what statements are bound against
+ * in tests. */
 #ifndef FRESHET_TESTS_CATALOGUE_H
 #define FRESHET_TESTS_CATALOGUE_H
 
@@ -15,8 +16,9 @@ struct catalogue {
     struct sql_context context;
 };
 
-static void catalogue_create_table(struct store *store, const char *name, const struct column_definition *columns,
-                                   uint32_t count, int32_t time_column)
+static void catalogue_create_table(struct store *store, const char *name,
+                                   const struct column_definition *columns, uint32_t count,
+                                   int32_t time_column)
 {
     struct schema *schema = schema_create();
     schema->table_id = store_next_table_id(store);
@@ -27,7 +29,8 @@ static void catalogue_create_table(struct store *store, const char *name, const 
     for (uint32_t index = 0; index < count; index++) {
         schema->columns[index] = columns[index];
         schema->columns[index].id = schema->next_column_id++;
-        schema->columns[index].missing = (struct value){.type = columns[index].type, .is_null = true};
+        schema->columns[index].missing =
+            (struct value){.type = columns[index].type, .is_null = true};
     }
     schema->time_column = time_column;
     struct commit *commit = commit_create(store);
@@ -50,9 +53,11 @@ static const struct provider_column catalogue_columns[] = {{"table_name", {.id =
                                                            {"rows", {.id = TYPE_INT8}},
                                                            {"bytes", {.id = TYPE_INT8}},
                                                            {"time_column", {.id = TYPE_TEXT}}};
-static const struct table_provider catalogue_provider = {
-    .schema_name = "freshet", .name = "tables", .column_count = 4, .columns = catalogue_columns,
-    .scan = catalogue_scan};
+static const struct table_provider catalogue_provider = {.schema_name = "freshet",
+                                                         .name = "tables",
+                                                         .column_count = 4,
+                                                         .columns = catalogue_columns,
+                                                         .scan = catalogue_scan};
 static const struct table_provider *const catalogue_providers[] = {&catalogue_provider};
 
 static struct slice catalogue_setting(void *context, struct slice name, bool *is_known)
@@ -80,7 +85,9 @@ static void catalogue_open(struct catalogue *c)
     };
     c->sim = sim_create(&(struct sim_options){.seed = 1});
     sim_open(c->sim, &c->io);
-    struct store_options options = {.io = c->io, .directory = "", .log_file_size = 1 << 20,
+    struct store_options options = {.io = c->io,
+                                    .directory = "",
+                                    .log_file_size = 1 << 20,
                                     .rows_memory_limit = (size_t)1 << 26};
     enum err result = store_open(&options, &c->store, NULL);
     assert(result == OK);
@@ -88,8 +95,11 @@ static void catalogue_open(struct catalogue *c)
     catalogue_create_table(c->store, "clicks", clicks, array_count(clicks), 0);
     catalogue_create_table(c->store, "users", users, array_count(users), -1);
     c->snapshot = snapshot_open(c->store);
-    c->context = (struct sql_context){.snapshot = c->snapshot, .providers = catalogue_providers, .provider_count = 1,
-                                      .zone = timezone_utc, .setting = catalogue_setting};
+    c->context = (struct sql_context){.snapshot = c->snapshot,
+                                      .providers = catalogue_providers,
+                                      .provider_count = 1,
+                                      .zone = timezone_utc,
+                                      .setting = catalogue_setting};
 }
 
 __attribute__((unused)) static void catalogue_close(struct catalogue *c)

@@ -60,8 +60,10 @@ static void test_hints(void **state)
         struct prepare_job job;
         prepare(&catalogue, slice_from_cstr(cases[index].text), &job);
         assert_int_not_equal(job.result, OK);
-        if (strcmp(job.error.sqlstate, cases[index].sqlstate) != 0 || strstr(job.error.hint, cases[index].hint) == NULL)
-            fail_msg("%s: %s %s HINT %s", cases[index].text, job.error.sqlstate, job.error.text, job.error.hint);
+        if (strcmp(job.error.sqlstate, cases[index].sqlstate) != 0 ||
+            strstr(job.error.hint, cases[index].hint) == NULL)
+            fail_msg("%s: %s %s HINT %s", cases[index].text, job.error.sqlstate, job.error.text,
+                     job.error.hint);
     }
 }
 
@@ -76,6 +78,7 @@ static void test_no_hint(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hints), cmocka_unit_test(test_no_hint)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hints),
+                                       cmocka_unit_test(test_no_hint)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -34,7 +34,10 @@ static void test_tokens(void **state)
         {"\xc3\xa9t\xc3\xa9", "w:\xc3\xa9t\xc3\xa9 "},
         {"'never closed", "q:'never closed "},
     };
-    static const char letters[] = {[LEXER_WORD] = 'w', [LEXER_QUOTED] = 'Q', [LEXER_STRING] = 'q', [LEXER_NUMBER] = 'n',
+    static const char letters[] = {[LEXER_WORD] = 'w',
+                                   [LEXER_QUOTED] = 'Q',
+                                   [LEXER_STRING] = 'q',
+                                   [LEXER_NUMBER] = 'n',
                                    [LEXER_SYMBOL] = 's'};
     (void)state;
     for (size_t index = 0; index < array_count(cases); index++) {
@@ -121,7 +124,8 @@ static void test_prescan(void **state)
 static void test_positions(void **state)
 {
     (void)state;
-    struct slice text = SLICE("a\xc3\xa9\xe2\x82\xac" "b");
+    struct slice text = SLICE("a\xc3\xa9\xe2\x82\xac"
+                              "b");
     static const struct {
         size_t offset;
         int64_t position;
@@ -135,8 +139,8 @@ static void test_positions(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tokens),
-        cmocka_unit_test(test_comments_become_blanks), cmocka_unit_test(test_prescan),
-                                       cmocka_unit_test(test_positions)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tokens), cmocka_unit_test(test_comments_become_blanks),
+        cmocka_unit_test(test_prescan), cmocka_unit_test(test_positions)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

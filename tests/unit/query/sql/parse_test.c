@@ -1,4 +1,5 @@
-/* Deep and long statements: answered or refused with 54001, never a crash; and positions in multibyte text. */
+/* Deep and long statements: answered or refused with 54001, never a crash; and positions in
+ * multibyte text. */
 #include "query/sql/parse.h"
 #include "tests/unit/query/sql/prepare.h"
 
@@ -37,7 +38,8 @@ static char *build_text(const struct shape *shape, size_t count)
 {
     size_t unit = strlen(shape->unit);
     size_t close = strlen(shape->close);
-    size_t size = strlen(shape->before) + strlen(shape->between) + strlen(shape->after) + count * (unit + close) + 1;
+    size_t size = strlen(shape->before) + strlen(shape->between) + strlen(shape->after) +
+                  count * (unit + close) + 1;
     char *text = malloc(size);
     char *at = stpcpy(text, shape->before);
     for (size_t index = 0; index < count; index++)
@@ -62,7 +64,8 @@ static void run_shape(const struct shape *shape, size_t count, const char *want)
         statement_unref(job.statement);
 }
 
-/* Trees that get deeper with each unit: 900 are answered, more than the text's limit allows are refused. */
+/* Trees that get deeper with each unit: 900 are answered, more than the text's limit allows are
+ * refused. */
 static void test_deep(void **state)
 {
     static const struct shape shapes[] = {
@@ -93,7 +96,8 @@ static void test_deep(void **state)
 static void test_subselects(void **state)
 {
     static const struct shape scalar = {"scalar", "select ", "(select ", "1", ")", ""};
-    static const struct shape from = {"from", "select * from ", "(select * from ", "users", ") x", ""};
+    static const struct shape from = {"from", "select * from ", "(select * from ", "users", ") x",
+                                      ""};
     (void)state;
     run_shape(&scalar, 100, "ok");
     run_shape(&scalar, 3000, "54001");
@@ -118,8 +122,10 @@ static void test_wide(void **state)
 /* What repeats a part of itself must not grow without bound. */
 static void test_growth(void **state)
 {
-    static const struct shape between = {"between", "select ", "(", "true", " between false and true)", ""};
-    static const struct shape with = {"case", "select ", "case ", "1", " when 1 then 1 when 2 then 2 end", ""};
+    static const struct shape between = {
+        "between", "select ", "(", "true", " between false and true)", ""};
+    static const struct shape with = {
+        "case", "select ", "case ", "1", " when 1 then 1 when 2 then 2 end", ""};
     (void)state;
     run_shape(&between, 10, "ok");
     run_shape(&between, 400, "54001");
@@ -129,7 +135,8 @@ static void test_growth(void **state)
     writer_init(&text);
     writer_cstr(&text, "with a0 as (select 1 as x)");
     for (int index = 1; index < 30; index++)
-        writer_printf(&text, ", a%d as (select p.x from a%d p, a%d q)", index, index - 1, index - 1);
+        writer_printf(&text, ", a%d as (select p.x from a%d p, a%d q)", index, index - 1,
+                      index - 1);
     writer_cstr(&text, " select * from a29");
     writer_u8(&text, 0);
     char *got = prepare_text(&catalogue, (const char *)text.data, false);
@@ -178,8 +185,8 @@ static void test_positions(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_deep), cmocka_unit_test(test_subselects),
-                                       cmocka_unit_test(test_wide), cmocka_unit_test(test_growth),
-                                       cmocka_unit_test(test_positions)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_deep), cmocka_unit_test(test_subselects), cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_growth), cmocka_unit_test(test_positions)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

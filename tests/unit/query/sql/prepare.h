@@ -1,4 +1,5 @@
-/* sql_prepare over the catalogue, on a stack as large as a worker's, and what came of it as one text. */
+/* sql_prepare over the catalogue, on a stack as large as a worker's, and what came of it as one
+ * text. */
 #ifndef FRESHET_TESTS_PREPARE_H
 #define FRESHET_TESTS_PREPARE_H
 
@@ -39,7 +40,8 @@ static void prepare(struct catalogue *catalogue, struct slice text, struct prepa
 }
 
 /* "42703 @8" for an error, "ok" or the plan's lines. The caller frees. */
-__attribute__((unused)) static char *prepare_text(struct catalogue *catalogue, const char *text, bool wants_plan)
+__attribute__((unused)) static char *prepare_text(struct catalogue *catalogue, const char *text,
+                                                  bool wants_plan)
 {
     struct prepare_job job;
     struct writer out;

@@ -41,8 +41,9 @@ static void test_origin_form(void **state)
     static const struct {
         struct slice input, want;
     } cases[] = {
-        {{"/a", 2}, {"/a", 2}},     {{"http://h/a?b", 12}, {"/a?b", 4}}, {{"http://h", 8}, {"/", 1}},
-        {{"http://", 7}, {"/", 1}}, {{"*", 1}, {"*", 1}},                {{"", 0}, {"", 0}},
+        {{"/a", 2}, {"/a", 2}},      {{"http://h/a?b", 12}, {"/a?b", 4}},
+        {{"http://h", 8}, {"/", 1}}, {{"http://", 7}, {"/", 1}},
+        {{"*", 1}, {"*", 1}},        {{"", 0}, {"", 0}},
     };
     for (size_t i = 0; i < array_count(cases); i++) {
         assert_true(slice_equal(target_origin_form(cases[i].input), cases[i].want));
@@ -71,6 +72,7 @@ static void test_parameters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_decode),
-                                       cmocka_unit_test(test_parameters), cmocka_unit_test(test_origin_form)};
+                                       cmocka_unit_test(test_parameters),
+                                       cmocka_unit_test(test_origin_form)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

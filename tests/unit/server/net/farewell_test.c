@@ -1,4 +1,5 @@
-/* Lingering close: the answer outlives a body that nobody reads; ends by FIN, by time; the list is bounded. */
+/* Lingering close: the answer outlives a body that nobody reads; ends by FIN, by time; the list is
+ * bounded. */
 #include "server/net/farewell.h"
 
 #include <arpa/inet.h>
@@ -28,8 +29,8 @@ static void connect_pair(int *client, int *server)
     close(listener);
 }
 
-/* The server answers "no" to a body it has not read and closes; the client, which sends all of its body before it
- * reads, as most do, either comes to the answer or is thrown out while sending. */
+/* The server answers "no" to a body it has not read and closes; the client, which sends all of its
+ * body before it reads, as most do, either comes to the answer or is thrown out while sending. */
 static bool is_answer_seen(bool has_farewell)
 {
     struct farewell farewell = {0};

@@ -33,17 +33,20 @@ static void test_crc32c_table_agrees_and_continues(void **state)
         assert_int_equal(crc32c(crc32c(0, buffer, cut), buffer + cut, sizeof(buffer) - cut), whole);
 }
 
-/* Long inputs go in three stretches at a time: every size around their borders, against the table. */
+/* Long inputs go in three stretches at a time: every size around their borders, against the table.
+ */
 static void test_crc32c_in_stretches(void **state)
 {
     (void)state;
     static unsigned char buffer[7000];
     for (size_t index = 0; index < sizeof(buffer); index++)
         buffer[index] = (unsigned char)(hash_mix(index) >> 24);
-    for (size_t size = 3000; size < sizeof(buffer) - 8; size += size % 1024 < 1016 && size % 1024 > 8 ? 97 : 1) {
+    for (size_t size = 3000; size < sizeof(buffer) - 8;
+         size += size % 1024 < 1016 && size % 1024 > 8 ? 97 : 1) {
         uint32_t table = ~crc32c_table(~0u, buffer + size % 8, size);
         assert_int_equal(crc32c(0, buffer + size % 8, size), table);
-        assert_int_equal(crc32c(crc32c(0, buffer + size % 8, 100), buffer + size % 8 + 100, size - 100), table);
+        assert_int_equal(
+            crc32c(crc32c(0, buffer + size % 8, 100), buffer + size % 8 + 100, size - 100), table);
     }
 }
 

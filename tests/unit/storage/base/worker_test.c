@@ -182,12 +182,14 @@ static void queueing_job(void *context)
 static void test_block_wakes_a_thread_for_decoding(void **state)
 {
     (void)state;
-    struct worker_pool *pool = worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 4});
+    struct worker_pool *pool =
+        worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 4});
     is_open = false;
     atomic_store(&decoded, false);
     assert_int_equal(worker_submit(pool, WORKER_DECODE, queueing_job, pool), OK);
     int64_t give_up_us = clock_monotonic_us() + 5000000;
-    while (!atomic_load(&decoded) && clock_monotonic_us() < give_up_us) /* before destroying wakes everybody */
+    while (!atomic_load(&decoded) &&
+           clock_monotonic_us() < give_up_us) /* before destroying wakes everybody */
         clock_sleep_us(1000);
     assert_true(atomic_load(&decoded));
     worker_pool_destroy(pool);

@@ -1,4 +1,5 @@
-/* Columns: every form reads the same after flatten, gather and copy; builders; nothing borrowed after a copy. */
+/* Columns: every form reads the same after flatten, gather and copy; builders; nothing borrowed
+ * after a copy. */
 #include "storage/column/column.h"
 
 #include "storage/base/random.h"
@@ -47,7 +48,8 @@ static bool cell_equal(const struct value *a, const struct value *b)
     return value_compare(a, b) == 0;
 }
 
-static void expect_equal(const struct column *a, const struct column *b, const uint32_t *selection, size_t count)
+static void expect_equal(const struct column *a, const struct column *b, const uint32_t *selection,
+                         size_t count)
 {
     for (size_t row = 0; row < count; row++) {
         struct value want = column_value(a, selection != NULL ? selection[row] : row);
@@ -119,7 +121,8 @@ static void check_form(enum type_id id, enum column_form form)
 static void test_forms_read_the_same(void **state)
 {
     (void)state;
-    static const enum type_id ids[] = {TYPE_BOOL, TYPE_INT8, TYPE_FLOAT8, TYPE_NUMERIC, TYPE_TEXT, TYPE_INTERVAL};
+    static const enum type_id ids[] = {TYPE_BOOL,    TYPE_INT8, TYPE_FLOAT8,
+                                       TYPE_NUMERIC, TYPE_TEXT, TYPE_INTERVAL};
     for (size_t i = 0; i < array_count(ids); i++) {
         check_form(ids[i], COLUMN_FLAT);
         check_form(ids[i], COLUMN_CONSTANT);
@@ -140,7 +143,10 @@ static void test_nulls(void **state)
     /* A dictionary without entries: all rows are NULL. */
     static const uint8_t validity[2] = {0, 0};
     static const uint32_t codes[2] = {0, 0};
-    struct column empty = {.type = type_of(TYPE_TEXT), .form = COLUMN_DICTIONARY, .validity = validity, .codes = codes};
+    struct column empty = {.type = type_of(TYPE_TEXT),
+                           .form = COLUMN_DICTIONARY,
+                           .validity = validity,
+                           .codes = codes};
     flat = column_flatten(&empty, 2, &arena);
     assert_true(column_is_null(&flat, 1));
     struct column copy = column_copy(&empty, 2, &arena);

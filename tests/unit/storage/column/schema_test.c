@@ -1,4 +1,5 @@
-/* Table definitions: bytes and back, what validation refuses, and that no cut or flipped byte does harm. */
+/* Table definitions: bytes and back, what validation refuses, and that no cut or flipped byte does
+ * harm. */
 #include "storage/column/schema.h"
 
 #include <setjmp.h>
@@ -24,17 +25,25 @@ static struct schema *sample(void)
     schema->options.text = SLICE("{\"lateness\":\"5 us\"}");
     schema->column_count = 3;
     schema->columns = arena_alloc_zero(&schema->arena, 3 * sizeof(*schema->columns));
-    schema->columns[0] = (struct column_definition){
-        .id = 1, .name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ), .is_not_null = true,
-        .missing = {.type = type_of(TYPE_TIMESTAMPTZ), .is_null = true}};
-    schema->columns[1] = (struct column_definition){
-        .id = 8, .name = SLICE("price"), .type = {.id = TYPE_NUMERIC, .precision = 18, .scale = 3},
-        .default_text = SLICE("1.5"), .comment = SLICE("with tax")};
+    schema->columns[0] =
+        (struct column_definition){.id = 1,
+                                   .name = SLICE("ts"),
+                                   .type = type_of(TYPE_TIMESTAMPTZ),
+                                   .is_not_null = true,
+                                   .missing = {.type = type_of(TYPE_TIMESTAMPTZ), .is_null = true}};
+    schema->columns[1] =
+        (struct column_definition){.id = 8,
+                                   .name = SLICE("price"),
+                                   .type = {.id = TYPE_NUMERIC, .precision = 18, .scale = 3},
+                                   .default_text = SLICE("1.5"),
+                                   .comment = SLICE("with tax")};
     schema->columns[1].missing =
         (struct value){.type = schema->columns[1].type, .n = numeric_from_int128(1500, 3)};
-    schema->columns[2] = (struct column_definition){
-        .id = 4, .name = SLICE("rest"), .type = type_of(TYPE_JSONB),
-        .missing = {.type = type_of(TYPE_JSONB), .text = SLICE("{}")}};
+    schema->columns[2] =
+        (struct column_definition){.id = 4,
+                                   .name = SLICE("rest"),
+                                   .type = type_of(TYPE_JSONB),
+                                   .missing = {.type = type_of(TYPE_JSONB), .text = SLICE("{}")}};
     return schema;
 }
 
@@ -97,22 +106,58 @@ static void test_bytes_and_back(void **state)
     schema_unref(schema);
 }
 
-static void no_name(struct schema *s) { s->name = SLICE(""); }
+static void no_name(struct schema *s)
+{
+    s->name = SLICE("");
+}
 static void long_name(struct schema *s)
 {
     s->name = SLICE("a23456789012345678901234567890123456789012345678901234567890abcd");
 }
-static void bad_utf8(struct schema *s) { s->columns[0].name = SLICE("a\xff"); }
-static void twice(struct schema *s) { s->columns[2].name = SLICE("ts"); }
-static void same_id(struct schema *s) { s->columns[2].id = 1; }
-static void id_past(struct schema *s) { s->columns[2].id = 9; }
-static void no_columns(struct schema *s) { s->column_count = 0; }
-static void interval(struct schema *s) { s->columns[2].type = type_of(TYPE_INTERVAL); }
-static void wide_numeric(struct schema *s) { s->columns[1].type.precision = 19; }
-static void time_type(struct schema *s) { s->time_column = 1; }
-static void time_index(struct schema *s) { s->time_column = 3; }
-static void rest_index(struct schema *s) { s->options.rest_column = 3; }
-static void missing_type(struct schema *s) { s->columns[1].missing = (struct value){.type = type_of(TYPE_INT8)}; }
+static void bad_utf8(struct schema *s)
+{
+    s->columns[0].name = SLICE("a\xff");
+}
+static void twice(struct schema *s)
+{
+    s->columns[2].name = SLICE("ts");
+}
+static void same_id(struct schema *s)
+{
+    s->columns[2].id = 1;
+}
+static void id_past(struct schema *s)
+{
+    s->columns[2].id = 9;
+}
+static void no_columns(struct schema *s)
+{
+    s->column_count = 0;
+}
+static void interval(struct schema *s)
+{
+    s->columns[2].type = type_of(TYPE_INTERVAL);
+}
+static void wide_numeric(struct schema *s)
+{
+    s->columns[1].type.precision = 19;
+}
+static void time_type(struct schema *s)
+{
+    s->time_column = 1;
+}
+static void time_index(struct schema *s)
+{
+    s->time_column = 3;
+}
+static void rest_index(struct schema *s)
+{
+    s->options.rest_column = 3;
+}
+static void missing_type(struct schema *s)
+{
+    s->columns[1].missing = (struct value){.type = type_of(TYPE_INT8)};
+}
 
 static void test_validation(void **state)
 {
@@ -121,9 +166,10 @@ static void test_validation(void **state)
         void (*spoil)(struct schema *);
         const char *sqlstate;
     } cases[] = {
-        {no_name, "42602"}, {long_name, "42622"}, {bad_utf8, "22021"},   {twice, "42701"},      {same_id, "XX000"},
-        {id_past, "XX000"}, {no_columns, "42P16"}, {interval, "42P16"},  {wide_numeric, "0A000"}, {time_type, "42P16"},
-        {time_index, "42703"}, {rest_index, "42703"}, {missing_type, "42804"},
+        {no_name, "42602"},      {long_name, "42622"}, {bad_utf8, "22021"},   {twice, "42701"},
+        {same_id, "XX000"},      {id_past, "XX000"},   {no_columns, "42P16"}, {interval, "42P16"},
+        {wide_numeric, "0A000"}, {time_type, "42P16"}, {time_index, "42703"}, {rest_index, "42703"},
+        {missing_type, "42804"},
     };
     for (size_t i = 0; i < array_count(cases); i++) {
         struct schema *schema = sample();

@@ -35,7 +35,8 @@ static void empty_and_remove(struct io *io, const char *path)
     assert_int_equal(rmdir(path), 0);
 }
 
-static enum err write_at(struct io_file *file, const void *data, size_t size, uint64_t offset, bool sync)
+static enum err write_at(struct io_file *file, const void *data, size_t size, uint64_t offset,
+                         bool sync)
 {
     struct io_write_options write = {.data = data, .size = size, .offset = offset, .sync = sync};
     enum err result = file->io->ops->write_begin(file, &write);
@@ -52,7 +53,8 @@ static void test_direct_writes_read_back(void **state)
         assert_int_equal(io_open(kinds[index], path, &io, &error), OK);
         assert_string_equal(io->name, kinds[index]);
         struct io_file *file;
-        assert_int_equal(io->ops->open(io, "a", IO_CREATE | IO_WRITE | IO_DIRECT, &file, &error), OK);
+        assert_int_equal(io->ops->open(io, "a", IO_CREATE | IO_WRITE | IO_DIRECT, &file, &error),
+                         OK);
         char *registered = io_buffer_alloc(io, 1 << 20);
         char *large = io_buffer_alloc(io, 3 << 20);
         for (size_t byte = 0; byte < 1 << 20; byte++)

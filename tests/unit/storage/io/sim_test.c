@@ -1,4 +1,5 @@
-/* The simulated disk itself: what is synced stays, what is not may go, faults do what they say, forks are apart. */
+/* The simulated disk itself: what is synced stays, what is not may go, faults do what they say,
+ * forks are apart. */
 #include "storage/io/sim.h"
 
 #include <setjmp.h>

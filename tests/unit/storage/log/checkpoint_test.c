@@ -1,4 +1,5 @@
-/* Checkpoints through the manifest, over real files: newest wins, a damaged one falls back, damage is told. */
+/* Checkpoints through the manifest, over real files: newest wins, a damaged one falls back, damage
+ * is told. */
 #include "storage/log/checkpoint.h"
 
 #include <setjmp.h>
@@ -61,7 +62,8 @@ static void write_number(struct fixture *fixture, uint64_t number)
     char text[64];
     struct error error;
     snprintf(text, sizeof(text), "state at %llu", (unsigned long long)number);
-    assert_int_equal(checkpoint_write(fixture->manifest, number, slice_from_cstr(text), &error), OK);
+    assert_int_equal(checkpoint_write(fixture->manifest, number, slice_from_cstr(text), &error),
+                     OK);
 }
 
 static void expect_number(struct fixture *fixture, uint64_t number)
@@ -134,7 +136,8 @@ static void test_damaged_checkpoint_falls_back(void **state)
     expect_number(fixture, 10);
     flip(fixture, "checkpoint-0000000000000001.fckp", 20);
     assert_int_equal(
-        checkpoint_read(fixture->manifest, &fixture->arena, &position, &payload, &error), ERR_CORRUPT);
+        checkpoint_read(fixture->manifest, &fixture->arena, &position, &payload, &error),
+        ERR_CORRUPT);
     assert_non_null(strstr(error.text, "checkpoint-0000000000000002.fckp"));
 }
 
@@ -147,7 +150,8 @@ static void test_manifest_tells_torn_from_damaged(void **state)
     write_number(fixture, 3);
     manifest_close(fixture->manifest);
     fixture->manifest = NULL;
-    flip(fixture, "manifest", 3 * 4096 + 40); /* the last edit: a torn tail, as far as anyone can tell */
+    flip(fixture, "manifest",
+         3 * 4096 + 40); /* the last edit: a torn tail, as far as anyone can tell */
     assert_int_equal(reopen(fixture, &error), OK);
     struct manifest_checkpoint checkpoint;
     assert_true(manifest_checkpoint(fixture->manifest, 0, &checkpoint));

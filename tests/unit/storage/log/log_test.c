@@ -1,5 +1,5 @@
-/* The log over real files: order, reopening, rotation, large records, threads, damage. What a crash does is the
- * simulation's business (tests/sim/log_sim_test.c). */
+/* The log over real files: order, reopening, rotation, large records, threads, damage. What a crash
+ * does is the simulation's business (tests/sim/log_sim_test.c). */
 #include "storage/base/random.h"
 #include "storage/base/thread.h"
 #include "storage/log/log.h"
@@ -54,7 +54,8 @@ static void record_fill(uint64_t position, char *data, size_t size)
         data[index] = (char)(position * 31 + index * 7 + (index >> 8));
 }
 
-static enum err on_replay(void *context, uint64_t position, struct slice payload, struct error *error)
+static enum err on_replay(void *context, uint64_t position, struct slice payload,
+                          struct error *error)
 {
     struct model *model = context;
     (void)error;

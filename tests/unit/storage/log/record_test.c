@@ -1,4 +1,5 @@
-/* Commit records: every type and form to bytes and back, at edge values; parts in order; hostile bytes. */
+/* Commit records: every type and form to bytes and back, at edge values; parts in order; hostile
+ * bytes. */
 #include "storage/log/record.h"
 
 #include "storage/base/random.h"
@@ -13,13 +14,24 @@
 #define ROWS 301
 
 static const struct type types[] = {
-    {.id = TYPE_BOOL},   {.id = TYPE_INT2},  {.id = TYPE_INT4},
-    {.id = TYPE_INT8},   {.id = TYPE_FLOAT4}, {.id = TYPE_FLOAT8},
+    {.id = TYPE_BOOL},
+    {.id = TYPE_INT2},
+    {.id = TYPE_INT4},
+    {.id = TYPE_INT8},
+    {.id = TYPE_FLOAT4},
+    {.id = TYPE_FLOAT8},
     {.id = TYPE_NUMERIC, .precision = 18, .scale = 4},
-    {.id = TYPE_TEXT},   {.id = TYPE_VARCHAR, .length = 50}, {.id = TYPE_TIMESTAMPTZ},
-    {.id = TYPE_TIMESTAMP}, {.id = TYPE_DATE}, {.id = TYPE_UUID},
-    {.id = TYPE_BYTEA},  {.id = TYPE_JSONB}, {.id = TYPE_JSON},
-    {.id = TYPE_TEXT_ARRAY}, {.id = TYPE_INT8_ARRAY},
+    {.id = TYPE_TEXT},
+    {.id = TYPE_VARCHAR, .length = 50},
+    {.id = TYPE_TIMESTAMPTZ},
+    {.id = TYPE_TIMESTAMP},
+    {.id = TYPE_DATE},
+    {.id = TYPE_UUID},
+    {.id = TYPE_BYTEA},
+    {.id = TYPE_JSONB},
+    {.id = TYPE_JSON},
+    {.id = TYPE_TEXT_ARRAY},
+    {.id = TYPE_INT8_ARRAY},
 };
 #define TYPES array_count(types)
 
@@ -52,8 +64,12 @@ static struct value value_of(struct type type, uint64_t x, struct arena *arena)
         value.b = x & 1;
         break;
     case PHYSICAL_INT:
-        value.i = type_stored_width(type.id) == 2   ? (x == 3 ? INT16_MAX : x == 4 ? INT16_MIN : (int16_t)i)
-                  : type_stored_width(type.id) == 4 ? (x == 3 ? INT32_MAX : x == 4 ? INT32_MIN : (int32_t)i)
+        value.i = type_stored_width(type.id) == 2   ? (x == 3   ? INT16_MAX
+                                                       : x == 4 ? INT16_MIN
+                                                                : (int16_t)i)
+                  : type_stored_width(type.id) == 4 ? (x == 3   ? INT32_MAX
+                                                       : x == 4 ? INT32_MIN
+                                                                : (int32_t)i)
                                                     : i;
         break;
     case PHYSICAL_FLOAT: {
@@ -62,7 +78,10 @@ static struct value value_of(struct type type, uint64_t x, struct arena *arena)
         break;
     }
     case PHYSICAL_NUMERIC:
-        value.n = numeric_from_int128(x == 3 ? 999999999999999999 : x == 4 ? -999999999999999999 : i % 1000000, 4);
+        value.n = numeric_from_int128(x == 3   ? 999999999999999999
+                                      : x == 4 ? -999999999999999999
+                                               : i % 1000000,
+                                      4);
         if (x == 0)
             value.n = (struct numeric){.kind = NUMERIC_NAN};
         break;
@@ -71,7 +90,8 @@ static struct value value_of(struct type type, uint64_t x, struct arena *arena)
             uint64_t id[2] = {x, ~x};
             value.text = arena_copy(arena, slice_of(id, 16));
         } else if (x != 0) {
-            value.text = slice_from_cstr(arena_printf(arena, "%0*llu", (int)(x % 30) + 1, (unsigned long long)x % 90));
+            value.text = slice_from_cstr(
+                arena_printf(arena, "%0*llu", (int)(x % 30) + 1, (unsigned long long)x % 90));
         }
         break;
     default:
@@ -101,7 +121,8 @@ static struct column make_column(struct type type, int kind, struct arena *arena
     struct slice *entries = arena_alloc_array(arena, 300, sizeof(*entries));
     uint32_t *codes = arena_alloc_array(arena, ROWS, sizeof(*codes));
     for (uint32_t i = 0; i < 300; i++)
-        entries[i] = i < 50 ? value_of(type, i, arena).text : slice_from_cstr(arena_printf(arena, "unused %u", i));
+        entries[i] = i < 50 ? value_of(type, i, arena).text
+                            : slice_from_cstr(arena_printf(arena, "unused %u", i));
     for (uint32_t row = 0; row < ROWS; row++)
         codes[row] = row % 50;
     column.form = COLUMN_DICTIONARY;
@@ -127,8 +148,8 @@ static void expect_equal(const struct column *want, const struct column *got)
     }
 }
 
-static void write_sample(int kind, struct schema *schema, struct writer *bytes, struct column *columns,
-                         struct arena *arena)
+static void write_sample(int kind, struct schema *schema, struct writer *bytes,
+                         struct column *columns, struct arena *arena)
 {
     uint32_t ids[TYPES];
     for (uint32_t i = 0; i < TYPES; i++) {
@@ -223,7 +244,8 @@ static void test_hostile_bytes(void **state)
         struct record record;
         struct error error = {0};
         for (size_t size = 0; size < bytes.size; size += 1 + size / 64) {
-            /* A cut between parts is a shorter record; the log's lengths and checksums are above this. */
+            /* A cut between parts is a shorter record; the log's lengths and checksums are above
+             * this. */
             void *exact = memory_alloc(size);
             memcpy(exact, bytes.data, size);
             decode_and_read(slice_of(exact, size));
@@ -237,7 +259,8 @@ static void test_hostile_bytes(void **state)
             bytes.data[at] = old;
         }
         bytes.data[0] ^= 1;
-        assert_int_equal(record_decode(writer_as_slice(&bytes), &arena, &record, &error), ERR_CORRUPT);
+        assert_int_equal(record_decode(writer_as_slice(&bytes), &arena, &record, &error),
+                         ERR_CORRUPT);
         writer_deinit(&bytes);
         arena_deinit(&arena);
     }
@@ -257,7 +280,8 @@ static void test_a_code_past_the_dictionary_is_refused(void **state)
     struct column column = make_column(types[7], 4, &arena);
     const uint32_t id = 17;
     record_begin(&bytes);
-    record_add_rows(&bytes, schema, &id, &(struct batch){.row_count = ROWS, .column_count = 1, .columns = &column});
+    record_add_rows(&bytes, schema, &id,
+                    &(struct batch){.row_count = ROWS, .column_count = 1, .columns = &column});
     assert_int_equal(record_decode(writer_as_slice(&bytes), &arena, &record, &error), OK);
     uint8_t *codes = (uint8_t *)record.rows[0].columns[0].codes;
     codes[100] = (uint8_t)record.rows[0].columns[0].entry_count;

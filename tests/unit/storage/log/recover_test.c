@@ -1,4 +1,5 @@
-/* Recovery on bytes that someone changed, and the log's way into failure and back, on the simulated disk. */
+/* Recovery on bytes that someone changed, and the log's way into failure and back, on the simulated
+ * disk. */
 #include "storage/io/sim.h"
 #include "storage/log/log.h"
 
@@ -24,7 +25,8 @@ struct fixture {
     size_t entry_count;
 };
 
-static enum err on_replay(void *context, uint64_t position, struct slice payload, struct error *error)
+static enum err on_replay(void *context, uint64_t position, struct slice payload,
+                          struct error *error)
 {
     struct fixture *fixture = context;
     char want[32];
@@ -89,9 +91,10 @@ static enum err add(struct fixture *fixture)
     log_status(fixture->log, &status);
     char *text = malloc(32);
     snprintf(text, 32, "record %llu", (unsigned long long)status.next_position);
-    struct log_entry *entry = &fixture->entries[fixture->entry_count++ % array_count(fixture->entries)];
-    *entry = (struct log_entry){
-        .payload = slice_from_cstr(text), .context = fixture, .done = on_done};
+    struct log_entry *entry =
+        &fixture->entries[fixture->entry_count++ % array_count(fixture->entries)];
+    *entry =
+        (struct log_entry){.payload = slice_from_cstr(text), .context = fixture, .done = on_done};
     enum err result = log_submit(fixture->log, entry, NULL);
     if (result != OK) {
         free(text);
@@ -136,7 +139,8 @@ static void test_damage_is_told_and_where(void **state)
     struct error error;
     fill(fixture, 6);
     drop_log(fixture);
-    /* Blocks 1 to 6 hold a record each; the fourth is damaged and the sixth says that it was durable. */
+    /* Blocks 1 to 6 hold a record each; the fourth is damaged and the sixth says that it was
+     * durable. */
     assert_true(sim_flip_bit(fixture->sim, FIRST_FILE, 4 * 4096 + 130, 3));
     assert_int_equal(open_log(fixture, false, &error), ERR_CORRUPT);
     assert_non_null(strstr(error.text, FIRST_FILE));
@@ -228,7 +232,8 @@ static void test_failed_sync_goes_to_a_new_file(void **state)
     assert_int_equal(fixture->replayed, 4);
 }
 
-/* The second file's header is lost, its piece is not: it may not come back under the next header. */
+/* The second file's header is lost, its piece is not: it may not come back under the next header.
+ */
 static void test_used_file_without_header_is_not_used_again(void **state)
 {
     struct fixture *fixture = *state;
@@ -285,7 +290,8 @@ static void test_stopped_log_takes_nothing(void **state)
     assert_int_equal(add(fixture), ERR_BUSY);
 }
 
-/* A store that is restarted often and written to rarely keeps to a few blocks a restart, not a whole file. */
+/* A store that is restarted often and written to rarely keeps to a few blocks a restart, not a
+ * whole file. */
 static void test_restarts_do_not_pile_up_files(void **state)
 {
     struct fixture *fixture = *state;
@@ -324,7 +330,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failed_sync_goes_to_a_new_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_used_file_without_header_is_not_used_again, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(test_second_failure_is_final_until_revived, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_second_failure_is_final_until_revived, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_stopped_log_takes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_restarts_do_not_pile_up_files, set_up, tear_down),
     };

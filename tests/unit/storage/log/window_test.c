@@ -1,5 +1,6 @@
-/* The window over a file with known bytes, on the simulated disk and on both real back ends: whatever is looked at, in
- * small and large steps across borders of windows, back and forth, the bytes are those of the file. */
+/* The window over a file with known bytes, on the simulated disk and on both real back ends:
+ * whatever is looked at, in small and large steps across borders of windows, back and forth, the
+ * bytes are those of the file. */
 #include "storage/base/random.h"
 #include "storage/io/sim.h"
 #include "storage/log/format.h"
@@ -122,7 +123,8 @@ static void test_read_error(void **state)
     const char *data;
     size_t available;
     struct error error;
-    enum err result = log_window_look(&window, LOG_WINDOW_SIZE - 64, 128, &data, &available, &error);
+    enum err result =
+        log_window_look(&window, LOG_WINDOW_SIZE - 64, 128, &data, &available, &error);
     assert_int_equal(result, ERR_IO);
     sim_set_faults(sim, NULL);
     check(&window, LOG_WINDOW_SIZE - 64, 128);

@@ -1,5 +1,6 @@
-/* Mutable segments: one writer and four readers while chunks grow, dictionaries give up, NULLs begin, a column is added
- * and appended rows are rolled back (run it under the tsan preset); chunk sizes; memory given back. */
+/* Mutable segments: one writer and four readers while chunks grow, dictionaries give up, NULLs
+ * begin, a column is added and appended rows are rolled back (run it under the tsan preset); chunk
+ * sizes; memory given back. */
 #include "storage/segment/view.h"
 
 #include "storage/base/random.h"
@@ -47,9 +48,12 @@ static struct slice text_at(int column, uint64_t row, char out[40])
     return slice_of(out, (size_t)size);
 }
 
-static const struct { const char *name; enum type_id type; } definitions[COLUMNS] = {
-    {"ts", TYPE_TIMESTAMPTZ}, {"number", TYPE_INT4}, {"low", TYPE_TEXT}, {"high", TYPE_TEXT},
-    {"blob", TYPE_BYTEA}, {"flag", TYPE_BOOL}, {"late", TYPE_INT2},
+static const struct {
+    const char *name;
+    enum type_id type;
+} definitions[COLUMNS] = {
+    {"ts", TYPE_TIMESTAMPTZ}, {"number", TYPE_INT4}, {"low", TYPE_TEXT},  {"high", TYPE_TEXT},
+    {"blob", TYPE_BYTEA},     {"flag", TYPE_BOOL},   {"late", TYPE_INT2},
 };
 
 static struct schema *make_schema(uint32_t version)
@@ -74,7 +78,8 @@ static struct schema *make_schema(uint32_t version)
 
 static struct value value_at(int column, uint64_t row, char text[40])
 {
-    struct value value = {.type = type_of(definitions[column].type), .is_null = is_null_at(column, row)};
+    struct value value = {.type = type_of(definitions[column].type),
+                          .is_null = is_null_at(column, row)};
     if (value.is_null)
         return value;
     if (column == TS)
@@ -113,8 +118,8 @@ static struct column to_dictionary(struct column flat, size_t count, struct aren
 }
 
 /* Appends rows [begin, begin + count), or rubbish of the same shape. */
-static void append(struct segment *segment, const struct schema *schema, uint64_t begin, size_t count,
-                   bool is_rubbish)
+static void append(struct segment *segment, const struct schema *schema, uint64_t begin,
+                   size_t count, bool is_rubbish)
 {
     struct arena arena;
     arena_init(&arena);
@@ -133,7 +138,8 @@ static void append(struct segment *segment, const struct schema *schema, uint64_
             columns[i] = to_dictionary(columns[i], count, &arena);
         ids[i] = schema->columns[i].id;
     }
-    struct batch batch = {.row_count = count, .column_count = schema->column_count, .columns = columns};
+    struct batch batch = {
+        .row_count = count, .column_count = schema->column_count, .columns = columns};
     struct writer bytes;
     writer_init(&bytes);
     stored_write(schema, ids, &batch, &bytes);
@@ -148,7 +154,7 @@ static void append(struct segment *segment, const struct schema *schema, uint64_
 /* --- readers beside a writer --- */
 
 struct stage {
-    struct mutex mutex;      /* over view */
+    struct mutex mutex; /* over view */
     struct table_view view;
     _Atomic bool is_done;
     _Atomic uint64_t checked, wrong; /* relaxed: counters, read after the joins */
@@ -170,12 +176,14 @@ static bool check_vector(const struct batch *batch, uint64_t row)
     return true;
 }
 
-static void check_morsel(struct stage *stage, struct cursor *cursor, const struct table_view *view, size_t morsel)
+static void check_morsel(struct stage *stage, struct cursor *cursor, const struct table_view *view,
+                         size_t morsel)
 {
     struct morsel_range range = table_view_morsel(view, morsel);
     int64_t min_us, max_us;
     bool is_right = table_view_morsel_times(view, morsel, &min_us, &max_us) &&
-                    min_us <= (int64_t)range.begin * 1000 && max_us >= ((int64_t)range.end - 1) * 1000;
+                    min_us <= (int64_t)range.begin * 1000 &&
+                    max_us >= ((int64_t)range.end - 1) * 1000;
     uint64_t row = range.begin;
     struct batch batch;
     cursor_seek(cursor, morsel);
@@ -237,7 +245,8 @@ static void test_readers_beside_a_writer(void **state)
     mutex_init(&stage.mutex);
     struct thread *readers[READERS];
     for (int i = 0; i < READERS; i++)
-        readers[i] = thread_start(&(struct thread_options){.name = "reader", .run = reader_run, .context = &stage});
+        readers[i] = thread_start(
+            &(struct thread_options){.name = "reader", .run = reader_run, .context = &stage});
     struct random_stream random;
     random_stream_init(&random, 4711);
     for (uint64_t row = 0; row < ROWS;) {
@@ -285,7 +294,8 @@ static void test_readers_beside_a_writer(void **state)
     pool_destroy(pool);
 }
 
-/* A reader that looked one row past its count, or a wrong value, would be seen: the same check on other rows fails. */
+/* A reader that looked one row past its count, or a wrong value, would be seen: the same check on
+ * other rows fails. */
 static void test_the_check_finds_a_wrong_row(void **state)
 {
     (void)state;
