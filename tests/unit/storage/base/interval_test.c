@@ -8,21 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-static int wrong_count;
-
-/* Says every case that differs, so that one run shows them all. `want` begins with '!' where it is
- * an SQLSTATE. */
-static void check(const char *what, const char *input, enum err err, const struct error *error,
-                  struct writer *out, const char *want)
-{
-    writer_u8(out, 0);
-    const char *got = err == OK ? (const char *)out->data : error->sqlstate;
-    if ((err == OK) != (want[0] != '!') || strcmp(got, want[0] == '!' ? want + 1 : want) != 0) {
-        print_error("%s '%s': got %s%s, want %s\n", what, input, err == OK ? "" : "!", got, want);
-        wrong_count++;
-    }
-    writer_reset(out);
-}
+#include "tests/unit/storage/cases.h"
 
 static const struct {
     const char *input, *want;
