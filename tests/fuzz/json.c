@@ -141,8 +141,8 @@ struct slice fuzz_seed(size_t index)
         "{\"a\":[\"x\",null],\"k\":[1,2],\"x\":\"\\\\x0a\",\"o\":{\"p\":1,\"q\":2},\"zz\":[[[[]]]]}"
         "\n",
         "[{\"ts\":1714500000},{\"ts\":1714500000123},{\"ts\":\"x\"},7]",
-        "{\"t\":\"\xC3\xA4\xF0\x9F\x98\x80 a long text that is more than thirty-two "
-        "bytes\",\"t\":null}{\"T\":1}",
+        ("{\"t\":\"\xC3\xA4\xF0\x9F\x98\x80 a long text that is more than thirty-two "
+         "bytes\",\"t\":null}{\"T\":1}"),
         "\xEF\xBB\xBF{\"i\":1.0}\r\n\r\n{\"i\":1e400}\n{\"i\":\"5\"}\n{",
     };
     return index < array_count(seeds) ? slice_from_cstr(seeds[index]) : (struct slice){0};
