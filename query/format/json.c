@@ -190,42 +190,6 @@ void format_command(const char *command, const struct command_answer *answer, st
     writer_cstr(out, "}\n");
 }
 
-static const char *status_title(int status)
-{
-    switch (status) {
-    case 400:
-        return "Bad Request";
-    case 401:
-        return "Unauthorized";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 409:
-        return "Conflict";
-    case 413:
-        return "Content Too Large";
-    case 415:
-        return "Unsupported Media Type";
-    case 422:
-        return "Unprocessable Content";
-    case 429:
-        return "Too Many Requests";
-    case 501:
-        return "Not Implemented";
-    case 503:
-        return "Service Unavailable";
-    case 504:
-        return "Gateway Timeout";
-    case 507:
-        return "Insufficient Storage";
-    default:
-        return status < 500 ? "Bad Request" : "Internal Server Error";
-    }
-}
-
 static void write_text_or_null(struct writer *out, const char *name, const char *text)
 {
     writer_printf(out, ",\"%s\":", name);
@@ -241,7 +205,7 @@ void query_error_json(const struct error *error, int status, const char *query_i
     if (status == 0)
         status = sqlstate_http_status(error->sqlstate);
     writer_cstr(out, "{\"type\":\"about:blank\",\"title\":");
-    json_write_string(out, slice_from_cstr(status_title(status)));
+    json_write_string(out, slice_from_cstr(http_status_title(status)));
     writer_printf(out, ",\"status\":%d", status);
     write_text_or_null(out, "detail", error->text);
     write_text_or_null(out, "sqlstate", error->sqlstate);

@@ -72,8 +72,6 @@ void exchange_answer_error(struct exchange *exchange, int status, const struct e
 void exchange_answer_problem(struct exchange *exchange, int status, const char *sqlstate,
                              const char *format, ...) PRINTF_LIKE(4, 5);
 
-/* "Not Found" */
-const char *http_status_reason(int status);
 /* The problem for a request that the transport refused by itself. */
 void http_refusal_json(int status, size_t body_max, struct writer *out);
 /* HTTP_OTHER for what we do not know. */

@@ -244,7 +244,7 @@ static void session_send(struct session *session)
         req->http1_is_persistent = 0;
     }
     req->res.status = exchange->status;
-    req->res.reason = http_status_reason(exchange->status);
+    req->res.reason = http_status_title(exchange->status);
     req->res.content_length = exchange->content.size;
     add_headers(session);
     h2o_iovec_t content = h2o_iovec_init(exchange->content.data, exchange->content.size);
@@ -328,7 +328,7 @@ static void rewrite_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **sl
         writer_init(&text);
         http_refusal_json(req->res.status, server->options.body_max, &text);
         req->res.content_length = text.size;
-        req->res.reason = http_status_reason(req->res.status);
+        req->res.reason = http_status_title(req->res.status);
         req->res.headers.size = 0;
         h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
                        H2O_STRLIT("application/problem+json"));

@@ -7,39 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-const char *http_status_reason(int status)
-{
-    static const struct {
-        int status;
-        const char *reason;
-    } reasons[] = {
-        {200, "OK"},
-        {204, "No Content"},
-        {400, "Bad Request"},
-        {401, "Unauthorized"},
-        {403, "Forbidden"},
-        {404, "Not Found"},
-        {405, "Method Not Allowed"},
-        {409, "Conflict"},
-        {413, "Payload Too Large"},
-        {415, "Unsupported Media Type"},
-        {417, "Expectation Failed"},
-        {422, "Unprocessable Content"},
-        {429, "Too Many Requests"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},
-        {503, "Service Unavailable"},
-        {504, "Gateway Timeout"},
-        {507, "Insufficient Storage"},
-    };
-    for (size_t i = 0; i < array_count(reasons); i++) {
-        if (reasons[i].status == status) {
-            return reasons[i].reason;
-        }
-    }
-    return status < 400 ? "OK" : status < 500 ? "Client Error" : "Server Error";
-}
-
 void http_refusal_json(int status, size_t body_max, struct writer *out)
 {
     struct error error;

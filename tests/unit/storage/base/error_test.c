@@ -47,6 +47,10 @@ static void test_tables(void **state)
     assert_int_equal(sqlstate_http_status("57014"), 504);
     assert_int_equal(sqlstate_http_status("42501"), 403);
     assert_int_equal(sqlstate_http_status("XX000"), 500);
+    assert_string_equal(http_status_title(413), "Content Too Large");
+    assert_string_equal(http_status_title(507), "Insufficient Storage");
+    assert_string_equal(http_status_title(499), "Bad Request");
+    assert_string_equal(http_status_title(599), "Internal Server Error");
 }
 
 int main(void)
