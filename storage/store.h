@@ -10,8 +10,10 @@
 #include "storage/column/column.h"
 #include "storage/column/schema.h"
 #include "storage/io/io.h"
+#include "storage/segment/filter.h"
 
 struct store;
+struct worker_pool;
 struct commit;
 struct snapshot;
 
@@ -67,6 +69,20 @@ struct store_options {
     bool is_threaded;                 /* false: a simulation calls store_run() */
     bool recover_point_in_time;
     size_t log_piece_size; /* 0: 1 MiB; simulations take less */
+
+    /* Upkeep. 0 takes the default given. */
+    struct worker_pool *workers; /* runs upkeep; NULL: only store_upkeep_run() does */
+    size_t cache_size;           /* pages of sealed segments kept in memory: 64 MiB */
+    uint64_t seal_rows;          /* a mutable segment is closed at so many rows: 1 Mi */
+    size_t seal_bytes; /* or so many bytes of memory: an eighth of rows_memory_limit, <= 512 MiB */
+    int64_t seal_age_us;         /* or when its first row has waited so long: 1 h */
+    uint64_t carry_rows;         /* tables with fewer unsealed rows are copied forward: 65,536 */
+    size_t log_bytes_max;        /* log kept behind the newest checkpoint: 512 MiB (8 log files) */
+    uint32_t merge_segments_min; /* small neighbours before they are merged: 4 */
+    /* Called between steps of upkeep (at most 5 ms of thread CPU apart), for simulations, which
+     * commit and crash in it. NULL: worker_yield(). */
+    void (*upkeep_pause)(void *context);
+    void *upkeep_context;
     _Atomic uint64_t
         *replayed; /* NULL, or where replay tells the position it has reached, for /readyz */
 };
@@ -123,8 +139,16 @@ MUST_CHECK enum err store_commit(struct store *store, struct commit *commit, uin
                                  struct error *error);
 /* A fresh table id, never used before in this store. Callers serialize DDL (ingest does). */
 uint32_t store_next_table_id(struct store *store);
-/* Writes a checkpoint and returns when it is durable. */
+/* Seals every row that is visible now, writes a checkpoint, recycles what of the log is no longer
+ * needed, and returns when all of it is durable. Any thread but the log's and upkeep's own. */
 MUST_CHECK enum err store_checkpoint(struct store *store, struct error *error);
+
+/* --- upkeep: sealing, merging, retention, checkpoints, recycling of the log --- */
+/* Every 100 ms or so: looks what is due and lets the workers do it. Any thread; cheap. */
+void store_upkeep(struct store *store);
+/* Does one thing that is due, on the caller's thread: one segment sealed or merged, one retention
+ * pass, one checkpoint. False if nothing was due. For stores without workers. */
+bool store_upkeep_run(struct store *store);
 uint64_t store_position(struct store *store); /* visible position; acquire */
 /* Waits until the visible position is at least `position`. ERR_TIMEOUT. */
 MUST_CHECK enum err store_wait(struct store *store, uint64_t position, int64_t timeout_us,
@@ -150,35 +174,57 @@ struct table_statistics {
     uint64_t rows, mutable_rows;
     uint64_t bytes, mutable_bytes; /* allocated */
     uint64_t segment_count;
+    uint64_t sealed_count;
     int64_t min_time_us, max_time_us; /* INT64_MAX, INT64_MIN while empty or without event time */
     uint64_t first_position, last_position;
 };
 void table_view_statistics(const struct table_view *view, struct table_statistics *out);
-/* Bytes of one column's chunks and a text of its encodings ("dictionary,plain"). */
+struct segment_statistics {
+    char id[24]; /* "s<number>" sealed, "m<table>-<ordinal>" mutable */
+    bool is_sealed;
+    uint64_t rows, bytes; /* bytes of a sealed one are those of its file */
+    int64_t min_time_us, max_time_us;
+    uint64_t first_position, last_position;
+    int64_t created_at_us;
+};
+size_t table_view_segment_count(const struct table_view *view); /* with at least a row */
+void table_view_segment(const struct table_view *view, size_t index,
+                        struct segment_statistics *out);
+/* Bytes of one column's chunks and blocks (dictionaries and indexes too) and a text of its
+ * encodings ("dictionary,plain"). */
 void table_view_column_statistics(const struct table_view *view, uint32_t column_index,
                                   uint64_t *bytes, uint64_t *raw_bytes, char *encodings,
                                   size_t encodings_size);
 
-/* A scan over a view in morsels: chunk by chunk (at most 64 Ki rows), each in vectors of at most
- * VECTOR_ROWS_MAX rows. Values are borrowed from the chunks where they lie in physical form and
- * converted into the cursor's buffers where not: they hold until the next call on this cursor
- * (dictionaries and text as long as the snapshot). */
+/* A scan over a view in morsels: the blocks of sealed segments, then the chunks of mutable ones (at
+ * most 64 Ki rows each), in position order of segments, each in vectors of at most VECTOR_ROWS_MAX
+ * rows. Values are borrowed where they lie in physical form and converted into the cursor's buffers
+ * where not: they hold until the next call on this cursor (dictionaries as long as the snapshot;
+ * text as long as the snapshot if mutable, until the next call if sealed without a dictionary). */
 struct morsel_range {
     uint64_t begin, end; /* row numbers in the view */
 };
 size_t table_view_morsel_count(const struct table_view *view);
 struct morsel_range table_view_morsel(const struct table_view *view, size_t morsel);
-/* Least and greatest event time of a morsel, for skipping; false if unknown. */
+/* Least and greatest event time of a morsel, for skipping; false if unknown. Does no I/O: blocks of
+ * a segment whose footer has not been read have the segment's times. */
 bool table_view_morsel_times(const struct table_view *view, size_t morsel, int64_t *min_us,
                              int64_t *max_us);
 
 struct cursor;
-/* `columns` are indexes into table_view_schema()->columns. */
+/* `columns` are indexes into table_view_schema()->columns. The filter and what it points to must
+ * outlive the cursor; NULL: every row. */
 struct cursor *cursor_open(const struct table_view *view, const uint32_t *columns,
-                           size_t column_count);
-void cursor_seek(struct cursor *cursor, size_t morsel); /* to the start of that morsel */
-/* The next vector of the current morsel; false at its end. batch->columns are the cursor's. */
-bool cursor_next(struct cursor *cursor, struct batch *batch);
+                           size_t column_count, const struct scan_filter *filter);
+/* To the start of a morsel. *has false: nothing in it can pass the filter. ERR_IO, ERR_CORRUPT
+ * (58030, XX001) name file and offset. */
+MUST_CHECK enum err cursor_seek(struct cursor *cursor, size_t morsel, bool *has,
+                                struct error *error);
+/* The next vector of the current morsel that has rows left by the filter; *has false at its end.
+ * batch->columns are the cursor's. */
+MUST_CHECK enum err cursor_next(struct cursor *cursor, struct batch *batch, bool *has,
+                                struct error *error);
+const struct scan_counts *cursor_counts(const struct cursor *cursor);
 void cursor_close(struct cursor *cursor);
 
 #endif

@@ -55,7 +55,7 @@ static enum err scan_open(struct exec_node *node, struct error *error)
         err = read_bound(node->exec, plan->scan.time_to, &scan->has_to, &scan->to_us, error);
     if (err != OK)
         return err;
-    scan->cursor = cursor_open(scan->view, plan->scan.columns, plan->column_count);
+    scan->cursor = cursor_open(scan->view, plan->scan.columns, plan->column_count, NULL);
     if (plan->scan.filter != NULL)
         scan->filter = evaluator_create(plan->scan.filter, &node->exec->eval);
     scan->morsel_count = table_view_morsel_count(scan->view);
@@ -116,10 +116,10 @@ static enum err next_morsel(struct exec_node *node, bool *has, struct error *err
     enum err err = exec_check(node->exec, error);
     if (err != OK)
         return err;
-    cursor_seek(scan->cursor, morsel_at(scan));
+    err = cursor_seek(scan->cursor, morsel_at(scan), &scan->is_in_morsel, error);
     scan->morsel++;
-    scan->is_in_morsel = scan->has_seen_morsel = true;
-    return OK;
+    scan->has_seen_morsel = true;
+    return err;
 }
 
 static enum err scan_next(struct exec_node *node, struct batch *out, struct error *error)
@@ -133,10 +133,13 @@ static enum err scan_next(struct exec_node *node, struct batch *out, struct erro
             if (err != OK || !has)
                 return err;
         }
-        if (!cursor_next(scan->cursor, &batch)) {
-            scan->is_in_morsel = false;
-            continue;
+        if (scan->is_in_morsel) {
+            enum err err = cursor_next(scan->cursor, &batch, &scan->is_in_morsel, error);
+            if (err != OK)
+                return err;
         }
+        if (!scan->is_in_morsel)
+            continue;
         atomic_fetch_add_explicit(&node->exec->statistics.rows_scanned, batch.row_count,
                                   memory_order_relaxed);
         node->exec->actual[node->plan->id].rows_in += batch.row_count;

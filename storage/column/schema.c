@@ -11,11 +11,13 @@
  * Bytes (schema_write), little-endian, in commit records of kind CREATE and ALTER and in
  * checkpoints:
  *
- *   u8 format = 1 | u32 table_id | u32 version | text name | text comment | u32 next_column_id
+ *   u8 format = 2 | u32 table_id | u32 version | u32 index_version (2) | text name | text comment
+ *   u32 next_column_id
  *   i32 time_column | i64 created_at_us
  *   i64 lateness_us | i64 future_us | i64 retention_us | u8 unknown | i32 rest_column | i32
  * whole_column text map | text text u32 column_count, then per column: u32 id | text name | type |
  * u8 is_not_null | text default_text | value missing | text comment
+ * | format 2: u8 index policy | text index_name
  *
  * `text` is a varint length and the bytes; type and value as storage/column/type.c writes them.
  * Reading bounds everything and ends in schema_validate, so hostile bytes give ERR_CORRUPT and
@@ -25,7 +27,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define SCHEMA_FORMAT 1
+#define SCHEMA_FORMAT 2 /* 1 had no indexes */
 
 /* --- life --- */
 
@@ -60,6 +62,7 @@ struct schema *schema_copy(const struct schema *schema)
     struct arena *arena = &copy->arena;
     copy->table_id = schema->table_id;
     copy->version = schema->version;
+    copy->index_version = schema->index_version;
     copy->name = arena_copy(arena, schema->name);
     copy->comment = arena_copy(arena, schema->comment);
     copy->next_column_id = schema->next_column_id;
@@ -77,6 +80,7 @@ struct schema *schema_copy(const struct schema *schema)
         copy->columns[i].default_text = arena_copy(arena, from->default_text);
         copy->columns[i].missing = value_copy(&from->missing, arena);
         copy->columns[i].comment = arena_copy(arena, from->comment);
+        copy->columns[i].index_name = arena_copy(arena, from->index_name);
     }
     return copy;
 }
@@ -226,6 +230,7 @@ void schema_write(const struct schema *schema, struct writer *out)
     writer_u8(out, SCHEMA_FORMAT);
     writer_u32(out, schema->table_id);
     writer_u32(out, schema->version);
+    writer_u32(out, schema->index_version);
     writer_text(out, schema->name);
     writer_text(out, schema->comment);
     writer_u32(out, schema->next_column_id);
@@ -253,6 +258,8 @@ void schema_write(const struct schema *schema, struct writer *out)
             missing.type = column->type;
         value_write(&missing, out);
         writer_text(out, column->comment);
+        writer_u8(out, (uint8_t)column->index);
+        writer_text(out, column->index_name);
     }
 }
 
@@ -262,12 +269,13 @@ static struct slice read_text(struct reader *reader, struct arena *arena)
     return arena_copy(arena, text);
 }
 
-static bool read_head(struct reader *reader, struct schema *schema)
+static bool read_head(struct reader *reader, struct schema *schema, uint8_t *format)
 {
     struct table_options *options = &schema->options;
-    uint8_t format = reader_u8(reader);
+    *format = reader_u8(reader);
     schema->table_id = reader_u32(reader);
     schema->version = reader_u32(reader);
+    schema->index_version = *format >= 2 ? reader_u32(reader) : 0;
     schema->name = read_text(reader, &schema->arena);
     schema->comment = read_text(reader, &schema->arena);
     schema->next_column_id = reader_u32(reader);
@@ -283,11 +291,11 @@ static bool read_head(struct reader *reader, struct schema *schema)
     options->map = read_text(reader, &schema->arena);
     options->text = read_text(reader, &schema->arena);
     schema->column_count = reader_u32(reader);
-    return !reader->failed && format == SCHEMA_FORMAT && unknown <= UNKNOWN_REJECT &&
-           schema->column_count <= SCHEMA_COLUMNS_MAX;
+    return !reader->failed && *format >= 1 && *format <= SCHEMA_FORMAT &&
+           unknown <= UNKNOWN_REJECT && schema->column_count <= SCHEMA_COLUMNS_MAX;
 }
 
-static bool read_column(struct reader *reader, struct arena *arena,
+static bool read_column(struct reader *reader, uint8_t format, struct arena *arena,
                         struct column_definition *column)
 {
     column->id = reader_u32(reader);
@@ -303,18 +311,24 @@ static bool read_column(struct reader *reader, struct arena *arena,
         return false;
     column->missing = value_copy(&missing, arena);
     column->comment = read_text(reader, arena);
-    return !reader->failed;
+    if (format < 2)
+        return !reader->failed;
+    uint8_t index = reader_u8(reader);
+    column->index = (enum index_policy)index;
+    column->index_name = read_text(reader, arena);
+    return !reader->failed && index <= INDEX_OFF;
 }
 
 enum err schema_read(struct reader *reader, struct schema **out, struct error *error)
 {
     struct schema *schema = schema_create();
-    if (!read_head(reader, schema))
+    uint8_t format;
+    if (!read_head(reader, schema, &format))
         goto out_corrupt;
     schema->columns =
         arena_alloc_zero(&schema->arena, schema->column_count * sizeof(*schema->columns));
     for (uint32_t i = 0; i < schema->column_count; i++) {
-        if (!read_column(reader, &schema->arena, &schema->columns[i]))
+        if (!read_column(reader, format, &schema->arena, &schema->columns[i]))
             goto out_corrupt;
     }
     struct error reason = {0};

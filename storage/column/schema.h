@@ -16,6 +16,9 @@ struct column_definition {
         default_text;     /* SQL expression as PostgreSQL deparses it for people, empty: none */
     struct value missing; /* what rows older than the column read as; NULL without a default */
     struct slice comment;
+    /* Bitmap index: by rule, by CREATE INDEX, or not (DROP INDEX of the rule's). */
+    enum index_policy { INDEX_AUTO = 0, INDEX_ON = 1, INDEX_OFF = 2 } index;
+    struct slice index_name; /* INDEX_ON: its name; else empty */
 };
 
 enum late_policy { LATE_AMEND };
@@ -25,7 +28,7 @@ struct table_options { /* WITH (…), parsed; `text` keeps each as written for f
                         */
     int64_t lateness_us;  /* 30 s */
     int64_t future_us;    /* 1 d */
-    int64_t retention_us; /* 0: for ever. Recorded; enforced from the issue that brings retention */
+    int64_t retention_us; /* 0: for ever */
     enum unknown_policy unknown;
     int32_t rest_column, whole_column; /* index into columns, -1 none */
     struct slice map;                  /* JSON object: column -> RFC 6901 pointer; empty: none */
@@ -34,8 +37,9 @@ struct table_options { /* WITH (…), parsed; `text` keeps each as written for f
 
 struct schema {
     uint32_t table_id;
-    uint32_t version;  /* of the definition, grows by ALTER */
-    struct slice name; /* in schema public */
+    uint32_t version;       /* of the definition, grows by ALTER */
+    uint32_t index_version; /* grows by CREATE and DROP INDEX: older segments are written anew */
+    struct slice name;      /* in schema public */
     struct slice comment;
     uint32_t column_count;
     struct column_definition *columns; /* live columns in order */

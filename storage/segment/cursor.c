@@ -30,12 +30,14 @@ struct cursor {
     size_t column_count;
     struct cursor_column *columns;
     struct column *vectors;
+    struct scan_counts counts;
     struct arena arena;
 };
 
 struct cursor *cursor_open(const struct table_view *view, const uint32_t *columns,
-                           size_t column_count)
+                           size_t column_count, const struct scan_filter *filter)
 {
+    (void)filter; /* a hint */
     struct cursor *cursor = memory_alloc_zero(sizeof(*cursor));
     cursor->view = view;
     cursor->column_count = column_count;
@@ -70,14 +72,17 @@ static const struct chunk_column *find_source(const struct chunk *chunk,
     return NULL;
 }
 
-void cursor_seek(struct cursor *cursor, size_t morsel)
+enum err cursor_seek(struct cursor *cursor, size_t morsel, bool *has, struct error *error)
 {
+    (void)error;
     struct morsel_range range = view_morsel(cursor->view, (uint32_t)morsel);
     cursor->chunk = segment_chunk(cursor->view->segment, (uint32_t)morsel);
     cursor->row = 0;
     cursor->end = range.end - range.begin;
     for (size_t i = 0; i < cursor->column_count; i++)
         cursor->columns[i].source = find_source(cursor->chunk, &cursor->columns[i]);
+    *has = true;
+    return OK;
 }
 
 static void *buffer_of(struct cursor *cursor, struct cursor_column *column)
@@ -147,10 +152,12 @@ static struct column read_vector(struct cursor *cursor, struct cursor_column *co
     return out;
 }
 
-bool cursor_next(struct cursor *cursor, struct batch *batch)
+enum err cursor_next(struct cursor *cursor, struct batch *batch, bool *has, struct error *error)
 {
-    if (cursor->row >= cursor->end)
-        return false;
+    (void)error;
+    *has = cursor->row < cursor->end;
+    if (!*has)
+        return OK;
     size_t left = cursor->end - cursor->row;
     size_t count = left < VECTOR_ROWS_MAX ? left : VECTOR_ROWS_MAX;
     for (size_t i = 0; i < cursor->column_count; i++)
@@ -158,7 +165,12 @@ bool cursor_next(struct cursor *cursor, struct batch *batch)
     cursor->row += count;
     *batch = (struct batch){
         .row_count = count, .column_count = cursor->column_count, .columns = cursor->vectors};
-    return true;
+    return OK;
+}
+
+const struct scan_counts *cursor_counts(const struct cursor *cursor)
+{
+    return &cursor->counts;
 }
 
 void cursor_close(struct cursor *cursor)

@@ -4,6 +4,7 @@
 #define FRESHET_STORAGE_SEGMENT_VIEW_H
 
 #include "storage/segment/mutable.h"
+#include "storage/segment/sealed.h"
 #include "storage/store.h"
 
 /* What is published of a segment, set as one under the store's publishing lock. */
@@ -13,13 +14,47 @@ struct published {
     uint64_t first_position, last_position; /* of records with rows here; 0: none */
 };
 
-struct table_view {
-    const struct schema *schema;
-    struct segment *segment; /* both held by the snapshot's catalog */
+/* One segment that takes no more rows: sealed, or mutable and waiting to be sealed. */
+struct segment_entry {
+    struct sealed *sealed;   /* or */
+    struct segment *segment; /* frozen at `published` */
     struct published published;
+    int64_t closed_at_us; /* frozen: when */
 };
 
+/* The closed segments of a table in position order; immutable, shared by count. */
+struct segment_list {
+    _Atomic uint32_t references;
+    uint32_t count;
+    uint64_t row_count;
+    uint64_t morsel_count;
+    uint64_t *first_rows;    /* per entry, and row_count behind the last */
+    uint64_t *first_morsels; /* the same for morsels */
+    struct segment_entry entries[];
+};
+
+/* Takes references to the segments of `entries`; NULL for none. segment_list_ref/unref take NULL.
+ */
+struct segment_list *segment_list_create(const struct segment_entry *entries, uint32_t count);
+struct segment_list *segment_list_ref(struct segment_list *list);
+void segment_list_unref(struct segment_list *list);
+
+struct table_view {
+    const struct schema *schema;
+    struct segment_list *closed; /* NULL: none */
+    struct segment *segment;     /* the open one; NULL only in views made for sealing */
+    struct published published;  /* of the open one */
+    /* All held by the snapshot's catalog. */
+};
+
+/* Where a morsel lies: an entry of `closed` (or the open segment: entry NULL) and its block or
+ * chunk there. */
+struct morsel_place {
+    const struct segment_entry *entry;
+    uint32_t index;
+};
 /* Rows of a morsel: up to the next chunk, or to the end of the view. */
 struct morsel_range view_morsel(const struct table_view *view, uint32_t chunk_index);
+struct morsel_place view_morsel_place(const struct table_view *view, size_t morsel);
 
 #endif

@@ -1,6 +1,7 @@
 /* Fuzz target: bytes as a commit record. Refused, or everything in it can be read: as a batch, and
  * appended to a segment whose definition is made from the record's own columns and read back
  * through a cursor, cell by cell the same. */
+#include "tests/model/cursor_model.h"
 #include "storage/log/record.h"
 #include "storage/segment/view.h"
 #include "tests/fuzz/fuzz.h"
@@ -52,12 +53,12 @@ static void compare(const struct table_view *view, const struct batch *want,
     uint32_t source = 0;
     while (rows->columns[source].column_id != view->schema->columns[index].id)
         source++;
-    struct cursor *cursor = cursor_open(view, &index, 1);
+    struct cursor *cursor = cursor_open(view, &index, 1, NULL);
     size_t row = 0;
     for (size_t morsel = 0; morsel < table_view_morsel_count(view); morsel++) {
         struct batch batch;
-        cursor_seek(cursor, morsel);
-        while (cursor_next(cursor, &batch)) {
+        test_seek(cursor, morsel);
+        while (test_next(cursor, &batch)) {
             for (size_t i = 0; i < batch.row_count; i++, row++) {
                 struct value a = column_value(&want->columns[source], row);
                 struct value b = column_value(&batch.columns[0], i);

@@ -7,6 +7,7 @@
 #ifndef FRESHET_TESTS_MODEL_STORE_MODEL_H
 #define FRESHET_TESTS_MODEL_STORE_MODEL_H
 
+#include "tests/model/cursor_model.h"
 #include "storage/base/hash.h"
 #include "storage/base/random.h"
 #include "storage/segment/view.h"
@@ -211,14 +212,14 @@ static inline bool model_compare_column(const struct model_table *table,
                                         size_t why_size)
 {
     const struct column_definition *definition = &view->schema->columns[column];
-    struct cursor *cursor = cursor_open(view, &column, 1);
+    struct cursor *cursor = cursor_open(view, &column, 1, NULL);
     size_t row = 0;
     bool is_equal = true;
     for (size_t morsel = 0; morsel < table_view_morsel_count(view) && is_equal; morsel++) {
         struct batch batch;
-        cursor_seek(cursor, morsel);
+        test_seek(cursor, morsel);
         is_equal = table_view_morsel(view, morsel).begin == row;
-        while (is_equal && cursor_next(cursor, &batch)) {
+        while (is_equal && test_next(cursor, &batch)) {
             for (size_t i = 0; i < batch.row_count && is_equal; i++, row++) {
                 const struct value *want =
                     row < table->row_count ? table->rows[row].cells[definition->id] : NULL;

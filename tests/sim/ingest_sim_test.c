@@ -13,6 +13,7 @@
  * Planted bugs P9 and P18 must be found by the same runs. FRESHET_SIM_POINTS sets the number of
  * crash points. */
 #include "ingest/internal.h"
+#include "tests/model/cursor_model.h"
 #include "storage/base/clock.h"
 #include "storage/base/fault.h"
 #include "storage/base/logger.h"
@@ -172,11 +173,11 @@ static void find_rows(struct life *life, struct found *found)
     struct snapshot *snapshot = snapshot_open(life->store);
     const struct table_view *view = snapshot_find(snapshot, SLICE("t"));
     uint32_t column = 1;
-    struct cursor *cursor = view == NULL ? NULL : cursor_open(view, &column, 1);
+    struct cursor *cursor = view == NULL ? NULL : cursor_open(view, &column, 1, NULL);
     for (size_t m = 0; cursor != NULL && m < table_view_morsel_count(view); m++) {
         struct batch batch;
-        cursor_seek(cursor, m);
-        while (cursor_next(cursor, &batch))
+        test_seek(cursor, m);
+        while (test_next(cursor, &batch))
             for (size_t row = 0; row < batch.row_count; row++)
                 found->rows[column_value(&batch.columns[0], row).i / 100]++;
     }

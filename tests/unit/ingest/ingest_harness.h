@@ -4,6 +4,7 @@
 
 #include "ingest/internal.h"
 #include "query/expr/build.h"
+#include "tests/model/cursor_model.h"
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
 #include "storage/base/random.h"
@@ -231,11 +232,11 @@ static inline void world_print_table(struct world *world, const char *table, str
     uint32_t count = table_view_schema(view)->column_count, indexes[64];
     for (uint32_t i = 0; i < count; i++)
         indexes[i] = i;
-    struct cursor *cursor = cursor_open(view, indexes, count);
+    struct cursor *cursor = cursor_open(view, indexes, count, NULL);
     for (size_t m = 0; m < table_view_morsel_count(view); m++) {
         struct batch batch;
-        cursor_seek(cursor, m);
-        while (cursor_next(cursor, &batch)) {
+        test_seek(cursor, m);
+        while (test_next(cursor, &batch)) {
             for (size_t row = 0; row < batch.row_count; row++) {
                 for (size_t i = 0; i < count; i++) {
                     struct value value = column_value(&batch.columns[i], row);

@@ -1,6 +1,7 @@
 /* Mutable segments: one writer and four readers while chunks grow, dictionaries give up, NULLs
  * begin, a column is added and appended rows are rolled back (run it under the tsan preset); chunk
  * sizes; memory given back. */
+#include "tests/model/cursor_model.h"
 #include "storage/segment/view.h"
 
 #include "storage/base/random.h"
@@ -186,8 +187,8 @@ static void check_morsel(struct stage *stage, struct cursor *cursor, const struc
                     max_us >= ((int64_t)range.end - 1) * 1000;
     uint64_t row = range.begin;
     struct batch batch;
-    cursor_seek(cursor, morsel);
-    while (cursor_next(cursor, &batch)) {
+    test_seek(cursor, morsel);
+    while (test_next(cursor, &batch)) {
         is_right &= check_vector(&batch, row);
         row += batch.row_count;
     }
@@ -210,7 +211,7 @@ static void reader_run(void *context)
         schema_ref(view.schema);
         mutex_unlock(&stage->mutex);
         static const uint32_t columns[COLUMNS] = {TS, NUMBER, LOW, HIGH, BLOB, FLAG, LATE};
-        struct cursor *cursor = cursor_open(&view, columns, view.schema->column_count);
+        struct cursor *cursor = cursor_open(&view, columns, view.schema->column_count, NULL);
         size_t count = table_view_morsel_count(&view);
         if (count != 0) {
             check_morsel(stage, cursor, &view, count - 1);
@@ -280,7 +281,7 @@ static void test_readers_beside_a_writer(void **state)
     }
     assert_true(has_codes && has_text);
     static const uint32_t columns[COLUMNS] = {TS, NUMBER, LOW, HIGH, BLOB, FLAG, LATE};
-    struct cursor *cursor = cursor_open(&stage.view, columns, COLUMNS);
+    struct cursor *cursor = cursor_open(&stage.view, columns, COLUMNS, NULL);
     for (size_t morsel = 0; morsel < table_view_morsel_count(&stage.view); morsel++)
         check_morsel(&stage, cursor, &stage.view, morsel);
     cursor_close(cursor);
@@ -307,7 +308,7 @@ static void test_the_check_finds_a_wrong_row(void **state)
     stage.view.published.rows = 100;
     stage.view.published.chunk_count = segment_chunk_count(stage.view.segment);
     static const uint32_t columns[COLUMNS] = {TS, NUMBER, LOW, HIGH, BLOB, FLAG, LATE};
-    struct cursor *cursor = cursor_open(&stage.view, columns, COLUMNS);
+    struct cursor *cursor = cursor_open(&stage.view, columns, COLUMNS, NULL);
     check_morsel(&stage, cursor, &stage.view, 0);
     cursor_close(cursor);
     assert_int_equal(atomic_load(&stage.wrong), 1);

@@ -1,0 +1,123 @@
+/* Encodings: one block of one column of a sealed segment, to bytes and back.
+ *
+ * A block has at most BLOCK_ROWS_MAX rows. The encoder measures every encoding of the table that
+ * fits the class and writes the smallest; the reader checks all of a block's bytes once, in
+ * block_open(), and after that no read can leave them. The bytes are in FORMAT.md of this folder.
+ */
+#ifndef FRESHET_STORAGE_ENCODING_ENCODING_H
+#define FRESHET_STORAGE_ENCODING_ENCODING_H
+
+#include "storage/column/type.h"
+
+#define BLOCK_ROWS_MAX 65536
+/* Reads begin at multiples of this and have at most as many rows: the vectors of a scan. */
+#define BLOCK_VECTOR_ROWS 2048
+
+enum block_class {
+    BLOCK_INTEGER, /* int64_t: boolean, integers, date, times, numeric as its digits at the column's
+                      scale (NaN is INT64_MIN), and the codes of a segment's dictionary */
+    BLOCK_FLOAT,   /* double; real too, which is a double that is exactly a float */
+    BLOCK_WIDE,    /* 16 bytes a value: uuid */
+    BLOCK_TEXT     /* struct slice */
+};
+enum block_class block_class_of(enum type_id id); /* of values; codes are BLOCK_INTEGER */
+
+/* What is encoded. NULL rows have any value (the encoder puts what costs least in their place). */
+struct block_values {
+    enum block_class class;
+    uint32_t row_count;      /* 1 … BLOCK_ROWS_MAX */
+    const uint8_t *validity; /* a byte a row, NULL: no row is NULL */
+    union {
+        const void *values;
+        const int64_t *i;
+        const double *f;
+        const uint8_t *wide;
+        const struct slice *text;
+    };
+};
+
+/* What the footer keeps of a block, so that scans can leave it out unread. */
+struct block_zone {
+    uint32_t null_count;
+    bool has_range; /* false: all NULL, or a class without order here (wide) */
+    /* INTEGER: least and greatest value. FLOAT: the bits of the same as an int64 that orders like
+     * the doubles do (float_order), NaN greatest. TEXT: the first 8 bytes big-endian, as uint64
+     * with the top bit flipped, of the least and the greatest; longer texts are cut, so the range
+     * is not narrower than the texts. */
+    int64_t min, max;
+};
+int64_t float_order(double value);
+double float_unorder(int64_t ordered);
+int64_t text_order(struct slice text);
+
+/* Names of encodings, for freshet.columns: "constant", "rle", "frame", "delta", "dictionary",
+ * "plain", "lz4". */
+const char *encoding_name(uint8_t encoding);
+#define ENCODING_COUNT_MAX 16
+
+struct block_encoded {
+    uint8_t encoding;
+    uint64_t raw_bytes; /* of the values as they are, NULLs none */
+    struct block_zone zone;
+};
+/* Between pieces of work of well under 5 ms the encoder calls `pause` (NULL: never), which may give
+ * the processor away. */
+struct encode_options {
+    void (*pause)(void *context);
+    void *context;
+    uint32_t forbidden; /* bit per encoding: tests leave some out */
+};
+/* Appends one block to `out` (8-byte aligned at its start if `out` was). */
+void block_encode(const struct block_values *values, const struct encode_options *options,
+                  struct writer *out, struct block_encoded *encoded);
+
+/* An open block: borrows its bytes, which must outlive it. No memory of its own. */
+struct block {
+    enum block_class class;
+    uint8_t encoding;
+    uint32_t row_count;
+    uint32_t null_count;
+    const uint8_t *data; /* private from here on */
+    size_t size;
+    uint64_t state[12];
+};
+/* ERR_CORRUPT for bytes that this class and row count cannot have. Everything that later reads
+ * depend on is checked here. Cost: small against one read of the whole block. */
+MUST_CHECK enum err block_open(struct slice bytes, enum block_class class, uint32_t row_count,
+                               struct block *out, struct error *error);
+
+/* Memory of reads, the caller's for as long as it likes; what text reads return lies in it (or in
+ * the block) until the next text read with the same scratch. */
+struct block_scratch {
+    char *data;
+    size_t capacity;
+    uint64_t tag; /* which piece of which block is in `data`: reading on is free */
+};
+void block_scratch_init(struct block_scratch *scratch);
+void block_scratch_deinit(struct block_scratch *scratch);
+
+/* Rows [begin, begin + count): begin a multiple of BLOCK_VECTOR_ROWS, count <= BLOCK_VECTOR_ROWS.
+ * `out` by class: int64_t, double, 16 bytes, struct slice. Values of NULL rows are unspecified but
+ * harmless (codes stay below the largest code of the block). ERR_CORRUPT: text that does not
+ * decompress to what the block says (checked at each read, lz4 being a stream). */
+MUST_CHECK enum err block_read(const struct block *block, uint32_t begin, uint32_t count,
+                               struct block_scratch *scratch, void *out, struct error *error);
+/* The same for an INTEGER block whose values fit 32 bits: codes. */
+void block_read_codes(const struct block *block, uint32_t begin, uint32_t count, uint32_t *out);
+/* Single rows, ascending, all within one vector: `rows` relative to the block. */
+MUST_CHECK enum err block_read_at(const struct block *block, const uint32_t *rows, uint32_t count,
+                                  struct block_scratch *scratch, void *out, struct error *error);
+/* 1 or 0 per row. False: no row of them is NULL and `out` was not written. */
+bool block_validity(const struct block *block, uint32_t begin, uint32_t count, uint8_t *out);
+
+/* Predicates on encoded values, one vector at a time. Rows that are not NULL and satisfy it, as
+ * offsets from `begin`, ascending, into `selection` (room for BLOCK_VECTOR_ROWS + 16); their number
+ * is returned. INTEGER only. */
+uint32_t block_select_range(const struct block *block, uint32_t begin, uint32_t count, int64_t low,
+                            int64_t high, uint32_t *selection);
+/* Codes whose bit is set: bit code % 64 of word code / 64; the set covers all codes of the block.
+ */
+uint32_t block_select_set(const struct block *block, uint32_t begin, uint32_t count,
+                          const uint64_t *set, uint32_t *selection);
+
+#endif

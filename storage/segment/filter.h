@@ -1,0 +1,49 @@
+/* Conditions a scan hands down: what rows it can do without.
+ *
+ * A hint. The cursor leaves out rows that surely fail a condition, by zone maps, bitmaps and tests
+ * on codes, before other columns are decoded; the caller still evaluates its whole predicate over
+ * what comes. Mutable segments may ignore it. All conditions hold together (AND). */
+#ifndef FRESHET_STORAGE_SEGMENT_FILTER_H
+#define FRESHET_STORAGE_SEGMENT_FILTER_H
+
+#include "storage/column/type.h"
+
+enum scan_test {
+    SCAN_RANGE,   /* low <= value <= high, either may be missing (has_low, has_high); inclusive */
+    SCAN_IN,      /* equal to one of `values` (equality is a list of one) */
+    SCAN_MATCHES, /* text: matches(context, text), asked once per dictionary entry; pure, any order;
+                     must be true or false for every text (no errors) */
+    SCAN_NULL,
+    SCAN_NOT_NULL
+};
+
+struct scan_condition {
+    enum scan_test test;
+    uint32_t column; /* index into the cursor's columns */
+    /* Of the column's own type. Exclusive ends of integers are moved by one by the caller; of
+     * others they stay inclusive, the caller's predicate does the rest. */
+    bool has_low, has_high;
+    struct value low, high;
+    size_t value_count;
+    const struct value *values; /* none is NULL */
+    bool (*matches)(void *context, struct slice text);
+    void *context;
+};
+
+struct scan_filter {
+    size_t condition_count;
+    const struct scan_condition *conditions;
+    bool is_without_bitmaps; /* tests and bench: the same answer the slow way */
+};
+
+/* What a cursor did, added to over its life: for EXPLAIN ANALYZE and statistics. */
+struct scan_counts {
+    uint64_t segments, segments_skipped; /* segments_skipped: no morsel of it was read */
+    uint64_t morsels, morsels_skipped;   /* by zone maps and bitmaps, before any page was read */
+    uint64_t rows_considered;            /* rows of morsels that were read */
+    uint64_t rows_by_bitmap;             /* rows given because a bitmap named them */
+    uint64_t bitmaps_used;               /* (segment, condition) pairs answered by a bitmap */
+    uint64_t pages_read, bytes_read;     /* from files; cache hits not counted */
+};
+
+#endif

@@ -1,0 +1,61 @@
+/* The footer of a sealed segment's file: where its pages are and what is known of them unread.
+ *
+ *   header (64 bytes) | pages: per column dictionary, blocks, index | footer | (end of file)
+ *
+ * A page begins at a multiple of 8. Each has its own XXH3-64, seeded with the segment's number and
+ * the page's ordinal, so that a page of another place is not taken for this one. The footer's
+ * offset, size and checksum are in the manifest (and in the header, for `freshet check`). */
+#ifndef FRESHET_STORAGE_SEGMENT_FOOTER_H
+#define FRESHET_STORAGE_SEGMENT_FOOTER_H
+
+#include "storage/base/arena.h"
+#include "storage/base/bytes.h"
+#include "storage/column/type.h"
+#include "storage/encoding/encoding.h"
+
+#define SEALED_ROWS_MAX (UINT32_C(1) << 24)
+
+struct sealed_page {
+    uint64_t offset; /* in the file; size 0: there is no such page */
+    uint32_t size;
+    uint32_t ordinal; /* seeds the checksum */
+    uint64_t checksum;
+};
+
+struct sealed_block { /* rows [i * BLOCK_ROWS_MAX, …) of one column */
+    struct sealed_page page;
+    uint8_t encoding;
+    struct block_zone zone; /* of codes where the column has a dictionary */
+};
+
+struct sealed_column {
+    uint32_t column_id;
+    struct type type;
+    /* Texts of the segment, sorted by bytes, distinct: blocks hold codes. 0: blocks hold values. */
+    uint32_t entry_count;
+    struct sealed_page dictionary;
+    struct sealed_page index;    /* bitmap; size 0: none */
+    uint64_t raw_bytes;          /* of the values as they are */
+    struct sealed_block *blocks; /* block_count of them */
+};
+
+struct sealed_footer {
+    uint64_t number;
+    uint32_t table_id;
+    uint32_t schema_version;
+    uint32_t row_count;
+    uint32_t block_count;
+    uint32_t column_count;
+    uint32_t time_column_id; /* rows are sorted by it; 0: none */
+    uint64_t first_position, last_position;
+    int64_t created_at_us;
+    struct sealed_column *columns; /* by column id, ascending */
+};
+
+void footer_write(const struct sealed_footer *footer, struct writer *out);
+/* In the arena. ERR_CORRUPT: anything that readers would trip over (ranges outside of
+ * [0, file_size), counts, types that are not storable, ordinals that repeat, …). */
+MUST_CHECK enum err footer_read(struct slice bytes, uint64_t file_size, struct arena *arena,
+                                struct sealed_footer *out, struct error *error);
+
+#endif
