@@ -1,10 +1,11 @@
 /* The footer of a sealed segment's file: where its pages are and what is known of them unread.
  *
- *   header (64 bytes) | pages: per column dictionary, blocks, index | footer | (end of file)
+ *   header (64 bytes) | pages: per column dictionary, blocks; then indexes | footer | zeros
  *
  * A page begins at a multiple of 8. Each has its own XXH3-64, seeded with the segment's number and
  * the page's ordinal, so that a page of another place is not taken for this one. The footer's
- * offset, size and checksum are in the manifest (and in the header, for `freshet check`). */
+ * offset, size and checksum are in the manifest (and in the header, for `freshet check`); its
+ * ordinal is FOOTER_ORDINAL. The bytes are in FORMAT.md. */
 #ifndef FRESHET_STORAGE_SEGMENT_FOOTER_H
 #define FRESHET_STORAGE_SEGMENT_FOOTER_H
 
@@ -13,7 +14,29 @@
 #include "storage/column/type.h"
 #include "storage/encoding/encoding.h"
 
+#define SEALED_VERSION 1
 #define SEALED_ROWS_MAX (UINT32_C(1) << 24)
+#define SEALED_ENTRIES_MAX 65536 /* of a dictionary */
+#define SEALED_PAGE_ALIGNMENT 8
+#define SEALED_HEADER_SIZE ((size_t)64)
+#define FOOTER_ORDINAL UINT32_MAX
+
+/* The first bytes of the file, for those who come without a manifest. */
+struct sealed_header {
+    uint64_t number;
+    uint32_t table_id;
+    uint32_t row_count;
+    uint64_t footer_offset;
+    uint32_t footer_size;
+    uint64_t footer_checksum;
+};
+/* SEALED_HEADER_SIZE bytes. */
+void sealed_header_write(const struct sealed_header *header, void *out);
+/* ERR_CORRUPT: not a header, damaged, of a later version, or a footer outside of the file. */
+MUST_CHECK enum err sealed_header_read(struct slice bytes, uint64_t file_size,
+                                       struct sealed_header *out, struct error *error);
+/* Of a page, or of the footer under FOOTER_ORDINAL. */
+uint64_t sealed_checksum(uint64_t number, uint32_t ordinal, struct slice bytes);
 
 struct sealed_page {
     uint64_t offset; /* in the file; size 0: there is no such page */
@@ -53,8 +76,11 @@ struct sealed_footer {
 };
 
 void footer_write(const struct sealed_footer *footer, struct writer *out);
-/* In the arena. ERR_CORRUPT: anything that readers would trip over (ranges outside of
- * [0, file_size), counts, types that are not storable, ordinals that repeat, …). */
+/* Bytes that footer_write makes of so many columns and blocks. */
+size_t footer_size(uint32_t column_count, uint32_t block_count);
+/* In the arena. ERR_CORRUPT: anything that readers would trip over (pages outside of the file or
+ * over each other, counts, types that are not storable, codes without an entry, …). What lies in
+ * the pages is for others to check. */
 MUST_CHECK enum err footer_read(struct slice bytes, uint64_t file_size, struct arena *arena,
                                 struct sealed_footer *out, struct error *error);
 
