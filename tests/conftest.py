@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import broker as kafka  # noqa: E402
 import freshet  # noqa: E402
 
 SKIPS = pathlib.Path(__file__).with_name("skips.txt")
@@ -70,3 +71,23 @@ def checked_binary():
     path = freshet.ROOT / "build" / "debug" / "freshet"
     assert path.exists(), f"{path} is missing: cmake --preset debug && cmake --build --preset debug"
     return str(path)
+
+
+def brokers(tmp_path_factory):
+    node = kafka.Broker(tmp_path_factory.mktemp("broker"))
+    try:
+        yield node.start()
+    finally:
+        node.wipe()
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory):
+    """A running Kafka node that the tests of a session share; none of them may stop it."""
+    yield from brokers(tmp_path_factory)
+
+
+@pytest.fixture
+def own_broker(tmp_path_factory):
+    """A running Kafka node of this test alone, to be stopped, crashed and started again."""
+    yield from brokers(tmp_path_factory)
