@@ -84,4 +84,14 @@ size_t footer_size(uint32_t column_count, uint32_t block_count);
 MUST_CHECK enum err footer_read(struct slice bytes, uint64_t file_size, struct arena *arena,
                                 struct sealed_footer *out, struct error *error);
 
+/* --- dictionary pages: segment/entries.c --- */
+
+/* A dictionary page is one BLOCK_TEXT block of `count` values, none NULL, strictly ascending by
+ * bytes: code i is the i-th. Appended to `out`. */
+void entries_write(const struct slice *entries, uint32_t count, struct writer *out);
+/* All of them, checked (order, hence distinct), in the arena; nothing borrowed from `page`.
+ * ERR_CORRUPT. */
+MUST_CHECK enum err entries_read(struct slice page, uint32_t count, struct arena *arena,
+                                 struct slice **out, struct error *error);
+
 #endif
