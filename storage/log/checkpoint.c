@@ -106,7 +106,7 @@ enum err checkpoint_write(struct manifest *manifest, uint64_t position, struct s
     if (result == OK)
         result = io->ops->sync_directory(io, manifest_directory(manifest), error);
     if (result == OK)
-        result = manifest_append(manifest, &edit, error);
+        result = manifest_append(manifest, &(struct manifest_edit){.checkpoint = &edit}, error);
     if (result == OK)
         (void)io->ops->list(io, manifest_directory(manifest), remove_stale, manifest, NULL);
     return result;
