@@ -140,28 +140,33 @@ static const struct provider_column segments_columns[] = {
     {"last_position", BIGINT}, {"created_at", TIME},
 };
 
+static void add_segment(struct provider_scan *scan, const struct schema *schema,
+                        const struct segment_statistics *segment)
+{
+    bool has_times = segment->min_time_us <= segment->max_time_us;
+    provider_text(scan, 0, schema->name);
+    provider_cstr(scan, 1, arena_printf(scan->arena, "%s", segment->id));
+    provider_cstr(scan, 2, segment->is_sealed ? "sealed" : "mutable");
+    provider_int(scan, 3, (int64_t)segment->rows);
+    provider_int(scan, 4, (int64_t)segment->bytes);
+    add_time(scan, 5, segment->min_time_us, has_times);
+    add_time(scan, 6, segment->max_time_us, has_times);
+    provider_int(scan, 7, (int64_t)segment->first_position);
+    provider_int(scan, 8, (int64_t)segment->last_position);
+    provider_int(scan, 9, segment->created_at_us);
+}
+
 static enum err segments_scan(void *context, struct provider_scan *scan, struct error *error)
 {
     (void)context;
     (void)error;
     for (size_t i = 0; i < snapshot_table_count(scan->snapshot); i++) {
         const struct table_view *view = snapshot_table(scan->snapshot, i);
-        const struct schema *schema = table_view_schema(view);
-        struct table_statistics statistics;
-        table_view_statistics(view, &statistics);
-        if (statistics.segment_count == 0)
-            continue;
-        bool has_times = statistics.min_time_us <= statistics.max_time_us;
-        provider_text(scan, 0, schema->name);
-        provider_cstr(scan, 1, arena_printf(scan->arena, "m%u", schema->table_id));
-        provider_cstr(scan, 2, "mutable");
-        provider_int(scan, 3, (int64_t)statistics.mutable_rows);
-        provider_int(scan, 4, (int64_t)statistics.mutable_bytes);
-        add_time(scan, 5, statistics.min_time_us, has_times);
-        add_time(scan, 6, statistics.max_time_us, has_times);
-        provider_int(scan, 7, (int64_t)statistics.first_position);
-        provider_int(scan, 8, (int64_t)statistics.last_position);
-        provider_int(scan, 9, schema->created_at_us);
+        for (size_t s = 0; s < table_view_segment_count(view); s++) {
+            struct segment_statistics segment;
+            table_view_segment(view, s, &segment);
+            add_segment(scan, table_view_schema(view), &segment);
+        }
     }
     return OK;
 }

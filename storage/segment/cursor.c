@@ -74,9 +74,12 @@ static const struct chunk_column *find_source(const struct chunk *chunk,
 
 enum err cursor_seek(struct cursor *cursor, size_t morsel, bool *has, struct error *error)
 {
-    (void)error;
-    struct morsel_range range = view_morsel(cursor->view, (uint32_t)morsel);
-    cursor->chunk = segment_chunk(cursor->view->segment, (uint32_t)morsel);
+    struct morsel_place place = view_morsel_place(cursor->view, morsel);
+    struct morsel_range range = table_view_morsel(cursor->view, morsel);
+    if (place.entry != NULL && place.entry->sealed != NULL)
+        return error_set(error, ERR_UNSUPPORTED, NULL, "sealed segments are not read yet");
+    cursor->chunk = segment_chunk(
+        place.entry != NULL ? place.entry->segment : cursor->view->segment, place.index);
     cursor->row = 0;
     cursor->end = range.end - range.begin;
     for (size_t i = 0; i < cursor->column_count; i++)

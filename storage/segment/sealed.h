@@ -9,8 +9,8 @@
 #include "storage/column/schema.h"
 #include "storage/io/io.h"
 
-#define SEALED_DIRECTORY "segments" /* below the store's directory; files <16 hex of number>.fseg  \
-                                     */
+/* Below the store's directory; files <16 hex of number>.fseg */
+#define SEALED_DIRECTORY "segments"
 
 struct sealed_info {
     uint64_t number; /* names the file; never used twice */
@@ -53,6 +53,7 @@ void sealed_unref(struct sealed *sealed);
 const struct sealed_info *sealed_info(const struct sealed *sealed);
 /* No manifest names it any more: its file goes with its last reader. */
 void sealed_discard(struct sealed *sealed);
+#define SEALED_PATH_SIZE 256
 void sealed_path(const char *directory, uint64_t number, char *out, size_t out_size);
 
 struct sealed_footer;
@@ -60,6 +61,9 @@ struct sealed_footer;
  * long as the segment. ERR_CORRUPT, ERR_IO name file and offset. */
 MUST_CHECK enum err sealed_open(struct sealed *sealed, const struct sealed_footer **footer,
                                 struct error *error);
+
+/* The same if it has been read already, else NULL. No I/O, any thread. */
+const struct sealed_footer *sealed_footer_known(const struct sealed *sealed);
 
 /* --- writing: segment/seal.c --- */
 

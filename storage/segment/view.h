@@ -44,8 +44,22 @@ struct table_view {
     struct segment_list *closed; /* NULL: none */
     struct segment *segment;     /* the open one; NULL only in views made for sealing */
     struct published published;  /* of the open one */
+    /* The snapshot's: what cursors over the view handed out of the cache stays as long as it does.
+     * NULL: as long as the cursor. */
+    struct view_pins *pins;
     /* All held by the snapshot's catalog. */
 };
+
+struct cache_entry;
+struct view_pin {
+    struct view_pin *next;
+    struct cache_entry *entry;
+};
+struct view_pins {
+    _Atomic(struct view_pin *) first; /* pushed by any thread (release), taken at the end */
+};
+void view_pins_add(struct view_pins *pins, struct cache_entry *entry); /* takes the reference */
+void view_pins_release(struct view_pins *pins);
 
 /* Where a morsel lies: an entry of `closed` (or the open segment: entry NULL) and its block or
  * chunk there. */
@@ -53,8 +67,6 @@ struct morsel_place {
     const struct segment_entry *entry;
     uint32_t index;
 };
-/* Rows of a morsel: up to the next chunk, or to the end of the view. */
-struct morsel_range view_morsel(const struct table_view *view, uint32_t chunk_index);
 struct morsel_place view_morsel_place(const struct table_view *view, size_t morsel);
 
 #endif

@@ -11,6 +11,7 @@ struct snapshot {
     _Atomic uint32_t references;
     struct catalog *catalog;
     uint64_t position;
+    struct view_pins pins; /* of all tables */
     uint32_t table_count;
     struct table_view tables[];
 };
@@ -27,6 +28,9 @@ struct snapshot *snapshot_open(struct store *store)
     atomic_init(&snapshot->references, 1);
     snapshot->catalog = catalog;
     snapshot->table_count = catalog->table_count;
+    atomic_init(&snapshot->pins.first, NULL);
+    for (uint32_t i = 0; i < snapshot->table_count; i++)
+        snapshot->tables[i].pins = &snapshot->pins;
     return snapshot;
 }
 
@@ -42,6 +46,7 @@ void snapshot_close(struct snapshot *snapshot)
     uint32_t before = atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel);
     assert(before > 0);
     if (before == 1) {
+        view_pins_release(&snapshot->pins);
         catalog_unref(snapshot->catalog);
         memory_free(snapshot);
     }
