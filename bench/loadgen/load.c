@@ -93,12 +93,10 @@ static void write_some(struct sender *sender, struct connection *connection)
     watch(sender, connection, EPOLLIN);
 }
 
-/* Event time of one row: now, sometimes a little behind, rarely far. */
-static int64_t event_time(struct sender *sender, int64_t now_us, uint64_t *out_of_order,
-                          uint64_t *late)
+int64_t load_event_time(struct event_generator *generator, const struct loadgen_options *options,
+                        int64_t now_us, uint64_t *out_of_order, uint64_t *late)
 {
-    const struct loadgen_options *options = &sender->loadgen->options;
-    struct random_stream *random = event_generator_random(sender->generator);
+    struct random_stream *random = event_generator_random(generator);
     double draw = random_unit(random);
     if (draw < options->share_late) {
         (*late)++;
@@ -123,7 +121,7 @@ static void build_body(struct sender *sender)
         char *p = writer_reserve(&sender->body, EVENT_LINE_MAX);
         bool is_bad =
             options->share_malformed > 0 && random_unit(random) < options->share_malformed;
-        int64_t ts_us = event_time(sender, now_us, &out_of_order, &late);
+        int64_t ts_us = load_event_time(sender->generator, options, now_us, &out_of_order, &late);
         malformed += is_bad;
         sender->body.size += is_bad ? event_write_malformed(sender->generator, ts_us, p)
                                     : event_write(sender->generator, ts_us, p);
@@ -266,8 +264,8 @@ static int64_t batch_due_us(const struct sender *sender, uint64_t batch)
     const struct loadgen_options *options = &sender->loadgen->options;
     if (options->rate <= 0)
         return clock_monotonic_us();
-    return sender->loadgen->start_us +
-           (int64_t)((double)batch * (double)sender->rows_per_batch / options->rate * 1e6);
+    return sender->loadgen->start_us + (int64_t)((double)batch * (double)sender->rows_per_batch /
+                                                 loadgen_http_rate(options) * 1e6);
 }
 
 static bool is_over(const struct sender *sender, int64_t due_us)
@@ -276,7 +274,7 @@ static bool is_over(const struct sender *sender, int64_t due_us)
     if (atomic_load_explicit(&sender->loadgen->is_stopping, memory_order_relaxed))
         return true;
     if (options->events > 0)
-        return sender->next_batch * sender->rows_per_batch >= options->events;
+        return sender->next_batch * sender->rows_per_batch >= loadgen_http_events(options);
     return due_us >= sender->loadgen->start_us + (int64_t)options->seconds * 1000000;
 }
 
@@ -309,7 +307,8 @@ static int dispatch(struct sender *sender)
     }
     int64_t wait_us = batch_due_us(sender, sender->next_batch) - clock_monotonic_us();
     if (options->rate > 0) {
-        double behind = (double)-wait_us * options->rate / 1e6 / (double)sender->rows_per_batch;
+        double behind =
+            (double)-wait_us * loadgen_http_rate(options) / 1e6 / (double)sender->rows_per_batch;
         atomic_store_explicit(&sender->loadgen->totals.backlog, behind > 1 ? (uint64_t)behind : 0,
                               memory_order_relaxed);
     }

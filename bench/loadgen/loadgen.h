@@ -13,6 +13,8 @@
 #define PANEL_COUNT_MAX 16
 #define SECONDS_MAX 86400
 
+struct event_generator;
+
 struct loadgen_options {
     const char *address; /* host:port */
     const char *table;
@@ -30,6 +32,11 @@ struct loadgen_options {
     uint64_t seed;
     bool is_create, is_quiet, is_print_only;
     const char *json_file, *svg_file;
+    const char *kafka; /* HOST:PORT of a broker; NULL: HTTP alone */
+    const char *topic, *subscription;
+    int partitions;
+    double kafka_share;   /* of the rate and the events; the rest goes over HTTP */
+    bool is_produce_only; /* fill the topic, ask no server */
 };
 
 /* Shared by all threads; every member is written with relaxed atomics. */
@@ -44,18 +51,51 @@ struct loadgen_totals {
     _Atomic uint64_t backlog; /* batches due and waiting for a free connection */
     _Atomic uint64_t queries, query_failures;
     _Atomic uint64_t markers, markers_lost;
+    _Atomic uint64_t produced_rows;    /* handed to the Kafka producer, in sent_rows too */
+    _Atomic uint64_t delivered_rows;   /* that the broker acknowledged */
+    _Atomic uint64_t undelivered_rows; /* that it refused for good */
+    _Atomic uint64_t consumed_rows; /* that the server's ledger says it received from the topic */
+    _Atomic uint64_t lag_at_stop;   /* delivered and not yet received when the last was delivered */
+    _Atomic uint64_t drain_us;      /* from that moment until all was received */
+    _Atomic uint64_t kafka_backlog; /* events due and not yet produced */
     struct histogram ack_us, ack_second_us;
     struct histogram freshness_us, freshness_second_us;
+    struct histogram delivery_us; /* from when it was due until the broker's acknowledgement */
+    struct histogram kafka_freshness_us, kafka_freshness_second_us;
     struct histogram query_us, query_second_us;
     struct histogram panel_us[PANEL_COUNT_MAX];
+};
+
+/* The marker row under way: one at a time, sent by one thread and asked for by another. */
+struct marker {
+    _Atomic uint64_t number; /* 0: none yet; stored after the rest */
+    _Atomic int64_t sent_us; /* monotonic */
+    _Atomic int64_t event_us;
+    _Atomic uint64_t seen; /* last number that was found */
+    _Atomic uint64_t run;  /* tells this run's markers from those of earlier runs */
 };
 
 struct loadgen {
     struct loadgen_options options;
     struct loadgen_totals totals;
+    struct marker http_marker, kafka_marker;
     int64_t start_us; /* monotonic */
     _Atomic bool is_stopping;
 };
+
+/* What goes over HTTP, and what over Kafka. */
+static inline double loadgen_kafka_share(const struct loadgen_options *options)
+{
+    return options->kafka != NULL ? options->kafka_share : 0;
+}
+static inline double loadgen_http_rate(const struct loadgen_options *options)
+{
+    return options->rate * (1 - loadgen_kafka_share(options));
+}
+static inline uint64_t loadgen_http_events(const struct loadgen_options *options)
+{
+    return (uint64_t)((double)options->events * (1 - loadgen_kafka_share(options)));
+}
 
 static inline void total_add(_Atomic uint64_t *counter, uint64_t amount)
 {
@@ -73,9 +113,21 @@ bool options_parse(int argument_count, char **arguments, struct loadgen_options 
 /* Sends until the time or count is over or is_stopping; on its own thread (context: struct
  * loadgen). */
 void load_run(void *context);
-/* Posts marker rows, and asks for them on another connection. */
+/* Event time of one row: now, sometimes a little behind, rarely far; counts the latter two. */
+int64_t load_event_time(struct event_generator *generator, const struct loadgen_options *options,
+                        int64_t now_us, uint64_t *out_of_order, uint64_t *late);
+/* Makes the topic (if it is missing), and the subscription (ditto); false: printed what is wrong.
+ */
+bool kafka_prepare_topic(const struct loadgen *loadgen);
+bool kafka_subscribe(const struct loadgen *loadgen);
+/* Produces until the time or count is over or is_stopping, then waits until the server has received
+ * it all; on its own thread (context: struct loadgen). */
+void kafka_run(void *context);
+/* Posts marker rows, and asks for them on another connection. Those that go through Kafka are
+ * produced by kafka_run. */
 void freshness_post_run(void *context);
 void freshness_ask_run(void *context);
+void kafka_freshness_ask_run(void *context);
 /* One panel after the other on one connection. */
 void queries_run(void *context);
 /* The panels by name: for reports. */
@@ -85,6 +137,11 @@ const char *panel_name(size_t index);
 /* One statement; the reply's body into `out` (size bytes, NUL-terminated). False: printed what is
  * wrong. */
 bool control_sql(const struct loadgen *loadgen, const char *sql, char *out, size_t size);
+/* The same for a statement that may fail with `sqlstate`, which is then true too. */
+bool control_sql_or(const struct loadgen *loadgen, const char *sql, const char *sqlstate, char *out,
+                    size_t size);
+/* The only value of a query with one row of one number; -1: it has none, or failed. */
+int64_t control_number(const struct loadgen *loadgen, const char *sql);
 /* A number from /metrics (labels included in `sample`), -1 if it is not there. */
 double control_metric(struct slice page, const char *sample);
 bool control_metrics(const struct loadgen *loadgen, char **page, size_t *size);

@@ -27,7 +27,9 @@ static bool prepare_tables(const struct loadgen *loadgen)
         if (!control_sql(loadgen, sql, answer, sizeof(answer)))
             return false;
     }
-    if (loadgen->options.freshness_ms == 0)
+    if (loadgen->options.kafka != NULL && loadgen->options.is_create && !kafka_subscribe(loadgen))
+        return false;
+    if (loadgen->options.freshness_ms == 0 || loadgen_kafka_share(&loadgen->options) == 1)
         return true;
     return control_sql(
         loadgen,
@@ -57,33 +59,51 @@ static struct thread *start(struct loadgen *loadgen, const char *name, void (*ru
 }
 
 struct finisher {
-    struct thread *load;
+    struct thread *loads[2];
+    size_t load_count;
     _Atomic bool is_done;
 };
 
 static void wait_for_load(void *context)
 {
     struct finisher *finisher = context;
-    thread_join(finisher->load);
+    for (size_t index = 0; index < finisher->load_count; index++)
+        thread_join(finisher->loads[index]);
     atomic_store(&finisher->is_done, true);
+}
+
+static size_t start_probes(struct loadgen *loadgen, struct thread **probes)
+{
+    const struct loadgen_options *options = &loadgen->options;
+    size_t count = 0;
+    if (options->is_produce_only)
+        return 0;
+    if (options->freshness_ms > 0 && loadgen_kafka_share(options) < 1) {
+        probes[count++] = start(loadgen, "marker", freshness_post_run);
+        probes[count++] = start(loadgen, "ask", freshness_ask_run);
+    }
+    if (options->freshness_ms > 0 && loadgen_kafka_share(options) > 0)
+        probes[count++] = start(loadgen, "ask-kafka", kafka_freshness_ask_run);
+    for (int index = 0; index < options->query_connections; index++)
+        probes[count++] = start(loadgen, "panel", queries_run);
+    return count;
 }
 
 static void run_all(struct loadgen *loadgen)
 {
-    struct thread *probes[258];
-    size_t probe_count = 0;
+    struct thread *probes[260];
     struct report report;
+    struct finisher finisher = {.load_count = 0};
+    double kafka_share = loadgen_kafka_share(&loadgen->options);
     loadgen->start_us = clock_monotonic_us();
     report_begin(&report, loadgen);
-    struct finisher finisher = {.load = start(loadgen, "load", load_run)};
+    if (kafka_share < 1)
+        finisher.loads[finisher.load_count++] = start(loadgen, "load", load_run);
+    if (kafka_share > 0)
+        finisher.loads[finisher.load_count++] = start(loadgen, "kafka", kafka_run);
     struct thread *waiter = thread_start(
         &(struct thread_options){.name = "wait", .run = wait_for_load, .context = &finisher});
-    if (loadgen->options.freshness_ms > 0) {
-        probes[probe_count++] = start(loadgen, "marker", freshness_post_run);
-        probes[probe_count++] = start(loadgen, "ask", freshness_ask_run);
-    }
-    for (int index = 0; index < loadgen->options.query_connections; index++)
-        probes[probe_count++] = start(loadgen, "panel", queries_run);
+    size_t probe_count = start_probes(loadgen, probes);
     int64_t next_us = clock_monotonic_us() + 1000000;
     while (!atomic_load(&finisher.is_done)) {
         clock_sleep_us(20000);
@@ -114,11 +134,16 @@ int main(int argument_count, char **arguments)
     exit_code = 0;
     if (loadgen->options.is_print_only)
         print_events(&loadgen->options);
-    else if (!prepare_tables(loadgen))
+    else if ((loadgen->options.kafka != NULL && loadgen->options.is_create &&
+              !kafka_prepare_topic(loadgen)) ||
+             (!loadgen->options.is_produce_only && !prepare_tables(loadgen)))
         exit_code = 1;
     else {
         run_all(loadgen);
-        exit_code = total_get(&loadgen->totals.failed) > 0 ? 1 : 0;
+        exit_code = total_get(&loadgen->totals.failed) > 0 ||
+                            total_get(&loadgen->totals.undelivered_rows) > 0
+                        ? 1
+                        : 0;
     }
     memory_free(loadgen);
     return exit_code;

@@ -29,6 +29,12 @@ enum {
     OPTION_QUIET,
     OPTION_PRINT,
     OPTION_HTTP,
+    OPTION_KAFKA,
+    OPTION_TOPIC,
+    OPTION_SUBSCRIPTION,
+    OPTION_PARTITIONS,
+    OPTION_KAFKA_SHARE,
+    OPTION_PRODUCE_ONLY,
     OPTION_HELP
 };
 
@@ -55,7 +61,15 @@ static const struct {
     {"seed", "N", "of everything random (1)", OPTION_SEED},
     {"json", "FILE", "write the report as JSON", OPTION_JSON},
     {"svg", "FILE", "write rates and percentiles over time as SVG", OPTION_SVG},
-    {"no-create", NULL, "do not make the table", OPTION_NO_CREATE},
+    {"kafka", "HOST:PORT", "produce to this broker too, for a subscription of the server",
+     OPTION_KAFKA},
+    {"kafka-share", "SHARE", "of the events that go through Kafka, the rest over HTTP (1)",
+     OPTION_KAFKA_SHARE},
+    {"topic", "NAME", "the topic (the table's name); made if missing", OPTION_TOPIC},
+    {"partitions", "N", "of a topic that is made (6)", OPTION_PARTITIONS},
+    {"subscription", "NAME", "made if missing (the table's name)", OPTION_SUBSCRIPTION},
+    {"produce-only", NULL, "fill the topic and ask no server", OPTION_PRODUCE_ONLY},
+    {"no-create", NULL, "do not make table, topic and subscription", OPTION_NO_CREATE},
     {"quiet", NULL, "no progress lines", OPTION_QUIET},
     {"print", NULL, "write the events to standard output instead of sending them", OPTION_PRINT},
     {"help", NULL, "this text", OPTION_HELP},
@@ -112,6 +126,18 @@ static bool take_text(int code, const char *text, struct loadgen_options *out)
     case OPTION_PRINT:
         out->is_print_only = true;
         return true;
+    case OPTION_KAFKA:
+        out->kafka = text;
+        return true;
+    case OPTION_TOPIC:
+        out->topic = text;
+        return true;
+    case OPTION_SUBSCRIPTION:
+        out->subscription = text;
+        return true;
+    case OPTION_PRODUCE_ONLY:
+        out->is_produce_only = true;
+        return true;
     default:
         return false;
     }
@@ -120,11 +146,12 @@ static bool take_text(int code, const char *text, struct loadgen_options *out)
 static bool take_share(int code, const char *name, const char *text, struct loadgen_options *out,
                        bool *is_share)
 {
-    double *share = code == OPTION_OUT_OF_ORDER ? &out->share_out_of_order
-                    : code == OPTION_LATE       ? &out->share_late
-                    : code == OPTION_DUPLICATE  ? &out->share_duplicate
-                    : code == OPTION_MALFORMED  ? &out->share_malformed
-                                                : NULL;
+    double *share = code == OPTION_OUT_OF_ORDER  ? &out->share_out_of_order
+                    : code == OPTION_LATE        ? &out->share_late
+                    : code == OPTION_DUPLICATE   ? &out->share_duplicate
+                    : code == OPTION_MALFORMED   ? &out->share_malformed
+                    : code == OPTION_KAFKA_SHARE ? &out->kafka_share
+                                                 : NULL;
     *is_share = share != NULL;
     return share == NULL || parse_number(name, text, 0, 1, share);
 }
@@ -168,6 +195,10 @@ static bool take_number(int code, const char *name, const char *text, struct loa
         is_good = parse_number(name, text, 0, 1e6, &value);
         out->query_pause_ms = (int)value;
         return is_good;
+    case OPTION_PARTITIONS:
+        is_good = parse_number(name, text, 1, 1000, &value);
+        out->partitions = (int)value;
+        return is_good;
     case OPTION_FRESHNESS:
         is_good = parse_number(name, text, 0, 1e6, &value);
         out->freshness_ms = (int)value;
@@ -198,6 +229,8 @@ bool options_parse(int argument_count, char **arguments, struct loadgen_options 
                                     .query_pause_ms = 1000,
                                     .freshness_ms = 100,
                                     .seed = 1,
+                                    .partitions = 6,
+                                    .kafka_share = 1,
                                     .is_create = true};
     for (size_t index = 0; index < array_count(table); index++)
         options[index] = (struct option){
@@ -218,6 +251,14 @@ bool options_parse(int argument_count, char **arguments, struct loadgen_options 
         if (code == '?' ||
             (!take_text(code, optarg, out) && !take_number(code, options[index].name, optarg, out)))
             return false;
+    }
+    if (out->topic == NULL)
+        out->topic = out->table;
+    if (out->subscription == NULL)
+        out->subscription = out->table;
+    if (out->is_produce_only && out->kafka == NULL) {
+        fprintf(stderr, "freshet-bench: --produce-only wants --kafka\n");
+        return false;
     }
     if (optind < argument_count) {
         fprintf(stderr, "freshet-bench: unexpected argument %s\n", arguments[optind]);

@@ -24,7 +24,8 @@ void report_begin(struct report *report, struct loadgen *loadgen)
 {
     *report = (struct report){.loadgen = loadgen, .at_before_us = clock_monotonic_us()};
     size_t size;
-    if (control_metrics(loadgen, &report->metrics_first, &size)) {
+    if (!loadgen->options.is_produce_only &&
+        control_metrics(loadgen, &report->metrics_first, &size)) {
         struct slice page = slice_of(report->metrics_first, size);
         report->cpu_first = report->cpu_last = report->cpu_before =
             control_metric(page, "process_cpu_seconds_total");
@@ -35,7 +36,7 @@ static void read_server(struct report *report, struct second_row *row, double el
 {
     char *text;
     size_t size;
-    if (!control_metrics(report->loadgen, &text, &size))
+    if (report->metrics_first == NULL || !control_metrics(report->loadgen, &text, &size))
         return;
     struct slice page = slice_of(text, size);
     double cpu = control_metric(page, "process_cpu_seconds_total");
@@ -54,21 +55,27 @@ void report_second(struct report *report)
     int64_t now_us = clock_monotonic_us();
     double elapsed_s = (double)(now_us - report->at_before_us) / 1e6;
     uint64_t sent = total_get(&totals->sent_rows), queries = total_get(&totals->queries);
-    uint64_t stored = total_get(&totals->stored_rows) + total_get(&totals->rejected_rows);
+    uint64_t stored = total_get(&totals->stored_rows) + total_get(&totals->rejected_rows) +
+                      total_get(&totals->delivered_rows);
+    /* Of the two ways in, the one that is used; HTTP where both are. */
+    struct histogram *freshness = loadgen_kafka_share(&report->loadgen->options) == 1
+                                      ? &totals->kafka_freshness_second_us
+                                      : &totals->freshness_second_us;
     struct second_row row = {
         .sent_per_s = (double)(sent - report->sent_before) / elapsed_s,
         .stored_per_s = (double)(stored - report->stored_before) / elapsed_s,
         .queries_per_s = (double)(queries - report->queries_before) / elapsed_s,
         .ack_p50_ms = quantile_ms(&totals->ack_second_us, 0.5),
         .ack_p99_ms = quantile_ms(&totals->ack_second_us, 0.99),
-        .freshness_p50_ms = quantile_ms(&totals->freshness_second_us, 0.5),
-        .freshness_p99_ms = quantile_ms(&totals->freshness_second_us, 0.99),
+        .freshness_p50_ms = quantile_ms(freshness, 0.5),
+        .freshness_p99_ms = quantile_ms(freshness, 0.99),
         .query_p99_ms = quantile_ms(&totals->query_second_us, 0.99),
         .refused = total_get(&totals->refused),
-        .backlog = total_get(&totals->backlog),
+        .backlog = total_get(&totals->backlog) + total_get(&totals->kafka_backlog),
     };
     histogram_reset(&totals->ack_second_us);
     histogram_reset(&totals->freshness_second_us);
+    histogram_reset(&totals->kafka_freshness_second_us);
     histogram_reset(&totals->query_second_us);
     read_server(report, &row, elapsed_s);
     report->at_before_us = now_us;
@@ -150,11 +157,27 @@ static void print_latency(const char *label, const struct histogram *histogram)
            ms(histogram_max(histogram)), histogram_count(histogram));
 }
 
+static void print_kafka(const struct report *report)
+{
+    const struct loadgen_totals *totals = &report->loadgen->totals;
+    printf("  through Kafka          %12" PRIu64 "   delivered %" PRIu64 ", refused %" PRIu64
+           ", received by the server %" PRIu64 "\n",
+           total_get(&totals->produced_rows), total_get(&totals->delivered_rows),
+           total_get(&totals->undelivered_rows), total_get(&totals->consumed_rows));
+    print_latency("delivery to the broker", &totals->delivery_us);
+    if (report->loadgen->options.is_produce_only)
+        return;
+    print_latency("produce to visible", &totals->kafka_freshness_us);
+    printf("  lag at the end         %12" PRIu64 "   back to 0 after %.2f s\n",
+           total_get(&totals->lag_at_stop), (double)total_get(&totals->drain_us) / 1e6);
+}
+
 static void print_table(const struct report *report)
 {
     const struct loadgen_totals *totals = &report->loadgen->totals;
     double cpu_s = report->cpu_last - report->cpu_first, seconds = report->elapsed_s;
-    uint64_t acked = total_get(&totals->stored_rows) + total_get(&totals->rejected_rows);
+    uint64_t acked = total_get(&totals->stored_rows) + total_get(&totals->rejected_rows) +
+                     total_get(&totals->consumed_rows);
     printf("\n  events sent            %12" PRIu64 "   %10.0f /s   %7.1f MB/s\n",
            total_get(&totals->sent_rows), (double)total_get(&totals->sent_rows) / seconds,
            (double)total_get(&totals->sent_bytes) / seconds / 1e6);
@@ -168,8 +191,12 @@ static void print_table(const struct report *report)
            total_get(&totals->out_of_order_rows), total_get(&totals->duplicate_rows));
     printf("  refused                %12" PRIu64 "   failed %" PRIu64 "   still due %" PRIu64 "\n",
            total_get(&totals->refused), total_get(&totals->failed), total_get(&totals->backlog));
-    print_latency("acknowledgement", &totals->ack_us);
-    print_latency("freshness", &totals->freshness_us);
+    if (loadgen_kafka_share(&report->loadgen->options) < 1) {
+        print_latency("acknowledgement", &totals->ack_us);
+        print_latency("freshness", &totals->freshness_us);
+    }
+    if (report->loadgen->options.kafka != NULL)
+        print_kafka(report);
     if (report->log_syncs > 0)
         printf("  %-22s p50 %8.2f                  p99 %8.2f ms                     (%" PRIu64
                ")\n",
@@ -220,7 +247,13 @@ void report_write_json(const struct report *report, FILE *file)
                     {"queries", &totals->queries},
                     {"query_failures", &totals->query_failures},
                     {"markers", &totals->markers},
-                    {"markers_lost", &totals->markers_lost}};
+                    {"markers_lost", &totals->markers_lost},
+                    {"produced_rows", &totals->produced_rows},
+                    {"delivered_rows", &totals->delivered_rows},
+                    {"undelivered_rows", &totals->undelivered_rows},
+                    {"consumed_rows", &totals->consumed_rows},
+                    {"lag_at_stop", &totals->lag_at_stop},
+                    {"drain_us", &totals->drain_us}};
     fprintf(file, "{\n");
     for (size_t index = 0; index < array_count(counters); index++)
         fprintf(file, "  \"%s\": %" PRIu64 ",\n", counters[index].name,
@@ -228,6 +261,8 @@ void report_write_json(const struct report *report, FILE *file)
     json_latency(file, "ack", &totals->ack_us);
     json_latency(file, "freshness", &totals->freshness_us);
     json_latency(file, "query", &totals->query_us);
+    json_latency(file, "delivery", &totals->delivery_us);
+    json_latency(file, "kafka_freshness", &totals->kafka_freshness_us);
     fprintf(file, "  \"log_sync_ms\": {\"count\": %" PRIu64 ", \"p50\": %.3f, \"p99\": %.3f},\n",
             report->log_syncs, report->sync_p50_ms, report->sync_p99_ms);
     fprintf(file,
