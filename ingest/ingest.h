@@ -118,6 +118,18 @@ MUST_CHECK enum err ingest_add_column(struct ingest *ingest, struct slice table,
 MUST_CHECK enum err ingest_drop_column(struct ingest *ingest, struct slice table,
                                        struct slice column, bool if_exists, uint64_t *position,
                                        struct error *error);
+struct ingest_index {
+    struct slice name; /* empty: <table>_<column>_idx, or with a number behind it */
+    struct slice table, column;
+    bool if_not_exists;
+    int32_t table_position, column_position;
+};
+MUST_CHECK enum err ingest_create_index(struct ingest *ingest, const struct ingest_index *index,
+                                        uint64_t *position, struct error *error);
+/* 42704 if there is none of that name. */
+MUST_CHECK enum err ingest_drop_indexes(struct ingest *ingest, const struct slice *names,
+                                        size_t count, bool if_exists, uint64_t *position,
+                                        struct error *error);
 /* column empty: the table. comment empty: removed. */
 MUST_CHECK enum err ingest_comment(struct ingest *ingest, struct slice table, struct slice column,
                                    struct slice comment, uint64_t *position, struct error *error);

@@ -68,6 +68,11 @@ MUST_CHECK enum err ingest_definition(struct ingest *ingest, const struct schema
 const struct schema *ingest_schema(struct ingest *ingest, struct slice name);
 /* 42P01 with the name. */
 enum err ingest_no_table(struct slice name, struct error *error);
+/* Commits a changed copy of a definition; takes over the reference. `ddl` is held. */
+MUST_CHECK enum err ingest_commit_altered(struct ingest *ingest, struct schema *altered,
+                                          uint64_t *position, struct error *error);
+/* Is it the name of an index that somebody made (not of one by rule)? */
+bool ingest_is_index(struct ingest *ingest, struct slice name);
 /* Fills ingest->providers. */
 void ingest_init_providers(struct ingest *ingest);
 

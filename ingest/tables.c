@@ -84,6 +84,12 @@ static enum err create_locked(struct ingest *ingest, const struct ingest_table *
         return error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists",
                          SLICE_ARGS(table->name));
     }
+    if (ingest_is_index(ingest, table->name)) {
+        if (table->if_not_exists)
+            return OK;
+        return error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists",
+                         SLICE_ARGS(table->name));
+    }
     if (table_count(ingest) >= TABLES_MAX)
         return error_set(error, ERR_LIMIT, "54000", "there are %d tables, the most there may be",
                          TABLES_MAX);
@@ -145,8 +151,7 @@ enum err ingest_truncate(struct ingest *ingest, const struct slice *names, size_
 
 /* --- ALTER, COMMENT --- */
 
-/* Commits a changed copy; takes over the reference. */
-static enum err commit_altered(struct ingest *ingest, struct schema *altered, uint64_t *position,
+enum err ingest_commit_altered(struct ingest *ingest, struct schema *altered, uint64_t *position,
                                struct error *error)
 {
     altered->version++;
@@ -199,7 +204,7 @@ static enum err add_column(struct ingest *ingest, const struct schema *schema,
     }
     altered->columns = columns;
     altered->column_count++;
-    return commit_altered(ingest, altered, position, error);
+    return ingest_commit_altered(ingest, altered, position, error);
 }
 
 enum err ingest_add_column(struct ingest *ingest, struct slice table,
@@ -247,7 +252,7 @@ static enum err drop_column(struct ingest *ingest, const struct schema *schema, 
     altered->time_column = without(altered->time_column, column);
     altered->options.rest_column = without(altered->options.rest_column, column);
     altered->options.whole_column = without(altered->options.whole_column, column);
-    return commit_altered(ingest, altered, position, error);
+    return ingest_commit_altered(ingest, altered, position, error);
 }
 
 enum err ingest_drop_column(struct ingest *ingest, struct slice table, struct slice column,
@@ -289,7 +294,7 @@ enum err ingest_comment(struct ingest *ingest, struct slice table, struct slice 
         struct schema *altered = schema_copy(schema);
         struct slice copy = arena_copy(&altered->arena, comment);
         *(index >= 0 ? &altered->columns[index].comment : &altered->comment) = copy;
-        err = commit_altered(ingest, altered, position, error);
+        err = ingest_commit_altered(ingest, altered, position, error);
     }
     schema_unref(schema);
     mutex_unlock(&ingest->ddl);

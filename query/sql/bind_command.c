@@ -164,6 +164,8 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
     static const char *const tags[] = {[COMMAND_CREATE_TABLE] = "CREATE TABLE",
                                        [COMMAND_DROP_TABLE] = "DROP TABLE",
                                        [COMMAND_ALTER_TABLE] = "ALTER TABLE",
+                                       [COMMAND_CREATE_INDEX] = "CREATE INDEX",
+                                       [COMMAND_DROP_INDEX] = "DROP INDEX",
                                        [COMMAND_TRUNCATE] = "TRUNCATE TABLE",
                                        [COMMAND_INSERT] = "INSERT",
                                        [COMMAND_COMMENT] = "COMMENT",

@@ -9,6 +9,8 @@ enum command_kind {
     COMMAND_CREATE_TABLE,
     COMMAND_DROP_TABLE,
     COMMAND_ALTER_TABLE,
+    COMMAND_CREATE_INDEX,
+    COMMAND_DROP_INDEX,
     COMMAND_TRUNCATE,
     COMMAND_INSERT,
     COMMAND_COMMENT,
@@ -41,7 +43,7 @@ struct command {
     struct slice table;
     int32_t text_position;
     bool if_exists;       /* or IF NOT EXISTS */
-    struct slice *tables; /* DROP and TRUNCATE may name several */
+    struct slice *tables; /* DROP and TRUNCATE may name several; DROP INDEX: indexes */
     size_t table_count;
     size_t column_count; /* CREATE */
     struct command_column *columns;
@@ -54,6 +56,8 @@ struct command {
     const struct schema *schema;
     uint32_t *column_ids;
     size_t column_id_count;
+    struct slice index, index_column; /* CREATE INDEX; index empty: a name is made */
+    int32_t index_column_position;
     struct slice comment_column; /* COMMENT ON COLUMN; empty: on the table */
     struct slice comment;        /* empty: IS NULL */
     struct slice setting, value; /* SET; value empty with is_reset */

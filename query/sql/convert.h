@@ -62,6 +62,13 @@ MUST_CHECK enum err convert_select(struct converter *c, const struct json_value 
 MUST_CHECK enum err convert_statement(struct converter *c, const struct json_value *wrapped,
                                       struct ast_statement *out);
 
+/* A RangeVar of schema public; 42622, 42501, 3F000. */
+MUST_CHECK enum err convert_relation(struct converter *c, const struct json_value *relation,
+                                     struct slice *name, int32_t *position);
+/* query/sql/convert_index.c */
+MUST_CHECK enum err convert_create_index(struct converter *c, const struct json_value *fields,
+                                         struct ast_statement *out);
+
 /* query/sql/hints.c: words of other dialects. */
 void hint_syntax(struct slice text, struct error *error);
 /* Our type for another system's name, NULL if none is known. */

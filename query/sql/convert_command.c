@@ -16,8 +16,8 @@ static enum err check_schema(struct converter *c, struct slice schema, int32_t p
                          SLICE_ARGS(schema));
 }
 
-static enum err relation_name(struct converter *c, const struct json_value *relation,
-                              struct slice *name, int32_t *position)
+enum err convert_relation(struct converter *c, const struct json_value *relation,
+                          struct slice *name, int32_t *position)
 {
     *position = tree_position(c, relation);
     *name = arena_copy(c->arena, tree_text(relation, "relname"));
@@ -217,8 +217,8 @@ static enum err convert_create(struct converter *c, const struct json_value *fie
     command->if_exists = tree_bool(fields, "if_not_exists");
     enum err result = refuse_create_extras(c, fields);
     if (result == OK)
-        result = relation_name(c, tree_get(fields, "relation"), &command->table,
-                               &command->text_position);
+        result = convert_relation(c, tree_get(fields, "relation"), &command->table,
+                                  &command->text_position);
     const struct json_value *elements = tree_get(fields, "tableElts");
     command->columns = arena_alloc_zero(c->arena, tree_count(elements) * sizeof(*command->columns));
     out->defaults = arena_alloc_zero(c->arena, tree_count(elements) * sizeof(*out->defaults));
@@ -250,7 +250,7 @@ static enum err convert_alter(struct converter *c, const struct json_value *fiel
     command->kind = COMMAND_ALTER_TABLE;
     command->if_exists = tree_bool(fields, "missing_ok");
     enum err result =
-        relation_name(c, tree_get(fields, "relation"), &command->table, &command->text_position);
+        convert_relation(c, tree_get(fields, "relation"), &command->table, &command->text_position);
     if (result == OK && !tree_text_is(fields, "objtype", "OBJECT_TABLE"))
         result = convert_unsupported(c, command->text_position, "ALTER of anything but a table");
     const struct json_value *actions = tree_get(fields, "cmds");
@@ -281,10 +281,11 @@ static enum err convert_drop(struct converter *c, const struct json_value *field
                              struct ast_statement *out)
 {
     struct command *command = out->command;
-    command->kind = COMMAND_DROP_TABLE;
+    bool is_index = tree_text_is(fields, "removeType", "OBJECT_INDEX");
+    command->kind = is_index ? COMMAND_DROP_INDEX : COMMAND_DROP_TABLE;
     command->if_exists = tree_bool(fields, "missing_ok");
-    if (!tree_text_is(fields, "removeType", "OBJECT_TABLE"))
-        return convert_unsupported(c, 0, "DROP of anything but a table");
+    if (!is_index && !tree_text_is(fields, "removeType", "OBJECT_TABLE"))
+        return convert_unsupported(c, 0, "DROP of anything but tables and indexes");
     const struct json_value *objects = tree_get(fields, "objects");
     command->tables = arena_alloc_zero(c->arena, tree_count(objects) * sizeof(*command->tables));
     for (const struct json_value *item = objects == NULL ? NULL : objects->child; item != NULL;
@@ -307,8 +308,8 @@ static enum err convert_truncate(struct converter *c, const struct json_value *f
     for (const struct json_value *item = relations == NULL ? NULL : relations->child; item != NULL;
          item = item->next) {
         int32_t position;
-        enum err result = relation_name(c, tree_unwrap(item).fields,
-                                        &command->tables[command->table_count++], &position);
+        enum err result = convert_relation(c, tree_unwrap(item).fields,
+                                           &command->tables[command->table_count++], &position);
         if (result != OK)
             return result;
         if (command->table_count == 1)
@@ -343,7 +344,7 @@ static enum err convert_insert(struct converter *c, const struct json_value *fie
                   {"returningList", "RETURNING"},
                   {"withClause", "WITH in INSERT"}};
     enum err result =
-        relation_name(c, tree_get(fields, "relation"), &command->table, &command->text_position);
+        convert_relation(c, tree_get(fields, "relation"), &command->table, &command->text_position);
     for (size_t index = 0; index < array_count(extras) && result == OK; index++)
         if (tree_get(fields, extras[index].key) != NULL)
             result = convert_unsupported(c, command->text_position, "%s", extras[index].name);
@@ -466,8 +467,7 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
 {
     static const struct {
         const char *type, *name;
-    } names[] = {{"IndexStmt", "CREATE INDEX"},
-                 {"ViewStmt", "CREATE VIEW"},
+    } names[] = {{"ViewStmt", "CREATE VIEW"},
                  {"DeleteStmt", "DELETE"},
                  {"UpdateStmt", "UPDATE"},
                  {"CopyStmt", "COPY"},
@@ -526,10 +526,11 @@ enum err convert_statement(struct converter *c, const struct json_value *wrapped
         const char *type;
         enum err (*convert)(struct converter *c, const struct json_value *fields,
                             struct ast_statement *out);
-    } commands[] = {{"CreateStmt", convert_create},   {"AlterTableStmt", convert_alter},
-                    {"DropStmt", convert_drop},       {"TruncateStmt", convert_truncate},
-                    {"CommentStmt", convert_comment}, {"InsertStmt", convert_insert},
-                    {"VariableSetStmt", convert_set}, {"ExplainStmt", convert_explain}};
+    } commands[] = {{"CreateStmt", convert_create},      {"AlterTableStmt", convert_alter},
+                    {"IndexStmt", convert_create_index}, {"DropStmt", convert_drop},
+                    {"TruncateStmt", convert_truncate},  {"CommentStmt", convert_comment},
+                    {"InsertStmt", convert_insert},      {"VariableSetStmt", convert_set},
+                    {"ExplainStmt", convert_explain}};
     struct tree_node node = tree_unwrap(wrapped);
     *out = (struct ast_statement){.kind = AST_STATEMENT_COMMAND};
     if (tree_is(&node, "SelectStmt")) {

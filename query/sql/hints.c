@@ -18,6 +18,7 @@ static const struct {
     {"optimize", NULL,
      "segments are merged without being asked; CHECKPOINT makes everything durable", true},
     {"replace", "into", "write INSERT INTO", true},
+    {"add", "index", "write CREATE INDEX ON table USING bitmap (column)", false},
     {"upsert", NULL, "write INSERT INTO", true},
     {"insert", "overwrite", "write TRUNCATE, then INSERT INTO", true},
     {"sample", "by", "write FROM tumble(t, ts, interval '1 hour') GROUP BY window_start", false},

@@ -68,6 +68,20 @@ static enum err alter_table(struct app *app, const struct command *command, uint
                              error);
 }
 
+static enum err create_index(struct app *app, const struct command *command, uint64_t *position,
+                             struct error *error)
+{
+    struct ingest_index index = {
+        .name = command->index,
+        .table = command->table,
+        .column = command->index_column,
+        .if_not_exists = command->if_exists,
+        .table_position = command->text_position,
+        .column_position = command->index_column_position,
+    };
+    return ingest_create_index(app->ingest, &index, position, error);
+}
+
 enum err api_command(void *context, const struct command *command, const struct batch *batches,
                      size_t batch_count, struct command_answer *out, struct error *error)
 {
@@ -84,6 +98,11 @@ enum err api_command(void *context, const struct command *command, const struct 
     case COMMAND_DROP_TABLE:
         return ingest_drop_tables(app->ingest, command->tables, command->table_count,
                                   command->if_exists, &out->position, error);
+    case COMMAND_CREATE_INDEX:
+        return create_index(app, command, &out->position, error);
+    case COMMAND_DROP_INDEX:
+        return ingest_drop_indexes(app->ingest, command->tables, command->table_count,
+                                   command->if_exists, &out->position, error);
     case COMMAND_TRUNCATE:
         return ingest_truncate(app->ingest, command->tables, command->table_count, &out->position,
                                error);

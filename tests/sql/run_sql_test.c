@@ -112,6 +112,18 @@ static enum err alter_table(struct ingest *ingest, const struct command *command
     return err;
 }
 
+static enum err create_index(struct ingest *ingest, const struct command *command,
+                             uint64_t *position, struct error *error)
+{
+    struct ingest_index index = {.name = command->index,
+                                 .table = command->table,
+                                 .column = command->index_column,
+                                 .if_not_exists = command->if_exists,
+                                 .table_position = command->text_position,
+                                 .column_position = command->index_column_position};
+    return ingest_create_index(ingest, &index, position, error);
+}
+
 static enum err run_command(void *context, const struct command *command,
                             const struct batch *batches, size_t batch_count,
                             struct command_answer *out, struct error *error)
@@ -126,6 +138,11 @@ static enum err run_command(void *context, const struct command *command,
                                   &out->position, error);
     case COMMAND_ALTER_TABLE:
         return alter_table(ingest, command, &out->position, error);
+    case COMMAND_CREATE_INDEX:
+        return create_index(ingest, command, &out->position, error);
+    case COMMAND_DROP_INDEX:
+        return ingest_drop_indexes(ingest, command->tables, command->table_count,
+                                   command->if_exists, &out->position, error);
     case COMMAND_TRUNCATE:
         return ingest_truncate(ingest, command->tables, command->table_count, &out->position,
                                error);

@@ -98,6 +98,19 @@ static void test_alter_and_others(void **state)
     assert_true(s->command->if_exists && s->command->table_count == 2);
     assert_slice(s->command->tables[1], "b");
     statement_unref(s);
+    s = must("create index if not exists i on clicks using bitmap (n)");
+    assert_int_equal(s->command->kind, COMMAND_CREATE_INDEX);
+    assert_true(s->command->if_exists);
+    assert_slice(s->command->index, "i");
+    assert_slice(s->command->table, "clicks");
+    assert_slice(s->command->index_column, "n");
+    assert_int_equal(s->command->text_position, 33);
+    assert_int_equal(s->command->index_column_position, 54);
+    statement_unref(s);
+    s = must("drop index if exists a, public.b");
+    assert_int_equal(s->command->kind, COMMAND_DROP_INDEX);
+    assert_true(s->command->if_exists && s->command->table_count == 2);
+    statement_unref(s);
     s = must("truncate clicks");
     assert_int_equal(s->command->kind, COMMAND_TRUNCATE);
     assert_slice(s->command->tables[0], "clicks");
@@ -183,7 +196,12 @@ static void test_refused(void **state)
         {"alter table users alter column id type int", "0A000 @13"},
         {"delete from users", "0A000 @0"},
         {"update users set id = 1", "0A000 @0"},
-        {"create index on users (id)", "0A000 @0"},
+        {"create index on users (id)", "ok"},
+        {"create index on users using gin (id)", "0A000 @29"},
+        {"create index on \"ü\" (a, b)", "0A000 @17"},
+        {"create index on /* using gin ( */ users (lower(name))", "0A000 @42"},
+        {"create unique index on users (id)", "0A000 @24"},
+        {"drop view v", "0A000 @0"},
         {"create view v as select 1", "0A000 @0"},
         {"create materialized view v as select 1", "0A000 @0"},
         {"create table t as select 1", "0A000 @0"},
