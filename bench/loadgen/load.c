@@ -190,6 +190,7 @@ static void count_success(struct sender *sender, struct connection *connection)
     total_add(&totals->stored_rows, member_number(answer, "rows"));
     total_add(&totals->rejected_rows, member_number(answer, "rejected_rows"));
     total_add(&totals->acked_batches, 1);
+    total_gap(&totals->ack_last_us, &totals->ack_gap_us);
     histogram_record(&totals->ack_us, latency_us);
     histogram_record(&totals->ack_second_us, latency_us);
     arena_reset(&sender->arena);

@@ -30,6 +30,7 @@ struct loadgen_options {
     int query_pause_ms;
     int freshness_ms; /* between marker rows; 0: none */
     uint64_t seed;
+    int64_t start_us; /* of printed events; 0: now */
     bool is_create, is_quiet, is_print_only;
     const char *json_file, *svg_file;
     const char *kafka; /* HOST:PORT of a broker; NULL: HTTP alone */
@@ -64,6 +65,9 @@ struct loadgen_totals {
     struct histogram kafka_freshness_us, kafka_freshness_second_us;
     struct histogram query_us, query_second_us;
     struct histogram panel_us[PANEL_COUNT_MAX];
+    /* Of answers in a row, over all connections: the longest time without any. */
+    _Atomic int64_t ack_last_us, query_last_us;
+    _Atomic uint64_t ack_gap_us, query_gap_us;
 };
 
 /* The marker row under way: one at a time, sent by one thread and asked for by another. */
@@ -105,6 +109,9 @@ static inline uint64_t total_get(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
+
+/* An answer came: the longest silence so far. */
+void total_gap(_Atomic int64_t *last_us, _Atomic uint64_t *gap_us);
 
 /* Fills options from the command line; false after printing what is wrong (or the help). */
 bool options_parse(int argument_count, char **arguments, struct loadgen_options *out,

@@ -40,15 +40,21 @@ static bool prepare_tables(const struct loadgen *loadgen)
 static void print_events(const struct loadgen_options *options)
 {
     struct event_generator *generator = event_generator_create(options->seed, options->line_size);
-    int64_t ts_us = clock_wall_us();
+    struct random_stream *random = event_generator_random(generator);
+    double step_us = options->rate > 0 ? 1e6 / options->rate : 10;
+    int64_t start_us = options->start_us > 0 ? options->start_us : clock_wall_us();
     char line[EVENT_LINE_MAX];
     uint64_t count = options->events > 0 ? options->events : 1000;
     for (uint64_t index = 0; index < count; index++) {
-        bool is_bad = random_unit(event_generator_random(generator)) < options->share_malformed;
+        bool is_bad = random_unit(random) < options->share_malformed;
+        int64_t ts_us = start_us + (int64_t)((double)index * step_us);
+        if (random_unit(random) < options->share_out_of_order)
+            ts_us -= (int64_t)random_below(random, 2000000);
+        if (options->start_us > 0)
+            ts_us -= ts_us % 1000; /* whole milliseconds, which every store compared here keeps */
         size_t size = is_bad ? event_write_malformed(generator, ts_us, line)
                              : event_write(generator, ts_us, line);
         fwrite(line, 1, size, stdout);
-        ts_us += options->rate > 0 ? (int64_t)(1e6 / options->rate) : 10;
     }
     event_generator_destroy(generator);
 }

@@ -23,6 +23,7 @@ enum {
     OPTION_PAUSE,
     OPTION_FRESHNESS,
     OPTION_SEED,
+    OPTION_START,
     OPTION_JSON,
     OPTION_SVG,
     OPTION_NO_CREATE,
@@ -59,6 +60,8 @@ static const struct {
     {"freshness", "MS", "between marker rows that another connection asks for; 0: none (100)",
      OPTION_FRESHNESS},
     {"seed", "N", "of everything random (1)", OPTION_SEED},
+    {"start", "EPOCH", "with --print: event time of the first event, seconds since 1970 (now)",
+     OPTION_START},
     {"json", "FILE", "write the report as JSON", OPTION_JSON},
     {"svg", "FILE", "write rates and percentiles over time as SVG", OPTION_SVG},
     {"kafka", "HOST:PORT", "produce to this broker too, for a subscription of the server",
@@ -202,6 +205,10 @@ static bool take_number(int code, const char *name, const char *text, struct loa
     case OPTION_FRESHNESS:
         is_good = parse_number(name, text, 0, 1e6, &value);
         out->freshness_ms = (int)value;
+        return is_good;
+    case OPTION_START:
+        is_good = parse_number(name, text, 0, 4e9, &value);
+        out->start_us = (int64_t)(value * 1e6);
         return is_good;
     default:
         is_good = parse_number(name, text, 0, 1e15, &value);

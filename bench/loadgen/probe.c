@@ -246,6 +246,7 @@ void queries_run(void *context)
         int64_t begin_us = clock_monotonic_us();
         if (post_sql(client, sql, &reply, &error) && reply->status == 200) {
             uint64_t took_us = (uint64_t)(clock_monotonic_us() - begin_us);
+            total_gap(&totals->query_last_us, &totals->query_gap_us);
             histogram_record(&totals->query_us, took_us);
             histogram_record(&totals->query_second_us, took_us);
             histogram_record(&totals->panel_us[panel], took_us);

@@ -10,6 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+void total_gap(_Atomic int64_t *last_us, _Atomic uint64_t *gap_us)
+{
+    int64_t now_us = clock_monotonic_us();
+    int64_t before_us = atomic_exchange_explicit(last_us, now_us, memory_order_relaxed);
+    uint64_t gap = before_us > 0 && now_us > before_us ? (uint64_t)(now_us - before_us) : 0;
+    uint64_t longest = atomic_load_explicit(gap_us, memory_order_relaxed);
+    while (gap > longest && !atomic_compare_exchange_weak_explicit(
+                                gap_us, &longest, gap, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
 static double ms(uint64_t us)
 {
     return (double)us / 1000.0;
@@ -205,6 +216,8 @@ static void print_table(const struct report *report)
     for (size_t index = 0; index < panel_count(); index++)
         if (histogram_count(&totals->panel_us[index]) > 0)
             print_latency(panel_name(index), &totals->panel_us[index]);
+    printf("  longest silence        acknowledgements %8.2f ms   queries %8.2f ms\n",
+           ms(total_get(&totals->ack_gap_us)), ms(total_get(&totals->query_gap_us)));
     if (cpu_s > 0)
         printf("  server CPU             %12.2f s   %6.1f %% of a core   %10.0f events per "
                "CPU-second\n",
@@ -263,6 +276,8 @@ void report_write_json(const struct report *report, FILE *file)
     json_latency(file, "query", &totals->query_us);
     json_latency(file, "delivery", &totals->delivery_us);
     json_latency(file, "kafka_freshness", &totals->kafka_freshness_us);
+    fprintf(file, "  \"ack_gap_ms\": %.3f,\n  \"query_gap_ms\": %.3f,\n",
+            ms(total_get(&totals->ack_gap_us)), ms(total_get(&totals->query_gap_us)));
     fprintf(file, "  \"log_sync_ms\": {\"count\": %" PRIu64 ", \"p50\": %.3f, \"p99\": %.3f},\n",
             report->log_syncs, report->sync_p50_ms, report->sync_p99_ms);
     fprintf(file,
@@ -277,11 +292,11 @@ void report_write_json(const struct report *report, FILE *file)
                 "%s\n    {\"sent_per_s\": %.0f, \"acked_per_s\": %.0f, \"ack_p50_ms\": %.3f, "
                 "\"ack_p99_ms\": %.3f, "
                 "\"freshness_p99_ms\": %.3f, \"queries_per_s\": %.1f, \"query_p99_ms\": %.3f, "
-                "\"server_cpu\": %.3f, "
+                "\"server_cpu\": %.3f, \"server_rss_mb\": %.1f, "
                 "\"refused\": %" PRIu64 "}",
                 index > 0 ? "," : "", row->sent_per_s, row->stored_per_s, row->ack_p50_ms,
                 row->ack_p99_ms, row->freshness_p99_ms, row->queries_per_s, row->query_p99_ms,
-                row->server_cpu, row->refused);
+                row->server_cpu, row->server_rss_mb, row->refused);
     }
     fprintf(file, "\n  ]\n}\n");
 }
