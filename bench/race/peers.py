@@ -1,0 +1,248 @@
+"""The race: the same events into every engine, the same panels, answers compared before a time is printed (bench/peers starts this)."""
+
+import argparse
+import contextlib
+import json
+import mmap
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import engines
+import panels as panel_file
+import report
+
+START = 1777593600  # 2026-05-01 00:00 UTC
+MINUTES = 200
+PART_ROWS = 1_000_000
+
+
+def arguments_read():
+    parser = argparse.ArgumentParser(prog="bench/peers", description="Races Freshet against DuckDB and the ClickHouse engine.")
+    parser.add_argument("--rows", type=int, default=20_000_000, help="events of the panels and sizes (20000000)")
+    parser.add_argument("--runs", type=int, default=5, help="interleaved runs of each panel; the median counts (5)")
+    parser.add_argument("--ingest-rows", type=int, default=2_000_000, help="events of each ingest run (2000000)")
+    parser.add_argument("--ingest-runs", type=int, default=3, help="interleaved ingest runs (3)")
+    parser.add_argument("--only", choices=("ingest", "panels", "bytes", "serving"), help="one part; bytes and panels load the same data")
+    parser.add_argument("--panel", help="only panels whose name holds this text")
+    parser.add_argument("--quick", action="store_true", help="1 M rows, 3 runs, 300,000 events of ingest once")
+    parser.add_argument("--serving", action="store_true", help="panels under load against QuestDB, instead of the other parts")
+    parser.add_argument("--seconds", type=int, default=30, help="of the serving part, each engine (30)")
+    parser.add_argument("--rate", type=int, default=20_000, help="events a second of the serving part (20000)")
+    parser.add_argument("--connections", type=int, default=32, help="query connections of the serving part (32)")
+    parser.add_argument("--keep", metavar="DIR", help="load into DIR, and use what an earlier run loaded there")
+    parser.add_argument("--memory", default="8 GiB", help="Freshet's memory setting (8 GiB)")
+    parser.add_argument("--out", default="build/peers", help="where JSON and SVG go (build/peers)")
+    options = parser.parse_args()
+    if options.quick:
+        options.rows, options.runs, options.ingest_rows, options.ingest_runs = min(options.rows, PART_ROWS), 3, 300_000, 1
+    return options
+
+
+@contextlib.contextmanager
+def events_file(rows, seed, first_row, rows_in_all):
+    """A file in memory with that many distinct events; gone afterwards. The same numbers give the same events."""
+    rate = rows_in_all / (MINUTES * 60)
+    directory = "/dev/shm" if shutil.disk_usage("/dev/shm").free > rows * 1100 else tempfile.gettempdir()
+    with tempfile.NamedTemporaryFile(dir=directory, prefix="freshet-events-", suffix=".ndjson") as file:
+        subprocess.run(["build/release/freshet-bench", "--print", "--malformed", "0", "--events", str(rows), "--seed", str(seed),
+                        "--start", f"{START + first_row / rate:.6f}", "--rate", f"{rate:.9f}"], stdout=file, check=True)
+        yield file.name
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def load(names, directory, rows, memory):
+    """Loads every engine that has not been loaded there before; parts of a million, so that no 20 GB of JSON are kept."""
+    marks = {name: os.path.join(directory, f"{name}.loaded") for name in names}
+    missing = [name for name in names if not os.path.exists(marks[name]) or open(marks[name]).read() != str(rows)]
+    if not missing:
+        return say(f"using the {rows:,} rows loaded earlier in {directory}")
+    running = {}
+    for name in missing:
+        shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
+        running[name] = start(name, directory, memory)
+        running[name].create() if name == "freshet" else running[name].call("create")
+    took = dict.fromkeys(missing, 0.0)
+    for part, first in enumerate(range(0, rows, PART_ROWS)):
+        with events_file(min(PART_ROWS, rows - first), part + 1, first, rows) as path:
+            for name, engine in running.items():
+                begin = time.monotonic()
+                load_part(engine, path)
+                took[name] += time.monotonic() - begin
+    for name, engine in running.items():
+        begin = time.monotonic()
+        engine.checkpoint() if name == "freshet" else engine.call("finish")
+        took[name] += time.monotonic() - begin
+        engine.stop()
+        with open(marks[name], "w") as file:
+            file.write(str(rows))
+    say("loaded: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in took.items()))
+
+
+def load_part(engine, path):
+    if engine.name == "freshet":
+        with open(path, "rb") as file, contextlib.closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as view:
+            engine.post(view, 1 << 20)
+    else:
+        engine.call("load", path)
+
+
+def start(name, directory, memory):
+    path = os.path.join(directory, name)
+    return engines.Freshet(path, "--memory", memory) if name == "freshet" else engines.Worker(name, path)
+
+
+def check_answers(panel, running):
+    """The number of rows of the panel's answer, the same in every engine; ends the race if they differ."""
+    name, spellings = panel
+    rows = 0
+    for index, statement in enumerate(spellings["freshet"]):
+        kinds, own = running["freshet"].kinds(statement), running["freshet"].answer(statement)
+        rows += len(own)
+        for peer in running.keys() - {"freshet"}:
+            wrong = panel_file.difference(own, running[peer].answer(spellings[peer][index]), kinds)
+            if wrong:
+                sys.exit(f"bench/peers: panel “{name}”: freshet and {peer} differ: {wrong}")
+    return rows
+
+
+def race_panels(chosen, running, runs):
+    """Median CPU and wall time of each panel, engines and panels interleaved; one run before that is not counted."""
+    times = {name: {engine: [] for engine in running} for name, _ in chosen}
+    for turn in range(runs + 1):
+        for name, spellings in chosen:
+            for engine in running:
+                measured = running[engine].run(spellings[engine])
+                if turn > 0:
+                    times[name][engine].append(measured)
+    return {name: {engine: tuple(1000 * statistics.median(column) for column in zip(*list_)) for engine, list_ in by_engine.items()}
+            for name, by_engine in times.items()}
+
+
+def panels_part(options, directory, result):
+    running = {name: start(name, directory, options.memory) for name in ("freshet", "duckdb", "chdb")}
+    for engine in running.values():
+        say(f"{engine.version}\n    {engine.ddl}")
+    state = json.loads(running["freshet"].ask("SELECT state, count(*), sum(rows) FROM freshet.segments WHERE table_name = 'events' "
+                                              "GROUP BY 1 ORDER BY 1"))["rows"]
+    say("Freshet's rows: " + ", ".join(f"{rows:,} {kind} in {count} segments" for kind, count, rows in state))
+    try:
+        if options.only != "panels":
+            bytes_part(running, result)
+        if options.only == "bytes":
+            return
+        chosen = [panel for panel in panel_file.panels_read("bench/panels.sql") if not options.panel or options.panel in panel[0]]
+        counts = {panel[0]: check_answers(panel, running) for panel in chosen}
+        say(f"\nAnswers of {len(chosen)} panels are equal in all engines (doubles within {panel_file.TOLERANCE:g} of each other).")
+        times = race_panels(chosen, running, options.runs)
+        table = [{"panel": name, "rows": counts[name], "ms": {engine: cpu for engine, (cpu, _) in times[name].items()},
+                  "wall_ms": {engine: wall for engine, (_, wall) in times[name].items()}} for name, _ in chosen]
+        say(f"\nPanels over {options.rows:,} rows: CPU ms of the process, one query thread, median of {options.runs} interleaved runs\n")
+        means = report.print_panels(table, ["duckdb", "chdb"])
+        slowest = max(table, key=lambda panel: panel["wall_ms"]["freshet"])
+        say(f"\nFreshet's slowest by the clock: {slowest['panel']}, {slowest['wall_ms']['freshet']:.0f} ms")
+        result["panels"], result["geometric_mean"] = table, means
+        report.write_svg(os.path.join(options.out, "panels.svg"), f"CPU time of twelve panels over {options.rows:,} rows, one thread", table,
+                         list(running))
+    finally:
+        for engine in running.values():
+            engine.stop()
+
+
+def bytes_part(running, result):
+    freshet = running["freshet"]
+    rows, size = json.loads(freshet.ask("SELECT sum(rows), sum(bytes) FROM freshet.segments "
+                                        "WHERE table_name = 'events' AND state = 'sealed'"))["rows"][0]
+    sizes = {"Freshet's segments": [size or 0, rows or 0]}
+    for name in ("duckdb", "chdb"):
+        sizes.update(running[name].call("bytes")["value"])
+    folder = os.path.join(freshet.directory, "store", "segments")
+    on_disk = engines.directory_bytes(folder) if os.path.isdir(folder) else 0
+    say("\nBytes per row on disk, all 21 columns, indexes included\n")
+    own = sizes["Freshet's segments"]
+    per_row = own[0] / own[1] if own[1] else 0
+    report.print_table(["", "rows", "bytes", "bytes/row", "freshet/this"],
+                       [[name, f"{count:,}", f"{size:,}", f"{size / count if count else 0:.1f}", f"{per_row * count / size if size else 0:.2f}"]
+                        for name, (size, count) in sizes.items()])
+    say(f"    files under {os.path.basename(folder)}/: {on_disk:,} bytes")
+    result["bytes"] = {name: {"bytes": size, "rows": count} for name, (size, count) in sizes.items()}
+    result["bytes"]["Freshet's files"] = on_disk
+
+
+def ingest_freshet(path, body_bytes, directory, memory):
+    """CPU seconds of the server from before the first byte until CHECKPOINT has returned."""
+    server = engines.Freshet(os.path.join(directory, "ingest"), "--memory", memory)
+    try:
+        server.create()
+        with open(path, "rb") as file, contextlib.closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as view:
+            cpu, wall = server.cpu_s(), time.monotonic()
+            server.post(view, body_bytes)
+            posted = server.cpu_s() - cpu
+            server.checkpoint()
+            return server.cpu_s() - cpu, time.monotonic() - wall, posted
+    finally:
+        server.stop()
+        server.wipe()
+
+
+def ingest_chdb(path, directory):
+    shutil.rmtree(os.path.join(directory, "ingest-chdb"), ignore_errors=True)
+    worker = engines.Worker("chdb", os.path.join(directory, "ingest-chdb"))
+    try:
+        worker.call("create")
+        reply = worker.call("load", path)
+        return reply["cpu_s"], reply["wall_s"], reply["cpu_s"]
+    finally:
+        worker.stop()
+        shutil.rmtree(os.path.join(directory, "ingest-chdb"), ignore_errors=True)
+
+
+def ingest_part(options, directory, result):
+    rows = options.ingest_rows
+    runs = {"freshet, 1 MB bodies": [], "freshet, 64 KB bodies": [], "chdb, the file": []}
+    with events_file(rows, 1, 0, rows) as path:
+        for _ in range(options.ingest_runs):
+            runs["freshet, 1 MB bodies"].append(ingest_freshet(path, 1 << 20, directory, options.memory))
+            runs["freshet, 64 KB bodies"].append(ingest_freshet(path, 64 << 10, directory, options.memory))
+            runs["chdb, the file"].append(ingest_chdb(path, directory))
+    rates = {name: rows / statistics.median(cpu for cpu, _, _ in list_) for name, list_ in runs.items()}
+    posted = {name: rows / statistics.median(part for _, _, part in list_) for name, list_ in runs.items()}
+    walls = {name: rows / statistics.median(wall for _, wall, _ in list_) for name, list_ in runs.items()}
+    say(f"\nIngest of {rows:,} events of 1 KB: events per CPU-second of the process, median of {options.ingest_runs} interleaved runs.\n"
+        "Freshet: over HTTP, each body synced and visible at its answer, until CHECKPOINT has sealed it all. chDB: one INSERT from the file.\n")
+    report.print_table(["", "events/CPU-s", "until answered", "events/s", "ratio to chdb"],
+                       [[name, f"{rate:,.0f}", f"{posted[name]:,.0f}", f"{walls[name]:,.0f}", f"{rate / rates['chdb, the file']:.2f}"]
+                        for name, rate in rates.items()])
+    result["ingest"] = {name: {"events_per_cpu_s": rate, "until_answered": posted[name], "events_per_s": walls[name]}
+                        for name, rate in rates.items()}
+
+
+def main():
+    options = arguments_read()
+    os.makedirs(options.out, exist_ok=True)
+    result = {"rows": options.rows, "runs": options.runs, "start": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    with contextlib.ExitStack() as stack:
+        directory = options.keep or stack.enter_context(tempfile.TemporaryDirectory(prefix="freshet-peers-"))
+        os.makedirs(directory, exist_ok=True)
+        if options.serving or options.only == "serving":
+            import serving
+
+            serving.serving_part(options, directory, result)
+        else:
+            if options.only in (None, "ingest"):
+                ingest_part(options, directory, result)
+            if options.only != "ingest":
+                load(("freshet", "duckdb", "chdb"), directory, options.rows, options.memory)
+                panels_part(options, directory, result)
+    report.write_json(os.path.join(options.out, "serving.json" if "serving" in result else "peers.json"), result)
+
+
+if __name__ == "__main__":
+    main()
