@@ -15,7 +15,7 @@
 
 #include <assert.h>
 
-#define STATE_FORMAT 1
+#define STATE_FORMAT 2 /* 1: without subscriptions and the origins of dead letters */
 #define EXPIRE_EVERY_US (10 * MICROSECONDS_PER_SECOND)
 
 const struct ingest_limits ingest_limits_default = {
@@ -67,6 +67,7 @@ void ingest_destroy(struct ingest *ingest)
     memory_free(ingest->tables);
     index_deinit(&ingest->table_index);
     dead_letters_deinit(&ingest->dead);
+    subscriptions_deinit(&ingest->subscriptions);
     for (size_t i = 0; i < FLIGHT_BUCKETS; i++)
         assert(ingest->flights[i] == NULL);
     mutex_deinit(&ingest->lock);
@@ -202,9 +203,18 @@ static void apply_request(struct ingest *ingest, const struct record_view *recor
         dead_letters_add(&ingest->dead, request, &dead, record->position, record->at_us);
 }
 
-static void apply_rows(struct ingest *ingest, const struct record_view *record,
+/* A record while it is applied. Its rows are of its one request, or of the partitions of its batch
+ * one after another; what it says of completeness counts as a whole. */
+struct applying {
+    const struct record_view *record;
+    size_t row_begin;            /* where the next partition's rows start */
+    struct table_state *settles; /* whose completeness moves at the end */
+};
+
+static void apply_rows(struct ingest *ingest, struct applying *applying,
                        const struct section_request *request)
 {
+    const struct record_view *record = applying->record;
     struct table_state *table = ingest_find_table(ingest, request->table_id);
     if (table == NULL || table->is_dropped)
         return;
@@ -214,21 +224,43 @@ static void apply_rows(struct ingest *ingest, const struct record_view *record,
             continue;
         uint32_t place = sources_find(&table->sources, request->source);
         assert(place != NO_SOURCE);
+        size_t begin = applying->row_begin, end = rows->row_count;
+        if (request->source_kind == SOURCE_KAFKA) {
+            if (request->counts[FATE_STORED] < end - begin)
+                end = begin + (size_t)request->counts[FATE_STORED];
+            applying->row_begin = end;
+            if (begin == end)
+                continue;
+        }
         sources_apply(&table->sources, place, record->at_us, rows->schema->options.lateness_us,
-                      rows->times, rows->row_count);
+                      rows->times, begin, end);
+        applying->settles = table;
     }
 }
 
-static void apply_section(struct ingest *ingest, const struct record_view *record,
+static enum err apply_offsets(struct ingest *ingest, const struct record_view *record,
+                              struct slice bytes, struct error *error)
+{
+    uint64_t moved;
+    enum err err =
+        subscriptions_apply_offsets(&ingest->subscriptions, bytes, record->at_us, &moved, error);
+    if (err == OK && moved > 0)
+        logger_write(LOG_ERROR, "a batch did not begin where its partition stood position=%llu",
+                     (unsigned long long)record->position);
+    return err;
+}
+
+static void apply_section(struct ingest *ingest, struct applying *applying,
                           const struct record_section *section)
 {
+    const struct record_view *record = applying->record;
     struct error error;
     if (section->kind == SECTION_REQUEST) {
         struct section_request request;
         if (section_read(section->bytes, &request, &error) == OK) {
             struct section_request lists = request;
             apply_request(ingest, record, &lists);
-            apply_rows(ingest, record, &request);
+            apply_rows(ingest, applying, &request);
             return;
         }
     } else if (section->kind == SECTION_TICK) {
@@ -238,6 +270,12 @@ static void apply_section(struct ingest *ingest, const struct record_view *recor
                 sources_tick(&ingest->tables[i]->sources, record->at_us, source_idle_us);
             return;
         }
+    } else if (section->kind == SECTION_SUBSCRIPTION) {
+        if (subscriptions_apply_change(&ingest->subscriptions, section->bytes, &error) == OK)
+            return;
+    } else if (section->kind == SECTION_OFFSETS) {
+        if (apply_offsets(ingest, record, section->bytes, &error) == OK)
+            return;
     } else {
         error_set(&error, ERR_CORRUPT, NULL, "a section of an unknown kind %u", section->kind);
     }
@@ -251,8 +289,11 @@ static void ingest_apply(void *context, const struct record_view *record)
 {
     struct ingest *ingest = context;
     mutex_lock(&ingest->lock);
+    struct applying applying = {.record = record};
     for (size_t i = 0; i < record->section_count; i++)
-        apply_section(ingest, record, &record->sections[i]);
+        apply_section(ingest, &applying, &record->sections[i]);
+    if (applying.settles != NULL)
+        sources_settle(&applying.settles->sources);
     if (record->change == CHANGE_DROP) {
         struct table_state *table = ingest_find_table(ingest, record->change_table_id);
         if (table != NULL)
@@ -285,6 +326,7 @@ static void ingest_save(void *context, struct writer *out)
         keys_write(&table->keys, out);
         drift_write(&table->drift, out);
     }
+    subscriptions_write(&ingest->subscriptions, out);
     mutex_unlock(&ingest->lock);
 }
 
@@ -306,12 +348,15 @@ static enum err ingest_load(void *context, struct reader *in, struct error *erro
 {
     struct ingest *ingest = context;
     mutex_lock(&ingest->lock);
-    bool is_good = reader_u8(in) == STATE_FORMAT;
+    uint8_t format = reader_u8(in);
+    bool is_good = format >= 1 && format <= STATE_FORMAT;
     ingest->applied_position = reader_u64(in);
-    is_good = is_good && dead_letters_read(&ingest->dead, in);
+    is_good = is_good && dead_letters_read(&ingest->dead, in, format >= 2);
     uint32_t count = reader_u32(in);
     for (uint32_t i = 0; i < count && is_good; i++)
         is_good = read_table(ingest, in);
+    if (is_good && format >= 2)
+        is_good = subscriptions_read(&ingest->subscriptions, in);
     mutex_unlock(&ingest->lock);
     if (!is_good || in->failed)
         return error_set(error, ERR_CORRUPT, NULL,

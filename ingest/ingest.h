@@ -134,6 +134,32 @@ MUST_CHECK enum err ingest_drop_indexes(struct ingest *ingest, const struct slic
 MUST_CHECK enum err ingest_comment(struct ingest *ingest, struct slice table, struct slice column,
                                    struct slice comment, uint64_t *position, struct error *error);
 
+/* --- subscriptions: DDL too. Those that change a subscription stop its consumer first and return
+ * when it stands or runs again. --- */
+struct ingest_subscription {
+    struct slice name, connection, topic;
+    size_t option_count;
+    const struct ingest_option *options;
+};
+MUST_CHECK enum err ingest_create_subscription(struct ingest *ingest,
+                                               const struct ingest_subscription *subscription,
+                                               uint64_t *position, struct error *error);
+enum ingest_alteration { INGEST_ENABLE, INGEST_DISABLE, INGEST_SET, INGEST_CONNECTION };
+/* SET takes `options`, CONNECTION `connection`. */
+MUST_CHECK enum err ingest_alter_subscription(struct ingest *ingest,
+                                              enum ingest_alteration alteration,
+                                              const struct ingest_subscription *subscription,
+                                              uint64_t *position, struct error *error);
+MUST_CHECK enum err ingest_drop_subscription(struct ingest *ingest, struct slice name,
+                                             bool if_exists, uint64_t *position,
+                                             struct error *error);
+/* Consumers of all enabled subscriptions, from now on those of new ones too; and no more. Stopping
+ * waits for the batches under way. */
+void ingest_start_subscriptions(struct ingest *ingest);
+void ingest_stop_subscriptions(struct ingest *ingest);
+/* From upkeep: while the disk is low partitions are paused. */
+void ingest_set_disk_low(struct ingest *ingest, bool is_low);
+
 /* --- what queries show --- */
 /* sources, producers, dead_letters, ledger, drift, watermarks: *count of them. */
 const struct table_provider *const *ingest_providers(struct ingest *ingest, size_t *count);

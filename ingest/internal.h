@@ -12,6 +12,7 @@
 #include "ingest/state/ledger.h"
 #include "ingest/state/producers.h"
 #include "ingest/state/sources.h"
+#include "ingest/state/subscriptions.h"
 #include "storage/base/thread.h"
 
 #define NAME_SIZE_MAX 128 /* producers and idempotency keys, bytes */
@@ -48,11 +49,14 @@ struct ingest {
     uint32_t table_count, table_capacity;
     struct index table_index; /* by id */
     struct dead_letters dead;
+    struct subscriptions subscriptions;
     uint64_t applied_position;
     struct flight *flights[FLIGHT_BUCKETS];
-    int64_t expired_at_us; /* when ingest_tick last looked for what is too old */
-    struct table_provider providers[6];
-    const struct table_provider *provider_list[6];
+    struct runner *runner;    /* kafka/runner.c: the consumers' threads; guarded by `ddl` */
+    _Atomic bool is_disk_low; /* relaxed: a hint from upkeep */
+    int64_t expired_at_us;    /* when ingest_tick last looked for what is too old */
+    struct table_provider providers[7];
+    const struct table_provider *provider_list[7];
 };
 
 /* With the lock held. */

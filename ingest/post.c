@@ -13,6 +13,7 @@
 #include "ingest/decode/decode.h"
 #include "ingest/flight.h"
 #include "ingest/internal.h"
+#include "ingest/outcome.h"
 #include "storage/base/clock.h"
 #include "storage/base/fault.h"
 #include "storage/base/worker.h"
@@ -290,65 +291,6 @@ static int decode_body(struct ingest *ingest, struct attempt *attempt)
     return err == ERR_LIMIT ? 413 : 400;
 }
 
-/* Did the value not fit the column's type? (Data exceptions but the ones with a row of their own.)
- */
-static bool is_type_mismatch(const struct rows_rejection *rejection)
-{
-    return rejection->column.size > 0 && memcmp(rejection->sqlstate, "22", 2) == 0 &&
-           memcmp(rejection->sqlstate, "22008", 5) != 0;
-}
-
-static enum drift_kind rejection_drift(const struct rows_rejection *rejection)
-{
-    if (memcmp(rejection->sqlstate, "23502", 5) == 0)
-        return DRIFT_NULL;
-    if (is_type_mismatch(rejection))
-        return DRIFT_TYPE_MISMATCH;
-    return DRIFT_OTHER;
-}
-
-/* Rejections by column and kind: few kinds, so a short list is searched. */
-static size_t count_rejections(const struct attempt *attempt, struct section_drift *out,
-                               size_t capacity)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < attempt->rows.rejection_count; i++) {
-        const struct rows_rejection *rejection = &attempt->rows.rejections[i];
-        enum drift_kind kind = rejection_drift(rejection);
-        size_t at = 0;
-        while (at < count &&
-               (out[at].kind != kind || !slice_equal(out[at].path, rejection->column)))
-            at++;
-        if (at == capacity)
-            continue;
-        if (at == count)
-            out[count++] = (struct section_drift){
-                .kind = kind, .path = rejection->column, .example = rejection->reason};
-        out[at].count++;
-    }
-    return count;
-}
-
-static void write_drift(const struct attempt *attempt, struct writer *out)
-{
-    struct section_drift rejected[64];
-    size_t rejected_count = count_rejections(attempt, rejected, array_count(rejected));
-    const struct rows *rows = &attempt->rows;
-    section_begin_drift(out, rows->unknown_count + (rows->unknown_other > 0) + rejected_count);
-    for (size_t i = 0; i < rows->unknown_count; i++) {
-        struct section_drift drift = {.kind = DRIFT_UNKNOWN_FIELD,
-                                      .path = rows->unknown[i].path,
-                                      .example = rows->unknown[i].example,
-                                      .count = rows->unknown[i].count};
-        section_add_drift(out, &drift);
-    }
-    if (rows->unknown_other > 0)
-        section_add_drift(
-            out, &(struct section_drift){.kind = DRIFT_TOTAL, .count = rows->unknown_other});
-    for (size_t i = 0; i < rejected_count; i++)
-        section_add_drift(out, &rejected[i]);
-}
-
 /* What the section says but its lists. Each count is taken where that fate is decided. */
 static struct section_request describe(const struct post *post, const struct attempt *attempt,
                                        size_t stored)
@@ -385,18 +327,13 @@ static void write_section(const struct attempt *attempt, const struct section_re
     writer_reset(out);
     section_begin(out, section);
     for (size_t i = 0; i < section->dead_count; i++) {
-        const struct rows_rejection *rejection = &attempt->rows.rejections[i];
-        struct section_dead dead = {.row = rejection->row,
-                                    .column = rejection->column,
-                                    .reason = rejection->reason,
-                                    .raw = rejection->raw};
-        memcpy(dead.sqlstate, rejection->sqlstate, sizeof(dead.sqlstate));
-        section_add_dead(out, &dead);
+        struct section_dead dead = outcome_dead(&attempt->rows.rejections[i]);
+        section_add_dead(out, section, &dead);
     }
     if (section->counts[FATE_DUPLICATE] > 0 || section->counts[FATE_RECEIVED] == 0)
         section_begin_drift(out, 0);
     else
-        write_drift(attempt, out);
+        outcome_write_drift(&attempt->rows, &(struct outcome_mark){0}, out);
 }
 
 /* Planted mistakes: the key, or the dead letters, in a record of their own behind the rows, so that

@@ -4,6 +4,7 @@
  * dead letters never keep the log thread waiting; what changes between two steps may be seen or
  * not, as in any look at live counters. */
 #include "ingest/internal.h"
+#include "ingest/kafka/feed.h"
 
 #include "storage/base/clock.h"
 
@@ -40,7 +41,7 @@ static const struct provider_column dead_letter_columns[] = {
     COLUMN("position", TYPE_INT8),    COLUMN("row", TYPE_INT8),
     COLUMN("column_name", TYPE_TEXT), COLUMN("sqlstate", TYPE_TEXT),
     COLUMN("reason", TYPE_TEXT),      COLUMN("raw", TYPE_BYTEA),
-    COLUMN("state", TYPE_TEXT),
+    COLUMN("state", TYPE_TEXT),       COLUMN("origin", TYPE_JSONB),
 };
 static const struct provider_column ledger_columns[] = {
     COLUMN("minute", TYPE_TIMESTAMPTZ), COLUMN("table_name", TYPE_TEXT),
@@ -91,6 +92,10 @@ static void scan_source(const struct ingest *ingest, const struct table_state *t
 {
     const struct source *source = &table->sources.list[place];
     bool is_idle = source_is_idle(source, now_us, ingest->options.source_idle_us);
+    if (source->kind == SOURCE_KAFKA) {
+        feed_scan_source(ingest, table->name, source, now_us, scan);
+        return;
+    }
     provider_text(scan, 0, table->name);
     provider_text(scan, 1, source_name(source));
     provider_cstr(scan, 2, source->kind == SOURCE_SQL ? "sql" : "http");
@@ -232,6 +237,8 @@ static enum err scan_relation(struct ingest *ingest, const struct relation *rela
         while (scan_step(ingest, relation, i, &place, now_us, scan))
             continue;
     }
+    if (relation->scan == scan_source)
+        feed_scan_unread(ingest, now_us, scan);
     return OK;
 }
 
@@ -262,6 +269,7 @@ static void scan_dead_letter(const struct dead_letter *letter, struct provider_s
     provider_text(scan, 8, letter->reason);
     provider_text(scan, 9, letter->raw);
     provider_cstr(scan, 10, "new");
+    add_text_or_null(scan, 11, letter->origin);
 }
 
 /* By id, so that letters that go in between are not seen twice and none is missed. */
@@ -318,6 +326,7 @@ void ingest_init_providers(struct ingest *ingest)
         .context = ingest,
         .scan = scan_dead_letters,
     };
+    feed_init_provider(ingest, &ingest->providers[count++]);
     for (size_t i = 0; i < count; i++)
         ingest->provider_list[i] = &ingest->providers[i];
 }

@@ -1,5 +1,6 @@
 /* What ingest says about itself: how complete an answer is, and the families of /metrics. */
 #include "ingest/internal.h"
+#include "ingest/kafka/feed.h"
 
 #include "storage/base/clock.h"
 #include "storage/base/metrics.h"
@@ -15,8 +16,8 @@
 /* --- completeness --- */
 
 /* Keeps the list sorted by watermark, the lowest first; what does not fit falls off. */
-static void offer_source(struct completeness *out, struct slice table, const struct source *source,
-                         struct arena *arena)
+static void offer_source(const struct ingest *ingest, struct completeness *out, struct slice table,
+                         const struct source *source, struct arena *arena)
 {
     size_t at = out->source_count;
     while (at > 0 && out->sources[at - 1].watermark_us > source->watermark_us)
@@ -30,25 +31,25 @@ static void offer_source(struct completeness *out, struct slice table, const str
         .table = arena_copy(arena, table),
         .source = arena_copy(arena, source_name(source)),
         .watermark_us = source->watermark_us,
-        .lag_rows = -1,
+        .lag_rows = feed_lag(ingest, source),
     };
 }
 
 /* Live sources; idle ones hold nothing back and are listed where there is room (`idle`). */
-static void offer_sources(struct completeness *out, const struct table_state *table, bool idle,
-                          struct arena *arena)
+static void offer_sources(const struct ingest *ingest, struct completeness *out,
+                          const struct table_state *table, bool idle, struct arena *arena)
 {
     const struct sources *sources = &table->sources;
     if (sources->count > FULL_SCAN_MAX) {
         /* The lowest k of a heap are within its first 2^k - 1; a few levels of it are near enough
          * to the furthest behind. */
         for (uint32_t i = 0; !idle && i < sources->heap_count && i < FULL_SCAN_MAX; i++)
-            offer_source(out, table->name, &sources->list[sources->heap[i]], arena);
+            offer_source(ingest, out, table->name, &sources->list[sources->heap[i]], arena);
         return;
     }
     for (uint32_t i = 0; i < sources->count; i++)
         if (sources->list[i].is_idle == idle)
-            offer_source(out, table->name, &sources->list[i], arena);
+            offer_source(ingest, out, table->name, &sources->list[i], arena);
 }
 
 void ingest_completeness(struct ingest *ingest, const uint32_t *table_ids, size_t count,
@@ -71,8 +72,8 @@ void ingest_completeness(struct ingest *ingest, const uint32_t *table_ids, size_
         out->sources_total += table->sources.count;
         out->late_rows += table->sources.late_rows;
         out->dead_rows += table->dead_rows;
-        offer_sources(out, table, false, arena);
-        offer_sources(&idle, table, true, arena);
+        offer_sources(ingest, out, table, false, arena);
+        offer_sources(ingest, &idle, table, true, arena);
     }
     mutex_unlock(&ingest->lock);
     /* Over several tables the least; one that has event times nowhere says nothing. */
@@ -201,6 +202,7 @@ void ingest_metrics(struct ingest *ingest, struct writer *out)
                          "Dead letters that went because of their age or the limit of bytes.");
     metrics_print_sample(out, "freshet_dead_letters_dropped_total", NULL,
                          (double)ingest->dead.dropped);
+    feed_metrics(ingest, now_us, out);
     mutex_unlock(&ingest->lock);
     writer_deinit(&labels);
 }

@@ -10,6 +10,7 @@
 #define SECTION_FORMAT 1
 #define HAS_PRODUCER 1
 #define HAS_KEY 2
+#define HAS_ORIGINS 4
 
 const char *const fate_names[FATE_COUNT] = {"received",     "stored",      "duplicate",
                                             "filtered",     "sampled_out", "late_diverted",
@@ -41,7 +42,8 @@ void section_begin(struct writer *out, const struct section_request *request)
     for (size_t i = 0; i < FATE_COUNT; i++)
         writer_varint(out, request->counts[i]);
     writer_u8(out, (uint8_t)((request->producer.size > 0 ? HAS_PRODUCER : 0) |
-                             (request->has_key ? HAS_KEY : 0)));
+                             (request->has_key ? HAS_KEY : 0) |
+                             (request->has_origins ? HAS_ORIGINS : 0)));
     if (request->producer.size > 0) {
         writer_text(out, request->producer);
         writer_u64(out, request->sequence);
@@ -53,13 +55,16 @@ void section_begin(struct writer *out, const struct section_request *request)
     writer_varint(out, request->dead_count);
 }
 
-void section_add_dead(struct writer *out, const struct section_dead *dead)
+void section_add_dead(struct writer *out, const struct section_request *request,
+                      const struct section_dead *dead)
 {
     writer_varint(out, dead->row);
     writer_text(out, dead->column);
     writer_bytes(out, dead->sqlstate, 5);
     writer_text(out, dead->reason);
     writer_text(out, dead->raw);
+    if (request->has_origins)
+        writer_text(out, dead->origin);
 }
 
 void section_begin_drift(struct writer *out, uint64_t count)
@@ -76,7 +81,7 @@ void section_add_drift(struct writer *out, const struct section_drift *drift)
     writer_text(out, drift->example);
 }
 
-static bool read_dead(struct reader *reader, struct section_dead *out)
+static bool read_dead(struct reader *reader, bool has_origin, struct section_dead *out)
 {
     *out = (struct section_dead){.row = reader_varint(reader)};
     out->column = reader_text(reader);
@@ -85,6 +90,8 @@ static bool read_dead(struct reader *reader, struct section_dead *out)
         memcpy(out->sqlstate, sqlstate.data, 5);
     out->reason = reader_text(reader);
     out->raw = reader_text(reader);
+    if (has_origin)
+        out->origin = reader_text(reader);
     return !reader->failed;
 }
 
@@ -118,10 +125,11 @@ static bool read_head(struct reader *reader, struct section_request *out)
     out->has_key = (flags & HAS_KEY) != 0;
     if (out->has_key)
         out->key = read_hash(reader);
-    if (flags != 0)
+    out->has_origins = (flags & HAS_ORIGINS) != 0;
+    if ((flags & (HAS_PRODUCER | HAS_KEY)) != 0)
         out->body = read_hash(reader);
     return !reader->failed && format == SECTION_FORMAT && table_id <= UINT32_MAX &&
-           source_kind < SOURCE_KIND_COUNT && flags <= (HAS_PRODUCER | HAS_KEY);
+           source_kind < SOURCE_KIND_COUNT && flags <= (HAS_PRODUCER | HAS_KEY | HAS_ORIGINS);
 }
 
 enum err section_read(struct slice bytes, struct section_request *out, struct error *error)
@@ -133,7 +141,7 @@ enum err section_read(struct slice bytes, struct section_request *out, struct er
     out->dead = reader;
     struct section_dead dead;
     for (uint64_t i = 0; is_good && i < out->dead_count; i++)
-        is_good = read_dead(&reader, &dead);
+        is_good = read_dead(&reader, out->has_origins, &dead);
     out->drift_count = reader_varint(&reader);
     out->drift = reader;
     struct section_drift drift;
@@ -150,7 +158,7 @@ bool section_next_dead(struct section_request *request, struct section_dead *out
     if (request->dead_count == 0)
         return false;
     request->dead_count--;
-    return read_dead(&request->dead, out);
+    return read_dead(&request->dead, request->has_origins, out);
 }
 
 bool section_next_drift(struct section_request *request, struct section_drift *out)

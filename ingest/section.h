@@ -6,9 +6,14 @@
 #include "storage/base/bytes.h"
 #include "storage/base/hash.h"
 
-enum section_kind { SECTION_REQUEST = 1, SECTION_TICK = 2 };
+enum section_kind {
+    SECTION_REQUEST = 1,
+    SECTION_TICK = 2,
+    SECTION_SUBSCRIPTION = 3, /* state/subscriptions.h */
+    SECTION_OFFSETS = 4       /* state/subscriptions.h */
+};
 
-enum source_kind { SOURCE_HTTP = 0, SOURCE_SQL = 1, SOURCE_KIND_COUNT };
+enum source_kind { SOURCE_HTTP = 0, SOURCE_SQL = 1, SOURCE_KAFKA = 2, SOURCE_KIND_COUNT };
 
 /* The fates of rows, in the ledger's order. */
 enum fate {
@@ -39,6 +44,7 @@ struct section_dead {
     struct slice column;
     char sqlstate[6];
     struct slice reason, raw;
+    struct slice origin; /* JSON: where a message stood; empty: not a message */
 };
 struct section_drift {
     enum drift_kind kind;
@@ -56,6 +62,7 @@ struct section_request {
     struct slice producer; /* empty: none */
     uint64_t sequence;
     bool has_key;
+    bool has_origins;         /* its dead letters say where they came from */
     struct hash128 key, body; /* body: of producer or key */
     uint64_t dead_count, drift_count;
     /* private: where the lists begin */
@@ -63,7 +70,9 @@ struct section_request {
 };
 
 void section_begin(struct writer *out, const struct section_request *request);
-void section_add_dead(struct writer *out, const struct section_dead *dead); /* dead_count times */
+/* dead_count times */
+void section_add_dead(struct writer *out, const struct section_request *request,
+                      const struct section_dead *dead);
 void section_begin_drift(struct writer *out, uint64_t count);
 void section_add_drift(struct writer *out, const struct section_drift *drift);
 

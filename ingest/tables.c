@@ -112,6 +112,27 @@ enum err ingest_create_table(struct ingest *ingest, const struct ingest_table *t
 
 /* --- DROP, TRUNCATE --- */
 
+/* A topic would flow into nothing: 2BP01. */
+static enum err check_dependents(struct ingest *ingest, struct slice name, struct error *error)
+{
+    enum err err = OK;
+    const struct schema *schema = ingest_schema(ingest, name);
+    mutex_lock(&ingest->lock);
+    for (uint32_t i = 0; i < ingest->subscriptions.count && err == OK && schema != NULL; i++) {
+        const struct subscription_definition *user = &ingest->subscriptions.list[i]->definition;
+        if (user->table_id != schema->table_id)
+            continue;
+        err = error_set(error, ERR_INPUT, "2BP01",
+                        "cannot drop table \"%.*s\": subscription \"%.*s\" flows into it",
+                        SLICE_ARGS(name), SLICE_ARGS(user->name));
+        if (error != NULL)
+            error_hint(error, "DROP SUBSCRIPTION %.*s first", SLICE_ARGS(user->name));
+    }
+    mutex_unlock(&ingest->lock);
+    schema_unref(schema);
+    return err;
+}
+
 /* One change for each name; all names are checked before the first is written. */
 static enum err change_tables(struct ingest *ingest, enum change_kind kind,
                               const struct slice *names, size_t count, bool if_exists,
@@ -126,6 +147,8 @@ static enum err change_tables(struct ingest *ingest, enum change_kind kind,
             err = ingest_no_table(names[i], error);
         schema_unref(schema);
     }
+    for (size_t i = 0; i < count && err == OK && kind == CHANGE_DROP; i++)
+        err = check_dependents(ingest, names[i], error);
     for (size_t i = 0; i < count && err == OK; i++) {
         const struct schema *schema = ingest_schema(ingest, names[i]);
         if (schema == NULL)

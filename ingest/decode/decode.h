@@ -21,6 +21,16 @@ MUST_CHECK enum err decode_ndjson(struct rows *rows, struct slice body,
  * text) if it is not JSON: the rows so far must be thrown away. */
 MUST_CHECK enum err decode_json(struct rows *rows, struct slice body,
                                 const struct decode_options *options, struct error *error);
+/* JSON in messages that come one by one (a topic's): what was learned of keys is kept from message
+ * to message. In the rows' arena; messages must live as long as the batch. */
+struct decoder;
+#define MESSAGE_ROWS_MAX 65536
+struct decoder *decode_messages_begin(struct rows *rows, const struct decode_options *options);
+/* One object is a row; an array of objects is a row each, at most MESSAGE_ROWS_MAX. A message that
+ * is neither is one rejected row, whole; a bad element of an array is one by itself. Only the rows'
+ * own limit is an error. */
+MUST_CHECK enum err decode_message(struct decoder *decoder, struct slice message,
+                                   struct error *error);
 /* RFC 4180 with a header line. ERR_INPUT (22P04) if quotes do not close or no header name is a
  * column. */
 MUST_CHECK enum err decode_csv(struct rows *rows, struct slice body,

@@ -729,3 +729,89 @@ enum err decode_json(struct rows *rows, struct slice body, const struct decode_o
     }
     return OK;
 }
+
+/* --- messages --- */
+
+struct decoder *decode_messages_begin(struct rows *rows, const struct decode_options *options)
+{
+    struct decoder *d = arena_alloc(rows->arena, sizeof(*d));
+    struct decode_options *kept = arena_alloc(rows->arena, sizeof(*kept));
+    *kept = *options;
+    decoder_init(d, rows, (struct slice){0}, kept, false);
+    return d;
+}
+
+/* The place behind the array at p if all of it is JSON. */
+static const char *check_elements(struct decoder *d, const char *p)
+{
+    size_t count = 0;
+    p = skip_blanks(d, p + 1);
+    if (p < d->end && *p == ']')
+        return p + 1;
+    for (;;) {
+        p = p == d->end ? fail(d, p, "unexpected end of input") : skip_value(d, p, 1);
+        if (p == NULL)
+            return NULL;
+        if (++count > MESSAGE_ROWS_MAX)
+            return fail_with(d, p, "54000", "too many elements in one message");
+        p = skip_blanks(d, p);
+        if (p < d->end && *p == ']')
+            return p + 1;
+        if (p == d->end || *p != ',')
+            return fail(d, p, "expected a comma or the end of the array");
+        p = skip_blanks(d, p + 1);
+    }
+}
+
+/* The elements of an array that was checked. */
+static enum err read_elements(struct decoder *d, const char *p, struct error *error)
+{
+    p = skip_blanks(d, p + 1);
+    while (*p != ']') {
+        const char *end = skip_value(d, p, 1);
+        struct slice source = slice_of(p, (size_t)(end - p));
+        enum err err = rows_begin(d->rows, error);
+        if (err != OK)
+            return err;
+        if (*p != '{')
+            rows_reject(d->rows, source, "22P02", "the row is not a JSON object");
+        else if (read_object(d, d->root, p, 1) == NULL)
+            reject_here(d, source, d->begin);
+        else
+            rows_end(d->rows, source, source);
+        p = skip_blanks(d, end);
+        if (*p == ',')
+            p = skip_blanks(d, p + 1);
+    }
+    return OK;
+}
+
+enum err decode_message(struct decoder *d, struct slice message, struct error *error)
+{
+    d->begin = message.data;
+    d->end = message.data + message.size;
+    const char *start = skip_blanks(d, skip_bom(message)), *p = NULL;
+    if (start < d->end && *start == '[') {
+        p = check_elements(d, start);
+        if (p != NULL && skip_blanks(d, p) == d->end)
+            return read_elements(d, start, error);
+    }
+    enum err err = rows_begin(d->rows, error);
+    if (err != OK)
+        return err;
+    if (start == d->end)
+        fail(d, start, "the message is empty");
+    else if (*start == '{')
+        p = read_object(d, d->root, start, 1);
+    else if (*start != '[')
+        fail(d, start, "the message is not a JSON object");
+    if (p != NULL && skip_blanks(d, p) == d->end) {
+        struct slice source = slice_of(start, (size_t)(p - start));
+        rows_end(d->rows, source, source);
+        return OK;
+    }
+    if (p != NULL)
+        fail(d, skip_blanks(d, p), "text after the message");
+    reject_here(d, message, message.data);
+    return OK;
+}

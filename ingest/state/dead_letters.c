@@ -69,7 +69,7 @@ static struct slice put(char **at, struct slice text)
 static struct dead_letter *letter_copy(const struct dead_letter *from)
 {
     size_t size = sizeof(*from) + from->table.size + from->source.size + from->column.size +
-                  from->reason.size + from->raw.size;
+                  from->reason.size + from->raw.size + from->origin.size;
     struct dead_letter *letter = memory_alloc(size);
     *letter = *from;
     letter->size = size;
@@ -79,6 +79,7 @@ static struct dead_letter *letter_copy(const struct dead_letter *from)
     letter->column = put(&at, from->column);
     letter->reason = put(&at, from->reason);
     letter->raw = put(&at, from->raw);
+    letter->origin = put(&at, from->origin);
     return letter;
 }
 
@@ -96,6 +97,7 @@ void dead_letters_add(struct dead_letters *letters, const struct section_request
         .column = dead->column,
         .reason = dead->reason,
         .raw = dead->raw,
+        .origin = dead->origin,
     };
     memcpy(letter.sqlstate, dead->sqlstate, sizeof(letter.sqlstate));
     ring_push(letters, letter_copy(&letter));
@@ -132,10 +134,11 @@ void dead_letters_write(const struct dead_letters *letters, struct writer *out)
         writer_text(out, letter->column);
         writer_text(out, letter->reason);
         writer_text(out, letter->raw);
+        writer_text(out, letter->origin);
     }
 }
 
-bool dead_letters_read(struct dead_letters *letters, struct reader *reader)
+bool dead_letters_read(struct dead_letters *letters, struct reader *reader, bool has_origins)
 {
     letters->next_id = reader_u64(reader);
     letters->dropped = reader_u64(reader);
@@ -154,6 +157,8 @@ bool dead_letters_read(struct dead_letters *letters, struct reader *reader)
         letter.column = reader_text(reader);
         letter.reason = reader_text(reader);
         letter.raw = reader_text(reader);
+        if (has_origins)
+            letter.origin = reader_text(reader);
         if (!reader->failed)
             ring_push(letters, letter_copy(&letter));
     }

@@ -10,7 +10,7 @@ struct dead_letter { /* one allocation, texts behind it */
     int64_t at_us;
     uint32_t table_id;
     char sqlstate[6];
-    struct slice table, source, column, reason, raw;
+    struct slice table, source, column, reason, raw, origin;
     size_t size; /* of the allocation */
 };
 struct dead_letters {
@@ -30,6 +30,7 @@ void dead_letters_expire(struct dead_letters *letters, int64_t now_us);
 /* index < count, oldest first. */
 const struct dead_letter *dead_letters_get(const struct dead_letters *letters, size_t index);
 void dead_letters_write(const struct dead_letters *letters, struct writer *out);
-bool dead_letters_read(struct dead_letters *letters, struct reader *reader);
+/* has_origins: not in checkpoints of state format 1. */
+bool dead_letters_read(struct dead_letters *letters, struct reader *reader, bool has_origins);
 
 #endif

@@ -164,7 +164,7 @@ static void list_append(struct sources *sources, uint32_t place)
 
 /* --- records --- */
 
-static void move_complete_through(struct sources *sources)
+void sources_settle(struct sources *sources)
 {
     if (sources->heap_count == 0)
         return;
@@ -174,11 +174,11 @@ static void move_complete_through(struct sources *sources)
 }
 
 /* Greatest time and how many are at or before `promised`. */
-static uint64_t scan_times(const struct column *times, size_t row_count, int64_t promised,
+static uint64_t scan_times(const struct column *times, size_t begin, size_t end, int64_t promised,
                            int64_t *max)
 {
     uint64_t late = 0;
-    for (size_t i = 0; i < row_count; i++) {
+    for (size_t i = begin; i < end; i++) {
         if (column_is_null(times, i))
             continue;
         int64_t time = times->i[column_index(times, i)];
@@ -189,7 +189,7 @@ static uint64_t scan_times(const struct column *times, size_t row_count, int64_t
 }
 
 uint64_t sources_apply(struct sources *sources, uint32_t place, int64_t at_us, int64_t lateness_us,
-                       const struct column *times, size_t row_count)
+                       const struct column *times, size_t begin, size_t end)
 {
     assert(place < sources->count);
     struct source *source = &sources->list[place];
@@ -198,7 +198,7 @@ uint64_t sources_apply(struct sources *sources, uint32_t place, int64_t at_us, i
                            : sources->complete_through_us;
     uint64_t late = 0;
     if (times != NULL)
-        late = scan_times(times, row_count, promised, &source->max_time_us);
+        late = scan_times(times, begin, end, promised, &source->max_time_us);
     source->late_rows += late;
     sources->late_rows += late;
     list_remove(sources, place);
@@ -215,7 +215,6 @@ uint64_t sources_apply(struct sources *sources, uint32_t place, int64_t at_us, i
         if (source->watermark_us != NO_TIME)
             heap_update(sources, place);
     }
-    move_complete_through(sources);
     return late;
 }
 
@@ -247,7 +246,7 @@ void sources_tick(struct sources *sources, int64_t at_us, int64_t idle_us)
         source->is_idle = true;
         heap_remove(sources, place);
     }
-    move_complete_through(sources);
+    sources_settle(sources);
 }
 
 /* --- bytes --- */
