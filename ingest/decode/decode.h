@@ -6,7 +6,13 @@
 #include "ingest/rows/rows.h"
 
 /* Which instructions a decoder uses: tests run all of them. */
-enum decode_isa { DECODE_ISA_BEST, DECODE_ISA_PLAIN, DECODE_ISA_SSE2, DECODE_ISA_AVX2 };
+enum decode_isa {
+    DECODE_ISA_BEST,
+    DECODE_ISA_PLAIN,
+    DECODE_ISA_SSE2,
+    DECODE_ISA_AVX2,
+    DECODE_ISA_AVX512
+};
 
 struct decode_options {
     uint32_t depth_max; /* at most 64 */

@@ -55,6 +55,32 @@ __attribute__((target("avx2"))) static const char *scan_text_avx2(const char *p,
     return scan_text_sse2(p, end);
 }
 
+/* Masked loads read no byte past `end`, so there is no tail to do byte by byte. */
+__attribute__((target("avx512f,avx512bw,bmi2"))) static const char *
+scan_text_avx512(const char *p, const char *end)
+{
+    const __m512i quote = _mm512_set1_epi8('"'), backslash = _mm512_set1_epi8('\\'),
+                  space = _mm512_set1_epi8(0x20);
+    while (p < end) {
+        size_t size = (size_t)(end - p) < 64 ? (size_t)(end - p) : 64;
+        __mmask64 inside = _bzhi_u64(UINT64_MAX, (unsigned)size);
+        __m512i v = _mm512_maskz_loadu_epi8(inside, p);
+        __mmask64 hit = (_mm512_cmpeq_epi8_mask(v, quote) | _mm512_cmpeq_epi8_mask(v, backslash) |
+                         _mm512_cmplt_epi8_mask(v, space)) &
+                        inside;
+        if (hit != 0)
+            return p + __builtin_ctzll(hit);
+        p += size;
+    }
+    return p;
+}
+
+static bool has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("bmi2");
+}
+
 scan_text_function scan_text_of(enum decode_isa isa)
 {
     switch (isa) {
@@ -64,6 +90,8 @@ scan_text_function scan_text_of(enum decode_isa isa)
         return scan_text_sse2;
     case DECODE_ISA_AVX2:
         return __builtin_cpu_supports("avx2") ? scan_text_avx2 : NULL;
+    case DECODE_ISA_AVX512:
+        return has_avx512() ? scan_text_avx512 : NULL;
     case DECODE_ISA_BEST:
         break;
     }
