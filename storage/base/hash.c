@@ -15,11 +15,15 @@ uint64_t hash64(const void *data, size_t size)
 
 uint64_t hash64_seed(const void *data, size_t size, uint64_t seed)
 {
+    if (size >= HASH_WIDE_SIZE)
+        return hash64_seed_wide(data, size, seed);
     return XXH3_64bits_withSeed(data, size, seed);
 }
 
 struct hash128 hash128_of(const void *data, size_t size)
 {
+    if (size >= HASH_WIDE_SIZE)
+        return hash128_wide(data, size);
     XXH128_hash_t hash = XXH3_128bits(data, size);
     return (struct hash128){.low = hash.low64, .high = hash.high64};
 }

@@ -11,6 +11,10 @@ struct hash128 {
     uint64_t low, high;
 };
 struct hash128 hash128_of(const void *data, size_t size);
+/* The same hashes by the widest registers; what the two above do from HASH_WIDE_SIZE on. */
+#define HASH_WIDE_SIZE ((size_t)1024)
+uint64_t hash64_seed_wide(const void *data, size_t size, uint64_t seed);
+struct hash128 hash128_wide(const void *data, size_t size);
 /* `crc` is 0 at the start, or what an earlier call returned to go on. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);
 

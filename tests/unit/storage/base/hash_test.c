@@ -61,6 +61,27 @@ static void test_hashes_differ(void **state)
     assert_true(hash_mix(1) != hash_mix(2));
 }
 
+/* The library's own answer by its header, at sizes on both sides of the border. */
+static void test_wide_is_the_same_hash(void **state)
+{
+    (void)state;
+    static unsigned char buffer[70000];
+    for (size_t index = 0; index < sizeof(buffer); index++)
+        buffer[index] = (unsigned char)(hash_mix(index) >> 16);
+    static const size_t sizes[] = {0,    1,    16,   240,  241,   1023,  1024,
+                                   1025, 1088, 4096, 4097, 65535, 65536, 69999};
+    for (size_t index = 0; index < sizeof(sizes) / sizeof(sizes[0]); index++) {
+        size_t size = sizes[index];
+        XXH128_hash_t want = XXH3_128bits(buffer, size);
+        struct hash128 wide = hash128_wide(buffer, size), chosen = hash128_of(buffer, size);
+        assert_true(wide.low == want.low64 && wide.high == want.high64);
+        assert_true(chosen.low == want.low64 && chosen.high == want.high64);
+        uint64_t seeded = XXH3_64bits_withSeed(buffer, size, 77);
+        assert_true(hash64_seed_wide(buffer, size, 77) == seeded);
+        assert_true(hash64_seed(buffer, size, 77) == seeded);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -68,6 +89,7 @@ int main(void)
         cmocka_unit_test(test_crc32c_table_agrees_and_continues),
         cmocka_unit_test(test_crc32c_in_stretches),
         cmocka_unit_test(test_hashes_differ),
+        cmocka_unit_test(test_wide_is_the_same_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
