@@ -86,6 +86,12 @@ struct block {
 MUST_CHECK enum err block_open(struct slice bytes, enum block_class class, uint32_t row_count,
                                struct block *out, struct error *error);
 
+/* INTEGER: the least and the greatest value that reads of rows that are not NULL give, exactly.
+ * Both come from the block's bytes: codes that reads and sets see are never above `high` whatever
+ * the rest of the bytes is, so a dictionary with more entries than that is safe from them. False:
+ * all rows are NULL (reads give 0), or another class. */
+bool block_bounds(const struct block *block, int64_t *low, int64_t *high);
+
 /* Memory of reads, the caller's for as long as it likes; what text reads return lies in it (or in
  * the block) until the next text read with the same scratch. */
 struct block_scratch {
@@ -102,7 +108,8 @@ void block_scratch_deinit(struct block_scratch *scratch);
  * decompress to what the block says (checked at each read, lz4 being a stream). */
 MUST_CHECK enum err block_read(const struct block *block, uint32_t begin, uint32_t count,
                                struct block_scratch *scratch, void *out, struct error *error);
-/* The same for an INTEGER block whose values fit 32 bits: codes. */
+/* The same for an INTEGER block whose values fit 32 bits: codes, none above block_bounds()'s high.
+ */
 void block_read_codes(const struct block *block, uint32_t begin, uint32_t count, uint32_t *out);
 /* Single rows, ascending, all within one vector: `rows` relative to the block. */
 MUST_CHECK enum err block_read_at(const struct block *block, const uint32_t *rows, uint32_t count,
@@ -115,8 +122,8 @@ bool block_validity(const struct block *block, uint32_t begin, uint32_t count, u
  * is returned. INTEGER only. */
 uint32_t block_select_range(const struct block *block, uint32_t begin, uint32_t count, int64_t low,
                             int64_t high, uint32_t *selection);
-/* Codes whose bit is set: bit code % 64 of word code / 64; the set covers all codes of the block.
- */
+/* Codes whose bit is set: bit code % 64 of word code / 64; the set covers all codes up to
+ * block_bounds()'s high (code 0 where that is false). */
 uint32_t block_select_set(const struct block *block, uint32_t begin, uint32_t count,
                           const uint64_t *set, uint32_t *selection);
 

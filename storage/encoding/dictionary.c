@@ -1,0 +1,254 @@
+/* Dictionary of a block: its distinct values once, sorted, and packed codes.
+ *
+ *   entry count (4), 0 (4) | entries (8 or 16 bytes each, ascending) | codes (packed.c)
+ *
+ * For few distinct values that lie far apart: doubles, 64-bit ids, uuids. INTEGER entries ascend as
+ * numbers, so a range of values is a range of codes; FLOAT entries ascend as their bits without
+ * sign, WIDE by bytes. Distinct values are counted exactly, in a hash table that gives up as soon
+ * as the entries alone are larger than the best encoding so far.
+ */
+#include "storage/encoding/private.h"
+
+#include "storage/base/arena.h"
+#include "storage/base/hash.h"
+
+#include <stdlib.h>
+
+#define ENTRIES_MAX 16384u
+#define SLOTS (4 * ENTRIES_MAX)
+
+struct dictionary_plan {
+    uint32_t count;
+    uint8_t *entries; /* sorted; width bytes each */
+    int64_t *codes;   /* a row each */
+};
+
+struct dictionary_own {
+    struct packed codes;
+    const uint8_t *entries;
+    uint32_t count;
+    uint32_t width;
+};
+
+/* --- writing --- */
+
+void dictionary_plan_destroy(struct dictionary_plan *plan)
+{
+    if (plan == NULL)
+        return;
+    free(plan->entries);
+    free(plan->codes);
+    free(plan);
+}
+
+static uint64_t hash_of(const uint8_t *value, uint32_t width)
+{
+    uint64_t hash = hash_mix(load_u64(value));
+    return width == 8 ? hash : hash_mix(hash ^ load_u64(value + 8));
+}
+
+/* Gives every row the number of its value, in order of appearance. False: too many. */
+static bool collect(const struct encode_job *job, uint32_t entries_max,
+                    struct dictionary_plan *plan)
+{
+    uint32_t *slots = memory_alloc_zero(SLOTS * sizeof(*slots)); /* entry + 1 */
+    uint32_t width = job->width;
+    bool fits = true;
+    for (uint32_t row = 0; fits && row < job->row_count; row++) {
+        const uint8_t *value = job->bytes + (size_t)row * width;
+        uint32_t slot = (uint32_t)hash_of(value, width) % SLOTS;
+        while (slots[slot] != 0 &&
+               memcmp(plan->entries + (size_t)(slots[slot] - 1) * width, value, width) != 0)
+            slot = (slot + 1) % SLOTS;
+        if (slots[slot] == 0) {
+            fits = plan->count < entries_max;
+            if (!fits)
+                break;
+            memcpy(plan->entries + (size_t)plan->count * width, value, width);
+            slots[slot] = ++plan->count;
+        }
+        plan->codes[row] = slots[slot] - 1;
+    }
+    free(slots);
+    return fits;
+}
+
+struct sorting {
+    const uint8_t *entries;
+    enum block_class class;
+};
+
+static int compare_entries(const void *a, const void *b, void *context)
+{
+    const struct sorting *sorting = context;
+    uint32_t first = *(const uint32_t *)a, second = *(const uint32_t *)b;
+    if (sorting->class == BLOCK_WIDE)
+        return memcmp(sorting->entries + (size_t)first * 16, sorting->entries + (size_t)second * 16,
+                      16);
+    uint64_t flip = sorting->class == BLOCK_INTEGER ? UINT64_C(1) << 63 : 0;
+    uint64_t x = load_u64(sorting->entries + (size_t)first * 8) ^ flip;
+    uint64_t y = load_u64(sorting->entries + (size_t)second * 8) ^ flip;
+    return (x > y) - (x < y);
+}
+
+static void sort_entries(const struct encode_job *job, struct dictionary_plan *plan)
+{
+    uint32_t *order = memory_alloc(plan->count * sizeof(*order));
+    uint32_t *rank = memory_alloc(plan->count * sizeof(*rank));
+    uint8_t *sorted = memory_alloc((size_t)plan->count * job->width);
+    struct sorting sorting = {.entries = plan->entries, .class = job->class};
+    for (uint32_t entry = 0; entry < plan->count; entry++)
+        order[entry] = entry;
+    qsort_r(order, plan->count, sizeof(*order), compare_entries, &sorting);
+    for (uint32_t code = 0; code < plan->count; code++) {
+        rank[order[code]] = code;
+        memcpy(sorted + (size_t)code * job->width, plan->entries + (size_t)order[code] * job->width,
+               job->width);
+    }
+    for (uint32_t row = 0; row < job->row_count; row++)
+        plan->codes[row] = rank[plan->codes[row]];
+    free(plan->entries);
+    plan->entries = sorted;
+    free(order);
+    free(rank);
+}
+
+static uint64_t measure(struct encode_job *job)
+{
+    uint64_t entries_max = job->best / job->width;
+    entries_max = entries_max < ENTRIES_MAX ? entries_max : ENTRIES_MAX;
+    struct dictionary_plan *plan = memory_alloc_zero(sizeof(*plan));
+    plan->entries = memory_alloc((size_t)(entries_max + 1) * job->width);
+    plan->codes = memory_alloc(job->row_count * sizeof(*plan->codes));
+    dictionary_plan_destroy(job->dictionary);
+    job->dictionary = plan;
+    if (!collect(job, (uint32_t)entries_max, plan))
+        return BODY_IMPOSSIBLE;
+    uint32_t width = bits_of(plan->count - 1);
+    if (plan->count * (uint64_t)job->width + job->row_count / 9 * width > job->best)
+        return BODY_IMPOSSIBLE; /* a ninth: vectors may need fewer bits than the whole */
+    job_pause(job);
+    sort_entries(job, plan);
+    packed_plan_make(plan->codes, job->row_count, 1, &job->codes);
+    return 8 + (uint64_t)plan->count * job->width + job->codes.size;
+}
+
+static void encode(struct encode_job *job, struct writer *out)
+{
+    writer_u32(out, job->dictionary->count);
+    writer_u32(out, 0);
+    writer_bytes(out, job->dictionary->entries, (size_t)job->dictionary->count * job->width);
+    packed_write(&job->codes, job->dictionary->codes, out);
+}
+
+/* --- reading --- */
+
+static int64_t entry_of(const struct dictionary_own *own, uint32_t code)
+{
+    return (int64_t)load_u64(own->entries + (size_t)code * 8);
+}
+
+/* Predicates search by halving: only INTEGER needs an order. */
+static bool is_ascending(const struct dictionary_own *own)
+{
+    for (uint32_t code = 1; code < own->count; code++) {
+        if (entry_of(own, code - 1) >= entry_of(own, code))
+            return false;
+    }
+    return true;
+}
+
+static bool open_body(struct block *block, struct slice body)
+{
+    const uint8_t *data = (const uint8_t *)body.data;
+    size_t size;
+    if (body.size < 8)
+        return false;
+    struct dictionary_own own = {
+        .entries = data + 8, .count = load_u32(data), .width = block_width(block->class)};
+    if (own.count == 0 || own.count > block->row_count ||
+        (size_t)own.count * own.width > body.size - 8)
+        return false;
+    size_t entries_size = (size_t)own.count * own.width;
+    struct slice rest = slice_of(own.entries + entries_size, body.size - 8 - entries_size);
+    if (!packed_open(rest, block->row_count, &own.codes, &size) || size != rest.size)
+        return false;
+    block_set_own(block, &own);
+    return block->class != BLOCK_INTEGER || is_ascending(&own);
+}
+
+static enum err read_rows(const struct block *block, uint32_t begin, uint32_t count,
+                          struct block_scratch *scratch, void *out, struct error *error)
+{
+    struct dictionary_own own;
+    uint32_t codes[BLOCK_VECTOR_ROWS];
+    block_own(block, &own);
+    (void)scratch;
+    (void)error;
+    packed_read_codes(&own.codes, begin / BLOCK_VECTOR_ROWS, count, own.count - 1, codes);
+    if (own.width == 8) {
+        for (uint32_t i = 0; i < count; i++)
+            ((int64_t *)out)[i] = entry_of(&own, codes[i]);
+        return OK;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        memcpy((uint8_t *)out + (size_t)i * 16, own.entries + (size_t)codes[i] * 16, 16);
+    return OK;
+}
+
+static enum err read_at(const struct block *block, const uint32_t *rows, uint32_t count,
+                        struct block_scratch *scratch, void *out, struct error *error)
+{
+    struct dictionary_own own;
+    block_own(block, &own);
+    (void)scratch;
+    (void)error;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t code = (uint32_t)packed_at(&own.codes, rows[i]);
+        code = code < own.count ? code : own.count - 1;
+        memcpy((uint8_t *)out + (size_t)i * own.width, own.entries + (size_t)code * own.width,
+               own.width);
+    }
+    return OK;
+}
+
+/* The first code whose entry is at least `value`; count: none. */
+static uint32_t lower_bound(const struct dictionary_own *own, int64_t value)
+{
+    uint32_t begin = 0, end = own->count;
+    while (begin < end) {
+        uint32_t middle = begin + (end - begin) / 2;
+        if (entry_of(own, middle) < value)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return begin;
+}
+
+static uint32_t select_range(const struct block *block, uint32_t begin, uint32_t count, int64_t low,
+                             int64_t high, uint32_t *selection)
+{
+    struct dictionary_own own;
+    block_own(block, &own);
+    uint32_t first = lower_bound(&own, low);
+    uint32_t end = high == INT64_MAX ? own.count : lower_bound(&own, high + 1);
+    if (first >= end)
+        return 0;
+    return packed_select(&own.codes, begin / BLOCK_VECTOR_ROWS, count, first, (int64_t)end - 1,
+                         selection);
+}
+
+const struct encoding encoding_dictionary = {
+    .name = "dictionary",
+    .doc = "distinct values once, and bit-packed codes",
+    .tag = 4,
+    .handicap = 3,
+    .classes = CLASS_BIT(BLOCK_INTEGER) | CLASS_BIT(BLOCK_FLOAT) | CLASS_BIT(BLOCK_WIDE),
+    .measure = measure,
+    .encode = encode,
+    .open = open_body,
+    .read = read_rows,
+    .read_at = read_at,
+    .select_range = select_range,
+};

@@ -1,0 +1,283 @@
+/* Selections from unpacked values, and which instruction set is used.
+ *
+ * A comparison gives a mask of a few rows, and compressing row numbers by that mask gives the
+ * selection without a branch. AVX-512 has the instruction: its form that goes to a register is
+ * used, followed by a whole store that runs over the end, because the form that goes to memory is
+ * several times slower on some processors. AVX2 makes the permutation from the mask with two BMI2
+ * instructions. What is written past the end is why selections have SELECT_ROOM.
+ *
+ * Sets of codes are looked up in a register as long as they have at most 512 codes (256 with AVX2),
+ * and gathered above. Every variant is tested against the plain one.
+ */
+#include "storage/encoding/kernels.h"
+
+#include <stdatomic.h>
+
+static uint32_t select32_base(const uint32_t *values, uint32_t count, uint32_t low, uint32_t span,
+                              uint32_t *selection)
+{
+    uint32_t selected = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        selection[selected] = i;
+        selected += values[i] - low <= span;
+    }
+    return selected;
+}
+
+static uint32_t select64_base(const uint64_t *values, uint32_t count, uint64_t low, uint64_t span,
+                              uint32_t *selection)
+{
+    uint32_t selected = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        selection[selected] = i;
+        selected += values[i] - low <= span;
+    }
+    return selected;
+}
+
+static uint32_t select_set_base(const uint32_t *codes, uint32_t count, const uint64_t *set,
+                                uint32_t limit, uint32_t *selection)
+{
+    (void)limit;
+    uint32_t selected = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        selection[selected] = i;
+        selected += set[codes[i] / 64] >> codes[i] % 64 & 1;
+    }
+    return selected;
+}
+
+static const struct kernels base = {.name = "base",
+                                    .pack = &bitpack_base,
+                                    .select32 = select32_base,
+                                    .select64 = select64_base,
+                                    .select_set = select_set_base};
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define AVX2 __attribute__((target("avx2,bmi2,popcnt")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,bmi2,popcnt")))
+
+/* --- AVX2: 8 rows at a time --- */
+
+/* Stores the row numbers first + k of the bits k of `mask`. */
+AVX2 static inline uint32_t emit8(uint32_t mask, uint32_t first, uint32_t *selection)
+{
+    uint64_t bytes = _pdep_u64(mask, UINT64_C(0x0101010101010101)) * 0xff;
+    uint64_t offsets = _pext_u64(UINT64_C(0x0706050403020100), bytes);
+    __m256i rows = _mm256_add_epi32(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)offsets)),
+                                    _mm256_set1_epi32((int)first));
+    _mm256_storeu_si256((__m256i *)(void *)selection, rows);
+    return (uint32_t)_mm_popcnt_u32(mask);
+}
+
+static inline uint32_t low_bits(uint32_t count)
+{
+    return count >= 32 ? UINT32_MAX : (UINT32_C(1) << count) - 1;
+}
+
+AVX2 static uint32_t select32_avx2(const uint32_t *values, uint32_t count, uint32_t low,
+                                   uint32_t span, uint32_t *selection)
+{
+    const __m256i lows = _mm256_set1_epi32((int)low), spans = _mm256_set1_epi32((int)span);
+    uint32_t selected = 0;
+    for (uint32_t i = 0; i < count; i += 8) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(values + i));
+        v = _mm256_sub_epi32(v, lows);
+        __m256i hit = _mm256_cmpeq_epi32(_mm256_min_epu32(v, spans), v);
+        uint32_t mask = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(hit));
+        mask &= low_bits(count - i);
+        if (mask != 0)
+            selected += emit8(mask, i, selection + selected);
+    }
+    return selected;
+}
+
+AVX2 static uint32_t select64_avx2(const uint64_t *values, uint32_t count, uint64_t low,
+                                   uint64_t span, uint32_t *selection)
+{
+    const __m256i top = _mm256_set1_epi64x(INT64_MIN), lows = _mm256_set1_epi64x((long long)low),
+                  spans = _mm256_xor_si256(_mm256_set1_epi64x((long long)span), top);
+    uint32_t selected = 0;
+    for (uint32_t i = 0; i < count; i += 8) {
+        __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)(values + i));
+        __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(values + i + 4));
+        a = _mm256_xor_si256(_mm256_sub_epi64(a, lows), top);
+        b = _mm256_xor_si256(_mm256_sub_epi64(b, lows), top);
+        uint32_t miss_a =
+            (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(a, spans)));
+        uint32_t miss_b =
+            (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(b, spans)));
+        uint32_t mask = ~(miss_a | miss_b << 4) & 0xff & low_bits(count - i);
+        if (mask != 0)
+            selected += emit8(mask, i, selection + selected);
+    }
+    return selected;
+}
+
+AVX2 static uint32_t select_set_avx2(const uint32_t *codes, uint32_t count, const uint64_t *set,
+                                     uint32_t limit, uint32_t *selection)
+{
+    if (limit >= 256)
+        return select_set_base(codes, count, set, limit, selection);
+    uint64_t words[4] = {0};
+    for (uint32_t word = 0; word <= limit / 64; word++)
+        words[word] = set[word];
+    const __m256i table = _mm256_loadu_si256((const __m256i *)(const void *)words);
+    uint32_t selected = 0;
+    for (uint32_t i = 0; i < count; i += 8) {
+        __m256i code = _mm256_loadu_si256((const __m256i *)(const void *)(codes + i));
+        __m256i word = _mm256_permutevar8x32_epi32(table, _mm256_srli_epi32(code, 5));
+        __m256i place = _mm256_and_si256(code, _mm256_set1_epi32(31));
+        __m256i bit = _mm256_slli_epi32(_mm256_srlv_epi32(word, place), 31);
+        uint32_t mask = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(bit));
+        mask &= low_bits(count - i);
+        if (mask != 0)
+            selected += emit8(mask, i, selection + selected);
+    }
+    return selected;
+}
+
+static const struct kernels avx2 = {.name = "avx2",
+                                    .pack = &bitpack_avx2,
+                                    .select32 = select32_avx2,
+                                    .select64 = select64_avx2,
+                                    .select_set = select_set_avx2};
+
+/* --- AVX-512: 16 rows at a time --- */
+
+AVX512 static inline uint32_t emit16(__mmask16 mask, uint32_t first, uint32_t *selection)
+{
+    const __m512i counting = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i rows = _mm512_add_epi32(counting, _mm512_set1_epi32((int)first));
+    _mm512_storeu_si512(selection, _mm512_maskz_compress_epi32(mask, rows));
+    return (uint32_t)_mm_popcnt_u32(mask);
+}
+
+AVX512 static inline __mmask16 rest16(uint32_t left)
+{
+    return (__mmask16)low_bits(left);
+}
+
+AVX512 static uint32_t select32_avx512(const uint32_t *values, uint32_t count, uint32_t low,
+                                       uint32_t span, uint32_t *selection)
+{
+    const __m512i lows = _mm512_set1_epi32((int)low), spans = _mm512_set1_epi32((int)span);
+    uint32_t selected = 0;
+    for (uint32_t i = 0; i < count; i += 16) {
+        __m512i v = _mm512_sub_epi32(_mm512_loadu_si512(values + i), lows);
+        __mmask16 mask = _mm512_mask_cmple_epu32_mask(rest16(count - i), v, spans);
+        selected += emit16(mask, i, selection + selected);
+    }
+    return selected;
+}
+
+AVX512 static uint32_t select64_avx512(const uint64_t *values, uint32_t count, uint64_t low,
+                                       uint64_t span, uint32_t *selection)
+{
+    const __m512i lows = _mm512_set1_epi64((long long)low),
+                  spans = _mm512_set1_epi64((long long)span);
+    uint32_t selected = 0;
+    for (uint32_t i = 0; i < count; i += 16) {
+        __m512i a = _mm512_sub_epi64(_mm512_loadu_si512(values + i), lows);
+        __m512i b = _mm512_sub_epi64(_mm512_loadu_si512(values + i + 8), lows);
+        uint32_t mask_a = _mm512_cmple_epu64_mask(a, spans);
+        uint32_t mask_b = _mm512_cmple_epu64_mask(b, spans);
+        __mmask16 mask = (__mmask16)((mask_a | mask_b << 8) & low_bits(count - i));
+        selected += emit16(mask, i, selection + selected);
+    }
+    return selected;
+}
+
+/* Codes of at most 512: all words of the set in one register. */
+AVX512 static uint32_t select_small_set_avx512(const uint32_t *codes, uint32_t count,
+                                               const uint64_t *set, uint32_t limit,
+                                               uint32_t *selection)
+{
+    const __mmask8 present = (__mmask8)low_bits(limit / 64 + 1);
+    const __m512i table = _mm512_maskz_loadu_epi64(present, set);
+    uint32_t selected = 0;
+    for (uint32_t i = 0; i < count; i += 16) {
+        __m512i code = _mm512_loadu_si512(codes + i);
+        __m512i word = _mm512_permutexvar_epi32(_mm512_srli_epi32(code, 5), table);
+        __m512i bit =
+            _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_and_si512(code, _mm512_set1_epi32(31)));
+        __mmask16 mask = _mm512_mask_test_epi32_mask(rest16(count - i), word, bit);
+        selected += emit16(mask, i, selection + selected);
+    }
+    return selected;
+}
+
+AVX512 static uint32_t select_set_avx512(const uint32_t *codes, uint32_t count, const uint64_t *set,
+                                         uint32_t limit, uint32_t *selection)
+{
+    if (limit < 512)
+        return select_small_set_avx512(codes, count, set, limit, selection);
+    uint32_t selected = 0;
+    for (uint32_t i = 0; i < count; i += 16) {
+        __mmask16 present = rest16(count - i);
+        __m512i code = _mm512_maskz_loadu_epi32(present, codes + i);
+        __m512i word = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), present,
+                                                   _mm512_srli_epi32(code, 5), set, 4);
+        __m512i bit =
+            _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_and_si512(code, _mm512_set1_epi32(31)));
+        __mmask16 mask = _mm512_mask_test_epi32_mask(present, word, bit);
+        selected += emit16(mask, i, selection + selected);
+    }
+    return selected;
+}
+
+static const struct kernels avx512 = {.name = "avx512",
+                                      .pack = &bitpack_avx512,
+                                      .select32 = select32_avx512,
+                                      .select64 = select64_avx512,
+                                      .select_set = select_set_avx512};
+
+static bool has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+}
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+const struct kernels *kernels_of(enum kernel_isa isa)
+{
+    if (isa == KERNEL_AVX512)
+        return has_avx512() ? &avx512 : NULL;
+    if (isa == KERNEL_AVX2)
+        return has_avx2() ? &avx2 : NULL;
+    return &base;
+}
+#else
+const struct kernels *kernels_of(enum kernel_isa isa)
+{
+    return isa == KERNEL_BASE ? &base : NULL;
+}
+#endif
+
+/* Relaxed: tables are constant, and every thread that finds none chooses the same one. */
+static const struct kernels *_Atomic chosen;
+
+const struct kernels *kernels_chosen(void)
+{
+    const struct kernels *kernels = atomic_load_explicit(&chosen, memory_order_relaxed);
+    if (__builtin_expect(kernels != NULL, 1))
+        return kernels;
+    for (int isa = KERNEL_ISA_COUNT - 1; kernels == NULL; isa--)
+        kernels = kernels_of((enum kernel_isa)isa);
+    atomic_store_explicit(&chosen, kernels, memory_order_relaxed);
+    return kernels;
+}
+
+bool kernels_choose(enum kernel_isa isa)
+{
+    const struct kernels *kernels = kernels_of(isa);
+    if (kernels != NULL)
+        atomic_store_explicit(&chosen, kernels, memory_order_relaxed);
+    return kernels != NULL;
+}

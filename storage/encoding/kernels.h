@@ -1,0 +1,56 @@
+/* Inner loops over packed values, in a variant per instruction set. */
+#ifndef FRESHET_STORAGE_ENCODING_KERNELS_H
+#define FRESHET_STORAGE_ENCODING_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A unit: so many values, packed in lanes that lie side by side (bitpack.c). A unit of width w has
+ * 128 * w bytes, lanes of 32 bits up to width 32 and of 64 bits above. */
+#define UNIT_VALUES 1024u
+#define UNIT_ROW_BYTES 128u
+#define SELECT_ROOM 16u /* what selections are written past their end, and values read */
+
+enum kernel_isa { KERNEL_BASE, KERNEL_AVX2, KERNEL_AVX512, KERNEL_ISA_COUNT };
+
+/* Input has any alignment. Packed input is a whole unit, output a whole unit. */
+typedef void unpack32_function(const uint8_t *restrict packed, uint32_t *restrict out);
+typedef void unpack64_function(const uint8_t *restrict packed, uint64_t *restrict out);
+
+struct bitpack {                        /* bitpack.c */
+    unpack32_function *const *unpack32; /* [width], 0 … 32 */
+    unpack64_function *const *unpack64; /* [width - 33], 33 … 64 */
+    void (*pack32)(const uint32_t *restrict values, uint32_t width, uint8_t *restrict out);
+    void (*pack64)(const uint64_t *restrict values, uint32_t width, uint8_t *restrict out);
+    /* out[i] = base + values[i] * scale */
+    void (*widen)(const uint32_t *restrict values, uint32_t count, uint64_t base, uint64_t scale,
+                  uint64_t *restrict out);
+    /* out[i] = min(base + values[i] * scale, limit), 32 bits throughout */
+    void (*codes)(const uint32_t *restrict values, uint32_t count, uint32_t base, uint32_t scale,
+                  uint32_t limit, uint32_t *restrict out);
+};
+extern const struct bitpack bitpack_base, bitpack_avx2, bitpack_avx512;
+
+struct kernels { /* kernels.c */
+    const char *name;
+    const struct bitpack *pack;
+    /* Index of every value with value - low <= span (unsigned, wrapping). Values are readable, and
+     * the selection is writable, up to the next multiple of SELECT_ROOM. */
+    uint32_t (*select32)(const uint32_t *values, uint32_t count, uint32_t low, uint32_t span,
+                         uint32_t *selection);
+    uint32_t (*select64)(const uint64_t *values, uint32_t count, uint64_t low, uint64_t span,
+                         uint32_t *selection);
+    /* Index of every code whose bit is set; no code is above `limit`, which `set` covers. */
+    uint32_t (*select_set)(const uint32_t *codes, uint32_t count, const uint64_t *set,
+                           uint32_t limit, uint32_t *selection);
+};
+
+/* NULL: not on this processor. */
+const struct kernels *kernels_of(enum kernel_isa isa);
+/* The best there is, chosen at the first call; any thread. */
+const struct kernels *kernels_chosen(void);
+/* From now on this one, for tests and benchmarks; false: not on this processor. */
+bool kernels_choose(enum kernel_isa isa);
+
+#endif

@@ -1,0 +1,276 @@
+/* Packed vectors: integers in as few bits as each vector of 2,048 needs.
+ *
+ *   scale | per vector: base, offset, width | units …
+ *
+ *   value = base + scale * packed
+ *
+ * Every vector has its own base and width, so an outlier makes one vector wide and not all, and a
+ * vector is read knowing nothing of the others. `scale` is one for the section: times that are
+ * whole milliseconds save ten bits by it. The last unit of a vector ends with the last row of words
+ * that has a value in it; it is unpacked through a copy with zeros behind. All arithmetic is modulo
+ * 2^64, so any 64-bit values and any bytes are fine.
+ *
+ * Used for values (frame), codes of dictionaries, values of runs and sizes of texts.
+ */
+#include "storage/encoding/private.h"
+
+#include <assert.h>
+
+#define HEAD_SIZE 16u
+#define LANES(width) ((width) <= 32 ? 32u : 16u)
+
+/* --- units --- */
+
+/* Bytes of one unit of `count` <= 1,024 values: whole rows of words. */
+static uint32_t unit_size(uint32_t count, uint32_t width)
+{
+    uint32_t lane_bits = width <= 32 ? 32 : 64;
+    uint32_t rows = (count + LANES(width) - 1) / LANES(width);
+    return (rows * width + lane_bits - 1) / lane_bits * UNIT_ROW_BYTES;
+}
+
+uint32_t units_size(uint32_t count, uint32_t width)
+{
+    if (count <= UNIT_VALUES)
+        return unit_size(count, width);
+    return unit_size(UNIT_VALUES, width) + unit_size(count - UNIT_VALUES, width);
+}
+
+static void unit_write(const uint64_t *values, uint32_t count, uint32_t width, uint8_t *out)
+{
+    const struct bitpack *pack = kernels_chosen()->pack;
+    uint64_t wide[UNIT_VALUES];
+    uint32_t narrow[UNIT_VALUES];
+    uint8_t unit[UNIT_VALUES * sizeof(uint64_t)];
+    if (width == 0)
+        return;
+    if (width <= 32) {
+        for (uint32_t i = 0; i < count; i++)
+            narrow[i] = (uint32_t)values[i];
+        memset(narrow + count, 0, (UNIT_VALUES - count) * sizeof(*narrow));
+        pack->pack32(narrow, width, unit);
+    } else {
+        memcpy(wide, values, count * sizeof(*wide));
+        memset(wide + count, 0, (UNIT_VALUES - count) * sizeof(*wide));
+        pack->pack64(wide, width, unit);
+    }
+    memcpy(out, unit, unit_size(count, width));
+}
+
+void units_write(const uint64_t *values, uint32_t count, uint32_t width, uint8_t *out)
+{
+    uint32_t first = count < UNIT_VALUES ? count : UNIT_VALUES;
+    unit_write(values, first, width, out);
+    if (count > first)
+        unit_write(values + first, count - first, width, out + unit_size(first, width));
+}
+
+void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out)
+{
+    const struct bitpack *pack = kernels_chosen()->pack;
+    uint8_t rest[UNIT_VALUES * sizeof(uint64_t)];
+    for (uint32_t done = 0; done < count; done += UNIT_VALUES) {
+        uint32_t values = count - done < UNIT_VALUES ? count - done : UNIT_VALUES;
+        uint32_t size = unit_size(values, width);
+        const uint8_t *unit = units;
+        if (size < width * UNIT_ROW_BYTES) {
+            memcpy(rest, units, size);
+            memset(rest + size, 0, width * UNIT_ROW_BYTES - size);
+            unit = rest;
+        }
+        if (width <= 32)
+            pack->unpack32[width](unit, (uint32_t *)out + done);
+        else
+            pack->unpack64[width - 33](unit, (uint64_t *)out + done);
+        units += size;
+    }
+}
+
+static uint64_t units_at(const uint8_t *units, uint32_t index, uint32_t width)
+{
+    uint32_t lanes = LANES(width), lane_bits = 1024 / lanes, word_size = lane_bits / 8;
+    if (width == 0)
+        return 0;
+    if (index >= UNIT_VALUES)
+        units += width * UNIT_ROW_BYTES;
+    index %= UNIT_VALUES;
+    uint32_t bit = index / lanes * width, shift = bit % lane_bits;
+    const uint8_t *word = units + bit / lane_bits * UNIT_ROW_BYTES + index % lanes * word_size;
+    uint64_t value = (width <= 32 ? load_u32(word) : load_u64(word)) >> shift;
+    if (shift + width > lane_bits) {
+        word += UNIT_ROW_BYTES;
+        value |= (width <= 32 ? load_u32(word) : load_u64(word)) << (lane_bits - shift);
+    }
+    return width == 64 ? value : value & ((UINT64_C(1) << width) - 1);
+}
+
+/* --- writing --- */
+
+struct divisor divisor_of(uint64_t value)
+{
+    assert(value != 0);
+    struct divisor divisor = {.value = value, .shift = (uint32_t)__builtin_ctzll(value)};
+    uint64_t odd = value >> divisor.shift, inverse = odd; /* right in 3 bits; each turn doubles */
+    for (int turn = 0; turn < 5; turn++)
+        inverse *= 2 - odd * inverse;
+    divisor.inverse = inverse;
+    divisor.limit = UINT64_MAX / odd;
+    return divisor;
+}
+
+void packed_plan_make(const int64_t *values, uint32_t row_count, uint64_t scale,
+                      struct packed_plan *plan)
+{
+    uint32_t vectors = vector_count_of(row_count);
+    plan->row_count = row_count;
+    plan->scale = scale;
+    plan->size = sizeof(uint64_t) + (uint64_t)vectors * HEAD_SIZE;
+    for (uint32_t vector = 0; vector < vectors; vector++) {
+        const int64_t *value = values + (size_t)vector * BLOCK_VECTOR_ROWS;
+        uint32_t count = vector_rows_of(row_count, vector);
+        int64_t low = value[0], high = value[0];
+        for (uint32_t i = 1; i < count; i++) {
+            low = value[i] < low ? value[i] : low;
+            high = value[i] > high ? value[i] : high;
+        }
+        plan->base[vector] = low;
+        plan->width[vector] = (uint8_t)bits_of(((uint64_t)high - (uint64_t)low) / scale);
+        plan->size += units_size(count, plan->width[vector]);
+    }
+}
+
+void packed_write(const struct packed_plan *plan, const int64_t *values, struct writer *out)
+{
+    uint64_t relative[BLOCK_VECTOR_ROWS];
+    struct divisor scale = divisor_of(plan->scale);
+    uint32_t vectors = vector_count_of(plan->row_count), offset = 0;
+    uint8_t *to = writer_reserve(out, plan->size);
+    if (to == NULL)
+        return;
+    memset(to, 0, sizeof(uint64_t) + (size_t)vectors * HEAD_SIZE);
+    memcpy(to, &plan->scale, sizeof(plan->scale));
+    uint8_t *head = to + sizeof(uint64_t), *units = head + (size_t)vectors * HEAD_SIZE;
+    for (uint32_t vector = 0; vector < vectors; vector++, head += HEAD_SIZE) {
+        const int64_t *value = values + (size_t)vector * BLOCK_VECTOR_ROWS;
+        uint32_t count = vector_rows_of(plan->row_count, vector);
+        uint64_t base = (uint64_t)plan->base[vector];
+        for (uint32_t i = 0; i < count; i++)
+            relative[i] = (uint64_t)value[i] - base;
+        if (plan->scale != 1) {
+            for (uint32_t i = 0; i < count; i++)
+                relative[i] = divide_exactly(relative[i], &scale);
+        }
+        memcpy(head, &base, sizeof(base));
+        memcpy(head + 8, &offset, sizeof(offset));
+        head[12] = plan->width[vector];
+        units_write(relative, count, plan->width[vector], units + offset);
+        offset += units_size(count, plan->width[vector]);
+    }
+    assert((uint64_t)(units - to) + offset == plan->size);
+    out->size += plan->size;
+}
+
+/* --- reading --- */
+
+struct packed_head {
+    uint64_t base;
+    const uint8_t *units;
+    uint32_t width;
+};
+
+static struct packed_head head_of(const struct packed *packed, uint32_t vector)
+{
+    const uint8_t *head = packed->heads + (size_t)vector * HEAD_SIZE;
+    return (struct packed_head){
+        .base = load_u64(head), .units = packed->units + load_u32(head + 8), .width = head[12]};
+}
+
+bool packed_open(struct slice bytes, uint32_t row_count, struct packed *out, size_t *size)
+{
+    const uint8_t *data = (const uint8_t *)bytes.data;
+    uint32_t vectors = vector_count_of(row_count), offset = 0;
+    size_t heads_size = (size_t)vectors * HEAD_SIZE;
+    if (bytes.size < sizeof(uint64_t) + heads_size)
+        return false;
+    *out = (struct packed){.heads = data + sizeof(uint64_t),
+                           .units = data + sizeof(uint64_t) + heads_size,
+                           .scale = load_u64(data),
+                           .row_count = row_count};
+    size_t left = bytes.size - sizeof(uint64_t) - heads_size;
+    for (uint32_t vector = 0; vector < vectors; vector++) {
+        const uint8_t *head = out->heads + (size_t)vector * HEAD_SIZE;
+        if (head[12] > 64 || load_u32(head + 8) != offset)
+            return false;
+        offset += units_size(vector_rows_of(row_count, vector), head[12]);
+        if (offset > left)
+            return false;
+    }
+    *size = bytes.size - left + offset;
+    return out->scale != 0;
+}
+
+void packed_read(const struct packed *packed, uint32_t vector, uint32_t count, int64_t *out)
+{
+    struct packed_head head = head_of(packed, vector);
+    if (head.width <= 32) {
+        uint32_t narrow[BLOCK_VECTOR_ROWS];
+        units_read(head.units, count, head.width, narrow);
+        kernels_chosen()->pack->widen(narrow, count, head.base, packed->scale, (uint64_t *)out);
+        return;
+    }
+    uint64_t wide[BLOCK_VECTOR_ROWS];
+    units_read(head.units, count, head.width, wide);
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = (int64_t)(head.base + wide[i] * packed->scale);
+}
+
+void packed_read_codes(const struct packed *packed, uint32_t vector, uint32_t count, uint32_t limit,
+                       uint32_t *out)
+{
+    struct packed_head head = head_of(packed, vector);
+    uint32_t narrow[BLOCK_VECTOR_ROWS];
+    if (head.width <= 32) {
+        units_read(head.units, count, head.width, narrow);
+    } else {
+        uint64_t wide[BLOCK_VECTOR_ROWS];
+        units_read(head.units, count, head.width, wide);
+        for (uint32_t i = 0; i < count; i++)
+            narrow[i] = (uint32_t)wide[i];
+    }
+    kernels_chosen()->pack->codes(narrow, count, (uint32_t)head.base, (uint32_t)packed->scale,
+                                  limit, out);
+}
+
+int64_t packed_at(const struct packed *packed, uint32_t row)
+{
+    struct packed_head head = head_of(packed, row / BLOCK_VECTOR_ROWS);
+    uint64_t value = units_at(head.units, row % BLOCK_VECTOR_ROWS, head.width);
+    return (int64_t)(head.base + value * packed->scale);
+}
+
+uint32_t packed_select(const struct packed *packed, uint32_t vector, uint32_t count, int64_t low,
+                       int64_t high, uint32_t *selection)
+{
+    struct packed_head head = head_of(packed, vector);
+    int64_t base = (int64_t)head.base;
+    uint64_t mask = head.width == 64 ? UINT64_MAX : (UINT64_C(1) << head.width) - 1;
+    if (high < base)
+        return 0;
+    /* The same question about what is packed. */
+    uint64_t first = low <= base ? 0 : ((uint64_t)low - head.base - 1) / packed->scale + 1;
+    uint64_t last = ((uint64_t)high - head.base) / packed->scale;
+    last = last < mask ? last : mask;
+    if (first > last)
+        return 0;
+    if (first == 0 && last == mask)
+        return select_rows_between(0, count, selection, 0);
+    if (head.width <= 32) {
+        uint32_t narrow[BLOCK_VECTOR_ROWS];
+        units_read(head.units, count, head.width, narrow);
+        return kernels_chosen()->select32(narrow, count, (uint32_t)first, (uint32_t)(last - first),
+                                          selection);
+    }
+    uint64_t wide[BLOCK_VECTOR_ROWS];
+    units_read(head.units, count, head.width, wide);
+    return kernels_chosen()->select64(wide, count, first, last - first, selection);
+}

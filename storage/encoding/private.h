@@ -1,0 +1,249 @@
+/* What the files of this folder share: the table's row, a block being encoded, packed vectors. */
+#ifndef FRESHET_STORAGE_ENCODING_PRIVATE_H
+#define FRESHET_STORAGE_ENCODING_PRIVATE_H
+
+#include "storage/base/bytes.h"
+#include "storage/encoding/encoding.h"
+#include "storage/encoding/kernels.h"
+
+#include <assert.h>
+
+#define BLOCK_VECTORS_MAX (BLOCK_ROWS_MAX / BLOCK_VECTOR_ROWS)
+#define BLOCK_HEADER_SIZE 32u
+#define BODY_IMPOSSIBLE UINT64_MAX /* of measure: this encoding does not fit */
+#define CLASS_BIT(class) (1u << (class))
+
+static inline uint32_t vector_count_of(uint32_t row_count)
+{
+    return (row_count + BLOCK_VECTOR_ROWS - 1) / BLOCK_VECTOR_ROWS;
+}
+
+static inline uint32_t vector_rows_of(uint32_t row_count, uint32_t vector)
+{
+    uint32_t left = row_count - vector * BLOCK_VECTOR_ROWS;
+    return left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS;
+}
+
+static inline uint64_t align8(uint64_t size)
+{
+    return (size + 7) & ~UINT64_C(7);
+}
+
+static inline uint16_t load_u16(const uint8_t *from)
+{
+    uint16_t value;
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+static inline uint32_t load_u32(const uint8_t *from)
+{
+    uint32_t value;
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+static inline uint64_t load_u64(const uint8_t *from)
+{
+    uint64_t value;
+    memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+static inline uint32_t bits_of(uint64_t value)
+{
+    return value == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(value);
+}
+
+/* Exact division by a number that is known ahead: a shift and a multiplication by the inverse of
+ * its odd part modulo 2^64, several times faster than the instruction for dividing. */
+struct divisor {
+    uint64_t value, inverse, limit;
+    uint32_t shift;
+};
+struct divisor divisor_of(uint64_t value); /* not 0 */
+
+static inline bool is_divisible(uint64_t number, const struct divisor *divisor)
+{
+    uint64_t odd = number >> divisor->shift;
+    return odd << divisor->shift == number && odd * divisor->inverse <= divisor->limit;
+}
+
+static inline uint64_t divide_exactly(uint64_t number, const struct divisor *divisor)
+{
+    return (number >> divisor->shift) * divisor->inverse;
+}
+
+/* --- packed.c: integers packed by vectors of 2,048, each with a base and a width of its own --- */
+
+struct packed_plan {
+    uint32_t row_count;
+    uint64_t scale; /* every value is its vector's base plus a multiple of it; at least 1 */
+    uint64_t size;  /* of the whole section, a multiple of 8 */
+    int64_t base[BLOCK_VECTORS_MAX];
+    uint8_t width[BLOCK_VECTORS_MAX];
+};
+void packed_plan_make(const int64_t *values, uint32_t row_count, uint64_t scale,
+                      struct packed_plan *plan);
+void packed_write(const struct packed_plan *plan, const int64_t *values, struct writer *out);
+
+struct packed {
+    const uint8_t *heads; /* per vector: base, offset, width */
+    const uint8_t *units;
+    uint64_t scale;
+    uint32_t row_count;
+};
+/* Takes the section from the front of `bytes`; *size its length. False: not one. */
+bool packed_open(struct slice bytes, uint32_t row_count, struct packed *out, size_t *size);
+void packed_read(const struct packed *packed, uint32_t vector, uint32_t count, int64_t *out);
+/* Values as 32 bits, none above `limit` whatever the bytes are. */
+void packed_read_codes(const struct packed *packed, uint32_t vector, uint32_t count, uint32_t limit,
+                       uint32_t *out);
+int64_t packed_at(const struct packed *packed, uint32_t row);
+uint32_t packed_select(const struct packed *packed, uint32_t vector, uint32_t count, int64_t low,
+                       int64_t high, uint32_t *selection);
+
+/* Bytes of `count` <= 2,048 packed values; and both directions, without base. */
+uint32_t units_size(uint32_t count, uint32_t width);
+void units_write(const uint64_t *values, uint32_t count, uint32_t width, uint8_t *out);
+/* `out` has room for 2,048 values: uint32_t up to width 32, uint64_t above. */
+void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out);
+
+/* --- a block being encoded --- */
+
+struct dictionary_plan;
+
+struct encode_job {
+    const struct encode_options *options;
+    enum block_class class;
+    uint32_t row_count;
+    uint32_t width; /* bytes of a value; 0: text */
+    /* One of them, NULL rows filled with what costs least. */
+    const uint8_t *bytes;
+    const int64_t *integers; /* the same memory where width is 8: FLOAT as its bits */
+    const struct slice *text;
+    const uint8_t *validity;
+    bool is_constant;
+    uint32_t first_valid; /* row_count: none */
+    int64_t low, high;    /* INTEGER */
+    uint64_t scale;       /* greatest common divisor of all differences; at least 1 */
+    uint64_t best;        /* bytes of the best body so far: measuring may stop at it */
+    uint64_t text_size;   /* all bytes of all rows */
+    struct packed_plan frame, sizes, codes;
+    struct delta_plan {
+        uint64_t size, scale;
+        int64_t step[BLOCK_VECTORS_MAX];
+        uint8_t width[BLOCK_VECTORS_MAX];
+    } delta;
+    struct dictionary_plan *dictionary; /* freed by dictionary_plan_destroy() */
+    struct writer pieces;               /* what lz4 made of the values */
+    struct {
+        uint64_t stored;
+        uint64_t raw;
+    } piece_sizes[BLOCK_VECTORS_MAX];
+};
+void dictionary_plan_destroy(struct dictionary_plan *plan);
+
+static inline void job_pause(const struct encode_job *job)
+{
+    if (job->options != NULL && job->options->pause != NULL)
+        job->options->pause(job->options->context);
+}
+
+/* --- lz4.c: one piece of bytes --- */
+
+/* Appends `raw` compressed, or as it is where that is no larger; what was appended. Such a piece is
+ * told by its size. */
+uint32_t piece_write(struct slice raw, struct writer *out);
+/* False: not `raw_size` bytes. */
+bool piece_read(struct slice stored, uint8_t *raw, size_t raw_size);
+/* What a piece of so many bytes can be at most when it is read back. */
+static inline bool piece_is_possible(uint64_t stored, uint64_t raw)
+{
+    return stored > 0 && stored <= raw && raw <= stored * 256 + 64;
+}
+
+/* --- the table --- */
+
+struct encoding {
+    const char *name;
+    const char *doc;
+    uint8_t tag;      /* in files: never renumbered */
+    uint8_t handicap; /* taken only if smaller by so many percent: what reading it costs more */
+    uint8_t classes;  /* CLASS_BIT of each it can be */
+    /* Bytes of the body, exactly, or BODY_IMPOSSIBLE; and the body, just that many bytes. */
+    uint64_t (*measure)(struct encode_job *job);
+    void (*encode)(struct encode_job *job, struct writer *out);
+    /* Fills block_own(); false: not such a body. */
+    bool (*open)(struct block *block, struct slice body);
+    enum err (*read)(const struct block *block, uint32_t begin, uint32_t count,
+                     struct block_scratch *scratch, void *out, struct error *error);
+    enum err (*read_at)(const struct block *block, const uint32_t *rows, uint32_t count,
+                        struct block_scratch *scratch, void *out, struct error *error);
+    /* NULL: from read(). All three for INTEGER blocks only, whose reads cannot fail; they know
+     * nothing of NULLs. `limit`: no code above it. */
+    void (*codes)(const struct block *block, uint32_t begin, uint32_t count, uint32_t limit,
+                  uint32_t *out);
+    uint32_t (*select_range)(const struct block *block, uint32_t begin, uint32_t count, int64_t low,
+                             int64_t high, uint32_t *selection);
+    uint32_t (*select_set)(const struct block *block, uint32_t begin, uint32_t count,
+                           const uint64_t *set, uint32_t limit, uint32_t *selection);
+};
+extern const struct encoding encoding_constant, encoding_rle, encoding_frame, encoding_delta,
+    encoding_dictionary, encoding_plain, encoding_lz4, encoding_text_plain, encoding_text_lz4;
+
+/* The words of block->state: the first are common to all encodings, the rest is its own. */
+enum block_state {
+    STATE_BODY,     /* offset of the body; the bitmap of validity lies before it */
+    STATE_VALIDITY, /* enum validity_kind */
+    STATE_SERIAL,   /* no two opened blocks of a process have the same */
+    STATE_LOW,      /* INTEGER: least and greatest value */
+    STATE_HIGH,
+    STATE_OWN
+};
+#define BLOCK_OWN_SIZE (sizeof((struct block){0}.state) - STATE_OWN * sizeof(uint64_t))
+
+/* block_own(block, &own) and block_set_own(block, &own): a struct of at most BLOCK_OWN_SIZE. */
+#define block_own(block, own)                                                                      \
+    do {                                                                                           \
+        static_assert(sizeof(*(own)) <= BLOCK_OWN_SIZE, "fits the block's state");                 \
+        memcpy((own), &(block)->state[STATE_OWN], sizeof(*(own)));                                 \
+    } while (0)
+#define block_set_own(block, own)                                                                  \
+    do {                                                                                           \
+        static_assert(sizeof(*(own)) <= BLOCK_OWN_SIZE, "fits the block's state");                 \
+        memcpy(&(block)->state[STATE_OWN], (own), sizeof(*(own)));                                 \
+    } while (0)
+
+static inline uint32_t block_width(enum block_class class)
+{
+    return class == BLOCK_TEXT ? 0 : class == BLOCK_WIDE ? 16 : 8;
+}
+
+/* A tag of scratch for a vector of an open block. */
+static inline uint64_t block_tag(const struct block *block, uint32_t vector)
+{
+    return block->state[STATE_SERIAL] * (BLOCK_VECTORS_MAX + 1) + vector + 1;
+}
+/* Room for `size` bytes; false: there is no memory. What was in it is lost, the tag is 0. */
+bool scratch_reserve(struct block_scratch *scratch, size_t size);
+enum err error_block(struct error *error, const char *what);
+
+/* Row numbers 0 … count - 1, or those of [begin, end) */
+uint32_t select_rows_between(uint32_t begin, uint32_t end, uint32_t *selection, uint32_t selected);
+
+/* --- validity.c --- */
+
+enum validity_kind { VALIDITY_ALL, VALIDITY_NONE, VALIDITY_BITMAP, VALIDITY_COUNT };
+size_t validity_size(enum validity_kind kind, uint32_t row_count);
+void validity_write(const uint8_t *validity, uint32_t row_count, struct writer *out);
+/* Bits behind the last row are 0, and as many rows are NULL as `null_count` says. */
+bool validity_check(const uint8_t *bitmap, enum validity_kind kind, uint32_t row_count,
+                    uint32_t null_count);
+/* As block_validity(). */
+bool validity_read(const uint8_t *bitmap, enum validity_kind kind, uint32_t begin, uint32_t count,
+                   uint8_t *out);
+uint32_t validity_filter(const uint8_t *bitmap, enum validity_kind kind, uint32_t begin,
+                         uint32_t *selection, uint32_t selected);
+
+#endif

@@ -1,0 +1,280 @@
+/* Runs: each value once, with the row its run ends at.
+ *
+ *   run count (4), form (4) | values | last row of each run (2 each) | per vector: its first run
+ * (2)
+ *
+ * Values are packed (form 1, packed.c) or as they are (form 0), whichever is smaller; WIDE always
+ * as they are. Predicates are decided once a run.
+ */
+#include "storage/encoding/private.h"
+
+#include "storage/base/arena.h"
+
+#include <stdlib.h>
+
+struct rle_own {
+    struct packed packed;  /* form 1 */
+    const uint8_t *values; /* form 0; else NULL */
+    const uint8_t *ends;
+    uint32_t run_count;
+    uint32_t width;
+};
+
+/* --- writing --- */
+
+static bool is_same(const struct encode_job *job, uint32_t row)
+{
+    if (job->width == 8)
+        return job->integers[row] == job->integers[row - 1];
+    return memcmp(job->bytes + (size_t)row * 16, job->bytes + (size_t)(row - 1) * 16, 16) == 0;
+}
+
+static uint32_t run_count_of(const struct encode_job *job)
+{
+    uint32_t runs = 1;
+    for (uint32_t row = 1; row < job->row_count; row++)
+        runs += !is_same(job, row);
+    return runs;
+}
+
+/* What does not depend on the form. */
+static uint64_t rest_size(const struct encode_job *job, uint32_t runs)
+{
+    return 8 + align8((uint64_t)(runs + vector_count_of(job->row_count)) * 2);
+}
+
+/* The values of the runs, to be freed, where packing them may pay; NULL: it cannot. */
+static int64_t *values_of_runs(const struct encode_job *job, uint32_t runs,
+                               struct packed_plan *plan)
+{
+    if (job->width != 8 || runs < 16)
+        return NULL;
+    int64_t *values = memory_alloc(runs * sizeof(*values));
+    uint32_t run = 0;
+    values[0] = job->integers[0];
+    for (uint32_t row = 1; row < job->row_count; row++) {
+        if (!is_same(job, row))
+            values[++run] = job->integers[row];
+    }
+    packed_plan_make(values, runs, job->scale, plan);
+    if (plan->size < (uint64_t)runs * 8)
+        return values;
+    free(values);
+    return NULL;
+}
+
+static uint64_t measure(struct encode_job *job)
+{
+    struct packed_plan plan;
+    uint32_t runs = run_count_of(job);
+    if (rest_size(job, runs) >= job->best)
+        return BODY_IMPOSSIBLE;
+    int64_t *values = values_of_runs(job, runs, &plan);
+    uint64_t size = values == NULL ? (uint64_t)runs * job->width : plan.size;
+    free(values);
+    return rest_size(job, runs) + size;
+}
+
+static void encode(struct encode_job *job, struct writer *out)
+{
+    static const uint8_t zeros[8];
+    struct packed_plan plan;
+    uint32_t runs = run_count_of(job), run = 0, vectors = vector_count_of(job->row_count);
+    uint16_t first_run[BLOCK_VECTORS_MAX];
+    int64_t *values = values_of_runs(job, runs, &plan);
+    writer_u32(out, runs);
+    writer_u32(out, values != NULL);
+    if (values != NULL)
+        packed_write(&plan, values, out);
+    for (uint32_t row = 0; values == NULL && row < job->row_count; row++) {
+        if (row == 0 || !is_same(job, row))
+            writer_bytes(out, job->bytes + (size_t)row * job->width, job->width);
+    }
+    for (uint32_t row = 0; row < job->row_count; row++) {
+        if (row > 0 && !is_same(job, row)) {
+            writer_u16(out, (uint16_t)(row - 1));
+            run++;
+        }
+        if (row % BLOCK_VECTOR_ROWS == 0)
+            first_run[row / BLOCK_VECTOR_ROWS] = (uint16_t)run;
+    }
+    writer_u16(out, (uint16_t)(job->row_count - 1));
+    for (uint32_t vector = 0; vector < vectors; vector++)
+        writer_u16(out, first_run[vector]);
+    size_t size = (size_t)(runs + vectors) * 2;
+    writer_bytes(out, zeros, align8(size) - size);
+    free(values);
+}
+
+/* --- reading --- */
+
+static bool check_runs(const struct rle_own *own, uint32_t row_count)
+{
+    const uint8_t *first_run = own->ends + (size_t)own->run_count * 2;
+    uint32_t next_vector = 0;
+    int64_t previous = -1;
+    for (uint32_t run = 0; run < own->run_count; run++) {
+        uint32_t end = load_u16(own->ends + (size_t)run * 2);
+        if ((int64_t)end <= previous || end >= row_count)
+            return false;
+        for (; next_vector * BLOCK_VECTOR_ROWS <= end; next_vector++) {
+            if (load_u16(first_run + (size_t)next_vector * 2) != run)
+                return false;
+        }
+        previous = end;
+    }
+    return previous == (int64_t)row_count - 1;
+}
+
+static bool open_body(struct block *block, struct slice body)
+{
+    const uint8_t *data = (const uint8_t *)body.data;
+    if (body.size < 8)
+        return false;
+    struct rle_own own = {.run_count = load_u32(data), .width = block_width(block->class)};
+    uint32_t form = load_u32(data + 4);
+    struct slice rest = slice_of(data + 8, body.size - 8);
+    if (own.run_count == 0 || own.run_count > block->row_count || form > 1)
+        return false;
+    size_t size = (size_t)own.run_count * own.width;
+    if (form == 0)
+        own.values = data + 8;
+    else if (own.width != 8 || !packed_open(rest, own.run_count, &own.packed, &size))
+        return false;
+    uint64_t ends_size = (uint64_t)(own.run_count + vector_count_of(block->row_count)) * 2;
+    if (size > rest.size || rest.size - size != align8(ends_size))
+        return false;
+    own.ends = data + 8 + size;
+    block_set_own(block, &own);
+    return check_runs(&own, block->row_count);
+}
+
+/* Runs that have rows in [begin, end), cut to it. */
+struct run_walk {
+    struct rle_own own;
+    uint32_t run, begin, end;
+};
+
+static struct run_walk walk_of(const struct block *block, uint32_t begin, uint32_t count)
+{
+    struct run_walk walk = {.begin = begin, .end = begin + count};
+    block_own(block, &walk.own);
+    const uint8_t *first_run = walk.own.ends + (size_t)walk.own.run_count * 2;
+    walk.run = load_u16(first_run + (size_t)begin / BLOCK_VECTOR_ROWS * 2);
+    return walk;
+}
+
+/* The current run's rows end here; 0: there is none any more. */
+static uint32_t walk_end(const struct run_walk *walk)
+{
+    if (walk->begin >= walk->end)
+        return 0;
+    uint32_t end = load_u16(walk->own.ends + (size_t)walk->run * 2) + 1u;
+    return end < walk->end ? end : walk->end;
+}
+
+static void walk_next(struct run_walk *walk, uint32_t end)
+{
+    walk->begin = end;
+    walk->run++;
+}
+
+static uint64_t run_value(const struct rle_own *own, uint32_t run)
+{
+    return own->values == NULL ? (uint64_t)packed_at(&own->packed, run)
+                               : load_u64(own->values + (size_t)run * 8);
+}
+
+static enum err read_rows(const struct block *block, uint32_t begin, uint32_t count,
+                          struct block_scratch *scratch, void *out, struct error *error)
+{
+    struct run_walk walk = walk_of(block, begin, count);
+    (void)scratch;
+    (void)error;
+    for (uint32_t end; (end = walk_end(&walk)) != 0; walk_next(&walk, end)) {
+        if (walk.own.width == 8) {
+            uint64_t value = run_value(&walk.own, walk.run), *values = out;
+            for (uint32_t row = walk.begin; row < end; row++)
+                values[row - begin] = value;
+            continue;
+        }
+        for (uint32_t row = walk.begin; row < end; row++)
+            memcpy((uint8_t *)out + (size_t)(row - begin) * 16,
+                   walk.own.values + (size_t)walk.run * 16, 16);
+    }
+    return OK;
+}
+
+static enum err read_at(const struct block *block, const uint32_t *rows, uint32_t count,
+                        struct block_scratch *scratch, void *out, struct error *error)
+{
+    if (count == 0)
+        return OK;
+    uint32_t begin = rows[0] / BLOCK_VECTOR_ROWS * BLOCK_VECTOR_ROWS;
+    struct run_walk walk = walk_of(block, begin, rows[count - 1] - begin + 1);
+    (void)scratch;
+    (void)error;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t end; (end = walk_end(&walk)) <= rows[i]; walk_next(&walk, end))
+            assert(end != 0);
+        if (walk.own.width == 8)
+            ((uint64_t *)out)[i] = run_value(&walk.own, walk.run);
+        else
+            memcpy((uint8_t *)out + (size_t)i * 16, walk.own.values + (size_t)walk.run * 16, 16);
+    }
+    return OK;
+}
+
+static void read_codes(const struct block *block, uint32_t begin, uint32_t count, uint32_t limit,
+                       uint32_t *out)
+{
+    struct run_walk walk = walk_of(block, begin, count);
+    for (uint32_t end; (end = walk_end(&walk)) != 0; walk_next(&walk, end)) {
+        uint32_t code = (uint32_t)run_value(&walk.own, walk.run);
+        code = code < limit ? code : limit;
+        for (uint32_t row = walk.begin; row < end; row++)
+            out[row - begin] = code;
+    }
+}
+
+static uint32_t select_range(const struct block *block, uint32_t begin, uint32_t count, int64_t low,
+                             int64_t high, uint32_t *selection)
+{
+    struct run_walk walk = walk_of(block, begin, count);
+    uint32_t selected = 0;
+    for (uint32_t end; (end = walk_end(&walk)) != 0; walk_next(&walk, end)) {
+        int64_t value = (int64_t)run_value(&walk.own, walk.run);
+        if (value >= low && value <= high)
+            selected = select_rows_between(walk.begin - begin, end - begin, selection, selected);
+    }
+    return selected;
+}
+
+static uint32_t select_set(const struct block *block, uint32_t begin, uint32_t count,
+                           const uint64_t *set, uint32_t limit, uint32_t *selection)
+{
+    struct run_walk walk = walk_of(block, begin, count);
+    uint32_t selected = 0;
+    for (uint32_t end; (end = walk_end(&walk)) != 0; walk_next(&walk, end)) {
+        uint32_t code = (uint32_t)run_value(&walk.own, walk.run);
+        code = code < limit ? code : limit;
+        if (set[code / 64] >> code % 64 & 1)
+            selected = select_rows_between(walk.begin - begin, end - begin, selection, selected);
+    }
+    return selected;
+}
+
+const struct encoding encoding_rle = {
+    .name = "rle",
+    .doc = "runs of equal values",
+    .tag = 1,
+    .classes = CLASS_BIT(BLOCK_INTEGER) | CLASS_BIT(BLOCK_FLOAT) | CLASS_BIT(BLOCK_WIDE),
+    .measure = measure,
+    .encode = encode,
+    .open = open_body,
+    .read = read_rows,
+    .read_at = read_at,
+    .codes = read_codes,
+    .select_range = select_range,
+    .select_set = select_set,
+};
