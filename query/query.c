@@ -106,6 +106,7 @@ static enum err init_settings(struct run *run, struct error *error)
         .query_memory = options->query_memory_limit,
         .query_memory_max = options->query_memory_limit,
         .is_partial_cache_on = true,
+        .is_bitmaps_on = true,
     };
     for (size_t i = 0; i < run->request->setting_count; i++) {
         const struct query_setting *setting = &run->request->settings[i];
@@ -256,6 +257,7 @@ static void exec_begin(struct run *run)
     exec->is_cancelled = &run->entry.is_cancelled;
     exec->is_client_gone = run->request->is_cancelled;
     exec->deadline_us = run->deadline_us;
+    exec->is_without_bitmaps = !run->settings.is_bitmaps_on;
     atomic_store(&run->entry.state, "running");
     registry_set_exec(&run->engine->registry, &run->entry, exec);
 }

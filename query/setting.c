@@ -158,6 +158,19 @@ static struct slice show_partial_cache(const struct settings *settings, struct a
     return settings->is_partial_cache_on ? SLICE("on") : SLICE("off");
 }
 
+static enum err set_bitmaps(struct settings *settings, struct slice value, struct error *error)
+{
+    if (!parse_switch(slice_trim(value), &settings->is_bitmaps_on))
+        return bad_value("freshet.bitmaps", value, error);
+    return OK;
+}
+
+static struct slice show_bitmaps(const struct settings *settings, struct arena *arena)
+{
+    (void)arena;
+    return settings->is_bitmaps_on ? SLICE("on") : SLICE("off");
+}
+
 static bool is_separator(char c)
 {
     return c == ',' || c == ' ' || c == '"' || c == '\'';
@@ -245,6 +258,7 @@ static const struct setting table[] = {
     {"freshet.query_memory", set_query_memory, show_query_memory},
     {"freshet.threads", set_threads, show_threads},
     {"freshet.partial_cache", set_partial_cache, show_partial_cache},
+    {"freshet.bitmaps", set_bitmaps, show_bitmaps},
     {"freshet.producer", set_anything, show_nothing},
     {"freshet.sequence", set_anything, show_nothing},
     {"application_name", set_anything, show_nothing},

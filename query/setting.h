@@ -14,6 +14,7 @@ struct settings {
     size_t query_memory_max; /* what the server allows: more is cut to it */
     int64_t threads;
     bool is_partial_cache_on;
+    bool is_bitmaps_on; /* off: conditions are answered without bitmap indexes, for comparison */
 };
 
 /* 42704 for unknown names, 22023 for values that cannot be. */

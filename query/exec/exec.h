@@ -29,6 +29,7 @@ struct exec {
     _Atomic bool *is_cancelled;         /* set by query_cancel; may be NULL */
     const _Atomic bool *is_client_gone; /* may be NULL */
     int64_t deadline_us;                /* on the monotonic clock; 0: none */
+    bool is_without_bitmaps;            /* freshet.bitmaps = off */
     bool is_timed;                      /* EXPLAIN ANALYZE: measure each node */
     struct exec_statistics statistics;
     struct plan_actual *actual; /* by plan id */

@@ -4,13 +4,14 @@
  *   view ── morsel ── morsel ── morsel          bounds of event time against [time_from, time_to]
  *             └ vectors of 2,048 rows ── filter ── gather ──▶ batch
  *
- * The bounds only skip; the filter holds the exact condition. They are evaluated once, when the
- * scan opens, so now() in them is the statement's. A vector that passes the filter whole is handed
+ * The bounds, and the conditions that the cursor is given (condition.c), only skip; the filter
+ * holds the exact condition. They are evaluated once, when the scan opens, so now() in them is the
+ * statement's. A vector that passes the filter whole is handed
  * on as the cursor gave it; else its columns are gathered, dictionaries staying dictionaries.
  * Between morsels the worker's permit may change hands. Under ORDER BY time DESC LIMIT n morsels
  * come last first, and the sort moves a bound as it learns what it still wants: the newest rows of
  * a table are found without reading the old ones. */
-#include "query/exec/operator.h"
+#include "query/exec/condition.h"
 
 #include <string.h>
 
@@ -18,11 +19,14 @@ struct scan {
     struct cursor *cursor;
     struct evaluator *filter;
     const struct table_view *view;
-    size_t morsel, morsel_count;
-    bool is_in_morsel, has_seen_morsel;
-    bool has_from, has_to;
-    int64_t from_us, to_us;
+    size_t morsel, morsel_count, morsels_read;
+    bool is_in_morsel;
+    struct scan_bounds bounds;
+    struct scan_conditions conditions;
     bool is_reversed; /* morsels from the last to the first */
+    size_t segment_count;
+    uint64_t *segment_ends; /* row numbers */
+    bool *is_segment_read;
 };
 
 static enum err read_bound(struct exec *exec, const struct expr *expr, bool *has, int64_t *us,
@@ -40,6 +44,61 @@ static enum err read_bound(struct exec *exec, const struct expr *expr, bool *has
     return OK;
 }
 
+/* Where segments end, to tell which of them were read. */
+static void note_segments(struct exec_node *node)
+{
+    struct scan *scan = node->state;
+    struct arena *arena = &node->exec->arena;
+    scan->segment_count = table_view_segment_count(scan->view);
+    scan->segment_ends = arena_alloc_array(arena, scan->segment_count, sizeof(uint64_t));
+    scan->is_segment_read = arena_alloc_zero(arena, scan->segment_count + 1);
+    uint64_t rows = 0;
+    for (size_t i = 0; i < scan->segment_count; i++) {
+        struct segment_statistics segment;
+        table_view_segment(scan->view, i, &segment);
+        scan->segment_ends[i] = rows += segment.rows;
+    }
+}
+
+static void note_read(struct scan *scan, size_t morsel)
+{
+    uint64_t row = table_view_morsel(scan->view, morsel).begin;
+    size_t low = 0, high = scan->segment_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (scan->segment_ends[middle] <= row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < scan->segment_count)
+        scan->is_segment_read[low] = true;
+    scan->morsels_read++;
+}
+
+/* What was not read by the time the scan closes was skipped. */
+static void note_end(struct exec_node *node)
+{
+    struct scan *scan = node->state;
+    struct plan_actual *actual = &node->exec->actual[node->plan->id];
+    size_t skipped = 0;
+    for (size_t i = 0; i < scan->segment_count; i++)
+        skipped += !scan->is_segment_read[i];
+    node->exec->statistics.segments += scan->segment_count;
+    node->exec->statistics.segments_skipped += skipped;
+    actual->segments += scan->segment_count;
+    actual->segments_skipped += skipped;
+    actual->blocks += scan->morsel_count;
+    actual->blocks_skipped += scan->morsel_count - scan->morsels_read;
+    const struct scan_counts *counts = cursor_counts(scan->cursor);
+    actual->counts.rows_by_bitmap += counts->rows_by_bitmap;
+    actual->counts.rows_considered += counts->rows_considered;
+    actual->counts.bitmap_columns |= counts->bitmap_columns;
+    actual->counts.bitmaps_used += counts->bitmaps_used;
+    actual->counts.pages_read += counts->pages_read;
+    actual->counts.bytes_read += counts->bytes_read;
+}
+
 static enum err scan_open(struct exec_node *node, struct error *error)
 {
     struct scan *scan = node->state;
@@ -49,29 +108,32 @@ static enum err scan_open(struct exec_node *node, struct error *error)
     if (scan->view == NULL)
         return error_set(error, ERR_NOT_FOUND, "42P01", "relation \"%.*s\" does not exist",
                          SLICE_ARGS(schema->name));
+    struct scan_bounds *bounds = &scan->bounds;
     enum err err =
-        read_bound(node->exec, plan->scan.time_from, &scan->has_from, &scan->from_us, error);
+        read_bound(node->exec, plan->scan.time_from, &bounds->has_from, &bounds->from_us, error);
     if (err == OK)
-        err = read_bound(node->exec, plan->scan.time_to, &scan->has_to, &scan->to_us, error);
+        err = read_bound(node->exec, plan->scan.time_to, &bounds->has_to, &bounds->to_us, error);
     if (err != OK)
         return err;
-    scan->cursor = cursor_open(scan->view, plan->scan.columns, plan->column_count, NULL);
+    scan_conditions_open(node->exec, plan, bounds, &scan->conditions);
+    scan->cursor =
+        cursor_open(scan->view, plan->scan.columns, plan->column_count, &scan->conditions.filter);
     if (plan->scan.filter != NULL)
         scan->filter = evaluator_create(plan->scan.filter, &node->exec->eval);
     scan->morsel_count = table_view_morsel_count(scan->view);
-    struct table_statistics statistics;
-    table_view_statistics(scan->view, &statistics);
-    node->exec->statistics.segments += statistics.segment_count;
+    note_segments(node);
     return OK;
 }
 
 static bool can_skip(const struct scan *scan, size_t morsel)
 {
     int64_t min_us, max_us;
-    if ((!scan->has_from && !scan->has_to) ||
+    const struct scan_bounds *bounds = &scan->bounds;
+    if ((!bounds->has_from && !bounds->has_to) ||
         !table_view_morsel_times(scan->view, morsel, &min_us, &max_us))
         return false;
-    return (scan->has_from && max_us < scan->from_us) || (scan->has_to && min_us > scan->to_us);
+    return (bounds->has_from && max_us < bounds->from_us) ||
+           (bounds->has_to && min_us > bounds->to_us);
 }
 
 static size_t morsel_at(const struct scan *scan)
@@ -88,12 +150,13 @@ void exec_scan_follow_order(struct exec_node *node, bool is_descending)
 void exec_scan_bound(struct exec_node *node, int64_t worst_us)
 {
     struct scan *scan = node->state;
-    if (scan->is_reversed && (!scan->has_from || worst_us > scan->from_us)) {
-        scan->has_from = true;
-        scan->from_us = worst_us;
-    } else if (!scan->is_reversed && (!scan->has_to || worst_us < scan->to_us)) {
-        scan->has_to = true;
-        scan->to_us = worst_us;
+    struct scan_bounds *bounds = &scan->bounds;
+    if (scan->is_reversed && (!bounds->has_from || worst_us > bounds->from_us)) {
+        bounds->has_from = true;
+        bounds->from_us = worst_us;
+    } else if (!scan->is_reversed && (!bounds->has_to || worst_us < bounds->to_us)) {
+        bounds->has_to = true;
+        bounds->to_us = worst_us;
     }
 }
 
@@ -101,24 +164,20 @@ void exec_scan_bound(struct exec_node *node, int64_t worst_us)
 static enum err next_morsel(struct exec_node *node, bool *has, struct error *error)
 {
     struct scan *scan = node->state;
+    if (scan->conditions.is_never)
+        scan->morsel = scan->morsel_count;
     while (scan->morsel < scan->morsel_count && can_skip(scan, morsel_at(scan)))
         scan->morsel++;
     *has = scan->morsel < scan->morsel_count;
-    if (!*has) {
-        if (!scan->has_seen_morsel && scan->morsel_count != 0) {
-            struct table_statistics statistics;
-            table_view_statistics(scan->view, &statistics);
-            node->exec->statistics.segments_skipped += statistics.segment_count;
-            scan->has_seen_morsel = true;
-        }
+    if (!*has)
         return OK;
-    }
     enum err err = exec_check(node->exec, error);
     if (err != OK)
         return err;
     err = cursor_seek(scan->cursor, morsel_at(scan), &scan->is_in_morsel, error);
+    if (err == OK && scan->is_in_morsel)
+        note_read(scan, morsel_at(scan));
     scan->morsel++;
-    scan->has_seen_morsel = true;
     return err;
 }
 
@@ -159,8 +218,11 @@ static enum err scan_next(struct exec_node *node, struct batch *out, struct erro
 static void scan_close(struct exec_node *node)
 {
     struct scan *scan = node->state;
-    if (scan->cursor != NULL)
+    if (scan->cursor != NULL) {
+        note_end(node);
         cursor_close(scan->cursor);
+    }
+    scan_conditions_close(&scan->conditions);
     if (scan->filter != NULL)
         evaluator_destroy(scan->filter);
 }

@@ -7,6 +7,7 @@
  *
  * Top-N: once the kept rows reach max(4 N, 8,192) they are sorted, cut to N, and the Nth entry
  * becomes the bound; a later row whose entry is above the bound is dropped before it is copied.
+ * Where the first key is the event time of a scan the bound is the scan's too.
  * ORDER BY ts DESC LIMIT 100 over millions of rows keeps a few thousand. Memory is charged as rows
  * are kept; a sort past the query's limit fails with 53200. */
 #include "query/exec/rowset.h"
@@ -14,6 +15,9 @@
 #include <string.h>
 
 #define TOP_ROWS_MIN 8192
+/* Over a scan in time order the bound is worth more: it ends the scan. So it is renewed after so
+ * many batches, once twice the rows wanted are there. */
+#define TOP_BATCHES 8
 
 struct sort_entry {
     uint64_t prefix;
@@ -344,7 +348,7 @@ static enum err add_rows(struct exec_node *node, const struct batch *in, struct 
 static enum err read_rows(struct exec_node *node, struct error *error)
 {
     struct sort *sort = node->state;
-    size_t unchecked = 0, cut_rows = SIZE_MAX;
+    size_t unchecked = 0, cut_rows = SIZE_MAX, batches = 0;
     if (sort->top < (SIZE_MAX >> 4))
         cut_rows = sort->top * 4 > TOP_ROWS_MIN ? sort->top * 4 : TOP_ROWS_MIN;
     for (;;) {
@@ -355,8 +359,12 @@ static enum err read_rows(struct exec_node *node, struct error *error)
         node->exec->actual[node->plan->id].rows_in += in.row_count;
         arena_reset(&node->scratch);
         err = add_rows(node, &in, error);
-        if (err == OK && sort->entry_count >= cut_rows)
+        bool is_due = sort->time_scan != NULL && ++batches >= TOP_BATCHES &&
+                      sort->entry_count / 2 >= sort->top;
+        if (err == OK && (sort->entry_count >= cut_rows || is_due)) {
             err = cut_to_top(node, error);
+            batches = 0;
+        }
         unchecked += in.row_count;
         if (err == OK && unchecked >= EXEC_CHECK_ROWS) {
             err = exec_check(node->exec, error);

@@ -6,6 +6,7 @@
 #include "query/plan/plan.h"
 
 #include "query/func/aggregate.h"
+#include "query/kernel/kernel.h"
 
 struct explainer {
     const struct plan_actual *actual;
@@ -53,6 +54,23 @@ static void print_columns(const struct plan *plan, struct writer *out)
     writer_cstr(out, ")");
 }
 
+/* Columns by which blocks and rows are left out before the filter sees them. */
+static void print_conditions(const struct plan *plan, struct writer *out)
+{
+    static const char *const tests[] = {
+        [CONDITION_COMPARE] = "range",     [CONDITION_IN] = "values",
+        [CONDITION_ANY] = "values",        [CONDITION_NULL] = "null",
+        [CONDITION_NOT_NULL] = "not null", [CONDITION_MATCHES] = "texts"};
+    for (size_t index = 0; index < plan->scan.condition_count; index++) {
+        const struct plan_condition *condition = &plan->scan.conditions[index];
+        bool is_equality =
+            condition->kind == CONDITION_COMPARE && condition->operation == COMPARE_EQ;
+        writer_cstr(out, index == 0 ? " skips by: " : ", ");
+        writer_slice(out, plan->columns[condition->column].name);
+        writer_printf(out, " %s", is_equality ? "values" : tests[condition->kind]);
+    }
+}
+
 static void print_scan(const struct plan *plan, const struct slice *names, struct writer *out)
 {
     writer_printf(out, "Scan on %.*s", SLICE_ARGS(plan->scan.schema->name));
@@ -68,6 +86,7 @@ static void print_scan(const struct plan *plan, const struct slice *names, struc
         writer_cstr(out, " to: ");
         expr_print(plan->scan.time_to, names, out);
     }
+    print_conditions(plan, out);
 }
 
 static void print_group(const struct plan *plan, const struct slice *names, struct writer *out)
@@ -185,6 +204,33 @@ static void print_node(const struct plan *plan, struct writer *out)
     memory_free(names);
 }
 
+/* What a scan did not have to read. */
+static void print_counts(const struct plan *plan, const struct plan_actual *actual,
+                         struct writer *out)
+{
+    const struct scan_counts *counts = &actual->counts;
+    writer_printf(out, "  (segments=%llu skipped=%llu blocks=%llu skipped=%llu",
+                  (unsigned long long)actual->segments,
+                  (unsigned long long)actual->segments_skipped, (unsigned long long)actual->blocks,
+                  (unsigned long long)actual->blocks_skipped);
+    if (counts->rows_considered > 0)
+        writer_printf(out, " considered=%llu", (unsigned long long)counts->rows_considered);
+    if (counts->bitmaps_used > 0)
+        writer_printf(out, " bitmaps=%llu on ", (unsigned long long)counts->bitmaps_used);
+    for (uint32_t column = 0, shown = 0; column < plan->column_count && column < 64; column++) {
+        if ((counts->bitmap_columns >> column & 1) == 0)
+            continue;
+        writer_cstr(out, shown++ > 0 ? "+" : "");
+        writer_slice(out, plan->columns[column].name);
+    }
+    if (counts->bitmaps_used > 0)
+        writer_printf(out, " rows=%llu", (unsigned long long)counts->rows_by_bitmap);
+    if (counts->pages_read > 0)
+        writer_printf(out, " pages=%llu bytes=%llu", (unsigned long long)counts->pages_read,
+                      (unsigned long long)counts->bytes_read);
+    writer_cstr(out, ")");
+}
+
 static void explain(const struct explainer *e, const struct plan *plan, size_t level)
 {
     for (size_t index = 0; index + 1 < level; index++)
@@ -197,6 +243,8 @@ static void explain(const struct explainer *e, const struct plan *plan, size_t l
         if (actual->rows_in != actual->rows)
             writer_printf(e->out, " of %llu", (unsigned long long)actual->rows_in);
         writer_printf(e->out, " time=%.3f ms)", (double)actual->time_ns / 1e6);
+        if (plan->kind == PLAN_SCAN && actual->blocks > 0)
+            print_counts(plan, actual, e->out);
     }
     writer_cstr(e->out, "\n");
     for (size_t index = 0; index < plan->child_count; index++)

@@ -7,6 +7,7 @@
 #include "query/expr/expr.h"
 #include "query/provider.h"
 #include "storage/column/schema.h"
+#include "storage/segment/filter.h"
 
 enum plan_kind {
     PLAN_SCAN,     /* a user table */
@@ -34,6 +35,25 @@ struct sort_key {
     bool is_descending, is_nulls_first;
 };
 
+/* A hint to the scan, implied by its filter: rows that fail it need not be looked at. */
+struct plan_condition {
+    enum condition_kind {
+        CONDITION_COMPARE, /* column operation values[0] */
+        CONDITION_IN,      /* equal to one of values */
+        CONDITION_ANY,     /* equal to an element of the array values[0] */
+        CONDITION_NULL,
+        CONDITION_NOT_NULL,
+        CONDITION_MATCHES /* predicate over one text column, in it #0 */
+    } kind;
+    uint32_t column;    /* of the scan's output */
+    unsigned operation; /* enum compare_operation */
+    size_t value_count;
+    struct expr **values; /* without columns: evaluated when the scan opens */
+    struct expr *predicate;
+    struct slice head; /* LIKE: every match starts so */
+    bool is_head_all;  /* … and whatever starts so matches */
+};
+
 struct plan {
     enum plan_kind kind;
     uint32_t id;         /* 0 … statement->plan_count - 1 */
@@ -50,6 +70,8 @@ struct plan {
              * expressions of type timestamptz, NULL if none. Inclusive; only for skipping morsels,
              * the filter still holds the exact condition. */
             struct expr *time_from, *time_to;
+            size_t condition_count;
+            struct plan_condition *conditions;
             struct slice alias;
         } scan;
         struct {
@@ -123,6 +145,9 @@ void statement_unref(struct statement *statement);
 struct plan_actual {
     uint64_t rows, rows_in;
     int64_t time_ns;
+    /* Scans. */
+    uint64_t segments, segments_skipped, blocks, blocks_skipped;
+    struct scan_counts counts; /* of the cursor */
 };
 void plan_explain(const struct statement *statement, const struct plan_actual *actual,
                   struct writer *lines);

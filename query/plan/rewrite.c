@@ -1,7 +1,7 @@
 /* The passes over a bound plan and what they share. The binder makes plans as the text reads:
  * conditions where they were written, every column of every table. The passes then move conditions
  * down, merge projections, drop columns and derive the event-time range of each scan, by which
- * whole morsels are skipped. */
+ * whole morsels are skipped, and its other conditions (condition.c). */
 #include "query/plan/rewrite.h"
 
 #include "query/func/func.h"
@@ -104,12 +104,12 @@ bool expr_is_operator(const struct expr *expr, const char *name)
 
 /* --- time bounds --- */
 
-static bool has_parameter(const struct expr *expr)
+bool expr_has_parameter(const struct expr *expr)
 {
     if (expr->kind == EXPR_PARAMETER || expr->kind == EXPR_EXISTS || expr->kind == EXPR_IN_SUBQUERY)
         return true;
     for (uint32_t index = 0; index < expr->argument_count; index++)
-        if (has_parameter(expr->arguments[index]))
+        if (expr_has_parameter(expr->arguments[index]))
             return true;
     return false;
 }
@@ -120,7 +120,7 @@ static bool is_bound(const struct expr *expr)
     uint32_t least;
     uint32_t greatest;
     return expr->type.id == TYPE_TIMESTAMPTZ && !expr_column_range(expr, &least, &greatest) &&
-           !has_parameter(expr) && !expr_is_volatile(expr);
+           !expr_has_parameter(expr) && !expr_is_volatile(expr);
 }
 
 /* The time column itself, or the start of a bucket that holds it: then only a lower bound carries
@@ -191,8 +191,10 @@ static void find_bounds(struct builder *build, struct plan *plan)
 
 static void bound_scans(struct builder *build, struct plan *plan)
 {
-    if (plan->kind == PLAN_SCAN)
+    if (plan->kind == PLAN_SCAN) {
         find_bounds(build, plan);
+        plan_conditions(build, plan);
+    }
     for (size_t index = 0; index < plan->child_count; index++)
         bound_scans(build, plan->children[index]);
 }

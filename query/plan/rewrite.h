@@ -17,6 +17,9 @@ struct plan *plan_merge(struct builder *build, struct plan *plan);
 /* query/plan/prune.c: only the columns that are used above. */
 void plan_prune(struct builder *build, struct plan *plan);
 
+/* query/plan/condition.c: what a scan can leave out by its filter. */
+void plan_conditions(struct builder *build, struct plan *plan);
+
 /* query/plan/rewrite.c: helpers of the passes. */
 struct expr_list {
     size_t count, capacity;
@@ -34,6 +37,8 @@ struct expr *expr_substitute(const struct expr *expr, struct expr *const *exprs,
 size_t expr_size(const struct expr *expr, size_t limit);
 /* Columns referenced: the least and greatest; false if none. */
 bool expr_column_range(const struct expr *expr, uint32_t *least, uint32_t *greatest);
+/* Does a subquery's value stand in it? */
+bool expr_has_parameter(const struct expr *expr);
 bool expr_is_operator(const struct expr *expr, const char *name);
 
 #endif

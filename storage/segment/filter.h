@@ -43,7 +43,8 @@ struct scan_counts {
     uint64_t rows_considered;            /* rows of morsels that were read */
     uint64_t rows_by_bitmap;             /* rows given because a bitmap named them */
     uint64_t bitmaps_used;               /* (segment, condition) pairs answered by a bitmap */
-    uint64_t pages_read, bytes_read;     /* from files; cache hits not counted */
+    uint64_t bitmap_columns;         /* bit i: a bitmap of the cursor's column i (< 64) was used */
+    uint64_t pages_read, bytes_read; /* from files; cache hits not counted */
 };
 
 #endif

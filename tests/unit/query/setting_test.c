@@ -14,7 +14,8 @@ static struct settings defaults(void)
                              .max_rows = 1000000,
                              .query_memory = 1 << 30,
                              .query_memory_max = 1 << 30,
-                             .is_partial_cache_on = true};
+                             .is_partial_cache_on = true,
+                             .is_bitmaps_on = true};
 }
 
 static void test_set_and_show(void **state)
@@ -39,6 +40,7 @@ static void test_set_and_show(void **state)
         {"freshet.query_memory", "0", "22023", NULL},
         {"freshet.threads", "2", NULL, "2"},
         {"freshet.partial_cache", "off", NULL, "off"},
+        {"freshet.bitmaps", "off", NULL, "off"},
         {"freshet.partial_cache", "maybe", "22023", NULL},
         {"freshet.producer", "p1", NULL, ""},
         {"freshet.sequence", "7", NULL, ""},

@@ -28,10 +28,18 @@ struct plan_case {
     const char *text, *want;
 };
 
+/* Conditions of scans are looked at in exec/condition_test.c. */
+static void cut_conditions(char *text)
+{
+    for (char *at; (at = strstr(text, " skips by: ")) != NULL;)
+        memmove(at, strchr(at, '\n'), strlen(strchr(at, '\n')) + 1);
+}
+
 static void run(const struct plan_case *cases, size_t count)
 {
     for (size_t index = 0; index < count; index++) {
         char *got = prepare_text(&catalogue, cases[index].text, true);
+        cut_conditions(got);
         if (strcmp(got, cases[index].want) != 0)
             fail_msg("%s:\n%s--- wanted:\n%s", cases[index].text, got, cases[index].want);
         free(got);
