@@ -27,7 +27,8 @@
 
 #define PAGE_CHUNKS 512
 #define PAGES_MAX 512
-#define TRIAL_ROWS 4096 /* before a dictionary is judged */
+#define TRIAL_ROWS 4096                       /* before a dictionary is judged */
+#define FEW_ROWS (DICTIONARY_ENTRIES_MAX / 2) /* so many draws are few against its codes */
 #define CAPACITY_MIN 4
 #define MAP_ROWS 256
 
@@ -308,9 +309,12 @@ static const struct stored_column *source_of(const struct stored_rows *rows,
 
 /* Whether `rows` texts, of which `distinct` differ, come from more than a dictionary has codes for.
  * Of K equally likely texts, n draws repeat about n * n / 2K times, so few repeats mean a large K,
- * long before the codes run out. */
+ * long before the codes run out. That holds for few draws; with more a quarter repeats, or soon the
+ * codes are used up anyway. */
 static bool is_not_paying(uint64_t rows, uint64_t distinct)
 {
+    if (rows > FEW_ROWS)
+        return distinct > rows / 4 * 3;
     return rows >= TRIAL_ROWS && (rows - distinct) * 2 * DICTIONARY_ENTRIES_MAX < rows * rows;
 }
 

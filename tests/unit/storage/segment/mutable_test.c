@@ -343,6 +343,28 @@ static void test_chunks_start_small_and_double(void **state)
     pool_destroy(pool);
 }
 
+/* However many rows come: few texts keep their dictionary, texts that never repeat lose it. */
+static void test_a_long_segment_keeps_its_dictionaries(void **state)
+{
+    (void)state;
+    struct budget budget = {.limit = SIZE_MAX, .name = "rows"};
+    struct pool *pool = pool_create(&budget);
+    struct schema *schema = make_schema(2);
+    struct segment *segment = segment_create(pool);
+    for (uint64_t row = 0; row < 400000; row += 20000)
+        append(segment, schema, row + (row % 3 == 0), 20000, false);
+    const struct chunk *last = segment_chunk(segment, segment_chunk_count(segment) - 1);
+    for (uint32_t i = 0; i < last->column_count; i++) {
+        if (last->columns[i].column_id == LOW + 1)
+            assert_int_equal(last->columns[i].form, CHUNK_CODES);
+        if (last->columns[i].column_id == HIGH + 1)
+            assert_int_equal(last->columns[i].form, CHUNK_TEXT);
+    }
+    segment_unref(segment);
+    schema_unref(schema);
+    pool_destroy(pool);
+}
+
 /* 65,536 different texts fill a dictionary; what pays until then still ends there. */
 static void test_a_full_dictionary_gives_up(void **state)
 {
@@ -377,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_readers_beside_a_writer),
         cmocka_unit_test(test_the_check_finds_a_wrong_row),
         cmocka_unit_test(test_chunks_start_small_and_double),
+        cmocka_unit_test(test_a_long_segment_keeps_its_dictionaries),
         cmocka_unit_test(test_a_full_dictionary_gives_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
