@@ -186,13 +186,14 @@ static enum err read_rows(const struct block *block, uint32_t begin, uint32_t co
     (void)scratch;
     (void)error;
     packed_read_codes(&own.codes, begin / BLOCK_VECTOR_ROWS, count, own.count - 1, codes);
+    const uint8_t *entries = own.entries; /* stays in a register: `out` might be anything */
     if (own.width == 8) {
         for (uint32_t i = 0; i < count; i++)
-            ((int64_t *)out)[i] = entry_of(&own, codes[i]);
+            ((uint64_t *)out)[i] = load_u64(entries + (size_t)codes[i] * 8);
         return OK;
     }
     for (uint32_t i = 0; i < count; i++)
-        memcpy((uint8_t *)out + (size_t)i * 16, own.entries + (size_t)codes[i] * 16, 16);
+        memcpy((uint8_t *)out + (size_t)i * 16, entries + (size_t)codes[i] * 16, 16);
     return OK;
 }
 

@@ -88,8 +88,7 @@ AVX2 static uint32_t select32_avx2(const uint32_t *values, uint32_t count, uint3
         __m256i hit = _mm256_cmpeq_epi32(_mm256_min_epu32(v, spans), v);
         uint32_t mask = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(hit));
         mask &= low_bits(count - i);
-        if (mask != 0)
-            selected += emit8(mask, i, selection + selected);
+        selected += emit8(mask, i, selection + selected);
     }
     return selected;
 }
@@ -110,8 +109,7 @@ AVX2 static uint32_t select64_avx2(const uint64_t *values, uint32_t count, uint6
         uint32_t miss_b =
             (uint32_t)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(b, spans)));
         uint32_t mask = ~(miss_a | miss_b << 4) & 0xff & low_bits(count - i);
-        if (mask != 0)
-            selected += emit8(mask, i, selection + selected);
+        selected += emit8(mask, i, selection + selected);
     }
     return selected;
 }
@@ -133,8 +131,7 @@ AVX2 static uint32_t select_set_avx2(const uint32_t *codes, uint32_t count, cons
         __m256i bit = _mm256_slli_epi32(_mm256_srlv_epi32(word, place), 31);
         uint32_t mask = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(bit));
         mask &= low_bits(count - i);
-        if (mask != 0)
-            selected += emit8(mask, i, selection + selected);
+        selected += emit8(mask, i, selection + selected);
     }
     return selected;
 }
