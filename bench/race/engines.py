@@ -193,6 +193,7 @@ class Freshet:
         self.directory = directory
         os.makedirs(directory, exist_ok=True)
         self.log = open(os.path.join(directory, "log"), "a")
+        begin = time.monotonic()
         self.process = subprocess.Popen(["build/release/freshet", "serve", "--data", os.path.join(directory, "store"), "--http", "127.0.0.1:0",
                                          "--pg", "127.0.0.1:0", *arguments], stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.address = ""
@@ -203,6 +204,7 @@ class Freshet:
             self.address = "".join(word[5:] for word in line.split() if word.startswith("http="))
         self.connection = http.client.HTTPConnection(self.address, timeout=900)
         self.wait_ready()
+        self.ready_s = time.monotonic() - begin
         self.version = "Freshet " + subprocess.run(["git", "log", "-1", "--format=%h"], capture_output=True, text=True).stdout.strip()
 
     def request(self, method, path, body=None, headers=None):
@@ -275,6 +277,19 @@ class Freshet:
             thread.join()
         if failures:
             raise RuntimeError("freshet: ingest: " + failures[0])
+
+    def metric(self, name):
+        for line in self.request("GET", "/metrics")[1].decode().splitlines():
+            if line.startswith(name + " ") or line.startswith(name + "{"):
+                return float(line.rsplit(" ", 1)[1])
+        return 0.0
+
+    def kill(self):
+        self.connection.close()
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
 
     def checkpoint(self):
         self.ask("CHECKPOINT")

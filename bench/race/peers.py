@@ -7,7 +7,6 @@ import mmap
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,9 +14,8 @@ import time
 import engines
 import panels as panel_file
 import report
+from events import events_file
 
-START = 1777593600  # 2026-05-01 00:00 UTC
-MINUTES = 200
 PART_ROWS = 1_000_000
 
 
@@ -41,17 +39,6 @@ def arguments_read():
     if options.quick:
         options.rows, options.runs, options.ingest_rows, options.ingest_runs = min(options.rows, PART_ROWS), 3, 300_000, 1
     return options
-
-
-@contextlib.contextmanager
-def events_file(rows, seed, first_row, rows_in_all):
-    """A file in memory with that many distinct events; gone afterwards. The same numbers give the same events."""
-    rate = rows_in_all / (MINUTES * 60)
-    directory = "/dev/shm" if shutil.disk_usage("/dev/shm").free > rows * 1100 else tempfile.gettempdir()
-    with tempfile.NamedTemporaryFile(dir=directory, prefix="freshet-events-", suffix=".ndjson") as file:
-        subprocess.run(["build/release/freshet-bench", "--print", "--malformed", "0", "--events", str(rows), "--seed", str(seed),
-                        "--start", f"{START + first_row / rate:.6f}", "--rate", f"{rate:.9f}"], stdout=file, check=True)
-        yield file.name
 
 
 def say(text):
