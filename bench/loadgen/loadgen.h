@@ -15,6 +15,8 @@
 
 struct event_generator;
 
+enum profile { PROFILE_DASHBOARD, PROFILE_FRAUD };
+
 struct loadgen_options {
     const char *address; /* host:port */
     const char *table;
@@ -28,10 +30,13 @@ struct loadgen_options {
         share_malformed; /* of rows; duplicate: of batches */
     int query_connections;
     int query_pause_ms;
-    int freshness_ms; /* between marker rows; 0: none */
+    enum profile profile;
+    const char *profile_text; /* as given; NULL: the first */
+    int pulse_ms;             /* of the query loop whose longest silence is reported; 0: none */
+    int freshness_ms;         /* between marker rows; 0: none */
     uint64_t seed;
     int64_t start_us; /* of printed events; 0: now */
-    bool is_create, is_quiet, is_print_only;
+    bool is_create, is_quiet, is_print_only, has_screen;
     const char *json_file, *svg_file;
     const char *kafka; /* HOST:PORT of a broker; NULL: HTTP alone */
     const char *topic, *subscription;
@@ -65,7 +70,8 @@ struct loadgen_totals {
     struct histogram kafka_freshness_us, kafka_freshness_second_us;
     struct histogram query_us, query_second_us;
     struct histogram panel_us[PANEL_COUNT_MAX];
-    /* Of answers in a row, over all connections: the longest time without any. */
+    _Atomic uint64_t refreshers; /* that have started */
+    /* The longest time without an acknowledgement, and without an answer of the pulse. */
     _Atomic int64_t ack_last_us, query_last_us;
     _Atomic uint64_t ack_gap_us, query_gap_us;
 };
@@ -101,9 +107,10 @@ static inline uint64_t loadgen_http_events(const struct loadgen_options *options
     return (uint64_t)((double)options->events * (1 - loadgen_kafka_share(options)));
 }
 
-static inline void total_add(_Atomic uint64_t *counter, uint64_t amount)
+/* What it was before. */
+static inline uint64_t total_add(_Atomic uint64_t *counter, uint64_t amount)
 {
-    atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
+    return atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
 }
 static inline uint64_t total_get(const _Atomic uint64_t *counter)
 {
@@ -137,9 +144,16 @@ void freshness_ask_run(void *context);
 void kafka_freshness_ask_run(void *context);
 /* One panel after the other on one connection. */
 void queries_run(void *context);
-/* The panels by name: for reports. */
-size_t panel_count(void);
-const char *panel_name(size_t index);
+/* Its share of all panels at once each pause, as dashboards refresh. */
+void refresh_run(void *context);
+/* One small query again and again: how long there was no answer. */
+void pulse_run(void *context);
+/* The panels of the profile. */
+bool profile_find(const char *name, enum profile *out);
+const char *profile_name(enum profile profile);
+size_t panel_count(const struct loadgen *loadgen);
+const char *panel_name(const struct loadgen *loadgen, size_t index);
+void panel_sql(const struct loadgen *loadgen, size_t index, char *out, size_t size);
 
 /* One statement; the reply's body into `out` (size bytes, NUL-terminated). False: printed what is
  * wrong. */
@@ -179,6 +193,8 @@ void report_begin(struct report *report, struct loadgen *loadgen);
 void report_second(struct report *report);
 /* The table on standard output, JSON and SVG where asked for. */
 void report_end(struct report *report);
+/* One screen of what matters; where there is no terminal only at the end. */
+void screen_draw(const struct report *report, bool is_end);
 void report_write_svg(const struct report *report, FILE *file);
 void report_write_json(const struct report *report, FILE *file);
 

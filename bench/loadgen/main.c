@@ -91,13 +91,16 @@ static size_t start_probes(struct loadgen *loadgen, struct thread **probes)
     if (options->freshness_ms > 0 && loadgen_kafka_share(options) > 0)
         probes[count++] = start(loadgen, "ask-kafka", kafka_freshness_ask_run);
     for (int index = 0; index < options->query_connections; index++)
-        probes[count++] = start(loadgen, "panel", queries_run);
+        probes[count++] = start(loadgen, "panel",
+                                options->profile == PROFILE_DASHBOARD ? queries_run : refresh_run);
+    if (options->pulse_ms > 0)
+        probes[count++] = start(loadgen, "pulse", pulse_run);
     return count;
 }
 
 static void run_all(struct loadgen *loadgen)
 {
-    struct thread *probes[260];
+    struct thread *probes[264];
     struct report report;
     struct finisher finisher = {.load_count = 0};
     double kafka_share = loadgen_kafka_share(&loadgen->options);

@@ -21,6 +21,9 @@ enum {
     OPTION_MALFORMED,
     OPTION_QUERIES,
     OPTION_PAUSE,
+    OPTION_PROFILE,
+    OPTION_PULSE,
+    OPTION_SCREEN,
     OPTION_FRESHNESS,
     OPTION_SEED,
     OPTION_START,
@@ -57,6 +60,12 @@ static const struct {
     {"malformed", "SHARE", "of events that are broken (0.0005)", OPTION_MALFORMED},
     {"queries", "N", "connections that run dashboard panels beside the load (2)", OPTION_QUERIES},
     {"query-pause", "MS", "between two panels of a connection (1000)", OPTION_PAUSE},
+    {"profile", "NAME",
+     "of the panels: dashboard, or fraud, which all refresh at each pause (dashboard)",
+     OPTION_PROFILE},
+    {"pulse", "MS", "between small queries whose longest silence is reported; 0: none (0)",
+     OPTION_PULSE},
+    {"screen", NULL, "one screen a second instead of progress lines", OPTION_SCREEN},
     {"freshness", "MS", "between marker rows that another connection asks for; 0: none (100)",
      OPTION_FRESHNESS},
     {"seed", "N", "of everything random (1)", OPTION_SEED},
@@ -114,6 +123,9 @@ static bool take_text(int code, const char *text, struct loadgen_options *out)
     case OPTION_TABLE:
         out->table = text;
         return true;
+    case OPTION_PROFILE:
+        out->profile_text = text;
+        return true;
     case OPTION_JSON:
         out->json_file = text;
         return true;
@@ -122,6 +134,9 @@ static bool take_text(int code, const char *text, struct loadgen_options *out)
         return true;
     case OPTION_NO_CREATE:
         out->is_create = false;
+        return true;
+    case OPTION_SCREEN:
+        out->has_screen = true;
         return true;
     case OPTION_QUIET:
         out->is_quiet = true;
@@ -194,6 +209,10 @@ static bool take_number(int code, const char *name, const char *text, struct loa
         is_good = parse_number(name, text, 0, 256, &value);
         out->query_connections = (int)value;
         return is_good;
+    case OPTION_PULSE:
+        is_good = parse_number(name, text, 0, 1e6, &value);
+        out->pulse_ms = (int)value;
+        return is_good;
     case OPTION_PAUSE:
         is_good = parse_number(name, text, 0, 1e6, &value);
         out->query_pause_ms = (int)value;
@@ -265,6 +284,10 @@ bool options_parse(int argument_count, char **arguments, struct loadgen_options 
         out->subscription = out->table;
     if (out->is_produce_only && out->kafka == NULL) {
         fprintf(stderr, "freshet-bench: --produce-only wants --kafka\n");
+        return false;
+    }
+    if (out->profile_text != NULL && !profile_find(out->profile_text, &out->profile)) {
+        fprintf(stderr, "freshet-bench: no profile is called \"%s\"\n", out->profile_text);
         return false;
     }
     if (optind < argument_count) {

@@ -14,37 +14,6 @@
 
 #define MARKER_TIMEOUT_US INT64_C(30000000)
 
-static const struct {
-    const char *name, *sql; /* %s: the table */
-} panels[] = {
-    {"events per second",
-     "SELECT date_trunc('second', ts), count(*) FROM %s WHERE ts > now() - interval '1 minute' "
-     "GROUP BY 1 ORDER BY 1"},
-    {"latency by country",
-     "SELECT date_trunc('minute', ts), country, count(*), avg(latency_ms) FROM %s "
-     "WHERE ts > now() - interval '15 minutes' GROUP BY 1, 2 ORDER BY 1, 2"},
-    {"top pages",
-     "SELECT page, count(*) FROM %s WHERE ts > now() - interval '5 minutes' GROUP BY 1 "
-     "ORDER BY 2 DESC, 1 LIMIT 10"},
-    {"errors by page",
-     "SELECT page, count(*) FILTER (WHERE status >= 500) AS errors, count(*) FROM %s "
-     "WHERE ts > now() - interval '5 minutes' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20"},
-    {"revenue by event",
-     "SELECT event, sum(amount), count(*) FROM %s WHERE ts > now() - interval '15 minutes' "
-     "GROUP BY 1 ORDER BY 2 DESC"},
-    {"users now", "SELECT count(DISTINCT user_id) FROM %s WHERE ts > now() - interval '1 minute'"},
-};
-
-size_t panel_count(void)
-{
-    return array_count(panels);
-}
-
-const char *panel_name(size_t index)
-{
-    return panels[index].name;
-}
-
 static bool post_sql(struct http_client *client, const char *sql, const struct http_reply **reply,
                      struct error *error)
 {
@@ -228,36 +197,78 @@ void kafka_freshness_ask_run(void *context)
     ask_all(loadgen, &loadgen->kafka_marker, true);
 }
 
+static void run_panel(struct loadgen *loadgen, struct http_client *client, size_t panel)
+{
+    struct loadgen_totals *totals = &loadgen->totals;
+    char sql[1024];
+    const struct http_reply *reply;
+    struct error error;
+    panel_sql(loadgen, panel, sql, sizeof(sql));
+    int64_t begin_us = clock_monotonic_us();
+    if (!post_sql(client, sql, &reply, &error) || reply->status != 200) {
+        total_add(&totals->query_failures, 1);
+        return;
+    }
+    uint64_t took_us = (uint64_t)(clock_monotonic_us() - begin_us);
+    histogram_record(&totals->query_us, took_us);
+    histogram_record(&totals->query_second_us, took_us);
+    histogram_record(&totals->panel_us[panel], took_us);
+    total_add(&totals->queries, 1);
+}
+
+static void pause_until(const struct loadgen *loadgen, int64_t until_us)
+{
+    int64_t left_us;
+    while ((left_us = until_us - clock_monotonic_us()) > 0 && !atomic_load(&loadgen->is_stopping))
+        clock_sleep_us(left_us < 10000 ? left_us : 10000);
+}
+
 void queries_run(void *context)
+{
+    struct loadgen *loadgen = context;
+    struct http_client *client = http_client_create(loadgen->options.address, 60000000);
+    for (size_t turn = 0; !atomic_load(&loadgen->is_stopping); turn++) {
+        run_panel(loadgen, client, turn % panel_count(loadgen));
+        pause_until(loadgen,
+                    clock_monotonic_us() + loadgen->options.query_pause_ms * INT64_C(1000));
+    }
+    http_client_destroy(client);
+}
+
+void refresh_run(void *context)
+{
+    struct loadgen *loadgen = context;
+    struct http_client *client = http_client_create(loadgen->options.address, 60000000);
+    size_t own = (size_t)total_add(&loadgen->totals.refreshers, 1);
+    int64_t next_us = clock_monotonic_us();
+    while (!atomic_load(&loadgen->is_stopping)) {
+        for (size_t panel = own; panel < panel_count(loadgen);
+             panel += (size_t)loadgen->options.query_connections)
+            run_panel(loadgen, client, panel);
+        next_us += loadgen->options.query_pause_ms * INT64_C(1000);
+        if (next_us < clock_monotonic_us())
+            next_us = clock_monotonic_us(); /* behind: no rounds are made up for */
+        pause_until(loadgen, next_us);
+    }
+    http_client_destroy(client);
+}
+
+void pulse_run(void *context)
 {
     struct loadgen *loadgen = context;
     struct loadgen_totals *totals = &loadgen->totals;
     struct http_client *client = http_client_create(loadgen->options.address, 60000000);
-    for (size_t turn = 0; !atomic_load(&loadgen->is_stopping); turn++) {
-        char sql[1024];
+    char sql[256];
+    snprintf(sql, sizeof(sql), "SELECT count(*) FROM %s WHERE ts > now() - interval '1 second'",
+             loadgen->options.table);
+    while (!atomic_load(&loadgen->is_stopping)) {
         const struct http_reply *reply;
         struct error error;
-        size_t panel = turn % array_count(panels);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(sql, sizeof(sql), panels[panel].sql,
-                 loadgen->options.table); /* the formats are the table above */
-#pragma GCC diagnostic pop
-        int64_t begin_us = clock_monotonic_us();
-        if (post_sql(client, sql, &reply, &error) && reply->status == 200) {
-            uint64_t took_us = (uint64_t)(clock_monotonic_us() - begin_us);
+        if (post_sql(client, sql, &reply, &error) && reply->status == 200)
             total_gap(&totals->query_last_us, &totals->query_gap_us);
-            histogram_record(&totals->query_us, took_us);
-            histogram_record(&totals->query_second_us, took_us);
-            histogram_record(&totals->panel_us[panel], took_us);
-            total_add(&totals->queries, 1);
-        } else {
+        else
             total_add(&totals->query_failures, 1);
-        }
-        for (int waited = 0;
-             waited < loadgen->options.query_pause_ms && !atomic_load(&loadgen->is_stopping);
-             waited += 10)
-            clock_sleep_us(10000);
+        pause_until(loadgen, clock_monotonic_us() + loadgen->options.pulse_ms * INT64_C(1000));
     }
     http_client_destroy(client);
 }

@@ -98,7 +98,9 @@ void report_second(struct report *report)
         report->rows = memory_realloc(report->rows, report->row_capacity * sizeof(*report->rows));
     }
     report->rows[report->row_count++] = row;
-    if (report->loadgen->options.is_quiet)
+    if (report->loadgen->options.has_screen)
+        screen_draw(report, false);
+    if (report->loadgen->options.is_quiet || report->loadgen->options.has_screen)
         return;
     if (report->row_count % 20 == 1)
         printf("%5s %10s %10s %8s %8s %8s %8s %7s %8s %8s %6s\n", "s", "sent/s", "acked/s",
@@ -213,11 +215,13 @@ static void print_table(const struct report *report)
                ")\n",
                "log write and sync", report->sync_p50_ms, report->sync_p99_ms, report->log_syncs);
     print_latency("queries", &totals->query_us);
-    for (size_t index = 0; index < panel_count(); index++)
+    for (size_t index = 0; index < panel_count(report->loadgen); index++)
         if (histogram_count(&totals->panel_us[index]) > 0)
-            print_latency(panel_name(index), &totals->panel_us[index]);
-    printf("  longest silence        acknowledgements %8.2f ms   queries %8.2f ms\n",
-           ms(total_get(&totals->ack_gap_us)), ms(total_get(&totals->query_gap_us)));
+            print_latency(panel_name(report->loadgen, index), &totals->panel_us[index]);
+    printf("  longest silence        acknowledgements %8.2f ms   queries %8.2f ms (asked every %d "
+           "ms)\n",
+           ms(total_get(&totals->ack_gap_us)), ms(total_get(&totals->query_gap_us)),
+           report->loadgen->options.pulse_ms);
     if (cpu_s > 0)
         printf("  server CPU             %12.2f s   %6.1f %% of a core   %10.0f events per "
                "CPU-second\n",
@@ -320,6 +324,8 @@ void report_end(struct report *report)
     report->elapsed_s = (double)(clock_monotonic_us() - report->loadgen->start_us) / 1e6;
     report->generator_cpu_s = (double)clock_process_cpu_us() / 1e6;
     read_log_syncs(report);
+    if (report->loadgen->options.has_screen)
+        screen_draw(report, true);
     print_table(report);
     write_file(report, report->loadgen->options.json_file, report_write_json);
     write_file(report, report->loadgen->options.svg_file, report_write_svg);
