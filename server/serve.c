@@ -219,6 +219,7 @@ static void stop(struct serving *serving)
     alarm(STOP_LIMIT_S);
     logger_write(LOG_INFO, "stopping");
     atomic_store_explicit(&app->state, APP_STOPPING, memory_order_release);
+    ingest_stop_subscriptions(app->ingest);
     http_server_drain(app->http);
     if (!http_server_wait(app->http, CANCEL_AFTER_US, GIVE_UP_AFTER_US)) {
         logger_write(LOG_WARN, "some requests did not end in time");
@@ -266,6 +267,7 @@ static int serve(const struct config *config)
     atomic_store_explicit(&app->state, APP_READY, memory_order_release);
     atomic_store(&has_started, true);
     print_ready(serving, clock_monotonic_us() - app->begin_us);
+    ingest_start_subscriptions(app->ingest);
     struct upkeep upkeep = {0};
     struct pollfd wait = {.fd = signal_event, .events = POLLIN};
     while (poll(&wait, 1, UPKEEP_PERIOD_MS) <= 0) {

@@ -39,6 +39,9 @@ void upkeep_look_at_disk(struct app *app)
     atomic_store_explicit(&app->disk_free_bytes, (int64_t)free_bytes, memory_order_relaxed);
     atomic_store_explicit(&app->disk_total_bytes, (int64_t)total_bytes, memory_order_relaxed);
     atomic_store_explicit(&app->is_disk_low, is_low, memory_order_relaxed);
+    if (app->ingest != NULL) {
+        ingest_set_disk_low(app->ingest, is_low);
+    }
     if (is_low != was_low) {
         logger_write(is_low ? LOG_WARN : LOG_INFO, "%s free_bytes=%llu",
                      is_low ? "the disk is nearly full, ingest stops"

@@ -170,7 +170,10 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
                                        [COMMAND_INSERT] = "INSERT",
                                        [COMMAND_COMMENT] = "COMMENT",
                                        [COMMAND_SET] = "SET",
-                                       [COMMAND_CHECKPOINT] = "CHECKPOINT"};
+                                       [COMMAND_CHECKPOINT] = "CHECKPOINT",
+                                       [COMMAND_CREATE_SUBSCRIPTION] = "CREATE SUBSCRIPTION",
+                                       [COMMAND_ALTER_SUBSCRIPTION] = "ALTER SUBSCRIPTION",
+                                       [COMMAND_DROP_SUBSCRIPTION] = "DROP SUBSCRIPTION"};
     b->statement->command = ast->command;
     b->statement->command_tag = tags[ast->command->kind];
     if (ast->command->kind == COMMAND_SET && ast->command->is_reset)

@@ -15,7 +15,17 @@ enum command_kind {
     COMMAND_INSERT,
     COMMAND_COMMENT,
     COMMAND_SET, /* SET, RESET over HTTP: checked, ends with the request */
-    COMMAND_CHECKPOINT
+    COMMAND_CHECKPOINT,
+    COMMAND_CREATE_SUBSCRIPTION,
+    COMMAND_ALTER_SUBSCRIPTION,
+    COMMAND_DROP_SUBSCRIPTION
+};
+
+enum alter_subscription {
+    SUBSCRIPTION_ENABLE,
+    SUBSCRIPTION_DISABLE,
+    SUBSCRIPTION_SET,       /* options */
+    SUBSCRIPTION_CONNECTION /* connection */
 };
 
 struct command_option { /* WITH (name = 'value') */
@@ -62,6 +72,9 @@ struct command {
     struct slice comment;        /* empty: IS NULL */
     struct slice setting, value; /* SET; value empty with is_reset */
     bool is_reset;
+    struct slice subscription, connection,
+        topic; /* …_SUBSCRIPTION; `options` are its WITH or SET */
+    enum alter_subscription alter_subscription;
 };
 
 #endif

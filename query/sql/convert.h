@@ -68,6 +68,18 @@ MUST_CHECK enum err convert_relation(struct converter *c, const struct json_valu
 /* query/sql/convert_index.c */
 MUST_CHECK enum err convert_create_index(struct converter *c, const struct json_value *fields,
                                          struct ast_statement *out);
+/* `fields` of a DefElem: WITH (name = value). */
+struct command_option;
+MUST_CHECK enum err convert_option(struct converter *c, const struct json_value *fields,
+                                   struct command_option *option);
+/* query/sql/convert_subscription.c */
+MUST_CHECK enum err convert_create_subscription(struct converter *c,
+                                                const struct json_value *fields,
+                                                struct ast_statement *out);
+MUST_CHECK enum err convert_alter_subscription(struct converter *c, const struct json_value *fields,
+                                               struct ast_statement *out);
+MUST_CHECK enum err convert_drop_subscription(struct converter *c, const struct json_value *fields,
+                                              struct ast_statement *out);
 
 /* query/sql/hints.c: words of other dialects. */
 void hint_syntax(struct slice text, struct error *error);

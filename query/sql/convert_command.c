@@ -157,8 +157,8 @@ static size_t value_offset(struct converter *c, size_t offset)
     return has_sign ? lexer.offset : behind_name;
 }
 
-static enum err convert_option(struct converter *c, const struct json_value *fields,
-                               struct command_option *option)
+enum err convert_option(struct converter *c, const struct json_value *fields,
+                        struct command_option *option)
 {
     option->text_position = tree_position(c, fields);
     option->name = arena_copy(c->arena, tree_text(fields, "defname"));
@@ -472,9 +472,6 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
                  {"UpdateStmt", "UPDATE"},
                  {"CopyStmt", "COPY"},
                  {"TransactionStmt", "a transaction statement (BEGIN, COMMIT …)"},
-                 {"CreateSubscriptionStmt", "CREATE SUBSCRIPTION"},
-                 {"AlterSubscriptionStmt", "ALTER SUBSCRIPTION"},
-                 {"DropSubscriptionStmt", "DROP SUBSCRIPTION"},
                  {"RenameStmt", "ALTER … RENAME"},
                  {"MergeStmt", "MERGE"},
                  {"CreateRoleStmt", "CREATE ROLE"},
@@ -526,11 +523,18 @@ enum err convert_statement(struct converter *c, const struct json_value *wrapped
         const char *type;
         enum err (*convert)(struct converter *c, const struct json_value *fields,
                             struct ast_statement *out);
-    } commands[] = {{"CreateStmt", convert_create},      {"AlterTableStmt", convert_alter},
-                    {"IndexStmt", convert_create_index}, {"DropStmt", convert_drop},
-                    {"TruncateStmt", convert_truncate},  {"CommentStmt", convert_comment},
-                    {"InsertStmt", convert_insert},      {"VariableSetStmt", convert_set},
-                    {"ExplainStmt", convert_explain}};
+    } commands[] = {{"CreateStmt", convert_create},
+                    {"AlterTableStmt", convert_alter},
+                    {"IndexStmt", convert_create_index},
+                    {"DropStmt", convert_drop},
+                    {"TruncateStmt", convert_truncate},
+                    {"CommentStmt", convert_comment},
+                    {"InsertStmt", convert_insert},
+                    {"VariableSetStmt", convert_set},
+                    {"ExplainStmt", convert_explain},
+                    {"CreateSubscriptionStmt", convert_create_subscription},
+                    {"AlterSubscriptionStmt", convert_alter_subscription},
+                    {"DropSubscriptionStmt", convert_drop_subscription}};
     struct tree_node node = tree_unwrap(wrapped);
     *out = (struct ast_statement){.kind = AST_STATEMENT_COMMAND};
     if (tree_is(&node, "SelectStmt")) {

@@ -20,6 +20,19 @@ static void to_ingest_column(const struct command_column *from, struct ingest_co
     };
 }
 
+static const struct ingest_option *to_ingest_options(const struct command *command,
+                                                     struct arena *arena)
+{
+    struct ingest_option *options =
+        arena_alloc_array(arena, command->option_count, sizeof(*options));
+    for (size_t i = 0; i < command->option_count; i++) {
+        const struct command_option *from = &command->options[i];
+        options[i] = (struct ingest_option){
+            .name = from->name, .value = from->value, .text_position = from->text_position};
+    }
+    return options;
+}
+
 static enum err create_table(struct app *app, const struct command *command, uint64_t *position,
                              struct error *error)
 {
@@ -27,15 +40,8 @@ static enum err create_table(struct app *app, const struct command *command, uin
     arena_init(&arena);
     struct ingest_column *columns =
         arena_alloc_array(&arena, command->column_count, sizeof(*columns));
-    struct ingest_option *options =
-        arena_alloc_array(&arena, command->option_count, sizeof(*options));
     for (size_t i = 0; i < command->column_count; i++) {
         to_ingest_column(&command->columns[i], &columns[i]);
-    }
-    for (size_t i = 0; i < command->option_count; i++) {
-        const struct command_option *from = &command->options[i];
-        options[i] = (struct ingest_option){
-            .name = from->name, .value = from->value, .text_position = from->text_position};
     }
     struct ingest_table table = {
         .name = command->table,
@@ -43,7 +49,7 @@ static enum err create_table(struct app *app, const struct command *command, uin
         .column_count = command->column_count,
         .columns = columns,
         .option_count = command->option_count,
-        .options = options,
+        .options = to_ingest_options(command, &arena),
     };
     enum err result = ingest_create_table(app->ingest, &table, position, error);
     arena_deinit(&arena);
@@ -82,6 +88,37 @@ static enum err create_index(struct app *app, const struct command *command, uin
     return ingest_create_index(app->ingest, &index, position, error);
 }
 
+static enum err run_subscription(struct app *app, const struct command *command, uint64_t *position,
+                                 struct error *error)
+{
+    static const enum ingest_alteration alterations[] = {
+        [SUBSCRIPTION_ENABLE] = INGEST_ENABLE,
+        [SUBSCRIPTION_DISABLE] = INGEST_DISABLE,
+        [SUBSCRIPTION_SET] = INGEST_SET,
+        [SUBSCRIPTION_CONNECTION] = INGEST_CONNECTION,
+    };
+    if (command->kind == COMMAND_DROP_SUBSCRIPTION) {
+        return ingest_drop_subscription(app->ingest, command->subscription, command->if_exists,
+                                        position, error);
+    }
+    struct arena arena;
+    arena_init(&arena);
+    struct ingest_subscription subscription = {
+        .name = command->subscription,
+        .connection = command->connection,
+        .topic = command->topic,
+        .option_count = command->option_count,
+        .options = to_ingest_options(command, &arena),
+    };
+    enum err result =
+        command->kind == COMMAND_CREATE_SUBSCRIPTION
+            ? ingest_create_subscription(app->ingest, &subscription, position, error)
+            : ingest_alter_subscription(app->ingest, alterations[command->alter_subscription],
+                                        &subscription, position, error);
+    arena_deinit(&arena);
+    return result;
+}
+
 enum err api_command(void *context, const struct command *command, const struct batch *batches,
                      size_t batch_count, struct command_answer *out, struct error *error)
 {
@@ -111,6 +148,10 @@ enum err api_command(void *context, const struct command *command, const struct 
                               command->comment, &out->position, error);
     case COMMAND_CHECKPOINT:
         return store_checkpoint(app->store, error);
+    case COMMAND_CREATE_SUBSCRIPTION:
+    case COMMAND_ALTER_SUBSCRIPTION:
+    case COMMAND_DROP_SUBSCRIPTION:
+        return run_subscription(app, command, &out->position, error);
     case COMMAND_SET:
         return OK; /* checked by query; over HTTP it ends with the request */
     case COMMAND_INSERT:

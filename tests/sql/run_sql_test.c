@@ -124,6 +124,33 @@ static enum err create_index(struct ingest *ingest, const struct command *comman
     return ingest_create_index(ingest, &index, position, error);
 }
 
+static enum err run_subscription(struct ingest *ingest, const struct command *command,
+                                 uint64_t *position, struct error *error)
+{
+    struct ingest_option options[64];
+    assert(command->option_count <= 64);
+    for (size_t i = 0; i < command->option_count; i++)
+        options[i] = (struct ingest_option){command->options[i].name, command->options[i].value,
+                                            command->options[i].text_position};
+    struct ingest_subscription subscription = {.name = command->subscription,
+                                               .connection = command->connection,
+                                               .topic = command->topic,
+                                               .option_count = command->option_count,
+                                               .options = options};
+    if (command->kind == COMMAND_DROP_SUBSCRIPTION)
+        return ingest_drop_subscription(ingest, command->subscription, command->if_exists, position,
+                                        error);
+    if (command->kind == COMMAND_CREATE_SUBSCRIPTION)
+        return ingest_create_subscription(ingest, &subscription, position, error);
+    return ingest_alter_subscription(
+        ingest,
+        command->alter_subscription == SUBSCRIPTION_ENABLE    ? INGEST_ENABLE
+        : command->alter_subscription == SUBSCRIPTION_DISABLE ? INGEST_DISABLE
+        : command->alter_subscription == SUBSCRIPTION_SET     ? INGEST_SET
+                                                              : INGEST_CONNECTION,
+        &subscription, position, error);
+}
+
 static enum err run_command(void *context, const struct command *command,
                             const struct batch *batches, size_t batch_count,
                             struct command_answer *out, struct error *error)
@@ -154,6 +181,10 @@ static enum err run_command(void *context, const struct command *command,
                               &out->position, error);
     case COMMAND_CHECKPOINT:
         return store_checkpoint(runner->store, error);
+    case COMMAND_CREATE_SUBSCRIPTION:
+    case COMMAND_ALTER_SUBSCRIPTION:
+    case COMMAND_DROP_SUBSCRIPTION:
+        return run_subscription(ingest, command, &out->position, error);
     case COMMAND_SET:
         break;
     }

@@ -127,6 +127,30 @@ static void test_alter_and_others(void **state)
     assert_true(s->command->is_reset);
     assert_slice(s->command->setting, "all");
     statement_unref(s);
+    s = must("create subscription s connection 'kafka://h' publication \"a.b\" with (table = t, "
+             "\"group\" = 'g')");
+    assert_int_equal(s->command->kind, COMMAND_CREATE_SUBSCRIPTION);
+    assert_string_equal(s->command_tag, "CREATE SUBSCRIPTION");
+    assert_slice(s->command->subscription, "s");
+    assert_slice(s->command->connection, "kafka://h");
+    assert_slice(s->command->topic, "a.b");
+    assert_int_equal(s->command->option_count, 2);
+    assert_slice(s->command->options[1].name, "group");
+    assert_int_equal(s->command->options[1].text_position, 81);
+    statement_unref(s);
+    s = must("alter subscription s disable");
+    assert_int_equal(s->command->alter_subscription, SUBSCRIPTION_DISABLE);
+    statement_unref(s);
+    s = must("alter subscription s enable");
+    assert_int_equal(s->command->alter_subscription, SUBSCRIPTION_ENABLE);
+    statement_unref(s);
+    s = must("alter subscription s set (start = '0:5')");
+    assert_int_equal(s->command->alter_subscription, SUBSCRIPTION_SET);
+    assert_slice(s->command->options[0].value, "0:5");
+    statement_unref(s);
+    s = must("drop subscription if exists s");
+    assert_true(s->command->kind == COMMAND_DROP_SUBSCRIPTION && s->command->if_exists);
+    statement_unref(s);
     s = must("checkpoint");
     assert_int_equal(s->command->kind, COMMAND_CHECKPOINT);
     statement_unref(s);
@@ -195,6 +219,10 @@ static void test_refused(void **state)
         {"alter table users rename to u", "0A000 @0"},
         {"alter table users alter column id type int", "0A000 @13"},
         {"delete from users", "0A000 @0"},
+        {"create subscription s connection 'x' publication a, b", "0A000 @21"},
+        {"alter subscription s refresh publication", "0A000 @22"},
+        {"alter subscription /* ü */ s skip (lsn = '1/2')", "0A000 @30"},
+        {"alter subscription s set publication b", "0A000 @22"},
         {"update users set id = 1", "0A000 @0"},
         {"create index on users (id)", "ok"},
         {"create index on users using gin (id)", "0A000 @29"},
