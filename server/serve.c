@@ -155,7 +155,7 @@ static struct ingest *create_ingest(const struct config *config)
 static void create_engine(struct app *app)
 {
     const struct config *config = app->config;
-    app->query_memory = (struct budget){.limit = config->memory * 3 / 10, .name = "queries"};
+    app->query_memory = (struct budget){.limit = config->memory / 4, .name = "queries"};
     app->engine = query_engine_create(&(struct query_engine_options){
         .store = app->store,
         .memory = &app->query_memory,
@@ -188,7 +188,9 @@ static enum err open_store(struct app *app, struct error *error)
         .io = app->io,
         .directory = config->data,
         .log_file_size = config->log_file,
-        .rows_memory_limit = config->memory * 6 / 10,
+        .rows_memory_limit = config->memory * 4 / 10,
+        .cache_size = config->memory * 2 / 10,
+        .workers = app->workers,
         .extension = ingest_extension(app->ingest),
         .is_threaded = true,
     };
@@ -225,13 +227,8 @@ static void stop(struct serving *serving)
         logger_write(LOG_WARN, "some requests did not end in time");
     }
     refuse_stop(serving->refuse);
-    struct error error;
-    if (store_checkpoint(app->store, &error) != OK) {
-        logger_write(LOG_WARN,
-                     "no checkpoint at the end: the next start replays the log reason=\"%s\"",
-                     error.text);
-    }
     http_server_stop(app->http);
+    store_upkeep_stop(app->store);
     worker_pool_destroy(app->workers);
     metrics_unregister_all();
     query_engine_destroy(app->engine);

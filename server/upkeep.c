@@ -69,6 +69,7 @@ static void look_at_store(struct upkeep *upkeep, struct app *app)
 void upkeep_run(struct upkeep *upkeep, struct app *app)
 {
     ingest_tick(app->ingest);
+    store_upkeep(app->store);
     int64_t now_us = clock_monotonic_us();
     if (now_us >= upkeep->next_second_us) {
         upkeep->next_second_us = now_us + SECOND_US;

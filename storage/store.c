@@ -5,9 +5,13 @@
  *   publish.c   rows appended meanwhile; after the sync visible              log thread
  *   snapshot.c  a moment is taken; cursors read it                          any thread
  *
- * Opening: lock the directory, load the newest checkpoint (catalog and extension as of its
- * position), replay the log (all rows are in it; state only from behind the checkpoint), start the
- * log thread. Closing writes a checkpoint, so that a clean start replays rows only. */
+ *   upkeep*.c   rows sealed, segments merged, checkpoints, log files recycled  workers
+ *
+ * Opening: lock the directory, replay the manifest, load the newest checkpoint (catalog and
+ * extension as of its position, sealed segments attached, rows of quiet tables), replay the log
+ * from where the checkpoint needs it (rows that are not sealed; state only from behind the
+ * checkpoint), start the log thread. Closing seals and writes a checkpoint, so that a clean start
+ * replays nothing. */
 #include "storage/table/private.h"
 
 #include "storage/base/clock.h"
@@ -16,6 +20,12 @@
 #include <assert.h>
 
 #define LOG_FILE_SIZE ((size_t)64 << 20)
+#define SEAL_ROWS ((uint64_t)1 << 20)
+#define SEAL_BYTES_MAX ((size_t)512 << 20)
+#define SEAL_AGE_US (INT64_C(3600) * 1000000)
+#define CARRY_ROWS 65536
+#define LOG_BYTES_MAX ((size_t)512 << 20)
+#define MERGE_SEGMENTS_MIN 4
 
 static void destroy(struct store *store)
 {
@@ -23,7 +33,21 @@ static void destroy(struct store *store)
         log_close(store->log);
     gate_deinit(&store->gate);
     applier_deinit(&store->applier);
+    while (store->dropped != NULL) { /* the next start takes them out of the manifest */
+        struct dropped *dropped = store->dropped;
+        store->dropped = dropped->next;
+        segment_list_unref(dropped->closed);
+        memory_free(dropped);
+    }
     catalog_unref(store->catalog);
+    if (store->source != NULL)
+        sealed_source_destroy(store->source);
+    if (store->manifest != NULL)
+        manifest_close(store->manifest);
+    if (store->upkeep_io != NULL)
+        store->upkeep_io->ops->destroy(store->upkeep_io);
+    upkeep_deinit(&store->upkeep);
+    mutex_deinit(&store->change_mutex);
     arena_deinit(&store->scratch);
     arena_deinit(&store->replay_arena);
     mutex_deinit(&store->submit_mutex);
@@ -34,16 +58,38 @@ static void destroy(struct store *store)
     memory_free(store);
 }
 
+static void set_defaults(struct store_options *options)
+{
+    size_t eighth = options->rows_memory_limit != 0 ? options->rows_memory_limit / 8 : SIZE_MAX;
+    if (options->seal_rows == 0)
+        options->seal_rows = SEAL_ROWS;
+    if (options->seal_bytes == 0)
+        options->seal_bytes = eighth < SEAL_BYTES_MAX ? eighth : SEAL_BYTES_MAX;
+    if (options->seal_age_us == 0)
+        options->seal_age_us = SEAL_AGE_US;
+    if (options->carry_rows == 0)
+        options->carry_rows = CARRY_ROWS;
+    if (options->log_bytes_max == 0)
+        options->log_bytes_max = LOG_BYTES_MAX;
+    if (options->merge_segments_min == 0)
+        options->merge_segments_min = MERGE_SEGMENTS_MIN;
+}
+
 static struct store *create(const struct store_options *options)
 {
     struct store *store = memory_alloc_zero(sizeof(*store));
     store->options = *options;
+    set_defaults(&store->options);
     store->budget.name = "rows memory";
     store->budget.limit = options->rows_memory_limit != 0 ? options->rows_memory_limit : SIZE_MAX;
     store->pool = pool_create(&store->budget);
     store->catalog = catalog_create();
     store->applied_last = &store->applied_first;
     applier_init(&store->applier, store->pool);
+    store->applier.seal_rows = store->options.seal_rows;
+    store->applier.seal_bytes = store->options.seal_bytes;
+    upkeep_init(&store->upkeep);
+    mutex_init(&store->change_mutex);
     gate_init(&store->gate);
     arena_init(&store->scratch);
     arena_init(&store->replay_arena);
@@ -54,7 +100,20 @@ static struct store *create(const struct store_options *options)
     return store;
 }
 
-static enum err open_log(struct store *store, struct error *error)
+/* The oldest log file that any of the checkpoints needs; 0: all. */
+static uint64_t keep_file(const struct store *store)
+{
+    uint64_t file = UINT64_MAX;
+    for (size_t i = 0; i < MANIFEST_CHECKPOINT_COUNT; i++) {
+        struct manifest_checkpoint checkpoint;
+        if (!manifest_checkpoint(store->manifest, i, &checkpoint))
+            return 0;
+        file = checkpoint.first_log_file < file ? checkpoint.first_log_file : file;
+    }
+    return file;
+}
+
+static enum err open_log(struct store *store, uint64_t first_file, struct error *error)
 {
     const struct store_options *options = &store->options;
     const struct log_options log_options = {
@@ -64,21 +123,73 @@ static enum err open_log(struct store *store, struct error *error)
         .piece_size = options->log_piece_size,
         .first_position = 1,
         .recover_point_in_time = options->recover_point_in_time,
+        .first_file = first_file,
+        .keep_file = keep_file(store),
         .context = store,
         .replay = store_replay,
         .apply = store_apply,
         .abandon = store_abandon,
         .publish = store_publish,
     };
-    enum err err = log_open(&log_options, &store->log, error);
+    return log_open(&log_options, &store->log, error);
+}
+
+/* What is sealed and what the checkpoint has was in the log before. */
+static enum err check_end(const struct store *store, struct error *error)
+{
+    uint64_t needed = store->checkpoint_position;
+    size_t count;
+    const struct manifest_sealed *sealed = manifest_sealed_positions(store->manifest, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (sealed[i].position > needed)
+            needed = sealed[i].position;
+    }
+    struct log_status status;
+    log_status(store->log, &status);
+    if (status.durable_position >= needed)
+        return OK;
+    return error_set(error, ERR_CORRUPT, NULL,
+                     "the log ends at position %llu, but checkpoint and sealed segments reach %llu",
+                     (unsigned long long)status.durable_position, (unsigned long long)needed);
+}
+
+static enum err open_segments(struct store *store, struct error *error)
+{
+    const struct store_options *options = &store->options;
+    const struct sealed_source_options source_options = {
+        .io = options->io, .directory = options->directory, .cache_size = options->cache_size};
+    store->source = sealed_source_create(&source_options);
+    enum err err = io_clone_roaming(options->io, &store->upkeep_io, error);
+    if (err == OK && options->recover_point_in_time)
+        err = store_forget_checkpoints(store, error);
+    if (err == OK)
+        err = manifest_open(store->upkeep_io, options->directory, &store->manifest, error);
+    return err == OK ? store_check_segments(store, error) : err;
+}
+
+static enum err recover(struct store *store, struct error *error)
+{
+    uint64_t first_file = 0;
+    store->applier.manifest = NULL;
+    enum err err = open_segments(store, error);
+    if (err == OK) {
+        store->applier.manifest = store->manifest;
+        err = store_load(store, &first_file, error);
+    }
+    if (err == OK)
+        err = open_log(store, first_file, error);
+    if (err == OK)
+        err = check_end(store, error);
     if (err != OK)
         return err;
-    uint64_t position = store_position(store);
-    if (position < store->checkpoint_position)
-        return error_set(error, ERR_CORRUPT, NULL,
-                         "the log ends at position %llu, before the checkpoint at %llu",
-                         (unsigned long long)position,
-                         (unsigned long long)store->checkpoint_position);
+    store->applier.manifest = NULL;
+    struct error reason = {0};
+    if (store_tidy_segments(store, &reason) != OK)
+        logger_write(LOG_WARN, "segments that nobody has stay until the next start reason=\"%s\"",
+                     reason.text);
+    struct log_status status;
+    log_status(store->log, &status);
+    atomic_store_explicit(&store->position, status.durable_position, memory_order_release);
     return OK;
 }
 
@@ -91,10 +202,7 @@ enum err store_open(const struct store_options *options, struct store **out, str
     if (err != OK)
         return err;
     struct store *store = create(options);
-    err = options->recover_point_in_time ? store_forget_checkpoints(store, error)
-                                         : store_load(store, error);
-    if (err == OK)
-        err = open_log(store, error);
+    err = recover(store, error);
     if (err != OK) {
         destroy(store);
         return err;
@@ -109,20 +217,31 @@ enum err store_open(const struct store_options *options, struct store **out, str
     return OK;
 }
 
+/* Only a shortcut for the next start. The log thread is gone: its state is ours. */
+static void save_last(struct store *store)
+{
+    struct log_status status;
+    log_status(store->log, &status);
+    uint64_t position = store_position(store);
+    if (status.is_failed || position <= store->upkeep.checkpoint_position)
+        return;
+    struct capture capture = {0};
+    struct error error = {0};
+    writer_init(&capture.extension);
+    capture_take(store, store->catalog, position, &capture);
+    if (store_save(store, &capture, &error) != OK)
+        logger_write(LOG_WARN, "no checkpoint at the end reason=\"%s\"", error.text);
+    capture_deinit(&capture);
+}
+
 void store_close(struct store *store)
 {
     while (!store->options.is_threaded && log_run(store->log))
         continue;
+    store_upkeep_stop(store);
     log_stop(store->log);
-    struct log_status status;
-    log_status(store->log, &status);
-    uint64_t position = store_position(store);
-    if (!status.is_failed && position > store->checkpoint_position) {
-        struct error error = {0};
-        /* Only a shortcut for the next start. */
-        if (store_save(store, store->catalog, position, &error) != OK)
-            logger_write(LOG_WARN, "no checkpoint at the end reason=\"%s\"", error.text);
-    }
+    upkeep_finish(store);
+    save_last(store);
     destroy(store);
 }
 
@@ -145,6 +264,32 @@ void store_status(struct store *store, struct store_status *out)
         .is_failed = log.is_failed,
         .failure = log.failure,
     };
+}
+
+void store_figures(struct store *store, struct store_figures *out)
+{
+    struct sealed_source_status source;
+    sealed_source_status(store->source, &source);
+    *out = (struct store_figures){.cache_used = source.cache_used,
+                                  .cache_limit = source.cache_limit,
+                                  .cache_hits = source.hits,
+                                  .cache_misses = source.misses,
+                                  .cache_evictions = source.evictions,
+                                  .cache_bytes_read = source.bytes_read};
+    struct catalog *catalog = store_catalog(store);
+    for (uint32_t i = 0; i < catalog->table_count; i++) {
+        const struct segment_list *closed = catalog->tables[i].closed;
+        for (uint32_t e = 0; closed != NULL && e < closed->count; e++) {
+            const struct segment_entry *entry = &closed->entries[e];
+            bool is_sealed = entry->sealed != NULL;
+            out->sealed_segments += is_sealed;
+            out->waiting_segments += !is_sealed;
+            out->sealed_rows += is_sealed ? sealed_info(entry->sealed)->row_count : 0;
+            out->sealed_bytes += is_sealed ? sealed_info(entry->sealed)->bytes : 0;
+            out->waiting_rows += is_sealed ? 0 : entry->published.rows;
+        }
+    }
+    catalog_unref(catalog);
 }
 
 void store_revive(struct store *store)

@@ -89,8 +89,8 @@ struct store_options {
 
 MUST_CHECK enum err store_open(const struct store_options *options, struct store **out,
                                struct error *error);
-/* Finishes queued commits, stops threads, writes a checkpoint. Every snapshot must be closed
- * before. */
+/* Finishes queued commits, stops threads, seals what a checkpoint does not carry forward (15 s of
+ * it at most), writes a checkpoint. Every snapshot must be closed before. */
 void store_close(struct store *store);
 bool store_run(struct store *store); /* unthreaded: one log group; false if nothing waited */
 
@@ -103,6 +103,13 @@ struct store_status {
     struct error failure;
 };
 void store_status(struct store *store, struct store_status *out);
+struct store_figures { /* over all tables; dearer than the status */
+    uint64_t sealed_segments, sealed_rows, sealed_bytes;
+    uint64_t waiting_segments, waiting_rows; /* closed, not yet sealed */
+    size_t cache_used, cache_limit;
+    uint64_t cache_hits, cache_misses, cache_evictions, cache_bytes_read;
+};
+void store_figures(struct store *store, struct store_figures *out);
 void store_revive(struct store *store); /* try to leave the failed state (disk has space again) */
 
 /* --- writing --- */
@@ -149,6 +156,8 @@ void store_upkeep(struct store *store);
 /* Does one thing that is due, on the caller's thread: one segment sealed or merged, one retention
  * pass, one checkpoint. False if nothing was due. For stores without workers. */
 bool store_upkeep_run(struct store *store);
+/* Ends the job that is under way, soon, and lets no other begin: before the workers are stopped. */
+void store_upkeep_stop(struct store *store);
 uint64_t store_position(struct store *store); /* visible position; acquire */
 /* Waits until the visible position is at least `position`. ERR_TIMEOUT. */
 MUST_CHECK enum err store_wait(struct store *store, uint64_t position, int64_t timeout_us,

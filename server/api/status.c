@@ -140,6 +140,34 @@ static void print_memory(struct app *app, struct writer *out)
            (double)status.position);
 }
 
+static void print_segments(struct app *app, struct writer *out)
+{
+    struct store_figures figures;
+    store_figures(app->store, &figures);
+    family(out, "freshet_sealed_segments", "gauge", "Sealed segments.",
+           (double)figures.sealed_segments);
+    family(out, "freshet_sealed_rows", "gauge", "Rows in sealed segments.",
+           (double)figures.sealed_rows);
+    family(out, "freshet_sealed_bytes", "gauge", "Bytes of the files of sealed segments.",
+           (double)figures.sealed_bytes);
+    family(out, "freshet_waiting_segments", "gauge", "Segments closed and not yet sealed.",
+           (double)figures.waiting_segments);
+    family(out, "freshet_waiting_rows", "gauge", "Rows of segments closed and not yet sealed.",
+           (double)figures.waiting_rows);
+    family(out, "freshet_cache_bytes", "gauge", "Pages of sealed segments kept in memory.",
+           (double)figures.cache_used);
+    family(out, "freshet_cache_limit_bytes", "gauge", "Limit of the page cache.",
+           (double)figures.cache_limit);
+    family(out, "freshet_cache_hits_total", "counter", "Pages found in the cache.",
+           (double)figures.cache_hits);
+    family(out, "freshet_cache_misses_total", "counter", "Pages read from disk.",
+           (double)figures.cache_misses);
+    family(out, "freshet_cache_evictions_total", "counter", "Pages given up for others.",
+           (double)figures.cache_evictions);
+    family(out, "freshet_cache_read_bytes_total", "counter", "Bytes of pages read from disk.",
+           (double)figures.cache_bytes_read);
+}
+
 static void print_process(void *context, struct writer *out)
 {
     struct app *app = context;
@@ -170,6 +198,7 @@ static void print_process(void *context, struct writer *out)
                          "1, with the way files are written as a label.");
     metrics_print_sample(out, "freshet_io_backend", label, 1);
     print_memory(app, out);
+    print_segments(app, out);
 }
 
 static void print_ingest(void *context, struct writer *out)

@@ -33,6 +33,9 @@ static const struct {
     const char *name, *help;
     struct histogram *histogram;
 } histograms[] = {
+    {"freshet_seal_seconds", "One segment sealed, waiting included.", &metrics.seal_us},
+    {"freshet_merge_seconds", "One segment merged, waiting included.", &metrics.merge_us},
+    {"freshet_checkpoint_seconds", "One checkpoint, log recycled.", &metrics.checkpoint_us},
     {"freshet_log_sync_seconds", "Write and sync of one group of the log.", &metrics.log_sync_us},
     {"freshet_ack_seconds", "Request body complete until the answer is ready.", &metrics.ack_us},
     {"freshet_freshness_seconds", "Request body complete until its rows are visible.",

@@ -26,6 +26,14 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
       "Ingest requests refused because memory or disk was full.")                                  \
     X(http_requests, METRIC_COUNTER, "freshet_http_requests_total", "HTTP requests answered.")     \
     X(http_connections, METRIC_GAUGE, "freshet_http_connections", "HTTP connections open.")        \
+    X(seals, METRIC_COUNTER, "freshet_seals_total",                                                \
+      "Sealed segments written from rows in memory.")                                              \
+    X(sealed_rows, METRIC_COUNTER, "freshet_sealed_rows_total", "Rows sealed from memory.")        \
+    X(merges, METRIC_COUNTER, "freshet_merges_total", "Sealed segments written from others.")      \
+    X(checkpoints, METRIC_COUNTER, "freshet_checkpoints_total", "Checkpoints written.")            \
+    X(retained_rows, METRIC_COUNTER, "freshet_retention_rows_total", "Rows dropped by retention.") \
+    X(upkeep_failures, METRIC_COUNTER, "freshet_upkeep_failures_total",                            \
+      "Steps of sealing, merging, retention and checkpoints that failed.")                         \
     X(query_ok, METRIC_COUNTER, "freshet_queries_ok_total", "Queries that gave their result.")
 /* clang-format on */
 
@@ -41,6 +49,9 @@ struct metrics {
     struct histogram ack_us;       /* request body complete -> answer ready */
     struct histogram freshness_us; /* request body complete -> visible */
     struct histogram query_us;
+    struct histogram seal_us;       /* one segment, with its waiting for others */
+    struct histogram merge_us;      /* the same */
+    struct histogram checkpoint_us; /* from the record to the end of recycling */
 };
 extern struct metrics metrics;
 

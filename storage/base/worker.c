@@ -226,6 +226,41 @@ enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
     return OK;
 }
 
+/* The line: those of one priority put before those of another. */
+static void promote_waiters(struct worker_pool *pool)
+{
+    struct line *low = &pool->lines[WORKER_UPKEEP], *high = &pool->lines[WORKER_QUERY];
+    if (low->first == NULL)
+        return;
+    int count = atomic_exchange_explicit(&pool->waiting[WORKER_UPKEEP], 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&pool->waiting[WORKER_QUERY], count, memory_order_relaxed);
+    low->last->next = high->first;
+    if (high->first == NULL)
+        high->last = low->last;
+    high->first = low->first;
+    *low = (struct line){0};
+}
+
+static void promote_queued(struct worker_pool *pool)
+{
+    struct queue *low = &pool->queues[WORKER_UPKEEP], *high = &pool->queues[WORKER_QUERY];
+    while (low->count > 0 && high->count < pool->queue_depth_max) {
+        low->count--;
+        size_t last = (low->first + low->count) % pool->queue_depth_max;
+        high->first = (high->first + pool->queue_depth_max - 1) % pool->queue_depth_max;
+        high->jobs[high->first] = low->jobs[last];
+        high->count++;
+    }
+}
+
+void worker_promote(struct worker_pool *pool)
+{
+    mutex_lock(&pool->mutex);
+    promote_waiters(pool);
+    promote_queued(pool);
+    mutex_unlock(&pool->mutex);
+}
+
 void worker_yield(void)
 {
     struct worker *worker = current;

@@ -41,6 +41,13 @@ enum err io_clone(struct io *io, struct io **out, struct error *error)
     return io->ops->clone(io, out, error);
 }
 
+enum err io_clone_roaming(struct io *io, struct io **out, struct error *error)
+{
+    if (strcmp(io->name, "uring") == 0)
+        return plain_open(((struct posix_io *)io)->path, out, error);
+    return io_clone(io, out, error);
+}
+
 void *io_buffer_alloc(struct io *io, size_t size)
 {
     return io->ops->buffer_alloc(io, size);

@@ -88,6 +88,8 @@ MUST_CHECK enum err io_open(const char *kind, const char *directory, struct io *
                             struct error *error);
 /* A second io on the same directory and kind for another thread (rings are single-issuer). */
 MUST_CHECK enum err io_clone(struct io *io, struct io **out, struct error *error);
+/* The same for callers on changing threads, one at a time: never a ring. */
+MUST_CHECK enum err io_clone_roaming(struct io *io, struct io **out, struct error *error);
 /* Aligned memory for direct files; registered with the ring where that is allowed (at most 4 x 1
  * MiB). */
 void *io_buffer_alloc(struct io *io, size_t size);

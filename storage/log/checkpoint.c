@@ -89,13 +89,14 @@ static void remove_stale(void *context, const char *name)
         logger_write(LOG_WARN, "cannot remove an old checkpoint file=%s", path);
 }
 
-enum err checkpoint_write(struct manifest *manifest, uint64_t position, struct slice payload,
-                          struct error *error)
+enum err checkpoint_write(struct manifest *manifest, struct manifest_checkpoint *checkpoint,
+                          struct slice payload, struct error *error)
 {
     struct io *io = manifest_io(manifest);
-    struct manifest_checkpoint edit = {
-        .number = manifest_next_number(manifest), .position = position, .size = payload.size};
-    edit.checksum = hash64_seed(payload.data, payload.size, edit.number);
+    checkpoint->number = manifest_next_number(manifest);
+    checkpoint->size = payload.size;
+    checkpoint->checksum = hash64_seed(payload.data, payload.size, checkpoint->number);
+    const struct manifest_checkpoint edit = *checkpoint;
     char temporary[PATH_SIZE];
     char name[PATH_SIZE];
     path_of(manifest, edit.number, ".tmp", temporary);
@@ -134,8 +135,9 @@ static enum err read_one(struct manifest *manifest, const struct manifest_checkp
     return OK;
 }
 
-enum err checkpoint_read(struct manifest *manifest, struct arena *arena, uint64_t *position,
-                         struct slice *payload, struct error *error)
+enum err checkpoint_read(struct manifest *manifest, struct arena *arena,
+                         struct manifest_checkpoint *checkpoint, struct slice *payload,
+                         struct error *error)
 {
     enum err result = ERR_NOT_FOUND;
     for (size_t index = 0; index < MANIFEST_CHECKPOINT_COUNT; index++) {
@@ -145,7 +147,7 @@ enum err checkpoint_read(struct manifest *manifest, struct arena *arena, uint64_
         struct error refusal = {0};
         enum err one = read_one(manifest, &edit, arena, payload, &refusal);
         if (one == OK) {
-            *position = edit.position;
+            *checkpoint = edit;
             return OK;
         }
         logger_write(LOG_ERROR,

@@ -5,13 +5,16 @@
 #include "storage/log/manifest.h"
 
 /* Writes the payload beside the manifest and makes it the newest checkpoint: durable when this
- * returns OK. Files of checkpoints that no longer count are removed. Same thread rule as the
- * manifest. */
-MUST_CHECK enum err checkpoint_write(struct manifest *manifest, uint64_t position,
-                                     struct slice payload, struct error *error);
-/* The newest checkpoint that is whole; the payload lives in the arena. ERR_NOT_FOUND if there never
- * was one, ERR_CORRUPT if none of those the manifest names can be read. */
+ * returns OK. `checkpoint` has position and first_log_file; the rest is filled in. Files of
+ * checkpoints that no longer count are removed. Same thread rule as the manifest. */
+MUST_CHECK enum err checkpoint_write(struct manifest *manifest,
+                                     struct manifest_checkpoint *checkpoint, struct slice payload,
+                                     struct error *error);
+/* The newest checkpoint that is whole; the payload lives in the arena, at a multiple of 8.
+ * ERR_NOT_FOUND if there never was one, ERR_CORRUPT if none of those the manifest names can be
+ * read. */
 MUST_CHECK enum err checkpoint_read(struct manifest *manifest, struct arena *arena,
-                                    uint64_t *position, struct slice *payload, struct error *error);
+                                    struct manifest_checkpoint *checkpoint, struct slice *payload,
+                                    struct error *error);
 
 #endif

@@ -6,8 +6,9 @@
 #include "storage/log/manifest.h"
 
 #define MANIFEST_BLOCK_SIZE IO_ALIGNMENT
-#define MANIFEST_BLOCK_COUNT_MAX 65536 /* of a file that is read: far above what is ever written   \
-                                        */
+#define MANIFEST_BLOCK_COUNT_MAX                                                                   \
+    65536 /* of a file that is read: far above what is ever written                                \
+           */
 #define MANIFEST_NUMBER_MAX ((uint64_t)1 << 62) /* none gets near, and none can wrap */
 
 /* What is live. */

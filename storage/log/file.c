@@ -4,6 +4,8 @@
  * 64 MiB) next      open, write block 0 with where the log ended before it                   (one
  * write, no sync) abandon   after a failure: never written to again; the next file's header cuts it
  * off
+ * recycle   a file whose records are all sealed or in checkpoints waits as a spare; preparing then
+ *           is a rename
  *
  * A file whose block 0 is not valid does not count: it was prepared and not yet used. Numbers only
  * go up. Zeros are written once because overwriting written blocks needs no journal commit:
@@ -18,6 +20,94 @@
 #include <string.h>
 
 #define ZEROS_SIZE ((size_t)1 << 20)
+
+/* --- spare files --- */
+
+/* A spare file under a new name. Its header still has the old number, so it does not count before a
+ * new one is written, and its pieces have the old number and epoch: they never count again. */
+static bool take_spare(struct log *log, struct io *io, uint64_t number)
+{
+    mutex_lock(&log->mutex);
+    uint64_t spare = log->spare_count > 0 ? log->spares[--log->spare_count] : 0;
+    mutex_unlock(&log->mutex);
+    if (spare == 0)
+        return false;
+    char from[LOG_PATH_SIZE], to[LOG_PATH_SIZE];
+    log_file_name(log->options.directory, spare, from, sizeof(from));
+    log_file_name(log->options.directory, number, to, sizeof(to));
+    enum err result = io->ops->rename(io, from, to, NULL);
+    if (result == OK && !fault_is("log.no_directory_sync"))
+        result = io->ops->sync_directory(io, log->options.directory, NULL);
+    if (result == OK)
+        return true;
+    /* Under whichever name it is, recovery removes it. */
+    (void)io->ops->unlink(io, from, NULL);
+    (void)io->ops->unlink(io, to, NULL);
+    mutex_lock(&log->mutex);
+    log->file_count--;
+    log->byte_count -= log->options.file_size;
+    mutex_unlock(&log->mutex);
+    return false;
+}
+
+void log_file_keep(struct log *log, const struct log_kept *kept)
+{
+    mutex_lock(&log->mutex);
+    if (log->kept_count == log->kept_capacity) {
+        log->kept_capacity = log->kept_capacity * 2 + 16;
+        log->kept = memory_realloc(log->kept, log->kept_capacity * sizeof(*log->kept));
+    }
+    log->kept[log->kept_count++] = *kept;
+    mutex_unlock(&log->mutex);
+}
+
+uint64_t log_first_file_after(struct log *log, uint64_t position)
+{
+    mutex_lock(&log->mutex);
+    size_t index = 0;
+    while (index + 1 < log->kept_count && log->kept[index + 1].first_position <= position)
+        index++;
+    uint64_t number = log->kept_count > 0 ? log->kept[index].number : 0;
+    mutex_unlock(&log->mutex);
+    return number;
+}
+
+/* Takes the oldest file off the list if nothing in it is needed; *is_spare: it is kept for reuse.
+ */
+static bool take_oldest(struct log *log, uint64_t position, struct log_kept *oldest, bool *is_spare)
+{
+    mutex_lock(&log->mutex);
+    bool is_free = log->kept_count > 1 && log->kept[1].first_position <= position;
+    if (is_free) {
+        *oldest = log->kept[0];
+        log->kept_count--;
+        memmove(&log->kept[0], &log->kept[1], log->kept_count * sizeof(*log->kept));
+        *is_spare = oldest->size == log->options.file_size && log->spare_count < LOG_SPARE_FILES;
+        if (*is_spare) {
+            log->spares[log->spare_count++] = oldest->number;
+        } else {
+            log->file_count--;
+            log->byte_count -= oldest->size;
+        }
+    }
+    mutex_unlock(&log->mutex);
+    return is_free;
+}
+
+void log_recycle(struct log *log, uint64_t position)
+{
+    struct log_kept oldest;
+    bool is_spare;
+    while (take_oldest(log, position, &oldest, &is_spare)) {
+        char name[LOG_PATH_SIZE];
+        log_file_name(log->options.directory, oldest.number, name, sizeof(name));
+        if (!is_spare && log->recycle_io->ops->unlink(log->recycle_io, name, NULL) != OK)
+            logger_write(LOG_WARN, "cannot remove an old log file, the next start does file=%s",
+                         name);
+    }
+}
+
+/* --- new files --- */
 
 static enum err write_zeros(struct log *log, struct io *io, struct io_file *file,
                             struct error *error)
@@ -42,6 +132,8 @@ static enum err write_zeros(struct log *log, struct io *io, struct io_file *file
 
 enum err log_file_prepare(struct log *log, struct io *io, uint64_t number, struct error *error)
 {
+    if (take_spare(log, io, number))
+        return OK;
     char name[LOG_PATH_SIZE];
     log_file_name(log->options.directory, number, name, sizeof(name));
     struct io_file *file;
@@ -123,6 +215,9 @@ enum err log_file_next(struct log *log, bool sync, struct error *error)
         (void)log->io->ops->close(file, NULL);
         return result;
     }
+    log_file_keep(log, &(struct log_kept){.number = number,
+                                          .first_position = log->end.position + 1,
+                                          .size = log->options.file_size});
     log->file = file;
     log->file_number = number;
     log->file_offset = LOG_BLOCK_SIZE;

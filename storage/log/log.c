@@ -129,6 +129,7 @@ static enum err flush_piece(struct log *log, bool sync, struct error *error)
                          log->file_number);
     log->is_writing = true;
     metric_add(&metrics.log_bytes, (int64_t)padded);
+    log->appended += padded;
     log->end = (struct log_point){.file_number = log->file_number,
                                   .sequence = piece->sequence,
                                   .position = piece->last_position,
@@ -281,6 +282,7 @@ static void commit_group(struct log *log, struct log_entry *first)
     log->durable = log->end;
     mutex_lock(&log->mutex);
     log->durable_position = log->durable.position;
+    log->appended_count = log->appended;
     mutex_unlock(&log->mutex);
     publish(log, log->durable.position);
     finish_group(first, OK, NULL);
@@ -439,6 +441,8 @@ static void destroy(struct log *log)
             io_buffer_free(log->io, log->buffers[index]);
     if (log->header_block != NULL)
         io_buffer_free(log->io, log->header_block);
+    if (log->recycle_io != NULL)
+        log->recycle_io->ops->destroy(log->recycle_io);
     if (log->prepare_io != NULL)
         log->prepare_io->ops->destroy(log->prepare_io);
     if (log->io != NULL)
@@ -446,6 +450,7 @@ static void destroy(struct log *log)
     condition_deinit(&log->prepare_changed);
     condition_deinit(&log->wake);
     mutex_deinit(&log->mutex);
+    memory_free(log->kept);
     memory_free(log);
 }
 
@@ -468,6 +473,8 @@ enum err log_open(const struct log_options *options, struct log **out, struct er
     enum err result = io_clone(options->io, &log->io, error);
     if (result == OK)
         result = io_clone(options->io, &log->prepare_io, error);
+    if (result == OK)
+        result = io_clone_roaming(options->io, &log->recycle_io, error);
     if (result == OK) {
         for (size_t index = 0; index < array_count(log->buffers); index++)
             log->buffers[index] = io_buffer_alloc(log->io, log->options.piece_size);
@@ -523,6 +530,7 @@ void log_status(struct log *log, struct log_status *out)
         .next_position = log->next_position,
         .bytes = log->byte_count,
         .file_count = log->file_count,
+        .appended = log->appended_count,
         .is_failed = log->is_failed,
         .failure = log->failure,
     };

@@ -33,6 +33,9 @@ struct log_options {
     size_t piece_size; /* 0: 1 MiB; simulations take less */
     uint64_t first_position;    /* of an empty log: 1 */
     bool recover_point_in_time; /* accept damage in the middle: cut there */
+    /* What the newest usable checkpoint needs, and what the one before it does: files before the
+     * first are not read, files before the second are removed. 0: all there are. */
+    uint64_t first_file, keep_file;
     void *context;
     /* Recovery: each record once, in order. An error stops log_open with it. */
     enum err (*replay)(void *context, uint64_t position, struct slice payload, struct error *error);
@@ -49,9 +52,10 @@ struct log_options {
 struct log_status {
     uint64_t durable_position; /* everything up to here is on disk */
     uint64_t next_position;
-    uint64_t bytes; /* of all files */
+    uint64_t bytes; /* of all files, spare ones too */
     uint32_t file_count;
-    bool is_failed; /* read-only: a second write or sync failed, or the disk is full */
+    uint64_t appended; /* bytes of pieces, read at the start and written since: only grows */
+    bool is_failed;    /* read-only: a second write or sync failed, or the disk is full */
     struct error failure;
 };
 
@@ -73,6 +77,14 @@ MUST_CHECK enum err log_submit(struct log *log, struct log_entry *entry, struct 
 void log_stop(struct log *log);
 void log_close(struct log *log); /* after log_stop, or in a simulation any time */
 void log_status(struct log *log, struct log_status *out);
+/* Nothing at or before `position` will be asked for again: files that hold only such records are
+ * taken for reuse under new numbers (at most LOG_SPARE_FILES are kept, more are removed). The
+ * caller has made sure that the manifest and the checkpoint say so durably. Any thread, one at a
+ * time; not during recovery. */
+#define LOG_SPARE_FILES 2
+void log_recycle(struct log *log, uint64_t position);
+/* The oldest file whose records are needed behind `position`: what a checkpoint names. */
+uint64_t log_first_file_after(struct log *log, uint64_t position);
 /* Tries to leave the failed state when space is back: opens a new file. Called by upkeep, any
  * thread; the log thread acts on it. */
 void log_revive(struct log *log);

@@ -10,6 +10,13 @@
 
 enum prepare_state { PREPARE_IDLE, PREPARE_WANTED, PREPARE_RUNNING, PREPARE_READY, PREPARE_FAILED };
 
+/* A file that was taken into use, oldest first. */
+struct log_kept {
+    uint64_t number;
+    uint64_t first_position; /* of the first record that can begin in it, or go on in it */
+    uint64_t size;
+};
+
 struct log {
     struct log_options options;
     struct io *io; /* the log thread's own */
@@ -29,6 +36,7 @@ struct log {
     char *header_block;
     struct log_piece_header piece; /* under construction in buffers[buffer_index] */
     size_t piece_capacity;         /* content bytes; 0: none under construction */
+    uint64_t appended;             /* bytes of pieces so far */
     size_t tail_size;              /* always 0, but for the planted fault that leaves padding out */
 
     /* Under the mutex. */
@@ -44,10 +52,16 @@ struct log {
     uint64_t durable_position;
     uint64_t byte_count;
     uint32_t file_count;
+    uint64_t appended_count;
+    struct log_kept *kept;
+    size_t kept_count, kept_capacity;
+    uint64_t spares[LOG_SPARE_FILES]; /* numbers; whole files whose records nobody needs */
+    uint32_t spare_count;
     struct thread *thread;
 
     /* The file ahead: made by the preparing thread, or by whoever needs it. */
     struct io *prepare_io;
+    struct io *recycle_io; /* of whoever calls log_recycle */
     struct condition prepare_changed;
     struct thread *prepare_thread;
     enum prepare_state prepare_state;
@@ -64,6 +78,7 @@ MUST_CHECK enum err log_file_prepare(struct log *log, struct io *io, uint64_t nu
  * header. */
 MUST_CHECK enum err log_file_next(struct log *log, bool sync, struct error *error);
 void log_file_abandon(struct log *log);
+void log_file_keep(struct log *log, const struct log_kept *kept);
 void log_prepare_want(struct log *log);
 void log_prepare_run(void *context);
 

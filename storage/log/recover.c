@@ -46,6 +46,7 @@ struct recovery {
     uint64_t end_offset;    /* of it, in the file the point names */
     struct writer partial;  /* of the record that is not whole yet */
     size_t partial_left;
+    bool is_skipping; /* what the first piece goes on with began in a file that is not read */
     uint64_t record_position; /* of the last whole record */
     bool is_cut;              /* by damage, with recover_point_in_time: nothing behind counts */
 };
@@ -203,12 +204,14 @@ static enum err mark_chain(struct recovery *recovery, struct found_file **newest
     while (at != NULL) {
         at->is_on_chain = true;
         uint64_t number = at->header.previous.file_number;
-        if (number == 0)
+        if (number == 0 || number < recovery->log->options.keep_file)
             return OK;
         struct found_file *before = find_file(recovery, number);
         bool is_ours = before != NULL && before->is_valid &&
                        before->header.uuid.low == at->header.uuid.low &&
                        before->header.uuid.high == at->header.uuid.high;
+        if (!is_ours && at->number <= recovery->log->options.first_file)
+            return OK; /* of the older checkpoint's part of the log, which is not read */
         if (!is_ours) {
             enum err result =
                 report_damage(recovery, number, 0, at->header.previous.position, error);
@@ -241,9 +244,25 @@ static enum err bad_content(const struct log_piece_header *piece, struct error *
                      piece->number, piece->offset);
 }
 
+/* The rest of a record that began before the first file that is read: nobody needs it. */
+static enum err skip_carried(struct recovery *recovery, const struct log_piece_header *piece,
+                             struct reader *reader, struct error *error)
+{
+    (void)reader_bytes(reader, piece->carried);
+    if (reader->failed)
+        return bad_content(piece, error);
+    bool is_whole = piece->carried > 0 && piece->last_position >= piece->first_position;
+    if (is_whole)
+        recovery->record_position++;
+    recovery->is_skipping = piece->carried > 0 && !is_whole;
+    return OK;
+}
+
 static enum err take_carried(struct recovery *recovery, const struct log_piece_header *piece,
                              struct reader *reader, struct error *error)
 {
+    if (recovery->is_skipping)
+        return skip_carried(recovery, piece, reader, error);
     if (piece->carried > recovery->partial_left)
         return bad_content(piece, error);
     if (recovery->partial_left == 0)
@@ -363,7 +382,9 @@ static enum err read_file(struct recovery *recovery, struct found_file *found,
         recovery->point = (struct log_point){
             .file_number = found->number, .sequence = piece.sequence, .crc = piece.crc};
         size_t padding = log_piece_padding();
-        offset += (LOG_PIECE_HEADER_SIZE + piece.size + padding - 1) / padding * padding;
+        uint64_t size = (LOG_PIECE_HEADER_SIZE + piece.size + padding - 1) / padding * padding;
+        offset += size;
+        recovery->log->appended += size;
         recovery->end_offset = offset;
     }
     recovery->log->file_offset = offset;
@@ -383,6 +404,17 @@ static void enter_file(struct recovery *recovery, const struct found_file *befor
         return;
     writer_reset(&recovery->partial);
     recovery->partial_left = 0;
+    recovery->is_skipping = false;
+}
+
+/* The first file that is read: where it says the log stood is where reading begins. */
+static void begin_chain(struct recovery *recovery, const struct found_file *first)
+{
+    recovery->point = first->header.previous;
+    recovery->record_position = first->header.previous.position;
+    recovery->is_skipping = true;
+    if (recovery->record_position < recovery->log->options.first_position - 1)
+        recovery->record_position = recovery->log->options.first_position - 1;
 }
 
 static enum err read_chain(struct recovery *recovery, struct error *error)
@@ -390,13 +422,15 @@ static enum err read_chain(struct recovery *recovery, struct error *error)
     struct found_file *before = NULL;
     for (size_t index = 0; index < recovery->count && !recovery->is_cut; index++) {
         struct found_file *found = &recovery->files[index];
-        if (!found->is_on_chain)
+        if (!found->is_on_chain || found->number < recovery->log->options.first_file)
             continue;
         struct found_file *next = NULL;
         for (size_t later = index + 1; later < recovery->count && next == NULL; later++)
             if (recovery->files[later].is_on_chain)
                 next = &recovery->files[later];
         enter_file(recovery, before, found);
+        if (before == NULL && found->header.previous.file_number != 0)
+            begin_chain(recovery, found);
         enum err result = open_reader(recovery, found->number, false, error);
         if (result != OK)
             return result;
@@ -503,8 +537,13 @@ static void shorten_last(struct recovery *recovery)
     struct io_file *file;
     if (log->io->ops->open(log->io, name, IO_WRITE | IO_DIRECT, &file, NULL) != OK)
         return;
-    if (log->io->ops->truncate(file, size, NULL) == OK)
+    if (log->io->ops->truncate(file, size, NULL) == OK) {
         log->byte_count -= last->size - size;
+        for (size_t index = 0; index < log->kept_count; index++) {
+            if (log->kept[index].number == last->number)
+                log->kept[index].size = size; /* no spare any more */
+        }
+    }
     (void)log->io->ops->close(file, NULL);
 }
 
@@ -541,7 +580,13 @@ static void set_end(struct recovery *recovery, const struct found_file *newest)
             log->last_number = found->number;
         log->file_count++;
         log->byte_count += found->size;
+        if (found->is_on_chain)
+            log_file_keep(log,
+                          &(struct log_kept){.number = found->number,
+                                             .first_position = found->header.previous.position + 1,
+                                             .size = found->size});
     }
+    log->appended_count = log->appended;
     recovery->point.position = recovery->record_position;
     log->end = log->durable = recovery->point;
     log->durable_position = recovery->record_position;

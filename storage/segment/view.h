@@ -44,6 +44,8 @@ struct table_view {
     struct segment_list *closed; /* NULL: none */
     struct segment *segment;     /* the open one; NULL only in views made for sealing */
     struct published published;  /* of the open one */
+    uint64_t truncated_position; /* of the last TRUNCATE; 0: none */
+    uint64_t replay_position; /* loading a checkpoint: rows up to here are not in the log's part */
     /* The snapshot's: what cursors over the view handed out of the cache stays as long as it does.
      * NULL: as long as the cursor. */
     struct view_pins *pins;

@@ -4,16 +4,21 @@
  * returns only counters are left to set. Between the two the newest tables exist here and nowhere
  * else: later records of the same group (rows for a table that was just created) find them here. A
  * failed write takes everything back with applier_reset: the catalog is what was published, its
- * counts say which rows stay. */
+ * counts say which rows stay.
+ *
+ * A segment is closed at the border of two records: before the first rows that come once it is
+ * full, or at a record that upkeep has put into the log for that. The closed one waits in the
+ * catalog with its final counts; the rows go to a new one. */
 #include "storage/table/apply.h"
 
 #include "storage/base/fault.h"
+#include "storage/log/manifest.h"
 
 #include <assert.h>
 
 void applier_init(struct applier *applier, struct pool *pool)
 {
-    *applier = (struct applier){.pool = pool};
+    *applier = (struct applier){.pool = pool, .seal_rows = UINT64_MAX, .seal_bytes = SIZE_MAX};
 }
 
 static void clear(struct applier *applier)
@@ -54,7 +59,8 @@ static struct applied_table *find(struct applier *applier, uint32_t table_id)
 }
 
 /* Takes over both references. */
-static void insert(struct applier *applier, const struct schema *schema, struct segment *segment)
+static struct applied_table *insert(struct applier *applier, const struct schema *schema,
+                                    struct segment *segment)
 {
     if (applier->table_count == applier->table_capacity) {
         applier->table_capacity = applier->table_capacity == 0 ? 16 : applier->table_capacity * 2;
@@ -69,6 +75,7 @@ static void insert(struct applier *applier, const struct schema *schema, struct 
     applier->table_count++;
     if (schema->table_id > applier->table_id_max)
         applier->table_id_max = schema->table_id;
+    return &applier->tables[index];
 }
 
 static void erase(struct applier *applier, struct applied_table *table)
@@ -86,8 +93,17 @@ void applier_reset(struct applier *applier, const struct catalog *catalog)
     for (uint32_t i = 0; i < catalog->table_count; i++) {
         const struct table_view *view = &catalog->tables[i];
         segment_rollback(view->segment, view->published.rows, view->published.chunk_count);
-        insert(applier, schema_ref(view->schema), segment_ref(view->segment));
+        insert(applier, schema_ref(view->schema), segment_ref(view->segment))->published =
+            view->published;
     }
+}
+
+void applier_set_floor(struct applier *applier, uint32_t table_id, uint64_t position)
+{
+    struct applied_table *table = find(applier, table_id);
+    assert(table != NULL);
+    if (position > table->floor_position)
+        table->floor_position = position;
 }
 
 /* --- applying --- */
@@ -119,7 +135,9 @@ static enum err apply_change(struct applier *applier, const struct record *recor
     out->change_table_id = record->change_table_id;
     if (is_create) {
         out->segment = segment_create(applier->pool);
-        insert(applier, schema, segment_ref(out->segment));
+        table = insert(applier, schema, segment_ref(out->segment));
+        if (applier->manifest != NULL)
+            table->floor_position = manifest_sealed_position(applier->manifest, schema->table_id);
     } else if (record->change == CHANGE_ALTER) {
         schema_unref(table->schema);
         table->schema = schema;
@@ -128,49 +146,110 @@ static enum err apply_change(struct applier *applier, const struct record *recor
     } else {
         segment_unref(table->segment);
         table->segment = segment_create(applier->pool);
+        table->published = (struct published){0};
         out->segment = segment_ref(table->segment);
     }
     return OK;
 }
 
-static bool counts(struct applier *applier, const struct record *record, bool is_data_only)
+/* Up to the checkpoint its definitions hold. A TRUNCATE there takes what replay has brought so far,
+ * unless rows from behind it are known from elsewhere: then replay has brought none. */
+static bool counts(struct applier *applier, const struct record *record, uint64_t position)
 {
     if (record->change == CHANGE_NONE)
         return false;
-    if (!is_data_only)
+    if (position > applier->checkpoint_position)
         return true;
-    if (fault_is("store.truncate_forgotten"))
+    if (fault_is("store.truncate_forgotten") || record->change != CHANGE_TRUNCATE)
         return false;
-    return record->change == CHANGE_TRUNCATE && find(applier, record->change_table_id) != NULL;
+    const struct applied_table *table = find(applier, record->change_table_id);
+    return table != NULL && position > table->floor_position;
+}
+
+static void rotate(struct applier *applier, struct applied_table *table, struct effect *out)
+{
+    out->rotations[out->rotation_count++] =
+        (struct effect_rotation){.table_id = table->table_id,
+                                 .closed = table->segment,
+                                 .published = table->published,
+                                 .opened = segment_create(applier->pool)};
+    table->segment = segment_ref(out->rotations[out->rotation_count - 1].opened);
+    table->published = (struct published){0};
+}
+
+/* Not in the middle of a record, and not where the checkpoint knows of no border. */
+static bool is_full(const struct applier *applier, const struct applied_table *table,
+                    uint64_t position)
+{
+    if (table->published.rows == 0 || table->published.last_position == position ||
+        position <= applier->checkpoint_position)
+        return false;
+    return table->published.rows >= applier->seal_rows ||
+           segment_bytes(table->segment) >= applier->seal_bytes;
+}
+
+static void rotate_wished(struct applier *applier, const struct rotation_wish *wish,
+                          struct effect *out)
+{
+    for (uint32_t i = 0; wish->is_all && i < applier->table_count; i++) {
+        if (applier->tables[i].published.rows != 0)
+            rotate(applier, &applier->tables[i], out);
+    }
+    for (uint32_t i = 0; i < wish->table_count; i++) {
+        struct applied_table *table = find(applier, wish->table_ids[i]);
+        if (table != NULL && table->published.rows != 0)
+            rotate(applier, table, out);
+    }
+}
+
+static void append_rows(struct applier *applier, uint32_t index, struct effect *out)
+{
+    const struct stored_rows *rows = &out->record->rows[index];
+    struct effect_part *part = &out->parts[index];
+    part->table_id = rows->table_id;
+    part->index = -1;
+    struct applied_table *table = find(applier, part->table_id);
+    if (table == NULL)
+        return;
+    part->schema = schema_ref(table->schema);
+    if (out->position <= table->floor_position)
+        return;
+    if (is_full(applier, table, out->position))
+        rotate(applier, table, out);
+    segment_append(table->segment, table->schema, rows);
+    struct published *published = &table->published;
+    published->rows = segment_rows(table->segment);
+    published->chunk_count = segment_chunk_count(table->segment);
+    published->last_position = out->position;
+    if (published->first_position == 0)
+        published->first_position = out->position;
+    part->segment = segment_ref(table->segment);
+    part->published = *published;
 }
 
 enum err applier_apply(struct applier *applier, uint64_t position, const struct record *record,
-                       bool is_data_only, struct arena *arena, struct effect *out,
+                       const struct rotation_wish *wish, struct arena *arena, struct effect *out,
                        struct error *error)
 {
     *out = (struct effect){.position = position, .record = record};
     if (record->change_table_id > applier->table_id_max)
         applier->table_id_max = record->change_table_id;
-    if (counts(applier, record, is_data_only)) {
+    if (counts(applier, record, position)) {
         enum err err = apply_change(applier, record, out, error);
         if (err != OK) {
             *out = (struct effect){0};
             return err;
         }
     }
+    size_t rotations_max = record->rows_count;
+    if (wish != NULL)
+        rotations_max += wish->is_all ? applier->table_count : wish->table_count;
     out->parts = arena_alloc_zero(arena, record->rows_count * sizeof(*out->parts));
-    for (uint32_t i = 0; i < record->rows_count; i++) {
-        struct effect_part *part = &out->parts[i];
-        part->table_id = record->rows[i].table_id;
-        const struct applied_table *table = find(applier, part->table_id);
-        if (table == NULL)
-            continue;
-        segment_append(table->segment, table->schema, &record->rows[i]);
-        part->schema = schema_ref(table->schema);
-        part->segment = segment_ref(table->segment);
-        part->rows = segment_rows(table->segment);
-        part->chunk_count = segment_chunk_count(table->segment);
-    }
+    out->rotations = arena_alloc_zero(arena, rotations_max * sizeof(*out->rotations));
+    if (wish != NULL)
+        rotate_wished(applier, wish, out);
+    for (uint32_t i = 0; i < record->rows_count; i++)
+        append_rows(applier, i, out);
     return OK;
 }
 
@@ -182,6 +261,10 @@ void effect_deinit(struct effect *effect)
         schema_unref(effect->parts[i].schema);
         if (effect->parts[i].segment != NULL)
             segment_unref(effect->parts[i].segment);
+    }
+    for (uint32_t i = 0; i < effect->rotation_count; i++) {
+        segment_unref(effect->rotations[i].closed);
+        segment_unref(effect->rotations[i].opened);
     }
     schema_unref(effect->schema);
     if (effect->segment != NULL)
@@ -235,12 +318,27 @@ struct record_view effect_view(const struct effect *effect, struct arena *arena)
 
 struct catalog *effect_change(const struct effect *effect, struct catalog *catalog)
 {
-    if (effect->change == CHANGE_NONE)
-        return catalog;
-    struct catalog *next = catalog_change(catalog, effect->change, effect->change_table_id,
-                                          effect->schema, effect->segment);
-    catalog_unref(catalog);
-    return next;
+    if (effect->change != CHANGE_NONE) {
+        struct catalog *next = catalog_change(catalog, effect->change, effect->change_table_id,
+                                              effect->schema, effect->segment);
+        int32_t index = catalog_find_id(next, effect->change_table_id);
+        if (effect->change == CHANGE_TRUNCATE && index >= 0)
+            next->tables[index].truncated_position = effect->position;
+        catalog_unref(catalog);
+        catalog = next;
+    }
+    for (uint32_t i = 0; i < effect->rotation_count; i++) {
+        const struct effect_rotation *rotation = &effect->rotations[i];
+        int32_t index = catalog_find_id(catalog, rotation->table_id);
+        assert(index >= 0 && catalog->tables[index].segment == rotation->closed);
+        struct segment_entry entry = {.segment = rotation->closed,
+                                      .published = rotation->published,
+                                      .closed_at_us = effect->record->at_us};
+        struct catalog *next = catalog_rotate(catalog, (uint32_t)index, &entry, rotation->opened);
+        catalog_unref(catalog);
+        catalog = next;
+    }
+    return catalog;
 }
 
 void effect_locate(const struct effect *effect, const struct catalog *catalog)
@@ -260,11 +358,6 @@ void effect_publish(const struct effect *effect, struct catalog *catalog)
         const struct effect_part *part = &effect->parts[i];
         if (part->index < 0)
             continue;
-        struct published *published = &catalog->tables[part->index].published;
-        published->rows = part->rows;
-        published->chunk_count = part->chunk_count;
-        published->last_position = effect->position;
-        if (published->first_position == 0)
-            published->first_position = effect->position;
+        catalog->tables[part->index].published = part->published;
     }
 }

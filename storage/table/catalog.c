@@ -31,6 +31,7 @@ void catalog_unref(struct catalog *catalog)
         return;
     for (uint32_t i = 0; i < catalog->table_count; i++) {
         schema_unref(catalog->tables[i].schema);
+        segment_list_unref(catalog->tables[i].closed);
         segment_unref(catalog->tables[i].segment);
     }
     memory_free(catalog);
@@ -48,6 +49,7 @@ int32_t catalog_find_id(const struct catalog *catalog, uint32_t table_id)
 static void append(struct catalog *catalog, struct table_view view)
 {
     schema_ref(view.schema);
+    (void)segment_list_ref(view.closed);
     segment_ref(view.segment);
     catalog->tables[catalog->table_count++] = view;
 }
@@ -60,6 +62,7 @@ static struct table_view changed(struct table_view view, enum change_kind kind,
         view.schema = schema;
     if (kind == CHANGE_TRUNCATE) {
         view.segment = segment;
+        view.closed = NULL;
         view.published = (struct published){0};
     }
     return view;
@@ -89,5 +92,48 @@ struct catalog *catalog_change(const struct catalog *catalog, enum change_kind k
     }
     if (is_moved)
         append(next, moved);
+    return next;
+}
+
+static struct catalog *copy(const struct catalog *catalog)
+{
+    struct catalog *next = catalog_alloc(catalog->table_count);
+    for (uint32_t i = 0; i < catalog->table_count; i++)
+        append(next, catalog->tables[i]);
+    return next;
+}
+
+/* Takes over the reference to the list. */
+static void put_closed(struct table_view *view, struct segment_list *closed)
+{
+    segment_list_unref(view->closed);
+    view->closed = closed;
+}
+
+struct catalog *catalog_rotate(const struct catalog *catalog, uint32_t index,
+                               const struct segment_entry *entry, struct segment *opened)
+{
+    assert(index < catalog->table_count);
+    struct catalog *next = copy(catalog);
+    struct table_view *view = &next->tables[index];
+    uint32_t count = view->closed != NULL ? view->closed->count : 0;
+    struct segment_entry *entries = memory_alloc((count + 1) * sizeof(*entries));
+    for (uint32_t i = 0; i < count; i++)
+        entries[i] = view->closed->entries[i];
+    entries[count] = *entry;
+    put_closed(view, segment_list_create(entries, count + 1));
+    memory_free(entries);
+    segment_unref(view->segment);
+    view->segment = segment_ref(opened);
+    view->published = (struct published){0};
+    return next;
+}
+
+struct catalog *catalog_set_closed(const struct catalog *catalog, uint32_t index,
+                                   struct segment_list *closed)
+{
+    assert(index < catalog->table_count);
+    struct catalog *next = copy(catalog);
+    put_closed(&next->tables[index], segment_list_ref(closed));
     return next;
 }

@@ -22,8 +22,18 @@ int32_t catalog_find_id(const struct catalog *catalog, uint32_t table_id);
 /* A new version with a change in it: CREATE takes schema and segment, ALTER the schema, TRUNCATE
  * the segment; each gets references of its own. A change to a table that is not there changes
  * nothing. */
+/* A TRUNCATE drops the closed list too. */
 struct catalog *catalog_change(const struct catalog *catalog, enum change_kind kind,
                                uint32_t table_id, const struct schema *schema,
                                struct segment *segment);
+/* A new version in which the open segment of a table is closed as `entry` and another one is open.
+ */
+struct catalog *catalog_rotate(const struct catalog *catalog, uint32_t index,
+                               const struct segment_entry *entry, struct segment *opened);
+/* A new version in which a table has another closed list, of which a reference is taken; NULL:
+ * none.
+ */
+struct catalog *catalog_set_closed(const struct catalog *catalog, uint32_t index,
+                                   struct segment_list *closed);
 
 #endif

@@ -1,85 +1,155 @@
-/* The store's state in a checkpoint: definitions of all tables and what the extension keeps, as of
- * a position.
+/* The store's state in a checkpoint, as of a position: definitions of all tables, the rows of quiet
+ * ones, and what the extension keeps. Bytes: storage/log/FORMAT.md, "Store state".
  *
- * Rows are not in it: they lie in the log until there are sealed segments. So a start loads this
- * and replays the whole log for rows, but definitions and extension state only from behind the
- * position. Bytes: storage/log/FORMAT.md, "Store state".
+ *   capture   the log thread, between two records: a copy of the catalog, the extension's bytes
+ *   save      upkeep: definitions and rows encoded, the file written, the manifest edited; then log
+ *             files that neither this checkpoint nor the one before it needs are recycled
+ *   load      a start: tables with their sealed segments and carried rows; then the log is replayed
+ *             from where the checkpoint needs it
  *
- * Checkpoints are rare, and written by the log thread or by whoever closes the store. A ring
- * belongs to one thread, so each writing opens an io and the manifest for itself. */
+ * So acknowledgements wait only while the extension is saved. The log is needed from behind the
+ * checkpoint's position, or from the first row of a table that is neither sealed nor carried. */
 #include "storage/table/private.h"
 
 #include "storage/base/fault.h"
+#include "storage/base/metrics.h"
+#include "storage/base/worker.h"
 #include "storage/log/checkpoint.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#define STATE_FORMAT 1
+#define STATE_FORMAT 2
+#define FIRST_LOG_FILE "log-0000000000000001.flog"
 #define PATH_SIZE 256
 
-static void encode(struct store *store, const struct catalog *catalog, uint64_t position,
-                   struct writer *out)
+/* --- capture --- */
+
+void capture_take(struct store *store, const struct catalog *catalog, uint64_t position,
+                  struct capture *out)
 {
-    writer_u32(out, STATE_FORMAT);
-    writer_u64(out, position);
-    writer_u32(out, atomic_load_explicit(&store->next_table_id, memory_order_relaxed));
-    writer_u32(out, catalog->table_count);
-    for (uint32_t i = 0; i < catalog->table_count; i++)
-        schema_write(catalog->tables[i].schema, out);
+    assert(out->catalog == NULL);
     const struct store_extension *extension = &store->options.extension;
-    writer_u8(out, extension->save != NULL);
+    out->position = position - fault_is("store.checkpoint_position");
+    out->catalog = catalog_change(catalog, CHANGE_NONE, 0, NULL, NULL);
+    out->next_table_id = atomic_load_explicit(&store->next_table_id, memory_order_relaxed);
     if (extension->save != NULL)
-        extension->save(extension->context, out);
+        extension->save(extension->context, &out->extension);
+    struct log_status status;
+    log_status(store->log, &status);
+    out->log_bytes = status.appended;
 }
 
-enum err store_save(struct store *store, const struct catalog *catalog, uint64_t position,
-                    struct error *error)
+void capture_deinit(struct capture *capture)
 {
-    struct io *io;
-    enum err err = io_clone(store->options.io, &io, error);
-    if (err != OK)
-        return err;
-    struct manifest *manifest;
-    err = manifest_open(io, store->options.directory, &manifest, error);
-    if (err == OK) {
-        struct writer payload;
-        writer_init(&payload);
-        if (fault_is("store.checkpoint_position"))
-            position--;
-        encode(store, catalog, position, &payload);
-        err = checkpoint_write(manifest, position, writer_as_slice(&payload), error);
-        writer_deinit(&payload);
-        manifest_close(manifest);
+    if (capture->catalog != NULL)
+        catalog_unref(capture->catalog);
+    writer_deinit(&capture->extension);
+}
+
+/* --- save --- */
+
+static void encode(const struct store *store, const struct capture *capture,
+                   const struct carry_plan *plan, struct writer *out)
+{
+    const struct catalog *catalog = capture->catalog;
+    writer_u32(out, STATE_FORMAT);
+    writer_u64(out, capture->position);
+    writer_u64(out, plan->needed_position);
+    writer_u32(out, capture->next_table_id);
+    writer_u32(out, catalog->table_count);
+    for (uint32_t i = 0; i < catalog->table_count; i++) {
+        const struct table_view *view = &catalog->tables[i];
+        schema_write(view->schema, out);
+        writer_u64(out, view->truncated_position);
+        writer_u8(out, plan->is_carried[i]);
+        if (plan->is_carried[i])
+            carry_write(store, view, out);
     }
-    io->ops->destroy(io);
-    if (err == OK)
-        store->checkpoint_position = position;
+    bool has_extension = store->options.extension.save != NULL;
+    writer_u8(out, has_extension);
+    if (has_extension)
+        writer_slice(out, writer_as_slice(&capture->extension));
+}
+
+/* What neither of the two checkpoints needs. */
+static void recycle(struct store *store)
+{
+    struct upkeep *upkeep = &store->upkeep;
+    uint64_t position = upkeep->needed_position[0];
+    for (size_t i = 1; i < MANIFEST_CHECKPOINT_COUNT; i++) {
+        if (upkeep->needed_position[i] < position)
+            position = upkeep->needed_position[i];
+    }
+    if (fault_is("log.recycle_early"))
+        position = store_position(store);
+    if (position > upkeep->recycled_position)
+        upkeep->recycled_position = position;
+    log_recycle(store->log, position);
+}
+
+enum err store_save(struct store *store, const struct capture *capture, struct error *error)
+{
+    struct upkeep *upkeep = &store->upkeep;
+    struct carry_plan plan;
+    struct writer payload;
+    carry_plan_make(store, capture->catalog, capture->position, &plan);
+    writer_init(&payload);
+    encode(store, capture, &plan, &payload);
+    struct manifest_checkpoint checkpoint = {
+        .position = capture->position,
+        .first_log_file = log_first_file_after(store->log, plan.needed_position)};
+    worker_block_begin();
+    enum err err = checkpoint_write(store->manifest, &checkpoint, writer_as_slice(&payload), error);
+    worker_block_end();
+    if (err == OK) {
+        memmove(&upkeep->needed_position[1], &upkeep->needed_position[0],
+                (MANIFEST_CHECKPOINT_COUNT - 1) * sizeof(upkeep->needed_position[0]));
+        upkeep->needed_position[0] = plan.needed_position;
+        upkeep->checkpoint_position = capture->position;
+        upkeep->checkpoint_log_bytes = capture->log_bytes;
+        metric_add(&metrics.checkpoints, 1);
+        recycle(store);
+    }
+    writer_deinit(&payload);
+    carry_plan_deinit(&plan);
     return err;
 }
 
-static enum err decode_tables(struct store *store, struct reader *reader, struct error *error)
+/* --- load --- */
+
+static enum err decode_table(struct store *store, struct reader *reader, uint32_t format,
+                             uint64_t position, struct error *error)
 {
-    uint32_t table_count = reader_u32(reader);
-    for (uint32_t i = 0; i < table_count; i++) {
-        struct schema *schema;
-        enum err err = schema_read(reader, &schema, error);
-        if (err != OK)
-            return err;
-        if (catalog_find_id(store->catalog, schema->table_id) >= 0) {
-            schema_unref(schema);
-            return error_set(error, ERR_CORRUPT, NULL, "a checkpoint has a table twice");
-        }
-        struct segment *segment = segment_create(store->pool);
-        struct catalog *next =
-            catalog_change(store->catalog, CHANGE_CREATE, schema->table_id, schema, segment);
-        catalog_unref(store->catalog);
-        store->catalog = next;
+    struct schema *schema;
+    enum err err = schema_read(reader, &schema, error);
+    if (err != OK)
+        return err;
+    uint32_t table_id = schema->table_id;
+    if (catalog_find_id(store->catalog, table_id) >= 0) {
         schema_unref(schema);
-        segment_unref(segment);
+        return error_set(error, ERR_CORRUPT, NULL, "a checkpoint has a table twice");
     }
-    return OK;
+    struct segment *segment = segment_create(store->pool);
+    struct catalog *next = catalog_change(store->catalog, CHANGE_CREATE, table_id, schema, segment);
+    catalog_unref(store->catalog);
+    store->catalog = next;
+    schema_unref(schema);
+    segment_unref(segment);
+    struct table_view *view = &next->tables[catalog_find_id(next, table_id)];
+    bool is_carried = false;
+    if (format > 1) {
+        view->truncated_position = reader_u64(reader);
+        is_carried = reader_u8(reader) != 0;
+    }
+    store_attach(store, table_id);
+    if (is_carried)
+        err = carry_read(store, reader, view, error);
+    /* The rest of its rows up to the checkpoint is in the log; replay must know from where. */
+    view->replay_position =
+        is_carried ? position : manifest_sealed_position(store->manifest, table_id);
+    return err;
 }
 
 static enum err decode(struct store *store, uint64_t position, struct slice payload,
@@ -88,12 +158,17 @@ static enum err decode(struct store *store, uint64_t position, struct slice payl
     struct reader reader = reader_of(payload);
     uint32_t format = reader_u32(&reader);
     uint64_t own_position = reader_u64(&reader);
-    uint32_t next_table_id = reader_u32(&reader);
-    if (reader.failed || format != STATE_FORMAT || own_position != position)
+    if (reader.failed || format == 0 || format > STATE_FORMAT || own_position != position)
         return error_set(error, ERR_CORRUPT, NULL,
                          "a checkpoint has the format %u, which is not known", format);
+    store->upkeep.needed_position[0] = format > 1 ? reader_u64(&reader) : 0;
+    store->upkeep.recycled_position = store->upkeep.needed_position[0];
+    uint32_t next_table_id = reader_u32(&reader);
     atomic_store_explicit(&store->next_table_id, next_table_id, memory_order_relaxed);
-    enum err err = decode_tables(store, &reader, error);
+    uint32_t table_count = reader_u32(&reader);
+    enum err err = OK;
+    for (uint32_t i = 0; i < table_count && err == OK; i++)
+        err = decode_table(store, &reader, format, position, error);
     if (err != OK)
         return err;
     const struct store_extension *extension = &store->options.extension;
@@ -105,24 +180,34 @@ static enum err decode(struct store *store, uint64_t position, struct slice payl
     return err;
 }
 
-enum err store_load(struct store *store, struct error *error)
+/* The applier begins with the checkpoint's tables, and leaves out what they have. */
+static void begin_replay(struct store *store, uint64_t position)
 {
-    struct manifest *manifest;
-    enum err err = manifest_open(store->options.io, store->options.directory, &manifest, error);
-    if (err != OK)
-        return err;
+    struct applier *applier = &store->applier;
+    store->checkpoint_position = applier->checkpoint_position = position;
+    store->upkeep.checkpoint_position = position;
+    applier_reset(applier, store->catalog);
+    for (uint32_t i = 0; i < store->catalog->table_count; i++) {
+        const struct table_view *view = &store->catalog->tables[i];
+        applier_set_floor(applier, view->schema->table_id, view->replay_position);
+    }
+}
+
+enum err store_load(struct store *store, uint64_t *first_log_file, struct error *error)
+{
     struct arena arena;
     arena_init(&arena);
-    uint64_t position;
+    struct manifest_checkpoint checkpoint;
     struct slice payload;
     struct error reason = {0};
-    err = checkpoint_read(manifest, &arena, &position, &payload, &reason);
-    manifest_close(manifest);
-    if (err == OK)
-        err = decode(store, position, payload, &reason);
+    *first_log_file = 0;
+    enum err err = checkpoint_read(store->manifest, &arena, &checkpoint, &payload, &reason);
     if (err == OK) {
-        store->checkpoint_position = position;
-        applier_reset(&store->applier, store->catalog);
+        *first_log_file = checkpoint.first_log_file;
+        err = decode(store, checkpoint.position, payload, &reason);
+    }
+    if (err == OK) {
+        begin_replay(store, checkpoint.position);
     } else if (err == ERR_NOT_FOUND) {
         err = OK;
     } else if (error != NULL) {
@@ -154,9 +239,19 @@ static void remove_one(void *context, const char *name)
     removal->result = options->io->ops->unlink(options->io, path, removal->error);
 }
 
+static void look_for_first_file(void *context, const char *name)
+{
+    *(bool *)context |= strcmp(name, FIRST_LOG_FILE) == 0;
+}
+
 enum err store_forget_checkpoints(struct store *store, struct error *error)
 {
     struct io *io = store->options.io;
+    bool is_log_whole = false;
+    enum err listed =
+        io->ops->list(io, store->options.directory, look_for_first_file, &is_log_whole, error);
+    if (listed != OK || !is_log_whole)
+        return listed;
     struct removal removal = {.store = store, .error = error};
     enum err err = io->ops->list(io, store->options.directory, remove_one, &removal, error);
     if (err == OK)

@@ -115,10 +115,6 @@ static void entry_done(struct log_entry *entry, enum err result, const struct er
     if (commit->charged != 0)
         budget_release(&store->budget, commit->charged);
     effect_deinit(&commit->effect);
-    if (result == OK && commit->checkpoint_result != OK) {
-        result = commit->checkpoint_result;
-        error = &commit->checkpoint_error;
-    }
     if (commit->done != NULL)
         commit->done(commit->context, entry->position, result, error);
     commit_destroy(commit);
@@ -203,13 +199,4 @@ enum err store_commit(struct store *store, struct commit *commit, uint64_t *posi
     condition_deinit(&wait.changed);
     mutex_deinit(&wait.mutex);
     return err;
-}
-
-enum err store_checkpoint(struct store *store, struct error *error)
-{
-    /* An empty record: the checkpoint is of the moment it stands for, and is written by the log
-     * thread there. */
-    struct commit *commit = commit_create(store);
-    commit->is_checkpoint = true;
-    return store_commit(store, commit, NULL, error);
 }

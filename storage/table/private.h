@@ -4,6 +4,7 @@
 
 #include "storage/base/thread.h"
 #include "storage/log/log.h"
+#include "storage/log/manifest.h"
 #include "storage/table/apply.h"
 #include "storage/table/gate.h"
 
@@ -19,10 +20,9 @@ struct commit {
     size_t charged; /* to the rows budget while under way */
     commit_done done;
     void *context;
-    struct commit *split; /* planted by tests only: sections in a record of their own */
-    bool is_checkpoint;
-    enum err checkpoint_result;
-    struct error checkpoint_error;
+    struct commit *split;             /* planted by tests only: sections in a record of their own */
+    const struct rotation_wish *wish; /* upkeep's: closes segments there */
+    struct capture *capture;          /* upkeep's: takes the state as of this record */
     /* log thread: applied, not yet published */
     struct record record;
     struct effect effect;
@@ -34,6 +34,60 @@ struct commit_part {
     struct commit_part *next;
 };
 
+/* The state as of a record, taken by the log thread between two; upkeep makes a checkpoint of it.
+ */
+struct capture {
+    uint64_t position;
+    struct catalog *catalog; /* a copy of its own; NULL: not taken yet */
+    uint32_t next_table_id;
+    struct writer extension;
+    uint64_t log_bytes; /* log_status.appended then */
+};
+
+/* Closed segments of a table that was dropped or truncated, for upkeep to remove. */
+struct dropped {
+    uint32_t table_id;
+    bool is_gone;
+    struct segment_list *closed;
+    struct dropped *next;
+};
+
+/* What upkeep remembers of a table between two looks. */
+struct upkeep_table {
+    uint32_t table_id;
+    uint64_t first_position; /* of its open segment, and since when it is the same */
+    int64_t since_us;
+};
+
+#define UPKEEP_STEPS 6
+struct upkeep_retry { /* of a step that failed */
+    int64_t at_us, wait_us;
+};
+
+/* Sealing, merging, retention, checkpoints: one thing at a time, by whoever holds the mutex. */
+struct upkeep {
+    struct mutex mutex;
+    struct condition idle;   /* is_active became false */
+    bool is_busy;            /* under the mutex; unthreaded stores look at it to see recursion */
+    _Atomic bool is_active;  /* a job is queued or runs */
+    _Atomic bool is_urgent;  /* rows memory above half of its limit: no yielding to queries */
+    _Atomic bool is_closing; /* relaxed: give up what can be given up */
+    _Atomic int64_t next_look_us; /* relaxed: when something may be due by time */
+    _Atomic int64_t deadline_us;  /* relaxed; of closing: 0 at first, so that a job ends at once */
+
+    /* Under the mutex. */
+    struct upkeep_retry retries[UPKEEP_STEPS];
+    struct upkeep_table *tables; /* by id */
+    size_t table_count;
+    uint64_t *orphans; /* files that a failed edit of the manifest may or may not name */
+    size_t orphan_count;
+    uint64_t checkpoint_position;                        /* of the newest */
+    uint64_t needed_position[MANIFEST_CHECKPOINT_COUNT]; /* of the log, newest checkpoint first */
+    uint64_t recycled_position;    /* rows up to here may not be in the log any more */
+    uint64_t checkpoint_log_bytes; /* log_status.appended at the newest */
+    uint64_t goal_position; /* rows up to here are being sealed before a checkpoint; 0: no such */
+};
+
 struct store {
     struct store_options options;
     struct budget budget; /* blocks of segments and commits under way */
@@ -43,8 +97,8 @@ struct store {
     /* log thread; replay before that */
     struct applier applier;
     struct commit *applied_first, **applied_last;
-    uint64_t checkpoint_position;
-    struct arena scratch; /* views for the extension */
+    uint64_t checkpoint_position; /* the one that was loaded */
+    struct arena scratch;         /* views for the extension */
     struct arena
         replay_arena; /* one record; kept, so that replay does not fault in memory for each */
 
@@ -52,6 +106,17 @@ struct store {
     struct mutex submit_mutex;
     struct gate gate;
     _Atomic uint32_t next_table_id; /* relaxed: a counter */
+
+    /* Sealed segments. The manifest is its owner's: replay, then who holds upkeep.mutex. */
+    struct io *upkeep_io;
+    struct manifest *manifest;
+    struct sealed_source *source;
+    struct upkeep upkeep;
+
+    /* Held by whoever replaces the catalog or sets its published pairs: the log thread while it
+     * publishes, upkeep for the moment in which it puts one closed list for another. */
+    struct mutex change_mutex;
+    struct dropped *dropped; /* under the change mutex */
 
     /* What readers see: the catalog, its published pairs and the position change together under
      * this lock, held for a few stores by the log thread and for one copy of the list by a reader.
@@ -66,15 +131,78 @@ struct store {
     _Atomic uint32_t waiter_count; /* seq_cst, against position: whoever is late sees the other */
 };
 
-/* checkpoint.c of this folder. Reads the newest checkpoint if there is one: catalog, position,
- * extension. */
-MUST_CHECK enum err store_load(struct store *store, struct error *error);
-/* Removes them all: the log is about to be cut, and none may speak of what was behind the cut. The
- * log still has everything, so nothing but time is lost. */
+/* The newest catalog; one reference. */
+struct catalog *store_catalog(struct store *store);
+
+/* --- checkpoint.c --- */
+/* Reads the newest checkpoint if there is one: catalog, position, extension. `first_log_file` is
+ * where the log is to be read from. */
+MUST_CHECK enum err store_load(struct store *store, uint64_t *first_log_file, struct error *error);
+/* Removes them and the manifest, where the log still has everything: it is about to be cut, and
+ * none may speak of what was behind the cut. */
 MUST_CHECK enum err store_forget_checkpoints(struct store *store, struct error *error);
-/* Writes one as of a catalog and position; log thread, or the closing thread after it. */
-MUST_CHECK enum err store_save(struct store *store, const struct catalog *catalog,
-                               uint64_t position, struct error *error);
+/* The log thread, or the closing one after it. */
+void capture_take(struct store *store, const struct catalog *catalog, uint64_t position,
+                  struct capture *out);
+void capture_deinit(struct capture *capture);
+/* Writes a checkpoint of what was taken and recycles the log; holds upkeep.mutex. */
+MUST_CHECK enum err store_save(struct store *store, const struct capture *capture,
+                               struct error *error);
+
+/* --- carry.c: rows of quiet tables in a checkpoint --- */
+struct carry_plan {
+    uint64_t needed_position; /* rows up to here are sealed or carried */
+    bool *is_carried;         /* by index in the catalog */
+};
+void carry_plan_make(const struct store *store, const struct catalog *catalog, uint64_t position,
+                     struct carry_plan *out);
+void carry_plan_deinit(struct carry_plan *plan);
+bool store_is_quiet(const struct store *store, const struct table_view *view);
+void carry_write(const struct store *store, const struct table_view *view, struct writer *out);
+MUST_CHECK enum err carry_read(struct store *store, struct reader *reader, struct table_view *view,
+                               struct error *error);
+
+/* --- attach.c: sealed segments at start --- */
+/* Gives a table of the store's catalog the sealed segments the manifest has for it, behind its last
+ * TRUNCATE. Only while nobody else sees the catalog. */
+void store_attach(struct store *store, uint32_t table_id);
+/* Every file the manifest names is there. */
+MUST_CHECK enum err store_check_segments(struct store *store, struct error *error);
+/* Removes what no table has and files the manifest does not name. */
+MUST_CHECK enum err store_tidy_segments(struct store *store, struct error *error);
+
+/* --- upkeep*.c; all hold upkeep.mutex --- */
+void upkeep_init(struct upkeep *upkeep);
+void upkeep_deinit(struct upkeep *upkeep);
+/* After the log has stopped: seals what is not carried forward, while there is time. */
+void upkeep_finish(struct store *store);
+bool upkeep_pause(void *context); /* the store */
+/* manifest_append(), and what must be remembered when it fails. */
+MUST_CHECK enum err upkeep_append(struct store *store, const struct manifest_edit *edit,
+                                  struct error *error);
+/* Puts `count` entries in the place of `inputs` in a table's closed list. False if those are not
+ * there any more. */
+bool upkeep_swap(struct store *store, uint32_t table_id, const struct segment_list *inputs,
+                 const struct segment_entry *entries, uint32_t count);
+/* Writes the entries of `inputs` as one segment, edits the manifest and swaps. */
+MUST_CHECK enum err upkeep_write(struct store *store, const struct schema *schema,
+                                 struct segment_list *inputs, struct error *error);
+/* Takes segments out of the manifest and discards them. */
+MUST_CHECK enum err upkeep_remove(struct store *store, const struct segment_list *closed,
+                                  const uint32_t *forget, struct error *error);
+/* Each: one thing that is due; *did says whether there was. */
+MUST_CHECK enum err upkeep_drop(struct store *store, bool *did, struct error *error);
+MUST_CHECK enum err upkeep_seal(struct store *store, bool *did, struct error *error);
+MUST_CHECK enum err upkeep_rotate(struct store *store, bool *did, struct error *error);
+MUST_CHECK enum err upkeep_checkpoint(struct store *store, bool *did, struct error *error);
+MUST_CHECK enum err upkeep_retain(struct store *store, bool *did, struct error *error);
+MUST_CHECK enum err upkeep_merge(struct store *store, bool *did, struct error *error);
+/* A record that closes segments and takes the state; waits until it is in. */
+MUST_CHECK enum err upkeep_commit(struct store *store, const struct rotation_wish *wish,
+                                  struct capture *capture, uint64_t *position, struct error *error);
+/* Whether rows up to the position wait to be sealed. */
+bool upkeep_has_frozen(struct store *store, uint64_t position);
+
 /* Replay and live are the same steps; see publish.c. */
 enum err store_replay(void *context, uint64_t position, struct slice payload, struct error *error);
 void store_apply(void *context, struct log_entry *entry);

@@ -29,19 +29,20 @@ static void extension_apply(struct store *store, const struct effect *effect)
 enum err store_replay(void *context, uint64_t position, struct slice payload, struct error *error)
 {
     struct store *store = context;
-    /* Up to the checkpoint its state holds all but the rows. */
-    bool is_data_only = position <= store->checkpoint_position;
     arena_reset(&store->replay_arena);
     struct record record;
     struct effect effect = {0};
     enum err err = record_decode(payload, &store->replay_arena, &record, error);
     if (err == OK)
-        err = applier_apply(&store->applier, position, &record, is_data_only, &store->replay_arena,
-                            &effect, error);
+        err = applier_apply(&store->applier, position, &record, NULL, &store->replay_arena, &effect,
+                            error);
     if (err == OK) {
-        if (!is_data_only || fault_is("store.extension_replayed_twice"))
+        /* Up to the checkpoint its state holds all but the rows. */
+        if (position > store->checkpoint_position || fault_is("store.extension_replayed_twice"))
             extension_apply(store, &effect);
         store->catalog = effect_change(&effect, store->catalog);
+        if (effect.change == CHANGE_CREATE || effect.change == CHANGE_TRUNCATE)
+            store_attach(store, effect.change_table_id);
         effect_locate(&effect, store->catalog);
         effect_publish(&effect, store->catalog);
         atomic_store_explicit(&store->position, position, memory_order_release);
@@ -61,7 +62,7 @@ void store_apply(void *context, struct log_entry *entry)
     struct error error = {0};
     enum err err = record_decode(entry->payload, &commit->arena, &commit->record, &error);
     if (err == OK)
-        err = applier_apply(&store->applier, entry->position, &commit->record, false,
+        err = applier_apply(&store->applier, entry->position, &commit->record, commit->wish,
                             &commit->arena, &commit->effect, &error);
     assert(err == OK); /* we wrote it, and the gate has seen it */
     commit->next = NULL;
@@ -81,11 +82,13 @@ void store_abandon(void *context, uint64_t position)
         effect_deinit(&commit->effect);
     store->applied_first = NULL;
     store->applied_last = &store->applied_first;
+    struct catalog *catalog = store_catalog(store);
     if (!fault_is("store.no_rollback"))
-        applier_reset(&store->applier, store->catalog);
+        applier_reset(&store->applier, catalog);
     mutex_lock(&store->submit_mutex);
-    gate_reset(&store->gate, store->catalog);
+    gate_reset(&store->gate, catalog);
     mutex_unlock(&store->submit_mutex);
+    catalog_unref(catalog);
 }
 
 static void wake_waiters(struct store *store)
@@ -104,7 +107,7 @@ static struct commit *take_applied(struct store *store, uint64_t position, bool 
     struct commit **last = &store->applied_first;
     *has_change = false;
     while (*last != NULL && (*last)->entry.position <= position) {
-        *has_change |= (*last)->effect.change != CHANGE_NONE;
+        *has_change |= effect_changes_catalog(&(*last)->effect) || (*last)->capture != NULL;
         last = &(*last)->next;
     }
     if (last == &store->applied_first)
@@ -141,37 +144,74 @@ static void publish_rows(struct store *store, struct commit *first, uint64_t pos
     mutex_unlock(&store->publish_mutex);
 }
 
-/* A group with DDL or a checkpoint: a catalog of its own, record by record, then swapped in. */
-static void publish_changes(struct store *store, struct commit *first, uint64_t position)
+/* The sealed ones of a list; what waits in memory is not held back. */
+static struct segment_list *sealed_of(const struct segment_list *closed)
+{
+    uint32_t count = 0;
+    while (closed != NULL && count < closed->count && closed->entries[count].sealed != NULL)
+        count++;
+    return count != 0 ? segment_list_create(closed->entries, count) : NULL;
+}
+
+/* Sealed segments that a change takes out of the catalog: upkeep takes them out of the manifest. */
+static void note_dropped(struct store *store, const struct effect *effect,
+                         const struct catalog *catalog)
+{
+    if (effect->change != CHANGE_DROP && effect->change != CHANGE_TRUNCATE)
+        return;
+    int32_t index = catalog_find_id(catalog, effect->change_table_id);
+    assert(index >= 0);
+    struct dropped *dropped = memory_alloc(sizeof(*dropped));
+    *dropped = (struct dropped){.table_id = effect->change_table_id,
+                                .is_gone = effect->change == CHANGE_DROP,
+                                .closed = sealed_of(catalog->tables[index].closed),
+                                .next = store->dropped};
+    store->dropped = dropped;
+}
+
+/* A group with DDL, closed segments or a checkpoint: a catalog of its own, record by record, then
+ * swapped in. */
+static struct catalog *publish_changes(struct store *store, struct commit *first, uint64_t position)
 {
     struct catalog *next = catalog_change(store->catalog, CHANGE_NONE, 0, NULL, NULL);
     for (struct commit *commit = first; commit != NULL; commit = commit->next) {
         extension_publish(store, &commit->effect);
+        note_dropped(store, &commit->effect, next);
         next = effect_change(&commit->effect, next);
         effect_locate(&commit->effect, next);
         effect_publish(&commit->effect, next);
-        if (commit->is_checkpoint)
-            commit->checkpoint_result =
-                store_save(store, next, commit->entry.position, &commit->checkpoint_error);
+        if (commit->capture != NULL)
+            capture_take(store, next, commit->entry.position, commit->capture);
     }
     mutex_lock(&store->publish_mutex);
     struct catalog *old = store->catalog;
     store->catalog = next;
     set_visible(store, position);
     mutex_unlock(&store->publish_mutex);
-    catalog_unref(old);
+    return old;
 }
 
 void store_publish(void *context, uint64_t position)
 {
     struct store *store = context;
     bool has_change;
+    struct catalog *old = NULL;
     struct commit *first = take_applied(store, position, &has_change);
-    for (struct commit *commit = first; commit != NULL; commit = commit->next)
-        has_change |= commit->is_checkpoint;
+    mutex_lock(&store->change_mutex);
     if (has_change)
-        publish_changes(store, first, position);
+        old = publish_changes(store, first, position);
     else
         publish_rows(store, first, position);
+    mutex_unlock(&store->change_mutex);
+    if (old != NULL)
+        catalog_unref(old);
     wake_waiters(store);
+}
+
+struct catalog *store_catalog(struct store *store)
+{
+    mutex_lock(&store->publish_mutex);
+    struct catalog *catalog = catalog_ref(store->catalog);
+    mutex_unlock(&store->publish_mutex);
+    return catalog;
 }

@@ -419,21 +419,22 @@ static void check_checkpoint(struct checkpoint_world *world, struct io *io)
     struct error error = {0};
     struct slice payload;
     struct arena arena;
-    uint64_t position = 0;
+    struct manifest_checkpoint found = {0};
     enum err result = manifest_open(io, "", &manifest, &error);
     if (result != OK) {
         violate("the manifest does not open: %s", error.text);
         return;
     }
     arena_init(&arena);
-    result = checkpoint_read(manifest, &arena, &position, &payload, &error);
+    result = checkpoint_read(manifest, &arena, &found, &payload, &error);
     if (result != OK && result != ERR_NOT_FOUND)
         violate("the checkpoint cannot be read: %s", error.text);
-    else if (position < world->acknowledged || position > world->attempted)
-        violate("checkpoint at %" PRIu64 ", acknowledged %" PRIu64, position, world->acknowledged);
-    else if (result == OK && (payload.size != payload_fill(position, want) ||
+    else if (found.position < world->acknowledged || found.position > world->attempted)
+        violate("checkpoint at %" PRIu64 ", acknowledged %" PRIu64, found.position,
+                world->acknowledged);
+    else if (result == OK && (payload.size != payload_fill(found.position, want) ||
                               memcmp(payload.data, want, payload.size) != 0))
-        violate("checkpoint at %" PRIu64 " has the wrong content", position);
+        violate("checkpoint at %" PRIu64 " has the wrong content", found.position);
     arena_deinit(&arena);
     manifest_close(manifest);
 }
@@ -483,7 +484,9 @@ static uint64_t run_checkpoints(uint64_t seed, uint64_t budget)
         sim_set_faults(world.sim, &regimes[random_below(&world.chance, array_count(regimes))]);
         for (int step = 0; step < 20 && violation[0] == '\0'; step++) {
             size_t size = payload_fill(++world.attempted, data);
-            if (checkpoint_write(manifest, world.attempted, slice_of(data, size), &error) == OK)
+            if (checkpoint_write(manifest,
+                                 &(struct manifest_checkpoint){.position = world.attempted},
+                                 slice_of(data, size), &error) == OK)
                 world.acknowledged = world.attempted;
         }
         sim_watch(world.sim, NULL, NULL);

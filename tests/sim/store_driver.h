@@ -115,6 +115,7 @@ static inline enum err driver_open(struct driver *driver, struct sim *sim, struc
                                     .directory = "",
                                     .log_file_size = DRIVER_FILE_SIZE,
                                     .log_piece_size = DRIVER_PIECE_SIZE,
+                                    .carry_rows = 64, /* some tables are carried, some not */
                                     .extension = life->extension};
     life->store = NULL;
     return store_open(&options, &life->store, error);

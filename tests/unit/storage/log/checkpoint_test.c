@@ -62,7 +62,9 @@ static void write_number(struct fixture *fixture, uint64_t number)
     char text[64];
     struct error error;
     snprintf(text, sizeof(text), "state at %llu", (unsigned long long)number);
-    assert_int_equal(checkpoint_write(fixture->manifest, number, slice_from_cstr(text), &error),
+    assert_int_equal(checkpoint_write(fixture->manifest,
+                                      &(struct manifest_checkpoint){.position = number},
+                                      slice_from_cstr(text), &error),
                      OK);
 }
 
@@ -71,11 +73,11 @@ static void expect_number(struct fixture *fixture, uint64_t number)
     char text[64];
     struct error error;
     struct slice payload;
-    uint64_t position;
+    struct manifest_checkpoint found;
     snprintf(text, sizeof(text), "state at %llu", (unsigned long long)number);
-    assert_int_equal(
-        checkpoint_read(fixture->manifest, &fixture->arena, &position, &payload, &error), OK);
-    assert_int_equal(position, number);
+    assert_int_equal(checkpoint_read(fixture->manifest, &fixture->arena, &found, &payload, &error),
+                     OK);
+    assert_int_equal(found.position, number);
     assert_true(slice_equal(payload, slice_from_cstr(text)));
 }
 
@@ -90,10 +92,9 @@ static void test_newest_wins_through_many_rewrites(void **state)
     struct fixture *fixture = *state;
     struct error error;
     struct slice payload;
-    uint64_t position;
-    assert_int_equal(
-        checkpoint_read(fixture->manifest, &fixture->arena, &position, &payload, &error),
-        ERR_NOT_FOUND);
+    struct manifest_checkpoint found;
+    assert_int_equal(checkpoint_read(fixture->manifest, &fixture->arena, &found, &payload, &error),
+                     ERR_NOT_FOUND);
     for (uint64_t number = 1; number < 60; number++) {
         write_number(fixture, number);
         expect_number(fixture, number);
@@ -104,11 +105,14 @@ static void test_newest_wins_through_many_rewrites(void **state)
     size_t count = 0;
     fixture->io->ops->list(fixture->io, "", count_name, &count, NULL);
     assert_int_equal(count, 3); /* the manifest and two checkpoints */
-    assert_int_equal(checkpoint_write(fixture->manifest, 60, SLICE(""), &error), OK);
-    assert_int_equal(
-        checkpoint_read(fixture->manifest, &fixture->arena, &position, &payload, &error), OK);
+    assert_int_equal(checkpoint_write(fixture->manifest,
+                                      &(struct manifest_checkpoint){.position = 60}, SLICE(""),
+                                      &error),
+                     OK);
+    assert_int_equal(checkpoint_read(fixture->manifest, &fixture->arena, &found, &payload, &error),
+                     OK);
     assert_int_equal(payload.size, 0);
-    assert_int_equal(position, 60);
+    assert_int_equal(found.position, 60);
 }
 
 static void flip(struct fixture *fixture, const char *name, long offset)
@@ -129,15 +133,14 @@ static void test_damaged_checkpoint_falls_back(void **state)
     struct fixture *fixture = *state;
     struct error error;
     struct slice payload;
-    uint64_t position;
+    struct manifest_checkpoint found;
     write_number(fixture, 10);
     write_number(fixture, 20);
     flip(fixture, "checkpoint-0000000000000002.fckp", 70);
     expect_number(fixture, 10);
     flip(fixture, "checkpoint-0000000000000001.fckp", 20);
-    assert_int_equal(
-        checkpoint_read(fixture->manifest, &fixture->arena, &position, &payload, &error),
-        ERR_CORRUPT);
+    assert_int_equal(checkpoint_read(fixture->manifest, &fixture->arena, &found, &payload, &error),
+                     ERR_CORRUPT);
     assert_non_null(strstr(error.text, "checkpoint-0000000000000002.fckp"));
 }
 

@@ -1,0 +1,147 @@
+/* Merging and retention: what becomes of sealed segments.
+ *
+ * Small neighbours (under a quarter of a full segment) become one by the same writing, edit and
+ * swap as sealing. A run is taken only if its largest is no more than half of it: so each time a
+ * row is written anew its segment has at least doubled, and frequent CHECKPOINTs with few rows cost
+ * a logarithm, not a square. A segment whose indexes are of an older definition is written anew
+ * alone.
+ *
+ * Retention goes by the table's own event times: a segment all of whose rows are older than the
+ * greatest sealed event time less the retention goes whole. The wall clock has no say, so a
+ * stopped source or a restored copy keeps what it has. */
+#include "storage/table/private.h"
+
+#include "storage/base/clock.h"
+#include "storage/base/metrics.h"
+
+#include <assert.h>
+
+static bool is_small(const struct store *store, const struct segment_entry *entry)
+{
+    return entry->sealed != NULL &&
+           sealed_info(entry->sealed)->row_count < store->applier.seal_rows / 4;
+}
+
+/* Small neighbours from `begin` on that may become one; 0: none. */
+static uint32_t run_at(const struct store *store, const struct segment_list *closed, uint32_t begin)
+{
+    uint64_t total = 0, largest = 0;
+    uint32_t end = begin;
+    while (end < closed->count && is_small(store, &closed->entries[end])) {
+        uint64_t rows = sealed_info(closed->entries[end].sealed)->row_count;
+        if (total + rows > store->applier.seal_rows)
+            break;
+        total += rows;
+        largest = rows > largest ? rows : largest;
+        end++;
+    }
+    bool is_worth = end - begin >= store->options.merge_segments_min && 2 * largest <= total;
+    return is_worth ? end - begin : 0;
+}
+
+static bool is_outdated(const struct segment_entry *entry, const struct schema *schema)
+{
+    return entry->sealed != NULL &&
+           sealed_info(entry->sealed)->index_version < schema->index_version;
+}
+
+static struct segment_list *choose_run(const struct store *store, const struct table_view *view)
+{
+    const struct segment_list *closed = view->closed;
+    for (uint32_t i = 0; closed != NULL && i < closed->count; i++) {
+        uint32_t count = run_at(store, closed, i);
+        if (count == 0 && is_outdated(&closed->entries[i], view->schema))
+            count = 1;
+        if (count != 0)
+            return segment_list_create(&closed->entries[i], count);
+    }
+    return NULL;
+}
+
+enum err upkeep_merge(struct store *store, bool *did, struct error *error)
+{
+    struct catalog *catalog = store_catalog(store);
+    struct segment_list *inputs = NULL;
+    const struct schema *schema = NULL;
+    for (uint32_t i = 0; i < catalog->table_count && inputs == NULL; i++) {
+        schema = catalog->tables[i].schema;
+        inputs = choose_run(store, &catalog->tables[i]);
+    }
+    enum err err = OK;
+    *did = inputs != NULL;
+    if (inputs != NULL) {
+        int64_t begin_us = clock_monotonic_us();
+        err = upkeep_write(store, schema, inputs, error);
+        if (err == OK) {
+            metric_add(&metrics.merges, 1);
+            histogram_record(&metrics.merge_us, (uint64_t)(clock_monotonic_us() - begin_us));
+        }
+        segment_list_unref(inputs);
+    }
+    catalog_unref(catalog);
+    return err;
+}
+
+/* --- retention --- */
+
+/* Of the sealed rows: those in memory may be of a group that fails yet. */
+static int64_t greatest_time(const struct segment_list *closed)
+{
+    int64_t greatest_us = INT64_MIN;
+    for (uint32_t i = 0; i < closed->count; i++) {
+        const struct sealed *sealed = closed->entries[i].sealed;
+        if (sealed != NULL && sealed_info(sealed)->max_time_us > greatest_us &&
+            sealed_info(sealed)->min_time_us <= sealed_info(sealed)->max_time_us)
+            greatest_us = sealed_info(sealed)->max_time_us;
+    }
+    return greatest_us;
+}
+
+static bool is_past(const struct segment_entry *entry, int64_t limit_us)
+{
+    if (entry->sealed == NULL)
+        return false;
+    const struct sealed_info *info = sealed_info(entry->sealed);
+    return info->min_time_us <= info->max_time_us && info->max_time_us < limit_us;
+}
+
+/* The segments of a table that are past its retention, each a list of one; NULL: none. */
+static struct segment_list *choose_past(const struct table_view *view)
+{
+    int64_t retention_us = view->schema->options.retention_us;
+    if (retention_us <= 0 || view->closed == NULL || view->schema->time_column < 0)
+        return NULL;
+    int64_t greatest_us = greatest_time(view->closed);
+    int64_t limit_us;
+    if (greatest_us == INT64_MIN || __builtin_sub_overflow(greatest_us, retention_us, &limit_us))
+        return NULL;
+    for (uint32_t i = 0; i < view->closed->count; i++) {
+        if (is_past(&view->closed->entries[i], limit_us))
+            return segment_list_create(&view->closed->entries[i], 1);
+    }
+    return NULL;
+}
+
+enum err upkeep_retain(struct store *store, bool *did, struct error *error)
+{
+    struct snapshot *snapshot = snapshot_open(store);
+    struct segment_list *past = NULL;
+    uint32_t table_id = 0;
+    for (size_t i = 0; i < snapshot_table_count(snapshot) && past == NULL; i++) {
+        const struct table_view *view = snapshot_table(snapshot, i);
+        table_id = view->schema->table_id;
+        past = choose_past(view);
+    }
+    enum err err = OK;
+    *did = past != NULL;
+    if (past != NULL) {
+        err = upkeep_remove(store, past, NULL, error);
+        if (err == OK) {
+            metric_add(&metrics.retained_rows, (int64_t)past->row_count);
+            (void)upkeep_swap(store, table_id, past, NULL, 0);
+        }
+        segment_list_unref(past);
+    }
+    snapshot_close(snapshot);
+    return err;
+}
