@@ -83,8 +83,7 @@ void store_abandon(void *context, uint64_t position)
     store->applied_first = NULL;
     store->applied_last = &store->applied_first;
     struct catalog *catalog = store_catalog(store);
-    if (!fault_is("store.no_rollback"))
-        applier_reset(&store->applier, catalog);
+    applier_reset(&store->applier, catalog);
     mutex_lock(&store->submit_mutex);
     gate_reset(&store->gate, catalog);
     mutex_unlock(&store->submit_mutex);
