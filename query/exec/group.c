@@ -2,11 +2,12 @@
  *
  *   batch ── keys ──▶ group[row] ──▶ states + group * stride + offset of each aggregate
  *
- * Aggregates are updated a batch at a time. FILTER narrows the rows by a selection before the
- * arguments are evaluated, so rows it leaves out cannot raise. DISTINCT numbers the (group,
- * arguments) pairs and passes on only rows that made a new number. Without keys there is one state
- * from the start, and one row out even if no row came in; DISTINCT and GROUP BY without rows give
- * none. Groups come out in order of first sight. */
+ * Aggregates are updated a batch at a time. Where all keys are constant over a batch (a time bucket
+ * over rows in time order) there is one number, and the aggregates' loops for totals run. FILTER
+ * narrows the rows by a selection before the arguments are evaluated, so rows it leaves out cannot
+ * raise. DISTINCT numbers the (group, arguments) pairs and passes on only rows that made a new
+ * number. Without keys there is one state from the start, and one row out even if no row came in;
+ * DISTINCT and GROUP BY without rows give none. Groups come out in order of first sight. */
 #include "query/exec/keys.h"
 #include "query/func/aggregate.h"
 
@@ -36,7 +37,7 @@ struct group {
     char *states;
     size_t stride, state_capacity;
     uint32_t state_count;
-    bool is_built;
+    bool is_built, has_distinct;
     uint32_t next_out;
 };
 
@@ -63,6 +64,7 @@ static void open_aggregate(struct exec_node *node, struct group_aggregate *aggre
         aggregate->arguments[aggregate->argument_count++] = open_expr(node, call->order_by);
     }
     aggregate->filter = open_expr(node, call->filter);
+    group->has_distinct = group->has_distinct || call->is_distinct;
     if (call->is_distinct) {
         tuple_table_init(&aggregate->values, types, aggregate->argument_count, &group->memory);
         pair_table_init(&aggregate->seen, &group->memory);
@@ -106,7 +108,8 @@ static enum err group_open(struct exec_node *node, struct error *error)
 }
 
 struct group_rows {
-    const uint32_t *group; /* NULL: all rows are of group 0 */
+    const uint32_t *group; /* NULL: all rows are of one group */
+    uint32_t only;         /* that group */
     uint32_t group_count;
     const uint32_t *selection; /* NULL: all */
     size_t count;
@@ -175,32 +178,50 @@ static enum err update_aggregate(struct group *group, struct group_aggregate *ag
     }
     if (err != OK)
         return err;
-    return aggregate->call->aggregate->update(group->states + aggregate->state_offset,
-                                              group->stride, rows.group, rows.selection, rows.count,
-                                              arguments, &group->aggregate_memory, error);
+    char *states = group->states + aggregate->state_offset;
+    if (rows.group == NULL)
+        states += rows.only * group->stride;
+    return aggregate->call->aggregate->update(states, group->stride, rows.group, rows.selection,
+                                              rows.count, arguments, &group->aggregate_memory,
+                                              error);
+}
+
+/* The keys' numbers for the rows of a batch, new groups' states made. `ids` has VECTOR_ROWS_MAX. */
+static enum err number_batch(struct exec_node *node, const struct batch *in, uint32_t *ids,
+                             struct group_rows *rows, struct error *error)
+{
+    struct group *group = node->state;
+    size_t key_count = node->plan->group.key_count;
+    arena_reset(&node->scratch);
+    struct column *keys = arena_alloc_array(&node->scratch, key_count, sizeof(*keys));
+    bool is_one = true;
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < key_count; i++) {
+        err = evaluator_run(group->key_exprs[i], in, NULL, 0, &keys[i], error);
+        is_one = is_one && keys[i].form == COLUMN_CONSTANT;
+    }
+    if (err == OK)
+        err =
+            tuple_table_ids(&group->keys, keys, NULL, is_one ? 1 : in->row_count, true, ids, error);
+    if (err == OK)
+        err = grow_states(group, group->keys.count, error);
+    rows->only = ids[0];
+    rows->group = is_one && !group->has_distinct ? NULL : ids;
+    rows->group_count = group->keys.count;
+    for (size_t i = 1; err == OK && is_one && group->has_distinct && i < in->row_count; i++)
+        ids[i] = ids[0];
+    return err;
 }
 
 static enum err add_batch(struct exec_node *node, const struct batch *in, struct error *error)
 {
     struct group *group = node->state;
-    const struct plan *plan = node->plan;
-    uint32_t ids[VECTOR_ROWS_MAX];
+    uint32_t ids[VECTOR_ROWS_MAX] = {0};
     struct group_rows rows = {.count = in->row_count};
-    if (plan->group.key_count != 0) {
-        arena_reset(&node->scratch);
-        struct column *keys =
-            arena_alloc_array(&node->scratch, plan->group.key_count, sizeof(*keys));
-        enum err err = OK;
-        for (size_t i = 0; err == OK && i < plan->group.key_count; i++)
-            err = evaluator_run(group->key_exprs[i], in, NULL, 0, &keys[i], error);
-        if (err == OK)
-            err = tuple_table_ids(&group->keys, keys, NULL, in->row_count, true, ids, error);
-        if (err == OK)
-            err = grow_states(group, group->keys.count, error);
+    if (node->plan->group.key_count != 0) {
+        enum err err = number_batch(node, in, ids, &rows, error);
         if (err != OK)
             return err;
-        rows.group = ids;
-        rows.group_count = group->keys.count;
     }
     for (size_t i = 0; i < group->aggregate_count; i++) {
         enum err err = update_aggregate(group, &group->aggregates[i], in, rows, error);

@@ -279,15 +279,21 @@ static enum err call_batch(struct frame *frame, struct node *node, struct column
         if (arguments[i].form == COLUMN_DICTIONARY)
             arguments[i] =
                 column_flatten(&arguments[i], frame->row_count, &frame->evaluator->batch);
-    *out = result_create(frame, expr->type);
-    out->validity = validity;
     struct vector vector = {.arguments = arguments,
                             .row_count = frame->row_count,
                             .count = rows.count,
                             .selection = rows.selection,
-                            .validity = validity,
-                            .out = (void *)out->values};
+                            .validity = validity};
+    struct value whole;
     enum err err;
+    if (expr->kind == EXPR_CALL && expr->function->vector != NULL &&
+        function_is_whole(&node->call, &vector, &whole)) {
+        *out = result_constant(frame, &whole);
+        return OK;
+    }
+    *out = result_create(frame, expr->type);
+    out->validity = validity;
+    vector.out = (void *)out->values;
     if (expr->kind == EXPR_CAST &&
         cast_vector(&node->call, expr->arguments[0]->type, &vector, &err))
         return err;

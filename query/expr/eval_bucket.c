@@ -8,6 +8,8 @@
  * there is. The factor may be another than the divisor, or absent. */
 #include "query/expr/node.h"
 
+#include "query/func/time.h"
+
 #define SECONDS_MAX 1000000000
 
 static bool is_call(const struct expr *expr, const char *name, uint32_t argument_count)
@@ -74,10 +76,19 @@ enum err bucket_run(struct frame *frame, struct node *node, struct rows rows, st
     enum err err = node_run(frame, &time_node->children[1], rows, &time);
     if (err != OK)
         return err;
-    *out = result_create(frame, node->expr->type);
-    struct numeric *values = (struct numeric *)(void *)out->n;
     int64_t start = 0, width = node->bucket.width_us;
     struct numeric last = bucket_of(0, &node->bucket, &start);
+    if (rows.selection == NULL && time.form == COLUMN_FLAT && time.validity == NULL) {
+        last = bucket_of(time.i[0], &node->bucket, &start); /* rows.count is not 0 */
+        if (start > INT64_MIN / 2 && start <= TIME_MAX - width &&
+            time_all_within(time.i, rows.count, start, start + width)) {
+            struct value value = {.type = node->expr->type, .n = last};
+            *out = result_constant(frame, &value);
+            return OK;
+        }
+    }
+    *out = result_create(frame, node->expr->type);
+    struct numeric *values = (struct numeric *)(void *)out->n;
     for (size_t k = 0; k < rows.count; k++) {
         size_t row = rows_at(rows, k);
         if (column_is_null(&time, row)) {

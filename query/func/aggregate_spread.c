@@ -2,11 +2,12 @@
  *
  * The sums of squares follow Youngs and Cramer, as PostgreSQL's do for doubles: one pass, no
  * cancellation, and two states combine exactly as two halves of one input. percentile_cont keeps
- * every value (8 bytes each, in the operator's arena, which the operator charges) and sorts at the
- * end. */
+ * every value (8 bytes each, in the operator's arena, which the operator charges) and selects at
+ * the end. */
 #include "query/func/aggregate.h"
 
 #include "query/func/func.h"
+#include "query/kernel/kernel.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,9 +16,20 @@
 struct spread {
     double count, sum, squares; /* squares: of the differences from the mean */
 };
+#define PIECE_MIN 8
+#define PIECE_MAX 4096
+
+/* Values in pieces, each twice as large as the last up to PIECE_MAX: nothing is copied while they
+ * come, and little is taken that is not used. */
+struct piece {
+    struct piece *before;
+    size_t count;
+    double items[];
+};
 struct values {
-    double *items;
-    size_t count, capacity;
+    struct piece *last;
+    size_t count; /* of all pieces */
+    size_t room;  /* left in the last one */
 };
 struct intervals {
     struct interval *items;
@@ -130,25 +142,40 @@ static enum err fraction_check(const struct aggregate_call *call, struct error *
                      fraction);
 }
 
-static int compare_doubles(const void *a, const void *b)
+/* Room for at least one more. */
+static void values_extend(struct values *s, struct arena *arena)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    if (isnan(x) || isnan(y))
-        return (isnan(x) != 0) - (isnan(y) != 0);
-    return (x > y) - (x < y);
+    size_t size = s->count < PIECE_MIN ? PIECE_MIN : s->count < PIECE_MAX ? s->count : PIECE_MAX;
+    struct piece *piece = arena_alloc(arena, sizeof(*piece) + size * sizeof(double));
+    piece->before = s->last;
+    piece->count = 0;
+    s->last = piece;
+    s->room = size;
 }
 
-static void values_push(struct values *s, double value, struct arena *arena)
+static inline void values_push(struct values *s, double value, struct arena *arena)
 {
-    if (s->count == s->capacity) {
-        size_t capacity = s->capacity == 0 ? 8 : s->capacity * 2;
-        double *items = arena_alloc_array(arena, capacity, sizeof(double));
-        if (s->count > 0)
-            memcpy(items, s->items, s->count * sizeof(double));
-        s->items = items;
-        s->capacity = capacity;
+    if (__builtin_expect(s->room == 0, 0))
+        values_extend(s, arena);
+    s->last->items[s->last->count++] = value;
+    s->room--;
+    s->count++;
+}
+
+static void values_push_flat(struct values *s, const double *values, size_t count,
+                             struct arena *arena)
+{
+    while (count > 0) {
+        if (s->room == 0)
+            values_extend(s, arena);
+        size_t part = count < s->room ? count : s->room;
+        memcpy(s->last->items + s->last->count, values, part * sizeof(double));
+        s->last->count += part;
+        s->room -= part;
+        s->count += part;
+        values += part;
+        count -= part;
     }
-    s->items[s->count++] = value;
 }
 
 static enum err values_update(char *states, size_t stride, const uint32_t *group,
@@ -158,6 +185,10 @@ static enum err values_update(char *states, size_t stride, const uint32_t *group
 {
     (void)error;
     const struct column *in = &arguments[0];
+    if (group == NULL && selection == NULL && in->form == COLUMN_FLAT && in->validity == NULL) {
+        values_push_flat((struct values *)states, in->f, count, memory->arena);
+        return OK;
+    }
     for (size_t k = 0; k < count; k++) {
         size_t row = ROW(k);
         if (!column_is_null(in, row))
@@ -172,28 +203,56 @@ static enum err values_combine(void *target, const void *source, struct aggregat
 {
     (void)error;
     const struct values *from = source;
-    for (size_t i = 0; i < from->count; i++)
-        values_push(target, from->items[i], memory->arena);
+    for (const struct piece *piece = from->last; piece != NULL; piece = piece->before)
+        values_push_flat(target, piece->items, piece->count, memory->arena);
     return OK;
+}
+
+/* All values as integers that are in order as the doubles are: NaN above everything. */
+static uint64_t *values_keys(const struct values *s)
+{
+    uint64_t *keys = memory_alloc(s->count * sizeof(*keys)), *next = keys;
+    for (const struct piece *piece = s->last; piece != NULL; piece = piece->before)
+        for (size_t i = 0; i < piece->count; i++) {
+            double value = piece->items[i];
+            uint64_t word;
+            memcpy(&word, &value, sizeof(word));
+            word ^= word >> 63 != 0 ? UINT64_MAX : (uint64_t)1 << 63;
+            *next++ = value != value ? UINT64_MAX : word;
+        }
+    return keys;
+}
+
+static double key_value(uint64_t key)
+{
+    key ^= key >> 63 != 0 ? (uint64_t)1 << 63 : UINT64_MAX;
+    double value;
+    memcpy(&value, &key, sizeof(value));
+    return value;
 }
 
 static enum err percentile_finish(const void *state, const struct aggregate_call *call,
                                   struct aggregate_memory *memory, struct value *out,
                                   struct error *error)
 {
-    (void)memory;
     const struct values *s = state;
     *out = (struct value){.type = call->type, .is_null = s->count == 0 || call->direct.is_null};
     enum err err = fraction_check(call, error);
+    size_t size = s->count * sizeof(uint64_t);
+    if (err == OK && !out->is_null && memory->budget != NULL)
+        err = budget_charge(memory->budget, size, error);
     if (err != OK || out->is_null)
         return err;
-    qsort(s->items, s->count, sizeof(double), compare_doubles);
     double place = call->direct.f * (double)(s->count - 1);
-    size_t first = (size_t)floor(place), second = (size_t)ceil(place);
-    size_t last = s->count - 1;
-    double low = s->items[call->is_descending ? last - first : first];
-    double high = s->items[call->is_descending ? last - second : second];
+    size_t first = (size_t)floor(place), second = (size_t)ceil(place), last = s->count - 1;
+    uint64_t *keys = values_keys(s), pair[2];
+    select_pair(keys, s->count, call->is_descending ? last - second : first, pair);
+    double low = key_value(pair[call->is_descending && first != second ? 1 : 0]);
+    double high = key_value(pair[call->is_descending || first == second ? 0 : 1]);
     out->f = first == second ? low : low + (place - (double)first) * (high - low);
+    memory_free(keys);
+    if (memory->budget != NULL)
+        budget_release(memory->budget, size);
     return OK;
 }
 

@@ -75,6 +75,9 @@ extern const struct function_group functions_compare, functions_arith, functions
     functions_pattern, functions_regex, functions_time, functions_time_arith, functions_extract,
     functions_json, functions_array;
 
+/* Is one value that of every row of the batch, and cheap to tell? query/func/time_bucket.c */
+bool function_is_whole(struct call *call, const struct vector *vector, struct value *out);
+
 /* --- casts: query/func/cast.c --- */
 /* May a value of type `from` become `to` in this context? */
 bool cast_exists(enum type_id from, enum type_id to, int context);

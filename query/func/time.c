@@ -1,12 +1,6 @@
 /* Functions of time: now() and its kin, date_trunc, date_bin, windows, AT TIME ZONE, to_timestamp,
- * the justify family.
- *
- * Truncations and windows map runs of times to one start. Rows mostly come in time order, so the
- * vector form keeps the last [start, end) and computes a new one only when a time falls outside of
- * it: one compare a row instead of a division and a calendar. That holds where a zone's clock does
- * not jump inside the run, so for zones other than UTC it is used from days upward, where the ends
- * are computed on the clock. */
-#include "query/func/func.h"
+ * the justify family. Buckets over whole batches are in time_bucket.c. */
+#include "query/func/time.h"
 
 #include "storage/base/clock.h"
 
@@ -86,89 +80,6 @@ static enum err date_trunc_row(struct call *call, const struct value *a, size_t 
     return err;
 }
 
-/* Where a calendar unit that starts here ends. */
-static int64_t unit_end(int64_t start, enum time_unit unit)
-{
-    static const int32_t months[] = {
-        [UNIT_MONTH] = 1,    [UNIT_QUARTER] = 3,    [UNIT_YEAR] = 12,
-        [UNIT_DECADE] = 120, [UNIT_CENTURY] = 1200, [UNIT_MILLENNIUM] = 12000};
-    int64_t end;
-    if (unit < UNIT_MONTH || time_add_interval(start, (struct interval){.months = months[unit]},
-                                               timezone_utc, &end, NULL) != OK)
-        return start + 1;
-    return end;
-}
-
-/* How long a unit is where that is always the same. */
-static int64_t unit_span(enum time_unit unit)
-{
-    switch (unit) {
-    case UNIT_MILLISECOND:
-        return 1000;
-    case UNIT_SECOND:
-        return MICROSECONDS_PER_SECOND;
-    case UNIT_MINUTE:
-        return MICROSECONDS_PER_MINUTE;
-    case UNIT_HOUR:
-        return MICROSECONDS_PER_HOUR;
-    case UNIT_DAY:
-        return MICROSECONDS_PER_DAY;
-    case UNIT_WEEK:
-        return 7 * MICROSECONDS_PER_DAY;
-    default:
-        return 0;
-    }
-}
-
-static enum err rows_by_row_form(struct call *call, const struct vector *v)
-{
-    size_t count = call->function->argument_count;
-    struct value arguments[FUNCTION_ARGUMENTS_MAX];
-    int64_t *out = v->out;
-    for (size_t k = 0; k < v->count; k++) {
-        size_t row = v->selection != NULL ? v->selection[k] : k;
-        if (v->validity != NULL && v->validity[row] == 0)
-            continue;
-        for (size_t i = 0; i < count; i++)
-            arguments[i] = column_value(&v->arguments[i], row);
-        struct value result = {.type = call->type};
-        enum err err = call->function->row(call, arguments, count, &result);
-        if (err != OK)
-            return err;
-        out[row] = result.i;
-    }
-    return OK;
-}
-
-static enum err date_trunc_vector(struct call *call, const struct vector *v)
-{
-    const struct column *units = &v->arguments[0], *times = &v->arguments[1];
-    const struct timezone *zone =
-        times->type.id == TYPE_TIMESTAMPTZ ? call->context->zone : timezone_utc;
-    enum time_unit unit;
-    if (units->form != COLUMN_CONSTANT || call->function->argument_count > 2 || v->count == 0)
-        return rows_by_row_form(call, v);
-    if (!time_unit_find(units->text[0], &unit) || unit > UNIT_MILLENNIUM || zone != timezone_utc)
-        return rows_by_row_form(call, v);
-    int64_t span = unit_span(unit), start = 0, end = 0;
-    int64_t *out = v->out;
-    for (size_t k = 0; k < v->count; k++) {
-        size_t row = v->selection != NULL ? v->selection[k] : k;
-        int64_t us = times->i[column_index(times, row)];
-        if (us >= start && us < end) {
-            out[row] = start;
-            continue;
-        }
-        if ((v->validity != NULL && v->validity[row] == 0) || is_infinite(us)) {
-            out[row] = us;
-            continue;
-        }
-        start = out[row] = time_truncate(us, unit, zone);
-        end = span != 0 ? start + span : unit_end(start, unit);
-    }
-    return OK;
-}
-
 static enum err interval_trunc_row(struct call *call, const struct value *a, size_t count,
                                    struct value *out)
 {
@@ -192,7 +103,7 @@ static enum err interval_trunc_row(struct call *call, const struct value *a, siz
     } else if (unit == UNIT_DAY) {
         out->interval = (struct interval){.months = in.months, .days = in.days};
     } else {
-        int64_t span = unit == UNIT_MICROSECOND ? 1 : unit_span(unit);
+        int64_t span = unit == UNIT_MICROSECOND ? 1 : time_unit_span(unit);
         out->interval = in;
         out->interval.microseconds -= in.microseconds % span;
     }
@@ -224,36 +135,6 @@ static enum err date_bin_row(struct call *call, const struct value *a, size_t co
     return OK;
 }
 
-static enum err date_bin_vector(struct call *call, const struct vector *v)
-{
-    const struct column *strides = &v->arguments[0], *times = &v->arguments[1],
-                        *origins = &v->arguments[2];
-    if (strides->form != COLUMN_CONSTANT || origins->form != COLUMN_CONSTANT)
-        return rows_by_row_form(call, v);
-    struct interval stride = strides->interval[0];
-    int64_t span = (int64_t)stride.days * MICROSECONDS_PER_DAY, start = 0, end = 0;
-    bool is_usual =
-        stride.months == 0 && !__builtin_add_overflow(span, stride.microseconds, &span) && span > 0;
-    if (!is_usual || span > TIME_MAX / 4 || is_infinite(origins->i[0]))
-        return rows_by_row_form(call, v);
-    int64_t *out = v->out;
-    for (size_t k = 0; k < v->count; k++) {
-        size_t row = v->selection != NULL ? v->selection[k] : k;
-        int64_t us = times->i[column_index(times, row)];
-        if (us >= start && us < end) {
-            out[row] = start;
-        } else if ((v->validity != NULL && v->validity[row] == 0) || is_infinite(us)) {
-            out[row] = us;
-        } else {
-            start = out[row] = time_bin(us, span, origins->i[0]);
-            end = start + span;
-        }
-    }
-    return OK;
-}
-
-enum { WINDOW_START, WINDOW_END };
-
 /* Arguments: size and time in either order, then a zone. */
 static enum err window_row(struct call *call, const struct value *a, size_t count,
                            struct value *out)
@@ -267,42 +148,6 @@ static enum err window_row(struct call *call, const struct value *a, size_t coun
     if (err == OK)
         out->i = call->function->operation == WINDOW_START ? start : end;
     return err;
-}
-
-static enum err window_vector(struct call *call, const struct vector *v)
-{
-    size_t time = v->arguments[0].type.id == TYPE_INTERVAL ? 1 : 0;
-    const struct column *times = &v->arguments[time], *sizes = &v->arguments[1 - time];
-    bool is_start = call->function->operation == WINDOW_START;
-    const struct timezone *zone =
-        times->type.id == TYPE_TIMESTAMPTZ ? call->context->zone : timezone_utc;
-    if (sizes->form != COLUMN_CONSTANT)
-        return rows_by_row_form(call, v);
-    if (call->function->argument_count > 2) {
-        if (v->arguments[2].form != COLUMN_CONSTANT)
-            return rows_by_row_form(call, v);
-        enum err err = find_zone(call, v->arguments[2].text[0], &zone);
-        if (err != OK)
-            return err;
-    }
-    struct interval size = sizes->interval[0];
-    bool is_short = size.months == 0 && size.days == 0 && size.microseconds < MICROSECONDS_PER_DAY;
-    bool is_kept = zone == timezone_utc || !is_short;
-    int64_t start = 0, end = 0;
-    int64_t *out = v->out;
-    for (size_t k = 0; k < v->count; k++) {
-        size_t row = v->selection != NULL ? v->selection[k] : k;
-        int64_t us = times->i[column_index(times, row)];
-        if (v->validity != NULL && v->validity[row] == 0)
-            continue;
-        if (!is_kept || us < start || us >= end) {
-            enum err err = window_find(us, size, zone, &start, &end, call->error);
-            if (err != OK)
-                return err;
-        }
-        out[row] = is_start ? start : end;
-    }
-    return OK;
 }
 
 /* time_bucket(size, time, origin): date_bin with months allowed from no other origin. */

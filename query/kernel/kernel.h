@@ -35,6 +35,11 @@ bool arith_int(enum arith_operation operation, struct kernel_int a, struct kerne
 bool arith_float(enum arith_operation operation, struct kernel_float a, struct kernel_float b,
                  bool is_single, size_t count, double *out);
 
+/* The key of that rank (0: the least); keys are moved about. */
+uint64_t select_rank(uint64_t *keys, size_t count, size_t rank);
+/* … and the one after it (the same at the end). */
+void select_pair(uint64_t *keys, size_t count, size_t rank, uint64_t pair[2]);
+
 /* Row numbers i where mask[i] and (validity NULL or valid[i]); out has room for count. Returns how
  * many. */
 size_t select_mask(const uint8_t *mask, const uint8_t *validity, size_t count, uint32_t *out);

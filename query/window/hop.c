@@ -7,13 +7,19 @@
  * the rule of time_bucket and tumble (func/window.c), which is the case slide = size. A slide of up
  * to an hour is laid over the clock with the offset in force at the row, so that the two hours of
  * an autumn night stay apart; longer ones are bounded by the clock face, so that a day is a day, 23
- * or 25 hours long. Rows without a time, or at infinity, are in no window. */
+ * or 25 hours long. Rows without a time, or at infinity, are in no window.
+ *
+ * Rows of one run (neighbours in the same windows) are handed on window by window as the batch has
+ * them, with the bounds as constants: nothing is copied, and GROUP BY window_start sees one key a
+ * batch. Where runs are short each (row, window) pair is gathered instead. */
 #include "query/exec/operator.h"
 
 #define ORIGIN_US (10959 * MICROSECONDS_PER_DAY) /* 2000-01-03 */
 /* Times nearer than this to either end of int64 are left out: sums stay in range. */
 #define DAYS_MAX (400 * 365)
 #define TIME_MARGIN (INT64_C(400) * 366 * MICROSECONDS_PER_DAY)
+#define RUN_ROWS_MIN 32
+#define PATIENCE_MIN 64
 
 enum hop_unit { HOP_OFFSET, HOP_CLOCK, HOP_MONTHS };
 
@@ -26,6 +32,8 @@ struct hop {
     size_t row;
     int64_t window, last_window; /* of that row; window > last_window: next row */
     bool has_row;
+    size_t run_end;  /* rows from `row` up to here are in the same windows; 0: not looked at */
+    size_t patience; /* rows to gather before the next look */
 };
 
 static int64_t interval_us(struct interval interval)
@@ -120,14 +128,14 @@ static bool next_row(struct exec_node *node)
     return false;
 }
 
-/* Up to a batch of (row, window) pairs of the input in hand. */
+/* Up to a batch of (row, window) pairs of the input in hand, of the next `patience` rows. */
 static size_t take_windows(struct exec_node *node, uint32_t *rows, int64_t *starts, int64_t *ends)
 {
     struct hop *hop = node->state;
-    size_t count = 0;
+    size_t count = 0, end = hop->row + hop->patience;
     while (count < VECTOR_ROWS_MAX) {
         if (!hop->has_row) {
-            if (!next_row(node))
+            if (hop->row >= end || !next_row(node))
                 break;
             hop->has_row = true;
         }
@@ -140,6 +148,81 @@ static size_t take_windows(struct exec_node *node, uint32_t *rows, int64_t *star
         }
     }
     return count;
+}
+
+/* How far the windows of the row in hand reach: rows from it on with a time in [its slide's start,
+ * that of the next slide), on a clock that stands still. */
+static void find_run(struct exec_node *node)
+{
+    struct hop *hop = node->state;
+    const struct column *time = &hop->in.columns[node->plan->hop.time_column];
+    hop->run_end = hop->row + 1;
+    if (hop->unit != HOP_OFFSET || time->form != COLUMN_FLAT || time->validity != NULL ||
+        (hop->is_zoned && node->plan->hop.zone != timezone_utc))
+        return;
+    int64_t start = boundary(node, hop->last_window * hop->slide);
+    while (hop->run_end < hop->in.row_count &&
+           (uint64_t)time->i[hop->run_end] - (uint64_t)start < (uint64_t)hop->slide)
+        hop->run_end++;
+}
+
+/* Rows [first, first + count) of a column. */
+static struct column part_of(const struct column *column, size_t first)
+{
+    struct column part = *column;
+    if (column->form == COLUMN_CONSTANT)
+        return part;
+    if (column->form == COLUMN_DICTIONARY)
+        part.codes = column->codes + first;
+    else
+        part.values =
+            (const char *)column->values + first * physical_size(type_physical(column->type.id));
+    if (column->validity != NULL)
+        part.validity = column->validity + first;
+    return part;
+}
+
+/* The run in hand in its next window. */
+static void give_run(struct exec_node *node, struct batch *out)
+{
+    struct hop *hop = node->state;
+    size_t columns_in = node->plan->column_count - 2;
+    struct column *columns = arena_alloc_array(&node->scratch, columns_in + 2, sizeof(*columns));
+    for (size_t i = 0; i < columns_in; i++)
+        columns[i] = part_of(&hop->in.columns[i], hop->row);
+    for (size_t i = 0; i < 2; i++) {
+        int64_t offset = hop->window * hop->slide + (i == 1 ? hop->size : 0);
+        struct value bound = {.type = node->plan->columns[columns_in + i].type,
+                              .i = boundary(node, offset)};
+        columns[columns_in + i] = column_from_value(&bound, &node->scratch);
+    }
+    *out = (struct batch){
+        .row_count = hop->run_end - hop->row, .column_count = columns_in + 2, .columns = columns};
+    if (++hop->window > hop->last_window) {
+        hop->row = hop->run_end;
+        hop->has_row = false;
+        hop->run_end = 0;
+    }
+}
+
+/* Is there a long run at the row in hand, or in hand already? */
+static bool has_run(struct exec_node *node)
+{
+    struct hop *hop = node->state;
+    if (hop->run_end > hop->row + 1)
+        return true;
+    if (hop->has_row || !next_row(node))
+        return false;
+    hop->has_row = true;
+    find_run(node);
+    bool is_long = hop->run_end - hop->row >= RUN_ROWS_MIN;
+    bool is_first = hop->patience == 0;
+    hop->patience = is_long || is_first               ? PATIENCE_MIN
+                    : hop->patience < VECTOR_ROWS_MAX ? hop->patience * 2
+                                                      : VECTOR_ROWS_MAX;
+    if (!is_long)
+        hop->run_end = 0;
+    return is_long;
 }
 
 static enum err hop_next(struct exec_node *node, struct batch *out, struct error *error)
@@ -155,6 +238,10 @@ static enum err hop_next(struct exec_node *node, struct batch *out, struct error
             hop->row = 0;
         }
         arena_reset(&node->scratch);
+        if (has_run(node)) {
+            give_run(node, out);
+            return exec_check(node->exec, error);
+        }
         uint32_t rows[VECTOR_ROWS_MAX];
         int64_t *starts = arena_alloc_array(&node->scratch, VECTOR_ROWS_MAX, sizeof(*starts));
         int64_t *ends = arena_alloc_array(&node->scratch, VECTOR_ROWS_MAX, sizeof(*ends));

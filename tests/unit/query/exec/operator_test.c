@@ -17,6 +17,17 @@ static const struct provider_column source_columns[] = {{"id", {.id = TYPE_INT8}
                                                         {"at", {.id = TYPE_TIMESTAMPTZ}}};
 #define FIRST_DAY INT64_C(1774656000000000) /* 2026-03-28 00:00 UTC */
 
+/* Where rows are `at`: days apart, or microseconds in bursts. */
+static int64_t time_of(size_t i, int64_t step_us)
+{
+    if (step_us == 0)
+        return FIRST_DAY + (int64_t)i * MICROSECONDS_PER_DAY;
+    return FIRST_DAY + (int64_t)i * step_us +
+           (i % 5000 > 4000 ? (int64_t)(i * 7919 % 60000000) : 0);
+}
+
+static int64_t step_us;
+
 static enum err source_scan(void *context, struct provider_scan *scan, struct error *error)
 {
     (void)error;
@@ -28,7 +39,7 @@ static enum err source_scan(void *context, struct provider_scan *scan, struct er
         else
             provider_int(scan, 1, (int64_t)(i % 7));
         provider_cstr(scan, 2, arena_printf(scan->arena, "n%zu", i % 7));
-        provider_int(scan, 3, FIRST_DAY + (int64_t)i * MICROSECONDS_PER_DAY);
+        provider_int(scan, 3, time_of(i, step_us));
     }
     return OK;
 }
@@ -365,6 +376,54 @@ static void test_hop(void **state)
     }
 }
 
+/* Rows in time order with bursts out of order: each row in each of its windows, once. */
+static void test_hop_of_runs(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t step_us, slide_s, size_s;
+    } cases[] = {
+        {1000, 30, 60}, {20000, 30, 60}, {700000, 1, 5}, {10, 60, 60}, {90000000, 60, 180}};
+    for (size_t i = 0; i < array_count(cases); i++) {
+        enum { COUNT = 30000 };
+        struct fixture f;
+        step_us = cases[i].step_us;
+        int64_t slide = cases[i].slide_s * 1000000, size = cases[i].size_s * 1000000;
+        setup(&f, COUNT);
+        struct plan *source = make_source(&f);
+        struct plan *hop = make_over(&f, PLAN_HOP, source);
+        hop->column_count = 6;
+        hop->columns = arena_alloc_zero(&f.arena, 6 * sizeof(*hop->columns));
+        memcpy(hop->columns, source->columns, 4 * sizeof(*hop->columns));
+        hop->columns[4].type = hop->columns[5].type = type_of(TYPE_TIMESTAMPTZ);
+        hop->hop.time_column = 3;
+        hop->hop.slide = (struct interval){.microseconds = slide};
+        hop->hop.size = (struct interval){.microseconds = size};
+        hop->hop.zone = timezone_utc;
+        start(&f);
+        uint8_t *seen = arena_alloc_zero(&f.arena, (size_t)COUNT * 8);
+        struct exec_node *node;
+        struct batch batch;
+        assert_int_equal(exec_open(&f.exec, hop, &node, &f.error), OK);
+        while (exec_next(node, &batch, &f.error) == OK && batch.row_count != 0)
+            for (size_t row = 0; row < batch.row_count; row++) {
+                size_t id = (size_t)column_value(&batch.columns[0], row).i;
+                int64_t at = column_value(&batch.columns[3], row).i;
+                int64_t from = column_value(&batch.columns[4], row).i;
+                assert_int_equal(at, time_of(id, step_us));
+                assert_int_equal(column_value(&batch.columns[5], row).i, from + size);
+                assert_true(from <= at && at < from + size && from % slide == 0);
+                seen[id * 8 + (size_t)((at - from) / slide)]++;
+            }
+        exec_close(node);
+        for (size_t id = 0; id < COUNT; id++)
+            for (int64_t window = 0; window < 8; window++)
+                assert_int_equal(seen[id * 8 + (size_t)window], window < size / slide);
+        step_us = 0;
+        teardown(&f);
+    }
+}
+
 static void test_memory_cancel_and_time(void **state)
 {
     (void)state;
@@ -397,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_sort_and_top),
         cmocka_unit_test(test_joins),
         cmocka_unit_test(test_hop),
+        cmocka_unit_test(test_hop_of_runs),
         cmocka_unit_test(test_memory_cancel_and_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,10 +192,86 @@ static void test_windows_tile(void **state)
                 0); /* Monday 2000-01-03 */
 }
 
+/* Times close together, so that often one bucket holds them all: if a function says so, its row
+ * form says the same of every row. */
+static void check_whole(const struct function *function, struct random_stream *random,
+                        size_t *whole_count)
+{
+    static const int64_t spans[] = {1, 1000, 1000000, 60000000, 86400000000, INT64_C(1) << 62};
+    static const char *const units[] = {"second", "minute", "hour", "day", "month", "nothing"};
+    struct arena arena;
+    arena_init(&arena);
+    struct eval_context context = {.zone = timezone_utc, .now_us = 1};
+    struct error error;
+    if (random_below(random, 4) == 0)
+        assert_int_equal(timezone_find(SLICE("CET-1CEST,M3.5.0,M10.5.0/3"), &context.zone, &error),
+                         OK);
+    struct column arguments[FUNCTION_ARGUMENTS_MAX];
+    struct value parts[FUNCTION_ARGUMENTS_MAX];
+    int64_t times[ROWS], span = spans[random_below(random, array_count(spans))];
+    int64_t base = (int64_t)random_below(random, UINT64_C(1) << 52) - (INT64_C(1) << 50);
+    for (size_t i = 0; i < function->argument_count; i++) {
+        parts[i] = (struct value){.type = type_of(function->arguments[i])};
+        if (parts[i].type.id == TYPE_TEXT)
+            parts[i].text = slice_from_cstr(i == 0 ? units[random_below(random, 6)] : "UTC");
+        else if (parts[i].type.id == TYPE_INTERVAL)
+            parts[i].interval = (struct interval){
+                .microseconds = spans[random_below(random, 5)],
+                .months = random_below(random, 8) == 0,
+            };
+        else
+            parts[i].i = base;
+        arguments[i] = column_from_value(&parts[i], &arena);
+    }
+    size_t time = type_physical(function->arguments[0]) == PHYSICAL_INT ? 0 : 1;
+    for (size_t row = 0; row < ROWS; row++)
+        times[row] = random_below(random, 500) == 0
+                         ? (int64_t)random_next(random)
+                         : base + (int64_t)random_below(random, (uint64_t)span);
+    arguments[time] = (struct column){.type = parts[time].type, .form = COLUMN_FLAT, .i = times};
+    struct call call = {.context = &context,
+                        .function = function,
+                        .type = type_of(function->result),
+                        .arena = &arena,
+                        .error = &error};
+    struct vector vector = {.arguments = arguments, .row_count = ROWS, .count = ROWS};
+    struct value whole;
+    if (function_is_whole(&call, &vector, &whole)) {
+        ++*whole_count;
+        for (size_t row = 0; row < ROWS; row++) {
+            struct value want = {.type = call.type};
+            parts[time].i = times[row];
+            assert_int_equal(function->row(&call, parts, function->argument_count, &want), OK);
+            if (want.i != whole.i)
+                fail_msg("%s: one bucket was promised", function->example);
+        }
+    }
+    arena_deinit(&arena);
+}
+
+static void test_whole_batches(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"date_trunc", "date_bin", "time_bucket", "tumble_start",
+                                        "tumble_end"};
+    struct random_stream random;
+    random_stream_init(&random, 11);
+    for (size_t n = 0; n < array_count(names); n++) {
+        size_t whole_count = 0;
+        const struct function *function = NULL;
+        while ((function = function_next(slice_from_cstr(names[n]), function)) != NULL)
+            for (int round = 0; function->vector != NULL && round < 400; round++)
+                check_whole(function, &random, &whole_count);
+        if (whole_count < 50)
+            fail_msg("%s: only %zu batches were one bucket", names[n], whole_count);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vector_forms),
+        cmocka_unit_test(test_whole_batches),
         cmocka_unit_test(test_windows_tile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
