@@ -29,15 +29,26 @@ bool bitmap_index_write(const struct bitmap_input *input, struct writer *out);
 /* An open index borrows its bytes. */
 struct bitmap_index {
     uint32_t row_count;
-    uint32_t key_count;
-    const uint8_t *data; /* private */
+    uint32_t key_count; /* that are indexed */
+    /* private */
+    uint32_t frequent_count;
+    uint32_t group_count;
+    const uint8_t *frequent; /* int64 each, ascending, not aligned; the next two as well */
+    const uint8_t *first_keys;
+    const uint8_t *offsets; /* uint32 each, into `data` */
+    const uint8_t *data;
     size_t size;
 };
 MUST_CHECK enum err bitmap_index_open(struct slice bytes, uint32_t row_count,
                                       struct bitmap_index *out, struct error *error);
 /* Rows of a key; false: the key is not indexed (too frequent), which says nothing about its rows. A
- * key that no row has is found with 0 rows only if `is_absent_known`: every key is indexed. */
+ * key that no row has is found with 0 rows: the frequent keys are listed, so none is in doubt. */
 bool bitmap_index_find(const struct bitmap_index *index, int64_t key, uint32_t *row_count);
+
+/* The index says exactly what the values say: every key and every row. For checks of whole files.
+ * ERR_CORRUPT. */
+MUST_CHECK enum err bitmap_index_check(const struct bitmap_index *index,
+                                       const struct bitmap_input *input, struct error *error);
 
 struct row_set; /* rows of one segment; owns its memory */
 /* The union over keys that are all indexed. ERR_CORRUPT. */

@@ -1,0 +1,18 @@
+/* What the reading and the writing side of bitmap indexes share. Bytes: storage/segment/FORMAT.md.
+ */
+#ifndef FRESHET_STORAGE_INDEX_BITMAP_PRIVATE_H
+#define FRESHET_STORAGE_INDEX_BITMAP_PRIVATE_H
+
+#include "storage/index/bitmap.h"
+
+#define BITMAP_MAGIC 0x31584d42u /* "BMX1" */
+#define BITMAP_ROWS_MAX (UINT32_C(1) << 27)
+#define BITMAP_GROUP_KEYS 64
+#define BITMAP_PAUSE_ROWS 65536
+
+enum bitmap_form { BITMAP_DELTAS = 0, BITMAP_ROARING = 1 };
+
+/* Ascending rows in CRoaring's portable format, runs found; returns the size. */
+size_t bitmap_roaring_write(const uint32_t *rows, uint32_t count, struct writer *out);
+
+#endif

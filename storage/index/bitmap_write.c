@@ -1,0 +1,324 @@
+/* Bitmap indexes: writing. The bytes are those that bitmap.c reads.
+ *
+ *   number   every distinct key gets a small number: by its distance from the least key where keys
+ *            are dense (codes, small integers), else by a hash table, which gives up at the first
+ *            key too many: a column of unique values costs a twentieth of its rows
+ *   count    rows of each number; keys with a row in 32 are left out
+ *   place    one pass puts the rows of rare keys side by side, ascending
+ *   write    key by key in ascending order, each list in its smaller form
+ *
+ * Cost: about 5 ns a row for dense keys, 15 hashed. Memory: 4 bytes a row and 8 per key. */
+#include "storage/index/bitmap_private.h"
+
+#include "storage/base/hash.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DENSE_RANGE_MAX (4 * (uint64_t)BITMAP_KEYS_MAX)
+#define SLOT_COUNT (2 * (uint32_t)BITMAP_KEYS_MAX)
+#define NO_NUMBER UINT32_MAX
+#define FORM_ROWS_MIN                                                                              \
+    8 /* shorter lists are never smaller as roaring: its head alone is 16 bytes                    \
+       */
+
+/* Numbers of keys. Dense: key - base. Else slots hold numbers, keys[number] the key. */
+struct numbering {
+    bool is_dense;
+    int64_t base;
+    uint32_t count; /* numbers given away; dense: the range */
+    int64_t *keys;
+    uint32_t *slots;
+};
+
+struct build {
+    const struct bitmap_input *input;
+    struct numbering numbering;
+    uint32_t *counts; /* per number */
+    uint32_t *places; /* per number: the end of its rows in `rows`, while they are put there */
+    uint32_t *rows;
+};
+
+static bool is_null(const struct bitmap_input *input, uint32_t row)
+{
+    return input->validity != NULL && input->validity[row] == 0;
+}
+
+static void pause_at(const struct bitmap_input *input, uint32_t row)
+{
+    if (input->pause != NULL && row % BITMAP_PAUSE_ROWS == 0)
+        input->pause(input->context);
+}
+
+/* --- numbers --- */
+
+static uint32_t *find_slot(const struct numbering *numbering, int64_t key)
+{
+    uint32_t at = (uint32_t)hash_mix((uint64_t)key) & (SLOT_COUNT - 1);
+    while (numbering->slots[at] != NO_NUMBER && numbering->keys[numbering->slots[at]] != key)
+        at = (at + 1) & (SLOT_COUNT - 1);
+    return &numbering->slots[at];
+}
+
+static uint32_t number_of(const struct numbering *numbering, int64_t key)
+{
+    if (numbering->is_dense)
+        return (uint32_t)((uint64_t)key - (uint64_t)numbering->base);
+    return *find_slot(numbering, key);
+}
+
+/* False: too many keys. */
+static bool number_hashed(struct build *build)
+{
+    const struct bitmap_input *input = build->input;
+    struct numbering *numbering = &build->numbering;
+    numbering->keys = memory_alloc(BITMAP_KEYS_MAX * sizeof(*numbering->keys));
+    numbering->slots = memory_alloc(SLOT_COUNT * sizeof(*numbering->slots));
+    memset(numbering->slots, 0xFF, SLOT_COUNT * sizeof(*numbering->slots));
+    build->counts = memory_alloc_zero(BITMAP_KEYS_MAX * sizeof(*build->counts));
+    for (uint32_t row = 0; row < input->row_count; row++) {
+        pause_at(input, row);
+        if (is_null(input, row))
+            continue;
+        uint32_t *slot = find_slot(numbering, input->keys[row]);
+        if (*slot == NO_NUMBER) {
+            if (numbering->count == BITMAP_KEYS_MAX)
+                return false;
+            *slot = numbering->count;
+            numbering->keys[numbering->count++] = input->keys[row];
+        }
+        build->counts[*slot]++;
+    }
+    return true;
+}
+
+static void number_dense(struct build *build, int64_t min, uint64_t range)
+{
+    const struct bitmap_input *input = build->input;
+    build->numbering = (struct numbering){.is_dense = true, .base = min, .count = (uint32_t)range};
+    build->counts = memory_alloc_zero(range * sizeof(*build->counts));
+    for (uint32_t row = 0; row < input->row_count; row++) {
+        pause_at(input, row);
+        if (!is_null(input, row))
+            build->counts[number_of(&build->numbering, input->keys[row])]++;
+    }
+}
+
+/* False: no key at all, or too many. */
+static bool count_keys(struct build *build)
+{
+    const struct bitmap_input *input = build->input;
+    int64_t min = INT64_MAX;
+    int64_t max = INT64_MIN;
+    for (uint32_t row = 0; row < input->row_count; row++) {
+        pause_at(input, row);
+        if (is_null(input, row))
+            continue;
+        min = input->keys[row] < min ? input->keys[row] : min;
+        max = input->keys[row] > max ? input->keys[row] : max;
+    }
+    if (min > max)
+        return false;
+    uint64_t range = (uint64_t)max - (uint64_t)min;
+    if (range >= DENSE_RANGE_MAX)
+        return number_hashed(build);
+    number_dense(build, min, range + 1);
+    return true;
+}
+
+/* --- keys in order --- */
+
+struct keyed {
+    int64_t key;
+    uint32_t number;
+};
+
+static int compare_keyed(const void *a, const void *b)
+{
+    const struct keyed *x = a;
+    const struct keyed *y = b;
+    return (x->key > y->key) - (x->key < y->key);
+}
+
+/* The distinct keys, ascending; NULL: more than BITMAP_KEYS_MAX. */
+static struct keyed *sort_keys(const struct build *build, uint32_t *count)
+{
+    const struct numbering *numbering = &build->numbering;
+    struct keyed *keys = memory_alloc(BITMAP_KEYS_MAX * sizeof(*keys));
+    *count = 0;
+    for (uint32_t number = 0; number < numbering->count; number++) {
+        if (build->counts[number] == 0)
+            continue;
+        if (*count == BITMAP_KEYS_MAX) {
+            memory_free(keys);
+            return NULL;
+        }
+        int64_t key = numbering->is_dense ? (int64_t)((uint64_t)numbering->base + number)
+                                          : numbering->keys[number];
+        keys[(*count)++] = (struct keyed){.key = key, .number = number};
+    }
+    if (!numbering->is_dense)
+        qsort(keys, *count, sizeof(*keys), compare_keyed);
+    return keys;
+}
+
+static bool is_rare(const struct build *build, uint32_t number)
+{
+    return (uint64_t)build->counts[number] * BITMAP_RARE < build->input->row_count;
+}
+
+/* Rows of rare keys side by side, in the order of numbers. */
+static void place_rows(struct build *build)
+{
+    const struct bitmap_input *input = build->input;
+    uint32_t number_count = build->numbering.count;
+    uint32_t total = 0;
+    build->places = memory_alloc(number_count * sizeof(*build->places));
+    for (uint32_t number = 0; number < number_count; number++) {
+        build->places[number] = total;
+        if (is_rare(build, number))
+            total += build->counts[number];
+    }
+    build->rows = memory_alloc(((size_t)total + 1) * sizeof(*build->rows));
+    for (uint32_t row = 0; row < input->row_count; row++) {
+        pause_at(input, row);
+        if (is_null(input, row))
+            continue;
+        uint32_t number = number_of(&build->numbering, input->keys[row]);
+        if (is_rare(build, number))
+            build->rows[build->places[number]++] = row;
+    }
+}
+
+/* --- lists --- */
+
+static size_t varint_size(uint64_t value)
+{
+    return (size_t)(70 - __builtin_clzll(value | 1)) / 7;
+}
+
+static size_t delta_size(const uint32_t *rows, uint32_t count)
+{
+    size_t size = varint_size(rows[0]);
+    for (uint32_t i = 1; i < count; i++)
+        size += varint_size(rows[i] - rows[i - 1]);
+    return size;
+}
+
+/* No less than the portable format takes: per container 2 bytes a value, 4 a run or 8 KiB. */
+static size_t roaring_size_least(const uint32_t *rows, uint32_t count)
+{
+    size_t size = 8;
+    for (uint32_t i = 0; i < count;) {
+        uint32_t begin = i;
+        size_t run_size = 2;
+        for (; i < count && rows[i] >> 16 == rows[begin] >> 16; i++)
+            run_size += i == begin || rows[i] != rows[i - 1] + 1 ? 4 : 0;
+        size_t array_size = (size_t)(i - begin) * 2;
+        size_t least = array_size < 8192 ? array_size : 8192;
+        size += 4 + (run_size < least ? run_size : least);
+    }
+    return size;
+}
+
+/* Appends the list to `lists`, its head to `heads`. */
+static void write_list(const uint32_t *rows, uint32_t count, struct writer *heads,
+                       struct writer *lists)
+{
+    size_t size = delta_size(rows, count);
+    size_t begin = lists->size;
+    if (count >= FORM_ROWS_MIN && roaring_size_least(rows, count) < size &&
+        bitmap_roaring_write(rows, count, lists) < size) {
+        writer_varint(heads, (uint64_t)count << 1 | BITMAP_ROARING);
+        writer_varint(heads, lists->size - begin);
+        return;
+    }
+    lists->size = begin;
+    writer_varint(heads, (uint64_t)count << 1 | BITMAP_DELTAS);
+    writer_varint(heads, size);
+    writer_varint(lists, rows[0]);
+    for (uint32_t i = 1; i < count; i++)
+        writer_varint(lists, rows[i] - rows[i - 1]);
+    assert(lists->failed || lists->size - begin == size);
+}
+
+/* Directory and groups of the keys, all rare. */
+static void write_groups(const struct build *build, const struct keyed *keys, uint32_t count,
+                         struct writer *offsets, struct writer *data)
+{
+    struct writer heads, lists;
+    writer_init(&heads);
+    writer_init(&lists);
+    for (uint32_t begin = 0; begin < count; begin += BITMAP_GROUP_KEYS) {
+        uint32_t left = count - begin;
+        uint32_t end = begin + (left < BITMAP_GROUP_KEYS ? left : BITMAP_GROUP_KEYS);
+        writer_reset(&heads);
+        writer_reset(&lists);
+        for (uint32_t i = begin; i < end; i++) {
+            uint32_t number = keys[i].number;
+            uint32_t rows = build->counts[number];
+            if (i > begin)
+                writer_varint(&heads, (uint64_t)keys[i].key - (uint64_t)keys[i - 1].key);
+            write_list(build->rows + build->places[number] - rows, rows, &heads, &lists);
+            pause_at(build->input, 0);
+        }
+        writer_u32(offsets, (uint32_t)data->size);
+        writer_slice(data, writer_as_slice(&heads));
+        writer_slice(data, writer_as_slice(&lists));
+    }
+    writer_deinit(&heads);
+    writer_deinit(&lists);
+}
+
+static void write_index(const struct build *build, const struct keyed *keys, uint32_t rare_count,
+                        const int64_t *frequent, uint32_t frequent_count, struct writer *out)
+{
+    struct writer offsets, data;
+    writer_init(&offsets);
+    writer_init(&data);
+    write_groups(build, keys, rare_count, &offsets, &data);
+    writer_u32(out, BITMAP_MAGIC);
+    writer_u32(out, build->input->row_count);
+    writer_u32(out, rare_count);
+    writer_u32(out, frequent_count);
+    writer_u64(out, data.size);
+    for (uint32_t i = 0; i < frequent_count; i++)
+        writer_i64(out, frequent[i]);
+    for (uint32_t i = 0; i < rare_count; i += BITMAP_GROUP_KEYS)
+        writer_i64(out, keys[i].key);
+    writer_slice(out, writer_as_slice(&offsets));
+    writer_slice(out, writer_as_slice(&data));
+    writer_deinit(&offsets);
+    writer_deinit(&data);
+}
+
+bool bitmap_index_write(const struct bitmap_input *input, struct writer *out)
+{
+    struct build build = {.input = input};
+    int64_t frequent[BITMAP_RARE];
+    uint32_t frequent_count = 0;
+    uint32_t rare_count = 0;
+    uint32_t key_count = 0;
+    assert(input->row_count > 0);
+    assert(input->row_count <= BITMAP_ROWS_MAX);
+    struct keyed *keys = count_keys(&build) ? sort_keys(&build, &key_count) : NULL;
+    /* At most BITMAP_RARE keys can have a row in BITMAP_RARE. Below that many rows all do. */
+    for (uint32_t i = 0; keys != NULL && i < key_count && input->row_count > BITMAP_RARE; i++) {
+        if (is_rare(&build, keys[i].number))
+            keys[rare_count++] = keys[i];
+        else
+            frequent[frequent_count++] = keys[i].key;
+    }
+    if (rare_count != 0) {
+        place_rows(&build);
+        write_index(&build, keys, rare_count, frequent, frequent_count, out);
+    }
+    memory_free(keys);
+    memory_free(build.numbering.keys);
+    memory_free(build.numbering.slots);
+    memory_free(build.counts);
+    memory_free(build.places);
+    memory_free(build.rows);
+    return rare_count != 0;
+}
