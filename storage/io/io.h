@@ -40,6 +40,9 @@ struct io_ops {
     enum err (*open)(struct io *, const char *name, int flags, struct io_file **out,
                      struct error *);
     enum err (*close)(struct io_file *, struct error *);
+    /* A second handle of an open file, for reads through another io of the same kind and directory:
+     * threads share one descriptor. To be closed before the file itself. */
+    struct io_file *(*share)(struct io *, struct io_file *);
     enum err (*size)(struct io_file *, uint64_t *size, struct error *);
     enum err (*truncate)(struct io_file *, uint64_t size, struct error *);
     /* Reads until `size` bytes or the end of the file; *got says how many. Short reads are gone on

@@ -111,6 +111,7 @@ static void plain_destroy(struct io *io)
 static const struct io_ops plain_ops = {
     .open = posix_open,
     .close = posix_close,
+    .share = posix_share,
     .size = posix_size,
     .truncate = posix_truncate,
     .read = plain_read,

@@ -103,11 +103,26 @@ enum err posix_close(struct io_file *io_file, struct error *error)
     enum err result = OK;
     assert(!file->transfer.is_pending);
     assert(!file->reading.is_pending);
-    if (close(file->fd) != 0 && errno != EINTR)
-        result = transfer_error(error, errno, "close", file->name);
-    memory_free(file->name);
+    if (!file->is_shared) {
+        if (close(file->fd) != 0 && errno != EINTR)
+            result = transfer_error(error, errno, "close", file->name);
+        memory_free(file->name);
+    }
     memory_free(file);
     return result;
+}
+
+struct io_file *posix_share(struct io *io, struct io_file *io_file)
+{
+    const struct posix_file *file = (const struct posix_file *)io_file;
+    assert(io->ops == io_file->io->ops);
+    struct posix_file *shared = memory_alloc_zero(sizeof(*shared));
+    shared->file.io = io;
+    shared->fd = file->fd;
+    shared->is_direct = file->is_direct;
+    shared->is_shared = true;
+    shared->name = file->name;
+    return &shared->file;
 }
 
 enum err posix_size(struct io_file *io_file, uint64_t *size, struct error *error)

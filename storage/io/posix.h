@@ -27,6 +27,7 @@ struct posix_file {
     int fd;
     bool is_direct; /* asked for: alignment is checked even where the file system has no O_DIRECT */
     bool has_unsynced; /* writes since the last sync */
+    bool is_shared;    /* descriptor and name are another handle's */
     struct transfer transfer;
     struct transfer_result result; /* plain: of the write that was done in submit */
     struct posix_read reading;
@@ -42,6 +43,7 @@ void posix_check_aligned(const struct posix_file *file, const void *data, size_t
 enum err posix_open(struct io *io, const char *name, int flags, struct io_file **out,
                     struct error *error);
 enum err posix_close(struct io_file *file, struct error *error);
+struct io_file *posix_share(struct io *io, struct io_file *file);
 enum err posix_size(struct io_file *file, uint64_t *size, struct error *error);
 enum err posix_truncate(struct io_file *file, uint64_t size, struct error *error);
 enum err posix_rename(struct io *io, const char *from, const char *to, struct error *error);

@@ -332,6 +332,7 @@ static void ring_destroy(struct io *io)
 static const struct io_ops ring_ops = {
     .open = posix_open,
     .close = posix_close,
+    .share = posix_share,
     .size = posix_size,
     .truncate = posix_truncate,
     .read = ring_read,

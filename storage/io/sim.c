@@ -153,6 +153,17 @@ static enum err sim_file_close(struct io_file *io_file, struct error *error)
     return OK;
 }
 
+static struct io_file *sim_file_share(struct io *io, struct io_file *io_file)
+{
+    const struct sim_file *file = (const struct sim_file *)io_file;
+    struct sim_file *shared = memory_alloc_zero(sizeof(*shared));
+    shared->file.io = io;
+    shared->inode = sim_inode_ref(file->inode);
+    shared->is_direct = file->is_direct;
+    memcpy(shared->name, file->name, sizeof(shared->name));
+    return &shared->file;
+}
+
 static enum err sim_file_size(struct io_file *io_file, uint64_t *size, struct error *error)
 {
     struct sim_file *file = (struct sim_file *)io_file;
@@ -504,6 +515,7 @@ static void sim_io_destroy(struct io *io)
 static const struct io_ops sim_ops = {
     .open = sim_file_open,
     .close = sim_file_close,
+    .share = sim_file_share,
     .size = sim_file_size,
     .truncate = sim_file_truncate,
     .read = sim_file_read,

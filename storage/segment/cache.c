@@ -9,7 +9,6 @@
  * Two readers that miss the same page both read it; the one that comes second frees its own. */
 #include "storage/segment/cache.h"
 
-#include "storage/base/arena.h"
 #include "storage/base/hash.h"
 #include "storage/base/thread.h"
 
@@ -28,14 +27,14 @@ struct cache {
 
 /* --- entries --- */
 
-struct cache_entry *cache_entry_create(enum cache_kind kind, void *data, void *more, size_t size)
+struct cache_entry *cache_entry_create(enum cache_kind kind, size_t data_size)
 {
     struct cache_entry *entry = memory_alloc_zero(sizeof(*entry));
     entry->kind = kind;
     atomic_init(&entry->references, 1);
-    entry->data = data;
-    entry->more = more;
-    entry->charge = size + sizeof(*entry);
+    entry->data = data_size != 0 ? memory_alloc(data_size) : NULL;
+    entry->data_size = data_size;
+    arena_init(&entry->arena);
     return entry;
 }
 
@@ -54,7 +53,7 @@ void cache_entry_unref(struct cache_entry *entry)
         return;
     assert(!entry->is_cached);
     memory_free(entry->data);
-    memory_free(entry->more);
+    arena_deinit(&entry->arena);
     memory_free(entry);
 }
 
@@ -219,6 +218,7 @@ struct cache_entry *cache_put(struct cache *cache, struct cache_anchor *anchor, 
     if (there == NULL) {
         entry->number = number;
         entry->ordinal = ordinal;
+        entry->charge = sizeof(*entry) + entry->data_size + entry->arena.total;
         cache_entry_ref(entry);
         if (cache->entry_count >= cache->bucket_count)
             grow(cache);

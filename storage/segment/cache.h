@@ -31,15 +31,17 @@ struct cache_entry {
     bool is_cached, is_recent;
     uint64_t number;
     uint32_t ordinal;
-    size_t charge;                                    /* bytes, with this struct */
-    void *data, *more;                                /* freed with the entry */
-    struct cache_entry *chain;                        /* of the hash */
-    struct cache_entry *next, *previous;              /* the clock's circle */
+    size_t charge;                       /* bytes, with this struct; from cache_put on */
+    void *data;                          /* the page's bytes, */
+    size_t data_size;                    /* freed with the entry, */
+    struct arena arena;                  /* and what else it points to */
+    struct cache_entry *chain;           /* of the hash */
+    struct cache_entry *next, *previous; /* the clock's circle */
     struct cache_entry *segment_next, **segment_link; /* of one segment */
 };
 
-/* One reference; `data` and `more` (may be NULL) become the entry's, `size` is what both take. */
-struct cache_entry *cache_entry_create(enum cache_kind kind, void *data, void *more, size_t size);
+/* One reference; room for `data_size` bytes in `data` (0: NULL), an empty arena. */
+struct cache_entry *cache_entry_create(enum cache_kind kind, size_t data_size);
 struct cache_entry *cache_entry_ref(struct cache_entry *entry);
 void cache_entry_unref(struct cache_entry *entry);
 

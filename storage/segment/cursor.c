@@ -1,6 +1,7 @@
-/* The cursor: rows of a view as vectors.
+/* The cursor: rows of a view as vectors. This file has the calls and the chunks of mutable
+ * segments; cursor_sealed.c has the blocks of sealed ones.
  *
- * Per vector and column the cheapest of four ways:
+ * Per vector and column of a chunk the cheapest of four ways:
  *
  *   borrow    bigint, times, double, boolean, plain text: the vector points into the chunk
  *   widen     narrow integers, real, numeric, uuid: one pass into the cursor's buffer
@@ -10,40 +11,22 @@
  * Validity is borrowed, and left out for vectors that end before the chunk's first NULL. A
  * dictionary may get longer from one vector to the next, under the same id and with the same codes.
  * Cost per value: 0 for borrowed, about 0.3 ns for codes and narrow integers. */
-#include "storage/segment/view.h"
+#include "storage/segment/cursor.h"
 
 #include <assert.h>
-
-struct cursor_column {
-    uint32_t index; /* in the schema */
-    const struct column_definition *definition;
-    struct column constant;            /* of `missing` */
-    struct column null;                /* constant NULL */
-    const struct chunk_column *source; /* in the current chunk, NULL: constant */
-    void *buffer; /* VECTOR_ROWS_MAX of the physical class or of codes; made when needed */
-};
-
-struct cursor {
-    const struct table_view *view;
-    const struct chunk *chunk;
-    uint64_t row, end; /* in the current chunk */
-    size_t column_count;
-    struct cursor_column *columns;
-    struct column *vectors;
-    struct scan_counts counts;
-    struct arena arena;
-};
 
 struct cursor *cursor_open(const struct table_view *view, const uint32_t *columns,
                            size_t column_count, const struct scan_filter *filter)
 {
-    (void)filter; /* a hint */
     struct cursor *cursor = memory_alloc_zero(sizeof(*cursor));
     cursor->view = view;
+    cursor->filter = filter;
     cursor->column_count = column_count;
     arena_init(&cursor->arena);
     cursor->columns = arena_alloc_zero(&cursor->arena, column_count * sizeof(*cursor->columns));
     cursor->vectors = arena_alloc_zero(&cursor->arena, column_count * sizeof(*cursor->vectors));
+    cursor->place.selection = arena_alloc_array(&cursor->arena, VECTOR_ROOM, sizeof(uint32_t));
+    cursor->place.other = arena_alloc_array(&cursor->arena, VECTOR_ROOM, sizeof(uint32_t));
     for (size_t i = 0; i < column_count; i++) {
         assert(columns[i] < view->schema->column_count);
         struct cursor_column *column = &cursor->columns[i];
@@ -54,6 +37,7 @@ struct cursor *cursor_open(const struct table_view *view, const uint32_t *column
         column->constant = column_from_value(&missing, &cursor->arena);
         column->null = column_from_value(&(struct value){.type = missing.type, .is_null = true},
                                          &cursor->arena);
+        block_scratch_init(&column->scratch);
     }
     return cursor;
 }
@@ -72,27 +56,60 @@ static const struct chunk_column *find_source(const struct chunk *chunk,
     return NULL;
 }
 
-enum err cursor_seek(struct cursor *cursor, size_t morsel, bool *has, struct error *error)
+/* Whether a condition on the event time leaves nothing of the morsel. */
+static bool is_out_of_time(const struct cursor *cursor, size_t morsel)
 {
-    struct morsel_place place = view_morsel_place(cursor->view, morsel);
-    struct morsel_range range = table_view_morsel(cursor->view, morsel);
-    if (place.entry != NULL && place.entry->sealed != NULL)
-        return error_set(error, ERR_UNSUPPORTED, NULL, "sealed segments are not read yet");
-    cursor->chunk = segment_chunk(
-        place.entry != NULL ? place.entry->segment : cursor->view->segment, place.index);
-    cursor->row = 0;
-    cursor->end = range.end - range.begin;
-    for (size_t i = 0; i < cursor->column_count; i++)
-        cursor->columns[i].source = find_source(cursor->chunk, &cursor->columns[i]);
-    *has = true;
-    return OK;
+    const struct scan_filter *filter = cursor->filter;
+    const struct schema *schema = cursor->view->schema;
+    int64_t min_us, max_us;
+    if (filter == NULL || !table_view_morsel_times(cursor->view, morsel, &min_us, &max_us))
+        return false;
+    for (size_t i = 0; i < filter->condition_count; i++) {
+        const struct scan_condition *asked = &filter->conditions[i];
+        bool is_time = cursor->columns[asked->column].index == (uint32_t)schema->time_column;
+        if (is_time && asked->test == SCAN_RANGE &&
+            ((asked->has_low && max_us < asked->low.i) ||
+             (asked->has_high && min_us > asked->high.i)))
+            return true;
+    }
+    return false;
 }
 
-static void *buffer_of(struct cursor *cursor, struct cursor_column *column)
+static void mutable_seek(struct cursor *cursor, size_t morsel, struct morsel_place place)
+{
+    struct morsel_range range = table_view_morsel(cursor->view, morsel);
+    const struct segment *segment =
+        place.entry != NULL ? place.entry->segment : cursor->view->segment;
+    cursor->chunk = segment_chunk(segment, place.index);
+    cursor->row = 0;
+    cursor->end = range.end - range.begin;
+    cursor->counts.rows_considered += cursor->end;
+    for (size_t i = 0; i < cursor->column_count; i++)
+        cursor->columns[i].source = find_source(cursor->chunk, &cursor->columns[i]);
+}
+
+enum err cursor_seek(struct cursor *cursor, size_t morsel, bool *has, struct error *error)
+{
+    enum err err = OK;
+    struct morsel_place place = view_morsel_place(cursor->view, morsel);
+    cursor->chunk = NULL;
+    cursor->row = cursor->end = 0;
+    cursor->place.row = cursor->place.end = 0;
+    cursor->counts.morsels++;
+    *has = !is_out_of_time(cursor, morsel);
+    if (*has && place.entry != NULL && place.entry->sealed != NULL)
+        err = sealed_seek(cursor, morsel, place, has, error);
+    else if (*has)
+        mutable_seek(cursor, morsel, place);
+    cursor->counts.morsels_skipped += *has ? 0 : 1;
+    return err;
+}
+
+void *cursor_buffer(struct cursor *cursor, struct cursor_column *column)
 {
     if (column->buffer == NULL) {
         size_t size = physical_size(type_physical(column->definition->type.id));
-        column->buffer = arena_alloc_array(&cursor->arena, VECTOR_ROWS_MAX, size);
+        column->buffer = arena_alloc_array(&cursor->arena, VECTOR_ROOM, size);
     }
     return column->buffer;
 }
@@ -120,7 +137,7 @@ static struct column read_codes(struct cursor *cursor, struct cursor_column *col
     if (out.dictionary_count == 0) /* nothing but NULLs: code 0 would name nothing */
         return column->null;
     const uint16_t *codes = (const uint16_t *)source->values + row;
-    uint32_t *wide = buffer_of(cursor, column);
+    uint32_t *wide = cursor_buffer(cursor, column);
     for (size_t i = 0; i < count; i++)
         wide[i] = codes[i];
     out.codes = wide;
@@ -144,7 +161,7 @@ static struct column read_vector(struct cursor *cursor, struct cursor_column *co
         if (source->form == CHUNK_TEXT || is_borrowed(out.type)) {
             out.values = values;
         } else {
-            void *buffer = buffer_of(cursor, column);
+            void *buffer = cursor_buffer(cursor, column);
             stored_widen(out.type, values, count, buffer);
             out.values = buffer;
         }
@@ -157,7 +174,8 @@ static struct column read_vector(struct cursor *cursor, struct cursor_column *co
 
 enum err cursor_next(struct cursor *cursor, struct batch *batch, bool *has, struct error *error)
 {
-    (void)error;
+    if (cursor->chunk == NULL)
+        return sealed_next(cursor, batch, has, error);
     *has = cursor->row < cursor->end;
     if (!*has)
         return OK;
@@ -178,6 +196,10 @@ const struct scan_counts *cursor_counts(const struct cursor *cursor)
 
 void cursor_close(struct cursor *cursor)
 {
+    sealed_leave(cursor);
+    view_pins_release(&cursor->own_pins);
+    for (size_t i = 0; i < cursor->column_count; i++)
+        block_scratch_deinit(&cursor->columns[i].scratch);
     arena_deinit(&cursor->arena);
     memory_free(cursor);
 }

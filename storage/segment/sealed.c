@@ -42,10 +42,7 @@ void sealed_unref(struct sealed *sealed)
     assert(before > 0);
     if (before != 1)
         return;
-    cache_drop(source_cache(sealed->source), &sealed->anchor);
-    source_forget(sealed->source, sealed);
-    if (atomic_load_explicit(&sealed->is_discarded, memory_order_relaxed))
-        source_remove(sealed->source, sealed->info.number);
+    source_forget(sealed);
     contents_destroy(atomic_load_explicit(&sealed->contents, memory_order_relaxed));
     memory_free(sealed);
 }
@@ -65,6 +62,68 @@ void sealed_path(const char *directory, uint64_t number, char *out, size_t out_s
     int length = snprintf(out, out_size, "%s%s" SEALED_DIRECTORY "/%016llx.fseg", directory,
                           directory[0] == 0 ? "" : "/", (unsigned long long)number);
     assert(length > 0 && (size_t)length < out_size);
+}
+
+/* The footer says the same as the manifest, or one of them is not what was written. */
+static bool is_same(const struct sealed_info *info, const struct sealed_footer *footer)
+{
+    return footer->number == info->number && footer->table_id == info->table_id &&
+           footer->row_count == info->row_count;
+}
+
+static enum err contents_read(struct sealed *sealed, struct sealed_contents *contents,
+                              struct error *error)
+{
+    const struct sealed_info *info = &sealed->info;
+    void *bytes = memory_alloc(info->footer_size);
+    struct error cause = {0};
+    enum err err = source_read_footer(sealed, bytes, error);
+    if (err == OK) {
+        err = footer_read(slice_of(bytes, info->footer_size), info->bytes, &contents->arena,
+                          &contents->footer, &cause);
+        if (err == OK && !is_same(info, &contents->footer))
+            err = error_set(&cause, ERR_CORRUPT, NULL, "the footer is another segment's");
+        if (err != OK) {
+            char path[SEALED_PATH_SIZE];
+            sealed_path("", info->number, path, sizeof(path));
+            error_set(error, err, NULL, "segment file %s, offset %llu: %s", path,
+                      (unsigned long long)info->footer_offset, cause.text);
+        }
+    }
+    memory_free(bytes);
+    return err;
+}
+
+/* Nothing is locked while the file is read: of several threads that come first at once, one leaves
+ * its footer and the others free theirs. */
+enum err sealed_open(struct sealed *sealed, const struct sealed_footer **footer,
+                     struct error *error)
+{
+    struct sealed_contents *known = atomic_load_explicit(&sealed->contents, memory_order_acquire);
+    if (known == NULL) {
+        struct sealed_contents *contents = memory_alloc_zero(sizeof(*contents));
+        arena_init(&contents->arena);
+        enum err err = contents_read(sealed, contents, error);
+        if (err != OK) {
+            contents_destroy(contents);
+            return err;
+        }
+        contents->dictionary_id = source_take_ids(sealed->source, contents->footer.column_count);
+        if (atomic_compare_exchange_strong_explicit(&sealed->contents, &known, contents,
+                                                    memory_order_acq_rel, memory_order_acquire))
+            known = contents;
+        else
+            contents_destroy(contents);
+    }
+    *footer = &known->footer;
+    return OK;
+}
+
+uint64_t sealed_dictionary_id(const struct sealed *sealed, const struct sealed_column *column)
+{
+    const struct sealed_contents *contents =
+        atomic_load_explicit(&sealed->contents, memory_order_acquire);
+    return contents->dictionary_id + (uint64_t)(column - contents->footer.columns);
 }
 
 const struct sealed_footer *sealed_footer_known(const struct sealed *sealed)

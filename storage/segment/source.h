@@ -9,37 +9,58 @@
 #include "storage/segment/footer.h"
 #include "storage/segment/sealed.h"
 
-/* An open file of a segment; under the source's lock. */
+/* The open file of a segment; under the source's lock. */
 struct source_file {
     struct io_file *file;                /* NULL: closed */
     uint32_t user_count;                 /* reads under way: it is not closed then */
-    struct source_file *next, *previous; /* open ones, the one used longest ago first */
-};
-
-struct sealed {
-    _Atomic uint32_t references;
-    struct sealed_source *source;
-    struct sealed_info info;
-    _Atomic bool is_discarded;
-    /* NULL until it has been read; release by who read it, acquire by who uses it. */
-    _Atomic(struct sealed_contents *) contents;
-    struct source_file file;
-    struct cache_anchor anchor; /* under the cache's lock */
+    struct source_file *next, *previous; /* circle of the open ones, used longest ago first */
 };
 
 /* A footer with its memory. */
 struct sealed_contents {
     struct arena arena;
     struct sealed_footer footer;
-    uint64_t dictionary_id; /* of column 0; column i has the i-th after it */
+    uint64_t dictionary_id; /* of column 0; that of column i is i more */
+};
+
+struct sealed {
+    _Atomic uint32_t references;
+    struct sealed_source *source;
+    struct sealed_info info;
+    _Atomic bool is_discarded; /* relaxed: the last unref orders it */
+    /* NULL until it has been read; release by who read it, acquire by who uses it. */
+    _Atomic(struct sealed_contents *) contents;
+    struct source_file file;
+    struct cache_anchor anchor; /* under the cache's lock */
 };
 
 /* The column of this id, NULL: the segment has none. */
 const struct sealed_column *sealed_column_find(const struct sealed_footer *footer,
                                                uint32_t column_id);
+/* Of a column of an open segment; never 0, and no other dictionary's. */
+uint64_t sealed_dictionary_id(const struct sealed *sealed, const struct sealed_column *column);
 
-struct cache *source_cache(struct sealed_source *source);
-void source_forget(struct sealed_source *source, struct sealed *sealed); /* closes its file */
-void source_remove(struct sealed_source *source, uint64_t number);       /* the file */
+/* Pages, checked and open, with a reference, from the cache or the file. What is read is added to
+ * `counts`. ERR_CORRUPT, ERR_IO name file and offset. Any thread. */
+struct source_block {
+    struct sealed *sealed; /* open */
+    const struct sealed_column *column;
+    uint32_t block;
+    bool is_ahead; /* those behind it will be asked for: they may be read along */
+};
+MUST_CHECK enum err source_read_block(const struct source_block *which, struct scan_counts *counts,
+                                      struct cache_entry **out, struct error *error);
+MUST_CHECK enum err source_read_dictionary(struct sealed *sealed,
+                                           const struct sealed_column *column,
+                                           struct scan_counts *counts, struct cache_entry **out,
+                                           struct error *error);
+MUST_CHECK enum err source_read_index(struct sealed *sealed, const struct sealed_column *column,
+                                      struct scan_counts *counts, struct cache_entry **out,
+                                      struct error *error);
+/* The footer's bytes, into `out` of info.footer_size. */
+MUST_CHECK enum err source_read_footer(struct sealed *sealed, void *out, struct error *error);
+uint64_t source_take_ids(struct sealed_source *source, uint32_t count);
+/* The segment goes: its pages, its open file, and if it was discarded the file itself. */
+void source_forget(struct sealed *sealed);
 
 #endif

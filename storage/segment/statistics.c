@@ -164,8 +164,8 @@ void table_view_statistics(const struct table_view *view, struct table_statistic
 
 struct column_figures {
     uint64_t bytes, raw_bytes;
-    bool has_plain, has_dictionary, has_constant;
-    uint32_t encodings; /* of blocks: bit per encoding */
+    bool has_plain, has_dictionary, has_constant; /* of mutable chunks */
+    uint32_t encodings;                           /* of blocks: bit per encoding */
 };
 
 /* Bytes of the texts of a chunk's first `row_count` rows as if each row had its own. */
@@ -229,10 +229,11 @@ static void add_mutable(struct mutable_part part, uint32_t column_id, struct col
     }
 }
 
-static void add_sealed(const struct sealed *sealed, uint32_t column_id, struct column_figures *out)
+static void add_sealed(struct sealed *sealed, uint32_t column_id, struct column_figures *out)
 {
-    const struct sealed_footer *footer = sealed_footer_known(sealed);
-    if (footer == NULL)
+    const struct sealed_footer *footer;
+    struct error ignored; /* a query of its rows will say it */
+    if (sealed_open(sealed, &footer, &ignored) != OK)
         return;
     const struct sealed_column *column = sealed_column_find(footer, column_id);
     if (column == NULL) {
@@ -245,6 +246,38 @@ static void add_sealed(const struct sealed *sealed, uint32_t column_id, struct c
     for (uint32_t i = 0; i < footer->block_count; i++) {
         out->bytes += column->blocks[i].page.size;
         out->encodings |= UINT32_C(1) << column->blocks[i].encoding;
+    }
+}
+
+static void print_name(const char *name, char *out, size_t out_size)
+{
+    size_t used = strlen(out);
+    if (used < out_size)
+        snprintf(out + used, out_size - used, "%s%s", used == 0 ? "" : ",", name);
+}
+
+/* Each name once, those of mutable chunks first. */
+static void print_encodings(const struct column_figures *figures, char *out, size_t out_size)
+{
+    const char *const names[] = {figures->has_plain ? "plain" : NULL,
+                                 figures->has_dictionary ? "dictionary" : NULL,
+                                 figures->has_constant ? "constant" : NULL};
+    if (out_size == 0)
+        return;
+    out[0] = 0;
+    for (size_t i = 0; i < array_count(names); i++) {
+        if (names[i] != NULL)
+            print_name(names[i], out, out_size);
+    }
+    for (uint8_t encoding = 0; encoding < ENCODING_COUNT_MAX; encoding++) {
+        if ((figures->encodings >> encoding & 1) == 0)
+            continue;
+        const char *name = encoding_name(encoding);
+        bool is_printed = false;
+        for (size_t i = 0; i < array_count(names); i++)
+            is_printed |= names[i] != NULL && strcmp(names[i], name) == 0;
+        if (!is_printed)
+            print_name(name, out, out_size);
     }
 }
 
@@ -263,15 +296,5 @@ void table_view_column_statistics(const struct table_view *view, uint32_t column
     }
     *bytes = figures.bytes;
     *raw_bytes = figures.raw_bytes;
-    const char *const names[] = {figures.has_plain ? "plain" : NULL,
-                                 figures.has_dictionary ? "dictionary" : NULL,
-                                 figures.has_constant ? "constant" : NULL};
-    size_t used = 0;
-    if (encodings_size != 0)
-        encodings[0] = 0;
-    for (size_t i = 0; i < array_count(names); i++) {
-        if (names[i] != NULL && used < encodings_size)
-            used += (size_t)snprintf(encodings + used, encodings_size - used, "%s%s",
-                                     used == 0 ? "" : ",", names[i]);
-    }
+    print_encodings(&figures, encodings, encodings_size);
 }

@@ -18,8 +18,7 @@
 /* An entry that says which page it is. */
 static struct cache_entry *make_entry(uint64_t number, uint32_t ordinal, size_t size)
 {
-    struct cache_entry *entry =
-        cache_entry_create(CACHE_BLOCK, memory_alloc(size), memory_alloc(8), size + 8);
+    struct cache_entry *entry = cache_entry_create(CACHE_BLOCK, size);
     entry->block.state[0] = number;
     entry->block.state[1] = ordinal;
     return entry;
@@ -105,7 +104,7 @@ static void test_what_is_in_use_stays(void **state)
 static void test_what_is_asked_for_outlives_what_is_not(void **state)
 {
     (void)state;
-    struct cache *cache = cache_create(10 * (sizeof(struct cache_entry) + 108));
+    struct cache *cache = cache_create(10 * (sizeof(struct cache_entry) + 100));
     struct cache_anchor anchor = {0};
     for (uint32_t i = 0; i < 200; i++) {
         cache_entry_unref(cache_put(cache, &anchor, 1, i, make_entry(1, i, 100)));

@@ -1,0 +1,119 @@
+/* What the files behind a cursor share: cursor.c (the calls, mutable segments), cursor_sealed.c
+ * (blocks of sealed ones), sieve.c (filters against a sealed segment). Private to storage/segment.
+ */
+#ifndef FRESHET_STORAGE_SEGMENT_CURSOR_H
+#define FRESHET_STORAGE_SEGMENT_CURSOR_H
+
+#include "storage/segment/source.h"
+#include "storage/segment/view.h"
+
+/* Room that readers of vectors may write past their end. */
+#define VECTOR_ROOM (BLOCK_VECTOR_ROWS + 16)
+
+struct cursor_column {
+    uint32_t index; /* in the schema */
+    const struct column_definition *definition;
+    struct column constant; /* of `missing` */
+    struct column null;     /* constant NULL */
+    void *buffer;           /* VECTOR_ROOM of the physical class or of codes; made when needed */
+
+    const struct chunk_column *source; /* in the current chunk, NULL: constant */
+
+    const struct sealed_column *sealed; /* in the current segment, NULL: constant */
+    struct cache_entry *dictionary;     /* held; NULL: not needed yet */
+    bool is_pinned;                     /* the dictionary: its reference is with the pins */
+    struct cache_entry *page;           /* held; of `page_block`; NULL: not needed yet */
+    uint32_t page_block;
+    struct block_scratch scratch; /* of text */
+    void *raw;                    /* VECTOR_ROOM values of a block's class, at most 16 bytes each */
+    uint8_t *validity;            /* VECTOR_ROOM */
+};
+
+enum sift_way {
+    SIFT_ZONE,  /* by the zones of blocks only */
+    SIFT_RANGE, /* low <= integer or code <= high */
+    SIFT_LIST,  /* one of `keys`, integers */
+    SIFT_SET,   /* code in `set` */
+    SIFT_NULL,
+    SIFT_NOT_NULL
+};
+
+/* One condition as it reads in this segment. */
+struct sift {
+    enum sift_way way;
+    struct cursor_column *column;
+    int64_t low, high; /* least and greatest that pass; of zones' terms under SIFT_ZONE */
+    bool has_nan;      /* NaN passes, which lies below all numbers in blocks of numeric */
+    size_t key_count;  /* what passes as a list, ascending; 0: too long to say */
+    int64_t *keys;
+    const uint64_t *set;
+    bool is_by_bitmap; /* the sieve's `rows` have seen to it */
+    bool is_pending;   /* rows of the current block must be looked at */
+};
+
+/* A filter against one sealed segment. */
+struct sieve {
+    bool is_empty; /* no row passes */
+    size_t sift_count;
+    struct sift *sifts;
+    struct row_set *rows; /* NULL: no bitmap is used; else all other rows fail */
+    struct arena arena;
+};
+
+/* The cursor's place in a sealed segment. */
+struct sealed_place {
+    struct sealed *sealed; /* NULL: in none */
+    const struct sealed_footer *footer;
+    struct sieve sieve;
+    uint32_t block;
+    uint32_t row, end; /* in the block */
+    bool is_read;      /* some block of the segment was */
+    uint32_t streak;   /* blocks asked for one behind the other: worth reading ahead */
+    size_t last_morsel;
+    uint32_t *selection, *other; /* VECTOR_ROOM */
+};
+
+struct cursor {
+    const struct table_view *view;
+    const struct scan_filter *filter; /* NULL: none */
+    const struct chunk *chunk;        /* NULL: in a sealed segment */
+    uint64_t row, end;                /* in the current chunk */
+    struct sealed_place place;
+    size_t column_count;
+    struct cursor_column *columns;
+    struct column *vectors;
+    struct scan_counts counts;
+    struct view_pins own_pins; /* where the view has none */
+    struct arena arena;
+};
+
+void *cursor_buffer(struct cursor *cursor, struct cursor_column *column);
+
+/* --- cursor_sealed.c --- */
+
+MUST_CHECK enum err sealed_seek(struct cursor *cursor, size_t morsel, struct morsel_place where,
+                                bool *has, struct error *error);
+MUST_CHECK enum err sealed_next(struct cursor *cursor, struct batch *batch, bool *has,
+                                struct error *error);
+/* Lets go of the segment. */
+void sealed_leave(struct cursor *cursor);
+/* The column's block of the current block number; borrowed from the cursor. */
+MUST_CHECK enum err cursor_page(struct cursor *cursor, struct cursor_column *column,
+                                const struct block **out, struct error *error);
+/* The segment's dictionary of the column; borrowed from the cursor. */
+MUST_CHECK enum err cursor_dictionary(struct cursor *cursor, struct cursor_column *column,
+                                      const struct cache_entry **out, struct error *error);
+
+/* --- sieve.c --- */
+
+/* For the segment that the cursor has just entered. */
+MUST_CHECK enum err sieve_enter(struct cursor *cursor, struct error *error);
+void sieve_leave(struct sieve *sieve);
+/* Whether rows of a block can pass; marks the sifts that its rows must be held against. */
+bool sieve_block(struct sieve *sieve, uint32_t block, uint32_t row_count);
+/* Rows of the vector [begin, begin + count) of the current block that can pass, into
+ * place->selection; *selected = UINT32_MAX: all, nothing was written. */
+MUST_CHECK enum err sieve_vector(struct cursor *cursor, uint32_t begin, uint32_t count,
+                                 uint32_t *selected, struct error *error);
+
+#endif

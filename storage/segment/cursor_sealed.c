@@ -1,0 +1,335 @@
+/* The cursor in sealed segments: vectors out of blocks.
+ *
+ *   enter segment ── footer, columns by id, the filter against it (sieve.c)
+ *   seek block    ── zones and bitmaps; nothing read yet
+ *   next vector   ── rows that can pass; none: the next one, no other column touched
+ *                    all: columns decoded, many: decoded and gathered, few: picked
+ *
+ * A column's page is fetched when the first vector of the block needs it, so columns that a filter
+ * leaves no rows for are not read at all. Codes come out with the segment's dictionary, which is
+ * pinned to the snapshot when it is first handed out; everything else as the physical class of its
+ * type. Integers and times are decoded straight into what the batch points to; booleans, numerics
+ * and uuids take a second pass. */
+#include "storage/segment/cursor.h"
+
+#include "storage/base/fault.h"
+
+#include <assert.h>
+
+#define PICK_SHARE 16 /* fewer than 1 row in so many is picked one by one */
+#define STREAK_AHEAD 2
+#define STREAK_GAP 8 /* morsels that other threads may have taken in between */
+
+/* --- pages --- */
+
+static void drop_page(struct cursor_column *column)
+{
+    if (column->page != NULL)
+        cache_entry_unref(column->page);
+    column->page = NULL;
+    column->scratch.tag = 0; /* of a block that may be gone, or read again elsewhere */
+}
+
+enum err cursor_page(struct cursor *cursor, struct cursor_column *column, const struct block **out,
+                     struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    if (column->page != NULL && column->page_block != place->block &&
+        !(fault_is("sealed.stale_page") && column->page->block.row_count > place->end))
+        drop_page(column);
+    if (column->page == NULL) {
+        struct source_block which = {.sealed = place->sealed,
+                                     .column = column->sealed,
+                                     .block = place->block,
+                                     .is_ahead = place->streak >= STREAK_AHEAD};
+        enum err err = source_read_block(&which, &cursor->counts, &column->page, error);
+        if (err != OK)
+            return err;
+        column->page_block = place->block;
+    }
+    *out = &column->page->block;
+    return OK;
+}
+
+enum err cursor_dictionary(struct cursor *cursor, struct cursor_column *column,
+                           const struct cache_entry **out, struct error *error)
+{
+    if (column->dictionary == NULL) {
+        enum err err = source_read_dictionary(cursor->place.sealed, column->sealed, &cursor->counts,
+                                              &column->dictionary, error);
+        if (err != OK)
+            return err;
+    }
+    *out = column->dictionary;
+    return OK;
+}
+
+/* The dictionary for a batch: whoever gets it may keep it as long as the snapshot. */
+static enum err hand_out_dictionary(struct cursor *cursor, struct cursor_column *column,
+                                    struct column *out, struct error *error)
+{
+    const struct cache_entry *dictionary;
+    enum err err = cursor_dictionary(cursor, column, &dictionary, error);
+    if (err != OK)
+        return err;
+    if (!column->is_pinned) {
+        struct view_pins *pins =
+            cursor->view->pins != NULL ? cursor->view->pins : &cursor->own_pins;
+        view_pins_add(pins, column->dictionary);
+        column->is_pinned = true;
+    }
+    out->dictionary = dictionary->texts;
+    out->dictionary_count = dictionary->text_count;
+    out->dictionary_id = sealed_dictionary_id(cursor->place.sealed, column->sealed);
+    return OK;
+}
+
+/* --- segments and blocks --- */
+
+void sealed_leave(struct cursor *cursor)
+{
+    struct sealed_place *place = &cursor->place;
+    if (place->sealed == NULL)
+        return;
+    for (size_t i = 0; i < cursor->column_count; i++) {
+        struct cursor_column *column = &cursor->columns[i];
+        drop_page(column);
+        if (column->dictionary != NULL && !column->is_pinned)
+            cache_entry_unref(column->dictionary);
+        column->dictionary = NULL;
+        column->is_pinned = false;
+    }
+    sieve_leave(&place->sieve);
+    cursor->counts.segments_skipped += place->is_read ? 0 : 1;
+    place->sealed = NULL;
+}
+
+static enum err enter(struct cursor *cursor, struct sealed *sealed, struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    enum err err = sealed_open(sealed, &place->footer, error);
+    if (err != OK)
+        return err;
+    place->sealed = sealed;
+    place->is_read = false;
+    cursor->counts.segments++;
+    for (size_t i = 0; i < cursor->column_count; i++) {
+        struct cursor_column *column = &cursor->columns[i];
+        struct type type = column->definition->type;
+        column->sealed = sealed_column_find(place->footer, column->definition->id);
+        if (column->sealed != NULL &&
+            type_physical(column->sealed->type.id) != type_physical(type.id))
+            column->sealed = NULL; /* not what the definition says: as if it were not there */
+    }
+    err = sieve_enter(cursor, error);
+    if (err != OK)
+        sealed_leave(cursor);
+    return err;
+}
+
+enum err sealed_seek(struct cursor *cursor, size_t morsel, struct morsel_place where, bool *has,
+                     struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    *has = false;
+    if (place->sealed != where.entry->sealed) {
+        sealed_leave(cursor);
+        enum err err = enter(cursor, where.entry->sealed, error);
+        if (err != OK)
+            return err;
+    }
+    uint32_t left = place->footer->row_count - where.index * BLOCK_ROWS_MAX;
+    place->block = where.index;
+    place->row = 0;
+    place->end = left < BLOCK_ROWS_MAX ? left : BLOCK_ROWS_MAX;
+    if (!sieve_block(&place->sieve, where.index, place->end))
+        return OK;
+    bool is_on = morsel > place->last_morsel && morsel - place->last_morsel <= STREAK_GAP;
+    place->streak = is_on ? place->streak + 1 : 0;
+    place->last_morsel = morsel;
+    place->is_read = true;
+    cursor->counts.rows_considered += place->end;
+    *has = true;
+    return OK;
+}
+
+/* --- vectors --- */
+
+/* The rows of one vector that are wanted. */
+struct wanted {
+    uint32_t begin, count; /* of the vector, in the block */
+    const uint32_t *rows;  /* offsets from begin, ascending; NULL: all */
+    uint32_t row_count;
+};
+
+/* Moves the wanted of `count` values to the front: a row never lies before its place. */
+#define GATHER(type, values)                                                                       \
+    do {                                                                                           \
+        type *restrict at = (values);                                                              \
+        for (uint32_t i = 0; i < wanted->row_count; i++)                                           \
+            at[i] = at[wanted->rows[i]];                                                           \
+    } while (0)
+
+struct wide_value {
+    uint64_t low, high;
+};
+
+static bool is_picked(const struct wanted *wanted)
+{
+    return wanted->rows != NULL && wanted->row_count * PICK_SHARE <= wanted->count;
+}
+
+static void *raw_of(struct cursor *cursor, struct cursor_column *column)
+{
+    if (column->raw == NULL)
+        column->raw = arena_alloc_array(&cursor->arena, VECTOR_ROOM, 16);
+    return column->raw;
+}
+
+/* Wanted values as the block's class has them, into `out`. */
+static enum err read_values(const struct block *block, struct cursor_column *column,
+                            const struct wanted *wanted, void *out, struct error *error)
+{
+    if (is_picked(wanted)) {
+        uint32_t rows[BLOCK_VECTOR_ROWS / PICK_SHARE + 1];
+        for (uint32_t i = 0; i < wanted->row_count; i++)
+            rows[i] = wanted->begin + wanted->rows[i];
+        return block_read_at(block, rows, wanted->row_count, &column->scratch, out, error);
+    }
+    enum err err = block_read(block, wanted->begin, wanted->count, &column->scratch, out, error);
+    if (err != OK || wanted->rows == NULL)
+        return err;
+    if (block->class == BLOCK_WIDE)
+        GATHER(struct wide_value, out);
+    else if (block->class == BLOCK_TEXT)
+        GATHER(struct slice, out);
+    else
+        GATHER(int64_t, out);
+    return OK;
+}
+
+static enum err read_codes(struct cursor *cursor, struct cursor_column *column,
+                           const struct block *block, const struct wanted *wanted,
+                           struct column *out, struct error *error)
+{
+    uint32_t *codes = cursor_buffer(cursor, column);
+    out->form = COLUMN_DICTIONARY;
+    out->codes = codes;
+    enum err err = hand_out_dictionary(cursor, column, out, error);
+    if (err != OK)
+        return err;
+    if (is_picked(wanted)) {
+        int64_t *raw = raw_of(cursor, column);
+        err = read_values(block, column, wanted, raw, error);
+        for (uint32_t i = 0; err == OK && i < wanted->row_count; i++)
+            codes[i] = (uint32_t)raw[i];
+        return err;
+    }
+    block_read_codes(block, wanted->begin, wanted->count, codes);
+    if (wanted->rows != NULL)
+        GATHER(uint32_t, codes);
+    return OK;
+}
+
+/* From a block's class to the physical class of the type, where they differ. */
+static void convert(struct type type, const void *raw, uint32_t count, void *out)
+{
+    if (type.id == TYPE_BOOL) {
+        for (uint32_t i = 0; i < count; i++)
+            ((uint8_t *)out)[i] = ((const int64_t *)raw)[i] != 0;
+        return;
+    }
+    stored_widen(type, raw, count, out);
+}
+
+static enum err read_plain(struct cursor *cursor, struct cursor_column *column,
+                           const struct block *block, const struct wanted *wanted,
+                           struct column *out, struct error *error)
+{
+    struct type type = column->sealed->type;
+    bool is_converted =
+        type.id == TYPE_BOOL || type.id == TYPE_NUMERIC || block->class == BLOCK_WIDE;
+    void *raw = raw_of(cursor, column);
+    enum err err = read_values(block, column, wanted, raw, error);
+    if (err != OK)
+        return err;
+    out->values = raw;
+    if (is_converted) {
+        void *buffer = cursor_buffer(cursor, column);
+        convert(type, raw, wanted->row_count, buffer);
+        out->values = buffer;
+    }
+    return OK;
+}
+
+static void read_validity(struct cursor *cursor, struct cursor_column *column,
+                          const struct block *block, const struct wanted *wanted,
+                          struct column *out)
+{
+    if (block->null_count == 0)
+        return;
+    if (column->validity == NULL)
+        column->validity = arena_alloc(&cursor->arena, VECTOR_ROOM);
+    if (!block_validity(block, wanted->begin, wanted->count, column->validity))
+        return;
+    if (wanted->rows != NULL)
+        GATHER(uint8_t, column->validity);
+    out->validity = column->validity;
+}
+
+static enum err read_column(struct cursor *cursor, struct cursor_column *column,
+                            const struct wanted *wanted, struct column *out, struct error *error)
+{
+    *out = column->constant;
+    if (column->sealed == NULL)
+        return OK;
+    const struct block *block;
+    enum err err = cursor_page(cursor, column, &block, error);
+    if (err != OK)
+        return err;
+    *out = (struct column){.type = column->definition->type, .form = COLUMN_FLAT};
+    if (column->sealed->entry_count != 0)
+        err = read_codes(cursor, column, block, wanted, out, error);
+    else
+        err = read_plain(cursor, column, block, wanted, out, error);
+    if (err == OK)
+        read_validity(cursor, column, block, wanted, out);
+    return err;
+}
+
+/* The next vector with rows that can pass; *has false: the block is done. */
+static enum err find_vector(struct cursor *cursor, struct wanted *wanted, bool *has,
+                            struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    *has = false;
+    while (!*has && place->row < place->end) {
+        uint32_t left = place->end - place->row, selected;
+        *wanted = (struct wanted){
+            .begin = place->row,
+            .count = left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS,
+        };
+        enum err err = sieve_vector(cursor, wanted->begin, wanted->count, &selected, error);
+        if (err != OK)
+            return err;
+        place->row += wanted->count;
+        wanted->rows = selected == UINT32_MAX ? NULL : place->selection;
+        wanted->row_count = selected == UINT32_MAX ? wanted->count : selected;
+        *has = wanted->row_count != 0;
+    }
+    return OK;
+}
+
+enum err sealed_next(struct cursor *cursor, struct batch *batch, bool *has, struct error *error)
+{
+    static_assert(BLOCK_VECTOR_ROWS <= VECTOR_ROWS_MAX, "a vector is a batch");
+    struct wanted wanted;
+    enum err err = find_vector(cursor, &wanted, has, error);
+    for (size_t i = 0; err == OK && *has && i < cursor->column_count; i++)
+        err = read_column(cursor, &cursor->columns[i], &wanted, &cursor->vectors[i], error);
+    if (err == OK && *has)
+        *batch = (struct batch){.row_count = wanted.row_count,
+                                .column_count = cursor->column_count,
+                                .columns = cursor->vectors};
+    return err;
+}

@@ -1,0 +1,620 @@
+/* Filters against a sealed segment: what of it a scan can leave out.
+ *
+ *   once a segment   each condition becomes a range or a set of codes or integers (texts are looked
+ *                    up in the sorted dictionary); nothing left: the segment is left out. Bitmaps
+ *                    whose rows are few become one set of rows.
+ *   once a block     zones of least and greatest, and the set of rows: nothing in it, left out
+ *                    unread; all of it inside, no row needs a look
+ *   once a vector    rows of the set, and predicates on encoded values, intersected
+ *
+ * Everything here may only err to one side: a row that satisfies the filter must come out. So a
+ * bound that does not fit the column's type is moved outwards, and what has no order in blocks
+ * (json, arrays, uuid) is not held against values at all. Two orders need care: NaN is above all
+ * numbers, but below them as the digits of a numeric; and -0 equals 0, but has a place of its own
+ * in the zones of doubles. */
+#include "storage/segment/cursor.h"
+
+#include "storage/base/fault.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+#define KEYS_MAX 1024    /* of a condition that are tried in a bitmap */
+#define LIST_LOOK_MAX 64 /* keys that a row is held against */
+#define BITMAP_SHARE 32  /* rows of bitmaps are below row_count / BITMAP_SHARE, or a scan wins */
+
+/* --- bounds in the terms of blocks --- */
+
+enum bound_side { BOUND_LOW, BOUND_HIGH };
+
+/* A numeric in digits at the column's scale, moved outwards; *is_exact: it is such a number. */
+static int64_t numeric_bound(struct numeric n, uint8_t scale, enum bound_side side, bool *is_exact)
+{
+    __int128 digits = n.digits;
+    *is_exact = true;
+    if (n.scale > scale) {
+        __int128 power = numeric_power10(n.scale - scale), rest = digits % power;
+        digits /= power;
+        *is_exact = rest == 0;
+        if (side == BOUND_LOW && rest > 0)
+            digits++;
+        if (side == BOUND_HIGH && rest < 0)
+            digits--;
+    } else if (__builtin_mul_overflow(digits, numeric_power10(scale - n.scale), &digits)) {
+        digits = n.digits > 0 ? (__int128)INT64_MAX + 1 : (__int128)INT64_MIN;
+    }
+    if (digits > INT64_MAX || digits <= INT64_MIN)
+        *is_exact = false;
+    if (digits > INT64_MAX)
+        return INT64_MAX;
+    return digits <= INT64_MIN ? INT64_MIN + 1 : (int64_t)digits;
+}
+
+static void range_of_numeric(const struct scan_condition *asked, uint8_t scale, struct sift *sift)
+{
+    bool is_exact;
+    sift->low = INT64_MIN + 1;
+    sift->high = INT64_MAX;
+    sift->has_nan = true;
+    if (asked->has_low && asked->low.n.kind == NUMERIC_FINITE)
+        sift->low = numeric_bound(asked->low.n, scale, BOUND_LOW, &is_exact);
+    else if (asked->has_low && asked->low.n.kind != NUMERIC_MINUS_INFINITY)
+        sift->low = sift->high = INT64_MAX; /* nothing but NaN */
+    if (asked->has_high && asked->high.n.kind == NUMERIC_FINITE) {
+        sift->high = numeric_bound(asked->high.n, scale, BOUND_HIGH, &is_exact);
+        sift->has_nan = false;
+    } else if (asked->has_high && asked->high.n.kind == NUMERIC_MINUS_INFINITY) {
+        sift->high = INT64_MIN + 1;
+        sift->has_nan = false;
+    }
+}
+
+static int64_t integer_of(const struct value *value)
+{
+    return value->type.id == TYPE_BOOL ? value->b : value->i;
+}
+
+static void range_of_integer(const struct scan_condition *asked, struct sift *sift)
+{
+    sift->low = asked->has_low ? integer_of(&asked->low) : INT64_MIN;
+    sift->high = asked->has_high ? integer_of(&asked->high) : INT64_MAX;
+}
+
+static int64_t float_bound(double value, enum bound_side side)
+{
+    if (value == 0)
+        value = side == BOUND_LOW ? -0.0 : 0.0;
+    return float_order(value);
+}
+
+static void widen(struct sift *sift, int64_t low, int64_t high)
+{
+    sift->low = low < sift->low ? low : sift->low;
+    sift->high = high > sift->high ? high : sift->high;
+}
+
+static bool is_ordered_text(struct type type)
+{
+    return type.id == TYPE_TEXT || type.id == TYPE_VARCHAR || type.id == TYPE_BYTEA;
+}
+
+/* Values that blocks hold in an order of their own, which only zones are held against. */
+static void zone_of(const struct scan_condition *asked, bool is_float, struct sift *sift)
+{
+    sift->way = SIFT_ZONE;
+    if (asked->test == SCAN_RANGE) {
+        sift->low = INT64_MIN;
+        sift->high = INT64_MAX;
+        if (asked->has_low)
+            sift->low =
+                is_float ? float_bound(asked->low.f, BOUND_LOW) : text_order(asked->low.text);
+        if (asked->has_high)
+            sift->high =
+                is_float ? float_bound(asked->high.f, BOUND_HIGH) : text_order(asked->high.text);
+        return;
+    }
+    sift->low = INT64_MAX;
+    sift->high = INT64_MIN;
+    for (size_t i = 0; i < asked->value_count; i++) {
+        const struct value *value = &asked->values[i];
+        if (is_float)
+            widen(sift, float_bound(value->f, BOUND_LOW), float_bound(value->f, BOUND_HIGH));
+        else
+            widen(sift, text_order(value->text), text_order(value->text));
+    }
+}
+
+/* --- lists --- */
+
+static int compare_keys(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Ascending and distinct; bounds and way follow. False: the list is empty. */
+static bool finish_keys(struct sift *sift)
+{
+    size_t kept = 0;
+    qsort(sift->keys, sift->key_count, sizeof(*sift->keys), compare_keys);
+    for (size_t i = 0; i < sift->key_count; i++) {
+        if (kept == 0 || sift->keys[kept - 1] != sift->keys[i])
+            sift->keys[kept++] = sift->keys[i];
+    }
+    sift->key_count = kept;
+    if (kept == 0)
+        return false;
+    sift->low = sift->keys[0];
+    sift->high = sift->keys[kept - 1];
+    bool is_run = (uint64_t)sift->high - (uint64_t)sift->low == kept - 1;
+    sift->way = is_run ? SIFT_RANGE : SIFT_LIST;
+    return true;
+}
+
+static bool list_of_integers(const struct scan_condition *asked, const struct type *type,
+                             struct arena *arena, struct sift *sift)
+{
+    sift->keys = arena_alloc_array(arena, asked->value_count, sizeof(*sift->keys));
+    for (size_t i = 0; i < asked->value_count; i++) {
+        const struct value *value = &asked->values[i];
+        bool is_exact = true;
+        int64_t key = INT64_MIN;
+        if (type->id != TYPE_NUMERIC)
+            key = integer_of(value);
+        else if (value->n.kind == NUMERIC_FINITE)
+            key = numeric_bound(value->n, type->scale, BOUND_LOW, &is_exact);
+        else
+            is_exact = value->n.kind == NUMERIC_NAN;
+        if (is_exact)
+            sift->keys[sift->key_count++] = key;
+    }
+    return finish_keys(sift);
+}
+
+/* --- codes --- */
+
+/* The first code whose text is not less than `text` (or greater, with `is_after`). */
+static uint32_t find_text(const struct cache_entry *dictionary, struct slice text, bool is_after)
+{
+    uint32_t first = 0, last = dictionary->text_count;
+    while (first < last) {
+        uint32_t middle = first + (last - first) / 2;
+        int order = slice_compare(dictionary->texts[middle], text);
+        if (order < 0 || (is_after && order == 0))
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return first;
+}
+
+static void list_codes_in(const struct scan_condition *asked, const struct cache_entry *dictionary,
+                          struct sift *sift)
+{
+    for (size_t i = 0; i < asked->value_count; i++) {
+        uint32_t code = find_text(dictionary, asked->values[i].text, false);
+        if (code < dictionary->text_count &&
+            slice_equal(dictionary->texts[code], asked->values[i].text))
+            sift->keys[sift->key_count++] = code;
+    }
+}
+
+static void list_codes_matching(const struct scan_condition *asked,
+                                const struct cache_entry *dictionary, struct sift *sift)
+{
+    for (uint32_t code = 0; code < dictionary->text_count; code++) {
+        if (asked->matches(asked->context, dictionary->texts[code]))
+            sift->keys[sift->key_count++] = code;
+    }
+}
+
+/* A list of codes as a set. */
+static void make_set(struct sift *sift, uint32_t code_count, struct arena *arena)
+{
+    uint64_t *set = arena_alloc_zero(arena, ((size_t)code_count / 64 + 1) * sizeof(*set));
+    for (size_t i = 0; i < sift->key_count; i++)
+        set[sift->keys[i] / 64] |= UINT64_C(1) << (sift->keys[i] % 64);
+    if (fault_is("sealed.code_set_edge"))
+        set[sift->high / 64] &= ~(UINT64_C(1) << (sift->high % 64));
+    sift->way = SIFT_SET;
+    sift->set = set;
+}
+
+static void list_range(struct sift *sift, struct arena *arena)
+{
+    uint64_t count = (uint64_t)sift->high - (uint64_t)sift->low + 1;
+    if (count == 0 || count > KEYS_MAX)
+        return;
+    sift->keys = arena_alloc_array(arena, count, sizeof(*sift->keys));
+    sift->key_count = count;
+    for (uint64_t i = 0; i < count; i++)
+        sift->keys[i] = sift->low + (int64_t)i;
+}
+
+/* False: no code passes. */
+static bool sift_codes(const struct scan_condition *asked, const struct cache_entry *dictionary,
+                       struct arena *arena, struct sift *sift)
+{
+    uint32_t text_count = dictionary->text_count;
+    if (asked->test == SCAN_RANGE) {
+        uint32_t first = asked->has_low ? find_text(dictionary, asked->low.text, false) : 0;
+        uint32_t end = asked->has_high ? find_text(dictionary, asked->high.text, true) : text_count;
+        if (first >= end)
+            return false;
+        sift->way = SIFT_RANGE;
+        sift->low = first;
+        sift->high = end - 1;
+        list_range(sift, arena);
+    } else {
+        size_t room = asked->test == SCAN_IN ? asked->value_count : text_count;
+        sift->keys = arena_alloc_array(arena, room, sizeof(*sift->keys));
+        if (asked->test == SCAN_IN)
+            list_codes_in(asked, dictionary, sift);
+        else
+            list_codes_matching(asked, dictionary, sift);
+        if (!finish_keys(sift))
+            return false;
+        if (sift->way == SIFT_LIST)
+            make_set(sift, text_count, arena);
+    }
+    if (sift->low == 0 && sift->high == text_count - 1 && sift->way == SIFT_RANGE)
+        sift->way = SIFT_NOT_NULL;
+    return true;
+}
+
+/* --- columns that the segment lacks --- */
+
+static bool is_comparable(struct type type)
+{
+    return type_physical(type.id) != PHYSICAL_TEXT || is_ordered_text(type);
+}
+
+/* Whether the one value that all rows have can pass. */
+static bool constant_passes(const struct scan_condition *asked, const struct value *value)
+{
+    if (asked->test == SCAN_NULL || asked->test == SCAN_NOT_NULL)
+        return value->is_null == (asked->test == SCAN_NULL);
+    if (value->is_null)
+        return false;
+    if (!is_comparable(value->type))
+        return true;
+    if (asked->test == SCAN_MATCHES)
+        return asked->matches(asked->context, value->text);
+    if (asked->test == SCAN_RANGE)
+        return (!asked->has_low || value_compare(&asked->low, value) <= 0) &&
+               (!asked->has_high || value_compare(value, &asked->high) <= 0);
+    for (size_t i = 0; i < asked->value_count; i++) {
+        if (value_compare(&asked->values[i], value) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* --- one condition --- */
+
+/* *passes false: no row of the segment does. A sift is added unless rows cannot be told apart. */
+static enum err add_sift(struct cursor *cursor, const struct scan_condition *asked, bool *passes,
+                         struct error *error)
+{
+    struct sieve *sieve = &cursor->place.sieve;
+    struct cursor_column *column = &cursor->columns[asked->column];
+    struct sift sift = {.way = SIFT_RANGE, .column = column};
+    *passes = true;
+    if (column->sealed == NULL) {
+        struct value missing = column->definition->missing;
+        missing.type = column->definition->type;
+        *passes = constant_passes(asked, &missing);
+        return OK;
+    }
+    struct type type = column->sealed->type;
+    enum block_class class = block_class_of(type.id);
+    if (asked->test == SCAN_NULL || asked->test == SCAN_NOT_NULL) {
+        sift.way = asked->test == SCAN_NULL ? SIFT_NULL : SIFT_NOT_NULL;
+    } else if (column->sealed->entry_count != 0) {
+        const struct cache_entry *dictionary;
+        if (!is_ordered_text(type))
+            return OK;
+        enum err err = cursor_dictionary(cursor, column, &dictionary, error);
+        if (err != OK)
+            return err;
+        *passes = sift_codes(asked, dictionary, &sieve->arena, &sift);
+    } else if (asked->test == SCAN_MATCHES || class == BLOCK_WIDE ||
+               (class == BLOCK_TEXT && !is_ordered_text(type))) {
+        sift.way = SIFT_NOT_NULL;
+    } else if (class != BLOCK_INTEGER) {
+        zone_of(asked, class == BLOCK_FLOAT, &sift);
+    } else if (asked->test == SCAN_IN) {
+        *passes = list_of_integers(asked, &type, &sieve->arena, &sift);
+    } else {
+        if (type.id == TYPE_NUMERIC)
+            range_of_numeric(asked, type.scale, &sift);
+        else
+            range_of_integer(asked, &sift);
+        list_range(&sift, &sieve->arena);
+    }
+    sieve->sifts[sieve->sift_count++] = sift;
+    return OK;
+}
+
+/* --- bitmaps --- */
+
+/* Rows of all keys together; false: some key is not indexed, or there are too many. */
+static bool count_rows(const struct bitmap_index *index, const struct sift *sift, uint64_t limit)
+{
+    uint64_t total = 0;
+    for (size_t i = 0; i < sift->key_count; i++) {
+        uint32_t rows;
+        if (!bitmap_index_find(index, sift->keys[i], &rows))
+            return false;
+        total += rows;
+        if (total >= limit)
+            return false;
+    }
+    return true;
+}
+
+static enum err use_bitmap(struct cursor *cursor, struct sift *sift, struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    struct cache_entry *entry;
+    struct row_set *rows = NULL;
+    uint64_t limit = place->footer->row_count / BITMAP_SHARE;
+    enum err err =
+        source_read_index(place->sealed, sift->column->sealed, &cursor->counts, &entry, error);
+    if (err != OK)
+        return err;
+    if (fault_is("sealed.bitmap_wrong_key"))
+        sift->keys[0] += sift->keys[0] > 0 ? -1 : 1;
+    if (!sift->has_nan && count_rows(&entry->index, sift, limit)) {
+        err = bitmap_index_rows(&entry->index, sift->keys, sift->key_count, &rows, error);
+        if (err == OK) {
+            sift->is_by_bitmap = true;
+            cursor->counts.bitmaps_used++;
+            if (place->sieve.rows != NULL) {
+                row_set_intersect(place->sieve.rows, rows);
+                row_set_destroy(rows);
+            } else {
+                place->sieve.rows = rows;
+            }
+        }
+    }
+    cache_entry_unref(entry);
+    return err;
+}
+
+static enum err use_bitmaps(struct cursor *cursor, struct error *error)
+{
+    struct sieve *sieve = &cursor->place.sieve;
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < sieve->sift_count; i++) {
+        struct sift *sift = &sieve->sifts[i];
+        if (sift->column->sealed->index.size != 0 && sift->key_count != 0 &&
+            sift->key_count <= KEYS_MAX)
+            err = use_bitmap(cursor, sift, error);
+    }
+    if (err == OK && sieve->rows != NULL && row_set_count(sieve->rows) == 0)
+        sieve->is_empty = true;
+    return err;
+}
+
+/* --- a segment --- */
+
+/* Those that leave the least first: the columns of the others may not be needed then. */
+static int compare_sifts(const void *a, const void *b)
+{
+    const struct sift *x = a, *y = b;
+    bool x_is_point = x->key_count != 0, y_is_point = y->key_count != 0;
+    if (x_is_point != y_is_point)
+        return x_is_point ? -1 : 1;
+    return (x->key_count > y->key_count) - (x->key_count < y->key_count);
+}
+
+enum err sieve_enter(struct cursor *cursor, struct error *error)
+{
+    struct sieve *sieve = &cursor->place.sieve;
+    const struct scan_filter *filter = cursor->filter;
+    *sieve = (struct sieve){0};
+    if (filter == NULL || filter->condition_count == 0)
+        return OK;
+    sieve->sifts = arena_alloc_array(&sieve->arena, filter->condition_count, sizeof(*sieve->sifts));
+    enum err err = OK;
+    for (size_t i = 0; err == OK && !sieve->is_empty && i < filter->condition_count; i++) {
+        bool passes = true;
+        assert(filter->conditions[i].column < cursor->column_count);
+        err = add_sift(cursor, &filter->conditions[i], &passes, error);
+        sieve->is_empty = err == OK && !passes;
+    }
+    if (err == OK && !sieve->is_empty && !filter->is_without_bitmaps)
+        err = use_bitmaps(cursor, error);
+    qsort(sieve->sifts, sieve->sift_count, sizeof(*sieve->sifts), compare_sifts);
+    if (err != OK)
+        sieve_leave(sieve);
+    return err;
+}
+
+void sieve_leave(struct sieve *sieve)
+{
+    row_set_destroy(sieve->rows);
+    arena_deinit(&sieve->arena);
+    *sieve = (struct sieve){0};
+}
+
+/* --- a block --- */
+
+static bool set_has_range(const uint64_t *set, int64_t first, int64_t last)
+{
+    for (int64_t word = first / 64; word <= last / 64; word++) {
+        uint64_t bits = set[word];
+        if (word == first / 64)
+            bits &= ~UINT64_C(0) << (first % 64);
+        if (word == last / 64 && last % 64 != 63)
+            bits &= (UINT64_C(1) << (last % 64 + 1)) - 1;
+        if (bits != 0)
+            return true;
+    }
+    return false;
+}
+
+static bool list_has_range(const struct sift *sift, int64_t low, int64_t high)
+{
+    size_t first = 0, last = sift->key_count;
+    while (first < last) {
+        size_t middle = first + (last - first) / 2;
+        if (sift->keys[middle] < low)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return first < sift->key_count && sift->keys[first] <= high;
+}
+
+/* Whether the zone leaves room for rows that pass; *is_all: each of them does. */
+static bool zone_passes(const struct sift *sift, const struct block_zone *zone, uint32_t row_count,
+                        bool *is_all)
+{
+    *is_all = false;
+    if (sift->way == SIFT_NULL || sift->way == SIFT_NOT_NULL) {
+        uint32_t count = sift->way == SIFT_NULL ? zone->null_count : row_count - zone->null_count;
+        *is_all = count == row_count;
+        return count != 0;
+    }
+    if (!zone->has_range)
+        return zone->null_count < row_count;
+    if (sift->has_nan && zone->min == INT64_MIN)
+        return true;
+    int64_t max = zone->max - (fault_is("sealed.zone_off_by_one") ? 1 : 0);
+    if (max < sift->low || zone->min > sift->high)
+        return false;
+    if (sift->way == SIFT_RANGE)
+        *is_all = zone->null_count == 0 && sift->low <= zone->min && zone->max <= sift->high;
+    if (sift->way == SIFT_LIST)
+        return list_has_range(sift, zone->min, zone->max);
+    if (sift->way == SIFT_SET) {
+        int64_t first = zone->min > sift->low ? zone->min : sift->low;
+        int64_t last = zone->max < sift->high ? zone->max : sift->high;
+        return set_has_range(sift->set, first, last);
+    }
+    return true;
+}
+
+bool sieve_block(struct sieve *sieve, uint32_t block, uint32_t row_count)
+{
+    uint32_t begin = block * BLOCK_ROWS_MAX;
+    if (sieve->is_empty ||
+        (sieve->rows != NULL && !row_set_has_range(sieve->rows, begin, begin + row_count)))
+        return false;
+    for (size_t i = 0; i < sieve->sift_count; i++) {
+        struct sift *sift = &sieve->sifts[i];
+        const struct block_zone *zone = &sift->column->sealed->blocks[block].zone;
+        bool is_all;
+        if (!zone_passes(sift, zone, row_count, &is_all))
+            return false;
+        bool is_blind = sift->way == SIFT_ZONE || (sift->has_nan && zone->min == INT64_MIN) ||
+                        (sift->way == SIFT_LIST && sift->key_count > LIST_LOOK_MAX);
+        sift->is_pending = !is_all && !sift->is_by_bitmap && !is_blind;
+    }
+    return true;
+}
+
+/* --- a vector --- */
+
+/* Of rows in `selection` those whose validity is `wanted`. */
+static uint32_t select_validity(const struct block *block, uint32_t begin, uint32_t count,
+                                bool is_null_wanted, uint32_t *selection)
+{
+    uint8_t validity[VECTOR_ROOM];
+    bool has_null = block_validity(block, begin, count, validity);
+    uint32_t selected = 0;
+    for (uint32_t row = 0; row < count; row++) {
+        selection[selected] = row;
+        bool is_null = has_null && validity[row] == 0;
+        selected += is_null == is_null_wanted ? 1 : 0;
+    }
+    return selected;
+}
+
+/* Keys that lie apart: the range of them first, then each row that is left. */
+static enum err select_list(const struct block *block, const struct sift *sift, uint32_t begin,
+                            uint32_t count, uint32_t *selection, uint32_t *selected,
+                            struct error *error)
+{
+    int64_t values[VECTOR_ROOM];
+    uint32_t found = block_select_range(block, begin, count, sift->low, sift->high, selection);
+    *selected = 0;
+    if (found == 0)
+        return OK;
+    enum err err = block_read(block, begin, count, &sift->column->scratch, values, error);
+    for (uint32_t i = 0; err == OK && i < found; i++) {
+        int64_t value = values[selection[i]];
+        selection[*selected] = selection[i];
+        *selected += list_has_range(sift, value, value) ? 1 : 0;
+    }
+    return err;
+}
+
+static enum err select_rows(struct cursor *cursor, const struct sift *sift, uint32_t begin,
+                            uint32_t count, uint32_t *selection, uint32_t *selected,
+                            struct error *error)
+{
+    const struct block *block;
+    enum err err = cursor_page(cursor, sift->column, &block, error);
+    if (err != OK)
+        return err;
+    switch (sift->way) {
+    case SIFT_RANGE:
+        *selected = block_select_range(block, begin, count, sift->low, sift->high, selection);
+        break;
+    case SIFT_SET:
+        *selected = block_select_set(block, begin, count, sift->set, selection);
+        break;
+    case SIFT_LIST:
+        err = select_list(block, sift, begin, count, selection, selected, error);
+        break;
+    default:
+        *selected = select_validity(block, begin, count, sift->way == SIFT_NULL, selection);
+        break;
+    }
+    return err;
+}
+
+/* Rows that are in both, into `a`. */
+static uint32_t intersect(uint32_t *a, uint32_t a_count, const uint32_t *b, uint32_t b_count)
+{
+    uint32_t i = 0, j = 0, kept = 0;
+    while (i < a_count && j < b_count) {
+        uint32_t row = a[i], other = b[j];
+        a[kept] = row;
+        kept += row == other ? 1 : 0;
+        i += row <= other ? 1 : 0;
+        j += other <= row ? 1 : 0;
+    }
+    return kept;
+}
+
+enum err sieve_vector(struct cursor *cursor, uint32_t begin, uint32_t count, uint32_t *selected,
+                      struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    struct sieve *sieve = &place->sieve;
+    *selected = UINT32_MAX;
+    if (sieve->rows != NULL) {
+        uint32_t row = place->block * BLOCK_ROWS_MAX + begin;
+        *selected = row_set_read(sieve->rows, row, row + count, place->selection);
+        cursor->counts.rows_by_bitmap += *selected;
+    }
+    for (size_t i = 0; i < sieve->sift_count && *selected != 0; i++) {
+        const struct sift *sift = &sieve->sifts[i];
+        if (!sift->is_pending)
+            continue;
+        bool is_first = *selected == UINT32_MAX;
+        uint32_t *target = is_first ? place->selection : place->other, found = 0;
+        enum err err = select_rows(cursor, sift, begin, count, target, &found, error);
+        if (err != OK)
+            return err;
+        *selected = is_first ? found : intersect(place->selection, *selected, place->other, found);
+    }
+    if (*selected == count)
+        *selected = UINT32_MAX;
+    return OK;
+}
