@@ -146,9 +146,8 @@ static enum err decode_table(struct store *store, struct reader *reader, uint32_
     store_attach(store, table_id);
     if (is_carried)
         err = carry_read(store, reader, view, error);
-    /* The rest of its rows up to the checkpoint is in the log; replay must know from where. */
-    view->replay_position =
-        is_carried ? position : manifest_sealed_position(store->manifest, table_id);
+    uint64_t sealed = manifest_sealed_position(store->manifest, table_id);
+    view->replay_position = is_carried && position > sealed ? position : sealed;
     return err;
 }
 
