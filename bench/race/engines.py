@@ -8,7 +8,9 @@ Types are each engine's fastest for the same range of values: DuckDB TIMESTAMP (
 DateTime64(3,'UTC') and LowCardinality for columns of under 10,000 values. Caches of results are off.
 """
 
+import calendar
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -44,6 +46,12 @@ CHDB_ZSTD_ROWS = 4_000_000  # the second copy is for its size only
 def process_cpu_s(pid):
     """CPU time of a whole process so far, in nanosecond steps: Linux makes a clock's number from a process id like this."""
     return time.clock_gettime((~pid << 3) | 2)
+
+
+@functools.lru_cache(maxsize=4096)
+def utc_seconds(text):
+    """2026-05-01T00:00:00 as seconds since 1970."""
+    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
 
 
 def directory_bytes(path):
