@@ -3,14 +3,12 @@
 
 #include "storage/base/random.h"
 
-#include "storage/base/random.h"
-
-#include "storage/base/random.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 #include <math.h>
@@ -253,6 +251,52 @@ static void test_round_trips(void **state)
     writer_deinit(&out);
 }
 
+/* The digits alone, without zeros at either end. */
+static void bare_digits(const char *text, size_t size, char *out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < size && text[i] != 'e'; i++)
+        if (text[i] >= '0' && text[i] <= '9' && (count > 0 || text[i] != '0'))
+            out[count++] = text[i];
+    while (count > 0 && out[count - 1] == '0')
+        count--;
+    out[count] = 0;
+}
+
+/* As few digits as the C library needs, and the same ones: averages and the neighbours of short
+ * decimals. */
+static void test_fewest_digits(void **state)
+{
+    (void)state;
+    struct random_stream random;
+    random_stream_init(&random, 17);
+    struct writer out;
+    writer_init(&out);
+    for (int i = 0; i < 60000; i++) {
+        double value = (double)random_below(&random, UINT64_C(1) << (i % 53 + 1)) /
+                       (double)(1 + random_below(&random, UINT64_C(1) << (i % 21)));
+        if (i % 3 == 0)
+            value = nextafter((double)random_below(&random, 1000000) / 1000, i % 2 == 0 ? 0 : 1e9);
+        if (value == 0)
+            continue;
+        char text[40], want[40], got[40];
+        for (int precision = 15; precision <= 17; precision++) {
+            snprintf(text, sizeof(text), "%.*e", precision - 1, value);
+            if (strtod(text, NULL) == value)
+                break;
+        }
+        writer_reset(&out);
+        float8_print(value, &out);
+        bare_digits(text, strlen(text), want);
+        bare_digits((const char *)out.data, out.size, got);
+        if (strcmp(want, got) != 0)
+            fail_msg("%a: %s, want %s", value, got, want);
+        writer_u8(&out, 0);
+        assert_true(strtod((const char *)out.data, NULL) == value);
+    }
+    writer_deinit(&out);
+}
+
 static void test_json_number(void **state)
 {
     (void)state;
@@ -281,10 +325,9 @@ static void test_json_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_int_parse),   cmocka_unit_test(test_int_print),
-        cmocka_unit_test(test_floats),      cmocka_unit_test(test_round_trips),
-        cmocka_unit_test(test_round_trips), cmocka_unit_test(test_round_trips),
-        cmocka_unit_test(test_json_number),
+        cmocka_unit_test(test_int_parse),     cmocka_unit_test(test_int_print),
+        cmocka_unit_test(test_floats),        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_fewest_digits), cmocka_unit_test(test_json_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
