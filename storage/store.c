@@ -14,6 +14,8 @@
  * replays nothing. */
 #include "storage/table/private.h"
 
+#include "storage/log/checkpoint.h"
+
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
 
@@ -187,6 +189,7 @@ static enum err recover(struct store *store, struct error *error)
     if (store_tidy_segments(store, &reason) != OK)
         logger_write(LOG_WARN, "segments that nobody has stay until the next start reason=\"%s\"",
                      reason.text);
+    checkpoint_remove_stale(store->manifest);
     struct log_status status;
     log_status(store->log, &status);
     atomic_store_explicit(&store->position, status.durable_position, memory_order_release);

@@ -89,6 +89,12 @@ static void remove_stale(void *context, const char *name)
         logger_write(LOG_WARN, "cannot remove an old checkpoint file=%s", path);
 }
 
+void checkpoint_remove_stale(struct manifest *manifest)
+{
+    struct io *io = manifest_io(manifest);
+    (void)io->ops->list(io, manifest_directory(manifest), remove_stale, manifest, NULL);
+}
+
 enum err checkpoint_write(struct manifest *manifest, struct manifest_checkpoint *checkpoint,
                           struct slice payload, struct error *error)
 {
@@ -109,7 +115,7 @@ enum err checkpoint_write(struct manifest *manifest, struct manifest_checkpoint 
     if (result == OK)
         result = manifest_append(manifest, &(struct manifest_edit){.checkpoint = &edit}, error);
     if (result == OK)
-        (void)io->ops->list(io, manifest_directory(manifest), remove_stale, manifest, NULL);
+        checkpoint_remove_stale(manifest);
     return result;
 }
 

@@ -17,4 +17,7 @@ MUST_CHECK enum err checkpoint_read(struct manifest *manifest, struct arena *are
                                     struct manifest_checkpoint *checkpoint, struct slice *payload,
                                     struct error *error);
 
+/* Removes checkpoint files that the manifest does not name, as a crash may leave them. */
+void checkpoint_remove_stale(struct manifest *manifest);
+
 #endif
