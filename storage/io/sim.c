@@ -62,11 +62,13 @@ static void trace(struct sim *sim, const char *what, const char *name, uint64_t 
 }
 
 /* One operation begins: false if the machine is off. */
-static bool begin_operation(struct io *io)
+static bool begin_operation(struct io *io, const char *verb, const char *name)
 {
     struct sim *sim = sim_of(io);
     if (is_stale(io))
         return false;
+    sim->operation.verb = verb;
+    snprintf(sim->operation.name, sizeof(sim->operation.name), "%s", name);
     if (sim->watch != NULL && !sim->is_crashed)
         sim->watch(sim->watch_context);
     sim->operation_count++;
@@ -98,7 +100,7 @@ static enum err begin_name_operation(struct io *io, const char *verb, const char
                                      struct error *error)
 {
     struct sim *sim = sim_of(io);
-    if (!begin_operation(io))
+    if (!begin_operation(io, verb, name))
         return off(error, verb, name);
     trace(sim, verb, name, 0, 0);
     enum sim_fault fault = planned_fault(sim);
@@ -263,7 +265,7 @@ static int64_t raw_write(struct sim_file *file, const struct io_write_options *w
 {
     struct sim *sim = sim_of(file->file.io);
     bool was_crashed = sim->is_crashed;
-    if (!begin_operation(file->file.io)) {
+    if (!begin_operation(file->file.io, "write", file->name)) {
         if (!is_stale(file->file.io) && !was_crashed) /* the last thing that happened */
             put_write(file, write->data, write->size, write->offset);
         return -EIO;
@@ -306,7 +308,7 @@ static void mark_clean(struct sim *sim, struct sim_inode *inode, bool is_direct)
 static int64_t raw_sync(struct sim_file *file)
 {
     struct sim *sim = sim_of(file->file.io);
-    if (!begin_operation(file->file.io))
+    if (!begin_operation(file->file.io, "sync", file->name))
         return -EIO;
     trace(sim, "sync", file->name, file->inode->write_count, 0);
     enum sim_fault fault = planned_fault(sim);

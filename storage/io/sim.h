@@ -66,6 +66,13 @@ void sim_fail_at(struct sim *sim, uint64_t number, enum sim_fault fault, bool is
 void sim_set_capacity(struct sim *sim, uint64_t capacity);
 
 uint64_t sim_operation_count(const struct sim *sim);
+/* For who watches: the operation that is about to happen. */
+#define SIM_NAME_SIZE 96
+struct sim_operation {
+    const char *verb;         /* "create", "write", "sync", "rename", "unlink" … */
+    char name[SIM_NAME_SIZE]; /* of the file or directory */
+};
+const struct sim_operation *sim_operation(const struct sim *sim);
 uint64_t sim_trace(const struct sim *sim);
 void sim_watch(struct sim *sim, void (*watch)(void *context), void *context);
 void sim_crash_at(struct sim *sim, uint64_t number); /* 0: never */

@@ -7,7 +7,6 @@
 #include "storage/io/sim.h"
 
 #define SIM_SECTOR_SIZE ((size_t)512)
-#define SIM_NAME_SIZE 96
 
 /* An unsynced change of a file. The bytes are shared with forks. */
 struct sim_bytes {
@@ -60,6 +59,7 @@ struct sim {
     enum sim_fault fail_kind;
     bool is_failing_for_ever;
     uint64_t operation_count;
+    struct sim_operation operation; /* the newest */
     uint64_t trace;
     uint64_t crash_at;
     bool is_crashed;

@@ -159,6 +159,11 @@ void sim_set_capacity(struct sim *sim, uint64_t capacity)
     sim->capacity = capacity;
 }
 
+const struct sim_operation *sim_operation(const struct sim *sim)
+{
+    return &sim->operation;
+}
+
 uint64_t sim_operation_count(const struct sim *sim)
 {
     return sim->operation_count;

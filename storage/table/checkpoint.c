@@ -110,6 +110,7 @@ enum err store_save(struct store *store, const struct capture *capture, struct e
         upkeep->checkpoint_position = capture->position;
         upkeep->checkpoint_log_bytes = capture->log_bytes;
         metric_add(&metrics.checkpoints, 1);
+        upkeep->work = UPKEEP_RECYCLING;
         recycle(store);
     }
     writer_deinit(&payload);

@@ -64,6 +64,17 @@ struct upkeep_retry { /* of a step that failed */
     int64_t at_us, wait_us;
 };
 
+/* What upkeep is at, for simulations that crash in it. */
+enum upkeep_work {
+    UPKEEP_IDLE,
+    UPKEEP_SEALING,
+    UPKEEP_MERGING,
+    UPKEEP_RETENTION,
+    UPKEEP_DROPPING,
+    UPKEEP_CHECKPOINT,
+    UPKEEP_RECYCLING
+};
+
 /* Sealing, merging, retention, checkpoints: one thing at a time, by whoever holds the mutex. */
 struct upkeep {
     struct mutex mutex;
@@ -76,6 +87,7 @@ struct upkeep {
     _Atomic int64_t deadline_us;  /* relaxed; of closing: 0 at first, so that a job ends at once */
 
     /* Under the mutex. */
+    enum upkeep_work work;
     struct upkeep_retry retries[UPKEEP_STEPS];
     struct upkeep_table *tables; /* by id */
     size_t table_count;

@@ -182,6 +182,7 @@ static enum err write_checkpoint(struct store *store, struct error *error)
     struct capture capture = {0};
     writer_init(&capture.extension);
     int64_t begin_us = clock_monotonic_us();
+    store->upkeep.work = UPKEEP_CHECKPOINT;
     enum err err = upkeep_commit(store, NULL, &capture, NULL, error);
     if (err == OK)
         err = store_save(store, &capture, error);
@@ -266,6 +267,7 @@ static bool begin(struct store *store)
 
 static void end(struct store *store)
 {
+    store->upkeep.work = UPKEEP_IDLE;
     store->upkeep.is_busy = false;
     mutex_unlock(&store->upkeep.mutex);
 }

@@ -70,6 +70,7 @@ enum err upkeep_merge(struct store *store, bool *did, struct error *error)
     enum err err = OK;
     *did = inputs != NULL;
     if (inputs != NULL) {
+        store->upkeep.work = UPKEEP_MERGING;
         int64_t begin_us = clock_monotonic_us();
         err = upkeep_write(store, schema, inputs, error);
         if (err == OK) {
@@ -135,6 +136,7 @@ enum err upkeep_retain(struct store *store, bool *did, struct error *error)
     enum err err = OK;
     *did = past != NULL;
     if (past != NULL) {
+        store->upkeep.work = UPKEEP_RETENTION;
         err = upkeep_remove(store, past, NULL, error);
         if (err == OK) {
             metric_add(&metrics.retained_rows, (int64_t)past->row_count);

@@ -315,6 +315,7 @@ enum err upkeep_seal(struct store *store, bool *did, struct error *error)
     *did = candidate.view != NULL;
     if (*did) {
         struct segment_list *inputs = inputs_of(store, &candidate);
+        store->upkeep.work = UPKEEP_SEALING;
         int64_t begin_us = clock_monotonic_us();
         err = upkeep_write(store, candidate.view->schema, inputs, error);
         if (err == OK) {
@@ -340,6 +341,7 @@ enum err upkeep_drop(struct store *store, bool *did, struct error *error)
     *did = dropped != NULL;
     if (dropped == NULL)
         return OK;
+    store->upkeep.work = UPKEEP_DROPPING;
     enum err err =
         upkeep_remove(store, dropped->closed, dropped->is_gone ? &dropped->table_id : NULL, error);
     if (err != OK) { /* again later */

@@ -44,6 +44,10 @@ struct model {
     struct model_op *first, **last;
     uint32_t rows_max; /* of a part */
     uint32_t name_counter;
+    /* Not 0: event times go on from here, a little out of order, some tables keep rows so long, and
+     * columns get and lose their indexes. 0: times by chance, for ever, no indexes. */
+    int64_t time_us;
+    int64_t retention_us;
 };
 
 /* Tables as of a position. */
@@ -383,6 +387,8 @@ static inline struct schema *model_schema(struct model *model, uint32_t table_id
     schema->columns[0].missing = (struct value){.type = schema->columns[0].type, .is_null = true};
     schema->column_count = 1;
     schema->time_column = 0;
+    if (model->time_us != 0 && model_below(model, 2) == 0)
+        schema->options.retention_us = model->retention_us;
     uint64_t count = 1 + model_below(model, 8);
     for (uint64_t i = 0; i < count; i++)
         model_column_add(model, schema);
@@ -394,6 +400,16 @@ static inline struct schema *model_alter(struct model *model, const struct schem
     struct schema *schema = schema_copy(old);
     schema->version++;
     bool can_add = schema->next_column_id < MODEL_COLUMN_IDS;
+    if (model->time_us != 0 && model_below(model, 3) == 0) {
+        struct column_definition *column =
+            &schema->columns[1 + model_below(model, schema->column_count - 1)];
+        column->index = column->index == INDEX_ON ? INDEX_OFF : INDEX_ON;
+        column->index_name = column->index == INDEX_ON
+                                 ? slice_from_cstr(arena_printf(&schema->arena, "i%u", column->id))
+                                 : SLICE("");
+        schema->index_version++;
+        return schema;
+    }
     if (schema->column_count > 2 && (!can_add || model_below(model, 2) == 0)) {
         uint64_t gone = 1 + model_below(model, schema->column_count - 1);
         for (uint64_t i = gone; i + 1 < schema->column_count; i++)
@@ -482,7 +498,12 @@ static inline struct model_part *model_rows(struct model *model, const struct sc
                 *cell = (struct value){.type = definition->type, .is_null = true};
             else
                 *cell = model_value(model, definition->type, spread);
+            if (indexes[column] == 0 && model->time_us != 0) {
+                model->time_us += (int64_t)model_below(model, 400000);
+                cell->i = model->time_us - (int64_t)model_below(model, 2000000);
+            }
         }
+        is_constant &= indexes[column] != 0 || model->time_us == 0;
         batch.columns[column] = model_column(model, part, column, is_constant, definition->type);
     }
     commit_add_rows(commit, schema, part->column_ids, &batch);

@@ -1,33 +1,61 @@
-/* Drives whole stores on the simulated disk: chance commits under a regime of faults, the disk
- * forked at every operation as a crash would leave it, reopened, compared with the model, used on,
- * crashed and compared again.
+/* Drives whole stores on the simulated disk: chance commits under a regime of faults, upkeep beside
+ * them and commits inside of its steps, the disk forked at operations as a crash would leave it,
+ * reopened, compared with the model, used on, crashed and compared again.
+ *
+ * A crash point has a kind: what the store was doing at that operation. Commits are most of the
+ * operations and the least of the points.
  *
  * What the store holds besides rows (producers, keys, ledger …) belongs to whoever gives the hooks:
- * they make the extension of each opened store, may add to each commit, and say whether the
- * extension is as the model has it. The default hooks are the test extension of
- * tests/model/store_model.h. */
+ * they make the extension of each opened store, and say whether it is as the model has it. The
+ * default hooks are the test extension of tests/model/store_model.h. */
 #ifndef FRESHET_TESTS_SIM_STORE_DRIVER_H
 #define FRESHET_TESTS_SIM_STORE_DRIVER_H
 
 #include "storage/base/fault.h"
 #include "storage/io/sim.h"
-#include "tests/model/store_model.h"
+#include "storage/table/private.h"
+#include "tests/sim/store_oracle.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 
-#define DRIVER_FILE_SIZE ((size_t)64 << 10)
 #define DRIVER_PIECE_SIZE ((size_t)4 << 10) /* many records straddle pieces */
+#define DRIVER_RETENTION_US (INT64_C(120) * 1000000)
 
 enum driver_point {
-    DRIVER_POWER_CUT,
-    DRIVER_KILL,
+    DRIVER_COMMIT,
+    DRIVER_COMMIT_IN_UPKEEP,
+    DRIVER_SEALING,
+    DRIVER_MERGING,
+    DRIVER_MANIFEST,
+    DRIVER_CHECKPOINT,
+    DRIVER_RECYCLING,
+    DRIVER_RETENTION,
+    DRIVER_DROPPING,
+    DRIVER_RECOVERY,
     DRIVER_IN_RECOVERY,
     DRIVER_SECOND_LIFE,
     DRIVER_POINT_KINDS
 };
-static const char *const driver_point_names[DRIVER_POINT_KINDS] = {
-    "power cut", "process killed", "crash in recovery", "crash after recovery"};
+
+/* `inside`: counts as a step of upkeep. One operation of `one_in` becomes a point. */
+static const struct {
+    const char *name;
+    bool inside;
+    uint32_t one_in;
+} driver_points[DRIVER_POINT_KINDS] = {
+    [DRIVER_COMMIT] = {"commit", false, 16},
+    [DRIVER_COMMIT_IN_UPKEEP] = {"commit inside a step of upkeep", true, 24},
+    [DRIVER_SEALING] = {"sealing", true, 10},
+    [DRIVER_MERGING] = {"merging", true, 5},
+    [DRIVER_MANIFEST] = {"manifest edit", true, 10},
+    [DRIVER_CHECKPOINT] = {"checkpoint", true, 10},
+    [DRIVER_RECYCLING] = {"log recycling", true, 2},
+    [DRIVER_RETENTION] = {"retention", true, 2},
+    [DRIVER_DROPPING] = {"dropped rows", true, 4},
+    [DRIVER_RECOVERY] = {"recovery", false, 8},
+    [DRIVER_IN_RECOVERY] = {"recovery after a crash", false, 1},
+    [DRIVER_SECOND_LIFE] = {"after a recovery", false, 1},
+};
 
 struct driver_hooks {
     struct store_extension (*extension_create)(void);
@@ -37,16 +65,26 @@ struct driver_hooks {
                   uint64_t position, char *why, size_t why_size);
 };
 
+/* Drawn once a seed: when upkeep finds something to do. */
+struct driver_limits {
+    size_t log_file_size, log_bytes_max;
+    uint64_t seal_rows, carry_rows;
+    int64_t seal_age_us;
+};
+
 struct driver {
     const struct driver_hooks *hooks;
+    struct driver_limits limits;
     struct sim *sim;
+    struct clock_source clock;
     struct model model;
     struct random_stream chance;
     struct store *live;
     uint64_t firm; /* acknowledged or seen up to here */
     uint64_t points, points_max;
-    uint64_t point_counts[DRIVER_POINT_KINDS];
-    uint64_t commits, revivals, checkpoints;
+    bool is_about_commits; /* most points there */
+    uint64_t point_counts[DRIVER_POINT_KINDS], power_cuts, kills;
+    uint64_t commits, revivals, checkpoints, steps, same_again;
     char violation[300];
 };
 
@@ -90,9 +128,14 @@ static const struct driver_hooks driver_default_hooks = {
 /* --- one opened store --- */
 
 struct driver_life {
+    struct driver *driver;
     struct io *io;
     struct store *store;
     struct store_extension extension;
+    /* What commits inside of upkeep go to; NULL: there are none. */
+    struct model *model;
+    uint64_t *firm;
+    bool has_failed; /* one of them */
 };
 
 static inline void driver_violate(struct driver *driver, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -106,23 +149,34 @@ static inline void driver_violate(struct driver *driver, const char *format, ...
     va_end(arguments);
 }
 
+static inline void driver_pause(void *context);
+
 static inline enum err driver_open(struct driver *driver, struct sim *sim, struct driver_life *life,
                                    struct error *error)
 {
+    const struct driver_limits *limits = &driver->limits;
+    *life = (struct driver_life){.driver = driver};
     sim_open(sim, &life->io);
     life->extension = driver->hooks->extension_create();
     struct store_options options = {.io = life->io,
                                     .directory = "",
-                                    .log_file_size = DRIVER_FILE_SIZE,
+                                    .log_file_size = limits->log_file_size,
                                     .log_piece_size = DRIVER_PIECE_SIZE,
-                                    .carry_rows = 64, /* some tables are carried, some not */
-                                    .extension = life->extension};
-    life->store = NULL;
+                                    .extension = life->extension,
+                                    .seal_rows = limits->seal_rows,
+                                    .carry_rows = limits->carry_rows,
+                                    .seal_age_us = limits->seal_age_us,
+                                    .log_bytes_max = limits->log_bytes_max,
+                                    .merge_segments_min = 2,
+                                    .cache_size = (size_t)1 << 20,
+                                    .upkeep_pause = driver_pause,
+                                    .upkeep_context = life};
     return store_open(&options, &life->store, error);
 }
 
 static inline void driver_close(struct driver *driver, struct driver_life *life)
 {
+    life->model = NULL; /* closing seals */
     if (life->store != NULL)
         store_close(life->store);
     driver->hooks->extension_destroy(life->extension.context);
@@ -130,21 +184,29 @@ static inline void driver_close(struct driver *driver, struct driver_life *life)
 }
 
 /* Everything in the store against the model at the store's position. */
-static inline void driver_compare(struct driver *driver, const struct model *model,
-                                  struct driver_life *life, const char *when)
+static inline enum oracle_result driver_judge(struct driver *driver, const struct model *model,
+                                              struct driver_life *life, char *why, size_t why_size)
 {
     struct model_state state;
-    char why[200];
     uint64_t position = store_position(life->store);
     model_replay(model, position, &state);
     struct snapshot *snapshot = snapshot_open(life->store);
-    bool is_equal =
-        model_compare(&state, snapshot, why, sizeof(why)) &&
-        driver->hooks->check(life->extension.context, model, &state, position, why, sizeof(why));
+    enum oracle_result result = oracle_compare(&state, snapshot, why, why_size);
+    if (result == ORACLE_SAME &&
+        !driver->hooks->check(life->extension.context, model, &state, position, why, why_size))
+        result = ORACLE_DIFFERENT;
     snapshot_close(snapshot);
     model_state_deinit(&state);
-    if (!is_equal)
-        driver_violate(driver, "%s, position %" PRIu64 ": %s", when, position, why);
+    return result;
+}
+
+static inline void driver_compare(struct driver *driver, const struct model *model,
+                                  struct driver_life *life, const char *when)
+{
+    char why[200];
+    if (driver_judge(driver, model, life, why, sizeof(why)) != ORACLE_SAME)
+        driver_violate(driver, "%s, position %" PRIu64 ": %s", when, store_position(life->store),
+                       why);
 }
 
 /* --- doing things --- */
@@ -197,6 +259,38 @@ static inline bool driver_step(struct driver *driver, struct model *model, struc
     return has_failed;
 }
 
+/* Inside of a step of upkeep: now and then somebody commits, or reads everything. */
+static inline void driver_pause(void *context)
+{
+    struct driver_life *life = context;
+    struct driver *driver = life->driver;
+    if (life->model == NULL || life->has_failed || driver->violation[0] != 0)
+        return;
+    uint64_t dice = random_below(&driver->chance, 24);
+    if (dice < 2)
+        life->has_failed = driver_step(driver, life->model, life, life->firm);
+    else if (dice == 2)
+        driver_compare(driver, life->model, life, "inside of upkeep");
+}
+
+/* Upkeep as far as it is due, or some of it. Returns whether the log failed meanwhile. */
+static inline bool driver_upkeep(struct driver *driver, struct model *model,
+                                 struct driver_life *life, uint64_t *firm)
+{
+    life->model = model;
+    life->firm = firm;
+    life->has_failed = false;
+    for (uint64_t steps = random_below(&driver->chance, 8); steps > 0; steps--) {
+        if (life->has_failed || !store_upkeep_run(life->store))
+            break;
+        driver->steps++;
+    }
+    life->model = NULL;
+    uint64_t position = store_position(life->store); /* its own records too */
+    *firm = position > *firm ? position : *firm;
+    return life->has_failed;
+}
+
 /* What failed is out of the log for good once it lives again. */
 static inline void driver_forget(struct model *model, uint64_t position)
 {
@@ -212,6 +306,8 @@ static inline void driver_model_fork(const struct model *model, uint64_t positio
 {
     model_init(out, seed, model->rows_max);
     out->name_counter = model->name_counter;
+    out->time_us = model->time_us;
+    out->retention_us = model->retention_us;
     for (const struct model_op *op = model->first; op != NULL; op = op->next) {
         if (op->position == 0 || op->position > position)
             continue;
@@ -227,6 +323,12 @@ static inline void driver_model_fork(const struct model *model, uint64_t positio
 
 /* --- crash points --- */
 
+static inline void driver_count(struct driver *driver, enum driver_point kind)
+{
+    driver->point_counts[kind]++;
+    driver->points++;
+}
+
 static inline void driver_crash_in_recovery(struct driver *driver, struct sim *sim)
 {
     struct driver_life life;
@@ -237,8 +339,7 @@ static inline void driver_crash_in_recovery(struct driver *driver, struct sim *s
         driver_violate(driver, "does not open in recovery: %s", error.text);
     driver_close(driver, &life);
     sim_recover(sim, SIM_POWER_CUT, random_next(&driver->chance));
-    driver->point_counts[DRIVER_IN_RECOVERY]++;
-    driver->points++;
+    driver_count(driver, DRIVER_IN_RECOVERY);
 }
 
 /* Opens what a crash left; *firm becomes what it has. */
@@ -246,6 +347,7 @@ static inline bool driver_reopen(struct driver *driver, struct sim *sim, const s
                                  uint64_t *firm, struct driver_life *life)
 {
     struct error error = {0};
+    char why[200];
     if (driver_open(driver, sim, life, &error) != OK) {
         driver_violate(driver, "does not open: %s", error.text);
         return false;
@@ -256,32 +358,53 @@ static inline bool driver_reopen(struct driver *driver, struct sim *sim, const s
                        position);
     else
         driver_compare(driver, model, life, "after a crash");
+    if (driver->violation[0] == 0 && !oracle_check_files(life->io, life->store, why, sizeof(why)))
+        driver_violate(driver, "files after a crash, position %" PRIu64 ": %s", position, why);
     *firm = position;
+    return driver->violation[0] == 0;
+}
+
+/* What a recovery gave, the next one gives: nothing was left to chance. */
+static inline bool driver_same_again(struct driver *driver, struct sim *sim,
+                                     const struct model *model, struct driver_life *life)
+{
+    uint64_t position = store_position(life->store), firm = position;
+    sim_crash_at(sim, sim_operation_count(sim) + 1);
+    driver_close(driver, life);
+    sim_recover(sim, random_below(&driver->chance, 2) == 0 ? SIM_KILL : SIM_POWER_CUT,
+                random_next(&driver->chance));
+    bool is_good = driver_reopen(driver, sim, model, &firm, life);
+    if (is_good && firm != position)
+        driver_violate(driver, "recovered to %" PRIu64 ", then to %" PRIu64, position, firm);
+    driver->same_again++;
     return driver->violation[0] == 0;
 }
 
 static inline void driver_second_life(struct driver *driver, struct sim *sim,
                                       struct driver_life *life, struct model *model, uint64_t *firm)
 {
-    sim_crash_at(sim, sim_operation_count(sim) + 1 + random_below(&driver->chance, 25));
+    sim_crash_at(sim, sim_operation_count(sim) + 1 + random_below(&driver->chance, 60));
     for (int step = 0; step < 6 && !sim_is_crashed(sim); step++) {
-        if (driver_step(driver, model, life, firm))
+        if (driver_step(driver, model, life, firm) || driver_upkeep(driver, model, life, firm))
             break;
         if (random_below(&driver->chance, 3) == 0 && store_checkpoint(life->store, NULL) != OK)
             break;
     }
 }
 
-static inline void driver_crash(struct driver *driver, enum sim_crash how)
+static inline void driver_crash(struct driver *driver, enum driver_point kind, enum sim_crash how)
 {
     struct sim *sim = sim_fork(driver->sim, how, random_next(&driver->chance));
     struct driver_life life;
     uint64_t firm = driver->firm;
-    driver->point_counts[how == SIM_KILL ? DRIVER_KILL : DRIVER_POWER_CUT]++;
-    driver->points++;
+    driver_count(driver, kind);
+    driver->kills += how == SIM_KILL;
+    driver->power_cuts += how == SIM_POWER_CUT;
     if (random_below(&driver->chance, 5) == 0)
         driver_crash_in_recovery(driver, sim);
     bool is_good = driver_reopen(driver, sim, &driver->model, &firm, &life);
+    if (is_good && random_below(&driver->chance, 6) == 0)
+        is_good = driver_same_again(driver, sim, &driver->model, &life);
     if (is_good && random_below(&driver->chance, 4) == 0) {
         struct model model;
         driver_model_fork(&driver->model, firm, random_next(&driver->chance), &model);
@@ -289,8 +412,7 @@ static inline void driver_crash(struct driver *driver, enum sim_crash how)
         driver_close(driver, &life);
         sim_recover(sim, random_below(&driver->chance, 3) == 0 ? SIM_KILL : SIM_POWER_CUT,
                     random_next(&driver->chance));
-        driver->point_counts[DRIVER_SECOND_LIFE]++;
-        driver->points++;
+        driver_count(driver, DRIVER_SECOND_LIFE);
         (void)driver_reopen(driver, sim, &model, &firm, &life);
         driver_close(driver, &life);
         model_deinit(&model);
@@ -300,16 +422,44 @@ static inline void driver_crash(struct driver *driver, enum sim_crash how)
     sim_destroy(sim);
 }
 
+static inline enum driver_point driver_point_of(const struct driver *driver)
+{
+    const struct sim_operation *operation = sim_operation(driver->sim);
+    const char *name = operation->name;
+    bool is_log = strncmp(name, "log-", 4) == 0;
+    static const enum driver_point points[] = {
+        [UPKEEP_IDLE] = DRIVER_COMMIT,        [UPKEEP_SEALING] = DRIVER_SEALING,
+        [UPKEEP_MERGING] = DRIVER_MERGING,    [UPKEEP_RETENTION] = DRIVER_RETENTION,
+        [UPKEEP_DROPPING] = DRIVER_DROPPING,  [UPKEEP_CHECKPOINT] = DRIVER_CHECKPOINT,
+        [UPKEEP_RECYCLING] = DRIVER_RECYCLING};
+    if (driver->live == NULL)
+        return DRIVER_RECOVERY;
+    enum upkeep_work work = driver->live->upkeep.work;
+    if (is_log &&
+        (strcmp(operation->verb, "rename") == 0 || strcmp(operation->verb, "unlink") == 0))
+        return DRIVER_RECYCLING;
+    if (is_log)
+        return work == UPKEEP_IDLE ? DRIVER_COMMIT : DRIVER_COMMIT_IN_UPKEEP;
+    if (strncmp(name, "manifest", 8) == 0 && work != UPKEEP_RETENTION && work != UPKEEP_DROPPING)
+        return DRIVER_MANIFEST;
+    if (work == UPKEEP_IDLE && strncmp(name, SEALED_DIRECTORY, strlen(SEALED_DIRECTORY)) == 0)
+        return DRIVER_DROPPING; /* a last reader's */
+    return points[work];
+}
+
 static inline void driver_on_operation(void *context)
 {
     struct driver *driver = context;
     if (driver->live != NULL && store_position(driver->live) > driver->firm)
         driver->firm = store_position(driver->live); /* who saw it would miss it */
-    /* Every third operation: many lives with a few points each find more than few lives with many.
-     */
-    bool is_due = random_below(&driver->chance, 3) == 0;
+    enum driver_point kind = driver_point_of(driver);
+    uint32_t one_in = driver_points[kind].one_in;
+    if (driver->is_about_commits)
+        one_in = kind == DRIVER_COMMIT ? 3 : 4 * one_in;
+    bool is_due = random_below(&driver->chance, one_in) == 0;
     if (is_due && driver->violation[0] == 0 && driver->points < driver->points_max)
-        driver_crash(driver, random_below(&driver->chance, 4) == 0 ? SIM_KILL : SIM_POWER_CUT);
+        driver_crash(driver, kind,
+                     random_below(&driver->chance, 4) == 0 ? SIM_KILL : SIM_POWER_CUT);
 }
 
 /* --- one run --- */
@@ -317,12 +467,25 @@ static inline void driver_on_operation(void *context)
 static const struct sim_faults driver_regimes[] = {
     {0},
     {0},
+    {0},
     {.write_short = 6000},
-    {.sync_error = 4000},
+    {.sync_error = 2000},
     {.sync_error = 12000, .write_error = 4000},
     {.write_space = 9000, .write_short = 2000},
     {.name_error = 6000, .write_error = 3000},
 };
+
+static inline void driver_draw_limits(struct driver *driver)
+{
+    struct random_stream *chance = &driver->chance;
+    driver->limits = (struct driver_limits){
+        .log_file_size = (size_t)16384 << random_below(chance, 3),
+        .log_bytes_max = (size_t)16384 << random_below(chance, 3),
+        .seal_rows = 20 + random_below(chance, 180),
+        .carry_rows = 1 + random_below(chance, 100),
+        .seal_age_us = random_below(chance, 2) == 0 ? 50000 : INT64_C(3600) * 1000000,
+    };
+}
 
 static inline void driver_revive(struct driver *driver, struct driver_life *life)
 {
@@ -347,14 +510,17 @@ static inline void driver_run_life(struct driver *driver)
     driver->live = life.store;
     sim_set_faults(driver->sim,
                    &driver_regimes[random_below(&driver->chance, array_count(driver_regimes))]);
-    for (int step = 0; step < 12 && is_good && driver->points < driver->points_max; step++) {
+    for (int step = 0; step < 16 && is_good && driver->points < driver->points_max; step++) {
         bool has_failed = driver_step(driver, &driver->model, &life, &driver->firm);
-        if (random_below(&driver->chance, 4) == 0) {
+        if (!has_failed)
+            has_failed = driver_upkeep(driver, &driver->model, &life, &driver->firm);
+        if (random_below(&driver->chance, 8) == 0) {
             has_failed |= store_checkpoint(life.store, NULL) != OK;
             driver->checkpoints++;
             uint64_t position = store_position(life.store);
             driver->firm = position > driver->firm ? position : driver->firm;
         }
+        sim_advance(driver->sim, (int64_t)random_below(&driver->chance, 3) * 1000000);
         struct store_status status;
         store_status(life.store, &status);
         if (status.is_failed && has_failed) {
@@ -372,27 +538,41 @@ static inline void driver_run_life(struct driver *driver)
     driver->live = NULL;
 }
 
-/* Returns the points made; violation says what was found. */
-static inline uint64_t driver_run(const struct driver_hooks *hooks, uint64_t seed,
-                                  uint64_t points_max, struct driver *driver)
+static inline void driver_begin(const struct driver_hooks *hooks, uint64_t seed,
+                                struct driver *driver)
 {
     struct sim_options options = {.seed = seed};
-    uint64_t before = driver->points;
     driver->hooks = hooks;
     driver->sim = sim_create(&options);
     driver->firm = 0;
-    driver->points_max = before + points_max;
     random_stream_init(&driver->chance, seed * 3 + 1);
+    driver_draw_limits(driver);
     model_init(&driver->model, seed, 200);
-    struct clock_source clock = sim_clock(driver->sim);
-    clock_install(&clock);
-    sim_watch(driver->sim, driver_on_operation, driver);
-    for (int round = 0; round < 3 && driver->violation[0] == 0; round++)
-        driver_run_life(driver);
+    driver->model.time_us = INT64_C(1790000000000000);
+    driver->model.retention_us = DRIVER_RETENTION_US;
+    driver->clock = sim_clock(driver->sim);
+    clock_install(&driver->clock);
+}
+
+static inline void driver_end(struct driver *driver)
+{
     sim_watch(driver->sim, NULL, NULL);
     sim_destroy(driver->sim);
     clock_install(NULL);
     model_deinit(&driver->model);
+}
+
+/* Returns the points made; violation says what was found. */
+static inline uint64_t driver_run(const struct driver_hooks *hooks, uint64_t seed,
+                                  uint64_t points_max, struct driver *driver)
+{
+    uint64_t before = driver->points;
+    driver_begin(hooks, seed, driver);
+    driver->points_max = before + points_max;
+    sim_watch(driver->sim, driver_on_operation, driver);
+    for (int round = 0; round < 3 && driver->violation[0] == 0; round++)
+        driver_run_life(driver);
+    driver_end(driver);
     return driver->points - before;
 }
 
