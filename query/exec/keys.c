@@ -25,6 +25,9 @@
 /* A code not looked up yet; KEY_NONE is "looked up and absent". */
 #define CODE_UNKNOWN (UINT32_MAX - 1)
 
+#define MAP_LARGE ((size_t)1 << 14) /* entries */
+#define ROWS_AHEAD 24
+
 /* --- one column --- */
 
 /* The rows of one call. */
@@ -110,8 +113,15 @@ INLINE void number_shape(struct key_table *table, const struct key_rows *rows, u
     const struct column *column = rows->column;
     uint64_t last_word = 0;
     uint32_t last_id = KEY_NONE;
+    /* A map past the caches: its entries are asked for some rows ahead. */
+    bool is_ahead = is_whole && table->map.capacity >= MAP_LARGE;
     for (size_t i = 0; i < rows->count; i++) {
         size_t row = is_whole ? i : row_at(rows, i);
+        if (is_ahead && i + ROWS_AHEAD < rows->count)
+            __builtin_prefetch(
+                &table->map
+                     .entries[id_map_slot(&table->map, word_at(column, i + ROWS_AHEAD, physical))],
+                1);
         if (!is_whole && column->validity != NULL && column->validity[row] == 0) {
             ids[row] = null_number(table, is_insert);
             continue;

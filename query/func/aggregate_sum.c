@@ -11,10 +11,14 @@
 #include "storage/base/fault.h"
 
 #include "query/func/func.h"
+#include "query/kernel/kernel.h"
 
 #include <math.h>
 #include <string.h>
 
+struct count_state {
+    int64_t count;
+};
 struct int_sum {
     __int128 sum;
     int64_t count;
@@ -41,6 +45,10 @@ struct bool_state {
 #define STATE(type) ((sizeof(struct type) + 15) / 16 * 16)
 #define ROW(k) (selection != NULL ? selection[k] : (k))
 
+static void zero_count_state(void *state)
+{
+    memset(state, 0, sizeof(struct count_state));
+}
 static void zero_int_sum(void *state)
 {
     memset(state, 0, sizeof(struct int_sum));
@@ -71,11 +79,13 @@ static enum err count_star_update(char *states, size_t stride, const uint32_t *g
 {
     (void)arguments, (void)memory, (void)error;
     if (group == NULL) {
-        ((struct int_sum *)states)->count += (int64_t)count;
+        ((struct count_state *)states)->count += (int64_t)count;
         return OK;
     }
-    for (size_t k = 0; k < count; k++)
-        ((struct int_sum *)aggregate_state(states, stride, group, ROW(k)))->count++;
+    for (size_t k = 0; selection == NULL && k < count; k++)
+        ((struct count_state *)(states + group[k] * stride))->count++;
+    for (size_t k = 0; selection != NULL && k < count; k++)
+        ((struct count_state *)(states + group[selection[k]] * stride))->count++;
     return OK;
 }
 
@@ -88,9 +98,17 @@ static enum err count_update(char *states, size_t stride, const uint32_t *group,
         return count_star_update(states, stride, group, selection, count, arguments, memory, error);
     for (size_t k = 0; k < count; k++) {
         size_t row = ROW(k);
-        ((struct int_sum *)aggregate_state(states, stride, group, row))->count +=
+        ((struct count_state *)aggregate_state(states, stride, group, row))->count +=
             !column_is_null(&arguments[0], row);
     }
+    return OK;
+}
+
+static enum err count_combine(void *target, const void *source, struct aggregate_memory *memory,
+                              struct error *error)
+{
+    (void)memory, (void)error;
+    ((struct count_state *)target)->count += ((const struct count_state *)source)->count;
     return OK;
 }
 
@@ -110,7 +128,7 @@ static enum err count_finish(const void *state, const struct aggregate_call *cal
                              struct error *error)
 {
     (void)memory, (void)error;
-    *out = (struct value){.type = call->type, .i = ((const struct int_sum *)state)->count};
+    *out = (struct value){.type = call->type, .i = ((const struct count_state *)state)->count};
     return OK;
 }
 
@@ -142,6 +160,14 @@ static enum err int_update(char *states, size_t stride, const uint32_t *group,
         state->count += (int64_t)count;
         return OK;
     }
+    bool is_plain = in->form == COLUMN_FLAT && in->validity == NULL && selection == NULL;
+    for (size_t k = 0; is_plain && !fault_is("aggregate.sum") && k < count; k++) {
+        struct int_sum *state = (struct int_sum *)(void *)(states + group[k] * stride);
+        state->sum += in->i[k];
+        state->count++;
+    }
+    if (is_plain && !fault_is("aggregate.sum"))
+        return OK;
     for (size_t k = 0; k < count; k++) {
         size_t row = ROW(k);
         if (column_is_null(in, row))
@@ -197,13 +223,31 @@ static inline void float_add(struct float_sum *state, double value)
 
 static void float_add_flat(struct float_sum *state, const double *values, size_t count)
 {
-    struct float_sum local = *state;
-    for (size_t i = 0; i < count; i++) {
-        float_add(&local, values[i]);
-        local.infinite_count += isinf(values[i]) != 0;
+    double sum, compensation;
+    sum_doubles(values, count, &sum, &compensation);
+    state->count += (int64_t)count;
+    if (isfinite(sum) && isfinite(compensation)) { /* then so was every value */
+        float_add(state, sum);
+        state->compensation += compensation;
+        return;
     }
-    local.count += (int64_t)count;
-    *state = local;
+    for (size_t i = 0; i < count; i++) {
+        float_add(state, values[i]);
+        state->infinite_count += isinf(values[i]) != 0;
+    }
+}
+
+/* One state a row, every row. */
+static void float_add_groups(char *states, size_t stride, const uint32_t *group,
+                             const double *values, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        struct float_sum *state = (struct float_sum *)(void *)(states + group[k] * stride);
+        double value = values[k];
+        float_add(state, value);
+        state->count++;
+        state->infinite_count += isinf(value) != 0;
+    }
 }
 
 static enum err float_update(char *states, size_t stride, const uint32_t *group,
@@ -215,6 +259,10 @@ static enum err float_update(char *states, size_t stride, const uint32_t *group,
     const struct column *in = &arguments[0];
     if (group == NULL && selection == NULL && in->form == COLUMN_FLAT && in->validity == NULL) {
         float_add_flat((struct float_sum *)states, in->f, count);
+        return OK;
+    }
+    if (selection == NULL && in->form == COLUMN_FLAT && in->validity == NULL) {
+        float_add_groups(states, stride, group, in->f, count);
         return OK;
     }
     for (size_t k = 0; k < count; k++) {
@@ -300,8 +348,8 @@ static inline bool numeric_add_fast(struct numeric *sum, const struct numeric *v
     return true;
 }
 
-static enum err numeric_accumulate(struct numeric_sum *state, const struct numeric *value,
-                                   struct error *error)
+static inline enum err numeric_accumulate(struct numeric_sum *state, const struct numeric *value,
+                                          struct error *error)
 {
     if (state->count++ == 0) {
         state->sum = *value;
@@ -319,6 +367,14 @@ static enum err numeric_update(char *states, size_t stride, const uint32_t *grou
 {
     (void)memory;
     const struct column *in = &arguments[0];
+    struct numeric sum;
+    if (group == NULL && selection == NULL && in->form == COLUMN_FLAT && in->validity == NULL &&
+        sum_numerics(in->n, count, &sum)) {
+        struct numeric_sum *state = (struct numeric_sum *)states;
+        enum err err = numeric_accumulate(state, &sum, error);
+        state->count += (int64_t)count - 1;
+        return err;
+    }
     for (size_t k = 0; k < count; k++) {
         size_t row = ROW(k);
         if (column_is_null(in, row))
@@ -507,18 +563,17 @@ static enum err bool_or_finish(const void *state, const struct aggregate_call *c
      .doc = doc_text,                                                                              \
      .example = example_text},
 #define zero_bool_state zero_bool
-#define count_combine int_combine
-#define count_star_combine int_combine
+#define count_star_combine count_combine
 #define bool_and_combine bool_combine
 #define bool_or_combine bool_combine
 #define SUM "the sum of the values that are not NULL"
 #define AVG "the mean of the values that are not NULL"
 
 static const struct aggregate aggregates[] = {
-    AGGREGATE("count", AGGREGATE_NONE, TYPE_INT8, count_star, int_sum, count_finish,
-              "how many rows",
-              "count(*)") AGGREGATE("count", AGGREGATE_ANY, TYPE_INT8, count, int_sum, count_finish,
-                                    "how many values are not NULL", "count(1)")
+    AGGREGATE("count", AGGREGATE_NONE, TYPE_INT8, count_star, count_state, count_finish,
+              "how many rows", "count(*)") AGGREGATE("count", AGGREGATE_ANY, TYPE_INT8, count,
+                                                     count_state, count_finish,
+                                                     "how many values are not NULL", "count(1)")
         AGGREGATE("sum", TYPE_INT4, TYPE_INT8, int, int_sum, int_sum_finish, SUM,
                   "sum(1)") AGGREGATE("sum", TYPE_INT2, TYPE_INT8, int, int_sum, int_sum_finish,
                                       SUM, "sum(1::smallint)")

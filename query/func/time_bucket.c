@@ -12,6 +12,8 @@
  * its sign bit set, also where the subtraction wraps round. */
 #include "query/func/time.h"
 
+#include <string.h>
+
 static bool is_infinite(int64_t us)
 {
     return us == TIME_INFINITY || us == TIME_MINUS_INFINITY;
@@ -234,11 +236,22 @@ static bool bucket_of_first(struct call *call, const struct vector *v, const str
     return is_range;
 }
 
+typedef uint64_t lanes __attribute__((vector_size(32)));
+#define LANES 4
+
 bool time_all_within(const int64_t *times, size_t count, int64_t start, int64_t end)
 {
     uint64_t outside = 0, first = (uint64_t)start, last = (uint64_t)end - 1;
-    for (size_t i = 0; i < count; i++)
+    lanes firsts = {first, first, first, first}, lasts = {last, last, last, last}, any = {0};
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        lanes time;
+        memcpy(&time, times + i, sizeof(time));
+        any |= (time - firsts) | (lasts - time);
+    }
+    for (; i < count; i++)
         outside |= ((uint64_t)times[i] - first) | (last - (uint64_t)times[i]);
+    outside |= any[0] | any[1] | any[2] | any[3];
     return start < end && outside >> 63 == 0;
 }
 

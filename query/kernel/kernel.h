@@ -4,6 +4,8 @@
 #ifndef FRESHET_QUERY_KERNEL_KERNEL_H
 #define FRESHET_QUERY_KERNEL_KERNEL_H
 
+#include "storage/base/numeric.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +36,11 @@ bool arith_int(enum arith_operation operation, struct kernel_int a, struct kerne
  * underflowed). */
 bool arith_float(enum arith_operation operation, struct kernel_float a, struct kernel_float b,
                  bool is_single, size_t count, double *out);
+
+/* The sum and what rounding took from it. Infinities and NaN come out as such in the sum. */
+void sum_doubles(const double *values, size_t count, double *sum, double *compensation);
+/* False if they are not all finite, of one scale and within 64 bits. */
+bool sum_numerics(const struct numeric *values, size_t count, struct numeric *sum);
 
 /* The key of that rank (0: the least); keys are moved about. */
 uint64_t select_rank(uint64_t *keys, size_t count, size_t rank);
