@@ -44,7 +44,8 @@
 #define OFFSETS_MAX 80
 #define CONSUMERS 2
 #define FETCH_MAX 24
-#define STEPS 60
+#define STEPS 150
+#define SEAL_ROWS 16 /* a few segments in a run */
 
 enum message_kind { MESSAGE_GAP, MESSAGE_ROW, MESSAGE_BAD, MESSAGE_TOMBSTONE, MESSAGE_KINDS };
 
@@ -74,7 +75,7 @@ struct run {
     size_t partitions_seen; /* the rest have not appeared yet */
     int64_t firm[PARTITIONS_MAX];
     uint64_t points, points_max;
-    uint64_t batches, moves, refused, failed, redelivered;
+    uint64_t batches, moves, refused, failed, redelivered, upkeeps;
     char violation[256];
 };
 
@@ -146,6 +147,7 @@ static enum err life_open(struct sim *sim, struct life *life, struct error *erro
                                   .directory = "",
                                   .log_file_size = (size_t)64 << 10,
                                   .log_piece_size = (size_t)8 << 10,
+                                  .seal_rows = SEAL_ROWS,
                                   .extension = ingest_extension(life->ingest)};
     enum err err = store_open(&store, &life->store, error);
     if (err == OK)
@@ -526,6 +528,8 @@ static void step(struct run *run, struct life *life, struct consumer *consumers)
         appear(run, consumers);
     } else if (draw < 16) {
         (void)!store_checkpoint(life->store, NULL);
+    } else if (draw < 17) {
+        run->upkeeps += store_upkeep_run(life->store);
     } else {
         (void)store_run(life->store);
     }
@@ -611,8 +615,9 @@ static bool run_all(const char *fault, const char *name, uint64_t points)
            (double)(clock_monotonic_us() - begin_us) / 1e6, run.violation);
     if (fault == NULL)
         printf("batches stored %" PRIu64 ", refused %" PRIu64 ", failed %" PRIu64
-               "; partitions moved %" PRIu64 ", redeliveries %" PRIu64 "\n",
-               run.batches, run.refused, run.failed, run.moves, run.redelivered);
+               "; partitions moved %" PRIu64 ", redeliveries %" PRIu64 ", steps of upkeep %" PRIu64
+               "\n",
+               run.batches, run.refused, run.failed, run.moves, run.redelivered, run.upkeeps);
     bool has_worked = fault != NULL || (run.batches > 0 && run.refused > 0 && run.redelivered > 0);
     return is_found == (fault != NULL) && has_worked;
 }
