@@ -297,6 +297,15 @@ static struct watch *find_watch(struct consumer *c, int32_t partition)
     return NULL;
 }
 
+/* What was read is not stored: it will be read again, and the ends that were seen behind it are not
+ * ours to move to. */
+static void give_up_messages(struct consumer *c)
+{
+    drop_messages(c);
+    for (size_t i = 0; i < c->watch_count; i++)
+        c->watches[i].reached = NO_OFFSET;
+}
+
 static void give_headers(const void *origin, kafka_header_each each, void *context)
 {
     rd_kafka_headers_t *headers;
@@ -422,7 +431,7 @@ static bool await_room(struct consumer *c)
 static void suspend(struct consumer *c)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
-    drop_messages(c);
+    give_up_messages(c);
     set_paused(c, true);
     if (rd_kafka_assignment(c->client, &list) == RD_KAFKA_RESP_ERR_NO_ERROR) {
         (void)rd_kafka_pause_partitions(c->client, list);
@@ -583,7 +592,7 @@ static void on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
     if (event == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
         c->has_revoked = true;
         if (rd_kafka_assignment_lost(client))
-            drop_messages(c);
+            give_up_messages(c);
         else
             store_messages(c);
         unseat(c, partitions);
@@ -808,7 +817,7 @@ static void keep_reached(struct consumer *c)
             positions[count++] = (struct intake_position){.partition = c->watches[i].partition,
                                                           .offset = c->watches[i].reached};
     if (count > 0 && intake_place(c->intake, positions, count, false, &error) != OK)
-        logger_write(LOG_DEBUG, "positions not kept reason=\"%s\"", error.text);
+        session_fail(c, "positions could not be kept: %s", error.text);
     memory_free(positions);
 }
 
@@ -867,9 +876,10 @@ static void read_messages(struct consumer *c)
     read_more(c, 0);
     if (c->count > 0 && c->count < LINGER_MESSAGES && !is_over(c))
         read_more(c, LINGER_MS);
-    if (c->has_revoked && c->has_assigned && c->count > 0) {
-        drop_messages(c); /* a partition may have gone and come: where it stands is in doubt */
-        session_renew(c);
+    if (c->has_revoked && c->has_assigned) {
+        if (c->count > 0)
+            session_renew(c);
+        give_up_messages(c); /* a partition may have gone and come: where it stands is in doubt */
     }
     if (c->count > 0 && c->state == SUBSCRIPTION_FAILED)
         set_state(c, SUBSCRIPTION_RUNNING, NULL);
@@ -897,9 +907,10 @@ static void session_close(struct consumer *c, bool is_reachable)
     bool is_well = c->failure[0] == 0 && is_reachable;
     if (is_well && has_room(c))
         store_messages(c);
-    drop_messages(c);
-    if (c->intake != NULL)
-        (void)!intake_wait(c->intake, &error);
+    if (c->count > 0)
+        give_up_messages(c);
+    if (c->intake != NULL && intake_wait(c->intake, &error) != OK)
+        is_well = false;
     if (is_well && c->failure[0] == 0) {
         keep_reached(c);
         publish(c);

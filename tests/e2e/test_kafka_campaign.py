@@ -26,6 +26,7 @@ BROKER_KILLS, SERVER_KILLS, FOREIGN_VISITS = (5, 10, 4) if IS_LONG else (2, 3, 1
 PAUSE_S = (0.5, 2.5)  # between two events of the campaign
 FOREIGN_STAYS_S = 5 if IS_LONG else 2  # from its first message
 FEED, GROUP = "numbers", "campaign"
+ARGUMENTS = ["--log-level", "debug"]  # what a failure is understood from
 
 
 class Producer(threading.Thread):
@@ -173,19 +174,25 @@ class Campaign:
         def lags():
             return self.server.rows("SELECT partition, stored_offset, end_offset, lag_rows, state, last_error FROM freshet.sources "
                                     f"WHERE source LIKE '{FEED}/%' ORDER BY partition")
-        wait_until(lambda: self.rows() >= total and all(row[3] == 0 for row in lags()), lambda: (self.rows(), total, lags()),
+        wait_until(lambda: len(lags()) == PARTITIONS and all(row[3] == 0 for row in lags()), lambda: (self.rows(), total, lags()),
                    timeout=120)
+        end = time.monotonic() + 5
+        while self.rows() < total and time.monotonic() < end:
+            time.sleep(0.1)
 
 
-def check(campaign, producers, committed):
-    server = campaign.server
+def check(campaign, producers, offsets):
+    """offsets: {(partition, number): offset} of what a reader of the topic sees."""
+    server, committed = campaign.server, set(offsets) = campaign.server
     stored = collections.Counter()
     for p in range(PARTITIONS):
         for n, times in server.rows(f"SELECT n, count(*) FROM {FEED} WHERE p = {p} GROUP BY n"):
             stored[p, n] += times
     lost, foreign = committed - set(stored), set(stored) - committed
     doubled = {key for key, times in stored.items() if times > 1}
-    assert (lost, foreign, doubled) == (set(), set(), set()), (len(lost), len(foreign), len(doubled), sorted(lost)[:5])
+    assert (lost, foreign, doubled) == (set(), set(), set()), (
+        len(lost), len(foreign), len(doubled), sorted((p, offsets[p, n], n) for p, n in lost)[:60],
+        [len(lost & producer.committed) for producer in producers], [len(lost & producer.unknown) for producer in producers])
     for producer in producers:  # the reader that says what was committed agrees with those who committed
         assert producer.committed <= committed and not producer.aborted & committed
     received, fates, duplicate = (int(x) for x in server.rows(
@@ -198,7 +205,7 @@ def check(campaign, producers, committed):
 def test_every_committed_message_exactly_once(freshet_factory, own_broker, tmp_path, capsys):
     rng = random.Random(SEED)
     begin = time.monotonic()
-    campaign = Campaign(lambda: freshet_factory(data=tmp_path / "store"), own_broker)
+    campaign = Campaign(lambda: freshet_factory(data=tmp_path / "store", arguments=ARGUMENTS), own_broker)
     counters, lock = [0] * PARTITIONS, threading.Lock()
     producers = [Producer(own_broker, campaign.topic, number, counters, lock) for number in range(PRODUCERS)]
     for producer in producers:
@@ -211,20 +218,19 @@ def test_every_committed_message_exactly_once(freshet_factory, own_broker, tmp_p
         producer.join(200)
         assert not producer.is_alive() and producer.failure is None, producer.failure
     found = read_committed(own_broker, campaign.topic, PARTITIONS)
-    messages = [(partition, json.loads(value)["n"]) for partition, values in found.items() for _, value in values]
-    committed = set(messages)
-    assert len(committed) == len(messages)
-    campaign.wait_for_the_end(len(committed))
-    check(campaign, producers, committed)
+    offsets = {(partition, json.loads(value)["n"]): offset for partition, values in found.items() for offset, value in values}
+    assert len(offsets) == sum(map(len, found.values()))
+    campaign.wait_for_the_end(len(offsets))
+    check(campaign, producers, offsets)
     wait_until(lambda: [lag for _, _, lag in own_broker.group_lag(GROUP).values()] == [0] * PARTITIONS,
                lambda: own_broker.group_lag(GROUP), pause=1)
     campaign.kill_server()  # once more, and nothing is different
-    check(campaign, producers, committed)
+    check(campaign, producers, offsets)
     aborted, unknown = (sum(len(getattr(p, name)) for p in producers) for name in ("aborted", "unknown"))
     assert aborted > 0 and campaign.foreign_messages > 0
     with capsys.disabled():
         print(f"\nkafka campaign, {time.monotonic() - begin:.0f} s: {sum(p.transactions for p in producers)} transactions, messages "
-              f"committed {len(committed)}, aborted {aborted}, outcome not told {unknown}; broker killed {BROKER_KILLS}, server killed "
+              f"committed {len(offsets)}, aborted {aborted}, outcome not told {unknown}; broker killed {BROKER_KILLS}, server killed "
               f"{SERVER_KILLS + 1}, a stranger came {FOREIGN_VISITS} times and took {campaign.foreign_messages}; lost 0, doubled 0, "
               f"foreign 0; server ready after {max(campaign.restarts):.2f} s at most, rows again after a broker's return "
               f"{max(campaign.recoveries, default=0):.1f} s at most; lag by the broker's tool 0")
