@@ -85,7 +85,7 @@ static void pad(struct writer *out)
 }
 
 /* All rows of a view over one mutable segment; nothing of it can fail. */
-static uint32_t write_blocks(const struct table_view *view, struct writer *out)
+static uint32_t write_blocks(struct store *store, const struct table_view *view, struct writer *out)
 {
     const struct schema *schema = view->schema;
     uint32_t count = 0;
@@ -108,6 +108,7 @@ static uint32_t write_blocks(const struct table_view *view, struct writer *out)
             }
         }
         assert(err == OK);
+        (void)upkeep_pause(store);
     }
     cursor_close(cursor);
     memory_free(indexes);
@@ -115,7 +116,7 @@ static uint32_t write_blocks(const struct table_view *view, struct writer *out)
     return count;
 }
 
-static void write_group(const struct schema *schema, struct segment *segment,
+static void write_group(struct store *store, const struct schema *schema, struct segment *segment,
                         const struct published *published, bool is_open, struct writer *out)
 {
     const struct table_view view = {.schema = schema, .segment = segment, .published = *published};
@@ -124,12 +125,11 @@ static void write_group(const struct schema *schema, struct segment *segment,
     writer_u32(out, is_open);
     size_t count_offset = out->size;
     writer_u32(out, 0);
-    writer_patch_u32(out, count_offset, write_blocks(&view, out));
+    writer_patch_u32(out, count_offset, write_blocks(store, &view, out));
 }
 
-void carry_write(const struct store *store, const struct table_view *view, struct writer *out)
+void carry_write(struct store *store, const struct table_view *view, struct writer *out)
 {
-    (void)store;
     uint32_t count = view->closed != NULL ? view->closed->count : 0;
     uint32_t begin = count;
     while (begin > 0 && view->closed->entries[begin - 1].segment != NULL)
@@ -139,10 +139,10 @@ void carry_write(const struct store *store, const struct table_view *view, struc
     writer_u32(out, 0);
     for (uint32_t i = begin; i < count; i++) {
         const struct segment_entry *entry = &view->closed->entries[i];
-        write_group(view->schema, entry->segment, &entry->published, false, out);
+        write_group(store, view->schema, entry->segment, &entry->published, false, out);
     }
     if (view->published.rows != 0)
-        write_group(view->schema, view->segment, &view->published, true, out);
+        write_group(store, view->schema, view->segment, &view->published, true, out);
 }
 
 /* --- reading --- */

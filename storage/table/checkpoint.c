@@ -50,7 +50,7 @@ void capture_deinit(struct capture *capture)
 
 /* --- save --- */
 
-static void encode(const struct store *store, const struct capture *capture,
+static void encode(struct store *store, const struct capture *capture,
                    const struct carry_plan *plan, struct writer *out)
 {
     const struct catalog *catalog = capture->catalog;

@@ -170,7 +170,7 @@ void carry_plan_make(const struct store *store, const struct catalog *catalog, u
                      struct carry_plan *out);
 void carry_plan_deinit(struct carry_plan *plan);
 bool store_is_quiet(const struct store *store, const struct table_view *view);
-void carry_write(const struct store *store, const struct table_view *view, struct writer *out);
+void carry_write(struct store *store, const struct table_view *view, struct writer *out);
 MUST_CHECK enum err carry_read(struct store *store, struct reader *reader, struct table_view *view,
                                struct error *error);
 

@@ -57,13 +57,14 @@ bool upkeep_pause(void *context)
 {
     struct store *store = context;
     struct upkeep *upkeep = &store->upkeep;
+    if (atomic_load_explicit(&upkeep->is_closing, memory_order_relaxed))
+        return clock_monotonic_us() <
+               atomic_load_explicit(&upkeep->deadline_us, memory_order_relaxed);
     if (store->options.upkeep_pause != NULL)
         store->options.upkeep_pause(store->options.upkeep_context);
     else if (!look_for_pressure(store))
         worker_yield();
-    if (!atomic_load_explicit(&upkeep->is_closing, memory_order_relaxed))
-        return true;
-    return clock_monotonic_us() < upkeep->deadline_us;
+    return true;
 }
 
 /* --- internal records --- */
@@ -313,7 +314,8 @@ void store_upkeep(struct store *store)
     if (!is_urgent && now_us < upkeep->next_look_us && !upkeep_has_frozen(store, UINT64_MAX))
         return;
     upkeep->next_look_us = now_us + LOOK_PERIOD_US;
-    atomic_store_explicit(&upkeep->is_active, true, memory_order_release);
+    if (atomic_exchange_explicit(&upkeep->is_active, true, memory_order_acq_rel))
+        return; /* another thread was quicker */
     if (worker_submit(store->options.workers, is_urgent ? WORKER_QUERY : WORKER_UPKEEP, run_job,
                       store) != OK)
         atomic_store_explicit(&upkeep->is_active, false, memory_order_release);

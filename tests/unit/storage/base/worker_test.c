@@ -195,6 +195,40 @@ static void test_block_wakes_a_thread_for_decoding(void **state)
     worker_pool_destroy(pool);
 }
 
+static struct {
+    int order[3];
+    _Atomic int count;
+} ran;
+
+static void mark_job(void *context)
+{
+    ran.order[atomic_fetch_add(&ran.count, 1)] = *(const int *)context;
+}
+
+/* What waits as UPKEEP goes before waiting queries once it is promoted, queued or in line. */
+static void test_promotion_overtakes_queries(void **state)
+{
+    (void)state;
+    static const int query = 1, upkeep = 2;
+    for (int threads = 1; threads <= 6; threads += 5) {
+        struct worker_pool *pool =
+            worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = threads});
+        is_open = is_entered = false;
+        atomic_store(&ran.count, 0);
+        assert_int_equal(worker_submit(pool, WORKER_QUERY, gate_job, NULL), OK);
+        wait_until_entered(); /* the permit is held */
+        assert_int_equal(worker_submit(pool, WORKER_QUERY, mark_job, (void *)&query), OK);
+        assert_int_equal(worker_submit(pool, WORKER_QUERY, mark_job, (void *)&query), OK);
+        assert_int_equal(worker_submit(pool, WORKER_UPKEEP, mark_job, (void *)&upkeep), OK);
+        clock_sleep_us(2000);
+        worker_promote(pool);
+        open_gate();
+        worker_pool_destroy(pool);
+        assert_int_equal(atomic_load(&ran.count), 3);
+        assert_int_equal(ran.order[0], upkeep);
+    }
+}
+
 /* 16 MiB deep: the stacks are as large as promised. */
 static void deep_job(void *context)
 {
@@ -222,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_queries_yield_to_decoding),
         cmocka_unit_test(test_block_releases_permit),
         cmocka_unit_test(test_block_wakes_a_thread_for_decoding),
+        cmocka_unit_test(test_promotion_overtakes_queries),
         cmocka_unit_test(test_deep_stack),
     };
     mutex_init(&mutex);
