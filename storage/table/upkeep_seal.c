@@ -212,13 +212,9 @@ static uint64_t last_position_of(const struct segment_entry *entry)
                                  : entry->published.last_position;
 }
 
-#pragma weak sealed_write
-
 enum err upkeep_write(struct store *store, const struct schema *schema, struct segment_list *inputs,
                       struct error *error)
 {
-    if (sealed_write == NULL)
-        return error_set(error, ERR_CANCELLED, NULL, "segments cannot be written");
     const struct table_view view = {.schema = schema, .closed = inputs};
     const struct seal_options options = {
         .io = store->upkeep_io,

@@ -1,0 +1,397 @@
+/* One column of a view, all rows at once.
+ *
+ * A cursor gives vectors; their values go behind each other. Texts are first taken as codes: the
+ * codes of a vector's dictionary are mapped once per dictionary entry, flat texts are hashed one by
+ * one. As soon as there are too many different texts (more than a dictionary holds, or so many
+ * against the rows that it would not pay) the column goes on as slices. Texts that the cursor lends
+ * only until its next call (sealed ones without dictionary) are copied. */
+#include "storage/segment/collect.h"
+
+#include "storage/base/hash.h"
+#include "storage/column/stored.h"
+#include "storage/segment/footer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define PAUSE_ROWS 16384
+#define TRIAL_ROWS 8192 /* before a dictionary is judged */
+#define UNMAPPED UINT32_MAX
+
+/* Different texts, found by hash. */
+struct texts {
+    struct slice *entries;
+    uint32_t count, capacity;
+    uint32_t *slots; /* entry + 1; 0: empty */
+    uint32_t *tags;
+    uint32_t slot_mask;
+};
+
+/* Codes of one source dictionary; most columns have one per input segment. */
+struct code_map {
+    uint64_t dictionary_id;
+    uint32_t count;
+    uint32_t *codes; /* to entries of `texts`, UNMAPPED: not met */
+};
+
+struct collector {
+    struct collected *out;
+    struct type type;
+    struct pauser *pauser;
+    uint32_t at; /* rows done */
+    bool is_text, is_dictionary, is_lent;
+    struct texts texts;
+    struct code_map map; /* of the last dictionary seen */
+    struct slice *rows;  /* texts as slices, once the dictionary was given up */
+};
+
+/* --- different texts --- */
+
+static void texts_grow(struct texts *texts)
+{
+    uint32_t slot_count = texts->slot_mask == 0 ? 1024 : (texts->slot_mask + 1) * 2;
+    uint32_t *slots = memory_alloc_zero(slot_count * sizeof(*slots));
+    uint32_t *tags = memory_alloc(slot_count * sizeof(*tags));
+    for (uint32_t i = 0; texts->slot_mask != 0 && i <= texts->slot_mask; i++) {
+        if (texts->slots[i] == 0)
+            continue;
+        uint32_t slot = texts->tags[i] & (slot_count - 1);
+        while (slots[slot] != 0)
+            slot = (slot + 1) & (slot_count - 1);
+        slots[slot] = texts->slots[i];
+        tags[slot] = texts->tags[i];
+    }
+    memory_free(texts->slots);
+    memory_free(texts->tags);
+    texts->slots = slots;
+    texts->tags = tags;
+    texts->slot_mask = slot_count - 1;
+}
+
+/* The entry of a text, added if it is new; `arena`: the text is copied there then. */
+static uint32_t texts_find(struct texts *texts, struct slice text, struct arena *arena)
+{
+    if (texts->count * 2 >= texts->slot_mask)
+        texts_grow(texts);
+    uint32_t tag = (uint32_t)hash64(text.data, text.size);
+    uint32_t slot = tag & texts->slot_mask;
+    while (texts->slots[slot] != 0) {
+        uint32_t entry = texts->slots[slot] - 1;
+        if (texts->tags[slot] == tag && slice_equal(texts->entries[entry], text))
+            return entry;
+        slot = (slot + 1) & texts->slot_mask;
+    }
+    if (texts->count == texts->capacity) {
+        texts->capacity = texts->capacity == 0 ? 256 : texts->capacity * 2;
+        texts->entries = memory_realloc(texts->entries, texts->capacity * sizeof(*texts->entries));
+    }
+    texts->entries[texts->count] = arena != NULL ? arena_copy(arena, text) : text;
+    texts->slots[slot] = ++texts->count;
+    texts->tags[slot] = tag;
+    return texts->count - 1;
+}
+
+/* Few enough against the rows that codes and a dictionary are smaller than the texts. */
+static bool is_paying(const struct collector *collector)
+{
+    uint32_t count = collector->texts.count;
+    if (count > SEALED_ENTRIES_MAX)
+        return false;
+    return collector->at < TRIAL_ROWS || count <= collector->at / 2;
+}
+
+/* From codes to slices, for good. */
+static void give_up_dictionary(struct collector *collector)
+{
+    struct collected *out = collector->out;
+    collector->is_dictionary = false;
+    collector->rows = arena_alloc_array(&out->arena, out->row_count, sizeof(*collector->rows));
+    for (uint32_t i = 0; i < collector->at; i++) {
+        bool is_null = out->validity != NULL && out->validity[i] == 0;
+        collector->rows[i] = is_null ? SLICE("") : collector->texts.entries[out->codes[i]];
+    }
+}
+
+/* --- one vector --- */
+
+static bool is_null_at(const struct column *column, size_t row)
+{
+    return column_is_null(column, row);
+}
+
+static void take_validity(struct collector *collector, const struct column *column, uint32_t count)
+{
+    struct collected *out = collector->out;
+    if (column->validity == NULL) {
+        if (out->validity != NULL)
+            memset(out->validity + collector->at, 1, count);
+        return;
+    }
+    if (out->validity == NULL) {
+        out->validity = arena_alloc(&out->arena, out->row_count);
+        memset(out->validity, 1, collector->at);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_null = is_null_at(column, i);
+        out->validity[collector->at + i] = !is_null;
+        out->null_count += is_null;
+    }
+}
+
+static void take_integers(struct collector *collector, const struct column *column, uint32_t count)
+{
+    int64_t *to = collector->out->i + collector->at;
+    enum physical physical = type_physical(collector->type.id);
+    if (column->form == COLUMN_FLAT && physical == PHYSICAL_INT) {
+        memcpy(to, column->i, count * sizeof(*to));
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        size_t at = column_index(column, i);
+        if (is_null_at(column, i)) {
+            to[i] = 0;
+        } else if (physical == PHYSICAL_INT) {
+            to[i] = column->i[at];
+        } else if (physical == PHYSICAL_BOOL) {
+            to[i] = column->b[at];
+        } else {
+            struct value value = {.type = collector->type, .n = column->n[at]};
+            stored_narrow_value(&value, collector->type, &to[i]);
+        }
+    }
+}
+
+static void take_floats(struct collector *collector, const struct column *column, uint32_t count)
+{
+    double *to = collector->out->f + collector->at;
+    for (uint32_t i = 0; i < count; i++)
+        to[i] = is_null_at(column, i) ? 0 : column->f[column_index(column, i)];
+}
+
+static void take_wide(struct collector *collector, const struct column *column, uint32_t count)
+{
+    uint8_t *to = collector->out->wide + (size_t)collector->at * 16;
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_null_at(column, i)) {
+            memset(to + i * 16, 0, 16);
+            continue;
+        }
+        struct slice uuid = column_text(column, i);
+        assert(uuid.size == 16);
+        memcpy(to + i * 16, uuid.data, 16);
+    }
+}
+
+/* The map of a vector's dictionary, grown to what it has by now. */
+static struct code_map *map_of(struct collector *collector, const struct column *column)
+{
+    struct code_map *map = &collector->map;
+    bool is_same = column->dictionary_id != 0 && map->dictionary_id == column->dictionary_id;
+    uint32_t known = is_same ? map->count : 0;
+    if (!is_same || column->dictionary_count > map->count) {
+        map->codes =
+            memory_realloc(map->codes, (column->dictionary_count + 1) * sizeof(*map->codes));
+        for (uint32_t i = known; i < column->dictionary_count; i++)
+            map->codes[i] = UNMAPPED;
+        map->count = column->dictionary_count;
+    }
+    map->dictionary_id = column->dictionary_id;
+    return map;
+}
+
+static void take_coded(struct collector *collector, const struct column *column, uint32_t count)
+{
+    struct collected *out = collector->out;
+    struct code_map *map = map_of(collector, column);
+    uint32_t *to = out->codes + collector->at;
+    for (uint32_t i = 0; i < count; i++) {
+        if (is_null_at(column, i)) {
+            to[i] = 0;
+            continue;
+        }
+        uint32_t code = column->codes[i];
+        if (map->codes[code] == UNMAPPED)
+            map->codes[code] = texts_find(&collector->texts, column->dictionary[code], NULL);
+        to[i] = map->codes[code];
+        out->text_bytes += column->dictionary[code].size;
+    }
+}
+
+static void take_flat_codes(struct collector *collector, const struct column *column,
+                            uint32_t count)
+{
+    struct collected *out = collector->out;
+    struct arena *arena = collector->is_lent ? &out->arena : NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t code = 0;
+        if (!is_null_at(column, i)) {
+            struct slice text = column_text(column, i);
+            code = texts_find(&collector->texts, text, arena);
+            out->text_bytes += text.size;
+        }
+        out->codes[collector->at + i] = code;
+    }
+}
+
+static void take_slices(struct collector *collector, const struct column *column, uint32_t count)
+{
+    struct collected *out = collector->out;
+    bool is_copied = collector->is_lent && column->form == COLUMN_FLAT;
+    for (uint32_t i = 0; i < count; i++) {
+        struct slice text = is_null_at(column, i) ? SLICE("") : column_text(column, i);
+        collector->rows[collector->at + i] = is_copied ? arena_copy(&out->arena, text) : text;
+        out->text_bytes += text.size;
+    }
+}
+
+static void take_texts(struct collector *collector, const struct column *column, uint32_t count)
+{
+    if (!collector->is_dictionary) {
+        take_slices(collector, column, count);
+        return;
+    }
+    if (column->form == COLUMN_DICTIONARY)
+        take_coded(collector, column, count);
+    else
+        take_flat_codes(collector, column, count);
+}
+
+static void take_vector(struct collector *collector, const struct column *column, uint32_t count)
+{
+    take_validity(collector, column, count);
+    if (collector->is_text)
+        take_texts(collector, column, count);
+    else if (collector->out->class == BLOCK_INTEGER)
+        take_integers(collector, column, count);
+    else if (collector->out->class == BLOCK_FLOAT)
+        take_floats(collector, column, count);
+    else
+        take_wide(collector, column, count);
+    collector->at += count;
+    if (collector->is_dictionary && !is_paying(collector))
+        give_up_dictionary(collector);
+}
+
+/* --- the end of it --- */
+
+static int compare_entries(const void *a, const void *b, void *context)
+{
+    const struct slice *entries = context;
+    return slice_compare(entries[*(const uint32_t *)a], entries[*(const uint32_t *)b]);
+}
+
+/* Entries by bytes, codes renamed after them. */
+static void sort_entries(struct collector *collector)
+{
+    struct collected *out = collector->out;
+    struct texts *texts = &collector->texts;
+    uint32_t *order = memory_alloc((texts->count + 1) * sizeof(*order));
+    uint32_t *renamed = memory_alloc((texts->count + 1) * sizeof(*renamed));
+    for (uint32_t i = 0; i < texts->count; i++)
+        order[i] = i;
+    qsort_r(order, texts->count, sizeof(*order), compare_entries, texts->entries);
+    out->entries = arena_alloc_array(&out->arena, texts->count, sizeof(*out->entries));
+    for (uint32_t i = 0; i < texts->count; i++) {
+        out->entries[i] = texts->entries[order[i]];
+        renamed[order[i]] = i;
+    }
+    for (uint32_t i = 0; i < out->row_count; i++) {
+        if (out->validity == NULL || out->validity[i] != 0)
+            out->codes[i] = renamed[out->codes[i]];
+    }
+    out->entry_count = texts->count;
+    out->class = BLOCK_INTEGER;
+    memory_free(order);
+    memory_free(renamed);
+}
+
+static void finish(struct collector *collector)
+{
+    struct collected *out = collector->out;
+    if (!collector->is_text)
+        return;
+    bool has_texts = collector->texts.count != 0;
+    if (collector->is_dictionary && has_texts && collector->texts.count <= out->row_count / 2 + 1)
+        sort_entries(collector);
+    else if (collector->is_dictionary)
+        give_up_dictionary(collector);
+    if (out->entry_count == 0)
+        out->text = collector->rows;
+}
+
+static void collector_deinit(struct collector *collector)
+{
+    memory_free(collector->texts.entries);
+    memory_free(collector->texts.slots);
+    memory_free(collector->texts.tags);
+    memory_free(collector->map.codes);
+}
+
+void collected_deinit(struct collected *collected)
+{
+    if (collected->cursor != NULL)
+        cursor_close(collected->cursor);
+    arena_deinit(&collected->arena);
+    collected->cursor = NULL;
+}
+
+/* --- the pass --- */
+
+static size_t value_size(const struct collector *collector)
+{
+    if (collector->is_text)
+        return sizeof(uint32_t); /* codes; slices come when they are needed */
+    return collector->out->class == BLOCK_WIDE ? 16 : 8;
+}
+
+static enum err collect_morsel(struct collector *collector, size_t morsel, struct error *error)
+{
+    bool has;
+    uint32_t since_pause = 0;
+    enum err err = cursor_seek(collector->out->cursor, morsel, &has, error);
+    while (err == OK && has) {
+        struct batch batch;
+        err = cursor_next(collector->out->cursor, &batch, &has, error);
+        if (err != OK || !has)
+            break;
+        assert(batch.row_count <= collector->out->row_count - collector->at);
+        take_vector(collector, &batch.columns[0], (uint32_t)batch.row_count);
+        since_pause += (uint32_t)batch.row_count;
+        if (since_pause >= PAUSE_ROWS) {
+            since_pause = 0;
+            if (!pauser_go_on(collector->pauser))
+                return error_set(error, ERR_CANCELLED, NULL, "sealing was given up");
+        }
+    }
+    return err;
+}
+
+enum err collect_column(const struct table_view *view, uint32_t column, struct pauser *pauser,
+                        struct collected *out, struct error *error)
+{
+    *out = (struct collected){.row_count = (uint32_t)table_view_rows(view)};
+    arena_init(&out->arena);
+    struct type type = view->schema->columns[column].type;
+    out->class = block_class_of(type.id);
+    bool is_text = out->class == BLOCK_TEXT;
+    struct collector collector = {
+        .out = out, .type = type, .pauser = pauser, .is_text = is_text, .is_dictionary = is_text};
+    out->values = arena_alloc_array(&out->arena, out->row_count, value_size(&collector));
+    out->cursor = cursor_open(view, &column, 1, NULL);
+    enum err err = OK;
+    size_t morsel_count = table_view_morsel_count(view);
+    for (size_t morsel = 0; err == OK && morsel < morsel_count; morsel++) {
+        struct morsel_place place = view_morsel_place(view, morsel);
+        collector.is_lent = place.entry != NULL && place.entry->sealed != NULL;
+        err = collect_morsel(&collector, morsel, error);
+    }
+    if (err == OK && collector.at != out->row_count)
+        err = error_set(error, ERR_CORRUPT, NULL, "a segment has %u rows where %u were to be",
+                        collector.at, out->row_count);
+    if (err == OK)
+        finish(&collector);
+    collector_deinit(&collector);
+    if (err != OK)
+        collected_deinit(out);
+    return err;
+}

@@ -1,0 +1,50 @@
+/* One column of a view, all rows at once, for writing it anew. Private to storage/segment. */
+#ifndef FRESHET_STORAGE_SEGMENT_COLLECT_H
+#define FRESHET_STORAGE_SEGMENT_COLLECT_H
+
+#include "storage/encoding/encoding.h"
+#include "storage/segment/view.h"
+
+/* Asked between pieces of work of a millisecond or so. Once it is false it stays so. */
+struct pauser {
+    bool (*pause)(void *context); /* NULL: never */
+    void *context;
+    bool is_cancelled;
+};
+bool pauser_go_on(struct pauser *pauser);
+
+struct collected {
+    enum block_class class; /* of what is in `values`: INTEGER for codes */
+    uint32_t row_count;
+    uint32_t null_count;
+    uint8_t *validity; /* a byte a row; NULL: no row is NULL */
+    union {            /* in the order of the view; `codes`: entry_count > 0 */
+        void *values;
+        int64_t *i;
+        double *f;
+        uint8_t *wide;
+        struct slice *text;
+        uint32_t *codes;
+    };
+    uint32_t entry_count;  /* 0: no dictionary */
+    struct slice *entries; /* sorted by bytes, distinct */
+    uint64_t text_bytes;   /* of all rows' texts */
+    struct cursor *cursor; /* keeps what is borrowed */
+    struct arena arena;
+};
+
+/* Reads a column, by index into view->schema. Texts become codes of a dictionary if there are few
+ * enough of them. ERR_CANCELLED, ERR_IO, ERR_CORRUPT; nothing to deinit then. */
+MUST_CHECK enum err collect_column(const struct table_view *view, uint32_t column,
+                                   struct pauser *pauser, struct collected *out,
+                                   struct error *error);
+void collected_deinit(struct collected *collected);
+
+/* The order of rows by time, equal times in the order they stand in, NULLs behind all: order[i] is
+ * the row that goes i-th. False, and `order` is not touched: they are in order as they stand. Cost:
+ * one pass for sorted input, else one pass per doubling of its runs. ERR_CANCELLED aside it cannot
+ * fail: `pauser` says so. `order` has room for row_count. */
+bool time_order(const int64_t *times, const uint8_t *validity, uint32_t row_count,
+                struct pauser *pauser, uint32_t *order);
+
+#endif

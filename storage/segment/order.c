@@ -1,0 +1,131 @@
+/* Rows by time: a natural merge sort.
+ *
+ * Rows come nearly in order: a source's events follow each other, several sources interleave within
+ * the time of a batch. So runs that are in order already are found first and merged pairwise, which
+ * costs one pass for sorted input and log2(runs) passes else. Runs shorter than RUN_MIN are made
+ * longer by insertion, which is what rows that are out of order by a few places want. Keys are
+ * moved together with their rows: a comparison touches no other memory. Stable. */
+#include "storage/segment/collect.h"
+
+#include <assert.h>
+
+#define RUN_MIN 32
+#define PAUSE_ROWS 65536
+
+struct timed {
+    int64_t time;
+    uint32_t row;
+};
+
+bool pauser_go_on(struct pauser *pauser)
+{
+    if (!pauser->is_cancelled && pauser->pause != NULL && !pauser->pause(pauser->context))
+        pauser->is_cancelled = true;
+    return !pauser->is_cancelled;
+}
+
+static bool is_sorted(const int64_t *times, const uint8_t *validity, uint32_t row_count)
+{
+    if (validity != NULL)
+        return false; /* rare enough: event times are NOT NULL as a rule */
+    for (uint32_t i = 1; i < row_count; i++) {
+        if (times[i - 1] > times[i])
+            return false;
+    }
+    return true;
+}
+
+/* Sorts [begin, end) of which [begin, sorted) is in order. */
+static void insert_rest(struct timed *rows, uint32_t begin, uint32_t sorted, uint32_t end)
+{
+    for (uint32_t i = sorted; i < end; i++) {
+        struct timed row = rows[i];
+        uint32_t at = i;
+        for (; at > begin && rows[at - 1].time > row.time; at--)
+            rows[at] = rows[at - 1];
+        rows[at] = row;
+    }
+}
+
+/* Ends of runs in order, each at least RUN_MIN long but the last. */
+static uint32_t find_runs(struct timed *rows, uint32_t row_count, uint32_t *ends)
+{
+    uint32_t count = 0;
+    for (uint32_t begin = 0; begin < row_count;) {
+        uint32_t end = begin + 1;
+        while (end < row_count && rows[end - 1].time <= rows[end].time)
+            end++;
+        if (end - begin < RUN_MIN && end < row_count) {
+            uint32_t wanted = row_count - begin < RUN_MIN ? row_count : begin + RUN_MIN;
+            insert_rest(rows, begin, end, wanted);
+            end = wanted;
+        }
+        ends[count++] = end;
+        begin = end;
+    }
+    return count;
+}
+
+static void merge(const struct timed *rows, uint32_t begin, uint32_t middle, uint32_t end,
+                  struct timed *out)
+{
+    uint32_t left = begin, right = middle, at = begin;
+    while (left < middle && right < end)
+        out[at++] = rows[right].time < rows[left].time ? rows[right++] : rows[left++];
+    memcpy(&out[at], &rows[left], (middle - left) * sizeof(*rows));
+    at += middle - left;
+    memcpy(&out[at], &rows[right], (end - right) * sizeof(*rows));
+}
+
+/* Merges neighbours until one run is left; the rows are then in the array returned. */
+static struct timed *merge_runs(struct timed *rows, struct timed *other, uint32_t *ends,
+                                uint32_t run_count, struct pauser *pauser)
+{
+    while (run_count > 1) {
+        uint32_t kept = 0, begin = 0, since_pause = 0;
+        for (uint32_t run = 0; run < run_count; run += 2) {
+            uint32_t middle = ends[run], end = run + 1 < run_count ? ends[run + 1] : middle;
+            merge(rows, begin, middle, end, other);
+            since_pause += end - begin;
+            if (since_pause >= PAUSE_ROWS) {
+                since_pause = 0;
+                if (!pauser_go_on(pauser))
+                    return rows;
+            }
+            ends[kept++] = end;
+            begin = end;
+        }
+        run_count = kept;
+        struct timed *swap = rows;
+        rows = other;
+        other = swap;
+    }
+    return rows;
+}
+
+bool time_order(const int64_t *times, const uint8_t *validity, uint32_t row_count,
+                struct pauser *pauser, uint32_t *order)
+{
+    if (is_sorted(times, validity, row_count))
+        return false;
+    struct timed *rows = memory_alloc(row_count * sizeof(*rows));
+    struct timed *other = memory_alloc(row_count * sizeof(*other));
+    uint32_t *ends = memory_alloc(row_count * sizeof(*ends));
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < row_count; i++) {
+        if (validity == NULL || validity[i] != 0)
+            rows[count++] = (struct timed){.time = times[i], .row = i};
+    }
+    for (uint32_t i = 0, at = count; i < row_count && at < row_count; i++) {
+        if (validity[i] == 0)
+            order[at++] = i;
+    }
+    uint32_t run_count = find_runs(rows, count, ends);
+    struct timed *sorted = merge_runs(rows, other, ends, run_count, pauser);
+    for (uint32_t i = 0; i < count; i++)
+        order[i] = sorted[i].row;
+    memory_free(ends);
+    memory_free(other);
+    memory_free(rows);
+    return true;
+}

@@ -1,0 +1,522 @@
+/* Sealing: the rows of a view become one file, sorted by event time.
+ *
+ *   event times ─▶ order          one pass; nothing more where rows stand in order
+ *   per column: collect ─▶ permute ─▶ encode, 64 Ki rows at a time ─▶ sink
+ *                    └▶ codes or values in the new order ─▶ bitmap index, kept until the end
+ *   indexes that are worth it, footer, header, sync ─▶ read back and compare checksums
+ *
+ * The same steps seal mutable segments and merge sealed ones, because both are read through a
+ * cursor. One column is in memory at a time: at most about 24 bytes a row and what its texts take.
+ * Indexes by rule share a tenth of the file's other bytes, columns with fewer different values
+ * first, since those are what people filter by; one asked for by CREATE INDEX is always written if
+ * there can be one. */
+#include "storage/base/fault.h"
+#include "storage/index/bitmap.h"
+#include "storage/segment/collect.h"
+#include "storage/segment/sink.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define INDEX_SHARE 10 /* automatic indexes: at most 1 / INDEX_SHARE of the other bytes */
+#define ROW_MEMORY 40  /* bytes a row while a column is written, but for texts */
+#define PAUSE_ROWS 65536
+
+/* An index that was made and waits for the end. */
+struct pending_index {
+    struct sealed_column *column;
+    struct writer bytes;
+    uint32_t key_count; /* different values, for the order of preference */
+    bool is_asked;
+    bool is_chosen;
+};
+
+struct sealer {
+    const struct seal_options *options;
+    const struct schema *schema;
+    struct pauser pauser;
+    struct sink sink;
+    struct arena arena; /* footer, order */
+    struct sealed_footer footer;
+    uint32_t *order; /* NULL: rows go as they stand */
+    int64_t min_time_us, max_time_us;
+    uint32_t next_ordinal;
+    struct writer page; /* one at a time */
+    struct pending_index *indexes;
+    size_t index_count;
+};
+
+static void pause_encoding(void *context)
+{
+    (void)pauser_go_on(context);
+}
+
+static enum err cancelled(struct error *error)
+{
+    return error_set(error, ERR_CANCELLED, NULL, "sealing was given up");
+}
+
+/* --- pages --- */
+
+static struct sealed_page write_page(struct sealer *sealer, struct slice bytes)
+{
+    sink_align(&sealer->sink);
+    struct sealed_page page = {
+        .offset = sink_offset(&sealer->sink),
+        .size = (uint32_t)bytes.size,
+        .ordinal = sealer->next_ordinal++,
+    };
+    page.checksum = sealed_checksum(sealer->options->number, page.ordinal, bytes);
+    sink_write(&sealer->sink, bytes);
+    return page;
+}
+
+static void write_block(struct sealer *sealer, const struct block_values *values,
+                        struct sealed_column *column, struct sealed_block *block)
+{
+    struct encode_options options = {.pause = pause_encoding, .context = &sealer->pauser};
+    struct block_encoded encoded;
+    writer_reset(&sealer->page);
+    block_encode(values, &options, &sealer->page, &encoded);
+    *block = (struct sealed_block){
+        .page = write_page(sealer, writer_as_slice(&sealer->page)),
+        .encoding = encoded.encoding,
+        .zone = encoded.zone,
+    };
+    if (fault_is("seal.zone") && block->zone.has_range && block->zone.max > block->zone.min)
+        block->zone.max--;
+    column->raw_bytes += encoded.raw_bytes;
+}
+
+/* --- one block's rows in order --- */
+
+struct permuted {
+    uint8_t validity[BLOCK_ROWS_MAX];
+    union {
+        int64_t i[BLOCK_ROWS_MAX];
+        double f[BLOCK_ROWS_MAX];
+        uint8_t wide[BLOCK_ROWS_MAX][16];
+        struct slice text[BLOCK_ROWS_MAX];
+    };
+};
+
+static void permute_values(const struct collected *from, const uint32_t *order, uint32_t begin,
+                           uint32_t count, struct permuted *to)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = order != NULL ? order[begin + i] : begin + i;
+        if (from->entry_count != 0)
+            to->i[i] = from->codes[row];
+        else if (from->class == BLOCK_INTEGER)
+            to->i[i] = from->i[row];
+        else if (from->class == BLOCK_FLOAT)
+            to->f[i] = from->f[row];
+        else if (from->class == BLOCK_WIDE)
+            memcpy(to->wide[i], from->wide + (size_t)row * 16, 16);
+        else
+            to->text[i] = from->text[row];
+    }
+}
+
+static bool permute_validity(const struct collected *from, const uint32_t *order, uint32_t begin,
+                             uint32_t count, uint8_t *to)
+{
+    if (from->validity == NULL)
+        return false;
+    uint32_t valid_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        to[i] = from->validity[order != NULL ? order[begin + i] : begin + i];
+        valid_count += to[i];
+    }
+    return valid_count != count;
+}
+
+/* --- indexes --- */
+
+static bool wants_index(const struct column_definition *definition,
+                        const struct collected *collected)
+{
+    bool has_keys = collected->class == BLOCK_INTEGER;
+    bool is_text = definition->type.id == TYPE_TEXT || definition->type.id == TYPE_VARCHAR;
+    if (!has_keys || definition->index == INDEX_OFF)
+        return false;
+    return definition->index == INDEX_ON || (is_text && collected->entry_count != 0);
+}
+
+/* Keys of all rows, in the order of the file. */
+struct keys {
+    int64_t *keys;
+    uint8_t *validity;
+};
+
+static void make_index(struct sealer *sealer, const struct column_definition *definition,
+                       const struct collected *collected, const struct keys *keys,
+                       struct sealed_column *column)
+{
+    struct pending_index *index = &sealer->indexes[sealer->index_count];
+    const struct bitmap_input input = {
+        .row_count = collected->row_count,
+        .keys = keys->keys,
+        .validity = collected->null_count != 0 ? keys->validity : NULL,
+        .pause = pause_encoding,
+        .context = &sealer->pauser,
+    };
+    *index = (struct pending_index){.column = column,
+                                    .key_count = collected->entry_count,
+                                    .is_asked = definition->index == INDEX_ON};
+    writer_init(&index->bytes);
+    if (bitmap_index_write(&input, &index->bytes))
+        sealer->index_count++;
+    else
+        writer_deinit(&index->bytes);
+}
+
+static int compare_indexes(const void *a, const void *b)
+{
+    const struct pending_index *left = *(struct pending_index *const *)a;
+    const struct pending_index *right = *(struct pending_index *const *)b;
+    if (left->is_asked != right->is_asked)
+        return left->is_asked ? -1 : 1;
+    return left->key_count < right->key_count ? -1 : left->key_count > right->key_count;
+}
+
+/* What was asked for, then what the share has room for. */
+static void choose_indexes(struct sealer *sealer)
+{
+    uint64_t left = sink_offset(&sealer->sink) / INDEX_SHARE;
+    struct pending_index **order =
+        arena_alloc_array(&sealer->arena, sealer->index_count, sizeof(struct pending_index *));
+    for (size_t i = 0; i < sealer->index_count; i++)
+        order[i] = &sealer->indexes[i];
+    qsort(order, sealer->index_count, sizeof(*order), compare_indexes);
+    for (size_t i = 0; i < sealer->index_count; i++) {
+        order[i]->is_chosen = order[i]->is_asked || order[i]->bytes.size <= left;
+        if (!order[i]->is_asked && order[i]->is_chosen)
+            left -= order[i]->bytes.size;
+    }
+}
+
+/* In the order of columns, as readers of the footer expect. */
+static void write_indexes(struct sealer *sealer)
+{
+    choose_indexes(sealer);
+    for (size_t i = 0; i < sealer->index_count; i++) {
+        struct pending_index *index = &sealer->indexes[i];
+        if (!index->is_chosen)
+            continue;
+        index->column->index = write_page(sealer, writer_as_slice(&index->bytes));
+        (void)pauser_go_on(&sealer->pauser);
+    }
+}
+
+/* --- columns --- */
+
+static void write_blocks(struct sealer *sealer, const struct collected *collected,
+                         struct sealed_column *column, struct permuted *permuted,
+                         const struct keys *keys)
+{
+    for (uint32_t b = 0; b < sealer->footer.block_count; b++) {
+        uint32_t begin = b * BLOCK_ROWS_MAX;
+        uint32_t left = collected->row_count - begin;
+        uint32_t count = left < BLOCK_ROWS_MAX ? left : BLOCK_ROWS_MAX;
+        permute_values(collected, sealer->order, begin, count, permuted);
+        bool has_null =
+            permute_validity(collected, sealer->order, begin, count, permuted->validity);
+        struct block_values values = {
+            .class = collected->class,
+            .row_count = count,
+            .validity = has_null ? permuted->validity : NULL,
+            .values = permuted->i,
+        };
+        write_block(sealer, &values, column, &column->blocks[b]);
+        if (keys->keys != NULL)
+            memcpy(keys->keys + begin, permuted->i, count * sizeof(*keys->keys));
+        if (keys->validity != NULL && has_null)
+            memcpy(keys->validity + begin, permuted->validity, count);
+        else if (keys->validity != NULL)
+            memset(keys->validity + begin, 1, count);
+        if (!pauser_go_on(&sealer->pauser))
+            return;
+    }
+}
+
+static enum err write_column(struct sealer *sealer, uint32_t schema_index,
+                             struct sealed_column *column, struct error *error)
+{
+    const struct column_definition *definition = &sealer->schema->columns[schema_index];
+    struct collected collected;
+    enum err err =
+        collect_column(sealer->options->view, schema_index, &sealer->pauser, &collected, error);
+    if (err != OK)
+        return err;
+    *column = (struct sealed_column){.column_id = definition->id,
+                                     .type = definition->type,
+                                     .entry_count = collected.entry_count};
+    column->blocks =
+        arena_alloc_zero(&sealer->arena, sealer->footer.block_count * sizeof(*column->blocks));
+    if (collected.entry_count != 0) {
+        writer_reset(&sealer->page);
+        entries_write(collected.entries, collected.entry_count, &sealer->page);
+        column->dictionary = write_page(sealer, writer_as_slice(&sealer->page));
+    }
+    struct permuted *permuted = memory_alloc(sizeof(*permuted));
+    struct keys keys = {0};
+    bool is_indexed = wants_index(definition, &collected);
+    if (is_indexed) {
+        keys.keys = memory_alloc(collected.row_count * sizeof(*keys.keys));
+        keys.validity = memory_alloc(collected.row_count);
+    }
+    write_blocks(sealer, &collected, column, permuted, &keys);
+    if (collected.text_bytes != 0)
+        column->raw_bytes = collected.text_bytes;
+    if (is_indexed && !sealer->pauser.is_cancelled)
+        make_index(sealer, definition, &collected, &keys, column);
+    memory_free(keys.keys);
+    memory_free(keys.validity);
+    memory_free(permuted);
+    collected_deinit(&collected);
+    return sealer->pauser.is_cancelled ? cancelled(error) : OK;
+}
+
+/* The order of rows, and the span of their times. */
+static enum err find_order(struct sealer *sealer, struct error *error)
+{
+    const struct schema *schema = sealer->schema;
+    sealer->min_time_us = INT64_MAX;
+    sealer->max_time_us = INT64_MIN;
+    if (schema->time_column < 0)
+        return OK;
+    struct collected times;
+    enum err err = collect_column(sealer->options->view, (uint32_t)schema->time_column,
+                                  &sealer->pauser, &times, error);
+    if (err != OK)
+        return err;
+    for (uint32_t i = 0; i < times.row_count; i++) {
+        if (times.validity != NULL && times.validity[i] == 0)
+            continue;
+        sealer->min_time_us = times.i[i] < sealer->min_time_us ? times.i[i] : sealer->min_time_us;
+        sealer->max_time_us = times.i[i] > sealer->max_time_us ? times.i[i] : sealer->max_time_us;
+    }
+    uint32_t *order = arena_alloc_array(&sealer->arena, times.row_count, sizeof(*order));
+    if (time_order(times.i, times.validity, times.row_count, &sealer->pauser, order))
+        sealer->order = order;
+    collected_deinit(&times);
+    return sealer->pauser.is_cancelled ? cancelled(error) : OK;
+}
+
+static int compare_ids(const void *a, const void *b, void *context)
+{
+    const struct schema *schema = context;
+    uint32_t left = schema->columns[*(const uint32_t *)a].id;
+    uint32_t right = schema->columns[*(const uint32_t *)b].id;
+    return left < right ? -1 : left > right;
+}
+
+static enum err write_columns(struct sealer *sealer, struct error *error)
+{
+    const struct schema *schema = sealer->schema;
+    uint32_t *indexes = arena_alloc_array(&sealer->arena, schema->column_count, sizeof(*indexes));
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        indexes[i] = i;
+    qsort_r(indexes, schema->column_count, sizeof(*indexes), compare_ids, (void *)schema);
+    enum err err = OK;
+    for (uint32_t i = 0; err == OK && i < schema->column_count; i++)
+        err = write_column(sealer, indexes[i], &sealer->footer.columns[i], error);
+    return err;
+}
+
+/* --- the file --- */
+
+static void begin_footer(struct sealer *sealer)
+{
+    const struct seal_options *options = sealer->options;
+    const struct schema *schema = sealer->schema;
+    uint32_t row_count = (uint32_t)table_view_rows(options->view);
+    sealer->footer = (struct sealed_footer){
+        .number = options->number,
+        .table_id = schema->table_id,
+        .schema_version = schema->version,
+        .row_count = row_count,
+        .block_count = (row_count + BLOCK_ROWS_MAX - 1) / BLOCK_ROWS_MAX,
+        .column_count = schema->column_count,
+        .time_column_id = schema->time_column < 0 ? 0 : schema->columns[schema->time_column].id,
+        .first_position = options->first_position,
+        .last_position = options->last_position,
+        .created_at_us = options->created_at_us,
+        .columns = arena_alloc_zero(&sealer->arena,
+                                    schema->column_count * sizeof(*sealer->footer.columns)),
+    };
+    sealer->indexes =
+        arena_alloc_array(&sealer->arena, schema->column_count, sizeof(*sealer->indexes));
+}
+
+static struct sealed_header header_of(const struct sealer *sealer, const struct sealed_info *info)
+{
+    return (struct sealed_header){
+        .number = info->number,
+        .table_id = info->table_id,
+        .row_count = sealer->footer.row_count,
+        .footer_offset = info->footer_offset,
+        .footer_size = info->footer_size,
+        .footer_checksum = info->footer_checksum,
+    };
+}
+
+static enum err finish_file(struct sealer *sealer, struct sealed_info *info, struct error *error)
+{
+    write_indexes(sealer);
+    writer_reset(&sealer->page);
+    footer_write(&sealer->footer, &sealer->page);
+    struct slice footer = writer_as_slice(&sealer->page);
+    sink_align(&sealer->sink);
+    *info = (struct sealed_info){
+        .number = sealer->options->number,
+        .table_id = sealer->schema->table_id,
+        .schema_version = sealer->schema->version,
+        .index_version = sealer->schema->index_version,
+        .row_count = sealer->footer.row_count,
+        .min_time_us = sealer->min_time_us,
+        .max_time_us = sealer->max_time_us,
+        .first_position = sealer->options->first_position,
+        .last_position = sealer->options->last_position,
+        .created_at_us = sealer->options->created_at_us,
+        .footer_offset = sink_offset(&sealer->sink),
+        .footer_size = (uint32_t)footer.size,
+        .footer_checksum = sealed_checksum(sealer->options->number, FOOTER_ORDINAL, footer),
+    };
+    sink_write(&sealer->sink, footer);
+    if (!pauser_go_on(&sealer->pauser)) {
+        sink_abandon(&sealer->sink);
+        return cancelled(error);
+    }
+    struct sealed_header header = header_of(sealer, info);
+    return sink_finish(&sealer->sink, sealer->options->directory, &header, &info->bytes, error);
+}
+
+/* --- reading back --- */
+
+struct checker {
+    struct io *io;
+    struct io_file *file;
+    const char *path;
+    uint64_t number;
+    char *buffer;
+    size_t buffer_size;
+};
+
+static enum err check_page(struct checker *checker, const struct sealed_page *page,
+                           struct error *error)
+{
+    uint64_t begin = page->offset / IO_ALIGNMENT * IO_ALIGNMENT;
+    size_t size =
+        (page->offset + page->size - begin + IO_ALIGNMENT - 1) / IO_ALIGNMENT * IO_ALIGNMENT;
+    if (size > checker->buffer_size) {
+        if (checker->buffer != NULL)
+            io_buffer_free(checker->io, checker->buffer);
+        checker->buffer = io_buffer_alloc(checker->io, size);
+        checker->buffer_size = size;
+    }
+    size_t got = 0;
+    enum err err = checker->io->ops->read(checker->file, checker->buffer, size, begin, &got, error);
+    if (err != OK)
+        return err;
+    struct slice bytes = slice_of(checker->buffer + (page->offset - begin), page->size);
+    if (got < size || sealed_checksum(checker->number, page->ordinal, bytes) != page->checksum)
+        return error_set(error, ERR_CORRUPT, NULL,
+                         "%s does not hold at offset %llu what was written there", checker->path,
+                         (unsigned long long)page->offset);
+    return OK;
+}
+
+static enum err check_column(struct sealer *sealer, struct checker *checker,
+                             const struct sealed_column *column, struct error *error)
+{
+    enum err err = OK;
+    if (column->dictionary.size != 0)
+        err = check_page(checker, &column->dictionary, error);
+    if (err == OK && column->index.size != 0)
+        err = check_page(checker, &column->index, error);
+    for (uint32_t b = 0; err == OK && b < sealer->footer.block_count; b++) {
+        err = check_page(checker, &column->blocks[b].page, error);
+        if (err == OK && !pauser_go_on(&sealer->pauser))
+            err = cancelled(error);
+    }
+    return err;
+}
+
+/* What the disk has is what was written: a write that was lost, or went elsewhere, is found before
+ * the inputs are let go. */
+static enum err check_file(struct sealer *sealer, const struct sealed_info *info,
+                           struct error *error)
+{
+    struct io *io = sealer->options->io;
+    char path[SEALED_PATH_SIZE];
+    sealed_path(sealer->options->directory, info->number, path, sizeof(path));
+    struct checker checker = {.io = io, .path = path, .number = info->number};
+    enum err err = io->ops->open(io, path, IO_DIRECT, &checker.file, error);
+    if (err != OK)
+        return err;
+    const struct sealed_page footer = {.offset = info->footer_offset,
+                                       .size = info->footer_size,
+                                       .ordinal = FOOTER_ORDINAL,
+                                       .checksum = info->footer_checksum};
+    err = check_page(&checker, &footer, error);
+    for (uint32_t i = 0; err == OK && i < sealer->footer.column_count; i++)
+        err = check_column(sealer, &checker, &sealer->footer.columns[i], error);
+    if (checker.buffer != NULL)
+        io_buffer_free(io, checker.buffer);
+    enum err closed = io->ops->close(checker.file, err == OK ? error : NULL);
+    if (err == OK)
+        err = closed;
+    if (err != OK)
+        (void)io->ops->unlink(io, path, NULL);
+    return err;
+}
+
+static enum err write_segment(struct sealer *sealer, struct sealed_info *out, struct error *error)
+{
+    enum err err = find_order(sealer, error);
+    if (err != OK)
+        return err;
+    err = sink_open(&sealer->sink, sealer->options->io, sealer->options->directory,
+                    sealer->options->number, error);
+    if (err != OK)
+        return err;
+    err = write_columns(sealer, error);
+    if (err != OK) {
+        sink_abandon(&sealer->sink);
+        return err;
+    }
+    err = finish_file(sealer, out, error);
+    return err == OK ? check_file(sealer, out, error) : err;
+}
+
+enum err sealed_write(const struct seal_options *options, struct sealed_info *out,
+                      struct error *error)
+{
+    uint64_t row_count = table_view_rows(options->view);
+    assert(row_count > 0);
+    assert(row_count <= SEALED_ROWS_MAX);
+    size_t memory = row_count * ROW_MEMORY;
+    if (options->budget != NULL) {
+        enum err err = budget_charge(options->budget, memory, error);
+        if (err != OK)
+            return err;
+    }
+    struct sealer sealer = {
+        .options = options,
+        .schema = options->view->schema,
+        .pauser = {.pause = options->pause, .context = options->context},
+    };
+    arena_init(&sealer.arena);
+    writer_init(&sealer.page);
+    begin_footer(&sealer);
+    enum err err = write_segment(&sealer, out, error);
+    for (size_t i = 0; i < sealer.index_count; i++)
+        writer_deinit(&sealer.indexes[i].bytes);
+    writer_deinit(&sealer.page);
+    arena_deinit(&sealer.arena);
+    if (options->budget != NULL)
+        budget_release(options->budget, memory);
+    return err;
+}
