@@ -59,7 +59,7 @@ static int64_t *values_of_runs(const struct encode_job *job, uint32_t runs,
     packed_plan_make(values, runs, job->scale, plan);
     if (plan->size < (uint64_t)runs * 8)
         return values;
-    free(values);
+    memory_free(values);
     return NULL;
 }
 
@@ -71,7 +71,7 @@ static uint64_t measure(struct encode_job *job)
         return BODY_IMPOSSIBLE;
     int64_t *values = values_of_runs(job, runs, &plan);
     uint64_t size = values == NULL ? (uint64_t)runs * job->width : plan.size;
-    free(values);
+    memory_free(values);
     return rest_size(job, runs) + size;
 }
 
@@ -103,7 +103,7 @@ static void encode(struct encode_job *job, struct writer *out)
         writer_u16(out, first_run[vector]);
     size_t size = (size_t)(runs + vectors) * 2;
     writer_bytes(out, zeros, align8(size) - size);
-    free(values);
+    memory_free(values);
 }
 
 /* --- reading --- */

@@ -38,7 +38,7 @@ static void plan_sizes(struct encode_job *job)
     for (uint32_t row = 0; row < job->row_count; row++)
         sizes[row] = (int64_t)job->text[row].size;
     packed_plan_make(sizes, job->row_count, 1, &job->sizes);
-    free(sizes);
+    memory_free(sizes);
 }
 
 static uint64_t raw_size_of(const struct encode_job *job, uint32_t vector)
@@ -127,12 +127,12 @@ static uint64_t measure_lz4(struct encode_job *job)
     writer_reset(&job->pieces);
     uint64_t rest = job->sizes.size + (uint64_t)vectors * HEAD_SIZE;
     if (rest + job->text_size * sample_percent(job, buffer) / 100 >= job->best) {
-        free(buffer);
+        memory_free(buffer);
         return BODY_IMPOSSIBLE;
     }
     for (uint32_t vector = 0; vector < vectors; vector++)
         add_vector(job, vector, buffer);
-    free(buffer);
+    memory_free(buffer);
     return rest + align8(job->pieces.size);
 }
 
@@ -143,7 +143,7 @@ static void write_sizes_and_heads(struct encode_job *job, struct writer *out, bo
     for (uint32_t row = 0; row < job->row_count; row++)
         sizes[row] = (int64_t)job->text[row].size;
     packed_write(&job->sizes, sizes, out);
-    free(sizes);
+    memory_free(sizes);
     for (uint32_t vector = 0; vector < vector_count_of(job->row_count); vector++) {
         uint64_t raw = raw_size_of(job, vector);
         uint64_t stored = is_plain ? raw : job->piece_sizes[vector].stored;
@@ -154,20 +154,35 @@ static void write_sizes_and_heads(struct encode_job *job, struct writer *out, bo
     }
 }
 
+#define COPY_SIZE ((size_t)1 << 20) /* copied between two pauses */
+
 static void encode_plain(struct encode_job *job, struct writer *out)
 {
     static const uint8_t zeros[8];
+    size_t paused = 0;
     write_sizes_and_heads(job, out, true);
-    for (uint32_t row = 0; row < job->row_count; row++)
+    (void)writer_reserve(out, job->text_size + sizeof(zeros));
+    for (uint32_t row = 0; row < job->row_count; row++) {
         writer_slice(out, job->text[row]);
+        if (out->size - paused > COPY_SIZE) {
+            job_pause(job);
+            paused = out->size;
+        }
+    }
     writer_bytes(out, zeros, align8(job->text_size) - job->text_size);
 }
 
 static void encode_lz4(struct encode_job *job, struct writer *out)
 {
     static const uint8_t zeros[8];
+    size_t size = job->pieces.size;
     write_sizes_and_heads(job, out, false);
-    writer_slice(out, writer_as_slice(&job->pieces));
+    (void)writer_reserve(out, size + sizeof(zeros));
+    for (size_t done = 0; done < size; done += COPY_SIZE) {
+        size_t part = size - done < COPY_SIZE ? size - done : COPY_SIZE;
+        writer_bytes(out, job->pieces.data + done, part);
+        job_pause(job);
+    }
     writer_bytes(out, zeros, align8(job->pieces.size) - job->pieces.size);
 }
 
