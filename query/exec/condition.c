@@ -3,8 +3,7 @@
  *
  * Integers, dates and times: exclusive ends move by one; what the type cannot hold is no bound, or
  * lets no row pass. Floats: ranges only, from -0.0 and up to +0.0, which are equal here and not to
- * a zone map; NaN is no bound. numeric: if exact at the column's scale, and no range without an
- * upper end, since NaN is stored below everything and sorts above it. Text: equality and ranges by
+ * a zone map; NaN is no bound. numeric: finite values, of any scale. Text: equality and ranges by
  * bytes; LIKE 'head%' is a range, any other predicate is asked entry by entry.
  *
  * A bound that cannot be evaluated makes no condition: the filter raises when a row comes to it.
@@ -46,23 +45,6 @@ static enum fit fit_int(enum type_id type, struct value *value)
     return value->i < min ? IS_BELOW : value->i > max ? IS_ABOVE : FITS;
 }
 
-static enum fit fit_numeric(struct type type, struct value *value)
-{
-    static const int64_t limit = INT64_C(1000000000000000000);
-    struct numeric rounded;
-    if (value->n.kind != NUMERIC_FINITE ||
-        numeric_round(value->n, type.scale, &rounded, NULL) != OK ||
-        numeric_compare(rounded, value->n) != 0 || rounded.scale > type.scale)
-        return IS_OTHER;
-    for (; rounded.scale < type.scale; rounded.scale++)
-        if (__builtin_mul_overflow(rounded.digits, 10, &rounded.digits))
-            return IS_OTHER;
-    if (rounded.digits >= limit || rounded.digits <= -limit)
-        return IS_OTHER;
-    value->n = rounded;
-    return FITS;
-}
-
 /* Makes a value that is not NULL one of the column's type. */
 static enum fit fit_value(struct type type, struct value *value)
 {
@@ -82,8 +64,8 @@ static enum fit fit_value(struct type type, struct value *value)
             fit = FITS;
         break;
     case TYPE_NUMERIC:
-        if (from == to)
-            fit = fit_numeric(type, value);
+        if (from == to && value->n.kind == NUMERIC_FINITE)
+            fit = FITS;
         break;
     case TYPE_TEXT:
     case TYPE_VARCHAR:
@@ -309,10 +291,9 @@ static void close_ranges(struct builder_state *b)
 {
     for (uint32_t column = 0; column < b->plan->column_count; column++) {
         const struct range *range = &b->ranges[column];
-        bool is_numeric = b->plan->columns[column].type.id == TYPE_NUMERIC;
         if (range->has_low && range->has_high && value_compare(&range->low, &range->high) > 0)
             b->out->is_never = true;
-        if ((!range->has_low && !range->has_high) || (is_numeric && !range->has_high))
+        if (!range->has_low && !range->has_high)
             continue;
         struct scan_condition *condition = add(b, SCAN_RANGE, column);
         condition->has_low = range->has_low;

@@ -20,8 +20,9 @@ enum scan_test {
 struct scan_condition {
     enum scan_test test;
     uint32_t column; /* index into the cursor's columns */
-    /* Of the column's own type. Exclusive ends of integers are moved by one by the caller; of
-     * others they stay inclusive, the caller's predicate does the rest. */
+    /* Of the column's own type (numerics of any scale, finite). Exclusive ends of integers are
+     * moved by one by the caller; of others they stay inclusive, the caller's predicate does the
+     * rest. */
     bool has_low, has_high;
     struct value low, high;
     size_t value_count;

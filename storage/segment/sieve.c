@@ -371,6 +371,8 @@ static enum err use_bitmap(struct cursor *cursor, struct sift *sift, struct erro
         if (err == OK) {
             sift->is_by_bitmap = true;
             cursor->counts.bitmaps_used++;
+            size_t column = (size_t)(sift->column - cursor->columns);
+            cursor->counts.bitmap_columns |= column < 64 ? UINT64_C(1) << column : 0;
             if (place->sieve.rows != NULL) {
                 row_set_intersect(place->sieve.rows, rows);
                 row_set_destroy(rows);
