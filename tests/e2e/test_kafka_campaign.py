@@ -183,7 +183,7 @@ class Campaign:
 
 def check(campaign, producers, offsets):
     """offsets: {(partition, number): offset} of what a reader of the topic sees."""
-    server, committed = campaign.server, set(offsets) = campaign.server
+    server, committed = campaign.server, set(offsets)
     stored = collections.Counter()
     for p in range(PARTITIONS):
         for n, times in server.rows(f"SELECT n, count(*) FROM {FEED} WHERE p = {p} GROUP BY n"):
