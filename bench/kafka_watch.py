@@ -1,0 +1,112 @@
+"""What bench/kafka asks of a running server, and how it prints it.
+
+    kafka_watch.py drain ADDRESS BOOTSTRAP TOPIC EVENTS   subscribes, waits for all of the topic; one line of JSON
+    kafka_watch.py halt ADDRESS SUBSCRIPTION SECONDS RATE disables it under load, enables it, waits for the lag to be 0
+    kafka_watch.py cost                                   "RUN WHO JSON" lines from standard input to a table of medians
+"""
+
+import http.client
+import json
+import re
+import statistics
+import sys
+import time
+
+TIMEOUT_S = 390
+
+
+class Server:
+    def __init__(self, address):
+        self.connection = http.client.HTTPConnection(address, timeout=600)
+
+    def ask(self, sql):
+        self.connection.request("POST", "/v1/sql", sql)
+        reply = self.connection.getresponse()
+        answer = json.loads(reply.read())
+        if reply.status != 200:
+            sys.exit(f"{sql}: {answer}")
+        return answer["rows"] if "rows" in answer else None
+
+    def cpu_s(self):
+        self.connection.request("GET", "/metrics")
+        page = self.connection.getresponse().read().decode()
+        return float(re.search(r"^process_cpu_seconds_total (\S+)", page, re.M).group(1))
+
+
+def drain(address, bootstrap, topic, events):
+    server, events = Server(address), int(events)
+    server.ask("CREATE TABLE filled (ts timestamptz NOT NULL, event_id uuid, event text, user_id bigint, session_id text, country text, "
+               "city text, device text, os text, browser text, page text, referrer text, campaign text, status smallint, latency_ms double "
+               "precision, amount numeric(12,2), bytes integer, is_new boolean, ip text, agent text, message text) WITH (time = 'ts')")
+    cpu, begin = server.cpu_s(), time.monotonic()
+    server.ask(f"CREATE SUBSCRIPTION filled CONNECTION 'kafka://{bootstrap}' PUBLICATION {topic} WITH (table = 'filled')")
+    while int(server.ask("SELECT coalesce(sum(received), 0) FROM freshet.ledger WHERE table_name = 'filled'")[0][0]) < events:
+        if time.monotonic() > begin + TIMEOUT_S:
+            sys.exit(f"the lag does not end: {server.ask('SELECT * FROM freshet.sources')}")
+        time.sleep(0.05)
+    result = {"cpu_s": server.cpu_s() - cpu, "wall_s": time.monotonic() - begin}
+    server.ask("CHECKPOINT")
+    result |= {"sealed_cpu_s": server.cpu_s() - cpu, "sealed_wall_s": time.monotonic() - begin, "events": events}
+    rows = server.ask("SELECT count(*) FROM filled")[0][0]
+    if rows != events:
+        sys.exit(f"{rows} rows of {events} events")
+    print(json.dumps(result))
+
+
+def cost():
+    seen = {}
+    for line in sys.stdin:
+        _, who, text = line.split(" ", 2)
+        seen.setdefault(who, []).append(json.loads(text))
+
+    def rate(who, key):
+        return statistics.median(run["events"] / run[key] for run in seen[who])
+
+    print(f"{'consuming ' + format(seen['bare'][0]['events'], ',') + ' events':<52} {'events/CPU-s':>14} {'events/s':>12} {'ratio':>7}")
+    bare = rate("bare", "cpu_s")
+    for name, who, cpu, wall in (("librdkafka loop, discards", "bare", "cpu_s", "wall_s"),
+                                 ("the same, with CRCs checked as Freshet does", "crcs", "cpu_s", "wall_s"),
+                                 ("Freshet, durable and visible (lag 0)", "freshet", "cpu_s", "wall_s"),
+                                 ("Freshet, sealed too (CHECKPOINT returned)", "freshet", "sealed_cpu_s", "sealed_wall_s")):
+        print(f"{name:<52} {rate(who, cpu):14,.0f} {rate(who, wall):12,.0f} {rate(who, cpu) / bare:7.2f}")
+
+
+def halt(address, subscription, seconds, rate):
+    server = Server(address)
+
+    def lag():
+        known = server.ask(f"SELECT count(*), count(lag_rows), sum(lag_rows) FROM freshet.sources WHERE source LIKE '{subscription}/%'")[0]
+        return int(known[2]) if known[0] == known[1] > 0 else None
+
+    def wait(check, limit_s, what):
+        begin = time.monotonic()
+        while not check():
+            if time.monotonic() > begin + limit_s:
+                sys.exit(f"{what}: {server.ask('SELECT * FROM freshet.sources')}")
+            time.sleep(0.05)
+        return time.monotonic() - begin
+
+    name = f"SELECT count(*) FROM freshet.subscriptions WHERE name = '{subscription}'"
+    wait(lambda: server.ask(name)[0][0] == 1, 60, "no subscription")
+    time.sleep(8)
+    usual = lag()
+    server.ask(f"ALTER SUBSCRIPTION {subscription} DISABLE")
+    time.sleep(float(seconds))
+    server.ask(f"ALTER SUBSCRIPTION {subscription} ENABLE")
+    begin, most = time.monotonic(), 0
+
+    # Rows still come while it catches up: level with the load again is as little lag as there was before.
+    def is_level():
+        nonlocal most
+        now = lag()
+        most = max(most, now or 0)
+        return now is not None and most > float(seconds) * float(rate) / 2 and now <= max(usual or 0, float(rate) * 0.02)
+
+    wait(is_level, TIMEOUT_S, "the lag does not end")
+    took = time.monotonic() - begin
+    print(f"disabled for {seconds} s at {rate} events/s: lag {most:,} rows, level with the load again after {took:.1f} s "
+          f"({most / took + float(rate):,.0f} events/s meanwhile, the generator and the broker on the same cores)")
+
+
+if __name__ == "__main__":
+    {"drain": drain, "cost": cost, "halt": halt}[sys.argv[1]](*sys.argv[2:])
