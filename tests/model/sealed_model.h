@@ -253,7 +253,8 @@ static inline void model_write_column(struct model_writer *w, int c, struct seal
         model_store(&cells[row], class, values + row * width);
         validity[row] = !cells[row].is_null;
     }
-    if (model_columns[c].has_dictionary) {
+    bool has_values = memchr(validity, 1, w->count) != NULL;
+    if (model_columns[c].has_dictionary && has_values) {
         values = (char *)model_codes(w, cells, column);
         class = BLOCK_INTEGER;
         width = 8;
@@ -273,7 +274,8 @@ static inline void model_write_column(struct model_writer *w, int c, struct seal
         column->blocks[b] = (struct sealed_block){
             .page = model_page(w, offset), .encoding = encoded.encoding, .zone = encoded.zone};
     }
-    if (model_columns[c].has_index) { /* written behind all columns: kept until then */
+    if (model_columns[c].has_index &&
+        has_values) { /* written behind all columns: kept until then */
         column->raw_bytes = (uint64_t)(uintptr_t)values;
         column->index.offset = (uint64_t)(uintptr_t)validity;
     }
@@ -287,6 +289,8 @@ static inline void model_write_index(struct model_writer *w, struct sealed_colum
         .validity = (const uint8_t *)(uintptr_t)column->index.offset,
     };
     uint64_t offset = w->out.size;
+    if (input.keys == NULL) /* all NULL */
+        return;
     column->raw_bytes = 0;
     column->index = (struct sealed_page){0};
     if (bitmap_index_write(&input, &w->out))
