@@ -216,9 +216,15 @@ class Freshet:
         self.version = "Freshet " + subprocess.run(["git", "log", "-1", "--format=%h"], capture_output=True, text=True).stdout.strip()
 
     def request(self, method, path, body=None, headers=None):
-        self.connection.request(method, path, body, headers or {})
-        reply = self.connection.getresponse()
-        return reply.status, reply.read()
+        for attempt in (0, 1):
+            try:
+                self.connection.request(method, path, body, headers or {})
+                reply = self.connection.getresponse()
+                return reply.status, reply.read()
+            except (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected):
+                self.connection.close()  # kept too long without a request: the server had closed it
+                if attempt == 1:
+                    raise
 
     def wait_ready(self):
         while self.request("GET", "/readyz")[0] != 200:
