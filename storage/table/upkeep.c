@@ -349,8 +349,6 @@ static enum err checkpoint_now(struct store *store, struct error *error)
         if (!did)
             break;
     }
-    if (err == ERR_CANCELLED)
-        err = OK;
     return err == OK ? write_checkpoint(store, error) : err;
 }
 
