@@ -33,7 +33,8 @@ struct decoder;
 #define MESSAGE_ROWS_MAX 65536
 struct decoder *decode_messages_begin(struct rows *rows, const struct decode_options *options);
 /* One object is a row; an array of objects is a row each, at most MESSAGE_ROWS_MAX. A message that
- * is neither is one rejected row, whole; a bad element of an array is one by itself. Only the rows'
+ * is neither is one rejected row, whole; a bad element of an array is one by itself, and so is all
+ * that comes behind too many. Only the rows'
  * own limit is an error. */
 MUST_CHECK enum err decode_message(struct decoder *decoder, struct slice message,
                                    struct error *error);

@@ -741,38 +741,21 @@ struct decoder *decode_messages_begin(struct rows *rows, const struct decode_opt
     return d;
 }
 
-/* The place behind the array at p if all of it is JSON. */
-static const char *check_elements(struct decoder *d, const char *p)
-{
-    size_t count = 0;
-    p = skip_blanks(d, p + 1);
-    if (p < d->end && *p == ']')
-        return p + 1;
-    for (;;) {
-        p = p == d->end ? fail(d, p, "unexpected end of input") : skip_value(d, p, 1);
-        if (p == NULL)
-            return NULL;
-        if (++count > MESSAGE_ROWS_MAX)
-            return fail_with(d, p, "54000", "too many elements in one message");
-        p = skip_blanks(d, p);
-        if (p < d->end && *p == ']')
-            return p + 1;
-        if (p == d->end || *p != ',')
-            return fail(d, p, "expected a comma or the end of the array");
-        p = skip_blanks(d, p + 1);
-    }
-}
-
-/* The elements of an array that was checked. */
+/* The elements of an array that is JSON as a whole; what is too many is one bad row. */
 static enum err read_elements(struct decoder *d, const char *p, struct error *error)
 {
     p = skip_blanks(d, p + 1);
-    while (*p != ']') {
-        const char *end = skip_value(d, p, 1);
-        struct slice source = slice_of(p, (size_t)(end - p));
+    for (size_t count = 0; *p != ']'; count++) {
         enum err err = rows_begin(d->rows, error);
         if (err != OK)
             return err;
+        if (count == MESSAGE_ROWS_MAX) {
+            rows_reject(d->rows, slice_of(p, (size_t)(d->end - p)), "54000",
+                        "too many elements in one message");
+            return OK;
+        }
+        const char *end = skip_value(d, p, 1);
+        struct slice source = slice_of(p, (size_t)(end - p));
         if (*p != '{')
             rows_reject(d->rows, source, "22P02", "the row is not a JSON object");
         else if (read_object(d, d->root, p, 1) == NULL)
@@ -792,7 +775,7 @@ enum err decode_message(struct decoder *d, struct slice message, struct error *e
     d->end = message.data + message.size;
     const char *start = skip_blanks(d, skip_bom(message)), *p = NULL;
     if (start < d->end && *start == '[') {
-        p = check_elements(d, start);
+        p = skip_value(d, start, 0);
         if (p != NULL && skip_blanks(d, p) == d->end)
             return read_elements(d, start, error);
     }

@@ -4,7 +4,6 @@
 #define FRESHET_INGEST_KAFKA_CONSUMER_H
 
 #include "ingest/ingest.h"
-#include "ingest/state/subscriptions.h"
 
 struct consumer;
 /* Never fails: what is wrong shows in the subscription's state and is tried again. */
@@ -12,8 +11,5 @@ struct consumer *consumer_start(struct ingest *ingest, uint32_t subscription_id)
 void consumer_ask_stop(struct consumer *consumer); /* any thread; returns at once */
 /* After consumer_ask_stop: waits until what was read is stored or given up, then frees it. */
 void consumer_stop(struct consumer *consumer);
-/* Would the library take this connection and group? 22023. Reads no file and opens no socket. */
-MUST_CHECK enum err consumer_check(const struct subscription_definition *definition,
-                                   struct error *error);
 
 #endif

@@ -2,8 +2,8 @@
  * starts it again behind the record, so that no consumer ever reads by an old definition and a
  * position can be moved without anything in its way. */
 #include "ingest/internal.h"
+#include "ingest/kafka/client.h"
 #include "ingest/kafka/connection.h"
-#include "ingest/kafka/consumer.h"
 #include "ingest/kafka/runner.h"
 #include "ingest/kafka/settings.h"
 
@@ -68,7 +68,7 @@ static enum err check_connection(const struct subscription_definition *definitio
     enum err err = connection_parse(definition->connection, &arena, connection, error);
     arena_deinit(&arena);
     memory_free(connection);
-    return err == OK ? consumer_check(definition, error) : err;
+    return err == OK ? client_check(definition, error) : err;
 }
 
 static enum err check_definition(struct ingest *ingest, struct subscription_definition *definition,

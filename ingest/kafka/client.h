@@ -1,0 +1,18 @@
+/* Making the library's configuration of a subscription. */
+#ifndef FRESHET_INGEST_KAFKA_CLIENT_H
+#define FRESHET_INGEST_KAFKA_CLIENT_H
+
+#include "ingest/kafka/connection.h"
+#include "ingest/state/subscriptions.h"
+
+struct rd_kafka_conf_s; /* rd_kafka_conf_t */
+
+/* *out is the caller's. 22023 names what is not accepted, 58030 a file that cannot be read. */
+MUST_CHECK enum err client_configure(const struct subscription_definition *definition,
+                                     const struct connection *connection, bool with_secrets,
+                                     struct rd_kafka_conf_s **out, struct error *error);
+/* Would the library take this connection and group? Reads no file and opens no socket. */
+MUST_CHECK enum err client_check(const struct subscription_definition *definition,
+                                 struct error *error);
+
+#endif

@@ -1,0 +1,90 @@
+/* What the files of a consumer share: one session with the broker. Internal to ingest/kafka; all
+ * calls are the consumer's thread's, the library's callbacks among them. */
+#ifndef FRESHET_INGEST_KAFKA_SESSION_H
+#define FRESHET_INGEST_KAFKA_SESSION_H
+
+#include "ingest/kafka/connection.h"
+#include "ingest/kafka/intake.h"
+#include "ingest/state/subscriptions.h"
+#include "storage/base/thread.h"
+
+#include <librdkafka/rdkafka.h>
+
+/* A partition of this session's assignment. */
+struct watch {
+    int32_t partition;
+    int64_t reached; /* the broker said: nothing before this that is not delivered; NO_OFFSET */
+    int64_t told;    /* what the broker's group was told last */
+};
+
+struct consumer {
+    struct ingest *ingest;
+    uint32_t id;
+    struct thread *thread;
+    struct mutex lock; /* of must_stop's waiting */
+    struct condition wake;
+    _Atomic bool must_stop; /* relaxed: looked at in every round */
+    /* The session's: */
+    struct arena arena;
+    struct subscription_definition definition;
+    char topic[256];
+    struct connection connection;
+    struct intake *intake;
+    rd_kafka_t *client;
+    rd_kafka_queue_t *queue;
+    bool is_joined;  /* member of the group, or partitions assigned by name */
+    bool has_stored; /* something: the next back-off is short again */
+    bool is_ending;
+    bool has_revoked, has_assigned; /* during the read under way */
+    enum subscription_state state;
+    char failure[256]; /* why the session ends; empty: it does not */
+    struct watch *watches;
+    size_t watch_count, watch_capacity;
+    /* In hand: */
+    rd_kafka_message_t *raw[INTAKE_MESSAGES_MAX];
+    struct kafka_message messages[INTAKE_MESSAGES_MAX];
+    size_t count, bytes;
+    int64_t published_at_us, told_at_us, kept_at_us, probed_at_us; /* monotonic */
+};
+
+static inline bool session_must_stop(struct consumer *c)
+{
+    return atomic_load_explicit(&c->must_stop, memory_order_relaxed);
+}
+static inline bool session_is_over(const struct consumer *c)
+{
+    return c->failure[0] != 0 || c->is_ending;
+}
+
+/* --- progress.c --- */
+/* With ingest->lock until session_unlock; NULL if it was dropped. */
+struct subscription *session_lock(struct consumer *c);
+void session_unlock(struct consumer *c);
+/* text NULL: the last error stays. */
+void session_set_state(struct consumer *c, enum subscription_state state, const char *text);
+/* The session cannot go on; the first reason stays. */
+void session_fail(struct consumer *c, const char *format, ...) PRINTF_LIKE(2, 3);
+/* No fault: the session ends and the next begins at once. */
+void session_renew(struct consumer *c);
+void session_set_paused(struct consumer *c, bool is_paused);
+bool session_is_settled(struct consumer *c); /* nothing in hand, nothing under way */
+void session_publish(struct consumer *c);
+void session_tell_broker(struct consumer *c, bool waits);
+void session_keep_reached(struct consumer *c);
+void session_report(struct consumer *c); /* each of these when it is time */
+
+/* --- assignment.c --- */
+struct watch *session_find_watch(struct consumer *c, int32_t partition);
+bool session_list_partitions(struct consumer *c, int32_t **out, size_t *count);
+void session_place(struct consumer *c, const int32_t *partitions, size_t count);
+void session_join(struct consumer *c, const int32_t *partitions, size_t count);
+void session_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
+                          rd_kafka_topic_partition_list_t *partitions, void *opaque);
+
+/* --- consumer.c --- */
+void session_drop(struct consumer *c);              /* what is in hand and stored */
+void session_give_up(struct consumer *c);           /* what is in hand and not stored */
+void session_store(struct consumer *c);             /* it goes to the log, or the session ends */
+void session_sleep(struct consumer *c, int64_t us); /* or until a stop is asked for */
+
+#endif
