@@ -285,6 +285,31 @@ void worker_yield(void)
     mutex_unlock(&pool->mutex);
 }
 
+void worker_yield_to_decode(void)
+{
+    struct worker *worker = current;
+    if (worker == NULL || worker->priority == WORKER_DECODE)
+        return;
+    struct worker_pool *pool = worker->pool;
+    if (atomic_load_explicit(&pool->waiting[WORKER_DECODE], memory_order_relaxed) == 0)
+        return;
+    mutex_lock(&pool->mutex);
+    if (pool->lines[WORKER_DECODE].first != NULL) {
+        struct line *line = &pool->lines[WORKER_QUERY];
+        struct waiter *waiter = &worker->waiter;
+        permit_release(worker);
+        waiter->has_permit = false;
+        waiter->next = line->first;
+        line->first = waiter;
+        if (line->last == NULL)
+            line->last = waiter;
+        atomic_fetch_add_explicit(&pool->waiting[WORKER_QUERY], 1, memory_order_relaxed);
+        while (!waiter->has_permit)
+            condition_wait(&waiter->granted, &pool->mutex);
+    }
+    mutex_unlock(&pool->mutex);
+}
+
 void worker_block_begin(void)
 {
     struct worker *worker = current;

@@ -33,6 +33,8 @@ MUST_CHECK enum err worker_submit(struct worker_pool *pool, enum worker_priority
 void worker_promote(struct worker_pool *pool);
 /* Inside a job: may give the permit away for a while. Outside of one: nothing. */
 void worker_yield(void);
+/* The same, but gives way to DECODE jobs only, and comes back before all waiting QUERY jobs. */
+void worker_yield_to_decode(void);
 /* Around a blocking wait inside a job: releases the permit, takes one again. */
 void worker_block_begin(void);
 void worker_block_end(void);

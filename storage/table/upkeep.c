@@ -62,7 +62,9 @@ bool upkeep_pause(void *context)
                atomic_load_explicit(&upkeep->deadline_us, memory_order_relaxed);
     if (store->options.upkeep_pause != NULL)
         store->options.upkeep_pause(store->options.upkeep_context);
-    else if (!look_for_pressure(store))
+    else if (look_for_pressure(store))
+        worker_yield_to_decode();
+    else
         worker_yield();
     return true;
 }
