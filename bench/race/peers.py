@@ -32,10 +32,12 @@ def arguments_read():
     parser.add_argument("--seconds", type=int, default=30, help="of the serving part, each engine (30)")
     parser.add_argument("--rate", type=int, default=20_000, help="events a second of the serving part (20000)")
     parser.add_argument("--connections", type=int, default=32, help="query connections of the serving part (32)")
+    parser.add_argument("--peers", default="duckdb,chdb", help="who races against Freshet in panels and bytes; may be empty (duckdb,chdb)")
     parser.add_argument("--keep", metavar="DIR", help="load into DIR, and use what an earlier run loaded there")
     parser.add_argument("--memory", default="8 GiB", help="Freshet's memory setting (8 GiB)")
     parser.add_argument("--out", default="build/peers", help="where JSON and SVG go (build/peers)")
     options = parser.parse_args()
+    options.peers = [name for name in options.peers.split(",") if name]
     if options.quick:
         options.rows, options.runs, options.ingest_rows, options.ingest_runs = min(options.rows, PART_ROWS), 3, 300_000, 1
     return options
@@ -51,23 +53,26 @@ def load(names, directory, rows, memory):
     missing = [name for name in names if not os.path.exists(marks[name]) or open(marks[name]).read() != str(rows)]
     if not missing:
         return say(f"using the {rows:,} rows loaded earlier in {directory}")
-    running = {}
+    running, took = {}, dict.fromkeys(missing, 0.0)
+    try:
+        for name in missing:
+            shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
+            running[name] = start(name, directory, memory)
+            running[name].create() if name == "freshet" else running[name].call("create")
+        for part, first in enumerate(range(0, rows, PART_ROWS)):
+            with events_file(min(PART_ROWS, rows - first), part + 1, first, rows) as path:
+                for name, engine in running.items():
+                    begin = time.monotonic()
+                    load_part(engine, path)
+                    took[name] += time.monotonic() - begin
+        for name, engine in running.items():
+            begin = time.monotonic()
+            engine.checkpoint() if name == "freshet" else engine.call("finish")
+            took[name] += time.monotonic() - begin
+    finally:
+        for engine in running.values():
+            engine.stop()
     for name in missing:
-        shutil.rmtree(os.path.join(directory, name), ignore_errors=True)
-        running[name] = start(name, directory, memory)
-        running[name].create() if name == "freshet" else running[name].call("create")
-    took = dict.fromkeys(missing, 0.0)
-    for part, first in enumerate(range(0, rows, PART_ROWS)):
-        with events_file(min(PART_ROWS, rows - first), part + 1, first, rows) as path:
-            for name, engine in running.items():
-                begin = time.monotonic()
-                load_part(engine, path)
-                took[name] += time.monotonic() - begin
-    for name, engine in running.items():
-        begin = time.monotonic()
-        engine.checkpoint() if name == "freshet" else engine.call("finish")
-        took[name] += time.monotonic() - begin
-        engine.stop()
         with open(marks[name], "w") as file:
             file.write(str(rows))
     say("loaded: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in took.items()))
@@ -114,7 +119,7 @@ def race_panels(chosen, running, runs):
 
 
 def panels_part(options, directory, result):
-    running = {name: start(name, directory, options.memory) for name in ("freshet", "duckdb", "chdb")}
+    running = {name: start(name, directory, options.memory) for name in ("freshet", *options.peers)}
     for engine in running.values():
         say(f"{engine.version}\n    {engine.ddl}")
     state = json.loads(running["freshet"].ask("SELECT state, count(*), sum(rows) FROM freshet.segments WHERE table_name = 'events' "
@@ -127,12 +132,13 @@ def panels_part(options, directory, result):
             return
         chosen = [panel for panel in panel_file.panels_read("bench/panels.sql") if not options.panel or options.panel in panel[0]]
         counts = {panel[0]: check_answers(panel, running) for panel in chosen}
-        say(f"\nAnswers of {len(chosen)} panels are equal in all engines (doubles within {panel_file.TOLERANCE:g} of each other).")
+        if options.peers:
+            say(f"\nAnswers of {len(chosen)} panels are equal in all engines (doubles within {panel_file.TOLERANCE:g} of each other).")
         times = race_panels(chosen, running, options.runs)
         table = [{"panel": name, "rows": counts[name], "ms": {engine: cpu for engine, (cpu, _) in times[name].items()},
                   "wall_ms": {engine: wall for engine, (_, wall) in times[name].items()}} for name, _ in chosen]
         say(f"\nPanels over {options.rows:,} rows: CPU ms of the process, one query thread, median of {options.runs} interleaved runs\n")
-        means = report.print_panels(table, ["duckdb", "chdb"])
+        means = report.print_panels(table, options.peers)
         slowest = max(table, key=lambda panel: panel["wall_ms"]["freshet"])
         say(f"\nFreshet's slowest by the clock: {slowest['panel']}, {slowest['wall_ms']['freshet']:.0f} ms")
         result["panels"], result["geometric_mean"] = table, means
@@ -148,7 +154,7 @@ def bytes_part(running, result):
     rows, size = json.loads(freshet.ask("SELECT sum(rows), sum(bytes) FROM freshet.segments "
                                         "WHERE table_name = 'events' AND state = 'sealed'"))["rows"][0]
     sizes = {"Freshet's segments": [size or 0, rows or 0]}
-    for name in ("duckdb", "chdb"):
+    for name in running.keys() - {"freshet"}:
         sizes.update(running[name].call("bytes")["value"])
     folder = os.path.join(freshet.directory, "store", "segments")
     on_disk = engines.directory_bytes(folder) if os.path.isdir(folder) else 0
@@ -226,7 +232,7 @@ def main():
             if options.only in (None, "ingest"):
                 ingest_part(options, directory, result)
             if options.only != "ingest":
-                load(("freshet", "duckdb", "chdb"), directory, options.rows, options.memory)
+                load(("freshet", *options.peers), directory, options.rows, options.memory)
                 panels_part(options, directory, result)
     report.write_json(os.path.join(options.out, "serving.json" if "serving" in result else "peers.json"), result)
 
