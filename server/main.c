@@ -23,7 +23,7 @@ static const struct {
      "load files: freshet load TABLE FILE…|- [--http HOST:PORT] [--create] [--format "
      "ndjson|json|csv]"},
     {"infer", cli_infer, "print a CREATE TABLE for a file: freshet infer FILE [--table NAME]"},
-    {"check", cli_check, "check a data directory (not there yet)"},
+    {"check", cli_check, "check the files of a data directory: freshet check DATA"},
 };
 
 static void set_allocator(void)

@@ -30,11 +30,3 @@ void cli_complain(const char *format, ...)
     fputc('\n', stderr);
     va_end(arguments);
 }
-
-int cli_check(int argc, char **argv)
-{
-    (void)argc;
-    (void)argv;
-    cli_complain("check: 0A000: checking a data directory comes with a later version");
-    return EXIT_USAGE;
-}

@@ -141,6 +141,23 @@ static enum err read_one(struct manifest *manifest, const struct manifest_checkp
     return OK;
 }
 
+enum err checkpoint_check(struct manifest *manifest, const struct manifest_checkpoint *checkpoint,
+                          struct error *error)
+{
+    struct arena arena;
+    struct slice payload;
+    struct error cause = {0};
+    arena_init(&arena);
+    enum err result = read_one(manifest, checkpoint, &arena, &payload, &cause);
+    arena_deinit(&arena);
+    if (result == OK)
+        return OK;
+    char name[PATH_SIZE];
+    path_of(manifest, checkpoint->number, "", name);
+    return error_set(error, result == ERR_NOT_FOUND ? ERR_CORRUPT : result, NULL, "%s: %s", name,
+                     result == ERR_NOT_FOUND ? "there is no such file" : cause.text);
+}
+
 enum err checkpoint_read(struct manifest *manifest, struct arena *arena,
                          struct manifest_checkpoint *checkpoint, struct slice *payload,
                          struct error *error)

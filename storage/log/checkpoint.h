@@ -17,6 +17,11 @@ MUST_CHECK enum err checkpoint_read(struct manifest *manifest, struct arena *are
                                     struct manifest_checkpoint *checkpoint, struct slice *payload,
                                     struct error *error);
 
+/* Whether the file of one that the manifest names is whole: ERR_CORRUPT, ERR_IO. */
+MUST_CHECK enum err checkpoint_check(struct manifest *manifest,
+                                     const struct manifest_checkpoint *checkpoint,
+                                     struct error *error);
+
 /* Removes checkpoint files that the manifest does not name, as a crash may leave them. */
 void checkpoint_remove_stale(struct manifest *manifest);
 

@@ -399,6 +399,19 @@ static void run_thread(void *context)
     write_closing_piece(log);
 }
 
+enum err log_check(const struct log_options *options, struct log_status *out, struct error *error)
+{
+    struct log log = {.options = *options, .io = options->io};
+    uint64_t last_position = 0;
+    enum err result = log_recover_to_look(&log, &last_position, error);
+    *out = (struct log_status){.durable_position = last_position,
+                               .next_position = last_position + 1,
+                               .bytes = log.byte_count,
+                               .file_count = log.file_count,
+                               .appended = log.appended};
+    return result;
+}
+
 void log_start(struct log *log)
 {
     assert(log->thread == NULL);

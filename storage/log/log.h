@@ -63,6 +63,10 @@ struct log_status {
  * damaged), then opens a new file under the next epoch. */
 MUST_CHECK enum err log_open(const struct log_options *options, struct log **out,
                              struct error *error);
+/* Reads what log_open would, giving each record to `replay`, and changes nothing: no file is made,
+ * cut or removed. *out has positions, files and bytes. ERR_CORRUPT as log_open. */
+MUST_CHECK enum err log_check(const struct log_options *options, struct log_status *out,
+                              struct error *error);
 /* Starts the log thread; a simulation does not, and calls log_run. */
 void log_start(struct log *log);
 /* Takes one waiting group through write, apply, sync, publish, done. False if nothing was waiting.

@@ -40,13 +40,17 @@ static void path_of(const struct manifest *manifest, const char *name, char *out
 
 /* --- reading --- */
 
-static enum err replay_file(struct manifest *manifest, struct error *error)
+/* `is_to_stand`: what is found is going to be built on. */
+static enum err replay_file(struct manifest *manifest, bool is_to_stand, bool *is_there,
+                            struct error *error)
 {
     const struct io_ops *ops = manifest->io->ops;
     char name[PATH_SIZE];
     path_of(manifest, "manifest", name);
     struct io_file *file;
-    enum err result = ops->open(manifest->io, name, IO_WRITE | IO_DIRECT, &file, error);
+    int flags = IO_DIRECT | (is_to_stand ? IO_WRITE : 0);
+    enum err result = ops->open(manifest->io, name, flags, &file, error);
+    *is_there = result == OK;
     if (result == ERR_NOT_FOUND)
         return OK;
     if (result != OK)
@@ -54,7 +58,8 @@ static enum err replay_file(struct manifest *manifest, struct error *error)
     uint64_t size = 0;
     size_t got = 0;
     char *data = NULL;
-    result = ops->sync(file, error); /* what is only in the drive's cache is not to be trusted */
+    if (is_to_stand) /* what is only in the drive's cache is not to be trusted */
+        result = ops->sync(file, error);
     if (result == OK)
         result = ops->size(file, &size, error);
     if (result == OK && size > MANIFEST_BLOCK_COUNT_MAX * MANIFEST_BLOCK_SIZE)
@@ -238,16 +243,36 @@ struct io *manifest_io(const struct manifest *manifest)
     return manifest->io;
 }
 
-enum err manifest_open(struct io *io, const char *directory, struct manifest **out,
-                       struct error *error)
+static struct manifest *create(struct io *io, const char *directory)
 {
     struct manifest *manifest = memory_alloc_zero(sizeof(*manifest));
     assert(strlen(directory) < sizeof(manifest->directory));
     manifest->io = io;
     snprintf(manifest->directory, sizeof(manifest->directory), "%s", directory);
-    enum err result = replay_file(manifest, error);
+    return manifest;
+}
+
+enum err manifest_open(struct io *io, const char *directory, struct manifest **out,
+                       struct error *error)
+{
+    struct manifest *manifest = create(io, directory);
+    bool is_there;
+    enum err result = replay_file(manifest, true, &is_there, error);
     if (result == OK)
         result = begin_file(manifest, error);
+    if (result != OK) {
+        manifest_close(manifest);
+        return result;
+    }
+    *out = manifest;
+    return OK;
+}
+
+enum err manifest_open_to_look(struct io *io, const char *directory, bool *is_there,
+                               struct manifest **out, struct error *error)
+{
+    struct manifest *manifest = create(io, directory);
+    enum err result = replay_file(manifest, false, is_there, error);
     if (result != OK) {
         manifest_close(manifest);
         return result;

@@ -27,6 +27,10 @@ struct manifest_checkpoint {
  * live. ERR_CORRUPT where an acknowledged edit is damaged. `io` must outlive it. */
 MUST_CHECK enum err manifest_open(struct io *io, const char *directory, struct manifest **out,
                                   struct error *error);
+/* The same for looking only: writes nothing, and nothing may be appended. *is_there false: there is
+ * no such file. */
+MUST_CHECK enum err manifest_open_to_look(struct io *io, const char *directory, bool *is_there,
+                                          struct manifest **out, struct error *error);
 void manifest_close(struct manifest *manifest);
 /* Newest first: index 0 or 1. False if there is none. */
 bool manifest_checkpoint(const struct manifest *manifest, size_t index,

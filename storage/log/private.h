@@ -85,6 +85,10 @@ void log_prepare_run(void *context);
 /* Replays, finds the end, syncs what it trusts. Sets uuid, epoch, end, durable, last_number. */
 MUST_CHECK enum err log_recover(struct log *log, struct error *error);
 
+/* The same without syncing or starting a file; *last_position: of the last record. */
+MUST_CHECK enum err log_recover_to_look(struct log *log, uint64_t *last_position,
+                                        struct error *error);
+
 /* Pieces begin at multiples of this. */
 size_t log_piece_padding(void);
 

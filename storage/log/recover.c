@@ -49,6 +49,7 @@ struct recovery {
     bool is_skipping; /* what the first piece goes on with began in a file that is not read */
     uint64_t record_position; /* of the last whole record */
     bool is_cut;              /* by damage, with recover_point_in_time: nothing behind counts */
+    bool is_to_look;          /* nothing is going to be written */
 };
 
 static void add_name(void *context, const char *name)
@@ -73,10 +74,11 @@ static enum err open_reader(struct recovery *recovery, uint64_t number, bool syn
     char name[LOG_PATH_SIZE];
     log_file_name(log->options.directory, number, name, sizeof(name));
     struct io_file *file;
-    enum err result = ops->open(log->io, name, IO_WRITE | IO_DIRECT, &file, error);
+    int flags = IO_DIRECT | (recovery->is_to_look ? 0 : IO_WRITE);
+    enum err result = ops->open(log->io, name, flags, &file, error);
     if (result != OK)
         return result;
-    if (sync && !fault_is("log.recovery_trusts_cache"))
+    if (sync && !recovery->is_to_look && !fault_is("log.recovery_trusts_cache"))
         result = ops->sync(file, error);
     if (result == OK)
         result = ops->size(file, &recovery->file_size, error);
@@ -593,38 +595,70 @@ static void set_end(struct recovery *recovery, const struct found_file *newest)
     log->next_position = recovery->record_position + 1;
 }
 
+/* Everything that only reads. */
+static enum err read_all(struct recovery *recovery, struct found_file **newest, struct error *error)
+{
+    struct log *log = recovery->log;
+    enum err result =
+        log->io->ops->list(log->io, log->options.directory, add_name, recovery, error);
+    if (result == OK)
+        result = read_headers(recovery, error);
+    if (result == OK)
+        result = mark_chain(recovery, newest, error);
+    if (result == OK)
+        result = read_chain(recovery, error);
+    return result == OK ? check_unborn(recovery, *newest, error) : result;
+}
+
 static enum err recover(struct recovery *recovery, struct error *error)
 {
     struct log *log = recovery->log;
-    const struct io_ops *ops = log->io->ops;
+    struct found_file *newest = NULL;
     enum err result = OK;
     if (!fault_is("log.recovery_trusts_cache"))
-        result = ops->sync_directory(log->io, log->options.directory, error);
+        result = log->io->ops->sync_directory(log->io, log->options.directory, error);
     if (result == OK)
-        result = ops->list(log->io, log->options.directory, add_name, recovery, error);
-    if (result == OK)
-        result = read_headers(recovery, error);
-    struct found_file *newest = NULL;
-    if (result == OK)
-        result = mark_chain(recovery, &newest, error);
-    if (result == OK)
-        result = read_chain(recovery, error);
-    if (result == OK)
-        result = check_unborn(recovery, newest, error);
+        result = read_all(recovery, &newest, error);
     if (result != OK)
         return result;
     set_end(recovery, newest);
     return start_file(recovery, newest, error);
 }
 
+static void recovery_init(struct recovery *recovery, struct log *log)
+{
+    *recovery = (struct recovery){.log = log, .record_position = log->options.first_position - 1};
+    log_window_init(&recovery->window, log->io);
+    writer_init(&recovery->partial);
+}
+
+static void recovery_deinit(struct recovery *recovery)
+{
+    writer_deinit(&recovery->partial);
+    log_window_deinit(&recovery->window);
+    memory_free(recovery->files);
+}
+
 enum err log_recover(struct log *log, struct error *error)
 {
-    struct recovery recovery = {.log = log, .record_position = log->options.first_position - 1};
-    log_window_init(&recovery.window, log->io);
-    writer_init(&recovery.partial);
+    struct recovery recovery;
+    recovery_init(&recovery, log);
     enum err result = recover(&recovery, error);
-    writer_deinit(&recovery.partial);
-    log_window_deinit(&recovery.window);
-    memory_free(recovery.files);
+    recovery_deinit(&recovery);
+    return result;
+}
+
+enum err log_recover_to_look(struct log *log, uint64_t *last_position, struct error *error)
+{
+    struct recovery recovery;
+    struct found_file *newest = NULL;
+    recovery_init(&recovery, log);
+    recovery.is_to_look = true;
+    enum err result = read_all(&recovery, &newest, error);
+    *last_position = recovery.record_position;
+    log->file_count = (uint32_t)recovery.count;
+    for (size_t index = 0; index < recovery.count; index++)
+        log->byte_count += recovery.files[index].size;
+    recovery_deinit(&recovery);
     return result;
 }
