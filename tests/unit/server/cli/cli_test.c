@@ -25,18 +25,19 @@ static void test_options(void **state)
     assert_int_equal(index, 6);
 }
 
-static void test_check_says_that_it_is_not_there(void **state)
+static void test_check_wants_a_directory(void **state)
 {
     (void)state;
-    char *argv[] = {"check", "data"};
-    assert_int_equal(cli_check(2, argv), EXIT_USAGE);
+    char *argv[] = {"check", "/no/such/directory", NULL};
+    assert_int_equal(cli_check(2, argv), 2);
+    assert_int_equal(cli_check(1, argv), EXIT_USAGE);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_options),
-        cmocka_unit_test(test_check_says_that_it_is_not_there),
+        cmocka_unit_test(test_check_wants_a_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

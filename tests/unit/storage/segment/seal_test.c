@@ -169,7 +169,7 @@ static void test_indexes_follow_the_policy(void **state)
         int column;
         bool has_index, has_dictionary;
     } want[] = {{M_ID, false, false},    {M_NUMBER, true, false}, {M_COUNTRY, false, true},
-                {M_RATIO, false, false}, {M_BLOB, false, false},  {M_LATE, false, false},
+                {M_RATIO, false, false}, {M_BLOB, false, true},  {M_LATE, false, false},
                 {M_MESSAGE, false, true}};
     for (size_t i = 0; i < array_count(want); i++) {
         const struct sealed_column *column = &footer->columns[want[i].column];
