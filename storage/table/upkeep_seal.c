@@ -39,7 +39,15 @@ static void unlink_segment(struct store *store, uint64_t number)
 enum err upkeep_append(struct store *store, const struct manifest_edit *edit, struct error *error)
 {
     struct upkeep *upkeep = &store->upkeep;
-    enum err err = manifest_append(store->manifest, edit, error);
+    struct manifest_edit rest = *edit;
+    enum err err = OK;
+    if (fault_is("upkeep.edit_in_halves") && edit->add_count != 0) {
+        struct manifest_edit half = {.add_count = edit->add_count, .add = edit->add};
+        err = manifest_append(store->manifest, &half, error);
+        rest.add_count = 0;
+    }
+    if (err == OK)
+        err = manifest_append(store->manifest, &rest, error);
     if (err != OK) {
         /* On the disk the edit may stand: what it names must not go before another edit says that
          * it does not. */
@@ -169,6 +177,8 @@ static enum err install(struct store *store, const struct sealed_info *info,
     struct manifest_sealed sealed = {.table_id = info->table_id, .position = info->last_position};
     bool is_new = sealed.position > manifest_sealed_position(store->manifest, sealed.table_id) &&
                   !fault_is("upkeep.sealed_position");
+    if (fault_is("upkeep.sealed_position_off"))
+        sealed.position++;
     struct manifest_edit edit = {.add_count = 1,
                                  .add = info,
                                  .remove_count = remove_count,

@@ -46,11 +46,11 @@ static const struct {
     [DRIVER_COMMIT] = {"commit", false, 16},
     [DRIVER_COMMIT_IN_UPKEEP] = {"commit inside a step of upkeep", true, 24},
     [DRIVER_SEALING] = {"sealing", true, 10},
-    [DRIVER_MERGING] = {"merging", true, 5},
+    [DRIVER_MERGING] = {"merging", true, 2},
     [DRIVER_MANIFEST] = {"manifest edit", true, 10},
     [DRIVER_CHECKPOINT] = {"checkpoint", true, 10},
     [DRIVER_RECYCLING] = {"log recycling", true, 2},
-    [DRIVER_RETENTION] = {"retention", true, 2},
+    [DRIVER_RETENTION] = {"retention", true, 4},
     [DRIVER_DROPPING] = {"dropped rows", true, 4},
     [DRIVER_RECOVERY] = {"recovery", false, 8},
     [DRIVER_IN_RECOVERY] = {"recovery after a crash", false, 1},
@@ -129,6 +129,7 @@ static const struct driver_hooks driver_default_hooks = {
 
 struct driver_life {
     struct driver *driver;
+    struct sim *sim;
     struct io *io;
     struct store *store;
     struct store_extension extension;
@@ -136,6 +137,7 @@ struct driver_life {
     struct model *model;
     uint64_t *firm;
     bool has_failed; /* one of them */
+    uint32_t guests; /* groups of them since upkeep was called */
 };
 
 static inline void driver_violate(struct driver *driver, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -155,7 +157,7 @@ static inline enum err driver_open(struct driver *driver, struct sim *sim, struc
                                    struct error *error)
 {
     const struct driver_limits *limits = &driver->limits;
-    *life = (struct driver_life){.driver = driver};
+    *life = (struct driver_life){.driver = driver, .sim = sim};
     sim_open(sim, &life->io);
     life->extension = driver->hooks->extension_create();
     struct store_options options = {.io = life->io,
@@ -237,7 +239,8 @@ static inline bool driver_step(struct driver *driver, struct model *model, struc
     struct model_state state;
     bool has_failed = false;
     model_replay(model, UINT64_MAX, &state);
-    for (uint64_t count = 1 + random_below(&model->random, 4); count > 0; count--) {
+    uint64_t most = driver->is_about_commits ? 12 : 4; /* in a group */
+    for (uint64_t count = 1 + random_below(&model->random, most); count > 0; count--) {
         struct model_op *op;
         struct commit *commit = model_commit(model, life->store, &state, &op);
         struct driver_pending *pending = memory_alloc(sizeof(*pending));
@@ -264,13 +267,16 @@ static inline void driver_pause(void *context)
 {
     struct driver_life *life = context;
     struct driver *driver = life->driver;
-    if (life->model == NULL || life->has_failed || driver->violation[0] != 0)
+    if (life->model == NULL || life->has_failed || driver->violation[0] != 0 ||
+        sim_is_crashed(life->sim))
         return;
-    uint64_t dice = random_below(&driver->chance, 24);
-    if (dice < 2)
+    uint64_t dice = random_below(&driver->chance, 400);
+    if (dice < 4 && life->guests < 3) {
+        life->guests++;
         life->has_failed = driver_step(driver, life->model, life, life->firm);
-    else if (dice == 2)
+    } else if (dice == 4) {
         driver_compare(driver, life->model, life, "inside of upkeep");
+    }
 }
 
 /* Upkeep as far as it is due, or some of it. Returns whether the log failed meanwhile. */
@@ -280,6 +286,7 @@ static inline bool driver_upkeep(struct driver *driver, struct model *model,
     life->model = model;
     life->firm = firm;
     life->has_failed = false;
+    life->guests = 0;
     for (uint64_t steps = random_below(&driver->chance, 8); steps > 0; steps--) {
         if (life->has_failed || !store_upkeep_run(life->store))
             break;
@@ -481,8 +488,8 @@ static inline void driver_draw_limits(struct driver *driver)
     driver->limits = (struct driver_limits){
         .log_file_size = (size_t)16384 << random_below(chance, 3),
         .log_bytes_max = (size_t)16384 << random_below(chance, 3),
-        .seal_rows = 20 + random_below(chance, 180),
-        .carry_rows = 1 + random_below(chance, 100),
+        .seal_rows = 20 + random_below(chance, 100),
+        .carry_rows = 1 + random_below(chance, 60),
         .seal_age_us = random_below(chance, 2) == 0 ? 50000 : INT64_C(3600) * 1000000,
     };
 }
@@ -512,7 +519,7 @@ static inline void driver_run_life(struct driver *driver)
                    &driver_regimes[random_below(&driver->chance, array_count(driver_regimes))]);
     for (int step = 0; step < 16 && is_good && driver->points < driver->points_max; step++) {
         bool has_failed = driver_step(driver, &driver->model, &life, &driver->firm);
-        if (!has_failed)
+        if (!has_failed && (!driver->is_about_commits || step % 4 == 0))
             has_failed = driver_upkeep(driver, &driver->model, &life, &driver->firm);
         if (random_below(&driver->chance, 8) == 0) {
             has_failed |= store_checkpoint(life.store, NULL) != OK;
@@ -547,7 +554,7 @@ static inline void driver_begin(const struct driver_hooks *hooks, uint64_t seed,
     driver->firm = 0;
     random_stream_init(&driver->chance, seed * 3 + 1);
     driver_draw_limits(driver);
-    model_init(&driver->model, seed, 200);
+    model_init(&driver->model, seed, driver->is_about_commits ? 200 : 80);
     driver->model.time_us = INT64_C(1790000000000000);
     driver->model.retention_us = DRIVER_RETENTION_US;
     driver->clock = sim_clock(driver->sim);
