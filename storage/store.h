@@ -233,6 +233,8 @@ MUST_CHECK enum err cursor_seek(struct cursor *cursor, size_t morsel, bool *has,
  * batch->columns are the cursor's. */
 MUST_CHECK enum err cursor_next(struct cursor *cursor, struct batch *batch, bool *has,
                                 struct error *error);
+/* Under a filter that is_whole: rows of the current morsel satisfy it, all that come. */
+bool cursor_is_exact(const struct cursor *cursor);
 const struct scan_counts *cursor_counts(const struct cursor *cursor);
 void cursor_close(struct cursor *cursor);
 

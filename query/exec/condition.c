@@ -32,6 +32,7 @@ struct builder_state {
     struct scan_conditions *out;
     struct scan_condition *list;
     struct range *ranges; /* by output column */
+    bool is_whole;        /* every condition so far is what the filter has for it, exactly */
 };
 
 /* --- values of the column's type --- */
@@ -127,6 +128,8 @@ static void compare(struct builder_state *b, const struct plan_condition *condit
 {
     struct value value;
     struct type type = b->plan->columns[condition->column].type;
+    bool is_whole = b->is_whole;
+    b->is_whole = false;
     if (!evaluate(b, condition->values[0], &value))
         return;
     if (value.is_null) {
@@ -143,13 +146,14 @@ static void compare(struct builder_state *b, const struct plan_condition *condit
             b->out->is_never = true;
         return;
     }
+    bool is_int = type_physical(type.id) == PHYSICAL_INT;
+    bool is_exclusive = operation == COMPARE_GT || operation == COMPARE_LT;
+    b->is_whole = is_whole && (is_int || !is_exclusive);
     if (operation == COMPARE_EQ) {
         add_values(b, condition->column, &value, 1);
         return;
     }
-    bool is_exclusive = operation == COMPARE_GT || operation == COMPARE_LT;
-    if (is_exclusive && type_physical(type.id) == PHYSICAL_INT &&
-        __builtin_add_overflow(value.i, is_above ? 1 : -1, &value.i)) {
+    if (is_exclusive && is_int && __builtin_add_overflow(value.i, is_above ? 1 : -1, &value.i)) {
         b->out->is_never = true;
         return;
     }
@@ -175,6 +179,7 @@ static void add_values(struct builder_state *b, uint32_t column, struct value *v
     }
     qsort(values, count, sizeof(*values), compare_values);
     if (type_physical(values[0].type.id) == PHYSICAL_FLOAT) {
+        b->is_whole = b->is_whole && count == 1;
         raise_low(b, column, values[0]);
         lower_high(b, column, values[count - 1]);
         return;
@@ -209,8 +214,11 @@ static void list(struct builder_state *b, const struct plan_condition *condition
     size_t count = 0;
     for (size_t i = 0; i < condition->value_count; i++) {
         struct value value;
-        if (!evaluate(b, condition->values[i], &value) || !keep_value(type, value, values, &count))
+        if (!evaluate(b, condition->values[i], &value) ||
+            !keep_value(type, value, values, &count)) {
+            b->is_whole = false;
             return;
+        }
     }
     add_values(b, condition->column, values, count);
 }
@@ -220,6 +228,8 @@ static void any(struct builder_state *b, const struct plan_condition *condition)
     struct type type = b->plan->columns[condition->column].type;
     struct value array, element;
     struct array_reader reader;
+    bool is_whole = b->is_whole;
+    b->is_whole = false;
     if (!evaluate(b, condition->values[0], &array))
         return;
     if (array.is_null) {
@@ -237,6 +247,7 @@ static void any(struct builder_state *b, const struct plan_condition *condition)
     while (array_next(&reader, &element))
         if (!keep_value(type, element, values, &count))
             return;
+    b->is_whole = is_whole;
     add_values(b, condition->column, values, count);
 }
 
@@ -324,7 +335,8 @@ void scan_conditions_open(struct exec *exec, const struct plan *plan,
 {
     size_t count = plan->scan.condition_count;
     *out = (struct scan_conditions){0};
-    struct builder_state b = {.exec = exec, .plan = plan, .out = out};
+    struct builder_state b = {
+        .exec = exec, .plan = plan, .out = out, .is_whole = plan->scan.is_conditions_whole};
     b.list = arena_alloc_zero(&exec->arena, (count + plan->column_count + 1) * sizeof(*b.list));
     b.ranges = arena_alloc_zero(&exec->arena, (plan->column_count + 1) * sizeof(*b.ranges));
     out->matchers = arena_alloc_zero(&exec->arena, (count + 1) * sizeof(*out->matchers));
@@ -355,6 +367,8 @@ void scan_conditions_open(struct exec *exec, const struct plan *plan,
     close_ranges(&b);
     out->filter.conditions = b.list;
     out->filter.is_without_bitmaps = exec->is_without_bitmaps;
+    out->filter.is_whole = b.is_whole;
+    out->filter.is_only_tested = b.is_whole ? plan->scan.is_only_filter : NULL;
 }
 
 void scan_conditions_close(struct scan_conditions *conditions)

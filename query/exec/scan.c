@@ -203,7 +203,7 @@ static enum err scan_next(struct exec_node *node, struct batch *out, struct erro
                                   memory_order_relaxed);
         node->exec->actual[node->plan->id].rows_in += batch.row_count;
         arena_reset(&node->scratch);
-        if (scan->filter != NULL) {
+        if (scan->filter != NULL && !cursor_is_exact(scan->cursor)) {
             enum err err = exec_keep(node, scan->filter, &batch, error);
             if (err != OK)
                 return err;

@@ -310,12 +310,17 @@ void plan_conditions(struct builder *build, struct plan *plan)
     struct expr_list conjuncts = {0};
     if (plan->scan.filter != NULL)
         expr_split(build->arena, plan->scan.filter, &conjuncts);
+    plan->scan.is_conditions_whole = conjuncts.count > 0;
     for (size_t index = 0; index < conjuncts.count; index++) {
         struct expr *expr = conjuncts.items[index];
         if (!find_compare(&f, expr) && !find_in(&f, expr) && !find_any(&f, expr) &&
-            !find_flag(&f, expr) && !find_null(&f, expr))
+            !find_flag(&f, expr) && !find_null(&f, expr)) {
+            plan->scan.is_conditions_whole = false;
             find_match(&f, expr);
-        if (!is_safe(expr))
+        }
+        if (!is_safe(expr)) {
+            plan->scan.is_conditions_whole = false;
             break;
+        }
     }
 }

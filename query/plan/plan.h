@@ -72,6 +72,8 @@ struct plan {
             struct expr *time_from, *time_to;
             size_t condition_count;
             struct plan_condition *conditions;
+            bool is_conditions_whole; /* they are all there is to the filter */
+            bool *is_only_filter;     /* by column: nothing above needs it; NULL: not known */
             struct slice alias;
         } scan;
         struct {

@@ -240,11 +240,24 @@ static uint32_t *prune_hop(struct builder *build, struct plan *plan, const bool 
     return map;
 }
 
+/* Columns that were kept for the filter alone. */
+static void note_only_filter(const uint32_t *map, const bool *needed, size_t count, bool *out)
+{
+    for (size_t index = 0; index < count; index++)
+        if (map[index] != GONE)
+            out[map[index]] = !needed[index];
+}
+
 static uint32_t *prune(struct builder *build, struct plan *plan, const bool *needed)
 {
+    size_t before = plan->column_count;
     switch (plan->kind) {
-    case PLAN_SCAN:
-        return prune_scan(build, plan, needed, plan->scan.columns, &plan->scan.filter);
+    case PLAN_SCAN: {
+        uint32_t *map = prune_scan(build, plan, needed, plan->scan.columns, &plan->scan.filter);
+        plan->scan.is_only_filter = new_needed(build, plan->column_count);
+        note_only_filter(map, needed, before, plan->scan.is_only_filter);
+        return map;
+    }
     case PLAN_PROVIDER:
         return prune_scan(build, plan, needed, plan->provider.columns, &plan->provider.filter);
     case PLAN_VALUES:

@@ -189,6 +189,12 @@ enum err cursor_next(struct cursor *cursor, struct batch *batch, bool *has, stru
     return OK;
 }
 
+bool cursor_is_exact(const struct cursor *cursor)
+{
+    return cursor->place.sealed != NULL && cursor->chunk == NULL && cursor->filter != NULL &&
+           cursor->filter->is_whole && cursor->place.sieve.is_exact;
+}
+
 const struct scan_counts *cursor_counts(const struct cursor *cursor)
 {
     return &cursor->counts;

@@ -54,6 +54,8 @@ struct sift {
 /* A filter against one sealed segment. */
 struct sieve {
     bool is_empty; /* no row passes */
+    bool is_loose; /* some condition cannot be told of rows here */
+    bool is_exact; /* rows of the current block that come satisfy the filter */
     size_t sift_count;
     struct sift *sifts;
     struct row_set *rows; /* NULL: no bitmap is used; else all other rows fail */

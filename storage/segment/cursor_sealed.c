@@ -283,6 +283,13 @@ static enum err read_column(struct cursor *cursor, struct cursor_column *column,
     *out = column->constant;
     if (column->sealed == NULL)
         return OK;
+    size_t index = (size_t)(column - cursor->columns);
+    const struct scan_filter *filter = cursor->filter;
+    if (filter != NULL && filter->is_only_tested != NULL && filter->is_only_tested[index] &&
+        cursor_is_exact(cursor)) {
+        *out = column->null;
+        return OK;
+    }
     const struct block *block;
     enum err err = cursor_page(cursor, column, &block, error);
     if (err != OK)

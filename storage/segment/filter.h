@@ -34,6 +34,12 @@ struct scan_condition {
 struct scan_filter {
     size_t condition_count;
     const struct scan_condition *conditions;
+    /* The conditions are all of the caller's predicate: where the cursor has held every row against
+     * them (cursor_is_exact) it need not be evaluated. */
+    bool is_whole;
+    /* Per column of the cursor, NULL: none. Only the predicate needs it: where it is not evaluated
+     * the column comes as NULLs, unread. */
+    const bool *is_only_tested;
     bool is_without_bitmaps; /* tests and bench: the same answer the slow way */
 };
 

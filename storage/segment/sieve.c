@@ -305,6 +305,7 @@ static enum err add_sift(struct cursor *cursor, const struct scan_condition *ask
         struct value missing = column->definition->missing;
         missing.type = column->definition->type;
         *passes = constant_passes(asked, &missing);
+        sieve->is_loose = sieve->is_loose || !is_comparable(missing.type);
         return OK;
     }
     struct type type = column->sealed->type;
@@ -313,8 +314,10 @@ static enum err add_sift(struct cursor *cursor, const struct scan_condition *ask
         sift.way = asked->test == SCAN_NULL ? SIFT_NULL : SIFT_NOT_NULL;
     } else if (column->sealed->entry_count != 0) {
         const struct cache_entry *dictionary;
-        if (!is_ordered_text(type))
+        if (!is_ordered_text(type)) {
+            sieve->is_loose = true;
             return OK;
+        }
         enum err err = cursor_dictionary(cursor, column, &dictionary, error);
         if (err != OK)
             return err;
@@ -322,6 +325,7 @@ static enum err add_sift(struct cursor *cursor, const struct scan_condition *ask
     } else if (asked->test == SCAN_MATCHES || class == BLOCK_WIDE ||
                (class == BLOCK_TEXT && !is_ordered_text(type))) {
         sift.way = SIFT_NOT_NULL;
+        sieve->is_loose = true;
     } else if (class != BLOCK_INTEGER) {
         zone_of(asked, class == BLOCK_FLOAT, &sift);
     } else if (asked->test == SCAN_IN) {
@@ -506,6 +510,7 @@ bool sieve_block(struct sieve *sieve, uint32_t block, uint32_t row_count)
     if (sieve->is_empty ||
         (sieve->rows != NULL && !row_set_has_range(sieve->rows, begin, begin + row_count)))
         return false;
+    sieve->is_exact = !sieve->is_loose;
     for (size_t i = 0; i < sieve->sift_count; i++) {
         struct sift *sift = &sieve->sifts[i];
         const struct block_zone *zone = &sift->column->sealed->blocks[block].zone;
@@ -515,6 +520,7 @@ bool sieve_block(struct sieve *sieve, uint32_t block, uint32_t row_count)
         bool is_blind = sift->way == SIFT_ZONE || (sift->has_nan && zone->min == INT64_MIN) ||
                         (sift->way == SIFT_LIST && sift->key_count > LIST_LOOK_MAX);
         sift->is_pending = !is_all && !sift->is_by_bitmap && !is_blind;
+        sieve->is_exact = sieve->is_exact && (is_all || sift->is_by_bitmap || !is_blind);
     }
     return true;
 }
