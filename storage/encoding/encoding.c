@@ -21,9 +21,9 @@
 
 /* In the order they are measured: cheap ones first, their sizes bound the others. */
 static const struct encoding *const encodings[] = {
-    &encoding_constant,   &encoding_frame, &encoding_text_plain,
-    &encoding_plain,      &encoding_rle,   &encoding_delta,
-    &encoding_dictionary, &encoding_lz4,   &encoding_text_lz4};
+    &encoding_constant, &encoding_frame,   &encoding_text_plain, &encoding_alphabet,
+    &encoding_plain,    &encoding_rle,     &encoding_delta,      &encoding_dictionary,
+    &encoding_lz4,      &encoding_text_lz4};
 
 /* --- names and orders --- */
 

@@ -163,6 +163,16 @@ static inline bool piece_is_possible(uint64_t stored, uint64_t raw)
     return stored > 0 && stored <= raw && raw <= stored * 256 + 64;
 }
 
+/* --- text.c: what encodings of texts share --- */
+
+void text_plan_sizes(struct encode_job *job); /* job->sizes */
+void text_write_sizes(struct encode_job *job, struct writer *out);
+uint64_t text_raw_size(const struct encode_job *job, uint32_t vector); /* bytes of its texts */
+/* Offsets of the first `count` texts of a vector that holds `raw` bytes, and their end: count + 1
+ * numbers. False: they do not add up. */
+bool text_read_offsets(const struct packed *sizes, uint32_t vector, uint32_t count, uint64_t raw,
+                       uint64_t *offsets);
+
 /* --- the table --- */
 
 struct encoding {
@@ -190,7 +200,8 @@ struct encoding {
                            const uint64_t *set, uint32_t limit, uint32_t *selection);
 };
 extern const struct encoding encoding_constant, encoding_rle, encoding_frame, encoding_delta,
-    encoding_dictionary, encoding_plain, encoding_lz4, encoding_text_plain, encoding_text_lz4;
+    encoding_dictionary, encoding_plain, encoding_lz4, encoding_text_plain, encoding_text_lz4,
+    encoding_alphabet;
 
 /* The words of block->state: the first are common to all encodings, the rest is its own. */
 enum block_state {

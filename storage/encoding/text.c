@@ -4,7 +4,7 @@
  *   sizes (packed.c) | per vector: offset, stored size, raw size (8 each) | vectors …
  *   a vector's bytes with lz4: stored size of each piece (4 each), pieces
  *
- * A piece is 256 KiB of a vector, the last one less, so a long text may lie in several; a piece
+ * A piece is 64 KiB of a vector, the last one less, so a long text may lie in several; a piece
  * that did not get smaller is stored as it is. The sizes are checked at each read: they must add up
  * to what the vector holds. Texts that are read lie in the block (plain) or in the scratch (lz4),
  * where they stay: reading on in the same vector decompresses nothing.
@@ -15,7 +15,8 @@
 
 #include <stdlib.h>
 
-#define PIECE_SIZE ((size_t)256 << 10)
+/* LZ4 finds more in pieces up to this size: its table of places is twice as fine there. */
+#define PIECE_SIZE ((size_t)64 << 10)
 #define HEAD_SIZE 24u
 #define SAMPLE_SIZE ((size_t)32 << 10)
 
@@ -32,7 +33,7 @@ static uint64_t piece_count_of(uint64_t raw)
 
 /* --- writing --- */
 
-static void plan_sizes(struct encode_job *job)
+void text_plan_sizes(struct encode_job *job)
 {
     int64_t *sizes = memory_alloc(job->row_count * sizeof(*sizes));
     for (uint32_t row = 0; row < job->row_count; row++)
@@ -41,7 +42,7 @@ static void plan_sizes(struct encode_job *job)
     memory_free(sizes);
 }
 
-static uint64_t raw_size_of(const struct encode_job *job, uint32_t vector)
+uint64_t text_raw_size(const struct encode_job *job, uint32_t vector)
 {
     uint64_t raw = 0;
     const struct slice *text = job->text + (size_t)vector * BLOCK_VECTOR_ROWS;
@@ -78,7 +79,7 @@ static struct slice walk_take(struct text_walk *walk, size_t size, uint8_t *buff
 static uint64_t measure_plain(struct encode_job *job)
 {
     uint32_t vectors = vector_count_of(job->row_count);
-    plan_sizes(job);
+    text_plan_sizes(job);
     return job->sizes.size + (uint64_t)vectors * HEAD_SIZE + align8(job->text_size);
 }
 
@@ -88,7 +89,7 @@ static uint64_t sample_percent(struct encode_job *job, uint8_t *buffer)
     uint32_t vectors = vector_count_of(job->row_count), step = vectors < 3 ? 1 : vectors / 3;
     uint64_t raw = 0;
     for (uint32_t vector = 0; vector < vectors; vector += step) {
-        uint64_t size = raw_size_of(job, vector);
+        uint64_t size = text_raw_size(job, vector);
         size = size < SAMPLE_SIZE ? size : SAMPLE_SIZE;
         struct text_walk walk = {.text = job->text + (size_t)vector * BLOCK_VECTOR_ROWS};
         if (size > 0)
@@ -102,7 +103,7 @@ static uint64_t sample_percent(struct encode_job *job, uint8_t *buffer)
 
 static void add_vector(struct encode_job *job, uint32_t vector, uint8_t *buffer)
 {
-    uint64_t raw = raw_size_of(job, vector), left = raw;
+    uint64_t raw = text_raw_size(job, vector), left = raw;
     size_t begin = job->pieces.size, sizes = begin;
     struct text_walk walk = {.text = job->text + (size_t)vector * BLOCK_VECTOR_ROWS};
     for (uint64_t piece = 0; piece < piece_count_of(raw); piece++)
@@ -123,7 +124,7 @@ static uint64_t measure_lz4(struct encode_job *job)
 {
     uint32_t vectors = vector_count_of(job->row_count);
     uint8_t *buffer = memory_alloc(PIECE_SIZE);
-    plan_sizes(job);
+    text_plan_sizes(job);
     writer_reset(&job->pieces);
     uint64_t rest = job->sizes.size + (uint64_t)vectors * HEAD_SIZE;
     if (rest + job->text_size * sample_percent(job, buffer) / 100 >= job->best) {
@@ -136,16 +137,21 @@ static uint64_t measure_lz4(struct encode_job *job)
     return rest + align8(job->pieces.size);
 }
 
-static void write_sizes_and_heads(struct encode_job *job, struct writer *out, bool is_plain)
+void text_write_sizes(struct encode_job *job, struct writer *out)
 {
     int64_t *sizes = memory_alloc(job->row_count * sizeof(*sizes));
-    uint64_t offset = 0;
     for (uint32_t row = 0; row < job->row_count; row++)
         sizes[row] = (int64_t)job->text[row].size;
     packed_write(&job->sizes, sizes, out);
     memory_free(sizes);
+}
+
+static void write_sizes_and_heads(struct encode_job *job, struct writer *out, bool is_plain)
+{
+    uint64_t offset = 0;
+    text_write_sizes(job, out);
     for (uint32_t vector = 0; vector < vector_count_of(job->row_count); vector++) {
-        uint64_t raw = raw_size_of(job, vector);
+        uint64_t raw = text_raw_size(job, vector);
         uint64_t stored = is_plain ? raw : job->piece_sizes[vector].stored;
         writer_u64(out, offset);
         writer_u64(out, stored);
@@ -253,13 +259,12 @@ static bool open_lz4(struct block *block, struct slice body)
     return open_body(block, body, false);
 }
 
-/* Offsets of the first `count` texts of a vector, and their end. */
-static bool read_offsets(const struct text_own *own, uint32_t vector, uint32_t count, uint64_t raw,
-                         uint64_t *offsets)
+bool text_read_offsets(const struct packed *packed, uint32_t vector, uint32_t count, uint64_t raw,
+                       uint64_t *offsets)
 {
     int64_t sizes[BLOCK_VECTOR_ROWS];
     uint64_t offset = 0;
-    packed_read(&own->sizes, vector, count, sizes);
+    packed_read(packed, vector, count, sizes);
     for (uint32_t i = 0; i < count; i++) {
         offsets[i] = offset;
         if ((uint64_t)sizes[i] > raw - offset)
@@ -267,7 +272,7 @@ static bool read_offsets(const struct text_own *own, uint32_t vector, uint32_t c
         offset += (uint64_t)sizes[i];
     }
     offsets[count] = offset;
-    return count < vector_rows_of(own->sizes.row_count, vector) || offset == raw;
+    return count < vector_rows_of(packed->row_count, vector) || offset == raw;
 }
 
 /* Pieces that hold [begin, end) of the vector's bytes, from *next on, to where they belong. */
@@ -322,7 +327,7 @@ static enum err read_rows(const struct block *block, uint32_t begin, uint32_t co
     block_own(block, &own);
     uint32_t vector = begin / BLOCK_VECTOR_ROWS;
     struct text_head head = head_of(&own, vector);
-    if (!read_offsets(&own, vector, count, head.raw, offsets))
+    if (!text_read_offsets(&own.sizes, vector, count, head.raw, offsets))
         return error_block(error, "sizes of texts do not add up");
     enum err result = read_texts(block, &head, vector, scratch, error, &bytes);
     for (uint32_t i = 0; result == OK && i < count; i++)
@@ -341,7 +346,7 @@ static enum err read_at(const struct block *block, const uint32_t *rows, uint32_
         return OK;
     uint32_t vector = rows[0] / BLOCK_VECTOR_ROWS, last = rows[count - 1] % BLOCK_VECTOR_ROWS;
     struct text_head head = head_of(&own, vector);
-    if (!read_offsets(&own, vector, last + 1, head.raw, offsets))
+    if (!text_read_offsets(&own.sizes, vector, last + 1, head.raw, offsets))
         return error_block(error, "sizes of texts do not add up");
     bool is_partial = block->encoding == encoding_text_lz4.tag && head.raw > PIECE_SIZE &&
                       scratch->tag != block_tag(block, vector);
@@ -378,7 +383,7 @@ const struct encoding encoding_text_plain = {
 
 const struct encoding encoding_text_lz4 = {
     .name = "lz4",
-    .doc = "sizes, and texts compressed in pieces of at most 256 KiB",
+    .doc = "sizes, and texts compressed in pieces of at most 64 KiB",
     .tag = 6,
     .handicap = 10,
     .classes = CLASS_BIT(BLOCK_TEXT),
