@@ -14,6 +14,18 @@ static const struct {
     {"show", "create", "write SELECT * FROM freshet.columns WHERE table_name = '…'", true},
     {"show", "columns", "write SELECT * FROM freshet.columns WHERE table_name = '…'", true},
     {"show", "tables", "write SHOW TABLES, or SELECT * FROM freshet.tables", true},
+    {"create", "source",
+     "write CREATE SUBSCRIPTION s CONNECTION 'kafka://h:9092' PUBLICATION topic "
+     "WITH (table = 't', start = 'earliest')",
+     true},
+    {"create", "stream",
+     "write CREATE TABLE, then CREATE SUBSCRIPTION s CONNECTION "
+     "'kafka://h:9092' PUBLICATION topic WITH (table = 't')",
+     true},
+    {"create", "connector",
+     "write CREATE SUBSCRIPTION s CONNECTION 'kafka://h:9092' PUBLICATION "
+     "topic WITH (table = 't')",
+     true},
     {"use", NULL, "there is one database; write the table's name alone", true},
     {"optimize", NULL,
      "segments are merged without being asked; CHECKPOINT makes everything durable", true},
