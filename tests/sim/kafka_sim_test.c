@@ -529,7 +529,8 @@ static void step(struct run *run, struct life *life, struct consumer *consumers)
     } else if (draw < 16) {
         (void)!store_checkpoint(life->store, NULL);
     } else if (draw < 17) {
-        run->upkeeps += store_upkeep_run(life->store);
+        while (store_upkeep_run(life->store))
+            run->upkeeps++;
     } else {
         (void)store_run(life->store);
     }
