@@ -15,7 +15,7 @@ def unique(prefix):
     return f"{prefix}_{next(_numbers)}"
 
 
-def wait_until(check, what, timeout=40, pause=0.05):
+def wait_until(check, what, timeout=90, pause=0.05):
     """The first true value of check(); fails with `what` (text, or a function that gives it)."""
     end = time.monotonic() + timeout
     while True:

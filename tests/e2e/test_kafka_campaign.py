@@ -22,7 +22,8 @@ SEED = int(os.environ.get("FRESHET_SEED", "1"))
 PARTITIONS = 6
 PRODUCERS = 2
 ABORTED_SHARE = 0.3
-BROKER_KILLS, SERVER_KILLS, FOREIGN_VISITS = (5, 10, 4) if IS_LONG else (2, 3, 1)
+COUNTS = os.environ.get("FRESHET_KAFKA_CAMPAIGN", "5,10,4" if IS_LONG else "2,3,1")
+BROKER_KILLS, SERVER_KILLS, FOREIGN_VISITS = map(int, COUNTS.split(","))
 PAUSE_S = (0.5, 2.5)  # between two events of the campaign
 FOREIGN_STAYS_S = 5 if IS_LONG else 2  # from its first message
 FEED, GROUP = "numbers", "campaign"
@@ -144,7 +145,7 @@ class Campaign:
     def wait_for_rows(self, before):
         """How long until more rows than before are there."""
         begin = time.monotonic()
-        wait_until(lambda: self.rows() > before, lambda: self.server.rows("SELECT * FROM freshet.sources"), timeout=90)
+        wait_until(lambda: self.rows() > before, lambda: self.server.rows("SELECT * FROM freshet.sources"), timeout=180)
         return time.monotonic() - begin
 
     def kill_broker(self):
@@ -227,10 +228,10 @@ def test_every_committed_message_exactly_once(freshet_factory, own_broker, tmp_p
     campaign.kill_server()  # once more, and nothing is different
     check(campaign, producers, offsets)
     aborted, unknown = (sum(len(getattr(p, name)) for p in producers) for name in ("aborted", "unknown"))
-    assert aborted > 0 and campaign.foreign_messages > 0
+    assert aborted > 0 and (campaign.foreign_messages > 0 or FOREIGN_VISITS == 0)
     with capsys.disabled():
         print(f"\nkafka campaign, {time.monotonic() - begin:.0f} s: {sum(p.transactions for p in producers)} transactions, messages "
               f"committed {len(offsets)}, aborted {aborted}, outcome not told {unknown}; broker killed {BROKER_KILLS}, server killed "
               f"{SERVER_KILLS + 1}, a stranger came {FOREIGN_VISITS} times and took {campaign.foreign_messages}; lost 0, doubled 0, "
-              f"foreign 0; server ready after {max(campaign.restarts):.2f} s at most, rows again after a broker's return "
+              f"foreign 0; server ready after {max(campaign.restarts, default=0):.2f} s at most, rows again after a broker's return "
               f"{max(campaign.recoveries, default=0):.1f} s at most; lag by the broker's tool 0")
