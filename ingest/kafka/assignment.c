@@ -130,6 +130,8 @@ void session_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
         seat(c, list);
         if (c->failure[0] == 0)
             check_library(c, rd_kafka_incremental_assign(client, list));
+        else
+            (void)rd_kafka_assign(client, NULL); /* the library waits for an answer */
         rd_kafka_topic_partition_list_destroy(list);
         return;
     }

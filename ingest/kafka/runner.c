@@ -6,6 +6,7 @@
 
 #include "ingest/internal.h"
 #include "ingest/kafka/consumer.h"
+#include "storage/base/worker.h"
 
 #include <assert.h>
 
@@ -48,7 +49,9 @@ void runner_stop(struct ingest *ingest, uint32_t id)
     if (running == NULL)
         return;
     consumer_ask_stop(running->consumer);
+    worker_block_begin(); /* leaving a group may take seconds */
     consumer_stop(running->consumer);
+    worker_block_end();
     *running = runner->list[--runner->count];
 }
 
