@@ -59,7 +59,7 @@ struct upkeep_table {
     int64_t since_us;
 };
 
-#define UPKEEP_STEPS 6
+#define UPKEEP_STEPS 7
 struct upkeep_retry { /* of a step that failed */
     int64_t at_us, wait_us;
 };

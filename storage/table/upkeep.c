@@ -114,11 +114,13 @@ static void forget_tables(struct upkeep *upkeep, const struct snapshot *snapshot
     upkeep->table_count = kept;
 }
 
-static bool is_log_due(struct store *store)
+/* Has the log grown by `times` its limit since the newest checkpoint? */
+static bool is_log_due(struct store *store, uint64_t times)
 {
     struct log_status status;
     log_status(store->log, &status);
-    return status.appended - store->upkeep.checkpoint_log_bytes > store->options.log_bytes_max;
+    return status.appended - store->upkeep.checkpoint_log_bytes >
+           times * store->options.log_bytes_max;
 }
 
 static bool is_old(struct store *store, const struct table_view *view, int64_t now_us)
@@ -163,7 +165,7 @@ enum err upkeep_rotate(struct store *store, bool *did, struct error *error)
     struct snapshot *snapshot = snapshot_open(store);
     forget_tables(&store->upkeep, snapshot);
     uint32_t *ids = memory_alloc((snapshot_table_count(snapshot) + 1) * sizeof(*ids));
-    bool is_for_log = store->upkeep.goal_position == 0 && is_log_due(store);
+    bool is_for_log = store->upkeep.goal_position == 0 && is_log_due(store, 1);
     struct rotation_wish wish = {.table_ids = ids,
                                  .table_count = choose_tables(store, snapshot, is_for_log, ids)};
     uint64_t position = snapshot_position(snapshot);
@@ -208,6 +210,17 @@ enum err upkeep_checkpoint(struct store *store, bool *did, struct error *error)
     return err;
 }
 
+/* Where rows come in faster than they are sealed there is always one more segment to seal, and
+ * closing would never have its turn: no checkpoint, and a log without end. So it goes first once
+ * the log is far behind. */
+static enum err rotate_for_log(struct store *store, bool *did, struct error *error)
+{
+    *did = false;
+    return store->upkeep.goal_position == 0 && is_log_due(store, 2)
+               ? upkeep_rotate(store, did, error)
+               : OK;
+}
+
 /* --- steps --- */
 
 typedef enum err (*step_run)(struct store *store, bool *did, struct error *error);
@@ -216,8 +229,9 @@ static const struct {
     step_run run;
 } steps[UPKEEP_STEPS] = {
     {"remove dropped rows", upkeep_drop}, {"write a checkpoint", upkeep_checkpoint},
-    {"seal rows", upkeep_seal},           {"close segments", upkeep_rotate},
-    {"drop old rows", upkeep_retain},     {"merge segments", upkeep_merge},
+    {"close segments", rotate_for_log},   {"seal rows", upkeep_seal},
+    {"close segments", upkeep_rotate},    {"drop old rows", upkeep_retain},
+    {"merge segments", upkeep_merge},
 };
 
 static void note_failure(struct store *store, size_t index, const struct error *error)
