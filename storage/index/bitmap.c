@@ -31,8 +31,11 @@
 #define ROARING_ARRAY_MAX 4096       /* values of an array container */
 #define ROARING_BITSET_SIZE 8192
 
+/* Of one key: its list as it is read, which costs a third of a bitmap. Else a bitmap. */
 struct row_set {
-    roaring_bitmap_t *rows;
+    roaring_bitmap_t *rows; /* NULL: the list */
+    uint32_t *list;
+    uint32_t list_count;
 };
 
 /* --- checking the portable format --- */
@@ -317,27 +320,46 @@ bool bitmap_index_find(const struct bitmap_index *index, int64_t key, uint32_t *
 
 /* --- lists to rows --- */
 
-/* Exactly entry->count ascending rows into `rows`; false: the bytes say something else. */
+/* Exactly entry->count ascending rows into `rows`; false: the bytes say something else. Nearly all
+ * of them take one or two bytes. */
 static bool read_deltas(const struct entry *entry, uint32_t row_count, uint32_t *rows)
 {
-    struct reader in = reader_of(entry->list);
+    const uint8_t *at = (const uint8_t *)entry->list.data, *end = at + entry->list.size;
     uint64_t row = 0;
     for (uint32_t i = 0; i < entry->count; i++) {
-        uint64_t delta = reader_varint(&in);
-        if (in.failed || delta >= row_count || (i > 0 && delta == 0))
+        uint64_t delta = 0;
+        unsigned shift = 0;
+        for (; at < end && *at >= 0x80 && shift < 28; shift += 7)
+            delta |= (uint64_t)(*at++ & 0x7F) << shift;
+        if (at == end || *at >= 0x80)
+            return false;
+        delta |= (uint64_t)*at++ << shift;
+        if (delta >= row_count || (i > 0 && delta == 0))
             return false;
         row += delta;
         if (row >= row_count)
             return false;
         rows[i] = (uint32_t)row;
     }
-    return in.offset == in.size;
+    return at == end;
 }
 
 static roaring_bitmap_t *roaring_checked(roaring_bitmap_t *rows)
 {
     assert(rows != NULL); /* memory: as arenas, exhaustion aborts */
     return rows;
+}
+
+/* Of the form with deltas; NULL: the bytes are bad. */
+static uint32_t *entry_list(const struct entry *entry, uint32_t row_count)
+{
+    if (entry->count > entry->list.size) /* before the memory is taken */
+        return NULL;
+    uint32_t *rows = memory_alloc(entry->count * sizeof(*rows));
+    if (read_deltas(entry, row_count, rows))
+        return rows;
+    memory_free(rows);
+    return NULL;
 }
 
 /* NULL: the bytes are bad. */
@@ -349,20 +371,40 @@ static roaring_bitmap_t *entry_rows(const struct entry *entry, uint32_t row_coun
         return roaring_checked(
             roaring_bitmap_portable_deserialize_safe(entry->list.data, entry->list.size));
     }
-    if (entry->count > entry->list.size) /* before the memory is taken */
-        return NULL;
-    uint32_t *rows = memory_alloc(entry->count * sizeof(*rows));
+    uint32_t *rows = entry_list(entry, row_count);
     roaring_bitmap_t *out = NULL;
-    if (read_deltas(entry, row_count, rows))
+    if (rows != NULL)
         out = roaring_checked(roaring_bitmap_of_ptr(entry->count, rows));
     memory_free(rows);
     return out;
+}
+
+/* One key whose rows are a list; *out NULL: it is something else. */
+static enum err list_of_one(const struct bitmap_index *index, int64_t key, struct row_set **out,
+                            struct error *error)
+{
+    struct entry entry;
+    *out = NULL;
+    if (find(index, key, &entry) != FIND_INDEXED || entry.form != BITMAP_DELTAS)
+        return OK;
+    uint32_t *list = entry_list(&entry, index->row_count);
+    if (list == NULL)
+        return error_set(error, ERR_CORRUPT, NULL, "a bitmap index with a bad list of rows");
+    *out = memory_alloc_zero(sizeof(**out));
+    (*out)->list = list;
+    (*out)->list_count = entry.count;
+    return OK;
 }
 
 enum err bitmap_index_rows(const struct bitmap_index *index, const int64_t *keys, size_t key_count,
                            struct row_set **out, struct error *error)
 {
     roaring_bitmap_t *all = NULL;
+    if (key_count == 1) {
+        enum err err = list_of_one(index, keys[0], out, error);
+        if (err != OK || *out != NULL)
+            return err;
+    }
     for (size_t i = 0; i < key_count; i++) {
         struct entry entry;
         enum find_result result = find(index, keys[i], &entry);
@@ -382,7 +424,7 @@ enum err bitmap_index_rows(const struct bitmap_index *index, const int64_t *keys
         roaring_bitmap_or_inplace(all, rows);
         roaring_bitmap_free(rows);
     }
-    *out = memory_alloc(sizeof(**out));
+    *out = memory_alloc_zero(sizeof(**out));
     (*out)->rows = all != NULL ? all : roaring_checked(roaring_bitmap_create());
     return OK;
 }
@@ -455,40 +497,97 @@ void row_set_destroy(struct row_set *set)
 {
     if (set == NULL)
         return;
-    roaring_bitmap_free(set->rows);
+    if (set->rows != NULL)
+        roaring_bitmap_free(set->rows);
+    memory_free(set->list);
     memory_free(set);
+}
+
+static uint32_t list_find(const struct row_set *set, uint32_t row)
+{
+    uint32_t first = 0, last = set->list_count;
+    while (first < last) {
+        uint32_t middle = first + (last - first) / 2;
+        if (set->list[middle] < row)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return first;
+}
+
+static bool row_set_has(const struct row_set *set, uint32_t row)
+{
+    if (set->rows != NULL)
+        return roaring_bitmap_contains(set->rows, row);
+    uint32_t at = list_find(set, row);
+    return at < set->list_count && set->list[at] == row;
+}
+
+/* The rows of `list` that the set has, into `out` (may be `list`); their number. */
+static uint32_t keep_common(const uint32_t *list, uint32_t count, const struct row_set *set,
+                            uint32_t *out)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = list[i];
+        out[kept] = row;
+        kept += row_set_has(set, row) ? 1 : 0;
+    }
+    return kept;
 }
 
 void row_set_intersect(struct row_set *set, const struct row_set *other)
 {
-    roaring_bitmap_and_inplace(set->rows, other->rows);
+    if (set->rows == NULL) {
+        set->list_count = keep_common(set->list, set->list_count, other, set->list);
+    } else if (other->rows == NULL) {
+        set->list = memory_alloc(other->list_count * sizeof(*set->list));
+        set->list_count = keep_common(other->list, other->list_count, set, set->list);
+        roaring_bitmap_free(set->rows);
+        set->rows = NULL;
+    } else {
+        roaring_bitmap_and_inplace(set->rows, other->rows);
+    }
 }
 
 uint64_t row_set_count(const struct row_set *set)
 {
-    return roaring_bitmap_get_cardinality(set->rows);
+    return set->rows != NULL ? roaring_bitmap_get_cardinality(set->rows) : set->list_count;
 }
 
 bool row_set_has_range(const struct row_set *set, uint32_t begin, uint32_t end)
 {
+    if (set->rows == NULL) {
+        uint32_t at = list_find(set, begin);
+        return at < set->list_count && set->list[at] < end;
+    }
     roaring_uint32_iterator_t at;
     roaring_init_iterator(set->rows, &at);
     return roaring_move_uint32_iterator_equalorlarger(&at, begin) && at.current_value < end;
 }
 
-uint32_t row_set_read(const struct row_set *set, uint32_t begin, uint32_t end, uint32_t *selection)
+uint32_t row_set_read(const struct row_set *set, uint32_t begin, uint32_t end, uint32_t *selection,
+                      uint32_t limit)
 {
-    roaring_uint32_iterator_t at;
-    uint32_t count = 0;
+    uint32_t count;
     assert(begin <= end);
-    assert(end - begin <= 2048);
-    roaring_init_iterator(set->rows, &at);
-    if (!roaring_move_uint32_iterator_equalorlarger(&at, begin))
-        return 0;
-    while (at.has_value && at.current_value < end) {
-        selection[count++] = at.current_value - begin;
-        (void)roaring_advance_uint32_iterator(&at);
+    if (set->rows == NULL) {
+        uint32_t first = list_find(set, begin), left = list_find(set, end) - first;
+        count = left < limit ? left : limit;
+        if (count != 0)
+            memcpy(selection, set->list + first, count * sizeof(*selection));
+    } else {
+        roaring_uint32_iterator_t at;
+        roaring_init_iterator(set->rows, &at);
+        if (!roaring_move_uint32_iterator_equalorlarger(&at, begin))
+            return 0;
+        count = roaring_read_uint32_iterator(&at, selection, limit);
     }
+    while (count > 0 && selection[count - 1] >= end)
+        count--;
+    for (uint32_t i = 0; i < count; i++)
+        selection[i] -= begin;
     return count;
 }
 

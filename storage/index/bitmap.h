@@ -59,7 +59,8 @@ void row_set_intersect(struct row_set *set, const struct row_set *other);
 uint64_t row_set_count(const struct row_set *set);
 /* Whether any row of [begin, end) is in it. */
 bool row_set_has_range(const struct row_set *set, uint32_t begin, uint32_t end);
-/* Rows of [begin, end) as offsets from begin, ascending; their number. end - begin <= 2,048. */
-uint32_t row_set_read(const struct row_set *set, uint32_t begin, uint32_t end, uint32_t *selection);
+/* The first `limit` rows of [begin, end) as offsets from begin, ascending; their number. */
+uint32_t row_set_read(const struct row_set *set, uint32_t begin, uint32_t end, uint32_t *selection,
+                      uint32_t limit);
 
 #endif

@@ -26,6 +26,7 @@ struct cursor *cursor_open(const struct table_view *view, const uint32_t *column
     cursor->columns = arena_alloc_zero(&cursor->arena, column_count * sizeof(*cursor->columns));
     cursor->vectors = arena_alloc_zero(&cursor->arena, column_count * sizeof(*cursor->vectors));
     cursor->place.selection = arena_alloc_array(&cursor->arena, VECTOR_ROOM, sizeof(uint32_t));
+    cursor->place.picked = arena_alloc_array(&cursor->arena, VECTOR_ROOM, sizeof(uint32_t));
     cursor->place.other = arena_alloc_array(&cursor->arena, VECTOR_ROOM, sizeof(uint32_t));
     for (size_t i = 0; i < column_count; i++) {
         assert(columns[i] < view->schema->column_count);
@@ -95,6 +96,9 @@ enum err cursor_seek(struct cursor *cursor, size_t morsel, bool *has, struct err
     cursor->chunk = NULL;
     cursor->row = cursor->end = 0;
     cursor->place.row = cursor->place.end = 0;
+    cursor->place.held = (struct sealed_vector){0};
+    cursor->place.block_row_count = cursor->place.block_row_next = 0;
+    cursor->place.has_block_rows = true;
     cursor->counts.morsels++;
     *has = !is_out_of_time(cursor, morsel);
     if (*has && place.entry != NULL && place.entry->sealed != NULL)
@@ -204,6 +208,7 @@ void cursor_close(struct cursor *cursor)
 {
     sealed_leave(cursor);
     view_pins_release(&cursor->own_pins);
+    arena_deinit(&cursor->place.texts);
     for (size_t i = 0; i < cursor->column_count; i++)
         block_scratch_deinit(&cursor->columns[i].scratch);
     arena_deinit(&cursor->arena);

@@ -27,6 +27,15 @@ struct cursor_column {
     struct block_scratch scratch; /* of text */
     void *raw;                    /* VECTOR_ROOM values of a block's class, at most 16 bytes each */
     uint8_t *validity;            /* VECTOR_ROOM */
+    /* All rows that the filter leaves of the current block have this integer or code: the column
+     * is not read. */
+    bool is_fixed;
+    int64_t fixed;
+    union {
+        int64_t i;
+        struct numeric n;
+        struct slice text;
+    } fixed_value;
 };
 
 enum sift_way {
@@ -62,6 +71,13 @@ struct sieve {
     struct arena arena;
 };
 
+/* Rows of one vector that are wanted. */
+struct sealed_vector {
+    uint32_t begin, count; /* in the block */
+    const uint32_t *rows;  /* offsets from begin, ascending; NULL: all */
+    uint32_t row_count;
+};
+
 /* The cursor's place in a sealed segment. */
 struct sealed_place {
     struct sealed *sealed; /* NULL: in none */
@@ -73,6 +89,12 @@ struct sealed_place {
     uint32_t streak;   /* blocks asked for one behind the other: worth reading ahead */
     size_t last_morsel;
     uint32_t *selection, *other; /* VECTOR_ROOM */
+    uint32_t *picked;            /* VECTOR_ROOM: rows of several vectors, in the block */
+    uint32_t *block_rows;        /* those that bitmaps leave; made when needed */
+    uint32_t block_row_count, block_row_next;
+    bool has_block_rows;
+    struct sealed_vector held; /* found behind picked rows: comes next. count 0: none */
+    struct arena texts;        /* of picked rows: each vector's scratch is used again */
 };
 
 struct cursor {
@@ -113,7 +135,10 @@ MUST_CHECK enum err sieve_enter(struct cursor *cursor, struct error *error);
 void sieve_leave(struct sieve *sieve);
 /* Whether rows of a block can pass; marks the sifts that its rows must be held against. */
 bool sieve_block(struct sieve *sieve, uint32_t block, uint32_t row_count);
-/* Rows of the vector [begin, begin + count) of the current block that can pass, into
+/* Where bitmaps are used: rows of the current block that can pass, ascending, into
+ * place->block_rows. */
+MUST_CHECK enum err sieve_rows(struct cursor *cursor, struct error *error);
+/* Where not: rows of the vector [begin, begin + count) of the current block that can pass, into
  * place->selection; *selected = UINT32_MAX: all, nothing was written. */
 MUST_CHECK enum err sieve_vector(struct cursor *cursor, uint32_t begin, uint32_t count,
                                  uint32_t *selected, struct error *error);

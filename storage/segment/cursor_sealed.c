@@ -16,7 +16,7 @@
 
 #include <assert.h>
 
-#define PICK_SHARE 16 /* fewer than 1 row in so many is picked one by one */
+#define PICK_SHARE 16 /* at most 1 row in so many: they are picked one by one */
 #define STREAK_AHEAD 2
 #define STREAK_GAP 8 /* morsels that other threads may have taken in between */
 
@@ -141,6 +141,10 @@ enum err sealed_seek(struct cursor *cursor, size_t morsel, struct morsel_place w
     uint32_t left = place->footer->row_count - where.index * BLOCK_ROWS_MAX;
     place->block = where.index;
     place->row = 0;
+    place->held = (struct sealed_vector){0};
+    place->has_block_rows = false;
+    for (size_t i = 0; i < cursor->column_count; i++)
+        cursor->columns[i].is_fixed = false;
     place->end = left < BLOCK_ROWS_MAX ? left : BLOCK_ROWS_MAX;
     if (!sieve_block(&place->sieve, where.index, place->end))
         return OK;
@@ -153,30 +157,30 @@ enum err sealed_seek(struct cursor *cursor, size_t morsel, struct morsel_place w
     return OK;
 }
 
-/* --- vectors --- */
+/* --- values --- */
 
-/* The rows of one vector that are wanted. */
+/* What a batch is made of: one vector, or rows picked from several of a block. */
 struct wanted {
-    uint32_t begin, count; /* of the vector, in the block */
-    const uint32_t *rows;  /* offsets from begin, ascending; NULL: all */
+    struct sealed_vector vector;
+    const uint32_t *picked; /* in the block, ascending; NULL: the vector */
     uint32_t row_count;
 };
 
-/* Moves the wanted of `count` values to the front: a row never lies before its place. */
-#define GATHER(type, values)                                                                       \
+/* Moves the wanted of a vector's values to the front: a row never lies before its place. */
+#define GATHER(type, values, vector)                                                               \
     do {                                                                                           \
         type *restrict at = (values);                                                              \
-        for (uint32_t i = 0; i < wanted->row_count; i++)                                           \
-            at[i] = at[wanted->rows[i]];                                                           \
+        for (uint32_t i = 0; i < (vector)->row_count; i++)                                         \
+            at[i] = at[(vector)->rows[i]];                                                         \
     } while (0)
 
 struct wide_value {
     uint64_t low, high;
 };
 
-static bool is_picked(const struct wanted *wanted)
+static size_t value_size(const struct block *block)
 {
-    return wanted->rows != NULL && wanted->row_count * PICK_SHARE <= wanted->count;
+    return block->class == BLOCK_WIDE || block->class == BLOCK_TEXT ? 16 : 8;
 }
 
 static void *raw_of(struct cursor *cursor, struct cursor_column *column)
@@ -186,25 +190,54 @@ static void *raw_of(struct cursor *cursor, struct cursor_column *column)
     return column->raw;
 }
 
-/* Wanted values as the block's class has them, into `out`. */
-static enum err read_values(const struct block *block, struct cursor_column *column,
-                            const struct wanted *wanted, void *out, struct error *error)
+/* The next picked rows that lie in one vector: from `first` to below what is returned. */
+static uint32_t group_end(const struct wanted *wanted, uint32_t first)
 {
-    if (is_picked(wanted)) {
-        uint32_t rows[BLOCK_VECTOR_ROWS / PICK_SHARE + 1];
-        for (uint32_t i = 0; i < wanted->row_count; i++)
-            rows[i] = wanted->begin + wanted->rows[i];
-        return block_read_at(block, rows, wanted->row_count, &column->scratch, out, error);
+    uint32_t vector = wanted->picked[first] / BLOCK_VECTOR_ROWS, end = first + 1;
+    while (end < wanted->row_count && wanted->picked[end] / BLOCK_VECTOR_ROWS == vector)
+        end++;
+    return end;
+}
+
+/* Texts of a vector lie in its scratch, which the next one needs. */
+static void keep_texts(struct arena *arena, struct slice *texts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        texts[i] = arena_copy(arena, texts[i]);
+}
+
+static enum err pick_values(struct cursor *cursor, struct cursor_column *column,
+                            const struct block *block, const struct wanted *wanted, void *out,
+                            struct error *error)
+{
+    enum err err = OK;
+    for (uint32_t i = 0, end; err == OK && i < wanted->row_count; i = end) {
+        end = group_end(wanted, i);
+        char *target = (char *)out + i * value_size(block);
+        err = block_read_at(block, wanted->picked + i, end - i, &column->scratch, target, error);
+        if (err == OK && block->class == BLOCK_TEXT && end - i < wanted->row_count)
+            keep_texts(&cursor->place.texts, (struct slice *)(void *)target, end - i);
     }
-    enum err err = block_read(block, wanted->begin, wanted->count, &column->scratch, out, error);
-    if (err != OK || wanted->rows == NULL)
+    return err;
+}
+
+/* Wanted values as the block's class has them, into `out`. */
+static enum err read_values(struct cursor *cursor, struct cursor_column *column,
+                            const struct block *block, const struct wanted *wanted, void *out,
+                            struct error *error)
+{
+    const struct sealed_vector *vector = &wanted->vector;
+    if (wanted->picked != NULL)
+        return pick_values(cursor, column, block, wanted, out, error);
+    enum err err = block_read(block, vector->begin, vector->count, &column->scratch, out, error);
+    if (err != OK || vector->rows == NULL)
         return err;
     if (block->class == BLOCK_WIDE)
-        GATHER(struct wide_value, out);
+        GATHER(struct wide_value, out, vector);
     else if (block->class == BLOCK_TEXT)
-        GATHER(struct slice, out);
+        GATHER(struct slice, out, vector);
     else
-        GATHER(int64_t, out);
+        GATHER(int64_t, out, vector);
     return OK;
 }
 
@@ -218,16 +251,16 @@ static enum err read_codes(struct cursor *cursor, struct cursor_column *column,
     enum err err = hand_out_dictionary(cursor, column, out, error);
     if (err != OK)
         return err;
-    if (is_picked(wanted)) {
+    if (wanted->picked != NULL) {
         int64_t *raw = raw_of(cursor, column);
-        err = read_values(block, column, wanted, raw, error);
+        err = pick_values(cursor, column, block, wanted, raw, error);
         for (uint32_t i = 0; err == OK && i < wanted->row_count; i++)
             codes[i] = (uint32_t)raw[i];
         return err;
     }
-    block_read_codes(block, wanted->begin, wanted->count, codes);
-    if (wanted->rows != NULL)
-        GATHER(uint32_t, codes);
+    block_read_codes(block, wanted->vector.begin, wanted->vector.count, codes);
+    if (wanted->vector.rows != NULL)
+        GATHER(uint32_t, codes, &wanted->vector);
     return OK;
 }
 
@@ -250,7 +283,7 @@ static enum err read_plain(struct cursor *cursor, struct cursor_column *column,
     bool is_converted =
         type.id == TYPE_BOOL || type.id == TYPE_NUMERIC || block->class == BLOCK_WIDE;
     void *raw = raw_of(cursor, column);
-    enum err err = read_values(block, column, wanted, raw, error);
+    enum err err = read_values(cursor, column, block, wanted, raw, error);
     if (err != OK)
         return err;
     out->values = raw;
@@ -262,19 +295,65 @@ static enum err read_plain(struct cursor *cursor, struct cursor_column *column,
     return OK;
 }
 
+/* Validity of picked rows, vector by vector; false: none of them is NULL. */
+static bool pick_validity(const struct block *block, const struct wanted *wanted, uint8_t *out)
+{
+    uint8_t whole[VECTOR_ROOM];
+    bool has_null = false;
+    memset(out, 1, wanted->row_count);
+    for (uint32_t i = 0, end; i < wanted->row_count; i = end) {
+        uint32_t begin = wanted->picked[i] / BLOCK_VECTOR_ROWS * BLOCK_VECTOR_ROWS;
+        uint32_t left = block->row_count - begin;
+        uint32_t count = left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS;
+        end = group_end(wanted, i);
+        if (!block_validity(block, begin, count, whole))
+            continue;
+        has_null = true;
+        for (uint32_t k = i; k < end; k++)
+            out[k] = whole[wanted->picked[k] - begin];
+    }
+    return has_null;
+}
+
 static void read_validity(struct cursor *cursor, struct cursor_column *column,
                           const struct block *block, const struct wanted *wanted,
                           struct column *out)
 {
+    const struct sealed_vector *vector = &wanted->vector;
     if (block->null_count == 0)
         return;
     if (column->validity == NULL)
         column->validity = arena_alloc(&cursor->arena, VECTOR_ROOM);
-    if (!block_validity(block, wanted->begin, wanted->count, column->validity))
+    bool has_null = wanted->picked != NULL
+                        ? pick_validity(block, wanted, column->validity)
+                        : block_validity(block, vector->begin, vector->count, column->validity);
+    if (!has_null)
         return;
-    if (wanted->rows != NULL)
-        GATHER(uint8_t, column->validity);
+    if (wanted->picked == NULL && vector->rows != NULL)
+        GATHER(uint8_t, column->validity, vector);
     out->validity = column->validity;
+}
+
+/* A column whose value follows from the filter. */
+static enum err fix_column(struct cursor *cursor, struct cursor_column *column, struct column *out,
+                           struct error *error)
+{
+    struct type type = column->sealed->type;
+    *out = (struct column){.type = column->definition->type, .form = COLUMN_CONSTANT};
+    out->values = &column->fixed_value;
+    if (column->sealed->entry_count == 0) {
+        int64_t raw = column->fixed;
+        if (type.id == TYPE_BOOL || type.id == TYPE_NUMERIC)
+            convert(type, &raw, 1, &column->fixed_value);
+        else
+            column->fixed_value.i = raw;
+        return OK;
+    }
+    struct column dictionary;
+    enum err err = hand_out_dictionary(cursor, column, &dictionary, error);
+    if (err == OK)
+        column->fixed_value.text = dictionary.dictionary[column->fixed];
+    return err;
 }
 
 static enum err read_column(struct cursor *cursor, struct cursor_column *column,
@@ -290,6 +369,8 @@ static enum err read_column(struct cursor *cursor, struct cursor_column *column,
         *out = column->null;
         return OK;
     }
+    if (column->is_fixed)
+        return fix_column(cursor, column, out, error);
     const struct block *block;
     enum err err = cursor_page(cursor, column, &block, error);
     if (err != OK)
@@ -304,25 +385,73 @@ static enum err read_column(struct cursor *cursor, struct cursor_column *column,
     return err;
 }
 
-/* The next vector with rows that can pass; *has false: the block is done. */
-static enum err find_vector(struct cursor *cursor, struct wanted *wanted, bool *has,
-                            struct error *error)
+/* --- batches --- */
+
+/* Takes as many of the bitmaps' rows as a batch has. */
+static enum err pick_by_bitmap(struct cursor *cursor, struct wanted *wanted, struct error *error)
 {
     struct sealed_place *place = &cursor->place;
-    *has = false;
-    while (!*has && place->row < place->end) {
-        uint32_t left = place->end - place->row, selected;
-        *wanted = (struct wanted){
-            .begin = place->row,
-            .count = left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS,
-        };
-        enum err err = sieve_vector(cursor, wanted->begin, wanted->count, &selected, error);
+    if (!place->has_block_rows) {
+        enum err err = sieve_rows(cursor, error);
         if (err != OK)
             return err;
-        place->row += wanted->count;
-        wanted->rows = selected == UINT32_MAX ? NULL : place->selection;
-        wanted->row_count = selected == UINT32_MAX ? wanted->count : selected;
-        *has = wanted->row_count != 0;
+        place->has_block_rows = true;
+    }
+    uint32_t left = place->block_row_count - place->block_row_next;
+    *wanted = (struct wanted){
+        .picked = place->block_rows + place->block_row_next,
+        .row_count = left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS,
+    };
+    place->block_row_next += wanted->row_count;
+    return OK;
+}
+
+/* The next vector with rows that can pass; row_count 0: the block is done. */
+static enum err find_vector(struct cursor *cursor, struct sealed_vector *out, struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    *out = place->held;
+    place->held = (struct sealed_vector){0};
+    while (out->row_count == 0 && place->row < place->end) {
+        uint32_t left = place->end - place->row, selected;
+        out->begin = place->row;
+        out->count = left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS;
+        enum err err = sieve_vector(cursor, out->begin, out->count, &selected, error);
+        if (err != OK)
+            return err;
+        place->row += out->count;
+        out->rows = selected == UINT32_MAX ? NULL : place->selection;
+        out->row_count = selected == UINT32_MAX ? out->count : selected;
+    }
+    return OK;
+}
+
+static bool is_sparse(const struct sealed_vector *vector)
+{
+    return vector->rows != NULL && vector->row_count * PICK_SHARE <= vector->count;
+}
+
+/* A batch's rows: vectors that have few are put together, so that what a batch costs is paid for
+ * more than a handful of rows. *has false: the block is done. */
+static enum err find_rows(struct cursor *cursor, struct wanted *wanted, struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    *wanted = (struct wanted){0};
+    while (wanted->row_count + BLOCK_VECTOR_ROWS / PICK_SHARE <= BLOCK_VECTOR_ROWS) {
+        struct sealed_vector vector;
+        enum err err = find_vector(cursor, &vector, error);
+        if (err != OK || vector.row_count == 0)
+            return err;
+        if (!is_sparse(&vector)) {
+            if (wanted->row_count != 0)
+                place->held = vector;
+            else
+                *wanted = (struct wanted){.vector = vector, .row_count = vector.row_count};
+            return OK;
+        }
+        for (uint32_t i = 0; i < vector.row_count; i++)
+            place->picked[wanted->row_count++] = vector.begin + vector.rows[i];
+        wanted->picked = place->picked;
     }
     return OK;
 }
@@ -330,8 +459,15 @@ static enum err find_vector(struct cursor *cursor, struct wanted *wanted, bool *
 enum err sealed_next(struct cursor *cursor, struct batch *batch, bool *has, struct error *error)
 {
     static_assert(BLOCK_VECTOR_ROWS <= VECTOR_ROWS_MAX, "a vector is a batch");
-    struct wanted wanted;
-    enum err err = find_vector(cursor, &wanted, has, error);
+    struct sealed_place *place = &cursor->place;
+    struct wanted wanted = {0};
+    enum err err = OK;
+    arena_reset(&place->texts);
+    if (place->sieve.rows != NULL)
+        err = pick_by_bitmap(cursor, &wanted, error);
+    else
+        err = find_rows(cursor, &wanted, error);
+    *has = err == OK && wanted.row_count != 0;
     for (size_t i = 0; err == OK && *has && i < cursor->column_count; i++)
         err = read_column(cursor, &cursor->columns[i], &wanted, &cursor->vectors[i], error);
     if (err == OK && *has)

@@ -13,7 +13,7 @@ static void read_set(const struct row_set *set, uint32_t row_count)
     uint64_t total = 0;
     for (uint32_t begin = 0; begin < row_count; begin += 2048) {
         uint32_t end = begin + 2048 < row_count ? begin + 2048 : row_count;
-        uint32_t count = row_set_read(set, begin, end, selection);
+        uint32_t count = row_set_read(set, begin, end, selection, 2048);
         for (uint32_t i = 0; i < count; i++)
             assert(selection[i] < end - begin && (i == 0 || selection[i] > selection[i - 1]));
         assert(row_set_has_range(set, begin, end) == (count != 0));

@@ -49,7 +49,7 @@ static void check_set(const struct row_set *set, const uint8_t *want, uint32_t r
     uint64_t total = 0;
     for (uint32_t begin = 0; begin < row_count; begin += 2048) {
         uint32_t end = begin + 2048 < row_count ? begin + 2048 : row_count;
-        uint32_t count = row_set_read(set, begin, end, selection);
+        uint32_t count = row_set_read(set, begin, end, selection, 2048);
         uint32_t at = 0;
         for (uint32_t row = begin; row < end; row++) {
             if (want[row] != 0) {

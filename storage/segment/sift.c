@@ -1,0 +1,274 @@
+/* A filter that is made up for a segment (sieve.c) against its blocks and their rows.
+ *
+ *   block    zones and the set of rows: nothing in it, it is left out unread; all of it inside, no
+ *            row needs a look; a column that can have one value only is not read
+ *   rows     without bitmaps vector by vector, predicates on encoded values, intersected; with
+ *            bitmaps their rows of the block, each held against the other conditions */
+#include "storage/segment/cursor.h"
+
+#include "storage/base/fault.h"
+
+#include <assert.h>
+
+#define LIST_LOOK_MAX 64 /* keys that a row is held against */
+
+/* --- a block --- */
+
+static bool set_has_range(const uint64_t *set, int64_t first, int64_t last)
+{
+    for (int64_t word = first / 64; word <= last / 64; word++) {
+        uint64_t bits = set[word];
+        if (word == first / 64)
+            bits &= ~UINT64_C(0) << (first % 64);
+        if (word == last / 64 && last % 64 != 63)
+            bits &= (UINT64_C(1) << (last % 64 + 1)) - 1;
+        if (bits != 0)
+            return true;
+    }
+    return false;
+}
+
+static bool list_has_range(const struct sift *sift, int64_t low, int64_t high)
+{
+    size_t first = 0, last = sift->key_count;
+    while (first < last) {
+        size_t middle = first + (last - first) / 2;
+        if (sift->keys[middle] < low)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return first < sift->key_count && sift->keys[first] <= high;
+}
+
+/* Whether the zone leaves room for rows that pass; *is_all: each of them does. */
+static bool zone_passes(const struct sift *sift, const struct block_zone *zone, uint32_t row_count,
+                        bool *is_all)
+{
+    *is_all = false;
+    if (sift->way == SIFT_NULL || sift->way == SIFT_NOT_NULL) {
+        uint32_t count = sift->way == SIFT_NULL ? zone->null_count : row_count - zone->null_count;
+        *is_all = count == row_count;
+        return count != 0;
+    }
+    if (!zone->has_range)
+        return zone->null_count < row_count;
+    if (sift->has_nan && zone->min == INT64_MIN)
+        return true;
+    int64_t max = zone->max - (fault_is("sealed.zone_off_by_one") ? 1 : 0);
+    if (max < sift->low || zone->min > sift->high)
+        return false;
+    if (sift->way == SIFT_RANGE)
+        *is_all = zone->null_count == 0 && sift->low <= zone->min && zone->max <= sift->high;
+    if (sift->way == SIFT_LIST)
+        return list_has_range(sift, zone->min, zone->max);
+    if (sift->way == SIFT_SET) {
+        int64_t first = zone->min > sift->low ? zone->min : sift->low;
+        int64_t last = zone->max < sift->high ? zone->max : sift->high;
+        return set_has_range(sift->set, first, last);
+    }
+    return true;
+}
+
+bool sieve_block(struct sieve *sieve, uint32_t block, uint32_t row_count)
+{
+    uint32_t begin = block * BLOCK_ROWS_MAX;
+    if (sieve->is_empty ||
+        (sieve->rows != NULL && !row_set_has_range(sieve->rows, begin, begin + row_count)))
+        return false;
+    sieve->is_exact = !sieve->is_loose;
+    for (size_t i = 0; i < sieve->sift_count; i++) {
+        struct sift *sift = &sieve->sifts[i];
+        const struct block_zone *zone = &sift->column->sealed->blocks[block].zone;
+        bool is_all;
+        if (!zone_passes(sift, zone, row_count, &is_all))
+            return false;
+        bool is_blind = sift->way == SIFT_ZONE || (sift->has_nan && zone->min == INT64_MIN) ||
+                        (sift->way == SIFT_LIST && sift->key_count > LIST_LOOK_MAX);
+        sift->is_pending = !is_all && !sift->is_by_bitmap && !is_blind;
+        sieve->is_exact = sieve->is_exact && (is_all || sift->is_by_bitmap || !is_blind);
+        if (sift->way == SIFT_RANGE && sift->low == sift->high && !is_blind) {
+            sift->column->is_fixed = true;
+            sift->column->fixed = sift->low;
+        }
+    }
+    return true;
+}
+
+/* --- a vector --- */
+
+/* Of rows in `selection` those whose validity is `wanted`. */
+static uint32_t select_validity(const struct block *block, uint32_t begin, uint32_t count,
+                                bool is_null_wanted, uint32_t *selection)
+{
+    uint8_t validity[VECTOR_ROOM];
+    bool has_null = block_validity(block, begin, count, validity);
+    uint32_t selected = 0;
+    for (uint32_t row = 0; row < count; row++) {
+        selection[selected] = row;
+        bool is_null = has_null && validity[row] == 0;
+        selected += is_null == is_null_wanted ? 1 : 0;
+    }
+    return selected;
+}
+
+/* Keys that lie apart: the range of them first, then each row that is left. */
+static enum err select_list(const struct block *block, const struct sift *sift, uint32_t begin,
+                            uint32_t count, uint32_t *selection, uint32_t *selected,
+                            struct error *error)
+{
+    int64_t values[VECTOR_ROOM];
+    uint32_t found = block_select_range(block, begin, count, sift->low, sift->high, selection);
+    *selected = 0;
+    if (found == 0)
+        return OK;
+    enum err err = block_read(block, begin, count, &sift->column->scratch, values, error);
+    for (uint32_t i = 0; err == OK && i < found; i++) {
+        int64_t value = values[selection[i]];
+        selection[*selected] = selection[i];
+        *selected += list_has_range(sift, value, value) ? 1 : 0;
+    }
+    return err;
+}
+
+static enum err select_rows(struct cursor *cursor, const struct sift *sift, uint32_t begin,
+                            uint32_t count, uint32_t *selection, uint32_t *selected,
+                            struct error *error)
+{
+    const struct block *block;
+    enum err err = cursor_page(cursor, sift->column, &block, error);
+    if (err != OK)
+        return err;
+    switch (sift->way) {
+    case SIFT_RANGE:
+        *selected = block_select_range(block, begin, count, sift->low, sift->high, selection);
+        break;
+    case SIFT_SET:
+        *selected = block_select_set(block, begin, count, sift->set, selection);
+        break;
+    case SIFT_LIST:
+        err = select_list(block, sift, begin, count, selection, selected, error);
+        break;
+    default:
+        *selected = select_validity(block, begin, count, sift->way == SIFT_NULL, selection);
+        break;
+    }
+    return err;
+}
+
+/* Rows that are in both, into `a`. */
+static uint32_t intersect(uint32_t *a, uint32_t a_count, const uint32_t *b, uint32_t b_count)
+{
+    uint32_t i = 0, j = 0, kept = 0;
+    while (i < a_count && j < b_count) {
+        uint32_t row = a[i], other = b[j];
+        a[kept] = row;
+        kept += row == other ? 1 : 0;
+        i += row <= other ? 1 : 0;
+        j += other <= row ? 1 : 0;
+    }
+    return kept;
+}
+
+enum err sieve_vector(struct cursor *cursor, uint32_t begin, uint32_t count, uint32_t *selected,
+                      struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    struct sieve *sieve = &place->sieve;
+    assert(sieve->rows == NULL);
+    *selected = UINT32_MAX;
+    for (size_t i = 0; i < sieve->sift_count && *selected != 0; i++) {
+        const struct sift *sift = &sieve->sifts[i];
+        if (!sift->is_pending)
+            continue;
+        bool is_first = *selected == UINT32_MAX;
+        uint32_t *target = is_first ? place->selection : place->other, found = 0;
+        enum err err = select_rows(cursor, sift, begin, count, target, &found, error);
+        if (err != OK)
+            return err;
+        *selected = is_first ? found : intersect(place->selection, *selected, place->other, found);
+    }
+    if (*selected == count)
+        *selected = UINT32_MAX;
+    return OK;
+}
+
+/* --- rows that bitmaps name --- */
+
+static bool passes(const struct sift *sift, int64_t value)
+{
+    switch (sift->way) {
+    case SIFT_RANGE:
+        return sift->low <= value && value <= sift->high;
+    case SIFT_SET:
+        return (sift->set[value / 64] >> (value % 64) & 1) != 0;
+    default:
+        return list_has_range(sift, value, value);
+    }
+}
+
+/* Of `rows` of one vector those that pass, moved to the front; their values are picked. */
+static enum err keep_passing(struct cursor *cursor, const struct sift *sift, uint32_t *rows,
+                             uint32_t count, uint32_t *kept, struct error *error)
+{
+    int64_t values[VECTOR_ROOM];
+    uint8_t validity[VECTOR_ROOM];
+    const struct block *block;
+    *kept = 0;
+    enum err err = cursor_page(cursor, sift->column, &block, error);
+    if (err != OK)
+        return err;
+    uint32_t begin = rows[0] / BLOCK_VECTOR_ROWS * BLOCK_VECTOR_ROWS;
+    uint32_t left = block->row_count - begin;
+    bool is_about_null = sift->way == SIFT_NULL || sift->way == SIFT_NOT_NULL;
+    bool has_null =
+        block_validity(block, begin, left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS, validity);
+    if (!is_about_null)
+        err = block_read_at(block, rows, count, &sift->column->scratch, values, error);
+    for (uint32_t i = 0; err == OK && i < count; i++) {
+        bool is_null = has_null && validity[rows[i] - begin] == 0;
+        bool is_kept = is_about_null ? is_null == (sift->way == SIFT_NULL)
+                                     : !is_null && passes(sift, values[i]);
+        rows[*kept] = rows[i];
+        *kept += is_kept ? 1 : 0;
+    }
+    return err;
+}
+
+/* The same for the rows of a block. */
+static enum err sift_rows(struct cursor *cursor, const struct sift *sift, struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    uint32_t *rows = place->block_rows, total = 0;
+    enum err err = OK;
+    for (uint32_t i = 0, end; err == OK && i < place->block_row_count; i = end) {
+        uint32_t vector = rows[i] / BLOCK_VECTOR_ROWS, kept;
+        for (end = i; end < place->block_row_count && rows[end] / BLOCK_VECTOR_ROWS == vector;)
+            end++;
+        err = keep_passing(cursor, sift, rows + i, end - i, &kept, error);
+        memmove(rows + total, rows + i, kept * sizeof(*rows));
+        total += kept;
+    }
+    place->block_row_count = total;
+    return err;
+}
+
+enum err sieve_rows(struct cursor *cursor, struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    struct sieve *sieve = &place->sieve;
+    if (place->block_rows == NULL)
+        place->block_rows =
+            arena_alloc_array(&cursor->arena, BLOCK_ROWS_MAX, sizeof(*place->block_rows));
+    uint32_t first = place->block * BLOCK_ROWS_MAX;
+    place->block_row_count =
+        row_set_read(sieve->rows, first, first + place->end, place->block_rows, BLOCK_ROWS_MAX);
+    place->block_row_next = 0;
+    cursor->counts.rows_by_bitmap += place->block_row_count;
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < sieve->sift_count && place->block_row_count != 0; i++) {
+        if (sieve->sifts[i].is_pending)
+            err = sift_rows(cursor, &sieve->sifts[i], error);
+    }
+    return err;
+}
