@@ -1,7 +1,9 @@
 /* freshet serve: the order of starting and stopping.
  *
- *   settings ─▶ ports open, /healthz 200 ─▶ log replayed ─▶ ready line, /readyz 200 ─▶ upkeep …
- *   SIGTERM ─▶ no new connections, requests end ─▶ checkpoint ─▶ store closed ─▶ exit 0
+ *   settings ─▶ ports open, /healthz 200 ─▶ log replayed ─▶ ready line, /readyz 200 ─▶ topics are
+ *   read, upkeep …
+ *   SIGTERM ─▶ topics are left ─▶ no new connections, requests end ─▶ checkpoint ─▶ store closed
+ *   ─▶ exit 0
  *
  * The main thread opens the store and then does upkeep; signals only wake it. While the log is
  * being replayed a signal ends the process at once: replay changes nothing that a second one would
