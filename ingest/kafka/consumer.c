@@ -34,7 +34,6 @@
 #define POLL_MS 100
 #define LINGER_MS 3
 #define LINGER_MESSAGES 2048 /* enough to go on at once */
-#define CHUNK 1024
 #define BACK_OFF_FIRST_US MICROSECONDS_PER_SECOND
 #define BACK_OFF_MAX_US (30 * MICROSECONDS_PER_SECOND)
 #define HOLD_US (20 * MICROSECONDS_PER_SECOND)
@@ -317,16 +316,19 @@ static void session_open(struct consumer *c)
 
 /* --- reading --- */
 
+/* What comes within so many ms. One by one: the library's call for many loses messages of the
+ * partitions that stay ours when a rebalance gives us others within it (it fetches anew from behind
+ * what it has given out, and what was in that call is neither). */
 static void read_more(struct consumer *c, int timeout_ms)
 {
-    rd_kafka_message_t *chunk[CHUNK];
-    while (c->count + CHUNK <= INTAKE_MESSAGES_MAX && c->bytes < INTAKE_BYTES_MAX &&
-           !session_is_over(c)) {
-        ssize_t got = rd_kafka_consume_batch_queue(c->queue, timeout_ms, chunk, CHUNK);
-        for (ssize_t i = 0; i < got; i++)
-            take_message(c, chunk[i]);
-        if (got < CHUNK)
+    int64_t end_us = timeout_ms > 0 ? clock_monotonic_us() + timeout_ms * INT64_C(1000) : 0;
+    while (c->count < INTAKE_MESSAGES_MAX && c->bytes < INTAKE_BYTES_MAX && !session_is_over(c)) {
+        rd_kafka_message_t *message = rd_kafka_consume_queue(c->queue, timeout_ms);
+        if (message == NULL)
             return;
+        take_message(c, message);
+        if (timeout_ms > 0 && (c->count >= LINGER_MESSAGES || clock_monotonic_us() >= end_us))
+            timeout_ms = 0; /* what is there already comes along */
     }
 }
 
