@@ -15,6 +15,8 @@
 #include <stdlib.h>
 
 #define PAUSE_ROWS 16384
+#define PAUSE_BYTES ((uint64_t)256 << 10) /* of texts */
+#define PAUSE_COMPARISONS 16384
 #define TRIAL_ROWS 8192 /* before a dictionary is judged */
 #define UNMAPPED UINT32_MAX
 
@@ -274,10 +276,20 @@ static void take_vector(struct collector *collector, const struct column *column
 
 /* --- the end of it --- */
 
+struct entry_order {
+    const struct slice *entries;
+    struct pauser *pauser;
+    uint32_t count; /* comparisons */
+};
+
+/* Sorting 65,536 texts takes 20 ms: it pauses on the way. */
 static int compare_entries(const void *a, const void *b, void *context)
 {
-    const struct slice *entries = context;
-    return slice_compare(entries[*(const uint32_t *)a], entries[*(const uint32_t *)b]);
+    struct entry_order *order = context;
+    if (++order->count % PAUSE_COMPARISONS == 0)
+        (void)pauser_go_on(order->pauser);
+    return slice_compare(order->entries[*(const uint32_t *)a],
+                         order->entries[*(const uint32_t *)b]);
 }
 
 /* Entries by bytes, codes renamed after them. */
@@ -289,7 +301,9 @@ static void sort_entries(struct collector *collector)
     uint32_t *renamed = memory_alloc((texts->count + 1) * sizeof(*renamed));
     for (uint32_t i = 0; i < texts->count; i++)
         order[i] = i;
-    qsort_r(order, texts->count, sizeof(*order), compare_entries, texts->entries);
+    struct entry_order by_bytes = {.entries = texts->entries, .pauser = collector->pauser};
+    qsort_r(order, texts->count, sizeof(*order), compare_entries, &by_bytes);
+    (void)pauser_go_on(collector->pauser);
     out->entries = arena_alloc_array(&out->arena, texts->count, sizeof(*out->entries));
     for (uint32_t i = 0; i < texts->count; i++) {
         out->entries[i] = texts->entries[order[i]];
@@ -347,7 +361,8 @@ static size_t value_size(const struct collector *collector)
 static enum err collect_morsel(struct collector *collector, size_t morsel, struct error *error)
 {
     bool has;
-    uint32_t since_pause = 0;
+    uint32_t since_pause = PAUSE_ROWS; /* finding the morsel's first page may have taken a while */
+    uint64_t bytes_at_pause = collector->out->text_bytes;
     enum err err = cursor_seek(collector->out->cursor, morsel, &has, error);
     while (err == OK && has) {
         struct batch batch;
@@ -357,8 +372,10 @@ static enum err collect_morsel(struct collector *collector, size_t morsel, struc
         assert(batch.row_count <= collector->out->row_count - collector->at);
         take_vector(collector, &batch.columns[0], (uint32_t)batch.row_count);
         since_pause += (uint32_t)batch.row_count;
-        if (since_pause >= PAUSE_ROWS) {
+        if (since_pause >= PAUSE_ROWS ||
+            collector->out->text_bytes - bytes_at_pause >= PAUSE_BYTES) {
             since_pause = 0;
+            bytes_at_pause = collector->out->text_bytes;
             if (!pauser_go_on(collector->pauser))
                 return error_set(error, ERR_CANCELLED, NULL, "sealing was given up");
         }

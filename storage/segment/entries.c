@@ -8,14 +8,14 @@
 
 #include <assert.h>
 
-void entries_write(const struct slice *entries, uint32_t count, struct writer *out)
+void entries_write(const struct slice *entries, uint32_t count,
+                   const struct encode_options *options, struct writer *out)
 {
     assert(count > 0);
     assert(count <= SEALED_ENTRIES_MAX);
     struct block_values values = {.class = BLOCK_TEXT, .row_count = count, .text = entries};
-    struct encode_options options = {0};
     struct block_encoded encoded;
-    block_encode(&values, &options, out, &encoded);
+    block_encode(&values, options, out, &encoded);
 }
 
 /* Copies one vector's texts behind each other. */

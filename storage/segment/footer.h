@@ -88,7 +88,8 @@ MUST_CHECK enum err footer_read(struct slice bytes, uint64_t file_size, struct a
 
 /* A dictionary page is one BLOCK_TEXT block of `count` values, none NULL, strictly ascending by
  * bytes: code i is the i-th. Appended to `out`. */
-void entries_write(const struct slice *entries, uint32_t count, struct writer *out);
+void entries_write(const struct slice *entries, uint32_t count,
+                   const struct encode_options *options, struct writer *out);
 /* All of them, checked (order, hence distinct), in the arena; nothing borrowed from `page`.
  * ERR_CORRUPT. */
 MUST_CHECK enum err entries_read(struct slice page, uint32_t count, struct arena *arena,

@@ -20,7 +20,7 @@
 
 #define INDEX_SHARE 10 /* automatic indexes: at most 1 / INDEX_SHARE of the other bytes */
 #define ROW_MEMORY 40  /* bytes a row while a column is written, but for texts */
-#define PAUSE_ROWS 65536
+#define STEP_SIZE ((size_t)1 << 20) /* of a page between pauses */
 
 /* An index that was made and waits for the end. */
 struct pending_index {
@@ -67,7 +67,11 @@ static struct sealed_page write_page(struct sealer *sealer, struct slice bytes)
         .ordinal = sealer->next_ordinal++,
     };
     page.checksum = sealed_checksum(sealer->options->number, page.ordinal, bytes);
-    sink_write(&sealer->sink, bytes);
+    for (size_t at = 0; at < bytes.size; at += STEP_SIZE) {
+        size_t left = bytes.size - at;
+        sink_write(&sealer->sink, slice_of(bytes.data + at, left < STEP_SIZE ? left : STEP_SIZE));
+        (void)pauser_go_on(&sealer->pauser);
+    }
     return page;
 }
 
@@ -255,8 +259,9 @@ static enum err write_column(struct sealer *sealer, uint32_t schema_index,
     column->blocks =
         arena_alloc_zero(&sealer->arena, sealer->footer.block_count * sizeof(*column->blocks));
     if (collected.entry_count != 0) {
+        struct encode_options options = {.pause = pause_encoding, .context = &sealer->pauser};
         writer_reset(&sealer->page);
-        entries_write(collected.entries, collected.entry_count, &sealer->page);
+        entries_write(collected.entries, collected.entry_count, &options, &sealer->page);
         column->dictionary = write_page(sealer, writer_as_slice(&sealer->page));
     }
     struct permuted *permuted = memory_alloc(sizeof(*permuted));
@@ -396,6 +401,7 @@ static enum err finish_file(struct sealer *sealer, struct sealed_info *info, str
 /* --- reading back --- */
 
 struct checker {
+    struct pauser *pauser;
     struct io *io;
     struct io_file *file;
     const char *path;
@@ -417,9 +423,16 @@ static enum err check_page(struct checker *checker, const struct sealed_page *pa
         checker->buffer_size = size;
     }
     size_t got = 0;
-    enum err err = checker->io->ops->read(checker->file, checker->buffer, size, begin, &got, error);
-    if (err != OK)
-        return err;
+    for (size_t at = 0; at < size && got == at; at += STEP_SIZE) {
+        size_t part = size - at < STEP_SIZE ? size - at : STEP_SIZE, got_part = 0;
+        enum err err = checker->io->ops->read(checker->file, checker->buffer + at, part, begin + at,
+                                              &got_part, error);
+        if (err != OK)
+            return err;
+        got += got_part;
+        if (!pauser_go_on(checker->pauser))
+            return cancelled(error);
+    }
     struct slice bytes = slice_of(checker->buffer + (page->offset - begin), page->size);
     if (got < size || sealed_checksum(checker->number, page->ordinal, bytes) != page->checksum)
         return error_set(error, ERR_CORRUPT, NULL,
@@ -452,7 +465,8 @@ static enum err check_file(struct sealer *sealer, const struct sealed_info *info
     struct io *io = sealer->options->io;
     char path[SEALED_PATH_SIZE];
     sealed_path(sealer->options->directory, info->number, path, sizeof(path));
-    struct checker checker = {.io = io, .path = path, .number = info->number};
+    struct checker checker = {
+        .pauser = &sealer->pauser, .io = io, .path = path, .number = info->number};
     enum err err = io->ops->open(io, path, IO_DIRECT, &checker.file, error);
     if (err != OK)
         return err;

@@ -235,7 +235,7 @@ static inline int64_t *model_codes(struct model_writer *w, const struct value *c
                          texts;
     }
     uint64_t offset = w->out.size;
-    entries_write(texts, kept, &w->out);
+    entries_write(texts, kept, &(struct encode_options){0}, &w->out);
     column->entry_count = kept;
     column->dictionary = model_page(w, offset);
     return codes;
