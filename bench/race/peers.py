@@ -6,6 +6,7 @@ import json
 import mmap
 import os
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -218,6 +219,7 @@ def ingest_part(options, directory, result):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started and made goes
     options = arguments_read()
     os.makedirs(options.out, exist_ok=True)
     result = {"rows": options.rows, "runs": options.runs, "start": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}

@@ -5,8 +5,10 @@ import contextlib
 import json
 import mmap
 import os
+import signal
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -74,6 +76,7 @@ def kill_once(options, directory, before):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = arguments_read()
     cases = []
     for name, segments in (("1x", options.segments), ("10x", 10 * options.segments)):
