@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,11 @@ void *memory_realloc(void *old, size_t size)
 void memory_free(void *p)
 {
     free(p);
+}
+
+void memory_trim(void)
+{
+    (void)malloc_trim(0);
 }
 
 void arena_init(struct arena *arena)

@@ -38,6 +38,9 @@ void *memory_alloc(size_t size);
 void *memory_alloc_zero(size_t size);
 void *memory_realloc(void *old, size_t size);
 void memory_free(void *p);
+/* Gives what is free back to the system: after large work on a thread that others do not share
+ * their heap with. A few milliseconds. */
+void memory_trim(void);
 
 /* A memory budget: counted with atomics, any thread. parent may be NULL; both must have room. */
 struct budget {

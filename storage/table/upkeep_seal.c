@@ -239,6 +239,9 @@ enum err upkeep_write(struct store *store, const struct schema *schema, struct s
     };
     struct sealed_info info;
     enum err err = sealed_write(&options, &info, error);
+    /* Tens of megabytes that this worker's heap would keep, and the next one's too. */
+    if (store->options.is_threaded)
+        memory_trim();
     return err == OK ? install(store, &info, inputs, error) : err;
 }
 
