@@ -57,30 +57,43 @@ static uint64_t eights_of(uint64_t size)
 
 /* --- writing --- */
 
-/* Which bytes occur; stops when they are too many. */
-static bool find_alphabet(const struct encode_job *job, uint8_t *alphabet, uint32_t *count)
+/* Notes the bytes of one text. Two tables side by side: a store and the next to the same place wait
+ * for each other. */
+static void note_bytes(struct slice text, uint8_t occurs[2][256])
 {
-    uint8_t occurs[256] = {0};
-    *count = 0;
+    const uint8_t *data = (const uint8_t *)text.data;
+    size_t i = 0;
+    for (; i + 8 <= text.size; i += 8) {
+        uint64_t word = load_u64(data + i);
+        for (uint32_t k = 0; k < 8; k++)
+            occurs[k & 1][word >> 8 * k & 255] = 1;
+    }
+    for (; i < text.size; i++)
+        occurs[0][data[i]] = 1;
+}
+
+/* Which bytes occur; false: too many, or none. */
+static bool find_alphabet(struct encode_job *job)
+{
+    uint8_t occurs[2][256] = {0};
     for (uint32_t row = 0; row < job->row_count; row++) {
-        const uint8_t *data = (const uint8_t *)job->text[row].data;
-        for (size_t i = 0; i < job->text[row].size; i++)
-            occurs[data[i]] = 1;
+        note_bytes(job->text[row], occurs);
         if (row % SAMPLE_ROWS != 0 && row + 1 != job->row_count)
             continue;
         uint32_t found = 0;
         for (uint32_t byte = 0; byte < 256; byte++)
-            found += occurs[byte];
+            found += occurs[0][byte] | occurs[1][byte];
         if (found > 1u << WIDTH_MAX)
             return false;
-        if (row % (BLOCK_VECTOR_ROWS * 2) == 0)
+        if (row % BLOCK_VECTOR_ROWS == 0)
             job_pause(job);
     }
+    job->alphabet.count = 0;
     for (uint32_t byte = 0; byte < 256; byte++) {
-        if (occurs[byte] != 0)
-            alphabet[(*count)++] = (uint8_t)byte;
+        if ((occurs[0][byte] | occurs[1][byte]) != 0)
+            job->alphabet.bytes[job->alphabet.count++] = (uint8_t)byte;
     }
-    return *count > 0;
+    return job->alphabet.count > 0;
 }
 
 static uint32_t width_of(uint32_t count)
@@ -93,11 +106,10 @@ static uint32_t width_of(uint32_t count)
 
 static uint64_t measure(struct encode_job *job)
 {
-    uint8_t alphabet[256];
-    uint32_t count, vectors = vector_count_of(job->row_count);
-    if (!find_alphabet(job, alphabet, &count))
+    uint32_t vectors = vector_count_of(job->row_count);
+    if (!find_alphabet(job))
         return BODY_IMPOSSIBLE;
-    uint32_t width = width_of(count);
+    uint32_t width = width_of(job->alphabet.count);
     text_plan_sizes(job);
     uint64_t stored = 0;
     for (uint32_t vector = 0; vector < vectors; vector++)
@@ -133,11 +145,11 @@ static void write_vector(const struct encode_job *job, uint32_t vector, const ui
 static void encode(struct encode_job *job, struct writer *out)
 {
     static const uint8_t zeros[64];
-    uint8_t alphabet[256] = {0}, numbers[256] = {0};
-    uint32_t count, vectors = vector_count_of(job->row_count);
-    bool is_possible = find_alphabet(job, alphabet, &count);
-    assert(is_possible);
+    uint8_t alphabet[1u << WIDTH_MAX] = {0}, numbers[256] = {0};
+    uint32_t count = job->alphabet.count, vectors = vector_count_of(job->row_count);
+    assert(count > 0 && count <= sizeof(alphabet)); /* measured before */
     uint32_t width = width_of(count);
+    memcpy(alphabet, job->alphabet.bytes, count);
     for (uint32_t i = 0; i < count; i++)
         numbers[alphabet[i]] = (uint8_t)i;
     writer_u8(out, (uint8_t)width);

@@ -136,7 +136,11 @@ struct encode_job {
         uint8_t width[BLOCK_VECTORS_MAX];
     } delta;
     struct dictionary_plan *dictionary; /* freed by dictionary_plan_destroy() */
-    struct writer pieces;               /* what lz4 made of the values */
+    struct {
+        uint8_t bytes[64]; /* ascending; those that occur in texts, if they are so few */
+        uint32_t count;
+    } alphabet;
+    struct writer pieces; /* what lz4 made of the values */
     struct {
         uint64_t stored;
         uint64_t raw;
