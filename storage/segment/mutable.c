@@ -23,6 +23,8 @@
  * failed disk). */
 #include "storage/segment/mutable.h"
 
+#include "storage/base/fault.h"
+
 #include <assert.h>
 
 #define PAGE_CHUNKS 512
@@ -652,9 +654,10 @@ void segment_rollback(struct segment *segment, uint64_t rows, uint32_t chunk_cou
     assert(chunk_count <= segment->chunk_count);
     if (rows == segment->rows && chunk_count == segment->chunk_count)
         return;
-    while (segment->chunk_count > chunk_count)
+    bool is_kept = fault_is("store.no_rollback");
+    while (segment->chunk_count > chunk_count && !is_kept)
         chunk_destroy(segment, chunk_at(segment, --segment->chunk_count));
-    segment->rows = rows;
+    segment->rows = is_kept ? segment->rows : rows;
     /* The next append begins a chunk under whatever definition then holds: what a half-written one
      * had taken of validity and times needs no undoing that way. */
     segment->is_open = false;

@@ -92,8 +92,7 @@ void applier_reset(struct applier *applier, const struct catalog *catalog)
     clear(applier);
     for (uint32_t i = 0; i < catalog->table_count; i++) {
         const struct table_view *view = &catalog->tables[i];
-        if (!fault_is("store.no_rollback"))
-            segment_rollback(view->segment, view->published.rows, view->published.chunk_count);
+        segment_rollback(view->segment, view->published.rows, view->published.chunk_count);
         insert(applier, schema_ref(view->schema), segment_ref(view->segment))->published =
             view->published;
     }
