@@ -50,9 +50,10 @@ void memory_free(void *p)
     free(p);
 }
 
-void memory_trim(void)
+void memory_trim(size_t kept)
 {
-    (void)malloc_trim(0);
+    if (mallinfo2().fordblks > kept)
+        (void)malloc_trim(0);
 }
 
 void arena_init(struct arena *arena)

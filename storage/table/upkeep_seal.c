@@ -16,6 +16,8 @@
 #include "storage/base/metrics.h"
 
 #include <assert.h>
+
+#define FREE_MEMORY_KEPT ((size_t)256 << 20)
 #include <stdlib.h>
 
 /* --- the steps --- */
@@ -239,9 +241,10 @@ enum err upkeep_write(struct store *store, const struct schema *schema, struct s
     };
     struct sealed_info info;
     enum err err = sealed_write(&options, &info, error);
-    /* Tens of megabytes that this worker's heap would keep, and the next one's too. */
+    /* Sealing leaves tens of megabytes free in the heap of whichever worker did it. The next one
+     * wants some of them again: giving all back each time held acknowledgements up for 50 ms. */
     if (store->options.is_threaded)
-        memory_trim();
+        memory_trim(FREE_MEMORY_KEPT);
     return err == OK ? install(store, &info, inputs, error) : err;
 }
 
