@@ -76,7 +76,10 @@ static void print_value(uint32_t column, unsigned row, char *out, size_t size)
         snprintf(out, size, "%d.%03u", (int)(mixed % 100000) - 50000, row % 1000);
         break;
     case TYPE_TEXT: /* more rows than texts, some empty */
-        snprintf(out, size, row % 90 == 0 ? "" : "naïve text %u", mixed % 120);
+        if (row % 90 == 0)
+            out[0] = 0;
+        else
+            snprintf(out, size, "naïve text %u", mixed % 120);
         break;
     case TYPE_VARCHAR: /* every one is another */
         snprintf(out, size, "row %u of many", row);
