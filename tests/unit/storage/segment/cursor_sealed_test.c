@@ -368,7 +368,7 @@ static void test_handed_out_dictionaries_stay(void **state)
 {
     (void)state;
     struct place place;
-    struct view_pins pins = {0};
+    struct view_pins pins = {.first = NULL};
     place_make(&place, 3, 1);
     place.view.pins = &pins;
     struct column kept[2];
