@@ -137,7 +137,7 @@ static bool has_room(struct consumer *c)
 {
     struct store_status status;
     store_status(c->ingest->store, &status);
-    return !status.is_failed && status.rows_memory_used < status.rows_memory_limit &&
+    return !status.is_failed && status.rows_memory_used + c->bytes < status.rows_memory_limit &&
            !atomic_load_explicit(&c->ingest->is_disk_low, memory_order_relaxed);
 }
 
@@ -206,8 +206,9 @@ void session_store(struct consumer *c)
 {
     struct error error = {0};
     enum err err = OK;
+    int64_t held_us = 0;
     for (int tries = 0; c->count > 0 && !session_is_over(c);) {
-        if (!await_room(c)) {
+        if (held_us > HOLD_US || !await_room(c)) {
             suspend(c);
             return;
         }
@@ -220,9 +221,14 @@ void session_store(struct consumer *c)
         } else if (err == ERR_CANCELLED) {
             session_renew(c);
         } else if (err == ERR_LIMIT || err == ERR_SPACE) {
+            if (session_must_stop(c)) { /* they are read again at the next start */
+                session_give_up(c);
+                return;
+            }
             session_set_paused(c, true);
             session_sleep(c, HOLD_STEP_US);
             session_set_paused(c, false);
+            held_us += HOLD_STEP_US;
         } else {
             session_fail(c, "%s", error.text);
         }

@@ -12,6 +12,7 @@
 #include "storage/table/apply.h"
 
 #include "storage/base/fault.h"
+#include "storage/segment/footer.h"
 #include "storage/log/manifest.h"
 
 #include <assert.h>
@@ -177,13 +178,16 @@ static void rotate(struct applier *applier, struct applied_table *table, struct 
     table->published = (struct published){0};
 }
 
-/* Not in the middle of a record, and not where the checkpoint knows of no border. */
+/* Not in the middle of a record, and not where the checkpoint knows of no border: unless one
+ * segment would get more rows than a file may have. */
+#define REPLAYED_ROWS_MAX (SEALED_ROWS_MAX / 2)
 static bool is_full(const struct applier *applier, const struct applied_table *table,
                     uint64_t position)
 {
-    if (table->published.rows == 0 || table->published.last_position == position ||
-        position <= applier->checkpoint_position)
+    if (table->published.rows == 0 || table->published.last_position == position)
         return false;
+    if (position <= applier->checkpoint_position)
+        return table->published.rows >= REPLAYED_ROWS_MAX;
     return table->published.rows >= applier->seal_rows ||
            segment_bytes(table->segment) >= applier->seal_bytes;
 }

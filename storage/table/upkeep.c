@@ -358,14 +358,20 @@ static enum err checkpoint_now(struct store *store, struct error *error)
     uint64_t position;
     bool did;
     enum err err = upkeep_commit(store, &wish, NULL, &position, error);
-    if (err == OK)
+    if (err == OK) {
+        store->upkeep.goal_position = position; /* the oldest first, not what frees most */
         err = seal_up_to(store, position, error);
+    }
     while (err == OK) {
         err = upkeep_drop(store, &did, error);
         if (!did)
             break;
     }
-    return err == OK ? write_checkpoint(store, error) : err;
+    if (err == OK)
+        err = write_checkpoint(store, error);
+    if (err == OK)
+        store->upkeep.goal_position = 0;
+    return err;
 }
 
 enum err store_checkpoint(struct store *store, struct error *error)
