@@ -164,6 +164,8 @@ static enum err open_segments(struct store *store, struct error *error)
     enum err err = io_clone_roaming(options->io, &store->upkeep_io, error);
     if (err == OK && options->recover_point_in_time)
         err = store_forget_checkpoints(store, error);
+    else if (err == OK)
+        err = store_refuse_strangers(store, error);
     if (err == OK)
         err = manifest_open(store->upkeep_io, options->directory, &store->manifest, error);
     return err == OK ? store_check_segments(store, error) : err;

@@ -122,6 +122,34 @@ static bool has_number(const struct listing *listing, uint64_t number)
     return first < listing->count && listing->numbers[first] == number;
 }
 
+enum err store_refuse_strangers(struct store *store, struct error *error)
+{
+    struct io *io = store->options.io;
+    const char *directory = store->options.directory;
+    char path[SEALED_PATH_SIZE];
+    struct io_file *file;
+    int length =
+        snprintf(path, sizeof(path), "%s%smanifest", directory, directory[0] == 0 ? "" : "/");
+    assert(length > 0 && (size_t)length < sizeof(path));
+    enum err err = io->ops->open(io, path, 0, &file, error);
+    if (err == OK)
+        return io->ops->close(file, error);
+    if (err != ERR_NOT_FOUND)
+        return err;
+    struct listing listing = {.store = store};
+    segments_path(store, path);
+    err = io->ops->list(io, path, add_number, &listing, error);
+    memory_free(listing.numbers);
+    if (err == ERR_NOT_FOUND)
+        return OK;
+    if (err == OK && listing.count != 0)
+        return error_set(error, ERR_CORRUPT, NULL,
+                         "the manifest is missing, but %s has %zu segment files, which a start "
+                         "without it would remove",
+                         path, listing.count);
+    return err;
+}
+
 enum err store_check_segments(struct store *store, struct error *error)
 {
     struct io *io = store->options.io;

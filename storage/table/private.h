@@ -179,6 +179,9 @@ MUST_CHECK enum err carry_read(struct store *store, struct reader *reader, struc
  * TRUNCATE. Only while nobody else sees the catalog. */
 void store_attach(struct store *store, uint32_t table_id);
 /* Every file the manifest names is there. */
+/* Before the manifest is opened, which makes one: segments without a manifest are of a store that
+ * was copied or restored in part. ERR_CORRUPT. */
+MUST_CHECK enum err store_refuse_strangers(struct store *store, struct error *error);
 MUST_CHECK enum err store_check_segments(struct store *store, struct error *error);
 /* Removes what no table has and files the manifest does not name. */
 MUST_CHECK enum err store_tidy_segments(struct store *store, struct error *error);

@@ -112,8 +112,10 @@ static struct segment_list *choose_past(const struct table_view *view)
     int64_t retention_us = view->schema->options.retention_us;
     if (retention_us <= 0 || view->closed == NULL || view->schema->time_column < 0)
         return NULL;
-    int64_t greatest_us = greatest_time(view->closed);
+    /* As for watermarks: an event dated ahead of time does not make the others old. */
+    int64_t greatest_us = greatest_time(view->closed), now_us = clock_wall_us();
     int64_t limit_us;
+    greatest_us = greatest_us > now_us ? now_us : greatest_us;
     if (greatest_us == INT64_MIN || __builtin_sub_overflow(greatest_us, retention_us, &limit_us))
         return NULL;
     for (uint32_t i = 0; i < view->closed->count; i++) {
