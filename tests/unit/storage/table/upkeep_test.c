@@ -20,6 +20,15 @@
 #include <cmocka.h>
 
 #define TABLES 3
+/* One operation in so many is a crash point; sanitizers look for other things, and what is planted
+ * is found by the release build. */
+#ifdef FRESHET_CHECK
+#define CRASH_SHARE 40
+#define POINTS_MIN 10
+#else
+#define CRASH_SHARE 2
+#define POINTS_MIN 300
+#endif
 #define POSITIONS_MAX 4000
 #define ROWS_FIRST 5
 
@@ -495,7 +504,7 @@ static void on_operation(void *context)
 {
     struct crashes *crashes = context;
     struct world *world = crashes->world;
-    if (crashes->violation[0] != 0 || random_below(&crashes->chance, 2) == 0)
+    if (crashes->violation[0] != 0 || random_below(&crashes->chance, CRASH_SHARE) != 0)
         return;
     struct io *io;
     struct store *store;
@@ -592,9 +601,10 @@ static void test_a_crash_at_every_operation(void **state)
         if (crashes.violation[0] != 0)
             fail_msg("seed %llu: %s", (unsigned long long)seed, crashes.violation);
     }
-    assert_true(crashes.points > 300);
+    assert_true(crashes.points > POINTS_MIN);
 }
 
+#ifndef FRESHET_CHECK
 static void test_planted_faults_are_found(void **state)
 {
     (void)state;
@@ -612,6 +622,8 @@ static void test_planted_faults_are_found(void **state)
                      (unsigned long long)crashes.points);
     }
 }
+
+#endif
 
 /* --- threads --- */
 
@@ -698,7 +710,9 @@ int main(void)
         cmocka_unit_test(test_truncate_and_drop_between_the_steps),
         cmocka_unit_test(test_closing_seals_what_is_not_carried),
         cmocka_unit_test(test_a_crash_at_every_operation),
+#ifndef FRESHET_CHECK
         cmocka_unit_test(test_planted_faults_are_found),
+#endif
         cmocka_unit_test(test_ingest_goes_on_at_the_memory_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
