@@ -16,6 +16,12 @@
 #include <cmocka.h>
 
 #define TAG_COUNT 8
+/* Sanitizers see one in so many of the long blocks. */
+#ifdef FRESHET_CHECK
+#define LONG_SHARE 6
+#else
+#define LONG_SHARE 1
+#endif
 
 static struct random_stream chance;
 static uint32_t reached[4]; /* per class, bit per encoding */
@@ -385,6 +391,8 @@ static void test_every_encoding(void **state)
         for (unsigned shape = 0; shape < classes[class].shape_count; shape++) {
             for (size_t length = 0; length < array_count(lengths); length++) {
                 uint32_t rows = lengths[length];
+                if (rows >= 5000 && (shape + length) % LONG_SHARE != 0)
+                    continue;
                 data.values.row_count = rows;
                 classes[class].fill(rows, shape);
                 fill_nulls(rows, turn % NULLS_COUNT);
