@@ -579,7 +579,7 @@ static void decoder_init(struct decoder *d, struct rows *rows, struct slice body
         .rows = rows, .arena = rows->arena, .options = options, .is_lines = is_lines};
     assert(options->depth_max <= 64);
     d->begin = body.data;
-    d->end = body.data + body.size;
+    d->end = body.size == 0 ? d->begin : body.data + body.size;
     d->scan = scan_text_of(options->isa);
     assert(d->scan != NULL);
     d->is_inline = options->isa != DECODE_ISA_PLAIN;

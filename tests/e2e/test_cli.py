@@ -18,8 +18,8 @@ def test_words():
     for wrong in ((), ("dance",), ("sql", "--colour", "red"), ("load", "t"), ("infer",), ("serve", "--colour", "red"),
                   ("serve", "--body-max", "big")):
         assert run(*wrong).returncode == 64, wrong
-    result = run("check", "data")
-    assert result.returncode == 64 and "0A000" in result.stderr
+    result = run("check", "no-such-directory")
+    assert result.returncode == 2 and "no-such-directory" in result.stdout + result.stderr, result
 
 
 def test_sql(shared_server):
