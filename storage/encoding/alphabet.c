@@ -5,18 +5,16 @@
  *   a vector: eights of bytes, each eight in `width` bytes
  *
  * Against LZ4 on such texts: half the size on hex, three quarters on words, a tenth of the time.
- * Any text of a vector can be read alone. An eight is squeezed and widened in three steps of shifts
- * and masks over a 64-bit word, which compilers turn into vector instructions. */
+ * Any text of a vector can be read alone. Coding itself is in alphabet_code.c. */
 #include "storage/encoding/private.h"
-
-#include "storage/base/arena.h"
-
-#include <stdlib.h>
 
 #define WIDTH_MAX 6
 #define HEAD_SIZE 16u
 #define PREFIX_SIZE 8u
-#define SAMPLE_ROWS 64
+#define SAMPLE_ROWS 32
+#define BUFFER_SIZE ((size_t)16 << 10) /* a multiple of 8 */
+#define PAUSE_BYTES ((uint64_t)1 << 20)
+#define PAUSE_ROW_BYTES 32 /* what a text costs besides its bytes */
 
 struct alphabet_own {
     struct packed sizes;
@@ -25,31 +23,6 @@ struct alphabet_own {
     uint32_t width;
 };
 
-/* --- eights --- */
-
-/* Eight numbers of a byte each to the lowest 8 * width bits. */
-static inline uint64_t squeeze(uint64_t x, uint32_t width)
-{
-    uint32_t spare = 8 - width;
-    uint64_t pair = (UINT64_C(1) << 2 * width) - 1, four = (UINT64_C(1) << 4 * width) - 1;
-    x = (x & 0x00ff00ff00ff00ff) | (x & 0xff00ff00ff00ff00) >> spare;
-    x &= pair * 0x0001000100010001;
-    x = (x & 0x0000ffff0000ffff) | (x & 0xffff0000ffff0000) >> 2 * spare;
-    x &= four * 0x0000000100000001;
-    return (x & 0x00000000ffffffff) | (x & 0xffffffff00000000) >> 4 * spare;
-}
-
-static inline uint64_t widen(uint64_t x, uint32_t width)
-{
-    uint32_t spare = 8 - width;
-    uint64_t one = (UINT64_C(1) << width) - 1, pair = (UINT64_C(1) << 2 * width) - 1;
-    uint64_t four = (UINT64_C(1) << 4 * width) - 1;
-    x = (x & four) | (x & four << 4 * width) << 4 * spare;
-    x = (x & pair * 0x0000000100000001) | (x & (pair << 2 * width) * 0x0000000100000001)
-                                              << 2 * spare;
-    return (x & one * 0x0001000100010001) | (x & (one << width) * 0x0001000100010001) << spare;
-}
-
 static uint64_t eights_of(uint64_t size)
 {
     return (size + 7) / 8;
@@ -57,67 +30,62 @@ static uint64_t eights_of(uint64_t size)
 
 /* --- writing --- */
 
-/* Notes the bytes of one text, eight at a time, written out: the compiler does not do it. Two
- * tables by turns, since a store waits for the one before it to the same place. */
+/* Notes the bytes of one text. Two tables by turns, since a store waits for the one before it to
+ * the same place. */
 static void note_bytes(struct slice text, uint8_t occurs[2][256])
 {
     const uint8_t *data = (const uint8_t *)text.data;
-    uint8_t *even = occurs[0], *odd = occurs[1];
-    size_t i = 0;
-    for (; i + 8 <= text.size; i += 8) {
-        uint64_t word = load_u64(data + i);
-        even[word & 255] = 1;
-        odd[word >> 8 & 255] = 1;
-        even[word >> 16 & 255] = 1;
-        odd[word >> 24 & 255] = 1;
-        even[word >> 32 & 255] = 1;
-        odd[word >> 40 & 255] = 1;
-        even[word >> 48 & 255] = 1;
-        odd[word >> 56] = 1;
-    }
-    for (; i < text.size; i++)
-        even[data[i]] = 1;
+    for (size_t i = 0; i < text.size; i++)
+        occurs[i & 1][data[i]] = 1;
 }
 
-/* Eight bytes to their numbers. */
-static inline uint64_t numbers_of(uint64_t word, const uint8_t *numbers)
+/* The alphabet of what was noted; false: too many bytes, or none. */
+static bool take_alphabet(struct encode_job *job, uint8_t occurs[2][256])
 {
-    return (uint64_t)numbers[word & 255] | (uint64_t)numbers[word >> 8 & 255] << 8 |
-           (uint64_t)numbers[word >> 16 & 255] << 16 | (uint64_t)numbers[word >> 24 & 255] << 24 |
-           (uint64_t)numbers[word >> 32 & 255] << 32 | (uint64_t)numbers[word >> 40 & 255] << 40 |
-           (uint64_t)numbers[word >> 48 & 255] << 48 | (uint64_t)numbers[word >> 56] << 56;
+    uint32_t count = 0;
+    for (uint32_t byte = 0; byte < 256; byte++) {
+        if ((occurs[0][byte] | occurs[1][byte]) == 0)
+            continue;
+        if (count == ALPHABET_MAX)
+            return false;
+        job->alphabet.bytes[count++] = (uint8_t)byte;
+    }
+    job->alphabet.count = count;
+    if (count != 0)
+        alphabet_code_make(job->alphabet.bytes, count, &job->alphabet.code);
+    return count != 0;
 }
 
-/* Which bytes occur; false: too many, or none. */
+/* The bytes of a sample first, which are nearly always all; the other texts are only held against
+ * them, which is far quicker, and one that has another byte makes the alphabet larger. */
 static bool find_alphabet(struct encode_job *job)
 {
     uint8_t occurs[2][256] = {0};
-    for (uint32_t row = 0; row < job->row_count; row++) {
+    const struct alphabet_kernels *kernels = kernels_chosen()->alphabet;
+    uint64_t paused = 0;
+    for (uint32_t row = 0; row < job->row_count; row += SAMPLE_ROWS) {
         note_bytes(job->text[row], occurs);
-        if (row % SAMPLE_ROWS != 0 && row + 1 != job->row_count)
-            continue;
-        uint32_t found = 0;
-        for (uint32_t byte = 0; byte < 256; byte++)
-            found += occurs[0][byte] | occurs[1][byte];
-        if (found > 1u << WIDTH_MAX)
+        if (row % (SAMPLE_ROWS * SAMPLE_ROWS) == 0 && !take_alphabet(job, occurs) &&
+            job->text[row].size != 0)
             return false;
-        if (row % BLOCK_VECTOR_ROWS == 0)
+    }
+    bool has_code = take_alphabet(job, occurs);
+    for (uint32_t row = 0; row < job->row_count; row++) {
+        struct slice text = job->text[row];
+        if (!has_code ||
+            !kernels->has_all(&job->alphabet.code, (const uint8_t *)text.data, text.size)) {
+            note_bytes(text, occurs);
+            has_code = take_alphabet(job, occurs);
+            if (!has_code && text.size != 0)
+                return false;
+        }
+        paused += text.size + PAUSE_ROW_BYTES;
+        if (paused >= PAUSE_BYTES) {
+            paused = 0;
             job_pause(job);
+        }
     }
-    job->alphabet.count = 0;
-    for (uint32_t byte = 0; byte < 256; byte++) {
-        if ((occurs[0][byte] | occurs[1][byte]) != 0)
-            job->alphabet.bytes[job->alphabet.count++] = (uint8_t)byte;
-    }
-    return job->alphabet.count > 0;
-}
-
-static uint32_t width_of(uint32_t count)
-{
-    uint32_t width = 1;
-    while (1u << width < count)
-        width++;
-    return width;
+    return has_code;
 }
 
 static uint64_t measure(struct encode_job *job)
@@ -125,64 +93,64 @@ static uint64_t measure(struct encode_job *job)
     uint32_t vectors = vector_count_of(job->row_count);
     if (!find_alphabet(job))
         return BODY_IMPOSSIBLE;
-    uint32_t width = width_of(job->alphabet.count);
-    text_plan_sizes(job);
+    uint32_t width = job->alphabet.code.width;
     uint64_t stored = 0;
     for (uint32_t vector = 0; vector < vectors; vector++)
-        stored += eights_of(text_raw_size(job, vector)) * width;
+        stored += eights_of(job->vector_size[vector]) * width;
     return PREFIX_SIZE + align8(UINT64_C(1) << width) + job->sizes.size +
            (uint64_t)vectors * HEAD_SIZE + align8(stored);
 }
 
-/* One vector's texts behind each other, as numbers in the alphabet, squeezed. */
-static void write_vector(const struct encode_job *job, uint32_t vector, const uint8_t *numbers,
-                         uint32_t width, struct writer *out)
+/* One vector's texts behind each other, as numbers in the alphabet, squeezed: by way of a buffer
+ * that stays in the first cache. */
+static void write_vector(const struct encode_job *job, uint32_t vector, struct writer *out)
 {
-    uint8_t first = job->alphabet.bytes[0];
-    const struct slice *text = job->text + (size_t)vector * BLOCK_VECTOR_ROWS;
-    uint64_t raw = text_raw_size(job, vector), eights = eights_of(raw);
-    uint8_t *bytes = memory_alloc(eights * 8 + 8), *to = bytes;
-    for (uint32_t row = 0; row < vector_rows_of(job->row_count, vector); row++) {
-        if (text[row].size != 0)
-            memcpy(to, text[row].data, text[row].size);
-        to += text[row].size;
+    const struct alphabet_kernels *kernels = kernels_chosen()->alphabet;
+    const struct alphabet_code *code = &job->alphabet.code;
+    uint8_t buffer[BUFFER_SIZE];
+    struct text_walk walk = {.text = job->text + (size_t)vector * BLOCK_VECTOR_ROWS};
+    uint64_t left = job->vector_size[vector], paused = 0;
+    uint8_t *stored = writer_reserve(out, eights_of(left) * code->width + ALPHABET_ROOM);
+    while (stored != NULL && left > 0) {
+        size_t size = left < BUFFER_SIZE ? left : BUFFER_SIZE;
+        text_walk_take(&walk, size, buffer);
+        /* What fills up the last eight has number 0, as the format wants it. */
+        memset(buffer + size, job->alphabet.bytes[0], eights_of(size) * 8 - size);
+        kernels->narrow(code, buffer, eights_of(size), stored);
+        stored += eights_of(size) * code->width;
+        out->size += eights_of(size) * code->width;
+        left -= size;
+        paused += size;
+        if (paused >= PAUSE_BYTES) {
+            paused = 0;
+            job_pause(job);
+        }
     }
-    /* What fills up the last eight has number 0, as the format wants it. */
-    memset(to, first, (size_t)(bytes + eights * 8 + 8 - to));
-    uint8_t *stored = writer_reserve(out, eights * width + 8);
-    for (uint64_t eight = 0; stored != NULL && eight < eights; eight++) {
-        uint64_t word = squeeze(numbers_of(load_u64(bytes + eight * 8), numbers), width);
-        memcpy(stored + eight * width, &word, sizeof(word)); /* the next one covers what is over */
-    }
-    if (stored != NULL)
-        out->size += eights * width;
-    memory_free(bytes);
     job_pause(job);
 }
 
 static void encode(struct encode_job *job, struct writer *out)
 {
     static const uint8_t zeros[64];
-    uint8_t alphabet[1u << WIDTH_MAX] = {0}, numbers[256] = {0};
+    uint8_t alphabet[ALPHABET_MAX] = {0};
     uint32_t count = job->alphabet.count, vectors = vector_count_of(job->row_count);
-    assert(count > 0 && count <= sizeof(alphabet)); /* measured before */
-    uint32_t width = width_of(count);
+    assert(count > 0 && count <= ALPHABET_MAX); /* measured before */
+    uint32_t width = job->alphabet.code.width;
     memcpy(alphabet, job->alphabet.bytes, count);
-    for (uint32_t i = 0; i < count; i++)
-        numbers[alphabet[i]] = (uint8_t)i;
     writer_u8(out, (uint8_t)width);
     writer_bytes(out, zeros, PREFIX_SIZE - 1);
     writer_bytes(out, alphabet, align8(UINT64_C(1) << width));
-    text_write_sizes(job, out);
+    packed_write(&job->sizes, job->lengths, out);
     uint64_t offset = 0;
     for (uint32_t vector = 0; vector < vectors; vector++) {
-        uint64_t raw = text_raw_size(job, vector);
+        uint64_t raw = job->vector_size[vector];
         writer_u64(out, offset);
         writer_u64(out, raw);
         offset += eights_of(raw) * width;
     }
+    (void)writer_reserve(out, offset + ALPHABET_ROOM); /* all at once: it is not moved again */
     for (uint32_t vector = 0; vector < vectors; vector++)
-        write_vector(job, vector, numbers, width, out);
+        write_vector(job, vector, out);
     writer_bytes(out, zeros, align8(offset) - offset);
 }
 
@@ -242,18 +210,13 @@ static void read_bytes(const struct alphabet_own *own, const struct alphabet_hea
                        uint64_t begin, uint64_t end, uint8_t *out)
 {
     uint32_t width = own->width;
-    uint64_t used = (UINT64_C(1) << 8 * width) - 1; /* width <= 6 */
-    uint8_t alphabet[1u << WIDTH_MAX];
-    memset(alphabet, 0, sizeof(alphabet));
+    uint64_t first = begin / 8;
+    uint8_t alphabet[ALPHABET_MAX] = {0};
+    if (begin >= end)
+        return;
     memcpy(alphabet, own->alphabet, (size_t)1 << width);
-    for (uint64_t eight = begin / 8; eight < eights_of(end); eight++) {
-        uint64_t word = 0;
-        memcpy(&word, head->bytes + eight * width, width);
-        word = widen(word & used, width);
-        uint8_t *to = out + eight * 8;
-        for (uint32_t i = 0; i < 8; i++)
-            to[i] = alphabet[word >> 8 * i & 63];
-    }
+    kernels_chosen()->alphabet->widen(alphabet, width, head->bytes + first * width,
+                                      eights_of(end) - first, out + first * 8);
 }
 
 static enum err reserve(struct block_scratch *scratch, uint64_t raw, struct error *error)

@@ -4,18 +4,19 @@
  *
  * For few distinct values that lie far apart: doubles, 64-bit ids, uuids. INTEGER entries ascend as
  * numbers, so a range of values is a range of codes; FLOAT entries ascend as their bits without
- * sign, WIDE by bytes. Distinct values are counted exactly, in a hash table that gives up as soon
- * as the entries alone are larger than the best encoding so far.
+ * sign, WIDE by bytes. A sample tells where a dictionary cannot be the smallest; else distinct
+ * values are counted in a hash table that gives up at the first one too many.
  */
 #include "storage/encoding/private.h"
 
 #include "storage/base/arena.h"
-#include "storage/base/hash.h"
 
 #include <stdlib.h>
 
 #define ENTRIES_MAX 16384u
 #define SLOTS (4 * ENTRIES_MAX)
+#define SAMPLE_ROWS 1024u
+#define SAMPLE_SLOTS (4 * SAMPLE_ROWS)
 
 struct dictionary_plan {
     uint32_t count;
@@ -41,24 +42,82 @@ void dictionary_plan_destroy(struct dictionary_plan *plan)
     memory_free(plan);
 }
 
-static uint64_t hash_of(const uint8_t *value, uint32_t width)
+static inline uint32_t hash_of(const uint8_t *value, uint32_t width)
 {
-    uint64_t hash = hash_mix(load_u64(value));
-    return width == 8 ? hash : hash_mix(hash ^ load_u64(value + 8));
+    uint64_t hash = load_u64(value) * UINT64_C(0x9e3779b97f4a7c15);
+    if (width == 16)
+        hash = (hash ^ load_u64(value + 8)) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(hash >> 40);
+}
+
+static inline bool is_equal(const uint8_t *a, const uint8_t *b, uint32_t width)
+{
+    return load_u64(a) == load_u64(b) && (width == 8 || load_u64(a + 8) == load_u64(b + 8));
+}
+
+/* Body of `count` entries and as many rows, at the least: a ninth of a byte, since vectors may need
+ * fewer bits than the whole. */
+static uint64_t least_size(const struct encode_job *job, uint64_t count)
+{
+    return 8 + count * job->width + job->row_count / 9 * (uint64_t)bits_of(count - 1);
+}
+
+/* With so many entries it may be smaller than the best so far. */
+static uint32_t entries_max_of(const struct encode_job *job)
+{
+    uint32_t low = 0, high = ENTRIES_MAX;
+    while (low < high) {
+        uint32_t middle = high - (high - low) / 2;
+        if (least_size(job, middle) < job->best)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+/* Distinct values of a few rows from all over the block: there are no fewer in the whole. */
+static uint32_t count_sample(const struct encode_job *job)
+{
+    uint16_t slots[SAMPLE_SLOTS] = {0}; /* sampled row + 1 */
+    uint32_t width = job->width, step = job->row_count / SAMPLE_ROWS, count = 0;
+    step = step == 0 ? 1 : step;
+    for (uint32_t i = 0; i < SAMPLE_ROWS && i * step < job->row_count; i++) {
+        const uint8_t *value = job->bytes + (size_t)i * step * width;
+        uint32_t slot = hash_of(value, width) % SAMPLE_SLOTS;
+        while (slots[slot] != 0 &&
+               !is_equal(job->bytes + (size_t)(slots[slot] - 1) * step * width, value, width))
+            slot = (slot + 1) % SAMPLE_SLOTS;
+        count += slots[slot] == 0;
+        slots[slot] = (uint16_t)(i + 1);
+    }
+    return count;
+}
+
+/* What is seen of the values leaves no room for fewer bits, or says that they are too many: of
+ * 1,024 rows as many are distinct only where there are several thousand values. */
+static bool is_hopeless(const struct encode_job *job, uint32_t entries_max)
+{
+    uint32_t count = count_sample(job);
+    uint64_t span = ((uint64_t)job->high - (uint64_t)job->low) / job->scale;
+    if (count > entries_max)
+        return true;
+    if (job->class == BLOCK_INTEGER && bits_of(count - 1) >= bits_of(span))
+        return true;
+    return count > SAMPLE_ROWS - SAMPLE_ROWS / 32;
 }
 
 /* Gives every row the number of its value, in order of appearance. False: too many. */
-static bool collect(const struct encode_job *job, uint32_t entries_max,
-                    struct dictionary_plan *plan)
+static inline bool collect_wide(const struct encode_job *job, uint32_t width, uint32_t entries_max,
+                                struct dictionary_plan *plan)
 {
     uint32_t *slots = memory_alloc_zero(SLOTS * sizeof(*slots)); /* entry + 1 */
-    uint32_t width = job->width;
     bool fits = true;
-    for (uint32_t row = 0; fits && row < job->row_count; row++) {
+    for (uint32_t row = 0; row < job->row_count; row++) {
         const uint8_t *value = job->bytes + (size_t)row * width;
-        uint32_t slot = (uint32_t)hash_of(value, width) % SLOTS;
+        uint32_t slot = hash_of(value, width) % SLOTS;
         while (slots[slot] != 0 &&
-               memcmp(plan->entries + (size_t)(slots[slot] - 1) * width, value, width) != 0)
+               !is_equal(plan->entries + (size_t)(slots[slot] - 1) * width, value, width))
             slot = (slot + 1) % SLOTS;
         if (slots[slot] == 0) {
             fits = plan->count < entries_max;
@@ -71,6 +130,13 @@ static bool collect(const struct encode_job *job, uint32_t entries_max,
     }
     memory_free(slots);
     return fits;
+}
+
+static bool collect(const struct encode_job *job, uint32_t entries_max,
+                    struct dictionary_plan *plan)
+{
+    return job->width == 8 ? collect_wide(job, 8, entries_max, plan)
+                           : collect_wide(job, 16, entries_max, plan);
 }
 
 /* One byte of an entry, the least significant for its order first. */
@@ -127,18 +193,16 @@ static void sort_entries(const struct encode_job *job, struct dictionary_plan *p
 
 static uint64_t measure(struct encode_job *job)
 {
-    uint64_t entries_max = job->best / job->width;
-    entries_max = entries_max < ENTRIES_MAX ? entries_max : ENTRIES_MAX;
+    uint32_t entries_max = entries_max_of(job);
+    if (entries_max == 0 || (job->best != UINT64_MAX && is_hopeless(job, entries_max)))
+        return BODY_IMPOSSIBLE;
     struct dictionary_plan *plan = memory_alloc_zero(sizeof(*plan));
     plan->entries = memory_alloc((size_t)(entries_max + 1) * job->width);
     plan->codes = memory_alloc(job->row_count * sizeof(*plan->codes));
     dictionary_plan_destroy(job->dictionary);
     job->dictionary = plan;
-    if (!collect(job, (uint32_t)entries_max, plan))
+    if (!collect(job, entries_max, plan) || least_size(job, plan->count) >= job->best)
         return BODY_IMPOSSIBLE;
-    uint32_t width = bits_of(plan->count - 1);
-    if (plan->count * (uint64_t)job->width + job->row_count / 9 * width > job->best)
-        return BODY_IMPOSSIBLE; /* a ninth: vectors may need fewer bits than the whole */
     job_pause(job);
     sort_entries(job, plan);
     packed_plan_make(plan->codes, job->row_count, 1, &job->codes);

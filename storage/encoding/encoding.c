@@ -84,6 +84,9 @@ double float_unorder(int64_t ordered)
 int64_t text_order(struct slice text)
 {
     uint64_t first = 0;
+    if (text.size >= sizeof(first))
+        return (int64_t)(__builtin_bswap64(load_u64((const uint8_t *)text.data)) ^ UINT64_C(1)
+                                                                                       << 63);
     for (size_t i = 0; i < sizeof(first); i++)
         first = first << 8 | (i < text.size ? (uint8_t)text.data[i] : 0);
     return (int64_t)(first ^ UINT64_C(1) << 63);
@@ -160,6 +163,19 @@ static uint64_t scale_of(const struct encode_job *job)
     return divisor.value == 0 ? 1 : divisor.value;
 }
 
+/* How long texts are, which all encodings of them want to know. */
+static void measure_texts(struct encode_job *job)
+{
+    job->lengths = memory_alloc(job->row_count * sizeof(*job->lengths));
+    for (uint32_t row = 0; row < job->row_count; row++) {
+        uint64_t size = job->text[row].size;
+        job->lengths[row] = (int64_t)size;
+        job->vector_size[row / BLOCK_VECTOR_ROWS] += size;
+        job->text_size += size;
+    }
+    packed_plan_make(job->lengths, job->row_count, 1, &job->sizes);
+}
+
 /* What is NULL, and where values that can be encoded are: the caller's, or a filled copy. */
 static void *prepare(const struct block_values *values, struct encode_job *job,
                      uint32_t *null_count)
@@ -193,15 +209,48 @@ static void *prepare(const struct block_values *values, struct encode_job *job,
     }
     job->integers = (const int64_t *)(const void *)job->bytes;
     job->is_constant = *null_count == job->row_count || is_constant(job);
-    for (uint32_t row = 0; job->width == 0 && row < job->row_count; row++)
-        job->text_size += job->text[row].size;
+    if (job->width == 0)
+        measure_texts(job);
     return copy;
 }
 
+/* NULLs of texts and doubles are left out, those of integers are copies. */
 static void widen_zone(struct block_zone *zone, int64_t value)
 {
     zone->min = value < zone->min ? value : zone->min;
     zone->max = value > zone->max ? value : zone->max;
+}
+
+static void find_integer_range(const struct encode_job *job, struct block_zone *zone)
+{
+    int64_t low = job->integers[0], high = low;
+    for (uint32_t row = 1; row < job->row_count; row++) {
+        int64_t value = job->integers[row];
+        low = value < low ? value : low;
+        high = value > high ? value : high;
+    }
+    zone->min = low;
+    zone->max = high;
+}
+
+static void find_text_range(const struct encode_job *job, struct block_zone *zone)
+{
+    for (uint32_t row = 0; row < job->row_count; row++) {
+        if (row % 8192 == 8191) /* texts lie anywhere in memory */
+            job_pause(job);
+        if (job->validity == NULL || job->validity[row])
+            widen_zone(zone, text_order(job->text[row]));
+    }
+}
+
+static void find_float_range(const struct encode_job *job, struct block_zone *zone)
+{
+    for (uint32_t row = 0; row < job->row_count; row++) {
+        double value;
+        memcpy(&value, &job->integers[row], sizeof(value));
+        if (job->validity == NULL || job->validity[row])
+            widen_zone(zone, float_order(value));
+    }
 }
 
 static struct block_zone zone_of(const struct encode_job *job, uint32_t null_count)
@@ -210,21 +259,14 @@ static struct block_zone zone_of(const struct encode_job *job, uint32_t null_cou
                               .has_range = null_count < job->row_count && job->class != BLOCK_WIDE,
                               .min = INT64_MAX,
                               .max = INT64_MIN};
-    for (uint32_t row = 0; zone.has_range && row < job->row_count; row++) {
-        if (job->class == BLOCK_TEXT && row % 8192 == 8191) /* texts lie anywhere in memory */
-            job_pause(job);
-        if (job->class == BLOCK_INTEGER) { /* NULLs are copies */
-            widen_zone(&zone, job->integers[row]);
-        } else if (job->validity == NULL || job->validity[row]) {
-            double value = 0;
-            if (job->class == BLOCK_FLOAT)
-                memcpy(&value, &job->integers[row], sizeof(value));
-            widen_zone(&zone,
-                       job->class == BLOCK_FLOAT ? float_order(value) : text_order(job->text[row]));
-        }
-    }
     if (!zone.has_range)
         zone.min = zone.max = 0;
+    else if (job->class == BLOCK_INTEGER)
+        find_integer_range(job, &zone);
+    else if (job->class == BLOCK_FLOAT)
+        find_float_range(job, &zone);
+    else
+        find_text_range(job, &zone);
     return zone;
 }
 
@@ -247,6 +289,8 @@ static const struct encoding *choose(struct encode_job *job, uint32_t forbidden)
         if (size < job->best)
             chosen = encoding;
         job->best = size < job->best ? size : whole;
+        if (chosen == &encoding_constant && job->width != 0)
+            break; /* nothing is smaller */
     }
     return chosen;
 }
@@ -302,6 +346,7 @@ void block_encode(const struct block_values *values, const struct encode_options
         .encoding = encoding->tag, .raw_bytes = raw_bytes_of(job, null_count), .zone = zone};
     dictionary_plan_destroy(job->dictionary);
     writer_deinit(&job->pieces);
+    memory_free(job->lengths);
     memory_free(copy);
     memory_free(job);
 }

@@ -49,6 +49,7 @@ static uint32_t select_set_base(const uint32_t *codes, uint32_t count, const uin
 
 static const struct kernels base = {.name = "base",
                                     .pack = &bitpack_base,
+                                    .alphabet = &alphabet_base,
                                     .select32 = select32_base,
                                     .select64 = select64_base,
                                     .select_set = select_set_base};
@@ -138,6 +139,7 @@ AVX2 static uint32_t select_set_avx2(const uint32_t *codes, uint32_t count, cons
 
 static const struct kernels avx2 = {.name = "avx2",
                                     .pack = &bitpack_avx2,
+                                    .alphabet = &alphabet_avx2,
                                     .select32 = select32_avx2,
                                     .select64 = select64_avx2,
                                     .select_set = select_set_avx2};
@@ -227,6 +229,7 @@ AVX512 static uint32_t select_set_avx512(const uint32_t *codes, uint32_t count, 
 
 static const struct kernels avx512 = {.name = "avx512",
                                       .pack = &bitpack_avx512,
+                                      .alphabet = &alphabet_avx2,
                                       .select32 = select32_avx512,
                                       .select64 = select64_avx512,
                                       .select_set = select_set_avx512};

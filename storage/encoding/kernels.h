@@ -32,9 +32,36 @@ struct bitpack {                        /* bitpack.c */
 };
 extern const struct bitpack bitpack_base, bitpack_avx2, bitpack_avx512;
 
+/* An alphabet of bytes, each with a number; made by alphabet_code_make(). */
+#define ALPHABET_MAX 64u
+#define ALPHABET_ROOM 32u /* what narrow() writes past its end */
+struct alphabet_code {
+    uint32_t width;       /* bits of a number: 1 … 6 */
+    uint8_t numbers[256]; /* by byte; 0 for those that are not of it */
+    uint8_t is_member[256];
+    uint8_t sets[2][16]; /* by lower half: bits of the upper halves 0 … 7, 8 … 15 */
+    uint32_t row_count;  /* upper halves that occur, each with the numbers of its bytes */
+    uint8_t row_first[16];
+    uint8_t row_numbers[16][16];
+};
+/* `bytes` ascending, 1 … ALPHABET_MAX of them. */
+void alphabet_code_make(const uint8_t *bytes, uint32_t count, struct alphabet_code *code);
+
+struct alphabet_kernels { /* alphabet_code.c */
+    bool (*has_all)(const struct alphabet_code *code, const uint8_t *bytes, size_t size);
+    /* Eight bytes, all members, to `width` bytes. */
+    void (*narrow)(const struct alphabet_code *code, const uint8_t *bytes, size_t eights,
+                   uint8_t *out);
+    /* And back; `alphabet` has ALPHABET_MAX bytes. Any packed bytes are fine. */
+    void (*widen)(const uint8_t *alphabet, uint32_t width, const uint8_t *packed, size_t eights,
+                  uint8_t *out);
+};
+extern const struct alphabet_kernels alphabet_base, alphabet_avx2;
+
 struct kernels { /* kernels.c */
     const char *name;
     const struct bitpack *pack;
+    const struct alphabet_kernels *alphabet;
     /* Index of every value with value - low <= span (unsigned, wrapping). Values are readable, and
      * the selection is writable, up to the next multiple of SELECT_ROOM. */
     uint32_t (*select32)(const uint32_t *values, uint32_t count, uint32_t low, uint32_t span,

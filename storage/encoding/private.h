@@ -128,7 +128,9 @@ struct encode_job {
     int64_t low, high;    /* INTEGER */
     uint64_t scale;       /* greatest common divisor of all differences; at least 1 */
     uint64_t best;        /* bytes of the best body so far: measuring may stop at it */
-    uint64_t text_size;   /* all bytes of all rows */
+    uint64_t text_size;   /* TEXT: all bytes of all rows */
+    uint64_t vector_size[BLOCK_VECTORS_MAX];
+    int64_t *lengths; /* of each text */
     struct packed_plan frame, sizes, codes;
     struct delta_plan {
         uint64_t size, scale;
@@ -137,8 +139,9 @@ struct encode_job {
     } delta;
     struct dictionary_plan *dictionary; /* freed by dictionary_plan_destroy() */
     struct {
-        uint8_t bytes[64]; /* ascending; those that occur in texts, if they are so few */
+        uint8_t bytes[ALPHABET_MAX]; /* ascending; those that occur, if they are so few */
         uint32_t count;
+        struct alphabet_code code;
     } alphabet;
     struct writer pieces; /* what lz4 made of the values */
     struct {
@@ -169,9 +172,13 @@ static inline bool piece_is_possible(uint64_t stored, uint64_t raw)
 
 /* --- text.c: what encodings of texts share --- */
 
-void text_plan_sizes(struct encode_job *job); /* job->sizes */
-void text_write_sizes(struct encode_job *job, struct writer *out);
-uint64_t text_raw_size(const struct encode_job *job, uint32_t vector); /* bytes of its texts */
+/* Where one is in texts that lie anywhere. */
+struct text_walk {
+    const struct slice *text;
+    size_t offset; /* in *text */
+};
+/* Copies the next `size` bytes, of as many texts as that takes. */
+void text_walk_take(struct text_walk *walk, size_t size, uint8_t *out);
 /* Offsets of the first `count` texts of a vector that holds `raw` bytes, and their end: count + 1
  * numbers. False: they do not add up. */
 bool text_read_offsets(const struct packed *sizes, uint32_t vector, uint32_t count, uint64_t raw,

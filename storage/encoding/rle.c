@@ -67,7 +67,9 @@ static uint64_t measure(struct encode_job *job)
 {
     struct packed_plan plan;
     uint32_t runs = run_count_of(job);
-    if (rest_size(job, runs) >= job->best)
+    /* A run costs two bytes besides its value, of which there are at most eight. */
+    bool is_hopeless = job->width == 8 && runs >= 16 && (uint64_t)runs * 5 > job->row_count * 4ul;
+    if (is_hopeless || rest_size(job, runs) >= job->best)
         return BODY_IMPOSSIBLE;
     int64_t *values = values_of_runs(job, runs, &plan);
     uint64_t size = values == NULL ? (uint64_t)runs * job->width : plan.size;

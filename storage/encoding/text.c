@@ -33,53 +33,32 @@ static uint64_t piece_count_of(uint64_t raw)
 
 /* --- writing --- */
 
-void text_plan_sizes(struct encode_job *job)
+void text_walk_take(struct text_walk *walk, size_t size, uint8_t *out)
 {
-    int64_t *sizes = memory_alloc(job->row_count * sizeof(*sizes));
-    for (uint32_t row = 0; row < job->row_count; row++)
-        sizes[row] = (int64_t)job->text[row].size;
-    packed_plan_make(sizes, job->row_count, 1, &job->sizes);
-    memory_free(sizes);
-}
-
-uint64_t text_raw_size(const struct encode_job *job, uint32_t vector)
-{
-    uint64_t raw = 0;
-    const struct slice *text = job->text + (size_t)vector * BLOCK_VECTOR_ROWS;
-    for (uint32_t i = 0; i < vector_rows_of(job->row_count, vector); i++)
-        raw += text[i].size;
-    return raw;
-}
-
-/* Where one is in the bytes of a vector. */
-struct text_walk {
-    const struct slice *text;
-    size_t offset; /* in *text */
-};
-
-/* Up to `size` bytes further on. */
-static struct slice walk_take(struct text_walk *walk, size_t size, uint8_t *buffer)
-{
-    size_t filled = 0;
-    while (filled < size) {
+    while (size > 0) {
         size_t left = walk->text->size - walk->offset;
-        size_t part = left < size - filled ? left : size - filled;
+        size_t part = left < size ? left : size;
         if (part > 0)
-            memcpy(buffer + filled, walk->text->data + walk->offset, part);
-        filled += part;
+            memcpy(out, walk->text->data + walk->offset, part);
+        out += part;
+        size -= part;
         walk->offset += part;
-        if (walk->offset == walk->text->size) {
+        if (part == left) {
             walk->text++;
             walk->offset = 0;
         }
     }
-    return slice_of(buffer, filled);
+}
+
+static struct slice take_slice(struct text_walk *walk, size_t size, uint8_t *buffer)
+{
+    text_walk_take(walk, size, buffer);
+    return slice_of(buffer, size);
 }
 
 static uint64_t measure_plain(struct encode_job *job)
 {
     uint32_t vectors = vector_count_of(job->row_count);
-    text_plan_sizes(job);
     return job->sizes.size + (uint64_t)vectors * HEAD_SIZE + align8(job->text_size);
 }
 
@@ -89,11 +68,11 @@ static uint64_t sample_percent(struct encode_job *job, uint8_t *buffer)
     uint32_t vectors = vector_count_of(job->row_count), step = vectors < 3 ? 1 : vectors / 3;
     uint64_t raw = 0;
     for (uint32_t vector = 0; vector < vectors; vector += step) {
-        uint64_t size = text_raw_size(job, vector);
+        uint64_t size = job->vector_size[vector];
         size = size < SAMPLE_SIZE ? size : SAMPLE_SIZE;
         struct text_walk walk = {.text = job->text + (size_t)vector * BLOCK_VECTOR_ROWS};
         if (size > 0)
-            piece_write(walk_take(&walk, size, buffer), &job->pieces);
+            piece_write(take_slice(&walk, size, buffer), &job->pieces);
         raw += size;
     }
     uint64_t percent = raw == 0 ? 100 : job->pieces.size * 100 / raw;
@@ -103,14 +82,14 @@ static uint64_t sample_percent(struct encode_job *job, uint8_t *buffer)
 
 static void add_vector(struct encode_job *job, uint32_t vector, uint8_t *buffer)
 {
-    uint64_t raw = text_raw_size(job, vector), left = raw;
+    uint64_t raw = job->vector_size[vector], left = raw;
     size_t begin = job->pieces.size, sizes = begin;
     struct text_walk walk = {.text = job->text + (size_t)vector * BLOCK_VECTOR_ROWS};
     for (uint64_t piece = 0; piece < piece_count_of(raw); piece++)
         writer_u32(&job->pieces, 0);
     while (left > 0) {
         size_t size = left < PIECE_SIZE ? left : PIECE_SIZE;
-        uint32_t stored = piece_write(walk_take(&walk, size, buffer), &job->pieces);
+        uint32_t stored = piece_write(take_slice(&walk, size, buffer), &job->pieces);
         writer_patch_u32(&job->pieces, sizes, stored);
         sizes += sizeof(uint32_t);
         left -= size;
@@ -124,7 +103,6 @@ static uint64_t measure_lz4(struct encode_job *job)
 {
     uint32_t vectors = vector_count_of(job->row_count);
     uint8_t *buffer = memory_alloc(PIECE_SIZE);
-    text_plan_sizes(job);
     writer_reset(&job->pieces);
     uint64_t rest = job->sizes.size + (uint64_t)vectors * HEAD_SIZE;
     if (rest + job->text_size * sample_percent(job, buffer) / 100 >= job->best) {
@@ -137,21 +115,12 @@ static uint64_t measure_lz4(struct encode_job *job)
     return rest + align8(job->pieces.size);
 }
 
-void text_write_sizes(struct encode_job *job, struct writer *out)
-{
-    int64_t *sizes = memory_alloc(job->row_count * sizeof(*sizes));
-    for (uint32_t row = 0; row < job->row_count; row++)
-        sizes[row] = (int64_t)job->text[row].size;
-    packed_write(&job->sizes, sizes, out);
-    memory_free(sizes);
-}
-
 static void write_sizes_and_heads(struct encode_job *job, struct writer *out, bool is_plain)
 {
     uint64_t offset = 0;
-    text_write_sizes(job, out);
+    packed_write(&job->sizes, job->lengths, out);
     for (uint32_t vector = 0; vector < vector_count_of(job->row_count); vector++) {
-        uint64_t raw = text_raw_size(job, vector);
+        uint64_t raw = job->vector_size[vector];
         uint64_t stored = is_plain ? raw : job->piece_sizes[vector].stored;
         writer_u64(out, offset);
         writer_u64(out, stored);

@@ -37,6 +37,7 @@ struct build {
     struct numbering numbering;
     uint32_t *counts; /* per number */
     uint32_t *places; /* per number: the end of its rows in `rows`, while they are put there */
+    uint8_t *steps;   /* per number: 1 if it is rare */
     uint32_t *rows;
 };
 
@@ -49,6 +50,13 @@ static void pause_at(const struct bitmap_input *input, uint32_t row)
 {
     if (input->pause != NULL && row % BITMAP_PAUSE_ROWS == 0)
         input->pause(input->context);
+}
+
+/* Rows between two pauses, so that inner loops have none. */
+static uint32_t end_of_piece(const struct bitmap_input *input, uint32_t begin)
+{
+    uint32_t left = input->row_count - begin;
+    return begin + (left < BITMAP_PAUSE_ROWS ? left : BITMAP_PAUSE_ROWS);
 }
 
 /* --- numbers --- */
@@ -97,11 +105,15 @@ static void number_dense(struct build *build, int64_t min, uint64_t range)
 {
     const struct bitmap_input *input = build->input;
     build->numbering = (struct numbering){.is_dense = true, .base = min, .count = (uint32_t)range};
-    build->counts = memory_alloc_zero(range * sizeof(*build->counts));
-    for (uint32_t row = 0; row < input->row_count; row++) {
-        pause_at(input, row);
-        if (!is_null(input, row))
-            build->counts[number_of(&build->numbering, input->keys[row])]++;
+    uint32_t *counts = build->counts = memory_alloc_zero(range * sizeof(*build->counts));
+    for (uint32_t begin = 0; begin < input->row_count;) {
+        uint32_t end = end_of_piece(input, begin);
+        pause_at(input, 0);
+        for (uint32_t row = begin; row < end; row++) {
+            if (!is_null(input, row))
+                counts[(uint64_t)input->keys[row] - (uint64_t)min]++;
+        }
+        begin = end;
     }
 }
 
@@ -111,12 +123,17 @@ static bool count_keys(struct build *build)
     const struct bitmap_input *input = build->input;
     int64_t min = INT64_MAX;
     int64_t max = INT64_MIN;
-    for (uint32_t row = 0; row < input->row_count; row++) {
-        pause_at(input, row);
-        if (is_null(input, row))
-            continue;
-        min = input->keys[row] < min ? input->keys[row] : min;
-        max = input->keys[row] > max ? input->keys[row] : max;
+    for (uint32_t begin = 0; begin < input->row_count;) {
+        uint32_t end = end_of_piece(input, begin);
+        pause_at(input, 0);
+        for (uint32_t row = begin; row < end; row++) {
+            int64_t key = input->keys[row];
+            if (is_null(input, row))
+                continue;
+            min = key < min ? key : min;
+            max = key > max ? key : max;
+        }
+        begin = end;
     }
     if (min > max)
         return false;
@@ -168,26 +185,45 @@ static bool is_rare(const struct build *build, uint32_t number)
     return (uint64_t)build->counts[number] * BITMAP_RARE < build->input->row_count;
 }
 
-/* Rows of rare keys side by side, in the order of numbers. */
-static void place_rows(struct build *build)
+/* One row after the other to where its number's next row goes. Rows of frequent keys all go to one
+ * place behind the others, which costs less than asking what they are. */
+static void place_piece(struct build *build, uint32_t begin, uint32_t end)
 {
     const struct bitmap_input *input = build->input;
-    uint32_t number_count = build->numbering.count;
-    uint32_t total = 0;
-    build->places = memory_alloc(number_count * sizeof(*build->places));
-    for (uint32_t number = 0; number < number_count; number++) {
-        build->places[number] = total;
-        if (is_rare(build, number))
-            total += build->counts[number];
-    }
-    build->rows = memory_alloc(((size_t)total + 1) * sizeof(*build->rows));
-    for (uint32_t row = 0; row < input->row_count; row++) {
-        pause_at(input, row);
+    uint32_t *places = build->places, *rows = build->rows;
+    const uint8_t *steps = build->steps;
+    for (uint32_t row = begin; row < end; row++) {
         if (is_null(input, row))
             continue;
         uint32_t number = number_of(&build->numbering, input->keys[row]);
-        if (is_rare(build, number))
-            build->rows[build->places[number]++] = row;
+        rows[places[number]] = row;
+        places[number] += steps[number];
+    }
+}
+
+/* Rows of rare keys side by side, in the order of numbers. */
+static void place_rows(struct build *build)
+{
+    uint32_t number_count = build->numbering.count;
+    uint32_t total = 0;
+    build->places = memory_alloc(number_count * sizeof(*build->places));
+    build->steps = memory_alloc(number_count);
+    for (uint32_t number = 0; number < number_count; number++) {
+        build->steps[number] = is_rare(build, number);
+        build->places[number] = total;
+        if (build->steps[number])
+            total += build->counts[number];
+    }
+    for (uint32_t number = 0; number < number_count; number++) {
+        if (!build->steps[number])
+            build->places[number] = total;
+    }
+    build->rows = memory_alloc(((size_t)total + 1) * sizeof(*build->rows));
+    for (uint32_t begin = 0; begin < build->input->row_count;) {
+        uint32_t end = end_of_piece(build->input, begin);
+        pause_at(build->input, 0);
+        place_piece(build, begin, end);
+        begin = end;
     }
 }
 
@@ -222,6 +258,14 @@ static size_t roaring_size_least(const uint32_t *rows, uint32_t count)
     return size;
 }
 
+static uint8_t *put_varint(uint8_t *to, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        *to++ = (uint8_t)(value | 0x80);
+    *to++ = (uint8_t)value;
+    return to;
+}
+
 /* Appends the list to `lists`, its head to `heads`. */
 static void write_list(const uint32_t *rows, uint32_t count, struct writer *heads,
                        struct writer *lists)
@@ -237,10 +281,14 @@ static void write_list(const uint32_t *rows, uint32_t count, struct writer *head
     lists->size = begin;
     writer_varint(heads, (uint64_t)count << 1 | BITMAP_DELTAS);
     writer_varint(heads, size);
-    writer_varint(lists, rows[0]);
+    uint8_t *to = writer_reserve(lists, size);
+    if (to == NULL)
+        return;
+    uint8_t *end = put_varint(to, rows[0]);
     for (uint32_t i = 1; i < count; i++)
-        writer_varint(lists, rows[i] - rows[i - 1]);
-    assert(lists->failed || lists->size - begin == size);
+        end = put_varint(end, rows[i] - rows[i - 1]);
+    assert((size_t)(end - to) == size);
+    lists->size += size;
 }
 
 /* Directory and groups of the keys, all rare. */
@@ -319,6 +367,7 @@ bool bitmap_index_write(const struct bitmap_input *input, struct writer *out)
     memory_free(build.numbering.slots);
     memory_free(build.counts);
     memory_free(build.places);
+    memory_free(build.steps);
     memory_free(build.rows);
     return rare_count != 0;
 }

@@ -276,6 +276,12 @@ static void take_vector(struct collector *collector, const struct column *column
 
 /* --- the end of it --- */
 
+/* An entry and its first eight bytes as a number, which decides most comparisons. */
+struct entry_key {
+    uint64_t first;
+    uint32_t entry;
+};
+
 struct entry_order {
     const struct slice *entries;
     struct pauser *pauser;
@@ -286,10 +292,12 @@ struct entry_order {
 static int compare_entries(const void *a, const void *b, void *context)
 {
     struct entry_order *order = context;
+    const struct entry_key *left = a, *right = b;
     if (++order->count % PAUSE_COMPARISONS == 0)
         (void)pauser_go_on(order->pauser);
-    return slice_compare(order->entries[*(const uint32_t *)a],
-                         order->entries[*(const uint32_t *)b]);
+    if (left->first != right->first)
+        return left->first < right->first ? -1 : 1;
+    return slice_compare(order->entries[left->entry], order->entries[right->entry]);
 }
 
 /* Entries by bytes, codes renamed after them. */
@@ -297,17 +305,18 @@ static void sort_entries(struct collector *collector)
 {
     struct collected *out = collector->out;
     struct texts *texts = &collector->texts;
-    uint32_t *order = memory_alloc((texts->count + 1) * sizeof(*order));
+    struct entry_key *order = memory_alloc((texts->count + 1) * sizeof(*order));
     uint32_t *renamed = memory_alloc((texts->count + 1) * sizeof(*renamed));
     for (uint32_t i = 0; i < texts->count; i++)
-        order[i] = i;
+        order[i] = (struct entry_key){
+            .first = (uint64_t)text_order(texts->entries[i]) ^ UINT64_C(1) << 63, .entry = i};
     struct entry_order by_bytes = {.entries = texts->entries, .pauser = collector->pauser};
     qsort_r(order, texts->count, sizeof(*order), compare_entries, &by_bytes);
     (void)pauser_go_on(collector->pauser);
     out->entries = arena_alloc_array(&out->arena, texts->count, sizeof(*out->entries));
     for (uint32_t i = 0; i < texts->count; i++) {
-        out->entries[i] = texts->entries[order[i]];
-        renamed[order[i]] = i;
+        out->entries[i] = texts->entries[order[i].entry];
+        renamed[order[i].entry] = i;
     }
     for (uint32_t i = 0; i < out->row_count; i++) {
         if (out->validity == NULL || out->validity[i] != 0)

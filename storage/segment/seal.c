@@ -104,21 +104,29 @@ struct permuted {
     };
 };
 
+/* The loop stands once for each class, with and without an order. */
+#define PERMUTE(TO, FROM)                                                                          \
+    do {                                                                                           \
+        for (uint32_t i = 0; order != NULL && i < count; i++)                                      \
+            (TO)[i] = (FROM)[order[begin + i]];                                                    \
+        for (uint32_t i = 0; order == NULL && i < count; i++)                                      \
+            (TO)[i] = (FROM)[begin + i];                                                           \
+    } while (0)
+
 static void permute_values(const struct collected *from, const uint32_t *order, uint32_t begin,
                            uint32_t count, struct permuted *to)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t row = order != NULL ? order[begin + i] : begin + i;
-        if (from->entry_count != 0)
-            to->i[i] = from->codes[row];
-        else if (from->class == BLOCK_INTEGER)
-            to->i[i] = from->i[row];
-        else if (from->class == BLOCK_FLOAT)
-            to->f[i] = from->f[row];
-        else if (from->class == BLOCK_WIDE)
-            memcpy(to->wide[i], from->wide + (size_t)row * 16, 16);
-        else
-            to->text[i] = from->text[row];
+    if (from->entry_count != 0)
+        PERMUTE(to->i, from->codes);
+    else if (from->class == BLOCK_INTEGER)
+        PERMUTE(to->i, from->i);
+    else if (from->class == BLOCK_FLOAT)
+        PERMUTE(to->f, from->f);
+    else if (from->class == BLOCK_TEXT)
+        PERMUTE(to->text, from->text);
+    for (uint32_t i = 0; from->class == BLOCK_WIDE && i < count; i++) {
+        size_t row = order != NULL ? order[begin + i] : begin + i;
+        memcpy(to->wide[i], from->wide + row * 16, 16);
     }
 }
 
