@@ -9,12 +9,13 @@
  * number. Without keys there is one state from the start, and one row out even if no row came in;
  * DISTINCT and GROUP BY without rows give none. Groups come out in order of first sight. */
 #include "query/exec/keys.h"
+#include "query/exec/ordered.h"
 #include "query/func/aggregate.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define ARGUMENTS_MAX 8
+#define ARGUMENTS_MAX (AGGREGATE_ARGUMENTS_MAX + 1)
 
 struct group_aggregate {
     const struct aggregate_call *call;
@@ -22,6 +23,7 @@ struct group_aggregate {
     size_t argument_count; /* order_by comes last */
     struct evaluator *arguments[ARGUMENTS_MAX];
     struct evaluator *filter;
+    struct ordered *ordered;   /* ORDER BY in the call; NULL: rows go on as they come */
     struct tuple_table values; /* DISTINCT */
     struct pair_table seen;
 };
@@ -65,8 +67,11 @@ static void open_aggregate(struct exec_node *node, struct group_aggregate *aggre
     }
     aggregate->filter = open_expr(node, call->filter);
     group->has_distinct = group->has_distinct || call->is_distinct;
+    if (call->order_count > 0)
+        aggregate->ordered = ordered_create(node->exec, call);
     if (call->is_distinct) {
-        tuple_table_init(&aggregate->values, types, aggregate->argument_count, &group->memory);
+        tuple_table_init(&aggregate->values, types, aggregate->argument_count - call->order_count,
+                         &group->memory);
         pair_table_init(&aggregate->seen, &group->memory);
     }
 }
@@ -92,7 +97,8 @@ static enum err group_open(struct exec_node *node, struct error *error)
     exec_memory_init(&group->memory, node->exec->budget);
     exec_memory_init(&group->aggregate_arena, node->exec->budget);
     group->aggregate_memory = (struct aggregate_memory){.arena = &group->aggregate_arena.arena,
-                                                        .budget = node->exec->budget};
+                                                        .budget = node->exec->budget,
+                                                        .zone = node->exec->eval.zone};
     group->key_exprs = exec_evaluators(node->exec, plan->group.keys, plan->group.key_count);
     struct type *types =
         arena_alloc_array(&node->exec->arena, plan->group.key_count, sizeof(*types));
@@ -178,6 +184,9 @@ static enum err update_aggregate(struct group *group, struct group_aggregate *ag
     }
     if (err != OK)
         return err;
+    if (aggregate->ordered != NULL)
+        return ordered_add(aggregate->ordered, arguments, in->row_count, rows.group, rows.only,
+                           rows.selection, rows.count, error);
     char *states = group->states + aggregate->state_offset;
     if (rows.group == NULL)
         states += rows.only * group->stride;
@@ -231,13 +240,29 @@ static enum err add_batch(struct exec_node *node, const struct batch *in, struct
     return exec_memory_settle(&group->aggregate_arena, error);
 }
 
+/* After the last batch: the rows that aggregates want in an order. */
+static enum err finish_ordered(struct group *group, struct error *error)
+{
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < group->aggregate_count; i++) {
+        struct group_aggregate *aggregate = &group->aggregates[i];
+        if (aggregate->ordered != NULL)
+            err = ordered_finish(aggregate->ordered, group->states + aggregate->state_offset,
+                                 group->stride, &group->aggregate_memory, &group->aggregate_arena,
+                                 error);
+    }
+    return err;
+}
+
 static enum err build_groups(struct exec_node *node, struct error *error)
 {
     size_t unchecked = 0;
     for (;;) {
         struct batch in;
         enum err err = exec_next(node->children[0], &in, error);
-        if (err != OK || in.row_count == 0)
+        if (err == OK && in.row_count == 0)
+            return finish_ordered(node->state, error);
+        if (err != OK)
             return err;
         node->exec->actual[node->plan->id].rows_in += in.row_count;
         err = add_batch(node, &in, error);
@@ -264,6 +289,8 @@ static enum err finish_aggregate(struct exec_node *node, const struct group_aggr
         struct value value = {.type = aggregate->call->type};
         enum err err = aggregate->call->aggregate->finish(state, aggregate->call,
                                                           &group->aggregate_memory, &value, error);
+        if (err == OK)
+            err = exec_memory_settle(&group->aggregate_arena, error);
         if (err != OK)
             return err;
         column_builder_add(&builder, &value);
@@ -316,6 +343,7 @@ static void group_close(struct exec_node *node)
         exec_evaluators_destroy(aggregate->arguments, aggregate->argument_count);
         if (aggregate->filter != NULL)
             evaluator_destroy(aggregate->filter);
+        ordered_destroy(aggregate->ordered);
         if (aggregate->call != NULL && aggregate->call->is_distinct) {
             tuple_table_deinit(&aggregate->values);
             pair_table_deinit(&aggregate->seen);

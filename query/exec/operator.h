@@ -57,6 +57,8 @@ MUST_CHECK enum err exec_row_limit(struct exec *exec, const struct expr *expr, b
  * are. */
 MUST_CHECK enum err exec_keep(struct exec_node *node, struct evaluator *predicate,
                               struct batch *batch, struct error *error);
+/* The first eight bytes of a value in a form that is in order as the values are. sort.c */
+uint64_t sort_prefix(const struct column *column, size_t row);
 struct column column_null(struct type type); /* a CONSTANT NULL */
 
 /* Top-N by event time: `node` (a scan) starts at the end that the order starts at. Later the sort

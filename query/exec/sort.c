@@ -107,7 +107,7 @@ static uint64_t text_prefix(struct slice text)
     return __builtin_bswap64(word);
 }
 
-static uint64_t value_prefix(const struct column *column, size_t row)
+uint64_t sort_prefix(const struct column *column, size_t row)
 {
     switch (type_physical(column->type.id)) {
     case PHYSICAL_BOOL:
@@ -141,7 +141,7 @@ static struct sort_entry make_entry(const struct sort_key *key, const struct col
     if (column_is_null(column, row))
         entry.null_rank = key->is_nulls_first ? 0 : 2;
     else
-        entry.prefix = value_prefix(column, row);
+        entry.prefix = sort_prefix(column, row);
     if (key->is_descending && entry.null_rank == 1)
         entry.prefix = ~entry.prefix;
     return entry;

@@ -66,6 +66,9 @@ struct aggregate_request {
     struct expr *filter;   /* may be NULL */
     struct expr *order_by; /* WITHIN GROUP; NULL if none */
     bool is_descending;
+    size_t order_count; /* ORDER BY in the call */
+    struct expr **order_keys;
+    const struct aggregate_order *orders;
     int32_t position;
 };
 MUST_CHECK enum err build_aggregate(struct builder *b, const struct aggregate_request *request,

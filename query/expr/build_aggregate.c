@@ -1,41 +1,88 @@
-/* Aggregate calls: which aggregate a name and an argument type mean, with the argument cast to what
- * it takes. Among those of one name an exact argument type wins, then the preferred type the
- * argument can become, then the only one left. */
+/* Aggregate calls: which aggregate a name and argument types mean, with the arguments cast to what
+ * it takes.
+ *
+ * Among those of one name and number of arguments the closest wins: an exact type before one that
+ * takes anything, then a literal that is text, then the preferred type an argument can become. Two
+ * that are equally close are 42725. Leading arguments that an aggregate wants as constants (the
+ * fraction of a percentile, the span of a funnel) leave the row arguments here and stand in
+ * call->direct; keys of ORDER BY within the call are appended to them. */
 #include "query/expr/resolve.h"
 
 #include "query/func/aggregate.h"
+
+#include <assert.h>
 
 bool build_is_aggregate(struct slice name)
 {
     return aggregate_next(name, NULL) != NULL;
 }
 
-static const struct aggregate *choose(struct slice name, enum type_id type, bool *is_ambiguous)
+/* How close a type is to a declared one; -1: it cannot become it. */
+static int closeness(enum type_id from, uint8_t to)
+{
+    if (from == to)
+        return 8;
+    if (to == AGGREGATE_ANY)
+        return 6;
+    if (!type_can_become(from, (enum type_id)to))
+        return -1;
+    if (from == TYPE_UNKNOWN)
+        return to == TYPE_TEXT ? 5 : 0;
+    return type_is_preferred((enum type_id)to) ? 4 : 0;
+}
+
+static size_t direct_count(const struct aggregate *a)
+{
+    size_t count = 0;
+    while (count < AGGREGATE_DIRECT_MAX && a->direct[count] != 0)
+        count++;
+    return count;
+}
+
+/* Arguments of a row, at least. */
+static size_t row_count(const struct aggregate *a)
+{
+    if (a->argument == AGGREGATE_NONE)
+        return 0;
+    size_t count = 1;
+    while (count <= array_count(a->more) && a->more[count - 1] != 0)
+        count++;
+    return count;
+}
+
+/* The declared type of the row argument at `index`. */
+static uint8_t declared(const struct aggregate *a, size_t index)
+{
+    size_t last = row_count(a) - 1;
+    if (index > last)
+        index = last;
+    return index == 0 ? a->argument : a->more[index - 1];
+}
+
+static const struct aggregate *choose(struct slice name, struct expr *const *arguments,
+                                      size_t count, bool *is_ambiguous)
 {
     const struct aggregate *best = NULL;
-    size_t possible = 0;
+    int best_score = -1;
     *is_ambiguous = false;
     for (const struct aggregate *a = aggregate_next(name, NULL); a != NULL;
          a = aggregate_next(name, a)) {
-        if (a->argument == AGGREGATE_NONE)
-            continue;
-        if (a->argument == AGGREGATE_ANY || a->argument == type)
-            return a;
-        if (!type_can_become(type, a->argument))
-            continue;
-        bool is_text = type == TYPE_UNKNOWN && a->argument == TYPE_TEXT;
-        if (is_text || (type != TYPE_UNKNOWN && type_is_preferred(a->argument))) {
-            best = a;
-            possible = 1;
-            if (is_text)
-                return a;
-        } else if (best == NULL || !type_is_preferred(best->argument)) {
-            best = a;
-            possible++;
+        size_t direct = direct_count(a), rows = row_count(a);
+        bool fits = a->is_variadic ? count >= direct + rows : count == direct + rows;
+        int score = 0;
+        for (size_t i = 0; i < count && fits; i++) {
+            uint8_t type = i < direct ? a->direct[i] : declared(a, i - direct);
+            int one = closeness(arguments[i]->type.id, type);
+            fits = one >= 0;
+            score += one;
         }
+        if (!fits || a->argument == AGGREGATE_NONE || score < best_score)
+            continue;
+        *is_ambiguous = score == best_score;
+        best = a;
+        best_score = score;
     }
-    *is_ambiguous = possible > 1;
-    return possible == 1 ? best : NULL;
+    return *is_ambiguous ? NULL : best;
 }
 
 static enum err fail_missing(struct builder *b, const struct aggregate_request *request,
@@ -61,6 +108,32 @@ static enum err fail_missing(struct builder *b, const struct aggregate_request *
     return ERR_INPUT;
 }
 
+static enum err take_direct(struct builder *b, const struct aggregate_request *request,
+                            struct aggregate_call *out)
+{
+    size_t count = direct_count(out->aggregate);
+    for (size_t i = 0; i < count; i++) {
+        struct expr *constant = request->arguments[i];
+        enum err err = build_coerce(b, &constant, type_of(out->aggregate->direct[i]));
+        if (err != OK)
+            return err;
+        if (constant->kind != EXPR_CONSTANT)
+            return build_fail(b, "0A000", request->position,
+                              "argument %zu of %.*s must be a constant", i + 1,
+                              SLICE_ARGS(request->name));
+        out->direct[i] = constant->constant;
+    }
+    return OK;
+}
+
+static enum err take_argument(struct builder *b, uint8_t type, struct expr **argument)
+{
+    if (type != AGGREGATE_ANY)
+        return build_coerce(b, argument, type_of((enum type_id)type));
+    *argument = build_finish(b, *argument);
+    return OK;
+}
+
 /* percentile_cont(fraction) WITHIN GROUP (ORDER BY x): the fraction is one constant. */
 static enum err ordered_set(struct builder *b, const struct aggregate_request *request,
                             struct aggregate_call *out)
@@ -72,24 +145,63 @@ static enum err ordered_set(struct builder *b, const struct aggregate_request *r
     if (request->is_distinct)
         return build_fail(b, "42809", request->position, "cannot use DISTINCT with WITHIN GROUP");
     bool is_ambiguous;
-    const struct aggregate *aggregate =
-        choose(request->name, request->order_by->type.id, &is_ambiguous);
-    if (aggregate == NULL || request->argument_count != 1)
+    size_t count = request->argument_count;
+    struct expr **all = arena_alloc_array(b->arena, count + 1, sizeof(*all));
+    for (size_t i = 0; i < count; i++)
+        all[i] = request->arguments[i];
+    all[count] = request->order_by;
+    out->aggregate = choose(request->name, all, count + 1, &is_ambiguous);
+    if (out->aggregate == NULL)
         return fail_missing(b, request, is_ambiguous);
-    struct expr *fraction = request->arguments[0];
-    if (!type_can_become(fraction->type.id, TYPE_FLOAT8))
-        return fail_missing(b, request, false);
-    enum err err = build_coerce(b, &fraction, type_of(TYPE_FLOAT8));
-    if (err != OK)
-        return err;
-    if (fraction->kind != EXPR_CONSTANT)
-        return build_fail(b, "0A000", request->position, "the fraction of %.*s must be a constant",
-                          SLICE_ARGS(request->name));
-    out->aggregate = aggregate;
-    out->direct = fraction->constant;
     out->order_by = request->order_by;
     out->is_descending = request->is_descending;
-    return build_coerce(b, &out->order_by, type_of(aggregate->argument));
+    enum err err = take_direct(b, request, out);
+    return err != OK ? err : take_argument(b, out->aggregate->argument, &out->order_by);
+}
+
+/* DISTINCT of an aggregate that depends on order: PostgreSQL sorts by the arguments that ORDER BY
+ * does not name, and every key must be an argument. */
+static enum err order_distinct(struct builder *b, const struct aggregate_request *request,
+                               struct aggregate_call *out, uint32_t row_arguments)
+{
+    for (uint32_t k = 0; k < out->order_count; k++) {
+        bool is_argument = false;
+        for (uint32_t i = 0; i < row_arguments && !is_argument; i++)
+            is_argument = expr_equal(out->arguments[i], out->arguments[row_arguments + k]);
+        if (!is_argument)
+            return build_fail(b, "42P10", request->position,
+                              "in an aggregate with DISTINCT, ORDER BY expressions must appear in "
+                              "argument list");
+    }
+    uint32_t given = out->order_count;
+    for (uint32_t i = 0; i < row_arguments; i++) {
+        bool is_key = false;
+        for (uint32_t k = 0; k < given && !is_key; k++)
+            is_key = expr_equal(out->arguments[i], out->arguments[row_arguments + k]);
+        if (is_key)
+            continue;
+        out->orders[out->order_count] = (struct aggregate_order){false, false};
+        out->arguments[row_arguments + out->order_count++] = out->arguments[i];
+    }
+    return OK;
+}
+
+/* Appends the keys of ORDER BY to the row arguments. */
+static enum err take_order(struct builder *b, const struct aggregate_request *request,
+                           struct aggregate_call *out)
+{
+    uint32_t rows = out->argument_count;
+    if (!out->aggregate->is_order_sensitive || (request->order_count == 0 && !out->is_distinct))
+        return OK;
+    out->orders = arena_alloc_array(b->arena, request->order_count + rows, sizeof(*out->orders));
+    for (size_t k = 0; k < request->order_count; k++) {
+        out->orders[k] = request->orders[k];
+        out->arguments[rows + k] = build_finish(b, request->order_keys[k]);
+    }
+    out->order_count = (uint32_t)request->order_count;
+    enum err err = out->is_distinct ? order_distinct(b, request, out, rows) : OK;
+    out->argument_count = rows + out->order_count;
+    return err;
 }
 
 static enum err plain(struct builder *b, const struct aggregate_request *request,
@@ -104,21 +216,42 @@ static enum err plain(struct builder *b, const struct aggregate_request *request
                           "count(*) must be used to call a parameterless aggregate "
                           "function");
     bool is_ambiguous = false;
-    if (request->argument_count != 1)
-        return fail_missing(b, request, false);
-    struct expr *argument = request->arguments[0];
-    out->aggregate = choose(request->name, argument->type.id, &is_ambiguous);
+    size_t count = request->argument_count;
+    out->aggregate = choose(request->name, request->arguments, count, &is_ambiguous);
     if (out->aggregate == NULL)
         return fail_missing(b, request, is_ambiguous);
-    enum err err = OK;
-    if (out->aggregate->argument == AGGREGATE_ANY)
-        argument = build_finish(b, argument);
-    else
-        err = build_coerce(b, &argument, type_of(out->aggregate->argument));
-    out->arguments = arena_alloc_array(b->arena, 1, sizeof(struct expr *));
-    out->arguments[0] = argument;
-    out->argument_count = 1;
-    return err;
+    size_t direct = direct_count(out->aggregate), rows = count - direct;
+    if (rows + rows + request->order_count > AGGREGATE_ARGUMENTS_MAX)
+        return build_fail(b, "54023", request->position,
+                          "an aggregate takes at most %d arguments and sort keys",
+                          AGGREGATE_ARGUMENTS_MAX / 2);
+    enum err err = take_direct(b, request, out);
+    out->arguments =
+        arena_alloc_array(b->arena, rows + rows + request->order_count, sizeof(struct expr *));
+    out->argument_count = (uint32_t)rows;
+    for (size_t i = 0; i < rows && err == OK; i++) {
+        out->arguments[i] = request->arguments[direct + i];
+        err = take_argument(b, declared(out->aggregate, i), &out->arguments[i]);
+    }
+    return err != OK ? err : take_order(b, request, out);
+}
+
+/* The type of the result; false where there is none for these arguments. */
+static bool result_type(const struct aggregate_call *call, struct type *out)
+{
+    uint8_t result = call->aggregate->result;
+    *out = type_of((enum type_id)result);
+    if (result != AGGREGATE_SAME && result != AGGREGATE_ARRAY)
+        return true;
+    const struct expr *first = call->order_by != NULL ? call->order_by : call->arguments[0];
+    enum type_id type = first->type.id;
+    if (result == AGGREGATE_ARRAY) {
+        bool is_text = type == TYPE_TEXT || type == TYPE_VARCHAR;
+        *out = type_of(is_text ? TYPE_TEXT_ARRAY : TYPE_INT8_ARRAY);
+        return is_text || (type >= TYPE_INT2 && type <= TYPE_INT8);
+    }
+    *out = type_of(type);
+    return true;
 }
 
 enum err build_aggregate(struct builder *b, const struct aggregate_request *request,
@@ -145,7 +278,9 @@ enum err build_aggregate(struct builder *b, const struct aggregate_request *requ
         err = build_condition(b, request->filter, "FILTER", &out->filter);
     if (err != OK)
         return err;
-    uint8_t result = out->aggregate->result;
-    out->type = type_of(result == AGGREGATE_SAME ? out->aggregate->argument : (enum type_id)result);
+    if (!result_type(out, &out->type))
+        return build_fail(b, "0A000", request->position,
+                          "%.*s of %s is not supported: there are arrays of text and bigint only",
+                          SLICE_ARGS(request->name), type_name(out->arguments[0]->type.id));
     return OK;
 }

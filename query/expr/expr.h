@@ -52,18 +52,28 @@ struct expr {
 
 struct aggregate; /* query/func/aggregate.h */
 
+#define EXPR_DIRECT_MAX 2
+
+/* A key of ORDER BY within an aggregate's call. */
+struct aggregate_order {
+    bool is_descending, is_nulls_first;
+};
+
 /* One aggregate in a GROUP BY's target list. */
 struct aggregate_call {
     const struct aggregate *aggregate;
     struct type type; /* of the result */
     uint32_t argument_count;
     struct expr **arguments; /* over the group's input; casts already in */
-    struct expr *filter;     /* FILTER (WHERE …) or NULL */
+    /* The last `order_count` of the arguments are not update's: rows go to it in their order. */
+    uint32_t order_count;
+    struct aggregate_order *orders;
+    struct expr *filter; /* FILTER (WHERE …) or NULL */
     bool is_distinct;
     bool is_star;          /* count(*) */
     struct expr *order_by; /* WITHIN GROUP (ORDER BY …) of percentile_cont, else NULL */
     bool is_descending;
-    struct value direct; /* the fraction of percentile_cont */
+    struct value direct[EXPR_DIRECT_MAX]; /* constants: the fraction of percentile_cont */
     int32_t text_position;
 };
 

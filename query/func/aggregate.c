@@ -3,7 +3,7 @@
 #include "query/func/aggregate.h"
 
 static const struct aggregate_group *const groups[] = {&aggregates_sum, &aggregates_extreme,
-                                                       &aggregates_spread};
+                                                       &aggregates_spread, &aggregates_list};
 
 const struct aggregate_group *aggregate_table(size_t index)
 {

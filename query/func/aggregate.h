@@ -5,23 +5,34 @@
 #include "query/expr/expr.h"
 #include "storage/column/column.h"
 
+#define AGGREGATE_DIRECT_MAX EXPR_DIRECT_MAX
+#define AGGREGATE_ARGUMENTS_MAX 64 /* of a row, with keys of ORDER BY */
+
 /* Where states that grow (percentile_cont, text min/max) take memory: the group operator's arena
  * and budget. */
 struct aggregate_memory {
     struct arena *arena;
     struct budget *budget;
+    const struct timezone *zone; /* session: for times that become text; NULL: UTC */
 };
 
-enum { AGGREGATE_NONE = 250, AGGREGATE_ANY = 251, AGGREGATE_SAME = 252 };
+/* Types that stand for several. AGGREGATE_ARRAY: text[] of texts, bigint[] of integers. */
+enum { AGGREGATE_NONE = 250, AGGREGATE_ANY = 251, AGGREGATE_SAME = 252, AGGREGATE_ARRAY = 253 };
 
 struct aggregate {
     const char *name;
     const char *doc, *example;
-    uint8_t argument;    /* enum type_id; AGGREGATE_NONE, AGGREGATE_ANY */
-    uint8_t result;      /* enum type_id; AGGREGATE_SAME: as the argument */
+    uint8_t direct[AGGREGATE_DIRECT_MAX]; /* types of the constants that come first in the call, 0
+                                             ends: not update's, finish has them in call->direct */
+    uint8_t argument; /* then update's first: enum type_id; AGGREGATE_NONE, AGGREGATE_ANY */
+    uint8_t more[3];  /* and the others, 0 ends */
+    uint8_t result;   /* enum type_id; AGGREGATE_SAME: as the argument; AGGREGATE_ARRAY: of those */
+    bool is_variadic; /* any number of its last argument, at least one */
     bool is_ordered_set; /* percentile_cont: the argument stands in WITHIN GROUP, and is update's
                             only one */
-    size_t state_size;   /* bytes, multiple of 16 */
+    bool is_order_sensitive; /* the result depends on the order rows come in: ORDER BY in the call
+                                is carried out; otherwise it is read and left */
+    size_t state_size;       /* bytes, multiple of 16 */
     void (*init)(void *state);
     /* Adds rows: state of row i is states + group[i] * stride (row numbers i from `selection`,
      * NULL: 0 … count-1). `arguments` are FLAT, CONSTANT or DICTIONARY; NULLs are the aggregate's
@@ -33,7 +44,8 @@ struct aggregate {
     /* target += source, in segment order; for partial aggregates. */
     enum err (*combine)(void *target, const void *source, struct aggregate_memory *memory,
                         struct error *error);
-    /* 22003 and the like; payloads in memory->arena. call gives type and direct argument. */
+    /* 22003 and the like; payloads in memory->arena. call gives type and direct arguments. The
+     * state may take more rows afterwards (windows), and what was given before still holds. */
     enum err (*finish)(const void *state, const struct aggregate_call *call,
                        struct aggregate_memory *memory, struct value *out, struct error *error);
 };
@@ -47,7 +59,8 @@ const struct aggregate_group *aggregate_table(size_t index);
 /* The next aggregate of that name after `last` (NULL: the first), NULL at the end. */
 const struct aggregate *aggregate_next(struct slice name, const struct aggregate *last);
 
-extern const struct aggregate_group aggregates_sum, aggregates_extreme, aggregates_spread;
+extern const struct aggregate_group aggregates_sum, aggregates_extreme, aggregates_spread,
+    aggregates_list;
 
 /* The state of one row. */
 static inline void *aggregate_state(char *states, size_t stride, const uint32_t *group, size_t row)

@@ -135,8 +135,8 @@ FINISH(stddev_pop_finish, 0, true)
 
 static enum err fraction_check(const struct aggregate_call *call, struct error *error)
 {
-    double fraction = call->direct.f;
-    if (call->direct.is_null || (fraction >= 0 && fraction <= 1))
+    double fraction = call->direct[0].f;
+    if (call->direct[0].is_null || (fraction >= 0 && fraction <= 1))
         return OK;
     return error_set(error, ERR_INPUT, "22003", "percentile value %g is not between 0 and 1",
                      fraction);
@@ -236,14 +236,14 @@ static enum err percentile_finish(const void *state, const struct aggregate_call
                                   struct error *error)
 {
     const struct values *s = state;
-    *out = (struct value){.type = call->type, .is_null = s->count == 0 || call->direct.is_null};
+    *out = (struct value){.type = call->type, .is_null = s->count == 0 || call->direct[0].is_null};
     enum err err = fraction_check(call, error);
     size_t size = s->count * sizeof(uint64_t);
     if (err == OK && !out->is_null && memory->budget != NULL)
         err = budget_charge(memory->budget, size, error);
     if (err != OK || out->is_null)
         return err;
-    double place = call->direct.f * (double)(s->count - 1);
+    double place = call->direct[0].f * (double)(s->count - 1);
     size_t first = (size_t)floor(place), second = (size_t)ceil(place), last = s->count - 1;
     uint64_t *keys = values_keys(s), pair[2];
     select_pair(keys, s->count, call->is_descending ? last - second : first, pair);
@@ -319,12 +319,12 @@ static enum err percentile_interval_finish(const void *state, const struct aggre
 {
     (void)memory;
     const struct intervals *s = state;
-    *out = (struct value){.type = call->type, .is_null = s->count == 0 || call->direct.is_null};
+    *out = (struct value){.type = call->type, .is_null = s->count == 0 || call->direct[0].is_null};
     enum err err = fraction_check(call, error);
     if (err != OK || out->is_null)
         return err;
     qsort(s->items, s->count, sizeof(struct interval), compare_intervals);
-    double place = call->direct.f * (double)(s->count - 1);
+    double place = call->direct[0].f * (double)(s->count - 1);
     size_t first = (size_t)floor(place), second = (size_t)ceil(place), last = s->count - 1;
     struct interval low = s->items[call->is_descending ? last - first : first];
     struct interval high = s->items[call->is_descending ? last - second : second];
@@ -350,6 +350,7 @@ static enum err percentile_interval_finish(const void *state, const struct aggre
      .argument = of,                                                                               \
      .result = of,                                                                                 \
      .is_ordered_set = true,                                                                       \
+     .direct = {TYPE_FLOAT8},                                                                      \
      .state_size = STATE(values),                                                                  \
      .init = values_init,                                                                          \
      .update = prefix##_update,                                                                    \

@@ -4,11 +4,9 @@
  * built. Of equal keys the last counts. A string taken as text is unescaped, null as text is NULL,
  * everything else is its own text. Malformed text cannot come from a column (it is checked on the
  * way in); should it, the step finds nothing. */
+#include "query/func/json.h"
+
 #include "query/func/text.h"
-
-#include "storage/base/json.h"
-
-#define JSON_DEPTH_MAX 1024
 
 /* One value inside a JSON text. */
 struct element {

@@ -432,138 +432,132 @@ static const struct function functions[] = {
                               "ltrim('xax', 'x')") F("rtrim", 1, LIST(T), T, SIDE_RIGHT, trim_row,
                                                      "without spaces at the end", "rtrim(' a ')")
                                 F("rtrim", 2, LIST(T, T), T, SIDE_RIGHT, trim_row,
-                                  "without these characters at the end",
-                                  "rtrim('xax', 'x')") F("substr",
-                                                         2, LIST(T, I), T, 0, substring_row, "from that character on",
-                                                         "substr('abc', 2)")
-                                    F("substr", 3, LIST(T, I, I), T, 0, substring_row,
-                                      "so many characters from there", "substr('abc', 2, 1)")
-                                        F("substring", 2, LIST(T, I), T, 0, substring_row,
-                                          "from that character on",
-                                          "substring('abc' FROM 2)") F("substring",
-                                                                       3, LIST(T, I, I), T, 0, substring_row,
-                                                                       "so many characters from "
-                                                                       "there",
-                                                                       "substring('abc' FROM 2 FOR "
-                                                                       "1)") F("left",
-                                                                               2, LIST(T, I), T, SIDE_LEFT, left_right_row,
-                                                                               "the first "
-                                                                               "characters",
-                                                                               "left('abc', 2)")
-                                            F("right", 2, LIST(T, I), T, SIDE_RIGHT, left_right_row,
-                                              "the last characters",
-                                              "right('abc', 2)") F("position", 2, LIST(T, T), I, 0, position_row,
-                                                                   "where a part starts, 0 if "
-                                                                   "nowhere",
-                                                                   "position('b' IN 'abc')")
-                                                F("strpos", 2, LIST(T, T), I, 0, position_row,
-                                                  "where a part starts, 0 if nowhere",
-                                                  "strpos('abc', 'b')")
-                                                    F("starts_with", 2, LIST(T, T), TYPE_BOOL, 0,
-                                                      starts_with_row, "does it start so",
-                                                      "starts_with('abc', 'ab')")
-                                                        F("^@", 2, LIST(T, T), TYPE_BOOL, 0,
-                                                          starts_with_row, "does it start so",
-                                                          "'abc' ^@ 'ab'")
-                                                            F(
-                                                                "split_part",
-                                                                3, LIST(T, T, I),
-                                                                T,
-                                                                0, split_part_row, "the n-th field",
-                                                                "split_part('a,b', ',', 2)")
-                                                                F(
-                                                                    "replace", 3,
-                                                                    LIST(T, T, T), T,
-                                                                    0, replace_row,
-                                                                    "with every occurrence "
-                                                                    "replaced",
-                                                                    "replace('abc', 'b', 'x')")
-                                                                    F("reverse", 1, LIST(T), T, 0,
-                                                                      reverse_row, "backwards",
-                                                                      "reverse('abc')")
-                                                                        F(
-                                                                            "repeat",
-                                                                            2, LIST(T, I),
-                                                                            T, 0,
-                                                                            repeat_row,
-                                                                            "so many times",
-                                                                            "repeat('ab', 3)")
-                                                                            F(
-                                                                                "lpad",
-                                                                                2, LIST(T, I),
-                                                                                T, SIDE_LEFT,
-                                                                                pad_row,
-                                                                                "filled with "
-                                                                                "spaces at the "
-                                                                                "start",
-                                                                                "lpad('a', 3)")
-                                                                                F("lpad", 3,
-                                                                                  LIST(T, I, T), T,
+                                  "without these characters at the end", "rtrim('xax', 'x')")
+                                    F("substr", 2, LIST(T, I), T, 0, substring_row,
+                                      "from that character on", "substr('abc', 2)")
+                                        F("substr", 3, LIST(T, I, I), T, 0, substring_row,
+                                          "so many characters from there", "substr('abc', 2, 1)")
+                                            F("substring", 2, LIST(T, I), T, 0, substring_row,
+                                              "from that character on", "substring('abc' FROM 2)")
+                                                F("substring", 3, LIST(T, I, I), T, 0,
+                                                  substring_row,
+                                                  "so many characters from "
+                                                  "there",
+                                                  "substring('abc' FROM 2 FOR "
+                                                  "1)") F("left", 2, LIST(T, I), T, SIDE_LEFT,
+                                                          left_right_row,
+                                                          "the first "
+                                                          "characters",
+                                                          "left('abc', 2)")
+                                                    F("right", 2, LIST(T, I), T, SIDE_RIGHT,
+                                                      left_right_row, "the last characters",
+                                                      "right('abc', 2)") F("position", 2,
+                                                                           LIST(T, T), I, 0,
+                                                                           position_row,
+                                                                           "where a part starts, 0 "
+                                                                           "if "
+                                                                           "nowhere",
+                                                                           "position('b' IN 'abc')")
+                                                        F("strpos", 2, LIST(T, T), I, 0,
+                                                          position_row,
+                                                          "where a part starts, 0 if nowhere",
+                                                          "strpos('abc', 'b')")
+                                                            F("starts_with", 2, LIST(T, T),
+                                                              TYPE_BOOL, 0, starts_with_row,
+                                                              "does it start so",
+                                                              "starts_with('abc', 'ab')")
+                                                                F("^@", 2, LIST(T, T), TYPE_BOOL, 0,
+                                                                  starts_with_row,
+                                                                  "does it start so",
+                                                                  "'abc' ^@ 'ab'")
+                                                                    F("split_part", 3,
+                                                                      LIST(T, T, I), T, 0,
+                                                                      split_part_row,
+                                                                      "the n-th field",
+                                                                      "split_part('a,b', ',', 2)")
+                                                                        F("replace", 3,
+                                                                          LIST(T, T, T), T, 0,
+                                                                          replace_row,
+                                                                          "with every occurrence "
+                                                                          "replaced",
+                                                                          "replace('abc', 'b', "
+                                                                          "'x')") F("reverse", 1,
+                                                                                    LIST(T), T,
+                                                                                    0, reverse_row,
+                                                                                    "backwards",
+                                                                                    "reverse('abc'"
+                                                                                    ")")
+                                                                            F("repeat", 2,
+                                                                              LIST(T, I), T, 0,
+                                                                              repeat_row,
+                                                                              "so many times",
+                                                                              "repeat('ab', 3)")
+                                                                                F("lpad", 2,
+                                                                                  LIST(T, I), T,
                                                                                   SIDE_LEFT,
                                                                                   pad_row,
-                                                                                  "filled at the "
+                                                                                  "filled with "
+                                                                                  "spaces at the "
                                                                                   "start",
-                                                                                  "lpad('a', 3, "
-                                                                                  "'x')")
-                                                                                    F("rpad", 2,
-                                                                                      LIST(T, I),
-                                                                                      T, SIDE_RIGHT,
-                                                                                      pad_row,
-                                                                                      "filled with "
-                                                                                      "spaces at "
-                                                                                      "the end",
-                                                                                      "rpad('a', "
-                                                                                      "3)") F("rpa"
-                                                                                              "d",
+                                                                                  "lpad('a', 3)")
+                                                                                    F(
+                                                                                        "lpad", 3,
+                                                                                        LIST(T, I,
+                                                                                             T),
+                                                                                        T,
+                                                                                        SIDE_LEFT,
+                                                                                        pad_row,
+                                                                                        "filled at "
+                                                                                        "the "
+                                                                                        "start",
+                                                                                        "lpad('a', "
+                                                                                        "3, "
+                                                                                        "'x')") F("rpad",
+                                                                                                  2,
+                                                                                                  LIST(
+                                                                                                      T,
+                                                                                                      I),
+                                                                                                  T,
+                                                                                                  SIDE_RIGHT,
+                                                                                                  pad_row,
+                                                                                                  "filled with "
+                                                                                                  "spaces at "
+                                                                                                  "the end",
+                                                                                                  "rpad('a', "
+                                                                                                  "3)")
+                                                                                        F(
+                                                                                            "rpa"
+                                                                                            "d",
+                                                                                            3,
+                                                                                            LIST(
+                                                                                                T,
+                                                                                                I,
+                                                                                                T),
+                                                                                            T,
+                                                                                            SIDE_RIGHT,
+                                                                                            pad_row,
+                                                                                            "fill"
+                                                                                            "ed "
+                                                                                            "at "
+                                                                                            "the "
+                                                                                            "end",
+                                                                                            "rpad"
+                                                                                            "('a'"
+                                                                                            ", "
+                                                                                            "3, "
+                                                                                            "'x'"
+                                                                                            ")") F("translate",
+                                                                                                   3, LIST(T, T, T),
+                                                                                                   T, 0, translate_row,
+                                                                                                   "characters exchanged",
+                                                                                                   "translate('abc', 'ab', 'xy')")
+                                                                                            F("over"
+                                                                                              "la"
+                                                                                              "y",
                                                                                               3,
                                                                                               LIST(
                                                                                                   T,
-                                                                                                  I, T),
-                                                                                              T,
-                                                                                              SIDE_RIGHT,
-                                                                                              pad_row,
-                                                                                              "fill"
-                                                                                              "ed "
-                                                                                              "at "
-                                                                                              "the "
-                                                                                              "end",
-                                                                                              "rpad"
-                                                                                              "('a'"
-                                                                                              ", "
-                                                                                              "3, "
-                                                                                              "'x'"
-                                                                                              ")") F("translate",
-                                                                                                     3,
-                                                                                                     LIST(
-                                                                                                         T, T, T),
-                                                                                                     T,
-                                                                                                     0,
-                                                                                                     translate_row,
-                                                                                                     "characters exchanged",
-                                                                                                     "translate('abc', 'ab', 'xy')")
-                                                                                        F(
-                                                                                            "overla"
-                                                                                            "y",
-                                                                                            3,
-                                                                                            LIST(T,
-                                                                                                 T,
-                                                                                                 I),
-                                                                                            T, 0,
-                                                                                            overlay_row, "a part replaced by place",
-                                                                                            "overla"
-                                                                                            "y('"
-                                                                                            "abc' "
-                                                                                            "PLACIN"
-                                                                                            "G 'x' "
-                                                                                            "FROM "
-                                                                                            "2)")
-                                                                                            F("over"
-                                                                                              "lay",
-                                                                                              4,
-                                                                                              LIST(
                                                                                                   T,
-                                                                                                  T,
-                                                                                                  I,
                                                                                                   I),
                                                                                               T, 0,
                                                                                               overlay_row,
@@ -576,17 +570,48 @@ static const struct function functions[] = {
                                                                                               "plac"
                                                                                               "e",
                                                                                               "over"
-                                                                                              "lay("
-                                                                                              "'abc"
-                                                                                              "' "
+                                                                                              "la"
+                                                                                              "y('"
+                                                                                              "abc'"
+                                                                                              " "
                                                                                               "PLAC"
-                                                                                              "ING "
+                                                                                              "IN"
+                                                                                              "G "
                                                                                               "'x' "
                                                                                               "FROM"
-                                                                                              " 2 "
-                                                                                              "FOR "
-                                                                                              "1"
-                                                                                              ")")};
+                                                                                              " "
+                                                                                              "2)")
+                                                                                                F("over"
+                                                                                                  "lay",
+                                                                                                  4,
+                                                                                                  LIST(
+                                                                                                      T,
+                                                                                                      T,
+                                                                                                      I,
+                                                                                                      I),
+                                                                                                  T,
+                                                                                                  0,
+                                                                                                  overlay_row,
+                                                                                                  "a "
+                                                                                                  "part"
+                                                                                                  " rep"
+                                                                                                  "lace"
+                                                                                                  "d "
+                                                                                                  "by "
+                                                                                                  "plac"
+                                                                                                  "e",
+                                                                                                  "over"
+                                                                                                  "lay("
+                                                                                                  "'abc"
+                                                                                                  "' "
+                                                                                                  "PLAC"
+                                                                                                  "ING "
+                                                                                                  "'x' "
+                                                                                                  "FROM"
+                                                                                                  " 2 "
+                                                                                                  "FOR "
+                                                                                                  "1"
+                                                                                                  ")")};
 /* clang-format on */
 
 const struct function_group functions_text = {functions, array_count(functions)};

@@ -103,7 +103,10 @@ static void print_group(const struct plan *plan, const struct slice *names, stru
                       call->is_distinct ? "DISTINCT " : "");
         if (call->is_star)
             writer_cstr(out, "*");
-        print_exprs(call->arguments, call->argument_count, names, out);
+        print_exprs(call->arguments, call->argument_count - call->order_count, names, out);
+        writer_cstr(out, call->order_count > 0 ? " ORDER BY " : "");
+        print_exprs(call->arguments + call->argument_count - call->order_count, call->order_count,
+                    names, out);
         writer_cstr(out, ")");
         print_filter(call->filter, names, out);
     }

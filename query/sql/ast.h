@@ -59,6 +59,8 @@ struct ast_node {
     struct ast_node **arguments;
     struct ast_node *base, *filter;
     struct ast_order *within; /* WITHIN GROUP (ORDER BY …) */
+    struct ast_order *orders; /* AST_CALL: (… ORDER BY …) */
+    uint32_t order_count;
     struct ast_select *select;
     struct type type;
     struct slice label; /* AST_CAST: the type's name as PostgreSQL labels columns */

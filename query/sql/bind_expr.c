@@ -3,6 +3,7 @@
  * uncorrelated subqueries become parameters. */
 #include "query/sql/bind.h"
 
+#include "query/func/aggregate.h"
 #include "storage/base/number.h"
 
 #include <assert.h>
@@ -220,8 +221,9 @@ static enum err bind_case(struct binder *b, struct scope *scope, const struct as
 static bool same_aggregate(const struct aggregate_call *a, const struct aggregate_call *b)
 {
     if (a->aggregate != b->aggregate || a->argument_count != b->argument_count ||
-        a->is_distinct != b->is_distinct || a->is_star != b->is_star ||
-        !type_equal(a->type, b->type) || a->order_by != NULL || b->order_by != NULL)
+        a->is_distinct != b->is_distinct || a->is_star != b->is_star || a->order_count != 0 ||
+        b->order_count != 0 || a->aggregate->direct[0] != 0 || !type_equal(a->type, b->type) ||
+        a->order_by != NULL || b->order_by != NULL)
         return false;
     if ((a->filter == NULL) != (b->filter == NULL) ||
         (a->filter != NULL && !expr_equal(a->filter, b->filter)))
@@ -247,6 +249,26 @@ static struct expr *add_aggregate(struct binder *b, struct scope *scope,
                         call->text_position);
 }
 
+/* agg(… ORDER BY …) */
+static enum err bind_call_order(struct binder *b, struct scope *scope, const struct ast_node *node,
+                                struct aggregate_request *request)
+{
+    struct aggregate_order *orders =
+        arena_alloc_array(b->arena, node->order_count, sizeof(*orders));
+    request->order_keys =
+        arena_alloc_array(b->arena, node->order_count, sizeof(*request->order_keys));
+    for (uint32_t index = 0; index < node->order_count; index++) {
+        const struct ast_order *order = &node->orders[index];
+        enum err result = bind_expr(b, scope, order->node, &request->order_keys[index]);
+        if (result != OK)
+            return result;
+        orders[index] = (struct aggregate_order){order->is_descending, order->is_nulls_first};
+    }
+    request->orders = orders;
+    request->order_count = node->order_count;
+    return OK;
+}
+
 static enum err bind_aggregate(struct binder *b, struct scope *scope, const struct ast_node *node,
                                struct expr **out)
 {
@@ -255,7 +277,7 @@ static enum err bind_aggregate(struct binder *b, struct scope *scope, const stru
     if (!scope->is_aggregate_allowed)
         return bind_error(b, node->position, "42803", "aggregate functions are not allowed in %s",
                           scope->clause);
-    if (node->count == 0 && !node->is_star)
+    if (node->count == 0 && !node->is_star && node->within == NULL)
         return bind_error(b, node->position, "42809",
                           "%.*s(*) must be used to call a parameterless aggregate function",
                           SLICE_ARGS(node->text));
@@ -275,6 +297,8 @@ static enum err bind_aggregate(struct binder *b, struct scope *scope, const stru
         request.is_descending = node->within->is_descending;
         result = bind_expr(b, scope, node->within->node, &request.order_by);
     }
+    if (result == OK && node->order_count > 0)
+        result = bind_call_order(b, scope, node, &request);
     scope->is_in_aggregate = false;
     if (result == OK)
         result = build_aggregate(&b->build, &request, &call);
@@ -311,11 +335,12 @@ static enum err bind_call(struct binder *b, struct scope *scope, const struct as
 {
     if (build_is_aggregate(node->text))
         return bind_aggregate(b, scope, node, out);
-    const char *wrong = node->is_star          ? "(*) specified, but"
-                        : node->is_distinct    ? "DISTINCT specified, but"
-                        : node->filter != NULL ? "FILTER specified, but"
-                        : node->within != NULL ? "WITHIN GROUP specified, but"
-                                               : NULL;
+    const char *wrong = node->is_star           ? "(*) specified, but"
+                        : node->is_distinct     ? "DISTINCT specified, but"
+                        : node->filter != NULL  ? "FILTER specified, but"
+                        : node->within != NULL  ? "WITHIN GROUP specified, but"
+                        : node->order_count > 0 ? "ORDER BY specified, but"
+                                                : NULL;
     if (wrong != NULL)
         return bind_error(b, node->position, "42809", "%s %.*s is not an aggregate function", wrong,
                           SLICE_ARGS(node->text));

@@ -471,12 +471,23 @@ static enum err convert_call_order(struct converter *c, const struct json_value 
     const struct json_value *order = tree_get(fields, "agg_order");
     if (order == NULL)
         return OK;
-    if (!tree_bool(fields, "agg_within_group"))
-        return convert_unsupported(c, node->position, "ORDER BY inside an aggregate");
-    if (order->count != 1)
+    bool is_within = tree_bool(fields, "agg_within_group");
+    if (is_within && tree_count(order) != 1)
         return convert_unsupported(c, node->position, "WITHIN GROUP with several keys");
-    node->within = arena_alloc_zero(c->arena, sizeof(*node->within));
-    return convert_order(c, order->child, node->within);
+    struct ast_order *keys = arena_alloc_zero(c->arena, (tree_count(order) + 1) * sizeof(*keys));
+    uint32_t count = 0;
+    for (const struct json_value *item = order->child; item != NULL; item = item->next) {
+        enum err result = convert_order(c, item, &keys[count++]);
+        if (result != OK)
+            return result;
+    }
+    if (is_within) {
+        node->within = keys;
+    } else {
+        node->orders = keys;
+        node->order_count = count;
+    }
+    return OK;
 }
 
 static enum err convert_call(struct converter *c, const struct json_value *fields,

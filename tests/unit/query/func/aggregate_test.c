@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #define ROWS 400
@@ -49,12 +50,33 @@ static const struct aggregate *find(const char *name, uint8_t argument)
     return NULL;
 }
 
+/* What a test gives to an argument declared so. */
+static enum type_id test_type(uint8_t declared)
+{
+    return declared < TYPE_COUNT ? declared : TYPE_INT4;
+}
+
 static struct aggregate_call call_of(const struct aggregate *aggregate)
 {
     struct aggregate_call call = {.aggregate = aggregate};
-    call.type = type_of(aggregate->result == AGGREGATE_SAME ? (enum type_id)aggregate->argument
-                                                            : (enum type_id)aggregate->result);
-    call.direct = (struct value){.type = type_of(TYPE_FLOAT8), .f = 0.5};
+    enum type_id type = (enum type_id)aggregate->result;
+    if (aggregate->result == AGGREGATE_SAME)
+        type = test_type(aggregate->argument);
+    else if (aggregate->result == AGGREGATE_ARRAY)
+        type = TYPE_INT8_ARRAY;
+    call.type = type_of(type);
+    for (size_t i = 0; i < AGGREGATE_DIRECT_MAX; i++) {
+        struct value *direct = &call.direct[i];
+        direct->type = type_of(aggregate->direct[i]);
+        if (aggregate->direct[i] == TYPE_FLOAT8)
+            direct->f = 0.5;
+        else if (aggregate->direct[i] == TYPE_TEXT)
+            direct->text = SLICE("(?1)(?2)");
+        else if (aggregate->direct[i] == TYPE_INTERVAL)
+            direct->interval = (struct interval){0, 0, 100};
+        else
+            direct->i = 3;
+    }
     return call;
 }
 
@@ -118,7 +140,8 @@ static struct value finish(struct fixture *f, const struct aggregate *aggregate,
 static void assert_same(const struct aggregate *aggregate, struct value a, struct value b)
 {
     if (a.is_null != b.is_null ||
-        (!a.is_null && a.type.id != TYPE_FLOAT8 && value_compare(&a, &b) != 0))
+        (!a.is_null && a.type.id != TYPE_FLOAT8 && value_compare(&a, &b) != 0 &&
+         strcmp(aggregate->name, "any_value") != 0))
         fail_msg("%s differs", aggregate->name);
     if (!a.is_null && a.type.id == TYPE_FLOAT8 && fabs(a.f - b.f) > 1e-9 * (1 + fabs(a.f)))
         fail_msg("%s: %.17g and %.17g", aggregate->name, a.f, b.f);
@@ -163,10 +186,15 @@ static void test_shapes_agree(void **state)
             const struct aggregate *aggregate = &aggregate_table(g)->aggregates[i];
             assert_non_null(aggregate->doc);
             assert_non_null(aggregate->example);
-            enum type_id type = aggregate->argument < TYPE_COUNT ? aggregate->argument : TYPE_INT4;
             for (int nulls = 0; nulls < 2; nulls++) {
-                struct column column = random_column(f, type, nulls == 1, i + 1);
-                check_shapes(f, aggregate, &column);
+                struct column columns[5];
+                bool is_key = strstr(aggregate->name, "object_agg") != NULL;
+                bool has_nulls = nulls == 1 && !is_key;
+                columns[0] = random_column(f, test_type(aggregate->argument), has_nulls, i + 1);
+                for (size_t a = 0; a < 3; a++)
+                    columns[a + 1] =
+                        random_column(f, test_type(aggregate->more[a]), nulls == 1, i + a + 2);
+                check_shapes(f, aggregate, columns);
                 count++;
             }
         }
@@ -277,11 +305,11 @@ static void test_percentile(void **state)
     for (size_t i = 0; i < array_count(cases); i++) {
         struct aggregate_call call = call_of(percentile);
         struct value out;
-        call.direct.f = cases[i].fraction;
+        call.direct[0].f = cases[i].fraction;
         call.is_descending = cases[i].is_descending;
         assert_int_equal(percentile->finish(states, &call, &f->memory, &out, &f->error), OK);
         assert_true(fabs(out.f - cases[i].want) < 1e-12);
-        call.direct.f = 1.5;
+        call.direct[0].f = 1.5;
         assert_int_equal(percentile->finish(states, &call, &f->memory, &out, &f->error), ERR_INPUT);
     }
 }

@@ -1,0 +1,22 @@
+/* Aggregates whose rows come in an order: string_agg(x ORDER BY y). For query/exec only. */
+#ifndef FRESHET_QUERY_EXEC_ORDERED_H
+#define FRESHET_QUERY_EXEC_ORDERED_H
+
+#include "query/exec/operator.h"
+#include "query/func/aggregate.h"
+
+struct ordered; /* the rows of one call, of all groups */
+
+struct ordered *ordered_create(struct exec *exec, const struct aggregate_call *call);
+void ordered_destroy(struct ordered *ordered); /* NULL is nothing */
+/* Keeps rows: `arguments` are the call's, keys last; group NULL: all are of group `only`. */
+MUST_CHECK enum err ordered_add(struct ordered *ordered, const struct column *arguments,
+                                size_t row_count, const uint32_t *group, uint32_t only,
+                                const uint32_t *selection, size_t count, struct error *error);
+/* Gives all rows to the aggregate, group by group in their order, and frees them. `charge` is where
+ * the states' memory is charged, batch by batch. */
+MUST_CHECK enum err ordered_finish(struct ordered *ordered, char *states, size_t stride,
+                                   struct aggregate_memory *memory, struct exec_memory *charge,
+                                   struct error *error);
+
+#endif

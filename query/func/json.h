@@ -1,0 +1,19 @@
+/* JSON texts in jsonb's order. For query/func and query/expr. */
+#ifndef FRESHET_QUERY_FUNC_JSON_H
+#define FRESHET_QUERY_FUNC_JSON_H
+
+#include "storage/base/arena.h"
+#include "storage/base/bytes.h"
+#include "storage/base/json.h"
+
+#define JSON_DEPTH_MAX 1024
+
+/* As jsonb's output function writes it: one blank behind ":" and ",", of equal keys the last, keys
+ * by length and then bytes, numbers without exponent. In the arena. 22P02 for malformed text. */
+MUST_CHECK enum err jsonb_normalize(struct slice text, struct arena *arena, struct slice *out,
+                                    struct error *error);
+/* The same from a tree, whose objects are put in order and rid of equal keys. */
+void jsonb_sort(struct json_value *value);
+void jsonb_write(const struct json_value *value, struct writer *out);
+
+#endif
