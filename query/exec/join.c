@@ -1,65 +1,118 @@
-/* Joins: a hash table over the right side, probed by batches of the left one; nested loops without
- * keys.
+/* Joins: a hash table over one side, probed by batches of the other one; nested loops by blocks
+ * without keys.
  *
- *   right ──▶ rowset + number of each key (keys.c) + chains of rows by number
- *   left batch ──▶ its keys' numbers ──▶ candidate pairs, up to 2,048 at a time ──▶ condition ──▶
+ *   build side ──▶ rowset + number of each key (keys.c) + chains of rows by number
+ *   probe batch ──▶ its keys' numbers ──▶ candidate pairs, up to 2,048 at a time ──▶ condition ──▶
  * batch
  *
- * A NULL in any key matches nothing: such right rows are not chained, such left rows have no
- * candidates. Without keys every right row is a candidate of every left row (CROSS, or ON with any
- * condition). LEFT joins mark the left rows that had a match and give the others, with NULLs to the
- * right, when their batch is done. The right side is charged to the query's memory; the flags are
- * looked at every 64 Ki candidates, so that a cross join can always be stopped. */
+ * The right side is built, except where the left one is much smaller and the kind of join lets it:
+ * which side is which shows in nothing but the order of rows. A NULL in any key matches nothing:
+ * such built rows are not chained, such probing rows have no candidates. Without keys every built
+ * row is a candidate of every probing row (CROSS, or ON with any condition).
+ *
+ * What has to come out although it met nothing is known at two places: a probing row when its batch
+ * is done, a built row (a byte each) when the probing side is. Semi and anti joins give left rows
+ * only, at the first place. A condition beside the keys is evaluated over the columns it names;
+ * the others are gathered for the pairs it keeps. The built side is charged to the query's memory;
+ * the flags are looked at every 64 Ki candidates, so that a cross join can always be stopped. */
 #include "query/exec/keys.h"
 #include "query/exec/rowset.h"
 
 #include <string.h>
 
+/* The left side is built if the right one is so many times as long. */
+#define FLIP_FACTOR 4
+
 struct join {
     struct exec_memory memory;
-    struct rowset right;
+    unsigned build, probe; /* children: 0 left, 1 right */
+    bool is_probe_outer, is_build_outer;
+    bool is_first_enough; /* semi and anti: one match tells all */
+    struct rowset rows;   /* the built side */
     struct tuple_table keys;
-    struct evaluator **left_keys, **right_keys;
+    struct evaluator **side_keys[2];
     struct evaluator *condition;
-    uint32_t *heads; /* by key number: first right row, KEY_NONE: none */
-    uint32_t *chain; /* by right row: the next one of its key */
-    uint32_t *tails; /* while building */
-    size_t head_capacity, chain_capacity, tail_capacity;
-    bool is_built, is_left_done;
-    /* the left batch in hand */
-    struct batch left;
-    uint32_t left_row;
-    uint32_t candidate; /* right row to try next for left_row, KEY_NONE: none */
+    bool *is_in_condition; /* by column of left and right: gathered before the condition */
+    uint32_t *heads;       /* by key number: first built row, KEY_NONE: none */
+    uint32_t *chain;       /* by built row: the next one of its key */
+    uint32_t *tails;       /* while building */
+    uint8_t *is_met;       /* by built row, if is_build_outer */
+    size_t head_capacity, chain_capacity, tail_capacity, met_capacity;
+    bool is_built, is_probe_done;
+    uint32_t next_unmet; /* built row to look at next, once the probing side is done */
+    /* the probing batch in hand */
+    struct batch in;
+    uint32_t row;
+    uint32_t candidate; /* built row to try next for `row`, KEY_NONE: none */
     uint32_t ids[VECTOR_ROWS_MAX];
     uint8_t has_match[VECTOR_ROWS_MAX];
     size_t unchecked;
 };
 
-static struct evaluator **open_keys(struct exec_node *node, struct expr *const *exprs)
+/* --- which side is built --- */
+
+static bool is_for_left_only(enum join_kind kind)
 {
-    return exec_evaluators(node->exec, exprs, node->plan->join.key_count);
+    return kind == JOIN_SEMI || kind == JOIN_ANTI;
+}
+
+static void choose_sides(struct exec_node *node)
+{
+    struct join *join = node->state;
+    const struct plan *plan = node->plan;
+    enum join_kind kind = plan->join.kind;
+    uint64_t left = exec_estimate(node->exec, plan->children[0]);
+    uint64_t right = exec_estimate(node->exec, plan->children[1]);
+    bool is_flipped = !is_for_left_only(kind) && left < right / FLIP_FACTOR;
+    join->build = is_flipped ? 0 : 1;
+    join->probe = 1 - join->build;
+    bool is_left_outer = kind == JOIN_LEFT || kind == JOIN_FULL;
+    bool is_right_outer = kind == JOIN_RIGHT || kind == JOIN_FULL;
+    join->is_probe_outer = is_flipped ? is_right_outer : is_left_outer;
+    join->is_build_outer = is_flipped ? is_left_outer : is_right_outer;
+    join->is_first_enough = is_for_left_only(kind);
+}
+
+static size_t left_count(const struct exec_node *node)
+{
+    return node->plan->children[0]->column_count;
+}
+
+static size_t both_count(const struct exec_node *node)
+{
+    return left_count(node) + node->plan->children[1]->column_count;
+}
+
+static void note_column(void *context, uint32_t column)
+{
+    ((bool *)context)[column] = true;
 }
 
 static enum err join_open(struct exec_node *node, struct error *error)
 {
     (void)error;
     struct join *join = node->state;
-    const struct plan *plan = node->plan, *right = plan->children[1];
+    const struct plan *plan = node->plan;
+    choose_sides(node);
+    const struct plan *build = plan->children[join->build];
     exec_memory_init(&join->memory, node->exec->budget);
-    rowset_init(&join->right, right->columns, right->column_count, node->exec->budget);
-    join->left_keys = open_keys(node, plan->join.left_keys);
-    join->right_keys = open_keys(node, plan->join.right_keys);
+    rowset_init(&join->rows, build->columns, build->column_count, node->exec->budget);
+    join->side_keys[0] = exec_evaluators(node->exec, plan->join.left_keys, plan->join.key_count);
+    join->side_keys[1] = exec_evaluators(node->exec, plan->join.right_keys, plan->join.key_count);
     struct type *types =
         arena_alloc_array(&node->exec->arena, plan->join.key_count, sizeof(*types));
     for (size_t i = 0; i < plan->join.key_count; i++)
         types[i] = plan->join.right_keys[i]->type;
     tuple_table_init(&join->keys, types, plan->join.key_count, &join->memory);
-    if (plan->join.condition != NULL)
-        join->condition = evaluator_create(plan->join.condition, &node->exec->eval);
+    if (plan->join.condition == NULL)
+        return OK;
+    join->condition = evaluator_create(plan->join.condition, &node->exec->eval);
+    join->is_in_condition = arena_alloc_zero(&node->exec->arena, both_count(node) + 1);
+    expr_visit_columns(plan->join.condition, note_column, join->is_in_condition);
     return OK;
 }
 
-/* --- the right side --- */
+/* --- the built side --- */
 
 /* The numbers of a batch's keys; KEY_NONE where a key is NULL or, probing, unknown. */
 static enum err number_keys(struct exec_node *node, struct evaluator **exprs,
@@ -92,7 +145,7 @@ static enum err chain_rows(struct exec_node *node, const struct batch *in, size_
     struct join *join = node->state;
     uint32_t ids[VECTOR_ROWS_MAX];
     size_t known = join->keys.count;
-    enum err err = number_keys(node, join->right_keys, in, true, ids, error);
+    enum err err = number_keys(node, join->side_keys[join->build], in, true, ids, error);
     if (err == OK)
         err = exec_memory_grow(&join->memory, (void **)&join->heads, &join->head_capacity,
                                join->keys.count, sizeof(*join->heads), error);
@@ -120,21 +173,33 @@ static enum err chain_rows(struct exec_node *node, const struct batch *in, size_
     return OK;
 }
 
-static enum err build_right(struct exec_node *node, struct error *error)
+static enum err keep_batch(struct exec_node *node, const struct batch *in, struct error *error)
+{
+    struct join *join = node->state;
+    size_t first = join->rows.row_count;
+    enum err err = rowset_append(&join->rows, in, NULL, in->row_count, error);
+    if (err == OK && node->plan->join.key_count != 0)
+        err = chain_rows(node, in, first, error);
+    if (err == OK && join->is_build_outer)
+        err = exec_memory_grow(&join->memory, (void **)&join->is_met, &join->met_capacity,
+                               first + in->row_count, 1, error);
+    if (err == OK && join->is_build_outer)
+        memset(join->is_met + first, 0, in->row_count);
+    return err;
+}
+
+static enum err build_side(struct exec_node *node, struct error *error)
 {
     struct join *join = node->state;
     size_t unchecked = 0;
     for (;;) {
         struct batch in;
-        enum err err = exec_next(node->children[1], &in, error);
+        enum err err = exec_next(node->children[join->build], &in, error);
         if (err != OK || in.row_count == 0)
             return err;
         node->exec->actual[node->plan->id].rows_in += in.row_count;
         arena_reset(&node->scratch);
-        size_t first = join->right.row_count;
-        err = rowset_append(&join->right, &in, NULL, in.row_count, error);
-        if (err == OK && node->plan->join.key_count != 0)
-            err = chain_rows(node, &in, first, error);
+        err = keep_batch(node, &in, error);
         unchecked += in.row_count;
         if (err == OK && unchecked >= EXEC_CHECK_ROWS) {
             err = exec_check(node->exec, error);
@@ -145,119 +210,191 @@ static enum err build_right(struct exec_node *node, struct error *error)
     }
 }
 
-/* --- the left side --- */
+/* --- the probing side --- */
 
-static uint32_t first_candidate(const struct exec_node *node, uint32_t left_row)
+static uint32_t first_candidate(const struct exec_node *node, uint32_t row)
 {
     const struct join *join = node->state;
     if (node->plan->join.key_count == 0)
-        return join->right.row_count == 0 ? KEY_NONE : 0;
-    uint32_t id = join->ids[left_row];
+        return join->rows.row_count == 0 ? KEY_NONE : 0;
+    uint32_t id = join->ids[row];
     return id == KEY_NONE ? KEY_NONE : join->heads[id];
 }
 
-static uint32_t next_candidate(const struct exec_node *node, uint32_t right_row)
+static uint32_t next_candidate(const struct exec_node *node, uint32_t built)
 {
     const struct join *join = node->state;
+    if (join->is_first_enough && join->condition == NULL)
+        return KEY_NONE;
     if (node->plan->join.key_count == 0)
-        return right_row + 1 < join->right.row_count ? right_row + 1 : KEY_NONE;
-    return join->chain[right_row];
+        return built + 1 < join->rows.row_count ? built + 1 : KEY_NONE;
+    return join->chain[built];
 }
 
-static enum err next_left(struct exec_node *node, struct error *error)
+static enum err next_probe(struct exec_node *node, struct error *error)
 {
     struct join *join = node->state;
-    enum err err = exec_next(node->children[0], &join->left, error);
-    if (err != OK || join->left.row_count == 0) {
-        join->is_left_done = true;
+    enum err err = exec_next(node->children[join->probe], &join->in, error);
+    if (err != OK || join->in.row_count == 0) {
+        join->is_probe_done = true;
         return err;
     }
-    node->exec->actual[node->plan->id].rows_in += join->left.row_count;
+    node->exec->actual[node->plan->id].rows_in += join->in.row_count;
     arena_reset(&node->scratch);
-    memset(join->has_match, 0, join->left.row_count);
+    memset(join->has_match, 0, join->in.row_count);
     if (node->plan->join.key_count != 0)
-        err = number_keys(node, join->left_keys, &join->left, false, join->ids, error);
-    join->left_row = 0;
+        err = number_keys(node, join->side_keys[join->probe], &join->in, false, join->ids, error);
+    join->row = 0;
     join->candidate = err == OK ? first_candidate(node, 0) : KEY_NONE;
     return err;
 }
 
-/* Up to a batch of candidate pairs of the left batch in hand. */
-static size_t take_candidates(struct exec_node *node, uint32_t *left, uint32_t *right)
+/* Up to a batch of candidate pairs of the probing batch in hand. */
+static size_t take_candidates(struct exec_node *node, uint32_t *probe, uint32_t *built)
 {
     struct join *join = node->state;
     size_t count = 0;
-    while (count < VECTOR_ROWS_MAX && join->left_row < join->left.row_count) {
-        if (join->candidate == KEY_NONE) {
-            join->left_row++;
-            if (join->left_row < join->left.row_count)
-                join->candidate = first_candidate(node, join->left_row);
+    while (count < VECTOR_ROWS_MAX && join->row < join->in.row_count) {
+        bool is_settled = join->is_first_enough && join->has_match[join->row] != 0;
+        if (join->candidate == KEY_NONE || is_settled) {
+            join->row++;
+            if (join->row < join->in.row_count)
+                join->candidate = first_candidate(node, join->row);
             continue;
         }
-        left[count] = join->left_row;
-        right[count++] = join->candidate;
+        probe[count] = join->row;
+        built[count++] = join->candidate;
         join->candidate = next_candidate(node, join->candidate);
     }
     return count;
 }
 
-static void make_pairs(struct exec_node *node, const uint32_t *left, const uint32_t *right,
-                       size_t count, struct batch *out)
+/* --- batches of pairs --- */
+
+/* A side's columns at the rows given; NULLs where `rows` is NULL, and where `wanted` says no. */
+static void gather_side(struct exec_node *node, unsigned side, const uint32_t *rows, size_t count,
+                        const bool *wanted, struct column *out)
 {
     struct join *join = node->state;
-    size_t left_columns = join->left.column_count, right_columns = join->right.column_count;
-    struct column *columns =
-        arena_alloc_array(&node->scratch, left_columns + right_columns, sizeof(*columns));
-    for (size_t i = 0; i < left_columns; i++)
-        columns[i] = column_gather(&join->left.columns[i], left, count, &node->scratch);
-    for (size_t i = 0; i < right_columns; i++) {
-        if (right == NULL) {
-            columns[left_columns + i] = column_null(join->right.columns[i].type);
-        } else {
-            struct column all = rowset_column(&join->right, i, 0);
-            columns[left_columns + i] = column_gather(&all, right, count, &node->scratch);
+    const struct plan *plan = node->plan->children[side];
+    size_t first = side == 0 ? 0 : left_count(node);
+    for (size_t i = 0; i < plan->column_count; i++) {
+        if (rows == NULL || (wanted != NULL && !wanted[first + i])) {
+            out[first + i] = column_null(plan->columns[i].type);
+            continue;
         }
+        struct column all =
+            side == join->build ? rowset_column(&join->rows, i, 0) : join->in.columns[i];
+        out[first + i] = column_gather(&all, rows, count, &node->scratch);
     }
-    *out = (struct batch){
-        .row_count = count, .column_count = left_columns + right_columns, .columns = columns};
 }
 
-/* Left rows of the batch in hand that met nothing. */
-static size_t take_unmatched(struct exec_node *node, uint32_t *left)
+static void make_pairs(struct exec_node *node, const uint32_t *probe, const uint32_t *built,
+                       size_t count, const bool *wanted, struct batch *out)
 {
     struct join *join = node->state;
+    struct column *columns = arena_alloc_array(&node->scratch, both_count(node), sizeof(*columns));
+    gather_side(node, join->probe, probe, count, wanted, columns);
+    gather_side(node, join->build, built, count, wanted, columns);
+    *out = (struct batch){.row_count = count, .column_count = both_count(node), .columns = columns};
+}
+
+/* Rows of the probing batch in hand that met something, or nothing; it is done with. */
+static size_t take_probe(struct join *join, bool is_met, uint32_t *probe)
+{
     size_t count = 0;
-    for (uint32_t row = 0; row < join->left.row_count; row++) {
-        left[count] = row;
-        count += join->has_match[row] == 0;
+    for (uint32_t row = 0; row < join->in.row_count; row++) {
+        probe[count] = row;
+        count += (join->has_match[row] != 0) == is_met;
     }
-    join->left.row_count = 0;
     return count;
 }
 
+static void note_matches(struct join *join, const uint32_t *probe, const uint32_t *built,
+                         size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        join->has_match[probe[i]] = 1;
+    for (size_t i = 0; join->is_build_outer && i < count; i++)
+        join->is_met[built[i]] = 1;
+}
+
 /* Candidates through the condition; out->row_count may be 0. */
-static enum err match_candidates(struct exec_node *node, const uint32_t *left,
-                                 const uint32_t *right, size_t count, struct batch *out,
-                                 struct error *error)
+static enum err match_candidates(struct exec_node *node, uint32_t *probe, uint32_t *built,
+                                 size_t count, struct batch *out, struct error *error)
 {
     struct join *join = node->state;
-    make_pairs(node, left, right, count, out);
-    if (join->condition == NULL) {
-        for (size_t i = 0; i < count; i++)
-            join->has_match[left[i]] = 1;
+    if (join->condition != NULL) {
+        struct batch pairs;
+        make_pairs(node, probe, built, count, join->is_in_condition, &pairs);
+        uint32_t *kept = arena_alloc_array(&node->scratch, count + 16, sizeof(*kept));
+        size_t kept_count = 0;
+        enum err err = evaluator_filter(join->condition, &pairs, NULL, 0, kept, &kept_count, error);
+        if (err != OK)
+            return err;
+        for (size_t i = 0; i < kept_count; i++) {
+            probe[i] = probe[kept[i]];
+            built[i] = built[kept[i]];
+        }
+        count = kept_count;
+    }
+    note_matches(join, probe, built, count);
+    if (!join->is_first_enough && count != 0)
+        make_pairs(node, probe, built, count, NULL, out);
+    return OK;
+}
+
+/* The end of a probing batch: what comes out by having met nothing, or by having met something. */
+static void finish_probe(struct exec_node *node, struct batch *out)
+{
+    struct join *join = node->state;
+    uint32_t probe[VECTOR_ROWS_MAX];
+    if (join->is_probe_outer || join->is_first_enough) {
+        size_t count = take_probe(join, node->plan->join.kind == JOIN_SEMI, probe);
+        if (count != 0)
+            make_pairs(node, probe, NULL, count, NULL, out);
+        if (join->is_first_enough)
+            out->column_count = left_count(node);
+    }
+    join->in.row_count = 0;
+}
+
+/* Built rows that nothing met. */
+static void give_unmet(struct exec_node *node, struct batch *out)
+{
+    struct join *join = node->state;
+    uint32_t built[VECTOR_ROWS_MAX];
+    size_t count = 0;
+    for (; count < VECTOR_ROWS_MAX && join->next_unmet < join->rows.row_count; join->next_unmet++) {
+        built[count] = join->next_unmet;
+        count += join->is_met[join->next_unmet] == 0;
+    }
+    arena_reset(&node->scratch);
+    if (count != 0)
+        make_pairs(node, NULL, built, count, NULL, out);
+}
+
+/* --- the operator --- */
+
+/* One step with a probing batch in hand; out->row_count may be 0. */
+static enum err probe_step(struct exec_node *node, struct batch *out, struct error *error)
+{
+    struct join *join = node->state;
+    uint32_t probe[VECTOR_ROWS_MAX], built[VECTOR_ROWS_MAX];
+    arena_reset(&node->scratch);
+    size_t count = take_candidates(node, probe, built);
+    if (count == 0) {
+        finish_probe(node, out);
         return OK;
     }
-    uint32_t *kept = arena_alloc_array(&node->scratch, count + 16, sizeof(*kept));
-    size_t kept_count = 0;
-    enum err err = evaluator_filter(join->condition, out, NULL, 0, kept, &kept_count, error);
-    for (size_t i = 0; err == OK && i < kept_count; i++)
-        join->has_match[left[kept[i]]] = 1;
-    if (err == OK && kept_count != count) {
-        for (size_t i = 0; i < out->column_count; i++)
-            out->columns[i] = column_gather(&out->columns[i], kept, kept_count, &node->scratch);
-        out->row_count = kept_count;
+    join->unchecked += count;
+    if (join->unchecked >= EXEC_CHECK_ROWS) {
+        join->unchecked = 0;
+        enum err err = exec_check(node->exec, error);
+        if (err != OK)
+            return err;
     }
-    return err;
+    return match_candidates(node, probe, built, count, out, error);
 }
 
 static enum err join_next(struct exec_node *node, struct batch *out, struct error *error)
@@ -265,34 +402,14 @@ static enum err join_next(struct exec_node *node, struct batch *out, struct erro
     struct join *join = node->state;
     enum err err = OK;
     if (!join->is_built) {
-        err = build_right(node, error);
+        err = build_side(node, error);
         join->is_built = err == OK;
     }
     out->row_count = 0;
-    while (err == OK && !join->is_left_done) {
-        uint32_t left[VECTOR_ROWS_MAX], right[VECTOR_ROWS_MAX];
-        if (join->left.row_count == 0) {
-            err = next_left(node, error);
-            continue;
-        }
-        arena_reset(&node->scratch);
-        size_t count = take_candidates(node, left, right);
-        join->unchecked += count;
-        if (join->unchecked >= EXEC_CHECK_ROWS) {
-            join->unchecked = 0;
-            err = exec_check(node->exec, error);
-        }
-        if (err == OK && count != 0) {
-            err = match_candidates(node, left, right, count, out, error);
-        } else if (err == OK) {
-            bool is_left = node->plan->join.kind == JOIN_LEFT;
-            count = take_unmatched(node, left);
-            if (is_left && count != 0)
-                make_pairs(node, left, NULL, count, out);
-        }
-        if (out->row_count != 0)
-            break;
-    }
+    while (err == OK && out->row_count == 0 && !join->is_probe_done)
+        err = join->in.row_count == 0 ? next_probe(node, error) : probe_step(node, out, error);
+    if (err == OK && out->row_count == 0 && join->is_build_outer)
+        give_unmet(node, out);
     return err;
 }
 
@@ -301,19 +418,16 @@ static void join_close(struct exec_node *node)
     struct join *join = node->state;
     if (join->memory.budget == NULL)
         return;
-    exec_evaluators_destroy(join->left_keys, node->plan->join.key_count);
-    exec_evaluators_destroy(join->right_keys, node->plan->join.key_count);
+    for (unsigned side = 0; side < 2; side++)
+        exec_evaluators_destroy(join->side_keys[side], node->plan->join.key_count);
     if (join->condition != NULL)
         evaluator_destroy(join->condition);
-    size_t bytes =
-        (join->head_capacity + join->chain_capacity + join->tail_capacity) * sizeof(uint32_t);
-    if (bytes != 0)
-        budget_release(node->exec->budget, bytes);
-    memory_free(join->heads);
-    memory_free(join->chain);
-    memory_free(join->tails);
+    exec_memory_release(&join->memory, join->heads, join->head_capacity * sizeof(uint32_t));
+    exec_memory_release(&join->memory, join->chain, join->chain_capacity * sizeof(uint32_t));
+    exec_memory_release(&join->memory, join->tails, join->tail_capacity * sizeof(uint32_t));
+    exec_memory_release(&join->memory, join->is_met, join->met_capacity);
     tuple_table_deinit(&join->keys);
-    rowset_deinit(&join->right);
+    rowset_deinit(&join->rows);
     exec_memory_deinit(&join->memory);
 }
 

@@ -61,6 +61,9 @@ MUST_CHECK enum err exec_keep(struct exec_node *node, struct evaluator *predicat
 uint64_t sort_prefix(const struct column *column, size_t row);
 struct column column_null(struct type type); /* a CONSTANT NULL */
 
+/* query/exec/estimate.c: rows that a plan may give, roughly. */
+uint64_t exec_estimate(struct exec *exec, const struct plan *plan);
+
 /* Top-N by event time: `node` (a scan) starts at the end that the order starts at. Later the sort
  * narrows it with the worst time it still wants, and morsels that lie wholly beyond are skipped. */
 void exec_scan_follow_order(struct exec_node *node, bool is_descending);

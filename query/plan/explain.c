@@ -136,7 +136,9 @@ static void print_sort(const struct plan *plan, const struct slice *names, struc
 static void print_join(const struct plan *plan, struct writer *out)
 {
     static const char *const kinds[] = {
-        [JOIN_INNER] = "Inner", [JOIN_LEFT] = "Left", [JOIN_CROSS] = "Cross"};
+        [JOIN_INNER] = "Inner", [JOIN_LEFT] = "Left", [JOIN_CROSS] = "Cross",
+        [JOIN_RIGHT] = "Right", [JOIN_FULL] = "Full", [JOIN_SEMI] = "Semi",
+        [JOIN_ANTI] = "Anti"};
     const struct plan *left = plan->children[0];
     const struct plan *right = plan->children[1];
     struct slice *left_names = column_names(&left, 1);

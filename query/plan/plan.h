@@ -23,7 +23,15 @@ enum plan_kind {
     PLAN_HOP /* hop(): each row once per window it falls in */
 };
 
-enum join_kind { JOIN_INNER, JOIN_LEFT, JOIN_CROSS };
+enum join_kind {
+    JOIN_INNER,
+    JOIN_LEFT,
+    JOIN_CROSS,
+    JOIN_RIGHT,
+    JOIN_FULL,
+    JOIN_SEMI, /* left rows that meet a right row; the left columns only */
+    JOIN_ANTI  /* left rows that meet none; the left columns only */
+};
 
 struct plan_column {
     struct slice name;
@@ -109,7 +117,7 @@ struct plan {
                                  children[1]'s */
             struct expr **left_keys, **right_keys;
             struct expr *condition; /* over left columns then right columns, NULL: none */
-        } join;                     /* output: left columns, then right columns */
+        } join;                     /* output: left columns, then right columns (not SEMI, ANTI) */
         struct {
             uint32_t time_column; /* of the child, timestamptz or timestamp; rows with NULL time
                                      give no window */

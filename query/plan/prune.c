@@ -177,7 +177,10 @@ static uint32_t *prune_join(struct builder *build, struct plan *plan, const bool
 {
     size_t left_count = plan->children[0]->column_count;
     size_t right_count = plan->children[1]->column_count;
-    bool *both = copy_needed(build, needed, plan->column_count);
+    bool is_left_only = plan->join.kind == JOIN_SEMI || plan->join.kind == JOIN_ANTI;
+    bool *both = new_needed(build, left_count + right_count);
+    if (plan->column_count > 0)
+        memcpy(both, needed, plan->column_count * sizeof(bool));
     need_expr(plan->join.condition, both);
     bool *right = copy_needed(build, both + left_count, right_count);
     for (size_t index = 0; index < plan->join.key_count; index++) {
@@ -188,7 +191,7 @@ static uint32_t *prune_join(struct builder *build, struct plan *plan, const bool
     uint32_t *right_map = prune(build, plan->children[1], right);
     size_t new_left = plan->children[0]->column_count;
     size_t new_right = plan->children[1]->column_count;
-    uint32_t *map = arena_alloc_array(build->arena, plan->column_count, sizeof(*map));
+    uint32_t *map = arena_alloc_array(build->arena, left_count + right_count, sizeof(*map));
     for (size_t index = 0; index < left_count; index++)
         map[index] = left_map[index];
     for (size_t index = 0; index < right_count; index++)
@@ -199,6 +202,8 @@ static uint32_t *prune_join(struct builder *build, struct plan *plan, const bool
         renumber(build, &plan->join.right_keys[index], right_map);
     }
     renumber(build, &plan->join.condition, map);
+    if (is_left_only)
+        return take_child(plan, map);
     plan->column_count = new_left + new_right;
     plan->columns = arena_alloc_array(build->arena, plan->column_count, sizeof(*plan->columns));
     if (new_left > 0)

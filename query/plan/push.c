@@ -3,11 +3,15 @@
  *
  *   node          passes
  *   PROJECT       what names non-volatile expressions, those put in its place (up to
- * SUBSTITUTED_SIZE_MAX) GROUP         what names keys only JOIN          inner: either side's;
- * equalities become keys, the rest the condition. left: above it, the left side's only; in ON, the
- * right side's only (a row of the left side that fails ON still comes out) UNION ALL everything, to
- * each side SORT          everything without LIMIT, nothing with it HOP           what does not
- * name the window SCAN          everything: the scan filters
+ *                 SUBSTITUTED_SIZE_MAX)
+ *   GROUP         what names keys only
+ *   JOIN          inner: either side's; equalities become keys, the rest the condition. left: above
+ *                 it, the left side's only; in ON, the right side's only (a row of the left side
+ *                 that fails ON still comes out); right the other way round; full: nothing
+ *   UNION ALL     everything, to each side
+ *   SORT          everything without LIMIT, nothing with it
+ *   HOP           what does not name the window
+ *   SCAN          everything: the scan filters
  *
  * Volatile conditions stay where they were written. Order among conditions is kept, which is what
  * decides about errors in rows that a condition to the left would have taken out. */
@@ -122,8 +126,9 @@ static struct expr *to_right(struct builder *build, const struct plan *plan,
                              const struct expr *expr)
 {
     uint32_t left_count = (uint32_t)plan->children[0]->column_count;
-    uint32_t *map = arena_alloc_array(build->arena, plan->column_count, sizeof(*map));
-    for (uint32_t index = 0; index < plan->column_count; index++)
+    uint32_t count = left_count + (uint32_t)plan->children[1]->column_count;
+    uint32_t *map = arena_alloc_array(build->arena, count, sizeof(*map));
+    for (uint32_t index = 0; index < count; index++)
         map[index] = index >= left_count ? index - left_count : UINT32_MAX;
     return expr_copy(expr, map, build->arena);
 }
@@ -131,6 +136,19 @@ static struct expr *to_right(struct builder *build, const struct plan *plan,
 struct join_lists {
     struct expr_list left, right, left_keys, right_keys, condition, kept;
 };
+
+/* Where a condition may go without changing which rows come out. A side that is preserved (its rows
+ * come out whatever ON says) takes conditions from above only; the other one from ON only, but for
+ * inner and semi joins, where both mean the same. */
+static bool on_may_go_left(enum join_kind kind)
+{
+    return kind == JOIN_INNER || kind == JOIN_CROSS || kind == JOIN_RIGHT || kind == JOIN_SEMI;
+}
+
+static bool on_may_go_right(enum join_kind kind)
+{
+    return kind != JOIN_RIGHT && kind != JOIN_FULL;
+}
 
 static bool is_key(const struct expr *expr, uint32_t left_count, bool *is_swapped)
 {
@@ -144,19 +162,21 @@ static bool is_key(const struct expr *expr, uint32_t left_count, bool *is_swappe
            (first == SIDE_RIGHT && second == SIDE_LEFT);
 }
 
+/* A part of ON, or of a condition above an inner join. */
 static void place_condition(struct builder *build, const struct plan *plan, struct expr *expr,
-                            bool is_left_join, struct join_lists *lists)
+                            struct join_lists *lists)
 {
     uint32_t left_count = (uint32_t)plan->children[0]->column_count;
+    enum join_kind kind = plan->join.kind;
     enum side side = side_of(expr, left_count);
     bool is_swapped = false;
     if (expr_is_volatile(expr)) {
         expr_list_add(build->arena, &lists->condition, expr);
-    } else if (side == SIDE_RIGHT) {
+    } else if (side == SIDE_RIGHT && on_may_go_right(kind)) {
         expr_list_add(build->arena, &lists->right, to_right(build, plan, expr));
-    } else if (side == SIDE_LEFT && !is_left_join) {
+    } else if (side == SIDE_LEFT && on_may_go_left(kind)) {
         expr_list_add(build->arena, &lists->left, expr);
-    } else if (side == SIDE_NONE && !is_left_join) {
+    } else if (side == SIDE_NONE && on_may_go_left(kind) && kind != JOIN_RIGHT) {
         expr_list_add(build->arena, &lists->left, expr);
     } else if (is_key(expr, left_count, &is_swapped)) {
         expr_list_add(build->arena, &lists->left_keys, expr->arguments[is_swapped ? 1 : 0]);
@@ -167,34 +187,40 @@ static void place_condition(struct builder *build, const struct plan *plan, stru
     }
 }
 
+/* A condition over the join's output. */
+static void place_above(struct builder *build, const struct plan *plan, struct expr *expr,
+                        struct join_lists *lists)
+{
+    enum join_kind kind = plan->join.kind;
+    enum side side = side_of(expr, (uint32_t)plan->children[0]->column_count);
+    if (kind == JOIN_INNER || kind == JOIN_CROSS)
+        place_condition(build, plan, expr, lists);
+    else if (kind == JOIN_RIGHT && side == SIDE_RIGHT)
+        expr_list_add(build->arena, &lists->right, to_right(build, plan, expr));
+    else if (kind != JOIN_RIGHT && kind != JOIN_FULL && (side == SIDE_LEFT || side == SIDE_NONE))
+        expr_list_add(build->arena, &lists->left, expr);
+    else
+        expr_list_add(build->arena, &lists->kept, expr);
+}
+
 static struct plan *push_join(struct builder *build, struct plan *plan,
                               const struct expr_list *conditions)
 {
     struct join_lists lists = {0};
-    bool is_left_join = plan->join.kind == JOIN_LEFT;
-    uint32_t left_count = (uint32_t)plan->children[0]->column_count;
     struct expr_list on = {0};
     if (plan->join.condition != NULL)
         expr_split(build->arena, plan->join.condition, &on);
     for (size_t index = 0; index < on.count; index++)
-        place_condition(build, plan, on.items[index], is_left_join, &lists);
-    for (size_t index = 0; index < conditions->count; index++) {
-        struct expr *condition = conditions->items[index];
-        enum side side = side_of(condition, left_count);
-        if (!is_left_join)
-            place_condition(build, plan, condition, false, &lists);
-        else if (side == SIDE_LEFT || side == SIDE_NONE)
-            expr_list_add(build->arena, &lists.left, condition);
-        else
-            expr_list_add(build->arena, &lists.kept, condition);
-    }
+        place_condition(build, plan, on.items[index], &lists);
+    for (size_t index = 0; index < conditions->count; index++)
+        place_above(build, plan, conditions->items[index], &lists);
     plan->join.key_count = lists.left_keys.count;
     plan->join.left_keys = lists.left_keys.items;
     plan->join.right_keys = lists.right_keys.items;
     plan->join.condition = expr_join(build->arena, &lists.condition);
-    if (!is_left_join)
-        plan->join.kind =
-            plan->join.key_count > 0 || plan->join.condition != NULL ? JOIN_INNER : JOIN_CROSS;
+    bool has_condition = plan->join.key_count > 0 || plan->join.condition != NULL;
+    if (plan->join.kind == JOIN_INNER || plan->join.kind == JOIN_CROSS)
+        plan->join.kind = has_condition ? JOIN_INNER : JOIN_CROSS;
     plan->children[0] = push(build, plan->children[0], &lists.left);
     plan->children[1] = push(build, plan->children[1], &lists.right);
     return keep(build, plan, &lists.kept);

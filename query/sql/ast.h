@@ -72,7 +72,7 @@ struct ast_target {
 };
 
 enum ast_from_kind { FROM_TABLE, FROM_SELECT, FROM_JOIN, FROM_FUNCTION };
-enum ast_join { AST_JOIN_INNER, AST_JOIN_LEFT, AST_JOIN_CROSS };
+enum ast_join { AST_JOIN_INNER, AST_JOIN_LEFT, AST_JOIN_CROSS, AST_JOIN_RIGHT, AST_JOIN_FULL };
 
 struct ast_from {
     enum ast_from_kind kind;
@@ -85,6 +85,10 @@ struct ast_from {
     enum ast_join join;
     struct ast_from *left, *right;
     struct ast_node *on;
+    bool is_lateral; /* SELECT; functions always may */
+    bool is_natural; /* JOIN: USING every common name */
+    size_t using_count;
+    struct slice *using_names;
     size_t argument_count; /* FUNCTION */
     struct ast_node **arguments;
 };

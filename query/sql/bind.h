@@ -19,6 +19,14 @@
 struct scope_column {
     struct slice schema, table, name;
     struct type type;
+    bool is_merged; /* one of two that USING made one: only its table's name finds it */
+};
+
+/* A column that USING or NATURAL made of two. */
+struct scope_merged {
+    struct slice name;
+    uint32_t column; /* of the plan below */
+    uint32_t first;  /* of its join's columns: * gives it before that one */
 };
 
 struct scope_relation {
@@ -38,6 +46,8 @@ struct scope {
     struct scope_column *columns; /* index = column of the plan below */
     size_t relation_count, relation_capacity;
     struct scope_relation *relations;
+    size_t merged_count, merged_capacity;
+    struct scope_merged *merged; /* those of an outer join before those of its sides */
     /* Aggregates are collected here while is_aggregate_allowed; else the clause's name is in the
      * error. */
     bool is_aggregate_allowed, is_in_aggregate;
@@ -68,6 +78,11 @@ void scope_add_column(struct binder *b, struct scope *scope, const struct scope_
 /* 42712 if the name is there already. */
 MUST_CHECK enum err scope_add_relation(struct binder *b, struct scope *scope, struct slice schema,
                                        struct slice name, int32_t position);
+void scope_add_merged(struct binder *b, struct scope *scope, const struct scope_merged *merged);
+/* Columns that an unqualified name finds, the last of them in *column. */
+size_t scope_find_name(const struct scope *scope, struct slice name, uint32_t *column);
+/* Columns of the scope in the order of *, by number; `out` has room for column_count. */
+size_t scope_star(const struct scope *scope, uint32_t *out);
 /* A name of one to three parts; 42703, 42702, 42P01, 0A000 for a correlated one. */
 MUST_CHECK enum err scope_resolve(struct binder *b, const struct scope *scope,
                                   const struct ast_node *node, uint32_t *column);
@@ -90,6 +105,18 @@ struct slice bind_label(const struct ast_node *node);
 /* query/sql/bind_from.c */
 MUST_CHECK enum err bind_from_list(struct binder *b, struct scope *scope,
                                    struct ast_from *const *items, size_t count, struct plan **out);
+/* query/sql/bind_join.c: JOIN … ON, USING, NATURAL. */
+MUST_CHECK enum err bind_join(struct binder *b, struct scope *scope, const struct ast_from *from,
+                              struct plan **out);
+MUST_CHECK enum err bind_new_join(struct binder *b, struct plan *left, struct plan *right,
+                                  enum join_kind kind, struct plan **out);
+/* A PROJECT of the child's columns and of `extra` ones after them, to be filled in. */
+MUST_CHECK enum err bind_widen(struct binder *b, struct plan *child, size_t extra,
+                               struct plan **out);
+/* query/sql/bind_from.c: the columns of a FROM item under the name given, or its alias. */
+MUST_CHECK enum err bind_add_columns(struct binder *b, struct scope *scope,
+                                     const struct ast_from *from, struct slice schema,
+                                     struct slice name, struct plan *plan);
 /* query/sql/bind_window.c */
 MUST_CHECK enum err bind_window(struct binder *b, struct scope *scope, const struct ast_from *from,
                                 struct plan **out);

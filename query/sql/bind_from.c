@@ -47,8 +47,8 @@ void bind_add_table(struct binder *b, const struct schema *schema)
 /* --- tables --- */
 
 /* The relation's columns under its alias, renamed as t(a, b) says. */
-static enum err add_columns(struct binder *b, struct scope *scope, const struct ast_from *from,
-                            struct slice schema, struct slice name, struct plan *plan)
+enum err bind_add_columns(struct binder *b, struct scope *scope, const struct ast_from *from,
+                          struct slice schema, struct slice name, struct plan *plan)
 {
     if (from->alias.size > 0) {
         schema = SLICE("");
@@ -90,7 +90,7 @@ static enum err bind_user_table(struct binder *b, struct scope *scope, const str
             (struct plan_column){schema->columns[index].name, schema->columns[index].type};
     }
     *out = plan;
-    return add_columns(b, scope, from, SLICE("public"), schema->name, plan);
+    return bind_add_columns(b, scope, from, SLICE("public"), schema->name, plan);
 }
 
 static const struct table_provider *find_provider(const struct binder *b, struct slice schema,
@@ -120,8 +120,8 @@ static enum err bind_provider(struct binder *b, struct scope *scope, const struc
                                                     provider->columns[index].type};
     }
     *out = plan;
-    return add_columns(b, scope, from, slice_from_cstr(provider->schema_name),
-                       slice_from_cstr(provider->name), plan);
+    return bind_add_columns(b, scope, from, slice_from_cstr(provider->schema_name),
+                            slice_from_cstr(provider->name), plan);
 }
 
 static enum err bind_cte(struct binder *b, struct scope *scope, const struct ast_from *from,
@@ -138,7 +138,7 @@ static enum err bind_cte(struct binder *b, struct scope *scope, const struct ast
                           SLICE_ARGS(cte->name), (*out)->column_count, cte->column_alias_count);
     for (size_t index = 0; index < cte->column_alias_count; index++)
         (*out)->columns[index].name = cte->column_aliases[index];
-    return add_columns(b, scope, from, SLICE(""), cte->name, *out);
+    return bind_add_columns(b, scope, from, SLICE(""), cte->name, *out);
 }
 
 static enum err unknown_table(struct binder *b, const struct ast_from *from)
@@ -194,52 +194,7 @@ static enum err bind_from_select(struct binder *b, struct scope *scope, const st
                                  struct plan **out)
 {
     enum err result = bind_select(b, scope->outer, scope->ctes, from->select, false, out);
-    return result != OK ? result : add_columns(b, scope, from, SLICE(""), from->alias, *out);
-}
-
-/* --- joins --- */
-
-static enum err new_join(struct binder *b, struct plan *left, struct plan *right,
-                         enum join_kind kind, struct plan **out)
-{
-    struct plan *plan;
-    enum err result =
-        bind_new_plan(b, PLAN_JOIN, left->column_count + right->column_count, 2, &plan);
-    if (result != OK)
-        return result;
-    memcpy(plan->columns, left->columns, left->column_count * sizeof(*plan->columns));
-    memcpy(plan->columns + left->column_count, right->columns,
-           right->column_count * sizeof(*plan->columns));
-    plan->children[0] = left;
-    plan->children[1] = right;
-    plan->join.kind = kind;
-    *out = plan;
-    return OK;
-}
-
-/* ON sees the two sides only: they are bound in a scope of their own, then added to the one around.
- */
-static enum err bind_join(struct binder *b, struct scope *scope, const struct ast_from *from,
-                          struct plan **out)
-{
-    static const enum join_kind kinds[] = {
-        [AST_JOIN_INNER] = JOIN_INNER, [AST_JOIN_LEFT] = JOIN_LEFT, [AST_JOIN_CROSS] = JOIN_CROSS};
-    struct scope sides = {.outer = scope->outer, .ctes = scope->ctes};
-    struct plan *left;
-    struct plan *right;
-    enum err result = bind_from_item(b, &sides, from->left, &left);
-    if (result == OK)
-        result = bind_from_item(b, &sides, from->right, &right);
-    if (result == OK)
-        result = new_join(b, left, right, kinds[from->join], out);
-    if (result == OK && from->on != NULL)
-        result = bind_condition(b, &sides, from->on, "JOIN/ON", &(*out)->join.condition);
-    for (size_t index = 0; index < sides.relation_count && result == OK; index++)
-        result = scope_add_relation(b, scope, sides.relations[index].schema,
-                                    sides.relations[index].name, from->position);
-    for (size_t index = 0; index < sides.column_count && result == OK; index++)
-        scope_add_column(b, scope, &sides.columns[index]);
-    return result;
+    return result != OK ? result : bind_add_columns(b, scope, from, SLICE(""), from->alias, *out);
 }
 
 enum err bind_from_item(struct binder *b, struct scope *scope, const struct ast_from *from,
@@ -264,7 +219,7 @@ enum err bind_from_item(struct binder *b, struct scope *scope, const struct ast_
     struct ast_from named = *from;
     struct slice name = inner.relation_count > 0 ? inner.relations[0].name : from->name;
     named.alias = from->alias.size > 0 ? from->alias : name.size > 0 ? name : from->name;
-    return add_columns(b, scope, &named, SLICE(""), named.alias, plan);
+    return bind_add_columns(b, scope, &named, SLICE(""), named.alias, plan);
 }
 
 enum err bind_from_list(struct binder *b, struct scope *scope, struct ast_from *const *items,
@@ -281,7 +236,7 @@ enum err bind_from_list(struct binder *b, struct scope *scope, struct ast_from *
         struct plan *next;
         result = bind_from_item(b, scope, items[index], &next);
         if (result == OK)
-            result = new_join(b, *out, next, JOIN_CROSS, out);
+            result = bind_new_join(b, *out, next, JOIN_CROSS, out);
     }
     return result;
 }

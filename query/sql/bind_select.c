@@ -42,7 +42,12 @@ static void add_target(struct select_state *s, struct slice name, struct expr *e
 static enum err expand_star(struct select_state *s, const struct ast_node *star)
 {
     size_t found = 0;
-    for (uint32_t index = 0; index < s->scope.column_count; index++) {
+    size_t count = s->scope.column_count;
+    uint32_t *order = arena_alloc_array(s->b->arena, count + 1, sizeof(*order));
+    if (star->field_count == 0)
+        count = scope_star(&s->scope, order);
+    for (uint32_t place = 0; place < count; place++) {
+        uint32_t index = star->field_count == 0 ? order[place] : place;
         const struct scope_column *column = &s->scope.columns[index];
         if (!scope_column_matches(column, star->fields, star->field_count))
             continue;

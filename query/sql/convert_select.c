@@ -51,21 +51,25 @@ static enum err convert_subselect(struct converter *c, const struct json_value *
 static enum err convert_join(struct converter *c, const struct json_value *fields,
                              struct ast_from **out)
 {
+    static const struct {
+        const char *type;
+        enum ast_join join;
+    } kinds[] = {{"JOIN_INNER", AST_JOIN_INNER},
+                 {"JOIN_LEFT", AST_JOIN_LEFT},
+                 {"JOIN_RIGHT", AST_JOIN_RIGHT},
+                 {"JOIN_FULL", AST_JOIN_FULL}};
     struct ast_from *from = *out = new_from(c, FROM_JOIN, 0);
     const struct json_value *on = tree_get(fields, "quals");
-    if (tree_get(fields, "usingClause") != NULL)
-        return convert_unsupported(c, 0, "JOIN … USING");
-    if (tree_bool(fields, "isNatural"))
-        return convert_unsupported(c, 0, "NATURAL JOIN");
-    if (tree_text_is(fields, "jointype", "JOIN_LEFT"))
-        from->join = AST_JOIN_LEFT;
-    else if (tree_text_is(fields, "jointype", "JOIN_INNER"))
-        from->join = on == NULL ? AST_JOIN_CROSS : AST_JOIN_INNER;
-    else
-        return convert_unsupported(
-            c, 0, tree_text_is(fields, "jointype", "JOIN_RIGHT") ? "RIGHT JOIN" : "FULL JOIN");
-    if (tree_get(fields, "alias") != NULL)
-        return convert_unsupported(c, 0, "an alias of a join");
+    for (size_t index = 0; index < array_count(kinds); index++)
+        if (tree_text_is(fields, "jointype", kinds[index].type))
+            from->join = kinds[index].join;
+    from->is_natural = tree_bool(fields, "isNatural");
+    from->using_count = tree_strings(c, tree_get(fields, "usingClause"), &from->using_names);
+    if (from->join == AST_JOIN_INNER && on == NULL && !from->is_natural && from->using_count == 0)
+        from->join = AST_JOIN_CROSS;
+    if (tree_get(fields, "join_using_alias") != NULL)
+        return convert_unsupported(c, 0, "an alias of USING");
+    set_alias(c, fields, from);
     enum err result = convert_from(c, tree_get(fields, "larg"), &from->left);
     if (result == OK)
         result = convert_from(c, tree_get(fields, "rarg"), &from->right);

@@ -44,6 +44,13 @@ void scope_add_column(struct binder *b, struct scope *scope, const struct scope_
     scope->columns[scope->column_count++] = *column;
 }
 
+void scope_add_merged(struct binder *b, struct scope *scope, const struct scope_merged *merged)
+{
+    scope->merged = bind_grow(b->arena, scope->merged, scope->merged_count, &scope->merged_capacity,
+                              sizeof(*scope->merged));
+    scope->merged[scope->merged_count++] = *merged;
+}
+
 enum err scope_add_relation(struct binder *b, struct scope *scope, struct slice schema,
                             struct slice name, int32_t position)
 {
@@ -67,11 +74,44 @@ bool scope_column_matches(const struct scope_column *column, const struct slice 
     return count < 2 || slice_equal(column->schema, qualifier[0]);
 }
 
+size_t scope_find_name(const struct scope *scope, struct slice name, uint32_t *column)
+{
+    size_t found = 0;
+    for (size_t index = 0; index < scope->merged_count; index++) {
+        if (!slice_equal(scope->merged[index].name, name))
+            continue;
+        *column = scope->merged[index].column;
+        found++;
+    }
+    for (uint32_t index = 0; index < scope->column_count; index++) {
+        if (scope->columns[index].is_merged || !slice_equal(scope->columns[index].name, name))
+            continue;
+        *column = index;
+        found++;
+    }
+    return found;
+}
+
+size_t scope_star(const struct scope *scope, uint32_t *out)
+{
+    size_t count = 0;
+    for (uint32_t index = 0; index < scope->column_count; index++) {
+        for (size_t merged = 0; merged < scope->merged_count; merged++)
+            if (scope->merged[merged].first == index)
+                out[count++] = scope->merged[merged].column;
+        if (!scope->columns[index].is_merged)
+            out[count++] = index;
+    }
+    return count;
+}
+
 /* Matches found; the last in *column. */
 static size_t find_column(const struct scope *scope, const struct ast_node *node, uint32_t *column)
 {
     size_t found = 0;
     struct slice name = node->fields[node->field_count - 1];
+    if (node->field_count == 1)
+        return scope_find_name(scope, name, column);
     for (size_t index = 0; index < scope->column_count; index++) {
         if (!slice_equal(scope->columns[index].name, name) ||
             !scope_column_matches(&scope->columns[index], node->fields, node->field_count - 1))
@@ -84,10 +124,8 @@ static size_t find_column(const struct scope *scope, const struct ast_node *node
 
 bool scope_has_column(const struct scope *scope, struct slice name)
 {
-    for (size_t index = 0; index < scope->column_count; index++)
-        if (slice_equal(scope->columns[index].name, name))
-            return true;
-    return false;
+    uint32_t column;
+    return scope_find_name(scope, name, &column) > 0;
 }
 
 static bool has_relation(const struct scope *scope, const struct slice *qualifier, size_t count)
