@@ -25,7 +25,7 @@ static const struct exec_operator *const operators[] = {
     [PLAN_PROJECT] = &exec_project_operator, [PLAN_GROUP] = &exec_group_operator,
     [PLAN_SORT] = &exec_sort_operator,       [PLAN_LIMIT] = &exec_limit_operator,
     [PLAN_JOIN] = &exec_join_operator,       [PLAN_UNION_ALL] = &exec_union_operator,
-    [PLAN_HOP] = &exec_hop_operator,
+    [PLAN_HOP] = &exec_hop_operator,         [PLAN_WINDOW] = &exec_window_operator,
 };
 
 /* The rows of one subquery. */

@@ -41,6 +41,9 @@ struct aggregate {
     enum err (*update)(char *states, size_t stride, const uint32_t *group,
                        const uint32_t *selection, size_t count, const struct column *arguments,
                        struct aggregate_memory *memory, struct error *error);
+    /* Takes rows 0 … count - 1 away again that were added before, exactly, whatever lies between;
+     * NULL: cannot. For frames that slide. */
+    void (*remove)(void *state, size_t count, const struct column *arguments);
     /* target += source, in segment order; for partial aggregates. */
     enum err (*combine)(void *target, const void *source, struct aggregate_memory *memory,
                         struct error *error);

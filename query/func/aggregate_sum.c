@@ -104,6 +104,18 @@ static enum err count_update(char *states, size_t stride, const uint32_t *group,
     return OK;
 }
 
+static void count_star_remove(void *state, size_t count, const struct column *arguments)
+{
+    (void)arguments;
+    ((struct count_state *)state)->count -= (int64_t)count;
+}
+
+static void count_remove(void *state, size_t count, const struct column *arguments)
+{
+    for (size_t row = 0; row < count; row++)
+        ((struct count_state *)state)->count -= !column_is_null(&arguments[0], row);
+}
+
 static enum err count_combine(void *target, const void *source, struct aggregate_memory *memory,
                               struct error *error)
 {
@@ -179,6 +191,17 @@ static enum err int_update(char *states, size_t stride, const uint32_t *group,
         state->count++;
     }
     return OK;
+}
+
+static void int_remove(void *state, size_t count, const struct column *arguments)
+{
+    struct int_sum *sum = state;
+    for (size_t row = 0; row < count; row++) {
+        if (column_is_null(&arguments[0], row))
+            continue;
+        sum->sum -= arguments[0].i[column_index(&arguments[0], row)];
+        sum->count--;
+    }
 }
 
 static enum err int_sum_finish(const void *state, const struct aggregate_call *call,
@@ -559,10 +582,17 @@ static enum err bool_or_finish(const void *state, const struct aggregate_call *c
      .init = zero_##state_type,                                                                    \
      .update = prefix##_update,                                                                    \
      .combine = prefix##_combine,                                                                  \
+     .remove = prefix##_remove,                                                                    \
      .finish = finish_form,                                                                        \
      .doc = doc_text,                                                                              \
      .example = example_text},
 #define zero_bool_state zero_bool
+/* Doubles would leave what cancels out, numerics the scale of what went. */
+#define float_remove NULL
+#define numeric_remove NULL
+#define interval_remove NULL
+#define bool_and_remove NULL
+#define bool_or_remove NULL
 #define count_star_combine count_combine
 #define bool_and_combine bool_combine
 #define bool_or_combine bool_combine

@@ -6,6 +6,7 @@
 #include "query/plan/plan.h"
 
 #include "query/func/aggregate.h"
+#include "query/func/over.h"
 #include "query/kernel/kernel.h"
 
 struct explainer {
@@ -112,17 +113,23 @@ static void print_group(const struct plan *plan, const struct slice *names, stru
     }
 }
 
-static void print_sort(const struct plan *plan, const struct slice *names, struct writer *out)
+static void print_keys(const struct sort_key *keys, size_t count, const struct slice *names,
+                       struct writer *out)
 {
-    writer_cstr(out, plan->kind == PLAN_SORT ? "Sort by " : "Limit");
-    for (size_t index = 0; index < plan->sort.key_count; index++) {
-        const struct sort_key *key = &plan->sort.keys[index];
+    for (size_t index = 0; index < count; index++) {
+        const struct sort_key *key = &keys[index];
         writer_cstr(out, index > 0 ? ", " : "");
         expr_print(key->expr, names, out);
         writer_cstr(out, key->is_descending ? " DESC" : "");
         if (key->is_nulls_first != key->is_descending)
             writer_cstr(out, key->is_nulls_first ? " NULLS FIRST" : " NULLS LAST");
     }
+}
+
+static void print_sort(const struct plan *plan, const struct slice *names, struct writer *out)
+{
+    writer_cstr(out, plan->kind == PLAN_SORT ? "Sort by " : "Limit");
+    print_keys(plan->sort.keys, plan->sort.key_count, names, out);
     if (plan->sort.limit != NULL) {
         writer_cstr(out, plan->kind == PLAN_SORT ? " limit " : " ");
         expr_print(plan->sort.limit, names, out);
@@ -156,6 +163,57 @@ static void print_join(const struct plan *plan, struct writer *out)
     memory_free(names);
     memory_free(right_names);
     memory_free(left_names);
+}
+
+static void print_bound(enum frame_bound bound, const struct expr *offset,
+                        const struct slice *names, struct writer *out)
+{
+    static const char *const words[] = {"UNBOUNDED PRECEDING", " PRECEDING", "CURRENT ROW",
+                                        " FOLLOWING", "UNBOUNDED FOLLOWING"};
+    if (offset != NULL)
+        expr_print(offset, names, out);
+    writer_cstr(out, words[bound]);
+}
+
+static void print_frame(const struct window_frame *frame, const struct slice *names,
+                        struct writer *out)
+{
+    static const char *const modes[] = {" RANGE", " ROWS", " GROUPS"};
+    static const char *const exclusions[] = {"", " EXCLUDE CURRENT ROW", " EXCLUDE GROUP",
+                                             " EXCLUDE TIES"};
+    if (frame->mode == FRAME_RANGE && frame->start == BOUND_UNBOUNDED_PRECEDING &&
+        frame->end == BOUND_CURRENT && frame->exclusion == EXCLUDE_NONE)
+        return;
+    writer_cstr(out, modes[frame->mode]);
+    writer_cstr(out, " BETWEEN ");
+    print_bound(frame->start, frame->start_offset, names, out);
+    writer_cstr(out, " AND ");
+    print_bound(frame->end, frame->end_offset, names, out);
+    writer_cstr(out, exclusions[frame->exclusion]);
+}
+
+static void print_window(const struct plan *plan, const struct slice *names, struct writer *out)
+{
+    size_t partition_count = plan->window.partition_count;
+    writer_cstr(out, "Window");
+    if (partition_count > 0)
+        writer_cstr(out, " partition by ");
+    print_keys(plan->window.keys, partition_count, names, out);
+    if (plan->window.key_count > partition_count)
+        writer_cstr(out, " order by ");
+    print_keys(plan->window.keys + partition_count, plan->window.key_count - partition_count, names,
+               out);
+    for (size_t index = 0; index < plan->window.call_count; index++) {
+        const struct window_call *call = &plan->window.calls[index];
+        writer_printf(out, "%s%s(%s", index > 0 ? ", " : ": ",
+                      call->function != NULL ? call->function->name
+                                             : call->aggregate.aggregate->name,
+                      call->aggregate.is_star ? "*" : "");
+        print_exprs(call->aggregate.arguments, call->aggregate.argument_count, names, out);
+        writer_cstr(out, ")");
+        print_filter(call->aggregate.filter, names, out);
+        print_frame(&call->frame, names, out);
+    }
 }
 
 static void print_node(const struct plan *plan, struct writer *out)
@@ -204,6 +262,9 @@ static void print_node(const struct plan *plan, struct writer *out)
         interval_print(plan->hop.size, out);
         writer_cstr(out, " slide ");
         interval_print(plan->hop.slide, out);
+        break;
+    case PLAN_WINDOW:
+        print_window(plan, names, out);
         break;
     }
     memory_free(names);

@@ -5,6 +5,7 @@
 #define FRESHET_QUERY_PLAN_PLAN_H
 
 #include "query/expr/expr.h"
+#include "query/plan/frame.h"
 #include "query/provider.h"
 #include "storage/column/schema.h"
 #include "storage/segment/filter.h"
@@ -20,7 +21,8 @@ enum plan_kind {
     PLAN_LIMIT,
     PLAN_JOIN,
     PLAN_UNION_ALL,
-    PLAN_HOP /* hop(): each row once per window it falls in */
+    PLAN_HOP,   /* hop(): each row once per window it falls in */
+    PLAN_WINDOW /* calls with OVER, over rows sorted by partition and order */
 };
 
 enum join_kind {
@@ -60,6 +62,23 @@ struct plan_condition {
     struct expr *predicate;
     struct slice head; /* LIKE: every match starts so */
     bool is_head_all;  /* … and whatever starts so matches */
+};
+
+struct over_function; /* query/func/over.h */
+
+struct window_frame {
+    enum frame_mode mode;
+    enum frame_bound start, end;
+    /* Constant expressions, NULL: none. ROWS, GROUPS: bigint; RANGE: what is added to the key. */
+    struct expr *start_offset, *end_offset;
+    enum frame_exclusion exclusion;
+};
+
+/* One call with OVER. `aggregate` holds arguments, FILTER, type and position of either kind. */
+struct window_call {
+    const struct over_function *function; /* NULL: the aggregate */
+    struct aggregate_call aggregate;
+    struct window_frame frame;
 };
 
 struct plan {
@@ -124,6 +143,14 @@ struct plan {
             struct interval slide, size;
             const struct timezone *zone;
         } hop; /* output: child's columns, window_start, window_end */
+        struct {
+            /* Columns of the child, which gives its rows in this order. The first
+             * partition_count are PARTITION BY. */
+            size_t partition_count, key_count;
+            struct sort_key *keys;
+            size_t call_count;
+            struct window_call *calls;
+        } window; /* output: child's columns, a column a call */
     };
 };
 

@@ -245,6 +245,42 @@ static uint32_t *prune_hop(struct builder *build, struct plan *plan, const bool 
     return map;
 }
 
+static uint32_t *prune_window(struct builder *build, struct plan *plan, const bool *needed)
+{
+    size_t before = plan->children[0]->column_count;
+    bool *below = copy_needed(build, needed, before);
+    for (size_t key = 0; key < plan->window.key_count; key++)
+        need_expr(plan->window.keys[key].expr, below);
+    size_t count = 0;
+    struct plan_column *kept =
+        arena_alloc_array(build->arena, plan->window.call_count + 1, sizeof(*kept));
+    uint32_t *map = arena_alloc_array(build->arena, plan->column_count + 1, sizeof(*map));
+    for (size_t index = 0; index < plan->window.call_count; index++) {
+        map[before + index] = GONE;
+        if (!needed[before + index])
+            continue;
+        kept[count] = plan->columns[before + index];
+        plan->window.calls[count] = plan->window.calls[index];
+        visit_aggregate(build, &plan->window.calls[count].aggregate, below, NULL);
+        map[before + index] = (uint32_t)count++;
+    }
+    plan->window.call_count = count;
+    uint32_t *child_map = prune(build, plan->children[0], below);
+    size_t after = plan->children[0]->column_count;
+    for (size_t key = 0; key < plan->window.key_count; key++)
+        renumber(build, &plan->window.keys[key].expr, child_map);
+    for (size_t index = 0; index < count; index++)
+        visit_aggregate(build, &plan->window.calls[index].aggregate, NULL, child_map);
+    memcpy(map, child_map, before * sizeof(*map));
+    for (size_t index = before; index < plan->column_count; index++)
+        map[index] = map[index] == GONE ? GONE : map[index] + (uint32_t)after;
+    plan->columns = arena_alloc_array(build->arena, after + count, sizeof(*plan->columns));
+    memcpy(plan->columns, plan->children[0]->columns, after * sizeof(*plan->columns));
+    memcpy(plan->columns + after, kept, count * sizeof(*kept));
+    plan->column_count = after + count;
+    return map;
+}
+
 /* Columns that were kept for the filter alone. */
 static void note_only_filter(const uint32_t *map, const bool *needed, size_t count, bool *out)
 {
@@ -282,6 +318,8 @@ static uint32_t *prune(struct builder *build, struct plan *plan, const bool *nee
         return prune_union(build, plan, needed);
     case PLAN_HOP:
         return prune_hop(build, plan, needed);
+    case PLAN_WINDOW:
+        return prune_window(build, plan, needed);
     }
     return NULL;
 }

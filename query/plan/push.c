@@ -11,6 +11,7 @@
  *   UNION ALL     everything, to each side
  *   SORT          everything without LIMIT, nothing with it
  *   HOP           what does not name the window
+ *   WINDOW        what names PARTITION BY only
  *   SCAN          everything: the scan filters
  *
  * Volatile conditions stay where they were written. Order among conditions is kept, which is what
@@ -276,6 +277,38 @@ static struct plan *push_hop(struct builder *build, struct plan *plan,
     return push_child(build, plan, &below, &kept);
 }
 
+struct partition_test {
+    const struct plan *window;
+    bool is_outside;
+};
+
+static void test_partition(void *context, uint32_t column)
+{
+    struct partition_test *test = context;
+    for (size_t key = 0; key < test->window->window.partition_count; key++)
+        if (test->window->window.keys[key].expr->column == column)
+            return;
+    test->is_outside = true;
+}
+
+/* A condition on PARTITION BY columns alone takes whole partitions away; any other changes what the
+ * calls see. */
+static struct plan *push_window(struct builder *build, struct plan *plan,
+                                const struct expr_list *conditions)
+{
+    struct expr_list below = {0};
+    struct expr_list kept = {0};
+    for (size_t index = 0; index < conditions->count; index++) {
+        struct partition_test test = {.window = plan};
+        uint32_t least;
+        uint32_t greatest;
+        test.is_outside = !expr_column_range(conditions->items[index], &least, &greatest);
+        expr_visit_columns(conditions->items[index], test_partition, &test);
+        expr_list_add(build->arena, test.is_outside ? &kept : &below, conditions->items[index]);
+    }
+    return push_child(build, plan, &below, &kept);
+}
+
 static struct plan *push(struct builder *build, struct plan *plan, struct expr_list *conditions)
 {
     struct expr_list below = {0};
@@ -310,6 +343,8 @@ static struct plan *push(struct builder *build, struct plan *plan, struct expr_l
         return push_union(build, plan, conditions);
     case PLAN_HOP:
         return push_hop(build, plan, conditions);
+    case PLAN_WINDOW:
+        return push_window(build, plan, conditions);
     }
     return plan;
 }

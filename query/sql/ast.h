@@ -4,6 +4,7 @@
 #define FRESHET_QUERY_SQL_AST_H
 
 #include "query/sql/command.h"
+#include "query/plan/frame.h"
 #include "storage/base/arena.h"
 #include "storage/column/type.h"
 
@@ -49,6 +50,22 @@ struct ast_order {
     bool is_descending, is_nulls_first;
 };
 
+/* OVER (…), OVER name, and WINDOW name AS (…). */
+struct ast_window {
+    int32_t position;
+    struct slice name;     /* WINDOW: what is defined; OVER without parentheses: what is meant */
+    struct slice base;     /* (base PARTITION BY …): the definition it adds to; empty: none */
+    bool is_frame_written; /* else the frame below is PostgreSQL's default */
+    size_t partition_count;
+    struct ast_node **partition;
+    size_t order_count;
+    struct ast_order *order;
+    enum frame_mode mode;
+    enum frame_bound start, end;
+    struct ast_node *start_offset, *end_offset; /* NULL: the bound has none */
+    enum frame_exclusion exclusion;
+};
+
 struct ast_node {
     enum ast_kind kind;
     int32_t position;
@@ -61,6 +78,7 @@ struct ast_node {
     struct ast_order *within; /* WITHIN GROUP (ORDER BY …) */
     struct ast_order *orders; /* AST_CALL: (… ORDER BY …) */
     uint32_t order_count;
+    struct ast_window *over; /* AST_CALL: NULL if none */
     struct ast_select *select;
     struct type type;
     struct slice label; /* AST_CAST: the type's name as PostgreSQL labels columns */
@@ -117,6 +135,8 @@ struct ast_select {
     struct ast_node **group;
     size_t order_count;
     struct ast_order *order;
+    size_t window_count; /* WINDOW name AS (…) */
+    struct ast_window **windows;
 };
 
 struct ast_name {

@@ -9,6 +9,8 @@
 /* Aggregates of a SELECT stand in its bound expressions as columns from here on, until the GROUP is
  * built. */
 #define AGGREGATE_COLUMN_FIRST (UINT32_C(1) << 24)
+/* … and calls with OVER from here on, until their WINDOW is built. */
+#define OVER_COLUMN_FIRST (UINT32_C(1) << 25)
 /* Plan nodes of a statement: WITH is bound at each reference, so a short text could ask for very
  * many. */
 #define PLAN_NODES_MAX 10000
@@ -38,6 +40,13 @@ struct cte_scope { /* innermost first */
     const struct cte_scope *outer;
 };
 
+/* A call with OVER and its window. */
+struct over_call {
+    struct window_call call;
+    size_t partition_count, key_count; /* the first are PARTITION BY */
+    struct sort_key *keys;
+};
+
 struct scope {
     const struct scope
         *outer; /* of the query around: only to tell a correlated name from an unknown one */
@@ -54,6 +63,11 @@ struct scope {
     const char *clause;
     size_t aggregate_count, aggregate_capacity;
     struct aggregate_call *aggregates;
+    /* Calls with OVER are collected here while is_over_allowed. */
+    bool is_over_allowed, is_in_over;
+    const struct ast_select *select; /* its WINDOW clause; NULL: none */
+    size_t over_count, over_capacity;
+    struct over_call *overs;
 };
 
 struct binder {
@@ -146,6 +160,25 @@ MUST_CHECK enum err bind_union(struct binder *b, const struct scope *outer,
 MUST_CHECK enum err bind_group(struct binder *b, struct scope *scope, struct expr **keys,
                                size_t key_count, struct expr **exprs, size_t expr_count,
                                struct plan **plan);
+
+/* query/sql/bind_over.c */
+/* A call with OVER, as a column past OVER_COLUMN_FIRST. */
+MUST_CHECK enum err bind_over(struct binder *b, struct scope *scope, const struct ast_node *node,
+                              struct expr **out);
+/* 42809 where a window function stands without OVER. */
+MUST_CHECK enum err bind_check_over(struct binder *b, const struct ast_node *node);
+/* The WINDOW clause's definitions, also those that nothing uses. */
+MUST_CHECK enum err bind_over_definitions(struct binder *b, struct scope *scope);
+/* The expressions of all calls: written to exprs (NULL: only counted), or put back from them. */
+size_t bind_over_exprs(const struct scope *scope, struct expr **exprs);
+void bind_over_replace(struct scope *scope, struct expr *const *exprs);
+/* query/sql/bind_over_plan.c: puts SORT and WINDOW nodes over *plan; rewrites exprs[0 … count) to
+ * their output. */
+MUST_CHECK enum err bind_over_plan(struct binder *b, struct scope *scope, struct expr **exprs,
+                                   size_t count, struct plan **plan);
+bool bind_has_over(const struct expr *expr);
+/* Are the first `count` keys of both the same? */
+bool bind_same_keys(const struct over_call *a, const struct over_call *b, size_t count);
 
 /* query/sql/bind_command.c, bind_show.c */
 MUST_CHECK enum err bind_command(struct binder *b, struct ast_statement *ast);

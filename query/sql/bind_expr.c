@@ -333,8 +333,13 @@ static enum err bind_now(struct binder *b, const struct ast_node *node, bool *is
 static enum err bind_call(struct binder *b, struct scope *scope, const struct ast_node *node,
                           struct expr **out)
 {
+    if (node->over != NULL)
+        return bind_over(b, scope, node, out);
     if (build_is_aggregate(node->text))
         return bind_aggregate(b, scope, node, out);
+    enum err result = bind_check_over(b, node);
+    if (result != OK)
+        return result;
     const char *wrong = node->is_star           ? "(*) specified, but"
                         : node->is_distinct     ? "DISTINCT specified, but"
                         : node->filter != NULL  ? "FILTER specified, but"
@@ -345,7 +350,7 @@ static enum err bind_call(struct binder *b, struct scope *scope, const struct as
         return bind_error(b, node->position, "42809", "%s %.*s is not an aggregate function", wrong,
                           SLICE_ARGS(node->text));
     bool is_found = false;
-    enum err result = bind_now(b, node, &is_found, out);
+    result = bind_now(b, node, &is_found, out);
     if (result != OK || is_found)
         return result;
     struct expr **arguments;

@@ -33,6 +33,10 @@ static enum err rewrite_expr(const struct group_rewrite *rewrite, struct expr *i
             return OK;
         }
     }
+    if (in->kind == EXPR_COLUMN && in->column >= OVER_COLUMN_FIRST) {
+        *out = in;
+        return OK;
+    }
     if (in->kind == EXPR_COLUMN && in->column >= AGGREGATE_COLUMN_FIRST) {
         uint32_t column = (uint32_t)rewrite->key_count + in->column - AGGREGATE_COLUMN_FIRST;
         *out = build_column(build, column, in->type, in->text_position);

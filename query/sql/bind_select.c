@@ -73,7 +73,7 @@ static enum err expand_star(struct select_state *s, const struct ast_node *star)
 
 static enum err bind_targets(struct select_state *s)
 {
-    s->scope.is_aggregate_allowed = true;
+    s->scope.is_aggregate_allowed = s->scope.is_over_allowed = true;
     for (size_t index = 0; index < s->select->target_count; index++) {
         const struct ast_target *target = &s->select->targets[index];
         enum err result;
@@ -143,7 +143,7 @@ static enum err find_alias(struct select_state *s, const struct ast_node *node, 
 static bool has_aggregate(const struct expr *expr)
 {
     if (expr->kind == EXPR_COLUMN)
-        return expr->column >= AGGREGATE_COLUMN_FIRST;
+        return expr->column >= AGGREGATE_COLUMN_FIRST && expr->column < OVER_COLUMN_FIRST;
     for (uint32_t index = 0; index < expr->argument_count; index++)
         if (has_aggregate(expr->arguments[index]))
             return true;
@@ -165,6 +165,8 @@ static enum err add_key(struct select_state *s, struct expr *key, int32_t positi
     if (has_aggregate(key))
         return bind_error(s->b, position, "42803",
                           "aggregate functions are not allowed in GROUP BY");
+    if (bind_has_over(key))
+        return bind_error(s->b, position, "42P20", "window functions are not allowed in GROUP BY");
     enum err result = check_comparable(s, key);
     if (result != OK)
         return result;
@@ -193,7 +195,7 @@ static enum err bind_keys(struct select_state *s)
         if (result == OK && is_found) {
             key = s->targets[target].expr;
         } else if (result == OK) {
-            s->scope.is_aggregate_allowed = false;
+            s->scope.is_aggregate_allowed = s->scope.is_over_allowed = false;
             s->scope.clause = "GROUP BY";
             result = bind_expr(s->b, &s->scope, node, &key);
             if (result == OK)
@@ -222,7 +224,7 @@ static enum err bind_order_item(struct select_state *s, size_t item)
         return check_comparable(s, s->targets[target].expr);
     }
     struct expr *expr;
-    s->scope.is_aggregate_allowed = true;
+    s->scope.is_aggregate_allowed = s->scope.is_over_allowed = true;
     result = bind_expr(s->b, &s->scope, node, &expr);
     if (result != OK)
         return result;
@@ -284,13 +286,16 @@ enum err bind_limits(struct binder *b, const struct scope *outer, const struct c
 /* All expressions that live above the GROUP, through bind_group and back. */
 static enum err apply_group(struct select_state *s, struct plan **plan)
 {
-    size_t count = s->target_count + s->extra_count + 1;
+    size_t over_count = bind_over_exprs(&s->scope, NULL);
+    size_t count = s->target_count + s->extra_count + 1 + over_count;
     struct expr **exprs = arena_alloc_array(s->b->arena, count, sizeof(*exprs));
+    struct expr **having = &exprs[s->target_count + s->extra_count];
     for (size_t index = 0; index < s->target_count; index++)
         exprs[index] = s->targets[index].expr;
     for (size_t index = 0; index < s->extra_count; index++)
         exprs[s->target_count + index] = s->extras[index];
-    exprs[count - 1] = s->having;
+    *having = s->having;
+    bind_over_exprs(&s->scope, having + 1);
     enum err result = bind_group(s->b, &s->scope, s->keys, s->key_count, exprs, count, plan);
     if (result != OK)
         return result;
@@ -298,7 +303,25 @@ static enum err apply_group(struct select_state *s, struct plan **plan)
         s->targets[index].expr = exprs[index];
     for (size_t index = 0; index < s->extra_count; index++)
         s->extras[index] = exprs[s->target_count + index];
-    return s->having == NULL ? OK : bind_filter(s->b, *plan, exprs[count - 1], plan);
+    bind_over_replace(&s->scope, having + 1);
+    return s->having == NULL ? OK : bind_filter(s->b, *plan, *having, plan);
+}
+
+/* Calls with OVER, of targets and of ORDER BY. */
+static enum err apply_over(struct select_state *s, struct plan **plan)
+{
+    size_t count = s->target_count + s->extra_count;
+    if (s->scope.over_count == 0)
+        return OK;
+    struct expr **exprs = arena_alloc_array(s->b->arena, count, sizeof(*exprs));
+    for (size_t index = 0; index < count; index++)
+        exprs[index] =
+            index < s->target_count ? s->targets[index].expr : s->extras[index - s->target_count];
+    enum err result = bind_over_plan(s->b, &s->scope, exprs, count, plan);
+    for (size_t index = 0; index < count && result == OK; index++)
+        *(index < s->target_count ? &s->targets[index].expr : &s->extras[index - s->target_count]) =
+            exprs[index];
+    return result;
 }
 
 static enum err apply_targets(struct select_state *s, size_t extra_count, struct plan **plan)
@@ -380,6 +403,8 @@ static enum err build_above(struct select_state *s, struct plan **plan)
 {
     enum err result = s->is_grouped ? apply_group(s, plan) : OK;
     if (result == OK)
+        result = apply_over(s, plan);
+    if (result == OK)
         result = apply_targets(s, s->extra_count, plan);
     if (result == OK && s->select->is_distinct)
         result = apply_distinct(s, plan);
@@ -396,7 +421,8 @@ static enum err bind_plain(struct binder *b, const struct scope *outer,
                            const struct cte_scope *ctes, const struct ast_select *select,
                            bool keeps_unknown, struct plan **out)
 {
-    struct select_state s = {.b = b, .select = select, .scope = {.outer = outer, .ctes = ctes}};
+    struct select_state s = {
+        .b = b, .select = select, .scope = {.outer = outer, .ctes = ctes, .select = select}};
     s.order_target = arena_alloc_zero(b->arena, select->order_count * sizeof(size_t));
     s.extras = arena_alloc_zero(b->arena, select->order_count * sizeof(struct expr *));
     s.scope.clause = "FROM";
@@ -416,10 +442,13 @@ static enum err bind_plain(struct binder *b, const struct scope *outer,
     if (result == OK)
         result = bind_keys(&s);
     s.scope.is_aggregate_allowed = true;
+    s.scope.is_over_allowed = false;
     if (result == OK && select->having != NULL)
         result = bind_condition(b, &s.scope, select->having, "HAVING", &s.having);
     for (size_t index = 0; index < select->order_count && result == OK; index++)
         result = bind_order_item(&s, index);
+    if (result == OK)
+        result = bind_over_definitions(b, &s.scope);
     s.is_grouped = select->group_count > 0 || select->having != NULL || s.scope.aggregate_count > 0;
     if (result == OK)
         result = build_above(&s, &plan);

@@ -56,6 +56,12 @@ MUST_CHECK enum err convert_type(struct converter *c, const struct json_value *t
                                  struct type *out, struct slice *label);
 MUST_CHECK enum err convert_order(struct converter *c, const struct json_value *sort_by,
                                   struct ast_order *out);
+/* `fields` of a WindowDef: query/sql/convert_over.c */
+MUST_CHECK enum err convert_over(struct converter *c, const struct json_value *fields,
+                                 struct ast_window **out);
+/* SELECT's WINDOW clause. */
+MUST_CHECK enum err convert_windows(struct converter *c, const struct json_value *list,
+                                    struct ast_select *select);
 /* `fields` of a SelectStmt. */
 MUST_CHECK enum err convert_select(struct converter *c, const struct json_value *fields,
                                    struct ast_select **out);

@@ -501,13 +501,14 @@ static enum err convert_call(struct converter *c, const struct json_value *field
     if (count > 1 && !slice_equal(node->fields[0], SLICE("pg_catalog")))
         return convert_error(c, node->position, "42883", "function %.*s.%.*s does not exist",
                              SLICE_ARGS(node->fields[0]), SLICE_ARGS(node->text));
-    if (tree_get(fields, "over") != NULL)
-        return convert_unsupported(c, node->position, "a window function (OVER)");
     if (tree_bool(fields, "func_variadic"))
         return convert_unsupported(c, node->position, "VARIADIC");
     node->is_star = tree_bool(fields, "agg_star");
     node->is_distinct = tree_bool(fields, "agg_distinct");
+    const struct json_value *over = tree_get(fields, "over");
     enum err result = convert_call_order(c, fields, node);
+    if (result == OK && over != NULL)
+        result = convert_over(c, over, &node->over);
     const struct json_value *filter = tree_get(fields, "agg_filter");
     if (result == OK && filter != NULL)
         result = convert_expr(c, filter, &node->filter);

@@ -243,8 +243,6 @@ static enum err convert_plain(struct converter *c, const struct json_value *fiel
 {
     if (tree_get(fields, "intoClause") != NULL)
         return convert_unsupported(c, 0, "SELECT INTO");
-    if (tree_get(fields, "windowClause") != NULL)
-        return convert_unsupported(c, 0, "WINDOW");
     if (tree_bool(fields, "groupDistinct"))
         return convert_unsupported(c, 0, "GROUP BY DISTINCT");
     const struct json_value *distinct = tree_get(fields, "distinctClause");
@@ -266,6 +264,8 @@ static enum err convert_plain(struct converter *c, const struct json_value *fiel
     if (result == OK)
         result = convert_exprs(c, tree_get(fields, "groupClause"), &select->group, &group_count);
     select->group_count = group_count;
+    if (result == OK)
+        result = convert_windows(c, tree_get(fields, "windowClause"), select);
     return result != OK ? result : convert_optional(c, fields, "havingClause", &select->having);
 }
 

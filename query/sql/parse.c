@@ -160,6 +160,8 @@ static enum err parse_error(const PgQueryError *pg, struct slice text, struct er
              strstr(message, "not yet implemented") != NULL ||
              strstr(message, "not implemented") != NULL)
         sqlstate = "0A000";
+    else if (strncmp(message, "frame ", 6) == 0) /* a frame that ends before it starts */
+        sqlstate = "42P20";
     else if (strstr(message, "out of range") != NULL || strstr(message, "is too big") != NULL)
         sqlstate = "22003";
     else if (strstr(message, "Unicode") != NULL || strstr(message, "byte sequence") != NULL)

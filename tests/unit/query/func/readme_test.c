@@ -2,6 +2,7 @@
  * FRESHET_PRINT_FUNCTIONS=1 it is printed, to be put between the marker lines. */
 #include "query/func/aggregate.h"
 #include "query/func/func.h"
+#include "query/func/over.h"
 #include "storage/base/bytes.h"
 
 #include <setjmp.h>
@@ -57,6 +58,9 @@ static void write_table(struct writer *out)
                 write_row(out, aggregate->name, aggregate->doc, aggregate->example, "aggregate");
         }
     }
+    for (size_t index = 0; index < over_function_count; index++)
+        write_row(out, over_functions[index].name, over_functions[index].doc,
+                  over_functions[index].example, "window");
 }
 
 static char *read_text(const char *path)

@@ -98,7 +98,7 @@ static void test_groups(void **state)
         {"select count(*) filter (where n > 1), count(distinct n) from clicks", "ok"},
         {"select date_trunc('hour', ts) filter (where true) from clicks", "42809 @8"},
         {"select percentile_cont(0.5) within group (order by n) from clicks", "ok"},
-        {"select count(*) over () from clicks", "0A000 @8"},
+        {"select count(*) over () from clicks", "ok"},
         {"select n, count(*) from clicks group by rollup(n)", "0A000 @41"},
         {"select n from clicks group by n order by count(*)", "ok"},
         {"select n from clicks group by n order by country", "42803 @42"},
