@@ -18,6 +18,7 @@ struct decode_options {
     uint32_t depth_max; /* at most 64 */
     uint32_t keys_max;  /* per object */
     enum decode_isa isa;
+    bool is_complete; /* every row by the complete parser: what the quick form is compared with */
 };
 
 /* One object a line; a bad line is one rejected row. Only a limit is an error. */

@@ -18,9 +18,9 @@
  * is no blank inside an object, and an error spoils its line alone. In a document everything must
  * hold together, and an error spoils all. Depth, keys per object, and digits per number are
  * bounded; recursion goes only as deep as `depth_max` <= 64. */
-#include "ingest/decode/decode.h"
+#include "ingest/decode/parser.h"
 
-#include "ingest/decode/scan.h"
+#include "ingest/decode/template.h"
 #include "storage/base/hash.h"
 #include "storage/base/json.h"
 
@@ -55,28 +55,13 @@ struct level {
     struct key first;  /* its `next` is the first key of an object */
     struct key **slots;
     size_t slot_mask, count;
-};
-
-struct decoder {
-    struct rows *rows;
-    struct arena *arena;
-    const struct decode_options *options;
-    const char *begin, *end;
-    scan_text_function scan;
-    bool is_inline; /* look at the first 16 bytes of a string in place */
-    bool is_lines;
-    bool has_escape; /* of the last string */
-    const char *error_text;
-    const char *error_sqlstate;
-    const char *error_at;
-    struct level *root;
-    struct key overflow; /* stands for a key that is not remembered */
+    struct key overflow; /* of the root: stands for a key that is not remembered */
 };
 
 /* --- errors --- */
 
-static const char *fail_with(struct decoder *d, const char *at, const char *sqlstate,
-                             const char *text)
+const char *decoder_fail_with(struct decoder *d, const char *at, const char *sqlstate,
+                              const char *text)
 {
     d->error_at = at;
     d->error_sqlstate = sqlstate;
@@ -84,20 +69,13 @@ static const char *fail_with(struct decoder *d, const char *at, const char *sqls
     return NULL;
 }
 
-static const char *fail(struct decoder *d, const char *at, const char *text)
+const char *decoder_fail(struct decoder *d, const char *at, const char *text)
 {
-    return fail_with(d, at, "22P02", text);
+    return decoder_fail_with(d, at, "22P02", text);
 }
 
 /* --- tokens: each takes the place of its first byte and gives the place behind it, NULL after an
  * error --- */
-
-static inline const char *skip_blanks(const struct decoder *d, const char *p)
-{
-    while (p < d->end && (*p == ' ' || *p == '\t' || *p == '\r' || (*p == '\n' && !d->is_lines)))
-        p++;
-    return p;
-}
 
 static inline const char *find_special(const struct decoder *d, const char *p)
 {
@@ -125,12 +103,13 @@ static bool is_hex(char c)
 static const char *read_escape(struct decoder *d, const char *p)
 {
     if (d->end - p < 2)
-        return fail(d, p, "unterminated string");
+        return decoder_fail(d, p, "unterminated string");
     if (p[1] != 'u')
-        return memchr("\"\\/bfnrt", p[1], 8) != NULL ? p + 2
-                                                     : fail(d, p, "invalid escape in string");
+        return memchr("\"\\/bfnrt", p[1], 8) != NULL
+                   ? p + 2
+                   : decoder_fail(d, p, "invalid escape in string");
     if (d->end - p < 6 || !is_hex(p[2]) || !is_hex(p[3]) || !is_hex(p[4]) || !is_hex(p[5]))
-        return fail(d, p, "invalid \\u escape in string");
+        return decoder_fail(d, p, "invalid \\u escape in string");
     return p + 6;
 }
 
@@ -143,7 +122,7 @@ static inline const char *read_string(struct decoder *d, const char *p, struct s
     for (;;) {
         p = find_special(d, p);
         if (p == d->end)
-            return fail(d, start - 1, "unterminated string");
+            return decoder_fail(d, start - 1, "unterminated string");
         if (*p == '"')
             break;
         if (*p == '\\') {
@@ -152,7 +131,7 @@ static inline const char *read_string(struct decoder *d, const char *p, struct s
             if (p == NULL)
                 return NULL;
         } else if ((uint8_t)*p < 0x20) {
-            return fail(d, p, "control character in string");
+            return decoder_fail(d, p, "control character in string");
         } else {
             is_ascii = false;
             while (p < d->end && (uint8_t)*p >= 0x80)
@@ -161,8 +140,13 @@ static inline const char *read_string(struct decoder *d, const char *p, struct s
     }
     *text = slice_of(start, (size_t)(p - start));
     if (!is_ascii && utf8_validate(*text) != text->size)
-        return fail_with(d, start, "22021", "invalid UTF-8 in string");
+        return decoder_fail_with(d, start, "22021", "invalid UTF-8 in string");
     return p + 1;
+}
+
+const char *decoder_read_string(struct decoder *d, const char *p, struct slice *text)
+{
+    return read_string(d, p, text);
 }
 
 static inline bool is_digit(char c)
@@ -179,7 +163,7 @@ static const char *read_fraction(struct decoder *d, const char *p, struct decima
         number->mantissa = number->mantissa * 10 + (uint64_t)(*p - '0');
     }
     number->exponent = -(int32_t)(p - first < INT32_MAX / 2 ? p - first : INT32_MAX / 2);
-    return p == first ? fail(d, p, "invalid number") : p;
+    return p == first ? decoder_fail(d, p, "invalid number") : p;
 }
 
 static const char *read_exponent(struct decoder *d, const char *p, struct decimal *number)
@@ -193,7 +177,7 @@ static const char *read_exponent(struct decoder *d, const char *p, struct decima
     for (; p < d->end && is_digit(*p); p++)
         exponent = exponent < 100000 ? exponent * 10 + (*p - '0') : exponent;
     number->exponent += is_negative ? -exponent : exponent;
-    return p == first ? fail(d, p, "invalid number") : p;
+    return p == first ? decoder_fail(d, p, "invalid number") : p;
 }
 
 static inline const char *read_number(struct decoder *d, const char *p, struct decimal *number)
@@ -205,14 +189,14 @@ static inline const char *read_number(struct decoder *d, const char *p, struct d
     while (p < d->end && is_digit(*p))
         number->mantissa = number->mantissa * 10 + (uint64_t)(*p++ - '0');
     if (p == digits || (*digits == '0' && p - digits > 1))
-        return fail(d, start, "invalid number");
+        return decoder_fail(d, start, "invalid number");
     int significant = *digits == '0' ? 0 : (int)(p - digits < 1000 ? p - digits : 1000);
     if (p < d->end && *p == '.' && (p = read_fraction(d, p, number, &significant)) == NULL)
         return NULL;
     if (p < d->end && (*p | 0x20) == 'e' && (p = read_exponent(d, p, number)) == NULL)
         return NULL;
     if (p - start > NUMBER_SIZE_MAX)
-        return fail_with(d, start, "22003", "number of more than 400 characters");
+        return decoder_fail_with(d, start, "22003", "number of more than 400 characters");
     number->text = slice_of(start, (size_t)(p - start));
     number->is_exact = significant <= 19;
     return p;
@@ -221,74 +205,72 @@ static inline const char *read_number(struct decoder *d, const char *p, struct d
 static inline const char *read_word(struct decoder *d, const char *p, const char *word, size_t size)
 {
     if ((size_t)(d->end - p) < size || memcmp(p, word, size) != 0)
-        return fail(d, p, "invalid JSON value");
+        return decoder_fail(d, p, "invalid JSON value");
     return p + size;
 }
-
-static const char *skip_value(struct decoder *d, const char *p, uint32_t depth);
 
 static const char *skip_object(struct decoder *d, const char *p, uint32_t depth)
 {
     struct slice text;
     uint32_t count = 0;
-    p = skip_blanks(d, p + 1);
+    p = decoder_skip_blanks(d, p + 1);
     if (p < d->end && *p == '}')
         return p + 1;
     for (;;) {
         if (p == d->end || *p != '"')
-            return fail(d, p, "expected a string as key");
+            return decoder_fail(d, p, "expected a string as key");
         if (++count > d->options->keys_max)
-            return fail_with(d, p, "54000", "too many keys in one object");
+            return decoder_fail_with(d, p, "54000", "too many keys in one object");
         p = read_string(d, p + 1, &text);
         if (p == NULL)
             return NULL;
-        p = skip_blanks(d, p);
+        p = decoder_skip_blanks(d, p);
         if (p == d->end || *p != ':')
-            return fail(d, p, "expected a colon");
-        p = skip_value(d, skip_blanks(d, p + 1), depth);
+            return decoder_fail(d, p, "expected a colon");
+        p = decoder_skip_value(d, decoder_skip_blanks(d, p + 1), depth);
         if (p == NULL)
             return NULL;
-        p = skip_blanks(d, p);
+        p = decoder_skip_blanks(d, p);
         if (p < d->end && *p == '}')
             return p + 1;
         if (p == d->end || *p != ',')
-            return fail(d, p, "expected a comma or the end of the object");
-        p = skip_blanks(d, p + 1);
+            return decoder_fail(d, p, "expected a comma or the end of the object");
+        p = decoder_skip_blanks(d, p + 1);
     }
 }
 
 static const char *skip_array(struct decoder *d, const char *p, uint32_t depth)
 {
-    p = skip_blanks(d, p + 1);
+    p = decoder_skip_blanks(d, p + 1);
     if (p < d->end && *p == ']')
         return p + 1;
     for (;;) {
-        p = skip_value(d, p, depth);
+        p = decoder_skip_value(d, p, depth);
         if (p == NULL)
             return NULL;
-        p = skip_blanks(d, p);
+        p = decoder_skip_blanks(d, p);
         if (p < d->end && *p == ']')
             return p + 1;
         if (p == d->end || *p != ',')
-            return fail(d, p, "expected a comma or the end of the array");
-        p = skip_blanks(d, p + 1);
+            return decoder_fail(d, p, "expected a comma or the end of the array");
+        p = decoder_skip_blanks(d, p + 1);
     }
 }
 
 /* Passes over any value, checking all of it. depth: of objects and arrays around it. */
-static const char *skip_value(struct decoder *d, const char *p, uint32_t depth)
+const char *decoder_skip_value(struct decoder *d, const char *p, uint32_t depth)
 {
     struct slice text;
     struct decimal number;
     if (p == d->end)
-        return fail(d, p, "unexpected end of input");
+        return decoder_fail(d, p, "unexpected end of input");
     switch (*p) {
     case '"':
         return read_string(d, p + 1, &text);
     case '{':
     case '[':
         if (depth >= d->options->depth_max)
-            return fail_with(d, p, "54001", "nested too deep");
+            return decoder_fail_with(d, p, "54001", "nested too deep");
         return *p == '{' ? skip_object(d, p, depth + 1) : skip_array(d, p, depth + 1);
     case 't':
         return read_word(d, p, "true", 4);
@@ -298,7 +280,7 @@ static const char *skip_value(struct decoder *d, const char *p, uint32_t depth)
         return read_word(d, p, "null", 4);
     default:
         if (*p != '-' && !is_digit(*p))
-            return fail(d, p, "invalid JSON value");
+            return decoder_fail(d, p, "invalid JSON value");
         return read_number(d, p, &number);
     }
 }
@@ -386,7 +368,7 @@ static struct key *key_find(struct decoder *d, struct level *level, struct slice
     for (; level->slots[at] != NULL; at = (at + 1) & level->slot_mask)
         if (level->slots[at]->hash == hash && slice_equal(level->slots[at]->name, name))
             return level->slots[at];
-    struct key *key = &d->overflow;
+    struct key *key = &d->root->overflow;
     *key = (struct key){.name = name, .hash = hash};
     key_resolve(d, level, key);
     if (level->count >= KEYS_REMEMBERED_MAX && key->refs == NULL && key->level == NULL)
@@ -422,21 +404,15 @@ static inline const char *read_key(struct decoder *d, struct level *level, const
                          written: unknown */
     *out = key_find(d, level, name);
     /* Guesses compare raw bytes: a name that needs escapes may not be one. */
-    if (!has_escape && *out != &d->overflow && last != &d->overflow)
+    if (!has_escape && *out != &d->root->overflow && last != &d->root->overflow)
         last->next = *out;
     return p;
 }
 
 /* --- values --- */
 
-/* A field that no column takes. key_source: with its quotes. */
-static const char *read_unknown(struct decoder *d, struct key *key, const char *p, uint32_t depth)
+static void count_unknown(struct decoder *d, struct key *key, struct slice source)
 {
-    const char *start = p;
-    p = skip_value(d, p, depth);
-    if (p == NULL)
-        return NULL;
-    struct slice source = slice_of(start, (size_t)(p - start));
     rows_unknown(d->rows, &key->unknown_id, key->path, source);
     if (d->rows->wants_rest) {
         struct writer name;
@@ -445,6 +421,21 @@ static const char *read_unknown(struct decoder *d, struct key *key, const char *
         rows_rest(d->rows, writer_as_slice(&name), source);
         writer_deinit(&name);
     }
+}
+
+void decoder_count_unknown(struct decoder *d, struct slice name, struct slice source)
+{
+    count_unknown(d, key_find(d, d->root, name), source);
+}
+
+/* A field that no column takes. */
+static const char *read_unknown(struct decoder *d, struct key *key, const char *p, uint32_t depth)
+{
+    const char *start = p;
+    p = decoder_skip_value(d, p, depth);
+    if (p == NULL)
+        return NULL;
+    count_unknown(d, key, slice_of(start, (size_t)(p - start)));
     return p;
 }
 
@@ -487,11 +478,11 @@ static const char *take_document(struct decoder *d, const struct key *key, const
 {
     const char *start = p;
     if (depth >= d->options->depth_max)
-        return fail_with(d, p, "54001", "nested too deep");
+        return decoder_fail_with(d, p, "54001", "nested too deep");
     if (*p == '{' && key->level != NULL)
         p = read_object(d, key->level, p, depth + 1);
     else
-        p = skip_value(d, p, depth);
+        p = decoder_skip_value(d, p, depth);
     if (p == NULL)
         return NULL;
     for (const struct mapping_ref *ref = key->refs; ref != NULL; ref = ref->next)
@@ -504,7 +495,7 @@ static inline const char *read_value(struct decoder *d, struct key *key, const c
 {
     const struct mapping_ref *ref = key->refs;
     if (p == d->end)
-        return fail(d, p, "unexpected end of input");
+        return decoder_fail(d, p, "unexpected end of input");
     if (ref == NULL && (key->level == NULL || *p != '{'))
         return read_unknown(d, key, p, depth);
     switch (*p) {
@@ -528,7 +519,7 @@ static inline const char *read_value(struct decoder *d, struct key *key, const c
         return p;
     default:
         if (*p != '-' && !is_digit(*p))
-            return fail(d, p, "invalid JSON value");
+            return decoder_fail(d, p, "invalid JSON value");
         return take_number(d, ref, p);
     }
 }
@@ -540,40 +531,52 @@ static const char *read_object(struct decoder *d, struct level *level, const cha
     assert(*p == '{');
     struct key *key = &level->first;
     uint32_t count = 0;
-    p = skip_blanks(d, p + 1);
+    p = decoder_skip_blanks(d, p + 1);
     if (p < d->end && *p == '}')
         return p + 1;
     for (;;) {
         if (p == d->end || *p != '"')
-            return fail(d, p, "expected a string as key");
+            return decoder_fail(d, p, "expected a string as key");
         if (++count > d->options->keys_max)
-            return fail_with(d, p, "54000", "too many keys in one object");
+            return decoder_fail_with(d, p, "54000", "too many keys in one object");
         p = read_key(d, level, p, key, &key);
         if (p == NULL)
             return NULL;
         if (p == d->end || *p != ':') {
-            p = skip_blanks(d, p);
+            p = decoder_skip_blanks(d, p);
             if (p == d->end || *p != ':')
-                return fail(d, p, "expected a colon");
+                return decoder_fail(d, p, "expected a colon");
         }
-        p = read_value(d, key, skip_blanks(d, p + 1), depth);
+        p = read_value(d, key, decoder_skip_blanks(d, p + 1), depth);
         if (p == NULL)
             return NULL;
-        p = skip_blanks(d, p);
+        p = decoder_skip_blanks(d, p);
         if (p < d->end && *p == ',') {
-            p = skip_blanks(d, p + 1);
+            p = decoder_skip_blanks(d, p + 1);
             continue;
         }
         if (p < d->end && *p == '}')
             return p + 1;
-        return fail(d, p, "expected a comma or the end of the object");
+        return decoder_fail(d, p, "expected a comma or the end of the object");
     }
+}
+
+/* The shape of the rows before is tried first; the complete parser has the last word. */
+const char *decoder_read_object(struct decoder *d, const char *start)
+{
+    const char *p = d->template == NULL ? NULL : template_read(d->template, d, start);
+    if (p != NULL)
+        return p;
+    p = read_object(d, d->root, start, 1);
+    if (p != NULL && d->template != NULL)
+        template_learn(d->template, d, slice_of(start, (size_t)(p - start)));
+    return p;
 }
 
 /* --- framings --- */
 
-static void decoder_init(struct decoder *d, struct rows *rows, struct slice body,
-                         const struct decode_options *options, bool is_lines)
+void decoder_init(struct decoder *d, struct rows *rows, struct slice body,
+                  const struct decode_options *options, bool is_lines)
 {
     *d = (struct decoder){
         .rows = rows, .arena = rows->arena, .options = options, .is_lines = is_lines};
@@ -584,14 +587,15 @@ static void decoder_init(struct decoder *d, struct rows *rows, struct slice body
     assert(d->scan != NULL);
     d->is_inline = options->isa != DECODE_ISA_PLAIN;
     d->root = level_create(d, mapping_root(rows->options.mapping), (struct slice){0});
+    d->template = options->is_complete ? NULL : template_create(d);
 }
 
-static const char *skip_bom(struct slice body)
+const char *decoder_skip_bom(struct slice body)
 {
     return slice_starts_with(body, SLICE("\xEF\xBB\xBF")) ? body.data + 3 : body.data;
 }
 
-static void reject_here(struct decoder *d, struct slice raw, const char *origin)
+void decoder_reject(struct decoder *d, struct slice raw, const char *origin)
 {
     char text[160];
     struct writer message;
@@ -610,13 +614,13 @@ static const char *read_row(struct decoder *d, const char *p)
 {
     const char *start = p;
     if (*p != '{') {
-        p = skip_value(d, p, 0);
+        p = decoder_skip_value(d, p, 0);
         if (p != NULL)
             rows_reject(d->rows, slice_of(start, (size_t)(p - start)), "22P02",
                         "the row is not a JSON object");
         return p;
     }
-    p = read_object(d, d->root, p, 1);
+    p = decoder_read_object(d, p);
     if (p != NULL && !d->is_lines) {
         struct slice source = slice_of(start, (size_t)(p - start));
         rows_end(d->rows, source, source);
@@ -629,18 +633,18 @@ static const char *read_line(struct decoder *d, const char *start)
 {
     const char *p = NULL;
     if (*start == '{') {
-        p = read_object(d, d->root, start, 1);
+        p = decoder_read_object(d, start);
         if (p != NULL) {
-            const char *after = skip_blanks(d, p);
+            const char *after = decoder_skip_blanks(d, p);
             if (after == d->end || *after == '\n') {
                 struct slice source = slice_of(start, (size_t)(p - start));
                 rows_end(d->rows, source, source);
                 return after == d->end ? after : after + 1;
             }
-            fail(d, after, "text after the object");
+            decoder_fail(d, after, "text after the object");
         }
     } else {
-        fail(d, start, "the line is not a JSON object");
+        decoder_fail(d, start, "the line is not a JSON object");
     }
     const char *line_end = memchr(start, '\n', (size_t)(d->end - start));
     const char *next = line_end == NULL ? d->end : line_end + 1;
@@ -648,7 +652,7 @@ static const char *read_line(struct decoder *d, const char *start)
         line_end = d->end;
     if (line_end > start && line_end[-1] == '\r')
         line_end--;
-    reject_here(d, slice_of(start, (size_t)(line_end - start)), start);
+    decoder_reject(d, slice_of(start, (size_t)(line_end - start)), start);
     return next;
 }
 
@@ -657,9 +661,9 @@ enum err decode_ndjson(struct rows *rows, struct slice body, const struct decode
 {
     struct decoder d;
     decoder_init(&d, rows, body, options, true);
-    const char *p = skip_bom(body);
+    const char *p = decoder_skip_bom(body);
     while (p < d.end) {
-        p = skip_blanks(&d, p);
+        p = decoder_skip_blanks(&d, p);
         if (p == d.end)
             break;
         if (*p == '\n') {
@@ -684,24 +688,24 @@ static enum err document_error(const struct decoder *d, struct error *error)
 /* The elements of the array at p. */
 static const char *read_array(struct decoder *d, const char *p, enum err *err, struct error *error)
 {
-    p = skip_blanks(d, p + 1);
+    p = decoder_skip_blanks(d, p + 1);
     if (p < d->end && *p == ']')
         return p + 1;
     for (;;) {
         if (p == d->end)
-            return fail(d, p, "unexpected end of input");
+            return decoder_fail(d, p, "unexpected end of input");
         *err = rows_begin(d->rows, error);
         if (*err != OK)
             return NULL;
         p = read_row(d, p);
         if (p == NULL)
             return NULL;
-        p = skip_blanks(d, p);
+        p = decoder_skip_blanks(d, p);
         if (p < d->end && *p == ']')
             return p + 1;
         if (p == d->end || *p != ',')
-            return fail(d, p, "expected a comma or the end of the array");
-        p = skip_blanks(d, p + 1);
+            return decoder_fail(d, p, "expected a comma or the end of the array");
+        p = decoder_skip_blanks(d, p + 1);
     }
 }
 
@@ -711,7 +715,7 @@ enum err decode_json(struct rows *rows, struct slice body, const struct decode_o
     struct decoder d;
     enum err err = OK;
     decoder_init(&d, rows, body, options, false);
-    const char *p = skip_blanks(&d, skip_bom(body));
+    const char *p = decoder_skip_blanks(&d, decoder_skip_bom(body));
     while (p < d.end) {
         if (*p == '[') {
             p = read_array(&d, p, &err, error);
@@ -719,82 +723,13 @@ enum err decode_json(struct rows *rows, struct slice body, const struct decode_o
             err = rows_begin(rows, error);
             p = err == OK ? read_row(&d, p) : NULL;
         } else {
-            p = fail(&d, p, "expected an object or an array");
+            p = decoder_fail(&d, p, "expected an object or an array");
         }
         if (err != OK)
             return err;
         if (p == NULL)
             return document_error(&d, error);
-        p = skip_blanks(&d, p);
+        p = decoder_skip_blanks(&d, p);
     }
-    return OK;
-}
-
-/* --- messages --- */
-
-struct decoder *decode_messages_begin(struct rows *rows, const struct decode_options *options)
-{
-    struct decoder *d = arena_alloc(rows->arena, sizeof(*d));
-    struct decode_options *kept = arena_alloc(rows->arena, sizeof(*kept));
-    *kept = *options;
-    decoder_init(d, rows, (struct slice){0}, kept, false);
-    return d;
-}
-
-/* The elements of an array that is JSON as a whole; what is too many is one bad row. */
-static enum err read_elements(struct decoder *d, const char *p, struct error *error)
-{
-    p = skip_blanks(d, p + 1);
-    for (size_t count = 0; *p != ']'; count++) {
-        enum err err = rows_begin(d->rows, error);
-        if (err != OK)
-            return err;
-        if (count == MESSAGE_ROWS_MAX) {
-            rows_reject(d->rows, slice_of(p, (size_t)(d->end - p)), "54000",
-                        "too many elements in one message");
-            return OK;
-        }
-        const char *end = skip_value(d, p, 1);
-        struct slice source = slice_of(p, (size_t)(end - p));
-        if (*p != '{')
-            rows_reject(d->rows, source, "22P02", "the row is not a JSON object");
-        else if (read_object(d, d->root, p, 1) == NULL)
-            reject_here(d, source, d->begin);
-        else
-            rows_end(d->rows, source, source);
-        p = skip_blanks(d, end);
-        if (*p == ',')
-            p = skip_blanks(d, p + 1);
-    }
-    return OK;
-}
-
-enum err decode_message(struct decoder *d, struct slice message, struct error *error)
-{
-    d->begin = message.data;
-    d->end = message.data + message.size;
-    const char *start = skip_blanks(d, skip_bom(message)), *p = NULL;
-    if (start < d->end && *start == '[') {
-        p = skip_value(d, start, 0);
-        if (p != NULL && skip_blanks(d, p) == d->end)
-            return read_elements(d, start, error);
-    }
-    enum err err = rows_begin(d->rows, error);
-    if (err != OK)
-        return err;
-    if (start == d->end)
-        fail(d, start, "the message is empty");
-    else if (*start == '{')
-        p = read_object(d, d->root, start, 1);
-    else if (*start != '[')
-        fail(d, start, "the message is not a JSON object");
-    if (p != NULL && skip_blanks(d, p) == d->end) {
-        struct slice source = slice_of(start, (size_t)(p - start));
-        rows_end(d->rows, source, source);
-        return OK;
-    }
-    if (p != NULL)
-        fail(d, skip_blanks(d, p), "text after the message");
-    reject_here(d, message, message.data);
     return OK;
 }

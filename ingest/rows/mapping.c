@@ -47,7 +47,8 @@ struct mapping {
     const struct schema *schema;
     struct mapping_node *root;
     struct case_entry *cases[BUCKET_COUNT_ROOT];
-    _Atomic uint8_t *distinct; /* one a column, relaxed */
+    _Atomic uint8_t *distinct;                /* one a column, relaxed */
+    struct shape *_Atomic shapes[SHAPES_MAX]; /* filled from the front, never emptied */
     struct arena arena;
 };
 
@@ -275,6 +276,8 @@ void mapping_unref(struct mapping *mapping)
     /* acq_rel: whoever frees has seen every other owner's last use. */
     if (atomic_fetch_sub_explicit(&mapping->references, 1, memory_order_acq_rel) != 1)
         return;
+    for (size_t i = 0; i < SHAPES_MAX; i++)
+        memory_free(atomic_load_explicit(&mapping->shapes[i], memory_order_relaxed));
     schema_unref(mapping->schema);
     arena_deinit(&mapping->arena);
     memory_free(mapping);
@@ -298,4 +301,22 @@ bool mapping_is_distinct(const struct mapping *mapping, uint32_t column)
 void mapping_set_distinct(struct mapping *mapping, uint32_t column, bool is_distinct)
 {
     atomic_store_explicit(&mapping->distinct[column], is_distinct ? 1 : 0, memory_order_relaxed);
+}
+
+const struct shape *mapping_shape(const struct mapping *mapping, size_t index)
+{
+    /* acquire: what add_shape's release wrote. */
+    return index < SHAPES_MAX ? atomic_load_explicit(&mapping->shapes[index], memory_order_acquire)
+                              : NULL;
+}
+
+bool mapping_add_shape(struct mapping *mapping, struct shape *shape)
+{
+    for (size_t i = 0; i < SHAPES_MAX; i++) {
+        struct shape *none = NULL;
+        if (atomic_compare_exchange_strong_explicit(&mapping->shapes[i], &none, shape,
+                                                    memory_order_release, memory_order_relaxed))
+            return true;
+    }
+    return false;
 }

@@ -4,6 +4,7 @@
 #ifndef FRESHET_INGEST_ROWS_MAPPING_H
 #define FRESHET_INGEST_ROWS_MAPPING_H
 
+#include "ingest/rows/shape.h"
 #include "storage/column/schema.h"
 
 /* How a field names a column; a lower rank wins within a row, whatever the order of the fields. */
@@ -42,5 +43,11 @@ const struct mapping_ref *mapping_find_ignore_case(const struct mapping *mapping
  */
 bool mapping_is_distinct(const struct mapping *mapping, uint32_t column);
 void mapping_set_distinct(struct mapping *mapping, uint32_t column, bool is_distinct);
+
+/* Shapes that streams into this table had, at most SHAPES_MAX; NULL past the last. They live as
+ * long as the mapping. Any thread. */
+const struct shape *mapping_shape(const struct mapping *mapping, size_t index);
+/* Takes over a shape made by memory_alloc; false if there is no room for it. */
+bool mapping_add_shape(struct mapping *mapping, struct shape *shape);
 
 #endif

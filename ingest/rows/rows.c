@@ -351,6 +351,76 @@ void rows_document(struct rows *rows, const struct mapping_ref *ref, struct slic
     cell_finish(rows, column, err, &value, &error);
 }
 
+/* --- cells without marks --- */
+
+void rows_touch(struct rows *rows, uint32_t index)
+{
+    if (!rows->columns[index].is_touched)
+        column_touch(rows, &rows->columns[index]);
+}
+
+void rows_mark(struct rows *rows, uint32_t index, enum mapping_rank rank)
+{
+    rows->columns[index].mark = rows->mark | mark_rank(rank);
+}
+
+void rows_put_text(struct rows *rows, struct rows_column *column, struct slice text)
+{
+    column->validity[rows->count] = 1;
+    store_text(rows, column, rows->count, text);
+}
+
+static bool put_value(struct rows *rows, uint32_t index, enum err err, const struct value *value)
+{
+    if (err == OK)
+        store_value(rows, &rows->columns[index], rows->count, value);
+    return err == OK;
+}
+
+bool rows_put_null(struct rows *rows, uint32_t index)
+{
+    if (rows->columns[index].definition->is_not_null && !fault_is("template.null_anywhere"))
+        return false;
+    store_null(&rows->columns[index], rows->count);
+    return true;
+}
+
+bool rows_put_bool(struct rows *rows, uint32_t index, bool b)
+{
+    struct error error;
+    struct value value = {0};
+    enum err err = coerce_bool(&rows->columns[index], b, &value, &error);
+    return put_value(rows, index, err, &value);
+}
+
+bool rows_put_number(struct rows *rows, uint32_t index, const struct decimal *number)
+{
+    struct error error;
+    struct value value = {0};
+    enum err err = coerce_number(&rows->columns[index], number, rows->arena, &value, &error);
+    return put_value(rows, index, err, &value);
+}
+
+bool rows_put_string(struct rows *rows, uint32_t index, struct slice text, struct slice source)
+{
+    struct error error;
+    struct value value = {0};
+    enum err err = OK;
+    if (rows->columns[index].coerce == COERCE_JSON && source.size <= ROW_STRING_SIZE_MAX)
+        value.text = source;
+    else
+        err = coerce_text(&rows->columns[index], text, rows->arena, &value, &error);
+    return put_value(rows, index, err, &value);
+}
+
+bool rows_put_document(struct rows *rows, uint32_t index, struct slice source)
+{
+    struct error error;
+    struct value value = {0};
+    enum err err = coerce_document(&rows->columns[index], source, rows->arena, &value, &error);
+    return put_value(rows, index, err, &value);
+}
+
 void rows_bad(struct rows *rows, const struct mapping_ref *ref, const char *sqlstate,
               const char *reason)
 {

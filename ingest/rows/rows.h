@@ -125,6 +125,18 @@ void rows_string(struct rows *rows, const struct mapping_ref *ref, struct slice 
 void rows_text(struct rows *rows, const struct mapping_ref *ref, struct slice text);
 /* Source text of an object or array. */
 void rows_document(struct rows *rows, const struct mapping_ref *ref, struct slice source);
+/* The same for a decoder that knows that each column of the row has one cell: no marks, no counts.
+ * The column has been touched. False if the value does not fit; nothing is kept then, and the row
+ * is to be decoded anew by the functions above. Cells may be set again. */
+void rows_touch(struct rows *rows, uint32_t column);
+void rows_put_text(struct rows *rows, struct rows_column *column, struct slice text);
+bool rows_put_null(struct rows *rows, uint32_t column);
+bool rows_put_bool(struct rows *rows, uint32_t column, bool value);
+bool rows_put_number(struct rows *rows, uint32_t column, const struct decimal *number);
+bool rows_put_string(struct rows *rows, uint32_t column, struct slice text, struct slice source);
+bool rows_put_document(struct rows *rows, uint32_t column, struct slice source);
+/* Such a cell is this row's, by a name of this rank. */
+void rows_mark(struct rows *rows, uint32_t column, enum mapping_rank rank);
 /* A value that cannot be one, for a reason the decoder knows. */
 void rows_bad(struct rows *rows, const struct mapping_ref *ref, const char *sqlstate,
               const char *reason);
