@@ -15,6 +15,13 @@ struct hash128 hash128_of(const void *data, size_t size);
 #define HASH_WIDE_SIZE ((size_t)1024)
 uint64_t hash64_seed_wide(const void *data, size_t size, uint64_t seed);
 struct hash128 hash128_wide(const void *data, size_t size);
+/* hash64_seed() of bytes that come in pieces. */
+struct hash_stream {
+    _Alignas(64) uint8_t state[640];
+};
+void hash_stream_init(struct hash_stream *stream, uint64_t seed);
+void hash_stream_add(struct hash_stream *stream, const void *data, size_t size);
+uint64_t hash_stream_end(const struct hash_stream *stream);
 /* `crc` is 0 at the start, or what an earlier call returned to go on. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);
 

@@ -109,6 +109,9 @@ static uint64_t measure_lz4(struct encode_job *job)
         memory_free(buffer);
         return BODY_IMPOSSIBLE;
     }
+    /* Room for all at once: what grows by doubling is moved in one go. */
+    (void)writer_reserve(&job->pieces,
+                         job->text_size + job->text_size / PIECE_SIZE * 4 + (uint64_t)vectors * 4);
     for (uint32_t vector = 0; vector < vectors; vector++)
         add_vector(job, vector, buffer);
     memory_free(buffer);

@@ -223,7 +223,7 @@ static enum err check_entries(struct check *check, const struct sealed_column *c
     if (err != OK)
         return err;
     arena_init(&arena);
-    if (entries_read(bytes, column->entry_count, &arena, &entries, &cause) != OK)
+    if (entries_read(bytes, column->entry_count, NULL, &arena, &entries, &cause) != OK)
         err = damaged(check, column->dictionary.offset, cause.text, error);
     arena_deinit(&arena);
     return err;

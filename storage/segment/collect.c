@@ -9,7 +9,7 @@
 
 #include "storage/base/hash.h"
 #include "storage/column/stored.h"
-#include "storage/segment/footer.h"
+#include "storage/segment/cursor.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -17,13 +17,15 @@
 #define PAUSE_ROWS 16384
 #define PAUSE_BYTES ((uint64_t)256 << 10) /* of texts */
 #define PAUSE_COMPARISONS 16384
-#define TRIAL_ROWS 8192 /* before a dictionary is judged */
+#define ENTRY_BYTES_MAX ((uint64_t)64 << 20) /* of a dictionary */
+#define TRIAL_ROWS 8192                      /* before a dictionary is judged */
 #define UNMAPPED UINT32_MAX
 
 /* Different texts, found by hash. */
 struct texts {
     struct slice *entries;
     uint32_t count, capacity;
+    uint64_t bytes;
     uint32_t *slots; /* entry + 1; 0: empty */
     uint32_t *tags;
     uint32_t slot_mask;
@@ -41,7 +43,7 @@ struct collector {
     struct type type;
     struct pauser *pauser;
     uint32_t at; /* rows done */
-    bool is_text, is_dictionary, is_lent;
+    bool is_text, is_dictionary, is_lent, can_gather;
     struct texts texts;
     struct code_map map; /* of the last dictionary seen */
     struct slice *rows;  /* texts as slices, once the dictionary was given up */
@@ -88,6 +90,7 @@ static uint32_t texts_find(struct texts *texts, struct slice text, struct arena 
         texts->entries = memory_realloc(texts->entries, texts->capacity * sizeof(*texts->entries));
     }
     texts->entries[texts->count] = arena != NULL ? arena_copy(arena, text) : text;
+    texts->bytes += text.size;
     texts->slots[slot] = ++texts->count;
     texts->tags[slot] = tag;
     return texts->count - 1;
@@ -97,7 +100,7 @@ static uint32_t texts_find(struct texts *texts, struct slice text, struct arena 
 static bool is_paying(const struct collector *collector)
 {
     uint32_t count = collector->texts.count;
-    if (count > SEALED_ENTRIES_MAX)
+    if (count > SEALED_ENTRIES_MAX || collector->texts.bytes > ENTRY_BYTES_MAX)
         return false;
     return collector->at < TRIAL_ROWS || count <= collector->at / 2;
 }
@@ -107,6 +110,10 @@ static void give_up_dictionary(struct collector *collector)
 {
     struct collected *out = collector->out;
     collector->is_dictionary = false;
+    if (collector->can_gather) {
+        out->is_left = true;
+        return;
+    }
     collector->rows = arena_alloc_array(&out->arena, out->row_count, sizeof(*collector->rows));
     for (uint32_t i = 0; i < collector->at; i++) {
         bool is_null = out->validity != NULL && out->validity[i] == 0;
@@ -340,6 +347,11 @@ static void finish(struct collector *collector)
         give_up_dictionary(collector);
     if (out->entry_count == 0)
         out->text = collector->rows;
+    if (out->is_left) {
+        out->validity = NULL;
+        out->null_count = 0;
+        out->text_bytes = 0;
+    }
 }
 
 static void collector_deinit(struct collector *collector)
@@ -373,7 +385,7 @@ static enum err collect_morsel(struct collector *collector, size_t morsel, struc
     uint32_t since_pause = PAUSE_ROWS; /* finding the morsel's first page may have taken a while */
     uint64_t bytes_at_pause = collector->out->text_bytes;
     enum err err = cursor_seek(collector->out->cursor, morsel, &has, error);
-    while (err == OK && has) {
+    while (err == OK && has && !collector->out->is_left) {
         struct batch batch;
         err = cursor_next(collector->out->cursor, &batch, &has, error);
         if (err != OK || !has)
@@ -392,26 +404,31 @@ static enum err collect_morsel(struct collector *collector, size_t morsel, struc
     return err;
 }
 
-enum err collect_column(const struct table_view *view, uint32_t column, struct pauser *pauser,
-                        struct collected *out, struct error *error)
+enum err collect_column(const struct table_view *view, uint32_t column, bool can_gather,
+                        struct pauser *pauser, struct collected *out, struct error *error)
 {
     *out = (struct collected){.row_count = (uint32_t)table_view_rows(view)};
     arena_init(&out->arena);
     struct type type = view->schema->columns[column].type;
     out->class = block_class_of(type.id);
     bool is_text = out->class == BLOCK_TEXT;
-    struct collector collector = {
-        .out = out, .type = type, .pauser = pauser, .is_text = is_text, .is_dictionary = is_text};
+    struct collector collector = {.out = out,
+                                  .type = type,
+                                  .pauser = pauser,
+                                  .is_text = is_text,
+                                  .is_dictionary = is_text,
+                                  .can_gather = can_gather};
     out->values = arena_alloc_array(&out->arena, out->row_count, value_size(&collector));
     out->cursor = cursor_open(view, &column, 1, NULL);
+    out->cursor->pauser = pauser;
     enum err err = OK;
     size_t morsel_count = table_view_morsel_count(view);
-    for (size_t morsel = 0; err == OK && morsel < morsel_count; morsel++) {
+    for (size_t morsel = 0; err == OK && !out->is_left && morsel < morsel_count; morsel++) {
         struct morsel_place place = view_morsel_place(view, morsel);
         collector.is_lent = place.entry != NULL && place.entry->sealed != NULL;
         err = collect_morsel(&collector, morsel, error);
     }
-    if (err == OK && collector.at != out->row_count)
+    if (err == OK && !out->is_left && collector.at != out->row_count)
         err = error_set(error, ERR_CORRUPT, NULL, "a segment has %u rows where %u were to be",
                         collector.at, out->row_count);
     if (err == OK)

@@ -3,15 +3,8 @@
 #define FRESHET_STORAGE_SEGMENT_COLLECT_H
 
 #include "storage/encoding/encoding.h"
+#include "storage/segment/footer.h"
 #include "storage/segment/view.h"
-
-/* Asked between pieces of work of a millisecond or so. Once it is false it stays so. */
-struct pauser {
-    bool (*pause)(void *context); /* NULL: never */
-    void *context;
-    bool is_cancelled;
-};
-bool pauser_go_on(struct pauser *pauser);
 
 struct collected {
     enum block_class class; /* of what is in `values`: INTEGER for codes */
@@ -28,14 +21,16 @@ struct collected {
     };
     uint32_t entry_count;  /* 0: no dictionary */
     struct slice *entries; /* sorted by bytes, distinct */
-    uint64_t text_bytes;   /* of all rows' texts */
+    uint64_t text_bytes;   /* of all rows' texts; 0 if they were not read */
+    bool is_left; /* texts that are to be gathered: nothing of the rows is here, not their NULLs */
     struct cursor *cursor; /* keeps what is borrowed */
     struct arena arena;
 };
 
 /* Reads a column, by index into view->schema. Texts become codes of a dictionary if there are few
- * enough of them. ERR_CANCELLED, ERR_IO, ERR_CORRUPT; nothing to deinit then. */
-MUST_CHECK enum err collect_column(const struct table_view *view, uint32_t column,
+ * enough of them; else, where `can_gather`, they are left. ERR_CANCELLED, ERR_IO, ERR_CORRUPT;
+ * nothing to deinit then. */
+MUST_CHECK enum err collect_column(const struct table_view *view, uint32_t column, bool can_gather,
                                    struct pauser *pauser, struct collected *out,
                                    struct error *error);
 void collected_deinit(struct collected *collected);
@@ -46,5 +41,21 @@ void collected_deinit(struct collected *collected);
  * fail: `pauser` says so. `order` has room for row_count. */
 bool time_order(const int64_t *times, const uint8_t *validity, uint32_t row_count,
                 struct pauser *pauser, uint32_t *order);
+
+/* --- gather.c: texts of sealed segments, block by block in the order of the file --- */
+
+/* All rows are sealed, and `order` (NULL: as they stand) takes those of each segment ascending. */
+bool gather_is_possible(const struct table_view *view, const uint32_t *order, uint32_t row_count);
+struct gather;
+struct gather *gather_open(const struct table_view *view, uint32_t column, struct pauser *pauser);
+void gather_close(struct gather *gather); /* takes NULL */
+struct gather_range {
+    const uint32_t *order; /* NULL: rows go as they stand */
+    uint32_t begin, count;
+};
+/* Ranges are asked for one behind the other. What `texts` points to is valid until the next call; a
+ * NULL is the empty text, and 0 in `validity`. ERR_CANCELLED, ERR_IO, ERR_CORRUPT. */
+MUST_CHECK enum err gather_block(struct gather *gather, const struct gather_range *range,
+                                 struct slice *texts, uint8_t *validity, struct error *error);
 
 #endif

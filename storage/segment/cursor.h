@@ -107,6 +107,7 @@ struct cursor {
     struct cursor_column *columns;
     struct column *vectors;
     struct scan_counts counts;
+    struct pauser *pauser;     /* of who writes rows anew; NULL: a query's */
     struct view_pins own_pins; /* where the view has none */
     struct arena arena;
 };

@@ -41,7 +41,8 @@ enum err cursor_page(struct cursor *cursor, struct cursor_column *column, const 
         struct source_block which = {.sealed = place->sealed,
                                      .column = column->sealed,
                                      .block = place->block,
-                                     .is_ahead = place->streak >= STREAK_AHEAD};
+                                     .is_ahead = place->streak >= STREAK_AHEAD,
+                                     .pauser = cursor->pauser};
         enum err err = source_read_block(&which, &cursor->counts, &column->page, error);
         if (err != OK)
             return err;
@@ -55,8 +56,8 @@ enum err cursor_dictionary(struct cursor *cursor, struct cursor_column *column,
                            const struct cache_entry **out, struct error *error)
 {
     if (column->dictionary == NULL) {
-        enum err err = source_read_dictionary(cursor->place.sealed, column->sealed, &cursor->counts,
-                                              &column->dictionary, error);
+        enum err err = source_read_dictionary(cursor->place.sealed, column->sealed, cursor->pauser,
+                                              &cursor->counts, &column->dictionary, error);
         if (err != OK)
             return err;
     }

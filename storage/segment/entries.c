@@ -33,8 +33,8 @@ static void keep_texts(struct slice *texts, uint32_t count, struct arena *arena)
     }
 }
 
-enum err entries_read(struct slice page, uint32_t count, struct arena *arena, struct slice **out,
-                      struct error *error)
+enum err entries_read(struct slice page, uint32_t count, struct pauser *pauser, struct arena *arena,
+                      struct slice **out, struct error *error)
 {
     struct block block;
     struct block_scratch scratch;
@@ -53,6 +53,8 @@ enum err entries_read(struct slice page, uint32_t count, struct arena *arena, st
         err = block_read(&block, begin, rows, &scratch, texts + begin, error);
         if (err == OK)
             keep_texts(texts + begin, rows, arena);
+        if (err == OK && pauser != NULL && !pauser_go_on(pauser))
+            err = error_set(error, ERR_CANCELLED, NULL, "reading was given up");
     }
     block_scratch_deinit(&scratch);
     for (uint32_t i = 1; err == OK && i < count; i++) {

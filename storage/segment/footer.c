@@ -37,6 +37,11 @@ uint64_t sealed_checksum(uint64_t number, uint32_t ordinal, struct slice bytes)
     return hash64_seed(bytes.data, bytes.size, hash_mix(number) ^ ordinal);
 }
 
+void sealed_checksum_begin(uint64_t number, uint32_t ordinal, struct hash_stream *stream)
+{
+    hash_stream_init(stream, hash_mix(number) ^ ordinal);
+}
+
 /* --- header --- */
 
 void sealed_header_write(const struct sealed_header *header, void *out)

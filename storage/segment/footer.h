@@ -11,8 +11,17 @@
 
 #include "storage/base/arena.h"
 #include "storage/base/bytes.h"
+#include "storage/base/hash.h"
 #include "storage/column/type.h"
 #include "storage/encoding/encoding.h"
+
+/* Asked between pieces of work of a millisecond or so. Once it is false it stays so. */
+struct pauser {
+    bool (*pause)(void *context); /* NULL: never */
+    void *context;
+    bool is_cancelled;
+};
+bool pauser_go_on(struct pauser *pauser);
 
 #define SEALED_VERSION 1
 #define SEALED_ROWS_MAX (UINT32_C(1) << 24)
@@ -37,6 +46,8 @@ MUST_CHECK enum err sealed_header_read(struct slice bytes, uint64_t file_size,
                                        struct sealed_header *out, struct error *error);
 /* Of a page, or of the footer under FOOTER_ORDINAL. */
 uint64_t sealed_checksum(uint64_t number, uint32_t ordinal, struct slice bytes);
+/* The same of bytes that come in pieces. */
+void sealed_checksum_begin(uint64_t number, uint32_t ordinal, struct hash_stream *stream);
 
 struct sealed_page {
     uint64_t offset; /* in the file; size 0: there is no such page */
@@ -92,7 +103,7 @@ void entries_write(const struct slice *entries, uint32_t count,
                    const struct encode_options *options, struct writer *out);
 /* All of them, checked (order, hence distinct), in the arena; nothing borrowed from `page`.
  * ERR_CORRUPT. */
-MUST_CHECK enum err entries_read(struct slice page, uint32_t count, struct arena *arena,
-                                 struct slice **out, struct error *error);
+MUST_CHECK enum err entries_read(struct slice page, uint32_t count, struct pauser *pauser,
+                                 struct arena *arena, struct slice **out, struct error *error);
 
 #endif

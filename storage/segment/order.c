@@ -11,6 +11,7 @@
 
 #define RUN_MIN 32
 #define PAUSE_ROWS 65536
+#define RUN_PAUSE_ROWS 16384 /* sorted by insertion, at worst */
 
 struct timed {
     int64_t time;
@@ -24,13 +25,16 @@ bool pauser_go_on(struct pauser *pauser)
     return !pauser->is_cancelled;
 }
 
-static bool is_sorted(const int64_t *times, const uint8_t *validity, uint32_t row_count)
+static bool is_sorted(const int64_t *times, const uint8_t *validity, uint32_t row_count,
+                      struct pauser *pauser)
 {
     if (validity != NULL)
         return false; /* rare enough: event times are NOT NULL as a rule */
     for (uint32_t i = 1; i < row_count; i++) {
         if (times[i - 1] > times[i])
             return false;
+        if (i % PAUSE_ROWS == 0)
+            (void)pauser_go_on(pauser);
     }
     return true;
 }
@@ -48,9 +52,10 @@ static void insert_rest(struct timed *rows, uint32_t begin, uint32_t sorted, uin
 }
 
 /* Ends of runs in order, each at least RUN_MIN long but the last. */
-static uint32_t find_runs(struct timed *rows, uint32_t row_count, uint32_t *ends)
+static uint32_t find_runs(struct timed *rows, uint32_t row_count, uint32_t *ends,
+                          struct pauser *pauser)
 {
-    uint32_t count = 0;
+    uint32_t count = 0, paused = 0;
     for (uint32_t begin = 0; begin < row_count;) {
         uint32_t end = begin + 1;
         while (end < row_count && rows[end - 1].time <= rows[end].time)
@@ -61,17 +66,34 @@ static uint32_t find_runs(struct timed *rows, uint32_t row_count, uint32_t *ends
             end = wanted;
         }
         ends[count++] = end;
+        if (end - paused >= RUN_PAUSE_ROWS) {
+            paused = end;
+            (void)pauser_go_on(pauser);
+        }
         begin = end;
     }
     return count;
 }
 
+/* Without a branch on which is first: nobody can guess it. */
 static void merge(const struct timed *rows, uint32_t begin, uint32_t middle, uint32_t end,
-                  struct timed *out)
+                  struct timed *out, struct pauser *pauser)
 {
     uint32_t left = begin, right = middle, at = begin;
-    while (left < middle && right < end)
-        out[at++] = rows[right].time < rows[left].time ? rows[right++] : rows[left++];
+    while (left < middle && right < end && !pauser->is_cancelled) {
+        /* So many that neither side can run out. */
+        uint32_t count = middle - left < end - right ? middle - left : end - right;
+        count = count < PAUSE_ROWS ? count : PAUSE_ROWS;
+        for (uint32_t i = 0; i < count; i++) {
+            bool is_right = rows[right].time < rows[left].time;
+            out[at + i] = rows[is_right ? right : left];
+            right += is_right;
+            left += !is_right;
+        }
+        at += count;
+        if (count == PAUSE_ROWS)
+            (void)pauser_go_on(pauser);
+    }
     memcpy(&out[at], &rows[left], (middle - left) * sizeof(*rows));
     at += middle - left;
     memcpy(&out[at], &rows[right], (end - right) * sizeof(*rows));
@@ -85,7 +107,7 @@ static struct timed *merge_runs(struct timed *rows, struct timed *other, uint32_
         uint32_t kept = 0, begin = 0, since_pause = 0;
         for (uint32_t run = 0; run < run_count; run += 2) {
             uint32_t middle = ends[run], end = run + 1 < run_count ? ends[run + 1] : middle;
-            merge(rows, begin, middle, end, other);
+            merge(rows, begin, middle, end, other, pauser);
             since_pause += end - begin;
             if (since_pause >= PAUSE_ROWS) {
                 since_pause = 0;
@@ -103,27 +125,44 @@ static struct timed *merge_runs(struct timed *rows, struct timed *other, uint32_
     return rows;
 }
 
-bool time_order(const int64_t *times, const uint8_t *validity, uint32_t row_count,
-                struct pauser *pauser, uint32_t *order)
+/* Rows with a time to `rows`, the others to the end of `order`. */
+static uint32_t take_times(const int64_t *times, const uint8_t *validity, uint32_t row_count,
+                           struct pauser *pauser, struct timed *rows, uint32_t *order)
 {
-    if (is_sorted(times, validity, row_count))
-        return false;
-    struct timed *rows = memory_alloc(row_count * sizeof(*rows));
-    struct timed *other = memory_alloc(row_count * sizeof(*other));
-    uint32_t *ends = memory_alloc(row_count * sizeof(*ends));
     uint32_t count = 0;
     for (uint32_t i = 0; i < row_count; i++) {
-        if (validity == NULL || validity[i] != 0)
-            rows[count++] = (struct timed){.time = times[i], .row = i};
+        rows[count] = (struct timed){.time = times[i], .row = i};
+        count += validity == NULL || validity[i] != 0;
+        if (i % PAUSE_ROWS == PAUSE_ROWS - 1)
+            (void)pauser_go_on(pauser);
     }
     for (uint32_t i = 0, at = count; i < row_count && at < row_count; i++) {
         if (validity[i] == 0)
             order[at++] = i;
     }
-    uint32_t run_count = find_runs(rows, count, ends);
+    return count;
+}
+
+bool time_order(const int64_t *times, const uint8_t *validity, uint32_t row_count,
+                struct pauser *pauser, uint32_t *order)
+{
+    if (is_sorted(times, validity, row_count, pauser))
+        return false;
+    struct timed *rows = memory_alloc(row_count * sizeof(*rows));
+    struct timed *other = memory_alloc(row_count * sizeof(*other));
+    uint32_t *ends = memory_alloc(row_count * sizeof(*ends));
+    (void)pauser_go_on(pauser);
+    uint32_t count = take_times(times, validity, row_count, pauser, rows, order);
+    (void)pauser_go_on(pauser);
+    uint32_t run_count = find_runs(rows, count, ends, pauser);
+    (void)pauser_go_on(pauser);
     struct timed *sorted = merge_runs(rows, other, ends, run_count, pauser);
-    for (uint32_t i = 0; i < count; i++)
+    (void)pauser_go_on(pauser);
+    for (uint32_t i = 0; i < count; i++) {
         order[i] = sorted[i].row;
+        if (i % PAUSE_ROWS == PAUSE_ROWS - 1)
+            (void)pauser_go_on(pauser);
+    }
     memory_free(ends);
     memory_free(other);
     memory_free(rows);

@@ -6,7 +6,9 @@
  *   indexes that are worth it, footer, header, sync ─▶ read back and compare checksums
  *
  * The same steps seal mutable segments and merge sealed ones, because both are read through a
- * cursor. One column is in memory at a time: at most about 24 bytes a row and what its texts take.
+ * cursor. One column is in memory at a time: at most about 24 bytes a row. Texts that have a
+ * dictionary are there as codes; others are borrowed from mutable segments, or gathered from sealed
+ * ones a block at a time (gather.c).
  * Indexes by rule share a tenth of the file's other bytes, columns with fewer different values
  * first, since those are what people filter by; one asked for by CREATE INDEX is always written if
  * there can be one. */
@@ -20,7 +22,8 @@
 
 #define INDEX_SHARE 10 /* automatic indexes: at most 1 / INDEX_SHARE of the other bytes */
 #define ROW_MEMORY 40  /* bytes a row while a column is written, but for texts */
-#define STEP_SIZE ((size_t)1 << 20) /* of a page between pauses */
+#define STEP_SIZE ((size_t)1 << 20)  /* of a page between pauses */
+#define CHECK_SIZE ((size_t)1 << 20) /* read back at once */
 
 /* An index that was made and waits for the end. */
 struct pending_index {
@@ -39,9 +42,11 @@ struct sealer {
     struct arena arena; /* footer, order */
     struct sealed_footer footer;
     uint32_t *order; /* NULL: rows go as they stand */
+    bool can_gather; /* texts need not be in memory as a whole */
     int64_t min_time_us, max_time_us;
     uint32_t next_ordinal;
     struct writer page; /* one at a time */
+    bool is_too_large;  /* some page was */
     struct pending_index *indexes;
     size_t index_count;
 };
@@ -60,18 +65,25 @@ static enum err cancelled(struct error *error)
 
 static struct sealed_page write_page(struct sealer *sealer, struct slice bytes)
 {
+    if (bytes.size > UINT32_MAX) { /* the footer has no room for it */
+        sealer->is_too_large = true;
+        return (struct sealed_page){0};
+    }
     sink_align(&sealer->sink);
     struct sealed_page page = {
         .offset = sink_offset(&sealer->sink),
         .size = (uint32_t)bytes.size,
         .ordinal = sealer->next_ordinal++,
     };
-    page.checksum = sealed_checksum(sealer->options->number, page.ordinal, bytes);
+    struct hash_stream hash;
+    sealed_checksum_begin(sealer->options->number, page.ordinal, &hash);
     for (size_t at = 0; at < bytes.size; at += STEP_SIZE) {
-        size_t left = bytes.size - at;
-        sink_write(&sealer->sink, slice_of(bytes.data + at, left < STEP_SIZE ? left : STEP_SIZE));
+        size_t left = bytes.size - at, size = left < STEP_SIZE ? left : STEP_SIZE;
+        hash_stream_add(&hash, bytes.data + at, size);
+        sink_write(&sealer->sink, slice_of(bytes.data + at, size));
         (void)pauser_go_on(&sealer->pauser);
     }
+    page.checksum = hash_stream_end(&hash);
     return page;
 }
 
@@ -223,33 +235,56 @@ static void write_indexes(struct sealer *sealer)
 
 /* --- columns --- */
 
-static void write_blocks(struct sealer *sealer, const struct collected *collected,
-                         struct sealed_column *column, struct permuted *permuted,
-                         const struct keys *keys)
+/* One block's rows in the order of the file; *has_null: `validity` counts. */
+static enum err permute(struct sealer *sealer, const struct collected *collected,
+                        struct gather *gather, const struct gather_range *range,
+                        struct permuted *out, bool *has_null, struct error *error)
+{
+    if (gather == NULL) {
+        permute_values(collected, range->order, range->begin, range->count, out);
+        *has_null =
+            permute_validity(collected, range->order, range->begin, range->count, out->validity);
+        return OK;
+    }
+    enum err err = gather_block(gather, range, out->text, out->validity, error);
+    *has_null = err == OK && memchr(out->validity, 0, range->count) != NULL;
+    (void)pauser_go_on(&sealer->pauser);
+    return err;
+}
+
+static enum err write_blocks(struct sealer *sealer, const struct collected *collected,
+                             struct gather *gather, struct sealed_column *column,
+                             struct permuted *permuted, const struct keys *keys,
+                             struct error *error)
 {
     for (uint32_t b = 0; b < sealer->footer.block_count; b++) {
-        uint32_t begin = b * BLOCK_ROWS_MAX;
-        uint32_t left = collected->row_count - begin;
-        uint32_t count = left < BLOCK_ROWS_MAX ? left : BLOCK_ROWS_MAX;
-        permute_values(collected, sealer->order, begin, count, permuted);
-        bool has_null =
-            permute_validity(collected, sealer->order, begin, count, permuted->validity);
+        uint32_t begin = b * BLOCK_ROWS_MAX, left = collected->row_count - begin;
+        const struct gather_range range = {.order = sealer->order,
+                                           .begin = begin,
+                                           .count = left < BLOCK_ROWS_MAX ? left : BLOCK_ROWS_MAX};
+        bool has_null;
+        enum err err = permute(sealer, collected, gather, &range, permuted, &has_null, error);
+        if (err != OK)
+            return err;
         struct block_values values = {
             .class = collected->class,
-            .row_count = count,
+            .row_count = range.count,
             .validity = has_null ? permuted->validity : NULL,
             .values = permuted->i,
         };
         write_block(sealer, &values, column, &column->blocks[b]);
         if (keys->keys != NULL)
-            memcpy(keys->keys + begin, permuted->i, count * sizeof(*keys->keys));
+            memcpy(keys->keys + begin, permuted->i, range.count * sizeof(*keys->keys));
         if (keys->validity != NULL && has_null)
-            memcpy(keys->validity + begin, permuted->validity, count);
+            memcpy(keys->validity + begin, permuted->validity, range.count);
         else if (keys->validity != NULL)
-            memset(keys->validity + begin, 1, count);
+            memset(keys->validity + begin, 1, range.count);
+        if (sealer->is_too_large)
+            return error_set(error, ERR_LIMIT, NULL, "a page of more than 4 GiB");
         if (!pauser_go_on(&sealer->pauser))
-            return;
+            return cancelled(error);
     }
+    return OK;
 }
 
 static enum err write_column(struct sealer *sealer, uint32_t schema_index,
@@ -257,8 +292,8 @@ static enum err write_column(struct sealer *sealer, uint32_t schema_index,
 {
     const struct column_definition *definition = &sealer->schema->columns[schema_index];
     struct collected collected;
-    enum err err =
-        collect_column(sealer->options->view, schema_index, &sealer->pauser, &collected, error);
+    enum err err = collect_column(sealer->options->view, schema_index, sealer->can_gather,
+                                  &sealer->pauser, &collected, error);
     if (err != OK)
         return err;
     *column = (struct sealed_column){.column_id = definition->id,
@@ -279,16 +314,20 @@ static enum err write_column(struct sealer *sealer, uint32_t schema_index,
         keys.keys = memory_alloc(collected.row_count * sizeof(*keys.keys));
         keys.validity = memory_alloc(collected.row_count);
     }
-    write_blocks(sealer, &collected, column, permuted, &keys);
+    struct gather *gather = collected.is_left
+                                ? gather_open(sealer->options->view, schema_index, &sealer->pauser)
+                                : NULL;
+    err = write_blocks(sealer, &collected, gather, column, permuted, &keys, error);
+    gather_close(gather);
     if (collected.text_bytes != 0)
         column->raw_bytes = collected.text_bytes;
-    if (is_indexed && !sealer->pauser.is_cancelled)
+    if (is_indexed && err == OK)
         make_index(sealer, definition, &collected, &keys, column);
     memory_free(keys.keys);
     memory_free(keys.validity);
     memory_free(permuted);
     collected_deinit(&collected);
-    return sealer->pauser.is_cancelled ? cancelled(error) : OK;
+    return err == OK && sealer->pauser.is_cancelled ? cancelled(error) : err;
 }
 
 /* The order of rows, and the span of their times. */
@@ -297,10 +336,11 @@ static enum err find_order(struct sealer *sealer, struct error *error)
     const struct schema *schema = sealer->schema;
     sealer->min_time_us = INT64_MAX;
     sealer->max_time_us = INT64_MIN;
+    sealer->can_gather = gather_is_possible(sealer->options->view, NULL, sealer->footer.row_count);
     if (schema->time_column < 0)
         return OK;
     struct collected times;
-    enum err err = collect_column(sealer->options->view, (uint32_t)schema->time_column,
+    enum err err = collect_column(sealer->options->view, (uint32_t)schema->time_column, false,
                                   &sealer->pauser, &times, error);
     if (err != OK)
         return err;
@@ -314,7 +354,10 @@ static enum err find_order(struct sealer *sealer, struct error *error)
     if (time_order(times.i, times.validity, times.row_count, &sealer->pauser, order))
         sealer->order = order;
     collected_deinit(&times);
-    return sealer->pauser.is_cancelled ? cancelled(error) : OK;
+    (void)pauser_go_on(&sealer->pauser);
+    sealer->can_gather =
+        gather_is_possible(sealer->options->view, sealer->order, sealer->footer.row_count);
+    return pauser_go_on(&sealer->pauser) ? OK : cancelled(error);
 }
 
 static int compare_ids(const void *a, const void *b, void *context)
@@ -414,35 +457,33 @@ struct checker {
     struct io_file *file;
     const char *path;
     uint64_t number;
-    char *buffer;
-    size_t buffer_size;
+    char *buffer; /* CHECK_SIZE */
 };
 
+/* A page, piece by piece: no more of it is in memory than one. */
 static enum err check_page(struct checker *checker, const struct sealed_page *page,
                            struct error *error)
 {
-    uint64_t begin = page->offset / IO_ALIGNMENT * IO_ALIGNMENT;
-    size_t size =
-        (page->offset + page->size - begin + IO_ALIGNMENT - 1) / IO_ALIGNMENT * IO_ALIGNMENT;
-    if (size > checker->buffer_size) {
-        if (checker->buffer != NULL)
-            io_buffer_free(checker->io, checker->buffer);
-        checker->buffer = io_buffer_alloc(checker->io, size);
-        checker->buffer_size = size;
-    }
-    size_t got = 0;
-    for (size_t at = 0; at < size && got == at; at += STEP_SIZE) {
-        size_t part = size - at < STEP_SIZE ? size - at : STEP_SIZE, got_part = 0;
-        enum err err = checker->io->ops->read(checker->file, checker->buffer + at, part, begin + at,
-                                              &got_part, error);
+    uint64_t end = page->offset + page->size;
+    struct hash_stream hash;
+    sealed_checksum_begin(checker->number, page->ordinal, &hash);
+    for (uint64_t at = page->offset; at < end;) {
+        uint64_t begin = at / IO_ALIGNMENT * IO_ALIGNMENT;
+        uint64_t whole = (end - begin + IO_ALIGNMENT - 1) / IO_ALIGNMENT * IO_ALIGNMENT;
+        size_t size = whole < CHECK_SIZE ? (size_t)whole : CHECK_SIZE, got = 0;
+        enum err err =
+            checker->io->ops->read(checker->file, checker->buffer, size, begin, &got, error);
         if (err != OK)
             return err;
-        got += got_part;
+        uint64_t upto = begin + got < end ? begin + got : end;
+        if (upto <= at)
+            break;
+        hash_stream_add(&hash, checker->buffer + (at - begin), (size_t)(upto - at));
+        at = got == size ? upto : end;
         if (!pauser_go_on(checker->pauser))
             return cancelled(error);
     }
-    struct slice bytes = slice_of(checker->buffer + (page->offset - begin), page->size);
-    if (got < size || sealed_checksum(checker->number, page->ordinal, bytes) != page->checksum)
+    if (hash_stream_end(&hash) != page->checksum)
         return error_set(error, ERR_CORRUPT, NULL,
                          "%s does not hold at offset %llu what was written there", checker->path,
                          (unsigned long long)page->offset);
@@ -482,11 +523,11 @@ static enum err check_file(struct sealer *sealer, const struct sealed_info *info
                                        .size = info->footer_size,
                                        .ordinal = FOOTER_ORDINAL,
                                        .checksum = info->footer_checksum};
+    checker.buffer = io_buffer_alloc(io, CHECK_SIZE);
     err = check_page(&checker, &footer, error);
     for (uint32_t i = 0; err == OK && i < sealer->footer.column_count; i++)
         err = check_column(sealer, &checker, &sealer->footer.columns[i], error);
-    if (checker.buffer != NULL)
-        io_buffer_free(io, checker.buffer);
+    io_buffer_free(io, checker.buffer);
     enum err closed = io->ops->close(checker.file, err == OK ? error : NULL);
     if (err == OK)
         err = closed;

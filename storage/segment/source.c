@@ -10,6 +10,9 @@
  * threads only by being made anew. Files are opened once for all readers (io share) and closed when
  * more than FILES_MAX are open, the one used longest ago first.
  *
+ * A page that is larger than the buffer is read, hashed and copied piece by piece, and whoever
+ * brought a pauser may let others go first in between: a block of long texts has tens of megabytes.
+ *
  * Pages of a column lie side by side. A scan that goes through a segment says so (is_ahead), and
  * what follows in the same MiB comes with the same read. A page is checked when it is read, never
  * again: its checksum here, its structure by block_open, and that no code is without an entry. */
@@ -24,6 +27,7 @@
 
 #define CACHE_SIZE_DEFAULT ((size_t)64 << 20)
 #define BUFFER_SIZE ((size_t)1 << 20)
+#define EXTENT_MAX (BUFFER_SIZE - 2 * IO_ALIGNMENT) /* with what is before and behind it */
 #define AHEAD_CACHE_MIN (16 * BUFFER_SIZE) /* a cache below this would lose what is read ahead */
 #define AHEAD_PAGES_MAX 64
 #define READERS_KEPT_MAX 16
@@ -268,12 +272,11 @@ static enum err fail(const struct sealed *sealed, enum err code, uint64_t offset
                      (unsigned long long)offset, what);
 }
 
-/* A run of bytes of a file in memory: `bytes` is where `offset` lies. */
+/* A run of bytes of a file in the reader's buffer: `bytes` is where `offset` lies. */
 struct extent {
     uint64_t offset;
     size_t size;
     char *bytes;
-    char *whole; /* not NULL: larger than the reader's buffer, to be freed */
 };
 
 static enum err read_aligned(struct io_file *file, struct extent *extent, char *target,
@@ -296,15 +299,12 @@ static enum err read_aligned(struct io_file *file, struct extent *extent, char *
 static enum err read_extent(struct sealed *sealed, struct page_reader *reader,
                             struct extent *extent, struct error *error)
 {
-    char *target = reader->buffer;
-    size_t room = extent->size + 2 * IO_ALIGNMENT;
-    if (room > BUFFER_SIZE)
-        target = extent->whole = io_buffer_alloc(reader->io, room);
     struct error cause = {0};
+    assert(extent->size <= EXTENT_MAX);
     enum err err = hold_file(sealed, &cause);
     if (err == OK) {
         struct io_file *file = reader->io->ops->share(reader->io, sealed->file.file);
-        err = read_aligned(file, extent, target, &cause);
+        err = read_aligned(file, extent, reader->buffer, &cause);
         enum err ignored = reader->io->ops->close(file, NULL);
         (void)ignored;
         drop_file(sealed, extent->size);
@@ -316,18 +316,31 @@ static enum err read_extent(struct sealed *sealed, struct page_reader *reader,
                 error);
 }
 
-static void extent_free(struct page_reader *reader, struct extent *extent)
-{
-    if (extent->whole != NULL)
-        io_buffer_free(reader->io, extent->whole);
-}
+/* One that may be longer than the buffer, to `out`. */
+struct run {
+    struct sealed *sealed;
+    uint64_t offset;
+    size_t size;
+    struct pauser *pauser; /* NULL: nobody is let in */
+    struct hash_stream *hash;
+};
 
-static enum err check_page(const struct sealed *sealed, const struct sealed_page *page,
-                           struct slice bytes, struct error *error)
+static enum err read_run(const struct run *run, struct page_reader *reader, char *out,
+                         struct error *error)
 {
-    if (sealed_checksum(sealed->info.number, page->ordinal, bytes) != page->checksum &&
-        !fault_is("sealed.no_checksum"))
-        return fail(sealed, ERR_CORRUPT, page->offset, "the page's checksum is wrong", error);
+    for (size_t at = 0; at < run->size;) {
+        size_t left = run->size - at;
+        struct extent extent = {.offset = run->offset + at,
+                                .size = left < EXTENT_MAX ? left : EXTENT_MAX};
+        enum err err = read_extent(run->sealed, reader, &extent, error);
+        if (err != OK)
+            return err;
+        memcpy(out + at, extent.bytes, extent.size);
+        hash_stream_add(run->hash, out + at, extent.size);
+        at += extent.size;
+        if (run->pauser != NULL && !pauser_go_on(run->pauser))
+            return error_set(error, ERR_CANCELLED, NULL, "reading was given up");
+    }
     return OK;
 }
 
@@ -335,19 +348,17 @@ enum err source_read_footer(struct sealed *sealed, void *out, struct error *erro
 {
     const struct sealed_info *info = &sealed->info;
     struct page_reader *reader;
-    struct extent extent = {.offset = info->footer_offset, .size = info->footer_size};
+    struct hash_stream hash;
+    const struct run run = {
+        .sealed = sealed, .offset = info->footer_offset, .size = info->footer_size, .hash = &hash};
     enum err err = take_reader(sealed->source, &reader, error);
     if (err != OK)
         return err;
-    err = read_extent(sealed, reader, &extent, error);
-    if (err == OK) {
-        memcpy(out, extent.bytes, extent.size);
-        struct slice bytes = slice_of(out, extent.size);
-        if (sealed_checksum(info->number, FOOTER_ORDINAL, bytes) != info->footer_checksum)
-            err = fail(sealed, ERR_CORRUPT, info->footer_offset, "the footer's checksum is wrong",
-                       error);
-    }
-    extent_free(reader, &extent);
+    sealed_checksum_begin(info->number, FOOTER_ORDINAL, &hash);
+    err = read_run(&run, reader, out, error);
+    if (err == OK && hash_stream_end(&hash) != info->footer_checksum)
+        err =
+            fail(sealed, ERR_CORRUPT, info->footer_offset, "the footer's checksum is wrong", error);
     give_reader(sealed->source, reader);
     return err;
 }
@@ -369,6 +380,7 @@ struct page_use {
     const struct sealed_page *page;
     const struct sealed_column *column;
     uint32_t row_count; /* of a block, or of the segment for an index */
+    struct pauser *pauser;
 };
 
 static enum err open_entry(struct cache_entry *entry, const struct page_use *use,
@@ -386,7 +398,7 @@ static enum err open_entry(struct cache_entry *entry, const struct page_use *use
             err = check_codes(&entry->block, column->entry_count, error);
         break;
     case CACHE_DICTIONARY:
-        err = entries_read(bytes, column->entry_count, &entry->arena, &texts, error);
+        err = entries_read(bytes, column->entry_count, use->pauser, &entry->arena, &texts, error);
         entry->texts = texts;
         entry->text_count = column->entry_count;
         break;
@@ -397,28 +409,77 @@ static enum err open_entry(struct cache_entry *entry, const struct page_use *use
     return err;
 }
 
+static enum err compare(const struct sealed *sealed, const struct sealed_page *page,
+                        uint64_t checksum, struct error *error)
+{
+    if (checksum != page->checksum && !fault_is("sealed.no_checksum"))
+        return fail(sealed, ERR_CORRUPT, page->offset, "the page's checksum is wrong", error);
+    return OK;
+}
+
+/* Entries of dictionaries are copied while they are read; all others point into the page. */
+static bool has_bytes(const struct page_use *use)
+{
+    return use->kind != CACHE_DICTIONARY;
+}
+
+/* Opens an entry over a page's bytes and puts it into the cache; it is gone after an error. */
+static enum err keep_entry(struct sealed *sealed, const struct page_use *use,
+                           struct cache_entry *entry, struct slice bytes, struct cache_entry **out,
+                           struct error *error)
+{
+    struct error cause = {0};
+    enum err err = open_entry(entry, use, bytes, &cause);
+    if (err != OK) {
+        cache_entry_unref(entry);
+        return fail(sealed, err, use->page->offset, cause.text, error);
+    }
+    *out = cache_put(sealed->source->cache, &sealed->anchor, sealed->info.number,
+                     use->page->ordinal, entry);
+    return OK;
+}
+
 /* Checks a page's bytes, makes an entry of them and puts it into the cache. */
 static enum err keep_page(struct sealed *sealed, const struct page_use *use, const char *bytes,
                           struct cache_entry **out, struct error *error)
 {
     const struct sealed_page *page = use->page;
-    enum err err = check_page(sealed, page, slice_of(bytes, page->size), error);
+    uint64_t checksum =
+        sealed_checksum(sealed->info.number, page->ordinal, slice_of(bytes, page->size));
+    enum err err = compare(sealed, page, checksum, error);
     if (err != OK)
         return err;
-    /* Entries of dictionaries are copied while they are read. */
-    bool has_bytes = use->kind != CACHE_DICTIONARY;
-    struct cache_entry *entry = cache_entry_create(use->kind, has_bytes ? page->size : 0);
-    if (has_bytes)
+    struct cache_entry *entry = cache_entry_create(use->kind, has_bytes(use) ? page->size : 0);
+    if (has_bytes(use))
         memcpy(entry->data, bytes, page->size);
-    struct error cause = {0};
-    err = open_entry(entry, use, slice_of(has_bytes ? entry->data : bytes, page->size), &cause);
-    if (err != OK) {
+    return keep_entry(sealed, use, entry,
+                      slice_of(has_bytes(use) ? entry->data : bytes, page->size), out, error);
+}
+
+/* The same for one that does not fit the reader's buffer. */
+static enum err read_long(struct sealed *sealed, const struct page_use *use,
+                          struct page_reader *reader, struct cache_entry **out, struct error *error)
+{
+    const struct sealed_page *page = use->page;
+    struct hash_stream hash;
+    const struct run run = {.sealed = sealed,
+                            .offset = page->offset,
+                            .size = page->size,
+                            .pauser = use->pauser,
+                            .hash = &hash};
+    struct cache_entry *entry = cache_entry_create(use->kind, has_bytes(use) ? page->size : 0);
+    char *loose = has_bytes(use) ? NULL : memory_alloc(page->size);
+    char *bytes = has_bytes(use) ? entry->data : loose;
+    sealed_checksum_begin(sealed->info.number, page->ordinal, &hash);
+    enum err err = read_run(&run, reader, bytes, error);
+    if (err == OK)
+        err = compare(sealed, page, hash_stream_end(&hash), error);
+    if (err == OK)
+        err = keep_entry(sealed, use, entry, slice_of(bytes, page->size), out, error);
+    else
         cache_entry_unref(entry);
-        return fail(sealed, err, page->offset, cause.text, error);
-    }
-    *out = cache_put(sealed->source->cache, &sealed->anchor, sealed->info.number, page->ordinal,
-                     entry);
-    return OK;
+    memory_free(loose);
+    return err;
 }
 
 static uint32_t block_rows(const struct sealed *sealed, uint32_t block)
@@ -442,7 +503,7 @@ static uint32_t plan_ahead(const struct source_block *which, struct page_use *us
         const struct sealed_page *before = uses[count - 1].page;
         if (page->offset < before->offset + before->size ||
             page->offset - (before->offset + before->size) >= IO_ALIGNMENT ||
-            page->offset + page->size - first->offset > BUFFER_SIZE - 2 * IO_ALIGNMENT ||
+            page->offset + page->size - first->offset > EXTENT_MAX ||
             cache_has(source->cache, which->sealed->info.number, page->ordinal))
             break;
         uses[count++] = (struct page_use){.kind = CACHE_BLOCK,
@@ -464,6 +525,11 @@ static enum err read_pages(struct sealed *sealed, const struct page_use *uses, u
     enum err err = take_reader(sealed->source, &reader, error);
     if (err != OK)
         return err;
+    if (extent.size > EXTENT_MAX) {
+        err = read_long(sealed, &uses[0], reader, out, error);
+        give_reader(sealed->source, reader);
+        return err;
+    }
     err = read_extent(sealed, reader, &extent, error);
     if (err == OK)
         err = keep_page(sealed, &uses[0], extent.bytes, out, error);
@@ -474,7 +540,6 @@ static enum err read_pages(struct sealed *sealed, const struct page_use *uses, u
                       &ahead, &ignored) == OK)
             cache_entry_unref(ahead);
     }
-    extent_free(reader, &extent);
     give_reader(sealed->source, reader);
     return err;
 }
@@ -498,7 +563,8 @@ enum err source_read_block(const struct source_block *which, struct scan_counts 
     uses[0] = (struct page_use){.kind = CACHE_BLOCK,
                                 .page = &which->column->blocks[which->block].page,
                                 .column = which->column,
-                                .row_count = block_rows(which->sealed, which->block)};
+                                .row_count = block_rows(which->sealed, which->block),
+                                .pauser = which->pauser};
     *out = find_page(which->sealed, uses[0].page);
     if (*out != NULL)
         return OK;
@@ -518,10 +584,11 @@ static enum err read_one(struct sealed *sealed, const struct page_use *use,
 }
 
 enum err source_read_dictionary(struct sealed *sealed, const struct sealed_column *column,
-                                struct scan_counts *counts, struct cache_entry **out,
-                                struct error *error)
+                                struct pauser *pauser, struct scan_counts *counts,
+                                struct cache_entry **out, struct error *error)
 {
-    struct page_use use = {.kind = CACHE_DICTIONARY, .page = &column->dictionary, .column = column};
+    struct page_use use = {
+        .kind = CACHE_DICTIONARY, .page = &column->dictionary, .column = column, .pauser = pauser};
     return read_one(sealed, &use, counts, out, error);
 }
 

@@ -41,19 +41,21 @@ const struct sealed_column *sealed_column_find(const struct sealed_footer *foote
 uint64_t sealed_dictionary_id(const struct sealed *sealed, const struct sealed_column *column);
 
 /* Pages, checked and open, with a reference, from the cache or the file. What is read is added to
- * `counts`. ERR_CORRUPT, ERR_IO name file and offset. Any thread. */
+ * `counts`. ERR_CORRUPT, ERR_IO name file and offset; ERR_CANCELLED:
+ * a pauser said so. Any thread. */
 struct source_block {
     struct sealed *sealed; /* open */
     const struct sealed_column *column;
     uint32_t block;
-    bool is_ahead; /* those behind it will be asked for: they may be read along */
+    bool is_ahead;         /* those behind it will be asked for: they may be read along */
+    struct pauser *pauser; /* asked between pieces of a long page; may be NULL */
 };
 MUST_CHECK enum err source_read_block(const struct source_block *which, struct scan_counts *counts,
                                       struct cache_entry **out, struct error *error);
 MUST_CHECK enum err source_read_dictionary(struct sealed *sealed,
                                            const struct sealed_column *column,
-                                           struct scan_counts *counts, struct cache_entry **out,
-                                           struct error *error);
+                                           struct pauser *pauser, struct scan_counts *counts,
+                                           struct cache_entry **out, struct error *error);
 MUST_CHECK enum err source_read_index(struct sealed *sealed, const struct sealed_column *column,
                                       struct scan_counts *counts, struct cache_entry **out,
                                       struct error *error);

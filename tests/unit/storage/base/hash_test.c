@@ -82,10 +82,29 @@ static void test_wide_is_the_same_hash(void **state)
     }
 }
 
+/* Cut anywhere it is the hash of the whole. */
+static void test_hash_in_pieces(void **state)
+{
+    (void)state;
+    static unsigned char buffer[9000];
+    for (size_t index = 0; index < sizeof(buffer); index++)
+        buffer[index] = (unsigned char)(hash_mix(index) >> 8);
+    for (size_t size = 0; size < sizeof(buffer); size += 1 + size / 3) {
+        for (size_t cut = 0; cut <= size; cut += 1 + cut / 2) {
+            struct hash_stream stream;
+            hash_stream_init(&stream, size % 5);
+            hash_stream_add(&stream, buffer, cut);
+            hash_stream_add(&stream, buffer + cut, size - cut);
+            assert_true(hash_stream_end(&stream) == hash64_seed(buffer, size, size % 5));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crc32c_published_values),
+        cmocka_unit_test(test_hash_in_pieces),
         cmocka_unit_test(test_crc32c_table_agrees_and_continues),
         cmocka_unit_test(test_crc32c_in_stretches),
         cmocka_unit_test(test_hashes_differ),
