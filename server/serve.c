@@ -184,8 +184,8 @@ static enum err open_store(struct app *app, struct error *error)
         return result;
     }
     timezone_set_loader(io_load_timezone);
-    upkeep_look_at_disk(app);
     app->ingest = create_ingest(config);
+    upkeep_look_at_disk(app); /* subscriptions begin with its answer */
     struct store_options options = {
         .io = app->io,
         .directory = config->data,

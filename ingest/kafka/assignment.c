@@ -1,6 +1,12 @@
 /* Which partitions a session reads and from where: positions are ours, decided at first contact and
- * given to the library in its rebalance callback. A rebalance that takes partitions away stores
- * what is in hand first, or drops it if the assignment is lost already. */
+ * given to the library with the partitions.
+ *
+ * A rebalance is noted in the library's callback and answered outside of it, before anything that
+ * was read is stored: the library waits for the answer, its heartbeats go on, and nothing that may
+ * take its time (the batch under way, a question to the broker) stands on the library's stack.
+ * Partitions that are taken away lose what is in hand of them, and only that: what is read of the
+ * others goes on. Partitions that are lost (the group did without us for a while) end the session
+ * besides. */
 #include "ingest/kafka/session.h"
 
 #include "ingest/internal.h"
@@ -114,6 +120,52 @@ static void check_library(struct consumer *c, rd_kafka_error_t *failed)
     rd_kafka_error_destroy(failed);
 }
 
+/* Ours from now on, from our own positions. */
+static void take(struct consumer *c, rd_kafka_topic_partition_list_t *partitions)
+{
+    if (!session_is_over(c))
+        seat(c, partitions);
+    if (!session_is_over(c))
+        check_library(c, rd_kafka_incremental_assign(c->client, partitions));
+    else
+        (void)rd_kafka_assign(c->client, NULL); /* the library waits for an answer */
+}
+
+/* Not ours any more. What is in hand of them is dropped, not stored: whoever is given them reads it
+ * again, and we do from our position, should they come back. */
+static void let_go(struct consumer *c, const struct rebalance *rebalance)
+{
+    for (int i = 0; i < rebalance->partitions->cnt; i++)
+        session_drop_partition(c, rebalance->partitions->elems[i].partition);
+    unseat(c, rebalance->partitions);
+    check_library(c, rd_kafka_incremental_unassign(c->client, rebalance->partitions));
+    if (rebalance->is_lost && !c->is_closing)
+        session_renew(c);
+}
+
+static void answer(struct consumer *c, const struct rebalance *rebalance)
+{
+    if (rebalance->event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        take(c, rebalance->partitions);
+    } else if (rebalance->event == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
+        let_go(c, rebalance);
+    } else {
+        session_fail(c, "%s", rd_kafka_err2str(rebalance->event));
+        (void)rd_kafka_assign(c->client, NULL);
+    }
+}
+
+void session_answer_rebalances(struct consumer *c)
+{
+    while (c->rebalances != NULL) {
+        struct rebalance *oldest = c->rebalances;
+        c->rebalances = oldest->next;
+        answer(c, oldest);
+        rd_kafka_topic_partition_list_destroy(oldest->partitions);
+        memory_free(oldest);
+    }
+}
+
 void session_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
                           rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
@@ -122,32 +174,21 @@ void session_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
     if (subscription != NULL)
         subscription->counts.rebalances++;
     session_unlock(c);
-    logger_write(LOG_DEBUG, "rebalance subscription=%.*s event=%s partitions=%d",
-                 SLICE_ARGS(c->definition.name), rd_kafka_err2name(event), partitions->cnt);
-    if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !session_is_over(c)) {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(partitions);
-        c->has_assigned = true;
-        seat(c, list);
-        if (c->failure[0] == 0)
-            check_library(c, rd_kafka_incremental_assign(client, list));
-        else
-            (void)rd_kafka_assign(client, NULL); /* the library waits for an answer */
-        rd_kafka_topic_partition_list_destroy(list);
-        return;
-    }
-    if (event == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
-        c->has_revoked = true;
-        if (rd_kafka_assignment_lost(client))
-            session_give_up(c);
-        else
-            session_store(c);
-        unseat(c, partitions);
-        check_library(c, rd_kafka_incremental_unassign(client, partitions));
-        return;
-    }
-    if (event != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
-        session_fail(c, "%s", rd_kafka_err2str(event));
-    (void)rd_kafka_assign(client, NULL); /* the library waits for an answer */
+    struct rebalance *noted = memory_alloc(sizeof(*noted));
+    *noted = (struct rebalance){.event = event,
+                                .is_lost = rd_kafka_assignment_lost(client) != 0,
+                                .partitions = rd_kafka_topic_partition_list_copy(partitions)};
+    logger_write(LOG_DEBUG, "rebalance subscription=%.*s event=%s partitions=%d lost=%d",
+                 SLICE_ARGS(c->definition.name), rd_kafka_err2name(event), partitions->cnt,
+                 (int)noted->is_lost);
+    struct rebalance **end = &c->rebalances;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = noted;
+    if (c->is_closing)
+        session_answer_rebalances(c); /* nothing is in hand nor under way: it does not wait */
+    else
+        rd_kafka_yield(client); /* the read under way returns */
 }
 
 /* The numbers of the topic's partitions, or of those that were asked for. */

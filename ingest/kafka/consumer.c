@@ -4,22 +4,21 @@
  *   │                                                    │        │
  *   └── back-off ◀── session_close ◀── anything doubtful ┴────────┘        stop ─▶ session_close
  *
- * Positions are ours: given in the rebalance callback, never read back from the group; offsets are
+ * Positions are ours: given with the partitions, never read back from the group; offsets are
  * committed to the broker once a second so that its tools can show lag. Whatever leaves doubt about
- * what the library will deliver next (a failed batch, a long pause, a partition that went and came
- * within one read) ends the session: a new client reads from the stored positions and there is
- * nothing old in its queues. That costs a second and keeps clear of the library's faults around
- * seek, pause and resume. A rebalance that takes partitions away stores what is in hand first, or
- * drops it if the assignment is lost already; messages that were read beside it belong to no
- * assignment and are passed over by the intake.
+ * what the library will deliver next (a failed batch, a long pause, a lost assignment) ends the
+ * session: a new client reads from the stored positions and there is nothing old in its queues.
+ * That costs a second and keeps clear of the library's faults around seek, pause and resume.
  *
  * Without room (rows' memory, disk) messages are held and not read on: the library's queue is
- * bounded, so fetching stops by itself. After HOLD_US the partitions are paused so that the group
- * sees us polling, and when there is room again a new session begins.
+ * bounded, so fetching stops by itself. After HOLD_US the partitions are paused and the group is
+ * answered, and when there is room again a new session begins.
  *
  * Reading waits for the first message, then for LINGER_MS more: records of some hundred messages
  * cost the log little, and nobody sees the 3 ms. One batch is decoded while the one before is being
- * written. */
+ * written. A batch is about 1 MB: decoding reads a message, making the record reads it again, and
+ * so much is still in the core's cache then (a fifth of this thread's time against 8 MB). Where
+ * the log is slow, batches grow, since each waits for the one before. */
 #include "ingest/kafka/consumer.h"
 
 #include "ingest/internal.h"
@@ -36,9 +35,13 @@
 #define LINGER_MESSAGES 2048 /* enough to go on at once */
 #define BACK_OFF_FIRST_US MICROSECONDS_PER_SECOND
 #define BACK_OFF_MAX_US (30 * MICROSECONDS_PER_SECOND)
-#define HOLD_US (20 * MICROSECONDS_PER_SECOND)
+#define HOLD_US (5 * MICROSECONDS_PER_SECOND) /* so long may a rebalance wait for us */
 #define HOLD_STEP_US INT64_C(20000)
 #define DEFINITION_TRIES 50
+#define BATCH_BYTES_MIN ((size_t)1 << 20)
+#define LOG_SLOW_US INT64_C(20000) /* waited for the batch before: the next is larger */
+#define LOG_QUICK_US INT64_C(5000)
+static_assert(BATCH_BYTES_MIN <= INTAKE_BYTES_MAX, "batches grow from least to most");
 #define TIMESTAMP_MS_MAX INT64_C(253402300799999) /* the year 9999 */
 #define STACK_SIZE ((size_t)1 << 20)
 #define NICE 5 /* behind the log and the reactor */
@@ -50,6 +53,21 @@ void session_drop(struct consumer *c)
     for (size_t i = 0; i < c->count; i++)
         rd_kafka_message_destroy(c->raw[i]);
     c->count = c->bytes = 0;
+}
+
+void session_drop_partition(struct consumer *c, int32_t partition)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->messages[i].partition == partition) {
+            c->bytes -= c->messages[i].value.size + c->messages[i].key.size;
+            rd_kafka_message_destroy(c->raw[i]);
+            continue;
+        }
+        c->raw[kept] = c->raw[i];
+        c->messages[kept++] = c->messages[i];
+    }
+    c->count = kept;
 }
 
 /* What was read is not stored: it will be read again, and the ends that were seen behind it are not
@@ -127,7 +145,7 @@ static void take_message(struct consumer *c, rd_kafka_message_t *raw)
         .origin = raw,
     };
     c->count++;
-    c->bytes += raw->len + raw->key_len;
+    c->bytes += c->messages[c->count - 1].value.size + c->messages[c->count - 1].key.size;
 }
 
 /* --- storing --- */
@@ -156,7 +174,13 @@ static enum err try_store(struct consumer *c, struct error *error)
     enum err err = intake_decode(c->intake, c->messages, c->count, &batch, error);
     if (err != OK || batch == NULL)
         return err;
+    int64_t begin_us = clock_monotonic_us();
     err = intake_wait(c->intake, error);
+    int64_t waited_us = clock_monotonic_us() - begin_us;
+    if (waited_us > LOG_SLOW_US && c->batch_bytes < INTAKE_BYTES_MAX)
+        c->batch_bytes *= 2;
+    else if (waited_us < LOG_QUICK_US && c->batch_bytes > BATCH_BYTES_MIN)
+        c->batch_bytes /= 2;
     if (err != OK) {
         intake_batch_destroy(batch);
         session_fail(c, "a batch could not be stored: %s", error->text);
@@ -196,6 +220,7 @@ static void suspend(struct consumer *c)
         rd_kafka_message_t *message = rd_kafka_consumer_poll(c->client, POLL_MS);
         if (message != NULL)
             rd_kafka_message_destroy(message); /* the next session reads it again */
+        session_answer_rebalances(c);
     }
     session_set_paused(c, false);
     session_renew(c);
@@ -328,7 +353,7 @@ static void session_open(struct consumer *c)
 static void read_more(struct consumer *c, int timeout_ms)
 {
     int64_t end_us = timeout_ms > 0 ? clock_monotonic_us() + timeout_ms * INT64_C(1000) : 0;
-    while (c->count < INTAKE_MESSAGES_MAX && c->bytes < INTAKE_BYTES_MAX && !session_is_over(c)) {
+    while (c->count < INTAKE_MESSAGES_MAX && c->bytes < c->batch_bytes && !session_is_over(c)) {
         rd_kafka_message_t *message = rd_kafka_consume_queue(c->queue, timeout_ms);
         if (message == NULL)
             return;
@@ -340,19 +365,13 @@ static void read_more(struct consumer *c, int timeout_ms)
 
 static void read_messages(struct consumer *c)
 {
-    c->has_revoked = c->has_assigned = false;
     rd_kafka_message_t *first = rd_kafka_consume_queue(c->queue, POLL_MS);
     if (first == NULL)
         return;
     take_message(c, first);
     read_more(c, 0);
-    if (c->count > 0 && c->count < LINGER_MESSAGES && !session_is_over(c))
+    if (c->count > 0 && c->count < LINGER_MESSAGES && c->rebalances == NULL && !session_is_over(c))
         read_more(c, LINGER_MS);
-    if (c->has_revoked && c->has_assigned) {
-        if (c->count > 0)
-            session_renew(c);
-        session_give_up(c); /* a partition may have gone and come: where it stands is in doubt */
-    }
     if (c->count > 0 && c->state == SUBSCRIPTION_FAILED)
         session_set_state(c, SUBSCRIPTION_RUNNING, NULL);
 }
@@ -364,6 +383,7 @@ static void session_run(struct consumer *c)
     session_set_state(c, SUBSCRIPTION_RUNNING, NULL);
     while (!session_must_stop(c) && !session_is_over(c)) {
         read_messages(c);
+        session_answer_rebalances(c);
         session_store(c);
         if (!session_is_over(c))
             session_report(c);
@@ -388,7 +408,9 @@ static void session_close(struct consumer *c, bool is_reachable)
         session_publish(c);
         session_tell_broker(c, true);
     }
-    c->is_ending = true;
+    c->is_ending = c->is_closing = true;
+    if (c->client != NULL)
+        session_answer_rebalances(c);
     if (is_reachable)
         (void)rd_kafka_consumer_close(c->client); /* leaves the group; calls session_on_rebalance */
     session_drop(c);
@@ -412,7 +434,8 @@ static void consumer_run(void *context)
     int64_t back_off_us = BACK_OFF_FIRST_US;
     while (!session_must_stop(c)) {
         c->failure[0] = 0;
-        c->is_ending = c->has_stored = false;
+        c->is_ending = c->is_closing = c->has_stored = false;
+        c->batch_bytes = BATCH_BYTES_MIN;
         session_open(c);
         session_run(c);
         bool has_failed = c->failure[0] != 0 && !session_must_stop(c);
@@ -457,7 +480,7 @@ void consumer_ask_stop(struct consumer *c)
 void consumer_stop(struct consumer *c)
 {
     thread_join(c->thread);
-    assert(c->client == NULL && c->count == 0);
+    assert(c->client == NULL && c->count == 0 && c->rebalances == NULL);
     memory_free(c->watches);
     arena_deinit(&c->arena);
     condition_deinit(&c->wake);

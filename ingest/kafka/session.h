@@ -17,6 +17,14 @@ struct watch {
     int64_t told;    /* what the broker's group was told last */
 };
 
+/* What the group wants of us, noted in the library's callback and answered between two reads. */
+struct rebalance {
+    struct rebalance *next;
+    rd_kafka_resp_err_t event;
+    bool is_lost; /* the partitions may be another's already */
+    rd_kafka_topic_partition_list_t *partitions;
+};
+
 struct consumer {
     struct ingest *ingest;
     uint32_t id;
@@ -35,7 +43,8 @@ struct consumer {
     bool is_joined;  /* member of the group, or partitions assigned by name */
     bool has_stored; /* something: the next back-off is short again */
     bool is_ending;
-    bool has_revoked, has_assigned; /* during the read under way */
+    bool is_closing;              /* nobody reads any more: rebalances are answered at once */
+    struct rebalance *rebalances; /* not answered yet, oldest first */
     enum subscription_state state;
     char failure[256]; /* why the session ends; empty: it does not */
     struct watch *watches;
@@ -44,6 +53,7 @@ struct consumer {
     rd_kafka_message_t *raw[INTAKE_MESSAGES_MAX];
     struct kafka_message messages[INTAKE_MESSAGES_MAX];
     size_t count, bytes;
+    size_t batch_bytes; /* this much is enough to store */
     int64_t published_at_us, told_at_us, kept_at_us, probed_at_us; /* monotonic */
 };
 
@@ -78,11 +88,16 @@ struct watch *session_find_watch(struct consumer *c, int32_t partition);
 bool session_list_partitions(struct consumer *c, int32_t **out, size_t *count);
 void session_place(struct consumer *c, const int32_t *partitions, size_t count);
 void session_join(struct consumer *c, const int32_t *partitions, size_t count);
+/* The library's callback: notes what is wanted and returns. */
 void session_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
                           rd_kafka_topic_partition_list_t *partitions, void *opaque);
+/* Answers what was noted; may wait for the batch under way, or ask the broker for offsets. */
+void session_answer_rebalances(struct consumer *c);
 
 /* --- consumer.c --- */
-void session_drop(struct consumer *c);              /* what is in hand and stored */
+void session_drop(struct consumer *c); /* what is in hand and stored */
+void session_drop_partition(struct consumer *c,
+                            int32_t partition);     /* its part of what is in hand */
 void session_give_up(struct consumer *c);           /* what is in hand and not stored */
 void session_store(struct consumer *c);             /* it goes to the log, or the session ends */
 void session_sleep(struct consumer *c, int64_t us); /* or until a stop is asked for */

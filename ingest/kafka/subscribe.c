@@ -95,7 +95,7 @@ static enum err commit_put(struct ingest *ingest, uint32_t id,
     arena_init(&arena);
     enum err err = OK;
     if (has_start) {
-        struct subscription_start start;
+        struct subscription_start start = {.kind = START_POSITIONS};
         err = settings_parse_start(definition->start, &arena, &start, error);
         change.is_reset = start.kind != START_POSITIONS;
         change.positions = start.positions;

@@ -278,6 +278,32 @@ def test_restarts_go_on_where_the_log_stands(freshet_factory, broker, tmp_path):
     wait_count(server, feed, 1830)
 
 
+def test_a_stranger_is_given_partitions_although_there_is_no_room(freshet_factory, broker, tmp_path):
+    """Who holds messages that it cannot store still answers its group, and stores each of them once when it can."""
+    topic = create_topic(broker, unique("full"), 4)
+    group, data = unique("group"), tmp_path / "store"
+    server = freshet_factory(data=data)
+    feed = subscribe(server, broker, topic, connection=f"kafka://{broker.bootstrap}{QUICK}&group.instance.id={topic}", group=group)
+    produce(broker, topic, (row(p, n) for n in range(50) for p in range(4)))
+    wait_count(server, feed, 200)
+    assert server.stop() == 0
+    server = freshet_factory(data=data, arguments=["--disk-low", "4000 TiB"])
+    wait_until(lambda: server.ingest(feed, "{}\n")[0] == 507, "there is room")
+    produce(broker, topic, (row(p, n) for n in range(50, 90) for p in range(4)))
+    wait_until(lambda: "stalled" in [each[5] for each in states(server) if len(each) > 5], lambda: states(server))
+    stranger = confluent_kafka.Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group, "enable.auto.commit": False,
+                                         "auto.offset.reset": "earliest", "partition.assignment.strategy": "cooperative-sticky"})
+    stranger.subscribe([topic])
+    wait_until(lambda: stranger.poll(0.1) is not None or len(stranger.assignment()) == 2, lambda: states(server))
+    assert count(server, feed) == 200
+    stranger.close()
+    assert server.stop() == 0
+    server = freshet_factory(data=data)
+    wait_count(server, feed, 360)
+    exactly(server, feed, 4, 90)
+    assert server.rows(f"SELECT sum(duplicate) FROM freshet.ledger WHERE table_name = '{feed}'") == [[0]]
+
+
 # --- what fails says why ---
 
 def test_a_missing_topic_is_said_and_found_later(shared_server, broker):
