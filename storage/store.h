@@ -233,6 +233,15 @@ MUST_CHECK enum err cursor_seek(struct cursor *cursor, size_t morsel, bool *has,
  * batch->columns are the cursor's. */
 MUST_CHECK enum err cursor_next(struct cursor *cursor, struct batch *batch, bool *has,
                                 struct error *error);
+/* For a morsel that was just sought, before its first vector, without looking at each row: how many
+ * rows will come, and what is known of a column over all of them. *is_known false: only the rows
+ * say. */
+MUST_CHECK enum err cursor_rows(struct cursor *cursor, bool *is_known, uint64_t *row_count,
+                                struct error *error);
+MUST_CHECK enum err cursor_extent(struct cursor *cursor, size_t column, enum scan_want want,
+                                  bool *is_known, struct scan_extent *out, struct error *error);
+/* Columns (by place, true) that come as NULLs, unread, in the rest of this morsel. */
+void cursor_leave_out(struct cursor *cursor, const bool *columns);
 /* Under a filter that is_whole: rows of the current morsel satisfy it, all that come. */
 bool cursor_is_exact(const struct cursor *cursor);
 const struct scan_counts *cursor_counts(const struct cursor *cursor);

@@ -10,6 +10,7 @@
  * DISTINCT and GROUP BY without rows give none. Groups come out in order of first sight. */
 #include "query/exec/keys.h"
 #include "query/exec/ordered.h"
+#include "query/exec/digest.h"
 #include "query/func/aggregate.h"
 
 #include <assert.h>
@@ -24,6 +25,7 @@ struct group_aggregate {
     struct evaluator *arguments[ARGUMENTS_MAX];
     struct evaluator *filter;
     struct ordered *ordered;   /* ORDER BY in the call; NULL: rows go on as they come */
+    bool is_digested;          /* may be told of whole morsels instead of rows */
     struct tuple_table values; /* DISTINCT */
     struct pair_table seen;
 };
@@ -39,7 +41,7 @@ struct group {
     char *states;
     size_t stride, state_capacity;
     uint32_t state_count;
-    bool is_built, has_distinct;
+    bool is_built, has_distinct, is_digested;
     uint32_t next_out;
 };
 
@@ -90,6 +92,19 @@ static enum err grow_states(struct group *group, uint32_t count, struct error *e
     return err;
 }
 
+static void open_digest(struct exec_node *node)
+{
+    struct group *group = node->state;
+    struct digest_call *calls =
+        arena_alloc_array(&node->exec->arena, group->aggregate_count, sizeof(*calls));
+    for (size_t i = 0; i < group->aggregate_count; i++)
+        calls[i] = (struct digest_call){.call = group->aggregates[i].call,
+                                        .state = group->states + group->aggregates[i].state_offset};
+    group->is_digested = digest_open(node->children[0], calls, group->aggregate_count);
+    for (size_t i = 0; i < group->aggregate_count; i++)
+        group->aggregates[i].is_digested = calls[i].is_digested;
+}
+
 static enum err group_open(struct exec_node *node, struct error *error)
 {
     struct group *group = node->state;
@@ -110,7 +125,12 @@ static enum err group_open(struct exec_node *node, struct error *error)
                                          (group->aggregate_count + 1) * sizeof(*group->aggregates));
     for (size_t i = 0; i < group->aggregate_count; i++)
         open_aggregate(node, &group->aggregates[i], &plan->group.aggregates[i]);
-    return plan->group.key_count == 0 ? grow_states(group, 1, error) : OK;
+    if (plan->group.key_count != 0)
+        return OK;
+    enum err err = grow_states(group, 1, error);
+    if (err == OK && node->children[0]->plan->kind == PLAN_SCAN)
+        open_digest(node);
+    return err;
 }
 
 struct group_rows {
@@ -232,7 +252,10 @@ static enum err add_batch(struct exec_node *node, const struct batch *in, struct
         if (err != OK)
             return err;
     }
+    bool is_digested = group->is_digested && exec_scan_is_digested(node->children[0]);
     for (size_t i = 0; i < group->aggregate_count; i++) {
+        if (is_digested && group->aggregates[i].is_digested)
+            continue;
         enum err err = update_aggregate(group, &group->aggregates[i], in, rows, error);
         if (err != OK)
             return err;

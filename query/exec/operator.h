@@ -70,4 +70,23 @@ uint64_t exec_estimate(struct exec *exec, const struct plan *plan);
 void exec_scan_follow_order(struct exec_node *node, bool is_descending);
 void exec_scan_bound(struct exec_node *node, int64_t worst_us);
 
+/* What a group without keys wants to know of a scan's morsels instead of their rows. */
+struct scan_digest {
+    size_t item_count;
+    const struct scan_digest_item {
+        bool has_column; /* else only row_count matters */
+        uint32_t column; /* of the scan's output */
+        enum scan_want want;
+    } * items;
+    const bool *is_unread; /* by column: nothing else needs it */
+    bool is_all;           /* nothing else is needed of rows at all */
+    /* Once a morsel of which all items are known and that has rows; an extent for each item. */
+    enum err (*take)(void *context, const struct scan_extent *extents, struct error *error);
+    void *context;
+};
+/* Before the first batch; NULL: none. `digest` must outlive the node. */
+void exec_scan_digest(struct exec_node *scan, const struct scan_digest *digest);
+/* Whether the last batch is of a morsel that take() got. */
+bool exec_scan_is_digested(const struct exec_node *scan);
+
 #endif

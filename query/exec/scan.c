@@ -23,7 +23,10 @@ struct scan {
     bool is_in_morsel;
     struct scan_bounds bounds;
     struct scan_conditions conditions;
-    bool is_reversed; /* morsels from the last to the first */
+    const struct scan_digest *digest; /* NULL: none */
+    struct scan_extent *extents;      /* of its items */
+    bool is_digested;                 /* the current morsel */
+    bool is_reversed;                 /* morsels from the last to the first */
     size_t segment_count;
     uint64_t *segment_ends; /* row numbers */
     bool *is_segment_read;
@@ -160,6 +163,55 @@ void exec_scan_bound(struct exec_node *node, int64_t worst_us)
     }
 }
 
+void exec_scan_digest(struct exec_node *node, const struct scan_digest *digest)
+{
+    struct scan *scan = node->state;
+    scan->digest = digest;
+    scan->extents =
+        arena_alloc_array(&node->exec->arena, digest->item_count, sizeof(*scan->extents));
+}
+
+bool exec_scan_is_digested(const struct exec_node *node)
+{
+    const struct scan *scan = node->state;
+    return scan->is_digested;
+}
+
+static void count_rows(struct exec_node *node, uint64_t count)
+{
+    atomic_fetch_add_explicit(&node->exec->statistics.rows_scanned, count, memory_order_relaxed);
+    node->exec->actual[node->plan->id].rows_in += count;
+}
+
+/* Hands the digest what is known of a morsel that was just sought, if that is all it wants. */
+static enum err digest_morsel(struct exec_node *node, struct error *error)
+{
+    struct scan *scan = node->state;
+    const struct scan_digest *digest = scan->digest;
+    uint64_t row_count;
+    bool is_known = scan->filter == NULL || cursor_is_exact(scan->cursor);
+    if (!is_known)
+        return OK;
+    enum err err = cursor_rows(scan->cursor, &is_known, &row_count, error);
+    for (size_t i = 0; err == OK && is_known && row_count != 0 && i < digest->item_count; i++) {
+        const struct scan_digest_item *item = &digest->items[i];
+        scan->extents[i] = (struct scan_extent){.row_count = row_count};
+        if (item->has_column)
+            err = cursor_extent(scan->cursor, item->column, item->want, &is_known,
+                                &scan->extents[i], error);
+    }
+    if (err != OK || !is_known || row_count == 0)
+        return err;
+    scan->is_digested = true;
+    cursor_leave_out(scan->cursor, digest->is_unread);
+    if (digest->is_all) {
+        scan->is_in_morsel = false;
+        count_rows(node, row_count);
+        node->exec->actual[node->plan->id].rows += row_count;
+    }
+    return digest->take(digest->context, scan->extents, error);
+}
+
 /* To the start of the next morsel that may hold rows; false after the last one. */
 static enum err next_morsel(struct exec_node *node, bool *has, struct error *error)
 {
@@ -178,6 +230,9 @@ static enum err next_morsel(struct exec_node *node, bool *has, struct error *err
     if (err == OK && scan->is_in_morsel)
         note_read(scan, morsel_at(scan));
     scan->morsel++;
+    scan->is_digested = false;
+    if (err == OK && scan->is_in_morsel && scan->digest != NULL)
+        err = digest_morsel(node, error);
     return err;
 }
 
@@ -199,9 +254,7 @@ static enum err scan_next(struct exec_node *node, struct batch *out, struct erro
         }
         if (!scan->is_in_morsel)
             continue;
-        atomic_fetch_add_explicit(&node->exec->statistics.rows_scanned, batch.row_count,
-                                  memory_order_relaxed);
-        node->exec->actual[node->plan->id].rows_in += batch.row_count;
+        count_rows(node, batch.row_count);
         arena_reset(&node->scratch);
         if (scan->filter != NULL && !cursor_is_exact(scan->cursor)) {
             enum err err = exec_keep(node, scan->filter, &batch, error);

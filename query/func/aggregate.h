@@ -4,6 +4,7 @@
 
 #include "query/expr/expr.h"
 #include "storage/column/column.h"
+#include "storage/segment/filter.h"
 
 #define AGGREGATE_DIRECT_MAX EXPR_DIRECT_MAX
 #define AGGREGATE_ARGUMENTS_MAX 64 /* of a row, with keys of ORDER BY */
@@ -18,6 +19,15 @@ struct aggregate_memory {
 
 /* Types that stand for several. AGGREGATE_ARRAY: text[] of texts, bigint[] of integers. */
 enum { AGGREGATE_NONE = 250, AGGREGATE_ANY = 251, AGGREGATE_SAME = 252, AGGREGATE_ARRAY = 253 };
+
+/* What of rows is enough for an aggregate that need not see each. */
+enum aggregate_need {
+    NEED_VALUES, /* it must */
+    NEED_ROWS,   /* scan_extent's row_count */
+    NEED_NULLS,
+    NEED_RANGE,
+    NEED_SUM
+};
 
 struct aggregate {
     const char *name;
@@ -44,6 +54,10 @@ struct aggregate {
     /* Takes rows 0 … count - 1 away again that were added before, exactly, whatever lies between;
      * NULL: cannot. For frames that slide. */
     void (*remove)(void *state, size_t count, const struct column *arguments);
+    /* Other than NEED_VALUES: adds rows by what is known of their argument (a column of the
+     * argument's type), for the same result as with update. */
+    enum aggregate_need need;
+    enum err (*take)(void *state, const struct scan_extent *extent, struct error *error);
     /* target += source, in segment order; for partial aggregates. */
     enum err (*combine)(void *target, const void *source, struct aggregate_memory *memory,
                         struct error *error);

@@ -146,7 +146,7 @@ static enum err value_update(char *states, size_t stride, const uint32_t *group,
     return OK;
 }
 
-/* --- the four functions of each form and direction --- */
+/* --- the five functions of each form and direction --- */
 
 #define FORMS(direction, is_max)                                                                   \
     static enum err int_##direction##_update(char *states, size_t stride, const uint32_t *group,   \
@@ -172,6 +172,33 @@ static enum err value_update(char *states, size_t stride, const uint32_t *group,
     {                                                                                              \
         (void)error;                                                                               \
         return value_update(states, stride, group, selection, count, arguments, is_max, memory);   \
+    }                                                                                              \
+    static enum err int_##direction##_take(void *state, const struct scan_extent *extent,          \
+                                           struct error *error)                                    \
+    {                                                                                              \
+        (void)error;                                                                               \
+        const struct value *value = (is_max) ? &extent->greatest : &extent->least;                 \
+        if (extent->null_count < extent->row_count)                                                \
+            int_take(state, value->i, is_max);                                                     \
+        return OK;                                                                                 \
+    }                                                                                              \
+    static enum err float_##direction##_take(void *state, const struct scan_extent *extent,        \
+                                             struct error *error)                                  \
+    {                                                                                              \
+        (void)error;                                                                               \
+        const struct value *value = (is_max) ? &extent->greatest : &extent->least;                 \
+        if (extent->null_count < extent->row_count)                                                \
+            float_take(state, value->f, is_max);                                                   \
+        return OK;                                                                                 \
+    }                                                                                              \
+    static enum err value_##direction##_take(void *state, const struct scan_extent *extent,        \
+                                             struct error *error)                                  \
+    {                                                                                              \
+        (void)error;                                                                               \
+        const struct value *value = (is_max) ? &extent->greatest : &extent->least;                 \
+        if (extent->null_count < extent->row_count) /* never of texts, which need memory */        \
+            value_take(state, value, is_max, NULL);                                                \
+        return OK;                                                                                 \
     }                                                                                              \
     static enum err int_##direction##_combine(                                                     \
         void *target, const void *source, struct aggregate_memory *memory, struct error *error)    \
@@ -241,6 +268,8 @@ static enum err value_finish(const void *state, const struct aggregate_call *cal
      .state_size = STATE(state_type),                                                              \
      .init = prefix##_init,                                                                        \
      .update = prefix##_##direction##_update,                                                      \
+     .need = NEED_RANGE,                                                                           \
+     .take = prefix##_##direction##_take,                                                          \
      .combine = prefix##_##direction##_combine,                                                    \
      .finish = prefix##_finish,                                                                    \
      .doc = "the " #direction "imum of the values that are not NULL",                              \

@@ -116,6 +116,20 @@ static void count_remove(void *state, size_t count, const struct column *argumen
         ((struct count_state *)state)->count -= !column_is_null(&arguments[0], row);
 }
 
+static enum err count_star_take(void *state, const struct scan_extent *extent, struct error *error)
+{
+    (void)error;
+    ((struct count_state *)state)->count += (int64_t)extent->row_count;
+    return OK;
+}
+
+static enum err count_take(void *state, const struct scan_extent *extent, struct error *error)
+{
+    (void)error;
+    ((struct count_state *)state)->count += (int64_t)(extent->row_count - extent->null_count);
+    return OK;
+}
+
 static enum err count_combine(void *target, const void *source, struct aggregate_memory *memory,
                               struct error *error)
 {
@@ -202,6 +216,15 @@ static void int_remove(void *state, size_t count, const struct column *arguments
         sum->sum -= arguments[0].i[column_index(&arguments[0], row)];
         sum->count--;
     }
+}
+
+static enum err int_take(void *state, const struct scan_extent *extent, struct error *error)
+{
+    (void)error;
+    struct int_sum *sum = state;
+    sum->sum += extent->sum;
+    sum->count += (int64_t)(extent->row_count - extent->null_count);
+    return OK;
 }
 
 static enum err int_sum_finish(const void *state, const struct aggregate_call *call,
@@ -410,6 +433,18 @@ static enum err numeric_update(char *states, size_t stride, const uint32_t *grou
     return OK;
 }
 
+static enum err numeric_take(void *state, const struct scan_extent *extent, struct error *error)
+{
+    struct numeric_sum *sum = state;
+    struct numeric value = {.digits = extent->sum, .scale = extent->scale};
+    int64_t count = sum->count + (int64_t)(extent->row_count - extent->null_count);
+    if (extent->row_count == extent->null_count)
+        return OK;
+    enum err err = numeric_accumulate(sum, &value, error);
+    sum->count = count;
+    return err;
+}
+
 static enum err numeric_combine(void *target, const void *source, struct aggregate_memory *memory,
                                 struct error *error)
 {
@@ -581,6 +616,8 @@ static enum err bool_or_finish(const void *state, const struct aggregate_call *c
      .state_size = STATE(state_type),                                                              \
      .init = zero_##state_type,                                                                    \
      .update = prefix##_update,                                                                    \
+     .need = prefix##_need,                                                                        \
+     .take = prefix##_take,                                                                        \
      .combine = prefix##_combine,                                                                  \
      .remove = prefix##_remove,                                                                    \
      .finish = finish_form,                                                                        \
@@ -593,6 +630,18 @@ static enum err bool_or_finish(const void *state, const struct aggregate_call *c
 #define interval_remove NULL
 #define bool_and_remove NULL
 #define bool_or_remove NULL
+#define count_star_need NEED_ROWS
+#define count_need NEED_NULLS
+#define int_need NEED_SUM
+#define numeric_need NEED_SUM
+#define float_need NEED_VALUES
+#define float_take NULL
+#define interval_need NEED_VALUES
+#define interval_take NULL
+#define bool_and_need NEED_VALUES
+#define bool_and_take NULL
+#define bool_or_need NEED_VALUES
+#define bool_or_take NULL
 #define count_star_combine count_combine
 #define bool_and_combine bool_combine
 #define bool_or_combine bool_combine

@@ -329,5 +329,6 @@ const struct encoding encoding_dictionary = {
     .open = open_body,
     .read = read_rows,
     .read_at = read_at,
+    .is_at_anywhere = true,
     .select_range = select_range,
 };

@@ -453,11 +453,22 @@ enum err block_read(const struct block *block, uint32_t begin, uint32_t count,
 enum err block_read_at(const struct block *block, const uint32_t *rows, uint32_t count,
                        struct block_scratch *scratch, void *out, struct error *error)
 {
+    const struct encoding *encoding = encoding_of_block(block);
+    size_t width = block_width(block->class);
+    enum err err = OK;
     if (count == 0)
         return OK;
     assert(rows[count - 1] < block->row_count);
-    assert(rows[0] / BLOCK_VECTOR_ROWS == rows[count - 1] / BLOCK_VECTOR_ROWS);
-    return encoding_of_block(block)->read_at(block, rows, count, scratch, out, error);
+    if (encoding->is_at_anywhere)
+        return encoding->read_at(block, rows, count, scratch, out, error);
+    for (uint32_t i = 0, end; err == OK && i < count; i = end) {
+        uint32_t vector = rows[i] / BLOCK_VECTOR_ROWS;
+        for (end = i + 1; end < count && rows[end] / BLOCK_VECTOR_ROWS == vector;)
+            end++;
+        assert(width != 0 || end - i == count);
+        err = encoding->read_at(block, rows + i, end - i, scratch, (char *)out + i * width, error);
+    }
+    return err;
 }
 
 /* An INTEGER block's vector: its reads cannot fail. */
@@ -491,6 +502,24 @@ void block_read_codes(const struct block *block, uint32_t begin, uint32_t count,
         uint32_t code = (uint32_t)values[i];
         out[i] = code < limit ? code : limit;
     }
+}
+
+__int128 block_sum(const struct block *block, uint32_t begin, uint32_t count)
+{
+    const struct encoding *encoding = encoding_of_block(block);
+    int64_t values[BLOCK_VECTOR_ROWS];
+    assert(block->class == BLOCK_INTEGER);
+    check_range(block, begin, count);
+    if (count == 0)
+        return 0;
+    uint8_t validity[BLOCK_VECTOR_ROWS];
+    bool has_null = block_validity(block, begin, count, validity);
+    if (encoding->sum != NULL && !has_null)
+        return encoding->sum(block, begin, count);
+    read_integers(block, begin, count, values);
+    for (uint32_t i = 0; has_null && i < count; i++)
+        values[i] = validity[i] != 0 ? values[i] : 0;
+    return kernels_chosen()->sum64(values, count);
 }
 
 bool block_validity(const struct block *block, uint32_t begin, uint32_t count, uint8_t *out)

@@ -111,11 +111,14 @@ MUST_CHECK enum err block_read(const struct block *block, uint32_t begin, uint32
 /* The same for an INTEGER block whose values fit 32 bits: codes, none above block_bounds()'s high.
  */
 void block_read_codes(const struct block *block, uint32_t begin, uint32_t count, uint32_t *out);
-/* Single rows, ascending, all within one vector: `rows` relative to the block. */
+/* Single rows, ascending, `rows` relative to the block; of TEXT all within one vector. */
 MUST_CHECK enum err block_read_at(const struct block *block, const uint32_t *rows, uint32_t count,
                                   struct block_scratch *scratch, void *out, struct error *error);
 /* 1 or 0 per row. False: no row of them is NULL and `out` was not written. */
 bool block_validity(const struct block *block, uint32_t begin, uint32_t count, uint8_t *out);
+
+/* The sum of rows [begin, begin + count) of an INTEGER block that are not NULL. */
+__int128 block_sum(const struct block *block, uint32_t begin, uint32_t count);
 
 /* Predicates on encoded values, one vector at a time. Rows that are not NULL and satisfy it, as
  * offsets from `begin`, ascending, into `selection` (room for BLOCK_VECTOR_ROWS + 16); their number

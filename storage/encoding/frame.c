@@ -44,8 +44,7 @@ static enum err read_at(const struct block *block, const uint32_t *rows, uint32_
     block_own(block, &own);
     (void)scratch;
     (void)error;
-    for (uint32_t i = 0; i < count; i++)
-        ((int64_t *)out)[i] = packed_at(&own.packed, rows[i]);
+    packed_pick(&own.packed, rows, count, out);
     return OK;
 }
 
@@ -55,6 +54,13 @@ static void read_codes(const struct block *block, uint32_t begin, uint32_t count
     struct frame_own own;
     block_own(block, &own);
     packed_read_codes(&own.packed, begin / BLOCK_VECTOR_ROWS, count, limit, out);
+}
+
+static __int128 sum_rows(const struct block *block, uint32_t begin, uint32_t count)
+{
+    struct frame_own own;
+    block_own(block, &own);
+    return packed_sum(&own.packed, begin / BLOCK_VECTOR_ROWS, count);
 }
 
 static uint32_t select_range(const struct block *block, uint32_t begin, uint32_t count, int64_t low,
@@ -75,6 +81,8 @@ const struct encoding encoding_frame = {
     .open = open_body,
     .read = read_rows,
     .read_at = read_at,
+    .is_at_anywhere = true,
     .codes = read_codes,
+    .sum = sum_rows,
     .select_range = select_range,
 };

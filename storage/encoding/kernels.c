@@ -47,12 +47,54 @@ static uint32_t select_set_base(const uint32_t *codes, uint32_t count, const uin
     return selected;
 }
 
+static uint32_t sum32_base(const uint32_t *values, uint32_t count)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++)
+        sum += values[i];
+    return sum;
+}
+
+/* Halves add up apart, in 64 bits each; the upper ones moved up to where none is negative. What the
+ * compiler makes of the vector depends on the instruction set it is inlined under. */
+typedef uint64_t eight __attribute__((vector_size(64)));
+
+static inline __attribute__((always_inline)) __int128 sum64_body(const int64_t *values,
+                                                                 uint32_t count)
+{
+    const uint64_t top = UINT64_C(1) << 63, half = UINT32_MAX;
+    eight lows = {0}, highs = {0}, value;
+    uint64_t low = 0, high = 0;
+    uint32_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        __builtin_memcpy(&value, values + i, sizeof(value));
+        lows += value & half;
+        highs += (value ^ top) >> 32;
+    }
+    for (int lane = 0; lane < 8; lane++) {
+        low += lows[lane];
+        high += highs[lane];
+    }
+    for (; i < count; i++) {
+        low += (uint64_t)values[i] & half;
+        high += ((uint64_t)values[i] ^ top) >> 32;
+    }
+    return ((__int128)high - ((__int128)count << 31)) * ((__int128)1 << 32) + low;
+}
+
+static __int128 sum64_base(const int64_t *values, uint32_t count)
+{
+    return sum64_body(values, count);
+}
+
 static const struct kernels base = {.name = "base",
                                     .pack = &bitpack_base,
                                     .alphabet = &alphabet_base,
                                     .select32 = select32_base,
                                     .select64 = select64_base,
-                                    .select_set = select_set_base};
+                                    .select_set = select_set_base,
+                                    .sum32 = sum32_base,
+                                    .sum64 = sum64_base};
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -137,12 +179,36 @@ AVX2 static uint32_t select_set_avx2(const uint32_t *codes, uint32_t count, cons
     return selected;
 }
 
+AVX2 static uint32_t sum32_avx2(const uint32_t *values, uint32_t count)
+{
+    __m256i a = _mm256_setzero_si256(), b = a;
+    uint32_t i = 0, lanes[8], sum = 0;
+    for (; i + 16 <= count; i += 16) {
+        a = _mm256_add_epi32(a, _mm256_loadu_si256((const __m256i *)(const void *)(values + i)));
+        b = _mm256_add_epi32(b,
+                             _mm256_loadu_si256((const __m256i *)(const void *)(values + i + 8)));
+    }
+    _mm256_storeu_si256((__m256i *)(void *)lanes, _mm256_add_epi32(a, b));
+    for (uint32_t lane = 0; lane < 8; lane++)
+        sum += lanes[lane];
+    for (; i < count; i++)
+        sum += values[i];
+    return sum;
+}
+
+AVX2 static __int128 sum64_avx2(const int64_t *values, uint32_t count)
+{
+    return sum64_body(values, count);
+}
+
 static const struct kernels avx2 = {.name = "avx2",
                                     .pack = &bitpack_avx2,
                                     .alphabet = &alphabet_avx2,
                                     .select32 = select32_avx2,
                                     .select64 = select64_avx2,
-                                    .select_set = select_set_avx2};
+                                    .select_set = select_set_avx2,
+                                    .sum32 = sum32_avx2,
+                                    .sum64 = sum64_avx2};
 
 /* --- AVX-512: 16 rows at a time --- */
 
@@ -227,12 +293,27 @@ AVX512 static uint32_t select_set_avx512(const uint32_t *codes, uint32_t count, 
     return selected;
 }
 
+AVX512 static uint32_t sum32_avx512(const uint32_t *values, uint32_t count)
+{
+    __m512i sum = _mm512_setzero_si512();
+    for (uint32_t i = 0; i < count; i += 16)
+        sum = _mm512_add_epi32(sum, _mm512_maskz_loadu_epi32(rest16(count - i), values + i));
+    return (uint32_t)_mm512_reduce_add_epi32(sum);
+}
+
+AVX512 static __int128 sum64_avx512(const int64_t *values, uint32_t count)
+{
+    return sum64_body(values, count);
+}
+
 static const struct kernels avx512 = {.name = "avx512",
                                       .pack = &bitpack_avx512,
                                       .alphabet = &alphabet_avx2,
                                       .select32 = select32_avx512,
                                       .select64 = select64_avx512,
-                                      .select_set = select_set_avx512};
+                                      .select_set = select_set_avx512,
+                                      .sum32 = sum32_avx512,
+                                      .sum64 = sum64_avx512};
 
 static bool has_avx2(void)
 {

@@ -71,6 +71,10 @@ struct kernels { /* kernels.c */
     /* Index of every code whose bit is set; no code is above `limit`, which `set` covers. */
     uint32_t (*select_set)(const uint32_t *codes, uint32_t count, const uint64_t *set,
                            uint32_t limit, uint32_t *selection);
+    /* Their sum modulo 2^32. */
+    uint32_t (*sum32)(const uint32_t *values, uint32_t count);
+    /* The sum, of at most 2^31 values. */
+    __int128 (*sum64)(const int64_t *values, uint32_t count);
 };
 
 /* NULL: not on this processor. */

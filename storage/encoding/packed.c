@@ -17,6 +17,8 @@
 #include <assert.h>
 
 #define HEAD_SIZE 16u
+#define PICK_AHEAD 48    /* rows */
+#define SUM_WIDTH_MAX 26 /* 64 values of so many bits add up within 32 */
 #define LANES(width) ((width) <= 32 ? 32u : 16u)
 
 /* --- units --- */
@@ -86,22 +88,34 @@ void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out)
     }
 }
 
+/* One value. Whether it runs over into the next word is as good as chance: no branch on it, the
+ * same word is taken twice instead. Divisions are by constants, the two of them by powers of two.
+ */
+static inline uint64_t units_at32(const uint8_t *units, uint32_t index, uint32_t width)
+{
+    uint32_t bit = index % UNIT_VALUES / 32 * width, shift = bit % 32;
+    const uint8_t *word = units + index / UNIT_VALUES * (width * UNIT_ROW_BYTES) +
+                          bit / 32 * UNIT_ROW_BYTES + index % 32 * 4;
+    const uint8_t *next = word + (shift + width > 32 ? UNIT_ROW_BYTES : 0);
+    uint64_t value = load_u32(word) >> shift | (uint64_t)load_u32(next) << (32 - shift);
+    return value & ((UINT64_C(1) << width) - 1);
+}
+
+static inline uint64_t units_at64(const uint8_t *units, uint32_t index, uint32_t width)
+{
+    uint32_t bit = index % UNIT_VALUES / 16 * width, shift = bit % 64;
+    const uint8_t *word = units + index / UNIT_VALUES * (width * UNIT_ROW_BYTES) +
+                          bit / 64 * UNIT_ROW_BYTES + index % 16 * 8;
+    const uint8_t *next = word + (shift + width > 64 ? UNIT_ROW_BYTES : 0);
+    uint64_t value = load_u64(word) >> shift | load_u64(next) << 1 << (63 - shift);
+    return width == 64 ? value : value & ((UINT64_C(1) << width) - 1);
+}
+
 static uint64_t units_at(const uint8_t *units, uint32_t index, uint32_t width)
 {
-    uint32_t lanes = LANES(width), lane_bits = 1024 / lanes, word_size = lane_bits / 8;
     if (width == 0)
         return 0;
-    if (index >= UNIT_VALUES)
-        units += width * UNIT_ROW_BYTES;
-    index %= UNIT_VALUES;
-    uint32_t bit = index / lanes * width, shift = bit % lane_bits;
-    const uint8_t *word = units + bit / lane_bits * UNIT_ROW_BYTES + index % lanes * word_size;
-    uint64_t value = (width <= 32 ? load_u32(word) : load_u64(word)) >> shift;
-    if (shift + width > lane_bits) {
-        word += UNIT_ROW_BYTES;
-        value |= (width <= 32 ? load_u32(word) : load_u64(word)) << (lane_bits - shift);
-    }
-    return width == 64 ? value : value & ((UINT64_C(1) << width) - 1);
+    return width <= 32 ? units_at32(units, index, width) : units_at64(units, index, width);
 }
 
 /* --- writing --- */
@@ -246,6 +260,61 @@ int64_t packed_at(const struct packed *packed, uint32_t row)
     struct packed_head head = head_of(packed, row / BLOCK_VECTOR_ROWS);
     uint64_t value = units_at(head.units, row % BLOCK_VECTOR_ROWS, head.width);
     return (int64_t)(head.base + value * packed->scale);
+}
+
+/* Values wrap around where bytes are hostile or a frame spans more than 63 bits: such sums are made
+ * of the values. */
+__int128 packed_sum(const struct packed *packed, uint32_t vector, uint32_t count)
+{
+    struct packed_head head = head_of(packed, vector);
+    const struct kernels *kernels = kernels_chosen();
+    uint32_t narrow[BLOCK_VECTOR_ROWS];
+    int64_t values[BLOCK_VECTOR_ROWS], greatest;
+    uint64_t span;
+    if (head.width > SUM_WIDTH_MAX ||
+        __builtin_mul_overflow((UINT64_C(1) << head.width) - 1, packed->scale, &span) ||
+        span > INT64_MAX || __builtin_add_overflow((int64_t)head.base, (int64_t)span, &greatest)) {
+        packed_read(packed, vector, count, values);
+        return kernels->sum64(values, count);
+    }
+    uint32_t step = head.width == 0 ? count : 1u << (32 - head.width);
+    uint64_t sum = 0;
+    if (head.width != 0)
+        units_read(head.units, count, head.width, narrow);
+    for (uint32_t i = 0; head.width != 0 && i < count; i += step)
+        sum += kernels->sum32(narrow + i, count - i < step ? count - i : step);
+    return (__int128)(int64_t)head.base * count + (__int128)packed->scale * sum;
+}
+
+/* Single rows lie cache lines apart, where the processor does not see them coming: they are asked
+ * for some rows ahead, which halves what a row costs. */
+static inline void fetch_row(const struct packed *packed, uint32_t row)
+{
+    struct packed_head head = head_of(packed, row / BLOCK_VECTOR_ROWS);
+    uint32_t index = row % BLOCK_VECTOR_ROWS, bit = index % UNIT_VALUES / 32 * head.width;
+    __builtin_prefetch(head.units + index / UNIT_VALUES * (head.width * UNIT_ROW_BYTES) +
+                       bit / 32 * UNIT_ROW_BYTES + index % 32 * 4);
+}
+
+void packed_pick(const struct packed *packed, const uint32_t *rows, uint32_t count, int64_t *out)
+{
+    for (uint32_t i = 0; i < count;) {
+        uint32_t vector = rows[i] / BLOCK_VECTOR_ROWS;
+        struct packed_head head = head_of(packed, vector);
+        uint32_t end = i + 1;
+        while (end < count && rows[end] / BLOCK_VECTOR_ROWS == vector)
+            end++;
+        if (head.width == 0 || head.width > 32) {
+            for (; i < end; i++)
+                out[i] = packed_at(packed, rows[i]);
+        }
+        for (; i < end; i++) {
+            if (i + PICK_AHEAD < count)
+                fetch_row(packed, rows[i + PICK_AHEAD]);
+            uint64_t value = units_at32(head.units, rows[i] % BLOCK_VECTOR_ROWS, head.width);
+            out[i] = (int64_t)(head.base + value * packed->scale);
+        }
+    }
 }
 
 uint32_t packed_select(const struct packed *packed, uint32_t vector, uint32_t count, int64_t low,

@@ -119,4 +119,5 @@ const struct encoding encoding_plain = {
     .open = open_body,
     .read = read_rows,
     .read_at = read_at,
+    .is_at_anywhere = true,
 };

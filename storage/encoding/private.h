@@ -100,6 +100,9 @@ void packed_read(const struct packed *packed, uint32_t vector, uint32_t count, i
 void packed_read_codes(const struct packed *packed, uint32_t vector, uint32_t count, uint32_t limit,
                        uint32_t *out);
 int64_t packed_at(const struct packed *packed, uint32_t row);
+__int128 packed_sum(const struct packed *packed, uint32_t vector, uint32_t count);
+/* Ascending rows of any vectors. */
+void packed_pick(const struct packed *packed, const uint32_t *rows, uint32_t count, int64_t *out);
 uint32_t packed_select(const struct packed *packed, uint32_t vector, uint32_t count, int64_t low,
                        int64_t high, uint32_t *selection);
 
@@ -201,10 +204,12 @@ struct encoding {
                      struct block_scratch *scratch, void *out, struct error *error);
     enum err (*read_at)(const struct block *block, const uint32_t *rows, uint32_t count,
                         struct block_scratch *scratch, void *out, struct error *error);
-    /* NULL: from read(). All three for INTEGER blocks only, whose reads cannot fail; they know
+    bool is_at_anywhere; /* read_at takes rows of any vectors; else of one */
+    /* NULL: from read(). All four for INTEGER blocks only, whose reads cannot fail; they know
      * nothing of NULLs. `limit`: no code above it. */
     void (*codes)(const struct block *block, uint32_t begin, uint32_t count, uint32_t limit,
                   uint32_t *out);
+    __int128 (*sum)(const struct block *block, uint32_t begin, uint32_t count);
     uint32_t (*select_range)(const struct block *block, uint32_t begin, uint32_t count, int64_t low,
                              int64_t high, uint32_t *selection);
     uint32_t (*select_set)(const struct block *block, uint32_t begin, uint32_t count,

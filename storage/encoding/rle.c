@@ -239,6 +239,32 @@ static void read_codes(const struct block *block, uint32_t begin, uint32_t count
     }
 }
 
+/* Values of the walk's runs. */
+static void packed_runs(const struct run_walk *walk, int64_t *values)
+{
+    uint32_t rows[BLOCK_VECTOR_ROWS], count = 0;
+    struct run_walk next = *walk;
+    for (uint32_t end; (end = walk_end(&next)) != 0; walk_next(&next, end))
+        rows[count++] = next.run;
+    packed_pick(&walk->own.packed, rows, count, values);
+}
+
+static __int128 sum_rows(const struct block *block, uint32_t begin, uint32_t count)
+{
+    struct run_walk walk = walk_of(block, begin, count);
+    int64_t values[BLOCK_VECTOR_ROWS]; /* of at most as many runs */
+    __int128 sum = 0;
+    if (walk.own.values == NULL)
+        packed_runs(&walk, values);
+    uint32_t first = walk.run;
+    for (uint32_t end; (end = walk_end(&walk)) != 0; walk_next(&walk, end)) {
+        int64_t value = walk.own.values == NULL ? values[walk.run - first]
+                                                : (int64_t)run_value(&walk.own, walk.run);
+        sum += (__int128)value * (end - walk.begin);
+    }
+    return sum;
+}
+
 static uint32_t select_range(const struct block *block, uint32_t begin, uint32_t count, int64_t low,
                              int64_t high, uint32_t *selection)
 {
@@ -277,6 +303,7 @@ const struct encoding encoding_rle = {
     .read = read_rows,
     .read_at = read_at,
     .codes = read_codes,
+    .sum = sum_rows,
     .select_range = select_range,
     .select_set = select_set,
 };

@@ -326,7 +326,23 @@ static bool read_deltas(const struct entry *entry, uint32_t row_count, uint32_t 
 {
     const uint8_t *at = (const uint8_t *)entry->list.data, *end = at + entry->list.size;
     uint64_t row = 0;
-    for (uint32_t i = 0; i < entry->count; i++) {
+    uint32_t i = 0;
+    bool is_bad = false;
+    for (; i < entry->count && end - at >= 4; i++) { /* one byte or two, without a branch on it */
+        uint32_t bytes;
+        memcpy(&bytes, at, sizeof(bytes));
+        if ((bytes & 0x8080) == 0x8080)
+            break;
+        uint32_t has_two = bytes >> 7 & 1,
+                 delta = (bytes & 0x7F) | (bytes >> 1 & 0x3F80 & -has_two);
+        at += 1 + has_two;
+        row += delta;
+        rows[i] = (uint32_t)row;
+        is_bad |= (delta == 0 && i > 0) || row >= row_count;
+    }
+    if (is_bad)
+        return false;
+    for (; i < entry->count; i++) {
         uint64_t delta = 0;
         unsigned shift = 0;
         for (; at < end && *at >= 0x80 && shift < 28; shift += 7)
@@ -525,6 +541,22 @@ static bool row_set_has(const struct row_set *set, uint32_t row)
 }
 
 /* The rows of `list` that the set has, into `out` (may be `list`); their number. */
+/* The rows that are in two lists, into `out` (may be `a`); their number. Both are gone through,
+ * where the one is not much longer than the other. */
+static uint32_t merge_common(const uint32_t *a, uint32_t a_count, const uint32_t *b,
+                             uint32_t b_count, uint32_t *out)
+{
+    uint32_t i = 0, j = 0, kept = 0;
+    while (i < a_count && j < b_count) {
+        uint32_t row = a[i], other = b[j];
+        out[kept] = row;
+        kept += row == other ? 1 : 0;
+        i += row <= other ? 1 : 0;
+        j += other <= row ? 1 : 0;
+    }
+    return kept;
+}
+
 static uint32_t keep_common(const uint32_t *list, uint32_t count, const struct row_set *set,
                             uint32_t *out)
 {
@@ -539,7 +571,10 @@ static uint32_t keep_common(const uint32_t *list, uint32_t count, const struct r
 
 void row_set_intersect(struct row_set *set, const struct row_set *other)
 {
-    if (set->rows == NULL) {
+    if (set->rows == NULL && other->rows == NULL) {
+        set->list_count =
+            merge_common(set->list, set->list_count, other->list, other->list_count, set->list);
+    } else if (set->rows == NULL) {
         set->list_count = keep_common(set->list, set->list_count, other, set->list);
     } else if (other->rows == NULL) {
         set->list = memory_alloc(other->list_count * sizeof(*set->list));

@@ -100,6 +100,7 @@ enum err cursor_seek(struct cursor *cursor, size_t morsel, bool *has, struct err
     cursor->place.block_row_count = cursor->place.block_row_next = 0;
     cursor->place.has_block_rows = true;
     cursor->counts.morsels++;
+    cursor_leave_out(cursor, NULL);
     *has = !is_out_of_time(cursor, morsel);
     if (*has && place.entry != NULL && place.entry->sealed != NULL)
         err = sealed_seek(cursor, morsel, place, has, error);
@@ -153,6 +154,8 @@ static struct column read_vector(struct cursor *cursor, struct cursor_column *co
                                  size_t count)
 {
     const struct chunk_column *source = column->source;
+    if (column->is_left_out)
+        return column->null;
     if (source == NULL)
         return column->constant;
     struct column out = {.type = column->definition->type, .form = COLUMN_FLAT};
@@ -191,6 +194,12 @@ enum err cursor_next(struct cursor *cursor, struct batch *batch, bool *has, stru
     *batch = (struct batch){
         .row_count = count, .column_count = cursor->column_count, .columns = cursor->vectors};
     return OK;
+}
+
+void cursor_leave_out(struct cursor *cursor, const bool *columns)
+{
+    for (size_t i = 0; i < cursor->column_count; i++)
+        cursor->columns[i].is_left_out = columns != NULL && columns[i];
 }
 
 bool cursor_is_exact(const struct cursor *cursor)

@@ -30,6 +30,7 @@ struct cursor_column {
     /* All rows that the filter leaves of the current block have this integer or code: the column
      * is not read. */
     bool is_fixed;
+    bool is_left_out; /* of the current morsel: cursor_leave_out() */
     int64_t fixed;
     union {
         int64_t i;
@@ -128,6 +129,14 @@ MUST_CHECK enum err cursor_page(struct cursor *cursor, struct cursor_column *col
 /* The segment's dictionary of the column; borrowed from the cursor. */
 MUST_CHECK enum err cursor_dictionary(struct cursor *cursor, struct cursor_column *column,
                                       const struct cache_entry **out, struct error *error);
+
+/* Values from a block's class to the physical class of the type, where they differ. */
+void cursor_convert(struct type type, const void *raw, uint32_t count, void *out);
+/* Rows of the current block that bitmaps and the other conditions leave, into place->block_rows,
+ * unless they are there already. Only where sieve.rows is not NULL. */
+MUST_CHECK enum err cursor_block_rows(struct cursor *cursor, struct error *error);
+/* Room for a vector of any class. */
+void *cursor_raw(struct cursor *cursor, struct cursor_column *column);
 
 /* --- sieve.c --- */
 

@@ -184,7 +184,7 @@ static size_t value_size(const struct block *block)
     return block->class == BLOCK_WIDE || block->class == BLOCK_TEXT ? 16 : 8;
 }
 
-static void *raw_of(struct cursor *cursor, struct cursor_column *column)
+void *cursor_raw(struct cursor *cursor, struct cursor_column *column)
 {
     if (column->raw == NULL)
         column->raw = arena_alloc_array(&cursor->arena, VECTOR_ROOM, 16);
@@ -212,11 +212,14 @@ static enum err pick_values(struct cursor *cursor, struct cursor_column *column,
                             struct error *error)
 {
     enum err err = OK;
+    if (block->class != BLOCK_TEXT)
+        return block_read_at(block, wanted->picked, wanted->row_count, &column->scratch, out,
+                             error);
     for (uint32_t i = 0, end; err == OK && i < wanted->row_count; i = end) {
         end = group_end(wanted, i);
         char *target = (char *)out + i * value_size(block);
         err = block_read_at(block, wanted->picked + i, end - i, &column->scratch, target, error);
-        if (err == OK && block->class == BLOCK_TEXT && end - i < wanted->row_count)
+        if (err == OK && end - i < wanted->row_count)
             keep_texts(&cursor->place.texts, (struct slice *)(void *)target, end - i);
     }
     return err;
@@ -253,7 +256,7 @@ static enum err read_codes(struct cursor *cursor, struct cursor_column *column,
     if (err != OK)
         return err;
     if (wanted->picked != NULL) {
-        int64_t *raw = raw_of(cursor, column);
+        int64_t *raw = cursor_raw(cursor, column);
         err = pick_values(cursor, column, block, wanted, raw, error);
         for (uint32_t i = 0; err == OK && i < wanted->row_count; i++)
             codes[i] = (uint32_t)raw[i];
@@ -266,7 +269,7 @@ static enum err read_codes(struct cursor *cursor, struct cursor_column *column,
 }
 
 /* From a block's class to the physical class of the type, where they differ. */
-static void convert(struct type type, const void *raw, uint32_t count, void *out)
+void cursor_convert(struct type type, const void *raw, uint32_t count, void *out)
 {
     if (type.id == TYPE_BOOL) {
         for (uint32_t i = 0; i < count; i++)
@@ -283,14 +286,14 @@ static enum err read_plain(struct cursor *cursor, struct cursor_column *column,
     struct type type = column->sealed->type;
     bool is_converted =
         type.id == TYPE_BOOL || type.id == TYPE_NUMERIC || block->class == BLOCK_WIDE;
-    void *raw = raw_of(cursor, column);
+    void *raw = cursor_raw(cursor, column);
     enum err err = read_values(cursor, column, block, wanted, raw, error);
     if (err != OK)
         return err;
     out->values = raw;
     if (is_converted) {
         void *buffer = cursor_buffer(cursor, column);
-        convert(type, raw, wanted->row_count, buffer);
+        cursor_convert(type, raw, wanted->row_count, buffer);
         out->values = buffer;
     }
     return OK;
@@ -345,7 +348,7 @@ static enum err fix_column(struct cursor *cursor, struct cursor_column *column, 
     if (column->sealed->entry_count == 0) {
         int64_t raw = column->fixed;
         if (type.id == TYPE_BOOL || type.id == TYPE_NUMERIC)
-            convert(type, &raw, 1, &column->fixed_value);
+            cursor_convert(type, &raw, 1, &column->fixed_value);
         else
             column->fixed_value.i = raw;
         return OK;
@@ -360,8 +363,8 @@ static enum err fix_column(struct cursor *cursor, struct cursor_column *column, 
 static enum err read_column(struct cursor *cursor, struct cursor_column *column,
                             const struct wanted *wanted, struct column *out, struct error *error)
 {
-    *out = column->constant;
-    if (column->sealed == NULL)
+    *out = column->is_left_out ? column->null : column->constant;
+    if (column->sealed == NULL || column->is_left_out)
         return OK;
     size_t index = (size_t)(column - cursor->columns);
     const struct scan_filter *filter = cursor->filter;
@@ -388,16 +391,22 @@ static enum err read_column(struct cursor *cursor, struct cursor_column *column,
 
 /* --- batches --- */
 
+enum err cursor_block_rows(struct cursor *cursor, struct error *error)
+{
+    enum err err = OK;
+    if (!cursor->place.has_block_rows)
+        err = sieve_rows(cursor, error);
+    cursor->place.has_block_rows = cursor->place.has_block_rows || err == OK;
+    return err;
+}
+
 /* Takes as many of the bitmaps' rows as a batch has. */
 static enum err pick_by_bitmap(struct cursor *cursor, struct wanted *wanted, struct error *error)
 {
     struct sealed_place *place = &cursor->place;
-    if (!place->has_block_rows) {
-        enum err err = sieve_rows(cursor, error);
-        if (err != OK)
-            return err;
-        place->has_block_rows = true;
-    }
+    enum err err = cursor_block_rows(cursor, error);
+    if (err != OK)
+        return err;
     uint32_t left = place->block_row_count - place->block_row_next;
     *wanted = (struct wanted){
         .picked = place->block_rows + place->block_row_next,

@@ -43,6 +43,20 @@ struct scan_filter {
     bool is_without_bitmaps; /* tests and bench: the same answer the slow way */
 };
 
+/* What is known of one column over all rows of a morsel that pass. */
+enum scan_want {
+    SCAN_WANT_NULLS, /* row_count, null_count */
+    SCAN_WANT_RANGE, /* least and greatest too, if null_count < row_count */
+    SCAN_WANT_SUM    /* sum instead: integers and numerics without NaN */
+};
+struct scan_extent {
+    uint64_t row_count, null_count;
+    struct value least, greatest;
+    /* Integers as such, numerics as their digits at `scale`. */
+    __int128 sum;
+    uint8_t scale;
+};
+
 /* What a cursor did, added to over its life: for EXPLAIN ANALYZE and statistics. */
 struct scan_counts {
     uint64_t segments, segments_skipped; /* segments_skipped: no morsel of it was read */

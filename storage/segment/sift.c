@@ -207,7 +207,8 @@ static bool passes(const struct sift *sift, int64_t value)
     }
 }
 
-/* Of `rows` of one vector those that pass, moved to the front; their values are picked. */
+/* Of `rows` those that pass, moved to the front; their values are picked. They are of one vector
+ * where the block has NULLs, and at most as many as one has. */
 static enum err keep_passing(struct cursor *cursor, const struct sift *sift, uint32_t *rows,
                              uint32_t count, uint32_t *kept, struct error *error)
 {
@@ -222,6 +223,7 @@ static enum err keep_passing(struct cursor *cursor, const struct sift *sift, uin
     uint32_t left = block->row_count - begin;
     bool is_about_null = sift->way == SIFT_NULL || sift->way == SIFT_NOT_NULL;
     bool has_null =
+        block->null_count != 0 &&
         block_validity(block, begin, left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS, validity);
     if (!is_about_null)
         err = block_read_at(block, rows, count, &sift->column->scratch, values, error);
@@ -240,11 +242,16 @@ static enum err sift_rows(struct cursor *cursor, const struct sift *sift, struct
 {
     struct sealed_place *place = &cursor->place;
     uint32_t *rows = place->block_rows, total = 0;
-    enum err err = OK;
+    const struct block *block;
+    enum err err = cursor_page(cursor, sift->column, &block, error);
     for (uint32_t i = 0, end; err == OK && i < place->block_row_count; i = end) {
         uint32_t vector = rows[i] / BLOCK_VECTOR_ROWS, kept;
-        for (end = i; end < place->block_row_count && rows[end] / BLOCK_VECTOR_ROWS == vector;)
-            end++;
+        uint32_t left = place->block_row_count - i;
+        end = i + (left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS);
+        for (uint32_t next = i + 1; block->null_count != 0 && next < end; next++) {
+            if (rows[next] / BLOCK_VECTOR_ROWS != vector)
+                end = next;
+        }
         err = keep_passing(cursor, sift, rows + i, end - i, &kept, error);
         memmove(rows + total, rows + i, kept * sizeof(*rows));
         total += kept;

@@ -298,6 +298,29 @@ static void check_codes(const struct block *block, uint32_t begin, uint32_t coun
                     want);
 }
 
+static void check_sum(const struct block *block, uint32_t begin, uint32_t count)
+{
+    __int128 want = 0;
+    for (uint32_t i = begin; i < begin + count; i++)
+        want += is_valid(i) ? data.integers[i] : 0;
+    assert_true(block_sum(block, begin, count) == want);
+}
+
+/* Rows of all vectors at once, as many as fit a batch. */
+static void check_picks(const struct block *block, struct block_scratch *scratch)
+{
+    struct error error;
+    uint32_t rows[BLOCK_VECTOR_ROWS], row_count = 0;
+    uint64_t gap = 1 + block->row_count / 300 + random_below(&chance, 4000);
+    for (uint32_t i = (uint32_t)random_below(&chance, gap);
+         i < block->row_count && row_count < BLOCK_VECTOR_ROWS;
+         i += 1 + (uint32_t)random_below(&chance, gap))
+        rows[row_count++] = i;
+    assert_int_equal(block_read_at(block, rows, row_count, scratch, &values_read, &error), OK);
+    for (uint32_t i = 0; i < row_count; i++)
+        check_value(&values_read, i, rows[i]);
+}
+
 static void check_vector(const struct block *block, uint32_t begin, uint32_t count,
                          struct block_scratch *scratch)
 {
@@ -326,6 +349,7 @@ static void check_vector(const struct block *block, uint32_t begin, uint32_t cou
     if (data.values.class == BLOCK_INTEGER) {
         check_predicates(block, begin, count);
         check_codes(block, begin, count);
+        check_sum(block, begin, count);
     }
 }
 
@@ -355,6 +379,8 @@ static void check_block(uint32_t forbidden)
     assert_int_equal(block.encoding, encoded.encoding);
     reached[data.values.class] |= 1u << encoded.encoding;
     check_zone(&encoded);
+    if (block.class != BLOCK_TEXT)
+        check_picks(&block, &scratch);
     for (uint32_t begin = 0; begin < block.row_count; begin += BLOCK_VECTOR_ROWS) {
         uint32_t count = block.row_count - begin;
         count = count < BLOCK_VECTOR_ROWS ? count : BLOCK_VECTOR_ROWS;
@@ -579,6 +605,23 @@ static void check_selects(const struct kernels *kernels, uint32_t count)
     }
 }
 
+static void check_sums(const struct kernels *kernels, uint32_t count)
+{
+    static uint32_t narrow[BLOCK_VECTOR_ROWS];
+    static int64_t wide[BLOCK_VECTOR_ROWS];
+    uint32_t want32 = 0;
+    __int128 want64 = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        narrow[i] = (uint32_t)random_next(&chance);
+        wide[i] = (int64_t)random_next(&chance) >> random_below(&chance, 64);
+        wide[i] = random_below(&chance, 5) == 0 ? INT64_MIN : wide[i];
+        want32 += narrow[i];
+        want64 += wide[i];
+    }
+    assert_int_equal(kernels->sum32(narrow, count), want32);
+    assert_true(kernels->sum64(wide, count) == want64);
+}
+
 static void check_widening(const struct kernels *kernels)
 {
     static uint32_t values[100], codes[2][100];
@@ -610,6 +653,9 @@ static void test_kernels(void **state)
         for (uint32_t count = 0; count < 40; count++)
             check_selects(kernels, count);
         check_selects(kernels, BLOCK_VECTOR_ROWS);
+        for (uint32_t count = 0; count < 40; count++)
+            check_sums(kernels, count);
+        check_sums(kernels, BLOCK_VECTOR_ROWS);
         check_widening(kernels);
     }
 }

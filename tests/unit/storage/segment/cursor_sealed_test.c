@@ -248,6 +248,124 @@ static void test_random_filters(void **state)
     assert_true(totals.rows_by_bitmap > 100);
 }
 
+/* --- what is known of rows that are not looked at --- */
+
+#define WANTS 3
+
+struct known {
+    bool is_known;
+    struct scan_extent extent;
+};
+
+/* Takes the rows of a morsel's batches; columns that were left out must be NULL. */
+static uint32_t take_rows(struct cursor *cursor, const bool *left_out, uint32_t *rows)
+{
+    struct error error;
+    struct batch batch;
+    uint32_t count = 0;
+    for (bool has = true; has;) {
+        assert_int_equal(cursor_next(cursor, &batch, &has, &error), OK);
+        for (size_t i = 0; has && i < batch.row_count; i++) {
+            for (size_t c = 0; c < M_COLUMNS; c++) {
+                if (left_out[c])
+                    assert_true(column_is_null(&batch.columns[c], i));
+            }
+            rows[count++] = (uint32_t)batch.columns[M_ID].i[i];
+        }
+    }
+    return count;
+}
+
+/* False: the extent is not what the rows give. */
+static bool check_extent(const struct model *m, int column, int want, const uint32_t *rows,
+                         uint32_t count, const struct scan_extent *extent)
+{
+    struct scan_extent model = {.row_count = count};
+    const struct value *least = NULL, *greatest = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct value *value = &m->cells[column][rows[i]];
+        model.null_count += value->is_null;
+        if (value->is_null)
+            continue;
+        least = least == NULL || value_compare(value, least) < 0 ? value : least;
+        greatest = greatest == NULL || value_compare(value, greatest) > 0 ? value : greatest;
+        model.sum += value->type.id == TYPE_NUMERIC ? value->n.digits : value->i;
+    }
+    bool is_same = extent->row_count == count && extent->null_count == model.null_count;
+    if (want == SCAN_WANT_RANGE && least != NULL)
+        is_same =
+            is_same && same_value(&extent->least, least) && same_value(&extent->greatest, greatest);
+    if (want == SCAN_WANT_SUM)
+        is_same = is_same && extent->sum == model.sum;
+    return is_same;
+}
+
+/* Random filters: each extent that is said to be known, against the rows that come. Returns how
+ * many were known; *wrong: one was not right. */
+static uint64_t run_extents(struct place *place, uint64_t seed, int count, bool *wrong)
+{
+    const struct model *m = &place->model;
+    struct random_stream random;
+    struct arena arena;
+    struct error error;
+    uint32_t *rows = memory_alloc(m->row_count * sizeof(*rows));
+    uint64_t known_count = 0;
+    random_stream_init(&random, seed);
+    arena_init(&arena);
+    *wrong = false;
+    for (int i = 0; i < count; i++) {
+        struct scan_condition conditions[2];
+        struct scan_filter filter = {.condition_count = random_below(&random, 3),
+                                     .conditions = conditions};
+        for (size_t c = 0; c < filter.condition_count; c++)
+            conditions[c] = model_condition(&place->model, &random, &arena);
+        struct cursor *cursor = cursor_open(&place->view, all_columns, M_COLUMNS, &filter);
+        for (size_t morsel = 0; morsel < table_view_morsel_count(&place->view); morsel++) {
+            struct known known[M_COLUMNS][WANTS];
+            bool has, left_out[M_COLUMNS] = {0};
+            assert_int_equal(cursor_seek(cursor, morsel, &has, &error), OK);
+            for (int k = 0; has && k < M_COLUMNS * WANTS; k++) {
+                struct known *one = &known[k / WANTS][k % WANTS];
+                assert_int_equal(cursor_extent(cursor, (size_t)(k / WANTS),
+                                               (enum scan_want)(k % WANTS), &one->is_known,
+                                               &one->extent, &error),
+                                 OK);
+            }
+            if (!has)
+                continue;
+            left_out[M_MESSAGE] = left_out[M_USER] = random_below(&random, 2) == 0;
+            cursor_leave_out(cursor, left_out);
+            uint32_t row_count = take_rows(cursor, left_out, rows);
+            for (int k = 0; k < M_COLUMNS * WANTS; k++) {
+                const struct known *one = &known[k / WANTS][k % WANTS];
+                known_count += one->is_known;
+                *wrong = *wrong || (one->is_known && !check_extent(m, k / WANTS, k % WANTS, rows,
+                                                                   row_count, &one->extent));
+            }
+        }
+        cursor_close(cursor);
+        arena_reset(&arena);
+    }
+    arena_deinit(&arena);
+    memory_free(rows);
+    return known_count;
+}
+
+static void test_extents(void **state)
+{
+    (void)state;
+    struct place place;
+    bool wrong;
+    place_make(&place, 300, 0);
+    assert_true(run_extents(&place, 301, 40, &wrong) > 500);
+    assert_false(wrong);
+    fault_plant("sealed.extent_of_zone");
+    run_extents(&place, 302, 5, &wrong);
+    fault_clear();
+    assert_true(wrong);
+    place_remove(&place);
+}
+
 /* --- single filters: what must be left out --- */
 
 struct lean_case {
@@ -399,6 +517,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_row_comes_back),
         cmocka_unit_test(test_random_filters),
+        cmocka_unit_test(test_extents),
         cmocka_unit_test(test_what_is_left_out),
         cmocka_unit_test(test_planted_faults_are_found),
         cmocka_unit_test(test_flipped_bits_are_told),

@@ -1,0 +1,17 @@
+/* Aggregates over a whole table or condition that can do without rows. */
+#ifndef FRESHET_QUERY_EXEC_DIGEST_H
+#define FRESHET_QUERY_EXEC_DIGEST_H
+
+#include "query/exec/operator.h"
+#include "query/func/aggregate.h"
+
+struct digest_call {
+    const struct aggregate_call *call;
+    void *state;      /* of the one group; it must not move */
+    bool is_digested; /* out */
+};
+/* Tells an open scan what these aggregates, all there are above it, want to know of its morsels;
+ * from then on they get it. False: none of them can do without rows. */
+bool digest_open(struct exec_node *scan, struct digest_call *calls, size_t count);
+
+#endif
