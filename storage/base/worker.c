@@ -285,7 +285,8 @@ void worker_yield(void)
     mutex_unlock(&pool->mutex);
 }
 
-void worker_yield_to_decode(void)
+/* Gives way to the DECODE jobs in line and comes back first of `priority`'s line. */
+static void yield_to_decode(enum worker_priority priority)
 {
     struct worker *worker = current;
     if (worker == NULL || worker->priority == WORKER_DECODE)
@@ -295,7 +296,7 @@ void worker_yield_to_decode(void)
         return;
     mutex_lock(&pool->mutex);
     if (pool->lines[WORKER_DECODE].first != NULL) {
-        struct line *line = &pool->lines[WORKER_QUERY];
+        struct line *line = &pool->lines[priority];
         struct waiter *waiter = &worker->waiter;
         permit_release(worker);
         waiter->has_permit = false;
@@ -303,11 +304,21 @@ void worker_yield_to_decode(void)
         line->first = waiter;
         if (line->last == NULL)
             line->last = waiter;
-        atomic_fetch_add_explicit(&pool->waiting[WORKER_QUERY], 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&pool->waiting[priority], 1, memory_order_relaxed);
         while (!waiter->has_permit)
             condition_wait(&waiter->granted, &pool->mutex);
     }
     mutex_unlock(&pool->mutex);
+}
+
+void worker_yield_to_decode(void)
+{
+    yield_to_decode(WORKER_QUERY);
+}
+
+void worker_yield_once(void)
+{
+    yield_to_decode(WORKER_DECODE);
 }
 
 void worker_block_begin(void)

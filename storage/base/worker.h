@@ -35,6 +35,8 @@ void worker_promote(struct worker_pool *pool);
 void worker_yield(void);
 /* The same, but gives way to DECODE jobs only, and comes back before all waiting QUERY jobs. */
 void worker_yield_to_decode(void);
+/* The same, and comes back before all other jobs: whoever waits gets one turn. */
+void worker_yield_once(void);
 /* Around a blocking wait inside a job: releases the permit, takes one again. */
 void worker_block_begin(void);
 void worker_block_end(void);

@@ -7,9 +7,12 @@
  * then `count` (release); a reader loads `count` first, so the array it loads next has at least
  * that many entries.
  *
- * The hash table is the writer's alone: open addressing, 8 bytes a slot (32 bits of the hash and
- * code + 1), at most half full, so a look-up of a known text is one hash, about 1.5 slots and one
- * memcmp. */
+ * The hash table is the writer's alone: open addressing, at most half full. A slot is 32 bytes and
+ * holds a short text itself, since what a look-up costs is the memory it waits for: the slot, the
+ * entry and the bytes were three lines of a cache that decoding and sealing had just swept. Hashing
+ * and comparing take overlapping words and one branch per class of sizes, no loop whose end would
+ * be guessed wrong. The hash is not keyed: whoever floods a slot makes his own table slow, and no
+ * more than DICTIONARY_ENTRIES_MAX steps a text. */
 #include "storage/segment/dictionary.h"
 
 #include "storage/base/hash.h"
@@ -20,6 +23,7 @@
 #define HEAP_BLOCK_MAX ((size_t)4 << 20)
 #define ENTRIES_FIRST 16
 #define FETCH_GROUP 32
+#define SHORT_SIZE_MAX 64
 #define FETCH_CAPACITY_MIN 256 /* smaller ones are in the nearest cache anyway */
 
 /* --- heap --- */
@@ -81,12 +85,103 @@ char *heap_take(struct heap *heap, size_t size)
     return p;
 }
 
+/* --- texts --- */
+
+static inline uint64_t load_u64(const char *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+static inline uint64_t load_u32(const char *p)
+{
+    uint32_t word;
+    memcpy(&word, p, sizeof(word));
+    return word;
+}
+
+static inline uint64_t mix(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* 16 bytes. */
+static inline uint64_t mix_block(const char *p, uint64_t seed)
+{
+    return mix(load_u64(p) ^ 0x9e3779b97f4a7c15ULL, load_u64(p + 8) ^ seed);
+}
+
+__attribute__((always_inline)) static inline uint32_t text_hash(struct slice text)
+{
+    const char *p = text.data;
+    size_t size = text.size;
+    uint64_t hash = 0xd6e8feb86659fd93ULL ^ size;
+    if (size > SHORT_SIZE_MAX)
+        return (uint32_t)hash64(p, size);
+    if (size > 32)
+        hash = mix_block(p, hash) + mix_block(p + 16, hash) + mix_block(p + size - 32, hash);
+    else if (size > 16)
+        hash = mix_block(p, hash);
+    if (size >= 16)
+        hash = mix_block(p + size - 16, hash);
+    else if (size >= 8)
+        hash = mix(load_u64(p) ^ 0x9e3779b97f4a7c15ULL, load_u64(p + size - 8) ^ hash);
+    else if (size >= 4)
+        hash = mix(load_u32(p) ^ 0x9e3779b97f4a7c15ULL, load_u32(p + size - 4) ^ hash);
+    else if (size > 0)
+        hash = mix(((uint64_t)(uint8_t)p[0] << 16 | (uint64_t)(uint8_t)p[size / 2] << 8 |
+                    (uint8_t)p[size - 1]) ^
+                       0x9e3779b97f4a7c15ULL,
+                   hash);
+    return (uint32_t)mix(hash, 0xa0761d6478bd642fULL);
+}
+
+static inline uint64_t differ_16(const char *a, const char *b)
+{
+    return (load_u64(a) ^ load_u64(b)) | (load_u64(a + 8) ^ load_u64(b + 8));
+}
+
+static inline bool text_equal(struct slice x, struct slice y)
+{
+    const char *a = x.data, *b = y.data;
+    size_t size = x.size;
+    if (size != y.size)
+        return false;
+    if (size > SHORT_SIZE_MAX)
+        return memcmp(a, b, size) == 0;
+    if (size > 32)
+        return (differ_16(a, b) | differ_16(a + 16, b + 16) |
+                differ_16(a + size - 32, b + size - 32) |
+                differ_16(a + size - 16, b + size - 16)) == 0;
+    if (size >= 16)
+        return (differ_16(a, b) | differ_16(a + size - 16, b + size - 16)) == 0;
+    if (size >= 8)
+        return ((load_u64(a) ^ load_u64(b)) | (load_u64(a + size - 8) ^ load_u64(b + size - 8))) ==
+               0;
+    if (size >= 4)
+        return ((load_u32(a) ^ load_u32(b)) | (load_u32(a + size - 4) ^ load_u32(b + size - 4))) ==
+               0;
+    return size == 0 || (a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1]);
+}
+
 /* --- dictionary --- */
 
-struct slot {
-    uint32_t tag;        /* high half of the hash */
-    uint32_t code_plus1; /* 0: empty */
+#define INLINE_SIZE 24
+#define SIZE_ELSEWHERE 255
+
+struct slot { /* two to a cache line */
+    uint32_t hash;
+    uint16_t code;
+    bool is_used;
+    uint8_t size; /* of `text`; SIZE_ELSEWHERE: longer ones lie in the heap */
+    union {
+        char text[INLINE_SIZE];
+        struct slice elsewhere;
+    };
 };
+static_assert(sizeof(struct slot) == 32, "slots do not straddle cache lines");
 
 struct array {
     struct slice *entries;
@@ -125,12 +220,32 @@ void dictionary_destroy(struct dictionary *dictionary)
     memory_free(dictionary);
 }
 
-static void slot_insert(struct dictionary *dictionary, uint64_t hash, uint32_t code)
+static void slot_insert(struct dictionary *dictionary, struct slice text, uint32_t hash,
+                        uint32_t code)
 {
-    uint32_t i = (uint32_t)hash & dictionary->slot_mask;
-    while (dictionary->slots[i].code_plus1 != 0)
+    uint32_t i = hash & dictionary->slot_mask;
+    while (dictionary->slots[i].is_used)
         i = (i + 1) & dictionary->slot_mask;
-    dictionary->slots[i] = (struct slot){.tag = (uint32_t)(hash >> 32), .code_plus1 = code + 1};
+    struct slot *slot = &dictionary->slots[i];
+    *slot = (struct slot){.hash = hash, .code = (uint16_t)code, .is_used = true};
+    if (text.size <= INLINE_SIZE) {
+        slot->size = (uint8_t)text.size;
+        if (text.size != 0)
+            memcpy(slot->text, text.data, text.size);
+    } else {
+        slot->size = SIZE_ELSEWHERE;
+        slot->elsewhere = text;
+    }
+}
+
+static inline bool slot_holds(const struct slot *slot, struct slice text, uint32_t hash)
+{
+    if (slot->hash != hash)
+        return false;
+    if (text.size > INLINE_SIZE)
+        return slot->size == SIZE_ELSEWHERE && text_equal(slot->elsewhere, text);
+    return slot->is_used && slot->size == text.size &&
+           text_equal(slice_of(slot->text, text.size), text);
 }
 
 /* Doubles entries and slots. */
@@ -154,11 +269,11 @@ static void grow(struct dictionary *dictionary, uint32_t count)
     memset(dictionary->slots, 0, 2 * capacity * sizeof(*dictionary->slots));
     dictionary->slot_mask = 2 * capacity - 1;
     for (uint32_t code = 0; code < count; code++)
-        slot_insert(dictionary, hash64(array.entries[code].data, array.entries[code].size), code);
+        slot_insert(dictionary, array.entries[code], text_hash(array.entries[code]), code);
     atomic_store_explicit(&dictionary->entries, array.entries, memory_order_release);
 }
 
-static bool add(struct dictionary *dictionary, struct slice text, uint64_t hash, uint16_t *code)
+static bool add(struct dictionary *dictionary, struct slice text, uint32_t hash, uint16_t *code)
 {
     uint32_t count = atomic_load_explicit(&dictionary->count, memory_order_relaxed);
     if (count == DICTIONARY_ENTRIES_MAX)
@@ -170,23 +285,20 @@ static bool add(struct dictionary *dictionary, struct slice text, uint64_t hash,
     if (text.size != 0)
         memcpy(bytes, text.data, text.size);
     entries[count] = slice_of(bytes, text.size);
-    slot_insert(dictionary, hash, count);
+    slot_insert(dictionary, entries[count], hash, count);
     atomic_store_explicit(&dictionary->count, count + 1, memory_order_release);
     *code = (uint16_t)count;
     return true;
 }
 
-static bool find_or_add(struct dictionary *dictionary, struct slice text, uint64_t hash,
+static bool find_or_add(struct dictionary *dictionary, struct slice text, uint32_t hash,
                         uint16_t *code)
 {
-    uint32_t tag = (uint32_t)(hash >> 32);
-    const struct slice *entries = atomic_load_explicit(&dictionary->entries, memory_order_relaxed);
     if (dictionary->slots != NULL) {
-        uint32_t i = (uint32_t)hash & dictionary->slot_mask;
-        for (; dictionary->slots[i].code_plus1 != 0; i = (i + 1) & dictionary->slot_mask) {
-            uint32_t found = dictionary->slots[i].code_plus1 - 1;
-            if (dictionary->slots[i].tag == tag && slice_equal(entries[found], text)) {
-                *code = (uint16_t)found;
+        uint32_t i = hash & dictionary->slot_mask;
+        for (; dictionary->slots[i].is_used; i = (i + 1) & dictionary->slot_mask) {
+            if (slot_holds(&dictionary->slots[i], text, hash)) {
+                *code = dictionary->slots[i].code;
                 return true;
             }
         }
@@ -194,39 +306,49 @@ static bool find_or_add(struct dictionary *dictionary, struct slice text, uint64
     return add(dictionary, text, hash, code);
 }
 
-/* A look-up in a large dictionary waits for memory three times: slot, entry, bytes. So a group of
- * texts goes through these steps together and waits three times in all. What is fetched ahead is
- * only a guess: the first slot, before growing. */
+/* A look-up in a large dictionary waits for memory: for the slot, and for the bytes of a longer
+ * text. So a group of texts goes through these steps together and waits twice in all. What is
+ * fetched ahead is only a guess: the first slot, before growing. */
 static void fetch_group(const struct dictionary *dictionary, const struct slice *texts,
-                        uint32_t count, uint64_t *hashes)
+                        uint32_t count, uint32_t *hashes)
 {
     for (uint32_t i = 0; i < count; i++) {
-        hashes[i] = hash64(texts[i].data, texts[i].size);
+        hashes[i] = text_hash(texts[i]);
         if (dictionary->slots != NULL)
             __builtin_prefetch(&dictionary->slots[hashes[i] & dictionary->slot_mask]);
     }
     if (dictionary->slots == NULL || dictionary->capacity < FETCH_CAPACITY_MIN)
         return;
-    const struct slice *entries = atomic_load_explicit(&dictionary->entries, memory_order_relaxed);
-    const struct slice *found[FETCH_GROUP];
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t code = dictionary->slots[hashes[i] & dictionary->slot_mask].code_plus1;
-        found[i] = code != 0 ? &entries[code - 1] : &entries[0];
-        __builtin_prefetch(found[i]);
+        const struct slot *slot = &dictionary->slots[hashes[i] & dictionary->slot_mask];
+        if (slot->size != SIZE_ELSEWHERE)
+            continue;
+        __builtin_prefetch(slot->elsewhere.data);
+        __builtin_prefetch(slot->elsewhere.data + slot->elsewhere.size);
     }
-    for (uint32_t i = 0; i < count; i++)
-        __builtin_prefetch(found[i]->data);
+}
+
+/* Where most of those known are. */
+static inline bool find_first(const struct dictionary *dictionary, struct slice text, uint32_t hash,
+                              uint16_t *code)
+{
+    if (dictionary->slots == NULL)
+        return false;
+    const struct slot *slot = &dictionary->slots[hash & dictionary->slot_mask];
+    *code = slot->code;
+    return slot_holds(slot, text, hash);
 }
 
 bool dictionary_codes(struct dictionary *dictionary, const struct slice *texts, uint32_t count,
                       uint16_t *codes)
 {
-    uint64_t hashes[FETCH_GROUP];
+    uint32_t hashes[FETCH_GROUP];
     for (uint32_t first = 0; first < count; first += FETCH_GROUP) {
         uint32_t size = count - first < FETCH_GROUP ? count - first : FETCH_GROUP;
         fetch_group(dictionary, texts + first, size, hashes);
         for (uint32_t i = 0; i < size; i++) {
-            if (!find_or_add(dictionary, texts[first + i], hashes[i], &codes[first + i]))
+            if (!find_first(dictionary, texts[first + i], hashes[i], &codes[first + i]) &&
+                !find_or_add(dictionary, texts[first + i], hashes[i], &codes[first + i]))
                 return false;
         }
     }
@@ -235,7 +357,7 @@ bool dictionary_codes(struct dictionary *dictionary, const struct slice *texts, 
 
 bool dictionary_code(struct dictionary *dictionary, struct slice text, uint16_t *code)
 {
-    return find_or_add(dictionary, text, hash64(text.data, text.size), code);
+    return find_or_add(dictionary, text, text_hash(text), code);
 }
 
 uint32_t dictionary_size(const struct dictionary *dictionary)

@@ -44,7 +44,8 @@ struct column_state { /* of a column id, for the segment's life */
 struct segment {
     _Atomic uint32_t references;
     struct pool *pool;
-    struct heap heap;
+    struct heap heap;    /* texts of plain columns */
+    struct heap entries; /* of dictionaries: close together, since look-ups go all over them */
     struct chunk **pages[PAGES_MAX];
     _Atomic size_t bytes; /* relaxed: a figure for people and limits */
     /* writer only */
@@ -85,6 +86,7 @@ struct segment *segment_create(struct pool *pool)
     atomic_init(&segment->references, 1);
     segment->pool = pool;
     heap_init(&segment->heap, pool);
+    heap_init(&segment->entries, pool);
     arena_init(&segment->scratch);
     return segment;
 }
@@ -119,6 +121,7 @@ static void segment_destroy(struct segment *segment)
         if (segment->states[i].dictionary != NULL)
             dictionary_destroy(segment->states[i].dictionary);
     }
+    heap_deinit(&segment->entries);
     heap_deinit(&segment->heap);
     arena_deinit(&segment->scratch);
     memory_free(segment->states);
@@ -176,7 +179,7 @@ static void bind(struct segment *segment, const struct schema *schema)
         segment->bound[i] = state_of(segment, schema->columns[i].id);
         struct column_state *state = &segment->states[segment->bound[i]];
         if (wants_dictionary(schema->columns[i].type) && state->dictionary == NULL)
-            state->dictionary = dictionary_create(&segment->heap);
+            state->dictionary = dictionary_create(&segment->entries);
     }
 }
 
@@ -602,7 +605,7 @@ static void write_range(struct segment *segment, struct job *jobs, struct range 
 
 static void note_bytes(struct segment *segment)
 {
-    size_t bytes = segment->heap.total + segment->chunk_bytes;
+    size_t bytes = segment->heap.total + segment->entries.total + segment->chunk_bytes;
     for (uint32_t i = 0; i < segment->state_count; i++) {
         if (segment->states[i].dictionary != NULL)
             bytes += dictionary_bytes(segment->states[i].dictionary);

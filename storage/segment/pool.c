@@ -3,7 +3,8 @@
  * A segment takes a handful of blocks per chunk (65,536 rows) and gives them all back at its end,
  * so a lock is never waited for. Sizes are the powers of two from 64 bytes to 1 MiB, then every 2
  * MiB up to 16 MiB; larger blocks (a text of that size) come from and go to the allocator directly.
- * What lies on the free lists is bounded by an eighth of the budget. */
+ * What lies on the free lists is bounded by a quarter of the budget, and with what is in use it is
+ * never more than the budget. */
 #include "storage/segment/pool.h"
 
 #include "storage/base/thread.h"
@@ -14,7 +15,7 @@
 #define CLASS_SMALL 20 /* 1 MiB: the last power of two */
 #define CLASS_LAST 28  /* 16 MiB */
 #define CLASS_STEP ((size_t)2 << 20)
-#define FREE_SHARE 8 /* free bytes are at most limit / FREE_SHARE */
+#define FREE_SHARE 4 /* free bytes are at most limit / FREE_SHARE */
 
 struct free_block {
     struct free_block *next;
@@ -105,11 +106,13 @@ void pool_give(struct pool *pool, void *block, size_t taken)
     if (class <= CLASS_LAST) {
         assert(taken == class_size(class, taken));
         mutex_lock(&pool->mutex);
-        is_kept = pool->free_bytes + taken <= pool->budget->limit / FREE_SHARE;
+        size_t limit = pool->budget->limit, kept = pool->free_bytes + taken;
+        size_t used = atomic_load_explicit(&pool->budget->used, memory_order_relaxed);
+        is_kept = kept <= limit / FREE_SHARE && (used >= limit ? 0 : limit - used) >= kept;
         if (is_kept) {
-            struct free_block *kept = block;
-            kept->next = pool->free[class];
-            pool->free[class] = kept;
+            struct free_block *first = block;
+            first->next = pool->free[class];
+            pool->free[class] = first;
             pool->free_bytes += taken;
         }
         mutex_unlock(&pool->mutex);

@@ -83,6 +83,10 @@ struct upkeep {
     _Atomic bool is_active;  /* a job is queued or runs */
     _Atomic bool is_urgent;  /* rows memory above half of its limit: no yielding to queries */
     _Atomic bool is_closing; /* relaxed: give up what can be given up */
+    /* Relaxed: segments wait behind the one that is being sealed; when to look again; when to give
+     * way again meanwhile. */
+    _Atomic bool is_behind;
+    _Atomic int64_t next_behind_us, next_yield_us;
     _Atomic int64_t next_look_us; /* relaxed: when something may be due by time */
     _Atomic int64_t deadline_us;  /* relaxed; of closing: 0 at first, so that a job ends at once */
 
@@ -217,6 +221,8 @@ MUST_CHECK enum err upkeep_commit(struct store *store, const struct rotation_wis
                                   struct capture *capture, uint64_t *position, struct error *error);
 /* Whether rows up to the position wait to be sealed. */
 bool upkeep_has_frozen(struct store *store, uint64_t position);
+/* Closed segments in memory, of all tables. */
+size_t upkeep_frozen_count(struct store *store);
 
 /* Replay and live are the same steps; see publish.c. */
 enum err store_replay(void *context, uint64_t position, struct slice payload, struct error *error);

@@ -26,6 +26,8 @@
 #define RETRY_FIRST_US SECOND_US
 #define RETRY_MAX_US (60 * SECOND_US)
 #define FINISH_LIMIT_US (15 * SECOND_US) /* of the 28 s a server has to stop */
+#define BEHIND_PERIOD_US INT64_C(10000)
+#define BEHIND_TURN_US INT64_C(10000)
 #define AGE_LARGE_US (60 * SECOND_US)
 #define PRESSURE_BYTES_MIN ((size_t)64 << 10)
 
@@ -53,6 +55,39 @@ static bool look_for_pressure(struct store *store)
     return is_urgent;
 }
 
+/* Whether rows come in faster than they are sealed: closed segments wait behind this one. */
+static bool is_behind(struct store *store, int64_t now_us)
+{
+    struct upkeep *upkeep = &store->upkeep;
+    if (now_us < atomic_load_explicit(&upkeep->next_behind_us, memory_order_relaxed))
+        return atomic_load_explicit(&upkeep->is_behind, memory_order_relaxed);
+    bool is_behind = upkeep_frozen_count(store) > 1;
+    atomic_store_explicit(&upkeep->next_behind_us, now_us + BEHIND_PERIOD_US, memory_order_relaxed);
+    atomic_store_explicit(&upkeep->is_behind, is_behind, memory_order_relaxed);
+    return is_behind;
+}
+
+/* A job that is behind keeps its permit but for one turn in so many milliseconds. If it gave way
+ * whenever somebody waits, decoding at full speed would leave it nothing: rows would fill memory
+ * that nobody touched before, a page fault every 4 KiB, where the blocks of sealed segments could
+ * be used again, until ingest has to stop. */
+static void give_way(struct store *store)
+{
+    struct upkeep *upkeep = &store->upkeep;
+    bool is_urgent = look_for_pressure(store);
+    int64_t now_us = clock_monotonic_us();
+    if (!is_behind(store, now_us)) {
+        if (is_urgent)
+            worker_yield_to_decode();
+        else
+            worker_yield();
+    } else if (now_us >= atomic_load_explicit(&upkeep->next_yield_us, memory_order_relaxed)) {
+        worker_yield_once();
+        atomic_store_explicit(&upkeep->next_yield_us, clock_monotonic_us() + BEHIND_TURN_US,
+                              memory_order_relaxed);
+    }
+}
+
 bool upkeep_pause(void *context)
 {
     struct store *store = context;
@@ -62,10 +97,8 @@ bool upkeep_pause(void *context)
                atomic_load_explicit(&upkeep->deadline_us, memory_order_relaxed);
     if (store->options.upkeep_pause != NULL)
         store->options.upkeep_pause(store->options.upkeep_context);
-    else if (look_for_pressure(store))
-        worker_yield_to_decode();
     else
-        worker_yield();
+        give_way(store);
     return true;
 }
 

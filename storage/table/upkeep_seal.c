@@ -273,6 +273,18 @@ bool upkeep_has_frozen(struct store *store, uint64_t position)
     return has;
 }
 
+size_t upkeep_frozen_count(struct store *store)
+{
+    struct catalog *catalog = store_catalog(store);
+    size_t count = 0;
+    for (uint32_t i = 0; i < catalog->table_count; i++) {
+        const struct segment_list *closed = catalog->tables[i].closed;
+        count += closed != NULL ? closed->count - frozen_begin(closed) : 0;
+    }
+    catalog_unref(catalog);
+    return count;
+}
+
 struct candidate {
     const struct table_view *view;
     uint32_t begin;

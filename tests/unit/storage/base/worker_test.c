@@ -258,6 +258,33 @@ static void test_urgent_upkeep_gives_way_to_decoding_only(void **state)
     assert_int_equal(atomic_load(&ran.count), 2);
 }
 
+static void unhurried_job(void *context)
+{
+    static const int decode = 1;
+    worker_yield_once(); /* to nobody */
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(worker_submit(context, WORKER_DECODE, mark_job, (void *)&decode), OK);
+    int64_t give_up_us = clock_monotonic_us() + 5000000;
+    while (atomic_load(&ran.count) == 0 && clock_monotonic_us() < give_up_us)
+        worker_yield_once();
+    assert_int_equal(atomic_load(&ran.count), 1);
+}
+
+/* Two wait in line; one has its turn, then the job goes on. */
+static void test_a_job_that_is_behind_gives_one_turn(void **state)
+{
+    (void)state;
+    struct worker_pool *pool =
+        worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 8});
+    atomic_store(&ran.count, 0);
+    assert_int_equal(worker_submit(pool, WORKER_UPKEEP, unhurried_job, pool), OK);
+    int64_t give_up_us = clock_monotonic_us() + 5000000;
+    while (atomic_load(&ran.count) < 2 && clock_monotonic_us() < give_up_us)
+        clock_sleep_us(1000);
+    worker_pool_destroy(pool);
+    assert_int_equal(atomic_load(&ran.count), 2);
+}
+
 /* 16 MiB deep: the stacks are as large as promised. */
 static void deep_job(void *context)
 {
@@ -287,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_block_wakes_a_thread_for_decoding),
         cmocka_unit_test(test_promotion_overtakes_queries),
         cmocka_unit_test(test_urgent_upkeep_gives_way_to_decoding_only),
+        cmocka_unit_test(test_a_job_that_is_behind_gives_one_turn),
         cmocka_unit_test(test_deep_stack),
     };
     mutex_init(&mutex);

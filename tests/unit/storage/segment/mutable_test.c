@@ -393,6 +393,53 @@ static void test_a_full_dictionary_gives_up(void **state)
     pool_destroy(pool);
 }
 
+/* Texts of every size around the borders of how they are kept, hashed and compared, each beside
+ * ones that differ from it in one byte, looked up one at a time and in groups. */
+static void test_dictionaries_tell_near_texts_apart(void **state)
+{
+    (void)state;
+    enum { SIZE_MAX_HERE = 100, VARIANTS = 4 };
+    static const uint32_t sizes[] = {0,  1,  2,  3,  4,  7,  8,  9,  15, 16, 17, 23,
+                                     24, 25, 31, 32, 33, 47, 48, 63, 64, 65, 79, SIZE_MAX_HERE};
+    struct budget budget = {.limit = SIZE_MAX, .name = "rows"};
+    struct pool *pool = pool_create(&budget);
+    struct heap heap;
+    heap_init(&heap, pool);
+    struct dictionary *dictionary = dictionary_create(&heap);
+    static char bytes[array_count(sizes)][SIZE_MAX_HERE * VARIANTS + 1][SIZE_MAX_HERE];
+    static struct slice texts[array_count(sizes) * (SIZE_MAX_HERE * VARIANTS + 1)];
+    uint32_t count = 0;
+    for (size_t s = 0; s < array_count(sizes); s++) {
+        for (uint32_t v = 0; v <= sizes[s] * VARIANTS; v++) {
+            char *text = bytes[s][v];
+            memset(text, 'a', sizes[s]);
+            if (v > 0)
+                text[(v - 1) / VARIANTS] = (char)("\0b\xe1\xff"[(v - 1) % VARIANTS]);
+            texts[count++] = slice_of(text, sizes[s]);
+        }
+    }
+    uint16_t *codes = memory_alloc(count * sizeof(*codes));
+    for (uint32_t i = 0; i < count; i += 3) {
+        assert_true(dictionary_code(dictionary, texts[i], &codes[i]));
+        assert_int_equal(codes[i], i / 3);
+    }
+    assert_true(dictionary_codes(dictionary, texts, count, codes));
+    assert_int_equal(dictionary_size(dictionary), count);
+    uint32_t entry_count;
+    const struct slice *entries = dictionary_entries(dictionary, &entry_count);
+    for (uint32_t i = 0; i < count; i++) {
+        uint16_t code;
+        assert_true(slice_equal(entries[codes[i]], texts[i]));
+        assert_true(dictionary_code(dictionary, texts[i], &code));
+        assert_int_equal(code, codes[i]);
+    }
+    memory_free(codes);
+    dictionary_destroy(dictionary);
+    heap_deinit(&heap);
+    assert_int_equal(atomic_load(&budget.used), 0);
+    pool_destroy(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,6 +448,7 @@ int main(void)
         cmocka_unit_test(test_chunks_start_small_and_double),
         cmocka_unit_test(test_a_long_segment_keeps_its_dictionaries),
         cmocka_unit_test(test_a_full_dictionary_gives_up),
+        cmocka_unit_test(test_dictionaries_tell_near_texts_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
