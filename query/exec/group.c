@@ -182,7 +182,7 @@ static enum err update_aggregate(struct group *group, struct group_aggregate *ag
     uint32_t kept[VECTOR_ROWS_MAX + 16], fresh[VECTOR_ROWS_MAX];
     struct column arguments[ARGUMENTS_MAX];
     enum err err = OK;
-    memset(arguments, 0, sizeof(arguments[0]));
+    arguments[aggregate->argument_count] = (struct column){.type = type_of(TYPE_UNKNOWN)};
     if (aggregate->filter != NULL) {
         size_t count = 0;
         err = evaluator_filter(aggregate->filter, in, NULL, 0, kept, &count, error);

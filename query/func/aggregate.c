@@ -2,8 +2,10 @@
  * argument type. */
 #include "query/func/aggregate.h"
 
-static const struct aggregate_group *const groups[] = {&aggregates_sum, &aggregates_extreme,
-                                                       &aggregates_spread, &aggregates_list};
+static const struct aggregate_group *const groups[] = {
+    &aggregates_sum,      &aggregates_extreme,    &aggregates_spread, &aggregates_list,
+    &aggregates_pair,     &aggregates_rank,       &aggregates_one,    &aggregates_count,
+    &aggregates_distinct, &aggregates_percentile, &aggregates_event};
 
 const struct aggregate_group *aggregate_table(size_t index)
 {

@@ -47,7 +47,8 @@ struct aggregate {
     /* Adds rows: state of row i is states + group[i] * stride (row numbers i from `selection`,
      * NULL: 0 … count-1). `arguments` are FLAT, CONSTANT or DICTIONARY; NULLs are the aggregate's
      * matter (most skip them). Sums of doubles are compensated (Neumaier). group may be NULL: all
-     * rows go to the one state (the fast path for totals). */
+     * rows go to the one state (the fast path for totals). Where is_variadic, a column of
+     * TYPE_UNKNOWN stands behind the last argument. */
     enum err (*update)(char *states, size_t stride, const uint32_t *group,
                        const uint32_t *selection, size_t count, const struct column *arguments,
                        struct aggregate_memory *memory, struct error *error);
@@ -62,7 +63,7 @@ struct aggregate {
     enum err (*combine)(void *target, const void *source, struct aggregate_memory *memory,
                         struct error *error);
     /* 22003 and the like; payloads in memory->arena. call gives type and direct arguments. The
-     * state may take more rows afterwards (windows), and what was given before still holds. */
+     * state may take more rows afterwards (windows); the result holds until then. */
     enum err (*finish)(const void *state, const struct aggregate_call *call,
                        struct aggregate_memory *memory, struct value *out, struct error *error);
 };
@@ -77,7 +78,21 @@ const struct aggregate_group *aggregate_table(size_t index);
 const struct aggregate *aggregate_next(struct slice name, const struct aggregate *last);
 
 extern const struct aggregate_group aggregates_sum, aggregates_extreme, aggregates_spread,
-    aggregates_list;
+    aggregates_list, aggregates_pair, aggregates_rank, aggregates_one, aggregates_count,
+    aggregates_distinct, aggregates_percentile, aggregates_event;
+
+/* Heads of the functions above, for files with many of them. */
+#define AGGREGATE_UPDATE(name)                                                                     \
+    enum err name(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,   \
+                  size_t count, const struct column *arguments, struct aggregate_memory *memory,   \
+                  struct error *error)
+#define AGGREGATE_COMBINE(name)                                                                    \
+    enum err name(void *target, const void *source, struct aggregate_memory *memory,               \
+                  struct error *error)
+#define AGGREGATE_FINISH(name)                                                                     \
+    enum err name(const void *state, const struct aggregate_call *call,                            \
+                  struct aggregate_memory *memory, struct value *out, struct error *error)
+#define AGGREGATE_STATE_SIZE(type) ((sizeof(struct type) + 15) / 16 * 16)
 
 /* The state of one row. */
 static inline void *aggregate_state(char *states, size_t stride, const uint32_t *group, size_t row)
