@@ -38,6 +38,10 @@ struct ingest *ingest_create(const struct ingest_options *options)
 {
     struct ingest *ingest = memory_alloc_zero(sizeof(*ingest));
     ingest->options = *options;
+    if (options->secrets != NULL) {
+        size_t size = strlen(options->secrets) + 1;
+        ingest->options.secrets = memcpy(memory_alloc(size), options->secrets, size);
+    }
     assert(options->limits.json_depth_max <= 64);
     assert(options->limits.keys_window > 0);
     mutex_init(&ingest->ddl);
@@ -72,6 +76,7 @@ void ingest_destroy(struct ingest *ingest)
         assert(ingest->flights[i] == NULL);
     mutex_deinit(&ingest->lock);
     mutex_deinit(&ingest->ddl);
+    memory_free((void *)(uintptr_t)ingest->options.secrets);
     memory_free(ingest);
 }
 

@@ -31,6 +31,9 @@ extern const struct ingest_limits ingest_limits_default;
 struct ingest_options {
     struct ingest_limits limits;
     int64_t source_idle_us; /* 60 s */
+    /* The folder that files named by a connection must lie in; NULL: none may be named.
+     * Copied. */
+    const char *secrets;
     /* Binds a DEFAULT (query/sql's sql_bind_default): ingest may not see sql itself. */
     enum err (*bind_default)(const struct schema *schema, uint32_t column, struct arena *arena,
                              struct expr **out, struct error *error);

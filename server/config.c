@@ -47,6 +47,8 @@ const struct config_key config_keys[] = {
      "idempotency keys a table remembers, none longer than a day"},
     {"insecure", CONFIG_BOOL, FIELD(insecure), "off",
      "listen on other addresses than loopback although there are no users yet"},
+    {"secrets", CONFIG_TEXT, FIELD(secrets), "",
+     "folder of passwords, keys and certificates that connections may name; '': secrets in data"},
     {"cors_origins", CONFIG_TEXT, FIELD(cors_origins), "",
      "origins whose pages may call, separated by commas; * is every page"},
     {"log_level", CONFIG_TEXT, FIELD(log_level), "info",

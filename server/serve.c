@@ -24,6 +24,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -138,11 +139,30 @@ static bool is_recovering(void *context)
     return app_state(context) == APP_STARTING;
 }
 
+/* The folder of secrets, by its whole name: in the data directory unless the settings say where.
+ * False: the name is too long. */
+static bool find_secrets(const struct config *config, char folder[PATH_MAX])
+{
+    char data[PATH_MAX];
+    bool is_given = config->secrets[0] != 0;
+    if (!is_given && realpath(config->data, data) == NULL) {
+        return false;
+    }
+    int size = snprintf(folder, PATH_MAX, "%s%s", is_given ? config->secrets : data,
+                        is_given ? "" : "/secrets");
+    while (size > 1 && size < PATH_MAX && folder[size - 1] == '/') {
+        folder[--size] = 0;
+    }
+    return size < PATH_MAX;
+}
+
 static struct ingest *create_ingest(const struct config *config)
 {
+    char secrets[PATH_MAX];
     struct ingest_options options = {
         .limits = ingest_limits_default,
         .source_idle_us = config->source_idle_us,
+        .secrets = find_secrets(config, secrets) ? secrets : NULL,
         .bind_default = sql_bind_default,
     };
     options.limits.body_max = config->body_max;

@@ -1,6 +1,7 @@
 /* CONNECTION texts. Options are the library's own names from a list: what would break exactly-once
- * (offset storage, isolation), load code (plugins) or print secrets is not on it. Secrets come from
- * files, read when a consumer starts, so that no system table, log line or error can show one. */
+ * (offset storage, isolation), load code (plugins), start a shell (the library hands Kerberos'
+ * principal and keytab to one) or print secrets is not on it. Secrets come from files, read when a
+ * consumer starts, so that no system table, log line or error can show one. */
 #include "ingest/kafka/connection.h"
 
 #include <assert.h>
@@ -8,38 +9,38 @@
 /* clang-format off */
 static const struct {
     const char *name;
-    bool is_secret; /* only as name.file */
+    enum { PLAIN, SECRET /* only as name.file */, PATH } kind;
 } allowed[] = {
-    {"security.protocol", false},
-    {"sasl.mechanism", false}, {"sasl.mechanisms", false}, {"sasl.username", false},
-    {"sasl.password", true},
-    {"sasl.kerberos.service.name", false}, {"sasl.kerberos.principal", false},
-    {"sasl.kerberos.keytab", false}, {"sasl.kerberos.min.time.before.relogin", false},
-    {"sasl.oauthbearer.config", true}, {"sasl.oauthbearer.method", false},
-    {"sasl.oauthbearer.client.id", false}, {"sasl.oauthbearer.client.secret", true},
-    {"sasl.oauthbearer.scope", false}, {"sasl.oauthbearer.extensions", false},
-    {"sasl.oauthbearer.token.endpoint.url", false},
-    {"ssl.ca.location", false}, {"ssl.certificate.location", false}, {"ssl.key.location", false},
-    {"ssl.key.password", true}, {"ssl.keystore.location", false},
-    {"ssl.keystore.password", true}, {"ssl.crl.location", false},
-    {"ssl.cipher.suites", false}, {"ssl.curves.list", false}, {"ssl.sigalgs.list", false},
-    {"ssl.endpoint.identification.algorithm", false},
-    {"enable.ssl.certificate.verification", false},
-    {"client.id", false}, {"client.rack", false}, {"group.instance.id", false},
-    {"session.timeout.ms", false}, {"heartbeat.interval.ms", false},
-    {"max.poll.interval.ms", false},
-    {"fetch.min.bytes", false}, {"fetch.max.bytes", false}, {"fetch.wait.max.ms", false},
-    {"fetch.message.max.bytes", false}, {"max.partition.fetch.bytes", false},
-    {"fetch.error.backoff.ms", false},
-    {"receive.message.max.bytes", false}, {"message.max.bytes", false},
-    {"queued.min.messages", false}, {"queued.max.messages.kbytes", false},
-    {"socket.timeout.ms", false}, {"socket.keepalive.enable", false},
-    {"socket.nagle.disable", false}, {"socket.receive.buffer.bytes", false},
-    {"socket.connection.setup.timeout.ms", false}, {"connections.max.idle.ms", false},
-    {"broker.address.family", false}, {"broker.address.ttl", false},
-    {"reconnect.backoff.ms", false}, {"reconnect.backoff.max.ms", false},
-    {"metadata.max.age.ms", false}, {"topic.metadata.refresh.interval.ms", false},
-    {"api.version.request", false}, {"broker.version.fallback", false},
+    {"security.protocol", PLAIN},
+    {"sasl.mechanism", PLAIN}, {"sasl.mechanisms", PLAIN}, {"sasl.username", PLAIN},
+    {"sasl.password", SECRET},
+    {"sasl.kerberos.service.name", PLAIN},
+    {"sasl.oauthbearer.config", SECRET}, {"sasl.oauthbearer.method", PLAIN},
+    {"sasl.oauthbearer.client.id", PLAIN}, {"sasl.oauthbearer.client.secret", SECRET},
+    {"sasl.oauthbearer.scope", PLAIN}, {"sasl.oauthbearer.extensions", PLAIN},
+    {"sasl.oauthbearer.token.endpoint.url", PLAIN},
+    {"ssl.ca.location", PATH}, {"ssl.certificate.location", PATH},
+    {"ssl.key.location", PATH}, {"ssl.key.password", SECRET},
+    {"ssl.keystore.location", PATH}, {"ssl.keystore.password", SECRET},
+    {"ssl.crl.location", PATH},
+    {"ssl.cipher.suites", PLAIN}, {"ssl.curves.list", PLAIN}, {"ssl.sigalgs.list", PLAIN},
+    {"ssl.endpoint.identification.algorithm", PLAIN},
+    {"enable.ssl.certificate.verification", PLAIN},
+    {"client.id", PLAIN}, {"client.rack", PLAIN}, {"group.instance.id", PLAIN},
+    {"session.timeout.ms", PLAIN}, {"heartbeat.interval.ms", PLAIN},
+    {"max.poll.interval.ms", PLAIN},
+    {"fetch.min.bytes", PLAIN}, {"fetch.max.bytes", PLAIN}, {"fetch.wait.max.ms", PLAIN},
+    {"fetch.message.max.bytes", PLAIN}, {"max.partition.fetch.bytes", PLAIN},
+    {"fetch.error.backoff.ms", PLAIN},
+    {"receive.message.max.bytes", PLAIN}, {"message.max.bytes", PLAIN},
+    {"queued.min.messages", PLAIN}, {"queued.max.messages.kbytes", PLAIN},
+    {"socket.timeout.ms", PLAIN}, {"socket.keepalive.enable", PLAIN},
+    {"socket.nagle.disable", PLAIN}, {"socket.receive.buffer.bytes", PLAIN},
+    {"socket.connection.setup.timeout.ms", PLAIN}, {"connections.max.idle.ms", PLAIN},
+    {"broker.address.family", PLAIN}, {"broker.address.ttl", PLAIN},
+    {"reconnect.backoff.ms", PLAIN}, {"reconnect.backoff.max.ms", PLAIN},
+    {"metadata.max.age.ms", PLAIN}, {"topic.metadata.refresh.interval.ms", PLAIN},
+    {"api.version.request", PLAIN}, {"broker.version.fallback", PLAIN},
 };
 /* clang-format on */
 
@@ -100,7 +101,7 @@ static enum err parse_brokers(struct slice brokers, struct error *error)
 {
     if (brokers.size > 0 && memchr(brokers.data, '@', brokers.size) != NULL) {
         error_set(error, ERR_INPUT, "22023", "the connection holds a user or a password");
-        error_hint(error, "write ?sasl.username=…&sasl.password.file=/path");
+        error_hint(error, "write ?sasl.username=…&sasl.password.file=NAME");
         return ERR_INPUT;
     }
     if (brokers.size == 0 || brokers.data[brokers.size - 1] == ',')
@@ -161,20 +162,30 @@ static enum err check_name(struct slice name, struct connection_property *out, s
     for (size_t i = 0; i < array_count(allowed); i++) {
         if (!slice_equal(base, slice_from_cstr(allowed[i].name)))
             continue;
-        if (allowed[i].is_secret && !has_file) {
+        if (allowed[i].kind == SECRET && !has_file) {
             error_set(error, ERR_INPUT, "22023",
                       "connection option \"%s\" is a secret and comes from a file",
                       allowed[i].name);
-            error_hint(error, "write %s.file=/path", allowed[i].name);
+            error_hint(error, "write %s.file=NAME", allowed[i].name);
             return ERR_INPUT;
         }
-        if (!allowed[i].is_secret && has_file)
+        if (allowed[i].kind != SECRET && has_file)
             break;
         out->name = slice_from_cstr(allowed[i].name);
         out->is_file = has_file;
+        out->is_path = allowed[i].kind == PATH;
         return OK;
     }
     return unknown_option(name, error);
+}
+
+/* Has the path a part ".."? */
+static bool leads_upwards(struct slice path)
+{
+    while (path.size > 0)
+        if (slice_equal(take_until(&path, '/'), SLICE("..")))
+            return true;
+    return false;
 }
 
 static enum err parse_property(struct slice pair, struct arena *arena, struct connection *out,
@@ -198,9 +209,9 @@ static enum err parse_property(struct slice pair, struct arena *arena, struct co
         return error_set(error, ERR_INPUT, "22023",
                          "the value of connection option \"%.*s\" is empty or badly encoded",
                          SLICE_ARGS(property->name));
-    if (property->is_file && property->value.data[0] != '/')
+    if ((property->is_file || property->is_path) && leads_upwards(property->value))
         return error_set(error, ERR_INPUT, "22023",
-                         "connection option \"%.*s.file\" needs an absolute path",
+                         "the file of connection option \"%.*s\" must not be named by way of ..",
                          SLICE_ARGS(property->name));
     out->property_count++;
     return OK;

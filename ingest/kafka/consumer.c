@@ -315,7 +315,8 @@ static void session_open(struct consumer *c)
         .ingest = c->ingest, .subscription = c->definition.name, .headers = give_headers};
     enum err err = connection_parse(c->definition.connection, &c->arena, &c->connection, &error);
     if (err == OK)
-        err = client_configure(&c->definition, &c->connection, true, &conf, &error);
+        err = client_configure(&c->definition, &c->connection, c->ingest->options.secrets, &conf,
+                               &error);
     if (err != OK) {
         session_fail(c, "%s", error.text);
         return;

@@ -59,7 +59,8 @@ static enum err check_table(struct ingest *ingest, struct subscription_definitio
     return err;
 }
 
-static enum err check_connection(const struct subscription_definition *definition,
+static enum err check_connection(struct ingest *ingest,
+                                 const struct subscription_definition *definition,
                                  struct error *error)
 {
     struct arena arena;
@@ -68,7 +69,7 @@ static enum err check_connection(const struct subscription_definition *definitio
     enum err err = connection_parse(definition->connection, &arena, connection, error);
     arena_deinit(&arena);
     memory_free(connection);
-    return err == OK ? client_check(definition, error) : err;
+    return err == OK ? client_check(definition, ingest->options.secrets, error) : err;
 }
 
 static enum err check_definition(struct ingest *ingest, struct subscription_definition *definition,
@@ -78,7 +79,7 @@ static enum err check_definition(struct ingest *ingest, struct subscription_defi
     if (err == OK)
         err = check_table(ingest, definition, error);
     if (err == OK)
-        err = check_connection(definition, error);
+        err = check_connection(ingest, definition, error);
     return err;
 }
 

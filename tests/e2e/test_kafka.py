@@ -33,6 +33,13 @@ def subscribe(server, broker, topic, table=None, connection=None, name=None, **o
     return name
 
 
+def secrets(server):
+    """The folder of the files that connections may name."""
+    folder = server.data / "secrets"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def count(server, table):
     return server.rows(f"SELECT count(*) FROM {table}")[0][0]
 
@@ -377,14 +384,20 @@ def test_what_is_wrong_is_refused_by_name(shared_server, connection, options, sq
 def test_sasl(shared_server, broker, tmp_path):
     topic = create_topic(broker, unique("sasl"), 1)
     produce(broker, topic, (row(0, n) for n in range(10)))
-    (tmp_path / "wrong").write_text("nonsense\n")
-    (tmp_path / "right").write_text(kafka.SASL_PASSWORD + "\n")
+    (secrets(shared_server) / "wrong").write_text("nonsense\n")
+    (secrets(shared_server) / "right").write_text(kafka.SASL_PASSWORD + "\n")
+    (tmp_path / "outside").write_text(kafka.SASL_PASSWORD + "\n")
+    (secrets(shared_server) / "leads_out").symlink_to(tmp_path / "outside")
     base = (f"kafka://{broker.sasl_bootstrap}?security.protocol=sasl_plaintext&sasl.mechanism=PLAIN&sasl.username={kafka.SASL_USER}"
             "&sasl.password.file=")
-    feed = subscribe(shared_server, broker, topic, connection=f"{base}{tmp_path}/wrong")
+    feed = subscribe(shared_server, broker, topic, connection=f"{base}wrong")
     wait_until(lambda: state(shared_server, feed)[0] == "failed", lambda: states(shared_server))
     wait_until(lambda: "uthenticat" in state(shared_server, feed)[1], lambda: states(shared_server))
-    shared_server.sql(f"ALTER SUBSCRIPTION {feed} CONNECTION '{base}{tmp_path}/right'")
+    status, answer = shared_server.query(f"ALTER SUBSCRIPTION {feed} CONNECTION '{base}{tmp_path}/outside'")
+    assert (status, answer["sqlstate"]) == (400, "22023") and "secrets" in answer["detail"]
+    shared_server.sql(f"ALTER SUBSCRIPTION {feed} CONNECTION '{base}leads_out'")
+    wait_until(lambda: "folder of secrets" in state(shared_server, feed)[1], lambda: states(shared_server))
+    shared_server.sql(f"ALTER SUBSCRIPTION {feed} CONNECTION '{base}{secrets(shared_server)}/right'")
     wait_count(shared_server, feed, 10)
     everything = json.dumps(shared_server.rows("SELECT * FROM freshet.subscriptions")) + shared_server.log_text()
     assert "nonsense" not in everything
@@ -398,7 +411,8 @@ def test_tls(shared_server, broker):
     wait_until(lambda: state(shared_server, feed)[0] == "failed", lambda: states(shared_server))
     wait_until(lambda: "certificate" in state(shared_server, feed)[1].lower() or "ssl" in state(shared_server, feed)[1].lower(),
                lambda: states(shared_server))
-    shared_server.sql(f"ALTER SUBSCRIPTION {feed} CONNECTION '{base}&ssl.ca.location={broker.ca_file}'")
+    (secrets(shared_server) / "ca.pem").write_bytes(broker.ca_file.read_bytes())
+    shared_server.sql(f"ALTER SUBSCRIPTION {feed} CONNECTION '{base}&ssl.ca.location=ca.pem'")
     wait_count(shared_server, feed, 10)
 
 

@@ -205,6 +205,7 @@ static void start(struct runner *runner)
     sim_open(runner->sim, &runner->io);
     struct ingest_options ingest_options = {.limits = ingest_limits_default,
                                             .source_idle_us = 60000000,
+                                            .secrets = "/run",
                                             .bind_default = sql_bind_default};
     runner->ingest = ingest_create(&ingest_options);
     struct store_options store_options = {.io = runner->io,

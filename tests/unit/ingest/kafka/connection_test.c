@@ -24,21 +24,24 @@ static void test_parts(void **state)
     struct error error;
     arena_init(&arena);
     assert_int_equal(parse("kafka://h1:9092,h-2.example_x,[fe80::1]:65535/"
-                           "?client.id=a%20%26b&sasl.password.file=/run/secret&&fetch.min.bytes=1",
+                           "?client.id=a%20%26b&sasl.password.file=/run/secret&&fetch.min.bytes=1"
+                           "&ssl.ca.location=..a/b..",
                            &arena, &error),
                      OK);
     assert_true(slice_equal(connection.brokers, SLICE("h1:9092,h-2.example_x,[fe80::1]:65535")));
-    assert_int_equal(connection.property_count, 3);
+    assert_int_equal(connection.property_count, 4);
     static const struct {
         const char *name, *value;
-        bool is_file;
-    } want[] = {{"client.id", "a &b", false},
-                {"sasl.password", "/run/secret", true},
-                {"fetch.min.bytes", "1", false}};
+        bool is_file, is_path;
+    } want[] = {{"client.id", "a &b", false, false},
+                {"sasl.password", "/run/secret", true, false},
+                {"fetch.min.bytes", "1", false, false},
+                {"ssl.ca.location", "..a/b..", false, true}};
     for (size_t i = 0; i < array_count(want); i++) {
         assert_true(slice_equal(connection.properties[i].name, slice_from_cstr(want[i].name)));
         assert_true(slice_equal(connection.properties[i].value, slice_from_cstr(want[i].value)));
         assert_int_equal(connection.properties[i].is_file, want[i].is_file);
+        assert_int_equal(connection.properties[i].is_path, want[i].is_path);
     }
     assert_int_equal(parse("kafka://h", &arena, &error), OK);
     assert_int_equal(connection.property_count, 0);
@@ -52,7 +55,9 @@ static void test_errors_show_no_value(void **state)
         "kafka://user:hunter2@h:9092",
         "kafka://h?sasl.password=hunter2",
         "kafka://h?ssl.key.password=hunter2",
-        "kafka://h?sasl.password.file=hunter2",
+        "kafka://h?sasl.password.file=../hunter2",
+        "kafka://h?ssl.key.location=/a/../hunter2",
+        "kafka://h?sasl.kerberos.principal=hunter2",
         "kafka://h?unknown=hunter2",
         "kafka://h?client.id=hunter2%0",
         "kafka://h?client.id=hunter2%00",
