@@ -51,6 +51,7 @@ uint64_t exec_estimate(struct exec *exec, const struct plan *plan)
     case PLAN_LIMIT:
         return clamp_limit(plan, exec_estimate(exec, plan->children[0]));
     case PLAN_JOIN:
+    case PLAN_APPLY:
         return estimate_join(exec, plan);
     default:
         for (size_t index = 0; index < plan->child_count; index++)

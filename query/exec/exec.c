@@ -9,11 +9,10 @@
  * charged at its growth points to the budget of the query; whoever made that budget releases what
  * is left at the end, so that error paths need no accounts of their own.
  *
- * Subqueries that stand in expressions are run when an evaluator first asks for their value, once a
- * run, over the same snapshot. */
-#include "query/exec/operator.h"
+ * Subqueries that stand in expressions are run when an evaluator asks for their value (subquery.c),
+ * over the same snapshot. */
+#include "query/exec/subquery.h"
 
-#include "query/exec/rowset.h"
 #include "storage/base/clock.h"
 #include "storage/base/worker.h"
 
@@ -24,15 +23,9 @@ static const struct exec_operator *const operators[] = {
     [PLAN_VALUES] = &exec_values_operator,   [PLAN_FILTER] = &exec_filter_operator,
     [PLAN_PROJECT] = &exec_project_operator, [PLAN_GROUP] = &exec_group_operator,
     [PLAN_SORT] = &exec_sort_operator,       [PLAN_LIMIT] = &exec_limit_operator,
-    [PLAN_JOIN] = &exec_join_operator,       [PLAN_UNION_ALL] = &exec_union_operator,
-    [PLAN_HOP] = &exec_hop_operator,         [PLAN_WINDOW] = &exec_window_operator,
-};
-
-/* The rows of one subquery. */
-struct exec_parameter {
-    bool is_done;
-    struct rowset rows;
-    struct parameter_rows out;
+    [PLAN_JOIN] = &exec_join_operator,       [PLAN_APPLY] = &exec_apply_operator,
+    [PLAN_UNION_ALL] = &exec_union_operator, [PLAN_HOP] = &exec_hop_operator,
+    [PLAN_WINDOW] = &exec_window_operator,
 };
 
 /* --- memory --- */
@@ -147,42 +140,12 @@ struct column column_null(struct type type)
         .type = type, .form = COLUMN_CONSTANT, .validity = invalid, .values = zeros};
 }
 
-/* --- subqueries --- */
-
-static enum err run_subquery(struct exec *exec, struct exec_parameter *parameter,
-                             const struct plan *plan, struct error *error)
-{
-    struct exec_node *node = NULL;
-    struct batch batch;
-    enum err err = exec_open(exec, plan, &node, error);
-    rowset_init(&parameter->rows, plan->columns, plan->column_count, exec->budget);
-    while (err == OK && (err = exec_next(node, &batch, error)) == OK && batch.row_count != 0)
-        err = rowset_append(&parameter->rows, &batch, NULL, batch.row_count, error);
-    exec_close(node);
-    if (err != OK) {
-        rowset_deinit(&parameter->rows);
-        return err;
-    }
-    parameter->out.row_count = parameter->rows.row_count;
-    parameter->out.column = plan->column_count == 0 ? column_null(type_of(TYPE_TEXT))
-                                                    : rowset_column(&parameter->rows, 0, 0);
-    parameter->is_done = true;
-    return OK;
-}
-
-static enum err give_parameter(void *context, uint32_t number, const struct parameter_rows **out,
-                               struct error *error)
+static enum err give_parameter(void *context, uint32_t number, const struct value *values,
+                               const struct parameter_rows **out, struct error *error)
 {
     struct exec *exec = context;
     assert(number < exec->statement->subplan_count);
-    struct exec_parameter *parameter = &exec->parameters[number];
-    if (!parameter->is_done) {
-        enum err err = run_subquery(exec, parameter, exec->statement->subplans[number], error);
-        if (err != OK)
-            return err;
-    }
-    *out = &parameter->out;
-    return OK;
+    return subquery_rows(&exec->subqueries[number], exec, values, out, error);
 }
 
 /* --- a run --- */
@@ -194,21 +157,27 @@ void exec_init(struct exec *exec, const struct statement *statement,
     arena_init(&exec->arena);
     exec->actual =
         arena_alloc_zero(&exec->arena, ((size_t)statement->plan_count + 1) * sizeof(*exec->actual));
-    exec->parameters =
-        arena_alloc_zero(&exec->arena, (statement->subplan_count + 1) * sizeof(*exec->parameters));
+    exec->subqueries =
+        arena_alloc_zero(&exec->arena, (statement->subplan_count + 1) * sizeof(*exec->subqueries));
+    exec->outer =
+        arena_alloc_zero(&exec->arena, ((size_t)statement->slot_count + 1) * sizeof(*exec->outer));
+    for (size_t i = 0; i < statement->subplan_count; i++)
+        if (statement->subplans[i] != NULL)
+            subquery_init(&exec->subqueries[i], statement->subplans[i],
+                          &statement->subplan_slots[i], budget);
     exec->eval = (struct eval_context){
         .zone = timezone_utc,
         .budget = budget,
         .parameter = give_parameter,
         .parameter_context = exec,
+        .outer = exec->outer,
     };
 }
 
 void exec_deinit(struct exec *exec)
 {
     for (size_t i = 0; i < exec->statement->subplan_count; i++)
-        if (exec->parameters[i].is_done)
-            rowset_deinit(&exec->parameters[i].rows);
+        subquery_deinit(&exec->subqueries[i]);
     arena_deinit(&exec->arena);
 }
 
@@ -241,7 +210,8 @@ enum err exec_open(struct exec *exec, const struct plan *plan, struct exec_node 
     node->children =
         arena_alloc_zero(&exec->arena, (plan->child_count + 1) * sizeof(*node->children));
     enum err err = OK;
-    for (size_t i = 0; err == OK && i < plan->child_count; i++)
+    size_t open_count = node->operator->is_right_lazy ? 1 : plan->child_count;
+    for (size_t i = 0; err == OK && i < open_count; i++)
         err = exec_open(exec, plan->children[i], &node->children[i], error);
     if (err == OK && node->operator->open != NULL)
         err = node->operator->open(node, error);

@@ -12,7 +12,7 @@
 /* Rows between two looks at the clock and the cancel flags in operators that block. */
 #define EXEC_CHECK_ROWS ((size_t)64 << 10)
 
-struct exec_parameter; /* exec.c */
+struct subquery; /* query/exec/subquery.h */
 
 /* What a run counts; other threads read it for freshet.queries. */
 struct exec_statistics {
@@ -35,7 +35,8 @@ struct exec {
     struct plan_actual *actual; /* by plan id */
     /* private */
     struct arena arena;
-    struct exec_parameter *parameters;
+    struct subquery *subqueries; /* by parameter number */
+    struct value *outer;         /* by slot */
 };
 
 struct exec_node;

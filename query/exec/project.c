@@ -119,19 +119,8 @@ static void narrow(struct exec_node *node, struct batch *batch, size_t first, si
     arena_reset(&node->scratch);
     struct column *columns =
         arena_alloc_array(&node->scratch, batch->column_count, sizeof(*columns));
-    for (size_t i = 0; i < batch->column_count; i++) {
-        struct column column = batch->columns[i];
-        if (column.form != COLUMN_CONSTANT && first != 0) {
-            if (column.validity != NULL)
-                column.validity += first;
-            if (column.form == COLUMN_DICTIONARY)
-                column.codes += first;
-            else
-                column.values = (const char *)column.values +
-                                first * physical_size(type_physical(column.type.id));
-        }
-        columns[i] = column;
-    }
+    for (size_t i = 0; i < batch->column_count; i++)
+        columns[i] = column_from(&batch->columns[i], first);
     batch->columns = columns;
     batch->row_count = count;
 }

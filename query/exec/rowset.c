@@ -56,6 +56,19 @@ void rowset_deinit(struct rowset *rowset)
     *rowset = (struct rowset){0};
 }
 
+void rowset_clear(struct rowset *rowset)
+{
+    rowset->row_count = 0;
+    for (size_t i = 0; i < rowset->column_count; i++)
+        rowset->columns[i].has_null = false;
+    arena_reset(&rowset->memory.arena);
+    size_t total = rowset->memory.arena.total;
+    if (rowset->memory.arena_charged > total) {
+        budget_release(rowset->memory.budget, rowset->memory.arena_charged - total);
+        rowset->memory.arena_charged = total;
+    }
+}
+
 /* Copies the bytes of `count` texts into the arena, in one piece. */
 static void own_texts(struct slice *texts, const uint8_t *validity, size_t count,
                       struct arena *arena)

@@ -24,6 +24,8 @@ void rowset_init(struct rowset *rowset, const struct plan_column *columns, size_
 void rowset_init_types(struct rowset *rowset, const struct type *types, size_t count,
                        struct budget *budget);
 void rowset_deinit(struct rowset *rowset); /* a zeroed one is fine */
+/* No rows; what was taken is kept for the next ones. */
+void rowset_clear(struct rowset *rowset);
 /* Copies `count` rows of the batch: those in `selection`, or the first ones if it is NULL. */
 MUST_CHECK enum err rowset_append(struct rowset *rowset, const struct batch *batch,
                                   const uint32_t *selection, size_t count, struct error *error);

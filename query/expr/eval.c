@@ -107,15 +107,6 @@ struct column result_null(struct frame *frame, struct type type)
     return column_from_value(&value, &frame->evaluator->batch);
 }
 
-enum err parameter_get(struct frame *frame, uint32_t parameter, const struct parameter_rows **out)
-{
-    const struct eval_context *context = frame->evaluator->context;
-    if (context->parameter == NULL)
-        return error_set(frame->error, ERR_UNSUPPORTED, "0A000",
-                         "subqueries are not possible here");
-    return context->parameter(context->parameter_context, parameter, out, frame->error);
-}
-
 /* --- limits inside of a batch --- */
 
 #define CHARGE_STEP ((size_t)1 << 20) /* smaller batches are the operator's small change */
@@ -330,29 +321,6 @@ static enum err call_run(struct frame *frame, struct node *node, struct rows row
     return call_batch(frame, node, arguments, rows, out);
 }
 
-static enum err parameter_run(struct frame *frame, struct node *node, struct column *out)
-{
-    const struct parameter_rows *subquery;
-    enum err err = parameter_get(frame, node->expr->parameter, &subquery);
-    if (err != OK)
-        return err;
-    struct value value = {.type = node->expr->type};
-    if (node->expr->kind == EXPR_EXISTS) {
-        value.b = subquery->row_count > 0;
-    } else if (subquery->row_count > 1) {
-        return error_set(frame->error, ERR_INPUT, "21000",
-                         "more than one row returned by a subquery used as an expression");
-    } else if (subquery->row_count == 1) {
-        value = column_value(&subquery->column, 0);
-    } else {
-        value.is_null = true;
-    }
-    if (node->expr->kind == EXPR_EXISTS && node->expr->is_negated)
-        value.b = !value.b;
-    *out = result_constant(frame, &value);
-    return OK;
-}
-
 enum err node_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
 {
     const struct expr *expr = node->expr;
@@ -377,9 +345,14 @@ enum err node_run(struct frame *frame, struct node *node, struct rows rows, stru
             assert(expr->column < frame->in->column_count);
         *out = frame->replaced != NULL ? *frame->replaced : frame->in->columns[expr->column];
         return OK;
+    case EXPR_OUTER:
+        *out = result_constant(frame, &frame->evaluator->context->outer[expr->parameter]);
+        out->type = expr->type;
+        return OK;
     case EXPR_PARAMETER:
     case EXPR_EXISTS:
-        return parameter_run(frame, node, out);
+    case EXPR_QUANTIFIED:
+        return subquery_run(frame, node, rows, out);
     case EXPR_CALL:
     case EXPR_CAST:
         return call_run(frame, node, rows, out);
@@ -453,6 +426,7 @@ static void node_deinit(struct node *node)
         node->call.state_free(node->call.state);
     value_set_destroy(node->set);
     dictionary_cache_destroy(node->cache);
+    evaluator_destroy(node->test);
     for (uint32_t i = 0; i < node->expr->argument_count; i++)
         node_deinit(&node->children[i]);
 }

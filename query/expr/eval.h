@@ -6,10 +6,10 @@
 #include "query/expr/expr.h"
 #include "storage/column/column.h"
 
-/* The rows of an uncorrelated subquery's first column, made when first asked for. */
+/* The rows of a subquery, made when first asked for. */
 struct parameter_rows {
-    struct column column;
-    size_t row_count;
+    size_t row_count, column_count;
+    const struct column *columns;
 };
 
 struct eval_context {
@@ -18,12 +18,12 @@ struct eval_context {
     struct budget *budget;            /* the query's memory; may be NULL */
     const _Atomic bool *is_cancelled; /* looked at inside long loops; may be NULL */
     int64_t deadline_us; /* of the monotonic clock, looked at in the same places; 0: none */
-    /* Subquery values: called at most once per parameter and evaluator. For EXPR_PARAMETER the
-     * callee checks "more than one row returned by a subquery used as an expression" (21000) by
-     * row_count. NULL without subqueries. */
-    enum err (*parameter)(void *context, uint32_t parameter, const struct parameter_rows **out,
-                          struct error *error);
+    /* A subquery's rows with its slots at these values (none: NULL); they hold until the next call
+     * for it. NULL without subqueries. */
+    enum err (*parameter)(void *context, uint32_t parameter, const struct value *values,
+                          const struct parameter_rows **out, struct error *error);
     void *parameter_context;
+    const struct value *outer; /* by slot */
 };
 
 struct evaluator;

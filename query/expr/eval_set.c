@@ -103,12 +103,12 @@ static enum err set_prepare(struct frame *frame, struct node *node)
         return OK;
     }
     const struct parameter_rows *subquery;
-    enum err err = parameter_get(frame, expr->parameter, &subquery);
+    enum err err = parameter_get(frame, expr->parameter, NULL, &subquery);
     if (err != OK)
         return err;
     node->set = set_create(expr->arguments[0]->type.id, subquery->row_count);
     for (size_t row = 0; row < subquery->row_count; row++) {
-        struct value value = column_value(&subquery->column, row);
+        struct value value = column_value(&subquery->columns[0], row);
         set_add(node->set, &value);
     }
     return OK;

@@ -36,6 +36,8 @@ static bool node_equal(const struct expr *a, const struct expr *b)
     case EXPR_PARAMETER:
     case EXPR_EXISTS:
     case EXPR_IN_SUBQUERY:
+    case EXPR_QUANTIFIED:
+    case EXPR_OUTER:
         return a->parameter == b->parameter;
     case EXPR_CALL:
         return a->function == b->function && a->function->volatility != VOLATILE;
@@ -65,6 +67,8 @@ static bool node_is_constant(const struct expr *expr)
     case EXPR_PARAMETER:
     case EXPR_EXISTS:
     case EXPR_IN_SUBQUERY:
+    case EXPR_QUANTIFIED:
+    case EXPR_OUTER:
         return false;
     case EXPR_CALL:
         return expr->function->volatility == IMMUTABLE;
@@ -95,6 +99,12 @@ bool expr_is_volatile(const struct expr *expr)
             return true;
     }
     return false;
+}
+
+bool expr_is_subquery(const struct expr *expr)
+{
+    return expr->kind == EXPR_PARAMETER || expr->kind == EXPR_EXISTS ||
+           expr->kind == EXPR_IN_SUBQUERY || expr->kind == EXPR_QUANTIFIED;
 }
 
 void expr_visit_columns(const struct expr *expr, void (*visit)(void *context, uint32_t column),

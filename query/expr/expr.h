@@ -8,10 +8,15 @@
 struct function; /* query/func/func.h */
 
 enum expr_kind {
-    EXPR_CONSTANT,    /* constant */
-    EXPR_COLUMN,      /* column: index into the input batch */
-    EXPR_PARAMETER,   /* parameter: the one value of an uncorrelated scalar subquery (lazily run) */
-    EXPR_EXISTS,      /* parameter: does that subquery give a row */
+    EXPR_CONSTANT, /* constant */
+    EXPR_COLUMN,   /* column: index into the input batch */
+    /* Subqueries, run when first asked for. Those that name columns of the query around have as
+     * arguments, last of all, what stands for these: the values of the subquery's slots. */
+    EXPR_PARAMETER,  /* parameter: the one value of a scalar subquery */
+    EXPR_EXISTS,     /* parameter: does that subquery give a row */
+    EXPR_QUANTIFIED, /* test of left_count arguments and each row of subquery `parameter`: is it
+                        true for some row, or for all (is_all) */
+    EXPR_OUTER,      /* parameter: the slot, a value of the query around, set while this one runs */
     EXPR_IN_SUBQUERY, /* arguments[0] = ANY (the one column of subquery `parameter`); is_negated:
                          NOT IN */
     EXPR_CALL,        /* function(arguments…): operators and scalar functions */
@@ -45,7 +50,11 @@ struct expr {
     union {
         struct value constant;
         uint32_t column;
-        uint32_t parameter;
+        struct {
+            uint32_t parameter;
+            uint32_t left_count;
+            struct expr *test; /* over the left values, then the subquery's columns */
+        };
         const struct function *function;
     };
 };
@@ -82,6 +91,8 @@ bool expr_equal(const struct expr *a, const struct expr *b);
 /* No column, parameter or volatile call below. STABLE (now()) counts as variable for folding. */
 bool expr_is_constant(const struct expr *expr);
 bool expr_is_volatile(const struct expr *expr);
+/* Is it a subquery? */
+bool expr_is_subquery(const struct expr *expr);
 /* Calls `visit` on each EXPR_COLUMN below. */
 void expr_visit_columns(const struct expr *expr, void (*visit)(void *context, uint32_t column),
                         void *context);

@@ -22,6 +22,7 @@ struct node {
     struct call call;               /* CALL, CAST, NULLIF, ARRAY_COMPARE */
     struct value_set *set;          /* IN over constants, IN_SUBQUERY: made at first use */
     struct dictionary_cache *cache; /* see dictionary_column */
+    struct evaluator *test;         /* QUANTIFIED */
     struct bucket bucket;
     int64_t
         dictionary_column; /* the one text column this subtree depends on, -1: not of that kind */
@@ -88,7 +89,10 @@ enum err dictionary_run(struct frame *frame, struct node *node, struct rows rows
 void dictionary_cache_destroy(struct dictionary_cache *cache);
 /* Is the cached way worth it for this column and so many rows? */
 bool dictionary_pays(const struct column *in, size_t count);
-/* The subquery's rows, checked. */
-enum err parameter_get(struct frame *frame, uint32_t parameter, const struct parameter_rows **out);
+/* --- subqueries, in eval_subquery.c --- */
+enum err subquery_run(struct frame *frame, struct node *node, struct rows rows, struct column *out);
+/* The subquery's rows. */
+enum err parameter_get(struct frame *frame, uint32_t parameter, const struct value *values,
+                       const struct parameter_rows **out);
 
 #endif

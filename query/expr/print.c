@@ -4,6 +4,8 @@
 
 #include "query/func/func.h"
 
+#include <string.h>
+
 static void print_constant(const struct value *value, struct writer *out)
 {
     if (value->is_null) {
@@ -132,6 +134,38 @@ static void print_array_compare(const struct expr *expr, const struct slice *nam
     writer_cstr(out, "))");
 }
 
+/* " of x, y": what the subquery is given of the query around. */
+static void print_given(const struct expr *expr, uint32_t first, const struct slice *names,
+                        struct writer *out)
+{
+    if (expr->argument_count == first)
+        return;
+    writer_cstr(out, " of ");
+    print_list(expr, first, ", ", names, out);
+}
+
+static const char *operator_name(const struct expr *expr)
+{
+    if (expr->kind == EXPR_CALL)
+        return expr->function->name;
+    const char *name = "test";
+    for (uint32_t i = 0; i < expr->argument_count && strcmp(name, "test") == 0; i++)
+        name = operator_name(expr->arguments[i]);
+    return name;
+}
+
+static void print_quantified(const struct expr *expr, const struct slice *names, struct writer *out)
+{
+    struct expr left = *expr;
+    left.argument_count = expr->left_count;
+    writer_cstr(out, "((");
+    print_list(&left, 0, ", ", names, out);
+    writer_printf(out, ") %s %s (subquery %u", operator_name(expr->test),
+                  expr->is_all ? "ALL" : "ANY", expr->parameter + 1);
+    print_given(expr, expr->left_count, names, out);
+    writer_cstr(out, "))");
+}
+
 void expr_print(const struct expr *expr, const struct slice *names, struct writer *out)
 {
     switch (expr->kind) {
@@ -142,10 +176,20 @@ void expr_print(const struct expr *expr, const struct slice *names, struct write
         print_column(expr, names, out);
         return;
     case EXPR_PARAMETER:
-        writer_printf(out, "(subquery %u)", expr->parameter + 1);
+        writer_printf(out, "(subquery %u", expr->parameter + 1);
+        print_given(expr, 0, names, out);
+        writer_u8(out, ')');
+        return;
+    case EXPR_QUANTIFIED:
+        print_quantified(expr, names, out);
+        return;
+    case EXPR_OUTER:
+        writer_printf(out, "$%u", expr->parameter + 1);
         return;
     case EXPR_EXISTS:
-        writer_printf(out, "EXISTS (subquery %u)", expr->parameter + 1);
+        writer_printf(out, "EXISTS (subquery %u", expr->parameter + 1);
+        print_given(expr, 0, names, out);
+        writer_u8(out, ')');
         return;
     case EXPR_CALL:
         print_call(expr, names, out);

@@ -152,7 +152,14 @@ static void print_join(const struct plan *plan, struct writer *out)
     struct slice *right_names = column_names(&right, 1);
     struct slice *names = column_names((const struct plan *const *)plan->children, 2);
     writer_printf(out, "%s %s", kinds[plan->join.kind],
-                  plan->join.key_count > 0 ? "hash join" : "loop join");
+                  plan->kind == PLAN_APPLY   ? "apply"
+                  : plan->join.key_count > 0 ? "hash join"
+                                             : "loop join");
+    for (size_t index = 0; index < plan->join.slots.count && plan->kind == PLAN_APPLY; index++) {
+        writer_printf(out, "%s$%u = ", index > 0 ? ", " : " with ",
+                      plan->join.slots.slots[index] + 1);
+        expr_print(plan->join.arguments[index], left_names, out);
+    }
     for (size_t index = 0; index < plan->join.key_count; index++) {
         writer_cstr(out, index > 0 ? " AND " : " on ");
         expr_print(plan->join.left_keys[index], left_names, out);
@@ -250,6 +257,7 @@ static void print_node(const struct plan *plan, struct writer *out)
         print_sort(plan, names, out);
         break;
     case PLAN_JOIN:
+    case PLAN_APPLY:
         print_join(plan, out);
         break;
     case PLAN_UNION_ALL:
@@ -323,6 +331,8 @@ void plan_explain(const struct statement *statement, const struct plan_actual *a
     struct explainer e = {.actual = actual, .out = lines};
     explain(&e, statement->plan, 0);
     for (size_t index = 0; index < statement->subplan_count; index++) {
+        if (statement->subplans[index] == NULL)
+            continue;
         writer_printf(lines, "Subquery %zu\n", index + 1);
         explain(&e, statement->subplans[index], 1);
     }

@@ -20,6 +20,7 @@ enum plan_kind {
     PLAN_SORT,  /* with limit: top-N */
     PLAN_LIMIT,
     PLAN_JOIN,
+    PLAN_APPLY, /* LATERAL: the right side is run for each left row, by the values of its slots */
     PLAN_UNION_ALL,
     PLAN_HOP,   /* hop(): each row once per window it falls in */
     PLAN_WINDOW /* calls with OVER, over rows sorted by partition and order */
@@ -81,6 +82,13 @@ struct window_call {
     struct window_frame frame;
 };
 
+/* Values that a plan takes of the query around it: EXPR_OUTER stands for them. Numbers are the
+ * statement's own, so a value is in its place however deep it is used. */
+struct subplan_slots {
+    size_t count;
+    uint32_t *slots;
+};
+
 struct plan {
     enum plan_kind kind;
     uint32_t id;         /* 0 … statement->plan_count - 1 */
@@ -136,7 +144,10 @@ struct plan {
                                  children[1]'s */
             struct expr **left_keys, **right_keys;
             struct expr *condition; /* over left columns then right columns, NULL: none */
-        } join;                     /* output: left columns, then right columns (not SEMI, ANTI) */
+            /* APPLY: kind is INNER, CROSS or LEFT, there are no keys. */
+            struct subplan_slots slots;
+            struct expr **arguments; /* values of the slots, over children[0]'s columns */
+        } join;                      /* output: left columns, then right columns (not SEMI, ANTI) */
         struct {
             uint32_t time_column; /* of the child, timestamptz or timestamp; rows with NULL time
                                      give no window */
@@ -168,7 +179,9 @@ struct statement {
     bool is_cacheable;
     const char *command_tag; /* "SELECT", "EXPLAIN", "SHOW", "CREATE TABLE" … */
     struct plan *plan;       /* SELECT, EXPLAIN; INSERT's source */
-    struct plan **subplans;  /* by parameter number */
+    struct plan **subplans;  /* by parameter number; NULL: became part of another plan */
+    struct subplan_slots *subplan_slots; /* beside them */
+    uint32_t slot_count;
     size_t subplan_count;
     uint32_t plan_count; /* nodes, for execution state */
     struct plan_table *tables;

@@ -182,6 +182,8 @@ static uint32_t *prune_join(struct builder *build, struct plan *plan, const bool
     if (plan->column_count > 0)
         memcpy(both, needed, plan->column_count * sizeof(bool));
     need_expr(plan->join.condition, both);
+    for (size_t index = 0; index < plan->join.slots.count; index++)
+        need_expr(plan->join.arguments[index], both);
     bool *right = copy_needed(build, both + left_count, right_count);
     for (size_t index = 0; index < plan->join.key_count; index++) {
         need_expr(plan->join.left_keys[index], both);
@@ -201,6 +203,8 @@ static uint32_t *prune_join(struct builder *build, struct plan *plan, const bool
         renumber(build, &plan->join.left_keys[index], left_map);
         renumber(build, &plan->join.right_keys[index], right_map);
     }
+    for (size_t index = 0; index < plan->join.slots.count; index++)
+        renumber(build, &plan->join.arguments[index], left_map);
     renumber(build, &plan->join.condition, map);
     if (is_left_only)
         return take_child(plan, map);
@@ -313,6 +317,7 @@ static uint32_t *prune(struct builder *build, struct plan *plan, const bool *nee
     case PLAN_LIMIT:
         return prune_sort(build, plan, needed);
     case PLAN_JOIN:
+    case PLAN_APPLY:
         return prune_join(build, plan, needed);
     case PLAN_UNION_ALL:
         return prune_union(build, plan, needed);

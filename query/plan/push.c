@@ -8,6 +8,7 @@
  *   JOIN          inner: either side's; equalities become keys, the rest the condition. left: above
  *                 it, the left side's only; in ON, the right side's only (a row of the left side
  *                 that fails ON still comes out); right the other way round; full: nothing
+ *   APPLY         as JOIN, without keys
  *   UNION ALL     everything, to each side
  *   SORT          everything without LIMIT, nothing with it
  *   HOP           what does not name the window
@@ -179,7 +180,7 @@ static void place_condition(struct builder *build, const struct plan *plan, stru
         expr_list_add(build->arena, &lists->left, expr);
     } else if (side == SIDE_NONE && on_may_go_left(kind) && kind != JOIN_RIGHT) {
         expr_list_add(build->arena, &lists->left, expr);
-    } else if (is_key(expr, left_count, &is_swapped)) {
+    } else if (plan->kind == PLAN_JOIN && is_key(expr, left_count, &is_swapped)) {
         expr_list_add(build->arena, &lists->left_keys, expr->arguments[is_swapped ? 1 : 0]);
         expr_list_add(build->arena, &lists->right_keys,
                       to_right(build, plan, expr->arguments[is_swapped ? 0 : 1]));
@@ -338,6 +339,7 @@ static struct plan *push(struct builder *build, struct plan *plan, struct expr_l
             return push_child(build, plan, &below, conditions);
         return push_child(build, plan, conditions, &kept);
     case PLAN_JOIN:
+    case PLAN_APPLY:
         return push_join(build, plan, conditions);
     case PLAN_UNION_ALL:
         return push_union(build, plan, conditions);

@@ -106,7 +106,7 @@ bool expr_is_operator(const struct expr *expr, const char *name)
 
 bool expr_has_parameter(const struct expr *expr)
 {
-    if (expr->kind == EXPR_PARAMETER || expr->kind == EXPR_EXISTS || expr->kind == EXPR_IN_SUBQUERY)
+    if (expr_is_subquery(expr))
         return true;
     for (uint32_t index = 0; index < expr->argument_count; index++)
         if (expr_has_parameter(expr->arguments[index]))

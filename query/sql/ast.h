@@ -38,8 +38,9 @@ enum ast_kind {
     AST_SUBSCRIPT, /* arguments[0] [ arguments[1] ] */
     AST_SUBQUERY,
     AST_EXISTS,
-    AST_IN_SUBQUERY, /* arguments[0] = ANY (select) */
-    AST_DEFAULT      /* a cell of INSERT */
+    AST_IN_SUBQUERY, /* arguments `text` ANY (select), or ALL (is_all): a row of several, or one */
+    AST_ARRAY_SUBQUERY,
+    AST_DEFAULT /* a cell of INSERT */
 };
 
 struct ast_node;

@@ -6,9 +6,13 @@
 
 #include <assert.h>
 
-uint32_t bind_add_subplan(struct binder *b, struct plan *plan)
+uint32_t bind_add_subplan(struct binder *b, struct plan *plan, const struct subplan_slots *slots)
 {
     struct statement *statement = b->statement;
+    size_t capacity = b->subplan_capacity;
+    statement->subplan_slots = bind_grow(b->arena, statement->subplan_slots,
+                                         statement->subplan_count, &capacity, sizeof(*slots));
+    statement->subplan_slots[statement->subplan_count] = *slots;
     statement->subplans = bind_grow(b->arena, statement->subplans, statement->subplan_count,
                                     &b->subplan_capacity, sizeof(*statement->subplans));
     statement->subplans[statement->subplan_count] = plan;
@@ -32,7 +36,8 @@ static void finish_plans(struct binder *b)
     if (statement->plan != NULL)
         number_plan(statement, statement->plan);
     for (size_t index = 0; index < statement->subplan_count; index++)
-        number_plan(statement, statement->subplans[index]);
+        if (statement->subplans[index] != NULL)
+            number_plan(statement, statement->subplans[index]);
 }
 
 static enum err bind_statement(struct binder *b, struct ast_statement *ast)

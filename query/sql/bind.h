@@ -35,9 +35,26 @@ struct scope_relation {
     struct slice schema, name;
 };
 
+struct scope;
+
 struct cte_scope { /* innermost first */
     const struct ast_cte *cte;
     const struct cte_scope *outer;
+    const struct scope
+        *around; /* of the query that has the WITH: what its names may mean besides */
+};
+
+/* What a subquery, or a LATERAL item of FROM, takes of the query around it: each name found there
+ * becomes a slot (EXPR_OUTER inside) and an argument (an expression of the query around). */
+struct correlation {
+    struct scope *around;
+    const struct scope *beyond; /* where names go on that `around` has not */
+    size_t count, capacity;
+    struct expr **arguments;
+    size_t slot_capacity;
+    uint32_t *slots;
+    size_t uses;
+    bool is_refused; /* LATERAL to the right of RIGHT or FULL JOIN */
 };
 
 /* A call with OVER and its window. */
@@ -48,8 +65,11 @@ struct over_call {
 };
 
 struct scope {
-    const struct scope
-        *outer; /* of the query around: only to tell a correlated name from an unknown one */
+    const struct scope *outer; /* the border to the query around, NULL: none */
+    /* The border to what stands before in FROM, while an item of FROM is bound: LATERAL looks
+     * there, and then in `outer`. NULL: nothing does. */
+    const struct scope *lateral;
+    struct correlation *correlation; /* a border: has no columns, but leads to those around */
     const struct cte_scope *ctes;
     size_t column_count, column_capacity;
     struct scope_column *columns; /* index = column of the plan below */
@@ -97,7 +117,12 @@ void scope_add_merged(struct binder *b, struct scope *scope, const struct scope_
 size_t scope_find_name(const struct scope *scope, struct slice name, uint32_t *column);
 /* Columns of the scope in the order of *, by number; `out` has room for column_count. */
 size_t scope_star(const struct scope *scope, uint32_t *out);
-/* A name of one to three parts; 42703, 42702, 42P01, 0A000 for a correlated one. */
+/* A name of one to three parts, here or in a query around; 42703, 42702, 42P01. */
+MUST_CHECK enum err scope_find(struct binder *b, const struct scope *scope,
+                               const struct ast_node *node, struct expr **out);
+/* What stands inside for an expression of the query around. */
+struct expr *scope_cross(struct binder *b, struct correlation *correlation, struct expr *expr);
+/* The same, here only. */
 MUST_CHECK enum err scope_resolve(struct binder *b, const struct scope *scope,
                                   const struct ast_node *node, uint32_t *column);
 /* Is there exactly such an unqualified column? No error. */
@@ -119,11 +144,20 @@ struct slice bind_label(const struct ast_node *node);
 /* query/sql/bind_from.c */
 MUST_CHECK enum err bind_from_list(struct binder *b, struct scope *scope,
                                    struct ast_from *const *items, size_t count, struct plan **out);
+/* query/sql/bind_subquery.c: (SELECT …) as a value, EXISTS, IN, ANY, ALL, ARRAY. */
+MUST_CHECK enum err bind_subquery(struct binder *b, struct scope *scope,
+                                  const struct ast_node *node, struct expr **out);
+
 /* query/sql/bind_join.c: JOIN … ON, USING, NATURAL. */
 MUST_CHECK enum err bind_join(struct binder *b, struct scope *scope, const struct ast_from *from,
                               struct plan **out);
 MUST_CHECK enum err bind_new_join(struct binder *b, struct plan *left, struct plan *right,
                                   enum join_kind kind, struct plan **out);
+/* Binds an item that may look at what `around` has so far (LATERAL, functions), and joins it: an
+ * APPLY if it did. */
+MUST_CHECK enum err bind_right_item(struct binder *b, struct scope *around,
+                                    const struct ast_from *from, enum join_kind kind,
+                                    struct plan *left, struct plan **out);
 /* A PROJECT of the child's columns and of `extra` ones after them, to be filled in. */
 MUST_CHECK enum err bind_widen(struct binder *b, struct plan *child, size_t extra,
                                struct plan **out);
@@ -192,7 +226,7 @@ MUST_CHECK enum err bind_filter(struct binder *b, struct plan *child, struct exp
                                 struct plan **out);
 MUST_CHECK enum err bind_cast_columns(struct binder *b, struct plan **plan,
                                       const struct type *types);
-uint32_t bind_add_subplan(struct binder *b, struct plan *plan);
+uint32_t bind_add_subplan(struct binder *b, struct plan *plan, const struct subplan_slots *slots);
 void bind_add_table(struct binder *b, const struct schema *schema);
 
 #endif

@@ -1,6 +1,6 @@
 /* Expressions: each node's parts are bound, then query/expr/build types them by PostgreSQL's rules.
- * Aggregates become columns past AGGREGATE_COLUMN_FIRST and are collected in the scope;
- * uncorrelated subqueries become parameters. */
+ * Aggregates become columns past AGGREGATE_COLUMN_FIRST and are collected in the scope: of the
+ * query they stand in, or of the one around whose columns alone they name. */
 #include "query/sql/bind.h"
 
 #include "query/func/aggregate.h"
@@ -18,16 +18,6 @@ static enum err bind_each(struct binder *b, struct scope *scope, const struct as
             return result;
     }
     return OK;
-}
-
-static struct expr *new_expr(struct binder *b, enum expr_kind kind, enum type_id type,
-                             int32_t position)
-{
-    struct expr *expr = arena_alloc_zero(b->arena, sizeof(*expr));
-    expr->kind = kind;
-    expr->type = type_of(type);
-    expr->text_position = position;
-    return expr;
 }
 
 /* --- leaves --- */
@@ -50,95 +40,6 @@ static enum err bind_number(struct binder *b, const struct ast_node *node, struc
         return OK;
     b->error->text_position = node->position;
     return b->error->code;
-}
-
-static enum err bind_column(struct binder *b, struct scope *scope, const struct ast_node *node,
-                            struct expr **out)
-{
-    uint32_t column;
-    enum err result = scope_resolve(b, scope, node, &column);
-    if (result == OK)
-        *out = build_column(&b->build, column, scope->columns[column].type, node->position);
-    return result;
-}
-
-/* --- subqueries --- */
-
-static enum err bind_subselect(struct binder *b, struct scope *scope, const struct ast_node *node,
-                               struct plan **out)
-{
-    enum err result = bind_select(b, scope, scope->ctes, node->select, false, out);
-    if (result == OK && node->kind != AST_EXISTS && (*out)->column_count != 1)
-        return bind_error(b, node->position, "42601", "subquery must return only one column");
-    return result;
-}
-
-static enum err bind_scalar_subquery(struct binder *b, struct scope *scope,
-                                     const struct ast_node *node, struct expr **out)
-{
-    struct plan *plan;
-    enum err result = bind_subselect(b, scope, node, &plan);
-    if (result != OK)
-        return result;
-    *out = new_expr(b, EXPR_PARAMETER, TYPE_UNKNOWN, node->position);
-    (*out)->type = plan->columns[0].type;
-    (*out)->parameter = bind_add_subplan(b, plan);
-    return OK;
-}
-
-static enum err bind_exists(struct binder *b, struct scope *scope, const struct ast_node *node,
-                            struct expr **out)
-{
-    struct plan *plan;
-    struct plan *first;
-    enum err result = bind_subselect(b, scope, node, &plan);
-    if (result == OK)
-        result = bind_new_plan(b, PLAN_LIMIT, plan->column_count, 1, &first);
-    if (result != OK)
-        return result;
-    struct value one = {.type = type_of(TYPE_INT8), .i = 1};
-    memcpy(first->columns, plan->columns, plan->column_count * sizeof(*plan->columns));
-    first->children[0] = plan;
-    first->sort.limit = build_constant(&b->build, &one, 0);
-    *out = new_expr(b, EXPR_EXISTS, TYPE_BOOL, node->position);
-    (*out)->parameter = bind_add_subplan(b, first);
-    return OK;
-}
-
-static enum err bind_in_subquery(struct binder *b, struct scope *scope, const struct ast_node *node,
-                                 struct expr **out)
-{
-    struct plan *plan;
-    struct expr *left;
-    struct type type;
-    enum err result = bind_expr(b, scope, node->arguments[0], &left);
-    if (result == OK)
-        result = bind_subselect(b, scope, node, &plan);
-    if (result != OK)
-        return result;
-    struct expr *both[2] = {left,
-                            build_column(&b->build, 0, plan->columns[0].type, node->position)};
-    result = build_common_type(&b->build, both, 2, "IN", &type);
-    if (result != OK) { /* then there is no operator either, which is what PostgreSQL says */
-        struct expr *unused;
-        return build_operator(&b->build, SLICE("="), both[0], both[1], node->position, &unused) !=
-                       OK
-                   ? ERR_INPUT
-                   : result;
-    }
-    if (result == OK)
-        result = build_cast(&b->build, left, type, CAST_IMPLICIT, node->position, &left);
-    if (result == OK)
-        result = bind_cast_columns(b, &plan, &type);
-    if (result != OK)
-        return result;
-    struct expr *expr = *out = new_expr(b, EXPR_IN_SUBQUERY, TYPE_BOOL, node->position);
-    expr->is_negated = node->is_negated;
-    expr->argument_count = 1;
-    expr->arguments = arena_alloc(b->arena, sizeof(*expr->arguments));
-    expr->arguments[0] = left;
-    expr->parameter = bind_add_subplan(b, plan);
-    return OK;
 }
 
 /* --- what repeats a part of itself --- */
@@ -269,14 +170,78 @@ static enum err bind_call_order(struct binder *b, struct scope *scope, const str
     return OK;
 }
 
+static bool has_kind(const struct expr *expr, enum expr_kind kind)
+{
+    if (expr->kind == kind)
+        return true;
+    for (uint32_t index = 0; index < expr->argument_count; index++)
+        if (has_kind(expr->arguments[index], kind))
+            return true;
+    return false;
+}
+
+/* Does the call name columns of queries around, and none of this one? */
+static bool is_of_outer(const struct aggregate_request *request)
+{
+    bool has_outer = request->filter != NULL && has_kind(request->filter, EXPR_OUTER);
+    bool has_own = request->filter != NULL && has_kind(request->filter, EXPR_COLUMN);
+    for (size_t index = 0; index < request->argument_count + request->order_count; index++) {
+        const struct expr *expr = index < request->argument_count
+                                      ? request->arguments[index]
+                                      : request->order_keys[index - request->argument_count];
+        has_outer = has_outer || has_kind(expr, EXPR_OUTER);
+        has_own = has_own || has_kind(expr, EXPR_COLUMN);
+    }
+    if (request->order_by != NULL) {
+        has_outer = has_outer || has_kind(request->order_by, EXPR_OUTER);
+        has_own = has_own || has_kind(request->order_by, EXPR_COLUMN);
+    }
+    return has_outer && !has_own;
+}
+
+static enum err bind_aggregate_parts(struct binder *b, struct scope *scope,
+                                     const struct ast_node *node, struct aggregate_request *request)
+{
+    scope->is_in_aggregate = true;
+    enum err result = bind_each(b, scope, node, &request->arguments);
+    if (result == OK && node->filter != NULL)
+        result = bind_expr(b, scope, node->filter, &request->filter);
+    if (result == OK && request->filter != NULL)
+        result = build_condition(&b->build, request->filter, "FILTER", &request->filter);
+    if (result == OK && node->within != NULL) {
+        request->is_descending = node->within->is_descending;
+        result = bind_expr(b, scope, node->within->node, &request->order_by);
+    }
+    if (result == OK && node->order_count > 0)
+        result = bind_call_order(b, scope, node, request);
+    scope->is_in_aggregate = false;
+    return result;
+}
+
+/* Counts of slots at each border on the way out, to take back what was noted since. */
+static void borders_save(struct binder *b, const struct scope *border, size_t **out)
+{
+    size_t depth = 0;
+    for (const struct scope *at = border; at != NULL; at = at->correlation->beyond)
+        depth++;
+    *out = arena_alloc_array(b->arena, depth + 1, sizeof(**out));
+    depth = 0;
+    for (const struct scope *at = border; at != NULL; at = at->correlation->beyond)
+        (*out)[depth++] = at->correlation->count;
+}
+
+static void borders_restore(const struct scope *border, const size_t *saved)
+{
+    for (const struct scope *at = border; at != NULL; at = at->correlation->beyond)
+        at->correlation->count = *saved++;
+}
+
 static enum err bind_aggregate(struct binder *b, struct scope *scope, const struct ast_node *node,
                                struct expr **out)
 {
-    if (scope->is_in_aggregate)
+    bool is_nested = scope->is_in_aggregate;
+    if (is_nested && scope->outer == NULL)
         return bind_error(b, node->position, "42803", "aggregate function calls cannot be nested");
-    if (!scope->is_aggregate_allowed)
-        return bind_error(b, node->position, "42803", "aggregate functions are not allowed in %s",
-                          scope->clause);
     if (node->count == 0 && !node->is_star && node->within == NULL)
         return bind_error(b, node->position, "42809",
                           "%.*s(*) must be used to call a parameterless aggregate function",
@@ -287,19 +252,25 @@ static enum err bind_aggregate(struct binder *b, struct scope *scope, const stru
                                         .is_distinct = node->is_distinct,
                                         .position = node->position};
     struct aggregate_call call;
-    scope->is_in_aggregate = true;
-    enum err result = bind_each(b, scope, node, &request.arguments);
-    if (result == OK && node->filter != NULL)
-        result = bind_expr(b, scope, node->filter, &request.filter);
-    if (result == OK && request.filter != NULL)
-        result = build_condition(&b->build, request.filter, "FILTER", &request.filter);
-    if (result == OK && node->within != NULL) {
-        request.is_descending = node->within->is_descending;
-        result = bind_expr(b, scope, node->within->node, &request.order_by);
+    size_t *saved = NULL;
+    if (scope->outer == NULL && !scope->is_aggregate_allowed)
+        return bind_error(b, node->position, "42803", "aggregate functions are not allowed in %s",
+                          scope->clause);
+    borders_save(b, scope->outer, &saved);
+    enum err result = bind_aggregate_parts(b, scope, node, &request);
+    scope->is_in_aggregate = is_nested;
+    if (result == OK && is_of_outer(&request)) {
+        borders_restore(scope->outer, saved);
+        result = bind_aggregate(b, scope->outer->correlation->around, node, out);
+        if (result == OK)
+            *out = scope_cross(b, scope->outer->correlation, *out);
+        return result;
     }
-    if (result == OK && node->order_count > 0)
-        result = bind_call_order(b, scope, node, &request);
-    scope->is_in_aggregate = false;
+    if (result == OK && is_nested)
+        return bind_error(b, node->position, "42803", "aggregate function calls cannot be nested");
+    if (result == OK && !scope->is_aggregate_allowed)
+        return bind_error(b, node->position, "42803", "aggregate functions are not allowed in %s",
+                          scope->clause);
     if (result == OK)
         result = build_aggregate(&b->build, &request, &call);
     if (result == OK)
@@ -428,7 +399,7 @@ enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node 
     struct value boolean = {.type = type_of(TYPE_BOOL), .b = node->is_true};
     switch (node->kind) {
     case AST_COLUMN:
-        return bind_column(b, scope, node, out);
+        return scope_find(b, scope, node, out);
     case AST_STAR:
         return bind_error(b, node->position, "42601", "* stands only in a select list or count(*)");
     case AST_STRING:
@@ -449,11 +420,10 @@ enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node 
     case AST_BETWEEN:
         return bind_between(b, scope, node, out);
     case AST_SUBQUERY:
-        return bind_scalar_subquery(b, scope, node, out);
     case AST_EXISTS:
-        return bind_exists(b, scope, node, out);
     case AST_IN_SUBQUERY:
-        return bind_in_subquery(b, scope, node, out);
+    case AST_ARRAY_SUBQUERY:
+        return bind_subquery(b, scope, node, out);
     case AST_SUBSCRIPT:
         return bind_unsupported(b, node->position, "a subscript");
     case AST_DEFAULT:
@@ -490,6 +460,7 @@ static struct slice label(const struct ast_node *node, int *strength)
     case AST_LEAST:
         return SLICE("least");
     case AST_ARRAY:
+    case AST_ARRAY_SUBQUERY:
         return SLICE("array");
     case AST_EXISTS:
         return SLICE("exists");

@@ -128,9 +128,15 @@ static enum err bind_cte(struct binder *b, struct scope *scope, const struct ast
                          const struct cte_scope *entry, struct plan **out)
 {
     const struct ast_cte *cte = entry->cte;
-    enum err result = bind_select(b, scope->outer, entry->outer, cte->select, false, out);
+    const struct scope *around = entry->around;
+    size_t uses = around == NULL ? 0 : around->correlation->uses;
+    enum err result = bind_select(b, around, entry->outer, cte->select, false, out);
     if (result != OK)
         return result;
+    if (around != NULL && around != scope->outer && around->correlation->uses != uses)
+        return bind_unsupported(b, from->position,
+                                "a WITH query that names columns from around its query, used in a "
+                                "subquery of that,");
     if (cte->column_alias_count > (*out)->column_count)
         return bind_error(b, from->position, "42P10",
                           "WITH query \"%.*s\" has %zu columns available but %zu columns "
@@ -193,7 +199,9 @@ static enum err bind_table(struct binder *b, struct scope *scope, const struct a
 static enum err bind_from_select(struct binder *b, struct scope *scope, const struct ast_from *from,
                                  struct plan **out)
 {
-    enum err result = bind_select(b, scope->outer, scope->ctes, from->select, false, out);
+    const struct scope *outer =
+        from->is_lateral && scope->lateral != NULL ? scope->lateral : scope->outer;
+    enum err result = bind_select(b, outer, scope->ctes, from->select, false, out);
     return result != OK ? result : bind_add_columns(b, scope, from, SLICE(""), from->alias, *out);
 }
 
@@ -233,10 +241,7 @@ enum err bind_from_list(struct binder *b, struct scope *scope, struct ast_from *
     }
     enum err result = bind_from_item(b, scope, items[0], out);
     for (size_t index = 1; index < count && result == OK; index++) {
-        struct plan *next;
-        result = bind_from_item(b, scope, items[index], &next);
-        if (result == OK)
-            result = bind_new_join(b, *out, next, JOIN_CROSS, out);
+        result = bind_right_item(b, scope, items[index], JOIN_CROSS, *out, out);
     }
     return result;
 }

@@ -27,6 +27,28 @@ enum err bind_new_join(struct binder *b, struct plan *left, struct plan *right, 
     return OK;
 }
 
+enum err bind_right_item(struct binder *b, struct scope *around, const struct ast_from *from,
+                         enum join_kind kind, struct plan *left, struct plan **out)
+{
+    const struct scope *before = around->lateral;
+    struct correlation correlation = {.around = around,
+                                      .beyond = before != NULL ? before : around->outer,
+                                      .is_refused = kind == JOIN_RIGHT || kind == JOIN_FULL};
+    struct scope border = {.correlation = &correlation};
+    struct plan *right;
+    around->lateral = &border;
+    enum err result = bind_from_item(b, around, from, &right);
+    around->lateral = before;
+    if (result == OK)
+        result = bind_new_join(b, left, right, kind, out);
+    if (result != OK || correlation.count == 0)
+        return result;
+    (*out)->kind = PLAN_APPLY;
+    (*out)->join.slots = (struct subplan_slots){correlation.count, correlation.slots};
+    (*out)->join.arguments = correlation.arguments;
+    return OK;
+}
+
 enum err bind_widen(struct binder *b, struct plan *child, size_t extra, struct plan **out)
 {
     struct plan *plan;
@@ -256,14 +278,11 @@ static enum err bind_sides(struct join_state *s, struct plan **out)
                                            [AST_JOIN_FULL] = JOIN_FULL};
     struct binder *b = s->b;
     struct plan *left;
-    struct plan *right;
     enum err result = bind_from_item(b, &s->sides, s->from->left, &left);
     size_t left_merged = s->sides.merged_count;
     s->left_count = s->sides.column_count;
     if (result == OK)
-        result = bind_from_item(b, &s->sides, s->from->right, &right);
-    if (result == OK)
-        result = bind_new_join(b, left, right, kinds[s->from->join], out);
+        result = bind_right_item(b, &s->sides, s->from->right, kinds[s->from->join], left, out);
     if (result != OK)
         return result;
     split_sides(s, left_merged);
@@ -317,8 +336,12 @@ static enum err add_sides(struct join_state *s, struct scope *scope)
 enum err bind_join(struct binder *b, struct scope *scope, const struct ast_from *from,
                    struct plan **out)
 {
-    struct join_state s = {
-        .b = b, .from = from, .sides = {.outer = scope->outer, .ctes = scope->ctes}};
+    struct join_state s = {.b = b,
+                           .from = from,
+                           .sides = {.outer = scope->outer,
+                                     .lateral = scope->lateral,
+                                     .ctes = scope->ctes,
+                                     .clause = "FROM"}};
     enum err result = bind_sides(&s, out);
     if (result == OK && (from->is_natural || from->using_count > 0)) {
         struct plan *join = *out;

@@ -487,7 +487,7 @@ enum err bind_select(struct binder *b, const struct scope *outer, const struct c
 {
     for (size_t index = 0; index < select->cte_count; index++) {
         struct cte_scope *entry = arena_alloc(b->arena, sizeof(*entry));
-        *entry = (struct cte_scope){.cte = &select->ctes[index], .outer = ctes};
+        *entry = (struct cte_scope){.cte = &select->ctes[index], .outer = ctes, .around = outer};
         ctes = entry;
     }
     if (select->kind == SELECT_PLAIN)

@@ -431,22 +431,28 @@ static enum err convert_sublink(struct converter *c, const struct json_value *fi
         return convert_unsupported(c, position, "this subquery");
     const struct json_value *operator_names = tree_get(fields, "operName");
     struct slice name = operator_names == NULL ? SLICE("=") : tree_string(c, operator_names->child);
-    if (tree_text_is(fields, "subLinkType", "EXISTS_SUBLINK")) {
-        node->kind = AST_EXISTS;
-    } else if (tree_text_is(fields, "subLinkType", "ANY_SUBLINK") &&
-               slice_equal(name, SLICE("="))) {
-        node->kind = AST_IN_SUBQUERY;
-    } else if (tree_text_is(fields, "subLinkType", "ALL_SUBLINK") &&
-               slice_equal(name, SLICE("<>"))) {
-        node->kind = AST_IN_SUBQUERY;
-        node->is_negated = true;
-    } else if (tree_text_is(fields, "subLinkType", "ARRAY_SUBLINK")) {
-        return convert_unsupported(c, position, "ARRAY (SELECT …)");
-    } else if (!tree_text_is(fields, "subLinkType", "EXPR_SUBLINK")) {
-        return convert_unsupported(c, position, "%.*s ANY or ALL of a subquery", SLICE_ARGS(name));
-    }
-    enum err result = refuse_row(c, test, position);
-    if (result == OK && test != NULL)
+    static const struct {
+        const char *type;
+        enum ast_kind kind;
+        bool is_all;
+    } kinds[] = {{"EXISTS_SUBLINK", AST_EXISTS, false},
+                 {"EXPR_SUBLINK", AST_SUBQUERY, false},
+                 {"ARRAY_SUBLINK", AST_ARRAY_SUBQUERY, false},
+                 {"ANY_SUBLINK", AST_IN_SUBQUERY, false},
+                 {"ALL_SUBLINK", AST_IN_SUBQUERY, true}};
+    size_t kind = 0;
+    while (kind < array_count(kinds) && !tree_text_is(fields, "subLinkType", kinds[kind].type))
+        kind++;
+    if (kind == array_count(kinds))
+        return convert_unsupported(c, position, "a row compared with a subquery");
+    node->kind = kinds[kind].kind;
+    node->is_all = kinds[kind].is_all;
+    node->text = name;
+    struct tree_node row = tree_unwrap(test);
+    enum err result = OK;
+    if (tree_is(&row, "RowExpr"))
+        result = convert_exprs(c, tree_get(row.fields, "args"), &node->arguments, &node->count);
+    else if (test != NULL)
         result = set_arguments(c, node, &test, 1);
     return result != OK ? result : convert_select(c, select.fields, &node->select);
 }

@@ -40,8 +40,7 @@ static enum err convert_subselect(struct converter *c, const struct json_value *
 {
     struct tree_node select = tree_unwrap(tree_get(fields, "subquery"));
     *out = new_from(c, FROM_SELECT, 0);
-    if (tree_bool(fields, "lateral"))
-        return convert_unsupported(c, 0, "LATERAL");
+    (*out)->is_lateral = tree_bool(fields, "lateral");
     if (!tree_is(&select, "SelectStmt"))
         return convert_unsupported(c, 0, "this subquery");
     set_alias(c, fields, *out);
@@ -87,8 +86,6 @@ static enum err convert_function(struct converter *c, const struct json_value *f
     const struct json_value *items = tree_get(list.fields, "items");
     struct tree_node call = tree_unwrap(items == NULL ? NULL : items->child);
     from->position = tree_position(c, call.fields);
-    if (tree_bool(fields, "lateral"))
-        return convert_unsupported(c, from->position, "LATERAL");
     if (!tree_is(&call, "FuncCall"))
         return convert_unsupported(c, from->position, "this expression in FROM");
     if (tree_bool(fields, "ordinality"))

@@ -182,10 +182,6 @@ static enum err unknown_column(struct binder *b, const struct scope *scope,
                                const struct ast_node *node)
 {
     struct slice name = node->fields[node->field_count - 1];
-    uint32_t column;
-    for (const struct scope *outer = scope->outer; outer != NULL; outer = outer->outer)
-        if (find_column(outer, node, &column) > 0)
-            return bind_unsupported(b, node->position, "a correlated subquery");
     if (node->field_count > 1 && !has_relation(scope, node->fields, node->field_count - 1)) {
         struct slice table = node->fields[node->field_count - 2];
         return bind_error(b, node->position, "42P01",
@@ -214,4 +210,79 @@ enum err scope_resolve(struct binder *b, const struct scope *scope, const struct
         return bind_error(b, node->position, "42702", "column reference \"%.*s\" is ambiguous",
                           SLICE_ARGS(node->fields[node->field_count - 1]));
     return unknown_column(b, scope, node);
+}
+
+/* --- names of the queries around --- */
+
+static bool is_of_relation(const struct scope *scope, const struct ast_node *node)
+{
+    return node->field_count > 1 && has_relation(scope, node->fields, node->field_count - 1);
+}
+
+struct expr *scope_cross(struct binder *b, struct correlation *correlation, struct expr *expr)
+{
+    size_t index = 0;
+    while (index < correlation->count && !expr_equal(correlation->arguments[index], expr))
+        index++;
+    if (index == correlation->count) {
+        correlation->arguments = bind_grow(b->arena, correlation->arguments, index,
+                                           &correlation->capacity, sizeof(struct expr *));
+        correlation->slots = bind_grow(b->arena, correlation->slots, index,
+                                       &correlation->slot_capacity, sizeof(uint32_t));
+        correlation->arguments[index] = expr;
+        correlation->slots[index] = b->statement->slot_count++;
+        correlation->count++;
+    }
+    correlation->uses++;
+    struct expr *outer = arena_alloc_zero(b->arena, sizeof(*outer));
+    outer->kind = EXPR_OUTER;
+    outer->type = expr->type;
+    outer->text_position = expr->text_position;
+    outer->parameter = correlation->slots[index];
+    return outer;
+}
+
+/* *out stays NULL if nobody around has the name. */
+static enum err find_around(struct binder *b, const struct scope *border,
+                            const struct ast_node *node, struct expr **out)
+{
+    struct correlation *correlation = border->correlation;
+    struct scope *around = correlation->around;
+    uint32_t column;
+    size_t found = find_column(around, node, &column);
+    enum err result = OK;
+    *out = NULL;
+    if (found > 1)
+        return bind_error(b, node->position, "42702", "column reference \"%.*s\" is ambiguous",
+                          SLICE_ARGS(node->fields[node->field_count - 1]));
+    if (found == 1 && correlation->is_refused)
+        return bind_error(b, node->position, "42P10",
+                          "invalid reference to FROM-clause entry for table \"%.*s\": the "
+                          "combining JOIN type must be INNER or LEFT for a LATERAL reference",
+                          SLICE_ARGS(around->columns[column].table));
+    if (found == 1)
+        *out = build_column(&b->build, column, around->columns[column].type, node->position);
+    else if (is_of_relation(around, node))
+        return unknown_column(b, around, node);
+    else if (correlation->beyond != NULL)
+        result = find_around(b, correlation->beyond, node, out);
+    if (result == OK && *out != NULL)
+        *out = scope_cross(b, correlation, *out);
+    return result;
+}
+
+enum err scope_find(struct binder *b, const struct scope *scope, const struct ast_node *node,
+                    struct expr **out)
+{
+    uint32_t column = 0;
+    size_t found = find_column(scope, node, &column);
+    if (found == 0 && !is_of_relation(scope, node) && scope->outer != NULL) {
+        enum err result = find_around(b, scope->outer, node, out);
+        if (result != OK || *out != NULL)
+            return result;
+    }
+    enum err result = scope_resolve(b, scope, node, &column);
+    if (result == OK)
+        *out = build_column(&b->build, column, scope->columns[column].type, node->position);
+    return result;
 }

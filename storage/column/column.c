@@ -186,6 +186,20 @@ struct column column_gather(const struct column *column, const uint32_t *selecti
     return out;
 }
 
+struct column column_from(const struct column *column, size_t first)
+{
+    struct column out = *column;
+    if (column->form == COLUMN_CONSTANT || first == 0)
+        return out;
+    if (column->validity != NULL)
+        out.validity = column->validity + first;
+    if (column->form == COLUMN_DICTIONARY)
+        out.codes = column->codes + first;
+    else
+        out.values = (const char *)column->values + first * element_size(column);
+    return out;
+}
+
 /* Slices and their bytes, the bytes in one piece. */
 static const struct slice *copy_texts(const struct slice *texts, const uint8_t *validity,
                                       size_t count, struct arena *arena)

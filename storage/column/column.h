@@ -70,6 +70,8 @@ struct column column_flatten(const struct column *column, size_t row_count, stru
 /* Rows selected by `selection` (row indexes), form kept. */
 struct column column_gather(const struct column *column, const uint32_t *selection, size_t count,
                             struct arena *arena);
+/* The rows from `first` on, as a view. */
+struct column column_from(const struct column *column, size_t first);
 /* Deep copy: nothing borrowed afterwards. */
 struct column column_copy(const struct column *column, size_t row_count, struct arena *arena);
 

@@ -67,9 +67,20 @@ static void test_names(void **state)
         {"with recursive x as (select 1) select 1 from x", "0A000 @0"},
         {"with x as (select * from y), y as (select 1) select * from x", "42P01 @26"},
         {"select * from users u, (select id from clicks) x", "42703 @32"},
-        {"select (select name from users where id = user_id) from clicks", "0A000 @43"},
-        {"select 1 from users where exists (select 1 from clicks where user_id = users.id)",
-         "0A000 @72"},
+        {"select (select name from users where id = user_id) from clicks", "ok"},
+        {"select 1 from users where exists (select 1 from clicks where user_id = users.id)", "ok"},
+        {"select 1 from users where exists (select 1 from clicks where user_id = users.nope)",
+         "42703 @72"},
+        {"select 1 from users where exists (select 1 from clicks where user_id = nobody.id)",
+         "42P01 @72"},
+        {"select 1 from users u, users v where exists (select 1 from clicks where user_id = id)",
+         "42702 @83"},
+        {"select country, (select max(n) from clicks where user_id = id) from users group by 1",
+         "42803 @60"},
+        {"select 1 from users where (select max(id) from clicks) > 1", "42803 @35"},
+        {"with q as (select 1) select exists (with r as (select name) select (select 1 from r)) "
+         "from users",
+         "0A000 @83"},
     };
     (void)state;
     run(cases, array_count(cases));
@@ -152,7 +163,12 @@ static void test_sets(void **state)
         {"select true in (select n from clicks)", "42883 @13"},
         {"select (select 1, 2)", "42601 @8"},
         {"select 1 = any (select n from clicks), 1 <> all (select n from clicks)", "ok"},
-        {"select 1 < any (select n from clicks)", "0A000 @10"},
+        {"select 1 < any (select n from clicks)", "ok"},
+        {"select (1, 2) in (select n, n from clicks), (1, 2) <> all (select n, n from clicks)",
+         "ok"},
+        {"select (1, 2) in (select n from clicks)", "42601 @15"},
+        {"select (1, 2) < any (select n, n from clicks)", "0A000 @15"},
+        {"select array(select country from users)", "ok"},
     };
     (void)state;
     run(cases, array_count(cases));
@@ -169,7 +185,10 @@ static void test_joins(void **state)
         {"select 1 from users u full join clicks c on true", "ok"},
         {"select 1 from users u natural join clicks c", "ok"},
         {"select 1 from users u join clicks c on 1", "42804 @40"},
-        {"select 1 from users u, lateral (select 1) x", "0A000 @0"},
+        {"select 1 from users u, lateral (select 1) x", "ok"},
+        {"select 1 from users u, lateral (select u.id) x", "ok"},
+        {"select 1 from users u, (select u.id) x", "42P01 @32"},
+        {"select 1 from users u right join lateral (select u.id) x on true", "42P10 @50"},
         {"select * from users tablesample system (1)", "0A000 @33"},
     };
     (void)state;
