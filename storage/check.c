@@ -5,6 +5,7 @@
  *            ─▶ log: every record from the first that a checkpoint needs, up to the durable end
  *            ─▶ names in the directories: files that nobody has are notes
  *
+ * Nothing is written, not even the file that is locked, which is left alone where it is missing.
  * The parts are the readers of recovery and of queries themselves, opened to look: there is no
  * second opinion on the formats. Where the manifest cannot be read the segments are checked by
  * their own headers, and the log is left alone: where it begins to count is not known then. */
@@ -28,7 +29,7 @@ struct store_check {
     struct store_check_result *result;
     struct manifest *manifest; /* NULL: cannot be read */
     struct arena arena;        /* of one record */
-    bool has_log;
+    bool has_log, has_any;     /* files of a store */
 };
 
 static void say(struct store_check *check, bool is_problem, const char *format, ...)
@@ -159,6 +160,8 @@ static void look_for_log(void *context, const char *name)
 {
     struct store_check *check = context;
     check->has_log |= log_file_number(name) != 0;
+    check->has_any |= check->has_log || strcmp(name, "manifest") == 0 ||
+                      strcmp(name, SEALED_DIRECTORY) == 0 || strncmp(name, "checkpoint-", 11) == 0;
 }
 
 static void open_manifest(struct store_check *check)
@@ -251,11 +254,13 @@ enum err store_check(const struct store_check_options *options, struct store_che
     struct io *io = options->io;
     struct store_check check = {.options = options, .result = out};
     *out = (struct store_check_result){0};
-    enum err err = io->ops->lock(io, error);
+    enum err err = io->ops->lock_to_look(io, error);
     if (err != OK)
         return err;
     arena_init(&check.arena);
     err = io->ops->list(io, options->directory, look_for_log, &check, error);
+    if (err == OK && !check.has_any)
+        err = error_set(error, ERR_NOT_FOUND, NULL, "no store here: neither a manifest nor a log");
     if (err == OK) {
         open_manifest(&check);
         err = io->ops->list(io, options->directory, look_at_name, &check, error);

@@ -55,7 +55,7 @@ int cli_check(int argc, char **argv)
         io->ops->destroy(io);
     }
     if (err != OK) {
-        cli_complain("check: %s", error.text);
+        cli_complain("check: %s: %s", argv[1], error.text);
         return EXIT_NOT_LOOKED_AT;
     }
     print_summary(&result);

@@ -70,6 +70,9 @@ struct io_ops {
     enum err (*space)(struct io *, uint64_t *free_bytes, uint64_t *total_bytes, struct error *);
     /* Exclusive lock on the directory for this process; ERR_BUSY if another holds it. */
     enum err (*lock)(struct io *, struct error *);
+    /* The same for who only looks: nothing is made or written. OK where nobody ever took the lock.
+     */
+    enum err (*lock_to_look)(struct io *, struct error *);
     /* What io_clone, io_buffer_alloc and io_buffer_free do. */
     enum err (*clone)(struct io *, struct io **out, struct error *);
     void *(*buffer_alloc)(struct io *, size_t size);

@@ -127,6 +127,7 @@ static const struct io_ops plain_ops = {
     .list = posix_list,
     .space = posix_space,
     .lock = posix_lock,
+    .lock_to_look = posix_lock_to_look,
     .clone = plain_clone,
     .buffer_alloc = posix_buffer_alloc,
     .buffer_free = posix_buffer_free,

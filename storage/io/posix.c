@@ -236,34 +236,56 @@ enum err posix_space(struct io *io, uint64_t *free_bytes, uint64_t *total_bytes,
     return OK;
 }
 
+/* Takes the lock of the open file, which is closed if somebody has it. */
+static enum err take_lock(struct posix_io *posix, int fd, struct error *error)
+{
+    assert(posix->lock_fd < 0);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        posix->lock_fd = fd;
+        return OK;
+    }
+    int os_error = errno;
+    char holder[32] = "";
+    ssize_t got = read(fd, holder, sizeof(holder) - 1);
+    close(fd);
+    if (os_error != EWOULDBLOCK)
+        return transfer_error(error, os_error, "lock", posix->path);
+    return error_set(error, ERR_BUSY, NULL, "another process%s%.*s holds the data directory %s",
+                     got > 0 ? ", id " : "", got > 0 ? (int)strcspn(holder, "\n") : 0, holder,
+                     posix->path);
+}
+
+enum err posix_lock_to_look(struct io *io, struct error *error)
+{
+    struct posix_io *posix = posix_of(io);
+    int fd =
+        keep_off_standard_streams(openat(posix->directory_fd, LOCK_NAME, O_RDONLY | O_CLOEXEC));
+    if (fd < 0 && errno == ENOENT)
+        return OK;
+    if (fd < 0)
+        return transfer_error(error, errno, "open", LOCK_NAME);
+    return take_lock(posix, fd, error);
+}
+
 enum err posix_lock(struct io *io, struct error *error)
 {
     struct posix_io *posix = posix_of(io);
-    assert(posix->lock_fd < 0);
     int fd = keep_off_standard_streams(
         openat(posix->directory_fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (fd < 0)
         return transfer_error(error, errno, "open", LOCK_NAME);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        int os_error = errno;
-        char holder[32] = "";
-        ssize_t got = read(fd, holder, sizeof(holder) - 1);
-        close(fd);
-        if (os_error != EWOULDBLOCK)
-            return transfer_error(error, os_error, "lock", posix->path);
-        return error_set(error, ERR_BUSY, NULL, "another process%s%.*s holds the data directory %s",
-                         got > 0 ? ", id " : "", got > 0 ? (int)strcspn(holder, "\n") : 0, holder,
-                         posix->path);
-    }
+    enum err err = take_lock(posix, fd, error);
+    if (err != OK)
+        return err;
     /* Who holds it is for people only; the lock is the kernel's. */
     char text[32];
     int size = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) != 0 || write(fd, text, (size_t)size) != size) {
         int os_error = errno;
         close(fd);
+        posix->lock_fd = -1;
         return transfer_error(error, os_error, "write", LOCK_NAME);
     }
-    posix->lock_fd = fd;
     return OK;
 }
 

@@ -56,6 +56,7 @@ enum err posix_list(struct io *io, const char *directory,
 enum err posix_space(struct io *io, uint64_t *free_bytes, uint64_t *total_bytes,
                      struct error *error);
 enum err posix_lock(struct io *io, struct error *error);
+enum err posix_lock_to_look(struct io *io, struct error *error);
 void *posix_buffer_alloc(struct io *io, size_t size);
 void posix_buffer_free(struct io *io, void *buffer);
 

@@ -348,6 +348,7 @@ static const struct io_ops ring_ops = {
     .list = posix_list,
     .space = posix_space,
     .lock = posix_lock,
+    .lock_to_look = posix_lock_to_look,
     .clone = ring_clone,
     .buffer_alloc = ring_buffer_alloc,
     .buffer_free = ring_buffer_free,

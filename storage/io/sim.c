@@ -533,6 +533,7 @@ static const struct io_ops sim_ops = {
     .list = sim_list,
     .space = sim_space,
     .lock = sim_lock,
+    .lock_to_look = sim_lock,
     .clone = sim_clone,
     .buffer_alloc = sim_buffer_alloc,
     .buffer_free = sim_buffer_free,

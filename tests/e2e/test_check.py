@@ -43,9 +43,8 @@ def check(data):
 
 
 def fingerprint(data):
-    """Everything but the lock, which says who holds it."""
     return {str(path.relative_to(data)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(data.rglob("*")) if path.is_file() and path.name != "lock"}
+            for path in sorted(data.rglob("*")) if path.is_file()}
 
 
 def flip(path, offset):
@@ -66,6 +65,12 @@ def test_a_whole_directory(copy):
     assert status == 0, out
     assert "nothing is damaged" in out and "with 6000 rows" in out, out
     assert fingerprint(copy) == before
+
+
+def test_without_a_lock_file(copy):
+    (copy / "lock").unlink()
+    status, out = check(copy)
+    assert status == 0 and not (copy / "lock").exists(), out
 
 
 def test_a_segment_bit(copy):
@@ -150,6 +155,11 @@ def test_what_cannot_be_looked_at(freshet_factory, tmp_path):
     assert run(str(tmp_path / "none"))[0] == 2
     assert not (tmp_path / "none").exists()
     assert run()[0] == 64
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("no store's")
+    status, text = run(str(tmp_path / "other"))
+    assert status == 2 and "no store here" in text, text
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["notes.txt"]
     server = freshet_factory(tmp_path / "busy")
     status, text = run(str(tmp_path / "busy"))
     assert status == 2 and text, text

@@ -153,6 +153,7 @@ static void test_lock_is_exclusive(void **state)
     assert_int_equal(io_clone(first, &second, &error), OK);
     assert_int_equal(first->ops->lock(first, &error), OK);
     assert_int_equal(second->ops->lock(second, &error), ERR_BUSY);
+    assert_int_equal(second->ops->lock_to_look(second, &error), ERR_BUSY);
     char id[32];
     snprintf(id, sizeof(id), "id %ld", (long)getpid());
     assert_non_null(strstr(error.text, id));
