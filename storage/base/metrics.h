@@ -32,6 +32,8 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
     X(merges, METRIC_COUNTER, "freshet_merges_total", "Sealed segments written from others.")      \
     X(checkpoints, METRIC_COUNTER, "freshet_checkpoints_total", "Checkpoints written.")            \
     X(retained_rows, METRIC_COUNTER, "freshet_retention_rows_total", "Rows dropped by retention.") \
+    X(damaged_segments, METRIC_COUNTER, "freshet_damaged_segments_total",                          \
+      "Sealed segments that could not be read, which merging leaves alone.")                       \
     X(upkeep_failures, METRIC_COUNTER, "freshet_upkeep_failures_total",                            \
       "Steps of sealing, merging, retention and checkpoints that failed.")                         \
     X(query_ok, METRIC_COUNTER, "freshet_queries_ok_total", "Queries that gave their result.")

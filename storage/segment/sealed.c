@@ -4,6 +4,8 @@
  * older snapshot still has. `sealed_discard` says that no manifest names the file any more; the
  * last reference then takes the file along. So a query reads on undisturbed in segments that were
  * merged away or ran out of retention under it. */
+#include "storage/base/logger.h"
+#include "storage/base/metrics.h"
 #include "storage/segment/source.h"
 
 #include <assert.h>
@@ -15,6 +17,7 @@ struct sealed *sealed_create(struct sealed_source *source, const struct sealed_i
     struct sealed *sealed = memory_alloc_zero(sizeof(*sealed));
     atomic_init(&sealed->references, 1);
     atomic_init(&sealed->is_discarded, false);
+    atomic_init(&sealed->is_damaged, false);
     atomic_init(&sealed->contents, NULL);
     sealed->source = source;
     sealed->info = *info;
@@ -57,6 +60,20 @@ void sealed_discard(struct sealed *sealed)
     atomic_store_explicit(&sealed->is_discarded, true, memory_order_relaxed);
 }
 
+void sealed_note_damage(struct sealed *sealed, const char *text)
+{
+    if (atomic_exchange_explicit(&sealed->is_damaged, true, memory_order_relaxed))
+        return;
+    metric_add(&metrics.damaged_segments, 1);
+    logger_write(LOG_ERROR, "a segment cannot be read, it is not merged any more reason=\"%s\"",
+                 text);
+}
+
+bool sealed_is_damaged(const struct sealed *sealed)
+{
+    return atomic_load_explicit(&sealed->is_damaged, memory_order_relaxed);
+}
+
 void sealed_path(const char *directory, uint64_t number, char *out, size_t out_size)
 {
     int length = snprintf(out, out_size, "%s%s" SEALED_DIRECTORY "/%016llx.fseg", directory,
@@ -85,9 +102,13 @@ static enum err contents_read(struct sealed *sealed, struct sealed_contents *con
             err = error_set(&cause, ERR_CORRUPT, NULL, "the footer is another segment's");
         if (err != OK) {
             char path[SEALED_PATH_SIZE];
+            struct error told;
             sealed_path("", info->number, path, sizeof(path));
-            error_set(error, err, NULL, "segment file %s, offset %llu: %s", path,
+            error_set(&told, err, NULL, "segment file %s, offset %llu: %s", path,
                       (unsigned long long)info->footer_offset, cause.text);
+            sealed_note_damage(sealed, told.text);
+            if (error != NULL)
+                *error = told;
         }
     }
     memory_free(bytes);

@@ -263,13 +263,19 @@ void source_forget(struct sealed *sealed)
 
 /* --- reads --- */
 
-static enum err fail(const struct sealed *sealed, enum err code, uint64_t offset, const char *what,
+static enum err fail(struct sealed *sealed, enum err code, uint64_t offset, const char *what,
                      struct error *error)
 {
     char path[SEALED_PATH_SIZE];
+    struct error told;
     sealed_path(sealed->source->directory, sealed->info.number, path, sizeof(path));
-    return error_set(error, code, NULL, "segment file %s, offset %llu: %s", path,
-                     (unsigned long long)offset, what);
+    enum err err = error_set(&told, code, NULL, "segment file %s, offset %llu: %s", path,
+                             (unsigned long long)offset, what);
+    if (code == ERR_CORRUPT || code == ERR_IO)
+        sealed_note_damage(sealed, told.text);
+    if (error != NULL)
+        *error = told;
+    return err;
 }
 
 /* A run of bytes of a file in the reader's buffer: `bytes` is where `offset` lies. */
@@ -409,8 +415,8 @@ static enum err open_entry(struct cache_entry *entry, const struct page_use *use
     return err;
 }
 
-static enum err compare(const struct sealed *sealed, const struct sealed_page *page,
-                        uint64_t checksum, struct error *error)
+static enum err compare(struct sealed *sealed, const struct sealed_page *page, uint64_t checksum,
+                        struct error *error)
 {
     if (checksum != page->checksum && !fault_is("sealed.no_checksum"))
         return fail(sealed, ERR_CORRUPT, page->offset, "the page's checksum is wrong", error);

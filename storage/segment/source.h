@@ -28,12 +28,15 @@ struct sealed {
     struct sealed_source *source;
     struct sealed_info info;
     _Atomic bool is_discarded; /* relaxed: the last unref orders it */
+    _Atomic bool is_damaged;   /* relaxed: a hint to upkeep */
     /* NULL until it has been read; release by who read it, acquire by who uses it. */
     _Atomic(struct sealed_contents *) contents;
     struct source_file file;
     struct cache_anchor anchor; /* under the cache's lock */
 };
 
+/* From now on sealed_is_damaged(); the first time it is counted and logged. Any thread. */
+void sealed_note_damage(struct sealed *sealed, const char *text);
 /* The column of this id, NULL: the segment has none. */
 const struct sealed_column *sealed_column_find(const struct sealed_footer *footer,
                                                uint32_t column_id);

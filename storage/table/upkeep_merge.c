@@ -16,20 +16,25 @@
 
 #include <assert.h>
 
+/* What is merged has no more bytes in all: a page takes 4 GiB at most, and memory goes with it. */
+#define MERGED_BYTES_MAX (UINT64_C(2) << 30)
+
 static bool is_small(const struct store *store, const struct segment_entry *entry)
 {
-    return entry->sealed != NULL &&
-           sealed_info(entry->sealed)->row_count < store->applier.seal_rows / 4;
+    return entry->sealed != NULL && !sealed_is_damaged(entry->sealed) &&
+           sealed_info(entry->sealed)->row_count < store->applier.seal_rows / 4 &&
+           sealed_info(entry->sealed)->bytes < MERGED_BYTES_MAX / 4;
 }
 
 /* Small neighbours from `begin` on that may become one; 0: none. */
 static uint32_t run_at(const struct store *store, const struct segment_list *closed, uint32_t begin)
 {
-    uint64_t total = 0, largest = 0;
+    uint64_t total = 0, largest = 0, bytes = 0;
     uint32_t end = begin;
     while (end < closed->count && is_small(store, &closed->entries[end])) {
         uint64_t rows = sealed_info(closed->entries[end].sealed)->row_count;
-        if (total + rows > store->applier.seal_rows)
+        bytes += sealed_info(closed->entries[end].sealed)->bytes;
+        if (total + rows > store->applier.seal_rows || bytes > MERGED_BYTES_MAX)
             break;
         total += rows;
         largest = rows > largest ? rows : largest;
@@ -41,7 +46,7 @@ static uint32_t run_at(const struct store *store, const struct segment_list *clo
 
 static bool is_outdated(const struct segment_entry *entry, const struct schema *schema)
 {
-    return entry->sealed != NULL &&
+    return entry->sealed != NULL && !sealed_is_damaged(entry->sealed) &&
            sealed_info(entry->sealed)->index_version < schema->index_version;
 }
 
@@ -56,6 +61,16 @@ static struct segment_list *choose_run(const struct store *store, const struct t
             return segment_list_create(&closed->entries[i], count);
     }
     return NULL;
+}
+
+/* Segments that cannot be read are set aside, or nothing would be merged any more, of no table:
+ * they stay as they are, and queries that need them say what is wrong. */
+static bool has_damaged(const struct segment_list *inputs)
+{
+    bool has = false;
+    for (uint32_t i = 0; i < inputs->count; i++)
+        has |= sealed_is_damaged(inputs->entries[i].sealed);
+    return has;
 }
 
 enum err upkeep_merge(struct store *store, bool *did, struct error *error)
@@ -76,6 +91,8 @@ enum err upkeep_merge(struct store *store, bool *did, struct error *error)
         if (err == OK) {
             metric_add(&metrics.merges, 1);
             histogram_record(&metrics.merge_us, (uint64_t)(clock_monotonic_us() - begin_us));
+        } else if (has_damaged(inputs)) {
+            err = OK; /* told and counted; the next run is another */
         }
         segment_list_unref(inputs);
     }

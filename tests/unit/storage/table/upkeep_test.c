@@ -6,9 +6,11 @@
 
 #include "storage/base/fault.h"
 #include "storage/base/logger.h"
+#include "storage/base/metrics.h"
 #include "storage/base/random.h"
 #include "storage/base/worker.h"
 #include "storage/io/sim.h"
+#include "storage/segment/footer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -401,6 +403,36 @@ static void test_quiet_tables_do_not_hold_the_log(void **state)
     world_remove(world);
 }
 
+/* A bit of one segment: what cannot be read stays as it is, all else is merged. */
+static void test_a_damaged_segment_is_set_aside(void **state)
+{
+    (void)state;
+    struct store_options options = small;
+    options.seal_rows = 600;
+    options.merge_segments_min = 2;
+    struct world *world = world_make(&options, 4);
+    change(world, 0, CHANGE_CREATE);
+    change(world, 1, CHANGE_CREATE);
+    for (int i = 0; i < 6; i++) {
+        insert(world, 0, 20);
+        insert(world, 1, 20);
+        checkpoint(world);
+    }
+    assert_int_equal(statistics_of(world, 0).sealed_count, 6);
+    struct snapshot *snapshot = snapshot_open(world->store);
+    const struct table_view *view = snapshot_find_id(snapshot, world->ids[0]);
+    char path[SEALED_PATH_SIZE];
+    sealed_path("", sealed_info(view->closed->entries[2].sealed)->number, path, sizeof(path));
+    snapshot_close(snapshot);
+    assert_true(sim_flip_bit(world->sim, path, SEALED_HEADER_SIZE + 9, 3));
+    int64_t before = metric_get(&metrics.damaged_segments);
+    (void)run_upkeep(world);
+    assert_int_equal(statistics_of(world, 0).sealed_count, 3);
+    assert_int_equal(statistics_of(world, 1).sealed_count, 1);
+    assert_int_equal(metric_get(&metrics.damaged_segments), before + 1);
+    world_remove(world);
+}
+
 static void test_retention_goes_by_event_time(void **state)
 {
     (void)state;
@@ -706,6 +738,7 @@ int main(void)
         cmocka_unit_test(test_full_segments_are_sealed),
         cmocka_unit_test(test_checkpoint_seals_everything_and_recycles),
         cmocka_unit_test(test_quiet_tables_do_not_hold_the_log),
+        cmocka_unit_test(test_a_damaged_segment_is_set_aside),
         cmocka_unit_test(test_retention_goes_by_event_time),
         cmocka_unit_test(test_truncate_and_drop_between_the_steps),
         cmocka_unit_test(test_closing_seals_what_is_not_carried),
