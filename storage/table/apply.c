@@ -186,7 +186,7 @@ static bool is_full(const struct applier *applier, const struct applied_table *t
 {
     if (table->published.rows == 0 || table->published.last_position == position)
         return false;
-    if (position <= applier->checkpoint_position)
+    if (position <= applier->border_position)
         return table->published.rows >= REPLAYED_ROWS_MAX;
     return table->published.rows >= applier->seal_rows ||
            segment_bytes(table->segment) >= applier->seal_bytes;

@@ -27,6 +27,9 @@ struct applier {
      * knows: none is closed by size. */
     const struct manifest *manifest; /* for the floors of tables it creates; NULL: live */
     uint64_t checkpoint_position;
+    /* Of the newest checkpoint, which may not be the one that could be read: up to there segments
+     * keep the borders that it knows. */
+    uint64_t border_position;
     struct applied_table *tables; /* by id */
     uint32_t table_count, table_capacity;
     uint32_t table_id_max; /* ever seen */

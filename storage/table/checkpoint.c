@@ -184,7 +184,10 @@ static enum err decode(struct store *store, uint64_t position, struct slice payl
 static void begin_replay(struct store *store, uint64_t position)
 {
     struct applier *applier = &store->applier;
+    struct manifest_checkpoint newest = {.position = position};
+    (void)manifest_checkpoint(store->manifest, 0, &newest);
     store->checkpoint_position = applier->checkpoint_position = position;
+    applier->border_position = newest.position > position ? newest.position : position;
     store->upkeep.checkpoint_position = position;
     applier_reset(applier, store->catalog);
     for (uint32_t i = 0; i < store->catalog->table_count; i++) {

@@ -403,6 +403,54 @@ static void test_quiet_tables_do_not_hold_the_log(void **state)
     world_remove(world);
 }
 
+static void keep_newest(void *context, const char *name)
+{
+    if (strncmp(name, "checkpoint-", 11) == 0) /* sorted */
+        snprintf(context, 64, "%s", name);
+}
+
+/* A start that falls back to the older checkpoint, with room for fewer rows in a segment than
+ * before, then one that can read the newer one again: the rows it carries lie on both sides of no
+ * border. */
+static void test_borders_of_a_checkpoint_that_was_not_read(void **state)
+{
+    (void)state;
+    struct world *world = world_make(&small, 5);
+    char newest[64] = "", before[64];
+    change(world, 0, CHANGE_CREATE);
+    change(world, 1, CHANGE_CREATE);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 3; i++)
+            insert(world, 1, 2);
+        strcpy(before, newest);
+        while (strcmp(before, newest) == 0) {
+            insert(world, 0, 100);
+            (void)run_upkeep(world);
+            assert_int_equal(world->io->ops->list(world->io, "", keep_newest, newest, NULL), OK);
+        }
+    }
+    assert_int_equal(statistics_of(world, 1).mutable_rows, 12);
+    assert_true(sim_flip_bit(world->sim, newest, 200, 1));
+    world->options.seal_rows = 7;
+    world->options.log_bytes_max = 1 << 20; /* no other checkpoint */
+    reopen(world);
+    (void)run_upkeep(world);
+    assert_int_equal(statistics_of(world, 1).rows, 12);
+    struct sim *later = sim_fork(world->sim, SIM_KILL, 1);
+    struct io *io;
+    struct store *store;
+    struct error error = {0};
+    sim_open(later, &io);
+    assert_true(sim_flip_bit(later, newest, 200, 1));
+    if (open_store(world, io, &store, &error) != OK)
+        fail_msg("store_open: %s", error.text);
+    assert_string_equal(differs(world, store, UINT64_MAX), "");
+    store_close(store);
+    io->ops->destroy(io);
+    sim_destroy(later);
+    world_remove(world);
+}
+
 /* A bit of one segment: what cannot be read stays as it is, all else is merged. */
 static void test_a_damaged_segment_is_set_aside(void **state)
 {
@@ -738,6 +786,7 @@ int main(void)
         cmocka_unit_test(test_full_segments_are_sealed),
         cmocka_unit_test(test_checkpoint_seals_everything_and_recycles),
         cmocka_unit_test(test_quiet_tables_do_not_hold_the_log),
+        cmocka_unit_test(test_borders_of_a_checkpoint_that_was_not_read),
         cmocka_unit_test(test_a_damaged_segment_is_set_aside),
         cmocka_unit_test(test_retention_goes_by_event_time),
         cmocka_unit_test(test_truncate_and_drop_between_the_steps),
