@@ -26,6 +26,7 @@
 #define SEAL_BYTES_MAX ((size_t)512 << 20)
 #define SEAL_AGE_US (INT64_C(3600) * 1000000)
 #define CARRY_ROWS 65536
+#define CARRY_BYTES ((size_t)256 << 20)
 #define LOG_BYTES_MAX ((size_t)512 << 20)
 #define MERGE_SEGMENTS_MIN 4
 
@@ -71,6 +72,8 @@ static void set_defaults(struct store_options *options)
         options->seal_age_us = SEAL_AGE_US;
     if (options->carry_rows == 0)
         options->carry_rows = CARRY_ROWS;
+    if (options->carry_bytes == 0)
+        options->carry_bytes = CARRY_BYTES;
     if (options->log_bytes_max == 0)
         options->log_bytes_max = LOG_BYTES_MAX;
     if (options->merge_segments_min == 0)

@@ -77,6 +77,7 @@ struct store_options {
     size_t seal_bytes; /* or so many bytes of memory: an eighth of rows_memory_limit, <= 512 MiB */
     int64_t seal_age_us;         /* or when its first row has waited so long: 1 h */
     uint64_t carry_rows;         /* tables with fewer unsealed rows are copied forward: 65,536 */
+    size_t carry_bytes;          /* of memory that such rows of all tables take at most: 256 MiB */
     size_t log_bytes_max;        /* log kept behind the newest checkpoint: 512 MiB (8 log files) */
     uint32_t merge_segments_min; /* small neighbours before they are merged: 4 */
     /* Called between steps of upkeep (at most 5 ms of thread CPU apart), for simulations, which

@@ -2,9 +2,10 @@
  *
  * A table into which little comes would else hold back the log for as long as its rows wait to be
  * sealed, or make a tiny segment at every checkpoint. So a table with few unsealed rows (under
- * carry_rows, 8 MiB; 256 MiB over all) has them written into the checkpoint, segment by segment,
- * as commit records have theirs. At load a segment is left out if the table has been sealed behind
- * its last record since; borders of segments are kept, so one is sealed as a whole or not at all.
+ * carry_rows, 8 MiB; carry_bytes over all) has them written into the checkpoint, segment by
+ * segment, as commit records have theirs. At load a segment is left out if the table has been
+ * sealed behind its last record since; borders of segments are kept, so one is sealed as a whole or
+ * not at all.
  *
  *   u32 group count, u32 0, then per unsealed segment
  *     u64 first position, u64 last position, u32 1 if it was open, u32 block count
@@ -15,8 +16,7 @@
 
 #include <assert.h>
 
-#define CARRY_BYTES_MAX ((size_t)8 << 20)         /* in memory, of a table */
-#define CARRY_BYTES_TOTAL_MAX ((size_t)256 << 20) /* of all */
+#define CARRY_BYTES_MAX ((size_t)8 << 20) /* in memory, of a table */
 
 /* --- which --- */
 
@@ -50,6 +50,15 @@ bool store_is_quiet(const struct store *store, const struct table_view *view)
     return unsealed.rows < store->options.carry_rows && unsealed.bytes <= CARRY_BYTES_MAX;
 }
 
+bool carry_fits(const struct store *store, const struct table_view *view, size_t *total)
+{
+    struct unsealed unsealed = unsealed_of(view);
+    if (!store_is_quiet(store, view) || *total + unsealed.bytes > store->options.carry_bytes)
+        return false;
+    *total += unsealed.bytes;
+    return true;
+}
+
 void carry_plan_make(const struct store *store, const struct catalog *catalog, uint64_t position,
                      struct carry_plan *out)
 {
@@ -58,15 +67,15 @@ void carry_plan_make(const struct store *store, const struct catalog *catalog, u
     out->is_carried = memory_alloc_zero(catalog->table_count + 1);
     for (uint32_t i = 0; i < catalog->table_count; i++) {
         struct unsealed unsealed = unsealed_of(&catalog->tables[i]);
-        out->is_carried[i] = store_is_quiet(store, &catalog->tables[i]) &&
-                             total + unsealed.bytes <= CARRY_BYTES_TOTAL_MAX;
+        out->is_carried[i] = carry_fits(store, &catalog->tables[i], &total);
         /* Carried before, and grown since: the log does not have its first rows any more. */
-        if (unsealed.first_position != 0 &&
-            unsealed.first_position <= store->upkeep.recycled_position)
+        if (!out->is_carried[i] && unsealed.first_position != 0 &&
+            unsealed.first_position <= store->upkeep.recycled_position) {
             out->is_carried[i] = true;
-        if (out->is_carried[i])
             total += unsealed.bytes;
-        else if (unsealed.first_position != 0 && unsealed.first_position <= out->needed_position)
+        }
+        if (!out->is_carried[i] && unsealed.first_position != 0 &&
+            unsealed.first_position <= out->needed_position)
             out->needed_position = unsealed.first_position - 1;
     }
 }

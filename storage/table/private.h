@@ -170,6 +170,10 @@ struct carry_plan {
     uint64_t needed_position; /* rows up to here are sealed or carried */
     bool *is_carried;         /* by index in the catalog */
 };
+/* Is the table quiet, and is there room for its rows beside *total bytes of others? They are added
+ * then. Asked table by table: those there is no room for have to be sealed, or they hold the log.
+ */
+bool carry_fits(const struct store *store, const struct table_view *view, size_t *total);
 void carry_plan_make(const struct store *store, const struct catalog *catalog, uint64_t position,
                      struct carry_plan *out);
 void carry_plan_deinit(struct carry_plan *plan);

@@ -170,7 +170,7 @@ static uint32_t choose_tables(struct store *store, const struct snapshot *snapsh
     uint32_t count = 0;
     int64_t now_us = clock_monotonic_us();
     const struct table_view *largest = NULL;
-    size_t largest_bytes = PRESSURE_BYTES_MIN, total_bytes = 0;
+    size_t largest_bytes = PRESSURE_BYTES_MIN, total_bytes = 0, carried_bytes = 0;
     bool has_frozen = false;
     for (size_t i = 0; i < snapshot_table_count(snapshot); i++) {
         const struct table_view *view = snapshot_table(snapshot, i);
@@ -180,7 +180,8 @@ static uint32_t choose_tables(struct store *store, const struct snapshot *snapsh
             continue;
         size_t bytes = segment_bytes(view->segment);
         total_bytes += bytes;
-        if (is_old(store, view, now_us) || (is_log_due_now && !store_is_quiet(store, view))) {
+        if (is_old(store, view, now_us) ||
+            (is_log_due_now && !carry_fits(store, view, &carried_bytes))) {
             table_ids[count++] = view->schema->table_id;
         } else if (bytes > largest_bytes) {
             largest = view;
@@ -422,9 +423,10 @@ enum err store_checkpoint(struct store *store, struct error *error)
 static bool close_segments(struct store *store)
 {
     bool has_frozen = false;
+    size_t carried_bytes = 0;
     for (uint32_t i = 0; i < store->catalog->table_count; i++) {
         const struct table_view *view = &store->catalog->tables[i];
-        if (store_is_quiet(store, view))
+        if (carry_fits(store, view, &carried_bytes))
             continue;
         has_frozen = true;
         if (view->published.rows == 0)

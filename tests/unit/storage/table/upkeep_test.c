@@ -403,6 +403,31 @@ static void test_quiet_tables_do_not_hold_the_log(void **state)
     world_remove(world);
 }
 
+/* More quiet rows than checkpoints carry: some of them are sealed, or the log would wait for them.
+ */
+static void test_too_many_quiet_tables(void **state)
+{
+    (void)state;
+    struct store_options options = small;
+    options.carry_bytes = 48 << 10; /* one segment has 32 KiB */
+    struct world *world = world_make(&options, 6);
+    for (uint32_t i = 0; i < TABLES; i++)
+        change(world, i, CHANGE_CREATE);
+    insert(world, 1, ROWS_FIRST);
+    insert(world, 2, ROWS_FIRST);
+    for (int round = 0; round < 30; round++) {
+        insert(world, 0, 100);
+        (void)run_upkeep(world);
+        struct store_status status;
+        store_status(world->store, &status);
+        assert_true(status.log_files <= 10);
+    }
+    assert_int_equal(statistics_of(world, 1).mutable_rows + statistics_of(world, 2).mutable_rows,
+                     ROWS_FIRST);
+    reopen(world);
+    world_remove(world);
+}
+
 static void keep_newest(void *context, const char *name)
 {
     if (strncmp(name, "checkpoint-", 11) == 0) /* sorted */
@@ -786,6 +811,7 @@ int main(void)
         cmocka_unit_test(test_full_segments_are_sealed),
         cmocka_unit_test(test_checkpoint_seals_everything_and_recycles),
         cmocka_unit_test(test_quiet_tables_do_not_hold_the_log),
+        cmocka_unit_test(test_too_many_quiet_tables),
         cmocka_unit_test(test_borders_of_a_checkpoint_that_was_not_read),
         cmocka_unit_test(test_a_damaged_segment_is_set_aside),
         cmocka_unit_test(test_retention_goes_by_event_time),
