@@ -26,7 +26,12 @@
 #define CODE_UNKNOWN (UINT32_MAX - 1)
 
 #define MAP_LARGE ((size_t)1 << 14) /* entries */
+#define DIRECT_MIN 8192             /* keys */
+/* A map has at least two entries of 16 bytes a key when it has grown: an array of 4-byte places is
+ * no larger up to so many a key. */
+#define DIRECT_SHARE 16
 #define ROWS_AHEAD 24
+#define TEXTS_AHEAD 32
 
 /* --- one column --- */
 
@@ -93,6 +98,141 @@ INLINE uint64_t word_at(const struct column *column, size_t row, enum physical p
     return column->b[row] != 0;
 }
 
+/* --- integers as places in an array --- */
+
+/* Makes the array cover the values known and [low, high]; false: it would be larger than a map of
+ * them. */
+static enum err cover(struct key_table *table, int64_t low, int64_t high, bool *fits,
+                      struct error *error)
+{
+    const int64_t *values = (const int64_t *)(const void *)table->values;
+    for (uint32_t id = 0; id < table->count; id++) {
+        bool is_null = id == table->null_id;
+        low = !is_null && values[id] < low ? values[id] : low;
+        high = !is_null && values[id] > high ? values[id] : high;
+    }
+    uint64_t span = (uint64_t)high - (uint64_t)low;
+    *fits = span < (uint64_t)table->count * DIRECT_SHARE;
+    if (!*fits)
+        return OK;
+    uint64_t reserve = span / 8; /* on both sides: what comes next is seldom just outside */
+    low = low < INT64_MIN + (int64_t)reserve ? INT64_MIN : low - (int64_t)reserve;
+    size_t size = (size_t)(span + 2 * reserve) + 1;
+    enum err err = exec_memory_grow(table->memory, (void **)&table->direct, &table->direct_capacity,
+                                    size, sizeof(*table->direct), error);
+    if (err != OK)
+        return err;
+    table->direct_base = low;
+    table->direct_size = size;
+    memset(table->direct, 0xFF, size * sizeof(*table->direct)); /* KEY_NONE */
+    for (uint32_t id = 0; id < table->count; id++) {
+        if (id != table->null_id)
+            table->direct[(uint64_t)values[id] - (uint64_t)low] = id;
+    }
+    return OK;
+}
+
+static void free_map(struct key_table *table)
+{
+    exec_memory_release(table->memory, table->map.entries,
+                        table->map.capacity * sizeof(*table->map.entries));
+    table->map = (struct id_map){0};
+}
+
+/* Back to the map, for good. */
+static enum err leave_direct(struct key_table *table, size_t extra, struct error *error)
+{
+    const int64_t *values = (const int64_t *)(const void *)table->values;
+    enum err err = id_map_reserve(&table->map, table->count + extra, table->memory, error);
+    if (err != OK)
+        return err;
+    for (uint32_t id = 0; id < table->count; id++) {
+        if (id != table->null_id)
+            id_map_put(&table->map, (uint64_t)values[id], id);
+    }
+    exec_memory_release(table->memory, table->direct,
+                        table->direct_capacity * sizeof(*table->direct));
+    table->direct = NULL;
+    table->direct_capacity = table->direct_size = 0;
+    table->is_far = true;
+    return OK;
+}
+
+/* Before rows are numbered: the array covers them, or a map has room for them. The array is tried
+ * where the map would be made larger, past what the caches hold. */
+static enum err reserve_words(struct key_table *table, const struct key_rows *rows,
+                              struct error *error)
+{
+    bool is_full = (table->map.count + rows->count) * 2 > table->map.capacity;
+    if (table->direct == NULL && is_full && table->count >= DIRECT_MIN && !table->is_far &&
+        table->physical == PHYSICAL_INT) {
+        enum err err = cover(table, INT64_MAX, INT64_MIN, &is_full, error);
+        if (err != OK)
+            return err;
+        if (table->direct != NULL)
+            free_map(table);
+    }
+    if (table->direct == NULL)
+        return id_map_reserve(&table->map, rows->count, table->memory, error);
+    const struct column *column = rows->column;
+    int64_t low = INT64_MAX, high = INT64_MIN;
+    size_t count = column->form == COLUMN_CONSTANT ? 1 : rows->count;
+    for (size_t i = 0; i < count; i++) {
+        size_t row = column->form == COLUMN_CONSTANT ? 0 : row_at(rows, i);
+        if (column->validity != NULL && column->validity[row] == 0)
+            continue;
+        low = column->i[row] < low ? column->i[row] : low;
+        high = column->i[row] > high ? column->i[row] : high;
+    }
+    bool fits = low > high || (low >= table->direct_base &&
+                               (uint64_t)high - (uint64_t)table->direct_base < table->direct_size);
+    if (fits)
+        return OK;
+    enum err err = cover(table, low, high, &fits, error);
+    return err != OK || fits ? err : leave_direct(table, rows->count, error);
+}
+
+/* All rows lie in the array if they are to be numbered. */
+INLINE void number_direct(struct key_table *table, const struct key_rows *rows, uint32_t *ids,
+                          bool is_whole, bool is_insert)
+{
+    const struct column *column = rows->column;
+    const int64_t *in = column->i;
+    int64_t *values = (int64_t *)(void *)table->values;
+    uint64_t base = (uint64_t)table->direct_base;
+    for (size_t i = 0; i < rows->count; i++) {
+        size_t row = is_whole ? i : row_at(rows, i);
+        if (!is_whole && column->validity != NULL && column->validity[row] == 0) {
+            ids[row] = null_number(table, is_insert);
+            continue;
+        }
+        uint64_t place = (uint64_t)in[row] - base;
+        if (!is_insert && place >= table->direct_size) {
+            ids[row] = KEY_NONE;
+            continue;
+        }
+        uint32_t id = table->direct[place];
+        if (is_insert && id == KEY_NONE) {
+            id = table->direct[place] = table->count++;
+            values[id] = in[row];
+        }
+        ids[row] = id;
+    }
+}
+
+static void number_directs(struct key_table *table, const struct key_rows *rows, uint32_t *ids)
+{
+    bool is_whole = rows->selection == NULL && rows->column->validity == NULL;
+    if (rows->is_insert && is_whole)
+        number_direct(table, rows, ids, true, true);
+    else if (rows->is_insert)
+        number_direct(table, rows, ids, false, true);
+    else
+        number_direct(table, rows, ids, false, false);
+}
+
+/* --- integers and doubles by hash --- */
+
 static uint32_t add_word(struct key_table *table, uint64_t word, const struct column *column,
                          size_t row)
 {
@@ -149,7 +289,9 @@ INLINE void number_physical(struct key_table *table, const struct key_rows *rows
 
 static void number_words(struct key_table *table, const struct key_rows *rows, uint32_t *ids)
 {
-    if (table->physical == PHYSICAL_INT)
+    if (table->direct != NULL)
+        number_directs(table, rows, ids);
+    else if (table->physical == PHYSICAL_INT)
         number_physical(table, rows, ids, PHYSICAL_INT);
     else if (table->physical == PHYSICAL_FLOAT)
         number_physical(table, rows, ids, PHYSICAL_FLOAT);
@@ -197,13 +339,13 @@ static enum err reserve_texts(struct key_table *table, size_t extra, struct erro
     return OK;
 }
 
-/* The number of a value by its bytes; `value` is its physical form, kept for a new number. */
-static uint32_t number_bytes(struct key_table *table, struct slice bytes, const void *value,
-                             bool is_insert)
+/* The number of a value by its bytes and their hash; `value` is its physical form, kept for a new
+ * number. */
+static uint32_t number_hashed(struct key_table *table, struct slice bytes, uint32_t hash,
+                              const void *value, bool is_insert)
 {
     if (table->text_capacity == 0)
         return KEY_NONE;
-    uint32_t hash = (uint32_t)hash64(bytes.data, bytes.size);
     size_t slot = hash & (table->text_capacity - 1);
     const struct slice *known = key_bytes(table);
     while (table->text_entries[slot].id != KEY_NONE) {
@@ -224,6 +366,12 @@ static uint32_t number_bytes(struct key_table *table, struct slice bytes, const 
         memcpy(table->values + id * value_size(table), value, value_size(table));
     }
     return id;
+}
+
+static uint32_t number_bytes(struct key_table *table, struct slice bytes, const void *value,
+                             bool is_insert)
+{
+    return number_hashed(table, bytes, (uint32_t)hash64(bytes.data, bytes.size), value, is_insert);
 }
 
 /* Bytes that are equal where the values are. `buffer` has 32. */
@@ -301,6 +449,62 @@ static enum err find_code_map(struct key_table *table, const struct column *colu
     return err;
 }
 
+/* Numbers for up to TEXTS_AHEAD codes that have none yet, in order. Each needs four places of
+ * memory one after the other (the slice, its bytes, the slot, the text that is there), which are
+ * asked for step by step for all of them. */
+static void number_new_codes(struct key_table *table, const struct slice *dictionary,
+                             const uint32_t *codes, uint32_t count, uint32_t *ids, bool is_insert)
+{
+    uint32_t hashes[TEXTS_AHEAD];
+    const struct slice *known = key_bytes(table);
+    bool has_slots = table->text_capacity != 0;
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(&dictionary[codes[i]]);
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(dictionary[codes[i]].data);
+    for (uint32_t i = 0; i < count; i++) {
+        hashes[i] = (uint32_t)hash64(dictionary[codes[i]].data, dictionary[codes[i]].size);
+        if (has_slots)
+            __builtin_prefetch(&table->text_entries[hashes[i] & (table->text_capacity - 1)]);
+    }
+    for (uint32_t i = 0; has_slots && i < count; i++) {
+        uint32_t id = table->text_entries[hashes[i] & (table->text_capacity - 1)].id;
+        if (id != KEY_NONE)
+            __builtin_prefetch(&known[id]);
+    }
+    for (uint32_t i = 0; has_slots && i < count; i++) {
+        uint32_t id = table->text_entries[hashes[i] & (table->text_capacity - 1)].id;
+        if (id != KEY_NONE)
+            __builtin_prefetch(known[id].data);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (ids[codes[i]] == CODE_UNKNOWN)
+            ids[codes[i]] = number_hashed(table, dictionary[codes[i]], hashes[i], NULL, is_insert);
+    }
+}
+
+/* Rows [0, count), none NULL: those whose codes are known first, then the others together. */
+static void number_whole_codes(struct key_table *table, const struct key_rows *rows,
+                               struct code_map *map, uint32_t *ids)
+{
+    const struct column *column = rows->column;
+    uint32_t unknown[VECTOR_ROWS_MAX + 1], unknown_count = 0, codes[TEXTS_AHEAD];
+    for (uint32_t row = 0; row < rows->count; row++) {
+        uint32_t id = map->ids[column->codes[row]];
+        ids[row] = id;
+        unknown[unknown_count] = row;
+        unknown_count += id == CODE_UNKNOWN ? 1 : 0;
+    }
+    for (uint32_t i = 0; i < unknown_count; i += TEXTS_AHEAD) {
+        uint32_t left = unknown_count - i, count = left < TEXTS_AHEAD ? left : TEXTS_AHEAD;
+        for (uint32_t k = 0; k < count; k++)
+            codes[k] = column->codes[unknown[i + k]];
+        number_new_codes(table, column->dictionary, codes, count, map->ids, rows->is_insert);
+        for (uint32_t k = 0; k < count; k++)
+            ids[unknown[i + k]] = map->ids[codes[k]];
+    }
+}
+
 static enum err number_codes(struct key_table *table, const struct key_rows *rows, uint32_t *ids,
                              struct error *error)
 {
@@ -310,14 +514,7 @@ static enum err number_codes(struct key_table *table, const struct key_rows *row
     if (err != OK)
         return err;
     if (column->validity == NULL && rows->selection == NULL) {
-        uint32_t *known = map->ids;
-        for (size_t row = 0; row < rows->count; row++) {
-            uint32_t code = column->codes[row], id = known[code];
-            if (__builtin_expect(id == CODE_UNKNOWN, 0))
-                id = known[code] =
-                    number_bytes(table, column->dictionary[code], NULL, rows->is_insert);
-            ids[row] = id;
-        }
+        number_whole_codes(table, rows, map, ids);
         return OK;
     }
     for (size_t i = 0; i < rows->count; i++) {
@@ -345,8 +542,9 @@ static void key_table_init(struct key_table *table, struct type type, struct exe
 
 static void key_table_deinit(struct key_table *table)
 {
-    exec_memory_release(table->memory, table->map.entries,
-                        table->map.capacity * sizeof(*table->map.entries));
+    free_map(table);
+    exec_memory_release(table->memory, table->direct,
+                        table->direct_capacity * sizeof(*table->direct));
     exec_memory_release(table->memory, table->text_entries,
                         table->text_capacity * sizeof(*table->text_entries));
     exec_memory_release(table->memory, table->values, table->values_capacity * value_size(table));
@@ -365,7 +563,7 @@ static enum err key_table_ids(struct key_table *table, const struct key_rows *ro
     if (rows->is_insert) {
         err = reserve_values(table, rows->count, error);
         if (err == OK)
-            err = is_word ? id_map_reserve(&table->map, rows->count, table->memory, error)
+            err = is_word ? reserve_words(table, rows, error)
                           : reserve_texts(table, rows->count, error);
     }
     if (err != OK || rows->count == 0)

@@ -37,7 +37,13 @@ struct key_table {
     enum physical physical;
     uint32_t count, null_id;
     struct exec_memory *memory;
-    struct id_map map;               /* bool, int, float */
+    struct id_map map; /* bool, int, float */
+    /* int, once they are many and lie close together: the number of value direct_base + i, in place
+     * of the map. */
+    uint32_t *direct;
+    size_t direct_capacity, direct_size;
+    int64_t direct_base;
+    bool is_far;                     /* they did, and do not any more */
     struct text_entry *text_entries; /* the rest, by their bytes */
     size_t text_capacity;
     char *values; /* by number, in physical form */

@@ -147,6 +147,20 @@ static struct sort_entry make_entry(const struct sort_key *key, const struct col
     return entry;
 }
 
+/* The order of one key's values, neither NULL. Integers and texts without making values of them. */
+static int compare_values(const struct column *column, uint32_t a, uint32_t b)
+{
+    if (column->type.id == TYPE_TEXT || column->type.id == TYPE_VARCHAR)
+        return slice_compare(column_text(column, a), column_text(column, b));
+    if (type_physical(column->type.id) == PHYSICAL_INT) {
+        int64_t left = column->i[column_index(column, a)];
+        int64_t right = column->i[column_index(column, b)];
+        return (left > right) - (left < right);
+    }
+    struct value left = column_value(column, a), right = column_value(column, b);
+    return value_compare(&left, &right);
+}
+
 /* Rows whose entries are equal, by all keys. */
 static int compare_rows(const struct exec_node *node, const struct column *keys, uint32_t a,
                         uint32_t b)
@@ -160,8 +174,7 @@ static int compare_rows(const struct exec_node *node, const struct column *keys,
                 continue;
             return a_null == key->is_nulls_first ? -1 : 1;
         }
-        struct value left = column_value(&keys[k], a), right = column_value(&keys[k], b);
-        int order = value_compare(&left, &right);
+        int order = compare_values(&keys[k], a, b);
         if (order != 0)
             return key->is_descending ? -order : order;
     }

@@ -1,5 +1,6 @@
 /* Keys to numbers: equality of GROUP BY, dictionaries, pairs that outgrow their array. */
 #include "query/exec/keys.h"
+#include "storage/base/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -189,6 +190,69 @@ static void test_memory_limit(void **state)
     teardown(&f);
 }
 
+/* Integers that lie close together, then wider, then apart: a map, an array, a map again. Against a
+ * list by value; NULLs, selections and look-ups of what is not there between. */
+static void test_close_integers(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 200, SPAN = 400000, FAR = 3 };
+    static uint32_t want[SPAN], want_far[FAR];
+    static const int64_t far_values[FAR] = {INT64_MIN, INT64_MAX, -5000000000};
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct fixture f;
+        struct random_stream random;
+        struct type type = type_of(TYPE_INT8);
+        uint32_t next = 0, want_null = KEY_NONE;
+        int64_t base = seed == 1 ? 0 : seed == 2 ? INT64_MIN : INT64_MAX - SPAN + 1;
+        bool was_direct = false;
+        random_stream_init(&random, seed);
+        memset(want, 0xFF, sizeof(want));
+        memset(want_far, 0xFF, sizeof(want_far));
+        setup(&f, &type, 1);
+        for (int round = 0; round < ROUNDS; round++) {
+            int64_t values[VECTOR_ROWS_MAX];
+            uint8_t validity[VECTOR_ROWS_MAX];
+            uint32_t selection[VECTOR_ROWS_MAX], ids[VECTOR_ROWS_MAX], places[VECTOR_ROWS_MAX];
+            bool has_nulls = random_below(&random, 3) == 0, is_insert = round % 7 != 6;
+            bool is_selected = random_below(&random, 3) == 0;
+            uint32_t span = round < 100 ? SPAN / 2 : SPAN;
+            size_t count = 0;
+            for (uint32_t row = 0; row < VECTOR_ROWS_MAX; row++) {
+                bool is_far = round > 150 && random_below(&random, 1000) == 0;
+                places[row] = is_far ? SPAN + (uint32_t)random_below(&random, FAR)
+                                     : (uint32_t)random_below(&random, span);
+                values[row] = is_far ? far_values[places[row] - SPAN] : base + places[row];
+                for (uint32_t k = 0; is_far && k < FAR; k++) /* of this base it is not far */
+                    if ((uint64_t)values[row] - (uint64_t)base < SPAN)
+                        places[row] = (uint32_t)((uint64_t)values[row] - (uint64_t)base);
+                validity[row] = !has_nulls || random_below(&random, 9) != 0;
+                if (!is_selected || random_below(&random, 2) == 0)
+                    selection[count++] = row;
+            }
+            struct column column = {
+                .type = type, .i = values, .validity = has_nulls ? validity : NULL};
+            assert_int_equal(tuple_table_ids(&f.table, &column, is_selected ? selection : NULL,
+                                             count, is_insert, ids, &f.error),
+                             OK);
+            for (size_t i = 0; i < count; i++) {
+                uint32_t row = selection[i], place = places[row];
+                uint32_t *known = validity[row] == 0 ? &want_null
+                                  : place < SPAN     ? &want[place]
+                                                     : &want_far[place - SPAN];
+                if (*known == KEY_NONE && is_insert)
+                    *known = next++;
+                if (ids[row] != *known)
+                    fail_msg("seed %llu round %d row %u", (unsigned long long)seed, round, row);
+            }
+            was_direct = was_direct || f.table.columns[0].direct != NULL;
+        }
+        assert_true(was_direct);
+        assert_null(f.table.columns[0].direct);
+        assert_int_equal(f.table.count, next);
+        teardown(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +261,7 @@ int main(void)
         cmocka_unit_test(test_dictionaries_agree),
         cmocka_unit_test(test_tuples_grow_past_the_dense_array),
         cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_close_integers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
