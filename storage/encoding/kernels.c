@@ -88,6 +88,7 @@ static __int128 sum64_base(const int64_t *values, uint32_t count)
 }
 
 static const struct kernels base = {.name = "base",
+                                    .isa = KERNEL_BASE,
                                     .pack = &bitpack_base,
                                     .alphabet = &alphabet_base,
                                     .select32 = select32_base,
@@ -202,6 +203,7 @@ AVX2 static __int128 sum64_avx2(const int64_t *values, uint32_t count)
 }
 
 static const struct kernels avx2 = {.name = "avx2",
+                                    .isa = KERNEL_AVX2,
                                     .pack = &bitpack_avx2,
                                     .alphabet = &alphabet_avx2,
                                     .select32 = select32_avx2,
@@ -307,6 +309,7 @@ AVX512 static __int128 sum64_avx512(const int64_t *values, uint32_t count)
 }
 
 static const struct kernels avx512 = {.name = "avx512",
+                                      .isa = KERNEL_AVX512,
                                       .pack = &bitpack_avx512,
                                       .alphabet = &alphabet_avx2,
                                       .select32 = select32_avx512,

@@ -60,6 +60,7 @@ extern const struct alphabet_kernels alphabet_base, alphabet_avx2;
 
 struct kernels { /* kernels.c */
     const char *name;
+    enum kernel_isa isa;
     const struct bitpack *pack;
     const struct alphabet_kernels *alphabet;
     /* Index of every value with value - low <= span (unsigned, wrapping). Values are readable, and

@@ -187,17 +187,37 @@ static uint64_t run_value(const struct rle_own *own, uint32_t run)
                                : load_u64(own->values + (size_t)run * 8);
 }
 
+/* Values of runs that are asked for one behind the other: unpacked a vector at a time. */
+struct run_values {
+    uint32_t vector; /* UINT32_MAX: none yet */
+    int64_t values[BLOCK_VECTOR_ROWS];
+};
+
+static inline uint64_t next_value(const struct rle_own *own, uint32_t run,
+                                  struct run_values *values)
+{
+    if (own->values != NULL)
+        return load_u64(own->values + (size_t)run * 8);
+    if (run / BLOCK_VECTOR_ROWS != values->vector) {
+        values->vector = run / BLOCK_VECTOR_ROWS;
+        packed_read(&own->packed, values->vector, vector_rows_of(own->run_count, values->vector),
+                    values->values);
+    }
+    return (uint64_t)values->values[run % BLOCK_VECTOR_ROWS];
+}
+
 static enum err read_rows(const struct block *block, uint32_t begin, uint32_t count,
                           struct block_scratch *scratch, void *out, struct error *error)
 {
     struct run_walk walk = walk_of(block, begin, count);
+    struct run_values values = {.vector = UINT32_MAX};
     (void)scratch;
     (void)error;
     for (uint32_t end; (end = walk_end(&walk)) != 0; walk_next(&walk, end)) {
         if (walk.own.width == 8) {
-            uint64_t value = run_value(&walk.own, walk.run), *values = out;
+            uint64_t value = next_value(&walk.own, walk.run, &values), *to = out;
             for (uint32_t row = walk.begin; row < end; row++)
-                values[row - begin] = value;
+                to[row - begin] = value;
             continue;
         }
         for (uint32_t row = walk.begin; row < end; row++)
@@ -239,29 +259,13 @@ static void read_codes(const struct block *block, uint32_t begin, uint32_t count
     }
 }
 
-/* Values of the walk's runs. */
-static void packed_runs(const struct run_walk *walk, int64_t *values)
-{
-    uint32_t rows[BLOCK_VECTOR_ROWS], count = 0;
-    struct run_walk next = *walk;
-    for (uint32_t end; (end = walk_end(&next)) != 0; walk_next(&next, end))
-        rows[count++] = next.run;
-    packed_pick(&walk->own.packed, rows, count, values);
-}
-
 static __int128 sum_rows(const struct block *block, uint32_t begin, uint32_t count)
 {
     struct run_walk walk = walk_of(block, begin, count);
-    int64_t values[BLOCK_VECTOR_ROWS]; /* of at most as many runs */
+    struct run_values values = {.vector = UINT32_MAX};
     __int128 sum = 0;
-    if (walk.own.values == NULL)
-        packed_runs(&walk, values);
-    uint32_t first = walk.run;
-    for (uint32_t end; (end = walk_end(&walk)) != 0; walk_next(&walk, end)) {
-        int64_t value = walk.own.values == NULL ? values[walk.run - first]
-                                                : (int64_t)run_value(&walk.own, walk.run);
-        sum += (__int128)value * (end - walk.begin);
-    }
+    for (uint32_t end; (end = walk_end(&walk)) != 0; walk_next(&walk, end))
+        sum += (__int128)(int64_t)next_value(&walk.own, walk.run, &values) * (end - walk.begin);
     return sum;
 }
 

@@ -1,6 +1,7 @@
 /* Sums of arrays: exact where integers are, nearly exact where doubles cancel, and what is no plain
  * array told. */
 #include "query/kernel/kernel.h"
+#include "storage/encoding/kernels.h"
 
 #include "storage/base/random.h"
 
@@ -39,6 +40,28 @@ static void test_doubles(void **state)
     assert_false(isfinite(sum) && isfinite(lost));
 }
 
+/* Every instruction set gives the same bits. */
+static void test_doubles_by_instruction_set(void **state)
+{
+    (void)state;
+    struct random_stream random;
+    random_stream_init(&random, 5);
+    static double values[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        values[i] = (double)(int64_t)random_next(&random) / 7 * (i % 3 == 0 ? 1e-9 : 1);
+    for (size_t count = 0; count <= ROWS; count += count < 20 ? 1 : 331) {
+        double sum[KERNEL_ISA_COUNT], lost[KERNEL_ISA_COUNT];
+        for (int isa = KERNEL_BASE; isa < KERNEL_ISA_COUNT; isa++) {
+            sum[isa] = sum[KERNEL_BASE];
+            lost[isa] = lost[KERNEL_BASE];
+            if (kernels_choose((enum kernel_isa)isa))
+                sum_doubles(values, count, &sum[isa], &lost[isa]);
+            assert_memory_equal(&sum[isa], &sum[KERNEL_BASE], sizeof(double));
+            assert_memory_equal(&lost[isa], &lost[KERNEL_BASE], sizeof(double));
+        }
+    }
+}
+
 static void test_numerics(void **state)
 {
     (void)state;
@@ -70,6 +93,7 @@ static void test_numerics(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_doubles),
+                                       cmocka_unit_test(test_doubles_by_instruction_set),
                                        cmocka_unit_test(test_numerics)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
