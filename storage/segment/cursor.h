@@ -57,6 +57,7 @@ struct sift {
     size_t key_count;  /* what passes as a list, ascending; 0: too long to say */
     int64_t *keys;
     const uint64_t *set;
+    double share;      /* of the rows that passes, as far as is known: for the order of sifts */
     bool is_by_bitmap; /* the sieve's `rows` have seen to it */
     bool is_pending;   /* rows of the current block must be looked at */
 };

@@ -258,8 +258,9 @@ static enum err read_codes(struct cursor *cursor, struct cursor_column *column,
     if (wanted->picked != NULL) {
         int64_t *raw = cursor_raw(cursor, column);
         err = pick_values(cursor, column, block, wanted, raw, error);
+        uint32_t last = column->sealed->entry_count - 1; /* single values are not held to it */
         for (uint32_t i = 0; err == OK && i < wanted->row_count; i++)
-            codes[i] = (uint32_t)raw[i];
+            codes[i] = (uint64_t)raw[i] < last ? (uint32_t)raw[i] : last;
         return err;
     }
     block_read_codes(block, wanted->vector.begin, wanted->vector.count, codes);

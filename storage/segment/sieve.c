@@ -385,7 +385,9 @@ static enum err open_candidate(struct cursor *cursor, struct sift *sift, struct 
     if (fault_is("sealed.bitmap_wrong_key"))
         sift->keys[0] += sift->keys[0] > 0 ? -1 : 1;
     *is_one = count_rows(&out->entry->index, sift, &out->row_count);
-    if (!*is_one)
+    if (*is_one)
+        sift->share = (double)(out->row_count + 1) / cursor->place.footer->row_count;
+    else
         cache_entry_unref(out->entry);
     return OK;
 }
@@ -445,14 +447,30 @@ static enum err use_bitmaps(struct cursor *cursor, struct error *error)
 
 /* --- a segment --- */
 
-/* Those that leave the least first: the columns of the others may not be needed then. */
+/* How much of the rows a condition leaves: all entries of a dictionary are thought to be as
+ * frequent, an integer to be one of a thousand values, and of ranges nothing is known. What an
+ * index says about its keys was noted already. */
+static void guess_share(struct sift *sift)
+{
+    uint32_t entry_count = sift->column->sealed->entry_count;
+    if (sift->share != 0)
+        return;
+    if (sift->way == SIFT_NULL || sift->way == SIFT_NOT_NULL || sift->way == SIFT_ZONE)
+        sift->share = 1;
+    else if (entry_count != 0)
+        sift->share = (sift->key_count != 0 ? (double)sift->key_count
+                                            : (double)(sift->high - sift->low + 1)) /
+                      entry_count;
+    else
+        sift->share = sift->key_count != 0 ? (double)sift->key_count / 1000 : 0.5;
+}
+
+/* Those that leave the least first: the columns of the others may not be needed then, or for few
+ * rows only. */
 static int compare_sifts(const void *a, const void *b)
 {
     const struct sift *x = a, *y = b;
-    bool x_is_point = x->key_count != 0, y_is_point = y->key_count != 0;
-    if (x_is_point != y_is_point)
-        return x_is_point ? -1 : 1;
-    return (x->key_count > y->key_count) - (x->key_count < y->key_count);
+    return (x->share > y->share) - (x->share < y->share);
 }
 
 enum err sieve_enter(struct cursor *cursor, struct error *error)
@@ -472,6 +490,8 @@ enum err sieve_enter(struct cursor *cursor, struct error *error)
     }
     if (err == OK && !sieve->is_empty && !filter->is_without_bitmaps)
         err = use_bitmaps(cursor, error);
+    for (size_t i = 0; i < sieve->sift_count; i++)
+        guess_share(&sieve->sifts[i]);
     qsort(sieve->sifts, sieve->sift_count, sizeof(*sieve->sifts), compare_sifts);
     if (err != OK)
         sieve_leave(sieve);

@@ -11,6 +11,9 @@
 #include <assert.h>
 
 #define LIST_LOOK_MAX 64 /* keys that a row is held against */
+/* At most 1 row in so many is left by the conditions so far: the next one looks at these alone (3
+ * ns a row) and not at the whole vector (0.2 ns). */
+#define FEW_SHARE 12
 
 /* --- a block --- */
 
@@ -170,38 +173,16 @@ static uint32_t intersect(uint32_t *a, uint32_t a_count, const uint32_t *b, uint
     return kept;
 }
 
-enum err sieve_vector(struct cursor *cursor, uint32_t begin, uint32_t count, uint32_t *selected,
-                      struct error *error)
-{
-    struct sealed_place *place = &cursor->place;
-    struct sieve *sieve = &place->sieve;
-    assert(sieve->rows == NULL);
-    *selected = UINT32_MAX;
-    for (size_t i = 0; i < sieve->sift_count && *selected != 0; i++) {
-        const struct sift *sift = &sieve->sifts[i];
-        if (!sift->is_pending)
-            continue;
-        bool is_first = *selected == UINT32_MAX;
-        uint32_t *target = is_first ? place->selection : place->other, found = 0;
-        enum err err = select_rows(cursor, sift, begin, count, target, &found, error);
-        if (err != OK)
-            return err;
-        *selected = is_first ? found : intersect(place->selection, *selected, place->other, found);
-    }
-    if (*selected == count)
-        *selected = UINT32_MAX;
-    return OK;
-}
-
-/* --- rows that bitmaps name --- */
+/* --- single rows --- */
 
 static bool passes(const struct sift *sift, int64_t value)
 {
     switch (sift->way) {
     case SIFT_RANGE:
         return sift->low <= value && value <= sift->high;
-    case SIFT_SET:
-        return (sift->set[value / 64] >> (value % 64) & 1) != 0;
+    case SIFT_SET: /* single values may be any, whatever the block says of its greatest */
+        return sift->low <= value && value <= sift->high &&
+               (sift->set[value / 64] >> (value % 64) & 1) != 0;
     default:
         return list_has_range(sift, value, value);
     }
@@ -237,7 +218,48 @@ static enum err keep_passing(struct cursor *cursor, const struct sift *sift, uin
     return err;
 }
 
-/* The same for the rows of a block. */
+/* Few rows of a vector, as offsets from its begin: only their values are looked at. */
+static enum err keep_offsets(struct cursor *cursor, const struct sift *sift, uint32_t begin,
+                             uint32_t *offsets, uint32_t *count, struct error *error)
+{
+    for (uint32_t i = 0; i < *count; i++)
+        offsets[i] += begin;
+    enum err err = keep_passing(cursor, sift, offsets, *count, count, error);
+    for (uint32_t i = 0; i < *count; i++)
+        offsets[i] -= begin;
+    return err;
+}
+
+enum err sieve_vector(struct cursor *cursor, uint32_t begin, uint32_t count, uint32_t *selected,
+                      struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    struct sieve *sieve = &place->sieve;
+    assert(sieve->rows == NULL);
+    *selected = UINT32_MAX;
+    for (size_t i = 0; i < sieve->sift_count && *selected != 0; i++) {
+        const struct sift *sift = &sieve->sifts[i];
+        if (!sift->is_pending)
+            continue;
+        bool is_first = *selected == UINT32_MAX;
+        if (!is_first && *selected * FEW_SHARE <= count) {
+            enum err err = keep_offsets(cursor, sift, begin, place->selection, selected, error);
+            if (err != OK)
+                return err;
+            continue;
+        }
+        uint32_t *target = is_first ? place->selection : place->other, found = 0;
+        enum err err = select_rows(cursor, sift, begin, count, target, &found, error);
+        if (err != OK)
+            return err;
+        *selected = is_first ? found : intersect(place->selection, *selected, place->other, found);
+    }
+    if (*selected == count)
+        *selected = UINT32_MAX;
+    return OK;
+}
+
+/* The rows of a block that bitmaps leave, held against another condition. */
 static enum err sift_rows(struct cursor *cursor, const struct sift *sift, struct error *error)
 {
     struct sealed_place *place = &cursor->place;
