@@ -271,6 +271,14 @@ static void print_node(const struct plan *plan, struct writer *out)
         writer_cstr(out, " slide ");
         interval_print(plan->hop.slide, out);
         break;
+    case PLAN_SET:
+        writer_cstr(out, plan->set.is_except ? "Except" : "Intersect");
+        writer_cstr(out, plan->set.is_all ? " all" : "");
+        break;
+    case PLAN_FIRST:
+        writer_cstr(out, "First by ");
+        print_exprs(plan->first.keys, plan->first.key_count, names, out);
+        break;
     case PLAN_WINDOW:
         print_window(plan, names, out);
         break;

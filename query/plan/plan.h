@@ -23,6 +23,8 @@ enum plan_kind {
     PLAN_APPLY, /* LATERAL: the right side is run for each left row, by the values of its slots */
     PLAN_UNION_ALL,
     PLAN_HOP,   /* hop(): each row once per window it falls in */
+    PLAN_SET,   /* INTERSECT and EXCEPT: children[0] by what children[1] has */
+    PLAN_FIRST, /* DISTINCT ON: the first row of each key */
     PLAN_WINDOW /* calls with OVER, over rows sorted by partition and order */
 };
 
@@ -154,6 +156,13 @@ struct plan {
             struct interval slide, size;
             const struct timezone *zone;
         } hop; /* output: child's columns, window_start, window_end */
+        struct {
+            bool is_except, is_all;
+        } set; /* output: children[0]'s columns, by all of which rows are compared */
+        struct {
+            size_t key_count;
+            struct expr **keys; /* over the child's columns */
+        } first;                /* output: the child's columns, its rows in their order */
         struct {
             /* Columns of the child, which gives its rows in this order. The first
              * partition_count are PARTITION BY. */

@@ -249,6 +249,31 @@ static uint32_t *prune_hop(struct builder *build, struct plan *plan, const bool 
     return map;
 }
 
+static uint32_t *prune_sides(struct builder *build, struct plan *plan)
+{
+    uint32_t *map = arena_alloc_array(build->arena, plan->column_count + 1, sizeof(*map));
+    bool *all = arena_alloc(build->arena, plan->column_count * sizeof(bool) + 1);
+    memset(all, true, plan->column_count * sizeof(bool));
+    for (size_t index = 0; index < plan->child_count; index++) {
+        prune(build, plan->children[index], all);
+        assert(plan->children[index]->column_count == plan->column_count);
+    }
+    for (uint32_t index = 0; index < plan->column_count; index++)
+        map[index] = index;
+    return map;
+}
+
+static uint32_t *prune_first(struct builder *build, struct plan *plan, const bool *needed)
+{
+    bool *below = copy_needed(build, needed, plan->column_count);
+    for (size_t index = 0; index < plan->first.key_count; index++)
+        need_expr(plan->first.keys[index], below);
+    uint32_t *map = prune(build, plan->children[0], below);
+    for (size_t index = 0; index < plan->first.key_count; index++)
+        renumber(build, &plan->first.keys[index], map);
+    return take_child(plan, map);
+}
+
 static uint32_t *prune_window(struct builder *build, struct plan *plan, const bool *needed)
 {
     size_t before = plan->children[0]->column_count;
@@ -323,6 +348,10 @@ static uint32_t *prune(struct builder *build, struct plan *plan, const bool *nee
         return prune_union(build, plan, needed);
     case PLAN_HOP:
         return prune_hop(build, plan, needed);
+    case PLAN_SET:
+        return prune_sides(build, plan);
+    case PLAN_FIRST:
+        return prune_first(build, plan, needed);
     case PLAN_WINDOW:
         return prune_window(build, plan, needed);
     }

@@ -12,6 +12,8 @@
  *   UNION ALL     everything, to each side
  *   SORT          everything without LIMIT, nothing with it
  *   HOP           what does not name the window
+ *   SET           everything, to both sides
+ *   FIRST         what names keys only
  *   WINDOW        what names PARTITION BY only
  *   SCAN          everything: the scan filters
  *
@@ -263,6 +265,20 @@ static struct plan *push_union(struct builder *build, struct plan *plan,
     return plan;
 }
 
+/* Rows are told apart by all their columns, so what fails a condition fails it on both sides. */
+static struct plan *push_sides(struct builder *build, struct plan *plan,
+                               const struct expr_list *conditions)
+{
+    for (size_t child = 0; child < plan->child_count; child++) {
+        struct expr_list copy = {0};
+        for (size_t index = 0; index < conditions->count; index++)
+            expr_list_add(build->arena, &copy,
+                          expr_copy(conditions->items[index], NULL, build->arena));
+        plan->children[child] = push(build, plan->children[child], &copy);
+    }
+    return plan;
+}
+
 static struct plan *push_hop(struct builder *build, struct plan *plan,
                              const struct expr_list *conditions)
 {
@@ -278,18 +294,42 @@ static struct plan *push_hop(struct builder *build, struct plan *plan,
     return push_child(build, plan, &below, &kept);
 }
 
-struct partition_test {
-    const struct plan *window;
+struct key_test {
+    const bool *is_key; /* by column */
     bool is_outside;
 };
 
-static void test_partition(void *context, uint32_t column)
+static void test_key(void *context, uint32_t column)
 {
-    struct partition_test *test = context;
-    for (size_t key = 0; key < test->window->window.partition_count; key++)
-        if (test->window->window.keys[key].expr->column == column)
-            return;
-    test->is_outside = true;
+    struct key_test *test = context;
+    test->is_outside = test->is_outside || !test->is_key[column];
+}
+
+/* Conditions that name keys alone, at least one, go below; the others stay. */
+static struct plan *push_keys(struct builder *build, struct plan *plan, const bool *is_key,
+                              const struct expr_list *conditions)
+{
+    struct expr_list below = {0};
+    struct expr_list kept = {0};
+    for (size_t index = 0; index < conditions->count; index++) {
+        struct key_test test = {.is_key = is_key};
+        uint32_t least;
+        uint32_t greatest;
+        test.is_outside = !expr_column_range(conditions->items[index], &least, &greatest);
+        expr_visit_columns(conditions->items[index], test_key, &test);
+        expr_list_add(build->arena, test.is_outside ? &kept : &below, conditions->items[index]);
+    }
+    return push_child(build, plan, &below, &kept);
+}
+
+static struct plan *push_first(struct builder *build, struct plan *plan,
+                               const struct expr_list *conditions)
+{
+    bool *is_key = arena_alloc_zero(build->arena, plan->column_count * sizeof(bool));
+    for (size_t key = 0; key < plan->first.key_count; key++)
+        if (plan->first.keys[key]->kind == EXPR_COLUMN)
+            is_key[plan->first.keys[key]->column] = true;
+    return push_keys(build, plan, is_key, conditions);
 }
 
 /* A condition on PARTITION BY columns alone takes whole partitions away; any other changes what the
@@ -297,17 +337,10 @@ static void test_partition(void *context, uint32_t column)
 static struct plan *push_window(struct builder *build, struct plan *plan,
                                 const struct expr_list *conditions)
 {
-    struct expr_list below = {0};
-    struct expr_list kept = {0};
-    for (size_t index = 0; index < conditions->count; index++) {
-        struct partition_test test = {.window = plan};
-        uint32_t least;
-        uint32_t greatest;
-        test.is_outside = !expr_column_range(conditions->items[index], &least, &greatest);
-        expr_visit_columns(conditions->items[index], test_partition, &test);
-        expr_list_add(build->arena, test.is_outside ? &kept : &below, conditions->items[index]);
-    }
-    return push_child(build, plan, &below, &kept);
+    bool *is_key = arena_alloc_zero(build->arena, plan->column_count * sizeof(bool));
+    for (size_t key = 0; key < plan->window.partition_count; key++)
+        is_key[plan->window.keys[key].expr->column] = true;
+    return push_keys(build, plan, is_key, conditions);
 }
 
 static struct plan *push(struct builder *build, struct plan *plan, struct expr_list *conditions)
@@ -343,6 +376,10 @@ static struct plan *push(struct builder *build, struct plan *plan, struct expr_l
         return push_join(build, plan, conditions);
     case PLAN_UNION_ALL:
         return push_union(build, plan, conditions);
+    case PLAN_SET:
+        return push_sides(build, plan, conditions);
+    case PLAN_FIRST:
+        return push_first(build, plan, conditions);
     case PLAN_HOP:
         return push_hop(build, plan, conditions);
     case PLAN_WINDOW:

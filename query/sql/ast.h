@@ -120,9 +120,11 @@ struct ast_cte {
 };
 
 struct ast_select {
-    enum { SELECT_PLAIN, SELECT_VALUES, SELECT_UNION_ALL } kind;
+    enum { SELECT_PLAIN, SELECT_VALUES, SELECT_SET } kind;
     size_t cte_count;
     struct ast_cte *ctes;
+    enum ast_set { SET_UNION, SET_INTERSECT, SET_EXCEPT } set;
+    bool is_all;
     struct ast_select *left, *right;
     size_t row_count, column_count; /* VALUES */
     struct ast_node **cells;
@@ -132,6 +134,8 @@ struct ast_select {
     struct ast_from **from;
     struct ast_node *where, *having, *limit, *offset;
     bool is_distinct;
+    size_t distinct_count; /* DISTINCT ON (…) */
+    struct ast_node **distinct;
     size_t group_count;
     struct ast_node **group;
     size_t order_count;

@@ -173,7 +173,7 @@ MUST_CHECK enum err bind_from_item(struct binder *b, struct scope *scope,
                                    const struct ast_from *from, struct plan **out);
 
 /* query/sql/bind_select.c */
-/* keeps_unknown: literals of a bare SELECT may stay untyped (UNION ALL decides). */
+/* keeps_unknown: literals of a bare SELECT may stay untyped (UNION decides). */
 MUST_CHECK enum err bind_select(struct binder *b, const struct scope *outer,
                                 const struct cte_scope *ctes, const struct ast_select *select,
                                 bool keeps_unknown, struct plan **out);
@@ -181,13 +181,13 @@ MUST_CHECK enum err bind_select(struct binder *b, const struct scope *outer,
 MUST_CHECK enum err bind_limits(struct binder *b, const struct scope *outer,
                                 const struct cte_scope *ctes, const struct ast_select *select,
                                 struct expr **limit, struct expr **offset);
-/* query/sql/bind_set.c: VALUES and UNION ALL */
+/* query/sql/bind_set.c: VALUES, UNION, INTERSECT, EXCEPT */
 MUST_CHECK enum err bind_values(struct binder *b, const struct scope *outer,
                                 const struct cte_scope *ctes, const struct ast_select *select,
                                 struct plan **out);
-MUST_CHECK enum err bind_union(struct binder *b, const struct scope *outer,
-                               const struct cte_scope *ctes, const struct ast_select *select,
-                               struct plan **out);
+MUST_CHECK enum err bind_set_operation(struct binder *b, const struct scope *outer,
+                                       const struct cte_scope *ctes,
+                                       const struct ast_select *select, struct plan **out);
 /* query/sql/bind_group.c */
 /* Puts a GROUP over *plan; rewrites exprs[0 … expr_count) from its input's columns to its output's.
  * 42803. */

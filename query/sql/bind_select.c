@@ -27,8 +27,9 @@ struct select_state {
     struct expr *having;
     size_t
         *order_target; /* per ORDER BY item: index into targets, from target_count on into extras */
+    size_t *distinct_target; /* the same of DISTINCT ON */
     size_t extra_count;
-    struct expr **extras; /* ORDER BY expressions that are no targets */
+    struct expr **extras; /* expressions of ORDER BY and DISTINCT ON that are no targets */
     bool is_grouped;
 };
 
@@ -209,38 +210,87 @@ static enum err bind_keys(struct select_state *s)
     return OK;
 }
 
-static enum err bind_order_item(struct select_state *s, size_t item)
+/* A target or an extra that is this expression; *place counts extras from target_count on. */
+static bool find_expr(const struct select_state *s, const struct expr *expr, size_t *place)
 {
-    const struct ast_node *node = s->select->order[item].node;
+    for (*place = 0; *place < s->target_count + s->extra_count; (*place)++) {
+        const struct expr *other = *place < s->target_count ? s->targets[*place].expr
+                                                            : s->extras[*place - s->target_count];
+        if (expr_equal(other, expr))
+            return true;
+    }
+    return false;
+}
+
+/* An item of ORDER BY or DISTINCT ON. */
+static enum err bind_item(struct select_state *s, const struct ast_node *node, const char *clause,
+                          size_t *place)
+{
     bool is_found = false;
-    size_t target = 0;
-    enum err result = find_ordinal(s, node, "ORDER BY", &is_found, &target);
+    enum err result = find_ordinal(s, node, clause, &is_found, place);
     if (result == OK && !is_found && is_bare_name(node))
-        result = find_alias(s, node, "ORDER BY", &is_found, &target);
+        result = find_alias(s, node, clause, &is_found, place);
     if (result != OK)
         return result;
-    if (is_found) {
-        s->order_target[item] = target;
-        return check_comparable(s, s->targets[target].expr);
-    }
+    if (is_found)
+        return check_comparable(s, s->targets[*place].expr);
     struct expr *expr;
     s->scope.is_aggregate_allowed = s->scope.is_over_allowed = true;
     result = bind_expr(s->b, &s->scope, node, &expr);
     if (result != OK)
         return result;
     expr = build_finish(&s->b->build, expr);
-    for (target = 0; target < s->target_count; target++)
-        if (expr_equal(s->targets[target].expr, expr))
-            break;
-    if (target == s->target_count && s->select->is_distinct)
-        return bind_error(s->b, node->position, "42P10",
-                          "for SELECT DISTINCT, ORDER BY expressions must appear in select list");
-    s->order_target[item] = target;
-    if (target == s->target_count) {
-        s->order_target[item] += s->extra_count;
+    if (!find_expr(s, expr, place)) {
+        if (s->select->is_distinct)
+            return bind_error(
+                s->b, node->position, "42P10",
+                "for SELECT DISTINCT, ORDER BY expressions must appear in select list");
         s->extras[s->extra_count++] = expr;
     }
     return check_comparable(s, expr);
+}
+
+/* DISTINCT ON keeps the first row of each key, so ORDER BY has to begin with all of the key. */
+static enum err check_first(struct select_state *s)
+{
+    const struct ast_select *select = s->select;
+    size_t met = 0, order = 0;
+    bool *is_met = arena_alloc_zero(s->b->arena, select->distinct_count + 1);
+    for (; order < select->order_count && met < select->distinct_count; order++) {
+        bool is_key = false;
+        for (size_t index = 0; index < select->distinct_count; index++) {
+            if (s->distinct_target[index] != s->order_target[order])
+                continue;
+            met += !is_met[index];
+            is_met[index] = is_key = true;
+        }
+        if (!is_key)
+            return bind_error(s->b, select->distinct[0]->position, "42P10",
+                              "SELECT DISTINCT ON expressions must match initial ORDER BY "
+                              "expressions");
+    }
+    return OK;
+}
+
+static enum err bind_items(struct select_state *s)
+{
+    const struct ast_select *select = s->select;
+    enum err result = OK;
+    for (size_t index = 0; index < select->order_count && result == OK; index++)
+        result = bind_item(s, select->order[index].node, "ORDER BY", &s->order_target[index]);
+    for (size_t index = 0; index < select->distinct_count && result == OK; index++)
+        result = bind_item(s, select->distinct[index], "DISTINCT ON", &s->distinct_target[index]);
+    return result != OK || select->distinct_count == 0 ? result : check_first(s);
+}
+
+static void init_items(struct select_state *s)
+{
+    const struct ast_select *select = s->select;
+    struct arena *arena = s->b->arena;
+    s->order_target = arena_alloc_zero(arena, select->order_count * sizeof(size_t));
+    s->distinct_target = arena_alloc_zero(arena, select->distinct_count * sizeof(size_t));
+    s->extras = arena_alloc_zero(arena, (select->order_count + select->distinct_count) *
+                                            sizeof(struct expr *));
 }
 
 /* --- limits --- */
@@ -365,30 +415,22 @@ static enum err apply_distinct(struct select_state *s, struct plan **plan)
     return OK;
 }
 
-/* ORDER BY and LIMIT over *plan, whose column of item i is columns[i]. */
-static enum err apply_order(struct binder *b, const struct scope *outer,
-                            const struct cte_scope *ctes, const struct ast_select *select,
-                            const size_t *columns, struct plan **plan)
+/* The node of ORDER BY and LIMIT: columns[i] is item i's. */
+static enum err put_order(struct binder *b, const struct ast_order *orders, size_t count,
+                          const size_t *columns, struct plan **plan)
 {
-    struct expr *limit;
-    struct expr *offset;
-    enum err result = bind_limits(b, outer, ctes, select, &limit, &offset);
-    if (result != OK || (select->order_count == 0 && limit == NULL && offset == NULL))
-        return result;
     struct plan *sort;
     struct plan *child = *plan;
-    result = bind_new_plan(b, select->order_count > 0 ? PLAN_SORT : PLAN_LIMIT, child->column_count,
-                           1, &sort);
+    enum err result =
+        bind_new_plan(b, count > 0 ? PLAN_SORT : PLAN_LIMIT, child->column_count, 1, &sort);
     if (result != OK)
         return result;
     memcpy(sort->columns, child->columns, child->column_count * sizeof(*child->columns));
     sort->children[0] = child;
-    sort->sort.limit = limit;
-    sort->sort.offset = offset;
-    sort->sort.key_count = select->order_count;
-    sort->sort.keys = arena_alloc_zero(b->arena, select->order_count * sizeof(*sort->sort.keys));
-    for (size_t index = 0; index < select->order_count; index++) {
-        const struct ast_order *order = &select->order[index];
+    sort->sort.key_count = count;
+    sort->sort.keys = arena_alloc_zero(b->arena, count * sizeof(*sort->sort.keys));
+    for (size_t index = 0; index < count; index++) {
+        const struct ast_order *order = &orders[index];
         sort->sort.keys[index] = (struct sort_key){
             .expr = build_column(&b->build, (uint32_t)columns[index],
                                  child->columns[columns[index]].type, order->node->position),
@@ -396,6 +438,53 @@ static enum err apply_order(struct binder *b, const struct scope *outer,
             .is_nulls_first = order->is_nulls_first};
     }
     *plan = sort;
+    return OK;
+}
+
+/* DISTINCT ON, over rows in their final order. */
+static enum err put_first(struct select_state *s, struct plan **plan)
+{
+    struct plan *first;
+    struct plan *child = *plan;
+    size_t count = s->select->distinct_count;
+    enum err result = bind_new_plan(s->b, PLAN_FIRST, child->column_count, 1, &first);
+    if (result != OK)
+        return result;
+    memcpy(first->columns, child->columns, child->column_count * sizeof(*child->columns));
+    first->children[0] = child;
+    first->first.key_count = count;
+    first->first.keys = arena_alloc_array(s->b->arena, count, sizeof(struct expr *));
+    for (size_t index = 0; index < count; index++) {
+        size_t column = s->distinct_target[index];
+        first->first.keys[index] =
+            build_column(&s->b->build, (uint32_t)column, child->columns[column].type, 0);
+    }
+    *plan = first;
+    return OK;
+}
+
+/* ORDER BY, DISTINCT ON and LIMIT over *plan: the targets, then the extras. */
+static enum err apply_order(struct select_state *s, struct plan **plan)
+{
+    const struct ast_select *select = s->select;
+    size_t order_count = select->order_count;
+    struct expr *limit;
+    struct expr *offset;
+    enum err result = bind_limits(s->b, s->scope.outer, s->scope.ctes, select, &limit, &offset);
+    if (result == OK && select->distinct_count > 0) {
+        if (order_count > 0)
+            result = put_order(s->b, select->order, order_count, s->order_target, plan);
+        if (result == OK)
+            result = put_first(s, plan);
+        order_count = 0;
+    }
+    if (result != OK || (order_count == 0 && limit == NULL && offset == NULL))
+        return result;
+    result = put_order(s->b, select->order, order_count, s->order_target, plan);
+    if (result != OK)
+        return result;
+    (*plan)->sort.limit = limit;
+    (*plan)->sort.offset = offset;
     return OK;
 }
 
@@ -409,7 +498,7 @@ static enum err build_above(struct select_state *s, struct plan **plan)
     if (result == OK && s->select->is_distinct)
         result = apply_distinct(s, plan);
     if (result == OK)
-        result = apply_order(s->b, s->scope.outer, s->scope.ctes, s->select, s->order_target, plan);
+        result = apply_order(s, plan);
     if (result != OK || s->extra_count == 0)
         return result;
     for (uint32_t index = 0; index < s->target_count; index++)
@@ -423,8 +512,7 @@ static enum err bind_plain(struct binder *b, const struct scope *outer,
 {
     struct select_state s = {
         .b = b, .select = select, .scope = {.outer = outer, .ctes = ctes, .select = select}};
-    s.order_target = arena_alloc_zero(b->arena, select->order_count * sizeof(size_t));
-    s.extras = arena_alloc_zero(b->arena, select->order_count * sizeof(struct expr *));
+    init_items(&s);
     s.scope.clause = "FROM";
     struct plan *plan;
     enum err result = bind_from_list(b, &s.scope, select->from, select->from_count, &plan);
@@ -435,8 +523,9 @@ static enum err bind_plain(struct binder *b, const struct scope *outer,
         result = bind_filter(b, plan, where, &plan);
     if (result == OK)
         result = bind_targets(&s);
-    bool is_bare = keeps_unknown && !select->is_distinct && select->group_count == 0 &&
-                   select->order_count == 0 && select->limit == NULL && select->offset == NULL;
+    bool is_bare = keeps_unknown && !select->is_distinct && select->distinct_count == 0 &&
+                   select->group_count == 0 && select->order_count == 0 && select->limit == NULL &&
+                   select->offset == NULL;
     for (size_t index = 0; index < s.target_count && result == OK && !is_bare; index++)
         s.targets[index].expr = build_finish(&b->build, s.targets[index].expr);
     if (result == OK)
@@ -445,8 +534,8 @@ static enum err bind_plain(struct binder *b, const struct scope *outer,
     s.scope.is_over_allowed = false;
     if (result == OK && select->having != NULL)
         result = bind_condition(b, &s.scope, select->having, "HAVING", &s.having);
-    for (size_t index = 0; index < select->order_count && result == OK; index++)
-        result = bind_order_item(&s, index);
+    if (result == OK)
+        result = bind_items(&s);
     if (result == OK)
         result = bind_over_definitions(b, &s.scope);
     s.is_grouped = select->group_count > 0 || select->having != NULL || s.scope.aggregate_count > 0;
@@ -456,8 +545,7 @@ static enum err bind_plain(struct binder *b, const struct scope *outer,
     return result;
 }
 
-/* ORDER BY over VALUES and UNION ALL: output names, places, or expressions over the output's
- * columns. */
+/* ORDER BY over VALUES, UNION and its like: output names, places; over VALUES expressions too. */
 static enum err order_set(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
                           const struct ast_select *select, struct plan **plan)
 {
@@ -468,18 +556,19 @@ static enum err order_set(struct binder *b, const struct scope *outer, const str
         scope_add_column(b, &s.scope, &column);
         add_target(&s, column.name, build_column(&b->build, index, column.type, 0));
     }
-    s.order_target = arena_alloc_zero(b->arena, select->order_count * sizeof(size_t));
-    s.extras = arena_alloc_zero(b->arena, select->order_count * sizeof(struct expr *));
-    enum err result = OK;
-    for (size_t index = 0; index < select->order_count && result == OK; index++)
-        result = bind_order_item(&s, index);
+    init_items(&s);
+    enum err result = bind_items(&s);
+    if (result == OK && select->kind == SELECT_SET && s.extra_count > 0) {
+        result = bind_unsupported(b, 0, "an expression in ORDER BY of UNION, INTERSECT or EXCEPT");
+        error_hint(b->error, "Only result column names can be used, not expressions or functions.");
+    }
     if (result == OK && s.scope.aggregate_count > 0)
-        result = bind_unsupported(b, 0, "an aggregate in ORDER BY of VALUES or UNION ALL");
+        result = bind_unsupported(b, 0, "an aggregate in ORDER BY of VALUES");
     if (result != OK)
         return result;
     if (s.extra_count > 0)
         return build_above(&s, plan);
-    return apply_order(b, outer, ctes, select, s.order_target, plan);
+    return apply_order(&s, plan);
 }
 
 enum err bind_select(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
@@ -492,7 +581,8 @@ enum err bind_select(struct binder *b, const struct scope *outer, const struct c
     }
     if (select->kind == SELECT_PLAIN)
         return bind_plain(b, outer, ctes, select, keeps_unknown, out);
-    enum err result = select->kind == SELECT_VALUES ? bind_values(b, outer, ctes, select, out)
-                                                    : bind_union(b, outer, ctes, select, out);
+    enum err result = select->kind == SELECT_VALUES
+                          ? bind_values(b, outer, ctes, select, out)
+                          : bind_set_operation(b, outer, ctes, select, out);
     return result != OK ? result : order_set(b, outer, ctes, select, out);
 }

@@ -1,4 +1,4 @@
-/* SELECT, VALUES, UNION ALL and what stands in FROM. */
+/* SELECT, VALUES, UNION and its like, and what stands in FROM. */
 #include "query/sql/convert.h"
 
 /* --- FROM --- */
@@ -235,6 +235,22 @@ static enum err convert_tail(struct converter *c, const struct json_value *field
     return result;
 }
 
+/* DISTINCT is a list of nothing, DISTINCT ON one of expressions. */
+static enum err convert_distinct(struct converter *c, const struct json_value *list,
+                                 struct ast_select *select)
+{
+    if (list == NULL)
+        return OK;
+    uint32_t count = 0;
+    enum err result = OK;
+    struct tree_node first = tree_unwrap(list->child);
+    if (first.fields != NULL)
+        result = convert_exprs(c, list, &select->distinct, &count);
+    select->distinct_count = count;
+    select->is_distinct = first.fields == NULL;
+    return result;
+}
+
 static enum err convert_plain(struct converter *c, const struct json_value *fields,
                               struct ast_select *select)
 {
@@ -242,14 +258,9 @@ static enum err convert_plain(struct converter *c, const struct json_value *fiel
         return convert_unsupported(c, 0, "SELECT INTO");
     if (tree_bool(fields, "groupDistinct"))
         return convert_unsupported(c, 0, "GROUP BY DISTINCT");
-    const struct json_value *distinct = tree_get(fields, "distinctClause");
-    if (distinct != NULL) {
-        struct tree_node first = tree_unwrap(distinct->child);
-        if (first.fields != NULL)
-            return convert_unsupported(c, 0, "DISTINCT ON");
-        select->is_distinct = true;
-    }
-    enum err result = convert_targets(c, tree_get(fields, "targetList"), select);
+    enum err result = convert_distinct(c, tree_get(fields, "distinctClause"), select);
+    if (result == OK)
+        result = convert_targets(c, tree_get(fields, "targetList"), select);
     const struct json_value *from = tree_get(fields, "fromClause");
     select->from = arena_alloc_array(c->arena, tree_count(from), sizeof(struct ast_from *));
     for (const struct json_value *item = from == NULL ? NULL : from->child;
@@ -266,16 +277,14 @@ static enum err convert_plain(struct converter *c, const struct json_value *fiel
     return result != OK ? result : convert_optional(c, fields, "havingClause", &select->having);
 }
 
-static enum err convert_union(struct converter *c, const struct json_value *fields,
-                              struct ast_select *select)
+static enum err convert_set(struct converter *c, const struct json_value *fields,
+                            struct ast_select *select)
 {
-    bool is_all = tree_bool(fields, "all");
-    if (!is_all || !tree_text_is(fields, "op", "SETOP_UNION"))
-        return convert_unsupported(c, 0,
-                                   tree_text_is(fields, "op", "SETOP_UNION") ? "UNION without ALL"
-                                   : tree_text_is(fields, "op", "SETOP_INTERSECT") ? "INTERSECT"
-                                                                                   : "EXCEPT");
-    select->kind = SELECT_UNION_ALL;
+    select->kind = SELECT_SET;
+    select->is_all = tree_bool(fields, "all");
+    select->set = tree_text_is(fields, "op", "SETOP_UNION")       ? SET_UNION
+                  : tree_text_is(fields, "op", "SETOP_INTERSECT") ? SET_INTERSECT
+                                                                  : SET_EXCEPT;
     enum err result = convert_select(c, tree_get(fields, "larg"), &select->left);
     return result != OK ? result : convert_select(c, tree_get(fields, "rarg"), &select->right);
 }
@@ -294,7 +303,7 @@ enum err convert_select(struct converter *c, const struct json_value *fields,
     if (result == OK && values != NULL)
         result = convert_values(c, values, select);
     else if (result == OK && tree_get(fields, "larg") != NULL)
-        result = convert_union(c, fields, select);
+        result = convert_set(c, fields, select);
     else if (result == OK)
         result = convert_plain(c, fields, select);
     if (result == OK)

@@ -8,6 +8,8 @@ doubles compared with a tolerance by the caller.
 import collections
 import random
 
+from differential import shapes
+
 COLUMNS = {
     "t": [("id", "int8"), ("ts", "timestamptz"), ("b", "bool"), ("i2", "int2"), ("i4", "int4"), ("i8", "int8"),
           ("r", "real"), ("d", "double"), ("n", "numeric"), ("s", "text"), ("v", "text"), ("day", "date"),
@@ -513,6 +515,8 @@ class Generator:
 
     def query(self):
         """(SQL, number of columns, whether the order is total)"""
+        if self.rng.random() < 0.25:
+            return shapes.query(self)
         form = self.rng.randint(0, 19)
         if form == 0:
             kinds = [self.pick("int4", "text", "int8", "timestamptz") for _ in range(2)]
