@@ -6,7 +6,7 @@
 #include "ingest/decode/scan.h"
 
 struct level;
-struct template;
+struct template_state;
 
 struct decoder {
     struct rows *rows;
@@ -21,7 +21,7 @@ struct decoder {
     const char *error_sqlstate;
     const char *error_at;
     struct level *root;
-    struct template *template; /* NULL: every row by the complete parser */
+    struct template_state *template; /* NULL: every row by the complete parser */
 };
 
 /* `options` must live as long as the decoder. */

@@ -4,13 +4,29 @@
 
 #include "ingest/decode/parser.h"
 
+#define LITERAL_WIDE 32 /* bytes of a literal compared at once */
+#define STRAIN_MISS 4   /* hits that weigh as much as one miss */
+
 /* What one decoder knows of the stream it reads; in its arena. */
-struct template *template_create(struct decoder *d);
+struct template_state {
+    const struct shape *shape; /* of the row expected; NULL: none yet */
+    bool is_ready;             /* its columns are touched */
+    bool is_wide;
+    uint32_t strain; /* misses, less hits */
+    uint32_t pause;  /* rows left to the complete parser */
+    char minute[16]; /* the last time's text up to its minute: 2026-05-01T10:00 */
+    int64_t minute_us;
+    bool has_minute;
+    uint32_t unknown_count;
+    struct slice *unknown; /* values of this row's TAKE_UNKNOWN slots, in order */
+};
+
+struct template_state *template_create(struct decoder *d);
 /* The object at p if it has the shape that is expected and every value fits its column: its cells
  * are set, and the place behind it is given. NULL if anything is out of the ordinary: then nothing
  * has happened that the complete parser, which must read the row now, would not do again. */
-const char *template_read(struct template *template, struct decoder *d, const char *p);
+const char *template_read(struct template_state *template, struct decoder *d, const char *p);
 /* `row`: an object that the complete parser has read, whose cells are set. */
-void template_learn(struct template *template, struct decoder *d, struct slice row);
+void template_learn(struct template_state *template, struct decoder *d, struct slice row);
 
 #endif

@@ -31,12 +31,6 @@ static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  
                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
-double exact_power10(int32_t power)
-{
-    assert(power >= 0 && power <= 22);
-    return exact_powers[power];
-}
-
 enum coerce coerce_of(enum type_id id, int64_t *min, int64_t *max)
 {
     *min = INT64_MIN;

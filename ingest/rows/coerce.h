@@ -34,8 +34,6 @@ MUST_CHECK enum err coerce_document(const struct rows_column *column, struct sli
 /* The canonical form of 36 characters; false if it is anything else. out: UUID_SIZE bytes. */
 #define UUID_SIZE 16
 bool coerce_uuid(struct slice text, uint8_t *out);
-/* 10^power, 0 <= power <= 22: those that a double holds exactly. */
-double exact_power10(int32_t power);
 /* A run of digits with sign, point and exponent, JSON's grammar; false if it is anything else. */
 bool decimal_parse(struct slice text, struct decimal *out);
 

@@ -3,8 +3,9 @@
  * Columns of events repeat: a country, a status, a page. Finding that here, while the text is in
  * the first-level cache, makes the log record smaller and turns the append into one look-up per
  * distinct text instead of one per row. Open addressing with linear steps over 8-byte slots that
- * carry 32 bits of the hash, so a probe that misses rarely touches the text itself. Texts are
- * borrowed from the body.
+ * carry 32 bits of the hash. Texts of up to 16 bytes, nearly all of them, are kept as two words
+ * beside the entries, so that neither hash nor comparison looks at bytes that may have left the
+ * cache, and nothing branches on their size. Texts are borrowed from the body.
  *
  * A column whose texts do not repeat pays for nothing: it gives up after 32 rows if nearly all
  * differ, after 256 rows if more than half do, or when there are more than 65,536 texts. */
@@ -24,37 +25,19 @@ static inline uint64_t load_u64(const char *p)
     return word;
 }
 
-static inline uint64_t load_u32(const char *p)
+/* Texts of 17 bytes or more: up to 64 as words from both ends that may overlap. Not keyed: whoever
+ * floods a slot makes his own batch slow, and no more than DICTIONARY_ENTRIES_MAX steps a row. */
+static uint64_t long_hash(struct slice text)
 {
-    uint32_t word;
-    memcpy(&word, p, sizeof(word));
-    return word;
-}
-
-/* Short texts are nearly all of them: two overlapping words, one wide multiplication. Not keyed:
- * whoever floods a slot makes his own batch slow, and no more than DICTIONARY_ENTRIES_MAX steps a
- * row. */
-static inline uint64_t text_hash(struct slice text)
-{
-    uint64_t a, b;
-    if (text.size > 16)
-        return hash64(text.data, text.size);
-    if (text.size >= 8) {
-        a = load_u64(text.data);
-        b = load_u64(text.data + text.size - 8);
-    } else if (text.size >= 4) {
-        a = load_u32(text.data);
-        b = load_u32(text.data + text.size - 4);
-    } else if (text.size > 0) {
-        a = (uint8_t)text.data[0];
-        b = (uint64_t)(uint8_t)text.data[text.size / 2] << 8 | (uint8_t)text.data[text.size - 1];
-    } else {
-        a = b = 0;
-    }
-    unsigned __int128 product =
-        (unsigned __int128)(a ^ 0x9e3779b97f4a7c15ULL ^ text.size) * (b ^ 0xd6e8feb86659fd93ULL);
-    uint64_t hash = (uint64_t)product ^ (uint64_t)(product >> 64);
-    return hash ^ hash >> 29;
+    const char *p = text.data, *end = text.data + text.size;
+    if (text.size > 64)
+        return hash64(p, text.size);
+    uint64_t hash = local_dictionary_mix(load_u64(p) ^ text.size, load_u64(p + 8)) ^
+                    local_dictionary_mix(load_u64(end - 16), load_u64(end - 8) ^ text.size);
+    if (text.size > 32)
+        hash ^= local_dictionary_mix(load_u64(p + 16) ^ hash, load_u64(p + 24)) ^
+                local_dictionary_mix(load_u64(end - 32), load_u64(end - 24) ^ hash);
+    return hash;
 }
 
 void local_dictionary_init(struct local_dictionary *dictionary, struct arena *arena)
@@ -63,6 +46,7 @@ void local_dictionary_init(struct local_dictionary *dictionary, struct arena *ar
         .arena = arena, .mask = SLOTS_FIRST - 1, .capacity = ENTRIES_FIRST};
     dictionary->slots = arena_alloc_zero(arena, SLOTS_FIRST * sizeof(uint64_t));
     dictionary->entries = arena_alloc_array(arena, ENTRIES_FIRST, sizeof(struct slice));
+    dictionary->keys = arena_alloc_array(arena, ENTRIES_FIRST, sizeof(struct local_key));
 }
 
 /* Twice the slots and entries; old arrays stay behind in the arena. */
@@ -72,6 +56,9 @@ static void local_dictionary_grow(struct local_dictionary *dictionary)
     struct slice *entries = arena_alloc_array(dictionary->arena, capacity, sizeof(struct slice));
     memcpy(entries, dictionary->entries, dictionary->count * sizeof(struct slice));
     dictionary->entries = entries;
+    struct local_key *keys = arena_alloc_array(dictionary->arena, capacity, sizeof(*keys));
+    memcpy(keys, dictionary->keys, dictionary->count * sizeof(*keys));
+    dictionary->keys = keys;
     dictionary->capacity = capacity;
     uint64_t mask = dictionary->mask * 2 + 1;
     uint64_t *slots = arena_alloc_zero(dictionary->arena, (mask + 1) * sizeof(uint64_t));
@@ -88,27 +75,52 @@ static void local_dictionary_grow(struct local_dictionary *dictionary)
     dictionary->mask = mask;
 }
 
-uint32_t local_dictionary_code(struct local_dictionary *dictionary, struct slice text)
+static uint32_t add(struct local_dictionary *dictionary, struct slice text, struct local_key key,
+                    uint64_t tag)
 {
-    uint64_t tag = text_hash(text) & 0xFFFFFFFF;
-    uint64_t at = tag & dictionary->mask;
-    for (uint64_t slot; (slot = dictionary->slots[at]) != 0; at = (at + 1) & dictionary->mask) {
-        if (slot >> 32 != tag)
-            continue;
-        uint32_t code = (uint32_t)slot - 1;
-        const struct slice *entry = &dictionary->entries[code];
-        if (entry->size == text.size && memcmp(entry->data, text.data, text.size) == 0)
-            return code;
-    }
     if (dictionary->count == DICTIONARY_ENTRIES_MAX)
-        return UINT32_MAX;
+        return DICTIONARY_NONE;
+    uint64_t at = tag & dictionary->mask;
+    while (dictionary->slots[at] != 0)
+        at = (at + 1) & dictionary->mask;
     uint32_t code = dictionary->count++;
     dictionary->entries[code] = text;
+    dictionary->keys[code] = key;
     dictionary->slots[at] = tag << 32 | (code + 1);
     if (dictionary->count == dictionary->capacity)
         local_dictionary_grow(dictionary);
     assert(dictionary->count < dictionary->capacity);
     return code;
+}
+
+static uint32_t short_code(struct local_dictionary *dictionary, struct slice text)
+{
+    struct local_key key = {.size = text.size};
+    char bytes[DICTIONARY_SHORT_MAX] = {0};
+    if (text.size > 0)
+        memcpy(bytes, text.data, text.size);
+    key.low = load_u64(bytes);
+    key.high = load_u64(bytes + 8);
+    uint64_t tag = local_dictionary_tag(key);
+    uint32_t code = local_dictionary_find_key(dictionary, key, tag);
+    return code != DICTIONARY_NONE ? code : add(dictionary, text, key, tag);
+}
+
+uint32_t local_dictionary_code(struct local_dictionary *dictionary, struct slice text)
+{
+    if (text.size <= DICTIONARY_SHORT_MAX)
+        return short_code(dictionary, text);
+    uint64_t hash = long_hash(text), tag = hash & UINT32_MAX;
+    struct local_key key = {.low = hash, .size = text.size};
+    uint64_t at = tag & dictionary->mask;
+    for (uint64_t slot; (slot = dictionary->slots[at]) != 0; at = (at + 1) & dictionary->mask) {
+        uint32_t code = (uint32_t)slot - 1;
+        const struct local_key *other = &dictionary->keys[code];
+        if (slot >> 32 == tag && other->low == hash && other->size == text.size &&
+            memcmp(dictionary->entries[code].data, text.data, text.size) == 0)
+            return code;
+    }
+    return add(dictionary, text, key, tag);
 }
 
 bool local_dictionary_is_hopeless(const struct local_dictionary *dictionary, size_t rows)

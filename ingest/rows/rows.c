@@ -364,7 +364,7 @@ void rows_mark(struct rows *rows, uint32_t index, enum mapping_rank rank)
     rows->columns[index].mark = rows->mark | mark_rank(rank);
 }
 
-void rows_put_text(struct rows *rows, struct rows_column *column, struct slice text)
+void rows_put_any_text(struct rows *rows, struct rows_column *column, struct slice text)
 {
     column->validity[rows->count] = 1;
     store_text(rows, column, rows->count, text);

@@ -129,12 +129,33 @@ void rows_document(struct rows *rows, const struct mapping_ref *ref, struct slic
  * The column has been touched. False if the value does not fit; nothing is kept then, and the row
  * is to be decoded anew by the functions above. Cells may be set again. */
 void rows_touch(struct rows *rows, uint32_t column);
-void rows_put_text(struct rows *rows, struct rows_column *column, struct slice text);
 bool rows_put_null(struct rows *rows, uint32_t column);
 bool rows_put_bool(struct rows *rows, uint32_t column, bool value);
 bool rows_put_number(struct rows *rows, uint32_t column, const struct decimal *number);
 bool rows_put_string(struct rows *rows, uint32_t column, struct slice text, struct slice source);
 bool rows_put_document(struct rows *rows, uint32_t column, struct slice source);
+void rows_put_any_text(struct rows *rows, struct rows_column *column, struct slice text);
+/* The same in place for the most usual texts. readable: bytes that may be read from text.data on.
+ */
+static inline void rows_put_text(struct rows *rows, struct rows_column *column, struct slice text,
+                                 size_t readable)
+{
+    size_t row = rows->count;
+    if (!column->is_dictionary) {
+        column->validity[row] = 1;
+        column->text[row] = text;
+        return;
+    }
+    uint32_t code = DICTIONARY_NONE;
+    if (text.size <= DICTIONARY_SHORT_MAX && readable >= DICTIONARY_SHORT_MAX)
+        code = local_dictionary_find_short(&column->dictionary, text);
+    if (code == DICTIONARY_NONE) {
+        rows_put_any_text(rows, column, text);
+        return;
+    }
+    column->validity[row] = 1;
+    column->codes[row] = code;
+}
 /* Such a cell is this row's, by a name of this rank. */
 void rows_mark(struct rows *rows, uint32_t column, enum mapping_rank rank);
 /* A value that cannot be one, for a reason the decoder knows. */
