@@ -283,6 +283,9 @@ static void commit_group(struct log *log, struct log_entry *first)
     mutex_lock(&log->mutex);
     log->durable_position = log->durable.position;
     log->appended_count = log->appended;
+    log->progress = log->file_offset;
+    if (log->pace_goal != 0 && log->progress >= log->pace_goal)
+        condition_broadcast(&log->prepare_changed);
     mutex_unlock(&log->mutex);
     publish(log, log->durable.position);
     finish_group(first, OK, NULL);

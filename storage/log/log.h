@@ -85,7 +85,7 @@ void log_status(struct log *log, struct log_status *out);
  * taken for reuse under new numbers (at most LOG_SPARE_FILES are kept, more are removed). The
  * caller has made sure that the manifest and the checkpoint say so durably. Any thread, one at a
  * time; not during recovery. */
-#define LOG_SPARE_FILES 2
+#define LOG_SPARE_FILES 8
 void log_recycle(struct log *log, uint64_t position);
 /* The oldest file whose records are needed behind `position`: what a checkpoint names. */
 uint64_t log_first_file_after(struct log *log, uint64_t position);

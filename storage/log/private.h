@@ -66,6 +66,9 @@ struct log {
     struct thread *prepare_thread;
     enum prepare_state prepare_state;
     bool is_prepare_stopping;
+    bool is_prepare_hurried; /* the log thread waits for the file */
+    uint64_t progress;       /* in the current file */
+    uint64_t pace_goal;      /* progress that the preparing thread waits for; 0: it does not */
     uint64_t prepared_number;
     uint64_t last_number; /* highest file number ever given out */
 };

@@ -101,6 +101,7 @@ struct upkeep {
     uint64_t needed_position[MANIFEST_CHECKPOINT_COUNT]; /* of the log, newest checkpoint first */
     uint64_t recycled_position;    /* rows up to here may not be in the log any more */
     uint64_t checkpoint_log_bytes; /* log_status.appended at the newest */
+    int64_t next_trim_us;
     uint64_t goal_position; /* rows up to here are being sealed before a checkpoint; 0: no such */
 };
 

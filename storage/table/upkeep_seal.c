@@ -18,6 +18,7 @@
 #include <assert.h>
 
 #define FREE_MEMORY_KEPT ((size_t)256 << 20)
+#define TRIM_PERIOD_US INT64_C(60000000)
 #include <stdlib.h>
 
 /* --- the steps --- */
@@ -242,9 +243,13 @@ enum err upkeep_write(struct store *store, const struct schema *schema, struct s
     struct sealed_info info;
     enum err err = sealed_write(&options, &info, error);
     /* Sealing leaves tens of megabytes free in the heap of whichever worker did it. The next one
-     * wants some of them again: giving all back each time held acknowledgements up for 50 ms. */
-    if (store->options.is_threaded)
+     * wants some of them again: giving all back each time held acknowledgements up for 50 ms, and
+     * the page faults afterwards cost as much as a part of the sealing. */
+    int64_t now_us = clock_monotonic_us();
+    if (store->options.is_threaded && now_us >= store->upkeep.next_trim_us) {
         memory_trim(FREE_MEMORY_KEPT);
+        store->upkeep.next_trim_us = now_us + TRIM_PERIOD_US;
+    }
     return err == OK ? install(store, &info, inputs, error) : err;
 }
 

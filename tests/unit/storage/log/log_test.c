@@ -1,5 +1,6 @@
 /* The log over real files: order, reopening, rotation, large records, threads, damage. What a crash
  * does is the simulation's business (tests/sim/log_sim_test.c). */
+#include "storage/base/clock.h"
 #include "storage/base/random.h"
 #include "storage/base/thread.h"
 #include "storage/log/log.h"
@@ -254,6 +255,41 @@ static void test_files_are_used_again(void **state)
         run_recycling(seed, seed % 2 == 0);
 }
 
+/* The file ahead is not made at once: an idle log has part of it, and a log that stops then does
+ * not wait for ever. */
+static void test_the_next_file_is_made_at_the_pace_of_the_log(void **state)
+{
+    (void)state;
+    char *path = make_directory();
+    struct error error;
+    struct io *io;
+    struct log *log;
+    struct model model = {0};
+    uint64_t sent = 0;
+    assert_int_equal(io_open("plain", path, &io, &error), OK);
+    assert_int_equal(open_log(io, &model, &log, &error), OK);
+    log_start(log);
+    struct log_status status;
+    for (int look = 0; look < 20; look++) {
+        log_status(log, &status);
+        assert_int_equal(status.file_count, 1);
+        clock_sleep_us(1000);
+    }
+    do { /* one after the other, so that half a file is not passed in one group */
+        submit(log, &model, ++sent);
+        while (atomic_load(&model.done) < sent)
+            thread_yield();
+        clock_sleep_us(100);
+        log_status(log, &status);
+    } while (status.file_count == 1 && sent < 100000);
+    assert_true(status.file_count > 1);
+    log_stop(log);
+    log_close(log);
+    assert_int_equal(io->ops->list(io, "", remove_name, io, NULL), OK);
+    io->ops->destroy(io);
+    assert_int_equal(rmdir(path), 0);
+}
+
 /* --- several threads submit --- */
 
 #define THREAD_COUNT 4
@@ -357,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_rounds_plain),
         cmocka_unit_test(test_rounds_uring),
         cmocka_unit_test(test_files_are_used_again),
+        cmocka_unit_test(test_the_next_file_is_made_at_the_pace_of_the_log),
         cmocka_unit_test(test_threads_submit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
