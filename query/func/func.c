@@ -3,14 +3,20 @@
  * cached. */
 #include "query/func/func.h"
 
+#include "storage/base/clock.h"
+
 #include <ctype.h>
+#include <stdatomic.h>
 #include <string.h>
 
 static const struct function_group *const groups[] = {
-    &functions_compare,      &functions_arith, &functions_bits,  &functions_math,
-    &functions_math_numeric, &functions_text,  &functions_misc,  &functions_bytea,
-    &functions_pattern,      &functions_regex, &functions_time,  &functions_extract,
-    &functions_time_arith,   &functions_json,  &functions_array,
+    &functions_compare,       &functions_arith,           &functions_bits,
+    &functions_math,          &functions_math_numeric,    &functions_text,
+    &functions_misc,          &functions_bytea,           &functions_pattern,
+    &functions_regex,         &functions_regex_functions, &functions_format_time,
+    &functions_format_number, &functions_format_parse,    &functions_time,
+    &functions_extract,       &functions_time_arith,      &functions_json,
+    &functions_array,
 };
 
 const struct function_group *function_table(size_t index)
@@ -41,6 +47,19 @@ const struct function *function_next(struct slice name, const struct function *l
         }
     }
     return NULL;
+}
+
+enum err call_look(struct call *call)
+{
+    const struct eval_context *context = call->context;
+    if (context->is_cancelled != NULL &&
+        atomic_load_explicit(context->is_cancelled, memory_order_relaxed))
+        return error_set(call->error, ERR_CANCELLED, "57014",
+                         "canceling statement due to user request");
+    if (context->deadline_us != 0 && clock_monotonic_us() >= context->deadline_us)
+        return error_set(call->error, ERR_TIMEOUT, "57014",
+                         "canceling statement due to statement timeout");
+    return OK;
 }
 
 bool function_is_operator(const struct function *function)

@@ -8,7 +8,7 @@
 #include "query/expr/eval.h"
 #include "storage/column/column.h"
 
-#define FUNCTION_ARGUMENTS_MAX 5
+#define FUNCTION_ARGUMENTS_MAX 7
 
 /* Argument types that stand for several. */
 enum { TYPE_ANY_NONARRAY = 200 };
@@ -73,7 +73,8 @@ bool function_is_operator(const struct function *function);
 extern const struct function_group functions_compare, functions_arith, functions_bits,
     functions_math, functions_math_numeric, functions_text, functions_misc, functions_bytea,
     functions_pattern, functions_regex, functions_time, functions_time_arith, functions_extract,
-    functions_json, functions_array;
+    functions_json, functions_array, functions_regex_functions, functions_format_time,
+    functions_format_number, functions_format_parse;
 
 /* Is one value that of every row of the batch, and cheap to tell? query/func/time_bucket.c */
 bool function_is_whole(struct call *call, const struct vector *vector, struct value *out);
@@ -95,6 +96,8 @@ bool cast_vector(struct call *call, struct type from, const struct vector *vecto
 struct slice value_to_text(const struct value *value, const struct eval_context *context,
                            struct arena *arena);
 
+/* For long loops inside of one call: 57014 when the query was cancelled or is out of time. */
+MUST_CHECK enum err call_look(struct call *call);
 /* 22003 "integer out of range" */
 enum err error_out_of_range(struct error *error, const char *what);
 /* interval * number, fractions carried down. */

@@ -301,6 +301,7 @@ static enum err convert_operator(struct converter *c, const struct json_value *f
         {"AEXPR_OP", AST_OPERATOR, false, false, false, false},
         {"AEXPR_LIKE", AST_OPERATOR, false, false, false, false},
         {"AEXPR_ILIKE", AST_OPERATOR, false, false, false, false},
+        {"AEXPR_SIMILAR", AST_OPERATOR, false, false, false, false},
         {"AEXPR_OP_ANY", AST_ARRAY_COMPARE, false, false, false, false},
         {"AEXPR_OP_ALL", AST_ARRAY_COMPARE, false, false, true, false},
         {"AEXPR_DISTINCT", AST_IS_DISTINCT, false, false, false, false},
@@ -329,8 +330,6 @@ static enum err convert_operator(struct converter *c, const struct json_value *f
         *out = node;
         return result;
     }
-    if (tree_text_is(fields, "kind", "AEXPR_SIMILAR"))
-        return convert_unsupported(c, position, "SIMILAR TO");
     return convert_unsupported(c, position, "this operator");
 }
 
