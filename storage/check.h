@@ -23,8 +23,8 @@ struct store_check_result {
     uint32_t problems, notes;
 };
 
-/* Takes the directory's lock, if it has one. What is wrong with files is told by `problem`; an error
- * returned means that the directory could not be looked at (ERR_BUSY: a server has it;
+/* Takes the directory's lock, if it has one. What is wrong with files is told by `problem`; an
+ * error returned means that the directory could not be looked at (ERR_BUSY: a server has it;
  * ERR_NOT_FOUND: it is no store's). */
 MUST_CHECK enum err store_check(const struct store_check_options *options,
                                 struct store_check_result *out, struct error *error);

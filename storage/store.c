@@ -267,6 +267,8 @@ void store_status(struct store *store, struct store_status *out)
         .position = store_position(store),
         .rows_memory_used = atomic_load_explicit(&store->budget.used, memory_order_relaxed),
         .rows_memory_limit = store->budget.limit,
+        .upkeep_memory_used =
+            atomic_load_explicit(&store->upkeep.budget.used, memory_order_relaxed),
         .log_bytes = log.bytes,
         .log_files = log.file_count,
         .is_failed = log.is_failed,

@@ -98,6 +98,7 @@ bool store_run(struct store *store); /* unthreaded: one log group; false if noth
 struct store_status {
     uint64_t position; /* visible */
     size_t rows_memory_used, rows_memory_limit;
+    size_t upkeep_memory_used; /* rows that are being sealed or merged, beside the others */
     uint64_t log_bytes;
     uint32_t log_files;
     bool is_failed; /* no further commits until it revives: `failure` says why */

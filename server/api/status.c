@@ -125,6 +125,8 @@ static void print_memory(struct app *app, struct writer *out)
     metrics_print_sample(out, "freshet_memory_bytes", "part=\"rows\"",
                          (double)status.rows_memory_used);
     metrics_print_sample(out, "freshet_memory_bytes", "part=\"queries\"", (double)queries);
+    metrics_print_sample(out, "freshet_memory_bytes", "part=\"upkeep\"",
+                         (double)status.upkeep_memory_used);
     metrics_print_family(out, "freshet_memory_limit_bytes", "gauge",
                          "Limit of each part of the budget.");
     metrics_print_sample(out, "freshet_memory_limit_bytes", "part=\"rows\"",

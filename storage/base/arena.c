@@ -184,6 +184,12 @@ enum err budget_charge(struct budget *budget, size_t size, struct error *error)
     return OK;
 }
 
+void budget_charge_always(struct budget *budget, size_t size)
+{
+    for (struct budget *level = budget; level != NULL; level = level->parent)
+        atomic_fetch_add_explicit(&level->used, size, memory_order_relaxed);
+}
+
 void budget_release(struct budget *budget, size_t size)
 {
     for (struct budget *level = budget; level != NULL; level = level->parent) {

@@ -53,6 +53,8 @@ struct budget {
 
 /* ERR_LIMIT with 53200 and a text that names the budget; nothing charged then. */
 MUST_CHECK enum err budget_charge(struct budget *budget, size_t size, struct error *error);
+/* For what must be done to free memory: charged whatever the limit is, others are refused then. */
+void budget_charge_always(struct budget *budget, size_t size);
 void budget_release(struct budget *budget, size_t size);
 
 #endif

@@ -21,7 +21,6 @@
 #include <stdlib.h>
 
 #define INDEX_SHARE 10 /* automatic indexes: at most 1 / INDEX_SHARE of the other bytes */
-#define ROW_MEMORY 40  /* bytes a row while a column is written, but for texts */
 #define STEP_SIZE ((size_t)1 << 20)  /* of a page between pauses */
 #define CHECK_SIZE ((size_t)1 << 20) /* read back at once */
 
@@ -560,12 +559,8 @@ enum err sealed_write(const struct seal_options *options, struct sealed_info *ou
     uint64_t row_count = table_view_rows(options->view);
     assert(row_count > 0);
     assert(row_count <= SEALED_ROWS_MAX);
-    size_t memory = row_count * ROW_MEMORY;
-    if (options->budget != NULL) {
-        enum err err = budget_charge(options->budget, memory, error);
-        if (err != OK)
-            return err;
-    }
+    size_t memory = row_count * SEAL_ROW_MEMORY;
+    budget_charge_always(options->budget, memory);
     struct sealer sealer = {
         .options = options,
         .schema = options->view->schema,
@@ -579,7 +574,6 @@ enum err sealed_write(const struct seal_options *options, struct sealed_info *ou
         writer_deinit(&sealer.indexes[i].bytes);
     writer_deinit(&sealer.page);
     arena_deinit(&sealer.arena);
-    if (options->budget != NULL)
-        budget_release(options->budget, memory);
+    budget_release(options->budget, memory);
     return err;
 }

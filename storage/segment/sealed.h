@@ -83,8 +83,11 @@ struct seal_options {
      * there). NULL: never. */
     bool (*pause)(void *context);
     void *context;
-    struct budget *budget; /* what it holds at once is charged to it; may be NULL */
+    /* SEAL_ROW_MEMORY a row is charged to it, whatever its limit; may be NULL. Besides, a block's
+     * texts and bytes are in memory. */
+    struct budget *budget;
 };
+#define SEAL_ROW_MEMORY 40
 /* Writes the file: under its final name, synced, its directory synced, then read back past the
  * cache and checked (rows, checksums, order). Nobody knows of it until the manifest does. */
 MUST_CHECK enum err sealed_write(const struct seal_options *options, struct sealed_info *out,

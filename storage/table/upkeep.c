@@ -33,6 +33,7 @@
 
 void upkeep_init(struct upkeep *upkeep)
 {
+    upkeep->budget = (struct budget){.limit = SIZE_MAX, .name = "upkeep"};
     mutex_init(&upkeep->mutex);
     condition_init(&upkeep->idle);
 }

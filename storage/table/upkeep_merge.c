@@ -16,25 +16,42 @@
 
 #include <assert.h>
 
-/* What is merged has no more bytes in all: a page takes 4 GiB at most, and memory goes with it. */
+/* What is merged has no more bytes in all: a page takes 4 GiB at most. */
 #define MERGED_BYTES_MAX (UINT64_C(2) << 30)
+#define MERGED_BYTES_MIN (UINT64_C(64) << 20)
+#define MEMORY_SHARE 8 /* of the memory of rows, for what merging holds of each of them */
 
-static bool is_small(const struct store *store, const struct segment_entry *entry)
+struct merge_limits {
+    uint64_t rows, bytes; /* of all inputs */
+};
+
+/* As large as a segment that was sealed from memory, and no larger than memory is for. */
+static struct merge_limits limits_of(const struct store *store)
+{
+    uint64_t memory = store->budget.limit, rows = memory / MEMORY_SHARE / SEAL_ROW_MEMORY;
+    uint64_t bytes = memory / 4 < MERGED_BYTES_MIN ? MERGED_BYTES_MIN : memory / 4;
+    return (struct merge_limits){.rows = rows < store->applier.seal_rows ? rows
+                                                                         : store->applier.seal_rows,
+                                 .bytes = bytes < MERGED_BYTES_MAX ? bytes : MERGED_BYTES_MAX};
+}
+
+static bool is_small(const struct merge_limits *limits, const struct segment_entry *entry)
 {
     return entry->sealed != NULL && !sealed_is_damaged(entry->sealed) &&
-           sealed_info(entry->sealed)->row_count < store->applier.seal_rows / 4 &&
-           sealed_info(entry->sealed)->bytes < MERGED_BYTES_MAX / 4;
+           sealed_info(entry->sealed)->row_count < limits->rows / 4 &&
+           sealed_info(entry->sealed)->bytes < limits->bytes / 4;
 }
 
 /* Small neighbours from `begin` on that may become one; 0: none. */
 static uint32_t run_at(const struct store *store, const struct segment_list *closed, uint32_t begin)
 {
+    const struct merge_limits limits = limits_of(store);
     uint64_t total = 0, largest = 0, bytes = 0;
     uint32_t end = begin;
-    while (end < closed->count && is_small(store, &closed->entries[end])) {
+    while (end < closed->count && is_small(&limits, &closed->entries[end])) {
         uint64_t rows = sealed_info(closed->entries[end].sealed)->row_count;
         bytes += sealed_info(closed->entries[end].sealed)->bytes;
-        if (total + rows > store->applier.seal_rows || bytes > MERGED_BYTES_MAX)
+        if (total + rows > limits.rows || bytes > limits.bytes)
             break;
         total += rows;
         largest = rows > largest ? rows : largest;

@@ -239,6 +239,7 @@ enum err upkeep_write(struct store *store, const struct schema *schema, struct s
         .last_position = last_position_of(&inputs->entries[inputs->count - 1]),
         .pause = upkeep_pause,
         .context = store,
+        .budget = &store->upkeep.budget,
     };
     struct sealed_info info;
     enum err err = sealed_write(&options, &info, error);

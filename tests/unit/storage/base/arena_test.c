@@ -36,6 +36,10 @@ static void test_budget_refuses_past_limit(void **state)
     assert_string_equal(error.sqlstate, "53200");
     assert_int_equal(atomic_load(&child.used), 80);
     assert_int_equal(atomic_load(&parent.used), 80);
+    budget_charge_always(&child, 30);
+    assert_int_equal(atomic_load(&parent.used), 110);
+    assert_int_equal(budget_charge(&parent, 1, &error), ERR_LIMIT);
+    budget_release(&child, 30);
     budget_release(&child, 80);
     assert_int_equal(atomic_load(&parent.used), 0);
 }

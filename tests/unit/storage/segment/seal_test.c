@@ -188,12 +188,16 @@ static void test_indexes_follow_the_policy(void **state)
 struct patience {
     int left;
     int count;
+    const struct budget *budget; /* NULL: not looked at */
+    size_t used;                 /* of it, at the last pause */
 };
 
 static bool be_patient(void *context)
 {
     struct patience *patience = context;
     patience->count++;
+    if (patience->budget != NULL)
+        patience->used = atomic_load(&patience->budget->used);
     return patience->left-- > 0;
 }
 
@@ -218,9 +222,11 @@ static void test_giving_up_leaves_nothing(void **state)
     struct sealed_info info;
     struct error error = {0};
     place_make(&place, 3, 7000);
-    struct patience all = {.left = INT32_MAX};
+    struct patience all = {.left = INT32_MAX, .budget = &place.budget};
+    size_t rows_used = atomic_load(&place.budget.used);
     model_must(seal(&place, 100, be_patient, &all, &info, &error), &error);
     assert_true(all.count > 50);
+    assert_int_equal(all.used, rows_used + 7000 * (size_t)SEAL_ROW_MEMORY);
     size_t before = files(&place), used = atomic_load(&place.budget.used);
     for (int left = 0; left < all.count; left += 1 + all.count / 40) {
         struct patience patience = {.left = left};
