@@ -26,8 +26,8 @@ server_start() { # further arguments of `freshet serve`
     server=$!
     address=
     for _ in $(seq 200); do
-        address=$(sed -n 's/.*http=\([^ ]*\).*/\1/p' "$work/ready")
-        [ -n "$address" ] && return 0
+        { read -r line <"$work/ready"; } 2>/dev/null || line=
+        case "$line" in *" http="*) address=${line#*" http="} address=${address%% *}; return 0 ;; esac
         sleep 0.05
     done
     cat "$work/log" >&2
