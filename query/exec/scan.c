@@ -27,6 +27,7 @@ struct scan {
     struct scan_extent *extents;      /* of its items */
     bool is_digested;                 /* the current morsel */
     bool is_reversed;                 /* morsels from the last to the first */
+    uint64_t charged;                 /* for dictionaries that the snapshot keeps */
     size_t segment_count;
     uint64_t *segment_ends; /* row numbers */
     bool *is_segment_read;
@@ -236,6 +237,18 @@ static enum err next_morsel(struct exec_node *node, bool *has, struct error *err
     return err;
 }
 
+/* Dictionaries that were handed out stay as long as the snapshot: they are the query's memory. */
+static enum err charge_dictionaries(struct exec_node *node, struct error *error)
+{
+    struct scan *scan = node->state;
+    uint64_t pinned = cursor_counts(scan->cursor)->bytes_pinned;
+    if (pinned == scan->charged)
+        return OK;
+    enum err err = budget_charge(node->exec->budget, pinned - scan->charged, error);
+    scan->charged = err == OK ? pinned : scan->charged;
+    return err;
+}
+
 static enum err scan_next(struct exec_node *node, struct batch *out, struct error *error)
 {
     struct scan *scan = node->state;
@@ -249,6 +262,8 @@ static enum err scan_next(struct exec_node *node, struct batch *out, struct erro
         }
         if (scan->is_in_morsel) {
             enum err err = cursor_next(scan->cursor, &batch, &scan->is_in_morsel, error);
+            if (err == OK)
+                err = charge_dictionaries(node, error);
             if (err != OK)
                 return err;
         }
@@ -273,6 +288,7 @@ static void scan_close(struct exec_node *node)
     struct scan *scan = node->state;
     if (scan->cursor != NULL) {
         note_end(node);
+        budget_release(node->exec->budget, scan->charged);
         cursor_close(scan->cursor);
     }
     scan_conditions_close(&scan->conditions);

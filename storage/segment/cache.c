@@ -14,6 +14,7 @@
 
 #include <assert.h>
 
+#define STEPS_MAX 256 /* of the hand, a page that comes */
 #define BUCKETS_MIN 256
 
 struct cache {
@@ -90,6 +91,11 @@ static void grow(struct cache *cache)
     memory_free(old);
 }
 
+size_t cache_entry_size(const struct cache_entry *entry)
+{
+    return sizeof(*entry) + entry->data_size + entry->arena.total;
+}
+
 /* --- in and out, under the lock --- */
 
 static void link_entry(struct cache *cache, struct cache_anchor *anchor, struct cache_entry *entry)
@@ -134,11 +140,13 @@ static void unlink_entry(struct cache *cache, struct cache_entry *entry)
 }
 
 /* Takes entries out until the limit is kept; they are chained, for the caller to free outside of
- * the lock. */
+ * the lock. Where nearly all is in use or was just used, it goes a few steps on and leaves the rest
+ * to the next page that comes: going round each time would cost the square of what is kept. */
 static struct cache_entry *evict(struct cache *cache)
 {
     struct cache_entry *evicted = NULL;
     size_t left = 2 * cache->entry_count; /* the first round may only take marks away */
+    left = left < STEPS_MAX ? left : STEPS_MAX;
     while (cache->used > cache->limit && cache->hand != NULL && left-- > 0) {
         struct cache_entry *entry = cache->hand;
         cache->hand = entry->next;
@@ -218,7 +226,7 @@ struct cache_entry *cache_put(struct cache *cache, struct cache_anchor *anchor, 
     if (there == NULL) {
         entry->number = number;
         entry->ordinal = ordinal;
-        entry->charge = sizeof(*entry) + entry->data_size + entry->arena.total;
+        entry->charge = cache_entry_size(entry);
         cache_entry_ref(entry);
         if (cache->entry_count >= cache->bucket_count)
             grow(cache);

@@ -45,6 +45,9 @@ struct cache_entry *cache_entry_create(enum cache_kind kind, size_t data_size);
 struct cache_entry *cache_entry_ref(struct cache_entry *entry);
 void cache_entry_unref(struct cache_entry *entry);
 
+/* Bytes of memory, with the struct. */
+size_t cache_entry_size(const struct cache_entry *entry);
+
 struct cache;
 struct cache_anchor { /* in every segment: its entries */
     struct cache_entry *first;

@@ -20,6 +20,7 @@ struct cursor *cursor_open(const struct table_view *view, const uint32_t *column
 {
     struct cursor *cursor = memory_alloc_zero(sizeof(*cursor));
     cursor->view = view;
+    view_pins_init(&cursor->own_pins);
     cursor->filter = filter;
     cursor->column_count = column_count;
     arena_init(&cursor->arena);

@@ -76,7 +76,8 @@ static enum err hand_out_dictionary(struct cursor *cursor, struct cursor_column 
     if (!column->is_pinned) {
         struct view_pins *pins =
             cursor->view->pins != NULL ? cursor->view->pins : &cursor->own_pins;
-        view_pins_add(pins, column->dictionary);
+        if (view_pins_add(pins, column->dictionary))
+            cursor->counts.bytes_pinned += cache_entry_size(column->dictionary);
         column->is_pinned = true;
     }
     out->dictionary = dictionary->texts;

@@ -19,9 +19,10 @@
 #include <stdlib.h>
 
 #define KEYS_MAX 1024 /* of a condition that are tried in a bitmap */
-/* Rows of a condition's bitmaps are below row_count / BITMAP_SHARE, or a scan of its codes wins: a
- * row of a list costs about 12 ns, a row of a scan 0.35 ns. */
-#define BITMAP_SHARE 64
+/* Rows of a condition's bitmaps are below row_count / BITMAP_SHARE, or a scan of its codes wins. By
+ * bench/equality, 3 M rows, AVX-512: a scan costs 0.35 ns a row, a list 5 to 10 ns for each of its
+ * own; what reading other columns costs for the rows found is the same both ways. */
+#define BITMAP_SHARE 32
 #define LIST_GAIN 4 /* a row read from a list against one whose code is picked and looked at */
 
 /* --- bounds in the terms of blocks --- */

@@ -6,6 +6,7 @@
  */
 #include "storage/segment/view.h"
 
+#include "storage/base/hash.h"
 #include "storage/segment/footer.h"
 #include "storage/segment/source.h"
 
@@ -13,24 +14,43 @@
 
 /* --- pins --- */
 
-void view_pins_add(struct view_pins *pins, struct cache_entry *entry)
+void view_pins_init(struct view_pins *pins)
 {
-    struct view_pin *pin = memory_alloc(sizeof(*pin));
-    pin->entry = entry;
-    pin->next = atomic_load_explicit(&pins->first, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&pins->first, &pin->next, pin,
-                                                  memory_order_release, memory_order_relaxed)) {
+    for (uint32_t i = 0; i < VIEW_PIN_LISTS; i++)
+        atomic_init(&pins->lists[i], NULL);
+}
+
+bool view_pins_add(struct view_pins *pins, struct cache_entry *entry)
+{
+    uint64_t place = hash_mix((uint64_t)(uintptr_t)entry) % VIEW_PIN_LISTS;
+    _Atomic(struct view_pin *) *list = &pins->lists[place];
+    /* acquire: the pins of other threads are read. */
+    struct view_pin *first = atomic_load_explicit(list, memory_order_acquire);
+    for (const struct view_pin *pin = first; pin != NULL; pin = pin->next) {
+        if (pin->entry == entry) {
+            cache_entry_unref(entry);
+            return false;
+        }
     }
+    struct view_pin *pin = memory_alloc(sizeof(*pin));
+    *pin = (struct view_pin){.entry = entry, .next = first};
+    while (!atomic_compare_exchange_weak_explicit(list, &pin->next, pin, memory_order_release,
+                                                  memory_order_relaxed)) {
+    }
+    return true;
 }
 
 void view_pins_release(struct view_pins *pins)
 {
-    struct view_pin *pin = atomic_exchange_explicit(&pins->first, NULL, memory_order_acquire);
-    while (pin != NULL) {
-        struct view_pin *next = pin->next;
-        cache_entry_unref(pin->entry);
-        memory_free(pin);
-        pin = next;
+    for (uint32_t i = 0; i < VIEW_PIN_LISTS; i++) {
+        struct view_pin *pin =
+            atomic_exchange_explicit(&pins->lists[i], NULL, memory_order_acquire);
+        while (pin != NULL) {
+            struct view_pin *next = pin->next;
+            cache_entry_unref(pin->entry);
+            memory_free(pin);
+            pin = next;
+        }
     }
 }
 

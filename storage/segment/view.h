@@ -57,10 +57,14 @@ struct view_pin {
     struct view_pin *next;
     struct cache_entry *entry;
 };
-struct view_pins {
-    _Atomic(struct view_pin *) first; /* pushed by any thread (release), taken at the end */
+#define VIEW_PIN_LISTS 64
+struct view_pins {                                    /* by the entry's address */
+    _Atomic(struct view_pin *) lists[VIEW_PIN_LISTS]; /* pushed by any thread, taken at the end */
 };
-void view_pins_add(struct view_pins *pins, struct cache_entry *entry); /* takes the reference */
+void view_pins_init(struct view_pins *pins);
+/* Takes the reference. An entry that is there already is not held twice (but by two threads at the
+ * same moment); false then. */
+bool view_pins_add(struct view_pins *pins, struct cache_entry *entry);
 void view_pins_release(struct view_pins *pins);
 
 /* Where a morsel lies: an entry of `closed` (or the open segment: entry NULL) and its block or

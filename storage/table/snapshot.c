@@ -28,7 +28,7 @@ struct snapshot *snapshot_open(struct store *store)
     atomic_init(&snapshot->references, 1);
     snapshot->catalog = catalog;
     snapshot->table_count = catalog->table_count;
-    atomic_init(&snapshot->pins.first, NULL);
+    view_pins_init(&snapshot->pins);
     for (uint32_t i = 0; i < snapshot->table_count; i++)
         snapshot->tables[i].pins = &snapshot->pins;
     return snapshot;

@@ -486,7 +486,8 @@ static void test_handed_out_dictionaries_stay(void **state)
 {
     (void)state;
     struct place place;
-    struct view_pins pins = {.first = NULL};
+    struct view_pins pins;
+    view_pins_init(&pins);
     place_make(&place, 3, 1);
     place.view.pins = &pins;
     struct column kept[2];
@@ -502,6 +503,8 @@ static void test_handed_out_dictionaries_stay(void **state)
                          OK);
         assert_int_equal(cursor_next(cursor, &batch, &has, NULL), OK);
         assert_int_not_equal(batch.columns[0].dictionary_id, kept[i].dictionary_id);
+        /* Held once, and told once, whoever hands it out. */
+        assert_int_equal(cursor_counts(cursor)->bytes_pinned != 0, i == 0);
         cursor_close(cursor);
     }
     assert_int_equal(kept[0].dictionary_id, kept[1].dictionary_id);
