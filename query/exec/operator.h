@@ -29,7 +29,8 @@ struct exec_node {
 extern const struct exec_operator exec_scan_operator, exec_provider_operator, exec_values_operator,
     exec_filter_operator, exec_project_operator, exec_group_operator, exec_sort_operator,
     exec_limit_operator, exec_join_operator, exec_apply_operator, exec_union_operator,
-    exec_hop_operator, exec_window_operator, exec_set_operator, exec_first_operator;
+    exec_hop_operator, exec_window_operator, exec_set_operator, exec_first_operator,
+    exec_series_operator;
 
 /* Memory that lives as long as its operator, charged to the query's budget. */
 struct exec_memory {

@@ -7,6 +7,7 @@
 
 #include "query/func/aggregate.h"
 #include "query/func/over.h"
+#include "query/func/series.h"
 #include "query/kernel/kernel.h"
 
 struct explainer {
@@ -172,6 +173,20 @@ static void print_join(const struct plan *plan, struct writer *out)
     memory_free(left_names);
 }
 
+static void print_series(const struct plan *plan, struct writer *out)
+{
+    writer_cstr(out, "Series ");
+    for (size_t index = 0; index < plan->series.call_count; index++) {
+        const struct series_call *call = &plan->series.calls[index];
+        writer_cstr(out, index > 0 ? ", " : "");
+        if (call->function != NULL)
+            writer_printf(out, "%s(", call->function->name);
+        print_exprs(call->arguments, call->argument_count, NULL, out);
+        writer_cstr(out, call->function != NULL ? ")" : "");
+    }
+    writer_cstr(out, plan->series.has_ordinality ? " with ordinality" : "");
+}
+
 static void print_bound(enum frame_bound bound, const struct expr *offset,
                         const struct slice *names, struct writer *out)
 {
@@ -270,6 +285,9 @@ static void print_node(const struct plan *plan, struct writer *out)
         interval_print(plan->hop.size, out);
         writer_cstr(out, " slide ");
         interval_print(plan->hop.slide, out);
+        break;
+    case PLAN_SERIES:
+        print_series(plan, out);
         break;
     case PLAN_SET:
         writer_cstr(out, plan->set.is_except ? "Except" : "Intersect");

@@ -22,10 +22,11 @@ enum plan_kind {
     PLAN_JOIN,
     PLAN_APPLY, /* LATERAL: the right side is run for each left row, by the values of its slots */
     PLAN_UNION_ALL,
-    PLAN_HOP,   /* hop(): each row once per window it falls in */
-    PLAN_SET,   /* INTERSECT and EXCEPT: children[0] by what children[1] has */
-    PLAN_FIRST, /* DISTINCT ON: the first row of each key */
-    PLAN_WINDOW /* calls with OVER, over rows sorted by partition and order */
+    PLAN_HOP,    /* hop(): each row once per window it falls in */
+    PLAN_SERIES, /* functions that give rows */
+    PLAN_SET,    /* INTERSECT and EXCEPT: children[0] by what children[1] has */
+    PLAN_FIRST,  /* DISTINCT ON: the first row of each key */
+    PLAN_WINDOW  /* calls with OVER, over rows sorted by partition and order */
 };
 
 enum join_kind {
@@ -82,6 +83,16 @@ struct window_call {
     const struct over_function *function; /* NULL: the aggregate */
     struct aggregate_call aggregate;
     struct window_frame frame;
+};
+
+struct series_function; /* query/func/series.h */
+
+/* A function in FROM. */
+struct series_call {
+    const struct series_function *function; /* NULL: the one argument is the value of one row */
+    uint32_t argument_count;
+    struct expr **arguments; /* without columns; slots may stand in them */
+    size_t column_count;
 };
 
 /* Values that a plan takes of the query around it: EXPR_OUTER stands for them. Numbers are the
@@ -156,6 +167,11 @@ struct plan {
             struct interval slide, size;
             const struct timezone *zone;
         } hop; /* output: child's columns, window_start, window_end */
+        struct {
+            size_t call_count;
+            struct series_call *calls;
+            bool has_ordinality;
+        } series; /* output: the columns of each call, the row's number */
         struct {
             bool is_except, is_all;
         } set; /* output: children[0]'s columns, by all of which rows are compared */

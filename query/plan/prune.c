@@ -348,6 +348,7 @@ static uint32_t *prune(struct builder *build, struct plan *plan, const bool *nee
         return prune_union(build, plan, needed);
     case PLAN_HOP:
         return prune_hop(build, plan, needed);
+    case PLAN_SERIES:
     case PLAN_SET:
         return prune_sides(build, plan);
     case PLAN_FIRST:

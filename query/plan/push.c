@@ -12,6 +12,7 @@
  *   UNION ALL     everything, to each side
  *   SORT          everything without LIMIT, nothing with it
  *   HOP           what does not name the window
+ *   SERIES        nothing
  *   SET           everything, to both sides
  *   FIRST         what names keys only
  *   WINDOW        what names PARTITION BY only
@@ -376,6 +377,8 @@ static struct plan *push(struct builder *build, struct plan *plan, struct expr_l
         return push_join(build, plan, conditions);
     case PLAN_UNION_ALL:
         return push_union(build, plan, conditions);
+    case PLAN_SERIES:
+        return keep(build, plan, conditions);
     case PLAN_SET:
         return push_sides(build, plan, conditions);
     case PLAN_FIRST:

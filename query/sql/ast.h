@@ -108,7 +108,10 @@ struct ast_from {
     bool is_natural; /* JOIN: USING every common name */
     size_t using_count;
     struct slice *using_names;
-    size_t argument_count; /* FUNCTION */
+    size_t function_count; /* FUNCTION: several are ROWS FROM */
+    struct ast_node **functions;
+    bool has_ordinality;
+    size_t argument_count; /* of the first of them */
     struct ast_node **arguments;
 };
 

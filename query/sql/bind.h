@@ -165,7 +165,18 @@ MUST_CHECK enum err bind_widen(struct binder *b, struct plan *child, size_t extr
 MUST_CHECK enum err bind_add_columns(struct binder *b, struct scope *scope,
                                      const struct ast_from *from, struct slice schema,
                                      struct slice name, struct plan *plan);
+/* query/sql/bind_series.c: functions in FROM */
+MUST_CHECK enum err bind_series(struct binder *b, struct scope *scope, const struct ast_from *from,
+                                struct plan **out);
+bool bind_is_series(struct slice name);
+/* A call of one that gives rows; casts `arguments`. */
+MUST_CHECK enum err bind_series_call(struct binder *b, struct slice name, struct expr **arguments,
+                                     size_t count, int32_t position, struct series_call *call);
+MUST_CHECK enum err bind_series_plan(struct binder *b, const struct series_call *calls,
+                                     size_t call_count, const struct plan_column *columns,
+                                     size_t column_count, struct plan **out);
 /* query/sql/bind_window.c */
+bool bind_is_window(const struct ast_from *from);
 MUST_CHECK enum err bind_window(struct binder *b, struct scope *scope, const struct ast_from *from,
                                 struct plan **out);
 /* One item; its columns are added to the scope. */

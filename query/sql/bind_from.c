@@ -216,6 +216,8 @@ enum err bind_from_item(struct binder *b, struct scope *scope, const struct ast_
     case FROM_JOIN:
         return bind_join(b, scope, from, out);
     case FROM_FUNCTION:
+        if (!bind_is_window(from))
+            return bind_series(b, scope, from, out);
         break;
     }
     struct plan *plan;

@@ -193,18 +193,24 @@ static enum err bind_hop(struct binder *b, const struct ast_from *from, struct p
     return result;
 }
 
+bool bind_is_window(const struct ast_from *from)
+{
+    static const char *const names[] = {"tumble", "hop", "session"};
+    for (size_t index = 0; index < array_count(names); index++)
+        if (from->functions[0]->kind == AST_CALL &&
+            slice_equal(from->name, slice_from_cstr(names[index])))
+            return true;
+    return false;
+}
+
 enum err bind_window(struct binder *b, struct scope *scope, const struct ast_from *from,
                      struct plan **out)
 {
     bool is_tumble = slice_equal(from->name, SLICE("tumble"));
-    bool is_hop = slice_equal(from->name, SLICE("hop"));
     if (slice_equal(from->name, SLICE("session")))
         return bind_unsupported(b, from->position, "session()");
-    if (!is_tumble && !is_hop) {
-        bind_unsupported(b, from->position, "this function in FROM");
-        error_hint(b->error, "FROM takes tables, sub-selects, tumble() and hop()");
-        return ERR_UNSUPPORTED;
-    }
+    if (from->has_ordinality || from->function_count != 1)
+        return bind_unsupported(b, from->position, "a window in ROWS FROM or WITH ORDINALITY");
     size_t least = is_tumble ? 3 : 4;
     if (from->argument_count < least || from->argument_count > least + 1)
         return bind_error(b, from->position, "42883", "%s",

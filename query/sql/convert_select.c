@@ -80,25 +80,31 @@ static enum err convert_function(struct converter *c, const struct json_value *f
 {
     struct ast_from *from = *out = new_from(c, FROM_FUNCTION, 0);
     const struct json_value *functions = tree_get(fields, "functions");
-    if (tree_bool(fields, "is_rowsfrom") || tree_count(functions) != 1)
-        return convert_unsupported(c, 0, "ROWS FROM");
-    struct tree_node list = tree_unwrap(functions->child);
-    const struct json_value *items = tree_get(list.fields, "items");
-    struct tree_node call = tree_unwrap(items == NULL ? NULL : items->child);
-    from->position = tree_position(c, call.fields);
-    if (!tree_is(&call, "FuncCall"))
-        return convert_unsupported(c, from->position, "this expression in FROM");
-    if (tree_bool(fields, "ordinality"))
-        return convert_unsupported(c, from->position, "WITH ORDINALITY");
-    struct slice *names;
-    size_t count = tree_strings(c, tree_get(call.fields, "funcname"), &names);
-    from->name = count == 0 ? SLICE("") : names[count - 1];
+    from->has_ordinality = tree_bool(fields, "ordinality");
+    from->functions =
+        arena_alloc_array(c->arena, tree_count(functions) + 1, sizeof(struct ast_node *));
     set_alias(c, fields, from);
-    uint32_t argument_count;
-    enum err result =
-        convert_exprs(c, tree_get(call.fields, "args"), &from->arguments, &argument_count);
-    from->argument_count = result == OK ? argument_count : 0;
-    return result;
+    for (const struct json_value *item = functions == NULL ? NULL : functions->child; item != NULL;
+         item = item->next) {
+        struct tree_node list = tree_unwrap(item);
+        const struct json_value *parts = tree_get(list.fields, "items");
+        struct ast_node **node = &from->functions[from->function_count];
+        enum err result = convert_expr(c, parts == NULL ? NULL : parts->child, node);
+        if (result != OK)
+            return result;
+        const struct json_value *columns = parts == NULL ? NULL : parts->child->next;
+        struct tree_node definition = tree_unwrap(columns);
+        if (definition.fields != NULL && definition.fields->count > 0)
+            return convert_unsupported(c, (*node)->position, "a list of columns with types");
+        from->function_count++;
+    }
+    if (from->function_count == 0 || tree_get(fields, "coldeflist") != NULL)
+        return convert_unsupported(c, 0, "this function in FROM");
+    from->position = from->functions[0]->position;
+    from->name = from->functions[0]->text;
+    from->argument_count = from->functions[0]->count;
+    from->arguments = from->functions[0]->arguments;
+    return OK;
 }
 
 static enum err convert_from(struct converter *c, const struct json_value *value,

@@ -3,6 +3,7 @@
 #include "query/func/aggregate.h"
 #include "query/func/func.h"
 #include "query/func/over.h"
+#include "query/func/series.h"
 #include "storage/base/bytes.h"
 
 #include <setjmp.h>
@@ -61,6 +62,11 @@ static void write_table(struct writer *out)
     for (size_t index = 0; index < over_function_count; index++)
         write_row(out, over_functions[index].name, over_functions[index].doc,
                   over_functions[index].example, "window");
+    for (size_t index = 0; index < series_function_count; index++) {
+        const struct series_function *function = &series_functions[index];
+        if (series_find(slice_from_cstr(function->name), NULL) == function)
+            write_row(out, function->name, function->doc, function->example, "rows");
+    }
 }
 
 static char *read_text(const char *path)

@@ -213,7 +213,7 @@ static void test_windows(void **state)
         {"select 1 from hop(clicks, ts, interval '2 minutes', interval '5 minutes')", "22023 @53"},
         {"select 1 from hop(clicks, ts, interval '1 month', interval '1 year')", "ok"},
         {"select 1 from session(clicks, ts, interval '1 minute', n)", "0A000 @15"},
-        {"select 1 from generate_series(1, 2)", "0A000 @15"},
+        {"select 1 from generate_series(1, 2)", "ok"},
     };
     (void)state;
     run(cases, array_count(cases));
