@@ -40,6 +40,12 @@ def add_partitions(broker, name, total):
         future.result(30)
 
 
+def delete_topic(broker, name):
+    client = admin.AdminClient({"bootstrap.servers": broker.bootstrap})
+    for future in client.delete_topics([name]).values():
+        future.result(30)
+
+
 def delete_records(broker, name, partition, before):
     """Forgets the messages of a partition before an offset, as retention does."""
     client = admin.AdminClient({"bootstrap.servers": broker.bootstrap})
@@ -50,7 +56,7 @@ def delete_records(broker, name, partition, before):
 
 def produce(broker, topic, messages):
     """messages: (partition, value) or (partition, value, key, headers); a dict becomes JSON, None a tombstone."""
-    producer = confluent_kafka.Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 5})
+    producer = confluent_kafka.Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 5, "message.max.bytes": 64 << 20})
     failures = []
     for message in messages:
         partition, value, key, headers = (*message, None, None)[:4]

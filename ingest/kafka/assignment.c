@@ -94,14 +94,8 @@ static void seat(struct consumer *c, rd_kafka_topic_partition_list_t *list)
     }
 }
 
-static void unseat(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
+static void forget_ends(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
 {
-    for (int i = 0; i < list->cnt; i++) {
-        intake_revoke(c->intake, list->elems[i].partition);
-        struct watch *watch = session_find_watch(c, list->elems[i].partition);
-        if (watch != NULL)
-            *watch = c->watches[--c->watch_count];
-    }
     struct subscription *subscription = session_lock(c);
     for (int i = 0; subscription != NULL && i < list->cnt; i++) {
         struct subscription_partition *partition =
@@ -110,6 +104,27 @@ static void unseat(struct consumer *c, const rd_kafka_topic_partition_list_t *li
             partition->end_offset = partition->reached_offset = NO_OFFSET;
     }
     session_unlock(c);
+}
+
+static void unseat(struct consumer *c, const rd_kafka_topic_partition_list_t *list)
+{
+    for (int i = 0; i < list->cnt; i++) {
+        intake_revoke(c->intake, list->elems[i].partition);
+        struct watch *watch = session_find_watch(c, list->elems[i].partition);
+        if (watch != NULL)
+            *watch = c->watches[--c->watch_count];
+    }
+    forget_ends(c, list);
+}
+
+void session_unseat(struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    for (size_t i = 0; i < c->watch_count; i++)
+        rd_kafka_topic_partition_list_add(list, c->topic, c->watches[i].partition);
+    forget_ends(c, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    c->watch_count = 0;
 }
 
 static void check_library(struct consumer *c, rd_kafka_error_t *failed)
@@ -139,7 +154,7 @@ static void let_go(struct consumer *c, const struct rebalance *rebalance)
         session_drop_partition(c, rebalance->partitions->elems[i].partition);
     unseat(c, rebalance->partitions);
     check_library(c, rd_kafka_incremental_unassign(c->client, rebalance->partitions));
-    if (rebalance->is_lost && !c->is_closing)
+    if (rebalance->is_lost)
         session_renew(c);
 }
 
@@ -155,15 +170,26 @@ static void answer(struct consumer *c, const struct rebalance *rebalance)
     }
 }
 
+static void drop_oldest(struct consumer *c)
+{
+    struct rebalance *oldest = c->rebalances;
+    c->rebalances = oldest->next;
+    rd_kafka_topic_partition_list_destroy(oldest->partitions);
+    memory_free(oldest);
+}
+
 void session_answer_rebalances(struct consumer *c)
 {
     while (c->rebalances != NULL) {
-        struct rebalance *oldest = c->rebalances;
-        c->rebalances = oldest->next;
-        answer(c, oldest);
-        rd_kafka_topic_partition_list_destroy(oldest->partitions);
-        memory_free(oldest);
+        answer(c, c->rebalances);
+        drop_oldest(c);
     }
+}
+
+void session_drop_rebalances(struct consumer *c)
+{
+    while (c->rebalances != NULL)
+        drop_oldest(c);
 }
 
 void session_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
@@ -185,10 +211,7 @@ void session_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
     while (*end != NULL)
         end = &(*end)->next;
     *end = noted;
-    if (c->is_closing)
-        session_answer_rebalances(c); /* nothing is in hand nor under way: it does not wait */
-    else
-        rd_kafka_yield(client); /* the read under way returns */
+    rd_kafka_yield(client); /* the read under way returns */
 }
 
 /* The numbers of the topic's partitions, or of those that were asked for. */

@@ -404,27 +404,20 @@ static void session_close(struct consumer *c, bool is_reachable)
         session_give_up(c);
     if (c->intake != NULL && intake_wait(c->intake, &error) != OK)
         is_well = false;
+    rd_kafka_topic_partition_list_t *told = NULL;
     if (is_well && c->failure[0] == 0) {
         session_keep_reached(c);
         session_publish(c);
-        session_tell_broker(c, true);
+        told = session_untold(c);
     }
-    c->is_ending = c->is_closing = true;
-    if (c->client != NULL)
-        session_answer_rebalances(c);
-    if (is_reachable)
-        (void)rd_kafka_consumer_close(c->client); /* leaves the group; calls session_on_rebalance */
+    c->is_ending = true;
     session_drop(c);
-    if (c->queue != NULL)
-        rd_kafka_queue_destroy(c->queue);
+    session_unseat(c);
     if (c->client != NULL)
-        rd_kafka_destroy_flags(c->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        session_say_farewell(c, told, is_reachable);
     if (c->intake != NULL)
         intake_close(c->intake);
-    c->queue = NULL;
-    c->client = NULL;
     c->intake = NULL;
-    c->watch_count = 0;
     c->is_joined = false;
     arena_reset(&c->arena);
 }
@@ -435,7 +428,7 @@ static void consumer_run(void *context)
     int64_t back_off_us = BACK_OFF_FIRST_US;
     while (!session_must_stop(c)) {
         c->failure[0] = 0;
-        c->is_ending = c->is_closing = c->has_stored = false;
+        c->is_ending = c->has_stored = false;
         c->batch_bytes = BATCH_BYTES_MIN;
         session_open(c);
         session_run(c);

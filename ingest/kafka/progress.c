@@ -106,8 +106,7 @@ static int64_t position_of(struct consumer *c, const struct watch *watch)
     return session_is_settled(c) && watch->reached > next ? watch->reached : next;
 }
 
-/* For the broker's tools. */
-void session_tell_broker(struct consumer *c, bool waits)
+rd_kafka_topic_partition_list_t *session_untold(struct consumer *c)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->watch_count);
     for (size_t i = 0; i < c->watch_count; i++) {
@@ -118,8 +117,15 @@ void session_tell_broker(struct consumer *c, bool waits)
         rd_kafka_topic_partition_list_add(list, c->topic, watch->partition)->offset = position;
         watch->told = position;
     }
+    return list;
+}
+
+/* For the broker's tools. */
+static void tell_broker(struct consumer *c)
+{
+    rd_kafka_topic_partition_list_t *list = session_untold(c);
     if (list->cnt > 0)
-        (void)rd_kafka_commit(c->client, list, waits ? 0 : 1);
+        (void)rd_kafka_commit(c->client, list, 1);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -159,7 +165,7 @@ void session_report(struct consumer *c)
         c->published_at_us = now_us;
     }
     if (now_us >= c->told_at_us + TELL_BROKER_US && c->state == SUBSCRIPTION_RUNNING) {
-        session_tell_broker(c, false);
+        tell_broker(c);
         c->told_at_us = now_us;
     }
     if (now_us >= c->kept_at_us + KEEP_REACHED_US) {

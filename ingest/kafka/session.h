@@ -43,7 +43,6 @@ struct consumer {
     bool is_joined;  /* member of the group, or partitions assigned by name */
     bool has_stored; /* something: the next back-off is short again */
     bool is_ending;
-    bool is_closing;              /* nobody reads any more: rebalances are answered at once */
     struct rebalance *rebalances; /* not answered yet, oldest first */
     enum subscription_state state;
     char failure[256]; /* why the session ends; empty: it does not */
@@ -79,7 +78,8 @@ void session_renew(struct consumer *c);
 void session_set_paused(struct consumer *c, bool is_paused);
 bool session_is_settled(struct consumer *c); /* nothing in hand, nothing under way */
 void session_publish(struct consumer *c);
-void session_tell_broker(struct consumer *c, bool waits);
+/* Offsets that the broker's group has not been told; the caller's, as told from now on. */
+rd_kafka_topic_partition_list_t *session_untold(struct consumer *c);
 void session_keep_reached(struct consumer *c);
 void session_report(struct consumer *c); /* each of these when it is time */
 
@@ -93,6 +93,15 @@ void session_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
                           rd_kafka_topic_partition_list_t *partitions, void *opaque);
 /* Answers what was noted; may wait for the batch under way, or ask the broker for offsets. */
 void session_answer_rebalances(struct consumer *c);
+void session_drop_rebalances(struct consumer *c); /* without an answer */
+/* Nothing is read any more: ends and lags are not known. */
+void session_unseat(struct consumer *c);
+
+/* --- farewell.c --- */
+/* Takes the client and `told` (may be NULL), tells, leaves the group if asked to, and destroys;
+ * waits some seconds, no longer. */
+void session_say_farewell(struct consumer *c, rd_kafka_topic_partition_list_t *told,
+                          bool must_leave);
 
 /* --- consumer.c --- */
 void session_drop(struct consumer *c); /* what is in hand and stored */

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ struct thread {
     int nice;
     void (*run)(void *context);
     void *context;
+    _Atomic int owners; /* itself and whoever started it: the last frees it (acquire, release) */
 };
 
 void mutex_init(struct mutex *mutex)
@@ -102,6 +104,12 @@ void condition_broadcast(struct condition *condition)
     pthread_cond_broadcast(&condition->c);
 }
 
+static void thread_release(struct thread *thread)
+{
+    if (atomic_fetch_sub_explicit(&thread->owners, 1, memory_order_acq_rel) == 1)
+        memory_free(thread);
+}
+
 static void *thread_main(void *argument)
 {
     struct thread *thread = argument;
@@ -114,6 +122,7 @@ static void *thread_main(void *argument)
         (void)failed;
     }
     thread->run(thread->context);
+    thread_release(thread);
     return NULL;
 }
 
@@ -126,6 +135,7 @@ struct thread *thread_start(const struct thread_options *options)
     thread->nice = options->nice;
     thread->run = options->run;
     thread->context = options->context;
+    atomic_init(&thread->owners, 2);
     pthread_attr_t attributes;
     int failed = pthread_attr_init(&attributes);
     assert(failed == 0);
@@ -146,7 +156,14 @@ void thread_join(struct thread *thread)
 {
     int failed = pthread_join(thread->handle, NULL);
     assert(failed == 0);
-    memory_free(thread);
+    thread_release(thread);
+}
+
+void thread_forget(struct thread *thread)
+{
+    int failed = pthread_detach(thread->handle);
+    assert(failed == 0);
+    thread_release(thread);
 }
 
 int thread_core_count(void)

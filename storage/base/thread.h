@@ -37,6 +37,7 @@ struct thread;
 struct thread *
 thread_start(const struct thread_options *options); /* aborts if the machine cannot */
 void thread_join(struct thread *thread);            /* frees it */
+void thread_forget(struct thread *thread);          /* nobody will join it: it frees itself */
 int thread_core_count(void);                        /* cores this process may use */
 void thread_yield(void);
 

@@ -1,7 +1,9 @@
 """Kafka topics that flow into tables, on a real broker: what arrives, what does not, what is said about it."""
 
 import json
+import os
 import pathlib
+import signal
 import subprocess
 import time
 
@@ -10,7 +12,7 @@ import pytest
 
 import broker as kafka
 import freshet
-from topics import add_partitions, create_topic, delete_records, produce, unique, wait_until
+from topics import add_partitions, create_topic, delete_records, delete_topic, produce, unique, wait_until
 
 BENCH = pathlib.Path(freshet.binary()).with_name("freshet-bench")
 QUICK = "?topic.metadata.refresh.interval.ms=500&reconnect.backoff.max.ms=500"
@@ -425,6 +427,104 @@ def test_a_table_with_a_subscription_is_not_dropped_unnoticed(shared_server, bro
     else:
         assert answer["sqlstate"] == "2BP01" and feed in answer["detail"]
     shared_server.sql(f"DROP SUBSCRIPTION {feed}")
+
+
+# --- what does not answer ---
+
+def test_a_broker_that_is_silent_holds_nobody_for_long(freshet_factory, own_broker, tmp_path):
+    """Connected and frozen: DISABLE, and all DDL behind it, and the end of the server do not wait for its minute."""
+    server, topic = freshet_factory(data=tmp_path / "store"), create_topic(own_broker, unique("silent"), 2)
+    feed = subscribe(server, own_broker, topic)
+    produce(own_broker, topic, (row(p, n) for n in range(50) for p in range(2)))
+    wait_count(server, feed, 100)
+    os.kill(own_broker.pid(), signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        server.sql(f"ALTER SUBSCRIPTION {feed} DISABLE")
+        server.sql(f"ALTER SUBSCRIPTION {feed} ENABLE")
+        assert server.stop() == 0
+        assert time.monotonic() - begin < 45
+    finally:
+        os.kill(own_broker.pid(), signal.SIGCONT)
+    server = freshet_factory(data=tmp_path / "store")
+    produce(own_broker, topic, (row(p, n) for n in range(50, 80) for p in range(2)))
+    wait_count(server, feed, 160)
+    exactly(server, feed, 2, 80)
+
+
+def test_a_topic_that_is_deleted_is_said_and_let_go(freshet_factory, broker, tmp_path):
+    server, topic = freshet_factory(data=tmp_path / "store"), create_topic(broker, unique("deleted"), 2)
+    feed = subscribe(server, broker, topic)
+    produce(broker, topic, (row(p, n) for n in range(50) for p in range(2)))
+    wait_count(server, feed, 100)
+    delete_topic(broker, topic)
+    wait_until(lambda: state(server, feed)[0] == "failed", lambda: states(server))
+    assert topic in state(server, feed)[1]
+    server.sql(f"ALTER SUBSCRIPTION {feed} DISABLE")
+    server.sql(f"DROP SUBSCRIPTION {feed}")
+    assert server.stop() == 0
+
+
+def test_an_assignment_that_is_lost_loses_nothing(freshet_factory, broker, tmp_path):
+    """The server is frozen for longer than its session, its partitions go to a stranger, and it finds out when it goes on."""
+    server, topic, group = freshet_factory(data=tmp_path / "store"), create_topic(broker, unique("frozen"), 4), unique("group")
+    quick = f"kafka://{broker.bootstrap}{QUICK}&session.timeout.ms=6000&heartbeat.interval.ms=500"
+    feed = subscribe(server, broker, topic, connection=quick, group=group)
+    produce(broker, topic, (row(p, n) for n in range(50) for p in range(4)))
+    wait_count(server, feed, 200)
+    stranger = confluent_kafka.Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group, "enable.auto.commit": False,
+                                         "auto.offset.reset": "earliest", "partition.assignment.strategy": "cooperative-sticky"})
+    produce(broker, topic, (row(p, n) for n in range(50, 90) for p in range(4)))
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        stranger.subscribe([topic])
+        wait_until(lambda: stranger.poll(0.1) is None and len(stranger.assignment()) == 4, "the stranger gets nothing")
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: stranger.poll(0.1) is None and len(stranger.assignment()) == 2, lambda: states(server))
+    produce(broker, topic, (row(p, n) for n in range(90, 120) for p in range(4)))
+    stranger.close()
+    wait_count(server, feed, 480)
+    exactly(server, feed, 4, 120)
+
+
+# --- what is large, and what changes under way ---
+
+def test_large_messages(shared_server, broker):
+    topic = create_topic(broker, unique("large"), 1, max_message_bytes=16 << 20)
+    table = unique("large")
+    shared_server.sql(f"CREATE TABLE {table} (at timestamptz NOT NULL, p integer, n bigint, text text) WITH (time = 'at')")
+
+    def message(number, text):
+        return 0, {**row(0, number)[1], "text": text}
+    many = json.dumps([row(0, 10 + n)[1] for n in range(70_000)])
+    produce(broker, topic, [message(0, "small"), message(1, "x" * 900_000), message(2, "x" * 9_000_000), (0, b"\0" * 6_000_000), (0, many),
+                            message(3, "last")])
+    feed = subscribe(shared_server, broker, topic, table)
+    wait_no_lag(shared_server, feed, 1)
+    assert shared_server.rows(f"SELECT n, length(text) FROM {table} WHERE text IS NOT NULL ORDER BY n") == [[0, 5], [1, 900_000], [3, 4]]
+    assert count(shared_server, table) == 3 + 65_536  # a message holds so many rows
+    assert ledger(shared_server, table)["dead"] == 3
+    assert positions(shared_server, feed) == {0: 6}
+
+
+def test_alterations_under_load_lose_and_double_nothing(shared_server, broker):
+    topic, other = create_topic(broker, unique("altered"), 3), unique("other")
+    feed = subscribe(shared_server, broker, topic)
+    for turn in range(8):
+        produce(broker, topic, (row(p, n) for n in range(turn * 1000, turn * 1000 + 1000) for p in range(3)))
+        if turn % 4 == 0:
+            shared_server.sql(f"""ALTER SUBSCRIPTION {feed} SET ("group" = '{other}_{turn}')""")
+        elif turn % 4 == 1:
+            shared_server.sql(f"ALTER TABLE {feed} ADD COLUMN c{turn} text")
+        elif turn % 4 == 2:
+            shared_server.sql(f"ALTER SUBSCRIPTION {feed} SET (map = '{{\"n\": \"/n\"}}')")
+        else:
+            shared_server.sql(f"ALTER SUBSCRIPTION {feed} DISABLE")
+            shared_server.sql(f"ALTER SUBSCRIPTION {feed} ENABLE")
+    wait_count(shared_server, feed, 24_000)
+    exactly(shared_server, feed, 3, 8000)
+    assert ledger(shared_server, feed)["dead"] == 0
 
 
 # --- the load generator ---

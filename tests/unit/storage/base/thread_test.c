@@ -54,6 +54,44 @@ static void test_turns(void **state)
     mutex_deinit(&shared.mutex);
 }
 
+static void say_once(void *context)
+{
+    struct shared *shared = context;
+    mutex_lock(&shared->mutex);
+    while (shared->turn != 1)
+        condition_wait(&shared->condition, &shared->mutex);
+    shared->total++;
+    condition_broadcast(&shared->condition);
+    mutex_unlock(&shared->mutex);
+}
+
+/* Nobody joins it; it may end before or after it is forgotten. */
+static void test_forgotten(void **state)
+{
+    (void)state;
+    struct shared shared = {0};
+    mutex_init(&shared.mutex);
+    condition_init(&shared.condition);
+    for (int index = 0; index < 20; index++) {
+        shared.turn = index % 2; /* 0: it waits until it is forgotten */
+        struct thread *thread = thread_start(
+            &(struct thread_options){.name = "forgotten", .run = say_once, .context = &shared});
+        mutex_lock(&shared.mutex);
+        while (shared.turn == 1 && shared.total == index)
+            condition_wait(&shared.condition, &shared.mutex);
+        mutex_unlock(&shared.mutex);
+        thread_forget(thread);
+        mutex_lock(&shared.mutex);
+        shared.turn = 1;
+        condition_broadcast(&shared.condition);
+        while (shared.total == index)
+            condition_wait(&shared.condition, &shared.mutex);
+        mutex_unlock(&shared.mutex);
+    }
+    condition_deinit(&shared.condition);
+    mutex_deinit(&shared.mutex);
+}
+
 static void test_timeout(void **state)
 {
     (void)state;
@@ -77,6 +115,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_forgotten),
         cmocka_unit_test(test_timeout),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
