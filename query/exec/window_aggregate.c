@@ -79,15 +79,15 @@ void window_aggregate_begin(struct window_run *run, const struct window_partitio
 static void view_rows(const struct window_run *run, size_t first, struct column *out)
 {
     assert(run->argument_count <= AGGREGATE_ARGUMENTS_MAX);
-    memset(out, 0, sizeof(*out));
     for (size_t index = 0; index < run->argument_count; index++)
         out[index] = rowset_column(&run->inputs, index, first);
+    out[run->argument_count] = (struct column){.type = type_of(TYPE_UNKNOWN)};
 }
 
 static enum err add_rows(struct window_run *run, char *state, size_t begin, size_t end,
                          struct aggregate_memory *memory, struct error *error)
 {
-    struct column arguments[AGGREGATE_ARGUMENTS_MAX];
+    struct column arguments[AGGREGATE_ARGUMENTS_MAX + 1];
     if (begin >= end)
         return OK;
     view_rows(run, begin, arguments);
@@ -97,7 +97,7 @@ static enum err add_rows(struct window_run *run, char *state, size_t begin, size
 
 static void remove_rows(struct window_run *run, size_t begin, size_t end)
 {
-    struct column arguments[AGGREGATE_ARGUMENTS_MAX];
+    struct column arguments[AGGREGATE_ARGUMENTS_MAX + 1];
     view_rows(run, begin, arguments);
     aggregate_of(run)->remove(run->state, end - begin, arguments);
 }

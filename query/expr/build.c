@@ -310,3 +310,33 @@ enum err build_operator(struct builder *b, struct slice name, struct expr *left,
     struct expr *arguments[2] = {left != NULL ? left : right, right};
     return build_chosen(b, function, arguments, left != NULL ? 2 : 1, position, out);
 }
+
+/* --- subscripts --- */
+
+enum err build_subscript(struct builder *b, struct expr **arguments, size_t count, int32_t position,
+                         struct expr **out)
+{
+    enum type_id type = arguments[0]->type.id;
+    bool is_json = type == TYPE_JSONB && count == 2;
+    if (!is_json && type_category(type) != 'A')
+        return build_fail(b, "42804", position,
+                          "cannot subscript type %s because it does not support subscripting",
+                          type_name(type));
+    if (is_json) {
+        enum type_id index = arguments[1]->type.id;
+        bool is_number = index >= TYPE_INT2 && index <= TYPE_INT8;
+        enum err err = build_cast(b, arguments[1], type_of(is_number ? TYPE_INT4 : TYPE_TEXT),
+                                  CAST_ASSIGNMENT, position, &arguments[1]);
+        return err != OK
+                   ? err
+                   : build_operator(b, SLICE("->"), arguments[0], arguments[1], position, out);
+    }
+    for (size_t i = 1; i < count; i++) {
+        enum err err = build_cast(b, arguments[i], type_of(TYPE_INT4), CAST_ASSIGNMENT, position,
+                                  &arguments[i]);
+        if (err != OK)
+            return err;
+    }
+    return count == 2 ? build_operator(b, SLICE("[]"), arguments[0], arguments[1], position, out)
+                      : build_call(b, SLICE("array_slice"), arguments, count, position, out);
+}

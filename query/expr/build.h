@@ -45,6 +45,9 @@ MUST_CHECK enum err build_node(struct builder *b, enum expr_kind kind, bool is_n
 MUST_CHECK enum err build_array_compare(struct builder *b, struct slice operator_name, bool is_all,
                                         struct expr *left, struct expr *array, int32_t position,
                                         struct expr **out);
+/* array[index], jsonb['key'], array[from:to] (three arguments). 42804 for what has no elements. */
+MUST_CHECK enum err build_subscript(struct builder *b, struct expr **arguments, size_t count,
+                                    int32_t position, struct expr **out);
 /* The type all of these can be, as UNION and VALUES choose it (unknown alone becomes text); 42804
  * names `what`. */
 MUST_CHECK enum err build_common_type(struct builder *b, struct expr *const *exprs, size_t count,

@@ -10,12 +10,27 @@
 #include <string.h>
 
 static const struct function_group *const groups[] = {
-    &functions_compare,       &functions_arith,           &functions_bits,
-    &functions_math,          &functions_math_numeric,    &functions_text,
-    &functions_misc,          &functions_bytea,           &functions_pattern,
-    &functions_regex,         &functions_regex_functions, &functions_format_time,
-    &functions_format_number, &functions_format_parse,    &functions_time,
-    &functions_extract,       &functions_time_arith,      &functions_json,
+    &functions_compare,
+    &functions_arith,
+    &functions_bits,
+    &functions_math,
+    &functions_math_numeric,
+    &functions_text,
+    &functions_misc,
+    &functions_bytea,
+    &functions_pattern,
+    &functions_regex,
+    &functions_regex_functions,
+    &functions_format_time,
+    &functions_format_number,
+    &functions_format_parse,
+    &functions_jsonb,
+    &functions_array_more,
+    &functions_more,
+    &functions_time,
+    &functions_extract,
+    &functions_time_arith,
+    &functions_json,
     &functions_array,
 };
 

@@ -385,6 +385,8 @@ static enum err bind_compound(struct binder *b, struct scope *scope, const struc
     case AST_ARRAY_COMPARE:
         return build_array_compare(&b->build, node->text, node->is_all, arguments[0], arguments[1],
                                    node->position, out);
+    case AST_SUBSCRIPT:
+        return build_subscript(&b->build, arguments, node->count, node->position, out);
     case AST_CAST:
         return build_cast(&b->build, arguments[0], node->type, CAST_EXPLICIT, node->position, out);
     default:
@@ -424,8 +426,6 @@ enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node 
     case AST_IN_SUBQUERY:
     case AST_ARRAY_SUBQUERY:
         return bind_subquery(b, scope, node, out);
-    case AST_SUBSCRIPT:
-        return bind_unsupported(b, node->position, "a subscript");
     case AST_DEFAULT:
         return bind_error(b, node->position, "42601", "DEFAULT is not allowed in this context");
     default:

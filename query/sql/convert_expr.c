@@ -591,6 +591,18 @@ static enum err convert_value_function(struct converter *c, const struct json_va
     return convert_unsupported(c, position, "this form of the current time");
 }
 
+/* A bound of a slice; one that is left out is the array's own. */
+static enum err convert_bound(struct converter *c, const struct json_value *bound,
+                              const char *missing, const struct ast_node *array,
+                              struct ast_node **out)
+{
+    if (bound != NULL)
+        return convert_expr(c, bound, out);
+    *out = new_node(c, AST_NUMBER, array->position);
+    (*out)->text = slice_from_cstr(missing);
+    return OK;
+}
+
 static enum err convert_indirection(struct converter *c, const struct json_value *fields,
                                     struct ast_node **out)
 {
@@ -600,18 +612,22 @@ static enum err convert_indirection(struct converter *c, const struct json_value
          item != NULL && result == OK; item = item->next) {
         struct tree_node step = tree_unwrap(item);
         const struct json_value *index = tree_get(step.fields, "uidx");
-        if (!tree_is(&step, "A_Indices") || tree_bool(step.fields, "is_slice") || index == NULL)
-            return convert_unsupported(c, (*out)->position,
-                                       tree_is(&step, "A_Indices") ? "an array slice"
-                                                                   : "a field of a row value");
+        bool is_slice = tree_bool(step.fields, "is_slice");
+        if (!tree_is(&step, "A_Indices") || (index == NULL && !is_slice))
+            return convert_unsupported(c, (*out)->position, "a field of a row value");
         result = convert_enter(c, (*out)->position);
         if (result != OK)
             return result;
         struct ast_node *node = new_node(c, AST_SUBSCRIPT, (*out)->position);
-        node->arguments = arena_alloc_array(c->arena, 2, sizeof(*node->arguments));
+        node->arguments = arena_alloc_array(c->arena, 3, sizeof(*node->arguments));
         node->arguments[0] = *out;
-        node->count = 2;
-        result = convert_expr(c, index, &node->arguments[1]);
+        node->count = is_slice ? 3 : 2;
+        if (is_slice)
+            result =
+                convert_bound(c, tree_get(step.fields, "lidx"), "1", *out, &node->arguments[1]);
+        if (result == OK)
+            result =
+                convert_bound(c, index, "2147483647", *out, &node->arguments[is_slice ? 2 : 1]);
         *out = node;
     }
     c->depth -= (uint32_t)(result == OK ? tree_count(steps) : 0);
