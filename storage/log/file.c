@@ -206,6 +206,19 @@ static enum err take_prepared(struct log *log, uint64_t *number, struct error *e
     return log_file_prepare(log, log->io, *number, error);
 }
 
+/* A file that could not be taken into use. What its header may say is true and no later file builds
+ * on it, so recovery does not care whether it is there; if it cannot be removed now, the next start
+ * does it. */
+static void discard_file(struct log *log, const char *name)
+{
+    if (log->io->ops->unlink(log->io, name, NULL) != OK)
+        return;
+    mutex_lock(&log->mutex);
+    log->file_count--;
+    log->byte_count -= log->options.file_size;
+    mutex_unlock(&log->mutex);
+}
+
 enum err log_file_next(struct log *log, bool sync, struct error *error)
 {
     assert(log->file == NULL);
@@ -218,8 +231,10 @@ enum err log_file_next(struct log *log, bool sync, struct error *error)
     log_file_name(log->options.directory, number, name, sizeof(name));
     struct io_file *file;
     result = log->io->ops->open(log->io, name, IO_WRITE | IO_DIRECT, &file, error);
-    if (result != OK)
+    if (result != OK) {
+        discard_file(log, name);
         return result;
+    }
     if (log->must_cut)
         log->epoch++;
     log->must_cut = false;
@@ -241,6 +256,7 @@ enum err log_file_next(struct log *log, bool sync, struct error *error)
          * from it. */
         log->must_cut = true;
         (void)log->io->ops->close(file, NULL);
+        discard_file(log, name);
         return result;
     }
     log_file_keep(log, &(struct log_kept){.number = number,

@@ -282,6 +282,34 @@ static void test_second_failure_is_final_until_revived(void **state)
     assert_int_equal(fixture->replayed, 3);
 }
 
+/* The way back fails at each of its steps in turn; what was made for it is gone each time. */
+static void test_failed_revivals_leave_no_files(void **state)
+{
+    struct fixture *fixture = *state;
+    struct log_status status;
+    fill(fixture, 2);
+    sim_fail_at(fixture->sim, sim_operation_count(fixture->sim) + 1, SIM_FAULT_SPACE, true);
+    assert_int_equal(add(fixture), ERR_SPACE);
+    sim_fail_at(fixture->sim, 0, SIM_FAULT_NONE, false);
+    log_status(fixture->log, &status);
+    uint32_t file_count = status.file_count;
+    int failures = 0;
+    for (;; failures++) {
+        sim_fail_at(fixture->sim, sim_operation_count(fixture->sim) + 1 + (uint64_t)failures,
+                    SIM_FAULT_ERROR, false);
+        log_revive(fixture->log);
+        assert_true(log_run(fixture->log));
+        log_status(fixture->log, &status);
+        if (!status.is_failed)
+            break;
+        assert_int_equal(status.file_count, file_count);
+        assert_true(failures < 1000);
+    }
+    assert_true(failures > 2);
+    sim_fail_at(fixture->sim, 0, SIM_FAULT_NONE, false);
+    assert_int_equal(add(fixture), OK);
+}
+
 static void test_stopped_log_takes_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -330,6 +358,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_failed_sync_goes_to_a_new_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_used_file_without_header_is_not_used_again, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_failed_revivals_leave_no_files, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_second_failure_is_final_until_revived, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_stopped_log_takes_nothing, set_up, tear_down),
