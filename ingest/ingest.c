@@ -46,6 +46,7 @@ struct ingest *ingest_create(const struct ingest_options *options)
     assert(options->limits.keys_window > 0);
     mutex_init(&ingest->ddl);
     mutex_init(&ingest->lock);
+    mutex_init(&ingest->spare_lock);
     dead_letters_init(&ingest->dead, options->limits.dead_letter_bytes_max,
                       options->limits.dead_letter_age_us);
     ingest_init_providers(ingest);
@@ -75,6 +76,9 @@ void ingest_destroy(struct ingest *ingest)
     for (size_t i = 0; i < FLIGHT_BUCKETS; i++)
         assert(ingest->flights[i] == NULL);
     mutex_deinit(&ingest->lock);
+    mutex_deinit(&ingest->spare_lock);
+    while (ingest->spare_count > 0)
+        arena_deinit(&ingest->spare[--ingest->spare_count]);
     mutex_deinit(&ingest->ddl);
     memory_free((void *)(uintptr_t)ingest->options.secrets);
     memory_free(ingest);

@@ -40,6 +40,9 @@ struct flight {
 };
 #define FLIGHT_BUCKETS 1024
 
+#define SPARE_ARENAS 16
+#define SPARE_ARENA_SIZE_MAX ((size_t)4 << 20)
+
 struct ingest {
     struct ingest_options options;
     struct store *store;
@@ -55,9 +58,16 @@ struct ingest {
     struct runner *runner;    /* kafka/runner.c: the consumers' threads; guarded by `ddl` */
     _Atomic bool is_disk_low; /* relaxed: a hint from upkeep */
     int64_t expired_at_us;    /* when ingest_tick last looked for what is too old */
+    struct mutex spare_lock;  /* the two below; nothing is taken while it is held */
+    struct arena spare[SPARE_ARENAS];
+    size_t spare_count; /* memory of requests that are done, for those to come */
     struct table_provider providers[7];
     const struct table_provider *provider_list[7];
 };
+
+/* An empty arena, warm if there is one; giving it back ends what is in it. */
+struct arena ingest_take_arena(struct ingest *ingest);
+void ingest_give_arena(struct ingest *ingest, struct arena *arena);
 
 /* With the lock held. */
 struct table_state *ingest_find_table(struct ingest *ingest, uint32_t table_id); /* NULL: none */

@@ -38,7 +38,7 @@ static void template_use(struct template_state *t, const struct decoder *d,
 struct template_state *template_create(struct decoder *d)
 {
     struct template_state *t = arena_alloc(d->arena, sizeof(*t));
-    *t = (struct template_state){.is_wide = d->is_inline};
+    *t = (struct template_state){.is_wide = template_is_wide(d->options->isa)};
     t->unknown = arena_alloc_array(d->arena, SHAPE_SLOTS_MAX, sizeof(*t->unknown));
     template_use(t, d, mapping_shape(d->rows->options.mapping, 0));
     return t;

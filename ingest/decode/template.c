@@ -69,28 +69,6 @@ static bool literal_fits_narrow(const struct shape_slot *slot, size_t size, cons
     return (size_t)(end - p) >= size && memcmp(p, slot->literal, size) == 0;
 }
 
-static inline bool literal_fits(const struct template_state *t, const struct shape_slot *slot,
-                                const char *p, const char *end)
-{
-#if defined(__x86_64__)
-    if (t->is_wide && end - p >= LITERAL_WIDE) {
-        const __m128i *have = (const __m128i *)(const void *)p;
-        const __m128i *want = (const __m128i *)(const void *)slot->literal;
-        uint32_t low = (uint32_t)_mm_movemask_epi8(
-            _mm_cmpeq_epi8(_mm_loadu_si128(have), _mm_loadu_si128(want)));
-        uint32_t high = (uint32_t)_mm_movemask_epi8(
-            _mm_cmpeq_epi8(_mm_loadu_si128(have + 1), _mm_loadu_si128(want + 1)));
-        if ((~(low | high << 16) & slot->mask) != 0)
-            return false;
-        return slot->literal_size <= LITERAL_WIDE ||
-               literal_fits_narrow(slot, slot->literal_size, p, end);
-    }
-#else
-    (void)t;
-#endif
-    return literal_fits_narrow(slot, slot->literal_size, p, end);
-}
-
 /* --- numbers --- */
 
 /* How many of the word's bytes are digits, from the lowest on. */
@@ -166,7 +144,7 @@ static ALWAYS_INLINE const char *read_plain_number(const char *p, const char *en
 
 #if defined(__x86_64__)
 /* A bit for each of 16 bytes that plain text does not have, or that is not ASCII. */
-static inline uint64_t special_bytes(const char *p)
+static inline uint32_t special_bytes(const char *p)
 {
     __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
     __m128i hit = _mm_or_si128(
@@ -175,23 +153,6 @@ static inline uint64_t special_bytes(const char *p)
     return (uint32_t)_mm_movemask_epi8(hit);
 }
 #endif
-
-/* p: behind the opening quote. The closing quote, if the text before it is plain and in ASCII, as
- * nearly all are; else NULL. */
-static ALWAYS_INLINE const char *plain_end(const struct decoder *d, const char *p)
-{
-#if defined(__x86_64__)
-    if (d->is_inline && d->end - p >= 32) {
-        uint64_t hits = special_bytes(p) | special_bytes(p + 16) << 16;
-        p = hits != 0 ? p + __builtin_ctzll(hits) : d->scan(p + 32, d->end);
-    } else {
-        p = d->scan(p, d->end);
-    }
-#else
-    p = d->scan(p, d->end);
-#endif
-    return __builtin_expect(p < d->end && *p == '"', 1) ? p : NULL;
-}
 
 /* `2026-05-01T10:00:07.195651Z` whose first 16 bytes are those of the time before. */
 static ALWAYS_INLINE bool time_from_minute(const struct template_state *t, const char *p,
@@ -290,39 +251,6 @@ static NOINLINE const char *take_any(struct decoder *d, uint32_t column, const c
     }
 }
 
-static ALWAYS_INLINE const char *take_text(struct decoder *d, const struct shape_slot *slot,
-                                           const char *p)
-{
-    const char *quote = plain_end(d, p);
-    if (__builtin_expect(quote == NULL || quote - p > (ptrdiff_t)ROW_STRING_SIZE_MAX, 0))
-        return take_any_string(d, slot->column, p);
-    rows_put_text(d->rows, &d->rows->columns[slot->column], slice_of(p, (size_t)(quote - p)),
-                  (size_t)(d->end - p));
-    return quote + 1;
-}
-
-/* Forms of a fixed size need no look for their end: what is right is all digits and signs. */
-static ALWAYS_INLINE const char *take_time(struct template_state *t, struct decoder *d,
-                                           const struct shape_slot *slot, const char *p)
-{
-    struct rows_column *column = &d->rows->columns[slot->column];
-    int64_t value;
-    if (d->end - p > 27) {
-        size_t size = p[27] == '"' ? 27 : p[24] == '"' ? 24 : 20;
-        if (p[size] == '"' && time_from_minute(t, p, size, &value)) {
-            column->i[d->rows->count] = value;
-            column->validity[d->rows->count] = 1;
-            return p + size + 1;
-        }
-    }
-    const char *quote = plain_end(d, p);
-    if (quote == NULL ||
-        !time_from_text(t, slice_of(p, (size_t)(quote - p)), &column->i[d->rows->count]))
-        return take_any_string(d, slot->column, p);
-    column->validity[d->rows->count] = 1;
-    return quote + 1;
-}
-
 static ALWAYS_INLINE const char *take_uuid(struct decoder *d, const struct shape_slot *slot,
                                            const char *p)
 {
@@ -416,9 +344,13 @@ static ALWAYS_INLINE const char *take_number(struct decoder *d, const struct sha
 
 static void template_ready(struct template_state *t, struct decoder *d)
 {
+    t->required = 0;
     for (uint32_t i = 0; i < t->shape->slot_count; i++) {
-        if (t->shape->slots[i].take != TAKE_UNKNOWN)
-            rows_touch(d->rows, t->shape->slots[i].column);
+        const struct shape_slot *slot = &t->shape->slots[i];
+        if (slot->take == TAKE_UNKNOWN)
+            continue;
+        rows_touch(d->rows, slot->column);
+        t->required += d->rows->columns[slot->column].is_required;
     }
     t->is_ready = true;
 }
@@ -428,20 +360,20 @@ static void template_finish(struct template_state *t, struct decoder *d)
 {
     struct rows *rows = d->rows;
     const struct shape *shape = t->shape;
-    uint32_t required = 0, unknown = 0;
+    uint32_t unknown = 0;
     rows->set_count = shape->column_count;
-    if (rows->touched_count == shape->column_count && !rows->wants_rest &&
-        rows->schema->options.whole_column < 0) {
-        rows->required_set = rows->required_count; /* all that there are */
-    } else {
+    rows->required_set = t->required;
+    /* Marks are for what else may be put into the row: missing cells, the rest, the whole. */
+    bool is_all = rows->touched_count == shape->column_count &&
+                  (rows->required_count == t->required || fault_is("template.required_assumed"));
+    if (!is_all || rows->wants_rest || rows->schema->options.whole_column >= 0) {
         for (uint32_t i = 0; i < shape->slot_count; i++) {
             const struct shape_slot *slot = &shape->slots[i];
-            if (slot->take == TAKE_UNKNOWN)
-                continue;
-            rows_mark(rows, slot->column, (enum mapping_rank)slot->rank);
-            required += rows->columns[slot->column].is_required;
+            if (slot->take != TAKE_UNKNOWN)
+                rows_mark(rows, slot->column, (enum mapping_rank)slot->rank);
         }
-        rows->required_set = required;
+    } else {
+        rows->required_set = rows->required_count;
     }
     for (uint32_t i = 0; i < shape->slot_count && unknown < t->unknown_count; i++) {
         const struct shape_slot *slot = &shape->slots[i];
@@ -453,56 +385,42 @@ static void template_finish(struct template_state *t, struct decoder *d)
         rows->set_count--;
 }
 
-/* The cells of the row; NULL: not this shape. */
-static const char *read_slots(struct template_state *t, struct decoder *d, const char *p)
+#define SLOTS(name) name##_base
+#define SLOTS_TARGET
+#include "ingest/decode/slots.h"
+#undef SLOTS
+#undef SLOTS_TARGET
+
+#if defined(__x86_64__)
+#define SLOTS(name) name##_avx2
+#define SLOTS_TARGET __attribute__((target("avx2,bmi,bmi2")))
+#define SLOTS_AVX2
+#include "ingest/decode/slots.h"
+#undef SLOTS_AVX2
+
+bool template_is_wide(enum decode_isa isa)
 {
-    const struct shape *shape = t->shape;
-    const struct shape_slot *slot = shape->slots, *end = slot + shape->slot_count;
-    for (; slot < end; slot++) {
-        if (__builtin_expect(!literal_fits(t, slot, p, d->end), 0)) {
-            size_t size = slot->literal_size - 1u;
-            if (slot->take > TAKE_STRING || !literal_fits_narrow(slot, size, p, d->end))
-                return NULL;
-            p = take_any(d, slot->column, p + size); /* no string this time: a null, mostly */
-            if (p == NULL)
-                return NULL;
-            continue;
-        }
-        p += slot->literal_size;
-        switch ((enum shape_take)slot->take) {
-        case TAKE_TIME:
-            p = take_time(t, d, slot, p);
-            break;
-        case TAKE_UUID:
-            p = take_uuid(d, slot, p);
-            break;
-        case TAKE_TEXT:
-            p = take_text(d, slot, p);
-            break;
-        case TAKE_STRING:
-            p = take_any_string(d, slot->column, p);
-            break;
-        case TAKE_INT:
-        case TAKE_FLOAT:
-        case TAKE_NUMERIC:
-        case TAKE_NUMBER:
-            p = take_number(d, slot, p);
-            break;
-        case TAKE_BOOL:
-            p = take_bool(d, slot, p);
-            break;
-        case TAKE_ANY:
-            p = take_any(d, slot->column, p);
-            break;
-        case TAKE_UNKNOWN:
-            p = take_unknown(t, d, p);
-            break;
-        }
-        if (p == NULL)
-            return NULL;
-    }
-    return literal_fits(t, &shape->tail, p, d->end) ? p + shape->tail.literal_size : NULL;
+    return (isa == DECODE_ISA_BEST || isa == DECODE_ISA_AVX2 || isa == DECODE_ISA_AVX512) &&
+           __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+           __builtin_cpu_supports("bmi2");
 }
+
+static inline const char *read_slots(struct template_state *t, struct decoder *d, const char *p)
+{
+    return t->is_wide ? read_slots_avx2(t, d, p) : read_slots_base(t, d, p);
+}
+#else
+bool template_is_wide(enum decode_isa isa)
+{
+    (void)isa;
+    return false;
+}
+
+static inline const char *read_slots(struct template_state *t, struct decoder *d, const char *p)
+{
+    return read_slots_base(t, d, p);
+}
+#endif
 
 const char *template_read(struct template_state *t, struct decoder *d, const char *p)
 {

@@ -11,10 +11,11 @@
 struct template_state {
     const struct shape *shape; /* of the row expected; NULL: none yet */
     bool is_ready;             /* its columns are touched */
-    bool is_wide;
-    uint32_t strain; /* misses, less hits */
-    uint32_t pause;  /* rows left to the complete parser */
-    char minute[16]; /* the last time's text up to its minute: 2026-05-01T10:00 */
+    bool is_wide;              /* by AVX2 */
+    uint32_t required;         /* of the shape's columns */
+    uint32_t strain;           /* misses, less hits */
+    uint32_t pause;            /* rows left to the complete parser */
+    char minute[16];           /* the last time's text up to its minute: 2026-05-01T10:00 */
     int64_t minute_us;
     bool has_minute;
     uint32_t unknown_count;
@@ -22,6 +23,8 @@ struct template_state {
 };
 
 struct template_state *template_create(struct decoder *d);
+/* Is there a form with wider registers, and may it be used? */
+bool template_is_wide(enum decode_isa isa);
 /* The object at p if it has the shape that is expected and every value fits its column: its cells
  * are set, and the place behind it is given. NULL if anything is out of the ordinary: then nothing
  * has happened that the complete parser, which must read the row now, would not do again. */
