@@ -132,6 +132,30 @@ static void mark_changes(const struct column *column, size_t first, size_t count
     }
 }
 
+/* session(): times so far apart begin a partition; rows are in the order of times. */
+static enum err mark_gaps(struct exec_node *node, size_t first, size_t count, uint8_t *changed,
+                          struct error *error)
+{
+    struct window *window = node->state;
+    const struct plan *plan = node->plan;
+    const struct sort_key *key = &plan->window.keys[plan->window.partition_count];
+    struct column times = rowset_column(&window->rows, key->expr->column, 0);
+    const struct timezone *zone =
+        times.type.id == TYPE_TIMESTAMPTZ ? node->exec->eval.zone : timezone_utc;
+    for (size_t index = 0; index < count; index++) {
+        int64_t before = times.i[first + index - 1], until = before;
+        if (changed[index] != 0 || before == times.i[first + index])
+            continue;
+        if (before != TIME_MINUS_INFINITY) {
+            enum err err = time_add_interval(before, plan->window.gap, zone, &until, error);
+            if (err != OK)
+                return err;
+        }
+        changed[index] = times.i[first + index] >= until;
+    }
+    return OK;
+}
+
 /* Numbers the peers of the rows from `first` on, which were just kept. */
 static enum err mark_rows(struct exec_node *node, size_t first, struct error *error)
 {
@@ -157,6 +181,10 @@ static enum err mark_rows(struct exec_node *node, size_t first, struct error *er
         mark_changes(&column, first + skipped, count - skipped,
                      (key < plan->window.partition_count ? partitions : groups) + skipped);
     }
+    if (interval_span(plan->window.gap) != 0)
+        err = mark_gaps(node, first + skipped, count - skipped, partitions + skipped, error);
+    if (err != OK)
+        return err;
     for (size_t index = 0; index < count; index++) {
         size_t row = first + index;
         bool is_start = row == 0 || partitions[index] != 0;

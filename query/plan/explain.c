@@ -225,6 +225,10 @@ static void print_window(const struct plan *plan, const struct slice *names, str
         writer_cstr(out, " order by ");
     print_keys(plan->window.keys + partition_count, plan->window.key_count - partition_count, names,
                out);
+    if (interval_span(plan->window.gap) != 0) {
+        writer_cstr(out, " gap ");
+        interval_print(plan->window.gap, out);
+    }
     for (size_t index = 0; index < plan->window.call_count; index++) {
         const struct window_call *call = &plan->window.calls[index];
         writer_printf(out, "%s%s(%s", index > 0 ? ", " : ": ",

@@ -184,6 +184,9 @@ struct plan {
              * partition_count are PARTITION BY. */
             size_t partition_count, key_count;
             struct sort_key *keys;
+            /* session(): a partition also begins where the key after PARTITION BY, a time, is this
+             * much or more after the row before. All 0: it does not. */
+            struct interval gap;
             size_t call_count;
             struct window_call *calls;
         } window; /* output: child's columns, a column a call */

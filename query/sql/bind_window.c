@@ -1,7 +1,11 @@
-/* tumble(t, time, size [, zone]) and hop(t, time, slide, size [, zone]) in FROM: t's columns, then
- * window_start and window_end. A tumbling window is one a row, so it is a projection; hopping
- * windows are an operator of their own. */
+/* tumble(t, time, size [, zone]), hop(t, time, slide, size [, zone]) and session(t, time, gap,
+ * key…) in FROM: t's columns, then window_start and window_end. A tumbling window is one a row, so
+ * it is a projection; hopping windows are an operator of their own. A session is a partition that
+ * ends where nothing came for the gap: sort, WINDOW with that gap, projection. It ends the gap
+ * after its last row; a row at that very time begins the next. */
 #include "query/sql/bind.h"
+
+#include "query/func/over.h"
 
 #include <assert.h>
 
@@ -193,6 +197,152 @@ static enum err bind_hop(struct binder *b, const struct ast_from *from, struct p
     return result;
 }
 
+/* --- session() --- */
+
+struct session {
+    const struct ast_from *from;
+    uint32_t time;
+    struct interval gap;
+    struct expr *gap_expr;
+    size_t key_count;
+    struct sort_key *keys; /* the keys of the call, the time */
+};
+
+/* Keys that are no columns become columns behind the table's. */
+static enum err bind_session_keys(struct binder *b, struct scope *scope, struct session *s,
+                                  struct plan **plan)
+{
+    struct plan *child = *plan;
+    size_t count = s->from->argument_count - 3, extra = 0;
+    struct expr **exprs = arena_alloc_array(b->arena, count + 1, sizeof(*exprs));
+    s->key_count = count + 1;
+    s->keys = arena_alloc_zero(b->arena, s->key_count * sizeof(*s->keys));
+    scope->clause = "session";
+    for (size_t index = 0; index < count; index++) {
+        struct expr *key;
+        enum err result = bind_expr(b, scope, s->from->arguments[index + 3], &key);
+        if (result != OK)
+            return result;
+        key = build_finish(&b->build, key);
+        if (key->type.id == TYPE_JSON)
+            return bind_error(b, key->text_position, "42883",
+                              "could not identify an ordering operator for type json");
+        if (key->kind != EXPR_COLUMN) {
+            exprs[extra] = key;
+            key = build_column(&b->build, (uint32_t)(child->column_count + extra++), key->type,
+                               key->text_position);
+        }
+        s->keys[index].expr = key;
+    }
+    s->keys[count].expr = build_column(&b->build, s->time, child->columns[s->time].type, 0);
+    if (extra == 0)
+        return OK;
+    enum err result = bind_widen(b, child, extra, plan);
+    for (size_t index = 0; index < extra && result == OK; index++) {
+        (*plan)->project.exprs[child->column_count + index] = exprs[index];
+        (*plan)->columns[child->column_count + index] =
+            (struct plan_column){SLICE("?column?"), exprs[index]->type};
+    }
+    return result;
+}
+
+static enum err put_session_sort(struct binder *b, const struct session *s, struct plan **plan)
+{
+    struct plan *sort;
+    struct plan *child = *plan;
+    enum err result = bind_new_plan(b, PLAN_SORT, child->column_count, 1, &sort);
+    if (result != OK)
+        return result;
+    memcpy(sort->columns, child->columns, child->column_count * sizeof(*child->columns));
+    sort->children[0] = child;
+    sort->sort.key_count = s->key_count;
+    sort->sort.keys = arena_alloc_array(b->arena, s->key_count, sizeof(*s->keys));
+    memcpy(sort->sort.keys, s->keys, s->key_count * sizeof(*s->keys));
+    *plan = sort;
+    return OK;
+}
+
+/* A WINDOW whose partitions are the sessions, with the first and the last time of each. */
+static enum err put_sessions(struct binder *b, const struct session *s, struct plan **plan)
+{
+    struct plan *child = *plan;
+    struct plan *window;
+    struct type type = child->columns[s->time].type;
+    enum err result = bind_new_plan(b, PLAN_WINDOW, child->column_count + 2, 1, &window);
+    if (result != OK)
+        return result;
+    memcpy(window->columns, child->columns, child->column_count * sizeof(*child->columns));
+    window->children[0] = child;
+    window->window.partition_count = s->key_count - 1;
+    window->window.key_count = s->key_count;
+    window->window.keys = s->keys;
+    window->window.gap = s->gap;
+    window->window.call_count = 2;
+    window->window.calls = arena_alloc_zero(b->arena, 2 * sizeof(struct window_call));
+    for (size_t index = 0; index < 2; index++) {
+        struct window_call *call = &window->window.calls[index];
+        call->function = over_find(index == 0 ? SLICE("first_value") : SLICE("last_value"));
+        call->frame = (struct window_frame){.end = BOUND_UNBOUNDED_FOLLOWING};
+        call->aggregate.type = type;
+        call->aggregate.argument_count = 1;
+        call->aggregate.arguments = arena_alloc_array(b->arena, 1, sizeof(struct expr *));
+        call->aggregate.arguments[0] = build_column(&b->build, s->time, type, 0);
+        window->columns[child->column_count + index] =
+            (struct plan_column){slice_from_cstr(call->function->name), type};
+    }
+    *plan = window;
+    return OK;
+}
+
+/* The table's own columns, the first time, the last one and the gap. */
+static enum err project_sessions(struct binder *b, const struct session *s,
+                                 const struct plan *table, struct plan **plan)
+{
+    struct plan *child = *plan;
+    struct plan *project;
+    size_t count = table->column_count;
+    struct type type = child->columns[s->time].type;
+    uint32_t first = (uint32_t)child->column_count - 2;
+    enum err result = bind_new_plan(b, PLAN_PROJECT, count + 2, 1, &project);
+    if (result != OK)
+        return result;
+    add_window_columns(project, table);
+    project->children[0] = child;
+    project->project.exprs = arena_alloc_array(b->arena, count + 2, sizeof(struct expr *));
+    for (uint32_t index = 0; index < count; index++)
+        project->project.exprs[index] =
+            build_column(&b->build, index, table->columns[index].type, 0);
+    struct expr **window = project->project.exprs + count;
+    window[0] = build_column(&b->build, first, type, 0);
+    result = build_operator(&b->build, SLICE("+"), build_column(&b->build, first + 1, type, 0),
+                            s->gap_expr, s->from->position, &window[1]);
+    for (size_t index = 0; index < 2 && result == OK; index++)
+        result = build_cast(&b->build, window[index], type_of(TYPE_TIMESTAMPTZ), CAST_IMPLICIT,
+                            s->from->position, &window[index]);
+    *plan = project;
+    return result;
+}
+
+static enum err bind_session(struct binder *b, struct scope *scope, const struct ast_from *from,
+                             struct plan *child, uint32_t column, struct plan **out)
+{
+    struct session s = {.from = from, .time = column};
+    const struct plan *table = child;
+    enum err result = bind_span(b, from->arguments[2], "gap", &s.gap_expr, &s.gap);
+    if (result == OK)
+        result = filter_time(b, &child, column, from->position);
+    if (result == OK)
+        result = bind_session_keys(b, scope, &s, &child);
+    if (result == OK)
+        result = put_session_sort(b, &s, &child);
+    if (result == OK)
+        result = put_sessions(b, &s, &child);
+    if (result == OK)
+        result = project_sessions(b, &s, table, &child);
+    *out = child;
+    return result;
+}
+
 bool bind_is_window(const struct ast_from *from)
 {
     static const char *const names[] = {"tumble", "hop", "session"};
@@ -207,15 +357,15 @@ enum err bind_window(struct binder *b, struct scope *scope, const struct ast_fro
                      struct plan **out)
 {
     bool is_tumble = slice_equal(from->name, SLICE("tumble"));
-    if (slice_equal(from->name, SLICE("session")))
-        return bind_unsupported(b, from->position, "session()");
     if (from->has_ordinality || from->function_count != 1)
         return bind_unsupported(b, from->position, "a window in ROWS FROM or WITH ORDINALITY");
-    size_t least = is_tumble ? 3 : 4;
-    if (from->argument_count < least || from->argument_count > least + 1)
+    bool is_session = slice_equal(from->name, SLICE("session"));
+    size_t least = is_tumble || is_session ? 3 : 4;
+    if (from->argument_count < least || (!is_session && from->argument_count > least + 1))
         return bind_error(b, from->position, "42883", "%s",
-                          is_tumble ? "tumble takes (table, time column, size [, zone])"
-                                    : "hop takes (table, time column, slide, size [, zone])");
+                          is_session  ? "session takes (table, time column, gap [, key …])"
+                          : is_tumble ? "tumble takes (table, time column, size [, zone])"
+                                      : "hop takes (table, time column, slide, size [, zone])");
     struct plan *child;
     uint32_t column;
     enum err result = bind_source(b, scope, from, &child);
@@ -223,6 +373,7 @@ enum err bind_window(struct binder *b, struct scope *scope, const struct ast_fro
         result = bind_time(b, scope, from, &column);
     if (result != OK)
         return result;
-    return is_tumble ? bind_tumble(b, from, child, column, out)
-                     : bind_hop(b, from, child, column, out);
+    return is_session  ? bind_session(b, scope, from, child, column, out)
+           : is_tumble ? bind_tumble(b, from, child, column, out)
+                       : bind_hop(b, from, child, column, out);
 }
