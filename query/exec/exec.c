@@ -25,8 +25,9 @@ static const struct exec_operator *const operators[] = {
     [PLAN_SORT] = &exec_sort_operator,       [PLAN_LIMIT] = &exec_limit_operator,
     [PLAN_JOIN] = &exec_join_operator,       [PLAN_APPLY] = &exec_apply_operator,
     [PLAN_UNION_ALL] = &exec_union_operator, [PLAN_HOP] = &exec_hop_operator,
-    [PLAN_WINDOW] = &exec_window_operator,   [PLAN_SERIES] = &exec_series_operator,
-    [PLAN_SET] = &exec_set_operator,         [PLAN_FIRST] = &exec_first_operator,
+    [PLAN_WINDOW] = &exec_window_operator,   [PLAN_EXPAND] = &exec_expand_operator,
+    [PLAN_SERIES] = &exec_series_operator,   [PLAN_SET] = &exec_set_operator,
+    [PLAN_FIRST] = &exec_first_operator,
 };
 
 /* --- memory --- */

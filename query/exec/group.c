@@ -277,14 +277,42 @@ static enum err finish_ordered(struct group *group, struct error *error)
     return err;
 }
 
+/* Grouping sets of no keys give a row even where no row came in. */
+static enum err add_empty_sets(struct exec_node *node, struct error *error)
+{
+    const struct plan *expand = node->plan->children[0];
+    struct arena *arena = &node->exec->arena;
+    struct column *columns = arena_alloc_array(arena, expand->column_count, sizeof(*columns));
+    size_t before = expand->children[0]->column_count;
+    enum err err = OK;
+    for (size_t index = 0; index < before; index++)
+        columns[index] = column_null(expand->columns[index].type);
+    for (size_t set = 0; err == OK && set < expand->expand.set_count; set++) {
+        uint32_t ids[VECTOR_ROWS_MAX];
+        struct group_rows rows = {.count = 1};
+        struct batch one = {
+            .row_count = 1, .column_count = expand->column_count, .columns = columns};
+        if (expand->expand.sets[set] != 0)
+            continue;
+        exec_expand_set(expand, set, NULL, arena, columns + before);
+        err = number_batch(node, &one, ids, &rows, error);
+    }
+    return err;
+}
+
 static enum err build_groups(struct exec_node *node, struct error *error)
 {
     size_t unchecked = 0;
+    bool has_rows = false;
     for (;;) {
         struct batch in;
         enum err err = exec_next(node->children[0], &in, error);
+        if (err == OK && in.row_count == 0 && !has_rows &&
+            node->plan->children[0]->kind == PLAN_EXPAND)
+            err = add_empty_sets(node, error);
         if (err == OK && in.row_count == 0)
             return finish_ordered(node->state, error);
+        has_rows = true;
         if (err != OK)
             return err;
         node->exec->actual[node->plan->id].rows_in += in.row_count;

@@ -30,7 +30,7 @@ extern const struct exec_operator exec_scan_operator, exec_provider_operator, ex
     exec_filter_operator, exec_project_operator, exec_group_operator, exec_sort_operator,
     exec_limit_operator, exec_join_operator, exec_apply_operator, exec_union_operator,
     exec_hop_operator, exec_window_operator, exec_set_operator, exec_first_operator,
-    exec_series_operator;
+    exec_series_operator, exec_expand_operator;
 
 /* Memory that lives as long as its operator, charged to the query's budget. */
 struct exec_memory {
@@ -63,6 +63,9 @@ MUST_CHECK enum err exec_keep(struct exec_node *node, struct evaluator *predicat
 /* The first eight bytes of a value in a form that is in order as the values are. sort.c */
 uint64_t sort_prefix(const struct column *column, size_t row);
 struct column column_null(struct type type); /* a CONSTANT NULL */
+/* What an EXPAND puts behind its child's columns for one set; keys NULL: all are. expand.c */
+void exec_expand_set(const struct plan *plan, size_t set, const struct column *keys,
+                     struct arena *arena, struct column *out);
 
 /* query/exec/estimate.c: rows that a plan may give, roughly. */
 uint64_t exec_estimate(struct exec *exec, const struct plan *plan);

@@ -173,6 +173,24 @@ static void print_join(const struct plan *plan, struct writer *out)
     memory_free(left_names);
 }
 
+static void print_sets(const struct plan *plan, const struct slice *names, struct writer *out)
+{
+    writer_cstr(out, "Expand to");
+    for (size_t set = 0; set < plan->expand.set_count && set < 32; set++) {
+        bool is_next = false;
+        writer_cstr(out, set > 0 ? ", (" : " (");
+        for (size_t key = 0; key < plan->expand.key_count; key++) {
+            if ((plan->expand.sets[set] >> key & 1) == 0)
+                continue;
+            writer_cstr(out, is_next ? ", " : "");
+            expr_print(plan->expand.keys[key], names, out);
+            is_next = true;
+        }
+        writer_cstr(out, ")");
+    }
+    writer_cstr(out, plan->expand.set_count > 32 ? " …" : "");
+}
+
 static void print_series(const struct plan *plan, struct writer *out)
 {
     writer_cstr(out, "Series ");
@@ -289,6 +307,9 @@ static void print_node(const struct plan *plan, struct writer *out)
         interval_print(plan->hop.size, out);
         writer_cstr(out, " slide ");
         interval_print(plan->hop.slide, out);
+        break;
+    case PLAN_EXPAND:
+        print_sets(plan, names, out);
         break;
     case PLAN_SERIES:
         print_series(plan, out);

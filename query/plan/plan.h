@@ -23,6 +23,7 @@ enum plan_kind {
     PLAN_APPLY, /* LATERAL: the right side is run for each left row, by the values of its slots */
     PLAN_UNION_ALL,
     PLAN_HOP,    /* hop(): each row once per window it falls in */
+    PLAN_EXPAND, /* grouping sets: each row once for each set */
     PLAN_SERIES, /* functions that give rows */
     PLAN_SET,    /* INTERSECT and EXCEPT: children[0] by what children[1] has */
     PLAN_FIRST,  /* DISTINCT ON: the first row of each key */
@@ -167,6 +168,14 @@ struct plan {
             struct interval slide, size;
             const struct timezone *zone;
         } hop; /* output: child's columns, window_start, window_end */
+        struct {
+            size_t key_count;
+            struct expr **keys; /* over the child's columns */
+            size_t set_count;
+            uint64_t *sets; /* bit n: key n is of the set, else it is NULL */
+            size_t mask_count;
+            int64_t *masks; /* set after set: what each grouping() gives */
+        } expand;           /* output: the child's columns, keys, set number, a column a mask */
         struct {
             size_t call_count;
             struct series_call *calls;

@@ -249,6 +249,29 @@ static uint32_t *prune_hop(struct builder *build, struct plan *plan, const bool 
     return map;
 }
 
+static uint32_t *prune_expand(struct builder *build, struct plan *plan, const bool *needed)
+{
+    size_t before = plan->children[0]->column_count;
+    size_t extra = plan->column_count - before;
+    const struct plan_column *own = plan->columns + before;
+    bool *below = copy_needed(build, needed, before);
+    for (size_t key = 0; key < plan->expand.key_count; key++)
+        need_expr(plan->expand.keys[key], below);
+    uint32_t *child_map = prune(build, plan->children[0], below);
+    size_t after = plan->children[0]->column_count;
+    for (size_t key = 0; key < plan->expand.key_count; key++)
+        renumber(build, &plan->expand.keys[key], child_map);
+    uint32_t *map = arena_alloc_array(build->arena, plan->column_count, sizeof(*map));
+    memcpy(map, child_map, before * sizeof(*map));
+    for (size_t index = 0; index < extra; index++)
+        map[before + index] = (uint32_t)(after + index);
+    plan->columns = arena_alloc_array(build->arena, after + extra, sizeof(*plan->columns));
+    memcpy(plan->columns, plan->children[0]->columns, after * sizeof(*plan->columns));
+    memcpy(plan->columns + after, own, extra * sizeof(*own));
+    plan->column_count = after + extra;
+    return map;
+}
+
 static uint32_t *prune_sides(struct builder *build, struct plan *plan)
 {
     uint32_t *map = arena_alloc_array(build->arena, plan->column_count + 1, sizeof(*map));
@@ -348,6 +371,8 @@ static uint32_t *prune(struct builder *build, struct plan *plan, const bool *nee
         return prune_union(build, plan, needed);
     case PLAN_HOP:
         return prune_hop(build, plan, needed);
+    case PLAN_EXPAND:
+        return prune_expand(build, plan, needed);
     case PLAN_SERIES:
     case PLAN_SET:
         return prune_sides(build, plan);

@@ -12,6 +12,7 @@
  *   UNION ALL     everything, to each side
  *   SORT          everything without LIMIT, nothing with it
  *   HOP           what does not name the window
+ *   EXPAND        nothing, nor a GROUP above it: () gives a row where no row is
  *   SERIES        nothing
  *   SET           everything, to both sides
  *   FIRST         what names keys only
@@ -363,7 +364,7 @@ static struct plan *push(struct builder *build, struct plan *plan, struct expr_l
         push_through(build, conditions, plan->project.exprs, plan->column_count, &below, &kept);
         return push_child(build, plan, &below, &kept);
     case PLAN_GROUP:
-        if (plan->group.key_count == 0)
+        if (plan->group.key_count == 0 || plan->children[0]->kind == PLAN_EXPAND)
             return push_child(build, plan, &below, conditions);
         push_through(build, conditions, plan->group.keys, plan->group.key_count, &below, &kept);
         return push_child(build, plan, &below, &kept);
@@ -377,6 +378,8 @@ static struct plan *push(struct builder *build, struct plan *plan, struct expr_l
         return push_join(build, plan, conditions);
     case PLAN_UNION_ALL:
         return push_union(build, plan, conditions);
+    case PLAN_EXPAND:
+        return push_child(build, plan, &below, conditions);
     case PLAN_SERIES:
         return keep(build, plan, conditions);
     case PLAN_SET:

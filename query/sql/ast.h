@@ -38,7 +38,9 @@ enum ast_kind {
     AST_SUBSCRIPT, /* arguments[0] [ arguments[1] ] */
     AST_SUBQUERY,
     AST_EXISTS,
-    AST_IN_SUBQUERY, /* arguments `text` ANY (select), or ALL (is_all): a row of several, or one */
+    AST_GROUPING,     /* grouping(arguments) */
+    AST_GROUPING_SET, /* in GROUP BY: sets of arguments */
+    AST_IN_SUBQUERY,  /* arguments `text` ANY (select), or ALL (is_all): a row of several, or one */
     AST_ARRAY_SUBQUERY,
     AST_DEFAULT /* a cell of INSERT */
 };
@@ -67,8 +69,12 @@ struct ast_window {
     enum frame_exclusion exclusion;
 };
 
+/* SETS_ROW: (a, b), also of none. */
+enum ast_sets { SETS_ROW, SETS_LIST, SETS_ROLLUP, SETS_CUBE };
+
 struct ast_node {
     enum ast_kind kind;
+    enum ast_sets sets; /* AST_GROUPING_SET */
     int32_t position;
     bool is_negated, is_all, is_star, is_distinct, is_symmetric, is_true;
     struct slice text;
@@ -139,6 +145,7 @@ struct ast_select {
     bool is_distinct;
     size_t distinct_count; /* DISTINCT ON (…) */
     struct ast_node **distinct;
+    bool is_group_distinct;
     size_t group_count;
     struct ast_node **group;
     size_t order_count;

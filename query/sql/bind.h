@@ -11,6 +11,8 @@
 #define AGGREGATE_COLUMN_FIRST (UINT32_C(1) << 24)
 /* … and calls with OVER from here on, until their WINDOW is built. */
 #define OVER_COLUMN_FIRST (UINT32_C(1) << 25)
+/* … and grouping(…) from here on. */
+#define GROUPING_COLUMN_FIRST (UINT32_C(1) << 26)
 /* Plan nodes of a statement: WITH is bound at each reference, so a short text could ask for very
  * many. */
 #define PLAN_NODES_MAX 10000
@@ -57,6 +59,24 @@ struct correlation {
     bool is_refused; /* LATERAL to the right of RIGHT or FULL JOIN */
 };
 
+struct grouping_call { /* grouping(…) */
+    int32_t position;
+    uint32_t count;
+    struct expr **arguments;
+};
+
+/* GROUPING SETS: bit n of a set is key n. count 0: GROUP BY has none. */
+struct grouping_sets {
+    size_t count;
+    uint64_t *sets;
+};
+
+/* Binds an expression of GROUP BY: *key is its number. */
+struct set_keys {
+    void *context;
+    enum err (*bind)(void *context, const struct ast_node *node, size_t *key);
+};
+
 /* A call with OVER and its window. */
 struct over_call {
     struct window_call call;
@@ -83,6 +103,8 @@ struct scope {
     const char *clause;
     size_t aggregate_count, aggregate_capacity;
     struct aggregate_call *aggregates;
+    size_t grouping_count, grouping_capacity;
+    struct grouping_call *groupings;
     /* Calls with OVER are collected here while is_over_allowed. */
     bool is_over_allowed, is_in_over;
     const struct ast_select *select; /* its WINDOW clause; NULL: none */
@@ -202,9 +224,27 @@ MUST_CHECK enum err bind_set_operation(struct binder *b, const struct scope *out
 /* query/sql/bind_group.c */
 /* Puts a GROUP over *plan; rewrites exprs[0 … expr_count) from its input's columns to its output's.
  * 42803. */
-MUST_CHECK enum err bind_group(struct binder *b, struct scope *scope, struct expr **keys,
-                               size_t key_count, struct expr **exprs, size_t expr_count,
-                               struct plan **plan);
+struct group_request {
+    struct expr **keys;
+    size_t key_count;
+    struct grouping_sets sets;
+    struct expr **exprs;
+    size_t expr_count;
+};
+MUST_CHECK enum err bind_group(struct binder *b, struct scope *scope,
+                               const struct group_request *request, struct plan **plan);
+
+/* query/sql/bind_sets.c: ROLLUP, CUBE, GROUPING SETS */
+bool bind_has_sets(const struct ast_select *select);
+MUST_CHECK enum err bind_sets(struct binder *b, const struct ast_select *select,
+                              const struct set_keys *keys, struct grouping_sets *out);
+/* grouping(…), as a column past GROUPING_COLUMN_FIRST. */
+MUST_CHECK enum err bind_grouping(struct binder *b, struct scope *scope,
+                                  const struct ast_node *node, struct expr **out);
+/* Puts an EXPAND over *plan: its columns, the keys, the set's number, one for each grouping(…). */
+MUST_CHECK enum err bind_expand(struct binder *b, const struct scope *scope,
+                                const struct grouping_sets *sets, struct expr **keys,
+                                size_t key_count, struct plan **plan);
 
 /* query/sql/bind_over.c */
 /* A call with OVER, as a column past OVER_COLUMN_FIRST. */

@@ -417,6 +417,10 @@ enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node 
         return OK;
     case AST_CALL:
         return bind_call(b, scope, node, out);
+    case AST_GROUPING:
+        return bind_grouping(b, scope, node, out);
+    case AST_GROUPING_SET:
+        return bind_error(b, node->position, "42601", "grouping sets stand in GROUP BY only");
     case AST_CASE:
         return bind_case(b, scope, node, out);
     case AST_BETWEEN:
@@ -464,6 +468,8 @@ static struct slice label(const struct ast_node *node, int *strength)
         return SLICE("array");
     case AST_EXISTS:
         return SLICE("exists");
+    case AST_GROUPING:
+        return SLICE("grouping");
     case AST_SUBSCRIPT:
         return label(node->arguments[0], strength);
     case AST_SUBQUERY:

@@ -11,6 +11,8 @@ struct group_rewrite {
     const struct scope *scope;
     struct expr **keys;
     size_t key_count;
+    size_t aggregate_first; /* columns of the GROUP: keys, set, groupings, then these */
+    bool has_sets;
 };
 
 static enum err ungrouped(const struct group_rewrite *rewrite, const struct expr *expr)
@@ -23,6 +25,17 @@ static enum err ungrouped(const struct group_rewrite *rewrite, const struct expr
                       SLICE_ARGS(column->table), has_table ? "." : "", SLICE_ARGS(column->name));
 }
 
+/* Without grouping sets every key is grouped by. */
+static struct expr *grouping_column(const struct group_rewrite *rewrite, const struct expr *in)
+{
+    struct builder *build = &rewrite->b->build;
+    struct value zero = {.type = type_of(TYPE_INT4)};
+    uint32_t index = in->column - GROUPING_COLUMN_FIRST;
+    return rewrite->has_sets ? build_column(build, (uint32_t)rewrite->key_count + 1 + index,
+                                            in->type, in->text_position)
+                             : build_constant(build, &zero, in->text_position);
+}
+
 static enum err rewrite_expr(const struct group_rewrite *rewrite, struct expr *in,
                              struct expr **out)
 {
@@ -33,12 +46,16 @@ static enum err rewrite_expr(const struct group_rewrite *rewrite, struct expr *i
             return OK;
         }
     }
+    if (in->kind == EXPR_COLUMN && in->column >= GROUPING_COLUMN_FIRST) {
+        *out = grouping_column(rewrite, in);
+        return OK;
+    }
     if (in->kind == EXPR_COLUMN && in->column >= OVER_COLUMN_FIRST) {
         *out = in;
         return OK;
     }
     if (in->kind == EXPR_COLUMN && in->column >= AGGREGATE_COLUMN_FIRST) {
-        uint32_t column = (uint32_t)rewrite->key_count + in->column - AGGREGATE_COLUMN_FIRST;
+        uint32_t column = (uint32_t)rewrite->aggregate_first + in->column - AGGREGATE_COLUMN_FIRST;
         *out = build_column(build, column, in->type, in->text_position);
         return OK;
     }
@@ -65,18 +82,50 @@ static struct slice key_name(const struct scope *scope, const struct expr *key)
     return is_column ? scope->columns[key->column].name : SLICE("?column?");
 }
 
-enum err bind_group(struct binder *b, struct scope *scope, struct expr **keys, size_t key_count,
-                    struct expr **exprs, size_t expr_count, struct plan **plan)
+/* The keys of the GROUP with grouping sets: columns of the EXPAND below. */
+static enum err put_expand(struct binder *b, const struct scope *scope,
+                           const struct group_request *request, struct expr ***keys,
+                           struct plan **plan)
 {
-    struct group_rewrite rewrite = {.b = b, .scope = scope, .keys = keys, .key_count = key_count};
-    for (size_t index = 0; index < expr_count; index++) {
-        enum err result =
-            exprs[index] == NULL ? OK : rewrite_expr(&rewrite, exprs[index], &exprs[index]);
-        if (result != OK)
-            return result;
-    }
+    uint32_t first = (uint32_t)(*plan)->column_count;
+    enum err result =
+        bind_expand(b, scope, &request->sets, request->keys, request->key_count, plan);
+    if (result != OK || request->sets.count == 0)
+        return result;
+    size_t count = (*plan)->column_count - first;
+    *keys = arena_alloc_array(b->arena, count, sizeof(struct expr *));
+    for (uint32_t index = 0; index < count; index++)
+        (*keys)[index] =
+            build_column(&b->build, first + index, (*plan)->columns[first + index].type, 0);
+    return OK;
+}
+
+enum err bind_group(struct binder *b, struct scope *scope, const struct group_request *request,
+                    struct plan **plan)
+{
+    bool has_sets = request->sets.count > 0;
+    size_t extra = has_sets ? 1 + scope->grouping_count : 0;
+    size_t key_count = request->key_count + extra;
+    struct expr **keys = request->keys;
+    struct group_rewrite rewrite = {.b = b,
+                                    .scope = scope,
+                                    .keys = keys,
+                                    .key_count = request->key_count,
+                                    .aggregate_first = key_count,
+                                    .has_sets = has_sets};
+    enum err result = OK;
+    for (size_t index = 0; index < request->expr_count && result == OK; index++)
+        if (request->exprs[index] != NULL)
+            result = rewrite_expr(&rewrite, request->exprs[index], &request->exprs[index]);
+    /* Also without sets where grouping(…) stands: its arguments are looked at there. */
+    struct plan *child = *plan;
+    if (result == OK && (has_sets || scope->grouping_count > 0))
+        result = put_expand(b, scope, request, &keys, &child);
+    if (has_sets)
+        *plan = child;
     struct plan *group;
-    enum err result = bind_new_plan(b, PLAN_GROUP, key_count + scope->aggregate_count, 1, &group);
+    if (result == OK)
+        result = bind_new_plan(b, PLAN_GROUP, key_count + scope->aggregate_count, 1, &group);
     if (result != OK)
         return result;
     group->children[0] = *plan;
@@ -85,8 +134,9 @@ enum err bind_group(struct binder *b, struct scope *scope, struct expr **keys, s
     group->group.aggregate_count = scope->aggregate_count;
     group->group.aggregates = scope->aggregates;
     for (size_t index = 0; index < key_count; index++)
-        group->columns[index] =
-            (struct plan_column){key_name(scope, keys[index]), keys[index]->type};
+        group->columns[index] = (struct plan_column){
+            index < request->key_count ? key_name(scope, request->keys[index]) : SLICE("?column?"),
+            keys[index]->type};
     for (size_t index = 0; index < scope->aggregate_count; index++)
         group->columns[key_count + index] =
             (struct plan_column){slice_from_cstr(scope->aggregates[index].aggregate->name),

@@ -450,7 +450,7 @@ enum err bind_check_over(struct binder *b, const struct ast_node *node)
 bool bind_has_over(const struct expr *expr)
 {
     if (expr->kind == EXPR_COLUMN)
-        return expr->column >= OVER_COLUMN_FIRST;
+        return expr->column >= OVER_COLUMN_FIRST && expr->column < GROUPING_COLUMN_FIRST;
     for (uint32_t index = 0; index < expr->argument_count; index++)
         if (bind_has_over(expr->arguments[index]))
             return true;

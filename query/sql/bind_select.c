@@ -24,6 +24,7 @@ struct select_state {
     struct target *targets;
     size_t key_count, key_capacity;
     struct expr **keys;
+    struct grouping_sets sets;
     struct expr *having;
     size_t
         *order_target; /* per ORDER BY item: index into targets, from target_count on into extras */
@@ -144,7 +145,8 @@ static enum err find_alias(struct select_state *s, const struct ast_node *node, 
 static bool has_aggregate(const struct expr *expr)
 {
     if (expr->kind == EXPR_COLUMN)
-        return expr->column >= AGGREGATE_COLUMN_FIRST && expr->column < OVER_COLUMN_FIRST;
+        return expr->column >= AGGREGATE_COLUMN_FIRST &&
+               (expr->column < OVER_COLUMN_FIRST || expr->column >= GROUPING_COLUMN_FIRST);
     for (uint32_t index = 0; index < expr->argument_count; index++)
         if (has_aggregate(expr->arguments[index]))
             return true;
@@ -161,7 +163,7 @@ static enum err check_comparable(struct select_state *s, const struct expr *expr
     return ERR_INPUT;
 }
 
-static enum err add_key(struct select_state *s, struct expr *key, int32_t position)
+static enum err add_key(struct select_state *s, struct expr *key, int32_t position, size_t *number)
 {
     if (has_aggregate(key))
         return bind_error(s->b, position, "42803",
@@ -171,8 +173,8 @@ static enum err add_key(struct select_state *s, struct expr *key, int32_t positi
     enum err result = check_comparable(s, key);
     if (result != OK)
         return result;
-    for (size_t index = 0; index < s->key_count; index++)
-        if (expr_equal(s->keys[index], key))
+    for (*number = 0; *number < s->key_count; (*number)++)
+        if (expr_equal(s->keys[*number], key))
             return OK;
     if (s->key_count == SCHEMA_COLUMNS_MAX * 4)
         return bind_error(s->b, position, "54011", "GROUP BY can have at most %d keys",
@@ -182,32 +184,39 @@ static enum err add_key(struct select_state *s, struct expr *key, int32_t positi
     return OK;
 }
 
+static enum err bind_key(void *context, const struct ast_node *node, size_t *number)
+{
+    struct select_state *s = context;
+    size_t target = 0;
+    bool is_found = false;
+    struct expr *key;
+    enum err result = find_ordinal(s, node, "GROUP BY", &is_found, &target);
+    if (result == OK && !is_found && is_bare_name(node) &&
+        !scope_has_column(&s->scope, node->fields[0]))
+        result = find_alias(s, node, "GROUP BY", &is_found, &target);
+    if (result == OK && is_found) {
+        key = s->targets[target].expr;
+    } else if (result == OK) {
+        s->scope.is_aggregate_allowed = s->scope.is_over_allowed = false;
+        s->scope.clause = "GROUP BY";
+        result = bind_expr(s->b, &s->scope, node, &key);
+        if (result == OK)
+            key = build_finish(&s->b->build, key);
+    }
+    return result != OK ? result : add_key(s, key, node->position, number);
+}
+
 static enum err bind_keys(struct select_state *s)
 {
-    for (size_t index = 0; index < s->select->group_count; index++) {
-        const struct ast_node *node = s->select->group[index];
-        size_t target = 0;
-        bool is_found = false;
-        struct expr *key;
-        enum err result = find_ordinal(s, node, "GROUP BY", &is_found, &target);
-        if (result == OK && !is_found && is_bare_name(node) &&
-            !scope_has_column(&s->scope, node->fields[0]))
-            result = find_alias(s, node, "GROUP BY", &is_found, &target);
-        if (result == OK && is_found) {
-            key = s->targets[target].expr;
-        } else if (result == OK) {
-            s->scope.is_aggregate_allowed = s->scope.is_over_allowed = false;
-            s->scope.clause = "GROUP BY";
-            result = bind_expr(s->b, &s->scope, node, &key);
-            if (result == OK)
-                key = build_finish(&s->b->build, key);
-        }
-        if (result == OK)
-            result = add_key(s, key, node->position);
-        if (result != OK)
-            return result;
+    struct set_keys keys = {.context = s, .bind = bind_key};
+    enum err result = OK;
+    if (bind_has_sets(s->select))
+        return bind_sets(s->b, s->select, &keys, &s->sets);
+    for (size_t index = 0; index < s->select->group_count && result == OK; index++) {
+        size_t unused;
+        result = bind_key(s, s->select->group[index], &unused);
     }
-    return OK;
+    return result;
 }
 
 /* A target or an extra that is this expression; *place counts extras from target_count on. */
@@ -346,7 +355,12 @@ static enum err apply_group(struct select_state *s, struct plan **plan)
         exprs[s->target_count + index] = s->extras[index];
     *having = s->having;
     bind_over_exprs(&s->scope, having + 1);
-    enum err result = bind_group(s->b, &s->scope, s->keys, s->key_count, exprs, count, plan);
+    struct group_request request = {.keys = s->keys,
+                                    .key_count = s->key_count,
+                                    .sets = s->sets,
+                                    .exprs = exprs,
+                                    .expr_count = count};
+    enum err result = bind_group(s->b, &s->scope, &request, plan);
     if (result != OK)
         return result;
     for (size_t index = 0; index < s->target_count; index++)
@@ -538,7 +552,8 @@ static enum err bind_plain(struct binder *b, const struct scope *outer,
         result = bind_items(&s);
     if (result == OK)
         result = bind_over_definitions(b, &s.scope);
-    s.is_grouped = select->group_count > 0 || select->having != NULL || s.scope.aggregate_count > 0;
+    s.is_grouped = select->group_count > 0 || select->having != NULL ||
+                   s.scope.aggregate_count > 0 || s.scope.grouping_count > 0;
     if (result == OK)
         result = build_above(&s, &plan);
     *out = plan;

@@ -59,6 +59,9 @@ MUST_CHECK enum err convert_order(struct converter *c, const struct json_value *
 /* `fields` of a WindowDef: query/sql/convert_over.c */
 MUST_CHECK enum err convert_over(struct converter *c, const struct json_value *fields,
                                  struct ast_window **out);
+/* GROUP BY: query/sql/convert_group.c */
+MUST_CHECK enum err convert_group(struct converter *c, const struct json_value *list,
+                                  struct ast_select *select);
 /* SELECT's WINDOW clause. */
 MUST_CHECK enum err convert_windows(struct converter *c, const struct json_value *list,
                                     struct ast_select *select);

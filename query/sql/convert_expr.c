@@ -413,6 +413,12 @@ static enum err convert_min_max(struct converter *c, const struct json_value *fi
     return convert_args(c, kind, fields, "args", out);
 }
 
+static enum err convert_grouping(struct converter *c, const struct json_value *fields,
+                                 struct ast_node **out)
+{
+    return convert_args(c, AST_GROUPING, fields, "args", out);
+}
+
 static enum err convert_array(struct converter *c, const struct json_value *fields,
                               struct ast_node **out)
 {
@@ -676,6 +682,7 @@ enum err convert_expr(struct converter *c, const struct json_value *value, struc
         {"BooleanTest", convert_bool_test},
         {"SubLink", convert_sublink},
         {"A_ArrayExpr", convert_array},
+        {"GroupingFunc", convert_grouping},
         {"SQLValueFunction", convert_value_function},
         {"A_Indirection", convert_indirection},
         {"CollateClause", convert_collate},
@@ -683,15 +690,10 @@ enum err convert_expr(struct converter *c, const struct json_value *value, struc
     };
     static const struct {
         const char *type, *name;
-    } refused[] = {{"ParamRef", "a parameter ($1)"},
-                   {"RowExpr", "a row value"},
-                   {"GroupingSet", "GROUPING SETS"},
-                   {"GroupingFunc", "GROUPING"},
-                   {"XmlExpr", "XML"},
-                   {"NamedArgExpr", "a named argument"},
-                   {"MultiAssignRef", "multiple assignment"},
-                   {"CurrentOfExpr", "WHERE CURRENT OF"},
-                   {"XmlSerialize", "XML"},
+    } refused[] = {{"ParamRef", "a parameter ($1)"},      {"RowExpr", "a row value"},
+                   {"GroupingSet", "GROUPING SETS"},      {"XmlExpr", "XML"},
+                   {"NamedArgExpr", "a named argument"},  {"MultiAssignRef", "multiple assignment"},
+                   {"CurrentOfExpr", "WHERE CURRENT OF"}, {"XmlSerialize", "XML"},
                    {"List", "a list of values"}};
     struct tree_node node = tree_unwrap(value);
     int32_t position = tree_position(c, node.fields);

@@ -262,8 +262,7 @@ static enum err convert_plain(struct converter *c, const struct json_value *fiel
 {
     if (tree_get(fields, "intoClause") != NULL)
         return convert_unsupported(c, 0, "SELECT INTO");
-    if (tree_bool(fields, "groupDistinct"))
-        return convert_unsupported(c, 0, "GROUP BY DISTINCT");
+    select->is_group_distinct = tree_bool(fields, "groupDistinct");
     enum err result = convert_distinct(c, tree_get(fields, "distinctClause"), select);
     if (result == OK)
         result = convert_targets(c, tree_get(fields, "targetList"), select);
@@ -272,12 +271,10 @@ static enum err convert_plain(struct converter *c, const struct json_value *fiel
     for (const struct json_value *item = from == NULL ? NULL : from->child;
          item != NULL && result == OK; item = item->next)
         result = convert_from(c, item, &select->from[select->from_count++]);
-    uint32_t group_count = 0;
     if (result == OK)
         result = convert_optional(c, fields, "whereClause", &select->where);
     if (result == OK)
-        result = convert_exprs(c, tree_get(fields, "groupClause"), &select->group, &group_count);
-    select->group_count = group_count;
+        result = convert_group(c, tree_get(fields, "groupClause"), select);
     if (result == OK)
         result = convert_windows(c, tree_get(fields, "windowClause"), select);
     return result != OK ? result : convert_optional(c, fields, "havingClause", &select->having);

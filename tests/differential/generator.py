@@ -515,7 +515,7 @@ class Generator:
 
     def query(self):
         """(SQL, number of columns, whether the order is total)"""
-        if self.rng.random() < 0.25:
+        if self.rng.random() < 0.3:
             return shapes.query(self)
         form = self.rng.randint(0, 19)
         if form == 0:

@@ -1,4 +1,4 @@
-"""Shapes of whole queries for the generator: calls with OVER, set operations, DISTINCT ON.
+"""Shapes of whole queries for the generator: calls with OVER, set operations, DISTINCT ON, grouping sets, series.
 
 Each answer is one answer: what depends on the order of rows stands over an order that ends in a unique column.
 """
@@ -11,8 +11,9 @@ BOUNDS = ("UNBOUNDED PRECEDING", "PRECEDING", "CURRENT ROW", "FOLLOWING", "UNBOU
 
 
 def query(g):
-    form = g.pick("over", "over", "over", "set", "set", "first", "over groups")
-    return {"over": over_query, "set": set_query, "first": first_query, "over groups": over_groups}[form](g)
+    form = g.pick("over", "over", "over", "set", "set", "first", "over groups", "sets", "sets", "series", "series")
+    return {"over": over_query, "set": set_query, "first": first_query, "over groups": over_groups, "sets": grouping_sets,
+            "series": series_query}[form](g)
 
 
 def direction(g):
@@ -163,3 +164,51 @@ def first_query(g):
     text = "SELECT DISTINCT ON (" + ", ".join(keys) + ") " + ", ".join(f"{c} AS o{i}" for i, c in enumerate(columns))
     text += f" FROM t ORDER BY {order}, {g.pick('', 'ts DESC, ', 'n NULLS FIRST, ')}id{g.pick('', ' DESC')}"
     return g.use("DISTINCT ON", text), len(columns), True
+
+
+def grouping_sets(g):
+    keys = g.rng.sample(["g", "k", "b", "k % 2", "lower(g)", "date_trunc('month', ts)"], g.rng.randint(1, 3))
+
+    def element(depth):
+        form = g.pick("key", "row", "ROLLUP", "CUBE", "CUBE", "SETS", "SETS", "none") if depth > 0 else g.pick("key", "key", "row", "none")
+        some = g.rng.sample(keys, g.rng.randint(1, len(keys)))
+        if form == "key":
+            return some[0]
+        if form == "none":
+            return "()"
+        if form == "row":
+            return "(" + ", ".join(some) + ")"
+        if form == "SETS":
+            return g.use("GROUPING SETS", "GROUPING SETS (" + ", ".join(element(depth - 1) for _ in range(g.rng.randint(1, 3))) + ")")
+        return g.use(form, f"{form} (" + ", ".join(some) + ")")
+
+    rollup = g.use("ROLLUP", "ROLLUP (" + ", ".join(keys) + ")")  # every key is in some set
+    listed = [rollup] + [element(1) for _ in range(g.rng.choice([0, 1, 1]))]
+    grouping = g.use("grouping()", f"grouping({', '.join(keys)})")
+    aggregates = [g.pick("count(*)", "sum(i2)", "min(s)", "max(n)", "count(DISTINCT k)", "count(*) FILTER (WHERE b)") for _ in range(2)]
+    columns = keys + [grouping] + aggregates
+    where = g.pick("", " WHERE id < 100", " WHERE false", " WHERE k > 2")
+    text = "SELECT " + ", ".join(f"{c} AS o{i}" for i, c in enumerate(columns)) + f" FROM t{where} GROUP BY " + \
+        g.pick("", "", "DISTINCT ") + ", ".join(listed)
+    if g.rng.random() < 0.3:
+        text += f" HAVING {g.pick('count(*) > 3', grouping + ' > 0', keys[0] + ' IS NOT NULL')}"
+    return text + " ORDER BY " + ", ".join(str(i + 1) for i in range(len(columns))), len(columns), True
+
+
+def series_query(g):
+    form = g.rng.randint(0, 5)
+    if form == 0:
+        call = g.pick("generate_series(1, 9, 2)", "generate_series(5, -5, -3)", "generate_series(1.5, 4, 0.25)",
+                      "generate_series(1::bigint, 4)", "generate_series(3, 1)", "generate_series(1, NULL)")
+        return g.use("generate_series", f"SELECT x, x * 2 FROM {call} AS x{g.pick('', ' WHERE x > 2')} ORDER BY 1"), 2, True
+    if form == 1:
+        kind = g.pick("timestamptz", "timestamp")
+        step = g.pick("1 day", "6 hours", "1 month", "-1 day", "1 month -2 days")
+        return g.use("generate_series time", f"SELECT x FROM generate_series({kind} '2026-03-27', '2026-04-02', interval '{step}') AS x ORDER BY 1"), 1, True
+    if form == 2:
+        return g.use("unnest", f"SELECT id, x, y, n FROM t, unnest(ta, ia) WITH ORDINALITY AS u(x, y, n) WHERE {g.pick('id < 50', 'n = 1', 'x > y::text')} ORDER BY 1, 4"), 4, True
+    if form == 3:
+        return g.use("generate_series lateral", f"SELECT id, x FROM t {g.pick('JOIN', 'LEFT JOIN')} LATERAL generate_series({g.pick('1, k', 'k, 1, -1', '0, k, 2')}) AS x ON {g.pick('true', 'x <> 2')} WHERE id < 60 ORDER BY 1, 2"), 2, True
+    if form == 4:
+        return g.use("gap filling", f"SELECT d, count(id), max(n) FROM generate_series(timestamptz '2026-01-01', '2026-06-30', '{g.pick('1 day', '7 days')}') AS d LEFT JOIN t ON ts >= d AND ts < d + interval '1 day' AND k > 1 GROUP BY d ORDER BY d"), 3, True
+    return g.use("string_to_table", "SELECT id, x, n FROM t, string_to_table(s, 'o') WITH ORDINALITY AS p(x, n) ORDER BY 1, 3"), 3, True

@@ -110,7 +110,7 @@ static void test_groups(void **state)
         {"select date_trunc('hour', ts) filter (where true) from clicks", "42809 @8"},
         {"select percentile_cont(0.5) within group (order by n) from clicks", "ok"},
         {"select count(*) over () from clicks", "ok"},
-        {"select n, count(*) from clicks group by rollup(n)", "0A000 @41"},
+        {"select n, count(*) from clicks group by rollup(n)", "ok"},
         {"select n from clicks group by n order by count(*)", "ok"},
         {"select n from clicks group by n order by country", "42803 @42"},
     };
@@ -212,7 +212,7 @@ static void test_windows(void **state)
         {"select 1 from hop(clicks, ts, interval '1 minute', interval '5 minutes')", "ok"},
         {"select 1 from hop(clicks, ts, interval '2 minutes', interval '5 minutes')", "22023 @53"},
         {"select 1 from hop(clicks, ts, interval '1 month', interval '1 year')", "ok"},
-        {"select 1 from session(clicks, ts, interval '1 minute', n)", "0A000 @15"},
+        {"select 1 from session(clicks, ts, interval '1 minute', n)", "ok"},
         {"select 1 from generate_series(1, 2)", "ok"},
     };
     (void)state;
