@@ -13,6 +13,8 @@
 #define OVER_COLUMN_FIRST (UINT32_C(1) << 25)
 /* … and grouping(…) from here on. */
 #define GROUPING_COLUMN_FIRST (UINT32_C(1) << 26)
+/* … and functions that give rows from here on. */
+#define SERIES_COLUMN_FIRST (UINT32_C(1) << 27)
 /* Plan nodes of a statement: WITH is bound at each reference, so a short text could ask for very
  * many. */
 #define PLAN_NODES_MAX 10000
@@ -103,6 +105,10 @@ struct scope {
     const char *clause;
     size_t aggregate_count, aggregate_capacity;
     struct aggregate_call *aggregates;
+    /* Functions that give rows are collected here while is_series_allowed. */
+    bool is_series_allowed;
+    size_t series_count, series_capacity;
+    struct series_call *series;
     size_t grouping_count, grouping_capacity;
     struct grouping_call *groupings;
     /* Calls with OVER are collected here while is_over_allowed. */
@@ -197,6 +203,16 @@ MUST_CHECK enum err bind_series_call(struct binder *b, struct slice name, struct
 MUST_CHECK enum err bind_series_plan(struct binder *b, const struct series_call *calls,
                                      size_t call_count, const struct plan_column *columns,
                                      size_t column_count, struct plan **out);
+/* query/sql/bind_project_set.c: such functions elsewhere, as columns past SERIES_COLUMN_FIRST */
+MUST_CHECK enum err bind_series_target(struct binder *b, struct scope *scope,
+                                       const struct ast_node *node, struct expr **out);
+bool bind_has_series(const struct expr *expr);
+/* As bind_over_exprs and bind_over_replace, for their arguments. */
+size_t bind_series_exprs(const struct scope *scope, struct expr **exprs);
+void bind_series_replace(struct scope *scope, struct expr *const *exprs);
+/* Joins them to *plan; rewrites exprs[0 … count) to its columns. None is left in the scope. */
+MUST_CHECK enum err bind_series_join(struct binder *b, struct scope *scope, struct expr **exprs,
+                                     size_t count, struct plan **plan);
 /* query/sql/bind_window.c */
 bool bind_is_window(const struct ast_from *from);
 MUST_CHECK enum err bind_window(struct binder *b, struct scope *scope, const struct ast_from *from,

@@ -103,12 +103,15 @@ static enum err bind_case(struct binder *b, struct scope *scope, const struct as
     struct expr **parts;
     struct expr *base = NULL;
     size_t copies = b->copies;
+    bool is_series_allowed = scope->is_series_allowed;
+    scope->is_series_allowed = false; /* which rows ask for them is not known */
     enum err result = node->base == NULL ? OK : enter_copies(b, node->base, node->count / 2);
     if (result == OK && node->base != NULL)
         result = bind_expr(b, scope, node->base, &base);
     b->copies = copies;
     if (result == OK)
         result = bind_each(b, scope, node, &parts);
+    scope->is_series_allowed = is_series_allowed;
     for (uint32_t index = 0; index + 1 < node->count && base != NULL && result == OK; index += 2)
         result = build_operator(&b->build, SLICE("="), base, parts[index],
                                 node->arguments[index]->position, &parts[index]);
@@ -306,6 +309,8 @@ static enum err bind_call(struct binder *b, struct scope *scope, const struct as
 {
     if (node->over != NULL)
         return bind_over(b, scope, node, out);
+    if (bind_is_series(node->text))
+        return bind_series_target(b, scope, node, out);
     if (build_is_aggregate(node->text))
         return bind_aggregate(b, scope, node, out);
     enum err result = bind_check_over(b, node);
@@ -372,7 +377,10 @@ static enum err bind_compound(struct binder *b, struct scope *scope, const struc
                               struct expr **out)
 {
     struct expr **arguments;
+    bool is_series_allowed = scope->is_series_allowed;
+    scope->is_series_allowed = is_series_allowed && node->kind != AST_COALESCE;
     enum err result = bind_each(b, scope, node, &arguments);
+    scope->is_series_allowed = is_series_allowed;
     if (result != OK)
         return result;
     switch (node->kind) {

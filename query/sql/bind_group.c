@@ -17,6 +17,10 @@ struct group_rewrite {
 
 static enum err ungrouped(const struct group_rewrite *rewrite, const struct expr *expr)
 {
+    if (expr->column >= rewrite->scope->column_count) /* of a function that gives rows */
+        return bind_error(rewrite->b, expr->text_position, "42803",
+                          "a function that gives rows must appear in the GROUP BY clause as it is "
+                          "in the select list");
     const struct scope_column *column = &rewrite->scope->columns[expr->column];
     bool has_table = column->table.size > 0;
     return bind_error(rewrite->b, expr->text_position, "42803",
@@ -45,6 +49,10 @@ static enum err rewrite_expr(const struct group_rewrite *rewrite, struct expr *i
             *out = build_column(build, (uint32_t)key, rewrite->keys[key]->type, in->text_position);
             return OK;
         }
+    }
+    if (in->kind == EXPR_COLUMN && in->column >= SERIES_COLUMN_FIRST) {
+        *out = in;
+        return OK;
     }
     if (in->kind == EXPR_COLUMN && in->column >= GROUPING_COLUMN_FIRST) {
         *out = grouping_column(rewrite, in);

@@ -129,7 +129,7 @@ static enum err put_window(struct binder *b, struct scope *scope, size_t first, 
 
 static struct expr *place_columns(struct binder *b, struct expr *in, const uint32_t *columns)
 {
-    if (in->kind == EXPR_COLUMN && in->column >= OVER_COLUMN_FIRST)
+    if (in->kind == EXPR_COLUMN && bind_has_over(in))
         return build_column(&b->build, columns[in->column - OVER_COLUMN_FIRST], in->type,
                             in->text_position);
     if (!bind_has_over(in))

@@ -4,7 +4,9 @@
  * DISTINCT ▶ ORDER BY, LIMIT ▶ the targets alone
  *
  * Names follow PostgreSQL: GROUP BY looks among the input's columns first and the output's names
- * second, ORDER BY the other way round; a bare integer is the place of a target in both. */
+ * second, ORDER BY the other way round; a bare integer is the place of a target in both.
+ *
+ * Longer than most files, since all its parts work on one select_state. */
 #include "query/sql/bind.h"
 
 #include "storage/base/number.h"
@@ -75,7 +77,7 @@ static enum err expand_star(struct select_state *s, const struct ast_node *star)
 
 static enum err bind_targets(struct select_state *s)
 {
-    s->scope.is_aggregate_allowed = s->scope.is_over_allowed = true;
+    s->scope.is_aggregate_allowed = s->scope.is_over_allowed = s->scope.is_series_allowed = true;
     for (size_t index = 0; index < s->select->target_count; index++) {
         const struct ast_target *target = &s->select->targets[index];
         enum err result;
@@ -145,7 +147,7 @@ static enum err find_alias(struct select_state *s, const struct ast_node *node, 
 static bool has_aggregate(const struct expr *expr)
 {
     if (expr->kind == EXPR_COLUMN)
-        return expr->column >= AGGREGATE_COLUMN_FIRST &&
+        return expr->column >= AGGREGATE_COLUMN_FIRST && expr->column < SERIES_COLUMN_FIRST &&
                (expr->column < OVER_COLUMN_FIRST || expr->column >= GROUPING_COLUMN_FIRST);
     for (uint32_t index = 0; index < expr->argument_count; index++)
         if (has_aggregate(expr->arguments[index]))
@@ -198,6 +200,7 @@ static enum err bind_key(void *context, const struct ast_node *node, size_t *num
         key = s->targets[target].expr;
     } else if (result == OK) {
         s->scope.is_aggregate_allowed = s->scope.is_over_allowed = false;
+        s->scope.is_series_allowed = true;
         s->scope.clause = "GROUP BY";
         result = bind_expr(s->b, &s->scope, node, &key);
         if (result == OK)
@@ -244,7 +247,7 @@ static enum err bind_item(struct select_state *s, const struct ast_node *node, c
     if (is_found)
         return check_comparable(s, s->targets[*place].expr);
     struct expr *expr;
-    s->scope.is_aggregate_allowed = s->scope.is_over_allowed = true;
+    s->scope.is_aggregate_allowed = s->scope.is_over_allowed = s->scope.is_series_allowed = true;
     result = bind_expr(s->b, &s->scope, node, &expr);
     if (result != OK)
         return result;
@@ -346,7 +349,8 @@ enum err bind_limits(struct binder *b, const struct scope *outer, const struct c
 static enum err apply_group(struct select_state *s, struct plan **plan)
 {
     size_t over_count = bind_over_exprs(&s->scope, NULL);
-    size_t count = s->target_count + s->extra_count + 1 + over_count;
+    size_t count =
+        s->target_count + s->extra_count + 1 + over_count + bind_series_exprs(&s->scope, NULL);
     struct expr **exprs = arena_alloc_array(s->b->arena, count, sizeof(*exprs));
     struct expr **having = &exprs[s->target_count + s->extra_count];
     for (size_t index = 0; index < s->target_count; index++)
@@ -355,6 +359,7 @@ static enum err apply_group(struct select_state *s, struct plan **plan)
         exprs[s->target_count + index] = s->extras[index];
     *having = s->having;
     bind_over_exprs(&s->scope, having + 1);
+    bind_series_exprs(&s->scope, having + 1 + over_count);
     struct group_request request = {.keys = s->keys,
                                     .key_count = s->key_count,
                                     .sets = s->sets,
@@ -368,24 +373,73 @@ static enum err apply_group(struct select_state *s, struct plan **plan)
     for (size_t index = 0; index < s->extra_count; index++)
         s->extras[index] = exprs[s->target_count + index];
     bind_over_replace(&s->scope, having + 1);
+    bind_series_replace(&s->scope, having + 1 + over_count);
     return s->having == NULL ? OK : bind_filter(s->b, *plan, *having, plan);
+}
+
+/* Targets and extras to an array with room for `more`, and back. */
+static struct expr **gather_exprs(const struct select_state *s, size_t more)
+{
+    size_t count = s->target_count + s->extra_count;
+    struct expr **exprs = arena_alloc_array(s->b->arena, count + more + 1, sizeof(*exprs));
+    for (size_t index = 0; index < count; index++)
+        exprs[index] =
+            index < s->target_count ? s->targets[index].expr : s->extras[index - s->target_count];
+    return exprs;
+}
+
+static void scatter_exprs(struct select_state *s, struct expr *const *exprs)
+{
+    for (size_t index = 0; index < s->target_count; index++)
+        s->targets[index].expr = exprs[index];
+    for (size_t index = 0; index < s->extra_count; index++)
+        s->extras[index] = exprs[s->target_count + index];
 }
 
 /* Calls with OVER, of targets and of ORDER BY. */
 static enum err apply_over(struct select_state *s, struct plan **plan)
 {
     size_t count = s->target_count + s->extra_count;
+    size_t series_count = bind_series_exprs(&s->scope, NULL);
     if (s->scope.over_count == 0)
         return OK;
-    struct expr **exprs = arena_alloc_array(s->b->arena, count, sizeof(*exprs));
-    for (size_t index = 0; index < count; index++)
-        exprs[index] =
-            index < s->target_count ? s->targets[index].expr : s->extras[index - s->target_count];
-    enum err result = bind_over_plan(s->b, &s->scope, exprs, count, plan);
-    for (size_t index = 0; index < count && result == OK; index++)
-        *(index < s->target_count ? &s->targets[index].expr : &s->extras[index - s->target_count]) =
-            exprs[index];
-    return result;
+    struct expr **exprs = gather_exprs(s, series_count);
+    bind_series_exprs(&s->scope, exprs + count);
+    enum err result = bind_over_plan(s->b, &s->scope, exprs, count + series_count, plan);
+    if (result != OK)
+        return result;
+    scatter_exprs(s, exprs);
+    bind_series_replace(&s->scope, exprs + count);
+    return OK;
+}
+
+/* Functions that give rows: before the GROUP where a key has one, with the keys and what stands in
+ * calls with OVER; else after all of it. */
+static enum err apply_series(struct select_state *s, bool is_before, struct plan **plan)
+{
+    size_t count = s->target_count + s->extra_count;
+    size_t over_count = bind_over_exprs(&s->scope, NULL), more = 0;
+    bool is_in_keys = false;
+    for (size_t key = 0; key < s->key_count; key++)
+        is_in_keys = is_in_keys || bind_has_series(s->keys[key]);
+    if (s->scope.series_count == 0 || (is_before && !is_in_keys))
+        return OK;
+    struct expr **exprs = gather_exprs(s, over_count + s->key_count);
+    if (is_before) {
+        bind_over_exprs(&s->scope, exprs + count);
+        for (size_t key = 0; key < s->key_count; key++)
+            exprs[count + over_count + key] = s->keys[key];
+        more = over_count + s->key_count;
+    }
+    enum err result = bind_series_join(s->b, &s->scope, exprs, count + more, plan);
+    if (result != OK)
+        return result;
+    scatter_exprs(s, exprs);
+    if (is_before)
+        bind_over_replace(&s->scope, exprs + count);
+    for (size_t key = 0; is_before && key < s->key_count; key++)
+        s->keys[key] = exprs[count + over_count + key];
+    return OK;
 }
 
 static enum err apply_targets(struct select_state *s, size_t extra_count, struct plan **plan)
@@ -504,9 +558,13 @@ static enum err apply_order(struct select_state *s, struct plan **plan)
 
 static enum err build_above(struct select_state *s, struct plan **plan)
 {
-    enum err result = s->is_grouped ? apply_group(s, plan) : OK;
+    enum err result = apply_series(s, true, plan);
+    if (result == OK && s->is_grouped)
+        result = apply_group(s, plan);
     if (result == OK)
         result = apply_over(s, plan);
+    if (result == OK)
+        result = apply_series(s, false, plan);
     if (result == OK)
         result = apply_targets(s, s->extra_count, plan);
     if (result == OK && s->select->is_distinct)
@@ -545,7 +603,7 @@ static enum err bind_plain(struct binder *b, const struct scope *outer,
     if (result == OK)
         result = bind_keys(&s);
     s.scope.is_aggregate_allowed = true;
-    s.scope.is_over_allowed = false;
+    s.scope.is_over_allowed = s.scope.is_series_allowed = false;
     if (result == OK && select->having != NULL)
         result = bind_condition(b, &s.scope, select->having, "HAVING", &s.having);
     if (result == OK)
