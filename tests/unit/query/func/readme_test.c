@@ -1,10 +1,13 @@
-/* The table of functions in query/README.md is what the descriptors say. With
- * FRESHET_PRINT_FUNCTIONS=1 it is printed, to be put between the marker lines. */
+/* The table of functions in query/README.md is what the descriptors say, and the results in it are
+ * what the examples give here. With FRESHET_PRINT_FUNCTIONS=1 it is printed, to be put between the
+ * marker lines. */
 #include "query/func/aggregate.h"
 #include "query/func/func.h"
 #include "query/func/over.h"
 #include "query/func/series.h"
+#include "query/query.h"
 #include "storage/base/bytes.h"
+#include "storage/io/sim.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,8 +28,109 @@ static void write_cell(struct writer *out, const char *text)
         writer_printf(out, "%s%c", *c == '|' ? "\\" : "", *c);
 }
 
-static void write_row(struct writer *out, const char *name, const char *doc, const char *example,
-                      const char *kind)
+/* What examples of aggregates run over. */
+#define ROWS                                                                                       \
+    " FROM (VALUES (1, 10, 'a', timestamptz '2026-05-01 10:00:00Z'), (2, 21, 'b', "                \
+    "timestamptz '2026-05-01 10:00:30Z'), (4, 39, 'a', timestamptz '2026-05-01 10:02:00Z')) AS "   \
+    "v(x, y, s, t)"
+#define RESULT_SIZE_MAX 100
+
+struct fixture {
+    struct sim *sim;
+    struct io *io;
+    struct store *store;
+    struct query_engine *engine;
+    struct budget memory;
+};
+
+static enum err load_zone(const char *name, uint8_t **data, size_t *size)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "/usr/share/zoneinfo/%s", name);
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return ERR_NOT_FOUND;
+    *data = malloc(1 << 20);
+    *size = fread(*data, 1, 1 << 20, file);
+    fclose(file);
+    return OK;
+}
+
+static void open_engine(struct fixture *f)
+{
+    struct error error;
+    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
+    f->sim = sim_create(&(struct sim_options){.seed = 1});
+    sim_open(f->sim, &f->io);
+    struct store_options options = {
+        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
+    assert_int_equal(store_open(&options, &f->store, &error), OK);
+    f->engine = query_engine_create(&(struct query_engine_options){.store = f->store,
+                                                                   .memory = &f->memory,
+                                                                   .query_memory_limit = 64 << 20,
+                                                                   .statement_timeout_us = 30000000,
+                                                                   .max_rows = 1000});
+}
+
+static void close_engine(struct fixture *f)
+{
+    query_engine_destroy(f->engine);
+    store_close(f->store);
+    f->io->ops->destroy(f->io);
+    sim_destroy(f->sim);
+}
+
+/* Is the result another one each time? */
+static bool is_moving(const char *example)
+{
+    static const char *const words[] = {
+        "now()",  "clock_timestamp",      "current_", "localtimestamp", "statement_timestamp",
+        "random", "transaction_timestamp"};
+    for (size_t i = 0; i < array_count(words); i++)
+        if (strstr(example, words[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* The rows of the answer, side by side. */
+static void write_result(struct fixture *f, struct writer *out, const char *example,
+                         const char *kind)
+{
+    struct writer text;
+    struct query_answer answer;
+    bool is_rows = strcmp(kind, "rows") == 0;
+    if (is_moving(example))
+        return;
+    writer_init(&text);
+    writer_printf(&text, "SELECT %s%s%s", is_rows ? "* FROM " : "", example,
+                  strcmp(kind, "aggregate") == 0 ? ROWS : "");
+    struct query_request request = {
+        .text = writer_as_slice(&text), .format = RESULT_CSV, .timeout_us = -1, .max_rows = -1};
+    if (query_run(f->engine, &request, &answer) != OK)
+        fail_msg("%s: %s %s", example, answer.error.sqlstate, answer.error.text);
+    writer_u8(&answer.body, 0);
+    char *line = strchr((char *)answer.body.data, '\n');
+    assert_non_null(line);
+    line++;
+    size_t size = strcspn(line, "") - 1;
+    for (size_t i = 0; i < size; i++)
+        line[i] = line[i] == '\n' || line[i] == '\r' ? ' ' : line[i];
+    line[size] = 0;
+    while (size > 0 && line[size - 1] == ' ')
+        line[--size] = 0;
+    bool is_long = size > RESULT_SIZE_MAX;
+    if (is_long)
+        line[RESULT_SIZE_MAX] = 0;
+    writer_cstr(out, size > 0 ? "`" : "");
+    write_cell(out, line);
+    writer_cstr(out, size > 0 ? "`" : "");
+    writer_cstr(out, is_long ? " …" : "");
+    writer_deinit(&answer.body);
+    writer_deinit(&text);
+}
+
+static void write_row(struct fixture *f, struct writer *out, const char *name, const char *doc,
+                      const char *example, const char *kind)
 {
     writer_printf(out, "| `");
     write_cell(out, name);
@@ -34,20 +138,22 @@ static void write_row(struct writer *out, const char *name, const char *doc, con
     write_cell(out, doc);
     writer_printf(out, " | `");
     write_cell(out, example);
-    writer_printf(out, "` |\n");
+    writer_printf(out, "` | ");
+    write_result(f, out, example, kind);
+    writer_printf(out, " |\n");
 }
 
 /* One row a name, in the order of the groups: forms of one name by type are one function to a
  * reader. */
-static void write_table(struct writer *out)
+static void write_table(struct fixture *f, struct writer *out)
 {
-    writer_printf(out, "| name | kind | what | example |\n|---|---|---|---|\n");
+    writer_printf(out, "| name | kind | what | example | result |\n|---|---|---|---|---|\n");
     const struct function_group *group;
     for (size_t index = 0; (group = function_table(index)) != NULL; index++) {
         for (size_t i = 0; i < group->count; i++) {
             const struct function *function = &group->functions[i];
             if (function_next(slice_from_cstr(function->name), NULL) == function)
-                write_row(out, function->name, function->doc, function->example,
+                write_row(f, out, function->name, function->doc, function->example,
                           function_is_operator(function) ? "operator" : "function");
         }
     }
@@ -56,16 +162,16 @@ static void write_table(struct writer *out)
         for (size_t i = 0; i < aggregates->count; i++) {
             const struct aggregate *aggregate = &aggregates->aggregates[i];
             if (aggregate_next(slice_from_cstr(aggregate->name), NULL) == aggregate)
-                write_row(out, aggregate->name, aggregate->doc, aggregate->example, "aggregate");
+                write_row(f, out, aggregate->name, aggregate->doc, aggregate->example, "aggregate");
         }
     }
     for (size_t index = 0; index < over_function_count; index++)
-        write_row(out, over_functions[index].name, over_functions[index].doc,
+        write_row(f, out, over_functions[index].name, over_functions[index].doc,
                   over_functions[index].example, "window");
     for (size_t index = 0; index < series_function_count; index++) {
         const struct series_function *function = &series_functions[index];
         if (series_find(slice_from_cstr(function->name), NULL) == function)
-            write_row(out, function->name, function->doc, function->example, "rows");
+            write_row(f, out, function->name, function->doc, function->example, "rows");
     }
 }
 
@@ -83,8 +189,12 @@ static void test_readme_is_current(void **state)
 {
     (void)state;
     struct writer want;
+    struct fixture f;
+    timezone_set_loader(load_zone);
+    open_engine(&f);
     writer_init(&want);
-    write_table(&want);
+    write_table(&f, &want);
+    close_engine(&f);
     if (getenv("FRESHET_PRINT_FUNCTIONS") != NULL)
         printf("%.*s", SLICE_ARGS(writer_as_slice(&want)));
     char *readme = read_text(FRESHET_SOURCE_DIR "/query/README.md");
