@@ -429,7 +429,8 @@ static bool has_bytes(const struct page_use *use)
     return use->kind != CACHE_DICTIONARY;
 }
 
-/* Opens an entry over a page's bytes and puts it into the cache; it is gone after an error. */
+/* Opens an entry over a page's bytes and puts it into the cache; it is gone after an error. What is
+ * read to be written anew is read once: it would only push out what queries come back to. */
 static enum err keep_entry(struct sealed *sealed, const struct page_use *use,
                            struct cache_entry *entry, struct slice bytes, struct cache_entry **out,
                            struct error *error)
@@ -440,8 +441,9 @@ static enum err keep_entry(struct sealed *sealed, const struct page_use *use,
         cache_entry_unref(entry);
         return fail(sealed, err, use->page->offset, cause.text, error);
     }
-    *out = cache_put(sealed->source->cache, &sealed->anchor, sealed->info.number,
-                     use->page->ordinal, entry);
+    *out = use->pauser != NULL ? entry
+                               : cache_put(sealed->source->cache, &sealed->anchor,
+                                           sealed->info.number, use->page->ordinal, entry);
     return OK;
 }
 
@@ -502,8 +504,8 @@ static uint32_t plan_ahead(const struct source_block *which, struct page_use *us
     struct sealed_source *source = which->sealed->source;
     uint32_t block_count = (which->sealed->info.row_count + BLOCK_ROWS_MAX - 1) / BLOCK_ROWS_MAX;
     uint32_t count = 1;
-    while (which->is_ahead && source->has_ahead && count < AHEAD_PAGES_MAX &&
-           which->block + count < block_count) {
+    while (which->is_ahead && which->pauser == NULL && source->has_ahead &&
+           count < AHEAD_PAGES_MAX && which->block + count < block_count) {
         uint32_t block = which->block + count;
         const struct sealed_page *first = uses[0].page, *page = &column->blocks[block].page;
         const struct sealed_page *before = uses[count - 1].page;

@@ -50,8 +50,10 @@ struct source_block {
     struct sealed *sealed; /* open */
     const struct sealed_column *column;
     uint32_t block;
-    bool is_ahead;         /* those behind it will be asked for: they may be read along */
-    struct pauser *pauser; /* asked between pieces of a long page; may be NULL */
+    bool is_ahead; /* those behind it will be asked for: they may be read along */
+    /* Not NULL: of who reads each page once, to write its rows anew. It is asked between pieces of
+     * a long page, and what is read is not kept. */
+    struct pauser *pauser;
 };
 MUST_CHECK enum err source_read_block(const struct source_block *which, struct scan_counts *counts,
                                       struct cache_entry **out, struct error *error);

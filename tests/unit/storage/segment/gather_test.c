@@ -168,7 +168,11 @@ static void test_segments_across_each_other(void **state)
     for (size_t i = 0; i < array_count(cases); i++) {
         struct place place;
         place_make(&place, i + 1, cases[i].rows, cases[i].run_max);
+        struct sealed_source_status before, after;
+        sealed_source_status(place.source, &before);
         struct sealed_info info = seal(&place, place.entries, SEGMENTS, 100);
+        sealed_source_status(place.source, &after);
+        assert_int_equal(after.cache_used, before.cache_used); /* queries' pages stay */
         assert_int_equal(info.row_count, cases[i].rows);
         check_texts(&place, &info);
         /* The end of a file (its last block, its first, syncs) is one piece. */
