@@ -164,14 +164,32 @@ static bool is_old(struct store *store, const struct table_view *view, int64_t n
            (age_us >= AGE_LARGE_US && view->published.rows >= store->options.carry_rows);
 }
 
-/* Tables whose open segment is to be closed; `largest` is added where memory is short. */
+/* Short of memory: the largest table. Where all are small, all that are half as large as it: one
+ * at a time would free too little, and ingest would be refused until it is done. */
+static uint32_t choose_large(const struct snapshot *snapshot, size_t largest_bytes,
+                             uint32_t *table_ids)
+{
+    uint32_t count = 0;
+    bool is_small = largest_bytes <= PRESSURE_BYTES_MIN;
+    for (size_t i = 0; i < snapshot_table_count(snapshot); i++) {
+        const struct table_view *view = snapshot_table(snapshot, i);
+        size_t bytes = view->published.rows != 0 ? segment_bytes(view->segment) : 0;
+        if (bytes == 0 || (is_small ? bytes < largest_bytes / 2 : bytes < largest_bytes))
+            continue;
+        table_ids[count++] = view->schema->table_id;
+        if (!is_small)
+            break;
+    }
+    return count;
+}
+
+/* Tables whose open segment is to be closed; large ones are added where memory is short. */
 static uint32_t choose_tables(struct store *store, const struct snapshot *snapshot,
                               bool is_log_due_now, uint32_t *table_ids)
 {
     uint32_t count = 0;
     int64_t now_us = clock_monotonic_us();
-    const struct table_view *largest = NULL;
-    size_t largest_bytes = PRESSURE_BYTES_MIN, total_bytes = 0, carried_bytes = 0;
+    size_t largest_bytes = 0, total_bytes = 0, carried_bytes = 0;
     bool has_frozen = false;
     for (size_t i = 0; i < snapshot_table_count(snapshot); i++) {
         const struct table_view *view = snapshot_table(snapshot, i);
@@ -185,14 +203,11 @@ static uint32_t choose_tables(struct store *store, const struct snapshot *snapsh
             (is_log_due_now && !carry_fits(store, view, &carried_bytes))) {
             table_ids[count++] = view->schema->table_id;
         } else if (bytes > largest_bytes) {
-            largest = view;
             largest_bytes = bytes;
         }
     }
     bool is_short = total_bytes > store->budget.limit / 2 && !has_frozen && count == 0;
-    if (is_short && largest != NULL)
-        table_ids[count++] = largest->schema->table_id;
-    return count;
+    return is_short ? choose_large(snapshot, largest_bytes, table_ids) : count;
 }
 
 enum err upkeep_rotate(struct store *store, bool *did, struct error *error)

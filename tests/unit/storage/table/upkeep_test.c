@@ -54,6 +54,29 @@ static void test_full_segments_are_sealed(void **state)
     world_remove(world);
 }
 
+/* No table is large, yet together they fill the memory for rows. */
+static void test_many_small_tables_make_room(void **state)
+{
+    (void)state;
+    struct store_options options = {
+        .seal_rows = 1 << 20, .rows_memory_limit = 192 << 10, .log_bytes_max = 64 << 20};
+    struct world *world = world_make(&options, 7);
+    struct store_status status;
+    for (uint32_t i = 0; i < TABLES; i++)
+        change(world, i, CHANGE_CREATE);
+    do {
+        for (uint32_t i = 0; i < TABLES; i++)
+            insert(world, i, 20);
+        store_status(world->store, &status);
+    } while (status.rows_memory_used <= options.rows_memory_limit / 2);
+    assert_int_not_equal(run_upkeep(world), 0);
+    store_status(world->store, &status);
+    assert_true(status.rows_memory_used <= options.rows_memory_limit / 2);
+    expect_truth(world);
+    reopen(world);
+    world_remove(world);
+}
+
 static void test_checkpoint_seals_everything_and_recycles(void **state)
 {
     (void)state;
@@ -414,6 +437,7 @@ int main(void)
     logger_set_level((enum log_level)(LOG_ERROR + 1));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_segments_are_sealed),
+        cmocka_unit_test(test_many_small_tables_make_room),
         cmocka_unit_test(test_checkpoint_seals_everything_and_recycles),
         cmocka_unit_test(test_a_damaged_segment_is_set_aside),
         cmocka_unit_test(test_retention_goes_by_event_time),
