@@ -2,11 +2,14 @@
 
     kafka_watch.py drain ADDRESS BOOTSTRAP TOPIC EVENTS   subscribes, waits for all of the topic; one line of JSON
     kafka_watch.py halt ADDRESS SUBSCRIPTION SECONDS RATE disables it under load, enables it, waits for the lag to be 0
+    kafka_watch.py used PID                               CPU seconds of a process so far
+    kafka_watch.py kept REPORT RATE PID USED              says whether a run kept the rate, and who took which share of the cores
     kafka_watch.py cost                                   "RUN WHO JSON" lines from standard input to a table of medians
 """
 
 import http.client
 import json
+import os
 import re
 import statistics
 import sys
@@ -71,6 +74,28 @@ def cost():
         print(f"{name:<52} {rate(who, cpu):14,.0f} {rate(who, wall):12,.0f} {rate(who, cpu) / bare:7.2f}")
 
 
+def cpu_of(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def used(pid):
+    print(cpu_of(pid))
+
+
+def kept(report_file, asked, pid, before):
+    with open(report_file) as file:
+        report = json.load(file)
+    took, asked = report["elapsed_s"], float(asked)
+    reached = report["delivered_rows"] / took
+    shares = [f"{name} {cpu / took:.0%}" for name, cpu in (("broker", cpu_of(pid) - float(before)), ("generator", report["generator_cpu_s"]),
+                                                           ("server", report["server_cpu_s"]))]
+    verdict = "kept" if reached >= 0.95 * asked else "NOT kept, so the latencies contain the queue in front of the broker"
+    print(f"rate {verdict}: {reached:,.0f} events/s of {asked:,.0f} reached the broker within {took:.0f} s; of a core, with {os.cpu_count()} "
+          f"here: {', '.join(shares)}")
+
+
 def halt(address, subscription, seconds, rate):
     server = Server(address)
 
@@ -109,4 +134,4 @@ def halt(address, subscription, seconds, rate):
 
 
 if __name__ == "__main__":
-    {"drain": drain, "cost": cost, "halt": halt}[sys.argv[1]](*sys.argv[2:])
+    {"drain": drain, "cost": cost, "halt": halt, "used": used, "kept": kept}[sys.argv[1]](*sys.argv[2:])
