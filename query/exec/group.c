@@ -7,7 +7,8 @@
  * narrows the rows by a selection before the arguments are evaluated, so rows it leaves out cannot
  * raise. DISTINCT numbers the (group, arguments) pairs and passes on only rows that made a new
  * number. Without keys there is one state from the start, and one row out even if no row came in;
- * DISTINCT and GROUP BY without rows give none. Groups come out in order of first sight. */
+ * DISTINCT and GROUP BY without rows give none. Groups come out in order of first sight. Without
+ * keys, right above a scan, some aggregates are told of whole morsels instead (digest.c). */
 #include "query/exec/keys.h"
 #include "query/exec/ordered.h"
 #include "query/exec/digest.h"

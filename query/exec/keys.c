@@ -5,7 +5,8 @@
  *   column 3 ──▶ key_table ────────────────┴▶ pair_table ──▶ number of the combination
  *
  * Each column is numbered alone, then combinations are folded from the left. What that buys: a
- * dictionary's code is looked up in an array and its text hashed once an entry, never once a row; a
+ * dictionary's code is looked up in an array and its text hashed once an entry, never once a row;
+ * many integers close together (ids of users) become places in an array in place of a hash table; a
  * time bucket costs one comparison with the row before in time-ordered data; and two small ranges
  * meet in a dense array, so a panel over (minute, country) hashes nothing. What it costs: k keys of
  * many distinct values each make 2k - 1 probes instead of one.

@@ -8,9 +8,10 @@
  * holds the exact condition. They are evaluated once, when the scan opens, so now() in them is the
  * statement's. A vector that passes the filter whole is handed
  * on as the cursor gave it; else its columns are gathered, dictionaries staying dictionaries.
- * Between morsels the worker's permit may change hands. Under ORDER BY time DESC LIMIT n morsels
- * come last first, and the sort moves a bound as it learns what it still wants: the newest rows of
- * a table are found without reading the old ones. */
+ * A group without keys may be told of a morsel as a whole instead of its rows (digest.c); columns
+ * it needs for nothing else stay unread then. Between morsels the worker's permit may change hands.
+ * Under ORDER BY time DESC LIMIT n morsels come last first, and the sort moves a bound as it learns
+ * what it still wants: the newest rows of a table are found without reading the old ones. */
 #include "query/exec/condition.h"
 
 #include <string.h>

@@ -297,10 +297,14 @@ AVX512 static uint32_t select_set_avx512(const uint32_t *codes, uint32_t count, 
 
 AVX512 static uint32_t sum32_avx512(const uint32_t *values, uint32_t count)
 {
-    __m512i sum = _mm512_setzero_si512();
+    __m512i sums = _mm512_setzero_si512();
+    uint32_t lanes[16], sum = 0;
     for (uint32_t i = 0; i < count; i += 16)
-        sum = _mm512_add_epi32(sum, _mm512_maskz_loadu_epi32(rest16(count - i), values + i));
-    return (uint32_t)_mm512_reduce_add_epi32(sum);
+        sums = _mm512_add_epi32(sums, _mm512_maskz_loadu_epi32(rest16(count - i), values + i));
+    _mm512_storeu_si512(lanes, sums);
+    for (uint32_t lane = 0; lane < 16; lane++) /* _mm512_reduce_add_epi32 adds with a sign */
+        sum += lanes[lane];
+    return sum;
 }
 
 AVX512 static __int128 sum64_avx512(const int64_t *values, uint32_t count)
