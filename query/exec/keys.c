@@ -490,11 +490,16 @@ static void number_whole_codes(struct key_table *table, const struct key_rows *r
 {
     const struct column *column = rows->column;
     uint32_t unknown[VECTOR_ROWS_MAX + 1], unknown_count = 0, codes[TEXTS_AHEAD];
+    const uint32_t *known = map->ids, *all_codes = column->codes;
+    bool is_any_unknown = false;
     for (uint32_t row = 0; row < rows->count; row++) {
-        uint32_t id = map->ids[column->codes[row]];
+        uint32_t id = known[all_codes[row]];
         ids[row] = id;
+        is_any_unknown |= id == CODE_UNKNOWN;
+    }
+    for (uint32_t row = 0; is_any_unknown && row < rows->count; row++) {
         unknown[unknown_count] = row;
-        unknown_count += id == CODE_UNKNOWN ? 1 : 0;
+        unknown_count += ids[row] == CODE_UNKNOWN ? 1 : 0;
     }
     for (uint32_t i = 0; i < unknown_count; i += TEXTS_AHEAD) {
         uint32_t left = unknown_count - i, count = left < TEXTS_AHEAD ? left : TEXTS_AHEAD;

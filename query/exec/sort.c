@@ -162,11 +162,11 @@ static int compare_values(const struct column *column, uint32_t a, uint32_t b)
 }
 
 /* Rows whose entries are equal, by all keys. */
-static int compare_rows(const struct exec_node *node, const struct column *keys, uint32_t a,
-                        uint32_t b)
+static int compare_rows(const struct exec_node *node, const struct column *keys, size_t first_key,
+                        uint32_t a, uint32_t b)
 {
     const struct plan *plan = node->plan;
-    for (size_t k = 0; k < plan->sort.key_count; k++) {
+    for (size_t k = first_key; k < plan->sort.key_count; k++) {
         const struct sort_key *key = &plan->sort.keys[k];
         bool a_null = column_is_null(&keys[k], a), b_null = column_is_null(&keys[k], b);
         if (a_null || b_null) {
@@ -185,6 +185,7 @@ struct sorter {
     const struct exec_node *node;
     struct column *keys;
     bool is_exact; /* one key whose prefix is its whole order */
+    size_t first;  /* the first key that entries do not decide alone */
 };
 
 static bool entry_after(const struct sorter *sorter, const struct sort_entry *a,
@@ -194,7 +195,8 @@ static bool entry_after(const struct sorter *sorter, const struct sort_entry *a,
         return a->null_rank > b->null_rank;
     if (a->prefix != b->prefix)
         return a->prefix > b->prefix;
-    return !sorter->is_exact && compare_rows(sorter->node, sorter->keys, a->row, b->row) > 0;
+    return !sorter->is_exact &&
+           compare_rows(sorter->node, sorter->keys, sorter->first, a->row, b->row) > 0;
 }
 
 static void insertion_sort(const struct sorter *sorter, struct sort_entry *entries, size_t count)
@@ -212,6 +214,11 @@ static void merge(const struct sorter *sorter, const struct sort_entry *left, si
                   const struct sort_entry *right, size_t right_count, struct sort_entry *out)
 {
     const struct sort_entry *left_end = left + left_count, *right_end = right + right_count;
+    if (left_count != 0 && right_count != 0 && !entry_after(sorter, left_end - 1, right)) {
+        memcpy(out, left, left_count * sizeof(*out)); /* rows that come nearly sorted */
+        memcpy(out + left_count, right, right_count * sizeof(*out));
+        return;
+    }
     while (left < left_end && right < right_end)
         *out++ = entry_after(sorter, left, right) ? *right++ : *left++;
     while (left < left_end)
@@ -264,10 +271,12 @@ static struct sorter make_sorter(const struct exec_node *node, struct column *ke
     struct sorter sorter = {.node = node, .keys = keys};
     for (size_t i = 0; i < plan->sort.key_count; i++)
         keys[i] = rowset_column(&sort->keys, i, 0);
-    if (plan->sort.key_count == 1) {
+    if (plan->sort.key_count != 0) {
         enum physical physical = type_physical(keys[0].type.id);
-        sorter.is_exact =
+        bool is_whole =
             physical == PHYSICAL_BOOL || physical == PHYSICAL_INT || physical == PHYSICAL_FLOAT;
+        sorter.is_exact = is_whole && plan->sort.key_count == 1;
+        sorter.first = is_whole ? 1 : 0;
     }
     return sorter;
 }
