@@ -96,8 +96,27 @@ static void write_stats(struct writer *out, const struct format_end *end)
     writer_u8(out, '}');
 }
 
-static void write_cell(struct writer *out, const struct column *column, size_t row)
+static void write_timestamptz(struct format_writer *writer, const struct value *value)
 {
+    struct writer *out = writer->out;
+    if (writer->last_time.size != 0 && writer->last_time.us == value->i) {
+        writer_bytes(out, writer->last_time.text, writer->last_time.size);
+        return;
+    }
+    size_t begin = out->size;
+    value_print_json(value, &utc_context, out);
+    size_t size = out->size - begin;
+    writer->last_time.size = 0;
+    if (out->failed || size > sizeof(writer->last_time.text))
+        return;
+    memcpy(writer->last_time.text, out->data + begin, size);
+    writer->last_time.us = value->i;
+    writer->last_time.size = (uint32_t)size;
+}
+
+static void write_cell(struct format_writer *writer, const struct column *column, size_t row)
+{
+    struct writer *out = writer->out;
     struct value value = column_value(column, row);
     if (value.is_null)
         writer_cstr(out, "null");
@@ -105,17 +124,20 @@ static void write_cell(struct writer *out, const struct column *column, size_t r
         int_print(value.i, out);
     else if (value.type.id == TYPE_TEXT || value.type.id == TYPE_VARCHAR)
         json_write_string(out, value.text);
+    else if (value.type.id == TYPE_TIMESTAMPTZ)
+        write_timestamptz(writer, &value);
     else
         value_print_json(&value, &utc_context, out);
 }
 
-static void write_row(struct writer *out, const struct batch *batch, size_t row)
+static void write_row(struct format_writer *writer, const struct batch *batch, size_t row)
 {
+    struct writer *out = writer->out;
     writer_u8(out, '[');
     for (size_t i = 0; i < batch->column_count; i++) {
         if (i != 0)
             writer_u8(out, ',');
-        write_cell(out, &batch->columns[i], row);
+        write_cell(writer, &batch->columns[i], row);
     }
     writer_u8(out, ']');
 }
@@ -135,7 +157,7 @@ static void json_row(struct format_writer *writer, const struct batch *batch, si
 {
     if (writer->row_count != 0)
         writer_u8(writer->out, ',');
-    write_row(writer->out, batch, row);
+    write_row(writer, batch, row);
 }
 
 static void json_end(struct format_writer *writer, const struct format_end *end)
@@ -161,7 +183,7 @@ static void ndjson_begin(struct format_writer *writer)
 
 static void ndjson_row(struct format_writer *writer, const struct batch *batch, size_t row)
 {
-    write_row(writer->out, batch, row);
+    write_row(writer, batch, row);
     writer_u8(writer->out, '\n');
 }
 

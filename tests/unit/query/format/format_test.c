@@ -88,6 +88,36 @@ static void test_formats(void **state)
     }
 }
 
+/* The same time again, a NULL between, another one, two columns in turn. */
+static void test_times_that_come_again(void **state)
+{
+    (void)state;
+    static const int64_t first[] = {0, 0, 0, 1000000, 0, INT64_MAX}, second[] = {0, 5, 5, 5, 0, 5};
+    static const uint8_t validity[] = {1, 0, 1, 1, 1, 1};
+    const struct plan_column time_columns[] = {{SLICE("a"), {.id = TYPE_TIMESTAMPTZ}},
+                                               {SLICE("b"), {.id = TYPE_TIMESTAMPTZ}}};
+    struct column cells[] = {{.type = time_columns[0].type, .i = first, .validity = validity},
+                             {.type = time_columns[1].type, .i = second}};
+    struct batch batch = {.row_count = 6, .column_count = 2, .columns = cells};
+    struct writer out;
+    writer_init(&out);
+    struct format_writer writer = {.format = RESULT_NDJSON,
+                                   .out = &out,
+                                   .command = "SELECT",
+                                   .columns = time_columns,
+                                   .column_count = 2};
+    format_rows(&writer, &batch);
+    writer_u8(&out, 0);
+    assert_string_equal((const char *)out.data,
+                        "[\"1970-01-01T00:00:00+00:00\",\"1970-01-01T00:00:00+00:00\"]\n"
+                        "[null,\"1970-01-01T00:00:00.000005+00:00\"]\n"
+                        "[\"1970-01-01T00:00:00+00:00\",\"1970-01-01T00:00:00.000005+00:00\"]\n"
+                        "[\"1970-01-01T00:00:01+00:00\",\"1970-01-01T00:00:00.000005+00:00\"]\n"
+                        "[\"1970-01-01T00:00:00+00:00\",\"1970-01-01T00:00:00+00:00\"]\n"
+                        "[\"infinity\",\"1970-01-01T00:00:00.000005+00:00\"]\n");
+    writer_deinit(&out);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -128,6 +158,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_times_that_come_again),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_commands_and_problems),
     };
