@@ -19,6 +19,7 @@
 #include <assert.h>
 
 static const struct exec_operator *const operators[] = {
+    [PLAN_LOOKUP] = &exec_lookup_operator,
     [PLAN_SCAN] = &exec_scan_operator,       [PLAN_PROVIDER] = &exec_provider_operator,
     [PLAN_VALUES] = &exec_values_operator,   [PLAN_FILTER] = &exec_filter_operator,
     [PLAN_PROJECT] = &exec_project_operator, [PLAN_GROUP] = &exec_group_operator,
@@ -163,6 +164,8 @@ void exec_init(struct exec *exec, const struct statement *statement,
         arena_alloc_zero(&exec->arena, (statement->subplan_count + 1) * sizeof(*exec->subqueries));
     exec->outer =
         arena_alloc_zero(&exec->arena, ((size_t)statement->slot_count + 1) * sizeof(*exec->outer));
+    exec->lookups = arena_alloc_zero(&exec->arena,
+                                     ((size_t)statement->plan_count + 1) * sizeof(*exec->lookups));
     for (size_t i = 0; i < statement->subplan_count; i++)
         if (statement->subplans[i] != NULL)
             subquery_init(&exec->subqueries[i], statement->subplans[i],
@@ -180,6 +183,8 @@ void exec_deinit(struct exec *exec)
 {
     for (size_t i = 0; i < exec->statement->subplan_count; i++)
         subquery_deinit(&exec->subqueries[i]);
+    for (uint32_t i = 0; i < exec->statement->plan_count; i++)
+        lookup_rows_free(exec->lookups[i]);
     arena_deinit(&exec->arena);
 }
 
@@ -212,7 +217,7 @@ enum err exec_open(struct exec *exec, const struct plan *plan, struct exec_node 
     node->children =
         arena_alloc_zero(&exec->arena, (plan->child_count + 1) * sizeof(*node->children));
     enum err err = OK;
-    size_t open_count = node->operator->is_right_lazy ? 1 : plan->child_count;
+    size_t open_count = plan->child_count - (node->operator->is_right_lazy ? 1 : 0);
     for (size_t i = 0; err == OK && i < open_count; i++)
         err = exec_open(exec, plan->children[i], &node->children[i], error);
     if (err == OK && node->operator->open != NULL)

@@ -12,7 +12,8 @@
 /* Rows between two looks at the clock and the cancel flags in operators that block. */
 #define EXEC_CHECK_ROWS ((size_t)64 << 10)
 
-struct subquery; /* query/exec/subquery.h */
+struct subquery;    /* query/exec/subquery.h */
+struct lookup_rows; /* query/exec/lookup.c */
 
 /* What a run counts; other threads read it for freshet.queries. */
 struct exec_statistics {
@@ -35,8 +36,9 @@ struct exec {
     struct plan_actual *actual; /* by plan id */
     /* private */
     struct arena arena;
-    struct subquery *subqueries; /* by parameter number */
-    struct value *outer;         /* by slot */
+    struct subquery *subqueries;  /* by parameter number */
+    struct value *outer;          /* by slot */
+    struct lookup_rows **lookups; /* by plan id: kept over all runs of a subquery */
 };
 
 struct exec_node;

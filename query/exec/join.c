@@ -12,7 +12,8 @@
  *
  * What has to come out although it met nothing is known at two places: a probing row when its batch
  * is done, a built row (a byte each) when the probing side is. Semi and anti joins give left rows
- * only, at the first place. A condition beside the keys is evaluated over the columns it names;
+ * only, at one place or the other; of the right side they keep no more than the keys where these
+ * are all there is to know. A condition beside the keys is evaluated over the columns it names;
  * the others are gathered for the pairs it keeps. The built side is charged to the query's memory;
  * the flags are looked at every 64 Ki candidates, so that a cross join can always be stopped. */
 #include "query/exec/keys.h"
@@ -27,7 +28,9 @@ struct join {
     struct exec_memory memory;
     unsigned build, probe; /* children: 0 left, 1 right */
     bool is_probe_outer, is_build_outer;
-    bool is_first_enough; /* semi and anti: one match tells all */
+    bool is_first_enough; /* semi and anti, left probing: one match tells all */
+    bool is_marking;      /* semi and anti, left built: only what met something is noted */
+    bool is_keys_only;    /* … and there are keys and no condition: built rows are not kept */
     struct rowset rows;   /* the built side */
     struct tuple_table keys;
     struct evaluator **side_keys[2];
@@ -63,14 +66,18 @@ static void choose_sides(struct exec_node *node)
     enum join_kind kind = plan->join.kind;
     uint64_t left = exec_estimate(node->exec, plan->children[0]);
     uint64_t right = exec_estimate(node->exec, plan->children[1]);
-    bool is_flipped = !is_for_left_only(kind) && left < right / FLIP_FACTOR;
+    bool is_flipped = left < right / FLIP_FACTOR;
     join->build = is_flipped ? 0 : 1;
     join->probe = 1 - join->build;
     bool is_left_outer = kind == JOIN_LEFT || kind == JOIN_FULL;
     bool is_right_outer = kind == JOIN_RIGHT || kind == JOIN_FULL;
     join->is_probe_outer = is_flipped ? is_right_outer : is_left_outer;
     join->is_build_outer = is_flipped ? is_left_outer : is_right_outer;
-    join->is_first_enough = is_for_left_only(kind);
+    join->is_first_enough = is_for_left_only(kind) && !is_flipped;
+    join->is_marking = is_for_left_only(kind) && is_flipped;
+    join->is_build_outer = join->is_build_outer || join->is_marking;
+    join->is_keys_only =
+        join->is_first_enough && plan->join.key_count > 0 && plan->join.condition == NULL;
 }
 
 static size_t left_count(const struct exec_node *node)
@@ -177,6 +184,10 @@ static enum err keep_batch(struct exec_node *node, const struct batch *in, struc
 {
     struct join *join = node->state;
     size_t first = join->rows.row_count;
+    if (join->is_keys_only) {
+        uint32_t ids[VECTOR_ROWS_MAX];
+        return number_keys(node, join->side_keys[join->build], in, true, ids, error);
+    }
     enum err err = rowset_append(&join->rows, in, NULL, in->row_count, error);
     if (err == OK && node->plan->join.key_count != 0)
         err = chain_rows(node, in, first, error);
@@ -218,6 +229,8 @@ static uint32_t first_candidate(const struct exec_node *node, uint32_t row)
     if (node->plan->join.key_count == 0)
         return join->rows.row_count == 0 ? KEY_NONE : 0;
     uint32_t id = join->ids[row];
+    if (join->is_keys_only)
+        return id == KEY_NONE ? KEY_NONE : 0;
     return id == KEY_NONE ? KEY_NONE : join->heads[id];
 }
 
@@ -339,7 +352,7 @@ static enum err match_candidates(struct exec_node *node, uint32_t *probe, uint32
         count = kept_count;
     }
     note_matches(join, probe, built, count);
-    if (!join->is_first_enough && count != 0)
+    if (!join->is_first_enough && !join->is_marking && count != 0)
         make_pairs(node, probe, built, count, NULL, out);
     return OK;
 }
@@ -359,7 +372,7 @@ static void finish_probe(struct exec_node *node, struct batch *out)
     join->in.row_count = 0;
 }
 
-/* Built rows that nothing met. */
+/* Built rows that nothing met; of a semi join those that something met. */
 static void give_unmet(struct exec_node *node, struct batch *out)
 {
     struct join *join = node->state;
@@ -367,11 +380,14 @@ static void give_unmet(struct exec_node *node, struct batch *out)
     size_t count = 0;
     for (; count < VECTOR_ROWS_MAX && join->next_unmet < join->rows.row_count; join->next_unmet++) {
         built[count] = join->next_unmet;
-        count += join->is_met[join->next_unmet] == 0;
+        bool is_met = join->is_met[join->next_unmet] != 0;
+        count += is_met == (node->plan->join.kind == JOIN_SEMI);
     }
     arena_reset(&node->scratch);
     if (count != 0)
         make_pairs(node, NULL, built, count, NULL, out);
+    if (join->is_marking)
+        out->column_count = left_count(node);
 }
 
 /* --- the operator --- */

@@ -10,7 +10,7 @@ struct exec_node;
 struct exec_operator {
     const char *name;
     size_t state_size;
-    bool is_right_lazy; /* only the first child is opened: the operator runs the second one */
+    bool is_right_lazy; /* the last child is not opened: the operator does it, if and when */
     enum err (*open)(struct exec_node *node,
                      struct error *error); /* children are open; NULL: nothing to do */
     enum err (*next)(struct exec_node *node, struct batch *out, struct error *error);
@@ -26,6 +26,7 @@ struct exec_node {
     struct arena scratch; /* reset by the operator at each next(): the batch given lies in it */
 };
 
+extern const struct exec_operator exec_lookup_operator;
 extern const struct exec_operator exec_scan_operator, exec_provider_operator, exec_values_operator,
     exec_filter_operator, exec_project_operator, exec_group_operator, exec_sort_operator,
     exec_limit_operator, exec_join_operator, exec_apply_operator, exec_union_operator,

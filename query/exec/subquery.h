@@ -27,4 +27,7 @@ MUST_CHECK enum err subquery_rows(struct subquery *subquery, struct exec *exec,
                                   const struct value *values, const struct parameter_rows **out,
                                   struct error *error);
 
+/* query/exec/lookup.c; NULL is nothing. */
+void lookup_rows_free(struct lookup_rows *rows);
+
 #endif

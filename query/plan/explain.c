@@ -260,6 +260,33 @@ static void print_window(const struct plan *plan, const struct slice *names, str
     }
 }
 
+static void print_lookup(const struct plan *plan, const struct slice *names, struct writer *out)
+{
+    static const char *const operations[] = {
+        [COMPARE_LT] = "<", [COMPARE_LE] = "<=", [COMPARE_GT] = ">", [COMPARE_GE] = ">="};
+    writer_cstr(out, "Lookup by ");
+    size_t count = plan->lookup.key_count;
+    for (size_t index = 0; index < count; index++) {
+        writer_cstr(out, index > 0 ? ", " : "");
+        expr_print(plan->lookup.keys[index], names, out);
+        writer_cstr(out, " = ");
+        expr_print(plan->lookup.values[index], names, out);
+    }
+    for (size_t index = 0; index < plan->lookup.bound_count; index++) {
+        const struct lookup_bound *bound = &plan->lookup.bounds[index];
+        writer_cstr(out, index + count > 0 ? ", " : "");
+        expr_print(plan->lookup.order[0].expr, names, out);
+        writer_printf(out, " %s ", operations[bound->operation]);
+        expr_print(bound->value, names, out);
+    }
+    for (size_t index = 0; index < plan->lookup.order_count; index++) {
+        writer_cstr(out, index > 0 ? ", " : " in order of ");
+        expr_print(plan->lookup.order[index].expr, names, out);
+        writer_cstr(out, plan->lookup.order[index].is_descending ? " DESC" : "");
+    }
+    print_filter(plan->lookup.condition, names, out);
+}
+
 static void print_node(const struct plan *plan, struct writer *out)
 {
     const struct plan *source = plan->child_count > 0 ? plan->children[0] : plan;
@@ -296,6 +323,9 @@ static void print_node(const struct plan *plan, struct writer *out)
     case PLAN_JOIN:
     case PLAN_APPLY:
         print_join(plan, out);
+        break;
+    case PLAN_LOOKUP:
+        print_lookup(plan, names, out);
         break;
     case PLAN_UNION_ALL:
         writer_cstr(out, "Append");

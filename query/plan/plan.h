@@ -20,7 +20,8 @@ enum plan_kind {
     PLAN_SORT,  /* with limit: top-N */
     PLAN_LIMIT,
     PLAN_JOIN,
-    PLAN_APPLY, /* LATERAL: the right side is run for each left row, by the values of its slots */
+    PLAN_APPLY,  /* LATERAL: the right side is run for each left row, by the values of its slots */
+    PLAN_LOOKUP, /* rows kept by keys over all runs of a subquery: those of its values */
     PLAN_UNION_ALL,
     PLAN_HOP,    /* hop(): each row once per window it falls in */
     PLAN_EXPAND, /* grouping sets: each row once for each set */
@@ -103,6 +104,11 @@ struct subplan_slots {
     uint32_t *slots;
 };
 
+struct lookup_bound {   /* order[0] operation value */
+    unsigned operation; /* enum compare_operation */
+    struct expr *value;
+};
+
 struct plan {
     enum plan_kind kind;
     uint32_t id;         /* 0 … statement->plan_count - 1 */
@@ -162,6 +168,17 @@ struct plan {
             struct subplan_slots slots;
             struct expr **arguments; /* values of the slots, over children[0]'s columns */
         } join;                      /* output: left columns, then right columns (not SEMI, ANTI) */
+        struct {
+            size_t key_count;
+            struct expr **keys;     /* over the child's columns */
+            struct expr **values;   /* of the slots: what the keys are to be equal to */
+            struct expr *condition; /* what else the rows must meet; NULL: nothing */
+            size_t order_count;     /* rows come in this order, if there is one */
+            struct sort_key *order;
+            size_t bound_count;
+            struct lookup_bound *bounds;
+            size_t top; /* so many rows of a key are ever wanted; 0: all may be */
+        } lookup;       /* output: the child's columns */
         struct {
             uint32_t time_column; /* of the child, timestamptz or timestamp; rows with NULL time
                                      give no window */

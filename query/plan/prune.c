@@ -173,6 +173,23 @@ static uint32_t *prune_sort(struct builder *build, struct plan *plan, const bool
     return take_child(plan, map);
 }
 
+static uint32_t *prune_lookup(struct builder *build, struct plan *plan, const bool *needed)
+{
+    bool *below = copy_needed(build, needed, plan->column_count);
+    need_expr(plan->lookup.condition, below);
+    for (size_t index = 0; index < plan->lookup.key_count; index++)
+        need_expr(plan->lookup.keys[index], below);
+    for (size_t index = 0; index < plan->lookup.order_count; index++)
+        need_expr(plan->lookup.order[index].expr, below);
+    uint32_t *map = prune(build, plan->children[0], below);
+    renumber(build, &plan->lookup.condition, map);
+    for (size_t index = 0; index < plan->lookup.key_count; index++)
+        renumber(build, &plan->lookup.keys[index], map);
+    for (size_t index = 0; index < plan->lookup.order_count; index++)
+        renumber(build, &plan->lookup.order[index].expr, map);
+    return take_child(plan, map);
+}
+
 static uint32_t *prune_join(struct builder *build, struct plan *plan, const bool *needed)
 {
     size_t left_count = plan->children[0]->column_count;
@@ -367,6 +384,8 @@ static uint32_t *prune(struct builder *build, struct plan *plan, const bool *nee
     case PLAN_JOIN:
     case PLAN_APPLY:
         return prune_join(build, plan, needed);
+    case PLAN_LOOKUP:
+        return prune_lookup(build, plan, needed);
     case PLAN_UNION_ALL:
         return prune_union(build, plan, needed);
     case PLAN_HOP:

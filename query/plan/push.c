@@ -9,6 +9,7 @@
  *                 it, the left side's only; in ON, the right side's only (a row of the left side
  *                 that fails ON still comes out); right the other way round; full: nothing
  *   APPLY         as JOIN, without keys
+ *   LOOKUP        nothing: its rows are kept for other values too
  *   UNION ALL     everything, to each side
  *   SORT          everything without LIMIT, nothing with it
  *   HOP           what does not name the window
@@ -159,7 +160,8 @@ static bool on_may_go_right(enum join_kind kind)
 static bool is_key(const struct expr *expr, uint32_t left_count, bool *is_swapped)
 {
     if (!expr_is_operator(expr, "=") ||
-        expr->arguments[0]->type.id != expr->arguments[1]->type.id || expr_is_volatile(expr))
+        !type_is_alike(expr->arguments[0]->type, expr->arguments[1]->type) ||
+        expr_is_volatile(expr))
         return false;
     enum side first = side_of(expr->arguments[0], left_count);
     enum side second = side_of(expr->arguments[1], left_count);
@@ -376,6 +378,8 @@ static struct plan *push(struct builder *build, struct plan *plan, struct expr_l
     case PLAN_JOIN:
     case PLAN_APPLY:
         return push_join(build, plan, conditions);
+    case PLAN_LOOKUP: /* its rows are kept for all values */
+        return push_child(build, plan, &below, conditions);
     case PLAN_UNION_ALL:
         return push_union(build, plan, conditions);
     case PLAN_EXPAND:

@@ -96,6 +96,15 @@ bool expr_column_range(const struct expr *expr, uint32_t *least, uint32_t *great
     return range.is_found;
 }
 
+bool type_is_alike(struct type a, struct type b)
+{
+    bool is_integer =
+        a.id >= TYPE_INT2 && a.id <= TYPE_INT8 && b.id >= TYPE_INT2 && b.id <= TYPE_INT8;
+    bool is_float = (a.id == TYPE_FLOAT4 || a.id == TYPE_FLOAT8) &&
+                    (b.id == TYPE_FLOAT4 || b.id == TYPE_FLOAT8);
+    return a.id == b.id || is_integer || is_float;
+}
+
 bool expr_is_operator(const struct expr *expr, const char *name)
 {
     return expr->kind == EXPR_CALL && expr->argument_count == 2 &&

@@ -9,6 +9,21 @@
 /* All passes, in order: conditions down, projections merged, columns pruned, time bounds found. */
 struct plan *plan_rewrite(struct builder *build, struct plan *plan);
 
+/* query/plan/decorrelate.c: conditions that are subqueries become semi and anti joins; subplans
+ * that were used up are NULL then. */
+struct plan *plan_decorrelate(struct builder *build, struct statement *statement,
+                              struct plan *plan);
+/* query/plan/lookup.c: filters by values of the query around become lookups. is_inside: the plan is
+ * a subquery that takes such values; else only the right sides of APPLY are. */
+void plan_lookups(struct builder *build, struct plan *plan, bool is_inside);
+/* query/plan/visit.c: all expressions of a plan and those below it. */
+void plan_visit(const struct plan *plan, void (*visit)(void *context, const struct expr *expr),
+                void *context);
+/* Is one of these slots (NULL: of any) used? */
+bool expr_uses_slots(const struct expr *expr, const struct subplan_slots *slots);
+bool plan_uses_slots(const struct plan *plan, const struct subplan_slots *slots);
+bool plan_is_volatile(const struct plan *plan);
+
 /* query/plan/push.c: conditions go as near to the scans as they may; equalities of joins become
  * hash keys. */
 struct plan *plan_push(struct builder *build, struct plan *plan);
@@ -39,6 +54,8 @@ size_t expr_size(const struct expr *expr, size_t limit);
 bool expr_column_range(const struct expr *expr, uint32_t *least, uint32_t *greatest);
 /* Does a subquery's value stand in it? */
 bool expr_has_parameter(const struct expr *expr);
+/* Are values of both kept and compared alike? int2, int4 and int8 are, real and double are. */
+bool type_is_alike(struct type a, struct type b);
 bool expr_is_operator(const struct expr *expr, const char *name);
 
 #endif

@@ -29,10 +29,24 @@ static void number_plan(struct statement *statement, struct plan *plan)
 static void finish_plans(struct binder *b)
 {
     struct statement *statement = b->statement;
+    /* Outer ones have the higher numbers, and take inner ones into themselves. */
+    if (statement->plan != NULL)
+        statement->plan = plan_decorrelate(&b->build, statement, statement->plan);
+    for (size_t index = statement->subplan_count; index-- > 0;)
+        if (statement->subplans[index] != NULL)
+            statement->subplans[index] =
+                plan_decorrelate(&b->build, statement, statement->subplans[index]);
+    if (statement->plan != NULL)
+        plan_lookups(&b->build, statement->plan, false);
+    for (size_t index = 0; index < statement->subplan_count; index++)
+        if (statement->subplans[index] != NULL)
+            plan_lookups(&b->build, statement->subplans[index],
+                         statement->subplan_slots[index].count > 0);
     if (statement->plan != NULL)
         statement->plan = plan_rewrite(&b->build, statement->plan);
     for (size_t index = 0; index < statement->subplan_count; index++)
-        statement->subplans[index] = plan_rewrite(&b->build, statement->subplans[index]);
+        if (statement->subplans[index] != NULL)
+            statement->subplans[index] = plan_rewrite(&b->build, statement->subplans[index]);
     if (statement->plan != NULL)
         number_plan(statement, statement->plan);
     for (size_t index = 0; index < statement->subplan_count; index++)

@@ -415,6 +415,8 @@ class Generator:
     def from_clause(self, depth):
         """(FROM text, scope)"""
         form = self.rng.randint(0, 13)
+        if depth > 0 and self.rng.random() < 0.25:
+            return self.joined()
         if form <= 5 or depth <= 0:
             return "t", COLUMNS["t"]
         windows = COLUMNS["t"] + [("window_start", "timestamptz"), ("window_end", "timestamptz")]
@@ -441,6 +443,105 @@ class Generator:
             return self.use("comma join", "t a, w c"), self.qualified("t", "a") + self.qualified("w", "c")
         return self.use("VALUES in FROM", "(VALUES (1, 'red', 0.5), (2, NULL, 1.25), (NULL, 'blue', 3)) AS z(k, g, m)"), [("z.k", "int4"), ("z.g", "text"), ("z.m", "numeric")]
 
+    # --- joins and sub-selects ---
+    FEW = "(SELECT * FROM t WHERE id < 40)"
+
+    def joined(self):
+        """Joins of every kind over few rows of t and all of w: pairs stay in the thousands at most."""
+        both = self.qualified("t", "a") + self.qualified("w", "c")
+        form = self.pick("on", "on", "using", "natural", "lateral", "lateral", "three")
+        if form == "on":
+            kind = self.pick("LEFT", "RIGHT", "FULL", "INNER")
+            equal = self.pick("a.k = c.k", "a.g = c.g", "c.k = a.k AND a.g = c.g")
+            residual = self.pick("", " AND a.d < c.x", " AND c.x > 0", " AND a.i2 > 0", " AND a.n <> c.m", " AND a.ts > c.at")
+            unequal = self.pick("a.k < c.k", "a.n > c.m OR a.g = c.g", "a.ts <= c.at AND a.g = c.g", "c.x > 0", "a.b", "false")
+            on = unequal if kind != "FULL" and self.rng.random() < 0.4 else equal + residual
+            self.used["residual ON" if on.startswith(equal) and residual else "ON"] += 1
+            return self.use(f"{kind} JOIN (few)", f"{self.FEW} a {kind} JOIN w c ON {on}"), both
+        if form == "using":
+            kind, names = self.pick("LEFT", "RIGHT", "FULL", "INNER"), self.pick("k", "g", "k, g", "g, k")
+            merged = [(name, dict(COLUMNS["w"])[name]) for name in names.split(", ")]
+            return self.use("JOIN USING", f"{self.FEW} a {kind} JOIN w c USING ({names})"), merged + both
+        if form == "natural":
+            kind = self.pick("", "LEFT ", "RIGHT ", "FULL ")
+            return self.use("NATURAL JOIN", f"{self.FEW} a NATURAL {kind}JOIN w c"), [("k", "int4"), ("g", "text")] + both
+        if form == "three":
+            first, second = self.pick("LEFT", "RIGHT", "FULL", "INNER"), self.pick("LEFT", "RIGHT", "FULL", "INNER")
+            return self.use("three tables", f"{self.FEW} a {first} JOIN w c ON a.k = c.k {second} JOIN w e ON e.g = {self.pick('a', 'c')}.g"), \
+                both + self.qualified("w", "e")
+        return self.lateral()
+
+    def lateral(self):
+        kind = self.pick("CROSS JOIN LATERAL", "LEFT JOIN LATERAL")
+        on = " ON true" if kind[0] == "L" else ""
+        form = self.pick("latest", "as of", "aggregate", "expression", "plain", "several")
+        key = self.pick("w.k = a.k", "w.g = a.g", "w.k = a.k AND w.g = a.g")
+        way = self.pick("", " DESC")
+        total = f"w.at{way}, w.label, w.x, w.m, w.k, w.g"
+        names = [("s.l", "text"), ("s.x", "double"), ("s.at", "timestamptz")]
+        if form == "latest":
+            inner = f"SELECT w.label AS l, w.x, w.at FROM w WHERE {key} ORDER BY {total} LIMIT {self.pick(1, 1, 2, 3)}"
+        elif form == "as of":
+            bound = self.pick("w.at <= a.ts", "w.at < a.ts", "w.at >= a.ts", "a.ts > w.at", "w.at BETWEEN a.ts - interval '20 days' AND a.ts")
+            inner = f"SELECT w.label AS l, w.x, w.at FROM w WHERE {key} AND {bound} ORDER BY {total} LIMIT 1"
+        elif form == "aggregate":
+            inner = f"SELECT min(w.label) AS l, max(w.x) AS x, max(w.at) AS at FROM w WHERE {key}" + self.pick("", " AND w.m > a.n", " GROUP BY w.k")
+        elif form == "expression":
+            inner, names = "SELECT a.k + 1 AS l, a.s || 'x' AS x, a.ts AS at", [("s.l", "int4"), ("s.x", "text"), ("s.at", "timestamptz")]
+        elif form == "several":
+            inner = f"SELECT w.label AS l, v.x, w.at FROM w JOIN w v ON v.k = w.k WHERE {key.replace('w.', 'v.')} AND w.m > 0"
+        else:
+            inner = f"SELECT w.label AS l, w.x, w.at FROM w WHERE {key}" + self.pick("", " AND w.at > a.ts", " AND w.x IS NOT NULL")
+        return self.use("LATERAL ORDER BY LIMIT" if form in ("latest", "as of") else "LATERAL", f"{self.FEW} a {kind} ({inner}) s{on}"), self.qualified("t", "a") + names
+
+    def correlated(self, scope):
+        """A condition with a subquery over w that names columns of the query around."""
+        few = [name for name, kind in scope if name.split(".")[-1] in ("k",)] or self.columns(scope, "int4")
+        texts = [name for name, kind in scope if name.split(".")[-1] == "g"]
+        if not few or not texts:
+            return "true"
+        k, g = self.pick(*few), self.pick(*texts)
+        k, g = (name if "." in name else "t." + name for name in (k, g))
+        where = self.pick(f"y.k = {k}", f"y.g = {g}", f"y.k = {k} AND y.g = {g}", f"y.k < {k}", f"y.k = {k} AND y.x > 0", f"y.k = {k} OR y.g = {g}")
+        form = self.rng.randint(0, 8)
+        no = self.pick("", "NOT ")
+        if form <= 1:
+            return self.use("correlated EXISTS", f"{no}EXISTS (SELECT 1 FROM w y WHERE {where})")
+        if form == 2:
+            return self.use("correlated IN", f"{k} {no}IN (SELECT y.k FROM w y WHERE {where})")
+        if form == 3:
+            return self.use("row IN", f"({k}, {g}) {no}IN (SELECT y.k, y.g FROM w y{self.pick('', ' WHERE ' + where, ' WHERE y.k IS NOT NULL AND y.g IS NOT NULL')})")
+        if form == 4:
+            return self.use("ANY/ALL (subquery)", f"{k} {self.pick('<', '>=', '=', '<>')} {self.pick('ANY', 'ALL')} (SELECT y.k FROM w y WHERE {self.pick(where, 'y.k > 2', 'true')})")
+        if form == 5:
+            return self.use("correlated count", f"(SELECT count(*) FROM w y WHERE {where}) {self.pick('=', '>', '<')} {self.rng.randint(0, 3)}")
+        if form == 6:
+            return self.use("correlated aggregate", f"(SELECT {self.pick('max', 'min')}(y.m) FROM w y WHERE {where}) > {self.rng.randint(-500, 500)}")
+        if form == 7:
+            return self.use("correlated LIMIT 1", f"(SELECT y.label FROM w y WHERE {where} ORDER BY y.at, y.label, y.x, y.m LIMIT 1) {self.pick('>', '<=')} 'c'")
+        return self.use("nested correlation", f"EXISTS (SELECT 1 FROM w y WHERE {where} AND {no}EXISTS (SELECT 1 FROM w z WHERE z.k = {k} AND z.g <> y.g))")
+
+    def correlated_value(self, scope):
+        k = [name for name, kind in scope if name.split(".")[-1] == "k"]
+        if not k:
+            return "1"
+        k = self.pick(*k)
+        k = k if "." in k else "t." + k
+        where = self.pick(f"y.k = {k}", f"y.k > {k}", f"y.k = {k} AND y.x > 0", f"y.k + 1 = {k}")
+        form = self.rng.randint(0, 5)
+        if form == 0:
+            return self.use("scalar subquery", f"(SELECT count(*) FROM w y WHERE {where})")
+        if form == 1:
+            return self.use("scalar subquery", f"(SELECT {self.pick('sum(y.m)', 'max(y.label)', 'avg(y.k)', 'count(y.x) + 1', 'coalesce(max(y.m), 0)')} FROM w y WHERE {where})")
+        if form == 2:
+            self.has_rounding = True  # no LIMIT: who stops early does not see the second row
+            return self.use("scalar subquery", f"(SELECT y.label FROM w y WHERE {where}{self.pick('', ' AND y.m > 900')})")
+        if form == 3:
+            return self.use("scalar subquery", f"(SELECT y.m FROM w y WHERE {where} ORDER BY y.at{self.pick('', ' DESC')}, y.m, y.x, y.label LIMIT 1)")
+        if form == 4:
+            return self.use("ARRAY or EXISTS as a value", f"ARRAY(SELECT y.label FROM w y WHERE {where} ORDER BY y.label)")
+        return self.use("ARRAY or EXISTS as a value", f"EXISTS (SELECT 1 FROM w y WHERE {where})")
+
     def select_list(self, scope, count):
         kinds = [self.pick("int4", "int8", "numeric", "double", "text", "bool", "timestamptz", "timestamp", "date", "interval", "real", "uuid")
                  for _ in range(count)]
@@ -458,6 +559,8 @@ class Generator:
             conditions.append(self.use("scalar subquery", "i4 > (SELECT avg(k) FROM w)"))
         if self.rng.random() < 0.04:
             conditions.append(self.use("EXISTS", f"{self.pick('', 'NOT ')}EXISTS (SELECT 1 FROM w WHERE k = {self.rng.randint(0, 12)})"))
+        if self.rng.random() < 0.18:
+            conditions.append(self.correlated(scope))
         return " WHERE " + " AND ".join(conditions) if conditions else ""
 
     def order_and_limit(self, count):
@@ -509,6 +612,8 @@ class Generator:
     def plain_query(self, depth):
         from_text, scope = self.from_clause(depth)
         columns, _ = self.select_list(scope, self.rng.randint(1, 4))
+        if self.rng.random() < 0.12:
+            columns.append(self.correlated_value(scope))
         distinct = self.use("DISTINCT", "DISTINCT ") if self.rng.random() < 0.15 else ""
         text = f"SELECT {distinct}" + ", ".join(f"{c} AS o{i}" for i, c in enumerate(columns))
         return text + f" FROM {from_text}{self.where(scope, from_text, 2)}", len(columns)

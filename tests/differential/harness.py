@@ -38,11 +38,11 @@ def translate(sql):
     """Our window functions in PostgreSQL's own words."""
     sql = re.sub(r"tumble\(t, ts, interval '([^']+)'\)",
                  rf"(SELECT t.*, date_bin('\1', ts, {ORIGIN}) AS window_start, "
-                 rf"date_bin('\1', ts, {ORIGIN}) + interval '\1' AS window_end FROM t) AS tumble", sql)
+                 rf"date_bin('\1', ts, {ORIGIN}) + interval '\1' AS window_end FROM t) AS t", sql)
     return re.sub(r"hop\(t, ts, interval '([^']+)', interval '([^']+)'\)",
                   rf"(SELECT t.*, w AS window_start, w + interval '\2' AS window_end FROM t, "
                   rf"generate_series(date_bin('\1', ts, {ORIGIN}) - interval '\2' + interval '\1', "
-                  rf"date_bin('\1', ts, {ORIGIN}), interval '\1') AS w) AS hop", sql)
+                  rf"date_bin('\1', ts, {ORIGIN}), interval '\1') AS w) AS t", sql)
 
 
 class Reference:

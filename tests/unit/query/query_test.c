@@ -127,7 +127,8 @@ static void expect_error(struct fixture *f, const struct query_request *request,
                          const char *sqlstate)
 {
     struct query_answer answer;
-    assert_int_not_equal(query_run(f->engine, request, &answer), OK);
+    if (query_run(f->engine, request, &answer) == OK)
+        fail_msg("%.*s: went well", SLICE_ARGS(request->text));
     if (strcmp(answer.error.sqlstate, sqlstate) != 0)
         fail_msg("%s was expected, not %s: %s", sqlstate, answer.error.sqlstate, answer.error.text);
     assert_int_equal(answer.body.size, 0);
@@ -207,6 +208,76 @@ static void test_top_by_time(void **state)
     assert_non_null(scanned);
     assert_true(strtoull(scanned + 15, NULL, 10) <= 200000);
     writer_deinit(&answer.body);
+    teardown(&f);
+}
+
+/* Rows that the lookup of an EXPLAIN ANALYZE gave, and those it kept. */
+static void count_lookup(struct fixture *f, const char *text, uint64_t *given, uint64_t *kept)
+{
+    struct query_request request = request_of(text);
+    struct query_answer answer;
+    if (query_run(f->engine, &request, &answer) != OK)
+        fail_msg("%s: %s", answer.error.sqlstate, answer.error.text);
+    writer_u8(&answer.body, 0);
+    const char *line = strstr((const char *)answer.body.data, "Lookup by");
+    assert_non_null(line);
+    const char *rows = strstr(line, "(rows=");
+    *given = *kept = strtoull(rows + 6, NULL, 10);
+    const char *of = strstr(rows, " of ");
+    if (of != NULL && of < strchr(rows, ')'))
+        *kept = strtoull(of + 4, NULL, 10);
+    writer_deinit(&answer.body);
+}
+
+/* The latest row of each key and as-of joins look at a few rows for each row on the left, whatever
+ * there is on the right: 20,000 by 20,000 would be 400 million. */
+static void test_rows_of_lookups(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "EXPLAIN ANALYZE SELECT sum(s.n) FROM numbers k, LATERAL (SELECT t.n FROM numbers t "
+        "WHERE t.n % 100 = k.n % 100 ORDER BY t.n DESC LIMIT 1) s",
+        "EXPLAIN ANALYZE SELECT sum(s.n) FROM numbers k, LATERAL (SELECT t.n FROM numbers t "
+        "WHERE t.n % 100 = k.n % 100 AND t.n <= k.n ORDER BY t.n DESC LIMIT 1) s",
+        "EXPLAIN ANALYZE SELECT sum(s.n) FROM numbers k LEFT JOIN LATERAL (SELECT t.n FROM numbers "
+        "t WHERE t.n > k.n AND t.n < k.n + 5 ORDER BY t.n LIMIT 3) s ON true",
+        "EXPLAIN ANALYZE SELECT sum((SELECT t.n FROM numbers t WHERE t.n = k.n)) FROM numbers k"};
+    struct fixture f;
+    setup(&f);
+    insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 20000);
+    for (size_t i = 0; i < array_count(texts); i++) {
+        uint64_t given, kept;
+        count_lookup(&f, texts[i], &given, &kept);
+        assert_true(given <= UINT64_C(20000) * 16);
+        assert_int_equal(kept, 20000);
+    }
+    struct query_request request =
+        request_of("SELECT sum(s.n) AS s FROM numbers k, LATERAL (SELECT t.n FROM numbers t WHERE "
+                   "t.n <= k.n - 1 ORDER BY t.n DESC LIMIT 1) s");
+    expect(&f, &request, "s\r\n199970001\r\n");
+    teardown(&f);
+}
+
+/* Rows that do not fit: an unordered lookup reads them anew, a join and an ordered lookup say so.
+ */
+static void test_memory_of_joins(void **state)
+{
+    (void)state;
+    const struct query_setting small[] = {{SLICE("freshet.query_memory"), SLICE("1MB")}};
+    struct fixture f;
+    setup(&f);
+    insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 100000);
+    struct query_request request =
+        request_of("SELECT (SELECT count(*) FROM numbers t WHERE t.n % 1000 = k.n) AS c FROM "
+                   "(VALUES (3), (-1), (999)) k (n)");
+    request.settings = small;
+    request.setting_count = 1;
+    expect(&f, &request, "c\r\n100\r\n0\r\n100\r\n");
+    request.text = SLICE("SELECT count(*) FROM numbers a FULL JOIN numbers b USING (n)");
+    expect_error(&f, &request, "53200");
+    request.text = SLICE("SELECT (SELECT t.n FROM numbers t WHERE t.n < k.n ORDER BY t.n LIMIT 1) "
+                         "FROM (VALUES (3)) k (n)");
+    expect_error(&f, &request, "53200");
     teardown(&f);
 }
 
@@ -331,6 +402,8 @@ static void run_all(void *context)
         cmocka_unit_test(test_top_by_time),
         cmocka_unit_test(test_select),
         cmocka_unit_test(test_plans_follow_definitions),
+        cmocka_unit_test(test_rows_of_lookups),
+        cmocka_unit_test(test_memory_of_joins),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_time_and_cancel),
         cmocka_unit_test(test_cancel_by_id),

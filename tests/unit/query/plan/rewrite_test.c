@@ -49,6 +49,75 @@ static void run(const struct plan_case *cases, size_t count)
 static void test_plans(void **state)
 {
     static const struct plan_case cases[] = {
+        {"select name from users u where exists (select 1 from clicks c where c.user_id = u.id and "
+         "c.n > 1) and not exists (select 1 from clicks c where c.user_id = u.id and c.country <> "
+         "u.country)",
+         "Project name\n"
+         "  ->  Anti hash join on id = user_id filter: (country <> country)\n"
+         "        ->  Semi hash join on id = user_id\n"
+         "              ->  Scan on users u (id, name, country)\n"
+         "              ->  Scan on clicks c (user_id, n) filter: (n > 1)\n"
+         "        ->  Scan on clicks c (user_id, country)\n"},
+        {"select name from users u where id not in (select user_id from clicks c where c.country = "
+         "u.country)",
+         "Project name\n"
+         "  ->  Anti hash join on country = country filter: ((id = user_id) IS NOT FALSE)\n"
+         "        ->  Scan on users u (id, name, country)\n"
+         "        ->  Scan on clicks c (user_id, country)\n"},
+        {"select name from users u where (id, country) in (select user_id, country from clicks)",
+         "Project name\n"
+         "  ->  Semi hash join on id = user_id AND country = country\n"
+         "        ->  Scan on users u (id, name, country)\n"
+         "        ->  Scan on clicks (user_id, country)\n"},
+        {"select name, (select max(n) from clicks c where c.user_id = u.id) from users u",
+         "Project name, (subquery 1 of id)\n"
+         "  ->  Scan on users u (id, name)\n"
+         "Subquery 1\n"
+         "  ->  Project max\n"
+         "        ->  Group: max(n)\n"
+         "              ->  Lookup by user_id = $1\n"
+         "                    ->  Scan on clicks c (user_id, n)\n"},
+        {"select name, s.n from users u left join lateral (select n from clicks c where c.user_id "
+         "= "
+         "u.id and ts < now() order by ts desc limit 1) s on true",
+         "Project name, n\n"
+         "  ->  Left apply with $1 = id\n"
+         "        ->  Scan on users u (id, name)\n"
+         "        ->  Project n\n"
+         "              ->  Limit 1\n"
+         "                    ->  Project n\n"
+         "                          ->  Lookup by user_id = $1 in order of ts DESC\n"
+         "                                ->  Scan on clicks c (ts, user_id, n) filter: (ts < "
+         "now()) to: now()\n"},
+        {"select u.name, s.name from users u, lateral (select * from users v where v.country = "
+         "u.country and v.id <= u.id and v.id > u.id - 10 order by v.id desc limit 1) s",
+         "Project name, name\n"
+         "  ->  Cross apply with $1 = country, $2 = id\n"
+         "        ->  Scan on users u (id, name, country)\n"
+         "        ->  Limit 1\n"
+         "              ->  Project name\n"
+         "                    ->  Lookup by country = $1, id <= $2, id > ($2 - 10) in order of id "
+         "DESC\n"
+         "                          ->  Scan on users v (id, name, country)\n"},
+        {"select coalesce(a.name, b.name) from users a full join users b using (id) right join "
+         "clicks c on c.user_id = b.id and c.n > 1",
+         "Project COALESCE(name, name)\n"
+         "  ->  Right hash join on id = user_id filter: (n > 1)\n"
+         "        ->  Project name, id, name\n"
+         "              ->  Full hash join on id = id\n"
+         "                    ->  Scan on users a (id, name)\n"
+         "                    ->  Scan on users b (id, name)\n"
+         "        ->  Scan on clicks c (user_id, n)\n"},
+        {"select count(*) from clicks where n in (select id from users) and user_id < any (select "
+         "id from users)",
+         "Project count\n"
+         "  ->  Group: count(*)\n"
+         "        ->  Semi loop join filter: (user_id < id)\n"
+         "              ->  Scan on clicks (user_id, n) filter: ((n)::bigint IN (subquery 1))\n"
+         "              ->  Scan on users (id)\n"
+         "Subquery 1\n"
+         "  ->  Project id\n"
+         "        ->  Scan on users (id)\n"},
         {"select country, count(*) from clicks where ts > now() - interval '1 hour' group by 1 "
          "order by 2 "
          "desc limit 10",
