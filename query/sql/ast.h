@@ -106,6 +106,7 @@ struct ast_from {
     struct slice alias;
     size_t column_alias_count;
     struct slice *column_aliases;
+    struct ast_node *sample; /* TABLE: TABLESAMPLE (percent); NULL: all rows */
     struct ast_select *select;
     enum ast_join join;
     struct ast_from *left, *right;

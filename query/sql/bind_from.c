@@ -205,12 +205,44 @@ static enum err bind_from_select(struct binder *b, struct scope *scope, const st
     return result != OK ? result : bind_add_columns(b, scope, from, SLICE(""), from->alias, *out);
 }
 
+/* TABLESAMPLE: a row stays by chance. */
+static enum err bind_sample(struct binder *b, const struct ast_from *from, struct plan **plan)
+{
+    struct scope empty = {.clause = "TABLESAMPLE"};
+    struct expr *parts[2];
+    struct expr *test;
+    int32_t position = from->sample->position;
+    enum err result = bind_expr(b, &empty, from->sample, &parts[1]);
+    if (result == OK)
+        result = build_cast(&b->build, parts[1], type_of(TYPE_FLOAT8), CAST_ASSIGNMENT, position,
+                            &parts[1]);
+    if (result != OK)
+        return result;
+    if (parts[1]->kind != EXPR_CONSTANT)
+        return bind_unsupported(b, position, "a percentage that is no constant");
+    struct value *percent = &parts[1]->constant;
+    if (percent->is_null)
+        return bind_error(b, position, "2202H", "TABLESAMPLE parameter cannot be null");
+    if (!(percent->f >= 0 && percent->f <= 100))
+        return bind_error(b, position, "2202H", "sample percentage must be between 0 and 100");
+    struct value share = {.type = type_of(TYPE_FLOAT8), .f = percent->f / 100};
+    parts[1] = build_constant(&b->build, &share, position);
+    result = build_call(&b->build, SLICE("random"), NULL, 0, position, &parts[0]);
+    if (result == OK)
+        result = build_operator(&b->build, SLICE("<"), parts[0], parts[1], position, &test);
+    return result != OK ? result : bind_filter(b, *plan, test, plan);
+}
+
 enum err bind_from_item(struct binder *b, struct scope *scope, const struct ast_from *from,
                         struct plan **out)
 {
+    enum err result;
     switch (from->kind) {
     case FROM_TABLE:
-        return bind_table(b, scope, from, out);
+        if (from->sample == NULL)
+            return bind_table(b, scope, from, out);
+        result = bind_table(b, scope, from, out);
+        return result != OK ? result : bind_sample(b, from, out);
     case FROM_SELECT:
         return bind_from_select(b, scope, from, out);
     case FROM_JOIN:
@@ -222,7 +254,7 @@ enum err bind_from_item(struct binder *b, struct scope *scope, const struct ast_
     }
     struct plan *plan;
     struct scope inner = {.outer = scope->outer, .ctes = scope->ctes};
-    enum err result = bind_window(b, &inner, from, &plan);
+    result = bind_window(b, &inner, from, &plan);
     if (result != OK)
         return result;
     *out = plan;

@@ -107,6 +107,33 @@ static enum err convert_function(struct converter *c, const struct json_value *f
     return OK;
 }
 
+/* Each row by itself, with SYSTEM too: pages are not ours to choose from. */
+static enum err convert_sample(struct converter *c, const struct json_value *fields,
+                               struct ast_from **out)
+{
+    int32_t position = tree_position(c, fields);
+    struct slice *names;
+    struct ast_node **arguments;
+    uint32_t count = 0;
+    size_t name_count = tree_strings(c, tree_get(fields, "method"), &names);
+    struct slice method = name_count == 0 ? SLICE("") : names[name_count - 1];
+    if (!slice_equal(method, SLICE("bernoulli")) && !slice_equal(method, SLICE("system")))
+        return convert_error(c, position, "42704", "tablesample method %.*s does not exist",
+                             SLICE_ARGS(method));
+    if (tree_get(fields, "repeatable") != NULL)
+        return convert_unsupported(c, position, "REPEATABLE");
+    enum err result = convert_from(c, tree_get(fields, "relation"), out);
+    if (result == OK)
+        result = convert_exprs(c, tree_get(fields, "args"), &arguments, &count);
+    if (result == OK && count != 1)
+        return convert_error(c, position, "2202H",
+                             "tablesample method %.*s requires 1 argument, not %u",
+                             SLICE_ARGS(method), count);
+    if (result == OK)
+        (*out)->sample = arguments[0];
+    return result;
+}
+
 static enum err convert_from(struct converter *c, const struct json_value *value,
                              struct ast_from **out)
 {
@@ -123,7 +150,7 @@ static enum err convert_from(struct converter *c, const struct json_value *value
     else if (tree_is(&node, "RangeFunction"))
         result = convert_function(c, node.fields, out);
     else if (tree_is(&node, "RangeTableSample"))
-        result = convert_unsupported(c, tree_position(c, node.fields), "TABLESAMPLE");
+        result = convert_sample(c, node.fields, out);
     else
         result = convert_unsupported(c, tree_position(c, node.fields), "%.*s in FROM",
                                      SLICE_ARGS(node.type));

@@ -189,7 +189,7 @@ static void test_joins(void **state)
         {"select 1 from users u, lateral (select u.id) x", "ok"},
         {"select 1 from users u, (select u.id) x", "42P01 @32"},
         {"select 1 from users u right join lateral (select u.id) x on true", "42P10 @50"},
-        {"select * from users tablesample system (1)", "0A000 @33"},
+        {"select * from users tablesample system (1)", "ok"},
     };
     (void)state;
     run(cases, array_count(cases));
