@@ -160,7 +160,7 @@ def set_query(g):
 def first_query(g):
     keys = g.rng.sample(["k", "g", "b", "k % 3", "day"], g.rng.randint(1, 2))
     order = ", ".join(f"{key}{direction(g)}" for key in g.rng.sample(keys, len(keys)))
-    columns = keys + ["id", g.pick("s", "ts", "i4 + 1")]
+    columns = keys + ["id", g.pick("s", "ts", "i2 + 1")]
     text = "SELECT DISTINCT ON (" + ", ".join(keys) + ") " + ", ".join(f"{c} AS o{i}" for i, c in enumerate(columns))
     text += f" FROM t ORDER BY {order}, {g.pick('', 'ts DESC, ', 'n NULLS FIRST, ')}id{g.pick('', ' DESC')}"
     return g.use("DISTINCT ON", text), len(columns), True
@@ -196,7 +196,7 @@ def grouping_sets(g):
 
 
 def series_query(g):
-    form = g.rng.randint(0, 5)
+    form = g.rng.randint(0, 7)
     if form == 0:
         call = g.pick("generate_series(1, 9, 2)", "generate_series(5, -5, -3)", "generate_series(1.5, 4, 0.25)",
                       "generate_series(1::bigint, 4)", "generate_series(3, 1)", "generate_series(1, NULL)")
@@ -206,9 +206,13 @@ def series_query(g):
         step = g.pick("1 day", "6 hours", "1 month", "-1 day", "1 month -2 days")
         return g.use("generate_series time", f"SELECT x FROM generate_series({kind} '2026-03-27', '2026-04-02', interval '{step}') AS x ORDER BY 1"), 1, True
     if form == 2:
-        return g.use("unnest", f"SELECT id, x, y, n FROM t, unnest(ta, ia) WITH ORDINALITY AS u(x, y, n) WHERE {g.pick('id < 50', 'n = 1', 'x > y::text')} ORDER BY 1, 4"), 4, True
+        return g.use("unnest", f"SELECT id, x, y, nth FROM t, unnest(ta, ia) WITH ORDINALITY AS u(x, y, nth) WHERE {g.pick('id < 50', 'nth = 1', 'x > y::text')} ORDER BY 1, 4"), 4, True
     if form == 3:
         return g.use("generate_series lateral", f"SELECT id, x FROM t {g.pick('JOIN', 'LEFT JOIN')} LATERAL generate_series({g.pick('1, k', 'k, 1, -1', '0, k, 2')}) AS x ON {g.pick('true', 'x <> 2')} WHERE id < 60 ORDER BY 1, 2"), 2, True
     if form == 4:
-        return g.use("gap filling", f"SELECT d, count(id), max(n) FROM generate_series(timestamptz '2026-01-01', '2026-06-30', '{g.pick('1 day', '7 days')}') AS d LEFT JOIN t ON ts >= d AND ts < d + interval '1 day' AND k > 1 GROUP BY d ORDER BY d"), 3, True
-    return g.use("string_to_table", "SELECT id, x, n FROM t, string_to_table(s, 'o') WITH ORDINALITY AS p(x, n) ORDER BY 1, 3"), 3, True
+        return g.use("gap filling", f"SELECT at, count(id), max(n) FROM generate_series(timestamptz '2026-01-01', '2026-06-30', '{g.pick('1 day', '7 days')}') AS at LEFT JOIN t ON ts >= at AND ts < at + interval '1 day' AND k > 1 GROUP BY at ORDER BY at"), 3, True
+    if g.rng.random() < 0.4:
+        return g.use("rows in the select list", f"SELECT {g.pick('id', 'k', 'g')} AS o0, unnest({g.pick('ta', 'ia')}), generate_series(1, {g.pick('k', '2')}) FROM t WHERE id < 80 ORDER BY id, 3, 2"), 3, True
+    if g.rng.random() < 0.3:
+        return g.use("rows in GROUP BY", f"SELECT unnest(ta) AS x, {g.pick('count(*)', 'sum(k)', 'max(s)')} FROM t GROUP BY {g.pick('1', 'x', 'unnest(ta)')} ORDER BY 1"), 2, True
+    return g.use("string_to_table", "SELECT id, x, nth FROM t, string_to_table(s, 'o') WITH ORDINALITY AS p(x, nth) ORDER BY 1, 3"), 3, True
