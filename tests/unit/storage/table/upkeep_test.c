@@ -59,7 +59,7 @@ static void test_many_small_tables_make_room(void **state)
 {
     (void)state;
     struct store_options options = {
-        .seal_rows = 1 << 20, .rows_memory_limit = 192 << 10, .log_bytes_max = 64 << 20};
+        .seal_rows = 1 << 20, .rows_memory_limit = 128 << 10, .log_bytes_max = 64 << 20};
     struct world *world = world_make(&options, 7);
     struct store_status status;
     for (uint32_t i = 0; i < TABLES; i++)
