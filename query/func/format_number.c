@@ -7,6 +7,7 @@
  * is no locale. */
 #include "query/func/text.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -425,7 +426,7 @@ static enum err lay_out(struct call *call, struct template *t, char *digits, str
 
 /* --- numbers --- */
 
-static const char *roman(struct call *call, bool is_whole, int64_t number)
+static const char *roman(struct call *call, int64_t number)
 {
     static const struct {
         int value;
@@ -433,7 +434,7 @@ static const char *roman(struct call *call, bool is_whole, int64_t number)
     } digits[] = {{1000, "M"}, {900, "CM"}, {500, "D"}, {400, "CD"}, {100, "C"},
                   {90, "XC"},  {50, "L"},   {40, "XL"}, {10, "X"},   {9, "IX"},
                   {5, "V"},    {4, "IV"},   {1, "I"}};
-    if (!is_whole || number < 1 || number > 3999)
+    if (number < 1 || number > 3999)
         return "###############";
     struct writer out;
     writer_init(&out);
@@ -515,8 +516,9 @@ static enum err numeric_char(struct call *call, struct numeric n, struct templat
         if (n.kind != NUMERIC_FINITE)
             return error_set(call->error, ERR_UNSUPPORTED, "0A000", "cannot convert %s to integer",
                              n.kind == NUMERIC_NAN ? "NaN" : "infinity");
-        bool is_whole = numeric_to_int(n, &whole, NULL) == OK;
-        return lay_out(call, t, arena_printf(call->arena, "%s", roman(call, is_whole, whole)), out);
+        if (numeric_to_int(n, &whole, NULL) != OK || whole > INT_MAX || whole < INT_MIN)
+            return error_out_of_range(call->error, "integer");
+        return lay_out(call, t, arena_printf(call->arena, "%s", roman(call, whole)), out);
     }
     enum err err = OK;
     if (t->has_shift && n.kind == NUMERIC_FINITE) {
@@ -562,8 +564,7 @@ static enum err float_row(struct call *call, const struct value *a, size_t count
     if (t->has_exponent)
         return write_exponent(call, t, (struct numeric){.kind = NUMERIC_NAN}, out);
     if (t->has_roman) {
-        bool is_whole = fabs(value) < 1e9;
-        const char *text = roman(call, is_whole, is_whole ? (int64_t)rint(value) : 0);
+        const char *text = roman(call, fabs(value) < 1e9 ? (int64_t)rint(value) : 0);
         return lay_out(call, t, arena_printf(call->arena, "%s", text), out);
     }
     if (t->has_shift) {

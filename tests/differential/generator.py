@@ -191,7 +191,17 @@ class Generator:
 
     def expr_int4(self, scope, depth):
         a = self.small_int(scope, depth)
-        form = self.rng.randint(0, 9)
+        form = self.rng.randint(0, 11)
+        if form == 10:
+            s = self.expr("text", scope, 0)
+            return self.use("regexp_count/_instr", self.pick(f"regexp_count({s}, '[a-o]')", f"regexp_count({s}, 'O', 1, 'i')",
+                                                             f"regexp_instr({s}, '[ao]', 1, 2)", f"regexp_instr({s}, '(.)b', 1, 1, 1)"))
+        if form == 11:
+            return self.use("arrays to integer", self.pick(
+                f"cardinality({self.expr('int8[]', scope, 0)})", f"array_position({self.expr('text[]', scope, 0)}, 'abc')",
+                f"array_length({self.expr('text[]', scope, 0)}, 1)",
+                f"num_nulls({self.expr('int4', scope, 0)}, {self.expr('text', scope, 0)})",
+                f"width_bucket({a}::double precision, -5, 12, 4)"))
         if form <= 2:
             return self.use("integer arithmetic", f"({a}::integer {self.pick('+', '-', '*')} {self.rng.randint(1, 9)})")
         if form == 3:
@@ -217,6 +227,8 @@ class Generator:
             return self.use("cast to bigint", f"({self.expr('int4', scope, depth)})::bigint")
         if form == 4:
             return self.use("sign/abs", f"{self.pick('abs')}({self.expr('int4', scope, 0)}::bigint)")
+        if form == 5:
+            return self.use("bigint subscript", f"({self.expr('int8[]', scope, 0)})[{self.rng.randint(0, 4)}]")
         return self.expr("int8", scope, 0)
 
     def expr_numeric(self, scope, depth):
@@ -260,7 +272,34 @@ class Generator:
 
     def expr_text(self, scope, depth):
         a = self.expr("text", scope, 0)
-        form = self.rng.randint(0, 14)
+        form = self.rng.randint(0, 21)
+        if form == 15:
+            t = self.expr(self.pick("timestamptz", "timestamp"), scope, 0)
+            template = self.pick("YYYY-MM-DD HH24:MI:SS.US", "FMDay, FMDDth FMMonth YYYY", "Dy DD Mon HH12:MI am", "IYYY-IW-ID",
+                                 "DDD D W WW Q CC J", '"at" HH24"h"MI', "MS SSSS RM")
+            return self.use("to_char of times", f"to_char({t}, '{template}')")
+        if form == 16:
+            n = self.expr(self.pick("numeric", "int4", "int8"), scope, 0)
+            template = self.pick("999,999.99", "FM9990.009", "S99999", "99999MI", "00000.0", "FM999999PR", "9.99EEEE", "FM99G999D9", "RN")
+            return self.use("to_char of numbers", f"to_char({n}, '{template}')")
+        if form == 17:
+            return self.use("regexp_replace", self.pick(f"regexp_replace({a}, '[aeiou]', '<\\&>', 'g')", f"regexp_replace({a}, 'o', '0', 1, 2)",
+                                                        f"regexp_replace({a}, '(.)(.)', '\\2\\1')"))
+        if form == 18:
+            return self.use("regexp_substr", self.pick(f"regexp_substr({a}, '[a-f]+')", f"regexp_substr({a}, '.', 1, 2)", f"substring({a} FROM 'o(.)')"))
+        if form == 19:
+            return self.use("format/quote", self.pick(f"format('%s|%5s|%L', {a}, {self.expr('int4', scope, 0)}, {a})", f"quote_ident({a})",
+                                                      f"quote_nullable({a})", f"translate({a}, 'abo', 'xy')", f"initcap({a})"))
+        if form == 20:
+            return self.use("text arrays", self.pick(f"({self.expr('text[]', scope, 0)})[{self.rng.randint(0, 3)}]",
+                                                     f"array_to_string(array_remove({self.expr('text[]', scope, 0)}, 'abc'), ',', '-')",
+                                                     f"array_to_string(({self.expr('text[]', scope, 0)})[2:3], '/')",
+                                                     f"array_to_string(regexp_split_to_array({a}, '[.o]'), '|')"))
+        if form == 21 and self.columns(scope, "jsonb"):
+            j = self.pick(*self.columns(scope, "jsonb"))
+            return self.use("jsonb functions", self.pick(
+                f"jsonb_strip_nulls({j})::text", f"({j} || '{{\"z\": [1]}}')::text", f"jsonb_build_object('k', {j}, 'n', {self.expr('int4', scope, 0)})::text",
+                f"jsonb_pretty({j})", f"to_json(CAST({a} AS text))::text", f"json_build_array({a}, {self.expr('bool', scope, 0)})::text"))
         if form == 0:
             return self.use("||", f"({a} || {self.expr('text', scope, depth)})")
         if form == 1:
@@ -366,13 +405,44 @@ class Generator:
         if form == 11:
             return self.use("IS DISTINCT FROM", f"{self.expr(kind, scope, 0)} IS {self.pick('', 'NOT ')}DISTINCT FROM {self.expr(kind, scope, 0)}")
         if form == 12:
+            if self.rng.random() < 0.3 and self.columns(scope, "jsonb"):
+                j = self.pick(*self.columns(scope, "jsonb"))
+                return self.use("jsonb conditions", self.pick(f"{j} @> '{{\"a\": 1}}'", f"{j} @> '[1]'", f"{j} <@ '{{\"a\": 1, \"b\": \"x\"}}'",
+                                                              f"{j} ?| ARRAY['a', 'two']", f"{j} ?& ARRAY['a', 'b']"))
+            if self.rng.random() < 0.3:
+                return self.use("SIMILAR TO", f"{self.expr('text', scope, 0)} {self.pick('', 'NOT ')}SIMILAR TO '{self.pick('%(a|o)%', '_+', 'a%', '[A-Z]%', '(ab|f)%c?')}'")
             return self.use("cross-type comparison", f"{self.expr('int4', scope, 0)} {self.pick('<', '>', '=')} {self.expr(self.pick('numeric', 'double', 'int8', 'real'), scope, 0)}")
         return self.pick(*(self.columns(scope, "bool") or ["true"]))
 
     # --- aggregates ---
     def aggregate(self, scope):
-        form = self.rng.randint(0, 11)
-        if form == 0:
+        form = self.rng.randint(0, 17)
+        if form == 12:
+            own = self.expr("text", scope, 1)
+            distinct = self.pick("", "DISTINCT ")
+            text = self.use("string_agg", f"string_agg({distinct}{own}, ',' ORDER BY {own}{self.pick('', ' DESC', ' NULLS FIRST')})"
+                            if not distinct else f"string_agg(DISTINCT {own}, '-')")
+            kind = "text"
+        elif form == 13:
+            own = self.pick("int8", "text")
+            x = f"CAST({self.expr(own, scope, 0)} AS {SQL_NAME[own]})"
+            text, kind = self.use("array_agg", f"array_agg({self.pick('', 'DISTINCT ')}{x} ORDER BY {x}{self.pick('', ' DESC')})"), own + "[]"
+        elif form == 14:
+            own = self.pick("int4", "numeric", "text", "timestamptz", "date", "double", "bool", "uuid")
+            order = f"CAST({self.expr(own, scope, 0)} AS {SQL_NAME[own]}){self.pick('', ' DESC')}"
+            text = self.use("percentile_disc/mode", f"{self.pick('mode()', 'percentile_disc(0.5)', 'percentile_disc(0.9)', 'percentile_disc(0)')} WITHIN GROUP (ORDER BY {order})")
+            kind = own
+        elif form == 15:
+            name = self.pick("regr_count", "regr_slope", "regr_sxx", "regr_avgx", "regr_intercept", "covar_pop", "covar_samp", "regr_sxy")
+            text = self.use("regr/covar", f"{name}({self.expr('int2', scope, 0)} % 100, {self.small_int(scope, 0)} % 50)")
+            kind = "int8" if name == "regr_count" else "double"
+        elif form == 16:
+            own = self.pick("int2", "int4", "int8")
+            text, kind = self.use("bit_and/or", f"{self.pick('bit_and', 'bit_or', 'bit_xor')}({self.expr(own, scope, 0)})"), own
+        elif form == 17:
+            x = self.expr("int4", scope, 0)
+            text, kind = self.use("json_agg", f"json_agg({x} ORDER BY {x})::text"), "text"
+        elif form == 0:
             text, kind = self.use("count(*)", "count(*)"), "int8"
         elif form == 1:
             text, kind = self.use("count(x)", f"count({self.expr(self.pick('int4', 'text', 'bool'), scope, 1)})"), "int8"
@@ -620,7 +690,7 @@ class Generator:
 
     def query(self):
         """(SQL, number of columns, whether the order is total)"""
-        if self.rng.random() < 0.3:
+        if self.rng.random() < 0.25:
             return shapes.query(self)
         form = self.rng.randint(0, 19)
         if form == 0:
