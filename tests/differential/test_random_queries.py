@@ -9,7 +9,7 @@ import pytest
 
 from differential import generator, harness, pg
 
-QUERIES = 200_000 if os.environ.get("FRESHET_TESTS_LONG") else int(os.environ.get("FRESHET_RANDOM_QUERIES", "3000"))
+QUERIES = 200_000 if os.environ.get("FRESHET_TESTS_LONG") else int(os.environ.get("FRESHET_RANDOM_QUERIES", "5000"))
 SEED = int(os.environ.get("FRESHET_SEED", "1"))
 BIG_QUERIES = 20_000 if os.environ.get("FRESHET_TESTS_LONG") else int(os.environ.get("FRESHET_BIG_QUERIES", "300"))
 OCCURRENCES_MIN = 20
