@@ -117,6 +117,7 @@ def halt(address, subscription, seconds, rate):
     usual = lag()
     server.ask(f"ALTER SUBSCRIPTION {subscription} DISABLE")
     time.sleep(float(seconds))
+    server.connection.close()  # the server ends idle connections after 60 s; the next question opens another
     server.ask(f"ALTER SUBSCRIPTION {subscription} ENABLE")
     begin, most = time.monotonic(), 0
 
