@@ -204,15 +204,15 @@ def series_query(g):
     if form == 1:
         kind = g.pick("timestamptz", "timestamp")
         step = g.pick("1 day", "6 hours", "1 month", "-1 day", "1 month -2 days")
-        return g.use("generate_series time", f"SELECT x FROM generate_series({kind} '2026-03-27', '2026-04-02', interval '{step}') AS x ORDER BY 1"), 1, True
+        return g.use("generate_series", f"SELECT x FROM generate_series({kind} '2026-03-27', '2026-04-02', interval '{step}') AS x ORDER BY 1"), 1, True
     if form == 2:
-        return g.use("unnest", f"SELECT id, x, y, nth FROM t, unnest(ta, ia) WITH ORDINALITY AS u(x, y, nth) WHERE {g.pick('id < 50', 'nth = 1', 'x > y::text')} ORDER BY 1, 4"), 4, True
+        return g.use("WITH ORDINALITY", f"SELECT id, x, y, nth FROM t, unnest(ta, ia) WITH ORDINALITY AS u(x, y, nth) WHERE {g.pick('id < 50', 'nth = 1', 'x > y::text')} ORDER BY 1, 4"), 4, True
     if form == 3:
-        return g.use("generate_series lateral", f"SELECT id, x FROM t {g.pick('JOIN', 'LEFT JOIN')} LATERAL generate_series({g.pick('1, k', 'k, 1, -1', '0, k, 2')}) AS x ON {g.pick('true', 'x <> 2')} WHERE id < 60 ORDER BY 1, 2"), 2, True
+        return g.use("generate_series", f"SELECT id, x FROM t {g.pick('JOIN', 'LEFT JOIN')} LATERAL generate_series({g.pick('1, k', 'k, 1, -1', '0, k, 2')}) AS x ON {g.pick('true', 'x <> 2')} WHERE id < 60 ORDER BY 1, 2"), 2, True
     if form == 4:
-        return g.use("gap filling", f"SELECT at, count(id), max(n) FROM generate_series(timestamptz '2026-01-01', '2026-06-30', '{g.pick('1 day', '7 days')}') AS at LEFT JOIN t ON ts >= at AND ts < at + interval '1 day' AND k > 1 GROUP BY at ORDER BY at"), 3, True
+        return g.use("generate_series", f"SELECT at, count(id), max(n) FROM generate_series(timestamptz '2026-01-01', '2026-06-30', '{g.pick('1 day', '7 days')}') AS at LEFT JOIN t ON ts >= at AND ts < at + interval '1 day' AND k > 1 GROUP BY at ORDER BY at"), 3, True
     if g.rng.random() < 0.4:
         return g.use("rows in the select list", f"SELECT {g.pick('id', 'k', 'g')} AS o0, unnest({g.pick('ta', 'ia')}), generate_series(1, {g.pick('k', '2')}) FROM t WHERE id < 80 ORDER BY id, 3, 2"), 3, True
     if g.rng.random() < 0.3:
-        return g.use("rows in GROUP BY", f"SELECT unnest(ta) AS x, {g.pick('count(*)', 'sum(k)', 'max(s)')} FROM t GROUP BY {g.pick('1', 'x', 'unnest(ta)')} ORDER BY 1"), 2, True
-    return g.use("string_to_table", "SELECT id, x, nth FROM t, string_to_table(s, 'o') WITH ORDINALITY AS p(x, nth) ORDER BY 1, 3"), 3, True
+        return g.use("rows in the select list", f"SELECT unnest(ta) AS x, {g.pick('count(*)', 'sum(k)', 'max(s)')} FROM t GROUP BY {g.pick('1', 'x', 'unnest(ta)')} ORDER BY 1"), 2, True
+    return g.use("WITH ORDINALITY", "SELECT id, x, nth FROM t, string_to_table(s, 'o') WITH ORDINALITY AS p(x, nth) ORDER BY 1, 3"), 3, True
