@@ -179,8 +179,8 @@ def grouping_sets(g):
         if form == "row":
             return "(" + ", ".join(some) + ")"
         if form == "SETS":
-            return g.use("GROUPING SETS", "GROUPING SETS (" + ", ".join(element(depth - 1) for _ in range(g.rng.randint(1, 3))) + ")")
-        return g.use(form, f"{form} (" + ", ".join(some) + ")")
+            return g.use("CUBE or SETS", "GROUPING SETS (" + ", ".join(element(depth - 1) for _ in range(g.rng.randint(1, 3))) + ")")
+        return g.use("ROLLUP" if form == "ROLLUP" else "CUBE or SETS", f"{form} (" + ", ".join(some) + ")")
 
     rollup = g.use("ROLLUP", "ROLLUP (" + ", ".join(keys) + ")")  # every key is in some set
     listed = [rollup] + [element(1) for _ in range(g.rng.choice([0, 1, 1]))]
