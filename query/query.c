@@ -26,6 +26,7 @@
 #define RESULT_SIZE_MAX ((size_t)256 << 20)
 #define MAX_ROWS_DEFAULT 1000000
 #define PLAN_TRIES 8
+#define INSERT_PIECE_ROWS ((size_t)65536)
 
 /* One call of query_run(). */
 struct run {
@@ -419,6 +420,27 @@ static enum err hand_over(struct run *run, const struct batch *batches, size_t b
     return OK;
 }
 
+/* All rows as one command, in pieces as long as a morsel of the store. */
+static enum err hand_over_rows(struct run *run, const struct rowset *rows, struct error *error)
+{
+    size_t width = rows->column_count;
+    size_t count = (rows->row_count + INSERT_PIECE_ROWS - 1) / INSERT_PIECE_ROWS;
+    struct batch *batches = arena_alloc_array(&run->arena, count, sizeof(*batches));
+    struct column *columns = arena_alloc_array(&run->arena, count * width, sizeof(*columns));
+    for (size_t piece = 0; piece < count; piece++) {
+        size_t first = piece * INSERT_PIECE_ROWS, left = rows->row_count - first;
+        batches[piece] =
+            (struct batch){.row_count = left < INSERT_PIECE_ROWS ? left : INSERT_PIECE_ROWS,
+                           .column_count = width,
+                           .columns = columns + piece * width};
+        for (size_t i = 0; i < width; i++)
+            batches[piece].columns[i] = rowset_column(rows, i, first);
+    }
+    return hand_over(run, batches, count, error);
+}
+
+/* All rows are there before the first is handed over, so a statement may read the table that it
+ * writes to, and what fails half-way writes nothing. */
 static enum err run_insert(struct run *run, struct error *error)
 {
     const struct plan *plan = run->statement->plan;
@@ -430,15 +452,8 @@ static enum err run_insert(struct run *run, struct error *error)
     while (err == OK && (err = exec_next(node, &batch, error)) == OK && batch.row_count != 0)
         err = rowset_append(&rows, &batch, NULL, batch.row_count, error);
     exec_close(node);
-    if (err == OK) {
-        struct column *columns =
-            arena_alloc_array(&run->arena, plan->column_count, sizeof(*columns));
-        for (size_t i = 0; i < plan->column_count; i++)
-            columns[i] = rowset_column(&rows, i, 0);
-        struct batch all = {
-            .row_count = rows.row_count, .column_count = plan->column_count, .columns = columns};
-        err = hand_over(run, &all, rows.row_count == 0 ? 0 : 1, error);
-    }
+    if (err == OK)
+        err = hand_over_rows(run, &rows, error);
     rowset_deinit(&rows);
     return err;
 }

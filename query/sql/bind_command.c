@@ -71,8 +71,20 @@ static enum err bind_alter(struct binder *b, struct ast_statement *ast)
 
 /* --- INSERT --- */
 
-/* The target columns as indexes into the schema. */
-static enum err insert_columns(struct binder *b, const struct ast_statement *ast,
+/* Where a source's expression stands, 0 where * gave it. */
+static int32_t source_position(const struct ast_select *select, size_t index)
+{
+    if (select->kind == SELECT_VALUES)
+        return select->cells[index]->position;
+    bool has_star = false;
+    for (size_t target = 0; target < select->target_count && target <= index; target++)
+        has_star = has_star || select->targets[target].node->kind == AST_STAR;
+    bool is_known = select->kind == SELECT_PLAIN && index < select->target_count && !has_star;
+    return is_known ? select->targets[index].node->position : 0;
+}
+
+/* The target columns as indexes into the schema, for a source of `given` columns. */
+static enum err insert_columns(struct binder *b, const struct ast_statement *ast, size_t given,
                                const struct schema *schema, uint32_t *columns, size_t *count)
 {
     for (size_t index = 0; index < ast->name_count; index++) {
@@ -89,12 +101,11 @@ static enum err insert_columns(struct binder *b, const struct ast_statement *ast
         columns[index] = (uint32_t)column;
     }
     *count = ast->name_count;
-    size_t given = ast->select == NULL ? 0 : ast->select->column_count;
     if (ast->name_count == 0)
         for (*count = 0; *count < given && *count < schema->column_count; ++*count)
             columns[*count] = (uint32_t)*count;
     if (given > *count)
-        return bind_error(b, ast->select->cells[*count]->position, "42601",
+        return bind_error(b, source_position(ast->select, *count), "42601",
                           "INSERT has more expressions than target columns");
     if (given < *count)
         return bind_error(b, ast->names[given].position, "42601",
@@ -118,6 +129,48 @@ static enum err insert_cell(struct binder *b, const struct ast_node *node,
                         : assign(b, *out, definition->name, definition->type, "expression", out);
 }
 
+/* A list of VALUES: each cell is assigned on its own, and may be DEFAULT. */
+static enum err insert_values(struct binder *b, const struct ast_statement *ast,
+                              const struct schema *schema, const uint32_t *columns, size_t count,
+                              struct plan **out)
+{
+    struct plan *plan;
+    enum err result = bind_new_plan(b, PLAN_VALUES, count, 0, &plan);
+    if (result != OK)
+        return result;
+    size_t rows = ast->select == NULL ? 1 : ast->select->row_count;
+    plan->values.row_count = rows;
+    plan->values.cells = arena_alloc_array(b->arena, rows * count, sizeof(struct expr *));
+    for (size_t cell = 0; cell < rows * count && result == OK; cell++)
+        result = insert_cell(b, ast->select->cells[cell], schema, columns[cell % count],
+                             &plan->values.cells[cell]);
+    *out = plan;
+    return result;
+}
+
+/* Any other query: its columns are assigned. Where its own targets are the top of the plan the
+ * casts go there, so that a literal takes the column's type, not text. */
+static enum err insert_query(struct binder *b, const struct schema *schema, const uint32_t *columns,
+                             struct plan **plan)
+{
+    enum err result = OK;
+    if ((*plan)->kind != PLAN_PROJECT)
+        result = bind_widen(b, *plan, 0, plan);
+    for (size_t index = 0; index < (*plan)->column_count && result == OK; index++) {
+        const struct column_definition *column = &schema->columns[columns[index]];
+        struct expr **expr = &(*plan)->project.exprs[index];
+        result = assign(b, *expr, column->name, column->type, "expression", expr);
+    }
+    return result;
+}
+
+static bool is_plain_values(const struct ast_select *select)
+{
+    return select == NULL ||
+           (select->kind == SELECT_VALUES && select->cte_count == 0 && select->order_count == 0 &&
+            select->limit == NULL && select->offset == NULL);
+}
+
 static enum err bind_insert(struct binder *b, struct ast_statement *ast)
 {
     struct command *command = ast->command;
@@ -131,22 +184,20 @@ static enum err bind_insert(struct binder *b, struct ast_statement *ast)
     size_t capacity =
         ast->name_count > schema->column_count ? ast->name_count : schema->column_count;
     uint32_t *columns = arena_alloc_array(b->arena, capacity, sizeof(*columns));
+    size_t given = ast->select == NULL ? 0 : ast->select->column_count;
     size_t count = 0;
-    struct plan *plan;
-    enum err result = insert_columns(b, ast, schema, columns, &count);
+    bool is_values = is_plain_values(ast->select);
+    struct plan *plan = NULL;
+    enum err result = is_values ? OK : bind_select(b, NULL, NULL, ast->select, true, &plan);
     if (result == OK)
-        result = bind_new_plan(b, PLAN_VALUES, count, 0, &plan);
+        result =
+            insert_columns(b, ast, is_values ? given : plan->column_count, schema, columns, &count);
+    if (result == OK && is_values)
+        result = insert_values(b, ast, schema, columns, count, &plan);
+    else if (result == OK)
+        result = insert_query(b, schema, columns, &plan);
     if (result != OK)
         return result;
-    size_t rows = ast->select == NULL ? 1 : ast->select->row_count;
-    plan->values.row_count = rows;
-    plan->values.cells = arena_alloc_array(b->arena, rows * count, sizeof(struct expr *));
-    for (size_t cell = 0; cell < rows * count; cell++) {
-        result = insert_cell(b, ast->select->cells[cell], schema, columns[cell % count],
-                             &plan->values.cells[cell]);
-        if (result != OK)
-            return result;
-    }
     command->schema = schema;
     command->column_id_count = count;
     command->column_ids = arena_alloc_array(b->arena, count, sizeof(uint32_t));

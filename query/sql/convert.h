@@ -68,6 +68,9 @@ MUST_CHECK enum err convert_windows(struct converter *c, const struct json_value
 /* `fields` of a SelectStmt. */
 MUST_CHECK enum err convert_select(struct converter *c, const struct json_value *fields,
                                    struct ast_select **out);
+/* Puts the queries of a WITH that stands before the statement ahead of the SELECT's own. */
+MUST_CHECK enum err convert_outer_with(struct converter *c, const struct json_value *with,
+                                       struct ast_select *select);
 MUST_CHECK enum err convert_statement(struct converter *c, const struct json_value *wrapped,
                                       struct ast_statement *out);
 

@@ -340,9 +340,7 @@ static enum err convert_insert(struct converter *c, const struct json_value *fie
     command->kind = COMMAND_INSERT;
     static const struct {
         const char *key, *name;
-    } extras[] = {{"onConflictClause", "ON CONFLICT"},
-                  {"returningList", "RETURNING"},
-                  {"withClause", "WITH in INSERT"}};
+    } extras[] = {{"onConflictClause", "ON CONFLICT"}, {"returningList", "RETURNING"}};
     enum err result =
         convert_relation(c, tree_get(fields, "relation"), &command->table, &command->text_position);
     for (size_t index = 0; index < array_count(extras) && result == OK; index++)
@@ -365,13 +363,8 @@ static enum err convert_insert(struct converter *c, const struct json_value *fie
     if (result != OK || source == NULL)
         return result;
     result = convert_select(c, tree_unwrap(source).fields, &out->select);
-    if (result != OK)
-        return result;
-    const struct ast_select *select = out->select;
-    if (select->kind != SELECT_VALUES || select->cte_count > 0 || select->order_count > 0 ||
-        select->limit != NULL || select->offset != NULL)
-        return convert_unsupported(c, command->text_position, "INSERT … SELECT");
-    return OK;
+    const struct json_value *with = tree_get(fields, "withClause");
+    return result != OK || with == NULL ? result : convert_outer_with(c, with, out->select);
 }
 
 static enum err convert_set(struct converter *c, const struct json_value *fields,

@@ -191,6 +191,23 @@ static enum err convert_with(struct converter *c, const struct json_value *with,
     return OK;
 }
 
+enum err convert_outer_with(struct converter *c, const struct json_value *with,
+                            struct ast_select *select)
+{
+    struct ast_select outer = {0};
+    enum err result = convert_with(c, with, &outer);
+    if (result != OK)
+        return result;
+    size_t count = outer.cte_count + select->cte_count;
+    struct ast_cte *ctes = arena_alloc_zero(c->arena, count * sizeof(*ctes));
+    memcpy(ctes, outer.ctes, outer.cte_count * sizeof(*ctes));
+    if (select->cte_count > 0)
+        memcpy(ctes + outer.cte_count, select->ctes, select->cte_count * sizeof(*ctes));
+    select->ctes = ctes;
+    select->cte_count = count;
+    return OK;
+}
+
 static enum err convert_targets(struct converter *c, const struct json_value *list,
                                 struct ast_select *select)
 {

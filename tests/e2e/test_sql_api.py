@@ -208,12 +208,15 @@ def test_commands_survive_a_kill(freshet_factory):
     server = freshet_factory()
     server.sql("CREATE TABLE c (a int DEFAULT 7, b text)")
     server.sql("INSERT INTO c (b) VALUES ('x'), ('y')")
+    answer = server.sql("INSERT INTO c (a, b) SELECT a + 1, 'z' FROM c WHERE b = 'x'")
+    assert answer["command"] == "INSERT" and answer["rows"] == 1 and int(answer["position"]) > 0, answer
+    assert server.sql("INSERT INTO c SELECT * FROM c WHERE a = 9")["rows"] == 0
     server.sql("ALTER TABLE c DROP COLUMN a")
     server.sql("CHECKPOINT")
     server.sql("ALTER TABLE c ADD COLUMN d bigint DEFAULT 3")
     server.kill()
     again = freshet_factory(data=server.data)
-    assert again.rows("SELECT b, d FROM c ORDER BY b") == [["x", 3], ["y", 3]]
+    assert again.rows("SELECT b, d FROM c ORDER BY b") == [["x", 3], ["y", 3], ["z", 3]]
     again.sql("TRUNCATE c")
     again.sql("DROP TABLE c")
     assert again.query("SELECT * FROM c")[1]["sqlstate"] == "42P01"

@@ -178,6 +178,28 @@ static void test_insert(void **state)
     statement_unref(s);
 }
 
+static void test_insert_query(void **state)
+{
+    (void)state;
+    struct statement *s = must("insert into clicks (n, ts) select 1.5, '2026-01-01' from users");
+    assert_int_equal(s->command->column_id_count, 2);
+    assert_int_equal(s->plan->kind, PLAN_PROJECT);
+    assert_int_equal(s->plan->columns[0].type.id, TYPE_INT4);
+    assert_int_equal(s->plan->project.exprs[0]->type.id, TYPE_INT4);
+    assert_int_equal(s->plan->project.exprs[1]->type.id, TYPE_TIMESTAMPTZ);
+    assert_int_equal(s->table_count, 2);
+    assert_true(!s->is_read_only && !s->is_cacheable);
+    statement_unref(s);
+    s = must(
+        "with w as (select 1 as a) insert into users (id) with v as (select a from w) table v");
+    assert_int_equal(s->command->column_id_count, 1);
+    assert_int_equal(s->plan->columns[0].type.id, s->command->schema->columns[0].type.id);
+    statement_unref(s);
+    s = must("insert into users (id) select 1 union select 2 order by 1 limit 1");
+    assert_int_equal(s->plan->column_count, 1);
+    statement_unref(s);
+}
+
 static void test_refused(void **state)
 {
     static const struct {
@@ -213,7 +235,12 @@ static void test_refused(void **state)
         {"insert into users (id) values (1, 2)", "42601 @35"},
         {"insert into users (id, name) values (1)", "42601 @24"},
         {"insert into users (id) values (true)", "42804 @32"},
-        {"insert into users select * from users", "0A000 @13"},
+        {"insert into users (id) select 1, 2", "42601 @34"},
+        {"insert into users (id) select *, 2 from users", "42601 @0"},
+        {"insert into users (id, name) select 1", "42601 @24"},
+        {"insert into users (id) select true", "42804 @31"},
+        {"insert into users (id) select * from nope", "42P01 @38"},
+        {"insert into users (id) select count(*) from users returning id", "0A000 @13"},
         {"insert into users values (1) returning id", "0A000 @13"},
         {"insert into users values (1) on conflict do nothing", "0A000 @13"},
         {"alter table users rename to u", "0A000 @0"},
@@ -277,9 +304,9 @@ static void test_read_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_create),    cmocka_unit_test(test_alter_and_others),
-        cmocka_unit_test(test_insert),    cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_read_only),
+        cmocka_unit_test(test_create),  cmocka_unit_test(test_alter_and_others),
+        cmocka_unit_test(test_insert),  cmocka_unit_test(test_insert_query),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_read_only),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
