@@ -540,7 +540,6 @@ static bool row_set_has(const struct row_set *set, uint32_t row)
     return at < set->list_count && set->list[at] == row;
 }
 
-/* The rows of `list` that the set has, into `out` (may be `list`); their number. */
 /* The rows that are in two lists, into `out` (may be `a`); their number. Both are gone through,
  * where the one is not much longer than the other. */
 static uint32_t merge_common(const uint32_t *a, uint32_t a_count, const uint32_t *b,
@@ -557,6 +556,7 @@ static uint32_t merge_common(const uint32_t *a, uint32_t a_count, const uint32_t
     return kept;
 }
 
+/* The rows of `list` that the set has, into `out` (may be `list`); their number. */
 static uint32_t keep_common(const uint32_t *list, uint32_t count, const struct row_set *set,
                             uint32_t *out)
 {
