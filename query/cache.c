@@ -1,4 +1,5 @@
-/* The plan cache: a fixed number of entries, chained by hash, in one list by last use.
+/* The plan cache: so many entries and so many bytes of plans, chained by hash, in one list by last
+ * use.
  *
  * The key is the exact text and the session's time zone (literals are bound in it). A plan does not
  * name a position or a snapshot, only table definitions: DDL makes it stale, and plan_is_current()
@@ -11,6 +12,9 @@
 
 #define BUCKET_COUNT 1024
 #define TEXT_SIZE_MAX ((size_t)16 << 10)
+/* Of all plans together; one of more than a part of it is not kept. */
+#define PLANS_SIZE_MAX ((size_t)64 << 20)
+#define PLAN_PART 8
 
 struct cache_entry {
     struct cache_entry *next;          /* of the bucket */
@@ -23,6 +27,7 @@ struct cache_entry {
 struct plan_cache {
     struct mutex mutex;
     size_t count, count_max;
+    size_t size; /* bytes of plans */
     struct cache_entry *buckets[BUCKET_COUNT];
     struct cache_entry *newest, *oldest;
 };
@@ -57,6 +62,7 @@ static void entry_remove(struct plan_cache *cache, struct cache_entry *entry)
     *link = entry->next;
     list_remove(cache, entry);
     cache->count--;
+    cache->size -= entry->statement->arena.total;
     statement_unref(entry->statement);
     memory_free(entry);
 }
@@ -102,13 +108,14 @@ struct statement *plan_cache_find(struct plan_cache *cache, struct slice text, s
 void plan_cache_add(struct plan_cache *cache, struct slice text, struct slice zone,
                     struct statement *statement)
 {
-    if (text.size > TEXT_SIZE_MAX)
+    size_t size = statement->arena.total;
+    if (text.size > TEXT_SIZE_MAX || size > PLANS_SIZE_MAX / PLAN_PART)
         return;
     mutex_lock(&cache->mutex);
     struct cache_entry *old = entry_find(cache, text, zone);
     if (old != NULL)
         entry_remove(cache, old);
-    if (cache->count == cache->count_max)
+    while (cache->count == cache->count_max || cache->size + size > PLANS_SIZE_MAX)
         entry_remove(cache, cache->oldest);
     struct cache_entry *entry = memory_alloc_zero(sizeof(*entry) + text.size + zone.size);
     char *bytes = (char *)(entry + 1);
@@ -122,6 +129,7 @@ void plan_cache_add(struct plan_cache *cache, struct slice text, struct slice zo
     cache->buckets[entry->hash % BUCKET_COUNT] = entry;
     list_add(cache, entry);
     cache->count++;
+    cache->size += size;
     mutex_unlock(&cache->mutex);
 }
 

@@ -7,6 +7,7 @@
  * PostgreSQL. build_nodes.c has the kinds with rules of their own. */
 #include "query/expr/resolve.h"
 
+#include "storage/base/clock.h"
 #include "storage/base/number.h"
 
 #include <assert.h>
@@ -93,6 +94,8 @@ struct expr *build_column(struct builder *b, uint32_t column, struct type type, 
 
 /* A larger constant is not kept in plans: each run makes and charges its own. */
 #define FOLDED_BYTES_MAX ((size_t)4 << 20)
+/* Nor does planning, which nothing interrupts, spend longer on all of a statement's constants. */
+#define FOLD_TIME_US 500000
 
 struct expr *build_fold(struct builder *b, struct expr *expr)
 {
@@ -104,9 +107,15 @@ struct expr *build_fold(struct builder *b, struct expr *expr)
         return expr;
     if (!expr_is_constant(expr))
         return expr;
+    int64_t now_us = clock_monotonic_us();
+    if (b->fold_until_us == 0)
+        b->fold_until_us = now_us + FOLD_TIME_US;
+    if (now_us >= b->fold_until_us)
+        return expr;
     struct budget budget = {.limit = FOLDED_BYTES_MAX, .name = "a constant"};
     struct eval_context context = {.zone = b->zone != NULL ? b->zone : timezone_utc,
-                                   .budget = &budget};
+                                   .budget = &budget,
+                                   .deadline_us = b->fold_until_us};
     struct value value;
     if (expr_evaluate_constant(expr, &context, b->arena, &value, NULL) != OK)
         return expr;

@@ -13,6 +13,8 @@ struct builder {
     struct arena *arena;
     const struct timezone *zone; /* session time zone for literals */
     struct error *error;
+    int64_t fold_until_us; /* on the monotonic clock: constants made after it are left to the run;
+                              0: none was made yet */
 };
 
 enum cast_context { CAST_IMPLICIT, CAST_ASSIGNMENT, CAST_EXPLICIT };

@@ -13,8 +13,11 @@ static enum err read_array(struct call *call, const struct value *in, struct val
     struct array_reader reader;
     if (!array_begin(&reader, in->type.id, in->text))
         return malformed(call);
-    *elements = arena_alloc_array(call->arena, (size_t)reader.count + 1, sizeof(struct value));
     *count = 0;
+    enum err err =
+        call_array(call, (size_t)reader.count + 1, sizeof(struct value), (void **)elements);
+    if (err != OK)
+        return err;
     while (array_next(&reader, &(*elements)[*count]))
         (*count)++;
     return OK;
@@ -128,7 +131,10 @@ static enum err append_row(struct call *call, const struct value *a, size_t coun
         out->is_null = true;
         return OK;
     }
-    struct value *all = arena_alloc_array(call->arena, counts[0] + counts[1] + 1, sizeof(*all));
+    struct value *all;
+    enum err err = call_array(call, counts[0] + counts[1] + 1, sizeof(*all), (void **)&all);
+    if (err != OK)
+        return err;
     for (size_t i = 0; i < counts[0]; i++)
         all[i] = elements[0][i];
     for (size_t i = 0; i < counts[1]; i++)
@@ -171,35 +177,51 @@ static enum err to_string_row(struct call *call, const struct value *a, size_t c
     return err;
 }
 
+/* Cuts at the separator, or at every character where it is NULL. False at the end. */
+static bool next_piece(struct slice *rest, const struct value *separator, bool *has_more,
+                       struct slice *piece)
+{
+    if (!*has_more)
+        return false;
+    size_t size = text_prefix_size(*rest, 1), skip = 0;
+    *has_more = size < rest->size;
+    if (!separator->is_null) {
+        size_t found = separator->text.size == 0 ? SIZE_MAX : text_find(*rest, separator->text);
+        *has_more = found != SIZE_MAX;
+        size = *has_more ? found : rest->size;
+        skip = *has_more ? separator->text.size : 0;
+    }
+    *piece = slice_of(rest->data, size);
+    *rest = slice_of(rest->data + size + skip, rest->size - size - skip);
+    return true;
+}
+
+#define PIECES_PER_LOOK 65536
+
+/* Pieces are counted first: there may be as many as bytes, or one. */
 static enum err from_string_row(struct call *call, const struct value *a, size_t count,
                                 struct value *out)
 {
     out->is_null = a[0].is_null;
     if (a[0].is_null)
         return OK;
-    struct slice rest = a[0].text;
-    size_t capacity = rest.size + 1, length = 0;
-    struct value *elements = arena_alloc_zero(call->arena, capacity * sizeof(*elements));
+    struct slice rest = a[0].text, piece;
+    size_t length = 0;
+    bool has_more = rest.size > 0;
+    enum err err = OK;
+    while (err == OK && next_piece(&rest, &a[1], &has_more, &piece))
+        err = ++length % PIECES_PER_LOOK == 0 ? call_look(call) : OK;
+    struct value *elements = NULL;
+    if (err == OK)
+        err = call_array(call, length + 1, sizeof(*elements), (void **)&elements);
+    if (err != OK)
+        return err;
     bool has_null_text = count > 2 && !a[2].is_null;
-    while (rest.data != NULL && rest.size > 0) {
-        size_t size = text_prefix_size(rest, 1),
-               skip = 0; /* a NULL separator cuts at every character */
-        if (!a[1].is_null) {
-            size_t found = a[1].text.size == 0 ? SIZE_MAX : text_find(rest, a[1].text);
-            size = found == SIZE_MAX ? rest.size : found;
-            skip = found == SIZE_MAX ? 0 : a[1].text.size;
-        }
-        struct value *element = &elements[length++];
-        *element = (struct value){.type = type_of(TYPE_TEXT), .text = slice_of(rest.data, size)};
-        element->is_null = has_null_text && slice_equal(element->text, a[2].text);
-        bool ends_empty = skip > 0 && size + skip == rest.size;
-        rest = slice_of(rest.data + size + skip, rest.size - size - skip);
-        if (ends_empty) {
-            elements[length] =
-                (struct value){.type = type_of(TYPE_TEXT), .text = slice_of(rest.data, 0)};
-            elements[length].is_null = has_null_text && a[2].text.size == 0;
-            length++;
-        }
+    rest = a[0].text;
+    has_more = rest.size > 0;
+    for (size_t i = 0; next_piece(&rest, &a[1], &has_more, &piece); i++) {
+        elements[i] = (struct value){.type = type_of(TYPE_TEXT), .text = piece};
+        elements[i].is_null = has_null_text && slice_equal(piece, a[2].text);
     }
     out->text = array_build(TYPE_TEXT_ARRAY, elements, length, call->arena);
     return OK;

@@ -46,9 +46,8 @@ static enum err kept_begin(struct kept *kept, struct call *call, const struct va
     *kept = (struct kept){0};
     if (!array_begin(&kept->from, array->type.id, array->text))
         return malformed(call);
-    kept->elements =
-        arena_alloc_array(call->arena, (size_t)kept->from.count + 1, sizeof(struct value));
-    return OK;
+    return call_array(call, (size_t)kept->from.count + 1, sizeof(struct value),
+                      (void **)&kept->elements);
 }
 
 static enum err slice_row(struct call *call, const struct value *a, size_t count, struct value *out)

@@ -267,12 +267,16 @@ static enum err from_array(struct call *call, const struct value *in, struct val
     struct array_reader array;
     if (!array_begin(&array, in->type.id, in->text))
         return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
-    struct value *elements = arena_alloc_array(call->arena, array.count + 1, sizeof(struct value));
+    struct value *elements;
     size_t count = 0;
     enum type_id element = out->type.id == TYPE_TEXT_ARRAY ? TYPE_TEXT : TYPE_INT8;
+    enum err err =
+        call_array(call, (size_t)array.count + 1, sizeof(struct value), (void **)&elements);
+    if (err != OK)
+        return err;
     for (struct value item; array_next(&array, &item); count++) {
         elements[count] = (struct value){.type = type_of(element)};
-        enum err err = cast_value(call, &item, true, &elements[count]);
+        err = cast_value(call, &item, true, &elements[count]);
         if (err != OK)
             return err;
     }

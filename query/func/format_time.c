@@ -406,6 +406,8 @@ static enum err write_field(struct call *call, struct writer *out, const struct 
     return OK;
 }
 
+#define PARTS_PER_LOOK 4096
+
 static enum err write_template(struct call *call, const struct clock *c, struct slice template,
                                struct value *out)
 {
@@ -414,7 +416,9 @@ static enum err write_template(struct call *call, const struct clock *c, struct 
     bool is_in_quotes = false;
     writer_init(&writer);
     writer.limit = TEXT_RESULT_SIZE_MAX;
-    for (size_t at = 0; at < template.size && err == OK;) {
+    for (size_t at = 0, parts = 1; at < template.size && err == OK; parts++) {
+        if (parts % PARTS_PER_LOOK == 0 && (err = call_look(call)) != OK)
+            break;
         struct time_part part = time_part_next(template, &at, &is_in_quotes);
         if (part.field == FIELD_NONE)
             writer_slice(&writer, part.text);

@@ -77,6 +77,22 @@ enum err call_look(struct call *call)
     return OK;
 }
 
+enum err call_array(struct call *call, size_t count, size_t size, void **out)
+{
+    struct budget *budget = call->context->budget;
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        bytes = SIZE_MAX / 2;
+    if (budget != NULL) {
+        enum err err = budget_charge(budget, bytes, call->error);
+        if (err != OK)
+            return err;
+        budget_release(budget, bytes);
+    }
+    *out = arena_alloc_array(call->arena, count, size);
+    return OK;
+}
+
 bool function_is_operator(const struct function *function)
 {
     return !isalpha((unsigned char)function->name[0]) && function->name[0] != '_';

@@ -99,6 +99,9 @@ struct slice value_to_text(const struct value *value, const struct eval_context 
 
 /* For long loops inside of one call: 57014 when the query was cancelled or is out of time. */
 MUST_CHECK enum err call_look(struct call *call);
+/* An array for as long as the batch; 53200 where the query's memory has no room for it. The batch
+ * is charged for it later, with all else it holds. */
+MUST_CHECK enum err call_array(struct call *call, size_t count, size_t size, void **out);
 /* 22003 "integer out of range" */
 enum err error_out_of_range(struct error *error, const char *what);
 /* interval * number, fractions carried down. */

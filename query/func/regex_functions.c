@@ -252,16 +252,21 @@ struct pieces {
     size_t count, capacity;
 };
 
-static void pieces_add(struct pieces *pieces, struct slice text, struct arena *arena)
+static enum err pieces_add(struct pieces *pieces, struct slice text, struct call *call)
 {
     if (pieces->count == pieces->capacity) {
-        pieces->capacity = pieces->capacity == 0 ? 16 : 2 * pieces->capacity;
-        struct value *items = arena_alloc_array(arena, pieces->capacity, sizeof(*items));
+        struct value *items;
+        size_t capacity = pieces->capacity == 0 ? 16 : 2 * pieces->capacity;
+        enum err err = call_array(call, capacity, sizeof(*items), (void **)&items);
+        if (err != OK)
+            return err;
+        pieces->capacity = capacity;
         if (pieces->count > 0)
             memcpy(items, pieces->items, pieces->count * sizeof(*items));
         pieces->items = items;
     }
     pieces->items[pieces->count++] = (struct value){.type = type_of(TYPE_TEXT), .text = text};
+    return OK;
 }
 
 /* Empty matches at the start, the end and right after a match do not split. */
@@ -282,14 +287,15 @@ static enum err split_row(struct call *call, const struct value *a, size_t count
         struct slice whole = regex_group(walk.regex, text, 0);
         size_t at = (size_t)(whole.data - text.data), end = at + whole.size;
         if (at < text.size && end > before) {
-            pieces_add(&pieces, slice_of(text.data + copied, at - copied), call->arena);
+            err = pieces_add(&pieces, slice_of(text.data + copied, at - copied), call);
             copied = end;
         }
         before = end;
     }
+    if (err == OK)
+        err = pieces_add(&pieces, slice_of(text.data + copied, text.size - copied), call);
     if (err != OK)
         return err;
-    pieces_add(&pieces, slice_of(text.data + copied, text.size - copied), call->arena);
     out->text = array_build(TYPE_TEXT_ARRAY, pieces.items, pieces.count, call->arena);
     return OK;
 }

@@ -39,8 +39,7 @@ enum err text_reserve(struct call *call, size_t size, char **out)
 {
     if (size > TEXT_RESULT_SIZE_MAX)
         return error_set(call->error, ERR_INPUT, "54000", "requested length too large");
-    *out = arena_alloc(call->arena, size + 1);
-    return OK;
+    return call_array(call, size + 1, 1, (void **)out);
 }
 
 /* --- case --- */
@@ -348,6 +347,8 @@ static enum err pad_row(struct call *call, const struct value *a, size_t count, 
     return OK;
 }
 
+#define COMPARED_PER_LOOK ((size_t)1 << 20)
+
 /* Each character of `from` becomes the one at its place in `to`, or nothing. */
 static enum err translate_row(struct call *call, const struct value *a, size_t count,
                               struct value *out)
@@ -358,10 +359,16 @@ static enum err translate_row(struct call *call, const struct value *a, size_t c
     enum err err = text_reserve(call, text.size * 4, &buffer);
     if (err != OK)
         return err;
-    size_t size = 0;
+    size_t size = 0, compared = 0;
     for (size_t offset = 0; offset < text.size;) {
         size_t step = text_prefix_size(slice_of(text.data + offset, text.size - offset), 1),
                index = 0, at = 0;
+        if (compared >= COMPARED_PER_LOOK) {
+            compared = 0;
+            err = call_look(call);
+            if (err != OK)
+                return err;
+        }
         struct slice character = slice_of(text.data + offset, step), changed = character;
         for (; at < from.size; index++) {
             size_t width = text_prefix_size(slice_of(from.data + at, from.size - at), 1);
@@ -369,6 +376,7 @@ static enum err translate_row(struct call *call, const struct value *a, size_t c
                 break;
             at += width;
         }
+        compared += index + 1;
         if (at < from.size)
             changed = part(to, (int64_t)index + 1, (int64_t)index + 2);
         if (changed.size > 0)

@@ -13,11 +13,18 @@ static int64_t floor_divide(int64_t value, int64_t divisor)
     return value % divisor < 0 ? quotient - 1 : quotient;
 }
 
-static int64_t month_start(int64_t month)
+static __int128 month_start(int64_t month)
 {
     int64_t year = 2000 + floor_divide(month, 12);
     int64_t in_year = month - floor_divide(month, 12) * 12;
-    return days_from_civil((int32_t)year, (int32_t)in_year + 1, 1) * MICROSECONDS_PER_DAY;
+    return (__int128)days_from_civil((int32_t)year, (int32_t)in_year + 1, 1) * MICROSECONDS_PER_DAY;
+}
+
+/* A day before the ends of what 64 bits hold, so that a zone's offset fits too. */
+static bool narrow(__int128 wide, int64_t *out)
+{
+    *out = (int64_t)wide;
+    return wide > INT64_MIN + MICROSECONDS_PER_DAY && wide < INT64_MAX - MICROSECONDS_PER_DAY;
 }
 
 static enum err bad_size(struct error *error, const char *text)
@@ -41,19 +48,21 @@ enum err window_find(int64_t us, struct interval size, const struct timezone *zo
         return OK;
     }
     int64_t local = timezone_to_local(zone, us), local_start, local_end;
+    __int128 from, to;
     if (size.months > 0) {
         struct civil civil;
         civil_from_time(local, &civil);
         int64_t month = ((int64_t)civil.year - 2000) * 12 + civil.month - 1;
         month = floor_divide(month, size.months) * size.months;
-        local_start = month_start(month);
-        local_end = month_start(month + size.months);
+        from = month_start(month);
+        to = month_start(month + size.months);
     } else {
         int64_t origin = days_from_civil(2000, 1, 3) * MICROSECONDS_PER_DAY;
-        local_start = origin + floor_divide(local - origin, span) * span;
-        if (__builtin_add_overflow(local_start, span, &local_end))
-            return bad_size(error, "the window size is out of range");
+        from = origin + (__int128)floor_divide(local - origin, span) * span;
+        to = from + span;
     }
+    if (!narrow(from, &local_start) || !narrow(to, &local_end))
+        return bad_size(error, "the window size is out of range");
     if (zone == timezone_utc || (size.months == 0 && span <= MICROSECONDS_PER_HOUR)) {
         int64_t offset = local - us;
         *start = local_start - offset;

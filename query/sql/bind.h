@@ -18,6 +18,8 @@
 /* Plan nodes of a statement: WITH is bound at each reference, so a short text could ask for very
  * many. */
 #define PLAN_NODES_MAX 10000
+/* … and bytes: each join of a chain names the columns of all before it. */
+#define PLAN_SIZE_MAX ((size_t)256 << 20)
 /* How often one written expression may stand in the plan (BETWEEN and CASE x WHEN repeat theirs).
  */
 #define EXPR_COPIES_MAX 20000

@@ -310,9 +310,28 @@ static enum err add_as_one(struct join_state *s, struct scope *scope, struct pla
     return bind_add_columns(b, scope, s->from, SLICE(""), s->from->alias, project);
 }
 
+/* The sides' arrays become those of a scope that has nothing yet, as every join but the last of a
+ * chain finds it: copying there would cost the square of the chain's columns. */
+static void move_sides(struct join_state *s, struct scope *scope)
+{
+    scope->columns = s->sides.columns;
+    scope->column_count = s->sides.column_count;
+    scope->column_capacity = s->sides.column_capacity;
+    scope->relations = s->sides.relations;
+    scope->relation_count = s->sides.relation_count;
+    scope->relation_capacity = s->sides.relation_capacity;
+    scope->merged = s->sides.merged;
+    scope->merged_count = s->sides.merged_count;
+    scope->merged_capacity = s->sides.merged_capacity;
+}
+
 static enum err add_sides(struct join_state *s, struct scope *scope)
 {
     uint32_t first = (uint32_t)scope->column_count;
+    if (scope->relation_count == 0 && first == 0 && scope->merged_count == 0) {
+        move_sides(s, scope);
+        return OK;
+    }
     for (size_t index = 0; index < s->sides.relation_count; index++) {
         const struct scope_relation *relation = &s->sides.relations[index];
         enum err result =

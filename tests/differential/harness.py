@@ -112,7 +112,8 @@ def same_cell(ours, theirs, kind):
 
 def same_group_key(ours, theirs, kind, sql):
     """Equal numerics of different scale are one group; which of them stands for it is nobody's promise."""
-    return kind == "numeric" and "GROUP BY" in sql and re.search(r"CASE|coalesce|nullif|greatest|least", sql) and \
+    is_grouped = re.search(r"GROUP BY|DISTINCT|UNION|INTERSECT|EXCEPT", sql)
+    return kind == "numeric" and is_grouped and re.search(r"CASE|coalesce|nullif|greatest|least", sql) and \
         isinstance(ours, Number) and isinstance(theirs, Number) and decimal.Decimal(ours) == decimal.Decimal(theirs)
 
 

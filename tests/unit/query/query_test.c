@@ -300,6 +300,16 @@ static void test_limits(void **state)
     expect_error(&f, &request, "53200");
     request.text = SLICE("SELECT n FROM numbers ORDER BY n DESC");
     expect_error(&f, &request, "53200");
+    /* Of one value: refused before the memory is taken, and only if the pieces are many. */
+    request.text = SLICE("SELECT cardinality(string_to_array(repeat('a,', n), ',')) AS c FROM "
+                         "(VALUES (50000)) v (n)");
+    expect_error(&f, &request, "53200");
+    request.text = SLICE("SELECT cardinality(regexp_split_to_array(repeat('a,', n), ',')) AS c "
+                         "FROM (VALUES (50000)) v (n)");
+    expect_error(&f, &request, "53200");
+    request.text = SLICE("SELECT cardinality(string_to_array(repeat('a', n), ',')) AS c FROM "
+                         "(VALUES (100000)) v (n)");
+    expect(&f, &request, "c\r\n1\r\n");
     const struct query_setting unknown[] = {{SLICE("work_mem"), SLICE("1MB")}};
     request.settings = unknown;
     expect_error(&f, &request, "42704");
@@ -316,6 +326,14 @@ static void test_time_and_cancel(void **state)
         request_of("SELECT count(*) FROM numbers a, numbers b WHERE a.n + b.n < 0");
     request.timeout_us = 30000;
     expect_error(&f, &request, "57014");
+    /* Inside of one call, which would take minutes. */
+    request.text = SLICE("SELECT length(translate(repeat('x', n), repeat('abcdefgh', n), 'b')) "
+                         "FROM (VALUES (1000000)) v (n)");
+    expect_error(&f, &request, "57014");
+    request.text = SLICE("SELECT length(to_char(timestamp '2026-05-01', repeat('YYYY', n))) "
+                         "FROM (VALUES (2000000)) v (n)");
+    expect_error(&f, &request, "57014");
+    request.text = SLICE("SELECT count(*) FROM numbers a, numbers b WHERE a.n + b.n < 0");
     static const _Atomic bool is_gone = true;
     request.timeout_us = 0;
     request.is_cancelled = &is_gone;

@@ -264,12 +264,41 @@ static void test_types(void **state)
     }
 }
 
+/* t0 JOIN t1 … of so many columns each. */
+static void prepare_chain(struct prepare_job *job, int joins, int columns)
+{
+    struct writer text;
+    writer_init(&text);
+    writer_cstr(&text, "with w as (select n as k");
+    for (int column = 0; column < columns; column++)
+        writer_printf(&text, ", n as c%d", column);
+    writer_cstr(&text, " from clicks) select count(*) from w t0");
+    for (int table = 1; table <= joins; table++)
+        writer_printf(&text, " join w t%d on t%d.k = t%d.k", table, table, table - 1);
+    prepare(&catalogue, writer_as_slice(&text), job);
+    writer_deinit(&text);
+}
+
+/* What a chain of joins takes to plan: names of all columns once, and a limit. */
+static void test_chains(void **state)
+{
+    (void)state;
+    struct prepare_job job;
+    prepare_chain(&job, 300, 20);
+    assert_int_equal(job.result, OK);
+    assert_in_range(job.statement->arena.total, 0, 48 << 20);
+    statement_unref(job.statement);
+    prepare_chain(&job, 300, 300);
+    assert_int_equal(job.result, ERR_LIMIT);
+    assert_string_equal(job.error.sqlstate, "54001");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names), cmocka_unit_test(test_groups), cmocka_unit_test(test_order),
         cmocka_unit_test(test_sets),  cmocka_unit_test(test_joins),  cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_types), cmocka_unit_test(test_chains),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
