@@ -245,9 +245,10 @@ static enum err enclose(const struct list *list, const char *before, const char 
     memcpy(data + first, list->data + list->skip, size);
     memcpy(data + first + size, after, last);
     out->text = slice_of(data, first + size + last);
-    return call->type.id == TYPE_JSONB
-               ? jsonb_normalize(out->text, memory->arena, &out->text, error)
-               : OK;
+    if (call->type.id != TYPE_JSONB)
+        return OK;
+    enum err err = jsonb_room(memory->budget, out->text, error);
+    return err != OK ? err : jsonb_normalize(out->text, memory->arena, &out->text, error);
 }
 
 static enum err json_finish(const void *state, const struct aggregate_call *call,

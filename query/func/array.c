@@ -54,6 +54,7 @@ static enum err lower_row(struct call *call, const struct value *a, size_t count
 }
 
 enum { CONTAINS, CONTAINED, OVERLAPS };
+#define COMPARED_PER_LOOK ((size_t)1 << 16)
 
 static enum err contains_row(struct call *call, const struct value *a, size_t count,
                              struct value *out)
@@ -73,7 +74,14 @@ static enum err contains_row(struct call *call, const struct value *a, size_t co
     size_t outer_count = operation == CONTAINED ? right_count : left_count;
     bool wants_any = operation == OVERLAPS;
     out->b = !wants_any;
-    for (size_t i = 0; i < inner_count; i++) {
+    for (size_t i = 0, compared = 0; i < inner_count; i++) {
+        compared += outer_count;
+        if (compared >= COMPARED_PER_LOOK) {
+            compared = 0;
+            err = call_look(call);
+            if (err != OK)
+                return err;
+        }
         if (has_element(outer, outer_count, &inner[i]) == wants_any) {
             out->b = wants_any;
             break;

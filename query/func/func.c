@@ -83,12 +83,11 @@ enum err call_array(struct call *call, size_t count, size_t size, void **out)
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes))
         bytes = SIZE_MAX / 2;
-    if (budget != NULL) {
-        enum err err = budget_charge(budget, bytes, call->error);
-        if (err != OK)
-            return err;
+    enum err err = budget == NULL ? OK : budget_charge(budget, bytes, call->error);
+    if (err != OK)
+        return err;
+    if (budget != NULL)
         budget_release(budget, bytes);
-    }
     *out = arena_alloc_array(call->arena, count, size);
     return OK;
 }

@@ -12,6 +12,8 @@
  * by length and then bytes, numbers without exponent. In the arena. 22P02 for malformed text. */
 MUST_CHECK enum err jsonb_normalize(struct slice text, struct arena *arena, struct slice *out,
                                     struct error *error);
+/* 53200 where the query's memory has no room for the tree of a text. */
+MUST_CHECK enum err jsonb_room(struct budget *budget, struct slice text, struct error *error);
 /* The same from a tree, whose objects are put in order and rid of equal keys. */
 void jsonb_sort(struct json_value *value);
 void jsonb_write(const struct json_value *value, struct writer *out);

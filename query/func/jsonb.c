@@ -110,6 +110,18 @@ void jsonb_write(const struct json_value *value, struct writer *out)
     }
 }
 
+enum err jsonb_room(struct budget *budget, struct slice text, struct error *error)
+{
+    size_t nodes = 1; /* no fewer than the parser will make: those in strings count too */
+    for (size_t i = 0; i < text.size; i++)
+        nodes += text.data[i] == ',' || text.data[i] == '[' || text.data[i] == '{';
+    enum err err =
+        budget == NULL ? OK : budget_charge(budget, nodes * sizeof(struct json_value), error);
+    if (err == OK && budget != NULL)
+        budget_release(budget, nodes * sizeof(struct json_value));
+    return err;
+}
+
 enum err jsonb_normalize(struct slice text, struct arena *arena, struct slice *out,
                          struct error *error)
 {

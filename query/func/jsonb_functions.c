@@ -1,8 +1,8 @@
 /* jsonb: containment, joining, deleting, setting, printing.
  *
  * The values become trees in the batch's arena, are changed there and written as jsonb writes them
- * (jsonb.c). Depth is bounded by the parser. Containment of arrays in arrays compares each element
- * with each, so it looks at the clock now and then. */
+ * (jsonb.c). Depth is bounded by the parser. Containment and lists of keys compare each with each,
+ * so they look at the clock now and then. */
 #include "query/func/json.h"
 
 #include "query/func/text.h"
@@ -12,7 +12,9 @@
 
 static enum err read_tree(struct call *call, struct slice text, struct json_value **out)
 {
-    enum err err = json_parse(text, call->arena, JSON_DEPTH_MAX, out, call->error);
+    enum err err = jsonb_room(call->context->budget, text, call->error);
+    if (err == OK)
+        err = json_parse(text, call->arena, JSON_DEPTH_MAX, out, call->error);
     if (err == OK)
         jsonb_sort(*out);
     return err;
@@ -63,6 +65,18 @@ struct comparison {
     enum err err;
 };
 
+#define STEPS_PER_LOOK ((size_t)1 << 16)
+
+static bool is_stopped(struct comparison *c, size_t steps)
+{
+    c->steps += steps;
+    if (c->steps < STEPS_PER_LOOK || c->err != OK)
+        return c->err != OK;
+    c->steps = 0;
+    c->err = call_look(c->call);
+    return c->err != OK;
+}
+
 static bool contains(struct comparison *c, const struct json_value *outer,
                      const struct json_value *inner);
 
@@ -70,6 +84,8 @@ static bool array_contains(struct comparison *c, const struct json_value *outer,
                            const struct json_value *wanted)
 {
     for (const struct json_value *item = outer->child; item != NULL; item = item->next) {
+        if (is_stopped(c, 1))
+            return false;
         if (item->kind != wanted->kind)
             continue;
         if (is_scalar(wanted) ? same_scalar(item, wanted) : contains(c, item, wanted))
@@ -81,9 +97,7 @@ static bool array_contains(struct comparison *c, const struct json_value *outer,
 static bool contains(struct comparison *c, const struct json_value *outer,
                      const struct json_value *inner)
 {
-    if (++c->steps % 1024 == 0 && c->err == OK)
-        c->err = call_look(c->call);
-    if (c->err != OK || outer->kind != inner->kind)
+    if (is_stopped(c, 1) || outer->kind != inner->kind)
         return false;
     if (is_scalar(outer))
         return same_scalar(outer, inner);
@@ -94,7 +108,7 @@ static bool contains(struct comparison *c, const struct json_value *outer,
                 return false;
             continue;
         }
-        found = json_get_slice(outer, item->key);
+        found = is_stopped(c, outer->count) ? NULL : json_get_slice(outer, item->key);
         if (found == NULL || !contains(c, found, item))
             return false;
     }
@@ -148,10 +162,12 @@ static enum err keys_row(struct call *call, const struct value *a, size_t count,
     if (!array_begin(&keys, TYPE_TEXT_ARRAY, a[1].text))
         return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
     out->b = wants_all;
-    for (struct value key; out->b == wants_all && array_next(&keys, &key);)
+    for (struct value key; err == OK && out->b == wants_all && array_next(&keys, &key);) {
         if (!key.is_null && has_key(tree, key.text) != wants_all)
             out->b = !wants_all;
-    return OK;
+        err = call_look(call);
+    }
+    return err;
 }
 
 /* --- joining --- */
@@ -229,11 +245,11 @@ static enum err delete_key_row(struct call *call, const struct value *a, size_t 
     if (a[1].type.id != TYPE_TEXT_ARRAY) {
         delete_key(tree, a[1].text);
     } else if (array_begin(&keys, TYPE_TEXT_ARRAY, a[1].text)) {
-        for (struct value key; array_next(&keys, &key);)
+        for (struct value key; err == OK && array_next(&keys, &key); err = call_look(call))
             if (!key.is_null)
                 delete_key(tree, key.text);
     }
-    return give_tree(call, tree, out);
+    return err != OK ? err : give_tree(call, tree, out);
 }
 
 /* The place of an element by number, from the end for negatives; NULL: there is none. */
@@ -494,13 +510,14 @@ static void write_json(struct call *call, const struct value *value, struct writ
 /* What was written, as the call's type. */
 static enum err give_text(struct call *call, struct writer *writer, struct value *out)
 {
+    struct slice text = writer_as_slice(writer);
     enum err err = OK;
     if (writer->failed)
         err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");
-    else if (call->function->result == TYPE_JSONB)
-        err = jsonb_normalize(writer_as_slice(writer), call->arena, &out->text, call->error);
-    else
-        out->text = arena_copy(call->arena, writer_as_slice(writer));
+    else if (call->function->result != TYPE_JSONB)
+        out->text = arena_copy(call->arena, text);
+    else if ((err = jsonb_room(call->context->budget, text, call->error)) == OK)
+        err = jsonb_normalize(text, call->arena, &out->text, call->error);
     writer_deinit(writer);
     return err;
 }

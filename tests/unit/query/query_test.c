@@ -307,6 +307,9 @@ static void test_limits(void **state)
     request.text = SLICE("SELECT cardinality(regexp_split_to_array(repeat('a,', n), ',')) AS c "
                          "FROM (VALUES (50000)) v (n)");
     expect_error(&f, &request, "53200");
+    request.text = SLICE("SELECT jsonb_pretty(('[' || repeat('1,', n) || '1]')::jsonb) AS c FROM "
+                         "(VALUES (50000)) v (n)");
+    expect_error(&f, &request, "53200");
     request.text = SLICE("SELECT cardinality(string_to_array(repeat('a', n), ',')) AS c FROM "
                          "(VALUES (100000)) v (n)");
     expect(&f, &request, "c\r\n1\r\n");
@@ -329,6 +332,9 @@ static void test_time_and_cancel(void **state)
     /* Inside of one call, which would take minutes. */
     request.text = SLICE("SELECT length(translate(repeat('x', n), repeat('abcdefgh', n), 'b')) "
                          "FROM (VALUES (1000000)) v (n)");
+    expect_error(&f, &request, "57014");
+    request.text = SLICE("SELECT ('[' || repeat('2,', n) || '1]')::jsonb @> "
+                         "('[' || repeat('1,', n) || '1]')::jsonb FROM (VALUES (150000)) v (n)");
     expect_error(&f, &request, "57014");
     request.text = SLICE("SELECT length(to_char(timestamp '2026-05-01', repeat('YYYY', n))) "
                          "FROM (VALUES (2000000)) v (n)");
