@@ -123,7 +123,8 @@ static enum err find_column(const struct schema *schema, const struct ingest_ind
 }
 
 /* The first free name of the default form, or the one that was asked for. */
-static enum err choose_name(struct snapshot *snapshot, const struct schema *schema, uint32_t column,
+static enum err choose_name(struct ingest *ingest, struct snapshot *snapshot,
+                            const struct schema *schema, uint32_t column,
                             const struct ingest_index *index, char *buffer, struct slice *name,
                             struct error *error)
 {
@@ -133,7 +134,7 @@ static enum err choose_name(struct snapshot *snapshot, const struct schema *sche
         *name = index->name.size > 0
                     ? index->name
                     : default_name(schema->name, schema->columns[column].name, number, buffer);
-        bool is_taken = snapshot_find(snapshot, *name) != NULL;
+        bool is_taken = snapshot_find(snapshot, *name) != NULL || ingest_is_view(ingest, *name);
         if (!is_taken && find_index(snapshot, *name, &owner, &owned))
             is_taken = owner->table_id != schema->table_id || owned != column;
         if (!is_taken)
@@ -169,7 +170,7 @@ static enum err create_index(struct ingest *ingest, struct snapshot *snapshot,
         return at(index->column_position, ERR_EXISTS, error);
     }
     struct slice name;
-    err = choose_name(snapshot, schema, (uint32_t)column, index, buffer, &name, error);
+    err = choose_name(ingest, snapshot, schema, (uint32_t)column, index, buffer, &name, error);
     if (err != OK && index->if_not_exists)
         return OK; /* something of that name is there, as PostgreSQL puts it */
     if (err != OK)

@@ -15,7 +15,7 @@
 
 #include <assert.h>
 
-#define STATE_FORMAT 2 /* 1: without subscriptions and the origins of dead letters */
+#define STATE_FORMAT 3 /* 1: without subscriptions and the origins of dead letters, 2: views */
 #define EXPIRE_EVERY_US (10 * MICROSECONDS_PER_SECOND)
 
 const struct ingest_limits ingest_limits_default = {
@@ -73,6 +73,7 @@ void ingest_destroy(struct ingest *ingest)
     index_deinit(&ingest->table_index);
     dead_letters_deinit(&ingest->dead);
     subscriptions_deinit(&ingest->subscriptions);
+    views_deinit(&ingest->views);
     for (size_t i = 0; i < FLIGHT_BUCKETS; i++)
         assert(ingest->flights[i] == NULL);
     mutex_deinit(&ingest->lock);
@@ -282,6 +283,11 @@ static void apply_section(struct ingest *ingest, struct applying *applying,
     } else if (section->kind == SECTION_SUBSCRIPTION) {
         if (subscriptions_apply_change(&ingest->subscriptions, section->bytes, &error) == OK)
             return;
+    } else if (section->kind == SECTION_VIEW) {
+        if (views_apply_change(&ingest->views, section->bytes, &error) == OK) {
+            atomic_fetch_add_explicit(&ingest->view_version, 1, memory_order_release);
+            return;
+        }
     } else if (section->kind == SECTION_OFFSETS) {
         if (apply_offsets(ingest, record, section->bytes, &error) == OK)
             return;
@@ -336,6 +342,7 @@ static void ingest_save(void *context, struct writer *out)
         drift_write(&table->drift, out);
     }
     subscriptions_write(&ingest->subscriptions, out);
+    views_write(&ingest->views, out);
     mutex_unlock(&ingest->lock);
 }
 
@@ -366,6 +373,8 @@ static enum err ingest_load(void *context, struct reader *in, struct error *erro
         is_good = read_table(ingest, in);
     if (is_good && format >= 2)
         is_good = subscriptions_read(&ingest->subscriptions, in);
+    if (is_good && format >= 3)
+        is_good = views_read(&ingest->views, in);
     mutex_unlock(&ingest->lock);
     if (!is_good || in->failed)
         return error_set(error, ERR_CORRUPT, NULL,

@@ -9,6 +9,7 @@
 #include "query/expr/expr.h"
 #include "query/provider.h"
 #include "query/completeness.h"
+#include "query/view.h"
 #include "storage/store.h"
 
 struct ingest;
@@ -136,6 +137,20 @@ MUST_CHECK enum err ingest_drop_indexes(struct ingest *ingest, const struct slic
 /* column empty: the table. comment empty: removed. */
 MUST_CHECK enum err ingest_comment(struct ingest *ingest, struct slice table, struct slice column,
                                    struct slice comment, uint64_t *position, struct error *error);
+
+/* --- views: DDL too --- */
+/* The id of `view` is given here; everything else was bound by query. 42P07, 42P16, 42P17. */
+MUST_CHECK enum err ingest_create_view(struct ingest *ingest, const struct view_definition *view,
+                                       bool is_replace, uint64_t *position, struct error *error);
+/* All or none; those that others read only together with these (2BP01). */
+MUST_CHECK enum err ingest_drop_views(struct ingest *ingest, const struct slice *names,
+                                      size_t count, bool if_exists, uint64_t *position,
+                                      struct error *error);
+/* A copy in the arena; false: no such view. */
+bool ingest_find_view(struct ingest *ingest, struct slice name, struct arena *arena,
+                      struct view_definition *out);
+/* Grows with each change of a view. */
+uint64_t ingest_view_version(struct ingest *ingest);
 
 /* --- subscriptions: DDL too. Those that change a subscription stop its consumer first and return
  * when it stands or runs again. --- */

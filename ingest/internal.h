@@ -13,6 +13,7 @@
 #include "ingest/state/producers.h"
 #include "ingest/state/sources.h"
 #include "ingest/state/subscriptions.h"
+#include "ingest/state/views.h"
 #include "storage/base/thread.h"
 
 #define NAME_SIZE_MAX 128 /* producers and idempotency keys, bytes */
@@ -53,6 +54,8 @@ struct ingest {
     struct index table_index; /* by id */
     struct dead_letters dead;
     struct subscriptions subscriptions;
+    struct views views;
+    _Atomic uint64_t view_version; /* grows with each change of a view */
     uint64_t applied_position;
     struct flight *flights[FLIGHT_BUCKETS];
     struct runner *runner;    /* kafka/runner.c: the consumers' threads; guarded by `ddl` */
@@ -61,8 +64,8 @@ struct ingest {
     struct mutex spare_lock;  /* the two below; nothing is taken while it is held */
     struct arena spare[SPARE_ARENAS];
     size_t spare_count; /* memory of requests that are done, for those to come */
-    struct table_provider providers[7];
-    const struct table_provider *provider_list[7];
+    struct table_provider providers[8];
+    const struct table_provider *provider_list[8];
 };
 
 /* An empty arena, warm if there is one; giving it back ends what is in it. */
@@ -87,6 +90,14 @@ MUST_CHECK enum err ingest_commit_altered(struct ingest *ingest, struct schema *
                                           uint64_t *position, struct error *error);
 /* Is it the name of an index that somebody made (not of one by rule)? */
 bool ingest_is_index(struct ingest *ingest, struct slice name);
+/* Takes the lock. */
+bool ingest_is_view(struct ingest *ingest, struct slice name);
+/* 42809 for a view, else 42P01. Takes the lock. */
+enum err ingest_not_a_table(struct ingest *ingest, struct slice name, struct error *error);
+/* 2BP01 if a view reads the table; `what` and `name` are what would be dropped. Takes the lock. */
+MUST_CHECK enum err ingest_check_readers(struct ingest *ingest, uint32_t table_id, const char *what,
+                                         struct slice name, struct error *error);
+void views_init_provider(struct ingest *ingest, struct table_provider *out);
 /* Fills ingest->providers. */
 void ingest_init_providers(struct ingest *ingest);
 

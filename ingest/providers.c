@@ -327,6 +327,7 @@ void ingest_init_providers(struct ingest *ingest)
         .scan = scan_dead_letters,
     };
     feed_init_provider(ingest, &ingest->providers[count++]);
+    views_init_provider(ingest, &ingest->providers[count++]);
     for (size_t i = 0; i < count; i++)
         ingest->provider_list[i] = &ingest->providers[i];
 }

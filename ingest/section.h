@@ -10,7 +10,8 @@ enum section_kind {
     SECTION_REQUEST = 1,
     SECTION_TICK = 2,
     SECTION_SUBSCRIPTION = 3, /* state/subscriptions.h */
-    SECTION_OFFSETS = 4       /* state/subscriptions.h */
+    SECTION_OFFSETS = 4,      /* state/subscriptions.h */
+    SECTION_VIEW = 5          /* state/views.h */
 };
 
 enum source_kind { SOURCE_HTTP = 0, SOURCE_SQL = 1, SOURCE_KAFKA = 2, SOURCE_KIND_COUNT };

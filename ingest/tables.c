@@ -84,7 +84,7 @@ static enum err create_locked(struct ingest *ingest, const struct ingest_table *
         return error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists",
                          SLICE_ARGS(table->name));
     }
-    if (ingest_is_index(ingest, table->name)) {
+    if (ingest_is_index(ingest, table->name) || ingest_is_view(ingest, table->name)) {
         if (table->if_not_exists)
             return OK;
         return error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists",
@@ -112,7 +112,7 @@ enum err ingest_create_table(struct ingest *ingest, const struct ingest_table *t
 
 /* --- DROP, TRUNCATE --- */
 
-/* A topic would flow into nothing: 2BP01. */
+/* A topic would flow into nothing, a view would read nothing: 2BP01. */
 static enum err check_dependents(struct ingest *ingest, struct slice name, struct error *error)
 {
     enum err err = OK;
@@ -129,6 +129,8 @@ static enum err check_dependents(struct ingest *ingest, struct slice name, struc
             error_hint(error, "DROP SUBSCRIPTION %.*s first", SLICE_ARGS(user->name));
     }
     mutex_unlock(&ingest->lock);
+    if (err == OK && schema != NULL)
+        err = ingest_check_readers(ingest, schema->table_id, "table", name, error);
     schema_unref(schema);
     return err;
 }
@@ -141,10 +143,10 @@ static enum err change_tables(struct ingest *ingest, enum change_kind kind,
     *position = 0;
     enum err err = OK;
     mutex_lock(&ingest->ddl);
-    for (size_t i = 0; i < count && err == OK && !if_exists; i++) {
+    for (size_t i = 0; i < count && err == OK; i++) {
         const struct schema *schema = ingest_schema(ingest, names[i]);
-        if (schema == NULL)
-            err = ingest_no_table(names[i], error);
+        if (schema == NULL && (!if_exists || ingest_is_view(ingest, names[i])))
+            err = ingest_not_a_table(ingest, names[i], error);
         schema_unref(schema);
     }
     for (size_t i = 0; i < count && err == OK && kind == CHANGE_DROP; i++)
@@ -239,7 +241,7 @@ enum err ingest_add_column(struct ingest *ingest, struct slice table,
     const struct schema *schema = ingest_schema(ingest, table);
     enum err err = OK;
     if (schema == NULL)
-        err = ingest_no_table(table, error);
+        err = ingest_not_a_table(ingest, table, error);
     else if (schema_find(schema, column->name) < 0)
         err = add_column(ingest, schema, column, position, error);
     else if (!if_not_exists)
@@ -287,10 +289,12 @@ enum err ingest_drop_column(struct ingest *ingest, struct slice table, struct sl
     enum err err = OK;
     int32_t index = schema == NULL ? -1 : schema_find(schema, column);
     if (schema == NULL)
-        err = ingest_no_table(table, error);
+        err = ingest_not_a_table(ingest, table, error);
     else if (index >= 0)
+        err = ingest_check_readers(ingest, schema->table_id, "a column of table", table, error);
+    if (err == OK && index >= 0)
         err = drop_column(ingest, schema, index, position, error);
-    else if (!if_exists)
+    else if (err == OK && index < 0 && !if_exists)
         err = error_set(error, ERR_INPUT, "42703",
                         "column \"%.*s\" of relation \"%.*s\" does not exist", SLICE_ARGS(column),
                         SLICE_ARGS(table));
@@ -308,7 +312,7 @@ enum err ingest_comment(struct ingest *ingest, struct slice table, struct slice 
     int32_t index = schema == NULL || column.size == 0 ? -1 : schema_find(schema, column);
     enum err err = OK;
     if (schema == NULL) {
-        err = ingest_no_table(table, error);
+        err = ingest_not_a_table(ingest, table, error);
     } else if (column.size > 0 && index < 0) {
         err = error_set(error, ERR_INPUT, "42703",
                         "column \"%.*s\" of relation \"%.*s\" does not exist", SLICE_ARGS(column),

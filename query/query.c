@@ -183,6 +183,18 @@ static struct slice show_setting(void *context, struct slice name, bool *is_know
     return setting_show(&run->settings, name, &run->arena, is_known);
 }
 
+static uint64_t current_views(const struct query_engine *engine)
+{
+    const struct query_engine_options *options = &engine->options;
+    return options->view_version == NULL ? 0 : options->view_version(options->context);
+}
+
+static bool are_views_current(const struct run *run)
+{
+    const struct statement *statement = run->statement;
+    return !statement->has_views || statement->view_version == current_views(run->engine);
+}
+
 static enum err prepare(struct run *run, struct error *error)
 {
     struct query_engine *engine = run->engine;
@@ -190,6 +202,7 @@ static enum err prepare(struct run *run, struct error *error)
     run->statement = plan_cache_find(engine->cache, run->request->text, zone);
     if (run->statement != NULL)
         return OK;
+    uint64_t view_version = current_views(engine); /* before the first definition is read */
     struct snapshot *snapshot = snapshot_open(engine->options.store);
     struct sql_context context = {
         .snapshot = snapshot,
@@ -198,9 +211,13 @@ static enum err prepare(struct run *run, struct error *error)
         .zone = run->settings.zone,
         .setting = show_setting,
         .setting_context = run,
+        .find_view = engine->options.find_view,
+        .view_context = engine->options.context,
     };
     enum err err = sql_prepare(run->request->text, &context, &run->statement, error);
     snapshot_close(snapshot);
+    if (err == OK)
+        run->statement->view_version = view_version;
     if (err == OK && run->statement->is_cacheable)
         plan_cache_add(engine->cache, run->request->text, zone, run->statement);
     if (err != OK)
@@ -232,7 +249,7 @@ static enum err plan_and_open(struct run *run, struct error *error)
             return err;
         ask_completeness(run);
         run->snapshot = snapshot_open(run->engine->options.store);
-        if (plan_is_current(run->statement, run->snapshot))
+        if (plan_is_current(run->statement, run->snapshot) && are_views_current(run))
             return OK;
         snapshot_close(run->snapshot);
         run->snapshot = NULL;

@@ -9,6 +9,7 @@
 #include "query/plan/plan.h"
 #include "query/provider.h"
 #include "query/sql/command.h"
+#include "query/view.h"
 #include "storage/base/worker.h"
 #include "storage/store.h"
 
@@ -36,6 +37,11 @@ struct query_engine_options {
     enum err (*command)(void *context, const struct command *command, const struct batch *batches,
                         size_t batch_count, struct command_answer *out, struct error *error);
     bool (*is_recovering)(void *context);
+    /* A view by name, copied into the arena; NULL: there are none. With it a number that grows with
+     * each change of a view: plans that stand on views are made anew then. */
+    bool (*find_view)(void *context, struct slice name, struct arena *arena,
+                      struct view_definition *out);
+    uint64_t (*view_version)(void *context);
 };
 
 struct query_engine *query_engine_create(const struct query_engine_options *options);

@@ -187,6 +187,8 @@ static void create_engine(struct app *app)
         .context = app,
         .completeness = api_completeness,
         .command = api_command,
+        .find_view = api_find_view,
+        .view_version = api_view_version,
         .is_recovering = is_recovering,
     });
     size_t count;

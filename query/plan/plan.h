@@ -240,6 +240,8 @@ struct statement {
     uint32_t plan_count; /* nodes, for execution state */
     struct plan_table *tables;
     size_t table_count;
+    bool has_views;          /* it stands on definitions of views … */
+    uint64_t view_version;   /* … as of this version */
     struct command *command; /* query/sql/command.h */
 };
 

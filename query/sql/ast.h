@@ -169,11 +169,11 @@ struct ast_statement {
     } kind;
     bool is_analyze;
     bool is_values;            /* VALUES on its own: a SELECT to callers */
-    struct ast_select *select; /* SELECT, EXPLAIN, INSERT's source (NULL: DEFAULT VALUES) */
+    struct ast_select *select; /* SELECT, EXPLAIN, VIEW, INSERT's source (NULL: DEFAULT VALUES) */
     struct slice show;
     struct command *command;    /* filled but for what needs names bound */
     struct ast_node **defaults; /* by column (CREATE) or action (ALTER); NULL: none */
-    size_t name_count;          /* INSERT's columns, as written */
+    size_t name_count;          /* columns of INSERT and CREATE VIEW, as written */
     struct ast_name *names;
 };
 

@@ -129,6 +129,13 @@ struct binder {
     size_t node_count;
     size_t copies;
     size_t subplan_capacity, table_capacity;
+    size_t view_depth, view_bytes;     /* views within views; text of all of them */
+    struct view_dependencies *depends; /* CREATE VIEW: what its own text names; else NULL */
+};
+
+struct view_dependencies {
+    size_t table_count, table_capacity, view_count, view_capacity;
+    uint32_t *table_ids, *view_ids;
 };
 
 enum err bind_error(struct binder *b, int32_t position, const char *sqlstate, const char *format,
@@ -282,6 +289,12 @@ MUST_CHECK enum err bind_over_plan(struct binder *b, struct scope *scope, struct
 bool bind_has_over(const struct expr *expr);
 /* Are the first `count` keys of both the same? */
 bool bind_same_keys(const struct over_call *a, const struct over_call *b, size_t count);
+
+/* query/sql/bind_view.c: a name in FROM that may be a view's; *is_view tells. */
+MUST_CHECK enum err bind_view(struct binder *b, struct scope *scope, const struct ast_from *from,
+                              bool *is_view, struct plan **out);
+MUST_CHECK enum err bind_create_view(struct binder *b, struct ast_statement *ast);
+void bind_depend_on_table(struct binder *b, uint32_t table_id);
 
 /* query/sql/bind_command.c, bind_show.c */
 MUST_CHECK enum err bind_command(struct binder *b, struct ast_statement *ast);

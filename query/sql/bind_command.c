@@ -176,6 +176,10 @@ static enum err bind_insert(struct binder *b, struct ast_statement *ast)
     struct command *command = ast->command;
     const struct table_view *view =
         b->context->snapshot == NULL ? NULL : snapshot_find(b->context->snapshot, command->table);
+    struct view_definition found;
+    if (view == NULL && b->context->find_view != NULL &&
+        b->context->find_view(b->context->view_context, command->table, b->arena, &found))
+        return bind_unsupported(b, command->text_position, "INSERT into a view");
     if (view == NULL)
         return bind_error(b, command->text_position, "42P01", "relation \"%.*s\" does not exist",
                           SLICE_ARGS(command->table));
@@ -224,7 +228,9 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
                                        [COMMAND_CHECKPOINT] = "CHECKPOINT",
                                        [COMMAND_CREATE_SUBSCRIPTION] = "CREATE SUBSCRIPTION",
                                        [COMMAND_ALTER_SUBSCRIPTION] = "ALTER SUBSCRIPTION",
-                                       [COMMAND_DROP_SUBSCRIPTION] = "DROP SUBSCRIPTION"};
+                                       [COMMAND_DROP_SUBSCRIPTION] = "DROP SUBSCRIPTION",
+                                       [COMMAND_CREATE_VIEW] = "CREATE VIEW",
+                                       [COMMAND_DROP_VIEW] = "DROP VIEW"};
     b->statement->command = ast->command;
     b->statement->command_tag = tags[ast->command->kind];
     if (ast->command->kind == COMMAND_SET && ast->command->is_reset)
@@ -236,6 +242,8 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
         return bind_alter(b, ast);
     case COMMAND_INSERT:
         return bind_insert(b, ast);
+    case COMMAND_CREATE_VIEW:
+        return bind_create_view(b, ast);
     default:
         return OK;
     }

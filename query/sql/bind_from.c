@@ -84,6 +84,7 @@ static enum err bind_user_table(struct binder *b, struct scope *scope, const str
     if (result != OK)
         return result;
     bind_add_table(b, schema);
+    bind_depend_on_table(b, schema->table_id);
     plan->scan.schema = schema;
     plan->scan.alias = from->alias;
     plan->scan.columns = arena_alloc_array(b->arena, schema->column_count, sizeof(uint32_t));
@@ -193,7 +194,11 @@ static enum err bind_table(struct binder *b, struct scope *scope, const struct a
     if (from->schema.size == 0 || slice_equal(from->schema, SLICE("public"))) {
         const struct table_view *view =
             b->context->snapshot == NULL ? NULL : snapshot_find(b->context->snapshot, from->name);
-        return view == NULL ? unknown_table(b, from) : bind_user_table(b, scope, from, view, out);
+        if (view != NULL)
+            return bind_user_table(b, scope, from, view, out);
+        bool is_view;
+        enum err result = bind_view(b, scope, from, &is_view, out);
+        return is_view ? result : unknown_table(b, from);
     }
     const struct table_provider *provider = find_provider(b, from->schema, from->name);
     return provider == NULL ? unknown_table(b, from) : bind_provider(b, scope, from, provider, out);

@@ -3,6 +3,7 @@
 #define FRESHET_QUERY_SQL_COMMAND_H
 
 #include "query/expr/expr.h"
+#include "query/view.h"
 #include "storage/column/schema.h"
 
 enum command_kind {
@@ -18,7 +19,9 @@ enum command_kind {
     COMMAND_CHECKPOINT,
     COMMAND_CREATE_SUBSCRIPTION,
     COMMAND_ALTER_SUBSCRIPTION,
-    COMMAND_DROP_SUBSCRIPTION
+    COMMAND_DROP_SUBSCRIPTION,
+    COMMAND_CREATE_VIEW, /* `view`; text_position: its name */
+    COMMAND_DROP_VIEW    /* `tables` */
 };
 
 enum alter_subscription {
@@ -75,6 +78,8 @@ struct command {
     struct slice subscription, connection,
         topic; /* …_SUBSCRIPTION; `options` are its WITH or SET */
     enum alter_subscription alter_subscription;
+    struct view_definition view; /* without id */
+    bool is_replace;             /* CREATE OR REPLACE VIEW */
 };
 
 #endif

@@ -80,6 +80,9 @@ MUST_CHECK enum err convert_relation(struct converter *c, const struct json_valu
 /* query/sql/convert_index.c */
 MUST_CHECK enum err convert_create_index(struct converter *c, const struct json_value *fields,
                                          struct ast_statement *out);
+/* query/sql/convert_view.c */
+MUST_CHECK enum err convert_create_view(struct converter *c, const struct json_value *fields,
+                                        struct ast_statement *out);
 /* `fields` of a DefElem: WITH (name = value). */
 struct command_option;
 MUST_CHECK enum err convert_option(struct converter *c, const struct json_value *fields,

@@ -282,10 +282,15 @@ static enum err convert_drop(struct converter *c, const struct json_value *field
 {
     struct command *command = out->command;
     bool is_index = tree_text_is(fields, "removeType", "OBJECT_INDEX");
-    command->kind = is_index ? COMMAND_DROP_INDEX : COMMAND_DROP_TABLE;
+    bool is_view = tree_text_is(fields, "removeType", "OBJECT_VIEW");
+    command->kind = is_view    ? COMMAND_DROP_VIEW
+                    : is_index ? COMMAND_DROP_INDEX
+                               : COMMAND_DROP_TABLE;
     command->if_exists = tree_bool(fields, "missing_ok");
-    if (!is_index && !tree_text_is(fields, "removeType", "OBJECT_TABLE"))
-        return convert_unsupported(c, 0, "DROP of anything but tables and indexes");
+    if (!is_index && !is_view && !tree_text_is(fields, "removeType", "OBJECT_TABLE"))
+        return convert_unsupported(c, 0, "DROP of anything but tables, views and indexes");
+    if (is_view && tree_text_is(fields, "behavior", "DROP_CASCADE"))
+        return convert_unsupported(c, 0, "DROP VIEW … CASCADE");
     const struct json_value *objects = tree_get(fields, "objects");
     command->tables = arena_alloc_zero(c->arena, tree_count(objects) * sizeof(*command->tables));
     for (const struct json_value *item = objects == NULL ? NULL : objects->child; item != NULL;
@@ -460,8 +465,7 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
 {
     static const struct {
         const char *type, *name;
-    } names[] = {{"ViewStmt", "CREATE VIEW"},
-                 {"DeleteStmt", "DELETE"},
+    } names[] = {{"DeleteStmt", "DELETE"},
                  {"UpdateStmt", "UPDATE"},
                  {"CopyStmt", "COPY"},
                  {"TransactionStmt", "a transaction statement (BEGIN, COMMIT …)"},
@@ -523,6 +527,7 @@ enum err convert_statement(struct converter *c, const struct json_value *wrapped
                     {"TruncateStmt", convert_truncate},
                     {"CommentStmt", convert_comment},
                     {"InsertStmt", convert_insert},
+                    {"ViewStmt", convert_create_view},
                     {"VariableSetStmt", convert_set},
                     {"ExplainStmt", convert_explain},
                     {"CreateSubscriptionStmt", convert_create_subscription},

@@ -5,6 +5,7 @@
 #include "query/plan/plan.h"
 #include "query/sql/command.h"
 #include "query/provider.h"
+#include "query/view.h"
 
 #define SQL_TEXT_SIZE_MAX ((size_t)256 << 10)
 #define SQL_DEPTH_MAX 1000
@@ -16,6 +17,10 @@ struct sql_context {
     const struct timezone *zone;                                               /* session */
     struct slice (*setting)(void *context, struct slice name, bool *is_known); /* for SHOW */
     void *setting_context;
+    /* Views by name, copied into the arena; NULL: there are none. */
+    bool (*find_view)(void *context, struct slice name, struct arena *arena,
+                      struct view_definition *out);
+    void *view_context;
 };
 
 /* One statement. 42601 (syntax, position in characters, hints for other dialects' words),

@@ -152,6 +152,12 @@ enum err api_command(void *context, const struct command *command, const struct 
     case COMMAND_ALTER_SUBSCRIPTION:
     case COMMAND_DROP_SUBSCRIPTION:
         return run_subscription(app, command, &out->position, error);
+    case COMMAND_CREATE_VIEW:
+        return ingest_create_view(app->ingest, &command->view, command->is_replace, &out->position,
+                                  error);
+    case COMMAND_DROP_VIEW:
+        return ingest_drop_views(app->ingest, command->tables, command->table_count,
+                                 command->if_exists, &out->position, error);
     case COMMAND_SET:
         return OK; /* checked by query; over HTTP it ends with the request */
     case COMMAND_INSERT:
@@ -171,4 +177,17 @@ void api_completeness(void *context, const uint32_t *table_ids, size_t count, st
 {
     struct app *app = context;
     ingest_completeness(app->ingest, table_ids, count, arena, out);
+}
+
+bool api_find_view(void *context, struct slice name, struct arena *arena,
+                   struct view_definition *out)
+{
+    struct app *app = context;
+    return ingest_find_view(app->ingest, name, arena, out);
+}
+
+uint64_t api_view_version(void *context)
+{
+    struct app *app = context;
+    return ingest_view_version(app->ingest);
 }

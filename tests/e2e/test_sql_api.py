@@ -212,11 +212,19 @@ def test_commands_survive_a_kill(freshet_factory):
     assert answer["command"] == "INSERT" and answer["rows"] == 1 and int(answer["position"]) > 0, answer
     assert server.sql("INSERT INTO c SELECT * FROM c WHERE a = 9")["rows"] == 0
     server.sql("ALTER TABLE c DROP COLUMN a")
+    server.sql("CREATE VIEW kept AS SELECT upper(b) AS u FROM c")
     server.sql("CHECKPOINT")
+    assert server.sql("CREATE VIEW above AS SELECT u || '!' AS u FROM kept")["command"] == "CREATE VIEW"
+    server.sql("CREATE VIEW gone AS SELECT 1 AS a")
+    server.sql("DROP VIEW gone")
     server.sql("ALTER TABLE c ADD COLUMN d bigint DEFAULT 3")
     server.kill()
     again = freshet_factory(data=server.data)
     assert again.rows("SELECT b, d FROM c ORDER BY b") == [["x", 3], ["y", 3], ["z", 3]]
+    assert again.rows("SELECT u FROM above ORDER BY u") == [["X!"], ["Y!"], ["Z!"]]
+    assert again.rows("SELECT view_name FROM freshet.views ORDER BY 1") == [["above"], ["kept"]]
+    assert again.query("DROP TABLE c")[1]["sqlstate"] == "2BP01"
+    again.sql("DROP VIEW kept, above")
     again.sql("TRUNCATE c")
     again.sql("DROP TABLE c")
     assert again.query("SELECT * FROM c")[1]["sqlstate"] == "42P01"

@@ -1,9 +1,10 @@
 /* Fuzz target: everything of subscriptions that reads bytes. The first byte chooses: a connection,
- * positions and partitions, a message's value, sections, a checkpoint's part. */
+ * positions and partitions, a message's value, sections, a checkpoint's part; those of views. */
 #include "ingest/decode/decode.h"
 #include "ingest/kafka/connection.h"
 #include "ingest/kafka/settings.h"
 #include "ingest/state/subscriptions.h"
+#include "ingest/state/views.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <assert.h>
@@ -121,6 +122,18 @@ static void read_state(struct slice bytes)
     subscriptions_deinit(&subscriptions);
 }
 
+static void read_views(struct slice bytes)
+{
+    struct error error;
+    struct views views = {0};
+    enum err err = views_apply_change(&views, bytes, &error);
+    assert(err == OK || err == ERR_CORRUPT);
+    views_deinit(&views);
+    struct reader reader = reader_of(bytes);
+    (void)views_read(&views, &reader);
+    views_deinit(&views);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
@@ -130,7 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct slice rest = slice_of(copy + 1, size - 1);
     struct arena arena;
     arena_init(&arena);
-    switch ((uint8_t)copy[0] % 4) {
+    switch ((uint8_t)copy[0] % 5) {
     case 0:
         read_connection(rest, &arena);
         break;
@@ -140,8 +153,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 2:
         read_messages(rest, &arena);
         break;
-    default:
+    case 3:
         read_state(rest);
+        break;
+    default:
+        read_views(rest);
     }
     arena_deinit(&arena);
     free(copy);
@@ -190,6 +206,25 @@ static struct slice state_seed(size_t index)
     return writer_as_slice(&out);
 }
 
+static struct slice view_seed(void)
+{
+    static struct writer out;
+    struct view_column columns[] = {{SLICE("a"), SLICE("b"), {.id = TYPE_INT4}}};
+    uint32_t ids[] = {1, 2};
+    struct view_definition view = {.id = 3,
+                                   .name = SLICE("v"),
+                                   .text = SLICE("SELECT b FROM t"),
+                                   .column_count = 1,
+                                   .columns = columns,
+                                   .table_count = 2,
+                                   .table_ids = ids};
+    writer_deinit(&out);
+    writer_init(&out);
+    writer_u8(&out, 4);
+    view_write_put(&out, &view);
+    return writer_as_slice(&out);
+}
+
 struct slice fuzz_seed(size_t index)
 {
     static const struct slice seeds[] = {
@@ -205,5 +240,7 @@ struct slice fuzz_seed(size_t index)
     if (index < array_count(seeds))
         return seeds[index];
     index -= array_count(seeds);
+    if (index == 3)
+        return view_seed();
     return index < 3 ? state_seed(index) : (struct slice){0};
 }

@@ -185,6 +185,12 @@ static enum err run_command(void *context, const struct command *command,
     case COMMAND_ALTER_SUBSCRIPTION:
     case COMMAND_DROP_SUBSCRIPTION:
         return run_subscription(ingest, command, &out->position, error);
+    case COMMAND_CREATE_VIEW:
+        return ingest_create_view(ingest, &command->view, command->is_replace, &out->position,
+                                  error);
+    case COMMAND_DROP_VIEW:
+        return ingest_drop_views(ingest, command->tables, command->table_count, command->if_exists,
+                                 &out->position, error);
     case COMMAND_SET:
         break;
     }
@@ -196,6 +202,19 @@ static void completeness(void *context, const uint32_t *table_ids, size_t count,
 {
     struct runner *runner = context;
     ingest_completeness(runner->ingest, table_ids, count, arena, out);
+}
+
+static bool find_view(void *context, struct slice name, struct arena *arena,
+                      struct view_definition *out)
+{
+    struct runner *runner = context;
+    return ingest_find_view(runner->ingest, name, arena, out);
+}
+
+static uint64_t view_version(void *context)
+{
+    struct runner *runner = context;
+    return ingest_view_version(runner->ingest);
 }
 
 static void start(struct runner *runner)
@@ -226,7 +245,9 @@ static void start(struct runner *runner)
                                            .max_rows = 1000000,
                                            .context = runner,
                                            .completeness = completeness,
-                                           .command = run_command};
+                                           .command = run_command,
+                                           .find_view = find_view,
+                                           .view_version = view_version};
     runner->engine = query_engine_create(&options);
     size_t count;
     const struct table_provider *const *providers = ingest_providers(runner->ingest, &count);

@@ -151,6 +151,21 @@ static void test_alter_and_others(void **state)
     s = must("drop subscription if exists s");
     assert_true(s->command->kind == COMMAND_DROP_SUBSCRIPTION && s->command->if_exists);
     statement_unref(s);
+    s = must("create or replace view v (a) as /* as */ select id, 'x' as l from users ; ");
+    assert_int_equal(s->command->kind, COMMAND_CREATE_VIEW);
+    assert_true(s->command->is_replace && !s->is_read_only);
+    assert_slice(s->command->view.name, "v");
+    assert_slice(s->command->view.text, "select id, 'x' as l from users");
+    assert_int_equal(s->command->view.column_count, 2);
+    assert_slice(s->command->view.columns[0].name, "a");
+    assert_slice(s->command->view.columns[0].source, "id");
+    assert_int_equal(s->command->view.columns[1].type.id, TYPE_TEXT);
+    assert_int_equal(s->command->view.table_count, 1);
+    statement_unref(s);
+    s = must("drop view if exists v, w");
+    assert_int_equal(s->command->kind, COMMAND_DROP_VIEW);
+    assert_int_equal(s->command->table_count, 2);
+    statement_unref(s);
     s = must("checkpoint");
     assert_int_equal(s->command->kind, COMMAND_CHECKPOINT);
     statement_unref(s);
@@ -256,8 +271,11 @@ static void test_refused(void **state)
         {"create index on \"ü\" (a, b)", "0A000 @17"},
         {"create index on /* using gin ( */ users (lower(name))", "0A000 @42"},
         {"create unique index on users (id)", "0A000 @24"},
-        {"drop view v", "0A000 @0"},
-        {"create view v as select 1", "0A000 @0"},
+        {"drop view v cascade", "0A000 @0"},
+        {"create temp view v as select 1", "0A000 @18"},
+        {"create view v as select 1 as a, 2 as a", "42701 @13"},
+        {"create view v (a, b) as select 1", "42601 @13"},
+        {"create view v with (endpoint = 'x') as select 1", "0A000 @21"},
         {"create materialized view v as select 1", "0A000 @0"},
         {"create table t as select 1", "0A000 @0"},
         {"copy users from stdin", "0A000 @0"},

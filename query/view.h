@@ -1,0 +1,24 @@
+/* Views, as query binds them and ingest keeps them. */
+#ifndef FRESHET_QUERY_VIEW_H
+#define FRESHET_QUERY_VIEW_H
+
+#include "storage/column/type.h"
+
+struct view_column {
+    struct slice name;
+    struct slice
+        source; /* its name in the text: another one where CREATE VIEW v (a, b) gave names */
+    struct type type;
+};
+
+struct view_definition {
+    uint32_t id; /* never used again */
+    struct slice name;
+    struct slice text; /* the SELECT as written: bound anew wherever the view stands */
+    size_t column_count;
+    struct view_column *columns;    /* what it gives, whatever * in it may have become since */
+    size_t table_count, view_count; /* what its own text names */
+    uint32_t *table_ids, *view_ids;
+};
+
+#endif
