@@ -7,7 +7,7 @@
 #include "query/query.h"
 #include "storage/base/thread.h"
 
-#define PROVIDERS_MAX 64
+#define PROVIDERS_MAX 256
 
 enum query_outcome {
     OUTCOME_OK,
@@ -42,6 +42,7 @@ struct query_engine {
     const struct table_provider *providers[PROVIDERS_MAX];
     size_t provider_count;
     struct table_provider own[4]; /* system.c */
+    struct arena catalog_arena;   /* of what catalog.c registers */
     struct query_registry registry;
     _Atomic uint64_t outcomes[OUTCOME_COUNT];
 };
@@ -60,5 +61,7 @@ void registry_visit(struct query_registry *registry,
 
 /* Registers freshet.tables, columns, segments and queries. */
 void system_register(struct query_engine *engine);
+/* Registers pg_catalog and information_schema: query/catalog.c */
+void catalog_register(struct query_engine *engine);
 
 #endif

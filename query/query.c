@@ -54,7 +54,9 @@ struct query_engine *query_engine_create(const struct query_engine_options *opti
         engine->options.max_rows = MAX_ROWS_DEFAULT;
     engine->cache = plan_cache_create(PLANS_MAX);
     registry_init(&engine->registry);
+    arena_init(&engine->catalog_arena);
     system_register(engine);
+    catalog_register(engine);
     return engine;
 }
 
@@ -63,6 +65,7 @@ void query_engine_destroy(struct query_engine *engine)
     if (engine == NULL)
         return;
     plan_cache_destroy(engine->cache);
+    arena_deinit(&engine->catalog_arena);
     registry_deinit(&engine->registry);
     memory_free(engine);
 }
@@ -264,11 +267,19 @@ static enum err plan_and_open(struct run *run, struct error *error)
 
 /* --- running --- */
 
+static struct slice evaluate_setting(void *context, struct slice name, struct arena *arena,
+                                     bool *is_known)
+{
+    return setting_show(context, name, arena, is_known);
+}
+
 static void exec_begin(struct run *run)
 {
     struct exec *exec = &run->exec;
     exec_init(exec, run->statement, run->snapshot, &run->entry.budget);
     exec->eval.zone = run->settings.zone;
+    exec->eval.setting = evaluate_setting;
+    exec->eval.setting_context = &run->settings;
     exec->eval.now_us = run->entry.started_at_us;
     exec->eval.is_cancelled = &run->entry.is_cancelled;
     exec->eval.deadline_us = run->deadline_us;

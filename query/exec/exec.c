@@ -176,6 +176,7 @@ void exec_init(struct exec *exec, const struct statement *statement,
         .parameter = give_parameter,
         .parameter_context = exec,
         .outer = exec->outer,
+        .snapshot = snapshot,
     };
 }
 

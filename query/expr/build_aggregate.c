@@ -254,6 +254,22 @@ static bool result_type(const struct aggregate_call *call, struct type *out)
     return true;
 }
 
+/* There are arrays of text and bigint: one of booleans is kept as their letters, t and f. */
+static enum err booleans_to_text(struct builder *b, const struct aggregate_request *request)
+{
+    if (!slice_equal(request->name, SLICE("array_agg")) || request->argument_count != 1 ||
+        request->arguments[0]->type.id != TYPE_BOOL)
+        return OK;
+    struct value one = {.type = type_of(TYPE_INT4), .i = 1};
+    struct expr **parts = arena_alloc_array(b->arena, 2, sizeof(*parts));
+    parts[1] = build_constant(b, &one, request->position);
+    enum err err = build_cast(b, request->arguments[0], type_of(TYPE_TEXT), CAST_EXPLICIT,
+                              request->position, &parts[0]);
+    return err != OK
+               ? err
+               : build_call(b, SLICE("left"), parts, 2, request->position, &request->arguments[0]);
+}
+
 enum err build_aggregate(struct builder *b, const struct aggregate_request *request,
                          struct aggregate_call *out)
 {
@@ -261,9 +277,11 @@ enum err build_aggregate(struct builder *b, const struct aggregate_request *requ
                                    .is_star = request->is_star,
                                    .text_position = request->position};
     const struct aggregate *first = aggregate_next(request->name, NULL);
-    enum err err;
     if (first == NULL)
         return fail_missing(b, request, false);
+    enum err err = booleans_to_text(b, request);
+    if (err != OK)
+        return err;
     if (request->is_star) {
         if (first->argument != AGGREGATE_NONE)
             return fail_missing(b, request, false);

@@ -12,6 +12,8 @@ struct parameter_rows {
     const struct column *columns;
 };
 
+struct snapshot;
+
 struct eval_context {
     const struct timezone *zone;      /* session */
     int64_t now_us;                   /* statement start: now() */
@@ -24,6 +26,10 @@ struct eval_context {
                           const struct parameter_rows **out, struct error *error);
     void *parameter_context;
     const struct value *outer; /* by slot */
+    /* A setting of the request as SHOW prints it; NULL: none. */
+    struct slice (*setting)(void *context, struct slice name, struct arena *arena, bool *is_known);
+    void *setting_context;
+    const struct snapshot *snapshot; /* for functions over the catalogue; NULL: no tables */
 };
 
 struct evaluator;

@@ -32,6 +32,7 @@ static const struct function_group *const groups[] = {
     &functions_time_arith,
     &functions_json,
     &functions_array,
+    &functions_catalog,
 };
 
 const struct function_group *function_table(size_t index)

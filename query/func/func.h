@@ -75,7 +75,7 @@ extern const struct function_group functions_compare, functions_arith, functions
     functions_pattern, functions_regex, functions_time, functions_time_arith, functions_extract,
     functions_json, functions_array, functions_regex_functions, functions_format_time,
     functions_format_number, functions_format_parse, functions_jsonb, functions_array_more,
-    functions_more;
+    functions_more, functions_catalog;
 
 /* Is one value that of every row of the batch, and cheap to tell? query/func/time_bucket.c */
 bool function_is_whole(struct call *call, const struct vector *vector, struct value *out);

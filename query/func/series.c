@@ -111,6 +111,117 @@ static enum err array_next_series(struct series *series, struct value *row, bool
     return OK;
 }
 
+/* The subscripts of an array, or of its one dimension. */
+static enum err subscripts_begin(struct series *series, struct error *error)
+{
+    struct array_reader array;
+    const struct value *whole = &series->arguments[0];
+    if (!array_begin(&array, (enum type_id)whole->type.id, whole->text))
+        return error_set(error, ERR_CORRUPT, "XX000", "an array cannot be read");
+    series->whole.next = 1;
+    series->whole.step = 1;
+    series->whole.stop = series->arguments[1].i == 1 ? array.count : 0;
+    return OK;
+}
+
+/* Elements and their places, as pairs: array[element, place]. */
+static enum err expand_next(struct series *series, struct value *row, bool *has_row,
+                            struct error *error)
+{
+    (void)error;
+    struct value pair[2] = {{.type = type_of(TYPE_INT8)}, {.type = type_of(TYPE_INT8)}};
+    *has_row = array_next(&series->array, &pair[0]);
+    pair[1].i = series->array.index;
+    if (*has_row)
+        row->text = array_build(TYPE_INT8_ARRAY, pair, 2, series->row);
+    return OK;
+}
+
+/* --- pg_get_keywords --- */
+
+/* U unreserved, C a name of columns but of no function, T of functions or types, R reserved. */
+/* clang-format off */
+static const char keywords[] =
+    "abort:U absolute:U access:U action:U add:U admin:U after:U aggregate:U all:R also:U "
+    "alter:U always:U analyse:R analyze:R and:R any:R array:R as:R asc:R asensitive:U "
+    "assertion:U assignment:U asymmetric:R at:U atomic:U attach:U attribute:U "
+    "authorization:T backward:U before:U begin:U between:C bigint:C binary:T bit:C "
+    "boolean:C both:R breadth:U by:U cache:U call:U called:U cascade:U cascaded:U case:R "
+    "cast:R catalog:U chain:U char:C character:C characteristics:U check:R checkpoint:U "
+    "class:U close:U cluster:U coalesce:C collate:R collation:T column:R columns:U "
+    "comment:U comments:U commit:U committed:U compression:U concurrently:T "
+    "configuration:U conflict:U connection:U constraint:R constraints:U content:U "
+    "continue:U conversion:U copy:U cost:U create:R cross:T csv:U cube:U current:U "
+    "current_catalog:R current_date:R current_role:R current_schema:T current_time:R "
+    "current_timestamp:R current_user:R cursor:U cycle:U data:U database:U day:U "
+    "deallocate:U dec:C decimal:C declare:U default:R defaults:U deferrable:R deferred:U "
+    "definer:U delete:U delimiter:U delimiters:U depends:U depth:U desc:R detach:U "
+    "dictionary:U disable:U discard:U distinct:R do:R document:U domain:U double:U drop:U "
+    "each:U else:R enable:U encoding:U encrypted:U end:R enum:U escape:U event:U except:R "
+    "exclude:U excluding:U exclusive:U execute:U exists:C explain:U expression:U "
+    "extension:U external:U extract:C false:R family:U fetch:R filter:U finalize:U "
+    "first:U float:C following:U for:R force:U foreign:R forward:U freeze:T from:R full:T "
+    "function:U functions:U generated:U global:U grant:R granted:U greatest:C group:R "
+    "grouping:C groups:U handler:U having:R header:U hold:U hour:U identity:U if:U "
+    "ilike:T immediate:U immutable:U implicit:U import:U in:R include:U including:U "
+    "increment:U index:U indexes:U inherit:U inherits:U initially:R inline:U inner:T "
+    "inout:C input:U insensitive:U insert:U instead:U int:C integer:C intersect:R "
+    "interval:C into:R invoker:U is:T isnull:T isolation:U join:T key:U label:U "
+    "language:U large:U last:U lateral:R leading:R leakproof:U least:C left:T level:U "
+    "like:T limit:R listen:U load:U local:U localtime:R localtimestamp:R location:U "
+    "lock:U locked:U logged:U mapping:U match:U matched:U materialized:U maxvalue:U "
+    "merge:U method:U minute:U minvalue:U mode:U month:U move:U name:U names:U national:C "
+    "natural:T nchar:C new:U next:U nfc:U nfd:U nfkc:U nfkd:U no:U none:C normalize:C "
+    "normalized:U not:R nothing:U notify:U notnull:T nowait:U null:R nullif:C nulls:U "
+    "numeric:C object:U of:U off:U offset:R oids:U old:U on:R only:R operator:U option:U "
+    "options:U or:R order:R ordinality:U others:U out:C outer:T over:U overlaps:T "
+    "overlay:C overriding:U owned:U owner:U parallel:U parameter:U parser:U partial:U "
+    "partition:U passing:U password:U placing:R plans:U policy:U position:C preceding:U "
+    "precision:C prepare:U prepared:U preserve:U primary:R prior:U privileges:U "
+    "procedural:U procedure:U procedures:U program:U publication:U quote:U range:U read:U "
+    "real:C reassign:U recheck:U recursive:U ref:U references:R referencing:U refresh:U "
+    "reindex:U relative:U release:U rename:U repeatable:U replace:U replica:U reset:U "
+    "restart:U restrict:U return:U returning:R returns:U revoke:U right:T role:U "
+    "rollback:U rollup:U routine:U routines:U row:C rows:U rule:U savepoint:U schema:U "
+    "schemas:U scroll:U search:U second:U security:U select:R sequence:U sequences:U "
+    "serializable:U server:U session:U session_user:R set:U setof:C sets:U share:U show:U "
+    "similar:T simple:U skip:U smallint:C snapshot:U some:R sql:U stable:U standalone:U "
+    "start:U statement:U statistics:U stdin:U stdout:U storage:U stored:U strict:U "
+    "strip:U subscription:U substring:C support:U symmetric:R sysid:U system:U table:R "
+    "tables:U tablesample:T tablespace:U temp:U template:U temporary:U text:U then:R "
+    "ties:U time:C timestamp:C to:R trailing:R transaction:U transform:U treat:C "
+    "trigger:U trim:C true:R truncate:U trusted:U type:U types:U uescape:U unbounded:U "
+    "uncommitted:U unencrypted:U union:R unique:R unknown:U unlisten:U unlogged:U until:U "
+    "update:U user:R using:R vacuum:U valid:U validate:U validator:U value:U values:C "
+    "varchar:C variadic:R varying:U verbose:T version:U view:U views:U volatile:U when:R "
+    "where:R whitespace:U window:R with:R within:U without:U work:U wrapper:U write:U "
+    "xml:U xmlattributes:C xmlconcat:C xmlelement:C xmlexists:C xmlforest:C "
+    "xmlnamespaces:C xmlparse:C xmlpi:C xmlroot:C xmlserialize:C xmltable:C year:U yes:U "
+    "zone:U";
+/* clang-format on */
+
+static enum err keywords_begin(struct series *series, struct error *error)
+{
+    (void)error;
+    series->whole.next = 0;
+    return OK;
+}
+
+static enum err keywords_next(struct series *series, struct value *row, bool *has_row,
+                              struct error *error)
+{
+    (void)error;
+    const char *word = keywords + series->whole.next;
+    size_t size = strcspn(word, ":");
+    *has_row = size > 0;
+    if (size == 0)
+        return OK;
+    row[0].text = slice_of(word, size);
+    row[1].text = slice_of(word + size + 1, 1);
+    series->whole.next += (int64_t)size + 2 + (word[size + 2] == ' ');
+    return OK;
+}
+
 /* --- json --- */
 
 /* `wanted` is what the text has to be; `refusal` what is said of an array, an object or else. */
@@ -209,6 +320,13 @@ static enum err each_next(struct series *series, struct value *row, bool *has_ro
         .next = array_next_series, .doc = "the elements of arrays, side by side",                  \
         .example = "unnest('{a,b}'::text[])"                                                       \
     }
+#define SUBSCRIPTS(of)                                                                             \
+    {                                                                                              \
+        .name = "generate_subscripts", .argument_min = 2, .argument_max = 2,                       \
+        .arguments = {of, TYPE_INT4}, .column_count = 1, .columns = {TYPE_INT4},                   \
+        .begin = subscripts_begin, .next = whole_next, .doc = "the subscripts of an array",        \
+        .example = "generate_subscripts('{a,b}'::text[], 1)"                                       \
+    }
 #define JSON(function_name, of, begin_form, next_form, doc_text, example_text, ...)                \
     {                                                                                              \
         .name = function_name, .argument_min = 1, .argument_max = 1, .arguments = {of},            \
@@ -229,6 +347,26 @@ const struct series_function series_functions[] = {
            "generate_series(timestamp '2026-05-01', '2026-05-02', '1 hour')"),
     UNNEST(TYPE_TEXT_ARRAY, TYPE_TEXT),
     UNNEST(TYPE_INT8_ARRAY, TYPE_INT8),
+    SUBSCRIPTS(TYPE_INT8_ARRAY),
+    SUBSCRIPTS(TYPE_TEXT_ARRAY),
+    {.name = "pg_get_keywords",
+     .column_count = 2,
+     .columns = {TYPE_TEXT, TYPE_TEXT},
+     .names = {"word", "catcode"},
+     .begin = keywords_begin,
+     .next = keywords_next,
+     .doc = "the words of SQL and how reserved they are",
+     .example = "pg_get_keywords() LIMIT 1"},
+    {.name = "_pg_expandarray",
+     .argument_min = 1,
+     .argument_max = 1,
+     .arguments = {TYPE_INT8_ARRAY},
+     .column_count = 1,
+     .columns = {TYPE_INT8_ARRAY},
+     .begin = array_begin_series,
+     .next = expand_next,
+     .doc = "elements and their places: fields x and n",
+     .example = "_pg_expandarray('{7}'::bigint[])"},
     JSON("json_array_elements", TYPE_JSON, elements_begin, elements_next, "the elements",
          "json_array_elements('[1, \"a\"]')", VALUE(TYPE_JSON)),
     JSON("jsonb_array_elements", TYPE_JSONB, elements_begin, elements_next, "the elements",

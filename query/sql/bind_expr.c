@@ -396,6 +396,8 @@ static enum err bind_compound(struct binder *b, struct scope *scope, const struc
     case AST_SUBSCRIPT:
         return build_subscript(&b->build, arguments, node->count, node->position, out);
     case AST_CAST:
+        if (node->text.size > 0) /* regclass and its like */
+            return build_call(&b->build, node->text, arguments, 1, node->position, out);
         return build_cast(&b->build, arguments[0], node->type, CAST_EXPLICIT, node->position, out);
     default:
         return build_node(&b->build, node_kind(node->kind), node->is_negated, arguments,

@@ -154,14 +154,6 @@ static enum err bind_cte(struct binder *b, struct scope *scope, const struct ast
 static enum err unknown_table(struct binder *b, const struct ast_from *from)
 {
     struct slice schema = from->schema;
-    if (slice_equal(schema, SLICE("pg_catalog")) ||
-        slice_equal(schema, SLICE("information_schema"))) {
-        error_set(b->error, ERR_UNSUPPORTED, "0A000", "schema \"%.*s\" is not there yet",
-                  SLICE_ARGS(schema));
-        b->error->text_position = from->position;
-        error_hint(b->error, "freshet.tables and freshet.columns say what there is");
-        return ERR_UNSUPPORTED;
-    }
     if (slice_equal(schema, SLICE("freshet")) &&
         (slice_equal(from->name, SLICE("latency")) || slice_equal(from->name, SLICE("metrics")))) {
         error_set(b->error, ERR_UNSUPPORTED, "0A000", "freshet.%.*s is not there yet",
@@ -179,8 +171,6 @@ static enum err unknown_table(struct binder *b, const struct ast_from *from)
     if (schema.size == 0 && find_provider(b, SLICE("freshet"), from->name) != NULL)
         error_hint(b->error, "it stands in schema freshet: write freshet.%.*s",
                    SLICE_ARGS(from->name));
-    else if (schema.size == 0 && slice_starts_with(from->name, SLICE("pg_")))
-        error_hint(b->error, "freshet.tables and freshet.columns say what there is");
     return ERR_INPUT;
 }
 
@@ -191,6 +181,10 @@ static enum err bind_table(struct binder *b, struct scope *scope, const struct a
         for (const struct cte_scope *entry = scope->ctes; entry != NULL; entry = entry->outer)
             if (slice_equal(entry->cte->name, from->name))
                 return bind_cte(b, scope, from, entry, out);
+    const struct table_provider *catalogue =
+        from->schema.size == 0 ? find_provider(b, SLICE("pg_catalog"), from->name) : NULL;
+    if (catalogue != NULL)
+        return bind_provider(b, scope, from, catalogue, out);
     if (from->schema.size == 0 || slice_equal(from->schema, SLICE("public"))) {
         const struct table_view *view =
             b->context->snapshot == NULL ? NULL : snapshot_find(b->context->snapshot, from->name);

@@ -1,45 +1,18 @@
 /* SHOW: settings as one row, ALL as a table, TABLES as a query over freshet.tables. */
+#include "query/func/catalog.h"
 #include "query/sql/bind.h"
 #include "query/sql/parse.h"
-
-struct shown {
-    const char *name, *fixed, *description;
-};
-
-/* What is fixed is answered here when the engine does not know the name. */
-static const struct shown settings[] = {
-    {"client_encoding", "UTF8", "The client's character set encoding."},
-    {"datestyle", "ISO, MDY", "The form of dates and times."},
-    {"freshet.max_rows", NULL, "Most rows of a result; more is an error."},
-    {"freshet.partial_cache", NULL, "Whether partial results of earlier queries may be used."},
-    {"freshet.producer", NULL, "The producer of rows sent by COPY."},
-    {"freshet.query_memory", NULL, "Most memory of a query."},
-    {"freshet.sequence", NULL, "The sequence of rows sent by COPY."},
-    {"freshet.threads", NULL, "Most threads of a query."},
-    {"integer_datetimes", "on", "Times are integers."},
-    {"intervalstyle", "postgres", "The form of intervals."},
-    {"lc_collate", "C", "The order of texts."},
-    {"max_identifier_length", "63", "Most bytes of a name."},
-    {"search_path", "public", "Where names without a schema are looked for."},
-    {"server_encoding", "UTF8", "The server's character set encoding."},
-    {"server_version", "15.0", "The version of PostgreSQL whose SQL this is."},
-    {"server_version_num", "150000", "The same as a number."},
-    {"standard_conforming_strings", "on", "Backslashes in '…' are plain."},
-    {"statement_timeout", NULL, "Most time of a statement."},
-    {"timezone", NULL, "The time zone of texts without one."},
-    {"transaction_isolation", "serializable", "Each statement sees one snapshot."},
-};
 
 static bool find_setting(struct binder *b, struct slice name, struct slice *value)
 {
     bool is_known = false;
     if (b->context->setting != NULL)
         *value = b->context->setting(b->context->setting_context, name, &is_known);
-    for (size_t index = 0; index < array_count(settings) && !is_known; index++) {
-        if (settings[index].fixed == NULL ||
-            !slice_equal_ignore_case(name, slice_from_cstr(settings[index].name)))
+    for (size_t index = 0; index < catalog_setting_count && !is_known; index++) {
+        if (catalog_settings[index].fixed == NULL ||
+            !slice_equal_ignore_case(name, slice_from_cstr(catalog_settings[index].name)))
             continue;
-        *value = slice_from_cstr(settings[index].fixed);
+        *value = slice_from_cstr(catalog_settings[index].fixed);
         is_known = true;
     }
     *value = is_known ? arena_copy(b->arena, *value) : SLICE("");
@@ -63,15 +36,15 @@ static enum err show_all(struct binder *b)
         plan->columns[index] =
             (struct plan_column){slice_from_cstr(names[index]), type_of(TYPE_TEXT)};
     plan->values.cells =
-        arena_alloc_array(b->arena, 3 * array_count(settings), sizeof(struct expr *));
-    for (size_t index = 0; index < array_count(settings); index++) {
+        arena_alloc_array(b->arena, 3 * catalog_setting_count, sizeof(struct expr *));
+    for (size_t index = 0; index < catalog_setting_count; index++) {
         struct slice value;
-        if (!find_setting(b, slice_from_cstr(settings[index].name), &value))
+        if (!find_setting(b, slice_from_cstr(catalog_settings[index].name), &value))
             continue;
         struct expr **row = plan->values.cells + 3 * plan->values.row_count++;
-        row[0] = text_cell(b, slice_from_cstr(settings[index].name));
+        row[0] = text_cell(b, slice_from_cstr(catalog_settings[index].name));
         row[1] = text_cell(b, value);
-        row[2] = text_cell(b, slice_from_cstr(settings[index].description));
+        row[2] = text_cell(b, slice_from_cstr(catalog_settings[index].description));
     }
     b->statement->plan = plan;
     return OK;

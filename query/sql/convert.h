@@ -11,6 +11,7 @@ struct converter {
     uint32_t
         *character_counts; /* characters before each POSITION_STEP bytes; NULL: the text is ASCII */
     uint32_t depth;
+    bool is_stored; /* the type is a column's: those that stand for others in expressions are not */
     struct error *error;
 };
 
@@ -54,6 +55,8 @@ MUST_CHECK enum err convert_exprs(struct converter *c, const struct json_value *
                                   struct ast_node ***out, uint32_t *count);
 MUST_CHECK enum err convert_type(struct converter *c, const struct json_value *type_name,
                                  struct type *out, struct slice *label);
+/* regclass and its like: casts to these are calls of the function of that name. */
+bool convert_is_reg_type(struct slice name);
 MUST_CHECK enum err convert_order(struct converter *c, const struct json_value *sort_by,
                                   struct ast_order *out);
 /* `fields` of a WindowDef: query/sql/convert_over.c */

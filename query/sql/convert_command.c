@@ -112,7 +112,9 @@ static enum err convert_column_definition(struct converter *c, const struct json
     struct slice label;
     column->text_position = tree_position(c, fields);
     column->name = arena_copy(c->arena, tree_text(fields, "colname"));
+    c->is_stored = true;
     enum err result = convert_type(c, tree_get(fields, "typeName"), &column->type, &label);
+    c->is_stored = false;
     if (result == OK && column->name.size > IDENTIFIER_SIZE_MAX)
         result = convert_error(c, column->text_position, "42622",
                                "the name \"%.*s\" is longer than %d bytes",

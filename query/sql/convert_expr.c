@@ -509,7 +509,8 @@ static enum err convert_call(struct converter *c, const struct json_value *field
     if (count == 0)
         return convert_unsupported(c, node->position, "this function");
     node->text = node->fields[count - 1];
-    if (count > 1 && !slice_equal(node->fields[0], SLICE("pg_catalog")))
+    if (count > 1 && !slice_equal(node->fields[0], SLICE("pg_catalog")) &&
+        !slice_equal(node->fields[0], SLICE("information_schema")))
         return convert_error(c, node->position, "42883", "function %.*s.%.*s does not exist",
                              SLICE_ARGS(node->fields[0]), SLICE_ARGS(node->text));
     if (tree_bool(fields, "func_variadic"))
@@ -569,6 +570,9 @@ static enum err convert_cast(struct converter *c, const struct json_value *field
     enum err result = convert_type(c, type, &(*out)->type, &(*out)->label);
     if (result == OK)
         result = set_arguments(c, *out, &argument, 1);
+    if (result == OK && convert_is_reg_type((*out)->label) &&
+        tree_count(tree_get(type, "arrayBounds")) == 0)
+        (*out)->text = (*out)->label;
     return result != OK ? result : append_unit(c, type, *out);
 }
 
@@ -609,6 +613,12 @@ static enum err convert_bound(struct converter *c, const struct json_value *boun
     return OK;
 }
 
+/* The one row value there is: what information_schema._pg_expandarray gives, kept as an array. */
+static bool is_pair_field(struct slice name)
+{
+    return slice_equal(name, SLICE("x")) || slice_equal(name, SLICE("n"));
+}
+
 static enum err convert_indirection(struct converter *c, const struct json_value *fields,
                                     struct ast_node **out)
 {
@@ -619,6 +629,17 @@ static enum err convert_indirection(struct converter *c, const struct json_value
         struct tree_node step = tree_unwrap(item);
         const struct json_value *index = tree_get(step.fields, "uidx");
         bool is_slice = tree_bool(step.fields, "is_slice");
+        if (tree_is(&step, "String") && is_pair_field(tree_text(step.fields, "sval"))) {
+            struct ast_node *field = new_node(c, AST_CALL, (*out)->position);
+            field->text = slice_from_cstr(arena_printf(c->arena, "_pg_field_%.*s",
+                                                       SLICE_ARGS(tree_text(step.fields, "sval"))));
+            field->arguments = arena_alloc(c->arena, sizeof(*field->arguments));
+            field->arguments[0] = *out;
+            field->count = 1;
+            *out = field;
+            c->depth++;
+            continue;
+        }
         if (!tree_is(&step, "A_Indices") || (index == NULL && !is_slice))
             return convert_unsupported(c, (*out)->position, "a field of a row value");
         result = convert_enter(c, (*out)->position);

@@ -5,17 +5,50 @@
 static bool is_postgres_type(struct slice name)
 {
     static const char *const names[] = {
-        "time",      "timetz",  "money",     "inet",        "cidr",     "macaddr",   "macaddr8",
-        "bit",       "varbit",  "xml",       "point",       "line",     "lseg",      "box",
-        "path",      "polygon", "circle",    "tsvector",    "tsquery",  "oid",       "name",
-        "bpchar",    "char",    "regclass",  "regtype",     "regproc",  "int4range", "int8range",
-        "numrange",  "tsrange", "tstzrange", "daterange",   "jsonpath", "hstore",    "record",
-        "void",      "serial",  "bigserial", "smallserial", "serial4",  "serial8",   "serial2",
-        "refcursor", "pg_lsn"};
+        "time",      "timetz",    "money",   "inet",      "cidr",        "macaddr",  "macaddr8",
+        "bit",       "varbit",    "xml",     "point",     "line",        "lseg",     "box",
+        "path",      "polygon",   "circle",  "tsvector",  "tsquery",     "bpchar",   "int4range",
+        "int8range", "numrange",  "tsrange", "tstzrange", "daterange",   "jsonpath", "hstore",
+        "record",    "void",      "serial",  "bigserial", "smallserial", "serial4",  "serial8",
+        "serial2",   "refcursor", "pg_lsn"};
     for (size_t index = 0; index < array_count(names); index++)
         if (slice_equal(name, slice_from_cstr(names[index])))
             return true;
     return false;
+}
+
+/* Types of PostgreSQL's catalogue, as what they are here. */
+static bool catalogue_type(struct slice name, enum type_id *out)
+{
+    static const struct {
+        const char *name;
+        enum type_id type;
+    } types[] = {
+        {"oid", TYPE_INT8},
+        {"xid", TYPE_INT8},
+        {"name", TYPE_TEXT},
+        {"char", TYPE_TEXT},
+        {"regclass", TYPE_INT8},
+        {"regtype", TYPE_INT8},
+        {"regnamespace", TYPE_INT8},
+        {"regrole", TYPE_INT8},
+        {"regproc", TYPE_TEXT},
+        {"regprocedure", TYPE_TEXT},
+        {"sql_identifier", TYPE_TEXT},
+        {"pg_node_tree", TYPE_TEXT},
+    };
+    for (size_t index = 0; index < array_count(types); index++) {
+        if (!slice_equal(name, slice_from_cstr(types[index].name)))
+            continue;
+        *out = types[index].type;
+        return true;
+    }
+    return false;
+}
+
+bool convert_is_reg_type(struct slice name)
+{
+    return slice_starts_with(name, SLICE("reg")) && name.size > 3;
 }
 
 static enum err unknown_type(struct converter *c, struct slice name, int32_t position)
@@ -88,13 +121,17 @@ enum err convert_type(struct converter *c, const struct json_value *type_name_fi
         tree_bool(type_name_fields, "pct_type"))
         return convert_unsupported(c, position, "this type");
     struct slice name = names[count - 1];
-    if (count > 1 && !slice_equal(names[0], SLICE("pg_catalog")))
+    if (count > 1 && !slice_equal(names[0], SLICE("pg_catalog")) &&
+        !slice_equal(names[0], SLICE("information_schema")))
         return convert_error(c, position, "42704", "type \"%.*s.%.*s\" does not exist",
                              SLICE_ARGS(names[0]), SLICE_ARGS(name));
     *label = name;
     enum type_id id;
-    if (hint_type(name) != NULL || is_postgres_type(name) || !type_find(name, &id) ||
-        id == TYPE_UNKNOWN)
+    bool is_catalogue = catalogue_type(name, &id);
+    if (is_catalogue && c->is_stored)
+        return convert_unsupported(c, position, "a column of type \"%.*s\"", SLICE_ARGS(name));
+    if (!is_catalogue && (hint_type(name) != NULL || is_postgres_type(name) ||
+                          !type_find(name, &id) || id == TYPE_UNKNOWN))
         return unknown_type(c, name, position);
     *out = type_of(id);
     size_t bounds = tree_count(tree_get(type_name_fields, "arrayBounds"));
@@ -103,8 +140,11 @@ enum err convert_type(struct converter *c, const struct json_value *type_name_fi
         return modifiers == NULL ? OK : set_modifiers(c, modifiers, position, out);
     if (bounds > 1)
         return convert_unsupported(c, position, "an array of more than one dimension");
-    if (modifiers != NULL || (id != TYPE_TEXT && id != TYPE_INT8))
+    bool is_text = id == TYPE_TEXT || id == TYPE_VARCHAR;
+    bool is_whole = id == TYPE_INT2 || id == TYPE_INT4 || id == TYPE_INT8;
+    bool is_own = id == TYPE_TEXT || id == TYPE_INT8;
+    if (modifiers != NULL || (!is_text && !is_whole) || (c->is_stored && !is_own))
         return convert_unsupported(c, position, "an array other than text[] and bigint[]");
-    *out = type_of(id == TYPE_TEXT ? TYPE_TEXT_ARRAY : TYPE_INT8_ARRAY);
+    *out = type_of(is_text ? TYPE_TEXT_ARRAY : TYPE_INT8_ARRAY);
     return OK;
 }

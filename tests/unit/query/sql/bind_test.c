@@ -52,7 +52,7 @@ static void test_names(void **state)
         {"select * from users a, users b", "ok"},
         {"select * from nope", "42P01 @15"},
         {"select * from nope.users", "42P01 @15"},
-        {"select * from pg_catalog.pg_class", "0A000 @15"},
+        {"select * from pg_catalog.pg_class", "42P01 @15"},
         {"select * from freshet.tables", "ok"},
         {"select * from freshet.nope", "42P01 @15"},
         {"select users from users", "0A000 @8"},

@@ -1,0 +1,327 @@
+/* Rows of pg_catalog. Numbers that PostgreSQL has fixed are those; tables are numbered from their
+ * ids (query/func/catalog.h), so a number lasts as long as its table. */
+#include "query/catalog.h"
+
+#include <string.h>
+
+/* --- pg_class, pg_attribute, pg_attrdef, pg_description --- */
+
+static void add_class(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    const char kind[2] = {item->kind, 0};
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "oid", item->oid);
+    catalog_set_text(rows, "relname", item->name);
+    catalog_set_int(rows, "relnamespace", item->schema_oid);
+    catalog_set_text(rows, "relkind", arena_copy(rows->scan->arena, slice_from_cstr(kind)));
+    catalog_set_int(rows, "relnatts", (int64_t)item->column_count);
+    if (item->kind == 'v')
+        catalog_set_int(rows, "relam", 0);
+    if (item->view != NULL) {
+        struct table_statistics statistics;
+        table_view_statistics(item->view, &statistics);
+        catalog_set_int(rows, "reltuples", (int64_t)statistics.rows);
+        catalog_set_int(rows, "relpages",
+                        (int64_t)((statistics.bytes + statistics.mutable_bytes) / 8192));
+    }
+    catalog_row_end(rows);
+}
+
+static void fill_class(struct catalog_rows *rows)
+{
+    catalog_each(rows, add_class);
+}
+
+static void add_attributes(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    for (size_t index = 0; index < item->column_count; index++) {
+        struct catalog_column column = catalog_column_get(item, index);
+        const struct catalog_type *type = catalog_type_by_oid(column.type_oid);
+        catalog_row_begin(rows);
+        catalog_set_int(rows, "attrelid", item->oid);
+        catalog_set_text(rows, "attname", column.name);
+        catalog_set_int(rows, "atttypid", column.type_oid);
+        catalog_set_int(rows, "attlen", type->size);
+        catalog_set_int(rows, "attnum", (int64_t)index + 1);
+        catalog_set_int(rows, "attndims", type->category == 'A');
+        catalog_set_int(rows, "atttypmod", catalog_type_modifier(column.type));
+        catalog_set_bool(rows, "attbyval", type->is_by_value);
+        catalog_set_text(rows, "attalign", slice_of(&type->alignment, 1));
+        catalog_set_text(rows, "attstorage", slice_of(&type->storage, 1));
+        catalog_set_bool(rows, "attnotnull", column.is_not_null);
+        catalog_set_bool(rows, "atthasdef", column.default_text.size > 0);
+        catalog_set_int(rows, "attcollation", type->collation);
+        catalog_row_end(rows);
+    }
+}
+
+static void fill_attribute(struct catalog_rows *rows)
+{
+    catalog_each(rows, add_attributes);
+}
+
+static void add_defaults(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    for (size_t index = 0; item->view != NULL && index < item->column_count; index++) {
+        struct catalog_column column = catalog_column_get(item, index);
+        if (column.default_text.size == 0)
+            continue;
+        catalog_row_begin(rows);
+        catalog_set_int(rows, "oid", item->oid + 1 + (int64_t)index);
+        catalog_set_int(rows, "adrelid", item->oid);
+        catalog_set_int(rows, "adnum", (int64_t)index + 1);
+        catalog_set_text(rows, "adbin", column.default_text);
+        catalog_row_end(rows);
+    }
+}
+
+static void fill_attrdef(struct catalog_rows *rows)
+{
+    catalog_each(rows, add_defaults);
+}
+
+static void add_description(struct catalog_rows *rows, int64_t oid, size_t column,
+                            struct slice text)
+{
+    if (text.size == 0)
+        return;
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "objoid", oid);
+    catalog_set_int(rows, "classoid", 1259);
+    catalog_set_int(rows, "objsubid", (int64_t)column);
+    catalog_set_text(rows, "description", text);
+    catalog_row_end(rows);
+}
+
+static void add_descriptions(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    if (item->view == NULL)
+        return;
+    add_description(rows, item->oid, 0, table_view_schema(item->view)->comment);
+    for (size_t index = 0; index < item->column_count; index++)
+        add_description(rows, item->oid, index + 1, catalog_column_get(item, index).comment);
+}
+
+static void fill_description(struct catalog_rows *rows)
+{
+    catalog_each(rows, add_descriptions);
+}
+
+/* --- pg_tables, pg_views, pg_stat_user_tables --- */
+
+static void add_table(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    if (item->kind != 'r')
+        return;
+    catalog_row_begin(rows);
+    catalog_set_cstr(rows, "schemaname", item->schema_name);
+    catalog_set_text(rows, "tablename", item->name);
+    catalog_row_end(rows);
+}
+
+static void fill_tables(struct catalog_rows *rows)
+{
+    catalog_each(rows, add_table);
+}
+
+static void add_view(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    if (item->kind != 'v')
+        return;
+    catalog_row_begin(rows);
+    catalog_set_cstr(rows, "schemaname", item->schema_name);
+    catalog_set_text(rows, "viewname", item->name);
+    catalog_set_cstr(rows, "viewowner", CATALOG_ROLE);
+    catalog_row_end(rows);
+}
+
+static void fill_views(struct catalog_rows *rows)
+{
+    catalog_each(rows, add_view);
+}
+
+static void add_user_table(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    if (item->view == NULL)
+        return;
+    struct table_statistics statistics;
+    table_view_statistics(item->view, &statistics);
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "relid", item->oid);
+    catalog_set_cstr(rows, "schemaname", item->schema_name);
+    catalog_set_text(rows, "relname", item->name);
+    catalog_set_int(rows, "n_live_tup", (int64_t)statistics.rows);
+    catalog_row_end(rows);
+}
+
+static void fill_user_tables(struct catalog_rows *rows)
+{
+    catalog_each(rows, add_user_table);
+}
+
+/* --- pg_type --- */
+
+static void fill_type(struct catalog_rows *rows)
+{
+    for (size_t index = 0; index < catalog_type_count; index++) {
+        const struct catalog_type *type = &catalog_types[index];
+        catalog_row_begin(rows);
+        catalog_set_int(rows, "oid", type->oid);
+        catalog_set_cstr(rows, "typname", type->name);
+        catalog_set_int(rows, "typlen", type->size);
+        catalog_set_bool(rows, "typbyval", type->is_by_value);
+        catalog_set_text(rows, "typtype", slice_of(&type->kind, 1));
+        catalog_set_text(rows, "typcategory", slice_of(&type->category, 1));
+        catalog_set_bool(rows, "typispreferred", type->is_preferred);
+        catalog_set_int(rows, "typelem", type->element);
+        catalog_set_int(rows, "typarray", type->array);
+        catalog_set_cstr(rows, "typinput", type->input);
+        catalog_set_cstr(rows, "typoutput", type->output);
+        catalog_set_text(rows, "typalign", slice_of(&type->alignment, 1));
+        catalog_set_text(rows, "typstorage", slice_of(&type->storage, 1));
+        catalog_set_int(rows, "typcollation", type->collation);
+        catalog_row_end(rows);
+    }
+}
+
+/* --- what there is one or a few of --- */
+
+static void fill_namespace(struct catalog_rows *rows)
+{
+    static const struct {
+        int64_t oid;
+        const char *name;
+    } schemas[] = {{OID_PG_CATALOG, "pg_catalog"},
+                   {OID_PUBLIC, "public"},
+                   {OID_INFORMATION_SCHEMA, "information_schema"},
+                   {OID_FRESHET, "freshet"}};
+    for (size_t index = 0; index < array_count(schemas); index++) {
+        catalog_row_begin(rows);
+        catalog_set_int(rows, "oid", schemas[index].oid);
+        catalog_set_cstr(rows, "nspname", schemas[index].name);
+        catalog_row_end(rows);
+    }
+}
+
+static void fill_database(struct catalog_rows *rows)
+{
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "oid", OID_DATABASE);
+    catalog_set_cstr(rows, "datname", CATALOG_DATABASE);
+    catalog_row_end(rows);
+}
+
+static void fill_roles(struct catalog_rows *rows)
+{
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "oid", OID_ROLE);
+    catalog_set_cstr(rows, "rolname", CATALOG_ROLE);
+    catalog_row_end(rows);
+}
+
+static void fill_user(struct catalog_rows *rows)
+{
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "usesysid", OID_ROLE);
+    catalog_set_cstr(rows, "usename", CATALOG_ROLE);
+    catalog_row_end(rows);
+}
+
+static void fill_am(struct catalog_rows *rows)
+{
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "oid", 2);
+    catalog_set_cstr(rows, "amname", "heap");
+    catalog_set_cstr(rows, "amhandler", "heap_tableam_handler");
+    catalog_row_end(rows);
+}
+
+static void fill_tablespace(struct catalog_rows *rows)
+{
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "oid", 1663);
+    catalog_set_cstr(rows, "spcname", "pg_default");
+    catalog_row_end(rows);
+}
+
+static void fill_collation(struct catalog_rows *rows)
+{
+    static const struct {
+        int64_t oid;
+        const char *name, *provider, *locale;
+    } collations[] = {
+        {100, "default", "d", NULL}, {950, "C", "c", "C"}, {951, "POSIX", "c", "POSIX"}};
+    for (size_t index = 0; index < array_count(collations); index++) {
+        catalog_row_begin(rows);
+        catalog_set_int(rows, "oid", collations[index].oid);
+        catalog_set_cstr(rows, "collname", collations[index].name);
+        catalog_set_cstr(rows, "collprovider", collations[index].provider);
+        if (collations[index].locale != NULL) {
+            catalog_set_cstr(rows, "collcollate", collations[index].locale);
+            catalog_set_cstr(rows, "collctype", collations[index].locale);
+        }
+        catalog_row_end(rows);
+    }
+}
+
+static void fill_settings(struct catalog_rows *rows)
+{
+    for (size_t index = 0; index < catalog_setting_count; index++) {
+        const struct catalog_setting *setting = &catalog_settings[index];
+        catalog_row_begin(rows);
+        catalog_set_cstr(rows, "name", setting->name);
+        catalog_set_cstr(rows, "short_desc", setting->description);
+        if (setting->fixed != NULL) {
+            catalog_set_cstr(rows, "setting", setting->fixed);
+            catalog_set_cstr(rows, "boot_val", setting->fixed);
+            catalog_set_cstr(rows, "reset_val", setting->fixed);
+        }
+        catalog_row_end(rows);
+    }
+}
+
+/* --- pg_stat_activity --- */
+
+static void add_activity(void *context, const struct query_entry *entry)
+{
+    struct catalog_rows *rows = context;
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "datid", OID_DATABASE);
+    catalog_set_cstr(rows, "datname", CATALOG_DATABASE);
+    catalog_set_int(rows, "usesysid", OID_ROLE);
+    catalog_set_cstr(rows, "usename", CATALOG_ROLE);
+    catalog_set_text(rows, "application_name", arena_copy(rows->scan->arena, entry->client));
+    catalog_set_int(rows, "query_start", entry->started_at_us);
+    catalog_set_cstr(rows, "state", "active");
+    catalog_set_text(rows, "query", arena_copy(rows->scan->arena, entry->text));
+    catalog_set_cstr(rows, "backend_type", "client backend");
+    catalog_row_end(rows);
+}
+
+static void fill_activity(struct catalog_rows *rows)
+{
+    registry_visit(&rows->relation->engine->registry, add_activity, rows);
+}
+
+const struct catalog_filler catalog_fillers[] = {
+    {"pg_class", fill_class},
+    {"pg_attribute", fill_attribute},
+    {"pg_attrdef", fill_attrdef},
+    {"pg_description", fill_description},
+    {"pg_tables", fill_tables},
+    {"pg_views", fill_views},
+    {"pg_stat_user_tables", fill_user_tables},
+    {"pg_stat_all_tables", fill_user_tables},
+    {"pg_type", fill_type},
+    {"pg_namespace", fill_namespace},
+    {"pg_database", fill_database},
+    {"pg_roles", fill_roles},
+    {"pg_authid", fill_roles},
+    {"pg_user", fill_user},
+    {"pg_am", fill_am},
+    {"pg_tablespace", fill_tablespace},
+    {"pg_collation", fill_collation},
+    {"pg_settings", fill_settings},
+    {"pg_stat_activity", fill_activity},
+};
+const size_t catalog_filler_count = array_count(catalog_fillers);

@@ -1,0 +1,90 @@
+/* What PostgreSQL's catalogue says of a system without users, schemas or types of one's own: its
+ * relations, its types, and the numbers (OIDs) that ours have in it. */
+#ifndef FRESHET_QUERY_FUNC_CATALOG_H
+#define FRESHET_QUERY_FUNC_CATALOG_H
+
+#include "storage/base/arena.h"
+#include "storage/column/type.h"
+
+/* Numbers of PostgreSQL, which tools know by heart, and ours where it has none. */
+enum {
+    OID_PG_CATALOG = 11,
+    OID_PUBLIC = 2200,
+    OID_INFORMATION_SCHEMA = 13216,
+    OID_FRESHET = 13900,
+    OID_ROLE = 10,
+    OID_DATABASE = 5,
+    OID_FRESHET_FIRST = 14000, /* relations of schema freshet, in the order they register */
+    OID_TABLE_FIRST = 16384,
+    OID_TABLE_STEP = 4096, /* between two tables: room for what belongs to them */
+};
+
+#define CATALOG_ROLE "freshet"
+#define CATALOG_DATABASE "freshet"
+
+static inline int64_t table_oid(uint32_t table_id)
+{
+    return OID_TABLE_FIRST + (int64_t)table_id * OID_TABLE_STEP;
+}
+
+/* The table of that number, -1 if it is no table's. */
+static inline int64_t table_id_of_oid(int64_t oid)
+{
+    if (oid < OID_TABLE_FIRST || (oid - OID_TABLE_FIRST) % OID_TABLE_STEP != 0)
+        return -1;
+    return (oid - OID_TABLE_FIRST) / OID_TABLE_STEP;
+}
+
+struct catalog_relation {
+    const char *schema, *name;
+    uint16_t oid;
+    char kind; /* 'r' or 'v', as relkind */
+    const char *columns;
+};
+
+extern const struct catalog_relation catalog_tables[], catalog_views[], catalog_information[];
+extern const size_t catalog_tables_count, catalog_views_count, catalog_information_count;
+
+size_t catalog_relation_count(void);
+const struct catalog_relation *catalog_relation(size_t index);
+/* NULL if there is none. */
+const struct catalog_relation *catalog_relation_by_oid(int64_t oid);
+const struct catalog_relation *catalog_relation_by_name(struct slice schema, struct slice name);
+
+struct catalog_type {
+    uint16_t oid;
+    const char *name;
+    int16_t size;
+    char kind, category;
+    bool is_preferred;
+    uint16_t element, array;
+    const char *input, *output;
+    uint16_t collation;
+    char alignment, storage;
+    bool is_by_value;
+};
+
+extern const struct catalog_type catalog_types[];
+extern const size_t catalog_type_count;
+
+/* What SHOW and current_setting know beside the settings of a request; fixed is NULL for those. */
+struct catalog_setting {
+    const char *name, *fixed, *description;
+};
+extern const struct catalog_setting catalog_settings[];
+extern const size_t catalog_setting_count;
+
+/* NULL if there is none. Names as format_type writes them, pg_type has them, or with [] behind. */
+const struct catalog_type *catalog_type_by_oid(int64_t oid);
+const struct catalog_type *catalog_type_by_name(struct slice name);
+/* pg_type.oid and pg_attribute.atttypmod of a column's type. */
+int64_t catalog_type_oid(enum type_id type);
+int64_t catalog_type_modifier(struct type type);
+/* format_type(oid, modifier) */
+void catalog_type_print(int64_t oid, int64_t modifier, struct writer *out);
+
+/* A name in a text: schema.name, "Quoted". False if it is malformed or has more parts. */
+bool catalog_parse_name(struct slice text, struct arena *arena, struct slice *schema,
+                        struct slice *name);
+
+#endif
