@@ -300,17 +300,22 @@ static enum err intervals_combine(void *target, const void *source, struct aggre
                : intervals_update(target, 0, NULL, NULL, from->count, &column, memory, error);
 }
 
-/* low + share * (high - low) */
+/* low + share * (high - low); 22008 where a part leaves its range, as PostgreSQL has it. */
 static enum err interval_between(struct interval low, struct interval high, double share,
                                  struct interval *out, struct error *error)
 {
-    struct interval difference = {high.months - low.months, high.days - low.days,
-                                  high.microseconds - low.microseconds};
-    struct interval part;
-    enum err err = interval_multiply(difference, share, &part, error);
-    *out = (struct interval){low.months + part.months, low.days + part.days,
-                             low.microseconds + part.microseconds};
-    return err;
+    struct interval difference, part = {0};
+    bool is_out =
+        __builtin_sub_overflow(high.months, low.months, &difference.months) ||
+        __builtin_sub_overflow(high.days, low.days, &difference.days) ||
+        __builtin_sub_overflow(high.microseconds, low.microseconds, &difference.microseconds);
+    enum err err = is_out ? OK : interval_multiply(difference, share, &part, error);
+    if (err != OK)
+        return err;
+    is_out = is_out || __builtin_add_overflow(low.months, part.months, &out->months) ||
+             __builtin_add_overflow(low.days, part.days, &out->days) ||
+             __builtin_add_overflow(low.microseconds, part.microseconds, &out->microseconds);
+    return is_out ? error_set(error, ERR_INPUT, "22008", "interval out of range") : OK;
 }
 
 static enum err percentile_interval_finish(const void *state, const struct aggregate_call *call,

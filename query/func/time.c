@@ -126,8 +126,9 @@ static enum err date_bin_row(struct call *call, const struct value *a, size_t co
     if (stride.months != 0)
         return error_set(call->error, ERR_INPUT, "0A000",
                          "timestamps cannot be binned into intervals containing months or years");
-    int64_t us = (int64_t)stride.days * MICROSECONDS_PER_DAY;
-    if (__builtin_add_overflow(us, stride.microseconds, &us))
+    int64_t us;
+    if (__builtin_mul_overflow((int64_t)stride.days, MICROSECONDS_PER_DAY, &us) ||
+        __builtin_add_overflow(us, stride.microseconds, &us))
         return error_set(call->error, ERR_INPUT, "22008", "interval out of range");
     if (us <= 0)
         return error_set(call->error, ERR_INPUT, "22008", "stride must be greater than zero");

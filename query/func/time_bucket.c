@@ -102,6 +102,13 @@ enum err date_trunc_vector(struct call *call, const struct vector *v)
     return OK;
 }
 
+/* Days and time of a stride; false if they are out of range. */
+static bool read_stride(struct interval stride, int64_t *span)
+{
+    return !__builtin_mul_overflow((int64_t)stride.days, MICROSECONDS_PER_DAY, span) &&
+           !__builtin_add_overflow(*span, stride.microseconds, span);
+}
+
 enum err date_bin_vector(struct call *call, const struct vector *v)
 {
     const struct column *strides = &v->arguments[0], *times = &v->arguments[1],
@@ -109,9 +116,8 @@ enum err date_bin_vector(struct call *call, const struct vector *v)
     if (strides->form != COLUMN_CONSTANT || origins->form != COLUMN_CONSTANT)
         return rows_by_row_form(call, v);
     struct interval stride = strides->interval[0];
-    int64_t span = (int64_t)stride.days * MICROSECONDS_PER_DAY, start = 0, end = 0;
-    bool is_usual =
-        stride.months == 0 && !__builtin_add_overflow(span, stride.microseconds, &span) && span > 0;
+    int64_t span, start = 0, end = 0;
+    bool is_usual = stride.months == 0 && read_stride(stride, &span) && span > 0;
     if (!is_usual || span > TIME_MAX / 4 || is_infinite(origins->i[0]))
         return rows_by_row_form(call, v);
     int64_t *out = v->out;
@@ -189,9 +195,9 @@ static bool first_bin(const struct vector *v, int64_t us, int64_t *start, int64_
     if (strides->form != COLUMN_CONSTANT || origins->form != COLUMN_CONSTANT)
         return false;
     struct interval stride = strides->interval[0];
-    int64_t span = (int64_t)stride.days * MICROSECONDS_PER_DAY;
-    if (stride.months != 0 || __builtin_add_overflow(span, stride.microseconds, &span) ||
-        span <= 0 || span > TIME_MAX / 4 || is_infinite(origins->i[0]))
+    int64_t span;
+    if (stride.months != 0 || !read_stride(stride, &span) || span <= 0 || span > TIME_MAX / 4 ||
+        is_infinite(origins->i[0]))
         return false;
     *start = time_bin(us, span, origins->i[0]);
     *end = *start + span;

@@ -17,6 +17,7 @@
 #define ORIGIN_US (10959 * MICROSECONDS_PER_DAY) /* 2000-01-03 */
 /* Times nearer than this to either end of int64 are left out: sums stay in range. */
 #define DAYS_MAX (400 * 365)
+#define MONTHS_MAX (400 * 12)
 #define TIME_MARGIN (INT64_C(400) * 366 * MICROSECONDS_PER_DAY)
 #define RUN_ROWS_MIN 32
 #define PATIENCE_MIN 64
@@ -64,11 +65,11 @@ static enum err hop_open(struct exec_node *node, struct error *error)
     const struct plan *plan = node->plan;
     struct interval slide = plan->hop.slide, size = plan->hop.size;
     hop->is_zoned = plan->children[0]->columns[plan->hop.time_column].type.id == TYPE_TIMESTAMPTZ;
-    if (slide.months != 0 || size.months != 0) {
+    if (size.months <= MONTHS_MAX && (slide.months != 0 || size.months != 0)) {
         hop->unit = HOP_MONTHS;
         hop->slide = slide.months;
         hop->size = size.months;
-    } else if (slide.days < DAYS_MAX && size.days < DAYS_MAX) {
+    } else if (size.months == 0 && slide.days < DAYS_MAX && size.days < DAYS_MAX) {
         hop->slide = interval_us(slide);
         hop->size = interval_us(size);
         hop->unit = hop->slide <= MICROSECONDS_PER_HOUR ? HOP_OFFSET : HOP_CLOCK;
