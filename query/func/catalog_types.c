@@ -213,6 +213,8 @@ const struct catalog_setting catalog_settings[] = {
     {"integer_datetimes", "on", "Times are integers."},
     {"intervalstyle", "postgres", "The form of intervals."},
     {"lc_collate", "C", "The order of texts."},
+    {"default_transaction_isolation", "serializable", "Each statement sees one snapshot."},
+    {"default_transaction_read_only", "off", "Statements may write."},
     {"default_table_access_method", "heap", "How tables are kept, as PostgreSQL says it."},
     {"max_identifier_length", "63", "Most bytes of a name."},
     {"max_index_keys", "32", "Most columns of an index."},
