@@ -551,6 +551,8 @@ static const struct function functions[] = {
              "pg_table_size(1259)")
     FUNCTION("pg_total_relation_size", 1, LIST(L), L, SIZE_TABLE, size_row,
              "a table's bytes, with its indexes", "pg_total_relation_size(1259)")
+    FUNCTION("pg_stat_get_numscans", 1, LIST(L), L, ANSWER_ZERO, answer_row,
+             "0: scans of a table are not counted", "pg_stat_get_numscans(1259)")
     FUNCTION("pg_indexes_size", 1, LIST(L), L, ANSWER_ZERO, answer_row,
              "0: indexes are part of their tables", "pg_indexes_size(1259)")
     FUNCTION("pg_database_size", 1, LIST(L), L, SIZE_DATABASE, size_row, "the bytes of all tables",

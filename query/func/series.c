@@ -137,6 +137,21 @@ static enum err expand_next(struct series *series, struct value *row, bool *has_
     return OK;
 }
 
+/* No table is a partition of another. */
+static enum err nothing_begin(struct series *series, struct error *error)
+{
+    (void)series, (void)error;
+    return OK;
+}
+
+static enum err nothing_next(struct series *series, struct value *row, bool *has_row,
+                             struct error *error)
+{
+    (void)series, (void)row, (void)error;
+    *has_row = false;
+    return OK;
+}
+
 /* --- pg_get_keywords --- */
 
 /* U unreserved, C a name of columns but of no function, T of functions or types, R reserved. */
@@ -349,6 +364,17 @@ const struct series_function series_functions[] = {
     UNNEST(TYPE_INT8_ARRAY, TYPE_INT8),
     SUBSCRIPTS(TYPE_INT8_ARRAY),
     SUBSCRIPTS(TYPE_TEXT_ARRAY),
+    {.name = "pg_partition_ancestors",
+     .argument_min = 1,
+     .argument_max = 1,
+     .arguments = {TYPE_INT8},
+     .column_count = 1,
+     .columns = {TYPE_INT8},
+     .names = {"relid"},
+     .begin = nothing_begin,
+     .next = nothing_next,
+     .doc = "no rows: there are no partitions",
+     .example = "pg_partition_ancestors(1259)"},
     {.name = "pg_get_keywords",
      .column_count = 2,
      .columns = {TYPE_TEXT, TYPE_TEXT},

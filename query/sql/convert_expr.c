@@ -290,6 +290,20 @@ static enum err convert_binary(struct converter *c, const struct json_value *fie
     return set_arguments(c, node, left == NULL ? both + 1 : both, left == NULL ? 1 : 2);
 }
 
+/* a::regtype = 'integer'::regtype compares numbers, so the name of a is not asked for. */
+static void compare_reg_numbers(struct ast_node *node)
+{
+    if (node->kind != AST_OPERATOR || node->count != 2)
+        return;
+    for (uint32_t index = 0; index < 2; index++)
+        if (node->arguments[index]->kind != AST_CAST || node->arguments[index]->text.size == 0 ||
+            node->arguments[index]->type.id != TYPE_INT8)
+            return;
+    for (uint32_t index = 0; index < 2; index++)
+        if (node->arguments[index]->arguments[0]->kind != AST_STRING)
+            node->arguments[index]->text = SLICE("");
+}
+
 static enum err convert_operator(struct converter *c, const struct json_value *fields,
                                  struct ast_node **out)
 {
@@ -325,6 +339,8 @@ static enum err convert_operator(struct converter *c, const struct json_value *f
         if (result == OK)
             result = kinds[index].is_listed ? convert_listed(c, fields, node)
                                             : convert_binary(c, fields, node);
+        if (result == OK)
+            compare_reg_numbers(node);
         if (node->kind == AST_IN)
             node->is_negated = slice_equal(node->text, SLICE("<>"));
         *out = node;

@@ -34,6 +34,8 @@ SAME = [
     "SELECT pg_size_pretty(n) FROM unnest('{0,10239,10240,10485247,10485248,1234567890123}'::bigint[]) n",
     "SELECT generate_subscripts('{a,b,c}'::text[], 1)",
     "SELECT (information_schema._pg_expandarray('{7,8}'::bigint[])).x, (information_schema._pg_expandarray('{7,8}'::bigint[])).n",
+    "SELECT typname FROM pg_type WHERE oid::regtype = 'integer'::regtype",
+    "SELECT count(*) FROM pg_partition_ancestors('pg_class'::regclass)",
     "SELECT parse_ident('Public.\"A b\"')",
 ]
 

@@ -112,7 +112,7 @@ static void write_result(struct fixture *f, struct writer *out, const char *exam
     char *line = strchr((char *)answer.body.data, '\n');
     assert_non_null(line);
     line++;
-    size_t size = strcspn(line, "") - 1;
+    size_t size = strlen(line) > 0 ? strlen(line) - 1 : 0;
     for (size_t i = 0; i < size; i++)
         line[i] = line[i] == '\n' || line[i] == '\r' ? ' ' : line[i];
     line[size] = 0;
