@@ -349,6 +349,7 @@ static struct format_writer make_writer(struct run *run, const struct plan_colum
         .command = run->statement->command_tag,
         .columns = columns,
         .column_count = count,
+        .is_headless = run->answer->is_headless,
     };
 }
 
@@ -391,7 +392,7 @@ static enum err write_lines(struct run *run, struct format_writer *writer, struc
         size_t size = end == NULL ? text.size - at : (size_t)(end - text.data) - at;
         struct slice line = slice_of(text.data + at, size);
         struct column column = {
-            .type = type_of(TYPE_TEXT), .form = COLUMN_CONSTANT, .values = &line};
+            .type = writer->columns[0].type, .form = COLUMN_CONSTANT, .values = &line};
         struct batch batch = {.row_count = 1, .column_count = 1, .columns = &column};
         err = write_rows(run, writer, &batch, error);
         at += size + 1;
@@ -410,12 +411,17 @@ static enum err run_explain(struct run *run, struct error *error)
     if (err != OK)
         return err;
     writer_init(&lines);
-    plan_explain(run->statement, run->statement->is_analyze ? run->exec.actual : NULL, &lines);
-    if (run->statement->is_analyze) {
+    double elapsed_ms = (double)(clock_monotonic_us() - run->entry.started_us) / 1e3;
+    const struct plan_actual *actual = run->statement->is_analyze ? run->exec.actual : NULL;
+    if (run->statement->is_json) {
+        column.type = type_of(TYPE_JSON);
+        plan_explain_json(run->statement, actual, elapsed_ms, &lines);
+    } else {
+        plan_explain(run->statement, actual, &lines);
         if (lines.size != 0 && lines.data[lines.size - 1] != '\n')
             writer_u8(&lines, '\n');
-        writer_printf(&lines, "Execution Time: %.3f ms\n",
-                      (double)(clock_monotonic_us() - run->entry.started_us) / 1e3);
+        if (actual != NULL)
+            writer_printf(&lines, "Execution Time: %.3f ms\n", elapsed_ms);
     }
     format_begin(&writer);
     err = write_lines(run, &writer, writer_as_slice(&lines), error);
@@ -518,6 +524,9 @@ static enum err run_statement(struct run *run, struct error *error)
                          "cannot execute %s in a read-only transaction", statement->command_tag);
     switch (statement->kind) {
     case STATEMENT_SELECT:
+        if (statement->is_copy)
+            run->answer->format = RESULT_CSV;
+        run->answer->is_headless = statement->is_copy && !statement->has_header;
         return run_select(run, error);
     case STATEMENT_EXPLAIN:
         return run_explain(run, error);

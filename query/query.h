@@ -73,8 +73,9 @@ struct query_answer {
     enum err result;
     struct error error; /* if result is not OK */
     char query_id[40];
-    enum result_format format;
-    struct writer body; /* the whole result in `format`; the caller deinits it */
+    enum result_format format; /* as asked, but json for commands and csv for COPY */
+    bool is_headless;          /* csv without the line of names */
+    struct writer body;        /* the whole result in `format`; the caller deinits it */
     uint64_t row_count;
 };
 

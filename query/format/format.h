@@ -20,6 +20,7 @@ struct format_writer {
     const struct plan_column *columns;
     size_t column_count;
     uint64_t row_count;
+    bool is_headless; /* csv without the line of names */
     /* private, zero at first: JSON's last time and its text. Many rows have the time of the row
      * before, and printing one is half of what a short row costs. */
     struct {

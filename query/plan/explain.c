@@ -287,7 +287,7 @@ static void print_lookup(const struct plan *plan, const struct slice *names, str
     print_filter(plan->lookup.condition, names, out);
 }
 
-static void print_node(const struct plan *plan, struct writer *out)
+void plan_explain_node(const struct plan *plan, struct writer *out)
 {
     const struct plan *source = plan->child_count > 0 ? plan->children[0] : plan;
     struct slice *names = column_names(&source, 1);
@@ -391,7 +391,7 @@ static void explain(const struct explainer *e, const struct plan *plan, size_t l
     for (size_t index = 0; index + 1 < level; index++)
         writer_cstr(e->out, "      ");
     writer_cstr(e->out, level > 0 ? "  ->  " : "");
-    print_node(plan, e->out);
+    plan_explain_node(plan, e->out);
     if (e->actual != NULL) {
         const struct plan_actual *actual = &e->actual[plan->id];
         writer_printf(e->out, "  (rows=%llu", (unsigned long long)actual->rows);

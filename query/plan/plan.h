@@ -229,6 +229,9 @@ struct statement {
     _Atomic uint32_t references;
     enum statement_kind { STATEMENT_SELECT, STATEMENT_EXPLAIN, STATEMENT_COMMAND } kind;
     bool is_analyze;   /* EXPLAIN ANALYZE */
+    bool is_json;      /* EXPLAIN (FORMAT JSON) */
+    bool is_copy;      /* COPY (…) TO STDOUT: the rows as csv … */
+    bool has_header;   /* … below a line of names */
     bool is_read_only; /* SELECT, VALUES, SHOW, EXPLAIN of those: what GET may run */
     bool is_cacheable;
     const char *command_tag; /* "SELECT", "EXPLAIN", "SHOW", "CREATE TABLE" … */
@@ -255,6 +258,11 @@ struct plan_actual {
     uint64_t segments, segments_skipped, blocks, blocks_skipped;
     struct scan_counts counts; /* of the cursor */
 };
+/* One operator without what is below it. */
+void plan_explain_node(const struct plan *plan, struct writer *out);
+/* EXPLAIN (FORMAT JSON): one document. */
+void plan_explain_json(const struct statement *statement, const struct plan_actual *actual,
+                       double elapsed_ms, struct writer *out);
 void plan_explain(const struct statement *statement, const struct plan_actual *actual,
                   struct writer *lines);
 

@@ -164,10 +164,13 @@ struct ast_statement {
     enum {
         AST_STATEMENT_SELECT,
         AST_STATEMENT_EXPLAIN,
+        AST_STATEMENT_COPY,
         AST_STATEMENT_SHOW,
         AST_STATEMENT_COMMAND
     } kind;
     bool is_analyze;
+    bool is_json;              /* EXPLAIN (FORMAT JSON) */
+    bool has_header;           /* COPY */
     bool is_values;            /* VALUES on its own: a SELECT to callers */
     struct ast_select *select; /* SELECT, EXPLAIN, VIEW, INSERT's source (NULL: DEFAULT VALUES) */
     struct slice show;

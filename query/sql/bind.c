@@ -68,7 +68,14 @@ static enum err bind_statement(struct binder *b, struct ast_statement *ast)
     case AST_STATEMENT_EXPLAIN:
         statement->kind = STATEMENT_EXPLAIN;
         statement->is_analyze = ast->is_analyze;
+        statement->is_json = ast->is_json;
         statement->command_tag = "EXPLAIN";
+        break;
+    case AST_STATEMENT_COPY:
+        statement->kind = STATEMENT_SELECT;
+        statement->is_copy = true;
+        statement->has_header = ast->has_header;
+        statement->command_tag = "COPY";
         break;
     case AST_STATEMENT_SELECT:
         statement->kind = STATEMENT_SELECT;

@@ -83,6 +83,9 @@ MUST_CHECK enum err convert_relation(struct converter *c, const struct json_valu
 /* query/sql/convert_index.c */
 MUST_CHECK enum err convert_create_index(struct converter *c, const struct json_value *fields,
                                          struct ast_statement *out);
+/* query/sql/convert_copy.c */
+MUST_CHECK enum err convert_copy(struct converter *c, const struct json_value *fields,
+                                 struct ast_statement *out);
 /* query/sql/convert_view.c */
 MUST_CHECK enum err convert_create_view(struct converter *c, const struct json_value *fields,
                                         struct ast_statement *out);

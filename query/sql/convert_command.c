@@ -429,7 +429,10 @@ static enum err convert_explain(struct converter *c, const struct json_value *fi
                               !slice_equal(option.value, SLICE("0"));
         else if (slice_equal(option.name, SLICE("format")) &&
                  slice_equal_ignore_case(option.value, SLICE("text")))
-            continue;
+            out->is_json = false;
+        else if (slice_equal(option.name, SLICE("format")) &&
+                 slice_equal_ignore_case(option.value, SLICE("json")))
+            out->is_json = true;
         else if (slice_equal(option.name, SLICE("format")))
             return convert_unsupported(c, option.text_position, "EXPLAIN (FORMAT %.*s)",
                                        SLICE_ARGS(option.value));
@@ -469,7 +472,6 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
         const char *type, *name;
     } names[] = {{"DeleteStmt", "DELETE"},
                  {"UpdateStmt", "UPDATE"},
-                 {"CopyStmt", "COPY"},
                  {"TransactionStmt", "a transaction statement (BEGIN, COMMIT …)"},
                  {"RenameStmt", "ALTER … RENAME"},
                  {"MergeStmt", "MERGE"},
@@ -532,6 +534,7 @@ enum err convert_statement(struct converter *c, const struct json_value *wrapped
                     {"ViewStmt", convert_create_view},
                     {"VariableSetStmt", convert_set},
                     {"ExplainStmt", convert_explain},
+                    {"CopyStmt", convert_copy},
                     {"CreateSubscriptionStmt", convert_create_subscription},
                     {"AlterSubscriptionStmt", convert_alter_subscription},
                     {"DropSubscriptionStmt", convert_drop_subscription}};

@@ -45,9 +45,9 @@ static void print_problem(struct slice body)
     arena_deinit(&arena);
 }
 
-static bool print_answer(const struct session *session, struct slice body)
+static bool print_answer(const struct session *session, bool is_csv, struct slice body)
 {
-    if (session->format != NULL) {
+    if (session->format != NULL || is_csv) {
         fwrite(body.data, 1, body.size, stdout);
         if (body.size > 0 && body.data[body.size - 1] != '\n') {
             fputc('\n', stdout);
@@ -95,7 +95,10 @@ static bool run_statement(const struct session *session, struct slice text)
     } else if (reply->status != 200) {
         print_problem(writer_as_slice(&reply->body));
     } else {
-        is_fine = print_answer(session, writer_as_slice(&reply->body));
+        /* COPY answers with csv, whatever was asked for. */
+        bool is_csv =
+            slice_starts_with(http_reply_header(reply, "content-type"), SLICE("text/csv"));
+        is_fine = print_answer(session, is_csv, writer_as_slice(&reply->body));
     }
     fflush(stdout);
     writer_deinit(&body);

@@ -33,6 +33,7 @@ def test_sql(shared_server):
     result = run("sql", flag, "SELECT nothing")
     assert result.returncode == 1 and "42703" in result.stderr
     assert run("sql", flag, "--format", "csv", "SELECT 1 AS a").stdout == "a\n1\n"  # CRLF, read as text
+    assert run("sql", flag, "COPY (SELECT 1 AS a, NULL AS b) TO STDOUT WITH (FORMAT csv, HEADER)").stdout == "a,b\n1,\n"
     assert run("sql", "--http", "127.0.0.1:1", "SELECT 1").returncode == 1
 
 

@@ -204,6 +204,29 @@ def test_commands(server):
     server.kill()
 
 
+def test_copy_to_stdout(server):
+    server.sql("CREATE TABLE copied (a int, b text)")
+    server.sql("INSERT INTO copied VALUES (1, 'x,y'), (2, NULL), (3, '')")
+    for header, first in [(", HEADER", "a,B\r\n"), (", HEADER false", ""), ("", "")]:
+        for method, target, body in [
+            ("POST", "/v1/sql", f"COPY (SELECT a, b AS \"B\" FROM copied ORDER BY a) TO STDOUT WITH (FORMAT csv{header})"),
+            ("GET", "/v1/sql?q=" + urllib.parse.quote(f"COPY (SELECT a, b AS \"B\" FROM copied ORDER BY a) TO STDOUT (FORMAT csv{header})"), None),
+        ]:
+            connection = server.connection()
+            connection.request(method, target, body)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            assert answer.status == 200 and text == first + '1,"x,y"\r\n2,\r\n3,""\r\n', text
+            assert answer.getheader("content-type").endswith("header=present" if first else "header=absent")
+    status, answer = server.query("COPY (SELECT 1 / (a - 3) FROM copied) TO STDOUT WITH (FORMAT csv)")
+    assert status == 400 and answer["sqlstate"] == "22012"
+    answer = server.sql("EXPLAIN (ANALYZE, FORMAT JSON) SELECT b FROM copied WHERE a > 1 ORDER BY b")
+    assert answer["columns"] == [{"name": "QUERY PLAN", "type": "json"}] and len(answer["rows"]) == 1
+    document = answer["rows"][0][0]
+    plan = (json.loads(document) if isinstance(document, str) else document)[0]["Plan"]
+    assert plan["Node Type"] and plan["Actual Rows"] == 2 and plan["Plans"], plan
+
+
 def test_commands_survive_a_kill(freshet_factory):
     server = freshet_factory()
     server.sql("CREATE TABLE c (a int DEFAULT 7, b text)")
