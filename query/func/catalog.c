@@ -60,9 +60,13 @@ static enum err class_name_row(struct call *call, const struct value *a, size_t 
     (void)count;
     const struct catalog_relation *relation = catalog_relation_by_oid(a[0].i);
     const struct schema *table = find_table(call, a[0].i);
-    if (table != NULL)
-        out->text = table->name;
-    else if (relation == NULL)
+    if (table != NULL) {
+        struct writer name;
+        writer_init(&name);
+        text_write_identifier(&name, table->name);
+        out->text = arena_copy(call->arena, writer_as_slice(&name));
+        writer_deinit(&name);
+    } else if (relation == NULL)
         set_number(call, a[0].i, out);
     else if (strcmp(relation->schema, "pg_catalog") == 0)
         out->text = slice_from_cstr(relation->name);

@@ -50,7 +50,7 @@ static bool is_reserved(struct slice text)
     return false;
 }
 
-static void write_identifier(struct writer *out, struct slice text)
+void text_write_identifier(struct writer *out, struct slice text)
 {
     bool is_plain = text.size > 0 && !(text.data[0] >= '0' && text.data[0] <= '9');
     for (size_t i = 0; i < text.size; i++) {
@@ -97,7 +97,7 @@ static enum err quote_row(struct call *call, const struct value *a, size_t count
     writer_init(&writer);
     writer.limit = TEXT_RESULT_SIZE_MAX;
     if (operation == IDENTIFIER)
-        write_identifier(&writer, text);
+        text_write_identifier(&writer, text);
     else
         write_literal(&writer, text);
     return give(call, &writer, out);
@@ -212,7 +212,7 @@ static enum err format_one(struct format *f, struct writer *out)
     else if (!argument->is_null)
         text = value_to_text(argument, f->call->context, f->call->arena);
     if (kind == 'I')
-        write_identifier(&one, text);
+        text_write_identifier(&one, text);
     else if (kind == 'L' && argument->is_null)
         writer_cstr(&one, "NULL");
     else if (kind == 'L')
