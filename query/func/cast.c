@@ -301,8 +301,27 @@ struct slice value_to_text(const struct value *value, const struct eval_context 
     return text;
 }
 
+/* The parser's lists of elements grow by doubling and all stay in the batch's arena. */
+static enum err array_room(struct call *call, struct slice text)
+{
+    struct budget *budget = call->context->budget;
+    size_t count = 1;
+    for (size_t i = 0; i < text.size; i++)
+        count += text.data[i] == ',';
+    enum err err =
+        budget == NULL ? OK : budget_charge(budget, 4 * count * sizeof(struct value), call->error);
+    if (err == OK && budget != NULL)
+        budget_release(budget, 4 * count * sizeof(struct value));
+    return err;
+}
+
 static enum err from_text(struct call *call, const struct value *in, struct value *out)
 {
+    if (out->type.id == TYPE_TEXT_ARRAY || out->type.id == TYPE_INT8_ARRAY) {
+        enum err room = array_room(call, in->text);
+        if (room != OK)
+            return room;
+    }
     struct type bare = type_of(out->type.id), full = out->type;
     struct text_context context = {.zone = call->context->zone, .now_us = call->context->now_us};
     enum err err = type_parse(bare, in->text, &context, call->arena, out, call->error);

@@ -310,6 +310,9 @@ static void test_limits(void **state)
     request.text = SLICE("SELECT jsonb_pretty(('[' || repeat('1,', n) || '1]')::jsonb) AS c FROM "
                          "(VALUES (50000)) v (n)");
     expect_error(&f, &request, "53200");
+    request.text = SLICE("SELECT cardinality(('{' || repeat('1,', n) || '1}')::bigint[]) AS c "
+                         "FROM (VALUES (50000)) v (n)");
+    expect_error(&f, &request, "53200");
     request.text = SLICE("SELECT cardinality(string_to_array(repeat('a', n), ',')) AS c FROM "
                          "(VALUES (100000)) v (n)");
     expect(&f, &request, "c\r\n1\r\n");
