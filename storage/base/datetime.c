@@ -150,8 +150,10 @@ static bool add_months(int64_t local_us, int32_t months, int64_t *out)
     civil.month = (int32_t)(month - year * 12) + 1;
     int32_t last = days_in_month(civil.year, civil.month);
     civil.day = civil.day < last ? civil.day : last;
+    if (civil.year > 294246)
+        return false;
     *out = time_from_civil(&civil);
-    return civil.year <= 294246;
+    return true;
 }
 
 enum err time_add_interval(int64_t us, struct interval interval, const struct timezone *zone,
@@ -169,8 +171,9 @@ enum err time_add_interval(int64_t us, struct interval interval, const struct ti
     }
     if (interval.days != 0) {
         int64_t local = timezone_to_local(zone, us);
-        if (__builtin_add_overflow(local, interval.days * MICROSECONDS_PER_DAY, &local) ||
-            local > TIME_MAX || local < TIME_MIN)
+        int64_t span;
+        if (__builtin_mul_overflow((int64_t)interval.days, MICROSECONDS_PER_DAY, &span) ||
+            __builtin_add_overflow(local, span, &local) || local > TIME_MAX || local < TIME_MIN)
             return time_out_of_range(error);
         us = timezone_to_utc(zone, local);
     }
