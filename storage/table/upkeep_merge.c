@@ -7,8 +7,8 @@
  * alone.
  *
  * Retention goes by the table's own event times: a segment all of whose rows are older than the
- * greatest sealed event time less the retention goes whole. The wall clock has no say, so a
- * stopped source or a restored copy keeps what it has. */
+ * greatest sealed event time less the retention goes whole. The wall clock ages nothing, so a
+ * stopped source or a restored copy keeps what it has; it only bounds what counts as greatest. */
 #include "storage/table/private.h"
 
 #include "storage/base/clock.h"

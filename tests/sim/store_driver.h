@@ -20,6 +20,8 @@
 
 #define DRIVER_PIECE_SIZE ((size_t)4 << 10) /* many records straddle pieces */
 #define DRIVER_RETENTION_US (INT64_C(120) * 1000000)
+#define DRIVER_EVENTS_US INT64_C(1790000000000000) /* the first event's time */
+#define DRIVER_WALL_US (DRIVER_EVENTS_US + INT64_C(365) * 24 * 3600 * 1000000)
 
 enum driver_point {
     DRIVER_COMMIT,
@@ -545,6 +547,12 @@ static inline void driver_run_life(struct driver *driver)
     driver->live = NULL;
 }
 
+/* Behind every event: retention does not count from times ahead of the clock. */
+static inline int64_t driver_wall_us(void *context)
+{
+    return DRIVER_WALL_US + sim_clock(context).monotonic_us(context);
+}
+
 static inline void driver_begin(const struct driver_hooks *hooks, uint64_t seed,
                                 struct driver *driver)
 {
@@ -555,9 +563,10 @@ static inline void driver_begin(const struct driver_hooks *hooks, uint64_t seed,
     random_stream_init(&driver->chance, seed * 3 + 1);
     driver_draw_limits(driver);
     model_init(&driver->model, seed, driver->is_about_commits ? 200 : 80);
-    driver->model.time_us = INT64_C(1790000000000000);
+    driver->model.time_us = DRIVER_EVENTS_US;
     driver->model.retention_us = DRIVER_RETENTION_US;
     driver->clock = sim_clock(driver->sim);
+    driver->clock.wall_us = driver_wall_us;
     clock_install(&driver->clock);
 }
 

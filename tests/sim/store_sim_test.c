@@ -87,6 +87,10 @@ int main(void)
         printf("crash points: %-31s %8" PRIu64 "\n", driver_points[kind].name,
                driver.point_counts[kind]);
         inside += driver_points[kind].inside ? driver.point_counts[kind] : 0;
+        if (is_good && target >= POINTS_DEFAULT && driver.point_counts[kind] == 0) {
+            printf("crash points: none of this kind\n");
+            is_good = false;
+        }
     }
     printf("crash points: %-31s %8" PRIu64 " (%" PRIu64 " power cuts, %" PRIu64 " kills)\n",
            "inside steps of upkeep", inside, driver.power_cuts, driver.kills);
