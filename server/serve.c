@@ -230,13 +230,14 @@ static enum err open_store(struct app *app, struct error *error)
 static void print_ready(const struct serving *serving, int64_t elapsed_us)
 {
     const struct app *app = &serving->app;
+    /* Who waits for the line on the standard output may read the log then. */
+    logger_write(LOG_INFO, "ready position=%llu start_ms=%lld io=%s",
+                 (unsigned long long)store_position(app->store), (long long)(elapsed_us / 1000),
+                 app->io->name);
     printf("freshet ready http=%s pg=%s data=%s io=%s pid=%d\n", serving->http.address,
            serving->has_pg ? serving->pg.address : "off", app->config->data, app->io->name,
            (int)getpid());
     fflush(stdout);
-    logger_write(LOG_INFO, "ready position=%llu start_ms=%lld io=%s",
-                 (unsigned long long)store_position(app->store), (long long)(elapsed_us / 1000),
-                 app->io->name);
 }
 
 static void stop(struct serving *serving)
