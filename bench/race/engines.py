@@ -247,7 +247,7 @@ class Freshet:
         return self.cpu_s() - cpu, time.monotonic() - wall
 
     def answer(self, statement):
-        return json.loads(self.ask(statement))["rows"]
+        return json.loads(self.ask(statement)).get("rows")
 
     def kinds(self, statement):
         return [column["type"] for column in json.loads(self.ask(statement))["columns"]]

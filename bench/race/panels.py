@@ -1,4 +1,4 @@
-"""Reads bench/panels.sql, and says whether two engines gave the same answer."""
+"""Reads bench/panels.sql and its like, and says whether two engines gave the same answer."""
 
 import datetime
 import decimal
@@ -9,11 +9,14 @@ TOLERANCE = 1e-9  # relative, for doubles only: sums of doubles depend on their 
 
 
 def panels_read(path):
-    """[(name, {engine: [statement, …]})] in the file's order; an engine without a spelling of its own gets Freshet's."""
-    panels, engine = [], None
+    """({engine: [statement, …]} that make what the panels ask for, [(name, {engine: [statement, …]})] in the file's order); an engine
+    without a spelling of its own gets Freshet's."""
+    panels, engine = [("", {"freshet": ""})], None
     for line in open(path, encoding="utf-8"):
         line = line.strip()
-        if begun := re.match(r"-- panel: (.+)", line):
+        if line == "-- setup:":
+            engine = "freshet"
+        elif begun := re.match(r"-- panel: (.+)", line):
             panels.append((begun[1], {"freshet": ""}))
             engine = "freshet"
         elif (begun := re.match(r"-- (\w+):$", line)) and begun[1] in ENGINES:
@@ -25,7 +28,7 @@ def panels_read(path):
     for name, texts in panels:
         split = {key: [part.strip() for part in text.split(";") if part.strip()] for key, text in texts.items()}
         result.append((name, {key: split.get(key, split["freshet"]) for key in ENGINES}))
-    return result
+    return result[0][1], result[1:]
 
 
 def cell(value, kind):
