@@ -111,6 +111,7 @@ static enum err init_settings(struct run *run, struct error *error)
         .query_memory_max = options->query_memory_limit,
         .is_partial_cache_on = true,
         .is_bitmaps_on = true,
+        .is_optimizer_on = true,
     };
     for (size_t i = 0; i < run->request->setting_count; i++) {
         const struct query_setting *setting = &run->request->settings[i];
@@ -202,7 +203,8 @@ static enum err prepare(struct run *run, struct error *error)
 {
     struct query_engine *engine = run->engine;
     struct slice zone = slice_from_cstr(timezone_name(run->settings.zone));
-    run->statement = plan_cache_find(engine->cache, run->request->text, zone);
+    if (run->settings.is_optimizer_on)
+        run->statement = plan_cache_find(engine->cache, run->request->text, zone);
     if (run->statement != NULL)
         return OK;
     uint64_t view_version = current_views(engine); /* before the first definition is read */
@@ -216,12 +218,13 @@ static enum err prepare(struct run *run, struct error *error)
         .setting_context = run,
         .find_view = engine->options.find_view,
         .view_context = engine->options.context,
+        .is_unoptimized = !run->settings.is_optimizer_on,
     };
     enum err err = sql_prepare(run->request->text, &context, &run->statement, error);
     snapshot_close(snapshot);
     if (err == OK)
         run->statement->view_version = view_version;
-    if (err == OK && run->statement->is_cacheable)
+    if (err == OK && run->statement->is_cacheable && run->settings.is_optimizer_on)
         plan_cache_add(engine->cache, run->request->text, zone, run->statement);
     if (err != OK)
         run->statement = NULL;

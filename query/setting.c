@@ -171,6 +171,19 @@ static struct slice show_bitmaps(const struct settings *settings, struct arena *
     return settings->is_bitmaps_on ? SLICE("on") : SLICE("off");
 }
 
+static enum err set_optimizer(struct settings *settings, struct slice value, struct error *error)
+{
+    if (!parse_switch(slice_trim(value), &settings->is_optimizer_on))
+        return bad_value("freshet.optimizer", value, error);
+    return OK;
+}
+
+static struct slice show_optimizer(const struct settings *settings, struct arena *arena)
+{
+    (void)arena;
+    return settings->is_optimizer_on ? SLICE("on") : SLICE("off");
+}
+
 static bool is_separator(char c)
 {
     return c == ',' || c == ' ' || c == '"' || c == '\'';
@@ -259,6 +272,7 @@ static const struct setting table[] = {
     {"freshet.threads", set_threads, show_threads},
     {"freshet.partial_cache", set_partial_cache, show_partial_cache},
     {"freshet.bitmaps", set_bitmaps, show_bitmaps},
+    {"freshet.optimizer", set_optimizer, show_optimizer},
     {"freshet.producer", set_anything, show_nothing},
     {"freshet.sequence", set_anything, show_nothing},
     {"application_name", set_anything, show_nothing},

@@ -15,6 +15,7 @@ struct settings {
     int64_t threads;
     bool is_partial_cache_on;
     bool is_bitmaps_on; /* off: conditions are answered without bitmap indexes, for comparison */
+    bool is_optimizer_on; /* off: plans run as the text reads, and are not cached */
 };
 
 /* 42704 for unknown names, 22023 for values that cannot be. */

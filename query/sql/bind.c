@@ -26,7 +26,7 @@ static void number_plan(struct statement *statement, struct plan *plan)
         number_plan(statement, plan->children[index]);
 }
 
-static void finish_plans(struct binder *b)
+static void optimize_plans(struct binder *b)
 {
     struct statement *statement = b->statement;
     /* Outer ones have the higher numbers, and take inner ones into themselves. */
@@ -47,6 +47,13 @@ static void finish_plans(struct binder *b)
     for (size_t index = 0; index < statement->subplan_count; index++)
         if (statement->subplans[index] != NULL)
             statement->subplans[index] = plan_rewrite(&b->build, statement->subplans[index]);
+}
+
+static void finish_plans(struct binder *b)
+{
+    struct statement *statement = b->statement;
+    if (!b->context->is_unoptimized)
+        optimize_plans(b);
     if (statement->plan != NULL)
         number_plan(statement, statement->plan);
     for (size_t index = 0; index < statement->subplan_count; index++)

@@ -21,6 +21,7 @@ struct sql_context {
     bool (*find_view)(void *context, struct slice name, struct arena *arena,
                       struct view_definition *out);
     void *view_context;
+    bool is_unoptimized; /* the plan as the text reads: the passes of query/plan/ are left out */
 };
 
 /* One statement. 42601 (syntax, position in characters, hints for other dialects' words),

@@ -15,7 +15,8 @@ static struct settings defaults(void)
                              .query_memory = 1 << 30,
                              .query_memory_max = 1 << 30,
                              .is_partial_cache_on = true,
-                             .is_bitmaps_on = true};
+                             .is_bitmaps_on = true,
+                             .is_optimizer_on = true};
 }
 
 static void test_set_and_show(void **state)
@@ -41,6 +42,7 @@ static void test_set_and_show(void **state)
         {"freshet.threads", "2", NULL, "2"},
         {"freshet.partial_cache", "off", NULL, "off"},
         {"freshet.bitmaps", "off", NULL, "off"},
+        {"freshet.optimizer", "no", NULL, "off"},
         {"freshet.partial_cache", "maybe", "22023", NULL},
         {"freshet.producer", "p1", NULL, ""},
         {"freshet.sequence", "7", NULL, ""},
