@@ -25,6 +25,7 @@ struct query_entry {
     struct slice user, client, text; /* the request's: hold while it is registered */
     int64_t started_at_us;           /* wall */
     int64_t started_us;              /* monotonic */
+    int64_t cpu_clock, cpu_begin_us; /* of the thread that runs it */
     struct budget budget;
     _Atomic bool is_cancelled;
     const char *_Atomic state; /* "waiting", "planning", "running" */

@@ -159,6 +159,32 @@ static enum err check_text(struct slice text, struct error *error)
     return OK;
 }
 
+static bool is_client_gone(const struct run *run)
+{
+    return run->request->is_cancelled != NULL &&
+           atomic_load_explicit(run->request->is_cancelled, memory_order_relaxed);
+}
+
+/* For the worker pool: what is over need not wait for its turn. */
+static bool is_over(void *context)
+{
+    const struct run *run = context;
+    return is_client_gone(run) ||
+           atomic_load_explicit(&run->entry.is_cancelled, memory_order_relaxed) ||
+           (run->deadline_us != 0 && clock_monotonic_us() >= run->deadline_us);
+}
+
+/* Whether there is still somebody to answer, and time: it may have waited long to begin. */
+static enum err check_time(struct run *run, struct error *error)
+{
+    if (is_client_gone(run) || atomic_load_explicit(&run->entry.is_cancelled, memory_order_relaxed))
+        return error_set(error, ERR_CANCELLED, "57014", "canceling statement due to user request");
+    if (run->deadline_us != 0 && clock_monotonic_us() >= run->deadline_us)
+        return error_set(error, ERR_TIMEOUT, "57014",
+                         "canceling statement due to statement timeout");
+    return OK;
+}
+
 /* Read your own writes: the snapshot must hold the position the caller names. */
 static enum err wait_for_position(struct run *run, struct error *error)
 {
@@ -549,7 +575,10 @@ static enum err run_registered(struct run *run, struct error *error)
 {
     if (run->settings.statement_timeout_us > 0)
         run->deadline_us = run->entry.started_us + run->settings.statement_timeout_us;
+    worker_watch(is_over, run);
     enum err err = check_text(run->request->text, error);
+    if (err == OK)
+        err = check_time(run, error);
     if (err == OK)
         err = wait_for_position(run, error);
     if (err == OK)
@@ -596,7 +625,9 @@ enum err query_run(struct query_engine *engine, const struct query_request *requ
     run->entry.client = request->client;
     run->entry.text = request->text;
     run->entry.started_at_us = clock_wall_us();
-    run->entry.started_us = clock_monotonic_us();
+    run->entry.started_us = request->arrived_us != 0 ? request->arrived_us : clock_monotonic_us();
+    run->entry.cpu_clock = clock_thread_handle();
+    run->entry.cpu_begin_us = clock_thread_cpu_us();
     atomic_store(&run->entry.state, "planning");
     struct error *error = &answer->error;
     enum err err = init_settings(run, error);
@@ -607,6 +638,7 @@ enum err query_run(struct query_engine *engine, const struct query_request *requ
     if (err == OK && (err = registry_add(&engine->registry, &run->entry, error)) == OK) {
         memcpy(answer->query_id, run->entry.query_id, sizeof(answer->query_id));
         err = run_registered(run, error);
+        worker_watch(NULL, NULL);
         registry_remove(&engine->registry, &run->entry);
     }
     answer->result = err;

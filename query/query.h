@@ -66,6 +66,7 @@ struct query_request {
                            sqlstate 25006 → 405 */
     size_t setting_count;
     const struct query_setting *settings; /* of the request; unknown names 42704 */
+    int64_t arrived_us;                   /* monotonic: its time runs from then; 0: from the call */
     const _Atomic bool *is_cancelled;     /* the client went away; may be NULL */
 };
 

@@ -177,6 +177,7 @@ static const struct provider_column queries_columns[] = {
     {"query_id", TEXT},     {"user_name", TEXT},      {"client", TEXT},
     {"query", TEXT},        {"state", TEXT},          {"started_at", TIME},
     {"elapsed_ms", DOUBLE}, {"rows_scanned", BIGINT}, {"memory_bytes", BIGINT},
+    {"cpu_ms", DOUBLE},
 };
 
 static void add_query(void *context, const struct query_entry *entry)
@@ -196,6 +197,8 @@ static void add_query(void *context, const struct query_entry *entry)
     provider_float(scan, 6, (double)(clock_monotonic_us() - entry->started_us) / 1e3);
     provider_int(scan, 7, (int64_t)rows_scanned);
     provider_int(scan, 8, (int64_t)used);
+    provider_float(scan, 9,
+                   (double)(clock_cpu_of_thread_us(entry->cpu_clock) - entry->cpu_begin_us) / 1e3);
 }
 
 static enum err queries_scan(void *context, struct provider_scan *scan, struct error *error)

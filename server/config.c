@@ -33,6 +33,8 @@ const struct config_key config_keys[] = {
     {"io", CONFIG_TEXT, FIELD(io), "auto", "how files are written: auto, uring, plain"},
     {"threads", CONFIG_COUNT, FIELD(threads), "0",
      "workers that decode and query; 0: one per core"},
+    {"queries_max", CONFIG_COUNT, FIELD(queries_max), "128",
+     "queries under way at a time; four times as many wait, further ones are refused"},
     {"connections_max", CONFIG_COUNT, FIELD(connections_max), "12000",
      "HTTP connections at a time; further ones wait"},
     {"request_timeout", CONFIG_DURATION, FIELD(request_timeout_us), "60 s",

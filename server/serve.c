@@ -37,6 +37,7 @@
 #define CANCEL_AFTER_US 10000000
 #define GIVE_UP_AFTER_US 20000000
 #define DESCRIPTORS_OF_OUR_OWN 512
+#define WAITING_PER_QUERY 4 /* queries that wait for one of `queries_max` to end */
 /* Dead letters lie in memory: at most this part of it, and never more than their own limit. */
 #define DEAD_LETTERS_SHARE 8
 
@@ -276,7 +277,11 @@ static int serve(const struct config *config)
         memory_free(serving);
         return 1;
     }
-    app->workers = worker_pool_create(&(struct worker_options){.core_count = (int)config->threads});
+    app->workers = worker_pool_create(&(struct worker_options){
+        .core_count = (int)config->threads,
+        .query_count_max = config->queries_max,
+        .query_queue_max = config->queries_max * WAITING_PER_QUERY,
+    });
     start_ports(serving);
     if (open_store(app, &error) != OK) {
         logger_write(LOG_ERROR, "cannot open the store sqlstate=%s reason=\"%s\"", error.sqlstate,

@@ -272,6 +272,7 @@ void api_sql(struct exchange *exchange)
         .timeout_us = -1,
         .max_rows = -1,
         .client = exchange_client(exchange),
+        .arrived_us = exchange->begin_us,
         .is_cancelled = &exchange->is_cancelled,
     };
     struct error error;

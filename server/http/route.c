@@ -109,7 +109,7 @@ static void run(const struct route *route, struct exchange *exchange)
     *job = (struct job){exchange, route->handle};
     enum worker_priority priority = route->place == ROUTE_DECODE ? WORKER_DECODE : WORKER_QUERY;
     if (worker_submit(app->workers, priority, run_job, job) != OK) {
-        exchange_answer_problem(exchange, 503, "53300", "too many requests wait for a worker");
+        exchange_answer_problem(exchange, 503, "53300", "too many queries are under way; try again");
     }
 }
 

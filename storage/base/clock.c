@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <time.h>
 
@@ -50,6 +51,21 @@ int64_t clock_thread_cpu_us(void)
     if (installed != NULL)
         return installed->monotonic_us(installed->context);
     return read_ns(CLOCK_THREAD_CPUTIME_ID) / 1000;
+}
+
+int64_t clock_thread_handle(void)
+{
+    clockid_t id;
+    int failed = pthread_getcpuclockid(pthread_self(), &id);
+    assert(failed == 0);
+    return id;
+}
+
+int64_t clock_cpu_of_thread_us(int64_t handle)
+{
+    if (installed != NULL)
+        return installed->monotonic_us(installed->context);
+    return read_ns((clockid_t)handle) / 1000;
 }
 
 int64_t clock_process_cpu_us(void)

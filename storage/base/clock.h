@@ -9,6 +9,9 @@ int64_t clock_monotonic_us(void); /* never goes back */
 int64_t clock_monotonic_ns(void);
 int64_t clock_thread_cpu_us(void);
 int64_t clock_process_cpu_us(void);
+/* The CPU time of another thread, by the handle that it gave of itself. It must still run. */
+int64_t clock_thread_handle(void);
+int64_t clock_cpu_of_thread_us(int64_t handle);
 void clock_sleep_us(int64_t us);
 
 struct clock_source {

@@ -1,5 +1,6 @@
 /* Threads over pthreads. What cannot fail in a correct program (locking, signalling) is asserted,
- * not returned; a thread that cannot be started aborts, since that happens only at start.
+ * not returned; a thread that cannot be started aborts, since that happens only at start, but for
+ * those of thread_try_start().
  * Conditions wait on the monotonic clock, so a jump of the wall clock neither hangs nor hurries a
  * wait. */
 #include "storage/base/thread.h"
@@ -126,7 +127,7 @@ static void *thread_main(void *argument)
     return NULL;
 }
 
-struct thread *thread_start(const struct thread_options *options)
+struct thread *thread_try_start(const struct thread_options *options)
 {
     assert(options->run != NULL);
     assert(options->name != NULL);
@@ -147,8 +148,17 @@ struct thread *thread_start(const struct thread_options *options)
     pthread_attr_destroy(&attributes);
     if (failed != 0) {
         fprintf(stderr, "cannot start thread %s: %s\n", thread->name, strerror(failed));
-        abort();
+        memory_free(thread);
+        return NULL;
     }
+    return thread;
+}
+
+struct thread *thread_start(const struct thread_options *options)
+{
+    struct thread *thread = thread_try_start(options);
+    if (thread == NULL)
+        abort();
     return thread;
 }
 

@@ -36,9 +36,11 @@ struct thread_options {
 struct thread;
 struct thread *
 thread_start(const struct thread_options *options); /* aborts if the machine cannot */
-void thread_join(struct thread *thread);            /* frees it */
-void thread_forget(struct thread *thread);          /* nobody will join it: it frees itself */
-int thread_core_count(void);                        /* cores this process may use */
+/* NULL if the machine cannot. */
+struct thread *thread_try_start(const struct thread_options *options);
+void thread_join(struct thread *thread);   /* frees it */
+void thread_forget(struct thread *thread); /* nobody will join it: it frees itself */
+int thread_core_count(void);               /* cores this process may use */
 void thread_yield(void);
 
 #endif

@@ -5,20 +5,28 @@
  *                                     └──yield, block_end───┘ (block_begin gives the permit back)
  *
  * A job keeps its thread (its stack is its state) until it ends, and holds a permit while it runs.
- * Who waits for a permit stands in a line: one line a priority, first come first served. A permit
- * that comes free goes to the first of the highest line that has anyone; with nobody in line it is
- * free. Newly started jobs and yielding ones stand in the same lines, so many queries share fairly,
- * and a decoding job waits for one morsel at most.
+ * Who waits for a permit stands in a line, and storage/base/turn.c says whose turn it is: decoding
+ * first, then the query that has used least. Newly started jobs and yielding ones stand in the same
+ * lines, so many queries share fairly, and a decoding job waits for one morsel at most.
  *
  * One mutex guards it all. worker_yield() is called once a morsel, so its quick answer (nobody
- * waits) is one relaxed load. A thread that could take a job but would find no permit still takes
- * it: then the job is in line, where its priority counts. DECODE jobs could be shut out if all
- * threads held yielded queries; so the last quarter of the threads takes nothing but DECODE.
- */
+ * waits) is a few relaxed loads. A thread that could take a job but would find no permit still
+ * takes it: then the job is in line, where its priority counts. For that each query under way has a
+ * thread of its own, up to query_count_max; threads are started when they are needed and stay. What
+ * is left of them is for DECODE and UPKEEP, and the last quarter of the first ones takes nothing
+ * but DECODE.
+ *
+ * A job that forgets to yield (one call over a hundred megabytes) must not hold up the others: who
+ * waits in one of the first two lines for longer than its patience takes the permit of such a job
+ * over. That one runs on without until it looks again, and then stands in line. At most as many as
+ * there are permits run so, and the kernel shares the cores among them meanwhile. */
 #include "storage/base/worker.h"
 
 #include "storage/base/arena.h"
+#include "storage/base/clock.h"
+#include "storage/base/fault.h"
 #include "storage/base/thread.h"
+#include "storage/base/turn.h"
 
 #include <assert.h>
 #include <stdatomic.h>
@@ -27,6 +35,10 @@
 #define STACK_SIZE ((size_t)64 << 20)
 #define NICE 10
 #define QUEUE_DEPTH_DEFAULT 4096
+#define LOOK_PERIOD_US 500      /* of a query at who waits, DECODE aside */
+#define WATCH_PERIOD_US 50000   /* of a job in line at whether it is over */
+#define DECODE_PATIENCE_US 5000 /* in line, with the permits at jobs that do not look */
+#define SHORT_QUERY_PATIENCE_US 20000
 
 struct job {
     void (*run)(void *context);
@@ -39,22 +51,24 @@ struct queue {
     size_t first, count;
 };
 
-struct waiter {
-    struct waiter *next;
-    struct condition granted;
-    bool has_permit;
-};
-
-struct line {
-    struct waiter *first, *last;
-};
-
 struct worker {
     struct worker_pool *pool;
     struct thread *thread;
-    struct waiter waiter;
-    enum worker_priority priority; /* of the job it runs */
     bool only_decode;
+    /* of the job it runs; the pool's mutex guards what others look at */
+    enum worker_priority priority;
+    bool is_running, has_permit;
+    _Atomic bool is_taken_over; /* it runs, but its permit has gone to another */
+    bool is_urgent;             /* upkeep that gives way to DECODE alone */
+    bool is_over;               /* its watch says that it has only to clean up */
+    bool (*watch)(void *context);
+    void *watch_context;
+    int64_t granted_us;   /* monotonic, of its permit */
+    int64_t looked_us;    /* monotonic, at who waits */
+    int64_t job_cpu_us;   /* of the thread when the job began */
+    int64_t slice_cpu_us; /* of the thread when it got its permit */
+    struct turn turn;
+    struct condition granted;
 };
 
 struct worker_pool {
@@ -62,16 +76,18 @@ struct worker_pool {
     struct condition work;   /* for idle threads: a job was queued, or stopping */
     struct condition decode; /* the same for those that take DECODE only */
     struct queue queues[WORKER_PRIORITY_COUNT];
-    size_t queue_depth_max;
-    struct line lines[WORKER_PRIORITY_COUNT];
+    size_t queue_depth_max, query_queue_max;
+    bool is_promoted; /* queued UPKEEP goes before queued QUERY */
+    struct turn_lines lines;
     int permits, permits_free;
-    int decoding; /* permit holders that run a DECODE job */
+    int taken_over; /* jobs that run without a permit */
+    int decoding;   /* permit holders that run a DECODE job */
     bool is_stopping;
     size_t idle, woken; /* threads that wait for work; of them, those already signalled */
-    size_t decode_idle, decode_woken; /* the same for those that take DECODE only */
-    _Atomic int
-        waiting[WORKER_PRIORITY_COUNT]; /* relaxed hint for worker_yield; exact under the mutex */
-    size_t worker_count;
+    size_t decode_idle, decode_woken;      /* the same for those that take DECODE only */
+    size_t query_count, query_count_max;   /* QUERY jobs that have a thread */
+    size_t base_count;                     /* threads that are there from the start */
+    size_t worker_count, worker_count_max; /* started; room for */
     struct worker *workers;
 };
 
@@ -80,47 +96,107 @@ static _Thread_local struct worker *current;
 
 /* --- permits; all with the mutex held --- */
 
-static void line_push(struct worker_pool *pool, enum worker_priority priority,
-                      struct waiter *waiter)
+static struct worker *worker_of(struct turn *turn)
 {
-    struct line *line = &pool->lines[priority];
-    waiter->next = NULL;
-    waiter->has_permit = false;
-    if (line->last != NULL)
-        line->last->next = waiter;
-    else
-        line->first = waiter;
-    line->last = waiter;
-    atomic_fetch_add_explicit(&pool->waiting[priority], 1, memory_order_relaxed);
+    return (struct worker *)((char *)turn - offsetof(struct worker, turn));
 }
 
-static struct waiter *line_pop(struct worker_pool *pool)
+static enum turn_line line_of(const struct worker *worker)
 {
-    for (int priority = 0; priority < WORKER_PRIORITY_COUNT; priority++) {
-        struct line *line = &pool->lines[priority];
-        struct waiter *waiter = line->first;
-        if (waiter == NULL)
-            continue;
-        line->first = waiter->next;
-        if (line->first == NULL)
-            line->last = NULL;
-        atomic_fetch_sub_explicit(&pool->waiting[priority], 1, memory_order_relaxed);
-        return waiter;
+    if (worker->priority == WORKER_DECODE)
+        return TURN_DECODE;
+    if (worker->is_urgent || worker->is_over)
+        return TURN_QUERY;
+    if (worker->priority == WORKER_UPKEEP)
+        return TURN_UPKEEP;
+    return turn_query_line(clock_thread_cpu_us() - worker->job_cpu_us);
+}
+
+static void give_permit(struct worker_pool *pool)
+{
+    struct turn *turn = turn_pop(&pool->lines);
+    if (turn == NULL) {
+        pool->permits_free++;
+        return;
     }
-    return NULL;
+    struct worker *next = worker_of(turn);
+    next->has_permit = true;
+    condition_signal(&next->granted);
 }
 
 static void permit_release(struct worker *worker)
 {
     struct worker_pool *pool = worker->pool;
     pool->decoding -= worker->priority == WORKER_DECODE;
-    struct waiter *next = line_pop(pool);
-    if (next == NULL) {
-        pool->permits_free++;
-        return;
+    worker->is_running = false;
+    if (worker->has_permit) {
+        worker->has_permit = false;
+        give_permit(pool);
+    } else {
+        pool->taken_over--;
+        atomic_store_explicit(&worker->is_taken_over, false, memory_order_relaxed);
     }
-    next->has_permit = true;
-    condition_signal(&next->granted);
+}
+
+/* The permit of a job that goes behind us in line and has not looked at who waits for too long. */
+static bool take_over(struct worker *worker, int64_t patience_us)
+{
+    struct worker_pool *pool = worker->pool;
+    const struct turn_lines *lines = &pool->lines;
+    int64_t before_us = clock_monotonic_us() - patience_us;
+    const struct turn *next =
+        lines->first[TURN_DECODE] != NULL ? lines->first[TURN_DECODE] : lines->first[TURN_QUERY];
+    if (next != &worker->turn)
+        return false;
+    if (pool->taken_over >= pool->permits || fault_is("worker.nothing_is_taken_over"))
+        return false;
+    for (size_t i = 0; i < pool->worker_count; i++) {
+        struct worker *other = &pool->workers[i];
+        bool is_behind = other->priority != WORKER_DECODE && !other->is_urgent;
+        if (!other->is_running || !other->has_permit || !is_behind || other->granted_us > before_us)
+            continue;
+        other->has_permit = false;
+        atomic_store_explicit(&other->is_taken_over, true, memory_order_relaxed);
+        pool->taken_over++;
+        turn_remove(&pool->lines, &worker->turn);
+        worker->has_permit = true;
+        return true;
+    }
+    return false;
+}
+
+static void wait_in_line(struct worker *worker)
+{
+    struct worker_pool *pool = worker->pool;
+    while (!worker->has_permit) {
+        enum turn_line line = worker->turn.line;
+        int64_t patience_us = line == TURN_DECODE  ? DECODE_PATIENCE_US
+                              : line == TURN_QUERY ? SHORT_QUERY_PATIENCE_US
+                                                   : WATCH_PERIOD_US;
+        if (line > TURN_QUERY && worker->watch == NULL) {
+            condition_wait(&worker->granted, &pool->mutex);
+        } else if (condition_wait_for(&worker->granted, &pool->mutex, patience_us) ||
+                   worker->has_permit) {
+            continue;
+        } else if (line <= TURN_QUERY) {
+            if (take_over(worker, patience_us))
+                return;
+        } else if (worker->watch(worker->watch_context)) {
+            worker->is_over = true;
+            turn_remove(&pool->lines, &worker->turn);
+            turn_push_first(&pool->lines, &worker->turn, TURN_QUERY);
+        }
+    }
+}
+
+static void begin_turn(struct worker *worker)
+{
+    assert(worker->has_permit);
+    worker->pool->decoding += worker->priority == WORKER_DECODE;
+    worker->is_running = true;
+    worker->granted_us = worker->looked_us = clock_monotonic_us();
+    if (worker->priority != WORKER_DECODE)
+        worker->slice_cpu_us = clock_thread_cpu_us();
 }
 
 static void permit_acquire(struct worker *worker)
@@ -128,31 +204,68 @@ static void permit_acquire(struct worker *worker)
     struct worker_pool *pool = worker->pool;
     if (pool->permits_free > 0) { /* then nobody is in line */
         pool->permits_free--;
+        worker->has_permit = true;
+    } else if (worker->is_urgent) {
+        turn_push_first(&pool->lines, &worker->turn, TURN_QUERY);
     } else {
-        line_push(pool, worker->priority, &worker->waiter);
-        while (!worker->waiter.has_permit)
-            condition_wait(&worker->waiter.granted, &pool->mutex);
+        turn_push(&pool->lines, &worker->turn, line_of(worker));
     }
-    pool->decoding += worker->priority == WORKER_DECODE;
+    wait_in_line(worker);
+    begin_turn(worker);
 }
 
 /* --- jobs --- */
 
+static bool may_take(const struct worker *worker, int priority)
+{
+    const struct worker_pool *pool = worker->pool;
+    if (pool->queues[priority].count == 0 || (worker->only_decode && priority != WORKER_DECODE))
+        return false;
+    return priority != WORKER_QUERY || pool->query_count < pool->query_count_max;
+}
+
 static bool queue_pop(struct worker *worker, struct job *job)
 {
     struct worker_pool *pool = worker->pool;
-    int last = worker->only_decode ? WORKER_DECODE : WORKER_PRIORITY_COUNT - 1;
-    for (int priority = 0; priority <= last; priority++) {
-        struct queue *queue = &pool->queues[priority];
-        if (queue->count == 0)
-            continue;
-        *job = queue->jobs[queue->first];
-        queue->first = (queue->first + 1) % pool->queue_depth_max;
-        queue->count--;
-        worker->priority = (enum worker_priority)priority;
-        return true;
-    }
-    return false;
+    int priority = WORKER_DECODE;
+    if (!may_take(worker, WORKER_DECODE) && pool->is_promoted && may_take(worker, WORKER_UPKEEP))
+        priority = WORKER_UPKEEP;
+    while (priority < WORKER_PRIORITY_COUNT && !may_take(worker, priority))
+        priority++;
+    if (priority == WORKER_PRIORITY_COUNT)
+        return false;
+    struct queue *queue = &pool->queues[priority];
+    *job = queue->jobs[queue->first];
+    queue->first = (queue->first + 1) % pool->queue_depth_max;
+    queue->count--;
+    worker->priority = (enum worker_priority)priority;
+    worker->is_urgent = priority == WORKER_UPKEEP && pool->is_promoted;
+    if (pool->queues[WORKER_UPKEEP].count == 0)
+        pool->is_promoted = false;
+    pool->query_count += priority == WORKER_QUERY;
+    return true;
+}
+
+static void worker_main(void *context);
+
+/* One more thread for all kinds of jobs, if the queries have not got theirs yet. Nothing happens
+ * where the machine gives no more: the job waits for a thread that is there. */
+static void start_one(struct worker_pool *pool)
+{
+    size_t queries = pool->query_count + pool->queues[WORKER_QUERY].count;
+    if (queries > pool->worker_count_max - pool->base_count)
+        queries = pool->worker_count_max - pool->base_count;
+    if (pool->worker_count >= pool->base_count + queries)
+        return;
+    struct worker *worker = &pool->workers[pool->worker_count];
+    char name[16];
+    snprintf(name, sizeof(name), "worker-%u", (unsigned)pool->worker_count % 1000);
+    worker->thread = thread_try_start(&(struct thread_options){.name = name,
+                                                               .stack_size = STACK_SIZE,
+                                                               .nice = NICE,
+                                                               .run = worker_main,
+                                                               .context = worker});
+    pool->worker_count += worker->thread != NULL;
 }
 
 /* One thread for a job that was queued: one that waits and has not been signalled yet. */
@@ -164,6 +277,8 @@ static void wake_one(struct worker_pool *pool, enum worker_priority priority)
     } else if (priority == WORKER_DECODE && pool->decode_idle > pool->decode_woken) {
         pool->decode_woken++;
         condition_signal(&pool->decode);
+    } else {
+        start_one(pool);
     }
 }
 
@@ -180,6 +295,26 @@ static void wait_for_work(struct worker *worker)
         (*woken)--;
 }
 
+static void run_job(struct worker *worker, struct job job)
+{
+    struct worker_pool *pool = worker->pool;
+    if (worker->priority != WORKER_DECODE)
+        worker->job_cpu_us = clock_thread_cpu_us();
+    permit_acquire(worker);
+    mutex_unlock(&pool->mutex);
+    job.run(job.context);
+    mutex_lock(&pool->mutex);
+    permit_release(worker);
+    worker->is_urgent = worker->is_over = false;
+    worker->watch = NULL;
+    if (worker->priority == WORKER_QUERY) {
+        pool->query_count--;
+        /* Another thread may have gone to sleep because there were too many. */
+        if (pool->queues[WORKER_QUERY].count > 0 && pool->idle > pool->woken)
+            wake_one(pool, WORKER_QUERY);
+    }
+}
+
 static void worker_main(void *context)
 {
     struct worker *worker = context;
@@ -188,17 +323,12 @@ static void worker_main(void *context)
     mutex_lock(&pool->mutex);
     for (;;) {
         struct job job;
-        if (queue_pop(worker, &job)) {
-            permit_acquire(worker);
-            mutex_unlock(&pool->mutex);
-            job.run(job.context);
-            mutex_lock(&pool->mutex);
-            permit_release(worker);
-        } else if (pool->is_stopping) {
+        if (queue_pop(worker, &job))
+            run_job(worker, job);
+        else if (pool->is_stopping)
             break;
-        } else {
+        else
             wait_for_work(worker);
-        }
     }
     mutex_unlock(&pool->mutex);
     current = NULL;
@@ -211,7 +341,8 @@ enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
     assert(run != NULL);
     mutex_lock(&pool->mutex);
     struct queue *queue = &pool->queues[priority];
-    if (pool->is_stopping || queue->count == pool->queue_depth_max) {
+    size_t room = priority == WORKER_QUERY ? pool->query_queue_max : pool->queue_depth_max;
+    if (pool->is_stopping || queue->count >= room) {
         mutex_unlock(&pool->mutex);
         return ERR_BUSY;
     }
@@ -226,99 +357,116 @@ enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
     return OK;
 }
 
-/* The line: those of one priority put before those of another. */
-static void promote_waiters(struct worker_pool *pool)
-{
-    struct line *low = &pool->lines[WORKER_UPKEEP], *high = &pool->lines[WORKER_QUERY];
-    if (low->first == NULL)
-        return;
-    int count = atomic_exchange_explicit(&pool->waiting[WORKER_UPKEEP], 0, memory_order_relaxed);
-    atomic_fetch_add_explicit(&pool->waiting[WORKER_QUERY], count, memory_order_relaxed);
-    low->last->next = high->first;
-    if (high->first == NULL)
-        high->last = low->last;
-    high->first = low->first;
-    *low = (struct line){0};
-}
-
-static void promote_queued(struct worker_pool *pool)
-{
-    struct queue *low = &pool->queues[WORKER_UPKEEP], *high = &pool->queues[WORKER_QUERY];
-    while (low->count > 0 && high->count < pool->queue_depth_max) {
-        low->count--;
-        size_t last = (low->first + low->count) % pool->queue_depth_max;
-        high->first = (high->first + pool->queue_depth_max - 1) % pool->queue_depth_max;
-        high->jobs[high->first] = low->jobs[last];
-        high->count++;
-    }
-}
-
 void worker_promote(struct worker_pool *pool)
 {
     mutex_lock(&pool->mutex);
-    promote_waiters(pool);
-    promote_queued(pool);
+    for (struct turn *turn = pool->lines.first[TURN_UPKEEP]; turn != NULL; turn = turn->next)
+        worker_of(turn)->is_urgent = true;
+    turn_move(&pool->lines, TURN_UPKEEP, TURN_QUERY);
+    pool->is_promoted = pool->queues[WORKER_UPKEEP].count > 0;
     mutex_unlock(&pool->mutex);
+}
+
+void worker_watch(bool (*is_over)(void *context), void *context)
+{
+    struct worker *worker = current;
+    if (worker == NULL)
+        return;
+    mutex_lock(&worker->pool->mutex);
+    worker->watch = is_over;
+    worker->watch_context = context;
+    mutex_unlock(&worker->pool->mutex);
+}
+
+/* A query looks at its clock, which is a call of the kernel, only when it may matter. */
+static bool is_look_due(struct worker *worker)
+{
+    struct turn_lines *lines = &worker->pool->lines;
+    if (atomic_load_explicit(&worker->is_taken_over, memory_order_relaxed) ||
+        turn_waiting(lines, TURN_DECODE) > 0)
+        return true;
+    if (worker->priority == WORKER_DECODE || turn_waiting(lines, TURN_UPKEEP) == 0)
+        return false;
+    int64_t now_us = clock_monotonic_us();
+    if (worker->priority == WORKER_QUERY && now_us < worker->looked_us + LOOK_PERIOD_US)
+        return false;
+    worker->looked_us = now_us;
+    return true;
+}
+
+/* We stand in line like the others, and go on if it is our turn all the same. */
+static void take_turns(struct worker *worker, enum turn_line line)
+{
+    struct worker_pool *pool = worker->pool;
+    turn_push(&pool->lines, &worker->turn, line);
+    struct turn *turn = turn_pop(&pool->lines);
+    if (turn == &worker->turn) {
+        worker->slice_cpu_us = clock_thread_cpu_us();
+        return;
+    }
+    pool->decoding -= worker->priority == WORKER_DECODE;
+    worker->is_running = worker->has_permit = false;
+    worker_of(turn)->has_permit = true;
+    condition_signal(&worker_of(turn)->granted);
+    wait_in_line(worker);
+    begin_turn(worker);
 }
 
 void worker_yield(void)
 {
     struct worker *worker = current;
-    if (worker == NULL)
+    if (worker == NULL || !is_look_due(worker))
         return;
     struct worker_pool *pool = worker->pool;
-    int ahead = 0;
-    for (int priority = 0; priority <= (int)worker->priority; priority++)
-        ahead += atomic_load_explicit(&pool->waiting[priority], memory_order_relaxed);
-    if (ahead == 0)
-        return;
+    bool is_query = worker->priority == WORKER_QUERY;
+    int64_t used_us = is_query ? clock_thread_cpu_us() - worker->slice_cpu_us : 0;
     mutex_lock(&pool->mutex);
-    struct waiter *next = NULL;
-    for (int priority = 0; priority <= (int)worker->priority && next == NULL; priority++)
-        next = pool->lines[priority].first;
-    if (next != NULL) {
-        /* No permit is free while somebody waits, so acquiring stands in line, behind our equals.
-         */
+    worker->is_urgent = false;
+    enum turn_line line = line_of(worker);
+    bool is_slice_over =
+        used_us >= turn_slice_us(line) && turn_waiting(&pool->lines, TURN_UPKEEP) > 0;
+    if (!worker->has_permit) {
         permit_release(worker);
         permit_acquire(worker);
+    } else if (is_slice_over || (line > TURN_DECODE && turn_waiting(&pool->lines, line - 1) > 0)) {
+        take_turns(worker, line);
+    } else {
+        worker->granted_us = clock_monotonic_us(); /* it has looked */
     }
     mutex_unlock(&pool->mutex);
 }
 
-/* Gives way to the DECODE jobs in line and comes back first of `priority`'s line. */
-static void yield_to_decode(enum worker_priority priority)
+/* Gives way to the DECODE jobs in line and comes back first of `line`. */
+static void yield_to_decode(enum turn_line line)
 {
     struct worker *worker = current;
     if (worker == NULL || worker->priority == WORKER_DECODE)
         return;
     struct worker_pool *pool = worker->pool;
-    if (atomic_load_explicit(&pool->waiting[WORKER_DECODE], memory_order_relaxed) == 0)
+    if (worker->is_urgent && turn_waiting(&pool->lines, TURN_DECODE) == 0)
         return;
     mutex_lock(&pool->mutex);
-    if (pool->lines[WORKER_DECODE].first != NULL) {
-        struct line *line = &pool->lines[priority];
-        struct waiter *waiter = &worker->waiter;
+    worker->is_urgent = true;
+    if (!worker->has_permit) {
         permit_release(worker);
-        waiter->has_permit = false;
-        waiter->next = line->first;
-        line->first = waiter;
-        if (line->last == NULL)
-            line->last = waiter;
-        atomic_fetch_add_explicit(&pool->waiting[priority], 1, memory_order_relaxed);
-        while (!waiter->has_permit)
-            condition_wait(&waiter->granted, &pool->mutex);
+        permit_acquire(worker);
+    } else if (pool->lines.first[TURN_DECODE] != NULL) {
+        permit_release(worker);
+        turn_push_first(&pool->lines, &worker->turn, line);
+        wait_in_line(worker);
+        begin_turn(worker);
     }
     mutex_unlock(&pool->mutex);
 }
 
 void worker_yield_to_decode(void)
 {
-    yield_to_decode(WORKER_QUERY);
+    yield_to_decode(TURN_QUERY);
 }
 
 void worker_yield_once(void)
 {
-    yield_to_decode(WORKER_DECODE);
+    yield_to_decode(TURN_DECODE);
 }
 
 void worker_block_begin(void)
@@ -346,6 +494,21 @@ void worker_block_end(void)
 
 /* --- the pool --- */
 
+static void start_all(struct worker_pool *pool, size_t count, size_t general_count)
+{
+    for (size_t index = 0; index < count; index++) {
+        struct worker *worker = &pool->workers[index];
+        char name[16];
+        worker->only_decode = index >= general_count;
+        snprintf(name, sizeof(name), "worker-%u", (unsigned)index % 1000);
+        worker->thread = thread_start(&(struct thread_options){.name = name,
+                                                               .stack_size = STACK_SIZE,
+                                                               .nice = NICE,
+                                                               .run = worker_main,
+                                                               .context = worker});
+    }
+}
+
 struct worker_pool *worker_pool_create(const struct worker_options *options)
 {
     struct worker_pool *pool = memory_alloc_zero(sizeof(*pool));
@@ -360,29 +523,26 @@ struct worker_pool *worker_pool_create(const struct worker_options *options)
     pool->permits = pool->permits_free = core_count;
     pool->queue_depth_max =
         options->queue_depth_max > 0 ? options->queue_depth_max : QUEUE_DEPTH_DEFAULT;
+    pool->query_queue_max =
+        options->query_queue_max > 0 ? options->query_queue_max : pool->queue_depth_max;
+    assert(pool->query_queue_max <= pool->queue_depth_max);
     for (int priority = 0; priority < WORKER_PRIORITY_COUNT; priority++)
         pool->queues[priority].jobs = memory_alloc(pool->queue_depth_max * sizeof(struct job));
-    pool->worker_count = (size_t)thread_count;
-    pool->workers = memory_alloc_zero(pool->worker_count * sizeof(pool->workers[0]));
-    size_t general_count = pool->worker_count - pool->worker_count / 4;
+    size_t count = (size_t)thread_count, general_count = count - count / 4;
     if (general_count < (size_t)core_count)
         general_count = (size_t)core_count;
-    for (size_t index = 0; index < pool->worker_count; index++) {
-        struct worker *worker = &pool->workers[index];
-        worker->pool = pool;
-        worker->only_decode = index >= general_count;
-        condition_init(&worker->waiter.granted);
+    pool->base_count = count;
+    pool->query_count_max = options->query_count_max;
+    pool->worker_count_max = count + pool->query_count_max;
+    if (pool->query_count_max == 0)
+        pool->query_count_max = general_count;
+    pool->worker_count = count;
+    pool->workers = memory_alloc_zero(pool->worker_count_max * sizeof(pool->workers[0]));
+    for (size_t index = 0; index < pool->worker_count_max; index++) {
+        pool->workers[index].pool = pool;
+        condition_init(&pool->workers[index].granted);
     }
-    for (size_t index = 0; index < pool->worker_count; index++) {
-        char name[16];
-        snprintf(name, sizeof(name), "worker-%u", (unsigned)index % 1000);
-        pool->workers[index].thread =
-            thread_start(&(struct thread_options){.name = name,
-                                                  .stack_size = STACK_SIZE,
-                                                  .nice = NICE,
-                                                  .run = worker_main,
-                                                  .context = &pool->workers[index]});
-    }
+    start_all(pool, count, general_count);
     return pool;
 }
 
@@ -393,10 +553,10 @@ void worker_pool_destroy(struct worker_pool *pool)
     condition_broadcast(&pool->work);
     condition_broadcast(&pool->decode);
     mutex_unlock(&pool->mutex);
-    for (size_t index = 0; index < pool->worker_count; index++) {
+    for (size_t index = 0; index < pool->worker_count; index++)
         thread_join(pool->workers[index].thread);
-        condition_deinit(&pool->workers[index].waiter.granted);
-    }
+    for (size_t index = 0; index < pool->worker_count_max; index++)
+        condition_deinit(&pool->workers[index].granted);
     for (int priority = 0; priority < WORKER_PRIORITY_COUNT; priority++) {
         assert(pool->queues[priority].count == 0);
         memory_free(pool->queues[priority].jobs);

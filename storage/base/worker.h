@@ -1,14 +1,17 @@
 /* The worker pool: decoding, query morsels and upkeep as jobs in that order of priority.
  *
  * A job runs on a pool thread with a 64 MiB stack, but only while it holds one of `core_count`
- * permits. Long jobs call worker_yield() at morsel borders: if a job of higher priority or an older
- * waiter of the same one is waiting, the permit is handed over and taken back in turn, so many
- * queries share fairly and decoding never waits for a query longer than a morsel. */
+ * permits. Long jobs call worker_yield() at morsel borders: if a job of higher priority is waiting,
+ * or a query that has used less CPU time, the permit is handed over and taken back in turn, so many
+ * queries share fairly, short ones first, and decoding never waits for a query longer than a
+ * morsel.
+ */
 #ifndef FRESHET_STORAGE_BASE_WORKER_H
 #define FRESHET_STORAGE_BASE_WORKER_H
 
 #include "storage/base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum worker_priority { WORKER_DECODE, WORKER_QUERY, WORKER_UPKEEP, WORKER_PRIORITY_COUNT };
@@ -19,7 +22,11 @@ struct worker_options {
     int core_count;   /* permits; 0: as many as the machine has */
     int thread_count; /* jobs that may be under way at once (running or yielded); 0: 4 * cores + 4
                        */
-    size_t queue_depth_max; /* waiting jobs per priority; 0: 4,096 */
+    /* QUERY jobs that may be under way at once, each with a thread started when it is needed, above
+     * thread_count; 0: thread_count holds for them too. */
+    size_t query_count_max;
+    size_t queue_depth_max; /* jobs per priority that wait for a thread; 0: 4,096 */
+    size_t query_queue_max; /* QUERY jobs that do; at most and, at 0, queue_depth_max */
 };
 
 struct worker_pool *worker_pool_create(const struct worker_options *options);
@@ -33,7 +40,12 @@ MUST_CHECK enum err worker_submit(struct worker_pool *pool, enum worker_priority
 void worker_promote(struct worker_pool *pool);
 /* Inside a job: may give the permit away for a while. Outside of one: nothing. */
 void worker_yield(void);
-/* The same, but gives way to DECODE jobs only, and comes back before all waiting QUERY jobs. */
+/* Inside a job: is_over, called with locks held and at any time until the job ends or sets NULL,
+ * says that it has only to clean up, having been cancelled or run out of time. While it waits for
+ * its turn it goes to the front then. */
+void worker_watch(bool (*is_over)(void *context), void *context);
+/* The same as worker_yield, but gives way to DECODE jobs only, and comes back before all waiting
+ * QUERY jobs. */
 void worker_yield_to_decode(void);
 /* The same, and comes back before all other jobs: whoever waits gets one turn. */
 void worker_yield_once(void);

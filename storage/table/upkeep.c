@@ -382,9 +382,10 @@ void store_upkeep(struct store *store)
     upkeep->next_look_us = now_us + LOOK_PERIOD_US;
     if (atomic_exchange_explicit(&upkeep->is_active, true, memory_order_acq_rel))
         return; /* another thread was quicker */
-    if (worker_submit(store->options.workers, is_urgent ? WORKER_QUERY : WORKER_UPKEEP, run_job,
-                      store) != OK)
+    if (worker_submit(store->options.workers, WORKER_UPKEEP, run_job, store) != OK)
         atomic_store_explicit(&upkeep->is_active, false, memory_order_release);
+    else if (is_urgent)
+        worker_promote(store->options.workers);
 }
 
 /* --- on the caller's thread --- */

@@ -2,6 +2,7 @@
 #include "storage/base/worker.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/fault.h"
 #include "storage/base/thread.h"
 
 #include <setjmp.h>
@@ -232,6 +233,7 @@ static void test_promotion_overtakes_queries(void **state)
 static void urgent_job(void *context)
 {
     static const int decode = 1, query = 2;
+    worker_yield_to_decode(); /* from now on no query goes before us */
     assert_int_equal(worker_submit(context, WORKER_QUERY, mark_job, (void *)&query), OK);
     clock_sleep_us(2000); /* in line for the permit we hold */
     worker_yield_to_decode();
@@ -285,6 +287,191 @@ static void test_a_job_that_is_behind_gives_one_turn(void **state)
     assert_int_equal(atomic_load(&ran.count), 2);
 }
 
+/* --- queries among each other --- */
+
+#define LONG_COUNT 6
+#define LONG_US 30000 /* of CPU: past the first line */
+
+static struct {
+    _Atomic int begun, past, last, switches, switches_at_submit, switches_at_run;
+    _Atomic bool is_short_done;
+} crowd;
+
+/* Uses the core, yields, and notes when the permit has come from another job. */
+static void crowd_job(void *context)
+{
+    int self = (int)(intptr_t)context;
+    int64_t begin_us = clock_thread_cpu_us(), give_up_us = clock_monotonic_us() + 20000000;
+    bool is_past = false;
+    atomic_fetch_add(&crowd.begun, 1);
+    while (!atomic_load(&crowd.is_short_done) && clock_monotonic_us() < give_up_us) {
+        if (atomic_exchange(&crowd.last, self) != self)
+            atomic_fetch_add(&crowd.switches, 1);
+        if (!is_past && clock_thread_cpu_us() - begin_us > LONG_US) {
+            is_past = true;
+            atomic_fetch_add(&crowd.past, 1);
+        }
+        worker_yield();
+    }
+}
+
+static void short_job(void *context)
+{
+    (void)context;
+    atomic_store(&crowd.switches_at_run, atomic_load(&crowd.switches));
+    atomic_store(&crowd.is_short_done, true);
+}
+
+/* How often the permit went from one long query to another while a short one waited. */
+static int run_crowd(void)
+{
+    struct worker_pool *pool = worker_pool_create(&(struct worker_options){
+        .core_count = 1, .thread_count = 2, .query_count_max = LONG_COUNT + 2});
+    atomic_store(&crowd.is_short_done, false);
+    atomic_store(&crowd.past, 0);
+    atomic_store(&crowd.begun, 0);
+    for (intptr_t i = 1; i <= LONG_COUNT; i++)
+        assert_int_equal(worker_submit(pool, WORKER_QUERY, crowd_job, (void *)i), OK);
+    int64_t give_up_us = clock_monotonic_us() + 20000000;
+    while (atomic_load(&crowd.past) < LONG_COUNT && clock_monotonic_us() < give_up_us)
+        clock_sleep_us(500);
+    assert_int_equal(atomic_load(&crowd.begun), LONG_COUNT); /* each has a thread */
+    atomic_store(&crowd.switches_at_submit, atomic_load(&crowd.switches));
+    assert_int_equal(worker_submit(pool, WORKER_QUERY, short_job, NULL), OK);
+    worker_pool_destroy(pool);
+    assert_true(atomic_load(&crowd.is_short_done));
+    return atomic_load(&crowd.switches_at_run) - atomic_load(&crowd.switches_at_submit);
+}
+
+static void test_short_queries_go_before_long_ones(void **state)
+{
+    (void)state;
+    assert_in_range(run_crowd(), 0, 2);
+    fault_plant("turn.one_level"); /* then it stands behind them all */
+    int switches = run_crowd();
+    fault_clear();
+    assert_in_range(switches, 3, 1000000);
+}
+
+/* Holds the permit without looking. */
+static void blind_job(void *context)
+{
+    int64_t give_up_us = clock_monotonic_us() + (context == NULL ? 10000000 : 300000);
+    while (!atomic_load(&decoded) && clock_monotonic_us() < give_up_us)
+        clock_sleep_us(500);
+    worker_yield(); /* without a permit by now: stands in line */
+    atomic_fetch_add(&run_count, 1);
+}
+
+/* A call that takes seconds without looking must not hold up decoding, nor a short query. */
+static void test_blind_jobs_are_overtaken(void **state)
+{
+    (void)state;
+    for (int priority = WORKER_DECODE; priority <= WORKER_QUERY; priority++) {
+        struct worker_pool *pool =
+            worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 8});
+        atomic_store(&decoded, false);
+        atomic_store(&run_count, 0);
+        assert_int_equal(worker_submit(pool, WORKER_QUERY, blind_job, NULL), OK);
+        clock_sleep_us(2000);
+        assert_int_equal(worker_submit(pool, (enum worker_priority)priority, decode_job, NULL), OK);
+        int64_t begin_us = clock_monotonic_us();
+        worker_pool_destroy(pool);
+        assert_true(clock_monotonic_us() - begin_us < 9000000);
+        assert_int_equal(atomic_load(&run_count), 1);
+    }
+    fault_plant("worker.nothing_is_taken_over");
+    struct worker_pool *pool =
+        worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 8});
+    atomic_store(&decoded, false);
+    assert_int_equal(worker_submit(pool, WORKER_QUERY, blind_job, pool), OK);
+    clock_sleep_us(2000);
+    assert_int_equal(worker_submit(pool, WORKER_DECODE, decode_job, NULL), OK);
+    clock_sleep_us(100000);
+    assert_false(atomic_load(&decoded));
+    worker_pool_destroy(pool);
+    fault_clear();
+}
+
+static _Atomic bool is_given_up;
+
+static bool is_over(void *context)
+{
+    (void)context;
+    return atomic_load(&is_given_up);
+}
+
+static void watched_job(void *context)
+{
+    int64_t begin_us = clock_thread_cpu_us();
+    worker_watch(is_over, NULL);
+    while (clock_thread_cpu_us() - begin_us < LONG_US)
+        worker_yield();
+    *(_Atomic int *)context = 1;
+    while (!atomic_load(&is_given_up))
+        worker_yield();
+    worker_yield();
+    *(_Atomic int *)context = 2;
+    worker_watch(NULL, NULL);
+}
+
+static _Atomic bool is_stream_over;
+
+/* Short queries without end, all of them before a long one. */
+static void stream_job(void *context)
+{
+    int64_t begin_us = clock_thread_cpu_us();
+    while (clock_thread_cpu_us() - begin_us < 1000)
+        continue;
+    if (!atomic_load(&is_stream_over))
+        (void)!worker_submit(context, WORKER_QUERY, stream_job, context);
+}
+
+/* Who is cancelled while it waits goes first, and under a stream of short ones a long one gets on.
+ */
+static void test_long_queries_get_on_and_end_soon(void **state)
+{
+    (void)state;
+    _Atomic int step = 0;
+    struct worker_pool *pool = worker_pool_create(
+        &(struct worker_options){.core_count = 1, .thread_count = 4, .query_count_max = 8});
+    atomic_store(&is_given_up, false);
+    atomic_store(&is_stream_over, false);
+    assert_int_equal(worker_submit(pool, WORKER_QUERY, watched_job, &step), OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(worker_submit(pool, WORKER_QUERY, stream_job, pool), OK);
+    int64_t give_up_us = clock_monotonic_us() + 20000000;
+    while (atomic_load(&step) < 1 && clock_monotonic_us() < give_up_us)
+        clock_sleep_us(1000);
+    assert_int_equal(atomic_load(&step), 1);
+    atomic_store(&is_given_up, true);
+    while (atomic_load(&step) < 2 && clock_monotonic_us() < give_up_us)
+        clock_sleep_us(1000);
+    assert_int_equal(atomic_load(&step), 2);
+    atomic_store(&is_stream_over, true);
+    worker_pool_destroy(pool);
+}
+
+/* The room for queries is bounded, and upkeep and decoding have threads that queries do not take.
+ */
+static void test_room_for_queries_is_bounded(void **state)
+{
+    (void)state;
+    struct worker_pool *pool = worker_pool_create(&(struct worker_options){
+        .core_count = 1, .thread_count = 4, .query_count_max = 2, .query_queue_max = 3});
+    is_open = false;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(worker_submit(pool, WORKER_QUERY, blocking_job, NULL), OK);
+    clock_sleep_us(20000); /* both have their threads */
+    int taken = 0;
+    while (taken < 10 && worker_submit(pool, WORKER_QUERY, blocking_job, NULL) == OK)
+        taken++;
+    assert_in_range(taken, 3, 5); /* 5: the threads had not come yet */
+    assert_int_equal(worker_submit(pool, WORKER_UPKEEP, opening_job, NULL), OK);
+    worker_pool_destroy(pool);
+    assert_true(is_open);
+}
+
 /* 16 MiB deep: the stacks are as large as promised. */
 static void deep_job(void *context)
 {
@@ -315,6 +502,10 @@ int main(void)
         cmocka_unit_test(test_promotion_overtakes_queries),
         cmocka_unit_test(test_urgent_upkeep_gives_way_to_decoding_only),
         cmocka_unit_test(test_a_job_that_is_behind_gives_one_turn),
+        cmocka_unit_test(test_short_queries_go_before_long_ones),
+        cmocka_unit_test(test_blind_jobs_are_overtaken),
+        cmocka_unit_test(test_long_queries_get_on_and_end_soon),
+        cmocka_unit_test(test_room_for_queries_is_bounded),
         cmocka_unit_test(test_deep_stack),
     };
     mutex_init(&mutex);

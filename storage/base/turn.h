@@ -1,0 +1,61 @@
+/* Whose turn it is: the lines in which jobs wait for a permit, and the rule by which one is chosen.
+ *
+ * No locks and no clock in here: the worker pool calls all of it under its mutex. */
+#ifndef FRESHET_STORAGE_BASE_TURN_H
+#define FRESHET_STORAGE_BASE_TURN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* From first to last. A query stands in the line of the CPU time it has used so far. */
+enum turn_line {
+    TURN_DECODE,
+    TURN_QUERY, /* the first of TURN_QUERY_LEVELS */
+    TURN_QUERY_LONGEST = TURN_QUERY + 3,
+    TURN_UPKEEP,
+    TURN_LINE_COUNT
+};
+
+/* One of so many turns goes to who has waited longest, whatever its line. */
+#define TURN_OLDEST_EVERY 4
+
+/* One that waits; part of whoever does. */
+struct turn {
+    struct turn *next, *previous;
+    enum turn_line line;
+    bool is_waiting;
+    uint64_t arrived; /* grows with each arrival */
+};
+
+struct turn_lines {
+    struct turn *first[TURN_LINE_COUNT], *last[TURN_LINE_COUNT];
+    uint64_t arrivals, turns;
+    _Atomic int waiting[TURN_LINE_COUNT]; /* how many; a relaxed hint without the lock */
+};
+
+/* The line of a query that has used so much CPU time. */
+enum turn_line turn_query_line(int64_t used_us);
+/* How long a query of that line may keep its permit while its equals wait. */
+int64_t turn_slice_us(enum turn_line line);
+
+void turn_push(struct turn_lines *lines, struct turn *turn, enum turn_line line);
+/* Before all others of the line. */
+void turn_push_first(struct turn_lines *lines, struct turn *turn, enum turn_line line);
+void turn_remove(struct turn_lines *lines, struct turn *turn);
+/* All of `from` go before all of `to`, in their order. */
+void turn_move(struct turn_lines *lines, enum turn_line from, enum turn_line to);
+/* Who is next, taken out of its line; NULL: nobody waits. */
+struct turn *turn_pop(struct turn_lines *lines);
+
+/* How many wait in the lines up to and with `line`. */
+static inline int turn_waiting(const struct turn_lines *lines, enum turn_line line)
+{
+    int count = 0;
+    for (int i = 0; i <= (int)line; i++)
+        count += atomic_load_explicit(&lines->waiting[i], memory_order_relaxed);
+    return count;
+}
+
+#endif

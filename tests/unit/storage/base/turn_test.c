@@ -1,0 +1,183 @@
+/* Whose turn it is: lines and levels against a naive list, and nobody waits for ever. */
+#include "storage/base/turn.h"
+
+#include "storage/base/fault.h"
+#include "storage/base/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+static void test_levels(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t used_us;
+        int level;
+    } cases[] = {{0, 0},        {9999, 0},   {10000, 1},   {99999, 1},
+                 {100000, 2},   {999999, 2}, {1000000, 3}, {INT64_C(1) << 40, 3},
+                 {INT64_MAX, 3}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(turn_query_line(cases[i].used_us), TURN_QUERY + cases[i].level);
+    assert_int_equal(turn_slice_us(TURN_DECODE), 0);
+    assert_int_equal(turn_slice_us(TURN_UPKEEP), 0);
+    for (int line = TURN_QUERY; line < TURN_QUERY_LONGEST; line++)
+        assert_true(turn_slice_us((enum turn_line)line) <
+                    turn_slice_us((enum turn_line)(line + 1)));
+}
+
+/* --- against a naive list --- */
+
+#define WAITERS 40
+
+struct model {
+    int order[TURN_LINE_COUNT][WAITERS]; /* by line, from first to last */
+    int count[TURN_LINE_COUNT];
+    uint64_t arrived[WAITERS];
+    uint64_t arrivals, turns;
+};
+
+static void model_insert(struct model *model, int line, int at, int who)
+{
+    for (int i = model->count[line]; i > at; i--)
+        model->order[line][i] = model->order[line][i - 1];
+    model->order[line][at] = who;
+    model->count[line]++;
+}
+
+static void model_remove(struct model *model, int who)
+{
+    for (int line = 0; line < TURN_LINE_COUNT; line++)
+        for (int i = 0; i < model->count[line]; i++)
+            if (model->order[line][i] == who) {
+                model->count[line]--;
+                for (; i < model->count[line]; i++)
+                    model->order[line][i] = model->order[line][i + 1];
+                return;
+            }
+}
+
+static int model_pop(struct model *model)
+{
+    int found = -1;
+    if (model->count[TURN_DECODE] > 0) {
+        found = model->order[TURN_DECODE][0];
+    } else {
+        bool is_for_oldest = ++model->turns % TURN_OLDEST_EVERY == 0;
+        for (int line = TURN_QUERY; line < TURN_LINE_COUNT; line++) {
+            if (model->count[line] == 0)
+                continue;
+            int who = model->order[line][0];
+            if (found < 0 || (is_for_oldest && model->arrived[who] < model->arrived[found]))
+                found = who;
+        }
+    }
+    if (found >= 0)
+        model_remove(model, found);
+    return found;
+}
+
+static void step(struct random_stream *random, struct turn_lines *lines, struct turn *turns,
+                 struct model *model)
+{
+    int who = (int)random_below(random, WAITERS);
+    int line = (int)random_below(random, TURN_LINE_COUNT);
+    switch (random_below(random, 8)) {
+    case 0:
+        if (turns[who].is_waiting) {
+            turn_remove(lines, &turns[who]);
+            model_remove(model, who);
+        }
+        return;
+    case 1:
+        if (!turns[who].is_waiting) {
+            turn_push_first(lines, &turns[who], (enum turn_line)line);
+            model_insert(model, line, 0, who);
+            model->arrived[who] = 0;
+        }
+        return;
+    case 2:
+        if (line == TURN_QUERY)
+            return;
+        turn_move(lines, (enum turn_line)line, TURN_QUERY);
+        for (int i = model->count[line]; i > 0; i--)
+            model_insert(model, TURN_QUERY, 0, model->order[line][i - 1]);
+        model->count[line] = 0;
+        return;
+    case 3:
+    case 4: {
+        struct turn *turn = turn_pop(lines);
+        assert_int_equal(turn == NULL ? -1 : turn - turns, model_pop(model));
+        return;
+    }
+    default:
+        if (!turns[who].is_waiting) {
+            turn_push(lines, &turns[who], (enum turn_line)line);
+            model_insert(model, line, model->count[line], who);
+            model->arrived[who] = ++model->arrivals;
+        }
+    }
+}
+
+static void test_random_programs(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        struct random_stream random;
+        struct turn_lines lines = {0};
+        struct turn turns[WAITERS] = {0};
+        struct model model = {0};
+        random_stream_init(&random, seed);
+        printf("seed %llu\n", (unsigned long long)seed);
+        for (int i = 0; i < 2000; i++) {
+            step(&random, &lines, turns, &model);
+            int total = 0;
+            for (int line = 0; line < TURN_LINE_COUNT; line++) {
+                total += model.count[line];
+                assert_int_equal(turn_waiting(&lines, (enum turn_line)line), total);
+            }
+        }
+    }
+}
+
+/* --- nobody starves --- */
+
+/* Turns until one of the last line has its own while two of the first come again and again. */
+static int turns_until_last(void)
+{
+    struct turn_lines lines = {0};
+    struct turn turns[20] = {0};
+    for (int i = 0; i < 10; i++)
+        turn_push(&lines, &turns[i], TURN_QUERY_LONGEST);
+    turn_push(&lines, &turns[10], TURN_UPKEEP);
+    turn_push(&lines, &turns[11], TURN_QUERY);
+    turn_push(&lines, &turns[12], TURN_QUERY);
+    for (int count = 1; count < 1000; count++) {
+        struct turn *turn = turn_pop(&lines);
+        if (turn == &turns[10])
+            return count;
+        turn_push(&lines, turn, turn < &turns[10] ? TURN_QUERY_LONGEST : TURN_QUERY);
+    }
+    return 1000;
+}
+
+static void test_nobody_starves(void **state)
+{
+    (void)state;
+    assert_in_range(turns_until_last(), 1, TURN_OLDEST_EVERY * 13);
+    fault_plant("turn.long_ones_starve");
+    int count = turns_until_last();
+    fault_clear();
+    assert_int_equal(count, 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_random_programs),
+        cmocka_unit_test(test_nobody_starves),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
