@@ -237,7 +237,7 @@ MUST_CHECK enum err cursor_next(struct cursor *cursor, struct batch *batch, bool
                                 struct error *error);
 /* For a morsel that was just sought, before its first vector, without looking at each row: how many
  * rows will come, and what is known of a column over all of them. *is_known false: only the rows
- * say. */
+ * say. `out` NULL: only whether it is known, which reads no block of the column. */
 MUST_CHECK enum err cursor_rows(struct cursor *cursor, bool *is_known, uint64_t *row_count,
                                 struct error *error);
 MUST_CHECK enum err cursor_extent(struct cursor *cursor, size_t column, enum scan_want want,

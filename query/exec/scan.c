@@ -185,6 +185,27 @@ static void count_rows(struct exec_node *node, uint64_t count)
     node->exec->actual[node->plan->id].rows_in += count;
 }
 
+/* All of the digest's items, or nothing is read for any of them. */
+static enum err find_extents(struct scan *scan, uint64_t row_count, bool *is_known,
+                             struct error *error)
+{
+    const struct scan_digest *digest = scan->digest;
+    enum err err = OK;
+    for (size_t i = 0; err == OK && *is_known && i < digest->item_count; i++) {
+        const struct scan_digest_item *item = &digest->items[i];
+        if (item->has_column)
+            err = cursor_extent(scan->cursor, item->column, item->want, is_known, NULL, error);
+    }
+    for (size_t i = 0; err == OK && *is_known && i < digest->item_count; i++) {
+        const struct scan_digest_item *item = &digest->items[i];
+        scan->extents[i] = (struct scan_extent){.row_count = row_count};
+        if (item->has_column)
+            err = cursor_extent(scan->cursor, item->column, item->want, is_known, &scan->extents[i],
+                                error);
+    }
+    return err;
+}
+
 /* Hands the digest what is known of a morsel that was just sought, if that is all it wants. */
 static enum err digest_morsel(struct exec_node *node, struct error *error)
 {
@@ -195,13 +216,8 @@ static enum err digest_morsel(struct exec_node *node, struct error *error)
     if (!is_known)
         return OK;
     enum err err = cursor_rows(scan->cursor, &is_known, &row_count, error);
-    for (size_t i = 0; err == OK && is_known && row_count != 0 && i < digest->item_count; i++) {
-        const struct scan_digest_item *item = &digest->items[i];
-        scan->extents[i] = (struct scan_extent){.row_count = row_count};
-        if (item->has_column)
-            err = cursor_extent(scan->cursor, item->column, item->want, &is_known,
-                                &scan->extents[i], error);
-    }
+    if (err == OK && is_known && row_count != 0)
+        err = find_extents(scan, row_count, &is_known, error);
     if (err != OK || !is_known || row_count == 0)
         return err;
     scan->is_digested = true;

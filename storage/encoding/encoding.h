@@ -120,6 +120,9 @@ bool block_validity(const struct block *block, uint32_t begin, uint32_t count, u
 /* The sum of rows [begin, begin + count) of an INTEGER block that are not NULL. */
 __int128 block_sum(const struct block *block, uint32_t begin, uint32_t count);
 
+/* The sum of single rows, ascending, of an INTEGER block that has no NULLs. */
+__int128 block_sum_at(const struct block *block, const uint32_t *rows, uint32_t count);
+
 /* Predicates on encoded values, one vector at a time. Rows that are not NULL and satisfy it, as
  * offsets from `begin`, ascending, into `selection` (room for BLOCK_VECTOR_ROWS + 16); their number
  * is returned. INTEGER only. */

@@ -17,7 +17,6 @@
 #include <assert.h>
 
 #define HEAD_SIZE 16u
-#define PICK_AHEAD 48    /* rows */
 #define SUM_WIDTH_MAX 26 /* 64 values of so many bits add up within 32 */
 #define LANES(width) ((width) <= 32 ? 32u : 16u)
 
@@ -88,15 +87,25 @@ void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out)
     }
 }
 
+/* Where a value of up to 32 bits begins, and the word it may run over into: the same one where it
+ * does not. Returns its first bit. Units follow each other without a gap, so rows of words count
+ * through. */
+static inline uint32_t words_of(const uint8_t *units, uint32_t index, uint32_t width,
+                                const uint8_t **word, const uint8_t **next)
+{
+    uint32_t bit = index / 32 * width, shift = bit % 32;
+    *word = units + bit / 32 * UNIT_ROW_BYTES + index % 32 * 4;
+    *next = *word + (shift + width > 32 ? UNIT_ROW_BYTES : 0);
+    return shift;
+}
+
 /* One value. Whether it runs over into the next word is as good as chance: no branch on it, the
  * same word is taken twice instead. Divisions are by constants, the two of them by powers of two.
  */
 static inline uint64_t units_at32(const uint8_t *units, uint32_t index, uint32_t width)
 {
-    uint32_t bit = index % UNIT_VALUES / 32 * width, shift = bit % 32;
-    const uint8_t *word = units + index / UNIT_VALUES * (width * UNIT_ROW_BYTES) +
-                          bit / 32 * UNIT_ROW_BYTES + index % 32 * 4;
-    const uint8_t *next = word + (shift + width > 32 ? UNIT_ROW_BYTES : 0);
+    const uint8_t *word, *next;
+    uint32_t shift = words_of(units, index, width, &word, &next);
     uint64_t value = load_u32(word) >> shift | (uint64_t)load_u32(next) << (32 - shift);
     return value & ((UINT64_C(1) << width) - 1);
 }
@@ -286,35 +295,152 @@ __int128 packed_sum(const struct packed *packed, uint32_t vector, uint32_t count
     return (__int128)(int64_t)head.base * count + (__int128)packed->scale * sum;
 }
 
-/* Single rows lie cache lines apart, where the processor does not see them coming: they are asked
- * for some rows ahead, which halves what a row costs. */
-static inline void fetch_row(const struct packed *packed, uint32_t row)
+/* --- single rows --- */
+
+#define PICK_BODY static inline __attribute__((always_inline))
+#define PICK_ROWS 64 /* of a round: as many lines as are asked for ahead */
+#define PICK_FEW 8   /* below it setting up costs more than it saves */
+#define UNIT_ROW_WORDS (UNIT_ROW_BYTES / 4)
+
+/* A word of a unit, wherever the bytes lie. */
+typedef uint32_t pick_word __attribute__((aligned(1), may_alias));
+
+/* What rows need to know of their vector. */
+struct pick_vectors {
+    uint32_t units[BLOCK_VECTORS_MAX], width[BLOCK_VECTORS_MAX];
+    uint64_t base[BLOCK_VECTORS_MAX], mask[BLOCK_VECTORS_MAX];
+};
+
+/* Where the values of a round lie, in words from the first unit. */
+struct pick_round {
+    uint32_t word[PICK_ROWS], next[PICK_ROWS], shift[PICK_ROWS];
+};
+
+/* False: some vector is packed in another way. */
+static bool pick_prepare(const struct packed *packed, uint32_t first, uint32_t last,
+                         struct pick_vectors *vectors)
 {
-    struct packed_head head = head_of(packed, row / BLOCK_VECTOR_ROWS);
-    uint32_t index = row % BLOCK_VECTOR_ROWS, bit = index % UNIT_VALUES / 32 * head.width;
-    __builtin_prefetch(head.units + index / UNIT_VALUES * (head.width * UNIT_ROW_BYTES) +
-                       bit / 32 * UNIT_ROW_BYTES + index % 32 * 4);
+    for (uint32_t vector = first; vector <= last; vector++) {
+        struct packed_head head = head_of(packed, vector);
+        if (head.width == 0 || head.width > 32)
+            return false;
+        vectors->units[vector] = (uint32_t)(head.units - packed->units) / 4;
+        vectors->width[vector] = head.width;
+        vectors->base[vector] = head.base;
+        vectors->mask[vector] = (UINT64_C(1) << head.width) - 1;
+    }
+    return true;
+}
+
+/* Single rows lie cache lines apart, where the processor does not see them coming: a round of rows
+ * is found and its words are asked for, and then the round before, whose words are there by now, is
+ * read. Without that a row costs what its line takes to come. Rounds have a fixed length, so that
+ * the compiler makes vector instructions of both steps. */
+PICK_BODY void pick_find_body(const struct pick_vectors *restrict vectors,
+                              const uint32_t *restrict rows, struct pick_round *restrict out)
+{
+    for (uint32_t i = 0; i < PICK_ROWS; i++) {
+        uint32_t vector = rows[i] / BLOCK_VECTOR_ROWS, index = rows[i] % BLOCK_VECTOR_ROWS;
+        uint32_t width = vectors->width[vector], bit = index / 32 * width, shift = bit % 32;
+        uint32_t word = vectors->units[vector] + bit / 32 * UNIT_ROW_WORDS + index % 32;
+        out->word[i] = word;
+        out->next[i] = word + (shift + width > 32 ? UNIT_ROW_WORDS : 0);
+        out->shift[i] = shift;
+    }
+}
+
+PICK_BODY void pick_read_body(const struct pick_vectors *restrict vectors,
+                              const pick_word *restrict units, const uint32_t *restrict rows,
+                              const struct pick_round *restrict round, uint64_t scale,
+                              uint64_t *restrict out)
+{
+    for (uint32_t i = 0; i < PICK_ROWS; i++) {
+        uint32_t vector = rows[i] / BLOCK_VECTOR_ROWS;
+        uint64_t both = units[round->word[i]] | (uint64_t)units[round->next[i]] << 32;
+        out[i] = vectors->base[vector] + (both >> round->shift[i] & vectors->mask[vector]) * scale;
+    }
+}
+
+#define PICK_FUNCTIONS(isa, attributes)                                                            \
+    attributes static void pick_find_##isa(const struct pick_vectors *restrict vectors,            \
+                                           const uint32_t *restrict rows,                          \
+                                           struct pick_round *restrict out)                        \
+    {                                                                                              \
+        pick_find_body(vectors, rows, out);                                                        \
+    }                                                                                              \
+    attributes static void pick_read_##isa(                                                        \
+        const struct pick_vectors *restrict vectors, const pick_word *restrict units,              \
+        const uint32_t *restrict rows, const struct pick_round *restrict round, uint64_t scale,    \
+        uint64_t *restrict out)                                                                    \
+    {                                                                                              \
+        pick_read_body(vectors, units, rows, round, scale, out);                                   \
+    }
+PICK_FUNCTIONS(base, )
+#if defined(__x86_64__)
+PICK_FUNCTIONS(avx2, __attribute__((target("avx2,bmi2"))))
+#else
+#define pick_find_avx2 pick_find_base
+#define pick_read_avx2 pick_read_base
+#endif
+
+/* One round's rows, the last one as often as it takes where there are fewer. */
+static const uint32_t *pick_rows(const uint32_t *rows, uint32_t count, uint32_t *padded)
+{
+    if (count >= PICK_ROWS)
+        return rows;
+    memcpy(padded, rows, count * sizeof(*rows));
+    for (uint32_t i = count; i < PICK_ROWS; i++)
+        padded[i] = rows[count - 1];
+    return padded;
+}
+
+static void pick_fetch(const pick_word *units, const struct pick_round *round)
+{
+    for (uint32_t i = 0; i < PICK_ROWS; i++) {
+        __builtin_prefetch(&units[round->word[i]]);
+        __builtin_prefetch(&units[round->next[i]]);
+    }
+}
+
+/* `next` rounds are found before the current one is read, so the last call finds none. */
+static void pick_all(const struct packed *packed, const struct pick_vectors *vectors,
+                     const uint32_t *rows, uint32_t count, uint64_t *out)
+{
+    bool has_avx2 = kernels_chosen()->isa != KERNEL_BASE;
+    const pick_word *units = (const pick_word *)(const void *)packed->units;
+    uint32_t padded[2][PICK_ROWS];
+    struct pick_round rounds[2];
+    uint64_t rest[PICK_ROWS];
+    const uint32_t *current = NULL;
+    for (uint32_t begin = 0, turn = 0; begin < count + PICK_ROWS; begin += PICK_ROWS, turn ^= 1) {
+        const uint32_t *found = NULL;
+        if (begin < count) {
+            found = pick_rows(rows + begin, count - begin, padded[turn]);
+            (has_avx2 ? pick_find_avx2 : pick_find_base)(vectors, found, &rounds[turn]);
+            pick_fetch(units, &rounds[turn]);
+        }
+        if (current != NULL) {
+            uint32_t first = begin - PICK_ROWS, left = count - first;
+            uint64_t *target = left < PICK_ROWS ? rest : out + first;
+            (has_avx2 ? pick_read_avx2 : pick_read_base)(vectors, units, current, &rounds[turn ^ 1],
+                                                         packed->scale, target);
+            if (left < PICK_ROWS)
+                memcpy(out + first, rest, left * sizeof(*out));
+        }
+        current = found;
+    }
 }
 
 void packed_pick(const struct packed *packed, const uint32_t *rows, uint32_t count, int64_t *out)
 {
-    for (uint32_t i = 0; i < count;) {
-        uint32_t vector = rows[i] / BLOCK_VECTOR_ROWS;
-        struct packed_head head = head_of(packed, vector);
-        uint32_t end = i + 1;
-        while (end < count && rows[end] / BLOCK_VECTOR_ROWS == vector)
-            end++;
-        if (head.width == 0 || head.width > 32) {
-            for (; i < end; i++)
-                out[i] = packed_at(packed, rows[i]);
-        }
-        for (; i < end; i++) {
-            if (i + PICK_AHEAD < count)
-                fetch_row(packed, rows[i + PICK_AHEAD]);
-            uint64_t value = units_at32(head.units, rows[i] % BLOCK_VECTOR_ROWS, head.width);
-            out[i] = (int64_t)(head.base + value * packed->scale);
-        }
+    struct pick_vectors vectors;
+    if (count >= PICK_FEW && pick_prepare(packed, rows[0] / BLOCK_VECTOR_ROWS,
+                                          rows[count - 1] / BLOCK_VECTOR_ROWS, &vectors)) {
+        pick_all(packed, &vectors, rows, count, (uint64_t *)out);
+        return;
     }
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = packed_at(packed, rows[i]);
 }
 
 uint32_t packed_select(const struct packed *packed, uint32_t vector, uint32_t count, int64_t low,

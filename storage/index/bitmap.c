@@ -320,46 +320,6 @@ bool bitmap_index_find(const struct bitmap_index *index, int64_t key, uint32_t *
 
 /* --- lists to rows --- */
 
-/* Exactly entry->count ascending rows into `rows`; false: the bytes say something else. Nearly all
- * of them take one or two bytes. */
-static bool read_deltas(const struct entry *entry, uint32_t row_count, uint32_t *rows)
-{
-    const uint8_t *at = (const uint8_t *)entry->list.data, *end = at + entry->list.size;
-    uint64_t row = 0;
-    uint32_t i = 0;
-    bool is_bad = false;
-    for (; i < entry->count && end - at >= 4; i++) { /* one byte or two, without a branch on it */
-        uint32_t bytes;
-        memcpy(&bytes, at, sizeof(bytes));
-        if ((bytes & 0x8080) == 0x8080)
-            break;
-        uint32_t has_two = bytes >> 7 & 1,
-                 delta = (bytes & 0x7F) | (bytes >> 1 & 0x3F80 & -has_two);
-        at += 1 + has_two;
-        row += delta;
-        rows[i] = (uint32_t)row;
-        is_bad |= (delta == 0 && i > 0) || row >= row_count;
-    }
-    if (is_bad)
-        return false;
-    for (; i < entry->count; i++) {
-        uint64_t delta = 0;
-        unsigned shift = 0;
-        for (; at < end && *at >= 0x80 && shift < 28; shift += 7)
-            delta |= (uint64_t)(*at++ & 0x7F) << shift;
-        if (at == end || *at >= 0x80)
-            return false;
-        delta |= (uint64_t)*at++ << shift;
-        if (delta >= row_count || (i > 0 && delta == 0))
-            return false;
-        row += delta;
-        if (row >= row_count)
-            return false;
-        rows[i] = (uint32_t)row;
-    }
-    return at == end;
-}
-
 static roaring_bitmap_t *roaring_checked(roaring_bitmap_t *rows)
 {
     assert(rows != NULL); /* memory: as arenas, exhaustion aborts */
@@ -372,7 +332,7 @@ static uint32_t *entry_list(const struct entry *entry, uint32_t row_count)
     if (entry->count > entry->list.size) /* before the memory is taken */
         return NULL;
     uint32_t *rows = memory_alloc(entry->count * sizeof(*rows));
-    if (read_deltas(entry, row_count, rows))
+    if (deltas_read(entry->list, entry->count, row_count, rows))
         return rows;
     memory_free(rows);
     return NULL;
@@ -602,6 +562,21 @@ bool row_set_has_range(const struct row_set *set, uint32_t begin, uint32_t end)
     return roaring_move_uint32_iterator_equalorlarger(&at, begin) && at.current_value < end;
 }
 
+#define COPY_STRIDE 32 /* a length that is known: the compiler makes vector instructions of it */
+
+/* Rows from `begin` on. */
+static void copy_from(const uint32_t *restrict rows, uint32_t count, uint32_t begin,
+                      uint32_t *restrict out)
+{
+    uint32_t done = 0;
+    for (; count - done >= COPY_STRIDE; done += COPY_STRIDE) {
+        for (uint32_t i = 0; i < COPY_STRIDE; i++)
+            out[done + i] = rows[done + i] - begin;
+    }
+    for (; done < count; done++)
+        out[done] = rows[done] - begin;
+}
+
 uint32_t row_set_read(const struct row_set *set, uint32_t begin, uint32_t end, uint32_t *selection,
                       uint32_t limit)
 {
@@ -610,8 +585,8 @@ uint32_t row_set_read(const struct row_set *set, uint32_t begin, uint32_t end, u
     if (set->rows == NULL) {
         uint32_t first = list_find(set, begin), left = list_find(set, end) - first;
         count = left < limit ? left : limit;
-        if (count != 0)
-            memcpy(selection, set->list + first, count * sizeof(*selection));
+        copy_from(set->list + first, count, begin, selection);
+        return count;
     } else {
         roaring_uint32_iterator_t at;
         roaring_init_iterator(set->rows, &at);

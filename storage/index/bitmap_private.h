@@ -12,6 +12,10 @@
 
 enum bitmap_form { BITMAP_DELTAS = 0, BITMAP_ROARING = 1 };
 
+/* deltas.c: exactly `count` ascending rows below row_count into `rows`; false: the bytes say
+ * something else, and `rows` has anything. */
+bool deltas_read(struct slice list, uint32_t count, uint32_t row_count, uint32_t *rows);
+
 /* Ascending rows in CRoaring's portable format, runs found; returns the size. */
 size_t bitmap_roaring_write(const uint32_t *rows, uint32_t count, struct writer *out);
 

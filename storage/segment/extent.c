@@ -3,12 +3,15 @@
  *
  *   all rows of a block pass   number, NULLs, least and greatest: the footer's; the sum: added up
  *                              while the values are packed (block_sum)
- *   bitmaps name the rows      their number; of the column that the segment is sorted by, the first
- *                              row has the least value and the last the greatest
+ *   bitmaps name the rows      their number; where none of the block is NULL, their values are
+ *                              picked and added up or compared, and never become vectors; of the
+ *                              column that the segment is sorted by, the first row has the least
+ *                              value and the last the greatest
  *   otherwise                  nothing: the rows say it
  *
- * Zones of doubles and numerics say less than their values where these have an order of their own:
- * -0 and 0 are equal, and NaN, the greatest numeric, is the least of digits. */
+ * Whether something is known follows from footers alone, so it can be asked before anything is
+ * read. Zones of doubles and numerics say less than their values where these have an order of their
+ * own: -0 and 0 are equal, and NaN, the greatest numeric, is the least of digits. */
 #include "storage/segment/cursor.h"
 
 #include "storage/base/fault.h"
@@ -66,43 +69,89 @@ static bool range_of_zone(const struct cursor_column *column, const struct block
            value_of(type, class, max, &out->greatest);
 }
 
-/* The first and the last of the rows that bitmaps leave. */
-static enum err range_of_sorted(struct cursor *cursor, struct cursor_column *column, bool *is_known,
-                                struct scan_extent *out, struct error *error)
+/* --- rows that bitmaps leave --- */
+
+static bool is_sorted_by(const struct cursor *cursor, const struct cursor_column *column)
+{
+    return cursor->place.footer->time_column_id == column->sealed->column_id &&
+           type_physical(column->sealed->type.id) == PHYSICAL_INT;
+}
+
+/* Least and greatest of what is picked, some rows at a time. */
+static enum err widen_by_rows(struct cursor *cursor, struct cursor_column *column,
+                              const struct block *block, int64_t *low, int64_t *high,
+                              struct error *error)
 {
     const struct sealed_place *place = &cursor->place;
-    const struct block *block;
-    int64_t values[2];
-    uint32_t last = place->block_row_count - 1;
-    *is_known = place->footer->time_column_id == column->sealed->column_id &&
-                type_physical(column->sealed->type.id) == PHYSICAL_INT;
-    if (!*is_known)
-        return OK;
-    enum err err = cursor_page(cursor, column, &block, error);
-    for (uint32_t i = 0; err == OK && i < 2; i++)
-        err = block_read_at(block, &place->block_rows[i == 0 ? 0 : last], 1, &column->scratch,
-                            &values[i], error);
-    if (err != OK)
-        return err;
-    out->least = (struct value){.type = column->sealed->type, .i = values[0]};
-    out->greatest = (struct value){.type = column->sealed->type, .i = values[1]};
+    int64_t *values = cursor_raw(cursor, column), least = INT64_MAX, greatest = INT64_MIN;
+    for (uint32_t done = 0; done < place->block_row_count;) {
+        uint32_t left = place->block_row_count - done;
+        uint32_t count = left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS;
+        enum err err =
+            block_read_at(block, place->block_rows + done, count, &column->scratch, values, error);
+        if (err != OK)
+            return err;
+        for (uint32_t i = 0; i < count; i++) {
+            least = values[i] < least ? values[i] : least;
+            greatest = values[i] > greatest ? values[i] : greatest;
+        }
+        done += count;
+    }
+    *low = least;
+    *high = greatest;
     return OK;
 }
 
-/* --- sums --- */
+static enum err range_of_rows(struct cursor *cursor, struct cursor_column *column,
+                              struct scan_extent *out, struct error *error)
+{
+    const struct sealed_place *place = &cursor->place;
+    struct type type = column->sealed->type;
+    const struct block *block;
+    int64_t low = 0, high = 0;
+    enum err err = cursor_page(cursor, column, &block, error);
+    if (err == OK && is_sorted_by(cursor, column)) {
+        err = block_read_at(block, &place->block_rows[0], 1, &column->scratch, &low, error);
+        if (err == OK)
+            err = block_read_at(block, &place->block_rows[place->block_row_count - 1], 1,
+                                &column->scratch, &high, error);
+    } else if (err == OK) {
+        err = widen_by_rows(cursor, column, block, &low, &high, error);
+    }
+    bool is_value = err == OK && value_of(type, BLOCK_INTEGER, low, &out->least) &&
+                    value_of(type, BLOCK_INTEGER, high, &out->greatest);
+    assert(err != OK || is_value);
+    return err;
+}
 
-static enum err sum_of_block(struct cursor *cursor, struct cursor_column *column, bool *is_known,
-                             struct scan_extent *out, struct error *error)
+static enum err sum_of_rows(struct cursor *cursor, struct cursor_column *column,
+                            struct scan_extent *out, struct error *error)
+{
+    const struct sealed_place *place = &cursor->place;
+    const struct block *block;
+    enum err err = cursor_page(cursor, column, &block, error);
+    if (err == OK)
+        out->sum = block_sum_at(block, place->block_rows, place->block_row_count);
+    return err;
+}
+
+/* Integers, or numerics none of which is NaN, and no NULL among them. */
+static bool is_plain_block(const struct cursor_column *column, const struct block_zone *zone)
 {
     struct type type = column->sealed->type;
-    const struct block_zone *zone = &column->sealed->blocks[cursor->place.block].zone;
-    const struct block *block;
     bool has_nan = type.id == TYPE_NUMERIC && zone->has_range && zone->min == INT64_MIN;
-    *is_known = column->sealed->entry_count == 0 && !has_nan &&
-                (type_physical(type.id) == PHYSICAL_INT || type.id == TYPE_NUMERIC);
-    out->sum = 0;
-    out->scale = type.scale;
-    if (!*is_known || zone->null_count == out->row_count)
+    return column->sealed->entry_count == 0 && !has_nan &&
+           (type_physical(type.id) == PHYSICAL_INT || type.id == TYPE_NUMERIC);
+}
+
+/* --- sums of whole blocks --- */
+
+static enum err sum_of_block(struct cursor *cursor, struct cursor_column *column,
+                             const struct block_zone *zone, struct scan_extent *out,
+                             struct error *error)
+{
+    const struct block *block;
+    if (zone->null_count == out->row_count)
         return OK;
     enum err err = cursor_page(cursor, column, &block, error);
     if (err != OK)
@@ -119,21 +168,30 @@ enum err cursor_extent(struct cursor *cursor, size_t index, enum scan_want want,
 {
     assert(index < cursor->column_count);
     struct cursor_column *column = &cursor->columns[index];
-    *out = (struct scan_extent){0};
-    enum err err = cursor_rows(cursor, is_known, &out->row_count, error);
-    *is_known = *is_known && column->sealed != NULL && out->row_count != 0;
+    struct scan_extent extent = {0};
+    enum err err = cursor_rows(cursor, is_known, &extent.row_count, error);
+    *is_known = *is_known && column->sealed != NULL && extent.row_count != 0;
     if (err != OK || !*is_known)
         return err;
     const struct block_zone *zone = &column->sealed->blocks[cursor->place.block].zone;
-    out->null_count = zone->null_count;
-    if (cursor->place.sieve.rows != NULL) { /* which of them are NULL is not known */
-        *is_known = zone->null_count == 0 && want != SCAN_WANT_SUM;
-        if (*is_known && want == SCAN_WANT_RANGE)
-            err = range_of_sorted(cursor, column, is_known, out, error);
-    } else if (want == SCAN_WANT_RANGE) {
-        *is_known = range_of_zone(column, zone, out);
-    } else if (want == SCAN_WANT_SUM) {
-        err = sum_of_block(cursor, column, is_known, out, error);
-    }
+    bool is_by_bitmap = cursor->place.sieve.rows != NULL;
+    extent.null_count = zone->null_count;
+    extent.scale = column->sealed->type.scale;
+    if (is_by_bitmap) /* which of them are NULL is not known */
+        *is_known =
+            zone->null_count == 0 && (want == SCAN_WANT_NULLS || is_plain_block(column, zone));
+    else if (want == SCAN_WANT_RANGE)
+        *is_known = range_of_zone(column, zone, &extent);
+    else if (want == SCAN_WANT_SUM)
+        *is_known = is_plain_block(column, zone);
+    if (!*is_known || out == NULL)
+        return OK;
+    if (is_by_bitmap && want == SCAN_WANT_RANGE)
+        err = range_of_rows(cursor, column, &extent, error);
+    else if (is_by_bitmap && want == SCAN_WANT_SUM)
+        err = sum_of_rows(cursor, column, &extent, error);
+    else if (want == SCAN_WANT_SUM)
+        err = sum_of_block(cursor, column, zone, &extent, error);
+    *out = extent;
     return err;
 }

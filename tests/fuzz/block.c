@@ -63,6 +63,8 @@ static void read_all(const struct block *block)
             touched ^= touch(block, out, count);
         if (block_read_at(block, rows, row_count, &scratch, out, &error) == OK)
             touched ^= touch(block, out, row_count);
+        if (block->class == BLOCK_INTEGER && block->null_count == 0)
+            touched ^= (uint64_t)block_sum_at(block, rows, row_count);
         block_validity(block, begin, count, validity);
         if (block->class == BLOCK_INTEGER)
             select_codes(block, begin, count);

@@ -317,8 +317,13 @@ static void check_picks(const struct block *block, struct block_scratch *scratch
          i += 1 + (uint32_t)random_below(&chance, gap))
         rows[row_count++] = i;
     assert_int_equal(block_read_at(block, rows, row_count, scratch, &values_read, &error), OK);
-    for (uint32_t i = 0; i < row_count; i++)
+    __int128 sum = 0;
+    for (uint32_t i = 0; i < row_count; i++) {
         check_value(&values_read, i, rows[i]);
+        sum += block->class == BLOCK_INTEGER ? data.integers[rows[i]] : 0;
+    }
+    if (block->class == BLOCK_INTEGER && block->null_count == 0)
+        assert_true(block_sum_at(block, rows, row_count) == sum);
 }
 
 static void check_vector(const struct block *block, uint32_t begin, uint32_t count,

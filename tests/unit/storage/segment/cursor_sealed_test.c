@@ -326,10 +326,13 @@ static uint64_t run_extents(struct place *place, uint64_t seed, int count, bool 
             assert_int_equal(cursor_seek(cursor, morsel, &has, &error), OK);
             for (int k = 0; has && k < M_COLUMNS * WANTS; k++) {
                 struct known *one = &known[k / WANTS][k % WANTS];
-                assert_int_equal(cursor_extent(cursor, (size_t)(k / WANTS),
-                                               (enum scan_want)(k % WANTS), &one->is_known,
-                                               &one->extent, &error),
-                                 OK);
+                size_t column = (size_t)(k / WANTS);
+                enum scan_want want = (enum scan_want)(k % WANTS);
+                bool is_told;
+                assert_int_equal(cursor_extent(cursor, column, want, &is_told, NULL, &error), OK);
+                assert_int_equal(
+                    cursor_extent(cursor, column, want, &one->is_known, &one->extent, &error), OK);
+                assert_int_equal(is_told, one->is_known);
             }
             if (!has)
                 continue;
