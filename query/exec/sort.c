@@ -10,6 +10,7 @@
  * Where the first key is the event time of a scan the bound is the scan's too.
  * ORDER BY ts DESC LIMIT 100 over millions of rows keeps a few thousand. Memory is charged as rows
  * are kept; a sort past the query's limit fails with 53200. */
+#include "query/exec/heads.h"
 #include "query/exec/rowset.h"
 
 #include <string.h>
@@ -27,6 +28,7 @@ struct sort_entry {
 
 struct sort {
     struct rowset rows, keys;
+    struct heads heads;
     struct evaluator **exprs;
     int64_t limit, offset;
     size_t top; /* rows wanted; SIZE_MAX: all */
@@ -40,11 +42,11 @@ struct sort {
     size_t next;
 };
 
-/* The scan whose event time the first key is, through projections and filters; NULL if it is
- * something else, or may be NULL: bounds of morsels say nothing of NULLs. */
-static struct exec_node *find_time_scan(const struct exec_node *sort)
+/* The scan whose event time a key is, through projections and filters; NULL if it is something
+ * else, or may be NULL: bounds of morsels say nothing of NULLs. */
+static struct exec_node *find_time_scan(const struct exec_node *sort, size_t key_index)
 {
-    const struct expr *key = sort->plan->sort.keys[0].expr;
+    const struct expr *key = sort->plan->sort.keys[key_index].expr;
     struct exec_node *node = sort->children[0];
     for (; key->kind == EXPR_COLUMN; node = node->children[0]) {
         const struct plan *plan = node->plan;
@@ -61,6 +63,18 @@ static struct exec_node *find_time_scan(const struct exec_node *sort)
             return NULL;
     }
     return NULL;
+}
+
+/* Rows that come first are met first where that can be had. */
+static void open_heads(struct exec_node *node, const struct type *types)
+{
+    struct sort *sort = node->state;
+    const struct plan *plan = node->plan;
+    heads_init(&sort->heads, plan, types, node->exec->budget);
+    struct exec_node *scan =
+        plan->sort.has_head_order ? find_time_scan(node, plan->sort.head_keys) : NULL;
+    if (scan != NULL)
+        exec_scan_follow_order(scan, plan->sort.keys[plan->sort.head_keys].is_descending);
 }
 
 static enum err sort_open(struct exec_node *node, struct error *error)
@@ -89,10 +103,12 @@ static enum err sort_open(struct exec_node *node, struct error *error)
     if (sort->limit >= 0 && sort->limit < INT64_MAX / 4 && sort->offset < INT64_MAX / 4)
         sort->top = (size_t)(sort->limit + sort->offset);
     if (sort->top != SIZE_MAX) {
-        sort->time_scan = find_time_scan(node);
+        sort->time_scan = find_time_scan(node, 0);
         if (sort->time_scan != NULL)
             exec_scan_follow_order(sort->time_scan, plan->sort.keys[0].is_descending);
     }
+    if (err == OK && plan->sort.head_rows > 0 && sort->top == SIZE_MAX)
+        open_heads(node, types);
     return err;
 }
 
@@ -346,6 +362,8 @@ static enum err add_rows(struct exec_node *node, const struct batch *in, struct 
     if (err == OK && sort->has_bound) {
         count = keep_below_bound(sort, &node->plan->sort.keys[0], &keys[0], count, selected);
         selection = selected;
+    } else if (err == OK && heads_keep(&sort->heads, keys, in->row_count, selected, &count)) {
+        selection = selected;
     }
     if (err != OK || count == 0)
         return err;
@@ -441,6 +459,7 @@ static void sort_close(struct exec_node *node)
     exec_evaluators_destroy(sort->exprs, node->plan->sort.key_count);
     rowset_deinit(&sort->rows);
     rowset_deinit(&sort->keys);
+    heads_deinit(&sort->heads);
     memory_free(sort->entries);
     if (sort->entry_capacity != 0)
         budget_release(node->exec->budget, sort->entry_capacity * sizeof(*sort->entries));

@@ -139,6 +139,9 @@ static void print_sort(const struct plan *plan, const struct slice *names, struc
         writer_cstr(out, " offset ");
         expr_print(plan->sort.offset, names, out);
     }
+    if (plan->sort.head_rows > 0)
+        writer_printf(out, ", the first %zu of each %zu", plan->sort.head_rows,
+                      plan->sort.head_keys);
 }
 
 static void print_join(const struct plan *plan, struct writer *out)

@@ -157,7 +157,11 @@ struct plan {
             struct sort_key *keys;
             struct expr *limit,
                 *offset; /* constant expressions of type bigint (may hold parameters); NULL: none */
-        } sort;          /* also PLAN_LIMIT (key_count 0) */
+            /* Of rows equal in the first head_keys keys only the first head_rows are wanted, by the
+             * key after these if has_head_order, else any; others may stay. 0: all are. */
+            size_t head_keys, head_rows;
+            bool has_head_order;
+        } sort; /* also PLAN_LIMIT (key_count 0) */
         struct {
             enum join_kind kind;
             size_t key_count; /* equality: left_keys over children[0]'s columns, right_keys over

@@ -213,6 +213,7 @@ struct plan *plan_rewrite(struct builder *build, struct plan *plan)
     plan = plan_push(build, plan);
     plan = plan_merge(build, plan);
     plan_prune(build, plan);
+    plan_heads(build, plan);
     bound_scans(build, plan);
     return plan;
 }

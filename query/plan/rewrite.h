@@ -32,6 +32,8 @@ struct plan *plan_merge(struct builder *build, struct plan *plan);
 /* query/plan/prune.c: only the columns that are used above. */
 void plan_prune(struct builder *build, struct plan *plan);
 
+/* query/plan/heads.c: sorts of which only the first rows of each key are wanted. */
+void plan_heads(struct builder *build, struct plan *plan);
 /* query/plan/condition.c: what a scan can leave out by its filter. */
 void plan_conditions(struct builder *build, struct plan *plan);
 

@@ -236,6 +236,47 @@ static void test_plans(void **state)
          "Subquery 3\n"
          "  ->  Project (n)::bigint\n"
          "        ->  Scan on clicks (n)\n"},
+        {"select distinct on (country) country, n from clicks order by country, ts desc",
+         "Project country, n\n"
+         "  ->  First by country\n"
+         "        ->  Sort by country, ?column? DESC, the first 1 of each 1\n"
+         "              ->  Project country, n, ts\n"
+         "                    ->  Scan on clicks (ts, country, n)\n"},
+        {"select n from (select n, row_number() over (partition by country order by n) as place "
+         "from clicks) x where place < 4 and n > 1",
+         "Project n\n"
+         "  ->  Filter: ((row_number < 4) AND (n > 1))\n"
+         "        ->  Window partition by country order by n: row_number()\n"
+         "              ->  Sort by country, n, the first 3 of each 1\n"
+         "                    ->  Scan on clicks (country, n)\n"},
+        {"select n from (select n, rank() over (partition by country, user_id order by n) as place "
+         "from clicks) x where 2 >= place",
+         "Project n\n"
+         "  ->  Filter: (2 >= rank)\n"
+         "        ->  Window partition by country, user_id order by n: rank()\n"
+         "              ->  Sort by country, user_id, n, the first 2 of each 2\n"
+         "                    ->  Scan on clicks (user_id, country, n)\n"},
+        {"select n from (select n, row_number() over w as place, sum(n) over w as s from clicks "
+         "window w as (partition by country order by n)) x where place = 1 and s > 3",
+         "Project n\n"
+         "  ->  Filter: ((row_number = 1) AND (sum > 3))\n"
+         "        ->  Window partition by country order by n: row_number(), sum(n)\n"
+         "              ->  Sort by country, n\n"
+         "                    ->  Scan on clicks (country, n)\n"},
+        {"select n from (select n, rank() over (partition by country) as place from clicks) x "
+         "where place = 1",
+         "Project n\n"
+         "  ->  Filter: (rank = 1)\n"
+         "        ->  Window partition by country: rank()\n"
+         "              ->  Sort by country\n"
+         "                    ->  Scan on clicks (country, n)\n"},
+        {"select n from (select n, row_number() over (partition by country order by n) as place "
+         "from clicks) x where place >= 2",
+         "Project n\n"
+         "  ->  Filter: (row_number >= 2)\n"
+         "        ->  Window partition by country order by n: row_number()\n"
+         "              ->  Sort by country, n\n"
+         "                    ->  Scan on clicks (country, n)\n"},
         {"select rows from freshet.tables where bytes > 1",
          "Project rows\n"
          "  ->  Scan on freshet.tables (rows, bytes) filter: (bytes > 1)\n"},
