@@ -1,4 +1,4 @@
-/* Joining texts, digests and codes, identifiers, chance. */
+/* Joining texts, MD5, codes of characters, counting NULLs, chance. */
 #include "query/func/text.h"
 
 #include "storage/base/random.h"
@@ -187,6 +187,16 @@ static enum err to_hex_row(struct call *call, const struct value *a, size_t coun
     return OK;
 }
 
+/* --- counting NULLs --- */
+
+static enum err nulls_row(struct call *call, const struct value *a, size_t count, struct value *out)
+{
+    out->i = 0;
+    for (size_t i = 0; i < count; i++)
+        out->i += a[i].is_null == (call->function->operation == 0);
+    return OK;
+}
+
 /* --- chance --- */
 
 static enum err uuid_row(struct call *call, const struct value *a, size_t count, struct value *out)
@@ -259,6 +269,22 @@ static const struct function functions[] = {
      .row = random_row,
      .doc = "a random number, 0 <= x < 1",
      .example = "random()"},
+    {.name = "num_nulls",
+     .is_variadic = true,
+     .is_null_tolerant = true,
+     .result = TYPE_INT4,
+     .operation = 0,
+     .row = nulls_row,
+     .doc = "how many arguments are NULL",
+     .example = "num_nulls(1, NULL, 'a')"},
+    {.name = "num_nonnulls",
+     .is_variadic = true,
+     .is_null_tolerant = true,
+     .result = TYPE_INT4,
+     .operation = 1,
+     .row = nulls_row,
+     .doc = "how many arguments are not NULL",
+     .example = "num_nonnulls(1, NULL, 'a')"},
 };
 /* clang-format on */
 

@@ -15,7 +15,7 @@ struct slice text_change_case(struct slice text, enum text_case to, struct arena
 size_t text_prefix_size(struct slice text, size_t count);
 /* Where `part` starts in `text`, SIZE_MAX if nowhere. */
 size_t text_find(struct slice text, struct slice part);
-/* A name as SQL wants it: quoted where it must be. query/func/more.c */
+/* A name as SQL wants it: quoted where it must be. query/func/quote.c */
 void text_write_identifier(struct writer *out, struct slice text);
 /* Room for a result of `size` bytes, or 54000. */
 enum err text_reserve(struct call *call, size_t size, char **out);

@@ -200,4 +200,4 @@ static const struct function functions[] = {
 };
 /* clang-format on */
 
-const struct function_group functions_array_more = {functions, array_count(functions)};
+const struct function_group functions_array_elements = {functions, array_count(functions)};
