@@ -1,7 +1,8 @@
 /* The plan cache: so many entries and so many bytes of plans, chained by hash, in one list by last
  * use.
  *
- * The key is the exact text and the session's time zone (literals are bound in it). A plan does not
+ * The key is the exact text, the session's time zone (literals are bound in it) and the types given
+ * for parameters; their values are no part of it. A plan does not
  * name a position or a snapshot, only table definitions: DDL makes it stale, and plan_is_current()
  * is asked with the very snapshot the run will use, so a stale plan never runs. Texts over 16 KiB
  * are not kept. */
@@ -20,7 +21,7 @@ struct cache_entry {
     struct cache_entry *next;          /* of the bucket */
     struct cache_entry *newer, *older; /* by last use */
     uint64_t hash;
-    struct slice text, zone; /* own */
+    struct slice text, types, zone; /* own */
     struct statement *statement;
 };
 
@@ -75,27 +76,29 @@ void plan_cache_destroy(struct plan_cache *cache)
     memory_free(cache);
 }
 
-static uint64_t key_hash(struct slice text, struct slice zone)
+static uint64_t key_hash(const struct plan_key *key)
 {
-    return hash64_seed(text.data, text.size, hash64(zone.data, zone.size));
+    uint64_t types = hash64_seed(key->types.data, key->types.size, key->text.size);
+    return hash64_seed(key->text.data, key->text.size,
+                       hash64_seed(key->zone.data, key->zone.size, types));
 }
 
-static struct cache_entry *entry_find(struct plan_cache *cache, struct slice text,
-                                      struct slice zone)
+static struct cache_entry *entry_find(struct plan_cache *cache, const struct plan_key *key)
 {
-    uint64_t hash = key_hash(text, zone);
+    uint64_t hash = key_hash(key);
     struct cache_entry *entry = cache->buckets[hash % BUCKET_COUNT];
-    while (entry != NULL && (entry->hash != hash || !slice_equal(entry->text, text) ||
-                             !slice_equal(entry->zone, zone)))
+    while (entry != NULL &&
+           (entry->hash != hash || !slice_equal(entry->text, key->text) ||
+            !slice_equal(entry->types, key->types) || !slice_equal(entry->zone, key->zone)))
         entry = entry->next;
     return entry;
 }
 
-struct statement *plan_cache_find(struct plan_cache *cache, struct slice text, struct slice zone)
+struct statement *plan_cache_find(struct plan_cache *cache, const struct plan_key *key)
 {
     struct statement *statement = NULL;
     mutex_lock(&cache->mutex);
-    struct cache_entry *entry = entry_find(cache, text, zone);
+    struct cache_entry *entry = entry_find(cache, key);
     if (entry != NULL) {
         list_remove(cache, entry);
         list_add(cache, entry);
@@ -105,25 +108,34 @@ struct statement *plan_cache_find(struct plan_cache *cache, struct slice text, s
     return statement;
 }
 
-void plan_cache_add(struct plan_cache *cache, struct slice text, struct slice zone,
+static struct slice copy_to(char **bytes, struct slice text)
+{
+    struct slice copy = slice_of(*bytes, text.size);
+    if (text.size > 0)
+        memcpy(*bytes, text.data, text.size);
+    *bytes += text.size;
+    return copy;
+}
+
+void plan_cache_add(struct plan_cache *cache, const struct plan_key *key,
                     struct statement *statement)
 {
     size_t size = statement->arena.total;
-    if (text.size > TEXT_SIZE_MAX || size > PLANS_SIZE_MAX / PLAN_PART)
+    if (key->text.size + key->types.size > TEXT_SIZE_MAX || size > PLANS_SIZE_MAX / PLAN_PART)
         return;
     mutex_lock(&cache->mutex);
-    struct cache_entry *old = entry_find(cache, text, zone);
+    struct cache_entry *old = entry_find(cache, key);
     if (old != NULL)
         entry_remove(cache, old);
     while (cache->count == cache->count_max || cache->size + size > PLANS_SIZE_MAX)
         entry_remove(cache, cache->oldest);
-    struct cache_entry *entry = memory_alloc_zero(sizeof(*entry) + text.size + zone.size);
+    struct cache_entry *entry =
+        memory_alloc_zero(sizeof(*entry) + key->text.size + key->types.size + key->zone.size);
     char *bytes = (char *)(entry + 1);
-    memcpy(bytes, text.data, text.size);
-    memcpy(bytes + text.size, zone.data, zone.size);
-    entry->hash = key_hash(text, zone);
-    entry->text = slice_of(bytes, text.size);
-    entry->zone = slice_of(bytes + text.size, zone.size);
+    entry->hash = key_hash(key);
+    entry->text = copy_to(&bytes, key->text);
+    entry->types = copy_to(&bytes, key->types);
+    entry->zone = copy_to(&bytes, key->zone);
     entry->statement = statement_ref(statement);
     entry->next = cache->buckets[entry->hash % BUCKET_COUNT];
     cache->buckets[entry->hash % BUCKET_COUNT] = entry;
@@ -133,10 +145,10 @@ void plan_cache_add(struct plan_cache *cache, struct slice text, struct slice zo
     mutex_unlock(&cache->mutex);
 }
 
-void plan_cache_remove(struct plan_cache *cache, struct slice text, struct slice zone)
+void plan_cache_remove(struct plan_cache *cache, const struct plan_key *key)
 {
     mutex_lock(&cache->mutex);
-    struct cache_entry *entry = entry_find(cache, text, zone);
+    struct cache_entry *entry = entry_find(cache, key);
     if (entry != NULL)
         entry_remove(cache, entry);
     mutex_unlock(&cache->mutex);

@@ -7,14 +7,20 @@
 
 struct plan_cache;
 
+struct plan_key {
+    struct slice text;
+    struct slice zone;
+    struct slice types; /* of parameters, as given: a byte each */
+};
+
 struct plan_cache *plan_cache_create(size_t entry_count_max);
 void plan_cache_destroy(struct plan_cache *cache);
 /* A reference, or NULL. Whether it is still valid is the caller's to ask of its snapshot. */
-struct statement *plan_cache_find(struct plan_cache *cache, struct slice text, struct slice zone);
+struct statement *plan_cache_find(struct plan_cache *cache, const struct plan_key *key);
 /* Takes a reference of its own; the least recently used plan goes when it is full. */
-void plan_cache_add(struct plan_cache *cache, struct slice text, struct slice zone,
+void plan_cache_add(struct plan_cache *cache, const struct plan_key *key,
                     struct statement *statement);
-void plan_cache_remove(struct plan_cache *cache, struct slice text, struct slice zone);
+void plan_cache_remove(struct plan_cache *cache, const struct plan_key *key);
 /* Every table the plan was bound against is still what it was. */
 bool plan_is_current(const struct statement *statement, const struct snapshot *snapshot);
 

@@ -38,6 +38,7 @@ struct run {
     struct arena arena;
     int64_t deadline_us;
     struct statement *statement;
+    struct value *bound; /* of its parameters */
     struct snapshot *snapshot;
     struct completeness completeness;
     struct exec exec;
@@ -225,14 +226,22 @@ static bool are_views_current(const struct run *run)
     return !statement->has_views || statement->view_version == current_views(run->engine);
 }
 
-static enum err prepare(struct run *run, struct error *error)
+static struct plan_key plan_key(struct run *run)
+{
+    const struct query_request *request = run->request;
+    char *types = arena_alloc(&run->arena, request->type_count + 1);
+    for (size_t i = 0; i < request->type_count; i++)
+        types[i] = (char)request->types[i].id;
+    return (struct plan_key){.text = request->text,
+                             .zone = slice_from_cstr(timezone_name(run->settings.zone)),
+                             .types = slice_of(types, request->type_count)};
+}
+
+/* With values they are constants of the plan, which is then of this run only. */
+static enum err make_plan(struct run *run, const struct value *values, struct statement **out,
+                          struct error *error)
 {
     struct query_engine *engine = run->engine;
-    struct slice zone = slice_from_cstr(timezone_name(run->settings.zone));
-    if (run->settings.is_optimizer_on)
-        run->statement = plan_cache_find(engine->cache, run->request->text, zone);
-    if (run->statement != NULL)
-        return OK;
     uint64_t view_version = current_views(engine); /* before the first definition is read */
     struct snapshot *snapshot = snapshot_open(engine->options.store);
     struct sql_context context = {
@@ -245,16 +254,50 @@ static enum err prepare(struct run *run, struct error *error)
         .find_view = engine->options.find_view,
         .view_context = engine->options.context,
         .is_unoptimized = !run->settings.is_optimizer_on,
+        .parameter_types = run->request->types,
+        .parameter_type_count = run->request->type_count,
+        .parameter_values = values,
+        .numbered_value_count = values == NULL ? 0 : run->statement->numbered_count,
     };
-    enum err err = sql_prepare(run->request->text, &context, &run->statement, error);
+    enum err err = sql_prepare(run->request->text, &context, out, error);
     snapshot_close(snapshot);
     if (err == OK)
-        run->statement->view_version = view_version;
-    if (err == OK && run->statement->is_cacheable && run->settings.is_optimizer_on)
-        plan_cache_add(engine->cache, run->request->text, zone, run->statement);
-    if (err != OK)
-        run->statement = NULL;
+        (*out)->view_version = view_version;
     return err;
+}
+
+static enum err prepare(struct run *run, const struct plan_key *key, struct error *error)
+{
+    struct query_engine *engine = run->engine;
+    bool is_kept = run->settings.is_optimizer_on;
+    run->statement = is_kept ? plan_cache_find(engine->cache, key) : NULL;
+    if (run->statement != NULL)
+        return OK;
+    struct statement *statement;
+    enum err err = make_plan(run, NULL, &statement, error);
+    if (err == OK && statement->is_cacheable && is_kept)
+        plan_cache_add(engine->cache, key, statement);
+    if (err == OK)
+        run->statement = statement;
+    return err;
+}
+
+/* Values for the parameters; where the plan wants constants, another plan with them in it. */
+static enum err bind_parameters(struct run *run, struct error *error)
+{
+    const struct query_request *request = run->request;
+    struct text_context context = {.zone = run->settings.zone, .now_us = run->entry.started_at_us};
+    enum err err = parameters_bind(run->statement, request->parameters, request->parameter_count,
+                                   &context, &run->entry.budget, &run->arena, &run->bound, error);
+    if (err != OK || !run->statement->needs_values)
+        return err;
+    struct statement *statement;
+    err = make_plan(run, run->bound, &statement, error);
+    if (err != OK)
+        return err;
+    statement_unref(run->statement);
+    run->statement = statement;
+    return OK;
 }
 
 static void ask_completeness(struct run *run)
@@ -274,9 +317,12 @@ static void ask_completeness(struct run *run)
 /* A plan and a snapshot that belong together. */
 static enum err plan_and_open(struct run *run, struct error *error)
 {
+    struct plan_key key = plan_key(run);
     atomic_store(&run->entry.state, "planning");
     for (int i = 0; i < PLAN_TRIES; i++) {
-        enum err err = prepare(run, error);
+        enum err err = prepare(run, &key, error);
+        if (err == OK && (err = bind_parameters(run, error)) != OK)
+            statement_unref(run->statement);
         if (err != OK)
             return err;
         ask_completeness(run);
@@ -285,8 +331,7 @@ static enum err plan_and_open(struct run *run, struct error *error)
             return OK;
         snapshot_close(run->snapshot);
         run->snapshot = NULL;
-        plan_cache_remove(run->engine->cache, run->request->text,
-                          slice_from_cstr(timezone_name(run->settings.zone)));
+        plan_cache_remove(run->engine->cache, &key);
         statement_unref(run->statement);
         run->statement = NULL;
     }
@@ -309,6 +354,8 @@ static void exec_begin(struct run *run)
     exec->eval.zone = run->settings.zone;
     exec->eval.setting = evaluate_setting;
     exec->eval.setting_context = &run->settings;
+    exec->eval.bound = run->bound;
+    exec->eval.bound_named = (uint32_t)run->statement->numbered_count;
     exec->eval.now_us = run->entry.started_at_us;
     exec->eval.is_cancelled = &run->entry.is_cancelled;
     exec->eval.deadline_us = run->deadline_us;

@@ -6,6 +6,7 @@
 #define FRESHET_QUERY_QUERY_H
 
 #include "query/completeness.h"
+#include "query/parameter.h"
 #include "query/plan/plan.h"
 #include "query/provider.h"
 #include "query/sql/command.h"
@@ -67,7 +68,13 @@ struct query_request {
     size_t setting_count;
     const struct query_setting *settings; /* of the request; unknown names 42704 */
     int64_t arrived_us;                   /* monotonic: its time runs from then; 0: from the call */
-    const _Atomic bool *is_cancelled;     /* the client went away; may be NULL */
+    /* Values of $1 … and of named parameters; those by number come first. */
+    size_t parameter_count;
+    const struct query_parameter *parameters;
+    /* Types of $1 … given beforehand (a prepared statement's); TYPE_UNKNOWN: to be found out. */
+    size_t type_count;
+    const struct type *types;
+    const _Atomic bool *is_cancelled; /* the client went away; may be NULL */
 };
 
 struct query_answer {

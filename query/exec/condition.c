@@ -223,6 +223,31 @@ static void list(struct builder_state *b, const struct plan_condition *condition
     add_values(b, condition->column, values, count);
 }
 
+/* More values than a list is worth: from the least to the greatest. */
+#define ANY_VALUES_MAX ((size_t)1 << 16)
+static void any_range(struct builder_state *b, uint32_t column, const struct value *array)
+{
+    struct type type = b->plan->columns[column].type;
+    struct value low = {.is_null = true}, high = low, element, fitting;
+    struct array_reader reader;
+    size_t count;
+    if (!array_begin(&reader, (enum type_id)array->type.id, array->text))
+        return;
+    while (array_next(&reader, &element)) {
+        count = 0;
+        if (!keep_value(type, element, &fitting, &count))
+            return;
+        if (count > 0 && (low.is_null || value_compare(&fitting, &low) < 0))
+            low = fitting;
+        if (count > 0 && (high.is_null || value_compare(&fitting, &high) > 0))
+            high = fitting;
+    }
+    if (low.is_null)
+        return;
+    raise_low(b, column, low);
+    lower_high(b, column, high);
+}
+
 static void any(struct builder_state *b, const struct plan_condition *condition)
 {
     struct type type = b->plan->columns[condition->column].type;
@@ -241,6 +266,10 @@ static void any(struct builder_state *b, const struct plan_condition *condition)
         return;
     while (array_next(&reader, &element))
         total++;
+    if (total > ANY_VALUES_MAX) {
+        any_range(b, condition->column, &array);
+        return;
+    }
     struct value *values = arena_alloc_array(&b->exec->arena, total + 1, sizeof(*values));
     if (!array_begin(&reader, (enum type_id)array.type.id, array.text))
         return;

@@ -165,6 +165,13 @@ enum err build_cast(struct builder *b, struct expr *in, struct type type, enum c
         *out = in;
         return OK;
     }
+    if (in->type.id == TYPE_UNKNOWN && in->kind == EXPR_BOUND) {
+        enum err err = parameter_become(b, in, type, position);
+        if (err != OK || !has_modifiers) {
+            *out = in;
+            return err;
+        }
+    }
     if (in->type.id == TYPE_UNKNOWN && in->kind == EXPR_CONSTANT &&
         (in->constant.is_null || !is_moving_time(in->constant.text, type.id))) {
         enum err err = literal_become(b, in, type, &in);
@@ -213,6 +220,11 @@ enum err build_chosen(struct builder *b, const struct function *function, struct
     call->function = function;
     for (size_t i = 0; i < count; i++) {
         int type = i < function->argument_count ? function->arguments[i] : TYPE_ANY_NONARRAY;
+        bool is_any = type == TYPE_ANY_NONARRAY && function->evaluate_as == 0;
+        if (is_any && is_unknown_parameter(arguments[i])) { /* nothing here says its type */
+            call->arguments[i] = arguments[i];
+            continue;
+        }
         if (type == TYPE_ANY_NONARRAY)
             type = arguments[i]->type.id == TYPE_UNKNOWN ? TYPE_TEXT : arguments[i]->type.id;
         if (function->evaluate_as != 0)

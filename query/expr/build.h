@@ -9,10 +9,41 @@
 #include "query/expr/expr.h"
 #include "storage/base/arena.h"
 
+/* A parameter: $1 (no name) or parameter('name'). Its type is unknown until a place where it stands
+ * decides, as in PostgreSQL. */
+struct parameter {
+    struct slice name;
+    struct type type;
+    bool is_used;
+    bool is_bare;     /* stands somewhere without a default */
+    bool has_default; /* a literal, of the type that will be found */
+    bool is_null_default;
+    bool has_own_default; /* an expression, where it stands */
+    struct slice default_text;
+};
+
+#define PARAMETERS_MAX 65535
+#define NAMED_PARAMETERS_MAX 1000
+
+struct parameter_list {
+    size_t count, capacity;
+    struct parameter *items;
+};
+
+/* What is found out about them while a statement is built. */
+struct parameters {
+    bool is_numbered_allowed, is_named_allowed; /* else 42P02: there is no $1 */
+    struct parameter_list numbered, named;      /* $1 is numbered.items[0] */
+    bool needs_values;                          /* some place takes constants only … */
+    const struct value *values;                 /* … then these, numbered ones first; else NULL */
+    size_t numbered_value_count;
+};
+
 struct builder {
     struct arena *arena;
     const struct timezone *zone; /* session time zone for literals */
     struct error *error;
+    struct parameters *parameters; /* NULL: there can be none */
     int64_t fold_until_us; /* on the monotonic clock: constants made after it are left to the run;
                               0: none was made yet */
 };
@@ -26,6 +57,18 @@ struct expr *build_null(struct builder *b, int32_t position);
 /* An SQL number: integer, bigint or numeric by PostgreSQL's rule. */
 struct expr *build_number(struct builder *b, struct slice text, int32_t position);
 struct expr *build_column(struct builder *b, uint32_t column, struct type type, int32_t position);
+
+/* $number, or (0) parameter('name'): of its type as far as that is known. 42P02. */
+MUST_CHECK enum err build_parameter(struct builder *b, uint32_t number, struct slice name,
+                                    int32_t position, struct expr **out);
+/* Types of $1 … that are known beforehand; TYPE_UNKNOWN where one is not. */
+void build_give_types(struct builder *b, const struct type *types, size_t count);
+/* For places that take constants only: where a parameter stands in *expr, a constant of the type
+ * stands in for it, and the statement is built again when its value is known. */
+void build_want_constant(struct builder *b, struct expr **expr);
+/* 42P18, 42P08 for a parameter whose type was not found, in `expr` or at all. */
+MUST_CHECK enum err build_check_parameter(struct builder *b, const struct expr *expr);
+MUST_CHECK enum err build_check_parameters(struct builder *b);
 
 /* Each returns ERR_INPUT and fills b->error, or OK and *out. */
 MUST_CHECK enum err build_call(struct builder *b, struct slice name, struct expr **arguments,

@@ -117,6 +117,7 @@ static enum err take_direct(struct builder *b, const struct aggregate_request *r
         enum err err = build_coerce(b, &constant, type_of(out->aggregate->direct[i]));
         if (err != OK)
             return err;
+        build_want_constant(b, &constant);
         if (constant->kind != EXPR_CONSTANT)
             return build_fail(b, "0A000", request->position,
                               "argument %zu of %.*s must be a constant", i + 1,
@@ -126,11 +127,13 @@ static enum err take_direct(struct builder *b, const struct aggregate_request *r
     return OK;
 }
 
-static enum err take_argument(struct builder *b, uint8_t type, struct expr **argument)
+static enum err take_argument(struct builder *b, uint8_t type, bool is_distinct,
+                              struct expr **argument)
 {
     if (type != AGGREGATE_ANY)
         return build_coerce(b, argument, type_of((enum type_id)type));
-    *argument = build_finish(b, *argument);
+    if (is_distinct || !is_unknown_parameter(*argument))
+        *argument = build_finish(b, *argument);
     return OK;
 }
 
@@ -156,7 +159,7 @@ static enum err ordered_set(struct builder *b, const struct aggregate_request *r
     out->order_by = request->order_by;
     out->is_descending = request->is_descending;
     enum err err = take_direct(b, request, out);
-    return err != OK ? err : take_argument(b, out->aggregate->argument, &out->order_by);
+    return err != OK ? err : take_argument(b, out->aggregate->argument, false, &out->order_by);
 }
 
 /* DISTINCT of an aggregate that depends on order: PostgreSQL sorts by the arguments that ORDER BY
@@ -231,7 +234,8 @@ static enum err plain(struct builder *b, const struct aggregate_request *request
     out->argument_count = (uint32_t)rows;
     for (size_t i = 0; i < rows && err == OK; i++) {
         out->arguments[i] = request->arguments[direct + i];
-        err = take_argument(b, declared(out->aggregate, i), &out->arguments[i]);
+        err =
+            take_argument(b, declared(out->aggregate, i), request->is_distinct, &out->arguments[i]);
     }
     return err != OK ? err : take_order(b, request, out);
 }

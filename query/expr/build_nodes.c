@@ -297,7 +297,8 @@ static enum err type_node(struct builder *b, struct expr *node)
         }
         return OK;
     case EXPR_IS_NULL:
-        node->arguments[0] = build_finish(b, node->arguments[0]);
+        if (!is_unknown_parameter(node->arguments[0]))
+            node->arguments[0] = build_finish(b, node->arguments[0]);
         return OK;
     case EXPR_CASE:
         return build_case(b, node);

@@ -321,6 +321,16 @@ static enum err call_run(struct frame *frame, struct node *node, struct rows row
     return call_batch(frame, node, arguments, rows, out);
 }
 
+/* Borrowed: an array of a million elements is not copied for each batch. */
+static struct column bound_column(struct frame *frame, const struct expr *expr)
+{
+    const struct value *value = eval_bound(frame->evaluator->context, expr);
+    if (value->is_null)
+        return result_null(frame, expr->type);
+    return (struct column){
+        .type = expr->type, .form = COLUMN_CONSTANT, .values = (const void *)&value->i};
+}
+
 enum err node_run(struct frame *frame, struct node *node, struct rows rows, struct column *out)
 {
     const struct expr *expr = node->expr;
@@ -344,6 +354,9 @@ enum err node_run(struct frame *frame, struct node *node, struct rows rows, stru
         if (frame->replaced == NULL)
             assert(expr->column < frame->in->column_count);
         *out = frame->replaced != NULL ? *frame->replaced : frame->in->columns[expr->column];
+        return OK;
+    case EXPR_BOUND:
+        *out = bound_column(frame, expr);
         return OK;
     case EXPR_OUTER:
         *out = result_constant(frame, &frame->evaluator->context->outer[expr->parameter]);

@@ -26,11 +26,25 @@ struct eval_context {
                           const struct parameter_rows **out, struct error *error);
     void *parameter_context;
     const struct value *outer; /* by slot */
+    /* EXPR_BOUND: values of $1 …, then from bound[bound_named] those of named parameters. They
+     * outlive every evaluator. */
+    const struct value *bound;
+    uint32_t bound_named;
     /* A setting of the request as SHOW prints it; NULL: none. */
     struct slice (*setting)(void *context, struct slice name, struct arena *arena, bool *is_known);
     void *setting_context;
     const struct snapshot *snapshot; /* for functions over the catalogue; NULL: no tables */
 };
+
+/* What an EXPR_BOUND stands for. */
+static inline const struct value *eval_bound(const struct eval_context *context,
+                                             const struct expr *expr)
+{
+    uint32_t at = expr->parameter < BOUND_NAMED_FIRST
+                      ? expr->parameter
+                      : context->bound_named + expr->parameter - BOUND_NAMED_FIRST;
+    return &context->bound[at];
+}
 
 struct evaluator;
 /* `context` and `expr` must outlive it. */

@@ -1,9 +1,9 @@
 /* Membership: x IN (list), x IN (subquery), x op ANY|ALL (array).
  *
- * A list of constants and a subquery's rows become a set once: open addressing over 64-bit hashes,
- * integers and times with a loop of their own. A list with columns in it is compared argument by
- * argument. The answer is NULL where x is NULL (and the list not empty), or where x is not found
- * and the list holds a NULL. */
+ * A list of constants, an array of constants and a subquery's rows become a set once: open
+ * addressing over 64-bit hashes, integers and times with a loop of their own. A list with columns
+ * in it is compared argument by argument. The answer is NULL where x is NULL (and the list not
+ * empty), or where x is not found and the list holds a NULL. */
 #include "query/expr/node.h"
 
 #include "storage/base/hash.h"
@@ -12,11 +12,13 @@
 
 struct value_set {
     struct arena arena;
-    struct value *values;
-    uint32_t *slots; /* index + 1, 0 free; a power of two */
+    struct value *values; /* NULL if is_int */
+    uint32_t *slots;      /* index + 1, 0 free; a power of two */
     size_t mask, count, row_count;
-    bool has_null, is_int;
-    int64_t *keys; /* is_int: the values again, densely */
+    bool has_null, is_int, is_borrowing; /* texts of a value that outlives the set */
+    int64_t *keys;                       /* is_int: the values, densely */
+    struct budget *budget;
+    size_t charged;
 };
 
 static uint64_t key_hash(const struct value_set *set, const struct value *value)
@@ -50,8 +52,10 @@ static struct value_set *set_create(enum type_id type, size_t capacity)
     set->mask = size - 1;
     set->slots = arena_alloc_zero(&set->arena, size * sizeof(uint32_t));
     set->is_int = type_physical(type) == PHYSICAL_INT;
-    set->values = arena_alloc_array(&set->arena, capacity + 1, sizeof(struct value));
-    set->keys = arena_alloc_array(&set->arena, capacity + 1, sizeof(int64_t));
+    if (set->is_int)
+        set->keys = arena_alloc_array(&set->arena, capacity + 1, sizeof(int64_t));
+    else
+        set->values = arena_alloc_array(&set->arena, capacity + 1, sizeof(struct value));
     return set;
 }
 
@@ -65,14 +69,15 @@ static void set_add(struct value_set *set, const struct value *value)
     if (set_has(set, value))
         return;
     struct value copy = *value;
-    if (type_physical(copy.type.id) == PHYSICAL_TEXT)
+    if (type_physical(copy.type.id) == PHYSICAL_TEXT && !set->is_borrowing)
         copy.text = arena_copy(&set->arena, copy.text);
     size_t slot = key_hash(set, &copy) & set->mask;
     while (set->slots[slot] != 0)
         slot = (slot + 1) & set->mask;
-    set->values[set->count] = copy;
     if (set->is_int)
         set->keys[set->count] = copy.i;
+    else
+        set->values[set->count] = copy;
     set->slots[slot] = (uint32_t)++set->count;
 }
 
@@ -80,6 +85,8 @@ void value_set_destroy(struct value_set *set)
 {
     if (set == NULL)
         return;
+    if (set->charged > 0)
+        budget_release(set->budget, set->charged);
     arena_deinit(&set->arena);
     memory_free(set);
 }
@@ -87,7 +94,7 @@ void value_set_destroy(struct value_set *set)
 static bool is_constant_list(const struct expr *expr)
 {
     for (uint32_t i = 1; i < expr->argument_count; i++) {
-        if (expr->arguments[i]->kind != EXPR_CONSTANT)
+        if (expr->arguments[i]->kind != EXPR_CONSTANT && expr->arguments[i]->kind != EXPR_BOUND)
             return false;
     }
     return true;
@@ -99,7 +106,9 @@ static enum err set_prepare(struct frame *frame, struct node *node)
     if (expr->kind == EXPR_IN) {
         node->set = set_create(expr->arguments[0]->type.id, expr->argument_count);
         for (uint32_t i = 1; i < expr->argument_count; i++)
-            set_add(node->set, &expr->arguments[i]->constant);
+            set_add(node->set, expr->arguments[i]->kind == EXPR_BOUND
+                                   ? eval_bound(frame->evaluator->context, expr->arguments[i])
+                                   : &expr->arguments[i]->constant);
         return OK;
     }
     const struct parameter_rows *subquery;
@@ -136,17 +145,14 @@ static void set_run_ints(const struct value_set *set, const struct column *in, s
     }
 }
 
-static enum err set_run(struct frame *frame, struct node *node, struct rows rows,
-                        struct column *out)
+static enum err set_test(struct frame *frame, struct node *node, struct rows rows, bool is_negated,
+                         struct column *out)
 {
     struct column in;
     enum err err = node_run(frame, &node->children[0], rows, &in);
-    if (err == OK && node->set == NULL)
-        err = set_prepare(frame, node);
     if (err != OK)
         return err;
     const struct value_set *set = node->set;
-    bool is_negated = node->expr->is_negated;
     *out = result_create(frame, node->expr->type);
     uint8_t *values = (uint8_t *)out->values;
     if (set->is_int && !set->has_null && set->row_count > 0 && in.form != COLUMN_CONSTANT) {
@@ -168,6 +174,13 @@ static enum err set_run(struct frame *frame, struct node *node, struct rows rows
             values[row] = is_found != is_negated;
     }
     return OK;
+}
+
+static enum err set_run(struct frame *frame, struct node *node, struct rows rows,
+                        struct column *out)
+{
+    enum err err = node->set == NULL ? set_prepare(frame, node) : OK;
+    return err != OK ? err : set_test(frame, node, rows, node->expr->is_negated, out);
 }
 
 static enum err list_run(struct frame *frame, struct node *node, struct rows rows,
@@ -241,11 +254,68 @@ static enum err compare_elements(struct node *node, const struct value *left,
     return OK;
 }
 
+/* x = ANY and x <> ALL of an array that is one and the same for the whole run, of the very type of
+ * x: as good as IN, and made a set likewise. */
+static bool is_set_test(const struct expr *expr)
+{
+    const struct expr *array = expr->arguments[1];
+    const char *name = expr->function->name;
+    if ((array->kind != EXPR_BOUND && array->kind != EXPR_CONSTANT) ||
+        strcmp(name, expr->is_all ? "<>" : "=") != 0)
+        return false;
+    enum type_id element = array->type.id == TYPE_TEXT_ARRAY ? TYPE_TEXT : TYPE_INT8;
+    enum type_id left = (enum type_id)expr->arguments[0]->type.id;
+    bool is_int = left == TYPE_INT2 || left == TYPE_INT4 || left == TYPE_INT8;
+    return element == TYPE_INT8 ? is_int : left == TYPE_TEXT || left == TYPE_VARCHAR;
+}
+
+#define SET_COUNT_MIN 8
+
+static enum err array_set_prepare(struct frame *frame, struct node *node, const struct value *array)
+{
+    struct array_reader reader;
+    struct budget *budget = frame->evaluator->context->budget;
+    if (!array_begin(&reader, array->type.id, array->text))
+        return error_set(frame->error, ERR_CORRUPT, NULL, "an array value is malformed");
+    size_t charge = reader.count * (reader.element == TYPE_INT8 ? sizeof(int64_t) + 16
+                                                                : sizeof(struct value) + 16);
+    if (budget != NULL) {
+        enum err err = budget_charge(budget, charge, frame->error);
+        if (err != OK)
+            return err;
+    }
+    node->set = set_create(reader.element, reader.count);
+    node->set->is_borrowing = true;
+    node->set->budget = budget;
+    node->set->charged = budget == NULL ? 0 : charge;
+    for (struct value element; array_next(&reader, &element);)
+        set_add(node->set, &element);
+    return OK;
+}
+
+/* The array, if there is one and a set pays. */
+static enum err find_array_set(struct frame *frame, struct node *node)
+{
+    const struct expr *array = node->expr->arguments[1];
+    if (node->set != NULL || !is_set_test(node->expr))
+        return OK;
+    const struct value *value =
+        array->kind == EXPR_BOUND ? eval_bound(frame->evaluator->context, array) : &array->constant;
+    struct array_reader reader;
+    if (value->is_null || !array_begin(&reader, value->type.id, value->text) ||
+        reader.count < SET_COUNT_MIN)
+        return OK;
+    return array_set_prepare(frame, node, value);
+}
+
 enum err array_compare_run(struct frame *frame, struct node *node, struct rows rows,
                            struct column *out)
 {
     struct column left, array;
-    enum err err = node_run(frame, &node->children[0], rows, &left);
+    enum err err = find_array_set(frame, node);
+    if (err != OK || node->set != NULL)
+        return err != OK ? err : set_test(frame, node, rows, node->expr->is_all, out);
+    err = node_run(frame, &node->children[0], rows, &left);
     if (err == OK)
         err = node_run(frame, &node->children[1], rows, &array);
     if (err != OK)

@@ -38,6 +38,7 @@ static bool node_equal(const struct expr *a, const struct expr *b)
     case EXPR_IN_SUBQUERY:
     case EXPR_QUANTIFIED:
     case EXPR_OUTER:
+    case EXPR_BOUND:
         return a->parameter == b->parameter;
     case EXPR_CALL:
         return a->function == b->function && a->function->volatility != VOLATILE;
@@ -69,6 +70,7 @@ static bool node_is_constant(const struct expr *expr)
     case EXPR_IN_SUBQUERY:
     case EXPR_QUANTIFIED:
     case EXPR_OUTER:
+    case EXPR_BOUND:
         return false;
     case EXPR_CALL:
         return expr->function->volatility == IMMUTABLE;

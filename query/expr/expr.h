@@ -9,7 +9,8 @@ struct function; /* query/func/func.h */
 
 enum expr_kind {
     EXPR_CONSTANT, /* constant */
-    EXPR_COLUMN,   /* column: index into the input batch */
+    EXPR_BOUND, /* parameter: $1 … are 0 …, named ones BOUND_NAMED_FIRST …; a value of the run */
+    EXPR_COLUMN, /* column: index into the input batch */
     /* Subqueries, run when first asked for. Those that name columns of the query around have as
      * arguments, last of all, what stands for these: the values of the subquery's slots. */
     EXPR_PARAMETER,  /* parameter: the one value of a scalar subquery */
@@ -39,6 +40,8 @@ enum expr_kind {
     EXPR_ARRAY_COMPARE, /* arguments[0] `function` ANY|ALL (arguments[1] is an array); is_all */
     EXPR_ARRAY          /* ARRAY[…]: elements of one type */
 };
+
+#define BOUND_NAMED_FIRST (UINT32_C(1) << 16)
 
 struct expr {
     enum expr_kind kind;

@@ -166,6 +166,37 @@ static void print_quantified(const struct expr *expr, const struct slice *names,
     writer_cstr(out, "))");
 }
 
+/* What is known when it runs: subqueries, values of the query around, parameters. */
+static void print_of_run(const struct expr *expr, const struct slice *names, struct writer *out)
+{
+    switch (expr->kind) {
+    case EXPR_PARAMETER:
+        writer_printf(out, "(subquery %u", expr->parameter + 1);
+        print_given(expr, 0, names, out);
+        writer_u8(out, ')');
+        break;
+    case EXPR_QUANTIFIED:
+        print_quantified(expr, names, out);
+        break;
+    case EXPR_BOUND:
+        if (expr->parameter < BOUND_NAMED_FIRST)
+            writer_printf(out, "$%u", expr->parameter + 1);
+        else
+            writer_printf(out, "parameter(%u)", expr->parameter - BOUND_NAMED_FIRST + 1);
+        break;
+    case EXPR_OUTER:
+        writer_printf(out, "$%u", expr->parameter + 1);
+        break;
+    case EXPR_EXISTS:
+        writer_printf(out, "EXISTS (subquery %u", expr->parameter + 1);
+        print_given(expr, 0, names, out);
+        writer_u8(out, ')');
+        break;
+    default:
+        break;
+    }
+}
+
 void expr_print(const struct expr *expr, const struct slice *names, struct writer *out)
 {
     switch (expr->kind) {
@@ -176,20 +207,11 @@ void expr_print(const struct expr *expr, const struct slice *names, struct write
         print_column(expr, names, out);
         return;
     case EXPR_PARAMETER:
-        writer_printf(out, "(subquery %u", expr->parameter + 1);
-        print_given(expr, 0, names, out);
-        writer_u8(out, ')');
-        return;
     case EXPR_QUANTIFIED:
-        print_quantified(expr, names, out);
-        return;
+    case EXPR_BOUND:
     case EXPR_OUTER:
-        writer_printf(out, "$%u", expr->parameter + 1);
-        return;
     case EXPR_EXISTS:
-        writer_printf(out, "EXISTS (subquery %u", expr->parameter + 1);
-        print_given(expr, 0, names, out);
-        writer_u8(out, ')');
+        print_of_run(expr, names, out);
         return;
     case EXPR_CALL:
         print_call(expr, names, out);

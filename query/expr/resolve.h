@@ -25,6 +25,9 @@ struct expr *build_expr(struct builder *b, enum expr_kind kind, struct type type
                         uint32_t argument_count, int32_t position);
 /* Replaces a subtree of constants by its value, unless computing it raises. */
 struct expr *build_fold(struct builder *b, struct expr *expr);
+/* An unknown parameter takes a type, 42P08 if it has another. query/expr/parameter.c */
+bool is_unknown_parameter(const struct expr *expr);
+enum err parameter_become(struct builder *b, struct expr *in, struct type type, int32_t position);
 /* Implicit cast that is known to exist. */
 enum err build_coerce(struct builder *b, struct expr **expr, struct type type);
 /* A call of a function that has been chosen; arguments are cast. */

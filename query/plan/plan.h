@@ -4,7 +4,7 @@
 #ifndef FRESHET_QUERY_PLAN_PLAN_H
 #define FRESHET_QUERY_PLAN_PLAN_H
 
-#include "query/expr/expr.h"
+#include "query/expr/build.h"
 #include "query/plan/frame.h"
 #include "query/provider.h"
 #include "storage/column/schema.h"
@@ -250,6 +250,10 @@ struct statement {
     bool has_views;          /* it stands on definitions of views … */
     uint64_t view_version;   /* … as of this version */
     struct command *command; /* query/sql/command.h */
+    /* Its parameters: $1 …, then named ones. */
+    size_t parameter_count, numbered_count;
+    struct parameter *parameters;
+    bool needs_values; /* stands for its types only: to be run it is prepared with the values */
 };
 
 struct statement *statement_ref(struct statement *statement);

@@ -42,7 +42,8 @@ enum ast_kind {
     AST_GROUPING_SET, /* in GROUP BY: sets of arguments */
     AST_IN_SUBQUERY,  /* arguments `text` ANY (select), or ALL (is_all): a row of several, or one */
     AST_ARRAY_SUBQUERY,
-    AST_DEFAULT /* a cell of INSERT */
+    AST_PARAMETER, /* $number */
+    AST_DEFAULT    /* a cell of INSERT */
 };
 
 struct ast_node;
@@ -79,6 +80,7 @@ struct ast_node {
     bool is_negated, is_all, is_star, is_distinct, is_symmetric, is_true;
     struct slice text;
     uint32_t field_count, count;
+    uint32_t number; /* AST_PARAMETER */
     struct slice *fields;
     struct ast_node **arguments;
     struct ast_node *base, *filter;

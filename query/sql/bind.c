@@ -94,6 +94,13 @@ static enum err bind_statement(struct binder *b, struct ast_statement *ast)
     return bind_select(b, NULL, NULL, ast->select, false, &statement->plan);
 }
 
+/* Those that PostgreSQL plans itself; what other statements hold has no values of its own. */
+static bool takes_numbered(const struct ast_statement *ast)
+{
+    return ast->kind == AST_STATEMENT_SELECT || ast->kind == AST_STATEMENT_EXPLAIN ||
+           (ast->kind == AST_STATEMENT_COMMAND && ast->command->kind == COMMAND_INSERT);
+}
+
 enum err sql_prepare(struct slice text, const struct sql_context *context, struct statement **out,
                      struct error *error)
 {
@@ -109,10 +116,19 @@ enum err sql_prepare(struct slice text, const struct sql_context *context, struc
     b.build = (struct builder){.arena = b.arena,
                                .zone = context->zone == NULL ? timezone_utc : context->zone,
                                .error = b.error};
+    struct parameters parameters = {.is_named_allowed = true,
+                                    .values = context->parameter_values,
+                                    .numbered_value_count = context->numbered_value_count};
+    b.build.parameters = &parameters;
     struct ast_statement ast;
     enum err result = sql_parse(text, b.arena, &ast, b.error);
-    if (result == OK)
+    if (result == OK) {
+        parameters.is_numbered_allowed = takes_numbered(&ast);
+        build_give_types(&b.build, context->parameter_types, context->parameter_type_count);
         result = bind_statement(&b, &ast);
+    }
+    if (result == OK)
+        result = bind_finish_parameters(&b);
     if (result != OK) {
         statement_unref(statement);
         return result;

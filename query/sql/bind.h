@@ -178,6 +178,12 @@ MUST_CHECK enum err bind_condition(struct binder *b, struct scope *scope,
 /* The name PostgreSQL gives a column of this expression. */
 struct slice bind_label(const struct ast_node *node);
 
+/* query/sql/bind_parameter.c: parameter('name' [, default]) */
+MUST_CHECK enum err bind_parameter(struct binder *b, struct scope *scope,
+                                   const struct ast_node *node, struct expr **out);
+/* When all is bound: each has a type and a default that is of it; they go into the statement. */
+MUST_CHECK enum err bind_finish_parameters(struct binder *b);
+
 /* query/sql/bind_from.c */
 MUST_CHECK enum err bind_from_list(struct binder *b, struct scope *scope,
                                    struct ast_from *const *items, size_t count, struct plan **out);

@@ -109,6 +109,8 @@ static enum err bind_case(struct binder *b, struct scope *scope, const struct as
     if (result == OK && node->base != NULL)
         result = bind_expr(b, scope, node->base, &base);
     b->copies = copies;
+    if (result == OK && base != NULL)
+        base = build_finish(&b->build, base);
     if (result == OK)
         result = bind_each(b, scope, node, &parts);
     scope->is_series_allowed = is_series_allowed;
@@ -326,6 +328,8 @@ static enum err bind_call(struct binder *b, struct scope *scope, const struct as
         return bind_error(b, node->position, "42809", "%s %.*s is not an aggregate function", wrong,
                           SLICE_ARGS(node->text));
     bool is_found = false;
+    if (slice_equal(node->text, SLICE("parameter")) && node->count > 0)
+        return bind_parameter(b, scope, node, out);
     result = bind_now(b, node, &is_found, out);
     if (result != OK || is_found)
         return result;
@@ -427,6 +431,8 @@ enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node 
         return OK;
     case AST_CALL:
         return bind_call(b, scope, node, out);
+    case AST_PARAMETER:
+        return build_parameter(&b->build, node->number, SLICE(""), node->position, out);
     case AST_GROUPING:
         return bind_grouping(b, scope, node, out);
     case AST_GROUPING_SET:

@@ -220,6 +220,7 @@ static enum err bind_sample(struct binder *b, const struct ast_from *from, struc
                             &parts[1]);
     if (result != OK)
         return result;
+    build_want_constant(&b->build, &parts[1]);
     if (parts[1]->kind != EXPR_CONSTANT)
         return bind_unsupported(b, position, "a percentage that is no constant");
     struct value *percent = &parts[1]->constant;

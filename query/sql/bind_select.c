@@ -578,6 +578,16 @@ static enum err build_above(struct select_state *s, struct plan **plan)
     return apply_targets(s, 0, plan);
 }
 
+static enum err bind_where(struct select_state *s, struct plan **plan)
+{
+    struct expr *where = NULL;
+    s->scope.is_aggregate_allowed = s->scope.is_over_allowed = s->scope.is_series_allowed = false;
+    if (s->select->where == NULL)
+        return OK;
+    enum err result = bind_condition(s->b, &s->scope, s->select->where, "WHERE", &where);
+    return result != OK ? result : bind_filter(s->b, *plan, where, plan);
+}
+
 static enum err bind_plain(struct binder *b, const struct scope *outer,
                            const struct cte_scope *ctes, const struct ast_select *select,
                            bool keeps_unknown, struct plan **out)
@@ -588,13 +598,10 @@ static enum err bind_plain(struct binder *b, const struct scope *outer,
     s.scope.clause = "FROM";
     struct plan *plan;
     enum err result = bind_from_list(b, &s.scope, select->from, select->from_count, &plan);
-    struct expr *where = NULL;
-    if (result == OK && select->where != NULL)
-        result = bind_condition(b, &s.scope, select->where, "WHERE", &where);
-    if (result == OK && where != NULL)
-        result = bind_filter(b, plan, where, &plan);
     if (result == OK)
-        result = bind_targets(&s);
+        result = bind_targets(&s); /* before WHERE: the order decides the types of parameters */
+    if (result == OK)
+        result = bind_where(&s, &plan);
     bool is_bare = keeps_unknown && !select->is_distinct && select->distinct_count == 0 &&
                    select->group_count == 0 && select->order_count == 0 && select->limit == NULL &&
                    select->offset == NULL;

@@ -58,6 +58,8 @@ static enum err bind_constant(struct binder *b, const struct ast_node *node, enu
     enum err result = bind_expr(b, &empty, node, out);
     if (result == OK)
         result = build_cast(&b->build, *out, type_of(type), CAST_IMPLICIT, node->position, out);
+    if (result == OK)
+        build_want_constant(&b->build, out);
     if (result == OK && ((*out)->kind != EXPR_CONSTANT || (*out)->constant.is_null))
         result =
             bind_error(b, node->position, "22023", "the %s of a window must be a constant", what);

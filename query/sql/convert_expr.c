@@ -699,6 +699,24 @@ static enum err convert_default(struct converter *c, const struct json_value *fi
     return OK;
 }
 
+static enum err convert_parameter(struct converter *c, const struct json_value *fields,
+                                  struct ast_node **out)
+{
+    int64_t number;
+    *out = new_node(c, AST_PARAMETER, tree_position(c, fields));
+    if (int_parse(tree_text(fields, "number"), 1, PARAMETERS_MAX, "integer", &number, NULL) != OK) {
+        struct slice text = slice_of(c->text.data + tree_offset(c, fields) + 1, 0);
+        const char *end = c->text.data + c->text.size;
+        while (text.data + text.size < end && text.size < 20 && text.data[text.size] >= '0' &&
+               text.data[text.size] <= '9')
+            text.size++;
+        return convert_error(c, (*out)->position, "42P02", "there is no parameter $%.*s",
+                             SLICE_ARGS(text));
+    }
+    (*out)->number = (uint32_t)number;
+    return OK;
+}
+
 enum err convert_expr(struct converter *c, const struct json_value *value, struct ast_node **out)
 {
     static const struct {
@@ -724,13 +742,17 @@ enum err convert_expr(struct converter *c, const struct json_value *value, struc
         {"A_Indirection", convert_indirection},
         {"CollateClause", convert_collate},
         {"SetToDefault", convert_default},
+        {"ParamRef", convert_parameter},
     };
     static const struct {
         const char *type, *name;
-    } refused[] = {{"ParamRef", "a parameter ($1)"},      {"RowExpr", "a row value"},
-                   {"GroupingSet", "GROUPING SETS"},      {"XmlExpr", "XML"},
-                   {"NamedArgExpr", "a named argument"},  {"MultiAssignRef", "multiple assignment"},
-                   {"CurrentOfExpr", "WHERE CURRENT OF"}, {"XmlSerialize", "XML"},
+    } refused[] = {{"RowExpr", "a row value"},
+                   {"GroupingSet", "GROUPING SETS"},
+                   {"XmlExpr", "XML"},
+                   {"NamedArgExpr", "a named argument"},
+                   {"MultiAssignRef", "multiple assignment"},
+                   {"CurrentOfExpr", "WHERE CURRENT OF"},
+                   {"XmlSerialize", "XML"},
                    {"List", "a list of values"}};
     struct tree_node node = tree_unwrap(value);
     int32_t position = tree_position(c, node.fields);

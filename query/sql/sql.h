@@ -22,6 +22,13 @@ struct sql_context {
                       struct view_definition *out);
     void *view_context;
     bool is_unoptimized; /* the plan as the text reads: the passes of query/plan/ are left out */
+    /* Types of $1 … given beforehand; TYPE_UNKNOWN: found out as PostgreSQL does. */
+    const struct type *parameter_types;
+    size_t parameter_type_count;
+    /* All values, as statement->parameters has them in a statement with needs_values: they become
+     * constants. Else NULL. */
+    const struct value *parameter_values;
+    size_t numbered_value_count;
 };
 
 /* One statement. 42601 (syntax, position in characters, hints for other dialects' words),

@@ -137,7 +137,10 @@ static enum err read_member(const struct json_value *member, struct query_reques
                                (int)(key.size < 80 ? key.size : 80), key.data);
     }
     if (slice_equal(key, SLICE("params"))) {
-        return error_set(error, ERR_UNSUPPORTED, NULL, "params are not there yet");
+        struct query_parameter *list;
+        result = parameters_from_json(member->text, arena, &list, &request->parameter_count, error);
+        request->parameters = list;
+        return result;
     }
     if (slice_equal(key, SLICE("format"))) {
         result = read_text(member, "format", &text, error);
@@ -170,22 +173,57 @@ static enum err read_member(const struct json_value *member, struct query_reques
                      (int)(key.size < 80 ? key.size : 80), key.data);
 }
 
+static enum err not_json(const struct json_parser *parser, struct error *error)
+{
+    size_t position = utf8_count(slice_of(parser->data, parser->offset)) + 1;
+    error_set(error, ERR_INPUT, "22P02", "invalid JSON: %s at character %zu",
+              parser->error_text == NULL ? "the end came too early" : parser->error_text, position);
+    error->text_position = (int64_t)position;
+    return ERR_INPUT;
+}
+
+/* A member's value: a tree, but params stay text, for there may be a million of them. */
+static enum err read_body_member(struct json_parser *parser, struct query_request *request,
+                                 struct arena *arena, struct error *error)
+{
+    struct slice key;
+    if (!json_unescape(parser->text, arena, &key)) {
+        return wrong(error, "22P02", "invalid JSON: a key that is not a text");
+    }
+    enum json_token token = json_next(parser);
+    size_t begin = parser->token_offset;
+    if (token == JSON_ERROR || token == JSON_END || !json_skip(parser, token)) {
+        return not_json(parser, error);
+    }
+    struct slice text = slice_of(parser->data + begin, parser->offset - begin);
+    struct json_value member = {.kind = token, .text = text};
+    struct json_value *parsed = &member;
+    bool is_params = slice_equal(key, SLICE("params"));
+    enum err result = is_params ? OK : json_parse(text, arena, 16, &parsed, error);
+    parsed->key = key;
+    return result != OK ? result : read_member(parsed, request, arena, error);
+}
+
 static enum err read_json(struct slice body, struct query_request *request, struct arena *arena,
                           struct error *error)
 {
-    struct json_value *root;
-    enum err result = json_parse(body, arena, 16, &root, error);
-    if (result != OK) {
-        return result;
+    struct json_parser parser;
+    json_parser_init(&parser, body, 1000);
+    enum json_token token = json_next(&parser);
+    if (token == JSON_ERROR || token == JSON_END) {
+        return not_json(&parser, error);
     }
-    if (root->kind != JSON_OBJECT_BEGIN) {
+    if (token != JSON_OBJECT_BEGIN) {
         return wrong(error, "22023", "the body must be a JSON object");
     }
-    for (const struct json_value *at = root->child; at != NULL; at = at->next) {
-        result = read_member(at, request, arena, error);
+    while ((token = json_next(&parser)) == JSON_KEY) {
+        enum err result = read_body_member(&parser, request, arena, error);
         if (result != OK) {
             return result;
         }
+    }
+    if (token != JSON_OBJECT_END || json_next(&parser) != JSON_END) {
+        return not_json(&parser, error);
     }
     return request->text.data == NULL ? wrong(error, "22023", "the field \"query\" is missing")
                                       : OK;

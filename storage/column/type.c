@@ -137,6 +137,18 @@ bool array_next(struct array_reader *array, struct value *element)
     return !array->reader.failed;
 }
 
+void array_write_element(struct writer *out, const struct value *element)
+{
+    bool is_int = element->type.id == TYPE_INT8;
+    assert(is_int || element->is_null || element->text.size < ARRAY_NULL);
+    uint32_t size = is_int ? 8 : (uint32_t)element->text.size;
+    writer_u32(out, element->is_null ? ARRAY_NULL : size);
+    if (!element->is_null && is_int)
+        writer_i64(out, element->i);
+    else if (!element->is_null)
+        writer_slice(out, element->text);
+}
+
 struct slice array_build(enum type_id array_type, const struct value *elements, size_t count,
                          struct arena *arena)
 {
@@ -150,13 +162,9 @@ struct slice array_build(enum type_id array_type, const struct value *elements, 
     struct writer out = {.data = arena_alloc(arena, size), .capacity = size};
     writer_u32(&out, (uint32_t)count);
     for (size_t index = 0; index < count; index++) {
-        const struct value *element = &elements[index];
-        uint32_t element_size = type == TYPE_INT8 ? 8 : (uint32_t)element->text.size;
-        writer_u32(&out, element->is_null ? ARRAY_NULL : element_size);
-        if (!element->is_null && type == TYPE_INT8)
-            writer_i64(&out, element->i);
-        else if (!element->is_null)
-            writer_slice(&out, element->text);
+        struct value element = elements[index];
+        element.type = type_of(type);
+        array_write_element(&out, &element);
     }
     assert(out.size == size); /* so the arena's memory was never grown out of */
     return writer_as_slice(&out);

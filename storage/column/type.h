@@ -131,6 +131,9 @@ struct array_reader {
 bool array_begin(struct array_reader *array, enum type_id array_type,
                  struct slice payload);                             /* false: malformed */
 bool array_next(struct array_reader *array, struct value *element); /* false at the end */
+/* The same piece by piece: a writer_u32() of the count, patched at the end, then elements of type
+ * text or bigint. */
+void array_write_element(struct writer *out, const struct value *element);
 /* Builds a payload in the arena from `count` elements of the element type. */
 struct slice array_build(enum type_id array_type, const struct value *elements, size_t count,
                          struct arena *arena);

@@ -51,9 +51,8 @@ def test_formats(loaded):
     assert "columns" in parts[0] and parts[1] == [0, "v0", None, ""] and parts[-1]["end"] is True and parts[-1]["rows"] == 2
     status, headers, text = post(loaded, sql, accept="text/html, text/csv;q=0.5")
     assert headers["content-type"].startswith("text/csv") and text == b'a,s,n,e\r\n0,v0,,""\r\n1,v1,,""\r\n'
-    for body in ({"query": sql, "format": "arrow"}, {"query": sql, "params": [1]}):
-        status, answer = loaded.query(**{"sql": body.pop("query")}, **body)
-        assert status == 400 and answer["sqlstate"] == "0A000", answer
+    status, answer = loaded.query(sql, format="arrow")
+    assert status == 400 and answer["sqlstate"] == "0A000", answer
     status, _, text = post(loaded, sql, accept="application/vnd.apache.arrow.stream")
     assert status == 400 and json.loads(text)["sqlstate"] == "0A000"
 

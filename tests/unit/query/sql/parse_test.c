@@ -160,7 +160,7 @@ static void test_positions(void **state)
         {" ; ; ", "42601 @0"},
         {"select 1;", "ok"},
         {"select 1; select 2", "42601 @0"},
-        {"select $1", "0A000 @8"},
+        {"select $0", "42P02 @8"},
     };
     (void)state;
     for (size_t index = 0; index < array_count(cases); index++) {
