@@ -45,6 +45,14 @@ void *memory_realloc(void *old, size_t size)
     return p;
 }
 
+void *memory_alloc_aligned(size_t alignment, size_t size)
+{
+    void *p = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    if (p == NULL)
+        abort();
+    return p;
+}
+
 void memory_free(void *p)
 {
     free(p);

@@ -37,6 +37,8 @@ char *arena_printf(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 
 void *memory_alloc(size_t size);
 void *memory_alloc_zero(size_t size);
 void *memory_realloc(void *old, size_t size);
+/* The address is a multiple of `alignment`, a power of two. */
+void *memory_alloc_aligned(size_t alignment, size_t size);
 void memory_free(void *p);
 /* Gives what is free back to the system if it is more than `kept` bytes. Costs 0.1 us a page,
  * during which the heaps' locks are held one by one, and page faults when the memory is wanted

@@ -94,9 +94,16 @@ void writer_init(struct writer *writer)
     *writer = (struct writer){0};
 }
 
+void writer_init_block(struct writer *writer, size_t head)
+{
+    assert(head > 0 && head < WRITER_BLOCK_SIZE);
+    *writer = (struct writer){.head = head};
+}
+
 void writer_deinit(struct writer *writer)
 {
-    memory_free(writer->data);
+    if (writer->data != NULL)
+        memory_free(writer->data - writer->head);
     *writer = (struct writer){0};
 }
 
@@ -104,6 +111,24 @@ void writer_reset(struct writer *writer)
 {
     writer->size = 0;
     writer->failed = false;
+}
+
+static void grow(struct writer *writer, size_t capacity)
+{
+    if (writer->head == 0) {
+        writer->data = memory_realloc(writer->data, capacity);
+        writer->capacity = capacity;
+        return;
+    }
+    size_t blocks = (writer->head + capacity + WRITER_BLOCK_SIZE - 1) / WRITER_BLOCK_SIZE;
+    uint8_t *data = memory_alloc_aligned(WRITER_BLOCK_SIZE, blocks * WRITER_BLOCK_SIZE);
+    data += writer->head;
+    if (writer->size > 0)
+        memcpy(data, writer->data, writer->size);
+    if (writer->data != NULL)
+        memory_free(writer->data - writer->head);
+    writer->data = data;
+    writer->capacity = blocks * WRITER_BLOCK_SIZE - writer->head;
 }
 
 void *writer_reserve(struct writer *writer, size_t size)
@@ -116,8 +141,7 @@ void *writer_reserve(struct writer *writer, size_t size)
         size_t capacity = writer->capacity < 256 ? 256 : writer->capacity * 2;
         if (capacity < writer->size + size)
             capacity = writer->size + size;
-        writer->data = memory_realloc(writer->data, capacity);
-        writer->capacity = capacity;
+        grow(writer, capacity);
     }
     return writer->data + writer->size;
 }

@@ -42,9 +42,16 @@ struct writer {
     size_t capacity;
     size_t limit;
     bool failed;
+    size_t head; /* 0: none; see writer_init_block */
 };
 
+#define WRITER_BLOCK_SIZE ((size_t)4096)
+
 void writer_init(struct writer *writer);
+/* The same, but `data` lies `head` bytes, less than a block, behind a multiple of
+ * WRITER_BLOCK_SIZE: for bytes that go to disk from where they are, with a header in front of them.
+ * The head's bytes belong to whoever asked for them; they move with the data and are not kept. */
+void writer_init_block(struct writer *writer, size_t head);
 void writer_deinit(struct writer *writer);
 void writer_reset(struct writer *writer);
 /* Room for `size` more bytes; the address of the first. NULL past the limit. `size` is not

@@ -40,8 +40,9 @@ static uint64_t get_u64(const char *p, size_t offset)
     return value;
 }
 
-void log_file_header_encode(const struct log_file_header *header, void *block)
+void log_file_header_encode(struct log_file_header *header, void *block)
 {
+    header->version = LOG_VERSION;
     char *p = memset(block, 0, LOG_BLOCK_SIZE);
     put_u64(p, 0, FILE_MAGIC);
     put_u32(p, 12, LOG_VERSION);
@@ -64,10 +65,11 @@ bool log_file_header_decode(const void *block, struct log_file_header *header, u
     if (get_u64(p, 0) != FILE_MAGIC || get_u32(p, 8) != crc32c(0, p + 12, FILE_HEADER_SIZE - 12))
         return false;
     *version = get_u32(p, 12);
-    if (*version != LOG_VERSION)
+    if (*version < 1 || *version > LOG_VERSION)
         return false;
     *header = (struct log_file_header){
         .uuid = {.low = get_u64(p, 16), .high = get_u64(p, 24)},
+        .version = *version,
         .number = get_u64(p, 32),
         .epoch = get_u64(p, 40),
         .size = get_u64(p, 48),

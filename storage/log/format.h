@@ -9,9 +9,10 @@
 #define LOG_BLOCK_SIZE IO_ALIGNMENT
 #define LOG_PIECE_HEADER_SIZE ((size_t)128)
 #define LOG_PIECE_SIZE_MAX ((size_t)1 << 20)
-#define LOG_FRAME_HEADER_SIZE ((size_t)4)
+#define LOG_FRAME_HEADER_SIZE ((size_t)8)
+#define LOG_FRAME_HEADER_SIZE_1 ((size_t)4) /* in files of version 1 */
 #define LOG_NAME_SIZE 32
-#define LOG_VERSION 1
+#define LOG_VERSION 2
 
 struct log_uuid {
     uint64_t low, high;
@@ -29,6 +30,7 @@ struct log_point {
  * behind that in older files was never acknowledged and does not count. */
 struct log_file_header {
     struct log_uuid uuid;
+    uint32_t version; /* filled by encode and decode */
     uint64_t number;
     uint64_t epoch;
     uint64_t size;
@@ -52,8 +54,8 @@ struct log_piece_header {
     uint32_t crc;     /* filled by encode and decode */
 };
 
-/* Fills the block (zeros behind). */
-void log_file_header_encode(const struct log_file_header *header, void *block);
+/* Fills the block (zeros behind); always of the newest version. */
+void log_file_header_encode(struct log_file_header *header, void *block);
 /* False if these are not the bytes of a file header; *version is set where the checksum holds. */
 bool log_file_header_decode(const void *block, struct log_file_header *header, uint32_t *version);
 /* `piece` is the header's room with header->size bytes of content behind. Computes the checksum. */

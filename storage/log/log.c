@@ -2,10 +2,13 @@
  *
  *   log_submit      position, into the queue
  *   log_run         take what waits as one group
- *     fill piece    header + frames (length, bytes), at most 1 MiB, padded to 4,096     two
- * buffers: one is filled flush         checksum; begin its write; go on with the other buffer while
- * the other is written last piece    write + sync; `apply` the records meanwhile; wait publish
- * durable: visible, then `done` for each
+ *     fill piece    header + frames (length, bytes), at most 1 MiB, padded to 4,096
+ *                   two buffers: one is filled while the other is written;
+ *                   a large record is a piece where it lies, with the header in front of it
+ *     flush         checksum; begin its write; go on
+ *     last piece    write + sync; `apply` the records meanwhile; wait
+ *     publish       durable: visible
+ *     done          for each
  *
  * A group starts as soon as the one before is done; there is no timer: while a sync takes 0.3 ms,
  * what arrives meanwhile is the next group. Every piece starts on a block of its own, so no sector
@@ -34,7 +37,13 @@
 #define GROUP_SIZE_MAX                                                                             \
     ((size_t)8 << 20) /* payload bytes after which a group takes no more records */
 
+/* Smaller records share a piece: a write of its own costs more than copying them. */
+#define PLACE_MIN ((size_t)128 << 10)
+
 static_assert(LOG_RECORD_SIZE_MAX <= UINT32_MAX, "the length of a record is 32 bits");
+static_assert(LOG_ENTRY_HEAD == LOG_PIECE_HEADER_SIZE + LOG_FRAME_HEADER_SIZE,
+              "a placed record has its piece in front of it");
+static_assert(LOG_ENTRY_HEAD % 8 == 0, "records are read in place");
 
 size_t log_piece_padding(void)
 {
@@ -98,6 +107,8 @@ static enum err begin_piece(struct log *log, size_t carried, struct error *error
 
 static char *piece_at(const struct log *log)
 {
+    if (log->placed != NULL)
+        return log->placed;
     return log->buffers[log->buffer_index] + log->tail_size;
 }
 
@@ -114,7 +125,7 @@ static enum err flush_piece(struct log *log, bool sync, struct error *error)
     log_piece_encode(piece, piece_at(log));
     size_t used = log->tail_size + LOG_PIECE_HEADER_SIZE + piece->size;
     size_t padded = round_up(used, LOG_BLOCK_SIZE);
-    char *buffer = log->buffers[log->buffer_index];
+    char *buffer = piece_at(log) - log->tail_size;
     memset(buffer + used, 0, padded - used);
     enum err result = wait_write(log, error);
     if (result != OK)
@@ -136,25 +147,69 @@ static enum err flush_piece(struct log *log, bool sync, struct error *error)
                                   .crc = piece->crc};
     log->file_offset = next_offset / LOG_BLOCK_SIZE * LOG_BLOCK_SIZE;
     log->tail_size = next_offset % LOG_BLOCK_SIZE;
-    log->buffer_index ^= 1;
+    if (log->placed == NULL)
+        log->buffer_index ^= 1;
     memcpy(log->buffers[log->buffer_index], buffer + (log->file_offset - write.offset),
            log->tail_size);
+    log->placed = NULL;
     log->piece_capacity = 0;
     return OK;
 }
 
-static enum err add_record(struct log *log, const struct log_entry *entry, struct error *error)
+/* --- records --- */
+
+static void put_frame(struct log *log, size_t size)
+{
+    char *frame = piece_room(log);
+    uint32_t length = (uint32_t)size;
+    memset(frame, 0, LOG_FRAME_HEADER_SIZE);
+    memcpy(frame, &length, sizeof(length));
+    log->piece.size += LOG_FRAME_HEADER_SIZE;
+}
+
+/* Where there is room around the record for a piece's header and for what fills its last block, and
+ * the record is large enough for a piece of its own. */
+static bool can_place(const struct log *log, const struct log_entry *entry)
+{
+    size_t used = LOG_ENTRY_HEAD + entry->payload.size;
+    return entry->room != 0 && entry->payload.size >= log->options.place_min &&
+           entry->room >= round_up(used, LOG_BLOCK_SIZE) - LOG_ENTRY_HEAD && log->tail_size == 0 &&
+           used <= log->options.piece_size && log_piece_padding() == LOG_BLOCK_SIZE &&
+           !fault_is("log.ack_before_sync"); /* that one forgets the record before it is written */
+}
+
+/* The record becomes a piece without being copied, unless this file ends too soon for it. */
+static enum err place_record(struct log *log, const struct log_entry *entry, bool *is_placed,
+                             struct error *error)
 {
     enum err result = OK;
-    if (log->piece_capacity != 0 && log->piece_capacity - log->piece.size < LOG_FRAME_HEADER_SIZE)
+    *is_placed = false;
+    if (log->piece_capacity != 0 && log->piece.size != 0)
+        result = flush_piece(log, false, error);
+    if (result == OK && log->piece_capacity == 0)
+        result = begin_piece(log, 0, error);
+    if (result != OK || log->piece_capacity < LOG_FRAME_HEADER_SIZE + entry->payload.size)
+        return result;
+    log->placed = (char *)(uintptr_t)entry->payload.data - LOG_ENTRY_HEAD;
+    assert((uintptr_t)log->placed % LOG_BLOCK_SIZE == 0);
+    put_frame(log, entry->payload.size);
+    log->piece.size += (uint32_t)entry->payload.size;
+    *is_placed = true;
+    return OK;
+}
+
+static enum err copy_record(struct log *log, const struct log_entry *entry, struct error *error)
+{
+    enum err result = OK;
+    bool is_full =
+        log->placed != NULL || log->piece_capacity - log->piece.size < LOG_FRAME_HEADER_SIZE;
+    if (log->piece_capacity != 0 && is_full)
         result = flush_piece(log, false, error);
     if (result == OK && log->piece_capacity == 0)
         result = begin_piece(log, 0, error);
     if (result != OK)
         return result;
-    uint32_t size = (uint32_t)entry->payload.size;
-    memcpy(piece_room(log), &size, sizeof(size));
-    log->piece.size += sizeof(size);
+    put_frame(log, entry->payload.size);
     size_t done = 0;
     for (;;) {
         size_t step = log->piece_capacity - log->piece.size;
@@ -165,13 +220,25 @@ static enum err add_record(struct log *log, const struct log_entry *entry, struc
         log->piece.size += (uint32_t)step;
         done += step;
         if (done == entry->payload.size)
-            break;
+            return OK;
         result = flush_piece(log, false, error);
         if (result == OK)
             result = begin_piece(log, entry->payload.size - done, error);
         if (result != OK)
             return result;
     }
+}
+
+static enum err add_record(struct log *log, const struct log_entry *entry, struct error *error)
+{
+    bool is_placed = false;
+    enum err result = OK;
+    if (can_place(log, entry))
+        result = place_record(log, entry, &is_placed, error);
+    if (result == OK && !is_placed)
+        result = copy_record(log, entry, error);
+    if (result != OK)
+        return result;
     log->piece.last_position++;
     assert(entry->position == log->piece.last_position || fault_is("log.accepts_after_failure"));
     return OK;
@@ -228,6 +295,7 @@ static enum err write_group(struct log *log, struct log_entry *first, bool *is_a
 static void go_back(struct log *log)
 {
     log_file_abandon(log);
+    log->placed = NULL;
     log->end = log->durable;
     log->must_cut = true;
 }
@@ -260,6 +328,7 @@ static void commit_group(struct log *log, struct log_entry *first)
     if (result != OK && fault_is("log.accepts_after_failure")) {
         log->is_writing = false;
         log->piece_capacity = 0;
+        log->placed = NULL;
         finish_group(first, result, &error);
         return;
     }
@@ -476,6 +545,8 @@ enum err log_open(const struct log_options *options, struct log **out, struct er
     log->options = *options;
     if (log->options.piece_size == 0)
         log->options.piece_size = LOG_PIECE_SIZE_MAX;
+    if (log->options.place_min == 0)
+        log->options.place_min = PLACE_MIN;
     assert(log->options.piece_size >= LOG_BLOCK_SIZE);
     assert(log->options.piece_size <= LOG_PIECE_SIZE_MAX);
     assert(log->options.piece_size % LOG_BLOCK_SIZE == 0);

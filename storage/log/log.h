@@ -19,18 +19,24 @@ struct log;
  * thread. */
 struct log_entry {
     struct slice payload; /* at most LOG_RECORD_SIZE_MAX */
-    uint64_t position;    /* set by log_submit: 1, 2, 3 …, without gaps */
-    void *context;        /* the caller's */
+    /* Not 0: `payload.data` lies LOG_ENTRY_HEAD bytes behind a multiple of IO_ALIGNMENT, the head
+     * and `room` bytes from payload.data on are there, and the log may write to those that are not
+     * the payload until `done`. Large records are then written from where they are. */
+    size_t room;
+    uint64_t position; /* set by log_submit: 1, 2, 3 …, without gaps */
+    void *context;     /* the caller's */
     void (*done)(struct log_entry *entry, enum err result, const struct error *error);
     struct log_entry *next; /* private */
 };
 #define LOG_RECORD_SIZE_MAX ((size_t)1 << 30)
+#define LOG_ENTRY_HEAD ((size_t)136)
 
 struct log_options {
     struct io *io;
     const char *directory; /* exists; files log-<16 hex>.flog in it are ours */
     size_t file_size;  /* pre-written, a multiple of 4,096, e.g. 64 MiB; a record may span files */
     size_t piece_size; /* 0: 1 MiB; simulations take less */
+    size_t place_min;  /* 0: 128 KiB; records as large as this are written from where they are */
     uint64_t first_position;    /* of an empty log: 1 */
     bool recover_point_in_time; /* accept damage in the middle: cut there */
     /* What the newest usable checkpoint needs, and what the one before it does: files before the

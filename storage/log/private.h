@@ -35,9 +35,10 @@ struct log {
     int buffer_index;
     char *header_block;
     struct log_piece_header piece; /* under construction in buffers[buffer_index] */
-    size_t piece_capacity;         /* content bytes; 0: none under construction */
-    uint64_t appended;             /* bytes of pieces so far */
-    size_t tail_size;              /* always 0, but for the planted fault that leaves padding out */
+    char *placed; /* instead of there: in front of a record that is written from where it is */
+    size_t piece_capacity; /* content bytes; 0: none under construction */
+    uint64_t appended;     /* bytes of pieces so far */
+    size_t tail_size;      /* always 0, but for the planted fault that leaves padding out */
 
     /* Under the mutex. */
     struct mutex mutex;

@@ -42,6 +42,7 @@ struct recovery {
     size_t count, capacity;
     struct window window;
     uint64_t file_size;     /* of the file that is open */
+    uint32_t version;       /* of the file that is replayed */
     struct log_point point; /* end of what is read */
     uint64_t end_offset;    /* of it, in the file the point names */
     struct writer partial;  /* of the record that is not whole yet */
@@ -279,13 +280,22 @@ static enum err take_carried(struct recovery *recovery, const struct log_piece_h
     return result;
 }
 
+/* The length of the next record. Version 1 had no padding behind it: records were misaligned. */
+static size_t take_frame(struct recovery *recovery, struct reader *reader)
+{
+    size_t size = reader_u32(reader);
+    if (recovery->version > 1)
+        (void)reader_u32(reader);
+    return size;
+}
+
 static enum err take_content(struct recovery *recovery, const struct log_piece_header *piece,
                              const char *content, struct error *error)
 {
     struct reader reader = reader_of(slice_of(content, piece->size));
     enum err result = take_carried(recovery, piece, &reader, error);
     while (result == OK && reader_left(&reader) > 0) {
-        size_t size = reader_u32(&reader);
+        size_t size = take_frame(recovery, &reader);
         if (reader.failed || size > LOG_RECORD_SIZE_MAX)
             return bad_content(piece, error);
         if (size <= reader_left(&reader)) {
@@ -367,6 +377,7 @@ static enum err read_file(struct recovery *recovery, struct found_file *found,
         recovery->point = found->header.previous;
         recovery->record_position = found->header.previous.position;
     }
+    recovery->version = found->header.version;
     uint64_t offset = LOG_BLOCK_SIZE;
     enum err result = OK;
     while (recovery->point.sequence < limit) {

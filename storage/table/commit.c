@@ -1,9 +1,9 @@
 /* Commits under construction, and their way through the gate.
  *
- * A commit is encoded while it is built, on the thread that has the batch in its cache, so the log
- * thread copies bytes and nothing else. Submitting takes the submit lock for the checks and the
- * position; `done` takes it too before anything is freed, so the submitter may read the entry until
- * it lets go. */
+ * A commit is encoded while it is built, on the thread that has the batch in its cache, and lies so
+ * that a large one goes to disk from where it is. Submitting takes the submit lock for the checks
+ * and the position; `done` takes it too before anything is freed, so the submitter may read the
+ * entry until it lets go. */
 #include "storage/table/private.h"
 
 #include "storage/base/clock.h"
@@ -11,11 +11,43 @@
 
 #include <assert.h>
 
+/* --- buffers --- */
+
+/* Memory that was used a moment ago is there and in some cache. A buffer of a megabyte that comes
+ * from the allocator and goes back to it is a page fault every 4 KiB, each time. */
+static struct writer take_buffer(struct store *store)
+{
+    struct writer buffer;
+    writer_init_block(&buffer, LOG_ENTRY_HEAD);
+    mutex_lock(&store->spare_mutex);
+    if (store->spare_count > 0)
+        buffer = store->spare[--store->spare_count];
+    mutex_unlock(&store->spare_mutex);
+    return buffer;
+}
+
+static void give_buffer(struct store *store, struct writer *buffer)
+{
+    bool is_kept = false;
+    if (buffer->capacity > 0 && buffer->capacity <= COMMIT_SPARE_SIZE_MAX) {
+        writer_reset(buffer);
+        mutex_lock(&store->spare_mutex);
+        is_kept = store->spare_count < COMMIT_SPARES;
+        if (is_kept)
+            store->spare[store->spare_count++] = *buffer;
+        mutex_unlock(&store->spare_mutex);
+    }
+    if (!is_kept)
+        writer_deinit(buffer);
+}
+
+/* --- building --- */
+
 struct commit *commit_create(struct store *store)
 {
     struct commit *commit = memory_alloc_zero(sizeof(*commit));
     commit->store = store;
-    writer_init(&commit->bytes);
+    commit->bytes = take_buffer(store);
     commit->bytes.limit = LOG_RECORD_SIZE_MAX;
     arena_init(&commit->arena);
     record_begin(&commit->bytes);
@@ -27,7 +59,7 @@ void commit_destroy(struct commit *commit)
     for (struct commit_part *part = commit->parts; part != NULL; part = part->next)
         schema_unref(part->gate.schema);
     schema_unref(commit->change_schema);
-    writer_deinit(&commit->bytes);
+    give_buffer(commit->store, &commit->bytes);
     arena_deinit(&commit->arena);
     memory_free(commit);
 }
@@ -71,8 +103,8 @@ void commit_set_change(struct commit *commit, enum change_kind kind, uint32_t ta
 
 void commit_reserve(struct commit *commit, size_t size)
 {
-    if (size < LOG_RECORD_SIZE_MAX)
-        (void)writer_reserve(&commit->bytes, size);
+    if (size < LOG_RECORD_SIZE_MAX - IO_ALIGNMENT) /* with what fills its last block on disk */
+        (void)writer_reserve(&commit->bytes, size + IO_ALIGNMENT);
 }
 
 size_t commit_size(const struct commit *commit)
@@ -132,6 +164,7 @@ enum err store_submit(struct store *store, struct commit *commit, commit_done do
     if (err == OK) {
         record_set_time(&commit->bytes, clock_wall_us());
         commit->entry.payload = writer_as_slice(&commit->bytes);
+        commit->entry.room = commit->bytes.capacity;
         commit->entry.context = commit;
         commit->entry.done = entry_done;
         err = log_submit(store->log, &commit->entry, error);

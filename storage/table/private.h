@@ -107,6 +107,10 @@ struct upkeep {
     uint64_t goal_position; /* rows up to here are being sealed before a checkpoint; 0: no such */
 };
 
+/* Buffers kept for the next commits: at most 16 MiB, not counted as rows. */
+#define COMMIT_SPARES 8
+#define COMMIT_SPARE_SIZE_MAX ((size_t)2 << 20)
+
 struct store {
     struct store_options options;
     struct budget budget; /* blocks of segments and commits under way */
@@ -124,6 +128,10 @@ struct store {
     /* Writers, in turn. */
     struct mutex submit_mutex;
     struct gate gate;
+    /* Buffers of commits that are done, under their mutex. */
+    struct mutex spare_mutex;
+    struct writer spare[COMMIT_SPARES];
+    uint32_t spare_count;
     _Atomic uint32_t next_table_id; /* relaxed: a counter */
 
     /* Sealed segments. The manifest is its owner's: replay, then who holds upkeep.mutex. */

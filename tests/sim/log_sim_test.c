@@ -70,9 +70,9 @@ static size_t record_size(uint64_t id)
     case 1:
         return 8 + (mixed >> 8) % 24000; /* several pieces, maybe two files */
     case 2:
-        return 4096 - 132 + (mixed >> 8) % 9 - 4;
+        return 4096 - LOG_ENTRY_HEAD + (mixed >> 8) % 9 - 4;
     case 3:
-        return 8192 - 132 + (mixed >> 8) % 9 - 4;
+        return 8192 - LOG_ENTRY_HEAD + (mixed >> 8) % 9 - 4;
     default:
         return 8 + (mixed >> 8) % 700;
     }
@@ -131,7 +131,7 @@ struct life {
 struct record {
     struct log_entry entry;
     struct life *life;
-    char data[];
+    char *block; /* LOG_ENTRY_HEAD bytes, the payload, and what fills its last block */
 };
 
 static uint64_t next_id;
@@ -160,6 +160,12 @@ static void on_publish(void *context, uint64_t position)
     model_hold(((struct life *)context)->model, position);
 }
 
+static void record_free(struct record *record)
+{
+    free(record->block);
+    free(record);
+}
+
 static void on_done(struct log_entry *entry, enum err result, const struct error *error)
 {
     struct record *record = (struct record *)entry;
@@ -167,7 +173,7 @@ static void on_done(struct log_entry *entry, enum err result, const struct error
     record->life->in_flight--;
     if (result == OK)
         model_hold(record->life->model, entry->position);
-    free(record);
+    record_free(record);
 }
 
 static enum err life_open(struct life *life, struct io *io, struct model *model,
@@ -178,6 +184,7 @@ static enum err life_open(struct life *life, struct io *io, struct model *model,
                                   .directory = "log",
                                   .file_size = FILE_SIZE,
                                   .piece_size = PIECE_SIZE,
+                                  .place_min = 600,
                                   .first_position = 1,
                                   .context = life,
                                   .replay = on_replay,
@@ -189,12 +196,17 @@ static void life_submit(struct life *life)
 {
     uint64_t id = ++next_id;
     size_t size = record_size(id);
-    struct record *record = calloc(1, sizeof(*record) + size);
+    size_t block_size = (LOG_ENTRY_HEAD + size + IO_ALIGNMENT - 1) / IO_ALIGNMENT * IO_ALIGNMENT;
+    struct record *record = calloc(1, sizeof(*record));
     record->life = life;
-    record->entry = (struct log_entry){.payload = slice_of(record->data, size), .done = on_done};
-    record_fill(id, record->data, size);
+    record->block = aligned_alloc(IO_ALIGNMENT, block_size);
+    char *data = record->block + LOG_ENTRY_HEAD;
+    record->entry = (struct log_entry){.payload = slice_of(data, size), .done = on_done};
+    if (hash_mix(id) % 2 == 0) /* the log may write it from where it is */
+        record->entry.room = block_size - LOG_ENTRY_HEAD;
+    record_fill(id, data, size);
     if (log_submit(life->log, &record->entry, NULL) != OK) {
-        free(record);
+        record_free(record);
         return;
     }
     life->in_flight++;

@@ -81,9 +81,30 @@ static void test_limit_and_patch(void **state)
     assert_true(reader.failed);
 }
 
+static void test_blocks(void **state)
+{
+    (void)state;
+    struct writer out;
+    for (size_t head = 1; head < WRITER_BLOCK_SIZE; head += 409) {
+        writer_init_block(&out, head);
+        writer_deinit(&out); /* of one that was never used */
+        writer_init_block(&out, head);
+        for (uint32_t i = 0; i < 5000; i++) {
+            writer_u32(&out, i);
+            assert_int_equal((uintptr_t)out.data % WRITER_BLOCK_SIZE, head);
+            assert_int_equal((head + out.capacity) % WRITER_BLOCK_SIZE, 0);
+        }
+        memset(out.data - head, 0xff, head); /* the head is ours */
+        for (uint32_t i = 0; i < 5000; i++)
+            assert_memory_equal(out.data + 4 * i, &i, sizeof(i));
+        writer_deinit(&out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_round_trip_and_cuts),
         cmocka_unit_test(test_limit_and_patch),
     };

@@ -42,7 +42,7 @@ static size_t record_size(uint64_t position)
     case 0:
         return random_below(&stream, 3);
     case 1:
-        return 4096 - 132 + random_below(&stream, 8);
+        return 4096 - 140 + random_below(&stream, 8);
     case 2:
         return random_below(&stream, 300000);
     default:
@@ -117,6 +117,7 @@ static enum err open_log(struct io *io, struct model *model, struct log **log, s
     struct log_options options = {.io = io,
                                   .directory = "",
                                   .file_size = FILE_SIZE,
+                                  .place_min = 1000,
                                   .first_position = 1,
                                   .first_file = model->first_file,
                                   .keep_file = model->keep_file,
@@ -134,10 +135,20 @@ static void submit(struct log *log, struct model *model, uint64_t position)
 {
     struct test_entry *test = calloc(1, sizeof(*test));
     size_t size = record_size(position);
-    test->data = malloc(size + 1);
-    record_fill(position, test->data, size);
     test->model = model;
-    test->entry = (struct log_entry){.payload = slice_of(test->data, size), .done = on_done};
+    test->entry = (struct log_entry){.done = on_done};
+    char *payload;
+    if (position % 2 == 0) { /* the log may write it from where it is */
+        size_t room = size + position / 2 % 2 * IO_ALIGNMENT;
+        test->data = aligned_alloc(
+            IO_ALIGNMENT, (LOG_ENTRY_HEAD + room) / IO_ALIGNMENT * IO_ALIGNMENT + IO_ALIGNMENT);
+        payload = test->data + LOG_ENTRY_HEAD;
+        test->entry.room = room;
+    } else {
+        payload = test->data = malloc(size + 1);
+    }
+    record_fill(position, payload, size);
+    test->entry.payload = slice_of(payload, size);
     struct error error;
     assert_int_equal(log_submit(log, &test->entry, &error), OK);
 }
