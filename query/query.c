@@ -358,6 +358,7 @@ static void exec_begin(struct run *run)
     exec->eval.bound_named = (uint32_t)run->statement->numbered_count;
     exec->eval.now_us = run->entry.started_at_us;
     exec->eval.is_cancelled = &run->entry.is_cancelled;
+    exec->eval.is_client_gone = run->request->is_cancelled;
     exec->eval.deadline_us = run->deadline_us;
     exec->is_cancelled = &run->entry.is_cancelled;
     exec->is_client_gone = run->request->is_cancelled;

@@ -178,7 +178,11 @@ static struct ingest *create_ingest(const struct config *config)
 static void create_engine(struct app *app)
 {
     const struct config *config = app->config;
-    app->query_memory = (struct budget){.limit = config->memory / 4, .name = "queries"};
+    size_t query_memory = config->memory / 4;
+    app->query_memory = (struct budget){.limit = query_memory,
+                                        .reserve = query_memory / 8,
+                                        .small = query_memory / 64,
+                                        .name = "queries"};
     app->engine = query_engine_create(&(struct query_engine_options){
         .store = app->store,
         .memory = &app->query_memory,

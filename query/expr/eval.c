@@ -12,7 +12,6 @@
 #include "query/expr/node.h"
 
 #include "query/kernel/kernel.h"
-#include "storage/base/clock.h"
 
 #include <assert.h>
 #include <string.h>
@@ -127,19 +126,6 @@ static enum err charge_batch(struct frame *frame)
     return err;
 }
 
-static enum err look_up(struct frame *frame)
-{
-    const struct eval_context *context = frame->evaluator->context;
-    if (context->is_cancelled != NULL &&
-        atomic_load_explicit(context->is_cancelled, memory_order_relaxed))
-        return error_set(frame->error, ERR_CANCELLED, "57014",
-                         "canceling statement due to user request");
-    if (context->deadline_us != 0 && clock_monotonic_us() >= context->deadline_us)
-        return error_set(frame->error, ERR_TIMEOUT, "57014",
-                         "canceling statement due to statement timeout");
-    return OK;
-}
-
 /* Before the next row of a loop: memory always, clock and cancel now and then, sooner where rows
  * are large. */
 static enum err check_row(struct frame *frame, size_t k, size_t *looked_at)
@@ -150,7 +136,7 @@ static enum err check_row(struct frame *frame, size_t k, size_t *looked_at)
         (k % ROWS_PER_LOOK != ROWS_PER_LOOK - 1 && total - *looked_at < 16 * CHARGE_STEP))
         return err;
     *looked_at = total;
-    return look_up(frame);
+    return context_look(frame->evaluator->context, frame->error);
 }
 
 static void reset_batch(struct evaluator *evaluator)

@@ -15,10 +15,11 @@ struct parameter_rows {
 struct snapshot;
 
 struct eval_context {
-    const struct timezone *zone;      /* session */
-    int64_t now_us;                   /* statement start: now() */
-    struct budget *budget;            /* the query's memory; may be NULL */
-    const _Atomic bool *is_cancelled; /* looked at inside long loops; may be NULL */
+    const struct timezone *zone;        /* session */
+    int64_t now_us;                     /* statement start: now() */
+    struct budget *budget;              /* the query's memory; may be NULL */
+    const _Atomic bool *is_cancelled;   /* looked at inside long loops; may be NULL */
+    const _Atomic bool *is_client_gone; /* likewise */
     int64_t deadline_us; /* of the monotonic clock, looked at in the same places; 0: none */
     /* A subquery's rows with its slots at these values (none: NULL); they hold until the next call
      * for it. NULL without subqueries. */

@@ -4,6 +4,7 @@
 #include "query/func/func.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/worker.h"
 
 #include <ctype.h>
 #include <stdatomic.h>
@@ -52,17 +53,27 @@ const struct function *function_next(struct slice name, const struct function *l
     return NULL;
 }
 
-enum err call_look(struct call *call)
+static bool is_set(const _Atomic bool *flag)
 {
-    const struct eval_context *context = call->context;
-    if (context->is_cancelled != NULL &&
-        atomic_load_explicit(context->is_cancelled, memory_order_relaxed))
-        return error_set(call->error, ERR_CANCELLED, "57014",
-                         "canceling statement due to user request");
+    return flag != NULL && atomic_load_explicit(flag, memory_order_relaxed);
+}
+
+enum err context_look(const struct eval_context *context, struct error *error)
+{
+    /* Only what can be cancelled is a query under way; ingest and planning keep their turn. */
+    if (context->is_cancelled != NULL)
+        worker_yield();
+    if (is_set(context->is_cancelled) || is_set(context->is_client_gone))
+        return error_set(error, ERR_CANCELLED, "57014", "canceling statement due to user request");
     if (context->deadline_us != 0 && clock_monotonic_us() >= context->deadline_us)
-        return error_set(call->error, ERR_TIMEOUT, "57014",
+        return error_set(error, ERR_TIMEOUT, "57014",
                          "canceling statement due to statement timeout");
     return OK;
+}
+
+enum err call_look(struct call *call)
+{
+    return context_look(call->context, call->error);
 }
 
 enum err call_array(struct call *call, size_t count, size_t size, void **out)

@@ -99,6 +99,9 @@ bool cast_vector(struct call *call, struct type from, const struct vector *vecto
 struct slice value_to_text(const struct value *value, const struct eval_context *context,
                            struct arena *arena);
 
+/* Inside of long loops: gives way to others, as exec_check() does; 57014 when the query was
+ * cancelled or is out of time. */
+MUST_CHECK enum err context_look(const struct eval_context *context, struct error *error);
 /* For long loops inside of one call: 57014 when the query was cancelled or is out of time. */
 MUST_CHECK enum err call_look(struct call *call);
 /* An array for as long as the batch; 53200 where the query's memory has no room for it. The batch

@@ -176,9 +176,12 @@ char *arena_printf(struct arena *arena, const char *format, ...)
 
 enum err budget_charge(struct budget *budget, size_t size, struct error *error)
 {
+    size_t child_used = 0;
     for (struct budget *level = budget; level != NULL; level = level->parent) {
         size_t before = atomic_fetch_add_explicit(&level->used, size, memory_order_relaxed);
-        if (before + size <= level->limit && before + size >= before)
+        size_t limit = child_used > level->small ? level->limit - level->reserve : level->limit;
+        child_used = before + size;
+        if (child_used <= limit && child_used >= before)
             continue;
         for (struct budget *undo = budget;; undo = undo->parent) {
             atomic_fetch_sub_explicit(&undo->used, size, memory_order_relaxed);
@@ -186,7 +189,7 @@ enum err budget_charge(struct budget *budget, size_t size, struct error *error)
                 break;
         }
         return error_set(error, ERR_LIMIT, "53200",
-                         "out of memory: the limit of %zu bytes for %s is reached", level->limit,
+                         "out of memory: the limit of %zu bytes for %s is reached", limit,
                          level->name);
     }
     return OK;

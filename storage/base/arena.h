@@ -49,6 +49,9 @@ void memory_trim(size_t kept);
 struct budget {
     struct budget *parent;
     size_t limit;
+    /* Of the limit, so much is for children that hold at most `small`: a few large ones cannot take
+     * all from the small ones beside them. */
+    size_t reserve, small;
     _Atomic size_t used; /* relaxed: a counter, orders nothing */
     const char *name;
 };

@@ -1,7 +1,7 @@
 /* Multi-level feedback: a job that has used little goes before one that has used much, since most
  * are short and nobody can tell beforehand which.
  *
- *   DECODE ▶ query < 10 ms ▶ < 100 ms ▶ < 1 s ▶ longer ▶ UPKEEP        first come, first served in
+ *   DECODE ▶ query < 2 ms ▶ < 20 ms ▶ < 200 ms ▶ longer ▶ UPKEEP        first come, first served in
  * each
  *
  * By lines alone the long ones would starve under a steady stream of short ones. So every fourth
@@ -10,7 +10,8 @@
  * DECODE is outside of that: acknowledgements do not wait, and its work is bounded by what the
  * clients send.
  *
- * The slices grow with the level: what is long anyway changes places seldom. */
+ * The slices grow with the level: what is long anyway changes places seldom. The first is that
+ * short because a hundred long queries that begin at once are all short at first. */
 #include "storage/base/turn.h"
 
 #include "storage/base/fault.h"
@@ -21,9 +22,9 @@ static const struct {
     int64_t used_us;  /* less than this was used so far */
     int64_t slice_us; /* among equals */
 } levels[] = {
-    {10 * 1000, 5 * 1000},
-    {100 * 1000, 10 * 1000},
-    {1000 * 1000, 25 * 1000},
+    {2 * 1000, 2 * 1000},
+    {20 * 1000, 5 * 1000},
+    {200 * 1000, 20 * 1000},
     {INT64_MAX, 100 * 1000},
 };
 

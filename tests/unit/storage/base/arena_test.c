@@ -44,11 +44,33 @@ static void test_budget_refuses_past_limit(void **state)
     assert_int_equal(atomic_load(&parent.used), 0);
 }
 
+/* Large children leave the reserve to small ones. */
+static void test_budget_keeps_a_reserve(void **state)
+{
+    (void)state;
+    struct error error;
+    struct budget parent = {.limit = 100, .reserve = 20, .small = 10, .name = "all"};
+    struct budget large = {.parent = &parent, .limit = 1000, .name = "large"};
+    struct budget small = {.parent = &parent, .limit = 1000, .name = "small"};
+    assert_int_equal(budget_charge(&large, 80, &error), OK);
+    assert_int_equal(budget_charge(&large, 1, &error), ERR_LIMIT);
+    assert_string_equal(error.text, "out of memory: the limit of 80 bytes for all is reached");
+    assert_int_equal(budget_charge(&small, 10, &error), OK);
+    assert_int_equal(budget_charge(&small, 1, &error), ERR_LIMIT); /* not small any more */
+    assert_int_equal(budget_charge(&parent, 10, &error), OK);
+    assert_int_equal(budget_charge(&parent, 1, &error), ERR_LIMIT);
+    budget_release(&parent, 10);
+    budget_release(&small, 10);
+    budget_release(&large, 80);
+    assert_int_equal(parent.used, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alloc_is_aligned_and_distinct),
         cmocka_unit_test(test_budget_refuses_past_limit),
+        cmocka_unit_test(test_budget_keeps_a_reserve),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,8 +15,8 @@ static void test_levels(void **state)
     static const struct {
         int64_t used_us;
         int level;
-    } cases[] = {{0, 0},        {9999, 0},   {10000, 1},   {99999, 1},
-                 {100000, 2},   {999999, 2}, {1000000, 3}, {INT64_C(1) << 40, 3},
+    } cases[] = {{0, 0},        {1999, 0},   {2000, 1},   {19999, 1},
+                 {20000, 2},    {199999, 2}, {200000, 3}, {INT64_C(1) << 40, 3},
                  {INT64_MAX, 3}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(turn_query_line(cases[i].used_us), TURN_QUERY + cases[i].level);

@@ -1,0 +1,160 @@
+"""Queries that would take all time or all memory, alone and 64 at once, while rows come in and a panel is asked: the server
+lives, answers each in time with the right error, keeps its memory and every acknowledged row. And fairness beside that: what
+is refused, what shows in freshet.queries, what ends a query."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+
+import freshet
+import hostile
+import pytest
+
+IS_CHECKED = any(name in freshet.binary() for name in ("/asan/", "/tsan/", "/debug/"))
+SLACK_S = 90 if IS_CHECKED else 20  # beyond statement_timeout, on a machine that does other things too
+TIMEOUT_MS = 3000
+MEMORY_BYTES = 1 << 30
+ROWS = 4000 if IS_CHECKED else 20_000
+SLOW = "SELECT count(*) FROM h a, h b, h c WHERE a.v + b.v + c.v = -1"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    data = tmp_path_factory.mktemp("hostile") / "store"
+    server = freshet.Server(data, ["--memory", str(MEMORY_BYTES)])
+    hostile.fill(server.http, ROWS)
+    yield server
+    assert server.stop() == 0, server.log_text()[-4000:]
+
+
+def check(answers):
+    wrong = [(name, got[:3]) for name, right, got in answers if got[1] not in right | {hostile.TIME, hostile.MEMORY}]
+    late = [(name, got) for name, _, got in answers if got[3] > TIMEOUT_MS / 1000 + SLACK_S]
+    assert not wrong and not late, (wrong, late)
+
+
+def test_all_at_once(filled):
+    """The whole set, 64 at a time, while rows come in and a panel is asked."""
+    with hostile.Load(filled.http, filled.process.pid) as load:
+        time.sleep(0.5)
+        load.phase = "during"
+        answers = hostile.attack(filled.http, hostile.CASES, 64, TIMEOUT_MS)
+        load.phase = "after"
+        time.sleep(0.2)
+    check(answers)
+    assert filled.process.poll() is None and not load.failures, load.failures[:5]
+    assert load.is_complete() and load.rows_acknowledged > 0
+    assert load.acks.get("during") and load.panels.get("after")
+    if not IS_CHECKED:
+        assert load.peak_bytes < 1.25 * MEMORY_BYTES, load.peak_bytes
+
+
+@pytest.mark.parametrize("name", ["cross join of three", "string_agg of 1 GB", "generate_series(1, 1e12)", "regular expression replaced",
+                                  "sort of a cross join"])
+def test_the_same_64_times(filled, name):
+    """A query that has used nothing yet does not wait for 64 that have used much."""
+    case = next(case for case in hostile.CASES if case[0] == name)
+    with hostile.Load(filled.http, filled.process.pid, table="acks_" + "".join(c for c in name.lower() if c.isalpha())) as load:
+        load.phase = "during"
+        answers = hostile.attack(filled.http, [case] * 64, 64, TIMEOUT_MS)
+        load.phase = "after"
+    check(answers)
+    assert not load.failures and load.is_complete(), load.failures[:5]
+    panels = load.panels.get("during", [])
+    assert IS_CHECKED or hostile.percentile(panels, 0.5) < 2, panels
+
+
+def wait_for_slow(server, count):
+    end = time.monotonic() + 30
+    while server.rows("SELECT count(*) FROM freshet.queries WHERE query_id LIKE 'slow-%' AND cpu_ms > 0")[0][0] < count:
+        assert time.monotonic() < end, server.rows("SELECT * FROM freshet.queries")
+        time.sleep(0.02)
+
+
+class Crowd:
+    """Slow queries, each on a connection of its own."""
+
+    def __init__(self, server, count, timeout_ms=120_000):
+        self.answers = {}
+        self.threads = [threading.Thread(target=self._run, args=(server, f"slow-{n}", timeout_ms)) for n in range(count)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, server, query_id, timeout_ms):
+        begin = time.monotonic()
+        self.answers[query_id] = *hostile.ask(server.http, SLOW, query_id=query_id, timeout_ms=timeout_ms)[:2], time.monotonic() - begin
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(SLACK_S + 30)
+            assert not thread.is_alive()
+
+
+def test_each_shows_and_can_be_cancelled(filled):
+    crowd = Crowd(filled, 40)
+    wait_for_slow(filled, 40)
+    rows = filled.sql("SELECT query_id, client, query, state, started_at, elapsed_ms, rows_scanned, memory_bytes, cpu_ms FROM freshet.queries "
+                      "WHERE query_id LIKE 'slow-%'")["rows"]
+    assert len(rows) == 40 and all(row[2] == SLOW and row[3] == "running" and row[5] > 0 and row[8] > 0 for row in rows), rows
+    total_ms = sum(row[8] for row in rows)
+    assert total_ms <= 1000 * 3600
+    for n in range(40):  # most of them wait for their turn just now
+        begin = time.monotonic()
+        status, _, text = filled.request("DELETE", f"/v1/sql/slow-{n}")
+        assert status == 200 and json.loads(text)["cancelled"], text
+        crowd.threads[n].join(SLACK_S)
+        assert time.monotonic() - begin < SLACK_S
+    crowd.join()
+    assert all(answer[:2] == (504, "57014") for answer in crowd.answers.values()), crowd.answers
+    assert filled.rows("SELECT count(*) FROM freshet.queries WHERE query_id LIKE 'slow-%'") == [[0]]
+
+
+def test_clients_that_hang_up_end_their_queries(filled):
+    host, port = filled.http.rsplit(":", 1)
+    sockets = []
+    for n in range(20):
+        body = json.dumps({"query": SLOW, "query_id": f"slow-gone-{n}", "timeout_ms": 120_000}).encode()
+        connection = socket.create_connection((host, int(port)))
+        connection.sendall(b"POST /v1/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                           % len(body) + body)
+        sockets.append(connection)
+    wait_for_slow(filled, 20)
+    for connection in sockets:
+        connection.close()
+    end = time.monotonic() + SLACK_S
+    while filled.rows("SELECT count(*) FROM freshet.queries WHERE query_id LIKE 'slow-%'") != [[0]]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_time_runs_out_in_line_too(filled):
+    crowd = Crowd(filled, 64, timeout_ms=1500)
+    crowd.join()
+    assert all(answer[:2] == (504, "57014") and 1.4 < answer[2] < 1.5 + SLACK_S for answer in crowd.answers.values()), crowd.answers
+
+
+def test_more_than_may_wait_are_refused(freshet_factory):
+    server = freshet_factory(arguments=["--queries-max", "2"])
+    hostile.fill(server.http, 3000)
+    crowd = Crowd(server, 30, timeout_ms=4000)
+    crowd.join()
+    codes = [answer[:2] for answer in crowd.answers.values()]
+    assert set(codes) == {(504, "57014"), (503, "53300")}, codes
+    assert 2 <= codes.count((504, "57014")) <= 2 + 2 * 4 + 2, codes
+    assert server.rows("SELECT count(*) FROM h") == [[3000]]
+
+
+def test_stopping_ends_them(freshet_factory):
+    server = freshet_factory()
+    hostile.fill(server.http, 3000)
+    crowd = Crowd(server, 20)
+    wait_for_slow(server, 20)
+    begin = time.monotonic()
+    os.kill(server.process.pid, signal.SIGTERM)
+    assert server.process.wait(60) == 0
+    assert time.monotonic() - begin < 30
+    crowd.join()
+    assert all(answer[0] in (503, 504) for answer in crowd.answers.values()), crowd.answers
