@@ -3,9 +3,11 @@
  *   left batch ──▶ arguments ──▶ the right side's rows for each row (subquery.c remembers them)
  *              ──▶ pairs, up to 2,048 at a time ──▶ condition ──▶ batch
  *
- * Right rows are copied beside the numbers of their left rows until a batch is full, since what is
- * remembered may be forgotten at the next row. LEFT gives the left rows that met nothing, with
- * NULLs to the right, when their batch is done. */
+ * A right side that is a lookup is asked for a batch of left rows at once (probe.c) and its rows go
+ * into the batch as they come. Else right rows are copied beside the numbers of their left rows
+ * until a batch is full, since what is remembered may be forgotten at the next row. LEFT gives the
+ * left rows that met nothing, with NULLs to the right, when their batch is done. */
+#include "query/exec/probe.h"
 #include "query/exec/subquery.h"
 
 #include <string.h>
@@ -19,7 +21,9 @@ struct apply {
     uint32_t row;                      /* the next left row */
     const struct parameter_rows *rows; /* of that row, NULL: to be asked for */
     size_t next;                       /* of `rows` */
-    struct rowset right;               /* of the batch being made */
+    struct rowset copied;
+    struct batch right;  /* of the batch being made */
+    struct probe *probe; /* NULL: the right side is run row by row */
     uint32_t numbers[VECTOR_ROWS_MAX];
     uint8_t has_match[VECTOR_ROWS_MAX];
     bool is_open, is_done;
@@ -28,18 +32,17 @@ struct apply {
 
 static enum err apply_open(struct exec_node *node, struct error *error)
 {
-    (void)error;
     struct apply *apply = node->state;
     const struct plan *plan = node->plan, *right = plan->children[1];
     subquery_init(&apply->subquery, right, &plan->join.slots, node->exec->budget);
-    rowset_init(&apply->right, right->columns, right->column_count, node->exec->budget);
+    rowset_init(&apply->copied, right->columns, right->column_count, node->exec->budget);
     apply->is_open = true;
     apply->arguments = exec_evaluators(node->exec, plan->join.arguments, plan->join.slots.count);
     apply->values =
         arena_alloc_array(&node->exec->arena, plan->join.slots.count, sizeof(*apply->values));
     if (plan->join.condition != NULL)
         apply->condition = evaluator_create(plan->join.condition, &node->exec->eval);
-    return OK;
+    return probe_open(node->exec, right, &plan->join.slots, &apply->probe, error);
 }
 
 static enum err next_left(struct exec_node *node, struct error *error)
@@ -56,6 +59,13 @@ static enum err next_left(struct exec_node *node, struct error *error)
     apply->rows = NULL;
     for (size_t i = 0; i < node->plan->join.slots.count && err == OK; i++)
         err = evaluator_run(apply->arguments[i], &apply->left, NULL, 0, &apply->values[i], error);
+    bool is_kept = true;
+    if (err == OK && apply->probe != NULL)
+        err = probe_begin(apply->probe, apply->values, apply->left.row_count, &is_kept, error);
+    if (!is_kept) {
+        probe_close(apply->probe);
+        apply->probe = NULL;
+    }
     return err;
 }
 
@@ -80,7 +90,7 @@ static enum err collect(struct exec_node *node, size_t *count, struct error *err
 {
     struct apply *apply = node->state;
     size_t column_count = node->plan->children[1]->column_count;
-    rowset_clear(&apply->right);
+    rowset_clear(&apply->copied);
     *count = 0;
     enum err err = OK;
     while (err == OK && *count < VECTOR_ROWS_MAX && apply->row < apply->left.row_count) {
@@ -96,7 +106,7 @@ static enum err collect(struct exec_node *node, size_t *count, struct error *err
         for (size_t i = 0; i < column_count; i++)
             columns[i] = column_from(&apply->rows->columns[i], apply->next);
         struct batch batch = {.row_count = take, .column_count = column_count, .columns = columns};
-        err = rowset_append(&apply->right, &batch, NULL, take, error);
+        err = rowset_append(&apply->copied, &batch, NULL, take, error);
         for (size_t i = 0; i < take; i++)
             apply->numbers[*count + i] = apply->row;
         *count += take;
@@ -106,6 +116,11 @@ static enum err collect(struct exec_node *node, size_t *count, struct error *err
             apply->rows = NULL;
         }
     }
+    struct column *right = arena_alloc_array(&node->scratch, column_count + 1, sizeof(*right));
+    for (size_t i = 0; i < column_count; i++)
+        right[i] = rowset_column(&apply->copied, i, 0);
+    apply->right =
+        (struct batch){.row_count = *count, .column_count = column_count, .columns = right};
     return err;
 }
 
@@ -120,8 +135,8 @@ static void make_batch(struct exec_node *node, const uint32_t *numbers, bool has
     for (size_t i = 0; i < left_count; i++)
         columns[i] = column_gather(&apply->left.columns[i], numbers, count, &node->scratch);
     for (size_t i = 0; i < right_count; i++)
-        columns[left_count + i] = has_right ? rowset_column(&apply->right, i, 0)
-                                            : column_null(apply->right.columns[i].type);
+        columns[left_count + i] = has_right ? apply->right.columns[i]
+                                            : column_null(node->plan->children[1]->columns[i].type);
     *out = (struct batch){
         .row_count = count, .column_count = left_count + right_count, .columns = columns};
 }
@@ -175,7 +190,12 @@ static enum err apply_next(struct exec_node *node, struct batch *out, struct err
         }
         arena_reset(&node->scratch);
         size_t count = 0;
-        err = collect(node, &count, error);
+        if (apply->probe != NULL) {
+            err = probe_take(apply->probe, &node->scratch, &apply->right, apply->numbers, error);
+            count = apply->right.row_count;
+        } else {
+            err = collect(node, &count, error);
+        }
         if (err == OK && count != 0)
             err = match(node, count, out, error);
         else if (err == OK)
@@ -192,7 +212,8 @@ static void apply_close(struct exec_node *node)
     exec_evaluators_destroy(apply->arguments, node->plan->join.slots.count);
     if (apply->condition != NULL)
         evaluator_destroy(apply->condition);
-    rowset_deinit(&apply->right);
+    probe_close(apply->probe);
+    rowset_deinit(&apply->copied);
     subquery_deinit(&apply->subquery);
 }
 

@@ -9,7 +9,8 @@
  * read. So a subquery that reads a few rows of a key costs as many, and the sort is paid once. NULL
  * is equal to nothing. What is kept is charged to the query's memory; where it does not fit, an
  * unordered lookup reads the source anew in each run (an ordered one is 53200). */
-#include "query/exec/keys.h"
+#include "query/exec/lookup.h"
+
 #include "query/exec/subquery.h"
 #include "query/kernel/kernel.h"
 
@@ -19,36 +20,13 @@
 #define FIRST_BATCH 16
 #define BATCH_GROWTH 4
 
-struct lookup_rows {
-    struct exec_memory memory;
-    struct rowset rows;
-    struct rowset order; /* values of the order's keys beside them */
-    struct tuple_table keys;
-    uint32_t *ids;     /* by row: the key's number, KEY_NONE: NULL */
-    uint32_t *numbers; /* rows by key, in order */
-    uint32_t *starts;  /* by key, and the end */
-    uint32_t *spare;   /* while sorting */
-    size_t id_capacity, number_capacity, start_capacity, spare_capacity;
-    size_t row_limit; /* more are cut to the top ones of each key */
-    bool is_built, is_too_large;
-};
-
-struct lookup {
-    struct lookup_rows *kept;
-    struct evaluator **keys, **values;
-    struct evaluator *condition;
-    struct exec_node *source; /* open while it is read */
-    bool is_started;
-    uint32_t next, end; /* of kept->numbers */
-    size_t batch_rows;
-};
-
 static void rows_clear(struct lookup_rows *rows)
 {
     exec_memory_release(&rows->memory, rows->ids, rows->id_capacity * sizeof(uint32_t));
     exec_memory_release(&rows->memory, rows->numbers, rows->number_capacity * sizeof(uint32_t));
     exec_memory_release(&rows->memory, rows->starts, rows->start_capacity * sizeof(uint32_t));
     exec_memory_release(&rows->memory, rows->spare, rows->spare_capacity * sizeof(uint32_t));
+    exec_memory_release(&rows->memory, rows->firsts, rows->first_capacity * sizeof(int64_t));
     tuple_table_deinit(&rows->keys);
     rowset_deinit(&rows->rows);
     rowset_deinit(&rows->order);
@@ -103,21 +81,12 @@ static enum err lookup_open(struct exec_node *node, struct error *error)
 
 /* --- keys --- */
 
-/* Numbers of keys; KEY_NONE where one is NULL or, not inserting, unknown. */
-static enum err number_keys(struct exec_node *node, struct evaluator **exprs,
-                            const struct batch *in, bool is_insert, uint32_t *ids,
-                            struct error *error)
+enum err lookup_number(struct lookup *lookup, const struct column *keys, size_t key_count,
+                       size_t row_count, bool is_insert, uint32_t *ids, struct error *error)
 {
-    struct lookup *lookup = node->state;
-    size_t key_count = node->plan->lookup.key_count, count = 0;
-    struct column *keys = arena_alloc_array(&node->scratch, key_count + 1, sizeof(*keys));
     uint32_t selection[VECTOR_ROWS_MAX];
-    for (size_t i = 0; i < key_count; i++) {
-        enum err err = evaluator_run(exprs[i], in, NULL, 0, &keys[i], error);
-        if (err != OK)
-            return err;
-    }
-    for (uint32_t row = 0; row < in->row_count; row++) {
+    size_t count = 0;
+    for (uint32_t row = 0; row < row_count; row++) {
         bool is_null = false;
         for (size_t i = 0; i < key_count; i++)
             is_null = is_null || column_is_null(&keys[i], row);
@@ -126,6 +95,20 @@ static enum err number_keys(struct exec_node *node, struct evaluator **exprs,
         count += !is_null;
     }
     return tuple_table_ids(&lookup->kept->keys, keys, selection, count, is_insert, ids, error);
+}
+
+static enum err number_keys(struct exec_node *node, struct evaluator **exprs,
+                            const struct batch *in, bool is_insert, uint32_t *ids,
+                            struct error *error)
+{
+    size_t key_count = node->plan->lookup.key_count;
+    struct column *keys = arena_alloc_array(&node->scratch, key_count + 1, sizeof(*keys));
+    for (size_t i = 0; i < key_count; i++) {
+        enum err err = evaluator_run(exprs[i], in, NULL, 0, &keys[i], error);
+        if (err != OK)
+            return err;
+    }
+    return lookup_number(node->state, keys, key_count, in->row_count, is_insert, ids, error);
 }
 
 static enum err keep_order(struct exec_node *node, const struct batch *in, struct error *error)
@@ -187,7 +170,7 @@ static int compare_rows(const struct plan *plan, const struct column *order, uin
     return 0;
 }
 
-/* Merge sort, so that equal rows stay as they came. */
+/* Merge sort, so that equal rows stay as they were placed. */
 static void sort_rows(const struct plan *plan, const struct column *order, uint32_t *numbers,
                       size_t count, uint32_t *spare)
 {
@@ -217,7 +200,8 @@ static struct column *order_columns(struct exec_node *node)
     return columns;
 }
 
-/* Rows by key: counted, placed, each key's sorted. */
+/* Rows by key: counted, placed, each key's sorted. They mostly come in order of time, so where the
+ * latest is to be first they are placed from the end: then little is left to sort. */
 static enum err arrange(struct exec_node *node, struct error *error)
 {
     struct lookup_rows *rows = ((struct lookup *)node->state)->kept;
@@ -238,9 +222,13 @@ static enum err arrange(struct exec_node *node, struct error *error)
             rows->starts[rows->ids[row] + 2]++;
     for (size_t key = 1; key + 1 < key_count + 2; key++)
         rows->starts[key + 1] += rows->starts[key];
-    for (size_t row = 0; row < count; row++)
+    bool is_backward =
+        node->plan->lookup.order_count > 0 && node->plan->lookup.order[0].is_descending;
+    for (size_t index = 0; index < count; index++) {
+        size_t row = is_backward ? count - 1 - index : index;
         if (rows->ids[row] != KEY_NONE)
             rows->numbers[rows->starts[rows->ids[row] + 1]++] = (uint32_t)row;
+    }
     if (node->plan->lookup.order_count == 0)
         return OK;
     const struct column *order = order_columns(node);
@@ -326,7 +314,7 @@ static enum err build(struct exec_node *node, struct error *error)
 
 /* Is the row's first order value on the near side of the bound: does it still come before all that
  * meet it (for a bound that cuts the start), or does it meet it (one that cuts the end)? */
-static bool meets(const struct lookup_bound *bound, int difference)
+bool lookup_meets(const struct lookup_bound *bound, int difference)
 {
     switch (bound->operation) {
     case COMPARE_LT:
@@ -349,7 +337,7 @@ static uint32_t find_place(const struct lookup *lookup, const struct column *ord
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
         struct value own = column_value(&order[0], lookup->kept->numbers[middle]);
-        bool is_met = meets(bound, value_compare(&own, value));
+        bool is_met = lookup_meets(bound, value_compare(&own, value));
         if (is_met == is_start)
             high = middle;
         else
@@ -358,9 +346,11 @@ static uint32_t find_place(const struct lookup *lookup, const struct column *ord
     return low;
 }
 
-/* NULLs are at one end, and meet no bound. */
-static void cut_nulls(struct lookup *lookup, const struct column *order, bool is_nulls_first)
+/* NULLs are at one end. */
+void lookup_cut_nulls(struct exec_node *node, const struct column *order)
 {
+    struct lookup *lookup = node->state;
+    bool is_nulls_first = node->plan->lookup.order[0].is_nulls_first;
     uint32_t low = lookup->next, high = lookup->end;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -375,31 +365,42 @@ static void cut_nulls(struct lookup *lookup, const struct column *order, bool is
         lookup->end = low;
 }
 
+void lookup_cut(struct exec_node *node, const struct column *order,
+                const struct lookup_bound *bound, const struct value *value)
+{
+    struct lookup *lookup = node->state;
+    bool is_upper = bound->operation == COMPARE_LT || bound->operation == COMPARE_LE;
+    if (value->is_null)
+        lookup->end = lookup->next;
+    else if (is_upper == node->plan->lookup.order[0].is_descending) /* what is out comes first */
+        lookup->next = find_place(lookup, order, bound, value, true);
+    else
+        lookup->end = find_place(lookup, order, bound, value, false);
+}
+
 static enum err cut(struct exec_node *node, struct error *error)
 {
     struct lookup *lookup = node->state;
     const struct plan *plan = node->plan;
     if (plan->lookup.bound_count == 0 || lookup->next == lookup->end)
         return OK;
-    const struct sort_key *first = &plan->lookup.order[0];
     const struct column *order = order_columns(node);
-    cut_nulls(lookup, order, first->is_nulls_first);
+    lookup_cut_nulls(node, order);
     for (size_t i = 0; i < plan->lookup.bound_count; i++) {
-        const struct lookup_bound *bound = &plan->lookup.bounds[i];
         struct value value;
-        enum err err =
-            expr_evaluate_constant(bound->value, &node->exec->eval, &node->scratch, &value, error);
+        enum err err = expr_evaluate_constant(plan->lookup.bounds[i].value, &node->exec->eval,
+                                              &node->scratch, &value, error);
         if (err != OK)
             return err;
-        bool is_upper = bound->operation == COMPARE_LT || bound->operation == COMPARE_LE;
-        if (value.is_null)
-            lookup->end = lookup->next;
-        else if (is_upper == first->is_descending) /* what is out of bounds comes first */
-            lookup->next = find_place(lookup, order, bound, &value, true);
-        else
-            lookup->end = find_place(lookup, order, bound, &value, false);
+        lookup_cut(node, order, &plan->lookup.bounds[i], &value);
     }
     return OK;
+}
+
+enum err lookup_prepare(struct exec_node *node, struct error *error)
+{
+    struct lookup *lookup = node->state;
+    return lookup->kept->is_built || lookup->kept->is_too_large ? OK : build(node, error);
 }
 
 static enum err start(struct exec_node *node, struct error *error)
@@ -407,9 +408,7 @@ static enum err start(struct exec_node *node, struct error *error)
     struct lookup *lookup = node->state;
     struct batch one = {.row_count = 1};
     uint32_t id[1] = {KEY_NONE};
-    enum err err = OK;
-    if (!lookup->kept->is_built && !lookup->kept->is_too_large)
-        err = build(node, error);
+    enum err err = lookup_prepare(node, error);
     lookup->is_started = err == OK;
     if (err == OK && lookup->kept->is_too_large)
         return exec_open(node->exec, node->plan->children[0], &lookup->source, error);

@@ -1,5 +1,5 @@
 /* Makes a plan cheaper without changing what it means. For query/sql; each pass works on one tree.
- */
+ * What is asked of expressions and plans below is for query/exec too. */
 #ifndef FRESHET_QUERY_PLAN_REWRITE_H
 #define FRESHET_QUERY_PLAN_REWRITE_H
 
