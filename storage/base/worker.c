@@ -61,6 +61,7 @@ struct worker {
     _Atomic bool is_taken_over; /* it runs, but its permit has gone to another */
     bool is_urgent;             /* upkeep that gives way to DECODE alone */
     bool is_over;               /* its watch says that it has only to clean up */
+    unsigned blocks;            /* worker_block_begin()s that have not ended: a wait within another */
     bool (*watch)(void *context);
     void *watch_context;
     int64_t granted_us;   /* monotonic, of its permit */
@@ -415,7 +416,7 @@ static void take_turns(struct worker *worker, enum turn_line line)
 void worker_yield(void)
 {
     struct worker *worker = current;
-    if (worker == NULL || !is_look_due(worker))
+    if (worker == NULL || worker->blocks > 0 || !is_look_due(worker))
         return;
     struct worker_pool *pool = worker->pool;
     bool is_query = worker->priority == WORKER_QUERY;
@@ -440,7 +441,7 @@ void worker_yield(void)
 static void yield_to_decode(enum turn_line line)
 {
     struct worker *worker = current;
-    if (worker == NULL || worker->priority == WORKER_DECODE)
+    if (worker == NULL || worker->blocks > 0 || worker->priority == WORKER_DECODE)
         return;
     struct worker_pool *pool = worker->pool;
     if (worker->is_urgent && turn_waiting(&pool->lines, TURN_DECODE) == 0)
@@ -472,7 +473,7 @@ void worker_yield_once(void)
 void worker_block_begin(void)
 {
     struct worker *worker = current;
-    if (worker == NULL)
+    if (worker == NULL || worker->blocks++ > 0)
         return;
     struct worker_pool *pool = worker->pool;
     mutex_lock(&pool->mutex);
@@ -485,7 +486,7 @@ void worker_block_begin(void)
 void worker_block_end(void)
 {
     struct worker *worker = current;
-    if (worker == NULL)
+    if (worker == NULL || --worker->blocks > 0)
         return;
     mutex_lock(&worker->pool->mutex);
     permit_acquire(worker);

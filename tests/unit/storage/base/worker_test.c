@@ -179,6 +179,33 @@ static void queueing_job(void *context)
     atomic_store(&decoded, true);
 }
 
+static void nested_job(void *context)
+{
+    (void)context;
+    worker_block_begin();
+    worker_block_begin();
+    worker_yield();
+    worker_yield_to_decode();
+    worker_block_end();
+    worker_yield_once();
+    worker_block_end();
+    atomic_fetch_add(&run_count, 1);
+}
+
+/* A wait within a wait gives one permit away and takes one again: none is lost. */
+static void test_blocks_nest(void **state)
+{
+    (void)state;
+    struct worker_pool *pool =
+        worker_pool_create(&(struct worker_options){.core_count = 2, .thread_count = 8});
+    atomic_store(&run_count, 0);
+    for (int index = 0; index < 300; index++)
+        assert_int_equal(worker_submit(pool, (enum worker_priority)(index % 3), nested_job, NULL),
+                         OK);
+    worker_pool_destroy(pool);
+    assert_int_equal(atomic_load(&run_count), 300);
+}
+
 /* A DECODE job behind DECODE jobs waits for the first of them to end, or to block. */
 static void test_block_wakes_a_thread_for_decoding(void **state)
 {
@@ -498,6 +525,7 @@ int main(void)
         cmocka_unit_test(test_priorities),
         cmocka_unit_test(test_queries_yield_to_decoding),
         cmocka_unit_test(test_block_releases_permit),
+        cmocka_unit_test(test_blocks_nest),
         cmocka_unit_test(test_block_wakes_a_thread_for_decoding),
         cmocka_unit_test(test_promotion_overtakes_queries),
         cmocka_unit_test(test_urgent_upkeep_gives_way_to_decoding_only),
