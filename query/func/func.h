@@ -77,7 +77,7 @@ extern const struct function_group functions_compare, functions_arith, functions
     functions_format_number, functions_format_parse, functions_jsonb, functions_array_elements,
     functions_quote, functions_sha, functions_width_bucket, functions_math_degrees,
     functions_math_exact, functions_bytes, functions_unicode, functions_time_parts,
-    functions_catalog;
+    functions_jsonpath, functions_catalog;
 
 /* Is one value that of every row of the batch, and cheap to tell? query/func/time_bucket.c */
 bool function_is_whole(struct call *call, const struct vector *vector, struct value *out);

@@ -50,8 +50,8 @@ enum err regex_compile(struct call *call, struct slice pattern, uint32_t options
     PCRE2_SIZE offset;
     pcre2_code *code =
         pcre2_compile((PCRE2_SPTR)(pattern.size > 0 ? pattern.data : ""), pattern.size,
-                      options | PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF |
-                          ((options & PCRE2_LITERAL) != 0 ? 0 : PCRE2_DOLLAR_ENDONLY),
+                      options | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF |
+                          ((options & PCRE2_LITERAL) != 0 ? 0 : PCRE2_UCP | PCRE2_DOLLAR_ENDONLY),
                       &number, &offset, NULL);
     if (code == NULL) {
         char text[256] = "";

@@ -5,7 +5,8 @@
  *   unnest            elements of an array, where they lie
  *   json_…            one pass over the text, a value at a time
  *
- * string_to_table and regexp_split_to_table are unnest over the function that gives the array. */
+ * string_to_table, regexp_split_to_table and jsonb_path_query are such a function over the one that
+ * gives the array: the elements are written here as if the array were their argument. */
 #include "query/func/series.h"
 
 #include "query/func/func.h"
@@ -397,6 +398,10 @@ const struct series_function series_functions[] = {
          "json_array_elements('[1, \"a\"]')", VALUE(TYPE_JSON)),
     JSON("jsonb_array_elements", TYPE_JSONB, elements_begin, elements_next, "the elements",
          "jsonb_array_elements('[1, \"a\"]')", VALUE(TYPE_JSONB)),
+    JSON("jsonb_path_query", TYPE_JSONB, elements_begin, elements_next, "what a path selects",
+         "jsonb_path_query('{\"a\": [1, 2]}', '$.a[*]')", ONE(TYPE_JSONB)),
+    JSON("jsonb_path_query_tz", TYPE_JSONB, elements_begin, elements_next, "what a path selects",
+         "jsonb_path_query_tz('{\"a\": [1, 2]}', '$.a[*]')", ONE(TYPE_JSONB)),
     JSON("json_array_elements_text", TYPE_JSON, elements_begin, elements_next,
          "the elements, as text", "json_array_elements_text('[1, \"a\"]')", VALUE(TYPE_TEXT)),
     JSON("jsonb_array_elements_text", TYPE_JSONB, elements_begin, elements_next,

@@ -1,29 +1,31 @@
 /* Functions in FROM: generate_series, unnest and their like, plain functions as one row, ROWS FROM
  * and WITH ORDINALITY. Arguments may name what stands before in FROM (LATERAL), whose values are
- * slots then. unnest of several arrays is as many functions side by side; string_to_table and
- * regexp_split_to_table are unnest over the array. */
+ * slots then. unnest of several arrays is as many functions side by side; string_to_table and its
+ * like are one function over the array that another gives. */
 #include "query/sql/bind.h"
 
 #include "query/func/func.h"
 #include "query/func/series.h"
 
-/* What a written function stands for. */
-static const struct {
-    const char *name, *array;
-} over_arrays[] = {{"string_to_table", "string_to_array"},
-                   {"regexp_split_to_table", "regexp_split_to_array"}};
+/* Functions whose rows are the elements of what another function gives. */
+static const struct over_array {
+    const char *name, *array, *series;
+} over_arrays[] = {{"string_to_table", "string_to_array", "unnest"},
+                   {"regexp_split_to_table", "regexp_split_to_array", "unnest"},
+                   {"jsonb_path_query", "jsonb_path_query_array", "jsonb_path_query"},
+                   {"jsonb_path_query_tz", "jsonb_path_query_array_tz", "jsonb_path_query_tz"}};
 
-static const char *array_function(struct slice name)
+static const struct over_array *find_over_array(struct slice name)
 {
     for (size_t index = 0; index < array_count(over_arrays); index++)
         if (slice_equal(name, slice_from_cstr(over_arrays[index].name)))
-            return over_arrays[index].array;
+            return &over_arrays[index];
     return NULL;
 }
 
 bool bind_is_series(struct slice name)
 {
-    return series_find(name, NULL) != NULL || array_function(name) != NULL;
+    return series_find(name, NULL) != NULL || find_over_array(name) != NULL;
 }
 
 static enum err missing(struct binder *b, const char *sqlstate, struct slice name,
@@ -96,15 +98,15 @@ static enum err type_series(struct binder *b, struct slice name, struct expr **a
 enum err bind_series_call(struct binder *b, struct slice name, struct expr **arguments,
                           size_t count, int32_t position, struct series_call *call)
 {
-    const char *array = array_function(name);
-    if (array == NULL)
+    const struct over_array *over = find_over_array(name);
+    if (over == NULL)
         return type_series(b, name, arguments, count, position, call);
     struct expr **whole = arena_alloc_array(b->arena, 1, sizeof(*whole));
     enum err result =
-        build_call(&b->build, slice_from_cstr(array), arguments, count, position, whole);
+        build_call(&b->build, slice_from_cstr(over->array), arguments, count, position, whole);
     if (result != OK) /* named as it was written */
         return missing(b, "42883", name, arguments, count, position);
-    return type_series(b, SLICE("unnest"), whole, 1, position, call);
+    return type_series(b, slice_from_cstr(over->series), whole, 1, position, call);
 }
 
 /* --- FROM --- */

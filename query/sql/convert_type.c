@@ -8,7 +8,7 @@ static bool is_postgres_type(struct slice name)
         "time",      "timetz",    "money",   "inet",      "cidr",        "macaddr",  "macaddr8",
         "bit",       "varbit",    "xml",     "point",     "line",        "lseg",     "box",
         "path",      "polygon",   "circle",  "tsvector",  "tsquery",     "bpchar",   "int4range",
-        "int8range", "numrange",  "tsrange", "tstzrange", "daterange",   "jsonpath", "hstore",
+        "int8range", "numrange",  "tsrange", "tstzrange", "daterange",   "hstore",
         "record",    "void",      "serial",  "bigserial", "smallserial", "serial4",  "serial8",
         "serial2",   "refcursor", "pg_lsn"};
     for (size_t index = 0; index < array_count(names); index++)
@@ -36,6 +36,7 @@ static bool catalogue_type(struct slice name, enum type_id *out)
         {"regprocedure", TYPE_TEXT},
         {"sql_identifier", TYPE_TEXT},
         {"pg_node_tree", TYPE_TEXT},
+        {"jsonpath", TYPE_TEXT},
     };
     for (size_t index = 0; index < array_count(types); index++) {
         if (!slice_equal(name, slice_from_cstr(types[index].name)))
@@ -48,7 +49,8 @@ static bool catalogue_type(struct slice name, enum type_id *out)
 
 bool convert_is_reg_type(struct slice name)
 {
-    return slice_starts_with(name, SLICE("reg")) && name.size > 3;
+    return (slice_starts_with(name, SLICE("reg")) && name.size > 3) ||
+           slice_equal(name, SLICE("jsonpath"));
 }
 
 static enum err unknown_type(struct converter *c, struct slice name, int32_t position)
