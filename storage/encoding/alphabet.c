@@ -12,6 +12,7 @@
 #define HEAD_SIZE 16u
 #define PREFIX_SIZE 8u
 #define SAMPLE_ROWS 32
+#define TRUSTED_ROWS 8192              /* of which the sample is trusted */
 #define BUFFER_SIZE ((size_t)16 << 10) /* a multiple of 8 */
 #define PAUSE_BYTES ((uint64_t)1 << 20)
 #define PAUSE_ROW_BYTES 32 /* what a text costs besides its bytes */
@@ -56,10 +57,13 @@ static bool take_alphabet(struct encode_job *job, uint8_t occurs[2][256])
     return count != 0;
 }
 
-/* The bytes of a sample first, which are nearly always all; the other texts are only held against
- * them, which is far quicker, and one that has another byte makes the alphabet larger. */
+/* The bytes of a sample, which are nearly always all: that they are is found out while the texts
+ * are written, when they are in the cache. Once it was not so (is_strict), and where there are few
+ * rows, the other texts are held against them here, which costs a pass over all of them, and one
+ * that has another byte makes the alphabet larger. */
 static bool find_alphabet(struct encode_job *job)
 {
+    bool is_sample_enough = !job->is_strict && job->row_count >= TRUSTED_ROWS;
     uint8_t occurs[2][256] = {0};
     const struct alphabet_kernels *kernels = kernels_chosen()->alphabet;
     uint64_t paused = 0;
@@ -70,6 +74,8 @@ static bool find_alphabet(struct encode_job *job)
             return false;
     }
     bool has_code = take_alphabet(job, occurs);
+    if (is_sample_enough)
+        return has_code;
     for (uint32_t row = 0; row < job->row_count; row++) {
         struct slice text = job->text[row];
         if (!has_code ||
@@ -102,8 +108,8 @@ static uint64_t measure(struct encode_job *job)
 }
 
 /* One vector's texts behind each other, as numbers in the alphabet, squeezed: by way of a buffer
- * that stays in the first cache. */
-static void write_vector(const struct encode_job *job, uint32_t vector, struct writer *out)
+ * that stays in the first cache. False: some byte is not of the alphabet. */
+static bool write_vector(const struct encode_job *job, uint32_t vector, struct writer *out)
 {
     const struct alphabet_kernels *kernels = kernels_chosen()->alphabet;
     const struct alphabet_code *code = &job->alphabet.code;
@@ -114,6 +120,8 @@ static void write_vector(const struct encode_job *job, uint32_t vector, struct w
     while (stored != NULL && left > 0) {
         size_t size = left < BUFFER_SIZE ? left : BUFFER_SIZE;
         text_walk_take(&walk, size, buffer);
+        if (!kernels->has_all(code, buffer, size))
+            return false;
         /* What fills up the last eight has number 0, as the format wants it. */
         memset(buffer + size, job->alphabet.bytes[0], eights_of(size) * 8 - size);
         kernels->narrow(code, buffer, eights_of(size), stored);
@@ -127,6 +135,7 @@ static void write_vector(const struct encode_job *job, uint32_t vector, struct w
         }
     }
     job_pause(job);
+    return true;
 }
 
 static void encode(struct encode_job *job, struct writer *out)
@@ -149,8 +158,9 @@ static void encode(struct encode_job *job, struct writer *out)
         offset += eights_of(raw) * width;
     }
     (void)writer_reserve(out, offset + ALPHABET_ROOM); /* all at once: it is not moved again */
-    for (uint32_t vector = 0; vector < vectors; vector++)
-        write_vector(job, vector, out);
+    for (uint32_t vector = 0; vector < vectors && !job->is_misjudged; vector++)
+        job->is_misjudged = !write_vector(job, vector, out);
+    assert(!(job->is_strict && job->is_misjudged));
     writer_bytes(out, zeros, align8(offset) - offset);
 }
 

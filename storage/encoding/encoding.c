@@ -233,11 +233,15 @@ static void find_integer_range(const struct encode_job *job, struct block_zone *
     zone->max = high;
 }
 
+#define TEXTS_AHEAD 16
+
 static void find_text_range(const struct encode_job *job, struct block_zone *zone)
 {
     for (uint32_t row = 0; row < job->row_count; row++) {
         if (row % 8192 == 8191) /* texts lie anywhere in memory */
             job_pause(job);
+        if (row + TEXTS_AHEAD < job->row_count)
+            __builtin_prefetch(job->text[row + TEXTS_AHEAD].data);
         if (job->validity == NULL || job->validity[row])
             widen_zone(zone, text_order(job->text[row]));
     }
@@ -315,6 +319,17 @@ static void write_header(const struct encode_job *job, const struct encoding *en
         validity_write(job->validity, job->row_count, out);
 }
 
+static const struct encoding *write_smallest(struct encode_job *job, uint32_t forbidden,
+                                             const struct block_zone *zone, struct writer *out)
+{
+    const struct encoding *encoding = choose(job, forbidden);
+    if (encoding == NULL) /* all that fit are forbidden */
+        encoding = choose(job, forbidden & ~(1u << encoding_plain.tag));
+    write_header(job, encoding, zone, out);
+    encoding->encode(job, out);
+    return encoding;
+}
+
 static uint64_t raw_bytes_of(const struct encode_job *job, uint32_t null_count)
 {
     return job->width == 0 ? job->text_size : (uint64_t)(job->row_count - null_count) * job->width;
@@ -335,12 +350,15 @@ void block_encode(const struct block_values *values, const struct encode_options
     job->high = zone.has_range ? zone.max : 0;
     job->scale = job->class == BLOCK_INTEGER && zone.has_range ? scale_of(job) : 1;
     job_pause(job);
-    const struct encoding *encoding = choose(job, forbidden);
-    if (encoding == NULL) /* all that fit are forbidden */
-        encoding = choose(job, forbidden & ~(1u << encoding_plain.tag));
     size_t begin = out->size;
-    write_header(job, encoding, &zone, out);
-    encoding->encode(job, out);
+    const struct encoding *encoding = write_smallest(job, forbidden, &zone, out);
+    if (job->is_misjudged) {
+        out->size = begin;
+        job->is_strict = true;
+        job->is_misjudged = false;
+        encoding = write_smallest(job, forbidden, &zone, out);
+    }
+    assert(!job->is_misjudged);
     assert(out->failed || (out->size - begin) % 8 == 0);
     *encoded = (struct block_encoded){
         .encoding = encoding->tag, .raw_bytes = raw_bytes_of(job, null_count), .zone = zone};

@@ -141,6 +141,9 @@ struct encode_job {
         uint8_t width[BLOCK_VECTORS_MAX];
     } delta;
     struct dictionary_plan *dictionary; /* freed by dictionary_plan_destroy() */
+    /* An alphabet is judged by a sample; a text that has another byte is met while it is written,
+     * and then all is measured anew, by all texts. */
+    bool is_strict, is_misjudged;
     struct {
         uint8_t bytes[ALPHABET_MAX]; /* ascending; those that occur, if they are so few */
         uint32_t count;

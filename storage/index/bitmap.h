@@ -18,6 +18,7 @@
 struct bitmap_input {
     uint32_t row_count;           /* of the segment, at most 2^27 */
     const int64_t *keys;          /* per row */
+    uint32_t code_count;          /* keys are codes below it; 0: any numbers */
     const uint8_t *validity;      /* a byte a row; NULL: all valid */
     void (*pause)(void *context); /* as in encode_options */
     void *context;

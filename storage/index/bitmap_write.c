@@ -19,6 +19,9 @@
 #define DENSE_RANGE_MAX (4 * (uint64_t)BITMAP_KEYS_MAX)
 #define SLOT_COUNT (2 * (uint32_t)BITMAP_KEYS_MAX)
 #define NO_NUMBER UINT32_MAX
+#define PAUSE_WORK 32768 /* rows of lists between two pauses; */
+#define PAUSE_KEY 8      /* a list costs as much as so many rows, besides its own */
+#define ROARING_ARRAY_MAX 4096
 #define FORM_ROWS_MIN                                                                              \
     8 /* shorter lists are never smaller as roaring: its head alone is 16 bytes                    \
        */
@@ -123,6 +126,10 @@ static bool count_keys(struct build *build)
     const struct bitmap_input *input = build->input;
     int64_t min = INT64_MAX;
     int64_t max = INT64_MIN;
+    if (input->code_count != 0 && input->code_count <= DENSE_RANGE_MAX) {
+        number_dense(build, 0, input->code_count);
+        return true;
+    }
     for (uint32_t begin = 0; begin < input->row_count;) {
         uint32_t end = end_of_piece(input, begin);
         pause_at(input, 0);
@@ -229,16 +236,19 @@ static void place_rows(struct build *build)
 
 /* --- lists --- */
 
-static size_t varint_size(uint64_t value)
+/* Of the list's varints; *neighbours: rows right behind the one before. */
+static size_t delta_size(const uint32_t *rows, uint32_t count, uint32_t *neighbours)
 {
-    return (size_t)(70 - __builtin_clzll(value | 1)) / 7;
-}
-
-static size_t delta_size(const uint32_t *rows, uint32_t count)
-{
-    size_t size = varint_size(rows[0]);
-    for (uint32_t i = 1; i < count; i++)
-        size += varint_size(rows[i] - rows[i - 1]);
+    size_t size = 0;
+    uint32_t previous = 0, found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t delta = rows[i] - previous;
+        previous = rows[i];
+        found += delta == 1 ? 1 : 0;
+        size += 1 + (delta >= 1u << 7 ? 1 : 0) + (delta >= 1u << 14 ? 1 : 0) +
+                (delta >= 1u << 21 ? 1 : 0);
+    }
+    *neighbours = found;
     return size;
 }
 
@@ -258,21 +268,28 @@ static size_t roaring_size_least(const uint32_t *rows, uint32_t count)
     return size;
 }
 
-static uint8_t *put_varint(uint8_t *to, uint64_t value)
+/* One byte or two without a branch, as chance has it which: writes a byte past the end. */
+static uint8_t *put_varint(uint8_t *to, uint32_t value)
 {
-    for (; value >= 0x80; value >>= 7)
+    for (; value >= 1u << 14; value >>= 7)
         *to++ = (uint8_t)(value | 0x80);
-    *to++ = (uint8_t)value;
-    return to;
+    uint32_t has_two = value >= 0x80 ? 1 : 0;
+    to[0] = (uint8_t)((value & 0x7F) | has_two << 7);
+    to[1] = (uint8_t)(value >> 7);
+    return to + 1 + has_two;
 }
 
 /* Appends the list to `lists`, its head to `heads`. */
 static void write_list(const uint32_t *rows, uint32_t count, struct writer *heads,
                        struct writer *lists)
 {
-    size_t size = delta_size(rows, count);
+    uint32_t neighbours;
+    size_t size = delta_size(rows, count, &neighbours);
     size_t begin = lists->size;
-    if (count >= FORM_ROWS_MIN && roaring_size_least(rows, count) < size &&
+    /* Arrays take two bytes a row, and a run saves less than four for each row that stands behind
+     * another: most lists are below that without a further look. Bitsets begin at 4,096 rows. */
+    bool is_small = count < ROARING_ARRAY_MAX && size + 4 * (size_t)neighbours <= 2 * (size_t)count;
+    if (count >= FORM_ROWS_MIN && !is_small && roaring_size_least(rows, count) < size &&
         bitmap_roaring_write(rows, count, lists) < size) {
         writer_varint(heads, (uint64_t)count << 1 | BITMAP_ROARING);
         writer_varint(heads, lists->size - begin);
@@ -281,12 +298,14 @@ static void write_list(const uint32_t *rows, uint32_t count, struct writer *head
     lists->size = begin;
     writer_varint(heads, (uint64_t)count << 1 | BITMAP_DELTAS);
     writer_varint(heads, size);
-    uint8_t *to = writer_reserve(lists, size);
+    uint8_t *to = writer_reserve(lists, size + 1);
     if (to == NULL)
         return;
-    uint8_t *end = put_varint(to, rows[0]);
-    for (uint32_t i = 1; i < count; i++)
-        end = put_varint(end, rows[i] - rows[i - 1]);
+    uint8_t *end = to;
+    for (uint32_t i = 0, previous = 0; i < count; i++) {
+        end = put_varint(end, rows[i] - previous);
+        previous = rows[i];
+    }
     assert((size_t)(end - to) == size);
     lists->size += size;
 }
@@ -296,6 +315,7 @@ static void write_groups(const struct build *build, const struct keyed *keys, ui
                          struct writer *offsets, struct writer *data)
 {
     struct writer heads, lists;
+    uint32_t since_pause = 0;
     writer_init(&heads);
     writer_init(&lists);
     for (uint32_t begin = 0; begin < count; begin += BITMAP_GROUP_KEYS) {
@@ -309,7 +329,9 @@ static void write_groups(const struct build *build, const struct keyed *keys, ui
             if (i > begin)
                 writer_varint(&heads, (uint64_t)keys[i].key - (uint64_t)keys[i - 1].key);
             write_list(build->rows + build->places[number] - rows, rows, &heads, &lists);
-            pause_at(build->input, 0);
+            since_pause += rows + PAUSE_KEY;
+            if (since_pause >= PAUSE_WORK)
+                pause_at(build->input, since_pause = 0);
         }
         writer_u32(offsets, (uint32_t)data->size);
         writer_slice(data, writer_as_slice(&heads));

@@ -180,6 +180,7 @@ static void make_index(struct sealer *sealer, const struct column_definition *de
     const struct bitmap_input input = {
         .row_count = collected->row_count,
         .keys = keys->keys,
+        .code_count = collected->entry_count,
         .validity = collected->null_count != 0 ? keys->validity : NULL,
         .pause = pause_encoding,
         .context = &sealer->pauser,
@@ -294,7 +295,13 @@ static enum err write_blocks(struct sealer *sealer, const struct collected *coll
     return OK;
 }
 
-static enum err write_column(struct sealer *sealer, uint32_t schema_index,
+/* What each column fills anew; pages that the kernel has cleared once are not cleared again. */
+struct buffers {
+    struct permuted *permuted;
+    struct keys keys; /* of all rows; made for the first column that has an index */
+};
+
+static enum err write_column(struct sealer *sealer, uint32_t schema_index, struct buffers *buffers,
                              struct sealed_column *column, struct error *error)
 {
     const struct column_definition *definition = &sealer->schema->columns[schema_index];
@@ -314,25 +321,21 @@ static enum err write_column(struct sealer *sealer, uint32_t schema_index,
         entries_write(collected.entries, collected.entry_count, &options, &sealer->page);
         column->dictionary = write_page(sealer, writer_as_slice(&sealer->page));
     }
-    struct permuted *permuted = memory_alloc(sizeof(*permuted));
-    struct keys keys = {0};
     bool is_indexed = wants_index(definition, &collected);
-    if (is_indexed) {
-        keys.keys = memory_alloc(collected.row_count * sizeof(*keys.keys));
-        keys.validity = memory_alloc(collected.row_count);
+    if (is_indexed && buffers->keys.keys == NULL) {
+        buffers->keys.keys = memory_alloc(collected.row_count * sizeof(int64_t));
+        buffers->keys.validity = memory_alloc(collected.row_count);
     }
+    const struct keys keys = is_indexed ? buffers->keys : (struct keys){0};
     struct gather *gather = collected.is_left
                                 ? gather_open(sealer->options->view, schema_index, &sealer->pauser)
                                 : NULL;
-    err = write_blocks(sealer, &collected, gather, column, permuted, &keys, error);
+    err = write_blocks(sealer, &collected, gather, column, buffers->permuted, &keys, error);
     gather_close(gather);
     if (collected.text_bytes != 0)
         column->raw_bytes = collected.text_bytes;
     if (is_indexed && err == OK)
         make_index(sealer, definition, &collected, &keys, column);
-    memory_free(keys.keys);
-    memory_free(keys.validity);
-    memory_free(permuted);
     collected_deinit(&collected);
     return err == OK && sealer->pauser.is_cancelled ? cancelled(error) : err;
 }
@@ -382,9 +385,13 @@ static enum err write_columns(struct sealer *sealer, struct error *error)
     for (uint32_t i = 0; i < schema->column_count; i++)
         indexes[i] = i;
     qsort_r(indexes, schema->column_count, sizeof(*indexes), compare_ids, (void *)schema);
+    struct buffers buffers = {.permuted = memory_alloc(sizeof(*buffers.permuted))};
     enum err err = OK;
     for (uint32_t i = 0; err == OK && i < schema->column_count; i++)
-        err = write_column(sealer, indexes[i], &sealer->footer.columns[i], error);
+        err = write_column(sealer, indexes[i], &buffers, &sealer->footer.columns[i], error);
+    memory_free(buffers.permuted);
+    memory_free(buffers.keys.keys);
+    memory_free(buffers.keys.validity);
     return err;
 }
 

@@ -18,6 +18,7 @@ struct sealed *sealed_create(struct sealed_source *source, const struct sealed_i
     atomic_init(&sealed->references, 1);
     atomic_init(&sealed->is_discarded, false);
     atomic_init(&sealed->is_damaged, false);
+    atomic_init(&sealed->is_unreadable, false);
     atomic_init(&sealed->contents, NULL);
     sealed->source = source;
     sealed->info = *info;
@@ -69,9 +70,27 @@ void sealed_note_damage(struct sealed *sealed, const char *text)
                  text);
 }
 
+void sealed_note_unreadable(struct sealed *sealed, const char *text)
+{
+    if (!atomic_exchange_explicit(&sealed->is_unreadable, true, memory_order_relaxed))
+        logger_write(LOG_ERROR, "a segment could not be read error=\"%s\"", text);
+}
+
+void sealed_note_read(struct sealed *sealed)
+{
+    if (atomic_load_explicit(&sealed->is_unreadable, memory_order_relaxed))
+        atomic_store_explicit(&sealed->is_unreadable, false, memory_order_relaxed);
+}
+
 bool sealed_is_damaged(const struct sealed *sealed)
 {
     return atomic_load_explicit(&sealed->is_damaged, memory_order_relaxed);
+}
+
+bool sealed_is_unreadable(const struct sealed *sealed)
+{
+    return sealed_is_damaged(sealed) ||
+           atomic_load_explicit(&sealed->is_unreadable, memory_order_relaxed);
 }
 
 void sealed_path(const char *directory, uint64_t number, char *out, size_t out_size)
@@ -106,7 +125,8 @@ static enum err contents_read(struct sealed *sealed, struct sealed_contents *con
             sealed_path("", info->number, path, sizeof(path));
             error_set(&told, err, NULL, "segment file %s, offset %llu: %s", path,
                       (unsigned long long)info->footer_offset, cause.text);
-            sealed_note_damage(sealed, told.text);
+            if (err == ERR_CORRUPT)
+                sealed_note_damage(sealed, told.text);
             if (error != NULL)
                 *error = told;
         }

@@ -51,9 +51,11 @@ struct sealed *sealed_ref(struct sealed *sealed);
  * file. */
 void sealed_unref(struct sealed *sealed);
 const struct sealed_info *sealed_info(const struct sealed *sealed);
-/* Something of it could not be read, or was not what was written: whoever found it has the error.
- * For as long as the process lives. */
+/* Something of it was not what was written: whoever found it has the error. For as long as the
+ * process lives. */
 bool sealed_is_damaged(const struct sealed *sealed);
+/* Or the last read of it failed, which may pass: until somebody reads of it again. */
+bool sealed_is_unreadable(const struct sealed *sealed);
 /* No manifest names it any more: its file goes with its last reader. */
 void sealed_discard(struct sealed *sealed);
 #define SEALED_PATH_SIZE 256

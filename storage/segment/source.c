@@ -271,8 +271,10 @@ static enum err fail(struct sealed *sealed, enum err code, uint64_t offset, cons
     sealed_path(sealed->source->directory, sealed->info.number, path, sizeof(path));
     enum err err = error_set(&told, code, NULL, "segment file %s, offset %llu: %s", path,
                              (unsigned long long)offset, what);
-    if (code == ERR_CORRUPT || code == ERR_IO)
+    if (code == ERR_CORRUPT)
         sealed_note_damage(sealed, told.text);
+    else if (code == ERR_IO)
+        sealed_note_unreadable(sealed, told.text);
     if (error != NULL)
         *error = told;
     return err;
@@ -315,8 +317,10 @@ static enum err read_extent(struct sealed *sealed, struct page_reader *reader,
         (void)ignored;
         drop_file(sealed, extent->size);
     }
-    if (err == OK)
+    if (err == OK) {
+        sealed_note_read(sealed);
         return OK;
+    }
     /* A file that is gone is damage too: the manifest has it. */
     return fail(sealed, err == ERR_NOT_FOUND ? ERR_CORRUPT : err, extent->offset, cause.text,
                 error);

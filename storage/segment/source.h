@@ -28,7 +28,8 @@ struct sealed {
     struct sealed_source *source;
     struct sealed_info info;
     _Atomic bool is_discarded; /* relaxed: the last unref orders it */
-    _Atomic bool is_damaged;   /* relaxed: a hint to upkeep */
+    _Atomic bool is_damaged;   /* relaxed: a hint to upkeep; the next as well */
+    _Atomic bool is_unreadable;
     /* NULL until it has been read; release by who read it, acquire by who uses it. */
     _Atomic(struct sealed_contents *) contents;
     struct source_file file;
@@ -37,6 +38,9 @@ struct sealed {
 
 /* From now on sealed_is_damaged(); the first time it is counted and logged. Any thread. */
 void sealed_note_damage(struct sealed *sealed, const char *text);
+/* A read failed, which may pass: sealed_is_unreadable() until the next one that does not. */
+void sealed_note_unreadable(struct sealed *sealed, const char *text);
+void sealed_note_read(struct sealed *sealed);
 /* The column of this id, NULL: the segment has none. */
 const struct sealed_column *sealed_column_find(const struct sealed_footer *footer,
                                                uint32_t column_id);

@@ -37,7 +37,7 @@ static struct merge_limits limits_of(const struct store *store)
 
 static bool is_small(const struct merge_limits *limits, const struct segment_entry *entry)
 {
-    return entry->sealed != NULL && !sealed_is_damaged(entry->sealed) &&
+    return entry->sealed != NULL && !sealed_is_unreadable(entry->sealed) &&
            sealed_info(entry->sealed)->row_count < limits->rows / 4 &&
            sealed_info(entry->sealed)->bytes < limits->bytes / 4;
 }
@@ -63,7 +63,7 @@ static uint32_t run_at(const struct store *store, const struct segment_list *clo
 
 static bool is_outdated(const struct segment_entry *entry, const struct schema *schema)
 {
-    return entry->sealed != NULL && !sealed_is_damaged(entry->sealed) &&
+    return entry->sealed != NULL && !sealed_is_unreadable(entry->sealed) &&
            sealed_info(entry->sealed)->index_version < schema->index_version;
 }
 
@@ -82,11 +82,11 @@ static struct segment_list *choose_run(const struct store *store, const struct t
 
 /* Segments that cannot be read are set aside, or nothing would be merged any more, of no table:
  * they stay as they are, and queries that need them say what is wrong. */
-static bool has_damaged(const struct segment_list *inputs)
+static bool has_unreadable(const struct segment_list *inputs)
 {
     bool has = false;
     for (uint32_t i = 0; i < inputs->count; i++)
-        has |= sealed_is_damaged(inputs->entries[i].sealed);
+        has |= sealed_is_unreadable(inputs->entries[i].sealed);
     return has;
 }
 
@@ -108,7 +108,7 @@ enum err upkeep_merge(struct store *store, bool *did, struct error *error)
         if (err == OK) {
             metric_add(&metrics.merges, 1);
             histogram_record(&metrics.merge_us, (uint64_t)(clock_monotonic_us() - begin_us));
-        } else if (has_damaged(inputs)) {
+        } else if (has_unreadable(inputs)) {
             err = OK; /* told and counted; the next run is another */
         }
         segment_list_unref(inputs);

@@ -454,6 +454,30 @@ static void test_random_programs(void **state)
     }
 }
 
+/* Bytes that no text of the sample has: one more, so many that numbers get wider, so many that no
+ * alphabet is large enough. */
+static void test_bytes_outside_of_the_sample(void **state)
+{
+    static const unsigned strangers[] = {1, 30, 60};
+    static char odd[64];
+    (void)state;
+    random_stream_init(&chance, 15);
+    data.values.row_count = 20000;
+    for (size_t i = 0; i < array_count(strangers); i++) {
+        fill_texts(data.values.row_count, 0);
+        for (size_t at = 0; at < sizeof(data.pool); at++)
+            data.pool[at] = "0123456789abcdef"[random_below(&chance, 16)];
+        for (uint32_t row = 0; row < data.values.row_count; row++)
+            data.text[row] = slice_of(data.pool + random_below(&chance, 1000), row % 50);
+        for (unsigned k = 0; k < strangers[i]; k++)
+            odd[k] = (char)(128 + k);
+        data.text[15001] = slice_of(odd, strangers[i]);
+        fill_nulls(data.values.row_count, 0);
+        check_block(0);
+        check_block(~(1u << 7));
+    }
+}
+
 /* The smallest wins, and it is what one would expect. */
 static void test_choice(void **state)
 {
@@ -692,6 +716,7 @@ int main(void)
         cmocka_unit_test(test_orders),
         cmocka_unit_test(test_every_encoding),
         cmocka_unit_test(test_random_programs),
+        cmocka_unit_test(test_bytes_outside_of_the_sample),
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_scratch_of_another_block),
         cmocka_unit_test(test_blocks_by_instruction_set),
