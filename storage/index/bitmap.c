@@ -500,10 +500,9 @@ static bool row_set_has(const struct row_set *set, uint32_t row)
     return at < set->list_count && set->list[at] == row;
 }
 
-/* The rows that are in two lists, into `out` (may be `a`); their number. Both are gone through,
- * where the one is not much longer than the other. */
-static uint32_t merge_common(const uint32_t *a, uint32_t a_count, const uint32_t *b,
-                             uint32_t b_count, uint32_t *out)
+/* Both are gone through, without a branch on which is first. */
+uint32_t rows_common(const uint32_t *a, uint32_t a_count, const uint32_t *b, uint32_t b_count,
+                     uint32_t *out)
 {
     uint32_t i = 0, j = 0, kept = 0;
     while (i < a_count && j < b_count) {
@@ -533,7 +532,7 @@ void row_set_intersect(struct row_set *set, const struct row_set *other)
 {
     if (set->rows == NULL && other->rows == NULL) {
         set->list_count =
-            merge_common(set->list, set->list_count, other->list, other->list_count, set->list);
+            rows_common(set->list, set->list_count, other->list, other->list_count, set->list);
     } else if (set->rows == NULL) {
         set->list_count = keep_common(set->list, set->list_count, other, set->list);
     } else if (other->rows == NULL) {

@@ -51,6 +51,10 @@ bool bitmap_index_find(const struct bitmap_index *index, int64_t key, uint32_t *
 MUST_CHECK enum err bitmap_index_check(const struct bitmap_index *index,
                                        const struct bitmap_input *input, struct error *error);
 
+/* The rows that are in two ascending lists, into `out` (may be `a`); their number. */
+uint32_t rows_common(const uint32_t *a, uint32_t a_count, const uint32_t *b, uint32_t b_count,
+                     uint32_t *out);
+
 struct row_set; /* rows of one segment; owns its memory */
 /* The union over keys that are all indexed. ERR_CORRUPT. */
 MUST_CHECK enum err bitmap_index_rows(const struct bitmap_index *index, const int64_t *keys,

@@ -159,20 +159,6 @@ static enum err select_rows(struct cursor *cursor, const struct sift *sift, uint
     return err;
 }
 
-/* Rows that are in both, into `a`. */
-static uint32_t intersect(uint32_t *a, uint32_t a_count, const uint32_t *b, uint32_t b_count)
-{
-    uint32_t i = 0, j = 0, kept = 0;
-    while (i < a_count && j < b_count) {
-        uint32_t row = a[i], other = b[j];
-        a[kept] = row;
-        kept += row == other ? 1 : 0;
-        i += row <= other ? 1 : 0;
-        j += other <= row ? 1 : 0;
-    }
-    return kept;
-}
-
 /* --- single rows --- */
 
 static bool passes(const struct sift *sift, int64_t value)
@@ -252,7 +238,9 @@ enum err sieve_vector(struct cursor *cursor, uint32_t begin, uint32_t count, uin
         enum err err = select_rows(cursor, sift, begin, count, target, &found, error);
         if (err != OK)
             return err;
-        *selected = is_first ? found : intersect(place->selection, *selected, place->other, found);
+        *selected = is_first ? found
+                             : rows_common(place->selection, *selected, place->other, found,
+                                           place->selection);
     }
     if (*selected == count)
         *selected = UINT32_MAX;

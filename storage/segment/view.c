@@ -150,6 +150,9 @@ struct morsel_range table_view_morsel(const struct table_view *view, size_t mors
 
 /* --- times --- */
 
+/* The manifest has the times of the column that was the time column when the segment was written. A
+ * table keeps it from its creation on or loses it, so until a footer says which it was, it is this
+ * one. */
 static bool block_times(const struct sealed *sealed, uint32_t index, uint32_t time_column_id,
                         int64_t *min_us, int64_t *max_us)
 {

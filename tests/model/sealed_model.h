@@ -7,6 +7,7 @@
 #include "storage/base/hash.h"
 #include "storage/base/random.h"
 #include "storage/index/bitmap.h"
+#include "storage/io/sim.h"
 #include "storage/segment/footer.h"
 #include "storage/segment/view.h"
 
@@ -493,6 +494,43 @@ static inline struct scan_condition model_condition(struct model *m, struct rand
         condition.context = modulus;
     }
     return condition;
+}
+
+/* --- a simulated disk with what sealed and mutable segments of a model need --- */
+
+struct model_place {
+    struct model model;
+    struct sim *sim;
+    struct io *io;
+    struct sealed_source *source;
+    struct budget budget;
+    struct pool *pool;
+};
+
+static inline void model_place_init(struct model_place *place, uint64_t seed, uint32_t row_count,
+                                    size_t cache_size)
+{
+    struct error error = {0};
+    *place = (struct model_place){.budget = {.limit = SIZE_MAX, .name = "rows"}};
+    model_init(&place->model, seed, row_count);
+    place->sim = sim_create(&(struct sim_options){.seed = seed});
+    sim_open(place->sim, &place->io);
+    model_must(place->io->ops->mkdir(place->io, SEALED_DIRECTORY, &error), &error);
+    place->source = sealed_source_create(&(struct sealed_source_options){
+        .io = place->io, .directory = "", .cache_size = cache_size});
+    place->pool = pool_create(&place->budget);
+}
+
+/* All segments are gone. */
+static inline void model_place_deinit(struct model_place *place)
+{
+    if (atomic_load(&place->budget.used) != 0)
+        abort();
+    pool_destroy(place->pool);
+    sealed_source_destroy(place->source);
+    place->io->ops->destroy(place->io);
+    sim_destroy(place->sim);
+    model_deinit(&place->model);
 }
 
 #endif

@@ -5,7 +5,6 @@
 
 #include "storage/base/fault.h"
 #include "storage/base/thread.h"
-#include "storage/io/sim.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,12 +20,7 @@
 static const uint32_t all_columns[M_COLUMNS] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
 
 struct place {
-    struct model model;
-    struct sim *sim;
-    struct io *io;
-    struct sealed_source *source;
-    struct budget budget;
-    struct pool *pool;
+    struct model_place base;
     struct table_view view; /* sealed, mutable, sealed */
     uint8_t *satisfied;     /* per row, by the filter that was judged last */
 };
@@ -34,30 +28,26 @@ struct place {
 static struct sealed *make_sealed(struct place *place, uint64_t number, uint32_t first,
                                   uint32_t count)
 {
-    struct sealed_info info = model_write_segment(&place->model, place->io, number, first, count);
-    return sealed_create(place->source, &info);
+    struct sealed_info info =
+        model_write_segment(&place->base.model, place->base.io, number, first, count);
+    return sealed_create(place->base.source, &info);
 }
 
 static void place_make_of(struct place *place, uint64_t seed, size_t cache_size,
                           uint32_t first_rows)
 {
-    *place = (struct place){.budget = {.limit = SIZE_MAX, .name = "rows"}};
-    model_init(&place->model, seed, first_rows + MUTABLE_ROWS + SECOND_ROWS);
-    place->satisfied = memory_alloc_zero(place->model.row_count);
-    place->sim = sim_create(&(struct sim_options){.seed = seed});
-    sim_open(place->sim, &place->io);
-    place->source = sealed_source_create(&(struct sealed_source_options){
-        .io = place->io, .directory = "", .cache_size = cache_size});
-    place->pool = pool_create(&place->budget);
-    struct segment *segment = segment_create(place->pool);
-    model_append(&place->model, segment, first_rows, MUTABLE_ROWS);
+    *place = (struct place){0};
+    model_place_init(&place->base, seed, first_rows + MUTABLE_ROWS + SECOND_ROWS, cache_size);
+    place->satisfied = memory_alloc_zero(place->base.model.row_count);
+    struct segment *segment = segment_create(place->base.pool);
+    model_append(&place->base.model, segment, first_rows, MUTABLE_ROWS);
     struct segment_entry entries[3] = {
         {.sealed = make_sealed(place, 5, 0, first_rows)},
         {.segment = segment,
          .published = {.rows = MUTABLE_ROWS, .chunk_count = segment_chunk_count(segment)}},
         {.sealed = make_sealed(place, 6, first_rows + MUTABLE_ROWS, SECOND_ROWS)},
     };
-    place->view = (struct table_view){.schema = place->model.schema,
+    place->view = (struct table_view){.schema = place->base.model.schema,
                                       .closed = segment_list_create(entries, 3)};
     sealed_unref(entries[0].sealed);
     segment_unref(segment);
@@ -73,12 +63,7 @@ static void place_remove(struct place *place)
 {
     memory_free(place->satisfied);
     segment_list_unref(place->view.closed);
-    assert_int_equal(atomic_load(&place->budget.used), 0);
-    pool_destroy(place->pool);
-    sealed_source_destroy(place->source);
-    place->io->ops->destroy(place->io);
-    sim_destroy(place->sim);
-    model_deinit(&place->model);
+    model_place_deinit(&place->base);
 }
 
 /* --- scans --- */
@@ -92,7 +77,7 @@ struct result {
 
 static void judge(struct place *place, const struct scan_filter *filter)
 {
-    const struct model *m = &place->model;
+    const struct model *m = &place->base.model;
     memset(place->satisfied, 1, m->row_count);
     for (size_t i = 0; filter != NULL && i < filter->condition_count; i++) {
         const struct scan_condition *condition = &filter->conditions[i];
@@ -127,7 +112,7 @@ static void check_row(const struct model *m, const struct batch *batch, size_t i
 /* Every row that satisfies the filter comes, in order, with its own cells; rows that do not may. */
 static void scan(struct place *place, const struct scan_filter *filter, struct result *result)
 {
-    const struct model *m = &place->model;
+    const struct model *m = &place->base.model;
     struct error error = {0};
     enum err err = OK;
     struct cursor *cursor = cursor_open(&place->view, all_columns, M_COLUMNS, filter);
@@ -186,7 +171,7 @@ static void test_every_row_comes_back(void **state)
                 assert_int_equal(result.counts.pages_read, 0);
         }
         struct sealed_source_status status;
-        sealed_source_status(place.source, &status);
+        sealed_source_status(place.base.source, &status);
         assert_true(caches[i] == 0 ? status.hits >= status.misses : status.evictions > 0);
         place_remove(&place);
     }
@@ -207,7 +192,7 @@ static void run_filters(struct place *place, uint64_t seed, int count, struct sc
         struct scan_filter filter = {.condition_count = 1 + random_below(&random, 3),
                                      .conditions = conditions};
         for (size_t c = 0; c < filter.condition_count; c++)
-            conditions[c] = model_condition(&place->model, &random, &arena);
+            conditions[c] = model_condition(&place->base.model, &random, &arena);
         struct result results[2];
         judge(place, &filter);
         for (int way = 0; way < 2; way++) {
@@ -304,7 +289,7 @@ static bool check_extent(const struct model *m, int column, int want, const uint
  * many were known; *wrong: one was not right. */
 static uint64_t run_extents(struct place *place, uint64_t seed, int count, bool *wrong)
 {
-    const struct model *m = &place->model;
+    const struct model *m = &place->base.model;
     struct random_stream random;
     struct arena arena;
     struct error error;
@@ -318,7 +303,7 @@ static uint64_t run_extents(struct place *place, uint64_t seed, int count, bool 
         struct scan_filter filter = {.condition_count = random_below(&random, 3),
                                      .conditions = conditions};
         for (size_t c = 0; c < filter.condition_count; c++)
-            conditions[c] = model_condition(&place->model, &random, &arena);
+            conditions[c] = model_condition(&place->base.model, &random, &arena);
         struct cursor *cursor = cursor_open(&place->view, all_columns, M_COLUMNS, &filter);
         for (size_t morsel = 0; morsel < table_view_morsel_count(&place->view); morsel++) {
             struct known known[M_COLUMNS][WANTS];
@@ -457,7 +442,7 @@ static void test_flipped_bits_are_told(void **state)
         char path[SEALED_PATH_SIZE];
         sealed_path("", info->number, path, sizeof(path));
         for (int flip = 0; flip < 6; flip++)
-            assert_true(sim_flip_bit(place.sim, path, random_below(&random, info->bytes),
+            assert_true(sim_flip_bit(place.base.sim, path, random_below(&random, info->bytes),
                                      (unsigned)random_below(&random, 8)));
         struct result result;
         scan(&place, NULL, &result);
@@ -476,7 +461,8 @@ static void test_a_missing_file_is_told(void **state)
     struct place place;
     struct result result;
     place_make_of(&place, 3, 0, 100);
-    assert_int_equal(place.io->ops->unlink(place.io, "segments/0000000000000005.fseg", NULL), OK);
+    assert_int_equal(
+        place.base.io->ops->unlink(place.base.io, "segments/0000000000000005.fseg", NULL), OK);
     scan(&place, NULL, &result);
     assert_non_null(strstr(result.wrong, "0000000000000005.fseg"));
     place_remove(&place);

@@ -4,7 +4,6 @@
 #include "tests/model/sealed_model.h"
 
 #include "storage/base/random.h"
-#include "storage/io/sim.h"
 #include "storage/segment/collect.h"
 
 #include <setjmp.h>
@@ -17,12 +16,7 @@
 #define LONG_TEXT ((size_t)3 << 19) /* longer than a piece of memory, and than a pause apart */
 
 struct place {
-    struct model model;
-    struct sim *sim;
-    struct io *io;
-    struct sealed_source *source;
-    struct budget budget;
-    struct pool *pool;
+    struct model_place base;
     struct random_stream chance;
     uint64_t text_bytes;
     uint64_t pauses, operations; /* of the disk, at the last pause */
@@ -33,7 +27,7 @@ struct place {
 /* Texts of their own in every row. */
 static void make_texts(struct place *place)
 {
-    struct model *model = &place->model;
+    struct model *model = &place->base.model;
     for (uint32_t row = 0; row < model->row_count; row++) {
         struct value *cell = &model->cells[M_MESSAGE][row];
         size_t size = 12 + random_below(&place->chance, 60);
@@ -54,7 +48,7 @@ static void make_texts(struct place *place)
 static bool note_pause(void *context)
 {
     struct place *place = context;
-    uint64_t now = sim_operation_count(place->sim);
+    uint64_t now = sim_operation_count(place->base.sim);
     if (now - place->operations > place->operations_most)
         place->operations_most = now - place->operations;
     place->operations = now;
@@ -67,11 +61,11 @@ static struct sealed_info seal(struct place *place, struct segment_entry *entrie
 {
     struct error error = {0};
     struct sealed_info info;
-    struct table_view view = {.schema = place->model.schema,
+    struct table_view view = {.schema = place->base.model.schema,
                               .closed = segment_list_create(entries, count)};
     place->pauses = place->operations_most = 0;
-    place->operations = sim_operation_count(place->sim);
-    struct seal_options options = {.io = place->io,
+    place->operations = sim_operation_count(place->base.sim);
+    struct seal_options options = {.io = place->base.io,
                                    .directory = "",
                                    .number = number,
                                    .view = &view,
@@ -85,23 +79,17 @@ static struct sealed_info seal(struct place *place, struct segment_entry *entrie
 /* The rows in runs of any length, each to the next segment; all sealed. */
 static void place_make(struct place *place, uint64_t seed, uint32_t row_count, uint32_t run_max)
 {
-    *place = (struct place){.budget = {.limit = SIZE_MAX, .name = "rows"}};
+    *place = (struct place){0};
     random_stream_init(&place->chance, seed);
-    model_init(&place->model, seed, row_count);
+    model_place_init(&place->base, seed, row_count, 0);
     make_texts(place);
-    place->sim = sim_create(&(struct sim_options){.seed = seed});
-    sim_open(place->sim, &place->io);
-    assert_int_equal(place->io->ops->mkdir(place->io, SEALED_DIRECTORY, NULL), OK);
-    place->source =
-        sealed_source_create(&(struct sealed_source_options){.io = place->io, .directory = ""});
-    place->pool = pool_create(&place->budget);
     struct segment *segments[SEGMENTS];
     for (uint32_t i = 0; i < SEGMENTS; i++)
-        segments[i] = segment_create(place->pool);
+        segments[i] = segment_create(place->base.pool);
     for (uint32_t row = 0, turn = 0; row < row_count; turn++) {
         uint32_t left = row_count - row, size = 1 + (uint32_t)random_below(&place->chance, run_max);
         size = size < left ? size : left;
-        model_append(&place->model, segments[turn % SEGMENTS], row, size);
+        model_append(&place->base.model, segments[turn % SEGMENTS], row, size);
         row += size;
     }
     for (uint32_t i = 0; i < SEGMENTS; i++) {
@@ -110,7 +98,8 @@ static void place_make(struct place *place, uint64_t seed, uint32_t row_count, u
             .published = {.rows = segment_rows(segments[i]),
                           .chunk_count = segment_chunk_count(segments[i])}};
         struct sealed_info info = seal(place, &entry, 1, i + 1);
-        place->entries[i] = (struct segment_entry){.sealed = sealed_create(place->source, &info)};
+        place->entries[i] =
+            (struct segment_entry){.sealed = sealed_create(place->base.source, &info)};
         segment_unref(segments[i]);
     }
 }
@@ -119,18 +108,14 @@ static void place_remove(struct place *place)
 {
     for (uint32_t i = 0; i < SEGMENTS; i++)
         sealed_unref(place->entries[i].sealed);
-    pool_destroy(place->pool);
-    sealed_source_destroy(place->source);
-    place->io->ops->destroy(place->io);
-    sim_destroy(place->sim);
-    model_deinit(&place->model);
+    model_place_deinit(&place->base);
 }
 
 static void check_texts(struct place *place, const struct sealed_info *info)
 {
     static const uint32_t columns[] = {M_MESSAGE};
-    struct segment_entry entry = {.sealed = sealed_create(place->source, info)};
-    struct table_view view = {.schema = place->model.schema,
+    struct segment_entry entry = {.sealed = sealed_create(place->base.source, info)};
+    struct table_view view = {.schema = place->base.model.schema,
                               .closed = segment_list_create(&entry, 1)};
     const struct sealed_footer *footer;
     struct error error = {0};
@@ -146,14 +131,14 @@ static void check_texts(struct place *place, const struct sealed_info *info)
         while (has) {
             model_must(cursor_next(cursor, &batch, &has, &error), &error);
             for (size_t i = 0; has && i < batch.row_count; i++, row++) {
-                const struct value *want = &place->model.cells[M_MESSAGE][row];
+                const struct value *want = &place->base.model.cells[M_MESSAGE][row];
                 assert_int_equal(column_is_null(&batch.columns[0], i), want->is_null);
                 if (!want->is_null && !slice_equal(column_text(&batch.columns[0], i), want->text))
                     fail_msg("row %u: another text", row);
             }
         }
     }
-    assert_int_equal(row, place->model.row_count);
+    assert_int_equal(row, place->base.model.row_count);
     cursor_close(cursor);
     segment_list_unref(view.closed);
     sealed_unref(entry.sealed);
@@ -169,9 +154,9 @@ static void test_segments_across_each_other(void **state)
         struct place place;
         place_make(&place, i + 1, cases[i].rows, cases[i].run_max);
         struct sealed_source_status before, after;
-        sealed_source_status(place.source, &before);
+        sealed_source_status(place.base.source, &before);
         struct sealed_info info = seal(&place, place.entries, SEGMENTS, 100);
-        sealed_source_status(place.source, &after);
+        sealed_source_status(place.base.source, &after);
         assert_int_equal(after.cache_used, before.cache_used); /* queries' pages stay */
         assert_int_equal(info.row_count, cases[i].rows);
         check_texts(&place, &info);
@@ -187,7 +172,7 @@ static void test_when_it_is_possible(void **state)
     struct place place;
     (void)state;
     place_make(&place, 9, 400, 30);
-    struct table_view view = {.schema = place.model.schema,
+    struct table_view view = {.schema = place.base.model.schema,
                               .closed = segment_list_create(place.entries, SEGMENTS)};
     uint32_t order[400];
     for (uint32_t i = 0; i < array_count(order); i++)

@@ -3,8 +3,6 @@
  * operation of the disk. */
 #include "tests/model/sealed_model.h"
 
-#include "storage/io/sim.h"
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,26 +12,15 @@
 #define PIECES 5
 
 struct place {
-    struct model model;
-    struct sim *sim;
-    struct io *io;
-    struct sealed_source *source;
-    struct budget budget;
-    struct pool *pool;
+    struct model_place base;
     struct table_view view; /* pieces of the model's rows, out of order */
 };
 
 /* Pieces of the rows, in an order that is not theirs; every second one sealed already. */
 static void place_make(struct place *place, uint64_t seed, uint32_t row_count)
 {
-    *place = (struct place){.budget = {.limit = SIZE_MAX, .name = "rows"}};
-    model_init(&place->model, seed, row_count);
-    place->sim = sim_create(&(struct sim_options){.seed = seed});
-    sim_open(place->sim, &place->io);
-    assert_int_equal(place->io->ops->mkdir(place->io, SEALED_DIRECTORY, NULL), OK);
-    place->source =
-        sealed_source_create(&(struct sealed_source_options){.io = place->io, .directory = ""});
-    place->pool = pool_create(&place->budget);
+    *place = (struct place){0};
+    model_place_init(&place->base, seed, row_count, 0);
     struct segment_entry entries[PIECES];
     for (uint32_t i = 0; i < PIECES; i++) {
         uint32_t piece = seed % 4 == 0 ? i : (i * 3 + 1) % PIECES;
@@ -41,17 +28,17 @@ static void place_make(struct place *place, uint64_t seed, uint32_t row_count)
         uint32_t end = piece + 1 == PIECES ? row_count : first + row_count / PIECES;
         entries[i] = (struct segment_entry){0};
         if (i % 2 == 0) {
-            entries[i].segment = segment_create(place->pool);
-            model_append(&place->model, entries[i].segment, first, end - first);
+            entries[i].segment = segment_create(place->base.pool);
+            model_append(&place->base.model, entries[i].segment, first, end - first);
             entries[i].published = (struct published){
                 .rows = end - first, .chunk_count = segment_chunk_count(entries[i].segment)};
         } else {
             struct sealed_info info =
-                model_write_segment(&place->model, place->io, i + 1, first, end - first);
-            entries[i].sealed = sealed_create(place->source, &info);
+                model_write_segment(&place->base.model, place->base.io, i + 1, first, end - first);
+            entries[i].sealed = sealed_create(place->base.source, &info);
         }
     }
-    place->view = (struct table_view){.schema = place->model.schema,
+    place->view = (struct table_view){.schema = place->base.model.schema,
                                       .closed = segment_list_create(entries, PIECES)};
     for (uint32_t i = 0; i < PIECES; i++) {
         if (entries[i].sealed != NULL)
@@ -64,18 +51,13 @@ static void place_make(struct place *place, uint64_t seed, uint32_t row_count)
 static void place_remove(struct place *place)
 {
     segment_list_unref(place->view.closed);
-    assert_int_equal(atomic_load(&place->budget.used), 0);
-    pool_destroy(place->pool);
-    sealed_source_destroy(place->source);
-    place->io->ops->destroy(place->io);
-    sim_destroy(place->sim);
-    model_deinit(&place->model);
+    model_place_deinit(&place->base);
 }
 
 static enum err seal(struct place *place, uint64_t number, bool (*pause)(void *), void *context,
                      struct sealed_info *info, struct error *error)
 {
-    struct seal_options options = {.io = place->io,
+    struct seal_options options = {.io = place->base.io,
                                    .directory = "",
                                    .number = number,
                                    .view = &place->view,
@@ -84,7 +66,7 @@ static enum err seal(struct place *place, uint64_t number, bool (*pause)(void *)
                                    .last_position = 9,
                                    .pause = pause,
                                    .context = context,
-                                   .budget = &place->budget};
+                                   .budget = &place->base.budget};
     return sealed_write(&options, info, error);
 }
 
@@ -98,8 +80,8 @@ static bool same_value(const struct value *got, const struct value *want)
 static void check_rows(struct place *place, const struct sealed_info *info)
 {
     static const uint32_t columns[M_COLUMNS] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
-    struct segment_entry entry = {.sealed = sealed_create(place->source, info)};
-    struct table_view view = {.schema = place->model.schema,
+    struct segment_entry entry = {.sealed = sealed_create(place->base.source, info)};
+    struct table_view view = {.schema = place->base.model.schema,
                               .closed = segment_list_create(&entry, 1)};
     struct cursor *cursor = cursor_open(&view, columns, M_COLUMNS, NULL);
     uint32_t row = 0;
@@ -115,13 +97,13 @@ static void check_rows(struct place *place, const struct sealed_info *info)
             for (size_t i = 0; i < batch.row_count; i++, row++) {
                 for (size_t c = 0; c < M_COLUMNS; c++) {
                     struct value got = column_value(&batch.columns[c], i);
-                    if (!same_value(&got, &place->model.cells[c][row]))
+                    if (!same_value(&got, &place->base.model.cells[c][row]))
                         fail_msg("row %u: wrong %s", row, model_columns[c].name);
                 }
             }
         }
     }
-    assert_int_equal(row, place->model.row_count);
+    assert_int_equal(row, place->base.model.row_count);
     cursor_close(cursor);
     segment_list_unref(view.closed);
     sealed_unref(entry.sealed);
@@ -136,12 +118,13 @@ static void test_rows_come_back_in_order(void **state)
         struct sealed_info info;
         struct error error = {0};
         place_make(&place, i + 1, sizes[i % array_count(sizes)] + (uint32_t)i);
-        size_t used = atomic_load(&place.budget.used);
+        size_t used = atomic_load(&place.base.budget.used);
         model_must(seal(&place, 100, NULL, NULL, &info, &error), &error);
-        assert_int_equal(atomic_load(&place.budget.used), used);
-        assert_int_equal(info.row_count, place.model.row_count);
-        assert_int_equal(info.min_time_us, place.model.cells[M_TS][0].i);
-        assert_int_equal(info.max_time_us, place.model.cells[M_TS][place.model.row_count - 1].i);
+        assert_int_equal(atomic_load(&place.base.budget.used), used);
+        assert_int_equal(info.row_count, place.base.model.row_count);
+        assert_int_equal(info.min_time_us, place.base.model.cells[M_TS][0].i);
+        assert_int_equal(info.max_time_us,
+                         place.base.model.cells[M_TS][place.base.model.row_count - 1].i);
         assert_int_equal(info.first_position, 3);
         assert_int_equal(info.bytes % 4096, 0);
         check_rows(&place, &info);
@@ -158,18 +141,18 @@ static void test_indexes_follow_the_policy(void **state)
     struct sealed_info info;
     struct error error = {0};
     place_make(&place, 2, 70000);
-    struct column_definition *columns = place.model.schema->columns;
+    struct column_definition *columns = place.base.model.schema->columns;
     columns[M_COUNTRY].index = INDEX_OFF;
     columns[M_NUMBER].index = INDEX_ON;
     model_must(seal(&place, 100, NULL, NULL, &info, &error), &error);
-    struct sealed *sealed = sealed_create(place.source, &info);
+    struct sealed *sealed = sealed_create(place.base.source, &info);
     const struct sealed_footer *footer;
     model_must(sealed_open(sealed, &footer, &error), &error);
     static const struct {
         int column;
         bool has_index, has_dictionary;
     } want[] = {{M_ID, false, false},    {M_NUMBER, true, false}, {M_COUNTRY, false, true},
-                {M_RATIO, false, false}, {M_BLOB, false, true},  {M_LATE, false, false},
+                {M_RATIO, false, false}, {M_BLOB, false, true},   {M_LATE, false, false},
                 {M_MESSAGE, false, true}};
     for (size_t i = 0; i < array_count(want); i++) {
         const struct sealed_column *column = &footer->columns[want[i].column];
@@ -210,8 +193,8 @@ static void count_file(void *context, const char *name)
 static size_t files(struct place *place)
 {
     size_t count = 0;
-    assert_int_equal(place->io->ops->list(place->io, SEALED_DIRECTORY, count_file, &count, NULL),
-                     OK);
+    assert_int_equal(
+        place->base.io->ops->list(place->base.io, SEALED_DIRECTORY, count_file, &count, NULL), OK);
     return count;
 }
 
@@ -222,17 +205,17 @@ static void test_giving_up_leaves_nothing(void **state)
     struct sealed_info info;
     struct error error = {0};
     place_make(&place, 3, 7000);
-    struct patience all = {.left = INT32_MAX, .budget = &place.budget};
-    size_t rows_used = atomic_load(&place.budget.used);
+    struct patience all = {.left = INT32_MAX, .budget = &place.base.budget};
+    size_t rows_used = atomic_load(&place.base.budget.used);
     model_must(seal(&place, 100, be_patient, &all, &info, &error), &error);
     assert_true(all.count > 50);
     assert_int_equal(all.used, rows_used + 7000 * (size_t)SEAL_ROW_MEMORY);
-    size_t before = files(&place), used = atomic_load(&place.budget.used);
+    size_t before = files(&place), used = atomic_load(&place.base.budget.used);
     for (int left = 0; left < all.count; left += 1 + all.count / 40) {
         struct patience patience = {.left = left};
         assert_int_equal(seal(&place, 101, be_patient, &patience, &info, &error), ERR_CANCELLED);
         assert_int_equal(files(&place), before);
-        assert_int_equal(atomic_load(&place.budget.used), used);
+        assert_int_equal(atomic_load(&place.base.budget.used), used);
     }
     place_remove(&place);
 }
@@ -248,12 +231,13 @@ static void test_a_failing_disk_is_told(void **state)
     for (size_t f = 0; f < array_count(faults); f++) {
         bool is_through = false;
         for (uint64_t step = 1; !is_through && step < 50; step++) {
-            sim_fail_at(place.sim, sim_operation_count(place.sim) + step, faults[f], false);
+            sim_fail_at(place.base.sim, sim_operation_count(place.base.sim) + step, faults[f],
+                        false);
             enum err err = seal(&place, 200 + f * 100 + step, NULL, NULL, &info, &error);
             is_through = err == OK;
             if (err != OK)
                 assert_int_equal(err, faults[f] == SIM_FAULT_SPACE ? ERR_SPACE : ERR_IO);
-            sim_fail_at(place.sim, 0, SIM_FAULT_NONE, false);
+            sim_fail_at(place.base.sim, 0, SIM_FAULT_NONE, false);
         }
         assert_true(is_through);
     }
