@@ -112,6 +112,7 @@ static enum err init_settings(struct run *run, struct error *error)
         .query_memory_max = options->query_memory_limit,
         .is_partial_cache_on = true,
         .is_bitmaps_on = true,
+        .is_spill_on = true,
         .is_optimizer_on = true,
     };
     for (size_t i = 0; i < run->request->setting_count; i++) {
@@ -363,6 +364,7 @@ static void exec_begin(struct run *run)
     exec->is_cancelled = &run->entry.is_cancelled;
     exec->is_client_gone = run->request->is_cancelled;
     exec->deadline_us = run->deadline_us;
+    exec->temp = run->settings.is_spill_on ? run->engine->options.temp : NULL;
     exec->is_without_bitmaps = !run->settings.is_bitmaps_on;
     atomic_store(&run->entry.state, "running");
     registry_set_exec(&run->engine->registry, &run->entry, exec);
@@ -412,6 +414,7 @@ static void write_end(struct run *run, struct format_writer *writer)
         .rows_scanned = run->exec.statistics.rows_scanned,
         .segments = run->exec.statistics.segments,
         .segments_skipped = run->exec.statistics.segments_skipped,
+        .spilled_bytes = run->exec.statistics.spilled_bytes,
     };
     format_end(writer, &end);
     run->answer->row_count = writer->row_count;

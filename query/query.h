@@ -17,6 +17,7 @@
 enum result_format { RESULT_JSON, RESULT_NDJSON, RESULT_CSV };
 
 struct query_engine;
+struct temp_space; /* storage/io/temp.h */
 
 struct command_answer {
     uint64_t position;  /* of the record, 0: none */
@@ -27,6 +28,7 @@ struct query_engine_options {
     struct store *store;
     struct budget *memory;        /* of all queries */
     size_t query_memory_limit;    /* of one */
+    struct temp_space *temp;      /* where queries put rows that do not fit; NULL: they fail */
     int64_t statement_timeout_us; /* 30 s; 0: none */
     uint64_t max_rows;            /* 1,000,000 */
     void *context;                /* of the callbacks */

@@ -184,6 +184,19 @@ static struct slice show_optimizer(const struct settings *settings, struct arena
     return settings->is_optimizer_on ? SLICE("on") : SLICE("off");
 }
 
+static enum err set_spill(struct settings *settings, struct slice value, struct error *error)
+{
+    if (!parse_switch(slice_trim(value), &settings->is_spill_on))
+        return bad_value("freshet.spill", value, error);
+    return OK;
+}
+
+static struct slice show_spill(const struct settings *settings, struct arena *arena)
+{
+    (void)arena;
+    return settings->is_spill_on ? SLICE("on") : SLICE("off");
+}
+
 static bool is_separator(char c)
 {
     return c == ',' || c == ' ' || c == '"' || c == '\'';
@@ -271,6 +284,7 @@ static const struct setting table[] = {
     {"freshet.query_memory", set_query_memory, show_query_memory},
     {"freshet.threads", set_threads, show_threads},
     {"freshet.partial_cache", set_partial_cache, show_partial_cache},
+    {"freshet.spill", set_spill, show_spill},
     {"freshet.bitmaps", set_bitmaps, show_bitmaps},
     {"freshet.optimizer", set_optimizer, show_optimizer},
     {"freshet.producer", set_anything, show_nothing},

@@ -14,6 +14,7 @@ struct settings {
     size_t query_memory_max; /* what the server allows: more is cut to it */
     int64_t threads;
     bool is_partial_cache_on;
+    bool is_spill_on; /* off: what does not fit the query's memory fails, nothing goes to disk */
     bool is_bitmaps_on; /* off: conditions are answered without bitmap indexes, for comparison */
     bool is_optimizer_on; /* off: plans run as the text reads, and are not cached */
 };

@@ -174,10 +174,10 @@ static enum err segments_scan(void *context, struct provider_scan *scan, struct 
 /* --- queries --- */
 
 static const struct provider_column queries_columns[] = {
-    {"query_id", TEXT},     {"user_name", TEXT},      {"client", TEXT},
-    {"query", TEXT},        {"state", TEXT},          {"started_at", TIME},
-    {"elapsed_ms", DOUBLE}, {"rows_scanned", BIGINT}, {"memory_bytes", BIGINT},
-    {"cpu_ms", DOUBLE},
+    {"query_id", TEXT},     {"user_name", TEXT},       {"client", TEXT},
+    {"query", TEXT},        {"state", TEXT},           {"started_at", TIME},
+    {"elapsed_ms", DOUBLE}, {"rows_scanned", BIGINT},  {"memory_bytes", BIGINT},
+    {"cpu_ms", DOUBLE},     {"spilled_bytes", BIGINT},
 };
 
 static void add_query(void *context, const struct query_entry *entry)
@@ -187,6 +187,10 @@ static void add_query(void *context, const struct query_entry *entry)
         entry->exec == NULL
             ? 0
             : atomic_load_explicit(&entry->exec->statistics.rows_scanned, memory_order_relaxed);
+    uint64_t spilled =
+        entry->exec == NULL
+            ? 0
+            : atomic_load_explicit(&entry->exec->statistics.spilled_bytes, memory_order_relaxed);
     size_t used = atomic_load_explicit(&entry->budget.used, memory_order_relaxed);
     provider_cstr(scan, 0, entry->query_id);
     add_text_or_null(scan, 1, entry->user);
@@ -199,6 +203,7 @@ static void add_query(void *context, const struct query_entry *entry)
     provider_int(scan, 8, (int64_t)used);
     provider_float(scan, 9,
                    (double)(clock_cpu_of_thread_us(entry->cpu_clock) - entry->cpu_begin_us) / 1e3);
+    provider_int(scan, 10, (int64_t)spilled);
 }
 
 static enum err queries_scan(void *context, struct provider_scan *scan, struct error *error)

@@ -7,6 +7,7 @@
 #include "server/config.h"
 #include "server/http/server.h"
 #include "storage/base/worker.h"
+#include "storage/io/temp.h"
 
 #define FRESHET_VERSION "0.1.0"
 
@@ -18,6 +19,7 @@ struct app {
     struct store *store; /* valid from APP_READY on, like the next two */
     struct ingest *ingest;
     struct query_engine *engine;
+    struct temp_space *temp; /* NULL: queries cannot spill */
     struct worker_pool *workers;
     struct http_server *http;
     struct budget query_memory;

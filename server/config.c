@@ -26,6 +26,8 @@ const struct config_key config_keys[] = {
      "memory of the process; 0: half of the machine's or the control group's"},
     {"query_memory", CONFIG_SIZE, FIELD(query_memory), "0",
      "memory of one query; 0: a quarter of `memory`"},
+    {"spill_limit", CONFIG_SIZE, FIELD(spill_limit), "0",
+     "disk that queries may fill with rows that do not fit their memory; 0: a tenth of the disk"},
     {"log_file", CONFIG_SIZE, FIELD(log_file), "64 MiB", "size of one file of the write-ahead log"},
     {"body_max", CONFIG_SIZE, FIELD(body_max), "16 MiB", "largest request body, after inflating"},
     {"disk_low", CONFIG_SIZE, FIELD(disk_low), "0",

@@ -175,6 +175,24 @@ static struct ingest *create_ingest(const struct config *config)
     return ingest_create(&options);
 }
 
+/* Queries can do without: what does not fit their memory fails then. */
+static void create_temp(struct app *app)
+{
+    struct error error;
+    struct temp_options options = {
+        .io = app->io,
+        .limit_name = "spill_limit",
+        .limit = app->config->spill_limit,
+        .low_mark = upkeep_disk_mark(
+            app->config->disk_low,
+            (uint64_t)atomic_load_explicit(&app->disk_total_bytes, memory_order_relaxed)),
+    };
+    if (temp_space_create(&options, &app->temp, &error) != OK) {
+        logger_write(LOG_WARN, "queries cannot spill to disk reason=\"%s\"", error.text);
+        app->temp = NULL;
+    }
+}
+
 static void create_engine(struct app *app)
 {
     const struct config *config = app->config;
@@ -183,10 +201,12 @@ static void create_engine(struct app *app)
                                         .reserve = query_memory / 8,
                                         .small = query_memory / 64,
                                         .name = "queries"};
+    create_temp(app);
     app->engine = query_engine_create(&(struct query_engine_options){
         .store = app->store,
         .memory = &app->query_memory,
         .query_memory_limit = config->query_memory,
+        .temp = app->temp,
         .statement_timeout_us = config->statement_timeout_us,
         .max_rows = config->max_rows,
         .context = app,
@@ -262,6 +282,7 @@ static void stop(struct serving *serving)
     worker_pool_destroy(app->workers);
     metrics_unregister_all();
     query_engine_destroy(app->engine);
+    temp_space_destroy(app->temp);
     store_close(app->store);
     ingest_destroy(app->ingest);
     app->io->ops->destroy(app->io);

@@ -11,6 +11,7 @@
  *
  * Subqueries that stand in expressions are run when an evaluator asks for their value (subquery.c),
  * over the same snapshot. */
+#include "query/exec/spill.h"
 #include "query/exec/subquery.h"
 
 #include "storage/base/clock.h"
@@ -134,6 +135,29 @@ enum err exec_keep(struct exec_node *node, struct evaluator *predicate, struct b
     return OK;
 }
 
+enum err exec_each(struct exec_node *node, size_t child,
+                   enum err (*take)(struct exec_node *node, const struct batch *in,
+                                    struct error *error),
+                   struct error *error)
+{
+    size_t unchecked = 0;
+    for (;;) {
+        struct batch in;
+        enum err err = exec_next(node->children[child], &in, error);
+        if (err != OK || in.row_count == 0)
+            return err;
+        node->exec->actual[node->plan->id].rows_in += in.row_count;
+        err = take(node, &in, error);
+        unchecked += in.row_count;
+        if (err == OK && unchecked >= EXEC_CHECK_ROWS) {
+            err = exec_check(node->exec, error);
+            unchecked = 0;
+        }
+        if (err != OK)
+            return err;
+    }
+}
+
 struct column column_null(struct type type)
 {
     static const uint8_t invalid[1] = {0};
@@ -185,6 +209,7 @@ void exec_deinit(struct exec *exec)
         subquery_deinit(&exec->subqueries[i]);
     for (uint32_t i = 0; i < exec->statement->plan_count; i++)
         lookup_rows_free(exec->lookups[i]);
+    spill_close(exec);
     arena_deinit(&exec->arena);
 }
 

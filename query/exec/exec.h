@@ -14,10 +14,13 @@
 
 struct subquery;    /* query/exec/subquery.h */
 struct lookup_rows; /* query/exec/lookup.c */
+struct temp_space;  /* storage/io/temp.h */
+struct temp_file;
 
 /* What a run counts; other threads read it for freshet.queries. */
 struct exec_statistics {
     _Atomic uint64_t rows_scanned;
+    _Atomic uint64_t spilled_bytes; /* written to temporary files */
     uint64_t segments, segments_skipped;
 };
 
@@ -27,6 +30,7 @@ struct exec {
     const struct snapshot *snapshot;
     struct eval_context eval; /* zone, now_us: the caller's; the rest is set here */
     struct budget *budget;    /* of this query alone: its owner releases what is left at the end */
+    struct temp_space *temp;  /* where rows go that do not fit it; NULL: nowhere, 53200 */
     _Atomic bool *is_cancelled;         /* set by query_cancel; may be NULL */
     const _Atomic bool *is_client_gone; /* may be NULL */
     int64_t deadline_us;                /* on the monotonic clock; 0: none */
@@ -36,6 +40,8 @@ struct exec {
     struct plan_actual *actual; /* by plan id */
     /* private */
     struct arena arena;
+    struct temp_file *spill_file; /* query/exec/spill.c */
+    uint64_t spill_stream_count;
     struct subquery *subqueries;  /* by parameter number */
     struct value *outer;          /* by slot */
     struct lookup_rows **lookups; /* by plan id: kept over all runs of a subquery */

@@ -184,6 +184,7 @@ static enum err keep_batch(struct exec_node *node, const struct batch *in, struc
 {
     struct join *join = node->state;
     size_t first = join->rows.row_count;
+    arena_reset(&node->scratch);
     if (join->is_keys_only) {
         uint32_t ids[VECTOR_ROWS_MAX];
         return number_keys(node, join->side_keys[join->build], in, true, ids, error);
@@ -197,28 +198,6 @@ static enum err keep_batch(struct exec_node *node, const struct batch *in, struc
     if (err == OK && join->is_build_outer)
         memset(join->is_met + first, 0, in->row_count);
     return err;
-}
-
-static enum err build_side(struct exec_node *node, struct error *error)
-{
-    struct join *join = node->state;
-    size_t unchecked = 0;
-    for (;;) {
-        struct batch in;
-        enum err err = exec_next(node->children[join->build], &in, error);
-        if (err != OK || in.row_count == 0)
-            return err;
-        node->exec->actual[node->plan->id].rows_in += in.row_count;
-        arena_reset(&node->scratch);
-        err = keep_batch(node, &in, error);
-        unchecked += in.row_count;
-        if (err == OK && unchecked >= EXEC_CHECK_ROWS) {
-            err = exec_check(node->exec, error);
-            unchecked = 0;
-        }
-        if (err != OK)
-            return err;
-    }
 }
 
 /* --- the probing side --- */
@@ -418,7 +397,7 @@ static enum err join_next(struct exec_node *node, struct batch *out, struct erro
     struct join *join = node->state;
     enum err err = OK;
     if (!join->is_built) {
-        err = build_side(node, error);
+        err = exec_each(node, join->build, keep_batch, error);
         join->is_built = err == OK;
     }
     out->row_count = 0;

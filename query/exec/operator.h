@@ -57,6 +57,12 @@ void exec_evaluators_destroy(struct evaluator **evaluators, size_t count);
 MUST_CHECK enum err exec_row_limit(struct exec *exec, const struct expr *expr, bool is_offset,
                                    int64_t *out, struct error *error);
 
+/* Gives each batch of a child to `take` until the child ends or that fails: for operators that
+ * block. Counts the rows, and looks at the flags every EXEC_CHECK_ROWS. */
+MUST_CHECK enum err exec_each(struct exec_node *node, size_t child,
+                              enum err (*take)(struct exec_node *node, const struct batch *in,
+                                               struct error *error),
+                              struct error *error);
 /* Keeps the rows of *batch that the predicate is true for, in scratch memory; all of them: as they
  * are. */
 MUST_CHECK enum err exec_keep(struct exec_node *node, struct evaluator *predicate,

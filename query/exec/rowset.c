@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define ROOMY_MIN ((size_t)64 << 20)
+
 static void init_empty(struct rowset *rowset, size_t count, struct budget *budget)
 {
     *rowset = (struct rowset){.column_count = count};
@@ -134,6 +136,62 @@ enum err rowset_append(struct rowset *rowset, const struct batch *batch, const u
     }
     rowset->row_count += count;
     return exec_memory_settle(&rowset->memory, error);
+}
+
+static size_t array_growth(size_t capacity, size_t needed, size_t size)
+{
+    if (needed <= capacity)
+        return 0;
+    return ((needed > 2 * capacity ? needed : 2 * capacity) - capacity) * size;
+}
+
+/* Texts of one batch are not worth adding up while there is so much room: it is for thousands of
+ * times what a batch has as a rule. */
+static bool is_roomy(const struct budget *budget)
+{
+    if (budget->limit < ROOMY_MIN)
+        return false;
+    for (; budget != NULL; budget = budget->parent)
+        if (atomic_load_explicit(&budget->used, memory_order_relaxed) > budget->limit / 4)
+            return false;
+    return true;
+}
+
+size_t rowset_text_size(const struct rowset *rowset, const struct batch *batch,
+                        const uint32_t *selection, size_t count)
+{
+    size_t bytes = 0;
+    bool is_skipped = is_roomy(rowset->memory.budget);
+    for (size_t i = 0; !is_skipped && i < rowset->column_count; i++) {
+        const struct column *in = &batch->columns[i];
+        bool is_text = type_physical(rowset->columns[i].type.id) == PHYSICAL_TEXT;
+        for (size_t k = 0; is_text && k < count; k++) {
+            size_t row = selection != NULL ? selection[k] : k;
+            bytes += column_is_null(in, row) ? 0 : column_text(in, row).size;
+        }
+    }
+    return bytes;
+}
+
+size_t rowset_growth(const struct rowset *rowset, const struct batch *batch,
+                     const uint32_t *selection, size_t count)
+{
+    size_t needed = rowset->row_count + count;
+    size_t bytes = rowset_text_size(rowset, batch, selection, count);
+    for (size_t i = 0; i < rowset->column_count; i++) {
+        const struct rowset_column *column = &rowset->columns[i];
+        bytes += array_growth(column->values_capacity, needed, element_size(column));
+        bytes += array_growth(column->validity_capacity, needed, 1);
+    }
+    return bytes;
+}
+
+size_t rowset_size(const struct rowset *rowset)
+{
+    size_t bytes = rowset->memory.arena_charged;
+    for (size_t i = 0; i < rowset->column_count; i++)
+        bytes += rowset->row_count * (element_size(&rowset->columns[i]) + 1);
+    return rowset->row_count == 0 ? 0 : bytes;
 }
 
 struct column rowset_column(const struct rowset *rowset, size_t index, size_t first)

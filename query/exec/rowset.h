@@ -29,6 +29,14 @@ void rowset_clear(struct rowset *rowset);
 /* Copies `count` rows of the batch: those in `selection`, or the first ones if it is NULL. */
 MUST_CHECK enum err rowset_append(struct rowset *rowset, const struct batch *batch,
                                   const uint32_t *selection, size_t count, struct error *error);
+/* Bytes of the texts among those rows; 0, unlooked at, while most of a large memory is free. */
+size_t rowset_text_size(const struct rowset *rowset, const struct batch *batch,
+                        const uint32_t *selection, size_t count);
+/* Bytes of memory that appending those rows would charge, about. */
+size_t rowset_growth(const struct rowset *rowset, const struct batch *batch,
+                     const uint32_t *selection, size_t count);
+/* Bytes that the rows kept fill, of what was taken for them. */
+size_t rowset_size(const struct rowset *rowset);
 /* A view of rows from `first` on; holds until the next append. */
 struct column rowset_column(const struct rowset *rowset, size_t column, size_t first);
 /* A new rowset of the rows in `selection`; the old one is freed. */

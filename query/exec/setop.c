@@ -65,24 +65,14 @@ static enum err count_rows(struct exec_node *node, const struct batch *in, bool 
     return OK;
 }
 
-static enum err read_side(struct exec_node *node, size_t side, struct error *error)
+static enum err count_left(struct exec_node *node, const struct batch *in, struct error *error)
 {
-    size_t unchecked = 0;
-    for (;;) {
-        struct batch in;
-        enum err err = exec_next(node->children[side], &in, error);
-        if (err != OK || in.row_count == 0)
-            return err;
-        node->exec->actual[node->plan->id].rows_in += in.row_count;
-        err = count_rows(node, &in, side == 0, error);
-        unchecked += in.row_count;
-        if (err == OK && unchecked >= EXEC_CHECK_ROWS) {
-            err = exec_check(node->exec, error);
-            unchecked = 0;
-        }
-        if (err != OK)
-            return err;
-    }
+    return count_rows(node, in, true, error);
+}
+
+static enum err count_right(struct exec_node *node, const struct batch *in, struct error *error)
+{
+    return count_rows(node, in, false, error);
 }
 
 static uint64_t copies(const struct plan *plan, struct set_counts counts)
@@ -100,9 +90,9 @@ static enum err set_next(struct exec_node *node, struct batch *out, struct error
     const struct plan *plan = node->plan;
     enum err err = OK;
     if (!set->is_built) {
-        err = read_side(node, 0, error);
+        err = exec_each(node, 0, count_left, error);
         if (err == OK && set->rows.count > 0)
-            err = read_side(node, 1, error);
+            err = exec_each(node, 1, count_right, error);
         set->is_built = true;
     }
     if (err == OK)

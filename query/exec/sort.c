@@ -1,46 +1,27 @@
 /* ORDER BY, and top-N where a limit is known.
  *
- * Rows and their evaluated keys are kept in two rowsets. Each row gets a 16-byte entry: where NULL
- * stands, the first eight bytes of the first key in an order-preserving form, and the row number.
- * Entries are merge sorted; only equal prefixes look at the keys themselves. The sort is stable:
- * rows with equal keys stay in the order they came in.
+ * Rows are kept with those of their keys that are not columns already. Each row gets a 16-byte
+ * entry: where NULL stands, the first eight bytes of the first key in an order-preserving form, and
+ * the row number. Entries are merge sorted; only equal prefixes look at the keys themselves. The
+ * sort is stable: rows with equal keys stay in the order they came in.
  *
  * Top-N: once the kept rows reach max(4 N, 8,192) they are sorted, cut to N, and the Nth entry
  * becomes the bound; a later row whose entry is above the bound is dropped before it is copied.
  * Where the first key is the event time of a scan the bound is the scan's too.
- * ORDER BY ts DESC LIMIT 100 over millions of rows keeps a few thousand. Memory is charged as rows
- * are kept; a sort past the query's limit fails with 53200. */
-#include "query/exec/heads.h"
-#include "query/exec/rowset.h"
+ * ORDER BY ts DESC LIMIT 100 over millions of rows keeps a few thousand.
+ *
+ * Memory is charged as rows are kept. Where the next ones would be too many the rows kept are
+ * sorted and put aside as a run (sort_merge.c); without a place to put them a sort past the query's
+ * limit fails with 53200. */
+#include "query/exec/sort.h"
 
 #include <string.h>
 
 #define TOP_ROWS_MIN 8192
+#define ROWS_SHARE 16 /* of the query's memory: texts of rows that are kept at once */
 /* Over a scan in time order the bound is worth more: it ends the scan. So it is renewed after so
  * many batches, once twice the rows wanted are there. */
 #define TOP_BATCHES 8
-
-struct sort_entry {
-    uint64_t prefix;
-    uint32_t null_rank; /* of the first key: 0 NULLs before, 1 values, 2 NULLs after */
-    uint32_t row;
-};
-
-struct sort {
-    struct rowset rows, keys;
-    struct heads heads;
-    struct evaluator **exprs;
-    int64_t limit, offset;
-    size_t top; /* rows wanted; SIZE_MAX: all */
-    struct sort_entry *entries;
-    size_t entry_capacity;
-    size_t entry_count;
-    struct exec_memory memory; /* of the entries */
-    bool has_bound, is_sorted;
-    struct sort_entry bound;
-    struct exec_node *time_scan; /* the scan below whose event time is the first key, NULL: none */
-    size_t next;
-};
 
 /* The scan whose event time a key is, through projections and filters; NULL if it is something
  * else, or may be NULL: bounds of morsels say nothing of NULLs. */
@@ -66,10 +47,14 @@ static struct exec_node *find_time_scan(const struct exec_node *sort, size_t key
 }
 
 /* Rows that come first are met first where that can be had. */
-static void open_heads(struct exec_node *node, const struct type *types)
+static void open_heads(struct exec_node *node)
 {
     struct sort *sort = node->state;
     const struct plan *plan = node->plan;
+    size_t count = plan->sort.key_count;
+    struct type *types = arena_alloc_array(&node->exec->arena, count, sizeof(*types));
+    for (size_t i = 0; i < count; i++)
+        types[i] = sort->types[sort->places[i]];
     heads_init(&sort->heads, plan, types, node->exec->budget);
     struct exec_node *scan =
         plan->sort.has_head_order ? find_time_scan(node, plan->sort.head_keys) : NULL;
@@ -77,23 +62,55 @@ static void open_heads(struct exec_node *node, const struct type *types)
         exec_scan_follow_order(scan, plan->sort.keys[plan->sort.head_keys].is_descending);
 }
 
+/* Columns of the rows kept: the child's, and behind them the keys that are none of those. */
+static void place_keys(struct exec_node *node)
+{
+    struct sort *sort = node->state;
+    const struct plan *plan = node->plan, *child = plan->children[0];
+    struct arena *arena = &node->exec->arena;
+    size_t key_count = plan->sort.key_count;
+    struct expr **exprs = arena_alloc_zero(arena, (key_count + 1) * sizeof(*exprs));
+    sort->types = arena_alloc_array(arena, child->column_count + key_count, sizeof(*sort->types));
+    sort->places = arena_alloc_array(arena, key_count, sizeof(*sort->places));
+    sort->column_count = child->column_count;
+    for (size_t i = 0; i < child->column_count; i++)
+        sort->types[i] = child->columns[i].type;
+    for (size_t i = 0; i < key_count; i++) {
+        struct expr *key = plan->sort.keys[i].expr;
+        if (key->kind == EXPR_COLUMN) {
+            sort->places[i] = key->column;
+            continue;
+        }
+        sort->places[i] = (uint32_t)sort->column_count;
+        sort->types[sort->column_count++] = key->type;
+        exprs[i] = key;
+    }
+    sort->exprs = exec_evaluators(node->exec, exprs, key_count);
+    rowset_init_types(&sort->rows, sort->types, sort->column_count, node->exec->budget);
+}
+
+static void make_order(struct exec_node *node)
+{
+    struct sort *sort = node->state;
+    const struct plan *plan = node->plan;
+    sort->order = (struct sort_order){
+        .keys = plan->sort.keys, .key_count = plan->sort.key_count, .places = sort->places};
+    if (plan->sort.key_count == 0)
+        return;
+    enum physical physical = type_physical(sort->types[sort->places[0]].id);
+    bool is_whole =
+        physical == PHYSICAL_BOOL || physical == PHYSICAL_INT || physical == PHYSICAL_FLOAT;
+    sort->order.is_exact = is_whole && plan->sort.key_count == 1;
+    sort->order.first = is_whole ? 1 : 0;
+}
+
 static enum err sort_open(struct exec_node *node, struct error *error)
 {
     struct sort *sort = node->state;
     const struct plan *plan = node->plan;
-    const struct plan *child = plan->children[0];
     exec_memory_init(&sort->memory, node->exec->budget);
-    rowset_init(&sort->rows, child->columns, child->column_count, node->exec->budget);
-    struct expr **exprs =
-        arena_alloc_array(&node->exec->arena, plan->sort.key_count, sizeof(*exprs));
-    struct type *types =
-        arena_alloc_array(&node->exec->arena, plan->sort.key_count, sizeof(*types));
-    for (size_t i = 0; i < plan->sort.key_count; i++) {
-        exprs[i] = plan->sort.keys[i].expr;
-        types[i] = exprs[i]->type;
-    }
-    rowset_init_types(&sort->keys, types, plan->sort.key_count, node->exec->budget);
-    sort->exprs = exec_evaluators(node->exec, exprs, plan->sort.key_count);
+    place_keys(node);
+    make_order(node);
     enum err err = exec_row_limit(node->exec, plan->sort.limit, false, &sort->limit, error);
     if (err == OK)
         err = exec_row_limit(node->exec, plan->sort.offset, true, &sort->offset, error);
@@ -108,7 +125,7 @@ static enum err sort_open(struct exec_node *node, struct error *error)
             exec_scan_follow_order(sort->time_scan, plan->sort.keys[0].is_descending);
     }
     if (err == OK && plan->sort.head_rows > 0 && sort->top == SIZE_MAX)
-        open_heads(node, types);
+        open_heads(node);
     return err;
 }
 
@@ -150,8 +167,8 @@ uint64_t sort_prefix(const struct column *column, size_t row)
     return 0;
 }
 
-static struct sort_entry make_entry(const struct sort_key *key, const struct column *column,
-                                    size_t row)
+struct sort_entry sort_make_entry(const struct sort_key *key, const struct column *column,
+                                  size_t row)
 {
     struct sort_entry entry = {.null_rank = 1, .row = (uint32_t)row};
     if (column_is_null(column, row))
@@ -164,55 +181,49 @@ static struct sort_entry make_entry(const struct sort_key *key, const struct col
 }
 
 /* The order of one key's values, neither NULL. Integers and texts without making values of them. */
-static int compare_values(const struct column *column, uint32_t a, uint32_t b)
+static int compare_values(const struct column *a_column, uint32_t a, const struct column *b_column,
+                          uint32_t b)
 {
-    if (column->type.id == TYPE_TEXT || column->type.id == TYPE_VARCHAR)
-        return slice_compare(column_text(column, a), column_text(column, b));
-    if (type_physical(column->type.id) == PHYSICAL_INT) {
-        int64_t left = column->i[column_index(column, a)];
-        int64_t right = column->i[column_index(column, b)];
+    if (a_column->type.id == TYPE_TEXT || a_column->type.id == TYPE_VARCHAR)
+        return slice_compare(column_text(a_column, a), column_text(b_column, b));
+    if (type_physical(a_column->type.id) == PHYSICAL_INT) {
+        int64_t left = a_column->i[column_index(a_column, a)];
+        int64_t right = b_column->i[column_index(b_column, b)];
         return (left > right) - (left < right);
     }
-    struct value left = column_value(column, a), right = column_value(column, b);
+    struct value left = column_value(a_column, a), right = column_value(b_column, b);
     return value_compare(&left, &right);
 }
 
-/* Rows whose entries are equal, by all keys. */
-static int compare_rows(const struct exec_node *node, const struct column *keys, size_t first_key,
-                        uint32_t a, uint32_t b)
+int sort_compare_rows(const struct sort_order *order, const struct column *a_columns, uint32_t a,
+                      const struct column *b_columns, uint32_t b)
 {
-    const struct plan *plan = node->plan;
-    for (size_t k = first_key; k < plan->sort.key_count; k++) {
-        const struct sort_key *key = &plan->sort.keys[k];
-        bool a_null = column_is_null(&keys[k], a), b_null = column_is_null(&keys[k], b);
+    for (size_t k = order->first; k < order->key_count; k++) {
+        const struct sort_key *key = &order->keys[k];
+        const struct column *left = &a_columns[order->places[k]];
+        const struct column *right = &b_columns[order->places[k]];
+        bool a_null = column_is_null(left, a), b_null = column_is_null(right, b);
         if (a_null || b_null) {
             if (a_null && b_null)
                 continue;
             return a_null == key->is_nulls_first ? -1 : 1;
         }
-        int order = compare_values(&keys[k], a, b);
-        if (order != 0)
-            return key->is_descending ? -order : order;
+        int result = compare_values(left, a, right, b);
+        if (result != 0)
+            return key->is_descending ? -result : result;
     }
     return 0;
 }
 
 struct sorter {
-    const struct exec_node *node;
-    struct column *keys;
-    bool is_exact; /* one key whose prefix is its whole order */
-    size_t first;  /* the first key that entries do not decide alone */
+    const struct sort_order *order;
+    struct column *columns;
 };
 
-static bool entry_after(const struct sorter *sorter, const struct sort_entry *a,
-                        const struct sort_entry *b)
+static inline bool entry_after(const struct sorter *sorter, const struct sort_entry *a,
+                               const struct sort_entry *b)
 {
-    if (a->null_rank != b->null_rank)
-        return a->null_rank > b->null_rank;
-    if (a->prefix != b->prefix)
-        return a->prefix > b->prefix;
-    return !sorter->is_exact &&
-           compare_rows(sorter->node, sorter->keys, sorter->first, a->row, b->row) > 0;
+    return sort_is_after(sorter->order, a, sorter->columns, b, sorter->columns);
 }
 
 static void insertion_sort(const struct sorter *sorter, struct sort_entry *entries, size_t count)
@@ -280,31 +291,29 @@ static enum err merge_sort(struct exec_node *node, const struct sorter *sorter,
     return err;
 }
 
-static struct sorter make_sorter(const struct exec_node *node, struct column *keys)
-{
-    const struct sort *sort = node->state;
-    const struct plan *plan = node->plan;
-    struct sorter sorter = {.node = node, .keys = keys};
-    for (size_t i = 0; i < plan->sort.key_count; i++)
-        keys[i] = rowset_column(&sort->keys, i, 0);
-    if (plan->sort.key_count != 0) {
-        enum physical physical = type_physical(keys[0].type.id);
-        bool is_whole =
-            physical == PHYSICAL_BOOL || physical == PHYSICAL_INT || physical == PHYSICAL_FLOAT;
-        sorter.is_exact = is_whole && plan->sort.key_count == 1;
-        sorter.first = is_whole ? 1 : 0;
-    }
-    return sorter;
-}
-
 static enum err sort_rows(struct exec_node *node, struct error *error)
 {
     struct sort *sort = node->state;
-    struct column *keys = memory_alloc((node->plan->sort.key_count + 1) * sizeof(*keys));
-    struct sorter sorter = make_sorter(node, keys);
+    struct column *columns = memory_alloc((sort->column_count + 1) * sizeof(*columns));
+    for (size_t i = 0; i < sort->column_count; i++)
+        columns[i] = rowset_column(&sort->rows, i, 0);
+    struct sorter sorter = {.order = &sort->order, .columns = columns};
     enum err err = merge_sort(node, &sorter, sort->entries, sort->entry_count, error);
-    memory_free(keys);
+    memory_free(columns);
     return err;
+}
+
+/* Of sorted rows the last one wanted is the bound, if there are so many; rows[row] is it. */
+static void set_bound(struct sort *sort)
+{
+    if (sort->top == 0 || sort->entry_count < sort->top)
+        return;
+    sort->bound = sort->entries[sort->top - 1];
+    sort->has_bound = true;
+    if (sort->time_scan != NULL && sort->bound.null_rank == 1) {
+        struct column times = rowset_column(&sort->rows, sort->places[0], 0);
+        exec_scan_bound(sort->time_scan, times.i[sort->bound.row]);
+    }
 }
 
 /* Sorts what is kept and cuts it to the rows wanted: these are then rows 0 … top - 1 in order. */
@@ -320,18 +329,10 @@ static enum err cut_to_top(struct exec_node *node, struct error *error)
         sort->entries[i].row = (uint32_t)i;
     }
     err = rowset_compact(&sort->rows, selection, sort->top, error);
-    if (err == OK)
-        err = rowset_compact(&sort->keys, selection, sort->top, error);
     memory_free(selection);
     sort->entry_count = sort->top;
-    if (sort->top != 0) {
-        sort->bound = sort->entries[sort->top - 1];
-        sort->has_bound = true;
-    }
-    if (err == OK && sort->time_scan != NULL && sort->has_bound && sort->bound.null_rank == 1) {
-        struct column times = rowset_column(&sort->keys, 0, 0);
-        exec_scan_bound(sort->time_scan, times.i[sort->top - 1]);
-    }
+    if (err == OK)
+        set_bound(sort);
     return err;
 }
 
@@ -342,7 +343,7 @@ static size_t keep_below_bound(const struct sort *sort, const struct sort_key *k
 {
     size_t kept = 0;
     for (size_t row = 0; row < count; row++) {
-        struct sort_entry entry = make_entry(key, column, row);
+        struct sort_entry entry = sort_make_entry(key, column, row);
         selection[kept] = (uint32_t)row;
         kept += entry.null_rank < sort->bound.null_rank ||
                 (entry.null_rank == sort->bound.null_rank && entry.prefix <= sort->bound.prefix);
@@ -350,85 +351,168 @@ static size_t keep_below_bound(const struct sort *sort, const struct sort_key *k
     return kept;
 }
 
-static enum err add_rows(struct exec_node *node, const struct batch *in, struct error *error)
+/* Rows and keys of a batch as columns of the rows kept. */
+static enum err make_columns(struct exec_node *node, const struct batch *in, struct batch *out,
+                             struct error *error)
 {
     struct sort *sort = node->state;
-    size_t key_count = node->plan->sort.key_count, count = in->row_count;
-    struct column *keys = arena_alloc_array(&node->scratch, key_count, sizeof(*keys));
-    uint32_t selected[VECTOR_ROWS_MAX + 1], *selection = NULL;
+    struct column *columns =
+        arena_alloc_array(&node->scratch, sort->column_count + 1, sizeof(*columns));
+    memcpy(columns, in->columns, in->column_count * sizeof(*columns));
+    *out = (struct batch){
+        .row_count = in->row_count, .column_count = sort->column_count, .columns = columns};
     enum err err = OK;
-    for (size_t i = 0; err == OK && i < key_count; i++)
-        err = evaluator_run(sort->exprs[i], in, NULL, 0, &keys[i], error);
-    if (err == OK && sort->has_bound) {
-        count = keep_below_bound(sort, &node->plan->sort.keys[0], &keys[0], count, selected);
-        selection = selected;
-    } else if (err == OK && heads_keep(&sort->heads, keys, in->row_count, selected, &count)) {
-        selection = selected;
-    }
-    if (err != OK || count == 0)
+    for (size_t i = 0; err == OK && i < sort->order.key_count; i++)
+        if (sort->exprs[i] != NULL)
+            err = evaluator_run(sort->exprs[i], in, NULL, 0, &columns[sort->places[i]], error);
+    return err;
+}
+
+/* Makes room for so many rows more: by putting aside what is there, if need be. Sorting takes a
+ * second array of entries. */
+static enum err make_room(struct exec_node *node, const struct batch *in, const uint32_t *selection,
+                          size_t count, struct error *error)
+{
+    struct sort *sort = node->state;
+    size_t total = sort->entry_count + count, entry_size = sizeof(*sort->entries);
+    size_t need = rowset_growth(&sort->rows, in, selection, count) + total * entry_size;
+    if (total > sort->entry_capacity)
+        need += (total > 2 * sort->entry_capacity ? total : sort->entry_capacity) * entry_size;
+    size_t own = rowset_size(&sort->rows) + sort->entry_count * entry_size;
+    if (!spill_is_due(node->exec, own, need))
+        return OK;
+    enum err err = sort_rows(node, error);
+    if (err != OK)
         return err;
+    set_bound(sort);
+    return sort_spill_run(node, error);
+}
+
+static enum err keep_rows(struct exec_node *node, const struct batch *rows,
+                          const uint32_t *selection, size_t count, struct error *error)
+{
+    struct sort *sort = node->state;
+    enum err err = make_room(node, rows, selection, count, error);
     size_t first = sort->rows.row_count;
-    struct batch key_batch = {
-        .row_count = in->row_count, .column_count = key_count, .columns = keys};
-    err = exec_memory_grow(&sort->memory, (void **)&sort->entries, &sort->entry_capacity,
-                           first + count, sizeof(*sort->entries), error);
     if (err == OK)
-        err = rowset_append(&sort->rows, in, selection, count, error);
+        err = exec_memory_grow(&sort->memory, (void **)&sort->entries, &sort->entry_capacity,
+                               first + count, sizeof(*sort->entries), error);
     if (err == OK)
-        err = rowset_append(&sort->keys, &key_batch, selection, count, error);
+        err = rowset_append(&sort->rows, rows, selection, count, error);
     for (size_t i = 0; err == OK && i < count; i++) {
-        size_t row = selection != NULL ? selection[i] : i;
-        struct sort_entry entry = make_entry(&node->plan->sort.keys[0], &keys[0], row);
+        struct sort_entry entry =
+            sort_make_entry(&sort->order.keys[0], &rows->columns[sort->places[0]], selection[i]);
         entry.row = (uint32_t)(first + i);
         sort->entries[sort->entry_count++] = entry;
     }
     return err;
 }
 
-static enum err read_rows(struct exec_node *node, struct error *error)
+/* So many of these rows that what they take of a small memory is a small part of it. */
+static size_t cut_rows(const struct exec_node *node, const struct batch *rows,
+                       const uint32_t *selection, size_t count)
+{
+    const struct sort *sort = node->state;
+    size_t share = node->exec->budget->limit / ROWS_SHARE;
+    while (count > 1 && spill_is_on(node->exec) &&
+           rowset_text_size(&sort->rows, rows, selection, count) > share)
+        count /= 2;
+    return count;
+}
+
+/* The rows of a batch that may be among those wanted. */
+static size_t choose_rows(struct exec_node *node, const struct batch *rows, uint32_t *selection)
 {
     struct sort *sort = node->state;
-    size_t unchecked = 0, cut_rows = SIZE_MAX, batches = 0;
+    const struct sort_order *order = &sort->order;
+    size_t count = rows->row_count;
+    if (sort->has_bound)
+        return keep_below_bound(sort, &order->keys[0], &rows->columns[sort->places[0]], count,
+                                selection);
+    struct column *keys = arena_alloc_array(&node->scratch, order->key_count + 1, sizeof(*keys));
+    for (size_t i = 0; i < order->key_count; i++)
+        keys[i] = rows->columns[sort->places[i]];
+    if (heads_keep(&sort->heads, keys, rows->row_count, selection, &count))
+        return count;
+    for (uint32_t i = 0; i < count; i++)
+        selection[i] = i;
+    return count;
+}
+
+static enum err add_rows(struct exec_node *node, const struct batch *in, struct error *error)
+{
+    size_t count = in->row_count;
+    uint32_t selection[VECTOR_ROWS_MAX + 1];
+    struct batch rows;
+    enum err err = make_columns(node, in, &rows, error);
+    if (err == OK)
+        count = choose_rows(node, &rows, selection);
+    for (size_t first = 0; err == OK && first < count;) {
+        size_t part = cut_rows(node, &rows, selection + first, count - first);
+        err = keep_rows(node, &rows, selection + first, part, error);
+        first += part;
+    }
+    return err;
+}
+
+static enum err take_batch(struct exec_node *node, const struct batch *in, struct error *error)
+{
+    struct sort *sort = node->state;
+    size_t cut_rows = SIZE_MAX;
     if (sort->top < (SIZE_MAX >> 4))
         cut_rows = sort->top * 4 > TOP_ROWS_MIN ? sort->top * 4 : TOP_ROWS_MIN;
-    for (;;) {
-        struct batch in;
-        enum err err = exec_next(node->children[0], &in, error);
-        if (err != OK || in.row_count == 0)
-            return err;
-        node->exec->actual[node->plan->id].rows_in += in.row_count;
-        arena_reset(&node->scratch);
-        err = add_rows(node, &in, error);
-        bool is_due = sort->time_scan != NULL && ++batches >= TOP_BATCHES &&
-                      sort->entry_count / 2 >= sort->top;
-        if (err == OK && (sort->entry_count >= cut_rows || is_due)) {
-            err = cut_to_top(node, error);
-            batches = 0;
-        }
-        unchecked += in.row_count;
-        if (err == OK && unchecked >= EXEC_CHECK_ROWS) {
-            err = exec_check(node->exec, error);
-            unchecked = 0;
-        }
-        if (err != OK)
-            return err;
+    arena_reset(&node->scratch);
+    enum err err = add_rows(node, in, error);
+    bool is_due = sort->time_scan != NULL && ++sort->uncut_batches >= TOP_BATCHES &&
+                  sort->entry_count / 2 >= sort->top;
+    if (err == OK && (sort->entry_count >= cut_rows || is_due)) {
+        err = cut_to_top(node, error);
+        sort->uncut_batches = 0;
     }
+    return err;
+}
+
+static void forget_rows(struct exec_node *node)
+{
+    struct sort *sort = node->state;
+    rowset_deinit(&sort->rows);
+    exec_memory_release(&sort->memory, sort->entries,
+                        sort->entry_capacity * sizeof(*sort->entries));
+    sort->entries = NULL;
+    sort->entry_capacity = sort->entry_count = 0;
+}
+
+static enum err read_and_sort(struct exec_node *node, struct error *error)
+{
+    struct sort *sort = node->state;
+    enum err err = exec_each(node, 0, take_batch, error);
+    if (err == OK)
+        err = sort_rows(node, error);
+    if (err == OK && sort->run_count != 0) {
+        err = sort_spill_run(node, error);
+        forget_rows(node);
+        if (err == OK)
+            err = sort_merge_begin(node, error);
+    }
+    if (err != OK)
+        return err;
+    sort->is_sorted = true;
+    sort->next = (size_t)sort->offset;
+    if (sort->entry_count > sort->top)
+        sort->entry_count = sort->top;
+    return OK;
 }
 
 static enum err sort_next(struct exec_node *node, struct batch *out, struct error *error)
 {
     struct sort *sort = node->state;
     if (!sort->is_sorted) {
-        enum err err = read_rows(node, error);
-        if (err == OK)
-            err = sort_rows(node, error);
+        enum err err = read_and_sort(node, error);
         if (err != OK)
             return err;
-        sort->is_sorted = true;
-        sort->next = (size_t)sort->offset;
-        if (sort->entry_count > sort->top)
-            sort->entry_count = sort->top;
     }
+    if (sort->merge != NULL)
+        return sort_merge_next(node, out, error);
     if (sort->next >= sort->entry_count)
         return OK;
     enum err err = exec_check(node->exec, error);
@@ -457,12 +541,9 @@ static void sort_close(struct exec_node *node)
     if (sort->memory.budget == NULL)
         return;
     exec_evaluators_destroy(sort->exprs, node->plan->sort.key_count);
-    rowset_deinit(&sort->rows);
-    rowset_deinit(&sort->keys);
+    sort_merge_end(node);
+    forget_rows(node);
     heads_deinit(&sort->heads);
-    memory_free(sort->entries);
-    if (sort->entry_capacity != 0)
-        budget_release(node->exec->budget, sort->entry_capacity * sizeof(*sort->entries));
     exec_memory_deinit(&sort->memory);
 }
 

@@ -9,7 +9,7 @@ struct format_end {
     bool is_recovering;
     const struct completeness *completeness; /* NULL: none */
     double elapsed_ms;
-    uint64_t rows_scanned, segments, segments_skipped;
+    uint64_t rows_scanned, segments, segments_skipped, spilled_bytes;
 };
 
 /* One answer under construction. */

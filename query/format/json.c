@@ -93,6 +93,8 @@ static void write_stats(struct writer *out, const struct format_end *end)
     uint_print(end->segments, out);
     writer_cstr(out, ",\"segments_skipped\":");
     uint_print(end->segments_skipped, out);
+    writer_cstr(out, ",\"spilled_bytes\":");
+    uint_print(end->spilled_bytes, out);
     writer_u8(out, '}');
 }
 

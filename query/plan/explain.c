@@ -401,6 +401,9 @@ static void explain(const struct explainer *e, const struct plan *plan, size_t l
         if (actual->rows_in != actual->rows)
             writer_printf(e->out, " of %llu", (unsigned long long)actual->rows_in);
         writer_printf(e->out, " time=%.3f ms)", (double)actual->time_ns / 1e6);
+        if (actual->spilled_bytes > 0)
+            writer_printf(e->out, " (spilled %llu bytes to disk)",
+                          (unsigned long long)actual->spilled_bytes);
         if (plan->kind == PLAN_SCAN && actual->blocks > 0)
             print_counts(plan, actual, e->out);
     }

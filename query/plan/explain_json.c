@@ -32,6 +32,9 @@ static void write_actual(const struct plan *plan, const struct plan_actual *actu
     if (actual->rows_in > actual->rows)
         writer_printf(out, ",\"Rows Removed by Filter\":%llu",
                       (unsigned long long)(actual->rows_in - actual->rows));
+    if (actual->spilled_bytes > 0)
+        writer_printf(out, ",\"Spilled Bytes\":%llu",
+                      (unsigned long long)actual->spilled_bytes);
     if (plan->kind == PLAN_SCAN)
         writer_printf(
             out,

@@ -262,6 +262,7 @@ void statement_unref(struct statement *statement);
 struct plan_actual {
     uint64_t rows, rows_in;
     int64_t time_ns;
+    uint64_t spilled_bytes; /* written to disk for want of memory */
     /* Scans. */
     uint64_t segments, segments_skipped, blocks, blocks_skipped;
     struct scan_counts counts; /* of the cursor */

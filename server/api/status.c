@@ -133,6 +133,16 @@ static void print_memory(struct app *app, struct writer *out)
                          (double)status.rows_memory_limit);
     metrics_print_sample(out, "freshet_memory_limit_bytes", "part=\"queries\"",
                          (double)app->query_memory.limit);
+    if (app->temp != NULL) {
+        struct temp_figures temp;
+        temp_space_figures(app->temp, &temp);
+        family(out, "freshet_spill_bytes", "gauge", "Bytes that queries have on disk now.",
+               (double)temp.used);
+        family(out, "freshet_spill_limit_bytes", "gauge", "Bytes that queries may have on disk.",
+               (double)temp.limit);
+        family(out, "freshet_spilled_bytes_total", "counter",
+               "Bytes that queries have written to disk.", (double)temp.written);
+    }
     family(out, "freshet_log_size_bytes", "gauge", "Bytes of the log's files.",
            (double)status.log_bytes);
     family(out, "freshet_log_files", "gauge", "Files of the log.", (double)status.log_files);

@@ -42,6 +42,7 @@ static void test_set_and_show(void **state)
         {"freshet.threads", "2", NULL, "2"},
         {"freshet.partial_cache", "off", NULL, "off"},
         {"freshet.bitmaps", "off", NULL, "off"},
+        {"freshet.spill", "off", NULL, "off"},
         {"freshet.optimizer", "no", NULL, "off"},
         {"freshet.partial_cache", "maybe", "22023", NULL},
         {"freshet.producer", "p1", NULL, ""},

@@ -71,7 +71,7 @@ static void test_formats(void **state)
         {RESULT_JSON,
          "{\"command\":\"SELECT\"," COLUMNS ",\"rows\":[" ROW_1 "," ROW_2 "]," COMPLETENESS
          ",\"stats\":{\"elapsed_ms\":1.500,\"rows_scanned\":9,\"segments\":0,"
-         "\"segments_skipped\":0}}\n"},
+         "\"segments_skipped\":0,\"spilled_bytes\":0}}\n"},
         {RESULT_NDJSON,
          "{" COLUMNS "}\n" ROW_1 "\n" ROW_2 "\n{\"end\":true,\"rows\":2," COMPLETENESS "}\n"},
         {RESULT_CSV, "n,\"a \"\"name\"\"\",n,f\r\n"

@@ -1,0 +1,280 @@
+/* Queries in a memory far too small for them, with a disk to go to, against the same ones in one
+ * that holds them: the answers are equal byte for byte (as sets of lines where the query does not
+ * order them). Then the same with mistakes planted, and with a disk that fails. */
+#include "query/query.h"
+
+#include "storage/base/fault.h"
+#include "storage/base/random.h"
+#include "storage/io/sim.h"
+#include "storage/io/temp.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define LARGE "256MB"
+
+struct fixture {
+    struct sim *sim;
+    struct io *io;
+    struct store *store;
+    struct temp_space *temp;
+    struct query_engine *engine;
+    struct budget memory;
+};
+
+static void setup(struct fixture *f)
+{
+    struct error error;
+    *f = (struct fixture){.memory = {.limit = (size_t)1 << 30, .name = "queries"}};
+    f->sim = sim_create(&(struct sim_options){.seed = 1});
+    sim_open(f->sim, &f->io);
+    struct store_options options = {
+        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
+    assert_int_equal(store_open(&options, &f->store, &error), OK);
+    struct temp_options temp = {.io = f->io, .limit_name = "spill_limit"};
+    assert_int_equal(temp_space_create(&temp, &f->temp, &error), OK);
+    struct query_engine_options engine = {.store = f->store,
+                                          .memory = &f->memory,
+                                          .temp = f->temp,
+                                          .query_memory_limit = (size_t)256 << 20,
+                                          .max_rows = 1000000};
+    f->engine = query_engine_create(&engine);
+}
+
+static void teardown(struct fixture *f)
+{
+    assert_int_equal(atomic_load(&f->memory.used), 0);
+    query_engine_destroy(f->engine);
+    temp_space_destroy(f->temp); /* asserts that nothing is on the disk any more */
+    store_close(f->store);
+    f->io->ops->destroy(f->io);
+    sim_destroy(f->sim);
+}
+
+/* --- a run --- */
+
+struct outcome {
+    enum err err;
+    struct error error;
+    char *text;       /* csv; NULL: it failed */
+    uint64_t spilled; /* bytes */
+};
+
+static struct outcome run(struct fixture *f, const char *text, const char *memory,
+                          const char *spill)
+{
+    const struct query_setting settings[] = {
+        {.name = SLICE("freshet.query_memory"), .value = slice_from_cstr(memory)},
+        {.name = SLICE("freshet.spill"), .value = slice_from_cstr(spill)}};
+    struct query_request request = {.text = slice_from_cstr(text),
+                                    .format = RESULT_CSV,
+                                    .timeout_us = -1,
+                                    .max_rows = -1,
+                                    .settings = settings,
+                                    .setting_count = array_count(settings)};
+    struct query_answer answer;
+    struct temp_figures before, after;
+    temp_space_figures(f->temp, &before);
+    struct outcome outcome = {.err = query_run(f->engine, &request, &answer)};
+    temp_space_figures(f->temp, &after);
+    assert_int_equal(after.used, 0);
+    outcome.spilled = after.written - before.written;
+    outcome.error = answer.error;
+    if (outcome.err == OK) {
+        writer_u8(&answer.body, 0);
+        outcome.text = strdup((const char *)answer.body.data);
+    }
+    writer_deinit(&answer.body);
+    return outcome;
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Lines in order of their bytes. */
+static void sort_lines(char *text)
+{
+    size_t count = 0, size = strlen(text), at = 0;
+    for (size_t i = 0; i < size; i++)
+        count += text[i] == '\n';
+    char **lines = malloc((count + 1) * sizeof(*lines));
+    char *copy = strdup(text);
+    count = 0;
+    for (char *line = strtok(copy, "\n"); line != NULL; line = strtok(NULL, "\n"))
+        lines[count++] = line;
+    qsort(lines, count, sizeof(*lines), compare_lines);
+    for (size_t i = 0; i < count; i++)
+        at += (size_t)sprintf(text + at, "%s\n", lines[i]);
+    free(lines);
+    free(copy);
+}
+
+enum verdict { SAME, DIFFERENT, FAILED };
+
+/* One query in both memories. */
+static enum verdict compare(struct fixture *f, const char *text, const char *memory,
+                            uint64_t *spilled)
+{
+    struct outcome large = run(f, text, LARGE, "on"), small = run(f, text, memory, "on");
+    bool is_ordered = strstr(text, "/* ordered */") != NULL;
+    if (large.err != OK)
+        fail_msg("%s: %s %s", text, large.error.sqlstate, large.error.text);
+    assert_int_equal(large.spilled, 0);
+    enum verdict verdict = small.err == OK ? SAME : FAILED;
+    if (small.err == OK && !is_ordered) {
+        sort_lines(large.text);
+        sort_lines(small.text);
+    }
+    if (small.err == OK && strcmp(large.text, small.text) != 0)
+        verdict = DIFFERENT;
+    if (verdict != SAME && !atomic_load(&fault_is_planted))
+        print_error("%s: %s %s\n", text, small.error.sqlstate, small.error.text);
+    *spilled = small.spilled;
+    free(large.text);
+    free(small.text);
+    return verdict;
+}
+
+/* --- the queries --- */
+
+#define SOURCE                                                                                     \
+    "(SELECT i, (i * 7919) % 10007 AS k, md5((i % 5000)::text) AS s, "                             \
+    "CASE WHEN i % 11 = 0 THEN NULL ELSE (i * 31) % 997 END AS n, i % 1000 / 7.0::float8 AS d, "   \
+    "(i % 300)::numeric(10, 2) AS p FROM generate_series(1, 20000) AS g(i)) AS t"
+
+struct query {
+    const char *memory, *text;
+};
+
+/* The answer itself is charged too: of many rows some are given, by a condition that stays above
+ * everything. */
+#define SOME_OF(query)                                                                             \
+    "/* ordered */ SELECT * FROM (" query ") AS q WHERE CASE WHEN random() >= 0 THEN i % 13 = 0 "  \
+    "END"
+
+static const struct query sorts[] = {
+    {"1MB", SOME_OF("SELECT * FROM " SOURCE " ORDER BY k, i")},
+    {"600kB", "/* ordered */ SELECT i FROM " SOURCE " ORDER BY n"}, /* stable */
+    {"1MB", SOME_OF("SELECT i, s FROM " SOURCE " ORDER BY s DESC, i")},
+    {"1MB", SOME_OF("SELECT i, n FROM " SOURCE " ORDER BY n DESC NULLS LAST, -i")},
+    {"1MB", SOME_OF("SELECT i, d, s FROM " SOURCE " ORDER BY d DESC, p, s, i OFFSET 777")},
+    {"1MB", SOME_OF("SELECT i, s FROM " SOURCE " ORDER BY k DESC, i LIMIT 9000 OFFSET 5000")},
+    {"1MB", SOME_OF("SELECT i, s FROM " SOURCE " ORDER BY i LIMIT 12000")},
+    {"1MB", SOME_OF("SELECT i, s, k FROM " SOURCE " ORDER BY i LIMIT 10 OFFSET 19985")},
+    {"1MB", SOME_OF("SELECT p, i FROM " SOURCE " ORDER BY p, i DESC")},
+    {"320kB", SOME_OF("SELECT * FROM " SOURCE " ORDER BY s, i")}, /* runs of runs */
+    {"6MB", SOME_OF("SELECT i, repeat(s, 30 + i::int % 40) AS r FROM " SOURCE
+                    " WHERE i < 8000 ORDER BY k, i") " AND i < 1000"},
+};
+
+static void check_all(const struct query *queries, size_t count)
+{
+    struct fixture f;
+    setup(&f);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t spilled;
+        assert_int_equal(compare(&f, queries[i].text, queries[i].memory, &spilled), SAME);
+        if (spilled == 0)
+            fail_msg("%s: nothing was spilled", queries[i].text);
+    }
+    teardown(&f);
+}
+
+static void test_sorts(void **state)
+{
+    (void)state;
+    check_all(sorts, array_count(sorts));
+}
+
+/* --- off --- */
+
+static void test_off(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    struct outcome outcome = run(&f, sorts[0].text, "1MB", "off");
+    assert_int_equal(outcome.err, ERR_LIMIT);
+    assert_memory_equal(outcome.error.sqlstate, "53200", 5);
+    assert_int_equal(outcome.spilled, 0);
+    free(outcome.text);
+    teardown(&f);
+}
+
+/* --- planted mistakes --- */
+
+static const struct {
+    const char *fault;
+    const struct query *query;
+} planted[] = {
+    {"sort.run_dropped", &sorts[0]},
+    {"sort.merge_order", &sorts[1]},
+};
+
+static void test_planted(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < array_count(planted); i++) {
+        struct fixture f;
+        uint64_t spilled;
+        setup(&f);
+        fault_plant(planted[i].fault);
+        enum verdict verdict =
+            compare(&f, planted[i].query->text, planted[i].query->memory, &spilled);
+        fault_clear();
+        if (verdict == SAME)
+            fail_msg("%s is not found", planted[i].fault);
+        teardown(&f);
+    }
+}
+
+/* --- a disk that fails --- */
+
+/* Each operation of a query fails once: a clear error, and nothing left behind. */
+static void test_disk_errors(void **state)
+{
+    (void)state;
+    static const struct query *const victims[] = {&sorts[0]};
+    struct fixture f;
+    setup(&f);
+    for (size_t i = 0; i < array_count(victims); i++) {
+        uint64_t first = sim_operation_count(f.sim), failures = 0;
+        struct outcome outcome = run(&f, victims[i]->text, victims[i]->memory, "on");
+        uint64_t count = sim_operation_count(f.sim) - first;
+        assert_int_equal(outcome.err, OK);
+        free(outcome.text);
+        for (uint64_t at = 1; at <= count; at += 1 + count / 30) {
+            enum sim_fault fault = at % 2 == 0 ? SIM_FAULT_ERROR : SIM_FAULT_SPACE;
+            sim_fail_at(f.sim, sim_operation_count(f.sim) + at, fault, false);
+            outcome = run(&f, victims[i]->text, victims[i]->memory, "on");
+            sim_fail_at(f.sim, 0, SIM_FAULT_NONE, false);
+            failures += outcome.err != OK;
+            bool is_clear = outcome.err == OK || outcome.err == ERR_IO || outcome.err == ERR_SPACE;
+            if (!is_clear)
+                fail_msg("%s: %s", outcome.error.sqlstate, outcome.error.text);
+            free(outcome.text);
+            assert_int_equal(atomic_load(&f.memory.used), 0);
+        }
+        assert_true(failures > 0);
+    }
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sorts),
+        cmocka_unit_test(test_off),
+        cmocka_unit_test(test_planted),
+        cmocka_unit_test(test_disk_errors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
