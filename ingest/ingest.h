@@ -149,6 +149,9 @@ MUST_CHECK enum err ingest_drop_views(struct ingest *ingest, const struct slice 
 /* A copy in the arena; false: no such view. */
 bool ingest_find_view(struct ingest *ingest, struct slice name, struct arena *arena,
                       struct view_definition *out);
+/* The name of the view that is published so; false: there is none. */
+bool ingest_find_endpoint(struct ingest *ingest, struct slice endpoint, struct arena *arena,
+                          struct slice *view_name);
 /* Grows with each change of a view. */
 uint64_t ingest_view_version(struct ingest *ingest);
 

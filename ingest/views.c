@@ -22,6 +22,17 @@ bool ingest_find_view(struct ingest *ingest, struct slice name, struct arena *ar
     return view != NULL;
 }
 
+bool ingest_find_endpoint(struct ingest *ingest, struct slice endpoint, struct arena *arena,
+                          struct slice *view_name)
+{
+    mutex_lock(&ingest->lock);
+    const struct view_definition *view = views_find_endpoint(&ingest->views, endpoint);
+    if (view != NULL)
+        *view_name = arena_copy(arena, view->name);
+    mutex_unlock(&ingest->lock);
+    return view != NULL;
+}
+
 bool ingest_is_view(struct ingest *ingest, struct slice name)
 {
     mutex_lock(&ingest->lock);
@@ -124,6 +135,11 @@ static enum err check_view(struct ingest *ingest, struct view_definition *view, 
     if (old != NULL && !is_replace)
         return error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists",
                          SLICE_ARGS(view->name));
+    const struct view_definition *other = views_find_endpoint(&ingest->views, view->endpoint);
+    if (other != NULL && other != old)
+        return error_set(error, ERR_EXISTS, "42P07",
+                         "endpoint \"%.*s\" already exists: it is that of view \"%.*s\"",
+                         SLICE_ARGS(view->endpoint), SLICE_ARGS(other->name));
     if (old == NULL && ingest->views.count >= VIEWS_MAX)
         return error_set(error, ERR_LIMIT, "54000", "there are %d views, the most there may be",
                          VIEWS_MAX);
@@ -261,9 +277,9 @@ enum err ingest_drop_views(struct ingest *ingest, const struct slice *names, siz
 /* --- freshet.views --- */
 
 static const struct provider_column columns[] = {
-    {"view_name", {.id = TYPE_TEXT}},
-    {"definition", {.id = TYPE_TEXT}},
-    {"columns", {.id = TYPE_TEXT}},
+    {"view_name", {.id = TYPE_TEXT}},  {"definition", {.id = TYPE_TEXT}},
+    {"columns", {.id = TYPE_TEXT}},    {"endpoint", {.id = TYPE_TEXT}},
+    {"parameters", {.id = TYPE_TEXT}},
 };
 
 static enum err scan(void *context, struct provider_scan *scan, struct error *error)
@@ -284,6 +300,11 @@ static enum err scan(void *context, struct provider_scan *scan, struct error *er
         provider_text(scan, 0, view->name);
         provider_text(scan, 1, view->text);
         provider_text(scan, 2, writer_as_slice(&list));
+        if (view->endpoint.size > 0)
+            provider_text(scan, 3, view->endpoint);
+        else
+            provider_null(scan, 3);
+        provider_text(scan, 4, view->parameters);
         writer_deinit(&list);
     }
     mutex_unlock(&ingest->lock);

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define SECTION_FORMAT 1
+#define SECTION_FORMAT 2 /* 1: without endpoint, parameters and names */
 #define CHANGE_PUT 1
 #define CHANGE_DROP 2
 #define COLUMNS_MAX 4096
@@ -33,6 +33,14 @@ const struct view_definition *views_find(const struct views *views, struct slice
 {
     for (uint32_t i = 0; i < views->count; i++)
         if (slice_equal(views->list[i]->definition.name, name))
+            return &views->list[i]->definition;
+    return NULL;
+}
+
+const struct view_definition *views_find_endpoint(const struct views *views, struct slice endpoint)
+{
+    for (uint32_t i = 0; i < views->count; i++)
+        if (endpoint.size > 0 && slice_equal(views->list[i]->definition.endpoint, endpoint))
             return &views->list[i]->definition;
     return NULL;
 }
@@ -92,6 +100,14 @@ const struct view_definition *views_reader(const struct views *views, uint32_t i
 
 /* --- definitions --- */
 
+static struct slice *copy_names(const struct slice *names, size_t count, struct arena *arena)
+{
+    struct slice *copy = arena_alloc_zero(arena, (count + 1) * sizeof(*copy));
+    for (size_t i = 0; i < count; i++)
+        copy[i] = arena_copy(arena, names[i]);
+    return copy;
+}
+
 static uint32_t *copy_ids(const uint32_t *ids, size_t count, struct arena *arena)
 {
     uint32_t *copy = arena_alloc_array(arena, count + 1, sizeof(*copy));
@@ -113,6 +129,10 @@ void view_definition_copy(const struct view_definition *from, struct arena *aren
                                                .type = from->columns[i].type};
     out->table_ids = copy_ids(from->table_ids, from->table_count, arena);
     out->view_ids = copy_ids(from->view_ids, from->view_count, arena);
+    out->table_names = copy_names(from->table_names, from->table_count, arena);
+    out->view_names = copy_names(from->view_names, from->view_count, arena);
+    out->endpoint = arena_copy(arena, from->endpoint);
+    out->parameters = arena_copy(arena, from->parameters);
 }
 
 static void write_ids(struct writer *out, const uint32_t *ids, size_t count)
@@ -135,6 +155,12 @@ static void write_definition(struct writer *out, const struct view_definition *v
     }
     write_ids(out, view->table_ids, view->table_count);
     write_ids(out, view->view_ids, view->view_count);
+    writer_text(out, view->endpoint);
+    writer_text(out, view->parameters);
+    for (size_t i = 0; i < view->table_count; i++)
+        writer_text(out, view->table_names[i]);
+    for (size_t i = 0; i < view->view_count; i++)
+        writer_text(out, view->view_names[i]);
 }
 
 static uint32_t *read_ids(struct reader *reader, struct arena *arena, size_t *count)
@@ -150,8 +176,18 @@ static uint32_t *read_ids(struct reader *reader, struct arena *arena, size_t *co
     return ids;
 }
 
+static struct slice *read_names(struct reader *reader, struct arena *arena, size_t count,
+                                bool is_there)
+{
+    struct slice *names = arena_alloc_zero(arena, (count + 1) * sizeof(*names));
+    for (size_t i = 0; i < count && is_there; i++)
+        names[i] = reader_text(reader);
+    return names;
+}
+
 /* Texts are slices of the reader's bytes, lists lie in the arena. */
-static bool read_definition(struct reader *reader, struct arena *arena, struct view_definition *out)
+static bool read_definition(struct reader *reader, bool is_first_format, struct arena *arena,
+                            struct view_definition *out)
 {
     *out = (struct view_definition){.id = reader_u32(reader)};
     out->name = reader_text(reader);
@@ -173,6 +209,12 @@ static bool read_definition(struct reader *reader, struct arena *arena, struct v
     if (reader->failed)
         return false;
     out->view_ids = read_ids(reader, arena, &out->view_count);
+    if (reader->failed)
+        return false;
+    out->endpoint = is_first_format ? SLICE("") : reader_text(reader);
+    out->parameters = is_first_format ? SLICE("") : reader_text(reader);
+    out->table_names = read_names(reader, arena, out->table_count, !is_first_format);
+    out->view_names = read_names(reader, arena, out->view_count, !is_first_format);
     return !reader->failed;
 }
 
@@ -228,14 +270,15 @@ enum err views_apply_change(struct views *views, struct slice bytes, struct erro
     arena_init(&arena);
     uint8_t format = reader_u8(&reader);
     uint8_t change = reader_u8(&reader);
-    bool is_good = !reader.failed && format == SECTION_FORMAT;
+    bool is_good = !reader.failed && format >= 1 && format <= SECTION_FORMAT;
     if (is_good && change == CHANGE_DROP) {
         uint32_t id = reader_u32(&reader);
         is_good = !reader.failed && reader_left(&reader) == 0;
         if (is_good)
             views_remove(views, id);
     } else if (is_good) {
-        is_good = change == CHANGE_PUT && read_definition(&reader, &arena, &definition) &&
+        is_good = change == CHANGE_PUT &&
+                  read_definition(&reader, format == 1, &arena, &definition) &&
                   reader_left(&reader) == 0;
         if (is_good)
             views_put(views, &definition);
@@ -257,7 +300,7 @@ void views_write(const struct views *views, struct writer *out)
         write_definition(out, &views->list[i]->definition);
 }
 
-bool views_read(struct views *views, struct reader *reader)
+bool views_read(struct views *views, bool is_first_format, struct reader *reader)
 {
     uint32_t next_id = reader_u32(reader);
     uint32_t count = reader_u32(reader);
@@ -266,8 +309,8 @@ bool views_read(struct views *views, struct reader *reader)
     bool is_good = !reader->failed;
     for (uint32_t i = 0; i < count && is_good; i++) {
         struct view_definition definition;
-        is_good =
-            read_definition(reader, &arena, &definition) && views_get(views, definition.id) == NULL;
+        is_good = read_definition(reader, is_first_format, &arena, &definition) &&
+                  views_get(views, definition.id) == NULL;
         if (is_good)
             views_put(views, &definition);
         arena_reset(&arena);

@@ -22,6 +22,7 @@ struct views {
 void views_deinit(struct views *views); /* a zeroed one is empty */
 /* NULL if there is none. */
 const struct view_definition *views_find(const struct views *views, struct slice name);
+const struct view_definition *views_find_endpoint(const struct views *views, struct slice endpoint);
 const struct view_definition *views_get(const struct views *views, uint32_t id);
 /* Does one of `ids`, or a view below them, read the view `id`? */
 bool views_reach(const struct views *views, const uint32_t *ids, size_t count, uint32_t id);
@@ -38,6 +39,7 @@ MUST_CHECK enum err views_apply_change(struct views *views, struct slice bytes,
 
 /* --- checkpoints --- */
 void views_write(const struct views *views, struct writer *out);
-bool views_read(struct views *views, struct reader *reader);
+/* is_first_format: as they were before endpoints. */
+bool views_read(struct views *views, bool is_first_format, struct reader *reader);
 
 #endif

@@ -133,9 +133,14 @@ struct binder {
     struct view_dependencies *depends; /* CREATE VIEW: what its own text names; else NULL */
 };
 
+struct dependency_list {
+    size_t count, capacity;
+    uint32_t *ids;
+    struct slice *names; /* in the text */
+};
+
 struct view_dependencies {
-    size_t table_count, table_capacity, view_count, view_capacity;
-    uint32_t *table_ids, *view_ids;
+    struct dependency_list tables, views;
 };
 
 enum err bind_error(struct binder *b, int32_t position, const char *sqlstate, const char *format,
@@ -300,7 +305,7 @@ bool bind_same_keys(const struct over_call *a, const struct over_call *b, size_t
 MUST_CHECK enum err bind_view(struct binder *b, struct scope *scope, const struct ast_from *from,
                               bool *is_view, struct plan **out);
 MUST_CHECK enum err bind_create_view(struct binder *b, struct ast_statement *ast);
-void bind_depend_on_table(struct binder *b, uint32_t table_id);
+void bind_depend_on_table(struct binder *b, uint32_t table_id, struct slice name);
 
 /* query/sql/bind_command.c, bind_show.c */
 MUST_CHECK enum err bind_command(struct binder *b, struct ast_statement *ast);

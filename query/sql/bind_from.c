@@ -84,7 +84,7 @@ static enum err bind_user_table(struct binder *b, struct scope *scope, const str
     if (result != OK)
         return result;
     bind_add_table(b, schema);
-    bind_depend_on_table(b, schema->table_id);
+    bind_depend_on_table(b, schema->table_id, schema->name);
     plan->scan.schema = schema;
     plan->scan.alias = from->alias;
     plan->scan.columns = arena_alloc_array(b->arena, schema->column_count, sizeof(uint32_t));

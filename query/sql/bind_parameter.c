@@ -93,6 +93,49 @@ static enum err check_default(struct binder *b, const struct parameter *paramete
                       b->error);
 }
 
+/* Fields of a request: an endpoint cannot have parameters of these names. */
+static bool is_field(struct slice name)
+{
+    static const char *const fields[] = {"q",        "query",      "params",
+                                         "format",   "timeout_ms", "query_id",
+                                         "max_rows", "at_least",   "settings"};
+    for (size_t index = 0; index < array_count(fields); index++)
+        if (slice_equal(name, slice_from_cstr(fields[index])))
+            return true;
+    return false;
+}
+
+/* What a view takes, told for people: its values come when it is read. */
+static enum err describe(struct binder *b, struct view_definition *view)
+{
+    const struct parameter_list *named = &b->build.parameters->named;
+    struct writer out;
+    writer_init(&out);
+    for (size_t index = 0; index < named->count; index++) {
+        const struct parameter *parameter = &named->items[index];
+        if (view->endpoint.size > 0 && is_field(parameter->name)) {
+            writer_deinit(&out);
+            return bind_error(b, 0, "42601",
+                              "an endpoint cannot have a parameter \"%.*s\": requests have a field "
+                              "of that name",
+                              SLICE_ARGS(parameter->name));
+        }
+        writer_cstr(&out, index > 0 ? ", " : "");
+        writer_slice(&out, parameter->name);
+        writer_u8(&out, ' ');
+        type_print(parameter->type, &out);
+        if (parameter->has_default && parameter->is_null_default)
+            writer_cstr(&out, " = NULL");
+        else if (parameter->has_default)
+            writer_printf(&out, " = '%.*s'", SLICE_ARGS(parameter->default_text));
+        else if (parameter->has_own_default && !parameter->is_bare)
+            writer_cstr(&out, " = …");
+    }
+    view->parameters = arena_copy(b->arena, writer_as_slice(&out));
+    writer_deinit(&out);
+    return OK;
+}
+
 enum err bind_finish_parameters(struct binder *b)
 {
     struct statement *statement = b->statement;
@@ -109,6 +152,9 @@ enum err bind_finish_parameters(struct binder *b)
     result = result == OK ? check.result : result;
     for (size_t index = 0; index < parameters->named.count && result == OK; index++)
         result = check_default(b, &parameters->named.items[index]);
+    if (result == OK && statement->kind == STATEMENT_COMMAND &&
+        statement->command->kind == COMMAND_CREATE_VIEW)
+        return describe(b, &statement->command->view);
     if (result != OK)
         return result;
     statement->needs_values = parameters->needs_values;

@@ -9,20 +9,23 @@
 #define VIEW_DEPTH_MAX 16
 #define VIEW_BYTES_MAX ((size_t)1 << 20)
 
-static void depend(struct binder *b, uint32_t id, uint32_t **ids, size_t *count, size_t *capacity)
+static void depend(struct binder *b, uint32_t id, struct slice name, struct dependency_list *list)
 {
-    for (size_t index = 0; index < *count; index++)
-        if ((*ids)[index] == id)
+    for (size_t index = 0; index < list->count; index++)
+        if (list->ids[index] == id)
             return;
-    *ids = bind_grow(b->arena, *ids, *count, capacity, sizeof(**ids));
-    (*ids)[(*count)++] = id;
+    size_t capacity = list->capacity;
+    list->names = bind_grow(b->arena, list->names, list->count, &capacity, sizeof(*list->names));
+    list->ids = bind_grow(b->arena, list->ids, list->count, &list->capacity, sizeof(*list->ids));
+    list->names[list->count] = name;
+    list->ids[list->count++] = id;
 }
 
-void bind_depend_on_table(struct binder *b, uint32_t table_id)
+void bind_depend_on_table(struct binder *b, uint32_t table_id, struct slice name)
 {
     struct view_dependencies *depends = b->depends;
     if (depends != NULL && b->view_depth == 0)
-        depend(b, table_id, &depends->table_ids, &depends->table_count, &depends->table_capacity);
+        depend(b, table_id, name, &depends->tables);
 }
 
 /* --- in FROM --- */
@@ -124,7 +127,7 @@ enum err bind_view(struct binder *b, struct scope *scope, const struct ast_from 
     b->statement->has_views = true;
     struct view_dependencies *depends = b->depends;
     if (depends != NULL && b->view_depth == 0)
-        depend(b, view.id, &depends->view_ids, &depends->view_count, &depends->view_capacity);
+        depend(b, view.id, view.name, &depends->views);
     enum err result = expand(b, from, &view, out);
     return result != OK ? result
                         : bind_add_columns(b, scope, from, SLICE("public"), view.name, *out);
@@ -168,10 +171,12 @@ enum err bind_create_view(struct binder *b, struct ast_statement *ast)
         result = view_columns(b, ast, plan, view);
     if (result != OK)
         return result;
-    view->table_count = depends.table_count;
-    view->table_ids = depends.table_ids;
-    view->view_count = depends.view_count;
-    view->view_ids = depends.view_ids;
+    view->table_count = depends.tables.count;
+    view->table_ids = depends.tables.ids;
+    view->table_names = depends.tables.names;
+    view->view_count = depends.views.count;
+    view->view_ids = depends.views.ids;
+    view->view_names = depends.views.names;
     b->statement->plan = plan;
     return OK;
 }

@@ -31,17 +31,45 @@ static enum err refuse_extras(struct converter *c, const struct json_value *fiel
         return convert_unsupported(c, position, "CREATE TEMPORARY VIEW");
     if (check.size > 0 && !slice_equal(check, SLICE("NO_CHECK_OPTION")))
         return convert_unsupported(c, position, "WITH CHECK OPTION");
-    const struct json_value *options = tree_get(fields, "options");
-    if (options == NULL || options->child == NULL)
-        return OK;
-    struct command_option option;
-    enum err result = convert_option(c, tree_unwrap(options->child).fields, &option);
-    if (result != OK)
-        return result;
-    if (slice_equal(option.name, SLICE("endpoint")))
-        return convert_unsupported(c, option.text_position, "the option \"endpoint\" of a view");
-    return convert_error(c, option.text_position, "22023", "unrecognized parameter \"%.*s\"",
-                         SLICE_ARGS(option.name));
+    return OK;
+}
+
+/* A name that is one part of a path. */
+static bool is_endpoint_name(struct slice name)
+{
+    if (name.size == 0 || name.size > 255)
+        return false;
+    for (size_t index = 0; index < name.size; index++)
+        if ((unsigned char)name.data[index] < ' ' || name.data[index] == '/' ||
+            name.data[index] == 0x7F)
+            return false;
+    return !slice_equal(name, SLICE(".")) && !slice_equal(name, SLICE(".."));
+}
+
+static enum err convert_view_options(struct converter *c, const struct json_value *options,
+                                     struct view_definition *view)
+{
+    for (const struct json_value *item = options == NULL ? NULL : options->child; item != NULL;
+         item = item->next) {
+        struct command_option option;
+        enum err result = convert_option(c, tree_unwrap(item).fields, &option);
+        if (result != OK)
+            return result;
+        if (!slice_equal(option.name, SLICE("endpoint")))
+            return convert_error(c, option.text_position, "22023",
+                                 "unrecognized parameter \"%.*s\"", SLICE_ARGS(option.name));
+        if (view->endpoint.size > 0)
+            return convert_error(c, option.text_position, "22023",
+                                 "parameter \"endpoint\" specified more than once");
+        if (slice_equal(option.value, SLICE("off")))
+            continue;
+        if (!is_endpoint_name(option.value))
+            return convert_error(
+                c, option.text_position, "22023",
+                "the name of an endpoint is one part of a path, of 1 to 255 bytes");
+        view->endpoint = option.value;
+    }
+    return OK;
 }
 
 enum err convert_create_view(struct converter *c, const struct json_value *fields,
@@ -55,6 +83,8 @@ enum err convert_create_view(struct converter *c, const struct json_value *field
         convert_relation(c, tree_get(fields, "view"), &command->table, &command->text_position);
     if (result == OK)
         result = refuse_extras(c, fields, command->text_position);
+    if (result == OK)
+        result = convert_view_options(c, tree_get(fields, "options"), &command->view);
     if (result != OK)
         return result;
     out->name_count = tree_strings(c, tree_get(fields, "aliases"), &names);

@@ -9,6 +9,7 @@
 void api_ingest(struct exchange *exchange);
 void api_sql(struct exchange *exchange);
 void api_sql_cancel(struct exchange *exchange);
+void api_endpoint(struct exchange *exchange);
 void api_healthz(struct exchange *exchange);
 void api_readyz(struct exchange *exchange);
 void api_metrics(struct exchange *exchange);

@@ -4,6 +4,8 @@
  * The request is read in the worker job (a body may be large), then query_run() does everything in
  * the same job. The result comes back whole, so the head is only sent when the result is certain:
  * nothing that failed is ever 200. */
+#include "server/api/sql.h"
+
 #include "server/api/api.h"
 
 #include "server/app.h"
@@ -229,6 +231,13 @@ static enum err read_json(struct slice body, struct query_request *request, stru
                                       : OK;
 }
 
+enum err sql_read_field(struct exchange *exchange, struct slice name, struct slice value,
+                        struct query_request *request, struct error *error)
+{
+    struct json_value member = {.kind = JSON_STRING, .text = value, .key = name};
+    return read_member(&member, request, &exchange->arena, error);
+}
+
 static enum err read_target(struct exchange *exchange, struct query_request *request,
                             struct error *error)
 {
@@ -242,8 +251,7 @@ static enum err read_target(struct exchange *exchange, struct query_request *req
         if (slice_equal(name, SLICE("query")) && exchange->method != HTTP_GET) {
             return wrong(error, "22023", "a POST has its query in the body");
         }
-        struct json_value member = {.kind = JSON_STRING, .text = parameter.value, .key = name};
-        result = read_member(&member, request, &exchange->arena, error);
+        result = sql_read_field(exchange, name, parameter.value, request, error);
         if (result != OK) {
             return result;
         }
@@ -264,11 +272,27 @@ static bool is_json(struct exchange *exchange)
     return body.size > 0 && body.data[0] == '{'; /* no SQL statement begins so */
 }
 
+struct query_request sql_request(struct exchange *exchange)
+{
+    return (struct query_request){
+        .timeout_us = -1,
+        .max_rows = -1,
+        .client = exchange_client(exchange),
+        .arrived_us = exchange->begin_us,
+        .is_cancelled = &exchange->is_cancelled,
+    };
+}
+
+enum err sql_read_accept(struct exchange *exchange, struct query_request *request,
+                         struct error *error)
+{
+    return read_accept(exchange_request_header(exchange, "accept"), &request->format, error);
+}
+
 static enum err read_request(struct exchange *exchange, struct query_request *request,
                              struct error *error)
 {
-    enum err result =
-        read_accept(exchange_request_header(exchange, "accept"), &request->format, error);
+    enum err result = sql_read_accept(exchange, request, error);
     result = result != OK ? result : read_target(exchange, request, error);
     if (result != OK) {
         return result;
@@ -298,7 +322,7 @@ static void answer_failed(struct exchange *exchange, struct query_answer *answer
     exchange_answer_error(exchange, status < 400 ? 500 : status, &answer->error, answer->query_id);
 }
 
-void api_sql(struct exchange *exchange)
+void sql_answer(struct exchange *exchange, const struct query_request *request)
 {
     static const char *const types[] = {
         [RESULT_JSON] = "application/json",
@@ -306,13 +330,24 @@ void api_sql(struct exchange *exchange)
         [RESULT_CSV] = "text/csv; charset=utf-8; header=present",
     };
     struct app *app = exchange->context;
-    struct query_request request = {
-        .timeout_us = -1,
-        .max_rows = -1,
-        .client = exchange_client(exchange),
-        .arrived_us = exchange->begin_us,
-        .is_cancelled = &exchange->is_cancelled,
-    };
+    struct query_answer answer = {0};
+    writer_init(&answer.body);
+    if (query_run(app->engine, request, &answer) != OK) {
+        answer_failed(exchange, &answer, request->is_read_only);
+        return;
+    }
+    exchange->status = 200;
+    exchange->content_type = answer.is_headless ? SLICE("text/csv; charset=utf-8; header=absent")
+                                                : slice_from_cstr(types[answer.format]);
+    exchange_add_header(exchange, "freshet-query-id", "%s", answer.query_id);
+    writer_deinit(&exchange->content);
+    exchange->content = answer.body;
+    exchange_answer(exchange);
+}
+
+void api_sql(struct exchange *exchange)
+{
+    struct query_request request = sql_request(exchange);
     struct error error;
     struct slice coding = exchange_request_header(exchange, "content-encoding");
     if (coding.size > 0 && !slice_equal_ignore_case(coding, SLICE("identity"))) {
@@ -324,19 +359,7 @@ void api_sql(struct exchange *exchange)
         exchange_answer_error(exchange, sqlstate_http_status(error.sqlstate), &error, NULL);
         return;
     }
-    struct query_answer answer = {0};
-    writer_init(&answer.body);
-    if (query_run(app->engine, &request, &answer) != OK) {
-        answer_failed(exchange, &answer, request.is_read_only);
-        return;
-    }
-    exchange->status = 200;
-    exchange->content_type = answer.is_headless ? SLICE("text/csv; charset=utf-8; header=absent")
-                                                : slice_from_cstr(types[answer.format]);
-    exchange_add_header(exchange, "freshet-query-id", "%s", answer.query_id);
-    writer_deinit(&exchange->content);
-    exchange->content = answer.body;
-    exchange_answer(exchange);
+    sql_answer(exchange, &request);
 }
 
 void api_sql_cancel(struct exchange *exchange)

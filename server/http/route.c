@@ -8,20 +8,20 @@
 #include <assert.h>
 
 #define READ (HTTP_GET | HTTP_HEAD)
-#define ANY (HTTP_GET | HTTP_HEAD | HTTP_POST | HTTP_DELETE)
 
 const struct route routes[] = {
     {"/v1/ingest/*", HTTP_POST, ROUTE_DECODE, true, api_ingest, "rows in: NDJSON, JSON or CSV"},
     {"/v1/sql", HTTP_POST | HTTP_GET, ROUTE_QUERY, true, api_sql,
      "SQL: text or JSON in, json, ndjson or csv out"},
     {"/v1/sql/*", HTTP_DELETE, ROUTE_INLINE, true, api_sql_cancel, "cancels the query of that id"},
+    {"/v1/endpoints/*", HTTP_GET, ROUTE_QUERY, true, api_endpoint,
+     "a published view, its parameters by name"},
     {"/healthz", READ, ROUTE_INLINE, false, api_healthz, "200 while the process serves"},
     {"/readyz", READ, ROUTE_DECODE, false, api_readyz,
      "200 once queries are answered; ?fresh=5s names sources that lag"},
     {"/metrics", READ, ROUTE_DECODE, false, api_metrics, "Prometheus text format"},
     {"/", READ, ROUTE_INLINE, false, api_index, "this page"},
     {"/v1/live", READ, ROUTE_INLINE, false, NULL, "live queries"},
-    {"/v1/endpoints/*", ANY, ROUTE_INLINE, false, NULL, "views as endpoints"},
     {"/write", HTTP_POST, ROUTE_INLINE, false, NULL, "line protocol"},
     {"/api/v2/write", HTTP_POST, ROUTE_INLINE, false, NULL, "line protocol"},
 };
@@ -109,7 +109,8 @@ static void run(const struct route *route, struct exchange *exchange)
     *job = (struct job){exchange, route->handle};
     enum worker_priority priority = route->place == ROUTE_DECODE ? WORKER_DECODE : WORKER_QUERY;
     if (worker_submit(app->workers, priority, run_job, job) != OK) {
-        exchange_answer_problem(exchange, 503, "53300", "too many queries are under way; try again");
+        exchange_answer_problem(exchange, 503, "53300",
+                                "too many queries are under way; try again");
     }
 }
 

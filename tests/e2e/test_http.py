@@ -43,7 +43,7 @@ def status_of(reply):
     ("GET", "/healthz", 200), ("HEAD", "/healthz", 200), ("GET", "/readyz", 200), ("GET", "/metrics", 200), ("GET", "/", 200),
     ("GET", "/nope", 404), ("GET", "/v1/ingest/", 404), ("GET", "/v1/ingest/a/b", 404), ("PUT", "/healthz", 405),
     ("GET", "/v1/ingest/t", 405), ("DELETE", "/v1/sql", 405), ("GET", "/v1/live?q=x", 501), ("POST", "/write", 501),
-    ("POST", "/api/v2/write", 501), ("GET", "/v1/endpoints/x", 501), ("GET", "/readyz?fresh=soon", 400),
+    ("POST", "/api/v2/write", 501), ("GET", "/v1/endpoints/x", 404), ("GET", "/readyz?fresh=soon", 400),
     ("POST", "/v1/ingest/%ff", 400), ("DELETE", "/v1/sql/nothing-like-it", 404),
 ])
 def test_routes(shared_server, method, target, status):

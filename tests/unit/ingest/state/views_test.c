@@ -15,6 +15,7 @@ static void put(struct views *views, uint32_t id, const char *name, size_t count
         {SLICE("a"), SLICE("x"), {.id = TYPE_INT4}},
         {SLICE("n"), SLICE("sum"), {.id = TYPE_NUMERIC, .precision = 10, .scale = 2}}};
     uint32_t table_ids[] = {7, id + 100}, copies[8];
+    struct slice names[8] = {SLICE("t"), SLICE("u")};
     for (size_t i = 0; i < count; i++)
         copies[i] = view_ids[i];
     struct view_definition view = {.id = id,
@@ -25,7 +26,11 @@ static void put(struct views *views, uint32_t id, const char *name, size_t count
                                    .table_count = 2,
                                    .table_ids = table_ids,
                                    .view_count = count,
-                                   .view_ids = copies};
+                                   .view_ids = copies,
+                                   .table_names = names,
+                                   .view_names = names,
+                                   .endpoint = slice_from_cstr(name),
+                                   .parameters = SLICE("a integer = '1'")};
     struct writer section;
     struct error error;
     writer_init(&section);
@@ -106,14 +111,14 @@ static void test_checkpoint(void **state)
     writer_init(&second);
     views_write(&views, &first);
     struct reader reader = reader_of(writer_as_slice(&first));
-    assert_true(views_read(&again, &reader) && reader_left(&reader) == 0);
+    assert_true(views_read(&again, false, &reader) && reader_left(&reader) == 0);
     assert_int_equal(again.next_id, 6);
     views_write(&again, &second);
     assert_true(slice_equal(writer_as_slice(&first), writer_as_slice(&second)));
     for (size_t size = 0; size < first.size; size++) {
         struct views damaged = {0};
         reader = reader_of(slice_of((const char *)first.data, size));
-        assert_false(views_read(&damaged, &reader));
+        assert_false(views_read(&damaged, false, &reader));
         views_deinit(&damaged);
     }
     writer_deinit(&first);
@@ -122,10 +127,49 @@ static void test_checkpoint(void **state)
     views_deinit(&again);
 }
 
+/* What was written before there were endpoints. */
+static void test_first_format(void **state)
+{
+    (void)state;
+    struct views views = {0};
+    struct view_column column = {SLICE("a"), SLICE("a"), {.id = TYPE_INT4}};
+    struct view_definition view = {.id = 4,
+                                   .name = SLICE("old"),
+                                   .text = SLICE("SELECT 1 AS a"),
+                                   .column_count = 1,
+                                   .columns = &column};
+    struct writer section;
+    struct error error;
+    writer_init(&section);
+    view_write_put(&section, &view);
+    section.data[0] = 1;
+    section.size -= 2; /* two empty texts */
+    assert_int_equal(views_apply_change(&views, writer_as_slice(&section), &error), OK);
+    assert_int_equal(views_find(&views, SLICE("old"))->endpoint.size, 0);
+    section.data[0] = 3;
+    assert_int_equal(views_apply_change(&views, writer_as_slice(&section), &error), ERR_CORRUPT);
+    writer_deinit(&section);
+    views_deinit(&views);
+}
+
+static void test_endpoints(void **state)
+{
+    (void)state;
+    struct views views = {0};
+    fill(&views);
+    const struct view_definition *view = views_find_endpoint(&views, SLICE("c"));
+    assert_true(view == views_get(&views, 3) && slice_equal(view->view_names[1], SLICE("u")));
+    assert_true(slice_equal(view->parameters, SLICE("a integer = '1'")));
+    assert_null(views_find_endpoint(&views, SLICE("")));
+    assert_null(views_find_endpoint(&views, SLICE("nope")));
+    views_deinit(&views);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_changes),
-                                       cmocka_unit_test(test_readers),
-                                       cmocka_unit_test(test_checkpoint)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_first_format), cmocka_unit_test(test_endpoints),
+        cmocka_unit_test(test_changes), cmocka_unit_test(test_readers),
+        cmocka_unit_test(test_checkpoint)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
