@@ -22,6 +22,34 @@ struct delta_own {
     uint64_t scale;
 };
 
+/* Plans one vector; bytes of its units. */
+static uint64_t measure_vector(struct encode_job *job, uint32_t vector)
+{
+    struct delta_plan *plan = &job->delta;
+    const int64_t *value = job->integers + (size_t)vector * BLOCK_VECTOR_ROWS;
+    uint32_t count = vector_rows_of(job->row_count, vector);
+    int64_t low = INT64_MAX, high = INT64_MIN;
+    for (uint32_t i = 1; i < count; i++) {
+        int64_t step = (int64_t)((uint64_t)value[i] - (uint64_t)value[i - 1]);
+        low = step < low ? step : low;
+        high = step > high ? step : high;
+    }
+    plan->step[vector] = count > 1 ? low : 0;
+    uint64_t span = count > 1 ? (uint64_t)high - (uint64_t)low : 0;
+    plan->width[vector] = (uint8_t)bits_of(span / plan->scale);
+    return units_size(count, plan->width[vector]);
+}
+
+/* By a few vectors: steps between values in no order take a bit more than the values. */
+static bool is_sample_hopeless(struct encode_job *job, uint64_t rest)
+{
+    uint32_t vectors = vector_count_of(job->row_count), sampled = 0;
+    uint64_t size = 0;
+    for (uint32_t vector = 0; vector < vectors; vector += SAMPLE_VECTORS_STEP, sampled++)
+        size += measure_vector(job, vector);
+    return vectors >= SAMPLE_VECTORS_STEP && rest + size / sampled * vectors >= job->best;
+}
+
 static uint64_t measure(struct encode_job *job)
 {
     uint32_t vectors = vector_count_of(job->row_count);
@@ -29,20 +57,10 @@ static uint64_t measure(struct encode_job *job)
     /* Steps that wrap around are no multiples of anything but powers of two. */
     plan->scale = (uint64_t)job->high - (uint64_t)job->low > INT64_MAX ? 1 : job->scale;
     plan->size = sizeof(uint64_t) + (uint64_t)vectors * HEAD_SIZE;
-    for (uint32_t vector = 0; vector < vectors; vector++) {
-        const int64_t *value = job->integers + (size_t)vector * BLOCK_VECTOR_ROWS;
-        uint32_t count = vector_rows_of(job->row_count, vector);
-        int64_t low = INT64_MAX, high = INT64_MIN;
-        for (uint32_t i = 1; i < count; i++) {
-            int64_t step = (int64_t)((uint64_t)value[i] - (uint64_t)value[i - 1]);
-            low = step < low ? step : low;
-            high = step > high ? step : high;
-        }
-        plan->step[vector] = count > 1 ? low : 0;
-        uint64_t span = count > 1 ? (uint64_t)high - (uint64_t)low : 0;
-        plan->width[vector] = (uint8_t)bits_of(span / plan->scale);
-        plan->size += units_size(count, plan->width[vector]);
-    }
+    if (is_sample_hopeless(job, plan->size))
+        return BODY_IMPOSSIBLE;
+    for (uint32_t vector = 0; vector < vectors; vector++)
+        plan->size += measure_vector(job, vector);
     return plan->size;
 }
 

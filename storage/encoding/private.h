@@ -11,6 +11,7 @@
 #define BLOCK_VECTORS_MAX (BLOCK_ROWS_MAX / BLOCK_VECTOR_ROWS)
 #define BLOCK_HEADER_SIZE 32u
 #define BODY_IMPOSSIBLE UINT64_MAX /* of measure: this encoding does not fit */
+#define SAMPLE_VECTORS_STEP 8u     /* one vector in so many is looked at before all are measured */
 #define CLASS_BIT(class) (1u << (class))
 
 static inline uint32_t vector_count_of(uint32_t row_count)

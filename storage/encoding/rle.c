@@ -29,12 +29,40 @@ static bool is_same(const struct encode_job *job, uint32_t row)
     return memcmp(job->bytes + (size_t)row * 16, job->bytes + (size_t)(row - 1) * 16, 16) == 0;
 }
 
+/* Rows of [begin, end) that are not like the one before. */
+static uint32_t count_changes(const struct encode_job *job, uint32_t begin, uint32_t end)
+{
+    uint32_t changes = 0;
+    begin = begin == 0 ? 1 : begin;
+    for (uint32_t row = begin; job->width == 8 && row < end; row++)
+        changes += job->integers[row] != job->integers[row - 1] ? 1 : 0;
+    for (uint32_t row = begin; job->width != 8 && row < end; row++)
+        changes += !is_same(job, row);
+    return changes;
+}
+
 static uint32_t run_count_of(const struct encode_job *job)
 {
-    uint32_t runs = 1;
-    for (uint32_t row = 1; row < job->row_count; row++)
-        runs += !is_same(job, row);
-    return runs;
+    return 1 + count_changes(job, 0, job->row_count);
+}
+
+/* A run costs two bytes besides its value, of which there are at most eight. */
+static bool is_hopeless(const struct encode_job *job, uint32_t runs, uint32_t row_count)
+{
+    return job->width == 8 && runs >= 16 && (uint64_t)runs * 5 > row_count * UINT64_C(4);
+}
+
+/* By a few vectors: most columns have no runs, and each costs a pass to say so. */
+static bool is_sample_hopeless(const struct encode_job *job)
+{
+    uint32_t changes = 0, rows = 0;
+    for (uint32_t vector = 0; vector < vector_count_of(job->row_count);
+         vector += SAMPLE_VECTORS_STEP) {
+        uint32_t begin = vector * BLOCK_VECTOR_ROWS, count = vector_rows_of(job->row_count, vector);
+        changes += count_changes(job, begin, begin + count);
+        rows += count;
+    }
+    return is_hopeless(job, changes, rows);
 }
 
 /* What does not depend on the form. */
@@ -66,10 +94,10 @@ static int64_t *values_of_runs(const struct encode_job *job, uint32_t runs,
 static uint64_t measure(struct encode_job *job)
 {
     struct packed_plan plan;
+    if (is_sample_hopeless(job))
+        return BODY_IMPOSSIBLE;
     uint32_t runs = run_count_of(job);
-    /* A run costs two bytes besides its value, of which there are at most eight. */
-    bool is_hopeless = job->width == 8 && runs >= 16 && (uint64_t)runs * 5 > job->row_count * 4ul;
-    if (is_hopeless || rest_size(job, runs) >= job->best)
+    if (is_hopeless(job, runs, job->row_count) || rest_size(job, runs) >= job->best)
         return BODY_IMPOSSIBLE;
     int64_t *values = values_of_runs(job, runs, &plan);
     uint64_t size = values == NULL ? (uint64_t)runs * job->width : plan.size;
