@@ -12,7 +12,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#define FIRST_ROWS 67000 /* two blocks */
+#define READ_ERROR_SHARE 6500 /* of 65,536 */
+#define FIRST_ROWS 67000        /* two blocks */
 #define SECOND_ROWS 3000
 #define MUTABLE_ROWS 2500
 #define ALL_ROWS (FIRST_ROWS + SECOND_ROWS + MUTABLE_ROWS)
@@ -468,6 +469,31 @@ static void test_a_missing_file_is_told(void **state)
     place_remove(&place);
 }
 
+/* Reads that fail now and then: that is told, is no damage, and is forgotten with the next read. */
+static void test_a_failed_read_is_no_damage(void **state)
+{
+    (void)state;
+    uint32_t told = 0;
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        struct place place;
+        struct result result;
+        place_make_of(&place, 300 + seed, 0, 100);
+        struct sealed *sealed = place.view.closed->entries[0].sealed;
+        sim_set_faults(place.base.sim, &(struct sim_faults){.read_error = READ_ERROR_SHARE});
+        judge(&place, NULL);
+        scan(&place, NULL, &result);
+        told += result.wrong[0] != 0 && sealed_is_unreadable(sealed);
+        assert_false(sealed_is_damaged(sealed));
+        sim_set_faults(place.base.sim, NULL);
+        judge(&place, NULL);
+        scan(&place, NULL, &result);
+        assert_string_equal(result.wrong, "");
+        assert_false(sealed_is_unreadable(sealed));
+        place_remove(&place);
+    }
+    assert_true(told >= 3);
+}
+
 /* --- life --- */
 
 /* Dictionaries outlive the cursor and the cache, as long as the view's pins. */
@@ -514,6 +540,7 @@ int main(void)
         cmocka_unit_test(test_planted_faults_are_found),
         cmocka_unit_test(test_flipped_bits_are_told),
         cmocka_unit_test(test_a_missing_file_is_told),
+        cmocka_unit_test(test_a_failed_read_is_no_damage),
         cmocka_unit_test(test_handed_out_dictionaries_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
