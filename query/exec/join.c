@@ -263,6 +263,15 @@ static size_t take_candidates(struct exec_node *node, uint32_t *probe, uint32_t 
 
 /* --- batches of pairs --- */
 
+/* Each row of the batch once, in order: what a join with a table of names comes to. */
+static bool is_every_row(const uint32_t *rows, size_t count, const struct batch *in)
+{
+    bool is_each = count == in->row_count;
+    for (size_t i = 0; is_each && i < count; i++)
+        is_each = rows[i] == i;
+    return is_each;
+}
+
 /* A side's columns at the rows given; NULLs where `rows` is NULL, and where `wanted` says no. */
 static void gather_side(struct exec_node *node, unsigned side, const uint32_t *rows, size_t count,
                         const bool *wanted, struct column *out)
@@ -270,6 +279,7 @@ static void gather_side(struct exec_node *node, unsigned side, const uint32_t *r
     struct join *join = node->state;
     const struct plan *plan = node->plan->children[side];
     size_t first = side == 0 ? 0 : left_count(node);
+    bool is_all = side == join->probe && rows != NULL && is_every_row(rows, count, &join->in);
     for (size_t i = 0; i < plan->column_count; i++) {
         if (rows == NULL || (wanted != NULL && !wanted[first + i])) {
             out[first + i] = column_null(plan->columns[i].type);
@@ -277,7 +287,7 @@ static void gather_side(struct exec_node *node, unsigned side, const uint32_t *r
         }
         struct column all =
             side == join->build ? rowset_column(&join->rows, i, 0) : join->in.columns[i];
-        out[first + i] = column_gather(&all, rows, count, &node->scratch);
+        out[first + i] = is_all ? all : column_gather(&all, rows, count, &node->scratch);
     }
 }
 

@@ -432,6 +432,22 @@ static void ints_to_floats(const struct vector *v, bool is_single)
         out[i] = is_single ? (double)(float)in[i] : (double)in[i];
 }
 
+/* False where a row, wanted or not, has no whole number of that type: then they go one by one. */
+static bool floats_to_ints(const struct vector *v, enum type_id to)
+{
+    const double *in = v->arguments[0].f;
+    int64_t *out = v->out;
+    double least = to == TYPE_INT8 ? -0x1p63 : to == TYPE_INT4 ? -0x1p31 : -0x1p15;
+    bool is_whole = true;
+    for (size_t i = 0; i < v->row_count; i++) {
+        double rounded = rint(in[i]);
+        bool fits = rounded >= least && rounded < -least;
+        out[i] = (int64_t)(fits ? rounded : 0);
+        is_whole = is_whole && fits;
+    }
+    return is_whole;
+}
+
 static void ints_to_numerics(const struct vector *v)
 {
     const int64_t *in = v->arguments[0].i;
@@ -460,6 +476,8 @@ bool cast_vector(struct call *call, struct type from, const struct vector *v, en
         ints_to_floats(v, to.id == TYPE_FLOAT4);
         return true;
     }
+    if ((from.id == TYPE_FLOAT8 || from.id == TYPE_FLOAT4) && is_int(to.id))
+        return floats_to_ints(v, (enum type_id)to.id);
     if (is_int(from.id) && to.id == TYPE_NUMERIC && to.precision == 0) {
         ints_to_numerics(v);
         return true;

@@ -272,7 +272,9 @@ bool time_unit_find(struct slice name, enum time_unit *out)
         {"jd", UNIT_JULIAN},
     };
     for (size_t index = 0; index < array_count(names); index++) {
-        if (slice_equal_ignore_case(name, slice_from_cstr(names[index].name))) {
+        /* Asked once a row where the unit is no constant of a whole batch. */
+        bool is_alike = name.size > 0 && (name.data[0] | 0x20) == names[index].name[0];
+        if (is_alike && slice_equal_ignore_case(name, slice_from_cstr(names[index].name))) {
             *out = names[index].unit;
             return true;
         }
