@@ -23,6 +23,7 @@
 
 /* The left side is built if the right one is so many times as long. */
 #define FLIP_FACTOR 4
+#define NAMES_MAX 1024 /* built rows whose texts become a dictionary */
 
 struct join {
     struct exec_memory memory;
@@ -32,6 +33,8 @@ struct join {
     bool is_marking;      /* semi and anti, left built: only what met something is noted */
     bool is_keys_only;    /* … and there are keys and no condition: built rows are not kept */
     struct rowset rows;   /* the built side */
+    struct column
+        *names; /* by its columns: texts as a dictionary, where they are few; NULL: none */
     struct tuple_table keys;
     struct evaluator **side_keys[2];
     struct evaluator *condition;
@@ -263,6 +266,52 @@ static size_t take_candidates(struct exec_node *node, uint32_t *probe, uint32_t 
 
 /* --- batches of pairs --- */
 
+/* A FLAT column of texts as a dictionary. */
+static enum err name_column(struct join *join, struct column *column, size_t count,
+                            struct error *error)
+{
+    struct arena *arena = &join->memory.arena;
+    struct slice *dictionary = arena_alloc_zero(arena, (count + 1) * sizeof(*dictionary));
+    uint32_t *codes = arena_alloc_zero(arena, count * sizeof(*codes));
+    uint32_t selection[NAMES_MAX];
+    struct tuple_table table;
+    size_t known = 0;
+    for (uint32_t row = 0; row < count; row++) {
+        selection[known] = row;
+        known += !column_is_null(column, row);
+    }
+    tuple_table_init(&table, &column->type, 1, &join->memory);
+    enum err err = tuple_table_ids(&table, column, selection, known, true, codes, error);
+    for (size_t k = 0; err == OK && k < known; k++)
+        dictionary[codes[selection[k]]] = column->text[selection[k]];
+    column->form = COLUMN_DICTIONARY;
+    column->codes = codes;
+    column->dictionary = dictionary;
+    column->dictionary_count = table.count;
+    tuple_table_deinit(&table);
+    return err;
+}
+
+/* A few built rows meet many probing ones: their texts go on as codes, so that what groups or tests
+ * them looks at each text once a batch. */
+static enum err name_texts(struct exec_node *node, struct error *error)
+{
+    struct join *join = node->state;
+    size_t count = join->rows.row_count;
+    enum err err = OK;
+    if (count == 0 || count > NAMES_MAX)
+        return OK;
+    join->names =
+        arena_alloc_zero(&join->memory.arena, (join->rows.column_count + 1) * sizeof(*join->names));
+    for (size_t i = 0; err == OK && i < join->rows.column_count; i++) {
+        join->names[i] = rowset_column(&join->rows, i, 0);
+        enum type_id type = (enum type_id)join->names[i].type.id;
+        if (type == TYPE_TEXT || type == TYPE_VARCHAR)
+            err = name_column(join, &join->names[i], count, error);
+    }
+    return err != OK ? err : exec_memory_settle(&join->memory, error);
+}
+
 /* Each row of the batch once, in order: what a join with a table of names comes to. */
 static bool is_every_row(const uint32_t *rows, size_t count, const struct batch *in)
 {
@@ -285,8 +334,9 @@ static void gather_side(struct exec_node *node, unsigned side, const uint32_t *r
             out[first + i] = column_null(plan->columns[i].type);
             continue;
         }
-        struct column all =
-            side == join->build ? rowset_column(&join->rows, i, 0) : join->in.columns[i];
+        struct column all = side != join->build   ? join->in.columns[i]
+                            : join->names != NULL ? join->names[i]
+                                                  : rowset_column(&join->rows, i, 0);
         out[first + i] = is_all ? all : column_gather(&all, rows, count, &node->scratch);
     }
 }
@@ -408,6 +458,8 @@ static enum err join_next(struct exec_node *node, struct batch *out, struct erro
     enum err err = OK;
     if (!join->is_built) {
         err = exec_each(node, join->build, keep_batch, error);
+        if (err == OK)
+            err = name_texts(node, error);
         join->is_built = err == OK;
     }
     out->row_count = 0;
