@@ -2,8 +2,8 @@
  *
  * Rows are kept with those of their keys that are not columns already. Each row gets a 16-byte
  * entry: where NULL stands, the first eight bytes of the first key in an order-preserving form, and
- * the row number. Entries are merge sorted; only equal prefixes look at the keys themselves. The
- * sort is stable: rows with equal keys stay in the order they came in.
+ * the row number. sort_entries.c puts them in order; only equal prefixes look at the keys
+ * themselves. Rows with equal keys stay in the order they came in.
  *
  * Top-N: once the kept rows reach max(4 N, 8,192) they are sorted, cut to N, and the Nth entry
  * becomes the bound; a later row whose entry is above the bound is dropped before it is copied.
@@ -215,91 +215,22 @@ int sort_compare_rows(const struct sort_order *order, const struct column *a_col
     return 0;
 }
 
-struct sorter {
-    const struct sort_order *order;
-    struct column *columns;
-};
-
-static inline bool entry_after(const struct sorter *sorter, const struct sort_entry *a,
-                               const struct sort_entry *b)
-{
-    return sort_is_after(sorter->order, a, sorter->columns, b, sorter->columns);
-}
-
-static void insertion_sort(const struct sorter *sorter, struct sort_entry *entries, size_t count)
-{
-    for (size_t i = 1; i < count; i++) {
-        struct sort_entry entry = entries[i];
-        size_t at = i;
-        for (; at > 0 && entry_after(sorter, &entries[at - 1], &entry); at--)
-            entries[at] = entries[at - 1];
-        entries[at] = entry;
-    }
-}
-
-static void merge(const struct sorter *sorter, const struct sort_entry *left, size_t left_count,
-                  const struct sort_entry *right, size_t right_count, struct sort_entry *out)
-{
-    const struct sort_entry *left_end = left + left_count, *right_end = right + right_count;
-    if (left_count != 0 && right_count != 0 && !entry_after(sorter, left_end - 1, right)) {
-        memcpy(out, left, left_count * sizeof(*out)); /* rows that come nearly sorted */
-        memcpy(out + left_count, right, right_count * sizeof(*out));
-        return;
-    }
-    while (left < left_end && right < right_end)
-        *out++ = entry_after(sorter, left, right) ? *right++ : *left++;
-    while (left < left_end)
-        *out++ = *left++;
-    while (right < right_end)
-        *out++ = *right++;
-}
-
-#define RUN_ROWS 16
-
-/* Bottom-up merge sort; the flags are looked at every 64 Ki entries. */
-static enum err merge_sort(struct exec_node *node, const struct sorter *sorter,
-                           struct sort_entry *entries, size_t count, struct error *error)
-{
-    struct sort *sort = node->state;
-    struct sort_entry *other = NULL, *from = entries;
-    size_t capacity = 0, unchecked = 0;
-    enum err err =
-        exec_memory_grow(&sort->memory, (void **)&other, &capacity, count, sizeof(*other), error);
-    for (size_t i = 0; i < count; i += RUN_ROWS)
-        insertion_sort(sorter, entries + i, count - i < RUN_ROWS ? count - i : RUN_ROWS);
-    struct sort_entry *to = other;
-    for (size_t width = RUN_ROWS; err == OK && width < count; width *= 2) {
-        for (size_t i = 0; err == OK && i < count; i += 2 * width) {
-            size_t left = count - i < width ? count - i : width;
-            size_t right = count - i - left < width ? count - i - left : width;
-            merge(sorter, from + i, left, from + i + left, right, to + i);
-            unchecked += left + right;
-            if (unchecked >= EXEC_CHECK_ROWS) {
-                err = exec_check(node->exec, error);
-                unchecked = 0;
-            }
-        }
-        struct sort_entry *swap = from;
-        from = to;
-        to = swap;
-    }
-    if (err == OK && from != entries)
-        memcpy(entries, from, count * sizeof(*entries));
-    memory_free(other);
-    if (capacity != 0)
-        budget_release(node->exec->budget, capacity * sizeof(*other));
-    return err;
-}
-
 static enum err sort_rows(struct exec_node *node, struct error *error)
 {
     struct sort *sort = node->state;
+    struct sort_entry *spare = NULL;
+    size_t capacity = 0;
+    enum err err = exec_memory_grow(&sort->memory, (void **)&spare, &capacity, sort->entry_count,
+                                    sizeof(*spare), error);
+    if (err != OK)
+        return err;
     struct column *columns = memory_alloc((sort->column_count + 1) * sizeof(*columns));
     for (size_t i = 0; i < sort->column_count; i++)
         columns[i] = rowset_column(&sort->rows, i, 0);
-    struct sorter sorter = {.order = &sort->order, .columns = columns};
-    enum err err = merge_sort(node, &sorter, sort->entries, sort->entry_count, error);
+    err = sort_entries(node->exec, &sort->order, columns, sort->entries, sort->entry_count, spare,
+                       error);
     memory_free(columns);
+    exec_memory_release(&sort->memory, spare, capacity * sizeof(*spare));
     return err;
 }
 

@@ -59,6 +59,11 @@ static inline bool sort_is_after(const struct sort_order *order, const struct so
                                  const struct column *b_columns);
 int sort_compare_rows(const struct sort_order *order, const struct column *a_columns, uint32_t a,
                       const struct column *b_columns, uint32_t b);
+/* Puts entries of rows of these columns in order; rows equal in all keys stay as they came. `spare`
+ * has room for as many. query/exec/sort_entries.c */
+MUST_CHECK enum err sort_entries(struct exec *exec, const struct sort_order *order,
+                                 const struct column *columns, struct sort_entry *entries,
+                                 size_t count, struct sort_entry *spare, struct error *error);
 /* Writes the rows kept, sorted already, as the next run, and forgets them. */
 MUST_CHECK enum err sort_spill_run(struct exec_node *node, struct error *error);
 /* After the last run: makes ready to merge. */
