@@ -14,6 +14,8 @@
 #include "query/exec/subquery.h"
 #include "query/kernel/kernel.h"
 
+#include "storage/base/fault.h"
+
 #include <string.h>
 
 #define CUT_ROWS_MIN 65536
@@ -165,7 +167,7 @@ static int compare_rows(const struct plan *plan, const struct column *order, uin
         struct value x = column_value(&order[i], a), y = column_value(&order[i], b);
         int difference = value_compare(&x, &y);
         if (difference != 0)
-            return key->is_descending ? -difference : difference;
+            return key->is_descending && !fault_is("plan.lookup_order") ? -difference : difference;
     }
     return 0;
 }

@@ -11,6 +11,8 @@
  */
 #include "query/exec/keys.h"
 
+#include "storage/base/fault.h"
+
 #include <string.h>
 
 /* --- INTERSECT, EXCEPT --- */
@@ -80,7 +82,9 @@ static uint64_t copies(const struct plan *plan, struct set_counts counts)
     if (!plan->set.is_all)
         return (counts.right > 0) != plan->set.is_except;
     if (plan->set.is_except)
-        return counts.left > counts.right ? counts.left - counts.right : 0;
+        return counts.left <= counts.right    ? 0
+               : fault_is("setop.except_all") ? counts.left
+                                              : counts.left - counts.right;
     return counts.left < counts.right ? counts.left : counts.right;
 }
 

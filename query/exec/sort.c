@@ -437,7 +437,7 @@ static enum err read_and_sort(struct exec_node *node, struct error *error)
 static enum err sort_next(struct exec_node *node, struct batch *out, struct error *error)
 {
     struct sort *sort = node->state;
-    if (!sort->is_sorted) {
+    if (!sort->is_sorted && sort->limit != 0) { /* LIMIT 0 asks for no row, so none can raise */
         enum err err = read_and_sort(node, error);
         if (err != OK)
             return err;

@@ -11,6 +11,8 @@
  * NULLs are peers of NULLs. Time keys move on the clock of the session's zone. */
 #include "query/exec/window.h"
 
+#include "storage/base/fault.h"
+
 #include <assert.h>
 #include <math.h>
 
@@ -310,7 +312,7 @@ static enum err find_start(struct frame_walk *walk, const struct window_partitio
         *out = walk->head;
         return err;
     }
-    int64_t away = signed_offset(frame->start, &walk->start);
+    int64_t away = signed_offset(frame->start, &walk->start) + fault_is("window.frame_start");
     *out =
         frame->mode == FRAME_ROWS ? row_at(partition, row, away) : group_at(partition, row, away);
     return OK;

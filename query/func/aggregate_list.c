@@ -197,6 +197,10 @@ static enum err write_key(const struct value *key, const struct text_context *co
         type == TYPE_INT8_ARRAY)
         return error_set(error, ERR_INPUT, "22023",
                          "key value must be scalar, not array, composite, or json");
+    if (type == TYPE_TIMESTAMP || type == TYPE_TIMESTAMPTZ) {
+        value_print_json(key, context, out);
+        return OK;
+    }
     struct writer text;
     writer_init(&text);
     value_print(key, context, &text);

@@ -11,6 +11,7 @@
 #include "query/func/func.h"
 
 #include "query/expr/build.h"
+#include "storage/base/fault.h"
 #include "storage/base/json.h"
 #include "storage/base/number.h"
 
@@ -181,7 +182,8 @@ static enum err from_numeric(struct call *call, const struct value *in, struct v
                              in->n.kind == NUMERIC_NAN ? "NaN" : "infinity",
                              type_name(out->type.id));
         int64_t integer;
-        if (numeric_to_int(in->n, &integer, NULL) != OK)
+        struct numeric n = fault_is("cast.no_rounding") ? numeric_truncate(in->n, 0) : in->n;
+        if (numeric_to_int(n, &integer, NULL) != OK)
             return error_out_of_range(call->error, type_name(out->type.id));
         return check_int(call, integer, out);
     }
@@ -212,7 +214,7 @@ static enum err from_date(struct call *call, int64_t days, struct value *out)
         us = days == DATE_INFINITY ? TIME_INFINITY : TIME_MINUS_INFINITY;
     else if (__builtin_mul_overflow(days, MICROSECONDS_PER_DAY, &us) || us == TIME_INFINITY)
         return error_set(call->error, ERR_INPUT, "22008", "date out of range for timestamp");
-    else if (out->type.id == TYPE_TIMESTAMPTZ)
+    else if (out->type.id == TYPE_TIMESTAMPTZ && !fault_is("cast.zone_forgotten"))
         us = timezone_to_utc(call->context->zone, us);
     out->i = us;
     return OK;

@@ -571,12 +571,19 @@ static enum err float_row(struct call *call, const struct value *a, size_t count
         value *= pow(10, t->shift);
         t->before += t->shift;
     }
-    int before = (int)strlen(arena_printf(call->arena, "%.0f", fabs(value)));
+    /* What is not finite is a word, whose letters count as digits before the point. */
+    const char *word = isnan(value) ? "NaN" : value < 0 ? "-Infinity" : "Infinity";
+    int before = isnan(value)   ? 3
+                 : isinf(value) ? 8
+                                : (int)strlen(arena_printf(call->arena, "%.0f", fabs(value)));
     if (before >= digits_max)
         t->behind = 0;
     else if (before + t->behind > digits_max)
         t->behind = digits_max - before;
-    return lay_out(call, t, arena_printf(call->arena, "%.*f", t->behind, value), out);
+    return lay_out(call, t,
+                   isfinite(value) ? arena_printf(call->arena, "%.*f", t->behind, value)
+                                   : arena_printf(call->arena, "%s", word),
+                   out);
 }
 
 /* --- to_number --- */
@@ -612,10 +619,10 @@ static void take_digit(struct input *in)
     if (c == '.' && !in->has_point) { /* fewer digits than places before the point */
         return;
     }
-    if (c < '0' || c > '9')
-        return;
-    writer_u8(&in->digits, (uint8_t)c);
-    in->at++;
+    if (c >= '0' && c <= '9')
+        writer_u8(&in->digits, (uint8_t)c);
+    if (c != 0) /* what is no digit is passed over */
+        in->at += text_prefix_size(slice_of(in->text.data + in->at, in->text.size - in->at), 1);
 }
 
 static void take_part(struct input *in, const struct part *part)

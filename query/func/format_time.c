@@ -332,6 +332,17 @@ static bool write_date_field(struct writer *out, const struct clock *c,
     }
 }
 
+/* An interval of whole years has XII, a negative one I, none at all nothing. */
+static void write_roman_month(struct writer *out, const struct clock *c, const struct part *part)
+{
+    int64_t index = c->month > 0   ? c->month - 1
+                    : c->month < 0 ? 12 + c->month
+                    : c->year > 0  ? 11
+                                   : 0;
+    if (c->month != 0 || c->year != 0)
+        write_name(out, roman_months[index], strlen(roman_months[index]), 4, part);
+}
+
 static enum err write_field(struct call *call, struct writer *out, const struct clock *c,
                             const struct time_part *part)
 {
@@ -383,10 +394,7 @@ static enum err write_field(struct call *call, struct writer *out, const struct 
         break;
     }
     case FIELD_RM:
-        if (c->month != 0) {
-            int64_t index = c->month > 0 ? c->month - 1 : 12 + c->month;
-            write_name(out, roman_months[index], strlen(roman_months[index]), 4, part);
-        }
+        write_roman_month(out, c, part);
         break;
     case FIELD_TZ:
         if (c->has_zone && c->zone != timezone_utc)

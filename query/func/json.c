@@ -107,6 +107,15 @@ static enum err give(struct call *call, struct element element, bool as_text, st
 
 enum { AS_JSON, AS_TEXT };
 
+/* A scalar is to jsonb, not to json, an array of itself. */
+static struct element by_jsonb_index(struct slice text, int64_t index)
+{
+    struct element element = whole(text);
+    bool is_scalar = element.kind != JSON_OBJECT_BEGIN && element.kind != JSON_ARRAY_BEGIN;
+    element.is_found = element.is_found && (index == 0 || index == -1);
+    return is_scalar ? element : by_index(text, index);
+}
+
 static enum err key_row(struct call *call, const struct value *a, size_t count, struct value *out)
 {
     (void)count;
@@ -117,7 +126,9 @@ static enum err key_row(struct call *call, const struct value *a, size_t count, 
 static enum err index_row(struct call *call, const struct value *a, size_t count, struct value *out)
 {
     (void)count;
-    return give(call, by_index(a[0].text, a[1].i), call->function->operation == AS_TEXT, out);
+    struct element element = a[0].type.id == TYPE_JSONB ? by_jsonb_index(a[0].text, a[1].i)
+                                                        : by_index(a[0].text, a[1].i);
+    return give(call, element, call->function->operation == AS_TEXT, out);
 }
 
 static bool read_index(struct slice text, int64_t *out)

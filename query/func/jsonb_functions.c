@@ -400,6 +400,8 @@ static enum err change_path(struct call *call, const struct value *a, struct cha
         return err;
     if (!array_begin(&path, TYPE_TEXT_ARRAY, a[1].text))
         return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
+    if (tree->count == 0 && !change->creates) /* nothing to find, so the path is not looked at */
+        return give_tree(call, tree, out);
     change->call = call;
     change->steps = arena_alloc_array(call->arena, path.count + 1, sizeof(*change->steps));
     while (array_next(&path, &change->steps[change->step_count]))
@@ -567,9 +569,12 @@ static enum err build_object_row(struct call *call, const struct value *a, size_
     writer_u8(&writer, '{');
     for (size_t i = 0; i < count; i += 2) {
         writer_cstr(&writer, i > 0 ? ", " : "");
-        json_write_string(&writer, a[i].type.id == TYPE_BOOL
-                                       ? (a[i].b ? SLICE("true") : SLICE("false"))
-                                       : value_to_text(&a[i], call->context, call->arena));
+        if (a[i].type.id == TYPE_TIMESTAMP || a[i].type.id == TYPE_TIMESTAMPTZ)
+            write_json(call, &a[i], &writer);
+        else
+            json_write_string(&writer, a[i].type.id == TYPE_BOOL
+                                           ? (a[i].b ? SLICE("true") : SLICE("false"))
+                                           : value_to_text(&a[i], call->context, call->arena));
         writer_cstr(&writer, " : ");
         write_json(call, &a[i + 1], &writer);
     }

@@ -158,6 +158,8 @@ static enum err trigonometry_row(struct call *call, const struct value *a, size_
         return isinf(out->f) && !isinf(x) ? overflow(call) : OK;
     case OP_RADIANS:
         out->f = x * RADIANS_PER_DEGREE;
+        if (out->f == 0 && x != 0)
+            return underflow(call);
         return OK;
     case OP_SIN:
         out->f = sin(x);
@@ -215,7 +217,7 @@ static enum err power_row(struct call *call, const struct value *a, size_t count
     if (base == 0 && exponent < 0)
         return error_set(call->error, ERR_INPUT, "2201F",
                          "zero raised to a negative power is undefined");
-    if (base < 0 && !isinf(base) && !isinf(exponent) && floor(exponent) != exponent)
+    if (base < 0 && !isnan(exponent) && floor(exponent) != exponent)
         return error_set(call->error, ERR_INPUT, "2201F",
                          "a negative number raised to a non-integer power yields a complex result");
     out->f = pow(base, exponent);

@@ -214,6 +214,8 @@ static enum err ln_row(struct call *call, const struct value *a, size_t count, s
 static enum err log_row(struct call *call, const struct value *a, size_t count, struct value *out)
 {
     struct numeric base = count > 1 ? a[0].n : numeric_from_int(10), n = a[count - 1].n;
+    if (base.kind == NUMERIC_NAN || n.kind == NUMERIC_NAN)
+        return special(call, NAN, out);
     enum err err = check_positive(call, base);
     if (err == OK)
         err = check_positive(call, n);

@@ -4,6 +4,8 @@
  * arena. */
 #include "query/func/text.h"
 
+#include "storage/base/fault.h"
+
 #include <locale.h>
 #include <stdlib.h>
 #include <wctype.h>
@@ -111,7 +113,7 @@ static enum err length_row(struct call *call, const struct value *a, size_t coun
                            struct value *out)
 {
     (void)call, (void)count;
-    out->i = (int64_t)utf8_count(a[0].text);
+    out->i = (int64_t)(fault_is("kernel.length") ? a[0].text.size : utf8_count(a[0].text));
     return OK;
 }
 
@@ -395,6 +397,8 @@ static enum err overlay_row(struct call *call, const struct value *a, size_t cou
     int64_t first = a[2].i, length = count > 3 ? a[3].i : (int64_t)utf8_count(with);
     if (first <= 0)
         return error_set(call->error, ERR_INPUT, "22011", "negative substring length not allowed");
+    if (first + length > INT32_MAX)
+        return error_out_of_range(call->error, "integer");
     struct slice head = part(text, 1, first), tail = part(text, first + length, INT64_MAX);
     char *buffer;
     enum err err = text_reserve(call, head.size + with.size + tail.size, &buffer);

@@ -104,7 +104,7 @@ static enum err overlaps_row(struct call *call, const struct value *a, size_t co
     const struct value *second_end = s1.i < s2.i ? &e2 : &e1;
     int64_t second = s1.i < s2.i ? s2.i : s1.i;
     out->b = !first_end->is_null && second < first_end->i;
-    out->is_null = first_end->is_null || (out->b && second_end->is_null);
+    out->is_null = first_end->is_null || (!out->b && second_end->is_null);
     return OK;
 }
 

@@ -24,6 +24,8 @@
  * decides about errors in rows that a condition to the left would have taken out. */
 #include "query/plan/rewrite.h"
 
+#include "storage/base/fault.h"
+
 #include <assert.h>
 
 /* A condition grows when expressions are put into it; past this it stays above. */
@@ -207,6 +209,8 @@ static void place_above(struct builder *build, const struct plan *plan, struct e
         expr_list_add(build->arena, &lists->right, to_right(build, plan, expr));
     else if (kind != JOIN_RIGHT && kind != JOIN_FULL && (side == SIDE_LEFT || side == SIDE_NONE))
         expr_list_add(build->arena, &lists->left, expr);
+    else if (kind == JOIN_LEFT && side == SIDE_RIGHT && fault_is("plan.push_nullable"))
+        expr_list_add(build->arena, &lists->right, to_right(build, plan, expr));
     else
         expr_list_add(build->arena, &lists->kept, expr);
 }

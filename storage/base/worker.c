@@ -61,7 +61,7 @@ struct worker {
     _Atomic bool is_taken_over; /* it runs, but its permit has gone to another */
     bool is_urgent;             /* upkeep that gives way to DECODE alone */
     bool is_over;               /* its watch says that it has only to clean up */
-    unsigned blocks;            /* worker_block_begin()s that have not ended: a wait within another */
+    unsigned blocks;            /* worker_block_begin()s that have not ended */
     bool (*watch)(void *context);
     void *watch_context;
     int64_t granted_us;   /* monotonic, of its permit */

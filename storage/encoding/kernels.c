@@ -11,6 +11,8 @@
  */
 #include "storage/encoding/kernels.h"
 
+#include "storage/base/fault.h"
+
 #include <stdatomic.h>
 
 static uint32_t select32_base(const uint32_t *values, uint32_t count, uint32_t low, uint32_t span,
@@ -324,13 +326,16 @@ static const struct kernels avx512 = {.name = "avx512",
 
 static bool has_avx2(void)
 {
+    if (fault_is("kernels.base_only")) /* to compare the variants with each other */
+        return false;
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
 }
 
 static bool has_avx512(void)
 {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    return has_avx2() && !fault_is("kernels.no_avx512") && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
 }
 
 const struct kernels *kernels_of(enum kernel_isa isa)

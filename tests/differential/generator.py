@@ -7,8 +7,9 @@ doubles compared with a tolerance by the caller.
 
 import collections
 import random
+import re
 
-from differential import shapes
+from differential import edges, shapes
 
 COLUMNS = {
     "t": [("id", "int8"), ("ts", "timestamptz"), ("b", "bool"), ("i2", "int2"), ("i4", "int4"), ("i8", "int8"),
@@ -66,8 +67,8 @@ def table_rows(table, count, seed):
             maybe(f"{rng.choice([0, 1, rng.uniform(-99999, 99999)]):.3f}"), maybe(f"'{rng.choice(WORDS)}'"),
             maybe(f"'{rng.choice(WORDS)[:12]}'"), maybe(f"'2026-0{rng.randint(1, 9)}-{rng.randint(1, 28):02d}'"),
             maybe(f"'{stamp()}'"), maybe("'%08x-1111-4222-8333-444455556666'" % rng.randint(0, 40)),
-            maybe("'" + rng.choice(['{"a":1,"b":"x"}', '{"a":null,"c":[1,2,{"d":"deep"}]}', '[1,"two",null]', '"text"', "5",
-                                    '{"a":"1","b":{"c":true}}']) + "'"),
+            maybe("'" + rng.choice(['{"a": 1, "b": "x"}', '{"a": null, "c": [1, 2, {"d": "deep"}]}', '[1, "two", null]', '"text"', "5",
+                                    '{"a": "1", "b": {"c": true}}']) + "'"),
             maybe("'{" + words + "}'"), maybe("'{" + numbers + "}'"), maybe(f"'{rng.choice(GROUPS)}'"),
             maybe(str(rng.randint(0, 6)))])
     return rows
@@ -101,9 +102,37 @@ def big_rows(count, seed):
         yield row
 
 
+# What the language has, and a run must have asked for: campaign.missing() compares what was generated with this list.
+CONSTRUCTS = frozenset("""
+= ANY(array); AND; ANY/ALL (subquery); ANY/ALL(array); ARRAY or EXISTS as a value; AT TIME ZONE; BETWEEN; CASE; CASE x WHEN; CROSS JOIN;
+CUBE or SETS; DISTINCT; DISTINCT ON; EXCEPT; EXCEPT ALL; EXCLUDE; EXISTS; FILTER; FULL JOIN (few); GROUP BY alias; GROUP BY expression;
+GROUP BY ordinal; HAVING; IN list; IN subquery; INNER JOIN; INNER JOIN (few); INTERSECT; INTERSECT ALL; IS DISTINCT FROM; IS NULL; IS
+TRUE/FALSE/UNKNOWN; JOIN USING; LATERAL; LATERAL ORDER BY LIMIT; LEFT JOIN; LEFT JOIN (few); LIKE/ILIKE; LIMIT; NATURAL JOIN; NOT; NULLS
+FIRST/LAST; OFFSET; ON; OR; ORDER BY; OVER; OVER groups; OVER: FILTER; OVER: bool; OVER: count; OVER: min/max; OVER: sum/avg; PARTITION BY;
+RIGHT JOIN (few); ROLLUP; SELECT without FROM; SIMILAR TO; UNION; UNION ALL; VALUES; VALUES in FROM; WHERE; WINDOW; WITH; WITH ORDINALITY;
+abs; array_agg; arrays to integer; avg; bigint arithmetic; bigint subscript; bit_and/or; bool_and; bool_or; bucket: date_trunc; bucket:
+epoch; cast to bigint; cast to date; cast to double; cast to integer; cast to text; coalesce; comma join; comparison; concat; correlated
+EXISTS; correlated IN; correlated LIMIT 1; correlated aggregate; correlated count; count(*); count(DISTINCT); count(x); cross-type
+comparison; date - date; date ± integer; date_bin; date_trunc; date_trunc timestamp; date_trunc with zone; double arithmetic; double
+division; double functions; extract; first/last_value; floor/ceil/trunc; format/quote; frame GROUPS; frame RANGE; frame ROWS;
+generate_series; greatest; grouping(); hop; integer arithmetic; integer division; integer modulo; integer to numeric; interval arithmetic;
+interval literal; json path; json_agg; jsonb conditions; jsonb functions; lag with default; lag/lead; least; left/right; length;
+lower/upper; lpad/rpad; max; md5; min; mixed arithmetic; nested correlation; now(); nth_value; ntile; nullif; numeric arithmetic; numeric
+division; numeric modulo; percentile_cont; percentile_disc/mode; raising; rank; real arithmetic; regexp_count/_instr; regexp_replace;
+regexp_substr; regr/covar; regular expression; replace; residual ON; reverse/repeat; round; row IN; row_number; rows in the select list;
+scalar subquery; session; sign/abs; split_part; sqrt/ln; stddev; string_agg; strpos; subquery in FROM; substring; sum; table of edges; text
+arrays; three tables; time_bucket; timestamp - timestamp; timestamp ± interval; timestamptz ± interval; to_char of numbers; to_char of
+times; trim; tumble; variance; window in a subquery; zone with clock changes; ||
+""".replace("\n", " ").strip().split("; "))
+
+
 class Generator:
-    def __init__(self, seed):
+    """One query. `calls`: what every function can be called with, see calls.py."""
+
+    def __init__(self, seed, calls=None):
         self.rng = random.Random(seed)
+        self.calls = calls
+        self.zone = self.rng.choice(edges.ZONES) if self.rng.random() < 0.3 else "UTC"
         self.used = collections.Counter()
         self.has_rounding = False  # an aggregate whose last bits depend on the order of additions
 
@@ -484,17 +513,20 @@ class Generator:
 
     def from_clause(self, depth):
         """(FROM text, scope)"""
-        form = self.rng.randint(0, 13)
+        form = self.rng.randint(0, 14)
         if depth > 0 and self.rng.random() < 0.25:
             return self.joined()
         if form <= 5 or depth <= 0:
             return "t", COLUMNS["t"]
         windows = COLUMNS["t"] + [("window_start", "timestamptz"), ("window_end", "timestamptz")]
         if form == 12:
-            return self.use("tumble", f"tumble(t, ts, interval '{self.pick('1 hour', '15 minutes', '1 day', '7 days')}')"), windows
+            return self.use("tumble", f"tumble(t, ts, interval '{self.pick('1 hour', '15 minutes', '1 day', '7 days')}') AS t"), windows
+        if form == 14:
+            keys = self.pick("", ", g", ", k", ", g, k")
+            return self.use("session", f"session(t, ts, interval '{self.pick('30 minutes', '1 day', '3 days')}'{keys}) AS t"), windows
         if form == 13:
             slide, size = self.pick(("30 minutes", "1 hour"), ("1 day", "3 days"), ("20 minutes", "1 hour"))
-            return self.use("hop", f"hop(t, ts, interval '{slide}', interval '{size}')"), windows
+            return self.use("hop", f"hop(t, ts, interval '{slide}', interval '{size}') AS t"), windows
         if form == 6:
             condition = self.pick("a.k = c.k", "a.g = c.g", "a.k = c.k AND a.g = c.g", "a.k = c.k AND c.x > 0")
             return self.use("INNER JOIN", f"t a JOIN w c ON {condition}"), self.qualified("t", "a") + self.qualified("w", "c")
@@ -690,6 +722,24 @@ class Generator:
 
     def query(self):
         """(SQL, number of columns, whether the order is total)"""
+        if self.calls and self.rng.random() < 0.2:
+            return self.calls.query(self)
+        text, count, is_ordered = self.tame_query()
+        if self.rng.random() < 0.2:
+            text = self.over_edges(text)
+        if re.search(r"\b(tumble|hop|time_bucket)\(", text):  # they follow the zone; by hand that is another query
+            self.zone = "UTC"
+        if self.zone != "UTC":
+            self.used["zone with clock changes"] += 1
+        return text, count, is_ordered
+
+    def over_edges(self, text):
+        """The same query over table e."""
+        text = re.sub(r"\b(FROM|JOIN) t\b(?= a\b)", r"\1 e", text)
+        text = re.sub(r"\b(FROM|JOIN) t\b(?! AS)", r"\1 e t", text)
+        return self.use("table of edges", re.sub(r"\b(tumble|hop|session)\(t,", r"\1(e,", text))
+
+    def tame_query(self):
         if self.rng.random() < 0.25:
             return shapes.query(self)
         form = self.rng.randint(0, 19)
