@@ -333,7 +333,8 @@ static bool write_date_field(struct writer *out, const struct clock *c,
 }
 
 /* An interval of whole years has XII, a negative one I, none at all nothing. */
-static void write_roman_month(struct writer *out, const struct clock *c, const struct part *part)
+static void write_roman_month(struct writer *out, const struct clock *c,
+                              const struct time_part *part)
 {
     int64_t index = c->month > 0   ? c->month - 1
                     : c->month < 0 ? 12 + c->month
