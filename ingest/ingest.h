@@ -108,7 +108,11 @@ struct ingest_table {
     const struct ingest_column *columns;
     size_t option_count;
     const struct ingest_option *options;
+    /* CREATE TABLE AS: rows of all the columns, in the record that makes the table. */
+    size_t batch_count;
+    const struct batch *batches;
 };
+/* *position 0: it was there. */
 MUST_CHECK enum err ingest_create_table(struct ingest *ingest, const struct ingest_table *table,
                                         uint64_t *position, struct error *error);
 MUST_CHECK enum err ingest_drop_tables(struct ingest *ingest, const struct slice *names,

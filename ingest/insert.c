@@ -126,35 +126,45 @@ static void add_section(struct commit *commit, const struct schema *schema, uint
     writer_deinit(&bytes);
 }
 
-enum err ingest_insert(struct ingest *ingest, const struct schema *schema,
-                       const uint32_t *column_ids, const struct batch *batches, size_t batch_count,
-                       uint64_t *position, uint64_t *row_count, struct error *error)
+enum err insert_add(struct commit *commit, struct definition *definition,
+                    const struct schema *schema, const uint32_t *column_ids,
+                    const struct batch *batches, size_t batch_count, uint64_t *row_count,
+                    struct error *error)
 {
-    struct definition *definition;
-    enum err err = ingest_definition(ingest, schema, &definition, error);
-    if (err != OK)
-        return err;
+    enum err err = OK;
     struct insert insert = {.schema = schema, .column_ids = column_ids, .now_us = clock_wall_us()};
     definition_defaults_init(&insert.defaults, definition, insert.now_us);
     arena_init(&insert.arena);
-    struct commit *commit = commit_create(ingest->store);
-    uint64_t rows = 0;
+    *row_count = 0;
     for (size_t i = 0; i < batch_count && err == OK; i++) {
         if (batches[i].row_count == 0)
             continue;
         insert.given_count = batches[i].column_count;
         err = add_batch(&insert, &batches[i], commit, error);
-        rows += batches[i].row_count;
+        *row_count += batches[i].row_count;
     }
-    *position = 0;
-    *row_count = rows;
-    if (err == OK && rows > 0) {
-        add_section(commit, schema, rows);
-        err = store_commit(ingest->store, commit, position, error);
-    } else {
-        commit_destroy(commit);
-    }
+    if (err == OK && *row_count > 0)
+        add_section(commit, schema, *row_count);
     arena_deinit(&insert.arena);
+    return err;
+}
+
+enum err ingest_insert(struct ingest *ingest, const struct schema *schema,
+                       const uint32_t *column_ids, const struct batch *batches, size_t batch_count,
+                       uint64_t *position, uint64_t *row_count, struct error *error)
+{
+    struct definition *definition;
+    *position = 0;
+    enum err err = ingest_definition(ingest, schema, &definition, error);
+    if (err != OK)
+        return err;
+    struct commit *commit = commit_create(ingest->store);
+    err =
+        insert_add(commit, definition, schema, column_ids, batches, batch_count, row_count, error);
+    if (err == OK && *row_count > 0)
+        err = store_commit(ingest->store, commit, position, error);
+    else
+        commit_destroy(commit);
     definition_unref(definition);
     return err;
 }

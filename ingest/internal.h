@@ -79,6 +79,11 @@ void table_state_destroy(struct table_state *table);
 
 /* One reference of the ready definition of a schema, from the cache where it is there. Takes the
  * lock. */
+/* Rows as INSERT has them, with what is told of them, into a record. ingest/insert.c */
+MUST_CHECK enum err insert_add(struct commit *commit, struct definition *definition,
+                               const struct schema *schema, const uint32_t *column_ids,
+                               const struct batch *batches, size_t batch_count, uint64_t *row_count,
+                               struct error *error);
 MUST_CHECK enum err ingest_definition(struct ingest *ingest, const struct schema *schema,
                                       struct definition **out, struct error *error);
 /* A reference of a table's newest visible definition; NULL if there is no such table. */

@@ -73,6 +73,34 @@ static enum err build_schema(struct ingest *ingest, const struct ingest_table *t
     return OK;
 }
 
+/* The table and its rows: one record, so that neither is without the other. */
+static enum err commit_create_as(struct ingest *ingest, const struct ingest_table *table,
+                                 struct schema *schema, uint64_t *position, struct error *error)
+{
+    struct definition *definition;
+    uint64_t row_count;
+    enum err err = definition_create(schema, &ingest->options, &definition, error);
+    if (err != OK) {
+        schema_unref(schema);
+        return err;
+    }
+    struct commit *commit = commit_create(ingest->store);
+    uint32_t *ids = memory_alloc(table->column_count * sizeof(*ids));
+    for (size_t i = 0; i < table->column_count; i++)
+        ids[i] = schema->columns[i].id;
+    err = insert_add(commit, definition, schema, ids, table->batches, table->batch_count,
+                     &row_count, error);
+    memory_free(ids);
+    definition_unref(definition);
+    if (err != OK) {
+        commit_destroy(commit);
+        schema_unref(schema);
+        return err;
+    }
+    commit_set_change(commit, CHANGE_CREATE, schema->table_id, schema);
+    return store_commit(ingest->store, commit, position, error);
+}
+
 static enum err create_locked(struct ingest *ingest, const struct ingest_table *table,
                               uint64_t *position, struct error *error)
 {
@@ -97,6 +125,8 @@ static enum err create_locked(struct ingest *ingest, const struct ingest_table *
     enum err err = build_schema(ingest, table, &schema, error);
     if (err != OK)
         return err;
+    if (table->batch_count > 0)
+        return commit_create_as(ingest, table, schema, position, error);
     return commit_change(ingest, CHANGE_CREATE, schema->table_id, schema, position, error);
 }
 

@@ -572,6 +572,18 @@ static enum err run_insert(struct run *run, struct error *error)
     return err;
 }
 
+/* A table that is there already needs no rows; the one who writes it looks again. */
+static enum err run_create_as(struct run *run, struct error *error)
+{
+    const struct command *command = run->statement->command;
+    bool is_there = snapshot_find(run->snapshot, command->table) != NULL;
+    if (is_there && !command->if_exists)
+        return error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists",
+                         SLICE_ARGS(command->table));
+    return is_there || command->is_without_rows ? hand_over(run, NULL, 0, error)
+                                                : run_insert(run, error);
+}
+
 /* SET and RESET end with the request: they are checked, and that is all. */
 static enum err run_set(struct run *run, struct error *error)
 {
@@ -617,6 +629,8 @@ static enum err run_statement(struct run *run, struct error *error)
         return run_set(run, error);
     if (statement->command->kind == COMMAND_INSERT)
         return run_insert(run, error);
+    if (statement->command->is_as)
+        return run_create_as(run, error);
     return hand_over(run, NULL, 0, error);
 }
 

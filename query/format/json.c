@@ -209,7 +209,7 @@ void format_command(const char *command, const struct command_answer *answer, st
     json_write_string(out, slice_from_cstr(command));
     if (answer->position != 0)
         writer_printf(out, ",\"position\":\"%llu\"", (unsigned long long)answer->position);
-    if (slice_starts_with(slice_from_cstr(command), SLICE("INSERT")))
+    if (strcmp(command, "INSERT") == 0 || strcmp(command, "CREATE TABLE AS") == 0)
         writer_printf(out, ",\"rows\":%llu", (unsigned long long)answer->row_count);
     writer_cstr(out, "}\n");
 }

@@ -98,7 +98,8 @@ static enum err bind_statement(struct binder *b, struct ast_statement *ast)
 static bool takes_numbered(const struct ast_statement *ast)
 {
     return ast->kind == AST_STATEMENT_SELECT || ast->kind == AST_STATEMENT_EXPLAIN ||
-           (ast->kind == AST_STATEMENT_COMMAND && ast->command->kind == COMMAND_INSERT);
+           (ast->kind == AST_STATEMENT_COMMAND &&
+            (ast->command->kind == COMMAND_INSERT || ast->command->is_as));
 }
 
 enum err sql_prepare(struct slice text, const struct sql_context *context, struct statement **out,

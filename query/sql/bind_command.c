@@ -32,9 +32,55 @@ static enum err bind_default(struct binder *b, const struct ast_node *node, stru
     return result != OK ? result : assign(b, *out, column, type, "default expression", out);
 }
 
+/* A column of the table for each of the query, of its type. */
+static enum err define_column(struct binder *b, const struct ast_statement *ast,
+                              const struct plan *plan, size_t index)
+{
+    struct command_column *column = &ast->command->columns[index];
+    int32_t position = ast->command->text_position;
+    column->name = index < ast->name_count ? ast->names[index].name : plan->columns[index].name;
+    column->type = plan->columns[index].type;
+    column->text_position = position;
+    bool is_open_numeric = column->type.id == TYPE_NUMERIC && column->type.precision == 0;
+    if (type_is_storable((enum type_id)column->type.id) && !is_open_numeric)
+        return OK;
+    bind_unsupported(b, position,
+                     arena_printf(b->arena, "column \"%.*s\" of type %s in a table",
+                                  SLICE_ARGS(column->name), type_name(column->type.id)));
+    error_hint(b->error, is_open_numeric ? "Cast it to numeric(precision, scale) or to double "
+                                           "precision."
+                                         : "Cast it to another type.");
+    return ERR_UNSUPPORTED;
+}
+
+static enum err bind_create_as(struct binder *b, struct ast_statement *ast)
+{
+    struct command *command = ast->command;
+    struct plan *plan;
+    enum err result = bind_select(b, NULL, NULL, ast->select, false, &plan);
+    if (result != OK)
+        return result;
+    if (ast->name_count > plan->column_count)
+        return bind_error(b, command->text_position, "42601",
+                          "too many column names were specified");
+    command->columns =
+        arena_alloc_zero(b->arena, (plan->column_count + 1) * sizeof(*command->columns));
+    for (; command->column_count < plan->column_count && result == OK; command->column_count++)
+        result = define_column(b, ast, plan, command->column_count);
+    ast->defaults = arena_alloc_zero(b->arena, (plan->column_count + 1) * sizeof(*ast->defaults));
+    b->statement->plan = plan;
+    b->statement->command_tag = "CREATE TABLE AS";
+    return result;
+}
+
 static enum err bind_create(struct binder *b, struct ast_statement *ast)
 {
     struct command *command = ast->command;
+    if (command->is_as) {
+        enum err result = bind_create_as(b, ast);
+        if (result != OK)
+            return result;
+    }
     for (size_t index = 0; index < command->column_count; index++) {
         struct command_column *column = &command->columns[index];
         for (size_t other = 0; other < index; other++)

@@ -56,6 +56,8 @@ struct command {
     struct slice table;
     int32_t text_position;
     bool if_exists;       /* or IF NOT EXISTS */
+    bool is_as;           /* CREATE TABLE … AS: statement->plan gives the rows of `columns` … */
+    bool is_without_rows; /* … WITH NO DATA: it is not run */
     struct slice *tables; /* DROP and TRUNCATE may name several; DROP INDEX: indexes */
     size_t table_count;
     size_t column_count; /* CREATE */

@@ -190,7 +190,8 @@ enum err convert_option(struct converter *c, const struct json_value *fields,
 
 /* --- statements --- */
 
-static enum err refuse_create_extras(struct converter *c, const struct json_value *fields)
+static enum err refuse_create_extras(struct converter *c, const struct json_value *fields,
+                                     const struct json_value *relation)
 {
     static const struct {
         const char *key, *name;
@@ -198,8 +199,8 @@ static enum err refuse_create_extras(struct converter *c, const struct json_valu
                   {"partspec", "PARTITION BY"},
                   {"ofTypename", "OF type"},
                   {"tablespacename", "TABLESPACE"},
+                  {"tableSpaceName", "TABLESPACE"}, /* of CREATE TABLE AS */
                   {"accessMethod", "USING"}};
-    const struct json_value *relation = tree_get(fields, "relation");
     int32_t position = tree_position(c, relation);
     for (size_t index = 0; index < array_count(extras); index++)
         if (tree_get(fields, extras[index].key) != NULL)
@@ -211,13 +212,25 @@ static enum err refuse_create_extras(struct converter *c, const struct json_valu
     return OK;
 }
 
+static enum err convert_create_options(struct converter *c, const struct json_value *options,
+                                       struct command *command)
+{
+    enum err result = OK;
+    command->options = arena_alloc_zero(c->arena, tree_count(options) * sizeof(*command->options));
+    for (const struct json_value *item = options == NULL ? NULL : options->child;
+         item != NULL && result == OK; item = item->next)
+        result =
+            convert_option(c, tree_unwrap(item).fields, &command->options[command->option_count++]);
+    return result;
+}
+
 static enum err convert_create(struct converter *c, const struct json_value *fields,
                                struct ast_statement *out)
 {
     struct command *command = out->command;
     command->kind = COMMAND_CREATE_TABLE;
     command->if_exists = tree_bool(fields, "if_not_exists");
-    enum err result = refuse_create_extras(c, fields);
+    enum err result = refuse_create_extras(c, fields, tree_get(fields, "relation"));
     if (result == OK)
         result = convert_relation(c, tree_get(fields, "relation"), &command->table,
                                   &command->text_position);
@@ -236,13 +249,37 @@ static enum err convert_create(struct converter *c, const struct json_value *fie
                                            &out->defaults[index]);
         command->column_count++;
     }
-    const struct json_value *options = tree_get(fields, "options");
-    command->options = arena_alloc_zero(c->arena, tree_count(options) * sizeof(*command->options));
-    for (const struct json_value *item = options == NULL ? NULL : options->child;
-         item != NULL && result == OK; item = item->next)
-        result =
-            convert_option(c, tree_unwrap(item).fields, &command->options[command->option_count++]);
-    return result;
+    return result != OK ? result : convert_create_options(c, tree_get(fields, "options"), command);
+}
+
+static enum err convert_create_as(struct converter *c, const struct json_value *fields,
+                                  struct ast_statement *out)
+{
+    struct command *command = out->command;
+    const struct json_value *into = tree_get(fields, "into");
+    struct tree_node query = tree_unwrap(tree_get(fields, "query"));
+    struct slice *names;
+    command->kind = COMMAND_CREATE_TABLE;
+    command->is_as = true;
+    command->if_exists = tree_bool(fields, "if_not_exists");
+    command->is_without_rows = tree_bool(into, "skipData");
+    if (!tree_text_is(fields, "objtype", "OBJECT_TABLE"))
+        return convert_unsupported(c, 0, "CREATE MATERIALIZED VIEW");
+    const struct json_value *relation = tree_get(into, "rel");
+    enum err result = convert_relation(c, relation, &command->table, &command->text_position);
+    if (result == OK)
+        result = refuse_create_extras(c, into, relation);
+    if (result == OK && !tree_is(&query, "SelectStmt"))
+        result = convert_unsupported(c, command->text_position, "a table of anything but a query");
+    if (result == OK)
+        result = convert_create_options(c, tree_get(into, "options"), command);
+    if (result != OK)
+        return result;
+    out->name_count = tree_strings(c, tree_get(into, "colNames"), &names);
+    out->names = arena_alloc_zero(c->arena, (out->name_count + 1) * sizeof(*out->names));
+    for (size_t index = 0; index < out->name_count; index++)
+        out->names[index].name = names[index];
+    return convert_select(c, query.fields, &out->select);
 }
 
 static enum err convert_alter(struct converter *c, const struct json_value *fields,
@@ -506,11 +543,6 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
                  {"CompositeTypeStmt", "CREATE TYPE"}};
     if (tree_is(&node, "CallStmt"))
         return refuse_call(c, node.fields);
-    if (tree_is(&node, "CreateTableAsStmt"))
-        return convert_unsupported(c, 0,
-                                   tree_text_is(node.fields, "objtype", "OBJECT_MATVIEW")
-                                       ? "CREATE MATERIALIZED VIEW"
-                                       : "CREATE TABLE AS and SELECT INTO");
     for (size_t index = 0; index < array_count(names); index++)
         if (tree_is(&node, names[index].type))
             return convert_unsupported(c, 0, "%s", names[index].name);
@@ -525,6 +557,7 @@ enum err convert_statement(struct converter *c, const struct json_value *wrapped
         enum err (*convert)(struct converter *c, const struct json_value *fields,
                             struct ast_statement *out);
     } commands[] = {{"CreateStmt", convert_create},
+                    {"CreateTableAsStmt", convert_create_as},
                     {"AlterTableStmt", convert_alter},
                     {"IndexStmt", convert_create_index},
                     {"DropStmt", convert_drop},

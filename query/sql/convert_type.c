@@ -5,12 +5,12 @@
 static bool is_postgres_type(struct slice name)
 {
     static const char *const names[] = {
-        "time",      "timetz",    "money",   "inet",      "cidr",        "macaddr",  "macaddr8",
-        "bit",       "varbit",    "xml",     "point",     "line",        "lseg",     "box",
-        "path",      "polygon",   "circle",  "tsvector",  "tsquery",     "bpchar",   "int4range",
-        "int8range", "numrange",  "tsrange", "tstzrange", "daterange",   "hstore",
-        "record",    "void",      "serial",  "bigserial", "smallserial", "serial4",  "serial8",
-        "serial2",   "refcursor", "pg_lsn"};
+        "time",      "timetz",   "money",     "inet",        "cidr",      "macaddr", "macaddr8",
+        "bit",       "varbit",   "xml",       "point",       "line",      "lseg",    "box",
+        "path",      "polygon",  "circle",    "tsvector",    "tsquery",   "bpchar",  "int4range",
+        "int8range", "numrange", "tsrange",   "tstzrange",   "daterange", "hstore",  "record",
+        "void",      "serial",   "bigserial", "smallserial", "serial4",   "serial8", "serial2",
+        "refcursor", "pg_lsn"};
     for (size_t index = 0; index < array_count(names); index++)
         if (slice_equal(name, slice_from_cstr(names[index])))
             return true;

@@ -33,9 +33,21 @@ static const struct ingest_option *to_ingest_options(const struct command *comma
     return options;
 }
 
-static enum err create_table(struct app *app, const struct command *command, uint64_t *position,
-                             struct error *error)
+static enum err refuse_low_disk(struct app *app, struct error *error)
 {
+    if (!atomic_load_explicit(&app->is_disk_low, memory_order_relaxed))
+        return OK;
+    return error_set(error, ERR_SPACE, NULL,
+                     "the disk is nearly full: rows are taken again when there is room");
+}
+
+static enum err create_table(struct app *app, const struct command *command,
+                             const struct batch *batches, size_t batch_count,
+                             struct command_answer *out, struct error *error)
+{
+    if (batch_count > 0 && refuse_low_disk(app, error) != OK) {
+        return ERR_SPACE;
+    }
     struct arena arena;
     arena_init(&arena);
     struct ingest_column *columns =
@@ -50,8 +62,13 @@ static enum err create_table(struct app *app, const struct command *command, uin
         .columns = columns,
         .option_count = command->option_count,
         .options = to_ingest_options(command, &arena),
+        .batch_count = batch_count,
+        .batches = batches,
     };
-    enum err result = ingest_create_table(app->ingest, &table, position, error);
+    enum err result = ingest_create_table(app->ingest, &table, &out->position, error);
+    for (size_t i = 0; i < batch_count && out->position != 0; i++) {
+        out->row_count += batches[i].row_count;
+    }
     arena_deinit(&arena);
     return result;
 }
@@ -129,7 +146,7 @@ enum err api_command(void *context, const struct command *command, const struct 
     }
     switch (command->kind) {
     case COMMAND_CREATE_TABLE:
-        return create_table(app, command, &out->position, error);
+        return create_table(app, command, batches, batch_count, out, error);
     case COMMAND_ALTER_TABLE:
         return alter_table(app, command, &out->position, error);
     case COMMAND_DROP_TABLE:
@@ -161,9 +178,8 @@ enum err api_command(void *context, const struct command *command, const struct 
     case COMMAND_SET:
         return OK; /* checked by query; over HTTP it ends with the request */
     case COMMAND_INSERT:
-        if (atomic_load_explicit(&app->is_disk_low, memory_order_relaxed)) {
-            return error_set(error, ERR_SPACE, NULL,
-                             "the disk is nearly full: rows are taken again when there is room");
+        if (refuse_low_disk(app, error) != OK) {
+            return ERR_SPACE;
         }
         return ingest_insert(app->ingest, command->schema, command->column_ids, batches,
                              batch_count, &out->position, &out->row_count, error);

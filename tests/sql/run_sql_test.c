@@ -76,7 +76,8 @@ static struct ingest_column make_column(const struct command_column *in)
 }
 
 static enum err create_table(struct ingest *ingest, const struct command *command,
-                             uint64_t *position, struct error *error)
+                             const struct batch *batches, size_t batch_count, uint64_t *position,
+                             struct error *error)
 {
     struct ingest_column columns[SCHEMA_COLUMNS_MAX];
     struct ingest_option options[64];
@@ -91,7 +92,9 @@ static enum err create_table(struct ingest *ingest, const struct command *comman
                                  .column_count = command->column_count,
                                  .columns = columns,
                                  .option_count = command->option_count,
-                                 .options = options};
+                                 .options = options,
+                                 .batch_count = batch_count,
+                                 .batches = batches};
     return ingest_create_table(ingest, &table, position, error);
 }
 
@@ -159,7 +162,7 @@ static enum err run_command(void *context, const struct command *command,
     struct ingest *ingest = runner->ingest;
     switch (command->kind) {
     case COMMAND_CREATE_TABLE:
-        return create_table(ingest, command, &out->position, error);
+        return create_table(ingest, command, batches, batch_count, &out->position, error);
     case COMMAND_DROP_TABLE:
         return ingest_drop_tables(ingest, command->tables, command->table_count, command->if_exists,
                                   &out->position, error);
