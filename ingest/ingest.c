@@ -301,6 +301,14 @@ static void apply_section(struct ingest *ingest, struct applying *applying,
                  (unsigned long long)record->position, error.text);
 }
 
+static void rename_table(struct table_state *table, struct slice name)
+{
+    if (table == NULL || slice_equal(table->name, name))
+        return;
+    memory_free((void *)(uintptr_t)table->name.data);
+    table->name = own_text(name);
+}
+
 static void ingest_apply(void *context, const struct record_view *record)
 {
     struct ingest *ingest = context;
@@ -310,6 +318,8 @@ static void ingest_apply(void *context, const struct record_view *record)
         apply_section(ingest, &applying, &record->sections[i]);
     if (applying.settles != NULL)
         sources_settle(&applying.settles->sources);
+    if (record->change == CHANGE_ALTER)
+        rename_table(ingest_find_table(ingest, record->change_table_id), record->change_name);
     if (record->change == CHANGE_DROP) {
         struct table_state *table = ingest_find_table(ingest, record->change_table_id);
         if (table != NULL)

@@ -126,6 +126,16 @@ MUST_CHECK enum err ingest_add_column(struct ingest *ingest, struct slice table,
 MUST_CHECK enum err ingest_drop_column(struct ingest *ingest, struct slice table,
                                        struct slice column, bool if_exists, uint64_t *position,
                                        struct error *error);
+struct ingest_rename {
+    struct slice name;   /* of a table or view */
+    struct slice column; /* empty: the relation itself */
+    struct slice new_name;
+    bool is_view; /* ALTER VIEW: no table */
+    bool if_exists;
+};
+/* 42P07, 42701; 2BP01: something else names it that cannot follow. */
+MUST_CHECK enum err ingest_rename(struct ingest *ingest, const struct ingest_rename *rename,
+                                  uint64_t *position, struct error *error);
 struct ingest_index {
     struct slice name; /* empty: <table>_<column>_idx, or with a number behind it */
     struct slice table, column;
@@ -153,6 +163,9 @@ MUST_CHECK enum err ingest_drop_views(struct ingest *ingest, const struct slice 
 /* A copy in the arena; false: no such view. */
 bool ingest_find_view(struct ingest *ingest, struct slice name, struct arena *arena,
                       struct view_definition *out);
+/* The same by its id. */
+bool ingest_get_view(struct ingest *ingest, uint32_t id, struct arena *arena,
+                     struct view_definition *out);
 /* The name of the view that is published so; false: there is none. */
 bool ingest_find_endpoint(struct ingest *ingest, struct slice endpoint, struct arena *arena,
                           struct slice *view_name);

@@ -11,15 +11,29 @@ uint64_t ingest_view_version(struct ingest *ingest)
     return atomic_load_explicit(&ingest->view_version, memory_order_acquire);
 }
 
-bool ingest_find_view(struct ingest *ingest, struct slice name, struct arena *arena,
+/* By name, or by id where there is no name. */
+static bool copy_view(struct ingest *ingest, struct slice name, uint32_t id, struct arena *arena,
                       struct view_definition *out)
 {
     mutex_lock(&ingest->lock);
-    const struct view_definition *view = views_find(&ingest->views, name);
+    const struct view_definition *view =
+        name.size > 0 ? views_find(&ingest->views, name) : views_get(&ingest->views, id);
     if (view != NULL)
         view_definition_copy(view, arena, out);
     mutex_unlock(&ingest->lock);
     return view != NULL;
+}
+
+bool ingest_find_view(struct ingest *ingest, struct slice name, struct arena *arena,
+                      struct view_definition *out)
+{
+    return name.size > 0 && copy_view(ingest, name, 0, arena, out);
+}
+
+bool ingest_get_view(struct ingest *ingest, uint32_t id, struct arena *arena,
+                     struct view_definition *out)
+{
+    return copy_view(ingest, SLICE(""), id, arena, out);
 }
 
 bool ingest_find_endpoint(struct ingest *ingest, struct slice endpoint, struct arena *arena,

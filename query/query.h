@@ -40,9 +40,10 @@ struct query_engine_options {
     enum err (*command)(void *context, const struct command *command, const struct batch *batches,
                         size_t batch_count, struct command_answer *out, struct error *error);
     bool (*is_recovering)(void *context);
-    /* A view by name, copied into the arena; NULL: there are none. With it a number that grows with
-     * each change of a view: plans that stand on views are made anew then. */
-    bool (*find_view)(void *context, struct slice name, struct arena *arena,
+    /* A view by name, or (empty) by id, copied into the arena; NULL: there are none. With it a
+     * number that grows with each change of a view: plans that stand on views are made anew then.
+     */
+    bool (*find_view)(void *context, struct slice name, uint32_t id, struct arena *arena,
                       struct view_definition *out);
     uint64_t (*view_version)(void *context);
 };

@@ -45,6 +45,7 @@ struct record_view {
         CHANGE_TRUNCATE
     } change;
     uint32_t change_table_id;
+    struct slice change_name; /* CREATE, ALTER: the table's; else empty */
 };
 
 /* State that rides on commit records (producers, keys, ledger, dead letters, watermarks). All calls

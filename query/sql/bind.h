@@ -129,8 +129,9 @@ struct binder {
     size_t node_count;
     size_t copies;
     size_t subplan_capacity, table_capacity;
-    size_t view_depth, view_bytes;     /* views within views; text of all of them */
-    struct view_dependencies *depends; /* CREATE VIEW: what its own text names; else NULL */
+    size_t view_depth, view_bytes;        /* views within views; text of all of them */
+    const struct view_definition *inside; /* the view whose text is bound, NULL: none */
+    struct view_dependencies *depends;    /* CREATE VIEW: what its own text names; else NULL */
 };
 
 struct dependency_list {
@@ -305,6 +306,10 @@ bool bind_same_keys(const struct over_call *a, const struct over_call *b, size_t
 MUST_CHECK enum err bind_view(struct binder *b, struct scope *scope, const struct ast_from *from,
                               bool *is_view, struct plan **out);
 MUST_CHECK enum err bind_create_view(struct binder *b, struct ast_statement *ast);
+/* The table that the text of the view around calls so; false: ask by name. */
+bool bind_view_table_id(const struct binder *b, struct slice name, uint32_t *id);
+/* Its columns are found by the name in the text, whatever it is called now. */
+const struct ast_from *bind_under_old_name(struct ast_from *from);
 void bind_depend_on_table(struct binder *b, uint32_t table_id, struct slice name);
 
 /* query/sql/bind_command.c, bind_show.c */

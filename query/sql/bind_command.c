@@ -224,7 +224,7 @@ static enum err bind_insert(struct binder *b, struct ast_statement *ast)
         b->context->snapshot == NULL ? NULL : snapshot_find(b->context->snapshot, command->table);
     struct view_definition found;
     if (view == NULL && b->context->find_view != NULL &&
-        b->context->find_view(b->context->view_context, command->table, b->arena, &found))
+        b->context->find_view(b->context->view_context, command->table, 0, b->arena, &found))
         return bind_unsupported(b, command->text_position, "INSERT into a view");
     if (view == NULL)
         return bind_error(b, command->text_position, "42P01", "relation \"%.*s\" does not exist",
@@ -265,6 +265,7 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
     static const char *const tags[] = {[COMMAND_CREATE_TABLE] = "CREATE TABLE",
                                        [COMMAND_DROP_TABLE] = "DROP TABLE",
                                        [COMMAND_ALTER_TABLE] = "ALTER TABLE",
+                                       [COMMAND_RENAME] = "ALTER TABLE",
                                        [COMMAND_CREATE_INDEX] = "CREATE INDEX",
                                        [COMMAND_DROP_INDEX] = "DROP INDEX",
                                        [COMMAND_TRUNCATE] = "TRUNCATE TABLE",
@@ -279,6 +280,8 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
                                        [COMMAND_DROP_VIEW] = "DROP VIEW"};
     b->statement->command = ast->command;
     b->statement->command_tag = tags[ast->command->kind];
+    if (ast->command->is_view)
+        b->statement->command_tag = "ALTER VIEW";
     if (ast->command->kind == COMMAND_SET && ast->command->is_reset)
         b->statement->command_tag = "RESET";
     switch (ast->command->kind) {

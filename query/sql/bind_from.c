@@ -186,8 +186,15 @@ static enum err bind_table(struct binder *b, struct scope *scope, const struct a
     if (catalogue != NULL)
         return bind_provider(b, scope, from, catalogue, out);
     if (from->schema.size == 0 || slice_equal(from->schema, SLICE("public"))) {
-        const struct table_view *view =
-            b->context->snapshot == NULL ? NULL : snapshot_find(b->context->snapshot, from->name);
+        uint32_t id;
+        struct ast_from renamed = *from;
+        const struct table_view *view = NULL;
+        if (b->context->snapshot != NULL && bind_view_table_id(b, from->name, &id)) {
+            view = snapshot_find_id(b->context->snapshot, id);
+            from = bind_under_old_name(&renamed);
+        } else if (b->context->snapshot != NULL) {
+            view = snapshot_find(b->context->snapshot, from->name);
+        }
         if (view != NULL)
             return bind_user_table(b, scope, from, view, out);
         bool is_view;

@@ -89,6 +89,33 @@ static enum err narrow(struct binder *b, const struct view_definition *view, str
     return OK;
 }
 
+/* --- what has another name by now --- */
+
+/* What a view's text calls by a name is what had it when the view was made. */
+static bool find_id(const struct slice *names, const uint32_t *ids, size_t count, struct slice name,
+                    uint32_t *id)
+{
+    for (size_t index = 0; index < count; index++)
+        if (name.size > 0 && slice_equal(names[index], name)) {
+            *id = ids[index];
+            return true;
+        }
+    return false;
+}
+
+bool bind_view_table_id(const struct binder *b, struct slice name, uint32_t *id)
+{
+    const struct view_definition *view = b->inside;
+    return view != NULL && find_id(view->table_names, view->table_ids, view->table_count, name, id);
+}
+
+const struct ast_from *bind_under_old_name(struct ast_from *from)
+{
+    if (from->alias.size == 0)
+        from->alias = from->name;
+    return from;
+}
+
 static enum err expand(struct binder *b, const struct ast_from *from,
                        const struct view_definition *view, struct plan **out)
 {
@@ -102,12 +129,15 @@ static enum err expand(struct binder *b, const struct ast_from *from,
                           "the views of a statement have more than %zu KiB of text",
                           VIEW_BYTES_MAX >> 10);
     enum err result = sql_parse(view->text, b->arena, &ast, b->error);
+    const struct view_definition *around = b->inside;
     b->view_depth++;
+    b->inside = view;
     if (result == OK && ast.kind != AST_STATEMENT_SELECT)
         result = bind_unsupported(b, 0, "a view of anything but a query");
     if (result == OK)
         result = bind_select(b, NULL, NULL, ast.select, false, out);
     b->view_depth--;
+    b->inside = around;
     if (result == OK)
         result = narrow(b, view, out);
     if (result != OK)
@@ -120,8 +150,16 @@ enum err bind_view(struct binder *b, struct scope *scope, const struct ast_from 
 {
     struct view_definition view;
     const struct sql_context *context = b->context;
+    uint32_t id = 0;
+    struct ast_from renamed = *from;
+    struct slice name = from->name;
+    if (b->inside != NULL && find_id(b->inside->view_names, b->inside->view_ids,
+                                     b->inside->view_count, from->name, &id)) {
+        from = bind_under_old_name(&renamed);
+        name = SLICE(""); /* by id */
+    }
     *is_view = context->find_view != NULL &&
-               context->find_view(context->view_context, from->name, b->arena, &view);
+               context->find_view(context->view_context, name, id, b->arena, &view);
     if (!*is_view)
         return OK;
     b->statement->has_views = true;

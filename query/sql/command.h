@@ -10,6 +10,7 @@ enum command_kind {
     COMMAND_CREATE_TABLE,
     COMMAND_DROP_TABLE,
     COMMAND_ALTER_TABLE,
+    COMMAND_RENAME, /* table, column, new_name */
     COMMAND_CREATE_INDEX,
     COMMAND_DROP_INDEX,
     COMMAND_TRUNCATE,
@@ -64,7 +65,9 @@ struct command {
     struct command_column *columns;
     size_t option_count;
     struct command_option *options;
-    size_t action_count; /* ALTER */
+    struct slice column, new_name; /* RENAME; column empty: the relation */
+    bool is_view;                  /* ALTER VIEW … RENAME */
+    size_t action_count;           /* ALTER */
     struct alter_action *actions;
     /* INSERT: statement->plan gives rows whose columns are these, already cast for assignment.
      * Columns not named take their DEFAULT. */

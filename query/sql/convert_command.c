@@ -316,6 +316,24 @@ static enum err convert_alter(struct converter *c, const struct json_value *fiel
     return result;
 }
 
+static enum err convert_rename(struct converter *c, const struct json_value *fields,
+                               struct ast_statement *out)
+{
+    struct command *command = out->command;
+    command->kind = COMMAND_RENAME;
+    command->if_exists = tree_bool(fields, "missing_ok");
+    bool is_column = tree_text_is(fields, "renameType", "OBJECT_COLUMN");
+    const char *key = is_column ? "relationType" : "renameType";
+    command->is_view = tree_text_is(fields, key, "OBJECT_VIEW");
+    if (!command->is_view && !tree_text_is(fields, key, "OBJECT_TABLE"))
+        return convert_unsupported(c, 0, "RENAME of anything but tables, columns and views");
+    command->new_name = arena_copy(c->arena, tree_text(fields, "newname"));
+    if (is_column)
+        command->column = arena_copy(c->arena, tree_text(fields, "subname"));
+    return convert_relation(c, tree_get(fields, "relation"), &command->table,
+                            &command->text_position);
+}
+
 static enum err convert_drop(struct converter *c, const struct json_value *fields,
                              struct ast_statement *out)
 {
@@ -510,7 +528,6 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
     } names[] = {{"DeleteStmt", "DELETE"},
                  {"UpdateStmt", "UPDATE"},
                  {"TransactionStmt", "a transaction statement (BEGIN, COMMIT …)"},
-                 {"RenameStmt", "ALTER … RENAME"},
                  {"MergeStmt", "MERGE"},
                  {"CreateRoleStmt", "CREATE ROLE"},
                  {"AlterRoleStmt", "ALTER ROLE"},
@@ -559,6 +576,7 @@ enum err convert_statement(struct converter *c, const struct json_value *wrapped
     } commands[] = {{"CreateStmt", convert_create},
                     {"CreateTableAsStmt", convert_create_as},
                     {"AlterTableStmt", convert_alter},
+                    {"RenameStmt", convert_rename},
                     {"IndexStmt", convert_create_index},
                     {"DropStmt", convert_drop},
                     {"TruncateStmt", convert_truncate},

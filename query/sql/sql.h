@@ -17,8 +17,8 @@ struct sql_context {
     const struct timezone *zone;                                               /* session */
     struct slice (*setting)(void *context, struct slice name, bool *is_known); /* for SHOW */
     void *setting_context;
-    /* Views by name, copied into the arena; NULL: there are none. */
-    bool (*find_view)(void *context, struct slice name, struct arena *arena,
+    /* Views by name, or (empty) by id, copied into the arena; NULL: there are none. */
+    bool (*find_view)(void *context, struct slice name, uint32_t id, struct arena *arena,
                       struct view_definition *out);
     void *view_context;
     bool is_unoptimized; /* the plan as the text reads: the passes of query/plan/ are left out */

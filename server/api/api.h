@@ -18,7 +18,7 @@ void api_index(struct exchange *exchange);
 /* For query_engine_options; context is the struct app. */
 enum err api_command(void *context, const struct command *command, const struct batch *batches,
                      size_t batch_count, struct command_answer *out, struct error *error);
-bool api_find_view(void *context, struct slice name, struct arena *arena,
+bool api_find_view(void *context, struct slice name, uint32_t id, struct arena *arena,
                    struct view_definition *out);
 uint64_t api_view_version(void *context);
 void api_completeness(void *context, const uint32_t *table_ids, size_t count, struct arena *arena,

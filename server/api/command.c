@@ -152,6 +152,14 @@ enum err api_command(void *context, const struct command *command, const struct 
     case COMMAND_DROP_TABLE:
         return ingest_drop_tables(app->ingest, command->tables, command->table_count,
                                   command->if_exists, &out->position, error);
+    case COMMAND_RENAME:
+        return ingest_rename(app->ingest,
+                             &(struct ingest_rename){.name = command->table,
+                                                     .column = command->column,
+                                                     .new_name = command->new_name,
+                                                     .is_view = command->is_view,
+                                                     .if_exists = command->if_exists},
+                             &out->position, error);
     case COMMAND_CREATE_INDEX:
         return create_index(app, command, &out->position, error);
     case COMMAND_DROP_INDEX:
@@ -195,11 +203,12 @@ void api_completeness(void *context, const uint32_t *table_ids, size_t count, st
     ingest_completeness(app->ingest, table_ids, count, arena, out);
 }
 
-bool api_find_view(void *context, struct slice name, struct arena *arena,
+bool api_find_view(void *context, struct slice name, uint32_t id, struct arena *arena,
                    struct view_definition *out)
 {
     struct app *app = context;
-    return ingest_find_view(app->ingest, name, arena, out);
+    return name.size == 0 ? ingest_get_view(app->ingest, id, arena, out)
+                   : ingest_find_view(app->ingest, name, arena, out);
 }
 
 uint64_t api_view_version(void *context)

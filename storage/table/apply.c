@@ -317,6 +317,7 @@ struct record_view effect_view(const struct effect *effect, struct arena *arena)
         .sections = record->sections,
         .change = effect->change,
         .change_table_id = effect->change_table_id,
+        .change_name = effect->schema == NULL ? SLICE("") : effect->schema->name,
     };
 }
 

@@ -262,3 +262,25 @@ def test_large_results_arrive_whole(loaded):
     rows = loaded.rows("SELECT count(*) FROM r")[0][0] * 40
     assert reply.status == 200 and len(lines) == rows + 2 and json.loads(lines[-1])["rows"] == rows
     connection.close()
+
+
+def test_tables_made_of_queries_and_renamed_survive_a_kill(freshet_factory):
+    server = freshet_factory()
+    server.sql("CREATE TABLE c (ts timestamptz NOT NULL, a int) WITH (map = '{\"a\": \"/deep/a\"}')")
+    assert server.ingest("c", '{"ts":"2026-05-01T10:00:00Z","deep":{"a":1}}')[0] == 200
+    answer = server.sql("CREATE TABLE d WITH (time = 'ts') AS SELECT ts, a + $1 AS a FROM c, generate_series(1, 1000)", params=[1])
+    assert answer["command"] == "CREATE TABLE AS" and answer["rows"] == 1000 and int(answer["position"]) > 0, answer
+    server.sql("CREATE VIEW v WITH (endpoint = 'v') AS SELECT count(*), sum(d.a) FROM d")
+    server.sql("ALTER TABLE d RENAME TO e")
+    server.sql("ALTER TABLE c RENAME COLUMN a TO b")
+    server.kill()
+    for _ in range(2):
+        server = freshet_factory(data=server.data)
+        assert server.rows("SELECT * FROM v") == [[1000, 2000]]
+        assert json.loads(server.request("GET", "/v1/endpoints/v")[2])["rows"] == [[1000, 2000]]
+        assert server.query("SELECT * FROM d")[1]["sqlstate"] == "42P01"
+        assert server.ingest("c", '{"ts":"2026-05-01T10:00:01Z","deep":{"a":2}}')[0] == 200
+        assert server.rows("SELECT max(b) FROM c") == [[2]]
+        assert server.rows("SELECT table_name, source FROM freshet.sources ORDER BY 1") == [["c", "http"], ["e", "sql"]]
+        server.sql("CHECKPOINT")
+        server.kill()

@@ -168,6 +168,14 @@ static enum err run_command(void *context, const struct command *command,
                                   &out->position, error);
     case COMMAND_ALTER_TABLE:
         return alter_table(ingest, command, &out->position, error);
+    case COMMAND_RENAME:
+        return ingest_rename(ingest,
+                             &(struct ingest_rename){.name = command->table,
+                                                     .column = command->column,
+                                                     .new_name = command->new_name,
+                                                     .is_view = command->is_view,
+                                                     .if_exists = command->if_exists},
+                             &out->position, error);
     case COMMAND_CREATE_INDEX:
         return create_index(ingest, command, &out->position, error);
     case COMMAND_DROP_INDEX:
@@ -207,11 +215,12 @@ static void completeness(void *context, const uint32_t *table_ids, size_t count,
     ingest_completeness(runner->ingest, table_ids, count, arena, out);
 }
 
-static bool find_view(void *context, struct slice name, struct arena *arena,
+static bool find_view(void *context, struct slice name, uint32_t id, struct arena *arena,
                       struct view_definition *out)
 {
     struct runner *runner = context;
-    return ingest_find_view(runner->ingest, name, arena, out);
+    return name.size == 0 ? ingest_get_view(runner->ingest, id, arena, out)
+                   : ingest_find_view(runner->ingest, name, arena, out);
 }
 
 static uint64_t view_version(void *context)
