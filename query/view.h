@@ -19,7 +19,7 @@ struct view_definition {
     struct view_column *columns;    /* what it gives, whatever * in it may have become since */
     size_t table_count, view_count; /* what its own text names */
     uint32_t *table_ids, *view_ids;
-    struct slice *table_names, *view_names; /* … by these names; empty ones: not known */
+    struct slice *table_names, *view_names; /* … by these names; NULL, or empty ones: not known */
     struct slice endpoint;                  /* GET /v1/endpoints/…; empty: none */
     struct slice parameters; /* as "name type, name type = default", for people; may be empty */
 };

@@ -103,7 +103,7 @@ const struct view_definition *views_reader(const struct views *views, uint32_t i
 static struct slice *copy_names(const struct slice *names, size_t count, struct arena *arena)
 {
     struct slice *copy = arena_alloc_zero(arena, (count + 1) * sizeof(*copy));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && names != NULL; i++)
         copy[i] = arena_copy(arena, names[i]);
     return copy;
 }
@@ -142,6 +142,12 @@ static void write_ids(struct writer *out, const uint32_t *ids, size_t count)
         writer_u32(out, ids[i]);
 }
 
+static void write_names(struct writer *out, const struct slice *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        writer_text(out, names == NULL ? SLICE("") : names[i]);
+}
+
 static void write_definition(struct writer *out, const struct view_definition *view)
 {
     writer_u32(out, view->id);
@@ -157,10 +163,8 @@ static void write_definition(struct writer *out, const struct view_definition *v
     write_ids(out, view->view_ids, view->view_count);
     writer_text(out, view->endpoint);
     writer_text(out, view->parameters);
-    for (size_t i = 0; i < view->table_count; i++)
-        writer_text(out, view->table_names[i]);
-    for (size_t i = 0; i < view->view_count; i++)
-        writer_text(out, view->view_names[i]);
+    write_names(out, view->table_names, view->table_count);
+    write_names(out, view->view_names, view->view_count);
 }
 
 static uint32_t *read_ids(struct reader *reader, struct arena *arena, size_t *count)
