@@ -68,7 +68,7 @@ static void test_views(void **state)
                         "42P17");
     for (int round = 0; round < 2; round++) {
         world_print_provider(&world, "views", &text);
-        expect_text(text, "v|SELECT a FROM t|a bigint;w|SELECT a FROM v|a bigint;");
+        expect_text(text, "v|SELECT a FROM t|a bigint|~|;w|SELECT a FROM v|a bigint|~|;");
         assert_string_equal(drop(&world, "v", ""), "2BP01");
         assert_string_equal(drop(&world, "t", ""), "42809");
         assert_string_equal(drop(&world, "w", "nope"), "42P01");
