@@ -316,20 +316,22 @@ struct pick_round {
     uint32_t word[PICK_ROWS], next[PICK_ROWS], shift[PICK_ROWS];
 };
 
-/* False: some vector is packed in another way. */
+/* False: some vector is packed in another way, or nothing is packed at all. A vector of width 0 has
+ * no words: what is read for it is the beginning of another's, and masked away. */
 static bool pick_prepare(const struct packed *packed, uint32_t first, uint32_t last,
                          struct pick_vectors *vectors)
 {
+    uint32_t widest = 0;
     for (uint32_t vector = first; vector <= last; vector++) {
         struct packed_head head = head_of(packed, vector);
-        if (head.width == 0 || head.width > 32)
-            return false;
-        vectors->units[vector] = (uint32_t)(head.units - packed->units) / 4;
+        widest = head.width > widest ? head.width : widest;
+        vectors->units[vector] =
+            head.width == 0 ? 0 : (uint32_t)(head.units - packed->units) / sizeof(uint32_t);
         vectors->width[vector] = head.width;
         vectors->base[vector] = head.base;
-        vectors->mask[vector] = (UINT64_C(1) << head.width) - 1;
+        vectors->mask[vector] = head.width > 32 ? 0 : (UINT64_C(1) << head.width) - 1;
     }
-    return true;
+    return widest > 0 && widest <= 32;
 }
 
 /* Single rows lie cache lines apart, where the processor does not see them coming: a round of rows
@@ -402,7 +404,7 @@ static void pick_fetch(const pick_word *units, const struct pick_round *round)
     }
 }
 
-/* `next` rounds are found before the current one is read, so the last call finds none. */
+/* Each turn finds a round and reads the one before; the last one only reads. */
 static void pick_all(const struct packed *packed, const struct pick_vectors *vectors,
                      const uint32_t *rows, uint32_t count, uint64_t *out)
 {

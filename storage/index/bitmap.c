@@ -28,7 +28,6 @@
 #define ROARING_COOKIE 12347         /* in the low half: with runs */
 #define ROARING_COOKIE_NO_RUNS 12346 /* the whole word */
 #define ROARING_OFFSETS_MIN 4        /* containers: fewer have no offsets where there are runs */
-#define ROARING_ARRAY_MAX 4096       /* values of an array container */
 #define ROARING_BITSET_SIZE 8192
 
 /* Of one key: its list as it is read, which costs a third of a bitmap. Else a bitmap. */

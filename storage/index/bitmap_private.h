@@ -9,6 +9,7 @@
 #define BITMAP_ROWS_MAX (UINT32_C(1) << 27)
 #define BITMAP_GROUP_KEYS 64
 #define BITMAP_PAUSE_ROWS 65536
+#define ROARING_ARRAY_MAX 4096 /* values of an array container */
 
 enum bitmap_form { BITMAP_DELTAS = 0, BITMAP_ROARING = 1 };
 

@@ -21,7 +21,6 @@
 #define NO_NUMBER UINT32_MAX
 #define PAUSE_WORK 32768 /* rows of lists between two pauses; */
 #define PAUSE_KEY 8      /* a list costs as much as so many rows, besides its own */
-#define ROARING_ARRAY_MAX 4096
 #define FORM_ROWS_MIN                                                                              \
     8 /* shorter lists are never smaller as roaring: its head alone is 16 bytes                    \
        */
