@@ -110,6 +110,7 @@ struct column result_null(struct frame *frame, struct type type)
 
 #define CHARGE_STEP ((size_t)1 << 20) /* smaller batches are the operator's small change */
 #define ROWS_PER_LOOK 256
+#define BYTES_PER_LOOK ((size_t)4 << 20)
 
 /* Charges what the batch's values have grown by: a thousand short texts can become gigabytes before
  * the batch ends. */
@@ -126,16 +127,36 @@ static enum err charge_batch(struct frame *frame)
     return err;
 }
 
-/* Before the next row of a loop: memory always, clock and cancel now and then, sooner where rows
- * are large. */
-static enum err check_row(struct frame *frame, size_t k, size_t *looked_at)
+/* Clock and cancel, after so many bytes read and made: few calls over large texts take as long as
+ * many over small ones. */
+static enum err check_bytes(struct frame *frame, size_t read)
+{
+    struct evaluator *evaluator = frame->evaluator;
+    evaluator->read += read;
+    if (evaluator->batch.total < evaluator->looked_at)
+        evaluator->looked_at = 0;
+    if (evaluator->batch.total - evaluator->looked_at + evaluator->read < BYTES_PER_LOOK)
+        return OK;
+    evaluator->looked_at = evaluator->batch.total;
+    evaluator->read = 0;
+    return context_look(evaluator->context, frame->error);
+}
+
+static size_t text_bytes(const struct value *values, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!values[i].is_null && type_physical(values[i].type.id) == PHYSICAL_TEXT)
+            bytes += values[i].text.size;
+    return bytes;
+}
+
+/* Before the next row of a loop: memory always, clock and cancel now and then. */
+static enum err check_row(struct frame *frame, size_t k)
 {
     enum err err = charge_batch(frame);
-    size_t total = frame->evaluator->batch.total;
-    if (err != OK ||
-        (k % ROWS_PER_LOOK != ROWS_PER_LOOK - 1 && total - *looked_at < 16 * CHARGE_STEP))
+    if (err != OK || k % ROWS_PER_LOOK != ROWS_PER_LOOK - 1)
         return err;
-    *looked_at = total;
     return context_look(frame->evaluator->context, frame->error);
 }
 
@@ -184,7 +205,9 @@ static enum err call_constant(struct frame *frame, struct node *node,
         result.is_null |= values[i].is_null && is_strict(expr);
     }
     if (!result.is_null) {
-        enum err err = apply_row(node, values, expr->argument_count, &result);
+        enum err err = check_bytes(frame, text_bytes(values, expr->argument_count));
+        if (err == OK)
+            err = apply_row(node, values, expr->argument_count, &result);
         if (err != OK)
             return err;
         result.type = expr->type;
@@ -199,16 +222,18 @@ static enum err call_rows(struct frame *frame, struct node *node, const struct c
     const struct expr *expr = node->expr;
     struct value *values =
         arena_alloc_array(&frame->evaluator->batch, expr->argument_count + 1, sizeof(*values));
-    size_t looked_at = frame->evaluator->batch.total;
     for (size_t k = 0; k < rows.count; k++) {
         size_t row = rows_at(rows, k);
         if (validity != NULL && validity[row] == 0)
             continue;
-        enum err err = check_row(frame, k, &looked_at);
+        enum err err = check_row(frame, k);
         if (err != OK)
             return err;
         for (uint32_t i = 0; i < expr->argument_count; i++)
             values[i] = column_value(&arguments[i], row);
+        err = check_bytes(frame, text_bytes(values, expr->argument_count));
+        if (err != OK)
+            return err;
         struct value result = {.type = expr->type};
         err = apply_row(node, values, expr->argument_count, &result);
         if (err != OK)

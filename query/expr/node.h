@@ -44,6 +44,8 @@ struct evaluator {
     struct arena arena; /* the nodes */
     struct arena batch; /* results, until the next run */
     size_t charged;     /* of `batch`, to the context's budget */
+    size_t looked_at;   /* its total at the last look */
+    size_t read;        /* bytes of texts given to calls since then */
     struct node root;
 };
 

@@ -97,6 +97,27 @@ enum err call_look(struct call *call)
     return context_look(call->context, call->error);
 }
 
+enum err labour_look(struct labour *labour)
+{
+    struct budget *budget = labour->call->context->budget;
+    labour->done = 0;
+    if (labour->writer != NULL && budget != NULL && labour->writer->capacity > labour->charged) {
+        size_t grown = labour->writer->capacity - labour->charged;
+        enum err err = budget_charge(budget, grown, labour->call->error);
+        if (err != OK)
+            return err;
+        labour->charged += grown;
+    }
+    return call_look(labour->call);
+}
+
+void labour_end(struct labour *labour)
+{
+    if (labour->charged > 0)
+        budget_release(labour->call->context->budget, labour->charged);
+    labour->charged = 0;
+}
+
 enum err call_array(struct call *call, size_t count, size_t size, void **out)
 {
     struct budget *budget = call->context->budget;

@@ -104,6 +104,23 @@ struct slice value_to_text(const struct value *value, const struct eval_context 
 MUST_CHECK enum err context_look(const struct eval_context *context, struct error *error);
 /* For long loops inside of one call: 57014 when the query was cancelled or is out of time. */
 MUST_CHECK enum err call_look(struct call *call);
+/* A long loop inside of one call: looks every so many bytes, and charges what its writer has grown
+ * to, since that is not the batch's memory and others have their turn meanwhile. Ended by
+ * labour_end(), which gives the charge back. */
+struct labour {
+    struct call *call;
+    const struct writer *writer; /* may be NULL */
+    size_t done;                 /* since the last look */
+    size_t charged;
+};
+#define LABOUR_PER_LOOK ((size_t)256 << 10)
+MUST_CHECK enum err labour_look(struct labour *labour);
+void labour_end(struct labour *labour);
+static inline enum err labour_step(struct labour *labour, size_t bytes)
+{
+    labour->done += bytes;
+    return labour->done < LABOUR_PER_LOOK ? OK : labour_look(labour);
+}
 /* An array for as long as the batch; 53200 where the query's memory has no room for it. The batch
  * is charged for it later, with all else it holds. */
 MUST_CHECK enum err call_array(struct call *call, size_t count, size_t size, void **out);

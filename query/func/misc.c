@@ -129,8 +129,13 @@ static enum err md5_row(struct call *call, const struct value *a, size_t count, 
     struct slice text = a[0].text;
     uint32_t state[4] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476};
     size_t whole = text.size / 64 * 64, rest = text.size - whole;
-    for (size_t offset = 0; offset < whole; offset += 64)
+    struct labour labour = {.call = call};
+    for (size_t offset = 0; offset < whole; offset += 64) {
         md5_block(state, (const uint8_t *)text.data + offset);
+        enum err err = labour_step(&labour, 64);
+        if (err != OK)
+            return err;
+    }
     uint8_t tail[128] = {0};
     if (rest > 0)
         memcpy(tail, text.data + whole, rest);

@@ -6,16 +6,21 @@
 
 /* --- quoting --- */
 
-static void write_literal(struct writer *out, struct slice text)
+static enum err write_literal(struct writer *out, struct slice text, struct call *call)
 {
+    struct labour labour = {.call = call, .writer = out};
+    enum err err = OK;
     bool has_backslash = text.size > 0 && memchr(text.data, '\\', text.size) != NULL;
     writer_cstr(out, has_backslash ? "E'" : "'");
-    for (size_t i = 0; i < text.size; i++) {
+    for (size_t i = 0; err == OK && i < text.size && !out->failed; i++) {
         if (text.data[i] == '\'' || text.data[i] == '\\')
             writer_u8(out, (uint8_t)text.data[i]);
         writer_u8(out, (uint8_t)text.data[i]);
+        err = labour_step(&labour, 1);
     }
     writer_u8(out, '\'');
+    labour_end(&labour);
+    return err;
 }
 
 /* Words that are not names without quotes. */
@@ -93,12 +98,15 @@ static enum err quote_row(struct call *call, const struct value *a, size_t count
     if (a[0].type.id == TYPE_BOOL)
         text = a[0].b ? SLICE("true") : SLICE("false");
     struct writer writer;
+    enum err err;
     writer_init(&writer);
     writer.limit = TEXT_RESULT_SIZE_MAX;
     if (operation == IDENTIFIER)
         text_write_identifier(&writer, text);
-    else
-        write_literal(&writer, text);
+    else if ((err = write_literal(&writer, text, call)) != OK) {
+        writer_deinit(&writer);
+        return err;
+    }
     return give(call, &writer, out);
 }
 
@@ -215,7 +223,7 @@ static enum err format_one(struct format *f, struct writer *out)
     else if (kind == 'L' && argument->is_null)
         writer_cstr(&one, "NULL");
     else if (kind == 'L')
-        write_literal(&one, text);
+        err = write_literal(&one, text, f->call);
     else
         writer_slice(&one, text);
     int64_t blanks = (width < 0 ? -width : width) - (int64_t)utf8_count(writer_as_slice(&one));
@@ -225,7 +233,9 @@ static enum err format_one(struct format *f, struct writer *out)
     for (int64_t i = 0; width < 0 && i < blanks && !out->failed; i++)
         writer_u8(out, ' ');
     writer_deinit(&one);
-    return OK;
+    if (err == OK && text.size > LABOUR_PER_LOOK)
+        err = call_look(f->call);
+    return err;
 }
 
 static enum err format_row(struct call *call, const struct value *a, size_t count,

@@ -104,10 +104,14 @@ static enum err replace_matches(struct walk *walk, struct slice replacement, int
     struct slice text = walk->text;
     size_t copied = 0;
     bool is_match = true;
+    enum err err = OK;
+    struct labour labour = {.call = walk->call, .writer = out};
     for (int64_t number = 1; is_match && (wanted == 0 || number <= wanted); number++) {
-        enum err err = walk_next(walk, &is_match);
-        if (err != OK)
-            return err;
+        err = walk_next(walk, &is_match);
+        if (err == OK)
+            err = labour_step(&labour, 64 + replacement.size);
+        if (err != OK || out->failed)
+            break;
         if (!is_match || (wanted != 0 && number != wanted))
             continue;
         struct slice whole = regex_group(walk->regex, text, 0);
@@ -116,6 +120,9 @@ static enum err replace_matches(struct walk *walk, struct slice replacement, int
         write_replacement(out, walk->regex, text, replacement);
         copied = at + whole.size;
     }
+    labour_end(&labour);
+    if (err != OK)
+        return err;
     if (copied < text.size)
         writer_bytes(out, text.data + copied, text.size - copied);
     return out->failed

@@ -75,12 +75,18 @@ static void sha_block(struct sha *sha, const uint8_t *block)
         sha->state[i] = (sha->state[i] + s[i]) & mask;
 }
 
-static void sha_run(struct sha *sha, struct slice text, size_t result_size, uint8_t *out)
+static enum err sha_run(struct sha *sha, struct slice text, struct call *call, size_t result_size,
+                        uint8_t *out)
 {
     size_t block = sha->is_wide ? 128 : 64, at = 0;
     uint8_t last[256] = {0};
-    for (; text.size - at >= block; at += block)
+    struct labour labour = {.call = call};
+    for (; text.size - at >= block; at += block) {
         sha_block(sha, (const uint8_t *)text.data + at);
+        enum err err = labour_step(&labour, 4 * block); /* slower than a copy */
+        if (err != OK)
+            return err;
+    }
     size_t rest = text.size - at, size = rest + (sha->is_wide ? 17 : 9) > block ? 2 * block : block;
     if (rest > 0)
         memcpy(last, text.data + at, rest);
@@ -93,6 +99,7 @@ static void sha_run(struct sha *sha, struct slice text, size_t result_size, uint
     size_t width = sha->is_wide ? 8 : 4;
     for (size_t i = 0; i < result_size; i++)
         out[i] = (uint8_t)(sha->state[i / width] >> 8 * (width - 1 - i % width));
+    return OK;
 }
 
 enum { SHA224, SHA256, SHA384, SHA512 };
@@ -114,9 +121,9 @@ static enum err sha_row(struct call *call, const struct value *a, size_t count, 
     struct sha sha = {.is_wide = operation >= SHA384};
     memcpy(sha.state, starts[operation], sizeof(sha.state));
     uint8_t *bytes = arena_alloc(call->arena, 64);
-    sha_run(&sha, a[0].text, sizes[operation], bytes);
+    enum err err = sha_run(&sha, a[0].text, call, sizes[operation], bytes);
     out->text = slice_of(bytes, sizes[operation]);
-    return OK;
+    return err;
 }
 
 #define F TEXT_FUNCTION

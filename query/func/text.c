@@ -100,11 +100,39 @@ struct slice text_change_case(struct slice text, enum text_case to, struct arena
     return slice_of(out, text.size);
 }
 
+#define CASE_PIECE ((size_t)1 << 20)
+
 static enum err case_row(struct call *call, const struct value *a, size_t count, struct value *out)
 {
     (void)count;
-    out->text = text_change_case(a[0].text, call->function->operation, call->arena);
-    return OK;
+    struct slice text = a[0].text;
+    if (text.size <= CASE_PIECE) {
+        out->text = text_change_case(text, call->function->operation, call->arena);
+        return OK;
+    }
+    /* In pieces, with a look between them. A piece ends behind a space, so that initcap sees words
+     * whole, and a word without end is one piece. */
+    char *buffer;
+    size_t room = is_ascii(text) ? text.size : 2 * text.size;
+    enum err err = call_array(call, room + 4, 1, (void **)&buffer);
+    size_t size = 0;
+    for (size_t at = 0, end; err == OK && at < text.size; at = end) {
+        bool by_word = call->function->operation == CASE_INITIAL;
+        end = at + CASE_PIECE < text.size ? at + CASE_PIECE : text.size;
+        while (end < text.size && (by_word ? text.data[end - 1] != ' ' : !is_start(text.data[end])))
+            end++;
+        struct arena piece;
+        arena_init(&piece);
+        struct slice changed =
+            text_change_case(slice_of(text.data + at, end - at), call->function->operation, &piece);
+        memcpy(buffer + size, changed.data, changed.size);
+        size += changed.size;
+        arena_deinit(&piece);
+        err = call_look(call);
+    }
+    if (err == OK)
+        out->text = slice_of(buffer, size);
+    return err;
 }
 
 /* --- lengths --- */
@@ -240,10 +268,15 @@ static enum err split_part_row(struct call *call, const struct value *a, size_t 
             out->text = text;
         return OK;
     }
+    struct labour labour = {.call = call};
     size_t found;
     if (wanted < 0) {
-        for (struct slice rest = text; (found = text_find(rest, separator)) != SIZE_MAX; fields++)
+        for (struct slice rest = text; (found = text_find(rest, separator)) != SIZE_MAX; fields++) {
             rest = slice_of(rest.data + found + separator.size, rest.size - found - separator.size);
+            enum err err = labour_step(&labour, found + 16);
+            if (err != OK)
+                return err;
+        }
         wanted += fields + 1;
         if (wanted < 1)
             return OK;
@@ -255,6 +288,9 @@ static enum err split_part_row(struct call *call, const struct value *a, size_t 
             return OK;
         }
         rest = slice_of(rest.data + found + separator.size, rest.size - found - separator.size);
+        enum err err = labour_step(&labour, found + 16);
+        if (err != OK)
+            return err;
     }
     if (wanted == 1)
         out->text = rest;
@@ -274,16 +310,21 @@ static enum err replace_row(struct call *call, const struct value *a, size_t cou
     struct writer writer;
     writer_init(&writer);
     writer.limit = TEXT_RESULT_SIZE_MAX;
-    for (size_t found; (found = text_find(rest, from)) != SIZE_MAX;) {
+    struct labour labour = {.call = call, .writer = &writer};
+    enum err err = OK;
+    for (size_t found; err == OK && (found = text_find(rest, from)) != SIZE_MAX;) {
         writer_bytes(&writer, rest.data, found);
         writer_slice(&writer, to);
         rest = slice_of(rest.data + found + from.size, rest.size - found - from.size);
+        if (writer.failed)
+            break;
+        err = labour_step(&labour, found + from.size + to.size + 16);
     }
     writer_slice(&writer, rest);
-    enum err err = OK;
-    if (writer.failed)
+    labour_end(&labour);
+    if (err == OK && writer.failed)
         err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");
-    else
+    else if (err == OK)
         out->text = arena_copy(call->arena, writer_as_slice(&writer));
     writer_deinit(&writer);
     return err;
@@ -294,16 +335,46 @@ static enum err reverse_row(struct call *call, const struct value *a, size_t cou
 {
     (void)count;
     struct slice text = a[0].text;
-    char *buffer = arena_alloc(call->arena, text.size + 1);
+    struct labour labour = {.call = call};
     size_t end = text.size;
+    char *buffer;
+    enum err err = text_reserve(call, text.size, &buffer);
+    if (err != OK)
+        return err;
     for (size_t offset = 0; offset < text.size;) {
         size_t size = text_prefix_size(slice_of(text.data + offset, text.size - offset), 1);
         end -= size;
         memcpy(buffer + end, text.data + offset, size);
         offset += size;
+        err = labour_step(&labour, 4);
+        if (err != OK)
+            return err;
     }
     out->text = slice_of(buffer, text.size);
     return OK;
+}
+
+#define FILL_PIECE ((size_t)64 << 10)
+
+/* The part again and again, `size` bytes in all; what is there already is copied on. */
+static enum err fill_with(struct call *call, char *buffer, size_t size, struct slice part)
+{
+    struct labour labour = {.call = call};
+    size_t done = part.size < size ? part.size : size;
+    enum err err = OK;
+    if (done > 0)
+        memcpy(buffer, part.data, done);
+    while (err == OK && done < size) {
+        /* Whole parts, so that each copy goes on where the one before ended. */
+        size_t step = done < FILL_PIECE + part.size ? done : FILL_PIECE / part.size * part.size;
+        if (step == 0)
+            step = part.size;
+        step = step < size - done ? step : size - done;
+        memcpy(buffer + done, buffer, step);
+        done += step;
+        err = labour_step(&labour, step);
+    }
+    return err;
 }
 
 static enum err repeat_row(struct call *call, const struct value *a, size_t count,
@@ -317,10 +388,9 @@ static enum err repeat_row(struct call *call, const struct value *a, size_t coun
     enum err err = text_reserve(call, size * times, &buffer);
     if (err != OK)
         return err;
-    for (size_t i = 0; i < times && size > 0; i++)
-        memcpy(buffer + i * size, a[0].text.data, size);
+    err = fill_with(call, buffer, size * times, a[0].text);
     out->text = slice_of(buffer, size * times);
-    return OK;
+    return err;
 }
 
 static enum err pad_row(struct call *call, const struct value *a, size_t count, struct value *out)
@@ -340,9 +410,9 @@ static enum err pad_row(struct call *call, const struct value *a, size_t count, 
         return err;
     bool is_left = call->function->operation == SIDE_LEFT;
     char *filled = is_left ? buffer : buffer + text.size;
-    for (size_t done = 0; done < fill_size; done += fill.size)
-        memcpy(filled + done, fill.data,
-               fill_size - done < fill.size ? fill_size - done : fill.size);
+    err = fill_with(call, filled, fill_size, fill);
+    if (err != OK)
+        return err;
     if (text.size > 0)
         memcpy(is_left ? buffer + fill_size : buffer, text.data, text.size);
     out->text = slice_of(buffer, text.size + fill_size);

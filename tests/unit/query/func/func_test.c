@@ -267,12 +267,88 @@ static void test_whole_batches(void **state)
     }
 }
 
+/* --- long calls --- */
+
+#define LONG_SIZE ((size_t)3 << 20)
+
+static const struct function *find(const char *name, int first, uint32_t count)
+{
+    struct slice key = slice_from_cstr(name);
+    const struct function *function = function_next(key, NULL);
+    while (function != NULL &&
+           (function->argument_count != count || (int)function->arguments[0] != first))
+        function = function_next(key, function);
+    if (function == NULL)
+        fail_msg("there is no %s", name);
+    return function;
+}
+
+/* One call over megabytes ends when the query is cancelled, and leaves nothing charged. */
+static void test_long_calls_look(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int first;
+        uint32_t count;
+        const char *second, *third;
+    } cases[] = {
+        {"md5", TYPE_TEXT, 1, NULL, NULL},
+        {"sha256", TYPE_BYTEA, 1, NULL, NULL},
+        {"sha512", TYPE_BYTEA, 1, NULL, NULL},
+        {"reverse", TYPE_TEXT, 1, NULL, NULL},
+        {"upper", TYPE_TEXT, 1, NULL, NULL},
+        {"lower", TYPE_TEXT, 1, NULL, NULL},
+        {"initcap", TYPE_TEXT, 1, NULL, NULL},
+        {"quote_literal", TYPE_ANY_NONARRAY, 1, NULL, NULL},
+        {"replace", TYPE_TEXT, 3, "a", "bcd"},
+        {"regexp_replace", TYPE_TEXT, 4, "a", "bcd"},
+        {"split_part", TYPE_TEXT, 3, "a", NULL},
+        {"repeat", TYPE_TEXT, 2, NULL, NULL},
+    };
+    struct arena arena;
+    struct budget budget = {.limit = 64 << 20, .name = "query"};
+    arena_init(&arena);
+    char *data = arena_alloc(&arena, LONG_SIZE);
+    for (size_t i = 0; i < LONG_SIZE; i++)
+        data[i] = "ab c"[i % 4];
+    for (size_t i = 0; i < array_count(cases); i++) {
+        for (int round = 0; round < 2; round++) {
+            _Atomic bool is_cancelled = round == 1;
+            struct error error;
+            struct eval_context context = {.budget = &budget, .is_cancelled = &is_cancelled};
+            struct call call = {.context = &context, .arena = &arena, .error = &error};
+            struct value values[4] = {{.type = type_of(cases[i].first == TYPE_BYTEA ? TYPE_BYTEA
+                                                                                    : TYPE_TEXT),
+                                       .text = slice_of(data, LONG_SIZE)}},
+                         result = {0};
+            call.function = find(cases[i].name, cases[i].first, cases[i].count);
+            for (uint32_t k = 1; k < cases[i].count; k++) {
+                const char *text = k == 1 ? cases[i].second : k == 2 ? cases[i].third : "g";
+                values[k].type = type_of(call.function->arguments[k]);
+                if (text != NULL)
+                    values[k].text = slice_from_cstr(text);
+                else
+                    values[k].i = k == 1 ? 3 : 1000000;
+            }
+            enum err err = call.function->row(&call, values, cases[i].count, &result);
+            if (err != (round == 1 ? ERR_CANCELLED : OK))
+                fail_msg("%s: %d", cases[i].name, (int)err);
+            if (call.state != NULL)
+                call.state_free(call.state);
+            assert_int_equal(budget.used, 0);
+        }
+    }
+    arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vector_forms),
         cmocka_unit_test(test_whole_batches),
         cmocka_unit_test(test_windows_tile),
+        cmocka_unit_test(test_long_calls_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
