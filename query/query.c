@@ -26,6 +26,7 @@
 #define RESULT_SIZE_MAX ((size_t)256 << 20)
 #define MAX_ROWS_DEFAULT 1000000
 #define PLAN_TRIES 8
+#define PLAN_FREE_SIZE ((size_t)1 << 20) /* of a plan, not charged to the query */
 #define INSERT_PIECE_ROWS ((size_t)65536)
 
 /* One call of query_run(). */
@@ -42,7 +43,7 @@ struct run {
     struct snapshot *snapshot;
     struct completeness completeness;
     struct exec exec;
-    size_t body_charged;
+    size_t body_charged, plan_charged;
 };
 
 /* --- engine --- */
@@ -209,6 +210,21 @@ static enum err wait_for_position(struct run *run, struct error *error)
 
 /* --- the plan --- */
 
+/* Planning gives way and ends as running does, and what a large plan takes is charged. */
+static enum err look_while_planning(void *context, size_t bytes, struct error *error)
+{
+    struct run *run = context;
+    worker_yield();
+    enum err err = check_time(run, error);
+    size_t charged = bytes > PLAN_FREE_SIZE ? bytes - PLAN_FREE_SIZE : 0;
+    if (err != OK || charged <= run->plan_charged)
+        return err;
+    err = budget_charge(&run->entry.budget, charged - run->plan_charged, error);
+    if (err == OK)
+        run->plan_charged = charged;
+    return err;
+}
+
 static struct slice show_setting(void *context, struct slice name, bool *is_known)
 {
     struct run *run = context;
@@ -254,6 +270,8 @@ static enum err make_plan(struct run *run, const struct value *values, struct st
         .setting_context = run,
         .find_view = engine->options.find_view,
         .view_context = engine->options.context,
+        .look = look_while_planning,
+        .look_context = run,
         .is_unoptimized = !run->settings.is_optimizer_on,
         .parameter_types = run->request->types,
         .parameter_type_count = run->request->type_count,

@@ -19,6 +19,16 @@ uint32_t bind_add_subplan(struct binder *b, struct plan *plan, const struct subp
     return (uint32_t)statement->subplan_count++;
 }
 
+#define BOUND_PER_LOOK 64
+
+enum err bind_look(struct binder *b)
+{
+    const struct sql_context *context = b->context;
+    if (context->look == NULL || ++b->looks % BOUND_PER_LOOK != 0)
+        return OK;
+    return context->look(context->look_context, b->arena->total, b->error);
+}
+
 static void number_plan(struct statement *statement, struct plan *plan)
 {
     plan->id = statement->plan_count++;
@@ -134,7 +144,7 @@ enum err sql_prepare(struct slice text, const struct sql_context *context, struc
         statement_unref(statement);
         return result;
     }
-    finish_plans(&b);
+    finish_plans(&b); /* bounded by what the binder lets through */
     assert(statement->plan != NULL || statement->kind == STATEMENT_COMMAND);
     *out = statement;
     return OK;

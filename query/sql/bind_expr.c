@@ -413,6 +413,9 @@ enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node 
                    struct expr **out)
 {
     struct value boolean = {.type = type_of(TYPE_BOOL), .b = node->is_true};
+    enum err err = bind_look(b);
+    if (err != OK)
+        return err;
     switch (node->kind) {
     case AST_COLUMN:
         return scope_find(b, scope, node, out);

@@ -21,6 +21,10 @@ struct sql_context {
     bool (*find_view)(void *context, struct slice name, uint32_t id, struct arena *arena,
                       struct view_definition *out);
     void *view_context;
+    /* Called now and then, with the bytes that the plan has taken so far: gives way to others, and
+     * its error ends the preparation. NULL: nothing. */
+    enum err (*look)(void *context, size_t bytes, struct error *error);
+    void *look_context;
     bool is_unoptimized; /* the plan as the text reads: the passes of query/plan/ are left out */
     /* Types of $1 … given beforehand; TYPE_UNKNOWN: found out as PostgreSQL does. */
     const struct type *parameter_types;

@@ -293,12 +293,72 @@ static void test_chains(void **state)
     assert_string_equal(job.error.sqlstate, "54001");
 }
 
+/* --- looks while a statement is prepared --- */
+
+struct looks {
+    size_t count, stop_at, bytes;
+};
+
+static enum err count_look(void *context, size_t bytes, struct error *error)
+{
+    struct looks *looks = context;
+    assert_true(bytes >= looks->bytes); /* plans only grow */
+    looks->bytes = bytes;
+    if (++looks->count == looks->stop_at)
+        return error_set(error, ERR_TIMEOUT, "57014", "too late");
+    return OK;
+}
+
+/* A long list, many steps and many expressions are looked at on the way, and any look ends it. */
+static void test_preparing_can_be_ended(void **state)
+{
+    (void)state;
+    static const char *const parts[][3] = {
+        {"select id from users where id in (0", ",17", ")"},
+        {"select id from users", " union all select id from users", ""},
+        {"select 0", ", id + 1", " from users"},
+    };
+    for (size_t i = 0; i < array_count(parts); i++) {
+        struct writer text;
+        struct prepare_job job;
+        struct looks looks = {0};
+        writer_init(&text);
+        writer_cstr(&text, parts[i][0]);
+        for (int k = 0; k < 900; k++)
+            writer_cstr(&text, parts[i][1]);
+        writer_cstr(&text, parts[i][2]);
+        catalogue.context.look = count_look;
+        catalogue.context.look_context = &looks;
+        prepare(&catalogue, writer_as_slice(&text), &job);
+        assert_int_equal(job.result, OK);
+        statement_unref(job.statement);
+        assert_true(looks.count >= 10);
+        assert_true(looks.bytes > 0);
+        for (size_t stop_at = 1; stop_at <= looks.count; stop_at += looks.count / 5) {
+            struct looks stopped = {.stop_at = stop_at};
+            catalogue.context.look_context = &stopped;
+            prepare(&catalogue, writer_as_slice(&text), &job);
+            assert_int_equal(job.result, ERR_TIMEOUT);
+            assert_string_equal(job.error.sqlstate, "57014");
+            assert_int_equal(stopped.count, stop_at);
+        }
+        catalogue.context.look = NULL;
+        writer_deinit(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names), cmocka_unit_test(test_groups), cmocka_unit_test(test_order),
-        cmocka_unit_test(test_sets),  cmocka_unit_test(test_joins),  cmocka_unit_test(test_windows),
-        cmocka_unit_test(test_types), cmocka_unit_test(test_chains),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_joins),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_chains),
+        cmocka_unit_test(test_preparing_can_be_ended),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
