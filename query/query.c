@@ -13,6 +13,7 @@
 #include "query/engine.h"
 #include "query/exec/rowset.h"
 #include "query/format/format.h"
+#include "query/func/func.h"
 #include "query/setting.h"
 #include "query/sql/sql.h"
 #include "storage/base/clock.h"
@@ -177,15 +178,13 @@ static bool is_over(void *context)
            (run->deadline_us != 0 && clock_monotonic_us() >= run->deadline_us);
 }
 
-/* Whether there is still somebody to answer, and time: it may have waited long to begin. */
+/* Gives way, then: whether there is still somebody to answer, and time. */
 static enum err check_time(struct run *run, struct error *error)
 {
-    if (is_client_gone(run) || atomic_load_explicit(&run->entry.is_cancelled, memory_order_relaxed))
-        return error_set(error, ERR_CANCELLED, "57014", "canceling statement due to user request");
-    if (run->deadline_us != 0 && clock_monotonic_us() >= run->deadline_us)
-        return error_set(error, ERR_TIMEOUT, "57014",
-                         "canceling statement due to statement timeout");
-    return OK;
+    const struct eval_context context = {.is_cancelled = &run->entry.is_cancelled,
+                                         .is_client_gone = run->request->is_cancelled,
+                                         .deadline_us = run->deadline_us};
+    return context_look(&context, error);
 }
 
 /* Read your own writes: the snapshot must hold the position the caller names. */
@@ -214,7 +213,6 @@ static enum err wait_for_position(struct run *run, struct error *error)
 static enum err look_while_planning(void *context, size_t bytes, struct error *error)
 {
     struct run *run = context;
-    worker_yield();
     enum err err = check_time(run, error);
     size_t charged = bytes > PLAN_FREE_SIZE ? bytes - PLAN_FREE_SIZE : 0;
     if (err != OK || charged <= run->plan_charged)

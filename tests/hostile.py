@@ -49,9 +49,9 @@ def nested_select(depth):
 
 
 def nested_lateral(depth):
-    text = "SELECT sum(n) FROM generate_series(1, 100) g0(n)"
-    return text + "".join(f", LATERAL (SELECT g{n}.n + 1 FROM generate_series(1, 100)) g{n + 1}(n{n})".replace(f"g{n}.n ", f"g{n}.n{n - 1} " if n else "g0.n ")
-                          for n in range(depth))
+    """Each reads the one before, a hundred times."""
+    text = "SELECT sum(n0) FROM generate_series(1, 100) g0(n0)"
+    return text + "".join(f", LATERAL (SELECT g{n}.n{n} + 1 FROM generate_series(1, 100)) g{n + 1}(n{n + 1})" for n in range(depth))
 
 
 def grouping_sets(columns):

@@ -67,6 +67,32 @@ def test_the_same_64_times(filled, name):
     assert IS_CHECKED or hostile.percentile(panels, 0.5) < 2, panels
 
 
+EDGES = {  # the last size that is answered, and what one more gives
+    "parentheses": (lambda n: "SELECT " + "(" * n + "1" + ")" * n, 1000, hostile.DEPTH),
+    "operators": (lambda n: "SELECT 1" + "+1" * n, 998, hostile.DEPTH),
+    "CASE": (lambda n: "SELECT " + "CASE WHEN true THEN " * n + "1" + " END" * n, 998, hostile.DEPTH),
+    "calls": (lambda n: "SELECT " + "abs(" * n + "1" + ")" * n, 998, hostile.DEPTH),
+    "sub-selects": (hostile.nested_select, 499, hostile.DEPTH),
+    "UNION": (lambda n: " UNION ALL ".join(["SELECT 1"] * n), 999, hostile.DEPTH),
+    "json": (lambda n: "SELECT '" + "[" * n + "]" * n + "'::jsonb", 1024, hostile.DEPTH),
+    "text": (lambda n: "SELECT '" + "x" * (n - 9) + "'", 256 << 10, hostile.SIZE),
+    "IN list": (lambda n: "SELECT 1 WHERE 1 IN (" + ",".join(["1"] * n) + ")", ((256 << 10) - 21) // 2, hostile.SIZE),
+    "columns": (lambda n: "SELECT " + ",".join(["1"] * n), 4096, "54011"),
+    "CUBE": (lambda n: f"SELECT count(*) FROM (SELECT {','.join(f'1 AS c{i}' for i in range(n))}) s GROUP BY CUBE ({','.join(f'c{i}' for i in range(n))})",
+             12, "54011"),
+    "rows": (lambda n: f"SELECT generate_series(1, {n})", 1_000_000, hostile.SIZE),
+    "length": (lambda n: f"SELECT length(repeat('x', {n}))", 256 << 20, hostile.SIZE),
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_limits_at_their_edges(filled, name):
+    make, last, sqlstate = EDGES[name]
+    right = (None, hostile.MEMORY) if name == "length" else (None,)
+    assert hostile.ask(filled.http, make(last), timeout_ms=60_000)[1] in right
+    assert hostile.ask(filled.http, make(last + 1), timeout_ms=60_000)[1] == sqlstate
+
+
 def wait_for_slow(server, count):
     end = time.monotonic() + 30
     while server.rows("SELECT count(*) FROM freshet.queries WHERE query_id LIKE 'slow-%' AND cpu_ms > 0")[0][0] < count:
