@@ -10,10 +10,16 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define BLOCK_SIZE_MIN ((size_t)4 << 10)
 #define BLOCK_SIZE_MAX ((size_t)1 << 20)
 #define ALIGNMENT ((size_t)16)
+#define PAGE_SIZE ((size_t)4096)
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 struct arena_block {
     struct arena_block *older;
@@ -56,6 +62,14 @@ void *memory_alloc_aligned(size_t alignment, size_t size)
 void memory_free(void *p)
 {
     free(p);
+}
+
+void memory_touch(void *p, size_t size)
+{
+    char *begin = (char *)((uintptr_t)p & ~(uintptr_t)(PAGE_SIZE - 1));
+    size_t length = ((size_t)((char *)p - begin) + size) & ~(PAGE_SIZE - 1);
+    if (length > 0)
+        (void)madvise(begin, length, MADV_POPULATE_WRITE); /* an old kernel does not know it */
 }
 
 void memory_trim(size_t kept)

@@ -40,6 +40,9 @@ void *memory_realloc(void *old, size_t size);
 /* The address is a multiple of `alignment`, a power of two. */
 void *memory_alloc_aligned(size_t alignment, size_t size);
 void memory_free(void *p);
+/* Makes pages present that are about to be written, all at once: one after the other each costs an
+ * exception too. Only a hint. */
+void memory_touch(void *p, size_t size);
 /* Gives what is free back to the system if it is more than `kept` bytes. Costs 0.1 us a page,
  * during which the heaps' locks are held one by one, and page faults when the memory is wanted
  * again. */

@@ -21,6 +21,8 @@
 
 #define HEAP_BLOCK_FIRST ((size_t)4096)
 #define HEAP_BLOCK_MAX ((size_t)4 << 20)
+#define TOUCH_SIZE ((size_t)64 << 10)
+#define TOUCH_BLOCK_MIN ((size_t)512 << 10)
 #define ENTRIES_FIRST 16
 #define FETCH_GROUP 32
 #define SHORT_SIZE_MAX 64
@@ -49,16 +51,32 @@ void heap_deinit(struct heap *heap)
     heap->blocks = NULL;
 }
 
-static char *heap_block_add(struct heap *heap, size_t size, size_t *room)
+static char *heap_block_add(struct heap *heap, size_t size, size_t *room, bool *is_fresh)
 {
     size_t taken;
-    struct heap_block *block = pool_take(heap->pool, size + sizeof(*block), &taken);
+    struct heap_block *block = pool_take_told(heap->pool, size + sizeof(*block), &taken, is_fresh);
     block->next = heap->blocks;
     block->taken = taken;
     heap->blocks = block;
     heap->total += taken;
     *room = taken - sizeof(*block);
     return (char *)(block + 1);
+}
+
+/* A block of fresh memory is made present a little ahead of its use: so little that the zeros are
+ * in the near cache still. */
+static void heap_touch(struct heap *heap)
+{
+    size_t left = (size_t)(heap->next + heap->left - heap->touched);
+    size_t ahead = heap->next > heap->touched ? (size_t)(heap->next - heap->touched) : 0;
+    size_t size = ahead + TOUCH_SIZE;
+    if (size >= left) {
+        memory_touch(heap->touched, left);
+        heap->touched = NULL;
+        return;
+    }
+    memory_touch(heap->touched, size);
+    heap->touched += size;
 }
 
 char *heap_take(struct heap *heap, size_t size)
@@ -71,17 +89,21 @@ char *heap_take(struct heap *heap, size_t size)
             heap->block_size *= 2;
         bool is_large = size > heap->block_size / 4;
         size_t room;
+        bool is_fresh;
         char *block = heap_block_add(
-            heap, is_large ? size : heap->block_size - sizeof(struct heap_block), &room);
+            heap, is_large ? size : heap->block_size - sizeof(struct heap_block), &room, &is_fresh);
         /* A large text gets a block of its own; going on is in whichever has more left. */
         if (is_large && room - size <= heap->left)
             return block;
         heap->next = block;
         heap->left = room;
+        heap->touched = is_fresh && room > TOUCH_BLOCK_MIN ? block : NULL;
     }
     char *p = heap->next;
     heap->next += size;
     heap->left -= size;
+    if (heap->touched != NULL && heap->next > heap->touched)
+        heap_touch(heap);
     return p;
 }
 

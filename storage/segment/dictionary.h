@@ -13,6 +13,7 @@ struct heap {
     struct heap_block *blocks;
     char *next; /* free bytes of the newest block */
     size_t left;
+    char *touched; /* pages of the newest block are there up to here; NULL: all, or it is small */
     size_t block_size;
     size_t total; /* bytes taken from the pool */
 };

@@ -33,6 +33,7 @@
 #define FEW_ROWS (DICTIONARY_ENTRIES_MAX / 2) /* so many draws are few against its codes */
 #define CAPACITY_MIN 4
 #define MAP_ROWS 256
+#define TEXT_STEP ((size_t)32 << 10)
 
 struct column_state { /* of a column id, for the segment's life */
     uint32_t column_id;
@@ -487,20 +488,21 @@ static void write_codes(const struct job *job, struct chunk_column *column, stru
     }
 }
 
-/* Flat texts: as many rows at a time as lie in one piece of the heap. */
+/* Flat texts: as many rows at a time as lie in one piece of the heap, and no more than the near
+ * cache holds: fresh memory comes with zeros that are there still when the texts go over them. */
 static void write_flat_text(struct segment *segment, struct job *job, struct slice *out,
                             struct range range)
 {
     const uint32_t *sizes = job->source->sizes + range.row;
     uint32_t i = 0;
     while (i < range.count) {
-        /* What fits into the rest of the block, or if nothing does, all that is left. */
+        /* What fits into the rest of the block, or if nothing does, some of what is left. */
         size_t fit = 0;
         uint32_t end = i;
-        while (end < range.count && fit + sizes[end] <= segment->heap.left)
+        while (end < range.count && fit < TEXT_STEP && fit + sizes[end] <= segment->heap.left)
             fit += sizes[end++];
         if (end == i) {
-            for (; end < range.count; end++)
+            for (; end < range.count && fit < TEXT_STEP; end++)
                 fit += sizes[end];
         }
         char *bytes = heap_take(&segment->heap, fit);

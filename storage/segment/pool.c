@@ -81,10 +81,17 @@ static void charge(struct budget *budget, size_t size)
 
 void *pool_take(struct pool *pool, size_t size, size_t *taken)
 {
+    bool is_fresh;
+    return pool_take_told(pool, size, taken, &is_fresh);
+}
+
+void *pool_take_told(struct pool *pool, size_t size, size_t *taken, bool *is_fresh)
+{
     int class = class_of(size);
     *taken = class_size(class, size);
     charge(pool->budget, *taken);
     atomic_fetch_add_explicit(&pool->taken_bytes, *taken, memory_order_relaxed);
+    *is_fresh = true;
     if (class > CLASS_LAST)
         return memory_alloc(*taken);
     mutex_lock(&pool->mutex);
@@ -94,6 +101,7 @@ void *pool_take(struct pool *pool, size_t size, size_t *taken)
         pool->free_bytes -= *taken;
     }
     mutex_unlock(&pool->mutex);
+    *is_fresh = block == NULL;
     return block != NULL ? (void *)block : memory_alloc(*taken);
 }
 

@@ -19,6 +19,8 @@ void pool_destroy(struct pool *pool); /* all blocks must be back */
 /* At least `size` bytes, aligned to 16, not zeroed; *taken is what is charged and must be given
  * back. */
 void *pool_take(struct pool *pool, size_t size, size_t *taken);
+/* Says too whether nobody has had the block before. */
+void *pool_take_told(struct pool *pool, size_t size, size_t *taken, bool *is_fresh);
 void pool_give(struct pool *pool, void *block, size_t taken);
 /* Never 0, never twice: names of dictionaries within the store. */
 uint64_t pool_next_id(struct pool *pool);

@@ -65,12 +65,29 @@ static void test_budget_keeps_a_reserve(void **state)
     assert_int_equal(parent.used, 0);
 }
 
+static void test_touch(void **state)
+{
+    (void)state;
+    size_t size = 50000;
+    for (size_t offset = 0; offset < 5000; offset += 617) {
+        char *bytes = memory_alloc_aligned(4096, offset + size);
+        assert_int_equal((uintptr_t)bytes % 4096, 0);
+        memset(bytes, 7, offset + size);
+        memory_touch(bytes + offset, size); /* changes nothing */
+        memory_touch(bytes + offset, 0);
+        for (size_t i = 0; i < offset + size; i++)
+            assert_int_equal(bytes[i], 7);
+        memory_free(bytes);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_alloc_is_aligned_and_distinct),
         cmocka_unit_test(test_budget_refuses_past_limit),
         cmocka_unit_test(test_budget_keeps_a_reserve),
+        cmocka_unit_test(test_touch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
