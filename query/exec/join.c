@@ -130,23 +130,14 @@ static enum err number_keys(struct exec_node *node, struct evaluator **exprs,
                             struct error *error)
 {
     struct join *join = node->state;
-    size_t key_count = node->plan->join.key_count, count = 0;
+    size_t key_count = node->plan->join.key_count;
     struct column *keys = arena_alloc_array(&node->scratch, key_count, sizeof(*keys));
-    uint32_t selection[VECTOR_ROWS_MAX];
     for (size_t i = 0; i < key_count; i++) {
         enum err err = evaluator_run(exprs[i], in, NULL, 0, &keys[i], error);
         if (err != OK)
             return err;
     }
-    for (uint32_t row = 0; row < in->row_count; row++) {
-        bool is_null = false;
-        for (size_t i = 0; i < key_count; i++)
-            is_null = is_null || column_is_null(&keys[i], row);
-        ids[row] = KEY_NONE;
-        selection[count] = row;
-        count += !is_null;
-    }
-    return tuple_table_ids(&join->keys, keys, selection, count, is_insert, ids, error);
+    return tuple_table_equal_ids(&join->keys, keys, in->row_count, is_insert, ids, error);
 }
 
 static enum err chain_rows(struct exec_node *node, const struct batch *in, size_t first,

@@ -655,6 +655,22 @@ enum err tuple_table_ids(struct tuple_table *table, const struct column *columns
     return err;
 }
 
+enum err tuple_table_equal_ids(struct tuple_table *table, const struct column *columns,
+                               size_t row_count, bool is_insert, uint32_t *ids, struct error *error)
+{
+    uint32_t selection[VECTOR_ROWS_MAX];
+    size_t count = 0;
+    for (uint32_t row = 0; row < row_count; row++) {
+        bool is_null = false;
+        for (size_t i = 0; i < table->column_count; i++)
+            is_null = is_null || column_is_null(&columns[i], row);
+        ids[row] = KEY_NONE;
+        selection[count] = row;
+        count += !is_null;
+    }
+    return tuple_table_ids(table, columns, selection, count, is_insert, ids, error);
+}
+
 /* The values of one column's numbers. */
 static struct column number_column(const struct key_table *table, const uint32_t *ids, size_t count,
                                    struct arena *arena)

@@ -101,6 +101,10 @@ void tuple_table_deinit(struct tuple_table *table);
 MUST_CHECK enum err tuple_table_ids(struct tuple_table *table, const struct column *columns,
                                     const uint32_t *selection, size_t count, bool is_insert,
                                     uint32_t *ids, struct error *error);
+/* The same for rows [0, row_count) as "=" has it: KEY_NONE where a key is NULL. */
+MUST_CHECK enum err tuple_table_equal_ids(struct tuple_table *table, const struct column *columns,
+                                          size_t row_count, bool is_insert, uint32_t *ids,
+                                          struct error *error);
 /* The key columns of the combinations first … first + count - 1, in the arena (texts stay in the
  * table). */
 void tuple_table_keys(const struct tuple_table *table, uint32_t first, size_t count,

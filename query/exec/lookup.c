@@ -83,26 +83,12 @@ static enum err lookup_open(struct exec_node *node, struct error *error)
 
 /* --- keys --- */
 
-enum err lookup_number(struct lookup *lookup, const struct column *keys, size_t key_count,
-                       size_t row_count, bool is_insert, uint32_t *ids, struct error *error)
-{
-    uint32_t selection[VECTOR_ROWS_MAX];
-    size_t count = 0;
-    for (uint32_t row = 0; row < row_count; row++) {
-        bool is_null = false;
-        for (size_t i = 0; i < key_count; i++)
-            is_null = is_null || column_is_null(&keys[i], row);
-        ids[row] = KEY_NONE;
-        selection[count] = row;
-        count += !is_null;
-    }
-    return tuple_table_ids(&lookup->kept->keys, keys, selection, count, is_insert, ids, error);
-}
-
+/* Numbers of keys; KEY_NONE where one is NULL or, not inserting, unknown. */
 static enum err number_keys(struct exec_node *node, struct evaluator **exprs,
                             const struct batch *in, bool is_insert, uint32_t *ids,
                             struct error *error)
 {
+    struct lookup *lookup = node->state;
     size_t key_count = node->plan->lookup.key_count;
     struct column *keys = arena_alloc_array(&node->scratch, key_count + 1, sizeof(*keys));
     for (size_t i = 0; i < key_count; i++) {
@@ -110,7 +96,7 @@ static enum err number_keys(struct exec_node *node, struct evaluator **exprs,
         if (err != OK)
             return err;
     }
-    return lookup_number(node->state, keys, key_count, in->row_count, is_insert, ids, error);
+    return tuple_table_equal_ids(&lookup->kept->keys, keys, in->row_count, is_insert, ids, error);
 }
 
 static enum err keep_order(struct exec_node *node, const struct batch *in, struct error *error)

@@ -39,9 +39,5 @@ void lookup_cut(struct exec_node *node, const struct column *order,
 void lookup_cut_nulls(struct exec_node *node, const struct column *order);
 /* Does a value that compares so with the bound's meet it? */
 bool lookup_meets(const struct lookup_bound *bound, int difference);
-/* Numbers of the keys; KEY_NONE where one is NULL or, not inserting, unknown. */
-MUST_CHECK enum err lookup_number(struct lookup *lookup, const struct column *keys,
-                                  size_t key_count, size_t row_count, bool is_insert, uint32_t *ids,
-                                  struct error *error);
 
 #endif

@@ -198,8 +198,8 @@ static enum err find_places(struct probe *probe, const struct column *values, st
     struct column order = {0};
     for (size_t index = 0; index < plan->lookup.key_count; index++)
         probe->keys[index] = values[probe->key_values[index]];
-    enum err err = lookup_number(lookup, probe->keys, plan->lookup.key_count, probe->row_count,
-                                 false, ids, error);
+    enum err err = tuple_table_equal_ids(&lookup->kept->keys, probe->keys, probe->row_count, false,
+                                         ids, error);
     if (err != OK)
         return err;
     if (plan->lookup.order_count > 0)
