@@ -677,6 +677,7 @@ static enum err to_number_row(struct call *call, const struct value *a, size_t c
     if (t->has_roman || t->has_exponent)
         return error_set(call->error, ERR_UNSUPPORTED, "0A000", "\"%s\" not supported for input",
                          t->has_roman ? "RN" : "EEEE");
+    in.has_point = !t->has_point; /* without one in the template, a point is any other letter */
     writer_init(&in.digits);
     for (size_t i = 0; i < t->part_count; i++)
         take_part(&in, &t->parts[i]);
