@@ -560,9 +560,15 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
                  {"CompositeTypeStmt", "CREATE TYPE"}};
     if (tree_is(&node, "CallStmt"))
         return refuse_call(c, node.fields);
-    for (size_t index = 0; index < array_count(names); index++)
-        if (tree_is(&node, names[index].type))
-            return convert_unsupported(c, 0, "%s", names[index].name);
+    for (size_t index = 0; index < array_count(names); index++) {
+        if (!tree_is(&node, names[index].type))
+            continue;
+        enum err result = convert_unsupported(c, 0, "%s", names[index].name);
+        if (tree_is(&node, "PrepareStmt") || tree_is(&node, "ExecuteStmt"))
+            error_hint(c->error, "There is no session to keep it: write $1 in the query and send "
+                                 "its values as params; the plan is kept.");
+        return result;
+    }
     return convert_unsupported(c, 0, "this statement (%.*s)", SLICE_ARGS(node.type));
 }
 
