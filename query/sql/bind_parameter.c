@@ -162,8 +162,9 @@ enum err bind_finish_parameters(struct binder *b)
     statement->parameter_count = statement->numbered_count + parameters->named.count;
     statement->parameters =
         arena_alloc_zero(b->arena, statement->parameter_count * sizeof(*statement->parameters));
-    memcpy(statement->parameters, parameters->numbered.items,
-           statement->numbered_count * sizeof(*statement->parameters));
+    if (statement->numbered_count > 0)
+        memcpy(statement->parameters, parameters->numbered.items,
+               statement->numbered_count * sizeof(*statement->parameters));
     if (parameters->named.count > 0)
         memcpy(statement->parameters + statement->numbered_count, parameters->named.items,
                parameters->named.count * sizeof(*statement->parameters));
