@@ -220,8 +220,11 @@ enum err in_run(struct frame *frame, struct node *node, struct rows rows, struct
 
 /* --- ANY and ALL --- */
 
+#define COMPARISON_LABOUR 64 /* in bytes of a text, so to speak */
+
 static enum err compare_elements(struct node *node, const struct value *left,
-                                 const struct value *array, struct value *out)
+                                 const struct value *array, struct labour *labour,
+                                 struct value *out)
 {
     bool is_all = node->expr->is_all, has_null = false;
     struct array_reader reader;
@@ -229,12 +232,14 @@ static enum err compare_elements(struct node *node, const struct value *left,
         return error_set(node->call.error, ERR_CORRUPT, NULL, "an array value is malformed");
     out->b = is_all;
     for (struct value element; array_next(&reader, &element);) {
+        enum err err = labour_step(labour, COMPARISON_LABOUR);
+        if (err != OK)
+            return err;
         if (element.is_null || left->is_null) {
             has_null = true;
             continue;
         }
         struct value pair[2] = {*left, element}, result = {.type = type_of(TYPE_BOOL)};
-        enum err err = OK;
         if (element.type.id != node->expr->function->arguments[1]) { /* numeric = ANY (bigint[]) */
             pair[1] = (struct value){.type = type_of(node->expr->function->arguments[1])};
             err = cast_value(&node->call, &element, false, &pair[1]);
@@ -324,12 +329,13 @@ enum err array_compare_run(struct frame *frame, struct node *node, struct rows r
     node->call.arena = &frame->evaluator->batch;
     node->call.error = frame->error;
     *out = result_create(frame, node->expr->type);
+    struct labour labour = {.call = &node->call};
     for (size_t k = 0; k < rows.count; k++) {
         size_t row = rows_at(rows, k);
         struct value a = column_value(&left, row), b = column_value(&array, row);
         struct value result = {.type = node->expr->type, .is_null = b.is_null};
         if (!b.is_null)
-            err = compare_elements(node, &a, &b, &result);
+            err = compare_elements(node, &a, &b, &labour, &result);
         if (err != OK)
             return err;
         result_set(frame, out, row, &result);
