@@ -3,9 +3,10 @@
  * simulated run depends on the machine. */
 #include "storage/base/clock.h"
 
+#include "storage/base/thread.h"
+
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <time.h>
 
