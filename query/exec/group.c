@@ -8,167 +8,204 @@
  * raise. DISTINCT numbers the (group, arguments) pairs and passes on only rows that made a new
  * number. Without keys there is one state from the start, and one row out even if no row came in;
  * DISTINCT and GROUP BY without rows give none. Groups come out in order of first sight. Without
- * keys, right above a scan, some aggregates are told of whole morsels instead (digest.c). */
-#include "query/exec/keys.h"
-#include "query/exec/ordered.h"
+ * keys, right above a scan, some aggregates are told of whole morsels instead (digest.c).
+ *
+ * Tables and states are one tier; there are further ones where groups do not fit the query's
+ * memory and rows are put aside (group_spill.c). */
 #include "query/exec/digest.h"
-#include "query/func/aggregate.h"
+#include "query/exec/group.h"
 
 #include <assert.h>
 #include <string.h>
-
-#define ARGUMENTS_MAX (AGGREGATE_ARGUMENTS_MAX + 1)
-
-struct group_aggregate {
-    const struct aggregate_call *call;
-    size_t state_offset;
-    size_t argument_count; /* order_by comes last */
-    struct evaluator *arguments[ARGUMENTS_MAX];
-    struct evaluator *filter;
-    struct ordered *ordered;   /* ORDER BY in the call; NULL: rows go on as they come */
-    bool is_digested;          /* may be told of whole morsels instead of rows */
-    struct tuple_table values; /* DISTINCT */
-    struct pair_table seen;
-};
-
-struct group {
-    struct exec_memory memory;          /* of keys */
-    struct exec_memory aggregate_arena; /* of states that grow: charged here, batch by batch */
-    struct aggregate_memory aggregate_memory;
-    struct tuple_table keys;
-    struct evaluator **key_exprs;
-    size_t aggregate_count;
-    struct group_aggregate *aggregates;
-    char *states;
-    size_t stride, state_capacity;
-    uint32_t state_count;
-    bool is_built, has_distinct, is_digested;
-    uint32_t next_out;
-};
 
 static struct evaluator *open_expr(struct exec_node *node, const struct expr *expr)
 {
     return expr == NULL ? NULL : evaluator_create(expr, &node->exec->eval);
 }
 
-static void open_aggregate(struct exec_node *node, struct group_aggregate *aggregate,
-                           const struct aggregate_call *call)
+static void open_call(struct exec_node *node, struct group_call *out,
+                      const struct aggregate_call *call)
 {
     struct group *group = node->state;
-    struct type types[ARGUMENTS_MAX];
-    aggregate->call = call;
-    aggregate->state_offset = group->stride;
+    out->call = call;
+    out->state_offset = group->stride;
     group->stride += call->aggregate->state_size;
-    assert(call->argument_count < ARGUMENTS_MAX);
-    for (uint32_t i = 0; i < call->argument_count; i++) {
-        types[i] = call->arguments[i]->type;
-        aggregate->arguments[aggregate->argument_count++] = open_expr(node, call->arguments[i]);
-    }
-    if (call->order_by != NULL) {
-        types[aggregate->argument_count] = call->order_by->type;
-        aggregate->arguments[aggregate->argument_count++] = open_expr(node, call->order_by);
-    }
-    aggregate->filter = open_expr(node, call->filter);
+    assert(call->argument_count < GROUP_ARGUMENTS_MAX);
+    for (uint32_t i = 0; i < call->argument_count; i++)
+        out->arguments[out->argument_count++] = open_expr(node, call->arguments[i]);
+    if (call->order_by != NULL)
+        out->arguments[out->argument_count++] = open_expr(node, call->order_by);
+    out->filter = open_expr(node, call->filter);
     group->has_distinct = group->has_distinct || call->is_distinct;
-    if (call->order_count > 0)
-        aggregate->ordered = ordered_create(node->exec, call);
-    if (call->is_distinct) {
-        tuple_table_init(&aggregate->values, types, aggregate->argument_count - call->order_count,
-                         &group->memory);
-        pair_table_init(&aggregate->seen, &group->memory);
-    }
 }
 
-static enum err grow_states(struct group *group, uint32_t count, struct error *error)
+/* --- tiers --- */
+
+static struct group_rest *open_rests(struct exec_node *node, struct group_tier *tier)
 {
-    if (count <= group->state_count || group->stride == 0)
+    struct group *group = node->state;
+    struct group_rest *rests = memory_alloc_zero((group->call_count + 1) * sizeof(*rests));
+    for (size_t a = 0; a < group->call_count; a++) {
+        const struct aggregate_call *call = group->calls[a].call;
+        struct type types[GROUP_ARGUMENTS_MAX];
+        if (call->order_count > 0)
+            rests[a].ordered = ordered_create(node->exec, call);
+        if (!call->is_distinct)
+            continue;
+        for (uint32_t i = 0; i < call->argument_count; i++)
+            types[i] = call->arguments[i]->type;
+        if (call->order_by != NULL)
+            types[call->argument_count] = call->order_by->type;
+        tuple_table_init(&rests[a].values, types,
+                         group->calls[a].argument_count - call->order_count, &tier->memory);
+        pair_table_init(&rests[a].seen, &tier->memory);
+    }
+    return rests;
+}
+
+static void close_rests(struct group *group, struct group_rest *rests)
+{
+    for (size_t a = 0; rests != NULL && a < group->call_count; a++) {
+        ordered_destroy(rests[a].ordered);
+        if (!group->calls[a].call->is_distinct)
+            continue;
+        tuple_table_deinit(&rests[a].values);
+        pair_table_deinit(&rests[a].seen);
+    }
+    memory_free(rests);
+}
+
+void group_tier_open(struct exec_node *node, struct group_tier *tier)
+{
+    struct group *group = node->state;
+    struct budget *budget = node->exec->budget;
+    tier->used_before = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    exec_memory_init(&tier->memory, budget);
+    exec_memory_init(&tier->aggregate_arena, budget);
+    tier->aggregate_memory = (struct aggregate_memory){
+        .arena = &tier->aggregate_arena.arena, .budget = budget, .zone = node->exec->eval.zone};
+    tuple_table_init(&tier->keys, group->key_types, node->plan->group.key_count, &tier->memory);
+    tier->own = open_rests(node, tier);
+    if (group_tier_above(group, tier) != NULL)
+        tier->above = open_rests(node, tier);
+}
+
+void group_tier_forget(struct exec_node *node, struct group_tier *tier)
+{
+    struct group *group = node->state;
+    if (tier->memory.budget == NULL)
+        return;
+    close_rests(group, tier->own);
+    close_rests(group, tier->above);
+    tier->own = tier->above = NULL;
+    tuple_table_deinit(&tier->keys);
+    exec_memory_release(&tier->memory, tier->states, tier->state_capacity * group->stride);
+    exec_memory_release(&tier->memory, tier->part_of, tier->part_capacity);
+    tier->part_of = NULL;
+    tier->part_capacity = 0;
+    tier->states = NULL;
+    tier->state_capacity = tier->state_count = 0;
+    exec_memory_deinit(&tier->memory);
+    exec_memory_deinit(&tier->aggregate_arena);
+    tier->memory.budget = NULL;
+}
+
+static enum err grow_to(struct exec_node *node, struct group_tier *tier, uint32_t count,
+                        struct error *error)
+{
+    struct group *group = node->state;
+    if (count <= tier->state_count || group->stride == 0)
         return OK;
-    enum err err = exec_memory_grow(&group->memory, (void **)&group->states, &group->state_capacity,
+    enum err err = exec_memory_grow(&tier->memory, (void **)&tier->states, &tier->state_capacity,
                                     count, group->stride, error);
-    for (; err == OK && group->state_count < count; group->state_count++)
-        for (size_t a = 0; a < group->aggregate_count; a++)
-            group->aggregates[a].call->aggregate->init(group->states +
-                                                       group->state_count * group->stride +
-                                                       group->aggregates[a].state_offset);
+    for (; err == OK && tier->state_count < count; tier->state_count++)
+        for (size_t a = 0; a < group->call_count; a++)
+            group->calls[a].call->aggregate->init(tier->states + tier->state_count * group->stride +
+                                                  group->calls[a].state_offset);
     return err;
 }
+
+enum err group_grow_states(struct exec_node *node, struct group_tier *tier, struct error *error)
+{
+    return grow_to(node, tier, tier->keys.count, error);
+}
+
+/* --- open --- */
 
 static void open_digest(struct exec_node *node)
 {
     struct group *group = node->state;
     struct digest_call *calls =
-        arena_alloc_array(&node->exec->arena, group->aggregate_count, sizeof(*calls));
-    for (size_t i = 0; i < group->aggregate_count; i++)
-        calls[i] = (struct digest_call){.call = group->aggregates[i].call,
-                                        .state = group->states + group->aggregates[i].state_offset};
-    group->is_digested = digest_open(node->children[0], calls, group->aggregate_count);
-    for (size_t i = 0; i < group->aggregate_count; i++)
-        group->aggregates[i].is_digested = calls[i].is_digested;
+        arena_alloc_array(&node->exec->arena, group->call_count, sizeof(*calls));
+    for (size_t i = 0; i < group->call_count; i++)
+        calls[i] =
+            (struct digest_call){.call = group->calls[i].call,
+                                 .state = group->tiers[0].states + group->calls[i].state_offset};
+    group->is_digested = digest_open(node->children[0], calls, group->call_count);
+    for (size_t i = 0; i < group->call_count; i++)
+        group->calls[i].is_digested = calls[i].is_digested;
 }
 
 static enum err group_open(struct exec_node *node, struct error *error)
 {
     struct group *group = node->state;
-    const struct plan *plan = node->plan;
-    exec_memory_init(&group->memory, node->exec->budget);
-    exec_memory_init(&group->aggregate_arena, node->exec->budget);
-    group->aggregate_memory = (struct aggregate_memory){.arena = &group->aggregate_arena.arena,
-                                                        .budget = node->exec->budget,
-                                                        .zone = node->exec->eval.zone};
-    group->key_exprs = exec_evaluators(node->exec, plan->group.keys, plan->group.key_count);
-    struct type *types =
-        arena_alloc_array(&node->exec->arena, plan->group.key_count, sizeof(*types));
-    for (size_t i = 0; i < plan->group.key_count; i++)
-        types[i] = plan->group.keys[i]->type;
-    tuple_table_init(&group->keys, types, plan->group.key_count, &group->memory);
-    group->aggregate_count = plan->group.aggregate_count;
-    group->aggregates = arena_alloc_zero(&node->exec->arena,
-                                         (group->aggregate_count + 1) * sizeof(*group->aggregates));
-    for (size_t i = 0; i < group->aggregate_count; i++)
-        open_aggregate(node, &group->aggregates[i], &plan->group.aggregates[i]);
-    if (plan->group.key_count != 0)
+    const struct plan *plan = node->plan, *child = plan->children[0];
+    struct arena *arena = &node->exec->arena;
+    size_t key_count = plan->group.key_count;
+    group->is_open = true;
+    group->key_exprs = exec_evaluators(node->exec, plan->group.keys, key_count);
+    group->key_types = arena_alloc_array(arena, key_count, sizeof(*group->key_types));
+    group->types = arena_alloc_array(arena, child->column_count, sizeof(*group->types));
+    group->can_spill = key_count != 0 && spill_is_on(node->exec);
+    for (size_t i = 0; i < key_count; i++) {
+        group->key_types[i] = plan->group.keys[i]->type;
+        group->can_spill = group->can_spill && !expr_is_volatile(plan->group.keys[i]);
+    }
+    for (size_t i = 0; i < child->column_count; i++)
+        group->types[i] = child->columns[i].type;
+    group->call_count = plan->group.aggregate_count;
+    group->calls = arena_alloc_zero(arena, (group->call_count + 1) * sizeof(*group->calls));
+    for (size_t i = 0; i < group->call_count; i++)
+        open_call(node, &group->calls[i], &plan->group.aggregates[i]);
+    group->tier_count = 1;
+    group_tier_open(node, &group->tiers[0]);
+    if (key_count != 0)
         return OK;
-    enum err err = grow_states(group, 1, error);
-    if (err == OK && node->children[0]->plan->kind == PLAN_SCAN)
+    enum err err = grow_to(node, &group->tiers[0], 1, error);
+    if (err == OK && child->kind == PLAN_SCAN)
         open_digest(node);
     return err;
 }
 
-struct group_rows {
-    const uint32_t *group; /* NULL: all rows are of one group */
-    uint32_t only;         /* that group */
-    uint32_t group_count;
-    const uint32_t *selection; /* NULL: all */
-    size_t count;
-};
+/* --- rows in --- */
 
-/* DISTINCT: the rows of the selection whose (group, arguments) were not seen before, into `fresh`.
- */
-static enum err keep_unseen(struct group_aggregate *aggregate, const struct column *arguments,
-                            const struct group_rows *rows, uint32_t *fresh, size_t *fresh_count,
-                            struct error *error)
+/* DISTINCT: of the rows of the selection those whose (group, arguments) `rest` has not seen before
+ * (is_insert: it has now), into `fresh`. */
+static enum err keep_unseen(struct group_rest *rest, const struct column *arguments,
+                            const struct group_rows *rows, bool is_insert, uint32_t *fresh,
+                            size_t *fresh_count, struct error *error)
 {
     uint32_t ids[VECTOR_ROWS_MAX];
-    uint32_t next = aggregate->values.count;
-    enum err err = tuple_table_ids(&aggregate->values, arguments, rows->selection, rows->count,
-                                   true, ids, error);
+    uint32_t next = rest->values.count;
+    enum err err = tuple_table_ids(&rest->values, arguments, rows->selection, rows->count,
+                                   is_insert, ids, error);
     if (err == OK && rows->group != NULL) {
         struct pair_input input = {
             .left = rows->group,
             .right = ids,
             .left_count = rows->group_count,
-            .right_count = aggregate->values.count,
+            .right_count = rest->values.count,
             .selection = rows->selection,
             .count = rows->count,
-            .is_insert = true,
+            .is_insert = is_insert,
         };
-        next = aggregate->seen.count;
-        err = pair_table_ids(&aggregate->seen, &input, ids, error);
+        next = rest->seen.count;
+        err = pair_table_ids(&rest->seen, &input, ids, error);
     }
     *fresh_count = 0;
     for (size_t i = 0; err == OK && i < rows->count; i++) {
         uint32_t row = rows->selection != NULL ? rows->selection[i] : (uint32_t)i;
-        if (ids[row] == next) {
+        if (ids[row] == (is_insert ? next : KEY_NONE)) {
             fresh[(*fresh_count)++] = row;
             next++;
         }
@@ -176,111 +213,144 @@ static enum err keep_unseen(struct group_aggregate *aggregate, const struct colu
     return err;
 }
 
-static enum err update_aggregate(struct group *group, struct group_aggregate *aggregate,
-                                 const struct batch *in, struct group_rows rows,
-                                 struct error *error)
+/* What a closed tier above has seen of its groups is asked first. */
+static enum err keep_distinct(const struct group_target *target, size_t index,
+                              const struct column *arguments, struct group_rows *rows,
+                              uint32_t *fresh, struct error *error)
 {
-    uint32_t kept[VECTOR_ROWS_MAX + 16], fresh[VECTOR_ROWS_MAX];
-    struct column arguments[ARGUMENTS_MAX];
+    uint32_t unseen[VECTOR_ROWS_MAX];
     enum err err = OK;
-    arguments[aggregate->argument_count] = (struct column){.type = type_of(TYPE_UNKNOWN)};
-    if (aggregate->filter != NULL) {
+    if (target->owner != target->tier) {
         size_t count = 0;
-        err = evaluator_filter(aggregate->filter, in, NULL, 0, kept, &count, error);
+        err =
+            keep_unseen(&target->owner->own[index], arguments, rows, false, unseen, &count, error);
+        rows->selection = unseen;
+        rows->count = count;
+    }
+    size_t count = 0;
+    if (err == OK && rows->count != 0)
+        err = keep_unseen(&target->rest[index], arguments, rows, true, fresh, &count, error);
+    rows->selection = fresh;
+    rows->count = count;
+    return err;
+}
+
+static enum err update_call(struct exec_node *node, const struct group_target *target, size_t index,
+                            const struct batch *in, struct group_rows rows, struct error *error)
+{
+    struct group *group = node->state;
+    const struct group_call *call = &group->calls[index];
+    uint32_t kept[VECTOR_ROWS_MAX + 16], fresh[VECTOR_ROWS_MAX];
+    struct column arguments[GROUP_ARGUMENTS_MAX];
+    enum err err = OK;
+    arguments[call->argument_count] = (struct column){.type = type_of(TYPE_UNKNOWN)};
+    if (call->filter != NULL) {
+        size_t count = 0;
+        err = evaluator_filter(call->filter, in, rows.selection,
+                               rows.selection == NULL ? 0 : rows.count, kept, &count, error);
         if (err != OK || count == 0)
             return err;
         rows.selection = count == in->row_count ? NULL : kept;
         rows.count = count;
     }
-    for (size_t i = 0; err == OK && i < aggregate->argument_count; i++)
-        err = evaluator_run(aggregate->arguments[i], in, rows.selection, rows.count, &arguments[i],
-                            error);
-    if (err == OK && aggregate->call->is_distinct) {
-        size_t count = 0;
-        err = keep_unseen(aggregate, arguments, &rows, fresh, &count, error);
-        if (err == OK && count == 0)
-            return OK;
-        rows.selection = fresh;
-        rows.count = count;
-    }
-    if (err != OK)
+    for (size_t i = 0; err == OK && i < call->argument_count; i++)
+        err =
+            evaluator_run(call->arguments[i], in, rows.selection, rows.count, &arguments[i], error);
+    if (err == OK && call->call->is_distinct)
+        err = keep_distinct(target, index, arguments, &rows, fresh, error);
+    if (err != OK || rows.count == 0)
         return err;
-    if (aggregate->ordered != NULL)
-        return ordered_add(aggregate->ordered, arguments, in->row_count, rows.group, rows.only,
-                           rows.selection, rows.count, error);
-    char *states = group->states + aggregate->state_offset;
+    if (target->rest[index].ordered != NULL)
+        return ordered_add(target->rest[index].ordered, arguments, in->row_count, rows.group,
+                           rows.only, rows.selection, rows.count, error);
+    char *states = target->owner->states + call->state_offset;
     if (rows.group == NULL)
         states += rows.only * group->stride;
-    return aggregate->call->aggregate->update(states, group->stride, rows.group, rows.selection,
-                                              rows.count, arguments, &group->aggregate_memory,
-                                              error);
+    return call->call->aggregate->update(states, group->stride, rows.group, rows.selection,
+                                         rows.count, arguments, &target->tier->aggregate_memory,
+                                         error);
 }
 
-/* The keys' numbers for the rows of a batch, new groups' states made. `ids` has VECTOR_ROWS_MAX. */
-static enum err number_batch(struct exec_node *node, const struct batch *in, uint32_t *ids,
-                             struct group_rows *rows, struct error *error)
+enum err group_update(struct exec_node *node, const struct group_target *target,
+                      const struct batch *in, struct group_rows rows, struct error *error)
+{
+    struct group *group = node->state;
+    bool is_digested = group->is_digested && exec_scan_is_digested(node->children[0]);
+    for (size_t i = 0; i < group->call_count; i++) {
+        if (is_digested && group->calls[i].is_digested)
+            continue;
+        enum err err = update_call(node, target, i, in, rows, error);
+        if (err != OK)
+            return err;
+    }
+    return exec_memory_settle(&target->tier->aggregate_arena, error);
+}
+
+static enum err evaluate_keys(struct exec_node *node, const struct batch *in, struct column **out,
+                              bool *is_one, struct error *error)
 {
     struct group *group = node->state;
     size_t key_count = node->plan->group.key_count;
     arena_reset(&node->scratch);
     struct column *keys = arena_alloc_array(&node->scratch, key_count, sizeof(*keys));
-    bool is_one = true;
     enum err err = OK;
+    *is_one = true;
+    *out = keys;
     for (size_t i = 0; err == OK && i < key_count; i++) {
         err = evaluator_run(group->key_exprs[i], in, NULL, 0, &keys[i], error);
-        is_one = is_one && keys[i].form == COLUMN_CONSTANT;
+        *is_one = *is_one && keys[i].form == COLUMN_CONSTANT;
     }
+    return err;
+}
+
+/* The keys' numbers for the rows of a batch, new groups' states made. `ids` has VECTOR_ROWS_MAX. */
+static enum err number_batch(struct exec_node *node, struct group_tier *tier,
+                             const struct batch *in, const struct column *keys, bool is_one,
+                             uint32_t *ids, struct group_rows *rows, struct error *error)
+{
+    struct group *group = node->state;
+    enum err err =
+        tuple_table_ids(&tier->keys, keys, NULL, is_one ? 1 : in->row_count, true, ids, error);
     if (err == OK)
-        err =
-            tuple_table_ids(&group->keys, keys, NULL, is_one ? 1 : in->row_count, true, ids, error);
-    if (err == OK)
-        err = grow_states(group, group->keys.count, error);
+        err = group_grow_states(node, tier, error);
     rows->only = ids[0];
     rows->group = is_one && !group->has_distinct ? NULL : ids;
-    rows->group_count = group->keys.count;
+    rows->group_count = tier->keys.count;
     for (size_t i = 1; err == OK && is_one && group->has_distinct && i < in->row_count; i++)
         ids[i] = ids[0];
     return err;
 }
 
+static struct group_tier *last_tier(struct group *group)
+{
+    return &group->tiers[group->tier_count - 1];
+}
+
 static enum err add_batch(struct exec_node *node, const struct batch *in, struct error *error)
 {
     struct group *group = node->state;
+    struct group_tier *tier = last_tier(group);
     uint32_t ids[VECTOR_ROWS_MAX] = {0};
     struct group_rows rows = {.count = in->row_count};
+    struct group_target target = {.tier = tier, .owner = tier, .rest = tier->own};
     if (node->plan->group.key_count != 0) {
-        enum err err = number_batch(node, in, ids, &rows, error);
+        struct column *keys;
+        bool is_one;
+        enum err err = evaluate_keys(node, in, &keys, &is_one, error);
+        if (err == OK && group_spill_check(node, tier, in->row_count))
+            return group_spill_batch(node, tier, in, keys, error);
+        if (err == OK)
+            err = number_batch(node, tier, in, keys, is_one, ids, &rows, error);
         if (err != OK)
             return err;
     }
-    bool is_digested = group->is_digested && exec_scan_is_digested(node->children[0]);
-    for (size_t i = 0; i < group->aggregate_count; i++) {
-        if (is_digested && group->aggregates[i].is_digested)
-            continue;
-        enum err err = update_aggregate(group, &group->aggregates[i], in, rows, error);
-        if (err != OK)
-            return err;
-    }
-    return exec_memory_settle(&group->aggregate_arena, error);
-}
-
-/* After the last batch: the rows that aggregates want in an order. */
-static enum err finish_ordered(struct group *group, struct error *error)
-{
-    enum err err = OK;
-    for (size_t i = 0; err == OK && i < group->aggregate_count; i++) {
-        struct group_aggregate *aggregate = &group->aggregates[i];
-        if (aggregate->ordered != NULL)
-            err = ordered_finish(aggregate->ordered, group->states + aggregate->state_offset,
-                                 group->stride, &group->aggregate_memory, &group->aggregate_arena,
-                                 error);
-    }
-    return err;
+    return group_update(node, &target, in, rows, error);
 }
 
 /* Grouping sets of no keys give a row even where no row came in. */
 static enum err add_empty_sets(struct exec_node *node, struct error *error)
 {
+    struct group *group = node->state;
     const struct plan *expand = node->plan->children[0];
     struct arena *arena = &node->exec->arena;
     struct column *columns = arena_alloc_array(arena, expand->column_count, sizeof(*columns));
@@ -293,56 +363,87 @@ static enum err add_empty_sets(struct exec_node *node, struct error *error)
         struct group_rows rows = {.count = 1};
         struct batch one = {
             .row_count = 1, .column_count = expand->column_count, .columns = columns};
+        struct column *keys;
+        bool is_one;
         if (expand->expand.sets[set] != 0)
             continue;
         exec_expand_set(expand, set, NULL, arena, columns + before);
-        err = number_batch(node, &one, ids, &rows, error);
+        err = evaluate_keys(node, &one, &keys, &is_one, error);
+        if (err == OK)
+            err = number_batch(node, &group->tiers[0], &one, keys, is_one, ids, &rows, error);
     }
     return err;
 }
 
-static enum err build_groups(struct exec_node *node, struct error *error)
+/* --- the end of rows --- */
+
+static enum err finish_ordered(struct group *group, struct group_tier *tier,
+                               struct group_tier *owner, struct group_rest *rests,
+                               struct error *error)
 {
-    size_t unchecked = 0;
-    bool has_rows = false;
+    enum err err = OK;
+    for (size_t a = 0; err == OK && rests != NULL && a < group->call_count; a++)
+        if (rests[a].ordered != NULL)
+            err = ordered_finish(rests[a].ordered, owner->states + group->calls[a].state_offset,
+                                 group->stride, &tier->aggregate_memory, &tier->aggregate_arena,
+                                 error);
+    return err;
+}
+
+static enum err read_part(struct exec_node *node, struct group_tier *tier, struct error *error)
+{
     for (;;) {
         struct batch in;
-        enum err err = exec_next(node->children[0], &in, error);
-        if (err == OK && in.row_count == 0 && !has_rows &&
-            node->plan->children[0]->kind == PLAN_EXPAND)
-            err = add_empty_sets(node, error);
-        if (err == OK && in.row_count == 0)
-            return finish_ordered(node->state, error);
-        has_rows = true;
-        if (err != OK)
-            return err;
-        node->exec->actual[node->plan->id].rows_in += in.row_count;
-        err = add_batch(node, &in, error);
-        unchecked += in.row_count;
-        if (err == OK && unchecked >= EXEC_CHECK_ROWS) {
-            err = exec_check(node->exec, error);
-            unchecked = 0;
+        enum err err = spill_stream_read(tier->source, VECTOR_ROWS_MAX, true, &in, error);
+        if (err == OK && in.row_count == 0) {
+            spill_stream_deinit(tier->source); /* its memory is for the groups */
+            return OK;
         }
+        if (err == OK)
+            err = add_batch(node, &in, error);
         if (err != OK)
             return err;
     }
 }
 
-/* One aggregate's results for the groups first … first + count - 1. */
-static enum err finish_aggregate(struct exec_node *node, const struct group_aggregate *aggregate,
-                                 uint32_t first, size_t count, struct column *out,
-                                 struct error *error)
+static enum err build_tier(struct exec_node *node, struct group_tier *tier, struct error *error)
 {
     struct group *group = node->state;
+    enum err err =
+        tier->source == NULL ? exec_each(node, 0, add_batch, error) : read_part(node, tier, error);
+    bool is_empty = tier->source == NULL && tier->keys.count == 0;
+    if (err == OK && is_empty && node->plan->children[0]->kind == PLAN_EXPAND)
+        err = add_empty_sets(node, error);
+    if (err == OK)
+        err = group_spill_end(node, tier, error);
+    if (err != OK || tier->is_closed)
+        return err;
+    if (tier->above != NULL)
+        err = finish_ordered(group, tier, group_tier_above(group, tier), tier->above, error);
+    return err == OK ? finish_ordered(group, tier, tier, tier->own, error) : err;
+}
+
+/* --- groups out --- */
+
+/* One aggregate's results for groups of `owner`: those numbered first + selection[i], or from first
+ * on. */
+static enum err finish_call(struct exec_node *node, struct group_tier *tier,
+                            const struct group_tier *owner, size_t index, uint32_t first,
+                            const uint32_t *selection, size_t count, struct column *out,
+                            struct error *error)
+{
+    struct group *group = node->state;
+    const struct group_call *call = &group->calls[index];
     struct column_builder builder;
-    column_builder_init(&builder, aggregate->call->type, &node->scratch);
+    column_builder_init(&builder, call->call->type, &node->scratch);
     for (size_t i = 0; i < count; i++) {
-        const char *state = group->states + (first + i) * group->stride + aggregate->state_offset;
-        struct value value = {.type = aggregate->call->type};
-        enum err err = aggregate->call->aggregate->finish(state, aggregate->call,
-                                                          &group->aggregate_memory, &value, error);
+        size_t number = first + (selection != NULL ? selection[i] : i);
+        const char *state = owner->states + number * group->stride + call->state_offset;
+        struct value value = {.type = call->call->type};
+        enum err err = call->call->aggregate->finish(state, call->call, &tier->aggregate_memory,
+                                                     &value, error);
         if (err == OK)
-            err = exec_memory_settle(&group->aggregate_arena, error);
+            err = exec_memory_settle(&tier->aggregate_arena, error);
         if (err != OK)
             return err;
         column_builder_add(&builder, &value);
@@ -351,62 +452,96 @@ static enum err finish_aggregate(struct exec_node *node, const struct group_aggr
     return OK;
 }
 
-static enum err group_next(struct exec_node *node, struct batch *out, struct error *error)
+static enum err give(struct exec_node *node, struct group_tier *tier, struct group_tier *owner,
+                     uint32_t first, const uint32_t *selection, size_t span, size_t count,
+                     struct batch *out, struct error *error)
 {
     struct group *group = node->state;
     const struct plan *plan = node->plan;
-    if (!group->is_built) {
-        enum err err = build_groups(node, error);
-        if (err != OK)
-            return err;
-        group->is_built = true;
-    }
-    uint32_t total = plan->group.key_count == 0 ? 1 : group->keys.count;
-    size_t count = total - group->next_out;
-    if (count == 0)
-        return OK;
-    if (count > VECTOR_ROWS_MAX)
-        count = VECTOR_ROWS_MAX;
+    size_t key_count = plan->group.key_count;
     enum err err = exec_check(node->exec, error);
-    if (err != OK)
-        return err;
     arena_reset(&node->scratch);
     struct column *columns =
         arena_alloc_array(&node->scratch, plan->column_count, sizeof(*columns));
-    tuple_table_keys(&group->keys, plan->group.key_count == 0 ? 0 : group->next_out,
-                     plan->group.key_count == 0 ? 0 : count, &node->scratch, columns);
-    for (size_t i = 0; err == OK && i < group->aggregate_count; i++)
-        err = finish_aggregate(node, &group->aggregates[i], group->next_out, count,
-                               &columns[plan->group.key_count + i], error);
-    group->next_out += (uint32_t)count;
-    *out =
-        (struct batch){.row_count = count, .column_count = plan->column_count, .columns = columns};
+    tuple_table_keys(&owner->keys, key_count == 0 ? 0 : first, key_count == 0 ? 0 : span,
+                     &node->scratch, columns);
+    for (size_t i = 0; selection != NULL && i < key_count; i++)
+        columns[i] = column_gather(&columns[i], selection, count, &node->scratch);
+    for (size_t i = 0; err == OK && i < group->call_count; i++)
+        err = finish_call(node, tier, owner, i, first, selection, count, &columns[key_count + i],
+                          error);
+    *out = (struct batch){
+        .row_count = err == OK ? count : 0, .column_count = plan->column_count, .columns = columns};
     return err;
+}
+
+/* The next groups of a tier: first those of a closed one above that are of this part. */
+static enum err give_tier(struct exec_node *node, struct group_tier *tier, struct batch *out,
+                          struct error *error)
+{
+    struct group_tier *above = group_tier_above(node->state, tier);
+    uint32_t selection[VECTOR_ROWS_MAX];
+    while (above != NULL && tier->next_above < above->keys.count) {
+        uint32_t first = tier->next_above, left = above->keys.count - first;
+        uint32_t span = left < VECTOR_ROWS_MAX ? left : VECTOR_ROWS_MAX;
+        size_t count = 0;
+        for (uint32_t i = 0; i < span; i++)
+            if (above->part_of[first + i] == tier->part)
+                selection[count++] = i;
+        tier->next_above += span;
+        if (count != 0)
+            return give(node, tier, above, first, selection, span, count, out, error);
+    }
+    uint32_t total = node->plan->group.key_count == 0 ? 1 : tier->keys.count;
+    uint32_t first = tier->next_out, left = total - first;
+    uint32_t count = left < VECTOR_ROWS_MAX ? left : VECTOR_ROWS_MAX;
+    tier->next_out += count;
+    return count == 0 ? OK : give(node, tier, tier, first, NULL, count, count, out, error);
+}
+
+static enum err group_next(struct exec_node *node, struct batch *out, struct error *error)
+{
+    struct group *group = node->state;
+    while (group->tier_count != 0) {
+        struct group_tier *tier = last_tier(group);
+        enum err err = OK;
+        switch (tier->phase) {
+        case TIER_READS:
+            err = build_tier(node, tier, error);
+            tier->phase = tier->is_closed ? TIER_SPLITS : TIER_GIVES;
+            break;
+        case TIER_GIVES:
+            err = give_tier(node, tier, out, error);
+            if (err != OK || out->row_count != 0)
+                return err;
+            if (!group->can_spill)
+                return OK; /* there is nothing else; the last batch holds until the next call */
+            group_tier_forget(node, tier);
+            tier->phase = TIER_SPLITS;
+            break;
+        case TIER_SPLITS:
+            err = group_next_part(node, error);
+            break;
+        }
+        if (err != OK)
+            return err;
+    }
+    return OK;
 }
 
 static void group_close(struct exec_node *node)
 {
     struct group *group = node->state;
-    if (group->memory.budget == NULL)
+    if (!group->is_open)
         return;
+    while (group->tier_count != 0)
+        group_drop_tier(node);
     exec_evaluators_destroy(group->key_exprs, node->plan->group.key_count);
-    for (size_t i = 0; group->aggregates != NULL && i < group->aggregate_count; i++) {
-        struct group_aggregate *aggregate = &group->aggregates[i];
-        exec_evaluators_destroy(aggregate->arguments, aggregate->argument_count);
-        if (aggregate->filter != NULL)
-            evaluator_destroy(aggregate->filter);
-        ordered_destroy(aggregate->ordered);
-        if (aggregate->call != NULL && aggregate->call->is_distinct) {
-            tuple_table_deinit(&aggregate->values);
-            pair_table_deinit(&aggregate->seen);
-        }
+    for (size_t i = 0; group->calls != NULL && i < group->call_count; i++) {
+        exec_evaluators_destroy(group->calls[i].arguments, group->calls[i].argument_count);
+        if (group->calls[i].filter != NULL)
+            evaluator_destroy(group->calls[i].filter);
     }
-    tuple_table_deinit(&group->keys);
-    memory_free(group->states);
-    if (group->state_capacity != 0)
-        budget_release(node->exec->budget, group->state_capacity * group->stride);
-    exec_memory_deinit(&group->memory);
-    exec_memory_deinit(&group->aggregate_arena);
 }
 
 const struct exec_operator exec_group_operator = {

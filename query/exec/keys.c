@@ -375,11 +375,9 @@ static uint32_t number_bytes(struct key_table *table, struct slice bytes, const 
     return number_hashed(table, bytes, (uint32_t)hash64(bytes.data, bytes.size), value, is_insert);
 }
 
-/* Bytes that are equal where the values are. `buffer` has 32. */
-static struct slice canonical_bytes(const struct key_table *table, const struct column *column,
-                                    size_t row, char *buffer)
+struct slice key_canonical(const struct column *column, size_t row, char *buffer)
 {
-    if (table->physical == PHYSICAL_INTERVAL) {
+    if (type_physical(column->type.id) == PHYSICAL_INTERVAL) {
         __int128 span = interval_span(column->interval[row]);
         memcpy(buffer, &span, sizeof(span));
         return slice_of(buffer, sizeof(span));
@@ -420,8 +418,8 @@ static void number_each(struct key_table *table, const struct key_rows *rows, ui
             memcmp(value, (const char *)column->values + last_row * size, size) == 0)
             ids[row] = ids[last_row]; /* time buckets come in runs */
         else
-            ids[row] = number_bytes(table, canonical_bytes(table, column, row, buffer), value,
-                                    rows->is_insert);
+            ids[row] =
+                number_bytes(table, key_canonical(column, row, buffer), value, rows->is_insert);
         last_row = row;
     }
 }

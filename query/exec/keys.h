@@ -105,6 +105,15 @@ MUST_CHECK enum err tuple_table_ids(struct tuple_table *table, const struct colu
 MUST_CHECK enum err tuple_table_equal_ids(struct tuple_table *table, const struct column *columns,
                                           size_t row_count, bool is_insert, uint32_t *ids,
                                           struct error *error);
+/* key_hash.c: hashes of combinations, equal where these are: hashes[row] for the rows of the
+ * selection. */
+void tuple_hashes(const struct column *columns, size_t column_count, const uint32_t *selection,
+                  size_t count, uint64_t *hashes);
+/* key_hash.c: bytes that so many new combinations may take at most, texts aside. */
+size_t tuple_table_growth(const struct tuple_table *table, size_t extra);
+size_t pair_table_growth(const struct pair_table *table, size_t extra);
+/* Bytes that are equal where the values of a numeric or an interval are. `buffer` has 32. */
+struct slice key_canonical(const struct column *column, size_t row, char *buffer);
 /* The key columns of the combinations first … first + count - 1, in the arena (texts stay in the
  * table). */
 void tuple_table_keys(const struct tuple_table *table, uint32_t first, size_t count,

@@ -79,6 +79,33 @@ enum err ordered_add(struct ordered *ordered, const struct column *arguments, si
     return rowset_append(&ordered->rows, &batch, selection, count, error);
 }
 
+enum err ordered_add_part(struct ordered *ordered, const struct ordered *from,
+                          const uint8_t *part_of, unsigned part, struct error *error)
+{
+    const struct rowset *rows = &from->rows;
+    struct column groups = rowset_column(rows, 0, 0), columns[COLUMNS_MAX + 1];
+    struct batch all = {
+        .row_count = rows->row_count, .column_count = rows->column_count, .columns = columns};
+    uint32_t selection[VECTOR_ROWS_MAX];
+    enum err err = OK;
+    for (size_t i = 0; i < rows->column_count; i++)
+        columns[i] = rowset_column(rows, i, 0);
+    for (size_t row = 0; err == OK && row < rows->row_count;) {
+        size_t count = 0;
+        for (; row < rows->row_count && count < VECTOR_ROWS_MAX; row++) {
+            selection[count] = (uint32_t)row;
+            count += part_of[groups.i[row]] == part;
+        }
+        err = rowset_append(&ordered->rows, &all, selection, count, error);
+    }
+    return err;
+}
+
+size_t ordered_need(const struct ordered *ordered)
+{
+    return 2 * ordered->rows.row_count * sizeof(struct entry);
+}
+
 /* --- the sort --- */
 
 static uint64_t entry_prefix(const struct ordered *ordered, size_t row)

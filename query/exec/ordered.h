@@ -13,6 +13,11 @@ void ordered_destroy(struct ordered *ordered); /* NULL is nothing */
 MUST_CHECK enum err ordered_add(struct ordered *ordered, const struct column *arguments,
                                 size_t row_count, const uint32_t *group, uint32_t only,
                                 const uint32_t *selection, size_t count, struct error *error);
+/* Adds rows of another one of the same call: those of the groups whose part_of is `part`. */
+MUST_CHECK enum err ordered_add_part(struct ordered *ordered, const struct ordered *from,
+                                     const uint8_t *part_of, unsigned part, struct error *error);
+/* Bytes that ordered_finish() will take. */
+size_t ordered_need(const struct ordered *ordered);
 /* Gives all rows to the aggregate, group by group in their order, and frees them. `charge` is where
  * the states' memory is charged, batch by batch. */
 MUST_CHECK enum err ordered_finish(struct ordered *ordered, char *states, size_t stride,

@@ -9,6 +9,7 @@
 
 /* Bits of both sides together up to which pairs lie in an array (4 bytes each). */
 #define DENSE_BITS_MAX 18
+#define DENSE_SHARE 32 /* of the query's memory, where that is small */
 
 enum err id_map_reserve(struct id_map *map, size_t extra, struct exec_memory *memory,
                         struct error *error)
@@ -67,7 +68,8 @@ static enum err pair_widen(struct pair_table *table, const struct pair_input *in
     left = left <= table->left_bits ? table->left_bits : left + (left < 32);
     right = right <= table->right_bits ? table->right_bits : right + (right < 32);
     enum err err;
-    if (left + right > DENSE_BITS_MAX) {
+    size_t size = sizeof(*table->dense) << (left + right < 32 ? left + right : 32);
+    if (left + right > DENSE_BITS_MAX || size > table->memory->budget->limit / DENSE_SHARE) {
         err = id_map_reserve(&table->map, (size_t)table->count + 1, table->memory, error);
         if (err != OK)
             return err;
@@ -80,7 +82,7 @@ static enum err pair_widen(struct pair_table *table, const struct pair_input *in
         table->is_hashed = true;
         return OK;
     }
-    size_t size = (size_t)1 << (left + right);
+    size = (size_t)1 << (left + right);
     err = exec_memory_grow(table->memory, (void **)&table->dense, &table->dense_capacity, size,
                            sizeof(*table->dense), error);
     if (err != OK)

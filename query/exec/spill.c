@@ -43,10 +43,11 @@ bool spill_is_due(const struct exec *exec, size_t own, size_t need)
     if (!spill_is_on(exec) || own == 0)
         return false;
     size_t wanted = used_of(budget) + need, wanted_of_all = all == NULL ? 0 : used_of(all) + need;
-    if (wanted > budget->limit || (all != NULL && wanted_of_all > all->limit))
+    size_t limit_of_all = all == NULL ? SIZE_MAX : all->limit - all->reserve;
+    if (wanted > budget->limit || wanted_of_all > limit_of_all)
         return true;
     bool is_tight = wanted > budget->limit - budget->limit / 4 ||
-                    (all != NULL && wanted_of_all > all->limit - all->limit / 8);
+                    wanted_of_all > limit_of_all - limit_of_all / 8;
     return is_tight && own >= budget->limit / OWN_SHARE;
 }
 

@@ -157,22 +157,26 @@ struct query {
 /* The answer itself is charged too: of many rows some are given, by a condition that stays above
  * everything. */
 #define SOME_OF(query)                                                                             \
-    "/* ordered */ SELECT * FROM (" query ") AS q WHERE CASE WHEN random() >= 0 THEN i % 13 = 0 "  \
+    "SELECT * FROM (" query ") AS q WHERE CASE WHEN random() >= 0 THEN i % 13 = 0 "                \
     "END"
 
 static const struct query sorts[] = {
-    {"1MB", SOME_OF("SELECT * FROM " SOURCE " ORDER BY k, i")},
+    {"1MB", "/* ordered */ " SOME_OF("SELECT * FROM " SOURCE " ORDER BY k, i")},
     {"600kB", "/* ordered */ SELECT i FROM " SOURCE " ORDER BY n"}, /* stable */
-    {"1MB", SOME_OF("SELECT i, s FROM " SOURCE " ORDER BY s DESC, i")},
-    {"1MB", SOME_OF("SELECT i, n FROM " SOURCE " ORDER BY n DESC NULLS LAST, -i")},
-    {"1MB", SOME_OF("SELECT i, d, s FROM " SOURCE " ORDER BY d DESC, p, s, i OFFSET 777")},
-    {"1MB", SOME_OF("SELECT i, s FROM " SOURCE " ORDER BY k DESC, i LIMIT 9000 OFFSET 5000")},
-    {"1MB", SOME_OF("SELECT i, s FROM " SOURCE " ORDER BY i LIMIT 12000")},
-    {"1MB", SOME_OF("SELECT i, s, k FROM " SOURCE " ORDER BY i LIMIT 10 OFFSET 19985")},
-    {"1MB", SOME_OF("SELECT p, i FROM " SOURCE " ORDER BY p, i DESC")},
-    {"320kB", SOME_OF("SELECT * FROM " SOURCE " ORDER BY s, i")}, /* runs of runs */
-    {"6MB", SOME_OF("SELECT i, repeat(s, 30 + i::int % 40) AS r FROM " SOURCE
-                    " WHERE i < 8000 ORDER BY k, i") " AND i < 1000"},
+    {"1MB", "/* ordered */ " SOME_OF("SELECT i, s FROM " SOURCE " ORDER BY s DESC, i")},
+    {"1MB", "/* ordered */ " SOME_OF("SELECT i, n FROM " SOURCE " ORDER BY n DESC NULLS LAST, -i")},
+    {"1MB", "/* ordered */ " SOME_OF("SELECT i, d, s FROM " SOURCE
+                                     " ORDER BY d DESC, p, s, i OFFSET 777")},
+    {"1MB", "/* ordered */ " SOME_OF("SELECT i, s FROM " SOURCE
+                                     " ORDER BY k DESC, i LIMIT 9000 OFFSET 5000")},
+    {"1MB", "/* ordered */ " SOME_OF("SELECT i, s FROM " SOURCE " ORDER BY i LIMIT 12000")},
+    {"1MB",
+     "/* ordered */ " SOME_OF("SELECT i, s, k FROM " SOURCE " ORDER BY i LIMIT 10 OFFSET 19985")},
+    {"1MB", "/* ordered */ " SOME_OF("SELECT p, i FROM " SOURCE " ORDER BY p, i DESC")},
+    {"320kB",
+     "/* ordered */ " SOME_OF("SELECT * FROM " SOURCE " ORDER BY s, i")}, /* runs of runs */
+    {"6MB", "/* ordered */ " SOME_OF("SELECT i, repeat(s, 30 + i::int % 40) AS r FROM " SOURCE
+                                     " WHERE i < 8000 ORDER BY k, i") " AND i < 1000"},
 };
 
 static void check_all(const struct query *queries, size_t count)
@@ -192,6 +196,37 @@ static void test_sorts(void **state)
 {
     (void)state;
     check_all(sorts, array_count(sorts));
+}
+
+static const struct query groups[] = {
+    {"1MB",
+     SOME_OF("SELECT k AS i, count(*), sum(n), min(i), max(d), avg(p) FROM " SOURCE " GROUP BY k")},
+    {"1MB", SOME_OF("SELECT i, k, count(*) AS c FROM " SOURCE " GROUP BY i, k")},
+    {"2MB", SOME_OF("SELECT i, s, n, d, p FROM " SOURCE " GROUP BY i, s, n, d, p")},
+    {"1MB", "SELECT count(*), sum(i), max(s) FROM (SELECT DISTINCT i, s FROM " SOURCE ") AS q"},
+    {"1MB", "SELECT count(*), sum(c), sum(i) FROM (SELECT i, i::text AS t, count(*) AS c "
+              "FROM generate_series(1, 400000) AS g(i) GROUP BY 1, 2) AS q"}, /* parts of parts */
+    {"1MB", SOME_OF("SELECT i / 2 AS i, min(s), max(s) FROM " SOURCE " GROUP BY i / 2")},
+    {"1MB", SOME_OF("SELECT i % 4000 AS i, array_agg(n), string_agg(s, ',') FROM " SOURCE
+                    " WHERE i <= 9000 GROUP BY 1")},
+    {"2MB", SOME_OF("SELECT i % 3000 AS i, count(DISTINCT n), sum(DISTINCT k) FROM " SOURCE
+                    " GROUP BY 1")},
+    {"2MB", SOME_OF("SELECT i % 3001 AS i, string_agg(s, ',' ORDER BY n DESC, s), "
+                    "array_agg(DISTINCT k % 3) FROM " SOURCE " GROUP BY 1")},
+    {"4MB",
+     SOME_OF("SELECT i % 5000 AS i, percentile_cont(0.3) WITHIN GROUP (ORDER BY d), "
+             "first(s, n), count(*) FILTER (WHERE n > 500), mode() WITHIN GROUP (ORDER BY k), "
+             "approx_count_distinct(s) FROM " SOURCE " GROUP BY 1")},
+    {"1MB", SOME_OF("SELECT i, k % 10 AS k, grouping(i), count(*) FROM " SOURCE
+                    " GROUP BY ROLLUP (i, k % 10)")},
+    {"1MB", "SELECT n, d::numeric, count(*), sum(i) FROM " SOURCE " GROUP BY n, d::numeric, i % 7 "
+            "HAVING sum(i) % 50 = 0"},
+};
+
+static void test_groups(void **state)
+{
+    (void)state;
+    check_all(groups, array_count(groups));
 }
 
 /* --- off --- */
@@ -215,8 +250,9 @@ static const struct {
     const char *fault;
     const struct query *query;
 } planted[] = {
-    {"sort.run_dropped", &sorts[0]},
-    {"sort.merge_order", &sorts[1]},
+    {"sort.run_dropped", &sorts[0]}, {"sort.merge_order", &sorts[1]},
+    {"group.part_lost", &groups[3]}, {"group.part_twice", &groups[0]},
+    {"group.part_lost", &groups[7]},
 };
 
 static void test_planted(void **state)
@@ -242,7 +278,7 @@ static void test_planted(void **state)
 static void test_disk_errors(void **state)
 {
     (void)state;
-    static const struct query *const victims[] = {&sorts[0]};
+    static const struct query *const victims[] = {&sorts[0], &groups[0], &groups[7]};
     struct fixture f;
     setup(&f);
     for (size_t i = 0; i < array_count(victims); i++) {
@@ -271,9 +307,8 @@ static void test_disk_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sorts),
-        cmocka_unit_test(test_off),
-        cmocka_unit_test(test_planted),
+        cmocka_unit_test(test_sorts),       cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_off),         cmocka_unit_test(test_planted),
         cmocka_unit_test(test_disk_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

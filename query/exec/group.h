@@ -1,0 +1,113 @@
+/* The inside of GROUP BY, shared by group.c and group_spill.c. */
+#ifndef FRESHET_QUERY_EXEC_GROUP_H
+#define FRESHET_QUERY_EXEC_GROUP_H
+
+#include "query/exec/keys.h"
+#include "query/exec/ordered.h"
+#include "query/exec/spill.h"
+#include "query/func/aggregate.h"
+
+#define GROUP_ARGUMENTS_MAX (AGGREGATE_ARGUMENTS_MAX + 1)
+#define GROUP_PARTS 32
+#define GROUP_PART_BITS 5
+#define GROUP_DEPTH_MAX 6
+
+/* One aggregate's call. */
+struct group_call {
+    const struct aggregate_call *call;
+    size_t state_offset;
+    size_t argument_count; /* order_by comes last */
+    struct evaluator *arguments[GROUP_ARGUMENTS_MAX];
+    struct evaluator *filter;
+    bool is_digested; /* may be told of whole morsels instead of rows */
+};
+
+/* What a call keeps beside its states. */
+struct group_rest {
+    struct tuple_table values; /* DISTINCT */
+    struct pair_table seen;
+    struct ordered *ordered; /* ORDER BY in the call; NULL: rows go on as they come */
+};
+
+/* The groups of the rows of one source: of all of them, or of those of a part. */
+struct group_tier {
+    struct exec_memory memory;          /* of keys */
+    struct exec_memory aggregate_arena; /* of states that grow: charged here, batch by batch */
+    struct aggregate_memory aggregate_memory;
+    struct tuple_table keys;
+    char *states;
+    size_t state_capacity;
+    uint32_t state_count;
+    struct group_rest *own; /* by call */
+    struct group_rest
+        *above; /* by call, of the groups of a closed tier above; NULL: there is none */
+    struct spill_stream *parts; /* frozen: rows put aside, by their keys' hashes; NULL: it is not */
+    bool is_closed;             /* all further rows are put aside */
+    uint8_t *part_of;           /* closed: by group */
+    size_t part_capacity;
+    struct spill_stream *source; /* NULL: the child */
+    unsigned part;               /* of the tier above, that the source is */
+    size_t used_before;          /* of the query's memory */
+    enum { TIER_READS, TIER_GIVES, TIER_SPLITS } phase;
+    uint32_t next_above, next_out;
+    unsigned next_part;
+};
+
+struct group {
+    struct evaluator **key_exprs;
+    struct type *key_types, *types; /* of keys, of the child's columns */
+    size_t call_count;
+    struct group_call *calls;
+    size_t stride;
+    bool has_distinct, is_digested, is_open;
+    bool can_spill; /* keys that can be told again from rows put aside */
+    struct group_tier tiers[GROUP_DEPTH_MAX];
+    size_t tier_count;
+};
+
+/* Rows of a batch that are of one tier's groups. */
+struct group_rows {
+    const uint32_t *group; /* NULL: all rows are of one group */
+    uint32_t only;         /* that group */
+    uint32_t group_count;
+    const uint32_t *selection; /* NULL: all */
+    size_t count;
+};
+
+/* --- group.c --- */
+
+void group_tier_open(struct exec_node *node, struct group_tier *tier);
+/* Keys, states and what else groups take; parts stay. */
+void group_tier_forget(struct exec_node *node, struct group_tier *tier);
+MUST_CHECK enum err group_grow_states(struct exec_node *node, struct group_tier *tier,
+                                      struct error *error);
+/* Adds rows to the states of `owner` (the tier, or the closed one above it); `rest` is what the
+ * tier keeps for its groups. */
+struct group_target {
+    struct group_tier *tier, *owner;
+    struct group_rest *rest;
+};
+MUST_CHECK enum err group_update(struct exec_node *node, const struct group_target *target,
+                                 const struct batch *in, struct group_rows rows,
+                                 struct error *error);
+
+/* --- group_spill.c --- */
+
+/* The closed tier right above, whose groups this one's rows may be of; NULL: there is none. */
+struct group_tier *group_tier_above(struct group *group, const struct group_tier *tier);
+/* Before so many rows are added: freezes or closes the tier where that is due. Is the batch one for
+ * group_spill_batch()? */
+bool group_spill_check(struct exec_node *node, struct group_tier *tier, size_t row_count);
+/* Adds a batch to a tier that is frozen, closed or below a closed one; `keys` are its key columns.
+ */
+MUST_CHECK enum err group_spill_batch(struct exec_node *node, struct group_tier *tier,
+                                      const struct batch *in, const struct column *keys,
+                                      struct error *error);
+/* After the tier's last row. */
+MUST_CHECK enum err group_spill_end(struct exec_node *node, struct group_tier *tier,
+                                    struct error *error);
+/* The next part of the last tier as a tier of its own; without one the tier goes. */
+MUST_CHECK enum err group_next_part(struct exec_node *node, struct error *error);
+void group_drop_tier(struct exec_node *node); /* the last one, with all it has */
+
+#endif

@@ -1,0 +1,117 @@
+/* Hashes of key combinations, for rows that are put aside by them, and what a table of keys may
+ * grow by.
+ *
+ * Hashes follow the equality of keys.c: NULLs are one value, -0 is 0, NaN is NaN, 1.0 is 1.00, an
+ * interval is its span. They are of the values, never of dictionary codes, so they are the same for
+ * one value wherever it comes from. */
+#include "query/exec/keys.h"
+
+#include "storage/base/hash.h"
+
+#include <string.h>
+
+#define HASH_NULL 0x9E3779B97F4A7C15ULL
+#define DIRECT_GROWTH 2 /* an array of places is made anew for twice the keys, about */
+
+static uint64_t hash_float(double value)
+{
+    uint64_t word = 0x7FF8000000000000ULL;
+    if (value == 0)
+        word = 0;
+    else if (value == value)
+        memcpy(&word, &value, sizeof(word));
+    return hash_mix(word + 1);
+}
+
+static uint64_t hash_value(const struct column *column, enum physical physical, size_t row)
+{
+    char buffer[32];
+    struct slice bytes;
+    size_t index = column_index(column, row);
+    switch (physical) {
+    case PHYSICAL_BOOL:
+        return hash_mix(column->b[index] != 0 ? 2 : 1);
+    case PHYSICAL_INT:
+        return hash_mix((uint64_t)column->i[index] + 1);
+    case PHYSICAL_FLOAT:
+        return hash_float(column->f[index]);
+    case PHYSICAL_TEXT:
+        bytes = column_text(column, row);
+        return hash64(bytes.data, bytes.size);
+    case PHYSICAL_NUMERIC:
+    case PHYSICAL_INTERVAL:
+        break;
+    }
+    bytes = key_canonical(column, index, buffer);
+    return hash64(bytes.data, bytes.size);
+}
+
+void tuple_hashes(const struct column *columns, size_t column_count, const uint32_t *selection,
+                  size_t count, uint64_t *hashes)
+{
+    for (size_t i = 0; i < count; i++)
+        hashes[selection != NULL ? selection[i] : i] = 0;
+    for (size_t c = 0; c < column_count; c++) {
+        enum physical physical = type_physical(columns[c].type.id);
+        for (size_t i = 0; i < count; i++) {
+            size_t row = selection != NULL ? selection[i] : i;
+            uint64_t hash = column_is_null(&columns[c], row)
+                                ? HASH_NULL
+                                : hash_value(&columns[c], physical, row);
+            hashes[row] = hash_mix(hashes[row] * 31 + hash);
+        }
+    }
+}
+
+/* --- growth --- */
+
+static size_t array_growth(size_t capacity, size_t needed, size_t size)
+{
+    return needed <= capacity ? 0 : (needed > 2 * capacity ? needed - capacity : capacity) * size;
+}
+
+/* The new entries are there beside the old ones for a moment. */
+static size_t map_growth(const struct id_map *map, size_t extra)
+{
+    size_t capacity = map->capacity == 0 ? 64 : map->capacity;
+    while (capacity < (map->count + extra) * 2)
+        capacity *= 2;
+    return capacity == map->capacity ? 0 : capacity * sizeof(*map->entries);
+}
+
+static size_t column_growth(const struct key_table *table, size_t extra)
+{
+    size_t needed = table->count + extra + 1;
+    size_t bytes = array_growth(table->values_capacity, needed, physical_size(table->physical));
+    if (table->physical == PHYSICAL_BOOL || table->physical == PHYSICAL_INT ||
+        table->physical == PHYSICAL_FLOAT) {
+        if (table->direct == NULL)
+            return bytes + map_growth(&table->map, extra);
+        return bytes + array_growth(table->direct_capacity,
+                                    table->direct_size + DIRECT_GROWTH * extra,
+                                    sizeof(*table->direct));
+    }
+    bytes += array_growth(table->bytes_capacity, needed, sizeof(*table->bytes));
+    size_t capacity = table->text_capacity == 0 ? 64 : table->text_capacity;
+    while (capacity < (table->count + extra) * 2)
+        capacity *= 2;
+    return bytes + (capacity == table->text_capacity ? 0 : capacity * sizeof(*table->text_entries));
+}
+
+size_t pair_table_growth(const struct pair_table *table, size_t extra)
+{
+    return array_growth(table->pairs_capacity, table->count + extra, sizeof(*table->pairs)) +
+           (table->is_hashed ? map_growth(&table->map, extra)
+                             : array_growth(table->dense_capacity, table->dense_capacity + 1,
+                                            sizeof(*table->dense)));
+}
+
+size_t tuple_table_growth(const struct tuple_table *table, size_t extra)
+{
+    size_t bytes = 0;
+    for (size_t c = 0; c < table->column_count; c++)
+        bytes += column_growth(&table->columns[c], extra);
+    for (size_t c = 1; c < table->column_count; c++)
+        bytes += pair_table_growth(&table->pairs[c], extra);
+    return bytes;
+}
