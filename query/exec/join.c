@@ -14,46 +14,16 @@
  * is done, a built row (a byte each) when the probing side is. Semi and anti joins give left rows
  * only, at one place or the other; of the right side they keep no more than the keys where these
  * are all there is to know. A condition beside the keys is evaluated over the columns it names;
- * the others are gathered for the pairs it keeps. The built side is charged to the query's memory;
- * the flags are looked at every 64 Ki candidates, so that a cross join can always be stopped. */
-#include "query/exec/keys.h"
-#include "query/exec/rowset.h"
+ * the others are gathered for the pairs it keeps. The built side is charged to the query's memory,
+ * past which both sides are put aside in parts that are joined one by one (join_spill.c); the flags
+ * are looked at every 64 Ki candidates, so that a cross join can always be stopped. */
+#include "query/exec/join.h"
 
 #include <string.h>
 
 /* The left side is built if the right one is so many times as long. */
 #define FLIP_FACTOR 4
 #define NAMES_MAX 1024 /* built rows whose texts become a dictionary */
-
-struct join {
-    struct exec_memory memory;
-    unsigned build, probe; /* children: 0 left, 1 right */
-    bool is_probe_outer, is_build_outer;
-    bool is_first_enough; /* semi and anti, left probing: one match tells all */
-    bool is_marking;      /* semi and anti, left built: only what met something is noted */
-    bool is_keys_only;    /* … and there are keys and no condition: built rows are not kept */
-    struct rowset rows;   /* the built side */
-    struct column
-        *names; /* by its columns: texts as a dictionary, where they are few; NULL: none */
-    struct tuple_table keys;
-    struct evaluator **side_keys[2];
-    struct evaluator *condition;
-    bool *is_in_condition; /* by column of left and right: gathered before the condition */
-    uint32_t *heads;       /* by key number: first built row, KEY_NONE: none */
-    uint32_t *chain;       /* by built row: the next one of its key */
-    uint32_t *tails;       /* while building */
-    uint8_t *is_met;       /* by built row, if is_build_outer */
-    size_t head_capacity, chain_capacity, tail_capacity, met_capacity;
-    bool is_built, is_probe_done;
-    uint32_t next_unmet; /* built row to look at next, once the probing side is done */
-    /* the probing batch in hand */
-    struct batch in;
-    uint32_t row;
-    uint32_t candidate; /* built row to try next for `row`, KEY_NONE: none */
-    uint32_t ids[VECTOR_ROWS_MAX];
-    uint8_t has_match[VECTOR_ROWS_MAX];
-    size_t unchecked;
-};
 
 /* --- which side is built --- */
 
@@ -98,22 +68,60 @@ static void note_column(void *context, uint32_t column)
     ((bool *)context)[column] = true;
 }
 
+static struct type *column_types(struct exec_node *node, const struct plan *plan)
+{
+    struct type *types = arena_alloc_array(&node->exec->arena, plan->column_count, sizeof(*types));
+    for (size_t i = 0; i < plan->column_count; i++)
+        types[i] = plan->columns[i].type;
+    return types;
+}
+
+void join_tables_open(struct exec_node *node)
+{
+    struct join *join = node->state;
+    const struct plan *build = node->plan->children[join->build];
+    exec_memory_init(&join->memory, node->exec->budget);
+    rowset_init(&join->rows, build->columns, build->column_count, node->exec->budget);
+    tuple_table_init(&join->keys, join->key_types, node->plan->join.key_count, &join->memory);
+}
+
+void join_tables_close(struct exec_node *node)
+{
+    struct join *join = node->state;
+    if (join->memory.budget == NULL)
+        return;
+    exec_memory_release(&join->memory, join->heads, join->head_capacity * sizeof(uint32_t));
+    exec_memory_release(&join->memory, join->chain, join->chain_capacity * sizeof(uint32_t));
+    exec_memory_release(&join->memory, join->tails, join->tail_capacity * sizeof(uint32_t));
+    exec_memory_release(&join->memory, join->is_met, join->met_capacity);
+    join->heads = join->chain = join->tails = NULL;
+    join->names = NULL; /* in the memory that goes */
+    join->is_met = NULL;
+    join->head_capacity = join->chain_capacity = join->tail_capacity = join->met_capacity = 0;
+    tuple_table_deinit(&join->keys);
+    rowset_deinit(&join->rows);
+    exec_memory_deinit(&join->memory);
+}
+
 static enum err join_open(struct exec_node *node, struct error *error)
 {
     (void)error;
     struct join *join = node->state;
     const struct plan *plan = node->plan;
+    size_t key_count = plan->join.key_count;
     choose_sides(node);
-    const struct plan *build = plan->children[join->build];
-    exec_memory_init(&join->memory, node->exec->budget);
-    rowset_init(&join->rows, build->columns, build->column_count, node->exec->budget);
-    join->side_keys[0] = exec_evaluators(node->exec, plan->join.left_keys, plan->join.key_count);
-    join->side_keys[1] = exec_evaluators(node->exec, plan->join.right_keys, plan->join.key_count);
-    struct type *types =
-        arena_alloc_array(&node->exec->arena, plan->join.key_count, sizeof(*types));
-    for (size_t i = 0; i < plan->join.key_count; i++)
-        types[i] = plan->join.right_keys[i]->type;
-    tuple_table_init(&join->keys, types, plan->join.key_count, &join->memory);
+    join->side_keys[0] = exec_evaluators(node->exec, plan->join.left_keys, key_count);
+    join->side_keys[1] = exec_evaluators(node->exec, plan->join.right_keys, key_count);
+    join->key_types = arena_alloc_array(&node->exec->arena, key_count, sizeof(*join->key_types));
+    join->can_spill = spill_is_on(node->exec);
+    for (size_t i = 0; i < key_count; i++) {
+        join->key_types[i] = plan->join.right_keys[i]->type;
+        join->can_spill = join->can_spill && !expr_is_volatile(plan->join.left_keys[i]) &&
+                          !expr_is_volatile(plan->join.right_keys[i]);
+    }
+    for (unsigned side = 0; side < 2; side++)
+        join->side_types[side] = column_types(node, plan->children[side]);
+    join_tables_open(node);
     if (plan->join.condition == NULL)
         return OK;
     join->condition = evaluator_create(plan->join.condition, &node->exec->eval);
@@ -124,7 +132,8 @@ static enum err join_open(struct exec_node *node, struct error *error)
 
 /* --- the built side --- */
 
-/* The numbers of a batch's keys; KEY_NONE where a key is NULL or, probing, unknown. */
+/* The numbers of a batch's keys (exprs NULL: it is nothing but keys); KEY_NONE where a key is NULL
+ * or, probing, unknown. */
 static enum err number_keys(struct exec_node *node, struct evaluator **exprs,
                             const struct batch *in, bool is_insert, uint32_t *ids,
                             struct error *error)
@@ -133,7 +142,11 @@ static enum err number_keys(struct exec_node *node, struct evaluator **exprs,
     size_t key_count = node->plan->join.key_count;
     struct column *keys = arena_alloc_array(&node->scratch, key_count, sizeof(*keys));
     for (size_t i = 0; i < key_count; i++) {
-        enum err err = evaluator_run(exprs[i], in, NULL, 0, &keys[i], error);
+        enum err err = OK;
+        if (exprs == NULL)
+            keys[i] = in->columns[i];
+        else
+            err = evaluator_run(exprs[i], in, NULL, 0, &keys[i], error);
         if (err != OK)
             return err;
     }
@@ -174,14 +187,16 @@ static enum err chain_rows(struct exec_node *node, const struct batch *in, size_
     return OK;
 }
 
-static enum err keep_batch(struct exec_node *node, const struct batch *in, struct error *error)
+enum err join_keep(struct exec_node *node, const struct batch *in, struct error *error)
 {
     struct join *join = node->state;
     size_t first = join->rows.row_count;
     arena_reset(&node->scratch);
     if (join->is_keys_only) {
         uint32_t ids[VECTOR_ROWS_MAX];
-        return number_keys(node, join->side_keys[join->build], in, true, ids, error);
+        bool is_of_keys = join->has_task; /* what was put aside of the rows */
+        return number_keys(node, is_of_keys ? NULL : join->side_keys[join->build], in, true, ids,
+                           error);
     }
     enum err err = rowset_append(&join->rows, in, NULL, in->row_count, error);
     if (err == OK && node->plan->join.key_count != 0)
@@ -192,6 +207,17 @@ static enum err keep_batch(struct exec_node *node, const struct batch *in, struc
     if (err == OK && join->is_build_outer)
         memset(join->is_met + first, 0, in->row_count);
     return err;
+}
+
+static enum err keep_or_spill(struct exec_node *node, const struct batch *in, struct error *error)
+{
+    struct join *join = node->state;
+    enum err err = OK;
+    if (!join->is_split && join_spill_is_due(node, in))
+        err = join_split(node, error);
+    if (err != OK)
+        return err;
+    return join->is_split ? join_route_build(node, in, error) : join_keep(node, in, error);
 }
 
 /* --- the probing side --- */
@@ -220,14 +246,17 @@ static uint32_t next_candidate(const struct exec_node *node, uint32_t built)
 static enum err next_probe(struct exec_node *node, struct error *error)
 {
     struct join *join = node->state;
-    enum err err = exec_next(node->children[join->probe], &join->in, error);
+    enum err err = join->is_split ? join_read_probe(node, error)
+                                  : exec_next(node->children[join->probe], &join->in, error);
     if (err != OK || join->in.row_count == 0) {
         join->is_probe_done = true;
         return err;
     }
-    node->exec->actual[node->plan->id].rows_in += join->in.row_count;
+    if (!join->is_split) {
+        node->exec->actual[node->plan->id].rows_in += join->in.row_count;
+        memset(join->has_match, 0, join->in.row_count);
+    }
     arena_reset(&node->scratch);
-    memset(join->has_match, 0, join->in.row_count);
     if (node->plan->join.key_count != 0)
         err = number_keys(node, join->side_keys[join->probe], &join->in, false, join->ids, error);
     join->row = 0;
@@ -392,7 +421,9 @@ static void finish_probe(struct exec_node *node, struct batch *out)
 {
     struct join *join = node->state;
     uint32_t probe[VECTOR_ROWS_MAX];
-    if (join->is_probe_outer || join->is_first_enough) {
+    if (join->is_more) {
+        join_note_pass(join);
+    } else if (join->is_probe_outer || join->is_first_enough) {
         size_t count = take_probe(join, node->plan->join.kind == JOIN_SEMI, probe);
         if (count != 0)
             make_pairs(node, probe, NULL, count, NULL, out);
@@ -443,16 +474,11 @@ static enum err probe_step(struct exec_node *node, struct batch *out, struct err
     return match_candidates(node, probe, built, count, out, error);
 }
 
-static enum err join_next(struct exec_node *node, struct batch *out, struct error *error)
+/* All that is to come of the rows built and the probing side there is; 0 rows: the end of it. */
+static enum err join_pass(struct exec_node *node, struct batch *out, struct error *error)
 {
     struct join *join = node->state;
     enum err err = OK;
-    if (!join->is_built) {
-        err = exec_each(node, join->build, keep_batch, error);
-        if (err == OK)
-            err = name_texts(node, error);
-        join->is_built = err == OK;
-    }
     out->row_count = 0;
     while (err == OK && out->row_count == 0 && !join->is_probe_done)
         err = join->in.row_count == 0 ? next_probe(node, error) : probe_step(node, out, error);
@@ -461,22 +487,41 @@ static enum err join_next(struct exec_node *node, struct batch *out, struct erro
     return err;
 }
 
+static enum err join_next(struct exec_node *node, struct batch *out, struct error *error)
+{
+    struct join *join = node->state;
+    enum err err = OK;
+    bool is_end = false;
+    if (!join->is_built) {
+        err = exec_each(node, join->build, keep_or_spill, error);
+        if (err == OK && !join->is_split)
+            err = name_texts(node, error);
+        if (err == OK && join->is_split)
+            err = join_split_probe(node, error);
+        if (err == OK && join->is_split)
+            err = join_next_pass(node, &is_end, error);
+        join->is_built = err == OK;
+    }
+    while (err == OK && !is_end) {
+        err = join_pass(node, out, error);
+        if (err != OK || out->row_count != 0 || !join->is_split)
+            return err;
+        err = join_next_pass(node, &is_end, error);
+    }
+    return err;
+}
+
 static void join_close(struct exec_node *node)
 {
     struct join *join = node->state;
-    if (join->memory.budget == NULL)
+    if (join->side_keys[0] == NULL)
         return;
     for (unsigned side = 0; side < 2; side++)
         exec_evaluators_destroy(join->side_keys[side], node->plan->join.key_count);
     if (join->condition != NULL)
         evaluator_destroy(join->condition);
-    exec_memory_release(&join->memory, join->heads, join->head_capacity * sizeof(uint32_t));
-    exec_memory_release(&join->memory, join->chain, join->chain_capacity * sizeof(uint32_t));
-    exec_memory_release(&join->memory, join->tails, join->tail_capacity * sizeof(uint32_t));
-    exec_memory_release(&join->memory, join->is_met, join->met_capacity);
-    tuple_table_deinit(&join->keys);
-    rowset_deinit(&join->rows);
-    exec_memory_deinit(&join->memory);
+    join_tables_close(node);
+    join_spill_close(node);
 }
 
 const struct exec_operator exec_join_operator = {

@@ -205,7 +205,7 @@ static const struct query groups[] = {
     {"2MB", SOME_OF("SELECT i, s, n, d, p FROM " SOURCE " GROUP BY i, s, n, d, p")},
     {"1MB", "SELECT count(*), sum(i), max(s) FROM (SELECT DISTINCT i, s FROM " SOURCE ") AS q"},
     {"1MB", "SELECT count(*), sum(c), sum(i) FROM (SELECT i, i::text AS t, count(*) AS c "
-              "FROM generate_series(1, 400000) AS g(i) GROUP BY 1, 2) AS q"}, /* parts of parts */
+            "FROM generate_series(1, 400000) AS g(i) GROUP BY 1, 2) AS q"}, /* parts of parts */
     {"1MB", SOME_OF("SELECT i / 2 AS i, min(s), max(s) FROM " SOURCE " GROUP BY i / 2")},
     {"1MB", SOME_OF("SELECT i % 4000 AS i, array_agg(n), string_agg(s, ',') FROM " SOURCE
                     " WHERE i <= 9000 GROUP BY 1")},
@@ -227,6 +227,49 @@ static void test_groups(void **state)
 {
     (void)state;
     check_all(groups, array_count(groups));
+}
+
+/* Keys of both sides: some in one of them alone, some NULL, some on many rows. */
+#define LEFT                                                                                       \
+    "(SELECT i, CASE WHEN i % 17 = 0 THEN NULL ELSE i % 9000 END AS a, md5((i % 6000)::text) AS "  \
+    "s "                                                                                           \
+    "FROM generate_series(1, 12000) AS g(i)) AS l"
+#define RIGHT                                                                                      \
+    "(SELECT j, CASE WHEN j % 19 = 0 THEN NULL ELSE j % 8000 + 500 END AS b, "                     \
+    "md5((j % 7000)::text) AS t FROM generate_series(1, 14000) AS g(j)) AS r"
+#define SUM_OF(columns, rest) "SELECT count(*), " columns " FROM (SELECT * FROM " rest ") AS q"
+#define ALL_SUMS "count(i), sum(i), count(j), sum(j), sum(i * j % 1009), max(s), min(t), count(t)"
+
+static const struct query joins[] = {
+    {"1MB", SUM_OF(ALL_SUMS, LEFT " JOIN " RIGHT " ON a = b")},
+    {"1MB", SUM_OF(ALL_SUMS, LEFT " LEFT JOIN " RIGHT " ON a = b")},
+    {"1MB", SUM_OF(ALL_SUMS, LEFT " RIGHT JOIN " RIGHT " ON a = b")},
+    {"1MB", SUM_OF(ALL_SUMS, LEFT " FULL JOIN " RIGHT " ON a = b")},
+    {"1MB", SUM_OF(ALL_SUMS, LEFT " FULL JOIN " RIGHT " ON s = t AND a = b")},
+    {"1MB", SUM_OF(ALL_SUMS, LEFT " LEFT JOIN " RIGHT " ON a = b AND i % 5 < j % 7")},
+    {"1MB", SUM_OF("sum(i), max(s)", LEFT " WHERE EXISTS (SELECT FROM " RIGHT " WHERE a = b)")},
+    {"1MB", SUM_OF("sum(i), max(s)", LEFT " WHERE NOT EXISTS (SELECT FROM " RIGHT " WHERE a = b)")},
+    {"1MB", SUM_OF("sum(i), max(s)",
+                   LEFT " WHERE EXISTS (SELECT FROM " RIGHT " WHERE a = b AND i % 5 < j % 7)")},
+    {"1MB", SUM_OF("sum(i), max(s)",
+                   LEFT " WHERE NOT EXISTS (SELECT FROM " RIGHT " WHERE s = t AND i % 5 < j % 7)")},
+    /* one key on all rows, and no key: passes */
+    {"1MB", SUM_OF("sum(i), sum(j), max(t)", "(SELECT i, s FROM " LEFT " WHERE i < 40) AS l2 "
+                                             "LEFT JOIN (SELECT j, t FROM " RIGHT
+                                             ") AS r2 ON i % 2 = j - j AND j % 50 = i % 50")},
+    {"1MB",
+     SUM_OF("sum(i), sum(j), max(t), count(t)",
+            "(SELECT i, s FROM " LEFT " WHERE i < 40) AS l2 LEFT JOIN (SELECT j, t FROM " RIGHT
+            ") AS r2 ON i * 300 > j + 9000")},
+    {"1MB", SUM_OF("sum(i), sum(j), max(t)",
+                   "(SELECT i, s FROM " LEFT
+                   " WHERE i < 30) AS l2 CROSS JOIN (SELECT j, t FROM " RIGHT ") AS r2")},
+};
+
+static void test_joins(void **state)
+{
+    (void)state;
+    check_all(joins, array_count(joins));
 }
 
 /* --- off --- */
@@ -252,7 +295,9 @@ static const struct {
 } planted[] = {
     {"sort.run_dropped", &sorts[0]}, {"sort.merge_order", &sorts[1]},
     {"group.part_lost", &groups[3]}, {"group.part_twice", &groups[0]},
-    {"group.part_lost", &groups[7]},
+    {"group.part_lost", &groups[7]}, {"join.part_lost", &joins[0]},
+    {"join.part_twice", &joins[3]},
+    {"join.pass_forgotten", &joins[11]},
 };
 
 static void test_planted(void **state)
@@ -278,7 +323,7 @@ static void test_planted(void **state)
 static void test_disk_errors(void **state)
 {
     (void)state;
-    static const struct query *const victims[] = {&sorts[0], &groups[0], &groups[7]};
+    static const struct query *const victims[] = {&sorts[0], &groups[0], &groups[7], &joins[3]};
     struct fixture f;
     setup(&f);
     for (size_t i = 0; i < array_count(victims); i++) {
@@ -307,9 +352,9 @@ static void test_disk_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sorts),       cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_off),         cmocka_unit_test(test_planted),
-        cmocka_unit_test(test_disk_errors),
+        cmocka_unit_test(test_sorts),   cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_joins),   cmocka_unit_test(test_off),
+        cmocka_unit_test(test_planted), cmocka_unit_test(test_disk_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
