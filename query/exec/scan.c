@@ -305,7 +305,6 @@ static void scan_close(struct exec_node *node)
     struct scan *scan = node->state;
     if (scan->cursor != NULL) {
         note_end(node);
-        budget_release(node->exec->budget, scan->charged);
         cursor_close(scan->cursor);
     }
     scan_conditions_close(&scan->conditions);
