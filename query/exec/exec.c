@@ -19,6 +19,10 @@
 
 #include <assert.h>
 
+/* Of an arena's blocks. */
+#define ARENA_STEP_MIN ((size_t)4 << 10)
+#define ARENA_STEP_MAX ((size_t)1 << 20)
+
 static const struct exec_operator *const operators[] = {
     [PLAN_LOOKUP] = &exec_lookup_operator,     [PLAN_SCAN] = &exec_scan_operator,
     [PLAN_PROVIDER] = &exec_provider_operator, [PLAN_VALUES] = &exec_values_operator,
@@ -58,16 +62,31 @@ enum err exec_memory_settle(struct exec_memory *memory, struct error *error)
     return err;
 }
 
+size_t exec_memory_step(const struct exec_memory *memory)
+{
+    size_t total = memory->arena.total + ARENA_STEP_MIN;
+    return total < ARENA_STEP_MAX ? total : ARENA_STEP_MAX;
+}
+
+static size_t next_capacity(size_t capacity, size_t needed)
+{
+    size_t next = capacity * 2;
+    if (next < needed)
+        next = needed;
+    return next < 64 ? 64 : next;
+}
+
+size_t exec_memory_growth(size_t capacity, size_t needed, size_t element_size)
+{
+    return needed <= capacity ? 0 : (next_capacity(capacity, needed) - capacity) * element_size;
+}
+
 enum err exec_memory_grow(struct exec_memory *memory, void **array, size_t *capacity, size_t needed,
                           size_t element_size, struct error *error)
 {
     if (needed <= *capacity)
         return OK;
-    size_t next = *capacity * 2;
-    if (next < needed)
-        next = needed;
-    if (next < 64)
-        next = 64;
+    size_t next = next_capacity(*capacity, needed);
     enum err err = budget_charge(memory->budget, (next - *capacity) * element_size, error);
     if (err != OK)
         return err;

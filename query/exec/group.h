@@ -8,9 +8,6 @@
 #include "query/func/aggregate.h"
 
 #define GROUP_ARGUMENTS_MAX (AGGREGATE_ARGUMENTS_MAX + 1)
-#define GROUP_PARTS 32
-#define GROUP_PART_BITS 5
-#define GROUP_DEPTH_MAX 6
 
 /* One aggregate's call. */
 struct group_call {
@@ -61,7 +58,7 @@ struct group {
     size_t stride;
     bool has_distinct, is_digested, is_open;
     bool can_spill; /* keys that can be told again from rows put aside */
-    struct group_tier tiers[GROUP_DEPTH_MAX];
+    struct group_tier tiers[SPILL_DEPTH_MAX];
     size_t tier_count;
 };
 

@@ -19,8 +19,6 @@
  * states of any one group. Six levels of 32 parts are as far as the splitting goes. */
 #include "query/exec/group.h"
 
-#include "storage/base/fault.h"
-
 #include <assert.h>
 #include <string.h>
 
@@ -38,11 +36,6 @@ struct group_tier *group_tier_above(struct group *group, const struct group_tier
 {
     size_t depth = depth_of(group, tier);
     return depth > 0 && group->tiers[depth - 1].is_closed ? &group->tiers[depth - 1] : NULL;
-}
-
-static unsigned part_of_hash(uint64_t hash, size_t depth)
-{
-    return (unsigned)(hash >> (64 - GROUP_PART_BITS * (depth + 1))) % GROUP_PARTS;
 }
 
 /* --- when --- */
@@ -73,7 +66,7 @@ static size_t need_of(const struct group *group, const struct group_tier *tier, 
     size_t bytes = rest_need(group, tier->own, rows) + rest_need(group, tier->above, rows);
     if (tier->parts != NULL)
         return bytes;
-    bytes += tuple_table_growth(&tier->keys, rows);
+    bytes += tuple_table_growth(&tier->keys, rows) + exec_memory_step(&tier->memory);
     if (tier->keys.count + rows > tier->state_capacity)
         bytes += (tier->state_capacity + rows) * group->stride;
     return bytes;
@@ -82,8 +75,8 @@ static size_t need_of(const struct group *group, const struct group_tier *tier, 
 static void freeze(struct exec_node *node, struct group_tier *tier)
 {
     const struct group *group = node->state;
-    tier->parts = memory_alloc_zero(GROUP_PARTS * sizeof(*tier->parts));
-    for (size_t i = 0; i < GROUP_PARTS; i++)
+    tier->parts = memory_alloc_zero(SPILL_PARTS * sizeof(*tier->parts));
+    for (size_t i = 0; i < SPILL_PARTS; i++)
         spill_stream_init(&tier->parts[i], node, group->types,
                           node->plan->children[0]->column_count);
 }
@@ -98,7 +91,7 @@ bool group_spill_check(struct exec_node *node, struct group_tier *tier, size_t r
     size_t own = used > tier->used_before ? used - tier->used_before : 0;
     size_t need = need_of(group, tier, row_count);
     bool is_due = spill_is_due(node->exec, own, need), grows = may_grow(group, tier);
-    bool is_below = tier->above != NULL, is_last = depth_of(group, tier) + 1 == GROUP_DEPTH_MAX;
+    bool is_below = tier->above != NULL, is_last = depth_of(group, tier) + 1 == SPILL_DEPTH_MAX;
     if (tier->parts == NULL && !is_last && tier->keys.count != 0 &&
         (is_due || (grows && !is_below && own + need > FREEZE_SHARE(budget->limit))))
         freeze(node, tier);
@@ -114,29 +107,13 @@ static enum err put_aside(struct exec_node *node, struct group_tier *tier, const
                           const struct column *keys, const uint32_t *selection, size_t count,
                           struct error *error)
 {
-    const struct group *group = node->state;
-    size_t depth = depth_of(group, tier), counts[GROUP_PARTS] = {0}, starts[GROUP_PARTS];
     uint64_t hashes[VECTOR_ROWS_MAX];
-    uint32_t rows[VECTOR_ROWS_MAX];
-    enum err err = OK;
+    struct spill_stream *streams[SPILL_PARTS];
+    for (size_t part = 0; part < SPILL_PARTS; part++)
+        streams[part] = &tier->parts[part];
     tuple_hashes(keys, node->plan->group.key_count, selection, count, hashes);
-    for (size_t i = 0; i < count; i++)
-        counts[part_of_hash(hashes[selection[i]], depth)]++;
-    for (size_t part = 0, at = 0; part < GROUP_PARTS; part++) {
-        starts[part] = at;
-        at += counts[part];
-    }
-    for (size_t i = 0; i < count; i++)
-        rows[starts[part_of_hash(hashes[selection[i]], depth)]++] = selection[i];
-    for (size_t part = 0; err == OK && part < GROUP_PARTS; part++) {
-        if (fault_is("group.part_lost") && part == 3)
-            continue;
-        const uint32_t *first = rows + starts[part] - counts[part];
-        err = spill_stream_write(&tier->parts[part], in, first, counts[part], error);
-        if (err == OK && fault_is("group.part_twice") && part == 3)
-            err = spill_stream_write(&tier->parts[part], in, first, counts[part], error);
-    }
-    return err;
+    return spill_write_parts(streams, depth_of(node->state, tier), in, selection, count, hashes,
+                             error);
 }
 
 /* Those of the rows whose ids are known stay in `known`, the others in `others`. */
@@ -214,7 +191,7 @@ static enum err number_parts(struct exec_node *node, struct group_tier *tier, st
         tuple_table_keys(&tier->keys, first, count, &node->scratch, keys);
         tuple_hashes(keys, key_count, NULL, count, hashes);
         for (uint32_t i = 0; i < count; i++)
-            tier->part_of[first + i] = (uint8_t)part_of_hash(hashes[i], depth_of(group, tier));
+            tier->part_of[first + i] = (uint8_t)spill_part(hashes[i], depth_of(group, tier));
         err = exec_check(node->exec, error);
     }
     return err;
@@ -223,7 +200,7 @@ static enum err number_parts(struct exec_node *node, struct group_tier *tier, st
 enum err group_spill_end(struct exec_node *node, struct group_tier *tier, struct error *error)
 {
     enum err err = OK;
-    for (size_t i = 0; err == OK && tier->parts != NULL && i < GROUP_PARTS; i++)
+    for (size_t i = 0; err == OK && tier->parts != NULL && i < SPILL_PARTS; i++)
         err = spill_stream_end(&tier->parts[i], error);
     return err == OK && tier->is_closed ? number_parts(node, tier, error) : err;
 }
@@ -232,7 +209,7 @@ void group_drop_tier(struct exec_node *node)
 {
     struct group *group = node->state;
     struct group_tier *tier = &group->tiers[--group->tier_count];
-    for (size_t i = 0; tier->parts != NULL && i < GROUP_PARTS; i++)
+    for (size_t i = 0; tier->parts != NULL && i < SPILL_PARTS; i++)
         spill_stream_deinit(&tier->parts[i]);
     memory_free(tier->parts);
     group_tier_forget(node, tier);
@@ -242,12 +219,12 @@ enum err group_next_part(struct exec_node *node, struct error *error)
 {
     struct group *group = node->state;
     struct group_tier *tier = &group->tiers[group->tier_count - 1];
-    while (tier->parts != NULL && tier->next_part < GROUP_PARTS) {
+    while (tier->parts != NULL && tier->next_part < SPILL_PARTS) {
         unsigned part = tier->next_part++;
         enum err err = OK;
         if (!tier->is_closed && tier->parts[part].row_count == 0)
             continue;
-        assert(group->tier_count < GROUP_DEPTH_MAX);
+        assert(group->tier_count < SPILL_DEPTH_MAX);
         struct group_tier *next = &group->tiers[group->tier_count++];
         *next = (struct group_tier){.source = &tier->parts[part], .part = part};
         group_tier_open(node, next);

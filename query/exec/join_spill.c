@@ -19,21 +19,14 @@
 #include <assert.h>
 #include <string.h>
 
-#define PARTS 32
-#define PART_BITS 5
 #define DEPTH_MAX 4
 
 static size_t part_count(const struct exec_node *node)
 {
-    return node->plan->join.key_count == 0 ? 1 : PARTS;
+    return node->plan->join.key_count == 0 ? 1 : SPILL_PARTS;
 }
 
 /* --- when --- */
-
-static size_t list_growth(size_t capacity, size_t needed, size_t size)
-{
-    return needed <= capacity ? 0 : (needed > 2 * capacity ? needed - capacity : capacity) * size;
-}
 
 bool join_spill_is_due(const struct exec_node *node, const struct batch *in)
 {
@@ -45,10 +38,10 @@ bool join_spill_is_due(const struct exec_node *node, const struct batch *in)
     size_t need = tuple_table_growth(&join->keys, in->row_count);
     if (!join->is_keys_only)
         need += rowset_growth(&join->rows, in, NULL, in->row_count) +
-                list_growth(join->head_capacity, keys, sizeof(uint32_t)) +
-                list_growth(join->tail_capacity, keys, sizeof(uint32_t)) +
-                list_growth(join->chain_capacity, rows, sizeof(uint32_t)) +
-                list_growth(join->met_capacity, rows, 1);
+                exec_memory_growth(join->head_capacity, keys, sizeof(uint32_t)) +
+                exec_memory_growth(join->tail_capacity, keys, sizeof(uint32_t)) +
+                exec_memory_growth(join->chain_capacity, rows, sizeof(uint32_t)) +
+                exec_memory_growth(join->met_capacity, rows, 1);
     return spill_is_due(node->exec, own, need);
 }
 
@@ -94,31 +87,13 @@ static enum err write_parts(struct exec_node *node, const struct batch *in,
                             const struct column *keys, bool is_build, struct error *error)
 {
     struct join *join = node->state;
-    struct join_task *tasks = &join->tasks[join->task_count - PARTS];
-    unsigned shift = 64 - PART_BITS * (tasks->depth + 1);
-    size_t counts[PARTS] = {0}, ends[PARTS];
+    struct join_task *tasks = &join->tasks[join->task_count - SPILL_PARTS];
+    struct spill_stream *streams[SPILL_PARTS];
     uint64_t hashes[VECTOR_ROWS_MAX];
-    uint32_t rows[VECTOR_ROWS_MAX];
-    enum err err = OK;
+    for (size_t part = 0; part < SPILL_PARTS; part++)
+        streams[part] = is_build ? &tasks[part].build : &tasks[part].probe;
     tuple_hashes(keys, node->plan->join.key_count, NULL, in->row_count, hashes);
-    for (size_t i = 0; i < in->row_count; i++)
-        counts[hashes[i] >> shift & (PARTS - 1)]++;
-    for (size_t part = 0, at = 0; part < PARTS; part++) {
-        ends[part] = at;
-        at += counts[part];
-    }
-    for (uint32_t i = 0; i < in->row_count; i++)
-        rows[ends[hashes[i] >> shift & (PARTS - 1)]++] = i;
-    for (size_t part = 0; err == OK && part < PARTS; part++) {
-        struct spill_stream *stream = is_build ? &tasks[part].build : &tasks[part].probe;
-        const uint32_t *first = rows + ends[part] - counts[part];
-        if (fault_is("join.part_lost") && part == 3 && is_build)
-            continue;
-        err = spill_stream_write(stream, in, first, counts[part], error);
-        if (err == OK && fault_is("join.part_twice") && part == 3 && is_build)
-            err = spill_stream_write(stream, in, first, counts[part], error);
-    }
-    return err;
+    return spill_write_parts(streams, tasks->depth, in, NULL, in->row_count, hashes, error);
 }
 
 /* `exprs` NULL: the batch is nothing but keys. */

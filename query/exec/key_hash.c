@@ -65,11 +65,6 @@ void tuple_hashes(const struct column *columns, size_t column_count, const uint3
 
 /* --- growth --- */
 
-static size_t array_growth(size_t capacity, size_t needed, size_t size)
-{
-    return needed <= capacity ? 0 : (needed > 2 * capacity ? needed - capacity : capacity) * size;
-}
-
 /* The new entries are there beside the old ones for a moment. */
 static size_t map_growth(const struct id_map *map, size_t extra)
 {
@@ -82,16 +77,17 @@ static size_t map_growth(const struct id_map *map, size_t extra)
 static size_t column_growth(const struct key_table *table, size_t extra)
 {
     size_t needed = table->count + extra + 1;
-    size_t bytes = array_growth(table->values_capacity, needed, physical_size(table->physical));
+    size_t bytes =
+        exec_memory_growth(table->values_capacity, needed, physical_size(table->physical));
     if (table->physical == PHYSICAL_BOOL || table->physical == PHYSICAL_INT ||
         table->physical == PHYSICAL_FLOAT) {
         if (table->direct == NULL)
             return bytes + map_growth(&table->map, extra);
-        return bytes + array_growth(table->direct_capacity,
-                                    table->direct_size + DIRECT_GROWTH * extra,
-                                    sizeof(*table->direct));
+        return bytes + exec_memory_growth(table->direct_capacity,
+                                          table->direct_size + DIRECT_GROWTH * extra,
+                                          sizeof(*table->direct));
     }
-    bytes += array_growth(table->bytes_capacity, needed, sizeof(*table->bytes));
+    bytes += exec_memory_growth(table->bytes_capacity, needed, sizeof(*table->bytes));
     size_t capacity = table->text_capacity == 0 ? 64 : table->text_capacity;
     while (capacity < (table->count + extra) * 2)
         capacity *= 2;
@@ -100,10 +96,10 @@ static size_t column_growth(const struct key_table *table, size_t extra)
 
 size_t pair_table_growth(const struct pair_table *table, size_t extra)
 {
-    return array_growth(table->pairs_capacity, table->count + extra, sizeof(*table->pairs)) +
+    return exec_memory_growth(table->pairs_capacity, table->count + extra, sizeof(*table->pairs)) +
            (table->is_hashed ? map_growth(&table->map, extra)
-                             : array_growth(table->dense_capacity, table->dense_capacity + 1,
-                                            sizeof(*table->dense)));
+                             : exec_memory_growth(table->dense_capacity, table->dense_capacity + 1,
+                                                  sizeof(*table->dense)));
 }
 
 size_t tuple_table_growth(const struct tuple_table *table, size_t extra)

@@ -47,6 +47,10 @@ MUST_CHECK enum err exec_memory_settle(struct exec_memory *memory, struct error 
  * taken. */
 MUST_CHECK enum err exec_memory_grow(struct exec_memory *memory, void **array, size_t *capacity,
                                      size_t needed, size_t element_size, struct error *error);
+/* What that would charge. */
+size_t exec_memory_growth(size_t capacity, size_t needed, size_t element_size);
+/* What the arena's next block may take at most, of small allocations. */
+size_t exec_memory_step(const struct exec_memory *memory);
 /* Frees a malloc'ed array that was charged. */
 void exec_memory_release(struct exec_memory *memory, void *array, size_t size);
 

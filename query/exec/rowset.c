@@ -138,13 +138,6 @@ enum err rowset_append(struct rowset *rowset, const struct batch *batch, const u
     return exec_memory_settle(&rowset->memory, error);
 }
 
-static size_t array_growth(size_t capacity, size_t needed, size_t size)
-{
-    if (needed <= capacity)
-        return 0;
-    return ((needed > 2 * capacity ? needed : 2 * capacity) - capacity) * size;
-}
-
 /* Texts of one batch are not worth adding up while there is so much room: it is for thousands of
  * times what a batch has as a rule. */
 static bool is_roomy(const struct budget *budget)
@@ -177,11 +170,12 @@ size_t rowset_growth(const struct rowset *rowset, const struct batch *batch,
                      const uint32_t *selection, size_t count)
 {
     size_t needed = rowset->row_count + count;
-    size_t bytes = rowset_text_size(rowset, batch, selection, count);
+    size_t texts = rowset_text_size(rowset, batch, selection, count);
+    size_t bytes = texts == 0 ? 0 : texts + exec_memory_step(&rowset->memory);
     for (size_t i = 0; i < rowset->column_count; i++) {
         const struct rowset_column *column = &rowset->columns[i];
-        bytes += array_growth(column->values_capacity, needed, element_size(column));
-        bytes += array_growth(column->validity_capacity, needed, 1);
+        bytes += exec_memory_growth(column->values_capacity, needed, element_size(column));
+        bytes += exec_memory_growth(column->validity_capacity, needed, 1);
     }
     return bytes;
 }

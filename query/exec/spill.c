@@ -424,3 +424,43 @@ enum err spill_stream_read(struct spill_stream *stream, size_t rows_max, bool is
     out->columns = reading.columns;
     return err == OK ? exec_memory_settle(&stream->memory, error) : err;
 }
+
+/* --- parts --- */
+
+#define PART_BITS 5
+static_assert(1 << PART_BITS == SPILL_PARTS, "a part is so many bits");
+static_assert(PART_BITS * SPILL_DEPTH_MAX <= 64, "each depth has bits of its own");
+
+unsigned spill_part(uint64_t hash, size_t depth)
+{
+    assert(depth < SPILL_DEPTH_MAX);
+    return (unsigned)(hash >> (64 - PART_BITS * (depth + 1))) % SPILL_PARTS;
+}
+
+enum err spill_write_parts(struct spill_stream *const *streams, size_t depth,
+                           const struct batch *batch, const uint32_t *selection, size_t count,
+                           const uint64_t *hashes, struct error *error)
+{
+    size_t counts[SPILL_PARTS] = {0}, ends[SPILL_PARTS];
+    uint32_t rows[VECTOR_ROWS_MAX];
+    enum err err = OK;
+    for (size_t i = 0; i < count; i++)
+        counts[spill_part(hashes[selection != NULL ? selection[i] : i], depth)]++;
+    for (size_t part = 0, at = 0; part < SPILL_PARTS; part++) {
+        ends[part] = at;
+        at += counts[part];
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint32_t row = selection != NULL ? selection[i] : (uint32_t)i;
+        rows[ends[spill_part(hashes[row], depth)]++] = row;
+    }
+    for (size_t part = 0; err == OK && part < SPILL_PARTS; part++) {
+        const uint32_t *first = rows + ends[part] - counts[part];
+        if (part == 3 && fault_is("spill.part_lost"))
+            continue;
+        err = spill_stream_write(streams[part], batch, first, counts[part], error);
+        if (err == OK && part == 3 && fault_is("spill.part_twice"))
+            err = spill_stream_write(streams[part], batch, first, counts[part], error);
+    }
+    return err;
+}

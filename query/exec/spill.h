@@ -54,4 +54,14 @@ MUST_CHECK enum err spill_stream_read(struct spill_stream *stream, size_t rows_m
 /* Back to the first row, of a stream that was not read with is_last. */
 void spill_stream_rewind(struct spill_stream *stream);
 
+/* Parts of rows by a hash of them, five bits of it for each depth of splitting. */
+#define SPILL_PARTS 32
+#define SPILL_DEPTH_MAX 6
+unsigned spill_part(uint64_t hash, size_t depth);
+/* Writes the rows of the selection (NULL: the first `count`) to the streams of their parts; hashes
+ * are by row. */
+MUST_CHECK enum err spill_write_parts(struct spill_stream *const *streams, size_t depth,
+                                      const struct batch *batch, const uint32_t *selection,
+                                      size_t count, const uint64_t *hashes, struct error *error);
+
 #endif

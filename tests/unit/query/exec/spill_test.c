@@ -108,11 +108,13 @@ static void sort_lines(char *text)
     char **lines = malloc((count + 1) * sizeof(*lines));
     char *copy = strdup(text);
     count = 0;
-    for (char *line = strtok(copy, "\n"); line != NULL; line = strtok(NULL, "\n"))
+    for (char *line = copy, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = 0;
         lines[count++] = line;
+    }
     qsort(lines, count, sizeof(*lines), compare_lines);
     for (size_t i = 0; i < count; i++)
-        at += (size_t)sprintf(text + at, "%s\n", lines[i]);
+        at += (size_t)snprintf(text + at, size + 1 - at, "%s\n", lines[i]);
     free(lines);
     free(copy);
 }
@@ -156,9 +158,8 @@ struct query {
 
 /* The answer itself is charged too: of many rows some are given, by a condition that stays above
  * everything. */
-#define SOME_OF(query)                                                                             \
-    "SELECT * FROM (" query ") AS q WHERE CASE WHEN random() >= 0 THEN i % 13 = 0 "                \
-    "END"
+#define SOME_TAIL ") AS q WHERE CASE WHEN random() >= 0 THEN i % 13 = 0 END"
+#define SOME_OF(query) "SELECT * FROM (" query SOME_TAIL
 
 static const struct query sorts[] = {
     {"1MB", "/* ordered */ " SOME_OF("SELECT * FROM " SOURCE " ORDER BY k, i")},
@@ -272,6 +273,79 @@ static void test_joins(void **state)
     check_all(joins, array_count(joins));
 }
 
+/* --- random programs --- */
+
+static const char *pick(struct random_stream *chance, const char *const *words, size_t count)
+{
+    return words[random_below(chance, count)];
+}
+#define PICK(chance, words) pick(chance, words, array_count(words))
+
+/* A query of one of three shapes over a source with NULLs, doubles, numerics and long texts. */
+static void compose(struct random_stream *chance, char *out, size_t size)
+{
+    static const char *const keys[] = {"i", "k",      "s",      "n",  "d",
+                                       "p", "i % 77", "s || k", "-d", "n, s"};
+    static const char *const orders[] = {"", " DESC", " NULLS FIRST", " DESC NULLS LAST"};
+    static const char *const calls[] = {"count(*)",
+                                        "count(n)",
+                                        "sum(n)",
+                                        "sum(p)",
+                                        "max(s)",
+                                        "min(d)",
+                                        "count(DISTINCT k % 9)",
+                                        "string_agg(left(s, 2), '' ORDER BY i)",
+                                        "array_agg(n)",
+                                        "bool_or(n > 990)",
+                                        "last(s, i)",
+                                        "sum(k) FILTER (WHERE n IS NULL)"};
+    static const char *const kinds[] = {"JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"};
+    static const char *const conditions[] = {"a = b", "s = t", "a = b AND i < j",
+                                             "i = j AND s = t"};
+    char rest[64] = "";
+    switch (random_below(chance, 3)) {
+    case 0:
+        if (random_below(chance, 2) == 0)
+            snprintf(rest, sizeof(rest), " LIMIT %u OFFSET %u",
+                     (unsigned)random_below(chance, 15000), (unsigned)random_below(chance, 9000));
+        snprintf(out, size, "%s%s%s, i%s%s",
+                 "/* ordered */ SELECT * FROM (SELECT i, n, d, s FROM " SOURCE " ORDER BY ",
+                 PICK(chance, keys), PICK(chance, orders), rest, SOME_TAIL);
+        return;
+    case 1:
+        snprintf(out, size, "SELECT * FROM (SELECT i, %s, %s FROM %s%s%s", PICK(chance, calls),
+                 PICK(chance, calls), SOURCE " GROUP BY i, ", PICK(chance, keys), SOME_TAIL);
+        return;
+    default:
+        snprintf(out, size, "%s %s %s ON %s) AS q",
+                 "SELECT count(*), " ALL_SUMS " FROM (SELECT * FROM " LEFT, PICK(chance, kinds),
+                 RIGHT, PICK(chance, conditions));
+    }
+}
+
+static void test_random(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct random_stream chance;
+    static const char *const memories[] = {"2MB", "3MB", "4MB"};
+    uint64_t seed = 20261121, spilled_count = 0;
+    print_message("seed %llu\n", (unsigned long long)seed);
+    random_stream_init(&chance, seed);
+    setup(&f);
+    for (int i = 0; i < 16; i++) {
+        char text[2048];
+        uint64_t spilled;
+        compose(&chance, text, sizeof(text));
+        const char *memory = PICK(&chance, memories);
+        if (compare(&f, text, memory, &spilled) != SAME)
+            fail_msg("%s: %s", memory, text);
+        spilled_count += spilled != 0;
+    }
+    assert_true(spilled_count >= 8);
+    teardown(&f);
+}
+
 /* --- off --- */
 
 static void test_off(void **state)
@@ -294,10 +368,9 @@ static const struct {
     const struct query *query;
 } planted[] = {
     {"sort.run_dropped", &sorts[0]}, {"sort.merge_order", &sorts[1]},
-    {"group.part_lost", &groups[3]}, {"group.part_twice", &groups[0]},
-    {"group.part_lost", &groups[7]}, {"join.part_lost", &joins[0]},
-    {"join.part_twice", &joins[3]},
-    {"join.pass_forgotten", &joins[11]},
+    {"spill.part_lost", &groups[3]}, {"spill.part_twice", &groups[0]},
+    {"spill.part_lost", &groups[7]}, {"spill.part_lost", &joins[0]},
+    {"spill.part_twice", &joins[3]}, {"join.pass_forgotten", &joins[11]},
 };
 
 static void test_planted(void **state)
@@ -332,7 +405,7 @@ static void test_disk_errors(void **state)
         uint64_t count = sim_operation_count(f.sim) - first;
         assert_int_equal(outcome.err, OK);
         free(outcome.text);
-        for (uint64_t at = 1; at <= count; at += 1 + count / 30) {
+        for (uint64_t at = 1; at <= count; at += 1 + count / 11) {
             enum sim_fault fault = at % 2 == 0 ? SIM_FAULT_ERROR : SIM_FAULT_SPACE;
             sim_fail_at(f.sim, sim_operation_count(f.sim) + at, fault, false);
             outcome = run(&f, victims[i]->text, victims[i]->memory, "on");
@@ -352,9 +425,10 @@ static void test_disk_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sorts),   cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_joins),   cmocka_unit_test(test_off),
-        cmocka_unit_test(test_planted), cmocka_unit_test(test_disk_errors),
+        cmocka_unit_test(test_sorts),       cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_joins),       cmocka_unit_test(test_random),
+        cmocka_unit_test(test_off),         cmocka_unit_test(test_planted),
+        cmocka_unit_test(test_disk_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
