@@ -331,8 +331,9 @@ static enum err keep_rows(struct exec_node *node, const struct batch *rows,
     if (err == OK)
         err = rowset_append(&sort->rows, rows, selection, count, error);
     for (size_t i = 0; err == OK && i < count; i++) {
+        size_t row = selection != NULL ? selection[i] : i;
         struct sort_entry entry =
-            sort_make_entry(&sort->order.keys[0], &rows->columns[sort->places[0]], selection[i]);
+            sort_make_entry(&sort->order.keys[0], &rows->columns[sort->places[0]], row);
         entry.row = (uint32_t)(first + i);
         sort->entries[sort->entry_count++] = entry;
     }
@@ -380,7 +381,8 @@ static enum err add_rows(struct exec_node *node, const struct batch *in, struct 
         count = choose_rows(node, &rows, selection);
     for (size_t first = 0; err == OK && first < count;) {
         size_t part = cut_rows(node, &rows, selection + first, count - first);
-        err = keep_rows(node, &rows, selection + first, part, error);
+        const uint32_t *chosen = part == rows.row_count ? NULL : selection + first;
+        err = keep_rows(node, &rows, chosen, part, error);
         first += part;
     }
     return err;
