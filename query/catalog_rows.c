@@ -140,16 +140,35 @@ static void fill_views(struct catalog_rows *rows)
     catalog_each(rows, add_view);
 }
 
+static void begin_user_table(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "relid", item->oid);
+    catalog_set_cstr(rows, "schemaname", item->schema_name);
+    catalog_set_text(rows, "relname", item->name);
+}
+
+/* Reads of tables are not counted. */
+static void add_table_reads(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    if (item->view == NULL)
+        return;
+    begin_user_table(rows, item);
+    catalog_row_end(rows);
+}
+
+static void fill_table_reads(struct catalog_rows *rows)
+{
+    catalog_each(rows, add_table_reads);
+}
+
 static void add_user_table(struct catalog_rows *rows, const struct catalog_item *item)
 {
     if (item->view == NULL)
         return;
     struct table_statistics statistics;
     table_view_statistics(item->view, &statistics);
-    catalog_row_begin(rows);
-    catalog_set_int(rows, "relid", item->oid);
-    catalog_set_cstr(rows, "schemaname", item->schema_name);
-    catalog_set_text(rows, "relname", item->name);
+    begin_user_table(rows, item);
     catalog_set_int(rows, "n_live_tup", (int64_t)statistics.rows);
     catalog_row_end(rows);
 }
@@ -312,6 +331,8 @@ const struct catalog_filler catalog_fillers[] = {
     {"pg_views", fill_views},
     {"pg_stat_user_tables", fill_user_tables},
     {"pg_stat_all_tables", fill_user_tables},
+    {"pg_statio_user_tables", fill_table_reads},
+    {"pg_statio_all_tables", fill_table_reads},
     {"pg_type", fill_type},
     {"pg_namespace", fill_namespace},
     {"pg_database", fill_database},

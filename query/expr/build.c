@@ -219,7 +219,7 @@ enum err build_chosen(struct builder *b, const struct function *function, struct
         build_expr(b, EXPR_CALL, type_of(function->result), (uint32_t)count, position);
     call->function = function;
     for (size_t i = 0; i < count; i++) {
-        int type = i < function->argument_count ? function->arguments[i] : TYPE_ANY_NONARRAY;
+        int type = function_argument(function, i);
         bool is_any = type == TYPE_ANY_NONARRAY && function->evaluate_as == 0;
         if (is_any && is_unknown_parameter(arguments[i])) { /* nothing here says its type */
             call->arguments[i] = arguments[i];

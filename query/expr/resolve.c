@@ -59,13 +59,6 @@ bool type_can_become(enum type_id from, enum type_id to)
     return cast_exists(from, to, CAST_IMPLICIT);
 }
 
-/* The declared type at a position; the open end of a variadic takes anything. */
-static enum type_id declared(const struct function *function, size_t index)
-{
-    int type = index < function->argument_count ? function->arguments[index] : TYPE_ANY_NONARRAY;
-    return (enum type_id)type;
-}
-
 static bool takes_count(const struct function *function, size_t count)
 {
     return function->is_variadic ? count > function->argument_count
@@ -106,8 +99,8 @@ static struct candidates find_candidates(struct slice name, const enum type_id *
          f = function_next(name, f)) {
         bool is_match = takes_count(f, count);
         for (size_t i = 0; i < count && is_match; i++)
-            is_match =
-                type_can_become(types[i], declared(f, i)) && !is_array_beside_element(f, types, i);
+            is_match = type_can_become(types[i], function_argument(f, i)) &&
+                       !is_array_beside_element(f, types, i);
         if (is_match && found.count < CANDIDATES_MAX)
             found.items[found.count++] = f;
     }
@@ -122,7 +115,7 @@ static void keep_best(struct candidates *candidates, const enum type_id *types, 
     for (size_t c = 0; c < candidates->count; c++) {
         size_t matches = 0;
         for (size_t i = 0; i < count; i++) {
-            enum type_id type = declared(candidates->items[c], i);
+            enum type_id type = function_argument(candidates->items[c], i);
             if (types[i] == TYPE_UNKNOWN)
                 continue;
             if (type == types[i] ||
@@ -148,7 +141,7 @@ static char unknown_category(const struct candidates *candidates, size_t index, 
     bool is_conflict = false;
     *has_preferred = false;
     for (size_t c = 0; c < candidates->count; c++) {
-        enum type_id type = declared(candidates->items[c], index);
+        enum type_id type = function_argument(candidates->items[c], index);
         char own = type_category(type);
         if (category == 0) {
             category = own;
@@ -184,7 +177,7 @@ static void keep_by_category(struct candidates *candidates, const enum type_id *
         for (size_t i = 0; i < checked && keep; i++) {
             if (types[i] != TYPE_UNKNOWN)
                 continue;
-            enum type_id type = declared(candidates->items[c], i);
+            enum type_id type = function_argument(candidates->items[c], i);
             keep =
                 type_category(type) == categories[i] && (!preferred[i] || type_is_preferred(type));
         }
@@ -213,7 +206,7 @@ static const struct function *by_one_type(const struct candidates *candidates,
     for (size_t c = 0; c < candidates->count; c++) {
         bool is_match = true;
         for (size_t i = 0; i < count && is_match; i++)
-            is_match = type_can_become(known, declared(candidates->items[c], i));
+            is_match = type_can_become(known, function_argument(candidates->items[c], i));
         if (is_match && only != NULL)
             return NULL;
         if (is_match)

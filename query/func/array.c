@@ -283,12 +283,15 @@ static enum err from_string_row(struct call *call, const struct value *a, size_t
     TOLERANT("array_to_string", 3, LIST(array, T, T), T, 0, to_string_row,                         \
              "elements joined, NULLs shown", "array_to_string(" literal ", ',', '-')")
 
+/* clang-format off */
 static const struct function functions[] = {
-    FOR(TA, T, "'{a,b}'::text[]", "'a'::text") FOR(IA, TYPE_INT8, "'{1,2}'::bigint[]", "1::bigint")
-        TOLERANT("string_to_array", 2, LIST(T, T), TA, 0, from_string_row, "cut at a separator",
-                 "string_to_array('a,b', ',')")
-            TOLERANT("string_to_array", 3, LIST(T, T, T), TA, 0, from_string_row,
-                     "cut at a separator, one text being NULL",
-                     "string_to_array('a,-', ',', '-')")};
+    FOR(TA, T, "'{a,b}'::text[]", "'a'::text")
+    FOR(IA, TYPE_INT8, "'{1,2}'::bigint[]", "1::bigint")
+    TOLERANT("string_to_array", 2, LIST(T, T), TA, 0, from_string_row, "cut at a separator",
+             "string_to_array('a,b', ',')")
+    TOLERANT("string_to_array", 3, LIST(T, T, T), TA, 0, from_string_row,
+             "cut at a separator, one text being NULL", "string_to_array('a,-', ',', '-')")
+};
+/* clang-format on */
 
 const struct function_group functions_array = {functions, array_count(functions)};

@@ -64,6 +64,8 @@ static enum err slice_row(struct call *call, const struct value *a, size_t count
     return err;
 }
 
+#define ARRAY_LENGTH_MAX 134217727 /* as PostgreSQL */
+
 enum { REMOVE, REPLACE, TRIM };
 
 static enum err change_row(struct call *call, const struct value *a, size_t count,
@@ -160,6 +162,41 @@ static enum err dimensions_row(struct call *call, const struct value *a, size_t 
     return OK;
 }
 
+/* array_fill(element, {length} [, {1}]): one dimension, subscripts from 1. */
+static enum err fill_row(struct call *call, const struct value *a, size_t count, struct value *out)
+{
+    struct array_reader lengths, bounds;
+    struct value length, bound = {.i = 1}, *elements;
+    if (a[1].is_null || (count > 2 && a[2].is_null))
+        return error_set(call->error, ERR_INPUT, "22004",
+                         "dimension array or low bound array cannot be null");
+    if (!array_begin(&lengths, TYPE_INT8_ARRAY, a[1].text) ||
+        (count > 2 && !array_begin(&bounds, TYPE_INT8_ARRAY, a[2].text)))
+        return malformed(call);
+    if (count > 2 && bounds.count != lengths.count)
+        return error_set(call->error, ERR_INPUT, "2202E", "wrong number of array subscripts");
+    if (lengths.count > 1)
+        return error_set(call->error, ERR_UNSUPPORTED, "0A000", "arrays have one dimension");
+    out->text = array_build(call->function->result, NULL, 0, call->arena);
+    if (!array_next(&lengths, &length))
+        return OK;
+    if (count > 2)
+        array_next(&bounds, &bound);
+    if (length.is_null || bound.is_null)
+        return error_set(call->error, ERR_INPUT, "22004", "dimension values cannot be null");
+    if (length.i < 0 || length.i > ARRAY_LENGTH_MAX)
+        return error_set(call->error, ERR_LIMIT, "54000",
+                         "array size exceeds the maximum allowed (%d)", ARRAY_LENGTH_MAX);
+    if (bound.i != 1)
+        return error_set(call->error, ERR_UNSUPPORTED, "0A000", "subscripts start at 1");
+    enum err err = call_array(call, (size_t)length.i + 1, sizeof(*elements), (void **)&elements);
+    for (int64_t i = 0; i < length.i && err == OK; i++)
+        elements[i] = a[0];
+    if (err == OK)
+        out->text = array_build(call->function->result, elements, (size_t)length.i, call->arena);
+    return err;
+}
+
 #define T TYPE_TEXT
 #define I TYPE_INT4
 #define F TEXT_FUNCTION
@@ -188,6 +225,11 @@ static enum err dimensions_row(struct call *call, const struct value *a, size_t 
              "where an element stands, each time", "array_positions(" literal ", " item ")")       \
     TOLERANT("array_position", 3, LIST(array, element, I), I, 0, position_from_row,                \
              "where an element stands from there on", "array_position(" literal ", " item ", 1)")  \
+    TOLERANT("array_fill", 2, LIST(element, TYPE_INT8_ARRAY), array, 0, fill_row,                  \
+             "an array of so many of one element", "array_fill(" item ", '{2}'::bigint[])")        \
+    TOLERANT("array_fill", 3, LIST(element, TYPE_INT8_ARRAY, TYPE_INT8_ARRAY), array, 0, fill_row, \
+             "an array of so many of one element",                                                 \
+             "array_fill(" item ", '{2}'::bigint[], '{1}'::bigint[])")                             \
     F("array_ndims", 1, LIST(array), I, NDIMS, dimensions_row, "how many dimensions",              \
       "array_ndims(" literal ")")                                                                  \
     F("array_dims", 1, LIST(array), T, DIMS, dimensions_row, "the bounds of its subscripts",       \

@@ -56,9 +56,17 @@ static enum err bits_row(struct call *call, const struct value *a, size_t count,
     ONE(symbol, kind, TYPE_INT2, TYPE_INT4, 2, "6::int2 " symbol " 3")                             \
     ONE(symbol, kind, TYPE_INT8, TYPE_INT4, 2, "6::int8 " symbol " 3")
 
+/* clang-format off */
 static const struct function functions[] = {
-    ALL("&", OP_AND) ALL("|", OP_OR) ALL("#", OP_XOR) SHIFT("<<", OP_LEFT) SHIFT(">>", OP_RIGHT)
-        ONE("~", OP_NOT, TYPE_INT4, 0, 1, "~ 6") ONE("~", OP_NOT, TYPE_INT2, 0, 1, "~ 6::int2")
-            ONE("~", OP_NOT, TYPE_INT8, 0, 1, "~ 6::int8")};
+    ALL("&", OP_AND)
+    ALL("|", OP_OR)
+    ALL("#", OP_XOR)
+    SHIFT("<<", OP_LEFT)
+    SHIFT(">>", OP_RIGHT)
+    ONE("~", OP_NOT, TYPE_INT4, 0, 1, "~ 6")
+    ONE("~", OP_NOT, TYPE_INT2, 0, 1, "~ 6::int2")
+    ONE("~", OP_NOT, TYPE_INT8, 0, 1, "~ 6::int8")
+};
+/* clang-format on */
 
 const struct function_group functions_bits = {functions, array_count(functions)};

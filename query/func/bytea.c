@@ -229,16 +229,17 @@ static enum err decode_row(struct call *call, const struct value *a, size_t coun
 #define T TYPE_TEXT
 #define F TEXT_FUNCTION
 
-/* clang-format off: a row a function */
+/* clang-format off */
 static const struct function functions[] = {
     F("convert_from", 2, LIST(TYPE_BYTEA, T), T, 0, convert_from_row,
       "bytes of an encoding as text", "convert_from('\\x6162'::bytea, 'UTF8')")
-        F("convert_to", 2, LIST(T, T), TYPE_BYTEA, 0, convert_to_row,
-          "text as bytes of an encoding", "convert_to('ab', 'UTF8')")
-            F("encode", 2, LIST(TYPE_BYTEA, T), T, 0, encode_row,
-              "bytes as text: hex, base64 or escape", "encode('\\x0a'::bytea, 'hex')")
-                F("decode", 2, LIST(T, T), TYPE_BYTEA, 0, decode_row,
-                  "bytes from text: hex, base64 or escape", "decode('0a', 'hex')")};
+    F("convert_to", 2, LIST(T, T), TYPE_BYTEA, 0, convert_to_row, "text as bytes of an encoding",
+      "convert_to('ab', 'UTF8')")
+    F("encode", 2, LIST(TYPE_BYTEA, T), T, 0, encode_row, "bytes as text: hex, base64 or escape",
+      "encode('\\x0a'::bytea, 'hex')")
+    F("decode", 2, LIST(T, T), TYPE_BYTEA, 0, decode_row, "bytes from text: hex, base64 or escape",
+      "decode('0a', 'hex')")
+};
 /* clang-format on */
 
 const struct function_group functions_bytea = {functions, array_count(functions)};

@@ -165,6 +165,10 @@ static int64_t find_named(struct call *call, enum named kind, struct slice text)
     struct slice schema, name;
     if (kind == NAMED_TYPE) {
         const struct catalog_type *type = catalog_type_by_name(slice_trim(text));
+        if (type == NULL && memchr(text.data, '"', text.size) != NULL &&
+            catalog_parse_name(text, call->arena, &schema, &name) &&
+            (schema.size == 0 || slice_equal(schema, SLICE("pg_catalog"))))
+            type = catalog_type_by_name(name);
         return type == NULL ? 0 : type->oid;
     }
     if (!catalog_parse_name(text, call->arena, &schema, &name))
@@ -323,6 +327,21 @@ static enum err setting_row(struct call *call, const struct value *a, size_t cou
                      "unrecognized configuration parameter \"%.*s\"", SLICE_ARGS(a[0].text));
 }
 
+/* set_config(name, value, is_local): a function cannot change the session, so it gives the value if
+ * it is that already. */
+static enum err set_config_row(struct call *call, const struct value *a, size_t count,
+                               struct value *out)
+{
+    enum err err = setting_row(call, a, 1, out);
+    (void)count;
+    if (err != OK || slice_equal_ignore_case(out->text, a[1].text))
+        return err;
+    error_set(call->error, ERR_UNSUPPORTED, "0A000", "set_config cannot change \"%.*s\"",
+              SLICE_ARGS(a[0].text));
+    error_hint(call->error, "write SET");
+    return ERR_UNSUPPORTED;
+}
+
 /* --- comments and sizes --- */
 
 static enum err comment_row(struct call *call, const struct value *a, size_t count,
@@ -395,18 +414,23 @@ static enum err size_pretty_row(struct call *call, const struct value *a, size_t
 
 /* --- identifiers --- */
 
+#define IDENT_PARTS_MAX 64
+
+/* parse_ident(text [, is_strict]): not strict, anything may follow the name. */
 static enum err parse_ident_row(struct call *call, const struct value *a, size_t count,
                                 struct value *out)
 {
-    (void)count;
-    struct slice schema, name;
-    if (!catalog_parse_name(a[0].text, call->arena, &schema, &name))
+    struct slice parts[IDENT_PARTS_MAX];
+    struct value values[IDENT_PARTS_MAX];
+    size_t used;
+    size_t found = catalog_parse_path(a[0].text, call->arena, parts, IDENT_PARTS_MAX, &used);
+    bool is_strict = count < 2 || a[1].b;
+    if (found == 0 || (is_strict && used < a[0].text.size))
         return error_set(call->error, ERR_INPUT, "22023",
                          "string is not a valid identifier: \"%.*s\"", SLICE_ARGS(a[0].text));
-    struct value parts[2] = {{.type = type_of(TYPE_TEXT), .text = schema},
-                             {.type = type_of(TYPE_TEXT), .text = name}};
-    size_t skipped = schema.size == 0 ? 1 : 0;
-    out->text = array_build(TYPE_TEXT_ARRAY, parts + skipped, 2 - skipped, call->arena);
+    for (size_t i = 0; i < found; i++)
+        values[i] = (struct value){.type = type_of(TYPE_TEXT), .text = parts[i]};
+    out->text = array_build(TYPE_TEXT_ARRAY, values, found, call->arena);
     return OK;
 }
 
@@ -533,6 +557,8 @@ static const struct function functions[] = {
              "current_setting('server_version_num')")
     FUNCTION("current_setting", 2, LIST(T, B), T, 0, setting_row,
              "the value of a setting, NULL if it is unknown", "current_setting('nothing', true)")
+    FUNCTION("set_config", 3, LIST(T, T, B), T, 0, set_config_row,
+             "the value of a setting that is so already", "set_config('jit', 'off', false)")
     FUNCTION("obj_description", 1, LIST(L), T, 0, comment_row, "a table's comment",
              "obj_description(1259)")
     FUNCTION("obj_description", 2, LIST(L, T), T, 0, comment_row, "a table's comment",
@@ -567,6 +593,8 @@ static const struct function functions[] = {
              "pg_size_pretty(1234567)")
     FUNCTION("parse_ident", 1, LIST(T), TYPE_TEXT_ARRAY, 0, parse_ident_row,
              "the parts of a name", "parse_ident('public.\"T\"')")
+    FUNCTION("parse_ident", 2, LIST(T, B), TYPE_TEXT_ARRAY, 0, parse_ident_row,
+             "the parts of a name, whatever follows it", "parse_ident('a.b, c', false)")
     REG("class", NAMED_CLASS, class_name_row, "pg_class", "1259")
     REG("type", NAMED_TYPE, type_name_row, "integer", "23")
     REG("namespace", NAMED_SCHEMA, schema_name_row, "public", "2200")

@@ -83,7 +83,12 @@ int64_t catalog_type_modifier(struct type type);
 /* format_type(oid, modifier) */
 void catalog_type_print(int64_t oid, int64_t modifier, struct writer *out);
 
-/* A name in a text: schema.name, "Quoted". False if it is malformed or has more parts. */
+/* The parts of a name in a text, at most part_max, between points with blanks around them: folded,
+ * or as they stand in double quotes. How many, 0 if it is malformed; *used: the bytes up to what
+ * is no part of it. */
+size_t catalog_parse_path(struct slice text, struct arena *arena, struct slice *parts,
+                          size_t part_max, size_t *used);
+/* [[database.]schema.]name. False if it is malformed, has more parts or is of another database. */
 bool catalog_parse_name(struct slice text, struct arena *arena, struct slice *schema,
                         struct slice *name);
 

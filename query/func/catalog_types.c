@@ -212,6 +212,7 @@ const struct catalog_setting catalog_settings[] = {
     {"freshet.threads", NULL, "Most threads of a query."},
     {"integer_datetimes", "on", "Times are integers."},
     {"intervalstyle", "postgres", "The form of intervals."},
+    {"jit", "off", "Expressions are not compiled to machine code."},
     {"lc_collate", "C", "The order of texts."},
     {"default_transaction_isolation", "serializable", "Each statement sees one snapshot."},
     {"default_transaction_read_only", "off", "Statements may write."},
@@ -281,6 +282,8 @@ static bool parse_part(struct slice text, size_t *offset, struct arena *arena, s
             return false;
         at++;
     } else {
+        if (at < text.size && (isdigit((unsigned char)text.data[at]) || text.data[at] == '$'))
+            return false;
         for (; at < text.size && (isalnum((unsigned char)text.data[at]) || text.data[at] == '_' ||
                                   text.data[at] == '$' || (unsigned char)text.data[at] >= 0x80);
              at++)
@@ -291,19 +294,39 @@ static bool parse_part(struct slice text, size_t *offset, struct arena *arena, s
     return size > 0;
 }
 
+static void skip_blanks(struct slice text, size_t *offset)
+{
+    while (*offset < text.size && isspace((unsigned char)text.data[*offset]))
+        (*offset)++;
+}
+
+size_t catalog_parse_path(struct slice text, struct arena *arena, struct slice *parts,
+                          size_t part_max, size_t *used)
+{
+    size_t offset = 0, count = 0;
+    for (;;) {
+        skip_blanks(text, &offset);
+        if (count == part_max || !parse_part(text, &offset, arena, &parts[count]))
+            return 0;
+        count++;
+        skip_blanks(text, &offset);
+        if (offset >= text.size || text.data[offset] != '.')
+            break;
+        offset++;
+    }
+    *used = offset;
+    return count;
+}
+
 bool catalog_parse_name(struct slice text, struct arena *arena, struct slice *schema,
                         struct slice *name)
 {
-    size_t offset = 0;
-    text = slice_trim(text);
-    *schema = SLICE("");
-    if (!parse_part(text, &offset, arena, name))
+    struct slice parts[3];
+    size_t used, count = catalog_parse_path(text, arena, parts, array_count(parts), &used);
+    if (count == 0 || used < text.size ||
+        (count == 3 && !slice_equal(parts[0], SLICE(CATALOG_DATABASE))))
         return false;
-    if (offset < text.size && text.data[offset] == '.') {
-        *schema = *name;
-        offset++;
-        if (!parse_part(text, &offset, arena, name))
-            return false;
-    }
-    return offset == text.size;
+    *schema = count > 1 ? parts[count - 2] : SLICE("");
+    *name = parts[count - 1];
+    return true;
 }

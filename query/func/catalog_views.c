@@ -88,6 +88,9 @@ const struct catalog_relation catalog_views[] = {
      "n_mod_since_analyze:l n_ins_since_vacuum:l last_vacuum:z last_autovacuum:z "
      "last_analyze:z last_autoanalyze:z vacuum_count:l autovacuum_count:l analyze_count:l "
      "autoanalyze_count:l"},
+    {"pg_catalog", "pg_statio_all_tables", 12170, 'v',
+     "relid:o schemaname:n relname:n heap_blks_read:l heap_blks_hit:l idx_blks_read:l "
+     "idx_blks_hit:l toast_blks_read:l toast_blks_hit:l tidx_blks_read:l tidx_blks_hit:l"},
     {"pg_catalog", "pg_statio_user_tables", 12179, 'v',
      "relid:o schemaname:n relname:n heap_blks_read:l heap_blks_hit:l idx_blks_read:l "
      "idx_blks_hit:l toast_blks_read:l toast_blks_hit:l tidx_blks_read:l tidx_blks_hit:l"},

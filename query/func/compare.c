@@ -87,53 +87,41 @@ static enum err text_vector(struct call *call, const struct vector *v)
     ONE(">", COMPARE_GT, left, right, as, form, example_operand " > " example_operand)             \
     ONE(">=", COMPARE_GE, left, right, as, form, example_operand " >= " example_operand)
 
+/* clang-format off */
 static const struct function functions[] = {
-    SIX(TYPE_INT4, TYPE_INT4, 0, int_vector, "1") SIX(
-        TYPE_INT2, TYPE_INT2, 0, int_vector,
-        "1::smallint") SIX(TYPE_INT8, TYPE_INT8, 0, int_vector,
-                           "1::bigint") SIX(TYPE_INT2, TYPE_INT4, 0, int_vector,
-                                            "1") SIX(TYPE_INT2, TYPE_INT8, 0, int_vector, "1")
-        SIX(TYPE_INT4, TYPE_INT2, 0, int_vector, "1") SIX(
-            TYPE_INT4, TYPE_INT8, 0, int_vector, "1") SIX(TYPE_INT8, TYPE_INT2, 0, int_vector, "1")
-            SIX(TYPE_INT8, TYPE_INT4, 0, int_vector,
-                "1") SIX(TYPE_FLOAT8, TYPE_FLOAT8, 0, float_vector,
-                         "1.5::float8") SIX(TYPE_FLOAT4, TYPE_FLOAT4, 0, float_vector, "1.5::real")
-                SIX(TYPE_FLOAT4, TYPE_FLOAT8, 0, float_vector, "1.5::real") SIX(
-                    TYPE_FLOAT8, TYPE_FLOAT4, 0,
-                    float_vector, "1.5::real") SIX(TYPE_NUMERIC, TYPE_NUMERIC, 0, NULL, "1.5")
-                    SIX(TYPE_TEXT, TYPE_TEXT, 0, text_vector, "'a'") SIX(
-                        TYPE_BOOL, TYPE_BOOL, 0,
-                        NULL, "true") SIX(TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, 0, int_vector,
-                                          "timestamptz '2026-05-01'")
-                        SIX(TYPE_TIMESTAMP, TYPE_TIMESTAMP, 0, int_vector, "timestamp '2026-05-01'")
-                            SIX(TYPE_DATE, TYPE_DATE, 0, int_vector, "date '2026-05-01'") SIX(
-                                TYPE_DATE, TYPE_TIMESTAMP, TYPE_TIMESTAMP, int_vector,
-                                "date '2026-05-01'") SIX(TYPE_DATE, TYPE_TIMESTAMPTZ,
-                                                         TYPE_TIMESTAMPTZ, int_vector,
-                                                         "date '2026-05-01'")
-                                SIX(TYPE_TIMESTAMP, TYPE_DATE, TYPE_TIMESTAMP, int_vector,
-                                    "date '2026-05-01'") SIX(TYPE_TIMESTAMP, TYPE_TIMESTAMPTZ,
-                                                             TYPE_TIMESTAMPTZ, int_vector,
-                                                             "date '2026-05-01'")
-                                    SIX(TYPE_TIMESTAMPTZ, TYPE_DATE, TYPE_TIMESTAMPTZ, int_vector,
-                                        "date '2026-05-01'") SIX(TYPE_TIMESTAMPTZ, TYPE_TIMESTAMP,
-                                                                 TYPE_TIMESTAMPTZ, int_vector,
-                                                                 "date '2026-05-01'")
-                                        SIX(TYPE_INTERVAL, TYPE_INTERVAL, 0, NULL,
-                                            "interval '1 day'")
-                                            SIX(TYPE_UUID, TYPE_UUID, 0, text_vector,
-                                                "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid")
-                                                SIX(TYPE_BYTEA, TYPE_BYTEA, 0, text_vector,
-                                                    "'\\x0a'::bytea")
-                                                    SIX(TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, 0, NULL,
-                                                        "'{a}'::text[]")
-                                                        SIX(TYPE_INT8_ARRAY, TYPE_INT8_ARRAY, 0,
-                                                            NULL, "'{1}'::bigint[]")
-                                                            ONE("=", COMPARE_EQ, TYPE_JSONB,
-                                                                TYPE_JSONB, 0, text_vector,
-                                                                "'1'::jsonb = '1'::jsonb")
-                                                                ONE("<>", COMPARE_NE, TYPE_JSONB,
-                                                                    TYPE_JSONB, 0, text_vector,
-                                                                    "'1'::jsonb <> '1'::jsonb")};
+    SIX(TYPE_INT4, TYPE_INT4, 0, int_vector, "1")
+    SIX(TYPE_INT2, TYPE_INT2, 0, int_vector, "1::smallint")
+    SIX(TYPE_INT8, TYPE_INT8, 0, int_vector, "1::bigint")
+    SIX(TYPE_INT2, TYPE_INT4, 0, int_vector, "1")
+    SIX(TYPE_INT2, TYPE_INT8, 0, int_vector, "1")
+    SIX(TYPE_INT4, TYPE_INT2, 0, int_vector, "1")
+    SIX(TYPE_INT4, TYPE_INT8, 0, int_vector, "1")
+    SIX(TYPE_INT8, TYPE_INT2, 0, int_vector, "1")
+    SIX(TYPE_INT8, TYPE_INT4, 0, int_vector, "1")
+    SIX(TYPE_FLOAT8, TYPE_FLOAT8, 0, float_vector, "1.5::float8")
+    SIX(TYPE_FLOAT4, TYPE_FLOAT4, 0, float_vector, "1.5::real")
+    SIX(TYPE_FLOAT4, TYPE_FLOAT8, 0, float_vector, "1.5::real")
+    SIX(TYPE_FLOAT8, TYPE_FLOAT4, 0, float_vector, "1.5::real")
+    SIX(TYPE_NUMERIC, TYPE_NUMERIC, 0, NULL, "1.5")
+    SIX(TYPE_TEXT, TYPE_TEXT, 0, text_vector, "'a'")
+    SIX(TYPE_BOOL, TYPE_BOOL, 0, NULL, "true")
+    SIX(TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, 0, int_vector, "timestamptz '2026-05-01'")
+    SIX(TYPE_TIMESTAMP, TYPE_TIMESTAMP, 0, int_vector, "timestamp '2026-05-01'")
+    SIX(TYPE_DATE, TYPE_DATE, 0, int_vector, "date '2026-05-01'")
+    SIX(TYPE_DATE, TYPE_TIMESTAMP, TYPE_TIMESTAMP, int_vector, "date '2026-05-01'")
+    SIX(TYPE_DATE, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, int_vector, "date '2026-05-01'")
+    SIX(TYPE_TIMESTAMP, TYPE_DATE, TYPE_TIMESTAMP, int_vector, "date '2026-05-01'")
+    SIX(TYPE_TIMESTAMP, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, int_vector, "date '2026-05-01'")
+    SIX(TYPE_TIMESTAMPTZ, TYPE_DATE, TYPE_TIMESTAMPTZ, int_vector, "date '2026-05-01'")
+    SIX(TYPE_TIMESTAMPTZ, TYPE_TIMESTAMP, TYPE_TIMESTAMPTZ, int_vector, "date '2026-05-01'")
+    SIX(TYPE_INTERVAL, TYPE_INTERVAL, 0, NULL, "interval '1 day'")
+    SIX(TYPE_UUID, TYPE_UUID, 0, text_vector, "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid")
+    SIX(TYPE_BYTEA, TYPE_BYTEA, 0, text_vector, "'\\x0a'::bytea")
+    SIX(TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, 0, NULL, "'{a}'::text[]")
+    SIX(TYPE_INT8_ARRAY, TYPE_INT8_ARRAY, 0, NULL, "'{1}'::bigint[]")
+    ONE("=", COMPARE_EQ, TYPE_JSONB, TYPE_JSONB, 0, text_vector, "'1'::jsonb = '1'::jsonb")
+    ONE("<>", COMPARE_NE, TYPE_JSONB, TYPE_JSONB, 0, text_vector, "'1'::jsonb <> '1'::jsonb")
+};
+/* clang-format on */
 
 const struct function_group functions_compare = {functions, array_count(functions)};

@@ -374,10 +374,13 @@ static enum err extract_vector(struct call *call, const struct vector *v)
          .doc = "one field of a time, as a double",                                                \
          .example = "date_part('day', " example_text ")"},
 
+/* clang-format off */
 static const struct function functions[] = {
     PAIR(TYPE_TIMESTAMPTZ, extract_vector, "timestamptz '2026-05-01 10:17:03Z'")
-        PAIR(TYPE_TIMESTAMP, extract_vector, "timestamp '2026-05-01 10:17:03'")
-            PAIR(TYPE_DATE, extract_vector, "date '2026-05-01'")
-                PAIR(TYPE_INTERVAL, NULL, "interval '3 days'")};
+    PAIR(TYPE_TIMESTAMP, extract_vector, "timestamp '2026-05-01 10:17:03'")
+    PAIR(TYPE_DATE, extract_vector, "date '2026-05-01'")
+    PAIR(TYPE_INTERVAL, NULL, "interval '3 days'")
+};
+/* clang-format on */
 
 const struct function_group functions_extract = {functions, array_count(functions)};

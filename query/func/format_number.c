@@ -14,6 +14,7 @@
 
 enum part_kind {
     PART_TEXT,
+    PART_NOTHING,
     PART_NINE,
     PART_ZERO,
     PART_POINT,
@@ -68,6 +69,7 @@ static const struct {
     {"EEEE", PART_EXPONENT}, {"FM", PART_FILL},  {"MI", PART_MINUS},      {"PL", PART_PLUS},
     {"PR", PART_BRACKET},    {"RN", PART_ROMAN}, {"SG", PART_PLUS_MINUS}, {"TH", PART_ORDINAL},
     {"B", PART_BLANK},       {"D", PART_POINT},  {"G", PART_COMMA},       {"L", PART_CURRENCY},
+    {"C", PART_NOTHING},
     {"S", PART_SIGN},        {"V", PART_SHIFT},  {"9", PART_NINE},        {"0", PART_ZERO},
     {".", PART_POINT},       {",", PART_COMMA},
 };
@@ -536,9 +538,9 @@ static enum err numeric_row(struct call *call, const struct value *a, size_t cou
 {
     (void)count;
     struct template *t = arena_alloc(call->arena, sizeof(*t));
-    out->is_null = a[1].text.size == 0;
-    enum err err = out->is_null ? OK : template_read(call, a[1].text, t);
-    if (err != OK || out->is_null)
+    out->text = SLICE("");
+    enum err err = a[1].text.size == 0 ? OK : template_read(call, a[1].text, t);
+    if (err != OK || a[1].text.size == 0)
         return err;
     return numeric_char(call, a[0].type.id == TYPE_NUMERIC ? a[0].n : numeric_from_int(a[0].i), t,
                         out);
@@ -551,9 +553,9 @@ static enum err float_row(struct call *call, const struct value *a, size_t count
     struct template *t = arena_alloc(call->arena, sizeof(*t));
     int digits_max = a[0].type.id == TYPE_FLOAT4 ? 6 : 15;
     double value = a[0].f;
-    out->is_null = a[1].text.size == 0;
-    enum err err = out->is_null ? OK : template_read(call, a[1].text, t);
-    if (err != OK || out->is_null)
+    out->text = SLICE("");
+    enum err err = a[1].text.size == 0 ? OK : template_read(call, a[1].text, t);
+    if (err != OK || a[1].text.size == 0)
         return err;
     if (t->has_exponent && isfinite(value)) {
         char *text = arena_printf(call->arena, "%+.*e", t->behind, value);
@@ -705,17 +707,17 @@ static enum err to_number_row(struct call *call, const struct value *a, size_t c
 /* clang-format off */
 static const struct function functions[] = {
     FORM(TYPE_INT4, numeric_row, "to_char(485, 'L999')")
-        FORM(TYPE_INT8, numeric_row, "to_char(1234567::bigint, 'FM9,999,999')")
-            FORM(TYPE_NUMERIC, numeric_row, "to_char(-12.454, '999D99S')")
-                FORM(TYPE_FLOAT8, float_row, "to_char(0.1::float8, 'FM990.09')")
-                    FORM(TYPE_FLOAT4, float_row, "to_char(125.8::real, '999D9')"){
-                        .name = "to_number",
-                        .argument_count = 2,
-                        .arguments = {TYPE_TEXT, TYPE_TEXT},
-                        .result = TYPE_NUMERIC,
-                        .row = to_number_row,
-                        .doc = "a number from text by a template",
-                        .example = "to_number('12,454.8-', '99G999D9S')"},
+    FORM(TYPE_INT8, numeric_row, "to_char(1234567::bigint, 'FM9,999,999')")
+    FORM(TYPE_NUMERIC, numeric_row, "to_char(-12.454, '999D99S')")
+    FORM(TYPE_FLOAT8, float_row, "to_char(0.1::float8, 'FM990.09')")
+    FORM(TYPE_FLOAT4, float_row, "to_char(125.8::real, '999D9')")
+    {.name = "to_number",
+     .argument_count = 2,
+     .arguments = {TYPE_TEXT, TYPE_TEXT},
+     .result = TYPE_NUMERIC,
+     .row = to_number_row,
+     .doc = "a number from text by a template",
+     .example = "to_number('12,454.8-', '99G999D9S')"},
 };
 /* clang-format on */
 

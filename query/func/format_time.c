@@ -505,10 +505,11 @@ static enum err interval_row(struct call *call, const struct value *a, size_t co
 static const struct function functions[] = {
     FORM(TYPE_TIMESTAMPTZ, "a time by a template",
          "to_char(timestamptz '2026-05-01 10:17:03Z', 'Dy DD Mon YYYY HH24:MI:SS OF')", time_row)
-        FORM(TYPE_TIMESTAMP, "a time by a template",
-             "to_char(timestamp '2026-05-01 10:17:03', 'FMDDth Month YYYY')", time_row)
-            FORM(TYPE_INTERVAL, "an interval by a template",
-                 "to_char(interval '90 minutes', 'HH24:MI')", interval_row)};
+    FORM(TYPE_TIMESTAMP, "a time by a template",
+         "to_char(timestamp '2026-05-01 10:17:03', 'FMDDth Month YYYY')", time_row)
+    FORM(TYPE_INTERVAL, "an interval by a template", "to_char(interval '90 minutes', 'HH24:MI')",
+         interval_row)
+};
 /* clang-format on */
 
 const struct function_group functions_format_time = {functions, array_count(functions)};

@@ -27,6 +27,7 @@ static const struct function_group *const groups[] = {
     &functions_format_parse,
     &functions_jsonb,
     &functions_jsonpath,
+    &functions_json_array,
     &functions_array_elements,
     &functions_quote,
     &functions_sha,

@@ -43,6 +43,7 @@ struct function {
     const char *name;
     uint8_t argument_count;
     bool is_variadic;      /* the rest are any number of any type, each as text or as it is */
+    uint8_t variadic;      /* … of this type only; 0: any */
     bool is_null_tolerant; /* not strict: called with NULLs too */
     uint8_t volatility;
     uint8_t arguments[FUNCTION_ARGUMENTS_MAX];
@@ -56,6 +57,15 @@ struct function {
     enum err (*vector)(struct call *call, const struct vector *vector);
     const char *doc, *example;
 };
+
+/* The declared type of an argument; the open end of a variadic takes anything. */
+static inline enum type_id function_argument(const struct function *function, size_t index)
+{
+    int type = index < function->argument_count ? function->arguments[index]
+               : function->variadic != 0        ? function->variadic
+                                                : TYPE_ANY_NONARRAY;
+    return (enum type_id)type;
+}
 
 struct function_group {
     const struct function *functions;
@@ -77,7 +87,7 @@ extern const struct function_group functions_compare, functions_arith, functions
     functions_format_number, functions_format_parse, functions_jsonb, functions_array_elements,
     functions_quote, functions_sha, functions_width_bucket, functions_math_degrees,
     functions_math_exact, functions_bytes, functions_unicode, functions_time_parts,
-    functions_jsonpath, functions_catalog;
+    functions_jsonpath, functions_json_array, functions_catalog;
 
 /* Is one value that of every row of the batch, and cheap to tell? query/func/time_bucket.c */
 bool function_is_whole(struct call *call, const struct vector *vector, struct value *out);

@@ -147,6 +147,16 @@ static bool read_index(struct slice text, int64_t *out)
     return true;
 }
 
+static struct element take_step(struct element element, struct slice step, struct arena *arena)
+{
+    int64_t index;
+    if (element.kind == JSON_OBJECT_BEGIN)
+        return by_key(element.text, step, arena);
+    if (element.kind == JSON_ARRAY_BEGIN && read_index(step, &index))
+        return by_index(element.text, index);
+    return (struct element){0};
+}
+
 static enum err path_row(struct call *call, const struct value *a, size_t count, struct value *out)
 {
     (void)count;
@@ -155,16 +165,21 @@ static enum err path_row(struct call *call, const struct value *a, size_t count,
     if (!array_begin(&path, TYPE_TEXT_ARRAY, a[1].text))
         return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
     for (struct value step; element.is_found && array_next(&path, &step);) {
-        int64_t index;
         if (step.is_null)
             element.is_found = false;
-        else if (element.kind == JSON_OBJECT_BEGIN)
-            element = by_key(element.text, step.text, call->arena);
-        else if (element.kind == JSON_ARRAY_BEGIN && read_index(step.text, &index))
-            element = by_index(element.text, index);
         else
-            element.is_found = false;
+            element = take_step(element, step.text, call->arena);
     }
+    return give(call, element, call->function->operation == AS_TEXT, out);
+}
+
+/* The steps are arguments. */
+static enum err extract_row(struct call *call, const struct value *a, size_t count,
+                            struct value *out)
+{
+    struct element element = whole(a[0].text);
+    for (size_t i = 1; i < count && element.is_found; i++)
+        element = take_step(element, a[i].text, call->arena);
     return give(call, element, call->function->operation == AS_TEXT, out);
 }
 
@@ -246,18 +261,38 @@ static enum err length_row(struct call *call, const struct value *a, size_t coun
                   "the value at a path", "'{\"a\": [1]}'::" name " #> '{a,0}'")                    \
     TEXT_FUNCTION("#>>", 2, LIST(json, TYPE_TEXT_ARRAY), T, AS_TEXT, path_row,                     \
                   "the value at a path, as text", "'{\"a\": [1]}'::" name " #>> '{a,0}'")
+#define EXTRACT(name_text, from, to, kind, doc_text)                                               \
+    {.name = name_text,                                                                            \
+     .argument_count = 1,                                                                          \
+     .arguments = {from},                                                                          \
+     .is_variadic = true,                                                                          \
+     .variadic = T,                                                                                \
+     .result = to,                                                                                 \
+     .operation = kind,                                                                            \
+     .row = extract_row,                                                                           \
+     .doc = doc_text,                                                                              \
+     .example = name_text "('{\"a\": [\"x\"]}', 'a', '0')"},
+#define F TEXT_FUNCTION
 
+/* clang-format off */
 static const struct function functions[] = {
-    OF(TYPE_JSONB, "jsonb") OF(TYPE_JSON, "json") TEXT_FUNCTION(
-        "?", 2, LIST(TYPE_JSONB, T), TYPE_BOOL, 0, exists_row, "is there such a key or element",
-        "'{\"a\": 1}'::jsonb ? 'a'")
-        TEXT_FUNCTION("jsonb_typeof", 1, LIST(TYPE_JSONB), T, 0, typeof_row, "what kind of value",
-                      "jsonb_typeof('1')")
-            TEXT_FUNCTION("json_typeof", 1, LIST(TYPE_JSON), T, 0, typeof_row, "what kind of value",
-                          "json_typeof('1')")
-                TEXT_FUNCTION("jsonb_array_length", 1, LIST(TYPE_JSONB), TYPE_INT4, 0, length_row,
-                              "how many elements", "jsonb_array_length('[1, 2]')")
-                    TEXT_FUNCTION("json_array_length", 1, LIST(TYPE_JSON), TYPE_INT4, 0, length_row,
-                                  "how many elements", "json_array_length('[1, 2]')")};
+    OF(TYPE_JSONB, "jsonb")
+    OF(TYPE_JSON, "json")
+    EXTRACT("json_extract_path", TYPE_JSON, TYPE_JSON, AS_JSON, "the value at a path")
+    EXTRACT("jsonb_extract_path", TYPE_JSONB, TYPE_JSONB, AS_JSON, "the value at a path")
+    EXTRACT("json_extract_path_text", TYPE_JSON, T, AS_TEXT, "the value at a path, as text")
+    EXTRACT("jsonb_extract_path_text", TYPE_JSONB, T, AS_TEXT, "the value at a path, as text")
+    F("?", 2, LIST(TYPE_JSONB, T), TYPE_BOOL, 0, exists_row, "is there such a key or element",
+      "'{\"a\": 1}'::jsonb ? 'a'")
+    F("jsonb_typeof", 1, LIST(TYPE_JSONB), T, 0, typeof_row, "what kind of value",
+      "jsonb_typeof('1')")
+    F("json_typeof", 1, LIST(TYPE_JSON), T, 0, typeof_row, "what kind of value",
+      "json_typeof('1')")
+    F("jsonb_array_length", 1, LIST(TYPE_JSONB), TYPE_INT4, 0, length_row, "how many elements",
+      "jsonb_array_length('[1, 2]')")
+    F("json_array_length", 1, LIST(TYPE_JSON), TYPE_INT4, 0, length_row, "how many elements",
+      "json_array_length('[1, 2]')")
+};
+/* clang-format on */
 
 const struct function_group functions_json = {functions, array_count(functions)};

@@ -175,20 +175,23 @@ static enum err jsonpath_row(struct call *call, const struct value *a, size_t co
     PATH(name, to, kind, row_form, what, path)                                                     \
     PATH(name "_tz", to, kind, row_form, what, path)
 
-/* clang-format off: a row a function */
+/* clang-format off */
 static const struct function functions[] = {
     BOTH("jsonb_path_exists", B, EXISTS, exists_row, "does the path select anything",
-         "$.a[*] ? (@ > 1)") BOTH("jsonb_path_match", B, MATCH, match_row,
-                                  "the truth of the path's predicate", "exists($.a[*] ? (@ > 1))")
-        BOTH("jsonb_path_query_array", J, QUERY_ARRAY, query_row, "all that the path selects",
-             "$.a[*] ? (@ > 0)") BOTH("jsonb_path_query_first", J, QUERY_FIRST, query_row,
-                                "the first that the path selects", "$.a[last]")
-            F("@?", 2, LIST(J, T), B, EXISTS_SILENT, exists_row, "does the path select anything",
-              "'{\"a\": [1, 2]}'::jsonb @? '$.a[*] ? (@ > 1)'")
-                F("@@", 2, LIST(J, T), B, MATCH_SILENT, match_row,
-                  "the truth of the path's predicate", "'{\"a\": [1, 2]}'::jsonb @@ '$.a[*] > 1'")
-                    F("jsonpath", 1, LIST(T), T, 0, jsonpath_row,
-                      "a path, checked, as PostgreSQL writes it", "'$.a[*] ? (@ > 1)'::jsonpath")};
+         "$.a[*] ? (@ > 1)")
+    BOTH("jsonb_path_match", B, MATCH, match_row, "the truth of the path's predicate",
+         "exists($.a[*] ? (@ > 1))")
+    BOTH("jsonb_path_query_array", J, QUERY_ARRAY, query_row, "all that the path selects",
+         "$.a[*] ? (@ > 0)")
+    BOTH("jsonb_path_query_first", J, QUERY_FIRST, query_row, "the first that the path selects",
+         "$.a[last]")
+    F("@?", 2, LIST(J, T), B, EXISTS_SILENT, exists_row, "does the path select anything",
+      "'{\"a\": [1, 2]}'::jsonb @? '$.a[*] ? (@ > 1)'")
+    F("@@", 2, LIST(J, T), B, MATCH_SILENT, match_row, "the truth of the path's predicate",
+      "'{\"a\": [1, 2]}'::jsonb @@ '$.a[*] > 1'")
+    F("jsonpath", 1, LIST(T), T, 0, jsonpath_row, "a path, checked, as PostgreSQL writes it",
+      "'$.a[*] ? (@ > 1)'::jsonpath")
+};
 /* clang-format on */
 
 const struct function_group functions_jsonpath = {functions, array_count(functions)};

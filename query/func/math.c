@@ -360,86 +360,58 @@ static enum err gcd_row(struct call *call, const struct value *a, size_t count, 
     ONE(name_text, 1, LIST(F8), F8, kind, trigonometry_row, NULL, "in radians",                    \
         name_text "(" argument ")")
 
+/* clang-format off */
 static const struct function functions[] = {
-    ROUNDING("ceil", OP_CEIL, "the next integer above") ROUNDING(
-        "ceiling", OP_CEIL, "the next integer above") ROUNDING("floor", OP_FLOOR,
-                                                               "the next integer below")
-        ROUNDING("round", OP_ROUND, "the nearest integer") ROUNDING(
-            "trunc", OP_TRUNC, "without the fraction") ROUNDING("sign", OP_SIGN, "-1, 0 or 1")
-            ONE("round", 2, LIST(N, TYPE_INT4), N, OP_ROUND, numeric_rounding_row, NULL,
-                "rounded to so many decimals", "round(1.55, 1)")
-                ONE("trunc", 2, LIST(N, TYPE_INT4), N, OP_TRUNC, numeric_rounding_row, NULL,
-                    "cut to so many decimals",
-                    "trunc(1.55, 1)") ONE("div", 2, LIST(N, N), N, 0, numeric_div_row, NULL,
-                                          "the quotient cut to an integer",
-                                          "div(7, 2)") EXPONENTIAL("sqrt", OP_SQRT, "square root")
-                    EXPONENTIAL("cbrt", OP_CBRT, "cube root") EXPONENTIAL(
-                        "exp", OP_EXP, "e to that power") EXPONENTIAL("ln", OP_LN,
-                                                                      "natural logarithm")
-                        EXPONENTIAL("log", OP_LOG10, "logarithm to base 10") EXPONENTIAL(
-                            "log10", OP_LOG10, "logarithm to base 10")
-                            ONE("power", 2, LIST(F8, F8), F8, 0, power_row, NULL,
-                                "a to the power of b", "power(2, 10)")
-                                ONE("pow", 2, LIST(F8, F8), F8, 0, power_row, NULL,
-                                    "a to the power of b",
-                                    "pow(2, 10)") ONE("^", 2, LIST(F8, F8), F8, 0,
-                                                      power_row, NULL, "a to the power of b",
-                                                      "2 ^ 10")
-                                    ONE("pi", 0, LIST(0), F8, 0, pi_row, NULL, "the number pi",
-                                        "pi()")
-                                        ONE("atan2", 2, LIST(F8, F8), F8, 0, atan2_row, NULL,
-                                            "the angle of a point (y, x)",
-                                            "atan2(1, 2)") TRIGONOMETRY("degrees", OP_DEGREES, "1")
-                                            TRIGONOMETRY("radians", OP_RADIANS, "90") TRIGONOMETRY(
-                                                "sin", OP_SIN,
-                                                "1") TRIGONOMETRY("cos", OP_COS,
-                                                                  "1") TRIGONOMETRY("tan",
-                                                                                    OP_TAN, "1")
-                                                TRIGONOMETRY("cot", OP_COT, "1") TRIGONOMETRY(
-                                                    "asin",
-                                                    OP_ASIN,
-                                                    "0.5") TRIGONOMETRY("acos", OP_ACOS, "0.5")
-                                                    TRIGONOMETRY("atan", OP_ATAN, "1") TRIGONOMETRY(
-                                                        "sinh",
-                                                        OP_SINH,
-                                                        "1") TRIGONOMETRY("cosh", OP_COSH, "1")
-                                                        TRIGONOMETRY("tanh", OP_TANH, "1")
-                                                            TRIGONOMETRY(
-                                                                "asinh",
-                                                                OP_ASINH,
-                                                                "1") TRIGONOMETRY("acosh",
-                                                                                  OP_ACOSH, "2")
-                                                                TRIGONOMETRY("atanh", OP_ATANH,
-                                                                             "0.5")
-                                                                    ONE("gcd", 2,
-                                                                        LIST(TYPE_INT4, TYPE_INT4),
-                                                                        TYPE_INT4, 0, gcd_row, NULL,
-                                                                        "greatest common divisor",
-                                                                        "gcd(12, 18)")
-                                                                        ONE("gcd", 2,
-                                                                            LIST(TYPE_INT8,
-                                                                                 TYPE_INT8),
-                                                                            TYPE_INT8, 0, gcd_row,
-                                                                            NULL,
-                                                                            "greatest common "
-                                                                            "divisor",
-                                                                            "gcd(12::bigint, 18)")
-                                                                            ONE("lcm", 2,
-                                                                                LIST(TYPE_INT4,
-                                                                                     TYPE_INT4),
-                                                                                TYPE_INT4, 1,
-                                                                                gcd_row, NULL,
-                                                                                "least common "
-                                                                                "multiple",
-                                                                                "lcm(4, 6)")
-                                                                                ONE("lcm", 2,
-                                                                                    LIST(TYPE_INT8,
-                                                                                         TYPE_INT8),
-                                                                                    TYPE_INT8, 1,
-                                                                                    gcd_row, NULL,
-                                                                                    "least common "
-                                                                                    "multiple",
-                                                                                    "lcm(4::bigint,"
-                                                                                    " 6)")};
+    ROUNDING("ceil", OP_CEIL, "the next integer above")
+    ROUNDING("ceiling", OP_CEIL, "the next integer above")
+    ROUNDING("floor", OP_FLOOR, "the next integer below")
+    ROUNDING("round", OP_ROUND, "the nearest integer")
+    ROUNDING("trunc", OP_TRUNC, "without the fraction")
+    ROUNDING("sign", OP_SIGN, "-1, 0 or 1")
+    ONE("round", 2, LIST(N, TYPE_INT4), N, OP_ROUND, numeric_rounding_row, NULL,
+        "rounded to so many decimals", "round(1.55, 1)")
+    ONE("trunc", 2, LIST(N, TYPE_INT4), N, OP_TRUNC, numeric_rounding_row, NULL,
+        "cut to so many decimals", "trunc(1.55, 1)")
+    ONE("div", 2, LIST(N, N), N, 0, numeric_div_row, NULL, "the quotient cut to an integer",
+        "div(7, 2)")
+    EXPONENTIAL("sqrt", OP_SQRT, "square root")
+    EXPONENTIAL("cbrt", OP_CBRT, "cube root")
+    EXPONENTIAL("exp", OP_EXP, "e to that power")
+    EXPONENTIAL("ln", OP_LN, "natural logarithm")
+    EXPONENTIAL("log", OP_LOG10, "logarithm to base 10")
+    EXPONENTIAL("log10", OP_LOG10, "logarithm to base 10")
+    ONE("|/", 1, LIST(F8), F8, OP_SQRT, exponential_row, NULL, "square root", "|/ 2::float8")
+    ONE("||/", 1, LIST(F8), F8, OP_CBRT, exponential_row, NULL, "cube root", "||/ 8::float8")
+    ONE("power", 2, LIST(F8, F8), F8, 0, power_row, NULL, "a to the power of b", "power(2, 10)")
+    ONE("pow", 2, LIST(F8, F8), F8, 0, power_row, NULL, "a to the power of b", "pow(2, 10)")
+    ONE("^", 2, LIST(F8, F8), F8, 0, power_row, NULL, "a to the power of b", "2 ^ 10")
+    ONE("pi", 0, LIST(0), F8, 0, pi_row, NULL, "the number pi", "pi()")
+    ONE("atan2", 2, LIST(F8, F8), F8, 0, atan2_row, NULL, "the angle of a point (y, x)",
+        "atan2(1, 2)")
+    TRIGONOMETRY("degrees", OP_DEGREES, "1")
+    TRIGONOMETRY("radians", OP_RADIANS, "90")
+    TRIGONOMETRY("sin", OP_SIN, "1")
+    TRIGONOMETRY("cos", OP_COS, "1")
+    TRIGONOMETRY("tan", OP_TAN, "1")
+    TRIGONOMETRY("cot", OP_COT, "1")
+    TRIGONOMETRY("asin", OP_ASIN, "0.5")
+    TRIGONOMETRY("acos", OP_ACOS, "0.5")
+    TRIGONOMETRY("atan", OP_ATAN, "1")
+    TRIGONOMETRY("sinh", OP_SINH, "1")
+    TRIGONOMETRY("cosh", OP_COSH, "1")
+    TRIGONOMETRY("tanh", OP_TANH, "1")
+    TRIGONOMETRY("asinh", OP_ASINH, "1")
+    TRIGONOMETRY("acosh", OP_ACOSH, "2")
+    TRIGONOMETRY("atanh", OP_ATANH, "0.5")
+    ONE("gcd", 2, LIST(TYPE_INT4, TYPE_INT4), TYPE_INT4, 0, gcd_row, NULL,
+        "greatest common divisor", "gcd(12, 18)")
+    ONE("gcd", 2, LIST(TYPE_INT8, TYPE_INT8), TYPE_INT8, 0, gcd_row, NULL,
+        "greatest common divisor", "gcd(12::bigint, 18)")
+    ONE("lcm", 2, LIST(TYPE_INT4, TYPE_INT4), TYPE_INT4, 1, gcd_row, NULL, "least common multiple",
+        "lcm(4, 6)")
+    ONE("lcm", 2, LIST(TYPE_INT8, TYPE_INT8), TYPE_INT8, 1, gcd_row, NULL, "least common multiple",
+        "lcm(4::bigint, 6)")
+};
+/* clang-format on */
 
 const struct function_group functions_math = {functions, array_count(functions)};

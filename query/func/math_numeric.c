@@ -304,15 +304,18 @@ static enum err power_row(struct call *call, const struct value *a, size_t count
         __VA_ARGS__                                                                                \
     }
 
+/* clang-format off */
 static const struct function functions[] = {
-    ONE("sqrt", 1, LIST(N), sqrt_row, "square root",
-        "sqrt(2.0)") ONE("exp", 1, LIST(N), exp_row, "e to that power",
-                         "exp(1.0)") ONE("ln", 1, LIST(N), ln_row, "natural logarithm", "ln(2.0)")
-        ONE("log", 1, LIST(N), log_row, "logarithm to base 10", "log(2.0)")
-            ONE("log10", 1, LIST(N), log_row, "logarithm to base 10", "log10(2.0)")
-                ONE("log", 2, LIST(N, N), log_row, "logarithm to a base", "log(2.0, 64.0)")
-                    ONE("power", 2, LIST(N, N), power_row, "a to the power of b", "power(1.5, 2)")
-                        ONE("pow", 2, LIST(N, N), power_row, "a to the power of b", "pow(1.5, 2)")
-                            ONE("^", 2, LIST(N, N), power_row, "a to the power of b", "1.5 ^ 2")};
+    ONE("sqrt", 1, LIST(N), sqrt_row, "square root", "sqrt(2.0)")
+    ONE("exp", 1, LIST(N), exp_row, "e to that power", "exp(1.0)")
+    ONE("ln", 1, LIST(N), ln_row, "natural logarithm", "ln(2.0)")
+    ONE("log", 1, LIST(N), log_row, "logarithm to base 10", "log(2.0)")
+    ONE("log10", 1, LIST(N), log_row, "logarithm to base 10", "log10(2.0)")
+    ONE("log", 2, LIST(N, N), log_row, "logarithm to a base", "log(2.0, 64.0)")
+    ONE("power", 2, LIST(N, N), power_row, "a to the power of b", "power(1.5, 2)")
+    ONE("pow", 2, LIST(N, N), power_row, "a to the power of b", "pow(1.5, 2)")
+    ONE("^", 2, LIST(N, N), power_row, "a to the power of b", "1.5 ^ 2")
+};
+/* clang-format on */
 
 const struct function_group functions_math_numeric = {functions, array_count(functions)};

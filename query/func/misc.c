@@ -226,23 +226,22 @@ static enum err random_row(struct call *call, const struct value *a, size_t coun
 #define T TYPE_TEXT
 #define F TEXT_FUNCTION
 
-/* clang-format off: a row a function */
+/* clang-format off */
 static const struct function functions[] = {
     F("||", 2, LIST(T, T), T, 0, join_row, "both, one after the other", "'a' || 'b'")
-        F("||", 2, LIST(T, TYPE_ANY_NONARRAY), T, 0, join_row, "text and anything as text",
-          "'a' || 1") F("||", 2, LIST(TYPE_ANY_NONARRAY, T), T, 0, join_row,
-                        "anything as text and text", "1 || 'a'")
-            F("||", 2, LIST(TYPE_BYTEA, TYPE_BYTEA), TYPE_BYTEA, 0, join_row,
-              "both, one after the other",
-              "'\\x0a'::bytea || '\\x0b'::bytea"){.name = "concat",
-                                                  .is_variadic = true,
-                                                  .is_null_tolerant = true,
-                                                  .result = T,
-                                                  .operation = CONCAT,
-                                                  .volatility = STABLE,
-                                                  .row = concat_row,
-                                                  .doc = "all as text, NULLs left out",
-                                                  .example = "concat('a', 1, NULL)"},
+    F("||", 2, LIST(T, TYPE_ANY_NONARRAY), T, 0, join_row, "text and anything as text", "'a' || 1")
+    F("||", 2, LIST(TYPE_ANY_NONARRAY, T), T, 0, join_row, "anything as text and text", "1 || 'a'")
+    F("||", 2, LIST(TYPE_BYTEA, TYPE_BYTEA), TYPE_BYTEA, 0, join_row, "both, one after the other",
+      "'\\x0a'::bytea || '\\x0b'::bytea")
+    {.name = "concat",
+     .is_variadic = true,
+     .is_null_tolerant = true,
+     .result = T,
+     .operation = CONCAT,
+     .volatility = STABLE,
+     .row = concat_row,
+     .doc = "all as text, NULLs left out",
+     .example = "concat('a', 1, NULL)"},
     {.name = "concat_ws",
      .argument_count = 1,
      .arguments = {T},
@@ -255,19 +254,19 @@ static const struct function functions[] = {
      .doc = "all as text with a separator, NULLs left out",
      .example = "concat_ws(', ', 'a', 1)"},
     F("md5", 1, LIST(T), T, 0, md5_row, "the MD5 digest in hexadecimal", "md5('abc')")
-        F("md5", 1, LIST(TYPE_BYTEA), T, 0, md5_row, "the MD5 digest in hexadecimal",
-          "md5('\\x0a'::bytea)")
-            F("chr", 1, LIST(TYPE_INT4), T, 0, chr_row, "the character of a code point", "chr(65)")
-                F("ascii", 1, LIST(T), TYPE_INT4, 0, ascii_row, "the first character's code point",
-                  "ascii('A')") F("to_hex", 1, LIST(TYPE_INT4), T, 0, to_hex_row, "in hexadecimal",
-                                  "to_hex(255)")
-                    F("to_hex", 1, LIST(TYPE_INT8), T, 0, to_hex_row, "in hexadecimal",
-                      "to_hex(255::bigint)"){.name = "gen_random_uuid",
-                                             .result = TYPE_UUID,
-                                             .volatility = VOLATILE,
-                                             .row = uuid_row,
-                                             .doc = "a random UUID (version 4)",
-                                             .example = "gen_random_uuid()"},
+    F("md5", 1, LIST(TYPE_BYTEA), T, 0, md5_row, "the MD5 digest in hexadecimal",
+      "md5('\\x0a'::bytea)")
+    F("chr", 1, LIST(TYPE_INT4), T, 0, chr_row, "the character of a code point", "chr(65)")
+    F("ascii", 1, LIST(T), TYPE_INT4, 0, ascii_row, "the first character's code point",
+      "ascii('A')")
+    F("to_hex", 1, LIST(TYPE_INT4), T, 0, to_hex_row, "in hexadecimal", "to_hex(255)")
+    F("to_hex", 1, LIST(TYPE_INT8), T, 0, to_hex_row, "in hexadecimal", "to_hex(255::bigint)")
+    {.name = "gen_random_uuid",
+     .result = TYPE_UUID,
+     .volatility = VOLATILE,
+     .row = uuid_row,
+     .doc = "a random UUID (version 4)",
+     .example = "gen_random_uuid()"},
     {.name = "random",
      .result = TYPE_FLOAT8,
      .volatility = VOLATILE,

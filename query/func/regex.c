@@ -181,10 +181,13 @@ enum err regex_options(struct call *call, struct slice flags, uint32_t *options,
     TEXT_FUNCTION(symbol, 2, LIST(T, T), TYPE_BOOL, kind, match_row, doc_text,                     \
                   "'abc' " symbol " '^a'")
 
+/* clang-format off */
 static const struct function functions[] = {
     MATCH("~", 0, "matches the regular expression")
-        MATCH("!~", NEGATED, "does not match the regular expression")
-            MATCH("~*", CASELESS, "matches whatever the case")
-                MATCH("!~*", NEGATED | CASELESS, "does not match whatever the case")};
+    MATCH("!~", NEGATED, "does not match the regular expression")
+    MATCH("~*", CASELESS, "matches whatever the case")
+    MATCH("!~*", NEGATED | CASELESS, "does not match whatever the case")
+};
+/* clang-format on */
 
 const struct function_group functions_regex = {functions, array_count(functions)};

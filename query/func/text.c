@@ -6,6 +6,7 @@
 
 #include "storage/base/fault.h"
 
+#include <limits.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <wctype.h>
@@ -467,7 +468,7 @@ static enum err overlay_row(struct call *call, const struct value *a, size_t cou
     int64_t first = a[2].i, length = count > 3 ? a[3].i : (int64_t)utf8_count(with);
     if (first <= 0)
         return error_set(call->error, ERR_INPUT, "22011", "negative substring length not allowed");
-    if (first + length > INT32_MAX)
+    if (first + length > INT_MAX || first + length < INT_MIN)
         return error_out_of_range(call->error, "integer");
     struct slice head = part(text, 1, first), tail = part(text, first + length, INT64_MAX);
     char *buffer;
@@ -485,215 +486,66 @@ static enum err overlay_row(struct call *call, const struct value *a, size_t cou
 #define I TYPE_INT4
 #define F TEXT_FUNCTION
 
-/* clang-format off: a row a function */
+/* clang-format off */
 static const struct function functions[] = {
-    F("length", 1, LIST(T), I, 0, length_row, "characters",
-      "length('abc')") F("char_length", 1, LIST(T), I, 0, length_row, "characters",
-                         "char_length('abc')") F("character_length", 1, LIST(T), I, 0, length_row,
-                                                 "characters", "character_length('abc')")
-        F("length", 1, LIST(TYPE_BYTEA), I, 0, octets_row, "bytes", "length('\\x0a'::bytea)") F(
-            "octet_length", 1, LIST(T), I, 0, octets_row, "bytes",
-            "octet_length('abc')") F("octet_length", 1, LIST(TYPE_BYTEA), I, 0, octets_row, "bytes",
-                                     "octet_length('\\x0a'::bytea)")
-            F("bit_length", 1, LIST(T), I, 8, octets_row, "bits",
-              "bit_length('abc')") F("bit_length", 1, LIST(TYPE_BYTEA), I, 8, octets_row, "bits",
-                                     "bit_length('\\x0a'::bytea)")
-                F("lower", 1, LIST(T), T, CASE_LOWER, case_row, "in lower case",
-                  "lower('ABC')") F("upper", 1, LIST(T), T, CASE_UPPER, case_row, "in upper case",
-                                    "upper('abc')")
-                    F("initcap", 1, LIST(T), T, CASE_INITIAL, case_row,
-                      "each word's first letter in upper case",
-                      "initcap('a bc')") F("btrim", 1, LIST(T), T, SIDE_BOTH, trim_row,
-                                           "without spaces at both ends", "btrim(' a ')")
-                        F("btrim", 2, LIST(T, T), T, SIDE_BOTH, trim_row,
-                          "without these characters at both ends",
-                          "btrim('xax', 'x')") F("ltrim", 1, LIST(T), T, SIDE_LEFT, trim_row,
-                                                 "without spaces at the start", "ltrim(' a ')")
-                            F("ltrim", 2, LIST(T, T), T, SIDE_LEFT, trim_row,
-                              "without these characters at the start",
-                              "ltrim('xax', 'x')") F("rtrim", 1, LIST(T), T, SIDE_RIGHT, trim_row,
-                                                     "without spaces at the end", "rtrim(' a ')")
-                                F("rtrim", 2, LIST(T, T), T, SIDE_RIGHT, trim_row,
-                                  "without these characters at the end", "rtrim('xax', 'x')")
-                                    F("substr", 2, LIST(T, I), T, 0, substring_row,
-                                      "from that character on", "substr('abc', 2)")
-                                        F("substr", 3, LIST(T, I, I), T, 0, substring_row,
-                                          "so many characters from there", "substr('abc', 2, 1)")
-                                            F("substring", 2, LIST(T, I), T, 0, substring_row,
-                                              "from that character on", "substring('abc' FROM 2)")
-                                                F("substring", 3, LIST(T, I, I), T, 0,
-                                                  substring_row,
-                                                  "so many characters from "
-                                                  "there",
-                                                  "substring('abc' FROM 2 FOR "
-                                                  "1)") F("left", 2, LIST(T, I), T, SIDE_LEFT,
-                                                          left_right_row,
-                                                          "the first "
-                                                          "characters",
-                                                          "left('abc', 2)")
-                                                    F("right", 2, LIST(T, I), T, SIDE_RIGHT,
-                                                      left_right_row, "the last characters",
-                                                      "right('abc', 2)") F("position", 2,
-                                                                           LIST(T, T), I, 0,
-                                                                           position_row,
-                                                                           "where a part starts, 0 "
-                                                                           "if "
-                                                                           "nowhere",
-                                                                           "position('b' IN 'abc')")
-                                                        F("strpos", 2, LIST(T, T), I, 0,
-                                                          position_row,
-                                                          "where a part starts, 0 if nowhere",
-                                                          "strpos('abc', 'b')")
-                                                            F("starts_with", 2, LIST(T, T),
-                                                              TYPE_BOOL, 0, starts_with_row,
-                                                              "does it start so",
-                                                              "starts_with('abc', 'ab')")
-                                                                F("^@", 2, LIST(T, T), TYPE_BOOL, 0,
-                                                                  starts_with_row,
-                                                                  "does it start so",
-                                                                  "'abc' ^@ 'ab'")
-                                                                    F("split_part", 3,
-                                                                      LIST(T, T, I), T, 0,
-                                                                      split_part_row,
-                                                                      "the n-th field",
-                                                                      "split_part('a,b', ',', 2)")
-                                                                        F("replace", 3,
-                                                                          LIST(T, T, T), T, 0,
-                                                                          replace_row,
-                                                                          "with every occurrence "
-                                                                          "replaced",
-                                                                          "replace('abc', 'b', "
-                                                                          "'x')") F("reverse", 1,
-                                                                                    LIST(T), T,
-                                                                                    0, reverse_row,
-                                                                                    "backwards",
-                                                                                    "reverse('abc'"
-                                                                                    ")")
-                                                                            F("repeat", 2,
-                                                                              LIST(T, I), T, 0,
-                                                                              repeat_row,
-                                                                              "so many times",
-                                                                              "repeat('ab', 3)")
-                                                                                F("lpad", 2,
-                                                                                  LIST(T, I), T,
-                                                                                  SIDE_LEFT,
-                                                                                  pad_row,
-                                                                                  "filled with "
-                                                                                  "spaces at the "
-                                                                                  "start",
-                                                                                  "lpad('a', 3)")
-                                                                                    F(
-                                                                                        "lpad", 3,
-                                                                                        LIST(T, I,
-                                                                                             T),
-                                                                                        T,
-                                                                                        SIDE_LEFT,
-                                                                                        pad_row,
-                                                                                        "filled at "
-                                                                                        "the "
-                                                                                        "start",
-                                                                                        "lpad('a', "
-                                                                                        "3, "
-                                                                                        "'x')") F("rpad",
-                                                                                                  2,
-                                                                                                  LIST(
-                                                                                                      T,
-                                                                                                      I),
-                                                                                                  T,
-                                                                                                  SIDE_RIGHT,
-                                                                                                  pad_row,
-                                                                                                  "filled with "
-                                                                                                  "spaces at "
-                                                                                                  "the end",
-                                                                                                  "rpad('a', "
-                                                                                                  "3)")
-                                                                                        F(
-                                                                                            "rpa"
-                                                                                            "d",
-                                                                                            3,
-                                                                                            LIST(
-                                                                                                T,
-                                                                                                I,
-                                                                                                T),
-                                                                                            T,
-                                                                                            SIDE_RIGHT,
-                                                                                            pad_row,
-                                                                                            "fill"
-                                                                                            "ed "
-                                                                                            "at "
-                                                                                            "the "
-                                                                                            "end",
-                                                                                            "rpad"
-                                                                                            "('a'"
-                                                                                            ", "
-                                                                                            "3, "
-                                                                                            "'x'"
-                                                                                            ")") F("translate",
-                                                                                                   3, LIST(T, T, T),
-                                                                                                   T, 0, translate_row,
-                                                                                                   "characters exchanged",
-                                                                                                   "translate('abc', 'ab', 'xy')")
-                                                                                            F("over"
-                                                                                              "la"
-                                                                                              "y",
-                                                                                              3,
-                                                                                              LIST(
-                                                                                                  T,
-                                                                                                  T,
-                                                                                                  I),
-                                                                                              T, 0,
-                                                                                              overlay_row,
-                                                                                              "a "
-                                                                                              "part"
-                                                                                              " rep"
-                                                                                              "lace"
-                                                                                              "d "
-                                                                                              "by "
-                                                                                              "plac"
-                                                                                              "e",
-                                                                                              "over"
-                                                                                              "la"
-                                                                                              "y('"
-                                                                                              "abc'"
-                                                                                              " "
-                                                                                              "PLAC"
-                                                                                              "IN"
-                                                                                              "G "
-                                                                                              "'x' "
-                                                                                              "FROM"
-                                                                                              " "
-                                                                                              "2)")
-                                                                                                F("over"
-                                                                                                  "lay",
-                                                                                                  4,
-                                                                                                  LIST(
-                                                                                                      T,
-                                                                                                      T,
-                                                                                                      I,
-                                                                                                      I),
-                                                                                                  T,
-                                                                                                  0,
-                                                                                                  overlay_row,
-                                                                                                  "a "
-                                                                                                  "part"
-                                                                                                  " rep"
-                                                                                                  "lace"
-                                                                                                  "d "
-                                                                                                  "by "
-                                                                                                  "plac"
-                                                                                                  "e",
-                                                                                                  "over"
-                                                                                                  "lay("
-                                                                                                  "'abc"
-                                                                                                  "' "
-                                                                                                  "PLAC"
-                                                                                                  "ING "
-                                                                                                  "'x' "
-                                                                                                  "FROM"
-                                                                                                  " 2 "
-                                                                                                  "FOR "
-                                                                                                  "1"
-                                                                                                  ")")};
+    F("length", 1, LIST(T), I, 0, length_row, "characters", "length('abc')")
+    F("char_length", 1, LIST(T), I, 0, length_row, "characters", "char_length('abc')")
+    F("character_length", 1, LIST(T), I, 0, length_row, "characters", "character_length('abc')")
+    F("length", 1, LIST(TYPE_BYTEA), I, 0, octets_row, "bytes", "length('\\x0a'::bytea)")
+    F("octet_length", 1, LIST(T), I, 0, octets_row, "bytes", "octet_length('abc')")
+    F("octet_length", 1, LIST(TYPE_BYTEA), I, 0, octets_row, "bytes",
+      "octet_length('\\x0a'::bytea)")
+    F("bit_length", 1, LIST(T), I, 8, octets_row, "bits", "bit_length('abc')")
+    F("bit_length", 1, LIST(TYPE_BYTEA), I, 8, octets_row, "bits", "bit_length('\\x0a'::bytea)")
+    F("lower", 1, LIST(T), T, CASE_LOWER, case_row, "in lower case", "lower('ABC')")
+    F("upper", 1, LIST(T), T, CASE_UPPER, case_row, "in upper case", "upper('abc')")
+    F("initcap", 1, LIST(T), T, CASE_INITIAL, case_row, "each word's first letter in upper case",
+      "initcap('a bc')")
+    F("btrim", 1, LIST(T), T, SIDE_BOTH, trim_row, "without spaces at both ends", "btrim(' a ')")
+    F("btrim", 2, LIST(T, T), T, SIDE_BOTH, trim_row, "without these characters at both ends",
+      "btrim('xax', 'x')")
+    F("ltrim", 1, LIST(T), T, SIDE_LEFT, trim_row, "without spaces at the start", "ltrim(' a ')")
+    F("ltrim", 2, LIST(T, T), T, SIDE_LEFT, trim_row, "without these characters at the start",
+      "ltrim('xax', 'x')")
+    F("rtrim", 1, LIST(T), T, SIDE_RIGHT, trim_row, "without spaces at the end", "rtrim(' a ')")
+    F("rtrim", 2, LIST(T, T), T, SIDE_RIGHT, trim_row, "without these characters at the end",
+      "rtrim('xax', 'x')")
+    F("substr", 2, LIST(T, I), T, 0, substring_row, "from that character on", "substr('abc', 2)")
+    F("substr", 3, LIST(T, I, I), T, 0, substring_row, "so many characters from there",
+      "substr('abc', 2, 1)")
+    F("substring", 2, LIST(T, I), T, 0, substring_row, "from that character on",
+      "substring('abc' FROM 2)")
+    F("substring", 3, LIST(T, I, I), T, 0, substring_row, "so many characters from there",
+      "substring('abc' FROM 2 FOR 1)")
+    F("left", 2, LIST(T, I), T, SIDE_LEFT, left_right_row, "the first characters", "left('abc', 2)")
+    F("right", 2, LIST(T, I), T, SIDE_RIGHT, left_right_row, "the last characters",
+      "right('abc', 2)")
+    F("position", 2, LIST(T, T), I, 0, position_row, "where a part starts, 0 if nowhere",
+      "position('b' IN 'abc')")
+    F("strpos", 2, LIST(T, T), I, 0, position_row, "where a part starts, 0 if nowhere",
+      "strpos('abc', 'b')")
+    F("starts_with", 2, LIST(T, T), TYPE_BOOL, 0, starts_with_row, "does it start so",
+      "starts_with('abc', 'ab')")
+    F("^@", 2, LIST(T, T), TYPE_BOOL, 0, starts_with_row, "does it start so", "'abc' ^@ 'ab'")
+    F("split_part", 3, LIST(T, T, I), T, 0, split_part_row, "the n-th field",
+      "split_part('a,b', ',', 2)")
+    F("replace", 3, LIST(T, T, T), T, 0, replace_row, "with every occurrence replaced",
+      "replace('abc', 'b', 'x')")
+    F("reverse", 1, LIST(T), T, 0, reverse_row, "backwards", "reverse('abc')")
+    F("repeat", 2, LIST(T, I), T, 0, repeat_row, "so many times", "repeat('ab', 3)")
+    F("lpad", 2, LIST(T, I), T, SIDE_LEFT, pad_row, "filled with spaces at the start",
+      "lpad('a', 3)")
+    F("lpad", 3, LIST(T, I, T), T, SIDE_LEFT, pad_row, "filled at the start", "lpad('a', 3, 'x')")
+    F("rpad", 2, LIST( T, I), T, SIDE_RIGHT, pad_row, "filled with spaces at the end",
+      "rpad('a', 3)")
+    F("rpad", 3, LIST( T, I, T), T, SIDE_RIGHT, pad_row, "filled at the end", "rpad('a', 3, 'x')")
+    F("translate", 3, LIST(T, T, T), T, 0, translate_row, "characters exchanged",
+      "translate('abc', 'ab', 'xy')")
+    F("overlay", 3, LIST( T, T, I), T, 0, overlay_row, "a part replaced by place",
+      "overlay('abc' PLACING 'x' FROM 2)")
+    F("overlay", 4, LIST( T, T, I, I), T, 0, overlay_row, "a part replaced by place",
+      "overlay('abc' PLACING 'x' FROM 2 FOR 1)")
+};
 /* clang-format on */
 
 const struct function_group functions_text = {functions, array_count(functions)};

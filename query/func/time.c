@@ -72,11 +72,15 @@ static enum err date_trunc_row(struct call *call, const struct value *a, size_t 
 {
     enum time_unit unit;
     const struct timezone *zone;
+    if (is_infinite(a[1].i)) { /* whatever the unit, even none */
+        out->i = a[1].i;
+        return OK;
+    }
     enum err err = find_unit(call, a[0].text, a[1].type.id, UNIT_MILLENNIUM, &unit);
     if (err == OK)
         err = call_zone(call, a, count, 1, &zone);
     if (err == OK)
-        out->i = is_infinite(a[1].i) ? a[1].i : time_truncate(a[1].i, unit, zone);
+        out->i = time_truncate(a[1].i, unit, zone);
     return err;
 }
 
@@ -312,6 +316,20 @@ static enum err age_row(struct call *call, const struct value *a, size_t count, 
     return OK;
 }
 
+/* From today's midnight on. */
+static enum err age_today_row(struct call *call, const struct value *a, size_t count,
+                              struct value *out)
+{
+    (void)count;
+    const struct timezone *zone = call->context->zone;
+    int64_t local = timezone_to_local(zone, call->context->now_us);
+    int64_t day = local % MICROSECONDS_PER_DAY;
+    local -= day < 0 ? day + MICROSECONDS_PER_DAY : day;
+    struct value pair[2] = {a[0], a[0]};
+    pair[0].i = a[0].type.id == TYPE_TIMESTAMPTZ ? timezone_to_utc(zone, local) : local;
+    return age_row(call, pair, 2, out);
+}
+
 #define ONE(name_text, n, list, to, kind, stability, row_form, vector_form, doc_text,              \
             example_text)                                                                          \
     {.name = name_text,                                                                            \
@@ -333,323 +351,111 @@ static enum err age_row(struct call *call, const struct value *a, size_t count, 
 #define NOW(name_text, to, row_form, stability, doc_text)                                          \
     ONE(name_text, 0, LIST(0), to, 0, stability, row_form, NULL, doc_text, name_text "()")
 
-/* clang-format off: a row a function */
+/* clang-format off */
 static const struct function functions[] = {
-    NOW("now", TYPE_TIMESTAMPTZ, now_row, STABLE, "the statement's start") NOW(
-        "transaction_timestamp", TYPE_TIMESTAMPTZ, now_row, STABLE, "the statement's start")
-        NOW("statement_timestamp", TYPE_TIMESTAMPTZ, now_row, STABLE, "the statement's start") ONE(
-            "current_timestamp", 0, LIST(0), TYPE_TIMESTAMPTZ, 0, STABLE, now_row, NULL,
-            "the statement's start", "current_timestamp") ONE("current_date", 0, LIST(0), TYPE_DATE,
-                                                              0, STABLE, local_now_row, NULL,
-                                                              "today in the session's zone",
-                                                              "current_date")
-            ONE("localtimestamp", 0, LIST(0), TYPE_TIMESTAMP, 0, STABLE, local_now_row, NULL,
-                "the statement's start on the session's "
-                "clock",
-                "localtimestamp") NOW("clock_timestamp", TYPE_TIMESTAMPTZ, clock_row, VOLATILE,
-                                      "the time at this moment")
-                ONE("date_trunc", 2, LIST(TYPE_TEXT, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMPTZ,
-                    0, STABLE, date_trunc_row, date_trunc_vector,
-                    "the start of the unit that holds the time", "date_trunc('minute', " Z ")")
-                    ONE("date_trunc", 2, LIST(TYPE_TEXT, TYPE_TIMESTAMP), TYPE_TIMESTAMP, 0,
-                        IMMUTABLE, date_trunc_row, date_trunc_vector,
-                        "the start of the unit that holds the time",
-                        "date_trunc('minute', " T
-                        ")") ONE("date_trunc", 3, LIST(TYPE_TEXT, TYPE_TIMESTAMPTZ, TYPE_TEXT),
-                                 TYPE_TIMESTAMPTZ, 0, STABLE, date_trunc_row, date_trunc_vector,
-                                 "the start of the unit on that zone's clock",
-                                 "date_trunc('day', " Z
-                                 ", 'Europe/Berlin')") ONE("date_trunc", 2,
-                                                           LIST(TYPE_TEXT, TYPE_INTERVAL),
-                                                           TYPE_INTERVAL, 0, IMMUTABLE,
-                                                           interval_trunc_row, NULL,
-                                                           "the interval without what is below the "
-                                                           "unit",
-                                                           "date_trunc('hour', interval '1 day "
-                                                           "02:03:04')") ONE("date_bin", 3,
-                                                                             LIST(TYPE_INTERVAL,
-                                                                                  TYPE_TIMESTAMPTZ,
-                                                                                  TYPE_TIMESTAMPTZ),
-                                                                             TYPE_TIMESTAMPTZ, 0,
-                                                                             IMMUTABLE,
-                                                                             date_bin_row,
-                                                                             date_bin_vector,
-                                                                             "the start of the "
-                                                                             "bin, counted from an "
-                                                                             "origin",
-                                                                             "date_bin('15 "
-                                                                             "minutes', " Z
-                                                                             ", timestamptz "
-                                                                             "'2001-01-01Z')")
-                        ONE("date_bin", 3,
-                            LIST(TYPE_INTERVAL, TYPE_TIMESTAMP, TYPE_TIMESTAMP), TYPE_TIMESTAMP, 0,
-                            IMMUTABLE, date_bin_row, date_bin_vector,
-                            "the start of the bin, counted from "
-                            "an origin",
-                            "date_bin('15 minutes', " T ", "
-                            "timestamp"
-                            " '2001-"
-                            "01-01')") ONE("time_bucket", 2, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ),
-                                           TYPE_TIMESTAMPTZ, WINDOW_START, STABLE, window_row,
-                                           window_vector, "the start of the window of that size",
-                                           "time_bucket('5 minutes', " Z ")")
-                            ONE("time_bucket", 2,
-                                LIST(TYPE_INTERVAL, TYPE_TIMESTAMP), TYPE_TIMESTAMP, WINDOW_START,
-                                IMMUTABLE, window_row,
-                                window_vector, "the start of the window of that size",
-                                "time_bucket('5 minutes', " T ")")
-                                ONE("time_bucket", 3,
-                                    LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TEXT),
-                                    TYPE_TIMESTAMPTZ,
-                                    WINDOW_START,
-                                    IMMUTABLE, window_row, window_vector,
-                                    "the start of the window on that zone's clock",
-                                    "time_bucket('1 day', " Z ", 'Europe/Berlin')")
-                                    ONE("time_bucket", 3,
-                                        LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ),
-                                        TYPE_TIMESTAMPTZ, 0, IMMUTABLE, bucket_origin_row,
-                                        date_bin_vector,
-                                        "the start of the window, "
-                                        "counted from an origin",
-                                        "time_bucket('5 minutes', " Z
-                                        ", timestamptz '2001-01-01Z')") ONE("time_bucket", 3,
-                                                                            LIST(
-                                                                                TYPE_INTERVAL,
-                                                                                TYPE_TIMESTAMP, TYPE_TIMESTAMP),
-                                                                            TYPE_TIMESTAMP, 0, IMMUTABLE,
-                                                                            bucket_origin_row,
-                                                                            date_bin_vector,
-                                                                            "the start of the "
-                                                                            "window, counted from "
-                                                                            "an origin",
-                                                                            "time_bucket('5 "
-                                                                            "minutes', " T
-                                                                            ", timestamp "
-                                                                            "'2001-01-01')")
-                                        ONE("tumble_start", 2,
-                                            LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL), TYPE_TIMESTAMPTZ,
-                                            WINDOW_START, STABLE, window_row, window_vector,
-                                            "where the window of that size starts",
-                                            "tumble_start(" Z ", '5 minutes')")
-                                            ONE("tumble_start", 2,
-                                                LIST(TYPE_TIMESTAMP, TYPE_INTERVAL), TYPE_TIMESTAMP,
-                                                WINDOW_START, IMMUTABLE, window_row, window_vector,
-                                                "where the window of that size "
-                                                "starts",
-                                                "tumble_start(" T
-                                                ", '5 minutes')") ONE("tumble_start", 3,
-                                                                      LIST(
-                                                                          TYPE_TIMESTAMPTZ, TYPE_INTERVAL,
-                                                                          TYPE_TEXT),
-                                                                      TYPE_TIMESTAMPTZ, WINDOW_START, IMMUTABLE,
-                                                                      window_row, window_vector,
-                                                                      "where the window starts on "
-                                                                      "that zone's clock",
-                                                                      "tumble_start(" Z ", '1 "
-                                                                                        "day', "
-                                                                                        "'Europe/"
-                                                                                        "Berlin')")
-                                                ONE("tumble_end", 2,
-                                                    LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL),
-                                                    TYPE_TIMESTAMPTZ, WINDOW_END, STABLE,
-                                                    window_row,
-                                                    window_vector,
-                                                    "where the window of that size ends",
-                                                    "tumble_end(" Z
-                                                    ", '5 minutes')") ONE("tumble_end", 2,
-                                                                          LIST(TYPE_TIMESTAMP,
-                                                                               TYPE_INTERVAL),
-                                                                          TYPE_TIMESTAMP,
-                                                                          WINDOW_END,
-                                                                          IMMUTABLE, window_row,
-                                                                          window_vector,
-                                                                          "where the window of "
-                                                                          "that "
-                                                                          "size ends",
-                                                                          "tumble_end(" T
-                                                                          ", '5 minutes')")
-                                                    ONE("tumble_end", 3,
-                                                        LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL,
-                                                             TYPE_TEXT),
-                                                        TYPE_TIMESTAMPTZ, WINDOW_END,
-                                                        IMMUTABLE, window_row, window_vector,
-                                                        "where the window ends on that zone's "
-                                                        "clock",
-                                                        "tumble_end(" Z
-                                                        ", '1 day', 'Europe/Berlin')") ONE("timezon"
-                                                                                           "e",
-                                                                                           2, LIST(TYPE_TEXT, TYPE_TIMESTAMPTZ),
-                                                                                           TYPE_TIMESTAMP,
-                                                                                           0, IMMUTABLE, timezone_row, NULL,
-                                                                                           "AT "
-                                                                                           "TIME "
-                                                                                           "ZONE: "
-                                                                                           "what a "
-                                                                                           "clock "
-                                                                                           "there "
-                                                                                           "shows",
-                                                                                           "timezon"
-                                                                                           "e('"
-                                                                                           "Europe/"
-                                                                                           "Berlin'"
-                                                                                           ", " Z ")")
-                                                        ONE("timezone", 2,
-                                                            LIST(TYPE_TEXT, TYPE_TIMESTAMP),
-                                                            TYPE_TIMESTAMPTZ,
-                                                            0, IMMUTABLE, timezone_row, NULL,
-                                                            "AT TIME ZONE: the time when a "
-                                                            "clock there shows this",
-                                                            "timezone('Europe/Berlin', " T
-                                                            ")") ONE("timezone", 2,
-                                                                     LIST(TYPE_INTERVAL,
-                                                                          TYPE_TIMESTAMPTZ),
-                                                                     TYPE_TIMESTAMP,
-                                                                     0,
-                                                                     IMMUTABLE,
-                                                                     timezone_row, NULL,
-                                                                     "AT TIME ZONE by an offset",
-                                                                     "timezone(interval '02:00', " Z
-                                                                     ")") ONE("timezone", 2,
-                                                                              LIST(TYPE_INTERVAL,
-                                                                                   TYPE_TIMESTAMP),
-                                                                              TYPE_TIMESTAMPTZ, 0,
-                                                                              IMMUTABLE, timezone_row, NULL,
-                                                                              "AT TIME ZONE by an "
-                                                                              "offset",
-                                                                              "timezone(interval "
-                                                                              "'02:00', " T ")")
-                                                            ONE("to_timestamp", 1,
-                                                                LIST(TYPE_FLOAT8), TYPE_TIMESTAMPTZ,
-                                                                0, IMMUTABLE, to_timestamp_row,
-                                                                NULL,
-                                                                "the time so many "
-                                                                "seconds after 1970",
-                                                                "to_timestamp("
-                                                                "1777630623.5)") ONE("make_date", 3,
-                                                                                     LIST(TYPE_INT4,
-                                                                                          TYPE_INT4,
-                                                                                          TYPE_INT4),
-                                                                                     TYPE_DATE, 0,
-                                                                                     IMMUTABLE,
-                                                                                     make_date_row,
-                                                                                     NULL,
-                                                                                     "a date from "
-                                                                                     "year, month, "
-                                                                                     "day",
-                                                                                     "make_date("
-                                                                                     "2026, 5, 1)")
-                                                                ONE("justify_hours", 1,
-                                                                    LIST(TYPE_INTERVAL),
-                                                                    TYPE_INTERVAL, JUSTIFY_HOURS,
-                                                                    IMMUTABLE, justify_row, NULL,
-                                                                    "24 hours become a day",
-                                                                    "justify_hours(interval '27 "
-                                                                    "hours')")
-                                                                    ONE("justify_days", 1,
-                                                                        LIST(TYPE_INTERVAL),
-                                                                        TYPE_INTERVAL, JUSTIFY_DAYS,
-                                                                        IMMUTABLE, justify_row,
-                                                                        NULL,
-                                                                        "30 days "
-                                                                        "become a "
-                                                                        "month",
-                                                                        "justify_days("
-                                                                        "interval '35 "
-                                                                        "days')") ONE("justify_"
-                                                                                      "interval",
-                                                                                      1,
-                                                                                      LIST(
-                                                                                          TYPE_INTERVAL),
-                                                                                      TYPE_INTERVAL,
-                                                                                      JUSTIFY_BOTH,
-                                                                                      IMMUTABLE,
-                                                                                      justify_row,
-                                                                                      NULL,
-                                                                                      "hours "
-                                                                                      "become "
-                                                                                      "days, days "
-                                                                                      "months",
-                                                                                      "justify_"
-                                                                                      "interval("
-                                                                                      "interval '1 "
-                                                                                      "mon -1 "
-                                                                                      "hour')")
-                                                                        ONE("isfinite", 1,
-                                                                            LIST(TYPE_TIMESTAMPTZ),
-                                                                            TYPE_BOOL, 0, IMMUTABLE,
-                                                                            is_finite_row,
-                                                                            NULL, "is it not infinity",
-                                                                            "isfinite(" Z
-                                                                            ")") ONE("isfinite", 1,
-                                                                                     LIST(
-                                                                                         TYPE_TIMESTAMP),
-                                                                                     TYPE_BOOL,
-                                                                                     0, IMMUTABLE,
-                                                                                     is_finite_row,
-                                                                                     NULL,
-                                                                                     "is it not "
-                                                                                     "infinity",
-                                                                                     "isfinite(" T
-                                                                                     ")")
-                                                                            ONE("isfinite", 1,
-                                                                                LIST(TYPE_DATE),
-                                                                                TYPE_BOOL, 0,
-                                                                                IMMUTABLE,
-                                                                                is_finite_row, NULL,
-                                                                                "is it not "
-                                                                                "infinity",
-                                                                                "isfinite("
-                                                                                "date "
-                                                                                "'2026-05-01'"
-                                                                                ")") ONE("isfinite",
-                                                                                         1,
-                                                                                         LIST(
-                                                                                             TYPE_INTERVAL),
-                                                                                         TYPE_BOOL,
-                                                                                         0,
-                                                                                         IMMUTABLE,
-                                                                                         is_finite_row,
-                                                                                         NULL,
-                                                                                         "is it "
-                                                                                         "not "
-                                                                                         "infinity",
-                                                                                         "isfinite("
-                                                                                         "interval "
-                                                                                         "'1 "
-                                                                                         "day')")
-                                                                                ONE("age", 2,
-                                                                                    LIST(
-                                                                                        TYPE_TIMESTAMPTZ,
-                                                                                        TYPE_TIMESTAMPTZ),
-                                                                                    TYPE_INTERVAL,
-                                                                                    0, STABLE,
-                                                                                    age_row, NULL,
-                                                                                    "years, "
-                                                                                    "months and "
-                                                                                    "days between",
-                                                                                    "age(" Z ", "
-                                                                                    "timestamptz "
-                                                                                    "'2001-02-03Z'"
-                                                                                    ")")
-                                                                                    ONE("age", 2,
-                                                                                        LIST(
-                                                                                            TYPE_TIMESTAMP,
-                                                                                            TYPE_TIMESTAMP),
-                                                                                        TYPE_INTERVAL,
-                                                                                        0,
-                                                                                        IMMUTABLE,
-                                                                                        age_row,
-                                                                                        NULL,
-                                                                                        "years, "
-                                                                                        "months "
-                                                                                        "and days "
-                                                                                        "between",
-                                                                                        "age(" T
-                                                                                        ", "
-                                                                                        "timestamp"
-                                                                                        " '2001-"
-                                                                                        "02-03'"
-                                                                                        ")")};
+    NOW("now", TYPE_TIMESTAMPTZ, now_row, STABLE, "the statement's start")
+    NOW("transaction_timestamp", TYPE_TIMESTAMPTZ, now_row, STABLE, "the statement's start")
+    NOW("statement_timestamp", TYPE_TIMESTAMPTZ, now_row, STABLE, "the statement's start")
+    ONE("current_timestamp", 0, LIST(0), TYPE_TIMESTAMPTZ, 0, STABLE, now_row, NULL,
+        "the statement's start", "current_timestamp")
+    ONE("current_date", 0, LIST(0), TYPE_DATE, 0, STABLE, local_now_row, NULL,
+        "today in the session's zone", "current_date")
+    ONE("localtimestamp", 0, LIST(0), TYPE_TIMESTAMP, 0, STABLE, local_now_row, NULL,
+        "the statement's start on the session's clock", "localtimestamp")
+    NOW("clock_timestamp", TYPE_TIMESTAMPTZ, clock_row, VOLATILE, "the time at this moment")
+    ONE("date_trunc", 2, LIST(TYPE_TEXT, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMPTZ, 0, STABLE,
+        date_trunc_row, date_trunc_vector, "the start of the unit that holds the time",
+        "date_trunc('minute', " Z ")")
+    ONE("date_trunc", 2, LIST(TYPE_TEXT, TYPE_TIMESTAMP), TYPE_TIMESTAMP, 0, IMMUTABLE,
+        date_trunc_row, date_trunc_vector, "the start of the unit that holds the time",
+        "date_trunc('minute', " T ")")
+    ONE("date_trunc", 3, LIST(TYPE_TEXT, TYPE_TIMESTAMPTZ, TYPE_TEXT), TYPE_TIMESTAMPTZ, 0, STABLE,
+        date_trunc_row, date_trunc_vector, "the start of the unit on that zone's clock",
+        "date_trunc('day', " Z ", 'Europe/Berlin')")
+    ONE("date_trunc", 2, LIST(TYPE_TEXT, TYPE_INTERVAL), TYPE_INTERVAL, 0, IMMUTABLE,
+        interval_trunc_row, NULL, "the interval without what is below the unit",
+        "date_trunc('hour', interval '1 day 02:03:04')")
+    ONE("date_bin", 3, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMPTZ, 0,
+        IMMUTABLE, date_bin_row, date_bin_vector, "the start of the bin, counted from an origin",
+        "date_bin('15 minutes', " Z ", timestamptz '2001-01-01Z')")
+    ONE("date_bin", 3, LIST(TYPE_INTERVAL, TYPE_TIMESTAMP, TYPE_TIMESTAMP), TYPE_TIMESTAMP, 0,
+        IMMUTABLE, date_bin_row, date_bin_vector, "the start of the bin, counted from an origin",
+        "date_bin('15 minutes', " T ", timestamp '2001-01-01')")
+    ONE("time_bucket", 2, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMPTZ, WINDOW_START,
+        STABLE, window_row, window_vector, "the start of the window of that size",
+        "time_bucket('5 minutes', " Z ")")
+    ONE("time_bucket", 2, LIST(TYPE_INTERVAL, TYPE_TIMESTAMP), TYPE_TIMESTAMP, WINDOW_START,
+        IMMUTABLE, window_row, window_vector, "the start of the window of that size",
+        "time_bucket('5 minutes', " T ")")
+    ONE("time_bucket", 3, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TEXT), TYPE_TIMESTAMPTZ,
+        WINDOW_START, IMMUTABLE, window_row, window_vector,
+        "the start of the window on that zone's clock",
+        "time_bucket('1 day', " Z ", 'Europe/Berlin')")
+    ONE("time_bucket", 3, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMPTZ,
+        0, IMMUTABLE, bucket_origin_row, date_bin_vector,
+        "the start of the window, counted from an origin",
+        "time_bucket('5 minutes', " Z ", timestamptz '2001-01-01Z')")
+    ONE("time_bucket", 3, LIST( TYPE_INTERVAL, TYPE_TIMESTAMP, TYPE_TIMESTAMP), TYPE_TIMESTAMP, 0,
+        IMMUTABLE, bucket_origin_row, date_bin_vector,
+        "the start of the window, counted from an origin",
+        "time_bucket('5 minutes', " T ", timestamp '2001-01-01')")
+    ONE("tumble_start", 2, LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL), TYPE_TIMESTAMPTZ, WINDOW_START,
+        STABLE, window_row, window_vector, "where the window of that size starts",
+        "tumble_start(" Z ", '5 minutes')")
+    ONE("tumble_start", 2, LIST(TYPE_TIMESTAMP, TYPE_INTERVAL), TYPE_TIMESTAMP, WINDOW_START,
+        IMMUTABLE, window_row, window_vector, "where the window of that size starts",
+        "tumble_start(" T ", '5 minutes')")
+    ONE("tumble_start", 3, LIST( TYPE_TIMESTAMPTZ, TYPE_INTERVAL, TYPE_TEXT), TYPE_TIMESTAMPTZ,
+        WINDOW_START, IMMUTABLE, window_row, window_vector,
+        "where the window starts on that zone's clock",
+        "tumble_start(" Z ", '1 day', 'Europe/Berlin')")
+    ONE("tumble_end", 2, LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL), TYPE_TIMESTAMPTZ, WINDOW_END,
+        STABLE, window_row, window_vector, "where the window of that size ends",
+        "tumble_end(" Z ", '5 minutes')")
+    ONE("tumble_end", 2, LIST(TYPE_TIMESTAMP, TYPE_INTERVAL), TYPE_TIMESTAMP, WINDOW_END, IMMUTABLE,
+        window_row, window_vector, "where the window of that size ends",
+        "tumble_end(" T ", '5 minutes')")
+    ONE("tumble_end", 3, LIST(TYPE_TIMESTAMPTZ, TYPE_INTERVAL, TYPE_TEXT), TYPE_TIMESTAMPTZ,
+        WINDOW_END, IMMUTABLE, window_row, window_vector,
+        "where the window ends on that zone's clock", "tumble_end(" Z ", '1 day', 'Europe/Berlin')")
+    ONE("timezone", 2, LIST(TYPE_TEXT, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMP, 0, IMMUTABLE,
+        timezone_row, NULL, "AT TIME ZONE: what a clock there shows",
+        "timezone('Europe/Berlin', " Z ")")
+    ONE("timezone", 2, LIST(TYPE_TEXT, TYPE_TIMESTAMP), TYPE_TIMESTAMPTZ, 0, IMMUTABLE,
+        timezone_row, NULL, "AT TIME ZONE: the time when a clock there shows this",
+        "timezone('Europe/Berlin', " T ")")
+    ONE("timezone", 2, LIST(TYPE_INTERVAL, TYPE_TIMESTAMPTZ), TYPE_TIMESTAMP, 0, IMMUTABLE,
+        timezone_row, NULL, "AT TIME ZONE by an offset", "timezone(interval '02:00', " Z ")")
+    ONE("timezone", 2, LIST(TYPE_INTERVAL, TYPE_TIMESTAMP), TYPE_TIMESTAMPTZ, 0, IMMUTABLE,
+        timezone_row, NULL, "AT TIME ZONE by an offset", "timezone(interval '02:00', " T ")")
+    ONE("to_timestamp", 1, LIST(TYPE_FLOAT8), TYPE_TIMESTAMPTZ, 0, IMMUTABLE, to_timestamp_row,
+        NULL, "the time so many seconds after 1970", "to_timestamp(1777630623.5)")
+    ONE("make_date", 3, LIST(TYPE_INT4, TYPE_INT4, TYPE_INT4), TYPE_DATE, 0, IMMUTABLE,
+        make_date_row, NULL, "a date from year, month, day", "make_date(2026, 5, 1)")
+    ONE("justify_hours", 1, LIST(TYPE_INTERVAL), TYPE_INTERVAL, JUSTIFY_HOURS, IMMUTABLE,
+        justify_row, NULL, "24 hours become a day", "justify_hours(interval '27 hours')")
+    ONE("justify_days", 1, LIST(TYPE_INTERVAL), TYPE_INTERVAL, JUSTIFY_DAYS, IMMUTABLE, justify_row,
+        NULL, "30 days become a month", "justify_days(interval '35 days')")
+    ONE("justify_interval", 1, LIST( TYPE_INTERVAL), TYPE_INTERVAL, JUSTIFY_BOTH, IMMUTABLE,
+        justify_row, NULL, "hours become days, days months",
+        "justify_interval(interval '1 mon -1 hour')")
+    ONE("isfinite", 1, LIST(TYPE_TIMESTAMPTZ), TYPE_BOOL, 0, IMMUTABLE, is_finite_row, NULL,
+        "is it not infinity", "isfinite(" Z ")")
+    ONE("isfinite", 1, LIST( TYPE_TIMESTAMP), TYPE_BOOL, 0, IMMUTABLE, is_finite_row, NULL,
+        "is it not infinity", "isfinite(" T ")")
+    ONE("isfinite", 1, LIST(TYPE_DATE), TYPE_BOOL, 0, IMMUTABLE, is_finite_row, NULL,
+        "is it not infinity", "isfinite(date '2026-05-01')")
+    ONE("isfinite", 1, LIST( TYPE_INTERVAL), TYPE_BOOL, 0, IMMUTABLE, is_finite_row, NULL,
+        "is it not infinity", "isfinite(interval '1 day')")
+    ONE("age", 1, LIST(TYPE_TIMESTAMPTZ), TYPE_INTERVAL, 0, STABLE, age_today_row, NULL,
+        "years, months and days until today", "age(current_date::timestamptz)")
+    ONE("age", 1, LIST(TYPE_TIMESTAMP), TYPE_INTERVAL, 0, STABLE, age_today_row, NULL,
+        "years, months and days until today", "age(current_date::timestamp)")
+    ONE("age", 2, LIST( TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ), TYPE_INTERVAL, 0, STABLE, age_row,
+        NULL, "years, months and days between", "age(" Z ", timestamptz '2001-02-03Z')")
+    ONE("age", 2, LIST( TYPE_TIMESTAMP, TYPE_TIMESTAMP), TYPE_INTERVAL, 0, IMMUTABLE, age_row, NULL,
+        "years, months and days between", "age(" T ", timestamp '2001-02-03')")
+};
 /* clang-format on */
 
 const struct function_group functions_time = {functions, array_count(functions)};

@@ -237,60 +237,58 @@ static enum err time_interval_vector(struct call *call, const struct vector *v)
 #define Z "timestamptz '2026-05-01 10:00Z'"
 #define I "interval '1 day'"
 
+/* clang-format off */
 static const struct function functions[] = {
     BINARY("+", OP_ADD, TYPE_DATE, TYPE_INT4, TYPE_DATE, 0, date_int_row, NULL, "days later",
-           D " + 1") BINARY("+", OP_ADD, TYPE_INT4, TYPE_DATE, TYPE_DATE, 0, date_int_row, NULL,
-                            "days later", "1 + " D)
-        BINARY("-", OP_SUBTRACT, TYPE_DATE, TYPE_INT4, TYPE_DATE, 0, date_int_row, NULL,
-               "days earlier", D " - 1") BINARY("-", OP_SUBTRACT, TYPE_DATE, TYPE_DATE, TYPE_INT4,
-                                                0, date_date_row, NULL, "days between", D " - " D)
-            BINARY("+", OP_ADD, TYPE_DATE, TYPE_INTERVAL, TYPE_TIMESTAMP, 0, time_interval_row,
-                   NULL, "a time later",
-                   D " + " I) BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_DATE, TYPE_TIMESTAMP, 0,
-                                     time_interval_row, NULL, "a time later",
-                                     I " + " D) BINARY("-", OP_SUBTRACT, TYPE_DATE, TYPE_INTERVAL,
-                                                       TYPE_TIMESTAMP, 0, time_interval_row,
-                                                       NULL, "a time earlier", D " - " I)
-                BINARY("+", OP_ADD, TYPE_TIMESTAMP, TYPE_INTERVAL, TYPE_TIMESTAMP, 0,
-                       time_interval_row, time_interval_vector, "a time later",
-                       T " + " I) BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_TIMESTAMP, TYPE_TIMESTAMP,
-                                         0, time_interval_row, NULL, "a time later", I " + " T)
-                    BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMP, TYPE_INTERVAL, TYPE_TIMESTAMP, 0,
-                           time_interval_row, time_interval_vector, "a time earlier", T " - " I)
-                        BINARY("+", OP_ADD, TYPE_TIMESTAMPTZ, TYPE_INTERVAL, TYPE_TIMESTAMPTZ, 1,
-                               time_interval_row, time_interval_vector,
-                               "a time later, by the session's clock", Z " + " I)
-                            BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ,
-                                   1, time_interval_row, NULL,
-                                   "a time later, by the session's clock", I " + " Z)
-                                BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMPTZ, TYPE_INTERVAL,
-                                       TYPE_TIMESTAMPTZ, 1, time_interval_row, time_interval_vector,
-                                       "a time earlier, by the session's clock", Z " - " I)
-                                    BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMP, TYPE_TIMESTAMP,
-                                           TYPE_INTERVAL, 0, time_time_row, NULL, "time between",
-                                           T " - " T) BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMPTZ,
-                                                             TYPE_TIMESTAMPTZ, TYPE_INTERVAL, 0,
-                                                             time_time_row, NULL, "time between",
-                                                             Z " - " Z)
-                                        BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_INTERVAL,
-                                               TYPE_INTERVAL, 0, interval_interval_row, NULL,
-                                               "both together", I " + " I)
-                                            BINARY("-", OP_SUBTRACT, TYPE_INTERVAL, TYPE_INTERVAL,
-                                                   TYPE_INTERVAL, 0, interval_interval_row, NULL,
-                                                   "the difference",
-                                                   I " - " I){.name = "-",
-                                                              .argument_count = 1,
-                                                              .arguments = {TYPE_INTERVAL},
-                                                              .result = TYPE_INTERVAL,
-                                                              .operation = OP_SUBTRACT,
-                                                              .row = interval_interval_row,
-                                                              .doc = "changes the sign",
-                                                              .example = "- " I},
+           D " + 1")
+    BINARY("+", OP_ADD, TYPE_INT4, TYPE_DATE, TYPE_DATE, 0, date_int_row, NULL, "days later",
+           "1 + " D)
+    BINARY("-", OP_SUBTRACT, TYPE_DATE, TYPE_INT4, TYPE_DATE, 0, date_int_row, NULL, "days earlier",
+           D " - 1")
+    BINARY("-", OP_SUBTRACT, TYPE_DATE, TYPE_DATE, TYPE_INT4, 0, date_date_row, NULL,
+           "days between", D " - " D)
+    BINARY("+", OP_ADD, TYPE_DATE, TYPE_INTERVAL, TYPE_TIMESTAMP, 0, time_interval_row, NULL,
+           "a time later", D " + " I)
+    BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_DATE, TYPE_TIMESTAMP, 0, time_interval_row, NULL,
+           "a time later", I " + " D)
+    BINARY("-", OP_SUBTRACT, TYPE_DATE, TYPE_INTERVAL, TYPE_TIMESTAMP, 0, time_interval_row, NULL,
+           "a time earlier", D " - " I)
+    BINARY("+", OP_ADD, TYPE_TIMESTAMP, TYPE_INTERVAL, TYPE_TIMESTAMP, 0, time_interval_row,
+           time_interval_vector, "a time later", T " + " I)
+    BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_TIMESTAMP, TYPE_TIMESTAMP, 0, time_interval_row, NULL,
+           "a time later", I " + " T)
+    BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMP, TYPE_INTERVAL, TYPE_TIMESTAMP, 0, time_interval_row,
+           time_interval_vector, "a time earlier", T " - " I)
+    BINARY("+", OP_ADD, TYPE_TIMESTAMPTZ, TYPE_INTERVAL, TYPE_TIMESTAMPTZ, 1, time_interval_row,
+           time_interval_vector, "a time later, by the session's clock", Z " + " I)
+    BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, 1, time_interval_row,
+           NULL, "a time later, by the session's clock", I " + " Z)
+    BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMPTZ, TYPE_INTERVAL, TYPE_TIMESTAMPTZ, 1,
+           time_interval_row, time_interval_vector, "a time earlier, by the session's clock",
+           Z " - " I)
+    BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMP, TYPE_TIMESTAMP, TYPE_INTERVAL, 0, time_time_row, NULL,
+           "time between", T " - " T)
+    BINARY("-", OP_SUBTRACT, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, TYPE_INTERVAL, 0, time_time_row,
+           NULL, "time between", Z " - " Z)
+    BINARY("+", OP_ADD, TYPE_INTERVAL, TYPE_INTERVAL, TYPE_INTERVAL, 0, interval_interval_row, NULL,
+           "both together", I " + " I)
+    BINARY("-", OP_SUBTRACT, TYPE_INTERVAL, TYPE_INTERVAL, TYPE_INTERVAL, 0, interval_interval_row,
+           NULL, "the difference", I " - " I)
+    {.name = "-",
+     .argument_count = 1,
+     .arguments = {TYPE_INTERVAL},
+     .result = TYPE_INTERVAL,
+     .operation = OP_SUBTRACT,
+     .row = interval_interval_row,
+     .doc = "changes the sign",
+     .example = "- " I},
     BINARY("*", OP_MULTIPLY, TYPE_INTERVAL, TYPE_FLOAT8, TYPE_INTERVAL, 0, interval_number_row,
            NULL, "the interval so many times", I " * 1.5")
-        BINARY("*", OP_MULTIPLY, TYPE_FLOAT8, TYPE_INTERVAL, TYPE_INTERVAL, 0, interval_number_row,
-               NULL, "the interval so many times", "1.5 * " I)
-            BINARY("/", OP_DIVIDE, TYPE_INTERVAL, TYPE_FLOAT8, TYPE_INTERVAL, 0,
-                   interval_number_row, NULL, "a part of the interval", I " / 2")};
+    BINARY("*", OP_MULTIPLY, TYPE_FLOAT8, TYPE_INTERVAL, TYPE_INTERVAL, 0, interval_number_row,
+           NULL, "the interval so many times", "1.5 * " I)
+    BINARY("/", OP_DIVIDE, TYPE_INTERVAL, TYPE_FLOAT8, TYPE_INTERVAL, 0, interval_number_row, NULL,
+           "a part of the interval", I " / 2")
+};
+/* clang-format on */
 
 const struct function_group functions_time_arith = {functions, array_count(functions)};

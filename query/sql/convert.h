@@ -107,4 +107,7 @@ void hint_syntax(struct slice text, struct error *error);
 /* Our type for another system's name, NULL if none is known. */
 const char *hint_type(struct slice name);
 
+/* A call whose last argument is VARIADIC; query/sql/convert_variadic.c. */
+enum err convert_variadic(struct converter *c, struct ast_node *node);
+
 #endif

@@ -529,8 +529,6 @@ static enum err convert_call(struct converter *c, const struct json_value *field
         !slice_equal(node->fields[0], SLICE("information_schema")))
         return convert_error(c, node->position, "42883", "function %.*s.%.*s does not exist",
                              SLICE_ARGS(node->fields[0]), SLICE_ARGS(node->text));
-    if (tree_bool(fields, "func_variadic"))
-        return convert_unsupported(c, node->position, "VARIADIC");
     node->is_star = tree_bool(fields, "agg_star");
     node->is_distinct = tree_bool(fields, "agg_distinct");
     const struct json_value *over = tree_get(fields, "over");
@@ -540,9 +538,9 @@ static enum err convert_call(struct converter *c, const struct json_value *field
     const struct json_value *filter = tree_get(fields, "agg_filter");
     if (result == OK && filter != NULL)
         result = convert_expr(c, filter, &node->filter);
-    return result != OK
-               ? result
-               : convert_exprs(c, tree_get(fields, "args"), &node->arguments, &node->count);
+    if (result == OK)
+        result = convert_exprs(c, tree_get(fields, "args"), &node->arguments, &node->count);
+    return result == OK && tree_bool(fields, "func_variadic") ? convert_variadic(c, node) : result;
 }
 
 /* interval '5' minute: the unit stands in the type as a bit mask and belongs to a bare number. */
