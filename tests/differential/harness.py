@@ -194,7 +194,7 @@ def sort_key(row, types):
         elif kind == "numeric" and isinstance(cell, Number):  # equal ones of different scale stand for each other
             cell = str(decimal.Decimal(cell).normalize())
         key.append((cell is None, json.dumps(cell)))
-    return key
+    return key + [(False, json.dumps(row))]  # among equals by their texts
 
 
 def difference(ours, theirs, is_ordered, sql=""):
