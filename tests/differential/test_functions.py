@@ -41,7 +41,7 @@ def catalogue(reference):
 
 def refused(server, row):
     name, kind, _, _, types = row
-    answer = server.answer("SELECT " + functions.call(name, kind, functions.nulls(types)), 1)
+    answer = server.answer("SELECT " + functions.call(name, kind, functions.nulls(types)))
     return answer.state in REFUSALS
 
 
@@ -67,7 +67,7 @@ def test_calls_say_the_same(both):
             continue
         for _ in range(CALLS if types else 1):
             sql = f"SELECT ({functions.call(name, kind, functions.arguments(rng, types))})::text"
-            ours, theirs = server.answer(sql, 1), reference.answer(sql, 1)
+            ours, theirs = server.answer(sql), reference.answer(sql)
             tried += 1
             if ours.state != theirs.state or (ours.rows != theirs.rows and not same_number(ours, theirs)):
                 different.append((sql, ours.state or ours.rows, theirs.state or theirs.rows))
@@ -88,7 +88,7 @@ def test_paths_say_the_same(both):
     paths, different = Paths(random.Random(12)), []
     for _ in range(PATHS):
         sql = f"SELECT ({paths.expression()})::text"
-        ours, theirs = server.answer(sql, 1), reference.answer(sql, 1)
+        ours, theirs = server.answer(sql), reference.answer(sql)
         if ours.state != theirs.state or ours.rows != theirs.rows:
             different.append((sql, ours.state or ours.rows, theirs.state or theirs.rows))
     print(f"{PATHS} paths, {len(different)} differ")
