@@ -1,6 +1,8 @@
 /* Recovery on bytes that someone changed, and the log's way into failure and back, on the simulated
  * disk. */
+#include "storage/base/hash.h"
 #include "storage/io/sim.h"
+#include "storage/log/format.h"
 #include "storage/log/log.h"
 
 #include <setjmp.h>
@@ -346,6 +348,111 @@ static void test_restarts_do_not_pile_up_files(void **state)
     close_log(fixture);
 }
 
+/* --- files of version 1 --- */
+
+static void read_or_write(struct fixture *fixture, char *bytes, bool is_write)
+{
+    const struct io_ops *ops = fixture->io->ops;
+    struct error error;
+    struct io_file *file;
+    size_t got;
+    int flags = IO_DIRECT | (is_write ? IO_WRITE : 0);
+    assert_int_equal(ops->open(fixture->io, FIRST_FILE, flags, &file, &error), OK);
+    if (is_write) {
+        struct io_write_options write = {.data = bytes, .size = FILE_SIZE, .sync = true};
+        assert_int_equal(ops->write_begin(file, &write), OK);
+        assert_int_equal(ops->write_wait(file, &error), OK);
+    } else {
+        assert_int_equal(ops->read(file, bytes, FILE_SIZE, 0, &got, &error), OK);
+        assert_int_equal(got, FILE_SIZE);
+    }
+    assert_int_equal(ops->close(file, &error), OK);
+}
+
+/* A frame's length stands alone in version 1: takes the padding behind it out of a piece with one
+ * frame, or with none. */
+static void shorten_frame(char *piece, uint32_t *previous_crc)
+{
+    struct log_piece_header header;
+    assert_true(log_piece_decode(piece, IO_ALIGNMENT, &header));
+    char *frame = piece + LOG_PIECE_HEADER_SIZE;
+    size_t cut = LOG_FRAME_HEADER_SIZE - LOG_FRAME_HEADER_SIZE_1;
+    if (header.size != 0) {
+        header.size -= (uint32_t)cut;
+        memmove(frame + LOG_FRAME_HEADER_SIZE_1, frame + LOG_FRAME_HEADER_SIZE,
+                header.size - LOG_FRAME_HEADER_SIZE_1);
+        memset(frame + header.size, 0, cut);
+    }
+    header.previous_crc = *previous_crc;
+    log_piece_encode(&header, piece);
+    *previous_crc = header.crc;
+}
+
+/* The first file under another version, `count` pieces of it with one record each as the first
+ * version had them. */
+static void make_version(struct fixture *fixture, size_t count, uint32_t version)
+{
+    char *bytes = io_buffer_alloc(fixture->io, FILE_SIZE);
+    uint32_t crc = 0;
+    read_or_write(fixture, bytes, false);
+    memcpy(bytes + 12, &version, sizeof(version));
+    uint32_t header_crc = crc32c(0, bytes + 12, 96 - 12);
+    memcpy(bytes + 8, &header_crc, sizeof(header_crc));
+    for (size_t block = 1; block <= count; block++)
+        shorten_frame(bytes + block * LOG_BLOCK_SIZE, &crc);
+    read_or_write(fixture, bytes, true);
+    io_buffer_free(fixture->io, bytes);
+}
+
+static void test_version_1_is_read(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error;
+    fill(fixture, 6);
+    drop_log(fixture);
+    make_version(fixture, 6, 1);
+    assert_int_equal(open_log(fixture, false, &error), OK);
+    assert_int_equal(fixture->replayed, 6);
+    assert_int_equal(add(fixture), OK); /* of version 2, in a file of its own */
+    assert_int_equal(add(fixture), OK);
+    drop_log(fixture);
+    for (int start = 0; start < 2; start++) {
+        assert_int_equal(open_log(fixture, false, &error), OK);
+        assert_int_equal(fixture->replayed, 8);
+        close_log(fixture);
+    }
+}
+
+static void test_damage_in_version_1(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error;
+    fill(fixture, 6);
+    drop_log(fixture);
+    make_version(fixture, 6, 1);
+    assert_true(sim_flip_bit(fixture->sim, FIRST_FILE, 4 * 4096 + 130, 3));
+    assert_int_equal(open_log(fixture, false, &error), ERR_CORRUPT);
+    assert_non_null(strstr(error.text, "positions 4 to 5"));
+    assert_true(sim_flip_bit(fixture->sim, FIRST_FILE, 4 * 4096 + 130, 3));
+    assert_true(sim_flip_bit(fixture->sim, FIRST_FILE, 6 * 4096 + 8, 0)); /* the tail */
+    assert_int_equal(open_log(fixture, false, &error), OK);
+    assert_int_equal(fixture->replayed, 5);
+}
+
+static void test_later_version_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct error error;
+    fill(fixture, 1);
+    drop_log(fixture);
+    make_version(fixture, 0, LOG_VERSION + 1);
+    assert_int_not_equal(open_log(fixture, false, &error), OK);
+    assert_non_null(strstr(error.text, "version"));
+    make_version(fixture, 0, LOG_VERSION);
+    assert_int_equal(open_log(fixture, false, &error), OK);
+    assert_int_equal(fixture->replayed, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +470,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_stopped_log_takes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_restarts_do_not_pile_up_files, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_version_1_is_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damage_in_version_1, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_later_version_is_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
