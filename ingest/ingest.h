@@ -166,6 +166,8 @@ bool ingest_find_view(struct ingest *ingest, struct slice name, struct arena *ar
 /* The same by its id. */
 bool ingest_get_view(struct ingest *ingest, uint32_t id, struct arena *arena,
                      struct view_definition *out);
+/* Copies of all in the arena: how many. */
+size_t ingest_list_views(struct ingest *ingest, struct arena *arena, struct view_definition **out);
 /* The name of the view that is published so; false: there is none. */
 bool ingest_find_endpoint(struct ingest *ingest, struct slice endpoint, struct arena *arena,
                           struct slice *view_name);

@@ -36,6 +36,17 @@ bool ingest_get_view(struct ingest *ingest, uint32_t id, struct arena *arena,
     return copy_view(ingest, SLICE(""), id, arena, out);
 }
 
+size_t ingest_list_views(struct ingest *ingest, struct arena *arena, struct view_definition **out)
+{
+    mutex_lock(&ingest->lock);
+    size_t count = ingest->views.count;
+    *out = arena_alloc_array(arena, count + 1, sizeof(**out));
+    for (size_t i = 0; i < count; i++)
+        view_definition_copy(&ingest->views.list[i]->definition, arena, &(*out)[i]);
+    mutex_unlock(&ingest->lock);
+    return count;
+}
+
 bool ingest_find_endpoint(struct ingest *ingest, struct slice endpoint, struct arena *arena,
                           struct slice *view_name)
 {

@@ -190,6 +190,48 @@ static void visit_provider(struct catalog_rows *rows, const struct table_provide
     visit(rows, &item);
 }
 
+static void visit_indexes(struct catalog_rows *rows, const struct schema *schema,
+                          void (*visit)(struct catalog_rows *rows, const struct catalog_item *item))
+{
+    for (uint32_t column = 0; column < schema->column_count; column++) {
+        if (schema->columns[column].index != INDEX_ON)
+            continue;
+        struct catalog_item item = {
+            .oid = index_oid(schema->table_id, column),
+            .schema_oid = OID_PUBLIC,
+            .schema_name = "public",
+            .name = schema->columns[column].index_name,
+            .indexed = schema,
+            .indexed_column = column,
+            .column_count = 1,
+            .kind = 'i',
+        };
+        visit(rows, &item);
+    }
+}
+
+static void visit_views(struct catalog_rows *rows,
+                        void (*visit)(struct catalog_rows *rows, const struct catalog_item *item))
+{
+    const struct query_engine_options *options = &rows->relation->engine->options;
+    struct view_definition *views = NULL;
+    size_t count = options->list_views == NULL
+                       ? 0
+                       : options->list_views(options->context, rows->scan->arena, &views);
+    for (size_t index = 0; index < count; index++) {
+        struct catalog_item item = {
+            .oid = view_oid(views[index].id),
+            .schema_oid = OID_PUBLIC,
+            .schema_name = "public",
+            .name = views[index].name,
+            .definition = &views[index],
+            .column_count = views[index].column_count,
+            .kind = 'v',
+        };
+        visit(rows, &item);
+    }
+}
+
 void catalog_each(struct catalog_rows *rows,
                   void (*visit)(struct catalog_rows *rows, const struct catalog_item *item))
 {
@@ -214,11 +256,25 @@ void catalog_each(struct catalog_rows *rows,
             .kind = 'r',
         };
         visit(rows, &item);
+        visit_indexes(rows, schema, visit);
     }
+    visit_views(rows, visit);
 }
 
 struct catalog_column catalog_column_get(const struct catalog_item *item, size_t index)
 {
+    if (item->definition != NULL) {
+        const struct view_column *column = &item->definition->columns[index];
+        return (struct catalog_column){.name = column->name,
+                                       .type = column->type,
+                                       .type_oid = catalog_type_oid((enum type_id)column->type.id)};
+    }
+    if (item->indexed != NULL) {
+        const struct column_definition *column = &item->indexed->columns[item->indexed_column];
+        return (struct catalog_column){.name = column->name,
+                                       .type = column->type,
+                                       .type_oid = catalog_type_oid((enum type_id)column->type.id)};
+    }
     if (item->view != NULL) {
         const struct column_definition *column = &table_view_schema(item->view)->columns[index];
         return (struct catalog_column){column->name,

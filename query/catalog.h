@@ -34,7 +34,10 @@ struct catalog_item {
     int64_t oid, schema_oid;
     const char *schema_name;
     struct slice name;
-    const struct table_view *view; /* a table, else NULL */
+    const struct table_view *view;            /* a table, else NULL */
+    const struct view_definition *definition; /* a view made by CREATE VIEW, else NULL */
+    const struct schema *indexed;             /* an index: its table, else NULL */
+    uint32_t indexed_column;                  /* … and the place of its column */
     const struct table_provider *provider;
     const struct catalog_relation *relation; /* of provider, NULL for schema freshet */
     size_t column_count;

@@ -4,6 +4,8 @@
 
 static void add_table(struct catalog_rows *rows, const struct catalog_item *item)
 {
+    if (item->kind == 'i')
+        return;
     catalog_row_begin(rows);
     catalog_set_cstr(rows, "table_schema", item->schema_name);
     catalog_set_text(rows, "table_name", item->name);
@@ -26,6 +28,8 @@ static void add_view(struct catalog_rows *rows, const struct catalog_item *item)
     catalog_row_begin(rows);
     catalog_set_cstr(rows, "table_schema", item->schema_name);
     catalog_set_text(rows, "table_name", item->name);
+    if (item->definition != NULL)
+        catalog_set_text(rows, "view_definition", item->definition->text);
     catalog_row_end(rows);
 }
 
@@ -105,7 +109,7 @@ static void set_sizes(struct catalog_rows *rows, const struct catalog_column *co
 
 static void add_columns(struct catalog_rows *rows, const struct catalog_item *item)
 {
-    for (size_t index = 0; index < item->column_count; index++) {
+    for (size_t index = 0; item->kind != 'i' && index < item->column_count; index++) {
         struct catalog_column column = catalog_column_get(item, index);
         const struct catalog_type *type = catalog_type_by_oid(column.type_oid);
         struct writer text;

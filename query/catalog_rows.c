@@ -6,6 +6,14 @@
 
 /* --- pg_class, pg_attribute, pg_attrdef, pg_description --- */
 
+static bool has_index(const struct schema *schema)
+{
+    for (uint32_t column = 0; column < schema->column_count; column++)
+        if (schema->columns[column].index == INDEX_ON)
+            return true;
+    return false;
+}
+
 static void add_class(struct catalog_rows *rows, const struct catalog_item *item)
 {
     const char kind[2] = {item->kind, 0};
@@ -15,9 +23,10 @@ static void add_class(struct catalog_rows *rows, const struct catalog_item *item
     catalog_set_int(rows, "relnamespace", item->schema_oid);
     catalog_set_text(rows, "relkind", arena_copy(rows->scan->arena, slice_from_cstr(kind)));
     catalog_set_int(rows, "relnatts", (int64_t)item->column_count);
-    if (item->kind == 'v')
-        catalog_set_int(rows, "relam", 0);
+    if (item->kind != 'r')
+        catalog_set_int(rows, "relam", item->kind == 'i' ? OID_BITMAP : 0);
     if (item->view != NULL) {
+        catalog_set_bool(rows, "relhasindex", has_index(table_view_schema(item->view)));
         struct table_statistics statistics;
         table_view_statistics(item->view, &statistics);
         catalog_set_int(rows, "reltuples", (int64_t)statistics.rows);
@@ -67,7 +76,7 @@ static void add_defaults(struct catalog_rows *rows, const struct catalog_item *i
         if (column.default_text.size == 0)
             continue;
         catalog_row_begin(rows);
-        catalog_set_int(rows, "oid", item->oid + 1 + (int64_t)index);
+        catalog_set_int(rows, "oid", item->oid + OID_DEFAULT_FIRST + (int64_t)index);
         catalog_set_int(rows, "adrelid", item->oid);
         catalog_set_int(rows, "adnum", (int64_t)index + 1);
         catalog_set_text(rows, "adbin", column.default_text);
@@ -107,6 +116,55 @@ static void fill_description(struct catalog_rows *rows)
     catalog_each(rows, add_descriptions);
 }
 
+/* --- pg_index, pg_indexes --- */
+
+/* int2vector and oidvector of one number. */
+static void set_vector(struct catalog_rows *rows, const char *name, int64_t number)
+{
+    struct value element = {.type = type_of(TYPE_INT8), .i = number};
+    catalog_set_text(rows, name, array_build(TYPE_INT8_ARRAY, &element, 1, rows->scan->arena));
+}
+
+static void add_index(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    if (item->indexed == NULL)
+        return;
+    int64_t type_oid = catalog_column_get(item, 0).type_oid;
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "indexrelid", item->oid);
+    catalog_set_int(rows, "indrelid", table_oid(item->indexed->table_id));
+    catalog_set_int(rows, "indnatts", 1);
+    catalog_set_int(rows, "indnkeyatts", 1);
+    set_vector(rows, "indkey", (int64_t)item->indexed_column + 1);
+    set_vector(rows, "indcollation", catalog_type_by_oid(type_oid)->collation);
+    set_vector(rows, "indclass", 0);
+    set_vector(rows, "indoption", 0);
+    catalog_row_end(rows);
+}
+
+static void fill_index(struct catalog_rows *rows)
+{
+    catalog_each(rows, add_index);
+}
+
+static void add_index_text(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    if (item->indexed == NULL)
+        return;
+    catalog_row_begin(rows);
+    catalog_set_cstr(rows, "schemaname", item->schema_name);
+    catalog_set_text(rows, "tablename", item->indexed->name);
+    catalog_set_text(rows, "indexname", item->name);
+    catalog_set_text(rows, "indexdef",
+                     catalog_index_text(item->indexed, item->indexed_column, rows->scan->arena));
+    catalog_row_end(rows);
+}
+
+static void fill_indexes(struct catalog_rows *rows)
+{
+    catalog_each(rows, add_index_text);
+}
+
 /* --- pg_tables, pg_views, pg_stat_user_tables --- */
 
 static void add_table(struct catalog_rows *rows, const struct catalog_item *item)
@@ -116,6 +174,8 @@ static void add_table(struct catalog_rows *rows, const struct catalog_item *item
     catalog_row_begin(rows);
     catalog_set_cstr(rows, "schemaname", item->schema_name);
     catalog_set_text(rows, "tablename", item->name);
+    if (item->view != NULL)
+        catalog_set_bool(rows, "hasindexes", has_index(table_view_schema(item->view)));
     catalog_row_end(rows);
 }
 
@@ -132,6 +192,8 @@ static void add_view(struct catalog_rows *rows, const struct catalog_item *item)
     catalog_set_cstr(rows, "schemaname", item->schema_name);
     catalog_set_text(rows, "viewname", item->name);
     catalog_set_cstr(rows, "viewowner", CATALOG_ROLE);
+    if (item->definition != NULL)
+        catalog_set_text(rows, "definition", item->definition->text);
     catalog_row_end(rows);
 }
 
@@ -253,6 +315,12 @@ static void fill_am(struct catalog_rows *rows)
     catalog_set_cstr(rows, "amname", "heap");
     catalog_set_cstr(rows, "amhandler", "heap_tableam_handler");
     catalog_row_end(rows);
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "oid", OID_BITMAP);
+    catalog_set_cstr(rows, "amname", "bitmap");
+    catalog_set_cstr(rows, "amhandler", "bitmap_handler");
+    catalog_set_cstr(rows, "amtype", "i");
+    catalog_row_end(rows);
 }
 
 static void fill_tablespace(struct catalog_rows *rows)
@@ -327,6 +395,8 @@ const struct catalog_filler catalog_fillers[] = {
     {"pg_attribute", fill_attribute},
     {"pg_attrdef", fill_attrdef},
     {"pg_description", fill_description},
+    {"pg_index", fill_index},
+    {"pg_indexes", fill_indexes},
     {"pg_tables", fill_tables},
     {"pg_views", fill_views},
     {"pg_stat_user_tables", fill_user_tables},

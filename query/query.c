@@ -371,6 +371,8 @@ static void exec_begin(struct run *run)
     exec->eval.zone = run->settings.zone;
     exec->eval.setting = evaluate_setting;
     exec->eval.setting_context = &run->settings;
+    exec->eval.find_view = run->engine->options.find_view;
+    exec->eval.view_context = run->engine->options.context;
     exec->eval.bound = run->bound;
     exec->eval.bound_named = (uint32_t)run->statement->numbered_count;
     exec->eval.now_us = run->entry.started_at_us;

@@ -46,6 +46,8 @@ struct query_engine_options {
     bool (*find_view)(void *context, struct slice name, uint32_t id, struct arena *arena,
                       struct view_definition *out);
     uint64_t (*view_version)(void *context);
+    /* All of them, copied into the arena: how many. With find_view. */
+    size_t (*list_views)(void *context, struct arena *arena, struct view_definition **out);
 };
 
 struct query_engine *query_engine_create(const struct query_engine_options *options);

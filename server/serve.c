@@ -214,6 +214,7 @@ static void create_engine(struct app *app)
         .command = api_command,
         .find_view = api_find_view,
         .view_version = api_view_version,
+        .list_views = api_list_views,
         .is_recovering = is_recovering,
     });
     size_t count;

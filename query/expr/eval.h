@@ -14,6 +14,8 @@ struct parameter_rows {
 
 struct snapshot;
 
+struct view_definition; /* query/view.h */
+
 struct eval_context {
     const struct timezone *zone;        /* session */
     int64_t now_us;                     /* statement start: now() */
@@ -35,6 +37,10 @@ struct eval_context {
     struct slice (*setting)(void *context, struct slice name, struct arena *arena, bool *is_known);
     void *setting_context;
     const struct snapshot *snapshot; /* for functions over the catalogue; NULL: no tables */
+    /* Views by name, or (empty) by id, for the same; NULL: there are none. */
+    bool (*find_view)(void *context, struct slice name, uint32_t id, struct arena *arena,
+                      struct view_definition *out);
+    void *view_context;
 };
 
 /* What an EXPR_BOUND stands for. */

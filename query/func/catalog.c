@@ -6,6 +6,7 @@
  * the name. oid is bigint, name and "char" are text. */
 #include "query/func/catalog.h"
 #include "query/func/text.h"
+#include "query/view.h"
 #include "storage/store.h"
 
 #include <stdio.h>
@@ -45,34 +46,13 @@ static void set_number(struct call *call, int64_t oid, struct value *out)
         oid == 0 ? SLICE("-") : slice_from_cstr(arena_printf(call->arena, "%lld", (long long)oid));
 }
 
-static const struct schema *find_table(const struct call *call, int64_t oid)
-{
-    int64_t id = table_id_of_oid(oid);
-    const struct snapshot *snapshot = call->context->snapshot;
-    const struct table_view *view =
-        id < 0 || snapshot == NULL ? NULL : snapshot_find_id(snapshot, (uint32_t)id);
-    return view == NULL ? NULL : table_view_schema(view);
-}
-
 static enum err class_name_row(struct call *call, const struct value *a, size_t count,
                                struct value *out)
 {
     (void)count;
-    const struct catalog_relation *relation = catalog_relation_by_oid(a[0].i);
-    const struct schema *table = find_table(call, a[0].i);
-    if (table != NULL) {
-        struct writer name;
-        writer_init(&name);
-        text_write_identifier(&name, table->name);
-        out->text = arena_copy(call->arena, writer_as_slice(&name));
-        writer_deinit(&name);
-    } else if (relation == NULL)
+    out->text = catalog_class_name(call->context, a[0].i, call->arena);
+    if (out->text.size == 0)
         set_number(call, a[0].i, out);
-    else if (strcmp(relation->schema, "pg_catalog") == 0)
-        out->text = slice_from_cstr(relation->name);
-    else
-        out->text =
-            slice_from_cstr(arena_printf(call->arena, "%s.%s", relation->schema, relation->name));
     return OK;
 }
 
@@ -147,19 +127,6 @@ static bool all_digits(struct slice text)
     return text.size > 0 && text.size <= 10;
 }
 
-static int64_t find_class(const struct call *call, struct slice schema, struct slice name)
-{
-    const struct catalog_relation *relation =
-        catalog_relation_by_name(schema.size == 0 ? SLICE("pg_catalog") : schema, name);
-    if (relation != NULL)
-        return relation->oid;
-    if ((schema.size > 0 && !slice_equal(schema, SLICE("public"))) ||
-        call->context->snapshot == NULL)
-        return 0;
-    const struct table_view *view = snapshot_find(call->context->snapshot, name);
-    return view == NULL ? 0 : table_oid(table_view_schema(view)->table_id);
-}
-
 static int64_t find_named(struct call *call, enum named kind, struct slice text)
 {
     struct slice schema, name;
@@ -174,7 +141,7 @@ static int64_t find_named(struct call *call, enum named kind, struct slice text)
     if (!catalog_parse_name(text, call->arena, &schema, &name))
         return 0;
     if (kind == NAMED_CLASS)
-        return find_class(call, schema, name);
+        return catalog_find_class(call->context, schema, name, call->arena);
     if (kind == NAMED_ROLE)
         return slice_equal(name, SLICE(CATALOG_ROLE)) ? OID_ROLE : 0;
     for (size_t index = 0; index < array_count(schemas); index++)
@@ -342,13 +309,39 @@ static enum err set_config_row(struct call *call, const struct value *a, size_t 
     return ERR_UNSUPPORTED;
 }
 
+/* --- definitions --- */
+
+/* pg_get_indexdef(oid [, part, is_pretty]) */
+static enum err index_text_row(struct call *call, const struct value *a, size_t count,
+                               struct value *out)
+{
+    uint32_t column;
+    const struct schema *table = catalog_find_index(call->context, a[0].i, &column);
+    out->is_null = table == NULL;
+    if (table != NULL)
+        out->text = catalog_index_part(table, column, count == 3 ? a[1].i : 0, call->arena);
+    return OK;
+}
+
+/* The query of a view as it was written; the relations of pg_catalog and its like have none. */
+static enum err view_text_row(struct call *call, const struct value *a, size_t count,
+                              struct value *out)
+{
+    struct view_definition view;
+    (void)count;
+    out->is_null = !catalog_find_view(call->context, a[0].i, call->arena, &view);
+    if (!out->is_null)
+        out->text = view.text;
+    return OK;
+}
+
 /* --- comments and sizes --- */
 
 static enum err comment_row(struct call *call, const struct value *a, size_t count,
                             struct value *out)
 {
     bool is_column = call->function->operation == 1;
-    const struct schema *table = find_table(call, a[0].i);
+    const struct schema *table = catalog_find_table(call->context, a[0].i);
     struct slice comment = SLICE("");
     if (table != NULL && is_column && a[1].i >= 1 && a[1].i <= table->column_count)
         comment = table->columns[a[1].i - 1].comment;
@@ -385,7 +378,7 @@ static enum err size_row(struct call *call, const struct value *a, size_t count,
     if (view != NULL)
         out->i = table_bytes(view);
     else
-        out->is_null = catalog_relation_by_oid(a[0].i) == NULL;
+        out->is_null = catalog_class_name(call->context, a[0].i, call->arena).size == 0;
     return OK;
 }
 
@@ -523,13 +516,23 @@ static const struct function functions[] = {
     PRIVILEGE("has_sequence_privilege", "has_sequence_privilege('s', 'USAGE')")
     PRIVILEGE("has_type_privilege", "has_type_privilege('text', 'USAGE')")
     PRIVILEGE("pg_has_role", "pg_has_role('freshet', 'USAGE')")
-    NOTHING("pg_get_indexdef")
-    FUNCTION("pg_get_indexdef", 3, LIST(L, I, B), T, ANSWER_NULL, answer_row,
-             "NULL: there are none", "pg_get_indexdef(1, 1, true)")
-    FUNCTION("pg_get_indexdef", 3, LIST(L, L, B), T, ANSWER_NULL, answer_row,
-             "NULL: there are none", "pg_get_indexdef(1, 1::bigint, true)")
+    FUNCTION("pg_get_indexdef", 1, LIST(L), T, 0, index_text_row,
+             "the statement that makes an index", "pg_get_indexdef(1)")
+    FUNCTION("pg_get_indexdef", 2, LIST(L, B), T, 0, index_text_row,
+             "the statement that makes an index", "pg_get_indexdef(1, true)")
+    FUNCTION("pg_get_indexdef", 3, LIST(L, TYPE_INT2, B), T, 0, index_text_row,
+             "the statement that makes an index, or its column",
+             "pg_get_indexdef(1, 1::smallint, true)")
+    FUNCTION("pg_get_indexdef", 3, LIST(L, I, B), T, 0, index_text_row,
+             "the statement that makes an index, or its column", "pg_get_indexdef(1, 1, true)")
+    FUNCTION("pg_get_indexdef", 3, LIST(L, L, B), T, 0, index_text_row,
+             "the statement that makes an index, or its column",
+             "pg_get_indexdef(1, 1::bigint, true)")
     NOTHING("pg_get_constraintdef")
-    NOTHING("pg_get_viewdef")
+    FUNCTION("pg_get_viewdef", 1, LIST(L), T, 0, view_text_row, "the query of a view",
+             "pg_get_viewdef(1)")
+    FUNCTION("pg_get_viewdef", 2, LIST(L, B), T, 0, view_text_row, "the query of a view",
+             "pg_get_viewdef(1, true)")
     NOTHING("pg_get_ruledef")
     NOTHING("pg_get_triggerdef")
     NOTHING("pg_get_partkeydef")

@@ -12,11 +12,17 @@ enum {
     OID_PUBLIC = 2200,
     OID_INFORMATION_SCHEMA = 13216,
     OID_FRESHET = 13900,
+    OID_BITMAP = 13910, /* the access method of indexes */
     OID_ROLE = 10,
     OID_DATABASE = 5,
     OID_FRESHET_FIRST = 14000, /* relations of schema freshet, in the order they register */
     OID_TABLE_FIRST = 16384,
     OID_TABLE_STEP = 4096, /* between two tables: room for what belongs to them */
+    /* From a table's number: defaults of its columns, by place, then their indexes. Views have ids
+     * of their own, so theirs lie between those of tables. */
+    OID_DEFAULT_FIRST = 1,
+    OID_INDEX_FIRST = 1025,
+    OID_VIEW = 3072,
 };
 
 #define CATALOG_ROLE "freshet"
@@ -35,6 +41,23 @@ static inline int64_t table_id_of_oid(int64_t oid)
     return (oid - OID_TABLE_FIRST) / OID_TABLE_STEP;
 }
 
+static inline int64_t view_oid(uint32_t view_id)
+{
+    return table_oid(view_id) + OID_VIEW;
+}
+
+/* The index of a column, by its place. */
+static inline int64_t index_oid(uint32_t table_id, uint32_t column)
+{
+    return table_oid(table_id) + OID_INDEX_FIRST + column;
+}
+
+/* The view of that number, -1 if it is no view's. */
+static inline int64_t view_id_of_oid(int64_t oid)
+{
+    return oid < OID_VIEW ? -1 : table_id_of_oid(oid - OID_VIEW);
+}
+
 struct catalog_relation {
     const char *schema, *name;
     uint16_t oid;
@@ -50,6 +73,28 @@ const struct catalog_relation *catalog_relation(size_t index);
 /* NULL if there is none. */
 const struct catalog_relation *catalog_relation_by_oid(int64_t oid);
 const struct catalog_relation *catalog_relation_by_name(struct slice schema, struct slice name);
+
+struct eval_context;
+struct schema;
+struct view_definition;
+
+/* What statements made, by number. NULL, or false: there is none. */
+const struct schema *catalog_find_table(const struct eval_context *context, int64_t oid);
+const struct schema *catalog_find_index(const struct eval_context *context, int64_t oid,
+                                        uint32_t *column);
+bool catalog_find_view(const struct eval_context *context, int64_t oid, struct arena *arena,
+                       struct view_definition *out);
+/* The number of any relation, 0 if there is none. `schema` empty: where names are looked for. */
+int64_t catalog_find_class(const struct eval_context *context, struct slice schema,
+                           struct slice name, struct arena *arena);
+/* The name of any relation as SQL writes it; empty if there is none. */
+struct slice catalog_class_name(const struct eval_context *context, int64_t oid,
+                                struct arena *arena);
+/* The statement that makes a column's index; or of that its part 1 (0: all), which is the column.
+ */
+struct slice catalog_index_text(const struct schema *table, uint32_t column, struct arena *arena);
+struct slice catalog_index_part(const struct schema *table, uint32_t column, int64_t part,
+                                struct arena *arena);
 
 struct catalog_type {
     uint16_t oid;

@@ -208,7 +208,13 @@ bool api_find_view(void *context, struct slice name, uint32_t id, struct arena *
 {
     struct app *app = context;
     return name.size == 0 ? ingest_get_view(app->ingest, id, arena, out)
-                   : ingest_find_view(app->ingest, name, arena, out);
+                          : ingest_find_view(app->ingest, name, arena, out);
+}
+
+size_t api_list_views(void *context, struct arena *arena, struct view_definition **out)
+{
+    struct app *app = context;
+    return ingest_list_views(app->ingest, arena, out);
 }
 
 uint64_t api_view_version(void *context)

@@ -87,6 +87,79 @@ def test_recorded_texts_find_the_tables(catalogue):
     assert [row[0] for row in catalogue.rows(texts("grafana")[2])][:2] == ["clicks", "plain"]
 
 
+@pytest.fixture
+def relations(catalogue):
+    """A view and an index beside the tables, for one test."""
+    catalogue.sql("CREATE VIEW v AS SELECT country, count(*) AS n, sum(amount)::numeric(18,3) AS total FROM clicks GROUP BY country")
+    catalogue.sql("CREATE INDEX by_n ON clicks USING bitmap (n)")
+    yield catalogue
+    catalogue.sql("DROP INDEX by_n")
+    catalogue.sql("DROP VIEW v")
+
+
+def text_with(client, *parts):
+    return next(text for text in texts(client) if all(part in text for part in parts))
+
+
+def number(server, name):
+    return server.rows(f"SELECT '{name}'::regclass")[0][0]
+
+
+def about(server, name, *parts):
+    """What psql asks of one relation."""
+    return server.rows(text_with("psql", *parts).replace("16384", str(number(server, name))))
+
+
+def test_psql_describes_a_view(relations):
+    assert ["public", "v", "view", "freshet"] in relations.rows(text_with("psql", "relkind IN ('v','')"))  # \dv
+    ours = [row[1:3] for row in relations.rows(text_with("psql", "relkind IN ('r','p','v','m','S','f','')")) if row[0] == "public"]
+    assert ours == [["clicks", "table"], ["plain", "table"], ["v", "view"]]  # \d
+    found = relations.rows(text_with("psql", "'^(clicks)$'", "c.relname", "ORDER BY 2, 3").replace("clicks", "v"))
+    assert [row[1:] for row in found] == [["public", "v"]] and int(found[0][0]) == int(number(relations, "v"))
+    assert about(relations, "v", "c.relispartition, '', c.reltablespace")[0][1] == "v"  # \d v
+    columns = about(relations, "v", "format_type(a.atttypid", "a.attgenerated\nFROM")
+    assert [row[:2] for row in columns] == [["country", "text"], ["n", "bigint"], ["total", "numeric(18,3)"]]
+    definition = about(relations, "v", "pg_get_viewdef")[0][0]  # \d+ v
+    assert definition == "SELECT country, count(*) AS n, sum(amount)::numeric(18,3) AS total FROM clicks GROUP BY country"
+    assert about(relations, "v", "pg_rewrite") == []
+
+
+def test_psql_describes_an_index(relations):
+    assert relations.rows(text_with("psql", "relkind IN ('i','I','')")) == [["public", "by_n", "index", "freshet", "clicks"]]  # \di
+    assert about(relations, "clicks", "c.relispartition, '', c.reltablespace")[0][2] is True  # \d clicks
+    index = about(relations, "clicks", "c2.relname, i.indisprimary")
+    assert [row[:6] for row in index] == [["by_n", False, False, False, True, "CREATE INDEX by_n ON public.clicks USING bitmap (n)"]]
+    assert about(relations, "by_n", "AS is_key") == [["n", "integer", "yes", "n"]]  # \d by_n
+    assert about(relations, "by_n", "indimmediate")[0][8:10] == ["bitmap", "clicks"]
+
+
+def test_sqlalchemy_finds_views_and_indexes(relations):
+    names = text_with("sqlalchemy", "relkind = ANY (ARRAY['v'])", "relpersistence != 't'")
+    assert ["v"] in relations.rows(names)
+    assert relations.rows(text_with("sqlalchemy", "pg_get_viewdef"))[0][0].startswith("SELECT country")
+    clicks = str(number(relations, "clicks"))
+    indexes = relations.rows(text_with("sqlalchemy", "elements_opclass", "pg_index").replace("16384", clicks))
+    assert [row[1] for row in indexes] == ["by_n"] and "n" in str(indexes[0])
+
+
+def test_a_view_that_binds_no_more_stays_in_the_catalogue(relations):
+    """What it gave when it was made is kept with it; nothing is bound to tell of it."""
+    relations.sql("CREATE TABLE base (a integer, b text)")
+    relations.sql("CREATE TABLE other (a integer)")
+    relations.sql("CREATE VIEW over AS SELECT base.a, b FROM base JOIN other ON base.a = other.a")
+    try:
+        relations.sql("ALTER TABLE other ADD COLUMN b text")
+        status, answer = relations.query("SELECT * FROM over")
+        assert status == 400 and answer["sqlstate"] == "42702", answer
+        rows = relations.rows("SELECT attname FROM pg_attribute WHERE attrelid = 'over'::regclass ORDER BY attnum")
+        assert rows == [["a"], ["b"]]
+        assert relations.rows("SELECT count(*) FROM information_schema.columns WHERE table_name = 'over'") in ([[2]], [["2"]])
+    finally:
+        relations.sql("DROP VIEW over")
+        relations.sql("DROP TABLE base")
+        relations.sql("DROP TABLE other")
+
+
 # Texts, by their place, whose answers differ: numbers of tables, names and versions that are ours, how a default is written
 # back ('x' for 'x'::text), and what only PostgreSQL has some of (casts, access methods, operator classes, row types, ranges).
 DIFFERENT = {

@@ -220,7 +220,13 @@ static bool find_view(void *context, struct slice name, uint32_t id, struct aren
 {
     struct runner *runner = context;
     return name.size == 0 ? ingest_get_view(runner->ingest, id, arena, out)
-                   : ingest_find_view(runner->ingest, name, arena, out);
+                          : ingest_find_view(runner->ingest, name, arena, out);
+}
+
+static size_t list_views(void *context, struct arena *arena, struct view_definition **out)
+{
+    struct runner *runner = context;
+    return ingest_list_views(runner->ingest, arena, out);
 }
 
 static uint64_t view_version(void *context)
@@ -259,7 +265,8 @@ static void start(struct runner *runner)
                                            .completeness = completeness,
                                            .command = run_command,
                                            .find_view = find_view,
-                                           .view_version = view_version};
+                                           .view_version = view_version,
+                                           .list_views = list_views};
     runner->engine = query_engine_create(&options);
     size_t count;
     const struct table_provider *const *providers = ingest_providers(runner->ingest, &count);
