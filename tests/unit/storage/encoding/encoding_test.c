@@ -709,6 +709,57 @@ static void test_blocks_by_instruction_set(void **state)
     }
 }
 
+/* Single rows of packed vectors of every width, with vectors of one value between them, by every
+ * instruction set; the block lies at the end of its memory. */
+static void check_width(unsigned width, uint32_t row_count)
+{
+    struct writer out;
+    struct block block;
+    struct block_encoded encoded;
+    struct encode_options options = {.forbidden = ~(1u << 2)};
+    static uint32_t rows[BLOCK_VECTOR_ROWS];
+    uint64_t mask = width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1;
+    for (uint32_t row = 0; row < row_count; row++) {
+        bool is_constant = row / BLOCK_VECTOR_ROWS % 3 == 1;
+        uint64_t value = row % 5 == 0 ? mask : random_next(&chance) & mask;
+        data.integers[row] = (int64_t)(is_constant ? 7 : value);
+    }
+    data.values =
+        (struct block_values){.class = BLOCK_INTEGER, .row_count = row_count, .i = data.integers};
+    writer_init(&out);
+    block_encode(&data.values, &options, &out, &encoded);
+    assert_string_equal(encoding_name(encoded.encoding), "frame");
+    char *exact = malloc(out.size);
+    memcpy(exact, out.data, out.size);
+    assert_int_equal(block_open(slice_of(exact, out.size), BLOCK_INTEGER, row_count, &block, NULL),
+                     OK);
+    for (uint32_t wanted = 1; wanted <= 300; wanted += wanted < 10 ? 1 : 61) {
+        uint32_t count = wanted < row_count ? wanted : row_count;
+        for (uint32_t i = 0; i < count; i++) /* the last row among them */
+            rows[count - 1 - i] = row_count - 1 - (uint32_t)((uint64_t)i * row_count / count);
+        assert_int_equal(block_read_at(&block, rows, count, NULL, &values_read, NULL), OK);
+        for (uint32_t i = 0; i < count; i++)
+            check_value(&values_read, i, rows[i]);
+    }
+    free(exact);
+    writer_deinit(&out);
+}
+
+static void test_picks_of_every_width(void **state)
+{
+    static const uint32_t lengths[] = {1, 9, 31, 33, 1023, 1025, 2049, 4097, 6200};
+    (void)state;
+    random_stream_init(&chance, 31);
+    for (int isa = KERNEL_BASE; isa < KERNEL_ISA_COUNT; isa++) {
+        if (!kernels_choose((enum kernel_isa)isa))
+            continue;
+        for (unsigned width = 0; width <= 64; width++) {
+            for (size_t length = 0; length < array_count(lengths); length++)
+                check_width(width, lengths[length]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -720,6 +771,7 @@ int main(void)
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_scratch_of_another_block),
         cmocka_unit_test(test_blocks_by_instruction_set),
+        cmocka_unit_test(test_picks_of_every_width),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
