@@ -311,8 +311,6 @@ MUST_CHECK enum err bind_view(struct binder *b, struct scope *scope, const struc
 MUST_CHECK enum err bind_create_view(struct binder *b, struct ast_statement *ast);
 /* The table that the text of the view around calls so; false: ask by name. */
 bool bind_view_table_id(const struct binder *b, struct slice name, uint32_t *id);
-/* Its columns are found by the name in the text, whatever it is called now. */
-const struct ast_from *bind_under_old_name(struct ast_from *from);
 void bind_depend_on_table(struct binder *b, uint32_t table_id, struct slice name);
 
 /* query/sql/bind_command.c, bind_show.c */

@@ -89,7 +89,8 @@ static enum err bind_user_table(struct binder *b, struct scope *scope, const str
     bind_add_table(b, schema);
     bind_depend_on_table(b, schema->table_id, schema->name);
     plan->scan.schema = schema;
-    plan->scan.alias = from->alias;
+    bool is_renamed = from->alias.size == 0 && !slice_equal(from->name, schema->name);
+    plan->scan.alias = is_renamed ? from->name : from->alias;
     plan->scan.columns = arena_alloc_array(b->arena, schema->column_count, sizeof(uint32_t));
     for (uint32_t index = 0; index < schema->column_count; index++) {
         plan->scan.columns[index] = index;
@@ -97,7 +98,7 @@ static enum err bind_user_table(struct binder *b, struct scope *scope, const str
             (struct plan_column){schema->columns[index].name, schema->columns[index].type};
     }
     *out = plan;
-    return bind_add_columns(b, scope, from, SLICE("public"), schema->name, plan);
+    return bind_add_columns(b, scope, from, SLICE("public"), from->name, plan);
 }
 
 static const struct table_provider *find_provider(const struct binder *b, struct slice schema,
@@ -190,14 +191,11 @@ static enum err bind_table(struct binder *b, struct scope *scope, const struct a
         return bind_provider(b, scope, from, catalogue, out);
     if (from->schema.size == 0 || slice_equal(from->schema, SLICE("public"))) {
         uint32_t id;
-        struct ast_from renamed = *from;
         const struct table_view *view = NULL;
-        if (b->context->snapshot != NULL && bind_view_table_id(b, from->name, &id)) {
+        if (b->context->snapshot != NULL && bind_view_table_id(b, from->name, &id))
             view = snapshot_find_id(b->context->snapshot, id);
-            from = bind_under_old_name(&renamed);
-        } else if (b->context->snapshot != NULL) {
+        else if (b->context->snapshot != NULL)
             view = snapshot_find(b->context->snapshot, from->name);
-        }
         if (view != NULL)
             return bind_user_table(b, scope, from, view, out);
         bool is_view;

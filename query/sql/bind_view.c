@@ -109,13 +109,6 @@ bool bind_view_table_id(const struct binder *b, struct slice name, uint32_t *id)
     return view != NULL && find_id(view->table_names, view->table_ids, view->table_count, name, id);
 }
 
-const struct ast_from *bind_under_old_name(struct ast_from *from)
-{
-    if (from->alias.size == 0)
-        from->alias = from->name;
-    return from;
-}
-
 static enum err expand(struct binder *b, const struct ast_from *from,
                        const struct view_definition *view, struct plan **out)
 {
@@ -151,13 +144,10 @@ enum err bind_view(struct binder *b, struct scope *scope, const struct ast_from 
     struct view_definition view;
     const struct sql_context *context = b->context;
     uint32_t id = 0;
-    struct ast_from renamed = *from;
     struct slice name = from->name;
-    if (b->inside != NULL && find_id(b->inside->view_names, b->inside->view_ids,
-                                     b->inside->view_count, from->name, &id)) {
-        from = bind_under_old_name(&renamed);
+    if (b->inside != NULL &&
+        find_id(b->inside->view_names, b->inside->view_ids, b->inside->view_count, from->name, &id))
         name = SLICE(""); /* by id */
-    }
     *is_view = context->find_view != NULL &&
                context->find_view(context->view_context, name, id, b->arena, &view);
     if (!*is_view)
@@ -168,7 +158,7 @@ enum err bind_view(struct binder *b, struct scope *scope, const struct ast_from 
         depend(b, view.id, view.name, &depends->views);
     enum err result = expand(b, from, &view, out);
     return result != OK ? result
-                        : bind_add_columns(b, scope, from, SLICE("public"), view.name, *out);
+                        : bind_add_columns(b, scope, from, SLICE("public"), from->name, *out);
 }
 
 /* --- CREATE --- */
