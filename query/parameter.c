@@ -71,7 +71,7 @@ enum err parameters_from_json(struct slice text, struct arena *arena, struct que
     for (;;) {
         token = json_next(&parser);
         if (token == JSON_ARRAY_END || token == JSON_OBJECT_END)
-            return OK;
+            return json_next(&parser) == JSON_END ? OK : broken(&parser, error);
         if (*count == limit)
             return error_set(error, ERR_LIMIT, "54000", "there can be at most %zu params", limit);
         struct query_parameter *item = list_add(arena, out, count, &capacity);

@@ -81,6 +81,8 @@ static const struct {
     {"", "22023 params must be an array, or an object of names"},
     {"[1,", "22023 params are not JSON: the text ends too early at byte 4"},
     {"{\"\":1}", "22023 a name in params is not a text"},
+    {"[1] ]", "22023 params are not JSON: a value is expected at byte 5"},
+    {"[1]x", "22023 params are not JSON: a value is expected at byte 4"},
 };
 
 static void values_take_the_types(void **state)
