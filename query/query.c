@@ -40,7 +40,8 @@ struct run {
     struct arena arena;
     int64_t deadline_us;
     struct statement *statement;
-    struct value *bound; /* of its parameters */
+    struct statement *typed; /* by which `bound` was read, if it is not `statement`; else NULL */
+    struct value *bound;     /* of its parameters */
     struct snapshot *snapshot;
     struct completeness completeness;
     struct exec exec;
@@ -235,10 +236,10 @@ static uint64_t current_views(const struct query_engine *engine)
     return options->view_version == NULL ? 0 : options->view_version(options->context);
 }
 
-static bool are_views_current(const struct run *run)
+static bool is_current(const struct run *run, const struct statement *statement)
 {
-    const struct statement *statement = run->statement;
-    return !statement->has_views || statement->view_version == current_views(run->engine);
+    return plan_is_current(statement, run->snapshot) &&
+           (!statement->has_views || statement->view_version == current_views(run->engine));
 }
 
 static struct plan_key plan_key(struct run *run)
@@ -274,6 +275,7 @@ static enum err make_plan(struct run *run, const struct value *values, struct st
         .parameter_types = run->request->types,
         .parameter_type_count = run->request->type_count,
         .parameter_values = values,
+        .parameter_value_count = values == NULL ? 0 : run->statement->parameter_count,
         .numbered_value_count = values == NULL ? 0 : run->statement->numbered_count,
     };
     enum err err = sql_prepare(run->request->text, &context, out, error);
@@ -312,7 +314,7 @@ static enum err bind_parameters(struct run *run, struct error *error)
     err = make_plan(run, run->bound, &statement, error);
     if (err != OK)
         return err;
-    statement_unref(run->statement);
+    run->typed = run->statement;
     run->statement = statement;
     return OK;
 }
@@ -344,7 +346,11 @@ static enum err plan_and_open(struct run *run, struct error *error)
             return err;
         ask_completeness(run);
         run->snapshot = snapshot_open(run->engine->options.store);
-        if (plan_is_current(run->statement, run->snapshot) && are_views_current(run))
+        bool is_right =
+            is_current(run, run->statement) && (run->typed == NULL || is_current(run, run->typed));
+        statement_unref(run->typed);
+        run->typed = NULL;
+        if (is_right)
             return OK;
         snapshot_close(run->snapshot);
         run->snapshot = NULL;

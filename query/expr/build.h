@@ -36,7 +36,7 @@ struct parameters {
     struct parameter_list numbered, named;      /* $1 is numbered.items[0] */
     bool needs_values;                          /* some place takes constants only … */
     const struct value *values;                 /* … then these, numbered ones first; else NULL */
-    size_t numbered_value_count;
+    size_t value_count, numbered_value_count;
 };
 
 struct builder {

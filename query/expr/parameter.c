@@ -76,6 +76,9 @@ enum err build_parameter(struct builder *b, uint32_t number, struct slice name, 
     parameter->is_used = true;
     if (parameters->values != NULL) {
         size_t at = number > 0 ? index : parameters->numbered_value_count + index;
+        if (at >= parameters->value_count) /* of a view that is another one by now */
+            return build_fail(b, "40001", position,
+                              "the parameters changed while the query was planned; try again");
         *out = build_constant(b, &parameters->values[at], position);
         (*out)->type = parameters->values[at].type;
         return OK;

@@ -129,6 +129,7 @@ enum err sql_prepare(struct slice text, const struct sql_context *context, struc
                                .error = b.error};
     struct parameters parameters = {.is_named_allowed = true,
                                     .values = context->parameter_values,
+                                    .value_count = context->parameter_value_count,
                                     .numbered_value_count = context->numbered_value_count};
     b.build.parameters = &parameters;
     struct ast_statement ast;

@@ -32,7 +32,7 @@ struct sql_context {
     /* All values, as statement->parameters has them in a statement with needs_values: they become
      * constants. Else NULL. */
     const struct value *parameter_values;
-    size_t numbered_value_count;
+    size_t parameter_value_count, numbered_value_count;
 };
 
 /* One statement. 42601 (syntax, position in characters, hints for other dialects' words),

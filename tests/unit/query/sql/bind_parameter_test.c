@@ -76,7 +76,7 @@ static void constants_are_asked_for(void **state)
         {.type = type_of(TYPE_INTERVAL), .interval = {.microseconds = 60000000}},
         {.type = type_of(TYPE_INTERVAL), .interval = {.microseconds = 90000000}}};
     catalogue.context.parameter_values = values;
-    catalogue.context.numbered_value_count = 2;
+    catalogue.context.parameter_value_count = catalogue.context.numbered_value_count = 2;
     prepare(&catalogue, SLICE("SELECT count(*) FROM hop(clicks, ts, $1, $2)"), &job);
     assert_int_equal(job.result, ERR_INPUT); /* no multiple */
     assert_string_equal(job.error.sqlstate, "22023");
@@ -85,6 +85,10 @@ static void constants_are_asked_for(void **state)
     assert_int_equal(job.result, OK);
     assert_false(job.statement->needs_values);
     statement_unref(job.statement);
+    catalogue.context.parameter_value_count = catalogue.context.numbered_value_count = 1;
+    prepare(&catalogue, SLICE("SELECT count(*) FROM hop(clicks, ts, $1, $2)"), &job);
+    assert_int_equal(job.result, ERR_INPUT); /* as when a view changes in between */
+    assert_string_equal(job.error.sqlstate, "40001");
     catalogue_close(&catalogue);
 }
 
