@@ -9,19 +9,23 @@
  * codes stay, so what is left out is never needed, and what stays is for the sort to tell. Rows of
  * a batch are met from its end where the order descends: rows mostly come in order of time.
  *
- * It costs a key's number a row. Where seven of eight rows of a long stretch stay, or memory is
- * short, it ends: all rows go to the sort then, as they would have without. */
+ * It costs a key's number a row. Where seven of eight rows of a long stretch stay, or keys
+ * take an eighth of the query's memory, it ends: all rows go to the sort then, as they would have
+ * without. */
 #include "query/exec/heads.h"
 
 #include <string.h>
 
 #define STRETCH_ROWS 1048576
+#define MEMORY_SHARE 8 /* of the query's memory: a sort can put rows aside, not these */
 
 void heads_init(struct heads *heads, const struct plan *plan, const struct type *types,
                 struct budget *budget)
 {
-    *heads = (struct heads){.plan = plan};
-    exec_memory_init(&heads->memory, budget);
+    *heads = (struct heads){
+        .plan = plan,
+        .budget = {.parent = budget, .limit = budget->limit / MEMORY_SHARE, .name = "heads"}};
+    exec_memory_init(&heads->memory, &heads->budget);
     tuple_table_init(&heads->keys, types, plan->sort.head_keys, &heads->memory);
 }
 

@@ -6,6 +6,7 @@
 
 struct heads {
     const struct plan *plan; /* a SORT with head_rows; NULL: there is nothing to do */
+    struct budget budget;    /* a part of the query's memory: the rest is for the sort */
     struct exec_memory memory;
     struct tuple_table keys;
     uint64_t *codes; /* head_rows a key: of the best rows so far, the worst of them first */

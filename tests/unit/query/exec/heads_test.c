@@ -144,11 +144,37 @@ static void test_memory(void **state)
     assert_int_equal(budget.used, 0);
 }
 
+/* However many keys there are, most of the memory is left to the sort. */
+static void test_many_keys(void **state)
+{
+    (void)state;
+    struct budget budget = {.limit = (size_t)1 << 18, .name = "test"};
+    struct sort_key keys[1] = {{.is_descending = false}};
+    struct plan plan = {.kind = PLAN_SORT,
+                        .sort = {.key_count = 1, .keys = keys, .head_keys = 1, .head_rows = 1}};
+    struct type types[1] = {type_of(TYPE_INT8)};
+    static int64_t values[VECTOR_ROWS_MAX];
+    uint32_t selection[VECTOR_ROWS_MAX];
+    struct heads heads;
+    size_t kept;
+    heads_init(&heads, &plan, types, &budget);
+    for (int64_t first = 0; first < 100 * VECTOR_ROWS_MAX; first += VECTOR_ROWS_MAX) {
+        struct column column = {.type = type_of(TYPE_INT8), .values = values};
+        for (int64_t row = 0; row < VECTOR_ROWS_MAX; row++)
+            values[row] = (first + row) * 7919;
+        assert_false(heads_keep(&heads, &column, VECTOR_ROWS_MAX, selection, &kept));
+        assert_true(budget.used <= budget.limit / 8);
+    }
+    assert_null(heads.plan);
+    assert_int_equal(budget.used, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_rows),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_many_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
