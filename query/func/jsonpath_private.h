@@ -16,7 +16,8 @@ struct run {
     const struct json_value *array;   /* that `last` is of; a scalar is an array of itself */
     bool is_throwing, is_lenient;     /* lenient: what is not there is nothing */
     size_t steps, depth;
-    enum err err; /* why it STOPPED */
+    size_t charged; /* of what the arena holds */
+    enum err err;   /* why it STOPPED */
 };
 
 static inline bool run_is_lax(const struct run *r)
@@ -69,7 +70,7 @@ struct json_value *run_make(struct run *r, enum json_token kind, struct slice te
 const struct json_value *run_make_number(struct run *r, struct numeric number);
 /* Numbers of more digits than there are here are errors of the value. */
 enum status run_read_number(struct run *r, const struct json_value *value, struct numeric *out);
-/* Counts a step: the query was cancelled, or is out of time. */
+/* Counts a step: the query was cancelled, or is out of time or memory. */
 bool run_is_out_of_time(struct run *r);
 
 #endif

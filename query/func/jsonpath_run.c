@@ -7,13 +7,15 @@
  * somebody is going to read them; everything else (time, memory, a variable that is not there)
  * ends the run.
  *
- * Depth is that of the path plus that of the value, both bounded; time is bounded by the clock. */
+ * Depth is that of the path plus that of the value, both bounded; time is bounded by the clock, and
+ * what is made on the way by the query's memory. */
 #include "query/func/jsonpath_private.h"
 
 #include <assert.h>
 #include <string.h>
 
 #define STEPS_PER_LOOK 1024
+#define ARENA_LOOK ((size_t)1 << 20) /* held by paths of the batch's rows before */
 
 /* One more item, FOUND. */
 static enum status append(struct run *r, struct jsonpath_result *out,
@@ -76,11 +78,27 @@ enum status run_read_number(struct run *r, const struct json_value *value, struc
     return err == OK ? FOUND : FAILED;
 }
 
+/* The arena is the batch's, and nobody charges it while a call runs: a single path may make any
+ * number of values. */
+static enum err charge_arena(struct run *r)
+{
+    struct budget *budget = r->given->call->context->budget;
+    size_t total = r->arena->total;
+    if (budget == NULL || total <= r->charged)
+        return OK;
+    enum err err = budget_charge(budget, total - r->charged, r->given->call->error);
+    if (err == OK)
+        r->charged = total;
+    return err;
+}
+
 bool run_is_out_of_time(struct run *r)
 {
     if (++r->steps % STEPS_PER_LOOK != 0)
         return false;
-    r->err = call_look(r->given->call);
+    r->err = charge_arena(r);
+    if (r->err == OK)
+        r->err = call_look(r->given->call);
     return r->err != OK;
 }
 
@@ -304,8 +322,14 @@ enum err jsonpath_run(const struct jsonpath_run *run, struct jsonpath_result *ou
                     .is_lenient = !run->path->is_strict};
     bool stops_early = run->is_test && !run->path->is_strict;
     *out = (struct jsonpath_result){0};
-    enum status status =
-        run_evaluate(&r, run->path->root, run->value, run_is_lax(&r), stops_early ? NULL : out);
+    enum status status = STOPPED;
+    if (r.arena->total > ARENA_LOOK)
+        r.err = charge_arena(&r);
+    if (r.err == OK)
+        status =
+            run_evaluate(&r, run->path->root, run->value, run_is_lax(&r), stops_early ? NULL : out);
+    if (r.charged != 0)
+        budget_release(run->call->context->budget, r.charged);
     if (status == STOPPED)
         return r.err;
     out->is_failed = status == FAILED;

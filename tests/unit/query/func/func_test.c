@@ -342,13 +342,38 @@ static void test_long_calls_look(void **state)
     arena_deinit(&arena);
 }
 
+/* A short path over a short value may make 2^25 values: it ends where the query's memory does. */
+static void test_path_is_charged(void **state)
+{
+    (void)state;
+    char path[256] = "$";
+    struct arena arena;
+    struct error error;
+    struct budget budget = {.limit = 4 << 20, .name = "query"};
+    struct eval_context context = {.budget = &budget};
+    struct call call = {.context = &context, .arena = &arena, .error = &error};
+    arena_init(&arena);
+    for (int step = 0; step < 25; step++)
+        strcat(path, "[0,0]");
+    strcat(path, ".type() ? (@ == \"x\")");
+    struct value values[2] = {{.type = type_of(TYPE_JSONB), .text = SLICE("1")},
+                              {.type = type_of(TYPE_TEXT), .text = slice_from_cstr(path)}},
+                 result = {0};
+    call.function = find("jsonb_path_exists", TYPE_JSONB, 2);
+    assert_int_equal(call.function->row(&call, values, 2, &result), ERR_LIMIT);
+    assert_string_equal(error.sqlstate, "53200");
+    if (call.state != NULL)
+        call.state_free(call.state);
+    assert_int_equal(budget.used, 0);
+    arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vector_forms),
-        cmocka_unit_test(test_whole_batches),
-        cmocka_unit_test(test_windows_tile),
-        cmocka_unit_test(test_long_calls_look),
+        cmocka_unit_test(test_vector_forms),    cmocka_unit_test(test_whole_batches),
+        cmocka_unit_test(test_windows_tile),    cmocka_unit_test(test_long_calls_look),
+        cmocka_unit_test(test_path_is_charged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
