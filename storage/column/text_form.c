@@ -156,11 +156,11 @@ static enum err check_json(const char *type, struct slice text, struct error *er
 /* --- arrays: {a,"b c",NULL} --- */
 
 struct array_parser {
-    struct slice text;
+    struct slice whole, text; /* text: without blanks around it */
     size_t index;
-    struct arena *arena;
-    struct value *elements;
-    size_t count, capacity;
+    char *copy; /* of all elements, one behind another: together no longer than the text */
+    struct writer out;
+    uint32_t count;
 };
 
 static void skip_space(struct array_parser *parser)
@@ -179,7 +179,7 @@ static bool at(const struct array_parser *parser, char c)
 /* One element's text, quotes and backslashes taken off; false for the form. */
 static bool take_element(struct array_parser *parser, struct slice *out, bool *is_quoted)
 {
-    char *copy = arena_alloc(parser->arena, parser->text.size - parser->index);
+    char *copy = parser->copy;
     size_t used = 0, kept = 0; /* kept: without trailing blanks outside of quotes */
     skip_space(parser);
     *is_quoted = at(parser, '"');
@@ -208,20 +208,8 @@ static bool take_element(struct array_parser *parser, struct slice *out, bool *i
         skip_space(parser);
     }
     *out = slice_of(copy, kept);
+    parser->copy += used;
     return (*is_quoted || kept > 0) && (at(parser, ',') || at(parser, '}'));
-}
-
-static void add_element(struct array_parser *parser, const struct value *element)
-{
-    if (parser->count == parser->capacity) {
-        size_t capacity = parser->capacity == 0 ? 16 : parser->capacity * 2;
-        struct value *grown = arena_alloc_array(parser->arena, capacity, sizeof(*grown));
-        if (parser->count > 0)
-            memcpy(grown, parser->elements, parser->count * sizeof(*grown));
-        parser->elements = grown;
-        parser->capacity = capacity;
-    }
-    parser->elements[parser->count++] = *element;
 }
 
 static enum err malformed_array(struct slice text, struct error *error)
@@ -230,25 +218,17 @@ static enum err malformed_array(struct slice text, struct error *error)
                      SLICE_ARGS(slice_cut(text, QUOTE_SIZE_MAX)));
 }
 
-static enum err parse_array(enum type_id type, struct slice text, struct arena *arena,
-                            struct slice *out, struct error *error)
+/* What stands between the braces. */
+static enum err parse_elements(struct array_parser *parser, enum type_id type, struct error *error)
 {
-    struct array_parser parser = {.text = slice_trim(text), .arena = arena};
     enum type_id element_type = type == TYPE_TEXT_ARRAY ? TYPE_TEXT : TYPE_INT8;
-    if (!at(&parser, '{'))
-        return malformed_array(text, error);
-    parser.index++;
-    skip_space(&parser);
-    if (at(&parser, '{'))
-        return error_set(error, ERR_UNSUPPORTED, NULL,
-                         "arrays of more than one dimension are not supported");
-    bool is_open = !at(&parser, '}');
+    bool is_open = !at(parser, '}');
     while (is_open) {
         struct value element = {.type = type_of(element_type)};
         struct slice item;
         bool is_quoted;
-        if (!take_element(&parser, &item, &is_quoted))
-            return malformed_array(text, error);
+        if (!take_element(parser, &item, &is_quoted))
+            return malformed_array(parser->whole, error);
         element.is_null = !is_quoted && slice_equal_ignore_case(item, SLICE("null"));
         if (element_type == TYPE_TEXT)
             element.text = item;
@@ -257,14 +237,35 @@ static enum err parse_array(enum type_id type, struct slice text, struct arena *
             if (err != OK)
                 return err;
         }
-        add_element(&parser, &element);
-        is_open = at(&parser, ',');
-        parser.index += is_open;
+        array_write_element(&parser->out, &element);
+        parser->count++;
+        is_open = at(parser, ',');
+        parser->index += is_open;
     }
-    if (parser.index + 1 != parser.text.size)
+    return parser->index + 1 == parser->text.size ? OK : malformed_array(parser->whole, error);
+}
+
+static enum err parse_array(enum type_id type, struct slice text, struct arena *arena,
+                            struct slice *out, struct error *error)
+{
+    struct array_parser parser = {.whole = text, .text = slice_trim(text)};
+    if (!at(&parser, '{'))
         return malformed_array(text, error);
-    *out = array_build(type, parser.elements, parser.count, arena);
-    return OK;
+    parser.index++;
+    skip_space(&parser);
+    if (at(&parser, '{'))
+        return error_set(error, ERR_UNSUPPORTED, NULL,
+                         "arrays of more than one dimension are not supported");
+    parser.copy = arena_alloc(arena, parser.text.size);
+    writer_init(&parser.out);
+    writer_u32(&parser.out, 0);
+    enum err err = parse_elements(&parser, type, error);
+    if (err == OK) {
+        writer_patch_u32(&parser.out, 0, parser.count);
+        *out = arena_copy(arena, writer_as_slice(&parser.out));
+    }
+    writer_deinit(&parser.out);
+    return err;
 }
 
 /* What is too long may end in blanks only, which are cut. */

@@ -217,9 +217,38 @@ static void test_context(void **state)
     assert_int_equal(wrong_count, 0);
 }
 
+/* What an array takes grows with its text, not with its text times its elements. */
+static void test_long_array(void **state)
+{
+    (void)state;
+    enum { COUNT = 100000 };
+    struct arena arena;
+    struct writer text;
+    struct value value;
+    struct error error;
+    arena_init(&arena);
+    writer_init(&text);
+    for (int i = 0; i < COUNT; i++)
+        writer_cstr(&text, i == 0 ? "{1" : ",1");
+    writer_cstr(&text, "}");
+    for (int i = 0; i < 2; i++) {
+        struct type type = type_of(i == 0 ? TYPE_INT8_ARRAY : TYPE_TEXT_ARRAY);
+        struct text_context context = {.zone = timezone_utc};
+        assert_int_equal(type_parse(type, writer_as_slice(&text), &context, &arena, &value, &error),
+                         OK);
+        struct array_reader array;
+        assert_true(array_begin(&array, (enum type_id)type.id, value.text));
+        assert_int_equal(array.count, COUNT);
+    }
+    assert_true(arena.total < (size_t)8 << 20);
+    writer_deinit(&text);
+    arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_long_array),
         cmocka_unit_test(test_forms),
         cmocka_unit_test(test_context),
     };
