@@ -7,8 +7,8 @@
 #include "storage/base/logger.h"
 
 static const char *const texts[] = {
-    "SELECT $1::int, $2::text, $3::bigint[], $4::text[], $5::jsonb, $6::boolean, $7::numeric, "
-    "$8::timestamptz, $9::interval, $10::uuid, $11::bytea",
+    ("SELECT $1::int, $2::text, $3::bigint[], $4::text[], $5::jsonb, $6::boolean, $7::numeric, "
+     "$8::timestamptz, $9::interval, $10::uuid, $11::bytea"),
     "SELECT $1::bigint[]", "SELECT $1::text[]",
     "SELECT parameter('a')::int, parameter('b', 'x'), parameter('c', NULL)::date",
     "SELECT parameter('a', 1) + 1, parameter('b', now()), parameter('c', NULL)::text[]"};
@@ -66,8 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 struct slice fuzz_seed(size_t index)
 {
     static const char *const seeds[] = {
-        "[1,\"a\",[1,null,\"-3\"],[\"x\",null,\"\\u00e4\",2,true],{\"a\":[1]},true,1.50,"
-        "\"2026-01-01\",\"1 day\",\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\",\"\\\\x00ff\"]",
+        ("[1,\"a\",[1,null,\"-3\"],[\"x\",null,\"\\u00e4\",2,true],{\"a\":[1]},true,1.50,"
+         "\"2026-01-01\",\"1 day\",\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\",\"\\\\x00ff\"]"),
         "[null,null,null,null,null,null,null,null,null,null,null]",
         "[[9223372036854775807,-9223372036854775808,\" 1 \",null]]",
         "[\"{1,2,NULL}\"]",
