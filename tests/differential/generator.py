@@ -727,11 +727,14 @@ class Generator:
         text, count, is_ordered = self.tame_query()
         if self.rng.random() < 0.2:
             text = self.over_edges(text)
-        if re.search(r"\b(tumble|hop|time_bucket)\(", text):  # they follow the zone; by hand that is another query
-            self.zone = "UTC"
+        self.settle_zone(text)
         if self.zone != "UTC":
             self.used["zone with clock changes"] += 1
         return text, count, is_ordered
+
+    def settle_zone(self, text):
+        if re.search(r"\b(tumble|hop|time_bucket)\(", text):  # they follow the zone; by hand that is another query
+            self.zone = "UTC"
 
     def over_edges(self, text):
         """The same query over table e."""
@@ -774,6 +777,11 @@ class Generator:
 
     def big_query(self):
         """Like query, for a table of many chunks: the result is small, the work is not."""
+        text, count, is_ordered = self.tame_big_query()
+        self.settle_zone(text)
+        return text, count, is_ordered
+
+    def tame_big_query(self):
         while True:
             self.has_rounding = False
             if self.rng.random() < 0.45:
