@@ -381,13 +381,30 @@ static void test_short_queries_go_before_long_ones(void **state)
 }
 
 /* Holds the permit without looking. */
+static _Atomic bool is_blind_begun;
+static _Atomic bool is_blind_over;
+
 static void blind_job(void *context)
 {
-    int64_t give_up_us = clock_monotonic_us() + (context == NULL ? 10000000 : 300000);
-    while (!atomic_load(&decoded) && clock_monotonic_us() < give_up_us)
+    (void)context;
+    int64_t give_up_us = clock_monotonic_us() + 10000000;
+    atomic_store(&is_blind_begun, true);
+    while (!atomic_load(&decoded) && !atomic_load(&is_blind_over) &&
+           clock_monotonic_us() < give_up_us)
         clock_sleep_us(500);
     worker_yield(); /* without a permit by now: stands in line */
     atomic_fetch_add(&run_count, 1);
+}
+
+/* Gives the pool's only permit to a job that does not look, and waits until it has it. */
+static void submit_blind(struct worker_pool *pool)
+{
+    atomic_store(&decoded, false);
+    atomic_store(&is_blind_begun, false);
+    atomic_store(&is_blind_over, false);
+    assert_int_equal(worker_submit(pool, WORKER_QUERY, blind_job, NULL), OK);
+    while (!atomic_load(&is_blind_begun))
+        clock_sleep_us(500);
 }
 
 /* A call that takes seconds without looking must not hold up decoding, nor a short query. */
@@ -397,10 +414,8 @@ static void test_blind_jobs_are_overtaken(void **state)
     for (int priority = WORKER_DECODE; priority <= WORKER_QUERY; priority++) {
         struct worker_pool *pool =
             worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 8});
-        atomic_store(&decoded, false);
         atomic_store(&run_count, 0);
-        assert_int_equal(worker_submit(pool, WORKER_QUERY, blind_job, NULL), OK);
-        clock_sleep_us(2000);
+        submit_blind(pool);
         assert_int_equal(worker_submit(pool, (enum worker_priority)priority, decode_job, NULL), OK);
         int64_t begin_us = clock_monotonic_us();
         worker_pool_destroy(pool);
@@ -410,12 +425,11 @@ static void test_blind_jobs_are_overtaken(void **state)
     fault_plant("worker.nothing_is_taken_over");
     struct worker_pool *pool =
         worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 8});
-    atomic_store(&decoded, false);
-    assert_int_equal(worker_submit(pool, WORKER_QUERY, blind_job, pool), OK);
-    clock_sleep_us(2000);
+    submit_blind(pool);
     assert_int_equal(worker_submit(pool, WORKER_DECODE, decode_job, NULL), OK);
     clock_sleep_us(100000);
     assert_false(atomic_load(&decoded));
+    atomic_store(&is_blind_over, true);
     worker_pool_destroy(pool);
     fault_clear();
 }
