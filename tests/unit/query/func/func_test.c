@@ -310,8 +310,9 @@ static void test_long_calls_look(void **state)
     struct budget budget = {.limit = 64 << 20, .name = "query"};
     arena_init(&arena);
     char *data = arena_alloc(&arena, LONG_SIZE);
+    /* Few matches: a sanitizer's memmem reads the whole rest for each of them. */
     for (size_t i = 0; i < LONG_SIZE; i++)
-        data[i] = "ab c"[i % 4];
+        data[i] = i % 1024 == 0 ? 'a' : "xb c"[i % 4];
     for (size_t i = 0; i < array_count(cases); i++) {
         for (int round = 0; round < 2; round++) {
             _Atomic bool is_cancelled = round == 1;
