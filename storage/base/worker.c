@@ -358,6 +358,11 @@ enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
     return OK;
 }
 
+int worker_in_line(const struct worker_pool *pool)
+{
+    return turn_waiting(&pool->lines, TURN_LINE_COUNT - 1);
+}
+
 void worker_promote(struct worker_pool *pool)
 {
     mutex_lock(&pool->mutex);

@@ -36,6 +36,8 @@ void worker_pool_destroy(struct worker_pool *pool);
  * otherwise. */
 MUST_CHECK enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
                                   void (*run)(void *context), void *context);
+/* How many jobs have a thread and wait for a permit. Any thread. */
+int worker_in_line(const struct worker_pool *pool);
 /* UPKEEP jobs that wait, for a thread or for a permit, go before all QUERY jobs that do. */
 void worker_promote(struct worker_pool *pool);
 /* Inside a job: may give the permit away for a while. Outside of one: nothing. */

@@ -34,6 +34,7 @@ static void count_job(void *context)
 static void test_all_run_and_permits_hold(void **state)
 {
     (void)state;
+    fault_plant("worker.nothing_is_taken_over"); /* from a job that the machine does not run */
     struct worker_pool *pool =
         worker_pool_create(&(struct worker_options){.core_count = 2, .thread_count = 8});
     atomic_store(&run_count, 0);
@@ -47,6 +48,7 @@ static void test_all_run_and_permits_hold(void **state)
     worker_yield(); /* outside of a job: nothing */
     worker_block_begin();
     worker_block_end();
+    fault_clear();
 }
 
 /* With one permit held by a job that waits at a gate, everything queued stands in line. */
@@ -87,6 +89,15 @@ static void wait_until_entered(void)
     while (!is_entered)
         condition_wait(&condition, &mutex);
     mutex_unlock(&mutex);
+}
+
+/* Threads come when the machine gives them time. */
+static void wait_until_in_line(const struct worker_pool *pool, int count)
+{
+    int64_t give_up_us = clock_monotonic_us() + 20000000;
+    while (worker_in_line(pool) < count && clock_monotonic_us() < give_up_us)
+        clock_sleep_us(100);
+    assert_int_equal(worker_in_line(pool), count);
 }
 
 static void test_priorities(void **state)
@@ -144,9 +155,12 @@ static void test_queries_yield_to_decoding(void **state)
     assert_true(clock_monotonic_us() - start < 4000000);
 }
 
+static _Atomic int blocked;
+
 static void blocking_job(void *context)
 {
     worker_block_begin();
+    atomic_fetch_add(&blocked, 1);
     gate_job(context);
     worker_block_end();
 }
@@ -250,7 +264,7 @@ static void test_promotion_overtakes_queries(void **state)
         assert_int_equal(worker_submit(pool, WORKER_QUERY, mark_job, (void *)&query), OK);
         assert_int_equal(worker_submit(pool, WORKER_QUERY, mark_job, (void *)&query), OK);
         assert_int_equal(worker_submit(pool, WORKER_UPKEEP, mark_job, (void *)&upkeep), OK);
-        clock_sleep_us(2000);
+        wait_until_in_line(pool, threads == 1 ? 0 : 3);
         worker_promote(pool);
         open_gate();
         worker_pool_destroy(pool);
@@ -265,7 +279,7 @@ static void urgent_job(void *context)
     static const int decode = 1, query = 2;
     worker_yield_to_decode(); /* from now on no query goes before us */
     assert_int_equal(worker_submit(context, WORKER_QUERY, mark_job, (void *)&query), OK);
-    clock_sleep_us(2000); /* in line for the permit we hold */
+    wait_until_in_line(context, 1); /* for the permit we hold */
     worker_yield_to_decode();
     assert_int_equal(atomic_load(&ran.count), 0);
     assert_int_equal(worker_submit(context, WORKER_DECODE, mark_job, (void *)&decode), OK);
@@ -323,9 +337,31 @@ static void test_a_job_that_is_behind_gives_one_turn(void **state)
 #define LONG_US 30000 /* of CPU: past the first line */
 
 static struct {
+    struct worker_pool *pool;
     _Atomic int begun, past, last, switches, switches_at_submit, switches_at_run;
-    _Atomic bool is_short_done;
+    _Atomic bool is_short_submitted, is_short_done;
 } crowd;
+
+static void short_job(void *context)
+{
+    (void)context;
+    atomic_store(&crowd.switches_at_run, atomic_load(&crowd.switches));
+    atomic_store(&crowd.is_short_done, true);
+}
+
+/* By the job that holds the permit, and keeps it until the short one stands in line, unless that
+ * one or another has taken it over meanwhile. */
+static void submit_short(void)
+{
+    assert_int_equal(atomic_load(&crowd.begun), LONG_COUNT); /* each has a thread */
+    atomic_store(&crowd.is_short_submitted, true);
+    atomic_store(&crowd.switches_at_submit, atomic_load(&crowd.switches));
+    assert_int_equal(worker_submit(crowd.pool, WORKER_QUERY, short_job, NULL), OK);
+    int64_t give_up_us = clock_monotonic_us() + 20000000;
+    while (worker_in_line(crowd.pool) < LONG_COUNT && !atomic_load(&crowd.is_short_done) &&
+           clock_monotonic_us() < give_up_us)
+        continue;
+}
 
 /* Uses the core, yields, and notes when the permit has come from another job. */
 static void crowd_job(void *context)
@@ -339,17 +375,11 @@ static void crowd_job(void *context)
             atomic_fetch_add(&crowd.switches, 1);
         if (!is_past && clock_thread_cpu_us() - begin_us > LONG_US) {
             is_past = true;
-            atomic_fetch_add(&crowd.past, 1);
+            if (atomic_fetch_add(&crowd.past, 1) + 1 == LONG_COUNT)
+                submit_short();
         }
         worker_yield();
     }
-}
-
-static void short_job(void *context)
-{
-    (void)context;
-    atomic_store(&crowd.switches_at_run, atomic_load(&crowd.switches));
-    atomic_store(&crowd.is_short_done, true);
 }
 
 /* How often the permit went from one long query to another while a short one waited. */
@@ -357,17 +387,16 @@ static int run_crowd(void)
 {
     struct worker_pool *pool = worker_pool_create(&(struct worker_options){
         .core_count = 1, .thread_count = 2, .query_count_max = LONG_COUNT + 2});
+    crowd.pool = pool;
+    atomic_store(&crowd.is_short_submitted, false);
     atomic_store(&crowd.is_short_done, false);
     atomic_store(&crowd.past, 0);
     atomic_store(&crowd.begun, 0);
     for (intptr_t i = 1; i <= LONG_COUNT; i++)
         assert_int_equal(worker_submit(pool, WORKER_QUERY, crowd_job, (void *)i), OK);
     int64_t give_up_us = clock_monotonic_us() + 20000000;
-    while (atomic_load(&crowd.past) < LONG_COUNT && clock_monotonic_us() < give_up_us)
+    while (!atomic_load(&crowd.is_short_submitted) && clock_monotonic_us() < give_up_us)
         clock_sleep_us(500);
-    assert_int_equal(atomic_load(&crowd.begun), LONG_COUNT); /* each has a thread */
-    atomic_store(&crowd.switches_at_submit, atomic_load(&crowd.switches));
-    assert_int_equal(worker_submit(pool, WORKER_QUERY, short_job, NULL), OK);
     worker_pool_destroy(pool);
     assert_true(atomic_load(&crowd.is_short_done));
     return atomic_load(&crowd.switches_at_run) - atomic_load(&crowd.switches_at_submit);
@@ -503,14 +532,16 @@ static void test_room_for_queries_is_bounded(void **state)
     (void)state;
     struct worker_pool *pool = worker_pool_create(&(struct worker_options){
         .core_count = 1, .thread_count = 4, .query_count_max = 2, .query_queue_max = 3});
+    atomic_store(&blocked, 0);
     is_open = false;
     for (int i = 0; i < 2; i++)
         assert_int_equal(worker_submit(pool, WORKER_QUERY, blocking_job, NULL), OK);
-    clock_sleep_us(20000); /* both have their threads */
-    int taken = 0;
-    while (taken < 10 && worker_submit(pool, WORKER_QUERY, blocking_job, NULL) == OK)
-        taken++;
-    assert_in_range(taken, 3, 5); /* 5: the threads had not come yet */
+    int64_t give_up_us = clock_monotonic_us() + 20000000;
+    while (atomic_load(&blocked) < 2 && clock_monotonic_us() < give_up_us)
+        clock_sleep_us(500);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(worker_submit(pool, WORKER_QUERY, blocking_job, NULL), OK);
+    assert_int_equal(worker_submit(pool, WORKER_QUERY, blocking_job, NULL), ERR_BUSY);
     assert_int_equal(worker_submit(pool, WORKER_UPKEEP, opening_job, NULL), OK);
     worker_pool_destroy(pool);
     assert_true(is_open);
