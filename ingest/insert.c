@@ -7,6 +7,7 @@
 #include "ingest/internal.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/latency.h"
 
 #include <assert.h>
 
@@ -154,6 +155,7 @@ enum err ingest_insert(struct ingest *ingest, const struct schema *schema,
                        uint64_t *position, uint64_t *row_count, struct error *error)
 {
     struct definition *definition;
+    int64_t begin_us = clock_monotonic_us();
     *position = 0;
     enum err err = ingest_definition(ingest, schema, &definition, error);
     if (err != OK)
@@ -165,6 +167,8 @@ enum err ingest_insert(struct ingest *ingest, const struct schema *schema,
         err = store_commit(ingest->store, commit, position, error);
     else
         commit_destroy(commit);
+    if (err == OK && *position != 0)
+        latency_record(LATENCY_FRESH_SQL, clock_monotonic_us() - begin_us);
     definition_unref(definition);
     return err;
 }

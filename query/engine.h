@@ -60,7 +60,11 @@ bool registry_cancel(struct query_registry *registry, struct slice query_id);
 void registry_visit(struct query_registry *registry,
                     void (*visit)(void *context, const struct query_entry *entry), void *context);
 
-/* Registers freshet.tables, columns, segments and queries. */
+/* freshet.latency and freshet.metrics: query/system_figures.c */
+#define SYSTEM_FIGURES_COUNT 2
+extern const struct table_provider system_figures[SYSTEM_FIGURES_COUNT];
+
+/* Registers freshet.tables, columns, segments, queries, latency and metrics. */
 void system_register(struct query_engine *engine);
 /* Registers pg_catalog and information_schema: query/catalog.c */
 void catalog_register(struct query_engine *engine);

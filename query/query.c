@@ -17,6 +17,7 @@
 #include "query/setting.h"
 #include "query/sql/sql.h"
 #include "storage/base/clock.h"
+#include "storage/base/latency.h"
 #include "storage/base/metrics.h"
 #include "storage/base/random.h"
 
@@ -696,7 +697,7 @@ static void count_outcome(struct run *run, enum err result, const struct error *
     atomic_fetch_add_explicit(&run->engine->outcomes[outcome], 1, memory_order_relaxed);
     if (result == OK)
         metric_add(&metrics.query_ok, 1);
-    histogram_record(&metrics.query_us, (uint64_t)(clock_monotonic_us() - run->entry.started_us));
+    latency_record(LATENCY_QUERY, clock_monotonic_us() - run->entry.started_us);
 }
 
 enum err query_run(struct query_engine *engine, const struct query_request *request,

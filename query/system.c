@@ -228,4 +228,6 @@ void system_register(struct query_engine *engine)
         engine->own[i] = own[i];
         query_engine_register(engine, &engine->own[i]);
     }
+    for (size_t i = 0; i < SYSTEM_FIGURES_COUNT; i++)
+        query_engine_register(engine, &system_figures[i]);
 }

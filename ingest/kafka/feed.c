@@ -68,6 +68,17 @@ static int64_t lag_us(const struct subscription_partition *partition, int64_t no
     return now_us > partition->message_at_us ? now_us - partition->message_at_us : 0;
 }
 
+static bool is_behind(const struct subscription_partition *partition)
+{
+    return subscription_lag(partition) > 0 || partition->is_paused;
+}
+
+static bool is_stalled(const struct subscription_partition *partition, int64_t now_us)
+{
+    return partition->is_assigned && is_behind(partition) &&
+           (partition->is_paused || partition->moved_at_us < now_us - STALL_US);
+}
+
 static const char *partition_state(const struct ingest *ingest,
                                    const struct subscription *subscription,
                                    const struct subscription_partition *partition, int64_t now_us)
@@ -76,12 +87,11 @@ static const char *partition_state(const struct ingest *ingest,
         return "failed";
     if (!partition->is_assigned)
         return "idle";
-    int64_t lag = subscription_lag(partition);
-    bool is_behind = lag > 0 || partition->is_paused;
-    if (is_behind && (partition->is_paused || partition->moved_at_us < now_us - STALL_US))
+    if (is_stalled(partition, now_us))
         return "stalled";
-    return is_behind || partition->moved_at_us >= now_us - ingest->options.source_idle_us ? "live"
-                                                                                          : "idle";
+    return is_behind(partition) || partition->moved_at_us >= now_us - ingest->options.source_idle_us
+               ? "live"
+               : "idle";
 }
 
 static void add_error(struct provider_scan *scan, size_t index,
@@ -309,6 +319,13 @@ static bool offset_value(const struct subscription_partition *partition, int64_t
     return partition->next_offset != NO_OFFSET;
 }
 
+static bool stalled_value(const struct subscription_partition *partition, int64_t now_us,
+                          double *out)
+{
+    *out = is_stalled(partition, now_us);
+    return true;
+}
+
 static const struct {
     const char *name, *help;
     bool (*value)(const struct subscription_partition *partition, int64_t now_us, double *out);
@@ -318,6 +335,8 @@ static const struct {
      lag_seconds},
     {"freshet_kafka_stored_offset", "The first offset of a partition that is not stored.",
      offset_value},
+    {"freshet_kafka_stalled", "1 while a partition has lag and is paused or does not move.",
+     stalled_value},
 };
 
 static uint64_t count_messages(const struct subscription *s)

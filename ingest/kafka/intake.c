@@ -27,6 +27,7 @@
 #include "ingest/outcome.h"
 #include "storage/base/clock.h"
 #include "storage/base/fault.h"
+#include "storage/base/latency.h"
 #include "storage/base/metrics.h"
 
 #include <assert.h>
@@ -193,13 +194,24 @@ static void withdraw(struct intake *intake, const struct intake_batch *batch)
     mutex_unlock(&intake->ingest->lock);
 }
 
+/* From the time the broker gave each partition's last message until now. */
+static void record_freshness(const struct intake_batch *batch)
+{
+    int64_t now_us = clock_wall_us();
+    for (size_t i = 0; i < batch->part_count; i++)
+        if (batch->parts[i].message_at_us != INT64_MIN)
+            latency_record(LATENCY_FRESH_KAFKA, now_us - batch->parts[i].message_at_us);
+}
+
 /* On the log thread: durable and visible, or failed. */
 static void intake_done(void *context, uint64_t position, enum err result,
                         const struct error *error)
 {
     struct intake *intake = context;
     (void)position;
-    if (result != OK)
+    if (result == OK)
+        record_freshness(intake->flying);
+    else
         withdraw(intake, intake->flying);
     mutex_lock(&intake->lock);
     if (result != OK) {

@@ -7,6 +7,7 @@
 #include "server/app.h"
 #include "server/http/target.h"
 #include "storage/base/clock.h"
+#include "storage/base/latency.h"
 #include "storage/base/metrics.h"
 #include "storage/base/number.h"
 
@@ -201,9 +202,9 @@ static bool read_delivery_headers(struct exchange *exchange, struct ingest_reque
 static void record_times(const struct exchange *exchange, const struct ingest_answer *answer)
 {
     int64_t elapsed_us = clock_monotonic_us() - exchange->begin_us;
-    histogram_record(&metrics.ack_us, (uint64_t)(elapsed_us > 0 ? elapsed_us : 0));
+    latency_record(LATENCY_ACK, elapsed_us);
     if (answer->outcome == INGEST_STORED) {
-        histogram_record(&metrics.freshness_us, (uint64_t)(elapsed_us > 0 ? elapsed_us : 0));
+        latency_record(LATENCY_FRESH_HTTP, elapsed_us);
     }
 }
 

@@ -1,12 +1,13 @@
-/* The process's counters, gauges and histograms: one table, printed by /metrics in the Prometheus
- * text format and by the system table `metrics`. Each is a global that its owner updates with
- * relaxed atomics; labelled families (rows by fate and source) are printed by collectors that the
- * owners register. */
+/* The process's counters and gauges: one table, printed by /metrics in the Prometheus text format
+ * and by the system table `metrics`, with the histograms of latency.h behind it. Each is a global
+ * that its owner updates with relaxed atomics; labelled families (rows by fate and source) are
+ * printed by collectors that the owners register. */
 #ifndef FRESHET_STORAGE_BASE_METRICS_H
 #define FRESHET_STORAGE_BASE_METRICS_H
 
 #include "storage/base/bytes.h"
-#include "storage/base/histogram.h"
+
+#include <stdatomic.h>
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
 
@@ -47,13 +48,6 @@ struct metrics {
 #define X(id, kind, name, help) struct metric id;
     METRICS_TABLE(X)
 #undef X
-    struct histogram log_sync_us;  /* one group: write and sync */
-    struct histogram ack_us;       /* request body complete -> answer ready */
-    struct histogram freshness_us; /* request body complete -> visible */
-    struct histogram query_us;
-    struct histogram seal_us;       /* one segment, with its waiting for others */
-    struct histogram merge_us;      /* the same */
-    struct histogram checkpoint_us; /* from the record to the end of recycling */
 };
 extern struct metrics metrics;
 
@@ -74,7 +68,7 @@ static inline int64_t metric_get(struct metric *metric)
 typedef void (*metrics_collector)(void *context, struct writer *out);
 void metrics_register(metrics_collector collector, void *context);
 void metrics_unregister_all(void);
-/* The whole page, text format 0.0.4. Histograms as seconds with fixed bounds 0.5 ms … 10 s. */
+/* The whole page, text format 0.0.4. */
 void metrics_print(struct writer *out);
 void metrics_print_family(struct writer *out, const char *name, const char *type, const char *help);
 /* One sample line: name{labels} value; labels is preformatted text without braces, or NULL. Use

@@ -28,6 +28,7 @@
 #include "storage/base/clock.h"
 #include "storage/base/fault.h"
 #include "storage/base/logger.h"
+#include "storage/base/latency.h"
 #include "storage/base/metrics.h"
 
 #include <assert.h>
@@ -346,7 +347,7 @@ static void commit_group(struct log *log, struct log_entry *first)
         enter_failed(log, first, &error);
         return;
     }
-    histogram_record(&metrics.log_sync_us, (uint64_t)(clock_monotonic_us() - begin_us));
+    latency_record(LATENCY_SYNC, clock_monotonic_us() - begin_us);
     metric_add(&metrics.log_groups, 1);
     log->durable = log->end;
     mutex_lock(&log->mutex);

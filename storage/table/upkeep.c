@@ -16,6 +16,7 @@
 
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
+#include "storage/base/latency.h"
 #include "storage/base/metrics.h"
 #include "storage/base/worker.h"
 
@@ -243,7 +244,7 @@ static enum err write_checkpoint(struct store *store, struct error *error)
         err = store_save(store, &capture, error);
     capture_deinit(&capture);
     if (err == OK)
-        histogram_record(&metrics.checkpoint_us, (uint64_t)(clock_monotonic_us() - begin_us));
+        latency_record(LATENCY_CHECKPOINT, clock_monotonic_us() - begin_us);
     return err;
 }
 

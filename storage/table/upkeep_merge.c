@@ -12,6 +12,7 @@
 #include "storage/table/private.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/latency.h"
 #include "storage/base/metrics.h"
 
 #include <assert.h>
@@ -107,7 +108,7 @@ enum err upkeep_merge(struct store *store, bool *did, struct error *error)
         err = upkeep_write(store, schema, inputs, error);
         if (err == OK) {
             metric_add(&metrics.merges, 1);
-            histogram_record(&metrics.merge_us, (uint64_t)(clock_monotonic_us() - begin_us));
+            latency_record(LATENCY_MERGE, clock_monotonic_us() - begin_us);
         } else if (has_unreadable(inputs)) {
             err = OK; /* told and counted; the next run is another */
         }

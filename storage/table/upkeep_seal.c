@@ -13,6 +13,7 @@
 
 #include "storage/base/clock.h"
 #include "storage/base/fault.h"
+#include "storage/base/latency.h"
 #include "storage/base/metrics.h"
 
 #include <assert.h>
@@ -351,7 +352,7 @@ enum err upkeep_seal(struct store *store, bool *did, struct error *error)
         if (err == OK) {
             metric_add(&metrics.seals, 1);
             metric_add(&metrics.sealed_rows, (int64_t)inputs->row_count);
-            histogram_record(&metrics.seal_us, (uint64_t)(clock_monotonic_us() - begin_us));
+            latency_record(LATENCY_SEAL, clock_monotonic_us() - begin_us);
         }
         segment_list_unref(inputs);
     }

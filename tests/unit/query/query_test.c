@@ -2,6 +2,7 @@
  * table. */
 #include "query/query.h"
 
+#include "storage/base/latency.h"
 #include "storage/base/metrics.h"
 #include "storage/base/thread.h"
 #include "storage/io/sim.h"
@@ -12,6 +13,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <math.h>
 
 struct fixture {
     struct sim *sim;
@@ -423,6 +425,37 @@ static void test_refusals(void **state)
     teardown(&f);
 }
 
+static void collect_odd(void *context, struct writer *out)
+{
+    (void)context;
+    metrics_print_family(out, "odd", "gauge", "Odd labels.");
+    metrics_print_sample(out, "odd", "bb=\"x\\\\ \\\" \\n}\",a=\"{,=\"", -0.5);
+    metrics_print_sample(out, "odd", NULL, INFINITY);
+    metrics_print_sample(out, "odd", "bad=\"\xff\"", 3);
+}
+
+/* The page as rows: labels in jsonb's order, unescaped; what is no text has none. */
+static void test_figures(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    metrics_register(collect_odd, NULL);
+    latency_record(LATENCY_CHECKPOINT, 1500);
+    struct query_request request =
+        request_of("SELECT labels, value FROM freshet.metrics WHERE name = 'odd'");
+    expect(&f, &request,
+           "labels,value\r\n"
+           "\"{\"\"a\"\": \"\"{,=\"\", \"\"bb\"\": \"\"x\\\\ \\\"\" \\n}\"\"}\",-0.5\r\n"
+           "{},Infinity\r\n{},3\r\n");
+    request = request_of("SELECT source IS NULL AS n, count > 0 AS c, max_ms >= 1.5 AS m, "
+                         "(SELECT count(*) FROM freshet.latency WHERE source = 'kafka' AND "
+                         "p99_ms IS NULL) AS k FROM freshet.latency WHERE stage = 'checkpoint'");
+    expect(&f, &request, "n,c,m,k\r\nt,t,t,1\r\n");
+    metrics_unregister_all();
+    teardown(&f);
+}
+
 static void run_all(void *context)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +468,7 @@ static void run_all(void *context)
         cmocka_unit_test(test_time_and_cancel),
         cmocka_unit_test(test_cancel_by_id),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_figures),
     };
     *(int *)context = cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* The metrics page: text format, escaping, collectors. */
+#include "storage/base/latency.h"
 #include "storage/base/metrics.h"
 
 #include <setjmp.h>
@@ -26,8 +27,9 @@ static void test_page(void **state)
     metric_add(&metrics.log_bytes, 41);
     metric_add(&metrics.log_bytes, 1);
     metric_set(&metrics.http_connections, -3);
-    histogram_record(&metrics.query_us, 700);
-    histogram_record(&metrics.query_us, 30000000);
+    latency_record(LATENCY_QUERY, 700);
+    latency_record(LATENCY_QUERY, 30000000);
+    latency_record(LATENCY_FRESH_KAFKA, -5);
     metrics_register(collect, &rows);
     struct writer out;
     writer_init(&out);
@@ -43,6 +45,9 @@ static void test_page(void **state)
         "1\n",
         "freshet_query_seconds_bucket{le=\"10\"} 1\nfreshet_query_seconds_bucket{le=\"+Inf\"} 2\n"
         "freshet_query_seconds_sum 30.0007\nfreshet_query_seconds_count 2\n",
+        "freshet_freshness_seconds_bucket{source=\"kafka\",le=\"+Inf\"} 1\n"
+        "freshet_freshness_seconds_sum{source=\"kafka\"} 0\n"
+        "freshet_freshness_seconds_count{source=\"kafka\"} 1\n",
         "# HELP freshet_rows_total Rows by fate\\\\source.\\nTwo lines.\n",
         "freshet_rows_total{source=\"a\\\"b\\\\c\\nd\",fate=\"stored\"} 12\n",
     };
