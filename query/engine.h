@@ -25,7 +25,9 @@ struct query_entry {
     struct slice user, client, text; /* the request's: hold while it is registered */
     int64_t started_at_us;           /* wall */
     int64_t started_us;              /* monotonic */
-    int64_t cpu_clock, cpu_begin_us; /* of the thread that runs it */
+    int32_t backend_pid;             /* of its session, 0: none */
+    int64_t cpu_clock, cpu_begin_us; /* of the thread that runs it; 0: none does now */
+    int64_t cpu_used_us;             /* in earlier stays on threads */
     struct budget budget;
     _Atomic bool is_cancelled;
     const char *_Atomic state; /* "waiting", "planning", "running" */
@@ -56,6 +58,9 @@ MUST_CHECK enum err registry_add(struct query_registry *registry, struct query_e
 void registry_remove(struct query_registry *registry, struct query_entry *entry);
 void registry_set_exec(struct query_registry *registry, struct query_entry *entry,
                        const struct exec *exec);
+/* The thread that runs it is another now, or (0) none. */
+void registry_set_clock(struct query_registry *registry, struct query_entry *entry,
+                        int64_t cpu_clock, int64_t begin_us);
 bool registry_cancel(struct query_registry *registry, struct slice query_id);
 void registry_visit(struct query_registry *registry,
                     void (*visit)(void *context, const struct query_entry *entry), void *context);

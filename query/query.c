@@ -1,25 +1,13 @@
 /* The front door: text in, result bytes out.
  *
- *   settings ─ register ─ wait for at_least ─ plan (cache) ─ completeness ─ snapshot ─ run ─ format
+ *   run_begin ─ run_plan ─ run_open … run_next ─▶ format ─▶ run_end
  *
- * Completeness is asked for before the snapshot is taken, so it never claims more than the snapshot
- * holds; which tables to ask about is known from the plan, and a plan is checked against the
- * snapshot it runs over: DDL in between means planning again. Nothing is answered before all of it
- * is certain: the result is built whole, within its own limit and the query's memory, and an error
- * leaves no part of it.
- *
- * Each query has a budget of its own below the budget of all; whatever is still charged to it at
- * the end is released in one place, here. */
-#include "query/engine.h"
-#include "query/exec/rowset.h"
+ * Nothing is answered before all of it is certain: the result is built whole, within its own limit
+ * and the query's memory, and an error leaves no part of it. */
 #include "query/format/format.h"
-#include "query/func/func.h"
-#include "query/setting.h"
-#include "query/sql/sql.h"
+#include "query/run.h"
 #include "storage/base/clock.h"
-#include "storage/base/latency.h"
 #include "storage/base/metrics.h"
-#include "storage/base/random.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -27,26 +15,13 @@
 #define PLANS_MAX 512
 #define RESULT_SIZE_MAX ((size_t)256 << 20)
 #define MAX_ROWS_DEFAULT 1000000
-#define PLAN_TRIES 8
-#define PLAN_FREE_SIZE ((size_t)1 << 20) /* of a plan, not charged to the query */
-#define INSERT_PIECE_ROWS ((size_t)65536)
 
 /* One call of query_run(). */
-struct run {
-    struct query_engine *engine;
-    const struct query_request *request;
+struct reply {
+    struct run run;
     struct query_answer *answer;
-    struct settings settings;
-    struct query_entry entry;
-    struct arena arena;
-    int64_t deadline_us;
-    struct statement *statement;
-    struct statement *typed; /* by which `bound` was read, if it is not `statement`; else NULL */
-    struct value *bound;     /* of its parameters */
-    struct snapshot *snapshot;
-    struct completeness completeness;
-    struct exec exec;
-    size_t body_charged, plan_charged;
+    struct format_writer writer;
+    size_t body_charged;
 };
 
 /* --- engine --- */
@@ -103,333 +78,40 @@ void query_engine_metrics(struct query_engine *engine, struct writer *out)
     }
 }
 
-/* --- before the plan --- */
+/* --- rows to bytes --- */
 
-static enum err init_settings(struct run *run, struct error *error)
+static enum err charge_body(struct reply *reply, struct error *error)
 {
-    const struct query_engine_options *options = &run->engine->options;
-    run->settings = (struct settings){
-        .zone = timezone_utc,
-        .statement_timeout_us = options->statement_timeout_us,
-        .max_rows = (int64_t)options->max_rows,
-        .query_memory = options->query_memory_limit,
-        .query_memory_max = options->query_memory_limit,
-        .is_partial_cache_on = true,
-        .is_bitmaps_on = true,
-        .is_spill_on = true,
-        .is_optimizer_on = true,
-    };
-    for (size_t i = 0; i < run->request->setting_count; i++) {
-        const struct query_setting *setting = &run->request->settings[i];
-        enum err err = setting_set(&run->settings, setting->name, setting->value, error);
-        if (err != OK)
-            return err;
-    }
-    if (run->request->max_rows >= 0)
-        run->settings.max_rows = run->request->max_rows;
-    if (run->request->timeout_us >= 0)
-        run->settings.statement_timeout_us = run->request->timeout_us;
-    return OK;
-}
-
-static enum err choose_id(struct run *run, struct error *error)
-{
-    struct slice id = run->request->query_id;
-    char *out = run->entry.query_id;
-    if (id.size == 0) {
-        snprintf(out, sizeof(run->entry.query_id), "%016llx%016llx",
-                 (unsigned long long)random_u64(), (unsigned long long)random_u64());
-        return OK;
-    }
-    bool is_valid = id.size < sizeof(run->entry.query_id);
-    for (size_t i = 0; is_valid && i < id.size; i++) {
-        char c = id.data[i];
-        is_valid = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                   c == '-' || c == '_';
-    }
-    if (!is_valid)
-        return error_set(error, ERR_INPUT, "22023",
-                         "query_id must be 1 to %zu letters, digits, hyphens or underscores",
-                         sizeof(run->entry.query_id) - 1);
-    memcpy(out, id.data, id.size);
-    return OK;
-}
-
-static enum err check_text(struct slice text, struct error *error)
-{
-    if (utf8_validate(text) != text.size)
-        return error_set(error, ERR_INPUT, "22021", "invalid byte sequence for encoding \"UTF8\"");
-    if (memchr(text.data, 0, text.size) != NULL)
-        return error_set(error, ERR_INPUT, "22021",
-                         "invalid byte sequence for encoding \"UTF8\": 0x00");
-    return OK;
-}
-
-static bool is_client_gone(const struct run *run)
-{
-    return run->request->is_cancelled != NULL &&
-           atomic_load_explicit(run->request->is_cancelled, memory_order_relaxed);
-}
-
-/* For the worker pool: what is over need not wait for its turn. */
-static bool is_over(void *context)
-{
-    const struct run *run = context;
-    return is_client_gone(run) ||
-           atomic_load_explicit(&run->entry.is_cancelled, memory_order_relaxed) ||
-           (run->deadline_us != 0 && clock_monotonic_us() >= run->deadline_us);
-}
-
-/* Gives way, then: whether there is still somebody to answer, and time. */
-static enum err check_time(struct run *run, struct error *error)
-{
-    const struct eval_context context = {.is_cancelled = &run->entry.is_cancelled,
-                                         .is_client_gone = run->request->is_cancelled,
-                                         .deadline_us = run->deadline_us};
-    return context_look(&context, error);
-}
-
-/* Read your own writes: the snapshot must hold the position the caller names. */
-static enum err wait_for_position(struct run *run, struct error *error)
-{
-    struct store *store = run->engine->options.store;
-    if (run->request->at_least == 0 || store_position(store) >= run->request->at_least)
-        return OK;
-    atomic_store(&run->entry.state, "waiting");
-    int64_t left_us =
-        run->deadline_us == 0 ? INT64_C(3600) * 1000000 : run->deadline_us - clock_monotonic_us();
-    worker_block_begin();
-    enum err err = store_wait(store, run->request->at_least, left_us > 0 ? left_us : 0, error);
-    worker_block_end();
-    if (err == ERR_TIMEOUT)
-        return error_set(
-            error, ERR_TIMEOUT, "57014",
-            "canceling statement due to statement timeout while waiting for position %llu",
-            (unsigned long long)run->request->at_least);
-    return err;
-}
-
-/* --- the plan --- */
-
-/* Planning gives way and ends as running does, and what a large plan takes is charged. */
-static enum err look_while_planning(void *context, size_t bytes, struct error *error)
-{
-    struct run *run = context;
-    enum err err = check_time(run, error);
-    size_t charged = bytes > PLAN_FREE_SIZE ? bytes - PLAN_FREE_SIZE : 0;
-    if (err != OK || charged <= run->plan_charged)
-        return err;
-    err = budget_charge(&run->entry.budget, charged - run->plan_charged, error);
-    if (err == OK)
-        run->plan_charged = charged;
-    return err;
-}
-
-static struct slice show_setting(void *context, struct slice name, bool *is_known)
-{
-    struct run *run = context;
-    return setting_show(&run->settings, name, &run->arena, is_known);
-}
-
-static uint64_t current_views(const struct query_engine *engine)
-{
-    const struct query_engine_options *options = &engine->options;
-    return options->view_version == NULL ? 0 : options->view_version(options->context);
-}
-
-static bool is_current(const struct run *run, const struct statement *statement)
-{
-    return plan_is_current(statement, run->snapshot) &&
-           (!statement->has_views || statement->view_version == current_views(run->engine));
-}
-
-static struct plan_key plan_key(struct run *run)
-{
-    const struct query_request *request = run->request;
-    char *types = arena_alloc(&run->arena, request->type_count + 1);
-    for (size_t i = 0; i < request->type_count; i++)
-        types[i] = (char)request->types[i].id;
-    return (struct plan_key){.text = request->text,
-                             .zone = slice_from_cstr(timezone_name(run->settings.zone)),
-                             .types = slice_of(types, request->type_count)};
-}
-
-/* With values they are constants of the plan, which is then of this run only. */
-static enum err make_plan(struct run *run, const struct value *values, struct statement **out,
-                          struct error *error)
-{
-    struct query_engine *engine = run->engine;
-    uint64_t view_version = current_views(engine); /* before the first definition is read */
-    struct snapshot *snapshot = snapshot_open(engine->options.store);
-    struct sql_context context = {
-        .snapshot = snapshot,
-        .providers = engine->providers,
-        .provider_count = engine->provider_count,
-        .zone = run->settings.zone,
-        .setting = show_setting,
-        .setting_context = run,
-        .find_view = engine->options.find_view,
-        .view_context = engine->options.context,
-        .look = look_while_planning,
-        .look_context = run,
-        .is_unoptimized = !run->settings.is_optimizer_on,
-        .parameter_types = run->request->types,
-        .parameter_type_count = run->request->type_count,
-        .parameter_values = values,
-        .parameter_value_count = values == NULL ? 0 : run->statement->parameter_count,
-        .numbered_value_count = values == NULL ? 0 : run->statement->numbered_count,
-    };
-    enum err err = sql_prepare(run->request->text, &context, out, error);
-    snapshot_close(snapshot);
-    if (err == OK)
-        (*out)->view_version = view_version;
-    return err;
-}
-
-static enum err prepare(struct run *run, const struct plan_key *key, struct error *error)
-{
-    struct query_engine *engine = run->engine;
-    bool is_kept = run->settings.is_optimizer_on;
-    run->statement = is_kept ? plan_cache_find(engine->cache, key) : NULL;
-    if (run->statement != NULL)
-        return OK;
-    struct statement *statement;
-    enum err err = make_plan(run, NULL, &statement, error);
-    if (err == OK && statement->is_cacheable && is_kept)
-        plan_cache_add(engine->cache, key, statement);
-    if (err == OK)
-        run->statement = statement;
-    return err;
-}
-
-/* Values for the parameters; where the plan wants constants, another plan with them in it. */
-static enum err bind_parameters(struct run *run, struct error *error)
-{
-    const struct query_request *request = run->request;
-    struct text_context context = {.zone = run->settings.zone, .now_us = run->entry.started_at_us};
-    enum err err = parameters_bind(run->statement, request->parameters, request->parameter_count,
-                                   &context, &run->entry.budget, &run->arena, &run->bound, error);
-    if (err != OK || !run->statement->needs_values)
-        return err;
-    struct statement *statement;
-    err = make_plan(run, run->bound, &statement, error);
-    if (err != OK)
-        return err;
-    run->typed = run->statement;
-    run->statement = statement;
-    return OK;
-}
-
-static void ask_completeness(struct run *run)
-{
-    const struct query_engine_options *options = &run->engine->options;
-    const struct statement *statement = run->statement;
-    run->completeness = (struct completeness){.complete_through_us = INT64_MIN};
-    if (options->completeness == NULL || statement->table_count == 0)
-        return;
-    uint32_t *ids = arena_alloc_array(&run->arena, statement->table_count, sizeof(*ids));
-    for (size_t i = 0; i < statement->table_count; i++)
-        ids[i] = statement->tables[i].schema->table_id;
-    options->completeness(options->context, ids, statement->table_count, &run->arena,
-                          &run->completeness);
-}
-
-/* A plan and a snapshot that belong together. */
-static enum err plan_and_open(struct run *run, struct error *error)
-{
-    struct plan_key key = plan_key(run);
-    atomic_store(&run->entry.state, "planning");
-    for (int i = 0; i < PLAN_TRIES; i++) {
-        enum err err = prepare(run, &key, error);
-        if (err == OK && (err = bind_parameters(run, error)) != OK)
-            statement_unref(run->statement);
-        if (err != OK)
-            return err;
-        ask_completeness(run);
-        run->snapshot = snapshot_open(run->engine->options.store);
-        bool is_right =
-            is_current(run, run->statement) && (run->typed == NULL || is_current(run, run->typed));
-        statement_unref(run->typed);
-        run->typed = NULL;
-        if (is_right)
-            return OK;
-        snapshot_close(run->snapshot);
-        run->snapshot = NULL;
-        plan_cache_remove(run->engine->cache, &key);
-        statement_unref(run->statement);
-        run->statement = NULL;
-    }
-    return error_set(error, ERR_BUSY, "40001",
-                     "the tables changed while the query was planned; try again");
-}
-
-/* --- running --- */
-
-static struct slice evaluate_setting(void *context, struct slice name, struct arena *arena,
-                                     bool *is_known)
-{
-    return setting_show(context, name, arena, is_known);
-}
-
-static void exec_begin(struct run *run)
-{
-    struct exec *exec = &run->exec;
-    exec_init(exec, run->statement, run->snapshot, &run->entry.budget);
-    exec->eval.zone = run->settings.zone;
-    exec->eval.setting = evaluate_setting;
-    exec->eval.setting_context = &run->settings;
-    exec->eval.find_view = run->engine->options.find_view;
-    exec->eval.view_context = run->engine->options.context;
-    exec->eval.bound = run->bound;
-    exec->eval.bound_named = (uint32_t)run->statement->numbered_count;
-    exec->eval.now_us = run->entry.started_at_us;
-    exec->eval.is_cancelled = &run->entry.is_cancelled;
-    exec->eval.is_client_gone = run->request->is_cancelled;
-    exec->eval.deadline_us = run->deadline_us;
-    exec->is_cancelled = &run->entry.is_cancelled;
-    exec->is_client_gone = run->request->is_cancelled;
-    exec->deadline_us = run->deadline_us;
-    exec->temp = run->settings.is_spill_on ? run->engine->options.temp : NULL;
-    exec->is_without_bitmaps = !run->settings.is_bitmaps_on;
-    atomic_store(&run->entry.state, "running");
-    registry_set_exec(&run->engine->registry, &run->entry, exec);
-}
-
-static void exec_finish(struct run *run)
-{
-    registry_set_exec(&run->engine->registry, &run->entry, NULL);
-    exec_deinit(&run->exec);
-}
-
-static enum err charge_body(struct run *run, struct error *error)
-{
-    struct writer *body = &run->answer->body;
+    struct writer *body = &reply->answer->body;
     if (body->failed)
         return error_set(error, ERR_LIMIT, "54000", "the result is larger than %zu MiB",
                          RESULT_SIZE_MAX >> 20);
-    if (body->capacity <= run->body_charged)
+    if (body->capacity <= reply->body_charged)
         return OK;
-    enum err err = budget_charge(&run->entry.budget, body->capacity - run->body_charged, error);
+    enum err err =
+        budget_charge(&reply->run.entry.budget, body->capacity - reply->body_charged, error);
     if (err == OK)
-        run->body_charged = body->capacity;
+        reply->body_charged = body->capacity;
     return err;
 }
 
-static enum err write_rows(struct run *run, struct format_writer *writer, const struct batch *batch,
-                           struct error *error)
+static enum err write_rows(void *context, const struct batch *batch, struct error *error)
 {
-    if (writer->row_count + batch->row_count > (uint64_t)run->settings.max_rows) {
+    struct reply *reply = context;
+    int64_t max_rows = reply->run.settings.max_rows;
+    if (reply->writer.row_count + batch->row_count > (uint64_t)max_rows) {
         enum err err = error_set(error, ERR_LIMIT, "54000", "the result has more than %lld rows",
-                                 (long long)run->settings.max_rows);
+                                 (long long)max_rows);
         error_hint(error, "Add a LIMIT, or raise max_rows.");
         return err;
     }
-    format_rows(writer, batch);
-    return charge_body(run, error);
+    format_rows(&reply->writer, batch);
+    return charge_body(reply, error);
 }
 
-static void write_end(struct run *run, struct format_writer *writer)
+static enum err write_end(struct reply *reply, struct error *error)
 {
+    struct run *run = &reply->run;
     const struct query_engine_options *options = &run->engine->options;
     struct format_end end = {
         .position = snapshot_position(run->snapshot),
@@ -441,304 +123,89 @@ static void write_end(struct run *run, struct format_writer *writer)
         .segments_skipped = run->exec.statistics.segments_skipped,
         .spilled_bytes = run->exec.statistics.spilled_bytes,
     };
-    format_end(writer, &end);
-    run->answer->row_count = writer->row_count;
+    format_end(&reply->writer, &end);
+    reply->answer->row_count = reply->writer.row_count;
+    return charge_body(reply, error);
 }
 
-static struct format_writer make_writer(struct run *run, const struct plan_column *columns,
-                                        size_t count)
+static enum err answer_rows(struct reply *reply, struct error *error)
 {
-    return (struct format_writer){
-        .format = run->answer->format,
-        .out = &run->answer->body,
+    struct run *run = &reply->run;
+    const struct query_sink sink = {.context = reply, .rows = write_rows};
+    struct plan_column line;
+    const struct plan_column *columns;
+    size_t count = run_columns(run->statement, &line, &columns);
+    reply->writer = (struct format_writer){
+        .format = reply->answer->format,
+        .out = &reply->answer->body,
         .command = run->statement->command_tag,
         .columns = columns,
         .column_count = count,
-        .is_headless = run->answer->is_headless,
+        .is_headless = reply->answer->is_headless,
     };
-}
-
-static enum err run_select(struct run *run, struct error *error)
-{
-    const struct plan *plan = run->statement->plan;
-    struct format_writer writer = make_writer(run, plan->columns, plan->column_count);
-    struct exec_node *node = NULL;
+    format_begin(&reply->writer);
+    enum err err = run->statement->kind == STATEMENT_EXPLAIN ? run_explain(run, &sink, error)
+                                                             : run_open(run, error);
     struct batch batch;
-    enum err err = exec_open(&run->exec, plan, &node, error);
-    format_begin(&writer);
-    while (err == OK && (err = exec_next(node, &batch, error)) == OK && batch.row_count != 0)
-        err = write_rows(run, &writer, &batch, error);
-    exec_close(node);
-    if (err == OK)
-        write_end(run, &writer);
-    return err == OK ? charge_body(run, error) : err;
-}
-
-/* EXPLAIN ANALYZE: runs the plan, throws its rows away. */
-static enum err run_discarding(struct run *run, struct error *error)
-{
-    struct exec_node *node = NULL;
-    struct batch batch;
-    run->exec.is_timed = true;
-    enum err err = exec_open(&run->exec, run->statement->plan, &node, error);
-    while (err == OK && (err = exec_next(node, &batch, error)) == OK && batch.row_count != 0)
-        continue;
-    exec_close(node);
-    return err;
-}
-
-/* The lines of a text as rows of one text column. */
-static enum err write_lines(struct run *run, struct format_writer *writer, struct slice text,
-                            struct error *error)
-{
-    enum err err = OK;
-    for (size_t at = 0; err == OK && at < text.size;) {
-        const char *end = memchr(text.data + at, '\n', text.size - at);
-        size_t size = end == NULL ? text.size - at : (size_t)(end - text.data) - at;
-        struct slice line = slice_of(text.data + at, size);
-        struct column column = {
-            .type = writer->columns[0].type, .form = COLUMN_CONSTANT, .values = &line};
-        struct batch batch = {.row_count = 1, .column_count = 1, .columns = &column};
-        err = write_rows(run, writer, &batch, error);
-        at += size + 1;
-    }
-    return err;
-}
-
-static enum err run_explain(struct run *run, struct error *error)
-{
-    struct plan_column column = {.name = SLICE("QUERY PLAN"), .type = type_of(TYPE_TEXT)};
-    struct format_writer writer = make_writer(run, &column, 1);
-    struct writer lines;
-    enum err err = OK;
-    if (run->statement->is_analyze)
-        err = run_discarding(run, error);
-    if (err != OK)
-        return err;
-    writer_init(&lines);
-    double elapsed_ms = (double)(clock_monotonic_us() - run->entry.started_us) / 1e3;
-    const struct plan_actual *actual = run->statement->is_analyze ? run->exec.actual : NULL;
-    if (run->statement->is_json) {
-        column.type = type_of(TYPE_JSON);
-        plan_explain_json(run->statement, actual, elapsed_ms, &lines);
-    } else {
-        plan_explain(run->statement, actual, &lines);
-        if (lines.size != 0 && lines.data[lines.size - 1] != '\n')
-            writer_u8(&lines, '\n');
-        if (actual != NULL)
-            writer_printf(&lines, "Execution Time: %.3f ms\n", elapsed_ms);
-    }
-    format_begin(&writer);
-    err = write_lines(run, &writer, writer_as_slice(&lines), error);
-    writer_deinit(&lines);
-    if (err == OK)
-        write_end(run, &writer);
-    return err;
+    if (run->statement->kind == STATEMENT_SELECT)
+        while (err == OK && (err = run_next(run, &batch, error)) == OK && batch.row_count != 0)
+            err = write_rows(reply, &batch, error);
+    return err == OK ? write_end(reply, error) : err;
 }
 
 /* --- commands --- */
 
-static enum err hand_over(struct run *run, const struct batch *batches, size_t batch_count,
-                          struct error *error)
-{
-    const struct query_engine_options *options = &run->engine->options;
-    const struct command *command = run->statement->command;
-    struct command_answer answer = {0};
-    if (options->command == NULL)
-        return error_set(error, ERR_UNSUPPORTED, "0A000", "%s is not supported here",
-                         run->statement->command_tag);
-    worker_block_begin();
-    enum err err =
-        options->command(options->context, command, batches, batch_count, &answer, error);
-    worker_block_end();
-    if (err != OK)
-        return err;
-    run->answer->format = RESULT_JSON;
-    run->answer->row_count = answer.row_count;
-    format_command(run->statement->command_tag, &answer, &run->answer->body);
-    return OK;
-}
-
-/* All rows as one command, in pieces as long as a morsel of the store. */
-static enum err hand_over_rows(struct run *run, const struct rowset *rows, struct error *error)
-{
-    size_t width = rows->column_count;
-    size_t count = (rows->row_count + INSERT_PIECE_ROWS - 1) / INSERT_PIECE_ROWS;
-    struct batch *batches = arena_alloc_array(&run->arena, count, sizeof(*batches));
-    struct column *columns = arena_alloc_array(&run->arena, count * width, sizeof(*columns));
-    for (size_t piece = 0; piece < count; piece++) {
-        size_t first = piece * INSERT_PIECE_ROWS, left = rows->row_count - first;
-        batches[piece] =
-            (struct batch){.row_count = left < INSERT_PIECE_ROWS ? left : INSERT_PIECE_ROWS,
-                           .column_count = width,
-                           .columns = columns + piece * width};
-        for (size_t i = 0; i < width; i++)
-            batches[piece].columns[i] = rowset_column(rows, i, first);
-    }
-    return hand_over(run, batches, count, error);
-}
-
-/* All rows are there before the first is handed over, so a statement may read the table that it
- * writes to, and what fails half-way writes nothing. */
-static enum err run_insert(struct run *run, struct error *error)
-{
-    const struct plan *plan = run->statement->plan;
-    struct exec_node *node = NULL;
-    struct rowset rows;
-    struct batch batch;
-    enum err err = exec_open(&run->exec, plan, &node, error);
-    rowset_init(&rows, plan->columns, plan->column_count, &run->entry.budget);
-    while (err == OK && (err = exec_next(node, &batch, error)) == OK && batch.row_count != 0)
-        err = rowset_append(&rows, &batch, NULL, batch.row_count, error);
-    exec_close(node);
-    if (err == OK)
-        err = hand_over_rows(run, &rows, error);
-    rowset_deinit(&rows);
-    return err;
-}
-
-/* A table that is there already needs no rows; the one who writes it looks again. */
-static enum err run_create_as(struct run *run, struct error *error)
-{
-    const struct command *command = run->statement->command;
-    bool is_there = snapshot_find(run->snapshot, command->table) != NULL;
-    if (is_there && !command->if_exists)
-        return error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists",
-                         SLICE_ARGS(command->table));
-    return is_there || command->is_without_rows ? hand_over(run, NULL, 0, error)
-                                                : run_insert(run, error);
-}
-
 /* SET and RESET end with the request: they are checked, and that is all. */
-static enum err run_set(struct run *run, struct error *error)
+static enum err check_set(struct run *run, struct error *error)
 {
-    const struct command *command = run->statement->command;
     struct settings copy = run->settings;
-    struct command_answer answer = {0};
-    enum err err = OK;
-    if (command->is_reset) {
-        bool is_known;
-        setting_show(&copy, command->setting, &run->arena, &is_known);
-        if (!is_known && !slice_equal_ignore_case(command->setting, SLICE("all")))
-            err = error_set(error, ERR_INPUT, "42704",
-                            "unrecognized configuration parameter \"%.*s\"",
-                            SLICE_ARGS(command->setting));
-    } else {
-        err = setting_set(&copy, command->setting, command->value, error);
-    }
-    if (err != OK)
-        return err;
-    run->answer->format = RESULT_JSON;
-    format_command(run->statement->command_tag, &answer, &run->answer->body);
-    return OK;
+    return setting_run(&copy, NULL, run->statement->command, error);
 }
 
-static enum err run_statement(struct run *run, struct error *error)
+static enum err answer_statement(struct reply *reply, struct error *error)
 {
+    struct run *run = &reply->run;
+    struct query_answer *answer = reply->answer;
     const struct statement *statement = run->statement;
-    if (run->request->is_read_only && !statement->is_read_only)
-        return error_set(error, ERR_UNSUPPORTED, "25006",
-                         "cannot execute %s in a read-only transaction", statement->command_tag);
-    switch (statement->kind) {
-    case STATEMENT_SELECT:
+    if (statement->kind != STATEMENT_COMMAND) {
         if (statement->is_copy)
-            run->answer->format = RESULT_CSV;
-        run->answer->is_headless = statement->is_copy && !statement->has_header;
-        return run_select(run, error);
-    case STATEMENT_EXPLAIN:
-        return run_explain(run, error);
-    case STATEMENT_COMMAND:
-        break;
+            answer->format = RESULT_CSV;
+        answer->is_headless = statement->is_copy && !statement->has_header;
+        return answer_rows(reply, error);
     }
-    if (statement->command->kind == COMMAND_SET)
-        return run_set(run, error);
-    if (statement->command->kind == COMMAND_INSERT)
-        return run_insert(run, error);
-    if (statement->command->is_as)
-        return run_create_as(run, error);
-    return hand_over(run, NULL, 0, error);
+    struct command_answer done = {0};
+    enum err err = statement->command->kind == COMMAND_SET ? check_set(run, error)
+                                                           : run_command(run, &done, error);
+    if (err != OK)
+        return err;
+    answer->format = RESULT_JSON;
+    answer->row_count = done.row_count;
+    format_command(statement->command_tag, &done, &answer->body);
+    return OK;
 }
 
 /* --- all of it --- */
 
-static enum err run_registered(struct run *run, struct error *error)
-{
-    if (run->settings.statement_timeout_us > 0)
-        run->deadline_us = run->entry.started_us + run->settings.statement_timeout_us;
-    worker_watch(is_over, run);
-    enum err err = check_text(run->request->text, error);
-    if (err == OK)
-        err = check_time(run, error);
-    if (err == OK)
-        err = wait_for_position(run, error);
-    if (err == OK)
-        err = plan_and_open(run, error);
-    if (err != OK)
-        return err;
-    exec_begin(run);
-    err = run_statement(run, error);
-    exec_finish(run);
-    snapshot_close(run->snapshot);
-    statement_unref(run->statement);
-    return err;
-}
-
-static void count_outcome(struct run *run, enum err result, const struct error *error)
-{
-    enum query_outcome outcome = OUTCOME_ERROR;
-    if (result == OK)
-        outcome = OUTCOME_OK;
-    else if (result == ERR_CANCELLED)
-        outcome = OUTCOME_CANCELLED;
-    else if (result == ERR_TIMEOUT)
-        outcome = OUTCOME_TIMEOUT;
-    else if (memcmp(error->sqlstate, "53200", 5) == 0 || memcmp(error->sqlstate, "54", 2) == 0)
-        outcome = OUTCOME_LIMIT;
-    atomic_fetch_add_explicit(&run->engine->outcomes[outcome], 1, memory_order_relaxed);
-    if (result == OK)
-        metric_add(&metrics.query_ok, 1);
-    latency_record(LATENCY_QUERY, clock_monotonic_us() - run->entry.started_us);
-}
-
 enum err query_run(struct query_engine *engine, const struct query_request *request,
                    struct query_answer *answer)
 {
-    struct run *run = memory_alloc_zero(sizeof(*run));
+    struct reply *reply = memory_alloc_zero(sizeof(*reply));
+    struct error *error = &answer->error;
     *answer = (struct query_answer){.format = request->format};
     writer_init(&answer->body);
     answer->body.limit = RESULT_SIZE_MAX;
-    run->engine = engine;
-    run->request = request;
-    run->answer = answer;
-    arena_init(&run->arena);
-    run->entry.user = request->user;
-    run->entry.client = request->client;
-    run->entry.text = request->text;
-    run->entry.started_at_us = clock_wall_us();
-    run->entry.started_us = request->arrived_us != 0 ? request->arrived_us : clock_monotonic_us();
-    run->entry.cpu_clock = clock_thread_handle();
-    run->entry.cpu_begin_us = clock_thread_cpu_us();
-    atomic_store(&run->entry.state, "planning");
-    struct error *error = &answer->error;
-    enum err err = init_settings(run, error);
-    if (err == OK)
-        err = choose_id(run, error);
-    run->entry.budget = (struct budget){
-        .parent = engine->options.memory, .limit = run->settings.query_memory, .name = "query"};
-    if (err == OK && (err = registry_add(&engine->registry, &run->entry, error)) == OK) {
-        memcpy(answer->query_id, run->entry.query_id, sizeof(answer->query_id));
-        err = run_registered(run, error);
-        worker_watch(NULL, NULL);
-        registry_remove(&engine->registry, &run->entry);
+    reply->answer = answer;
+    enum err err = run_begin(&reply->run, engine, request, NULL, error);
+    if (err == OK) {
+        memcpy(answer->query_id, reply->run.entry.query_id, sizeof(answer->query_id));
+        err = run_plan(&reply->run, error);
     }
+    if (err == OK)
+        err = answer_statement(reply, error);
     answer->result = err;
-    count_outcome(run, err, error);
+    run_end(&reply->run, err, error);
     if (err != OK)
         writer_reset(&answer->body);
-    size_t used = atomic_load_explicit(&run->entry.budget.used, memory_order_relaxed);
-    if (used != 0)
-        budget_release(&run->entry.budget, used);
-    arena_deinit(&run->arena);
-    memory_free(run);
+    memory_free(reply);
     return err;
 }

@@ -80,6 +80,10 @@ struct query_request {
     size_t type_count;
     const struct type *types;
     const _Atomic bool *is_cancelled; /* the client went away; may be NULL */
+    /* A session's: statements of sessions are known, and rows are given while they come. */
+    bool has_session;
+    int32_t backend_pid;
+    struct snapshot *snapshot; /* what its transaction sees; NULL: what there is now */
 };
 
 struct query_answer {

@@ -1,6 +1,7 @@
 /* The queries under way: for freshet.queries and for cancelling by id. One list under one lock: a
  * server runs tens of them, and each takes the lock a handful of times. */
 #include "query/engine.h"
+#include "storage/base/clock.h"
 
 void registry_init(struct query_registry *registry)
 {
@@ -57,6 +58,17 @@ void registry_set_exec(struct query_registry *registry, struct query_entry *entr
 {
     mutex_lock(&registry->mutex);
     entry->exec = exec;
+    mutex_unlock(&registry->mutex);
+}
+
+void registry_set_clock(struct query_registry *registry, struct query_entry *entry,
+                        int64_t cpu_clock, int64_t begin_us)
+{
+    mutex_lock(&registry->mutex);
+    if (cpu_clock == 0)
+        entry->cpu_used_us += clock_thread_cpu_us() - entry->cpu_begin_us;
+    entry->cpu_clock = cpu_clock;
+    entry->cpu_begin_us = begin_us;
     mutex_unlock(&registry->mutex);
 }
 

@@ -1,8 +1,12 @@
-/* The table of settings: name, how a value is read, how it is shown.
+/* The tables of settings: name, how a value is read, how it is shown.
  *
- * Over HTTP a setting lives as long as its request, so SET only checks. Names of PostgreSQL that
- * clients send as a matter of course are accepted with the one value that is true here. */
+ * Over HTTP a setting lives as long as its request, so SET only checks; a session keeps them. Names
+ * of PostgreSQL that clients send as a matter of course are of two kinds: those whose value changes
+ * what we answer are accepted with the values that are true here (`words` with a list), and those
+ * that only promise something about PostgreSQL's insides are remembered and shown again. */
 #include "query/setting.h"
+
+#include "query/sql/command.h"
 
 #include "storage/base/number.h"
 
@@ -202,10 +206,19 @@ static bool is_separator(char c)
     return c == ',' || c == ' ' || c == '"' || c == '\'';
 }
 
+static enum err copy_text(char *out, size_t capacity, const char *name, struct slice value,
+                          struct error *error)
+{
+    if (value.size >= capacity)
+        return bad_value(name, value, error);
+    memcpy(out, value.data, value.size);
+    out[value.size] = 0;
+    return OK;
+}
+
 /* Tables are found in public (and system tables by their schema): a path that says so is fine. */
 static enum err set_search_path(struct settings *settings, struct slice value, struct error *error)
 {
-    (void)settings;
     static const char *const names[] = {"public", "$user", "freshet", "pg_catalog"};
     for (size_t at = 0; at < value.size;) {
         size_t end = at;
@@ -220,37 +233,100 @@ static enum err set_search_path(struct settings *settings, struct slice value, s
                              "search_path other than public is not supported");
         at = end + 1;
     }
-    return OK;
-}
-
-static enum err set_anything(struct settings *settings, struct slice value, struct error *error)
-{
-    (void)settings;
-    (void)value;
-    (void)error;
-    return OK;
+    return copy_text(settings->search_path, sizeof(settings->search_path), "search_path", value,
+                     error);
 }
 
 static struct slice show_search_path(const struct settings *settings, struct arena *arena)
 {
-    (void)settings;
     (void)arena;
-    return SLICE("public");
+    return settings->search_path[0] == 0 ? SLICE("public") : slice_from_cstr(settings->search_path);
 }
 
-static struct slice show_nothing(const struct settings *settings, struct arena *arena)
+/* Cut as PostgreSQL cuts it, at a character's border; what is not printable ASCII becomes '?'. */
+static enum err set_application_name(struct settings *settings, struct slice value,
+                                     struct error *error)
 {
-    (void)settings;
+    (void)error;
+    size_t size = value.size < SETTING_NAME_MAX - 1 ? value.size : SETTING_NAME_MAX - 1;
+    for (size_t i = 0; i < size; i++) {
+        bool is_plain = value.data[i] >= ' ' && value.data[i] <= '~';
+        settings->application_name[i] = is_plain ? value.data[i] : '?';
+    }
+    settings->application_name[size] = 0;
+    return OK;
+}
+
+static struct slice show_application_name(const struct settings *settings, struct arena *arena)
+{
     (void)arena;
-    return SLICE("");
+    return slice_from_cstr(settings->application_name);
+}
+
+static enum err set_producer(struct settings *settings, struct slice value, struct error *error)
+{
+    return copy_text(settings->producer, sizeof(settings->producer), "freshet.producer", value,
+                     error);
+}
+
+static struct slice show_producer(const struct settings *settings, struct arena *arena)
+{
+    (void)arena;
+    return slice_from_cstr(settings->producer);
+}
+
+static enum err set_sequence(struct settings *settings, struct slice value, struct error *error)
+{
+    return copy_text(settings->sequence, sizeof(settings->sequence), "freshet.sequence", value,
+                     error);
+}
+
+static struct slice show_sequence(const struct settings *settings, struct arena *arena)
+{
+    (void)arena;
+    return slice_from_cstr(settings->sequence);
+}
+
+static enum err set_read_only_default(struct settings *settings, struct slice value,
+                                      struct error *error)
+{
+    if (!parse_switch(slice_trim(value), &settings->is_read_only_default))
+        return bad_value("default_transaction_read_only", value, error);
+    return OK;
+}
+
+static struct slice show_read_only_default(const struct settings *settings, struct arena *arena)
+{
+    (void)arena;
+    return settings->is_read_only_default ? SLICE("on") : SLICE("off");
+}
+
+static enum err set_transaction_read_only(struct settings *settings, struct slice value,
+                                          struct error *error)
+{
+    bool is_on;
+    if (!parse_switch(slice_trim(value), &is_on))
+        return bad_value("transaction_read_only", value, error);
+    settings->is_read_only = is_on;
+    return OK;
+}
+
+static struct slice show_transaction_read_only(const struct settings *settings, struct arena *arena)
+{
+    (void)arena;
+    return settings->is_read_only ? SLICE("on") : SLICE("off");
 }
 
 static enum err set_utf8(struct settings *settings, struct slice value, struct error *error)
 {
     (void)settings;
-    if (slice_equal_ignore_case(value, SLICE("UTF8")) ||
-        slice_equal_ignore_case(value, SLICE("UTF-8")) ||
-        slice_equal_ignore_case(value, SLICE("unicode")))
+    value = slice_trim(value);
+    bool is_quoted = value.size > 1 && value.data[0] == '\'' &&
+                     value.data[value.size - 1] == '\''; /* asyncpg's start-up */
+    struct slice bare = is_quoted ? slice_of(value.data + 1, value.size - 2) : value;
+    if (slice_equal_ignore_case(bare, SLICE("UTF8")) ||
+        slice_equal_ignore_case(bare, SLICE("UTF-8")) ||
+        slice_equal_ignore_case(bare, SLICE("unicode")))
         return OK;
     return bad_value("client_encoding", value, error);
 }
@@ -262,7 +338,7 @@ static struct slice show_utf8(const struct settings *settings, struct arena *are
     return SLICE("UTF8");
 }
 
-static enum err set_read_only(struct settings *settings, struct slice value, struct error *error)
+static enum err set_never(struct settings *settings, struct slice value, struct error *error)
 {
     (void)settings;
     (void)value;
@@ -278,7 +354,7 @@ static struct slice show_server_version(const struct settings *settings, struct 
 
 static const struct setting table[] = {
     {"statement_timeout", set_statement_timeout, show_statement_timeout},
-    {"timezone", set_timezone, show_timezone},
+    {"TimeZone", set_timezone, show_timezone},
     {"search_path", set_search_path, show_search_path},
     {"freshet.max_rows", set_max_rows, show_max_rows},
     {"freshet.query_memory", set_query_memory, show_query_memory},
@@ -287,12 +363,46 @@ static const struct setting table[] = {
     {"freshet.spill", set_spill, show_spill},
     {"freshet.bitmaps", set_bitmaps, show_bitmaps},
     {"freshet.optimizer", set_optimizer, show_optimizer},
-    {"freshet.producer", set_anything, show_nothing},
-    {"freshet.sequence", set_anything, show_nothing},
-    {"application_name", set_anything, show_nothing},
+    {"freshet.producer", set_producer, show_producer},
+    {"freshet.sequence", set_sequence, show_sequence},
+    {"application_name", set_application_name, show_application_name},
     {"client_encoding", set_utf8, show_utf8},
-    {"server_encoding", set_read_only, show_utf8},
-    {"server_version", set_read_only, show_server_version},
+    {"default_transaction_read_only", set_read_only_default, show_read_only_default},
+    {"transaction_read_only", set_transaction_read_only, show_transaction_read_only},
+    {"server_encoding", set_never, show_utf8},
+    {"server_version", set_never, show_server_version},
+};
+
+/* Remembered only. With a list (separated by '|') only these values are taken. */
+static const struct word_setting {
+    const char *name, *initial, *values;
+} words[SETTING_WORD_COUNT] = {
+    {"DateStyle", "ISO, MDY", "iso|iso, mdy|iso,mdy|mdy|iso, us"},
+    {"IntervalStyle", "postgres", "postgres"},
+    {"bytea_output", "hex", "hex"},
+    {"standard_conforming_strings", "on", "on|true|yes|1"},
+    {"escape_string_warning", "on", NULL},
+    {"array_nulls", "on", "on|true|yes|1"},
+    {"extra_float_digits", "1", NULL},
+    {"client_min_messages", "notice", NULL},
+    {"lock_timeout", "0", NULL},
+    {"idle_in_transaction_session_timeout", "0", NULL},
+    {"idle_session_timeout", "0", NULL},
+    {"default_transaction_isolation", "serializable", NULL},
+    {"transaction_isolation", "serializable", NULL},
+    {"default_transaction_deferrable", "off", NULL},
+    {"synchronous_commit", "on", NULL},
+    {"row_security", "on", NULL},
+    {"xmloption", "content", NULL},
+    {"jit", "off", NULL},
+    {"work_mem", "4MB", NULL},
+    {"default_tablespace", "", NULL},
+    {"enable_seqscan", "on", NULL},
+    {"enable_nestloop", "on", NULL},
+    {"enable_hashjoin", "on", NULL},
+    {"enable_mergejoin", "on", NULL},
+    {"geqo", "on", NULL},
+    {"plan_cache_mode", "auto", NULL},
 };
 
 static const struct setting *find(struct slice name)
@@ -303,10 +413,53 @@ static const struct setting *find(struct slice name)
     return NULL;
 }
 
+/* SETTING_WORD_COUNT: none of these. */
+static size_t find_word(struct slice name)
+{
+    size_t i = 0;
+    while (i < SETTING_WORD_COUNT && !slice_equal_ignore_case(name, slice_from_cstr(words[i].name)))
+        i++;
+    return i;
+}
+
+static bool is_among(const char *list, struct slice value)
+{
+    while (list != NULL) {
+        const char *bar = strchr(list, '|');
+        size_t size = bar == NULL ? strlen(list) : (size_t)(bar - list);
+        if (slice_equal_ignore_case(value, slice_of(list, size)))
+            return true;
+        list = bar == NULL ? NULL : bar + 1;
+    }
+    return false;
+}
+
+static enum err set_word(struct settings *settings, size_t index, struct slice value,
+                         struct error *error)
+{
+    const struct word_setting *word = &words[index];
+    if (word->values == NULL)
+        return copy_text(settings->words[index], SETTING_WORD_MAX, word->name, value, error);
+    if (!is_among(word->values, slice_trim(value)))
+        return bad_value(word->name, value, error);
+    settings->words[index][0] = 0; /* whatever way it is written, it is the one there is */
+    return OK;
+}
+
+const char *setting_find(struct slice name)
+{
+    const struct setting *setting = find(name);
+    size_t word = find_word(name);
+    return setting != NULL ? setting->name : word < SETTING_WORD_COUNT ? words[word].name : NULL;
+}
+
 enum err setting_set(struct settings *settings, struct slice name, struct slice value,
                      struct error *error)
 {
     const struct setting *setting = find(name);
+    size_t word = find_word(name);
+    if (setting == NULL && word < SETTING_WORD_COUNT)
+        return set_word(settings, word, value, error);
     if (setting == NULL)
         return error_set(error, ERR_INPUT, "42704", "unrecognized configuration parameter \"%.*s\"",
                          SLICE_ARGS(name));
@@ -317,6 +470,40 @@ struct slice setting_show(const struct settings *settings, struct slice name, st
                           bool *is_known)
 {
     const struct setting *setting = find(name);
-    *is_known = setting != NULL;
+    size_t word = find_word(name);
+    *is_known = setting != NULL || word < SETTING_WORD_COUNT;
+    if (setting == NULL && *is_known)
+        return slice_from_cstr(settings->words[word][0] != 0 ? settings->words[word]
+                                                             : words[word].initial);
     return setting == NULL ? SLICE("") : setting->show(settings, arena);
+}
+
+static enum err reset_all(struct settings *settings, const struct settings *initial)
+{
+    if (initial != NULL)
+        *settings = *initial;
+    return OK;
+}
+
+enum err setting_run(struct settings *settings, const struct settings *initial,
+                     const struct command *command, struct error *error)
+{
+    struct arena scratch;
+    if (command->is_reset && slice_equal_ignore_case(command->setting, SLICE("all")))
+        return reset_all(settings, initial);
+    if (!command->is_reset)
+        return command->is_characteristics && command->value.size == 0
+                   ? OK /* only an isolation level: there is one */
+                   : setting_set(settings, command->setting, command->value, error);
+    if (setting_find(command->setting) == NULL)
+        return error_set(error, ERR_INPUT, "42704", "unrecognized configuration parameter \"%.*s\"",
+                         SLICE_ARGS(command->setting));
+    if (initial == NULL)
+        return OK;
+    bool is_known;
+    arena_init(&scratch);
+    struct slice value = setting_show(initial, command->setting, &scratch, &is_known);
+    enum err err = setting_set(settings, command->setting, value, error);
+    arena_deinit(&scratch);
+    return err;
 }

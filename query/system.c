@@ -201,8 +201,10 @@ static void add_query(void *context, const struct query_entry *entry)
     provider_float(scan, 6, (double)(clock_monotonic_us() - entry->started_us) / 1e3);
     provider_int(scan, 7, (int64_t)rows_scanned);
     provider_int(scan, 8, (int64_t)used);
-    provider_float(scan, 9,
-                   (double)(clock_cpu_of_thread_us(entry->cpu_clock) - entry->cpu_begin_us) / 1e3);
+    int64_t cpu_us = entry->cpu_used_us;
+    if (entry->cpu_clock != 0)
+        cpu_us += clock_cpu_of_thread_us(entry->cpu_clock) - entry->cpu_begin_us;
+    provider_float(scan, 9, (double)cpu_us / 1e3);
     provider_int(scan, 10, (int64_t)spilled);
 }
 

@@ -260,6 +260,57 @@ static enum err bind_insert(struct binder *b, struct ast_statement *ast)
     return OK;
 }
 
+/* Over HTTP each request stands alone. */
+static enum err refuse_session(struct binder *b, const struct session_command *session)
+{
+    static const char *const names[] = {
+        [SESSION_BEGIN] = "a transaction statement (BEGIN, COMMIT …)",
+        [SESSION_COMMIT] = "a transaction statement (BEGIN, COMMIT …)",
+        [SESSION_ROLLBACK] = "a transaction statement (BEGIN, COMMIT …)",
+        [SESSION_SAVEPOINT] = "a transaction statement (BEGIN, COMMIT …)",
+        [SESSION_RELEASE] = "a transaction statement (BEGIN, COMMIT …)",
+        [SESSION_ROLLBACK_TO] = "a transaction statement (BEGIN, COMMIT …)",
+        [SESSION_PREPARE] = "PREPARE",
+        [SESSION_EXECUTE] = "EXECUTE",
+        [SESSION_DEALLOCATE] = "DEALLOCATE",
+        [SESSION_DISCARD] = "DISCARD",
+        [SESSION_DECLARE] = "DECLARE CURSOR",
+        [SESSION_FETCH] = "FETCH",
+        [SESSION_MOVE] = "MOVE",
+        [SESSION_CLOSE] = "CLOSE",
+    };
+    enum err result = bind_unsupported(b, 0, names[session->action]);
+    if (session->action == SESSION_PREPARE || session->action == SESSION_EXECUTE)
+        error_hint(b->error, "There is no session to keep it: write $1 in the query and send its "
+                             "values as params; the plan is kept.");
+    return result;
+}
+
+static const char *session_tag(const struct session_command *session)
+{
+    static const char *const tags[] = {
+        [SESSION_BEGIN] = "BEGIN",
+        [SESSION_COMMIT] = "COMMIT",
+        [SESSION_ROLLBACK] = "ROLLBACK",
+        [SESSION_SAVEPOINT] = "SAVEPOINT",
+        [SESSION_RELEASE] = "RELEASE",
+        [SESSION_ROLLBACK_TO] = "ROLLBACK",
+        [SESSION_PREPARE] = "PREPARE",
+        [SESSION_EXECUTE] = "EXECUTE",
+        [SESSION_DEALLOCATE] = "DEALLOCATE",
+        [SESSION_DISCARD] = "DISCARD ALL",
+        [SESSION_DECLARE] = "DECLARE CURSOR",
+        [SESSION_FETCH] = "FETCH",
+        [SESSION_MOVE] = "MOVE",
+        [SESSION_CLOSE] = "CLOSE CURSOR",
+    };
+    if (session->name.size == 0 && session->action == SESSION_DEALLOCATE)
+        return "DEALLOCATE ALL";
+    if (session->name.size == 0 && session->action == SESSION_CLOSE)
+        return "CLOSE CURSOR ALL";
+    return tags[session->action];
+}
+
 enum err bind_command(struct binder *b, struct ast_statement *ast)
 {
     static const char *const tags[] = {[COMMAND_CREATE_TABLE] = "CREATE TABLE",
@@ -272,6 +323,7 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
                                        [COMMAND_INSERT] = "INSERT",
                                        [COMMAND_COMMENT] = "COMMENT",
                                        [COMMAND_SET] = "SET",
+                                       [COMMAND_SESSION] = NULL,
                                        [COMMAND_CHECKPOINT] = "CHECKPOINT",
                                        [COMMAND_CREATE_SUBSCRIPTION] = "CREATE SUBSCRIPTION",
                                        [COMMAND_ALTER_SUBSCRIPTION] = "ALTER SUBSCRIPTION",
@@ -284,6 +336,8 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
         b->statement->command_tag = "ALTER VIEW";
     if (ast->command->kind == COMMAND_SET && ast->command->is_reset)
         b->statement->command_tag = "RESET";
+    if (ast->command->kind == COMMAND_SESSION)
+        b->statement->command_tag = session_tag(&ast->command->session);
     switch (ast->command->kind) {
     case COMMAND_CREATE_TABLE:
         return bind_create(b, ast);
@@ -293,6 +347,12 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
         return bind_insert(b, ast);
     case COMMAND_CREATE_VIEW:
         return bind_create_view(b, ast);
+    case COMMAND_SESSION:
+        return b->context->has_session ? OK : refuse_session(b, &ast->command->session);
+    case COMMAND_SET:
+        return b->context->has_session || !ast->command->is_characteristics
+                   ? OK
+                   : bind_unsupported(b, 0, "this form of SET");
     default:
         return OK;
     }

@@ -16,7 +16,8 @@ enum command_kind {
     COMMAND_TRUNCATE,
     COMMAND_INSERT,
     COMMAND_COMMENT,
-    COMMAND_SET, /* SET, RESET over HTTP: checked, ends with the request */
+    COMMAND_SET, /* SET, RESET: over HTTP checked, and ends with the request */
+    COMMAND_SESSION, /* `session`: what only a session knows */
     COMMAND_CHECKPOINT,
     COMMAND_CREATE_SUBSCRIPTION,
     COMMAND_ALTER_SUBSCRIPTION,
@@ -30,6 +31,35 @@ enum alter_subscription {
     SUBSCRIPTION_DISABLE,
     SUBSCRIPTION_SET,       /* options */
     SUBSCRIPTION_CONNECTION /* connection */
+};
+
+/* Statements about the session's own transaction, prepared statements and cursors. */
+enum session_action {
+    SESSION_BEGIN, /* and START TRANSACTION */
+    SESSION_COMMIT,
+    SESSION_ROLLBACK,
+    SESSION_SAVEPOINT,
+    SESSION_RELEASE,
+    SESSION_ROLLBACK_TO,
+    SESSION_PREPARE, /* text: the statement */
+    SESSION_EXECUTE, /* text: the arguments, between the parentheses */
+    SESSION_DEALLOCATE,
+    SESSION_DISCARD,
+    SESSION_DECLARE, /* text: the query */
+    SESSION_FETCH,
+    SESSION_MOVE,
+    SESSION_CLOSE
+};
+
+struct session_command {
+    enum session_action action;
+    struct slice name; /* empty: ALL */
+    struct slice text;
+    size_t type_count; /* PREPARE's */
+    struct type *types;
+    int64_t count; /* FETCH, MOVE: rows; INT64_MAX: all */
+    bool is_hold, is_chain;
+    bool is_read_only, is_read_write; /* BEGIN */
 };
 
 struct command_option { /* WITH (name = 'value') */
@@ -79,7 +109,9 @@ struct command {
     struct slice comment_column; /* COMMENT ON COLUMN; empty: on the table */
     struct slice comment;        /* empty: IS NULL */
     struct slice setting, value; /* SET; value empty with is_reset */
-    bool is_reset;
+    bool is_reset, is_local;
+    bool is_characteristics; /* SET SESSION CHARACTERISTICS, SET TRANSACTION: value is its mode */
+    struct session_command session;
     struct slice subscription, connection,
         topic; /* …_SUBSCRIPTION; `options` are its WITH or SET */
     enum alter_subscription alter_subscription;

@@ -80,6 +80,9 @@ MUST_CHECK enum err convert_statement(struct converter *c, const struct json_val
 /* A RangeVar of schema public; 42622, 42501, 3F000. */
 MUST_CHECK enum err convert_relation(struct converter *c, const struct json_value *relation,
                                      struct slice *name, int32_t *position);
+/* query/sql/convert_session.c: SET, BEGIN, PREPARE, DECLARE …; *is_known false: none of these. */
+MUST_CHECK enum err convert_session(struct converter *c, struct tree_node node, bool *is_known,
+                                    struct ast_statement *out);
 /* query/sql/convert_index.c */
 MUST_CHECK enum err convert_create_index(struct converter *c, const struct json_value *fields,
                                          struct ast_statement *out);

@@ -429,39 +429,6 @@ static enum err convert_insert(struct converter *c, const struct json_value *fie
     return result != OK || with == NULL ? result : convert_outer_with(c, with, out->select);
 }
 
-static enum err convert_set(struct converter *c, const struct json_value *fields,
-                            struct ast_statement *out)
-{
-    struct command *command = out->command;
-    command->kind = COMMAND_SET;
-    command->setting = arena_copy(c->arena, tree_text(fields, "name"));
-    struct slice kind = tree_text(fields, "kind");
-    command->is_reset = !slice_equal(kind, SLICE("VAR_SET_VALUE"));
-    if (slice_equal(kind, SLICE("VAR_RESET_ALL")))
-        command->setting = SLICE("all");
-    else if (slice_equal(kind, SLICE("VAR_SET_MULTI")) ||
-             slice_equal(kind, SLICE("VAR_SET_CURRENT")))
-        return convert_unsupported(c, 0, "this form of SET");
-    struct writer value;
-    writer_init(&value);
-    const struct json_value *arguments = tree_get(fields, "args");
-    enum err result = OK;
-    for (const struct json_value *item = arguments == NULL ? NULL : arguments->child;
-         item != NULL && result == OK; item = item->next) {
-        struct ast_node *node;
-        result = convert_expr(c, item, &node);
-        if (result == OK && node->kind != AST_STRING && node->kind != AST_NUMBER)
-            result = convert_unsupported(c, node->position, "this value of a setting");
-        if (result == OK) {
-            writer_cstr(&value, value.size > 0 ? ", " : "");
-            writer_slice(&value, node->text);
-        }
-    }
-    command->value = arena_copy(c->arena, writer_as_slice(&value));
-    writer_deinit(&value);
-    return result;
-}
-
 static enum err convert_explain(struct converter *c, const struct json_value *fields,
                                 struct ast_statement *out)
 {
@@ -527,7 +494,6 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
         const char *type, *name;
     } names[] = {{"DeleteStmt", "DELETE"},
                  {"UpdateStmt", "UPDATE"},
-                 {"TransactionStmt", "a transaction statement (BEGIN, COMMIT …)"},
                  {"MergeStmt", "MERGE"},
                  {"CreateRoleStmt", "CREATE ROLE"},
                  {"AlterRoleStmt", "ALTER ROLE"},
@@ -542,17 +508,11 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
                  {"CreateExtensionStmt", "CREATE EXTENSION"},
                  {"CreateEnumStmt", "CREATE TYPE"},
                  {"CreateDomainStmt", "CREATE DOMAIN"},
-                 {"PrepareStmt", "PREPARE"},
-                 {"ExecuteStmt", "EXECUTE"},
-                 {"DeallocateStmt", "DEALLOCATE"},
-                 {"DeclareCursorStmt", "DECLARE CURSOR"},
-                 {"FetchStmt", "FETCH"},
                  {"ListenStmt", "LISTEN"},
                  {"NotifyStmt", "NOTIFY"},
                  {"VacuumStmt", "VACUUM and ANALYZE"},
                  {"LockStmt", "LOCK"},
                  {"DoStmt", "DO"},
-                 {"DiscardStmt", "DISCARD"},
                  {"ReindexStmt", "REINDEX"},
                  {"ClusterStmt", "CLUSTER"},
                  {"RefreshMatViewStmt", "REFRESH MATERIALIZED VIEW"},
@@ -563,11 +523,7 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
     for (size_t index = 0; index < array_count(names); index++) {
         if (!tree_is(&node, names[index].type))
             continue;
-        enum err result = convert_unsupported(c, 0, "%s", names[index].name);
-        if (tree_is(&node, "PrepareStmt") || tree_is(&node, "ExecuteStmt"))
-            error_hint(c->error, "There is no session to keep it: write $1 in the query and send "
-                                 "its values as params; the plan is kept.");
-        return result;
+        return convert_unsupported(c, 0, "%s", names[index].name);
     }
     return convert_unsupported(c, 0, "this statement (%.*s)", SLICE_ARGS(node.type));
 }
@@ -589,7 +545,6 @@ enum err convert_statement(struct converter *c, const struct json_value *wrapped
                     {"CommentStmt", convert_comment},
                     {"InsertStmt", convert_insert},
                     {"ViewStmt", convert_create_view},
-                    {"VariableSetStmt", convert_set},
                     {"ExplainStmt", convert_explain},
                     {"CopyStmt", convert_copy},
                     {"CreateSubscriptionStmt", convert_create_subscription},
@@ -615,5 +570,7 @@ enum err convert_statement(struct converter *c, const struct json_value *wrapped
     for (size_t index = 0; index < array_count(commands); index++)
         if (tree_is(&node, commands[index].type))
             return commands[index].convert(c, node.fields, out);
-    return refuse_statement(c, node);
+    bool is_known = false;
+    enum err result = convert_session(c, node, &is_known, out);
+    return is_known ? result : refuse_statement(c, node);
 }

@@ -33,6 +33,7 @@ struct sql_context {
      * constants. Else NULL. */
     const struct value *parameter_values;
     size_t parameter_value_count, numbered_value_count;
+    bool has_session; /* BEGIN, PREPARE, DECLARE … have somewhere to be kept */
 };
 
 /* One statement. 42601 (syntax, position in characters, hints for other dialects' words),

@@ -184,7 +184,8 @@ enum err api_command(void *context, const struct command *command, const struct 
         return ingest_drop_views(app->ingest, command->tables, command->table_count,
                                  command->if_exists, &out->position, error);
     case COMMAND_SET:
-        return OK; /* checked by query; over HTTP it ends with the request */
+    case COMMAND_SESSION:
+        return OK; /* the query engine's own */
     case COMMAND_INSERT:
         if (refuse_low_disk(app, error) != OK) {
             return ERR_SPACE;

@@ -318,7 +318,7 @@ static void test_limits(void **state)
     request.text = SLICE("SELECT cardinality(string_to_array(repeat('a', n), ',')) AS c FROM "
                          "(VALUES (100000)) v (n)");
     expect(&f, &request, "c\r\n1\r\n");
-    const struct query_setting unknown[] = {{SLICE("work_mem"), SLICE("1MB")}};
+    const struct query_setting unknown[] = {{SLICE("no_such_setting"), SLICE("1MB")}};
     request.settings = unknown;
     expect_error(&f, &request, "42704");
     teardown(&f);

@@ -1,0 +1,62 @@
+/* One statement under way: planned over a snapshot, registered, its rows asked for batch by batch.
+ *
+ * query.c makes whole answers of it (HTTP), query/session/ keeps it open between pieces of a result
+ * (the PostgreSQL protocol). Called inside worker jobs; one at a time, but not always on the same
+ * thread: run_resume() and run_pause() stand around each stay. Internal to query. */
+#ifndef FRESHET_QUERY_RUN_H
+#define FRESHET_QUERY_RUN_H
+
+#include "query/engine.h"
+#include "query/setting.h"
+
+/* Where rows go, batch by batch. */
+struct query_sink {
+    void *context;
+    enum err (*rows)(void *context, const struct batch *batch, struct error *error);
+};
+
+struct run {
+    struct query_engine *engine;
+    const struct query_request *request; /* outlives it */
+    struct settings settings;
+    struct query_entry entry;
+    struct arena arena;
+    int64_t deadline_us;
+    struct statement *statement;
+    struct statement *typed; /* by which `bound` was read, if it is not `statement`; else NULL */
+    struct value *bound;     /* of its parameters */
+    struct snapshot *snapshot;
+    struct completeness completeness;
+    struct exec exec;
+    struct exec_node *node; /* of the plan, from run_open() on */
+    size_t plan_charged;
+    bool is_registered, is_planned;
+};
+
+/* The engine's settings before a request's own. */
+struct settings run_default_settings(const struct query_engine *engine);
+/* Fills *run and registers it: from here on it can be cancelled. `base` NULL: the defaults. On
+ * failure run_end() is due all the same. */
+MUST_CHECK enum err run_begin(struct run *run, struct query_engine *engine,
+                              const struct query_request *request, const struct settings *base,
+                              struct error *error);
+/* The statement, its parameters' values and the snapshot; ready for run_open(). */
+MUST_CHECK enum err run_plan(struct run *run, struct error *error);
+/* Opens the plan: rows come by exec_next(run->node). */
+MUST_CHECK enum err run_open(struct run *run, struct error *error);
+MUST_CHECK enum err run_next(struct run *run, struct batch *out, struct error *error);
+/* What a statement's rows look like, how many columns; of EXPLAIN, `line` says it. */
+size_t run_columns(const struct statement *statement, struct plan_column *line,
+                   const struct plan_column **out);
+/* EXPLAIN: its lines, a row each; with ANALYZE the plan is run before. */
+MUST_CHECK enum err run_explain(struct run *run, const struct query_sink *sink,
+                                struct error *error);
+/* A statement of kind STATEMENT_COMMAND but SET: carried out. */
+MUST_CHECK enum err run_command(struct run *run, struct command_answer *out, struct error *error);
+/* Between two stays in worker jobs; the time of the statement runs anew from run_resume(). */
+void run_pause(struct run *run);
+void run_resume(struct run *run);
+/* Unregisters, counts the outcome, frees and releases all it holds. */
+void run_end(struct run *run, enum err result, const struct error *error);
+
+#endif
