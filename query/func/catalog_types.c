@@ -2,6 +2,8 @@
  * are written. */
 #include "query/func/catalog.h"
 
+#include "storage/column/binary_form.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -151,16 +153,7 @@ const struct catalog_type *catalog_type_by_name(struct slice name)
 
 int64_t catalog_type_oid(enum type_id type)
 {
-    static const uint16_t oids[TYPE_COUNT] = {
-        [TYPE_UNKNOWN] = 705,     [TYPE_BOOL] = 16,          [TYPE_INT2] = 21,
-        [TYPE_INT4] = 23,         [TYPE_INT8] = 20,          [TYPE_FLOAT4] = 700,
-        [TYPE_FLOAT8] = 701,      [TYPE_NUMERIC] = 1700,     [TYPE_TEXT] = 25,
-        [TYPE_VARCHAR] = 1043,    [TYPE_TIMESTAMPTZ] = 1184, [TYPE_TIMESTAMP] = 1114,
-        [TYPE_DATE] = 1082,       [TYPE_INTERVAL] = 1186,    [TYPE_UUID] = 2950,
-        [TYPE_BYTEA] = 17,        [TYPE_JSONB] = 3802,       [TYPE_JSON] = 114,
-        [TYPE_TEXT_ARRAY] = 1009, [TYPE_INT8_ARRAY] = 1016,
-    };
-    return type < TYPE_COUNT ? oids[type] : 705;
+    return type_oid(type);
 }
 
 int64_t catalog_type_modifier(struct type type)

@@ -58,6 +58,21 @@ int64_t reader_i64(struct reader *reader)
     return (int64_t)reader_u64(reader);
 }
 
+uint16_t reader_be16(struct reader *reader)
+{
+    return __builtin_bswap16(reader_u16(reader));
+}
+
+uint32_t reader_be32(struct reader *reader)
+{
+    return __builtin_bswap32(reader_u32(reader));
+}
+
+uint64_t reader_be64(struct reader *reader)
+{
+    return __builtin_bswap64(reader_u64(reader));
+}
+
 uint64_t reader_varint(struct reader *reader)
 {
     uint64_t value = 0;
@@ -180,6 +195,21 @@ void writer_i64(struct writer *writer, int64_t value)
     writer_bytes(writer, &value, sizeof(value));
 }
 
+void writer_be16(struct writer *writer, uint16_t value)
+{
+    writer_u16(writer, __builtin_bswap16(value));
+}
+
+void writer_be32(struct writer *writer, uint32_t value)
+{
+    writer_u32(writer, __builtin_bswap32(value));
+}
+
+void writer_be64(struct writer *writer, uint64_t value)
+{
+    writer_u64(writer, __builtin_bswap64(value));
+}
+
 void writer_varint(struct writer *writer, uint64_t value)
 {
     while (value >= 0x80) {
@@ -228,4 +258,9 @@ void writer_patch_u32(struct writer *writer, size_t offset, uint32_t value)
         return;
     assert(offset + sizeof(value) <= writer->size);
     memcpy(writer->data + offset, &value, sizeof(value));
+}
+
+void writer_patch_be32(struct writer *writer, size_t offset, uint32_t value)
+{
+    writer_patch_u32(writer, offset, __builtin_bswap32(value));
 }

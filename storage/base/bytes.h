@@ -28,6 +28,10 @@ uint16_t reader_u16(struct reader *reader);
 uint32_t reader_u32(struct reader *reader);
 uint64_t reader_u64(struct reader *reader);
 int64_t reader_i64(struct reader *reader);
+/* Network byte order: PostgreSQL's protocol and formats. */
+uint16_t reader_be16(struct reader *reader);
+uint32_t reader_be32(struct reader *reader);
+uint64_t reader_be64(struct reader *reader);
 /* LEB128, at most 10 bytes. */
 uint64_t reader_varint(struct reader *reader);
 /* `size` bytes borrowed from the input; empty with data NULL on failure. */
@@ -62,6 +66,9 @@ void writer_u16(struct writer *writer, uint16_t value);
 void writer_u32(struct writer *writer, uint32_t value);
 void writer_u64(struct writer *writer, uint64_t value);
 void writer_i64(struct writer *writer, int64_t value);
+void writer_be16(struct writer *writer, uint16_t value);
+void writer_be32(struct writer *writer, uint32_t value);
+void writer_be64(struct writer *writer, uint64_t value);
 void writer_varint(struct writer *writer, uint64_t value);
 void writer_bytes(struct writer *writer, const void *data, size_t size);
 void writer_slice(struct writer *writer, struct slice s);  /* bytes only */
@@ -70,6 +77,7 @@ void writer_cstr(struct writer *writer, const char *text); /* bytes only */
 void writer_printf(struct writer *writer, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Overwrites 4 bytes at `offset`: lengths that are known late. */
 void writer_patch_u32(struct writer *writer, size_t offset, uint32_t value);
+void writer_patch_be32(struct writer *writer, size_t offset, uint32_t value);
 
 static inline struct slice writer_as_slice(const struct writer *writer)
 {
