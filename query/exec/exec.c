@@ -22,6 +22,7 @@
 /* Of an arena's blocks. */
 #define ARENA_STEP_MIN ((size_t)4 << 10)
 #define ARENA_STEP_MAX ((size_t)1 << 20)
+#define ARRAY_LARGE ((size_t)8 << 20)
 
 static const struct exec_operator *const operators[] = {
     [PLAN_LOOKUP] = &exec_lookup_operator,     [PLAN_SCAN] = &exec_scan_operator,
@@ -68,9 +69,10 @@ size_t exec_memory_step(const struct exec_memory *memory)
     return total < ARENA_STEP_MAX ? total : ARENA_STEP_MAX;
 }
 
-static size_t next_capacity(size_t capacity, size_t needed)
+/* Large arrays are moved by their pages, so they need not double. */
+static size_t next_capacity(size_t capacity, size_t needed, size_t element_size)
 {
-    size_t next = capacity * 2;
+    size_t next = capacity + (capacity * element_size < ARRAY_LARGE ? capacity : capacity / 4);
     if (next < needed)
         next = needed;
     return next < 64 ? 64 : next;
@@ -78,7 +80,9 @@ static size_t next_capacity(size_t capacity, size_t needed)
 
 size_t exec_memory_growth(size_t capacity, size_t needed, size_t element_size)
 {
-    return needed <= capacity ? 0 : (next_capacity(capacity, needed) - capacity) * element_size;
+    return needed <= capacity
+               ? 0
+               : (next_capacity(capacity, needed, element_size) - capacity) * element_size;
 }
 
 enum err exec_memory_grow(struct exec_memory *memory, void **array, size_t *capacity, size_t needed,
@@ -86,7 +90,7 @@ enum err exec_memory_grow(struct exec_memory *memory, void **array, size_t *capa
 {
     if (needed <= *capacity)
         return OK;
-    size_t next = next_capacity(*capacity, needed);
+    size_t next = next_capacity(*capacity, needed, element_size);
     enum err err = budget_charge(memory->budget, (next - *capacity) * element_size, error);
     if (err != OK)
         return err;

@@ -5,10 +5,10 @@
  * Aggregates are updated a batch at a time. Where all keys are constant over a batch (a time bucket
  * over rows in time order) there is one number, and the aggregates' loops for totals run. FILTER
  * narrows the rows by a selection before the arguments are evaluated, so rows it leaves out cannot
- * raise. DISTINCT numbers the (group, arguments) pairs and passes on only rows that made a new
- * number. Without keys there is one state from the start, and one row out even if no row came in;
- * DISTINCT and GROUP BY without rows give none. Groups come out in order of first sight. Without
- * keys, right above a scan, some aggregates are told of whole morsels instead (digest.c).
+ * raise. DISTINCT passes on only rows whose (group, arguments) were not seen before (distinct.c).
+ * Without keys there is one state from the start, and one row out even if no row came in; DISTINCT
+ * and GROUP BY without rows give none. Groups come out in order of first sight. Without keys, right
+ * above a scan, some aggregates are told of whole morsels instead (digest.c).
  *
  * Tables and states are one tier; there are further ones where groups do not fit the query's
  * memory and rows are put aside (group_spill.c). */
@@ -56,9 +56,8 @@ static struct group_rest *open_rests(struct exec_node *node, struct group_tier *
             types[i] = call->arguments[i]->type;
         if (call->order_by != NULL)
             types[call->argument_count] = call->order_by->type;
-        tuple_table_init(&rests[a].values, types,
-                         group->calls[a].argument_count - call->order_count, &tier->memory);
-        pair_table_init(&rests[a].seen, &tier->memory);
+        distinct_init(&rests[a].distinct, types, group->calls[a].argument_count - call->order_count,
+                      &tier->memory);
     }
     return rests;
 }
@@ -67,10 +66,8 @@ static void close_rests(struct group *group, struct group_rest *rests)
 {
     for (size_t a = 0; rests != NULL && a < group->call_count; a++) {
         ordered_destroy(rests[a].ordered);
-        if (!group->calls[a].call->is_distinct)
-            continue;
-        tuple_table_deinit(&rests[a].values);
-        pair_table_deinit(&rests[a].seen);
+        if (group->calls[a].call->is_distinct)
+            distinct_deinit(&rests[a].distinct);
     }
     memory_free(rests);
 }
@@ -179,60 +176,28 @@ static enum err group_open(struct exec_node *node, struct error *error)
 
 /* --- rows in --- */
 
-/* DISTINCT: of the rows of the selection those whose (group, arguments) `rest` has not seen before
- * (is_insert: it has now), into `fresh`. */
-static enum err keep_unseen(struct group_rest *rest, const struct column *arguments,
-                            const struct group_rows *rows, bool is_insert, uint32_t *fresh,
-                            size_t *fresh_count, struct error *error)
-{
-    uint32_t ids[VECTOR_ROWS_MAX];
-    uint32_t next = rest->values.count;
-    enum err err = tuple_table_ids(&rest->values, arguments, rows->selection, rows->count,
-                                   is_insert, ids, error);
-    if (err == OK && rows->group != NULL) {
-        struct pair_input input = {
-            .left = rows->group,
-            .right = ids,
-            .left_count = rows->group_count,
-            .right_count = rest->values.count,
-            .selection = rows->selection,
-            .count = rows->count,
-            .is_insert = is_insert,
-        };
-        next = rest->seen.count;
-        err = pair_table_ids(&rest->seen, &input, ids, error);
-    }
-    *fresh_count = 0;
-    for (size_t i = 0; err == OK && i < rows->count; i++) {
-        uint32_t row = rows->selection != NULL ? rows->selection[i] : (uint32_t)i;
-        if (ids[row] == (is_insert ? next : KEY_NONE)) {
-            fresh[(*fresh_count)++] = row;
-            next++;
-        }
-    }
-    return err;
-}
-
-/* What a closed tier above has seen of its groups is asked first. */
+/* Of the rows those whose (group, arguments) were not seen before. What a closed tier above has
+ * seen of its groups is asked first. */
 static enum err keep_distinct(const struct group_target *target, size_t index,
                               const struct column *arguments, struct group_rows *rows,
                               uint32_t *fresh, struct error *error)
 {
-    uint32_t unseen[VECTOR_ROWS_MAX];
+    struct distinct_rows asked = {.group = rows->group,
+                                  .group_count = rows->group_count,
+                                  .selection = rows->selection,
+                                  .count = rows->count};
     enum err err = OK;
     if (target->owner != target->tier) {
-        size_t count = 0;
-        err =
-            keep_unseen(&target->owner->own[index], arguments, rows, false, unseen, &count, error);
-        rows->selection = unseen;
-        rows->count = count;
+        err = distinct_keep(&target->owner->own[index].distinct, arguments, &asked, fresh,
+                            &asked.count, error);
+        asked.selection = fresh;
     }
-    size_t count = 0;
-    if (err == OK && rows->count != 0)
-        err = keep_unseen(&target->rest[index], arguments, rows, true, fresh, &count, error);
+    asked.is_insert = true;
+    rows->count = 0;
     rows->selection = fresh;
-    rows->count = count;
-    return err;
+    return err == OK && asked.count != 0 ? distinct_keep(&target->rest[index].distinct, arguments,
+                                                         &asked, fresh, &rows->count, error)
+                                         : err;
 }
 
 static enum err update_call(struct exec_node *node, const struct group_target *target, size_t index,

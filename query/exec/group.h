@@ -2,7 +2,7 @@
 #ifndef FRESHET_QUERY_EXEC_GROUP_H
 #define FRESHET_QUERY_EXEC_GROUP_H
 
-#include "query/exec/keys.h"
+#include "query/exec/distinct.h"
 #include "query/exec/ordered.h"
 #include "query/exec/spill.h"
 #include "query/func/aggregate.h"
@@ -21,8 +21,7 @@ struct group_call {
 
 /* What a call keeps beside its states. */
 struct group_rest {
-    struct tuple_table values; /* DISTINCT */
-    struct pair_table seen;
+    struct distinct distinct;
     struct ordered *ordered; /* ORDER BY in the call; NULL: rows go on as they come */
 };
 

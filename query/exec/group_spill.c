@@ -55,8 +55,7 @@ static size_t rest_need(const struct group *group, const struct group_rest *rest
         if (rests[i].ordered != NULL)
             bytes += ordered_need(rests[i].ordered);
         if (group->calls[i].call->is_distinct)
-            bytes += tuple_table_growth(&rests[i].values, rows) +
-                     pair_table_growth(&rests[i].seen, rows);
+            bytes += distinct_growth(&rests[i].distinct, rows);
     }
     return bytes;
 }

@@ -68,9 +68,7 @@ void tuple_hashes(const struct column *columns, size_t column_count, const uint3
 /* The new entries are there beside the old ones for a moment. */
 static size_t map_growth(const struct id_map *map, size_t extra)
 {
-    size_t capacity = map->capacity == 0 ? 64 : map->capacity;
-    while (capacity < (map->count + extra) * 2)
-        capacity *= 2;
+    size_t capacity = key_places(map->capacity, map->count + extra, MAP_LOAD);
     return capacity == map->capacity ? 0 : capacity * sizeof(*map->entries);
 }
 
@@ -88,13 +86,11 @@ static size_t column_growth(const struct key_table *table, size_t extra)
                                           sizeof(*table->direct));
     }
     bytes += exec_memory_growth(table->bytes_capacity, needed, sizeof(*table->bytes));
-    size_t capacity = table->text_capacity == 0 ? 64 : table->text_capacity;
-    while (capacity < (table->count + extra) * 2)
-        capacity *= 2;
+    size_t capacity = key_places(table->text_capacity, table->count + extra, KEY_LOAD);
     return bytes + (capacity == table->text_capacity ? 0 : capacity * sizeof(*table->text_entries));
 }
 
-size_t pair_table_growth(const struct pair_table *table, size_t extra)
+static size_t pair_growth(const struct pair_table *table, size_t extra)
 {
     return exec_memory_growth(table->pairs_capacity, table->count + extra, sizeof(*table->pairs)) +
            (table->is_hashed ? map_growth(&table->map, extra)
@@ -108,6 +104,6 @@ size_t tuple_table_growth(const struct tuple_table *table, size_t extra)
     for (size_t c = 0; c < table->column_count; c++)
         bytes += column_growth(&table->columns[c], extra);
     for (size_t c = 1; c < table->column_count; c++)
-        bytes += pair_table_growth(&table->pairs[c], extra);
+        bytes += pair_growth(&table->pairs[c], extra);
     return bytes;
 }

@@ -164,7 +164,8 @@ static enum err leave_direct(struct key_table *table, size_t extra, struct error
 static enum err reserve_words(struct key_table *table, const struct key_rows *rows,
                               struct error *error)
 {
-    bool is_full = (table->map.count + rows->count) * 2 > table->map.capacity;
+    bool is_full = key_places(table->map.capacity, table->map.count + rows->count, MAP_LOAD) !=
+                   table->map.capacity;
     if (table->direct == NULL && is_full && table->count >= DIRECT_MIN && !table->is_far &&
         table->physical == PHYSICAL_INT) {
         enum err err = cover(table, INT64_MAX, INT64_MIN, &is_full, error);
@@ -310,10 +311,7 @@ static const struct slice *key_bytes(const struct key_table *table)
 
 static enum err reserve_texts(struct key_table *table, size_t extra, struct error *error)
 {
-    size_t needed = ((size_t)table->count + extra) * 2;
-    size_t capacity = table->text_capacity == 0 ? 64 : table->text_capacity;
-    while (capacity < needed)
-        capacity *= 2;
+    size_t capacity = key_places(table->text_capacity, (size_t)table->count + extra, KEY_LOAD);
     if (capacity == table->text_capacity)
         return OK;
     enum err err =

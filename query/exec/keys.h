@@ -7,6 +7,18 @@
 
 #define KEY_NONE UINT32_MAX
 
+/* Places of a table by hash for so many keys: a power of two of which at most `eighths` of eight
+ * are taken, and no fewer than there are. */
+#define KEY_LOAD 5 /* small entries */
+#define MAP_LOAD 4
+static inline size_t key_places(size_t capacity, size_t count, size_t eighths)
+{
+    size_t places = capacity == 0 ? 64 : capacity;
+    while (count > places / 8 * eighths)
+        places *= 2;
+    return places;
+}
+
 /* u64 -> u32, linear probing. */
 struct id_entry {
     uint64_t key;
@@ -111,7 +123,6 @@ void tuple_hashes(const struct column *columns, size_t column_count, const uint3
                   size_t count, uint64_t *hashes);
 /* key_hash.c: bytes that so many new combinations may take at most, texts aside. */
 size_t tuple_table_growth(const struct tuple_table *table, size_t extra);
-size_t pair_table_growth(const struct pair_table *table, size_t extra);
 /* Bytes that are equal where the values of a numeric or an interval are. `buffer` has 32. */
 struct slice key_canonical(const struct column *column, size_t row, char *buffer);
 /* The key columns of the combinations first … first + count - 1, in the arena (texts stay in the

@@ -43,8 +43,8 @@ void exec_memory_init(struct exec_memory *memory, struct budget *budget);
 void exec_memory_deinit(struct exec_memory *memory); /* gives back what the arena was charged for */
 /* Charges what the arena has grown by since the last call. */
 MUST_CHECK enum err exec_memory_settle(struct exec_memory *memory, struct error *error);
-/* Makes room for `needed` elements in a malloc'ed array (at least doubling), charged before it is
- * taken. */
+/* Makes room for `needed` elements in a malloc'ed array (growing by a share of itself), charged
+ * before it is taken. */
 MUST_CHECK enum err exec_memory_grow(struct exec_memory *memory, void **array, size_t *capacity,
                                      size_t needed, size_t element_size, struct error *error);
 /* What that would charge. */

@@ -14,9 +14,7 @@
 enum err id_map_reserve(struct id_map *map, size_t extra, struct exec_memory *memory,
                         struct error *error)
 {
-    size_t needed = (map->count + extra) * 2, capacity = map->capacity == 0 ? 64 : map->capacity;
-    while (capacity < needed)
-        capacity *= 2;
+    size_t capacity = key_places(map->capacity, map->count + extra, MAP_LOAD);
     if (capacity == map->capacity)
         return OK;
     enum err err = budget_charge(memory->budget, capacity * sizeof(*map->entries), error);

@@ -1,0 +1,343 @@
+/* What DISTINCT in an aggregate's call has seen.
+ *
+ *   arguments ── keys.c ──▶ number of the value ─┐
+ *   number of the group ─────────────────────────┴▶ seen before?
+ *
+ * Only whether a pair was seen is asked for, never its number, so it takes far less than GROUP BY's
+ * pairs do. While there are few values and groups a pair is a bit. Where that would take more than
+ * the pairs themselves, the group that a value was first seen with stands in an array, and only the
+ * pairs of further groups are in a hash set of eight bytes each, at most five eighths full. Of
+ * values that are nearly all different (sessions by country) that set stays small, and what is
+ * written goes to the array's end: 4 bytes a value beside the value itself.
+ *
+ * Values get their numbers in the order of rows, so a number not below `known` is of a value that
+ * this very row has brought. */
+#include "query/exec/distinct.h"
+
+#include "storage/base/hash.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define BITS_MIN ((size_t)1 << 20) /* bytes of bits that are fine however few pairs there are */
+#define BITS_SHARE 32              /* … of the query's memory, where that is small */
+#define GROUP_BITS_MAX 24
+#define LEAVE_COST 4         /* an array and a set take at most so many times what the bits took */
+#define PAIR_FREE UINT64_MAX /* no pair: KEY_NONE is no number */
+
+void distinct_init(struct distinct *distinct, const struct type *types, size_t count,
+                   struct exec_memory *memory)
+{
+    *distinct = (struct distinct){.memory = memory};
+    tuple_table_init(&distinct->values, types, count, memory);
+}
+
+static void free_bits(struct distinct *distinct)
+{
+    exec_memory_release(distinct->memory, distinct->bits,
+                        distinct->bits_capacity * sizeof(*distinct->bits));
+    distinct->bits = NULL;
+    distinct->bits_capacity = distinct->word_count = 0;
+}
+
+void distinct_deinit(struct distinct *distinct)
+{
+    tuple_table_deinit(&distinct->values);
+    free_bits(distinct);
+    exec_memory_release(distinct->memory, distinct->first,
+                        distinct->first_capacity * sizeof(*distinct->first));
+    exec_memory_release(distinct->memory, distinct->others,
+                        distinct->others_capacity * sizeof(*distinct->others));
+}
+
+static uint64_t pair_of(uint32_t group, uint32_t value)
+{
+    return (uint64_t)group << 32 | value;
+}
+
+/* --- the set of pairs --- */
+
+static size_t capacity_for(const struct distinct *distinct, size_t extra)
+{
+    return key_places(distinct->others_capacity, distinct->others_count + extra, KEY_LOAD);
+}
+
+/* Where a pair is, or the free place that it would have. */
+static inline size_t place_of(const uint64_t *others, size_t capacity, uint64_t pair)
+{
+    size_t place = hash_mix(pair) & (capacity - 1);
+    while (others[place] != PAIR_FREE && others[place] != pair)
+        place = (place + 1) & (capacity - 1);
+    return place;
+}
+
+static enum err others_reserve(struct distinct *distinct, size_t extra, struct error *error)
+{
+    struct exec_memory *memory = distinct->memory;
+    size_t capacity = capacity_for(distinct, extra), none = 0;
+    uint64_t *others = NULL;
+    if (capacity == distinct->others_capacity)
+        return OK;
+    enum err err =
+        exec_memory_grow(memory, (void **)&others, &none, capacity, sizeof(*others), error);
+    if (err != OK)
+        return err;
+    assert(none == capacity);
+    memset(others, 0xFF, capacity * sizeof(*others));
+    for (size_t i = 0; i < distinct->others_capacity; i++)
+        if (distinct->others[i] != PAIR_FREE)
+            others[place_of(others, capacity, distinct->others[i])] = distinct->others[i];
+    exec_memory_release(memory, distinct->others,
+                        distinct->others_capacity * sizeof(*distinct->others));
+    distinct->others = others;
+    distinct->others_capacity = capacity;
+    return OK;
+}
+
+/* Is this pair, of a value that has a first group, a new one? */
+static inline bool add_other(struct distinct *distinct, uint64_t pair)
+{
+    size_t place = place_of(distinct->others, distinct->others_capacity, pair);
+    if (distinct->others[place] == pair)
+        return false;
+    distinct->others[place] = pair;
+    distinct->others_count++;
+    return true;
+}
+
+static bool has_other(const struct distinct *distinct, uint64_t pair)
+{
+    return distinct->others_capacity != 0 &&
+           distinct->others[place_of(distinct->others, distinct->others_capacity, pair)] == pair;
+}
+
+/* --- bits --- */
+
+static unsigned bits_for(uint32_t count)
+{
+    unsigned bits = 0;
+    while (((uint64_t)1 << bits) < count)
+        bits++;
+    return bits;
+}
+
+static size_t words_for(size_t value_count, unsigned group_bits)
+{
+    return ((value_count << group_bits) + 63) / 64;
+}
+
+static bool bit_is(const struct distinct *distinct, uint32_t group, uint32_t value)
+{
+    size_t at = (size_t)value << distinct->group_bits | group;
+    return (distinct->bits[at / 64] >> at % 64 & 1) != 0;
+}
+
+/* The next pair at or behind the place *at, whose bits are in order of values; false: the end. */
+static bool next_pair(const struct distinct *distinct, size_t *at, uint32_t *group, uint32_t *value)
+{
+    size_t word = *at / 64;
+    if (word >= distinct->word_count)
+        return false;
+    uint64_t left = distinct->bits[word] >> *at % 64 << *at % 64;
+    while (left == 0 && ++word < distinct->word_count)
+        left = distinct->bits[word];
+    if (left == 0)
+        return false;
+    size_t found = word * 64 + (size_t)__builtin_ctzll(left);
+    *group = (uint32_t)(found & (((size_t)1 << distinct->group_bits) - 1));
+    *value = (uint32_t)(found >> distinct->group_bits);
+    *at = found + 1;
+    return true;
+}
+
+static enum err bits_grow(struct distinct *distinct, size_t word_count, struct error *error)
+{
+    if (word_count <= distinct->word_count)
+        return OK;
+    enum err err =
+        exec_memory_grow(distinct->memory, (void **)&distinct->bits, &distinct->bits_capacity,
+                         word_count, sizeof(*distinct->bits), error);
+    if (err != OK)
+        return err;
+    memset(distinct->bits + distinct->word_count, 0,
+           (word_count - distinct->word_count) * sizeof(*distinct->bits));
+    distinct->word_count = word_count;
+    return OK;
+}
+
+/* The same bits, for more groups. */
+static enum err bits_widen(struct distinct *distinct, unsigned group_bits, struct error *error)
+{
+    struct distinct wide = {.memory = distinct->memory, .group_bits = group_bits};
+    enum err err = bits_grow(&wide, words_for(distinct->known, group_bits), error);
+    if (err != OK)
+        return err;
+    uint32_t group, value;
+    for (size_t from = 0; next_pair(distinct, &from, &group, &value);) {
+        size_t at = (size_t)value << group_bits | group;
+        wide.bits[at / 64] |= (uint64_t)1 << at % 64;
+    }
+    free_bits(distinct);
+    distinct->bits = wide.bits;
+    distinct->bits_capacity = wide.bits_capacity;
+    distinct->word_count = wide.word_count;
+    distinct->group_bits = group_bits;
+    return OK;
+}
+
+/* From bits to an array and a set, for good. */
+static enum err leave_bits(struct distinct *distinct, struct error *error)
+{
+    enum err err =
+        exec_memory_grow(distinct->memory, (void **)&distinct->first, &distinct->first_capacity,
+                         (size_t)distinct->known + 1, sizeof(*distinct->first), error);
+    if (err == OK)
+        err = others_reserve(distinct, distinct->pair_count - distinct->known, error);
+    if (err != OK)
+        return err;
+    uint32_t group, value, count = 0;
+    for (size_t from = 0; next_pair(distinct, &from, &group, &value);) {
+        if (value == count)
+            distinct->first[count++] = group;
+        else
+            add_other(distinct, pair_of(group, value));
+    }
+    assert(count == distinct->known);
+    free_bits(distinct);
+    distinct->is_sparse = true;
+    return OK;
+}
+
+/* Before pairs of so many groups are added, by as many rows; their values are numbered. */
+static enum err reserve(struct distinct *distinct, uint32_t group_count, size_t rows,
+                        struct error *error)
+{
+    size_t value_count = distinct->values.count;
+    enum err err = OK;
+    if (!distinct->is_sparse) {
+        unsigned needed = bits_for(group_count), group_bits = distinct->group_bits;
+        size_t share = distinct->memory->budget->limit / BITS_SHARE;
+        size_t fine = share < BITS_MIN ? share : BITS_MIN;
+        if (needed > group_bits)
+            group_bits = needed + 1; /* one in reserve */
+        size_t size = words_for(value_count, group_bits) * sizeof(*distinct->bits);
+        if (group_bits > GROUP_BITS_MAX ||
+            (size > fine && size > distinct->pair_count * sizeof(*distinct->others)))
+            err = leave_bits(distinct, error);
+        else if (group_bits != distinct->group_bits)
+            err = bits_widen(distinct, group_bits, error);
+    }
+    if (err == OK && !distinct->is_sparse)
+        return bits_grow(distinct, words_for(value_count, distinct->group_bits), error);
+    if (err == OK)
+        err =
+            exec_memory_grow(distinct->memory, (void **)&distinct->first, &distinct->first_capacity,
+                             value_count, sizeof(*distinct->first), error);
+    return err == OK ? others_reserve(distinct, rows, error) : err;
+}
+
+size_t distinct_growth(const struct distinct *distinct, size_t extra)
+{
+    size_t value_count = distinct->values.count + extra;
+    size_t bytes = tuple_table_growth(&distinct->values, extra);
+    if (!distinct->is_sparse)
+        return bytes +
+               LEAVE_COST * words_for(value_count, distinct->group_bits) * sizeof(*distinct->bits);
+    size_t capacity = capacity_for(distinct, extra);
+    bytes += exec_memory_growth(distinct->first_capacity, value_count, sizeof(*distinct->first));
+    return bytes +
+           (capacity == distinct->others_capacity ? 0 : capacity * sizeof(*distinct->others));
+}
+
+/* --- rows --- */
+
+static bool is_seen(const struct distinct *distinct, uint32_t group, uint32_t value)
+{
+    if (value >= distinct->known) /* KEY_NONE too */
+        return false;
+    if (!distinct->is_sparse)
+        return group >> distinct->group_bits == 0 && bit_is(distinct, group, value);
+    return distinct->first[value] == group || has_other(distinct, pair_of(group, value));
+}
+
+/* Sees a pair; was it new? */
+static inline bool add_pair(struct distinct *distinct, uint32_t group, uint32_t value)
+{
+    if (value >= distinct->known) {
+        assert(value == distinct->known);
+        distinct->known++;
+        if (distinct->is_sparse) {
+            distinct->first[value] = group;
+            return true;
+        }
+    }
+    if (distinct->is_sparse)
+        return distinct->first[value] != group && add_other(distinct, pair_of(group, value));
+    size_t at = (size_t)value << distinct->group_bits | group;
+    uint64_t bit = (uint64_t)1 << at % 64, *word = &distinct->bits[at / 64];
+    bool is_new = (*word & bit) == 0;
+    *word |= bit;
+    return is_new;
+}
+
+/* Asks for the places of pairs in the set. */
+static void prefetch(const struct distinct *distinct, const struct distinct_rows *rows,
+                     const uint32_t *values)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        uint32_t row = rows->selection != NULL ? rows->selection[i] : (uint32_t)i;
+        uint32_t group = rows->group[row], value = values[row];
+        if (value < distinct->known && distinct->first[value] != group)
+            __builtin_prefetch(&distinct->others[hash_mix(pair_of(group, value)) &
+                                                 (distinct->others_capacity - 1)],
+                               1);
+    }
+}
+
+/* Without groups a value is new where its number is. */
+static size_t keep_values(struct distinct *distinct, const struct distinct_rows *rows,
+                          const uint32_t *values, uint32_t *fresh)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        uint32_t row = rows->selection != NULL ? rows->selection[i] : (uint32_t)i;
+        if (values[row] < distinct->known)
+            continue;
+        distinct->known += rows->is_insert ? 1 : 0;
+        fresh[count++] = row;
+    }
+    return count;
+}
+
+static size_t keep_pairs(struct distinct *distinct, const struct distinct_rows *rows,
+                         const uint32_t *values, uint32_t *fresh)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        uint32_t row = rows->selection != NULL ? rows->selection[i] : (uint32_t)i;
+        uint32_t group = rows->group[row], value = values[row];
+        if (rows->is_insert ? add_pair(distinct, group, value) : !is_seen(distinct, group, value))
+            fresh[count++] = row;
+    }
+    distinct->pair_count += rows->is_insert ? count : 0;
+    return count;
+}
+
+enum err distinct_keep(struct distinct *distinct, const struct column *arguments,
+                       const struct distinct_rows *rows, uint32_t *fresh, size_t *fresh_count,
+                       struct error *error)
+{
+    uint32_t values[VECTOR_ROWS_MAX];
+    *fresh_count = 0;
+    enum err err = tuple_table_ids(&distinct->values, arguments, rows->selection, rows->count,
+                                   rows->is_insert, values, error);
+    if (err == OK && rows->group != NULL && rows->is_insert)
+        err = reserve(distinct, rows->group_count, rows->count, error);
+    if (err != OK)
+        return err;
+    if (rows->group != NULL && distinct->is_sparse && rows->is_insert)
+        prefetch(distinct, rows, values);
+    *fresh_count = rows->group == NULL ? keep_values(distinct, rows, values, fresh)
+                                       : keep_pairs(distinct, rows, values, fresh);
+    return OK;
+}

@@ -1,0 +1,45 @@
+/* What DISTINCT in an aggregate's call has seen: combinations of a group and of the arguments. */
+#ifndef FRESHET_QUERY_EXEC_DISTINCT_H
+#define FRESHET_QUERY_EXEC_DISTINCT_H
+
+#include "query/exec/keys.h"
+
+struct distinct {
+    /* private */
+    struct exec_memory *memory;
+    struct tuple_table values; /* the arguments, numbered */
+    uint32_t known;            /* of them: have a group */
+    size_t pair_count;
+    /* Few combinations: a bit each, at value << group_bits | group. */
+    uint64_t *bits;
+    size_t bits_capacity, word_count;
+    unsigned group_bits;
+    /* Many: the first group of each value, and a set of the other pairs. */
+    bool is_sparse;
+    uint32_t *first;
+    uint64_t *others;
+    size_t first_capacity, others_capacity, others_count;
+};
+
+/* The rows of a batch that are asked for. */
+struct distinct_rows {
+    const uint32_t *group;     /* by row; NULL: there are no groups */
+    uint32_t group_count;      /* a bound of their numbers */
+    const uint32_t *selection; /* NULL: rows 0 … count - 1 */
+    size_t count;
+    bool is_insert; /* what is asked for is seen from now on */
+};
+
+/* `types` are the arguments'. Memory comes from `memory`, which must outlive it. */
+void distinct_init(struct distinct *distinct, const struct type *types, size_t count,
+                   struct exec_memory *memory);
+void distinct_deinit(struct distinct *distinct);
+/* Of the rows those whose (group, arguments) were not seen before, in order, into `fresh`
+ * (VECTOR_ROWS_MAX; may be the selection itself). */
+MUST_CHECK enum err distinct_keep(struct distinct *distinct, const struct column *arguments,
+                                  const struct distinct_rows *rows, uint32_t *fresh,
+                                  size_t *fresh_count, struct error *error);
+/* Bytes that so many further rows may take at most, texts aside. */
+size_t distinct_growth(const struct distinct *distinct, size_t extra);
+
+#endif

@@ -1,0 +1,183 @@
+/* DISTINCT of pairs: bits, the array and the set, and what is told across them, against a plain
+ * table. */
+#include "query/exec/distinct.h"
+#include "storage/base/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+struct fixture {
+    struct budget budget;
+    struct exec_memory memory;
+    struct distinct distinct;
+    struct error error;
+};
+
+static void setup(struct fixture *f, enum type_id id)
+{
+    struct type type = type_of(id);
+    *f = (struct fixture){.budget = {.limit = 256 << 20, .name = "query"}};
+    exec_memory_init(&f->memory, &f->budget);
+    distinct_init(&f->distinct, &type, 1, &f->memory);
+}
+
+static void teardown(struct fixture *f)
+{
+    distinct_deinit(&f->distinct);
+    exec_memory_deinit(&f->memory);
+    assert_int_equal(atomic_load(&f->budget.used), 0);
+}
+
+/* Random rows of so many groups and values, NULLs among them; every third row is left out. What is
+ * asked for without being added changes nothing. */
+static void run_model(uint32_t groups, uint32_t values, size_t rounds, bool want_sparse)
+{
+    enum { ROWS = 2000 };
+    struct fixture f;
+    struct random_stream rng;
+    uint8_t *seen = calloc((size_t)groups * (values + 1), 1);
+    int64_t numbers[ROWS];
+    uint8_t validity[ROWS];
+    uint32_t group[ROWS], selection[ROWS], fresh[ROWS];
+    struct column column = {.type = type_of(TYPE_INT8), .i = numbers, .validity = validity};
+    random_stream_init(&rng, groups * 31 + values);
+    setup(&f, TYPE_INT8);
+    for (size_t round = 0; round < rounds; round++) {
+        uint32_t group_count =
+            1 + (uint32_t)(groups - 1) * (uint32_t)(round + 1) / (uint32_t)rounds;
+        struct distinct_rows rows = {
+            .group = group, .group_count = group_count, .selection = selection};
+        uint32_t value[ROWS];
+        for (uint32_t i = 0; i < ROWS; i++) {
+            group[i] = (uint32_t)random_below(&rng, group_count);
+            value[i] = (uint32_t)random_below(&rng, values + 1);
+            validity[i] = value[i] != values;
+            numbers[i] = (int64_t)value[i] * 1000003;
+            if (i % 3 != 0)
+                selection[rows.count++] = i;
+        }
+        size_t asked = 0, added = 0, unseen = 0, next = 0;
+        assert_int_equal(distinct_keep(&f.distinct, &column, &rows, fresh, &asked, &f.error), OK);
+        for (size_t i = 0; i < rows.count; i++) {
+            uint32_t row = selection[i];
+            if (seen[group[row] * (size_t)(values + 1) + value[row]] == 0)
+                assert_int_equal(fresh[unseen++], row);
+        }
+        assert_int_equal(asked, unseen);
+        rows.is_insert = true;
+        size_t used = atomic_load(&f.budget.used);
+        size_t growth = distinct_growth(&f.distinct, rows.count);
+        assert_int_equal(distinct_keep(&f.distinct, &column, &rows, fresh, &added, &f.error), OK);
+        assert_true(atomic_load(&f.budget.used) <= used + growth + ((size_t)4 << 20));
+        for (size_t i = 0; i < rows.count; i++) {
+            uint8_t *cell = &seen[group[selection[i]] * (size_t)(values + 1) + value[selection[i]]];
+            if (*cell == 0)
+                assert_int_equal(fresh[next++], selection[i]);
+            *cell = 1;
+        }
+        assert_int_equal(added, next);
+    }
+    assert_int_equal(f.distinct.is_sparse, want_sparse);
+    teardown(&f);
+    free(seen);
+}
+
+static void test_against_a_plain_table(void **state)
+{
+    (void)state;
+    run_model(1, 1, 2, false);
+    run_model(3, 50, 20, false);      /* bits, widened on the way */
+    run_model(300, 20000, 40, true);  /* over to the set: most values in several groups */
+    run_model(200, 100000, 60, true); /* most in one */
+    run_model(40000, 20, 60, false);  /* many groups of few values */
+    run_model(20000, 400, 60, true);  /* too many */
+}
+
+/* Many groups, each pair there: bits stay, since the pairs would take more. */
+static void test_bits_stay_where_they_are_smaller(void **state)
+{
+    (void)state;
+    enum { ROWS = 2000, VALUES = 2000, GROUPS = 8192 };
+    struct fixture f;
+    static int64_t numbers[ROWS];
+    uint32_t group[ROWS], fresh[ROWS];
+    struct column column = {.type = type_of(TYPE_INT8), .i = numbers};
+    setup(&f, TYPE_INT8);
+    for (uint32_t round = 0; round < GROUPS; round++) {
+        struct distinct_rows rows = {
+            .group = group, .group_count = GROUPS, .count = ROWS, .is_insert = true};
+        size_t added = 0;
+        for (uint32_t i = 0; i < ROWS; i++) {
+            group[i] = round;
+            numbers[i] = (i + round) % VALUES;
+        }
+        if (round >= 100 && round < GROUPS - 1)
+            continue;
+        assert_int_equal(distinct_keep(&f.distinct, &column, &rows, fresh, &added, &f.error), OK);
+        assert_int_equal(added, ROWS);
+        assert_int_equal(distinct_keep(&f.distinct, &column, &rows, fresh, &added, &f.error), OK);
+        assert_int_equal(added, 0);
+    }
+    teardown(&f);
+}
+
+static void test_without_groups(void **state)
+{
+    (void)state;
+    struct fixture f;
+    const struct slice texts[] = {SLICE("a"), SLICE("b"), SLICE("a"), SLICE("")};
+    struct column column = {.type = type_of(TYPE_TEXT), .text = texts};
+    uint32_t fresh[4];
+    size_t count = 0;
+    struct distinct_rows rows = {.count = 4, .is_insert = true};
+    setup(&f, TYPE_TEXT);
+    assert_int_equal(distinct_keep(&f.distinct, &column, &rows, fresh, &count, &f.error), OK);
+    assert_int_equal(count, 3);
+    assert_int_equal(fresh[2], 3);
+    assert_int_equal(distinct_keep(&f.distinct, &column, &rows, fresh, &count, &f.error), OK);
+    assert_int_equal(count, 0);
+    teardown(&f);
+}
+
+/* Values of one group each take four bytes beside themselves. */
+static void test_unlike_values_take_little(void **state)
+{
+    (void)state;
+    enum { ROWS = 2048, ROUNDS = 200 };
+    struct fixture f;
+    static int64_t numbers[ROWS];
+    uint32_t group[ROWS], fresh[ROWS];
+    struct column column = {.type = type_of(TYPE_INT8), .i = numbers};
+    struct distinct_rows rows = {
+        .group = group, .group_count = 256, .count = ROWS, .is_insert = true};
+    setup(&f, TYPE_INT8);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        size_t added = 0;
+        for (uint32_t i = 0; i < ROWS; i++) {
+            numbers[i] = (int64_t)(round * ROWS + i) * 977;
+            group[i] = i % 256;
+        }
+        assert_int_equal(distinct_keep(&f.distinct, &column, &rows, fresh, &added, &f.error), OK);
+        assert_int_equal(added, ROWS);
+    }
+    assert_true(f.distinct.is_sparse);
+    assert_true(f.distinct.others_capacity <= 8192);
+    assert_true(f.distinct.first_capacity <= 2 * ROWS * ROUNDS);
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_against_a_plain_table),
+        cmocka_unit_test(test_bits_stay_where_they_are_smaller),
+        cmocka_unit_test(test_without_groups),
+        cmocka_unit_test(test_unlike_values_take_little),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
