@@ -1,59 +1,16 @@
-/* to_char of numbers, and to_number.
+/* to_char of numbers.
  *
  * The template says how many digits stand before and behind the point; the number is rounded to
  * that, printed, and laid out from left to right: blanks or zeros where it has no digit, the sign
  * just before the first one (or where S, MI, PL, SG or PR put it). A number with more digits than
  * the template has places is a row of #. The decimal point is '.', the group separator ',': there
  * is no locale. */
-#include "query/func/text.h"
+#include "query/func/format_number.h"
 
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum part_kind {
-    PART_TEXT,
-    PART_NOTHING,
-    PART_NINE,
-    PART_ZERO,
-    PART_POINT,
-    PART_COMMA,
-    PART_SIGN,
-    PART_MINUS,
-    PART_PLUS,
-    PART_PLUS_MINUS,
-    PART_BRACKET,
-    PART_CURRENCY,
-    PART_ORDINAL,
-    PART_ROMAN,
-    PART_SHIFT,
-    PART_EXPONENT,
-    PART_FILL,
-    PART_BLANK
-};
-
-#define PARTS_MAX 1024
-
-struct part {
-    enum part_kind kind;
-    bool is_lower;
-    struct slice text;
-};
-
-enum sign_place { SIGN_NONE, SIGN_BEFORE, SIGN_BEHIND };
-
-struct template
-{
-    struct part parts[PARTS_MAX];
-    size_t part_count;
-    int before, behind, shift; /* digits before and behind the point, and behind V */
-    int zero_start, zero_end;  /* places from which and up to which zeros are written; 0: none */
-    int sign_at;               /* digits before S */
-    enum sign_place sign_place;
-    bool has_zero, has_point, has_sign, has_minus, has_plus, has_bracket, has_roman, has_exponent,
-        has_shift, is_filled;
-};
 
 static enum err invalid(struct call *call, const char *what)
 {
@@ -66,12 +23,11 @@ static const struct {
     const char *name;
     enum part_kind kind;
 } names[] = {
-    {"EEEE", PART_EXPONENT}, {"FM", PART_FILL},  {"MI", PART_MINUS},      {"PL", PART_PLUS},
-    {"PR", PART_BRACKET},    {"RN", PART_ROMAN}, {"SG", PART_PLUS_MINUS}, {"TH", PART_ORDINAL},
-    {"B", PART_BLANK},       {"D", PART_POINT},  {"G", PART_COMMA},       {"L", PART_CURRENCY},
-    {"C", PART_NOTHING},
-    {"S", PART_SIGN},        {"V", PART_SHIFT},  {"9", PART_NINE},        {"0", PART_ZERO},
-    {".", PART_POINT},       {",", PART_COMMA},
+    {"EEEE", PART_EXPONENT}, {"FM", PART_FILL},    {"MI", PART_MINUS},      {"PL", PART_PLUS},
+    {"PR", PART_BRACKET},    {"RN", PART_ROMAN},   {"SG", PART_PLUS_MINUS}, {"TH", PART_ORDINAL},
+    {"B", PART_BLANK},       {"D", PART_POINT},    {"G", PART_COMMA},       {"L", PART_CURRENCY},
+    {"C", PART_NOTHING},     {"SP", PART_NOTHING}, {"S", PART_SIGN},        {"V", PART_SHIFT},
+    {"9", PART_NINE},        {"0", PART_ZERO},     {".", PART_POINT},       {",", PART_COMMA},
 };
 
 static bool find_part(struct slice rest, struct part *part)
@@ -94,7 +50,7 @@ static bool find_part(struct slice rest, struct part *part)
     return false;
 }
 
-static void note_digit(struct template *t, enum part_kind kind)
+static void note_digit(struct number_template *t, enum part_kind kind)
 {
     if (kind == PART_ZERO && !t->has_zero && !t->has_point) {
         t->has_zero = true;
@@ -111,7 +67,7 @@ static void note_digit(struct template *t, enum part_kind kind)
 }
 
 /* What a part means for the whole. */
-static enum err note_part(struct call *call, struct template *t, enum part_kind kind)
+static enum err note_part(struct call *call, struct number_template *t, enum part_kind kind)
 {
     if (t->has_exponent && kind != PART_EXPONENT && kind != PART_TEXT)
         return invalid(call, "\"EEEE\" must be the last pattern used");
@@ -160,7 +116,7 @@ static enum err note_part(struct call *call, struct template *t, enum part_kind 
         if (t->has_exponent)
             return invalid(call, "cannot use \"EEEE\" twice");
         if (t->has_sign || t->has_plus || t->has_minus || t->has_bracket || t->has_roman ||
-            t->has_shift || t->is_filled)
+            t->has_shift || t->is_filled || t->has_blank)
             return invalid(call, "\"EEEE\" is incompatible with other formats");
         t->has_exponent = true;
         break;
@@ -170,15 +126,18 @@ static enum err note_part(struct call *call, struct template *t, enum part_kind 
     case PART_FILL:
         t->is_filled = true;
         break;
+    case PART_BLANK:
+        t->has_blank = true;
+        break;
     default:
         break;
     }
     return OK;
 }
 
-static enum err template_read(struct call *call, struct slice text, struct template *t)
+enum err number_template_read(struct call *call, struct slice text, struct number_template *t)
 {
-    *t = (struct template){.part_count = 0};
+    *t = (struct number_template){.part_count = 0};
     bool is_in_quotes = false;
     for (size_t at = 0; at < text.size;) {
         struct part part = {.kind = PART_TEXT};
@@ -209,7 +168,7 @@ static enum err template_read(struct call *call, struct slice text, struct templ
 /* --- layout --- */
 
 struct layout {
-    struct template *t;
+    struct number_template *t;
     const char *digits; /* without a sign */
     const char *next;   /* the digit to be written */
     const char *last;   /* the last that counts (FM); NULL: all */
@@ -233,7 +192,7 @@ static bool ends_with_point(const struct layout *l)
 
 static void write_sign(struct layout *l)
 {
-    const struct template *t = l->t;
+    const struct number_template *t = l->t;
     bool starts = l->place >= l->blanks || (t->has_zero && t->zero_start == l->place);
     if (l->is_signed || !starts || (hides_zero(l) && !ends_with_point(l)))
         return;
@@ -252,7 +211,7 @@ static void write_sign(struct layout *l)
 /* The digit or point that is next, where the number has reached its place. */
 static void write_next(struct layout *l, bool is_zero_part)
 {
-    const struct template *t = l->t;
+    const struct number_template *t = l->t;
     if (*l->next == '.') {
         if (!ends_with_point(l) || t->is_filled)
             writer_u8(&l->out, '.');
@@ -263,7 +222,7 @@ static void write_next(struct layout *l, bool is_zero_part)
             writer_u8(&l->out, ' ');
         else if (ends_with_point(l))
             writer_u8(&l->out, '0');
-    } else if (*l->next != 0) {
+    } else { /* past the last digit this is the zero that ends the text */
         writer_u8(&l->out, (uint8_t)*l->next);
         l->is_in_number = true;
     }
@@ -273,7 +232,7 @@ static void write_next(struct layout *l, bool is_zero_part)
 
 static void write_place(struct layout *l, enum part_kind kind)
 {
-    const struct template *t = l->t;
+    const struct number_template *t = l->t;
     if (t->has_roman)
         return;
     l->is_in_number = false;
@@ -300,16 +259,19 @@ static void write_place(struct layout *l, enum part_kind kind)
     l->place++;
 }
 
-static void write_ordinal(struct layout *l, bool is_lower)
+static enum err write_ordinal(struct call *call, struct layout *l, bool is_lower)
 {
     static const char *const endings[2][4] = {{"TH", "ST", "ND", "RD"}, {"th", "st", "nd", "rd"}};
     size_t size = strlen(l->digits);
     if (l->t->has_roman || l->digits[0] == '#' || l->sign == '-' || l->t->has_point || size == 0)
-        return;
+        return OK;
+    if (l->digits[size - 1] < '0' || l->digits[size - 1] > '9') /* NaN; no place for a digit */
+        return error_set(call->error, ERR_INPUT, "22P02", "\"%s\" is not a number", l->digits);
     int digit = l->digits[size - 1] - '0';
     if (digit > 3 || (size > 1 && l->digits[size - 2] == '1'))
         digit = 0;
     writer_cstr(&l->out, endings[is_lower][digit]);
+    return OK;
 }
 
 static void write_roman(struct layout *l, bool is_lower)
@@ -329,7 +291,7 @@ static void write_own_sign(struct layout *l, char wanted)
         writer_u8(&l->out, ' ');
 }
 
-static void write_part(struct layout *l, const struct part *part)
+static enum err write_part(struct call *call, struct layout *l, const struct part *part)
 {
     switch (part->kind) {
     case PART_NINE:
@@ -356,8 +318,7 @@ static void write_part(struct layout *l, const struct part *part)
         writer_u8(&l->out, ' ');
         break;
     case PART_ORDINAL:
-        write_ordinal(l, part->is_lower);
-        break;
+        return write_ordinal(call, l, part->is_lower);
     case PART_ROMAN:
         write_roman(l, part->is_lower);
         break;
@@ -367,11 +328,12 @@ static void write_part(struct layout *l, const struct part *part)
     default:
         break;
     }
+    return OK;
 }
 
 static void layout_begin(struct layout *l)
 {
-    struct template *t = l->t;
+    struct number_template *t = l->t;
     if (t->zero_start > 0)
         t->zero_start--;
     if (t->has_plus || t->has_minus) {
@@ -401,12 +363,16 @@ static void layout_begin(struct layout *l)
     l->next = l->digits;
 }
 
-/* `digits` as printed, rounded to the template's places, perhaps with a sign. */
-static enum err lay_out(struct call *call, struct template *t, char *digits, struct value *out)
+/* `digits` as printed, rounded to the template's places, perhaps with a sign. A Roman number has no
+ * sign: where SG asks for it the text ends, as it does where there is no digit for a place. */
+static enum err lay_out(struct call *call, struct number_template *t, char *digits,
+                        struct value *out)
 {
     struct layout l = {.t = t, .sign = digits[0] == '-' ? '-' : '+'};
     if (digits[0] == '-')
         digits++;
+    if (t->has_roman)
+        l.sign = 0;
     int length = (int)strcspn(digits, ".");
     if (!t->has_roman && length < t->before) {
         l.blanks = t->before - length;
@@ -419,11 +385,14 @@ static enum err lay_out(struct call *call, struct template *t, char *digits, str
     l.digits = digits;
     layout_begin(&l);
     writer_init(&l.out);
-    for (size_t i = 0; i < t->part_count; i++)
-        write_part(&l, &t->parts[i]);
-    out->text = arena_copy(call->arena, writer_as_slice(&l.out));
+    enum err err = OK;
+    for (size_t i = 0; i < t->part_count && err == OK; i++)
+        err = write_part(call, &l, &t->parts[i]);
+    struct slice text = writer_as_slice(&l.out);
+    text.size = strnlen(text.data, text.size);
+    out->text = arena_copy(call->arena, text);
     writer_deinit(&l.out);
-    return OK;
+    return err;
 }
 
 /* --- numbers --- */
@@ -459,7 +428,7 @@ static char *print_numeric(struct call *call, struct numeric n)
 }
 
 /* d.ddde+dd */
-static enum err write_exponent(struct call *call, const struct template *t, struct numeric n,
+static enum err write_exponent(struct call *call, const struct number_template *t, struct numeric n,
                                struct value *out)
 {
     char *text;
@@ -508,7 +477,24 @@ static enum err write_exponent(struct call *call, const struct template *t, stru
     return OK;
 }
 
-static enum err numeric_char(struct call *call, struct numeric n, struct template *t,
+/* Has it more digits before the point than the template has places? */
+static bool is_too_long(struct numeric n, int places)
+{
+    __int128 limit = numeric_power10(places < NUMERIC_DIGITS_MAX ? places : NUMERIC_DIGITS_MAX);
+    __int128 whole = n.kind == NUMERIC_FINITE ? numeric_truncate(n, 0).digits : 0;
+    return whole >= limit || whole <= -limit;
+}
+
+/* Times ten to the number of places behind V. */
+static enum err shift_point(struct call *call, int shift, struct numeric *n)
+{
+    int behind = n->scale < shift ? n->scale : shift;
+    shift = shift - behind < NUMERIC_DIGITS_MAX ? shift - behind : NUMERIC_DIGITS_MAX - 1;
+    n->scale -= behind;
+    return numeric_multiply(*n, (struct numeric){.digits = numeric_power10(shift)}, n, call->error);
+}
+
+static enum err numeric_char(struct call *call, struct numeric n, struct number_template *t,
                              struct value *out)
 {
     if (t->has_exponent)
@@ -522,14 +508,17 @@ static enum err numeric_char(struct call *call, struct numeric n, struct templat
             return error_out_of_range(call->error, "integer");
         return lay_out(call, t, arena_printf(call->arena, "%s", roman(call, whole)), out);
     }
-    enum err err = OK;
-    if (t->has_shift && n.kind == NUMERIC_FINITE) {
-        struct numeric power = {.digits = numeric_power10(t->shift > 37 ? 37 : t->shift)};
-        err = numeric_multiply(n, power, &n, call->error);
-    }
+    bool is_filled_up = is_too_long(n, t->before); /* a row of # */
     t->before += t->shift;
-    if (err == OK)
-        err = numeric_round(n, t->behind, &n, call->error);
+    enum err err = OK;
+    if (is_filled_up && t->before < NUMERIC_DIGITS_MAX) {
+        n = (struct numeric){.digits = (n.digits < 0 ? -1 : 1) * numeric_power10(t->before)};
+    } else {
+        if (t->has_shift && n.kind == NUMERIC_FINITE)
+            err = shift_point(call, t->shift, &n);
+        if (err == OK)
+            err = numeric_round(n, t->behind, &n, call->error);
+    }
     return err != OK ? err : lay_out(call, t, print_numeric(call, n), out);
 }
 
@@ -537,30 +526,61 @@ static enum err numeric_row(struct call *call, const struct value *a, size_t cou
                             struct value *out)
 {
     (void)count;
-    struct template *t = arena_alloc(call->arena, sizeof(*t));
+    struct number_template *t = arena_alloc(call->arena, sizeof(*t));
     out->text = SLICE("");
-    enum err err = a[1].text.size == 0 ? OK : template_read(call, a[1].text, t);
+    enum err err = a[1].text.size == 0 ? OK : number_template_read(call, a[1].text, t);
     if (err != OK || a[1].text.size == 0)
         return err;
-    return numeric_char(call, a[0].type.id == TYPE_NUMERIC ? a[0].n : numeric_from_int(a[0].i), t,
-                        out);
+    return numeric_char(call, a[0].n, t, out);
+}
+
+/* d.ddde+dd of a double. */
+static void print_exponent(struct call *call, const struct number_template *t, double value,
+                           struct value *out)
+{
+    char *text = arena_printf(call->arena, "%+.*e", t->behind, value);
+    text[0] = text[0] == '+' ? ' ' : text[0];
+    out->text = slice_from_cstr(text);
+}
+
+static enum err integer_row(struct call *call, const struct value *a, size_t count,
+                            struct value *out)
+{
+    (void)count;
+    struct number_template *t = arena_alloc(call->arena, sizeof(*t));
+    bool is_int8 = a[0].type.id == TYPE_INT8;
+    out->text = SLICE("");
+    enum err err = a[1].text.size == 0 ? OK : number_template_read(call, a[1].text, t);
+    if (err != OK || a[1].text.size == 0)
+        return err;
+    if (t->has_exponent && !is_int8) {
+        print_exponent(call, t, (double)a[0].i, out);
+        return OK;
+    }
+    int64_t shifted = a[0].i, power = 1; /* V: PostgreSQL multiplies in the integer's own type */
+    bool is_over = false;
+    for (int i = 0; i < t->shift && !t->has_exponent && !t->has_roman && !is_over; i++)
+        is_over = __builtin_mul_overflow(power, 10, &power) || (!is_int8 && power > INT_MAX);
+    is_over = is_over || __builtin_mul_overflow(shifted, power, &shifted) ||
+              (!is_int8 && (shifted > INT_MAX || shifted < INT_MIN));
+    if (is_over)
+        return error_out_of_range(call->error, is_int8 ? "bigint" : "integer");
+    return numeric_char(call, numeric_from_int(a[0].i), t, out);
 }
 
 /* Doubles have 15 digits (real: 6): what is behind them is not shown. */
 static enum err float_row(struct call *call, const struct value *a, size_t count, struct value *out)
 {
     (void)count;
-    struct template *t = arena_alloc(call->arena, sizeof(*t));
+    struct number_template *t = arena_alloc(call->arena, sizeof(*t));
     int digits_max = a[0].type.id == TYPE_FLOAT4 ? 6 : 15;
     double value = a[0].f;
     out->text = SLICE("");
-    enum err err = a[1].text.size == 0 ? OK : template_read(call, a[1].text, t);
+    enum err err = a[1].text.size == 0 ? OK : number_template_read(call, a[1].text, t);
     if (err != OK || a[1].text.size == 0)
         return err;
     if (t->has_exponent && isfinite(value)) {
-        char *text = arena_printf(call->arena, "%+.*e", t->behind, value);
-        text[0] = text[0] == '+' ? ' ' : text[0];
-        out->text = slice_from_cstr(text);
+        print_exponent(call, t, value, out);
         return OK;
     }
     if (t->has_exponent)
@@ -570,7 +590,8 @@ static enum err float_row(struct call *call, const struct value *a, size_t count
         return lay_out(call, t, arena_printf(call->arena, "%s", text), out);
     }
     if (t->has_shift) {
-        value *= pow(10, t->shift);
+        value = a[0].type.id == TYPE_FLOAT4 ? (float)value * (float)pow(10, t->shift)
+                                            : value * pow(10, t->shift);
         t->before += t->shift;
     }
     /* What is not finite is a word, whose letters count as digits before the point. */
@@ -588,113 +609,6 @@ static enum err float_row(struct call *call, const struct value *a, size_t count
                    out);
 }
 
-/* --- to_number --- */
-
-struct input {
-    struct slice text;
-    size_t at;
-    struct writer digits;
-    bool is_negative, has_point;
-};
-
-static char input_char(const struct input *in)
-{
-    return in->at < in->text.size ? in->text.data[in->at] : 0;
-}
-
-static void take_sign(struct input *in)
-{
-    while (input_char(in) == ' ')
-        in->at++;
-    char c = input_char(in);
-    if (c != '-' && c != '+' && c != '<')
-        return;
-    in->is_negative = in->is_negative || c != '+';
-    in->at++;
-}
-
-static void take_digit(struct input *in)
-{
-    if (in->digits.size == 0)
-        take_sign(in);
-    char c = input_char(in);
-    if (c == '.' && !in->has_point) { /* fewer digits than places before the point */
-        return;
-    }
-    if (c >= '0' && c <= '9')
-        writer_u8(&in->digits, (uint8_t)c);
-    if (c != 0) /* what is no digit is passed over */
-        in->at += text_prefix_size(slice_of(in->text.data + in->at, in->text.size - in->at), 1);
-}
-
-static void take_part(struct input *in, const struct part *part)
-{
-    char c = input_char(in);
-    switch (part->kind) {
-    case PART_NINE:
-    case PART_ZERO:
-        take_digit(in);
-        break;
-    case PART_POINT:
-        if (in->digits.size == 0)
-            take_sign(in);
-        if (input_char(in) == '.' && !in->has_point) {
-            in->has_point = true;
-            writer_u8(&in->digits, '.');
-            in->at++;
-        }
-        break;
-    case PART_COMMA:
-        in->at += c == ',' || (c == ' ' && in->digits.size == 0);
-        break;
-    case PART_SIGN:
-    case PART_MINUS:
-    case PART_PLUS:
-    case PART_PLUS_MINUS:
-        take_sign(in);
-        break;
-    case PART_CURRENCY:
-    case PART_TEXT:
-        if (c != 0 && (c < '0' || c > '9') && strchr("+-.,", c) == NULL)
-            in->at += text_prefix_size(slice_of(in->text.data + in->at, in->text.size - in->at), 1);
-        break;
-    case PART_ORDINAL:
-        in->at += 2;
-        break;
-    default:
-        break;
-    }
-}
-
-static enum err to_number_row(struct call *call, const struct value *a, size_t count,
-                              struct value *out)
-{
-    (void)count;
-    struct template *t = arena_alloc(call->arena, sizeof(*t));
-    struct input in = {.text = a[0].text};
-    out->is_null = a[1].text.size == 0;
-    enum err err = out->is_null ? OK : template_read(call, a[1].text, t);
-    if (err != OK || out->is_null)
-        return err;
-    if (t->has_roman || t->has_exponent)
-        return error_set(call->error, ERR_UNSUPPORTED, "0A000", "\"%s\" not supported for input",
-                         t->has_roman ? "RN" : "EEEE");
-    in.has_point = !t->has_point; /* without one in the template, a point is any other letter */
-    writer_init(&in.digits);
-    for (size_t i = 0; i < t->part_count; i++)
-        take_part(&in, &t->parts[i]);
-    if (input_char(&in) == '-' && t->has_sign)
-        in.is_negative = true;
-    err = numeric_parse(writer_as_slice(&in.digits), &out->n, call->error);
-    writer_deinit(&in.digits);
-    if (err == OK && in.is_negative)
-        out->n = numeric_negate(out->n);
-    if (err == OK && t->has_shift)
-        err = numeric_divide(out->n, (struct numeric){.digits = numeric_power10(t->shift)}, &out->n,
-                             call->error);
-    return err;
-}
-
 #define FORM(from, row_form, example_text)                                                         \
     {.name = "to_char",                                                                            \
      .argument_count = 2,                                                                          \
@@ -706,18 +620,11 @@ static enum err to_number_row(struct call *call, const struct value *a, size_t c
 
 /* clang-format off */
 static const struct function functions[] = {
-    FORM(TYPE_INT4, numeric_row, "to_char(485, 'L999')")
-    FORM(TYPE_INT8, numeric_row, "to_char(1234567::bigint, 'FM9,999,999')")
+    FORM(TYPE_INT4, integer_row, "to_char(485, 'L999')")
+    FORM(TYPE_INT8, integer_row, "to_char(1234567::bigint, 'FM9,999,999')")
     FORM(TYPE_NUMERIC, numeric_row, "to_char(-12.454, '999D99S')")
     FORM(TYPE_FLOAT8, float_row, "to_char(0.1::float8, 'FM990.09')")
     FORM(TYPE_FLOAT4, float_row, "to_char(125.8::real, '999D9')")
-    {.name = "to_number",
-     .argument_count = 2,
-     .arguments = {TYPE_TEXT, TYPE_TEXT},
-     .result = TYPE_NUMERIC,
-     .row = to_number_row,
-     .doc = "a number from text by a template",
-     .example = "to_number('12,454.8-', '99G999D9S')"},
 };
 /* clang-format on */
 

@@ -24,6 +24,7 @@ static const struct function_group *const groups[] = {
     &functions_regex_functions,
     &functions_format_time,
     &functions_format_number,
+    &functions_format_number_parse,
     &functions_format_parse,
     &functions_jsonb,
     &functions_jsonpath,

@@ -287,18 +287,30 @@ static enum err is_finite_row(struct call *call, const struct value *a, size_t c
     return OK;
 }
 
+/* What the clock shows at a time. PostgreSQL counts 'infinity' as the last microsecond that its 64
+ * bits hold since 2000, in the year 294277, which is more than ours hold since 1970: it is found
+ * one cycle of the calendar before. */
+static void age_civil(int64_t us, const struct timezone *zone, struct civil *out)
+{
+    static const int64_t cycle_us = 146097 * MICROSECONDS_PER_DAY;
+    static const int64_t epoch_us = 10957 * MICROSECONDS_PER_DAY; /* of 2000 */
+    bool is_last = us == TIME_INFINITY;
+    civil_from_time(timezone_to_local(zone, is_last ? INT64_MAX - cycle_us + epoch_us : us), out);
+    out->year += is_last ? 400 : 0;
+}
+
 /* age(a, b): years, months, days and time between, by the calendar. */
 static enum err age_row(struct call *call, const struct value *a, size_t count, struct value *out)
 {
     (void)count;
-    if (is_infinite(a[0].i) || is_infinite(a[1].i))
+    if (a[0].i == TIME_MINUS_INFINITY || a[1].i == TIME_MINUS_INFINITY)
         return error_set(call->error, ERR_INPUT, "22008", "timestamp out of range");
     const struct timezone *zone =
         a[0].type.id == TYPE_TIMESTAMPTZ ? call->context->zone : timezone_utc;
     bool is_negative = a[0].i < a[1].i;
     struct civil late, early;
-    civil_from_time(timezone_to_local(zone, is_negative ? a[1].i : a[0].i), &late);
-    civil_from_time(timezone_to_local(zone, is_negative ? a[0].i : a[1].i), &early);
+    age_civil(is_negative ? a[1].i : a[0].i, zone, &late);
+    age_civil(is_negative ? a[0].i : a[1].i, zone, &early);
     int64_t us = ((int64_t)(late.hour - early.hour) * 3600 + (late.minute - early.minute) * 60 +
                   late.second - early.second) *
                      MICROSECONDS_PER_SECOND +

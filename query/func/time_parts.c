@@ -35,22 +35,22 @@ static enum err make_time_row(struct call *call, const struct value *a, size_t c
     return err;
 }
 
-/* make_interval(years, months, weeks, days, hours, mins, secs): those that are given. */
+/* make_interval(years, months, weeks, days, hours, mins, secs): those that are given. As in
+ * PostgreSQL 15 only seconds that are no number are refused: what is too great goes round, and
+ * seconds beyond 64 bits of microseconds are the least number there is. */
 static enum err make_interval_row(struct call *call, const struct value *a, size_t count,
                                   struct value *out)
 {
-    int64_t parts[6] = {0};
-    double seconds = count > 6 ? a[6].f : 0;
+    uint64_t parts[6] = {0}; /* without a sign, so that going round is defined */
+    double us = count > 6 ? rint(a[6].f * 1000000) : 0;
     for (size_t i = 0; i < count && i < 6; i++)
-        parts[i] = a[i].i;
-    int64_t months = parts[0] * 12 + parts[1], days = parts[2] * 7 + parts[3];
-    double us = rint(seconds * 1000000);
-    if (months > INT_MAX || months < INT_MIN || days > INT_MAX || days < INT_MIN ||
-        !(fabs(us) < 9e18 - 1e16))
+        parts[i] = (uint64_t)a[i].i;
+    if (count > 6 && !isfinite(a[6].f))
         return error_set(call->error, ERR_INPUT, "22008", "interval out of range");
-    out->interval = (struct interval){(int32_t)months, (int32_t)days,
-                                      parts[4] * MICROSECONDS_PER_HOUR +
-                                          parts[5] * MICROSECONDS_PER_MINUTE + (int64_t)us};
+    uint64_t rest = us >= -0x1p63 && us < 0x1p63 ? (uint64_t)(int64_t)us : (uint64_t)INT64_MIN;
+    out->interval = (struct interval){
+        (int32_t)(uint32_t)(parts[0] * 12 + parts[1]), (int32_t)(uint32_t)(parts[2] * 7 + parts[3]),
+        (int64_t)(parts[4] * MICROSECONDS_PER_HOUR + parts[5] * MICROSECONDS_PER_MINUTE + rest)};
     return OK;
 }
 
@@ -121,6 +121,9 @@ static enum err overlaps_row(struct call *call, const struct value *a, size_t co
      .row = make_time_row,                                                                         \
      .doc = "a time from its parts",                                                               \
      .example = example_text},
+#define MAKE_INTERVAL(count, example_text)                                                         \
+    F("make_interval", count, LIST(I, I, I, I, I, I, D), TYPE_INTERVAL, 0, make_interval_row,      \
+      "an interval from years, months, weeks, days, hours, minutes, seconds", example_text)
 #define OVERLAPS_TO(of, first, second, stability, example_text)                                    \
     {.name = "overlaps",                                                                           \
      .argument_count = 4,                                                                          \
@@ -152,18 +155,15 @@ static const struct function functions[] = {
                   "make_timestamptz(2026, 5, 1, 10, 17, 3.5)")
             MAKE_TIME("make_timestamptz", 7, TYPE_TIMESTAMPTZ, T,
                       "make_timestamptz(2026, 5, 1, 10, 17, 3.5, 'Europe/Berlin')")
-                F("make_interval", 0, LIST(0), TYPE_INTERVAL, 0, make_interval_row,
-                  "an interval of nothing", "make_interval()")
-                    F("make_interval", 1, LIST(I), TYPE_INTERVAL, 0, make_interval_row,
-                      "an interval of years", "make_interval(1)")
-                        F("make_interval", 4, LIST(I, I, I, I), TYPE_INTERVAL, 0, make_interval_row,
-                          "an interval from years, months, weeks, days",
-                          "make_interval(1, 2, 3, 4)")
-                            F("make_interval", 7, LIST(I, I, I, I, I, I, D), TYPE_INTERVAL, 0,
-                              make_interval_row, "an interval from its parts",
-                              "make_interval(1, 2, 3, 4, 5, 6, 7.5)")
-                                OVERLAPS(TYPE_TIMESTAMPTZ, "timestamptz", STABLE)
-                                    OVERLAPS(TYPE_TIMESTAMP, "timestamp", IMMUTABLE)};
+                MAKE_INTERVAL(0, "make_interval()") MAKE_INTERVAL(1, "make_interval(1)")
+                    MAKE_INTERVAL(2, "make_interval(1, 2)")
+                        MAKE_INTERVAL(3, "make_interval(1, 2, 3)")
+                            MAKE_INTERVAL(4, "make_interval(1, 2, 3, 4)")
+                                MAKE_INTERVAL(5, "make_interval(1, 2, 3, 4, 5)")
+                                    MAKE_INTERVAL(6, "make_interval(1, 2, 3, 4, 5, 6)")
+                                        MAKE_INTERVAL(7, "make_interval(1, 2, 3, 4, 5, 6, 7.5)")
+                                            OVERLAPS(TYPE_TIMESTAMPTZ, "timestamptz", STABLE)
+                                                OVERLAPS(TYPE_TIMESTAMP, "timestamp", IMMUTABLE)};
 /* clang-format on */
 
 const struct function_group functions_time_parts = {functions, array_count(functions)};
