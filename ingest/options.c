@@ -104,23 +104,29 @@ static enum err set_late(const struct option_context *c)
                                                         : bad_value(c, "amend, divert or drop");
 }
 
+bool options_next_order(struct slice *list, struct slice *name, struct slice *direction)
+{
+    if (list->data == NULL)
+        return false;
+    const char *comma = list->size == 0 ? NULL : memchr(list->data, ',', list->size);
+    size_t size = comma == NULL ? list->size : (size_t)(comma - list->data);
+    struct slice item = slice_trim(slice_of(list->data, size));
+    const char *blank = item.size == 0 ? NULL : memchr(item.data, ' ', item.size);
+    *name = blank == NULL ? item : slice_of(item.data, (size_t)(blank - item.data));
+    *direction = blank == NULL ? SLICE("") : slice_trim(slice_of(blank, item.size - name->size));
+    if (name->size >= 2 && name->data[0] == '"' && name->data[name->size - 1] == '"')
+        *name = slice_of(name->data + 1, name->size - 2);
+    *list = comma == NULL ? slice_of(NULL, 0) : slice_of(comma + 1, list->size - size - 1);
+    return true;
+}
+
 /* 'country, ts desc': columns that exist. Recorded. */
 static enum err set_order_by(const struct option_context *c)
 {
-    struct slice list = c->option->value;
-    for (size_t begin = 0, i = 0; i <= list.size; i++) {
-        if (i < list.size && list.data[i] != ',')
-            continue;
-        struct slice item = slice_trim(slice_of(list.data + begin, i - begin));
-        begin = i + 1;
-        const char *blank = item.size == 0 ? NULL : memchr(item.data, ' ', item.size);
-        struct slice name = blank == NULL ? item : slice_of(item.data, (size_t)(blank - item.data));
-        struct slice rest =
-            blank == NULL ? SLICE("") : slice_trim(slice_of(blank, item.size - name.size));
-        if (name.size >= 2 && name.data[0] == '"' && name.data[name.size - 1] == '"')
-            name = slice_of(name.data + 1, name.size - 2);
-        if (rest.size > 0 && !slice_equal_ignore_case(rest, SLICE("asc")) &&
-            !slice_equal_ignore_case(rest, SLICE("desc")))
+    struct slice list = c->option->value, name, direction;
+    while (options_next_order(&list, &name, &direction)) {
+        if (direction.size > 0 && !slice_equal_ignore_case(direction, SLICE("asc")) &&
+            !slice_equal_ignore_case(direction, SLICE("desc")))
             return bad_value(c, "a list of columns");
         if (schema_find(c->schema, name) < 0)
             return bad_value(c, "a list of columns of the table");

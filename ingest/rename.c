@@ -111,12 +111,19 @@ static bool is_one_of(struct slice key, const char *const *names, size_t count)
     return false;
 }
 
-/* The options as given, with the column's new name. False: one of them names columns in a text of
- * its own. */
+static bool is_ordered_by(struct slice list, struct slice column)
+{
+    struct slice name, direction;
+    while (options_next_order(&list, &name, &direction))
+        if (slice_equal(name, column))
+            return true;
+    return false;
+}
+
+/* The options as given, with the column's new name. False: the list of order_by names it. */
 static bool rename_in_options(struct schema *schema, struct slice from, struct slice to)
 {
-    static const char *const columns[] = {"time", "rest", "whole"};
-    static const char *const lists[] = {"order_by", "version"};
+    static const char *const columns[] = {"time", "rest", "whole", "version"};
     struct json_value *object;
     struct writer out;
     struct arena *arena = &schema->arena;
@@ -134,8 +141,8 @@ static bool rename_in_options(struct schema *schema, struct slice from, struct s
             value = to;
         else if (slice_equal_ignore_case(at->key, SLICE("map")))
             value = rename_key(value, from, to, arena);
-        else if (is_one_of(at->key, lists, array_count(lists)))
-            is_good = is_good && memmem(value.data, value.size, from.data, from.size) == NULL;
+        else if (slice_equal_ignore_case(at->key, SLICE("order_by")))
+            is_good = is_good && !is_ordered_by(value, from);
         writer_init(&quoted);
         json_write_string(&quoted, value);
         write_member(&out, index++, at->key, writer_as_slice(&quoted));
@@ -187,7 +194,7 @@ static enum err rename_column(struct ingest *ingest, const struct schema *schema
     if (!rename_in_options(altered, column, name)) {
         schema_unref(altered);
         return error_set(error, ERR_INPUT, "2BP01",
-                         "cannot rename column \"%.*s\": an option of the table names it",
+                         "cannot rename column \"%.*s\": order_by of the table names it",
                          SLICE_ARGS(column));
     }
     altered->options.map = rename_key(altered->options.map, column, name, &altered->arena);

@@ -61,8 +61,13 @@ static enum err convert_view_options(struct converter *c, const struct json_valu
         if (view->endpoint.size > 0)
             return convert_error(c, option.text_position, "22023",
                                  "parameter \"endpoint\" specified more than once");
-        if (slice_equal(option.value, SLICE("off")))
+        if (slice_equal(option.value, SLICE("off")) || slice_equal(option.value, SLICE("false")))
             continue;
+        if (slice_equal(option.value, SLICE("on")) || slice_equal(option.value, SLICE("true"))) {
+            convert_error(c, option.text_position, "22023", "an endpoint needs a name");
+            error_hint(c->error, "write WITH (endpoint = '%.*s')", SLICE_ARGS(view->name));
+            return ERR_INPUT;
+        }
         if (!is_endpoint_name(option.value))
             return convert_error(
                 c, option.text_position, "22023",
@@ -83,6 +88,7 @@ enum err convert_create_view(struct converter *c, const struct json_value *field
         convert_relation(c, tree_get(fields, "view"), &command->table, &command->text_position);
     if (result == OK)
         result = refuse_extras(c, fields, command->text_position);
+    command->view.name = command->table;
     if (result == OK)
         result = convert_view_options(c, tree_get(fields, "options"), &command->view);
     if (result != OK)
@@ -94,7 +100,6 @@ enum err convert_create_view(struct converter *c, const struct json_value *field
     struct tree_node query = tree_unwrap(tree_get(fields, "query"));
     if (!tree_is(&query, "SelectStmt"))
         return convert_unsupported(c, command->text_position, "a view of anything but a query");
-    command->view.name = command->table;
     command->view.text = arena_copy(c->arena, query_text(c));
     return convert_select(c, query.fields, &out->select);
 }

@@ -48,11 +48,12 @@ static enum err read_target(struct exchange *exchange, struct query_request *req
     for (size_t i = 0; i < rest.size; i++)
         capacity += rest.data[i] == '&';
     struct query_parameter *list = arena_alloc_array(&exchange->arena, capacity, sizeof(*list));
+    struct sql_reader reader = {.request = request, .arena = &exchange->arena};
     enum err result;
     request->parameters = list;
     while ((result = target_next_parameter(&rest, &exchange->arena, &item, error)) == OK) {
         if (is_request_field(item.name)) {
-            result = sql_read_field(exchange, item.name, item.value, request, error);
+            result = sql_read_field(&reader, item.name, item.value, error);
         } else if (item.name.size == 0) {
             result = error_set(error, ERR_INPUT, "42P02", "a parameter without a name is given");
         } else if (request->parameter_count == NAMED_PARAMETERS_MAX) {

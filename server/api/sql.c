@@ -24,6 +24,14 @@ static enum err wrong(struct error *error, const char *sqlstate, const char *tex
     return error_set(error, ERR_INPUT, sqlstate, "%s", text);
 }
 
+#define FIELD_SHOWN 80 /* bytes of a name in messages */
+
+static enum err twice(struct error *error, const char *what, struct slice name)
+{
+    return error_set(error, ERR_INPUT, "22023", "%s \"%.*s\" is given twice", what,
+                     (int)(name.size < FIELD_SHOWN ? name.size : FIELD_SHOWN), name.data);
+}
+
 static enum err read_format(struct slice name, enum result_format *out, struct error *error)
 {
     if (slice_equal(name, SLICE("json"))) {
@@ -113,6 +121,11 @@ static enum err read_settings(const struct json_value *value, struct query_reque
             return wrong(error, "22023",
                          "the value of a setting must be a text, a number or a boolean");
         }
+        for (size_t index = 0; index < count; index++) {
+            if (slice_equal(settings[index].name, at->key)) {
+                return twice(error, "the setting", at->key);
+            }
+        }
         settings[count++] = (struct query_setting){.name = at->key, .value = text};
     }
     request->settings = settings;
@@ -120,59 +133,94 @@ static enum err read_settings(const struct json_value *value, struct query_reque
     return OK;
 }
 
-static enum err read_member(const struct json_value *member, struct query_request *request,
-                            struct arena *arena, struct error *error)
+enum field {
+    FIELD_QUERY,
+    FIELD_PARAMS,
+    FIELD_FORMAT,
+    FIELD_TIMEOUT,
+    FIELD_QUERY_ID,
+    FIELD_MAX_ROWS,
+    FIELD_AT_LEAST,
+    FIELD_SETTINGS,
+    FIELD_COUNT
+};
+
+static const char *const fields[FIELD_COUNT] = {
+    [FIELD_QUERY] = "query",        [FIELD_PARAMS] = "params",     [FIELD_FORMAT] = "format",
+    [FIELD_TIMEOUT] = "timeout_ms", [FIELD_QUERY_ID] = "query_id", [FIELD_MAX_ROWS] = "max_rows",
+    [FIELD_AT_LEAST] = "at_least",  [FIELD_SETTINGS] = "settings",
+};
+
+static enum err find_field(struct slice key, enum field *out, struct error *error)
 {
-    struct slice key = member->key, text = {NULL, 0};
+    for (size_t index = 0; index < FIELD_COUNT; index++) {
+        if (slice_equal(key, slice_from_cstr(fields[index]))) {
+            *out = (enum field)index;
+            return OK;
+        }
+    }
+    return error_set(error, ERR_INPUT, "42704", "there is no field \"%.*s\"",
+                     (int)(key.size < FIELD_SHOWN ? key.size : FIELD_SHOWN), key.data);
+}
+
+static enum err read_params(struct slice text, struct sql_reader *reader, struct error *error)
+{
+    struct query_parameter *list;
+    enum err result =
+        parameters_from_json(text, reader->arena, &list, &reader->request->parameter_count, error);
+    reader->request->parameters = list;
+    return result;
+}
+
+/* A field once in a request, by whichever way. */
+static enum err read_member(struct sql_reader *reader, const struct json_value *member,
+                            struct error *error)
+{
+    struct query_request *request = reader->request;
+    struct slice text = {NULL, 0};
     int64_t count;
-    enum err result;
-    if (slice_equal(key, SLICE("query"))) {
-        return read_text(member, "query", &request->text, error);
+    enum field field = FIELD_COUNT;
+    enum err result = find_field(member->key, &field, error);
+    if (result == OK && (reader->given >> field & 1) != 0) {
+        result = twice(error, "the field", member->key);
     }
-    if (member->kind == JSON_NULL) {
-        return slice_equal(key, SLICE("params")) || slice_equal(key, SLICE("format")) ||
-                       slice_equal(key, SLICE("timeout_ms")) ||
-                       slice_equal(key, SLICE("query_id")) || slice_equal(key, SLICE("max_rows")) ||
-                       slice_equal(key, SLICE("at_least")) || slice_equal(key, SLICE("settings"))
-                   ? OK
-                   : error_set(error, ERR_INPUT, "42704", "there is no field \"%.*s\"",
-                               (int)(key.size < 80 ? key.size : 80), key.data);
-    }
-    if (slice_equal(key, SLICE("params"))) {
-        struct query_parameter *list;
-        result = parameters_from_json(member->text, arena, &list, &request->parameter_count, error);
-        request->parameters = list;
+    if (result != OK) {
         return result;
     }
-    if (slice_equal(key, SLICE("format"))) {
+    reader->given |= 1u << field;
+    if (member->kind == JSON_NULL && field != FIELD_QUERY) {
+        return OK;
+    }
+    switch (field) {
+    case FIELD_QUERY:
+        return read_text(member, "query", &request->text, error);
+    case FIELD_PARAMS:
+        return read_params(member->text, reader, error);
+    case FIELD_FORMAT:
         result = read_text(member, "format", &text, error);
         return result != OK ? result : read_format(text, &request->format, error);
-    }
-    if (slice_equal(key, SLICE("timeout_ms"))) {
+    case FIELD_TIMEOUT: /* 0: none, as statement_timeout */
         result = read_count(member, "timeout_ms", INT64_MAX / 1000, &count, error);
         request->timeout_us = result == OK ? count * 1000 : -1;
         return result;
-    }
-    if (slice_equal(key, SLICE("query_id"))) {
+    case FIELD_QUERY_ID:
         result = read_text(member, "query_id", &request->query_id, error);
         bool fits = request->query_id.size > 0 && request->query_id.size < 40;
         return result != OK ? result
                : fits       ? OK
                             : wrong(error, "22023", "query_id has 1 to 39 bytes");
-    }
-    if (slice_equal(key, SLICE("max_rows"))) {
+    case FIELD_MAX_ROWS:
         return read_count(member, "max_rows", INT64_MAX, &request->max_rows, error);
-    }
-    if (slice_equal(key, SLICE("at_least"))) {
+    case FIELD_AT_LEAST:
         result = read_count(member, "at_least", INT64_MAX, &count, error);
         request->at_least = result == OK ? (uint64_t)count : 0;
         return result;
+    case FIELD_SETTINGS:
+        return read_settings(member, request, reader->arena, error);
+    case FIELD_COUNT:
+        break;
     }
-    if (slice_equal(key, SLICE("settings"))) {
-        return read_settings(member, request, arena, error);
-    }
-    return error_set(error, ERR_INPUT, "42704", "there is no field \"%.*s\"",
-                     (int)(key.size < 80 ? key.size : 80), key.data);
+    return OK;
 }
 
 static enum err not_json(const struct json_parser *parser, struct error *error)
@@ -185,9 +233,10 @@ static enum err not_json(const struct json_parser *parser, struct error *error)
 }
 
 /* A member's value: a tree, but params stay text, for there may be a million of them. */
-static enum err read_body_member(struct json_parser *parser, struct query_request *request,
-                                 struct arena *arena, struct error *error)
+static enum err read_body_member(struct json_parser *parser, struct sql_reader *reader,
+                                 struct error *error)
 {
+    struct arena *arena = reader->arena;
     struct slice key;
     if (!json_unescape(parser->text, arena, &key)) {
         return wrong(error, "22P02", "invalid JSON: a key that is not a text");
@@ -203,11 +252,10 @@ static enum err read_body_member(struct json_parser *parser, struct query_reques
     bool is_params = slice_equal(key, SLICE("params"));
     enum err result = is_params ? OK : json_parse(text, arena, 16, &parsed, error);
     parsed->key = key;
-    return result != OK ? result : read_member(parsed, request, arena, error);
+    return result != OK ? result : read_member(reader, parsed, error);
 }
 
-static enum err read_json(struct slice body, struct query_request *request, struct arena *arena,
-                          struct error *error)
+static enum err read_json(struct slice body, struct sql_reader *reader, struct error *error)
 {
     struct json_parser parser;
     json_parser_init(&parser, body, 1000);
@@ -219,7 +267,7 @@ static enum err read_json(struct slice body, struct query_request *request, stru
         return wrong(error, "22023", "the body must be a JSON object");
     }
     while ((token = json_next(&parser)) == JSON_KEY) {
-        enum err result = read_body_member(&parser, request, arena, error);
+        enum err result = read_body_member(&parser, reader, error);
         if (result != OK) {
             return result;
         }
@@ -227,18 +275,19 @@ static enum err read_json(struct slice body, struct query_request *request, stru
     if (token != JSON_OBJECT_END || json_next(&parser) != JSON_END) {
         return not_json(&parser, error);
     }
-    return request->text.data == NULL ? wrong(error, "22023", "the field \"query\" is missing")
-                                      : OK;
+    return reader->request->text.data == NULL
+               ? wrong(error, "22023", "the field \"query\" is missing")
+               : OK;
 }
 
-enum err sql_read_field(struct exchange *exchange, struct slice name, struct slice value,
-                        struct query_request *request, struct error *error)
+enum err sql_read_field(struct sql_reader *reader, struct slice name, struct slice value,
+                        struct error *error)
 {
     struct json_value member = {.kind = JSON_STRING, .text = value, .key = name};
-    return read_member(&member, request, &exchange->arena, error);
+    return read_member(reader, &member, error);
 }
 
-static enum err read_target(struct exchange *exchange, struct query_request *request,
+static enum err read_target(struct exchange *exchange, struct sql_reader *reader,
                             struct error *error)
 {
     struct slice rest = exchange->query;
@@ -251,7 +300,7 @@ static enum err read_target(struct exchange *exchange, struct query_request *req
         if (slice_equal(name, SLICE("query")) && exchange->method != HTTP_GET) {
             return wrong(error, "22023", "a POST has its query in the body");
         }
-        result = sql_read_field(exchange, name, parameter.value, request, error);
+        result = sql_read_field(reader, name, parameter.value, error);
         if (result != OK) {
             return result;
         }
@@ -292,8 +341,9 @@ enum err sql_read_accept(struct exchange *exchange, struct query_request *reques
 static enum err read_request(struct exchange *exchange, struct query_request *request,
                              struct error *error)
 {
+    struct sql_reader reader = {.request = request, .arena = &exchange->arena};
     enum err result = sql_read_accept(exchange, request, error);
-    result = result != OK ? result : read_target(exchange, request, error);
+    result = result != OK ? result : read_target(exchange, &reader, error);
     if (result != OK) {
         return result;
     }
@@ -303,7 +353,7 @@ static enum err read_request(struct exchange *exchange, struct query_request *re
                                           : OK;
     }
     if (is_json(exchange)) {
-        return read_json(exchange->body, request, &exchange->arena, error);
+        return read_json(exchange->body, &reader, error);
     }
     request->text = exchange->body;
     return OK;

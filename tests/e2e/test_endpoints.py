@@ -66,6 +66,7 @@ def test_what_is_wrong_is_named(server):
     refused(server, "top_pages?country=DE&=1", 400, "42P02")
     refused(server, "top_pages?country=DE&q=SELECT%201", 400, "42P02")
     refused(server, "top_pages?country=DE&format=pdf", 400, "22023")
+    assert "max_rows" in refused(server, "top_pages?country=DE&max_rows=1&max_rows=9", 400, "22023")
     assert "nothing" in refused(server, "nothing?country=DE", 404, "42704")
     refused(server, "hits", 404, "42704")
     for method in ("POST", "DELETE", "HEAD"):
@@ -74,6 +75,9 @@ def test_what_is_wrong_is_named(server):
     for options, sqlstate in (("endpoint = ''", "22023"), ("endpoint = 'a/b'", "22023"), ("endpoint = '..'", "22023"), ("end = 1", "22023"),
                               ("endpoint = 'x', endpoint = 'y'", "22023"), ("endpoint = 'top_pages'", "42P07")):
         assert server.query(f"CREATE VIEW v WITH ({options}) AS SELECT 1 AS a")[1]["sqlstate"] == sqlstate
+    for option in ("endpoint", "endpoint = on", "endpoint = true"):
+        answer = server.query(f"CREATE VIEW v WITH ({option}) AS SELECT 1 AS a")[1]
+        assert answer["sqlstate"] == "22023" and answer["hint"] == "write WITH (endpoint = 'v')", answer
     assert server.query("CREATE VIEW v WITH (endpoint = 'v') AS SELECT parameter('format')::text AS a")[1]["sqlstate"] == "42601"
     assert server.query("CREATE VIEW v WITH (endpoint = 'v') AS SELECT parameter('a') IS NULL AS a")[1]["sqlstate"] == "42P18"
     assert server.query("CREATE VIEW v AS SELECT n FROM hits WHERE n > parameter('a', 'many')")[1]["sqlstate"] == "22P02"

@@ -89,6 +89,23 @@ def test_malformed_requests(loaded, body):
     assert status == 400 and json.loads(text)["sqlstate"], text
 
 
+@pytest.mark.parametrize("name, target, body", [
+    ("query", "", b'{"query":"SELECT 1","query":"SELECT 2"}'), ("max_rows", "", b'{"max_rows":5,"query":"SELECT 1","max_rows":null}'),
+    ("params", "", b'{"query":"SELECT $1","params":[1],"par\\u0061ms":[2]}'), ("format", "?format=csv", b'{"query":"SELECT 1","format":"json"}'),
+    ("timezone", "", b'{"query":"SELECT 1","settings":{"timezone":"UTC","timezone":"Europe/Berlin"}}')])
+def test_fields_given_twice_are_named(loaded, name, target, body):
+    status, _, text = loaded.request("POST", "/v1/sql" + target, body, {"Content-Type": "application/json"})
+    answer = json.loads(text)
+    assert (status, answer["sqlstate"]) == (400, "22023") and f'"{name}"' in answer["detail"], answer
+
+
+def test_timeout_of_nothing_lifts_it(loaded):
+    statement = "SELECT count(*) FROM generate_series(1, 300000)"
+    settings = {"statement_timeout": "1us"}
+    assert loaded.query(statement, settings=settings)[1]["sqlstate"] == "57014"
+    assert loaded.sql(statement, settings=settings, timeout_ms=0)["rows"] == [[300000]]
+
+
 def test_limits(loaded):
     status, answer = loaded.query("SELECT a FROM r", max_rows=100)
     assert status == 422 and answer["sqlstate"] == "54000", answer

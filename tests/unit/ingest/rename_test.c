@@ -78,6 +78,23 @@ static void test_columns(void **state)
     world_init(&world);
     world_create_table(&world, options, 3);
     assert_string_equal(rename_to(&world, "t", "t", "u"), "2BP01"); /* order_by is text */
+    assert_string_equal(rename_to(&world, "t", "ts", "u"), "2BP01");
+    world_deinit(&world);
+    /* A name within another name is none. */
+    const struct ingest_option parts[] = {
+        {.name = SLICE("time"), .value = SLICE("ts")},
+        {.name = SLICE("version"), .value = SLICE("a")},
+        {.name = SLICE("order_by"), .value = SLICE("\"ts\" desc")}};
+    world_init(&world);
+    world_create_table(&world, parts, 3);
+    assert_string_equal(rename_to(&world, "t", "t", "u"), "ok");
+    assert_string_equal(rename_to(&world, "t", "a", "b"), "ok");
+    assert_string_equal(rename_to(&world, "t", "ts", "at"), "2BP01");
+    schema = ingest_schema(world.ingest, SLICE("t"));
+    assert_true(
+        slice_equal(schema->options.text, SLICE("{\"time\":\"ts\",\"version\":\"b\",\"order_by\":"
+                                                "\"\\\"ts\\\" desc\"}")));
+    schema_unref(schema);
     world_deinit(&world);
 }
 
