@@ -424,6 +424,7 @@ void ingest_tick(struct ingest *ingest)
         is_needed =
             !ingest->tables[i]->is_dropped &&
             sources_would_tick(&ingest->tables[i]->sources, now_us, ingest->options.source_idle_us);
+    subscriptions_sample_lag(&ingest->subscriptions, now_us);
     if (now_us >= ingest->expired_at_us + EXPIRE_EVERY_US || now_us < ingest->expired_at_us)
         expire_old(ingest, now_us);
     mutex_unlock(&ingest->lock);

@@ -59,8 +59,10 @@ struct attempt {
 static void post_finish(struct post *post, const struct ingest_answer *answer)
 {
     metric_add(&metrics.ingest_requests, 1);
-    if (answer->http_status == 429 || answer->http_status == 507)
+    if (answer->http_status == 429 || answer->http_status == 507) {
         metric_add(&metrics.ingest_backpressure, 1);
+        metric_mark(&metrics.backpressure_at);
+    }
     guard_end(post->ingest, &post->guard);
     post->done(post->context, answer);
     writer_deinit(&post->section);

@@ -304,6 +304,15 @@ static bool lag_value(const struct subscription_partition *partition, int64_t no
     return lag != NO_OFFSET;
 }
 
+static bool lag_change(const struct subscription_partition *partition, int64_t now_us, double *out)
+{
+    (void)now_us;
+    int64_t change;
+    bool is_known = subscription_lag_change(partition, &change);
+    *out = (double)change;
+    return is_known;
+}
+
 static bool lag_seconds(const struct subscription_partition *partition, int64_t now_us, double *out)
 {
     int64_t lag = lag_us(partition, now_us);
@@ -331,6 +340,7 @@ static const struct {
     bool (*value)(const struct subscription_partition *partition, int64_t now_us, double *out);
 } partition_families[] = {
     {"freshet_kafka_lag", "Messages of a partition that are not stored yet.", lag_value},
+    {"freshet_kafka_lag_change", "The lag less what it was ten minutes ago.", lag_change},
     {"freshet_kafka_lag_seconds", "Age of the last message read of a partition that has lag.",
      lag_seconds},
     {"freshet_kafka_stored_offset", "The first offset of a partition that is not stored.",

@@ -5,6 +5,7 @@
 #include "ingest/internal.h"
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
+#include "storage/base/metrics.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -69,8 +70,10 @@ void session_set_paused(struct consumer *c, bool is_paused)
         if (partition != NULL)
             partition->is_paused = is_paused;
     }
-    if (subscription != NULL && is_paused)
+    if (subscription != NULL && is_paused) {
         subscription->counts.pauses++;
+        metric_mark(&metrics.backpressure_at);
+    }
     session_unlock(c);
 }
 

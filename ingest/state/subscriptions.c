@@ -18,6 +18,7 @@
 #define FLAG_RESET 2
 #define FLAG_INITIALISED 1
 #define TEXT_COUNT 9
+#define MINUTE_US INT64_C(60000000)
 
 /* --- finding --- */
 
@@ -104,6 +105,8 @@ static struct subscription_partition *partition_get(struct subscription *subscri
         .message_at_us = INT64_MIN,
         .moved_at_us = INT64_MIN,
     };
+    for (size_t i = 0; i < array_count(found->lag_samples); i++)
+        found->lag_samples[i] = NO_OFFSET;
     return found;
 }
 
@@ -114,6 +117,37 @@ int64_t subscription_lag(const struct subscription_partition *partition)
     int64_t at = partition->next_offset > partition->reached_offset ? partition->next_offset
                                                                     : partition->reached_offset;
     return partition->end_offset > at ? partition->end_offset - at : 0;
+}
+
+/* A ring: the sample behind the newest is the oldest. Minutes that were slept through are unknown.
+ */
+static void sample_lag(struct subscription_partition *partition, int64_t minute)
+{
+    if (minute == partition->lag_minute)
+        return;
+    int64_t gap = minute - partition->lag_minute;
+    bool is_new = partition->lag_minute == 0 || gap < 0 || gap > LAG_MINUTES;
+    for (int64_t i = is_new ? minute - LAG_MINUTES : partition->lag_minute + 1; i < minute; i++)
+        partition->lag_samples[i % (LAG_MINUTES + 1)] = NO_OFFSET;
+    partition->lag_samples[minute % (LAG_MINUTES + 1)] = subscription_lag(partition);
+    partition->lag_minute = minute;
+}
+
+void subscriptions_sample_lag(struct subscriptions *subscriptions, int64_t now_us)
+{
+    for (uint32_t i = 0; i < subscriptions->count; i++)
+        for (uint32_t p = 0; p < subscriptions->list[i]->partition_count; p++)
+            sample_lag(&subscriptions->list[i]->partitions[p], now_us / MINUTE_US);
+}
+
+bool subscription_lag_change(const struct subscription_partition *partition, int64_t *out)
+{
+    int64_t lag = subscription_lag(partition);
+    int64_t before = partition->lag_minute == 0
+                         ? NO_OFFSET
+                         : partition->lag_samples[(partition->lag_minute + 1) % (LAG_MINUTES + 1)];
+    *out = lag - before;
+    return lag != NO_OFFSET && before != NO_OFFSET;
 }
 
 /* --- definitions --- */

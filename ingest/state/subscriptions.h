@@ -28,6 +28,9 @@ struct subscription_position {
     int64_t next;
 };
 
+/* How far back the lag of a partition is remembered. */
+#define LAG_MINUTES 10
+
 struct subscription_partition {
     int32_t partition;
     int64_t next_offset; /* the first message that is not stored; NO_OFFSET: not decided yet */
@@ -39,6 +42,8 @@ struct subscription_partition {
     int64_t end_offset;     /* of the partition; NO_OFFSET: not known */
     int64_t message_at_us;  /* time of the last message read; INT64_MIN: none */
     int64_t moved_at_us;    /* when its next offset last grew, or it was assigned */
+    int64_t lag_minute;     /* of the last sample; 0: none */
+    int64_t lag_samples[LAG_MINUTES + 1]; /* by minute; NO_OFFSET: not known */
 };
 
 enum subscription_state { SUBSCRIPTION_STOPPED, SUBSCRIPTION_RUNNING, SUBSCRIPTION_FAILED };
@@ -75,6 +80,10 @@ struct subscription_partition *subscription_find(const struct subscription *subs
                                                  int32_t partition);
 /* Messages that the partition holds for us and that are not stored; NO_OFFSET: not known. */
 int64_t subscription_lag(const struct subscription_partition *partition);
+/* Remembers the lag of each partition once a minute; to be called at least so often. */
+void subscriptions_sample_lag(struct subscriptions *subscriptions, int64_t now_us);
+/* The lag now less what it was LAG_MINUTES ago; false if that is not known. */
+bool subscription_lag_change(const struct subscription_partition *partition, int64_t *out);
 
 /* --- records: FORMAT.md, kinds 3 and 4 --- */
 struct subscription_change {

@@ -261,6 +261,7 @@ void api_ingest(struct exchange *exchange)
     }
     if (atomic_load_explicit(&app->is_disk_low, memory_order_relaxed)) {
         metric_add(&metrics.ingest_backpressure, 1);
+        metric_mark(&metrics.backpressure_at);
         exchange_answer_problem(exchange, 507, "53100",
                                 "the disk is nearly full: rows are taken again when there is room");
         return;

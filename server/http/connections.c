@@ -78,6 +78,7 @@ void connections_on_crowd(h2o_timeout_entry_t *entry)
         connections_count_response(server, 429);
     }
     if (ended > 0) {
+        metric_mark(&metrics.backpressure_at);
         farewell_keep(server);
     }
     if (is_crowded(server)) {

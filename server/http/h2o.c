@@ -422,6 +422,7 @@ static void screen(struct session *session)
     if (atomic_load_explicit(&server->bodies, memory_order_relaxed) >
         (int64_t)server->options.bodies_max) {
         metric_add(&metrics.ingest_backpressure, 1);
+        metric_mark(&metrics.backpressure_at);
         exchange_answer_problem(exchange, 429, "53200",
                                 "the bodies of the requests under way fill their memory");
         return;

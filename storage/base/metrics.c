@@ -1,6 +1,7 @@
 /* The metrics page. The table in metrics.h makes the scalars; latencies and collectors follow. */
 #include "storage/base/metrics.h"
 
+#include "storage/base/clock.h"
 #include "storage/base/latency.h"
 #include "storage/base/number.h"
 
@@ -27,6 +28,11 @@ static const struct {
     METRICS_TABLE(X)
 #undef X
 };
+
+void metric_mark(struct metric *at)
+{
+    metric_set(at, clock_wall_us() / 1000000);
+}
 
 void metrics_register(metrics_collector collector, void *context)
 {

@@ -25,6 +25,8 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
       "Ingest requests answered.")                                                                 \
     X(ingest_backpressure, METRIC_COUNTER, "freshet_backpressure_total",                           \
       "Ingest requests refused because memory or disk was full.")                                  \
+    X(backpressure_at, METRIC_GAUGE, "freshet_backpressure_timestamp_seconds",                     \
+      "Unix time when rows were last refused, or partitions paused, for that; 0: never.")          \
     X(http_requests, METRIC_COUNTER, "freshet_http_requests_total", "HTTP requests answered.")     \
     X(http_connections, METRIC_GAUGE, "freshet_http_connections", "HTTP connections open.")        \
     X(seals, METRIC_COUNTER, "freshet_seals_total",                                                \
@@ -37,6 +39,8 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
       "Sealed segments that could not be read, which merging leaves alone.")                       \
     X(upkeep_failures, METRIC_COUNTER, "freshet_upkeep_failures_total",                            \
       "Steps of sealing, merging, retention and checkpoints that failed.")                         \
+    X(write_failure_at, METRIC_GAUGE, "freshet_write_failure_timestamp_seconds",                   \
+      "Unix time of the last failure of the log or of upkeep; 0: never.")                          \
     X(query_ok, METRIC_COUNTER, "freshet_queries_ok_total", "Queries that gave their result.")
 /* clang-format on */
 
@@ -63,6 +67,9 @@ static inline int64_t metric_get(struct metric *metric)
 {
     return atomic_load_explicit(&metric->value, memory_order_relaxed);
 }
+
+/* Now, in a metric that is a time. */
+void metric_mark(struct metric *at);
 
 /* A collector appends complete families (HELP, TYPE, samples). At most 16, registered at start. */
 typedef void (*metrics_collector)(void *context, struct writer *out);

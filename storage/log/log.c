@@ -335,6 +335,7 @@ static void commit_group(struct log *log, struct log_entry *first)
     }
     if (result != OK) {
         metric_add(&metrics.log_sync_failures, 1);
+        metric_mark(&metrics.write_failure_at);
         logger_write(LOG_WARN,
                      "a write of the log failed, its group goes to a new file reason=\"%s\"",
                      error.text);
@@ -343,6 +344,7 @@ static void commit_group(struct log *log, struct log_entry *first)
     }
     if (result != OK) {
         metric_add(&metrics.log_sync_failures, 1);
+        metric_mark(&metrics.write_failure_at);
         go_back(log);
         enter_failed(log, first, &error);
         return;

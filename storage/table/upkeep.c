@@ -293,6 +293,7 @@ static void note_failure(struct store *store, size_t index, const struct error *
         retry->wait_us = RETRY_MAX_US;
     retry->at_us = clock_monotonic_us() + retry->wait_us;
     metric_add(&metrics.upkeep_failures, 1);
+    metric_mark(&metrics.write_failure_at);
     logger_write(LOG_WARN, "upkeep cannot %s, trying again in %lld s reason=\"%s\"",
                  steps[index].name, (long long)(retry->wait_us / SECOND_US), error->text);
 }
