@@ -84,10 +84,10 @@ extern const struct function_group functions_compare, functions_arith, functions
     functions_math, functions_math_numeric, functions_text, functions_misc, functions_bytea,
     functions_pattern, functions_regex, functions_time, functions_time_arith, functions_extract,
     functions_json, functions_array, functions_regex_functions, functions_format_time,
-    functions_format_number, functions_format_number_parse, functions_format_parse, functions_jsonb, functions_array_elements,
-    functions_quote, functions_sha, functions_width_bucket, functions_math_degrees,
-    functions_math_exact, functions_bytes, functions_unicode, functions_time_parts,
-    functions_jsonpath, functions_json_array, functions_catalog;
+    functions_format_number, functions_format_number_parse, functions_format_parse, functions_jsonb,
+    functions_array_elements, functions_quote, functions_sha, functions_width_bucket,
+    functions_math_degrees, functions_math_exact, functions_bytes, functions_unicode,
+    functions_time_parts, functions_jsonpath, functions_json_array, functions_catalog;
 
 /* Is one value that of every row of the batch, and cheap to tell? query/func/time_bucket.c */
 bool function_is_whole(struct call *call, const struct vector *vector, struct value *out);
