@@ -31,6 +31,7 @@ const struct ingest_limits ingest_limits_default = {
     .dead_letter_bytes_max = (uint64_t)1 << 30,
     .dead_letter_age_us = 30 * MICROSECONDS_PER_DAY,
     .drift_paths_max = 1000,
+    .copy_bytes_max = (size_t)256 << 20,
 };
 
 /* --- life --- */

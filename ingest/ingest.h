@@ -7,6 +7,7 @@
 #define FRESHET_INGEST_INGEST_H
 
 #include "query/expr/expr.h"
+#include "query/copy.h"
 #include "query/provider.h"
 #include "query/completeness.h"
 #include "query/view.h"
@@ -26,6 +27,7 @@ struct ingest_limits {
     uint64_t dead_letter_bytes_max; /* 1 GiB */
     int64_t dead_letter_age_us;     /* 30 d */
     uint32_t drift_paths_max;       /* per table, 1,000 */
+    size_t copy_bytes_max;          /* held by all COPYs under way, 256 MiB */
 };
 extern const struct ingest_limits ingest_limits_default;
 
@@ -49,8 +51,22 @@ void ingest_destroy(struct ingest *ingest); /* after store_close */
  * watermark), expiry of keys and dead letters. Any thread, not the log thread. */
 void ingest_tick(struct ingest *ingest);
 
-enum ingest_format { INGEST_SNIFF, INGEST_NDJSON, INGEST_JSON, INGEST_CSV };
+enum ingest_format { INGEST_SNIFF, INGEST_NDJSON, INGEST_JSON, INGEST_CSV, INGEST_COPY };
 enum ingest_encoding { INGEST_PLAIN, INGEST_GZIP, INGEST_ZSTD };
+
+/* Rows of a COPY: all of it, or those of one record. */
+struct ingest_copy_part {
+    const struct copy_options *options;
+    const uint32_t *column_ids;
+    size_t column_count;
+    uint64_t first_row; /* rows of the COPY before these */
+    bool is_first;      /* with what stands before the first row */
+    bool is_strict;     /* a bad row refuses all of them */
+    /* filled: */
+    bool is_ended;       /* the bytes say that they end */
+    uint64_t row_count;  /* of all kinds */
+    struct error reason; /* of the first bad row; code OK: there is none */
+};
 
 struct ingest_request {
     struct slice table;
@@ -63,6 +79,7 @@ struct ingest_request {
     uint64_t sequence;
     struct slice idempotency_key;     /* empty: none */
     const _Atomic bool *is_cancelled; /* may be NULL; looked at before the commit only */
+    struct ingest_copy_part *copy;    /* of INGEST_COPY */
 };
 
 enum ingest_outcome { INGEST_STORED, INGEST_REPEATED /* the first answer again */, INGEST_REFUSED };
@@ -74,13 +91,52 @@ struct ingest_answer {
     int64_t retry_after_s;      /* 429, 503, 507; else 0 */
     int64_t key_expires_us;     /* Idempotency-Expires; 0: none */
     uint64_t position;
-    struct slice body; /* the JSON of a 200, valid during the callback */
+    uint64_t rows, duplicates, rejected; /* of a 200 */
+    struct slice body;                   /* the JSON of a 200, valid during the callback */
 };
 
 /* Decodes on the calling thread (a worker job), commits, and calls `done` exactly once, from this
  * or the log thread. */
 void ingest_post(struct ingest *ingest, const struct ingest_request *request,
                  void (*done)(void *context, const struct ingest_answer *answer), void *context);
+
+/* --- COPY … FROM: bytes in any pieces --- */
+
+struct ingest_copy;
+struct ingest_copy_options {
+    struct slice table; /* this and the lists are copied */
+    const uint32_t *column_ids;
+    size_t column_count;
+    const struct copy_options *format;
+    struct slice producer; /* empty: none; with a sequence: all of it is one record, or an error */
+    bool has_sequence;
+    uint64_t sequence;
+    bool is_strict;                   /* a bad row ends the COPY; else it is a dead letter */
+    const _Atomic bool *is_cancelled; /* may be NULL; outlives it */
+};
+struct ingest_copy_answer {
+    uint64_t position; /* of the last record */
+    uint64_t rows, rejected, duplicates;
+    bool is_repeated;    /* the answer of the first time */
+    struct error reason; /* of the first bad row; code OK: there is none */
+};
+/* Never fails: what is wrong is found when there are rows. Called in worker jobs, each call, by
+ * one caller at a time. */
+struct ingest_copy *ingest_copy_begin(struct ingest *ingest,
+                                      const struct ingest_copy_options *options);
+/* Takes all of the bytes, and commits those before them when they are as many as a body may be
+ * (limits.body_max): durable and visible when it returns. Waits, COPY_WAIT_US at most, where memory
+ * is full (then 53200). After an error every call gives it again; its hint says how many rows are
+ * stored by then. */
+MUST_CHECK enum err ingest_copy_feed(struct ingest_copy *copy, struct slice bytes,
+                                     struct error *error);
+/* The rest; all is durable and visible. */
+MUST_CHECK enum err ingest_copy_end(struct ingest_copy *copy, struct ingest_copy_answer *out,
+                                    struct error *error);
+/* Due in any case; without ingest_copy_end() what is not yet committed is forgotten. */
+void ingest_copy_destroy(struct ingest_copy *copy);
+/* Rows that are stored so far. */
+uint64_t ingest_copy_stored(const struct ingest_copy *copy);
 
 /* INSERT: rows already typed; source `sql`. Evaluates DEFAULTs of columns not named, checks NOT
  * NULL (23502: refuses all), waits for the commit. */

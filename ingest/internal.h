@@ -58,10 +58,11 @@ struct ingest {
     _Atomic uint64_t view_version; /* grows with each change of a view */
     uint64_t applied_position;
     struct flight *flights[FLIGHT_BUCKETS];
-    struct runner *runner;    /* kafka/runner.c: the consumers' threads; guarded by `ddl` */
-    _Atomic bool is_disk_low; /* relaxed: a hint from upkeep */
-    int64_t expired_at_us;    /* when ingest_tick last looked for what is too old */
-    struct mutex spare_lock;  /* the two below; nothing is taken while it is held */
+    _Atomic size_t copy_bytes; /* held by COPYs under way; relaxed: a sum */
+    struct runner *runner;     /* kafka/runner.c: the consumers' threads; guarded by `ddl` */
+    _Atomic bool is_disk_low;  /* relaxed: a hint from upkeep */
+    int64_t expired_at_us;     /* when ingest_tick last looked for what is too old */
+    struct mutex spare_lock;   /* the two below; nothing is taken while it is held */
     struct arena spare[SPARE_ARENAS];
     size_t spare_count; /* memory of requests that are done, for those to come */
     struct table_provider providers[8];

@@ -134,14 +134,15 @@ static void post_done(void *context, uint64_t position, enum err result, const s
     assert(err == OK);
     (void)err;
     kept_answer_init(&kept, &request, position, 0);
+    const struct kept_answer *given =
+        post->guard.kind == GUARD_REPEATED ? &post->guard.kept : &kept;
     struct writer body;
     writer_init(&body);
-    if (post->guard.kind == GUARD_REPEATED) {
-        answer.position = post->guard.kept.position;
-        kept_answer_print(&post->guard.kept, &body);
-    } else {
-        kept_answer_print(&kept, &body);
-    }
+    kept_answer_print(given, &body);
+    answer.position = given->position;
+    answer.rows = given->rows;
+    answer.duplicates = given->duplicates;
+    answer.rejected = given->rejected;
     if (post->guard.kind != GUARD_NEW)
         answer.outcome = INGEST_REPEATED;
     answer.body = writer_as_slice(&body);
@@ -265,9 +266,57 @@ static size_t guess_rows(struct slice body)
     return count < CAPACITY_MIN ? CAPACITY_MIN : count > CAPACITY_MAX ? CAPACITY_MAX : count;
 }
 
+/* The columns by their ids, as the table has them now. */
+static enum err decode_part(struct attempt *attempt)
+{
+    struct ingest_copy_part *part = attempt->request->copy;
+    uint32_t *columns = arena_alloc_array(&attempt->arena, part->column_count, sizeof(*columns));
+    for (size_t i = 0; i < part->column_count; i++) {
+        columns[i] = 0;
+        while (columns[i] < attempt->schema->column_count &&
+               attempt->schema->columns[columns[i]].id != part->column_ids[i])
+            columns[i]++;
+        if (columns[i] == attempt->schema->column_count)
+            return error_set(&attempt->error, ERR_INPUT, "42703",
+                             "a column of this COPY is no longer in the table");
+    }
+    struct copy_decode copy = {.options = part->options,
+                               .columns = columns,
+                               .column_count = part->column_count,
+                               .is_first = part->is_first};
+    enum err err = decode_copy(&attempt->rows, attempt->body, &copy, &attempt->error);
+    part->is_ended = copy.is_ended;
+    part->row_count = attempt->rows.row_number;
+    if (err != OK || attempt->rows.rejection_count == 0)
+        return err;
+    const struct rows_rejection *first = &attempt->rows.rejections[0];
+    err = error_set(&part->reason, ERR_INPUT, first->sqlstate, "row %llu: %.*s%s%.*s",
+                    (unsigned long long)first->row, SLICE_ARGS(first->column),
+                    first->column.size > 0 ? ": " : "", SLICE_ARGS(first->reason));
+    if (!part->is_strict)
+        return OK;
+    attempt->error = part->reason;
+    return err;
+}
+
+static enum err decode_format(struct attempt *attempt, const struct decode_options *options)
+{
+    switch (attempt->format) {
+    case INGEST_CSV:
+        return decode_csv(&attempt->rows, attempt->body, options, &attempt->error);
+    case INGEST_JSON:
+        return decode_json(&attempt->rows, attempt->body, options, &attempt->error);
+    case INGEST_COPY:
+        return decode_part(attempt);
+    default:
+        return decode_ndjson(&attempt->rows, attempt->body, options, &attempt->error);
+    }
+}
+
 static int decode_body(struct ingest *ingest, struct attempt *attempt)
 {
     const struct ingest_limits *limits = &ingest->options.limits;
+    const struct ingest_copy_part *part = attempt->request->copy;
     struct definition_defaults defaults;
     definition_defaults_init(&defaults, attempt->definition, attempt->now_us);
     struct rows_options options = {
@@ -276,17 +325,14 @@ static int decode_body(struct ingest *ingest, struct attempt *attempt)
         .now_us = attempt->now_us,
         .rows_max = limits->rows_max,
         .row_size_max = limits->row_max,
+        .first_row = part == NULL ? 0 : part->first_row,
         .capacity = guess_rows(attempt->body),
         .defaults = &defaults.interface,
     };
     struct decode_options decode = {.depth_max = limits->json_depth_max,
                                     .keys_max = limits->keys_max};
     rows_init(&attempt->rows, &options);
-    enum err err = attempt->format == INGEST_CSV
-                       ? decode_csv(&attempt->rows, attempt->body, &decode, &attempt->error)
-                   : attempt->format == INGEST_JSON
-                       ? decode_json(&attempt->rows, attempt->body, &decode, &attempt->error)
-                       : decode_ndjson(&attempt->rows, attempt->body, &decode, &attempt->error);
+    enum err err = decode_format(attempt, &decode);
     attempt->rows.options.defaults = NULL; /* it lies on this stack */
     if (err == OK)
         return 0;
@@ -298,11 +344,14 @@ static struct section_request describe(const struct post *post, const struct att
                                        size_t stored)
 {
     const struct ingest_request *request = attempt->request;
+    bool is_copy = request->copy != NULL;
     struct section_request section = {
         .table_id = attempt->schema->table_id,
         .table = attempt->schema->name,
-        .source = request->producer.size > 0 ? request->producer : SLICE("http"),
-        .source_kind = SOURCE_HTTP,
+        .source = request->producer.size > 0 ? request->producer
+                  : is_copy                  ? SLICE("copy")
+                                             : SLICE("http"),
+        .source_kind = is_copy ? SOURCE_COPY : SOURCE_HTTP,
         .body = attempt->body_hash,
     };
     section.counts[FATE_RECEIVED] = attempt->rows.received;

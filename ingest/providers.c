@@ -98,7 +98,10 @@ static void scan_source(const struct ingest *ingest, const struct table_state *t
     }
     provider_text(scan, 0, table->name);
     provider_text(scan, 1, source_name(source));
-    provider_cstr(scan, 2, source->kind == SOURCE_SQL ? "sql" : "http");
+    provider_cstr(scan, 2,
+                  source->kind == SOURCE_SQL    ? "sql"
+                  : source->kind == SOURCE_COPY ? "copy"
+                                                : "http");
     for (size_t i = 3; i <= 8; i++)
         provider_null(scan, i);
     add_time(scan, 9, source->watermark_us);

@@ -141,7 +141,7 @@ static enum err answer_rows(struct reply *reply, struct error *error)
         .command = run->statement->command_tag,
         .columns = columns,
         .column_count = count,
-        .is_headless = reply->answer->is_headless,
+        .copy = run->statement->copy,
     };
     format_begin(&reply->writer);
     enum err err = run->statement->kind == STATEMENT_EXPLAIN ? run_explain(run, &sink, error)
@@ -168,9 +168,10 @@ static enum err answer_statement(struct reply *reply, struct error *error)
     struct query_answer *answer = reply->answer;
     const struct statement *statement = run->statement;
     if (statement->kind != STATEMENT_COMMAND) {
-        if (statement->is_copy)
-            answer->format = RESULT_CSV;
-        answer->is_headless = statement->is_copy && !statement->has_header;
+        if (statement->copy != NULL) {
+            answer->format = RESULT_COPY;
+            answer->content_type = copy_content_type(statement->copy);
+        }
         return answer_rows(reply, error);
     }
     struct command_answer done = {0};

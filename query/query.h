@@ -14,7 +14,7 @@
 #include "storage/base/worker.h"
 #include "storage/store.h"
 
-enum result_format { RESULT_JSON, RESULT_NDJSON, RESULT_CSV };
+enum result_format { RESULT_JSON, RESULT_NDJSON, RESULT_CSV, RESULT_COPY };
 
 struct query_engine;
 struct temp_space; /* storage/io/temp.h */
@@ -90,8 +90,8 @@ struct query_answer {
     enum err result;
     struct error error; /* if result is not OK */
     char query_id[40];
-    enum result_format format; /* as asked, but json for commands and csv for COPY */
-    bool is_headless;          /* csv without the line of names */
+    enum result_format format; /* as asked, but json for commands and copy for COPY */
+    const char *content_type;  /* of copy */
     struct writer body;        /* the whole result in `format`; the caller deinits it */
     uint64_t row_count;
 };

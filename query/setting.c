@@ -287,6 +287,23 @@ static struct slice show_sequence(const struct settings *settings, struct arena 
     return slice_from_cstr(settings->sequence);
 }
 
+static enum err set_copy_errors(struct settings *settings, struct slice value, struct error *error)
+{
+    value = slice_trim(value);
+    settings->is_copy_strict = slice_equal_ignore_case(value, SLICE("abort"));
+    if (settings->is_copy_strict || slice_equal_ignore_case(value, SLICE("dead_letter")))
+        return OK;
+    bad_value("freshet.copy_errors", value, error);
+    error_hint(error, "Write dead_letter or abort.");
+    return ERR_INPUT;
+}
+
+static struct slice show_copy_errors(const struct settings *settings, struct arena *arena)
+{
+    (void)arena;
+    return settings->is_copy_strict ? SLICE("abort") : SLICE("dead_letter");
+}
+
 static enum err set_read_only_default(struct settings *settings, struct slice value,
                                       struct error *error)
 {
@@ -365,6 +382,7 @@ static const struct setting table[] = {
     {"freshet.optimizer", set_optimizer, show_optimizer},
     {"freshet.producer", set_producer, show_producer},
     {"freshet.sequence", set_sequence, show_sequence},
+    {"freshet.copy_errors", set_copy_errors, show_copy_errors},
     {"application_name", set_application_name, show_application_name},
     {"client_encoding", set_utf8, show_utf8},
     {"default_transaction_read_only", set_read_only_default, show_read_only_default},

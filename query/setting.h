@@ -23,6 +23,8 @@ struct settings {
     bool is_spill_on;   /* off: what does not fit the query's memory fails, nothing goes to disk */
     bool is_bitmaps_on; /* off: conditions are answered without bitmap indexes, for comparison */
     bool is_optimizer_on; /* off: plans run as the text reads, and are not cached */
+    bool
+        is_copy_strict; /* freshet.copy_errors: a bad row ends a COPY instead of being kept aside */
     bool is_read_only_default, is_read_only; /* default_transaction_read_only, this transaction's */
     char application_name[SETTING_NAME_MAX];
     char search_path[SETTING_TEXT_MAX];

@@ -94,7 +94,8 @@ MUST_CHECK enum err store_open(const struct store_options *options, struct store
 /* Finishes queued commits, stops threads, seals what a checkpoint does not carry forward (15 s of
  * it at most), writes a checkpoint. Every snapshot must be closed before. */
 void store_close(struct store *store);
-bool store_run(struct store *store); /* unthreaded: one log group; false if nothing waited */
+/* In a simulation: one log group; false if nothing waited, or where the log has its own thread. */
+bool store_run(struct store *store);
 
 struct store_status {
     uint64_t position; /* visible */

@@ -9,36 +9,12 @@
  * text behind a closing quote, means that we no longer know where rows begin: 400.
  *
  * Blank lines are skipped. Cells are borrowed from the body, but for those with a doubled quote. */
+#include "ingest/decode/csv.h"
 #include "ingest/decode/decode.h"
 
 #include "storage/base/json.h"
 
 #include <assert.h>
-
-#define FIELDS_MAX 4096
-
-struct field {
-    struct slice text;
-    bool is_quoted;
-};
-
-struct heading {
-    struct slice name;
-    struct mapping_ref refs[4];
-    size_t ref_count;
-    size_t unknown_id;
-};
-
-struct csv {
-    struct rows *rows;
-    struct arena *arena;
-    const char *begin, *end;
-    size_t heading_count;
-    struct heading *headings;
-    struct field *fields; /* of the record being read */
-    size_t field_count;
-    bool has_too_many;
-};
 
 static enum err framing_error(const struct csv *csv, const char *at, const char *text,
                               struct error *error)
@@ -47,36 +23,60 @@ static enum err framing_error(const struct csv *csv, const char *at, const char 
                      (size_t)(at - csv->begin) + 1);
 }
 
+/* The place of the quote that closes, from p on; NULL if there is none. */
+static const char *find_close(const struct csv *csv, const char *p, bool *has_escape)
+{
+    for (; csv->escape == csv->quote; p += 2) {
+        p = memchr(p, csv->quote, (size_t)(csv->end - p));
+        if (p == NULL || p + 1 == csv->end || p[1] != csv->quote)
+            return p;
+        *has_escape = true;
+    }
+    for (; p < csv->end && *p != csv->quote; p++) {
+        bool is_escaped =
+            *p == csv->escape && p + 1 < csv->end && (p[1] == csv->quote || p[1] == csv->escape);
+        *has_escape |= is_escaped;
+        p += is_escaped;
+    }
+    return p < csv->end ? p : NULL;
+}
+
+/* What stands between quotes, without what escapes. */
+static struct slice unescape(struct csv *csv, struct slice in)
+{
+    char *text = arena_alloc(csv->arena, in.size);
+    size_t size = 0;
+    for (size_t i = 0; i < in.size; i++) {
+        bool is_escaped = in.data[i] == csv->escape && i + 1 < in.size &&
+                          (in.data[i + 1] == csv->quote || in.data[i + 1] == csv->escape);
+        i += is_escaped;
+        text[size++] = in.data[i];
+    }
+    return slice_of(text, size);
+}
+
 /* p: behind the opening quote. Gives the place behind the closing one, NULL if there is none. */
 static const char *read_quoted(struct csv *csv, const char *p, struct slice *out)
 {
-    const char *start = p;
-    bool has_double = false;
-    for (;; p += 2) {
-        p = memchr(p, '"', (size_t)(csv->end - p));
-        if (p == NULL)
-            return NULL;
-        if (p + 1 == csv->end || p[1] != '"')
-            break;
-        has_double = true;
-    }
-    *out = slice_of(start, (size_t)(p - start));
-    if (has_double) {
-        char *text = arena_alloc(csv->arena, out->size);
-        size_t size = 0;
-        for (size_t i = 0; i < out->size; i++) {
-            text[size++] = out->data[i];
-            i += out->data[i] == '"';
-        }
-        *out = slice_of(text, size);
-    }
-    return p + 1;
+    bool has_escape = false;
+    const char *close = find_close(csv, p, &has_escape);
+    if (close == NULL)
+        return NULL;
+    *out = slice_of(p, (size_t)(close - p));
+    if (has_escape)
+        *out = unescape(csv, *out);
+    return close + 1;
+}
+
+static bool ends_field(const struct csv *csv, const char *p)
+{
+    return p == csv->end || *p == csv->delimiter || *p == '\n';
 }
 
 static const char *read_plain(const struct csv *csv, const char *p, struct slice *out)
 {
     const char *start = p;
-    while (p < csv->end && *p != ',' && *p != '\n')
+    while (!ends_field(csv, p) && !(csv->is_mixed && *p == csv->quote))
         p++;
     *out = slice_of(start, (size_t)(p - start));
     if ((p == csv->end || *p == '\n') && out->size > 0 && p[-1] == '\r')
@@ -84,46 +84,76 @@ static const char *read_plain(const struct csv *csv, const char *p, struct slice
     return p;
 }
 
-static bool is_record_end(const struct csv *csv, const char *p)
+bool csv_is_record_end(const struct csv *csv, const char *p)
 {
     return p == csv->end || *p == '\n' || (*p == '\r' && (p + 1 == csv->end || p[1] == '\n'));
 }
 
+/* A field of which parts are in quotes, from its beginning; NULL if a quote does not close. */
+static const char *read_mixed(struct csv *csv, const char *p, struct slice *out)
+{
+    struct slice part;
+    struct writer text;
+    writer_init(&text);
+    while (p != NULL && !ends_field(csv, p)) {
+        if (*p != csv->quote) {
+            p = read_plain(csv, p, &part);
+            writer_slice(&text, part);
+        } else if ((p = read_quoted(csv, p + 1, &part)) != NULL) {
+            writer_slice(&text, part);
+        }
+    }
+    *out = arena_copy(csv->arena, writer_as_slice(&text));
+    writer_deinit(&text);
+    return p;
+}
+
 static void add_field(struct csv *csv, struct slice text, bool is_quoted)
 {
-    if (csv->field_count == FIELDS_MAX) {
+    if (csv->field_count == CSV_FIELDS_MAX) {
         csv->has_too_many = true;
         return;
     }
-    csv->fields[csv->field_count++] = (struct field){.text = text, .is_quoted = is_quoted};
+    csv->fields[csv->field_count++] = (struct csv_field){.text = text, .is_quoted = is_quoted};
 }
 
-/* One record from p; *next is behind its line end, *raw the record without it. */
-static enum err read_record(struct csv *csv, const char *p, const char **next, struct slice *raw,
-                            struct error *error)
+/* One field from *at, which is put behind it. */
+static enum err read_field(struct csv *csv, const char **at, struct slice *text, bool *is_quoted,
+                           struct error *error)
+{
+    const char *p = *at;
+    *is_quoted = p < csv->end && *p == csv->quote;
+    const char *next = *is_quoted ? read_quoted(csv, p + 1, text) : read_plain(csv, p, text);
+    bool is_done = next != NULL && (ends_field(csv, next) || csv_is_record_end(csv, next));
+    if (!is_done && csv->is_mixed && next != NULL) {
+        *is_quoted = true;
+        next = read_mixed(csv, p, text);
+        is_done = next != NULL;
+    }
+    if (next == NULL)
+        return framing_error(csv, p, "a quote that does not close", error);
+    if (!is_done)
+        return framing_error(csv, next, "text behind a closing quote", error);
+    *at = next;
+    return OK;
+}
+
+enum err csv_read_record(struct csv *csv, const char *p, const char **next, struct slice *raw,
+                         struct error *error)
 {
     const char *start = p;
     csv->field_count = 0;
     csv->has_too_many = false;
     for (;;) {
         struct slice text;
-        bool is_quoted = p < csv->end && *p == '"';
-        if (is_quoted) {
-            const char *quote = p;
-            p = read_quoted(csv, p + 1, &text);
-            if (p == NULL)
-                return framing_error(csv, quote, "a quote that does not close", error);
-            if (!is_record_end(csv, p) && *p != ',')
-                return framing_error(csv, p, "text behind a closing quote", error);
-        } else {
-            p = read_plain(csv, p, &text);
-        }
+        bool is_quoted;
+        enum err err = read_field(csv, &p, &text, &is_quoted, error);
+        if (err != OK)
+            return err;
         add_field(csv, text, is_quoted);
-        if (p < csv->end && *p == ',') {
-            p++;
-            continue;
-        }
-        break;
+        if (p == csv->end || *p != csv->delimiter)
+            break;
+        p++;
     }
     size_t size = (size_t)(p - start);
     if (p < csv->end && *p == '\r')
@@ -135,7 +165,7 @@ static enum err read_record(struct csv *csv, const char *p, const char **next, s
     return OK;
 }
 
-static void heading_resolve(struct csv *csv, struct heading *heading)
+static void heading_resolve(struct csv *csv, struct csv_heading *heading)
 {
     struct mapping *mapping = csv->rows->options.mapping;
     const struct mapping_child *child = mapping_find(mapping_root(mapping), heading->name);
@@ -155,7 +185,7 @@ static void heading_resolve(struct csv *csv, struct heading *heading)
 static enum err read_header(struct csv *csv, const char *p, const char **next, struct error *error)
 {
     struct slice raw;
-    enum err err = read_record(csv, p, next, &raw, error);
+    enum err err = csv_read_record(csv, p, next, &raw, error);
     if (err != OK)
         return err;
     if (utf8_validate(raw) != raw.size)
@@ -176,11 +206,14 @@ static enum err read_header(struct csv *csv, const char *p, const char **next, s
     return OK;
 }
 
-static void write_member(struct writer *out, struct slice name, const struct field *field)
+static bool is_null(const struct csv *csv, const struct csv_field *field)
 {
-    json_write_string(out, name);
-    writer_u8(out, ':');
-    if (field->text.size == 0 && !field->is_quoted)
+    return !field->is_quoted && slice_equal(field->text, csv->null);
+}
+
+static void write_value(const struct csv *csv, const struct csv_field *field, struct writer *out)
+{
+    if (is_null(csv, field))
         writer_cstr(out, "null");
     else
         json_write_string(out, field->text);
@@ -195,7 +228,9 @@ static struct slice record_document(struct csv *csv)
     writer_init(&out);
     for (size_t i = 0; i < csv->field_count; i++) {
         writer_u8(&out, i == 0 ? '{' : ',');
-        write_member(&out, csv->headings[i].name, &csv->fields[i]);
+        json_write_string(&out, csv->headings[i].name);
+        writer_u8(&out, ':');
+        write_value(csv, &csv->fields[i], &out);
     }
     writer_u8(&out, '}');
     struct slice document = arena_copy(csv->arena, writer_as_slice(&out));
@@ -203,7 +238,8 @@ static struct slice record_document(struct csv *csv)
     return document;
 }
 
-static void take_unknown(struct csv *csv, struct heading *heading, const struct field *field)
+static void take_unknown(struct csv *csv, struct csv_heading *heading,
+                         const struct csv_field *field)
 {
     rows_unknown(csv->rows, &heading->unknown_id, heading->name, field->text);
     if (!csv->rows->wants_rest)
@@ -212,21 +248,17 @@ static void take_unknown(struct csv *csv, struct heading *heading, const struct 
     writer_init(&name);
     writer_init(&value);
     json_write_string(&name, heading->name);
-    if (field->text.size == 0 && !field->is_quoted)
-        writer_cstr(&value, "null");
-    else
-        json_write_string(&value, field->text);
+    write_value(csv, field, &value);
     rows_rest(csv->rows, writer_as_slice(&name), writer_as_slice(&value));
     writer_deinit(&name);
     writer_deinit(&value);
 }
 
-static void take_record(struct csv *csv, struct slice raw)
+void csv_take_record(struct csv *csv, struct slice raw)
 {
     if (csv->has_too_many || csv->field_count != csv->heading_count) {
         rows_reject(csv->rows, raw, "22P04",
-                    csv->field_count < csv->heading_count ? "fewer fields than the header"
-                                                          : "more fields than the header");
+                    csv->field_count < csv->heading_count ? csv->too_few : csv->too_many);
         return;
     }
     if (utf8_validate(raw) != raw.size) {
@@ -238,12 +270,12 @@ static void take_record(struct csv *csv, struct slice raw)
         return;
     }
     for (size_t i = 0; i < csv->field_count; i++) {
-        struct heading *heading = &csv->headings[i];
-        const struct field *field = &csv->fields[i];
+        struct csv_heading *heading = &csv->headings[i];
+        const struct csv_field *field = &csv->fields[i];
         if (heading->ref_count == 0)
             take_unknown(csv, heading, field);
         for (size_t r = 0; r < heading->ref_count; r++) {
-            if (field->text.size == 0 && !field->is_quoted)
+            if (is_null(csv, field))
                 rows_null(csv->rows, &heading->refs[r]);
             else
                 rows_text(csv->rows, &heading->refs[r], field->text);
@@ -256,13 +288,20 @@ enum err decode_csv(struct rows *rows, struct slice body, const struct decode_op
                     struct error *error)
 {
     (void)options;
-    struct csv csv = {
-        .rows = rows, .arena = rows->arena, .begin = body.data, .end = body.data + body.size};
-    csv.fields = arena_alloc_array(csv.arena, FIELDS_MAX, sizeof(*csv.fields));
+    struct csv csv = {.rows = rows,
+                      .arena = rows->arena,
+                      .begin = body.data,
+                      .end = body.data + body.size,
+                      .delimiter = ',',
+                      .quote = '"',
+                      .escape = '"',
+                      .too_few = "fewer fields than the header",
+                      .too_many = "more fields than the header"};
+    csv.fields = arena_alloc_array(csv.arena, CSV_FIELDS_MAX, sizeof(*csv.fields));
     const char *p = slice_starts_with(body, SLICE("\xEF\xBB\xBF")) ? body.data + 3 : body.data;
     bool has_header = false;
     while (p < csv.end) {
-        if (is_record_end(&csv, p)) {
+        if (csv_is_record_end(&csv, p)) {
             p += *p == '\r' && p + 1 < csv.end ? 2 : 1;
             continue;
         }
@@ -272,11 +311,11 @@ enum err decode_csv(struct rows *rows, struct slice body, const struct decode_op
             has_header = true;
         } else {
             struct slice raw;
-            err = read_record(&csv, p, &p, &raw, error);
+            err = csv_read_record(&csv, p, &p, &raw, error);
             if (err == OK)
                 err = rows_begin(rows, error);
             if (err == OK)
-                take_record(&csv, raw);
+                csv_take_record(&csv, raw);
         }
         if (err != OK)
             return err;

@@ -4,6 +4,7 @@
 
 #include "ingest/ingest.h"
 #include "ingest/rows/rows.h"
+#include "query/copy.h"
 
 /* Which instructions a decoder uses: tests run all of them. */
 enum decode_isa {
@@ -43,6 +44,34 @@ MUST_CHECK enum err decode_message(struct decoder *decoder, struct slice message
  * column. */
 MUST_CHECK enum err decode_csv(struct rows *rows, struct slice body,
                                const struct decode_options *options, struct error *error);
+/* Bytes of COPY … FROM, or a part of them that begins and ends with whole rows. Fields are of the
+ * columns given, in that order; a bad row is one rejected row. `is_ended` is set where the bytes
+ * say that they end: what follows is no row. ERR_INPUT (22P04) where it is no longer known where
+ * rows begin: the rows so far must be thrown away. */
+struct copy_decode {
+    const struct copy_options *options;
+    const uint32_t *columns; /* indexes into the schema */
+    size_t column_count;
+    bool is_first; /* with what stands before the first row: a header line, a signature */
+    bool is_ended;
+};
+MUST_CHECK enum err decode_copy(struct rows *rows, struct slice body, struct copy_decode *copy,
+                                struct error *error);
+/* The formats of it. */
+MUST_CHECK enum err decode_copy_text(struct rows *rows, struct slice body, struct copy_decode *copy,
+                                     struct error *error);
+MUST_CHECK enum err decode_copy_csv(struct rows *rows, struct slice body, struct copy_decode *copy,
+                                    struct error *error);
+MUST_CHECK enum err decode_copy_binary(struct rows *rows, struct slice body,
+                                       struct copy_decode *copy, struct error *error);
+/* The LF that ends the line at p in the text format, the first that no backslash escapes; NULL:
+ * there is none. */
+const char *copy_line_end(const char *p, const char *end);
+/* How many bytes at the beginning are whole rows, at most rows_max of them and what stands before
+ * the first. *rows: how many, a header line among them. What is malformed is left to the decoder:
+ * it counts as whole. */
+size_t copy_whole_rows(const struct copy_options *options, struct slice bytes, bool is_first,
+                       size_t rows_max, size_t *rows);
 /* NDJSON, JSON or CSV by the first bytes. */
 enum ingest_format decode_sniff(struct slice body);
 

@@ -340,6 +340,20 @@ void rows_text(struct rows *rows, const struct mapping_ref *ref, struct slice te
         set_text(rows, column, text);
 }
 
+void rows_value(struct rows *rows, const struct mapping_ref *ref, const struct value *value)
+{
+    struct rows_column *column = claim(rows, ref);
+    if (column == NULL)
+        return;
+    struct error error;
+    enum err err = OK;
+    if (type_physical((enum type_id)value->type.id) == PHYSICAL_TEXT &&
+        value->text.size > ROW_STRING_SIZE_MAX)
+        err = error_set(&error, ERR_INPUT, "54000", "a value of %zu bytes is longer than %zu bytes",
+                        value->text.size, ROW_STRING_SIZE_MAX);
+    cell_finish(rows, column, err, value, &error);
+}
+
 void rows_document(struct rows *rows, const struct mapping_ref *ref, struct slice source)
 {
     struct rows_column *column = claim(rows, ref);
@@ -486,7 +500,8 @@ static void add_rejection(struct rows *rows, struct slice raw, struct slice colu
         rows->rejections = list;
     }
     struct rows_rejection *rejection = &rows->rejections[rows->rejection_count++];
-    *rejection = (struct rows_rejection){.row = rows->row_number, .column = column, .raw = raw};
+    *rejection = (struct rows_rejection){
+        .row = rows->options.first_row + rows->row_number, .column = column, .raw = raw};
     memcpy(rejection->sqlstate, sqlstate, sizeof(rejection->sqlstate));
     rejection->reason = arena_copy(rows->arena, reason);
     if (raw.size > rows->options.row_size_max) {

@@ -27,6 +27,7 @@ struct rows_options {
     struct arena *arena;
     int64_t now_us;
     size_t rows_max, row_size_max;
+    uint64_t first_row;                   /* rows that came before, for the numbers of rejections */
     size_t capacity;                      /* rows expected; a hint */
     const struct rows_defaults *defaults; /* NULL: DEFAULT reads as NULL */
 };
@@ -123,6 +124,8 @@ void rows_string(struct rows *rows, const struct mapping_ref *ref, struct slice 
                  struct slice source);
 /* Text that is cast as PostgreSQL reads it (CSV). */
 void rows_text(struct rows *rows, const struct mapping_ref *ref, struct slice text);
+/* A value of the column's type; its payload is borrowed. */
+void rows_value(struct rows *rows, const struct mapping_ref *ref, const struct value *value);
 /* Source text of an object or array. */
 void rows_document(struct rows *rows, const struct mapping_ref *ref, struct slice source);
 /* The same for a decoder that knows that each column of the row has one cell: no marks, no counts.

@@ -24,8 +24,6 @@ static void write_field(struct writer *out, struct slice text)
 
 static void csv_begin(struct format_writer *writer)
 {
-    if (writer->is_headless)
-        return;
     for (size_t i = 0; i < writer->column_count; i++) {
         if (i != 0)
             writer_u8(writer->out, ',');

@@ -5,6 +5,7 @@ static const struct format *const formats[] = {
     [RESULT_JSON] = &format_json,
     [RESULT_NDJSON] = &format_ndjson,
     [RESULT_CSV] = &format_csv,
+    [RESULT_COPY] = &format_copy,
 };
 
 void format_begin(struct format_writer *writer)
@@ -29,7 +30,7 @@ void format_end(struct format_writer *writer, const struct format_end *end)
 bool format_find(struct slice name, enum result_format *out)
 {
     for (size_t i = 0; i < array_count(formats); i++) {
-        if (slice_equal(name, slice_from_cstr(formats[i]->name))) {
+        if (i != RESULT_COPY && slice_equal(name, slice_from_cstr(formats[i]->name))) {
             *out = (enum result_format)i;
             return true;
         }

@@ -20,7 +20,7 @@ struct format_writer {
     const struct plan_column *columns;
     size_t column_count;
     uint64_t row_count;
-    bool is_headless; /* csv without the line of names */
+    const struct copy_options *copy; /* of the format copy */
     /* private, zero at first: JSON's last time and its text. Many rows have the time of the row
      * before, and printing one is half of what a short row costs. */
     struct {
@@ -33,6 +33,22 @@ struct format_writer {
 void format_begin(struct format_writer *writer);
 void format_rows(struct format_writer *writer, const struct batch *batch);
 void format_end(struct format_writer *writer, const struct format_end *end);
+/* COPY TO's rows: a header, a row, the end. text and csv in UTC unless `context` has a zone. */
+struct copy_writer {
+    const struct copy_options *options;
+    const struct text_context *context;
+    const struct plan_column *columns;
+    size_t column_count;
+    struct writer *out;
+    struct writer field; /* private */
+};
+void copy_writer_init(struct copy_writer *writer);
+void copy_writer_deinit(struct copy_writer *writer);
+void copy_write_begin(struct copy_writer *writer);
+void copy_write_row(struct copy_writer *writer, const struct batch *batch, size_t row);
+void copy_write_end(struct copy_writer *writer);
+/* The media type of such an answer over HTTP. */
+const char *copy_content_type(const struct copy_options *options);
 /* "json", "ndjson", "csv"; false if unknown. */
 bool format_find(struct slice name, enum result_format *out);
 /* A command's answer, JSON in every format: {"command":"INSERT","position":"12","rows":3}.
@@ -46,6 +62,6 @@ struct format {
     void (*row)(struct format_writer *writer, const struct batch *batch, size_t row);
     void (*end)(struct format_writer *writer, const struct format_end *end);
 };
-extern const struct format format_json, format_ndjson, format_csv;
+extern const struct format format_json, format_ndjson, format_csv, format_copy;
 
 #endif

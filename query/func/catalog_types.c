@@ -197,6 +197,7 @@ void catalog_type_print(int64_t oid, int64_t modifier, struct writer *out)
 const struct catalog_setting catalog_settings[] = {
     {"client_encoding", "UTF8", "The client's character set encoding."},
     {"datestyle", "ISO, MDY", "The form of dates and times."},
+    {"freshet.copy_errors", NULL, "What a bad row of a COPY does: dead_letter or abort."},
     {"freshet.max_rows", NULL, "Most rows of a result; more is an error."},
     {"freshet.partial_cache", NULL, "Whether partial results of earlier queries may be used."},
     {"freshet.producer", NULL, "The producer of rows sent by COPY."},

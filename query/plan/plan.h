@@ -232,11 +232,10 @@ struct statement {
     struct arena arena; /* everything below lies in it */
     _Atomic uint32_t references;
     enum statement_kind { STATEMENT_SELECT, STATEMENT_EXPLAIN, STATEMENT_COMMAND } kind;
-    bool is_analyze;   /* EXPLAIN ANALYZE */
-    bool is_json;      /* EXPLAIN (FORMAT JSON) */
-    bool is_copy;      /* COPY (…) TO STDOUT: the rows as csv … */
-    bool has_header;   /* … below a line of names */
-    bool is_read_only; /* SELECT, VALUES, SHOW, EXPLAIN of those: what GET may run */
+    bool is_analyze;                 /* EXPLAIN ANALYZE */
+    bool is_json;                    /* EXPLAIN (FORMAT JSON) */
+    const struct copy_options *copy; /* COPY … TO STDOUT: what the rows are written as; or NULL */
+    bool is_read_only;               /* SELECT, VALUES, SHOW, EXPLAIN of those: what GET may run */
     bool is_cacheable;
     const char *command_tag; /* "SELECT", "EXPLAIN", "SHOW", "CREATE TABLE" … */
     struct plan *plan;       /* SELECT, EXPLAIN; INSERT's source */

@@ -172,7 +172,7 @@ struct ast_statement {
     } kind;
     bool is_analyze;
     bool is_json;              /* EXPLAIN (FORMAT JSON) */
-    bool has_header;           /* COPY */
+    const struct copy_options *copy; /* COPY */
     bool is_values;            /* VALUES on its own: a SELECT to callers */
     struct ast_select *select; /* SELECT, EXPLAIN, VIEW, INSERT's source (NULL: DEFAULT VALUES) */
     struct slice show;

@@ -90,8 +90,7 @@ static enum err bind_statement(struct binder *b, struct ast_statement *ast)
         break;
     case AST_STATEMENT_COPY:
         statement->kind = STATEMENT_SELECT;
-        statement->is_copy = true;
-        statement->has_header = ast->has_header;
+        statement->copy = ast->copy;
         statement->command_tag = "COPY";
         break;
     case AST_STATEMENT_SELECT:

@@ -217,20 +217,50 @@ static bool is_plain_values(const struct ast_select *select)
             select->limit == NULL && select->offset == NULL);
 }
 
-static enum err bind_insert(struct binder *b, struct ast_statement *ast)
+/* The table that rows are for. */
+static enum err find_target(struct binder *b, const struct command *command, const char *into_view,
+                            const struct schema **out)
 {
-    struct command *command = ast->command;
     const struct table_view *view =
         b->context->snapshot == NULL ? NULL : snapshot_find(b->context->snapshot, command->table);
     struct view_definition found;
     if (view == NULL && b->context->find_view != NULL &&
         b->context->find_view(b->context->view_context, command->table, 0, b->arena, &found))
-        return bind_unsupported(b, command->text_position, "INSERT into a view");
+        return bind_unsupported(b, command->text_position, into_view);
     if (view == NULL)
         return bind_error(b, command->text_position, "42P01", "relation \"%.*s\" does not exist",
                           SLICE_ARGS(command->table));
-    const struct schema *schema = table_view_schema(view);
-    bind_add_table(b, schema);
+    *out = table_view_schema(view);
+    bind_add_table(b, *out);
+    return OK;
+}
+
+/* COPY … FROM: the columns named, or all. */
+static enum err bind_copy(struct binder *b, struct ast_statement *ast)
+{
+    struct command *command = ast->command;
+    const struct schema *schema;
+    enum err result = find_target(b, command, "COPY into a view", &schema);
+    if (result != OK)
+        return result;
+    size_t count = ast->name_count == 0 ? schema->column_count : ast->name_count;
+    uint32_t *columns = arena_alloc_array(b->arena, count, sizeof(*columns));
+    result = insert_columns(b, ast, count, schema, columns, &count);
+    for (size_t index = 0; index < count && result == OK; index++)
+        columns[index] = schema->columns[columns[index]].id;
+    command->schema = schema;
+    command->column_ids = columns;
+    command->column_id_count = count;
+    return result;
+}
+
+static enum err bind_insert(struct binder *b, struct ast_statement *ast)
+{
+    struct command *command = ast->command;
+    const struct schema *schema;
+    enum err result = find_target(b, command, "INSERT into a view", &schema);
+    if (result != OK)
+        return result;
     size_t capacity =
         ast->name_count > schema->column_count ? ast->name_count : schema->column_count;
     uint32_t *columns = arena_alloc_array(b->arena, capacity, sizeof(*columns));
@@ -238,7 +268,8 @@ static enum err bind_insert(struct binder *b, struct ast_statement *ast)
     size_t count = 0;
     bool is_values = is_plain_values(ast->select);
     struct plan *plan = NULL;
-    enum err result = is_values ? OK : bind_select(b, NULL, NULL, ast->select, true, &plan);
+    if (!is_values)
+        result = bind_select(b, NULL, NULL, ast->select, true, &plan);
     if (result == OK)
         result =
             insert_columns(b, ast, is_values ? given : plan->column_count, schema, columns, &count);
@@ -321,6 +352,7 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
                                        [COMMAND_DROP_INDEX] = "DROP INDEX",
                                        [COMMAND_TRUNCATE] = "TRUNCATE TABLE",
                                        [COMMAND_INSERT] = "INSERT",
+                                       [COMMAND_COPY] = "COPY",
                                        [COMMAND_COMMENT] = "COMMENT",
                                        [COMMAND_SET] = "SET",
                                        [COMMAND_SESSION] = NULL,
@@ -345,6 +377,8 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
         return bind_alter(b, ast);
     case COMMAND_INSERT:
         return bind_insert(b, ast);
+    case COMMAND_COPY:
+        return bind_copy(b, ast);
     case COMMAND_CREATE_VIEW:
         return bind_create_view(b, ast);
     case COMMAND_SESSION:

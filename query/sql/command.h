@@ -2,6 +2,7 @@
 #ifndef FRESHET_QUERY_SQL_COMMAND_H
 #define FRESHET_QUERY_SQL_COMMAND_H
 
+#include "query/copy.h"
 #include "query/expr/expr.h"
 #include "query/view.h"
 #include "storage/column/schema.h"
@@ -19,6 +20,7 @@ enum command_kind {
     COMMAND_SET, /* SET, RESET: over HTTP checked, and ends with the request */
     COMMAND_SESSION, /* `session`: what only a session knows */
     COMMAND_CHECKPOINT,
+    COMMAND_COPY, /* FROM STDIN: table, schema, column_ids, copy; its rows come by the session */
     COMMAND_CREATE_SUBSCRIPTION,
     COMMAND_ALTER_SUBSCRIPTION,
     COMMAND_DROP_SUBSCRIPTION,
@@ -102,6 +104,7 @@ struct command {
     /* INSERT: statement->plan gives rows whose columns are these, already cast for assignment.
      * Columns not named take their DEFAULT. */
     const struct schema *schema;
+    const struct copy_options *copy;
     uint32_t *column_ids;
     size_t column_id_count;
     struct slice index, index_column; /* CREATE INDEX; index empty: a name is made */

@@ -171,6 +171,11 @@ enum err api_command(void *context, const struct command *command, const struct 
     case COMMAND_COMMENT:
         return ingest_comment(app->ingest, command->table, command->comment_column,
                               command->comment, &out->position, error);
+    case COMMAND_COPY:
+        error_set(error, ERR_UNSUPPORTED, NULL, "COPY … FROM STDIN over HTTP is not supported");
+        error_hint(error, "POST the rows to /v1/ingest/%.*s, or COPY by the PostgreSQL protocol.",
+                   SLICE_ARGS(command->table));
+        return ERR_UNSUPPORTED;
     case COMMAND_CHECKPOINT:
         return store_checkpoint(app->store, error);
     case COMMAND_CREATE_SUBSCRIPTION:

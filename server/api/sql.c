@@ -387,8 +387,8 @@ void sql_answer(struct exchange *exchange, const struct query_request *request)
         return;
     }
     exchange->status = 200;
-    exchange->content_type = answer.is_headless ? SLICE("text/csv; charset=utf-8; header=absent")
-                                                : slice_from_cstr(types[answer.format]);
+    exchange->content_type =
+        slice_from_cstr(answer.format == RESULT_COPY ? answer.content_type : types[answer.format]);
     exchange_add_header(exchange, "freshet-query-id", "%s", answer.query_id);
     writer_deinit(&exchange->content);
     exchange->content = answer.body;

@@ -223,7 +223,7 @@ def test_commands(server):
 def test_copy_to_stdout(server):
     server.sql("CREATE TABLE copied (a int, b text)")
     server.sql("INSERT INTO copied VALUES (1, 'x,y'), (2, NULL), (3, '')")
-    for header, first in [(", HEADER", "a,B\r\n"), (", HEADER false", ""), ("", "")]:
+    for header, first in [(", HEADER", "a,B\n"), (", HEADER false", ""), ("", "")]:
         for method, target, body in [
             ("POST", "/v1/sql", f"COPY (SELECT a, b AS \"B\" FROM copied ORDER BY a) TO STDOUT WITH (FORMAT csv{header})"),
             ("GET", "/v1/sql?q=" + urllib.parse.quote(f"COPY (SELECT a, b AS \"B\" FROM copied ORDER BY a) TO STDOUT (FORMAT csv{header})"), None),
@@ -232,8 +232,20 @@ def test_copy_to_stdout(server):
             connection.request(method, target, body)
             answer = connection.getresponse()
             text = answer.read().decode()
-            assert answer.status == 200 and text == first + '1,"x,y"\r\n2,\r\n3,""\r\n', text
+            assert answer.status == 200 and text == first + '1,"x,y"\n2,\n3,""\n', text
             assert answer.getheader("content-type").endswith("header=present" if first else "header=absent")
+    for statement, want in [
+        ("COPY copied TO STDOUT", b"1\tx,y\n2\t\\N\n3\t\n"),
+        ("COPY copied (b) TO STDOUT (FORMAT csv, DELIMITER ';', NULL '-', QUOTE '!')", b"x,y\n-\n\n"),
+        ("COPY copied (a) TO STDOUT BINARY", b"PGCOPY\n\377\r\n\0" + bytes(8) + b"".join(
+            b"\0\1\0\0\0\4\0\0\0" + bytes([a]) for a in (1, 2, 3)) + b"\377\377"),
+    ]:
+        connection = server.connection()
+        connection.request("POST", "/v1/sql", statement)
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.read() == want
+    status, answer = server.query("COPY copied FROM STDIN")
+    assert status == 400 and answer["sqlstate"] == "0A000" and "/v1/ingest/copied" in answer["hint"]
     status, answer = server.query("COPY (SELECT 1 / (a - 3) FROM copied) TO STDOUT WITH (FORMAT csv)")
     assert status == 400 and answer["sqlstate"] == "22012"
     answer = server.sql("EXPLAIN (ANALYZE, FORMAT JSON) SELECT b FROM copied WHERE a > 1 ORDER BY b")

@@ -14,7 +14,7 @@ static const struct plan_column columns[] = {
     {SLICE("f"), {.id = TYPE_FLOAT8}},
 };
 
-static void print(enum result_format format, struct writer *out)
+static void print(enum result_format format, const struct copy_options *copy, struct writer *out)
 {
     static const int64_t ints[] = {INT64_MIN, 7};
     static const struct slice texts[] = {SLICE("x,\"\n"), SLICE("")};
@@ -40,8 +40,12 @@ static void print(enum result_format format, struct writer *out)
                              .completeness = &completeness,
                              .elapsed_ms = 1.5,
                              .rows_scanned = 9};
-    struct format_writer writer = {
-        .format = format, .out = out, .command = "SELECT", .columns = columns, .column_count = 4};
+    struct format_writer writer = {.format = format,
+                                   .out = out,
+                                   .command = "SELECT",
+                                   .columns = columns,
+                                   .column_count = 4,
+                                   .copy = copy};
     format_begin(&writer);
     format_rows(&writer, &batch);
     format_end(&writer, &end);
@@ -81,11 +85,65 @@ static void test_formats(void **state)
     for (size_t i = 0; i < array_count(cases); i++) {
         struct writer out;
         writer_init(&out);
-        print(cases[i].format, &out);
+        print(cases[i].format, NULL, &out);
         writer_u8(&out, 0);
         assert_string_equal((const char *)out.data, cases[i].want);
         writer_deinit(&out);
     }
+}
+
+/* What PostgreSQL 15's COPY … TO writes of the same rows. */
+static void test_copy(void **state)
+{
+    (void)state;
+    static const struct {
+        struct copy_options options;
+        struct slice want;
+    } cases[] = {
+        {{.format = COPY_TEXT, .delimiter = '\t', .null = {.data = "\\N", .size = 2}},
+         SLICE("-9223372036854775808\tx,\"\\n\t2026-05-01 10:00:00.5+00\t0.1\n"
+               "\\N\t\t1970-01-01 00:00:00+00\tNaN\n")},
+        {{.format = COPY_TEXT,
+          .header = COPY_HEADER_LINE,
+          .delimiter = ',',
+          .null = {.data = "nil", .size = 3}},
+         SLICE("n,a \"name\",n,f\n"
+               "-9223372036854775808,x\\,\"\\n,2026-05-01 10:00:00.5+00,0.1\n"
+               "nil,,1970-01-01 00:00:00+00,NaN\n")},
+        {{.format = COPY_CSV, .delimiter = ',', .quote = '"', .escape = '"', .null = {.data = ""}},
+         SLICE("-9223372036854775808,\"x,\"\"\n\",2026-05-01 10:00:00.5+00,0.1\n"
+               ",\"\",1970-01-01 00:00:00+00,NaN\n")},
+        {{.format = COPY_CSV,
+          .header = COPY_HEADER_LINE,
+          .delimiter = ';',
+          .quote = '\'',
+          .escape = '\\',
+          .null = {.data = "NaN", .size = 3}},
+         SLICE("n;a \"name\";n;f\n"
+               "-9223372036854775808;'x,\"\n';2026-05-01 10:00:00.5+00;0.1\n"
+               "NaN;;1970-01-01 00:00:00+00;'NaN'\n")},
+        {{.format = COPY_BINARY},
+         SLICE("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0"
+               "\0\4\0\0\0\10\200\0\0\0\0\0\0\0\0\0\0\4x,\"\n"
+               "\0\0\0\10\0\2\xF3\xBD\x69\xA9\x69\x20"
+               "\0\0\0\10\x3F\xB9\x99\x99\x99\x99\x99\x9A"
+               "\0\4\377\377\377\377\0\0\0\0"
+               "\0\0\0\10\xFF\xFC\xA2\xFE\xC4\xC8\x20\0"
+               "\0\0\0\10\x7F\xF8\0\0\0\0\0\0\377\377")},
+    };
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct writer out;
+        writer_init(&out);
+        print(RESULT_COPY, &cases[i].options, &out);
+        if (!slice_equal(writer_as_slice(&out), cases[i].want))
+            fail_msg("case %zu: %.*s", i, (int)out.size, (const char *)out.data);
+        writer_deinit(&out);
+    }
+    assert_string_equal(copy_content_type(&cases[0].options),
+                        "text/tab-separated-values; charset=utf-8");
+    assert_string_equal(copy_content_type(&cases[2].options),
+                        "text/csv; charset=utf-8; header=absent");
+    assert_string_equal(copy_content_type(&cases[4].options), "application/octet-stream");
 }
 
 /* The same time again, a NULL between, another one, two columns in turn. */
@@ -158,6 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_copy),
         cmocka_unit_test(test_times_that_come_again),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_commands_and_problems),

@@ -1,0 +1,50 @@
+/* COPY on the wire, apart from the messages' frames. */
+#include "server/pgwire/copy.h"
+
+#include "storage/base/number.h"
+
+void copy_print_response(enum copy_format format, size_t column_count, struct writer *out)
+{
+    bool is_binary = format == COPY_BINARY;
+    writer_u8(out, is_binary);
+    writer_be16(out, (uint16_t)column_count);
+    for (size_t index = 0; index < column_count; index++)
+        writer_be16(out, is_binary);
+}
+
+enum err copy_begin_in(struct ingest *ingest, const struct command *command,
+                       const struct settings *settings, const _Atomic bool *is_cancelled,
+                       struct ingest_copy **out, struct error *error)
+{
+    struct slice producer = slice_from_cstr(settings->producer);
+    struct slice sequence = slice_from_cstr(settings->sequence);
+    int64_t number = 0;
+    if ((producer.size > 0) != (sequence.size > 0))
+        return error_set(error, ERR_INPUT, "22023",
+                         "freshet.producer and freshet.sequence come together");
+    if (sequence.size > 0 && int_parse(sequence, 0, INT64_MAX, "bigint", &number, NULL) != OK)
+        return error_set(error, ERR_INPUT, "22023", "freshet.sequence is not a number: \"%.*s\"",
+                         SLICE_ARGS(sequence));
+    struct ingest_copy_options options = {.table = command->table,
+                                          .column_ids = command->column_ids,
+                                          .column_count = command->column_id_count,
+                                          .format = command->copy,
+                                          .producer = producer,
+                                          .has_sequence = sequence.size > 0,
+                                          .sequence = (uint64_t)number,
+                                          .is_strict = settings->is_copy_strict,
+                                          .is_cancelled = is_cancelled};
+    *out = ingest_copy_begin(ingest, &options);
+    return OK;
+}
+
+bool copy_print_warning(const struct ingest_copy_answer *answer, struct writer *out)
+{
+    if (answer->rejected > 0)
+        writer_printf(out, "%llu rows were not stored but kept in freshet.dead_letters; %s",
+                      (unsigned long long)answer->rejected, answer->reason.text);
+    else if (answer->is_repeated)
+        writer_printf(out, "this sequence was stored before: %llu rows then, none now",
+                      (unsigned long long)answer->rows);
+    return answer->rejected > 0 || answer->is_repeated;
+}
