@@ -96,6 +96,14 @@ struct expr *build_column(struct builder *b, uint32_t column, struct type type, 
 #define FOLDED_BYTES_MAX ((size_t)4 << 20)
 /* Nor does planning, which nothing interrupts, spend longer on all of a statement's constants. */
 #define FOLD_TIME_US 500000
+#define STEPS_PER_LOOK 64
+
+enum err build_look(struct builder *b)
+{
+    if (b->looked == OK && b->look != NULL && ++b->looks % STEPS_PER_LOOK == 0)
+        b->looked = b->look(b->look_context, b->arena->total, b->error);
+    return b->looked;
+}
 
 struct expr *build_fold(struct builder *b, struct expr *expr)
 {

@@ -46,7 +46,17 @@ struct builder {
     struct parameters *parameters; /* NULL: there can be none */
     int64_t fold_until_us; /* on the monotonic clock: constants made after it are left to the run;
                               0: none was made yet */
+    /* Called now and then with the bytes that the plan has taken; its error ends the preparation.
+     * NULL: nothing. */
+    enum err (*look)(void *context, size_t bytes, struct error *error);
+    void *look_context;
+    size_t looks;    /* steps so far */
+    enum err looked; /* what it said last */
 };
+
+/* A step is done: looks, every so many. Once it has failed it does so for good, so whoever cannot
+ * return it may go on with whatever is quick. */
+MUST_CHECK enum err build_look(struct builder *b);
 
 enum cast_context { CAST_IMPLICIT, CAST_ASSIGNMENT, CAST_EXPLICIT };
 

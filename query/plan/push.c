@@ -20,6 +20,10 @@
  *   WINDOW        what names PARTITION BY only
  *   SCAN          everything: the scan filters
  *
+ * What the text says once can be work many times over (each condition for each side of a union, or
+ * for each projection on its way), so the caller looks at time and memory on the way (build_look);
+ * once it has failed the statement is not run, and what is left out then does not matter.
+ *
  * Volatile conditions stay where they were written. Order among conditions is kept, which is what
  * decides about errors in rows that a condition to the left would have taken out. */
 #include "query/plan/rewrite.h"
@@ -72,7 +76,7 @@ static void push_through(struct builder *build, const struct expr_list *conditio
                          struct expr *const *exprs, size_t limit, struct expr_list *below,
                          struct expr_list *kept)
 {
-    for (size_t index = 0; index < conditions->count; index++) {
+    for (size_t index = 0; index < conditions->count && build_look(build) == OK; index++) {
         struct expr *condition = conditions->items[index];
         struct substitution s = {.exprs = exprs, .limit = limit};
         expr_visit_columns(condition, weigh, &s);
@@ -130,21 +134,24 @@ static enum side side_of(const struct expr *expr, uint32_t left_count)
     return greatest < left_count ? SIDE_LEFT : least >= left_count ? SIDE_RIGHT : SIDE_BOTH;
 }
 
+struct join_lists {
+    struct expr_list left, right, left_keys, right_keys, condition, kept;
+    uint32_t *right_columns; /* by column of both: the right child's own; NULL: not made yet */
+};
+
 /* In the right child's own numbers. */
 static struct expr *to_right(struct builder *build, const struct plan *plan,
-                             const struct expr *expr)
+                             const struct expr *expr, struct join_lists *lists)
 {
     uint32_t left_count = (uint32_t)plan->children[0]->column_count;
     uint32_t count = left_count + (uint32_t)plan->children[1]->column_count;
-    uint32_t *map = arena_alloc_array(build->arena, count, sizeof(*map));
-    for (uint32_t index = 0; index < count; index++)
-        map[index] = index >= left_count ? index - left_count : UINT32_MAX;
-    return expr_copy(expr, map, build->arena);
+    if (lists->right_columns == NULL) {
+        lists->right_columns = arena_alloc_array(build->arena, count, sizeof(uint32_t));
+        for (uint32_t index = 0; index < count; index++)
+            lists->right_columns[index] = index >= left_count ? index - left_count : UINT32_MAX;
+    }
+    return expr_copy(expr, lists->right_columns, build->arena);
 }
-
-struct join_lists {
-    struct expr_list left, right, left_keys, right_keys, condition, kept;
-};
 
 /* Where a condition may go without changing which rows come out. A side that is preserved (its rows
  * come out whatever ON says) takes conditions from above only; the other one from ON only, but for
@@ -183,7 +190,7 @@ static void place_condition(struct builder *build, const struct plan *plan, stru
     if (expr_is_volatile(expr)) {
         expr_list_add(build->arena, &lists->condition, expr);
     } else if (side == SIDE_RIGHT && on_may_go_right(kind)) {
-        expr_list_add(build->arena, &lists->right, to_right(build, plan, expr));
+        expr_list_add(build->arena, &lists->right, to_right(build, plan, expr, lists));
     } else if (side == SIDE_LEFT && on_may_go_left(kind)) {
         expr_list_add(build->arena, &lists->left, expr);
     } else if (side == SIDE_NONE && on_may_go_left(kind) && kind != JOIN_RIGHT) {
@@ -191,7 +198,7 @@ static void place_condition(struct builder *build, const struct plan *plan, stru
     } else if (plan->kind == PLAN_JOIN && is_key(expr, left_count, &is_swapped)) {
         expr_list_add(build->arena, &lists->left_keys, expr->arguments[is_swapped ? 1 : 0]);
         expr_list_add(build->arena, &lists->right_keys,
-                      to_right(build, plan, expr->arguments[is_swapped ? 0 : 1]));
+                      to_right(build, plan, expr->arguments[is_swapped ? 0 : 1], lists));
     } else {
         expr_list_add(build->arena, &lists->condition, expr);
     }
@@ -206,11 +213,11 @@ static void place_above(struct builder *build, const struct plan *plan, struct e
     if (kind == JOIN_INNER || kind == JOIN_CROSS)
         place_condition(build, plan, expr, lists);
     else if (kind == JOIN_RIGHT && side == SIDE_RIGHT)
-        expr_list_add(build->arena, &lists->right, to_right(build, plan, expr));
+        expr_list_add(build->arena, &lists->right, to_right(build, plan, expr, lists));
     else if (kind != JOIN_RIGHT && kind != JOIN_FULL && (side == SIDE_LEFT || side == SIDE_NONE))
         expr_list_add(build->arena, &lists->left, expr);
     else if (kind == JOIN_LEFT && side == SIDE_RIGHT && fault_is("plan.push_nullable"))
-        expr_list_add(build->arena, &lists->right, to_right(build, plan, expr));
+        expr_list_add(build->arena, &lists->right, to_right(build, plan, expr, lists));
     else
         expr_list_add(build->arena, &lists->kept, expr);
 }
@@ -222,9 +229,9 @@ static struct plan *push_join(struct builder *build, struct plan *plan,
     struct expr_list on = {0};
     if (plan->join.condition != NULL)
         expr_split(build->arena, plan->join.condition, &on);
-    for (size_t index = 0; index < on.count; index++)
+    for (size_t index = 0; index < on.count && build_look(build) == OK; index++)
         place_condition(build, plan, on.items[index], &lists);
-    for (size_t index = 0; index < conditions->count; index++)
+    for (size_t index = 0; index < conditions->count && build_look(build) == OK; index++)
         place_above(build, plan, conditions->items[index], &lists);
     plan->join.key_count = lists.left_keys.count;
     plan->join.left_keys = lists.left_keys.items;
@@ -260,14 +267,19 @@ static struct plan *as_project(struct builder *build, struct plan *plan)
     return project;
 }
 
+static struct expr_list copy_list(struct builder *build, const struct expr_list *list)
+{
+    struct expr_list copy = {0};
+    for (size_t index = 0; index < list->count && build_look(build) == OK; index++)
+        expr_list_add(build->arena, &copy, expr_copy(list->items[index], NULL, build->arena));
+    return copy;
+}
+
 static struct plan *push_union(struct builder *build, struct plan *plan,
                                const struct expr_list *conditions)
 {
     for (size_t child = 0; child < plan->child_count; child++) {
-        struct expr_list copy = {0};
-        for (size_t index = 0; index < conditions->count; index++)
-            expr_list_add(build->arena, &copy,
-                          expr_copy(conditions->items[index], NULL, build->arena));
+        struct expr_list copy = copy_list(build, conditions);
         plan->children[child] = as_project(build, push(build, plan->children[child], &copy));
     }
     return plan;
@@ -278,10 +290,7 @@ static struct plan *push_sides(struct builder *build, struct plan *plan,
                                const struct expr_list *conditions)
 {
     for (size_t child = 0; child < plan->child_count; child++) {
-        struct expr_list copy = {0};
-        for (size_t index = 0; index < conditions->count; index++)
-            expr_list_add(build->arena, &copy,
-                          expr_copy(conditions->items[index], NULL, build->arena));
+        struct expr_list copy = copy_list(build, conditions);
         plan->children[child] = push(build, plan->children[child], &copy);
     }
     return plan;

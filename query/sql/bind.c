@@ -19,16 +19,6 @@ uint32_t bind_add_subplan(struct binder *b, struct plan *plan, const struct subp
     return (uint32_t)statement->subplan_count++;
 }
 
-#define BOUND_PER_LOOK 64
-
-enum err bind_look(struct binder *b)
-{
-    const struct sql_context *context = b->context;
-    if (context->look == NULL || ++b->looks % BOUND_PER_LOOK != 0)
-        return OK;
-    return context->look(context->look_context, b->arena->total, b->error);
-}
-
 static void number_plan(struct statement *statement, struct plan *plan)
 {
     plan->id = statement->plan_count++;
@@ -59,7 +49,7 @@ static void optimize_plans(struct binder *b)
             statement->subplans[index] = plan_rewrite(&b->build, statement->subplans[index]);
 }
 
-static void finish_plans(struct binder *b)
+static enum err finish_plans(struct binder *b)
 {
     struct statement *statement = b->statement;
     if (!b->context->is_unoptimized)
@@ -69,6 +59,7 @@ static void finish_plans(struct binder *b)
     for (size_t index = 0; index < statement->subplan_count; index++)
         if (statement->subplans[index] != NULL)
             number_plan(statement, statement->subplans[index]);
+    return b->build.looked;
 }
 
 static enum err bind_statement(struct binder *b, struct ast_statement *ast)
@@ -125,7 +116,9 @@ enum err sql_prepare(struct slice text, const struct sql_context *context, struc
                        .copies = 1};
     b.build = (struct builder){.arena = b.arena,
                                .zone = context->zone == NULL ? timezone_utc : context->zone,
-                               .error = b.error};
+                               .error = b.error,
+                               .look = context->look,
+                               .look_context = context->look_context};
     struct parameters parameters = {.is_named_allowed = true,
                                     .values = context->parameter_values,
                                     .value_count = context->parameter_value_count,
@@ -140,11 +133,12 @@ enum err sql_prepare(struct slice text, const struct sql_context *context, struc
     }
     if (result == OK)
         result = bind_finish_parameters(&b);
+    if (result == OK)
+        result = finish_plans(&b);
     if (result != OK) {
         statement_unref(statement);
         return result;
     }
-    finish_plans(&b); /* bounded by what the binder lets through */
     assert(statement->plan != NULL || statement->kind == STATEMENT_COMMAND);
     *out = statement;
     return OK;

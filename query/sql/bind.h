@@ -127,7 +127,6 @@ struct binder {
     struct statement *statement;
     struct error *error;
     size_t node_count;
-    size_t looks; /* steps and expressions so far */
     size_t copies;
     size_t subplan_capacity, table_capacity;
     size_t view_depth, view_bytes;        /* views within views; text of all of them */
@@ -147,8 +146,6 @@ struct view_dependencies {
 
 enum err bind_error(struct binder *b, int32_t position, const char *sqlstate, const char *format,
                     ...) PRINTF_LIKE(4, 5);
-/* The caller's look, every so many steps and expressions. */
-MUST_CHECK enum err bind_look(struct binder *b);
 enum err bind_unsupported(struct binder *b, int32_t position, const char *what);
 /* Grows an array in the arena to hold one more; returns it. */
 void *bind_grow(struct arena *arena, void *array, size_t count, size_t *capacity, size_t size);

@@ -413,7 +413,7 @@ enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node 
                    struct expr **out)
 {
     struct value boolean = {.type = type_of(TYPE_BOOL), .b = node->is_true};
-    enum err err = bind_look(b);
+    enum err err = build_look(&b->build);
     if (err != OK)
         return err;
     switch (node->kind) {

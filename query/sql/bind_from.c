@@ -13,7 +13,7 @@ enum err bind_new_plan(struct binder *b, enum plan_kind kind, size_t column_coun
     if (b->arena->total > PLAN_SIZE_MAX)
         return error_set(b->error, ERR_LIMIT, "54001",
                          "the statement's plan takes more than %zu MiB", PLAN_SIZE_MAX >> 20);
-    enum err err = bind_look(b);
+    enum err err = build_look(&b->build);
     if (err != OK)
         return err;
     struct plan *plan = *out = arena_alloc_zero(b->arena, sizeof(*plan));

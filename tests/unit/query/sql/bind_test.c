@@ -317,6 +317,8 @@ static void test_preparing_can_be_ended(void **state)
         {"select id from users where id in (0", ",17", ")"},
         {"select id from users", " union all select id from users", ""},
         {"select 0", ", id + 1", " from users"},
+        {"select 1 from (select id from users", " union all select id from users",
+         ") as u where id < 1 and id < 2 and id < 3 and id < 4 and id < 5 and id < 6 and id < 7"},
     };
     for (size_t i = 0; i < array_count(parts); i++) {
         struct writer text;
