@@ -42,6 +42,7 @@ struct exec {
     struct arena arena;
     struct temp_file *spill_file; /* query/exec/spill.c */
     uint64_t spill_stream_count;
+    uint64_t dictionary_count;
     struct subquery *subqueries;  /* by parameter number */
     struct value *outer;          /* by slot */
     struct lookup_rows **lookups; /* by plan id: kept over all runs of a subquery */

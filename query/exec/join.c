@@ -95,6 +95,7 @@ void join_tables_close(struct exec_node *node)
     exec_memory_release(&join->memory, join->tails, join->tail_capacity * sizeof(uint32_t));
     exec_memory_release(&join->memory, join->is_met, join->met_capacity);
     join->heads = join->chain = join->tails = NULL;
+    join->is_chained = false;
     join->names = NULL; /* in the memory that goes */
     join->is_met = NULL;
     join->head_capacity = join->chain_capacity = join->tail_capacity = join->met_capacity = 0;
@@ -182,6 +183,7 @@ static enum err chain_rows(struct exec_node *node, const struct batch *in, size_
             join->heads[ids[i]] = row;
         else
             join->chain[join->tails[ids[i]]] = row;
+        join->is_chained = join->is_chained || join->heads[ids[i]] != row;
         join->tails[ids[i]] = row;
     }
     return OK;
@@ -264,11 +266,32 @@ static enum err next_probe(struct exec_node *node, struct error *error)
     return err;
 }
 
+/* All pairs of the probing batch in hand, where each key is of one built row at most. */
+static size_t take_singles(struct join *join, uint32_t *probe, uint32_t *built)
+{
+    const uint32_t *heads = join->heads, *ids = join->ids;
+    uint32_t row_count = (uint32_t)join->in.row_count;
+    size_t count = 0;
+    for (uint32_t row = 0; row < row_count; row++) {
+        bool is_settled = join->is_first_enough && join->has_match[row] != 0;
+        if (ids[row] == KEY_NONE || is_settled)
+            continue;
+        probe[count] = row;
+        built[count] = heads[ids[row]];
+        count += built[count] != KEY_NONE;
+    }
+    join->row = row_count;
+    return count;
+}
+
 /* Up to a batch of candidate pairs of the probing batch in hand. */
 static size_t take_candidates(struct exec_node *node, uint32_t *probe, uint32_t *built)
 {
     struct join *join = node->state;
     size_t count = 0;
+    if (join->row == 0 && !join->is_chained && !join->is_keys_only &&
+        node->plan->join.key_count != 0)
+        return take_singles(join, probe, built);
     while (count < VECTOR_ROWS_MAX && join->row < join->in.row_count) {
         bool is_settled = join->is_first_enough && join->has_match[join->row] != 0;
         if (join->candidate == KEY_NONE || is_settled) {
@@ -287,8 +310,8 @@ static size_t take_candidates(struct exec_node *node, uint32_t *probe, uint32_t 
 /* --- batches of pairs --- */
 
 /* A FLAT column of texts as a dictionary. */
-static enum err name_column(struct join *join, struct column *column, size_t count,
-                            struct error *error)
+static enum err name_column(struct exec *exec, struct join *join, struct column *column,
+                            size_t count, struct error *error)
 {
     struct arena *arena = &join->memory.arena;
     struct slice *dictionary = arena_alloc_zero(arena, (count + 1) * sizeof(*dictionary));
@@ -308,6 +331,7 @@ static enum err name_column(struct join *join, struct column *column, size_t cou
     column->codes = codes;
     column->dictionary = dictionary;
     column->dictionary_count = table.count;
+    column->dictionary_id = exec_dictionary_id(exec);
     tuple_table_deinit(&table);
     return err;
 }
@@ -327,7 +351,7 @@ static enum err name_texts(struct exec_node *node, struct error *error)
         join->names[i] = rowset_column(&join->rows, i, 0);
         enum type_id type = (enum type_id)join->names[i].type.id;
         if (type == TYPE_TEXT || type == TYPE_VARCHAR)
-            err = name_column(join, &join->names[i], count, error);
+            err = name_column(node->exec, join, &join->names[i], count, error);
     }
     return err != OK ? err : exec_memory_settle(&join->memory, error);
 }

@@ -31,6 +31,7 @@ struct join {
     uint32_t *heads;       /* by key number: first built row, KEY_NONE: none */
     uint32_t *chain;       /* by built row: the next one of its key */
     uint32_t *tails;       /* while building */
+    bool is_chained;       /* some key is of several built rows */
     uint8_t *is_met;       /* by built row, if is_build_outer */
     size_t head_capacity, chain_capacity, tail_capacity, met_capacity;
     bool is_built, is_probe_done;

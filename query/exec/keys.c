@@ -656,6 +656,11 @@ enum err tuple_table_equal_ids(struct tuple_table *table, const struct column *c
 {
     uint32_t selection[VECTOR_ROWS_MAX];
     size_t count = 0;
+    bool has_validity = false;
+    for (size_t i = 0; i < table->column_count; i++)
+        has_validity = has_validity || columns[i].validity != NULL;
+    if (!has_validity)
+        return tuple_table_ids(table, columns, NULL, row_count, is_insert, ids, error);
     for (uint32_t row = 0; row < row_count; row++) {
         bool is_null = false;
         for (size_t i = 0; i < table->column_count; i++)

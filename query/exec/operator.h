@@ -57,6 +57,11 @@ void exec_memory_release(struct exec_memory *memory, void *array, size_t size);
 /* Evaluators of `count` expressions in the exec's arena. */
 struct evaluator **exec_evaluators(struct exec *exec, struct expr *const *exprs, size_t count);
 void exec_evaluators_destroy(struct evaluator **evaluators, size_t count);
+/* An id for a dictionary that an operator makes, unlike all others' (storage counts from 1). */
+static inline uint64_t exec_dictionary_id(struct exec *exec)
+{
+    return UINT64_MAX - exec->dictionary_count++;
+}
 /* LIMIT or OFFSET: *out is -1 if expr is NULL or gives NULL; 2201W / 2201X if negative. */
 MUST_CHECK enum err exec_row_limit(struct exec *exec, const struct expr *expr, bool is_offset,
                                    int64_t *out, struct error *error);
