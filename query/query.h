@@ -5,6 +5,7 @@
 #ifndef FRESHET_QUERY_QUERY_H
 #define FRESHET_QUERY_QUERY_H
 
+#include "query/asker.h"
 #include "query/completeness.h"
 #include "query/parameter.h"
 #include "query/plan/plan.h"
@@ -62,8 +63,9 @@ struct query_setting {
 
 struct query_request {
     struct slice text;
-    struct slice query_id; /* empty: one is made */
-    struct slice user, client;
+    struct slice query_id;     /* empty: one is made */
+    const struct asker *asker; /* NULL: everybody may everything */
+    struct slice user, client; /* as freshet.queries tells them */
     enum result_format format;
     int64_t timeout_us; /* -1: the setting */
     int64_t max_rows;   /* -1: the setting */

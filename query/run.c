@@ -465,6 +465,24 @@ enum err run_begin(struct run *run, struct query_engine *engine,
     return err;
 }
 
+/* Statements that are neither questions nor rows change what there is. */
+static enum err check_rights(const struct run *run, struct error *error)
+{
+    const struct asker *asker = run->request->asker;
+    const struct statement *statement = run->statement;
+    if (asker_is_admin(asker) || statement->kind != STATEMENT_COMMAND ||
+        statement->command->kind == COMMAND_SET)
+        return OK;
+    bool is_insert = statement->command->kind == COMMAND_INSERT;
+    if (is_insert && (asker->rights & RIGHT_INSERT) != 0)
+        return OK;
+    if (is_insert)
+        return error_set(error, ERR_INPUT, "42501", "permission denied for table %.*s",
+                         SLICE_ARGS(statement->command->table));
+    return error_set(error, ERR_INPUT, "42501", "permission denied: %s is for admins",
+                     statement->command_tag);
+}
+
 enum err run_plan(struct run *run, struct error *error)
 {
     enum err err = check_text(run->request->text, error);
@@ -482,7 +500,7 @@ enum err run_plan(struct run *run, struct error *error)
         return error_set(error, ERR_UNSUPPORTED, "25006",
                          "cannot execute %s in a read-only transaction",
                          run->statement->command_tag);
-    return OK;
+    return check_rights(run, error);
 }
 
 enum err run_open(struct run *run, struct error *error)

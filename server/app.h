@@ -4,6 +4,7 @@
 
 #include "ingest/ingest.h"
 #include "query/query.h"
+#include "server/access/access.h"
 #include "server/config.h"
 #include "server/http/server.h"
 #include "storage/base/worker.h"
@@ -21,6 +22,7 @@ struct app {
     struct query_engine *engine;
     struct temp_space *temp; /* NULL: queries cannot spill */
     struct worker_pool *workers;
+    struct access *access;
     struct http_server *http;
     struct budget query_memory;
     int64_t begin_us; /* monotonic, at start */

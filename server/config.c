@@ -50,7 +50,7 @@ const struct config_key config_keys[] = {
     {"keys_window", CONFIG_COUNT, FIELD(keys_window), "1000000",
      "idempotency keys a table remembers, none longer than a day"},
     {"insecure", CONFIG_BOOL, FIELD(insecure), "off",
-     "listen on other addresses than loopback although there are no users yet"},
+     "listen on other addresses than loopback although there are no users"},
     {"secrets", CONFIG_TEXT, FIELD(secrets), "",
      "folder of passwords, keys and certificates that connections may name; '': secrets in data"},
     {"cors_origins", CONFIG_TEXT, FIELD(cors_origins), "",

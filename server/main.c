@@ -23,6 +23,7 @@ static const struct {
      "load files: freshet load TABLE FILE…|- [--http HOST:PORT] [--create] [--format "
      "ndjson|json|csv]"},
     {"infer", cli_infer, "print a CREATE TABLE for a file: freshet infer FILE [--table NAME]"},
+    {"user", cli_user, "users of a data directory: freshet user add|passwd|list|drop"},
     {"check", cli_check, "check the files of a data directory: freshet check DATA"},
 };
 

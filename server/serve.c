@@ -101,13 +101,14 @@ struct serving {
 static enum err open_ports(struct serving *serving, struct error *error)
 {
     const struct config *config = serving->app.config;
-    enum err result = listener_open(config->http, config->insecure, &serving->http, error);
+    bool may_leave_loopback = config->insecure || access_has_users(serving->app.access);
+    enum err result = listener_open(config->http, may_leave_loopback, &serving->http, error);
     if (result != OK) {
         return result;
     }
     serving->has_pg = strcmp(config->pg, "off") != 0;
     if (serving->has_pg) {
-        result = listener_open(config->pg, config->insecure, &serving->pg, error);
+        result = listener_open(config->pg, may_leave_loopback, &serving->pg, error);
     }
     return result;
 }
@@ -287,6 +288,7 @@ static void stop(struct serving *serving)
     store_close(app->store);
     ingest_destroy(app->ingest);
     app->io->ops->destroy(app->io);
+    access_close(app->access);
     logger_write(LOG_INFO, "stopped");
 }
 
@@ -298,8 +300,10 @@ static int serve(const struct config *config)
     app->config = config;
     app->begin_us = clock_monotonic_us();
     install_signals();
-    if (open_ports(serving, &error) != OK) {
+    if (access_open(config->data, &app->access, &error) != OK ||
+        open_ports(serving, &error) != OK) {
         cli_complain("%s%s%s", error.text, error.hint[0] != 0 ? " " : "", error.hint);
+        access_close(app->access);
         memory_free(serving);
         return 1;
     }

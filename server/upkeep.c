@@ -1,5 +1,5 @@
-/* Upkeep, on the main thread: every 100 ms a tick of ingest, every second a look at the disk and at
- * the store.
+/* Upkeep, on the main thread: every 100 ms a tick of ingest and a look at the users, every second a
+ * look at the disk and at the store.
  *
  * Free disk has a low mark so that the log never meets a full disk in the middle of a group: below
  * it ingest answers 507 and goes on by itself when a quarter more than the mark is free. The gap
@@ -69,6 +69,7 @@ static void look_at_store(struct upkeep *upkeep, struct app *app)
 void upkeep_run(struct upkeep *upkeep, struct app *app)
 {
     ingest_tick(app->ingest);
+    access_refresh(app->access);
     store_upkeep(app->store);
     int64_t now_us = clock_monotonic_us();
     if (now_us >= upkeep->next_second_us) {

@@ -20,8 +20,9 @@ def binary():
 class Server:
     """One running server. `http` is its host:port."""
 
-    def __init__(self, data, arguments=(), environment=None, program=None, wrapper=(), wait_ready=True):
+    def __init__(self, data, arguments=(), environment=None, program=None, wrapper=(), wait_ready=True, headers=None):
         self.data = pathlib.Path(data)
+        self.headers = headers or {}  # of every request: Authorization where there are users
         self.log_path = self.data.parent / f"{self.data.name}.log"
         command = [*wrapper, program or binary(), "serve", "--data", str(self.data), "--http", "127.0.0.1:0",
                    "--pg", "127.0.0.1:0", *arguments]
@@ -55,7 +56,7 @@ class Server:
         """(status, headers, body bytes)"""
         connection = self.connection()
         try:
-            connection.request(method, target, body, headers or {})
+            connection.request(method, target, body, {**self.headers, **(headers or {})})
             reply = connection.getresponse()
             return reply.status, dict((k.lower(), v) for k, v in reply.getheaders()), reply.read()
         finally:

@@ -259,6 +259,13 @@ void api_ingest(struct exchange *exchange)
         exchange_answer_error(exchange, complaint.status, &complaint.error, NULL);
         return;
     }
+    if (!asker_is_admin(exchange->asker) &&
+        (request.is_create || (exchange->asker->rights & RIGHT_INSERT) == 0)) {
+        exchange_answer_problem(exchange, 403, "42501",
+                                request.is_create ? "only an admin may create tables"
+                                                  : "permission denied to write rows");
+        return;
+    }
     if (atomic_load_explicit(&app->is_disk_low, memory_order_relaxed)) {
         metric_add(&metrics.ingest_backpressure, 1);
         metric_mark(&metrics.backpressure_at);

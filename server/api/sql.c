@@ -326,6 +326,8 @@ struct query_request sql_request(struct exchange *exchange)
     return (struct query_request){
         .timeout_us = -1,
         .max_rows = -1,
+        .asker = exchange->asker,
+        .user = exchange->asker == NULL ? SLICE("") : exchange->asker->name,
         .client = exchange_client(exchange),
         .arrived_us = exchange->begin_us,
         .is_cancelled = &exchange->is_cancelled,

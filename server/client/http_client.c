@@ -14,6 +14,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -255,6 +256,10 @@ enum err http_client_call(struct http_client *client, const struct http_call *ca
                   SLICE_ARGS(call->target), client->address);
     if (call->body.size > 0 || strcmp(call->method, "POST") == 0) {
         writer_printf(&client->head, "Content-Length: %zu\r\n", call->body.size);
+    }
+    const char *token = getenv("FRESHET_TOKEN");
+    if (token != NULL && strpbrk(token, "\r\n") == NULL) {
+        writer_printf(&client->head, "Authorization: Bearer %s\r\n", token);
     }
     writer_slice(&client->head, call->headers);
     writer_cstr(&client->head, "\r\n");

@@ -1,5 +1,6 @@
 /* A blocking HTTP/1.1 client for the command line and the load generator: one connection, kept
- * alive, opened again when the server closed it while idle. One thread per client. */
+ * alive, opened again when the server closed it while idle. One thread per client. A token in the
+ * environment variable FRESHET_TOKEN goes with every request. */
 #ifndef FRESHET_SERVER_CLIENT_HTTP_CLIENT_H
 #define FRESHET_SERVER_CLIENT_HTTP_CLIENT_H
 

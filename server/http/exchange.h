@@ -5,6 +5,7 @@
 #ifndef FRESHET_SERVER_HTTP_EXCHANGE_H
 #define FRESHET_SERVER_HTTP_EXCHANGE_H
 
+#include "query/asker.h"
 #include "storage/base/arena.h"
 #include "storage/base/bytes.h"
 
@@ -34,6 +35,7 @@ struct exchange {
     struct slice body;
     struct slice argument;     /* the last part of the path where the route has one, decoded */
     int64_t begin_us;          /* monotonic: the body was complete */
+    const struct asker *asker; /* by http/guard.c, in the arena; NULL: there are no users */
     _Atomic bool is_cancelled; /* the client went away or the server stops; relaxed: a hint */
 
     /* answer */

@@ -381,7 +381,7 @@ static bool answer_cors(struct exchange *exchange, struct slice origin)
     }
     exchange_add_header(exchange, "access-control-allow-methods", "GET, POST, DELETE");
     exchange_add_header(exchange, "access-control-allow-headers",
-                        "content-type, content-encoding, accept, idempotency-key, "
+                        "authorization, content-type, content-encoding, accept, idempotency-key, "
                         "freshet-producer, freshet-sequence");
     exchange_add_header(exchange, "access-control-max-age", "600");
     exchange->status = 204;

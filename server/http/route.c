@@ -3,6 +3,7 @@
 
 #include "server/api/api.h"
 #include "server/app.h"
+#include "server/http/guard.h"
 #include "server/http/target.h"
 
 #include <assert.h>
@@ -10,20 +11,22 @@
 #define READ (HTTP_GET | HTTP_HEAD)
 
 const struct route routes[] = {
-    {"/v1/ingest/*", HTTP_POST, ROUTE_DECODE, true, api_ingest, "rows in: NDJSON, JSON or CSV"},
-    {"/v1/sql", HTTP_POST | HTTP_GET, ROUTE_QUERY, true, api_sql,
+    {"/v1/ingest/*", HTTP_POST, ROUTE_DECODE, true, false, api_ingest,
+     "rows in: NDJSON, JSON or CSV"},
+    {"/v1/sql", HTTP_POST | HTTP_GET, ROUTE_QUERY, true, false, api_sql,
      "SQL: text or JSON in, json, ndjson or csv out"},
-    {"/v1/sql/*", HTTP_DELETE, ROUTE_INLINE, true, api_sql_cancel, "cancels the query of that id"},
-    {"/v1/endpoints/*", HTTP_GET, ROUTE_QUERY, true, api_endpoint,
+    {"/v1/sql/*", HTTP_DELETE, ROUTE_INLINE, true, false, api_sql_cancel,
+     "cancels the query of that id"},
+    {"/v1/endpoints/*", HTTP_GET, ROUTE_QUERY, true, false, api_endpoint,
      "a published view, its parameters by name"},
-    {"/healthz", READ, ROUTE_INLINE, false, api_healthz, "200 while the process serves"},
-    {"/readyz", READ, ROUTE_DECODE, false, api_readyz,
+    {"/healthz", READ, ROUTE_INLINE, false, true, api_healthz, "200 while the process serves"},
+    {"/readyz", READ, ROUTE_DECODE, false, false, api_readyz,
      "200 once queries are answered; ?fresh=5s names sources that lag"},
-    {"/metrics", READ, ROUTE_DECODE, false, api_metrics, "Prometheus text format"},
-    {"/", READ, ROUTE_INLINE, false, api_index, "this page"},
-    {"/v1/live", READ, ROUTE_INLINE, false, NULL, "live queries"},
-    {"/write", HTTP_POST, ROUTE_INLINE, false, NULL, "line protocol"},
-    {"/api/v2/write", HTTP_POST, ROUTE_INLINE, false, NULL, "line protocol"},
+    {"/metrics", READ, ROUTE_DECODE, false, false, api_metrics, "Prometheus text format"},
+    {"/", READ, ROUTE_INLINE, false, false, api_index, "this page"},
+    {"/v1/live", READ, ROUTE_INLINE, false, false, NULL, "live queries"},
+    {"/write", HTTP_POST, ROUTE_INLINE, false, false, NULL, "line protocol"},
+    {"/api/v2/write", HTTP_POST, ROUTE_INLINE, false, false, NULL, "line protocol"},
 };
 const size_t route_count = array_count(routes);
 
@@ -85,6 +88,22 @@ static void run_job(void *context)
     job->handle(job->exchange);
 }
 
+static void submit(struct exchange *exchange, enum route_place place,
+                   void (*handle)(struct exchange *exchange))
+{
+    struct app *app = exchange->context;
+    if (place == ROUTE_QUERY) {
+        exchange_watch(exchange);
+    }
+    struct job *job = arena_alloc(&exchange->arena, sizeof(*job));
+    *job = (struct job){exchange, handle};
+    enum worker_priority priority = place == ROUTE_QUERY ? WORKER_QUERY : WORKER_DECODE;
+    if (worker_submit(app->workers, priority, run_job, job) != OK) {
+        exchange_answer_problem(exchange, 503, "53300",
+                                "too many queries are under way; try again");
+    }
+}
+
 static void answer_wrong_method(struct exchange *exchange, unsigned allowed)
 {
     struct writer text;
@@ -95,52 +114,77 @@ static void answer_wrong_method(struct exchange *exchange, unsigned allowed)
     exchange_answer_problem(exchange, 405, "0A000", "the path does not take this method");
 }
 
-static void run(const struct route *route, struct exchange *exchange)
+/* A request's route, found anew where a worker goes on with it. */
+struct way {
+    enum route_match match;
+    const struct route *route;
+    unsigned allowed;
+    struct slice argument;
+};
+
+static struct way find_way(const struct exchange *exchange)
+{
+    struct way way = {0};
+    way.match =
+        route_find(exchange->path, exchange->method, &way.route, &way.allowed, &way.argument);
+    return way;
+}
+
+/* Answers what has no handler to go to. False: it has. */
+static bool answer_without_handler(struct exchange *exchange, const struct way *way)
 {
     struct app *app = exchange->context;
-    if (route->place == ROUTE_INLINE) {
-        route->handle(exchange);
-        return;
+    struct error error;
+    if (way->match == ROUTE_UNKNOWN) {
+        exchange_answer_problem(exchange, 404, "42704",
+                                "there is nothing at this path; GET / lists what there is");
+    } else if (way->match == ROUTE_WRONG_METHOD) {
+        answer_wrong_method(exchange, way->allowed);
+    } else if (way->route->handle == NULL) {
+        exchange_answer_problem(exchange, 501, "0A000",
+                                "%s: not there yet, it comes with a later version",
+                                way->route->doc);
+    } else if (way->argument.data != NULL && target_decode(way->argument, false, &exchange->arena,
+                                                           &exchange->argument, &error) != OK) {
+        exchange_answer_error(exchange, 400, &error, NULL);
+    } else if (way->route->needs_store && app_state(app) == APP_STARTING) {
+        exchange_answer_problem(exchange, 503, "57P03",
+                                "the server is starting: the log is being replayed");
+    } else if (way->route->needs_store && app_state(app) == APP_STOPPING) {
+        exchange->is_closing = true;
+        exchange_answer_problem(exchange, 503, "57P03", "the server is stopping");
+    } else {
+        return false;
     }
-    if (route->place == ROUTE_QUERY) {
-        exchange_watch(exchange);
-    }
-    struct job *job = arena_alloc(&exchange->arena, sizeof(*job));
-    *job = (struct job){exchange, route->handle};
-    enum worker_priority priority = route->place == ROUTE_DECODE ? WORKER_DECODE : WORKER_QUERY;
-    if (worker_submit(app->workers, priority, run_job, job) != OK) {
-        exchange_answer_problem(exchange, 503, "53300",
-                                "too many queries are under way; try again");
+    return true;
+}
+
+/* On a worker: the password is checked first, then all goes on here. */
+static void log_in_and_handle(struct exchange *exchange)
+{
+    struct app *app = exchange->context;
+    struct way way = find_way(exchange);
+    if (guard_check(exchange, app->access, false) == GUARD_PASS &&
+        !answer_without_handler(exchange, &way)) {
+        way.route->handle(exchange);
     }
 }
 
 void route_dispatch(struct exchange *exchange)
 {
     struct app *app = exchange->context;
-    const struct route *route = NULL;
-    struct slice argument = {NULL, 0};
-    unsigned allowed;
-    struct error error;
-    enum route_match match =
-        route_find(exchange->path, exchange->method, &route, &allowed, &argument);
-    if (match == ROUTE_UNKNOWN) {
-        exchange_answer_problem(exchange, 404, "42704",
-                                "there is nothing at this path; GET / lists what there is");
-    } else if (match == ROUTE_WRONG_METHOD) {
-        answer_wrong_method(exchange, allowed);
-    } else if (route->handle == NULL) {
-        exchange_answer_problem(exchange, 501, "0A000",
-                                "%s: not there yet, it comes with a later version", route->doc);
-    } else if (argument.data != NULL && target_decode(argument, false, &exchange->arena,
-                                                      &exchange->argument, &error) != OK) {
-        exchange_answer_error(exchange, 400, &error, NULL);
-    } else if (route->needs_store && app_state(app) == APP_STARTING) {
-        exchange_answer_problem(exchange, 503, "57P03",
-                                "the server is starting: the log is being replayed");
-    } else if (route->needs_store && app_state(app) == APP_STOPPING) {
-        exchange->is_closing = true;
-        exchange_answer_problem(exchange, 503, "57P03", "the server is stopping");
-    } else {
-        run(route, exchange);
+    struct way way = find_way(exchange);
+    enum route_place place = way.match == ROUTE_FOUND ? way.route->place : ROUTE_DECODE;
+    enum guard guard = way.match == ROUTE_FOUND && way.route->is_open
+                           ? GUARD_PASS
+                           : guard_check(exchange, app->access, true);
+    if (guard == GUARD_LATER) {
+        submit(exchange, place, log_in_and_handle);
+    } else if (guard == GUARD_PASS && !answer_without_handler(exchange, &way)) {
+        if (place == ROUTE_INLINE) {
+            way.route->handle(exchange);
+        } else {
+            submit(exchange, place, way.route->handle);
+        }
     }
 }

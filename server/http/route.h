@@ -15,6 +15,7 @@ struct route {
     unsigned methods; /* enum http_method */
     enum route_place place;
     bool needs_store;                          /* 503 while starting or stopping */
+    bool is_open;                              /* for everybody, although there are users */
     void (*handle)(struct exchange *exchange); /* NULL: not there yet, 501 */
     const char *doc;                           /* one line; for 501 the name of the feature */
 };

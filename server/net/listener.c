@@ -1,8 +1,8 @@
 /* Listening sockets.
  *
- * There are no users yet, so whoever reaches the port may read and write everything: only loopback
- * is bound unless the setting `insecure` says that this is known. Names are not looked up,
- * localhost excepted: what is bound must not depend on a resolver. */
+ * Without users whoever reaches the port may read and write everything: only loopback is bound
+ * then, unless the setting `insecure` says that this is known. Names are not looked up, localhost
+ * excepted: what is bound must not depend on a resolver. */
 #include "server/net/listener.h"
 
 #include "storage/base/slice.h"
@@ -73,7 +73,7 @@ static bool is_loopback(const union address *address)
                                              : IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr) != 0;
 }
 
-enum err listener_open(const char *text, bool is_insecure, struct listener *out,
+enum err listener_open(const char *text, bool may_leave_loopback, struct listener *out,
                        struct error *error)
 {
     union address address;
@@ -82,11 +82,12 @@ enum err listener_open(const char *text, bool is_insecure, struct listener *out,
     if (result != OK) {
         return result;
     }
-    if (!is_loopback(&address) && !is_insecure) {
+    if (!is_loopback(&address) && !may_leave_loopback) {
         result = error_set(error, ERR_INPUT, "28000",
-                           "%s is not a loopback address, and there are no users yet", text);
-        error_hint(error, "Listen on 127.0.0.1, or say --insecure if everyone who reaches the port "
-                          "may read and write.");
+                           "%s is not a loopback address, and there are no users", text);
+        error_hint(error,
+                   "Make a user first (freshet user add), listen on 127.0.0.1, or say --insecure "
+                   "if everyone who reaches the port may read and write.");
         return result;
     }
     int one = 1, stalled = STALLED_PEER_MS;

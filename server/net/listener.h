@@ -11,8 +11,8 @@ struct listener {
 };
 
 /* `text` is host:port; the host an IPv4 address, [IPv6] or localhost; port 0 picks a free one.
- * ERR_INPUT if it is malformed or is not loopback while `is_insecure` is false; ERR_IO. */
-MUST_CHECK enum err listener_open(const char *text, bool is_insecure, struct listener *out,
+ * ERR_INPUT if it is malformed or is not loopback while `may_leave_loopback` is false; ERR_IO. */
+MUST_CHECK enum err listener_open(const char *text, bool may_leave_loopback, struct listener *out,
                                   struct error *error);
 void listener_close(struct listener *listener);
 

@@ -1,0 +1,46 @@
+/* Who asks, and what they may: carried by a request from the port to where names are looked up. */
+#ifndef FRESHET_QUERY_ASKER_H
+#define FRESHET_QUERY_ASKER_H
+
+#include "storage/base/slice.h"
+
+enum right { RIGHT_SELECT = 1, RIGHT_INSERT = 2, RIGHT_TRUNCATE = 4, RIGHT_ALL = 7 };
+
+/* Rights on one table or view: their ids come from one row of numbers. */
+struct table_right {
+    uint32_t table_id;
+    uint32_t rights; /* enum right */
+};
+
+struct asker {
+    struct slice name;
+    bool is_admin;                    /* everything, and only they change what there is */
+    uint32_t rights;                  /* on every table */
+    size_t grant_count;               /* … and on single ones besides */
+    const struct table_right *grants; /* by table id, ascending */
+};
+
+/* NULL is a server without users: everybody may everything. */
+static inline uint32_t asker_rights(const struct asker *asker, uint32_t table_id)
+{
+    if (asker == NULL || asker->is_admin)
+        return RIGHT_ALL;
+    size_t first = 0, last = asker->grant_count;
+    while (first < last) {
+        size_t middle = first + (last - first) / 2;
+        if (asker->grants[middle].table_id == table_id)
+            return asker->rights | asker->grants[middle].rights;
+        if (asker->grants[middle].table_id < table_id)
+            first = middle + 1;
+        else
+            last = middle;
+    }
+    return asker->rights;
+}
+
+static inline bool asker_is_admin(const struct asker *asker)
+{
+    return asker == NULL || asker->is_admin;
+}
+
+#endif

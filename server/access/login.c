@@ -1,0 +1,308 @@
+/* Logging in by a password or a token.
+ *
+ *   credential ─▶ seen lately? ─ yes ─▶ the role as it is now
+ *                     │ no
+ *                     ▼
+ *   an attempt of the address and of the user ─ none left ─▶ LOGIN_LIMITED
+ *                     │
+ *                     ▼
+ *   derive keys (16,384 rounds, without the lock) ─▶ compare ─▶ right: give the attempts back,
+ *                                                            remember, log; wrong: log
+ *
+ * Nothing tells a name that is no role's from a wrong password: both derive keys with as many
+ * rounds, from a salt that stays the same, and end in the same answer. What is remembered of a
+ * right credential is its hash under a key of this process; any change of the roles forgets all.
+ * Somebody who tries passwords for a user can keep that user's new log-ins out for seconds; those
+ * whose credential has been seen go on. */
+#include "server/access/private.h"
+
+#include "server/access/crypto.h"
+#include "storage/base/clock.h"
+#include "storage/base/logger.h"
+
+#include <stdio.h>
+
+#define TOKEN_PREFIX "freshet_"
+#define TOKEN_ID_SIZE 8      /* hexadecimal digits */
+#define TOKEN_SECRET_SIZE 32 /* random bytes */
+
+const char *access_log_name(struct slice name, char out[64])
+{
+    size_t size = name.size < 63 ? name.size : 63;
+    for (size_t i = 0; i < size; i++) {
+        char c = name.data[i];
+        bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                        (c >= 'A' && c <= 'Z') || strchr("_-.@+:[]", c) != NULL;
+        out[i] = is_plain && c != 0 ? c : '?';
+    }
+    out[size] = 0;
+    return out;
+}
+
+static void log_login(const char *outcome, const char *method, struct slice name,
+                      struct slice client)
+{
+    char safe_name[64], safe_client[64];
+    bool is_ok = strcmp(outcome, "ok") == 0;
+    logger_write(is_ok ? LOG_INFO : LOG_WARN, "login %s role=%s method=%s client=%s", outcome,
+                 access_log_name(name, safe_name), method, access_log_name(client, safe_client));
+}
+
+/* --- what was right before; with the lock --- */
+
+static void tag_of(const struct access *access, struct slice kind, struct slice name,
+                   struct slice secret, uint8_t out[KEY_SIZE])
+{
+    struct writer text;
+    writer_init(&text);
+    writer_text(&text, kind);
+    writer_text(&text, name);
+    writer_text(&text, secret);
+    crypto_hmac(slice_of(access->seen_key, KEY_SIZE), writer_as_slice(&text), out);
+    crypto_wipe(text.data, text.size);
+    writer_deinit(&text);
+}
+
+static struct seen *slot_of(struct access *access, const uint8_t tag[KEY_SIZE])
+{
+    return &access->seen[(tag[0] | (size_t)tag[1] << 8) % SEEN_MAX];
+}
+
+static struct role *find_seen(struct access *access, const uint8_t tag[KEY_SIZE])
+{
+    const struct seen *seen = slot_of(access, tag);
+    return seen->is_used && crypto_equal(seen->tag, tag, KEY_SIZE)
+               ? role_set_find(&access->roles, slice_from_cstr(seen->name))
+               : NULL;
+}
+
+static void remember(struct access *access, const uint8_t tag[KEY_SIZE], const struct role *role)
+{
+    struct seen *seen = slot_of(access, tag);
+    seen->is_used = true;
+    memcpy(seen->tag, tag, KEY_SIZE);
+    memcpy(seen->name, role->name, sizeof(seen->name));
+}
+
+/* --- attempts; with the lock --- */
+
+static bool take_attempt(struct access *access, struct slice name, struct slice client)
+{
+    char text[64];
+    int64_t now_us = clock_monotonic_us();
+    struct slice address = attempts_address(client, text);
+    if (!attempts_take(&access->addresses, address, now_us))
+        return false;
+    if (name.size == 0 || attempts_take(&access->users, name, now_us))
+        return true;
+    return false;
+}
+
+static void give_attempt_back(struct access *access, struct slice name, struct slice client)
+{
+    char text[64];
+    int64_t now_us = clock_monotonic_us();
+    attempts_give_back(&access->addresses, attempts_address(client, text), now_us);
+    if (name.size > 0)
+        attempts_give_back(&access->users, name, now_us);
+}
+
+/* --- askers --- */
+
+static void copy_asker(const struct role *role, struct arena *arena, struct asker *out)
+{
+    size_t size = role->grant_count * sizeof(*role->grants);
+    struct table_right *grants = arena_alloc(arena, size);
+    if (size > 0)
+        memcpy(grants, role->grants, size);
+    *out = (struct asker){
+        .name = arena_copy(arena, slice_from_cstr(role->name)),
+        .is_admin = role->kind == ROLE_ADMIN,
+        .rights = role_kind_rights(role->kind),
+        .grant_count = role->grant_count,
+        .grants = grants,
+    };
+}
+
+bool access_find(struct access *access, struct slice name, struct arena *arena, struct asker *out)
+{
+    mutex_lock(&access->mutex);
+    const struct role *role = role_set_find(&access->roles, name);
+    if (role != NULL)
+        copy_asker(role, arena, out);
+    mutex_unlock(&access->mutex);
+    return role != NULL;
+}
+
+/* --- passwords --- */
+
+/* The role's verifier, or one that nothing matches. With the lock. */
+static void choose_verifier(const struct access *access, struct slice name, struct verifier *out)
+{
+    const struct role *role = role_set_find(&access->roles, name);
+    uint8_t salt[DIGEST_SIZE];
+    *out = (struct verifier){.iterations = VERIFIER_ITERATIONS, .salt_size = SALT_SIZE};
+    crypto_hmac(slice_of(access->roles.secret, KEY_SIZE), name, salt);
+    memcpy(out->salt, salt, SALT_SIZE);
+    crypto_random(out->stored_key, KEY_SIZE);
+    crypto_random(out->server_key, KEY_SIZE);
+    if (role != NULL && role->has_verifier)
+        *out = role->verifier;
+}
+
+enum login access_login_begin(struct access *access, struct slice name, struct slice client,
+                              struct verifier *out)
+{
+    mutex_lock(&access->mutex);
+    bool may_try = take_attempt(access, name, client);
+    choose_verifier(access, name, out);
+    mutex_unlock(&access->mutex);
+    if (!may_try)
+        log_login("limited", "password", name, client);
+    return may_try ? LOGIN_OK : LOGIN_LIMITED;
+}
+
+/* `tag` NULL: it is not remembered. */
+static enum login end_login(struct access *access, struct slice name, struct slice client,
+                            bool is_right, const uint8_t *tag, struct arena *arena,
+                            struct asker *out)
+{
+    mutex_lock(&access->mutex);
+    const struct role *role = role_set_find(&access->roles, name);
+    bool is_in = is_right && role != NULL && role->has_verifier;
+    if (is_in) {
+        give_attempt_back(access, name, client);
+        copy_asker(role, arena, out);
+        if (tag != NULL)
+            remember(access, tag, role);
+    }
+    mutex_unlock(&access->mutex);
+    log_login(is_in ? "ok" : "failed", "password", name, client);
+    return is_in ? LOGIN_OK : LOGIN_WRONG;
+}
+
+enum login access_login_end(struct access *access, struct slice name, struct slice client,
+                            bool is_right, struct arena *arena, struct asker *out)
+{
+    return end_login(access, name, client, is_right, NULL, arena, out);
+}
+
+enum login access_login_password(struct access *access, struct slice name, struct slice password,
+                                 struct slice client, bool is_quick, struct arena *arena,
+                                 struct asker *out)
+{
+    uint8_t tag[KEY_SIZE];
+    if (password.size > PASSWORD_SIZE_MAX || name.size > ROLE_NAME_MAX)
+        password = name = slice_of("", 0); /* nobody's: as wrong as any other */
+    tag_of(access, SLICE("password"), name, password, tag);
+    mutex_lock(&access->mutex);
+    const struct role *role = find_seen(access, tag);
+    if (role != NULL)
+        copy_asker(role, arena, out);
+    mutex_unlock(&access->mutex);
+    if (role != NULL || is_quick)
+        return role != NULL ? LOGIN_OK : LOGIN_LATER;
+    struct verifier verifier;
+    if (access_login_begin(access, name, client, &verifier) != LOGIN_OK)
+        return LOGIN_LIMITED;
+    bool is_right = verifier_matches(&verifier, password);
+    /* The verifier may have been changed while the keys were derived: it must still be the role's,
+     * or the old password would be remembered as right. */
+    struct verifier now;
+    mutex_lock(&access->mutex);
+    choose_verifier(access, name, &now);
+    mutex_unlock(&access->mutex);
+    is_right = is_right && crypto_equal(now.stored_key, verifier.stored_key, KEY_SIZE);
+    return end_login(access, name, client, is_right, tag, arena, out);
+}
+
+/* --- tokens: freshet_<id>.<secret> --- */
+
+static bool parse_token(struct slice token, uint32_t *id, struct slice *secret)
+{
+    size_t prefix = sizeof(TOKEN_PREFIX) - 1;
+    *id = 0;
+    if (!slice_starts_with(token, SLICE(TOKEN_PREFIX)) || token.size >= TOKEN_TEXT_MAX ||
+        token.size <= prefix + TOKEN_ID_SIZE + 1 || token.data[prefix + TOKEN_ID_SIZE] != '.')
+        return false;
+    for (size_t i = prefix; i < prefix + TOKEN_ID_SIZE; i++) {
+        const char *digits = "0123456789abcdef", *found = strchr(digits, token.data[i]);
+        if (token.data[i] == 0 || found == NULL)
+            return false;
+        *id = *id << 4 | (uint32_t)(found - digits);
+    }
+    size_t begin = prefix + TOKEN_ID_SIZE + 1;
+    *secret = slice_of(token.data + begin, token.size - begin);
+    return true;
+}
+
+static const struct role_token *find_token(const struct role_set *set, uint32_t id,
+                                           struct role **role)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        for (uint32_t t = 0; t < set->roles[i].token_count; t++) {
+            if (set->roles[i].tokens[t].id != id)
+                continue;
+            *role = &set->roles[i];
+            return &set->roles[i].tokens[t];
+        }
+    }
+    return NULL;
+}
+
+enum login access_login_token(struct access *access, struct slice text, struct slice client,
+                              struct arena *arena, struct asker *out)
+{
+    uint32_t id;
+    struct slice secret = slice_of("", 0);
+    uint8_t hash[KEY_SIZE], tag[KEY_SIZE];
+    bool is_token = parse_token(text, &id, &secret);
+    crypto_sha256(secret, hash);
+    tag_of(access, SLICE("token"), SLICE(""), is_token ? text : SLICE(""), tag);
+    mutex_lock(&access->mutex);
+    struct role *role = is_token ? find_seen(access, tag) : NULL;
+    bool is_new = role == NULL, may_try = true;
+    if (is_new && (may_try = take_attempt(access, slice_of("", 0), client))) {
+        const struct role_token *token = is_token ? find_token(&access->roles, id, &role) : NULL;
+        if (token == NULL || !crypto_equal(token->hash, hash, KEY_SIZE))
+            role = NULL;
+        if (role != NULL) {
+            give_attempt_back(access, slice_of("", 0), client);
+            remember(access, tag, role);
+        }
+    }
+    if (role != NULL)
+        copy_asker(role, arena, out);
+    mutex_unlock(&access->mutex);
+    if (is_new)
+        log_login(role != NULL ? "ok"
+                  : may_try    ? "failed"
+                               : "limited",
+                  "token", role != NULL ? out->name : slice_of("", 0), client);
+    return role != NULL ? LOGIN_OK : may_try ? LOGIN_WRONG : LOGIN_LIMITED;
+}
+
+void role_add_token(struct role_set *set, struct role *role, char out[TOKEN_TEXT_MAX])
+{
+    uint8_t secret[TOKEN_SECRET_SIZE];
+    char text[TOKEN_SECRET_SIZE * 2];
+    struct role *other;
+    struct role_token token;
+    do
+        crypto_random(&token.id, sizeof(token.id));
+    while (find_token(set, token.id, &other) != NULL);
+    crypto_random(secret, sizeof(secret));
+    base64_print(secret, sizeof(secret), text);
+    text[strcspn(text, "=")] = 0;
+    for (char *at = text; *at != 0; at++)
+        *at = *at == '+' ? '-' : *at == '/' ? '_' : *at;
+    crypto_sha256(slice_from_cstr(text), token.hash);
+    snprintf(out, TOKEN_TEXT_MAX, TOKEN_PREFIX "%08x.%s", token.id, text);
+    if (role->token_count == ROLE_TOKENS_MAX) {
+        role->tokens[0] = role->tokens[1];
+        role->token_count--;
+    }
+    role->tokens[role->token_count++] = token;
+    crypto_wipe(secret, sizeof(secret));
+    crypto_wipe(text, sizeof(text));
+}

@@ -1,0 +1,18 @@
+/* Who asks over HTTP: Authorization, Basic or Bearer, to an asker. */
+#ifndef FRESHET_SERVER_HTTP_GUARD_H
+#define FRESHET_SERVER_HTTP_GUARD_H
+
+#include "server/http/exchange.h"
+
+struct access;
+
+enum guard {
+    GUARD_PASS,     /* exchange->asker says who, if there are users */
+    GUARD_ANSWERED, /* 401 or 429 */
+    GUARD_LATER     /* is_quick, and the password must be checked: ask again on a worker */
+};
+enum guard guard_check(struct exchange *exchange, struct access *access, bool is_quick);
+/* 403 with 42501, and false, unless the asker is an admin or there are no users. */
+bool guard_wants_admin(struct exchange *exchange, const char *what);
+
+#endif

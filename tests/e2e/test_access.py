@@ -1,0 +1,176 @@
+"""Users: made on the command line, asked for by the ports, kept to what their role may."""
+
+import base64
+import json
+import subprocess
+import time
+
+import freshet
+import pytest
+
+
+def user(data, *arguments, password=None):
+    return subprocess.run([freshet.binary(), "user", *arguments, "--data", str(data)], input=password, capture_output=True,
+                          text=True, timeout=60)
+
+
+def wait_for(condition):
+    """Slowly: a log-in that fails is an attempt."""
+    end = time.monotonic() + 30
+    time.sleep(0.4)
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(1)
+
+
+def basic(name, password):
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+class Users:
+    """A server with one user of each kind; `of[kind]` are the headers of its password."""
+
+    def __init__(self, data):
+        self.of = {}
+        for kind in ("admin", "writer", "reader", "none"):
+            made = user(data, "add", f"the_{kind}", "--role", kind, password=f"secret of {kind}\n")
+            assert made.returncode == 0, made.stderr
+            self.of[kind] = basic(f"the_{kind}", f"secret of {kind}")
+        self.token = user(data, "passwd", "the_writer", "--token").stdout.strip()
+        self.server = freshet.Server(data, headers=self.of["admin"])
+
+    def ask(self, headers, method, target, body=None):
+        status, head, text = self.server.request(method, target, body, headers)
+        return status, head, text.decode()
+
+    def sql(self, kind, text):
+        status, _, body = self.ask(self.of[kind], "POST", "/v1/sql", text)
+        return status, json.loads(body)
+
+
+@pytest.fixture(scope="module")
+def users(tmp_path_factory):
+    made = Users(tmp_path_factory.mktemp("access") / "data")
+    made.server.sql("CREATE TABLE open_t (n int)")
+    yield made
+    assert made.server.stop() == 0
+
+
+def test_command_line(tmp_path):
+    data = tmp_path / "data"
+    assert user(data, "list").stdout == ""
+    assert user(data, "add", "ann", "--role", "reader", password="right\n").returncode == 0
+    assert (data / "users").stat().st_mode & 0o777 == 0o600
+    assert "already exists" in user(data, "add", "ann", "--role", "reader", password="x\n").stderr
+    token = user(data, "add", "bot", "--role", "writer", "--token")
+    assert token.returncode == 0 and token.stdout.startswith("freshet_")
+    assert token.stdout.strip().split(".")[1].encode() not in (data / "users").read_bytes()
+    assert b"right" not in (data / "users").read_bytes()
+    listed = user(data, "list").stdout
+    assert "ann" in listed and "reader" in listed and "bot" in listed and token.stdout.strip() not in listed
+    for wrong in (("add", "x"), ("add", "x", "--role", "king"), ("add",), ("dance", "x"), (), ("drop",), ("passwd", "ann", "word")):
+        assert user(data, *wrong, password="x\n").returncode == 64, wrong
+    for bad in ("\n", "", "\u0065\u0301\n", "x" * 2000 + "\n"):
+        assert user(data, "passwd", "ann", password=bad).returncode == 1, bad
+    assert user(data, "passwd", "nobody", password="x\n").returncode == 1
+    assert user(data, "drop", "ann").returncode == 0 and user(data, "drop", "ann").returncode == 1
+
+
+def test_nobody_gets_in_without(users):
+    for method, target in (("GET", "/"), ("GET", "/metrics"), ("GET", "/readyz"), ("POST", "/v1/sql"), ("GET", "/nothing"),
+                           ("POST", "/v1/ingest/open_t"), ("POST", "/v1/ingest/no_t"), ("PUT", "/v1/sql"), ("GET", "/v1/endpoints/x")):
+        status, head, _ = users.ask({"Authorization": ""}, method, target, "x" if method == "POST" else None)
+        assert status == 401 and "www-authenticate" in head, (method, target)
+    assert users.ask({"Authorization": ""}, "GET", "/healthz")[0] == 200
+
+
+def test_wrong_credentials_look_alike(users):
+    answers = set()
+    for headers in (basic("the_reader", "wrong"), basic("nobody", "wrong"), basic("the_reader", ""), basic("", ""),
+                    {"Authorization": "Basic !!!"}, {"Authorization": "Digest x"}, bearer("freshet_00000000.x"), bearer("x")):
+        status, head, text = users.ask(headers, "POST", "/v1/sql", "SELECT 1")
+        answers.add((status, text))
+    assert len(answers) == 1 and answers.pop()[0] == 401
+    log = users.server.log_text()
+    assert "login failed role=nobody" in log and "login failed role=the_reader" in log
+    assert "wrong" not in log and "secret of" not in log
+
+
+@pytest.mark.parametrize("kind,may", [("admin", "sic"), ("writer", "si"), ("reader", "s")])
+def test_kinds(users, kind, may):
+    assert users.sql(kind, "SELECT count(*) FROM open_t")[0] == 200
+    for letter, texts in {"i": ["INSERT INTO open_t VALUES (1)"],
+                          "c": ["CREATE TABLE c (n int)", "ALTER TABLE c ADD COLUMN m int", "CREATE VIEW w AS SELECT 1 AS a",
+                                "DROP VIEW w", "TRUNCATE c", "COMMENT ON TABLE c IS 'x'", "DROP TABLE c", "CHECKPOINT"]}.items():
+        for text in texts:
+            status, answer = users.sql(kind, text)
+            assert status == (200 if letter in may else 403), (kind, text, answer)
+            if letter not in may:
+                assert answer["sqlstate"] == "42501", answer
+    status, _, _ = users.ask(users.of[kind], "POST", "/v1/ingest/open_t", '{"n":1}')
+    assert status == (200 if "i" in may else 403)
+    status, _, _ = users.ask(users.of[kind], "POST", f"/v1/ingest/made_by_{kind}?create=true", '{"n":1}')
+    assert status == (200 if "c" in may else 403)
+    for target in ("/metrics", "/readyz", "/"):
+        assert users.ask(users.of[kind], "GET", target)[0] == 200
+
+
+def test_tokens(users):
+    status, _, text = users.ask(bearer(users.token), "POST", "/v1/ingest/open_t", '{"n":1}')
+    assert status == 200, text
+    data = users.server.data
+    second = user(data, "passwd", "the_writer", "--token").stdout.strip()
+    third = user(data, "passwd", "the_writer", "--token").stdout.strip()
+
+    def status_of(token):
+        return users.ask(bearer(token), "POST", "/v1/sql", "SELECT 1")[0]
+    wait_for(lambda: status_of(third) == 200)
+    assert status_of(second) == 200 and status_of(users.token) == 401  # the newest two hold
+    loaded = subprocess.run([freshet.binary(), "sql", "--http", users.server.http, "SELECT 7 AS x"], capture_output=True, text=True,
+                            env={"FRESHET_TOKEN": third}, timeout=60)
+    assert "7" in loaded.stdout, loaded.stderr
+    users.token = third
+    assert third.split(".")[1] not in users.server.log_text()
+
+
+def test_changes_reach_a_running_server(users):
+    data = users.server.data
+    assert user(data, "add", "late", "--role", "reader", password="one\n").returncode == 0
+    def status_of(password):
+        return users.ask(basic("late", password), "POST", "/v1/sql", "SELECT 1")[0]
+    wait_for(lambda: status_of("one") == 200)
+    assert user(data, "passwd", "late", password="two\n").returncode == 0
+    wait_for(lambda: status_of("one") == 401)
+    assert status_of("two") == 200
+    assert user(data, "drop", "late").returncode == 0
+    wait_for(lambda: status_of("two") == 401)
+
+
+def test_without_users_all_is_open_and_loopback_only(tmp_path):
+    server = freshet.Server(tmp_path / "data")
+    assert server.rows("SELECT 1") == [[1]]
+    assert server.stop() == 0
+    command = [freshet.binary(), "serve", "--data", str(tmp_path / "data"), "--http", "0.0.0.0:0", "--pg", "off"]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1 and "no users" in refused.stderr
+    assert user(tmp_path / "data", "add", "root", "--role", "admin", password="x\n").returncode == 0
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert b"ready" in process.stdout.readline()
+    process.terminate()
+    assert process.wait(60) == 0
+    process.stdout.close()
+
+
+def test_limited_attempts(tmp_path):
+    data = tmp_path / "data"
+    assert user(data, "add", "ann", "--role", "admin", password="right\n").returncode == 0
+    server = freshet.Server(data, headers=basic("ann", "right"))
+    statuses = [server.request("GET", "/", None, basic("ann", f"guess {i}"))[0] for i in range(30)]
+    assert statuses.count(429) >= 5 and set(statuses) == {401, 429}
+    assert server.rows("SELECT 1") == [[1]]  # seen before: goes on
+    assert "login limited role=ann" in server.log_text()
+    assert server.stop() == 0

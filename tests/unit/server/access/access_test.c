@@ -1,0 +1,247 @@
+/* The file of the users from two processes' sides, and logging in. */
+#include "server/access/access.h"
+
+#include "server/access/attempts.h"
+#include "storage/base/logger.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CLIENT SLICE("192.0.2.7:999")
+
+static char directory[] = "/tmp/freshet-access-XXXXXX";
+static char token[TOKEN_TEXT_MAX];
+
+static enum err add_ann(void *context, struct role_set *set, struct error *error)
+{
+    struct role *role;
+    enum err result = role_set_add(set, slice_from_cstr(context), &role, error);
+    if (result != OK)
+        return result;
+    role->kind = ROLE_WRITER;
+    role->has_verifier = true;
+    verifier_make(SLICE("right"), &role->verifier);
+    role_add_token(set, role, token);
+    return role_grant(role, 9, RIGHT_TRUNCATE, error);
+}
+
+static enum err drop_ann(void *context, struct role_set *set, struct error *error)
+{
+    (void)error;
+    role_set_remove(set, role_set_find(set, slice_from_cstr(context)));
+    return OK;
+}
+
+static enum err refuse(void *context, struct role_set *set, struct error *error)
+{
+    (void)add_ann(context, set, error);
+    return error_set(error, ERR_INPUT, NULL, "no");
+}
+
+static void path_of(const char *name, char out[128])
+{
+    snprintf(out, 128, "%s/%s", directory, name);
+}
+
+static struct access *open_access(void)
+{
+    struct access *access;
+    struct error error;
+    assert_int_equal(access_open(directory, &access, &error), OK);
+    return access;
+}
+
+static enum login log_in(struct access *access, struct slice name, struct slice password,
+                         bool is_quick)
+{
+    struct arena arena;
+    struct asker asker;
+    arena_init(&arena);
+    enum login login =
+        access_login_password(access, name, password, CLIENT, is_quick, &arena, &asker);
+    if (login == LOGIN_OK) {
+        assert_true(slice_equal(asker.name, name));
+        assert_int_equal(asker_rights(&asker, 8), RIGHT_SELECT | RIGHT_INSERT);
+        assert_int_equal(asker_rights(&asker, 9), RIGHT_ALL);
+        assert_false(asker_is_admin(&asker));
+    }
+    arena_deinit(&arena);
+    return login;
+}
+
+static enum login use_token(struct access *access, struct slice text)
+{
+    struct arena arena;
+    struct asker asker;
+    arena_init(&arena);
+    enum login login = access_login_token(access, text, CLIENT, &arena, &asker);
+    arena_deinit(&arena);
+    return login;
+}
+
+static void test_file(void **state)
+{
+    (void)state;
+    struct error error;
+    struct stat status;
+    char path[128];
+    struct access *nowhere;
+    assert_int_equal(access_open("/tmp/freshet-access-nowhere", &nowhere, &error), OK);
+    assert_false(access_has_users(nowhere));
+    assert_int_equal(access_change(nowhere, add_ann, "ann", &error), ERR_IO);
+    access_close(nowhere);
+
+    struct access *one = open_access(), *other = open_access();
+    path_of("users", path);
+    assert_int_not_equal(stat(path, &status), 0);
+    assert_int_equal(access_change(one, refuse, "ann", &error), ERR_INPUT);
+    assert_false(access_has_users(one));
+    assert_int_equal(access_change(one, add_ann, "ann", &error), OK);
+    assert_true(access_has_users(one));
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_false(access_has_users(other));
+    access_refresh(other);
+    assert_true(access_has_users(other));
+    /* A change of the other starts from what is on disk. */
+    assert_int_equal(access_change(other, add_ann, "bea", &error), OK);
+    access_refresh(one);
+    assert_int_equal(log_in(one, SLICE("bea"), SLICE("right"), false), LOGIN_OK);
+    assert_int_equal(log_in(other, SLICE("ann"), SLICE("right"), false), LOGIN_OK);
+    assert_int_equal(access_change(one, add_ann, "ann", &error), ERR_EXISTS);
+    access_close(other);
+
+    /* Without its last user a running server is shut, one that starts is open. */
+    assert_int_equal(access_change(one, drop_ann, "ann", &error), OK);
+    assert_int_equal(access_change(one, drop_ann, "bea", &error), OK);
+    assert_true(access_has_users(one));
+    assert_int_equal(log_in(one, SLICE("ann"), SLICE("right"), false), LOGIN_WRONG);
+    struct access *again = open_access();
+    assert_false(access_has_users(again));
+    access_close(again);
+    access_close(one);
+}
+
+static void test_damaged_file(void **state)
+{
+    (void)state;
+    struct error error;
+    char path[128];
+    struct access *one = open_access(), *other;
+    assert_int_equal(access_change(one, add_ann, "ann", &error), OK);
+    path_of("users", path);
+    FILE *file = fopen(path, "r+b");
+    fseek(file, 50, SEEK_SET);
+    fputc(0x55, file);
+    fclose(file);
+    assert_int_equal(access_open(directory, &other, &error), ERR_CORRUPT);
+    access_refresh(one); /* what was read last holds */
+    assert_int_equal(log_in(one, SLICE("ann"), SLICE("right"), false), LOGIN_OK);
+    assert_int_equal(access_change(one, add_ann, "bea", &error), ERR_CORRUPT);
+    access_close(one);
+    unlink(path);
+}
+
+static void test_log_in(void **state)
+{
+    (void)state;
+    struct error error;
+    struct access *access = open_access();
+    assert_int_equal(access_change(access, add_ann, "ann", &error), OK);
+    assert_int_equal(log_in(access, SLICE("ann"), SLICE("right"), true), LOGIN_LATER);
+    assert_int_equal(log_in(access, SLICE("ann"), SLICE("wrong"), true), LOGIN_LATER);
+    assert_int_equal(log_in(access, SLICE("ann"), SLICE("wrong"), false), LOGIN_WRONG);
+    assert_int_equal(log_in(access, SLICE("ann"), SLICE(""), false), LOGIN_WRONG);
+    assert_int_equal(log_in(access, SLICE(""), SLICE(""), false), LOGIN_WRONG);
+    assert_int_equal(log_in(access, SLICE("bea"), SLICE("right"), false), LOGIN_WRONG);
+    assert_int_equal(log_in(access, SLICE("ann"), SLICE("right"), false), LOGIN_OK);
+    assert_int_equal(log_in(access, SLICE("ann"), SLICE("right"), true), LOGIN_OK);
+    assert_int_equal(log_in(access, SLICE("annr"), SLICE("ight"), true), LOGIN_LATER);
+    assert_int_equal(use_token(access, slice_from_cstr(token)), LOGIN_OK);
+    assert_int_equal(use_token(access, slice_from_cstr(token)), LOGIN_OK);
+    char wrong[TOKEN_TEXT_MAX];
+    memcpy(wrong, token, sizeof(wrong));
+    size_t size = strlen(wrong);
+    wrong[size - 1] ^= 1;
+    assert_int_equal(use_token(access, slice_of(wrong, size)), LOGIN_WRONG);
+    assert_int_equal(use_token(access, slice_of(token, size - 1)), LOGIN_WRONG);
+    assert_int_equal(use_token(access, SLICE("freshet_")), LOGIN_WRONG);
+    assert_int_equal(use_token(access, SLICE("")), LOGIN_WRONG);
+    /* A change forgets what was right. */
+    assert_int_equal(access_change(access, drop_ann, "ann", &error), OK);
+    assert_int_equal(log_in(access, SLICE("ann"), SLICE("right"), true), LOGIN_LATER);
+    assert_int_equal(use_token(access, slice_from_cstr(token)), LOGIN_WRONG);
+    access_close(access);
+}
+
+static void test_mock(void **state)
+{
+    (void)state;
+    struct error error;
+    struct verifier a, b, c;
+    struct access *access = open_access();
+    assert_int_equal(access_change(access, add_ann, "ann", &error), OK);
+    assert_int_equal(access_login_begin(access, SLICE("nobody"), CLIENT, &a), LOGIN_OK);
+    assert_int_equal(access_login_begin(access, SLICE("nobody"), CLIENT, &b), LOGIN_OK);
+    assert_int_equal(access_login_begin(access, SLICE("nothing"), CLIENT, &c), LOGIN_OK);
+    assert_int_equal(a.iterations, VERIFIER_ITERATIONS);
+    assert_int_equal(a.salt_size, SALT_SIZE);
+    assert_memory_equal(a.salt, b.salt, SALT_SIZE);
+    assert_memory_not_equal(a.salt, c.salt, SALT_SIZE);
+    access_close(access);
+    /* … and after a restart, too. */
+    access = open_access();
+    assert_int_equal(access_login_begin(access, SLICE("nobody"), CLIENT, &b), LOGIN_OK);
+    assert_memory_equal(a.salt, b.salt, SALT_SIZE);
+    access_close(access);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    struct access *access = open_access();
+    for (int i = 0; i < ATTEMPTS_BURST; i++)
+        assert_int_equal(use_token(access, SLICE("x")), LOGIN_WRONG);
+    assert_int_equal(use_token(access, SLICE("x")), LOGIN_LIMITED);
+    assert_int_equal(log_in(access, SLICE("ann"), SLICE("right"), false), LOGIN_LIMITED);
+    struct verifier verifier;
+    assert_int_equal(access_login_begin(access, SLICE("ann"), SLICE("192.0.2.8:1"), &verifier),
+                     LOGIN_OK);
+    access_close(access);
+}
+
+static void test_log_names(void **state)
+{
+    (void)state;
+    char out[64];
+    assert_string_equal(access_log_name(SLICE("ann-1.b@c"), out), "ann-1.b@c");
+    assert_string_equal(access_log_name(SLICE("a b\"=\n\xff"), out), "a?b????");
+}
+
+int main(void)
+{
+    logger_set_level((enum log_level)(LOG_ERROR + 1));
+    if (mkdtemp(directory) == NULL)
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_file),   cmocka_unit_test(test_damaged_file),
+        cmocka_unit_test(test_log_in), cmocka_unit_test(test_mock),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_log_names),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    char path[128];
+    path_of("users", path);
+    unlink(path);
+    path_of("users.lock", path);
+    unlink(path);
+    rmdir(directory);
+    return failed;
+}
