@@ -203,6 +203,8 @@ static enum err run_command(void *context, const struct command *command,
         return ingest_drop_views(ingest, command->tables, command->table_count, command->if_exists,
                                  &out->position, error);
     case COMMAND_SET:
+    case COMMAND_SESSION:
+    case COMMAND_COPY:
         break;
     }
     return error_set(error, ERR_UNSUPPORTED, "0A000", "no such command");
