@@ -137,12 +137,11 @@ static void grow(struct writer *writer, size_t capacity)
     }
     size_t blocks = (writer->head + capacity + WRITER_BLOCK_SIZE - 1) / WRITER_BLOCK_SIZE;
     uint8_t *data = memory_alloc_aligned(WRITER_BLOCK_SIZE, blocks * WRITER_BLOCK_SIZE);
-    data += writer->head;
-    if (writer->size > 0)
-        memcpy(data, writer->data, writer->size);
-    if (writer->data != NULL)
+    if (writer->data != NULL) {
+        memcpy(data, writer->data - writer->head, writer->head + writer->size);
         memory_free(writer->data - writer->head);
-    writer->data = data;
+    }
+    writer->data = data + writer->head;
     writer->capacity = blocks * WRITER_BLOCK_SIZE - writer->head;
 }
 

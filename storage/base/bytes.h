@@ -54,7 +54,7 @@ struct writer {
 void writer_init(struct writer *writer);
 /* The same, but `data` lies `head` bytes, less than a block, behind a multiple of
  * WRITER_BLOCK_SIZE: for bytes that go to disk from where they are, with a header in front of them.
- * The head's bytes belong to whoever asked for them; they move with the data and are not kept. */
+ * The head's bytes belong to whoever asked for them; they move with the data. */
 void writer_init_block(struct writer *writer, size_t head);
 void writer_deinit(struct writer *writer);
 void writer_reset(struct writer *writer);

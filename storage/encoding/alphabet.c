@@ -157,9 +157,10 @@ static void encode(struct encode_job *job, struct writer *out)
         writer_u64(out, raw);
         offset += eights_of(raw) * width;
     }
-    (void)writer_reserve(out, offset + ALPHABET_ROOM); /* all at once: it is not moved again */
-    for (uint32_t vector = 0; vector < vectors && !job->is_misjudged; vector++)
+    for (uint32_t vector = 0; vector < vectors && !job->is_misjudged; vector++) {
         job->is_misjudged = !write_vector(job, vector, out);
+        job_drain(job);
+    }
     assert(!(job->is_strict && job->is_misjudged));
     writer_bytes(out, zeros, align8(offset) - offset);
 }

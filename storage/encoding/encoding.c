@@ -353,7 +353,10 @@ void block_encode(const struct block_values *values, const struct encode_options
     size_t begin = out->size;
     const struct encoding *encoding = write_smallest(job, forbidden, &zone, out);
     if (job->is_misjudged) {
-        out->size = begin;
+        if (options != NULL && options->restart != NULL)
+            options->restart(options->context);
+        else
+            out->size = begin;
         job->is_strict = true;
         job->is_misjudged = false;
         encoding = write_smallest(job, forbidden, &zone, out);

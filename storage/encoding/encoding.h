@@ -64,6 +64,11 @@ struct block_encoded {
  * the processor away. */
 struct encode_options {
     void (*pause)(void *context);
+    /* Both or neither. drain: what stands in `out` is done with for now, and multiples of 8 bytes
+     * of it may be taken away; called now and then while a large block is made. restart: back to
+     * where the block began, what was taken is void. */
+    void (*drain)(void *context);
+    void (*restart)(void *context);
     void *context;
     uint32_t forbidden; /* bit per encoding: tests leave some out */
 };

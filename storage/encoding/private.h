@@ -164,6 +164,12 @@ static inline void job_pause(const struct encode_job *job)
         job->options->pause(job->options->context);
 }
 
+static inline void job_drain(const struct encode_job *job)
+{
+    if (job->options != NULL && job->options->drain != NULL)
+        job->options->drain(job->options->context);
+}
+
 /* --- lz4.c: one piece of bytes --- */
 
 /* Appends `raw` compressed, or as it is where that is no larger; what was appended. Such a piece is

@@ -137,14 +137,15 @@ static void write_sizes_and_heads(struct encode_job *job, struct writer *out, bo
 static void encode_plain(struct encode_job *job, struct writer *out)
 {
     static const uint8_t zeros[8];
-    size_t paused = 0;
+    size_t copied = 0;
     write_sizes_and_heads(job, out, true);
-    (void)writer_reserve(out, job->text_size + sizeof(zeros));
     for (uint32_t row = 0; row < job->row_count; row++) {
         writer_slice(out, job->text[row]);
-        if (out->size - paused > COPY_SIZE) {
+        copied += job->text[row].size;
+        if (copied > COPY_SIZE) {
             job_pause(job);
-            paused = out->size;
+            job_drain(job);
+            copied = 0;
         }
     }
     writer_bytes(out, zeros, align8(job->text_size) - job->text_size);
@@ -155,11 +156,11 @@ static void encode_lz4(struct encode_job *job, struct writer *out)
     static const uint8_t zeros[8];
     size_t size = job->pieces.size;
     write_sizes_and_heads(job, out, false);
-    (void)writer_reserve(out, size + sizeof(zeros));
     for (size_t done = 0; done < size; done += COPY_SIZE) {
         size_t part = size - done < COPY_SIZE ? size - done : COPY_SIZE;
         writer_bytes(out, job->pieces.data + done, part);
         job_pause(job);
+        job_drain(job);
     }
     writer_bytes(out, zeros, align8(job->pieces.size) - job->pieces.size);
 }

@@ -21,7 +21,7 @@
 #include <stdlib.h>
 
 #define INDEX_SHARE 10 /* automatic indexes: at most 1 / INDEX_SHARE of the other bytes */
-#define STEP_SIZE ((size_t)1 << 20)  /* of a page between pauses */
+#define STEP_SIZE ((size_t)1 << 20)  /* hashed between pauses */
 #define CHECK_SIZE ((size_t)1 << 20) /* read back at once */
 
 /* An index that was made and waits for the end. */
@@ -44,15 +44,20 @@ struct sealer {
     bool can_gather; /* texts need not be in memory as a whole */
     int64_t min_time_us, max_time_us;
     uint32_t next_ordinal;
-    struct writer page; /* one at a time */
-    bool is_too_large;  /* some page was */
+    struct {
+        struct sealed_page page;
+        struct hash_stream hash;
+        size_t hashed; /* bytes of the sink's that are in `hash`, or are of pages before */
+    } open;            /* the page that is being written */
+    bool is_too_large; /* some page was */
     struct pending_index *indexes;
     size_t index_count;
 };
 
 static void pause_encoding(void *context)
 {
-    (void)pauser_go_on(context);
+    struct sealer *sealer = context;
+    (void)pauser_go_on(&sealer->pauser);
 }
 
 static enum err cancelled(struct error *error)
@@ -62,39 +67,75 @@ static enum err cancelled(struct error *error)
 
 /* --- pages --- */
 
-static struct sealed_page write_page(struct sealer *sealer, struct slice bytes)
+static void begin_hash(struct sealer *sealer)
 {
-    if (bytes.size > UINT32_MAX) { /* the footer has no room for it */
+    sealed_checksum_begin(sealer->options->number, sealer->open.page.ordinal, &sealer->open.hash);
+    sealer->open.hashed = sealer->sink.bytes.size;
+}
+
+static void begin_page(struct sealer *sealer)
+{
+    sink_begin_page(&sealer->sink);
+    sealer->open.page = (struct sealed_page){
+        .offset = sink_offset(&sealer->sink),
+        .ordinal = sealer->next_ordinal++,
+    };
+    begin_hash(sealer);
+}
+
+/* What there is of the page goes into its checksum and to the file, while it is in a cache. */
+static void take_page(void *context)
+{
+    struct sealer *sealer = context;
+    const struct writer *bytes = &sealer->sink.bytes;
+    while (sealer->open.hashed < bytes->size) {
+        size_t left = bytes->size - sealer->open.hashed;
+        size_t size = left < STEP_SIZE ? left : STEP_SIZE;
+        hash_stream_add(&sealer->open.hash, bytes->data + sealer->open.hashed, size);
+        sealer->open.hashed += size;
+        (void)pauser_go_on(&sealer->pauser);
+    }
+    while (sink_step(&sealer->sink))
+        (void)pauser_go_on(&sealer->pauser);
+    sealer->open.hashed = bytes->size;
+}
+
+static void restart_page(void *context)
+{
+    struct sealer *sealer = context;
+    sink_restart_page(&sealer->sink);
+    begin_hash(sealer);
+}
+
+static struct sealed_page end_page(struct sealer *sealer)
+{
+    take_page(sealer);
+    uint64_t size = sink_offset(&sealer->sink) - sealer->open.page.offset;
+    if (size > UINT32_MAX) { /* the footer has no room for it */
         sealer->is_too_large = true;
         return (struct sealed_page){0};
     }
-    sink_align(&sealer->sink);
-    struct sealed_page page = {
-        .offset = sink_offset(&sealer->sink),
-        .size = (uint32_t)bytes.size,
-        .ordinal = sealer->next_ordinal++,
-    };
-    struct hash_stream hash;
-    sealed_checksum_begin(sealer->options->number, page.ordinal, &hash);
-    for (size_t at = 0; at < bytes.size; at += STEP_SIZE) {
-        size_t left = bytes.size - at, size = left < STEP_SIZE ? left : STEP_SIZE;
-        hash_stream_add(&hash, bytes.data + at, size);
-        sink_write(&sealer->sink, slice_of(bytes.data + at, size));
-        (void)pauser_go_on(&sealer->pauser);
-    }
-    page.checksum = hash_stream_end(&hash);
-    return page;
+    sealer->open.page.size = (uint32_t)size;
+    sealer->open.page.checksum = hash_stream_end(&sealer->open.hash);
+    return sealer->open.page;
+}
+
+/* Encodes into the sink, whose page is open. */
+static struct encode_options encode_options(struct sealer *sealer)
+{
+    return (struct encode_options){
+        .pause = pause_encoding, .drain = take_page, .restart = restart_page, .context = sealer};
 }
 
 static void write_block(struct sealer *sealer, const struct block_values *values,
                         struct sealed_column *column, struct sealed_block *block)
 {
-    struct encode_options options = {.pause = pause_encoding, .context = &sealer->pauser};
+    const struct encode_options options = encode_options(sealer);
     struct block_encoded encoded;
-    writer_reset(&sealer->page);
-    block_encode(values, &options, &sealer->page, &encoded);
+    begin_page(sealer);
+    block_encode(values, &options, &sealer->sink.bytes, &encoded);
     *block = (struct sealed_block){
-        .page = write_page(sealer, writer_as_slice(&sealer->page)),
+        .page = end_page(sealer),
         .encoding = encoded.encoding,
         .zone = encoded.zone,
     };
@@ -183,7 +224,7 @@ static void make_index(struct sealer *sealer, const struct column_definition *de
         .code_count = collected->entry_count,
         .validity = collected->null_count != 0 ? keys->validity : NULL,
         .pause = pause_encoding,
-        .context = &sealer->pauser,
+        .context = sealer,
     };
     *index = (struct pending_index){.column = column,
                                     .key_count = collected->entry_count,
@@ -236,7 +277,9 @@ static void write_indexes(struct sealer *sealer)
         struct pending_index *index = &sealer->indexes[i];
         if (!index->is_chosen)
             continue;
-        index->column->index = write_page(sealer, writer_as_slice(&index->bytes));
+        begin_page(sealer);
+        writer_slice(&sealer->sink.bytes, writer_as_slice(&index->bytes));
+        index->column->index = end_page(sealer);
         (void)pauser_go_on(&sealer->pauser);
     }
 }
@@ -316,10 +359,10 @@ static enum err write_column(struct sealer *sealer, uint32_t schema_index, struc
     column->blocks =
         arena_alloc_zero(&sealer->arena, sealer->footer.block_count * sizeof(*column->blocks));
     if (collected.entry_count != 0) {
-        struct encode_options options = {.pause = pause_encoding, .context = &sealer->pauser};
-        writer_reset(&sealer->page);
-        entries_write(collected.entries, collected.entry_count, &options, &sealer->page);
-        column->dictionary = write_page(sealer, writer_as_slice(&sealer->page));
+        const struct encode_options options = encode_options(sealer);
+        begin_page(sealer);
+        entries_write(collected.entries, collected.entry_count, &options, &sealer->sink.bytes);
+        column->dictionary = end_page(sealer);
     }
     bool is_indexed = wants_index(definition, &collected);
     if (is_indexed && buffers->keys.keys == NULL) {
@@ -435,10 +478,12 @@ static struct sealed_header header_of(const struct sealer *sealer, const struct 
 static enum err finish_file(struct sealer *sealer, struct sealed_info *info, struct error *error)
 {
     write_indexes(sealer);
-    writer_reset(&sealer->page);
-    footer_write(&sealer->footer, &sealer->page);
-    struct slice footer = writer_as_slice(&sealer->page);
-    sink_align(&sealer->sink);
+    struct writer *bytes = &sealer->sink.bytes;
+    sink_begin_page(&sealer->sink);
+    uint64_t footer_offset = sink_offset(&sealer->sink);
+    size_t begin = bytes->size;
+    footer_write(&sealer->footer, bytes);
+    struct slice footer = slice_of(bytes->data + begin, bytes->size - begin);
     *info = (struct sealed_info){
         .number = sealer->options->number,
         .table_id = sealer->schema->table_id,
@@ -450,11 +495,10 @@ static enum err finish_file(struct sealer *sealer, struct sealed_info *info, str
         .first_position = sealer->options->first_position,
         .last_position = sealer->options->last_position,
         .created_at_us = sealer->options->created_at_us,
-        .footer_offset = sink_offset(&sealer->sink),
+        .footer_offset = footer_offset,
         .footer_size = (uint32_t)footer.size,
         .footer_checksum = sealed_checksum(sealer->options->number, FOOTER_ORDINAL, footer),
     };
-    sink_write(&sealer->sink, footer);
     if (!pauser_go_on(&sealer->pauser)) {
         sink_abandon(&sealer->sink);
         return cancelled(error);
@@ -582,12 +626,10 @@ enum err sealed_write(const struct seal_options *options, struct sealed_info *ou
         .pauser = {.pause = options->pause, .context = options->context},
     };
     arena_init(&sealer.arena);
-    writer_init(&sealer.page);
     begin_footer(&sealer);
     enum err err = write_segment(&sealer, out, error);
     for (size_t i = 0; i < sealer.index_count; i++)
         writer_deinit(&sealer.indexes[i].bytes);
-    writer_deinit(&sealer.page);
     arena_deinit(&sealer.arena);
     budget_release(options->budget, memory);
     return err;

@@ -1,0 +1,126 @@
+/* Blocks of texts whose bytes are taken away while they are made: the same as those that stay where
+ * they are, also where an alphabet turns out to be too small after most of it was taken. */
+#include "storage/encoding/encoding.h"
+
+#include "storage/base/bytes.h"
+#include "storage/base/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define TEXT_SIZE_MAX 120
+
+static struct slice texts[BLOCK_ROWS_MAX];
+static char bytes[BLOCK_ROWS_MAX][TEXT_SIZE_MAX];
+static struct random_stream chance;
+
+/* What a writer's reader took away while a block was made. */
+struct drained {
+    struct writer out, taken;
+    uint32_t drains, restarts;
+};
+
+static void take_some(void *context)
+{
+    struct drained *drained = context;
+    struct writer *out = &drained->out;
+    size_t size = random_below(&chance, out->size / 8 + 1) * 8;
+    writer_bytes(&drained->taken, out->data, size);
+    memmove(out->data, out->data + size, out->size - size);
+    out->size -= size;
+    drained->drains++;
+}
+
+static void take_back(void *context)
+{
+    struct drained *drained = context;
+    writer_reset(&drained->out);
+    writer_reset(&drained->taken);
+    drained->restarts++;
+}
+
+static void fill(const char *alphabet, size_t alphabet_size)
+{
+    for (uint32_t row = 0; row < BLOCK_ROWS_MAX; row++) {
+        size_t size = random_below(&chance, TEXT_SIZE_MAX + 1);
+        for (size_t i = 0; i < size; i++)
+            bytes[row][i] = alphabet == NULL ? (char)random_next(&chance)
+                                             : alphabet[random_below(&chance, alphabet_size)];
+        texts[row] = slice_of(bytes[row], size);
+    }
+}
+
+static void fill_words(void)
+{
+    static const char *const words[] = {"Zurich ", "Genf, ", "Basel; ",
+                                        "BERN (",  "Chur/",  "0123456789"};
+    for (uint32_t row = 0; row < BLOCK_ROWS_MAX; row++) {
+        size_t size = 0;
+        for (size_t count = random_below(&chance, 9); count > 0; count--) {
+            const char *word = words[random_below(&chance, array_count(words))];
+            memcpy(bytes[row] + size, word, strlen(word));
+            size += strlen(word);
+        }
+        bytes[row][size++] = (char)(row % 251); /* too many for an alphabet */
+        texts[row] = slice_of(bytes[row], size);
+    }
+}
+
+static void check_drained(const char *encoding, uint32_t restarts)
+{
+    struct block_values values = {.class = BLOCK_TEXT, .row_count = BLOCK_ROWS_MAX, .text = texts};
+    struct drained drained = {0};
+    struct writer whole;
+    struct block_encoded encoded;
+    struct encode_options options = {.drain = take_some, .restart = take_back, .context = &drained};
+    writer_init(&whole);
+    writer_init(&drained.out);
+    writer_init(&drained.taken);
+    block_encode(&values, NULL, &whole, &encoded);
+    assert_string_equal(encoding_name(encoded.encoding), encoding);
+    block_encode(&values, &options, &drained.out, &encoded);
+    writer_slice(&drained.taken, writer_as_slice(&drained.out));
+    assert_true(slice_equal(writer_as_slice(&drained.taken), writer_as_slice(&whole)));
+    assert_true(drained.drains > 0);
+    assert_int_equal(drained.restarts, restarts);
+    writer_deinit(&whole);
+    writer_deinit(&drained.out);
+    writer_deinit(&drained.taken);
+}
+
+static void test_taken_away_while_made(void **state)
+{
+    (void)state;
+    random_stream_init(&chance, 17);
+    fill(NULL, 0);
+    check_drained("plain", 0);
+    fill_words();
+    check_drained("lz4", 0);
+    fill("0123456789abcdef", 16);
+    check_drained("alphabet", 0);
+}
+
+static void test_taken_away_and_begun_anew(void **state)
+{
+    static const uint32_t rows[] = {1, 2049, 50001, BLOCK_ROWS_MAX - 1}; /* not in the sample */
+    (void)state;
+    random_stream_init(&chance, 18);
+    for (size_t i = 0; i < array_count(rows); i++) {
+        fill("0123456789abcdef", 16);
+        texts[rows[i]] = SLICE("one more?");
+        check_drained("alphabet", 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_taken_away_while_made),
+        cmocka_unit_test(test_taken_away_and_begun_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
