@@ -109,12 +109,12 @@ static enum err write_rows(void *context, const struct batch *batch, struct erro
     return charge_body(reply, error);
 }
 
-static enum err write_end(struct reply *reply, struct error *error)
+static enum err write_end(struct reply *reply, uint64_t position, struct error *error)
 {
     struct run *run = &reply->run;
     const struct query_engine_options *options = &run->engine->options;
     struct format_end end = {
-        .position = snapshot_position(run->snapshot),
+        .position = position,
         .is_recovering = options->is_recovering != NULL && options->is_recovering(options->context),
         .completeness = &run->completeness,
         .elapsed_ms = (double)(clock_monotonic_us() - run->entry.started_us) / 1e3,
@@ -128,13 +128,12 @@ static enum err write_end(struct reply *reply, struct error *error)
     return charge_body(reply, error);
 }
 
-static enum err answer_rows(struct reply *reply, struct error *error)
+/* *line: where columns may lie that the statement does not have. */
+static void begin_rows(struct reply *reply, struct plan_column *line)
 {
     struct run *run = &reply->run;
-    const struct query_sink sink = {.context = reply, .rows = write_rows};
-    struct plan_column line;
     const struct plan_column *columns;
-    size_t count = run_columns(run->statement, &line, &columns);
+    size_t count = run_columns(run->statement, line, &columns);
     reply->writer = (struct format_writer){
         .format = reply->answer->format,
         .out = &reply->answer->body,
@@ -144,13 +143,21 @@ static enum err answer_rows(struct reply *reply, struct error *error)
         .copy = run->statement->copy,
     };
     format_begin(&reply->writer);
+}
+
+static enum err answer_rows(struct reply *reply, struct error *error)
+{
+    struct run *run = &reply->run;
+    const struct query_sink sink = {.context = reply, .rows = write_rows};
+    struct plan_column line;
+    begin_rows(reply, &line);
     enum err err = run->statement->kind == STATEMENT_EXPLAIN ? run_explain(run, &sink, error)
                                                              : run_open(run, error);
     struct batch batch;
     if (run->statement->kind == STATEMENT_SELECT)
         while (err == OK && (err = run_next(run, &batch, error)) == OK && batch.row_count != 0)
             err = write_rows(reply, &batch, error);
-    return err == OK ? write_end(reply, error) : err;
+    return err == OK ? write_end(reply, snapshot_position(run->snapshot), error) : err;
 }
 
 /* --- commands --- */
@@ -160,6 +167,19 @@ static enum err check_set(struct run *run, struct error *error)
 {
     struct settings copy = run->settings;
     return setting_run(&copy, NULL, run->statement->command, error);
+}
+
+/* INSERT … RETURNING: rows, and the position that they have. */
+static enum err answer_returning(struct reply *reply, struct error *error)
+{
+    const struct query_sink sink = {.context = reply, .rows = write_rows};
+    struct command_answer done = {0};
+    struct plan_column line;
+    begin_rows(reply, &line);
+    reply->run.returning = &sink;
+    enum err err = run_command(&reply->run, &done, error);
+    reply->run.returning = NULL;
+    return err == OK ? write_end(reply, done.position, error) : err;
 }
 
 static enum err answer_statement(struct reply *reply, struct error *error)
@@ -174,6 +194,8 @@ static enum err answer_statement(struct reply *reply, struct error *error)
         }
         return answer_rows(reply, error);
     }
+    if (statement->command->returning_count > 0)
+        return answer_returning(reply, error);
     struct command_answer done = {0};
     enum err err = statement->command->kind == COMMAND_SET ? check_set(run, error)
                                                            : run_command(run, &done, error);

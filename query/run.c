@@ -353,7 +353,7 @@ static enum err hand_over(struct run *run, const struct batch *batches, size_t b
 static enum err hand_over_rows(struct run *run, const struct rowset *rows,
                                struct command_answer *out, struct error *error)
 {
-    size_t width = rows->column_count;
+    size_t width = rows->column_count - run->statement->command->returning_count;
     size_t count = (rows->row_count + INSERT_PIECE_ROWS - 1) / INSERT_PIECE_ROWS;
     struct batch *batches = arena_alloc_array(&run->arena, count, sizeof(*batches));
     struct column *columns = arena_alloc_array(&run->arena, count * width, sizeof(*columns));
@@ -369,6 +369,27 @@ static enum err hand_over_rows(struct run *run, const struct rowset *rows,
     return hand_over(run, batches, count, out, error);
 }
 
+/* The last columns of rows that are about to be stored. */
+static enum err give_returning(struct run *run, const struct rowset *rows, struct error *error)
+{
+    size_t count = run->statement->command->returning_count;
+    size_t begin = rows->column_count - count;
+    struct column *columns = arena_alloc_array(&run->arena, count, sizeof(*columns));
+    enum err err = OK;
+    if (run->returning == NULL || count == 0)
+        return OK;
+    for (size_t first = 0; first < rows->row_count && err == OK; first += VECTOR_ROWS_MAX) {
+        size_t left = rows->row_count - first;
+        struct batch batch = {.row_count = left < VECTOR_ROWS_MAX ? left : VECTOR_ROWS_MAX,
+                              .column_count = count,
+                              .columns = columns};
+        for (size_t i = 0; i < count; i++)
+            columns[i] = rowset_column(rows, begin + i, first);
+        err = run->returning->rows(run->returning->context, &batch, error);
+    }
+    return err;
+}
+
 /* All rows are there before the first is handed over, so a statement may read the table that it
  * writes to, and what fails half-way writes nothing. */
 static enum err run_insert(struct run *run, struct command_answer *out, struct error *error)
@@ -380,6 +401,8 @@ static enum err run_insert(struct run *run, struct command_answer *out, struct e
     rowset_init(&rows, plan->columns, plan->column_count, &run->entry.budget);
     while (err == OK && (err = run_next(run, &batch, error)) == OK && batch.row_count != 0)
         err = rowset_append(&rows, &batch, NULL, batch.row_count, error);
+    if (err == OK)
+        err = give_returning(run, &rows, error);
     if (err == OK)
         err = hand_over_rows(run, &rows, out, error);
     rowset_deinit(&rows);
@@ -519,9 +542,14 @@ size_t run_columns(const struct statement *statement, struct plan_column *line,
 {
     *line = (struct plan_column){.name = SLICE("QUERY PLAN"),
                                  .type = type_of(statement->is_json ? TYPE_JSON : TYPE_TEXT)};
-    bool has_rows = statement->kind == STATEMENT_SELECT;
-    *out = has_rows ? statement->plan->columns : line;
-    return has_rows ? statement->plan->column_count : statement->kind == STATEMENT_EXPLAIN ? 1 : 0;
+    *out = line;
+    if (statement->kind == STATEMENT_EXPLAIN)
+        return 1;
+    size_t count = statement->kind == STATEMENT_SELECT ? statement->plan->column_count
+                                                       : statement->command->returning_count;
+    if (count > 0)
+        *out = statement->plan->columns + statement->plan->column_count - count;
+    return count;
 }
 
 /* EXPLAIN ANALYZE: runs the plan, throws its rows away. */

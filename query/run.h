@@ -28,7 +28,8 @@ struct run {
     struct snapshot *snapshot;
     struct completeness completeness;
     struct exec exec;
-    struct exec_node *node; /* of the plan, from run_open() on */
+    struct exec_node *node;             /* of the plan, from run_open() on */
+    const struct query_sink *returning; /* takes the rows of INSERT … RETURNING; NULL: nobody */
     size_t plan_charged;
     bool is_registered, is_planned;
 };
@@ -51,7 +52,8 @@ size_t run_columns(const struct statement *statement, struct plan_column *line,
 /* EXPLAIN: its lines, a row each; with ANALYZE the plan is run before. */
 MUST_CHECK enum err run_explain(struct run *run, const struct query_sink *sink,
                                 struct error *error);
-/* A statement of kind STATEMENT_COMMAND but SET: carried out. */
+/* A statement of kind STATEMENT_COMMAND but SET: carried out. What RETURNING gives is handed on
+ * before the rows are stored: they are if this is OK. */
 MUST_CHECK enum err run_command(struct run *run, struct command_answer *out, struct error *error);
 /* Between two stays in worker jobs; the time of the statement runs anew from run_resume(). */
 void run_pause(struct run *run);

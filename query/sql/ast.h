@@ -171,9 +171,11 @@ struct ast_statement {
         AST_STATEMENT_COMMAND
     } kind;
     bool is_analyze;
-    bool is_json;              /* EXPLAIN (FORMAT JSON) */
+    bool is_json;                    /* EXPLAIN (FORMAT JSON) */
     const struct copy_options *copy; /* COPY */
-    bool is_values;            /* VALUES on its own: a SELECT to callers */
+    struct slice alias;              /* INSERT INTO t AS alias */
+    struct ast_select *returning;    /* its targets: RETURNING; NULL: none */
+    bool is_values;                  /* VALUES on its own: a SELECT to callers */
     struct ast_select *select; /* SELECT, EXPLAIN, VIEW, INSERT's source (NULL: DEFAULT VALUES) */
     struct slice show;
     struct command *command;    /* filled but for what needs names bound */

@@ -184,6 +184,13 @@ MUST_CHECK enum err bind_condition(struct binder *b, struct scope *scope,
 /* The name PostgreSQL gives a column of this expression. */
 struct slice bind_label(const struct ast_node *node);
 
+/* query/sql/bind_returning.c: INSERT's rows, `count` of the table's columns, get all of them and
+ * behind them what RETURNING says. */
+struct schema;
+MUST_CHECK enum err bind_returning(struct binder *b, struct ast_statement *ast,
+                                   const struct schema *schema, const uint32_t *columns,
+                                   size_t count, struct plan **plan);
+
 /* query/sql/bind_parameter.c: parameter('name' [, default]) */
 MUST_CHECK enum err bind_parameter(struct binder *b, struct scope *scope,
                                    const struct ast_node *node, struct expr **out);

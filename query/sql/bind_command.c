@@ -287,8 +287,10 @@ static enum err bind_insert(struct binder *b, struct ast_statement *ast)
         plan->columns[index] = (struct plan_column){schema->columns[columns[index]].name,
                                                     schema->columns[columns[index]].type};
     }
+    if (ast->returning != NULL)
+        result = bind_returning(b, ast, schema, columns, count, &plan);
     b->statement->plan = plan;
-    return OK;
+    return result;
 }
 
 /* Over HTTP each request stands alone. */

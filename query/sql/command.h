@@ -17,7 +17,7 @@ enum command_kind {
     COMMAND_TRUNCATE,
     COMMAND_INSERT,
     COMMAND_COMMENT,
-    COMMAND_SET, /* SET, RESET: over HTTP checked, and ends with the request */
+    COMMAND_SET,     /* SET, RESET: over HTTP checked, and ends with the request */
     COMMAND_SESSION, /* `session`: what only a session knows */
     COMMAND_CHECKPOINT,
     COMMAND_COPY, /* FROM STDIN: table, schema, column_ids, copy; its rows come by the session */
@@ -107,6 +107,7 @@ struct command {
     const struct copy_options *copy;
     uint32_t *column_ids;
     size_t column_id_count;
+    size_t returning_count;           /* INSERT … RETURNING: the last columns of the plan */
     struct slice index, index_column; /* CREATE INDEX; index empty: a name is made */
     int32_t index_column_position;
     struct slice comment_column; /* COMMENT ON COLUMN; empty: on the table */

@@ -68,6 +68,9 @@ MUST_CHECK enum err convert_group(struct converter *c, const struct json_value *
 /* SELECT's WINDOW clause. */
 MUST_CHECK enum err convert_windows(struct converter *c, const struct json_value *list,
                                     struct ast_select *select);
+/* A list of ResTarget. */
+MUST_CHECK enum err convert_targets(struct converter *c, const struct json_value *list,
+                                    struct ast_select *select);
 /* `fields` of a SelectStmt. */
 MUST_CHECK enum err convert_select(struct converter *c, const struct json_value *fields,
                                    struct ast_select **out);

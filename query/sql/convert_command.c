@@ -400,14 +400,16 @@ static enum err convert_insert(struct converter *c, const struct json_value *fie
 {
     struct command *command = out->command;
     command->kind = COMMAND_INSERT;
-    static const struct {
-        const char *key, *name;
-    } extras[] = {{"onConflictClause", "ON CONFLICT"}, {"returningList", "RETURNING"}};
-    enum err result =
-        convert_relation(c, tree_get(fields, "relation"), &command->table, &command->text_position);
-    for (size_t index = 0; index < array_count(extras) && result == OK; index++)
-        if (tree_get(fields, extras[index].key) != NULL)
-            result = convert_unsupported(c, command->text_position, "%s", extras[index].name);
+    const struct json_value *relation = tree_get(fields, "relation");
+    enum err result = convert_relation(c, relation, &command->table, &command->text_position);
+    out->alias = arena_copy(c->arena, tree_text(tree_get(relation, "alias"), "aliasname"));
+    if (result == OK && tree_get(fields, "onConflictClause") != NULL)
+        result = convert_unsupported(c, command->text_position, "ON CONFLICT");
+    const struct json_value *returning = tree_get(fields, "returningList");
+    if (result == OK && returning != NULL) {
+        out->returning = arena_alloc_zero(c->arena, sizeof(*out->returning));
+        result = convert_targets(c, returning, out->returning);
+    }
     if (result == OK && !tree_text_is(fields, "override", "OVERRIDING_NOT_SET"))
         result = convert_unsupported(c, command->text_position, "OVERRIDING");
     const struct json_value *columns = tree_get(fields, "cols");

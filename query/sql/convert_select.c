@@ -208,8 +208,8 @@ enum err convert_outer_with(struct converter *c, const struct json_value *with,
     return OK;
 }
 
-static enum err convert_targets(struct converter *c, const struct json_value *list,
-                                struct ast_select *select)
+enum err convert_targets(struct converter *c, const struct json_value *list,
+                         struct ast_select *select)
 {
     select->targets = arena_alloc_zero(c->arena, tree_count(list) * sizeof(*select->targets));
     for (const struct json_value *item = list == NULL ? NULL : list->child; item != NULL;
