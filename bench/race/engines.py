@@ -249,8 +249,10 @@ class Freshet:
     def answer(self, statement):
         return json.loads(self.ask(statement)).get("rows")
 
-    def kinds(self, statement):
-        return [column["type"] for column in json.loads(self.ask(statement))["columns"]]
+    def typed_answer(self, statement):
+        """Types of the columns, rows."""
+        answer = json.loads(self.ask(statement))
+        return [column["type"] for column in answer["columns"]], answer["rows"]
 
     def create(self):
         self.ask(self.ddl)

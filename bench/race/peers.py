@@ -102,7 +102,7 @@ def check_answers(panel, running):
     name, spellings = panel
     rows = 0
     for index, statement in enumerate(spellings["freshet"]):
-        kinds, own = running["freshet"].kinds(statement), running["freshet"].answer(statement)
+        kinds, own = running["freshet"].typed_answer(statement)
         rows += len(own)
         for peer in running.keys() - {"freshet"}:
             wrong = panel_file.difference(own, running[peer].answer(spellings[peer][index]), kinds)
@@ -126,14 +126,12 @@ def check_panels(chosen, running, bound):
 
 
 def race_panels(chosen, running, runs):
-    """Median CPU and wall time of each panel, engines and panels interleaved; one run before that is not counted."""
+    """Median CPU and wall time of each panel, engines and panels interleaved; the run that compared the answers came before and warmed up."""
     times = {name: {engine: [] for engine in running} for name, _ in chosen}
-    for turn in range(runs + 1):
+    for _ in range(runs):
         for name, spellings in chosen:
             for engine in running:
-                measured = running[engine].run(spellings[engine])
-                if turn > 0:
-                    times[name][engine].append(measured)
+                times[name][engine].append(running[engine].run(spellings[engine]))
     return {name: {engine: tuple(1000 * statistics.median(column) for column in zip(*list_)) for engine, list_ in by_engine.items()}
             for name, by_engine in times.items()}
 

@@ -395,7 +395,54 @@ struct slice key_canonical(const struct column *column, size_t row, char *buffer
     return slice_of(buffer, 24);
 }
 
-/* numeric, interval and text that is not in a dictionary. */
+/* A text needs three places of memory one after the other: the slot of its hash, what is known of
+ * the text there, its bytes. They are asked for step by step for up to TEXTS_AHEAD texts. */
+static void ask_ahead(const struct key_table *table, const uint32_t *hashes, uint32_t count)
+{
+    const struct slice *known = key_bytes(table);
+    const struct text_entry *likely[TEXTS_AHEAD];
+    uint32_t likely_count = 0;
+    if (table->text_capacity == 0)
+        return;
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(&table->text_entries[hashes[i] & (table->text_capacity - 1)]);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct text_entry *entry =
+            &table->text_entries[hashes[i] & (table->text_capacity - 1)];
+        if (entry->id == KEY_NONE || entry->hash != hashes[i])
+            continue;
+        __builtin_prefetch(&known[entry->id]);
+        likely[likely_count++] = entry;
+    }
+    for (uint32_t i = 0; i < likely_count; i++)
+        __builtin_prefetch(known[likely[i]->id].data);
+}
+
+/* Text that is not in a dictionary. */
+static void number_texts(struct key_table *table, const struct key_rows *rows, uint32_t *ids)
+{
+    const struct column *column = rows->column;
+    for (size_t begin = 0; begin < rows->count; begin += TEXTS_AHEAD) {
+        size_t left = rows->count - begin, count = left < TEXTS_AHEAD ? left : TEXTS_AHEAD;
+        uint32_t hashes[TEXTS_AHEAD] = {0};
+        for (size_t i = 0; i < count; i++) {
+            size_t row = row_at(rows, begin + i);
+            struct slice text = column_text(column, row);
+            if (!column_is_null(column, row))
+                hashes[i] = (uint32_t)hash64(text.data, text.size);
+        }
+        ask_ahead(table, hashes, (uint32_t)count);
+        for (size_t i = 0; i < count; i++) {
+            size_t row = row_at(rows, begin + i);
+            ids[row] = column_is_null(column, row)
+                           ? null_number(table, rows->is_insert)
+                           : number_hashed(table, column_text(column, row), hashes[i], NULL,
+                                           rows->is_insert);
+        }
+    }
+}
+
+/* numeric and interval. */
 static void number_each(struct key_table *table, const struct key_rows *rows, uint32_t *ids)
 {
     const struct column *column = rows->column;
@@ -405,10 +452,6 @@ static void number_each(struct key_table *table, const struct key_rows *rows, ui
         size_t row = row_at(rows, i);
         if (column->validity != NULL && column->validity[row] == 0) {
             ids[row] = null_number(table, rows->is_insert);
-            continue;
-        }
-        if (table->physical == PHYSICAL_TEXT) {
-            ids[row] = number_bytes(table, column_text(column, row), NULL, rows->is_insert);
             continue;
         }
         const char *value = (const char *)column->values + row * size;
@@ -446,34 +489,18 @@ static enum err find_code_map(struct key_table *table, const struct column *colu
     return err;
 }
 
-/* Numbers for up to TEXTS_AHEAD codes that have none yet, in order. Each needs four places of
- * memory one after the other (the slice, its bytes, the slot, the text that is there), which are
- * asked for step by step for all of them. */
+/* Numbers for up to TEXTS_AHEAD codes that have none yet, in order. */
 static void number_new_codes(struct key_table *table, const struct slice *dictionary,
                              const uint32_t *codes, uint32_t count, uint32_t *ids, bool is_insert)
 {
     uint32_t hashes[TEXTS_AHEAD];
-    const struct slice *known = key_bytes(table);
-    bool has_slots = table->text_capacity != 0;
     for (uint32_t i = 0; i < count; i++)
         __builtin_prefetch(&dictionary[codes[i]]);
     for (uint32_t i = 0; i < count; i++)
         __builtin_prefetch(dictionary[codes[i]].data);
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++)
         hashes[i] = (uint32_t)hash64(dictionary[codes[i]].data, dictionary[codes[i]].size);
-        if (has_slots)
-            __builtin_prefetch(&table->text_entries[hashes[i] & (table->text_capacity - 1)]);
-    }
-    for (uint32_t i = 0; has_slots && i < count; i++) {
-        uint32_t id = table->text_entries[hashes[i] & (table->text_capacity - 1)].id;
-        if (id != KEY_NONE)
-            __builtin_prefetch(&known[id]);
-    }
-    for (uint32_t i = 0; has_slots && i < count; i++) {
-        uint32_t id = table->text_entries[hashes[i] & (table->text_capacity - 1)].id;
-        if (id != KEY_NONE)
-            __builtin_prefetch(known[id].data);
-    }
+    ask_ahead(table, hashes, count);
     for (uint32_t i = 0; i < count; i++) {
         if (ids[codes[i]] == CODE_UNKNOWN)
             ids[codes[i]] = number_hashed(table, dictionary[codes[i]], hashes[i], NULL, is_insert);
@@ -575,18 +602,22 @@ static enum err key_table_ids(struct key_table *table, const struct key_rows *ro
         struct key_rows one = {.column = rows->column, .count = 1, .is_insert = rows->is_insert};
         if (is_word)
             number_words(table, &one, &id);
+        else if (table->physical == PHYSICAL_TEXT)
+            number_texts(table, &one, &id);
         else
             number_each(table, &one, &id);
         for (size_t i = 0; i < rows->count; i++)
             ids[row_at(rows, i)] = id;
     } else if (is_word) {
         number_words(table, rows, ids);
+    } else if (table->physical != PHYSICAL_TEXT) {
+        number_each(table, rows, ids);
     } else if (rows->column->form == COLUMN_DICTIONARY &&
                (rows->column->dictionary_id != 0 ||
                 rows->column->dictionary_count <= rows->count)) {
         err = number_codes(table, rows, ids, error);
     } else {
-        number_each(table, rows, ids);
+        number_texts(table, rows, ids);
     }
     return err == OK ? exec_memory_settle(table->memory, error) : err;
 }
