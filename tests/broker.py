@@ -15,8 +15,11 @@ DIRECTORY/tls/ca.pem signs.
 """
 
 import argparse
+import contextlib
+import fcntl
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -29,7 +32,7 @@ import uuid
 VERSION = "4.3.1"
 LOG4J_VERSION = "2.25.4"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-READY_TIMEOUT_S = 120
+READY_TIMEOUT_S = 300
 SASL_USER, SASL_PASSWORD = "freshet", "secret"
 
 POM = f"""<project><modelVersion>4.0.0</modelVersion>
@@ -95,11 +98,19 @@ def java():
 
 
 def jars():
-    """The folder of the jars, resolved by Maven the first time."""
+    """The folder of the jars, resolved by Maven the first time, by one process: Maven's own store is not made for two."""
     folder = pathlib.Path(os.environ.get("FRESHET_KAFKA_JARS", ROOT / "build" / f"kafka-{VERSION}"))
     if (folder / "complete").exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / f"{folder.name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            resolve_jars(folder)
+    return folder
+
+
+def resolve_jars(folder):
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
         (pathlib.Path(work) / "pom.xml").write_text(POM)
         fresh = pathlib.Path(work) / "jars"
@@ -109,23 +120,22 @@ def jars():
         if done.returncode != 0:
             raise RuntimeError(f"mvn could not resolve Kafka {VERSION}:\n{done.stdout[-4000:]}")
         (fresh / "complete").touch()
-        try:
-            fresh.rename(folder)
-        except OSError:  # someone else was first
-            if not (folder / "complete").exists():
-                raise
-    return folder
+        fresh.rename(folder)
 
 
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports that nobody has now, and that the system gives to nobody who asks for any: a node that was killed finds its own
+    free when it comes back, however many connections are made meanwhile."""
+    lowest_given = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    candidates = range(10_000, lowest_given) if lowest_given > 20_000 else range(50_000, 60_000)
+    found = []
+    while len(found) < count:
+        port = random.SystemRandom().choice(candidates)
+        with socket.socket() as each, contextlib.suppress(OSError):
+            each.bind(("127.0.0.1", port))
+            if port not in found:
+                found.append(port)
+    return found
 
 
 def is_listening(port):
@@ -250,7 +260,7 @@ class Broker:
         pid = self.pid()
         if pid is not None:
             os.kill(pid, number)
-            end = time.monotonic() + 30
+            end = time.monotonic() + 60
             while self.pid() is not None and time.monotonic() < end:
                 time.sleep(0.02)
             if self.pid() is not None:
@@ -273,7 +283,7 @@ class Broker:
 
     # --- Kafka's own tools ---
 
-    def tool(self, name, *arguments, timeout=60):
+    def tool(self, name, *arguments, timeout=300):
         """Runs one of the broker's command line tools; its standard output."""
         done = subprocess.run([java(), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-cp", f"{jars()}/*",
                                name, "--bootstrap-server", self.bootstrap, *arguments], stdout=subprocess.PIPE,

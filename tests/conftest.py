@@ -11,6 +11,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import broker as kafka  # noqa: E402
 import freshet  # noqa: E402
 
+# Two processes share the work by modules, each with its servers, or by tests where a module is long and its tests share
+# nothing. What takes longest begins first.
+LONGEST_FIRST = ["test_random_queries", "test_kafka", "test_metamorphic", "test_kafka_campaign", "test_kill", "test_hostile", "test_http",
+                 "test_bench", "test_functions", "test_ingest_api"]
+DIVIDED = {"test_random_queries", "test_metamorphic"}
 SKIPS = pathlib.Path(__file__).with_name("skips.txt")
 
 
@@ -26,6 +31,40 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and not hasattr(report, "wasxfail") and item.name not in allowed_skips():
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} skipped and tests/skips.txt does not name it"
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.path.stem
+        return LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=place)
+    for item in items:
+        if item.path.stem not in DIVIDED or "reference_of_planted" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+class Teller:
+    """Prints what a test tells, where pytest runs in one process or in several."""
+
+    def __init__(self, config):
+        self.config = config
+
+    def pytest_runtest_logreport(self, report):
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        for name, text in report.user_properties if report.when == "call" and reporter else ():
+            if name == "told":
+                reporter.write(f"\n{text}\n")
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Teller(config))
+
+
+@pytest.fixture
+def tell(record_property):
+    """Call it with a text of what a long test counted or found: it stands in the output, failed or not."""
+    return lambda text: record_property("told", text)
 
 
 def factory(tmp_path_factory):

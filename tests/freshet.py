@@ -10,7 +10,7 @@ import subprocess
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-READY_TIMEOUT_S = 60
+READY_TIMEOUT_S = 300
 
 
 def binary():
@@ -49,7 +49,7 @@ class Server:
     def log_text(self):
         return self.log_path.read_text(errors="replace")
 
-    def connection(self, timeout=60):
+    def connection(self, timeout=300):
         return http.client.HTTPConnection(self.http, timeout=timeout)
 
     def request(self, method, target, body=None, headers=None):
@@ -87,7 +87,7 @@ class Server:
 
     def kill(self, number=signal.SIGKILL):
         self.process.send_signal(number)
-        self.process.wait(60)
+        self.process.wait(200)
         self._close()
 
     def stop(self):
@@ -95,7 +95,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            status = self.process.wait(60)
+            status = self.process.wait(200)
         except subprocess.TimeoutExpired:
             self.process.kill()
             status = self.process.wait(10)

@@ -15,7 +15,7 @@ def unique(prefix):
     return f"{prefix}_{next(_numbers)}"
 
 
-def wait_until(check, what, timeout=90, pause=0.05):
+def wait_until(check, what, timeout=240, pause=0.05):
     """The first true value of check(); fails with `what` (text, or a function that gives it)."""
     end = time.monotonic() + timeout
     while True:
@@ -30,20 +30,20 @@ def create_topic(broker, name, partitions=1, **config):
     client = admin.AdminClient({"bootstrap.servers": broker.bootstrap})
     settings = {key.replace("_", "."): str(value) for key, value in config.items()}
     for future in client.create_topics([admin.NewTopic(name, partitions, 1, config=settings)]).values():
-        future.result(30)
+        future.result(120)
     return name
 
 
 def add_partitions(broker, name, total):
     client = admin.AdminClient({"bootstrap.servers": broker.bootstrap})
     for future in client.create_partitions([admin.NewPartitions(name, total)]).values():
-        future.result(30)
+        future.result(120)
 
 
 def delete_topic(broker, name):
     client = admin.AdminClient({"bootstrap.servers": broker.bootstrap})
     for future in client.delete_topics([name]).values():
-        future.result(30)
+        future.result(120)
 
 
 def delete_records(broker, name, partition, before):
@@ -51,7 +51,7 @@ def delete_records(broker, name, partition, before):
     client = admin.AdminClient({"bootstrap.servers": broker.bootstrap})
     asked = confluent_kafka.TopicPartition(name, partition, before)
     for future in client.delete_records([asked]).values():
-        future.result(30)
+        future.result(120)
 
 
 def produce(broker, topic, messages):
@@ -65,7 +65,7 @@ def produce(broker, topic, messages):
         producer.produce(topic, value, key, partition=partition, headers=headers,
                          on_delivery=lambda error, _: error and failures.append(error))
         producer.poll(0)
-    assert producer.flush(60) == 0 and not failures, failures
+    assert producer.flush(240) == 0 and not failures, failures
 
 
 def read_committed(broker, topic, partitions):
@@ -75,7 +75,7 @@ def read_committed(broker, topic, partitions):
                                          "enable.auto.commit": False})
     consumer.assign([confluent_kafka.TopicPartition(topic, p, confluent_kafka.OFFSET_BEGINNING) for p in range(partitions)])
     found, open_partitions = {p: [] for p in range(partitions)}, set(range(partitions))
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while open_partitions:
         assert time.monotonic() < end, f"partitions {open_partitions} do not end"
         for message in consumer.consume(5000, 0.5):

@@ -119,7 +119,7 @@ class Reference:
 class Freshet:
     def __init__(self, address):
         self.address = address
-        self.connection = http.client.HTTPConnection(address, timeout=60)
+        self.connection = http.client.HTTPConnection(address, timeout=300)
 
     def post(self, sql, settings=None):
         body = json.dumps({"query": sql, "settings": settings}) if settings else sql

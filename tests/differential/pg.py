@@ -19,7 +19,7 @@ class PostgreSQL:
         self.data = self.directory / "data"
         self._run("initdb", "-D", self.data, "--locale=C.UTF-8", "--encoding=UTF8", "-A", "trust", "-U", "freshet", "-N")
         options = f"-c listen_addresses='' -k {self.directory} -c timezone=UTC -c fsync=off -c jit=off -c max_connections=8"
-        self._run("pg_ctl", "-D", self.data, "-l", self.directory / "log", "-o", options, "-w", "start")
+        self._run("pg_ctl", "-D", self.data, "-l", self.directory / "log", "-o", options, "-t", "300", "-w", "start")
         self.dsn = f"host={self.directory} user=freshet dbname=postgres"
 
     def _run(self, program, *arguments):

@@ -12,19 +12,18 @@ OCCURRENCES_MIN = 50
 
 
 @pytest.mark.timeout(7200)
-def test_metamorphic_checks(freshet_factory, capsys):
+def test_metamorphic_checks(freshet_factory, tell):
     place = campaign.Ground(lambda layout: freshet_factory(), needs_reference=False, is_indexed=True)
     total = campaign.run(None, place.addresses, SEED * 1_000_000, CHECKS, 2, "metamorphic")
-    with capsys.disabled():
-        print("\n" + campaign.describe(total, f"metamorphic checks from seed {SEED * 1_000_000}"))
-        for seed, layout, why, _, name in total.found[:40]:
-            print(f"  seed {seed} {layout}: {name}: {why}")
+    tell(campaign.describe(total, f"metamorphic checks from seed {SEED * 1_000_000}"))
+    for seed, layout, why, _, name in total.found[:40]:
+        tell(f"  seed {seed} {layout}: {name}: {why}")
     assert not total.found
     assert CHECKS < 2500 or min(total.used[f"check: {name}"] for name in ("other ways", *metamorphic.CHECKS)) >= OCCURRENCES_MIN
 
 
 @pytest.mark.timeout(900)
-def test_variants_of_kernels_agree(freshet_factory, checked_binary, capsys):
+def test_variants_of_kernels_agree(freshet_factory, checked_binary, tell):
     """The kernels for AVX-512, for AVX2 and for any processor give the same rows from sealed segments."""
     servers = {}
     for fault in ("", "kernels.no_avx512", "kernels.base_only"):
@@ -34,8 +33,7 @@ def test_variants_of_kernels_agree(freshet_factory, checked_binary, capsys):
     part = campaign.Part()
     for seed in range(SEED * 1_000_000, SEED * 1_000_000 + 400):
         metamorphic.check(servers, seed, part, only="other ways")
-    with capsys.disabled():
-        print(f"\nvariants of kernels: {part.count} queries, different {len(part.found)}")
+    tell(f"variants of kernels: {part.count} queries, different {len(part.found)}")
     assert not part.found
 
 

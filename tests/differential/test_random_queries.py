@@ -21,23 +21,22 @@ def place(freshet_factory):
 
 
 @pytest.mark.timeout(7200)
-def test_random_queries_equal_postgresql(place, freshet_factory, capsys):
+def test_random_queries_equal_postgresql(place, freshet_factory, tell):
     """Each query once on PostgreSQL and once on each layout; every construct of the list must have come up."""
     total = campaign.run(place.dsn, place.addresses, SEED * 1_000_000, QUERIES, JOBS)
     few = campaign.missing(total.used, QUERIES)
-    with capsys.disabled():
-        print("\n" + campaign.describe(total, f"random queries from seed {SEED * 1_000_000}, each on {len(place.addresses)} layouts"))
-        for seed, layout, sql, settings, why in total.found[:40]:
-            print(f"  seed {seed} {layout} {settings}: {why}\n    {sql}")
-        for case in reduce.cases(place.dsn, freshet_factory().http, total.found):
-            print(case)
+    tell(campaign.describe(total, f"random queries from seed {SEED * 1_000_000}, each on {len(place.addresses)} layouts"))
+    for seed, layout, sql, settings, why in total.found[:40]:
+        tell(f"  seed {seed} {layout} {settings}: {why}\n    {sql}")
+    for case in reduce.cases(place.dsn, freshet_factory().http, total.found):
+        tell(case)
     assert not total.found
     assert not few
 
 
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("layout", ground.LAYOUTS)
-def test_random_queries_over_many_chunks(freshet_factory, capsys, layout):
+def test_random_queries_over_many_chunks(freshet_factory, tell, layout):
     server, postgresql = freshet_factory(), pg.PostgreSQL()
     try:
         ours, theirs = harness.Freshet(server.http), harness.Reference(postgresql.dsn)
@@ -49,10 +48,9 @@ def test_random_queries_over_many_chunks(freshet_factory, capsys, layout):
         total = campaign.run(postgresql.dsn, {layout: server.http}, SEED * 1_000_000, BIG_QUERIES, JOBS, method="big_query")
     finally:
         postgresql.stop()
-    with capsys.disabled():
-        print(f"\nrandom queries over {generator.BIG_ROWS} rows, {layout}: {BIG_QUERIES}, with an error on PostgreSQL {total.errors}, different {len(total.found)}")
-        for seed, _, sql, settings, why in total.found[:40]:
-            print(f"  seed {seed} {settings}: {why}\n    {sql}")
+    tell(f"random queries over {generator.BIG_ROWS} rows, {layout}: {BIG_QUERIES}, with an error on PostgreSQL {total.errors}, different {len(total.found)}")
+    for seed, _, sql, settings, why in total.found[:40]:
+        tell(f"  seed {seed} {settings}: {why}\n    {sql}")
     assert not total.found
 
 
@@ -70,14 +68,13 @@ def reference_of_planted():
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("fault", PLANTED_KERNELS)
-def test_planted_fault_is_found(reference_of_planted, freshet_factory, checked_binary, capsys, fault):
+def test_planted_fault_is_found(reference_of_planted, freshet_factory, checked_binary, tell, fault):
     """The same harness must find a kernel, a rule of the planner or a cast that is wrong on purpose (a build with checks plants it)."""
     server = freshet_factory(binary=checked_binary, environment={"FRESHET_FAULT": fault})
     ours = harness.Freshet(server.http)
     ground.fill(ours, "freshet")
     total = campaign.run(reference_of_planted.dsn, {"mutable": server.http}, SEED * 1_000_000, 5000, JOBS, stop_at=1)
-    with capsys.disabled():
-        print(f"\n{fault}: found {len(total.found)} in {total.count} queries" + "".join(f", by {sql}: {why}" for _, _, sql, _, why in total.found[:1]))
+    tell(f"{fault}: found {len(total.found)} in {total.count} queries" + "".join(f", by {sql}: {why}" for _, _, sql, _, why in total.found[:1]))
     assert total.found
 
 

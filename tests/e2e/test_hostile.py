@@ -12,6 +12,7 @@ import time
 import freshet
 import hostile
 import pytest
+from topics import wait_until
 
 IS_CHECKED = any(name in freshet.binary() for name in ("/asan/", "/tsan/", "/debug/"))
 SLACK_S = 90 if IS_CHECKED else 20  # beyond statement_timeout, on a machine that does other things too
@@ -43,7 +44,7 @@ def test_all_at_once(filled):
         load.phase = "during"
         answers = hostile.attack(filled.http, hostile.CASES, 64, TIMEOUT_MS)
         load.phase = "after"
-        time.sleep(0.2)
+        wait_until(lambda: load.panels.get("after"), "no panel after it")
     check(answers)
     assert filled.process.poll() is None and not load.failures, load.failures[:5]
     assert load.is_complete() and load.rows_acknowledged > 0
@@ -58,13 +59,13 @@ def test_the_same_64_times(filled, name):
     """A query that has used nothing yet does not wait for 64 that have used much."""
     case = next(case for case in hostile.CASES if case[0] == name)
     with hostile.Load(filled.http, filled.process.pid, table="acks_" + "".join(c for c in name.lower() if c.isalpha())) as load:
-        load.phase = "during"
+        load.phase, begin = "during", time.monotonic()
         answers = hostile.attack(filled.http, [case] * 64, 64, TIMEOUT_MS)
-        load.phase = "after"
+        load.phase, seconds = "after", time.monotonic() - begin
     check(answers)
     assert not load.failures and load.is_complete(), load.failures[:5]
     panels = load.panels.get("during", [])
-    assert IS_CHECKED or hostile.percentile(panels, 0.5) < 2, panels
+    assert IS_CHECKED or hostile.percentile(panels, 0.5) < seconds / 2, (seconds, panels)
 
 
 EDGES = {  # the last size that is answered, and what one more gives
@@ -94,16 +95,14 @@ def test_limits_at_their_edges(filled, name):
 
 
 def wait_for_slow(server, count):
-    end = time.monotonic() + 30
-    while server.rows("SELECT count(*) FROM freshet.queries WHERE query_id LIKE 'slow-%' AND cpu_ms > 0")[0][0] < count:
-        assert time.monotonic() < end, server.rows("SELECT * FROM freshet.queries")
-        time.sleep(0.02)
+    wait_until(lambda: server.rows("SELECT count(*) FROM freshet.queries WHERE query_id LIKE 'slow-%' AND cpu_ms > 0")[0][0] >= count,
+               lambda: server.rows("SELECT * FROM freshet.queries"))
 
 
 class Crowd:
     """Slow queries, each on a connection of its own."""
 
-    def __init__(self, server, count, timeout_ms=120_000):
+    def __init__(self, server, count, timeout_ms=300_000):
         self.answers = {}
         self.threads = [threading.Thread(target=self._run, args=(server, f"slow-{n}", timeout_ms)) for n in range(count)]
         for thread in self.threads:
@@ -142,7 +141,7 @@ def test_clients_that_hang_up_end_their_queries(filled):
     host, port = filled.http.rsplit(":", 1)
     sockets = []
     for n in range(20):
-        body = json.dumps({"query": SLOW, "query_id": f"slow-gone-{n}", "timeout_ms": 120_000}).encode()
+        body = json.dumps({"query": SLOW, "query_id": f"slow-gone-{n}", "timeout_ms": 300_000}).encode()
         connection = socket.create_connection((host, int(port)))
         connection.sendall(b"POST /v1/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
                            % len(body) + body)
@@ -150,10 +149,7 @@ def test_clients_that_hang_up_end_their_queries(filled):
     wait_for_slow(filled, 20)
     for connection in sockets:
         connection.close()
-    end = time.monotonic() + SLACK_S
-    while filled.rows("SELECT count(*) FROM freshet.queries WHERE query_id LIKE 'slow-%'") != [[0]]:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_until(lambda: filled.rows("SELECT count(*) FROM freshet.queries WHERE query_id LIKE 'slow-%'") == [[0]], "they go on")
 
 
 def test_time_runs_out_in_line_too(filled):
@@ -165,7 +161,15 @@ def test_time_runs_out_in_line_too(filled):
 def test_more_than_may_wait_are_refused(freshet_factory):
     server = freshet_factory(arguments=["--queries-max", "2"])
     hostile.fill(server.http, 3000)
-    crowd = Crowd(server, 30, timeout_ms=4000)
+    crowd = Crowd(server, 30)
+    wait_until(lambda: len(crowd.answers) >= 30 - (2 + 2 * 4 + 2), lambda: crowd.answers)
+
+    def is_over_when_cancelled():
+        for n in range(30):
+            server.request("DELETE", f"/v1/sql/slow-{n}")
+        return len(crowd.answers) == 30
+
+    wait_until(is_over_when_cancelled, lambda: crowd.answers)
     crowd.join()
     codes = [answer[:2] for answer in crowd.answers.values()]
     assert set(codes) == {(504, "57014"), (503, "53300")}, codes
@@ -178,9 +182,7 @@ def test_stopping_ends_them(freshet_factory):
     hostile.fill(server.http, 3000)
     crowd = Crowd(server, 20)
     wait_for_slow(server, 20)
-    begin = time.monotonic()
     os.kill(server.process.pid, signal.SIGTERM)
-    assert server.process.wait(60) == 0
-    assert time.monotonic() - begin < 30
+    assert server.process.wait(100) == 0  # and not for as long as they may take
     crowd.join()
     assert all(answer[0] in (503, 504) for answer in crowd.answers.values()), crowd.answers

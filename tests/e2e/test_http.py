@@ -1,5 +1,6 @@
 """The port: routes, statuses, framing, safety, clients that vanish, and stopping. Raw sockets where a client library is too polite."""
 
+import contextlib
 import json
 import os
 import random
@@ -20,7 +21,7 @@ def address(server):
     return host, int(port)
 
 
-def raw(server, data, timeout=5):
+def raw(server, data, timeout=60):
     """What the server sends for these bytes until it closes or says nothing more, and whether it closed."""
     with socket.create_connection(address(server), timeout=timeout) as connection:
         connection.sendall(data)
@@ -98,14 +99,14 @@ def test_ambiguous_requests_are_refused(shared_server, name, data):
     HEALTH + b"Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
 ])
 def test_odd_but_sound_requests_are_served(shared_server, data):
-    reply, _ = raw(shared_server, data, timeout=2)
-    assert reply.count(b"HTTP/1.1 200 OK") == data.count(b"GET "), reply
+    reply, is_closed = raw(shared_server, data)
+    assert is_closed and reply.count(b"HTTP/1.1 200 OK") == data.count(b"GET "), reply
 
 
 def test_heads_cut_at_every_byte(shared_server):
     data = POST + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n8\r\nSELECT 1\r\n0\r\n\r\n"
     for cut in range(1, len(data)):
-        with socket.create_connection(address(shared_server), timeout=5) as connection:
+        with socket.create_connection(address(shared_server), timeout=60) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.sendall(data[:cut])
             time.sleep(0.001)
@@ -147,7 +148,7 @@ def test_only_loopback_without_insecure(tmp_path):
 
 def test_pg_port_says_that_it_is_not_there(shared_server):
     host, port = shared_server.pg.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(struct.pack("!II", 8, 80877103))
         assert connection.recv(1) == b"N"
         startup = struct.pack("!I", 196608) + b"user\0x\0\0"
@@ -247,23 +248,23 @@ def test_slow_and_idle_connections_are_closed(freshet_factory):
     server = freshet_factory(arguments=["--request-timeout", "1 s"])
     for start in (b"", b"GET /hea", POST + b"Content-Length: 100\r\n\r\nSELECT"):
         begin = time.monotonic()
-        reply, is_closed = raw(server, start, timeout=10) if start else raw(server, HEALTH + b"\r\n", timeout=10)
-        assert is_closed and 0.5 < time.monotonic() - begin < 30, (start, reply)
+        reply, is_closed = raw(server, start or HEALTH + b"\r\n")
+        assert is_closed and time.monotonic() - begin > 0.5, (start, reply)
     assert server.request("GET", "/healthz")[0] == 200
 
 
 def test_connection_limit_makes_others_wait(freshet_factory):
     server = freshet_factory(arguments=["--connections-max", "8"])
-    held = [socket.create_connection(address(server), timeout=5) for _ in range(8)]
+    held = [socket.create_connection(address(server), timeout=60) for _ in range(8)]
     time.sleep(0.2)
-    with socket.create_connection(address(server), timeout=5) as late:
+    with socket.create_connection(address(server), timeout=60) as late:
         late.sendall(HEALTH + b"\r\n")
         late.settimeout(0.5)
         with pytest.raises(TimeoutError):
             late.recv(100)
         for connection in held:
             connection.close()
-        late.settimeout(5)
+        late.settimeout(60)
         assert late.recv(100).startswith(b"HTTP/1.1 200")
 
 
@@ -310,7 +311,7 @@ def test_vanishing_clients_leak_and_crash_nothing(freshet_factory):
         thread.join()
     assert server.request("GET", "/healthz")[0] == 200
     server.sql("SELECT 1")
-    end = time.monotonic() + 10
+    end = time.monotonic() + 100
     while True:  # all connections but ours are gone, and no body is accounted for any more
         metrics = server.request("GET", "/metrics")[2].decode().splitlines()
         values = dict(line.rsplit(" ", 1) for line in metrics if line and line[0] != "#")
@@ -324,25 +325,23 @@ def test_vanishing_clients_leak_and_crash_nothing(freshet_factory):
 def test_stop_answers_what_is_under_way(freshet_factory):
     server = freshet_factory()
     server.sql("CREATE TABLE t (a bigint)")
-    idle = [socket.create_connection(address(server), timeout=5) for _ in range(20)]
-    half = socket.create_connection(address(server), timeout=5)
+    idle = [socket.create_connection(address(server), timeout=60) for _ in range(20)]
+    half = socket.create_connection(address(server), timeout=60)
     half.sendall(POST + b"Content-Length: 100\r\n\r\nSEL")
     answers = []
 
     def send():
-        body = b'{"a":1}\n' * 100000
-        answers.append(server.ingest("t", body)[0])
+        with contextlib.suppress(ConnectionError):  # who comes after the end
+            answers.append(server.ingest("t", b'{"a":1}\n' * 100000)[0])
 
     threads = [threading.Thread(target=send) for _ in range(4)]
     for thread in threads:
         thread.start()
     time.sleep(0.02)
-    begin = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
     for thread in threads:
         thread.join()
-    assert server.process.wait(30) == 0
-    assert time.monotonic() - begin < 60
+    assert server.process.wait(100) == 0
     assert all(status in (200, 503) for status in answers), answers
     for connection in [*idle, half]:
         connection.close()

@@ -361,7 +361,7 @@ def test_future_rows_are_dead_letters(shared_server):
     assert answer["rows"] == 2 and answer["rejected"][0]["sqlstate"] == "22008" and answer["rejected"][0]["column"] == "ts"
 
 
-def exchange(server, data, timeout=5):
+def exchange(server, data, timeout=60):
     host, port = server.http.rsplit(":", 1)
     with socket.create_connection((host, int(port)), timeout=timeout) as connection:
         connection.sendall(data)
@@ -378,7 +378,7 @@ def test_expect_chunks_and_pipelining(shared_server):
     table = make(shared_server, "a bigint")
     head = f"POST /v1/ingest/{table} HTTP/1.1\r\nHost: localhost\r\n".encode()
     host, port = shared_server.http.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(head + b"Expect: 100-continue\r\nContent-Length: 8\r\nConnection: close\r\n\r\n")
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
         connection.sendall(b'{"a":1}\n')

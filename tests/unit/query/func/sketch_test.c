@@ -15,6 +15,11 @@
 #include <cmocka.h>
 
 #define ROWS_MAX 100000
+#ifdef FRESHET_CHECK /* sanitizers: what is slow there is changed less often */
+#define HOSTILE_ROUNDS 800
+#else
+#define HOSTILE_ROUNDS 2000
+#endif
 
 static const struct aggregate *find(const char *name)
 {
@@ -184,7 +189,7 @@ static void test_hostile(void **state)
     struct column column = {.type = type_of(TYPE_FLOAT8), .f = values};
     static const char *const names[] = {"approx_count_distinct", "approx_percentile"};
     size_t refused = 0;
-    for (size_t round = 0; round < 2000; round++) {
+    for (size_t round = 0; round < HOSTILE_ROUNDS; round++) {
         struct arena arena;
         arena_init(&arena);
         const char *name = names[round % 2];
@@ -214,7 +219,7 @@ static void test_hostile(void **state)
         refused += err != OK;
         arena_deinit(&arena);
     }
-    assert_true(refused > 600);
+    assert_true(refused > HOSTILE_ROUNDS * 3 / 10);
 }
 
 int main(void)

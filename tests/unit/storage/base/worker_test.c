@@ -13,6 +13,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* No test asserts a time: this ends what would hang. */
+#define GIVE_UP_US INT64_C(100000000)
+
 static _Atomic int run_count, running, running_max;
 
 static void count_job(void *context)
@@ -94,7 +97,7 @@ static void wait_until_entered(void)
 /* Threads come when the machine gives them time. */
 static void wait_until_in_line(const struct worker_pool *pool, int count)
 {
-    int64_t give_up_us = clock_monotonic_us() + 20000000;
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
     while (worker_in_line(pool) < count && clock_monotonic_us() < give_up_us)
         clock_sleep_us(100);
     assert_int_equal(worker_in_line(pool), count);
@@ -124,14 +127,18 @@ static void test_priorities(void **state)
 }
 
 /* A query that never ends by itself must let decoding through, by yielding alone. */
-static _Atomic bool decoded;
+static _Atomic bool decoded, is_long_begun, has_given_up;
 
 static void long_query(void *context)
 {
-    int64_t end = clock_monotonic_us() + 5000000;
+    int64_t end = clock_monotonic_us() + GIVE_UP_US;
     (void)context;
-    while (!atomic_load(&decoded) && clock_monotonic_us() < end)
+    atomic_store(&is_long_begun, true);
+    while (!atomic_load(&decoded) && !atomic_load(&has_given_up)) {
+        if (clock_monotonic_us() > end)
+            atomic_store(&has_given_up, true);
         worker_yield();
+    }
 }
 
 static void decode_job(void *context)
@@ -145,14 +152,16 @@ static void test_queries_yield_to_decoding(void **state)
     (void)state;
     struct worker_pool *pool = worker_pool_create(&(struct worker_options){.core_count = 1});
     atomic_store(&decoded, false);
+    atomic_store(&is_long_begun, false);
+    atomic_store(&has_given_up, false);
     for (int index = 0; index < 20; index++) /* more than there are general threads */
         assert_int_equal(worker_submit(pool, WORKER_QUERY, long_query, NULL), OK);
-    clock_sleep_us(5000);
-    int64_t start = clock_monotonic_us();
+    while (!atomic_load(&is_long_begun))
+        clock_sleep_us(500);
     assert_int_equal(worker_submit(pool, WORKER_DECODE, decode_job, NULL), OK);
     worker_pool_destroy(pool);
     assert_true(atomic_load(&decoded));
-    assert_true(clock_monotonic_us() - start < 4000000);
+    assert_false(atomic_load(&has_given_up));
 }
 
 static _Atomic int blocked;
@@ -229,7 +238,7 @@ static void test_block_wakes_a_thread_for_decoding(void **state)
     is_open = false;
     atomic_store(&decoded, false);
     assert_int_equal(worker_submit(pool, WORKER_DECODE, queueing_job, pool), OK);
-    int64_t give_up_us = clock_monotonic_us() + 5000000;
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
     while (!atomic_load(&decoded) &&
            clock_monotonic_us() < give_up_us) /* before destroying wakes everybody */
         clock_sleep_us(1000);
@@ -283,7 +292,7 @@ static void urgent_job(void *context)
     worker_yield_to_decode();
     assert_int_equal(atomic_load(&ran.count), 0);
     assert_int_equal(worker_submit(context, WORKER_DECODE, mark_job, (void *)&decode), OK);
-    int64_t give_up_us = clock_monotonic_us() + 5000000;
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
     while (atomic_load(&ran.count) == 0 && clock_monotonic_us() < give_up_us)
         worker_yield_to_decode();
     assert_int_equal(atomic_load(&ran.count), 1);
@@ -297,7 +306,7 @@ static void test_urgent_upkeep_gives_way_to_decoding_only(void **state)
         worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 8});
     atomic_store(&ran.count, 0);
     assert_int_equal(worker_submit(pool, WORKER_UPKEEP, urgent_job, pool), OK);
-    int64_t give_up_us = clock_monotonic_us() + 5000000;
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
     while (atomic_load(&ran.count) < 2 && clock_monotonic_us() < give_up_us)
         clock_sleep_us(1000);
     worker_pool_destroy(pool);
@@ -310,7 +319,7 @@ static void unhurried_job(void *context)
     worker_yield_once(); /* to nobody */
     for (int i = 0; i < 2; i++)
         assert_int_equal(worker_submit(context, WORKER_DECODE, mark_job, (void *)&decode), OK);
-    int64_t give_up_us = clock_monotonic_us() + 5000000;
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
     while (atomic_load(&ran.count) == 0 && clock_monotonic_us() < give_up_us)
         worker_yield_once();
     assert_int_equal(atomic_load(&ran.count), 1);
@@ -323,11 +332,13 @@ static void test_a_job_that_is_behind_gives_one_turn(void **state)
     struct worker_pool *pool =
         worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 8});
     atomic_store(&ran.count, 0);
+    fault_plant("worker.nothing_is_taken_over"); /* on a slow machine the second would be, too */
     assert_int_equal(worker_submit(pool, WORKER_UPKEEP, unhurried_job, pool), OK);
-    int64_t give_up_us = clock_monotonic_us() + 5000000;
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
     while (atomic_load(&ran.count) < 2 && clock_monotonic_us() < give_up_us)
         clock_sleep_us(1000);
     worker_pool_destroy(pool);
+    fault_clear();
     assert_int_equal(atomic_load(&ran.count), 2);
 }
 
@@ -357,7 +368,7 @@ static void submit_short(void)
     atomic_store(&crowd.is_short_submitted, true);
     atomic_store(&crowd.switches_at_submit, atomic_load(&crowd.switches));
     assert_int_equal(worker_submit(crowd.pool, WORKER_QUERY, short_job, NULL), OK);
-    int64_t give_up_us = clock_monotonic_us() + 20000000;
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
     while (worker_in_line(crowd.pool) < LONG_COUNT && !atomic_load(&crowd.is_short_done) &&
            clock_monotonic_us() < give_up_us)
         continue;
@@ -367,7 +378,7 @@ static void submit_short(void)
 static void crowd_job(void *context)
 {
     int self = (int)(intptr_t)context;
-    int64_t begin_us = clock_thread_cpu_us(), give_up_us = clock_monotonic_us() + 20000000;
+    int64_t begin_us = clock_thread_cpu_us(), give_up_us = clock_monotonic_us() + GIVE_UP_US;
     bool is_past = false;
     atomic_fetch_add(&crowd.begun, 1);
     while (!atomic_load(&crowd.is_short_done) && clock_monotonic_us() < give_up_us) {
@@ -394,7 +405,7 @@ static int run_crowd(void)
     atomic_store(&crowd.begun, 0);
     for (intptr_t i = 1; i <= LONG_COUNT; i++)
         assert_int_equal(worker_submit(pool, WORKER_QUERY, crowd_job, (void *)i), OK);
-    int64_t give_up_us = clock_monotonic_us() + 20000000;
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
     while (!atomic_load(&crowd.is_short_submitted) && clock_monotonic_us() < give_up_us)
         clock_sleep_us(500);
     worker_pool_destroy(pool);
@@ -405,9 +416,13 @@ static int run_crowd(void)
 static void test_short_queries_go_before_long_ones(void **state)
 {
     (void)state;
-    assert_in_range(run_crowd(), 0, 2);
-    fault_plant("turn.one_level"); /* then it stands behind them all */
+    fault_plant(
+        "worker.nothing_is_taken_over"); /* by whom the machine runs while the short comes */
     int switches = run_crowd();
+    fault_clear();
+    assert_in_range(switches, 0, 2);
+    fault_plant("turn.one_level"); /* then it stands behind them all */
+    switches = run_crowd();
     fault_clear();
     assert_in_range(switches, 3, 1000000);
 }
@@ -419,11 +434,13 @@ static _Atomic bool is_blind_over;
 static void blind_job(void *context)
 {
     (void)context;
-    int64_t give_up_us = clock_monotonic_us() + 10000000;
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
     atomic_store(&is_blind_begun, true);
-    while (!atomic_load(&decoded) && !atomic_load(&is_blind_over) &&
-           clock_monotonic_us() < give_up_us)
+    while (!atomic_load(&decoded) && !atomic_load(&is_blind_over) && !atomic_load(&has_given_up)) {
+        if (clock_monotonic_us() > give_up_us)
+            atomic_store(&has_given_up, true);
         clock_sleep_us(500);
+    }
     worker_yield(); /* without a permit by now: stands in line */
     atomic_fetch_add(&run_count, 1);
 }
@@ -434,6 +451,7 @@ static void submit_blind(struct worker_pool *pool)
     atomic_store(&decoded, false);
     atomic_store(&is_blind_begun, false);
     atomic_store(&is_blind_over, false);
+    atomic_store(&has_given_up, false);
     assert_int_equal(worker_submit(pool, WORKER_QUERY, blind_job, NULL), OK);
     while (!atomic_load(&is_blind_begun))
         clock_sleep_us(500);
@@ -449,9 +467,8 @@ static void test_blind_jobs_are_overtaken(void **state)
         atomic_store(&run_count, 0);
         submit_blind(pool);
         assert_int_equal(worker_submit(pool, (enum worker_priority)priority, decode_job, NULL), OK);
-        int64_t begin_us = clock_monotonic_us();
         worker_pool_destroy(pool);
-        assert_true(clock_monotonic_us() - begin_us < 9000000);
+        assert_false(atomic_load(&has_given_up));
         assert_int_equal(atomic_load(&run_count), 1);
     }
     fault_plant("worker.nothing_is_taken_over");
@@ -513,7 +530,7 @@ static void test_long_queries_get_on_and_end_soon(void **state)
     assert_int_equal(worker_submit(pool, WORKER_QUERY, watched_job, &step), OK);
     for (int i = 0; i < 3; i++)
         assert_int_equal(worker_submit(pool, WORKER_QUERY, stream_job, pool), OK);
-    int64_t give_up_us = clock_monotonic_us() + 20000000;
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
     while (atomic_load(&step) < 1 && clock_monotonic_us() < give_up_us)
         clock_sleep_us(1000);
     assert_int_equal(atomic_load(&step), 1);
@@ -536,7 +553,7 @@ static void test_room_for_queries_is_bounded(void **state)
     is_open = false;
     for (int i = 0; i < 2; i++)
         assert_int_equal(worker_submit(pool, WORKER_QUERY, blocking_job, NULL), OK);
-    int64_t give_up_us = clock_monotonic_us() + 20000000;
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
     while (atomic_load(&blocked) < 2 && clock_monotonic_us() < give_up_us)
         clock_sleep_us(500);
     for (int i = 0; i < 3; i++)

@@ -18,7 +18,7 @@
 #define TAG_COUNT 8
 /* Sanitizers see one in so many of the long blocks. */
 #ifdef FRESHET_CHECK
-#define LONG_SHARE 6
+#define LONG_SHARE 12
 #else
 #define LONG_SHARE 1
 #endif

@@ -13,9 +13,15 @@
 #include <cmocka.h>
 
 #define READ_ERROR_SHARE 6500 /* of 65,536 */
-#define FIRST_ROWS 67000        /* two blocks */
+#define FIRST_ROWS 67000      /* two blocks */
 #define SECOND_ROWS 3000
 #define MUTABLE_ROWS 2500
+/* Sanitizers see fewer filters. */
+#ifdef FRESHET_CHECK
+#define SHARE 3
+#else
+#define SHARE 1
+#endif
 #define ALL_ROWS (FIRST_ROWS + SECOND_ROWS + MUTABLE_ROWS)
 
 static const uint32_t all_columns[M_COLUMNS] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
@@ -223,15 +229,15 @@ static void test_random_filters(void **state)
         struct place place;
         char wrong[640];
         place_make(&place, 100 + i, caches[i]);
-        run_filters(&place, 1000 + i, 30, &totals, wrong, sizeof(wrong));
+        run_filters(&place, 1000 + i, 30 / SHARE, &totals, wrong, sizeof(wrong));
         assert_string_equal(wrong, "");
         place_remove(&place);
     }
     /* And it was worth it. */
-    assert_true(totals.morsels_skipped > 100);
-    assert_true(totals.segments_skipped > 10);
-    assert_true(totals.bitmaps_used > 10);
-    assert_true(totals.rows_by_bitmap > 100);
+    assert_true(totals.morsels_skipped > 100 / SHARE);
+    assert_true(totals.segments_skipped > 10 / SHARE);
+    assert_true(totals.bitmaps_used > 10 / SHARE);
+    assert_true(totals.rows_by_bitmap > 100 / SHARE);
 }
 
 /* --- what is known of rows that are not looked at --- */
@@ -346,7 +352,7 @@ static void test_extents(void **state)
     struct place place;
     bool wrong;
     place_make(&place, 300, 0);
-    assert_true(run_extents(&place, 301, 40, &wrong) > 500);
+    assert_true(run_extents(&place, 301, 40 / SHARE, &wrong) > 500 / SHARE);
     assert_false(wrong);
     fault_plant("sealed.extent_of_zone");
     run_extents(&place, 302, 5, &wrong);
@@ -408,6 +414,7 @@ static void test_what_is_left_out(void **state)
 
 /* --- planted faults --- */
 
+#ifndef FRESHET_CHECK /* the sensitivity is shown once, by the release build */
 static void test_planted_faults_are_found(void **state)
 {
     (void)state;
@@ -426,6 +433,7 @@ static void test_planted_faults_are_found(void **state)
     }
     place_remove(&place);
 }
+#endif
 
 /* --- damage --- */
 
@@ -537,7 +545,9 @@ int main(void)
         cmocka_unit_test(test_random_filters),
         cmocka_unit_test(test_extents),
         cmocka_unit_test(test_what_is_left_out),
+#ifndef FRESHET_CHECK
         cmocka_unit_test(test_planted_faults_are_found),
+#endif
         cmocka_unit_test(test_flipped_bits_are_told),
         cmocka_unit_test(test_a_missing_file_is_told),
         cmocka_unit_test(test_a_failed_read_is_no_damage),
