@@ -335,35 +335,105 @@ enum err build_node(struct builder *b, enum expr_kind kind, bool is_negated,
 
 /* --- ANY, ALL --- */
 
-enum err build_array_compare(struct builder *b, struct slice operator_name, bool is_all,
-                             struct expr *left, struct expr *array, int32_t position,
-                             struct expr **out)
+static bool is_whole_type(enum type_id type)
 {
-    if (array->type.id == TYPE_UNKNOWN) {
-        char category = type_category(left->type.id);
-        enum type_id assumed = category == 'N' ? TYPE_INT8_ARRAY : TYPE_TEXT_ARRAY;
-        enum err err = build_coerce(b, &array, type_of(assumed));
-        if (err != OK)
-            return err;
+    return type == TYPE_INT2 || type == TYPE_INT4 || type == TYPE_INT8;
+}
+
+/* The array's type, and of what its elements are in the comparison. */
+static enum err find_element(struct builder *b, const struct array_compare *compare,
+                             const struct expr *left, struct expr **array, enum type_id *element)
+{
+    *element = compare->element != TYPE_UNKNOWN ? compare->element : (enum type_id)left->type.id;
+    if ((*array)->type.id == TYPE_UNKNOWN) {
+        if (*element == TYPE_UNKNOWN || type_category(*element) == 'S')
+            *element = TYPE_TEXT;
+        if (type_category(*element) == 'A')
+            *element = TYPE_TEXT;
+        if (is_whole_type(*element))
+            *element = TYPE_INT8;
+        return build_coerce(b, array,
+                            type_of(*element == TYPE_INT8 ? TYPE_INT8_ARRAY : TYPE_TEXT_ARRAY));
     }
-    if (type_category(array->type.id) != 'A')
-        return build_fail(b, "42809", position, "op ANY/ALL (array) requires array on right side");
-    enum type_id element = array->type.id == TYPE_TEXT_ARRAY ? TYPE_TEXT : TYPE_INT8;
-    const struct function *function;
-    enum err err =
-        build_operator_find(b, operator_name, left->type.id, element, false, position, &function);
+    if (type_category((*array)->type.id) != 'A')
+        return build_fail(b, "42809", compare->position,
+                          "op ANY/ALL (array) requires array on right side");
+    bool is_text = (*array)->type.id == TYPE_TEXT_ARRAY;
+    if (compare->element != TYPE_UNKNOWN && !is_text)
+        return build_fail(b, "0A000", compare->position, "arrays of %s are not supported",
+                          type_name(compare->element));
+    if (compare->element == TYPE_UNKNOWN)
+        *element = is_text ? TYPE_TEXT : TYPE_INT8;
+    return OK;
+}
+
+enum err build_array_compare(struct builder *b, const struct array_compare *compare,
+                             struct expr *left, struct expr *array, struct expr **out)
+{
+    enum type_id element;
+    const struct function *function = NULL;
+    enum err err = find_element(b, compare, left, &array, &element);
+    if (err == OK)
+        err = build_operator_find(b, compare->operator_name, left->type.id, element, false,
+                                  compare->position, &function);
     if (err != OK)
         return err;
     if (function->result != TYPE_BOOL)
-        return build_fail(b, "42809", position,
+        return build_fail(b, "42809", compare->position,
                           "op ANY/ALL (array) requires operator to yield boolean");
-    struct expr *node = build_expr(b, EXPR_ARRAY_COMPARE, type_of(TYPE_BOOL), 2, position);
+    bool is_read = element != TYPE_INT8 && element != TYPE_TEXT; /* texts are read as elements */
+    if (is_read && function->evaluate_as != 0 && function->evaluate_as != function->arguments[1])
+        return build_fail(b, "0A000", compare->position, "arrays of %s are not supported",
+                          type_name(element));
+    struct expr *node = build_expr(b, EXPR_ARRAY_COMPARE, type_of(TYPE_BOOL), 2, compare->position);
     node->function = function;
-    node->is_all = is_all;
+    node->is_all = compare->is_all;
     node->arguments[0] = left;
     node->arguments[1] = array;
-    err = build_coerce(b, &node->arguments[0], type_of(function->arguments[0]));
+    uint8_t as =
+        is_read && function->evaluate_as != 0 ? function->evaluate_as : function->arguments[0];
+    err = build_coerce(b, &node->arguments[0], type_of((enum type_id)as));
     if (err == OK)
         *out = build_fold(b, node);
+    return err;
+}
+
+enum err build_list_compare(struct builder *b, const struct array_compare *compare,
+                            struct expr *left, struct expr **items, size_t count, struct expr **out)
+{
+    struct type element = type_of(compare->element);
+    if (count == 0 && compare->element != TYPE_UNKNOWN) {
+        struct value none = {.type = type_of(TYPE_UNKNOWN), .text = SLICE("{}")};
+        return build_array_compare(b, compare, left, build_constant(b, &none, compare->position),
+                                   out);
+    }
+    enum err err = compare->element != TYPE_UNKNOWN || count == 0
+                       ? OK
+                       : build_common_type(b, items, count, "ARRAY", &element);
+    if (err != OK)
+        return err;
+    if (count == 0 || type_category(element.id) == 'S' || is_whole_type(element.id)) {
+        struct expr *array;
+        err = build_node(b, EXPR_ARRAY, false, items, count, compare->position, &array);
+        return err != OK ? err : build_array_compare(b, compare, left, array, out);
+    }
+    struct expr **parts = arena_alloc_array(b->arena, count + 1, sizeof(*parts));
+    bool is_in = slice_equal(compare->operator_name, compare->is_all ? SLICE("<>") : SLICE("="));
+    parts[0] = left;
+    for (size_t i = 0; i < count && err == OK; i++) {
+        err = build_coerce(b, &items[i], element);
+        parts[i + is_in] = items[i];
+        if (err == OK && !is_in)
+            err = build_operator(b, compare->operator_name, left, items[i], compare->position,
+                                 &parts[i]);
+    }
+    if (err == OK && !is_in && count == 1)
+        *out = parts[0];
+    else if (err == OK)
+        err = build_node(b,
+                         is_in             ? EXPR_IN
+                         : compare->is_all ? EXPR_AND
+                                           : EXPR_OR,
+                         is_in && compare->is_all, parts, count + is_in, compare->position, out);
     return err;
 }

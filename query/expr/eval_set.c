@@ -222,6 +222,24 @@ enum err in_run(struct frame *frame, struct node *node, struct rows rows, struct
 
 #define COMPARISON_LABOUR 64 /* in bytes of a text, so to speak */
 
+static enum type_id compared_type(const struct expr *expr)
+{
+    const struct function *function = expr->function;
+    bool is_read = expr->arguments[0]->type.id == function->evaluate_as;
+    return (enum type_id)(is_read ? function->evaluate_as : function->arguments[1]);
+}
+
+/* numeric = ANY (bigint[]); a time = ANY (text[]), of texts that are times */
+static enum err as_compared(struct node *node, const struct value *element, struct value *out)
+{
+    enum type_id type = compared_type(node->expr);
+    *out = *element;
+    if (element->is_null || element->type.id == type)
+        return OK;
+    *out = (struct value){.type = type_of(type)};
+    return cast_value(&node->call, element, false, out);
+}
+
 static enum err compare_elements(struct node *node, const struct value *left,
                                  const struct value *array, struct labour *labour,
                                  struct value *out)
@@ -240,10 +258,7 @@ static enum err compare_elements(struct node *node, const struct value *left,
             continue;
         }
         struct value pair[2] = {*left, element}, result = {.type = type_of(TYPE_BOOL)};
-        if (element.type.id != node->expr->function->arguments[1]) { /* numeric = ANY (bigint[]) */
-            pair[1] = (struct value){.type = type_of(node->expr->function->arguments[1])};
-            err = cast_value(&node->call, &element, false, &pair[1]);
-        }
+        err = as_compared(node, &element, &pair[1]);
         if (err == OK)
             err = node->expr->function->row(&node->call, pair, 2, &result);
         if (err != OK)
@@ -259,6 +274,12 @@ static enum err compare_elements(struct node *node, const struct value *left,
     return OK;
 }
 
+/* Texts that are read as values of another type. */
+static bool is_read(const struct expr *expr)
+{
+    return expr->arguments[1]->type.id == TYPE_TEXT_ARRAY && compared_type(expr) != TYPE_TEXT;
+}
+
 /* x = ANY and x <> ALL of an array that is one and the same for the whole run, of the very type of
  * x: as good as IN, and made a set likewise. */
 static bool is_set_test(const struct expr *expr)
@@ -268,10 +289,11 @@ static bool is_set_test(const struct expr *expr)
     if ((array->kind != EXPR_BOUND && array->kind != EXPR_CONSTANT) ||
         strcmp(name, expr->is_all ? "<>" : "=") != 0)
         return false;
-    enum type_id element = array->type.id == TYPE_TEXT_ARRAY ? TYPE_TEXT : TYPE_INT8;
     enum type_id left = (enum type_id)expr->arguments[0]->type.id;
+    if (is_read(expr))
+        return left == compared_type(expr);
     bool is_int = left == TYPE_INT2 || left == TYPE_INT4 || left == TYPE_INT8;
-    return element == TYPE_INT8 ? is_int : left == TYPE_TEXT || left == TYPE_VARCHAR;
+    return array->type.id == TYPE_INT8_ARRAY ? is_int : left == TYPE_TEXT || left == TYPE_VARCHAR;
 }
 
 #define SET_COUNT_MIN 8
@@ -280,22 +302,35 @@ static enum err array_set_prepare(struct frame *frame, struct node *node, const 
 {
     struct array_reader reader;
     struct budget *budget = frame->evaluator->context->budget;
+    bool is_reading = is_read(node->expr);
     if (!array_begin(&reader, array->type.id, array->text))
         return error_set(frame->error, ERR_CORRUPT, NULL, "an array value is malformed");
-    size_t charge = reader.count * (reader.element == TYPE_INT8 ? sizeof(int64_t) + 16
-                                                                : sizeof(struct value) + 16);
-    if (budget != NULL) {
-        enum err err = budget_charge(budget, charge, frame->error);
-        if (err != OK)
-            return err;
-    }
-    node->set = set_create(reader.element, reader.count);
-    node->set->is_borrowing = true;
+    enum type_id type = is_reading ? compared_type(node->expr) : reader.element;
+    size_t charge =
+        reader.count *
+        (type_physical(type) == PHYSICAL_INT ? sizeof(int64_t) + 16 : sizeof(struct value) + 16);
+    charge += is_reading && type_physical(type) == PHYSICAL_TEXT ? array->text.size : 0;
+    enum err err = budget != NULL ? budget_charge(budget, charge, frame->error) : OK;
+    if (err != OK)
+        return err;
+    node->set = set_create(type, reader.count);
+    node->set->is_borrowing = !is_reading;
     node->set->budget = budget;
     node->set->charged = budget == NULL ? 0 : charge;
-    for (struct value element; array_next(&reader, &element);)
-        set_add(node->set, &element);
-    return OK;
+    struct labour labour = {.call = &node->call};
+    struct value value;
+    for (struct value element; err == OK && array_next(&reader, &element);) {
+        err = is_reading ? as_compared(node, &element, &value) : OK;
+        if (err == OK)
+            set_add(node->set, is_reading ? &value : &element);
+        if (err == OK)
+            err = labour_step(&labour, COMPARISON_LABOUR);
+    }
+    if (err != OK) {
+        value_set_destroy(node->set);
+        node->set = NULL;
+    }
+    return err;
 }
 
 /* The array, if there is one and a set pays. */
@@ -308,7 +343,7 @@ static enum err find_array_set(struct frame *frame, struct node *node)
         array->kind == EXPR_BOUND ? eval_bound(frame->evaluator->context, array) : &array->constant;
     struct array_reader reader;
     if (value->is_null || !array_begin(&reader, value->type.id, value->text) ||
-        reader.count < SET_COUNT_MIN)
+        (reader.count < SET_COUNT_MIN && !is_read(node->expr)))
         return OK;
     return array_set_prepare(frame, node, value);
 }
@@ -317,6 +352,9 @@ enum err array_compare_run(struct frame *frame, struct node *node, struct rows r
                            struct column *out)
 {
     struct column left, array;
+    node->call.context = frame->evaluator->context;
+    node->call.arena = &frame->evaluator->batch;
+    node->call.error = frame->error;
     enum err err = find_array_set(frame, node);
     if (err != OK || node->set != NULL)
         return err != OK ? err : set_test(frame, node, rows, node->expr->is_all, out);
@@ -325,9 +363,6 @@ enum err array_compare_run(struct frame *frame, struct node *node, struct rows r
         err = node_run(frame, &node->children[1], rows, &array);
     if (err != OK)
         return err;
-    node->call.context = frame->evaluator->context;
-    node->call.arena = &frame->evaluator->batch;
-    node->call.error = frame->error;
     *out = result_create(frame, node->expr->type);
     struct labour labour = {.call = &node->call};
     for (size_t k = 0; k < rows.count; k++) {

@@ -54,6 +54,14 @@ static bool is_safe_call(const struct expr *expr)
     return is_named(expr, always, array_count(always));
 }
 
+/* Texts in an array that are read as values of another type, which may raise. */
+static bool reads_texts(const struct expr *compare)
+{
+    enum type_id left = (enum type_id)compare->arguments[0]->type.id;
+    return compare->arguments[1]->type.id == TYPE_TEXT_ARRAY && left != TYPE_TEXT &&
+           left != TYPE_VARCHAR;
+}
+
 static bool is_safe(const struct expr *expr)
 {
     uint32_t least;
@@ -74,7 +82,7 @@ static bool is_safe(const struct expr *expr)
     case EXPR_IN:
         break;
     case EXPR_ARRAY_COMPARE:
-        if (!is_safe_call(expr))
+        if (!is_safe_call(expr) || reads_texts(expr))
             return false;
         break;
     case EXPR_CAST:
@@ -233,7 +241,7 @@ static bool find_any(struct finder *f, const struct expr *expr)
     uint32_t column;
     if (expr->kind != EXPR_ARRAY_COMPARE || expr->is_all ||
         strcmp(expr->function->name, "=") != 0 || !find_column(expr->arguments[0], &column) ||
-        !is_bound(expr->arguments[1]))
+        !is_bound(expr->arguments[1]) || reads_texts(expr))
         return false;
     struct plan_condition *condition = add(f, CONDITION_ANY, column);
     condition->value_count = 1;

@@ -377,6 +377,25 @@ static enum expr_kind node_kind(enum ast_kind kind)
     }
 }
 
+static enum err bind_array_compare(struct binder *b, struct scope *scope,
+                                   const struct ast_node *node, struct expr **out)
+{
+    struct array_compare compare = {node->text, (enum type_id)node->type.id, node->is_all,
+                                    node->position};
+    struct expr *left, *array, **items;
+    const struct ast_node *right = node->arguments[1];
+    enum err result = bind_expr(b, scope, node->arguments[0], &left);
+    if (result == OK && right->kind == AST_ARRAY) {
+        result = bind_each(b, scope, right, &items);
+        return result != OK
+                   ? result
+                   : build_list_compare(&b->build, &compare, left, items, right->count, out);
+    }
+    if (result == OK)
+        result = bind_expr(b, scope, right, &array);
+    return result != OK ? result : build_array_compare(&b->build, &compare, left, array, out);
+}
+
 static enum err bind_compound(struct binder *b, struct scope *scope, const struct ast_node *node,
                               struct expr **out)
 {
@@ -394,9 +413,6 @@ static enum err bind_compound(struct binder *b, struct scope *scope, const struc
         if (result != OK && slice_equal(node->text, SLICE("==")))
             error_hint(b->error, "write = for equality");
         return result;
-    case AST_ARRAY_COMPARE:
-        return build_array_compare(&b->build, node->text, node->is_all, arguments[0], arguments[1],
-                                   node->position, out);
     case AST_SUBSCRIPT:
         return build_subscript(&b->build, arguments, node->count, node->position, out);
     case AST_CAST:
@@ -449,6 +465,8 @@ enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node 
     case AST_IN_SUBQUERY:
     case AST_ARRAY_SUBQUERY:
         return bind_subquery(b, scope, node, out);
+    case AST_ARRAY_COMPARE:
+        return bind_array_compare(b, scope, node, out);
     case AST_DEFAULT:
         return bind_error(b, node->position, "42601", "DEFAULT is not allowed in this context");
     default:

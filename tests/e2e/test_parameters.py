@@ -83,3 +83,16 @@ def test_a_million_elements(clicks):
         assert answer["rows"] == [[want]] and answer["stats"]["elapsed_ms"] < 10_000
     status, answer = clicks.query("SELECT count(*) FROM params_clicks WHERE id = ANY($1)", params=[numbers], settings={"freshet.query_memory": "4 MB"})
     assert status == 422 and answer["sqlstate"] == "53200"
+
+
+def test_arrays_of_other_types_behind_any(clicks):
+    times = [row[0] for row in clicks.rows("SELECT ts::text FROM params_clicks ORDER BY ts")]
+    for sql, params, want in (("SELECT count(*) FROM params_clicks WHERE ts = ANY($1)", times[:2], len(set(times[:2]))),
+                              ("SELECT count(*) FROM params_clicks WHERE ts <> ALL($1)", "{" + ",".join(f'"{time}"' for time in times) + "}", 0),
+                              ("SELECT count(*) FROM params_clicks WHERE ts::date = ANY($1)", [times[0][:10], None], None),
+                              ("SELECT count(*) FROM generate_series(1, 9) g WHERE g / 2.0 = ANY($1)", [0.5, 1, "2.50"], 3),
+                              ("SELECT count(*) FROM generate_series(1, 9) g WHERE (g > 4) = ANY($1)", [True], 5),
+                              ("SELECT count(*) FROM generate_series(1, 9) g WHERE g / 2.0 > ALL($1::numeric[])", [0.5, 3], 3)):
+        got = clicks.rows(sql, params=[params])
+        assert want is None and got[0][0] > 0 or got == [[want]], (sql, got)
+    assert refused(clicks, "SELECT 1 FROM params_clicks WHERE ts = ANY($1)", [["2026-01-01", "nope"]])[:2] == (400, "22007")
