@@ -223,7 +223,12 @@ static enum err make_plan(struct run *run, const struct value *values, struct st
 static enum err prepare(struct run *run, const struct plan_key *key, struct error *error)
 {
     struct query_engine *engine = run->engine;
+    struct statement *known = run->request->statement;
     bool is_kept = run->settings.is_optimizer_on;
+    if (known != NULL && !run->is_known_stale) {
+        run->statement = statement_ref(known);
+        return OK;
+    }
     run->statement = is_kept ? plan_cache_find(engine->cache, key) : NULL;
     if (run->statement != NULL)
         return OK;
@@ -290,6 +295,7 @@ static enum err plan_and_open(struct run *run, struct error *error)
         snapshot_close(run->snapshot);
         run->snapshot = NULL;
         plan_cache_remove(run->engine->cache, &key);
+        run->is_known_stale = true;
         statement_unref(run->statement);
         run->statement = NULL;
     }
@@ -335,28 +341,32 @@ static void exec_finish(struct run *run)
 }
 /* --- commands --- */
 
-static enum err hand_over(struct run *run, const struct batch *batches, size_t batch_count,
+static enum err hand_over(struct query_engine *engine, const struct statement *statement,
+                          const struct batch *batches, size_t batch_count,
                           struct command_answer *out, struct error *error)
 {
-    const struct query_engine_options *options = &run->engine->options;
+    const struct query_engine_options *options = &engine->options;
     if (options->command == NULL)
         return error_set(error, ERR_UNSUPPORTED, "0A000", "%s is not supported here",
-                         run->statement->command_tag);
+                         statement->command_tag);
     worker_block_begin();
-    enum err err = options->command(options->context, run->statement->command, batches, batch_count,
-                                    out, error);
+    enum err err =
+        options->command(options->context, statement->command, batches, batch_count, out, error);
     worker_block_end();
     return err;
 }
 
-/* All rows as one command, in pieces as long as a morsel of the store. */
-static enum err hand_over_rows(struct run *run, const struct rowset *rows,
-                               struct command_answer *out, struct error *error)
+/* In pieces as long as a morsel of the store. */
+enum err run_hand_over_rows(struct query_engine *engine, const struct statement *statement,
+                            const struct rowset *rows, struct command_answer *out,
+                            struct error *error)
 {
-    size_t width = rows->column_count - run->statement->command->returning_count;
+    struct arena arena;
+    size_t width = statement->plan->column_count - statement->command->returning_count;
     size_t count = (rows->row_count + INSERT_PIECE_ROWS - 1) / INSERT_PIECE_ROWS;
-    struct batch *batches = arena_alloc_array(&run->arena, count, sizeof(*batches));
-    struct column *columns = arena_alloc_array(&run->arena, count * width, sizeof(*columns));
+    arena_init(&arena);
+    struct batch *batches = arena_alloc_array(&arena, count, sizeof(*batches));
+    struct column *columns = arena_alloc_array(&arena, count * width, sizeof(*columns));
     for (size_t piece = 0; piece < count; piece++) {
         size_t first = piece * INSERT_PIECE_ROWS, left = rows->row_count - first;
         batches[piece] =
@@ -366,7 +376,9 @@ static enum err hand_over_rows(struct run *run, const struct rowset *rows,
         for (size_t i = 0; i < width; i++)
             batches[piece].columns[i] = rowset_column(rows, i, first);
     }
-    return hand_over(run, batches, count, out, error);
+    enum err err = hand_over(engine, statement, batches, count, out, error);
+    arena_deinit(&arena);
+    return err;
 }
 
 /* The last columns of rows that are about to be stored. */
@@ -404,7 +416,7 @@ static enum err run_insert(struct run *run, struct command_answer *out, struct e
     if (err == OK)
         err = give_returning(run, &rows, error);
     if (err == OK)
-        err = hand_over_rows(run, &rows, out, error);
+        err = run_hand_over_rows(run->engine, run->statement, &rows, out, error);
     rowset_deinit(&rows);
     return err;
 }
@@ -417,8 +429,9 @@ static enum err run_create_as(struct run *run, struct command_answer *out, struc
     if (is_there && !command->if_exists)
         return error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists",
                          SLICE_ARGS(command->table));
-    return is_there || command->is_without_rows ? hand_over(run, NULL, 0, out, error)
-                                                : run_insert(run, out, error);
+    return is_there || command->is_without_rows
+               ? hand_over(run->engine, run->statement, NULL, 0, out, error)
+               : run_insert(run, out, error);
 }
 
 enum err run_command(struct run *run, struct command_answer *out, struct error *error)
@@ -430,7 +443,7 @@ enum err run_command(struct run *run, struct command_answer *out, struct error *
         return run_insert(run, out, error);
     if (command->is_as)
         return run_create_as(run, out, error);
-    return hand_over(run, NULL, 0, out, error);
+    return hand_over(run->engine, run->statement, NULL, 0, out, error);
 }
 
 /* --- all of it --- */
@@ -488,13 +501,20 @@ enum err run_begin(struct run *run, struct query_engine *engine,
     return err;
 }
 
+/* SET and the like are the session's own business. */
+static bool is_own(const struct run *run)
+{
+    const struct statement *statement = run->statement;
+    return statement->kind == STATEMENT_COMMAND &&
+           (statement->command->kind == COMMAND_SET || statement->command->kind == COMMAND_SESSION);
+}
+
 /* Statements that are neither questions nor rows change what there is. */
 static enum err check_rights(const struct run *run, struct error *error)
 {
     const struct asker *asker = run->request->asker;
     const struct statement *statement = run->statement;
-    if (asker_is_admin(asker) || statement->kind != STATEMENT_COMMAND ||
-        statement->command->kind == COMMAND_SET)
+    if (asker_is_admin(asker) || statement->kind != STATEMENT_COMMAND || is_own(run))
         return OK;
     bool is_insert = statement->command->kind == COMMAND_INSERT;
     if (is_insert && (asker->rights & RIGHT_INSERT) != 0)
@@ -504,6 +524,22 @@ static enum err check_rights(const struct run *run, struct error *error)
                          SLICE_ARGS(statement->command->table));
     return error_set(error, ERR_INPUT, "42501", "permission denied: %s is for admins",
                      statement->command_tag);
+}
+
+enum err run_prepare(struct run *run, struct statement **out, struct error *error)
+{
+    struct plan_key key = plan_key(run);
+    enum err err = check_text(run->request->text, error);
+    if (err == OK)
+        err = prepare(run, &key, error);
+    if (err == OK)
+        *out = run->statement;
+    return err;
+}
+
+static bool may_run_read_only(const struct run *run)
+{
+    return run->statement->is_read_only || (run->request->has_session && is_own(run));
 }
 
 enum err run_plan(struct run *run, struct error *error)
@@ -519,7 +555,7 @@ enum err run_plan(struct run *run, struct error *error)
         return err;
     exec_begin(run);
     run->is_planned = true;
-    if (run->request->is_read_only && !run->statement->is_read_only)
+    if (run->request->is_read_only && !may_run_read_only(run))
         return error_set(error, ERR_UNSUPPORTED, "25006",
                          "cannot execute %s in a read-only transaction",
                          run->statement->command_tag);

@@ -32,6 +32,7 @@ struct run {
     const struct query_sink *returning; /* takes the rows of INSERT … RETURNING; NULL: nobody */
     size_t plan_charged;
     bool is_registered, is_planned;
+    bool is_known_stale; /* request->statement is not current any more */
 };
 
 /* The engine's settings before a request's own. */
@@ -43,6 +44,8 @@ MUST_CHECK enum err run_begin(struct run *run, struct query_engine *engine,
                               struct error *error);
 /* The statement, its parameters' values and the snapshot; ready for run_open(). */
 MUST_CHECK enum err run_plan(struct run *run, struct error *error);
+/* Only the statement, without values and without a snapshot to run over: for a description. */
+MUST_CHECK enum err run_prepare(struct run *run, struct statement **out, struct error *error);
 /* Opens the plan: rows come by exec_next(run->node). */
 MUST_CHECK enum err run_open(struct run *run, struct error *error);
 MUST_CHECK enum err run_next(struct run *run, struct batch *out, struct error *error);
@@ -55,6 +58,11 @@ MUST_CHECK enum err run_explain(struct run *run, const struct query_sink *sink,
 /* A statement of kind STATEMENT_COMMAND but SET: carried out. What RETURNING gives is handed on
  * before the rows are stored: they are if this is OK. */
 MUST_CHECK enum err run_command(struct run *run, struct command_answer *out, struct error *error);
+/* Rows for the table of an INSERT, as one command. */
+struct rowset; /* query/exec/rowset.h */
+MUST_CHECK enum err run_hand_over_rows(struct query_engine *engine,
+                                       const struct statement *statement, const struct rowset *rows,
+                                       struct command_answer *out, struct error *error);
 /* Between two stays in worker jobs; the time of the statement runs anew from run_resume(). */
 void run_pause(struct run *run);
 void run_resume(struct run *run);

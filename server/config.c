@@ -39,6 +39,12 @@ const struct config_key config_keys[] = {
      "queries under way at a time; four times as many wait, further ones are refused"},
     {"connections_max", CONFIG_COUNT, FIELD(connections_max), "12000",
      "HTTP connections at a time; further ones wait"},
+    {"pg_connections_max", CONFIG_COUNT, FIELD(pg_connections_max), "6000",
+     "connections of the PostgreSQL port at a time; further ones are refused"},
+    {"login_timeout", CONFIG_DURATION, FIELD(login_timeout_us), "10 s",
+     "from a connection to the PostgreSQL port to the end of its login"},
+    {"pg_idle_timeout", CONFIG_DURATION, FIELD(pg_idle_timeout_us), "0 s",
+     "a session of the PostgreSQL port idle for so long is closed; 0 s: none is"},
     {"request_timeout", CONFIG_DURATION, FIELD(request_timeout_us), "60 s",
      "for head and body of a request, and for idling"},
     {"statement_timeout", CONFIG_DURATION, FIELD(statement_timeout_us), "30 s",
@@ -297,6 +303,12 @@ enum err config_complete(struct config *config, struct error *error)
     }
     if (config->body_max < 1024 || config->body_max > (1u << 30)) {
         return error_set(error, ERR_INPUT, "22023", "body_max must be between 1 KiB and 1 GiB");
+    }
+    if (config->pg_connections_max == 0 || config->pg_connections_max > 1000000 ||
+        config->login_timeout_us < 1000000) {
+        return error_set(error, ERR_INPUT, "22023",
+                         "pg_connections_max must be between 1 and 1,000,000, login_timeout 1 s or "
+                         "more");
     }
     if (config->request_timeout_us < 1000000 || config->connections_max == 0 ||
         config->threads > 1024) {

@@ -7,8 +7,10 @@
 struct config {
     const char *data, *http, *pg, *io, *cors_origins, *log_level, *secrets;
     uint64_t memory, log_file, body_max, query_memory, spill_limit, disk_low; /* bytes */
-    uint64_t connections_max, max_rows, threads, queries_max, producers_max, keys_window;
+    uint64_t connections_max, pg_connections_max, max_rows, threads, queries_max, producers_max,
+        keys_window;
     int64_t source_idle_us, statement_timeout_us, request_timeout_us;
+    int64_t login_timeout_us, pg_idle_timeout_us;
     bool insecure;
 };
 

@@ -13,7 +13,7 @@
 #include "server/app.h"
 #include "server/cli/cli.h"
 #include "server/http/route.h"
-#include "server/pgwire/refuse.h"
+#include "server/pgwire/port.h"
 #include "server/upkeep.h"
 #include "query/sql/sql.h"
 #include "storage/base/clock.h"
@@ -76,25 +76,30 @@ static void install_signals(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* Room for the connections asked for, or fewer connections. */
-static uint32_t connection_limit(const struct config *config)
+/* Room for the connections asked for, or fewer connections, of both ports. */
+static void connection_limits(const struct config *config, uint32_t *http, uint32_t *pg)
 {
+    uint64_t wanted = config->connections_max + config->pg_connections_max;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return 256;
+        limit.rlim_cur = limit.rlim_max = 2 * DESCRIPTORS_OF_OUR_OWN;
     }
     limit.rlim_cur = limit.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &limit);
     rlim_t room = limit.rlim_cur > 2 * DESCRIPTORS_OF_OUR_OWN
                       ? limit.rlim_cur - DESCRIPTORS_OF_OUR_OWN
                       : limit.rlim_cur / 2;
-    return (uint32_t)(config->connections_max < room ? config->connections_max : room);
+    uint64_t given = wanted < room ? wanted : room;
+    *http = (uint32_t)(config->connections_max * given / wanted);
+    *pg = (uint32_t)(config->pg_connections_max * given / wanted);
+    *http = *http == 0 ? 1 : *http;
+    *pg = *pg == 0 ? 1 : *pg;
 }
 
 struct serving {
     struct app app;
     struct listener http, pg;
-    struct refuse_server *refuse;
+    struct pg_port *pg_port;
     bool has_pg;
 };
 
@@ -113,16 +118,24 @@ static enum err open_ports(struct serving *serving, struct error *error)
     return result;
 }
 
+static struct query_engine *engine_when_ready(void *context)
+{
+    struct app *app = context;
+    return app_state(app) == APP_READY ? app->engine : NULL;
+}
+
 static void start_ports(struct serving *serving)
 {
     const struct config *config = serving->app.config;
+    uint32_t http_connections, pg_connections;
+    connection_limits(config, &http_connections, &pg_connections);
     struct http_server_options options = {
         .listener = &serving->http,
         .safety = {.bind_host = serving->http.host, .allowed_origins = config->cors_origins},
         .body_max = config->body_max,
         .bodies_max =
             config->memory / 10 > config->body_max ? config->memory / 10 : config->body_max,
-        .connections_max = connection_limit(config),
+        .connections_max = http_connections,
         .request_timeout_us = config->request_timeout_us,
         .dispatch = route_dispatch,
         .context = &serving->app,
@@ -130,7 +143,18 @@ static void start_ports(struct serving *serving)
     serving->app.http = http_server_start(&options);
     api_register_metrics(&serving->app);
     if (serving->has_pg) {
-        serving->refuse = refuse_start(&serving->pg);
+        serving->pg_port = pg_port_start(&(struct pg_port_options){
+            .listener = &serving->pg,
+            .workers = serving->app.workers,
+            .is_plain = strcmp(config->io, "plain") == 0,
+            .connections_max = pg_connections,
+            .message_max = config->body_max,
+            .login_timeout_us = config->login_timeout_us,
+            .idle_timeout_us = config->pg_idle_timeout_us,
+            .context = &serving->app,
+            .engine = engine_when_ready,
+        });
+        metrics_register(pg_port_metrics, serving->pg_port);
     }
     logger_write(LOG_INFO, "listening http=%s pg=%s", serving->http.address,
                  serving->has_pg ? serving->pg.address : "off");
@@ -275,10 +299,14 @@ static void stop(struct serving *serving)
     atomic_store_explicit(&app->state, APP_STOPPING, memory_order_release);
     ingest_stop_subscriptions(app->ingest);
     http_server_drain(app->http);
+    if (serving->has_pg)
+        pg_port_drain(serving->pg_port);
     if (!http_server_wait(app->http, CANCEL_AFTER_US, GIVE_UP_AFTER_US)) {
         logger_write(LOG_WARN, "some requests did not end in time");
     }
-    refuse_stop(serving->refuse);
+    if (serving->has_pg && !pg_port_wait(serving->pg_port, 0, GIVE_UP_AFTER_US - CANCEL_AFTER_US))
+        logger_write(LOG_WARN, "some sessions did not end in time");
+    pg_port_stop(serving->pg_port);
     http_server_stop(app->http);
     store_upkeep_stop(app->store);
     worker_pool_destroy(app->workers);

@@ -225,3 +225,60 @@ enum err sql_parse(struct slice text, struct arena *arena, struct ast_statement 
     pg_query_free_parse_result(parsed);
     return result;
 }
+
+/* --- several statements --- */
+
+/* Is there anything behind the first semicolon? *has_any: anything at all. */
+static bool has_several(struct slice text, bool *has_any)
+{
+    struct lexer lexer = {.text = text};
+    bool has_ended = false;
+    *has_any = false;
+    for (enum lexer_token token; (token = lexer_next(&lexer)) != LEXER_END;) {
+        bool is_semicolon = token == LEXER_SYMBOL && lexer.token.data[0] == ';';
+        if (!is_semicolon && has_ended)
+            return true;
+        *has_any = *has_any || !is_semicolon;
+        has_ended = is_semicolon && *has_any;
+    }
+    return false;
+}
+
+static enum err split_by_grammar(struct slice text, struct arena *arena, struct sql_piece **out,
+                                 size_t *count, struct error *error)
+{
+    char *blanked = arena_copy_cstr(arena, text);
+    sql_blank_comments(text, blanked);
+    PgQuerySplitResult split = pg_query_split_with_parser(blanked);
+    enum err result = OK;
+    if (split.error != NULL) {
+        result = parse_error(split.error, text, error);
+    } else {
+        *count = (size_t)split.n_stmts;
+        *out = arena_alloc_array(arena, *count, sizeof(**out));
+        for (size_t i = 0; i < *count; i++)
+            (*out)[i] = (struct sql_piece){
+                .offset = (size_t)split.stmts[i]->stmt_location,
+                .text = slice_of(text.data + split.stmts[i]->stmt_location,
+                                 (size_t)split.stmts[i]->stmt_len),
+            };
+    }
+    pg_query_free_split_result(split);
+    return result;
+}
+
+enum err sql_split(struct slice text, struct arena *arena, struct sql_piece **out, size_t *count,
+                   struct error *error)
+{
+    bool has_any;
+    enum err result = sql_prescan(text, error);
+    *count = 0;
+    if (result != OK)
+        return result;
+    if (has_several(text, &has_any))
+        return split_by_grammar(text, arena, out, count, error);
+    *out = arena_alloc(arena, sizeof(**out));
+    **out = (struct sql_piece){.text = text};
+    *count = has_any ? 1 : 0;
+    return OK;
+}

@@ -41,6 +41,14 @@ struct sql_context {
  * *out. Deep trees want a 64 MiB stack: call it in a worker job. */
 MUST_CHECK enum err sql_prepare(struct slice text, const struct sql_context *context,
                                 struct statement **out, struct error *error);
+struct sql_piece {
+    struct slice text; /* of the whole, borrowed */
+    size_t offset;
+};
+/* A text to its statements, none of them empty. One needs no parser; several are found by the
+ * grammar, so a syntax error in the last is one of the whole text: 42601, as sql_prepare(). */
+MUST_CHECK enum err sql_split(struct slice text, struct arena *arena, struct sql_piece **out,
+                              size_t *count, struct error *error);
 /* A DEFAULT expression as stored in a schema, bound and cast to the column's type; in the arena. */
 MUST_CHECK enum err sql_bind_default(const struct schema *schema, uint32_t column,
                                      struct arena *arena, struct expr **out, struct error *error);

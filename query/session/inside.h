@@ -1,0 +1,93 @@
+/* The inside of a session, shared by the files of this folder. */
+#ifndef FRESHET_QUERY_SESSION_INSIDE_H
+#define FRESHET_QUERY_SESSION_INSIDE_H
+
+#include "query/exec/rowset.h"
+#include "query/run.h"
+#include "query/session/session.h"
+
+#define SAVEPOINTS_MAX 1000
+
+struct savepoint {
+    struct savepoint *next; /* the one before */
+    struct settings settings, kept;
+    char name[SETTING_NAME_MAX];
+};
+
+/* Rows that INSERT gave: one record at COMMIT. */
+struct pending_rows {
+    struct statement *statement; /* the first INSERT: table and columns; NULL: none */
+    struct budget budget;
+    struct rowset rows;
+};
+
+struct transaction {
+    bool has_failed;
+    struct snapshot *snapshot; /* what its reads see; NULL: none has been */
+    struct settings before;    /* for ROLLBACK */
+    struct settings kept;      /* for COMMIT: without SET LOCAL */
+    struct savepoint *savepoints;
+    size_t savepoint_count;
+    struct pending_rows pending;
+};
+
+struct portal {
+    struct portal *next;
+    struct query_session *session;
+    struct arena arena;
+    struct slice name;
+    struct prepared *prepared; /* a reference, or NULL: request.text */
+    bool is_hold, is_cursor;
+    bool is_empty;
+    enum { PORTAL_NEW, PORTAL_PLANNED, PORTAL_OPEN, PORTAL_DONE } state;
+    size_t format_count;
+    int16_t *formats;
+    struct query_request request;
+    struct run *run; /* from PORTAL_PLANNED on */
+    struct batch batch;
+    size_t batch_row;
+    uint64_t row_count;
+};
+
+struct query_session {
+    struct query_session_options options;
+    struct settings settings, initial;
+    struct transaction *transaction; /* NULL: none */
+    struct prepared *prepared;
+    struct portal *portals;
+    size_t prepared_count, portal_count;
+    struct mutex mutex;  /* around: */
+    struct run *running; /* to be cancelled */
+};
+
+void session_notice(struct query_session *session, const char *severity, const char *sqlstate,
+                    const char *format, ...) PRINTF_LIKE(4, 5);
+void session_set_running(struct query_session *session, struct run *run);
+/* 25P02 unless `text` ends the transaction. */
+MUST_CHECK enum err session_check_failed(const struct query_session *session, struct slice text,
+                                         struct error *error);
+void prepared_unref(struct prepared *prepared);
+void session_close_all_prepared(struct query_session *session);
+/* All, or but those WITH HOLD. */
+void session_close_portals(struct query_session *session, bool keeps_held);
+
+/* transaction.c */
+MUST_CHECK enum err transaction_run(struct query_session *session,
+                                    const struct session_command *command,
+                                    struct portal_outcome *out, struct error *error);
+void transaction_end(struct query_session *session);
+/* The rows of an INSERT, kept for COMMIT. 0A000 for those of another table. */
+MUST_CHECK enum err transaction_keep_rows(struct query_session *session, struct run *run,
+                                          uint64_t *row_count, struct error *error);
+/* 0A000 if it reads what the transaction has written. */
+MUST_CHECK enum err transaction_check_reads(const struct query_session *session,
+                                            const struct statement *statement, struct error *error);
+
+/* command.c: statements that a session runs itself. */
+bool session_is_own(const struct statement *statement);
+MUST_CHECK enum err session_run_own(struct query_session *session,
+                                    const struct statement *statement,
+                                    const struct portal_sink *sink, struct portal_outcome *out,
+                                    struct error *error);
+
+#endif

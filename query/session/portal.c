@@ -1,0 +1,385 @@
+/* A portal: a statement with its values, run piece by piece.
+ *
+ *   NEW ──portal_start──▶ PLANNED ──portal_run──▶ OPEN ──▶ DONE
+ *                                                  │  ▲
+ *                                                  └──┘ so many rows, then suspended
+ *
+ * What is suspended keeps its plan's nodes, its snapshot and the batch that it stands in; its
+ * memory stays charged. It ends with its transaction, unless it was declared WITH HOLD: that one
+ * goes on over its snapshot, rows are not copied for it. A suspended portal runs on whatever thread
+ * the next job has. */
+#include "query/session/inside.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+/* --- the list --- */
+
+static void portal_destroy(struct portal *portal)
+{
+    static const struct error none;
+    if (portal->run != NULL) {
+        run_end(portal->run, OK, &none);
+        memory_free(portal->run);
+    }
+    prepared_unref(portal->prepared);
+    arena_deinit(&portal->arena);
+    memory_free(portal);
+}
+
+static struct portal **find_portal(struct query_session *session, struct slice name)
+{
+    struct portal **link = &session->portals;
+    while (*link != NULL && !slice_equal((*link)->name, name))
+        link = &(*link)->next;
+    return link;
+}
+
+enum err session_find_portal(struct query_session *session, struct slice name, struct portal **out,
+                             struct error *error)
+{
+    *out = *find_portal(session, name);
+    if (*out != NULL)
+        return OK;
+    return error_set(error, ERR_NOT_FOUND, "34000", "portal \"%.*s\" does not exist",
+                     SLICE_ARGS(name));
+}
+
+static void remove_portal(struct query_session *session, struct portal **link)
+{
+    struct portal *portal = *link;
+    *link = portal->next;
+    session->portal_count--;
+    portal_destroy(portal);
+}
+
+void session_close_portal(struct query_session *session, struct slice name)
+{
+    struct portal **link = find_portal(session, name);
+    if (*link != NULL)
+        remove_portal(session, link);
+}
+
+void session_close_portals(struct query_session *session, bool keeps_held)
+{
+    struct portal **link = &session->portals;
+    while (*link != NULL) {
+        if (keeps_held && (*link)->is_hold)
+            link = &(*link)->next;
+        else
+            remove_portal(session, link);
+    }
+}
+
+/* --- opening --- */
+
+static void copy_parameters(struct portal *portal, const struct portal_options *options)
+{
+    size_t count = options->parameter_count;
+    struct query_parameter *copies = arena_alloc_array(&portal->arena, count, sizeof(*copies));
+    for (size_t i = 0; i < count; i++) {
+        copies[i] = options->parameters[i];
+        copies[i].text = arena_copy(&portal->arena, copies[i].text);
+        if (copies[i].kind == PARAMETER_VALUE && !copies[i].value.is_null &&
+            type_physical(copies[i].value.type.id) == PHYSICAL_TEXT)
+            copies[i].value.text = arena_copy(&portal->arena, copies[i].value.text);
+    }
+    portal->request.parameters = copies;
+    portal->request.parameter_count = count;
+}
+
+static void fill_request(struct portal *portal)
+{
+    const struct query_session_options *options = &portal->session->options;
+    struct query_request *request = &portal->request;
+    request->user = options->user;
+    request->client = options->client;
+    request->timeout_us = -1;
+    request->max_rows = -1;
+    request->is_cancelled = options->is_gone;
+    request->has_session = true;
+    request->backend_pid = options->backend_pid;
+}
+
+enum err portal_open(struct query_session *session, const struct portal_options *options,
+                     struct portal **out, struct error *error)
+{
+    const struct prepared *prepared = options->prepared;
+    struct slice text = prepared != NULL ? prepared->text : options->text;
+    enum err err = session_check_failed(session, text, error);
+    if (err != OK)
+        return err;
+    if (options->name.size == 0)
+        session_close_portal(session, options->name);
+    else if (*find_portal(session, options->name) != NULL)
+        return error_set(error, ERR_EXISTS, "42P03", "cursor \"%.*s\" already exists",
+                         SLICE_ARGS(options->name));
+    if (session->portal_count >= SESSION_PORTALS_MAX)
+        return error_set(error, ERR_LIMIT, "54000", "a session has at most %d open portals",
+                         SESSION_PORTALS_MAX);
+    struct portal *portal = memory_alloc_zero(sizeof(*portal));
+    portal->session = session;
+    arena_init(&portal->arena);
+    portal->name = arena_copy(&portal->arena, options->name);
+    portal->format_count = options->format_count;
+    portal->formats = arena_alloc_array(&portal->arena, options->format_count, sizeof(int16_t));
+    if (options->format_count > 0)
+        memcpy(portal->formats, options->formats, options->format_count * sizeof(int16_t));
+    copy_parameters(portal, options);
+    fill_request(portal);
+    if (prepared != NULL) {
+        portal->prepared = (struct prepared *)(uintptr_t)prepared;
+        portal->prepared->references++;
+        portal->is_empty = prepared->is_empty;
+        portal->request.types = prepared->types;
+        portal->request.type_count = prepared->type_count;
+    }
+    portal->request.text = prepared != NULL ? prepared->text : arena_copy(&portal->arena, text);
+    portal->next = session->portals;
+    session->portals = portal;
+    session->portal_count++;
+    *out = portal;
+    return OK;
+}
+
+const struct statement *portal_statement(const struct portal *portal)
+{
+    return portal->run == NULL ? NULL : portal->run->statement;
+}
+
+int16_t portal_format(const struct portal *portal, size_t index)
+{
+    if (portal->format_count == 1)
+        return portal->formats[0];
+    return index < portal->format_count ? portal->formats[index] : 0;
+}
+
+size_t portal_format_count(const struct portal *portal)
+{
+    return portal->format_count;
+}
+
+bool portal_is_empty(const struct portal *portal)
+{
+    return portal->is_empty;
+}
+
+/* --- planning --- */
+
+/* A transaction's first look at tables is what all others see too. */
+static void keep_snapshot(struct query_session *session, const struct run *run)
+{
+    struct transaction *transaction = session->transaction;
+    if (transaction != NULL && transaction->snapshot == NULL &&
+        run->statement->kind == STATEMENT_SELECT)
+        transaction->snapshot = snapshot_ref(run->snapshot);
+}
+
+/* A run that failed is over: it holds nothing any more. */
+static enum err end_run(struct portal *portal, enum err err, const struct error *error)
+{
+    session_set_running(portal->session, NULL);
+    run_end(portal->run, err, error);
+    memory_free(portal->run);
+    portal->run = NULL;
+    portal->state = PORTAL_DONE;
+    return err;
+}
+
+enum err portal_start(struct portal *portal, struct error *error)
+{
+    struct query_session *session = portal->session;
+    struct transaction *transaction = session->transaction;
+    const struct prepared *prepared = portal->prepared;
+    if (portal->state != PORTAL_NEW || portal->is_empty)
+        return OK;
+    bool is_same = prepared != NULL && prepared->zone == session->settings.zone &&
+                   session->settings.is_optimizer_on;
+    portal->request.statement = is_same ? prepared->statement : NULL;
+    portal->request.snapshot = transaction == NULL ? NULL : transaction->snapshot;
+    if (transaction == NULL)
+        session->settings.is_read_only = session->settings.is_read_only_default;
+    portal->request.is_read_only = session->settings.is_read_only;
+    portal->run = memory_alloc(sizeof(*portal->run));
+    enum err err = run_begin(portal->run, session->options.engine, &portal->request,
+                             &session->settings, error);
+    session_set_running(session, portal->run);
+    if (err == OK)
+        err = run_plan(portal->run, error);
+    if (err == OK)
+        err = transaction_check_reads(session, portal->run->statement, error);
+    if (err != OK)
+        return end_run(portal, err, error);
+    keep_snapshot(session, portal->run);
+    portal->state = PORTAL_PLANNED;
+    session_set_running(session, NULL);
+    run_pause(portal->run);
+    return OK;
+}
+
+/* --- rows --- */
+
+struct counting_sink {
+    const struct portal_sink *sink;
+    uint64_t count;
+};
+
+static enum err count_rows(void *context, const struct batch *batch, struct error *error)
+{
+    struct counting_sink *counting = context;
+    counting->count += batch->row_count;
+    return counting->sink->rows(counting->sink->context, batch, 0, batch->row_count, error);
+}
+
+static enum err explain(struct portal *portal, const struct portal_sink *sink,
+                        struct portal_outcome *out, struct error *error)
+{
+    struct counting_sink counting = {.sink = sink};
+    const struct query_sink each = {.context = &counting, .rows = count_rows};
+    enum err err = run_explain(portal->run, &each, error);
+    snprintf(out->tag, sizeof(out->tag), "EXPLAIN");
+    out->row_count = counting.count;
+    return err;
+}
+
+static enum err check_count(const struct portal *portal, struct error *error)
+{
+    int64_t max_rows = portal->session->settings.max_rows;
+    if (max_rows == 0 || portal->row_count <= (uint64_t)max_rows)
+        return OK;
+    enum err err = error_set(error, ERR_LIMIT, "54000", "the result has more than %lld rows",
+                             (long long)max_rows);
+    error_hint(error, "Add a LIMIT, or raise freshet.max_rows.");
+    return err;
+}
+
+/* Up to max_rows (0: all) from where it stands; *is_end when there are no more. */
+static enum err pull(struct portal *portal, uint64_t max_rows, const struct portal_sink *sink,
+                     uint64_t *given, bool *is_end, struct error *error)
+{
+    enum err err = portal->state == PORTAL_OPEN ? OK : run_open(portal->run, error);
+    if (err != OK)
+        return err;
+    portal->state = PORTAL_OPEN;
+    *given = 0;
+    *is_end = false;
+    for (;;) {
+        if (portal->batch_row == portal->batch.row_count) {
+            portal->batch_row = 0;
+            err = run_next(portal->run, &portal->batch, error);
+            *is_end = err == OK && portal->batch.row_count == 0;
+            if (err != OK || *is_end)
+                return err;
+        }
+        if (max_rows != 0 && *given == max_rows)
+            return OK;
+        size_t count = portal->batch.row_count - portal->batch_row;
+        if (max_rows != 0 && count > max_rows - *given)
+            count = (size_t)(max_rows - *given);
+        portal->row_count += count;
+        err = check_count(portal, error);
+        if (err == OK)
+            err = sink->rows(sink->context, &portal->batch, portal->batch_row, count, error);
+        if (err != OK)
+            return err;
+        portal->batch_row += count;
+        *given += count;
+    }
+}
+
+static enum err command(struct portal *portal, const struct portal_sink *sink,
+                        struct portal_outcome *out, struct error *error)
+{
+    struct counting_sink counting = {.sink = sink};
+    const struct query_sink returning = {.context = &counting, .rows = count_rows};
+    struct run *run = portal->run;
+    struct query_session *session = portal->session;
+    const struct statement *statement = run->statement;
+    bool is_insert = statement->command->kind == COMMAND_INSERT;
+    struct command_answer answer = {0};
+    enum err err = OK;
+    run->returning = &returning;
+    if (is_insert && session->transaction != NULL)
+        err = transaction_keep_rows(session, run, &answer.row_count, error);
+    else
+        err = run_command(run, &answer, error);
+    run->returning = NULL;
+    if (err != OK)
+        return err;
+    out->row_count = answer.row_count;
+    if (is_insert)
+        snprintf(out->tag, sizeof(out->tag), "INSERT 0 %llu", (unsigned long long)answer.row_count);
+    else if (statement->command->is_as)
+        snprintf(out->tag, sizeof(out->tag), "SELECT %llu", (unsigned long long)answer.row_count);
+    else
+        snprintf(out->tag, sizeof(out->tag), "%s", statement->command_tag);
+    if (!is_insert && session->transaction != NULL) {
+        session_notice(session, "WARNING", "01000",
+                       "%s takes effect at once and is not undone by ROLLBACK",
+                       statement->command_tag);
+        snapshot_close(session->transaction->snapshot); /* the next read sees the change */
+        session->transaction->snapshot = NULL;
+    }
+    return OK;
+}
+
+static enum err run_planned(struct portal *portal, uint64_t max_rows,
+                            const struct portal_sink *sink, struct portal_outcome *out,
+                            bool *is_over, struct error *error)
+{
+    const struct statement *statement = portal->run->statement;
+    *is_over = true;
+    if (statement->kind == STATEMENT_EXPLAIN)
+        return explain(portal, sink, out, error);
+    if (statement->kind == STATEMENT_COMMAND)
+        return command(portal, sink, out, error);
+    enum err err = pull(portal, max_rows, sink, &out->row_count, is_over, error);
+    out->is_suspended = err == OK && !*is_over;
+    bool is_show = strcmp(statement->command_tag, "SHOW") == 0;
+    if (is_show)
+        snprintf(out->tag, sizeof(out->tag), "SHOW");
+    else
+        snprintf(out->tag, sizeof(out->tag), "%s %llu", statement->command_tag,
+                 (unsigned long long)out->row_count);
+    return err;
+}
+
+/* What it does may end portals, this one too: it is over before. */
+static enum err run_own(struct portal *portal, const struct portal_sink *sink,
+                        struct portal_outcome *out, struct error *error)
+{
+    struct query_session *session = portal->session;
+    struct statement *statement = statement_ref(portal->run->statement);
+    (void)end_run(portal, OK, error);
+    enum err err = session_run_own(session, statement, sink, out, error);
+    statement_unref(statement);
+    return err;
+}
+
+enum err portal_run(struct portal *portal, uint64_t max_rows, const struct portal_sink *sink,
+                    struct portal_outcome *out, struct error *error)
+{
+    struct query_session *session = portal->session;
+    *out = (struct portal_outcome){0};
+    assert(!portal->is_empty);
+    enum err err = session_check_failed(session, portal->request.text, error);
+    if (err == OK)
+        err = portal_start(portal, error);
+    if (err != OK)
+        return err;
+    if (portal->state == PORTAL_DONE) { /* as PostgreSQL: no more rows */
+        snprintf(out->tag, sizeof(out->tag), "SELECT 0");
+        return OK;
+    }
+    run_resume(portal->run);
+    if (session_is_own(portal->run->statement))
+        return run_own(portal, sink, out, error);
+    session_set_running(session, portal->run);
+    bool is_over = true;
+    err = run_planned(portal, max_rows, sink, out, &is_over, error);
+    if (err != OK || is_over)
+        return end_run(portal, err, error);
+    session_set_running(session, NULL);
+    run_pause(portal->run);
+    return OK;
+}

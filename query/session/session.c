@@ -1,0 +1,274 @@
+/* A session: what it holds, and the statements that it was asked to prepare.
+ *
+ *   Parse ─▶ prepared ──Bind──▶ portal ──Execute──▶ rows
+ *   PREPARE ─┘          EXECUTE ──┘   └─ DECLARE, FETCH
+ *
+ * Names of prepared statements and of portals are the same whether the protocol or SQL made them,
+ * as in PostgreSQL. Both are lists: a client has a handful of each, and SESSION_…_MAX at most. */
+#include "query/session/inside.h"
+
+#include "query/sql/lexer.h"
+#include "storage/base/clock.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+struct query_session *query_session_create(const struct query_session_options *options)
+{
+    struct query_session *session = memory_alloc_zero(sizeof(*session));
+    session->options = *options;
+    char *texts = memory_alloc(options->user.size + options->client.size + 1);
+    memcpy(texts, options->user.data, options->user.size);
+    memcpy(texts + options->user.size, options->client.data, options->client.size);
+    session->options.user = slice_of(texts, options->user.size);
+    session->options.client = slice_of(texts + options->user.size, options->client.size);
+    mutex_init(&session->mutex);
+    session->settings = run_default_settings(options->engine);
+    session->settings.max_rows = 0; /* rows leave as they come: none is held */
+    session->initial = session->settings;
+    return session;
+}
+
+void query_session_destroy(struct query_session *session)
+{
+    if (session == NULL)
+        return;
+    session_close_portals(session, false);
+    transaction_end(session);
+    session_close_all_prepared(session);
+    mutex_deinit(&session->mutex);
+    memory_free((void *)(uintptr_t)session->options.user.data);
+    memory_free(session);
+}
+
+void session_cancel(struct query_session *session)
+{
+    mutex_lock(&session->mutex);
+    if (session->running != NULL)
+        atomic_store_explicit(&session->running->entry.is_cancelled, true, memory_order_relaxed);
+    mutex_unlock(&session->mutex);
+}
+
+bool session_is_interrupted(struct query_session *session)
+{
+    bool is_over = session->options.is_gone != NULL &&
+                   atomic_load_explicit(session->options.is_gone, memory_order_relaxed);
+    mutex_lock(&session->mutex);
+    const struct run *run = session->running;
+    if (run != NULL)
+        is_over = is_over || atomic_load_explicit(&run->entry.is_cancelled, memory_order_relaxed) ||
+                  (run->deadline_us != 0 && clock_monotonic_us() >= run->deadline_us);
+    mutex_unlock(&session->mutex);
+    return is_over;
+}
+
+void session_set_running(struct query_session *session, struct run *run)
+{
+    mutex_lock(&session->mutex);
+    session->running = run;
+    mutex_unlock(&session->mutex);
+}
+
+enum err session_set_initial(struct query_session *session, struct slice name, struct slice value,
+                             struct error *error)
+{
+    enum err err = setting_set(&session->settings, name, value, error);
+    session->settings.is_read_only = session->settings.is_read_only_default;
+    session->initial = session->settings;
+    return err;
+}
+
+struct slice session_show(struct query_session *session, struct slice name, struct arena *arena)
+{
+    bool is_known;
+    return setting_show(&session->settings, name, arena, &is_known);
+}
+
+const struct settings *session_settings(const struct query_session *session)
+{
+    return &session->settings;
+}
+
+char session_state(const struct query_session *session)
+{
+    const struct transaction *transaction = session->transaction;
+    return transaction == NULL ? 'I' : transaction->has_failed ? 'E' : 'T';
+}
+
+void session_set_failed(struct query_session *session)
+{
+    if (session->transaction != NULL)
+        session->transaction->has_failed = true;
+}
+
+void session_sync(struct query_session *session)
+{
+    if (session->transaction == NULL)
+        session_close_portals(session, true);
+}
+
+void session_notice(struct query_session *session, const char *severity, const char *sqlstate,
+                    const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    if (session->options.notice == NULL)
+        return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    session->options.notice(session->options.context, severity, sqlstate, text);
+}
+
+/* Known by its first word: what cannot be bound any more must still be refused so, and not for the
+ * tables that it names. */
+enum err session_check_failed(const struct query_session *session, struct slice text,
+                              struct error *error)
+{
+    static const char *const words[] = {"commit", "end", "rollback", "abort"};
+    if (session_state(session) != 'E')
+        return OK;
+    struct lexer lexer = {.text = text};
+    enum lexer_token token = lexer_next(&lexer);
+    for (size_t i = 0; i < array_count(words); i++)
+        if (lexer_is_word(&lexer, token, words[i]))
+            return OK;
+    if (token == LEXER_END)
+        return OK;
+    return error_set(
+        error, ERR_INPUT, "25P02",
+        "current transaction is aborted, commands ignored until end of transaction block");
+}
+
+/* --- prepared statements --- */
+
+void prepared_unref(struct prepared *prepared)
+{
+    if (prepared == NULL || --prepared->references > 0)
+        return;
+    if (prepared->statement != NULL)
+        statement_unref(prepared->statement);
+    arena_deinit(&prepared->arena);
+    memory_free(prepared);
+}
+
+static struct prepared **find_prepared(struct query_session *session, struct slice name)
+{
+    struct prepared **link = &session->prepared;
+    while (*link != NULL && !slice_equal((*link)->name, name))
+        link = &(*link)->next;
+    return link;
+}
+
+void session_close_prepared(struct query_session *session, struct slice name)
+{
+    struct prepared **link = find_prepared(session, name);
+    struct prepared *prepared = *link;
+    if (prepared == NULL)
+        return;
+    *link = prepared->next;
+    session->prepared_count--;
+    prepared_unref(prepared);
+}
+
+void session_close_all_prepared(struct query_session *session)
+{
+    while (session->prepared != NULL)
+        session_close_prepared(session, session->prepared->name);
+}
+
+enum err session_find_prepared(struct query_session *session, struct slice name,
+                               struct prepared **out, struct error *error)
+{
+    *out = *find_prepared(session, name);
+    if (*out != NULL)
+        return OK;
+    if (name.size == 0)
+        return error_set(error, ERR_NOT_FOUND, "26000",
+                         "unnamed prepared statement does not exist");
+    return error_set(error, ERR_NOT_FOUND, "26000", "prepared statement \"%.*s\" does not exist",
+                     SLICE_ARGS(name));
+}
+
+static bool holds_nothing(struct slice text)
+{
+    struct lexer lexer = {.text = text};
+    for (enum lexer_token token; (token = lexer_next(&lexer)) != LEXER_END;)
+        if (token != LEXER_SYMBOL || lexer.token.data[0] != ';')
+            return false;
+    return true;
+}
+
+static enum err plan_prepared(struct query_session *session, struct prepared *prepared,
+                              struct error *error)
+{
+    const struct transaction *transaction = session->transaction;
+    struct query_request request = {
+        .text = prepared->text,
+        .user = session->options.user,
+        .client = session->options.client,
+        .timeout_us = -1,
+        .max_rows = -1,
+        .is_cancelled = session->options.is_gone,
+        .has_session = true,
+        .backend_pid = session->options.backend_pid,
+        .snapshot = transaction == NULL ? NULL : transaction->snapshot,
+        .type_count = prepared->type_count,
+        .types = prepared->types,
+    };
+    struct run *run = memory_alloc(sizeof(*run));
+    enum err err = run_begin(run, session->options.engine, &request, &session->settings, error);
+    session_set_running(session, run);
+    if (err == OK)
+        err = run_prepare(run, &prepared->statement, error);
+    session_set_running(session, NULL);
+    run_end(run, err, error);
+    memory_free(run);
+    prepared->zone = session->settings.zone;
+    return err;
+}
+
+static void copy_types(struct prepared *prepared, const struct prepare_options *options)
+{
+    size_t count = options->type_count;
+    prepared->type_count = count;
+    prepared->types = arena_alloc_array(&prepared->arena, count, sizeof(*prepared->types));
+    prepared->oids = arena_alloc_zero(&prepared->arena, (count + 1) * sizeof(*prepared->oids));
+    if (count > 0)
+        memcpy(prepared->types, options->types, count * sizeof(*prepared->types));
+    if (count > 0 && options->oids != NULL)
+        memcpy(prepared->oids, options->oids, count * sizeof(*prepared->oids));
+}
+
+enum err session_prepare(struct query_session *session, const struct prepare_options *options,
+                         struct prepared **out, struct error *error)
+{
+    enum err err = session_check_failed(session, options->text, error);
+    if (err != OK)
+        return err;
+    if (options->name.size == 0)
+        session_close_prepared(session, options->name);
+    else if (*find_prepared(session, options->name) != NULL)
+        return error_set(error, ERR_EXISTS, "42P05", "prepared statement \"%.*s\" already exists",
+                         SLICE_ARGS(options->name));
+    if (session->prepared_count >= SESSION_PREPARED_MAX)
+        return error_set(error, ERR_LIMIT, "54000", "a session has at most %d prepared statements",
+                         SESSION_PREPARED_MAX);
+    struct prepared *prepared = memory_alloc_zero(sizeof(*prepared));
+    arena_init(&prepared->arena);
+    prepared->references = 1;
+    prepared->name = arena_copy(&prepared->arena, options->name);
+    prepared->text = arena_copy(&prepared->arena, options->text);
+    copy_types(prepared, options);
+    prepared->is_empty = holds_nothing(prepared->text);
+    if (!prepared->is_empty && (err = plan_prepared(session, prepared, error)) != OK) {
+        prepared_unref(prepared);
+        return err;
+    }
+    prepared->next = session->prepared;
+    session->prepared = prepared;
+    session->prepared_count++;
+    *out = prepared;
+    return OK;
+}

@@ -1,0 +1,127 @@
+/* What a client of the PostgreSQL protocol keeps between its statements: settings, prepared
+ * statements, portals (cursors are portals with a name of their own), its transaction.
+ *
+ * One thread at a time, always inside a worker job, but for session_cancel(). */
+#ifndef FRESHET_QUERY_SESSION_SESSION_H
+#define FRESHET_QUERY_SESSION_SESSION_H
+
+#include "query/query.h"
+#include "query/setting.h"
+
+#define SESSION_PREPARED_MAX 1000
+#define SESSION_PORTALS_MAX 1000
+
+struct query_session;
+
+struct query_session_options {
+    struct query_engine *engine;
+    struct slice user, client; /* copied */
+    int32_t backend_pid;
+    const _Atomic bool *is_gone; /* the connection went away; may be NULL */
+    /* "NOTICE" or "WARNING" for the client, before the answer to the statement. */
+    void (*notice)(void *context, const char *severity, const char *sqlstate, const char *text);
+    void *context;
+};
+
+struct query_session *query_session_create(const struct query_session_options *options);
+void query_session_destroy(struct query_session *session);
+/* Any thread while the session lives: the statement under way, if there is one, ends with 57014. */
+void session_cancel(struct query_session *session);
+/* The statement under way was cancelled, has run out of time, or its client has gone. */
+bool session_is_interrupted(struct query_session *session);
+/* A setting of the start-up packet: RESET goes back to it. 42704, 22023 … */
+MUST_CHECK enum err session_set_initial(struct query_session *session, struct slice name,
+                                        struct slice value, struct error *error);
+/* Holds until the next SET; empty if there is no such setting. */
+struct slice session_show(struct query_session *session, struct slice name, struct arena *arena);
+const struct settings *session_settings(const struct query_session *session);
+/* 'I': no transaction, 'T': in one, 'E': in one that failed. */
+char session_state(const struct query_session *session);
+/* After any error of a statement. */
+void session_set_failed(struct query_session *session);
+/* The end of a run of messages: outside of a transaction portals end. */
+void session_sync(struct query_session *session);
+
+/* --- prepared statements --- */
+
+struct prepared {
+    struct prepared *next;
+    uint32_t references;
+    struct arena arena; /* of all below */
+    struct slice name, text;
+    size_t type_count; /* as given; TYPE_UNKNOWN: to be found out */
+    struct type *types;
+    uint32_t *oids; /* beside them, 0: none was given */
+    bool is_empty;  /* the text holds no statement */
+    const struct timezone *zone;
+    struct statement *statement; /* NULL if empty */
+};
+
+struct prepare_options {
+    struct slice name, text; /* name empty: replaces the one without a name */
+    size_t type_count;
+    const struct type *types;
+    const uint32_t *oids; /* may be NULL */
+};
+
+/* 42P05, 54000, 25P02, and what sql_prepare() finds. The session keeps it. */
+MUST_CHECK enum err session_prepare(struct query_session *session,
+                                    const struct prepare_options *options, struct prepared **out,
+                                    struct error *error);
+/* 26000 */
+MUST_CHECK enum err session_find_prepared(struct query_session *session, struct slice name,
+                                          struct prepared **out, struct error *error);
+/* Nothing if there is none; an empty name: the one without. */
+void session_close_prepared(struct query_session *session, struct slice name);
+
+/* --- portals --- */
+
+struct portal;
+
+struct portal_options {
+    struct slice name;               /* empty: replaces the one without a name */
+    const struct prepared *prepared; /* or text, of one statement */
+    struct slice text;
+    size_t parameter_count; /* values are copied */
+    const struct query_parameter *parameters;
+    size_t format_count; /* of the results, as in Bind; copied */
+    const int16_t *formats;
+};
+
+/* 42P03, 54000, 25P02. The session keeps it. */
+MUST_CHECK enum err portal_open(struct query_session *session, const struct portal_options *options,
+                                struct portal **out, struct error *error);
+/* 34000 */
+MUST_CHECK enum err session_find_portal(struct query_session *session, struct slice name,
+                                        struct portal **out, struct error *error);
+void session_close_portal(struct query_session *session, struct slice name);
+
+/* Columns of what a statement gives; 0: it gives no rows. `line` must live as long as *out. */
+size_t session_columns(struct query_session *session, const struct statement *statement,
+                       struct plan_column *line, const struct plan_column **out);
+/* Plans it, if that has not been done; then it can be described. */
+MUST_CHECK enum err portal_start(struct portal *portal, struct error *error);
+const struct statement *portal_statement(const struct portal *portal); /* NULL: not started */
+/* 0: text; of column `index`, by the rules of Bind. */
+int16_t portal_format(const struct portal *portal, size_t index);
+size_t portal_format_count(const struct portal *portal);
+bool portal_is_empty(const struct portal *portal);
+
+struct portal_sink {
+    void *context;
+    enum err (*rows)(void *context, const struct batch *batch, size_t first, size_t count,
+                     struct error *error);
+};
+
+struct portal_outcome {
+    bool is_suspended; /* max_rows were given, and there may be more */
+    char tag[64];      /* else: of CommandComplete */
+    uint64_t row_count;
+};
+
+/* On from where it stands. max_rows 0: all. */
+MUST_CHECK enum err portal_run(struct portal *portal, uint64_t max_rows,
+                               const struct portal_sink *sink, struct portal_outcome *out,
+                               struct error *error);
+
+#endif

@@ -1,0 +1,583 @@
+/* The loop: sockets on one side, worker jobs on the other.
+ *
+ *   poller ─bytes─▶ input ─is_ready─▶ worker job ─connection_send─▶ output ─▶ socket
+ *                     │ more than input_max: reading pauses          │ the socket takes no more:
+ *                     ▼                                              ▼ the loop waits for it
+ *   OPEN ──finish──▶ LINGERING (all sent, end told, what comes is thrown away) ──▶ closed
+ *
+ * A job sends by itself, at once: for small answers the loop is not woken at all. What the socket
+ * does not take stays in `output` and the loop sends it when the socket is writable again. Both do
+ * so under the connection's lock, in push(); push() and take_bytes() are the two places that all
+ * bytes pass.
+ *
+ * Who may do what: the loop's thread owns the table, the poller and the life of each connection; a
+ * connection is closed only when no job has it. A job that needs the loop (for output, an end, room
+ * to read again) puts its connection on the list `called` and writes the eventfd. */
+#include "server/net/loop.h"
+
+#include "server/net/poller.h"
+#include "storage/base/arena.h"
+#include "storage/base/clock.h"
+#include "storage/base/logger.h"
+#include "storage/base/thread.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TICK_US 250000
+#define RETRY_US 5000
+#define LINGER_US 1000000
+#define WAIT_STEP_US 50000
+#define KEPT_BUFFER_SIZE ((size_t)16 << 10) /* of an idle connection: a larger one is given back   \
+                                             */
+#define SLOT_BITS 24
+
+struct connection {
+    struct loop *loop;
+    void *own;
+    int fd;
+    uint32_t slot, generation;
+    struct connection *next_called;
+    char peer[64];
+    _Atomic bool is_gone;
+    struct mutex mutex; /* around all below but what is the loop's */
+    struct condition has_room;
+    struct writer input, output;
+    size_t output_sent; /* of its start */
+    bool is_busy;       /* a job has it, or is due */
+    bool is_called;     /* on the list */
+    bool is_finishing;
+    bool is_due;                       /* a job could not be handed in: again later */
+    int64_t idle_timeout_us, since_us; /* since the last job, or the start */
+    bool has_logged_in;
+    /* the loop's */
+    bool is_armed, is_reading, is_writable_wanted, is_lingering;
+};
+
+struct loop {
+    struct loop_options options;
+    struct poller *poller;
+    struct thread *thread;
+    int wake_fd;
+    struct mutex mutex; /* around `called` */
+    struct connection *called;
+    _Atomic bool is_draining, is_stopping, is_cancelling;
+    _Atomic uint32_t open, busy;
+    _Atomic uint64_t taken, refused;
+    /* the loop's */
+    struct connection **table; /* by slot */
+    uint32_t *generations, next_slot;
+    bool is_accepting, has_drained, has_cancelled;
+    bool has_due;
+};
+
+static uint64_t token_of(const struct connection *connection)
+{
+    return (uint64_t)connection->generation << SLOT_BITS | connection->slot;
+}
+
+static struct connection *find(struct loop *loop, uint64_t token)
+{
+    uint32_t slot = (uint32_t)(token & ((1u << SLOT_BITS) - 1));
+    struct connection *connection = slot < loop->options.connections_max ? loop->table[slot] : NULL;
+    return connection != NULL && token_of(connection) == token ? connection : NULL;
+}
+
+static void wake(struct loop *loop)
+{
+    uint64_t one = 1;
+    (void)!write(loop->wake_fd, &one, sizeof(one));
+}
+
+/* With the connection's lock held. */
+static void call_loop(struct connection *connection)
+{
+    struct loop *loop = connection->loop;
+    if (connection->is_called)
+        return;
+    connection->is_called = true;
+    mutex_lock(&loop->mutex);
+    bool was_empty = loop->called == NULL;
+    connection->next_called = loop->called;
+    loop->called = connection;
+    mutex_unlock(&loop->mutex);
+    if (was_empty)
+        wake(loop);
+}
+
+/* --- the two places that all bytes pass --- */
+
+static void drop_output(struct connection *connection)
+{
+    writer_reset(&connection->output);
+    connection->output_sent = 0;
+}
+
+static void set_gone(struct connection *connection)
+{
+    atomic_store_explicit(&connection->is_gone, true, memory_order_relaxed);
+    drop_output(connection);
+    condition_broadcast(&connection->has_room);
+}
+
+static size_t unsent(const struct connection *connection)
+{
+    return connection->output.size - connection->output_sent;
+}
+
+/* Sends what the socket takes now. With the lock held. */
+static void push(struct connection *connection)
+{
+    while (unsent(connection) > 0) {
+        ssize_t sent = send(connection->fd, connection->output.data + connection->output_sent,
+                            unsent(connection), MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0 && errno != EAGAIN)
+            set_gone(connection);
+        if (sent < 0)
+            return;
+        connection->output_sent += (size_t)sent;
+    }
+    drop_output(connection);
+    if (connection->output.capacity > KEPT_BUFFER_SIZE) {
+        writer_deinit(&connection->output);
+        writer_init(&connection->output);
+    }
+}
+
+static void take_bytes(struct connection *connection, struct slice bytes)
+{
+    mutex_lock(&connection->mutex);
+    writer_slice(&connection->input, bytes);
+    mutex_unlock(&connection->mutex);
+}
+
+/* --- in the job --- */
+
+void connection_take(struct connection *connection, struct writer *into)
+{
+    mutex_lock(&connection->mutex);
+    if (into->size == 0) {
+        struct writer empty = *into;
+        *into = connection->input;
+        connection->input = empty;
+    } else {
+        writer_slice(into, writer_as_slice(&connection->input));
+        writer_reset(&connection->input);
+    }
+    if (!connection->is_reading)
+        call_loop(connection);
+    mutex_unlock(&connection->mutex);
+}
+
+static bool is_gone(const struct connection *connection)
+{
+    return atomic_load_explicit(&connection->is_gone, memory_order_relaxed);
+}
+
+enum err connection_send(struct connection *connection, struct slice bytes,
+                         bool (*is_over)(void *context), void *context, struct error *error)
+{
+    enum err err = OK;
+    mutex_lock(&connection->mutex);
+    if (!is_gone(connection))
+        writer_slice(&connection->output, bytes);
+    push(connection);
+    if (unsent(connection) > 0)
+        call_loop(connection);
+    if (unsent(connection) > connection->loop->options.output_max) {
+        mutex_unlock(&connection->mutex);
+        worker_block_begin();
+        mutex_lock(&connection->mutex);
+        while (err == OK && unsent(connection) > connection->loop->options.output_max) {
+            condition_wait_for(&connection->has_room, &connection->mutex, WAIT_STEP_US);
+            if (is_over != NULL && is_over(context))
+                err = error_set(error, ERR_CANCELLED, "57014",
+                                "canceling statement: the client does not read its rows");
+        }
+        mutex_unlock(&connection->mutex);
+        worker_block_end();
+        mutex_lock(&connection->mutex);
+    }
+    mutex_unlock(&connection->mutex);
+    if (is_gone(connection))
+        err = error_set(error, ERR_CANCELLED, "08006", "the client has gone");
+    return err;
+}
+
+void connection_finish(struct connection *connection)
+{
+    mutex_lock(&connection->mutex);
+    connection->is_finishing = true;
+    call_loop(connection);
+    mutex_unlock(&connection->mutex);
+}
+
+void connection_set_idle(struct connection *connection, int64_t idle_timeout_us)
+{
+    mutex_lock(&connection->mutex);
+    connection->has_logged_in = true;
+    connection->idle_timeout_us = idle_timeout_us;
+    mutex_unlock(&connection->mutex);
+}
+
+bool connection_is_draining(const struct connection *connection)
+{
+    return atomic_load_explicit(&connection->loop->is_draining, memory_order_acquire);
+}
+
+const _Atomic bool *connection_gone(const struct connection *connection)
+{
+    return &connection->is_gone;
+}
+
+const char *connection_peer(const struct connection *connection)
+{
+    return connection->peer;
+}
+
+static void run_job(void *context)
+{
+    struct connection *connection = context;
+    struct loop *loop = connection->loop;
+    atomic_fetch_add_explicit(&loop->busy, 1, memory_order_relaxed);
+    loop->options.job(connection->own);
+    atomic_fetch_sub_explicit(&loop->busy, 1, memory_order_relaxed);
+    mutex_lock(&connection->mutex);
+    if (connection->has_logged_in) /* before, all of it is one time */
+        connection->since_us = clock_monotonic_us();
+    bool has_more = connection->input.size > 0 || connection->is_finishing || is_gone(connection) ||
+                    connection_is_draining(connection) || !connection->is_reading;
+    connection->is_busy = false;
+    if (has_more)
+        call_loop(connection); /* which looks what is to be done */
+    mutex_unlock(&connection->mutex);
+}
+
+/* --- on the loop's thread --- */
+
+static void close_connection(struct connection *connection)
+{
+    struct loop *loop = connection->loop;
+    loop->poller->ops->forget(loop->poller, token_of(connection), connection->fd);
+    loop->table[connection->slot] = NULL;
+    loop->generations[connection->slot]++;
+    loop->options.closed(connection->own);
+    close(connection->fd);
+    writer_deinit(&connection->input);
+    writer_deinit(&connection->output);
+    condition_deinit(&connection->has_room);
+    mutex_deinit(&connection->mutex);
+    memory_free(connection);
+    atomic_fetch_sub_explicit(&loop->open, 1, memory_order_relaxed);
+}
+
+/* With the lock held. */
+static void start_job(struct connection *connection)
+{
+    struct loop *loop = connection->loop;
+    connection->is_busy = true;
+    connection->is_due =
+        worker_submit(loop->options.workers, WORKER_QUERY, run_job, connection) != OK;
+    loop->has_due = loop->has_due || connection->is_due;
+}
+
+static void set_reading(struct connection *connection, bool is_reading)
+{
+    struct poller *poller = connection->loop->poller;
+    connection->is_reading = is_reading;
+    if (is_reading && !connection->is_armed) {
+        poller->ops->receive(poller, token_of(connection), connection->fd);
+        connection->is_armed = true;
+    } else if (!is_reading && connection->is_armed) {
+        connection->is_armed = !poller->ops->pause(poller, token_of(connection), connection->fd);
+    }
+}
+
+static void linger(struct connection *connection)
+{
+    if (connection->is_lingering)
+        return;
+    connection->is_lingering = true;
+    connection->since_us = clock_monotonic_us();
+    shutdown(connection->fd, SHUT_WR);
+    set_reading(connection, true);
+}
+
+/* What is due now, after anything has happened to it. The connection may be gone afterwards. */
+static void look_at(struct connection *connection)
+{
+    struct loop *loop = connection->loop;
+    mutex_lock(&connection->mutex);
+    bool is_idle = !connection->is_busy && !connection->is_called;
+    bool is_closing = is_gone(connection) && is_idle;
+    if (!is_closing && !is_gone(connection)) {
+        push(connection);
+        if (unsent(connection) <= loop->options.output_max)
+            condition_broadcast(&connection->has_room);
+        if (unsent(connection) > 0 && !connection->is_writable_wanted) {
+            connection->is_writable_wanted = true;
+            loop->poller->ops->want_writable(loop->poller, token_of(connection), connection->fd);
+        }
+        struct slice input = writer_as_slice(&connection->input);
+        if (connection->is_finishing) {
+            writer_reset(&connection->input);
+            if (unsent(connection) == 0 && !connection->is_busy)
+                linger(connection);
+        } else {
+            bool is_wanted = connection_is_draining(connection) ||
+                             (input.size > 0 && !connection->is_busy &&
+                              loop->options.is_ready(connection->own, input));
+            if (!connection->is_busy && is_wanted)
+                start_job(connection);
+            set_reading(connection, !connection->is_busy || input.size < loop->options.input_max);
+        }
+    }
+    mutex_unlock(&connection->mutex);
+    if (is_closing)
+        close_connection(connection);
+}
+
+static void on_called(struct loop *loop)
+{
+    mutex_lock(&loop->mutex);
+    struct connection *called = loop->called;
+    loop->called = NULL;
+    mutex_unlock(&loop->mutex);
+    while (called != NULL) {
+        struct connection *next = called->next_called;
+        mutex_lock(&called->mutex);
+        called->is_called = false;
+        mutex_unlock(&called->mutex);
+        look_at(called);
+        called = next;
+    }
+}
+
+static void name_peer(struct connection *connection)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof(address);
+    char host[46], port[8];
+    if (getpeername(connection->fd, (struct sockaddr *)&address, &size) == 0 &&
+        getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port),
+                    NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+        snprintf(connection->peer, sizeof(connection->peer), "%s:%s", host, port);
+}
+
+static bool find_slot(struct loop *loop, uint32_t *out)
+{
+    uint32_t count = loop->options.connections_max;
+    if (atomic_load_explicit(&loop->open, memory_order_relaxed) == count)
+        return false;
+    while (loop->table[loop->next_slot] != NULL)
+        loop->next_slot = (loop->next_slot + 1) % count;
+    *out = loop->next_slot;
+    loop->next_slot = (loop->next_slot + 1) % count;
+    return true;
+}
+
+static void on_accepted(struct loop *loop, int fd)
+{
+    if (fd < 0) {
+        if (fd != -EMFILE && fd != -ENFILE)
+            return;
+        loop->is_accepting = false; /* the tick tries again */
+        loop->poller->ops->accept(loop->poller, false);
+        return;
+    }
+    uint32_t slot;
+    if (!find_slot(loop, &slot)) {
+        (void)!send(fd, loop->options.refusal.data, loop->options.refusal.size,
+                    MSG_DONTWAIT | MSG_NOSIGNAL);
+        shutdown(fd, SHUT_WR);
+        close(fd);
+        atomic_fetch_add_explicit(&loop->refused, 1, memory_order_relaxed);
+        return;
+    }
+    struct connection *connection = memory_alloc_zero(sizeof(*connection));
+    connection->loop = loop;
+    connection->fd = fd;
+    connection->slot = slot;
+    connection->generation = loop->generations[slot];
+    connection->since_us = clock_monotonic_us();
+    name_peer(connection);
+    mutex_init(&connection->mutex);
+    condition_init(&connection->has_room);
+    writer_init(&connection->input);
+    writer_init(&connection->output);
+    loop->table[slot] = connection;
+    connection->own = loop->options.opened(loop->options.context, connection);
+    atomic_fetch_add_explicit(&loop->open, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&loop->taken, 1, memory_order_relaxed);
+    set_reading(connection, true);
+}
+
+static void on_ended(struct connection *connection)
+{
+    mutex_lock(&connection->mutex);
+    connection->is_armed = false;
+    set_gone(connection);
+    mutex_unlock(&connection->mutex);
+    look_at(connection);
+}
+
+static void on_event(void *context, const struct poller_event *event)
+{
+    struct loop *loop = context;
+    if (event->kind == POLLER_ACCEPTED) {
+        on_accepted(loop, event->result);
+        return;
+    }
+    if (event->kind == POLLER_WOKEN) {
+        on_called(loop);
+        return;
+    }
+    struct connection *connection = find(loop, event->token);
+    if (connection == NULL)
+        return;
+    if (event->kind == POLLER_ENDED) {
+        on_ended(connection);
+        return;
+    }
+    if (event->kind == POLLER_WRITABLE)
+        connection->is_writable_wanted = false;
+    if (event->kind == POLLER_RECEIVED) {
+        connection->is_armed = connection->is_armed && event->result == 0;
+        if (!connection->is_lingering)
+            take_bytes(connection, event->data);
+        else if (!connection->is_armed)
+            set_reading(connection, true);
+    }
+    if (!connection->is_lingering)
+        look_at(connection);
+}
+
+/* Time-outs, jobs that found no room, ends that nobody told. */
+static void tick_connection(struct connection *connection, int64_t now_us)
+{
+    struct loop *loop = connection->loop;
+    mutex_lock(&connection->mutex);
+    int64_t limit_us = connection->is_lingering    ? LINGER_US
+                       : connection->has_logged_in ? connection->idle_timeout_us
+                                                   : loop->options.login_timeout_us;
+    bool is_waiting = !connection->is_busy || !connection->has_logged_in;
+    if (connection->is_busy && connection->is_due)
+        start_job(connection);
+    else if (is_waiting && limit_us > 0 && now_us - connection->since_us > limit_us)
+        set_gone(connection);
+    mutex_unlock(&connection->mutex);
+    if (loop->has_cancelled)
+        loop->options.cancel(connection->own);
+    if (!connection->is_lingering || is_gone(connection))
+        look_at(connection);
+}
+
+static void tick(struct loop *loop)
+{
+    int64_t now_us = clock_monotonic_us();
+    bool is_draining = atomic_load_explicit(&loop->is_draining, memory_order_acquire);
+    loop->has_due = false;
+    loop->has_cancelled = atomic_load_explicit(&loop->is_cancelling, memory_order_acquire);
+    if (is_draining && !loop->has_drained) {
+        loop->has_drained = true;
+        loop->poller->ops->accept(loop->poller, false);
+        shutdown(loop->options.listener->fd, SHUT_RD);
+    } else if (!is_draining && !loop->is_accepting) {
+        loop->is_accepting = true;
+        loop->poller->ops->accept(loop->poller, true);
+    }
+    for (uint32_t slot = 0; slot < loop->options.connections_max; slot++)
+        if (loop->table[slot] != NULL)
+            tick_connection(loop->table[slot], now_us);
+}
+
+static void run(void *context)
+{
+    struct loop *loop = context;
+    int64_t next_us = 0;
+    loop->poller = poller_create(loop->options.is_plain, loop->options.listener->fd, loop->wake_fd);
+    while (!atomic_load_explicit(&loop->is_stopping, memory_order_acquire)) {
+        int64_t now_us = clock_monotonic_us();
+        bool is_urgent =
+            loop->has_due ||
+            (atomic_load_explicit(&loop->is_draining, memory_order_acquire) && !loop->has_drained);
+        if (now_us >= next_us || is_urgent) {
+            tick(loop);
+            next_us = now_us + TICK_US;
+        }
+        loop->poller->ops->wait(loop->poller, loop->has_due ? RETRY_US : TICK_US, on_event, loop);
+    }
+    for (uint32_t slot = 0; slot < loop->options.connections_max; slot++)
+        if (loop->table[slot] != NULL)
+            close_connection(loop->table[slot]);
+    loop->poller->ops->destroy(loop->poller);
+}
+
+/* --- from outside --- */
+
+struct loop *loop_start(const struct loop_options *options)
+{
+    assert(options->connections_max > 0 && options->connections_max < 1u << SLOT_BITS);
+    struct loop *loop = memory_alloc_zero(sizeof(*loop));
+    loop->options = *options;
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    assert(loop->wake_fd >= 0);
+    mutex_init(&loop->mutex);
+    loop->table = memory_alloc_zero(options->connections_max * sizeof(*loop->table));
+    loop->generations = memory_alloc_zero(options->connections_max * sizeof(*loop->generations));
+    loop->thread =
+        thread_start(&(struct thread_options){.name = options->name, .run = run, .context = loop});
+    return loop;
+}
+
+void loop_drain(struct loop *loop)
+{
+    atomic_store_explicit(&loop->is_draining, true, memory_order_release);
+    wake(loop);
+}
+
+bool loop_wait(struct loop *loop, int64_t cancel_after_us, int64_t give_up_us)
+{
+    int64_t begin_us = clock_monotonic_us();
+    while (atomic_load_explicit(&loop->open, memory_order_relaxed) > 0) {
+        int64_t waited_us = clock_monotonic_us() - begin_us;
+        if (waited_us > give_up_us)
+            return false;
+        if (waited_us > cancel_after_us)
+            atomic_store_explicit(&loop->is_cancelling, true, memory_order_release);
+        clock_sleep_us(RETRY_US);
+    }
+    return true;
+}
+
+void loop_stop(struct loop *loop)
+{
+    if (loop == NULL)
+        return;
+    atomic_store_explicit(&loop->is_stopping, true, memory_order_release);
+    wake(loop);
+    thread_join(loop->thread);
+    close(loop->options.listener->fd);
+    close(loop->wake_fd);
+    mutex_deinit(&loop->mutex);
+    memory_free(loop->table);
+    memory_free(loop->generations);
+    memory_free(loop);
+}
+
+struct loop_statistics loop_statistics(struct loop *loop)
+{
+    return (struct loop_statistics){
+        .open = atomic_load_explicit(&loop->open, memory_order_relaxed),
+        .busy = atomic_load_explicit(&loop->busy, memory_order_relaxed),
+        .taken = atomic_load_explicit(&loop->taken, memory_order_relaxed),
+        .refused = atomic_load_explicit(&loop->refused, memory_order_relaxed),
+    };
+}

@@ -1,0 +1,74 @@
+/* Connections of a stream protocol: one thread takes them, collects what they send and starts a
+ * worker job when there is enough of it; the job answers. At most one job a connection at a time.
+ *
+ * The loop never parses and never waits for a job; a job never waits for the loop but when a slow
+ * reader has left no room. */
+#ifndef FRESHET_SERVER_NET_LOOP_H
+#define FRESHET_SERVER_NET_LOOP_H
+
+#include "server/net/listener.h"
+#include "storage/base/bytes.h"
+#include "storage/base/worker.h"
+
+#include <stdatomic.h>
+
+struct loop;
+struct connection;
+
+struct loop_options {
+    const struct listener *listener; /* taken over: closed by the loop */
+    const char *name;                /* of the thread */
+    bool is_plain;                   /* never io_uring */
+    uint32_t connections_max;
+    size_t input_max;  /* bytes that a connection's job has not taken: past it reading pauses */
+    size_t output_max; /* bytes not sent: past it connection_send() waits */
+    int64_t login_timeout_us;
+    struct slice refusal; /* sent to who comes past connections_max */
+    struct worker_pool *workers;
+    void *context;
+    /* On the loop's thread. The result is the connection's own, for the calls below. */
+    void *(*opened)(void *context, struct connection *connection);
+    /* Is there something to do about what has come in? Asked while no job runs, so it need not lock
+     * the connection's own state. */
+    bool (*is_ready)(void *own, struct slice input);
+    void (*job)(void *own);    /* in a worker job */
+    void (*cancel)(void *own); /* any thread, while a job may run: the server has no more time */
+    void (*closed)(void *own); /* on the loop's thread; no job runs, and none will */
+};
+
+struct loop *loop_start(const struct loop_options *options);
+/* No new connections; all others get a job, in which connection_is_draining(). At once. */
+void loop_drain(struct loop *loop);
+/* Until no connection is left; past cancel_after_us jobs are cancelled. False after give_up_us. */
+bool loop_wait(struct loop *loop, int64_t cancel_after_us, int64_t give_up_us);
+/* After loop_drain(): closes what is left. No job may run any more. */
+void loop_stop(struct loop *loop);
+/* "uring" or "epoll". */
+const char *loop_poller_name(const struct loop *loop);
+
+struct loop_statistics {
+    uint32_t open, busy;
+    uint64_t taken, refused;
+};
+struct loop_statistics loop_statistics(struct loop *loop);
+
+/* --- in the connection's job --- */
+
+/* All that has come in, appended. */
+void connection_take(struct connection *connection, struct writer *into);
+/* Sends, or keeps for the loop to send. Waits while more than output_max is kept; is_over ends the
+ * wait (57014), the peer's end does too (08006). The bytes are taken whatever comes of it. */
+MUST_CHECK enum err connection_send(struct connection *connection, struct slice bytes,
+                                    bool (*is_over)(void *context), void *context,
+                                    struct error *error);
+/* No more is read; closed when all is sent. */
+void connection_finish(struct connection *connection);
+/* Login is done: from here on only the idle time counts. 0: none. */
+void connection_set_idle(struct connection *connection, int64_t idle_timeout_us);
+bool connection_is_draining(const struct connection *connection);
+/* Set when the peer has gone; lives as long as the connection. */
+const _Atomic bool *connection_gone(const struct connection *connection);
+/* "127.0.0.1:40000". */
+const char *connection_peer(const struct connection *connection);
+
+#endif

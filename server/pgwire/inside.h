@@ -1,0 +1,68 @@
+/* The inside of a session of the PostgreSQL protocol, shared by the files of this folder. */
+#ifndef FRESHET_SERVER_PGWIRE_INSIDE_H
+#define FRESHET_SERVER_PGWIRE_INSIDE_H
+
+#include "server/pgwire/session.h"
+
+#define SEND_AT ((size_t)64 << 10) /* output is handed over when there is so much of it */
+
+enum pg_state { PG_STARTUP, PG_READY, PG_ENDED };
+
+struct pg_session {
+    struct pg_session_options options;
+    enum pg_state state;
+    struct query_session *query; /* from login on */
+    struct backend backend;
+    bool is_listed;
+    char user[SETTING_NAME_MAX], database[SETTING_NAME_MAX];
+    struct writer out;
+    struct arena arena; /* of one message */
+    bool skips_to_sync;
+    /* Of the text around a statement: its errors count from there. */
+    int64_t text_position;
+    /* As ParameterStatus last said them. */
+    const struct timezone *told_zone;
+    char told_name[SETTING_NAME_MAX];
+    bool told_read_only;
+};
+
+/* --- answer.c: what we say that is no row --- */
+
+/* ErrorResponse; the query session learns of it too. */
+void answer_error(struct pg_session *session, const struct error *error);
+/* The same with FATAL, after which there is nothing. */
+void answer_fatal(struct pg_session *session, const struct error *error);
+void answer_notice(void *context, const char *severity, const char *sqlstate, const char *text);
+/* A message without a body. */
+void answer_bare(struct pg_session *session, char type);
+void answer_complete(struct pg_session *session, const char *tag);
+/* All thirteen, or those that changed. */
+void answer_all_settings(struct pg_session *session);
+void answer_changed_settings(struct pg_session *session);
+/* ReadyForQuery, what changed before it; output leaves. */
+void answer_ready(struct pg_session *session);
+/* Output leaves; never waits. */
+void answer_flush(struct pg_session *session);
+/* 08P01 */
+enum err answer_violation(struct error *error, const char *what);
+
+/* --- startup.c --- */
+
+void startup_message(struct pg_session *session, struct slice body);
+
+/* --- rows.c --- */
+
+/* RowDescription of these columns in the portal's formats (NULL: text), or NoData if there are
+ * none. */
+void rows_describe(struct pg_session *session, const struct plan_column *columns, size_t count,
+                   const struct portal *portal);
+/* Runs it: rows, then CommandComplete or PortalSuspended. */
+MUST_CHECK enum err rows_run(struct pg_session *session, struct portal *portal, uint64_t max_rows,
+                             struct error *error);
+
+/* --- simple.c, extended.c: each a message --- */
+
+void simple_query(struct pg_session *session, struct slice body);
+void extended_message(struct pg_session *session, const struct message *message);
+
+#endif

@@ -1,0 +1,106 @@
+/* Rows on the wire: their description, and DataRow after DataRow as the plan gives them.
+ *
+ * Rows leave when SEND_AT bytes of them are there; a reader that is slow holds the plan up, not
+ * memory. Formats are copied before the first row: a statement may end its own portal. */
+#include "server/pgwire/inside.h"
+
+#include "server/pgwire/value.h"
+
+#include <assert.h>
+
+#define FIELDS_MAX 65535
+
+void rows_describe(struct pg_session *session, const struct plan_column *columns, size_t count,
+                   const struct portal *portal)
+{
+    struct writer *out = &session->out;
+    if (count == 0) {
+        answer_bare(session, 'n');
+        return;
+    }
+    assert(count <= FIELDS_MAX);
+    size_t begin = message_begin(out, 'T');
+    message_put_u16(out, (uint16_t)count);
+    for (size_t i = 0; i < count; i++) {
+        struct value_description type = value_describe(columns[i].type);
+        message_put_text(out, columns[i].name);
+        message_put_u32(out, 0); /* of no table */
+        message_put_u16(out, 0);
+        message_put_u32(out, type.oid);
+        message_put_u16(out, (uint16_t)type.size);
+        message_put_u32(out, (uint32_t)type.modifier);
+        message_put_u16(out, portal == NULL ? 0 : (uint16_t)portal_format(portal, i));
+    }
+    message_end(out, begin);
+}
+
+struct row_writer {
+    struct pg_session *session;
+    size_t format_count;
+    const int16_t *formats;
+    struct text_context text;
+};
+
+static enum value_format format_of(const struct row_writer *writer, size_t column)
+{
+    int16_t format = writer->format_count == 1       ? writer->formats[0]
+                     : column < writer->format_count ? writer->formats[column]
+                                                     : VALUE_TEXT;
+    return format == VALUE_BINARY ? VALUE_BINARY : VALUE_TEXT;
+}
+
+static bool is_over(void *context)
+{
+    return session_is_interrupted(context);
+}
+
+static enum err hand_over(struct pg_session *session, struct error *error)
+{
+    enum err err = session->options.send(session->options.context, writer_as_slice(&session->out),
+                                         is_over, session->query, error);
+    writer_reset(&session->out);
+    return err;
+}
+
+static enum err write_rows(void *context, const struct batch *batch, size_t first, size_t count,
+                           struct error *error)
+{
+    struct row_writer *writer = context;
+    struct writer *out = &writer->session->out;
+    enum err err = OK;
+    for (size_t row = first; row < first + count && err == OK; row++) {
+        size_t begin = message_begin(out, 'D');
+        message_put_u16(out, (uint16_t)batch->column_count);
+        for (size_t i = 0; i < batch->column_count; i++)
+            value_field(&batch->columns[i], row, format_of(writer, i), &writer->text, out);
+        message_end(out, begin);
+        if (out->size >= SEND_AT)
+            err = hand_over(writer->session, error);
+    }
+    return err;
+}
+
+enum err rows_run(struct pg_session *session, struct portal *portal, uint64_t max_rows,
+                  struct error *error)
+{
+    size_t count = portal_format_count(portal);
+    int16_t *formats = arena_alloc_array(&session->arena, count, sizeof(*formats));
+    for (size_t i = 0; i < count; i++)
+        formats[i] = portal_format(portal, i);
+    struct row_writer writer = {
+        .session = session,
+        .format_count = count,
+        .formats = formats,
+        .text = {.zone = session_settings(session->query)->zone},
+    };
+    const struct portal_sink sink = {.context = &writer, .rows = write_rows};
+    struct portal_outcome outcome;
+    enum err err = portal_run(portal, max_rows, &sink, &outcome, error);
+    if (err != OK)
+        return err;
+    if (outcome.is_suspended)
+        answer_bare(session, 's');
+    else
+        answer_complete(session, outcome.tag);
+    return OK;
+}

@@ -1,0 +1,140 @@
+/* A session: which message goes where. */
+#include "server/pgwire/inside.h"
+
+#include "storage/base/worker.h"
+
+struct pg_session *pg_session_create(const struct pg_session_options *options)
+{
+    struct pg_session *session = memory_alloc_zero(sizeof(*session));
+    session->options = *options;
+    writer_init(&session->out);
+    arena_init(&session->arena);
+    return session;
+}
+
+void pg_session_destroy(struct pg_session *session)
+{
+    if (session->is_listed)
+        backends_remove(session->options.backends, &session->backend);
+    query_session_destroy(session->query);
+    writer_deinit(&session->out);
+    arena_deinit(&session->arena);
+    memory_free(session);
+}
+
+static enum message_found next(const struct pg_session *session, struct slice input,
+                               struct message *out)
+{
+    return session->state == PG_STARTUP ? message_first(input, out)
+                                        : message_next(input, session->options.message_max, out);
+}
+
+size_t pg_session_wanted(const struct pg_session *session, struct slice input)
+{
+    size_t size_max = session->options.message_max;
+    return session->state == PG_STARTUP ? message_first_size(input)
+                                        : message_next_size(input, size_max);
+}
+
+bool pg_session_has_ended(const struct pg_session *session)
+{
+    return session->state == PG_ENDED;
+}
+
+void pg_session_cancel(struct pg_session *session)
+{
+    if (session->query != NULL)
+        session_cancel(session->query);
+}
+
+void pg_session_stop(struct pg_session *session)
+{
+    struct error error;
+    if (session->state == PG_ENDED)
+        return;
+    error_set(&error, ERR_BUSY, "57P01", "terminating connection due to administrator command");
+    answer_fatal(session, &error);
+}
+
+static void refuse_message(struct pg_session *session, const struct message *message)
+{
+    struct error error;
+    bool is_call = message->type == 'F';
+    if (is_call)
+        error_set(&error, ERR_UNSUPPORTED, "0A000", "the function call protocol is not supported");
+    else
+        error_set(&error, ERR_INPUT, "08P01", "invalid frontend message type %d",
+                  (unsigned char)message->type);
+    if (!is_call) {
+        answer_fatal(session, &error);
+        return;
+    }
+    answer_error(session, &error);
+    answer_ready(session);
+}
+
+static void run_message(struct pg_session *session, const struct message *message)
+{
+    switch (message->type) {
+    case 'Q':
+        if (!session->skips_to_sync)
+            simple_query(session, message->body);
+        break;
+    case 'P':
+    case 'B':
+    case 'D':
+    case 'E':
+    case 'C':
+    case 'H':
+    case 'S':
+        extended_message(session, message);
+        break;
+    case 'X':
+        session->state = PG_ENDED;
+        break;
+    case 'd': /* left over from a COPY that failed */
+    case 'c':
+    case 'f':
+        break;
+    default:
+        if (!session->skips_to_sync)
+            refuse_message(session, message);
+    }
+}
+
+size_t pg_session_feed(struct pg_session *session, struct slice input)
+{
+    size_t used = 0;
+    struct message message;
+    struct error error;
+    while (session->state != PG_ENDED) {
+        enum message_found found =
+            next(session, slice_of(input.data + used, input.size - used), &message);
+        if (found == MESSAGE_MORE)
+            break;
+        if (found == MESSAGE_BROKEN) {
+            (void)answer_violation(&error, session->state == PG_STARTUP
+                                               ? "invalid length of startup packet"
+                                               : "invalid message length");
+            answer_fatal(session, &error);
+            break;
+        }
+        if (session->state == PG_STARTUP)
+            startup_message(session, message.body);
+        else
+            run_message(session, &message);
+        used += message.size;
+        arena_reset(&session->arena);
+        worker_yield();
+    }
+    answer_flush(session);
+    if (session->arena.total > SEND_AT) { /* an idle session is small */
+        arena_deinit(&session->arena);
+        arena_init(&session->arena);
+    }
+    if (session->out.capacity > SEND_AT) {
+        writer_deinit(&session->out);
+        writer_init(&session->out);
+    }
+    return used;
+}

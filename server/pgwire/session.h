@@ -1,0 +1,45 @@
+/* One client of the PostgreSQL protocol: bytes in, bytes out, in worker jobs; owns no socket.
+ *
+ *   STARTUP ──StartupMessage──▶ LOGIN ──authenticated──▶ READY ──X, FATAL──▶ ENDED
+ *      └─ SSLRequest, GSSENCRequest (N), CancelRequest ─▶ ENDED
+ *
+ * In READY: an error of the extended protocol skips to Sync. */
+#ifndef FRESHET_SERVER_PGWIRE_SESSION_H
+#define FRESHET_SERVER_PGWIRE_SESSION_H
+
+#include "query/session/session.h"
+#include "server/pgwire/backend.h"
+#include "server/pgwire/message.h"
+
+struct pg_session;
+
+struct pg_session_options {
+    void *context;
+    /* NULL: the server is not ready yet. */
+    struct query_engine *(*engine)(void *context);
+    struct backends *backends;
+    const char *peer;            /* lives as long as the session */
+    const _Atomic bool *is_gone; /* may be NULL */
+    size_t message_max;
+    /* Output to the client, taken whole; may wait. is_over ends the wait. */
+    enum err (*send)(void *context, struct slice bytes, bool (*is_over)(void *context),
+                     void *over_context, struct error *error);
+    /* Login is done. */
+    void (*logged_in)(void *context);
+};
+
+struct pg_session *pg_session_create(const struct pg_session_options *options);
+void pg_session_destroy(struct pg_session *session);
+/* Bytes that the input must have before its first message is worth a call of pg_session_feed(), as
+ * far as they tell. Cheap; while no other call runs. */
+size_t pg_session_wanted(const struct pg_session *session, struct slice input);
+/* All whole messages at the start of the input: how many bytes they were. Output is sent. */
+size_t pg_session_feed(struct pg_session *session, struct slice input);
+/* Nothing more is to be read: the connection ends when its output is sent. */
+bool pg_session_has_ended(const struct pg_session *session);
+/* The server stops: FATAL 57P01, unless it has ended. */
+void pg_session_stop(struct pg_session *session);
+/* Any thread: what runs ends. */
+void pg_session_cancel(struct pg_session *session);
+
+#endif

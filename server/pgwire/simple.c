@@ -1,0 +1,59 @@
+/* The simple protocol: a text of statements, each answered whole, then ReadyForQuery.
+ *
+ * The first error ends the text. A text without a statement is answered EmptyQueryResponse: drivers
+ * ping so. */
+#include "server/pgwire/inside.h"
+
+#include "query/sql/sql.h"
+
+static enum err run_piece(struct pg_session *session, struct slice text, struct error *error)
+{
+    struct portal *portal;
+    struct plan_column line;
+    const struct plan_column *columns;
+    const struct portal_options options = {.text = text};
+    enum err err = portal_open(session->query, &options, &portal, error);
+    if (err == OK)
+        err = portal_start(portal, error);
+    if (err == OK && portal_statement(portal)->copy != NULL)
+        err = error_set(error, ERR_UNSUPPORTED, "0A000", "COPY is not supported here");
+    if (err == OK) {
+        size_t count = session_columns(session->query, portal_statement(portal), &line, &columns);
+        if (count > 0)
+            rows_describe(session, columns, count, NULL);
+        err = rows_run(session, portal, 0, error);
+    }
+    session_close_portal(session->query, SLICE(""));
+    return err;
+}
+
+static enum err run_text(struct pg_session *session, struct slice text, struct error *error)
+{
+    struct sql_piece *pieces;
+    size_t count;
+    session->text_position = 0;
+    enum err err = sql_split(text, &session->arena, &pieces, &count, error);
+    if (err == OK && count == 0)
+        answer_bare(session, 'I');
+    for (size_t i = 0; i < count && err == OK; i++) {
+        session->text_position = (int64_t)utf8_count(slice_of(text.data, pieces[i].offset));
+        err = run_piece(session, pieces[i].text, error);
+    }
+    return err;
+}
+
+void simple_query(struct pg_session *session, struct slice body)
+{
+    struct error error;
+    struct reader reader = reader_of(body);
+    struct slice text = message_text(&reader);
+    session_close_prepared(session->query, SLICE(""));
+    enum err err = reader.failed || reader_left(&reader) > 0
+                       ? answer_violation(&error, "invalid message format")
+                       : run_text(session, text, &error);
+    if (err != OK)
+        answer_error(session, &error);
+    session->text_position = 0;
+    session_sync(session->query);
+    answer_ready(session);
+}
