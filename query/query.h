@@ -15,6 +15,8 @@
 #include "storage/base/worker.h"
 #include "storage/store.h"
 
+#define QUERY_MEMORY_MIN (256 << 10) /* of one query, bytes */
+
 enum result_format { RESULT_JSON, RESULT_NDJSON, RESULT_CSV, RESULT_COPY };
 
 struct query_engine;

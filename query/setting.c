@@ -6,7 +6,7 @@
  * that only promise something about PostgreSQL's insides are remembered and shown again. */
 #include "query/setting.h"
 
-#include "query/sql/command.h"
+#include "query/query.h"
 
 #include "storage/base/number.h"
 
@@ -113,6 +113,10 @@ static enum err set_query_memory(struct settings *settings, struct slice value, 
     int64_t bytes;
     if (!parse_amount(value, size_units, array_count(size_units), &bytes) || bytes == 0)
         return bad_value("freshet.query_memory", value, error);
+    if (bytes < QUERY_MEMORY_MIN)
+        return error_set(error, ERR_INPUT, "22023",
+                         "freshet.query_memory is at least %d kB, not \"%.*s\"",
+                         QUERY_MEMORY_MIN >> 10, SLICE_ARGS(value));
     settings->query_memory =
         (uint64_t)bytes < settings->query_memory_max ? (size_t)bytes : settings->query_memory_max;
     return OK;

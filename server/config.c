@@ -6,6 +6,8 @@
  * nothing to the next reader. */
 #include "server/config.h"
 
+#include "query/query.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stddef.h>
@@ -297,6 +299,10 @@ enum err config_complete(struct config *config, struct error *error)
     }
     if (config->memory < (16u << 20)) {
         return error_set(error, ERR_INPUT, "22023", "memory must be at least 16 MiB");
+    }
+    if (config->query_memory < QUERY_MEMORY_MIN) {
+        return error_set(error, ERR_INPUT, "22023", "query_memory must be at least %d KiB",
+                         QUERY_MEMORY_MIN >> 10);
     }
     if (config->log_file < (1u << 20) || config->log_file > (16ULL << 30)) {
         return error_set(error, ERR_INPUT, "22023", "log_file must be between 1 MiB and 16 GiB");

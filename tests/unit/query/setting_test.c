@@ -39,6 +39,8 @@ static void test_set_and_show(void **state)
         {"freshet.query_memory", "64MB", NULL, "67108864"},
         {"freshet.query_memory", "4GB", NULL, "1073741824"},
         {"freshet.query_memory", "0", "22023", NULL},
+        {"freshet.query_memory", "255kB", "22023", NULL},
+        {"freshet.query_memory", "256kB", NULL, "262144"},
         {"freshet.threads", "2", NULL, "2"},
         {"freshet.partial_cache", "off", NULL, "off"},
         {"freshet.bitmaps", "off", NULL, "off"},

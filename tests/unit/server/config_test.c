@@ -83,8 +83,8 @@ static void test_relations_are_checked(void **state)
 {
     (void)state;
     static const char *const wrong[] = {
-        "io = tape",           "memory = 1 MiB",         "log_file = 1 KiB", "body_max = 2 GiB",
-        "connections_max = 0", "request_timeout = 1 ms", "data = ''"};
+        "io = tape",        "memory = 1 MiB",      "query_memory = 255 KiB", "log_file = 1 KiB",
+        "body_max = 2 GiB", "connections_max = 0", "request_timeout = 1 ms", "data = ''"};
     struct arena arena;
     struct config config;
     struct error error;
