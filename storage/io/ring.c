@@ -44,6 +44,8 @@ struct ring_io {
     bool is_registered; /* buffers as they are now are known to the kernel */
     bool is_register_tried;
     unsigned waiting; /* completions under way, by tag bit */
+    bool is_stale;    /* entries were refused: a new ring before the next operation */
+    bool is_lost;     /* what is under way cannot be waited for: every operation is refused */
     int results[TAG_COUNT];
 };
 
@@ -53,7 +55,7 @@ static void close_ring(struct ring_io *io)
 {
     if (io->is_open)
         io_uring_queue_exit(&io->ring);
-    io->is_open = false;
+    io->is_open = io->is_stale = false;
     io->is_registered = io->is_register_tried = false;
 }
 
@@ -73,9 +75,47 @@ static void register_buffers(struct ring_io *io)
                         io_uring_register_buffers(&io->ring, vectors, count) == 0;
 }
 
+static bool is_passing(int result)
+{
+    return result == -EINTR || result == -EAGAIN || result == -EBUSY;
+}
+
+/* The result of the operation, or that it cannot be known. Then it is still under way, and its
+ * buffer the kernel's: nothing that this ring was given is used again. */
+static void wait_for(struct ring_io *io, enum ring_tag tag)
+{
+    while (io->waiting & 1u << tag && !io->is_lost) {
+        struct io_uring_cqe *completion;
+        int result =
+            fault_is("io.wait_refused") ? -ENXIO : io_uring_wait_cqe(&io->ring, &completion);
+        if (is_passing(result))
+            continue;
+        if (result < 0) {
+            io->is_lost = true;
+            break;
+        }
+        uint64_t seen = io_uring_cqe_get_data64(completion);
+        assert(seen > 0 && seen < TAG_COUNT);
+        io->results[seen] = completion->res;
+        io->waiting &= ~(1u << seen);
+        io_uring_cqe_seen(&io->ring, completion);
+    }
+    if (io->waiting & 1u << tag)
+        io->results[tag] = -EIO;
+}
+
 /* The ring, ours on this thread, with the buffers registered. */
 static int ensure_ring(struct ring_io *io)
 {
+    if (io->is_lost)
+        return -EIO;
+    if (io->is_stale) {
+        for (int tag = 1; tag < TAG_COUNT; tag++)
+            wait_for(io, tag);
+        if (io->is_lost)
+            return -EIO;
+        close_ring(io);
+    }
     if (io->is_open && io->owner != &thread_mark) {
         assert(io->waiting == 0);
         close_ring(io);
@@ -115,36 +155,23 @@ static struct io_uring_sqe *next_entry(struct ring_io *io, enum ring_tag tag)
     return entry;
 }
 
-static void submit_entries(struct ring_io *io)
+/* Hands over what next_entry() gave since the last time: the last of it is `last`, before it there
+ * may be `first`. What is refused never began. It still stands in the ring, which must not be
+ * submitted again, or old entries would go with the new ones. */
+static void submit_entries(struct ring_io *io, enum ring_tag first, enum ring_tag last)
 {
-    int result;
-    do {
-        result = io_uring_submit(&io->ring);
-    } while (result == -EINTR || result == -EAGAIN || result == -EBUSY);
-    if (result < 0) { /* the ring itself is broken: every operation on it is */
-        for (int tag = 1; tag < TAG_COUNT; tag++)
-            io->results[tag] = result;
-        io->waiting = 0;
-    }
-}
-
-static void wait_for(struct ring_io *io, enum ring_tag tag)
-{
-    while (io->waiting & 1u << tag) {
-        struct io_uring_cqe *completion;
-        int result = io_uring_wait_cqe(&io->ring, &completion);
-        if (result == -EINTR || result == -EAGAIN)
-            continue;
-        if (result < 0) {
-            io->results[tag] = result;
-            io->waiting &= ~(1u << tag);
-            return;
-        }
-        uint64_t seen = io_uring_cqe_get_data64(completion);
-        assert(seen > 0 && seen < TAG_COUNT);
-        io->results[seen] = completion->res;
-        io->waiting &= ~(1u << seen);
-        io_uring_cqe_seen(&io->ring, completion);
+    int result = 0;
+    while (io_uring_sq_ready(&io->ring) > 0 && (result >= 0 || is_passing(result)))
+        result = fault_is("io.submit_refused") ? -ENXIO : io_uring_submit(&io->ring);
+    unsigned left = io_uring_sq_ready(&io->ring);
+    if (left == 0)
+        return;
+    io->is_stale = true;
+    io->results[last] = result;
+    io->waiting &= ~(1u << last);
+    if (left > 1) {
+        io->results[first] = result;
+        io->waiting &= ~(1u << first);
     }
 }
 
@@ -174,8 +201,9 @@ static void ring_submit(struct io_file *io_file, const struct io_write_options *
         io_uring_prep_fsync(entry, file->fd, IORING_FSYNC_DATASYNC);
         io_uring_sqe_set_data64(entry, TAG_SYNC);
     }
+    bool has_sync = write->sync && file->has_unsynced;
     file->has_unsynced = !write->sync;
-    submit_entries(io);
+    submit_entries(io, TAG_WRITE, has_sync ? TAG_SYNC : TAG_WRITE);
 }
 
 static void ring_reap(struct io_file *io_file, struct transfer_result *result)
@@ -218,7 +246,7 @@ static void submit_read(struct ring_io *io, struct posix_file *file)
     else
         io_uring_prep_read(entry, file->fd, target, (unsigned)step, offset);
     io_uring_sqe_set_data64(entry, TAG_READ);
-    submit_entries(io);
+    submit_entries(io, TAG_READ, TAG_READ);
 }
 
 static void ring_read_begin(struct io_file *io_file, void *data, size_t size, uint64_t offset)
@@ -277,7 +305,7 @@ static enum err ring_sync(struct io_file *io_file, struct error *error)
         struct io_uring_sqe *entry = next_entry(io, TAG_SYNC);
         io_uring_prep_fsync(entry, file->fd, IORING_FSYNC_DATASYNC);
         io_uring_sqe_set_data64(entry, TAG_SYNC);
-        submit_entries(io);
+        submit_entries(io, TAG_SYNC, TAG_SYNC);
         wait_for(io, TAG_SYNC);
         result = io->results[TAG_SYNC];
     }
@@ -304,6 +332,8 @@ static void *ring_buffer_alloc(struct io *base, size_t size)
 static void ring_buffer_free(struct io *base, void *buffer)
 {
     struct ring_io *io = (struct ring_io *)base;
+    if (io->is_lost)
+        return; /* the kernel may still write to it */
     for (size_t index = 0; index < REGISTERED_COUNT_MAX; index++) {
         if (buffer == NULL || io->buffers[index].data != buffer)
             continue;
@@ -323,8 +353,9 @@ static enum err ring_clone(struct io *io, struct io **out, struct error *error)
 
 static void ring_destroy(struct io *io)
 {
-    assert(((struct ring_io *)io)->waiting == 0);
-    close_ring((struct ring_io *)io);
+    struct ring_io *ring = (struct ring_io *)io;
+    assert(ring->waiting == 0 || ring->is_lost);
+    close_ring(ring);
     posix_io_deinit((struct posix_io *)io);
     memory_free(io);
 }

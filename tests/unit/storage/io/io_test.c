@@ -178,6 +178,63 @@ static void test_auto_falls_back_where_the_ring_is_refused(void **state)
     assert_int_equal(io_open("elsewhere", "/tmp", &io, &error), ERR_INPUT);
 }
 
+/* The ring, or none where the kernel has none to give. */
+static struct io *open_ring(const char *path)
+{
+    struct io *io;
+    return io_open("uring", path, &io, NULL) == OK ? io : NULL;
+}
+
+/* What was refused never happens, not with the next operation either; what was under way is. */
+static void test_refused_entries_are_gone(void **state)
+{
+    (void)state;
+    char *path = make_directory();
+    struct io *io = open_ring(path);
+    if (io == NULL)
+        skip();
+    struct io_file *file;
+    char got[8] = {0};
+    size_t size;
+    assert_int_equal(io->ops->open(io, "x", IO_WRITE | IO_CREATE, &file, NULL), OK);
+    assert_int_equal(write_at(file, "first", 5, 0, false), OK);
+    fault_plant("io.submit_refused");
+    assert_int_equal(write_at(file, "SECOND", 6, 0, true), ERR_IO);
+    assert_int_equal(io->ops->read(file, got, 5, 0, &size, NULL), ERR_IO);
+    assert_int_equal(io->ops->sync(file, NULL), ERR_IO);
+    fault_clear();
+    assert_int_equal(io->ops->read(file, got, sizeof(got), 0, &size, NULL), OK);
+    assert_int_equal(size, 5);
+    assert_memory_equal(got, "first", 5);
+    assert_int_equal(write_at(file, "third", 5, 5, true), OK);
+    assert_int_equal(io->ops->read(file, got, sizeof(got), 0, &size, NULL), OK);
+    assert_memory_equal(got, "firstthi", 8);
+    assert_int_equal(io->ops->close(file, NULL), OK);
+    empty_and_remove(io, path);
+}
+
+/* What cannot be waited for stays the kernel's: nothing of this ring is used again. */
+static void test_ring_that_cannot_wait_is_given_up(void **state)
+{
+    (void)state;
+    char *path = make_directory();
+    struct io *io = open_ring(path);
+    if (io == NULL)
+        skip();
+    struct io_file *file;
+    size_t size;
+    static char got[8]; /* outlives the read */
+    assert_int_equal(io->ops->open(io, "x", IO_WRITE | IO_CREATE, &file, NULL), OK);
+    assert_int_equal(write_at(file, "first", 5, 0, true), OK);
+    fault_plant("io.wait_refused");
+    assert_int_equal(io->ops->read(file, got, 5, 0, &size, NULL), ERR_IO);
+    fault_clear();
+    assert_int_equal(io->ops->read(file, got, 5, 0, &size, NULL), ERR_IO);
+    assert_int_equal(write_at(file, "second", 6, 0, true), ERR_IO);
+    assert_int_equal(io->ops->close(file, NULL), OK);
+    empty_and_remove(io, path);
+}
+
 /* --- what raw results mean: a back end that plays a script --- */
 
 static struct transfer_result script[8];
@@ -242,6 +299,8 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_lock_is_exclusive),
         cmocka_unit_test(test_auto_falls_back_where_the_ring_is_refused),
+        cmocka_unit_test(test_refused_entries_are_gone),
+        cmocka_unit_test(test_ring_that_cannot_wait_is_given_up),
         cmocka_unit_test(test_raw_results),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
