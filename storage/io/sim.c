@@ -214,7 +214,8 @@ static enum err sim_read_wait(struct io_file *io_file, size_t *got, struct error
     struct sim_read *reading = &file->reading;
     assert(reading->is_pending);
     reading->is_pending = false;
-    if (is_stale(io_file->io) || sim->is_crashed || happens(sim, sim->faults.read_error))
+    if (is_stale(io_file->io) || sim->is_crashed || happens(sim, sim->faults.read_error) ||
+        sim_inode_is_broken(file->inode, reading->offset, reading->size))
         return off(error, "read", file->name);
     *got = image_read(&file->inode->cache, reading->data, reading->size, reading->offset);
     return OK;

@@ -84,6 +84,9 @@ struct sim *sim_fork(const struct sim *sim, enum sim_crash how, uint64_t seed);
 /* For tests of damage at rest: changes one bit of the durable (and seen) content. False if there is
  * no such byte. */
 bool sim_flip_bit(struct sim *sim, const char *name, uint64_t offset, unsigned bit);
+/* From now on reads that touch the sector of this byte fail, as long as the file is there. One of a
+ * file. */
+bool sim_break_sector(struct sim *sim, const char *name, uint64_t offset);
 
 /* A clock that moves with the operations; for clock_install. Valid as long as the sim. */
 struct clock_source sim_clock(struct sim *sim);

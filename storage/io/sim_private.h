@@ -26,6 +26,8 @@ struct sim_inode {
     struct image durable;
     struct sim_write *writes;
     size_t write_count, write_capacity;
+    bool is_broken;
+    uint64_t broken_offset; /* of the sector that cannot be read */
 };
 
 struct sim_name {
@@ -75,6 +77,8 @@ struct sim_inode *sim_inode_ref(struct sim_inode *inode);
 void sim_inode_unref(struct sim_inode *inode);
 void sim_inode_drop_writes(struct sim_inode *inode);
 void sim_inode_push(struct sim_inode *inode, const struct sim_write *write);
+/* Is the sector that cannot be read among these bytes? */
+bool sim_inode_is_broken(const struct sim_inode *inode, uint64_t offset, size_t size);
 /* All unsynced writes become durable. */
 void sim_inode_sync(struct sim_inode *inode);
 

@@ -46,6 +46,22 @@ void sim_inode_push(struct sim_inode *inode, const struct sim_write *write)
     inode->writes[inode->write_count++] = *write;
 }
 
+bool sim_inode_is_broken(const struct sim_inode *inode, uint64_t offset, size_t size)
+{
+    return inode->is_broken && offset < inode->broken_offset + SIM_SECTOR_SIZE &&
+           inode->broken_offset < offset + size;
+}
+
+bool sim_break_sector(struct sim *sim, const char *name, uint64_t offset)
+{
+    struct sim_name *found = sim_names_find(&sim->cache, name);
+    if (found == NULL || found->inode == NULL)
+        return false;
+    found->inode->is_broken = true;
+    found->inode->broken_offset = offset / SIM_SECTOR_SIZE * SIM_SECTOR_SIZE;
+    return true;
+}
+
 void sim_inode_sync(struct sim_inode *inode)
 {
     for (size_t index = 0; index < inode->write_count; index++) {

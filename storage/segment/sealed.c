@@ -72,6 +72,7 @@ void sealed_note_damage(struct sealed *sealed, const char *text)
 
 void sealed_note_unreadable(struct sealed *sealed, const char *text)
 {
+    atomic_fetch_add_explicit(&sealed->failed_reads, 1, memory_order_relaxed);
     if (!atomic_exchange_explicit(&sealed->is_unreadable, true, memory_order_relaxed))
         logger_write(LOG_ERROR, "a segment could not be read error=\"%s\"", text);
 }
@@ -89,8 +90,31 @@ bool sealed_is_damaged(const struct sealed *sealed)
 
 bool sealed_is_unreadable(const struct sealed *sealed)
 {
-    return sealed_is_damaged(sealed) ||
+    return sealed_is_damaged(sealed) || sealed->failed_rewrites >= SEALED_REWRITES_MAX ||
            atomic_load_explicit(&sealed->is_unreadable, memory_order_relaxed);
+}
+
+void sealed_rewrite_begin(struct sealed *sealed)
+{
+    sealed->reads_before = atomic_load_explicit(&sealed->failed_reads, memory_order_relaxed);
+}
+
+bool sealed_rewrite_failed(struct sealed *sealed)
+{
+    if (sealed_is_damaged(sealed))
+        return true;
+    if (atomic_load_explicit(&sealed->failed_reads, memory_order_relaxed) == sealed->reads_before)
+        return false;
+    if (++sealed->failed_rewrites == SEALED_REWRITES_MAX) {
+        char path[SEALED_PATH_SIZE];
+        sealed_path("", sealed->info.number, path, sizeof(path));
+        metric_add(&metrics.damaged_segments, 1);
+        logger_write(LOG_ERROR,
+                     "a segment could not be read %d times, it is not merged until the next start"
+                     " file=%s",
+                     SEALED_REWRITES_MAX, path);
+    }
+    return true;
 }
 
 void sealed_path(const char *directory, uint64_t number, char *out, size_t out_size)

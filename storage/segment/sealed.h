@@ -54,8 +54,14 @@ const struct sealed_info *sealed_info(const struct sealed *sealed);
 /* Something of it was not what was written: whoever found it has the error. For as long as the
  * process lives. */
 bool sealed_is_damaged(const struct sealed *sealed);
-/* Or the last read of it failed, which may pass: until somebody reads of it again. */
+/* Or the last read of it failed, which may pass: until somebody reads of it again. Or upkeep could
+ * not read it to the end SEALED_REWRITES_MAX times, though others may read parts of it: for as long
+ * as the process lives. */
+#define SEALED_REWRITES_MAX 3
 bool sealed_is_unreadable(const struct sealed *sealed);
+/* Upkeep, one at a time, around an attempt to write it anew; was it the reason that it failed? */
+void sealed_rewrite_begin(struct sealed *sealed);
+bool sealed_rewrite_failed(struct sealed *sealed);
 /* No manifest names it any more: its file goes with its last reader. */
 void sealed_discard(struct sealed *sealed);
 #define SEALED_PATH_SIZE 256

@@ -30,6 +30,9 @@ struct sealed {
     _Atomic bool is_discarded; /* relaxed: the last unref orders it */
     _Atomic bool is_damaged;   /* relaxed: a hint to upkeep; the next as well */
     _Atomic bool is_unreadable;
+    _Atomic uint32_t failed_reads; /* relaxed, as they are */
+    uint32_t reads_before;         /* upkeep's: of them, when it began to write it anew */
+    uint32_t failed_rewrites;
     /* NULL until it has been read; release by who read it, acquire by who uses it. */
     _Atomic(struct sealed_contents *) contents;
     struct source_file file;

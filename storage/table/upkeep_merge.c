@@ -82,12 +82,13 @@ static struct segment_list *choose_run(const struct store *store, const struct t
 }
 
 /* Segments that cannot be read are set aside, or nothing would be merged any more, of no table:
- * they stay as they are, and queries that need them say what is wrong. */
+ * they stay as they are, and queries that need them say what is wrong. What a bad sector holds
+ * cannot be read while the rest can: so it is the failed attempts that count in the end. */
 static bool has_unreadable(const struct segment_list *inputs)
 {
     bool has = false;
     for (uint32_t i = 0; i < inputs->count; i++)
-        has |= sealed_is_unreadable(inputs->entries[i].sealed);
+        has |= sealed_rewrite_failed(inputs->entries[i].sealed);
     return has;
 }
 
@@ -105,6 +106,8 @@ enum err upkeep_merge(struct store *store, bool *did, struct error *error)
     if (inputs != NULL) {
         store->upkeep.work = UPKEEP_MERGING;
         int64_t begin_us = clock_monotonic_us();
+        for (uint32_t i = 0; i < inputs->count; i++)
+            sealed_rewrite_begin(inputs->entries[i].sealed);
         err = upkeep_write(store, schema, inputs, error);
         if (err == OK) {
             metric_add(&metrics.merges, 1);

@@ -9,6 +9,7 @@
 #include "storage/base/random.h"
 #include "storage/base/worker.h"
 #include "storage/segment/footer.h"
+#include "storage/segment/source.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -130,6 +131,61 @@ static void test_a_damaged_segment_is_set_aside(void **state)
     (void)run_upkeep(world);
     assert_int_equal(statistics_of(world, 0).sealed_count, 3);
     assert_int_equal(statistics_of(world, 1).sealed_count, 1);
+    assert_int_equal(metric_get(&metrics.damaged_segments), before + 1);
+    world_remove(world);
+}
+
+/* As when a query reads another page of it. */
+static void read_elsewhere(struct world *world, uint64_t number)
+{
+    struct snapshot *snapshot = snapshot_open(world->store);
+    const struct table_view *view = snapshot_find_id(snapshot, world->ids[0]);
+    for (uint32_t i = 0; i < view->closed->count; i++) {
+        if (sealed_info(view->closed->entries[i].sealed)->number == number)
+            sealed_note_read(view->closed->entries[i].sealed);
+    }
+    snapshot_close(snapshot);
+}
+
+/* A sector that cannot be read, in a segment whose other pages are read all the time: after a few
+ * attempts the others are merged around it. */
+static void test_a_segment_with_a_bad_sector_is_set_aside(void **state)
+{
+    (void)state;
+    struct store_options options = small;
+    options.seal_rows = 600;
+    options.merge_segments_min = 2;
+    options.cache_size = 1; /* nothing is kept */
+    struct world *world = world_make(&options, 4);
+    change(world, 0, CHANGE_CREATE);
+    for (int i = 0; i < 6; i++) {
+        insert(world, 0, 20);
+        checkpoint(world);
+    }
+    struct snapshot *snapshot = snapshot_open(world->store);
+    const struct table_view *view = snapshot_find_id(snapshot, world->ids[0]);
+    uint64_t number = sealed_info(view->closed->entries[2].sealed)->number;
+    char path[SEALED_PATH_SIZE];
+    sealed_path("", number, path, sizeof(path));
+    snapshot_close(snapshot);
+    assert_true(sim_break_sector(world->sim, path, SEALED_HEADER_SIZE + 9));
+    int64_t before = metric_get(&metrics.damaged_segments), rounds = 0;
+    while (metric_get(&metrics.damaged_segments) == before) {
+        (void)run_upkeep(world);
+        assert_true(++rounds < 20);
+        read_elsewhere(world, number);
+        sim_advance(world->sim, INT64_C(3600) * 1000000); /* past every wait */
+    }
+    assert_int_equal(run_upkeep(world), 0);
+    assert_int_equal(statistics_of(world, 0).sealed_count, 3);
+    int64_t merges = metric_get(&metrics.merges), failures = metric_get(&metrics.upkeep_failures);
+    for (int i = 0; i < 3; i++) {
+        insert(world, 0, 20);
+        checkpoint(world);
+    }
+    (void)run_upkeep(world);
+    assert_true(metric_get(&metrics.merges) > merges);
+    assert_int_equal(metric_get(&metrics.upkeep_failures), failures);
     assert_int_equal(metric_get(&metrics.damaged_segments), before + 1);
     world_remove(world);
 }
@@ -440,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_many_small_tables_make_room),
         cmocka_unit_test(test_checkpoint_seals_everything_and_recycles),
         cmocka_unit_test(test_a_damaged_segment_is_set_aside),
+        cmocka_unit_test(test_a_segment_with_a_bad_sector_is_set_aside),
         cmocka_unit_test(test_retention_goes_by_event_time),
         cmocka_unit_test(test_truncate_and_drop_between_the_steps),
         cmocka_unit_test(test_closing_seals_what_is_not_carried),
