@@ -254,7 +254,8 @@ static enum err next_morsel(struct exec_node *node, bool *has, struct error *err
     return err;
 }
 
-/* Dictionaries that were handed out stay as long as the snapshot: they are the query's memory. */
+/* Dictionaries that were handed out stay as long as the snapshot: past what the cache is for they
+ * are the query's memory, until it ends. */
 static enum err charge_dictionaries(struct exec_node *node, struct error *error)
 {
     struct scan *scan = node->state;

@@ -65,7 +65,9 @@ enum err cursor_dictionary(struct cursor *cursor, struct cursor_column *column,
     return OK;
 }
 
-/* The dictionary for a batch: whoever gets it may keep it as long as the snapshot. */
+/* The dictionary for a batch: whoever gets it may keep it as long as the snapshot. While the cache
+ * has room for it, it is counted there and shared by all who read; only what is held past that is
+ * the scan's own. */
 static enum err hand_out_dictionary(struct cursor *cursor, struct cursor_column *column,
                                     struct column *out, struct error *error)
 {
@@ -76,8 +78,11 @@ static enum err hand_out_dictionary(struct cursor *cursor, struct cursor_column 
     if (!column->is_pinned) {
         struct view_pins *pins =
             cursor->view->pins != NULL ? cursor->view->pins : &cursor->own_pins;
-        if (view_pins_add(pins, column->dictionary))
-            cursor->counts.bytes_pinned += cache_entry_size(column->dictionary);
+        size_t size = cache_entry_size(column->dictionary);
+        if (view_pins_add(pins, column->dictionary)) {
+            size_t excess = source_excess(cursor->place.sealed);
+            cursor->counts.bytes_pinned += size < excess ? size : excess;
+        }
         column->is_pinned = true;
     }
     out->dictionary = dictionary->texts;

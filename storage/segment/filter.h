@@ -66,7 +66,9 @@ struct scan_counts {
     uint64_t bitmaps_used;               /* (segment, condition) pairs answered by a bitmap */
     uint64_t bitmap_columns;         /* bit i: a bitmap of the cursor's column i (< 64) was used */
     uint64_t pages_read, bytes_read; /* from files; cache hits not counted */
-    uint64_t bytes_pinned; /* dictionaries handed out first by it: the snapshot keeps them */
+    /* Of dictionaries handed out first by it, which the snapshot keeps: what the cache has no room
+     * for. */
+    uint64_t bytes_pinned;
 };
 
 #endif

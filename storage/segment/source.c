@@ -96,6 +96,13 @@ void sealed_source_destroy(struct sealed_source *source)
     memory_free(source);
 }
 
+size_t source_excess(const struct sealed *sealed)
+{
+    struct cache_status cache;
+    cache_status(sealed->source->cache, &cache);
+    return cache.used > cache.limit ? cache.used - cache.limit : 0;
+}
+
 void sealed_source_status(struct sealed_source *source, struct sealed_source_status *out)
 {
     struct cache_status cache;
@@ -375,10 +382,21 @@ enum err source_read_footer(struct sealed *sealed, void *out, struct error *erro
 
 /* --- opening what was read --- */
 
-static enum err check_codes(const struct block *block, uint32_t entry_count, struct error *error)
+/* Against what the footer says of it, which filters and sums go by without looking at the block. */
+static enum err check_zone(const struct block *block, const struct block_zone *zone,
+                           uint32_t entry_count, struct error *error)
 {
     int64_t low, high;
-    if (block_bounds(block, &low, &high) && (low < 0 || high >= entry_count))
+    if (block->null_count != zone->null_count)
+        return error_set(error, ERR_CORRUPT, NULL, "%u NULLs where the footer says %u",
+                         block->null_count, zone->null_count);
+    if (!block_bounds(block, &low, &high))
+        return OK;
+    if (!zone->has_range || low < zone->min || high > zone->max)
+        return error_set(error, ERR_CORRUPT, NULL,
+                         "values from %lld to %lld, which the footer does not say", (long long)low,
+                         (long long)high);
+    if (entry_count != 0 && (low < 0 || high >= entry_count))
         return error_set(error, ERR_CORRUPT, NULL, "codes %lld to %lld of %u entries",
                          (long long)low, (long long)high, entry_count);
     return OK;
@@ -389,7 +407,8 @@ struct page_use {
     enum cache_kind kind;
     const struct sealed_page *page;
     const struct sealed_column *column;
-    uint32_t row_count; /* of a block, or of the segment for an index */
+    const struct block_zone *zone; /* of a block */
+    uint32_t row_count;            /* of a block, or of the segment for an index */
     struct pauser *pauser;
 };
 
@@ -404,8 +423,8 @@ static enum err open_entry(struct cache_entry *entry, const struct page_use *use
         err = block_open(bytes,
                          column->entry_count != 0 ? BLOCK_INTEGER : block_class_of(column->type.id),
                          use->row_count, &entry->block, error);
-        if (err == OK && column->entry_count != 0)
-            err = check_codes(&entry->block, column->entry_count, error);
+        if (err == OK)
+            err = check_zone(&entry->block, use->zone, column->entry_count, error);
         break;
     case CACHE_DICTIONARY:
         err = entries_read(bytes, column->entry_count, use->pauser, &entry->arena, &texts, error);
@@ -521,6 +540,7 @@ static uint32_t plan_ahead(const struct source_block *which, struct page_use *us
         uses[count++] = (struct page_use){.kind = CACHE_BLOCK,
                                           .page = page,
                                           .column = column,
+                                          .zone = &column->blocks[block].zone,
                                           .row_count = block_rows(which->sealed, block)};
     }
     return count;
@@ -575,6 +595,7 @@ enum err source_read_block(const struct source_block *which, struct scan_counts 
     uses[0] = (struct page_use){.kind = CACHE_BLOCK,
                                 .page = &which->column->blocks[which->block].page,
                                 .column = which->column,
+                                .zone = &which->column->blocks[which->block].zone,
                                 .row_count = block_rows(which->sealed, which->block),
                                 .pauser = which->pauser};
     *out = find_page(which->sealed, uses[0].page);

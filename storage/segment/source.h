@@ -76,5 +76,7 @@ MUST_CHECK enum err source_read_footer(struct sealed *sealed, void *out, struct 
 uint64_t source_take_ids(struct sealed_source *source, uint32_t count);
 /* The segment goes: its pages, its open file, and if it was discarded the file itself. */
 void source_forget(struct sealed *sealed);
+/* Bytes by which what is in use is more than the cache is for. */
+size_t source_excess(const struct sealed *sealed);
 
 #endif

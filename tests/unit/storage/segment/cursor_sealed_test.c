@@ -538,6 +538,29 @@ static void test_handed_out_dictionaries_stay(void **state)
     place_remove(&place);
 }
 
+/* What the cache has room for is nobody's own, however many segments a scan goes through. */
+static void test_dictionaries_in_the_cache_are_not_charged(void **state)
+{
+    (void)state;
+    struct place place;
+    struct view_pins pins;
+    view_pins_init(&pins);
+    place_make(&place, 3, (size_t)64 << 20);
+    place.view.pins = &pins;
+    uint32_t columns[] = {M_USER, M_COUNTRY, M_PAGE};
+    struct cursor *cursor = cursor_open(&place.view, columns, array_count(columns), NULL);
+    for (size_t morsel = 0; morsel < table_view_morsel_count(&place.view); morsel++) {
+        struct batch batch;
+        bool has;
+        assert_int_equal(cursor_seek(cursor, morsel, &has, NULL), OK);
+        assert_int_equal(cursor_next(cursor, &batch, &has, NULL), OK);
+    }
+    assert_int_equal(cursor_counts(cursor)->bytes_pinned, 0);
+    cursor_close(cursor);
+    view_pins_release(&pins);
+    place_remove(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -552,6 +575,7 @@ int main(void)
         cmocka_unit_test(test_a_missing_file_is_told),
         cmocka_unit_test(test_a_failed_read_is_no_damage),
         cmocka_unit_test(test_handed_out_dictionaries_stay),
+        cmocka_unit_test(test_dictionaries_in_the_cache_are_not_charged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
