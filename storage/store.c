@@ -11,7 +11,14 @@
  * extension as of its position, sealed segments attached, rows of quiet tables), replay the log
  * from where the checkpoint needs it (rows that are not sealed; state only from behind the
  * checkpoint), start the log thread. Closing seals and writes a checkpoint, so that a clean start
- * replays nothing. */
+ * replays nothing.
+ *
+ *   needed   checkpoint   sealed   end        positions: the log is replayed from the first on, and
+ *     |----------|----------|-------|         what it has reached is whole from the third on: there
+ *                            readable         is nothing of a later record, and nothing is missing
+ *
+ * Without rows to come for the checkpoint, and nothing sealed behind it, the store is readable at
+ * the checkpoint, before the log is read. */
 #include "storage/table/private.h"
 
 #include "storage/log/checkpoint.h"
@@ -143,16 +150,26 @@ static enum err open_log(struct store *store, uint64_t first_file, struct error 
     return log_open(&log_options, &store->log, error);
 }
 
-/* What is sealed and what the checkpoint has was in the log before. */
-static enum err check_end(const struct store *store, struct error *error)
+/* Up to where checkpoint and sealed segments reach. Of a newer checkpoint that could not be read:
+ * segments were removed before it that tables of the older one had. */
+static void find_readable(struct store *store)
 {
-    uint64_t needed = store->checkpoint_position;
+    uint64_t position = store->applier.border_position;
     size_t count;
     const struct manifest_sealed *sealed = manifest_sealed_positions(store->manifest, &count);
     for (size_t i = 0; i < count; i++) {
-        if (sealed[i].position > needed)
-            needed = sealed[i].position;
+        if (sealed[i].position > position)
+            position = sealed[i].position;
     }
+    store->readable_position = position;
+    if (position != 0 && position == store->upkeep.needed_position[0]) /* no rows are to come */
+        store_look_readable(store, store->checkpoint_position);
+}
+
+/* What is sealed and what the checkpoint has was in the log before. */
+static enum err check_end(const struct store *store, struct error *error)
+{
+    uint64_t needed = store->readable_position;
     struct log_status status;
     log_status(store->log, &status);
     if (status.durable_position >= needed)
@@ -178,34 +195,51 @@ static enum err open_segments(struct store *store, struct error *error)
     return err == OK ? store_check_segments(store, error) : err;
 }
 
-static enum err recover(struct store *store, struct error *error)
+/* The newest checkpoint, and where the log has to be read from. */
+static enum err load(struct store *store, struct error *error)
 {
-    uint64_t first_file = 0;
-    store->applier.manifest = NULL;
     enum err err = open_segments(store, error);
-    if (err == OK) {
-        store->applier.manifest = store->manifest;
-        err = store_load(store, &first_file, error);
-    }
+    if (err != OK)
+        return err;
+    store->applier.manifest = store->manifest;
+    err = store_load(store, &store->first_log_file, error);
     if (err == OK)
-        err = open_log(store, first_file, error);
+        find_readable(store);
+    return err;
+}
+
+/* Segments that nobody has: of before the replay, and of what it has dropped. */
+static void tidy(struct store *store)
+{
+    struct error reason = {0};
+    bool did = true;
+    enum err err = store_tidy_segments(store, &reason);
+    while (err == OK && did)
+        err = upkeep_drop(store, &did, &reason);
+    if (err != OK)
+        logger_write(LOG_WARN, "segments that nobody has stay for now reason=\"%s\"", reason.text);
+    store->upkeep.work = UPKEEP_IDLE;
+    checkpoint_remove_stale(store->manifest);
+}
+
+static enum err replay(struct store *store, struct error *error)
+{
+    enum err err = open_log(store, store->first_log_file, error);
     if (err == OK)
         err = check_end(store, error);
     if (err != OK)
         return err;
     store->applier.manifest = NULL;
-    struct error reason = {0};
-    if (store_tidy_segments(store, &reason) != OK)
-        logger_write(LOG_WARN, "segments that nobody has stay until the next start reason=\"%s\"",
-                     reason.text);
-    checkpoint_remove_stale(store->manifest);
+    tidy(store);
     struct log_status status;
     log_status(store->log, &status);
     atomic_store_explicit(&store->position, status.durable_position, memory_order_release);
+    atomic_store_explicit(&store->is_readable, true, memory_order_release);
     return OK;
 }
 
-enum err store_open(const struct store_options *options, struct store **out, struct error *error)
+enum err store_open_begin(const struct store_options *options, struct store **out,
+                          struct error *error)
 {
     struct io *io = options->io;
     enum err err = io->ops->lock(io, error);
@@ -214,19 +248,50 @@ enum err store_open(const struct store_options *options, struct store **out, str
     if (err != OK)
         return err;
     struct store *store = create(options);
-    err = recover(store, error);
-    if (err != OK) {
+    err = load(store, error);
+    if (err != OK)
         destroy(store);
+    else
+        *out = store;
+    return err;
+}
+
+enum err store_open_end(struct store *store, struct error *error)
+{
+    enum err err = replay(store, error);
+    if (err != OK)
         return err;
-    }
     arena_reset(&store->replay_arena);
     gate_reset(&store->gate, store->catalog);
     if (atomic_load(&store->next_table_id) <= store->applier.table_id_max)
         atomic_store(&store->next_table_id, store->applier.table_id_max + 1);
-    if (options->is_threaded)
+    if (store->options.is_threaded)
         log_start(store->log);
-    *out = store;
     return OK;
+}
+
+void store_discard(struct store *store)
+{
+    destroy(store);
+}
+
+enum err store_open(const struct store_options *options, struct store **out, struct error *error)
+{
+    struct store *store;
+    enum err err = store_open_begin(options, &store, error);
+    if (err != OK)
+        return err;
+    err = store_open_end(store, error);
+    if (err != OK)
+        store_discard(store);
+    else
+        *out = store;
+    return err;
+}
+
+bool store_is_readable(struct store *store)
+{
+    return atomic_load_explicit(&store->is_readable, memory_order_acquire);
 }
 
 /* Only a shortcut for the next start. The log thread is gone: its state is ours. */

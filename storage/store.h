@@ -85,12 +85,24 @@ struct store_options {
      * commit and crash in it. NULL: worker_yield(). */
     void (*upkeep_pause)(void *context);
     void *upkeep_context;
-    _Atomic uint64_t
-        *replayed; /* NULL, or where replay tells the position it has reached, for /readyz */
+    /* Called by the thread that opens, after each record of the log's replay; may be NULL. */
+    void (*replayed)(void *context, struct store *store);
+    void *replayed_context;
 };
 
 MUST_CHECK enum err store_open(const struct store_options *options, struct store **out,
                                struct error *error);
+/* The same in two steps, for who reads meanwhile. After the first the newest checkpoint and the
+ * sealed segments are there, the second replays the log behind them. From the moment the store is
+ * readable any thread may take snapshots, look at them, wait for positions and ask for the figures;
+ * everything else only when the second step has returned. */
+MUST_CHECK enum err store_open_begin(const struct store_options *options, struct store **out,
+                                     struct error *error);
+MUST_CHECK enum err store_open_end(struct store *store, struct error *error);
+/* Has the replay come so far that a snapshot is the store as it was at its position? Before that
+ * sealed segments hold rows of records that are still to come. Any thread. */
+bool store_is_readable(struct store *store);
+void store_discard(struct store *store); /* after the second step failed; no snapshot is open */
 /* Finishes queued commits, stops threads, seals what a checkpoint does not carry forward (15 s of
  * it at most), writes a checkpoint. Every snapshot must be closed before. */
 void store_close(struct store *store);

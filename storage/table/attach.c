@@ -46,11 +46,11 @@ static const struct sealed_info **segments_of(const struct manifest *manifest, u
     return found;
 }
 
-void store_attach(struct store *store, uint32_t table_id)
+void store_attach(struct store *store, struct catalog *catalog, uint32_t table_id)
 {
-    int32_t index = catalog_find_id(store->catalog, table_id);
+    int32_t index = catalog_find_id(catalog, table_id);
     assert(index >= 0);
-    struct table_view *view = &store->catalog->tables[index];
+    struct table_view *view = &catalog->tables[index];
     uint32_t count;
     const struct sealed_info **infos =
         segments_of(store->manifest, table_id, view->truncated_position, &count);
@@ -198,29 +198,34 @@ static bool is_attached(const struct catalog *catalog, const struct sealed_info 
     return index >= 0 && info->last_position >= catalog->tables[index].truncated_position;
 }
 
-/* What no table has, out of the manifest. */
+/* Is it in the list of what upkeep removes, when its readers are gone? */
+static bool is_dropped(const struct store *store, const struct sealed_info *info)
+{
+    for (const struct dropped *dropped = store->dropped; dropped != NULL; dropped = dropped->next) {
+        for (uint32_t i = 0; dropped->closed != NULL && i < dropped->closed->count; i++) {
+            if (sealed_info(dropped->closed->entries[i].sealed)->number == info->number)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* What no table has, out of the manifest. Upkeep moves the sealed position of a table it removes
+ * something of to where that was lost; here it is not behind a sealed position there is. */
 static enum err remove_unattached(struct store *store, struct error *error)
 {
-    size_t segment_count, sealed_count;
+    size_t segment_count;
     const struct sealed_info *all = manifest_segments(store->manifest, &segment_count);
-    const struct manifest_sealed *sealed =
-        manifest_sealed_positions(store->manifest, &sealed_count);
     uint64_t *remove = memory_alloc((segment_count + 1) * sizeof(*remove));
-    uint32_t *forget = memory_alloc((sealed_count + 1) * sizeof(*forget));
-    struct manifest_edit edit = {.remove = remove, .forget = forget};
+    struct manifest_edit edit = {.remove = remove};
     for (size_t i = 0; i < segment_count; i++) {
-        if (!is_attached(store->catalog, &all[i]))
+        if (!is_attached(store->catalog, &all[i]) && !is_dropped(store, &all[i]))
             remove[edit.remove_count++] = all[i].number;
     }
-    for (size_t i = 0; i < sealed_count; i++) {
-        if (catalog_find_id(store->catalog, sealed[i].table_id) < 0)
-            forget[edit.forget_count++] = sealed[i].table_id;
-    }
     enum err err = OK;
-    if (edit.remove_count + edit.forget_count != 0)
+    if (edit.remove_count != 0)
         err = manifest_append(store->manifest, &edit, error);
     memory_free(remove);
-    memory_free(forget);
     return err;
 }
 

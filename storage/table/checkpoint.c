@@ -89,6 +89,37 @@ static void recycle(struct store *store)
     log_recycle(store->log, position);
 }
 
+static bool has_segments(const struct manifest *manifest, uint32_t table_id)
+{
+    size_t count;
+    const struct sealed_info *all = manifest_segments(manifest, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (all[i].table_id == table_id)
+            return true;
+    }
+    return false;
+}
+
+/* Sealed positions of tables that were dropped before the checkpoint: no replay meets them again.
+ */
+static enum err forget_tables(struct store *store, const struct capture *capture,
+                              struct error *error)
+{
+    size_t count;
+    const struct manifest_sealed *sealed = manifest_sealed_positions(store->manifest, &count);
+    uint32_t *forget = memory_alloc((count + 1) * sizeof(*forget));
+    struct manifest_edit edit = {.forget = forget};
+    for (size_t i = 0; i < count; i++) {
+        if (sealed[i].position <= capture->position &&
+            catalog_find_id(capture->catalog, sealed[i].table_id) < 0 &&
+            !has_segments(store->manifest, sealed[i].table_id))
+            forget[edit.forget_count++] = sealed[i].table_id;
+    }
+    enum err err = edit.forget_count != 0 ? manifest_append(store->manifest, &edit, error) : OK;
+    memory_free(forget);
+    return err;
+}
+
 enum err store_save(struct store *store, const struct capture *capture, struct error *error)
 {
     struct upkeep *upkeep = &store->upkeep;
@@ -112,6 +143,7 @@ enum err store_save(struct store *store, const struct capture *capture, struct e
         metric_add(&metrics.checkpoints, 1);
         upkeep->work = UPKEEP_RECYCLING;
         recycle(store);
+        err = forget_tables(store, capture, error);
     }
     writer_deinit(&payload);
     carry_plan_deinit(&plan);
@@ -144,7 +176,7 @@ static enum err decode_table(struct store *store, struct reader *reader, uint32_
         view->truncated_position = reader_u64(reader);
         is_carried = reader_u8(reader) != 0;
     }
-    store_attach(store, table_id);
+    store_attach(store, next, table_id);
     if (is_carried)
         err = carry_read(store, reader, view, error);
     uint64_t sealed = manifest_sealed_position(store->manifest, table_id);
@@ -189,6 +221,7 @@ static void begin_replay(struct store *store, uint64_t position)
     store->checkpoint_position = applier->checkpoint_position = position;
     applier->border_position = newest.position > position ? newest.position : position;
     store->upkeep.checkpoint_position = position;
+    atomic_store_explicit(&store->position, position, memory_order_release);
     applier_reset(applier, store->catalog);
     for (uint32_t i = 0; i < store->catalog->table_count; i++) {
         const struct table_view *view = &store->catalog->tables[i];

@@ -46,8 +46,7 @@ struct capture {
 
 /* Closed segments of a table that was dropped or truncated, for upkeep to remove. */
 struct dropped {
-    uint32_t table_id;
-    bool is_gone;
+    struct manifest_sealed until; /* the table, and the position of the change */
     struct segment_list *closed;
     struct dropped *next;
 };
@@ -121,6 +120,9 @@ struct store {
     struct applier applier;
     struct commit *applied_first, **applied_last;
     uint64_t checkpoint_position; /* the one that was loaded */
+    uint64_t first_log_file;      /* that it needs */
+    uint64_t readable_position;   /* checkpoint and sealed segments hold nothing behind it */
+    _Atomic bool is_readable;     /* release: what replay has reached is whole; or replay is over */
     struct arena scratch;         /* views for the extension */
     struct arena
         replay_arena; /* one record; kept, so that replay does not fault in memory for each */
@@ -194,9 +196,9 @@ MUST_CHECK enum err carry_read(struct store *store, struct reader *reader, struc
                                struct error *error);
 
 /* --- attach.c: sealed segments at start --- */
-/* Gives a table of the store's catalog the sealed segments the manifest has for it, behind its last
- * TRUNCATE. Only while nobody else sees the catalog. */
-void store_attach(struct store *store, uint32_t table_id);
+/* Gives a table of a catalog that nobody else sees yet the sealed segments the manifest has for it,
+ * behind its last TRUNCATE. */
+void store_attach(struct store *store, struct catalog *catalog, uint32_t table_id);
 /* Every file the manifest names is there. */
 /* Before the manifest is opened, which makes one: segments without a manifest are of a store that
  * was copied or restored in part. ERR_CORRUPT. */
@@ -221,9 +223,10 @@ bool upkeep_swap(struct store *store, uint32_t table_id, const struct segment_li
 /* Writes the entries of `inputs` as one segment, edits the manifest and swaps. */
 MUST_CHECK enum err upkeep_write(struct store *store, const struct schema *schema,
                                  struct segment_list *inputs, struct error *error);
-/* Takes segments out of the manifest and discards them. */
+/* Takes segments out of the manifest and discards them. `until` says why: the table was dropped or
+ * truncated there, and a replay that has not come so far lacks their rows. NULL: retention. */
 MUST_CHECK enum err upkeep_remove(struct store *store, const struct segment_list *closed,
-                                  const uint32_t *forget, struct error *error);
+                                  const struct manifest_sealed *until, struct error *error);
 /* Each: one thing that is due; *did says whether there was. */
 MUST_CHECK enum err upkeep_drop(struct store *store, bool *did, struct error *error);
 MUST_CHECK enum err upkeep_seal(struct store *store, bool *did, struct error *error);
@@ -240,6 +243,8 @@ bool upkeep_has_frozen(struct store *store, uint64_t position);
 size_t upkeep_frozen_count(struct store *store);
 
 /* Replay and live are the same steps; see publish.c. */
+/* Makes the store readable if what replay has reached is one moment. */
+void store_look_readable(struct store *store, uint64_t position);
 enum err store_replay(void *context, uint64_t position, struct slice payload, struct error *error);
 void store_apply(void *context, struct log_entry *entry);
 void store_abandon(void *context, uint64_t position);

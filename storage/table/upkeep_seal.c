@@ -158,18 +158,34 @@ static void discard(const struct segment_list *list)
 }
 
 enum err upkeep_remove(struct store *store, const struct segment_list *closed,
-                       const uint32_t *forget, struct error *error)
+                       const struct manifest_sealed *until, struct error *error)
 {
-    struct manifest_edit edit = {.forget_count = forget != NULL, .forget = forget};
+    struct manifest_edit edit = {.sealed = until};
     uint64_t *numbers = numbers_of(store, closed, &edit.remove_count);
     edit.remove = numbers;
+    edit.sealed_count =
+        until != NULL && !fault_is("upkeep.loss_forgotten") &&
+        until->position > manifest_sealed_position(store->manifest, until->table_id);
     enum err err = OK;
-    if (edit.remove_count + edit.forget_count != 0)
+    if (edit.remove_count != 0)
         err = upkeep_append(store, &edit, error);
     memory_free(numbers);
     if (err == OK)
         discard(closed);
     return err;
+}
+
+/* Where a table lost what it had: it is in the list of what waits to be removed. */
+static struct manifest_sealed loss_of(struct store *store, uint32_t table_id)
+{
+    struct manifest_sealed until = {.table_id = table_id};
+    mutex_lock(&store->change_mutex);
+    for (const struct dropped *dropped = store->dropped; dropped != NULL; dropped = dropped->next) {
+        if (dropped->until.table_id == table_id && dropped->until.position > until.position)
+            until.position = dropped->until.position;
+    }
+    mutex_unlock(&store->change_mutex);
+    return until;
 }
 
 /* The file is there and durable: the manifest gets to know, then the readers. */
@@ -207,7 +223,8 @@ static enum err install(struct store *store, const struct sealed_info *info,
         discard(inputs);
     } else {
         struct segment_list *given_up = segment_list_create(&entry, 1);
-        err = upkeep_remove(store, given_up, NULL, error);
+        struct manifest_sealed until = loss_of(store, info->table_id);
+        err = upkeep_remove(store, given_up, &until, error);
         segment_list_unref(given_up);
     }
     sealed_unref(entry.sealed);
@@ -373,8 +390,7 @@ enum err upkeep_drop(struct store *store, bool *did, struct error *error)
     if (dropped == NULL)
         return OK;
     store->upkeep.work = UPKEEP_DROPPING;
-    enum err err =
-        upkeep_remove(store, dropped->closed, dropped->is_gone ? &dropped->table_id : NULL, error);
+    enum err err = upkeep_remove(store, dropped->closed, &dropped->until, error);
     if (err != OK) { /* again later */
         mutex_lock(&store->change_mutex);
         dropped->next = store->dropped;

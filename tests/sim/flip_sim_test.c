@@ -97,7 +97,7 @@ static enum outcome judge(struct sim *sim, uint64_t firm, uint64_t certain)
     struct error error = {0};
     char why[200];
     enum outcome outcome = RIGHT;
-    if (driver_open(driver, sim, &life, &error) != OK) {
+    if (driver_open(driver, sim, NULL, &life, &error) != OK) {
         if (error.text[0] == 0)
             driver_violate(driver, "refuses without a word");
         driver_close(driver, &life);
@@ -158,7 +158,7 @@ static void run_seed(uint64_t seed)
     struct error error = {0};
     driver_begin(&driver_default_hooks, seed, driver);
     uint64_t certain = 0;
-    if (driver_open(driver, driver->sim, &life, &error) != OK)
+    if (driver_open(driver, driver->sim, NULL, &life, &error) != OK)
         driver_violate(driver, "does not open: %s", error.text);
     uint64_t steps = 3 + random_below(&driver->chance, 12);
     for (uint64_t step = 0; step < steps && driver->violation[0] == 0; step++) {

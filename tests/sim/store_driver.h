@@ -86,7 +86,7 @@ struct driver {
     uint64_t points, points_max;
     bool is_about_commits; /* most points there */
     uint64_t point_counts[DRIVER_POINT_KINDS], power_cuts, kills;
-    uint64_t commits, revivals, checkpoints, steps, same_again;
+    uint64_t commits, revivals, checkpoints, steps, same_again, readable, looks;
     char violation[300];
 };
 
@@ -135,7 +135,8 @@ struct driver_life {
     struct io *io;
     struct store *store;
     struct store_extension extension;
-    /* What commits inside of upkeep go to; NULL: there are none. */
+    /* What replay is compared with; what commits inside of upkeep go to. NULL: there are none. */
+    const struct model *replayed;
     struct model *model;
     uint64_t *firm;
     bool has_failed; /* one of them */
@@ -154,12 +155,14 @@ static inline void driver_violate(struct driver *driver, const char *format, ...
 }
 
 static inline void driver_pause(void *context);
+static inline void driver_replayed(void *context, struct store *store);
 
-static inline enum err driver_open(struct driver *driver, struct sim *sim, struct driver_life *life,
+static inline enum err driver_open(struct driver *driver, struct sim *sim,
+                                   const struct model *model, struct driver_life *life,
                                    struct error *error)
 {
     const struct driver_limits *limits = &driver->limits;
-    *life = (struct driver_life){.driver = driver, .sim = sim};
+    *life = (struct driver_life){.driver = driver, .sim = sim, .replayed = model};
     sim_open(sim, &life->io);
     life->extension = driver->hooks->extension_create();
     struct store_options options = {.io = life->io,
@@ -174,8 +177,20 @@ static inline enum err driver_open(struct driver *driver, struct sim *sim, struc
                                     .merge_segments_min = 2,
                                     .cache_size = (size_t)1 << 20,
                                     .upkeep_pause = driver_pause,
-                                    .upkeep_context = life};
-    return store_open(&options, &life->store, error);
+                                    .upkeep_context = life,
+                                    .replayed = driver_replayed,
+                                    .replayed_context = life};
+    enum err err = store_open_begin(&options, &life->store, error);
+    if (err != OK)
+        return err;
+    driver_replayed(life, life->store);
+    err = store_open_end(life->store, error);
+    life->replayed = NULL;
+    if (err != OK) {
+        store_discard(life->store);
+        life->store = NULL;
+    }
+    return err;
 }
 
 static inline void driver_close(struct driver *driver, struct driver_life *life)
@@ -211,6 +226,19 @@ static inline void driver_compare(struct driver *driver, const struct model *mod
     if (driver_judge(driver, model, life, why, sizeof(why)) != ORACLE_SAME)
         driver_violate(driver, "%s, position %" PRIu64 ": %s", when, store_position(life->store),
                        why);
+}
+
+/* While the log is replayed what can be read is one moment: now and then it is looked at. */
+static inline void driver_replayed(void *context, struct store *store)
+{
+    struct driver_life *life = context;
+    if (life->replayed == NULL || sim_is_crashed(life->sim) || !store_is_readable(store))
+        return;
+    life->driver->readable++;
+    if (random_below(&life->driver->chance, 32) == 0) {
+        life->driver->looks++;
+        driver_compare(life->driver, life->replayed, life, "while the log is replayed");
+    }
 }
 
 /* --- doing things --- */
@@ -343,7 +371,7 @@ static inline void driver_crash_in_recovery(struct driver *driver, struct sim *s
     struct driver_life life;
     struct error error = {0};
     sim_crash_at(sim, sim_operation_count(sim) + 1 + random_below(&driver->chance, 20));
-    enum err result = driver_open(driver, sim, &life, &error);
+    enum err result = driver_open(driver, sim, &driver->model, &life, &error);
     if (result != OK && !sim_is_crashed(sim))
         driver_violate(driver, "does not open in recovery: %s", error.text);
     driver_close(driver, &life);
@@ -357,7 +385,7 @@ static inline bool driver_reopen(struct driver *driver, struct sim *sim, const s
 {
     struct error error = {0};
     char why[200];
-    if (driver_open(driver, sim, life, &error) != OK) {
+    if (driver_open(driver, sim, model, life, &error) != OK) {
         driver_violate(driver, "does not open: %s", error.text);
         return false;
     }

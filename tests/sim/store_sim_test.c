@@ -47,6 +47,8 @@ static const struct {
     {"checkpoint position off by one", "store.checkpoint_position", true},
     {"truncated rows come back at replay", "store.truncate_forgotten", true},
     {"rows of a failed group stay", "store.no_rollback", false},
+    {"readable before sealed rows are caught up with", "store.readable_early", false},
+    {"rows gone that replay still has to drop", "upkeep.loss_forgotten", false},
 };
 /* clang-format on */
 
@@ -97,11 +99,11 @@ int main(void)
     printf("crash points: %-31s %8" PRIu64 " in %.1f s; %" PRIu64 " seeds, %" PRIu64
            " commits, %" PRIu64 " steps, %" PRIu64 " checkpoints, %" PRIu64 " revivals, %" PRIu64
            " recovered twice; %" PRId64 " segments sealed, %" PRId64 " merged, %" PRId64
-           " rows past retention\n",
+           " rows past retention; %" PRIu64 " records replayed readable, %" PRIu64 " looked at\n",
            "total", driver.points, (double)(clock_monotonic_us() - begin_us) / 1e6, seed - 1,
            driver.commits, driver.steps, driver.checkpoints, driver.revivals, driver.same_again,
            metric_get(&metrics.seals), metric_get(&metrics.merges),
-           metric_get(&metrics.retained_rows));
+           metric_get(&metrics.retained_rows), driver.readable, driver.looks);
     bool is_sound = is_good;
     for (size_t index = 0; HAS_PLANTED && is_sound && index < array_count(planted); index++)
         is_good = run_planted(index, target < 20000 ? 20000 : target) && is_good;

@@ -3,10 +3,14 @@
  * table is right if its count and sum fit, and rows that a filter leaves are known. Run it under
  * the tsan preset. */
 #include "tests/model/cursor_model.h"
+#include "tests/model/store_model.h"
 
+#include "storage/base/clock.h"
+#include "storage/base/logger.h"
 #include "storage/base/random.h"
 #include "storage/base/thread.h"
 #include "storage/base/worker.h"
+#include "storage/io/sim.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -223,8 +227,94 @@ static void test_everything_at_once(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* --- replay --- */
+
+struct replaying {
+    struct store *store;
+    struct model *model;
+    _Atomic bool is_done, is_wrong;
+    _Atomic uint64_t looks;
+    char why[200]; /* the reader's */
+};
+
+static void read_replayed(void *context)
+{
+    struct replaying *replaying = context;
+    while (!atomic_load(&replaying->is_done) && !atomic_load(&replaying->is_wrong)) {
+        if (!store_is_readable(replaying->store))
+            continue;
+        struct snapshot *snapshot = snapshot_open(replaying->store);
+        struct model_state state;
+        model_replay(replaying->model, snapshot_position(snapshot), &state);
+        if (!model_compare(&state, snapshot, replaying->why, sizeof(replaying->why)))
+            atomic_store(&replaying->is_wrong, true);
+        model_state_deinit(&state);
+        snapshot_close(snapshot);
+        atomic_fetch_add(&replaying->looks, 1);
+    }
+}
+
+/* Goes on when the reader has looked again, so that it sees many moments on any machine. */
+static void wait_for_look(void *context, struct store *store)
+{
+    struct replaying *replaying = context;
+    uint64_t looks = atomic_load(&replaying->looks);
+    while (store_is_readable(store) && store_position(store) % 8 == 0 &&
+           atomic_load(&replaying->looks) < looks + 2 && !atomic_load(&replaying->is_wrong))
+        clock_sleep_us(100);
+}
+
+/* A store that ended without a checkpoint is read by another thread while its log is replayed. */
+static void test_snapshots_during_replay(void **test_state)
+{
+    (void)test_state;
+    struct sim *sim = sim_create(&(struct sim_options){.seed = 3});
+    struct model model;
+    struct model_state state = {0};
+    struct error error = {0};
+    struct replaying replaying = {.model = &model};
+    struct store_options options = {.directory = "",
+                                    .log_file_size = 1 << 20,
+                                    .replayed = wait_for_look,
+                                    .replayed_context = &replaying};
+    sim_open(sim, &options.io);
+    model_init(&model, 21, 60);
+    test_must(store_open(&options, &replaying.store, &error), &error);
+    for (int i = 0; i < 120; i++) {
+        struct model_op *op;
+        struct commit *commit = model_commit(&model, replaying.store, &state, &op);
+        test_must(store_commit(replaying.store, commit, &op->position, &error), &error);
+        model_replay_op(&state, op);
+    }
+    uint64_t last = store_position(replaying.store);
+    sim_crash_at(sim, sim_operation_count(sim) + 1);
+    store_close(replaying.store);
+    options.io->ops->destroy(options.io);
+    sim_recover(sim, SIM_POWER_CUT, 1);
+
+    sim_open(sim, &options.io);
+    test_must(store_open_begin(&options, &replaying.store, &error), &error);
+    assert_false(store_is_readable(replaying.store));
+    struct thread *reader = thread_start(
+        &(struct thread_options){.name = "reader", .run = read_replayed, .context = &replaying});
+    test_must(store_open_end(replaying.store, &error), &error);
+    atomic_store(&replaying.is_done, true);
+    thread_join(reader);
+    if (atomic_load(&replaying.is_wrong))
+        fail_msg("%s", replaying.why);
+    assert_true(atomic_load(&replaying.looks) > 8);
+    assert_int_equal(store_position(replaying.store), last);
+    store_close(replaying.store);
+    options.io->ops->destroy(options.io);
+    model_state_deinit(&state);
+    model_deinit(&model);
+    sim_destroy(sim);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_everything_at_once)};
+    logger_set_level((enum log_level)(LOG_ERROR + 1));
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_everything_at_once),
+                                       cmocka_unit_test(test_snapshots_during_replay)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
