@@ -111,7 +111,7 @@ TRUE/FALSE/UNKNOWN; JOIN USING; LATERAL; LATERAL ORDER BY LIMIT; LEFT JOIN; LEFT
 FIRST/LAST; OFFSET; ON; OR; ORDER BY; OVER; OVER groups; OVER: FILTER; OVER: bool; OVER: count; OVER: min/max; OVER: sum/avg; PARTITION BY;
 RIGHT JOIN (few); ROLLUP; SELECT without FROM; SIMILAR TO; UNION; UNION ALL; VALUES; VALUES in FROM; WHERE; WINDOW; WITH; WITH ORDINALITY;
 abs; array_agg; arrays to integer; avg; bigint arithmetic; bigint subscript; bit_and/or; bool_and; bool_or; bucket: date_trunc; bucket:
-epoch; cast to bigint; cast to date; cast to double; cast to integer; cast to text; coalesce; comma join; comparison; concat; correlated
+epoch; cast to bigint; cast to date; cast to double; cast to integer; cast to text; cast to timestamptz; coalesce; comma join; comparison; concat; correlated
 EXISTS; correlated IN; correlated LIMIT 1; correlated aggregate; correlated count; count(*); count(DISTINCT); count(x); cross-type
 comparison; date - date; date ± integer; date_bin; date_trunc; date_trunc timestamp; date_trunc with zone; double arithmetic; double
 division; double functions; extract; first/last_value; floor/ceil/trunc; format/quote; frame GROUPS; frame RANGE; frame ROWS;
@@ -374,6 +374,8 @@ class Generator:
             return self.use("timestamptz ± interval", f"({a} {self.pick('+', '-')} {self.literal('interval')})")
         if form == 5:
             return self.use("AT TIME ZONE", f"({self.expr('timestamp', scope, 0)} AT TIME ZONE '{self.pick('UTC', 'Europe/Berlin', 'Asia/Kolkata')}')")
+        if self.rng.random() < 0.5:
+            return self.use("cast to timestamptz", f"({self.expr('date', scope, 0)})::timestamptz")
         return a
 
     def expr_timestamp(self, scope, depth):
