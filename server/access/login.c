@@ -25,6 +25,7 @@
 #define TOKEN_PREFIX "freshet_"
 #define TOKEN_ID_SIZE 8      /* hexadecimal digits */
 #define TOKEN_SECRET_SIZE 32 /* random bytes */
+#define TOKEN_SECRET_TEXT 43 /* in base64, without padding */
 
 const char *access_log_name(struct slice name, char out[64])
 {
@@ -297,7 +298,7 @@ void role_add_token(struct role_set *set, struct role *role, char out[TOKEN_TEXT
     for (char *at = text; *at != 0; at++)
         *at = *at == '+' ? '-' : *at == '/' ? '_' : *at;
     crypto_sha256(slice_from_cstr(text), token.hash);
-    snprintf(out, TOKEN_TEXT_MAX, TOKEN_PREFIX "%08x.%s", token.id, text);
+    snprintf(out, TOKEN_TEXT_MAX, TOKEN_PREFIX "%08x.%.*s", token.id, TOKEN_SECRET_TEXT, text);
     if (role->token_count == ROLE_TOKENS_MAX) {
         role->tokens[0] = role->tokens[1];
         role->token_count--;
