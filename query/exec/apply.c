@@ -57,8 +57,8 @@ static enum err next_left(struct exec_node *node, struct error *error)
     memset(apply->has_match, 0, apply->left.row_count);
     apply->row = 0;
     apply->rows = NULL;
-    for (size_t i = 0; i < node->plan->join.slots.count && err == OK; i++)
-        err = evaluator_run(apply->arguments[i], &apply->left, NULL, 0, &apply->values[i], error);
+    err = exec_evaluate(apply->arguments, node->plan->join.slots.count, &apply->left, apply->values,
+                        error);
     bool is_kept = true;
     if (err == OK && apply->probe != NULL)
         err = probe_begin(apply->probe, apply->values, apply->left.row_count, &is_kept, error);

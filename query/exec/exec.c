@@ -123,6 +123,15 @@ void exec_evaluators_destroy(struct evaluator **evaluators, size_t count)
             evaluator_destroy(evaluators[i]);
 }
 
+enum err exec_evaluate(struct evaluator **evaluators, size_t count, const struct batch *in,
+                       struct column *out, struct error *error)
+{
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < count; i++)
+        err = evaluator_run(evaluators[i], in, NULL, 0, &out[i], error);
+    return err;
+}
+
 enum err exec_row_limit(struct exec *exec, const struct expr *expr, bool is_offset, int64_t *out,
                         struct error *error)
 {

@@ -30,9 +30,8 @@ static enum err read_batch(struct exec_node *node, struct error *error)
     if (err != OK || expand->in.row_count == 0)
         return err;
     node->exec->actual[node->plan->id].rows_in += expand->in.row_count;
-    for (size_t key = 0; err == OK && key < node->plan->expand.key_count; key++)
-        err = evaluator_run(expand->exprs[key], &expand->in, NULL, 0, &expand->keys[key], error);
-    return err;
+    return exec_evaluate(expand->exprs, node->plan->expand.key_count, &expand->in, expand->keys,
+                         error);
 }
 
 static struct column constant(int64_t i, struct type type, struct arena *arena)

@@ -258,13 +258,11 @@ static enum err evaluate_keys(struct exec_node *node, const struct batch *in, st
     size_t key_count = node->plan->group.key_count;
     arena_reset(&node->scratch);
     struct column *keys = arena_alloc_array(&node->scratch, key_count, sizeof(*keys));
-    enum err err = OK;
+    enum err err = exec_evaluate(group->key_exprs, key_count, in, keys, error);
     *is_one = true;
     *out = keys;
-    for (size_t i = 0; err == OK && i < key_count; i++) {
-        err = evaluator_run(group->key_exprs[i], in, NULL, 0, &keys[i], error);
+    for (size_t i = 0; err == OK && i < key_count; i++)
         *is_one = *is_one && keys[i].form == COLUMN_CONSTANT;
-    }
     return err;
 }
 

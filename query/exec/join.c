@@ -133,25 +133,28 @@ static enum err join_open(struct exec_node *node, struct error *error)
 
 /* --- the built side --- */
 
-/* The numbers of a batch's keys (exprs NULL: it is nothing but keys); KEY_NONE where a key is NULL
- * or, probing, unknown. */
+enum err join_keys(struct exec_node *node, struct evaluator **exprs, const struct batch *in,
+                   struct column **out, struct error *error)
+{
+    size_t key_count = node->plan->join.key_count;
+    *out = in->columns;
+    if (exprs == NULL)
+        return OK;
+    *out = arena_alloc_array(&node->scratch, key_count, sizeof(**out));
+    return exec_evaluate(exprs, key_count, in, *out, error);
+}
+
+/* The numbers of a batch's keys; KEY_NONE where a key is NULL or, probing, unknown. */
 static enum err number_keys(struct exec_node *node, struct evaluator **exprs,
                             const struct batch *in, bool is_insert, uint32_t *ids,
                             struct error *error)
 {
     struct join *join = node->state;
-    size_t key_count = node->plan->join.key_count;
-    struct column *keys = arena_alloc_array(&node->scratch, key_count, sizeof(*keys));
-    for (size_t i = 0; i < key_count; i++) {
-        enum err err = OK;
-        if (exprs == NULL)
-            keys[i] = in->columns[i];
-        else
-            err = evaluator_run(exprs[i], in, NULL, 0, &keys[i], error);
-        if (err != OK)
-            return err;
-    }
-    return tuple_table_equal_ids(&join->keys, keys, in->row_count, is_insert, ids, error);
+    struct column *keys;
+    enum err err = join_keys(node, exprs, in, &keys, error);
+    return err != OK
+               ? err
+               : tuple_table_equal_ids(&join->keys, keys, in->row_count, is_insert, ids, error);
 }
 
 static enum err chain_rows(struct exec_node *node, const struct batch *in, size_t first,

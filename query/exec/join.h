@@ -60,6 +60,9 @@ struct join {
 
 void join_tables_open(struct exec_node *node);
 void join_tables_close(struct exec_node *node); /* all built rows are forgotten */
+/* A batch's keys, in scratch memory; exprs NULL: it is nothing but keys. */
+MUST_CHECK enum err join_keys(struct exec_node *node, struct evaluator **exprs,
+                              const struct batch *in, struct column **out, struct error *error);
 /* Adds rows to the built side. */
 MUST_CHECK enum err join_keep(struct exec_node *node, const struct batch *in, struct error *error);
 

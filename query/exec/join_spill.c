@@ -107,17 +107,11 @@ static enum err route(struct exec_node *node, const struct batch *in, struct eva
         return spill_stream_write(is_build ? &last->build : &last->probe, in, NULL, in->row_count,
                                   error);
     arena_reset(&node->scratch);
-    struct column *keys = arena_alloc_array(&node->scratch, key_count, sizeof(*keys));
+    struct column *keys;
+    enum err err = join_keys(node, exprs, in, &keys, error);
+    if (err != OK)
+        return err;
     struct batch of_keys = {.row_count = in->row_count, .column_count = key_count, .columns = keys};
-    for (size_t i = 0; i < key_count; i++) {
-        enum err err = OK;
-        if (exprs == NULL)
-            keys[i] = in->columns[i];
-        else
-            err = evaluator_run(exprs[i], in, NULL, 0, &keys[i], error);
-        if (err != OK)
-            return err;
-    }
     return write_parts(node, is_build && join->is_keys_only ? &of_keys : in, keys, is_build, error);
 }
 

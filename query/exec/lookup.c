@@ -91,12 +91,10 @@ static enum err number_keys(struct exec_node *node, struct evaluator **exprs,
     struct lookup *lookup = node->state;
     size_t key_count = node->plan->lookup.key_count;
     struct column *keys = arena_alloc_array(&node->scratch, key_count + 1, sizeof(*keys));
-    for (size_t i = 0; i < key_count; i++) {
-        enum err err = evaluator_run(exprs[i], in, NULL, 0, &keys[i], error);
-        if (err != OK)
-            return err;
-    }
-    return tuple_table_equal_ids(&lookup->kept->keys, keys, in->row_count, is_insert, ids, error);
+    enum err err = exec_evaluate(exprs, key_count, in, keys, error);
+    return err != OK ? err
+                     : tuple_table_equal_ids(&lookup->kept->keys, keys, in->row_count, is_insert,
+                                             ids, error);
 }
 
 static enum err keep_order(struct exec_node *node, const struct batch *in, struct error *error)
@@ -108,9 +106,7 @@ static enum err keep_order(struct exec_node *node, const struct batch *in, struc
     for (size_t i = 0; i < count; i++)
         exprs[i] = plan->lookup.order[i].expr;
     struct evaluator **evaluators = exec_evaluators(node->exec, exprs, count);
-    enum err err = OK;
-    for (size_t i = 0; i < count && err == OK; i++)
-        err = evaluator_run(evaluators[i], in, NULL, 0, &columns[i], error);
+    enum err err = exec_evaluate(evaluators, count, in, columns, error);
     struct batch batch = {.row_count = in->row_count, .column_count = count, .columns = columns};
     if (err == OK)
         err = rowset_append(&((struct lookup *)node->state)->kept->order, &batch, NULL,

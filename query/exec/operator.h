@@ -57,6 +57,9 @@ void exec_memory_release(struct exec_memory *memory, void *array, size_t size);
 /* Evaluators of `count` expressions in the exec's arena. */
 struct evaluator **exec_evaluators(struct exec *exec, struct expr *const *exprs, size_t count);
 void exec_evaluators_destroy(struct evaluator **evaluators, size_t count);
+/* Their values for all rows of a batch, into `count` columns; they hold until the next call. */
+MUST_CHECK enum err exec_evaluate(struct evaluator **evaluators, size_t count,
+                                  const struct batch *in, struct column *out, struct error *error);
 /* An id for a dictionary that an operator makes, unlike all others' (storage counts from 1). */
 static inline uint64_t exec_dictionary_id(struct exec *exec)
 {

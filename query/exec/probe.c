@@ -273,8 +273,7 @@ enum err probe_take(struct probe *probe, struct arena *scratch, struct batch *ri
         const struct step *project = &probe->steps[step];
         size_t column_count = project->plan->column_count;
         columns = arena_alloc_array(scratch, column_count + 1, sizeof(*columns));
-        for (size_t index = 0; err == OK && index < column_count; index++)
-            err = evaluator_run(project->exprs[index], right, NULL, 0, &columns[index], error);
+        err = exec_evaluate(project->exprs, column_count, right, columns, error);
         right->column_count = column_count;
         right->columns = columns;
         exec->actual[project->plan->id].rows += count;

@@ -76,8 +76,7 @@ static enum err project_next(struct exec_node *node, struct batch *out, struct e
     arena_reset(&node->scratch);
     struct column *columns =
         arena_alloc_array(&node->scratch, node->plan->column_count, sizeof(*columns));
-    for (size_t i = 0; err == OK && i < node->plan->column_count; i++)
-        err = evaluator_run(project->exprs[i], &in, NULL, 0, &columns[i], error);
+    err = exec_evaluate(project->exprs, node->plan->column_count, &in, columns, error);
     *out = (struct batch){
         .row_count = in.row_count, .column_count = node->plan->column_count, .columns = columns};
     return err;

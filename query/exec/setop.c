@@ -187,8 +187,7 @@ static enum err first_next(struct exec_node *node, struct batch *out, struct err
         struct column *keys =
             arena_alloc_array(&node->scratch, plan->first.key_count, sizeof(*keys));
         uint32_t ids[VECTOR_ROWS_MAX];
-        for (size_t index = 0; err == OK && index < plan->first.key_count; index++)
-            err = evaluator_run(first->exprs[index], &in, NULL, 0, &keys[index], error);
+        err = exec_evaluate(first->exprs, plan->first.key_count, &in, keys, error);
         uint32_t next = first->keys.count;
         if (err == OK)
             err = tuple_table_ids(&first->keys, keys, NULL, in.row_count, true, ids, error);
