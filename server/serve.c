@@ -118,6 +118,11 @@ static enum err open_ports(struct serving *serving, struct error *error)
     return result;
 }
 
+static struct ingest *ingest_of(void *context)
+{
+    return ((struct app *)context)->ingest;
+}
+
 static struct query_engine *engine_when_ready(void *context)
 {
     struct app *app = context;
@@ -153,6 +158,7 @@ static void start_ports(struct serving *serving)
             .idle_timeout_us = config->pg_idle_timeout_us,
             .context = &serving->app,
             .engine = engine_when_ready,
+            .ingest = ingest_of,
         });
         metrics_register(pg_port_metrics, serving->pg_port);
     }

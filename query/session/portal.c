@@ -287,6 +287,17 @@ static enum err pull(struct portal *portal, uint64_t max_rows, const struct port
     }
 }
 
+void session_changed(struct query_session *session, const char *command_tag)
+{
+    if (session->transaction == NULL)
+        return;
+    session_notice(session, "WARNING", "01000",
+                   "%s takes effect at once and is not undone by ROLLBACK", command_tag);
+    if (session->transaction->snapshot != NULL) /* the next read sees the change */
+        snapshot_close(session->transaction->snapshot);
+    session->transaction->snapshot = NULL;
+}
+
 static enum err command(struct portal *portal, const struct portal_sink *sink,
                         struct portal_outcome *out, struct error *error)
 {
@@ -313,13 +324,8 @@ static enum err command(struct portal *portal, const struct portal_sink *sink,
         snprintf(out->tag, sizeof(out->tag), "SELECT %llu", (unsigned long long)answer.row_count);
     else
         snprintf(out->tag, sizeof(out->tag), "%s", statement->command_tag);
-    if (!is_insert && session->transaction != NULL) {
-        session_notice(session, "WARNING", "01000",
-                       "%s takes effect at once and is not undone by ROLLBACK",
-                       statement->command_tag);
-        snapshot_close(session->transaction->snapshot); /* the next read sees the change */
-        session->transaction->snapshot = NULL;
-    }
+    if (!is_insert)
+        session_changed(session, statement->command_tag);
     return OK;
 }
 

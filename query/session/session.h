@@ -42,6 +42,10 @@ void session_set_failed(struct query_session *session);
 /* The end of a run of messages: outside of a transaction portals end. */
 void session_sync(struct query_session *session);
 
+/* Something was changed at once (DDL, COPY): in a transaction the client is told so, and what it
+ * reads next sees it. */
+void session_changed(struct query_session *session, const char *command_tag);
+
 /* --- prepared statements --- */
 
 struct prepared {

@@ -185,8 +185,9 @@ static void describe_rows(struct pg_session *session, const struct statement *st
 {
     struct plan_column line;
     const struct plan_column *columns = NULL;
-    size_t count =
-        statement == NULL ? 0 : session_columns(session->query, statement, &line, &columns);
+    size_t count = statement == NULL || copy_is_out(statement)
+                       ? 0
+                       : session_columns(session->query, statement, &line, &columns);
     rows_describe(session, columns, count, portal);
 }
 
@@ -231,8 +232,10 @@ static enum err execute(struct pg_session *session, struct reader reader, struct
         return OK;
     }
     err = portal_start(portal, error);
-    if (err == OK && portal_statement(portal) != NULL && portal_statement(portal)->copy != NULL)
-        err = error_set(error, ERR_UNSUPPORTED, "0A000", "COPY is not supported here");
+    if (err == OK && copy_is_in(portal_statement(portal)))
+        return copy_begin(session, portal, false, error);
+    if (err == OK && copy_is_out(portal_statement(portal)))
+        return copy_run_out(session, portal, error);
     return err != OK ? err
                      : rows_run(session, portal, max_rows > 0 ? (uint64_t)max_rows : 0, error);
 }

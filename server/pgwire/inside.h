@@ -18,6 +18,9 @@ struct pg_session {
     struct writer out;
     struct arena arena; /* of one message */
     bool skips_to_sync;
+    struct ingest_copy *copy; /* COPY … FROM under way; else NULL */
+    bool is_copy_simple;      /* it came by the simple protocol */
+    _Atomic bool is_copy_cancelled;
     /* Of the text around a statement: its errors count from there. */
     int64_t text_position;
     /* As ParameterStatus last said them. */
@@ -59,6 +62,21 @@ void rows_describe(struct pg_session *session, const struct plan_column *columns
 /* Runs it: rows, then CommandComplete or PortalSuspended. */
 MUST_CHECK enum err rows_run(struct pg_session *session, struct portal *portal, uint64_t max_rows,
                              struct error *error);
+
+/* What is there leaves; waits for a client that is slow. */
+MUST_CHECK enum err rows_hand_over(struct pg_session *session, struct error *error);
+
+/* --- copy_stream.c --- */
+
+bool copy_is_in(const struct statement *statement);
+bool copy_is_out(const struct statement *statement);
+/* COPY … TO: all of it. */
+MUST_CHECK enum err copy_run_out(struct pg_session *session, struct portal *portal,
+                                 struct error *error);
+/* COPY … FROM: from here on messages go to copy_message(), until session->copy is NULL. */
+MUST_CHECK enum err copy_begin(struct pg_session *session, struct portal *portal, bool is_simple,
+                               struct error *error);
+void copy_message(struct pg_session *session, const struct message *message);
 
 /* --- simple.c, extended.c: each a message --- */
 

@@ -39,6 +39,12 @@ static struct query_engine *client_engine(void *context)
     return port->options.engine(port->options.context);
 }
 
+static struct ingest *client_ingest(void *context)
+{
+    const struct pg_port *port = ((struct client *)context)->port;
+    return port->options.ingest(port->options.context);
+}
+
 static void client_logged_in(void *context)
 {
     struct client *client = context;
@@ -55,6 +61,7 @@ static void *client_open(void *context, struct connection *connection)
     client->session = pg_session_create(&(struct pg_session_options){
         .context = client,
         .engine = client_engine,
+        .ingest = client_ingest,
         .backends = &port->backends,
         .peer = connection_peer(connection),
         .is_gone = connection_gone(connection),

@@ -18,6 +18,7 @@ struct pg_port_options {
     int64_t login_timeout_us, idle_timeout_us; /* 0: none */
     void *context;
     struct query_engine *(*engine)(void *context); /* NULL: not ready yet */
+    struct ingest *(*ingest)(void *context);       /* once there is an engine */
 };
 
 struct pg_port *pg_port_start(const struct pg_port_options *options);

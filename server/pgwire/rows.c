@@ -54,7 +54,7 @@ static bool is_over(void *context)
     return session_is_interrupted(context);
 }
 
-static enum err hand_over(struct pg_session *session, struct error *error)
+enum err rows_hand_over(struct pg_session *session, struct error *error)
 {
     enum err err = session->options.send(session->options.context, writer_as_slice(&session->out),
                                          is_over, session->query, error);
@@ -75,7 +75,7 @@ static enum err write_rows(void *context, const struct batch *batch, size_t firs
             value_field(&batch->columns[i], row, format_of(writer, i), &writer->text, out);
         message_end(out, begin);
         if (out->size >= SEND_AT)
-            err = hand_over(writer->session, error);
+            err = rows_hand_over(writer->session, error);
     }
     return err;
 }

@@ -16,6 +16,7 @@ void pg_session_destroy(struct pg_session *session)
 {
     if (session->is_listed)
         backends_remove(session->options.backends, &session->backend);
+    ingest_copy_destroy(session->copy);
     query_session_destroy(session->query);
     writer_deinit(&session->out);
     arena_deinit(&session->arena);
@@ -43,6 +44,7 @@ bool pg_session_has_ended(const struct pg_session *session)
 
 void pg_session_cancel(struct pg_session *session)
 {
+    atomic_store(&session->is_copy_cancelled, true);
     if (session->query != NULL)
         session_cancel(session->query);
 }
@@ -75,6 +77,10 @@ static void refuse_message(struct pg_session *session, const struct message *mes
 
 static void run_message(struct pg_session *session, const struct message *message)
 {
+    if (session->copy != NULL && message->type != 'X') {
+        copy_message(session, message);
+        return;
+    }
     switch (message->type) {
     case 'Q':
         if (!session->skips_to_sync)

@@ -3,10 +3,11 @@
  *   STARTUP ──StartupMessage──▶ LOGIN ──authenticated──▶ READY ──X, FATAL──▶ ENDED
  *      └─ SSLRequest, GSSENCRequest (N), CancelRequest ─▶ ENDED
  *
- * In READY: an error of the extended protocol skips to Sync. */
+ * In READY: an error of the extended protocol skips to Sync. COPY … FROM: copy_stream.c. */
 #ifndef FRESHET_SERVER_PGWIRE_SESSION_H
 #define FRESHET_SERVER_PGWIRE_SESSION_H
 
+#include "ingest/ingest.h"
 #include "query/session/session.h"
 #include "server/pgwire/backend.h"
 #include "server/pgwire/message.h"
@@ -17,6 +18,7 @@ struct pg_session_options {
     void *context;
     /* NULL: the server is not ready yet. */
     struct query_engine *(*engine)(void *context);
+    struct ingest *(*ingest)(void *context); /* once there is an engine; for COPY */
     struct backends *backends;
     const char *peer;            /* lives as long as the session */
     const _Atomic bool *is_gone; /* may be NULL */

@@ -6,7 +6,8 @@
 
 #include "query/sql/sql.h"
 
-static enum err run_piece(struct pg_session *session, struct slice text, struct error *error)
+static enum err run_piece(struct pg_session *session, struct slice text, bool is_last,
+                          struct error *error)
 {
     struct portal *portal;
     struct plan_column line;
@@ -15,9 +16,15 @@ static enum err run_piece(struct pg_session *session, struct slice text, struct 
     enum err err = portal_open(session->query, &options, &portal, error);
     if (err == OK)
         err = portal_start(portal, error);
-    if (err == OK && portal_statement(portal)->copy != NULL)
-        err = error_set(error, ERR_UNSUPPORTED, "0A000", "COPY is not supported here");
-    if (err == OK) {
+    const struct statement *statement = err == OK ? portal_statement(portal) : NULL;
+    if (copy_is_in(statement) && !is_last)
+        err = error_set(error, ERR_UNSUPPORTED, NULL,
+                        "COPY … FROM STDIN with statements behind it is not supported");
+    else if (copy_is_in(statement))
+        err = copy_begin(session, portal, true, error);
+    else if (copy_is_out(statement))
+        err = copy_run_out(session, portal, error);
+    else if (err == OK) {
         size_t count = session_columns(session->query, portal_statement(portal), &line, &columns);
         if (count > 0)
             rows_describe(session, columns, count, NULL);
@@ -37,7 +44,7 @@ static enum err run_text(struct pg_session *session, struct slice text, struct e
         answer_bare(session, 'I');
     for (size_t i = 0; i < count && err == OK; i++) {
         session->text_position = (int64_t)utf8_count(slice_of(text.data, pieces[i].offset));
-        err = run_piece(session, pieces[i].text, error);
+        err = run_piece(session, pieces[i].text, i + 1 == count, error);
     }
     return err;
 }
@@ -54,6 +61,8 @@ void simple_query(struct pg_session *session, struct slice body)
     if (err != OK)
         answer_error(session, &error);
     session->text_position = 0;
+    if (session->copy != NULL) /* it is not over */
+        return;
     session_sync(session->query);
     answer_ready(session);
 }

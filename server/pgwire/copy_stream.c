@@ -1,0 +1,211 @@
+/* COPY within a session.
+ *
+ *   READY ──COPY … FROM──▶ COPYING ──CopyDone, CopyFail, an error──▶ READY
+ *
+ * In COPYING each CopyData is fed to the ingest_copy; Flush and Sync mean nothing (libpq sends a
+ * Sync with the statement, before it knows that it is a COPY, and another at the end). After an
+ * error what is left of the data is passed over by session.c, and in the extended protocol all is
+ * up to the next Sync.
+ *
+ * A COPY stores at once, in a transaction too: it says so by a WARNING, as DDL does.
+ *
+ * COPY … TO gives a CopyData a row, the signature of binary with the first. */
+#include "server/pgwire/copy.h"
+#include "server/pgwire/inside.h"
+
+#include "query/format/format.h"
+
+#include <stdio.h>
+
+bool copy_is_in(const struct statement *statement)
+{
+    return statement != NULL && statement->kind == STATEMENT_COMMAND &&
+           statement->command->kind == COMMAND_COPY;
+}
+
+bool copy_is_out(const struct statement *statement)
+{
+    return statement != NULL && statement->copy != NULL;
+}
+
+/* --- out --- */
+
+struct copy_out {
+    struct pg_session *session;
+    struct copy_writer writer;
+    size_t message; /* of a CopyData that is begun */
+    bool is_begun;
+};
+
+static void begin_data(struct copy_out *copy)
+{
+    if (!copy->is_begun)
+        copy->message = message_begin(&copy->session->out, 'd');
+    copy->is_begun = true;
+}
+
+static void end_data(struct copy_out *copy)
+{
+    message_end(&copy->session->out, copy->message);
+    copy->is_begun = false;
+}
+
+static enum err write_rows(void *context, const struct batch *batch, size_t first, size_t count,
+                           struct error *error)
+{
+    struct copy_out *copy = context;
+    enum err err = OK;
+    for (size_t row = first; row < first + count && err == OK; row++) {
+        begin_data(copy);
+        copy_write_row(&copy->writer, batch, row);
+        end_data(copy);
+        if (copy->session->out.size >= SEND_AT)
+            err = rows_hand_over(copy->session, error);
+    }
+    return err;
+}
+
+/* What stands before the rows: a header line is a CopyData of its own, binary's signature waits for
+ * the first row. */
+static void begin_out(struct copy_out *copy, const struct copy_options *options)
+{
+    struct writer *out = &copy->session->out;
+    size_t begin = message_begin(out, 'H');
+    copy_print_response(options->format, copy->writer.column_count, out);
+    message_end(out, begin);
+    if (options->format == COPY_BINARY || options->header != COPY_HEADER_NONE) {
+        begin_data(copy);
+        copy_write_begin(&copy->writer);
+    }
+    if (copy->is_begun && options->format != COPY_BINARY)
+        end_data(copy);
+}
+
+static void end_out(struct copy_out *copy, const struct copy_options *options)
+{
+    if (options->format == COPY_BINARY) {
+        begin_data(copy);
+        copy_write_end(&copy->writer);
+        end_data(copy);
+    }
+    answer_bare(copy->session, 'c');
+}
+
+enum err copy_run_out(struct pg_session *session, struct portal *portal, struct error *error)
+{
+    const struct statement *statement = portal_statement(portal);
+    struct text_context text = {.zone = session_settings(session->query)->zone};
+    struct copy_options options = *statement->copy; /* the portal ends with its last row */
+    struct copy_out copy = {.session = session};
+    copy.writer.options = &options;
+    copy.writer.context = &text;
+    copy.writer.columns = statement->plan->columns;
+    copy.writer.column_count = statement->plan->column_count;
+    copy.writer.out = &session->out;
+    copy_writer_init(&copy.writer);
+    const struct portal_sink sink = {.context = &copy, .rows = write_rows};
+    struct portal_outcome outcome;
+    begin_out(&copy, &options);
+    enum err err = portal_run(portal, 0, &sink, &outcome, error);
+    if (err == OK) {
+        char tag[40];
+        end_out(&copy, &options);
+        snprintf(tag, sizeof(tag), "COPY %llu", (unsigned long long)outcome.row_count);
+        answer_complete(session, tag);
+    } else if (copy.is_begun) {
+        session->out.size = copy.message; /* nobody sees half a message */
+    }
+    copy_writer_deinit(&copy.writer);
+    return err;
+}
+
+/* --- in --- */
+
+enum err copy_begin(struct pg_session *session, struct portal *portal, bool is_simple,
+                    struct error *error)
+{
+    const struct command *command = portal_statement(portal)->command;
+    struct ingest *ingest = session->options.ingest(session->options.context);
+    atomic_store(&session->is_copy_cancelled, false);
+    enum err err = copy_begin_in(ingest, command, session_settings(session->query),
+                                 &session->is_copy_cancelled, &session->copy, error);
+    if (err != OK)
+        return err;
+    session->is_copy_simple = is_simple;
+    size_t begin = message_begin(&session->out, 'G');
+    copy_print_response(command->copy->format, command->column_id_count, &session->out);
+    message_end(&session->out, begin);
+    answer_flush(session);
+    return OK;
+}
+
+/* Back to READY, by an error if there is one. */
+static void leave(struct pg_session *session, enum err result, const struct error *error)
+{
+    ingest_copy_destroy(session->copy);
+    session->copy = NULL;
+    if (result != OK) {
+        answer_error(session, error);
+        session->skips_to_sync = !session->is_copy_simple;
+    }
+    if (session->is_copy_simple) {
+        session_sync(session->query);
+        answer_ready(session);
+    }
+}
+
+static void finish(struct pg_session *session)
+{
+    struct ingest_copy_answer answer;
+    struct error error;
+    char tag[40];
+    enum err err = ingest_copy_end(session->copy, &answer, &error);
+    if (err != OK) {
+        leave(session, err, &error);
+        return;
+    }
+    struct writer text;
+    writer_init(&text);
+    if (copy_print_warning(&answer, &text)) {
+        writer_u8(&text, 0);
+        answer_notice(session, "WARNING", "01000", (const char *)text.data);
+    }
+    writer_deinit(&text);
+    session_changed(session->query, "COPY");
+    snprintf(tag, sizeof(tag), "COPY %llu", (unsigned long long)answer.rows);
+    answer_complete(session, tag);
+    leave(session, OK, NULL);
+}
+
+void copy_message(struct pg_session *session, const struct message *message)
+{
+    struct error error;
+    enum err err = OK;
+    switch (message->type) {
+    case 'd':
+        err = atomic_load(&session->is_copy_cancelled)
+                  ? error_set(&error, ERR_CANCELLED, "57014",
+                              "canceling statement due to user request")
+                  : ingest_copy_feed(session->copy, message->body, &error);
+        break;
+    case 'c':
+        finish(session);
+        return;
+    case 'f': {
+        struct reader reader = reader_of(message->body);
+        struct slice reason = message_text(&reader);
+        err = error_set(&error, ERR_CANCELLED, "57014", "COPY from stdin failed: %.*s",
+                        SLICE_ARGS(slice_cut(reason, 300)));
+        break;
+    }
+    case 'H':
+    case 'S':
+        return;
+    default:
+        err = error_set(&error, ERR_INPUT, "08P01",
+                        "unexpected message type 0x%02X during COPY from stdin",
+                        (unsigned char)message->type);
+    }
+    if (err != OK)
+        leave(session, err, &error);
+}
