@@ -3,7 +3,7 @@
 import json
 import re
 
-from differential import edges, generator
+from differential import edges, tables
 
 # How the rows lie is nobody's business but the store's: in memory, in sealed segments, or some here and some there.
 LAYOUTS = ("mutable", "sealed", "mixed")
@@ -19,12 +19,12 @@ def seal(server, dialect, layout, step, steps):
 
 
 def rows_of(table, count):
-    return edges.edge_rows(generator.COLUMNS["t"], 7) if table == "e" else generator.table_rows(table, count, 7)
+    return edges.edge_rows(tables.COLUMNS["t"], 7) if table == "e" else tables.table_rows(table, count, 7)
 
 
 def ddl(table, dialect, columns=None):
     """CREATE TABLE of all columns or of those named."""
-    text = generator.DDL["w" if table == "w" else "t"]
+    text = tables.DDL["w" if table == "w" else "t"]
     if columns is not None:
         text = ", ".join(part for part in re.split(r", (?=\w+ [a-z])", text) if part.split()[0] in columns)
     time = "at" if table == "w" else "ts"
@@ -78,7 +78,7 @@ def ndjson_text(rows):
     lines = []
     for row in rows:
         cells = []
-        for (name, kind), cell in zip(generator.COLUMNS["t"], row):
+        for (name, kind), cell in zip(tables.COLUMNS["t"], row):
             text = plain(cell)
             if text is not None:
                 cells.append(f'"{name}":' + (text if cell[0] != "'" or kind == "jsonb" else json.dumps(text)))
@@ -88,20 +88,20 @@ def ndjson_text(rows):
 
 def fill_big(ours, theirs, ingest, rows, layout="mutable"):
     """The same rows by INSERT, then ALTER TABLE, then by CSV and NDJSON in turns; one COPY on the other side."""
-    names = [name for name, _ in generator.COLUMNS["t"]]
-    definitions = re.split(r", (?=\w+ [a-z])", generator.DDL["t"])
-    old, added = definitions[:-generator.BIG_ADDED], definitions[-generator.BIG_ADDED:]
+    names = [name for name, _ in tables.COLUMNS["t"]]
+    definitions = re.split(r", (?=\w+ [a-z])", tables.DDL["t"])
+    old, added = definitions[:-tables.BIG_ADDED], definitions[-tables.BIG_ADDED:]
     for server, option in ((ours, " WITH (time = 'ts')"), (theirs, "")):
         server.execute(f"CREATE TABLE t ({', '.join(old)}){option}")
-    for begin in range(0, generator.BIG_ALTER, 500):
-        cells = ", ".join("(" + ", ".join(row[:-generator.BIG_ADDED]) + ")" for row in rows[begin:begin + 500])
+    for begin in range(0, tables.BIG_ALTER, 500):
+        cells = ", ".join("(" + ", ".join(row[:-tables.BIG_ADDED]) + ")" for row in rows[begin:begin + 500])
         ours.execute(f"INSERT INTO t VALUES {cells}")
     if layout == "mixed":  # a segment that lacks the columns that are added next
         ours.execute("CHECKPOINT")
     for server in (ours, theirs):
         for definition in added:
             server.execute(f"ALTER TABLE t ADD COLUMN {definition}")
-    for turn, begin in enumerate(range(generator.BIG_ALTER, len(rows), 4_000)):
+    for turn, begin in enumerate(range(tables.BIG_ALTER, len(rows), 4_000)):
         part = rows[begin:begin + 4_000]
         body, kind = (csv_text(part, names), "text/csv") if turn % 2 else (ndjson_text(part), "application/x-ndjson")
         status, answer = ingest("t", body, content_type=kind)

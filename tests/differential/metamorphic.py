@@ -6,7 +6,7 @@ Each check makes texts from a generator's own pieces and compares multisets (or 
 import decimal
 import re
 
-from differential import generator, harness
+from differential import generator, harness, tables
 
 KNOBS = ({"freshet.optimizer": "off"}, {"freshet.bitmaps": "off"}, {"freshet.threads": "2"}, {"freshet.threads": "1"}, {"freshet.partial_cache": "off"})
 
@@ -138,7 +138,7 @@ def split_limit(g, server):
 
 def union_of_halves(g, server):
     """A table is its halves; a view, a WITH query and a subquery are their text."""
-    _, scope, predicate = "t", generator.COLUMNS["t"], g.condition(generator.COLUMNS["t"], 2)
+    _, scope, predicate = "t", tables.COLUMNS["t"], g.condition(tables.COLUMNS["t"], 2)
     key, call = g.group_key(scope), g.pick("count(*)", "sum(i2)", "max(n)", "min(s)", "count(DISTINCT k)", "approx_count_distinct(s)", "array_agg(id ORDER BY id)")
     half = g.pick("id < 200", "k > 3", "b", "g = 'red'")
     parts = f"(SELECT * FROM t WHERE {half} UNION ALL SELECT * FROM t WHERE ({half}) IS NOT TRUE)"
@@ -161,7 +161,7 @@ def view_is_its_text(g, server):
 
 def windows_by_hand(g, server):
     """tumble, hop and session against the same by arithmetic, over the same rows."""
-    predicate = g.condition(generator.COLUMNS["t"], 1)
+    predicate = g.condition(tables.COLUMNS["t"], 1)
     seconds = g.pick(60, 900, 3600, 86400, 7 * 86400)
     origin = 946857600  # 2000-01-03, a Monday
     start = f"to_timestamp(floor((extract(epoch FROM ts) - {origin}) / {seconds}) * {seconds} + {origin})"
@@ -182,7 +182,7 @@ def windows_by_hand(g, server):
 
 def sketches(g, server):
     """A sketch of all rows is the merge of the sketches of parts; and exact where it promises to be."""
-    predicate, x = g.condition(generator.COLUMNS["t"], 1), g.pick("s", "k", "n", "u", "ts", "lower(v)")
+    predicate, x = g.condition(tables.COLUMNS["t"], 1), g.pick("s", "k", "n", "u", "ts", "lower(v)")
     number = g.pick("k", "i2", "d", "n")
     text = f"SELECT approx_count_distinct({x}), approx_percentile(0.9, {number}) FROM t WHERE {predicate}"
     merged_text = f"SELECT approx_count_distinct_merge(a), approx_percentile_merge(0.9, b) FROM (SELECT approx_count_distinct_state({x}) AS a, " \
@@ -196,7 +196,7 @@ def sketches(g, server):
 
 def funnels(g, server):
     """A funnel's steps, the same as patterns; the first step alone is a condition that held."""
-    a, b = g.condition(generator.COLUMNS["t"], 0), g.condition(generator.COLUMNS["t"], 0)
+    a, b = g.condition(tables.COLUMNS["t"], 0), g.condition(tables.COLUMNS["t"], 0)
     key = g.pick("k", "g", "b")
     # One step only says whether the condition held; two without a bound in time are the pattern "a, then anything, then b".
     one = f"SELECT {key}, funnel(interval '1000 years', ts, {a}) FROM t GROUP BY 1"

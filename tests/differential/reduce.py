@@ -5,7 +5,7 @@ SQL any more fails on both sides and so does not count."""
 import re
 import time
 
-from differential import generator, ground, harness
+from differential import ground, harness, tables
 
 TOKEN = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|\d+(?:\.\d+)?|\w+(?:\.\w+)*|::|<=|>=|<>|!~\*|!~|~\*|\|\||->>|->|\#>>|@>|<@|\?[|&]|&&|.""", re.S | re.X)
 SECONDS = 40
@@ -129,7 +129,7 @@ class Case:
         self.theirs, self.ours, self.sql, self.settings = theirs, ours, sql, settings
         self.layout, self.zone = layout, settings.get("timezone", "UTC")
         self.tables = {table: ground.rows_of(table, count) for table, count in ground.TABLES if re.search(rf"\b{table}\b", sql)}
-        self.columns = {table: [name for name, _ in generator.COLUMNS["w" if table == "w" else "t"]] for table in self.tables}
+        self.columns = {table: [name for name, _ in tables.COLUMNS["w" if table == "w" else "t"]] for table in self.tables}
 
     def is_total(self, sql):
         return False if "LIMIT" not in sql else True
@@ -143,7 +143,7 @@ class Case:
     def statements(self, dialect):
         """What makes the tables."""
         for table, rows in self.tables.items():
-            names = [name for name, _ in generator.COLUMNS["w" if table == "w" else "t"]]
+            names = [name for name, _ in tables.COLUMNS["w" if table == "w" else "t"]]
             kept = [index for index, name in enumerate(names) if name in self.columns[table]]
             yield ground.ddl(table, dialect, self.columns[table])
             parts = [rows] if self.layout != "mixed" or len(rows) < 2 else [rows[:len(rows) // 2], rows[len(rows) // 2:]]

@@ -3,6 +3,9 @@
 Each answer is one answer: what depends on the order of rows stands over an order that ends in a unique column.
 """
 
+from differential.tables import COLUMNS
+
+COLUMNS_T = COLUMNS["t"]
 OFFSETS = {"int4": ["0", "1", "7", "1000"], "int8": ["5", "100000"], "int2": ["3"], "numeric": ["0.5", "100", "12345.678"],
            "double": ["0.25", "1e3", "'Infinity'"], "timestamptz": ["interval '1 day'", "interval '1 month 2 hours'"],
            "timestamp": ["interval '36 hours'", "interval '2 months'"], "date": ["interval '10 days'", "interval '1 month'"]}
@@ -86,9 +89,6 @@ def by_order(g):
     return unordered(g)
 
 
-COLUMNS_T = []  # the generator's, set below by over_query: it imports this file
-
-
 def over(g):
     """(call, window)"""
     if g.rng.random() < 0.5:  # an order without ties
@@ -105,8 +105,6 @@ def over(g):
 
 
 def over_query(g):
-    from differential import generator
-    COLUMNS_T[:] = generator.COLUMNS["t"]
     columns, named = ["id"], []
     for index in range(g.rng.randint(1, 4)):
         call, window = over(g)

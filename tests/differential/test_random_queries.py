@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from differential import campaign, generator, ground, harness, pg, reduce
+from differential import campaign, ground, harness, pg, reduce, tables
 
 QUERIES = 200_000 if os.environ.get("FRESHET_TESTS_LONG") else int(os.environ.get("FRESHET_RANDOM_QUERIES", "5000"))
 SEED = int(os.environ.get("FRESHET_SEED", "1"))
@@ -40,7 +40,7 @@ def test_random_queries_over_many_chunks(freshet_factory, tell, layout):
     server, postgresql = freshet_factory(), pg.PostgreSQL()
     try:
         ours, theirs = harness.Freshet(server.http), harness.Reference(postgresql.dsn)
-        ground.fill_big(ours, theirs, server.ingest, list(generator.big_rows(generator.BIG_ROWS, 11)), layout)
+        ground.fill_big(ours, theirs, server.ingest, list(tables.big_rows(tables.BIG_ROWS, 11)), layout)
         for each, dialect in ((ours, "freshet"), (theirs, "postgresql")):
             ground.fill_table(each, dialect, "w", 30, layout)
         ground.check_layout(ours, layout)
@@ -48,7 +48,7 @@ def test_random_queries_over_many_chunks(freshet_factory, tell, layout):
         total = campaign.run(postgresql.dsn, {layout: server.http}, SEED * 1_000_000, BIG_QUERIES, JOBS, method="big_query")
     finally:
         postgresql.stop()
-    tell(f"random queries over {generator.BIG_ROWS} rows, {layout}: {BIG_QUERIES}, with an error on PostgreSQL {total.errors}, different {len(total.found)}")
+    tell(f"random queries over {tables.BIG_ROWS} rows, {layout}: {BIG_QUERIES}, with an error on PostgreSQL {total.errors}, different {len(total.found)}")
     for seed, _, sql, settings, why in total.found[:40]:
         tell(f"  seed {seed} {settings}: {why}\n    {sql}")
     assert not total.found
