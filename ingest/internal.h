@@ -111,8 +111,8 @@ void ingest_init_providers(struct ingest *ingest);
 MUST_CHECK enum err infer_columns(struct slice sample, enum ingest_format format,
                                   struct arena *arena, struct ingest_column **columns,
                                   size_t *count, struct slice *time_column, struct error *error);
-/* The next column of an order_by ("country, ts desc"), without its quotes, and what stands behind it;
- * false at the end. */
+/* The next column of an order_by ("country, ts desc"), without its quotes, and what stands behind
+ * it; false at the end. */
 bool options_next_order(struct slice *list, struct slice *name, struct slice *direction);
 /* Parses the options of a table into a schema under construction (columns are there). */
 MUST_CHECK enum err options_apply(struct schema *schema, const struct ingest_option *options,

@@ -14,7 +14,13 @@ enum section_kind {
     SECTION_VIEW = 5          /* state/views.h */
 };
 
-enum source_kind { SOURCE_HTTP = 0, SOURCE_SQL = 1, SOURCE_KAFKA = 2, SOURCE_COPY = 3, SOURCE_KIND_COUNT };
+enum source_kind {
+    SOURCE_HTTP = 0,
+    SOURCE_SQL = 1,
+    SOURCE_KAFKA = 2,
+    SOURCE_COPY = 3,
+    SOURCE_KIND_COUNT
+};
 
 /* The fates of rows, in the ledger's order. */
 enum fate {
