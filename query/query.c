@@ -112,10 +112,9 @@ static enum err write_rows(void *context, const struct batch *batch, struct erro
 static enum err write_end(struct reply *reply, uint64_t position, struct error *error)
 {
     struct run *run = &reply->run;
-    const struct query_engine_options *options = &run->engine->options;
     struct format_end end = {
         .position = position,
-        .is_recovering = options->is_recovering != NULL && options->is_recovering(options->context),
+        .is_recovering = run->is_recovering,
         .completeness = &run->completeness,
         .elapsed_ms = (double)(clock_monotonic_us() - run->entry.started_us) / 1e3,
         .rows_scanned = run->exec.statistics.rows_scanned,

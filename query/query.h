@@ -42,6 +42,7 @@ struct query_engine_options {
     /* Runs a command. For INSERT the rows are in batches. */
     enum err (*command)(void *context, const struct command *command, const struct batch *batches,
                         size_t batch_count, struct command_answer *out, struct error *error);
+    /* Is the log being replayed? Answers say so, and what is not found may be there later: 57P03. */
     bool (*is_recovering)(void *context);
     /* A view by name, or (empty) by id, copied into the arena; NULL: there are none. With it a
      * number that grows with each change of a view: plans that stand on views are made anew then.

@@ -117,6 +117,31 @@ static enum err check_time(struct run *run, struct error *error)
     return context_look(&context, error);
 }
 
+static bool is_recovering(const struct query_engine *engine)
+{
+    const struct query_engine_options *options = &engine->options;
+    return options->is_recovering != NULL && options->is_recovering(options->context);
+}
+
+static bool is_name_unknown(const struct error *error)
+{
+    static const char *const states[] = {"42P01", "42703", "42704"};
+    bool is = false;
+    for (size_t i = 0; i < array_count(states); i++)
+        is |= strcmp(error->sqlstate, states[i]) == 0;
+    return is;
+}
+
+/* What is not there may be among what is still to be replayed: not the caller's mistake yet. */
+static enum err blame_recovery(struct error *error)
+{
+    struct error cause = *error;
+    enum err err = error_set(error, ERR_BUSY, "57P03",
+                             "%.300s, and the log is still being replayed", cause.text);
+    error_hint(error, "Try again when the server is ready.");
+    return err;
+}
+
 /* Read your own writes: the snapshot must hold the position the caller names. */
 static enum err wait_for_position(struct run *run, struct error *error)
 {
@@ -549,8 +574,12 @@ enum err run_plan(struct run *run, struct error *error)
         err = check_time(run, error);
     if (err == OK)
         err = wait_for_position(run, error);
-    if (err == OK)
+    run->is_recovering = is_recovering(run->engine);
+    if (err == OK) {
         err = plan_and_open(run, error);
+        if (err != OK && run->is_recovering && is_name_unknown(error))
+            err = blame_recovery(error);
+    }
     if (err != OK)
         return err;
     exec_begin(run);

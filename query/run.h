@@ -33,6 +33,7 @@ struct run {
     size_t plan_charged;
     bool is_registered, is_planned;
     bool is_known_stale; /* request->statement is not current any more */
+    bool is_recovering;  /* as it was before the snapshot was taken */
 };
 
 /* The engine's settings before a request's own. */

@@ -1,14 +1,16 @@
 /* freshet serve: the order of starting and stopping.
  *
- *   settings ─▶ ports open, /healthz 200 ─▶ log replayed ─▶ ready line, /readyz 200 ─▶ topics are
- *   read, upkeep …
+ *   settings ─▶ ports open, /healthz 200 ─▶ checkpoint read ─▶ log replayed, queries over HTTP
+ *   meanwhile ─▶ ready line, /readyz 200 ─▶ topics are read, upkeep …
  *   SIGTERM ─▶ topics are left ─▶ no new connections, requests end ─▶ checkpoint ─▶ store closed
  *   ─▶ exit 0
  *
  * The main thread opens the store and then does upkeep; signals only wake it. While the log is
- * being replayed a signal ends the process at once: replay changes nothing that a second one would
- * not do again. Stopping has 30 s in all: queries are cancelled after 10 s, and an alarm ends the
- * process at 28 s, which loses nothing since what was acknowledged is durable. */
+ * being replayed it looks for one after each record: then the queries under way end, and the store
+ * is left as it is, for replay changes nothing that a second one would not do again. Before there
+ * are queries a signal ends the process at once. Stopping has 30 s in all: queries are cancelled
+ * after 10 s, and an alarm ends the process at 28 s, which loses nothing since what was
+ * acknowledged is durable. */
 #include "server/api/api.h"
 #include "server/app.h"
 #include "server/cli/cli.h"
@@ -41,15 +43,17 @@
 /* Dead letters lie in memory: at most this part of it, and never more than their own limit. */
 #define DEAD_LETTERS_SHARE 8
 
-static _Atomic bool has_started;
+static _Atomic bool has_queries; /* may have; a signal waits for them */
+static _Atomic bool is_stopping;
 static int signal_event = -1;
 
 static void on_stop_signal(int number)
 {
     (void)number;
-    if (!atomic_load(&has_started)) {
+    if (!atomic_load(&has_queries)) {
         _exit(0);
     }
+    atomic_store(&is_stopping, true);
     uint64_t one = 1;
     int saved = errno;
     (void)!write(signal_event, &one, sizeof(one));
@@ -168,7 +172,8 @@ static void start_ports(struct serving *serving)
 
 static bool is_recovering(void *context)
 {
-    return app_state(context) == APP_STARTING;
+    struct app *app = context;
+    return !atomic_load_explicit(&app->is_replayed, memory_order_acquire);
 }
 
 /* The folder of secrets, by its whole name: in the data directory unless the settings say where.
@@ -255,8 +260,39 @@ static void create_engine(struct app *app)
     }
 }
 
-static enum err open_store(struct app *app, struct error *error)
+/* What the two ways of stopping begin with: nothing is under way afterwards. */
+static void stop_serving(struct serving *serving)
 {
+    struct app *app = &serving->app;
+    alarm(STOP_LIMIT_S);
+    logger_write(LOG_INFO, "stopping");
+    atomic_store_explicit(&app->state, APP_STOPPING, memory_order_release);
+    ingest_stop_subscriptions(app->ingest);
+    http_server_drain(app->http);
+    if (serving->has_pg)
+        pg_port_drain(serving->pg_port);
+    if (!http_server_wait(app->http, CANCEL_AFTER_US, GIVE_UP_AFTER_US)) {
+        logger_write(LOG_WARN, "some requests did not end in time");
+    }
+    if (serving->has_pg && !pg_port_wait(serving->pg_port, 0, GIVE_UP_AFTER_US - CANCEL_AFTER_US))
+        logger_write(LOG_WARN, "some sessions did not end in time");
+    pg_port_stop(serving->pg_port);
+    http_server_stop(app->http);
+}
+
+static void look_for_signal(void *context, struct store *store)
+{
+    (void)store;
+    if (atomic_load_explicit(&is_stopping, memory_order_relaxed)) {
+        stop_serving(context);
+        logger_write(LOG_INFO, "stopped before the log was replayed");
+        _exit(0);
+    }
+}
+
+static enum err open_store(struct serving *serving, struct error *error)
+{
+    struct app *app = &serving->app;
     const struct config *config = app->config;
     enum err result = io_open(config->io, config->data, &app->io, error);
     if (result != OK) {
@@ -274,14 +310,20 @@ static enum err open_store(struct app *app, struct error *error)
         .workers = app->workers,
         .extension = ingest_extension(app->ingest),
         .is_threaded = true,
+        .replayed = look_for_signal,
+        .replayed_context = serving,
     };
-    result = store_open(&options, &app->store, error);
+    result = store_open_begin(&options, &app->store, error);
     if (result != OK) {
         return result;
     }
     ingest_attach(app->ingest, app->store);
     create_engine(app);
-    return OK;
+    atomic_store(&has_queries, true);
+    atomic_store_explicit(&app->state, APP_RECOVERING, memory_order_release);
+    result = store_open_end(app->store, error);
+    atomic_store_explicit(&app->is_replayed, result == OK, memory_order_release);
+    return result;
 }
 
 static void print_ready(const struct serving *serving, int64_t elapsed_us)
@@ -300,20 +342,7 @@ static void print_ready(const struct serving *serving, int64_t elapsed_us)
 static void stop(struct serving *serving)
 {
     struct app *app = &serving->app;
-    alarm(STOP_LIMIT_S);
-    logger_write(LOG_INFO, "stopping");
-    atomic_store_explicit(&app->state, APP_STOPPING, memory_order_release);
-    ingest_stop_subscriptions(app->ingest);
-    http_server_drain(app->http);
-    if (serving->has_pg)
-        pg_port_drain(serving->pg_port);
-    if (!http_server_wait(app->http, CANCEL_AFTER_US, GIVE_UP_AFTER_US)) {
-        logger_write(LOG_WARN, "some requests did not end in time");
-    }
-    if (serving->has_pg && !pg_port_wait(serving->pg_port, 0, GIVE_UP_AFTER_US - CANCEL_AFTER_US))
-        logger_write(LOG_WARN, "some sessions did not end in time");
-    pg_port_stop(serving->pg_port);
-    http_server_stop(app->http);
+    stop_serving(serving);
     store_upkeep_stop(app->store);
     worker_pool_destroy(app->workers);
     metrics_unregister_all();
@@ -347,7 +376,7 @@ static int serve(const struct config *config)
         .query_queue_max = config->queries_max * WAITING_PER_QUERY,
     });
     start_ports(serving);
-    if (open_store(app, &error) != OK) {
+    if (open_store(serving, &error) != OK) {
         logger_write(LOG_ERROR, "cannot open the store sqlstate=%s reason=\"%s\"", error.sqlstate,
                      error.text);
         cli_complain("cannot open %s: %s%s%s", config->data, error.text,
@@ -356,7 +385,6 @@ static int serve(const struct config *config)
         _exit(1); /* the reactor and its requests live: there is nothing to save */
     }
     atomic_store_explicit(&app->state, APP_READY, memory_order_release);
-    atomic_store(&has_started, true);
     print_ready(serving, clock_monotonic_us() - app->begin_us);
     ingest_start_subscriptions(app->ingest);
     struct upkeep upkeep = {0};

@@ -142,7 +142,10 @@ enum err api_command(void *context, const struct command *command, const struct 
     struct app *app = context;
     *out = (struct command_answer){0};
     if (app_state(app) != APP_READY) {
-        return error_set(error, ERR_BUSY, "57P03", "the server is stopping");
+        return error_set(error, ERR_BUSY, "57P03",
+                         app_state(app) == APP_STOPPING
+                             ? "the server is stopping"
+                             : "the server is starting: the log is being replayed");
     }
     switch (command->kind) {
     case COMMAND_CREATE_TABLE:

@@ -80,7 +80,7 @@ void api_readyz(struct exchange *exchange)
     }
     if (app_state(app) != APP_READY) {
         exchange_answer_problem(exchange, 503, "57P03",
-                                app_state(app) == APP_STARTING ? "replaying the log" : "stopping");
+                                app_state(app) == APP_STOPPING ? "stopping" : "replaying the log");
         return;
     }
     struct store_status status;
@@ -202,7 +202,7 @@ static void print_process(void *context, struct writer *out)
     family(out, "freshet_disk_low", "gauge",
            "1 while ingest is refused because the disk is nearly full.",
            atomic_load_explicit(&app->is_disk_low, memory_order_relaxed) ? 1 : 0);
-    if (app_state(app) == APP_STARTING) {
+    if (app_state(app) == APP_STARTING || app_state(app) == APP_RECOVERING) {
         return;
     }
     snprintf(label, sizeof(label), "backend=\"%.60s\"", app->io->name);
@@ -216,7 +216,7 @@ static void print_process(void *context, struct writer *out)
 static void print_ingest(void *context, struct writer *out)
 {
     struct app *app = context;
-    if (app_state(app) != APP_STARTING) {
+    if (app_state(app) != APP_STARTING && app_state(app) != APP_RECOVERING) {
         ingest_metrics(app->ingest, out);
     }
 }

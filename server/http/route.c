@@ -11,22 +11,23 @@
 #define READ (HTTP_GET | HTTP_HEAD)
 
 const struct route routes[] = {
-    {"/v1/ingest/*", HTTP_POST, ROUTE_DECODE, true, false, api_ingest,
+    {"/v1/ingest/*", HTTP_POST, ROUTE_DECODE, NEEDS_ALL, false, api_ingest,
      "rows in: NDJSON, JSON or CSV"},
-    {"/v1/sql", HTTP_POST | HTTP_GET, ROUTE_QUERY, true, false, api_sql,
+    {"/v1/sql", HTTP_POST | HTTP_GET, ROUTE_QUERY, NEEDS_READING, false, api_sql,
      "SQL: text or JSON in, json, ndjson or csv out"},
-    {"/v1/sql/*", HTTP_DELETE, ROUTE_INLINE, true, false, api_sql_cancel,
+    {"/v1/sql/*", HTTP_DELETE, ROUTE_INLINE, NEEDS_READING, false, api_sql_cancel,
      "cancels the query of that id"},
-    {"/v1/endpoints/*", HTTP_GET, ROUTE_QUERY, true, false, api_endpoint,
+    {"/v1/endpoints/*", HTTP_GET, ROUTE_QUERY, NEEDS_READING, false, api_endpoint,
      "a published view, its parameters by name"},
-    {"/healthz", READ, ROUTE_INLINE, false, true, api_healthz, "200 while the process serves"},
-    {"/readyz", READ, ROUTE_DECODE, false, false, api_readyz,
-     "200 once queries are answered; ?fresh=5s names sources that lag"},
-    {"/metrics", READ, ROUTE_DECODE, false, false, api_metrics, "Prometheus text format"},
-    {"/", READ, ROUTE_INLINE, false, false, api_index, "this page"},
-    {"/v1/live", READ, ROUTE_INLINE, false, false, NULL, "live queries"},
-    {"/write", HTTP_POST, ROUTE_INLINE, false, false, NULL, "line protocol"},
-    {"/api/v2/write", HTTP_POST, ROUTE_INLINE, false, false, NULL, "line protocol"},
+    {"/healthz", READ, ROUTE_INLINE, NEEDS_NOTHING, true, api_healthz,
+     "200 while the process serves"},
+    {"/readyz", READ, ROUTE_DECODE, NEEDS_NOTHING, false, api_readyz,
+     "200 once the log is replayed; ?fresh=5s names sources that lag"},
+    {"/metrics", READ, ROUTE_DECODE, NEEDS_NOTHING, false, api_metrics, "Prometheus text format"},
+    {"/", READ, ROUTE_INLINE, NEEDS_NOTHING, false, api_index, "this page"},
+    {"/v1/live", READ, ROUTE_INLINE, NEEDS_NOTHING, false, NULL, "live queries"},
+    {"/write", HTTP_POST, ROUTE_INLINE, NEEDS_NOTHING, false, NULL, "line protocol"},
+    {"/api/v2/write", HTTP_POST, ROUTE_INLINE, NEEDS_NOTHING, false, NULL, "line protocol"},
 };
 const size_t route_count = array_count(routes);
 
@@ -130,6 +131,14 @@ static struct way find_way(const struct exchange *exchange)
     return way;
 }
 
+static bool is_too_early(struct app *app, enum route_need need)
+{
+    enum app_state state = app_state(app);
+    return need == NEEDS_READING
+               ? app_is_unreadable(app)
+               : need == NEEDS_ALL && (state == APP_STARTING || state == APP_RECOVERING);
+}
+
 /* Answers what has no handler to go to. False: it has. */
 static bool answer_without_handler(struct exchange *exchange, const struct way *way)
 {
@@ -147,10 +156,10 @@ static bool answer_without_handler(struct exchange *exchange, const struct way *
     } else if (way->argument.data != NULL && target_decode(way->argument, false, &exchange->arena,
                                                            &exchange->argument, &error) != OK) {
         exchange_answer_error(exchange, 400, &error, NULL);
-    } else if (way->route->needs_store && app_state(app) == APP_STARTING) {
+    } else if (is_too_early(app, way->route->need)) {
         exchange_answer_problem(exchange, 503, "57P03",
                                 "the server is starting: the log is being replayed");
-    } else if (way->route->needs_store && app_state(app) == APP_STOPPING) {
+    } else if (way->route->need != NEEDS_NOTHING && app_state(app) == APP_STOPPING) {
         exchange->is_closing = true;
         exchange_answer_problem(exchange, 503, "57P03", "the server is stopping");
     } else {

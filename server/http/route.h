@@ -10,11 +10,14 @@ enum route_place {
     ROUTE_QUERY   /* a worker; watched for clients that hang up */
 };
 
+/* What of the store must be there, else 503: nothing, what is read, all of it. */
+enum route_need { NEEDS_NOTHING, NEEDS_READING, NEEDS_ALL };
+
 struct route {
     const char *path; /* a final '*' takes one part, decoded into exchange->argument */
     unsigned methods; /* enum http_method */
     enum route_place place;
-    bool needs_store;                          /* 503 while starting or stopping */
+    enum route_need need;
     bool is_open;                              /* for everybody, although there are users */
     void (*handle)(struct exchange *exchange); /* NULL: not there yet, 501 */
     const char *doc;                           /* one line; for 501 the name of the feature */
