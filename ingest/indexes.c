@@ -1,4 +1,4 @@
-/* CREATE INDEX, DROP INDEX: a column's policy, a new version of its table's definition, nothing
+/* CREATE, ALTER and DROP INDEX: a column's policy, a new version of its table's definition, nothing
  * more. Segments sealed from then on have the index (or not); older ones are written anew by
  * upkeep, which sees that index_version has grown.
  *
@@ -239,5 +239,39 @@ enum err ingest_drop_indexes(struct ingest *ingest, const struct slice *names, s
     for (size_t i = 0; i < count && err == OK; i++) /* one may be named twice */
         err = drop_index(ingest, names[i], true, false, position, error);
     mutex_unlock(&ingest->ddl);
+    return err;
+}
+
+/* --- RENAME --- */
+
+/* An index that stands by rule is the user's from then on. What is sealed has no names in it. */
+static enum err rename_found(struct ingest *ingest, const struct schema *schema, uint32_t column,
+                             struct slice name, uint64_t *position, struct error *error)
+{
+    struct schema *altered = schema_copy(schema);
+    altered->columns[column].index = INDEX_ON;
+    altered->columns[column].index_name = arena_copy(&altered->arena, name);
+    return ingest_commit_altered(ingest, altered, position, error);
+}
+
+enum err index_rename(struct ingest *ingest, const struct ingest_rename *rename, uint64_t *position,
+                      struct error *error)
+{
+    const struct schema *schema, *other;
+    uint32_t column, other_column;
+    struct snapshot *snapshot = snapshot_open(ingest->store);
+    bool is_found = find_index(snapshot, rename->name, &schema, &column);
+    bool is_taken = snapshot_find(snapshot, rename->new_name) != NULL ||
+                    ingest_is_view(ingest, rename->new_name) ||
+                    find_index(snapshot, rename->new_name, &other, &other_column);
+    enum err err = OK;
+    if (!is_found && (!rename->if_exists || snapshot_find(snapshot, rename->name) != NULL))
+        err = no_index(snapshot, rename->name, error);
+    else if (is_found && is_taken)
+        err = error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists",
+                        SLICE_ARGS(rename->new_name));
+    else if (is_found)
+        err = rename_found(ingest, schema, column, rename->new_name, position, error);
+    snapshot_close(snapshot);
     return err;
 }

@@ -183,10 +183,11 @@ MUST_CHECK enum err ingest_drop_column(struct ingest *ingest, struct slice table
                                        struct slice column, bool if_exists, uint64_t *position,
                                        struct error *error);
 struct ingest_rename {
-    struct slice name;   /* of a table or view */
+    struct slice name;   /* of a table, view or index */
     struct slice column; /* empty: the relation itself */
     struct slice new_name;
-    bool is_view; /* ALTER VIEW: no table */
+    bool is_view;  /* ALTER VIEW: no table */
+    bool is_index; /* ALTER INDEX */
     bool if_exists;
 };
 /* 42P07, 42701; 2BP01: something else names it that cannot follow. */

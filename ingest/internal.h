@@ -111,6 +111,9 @@ void ingest_init_providers(struct ingest *ingest);
 MUST_CHECK enum err infer_columns(struct slice sample, enum ingest_format format,
                                   struct arena *arena, struct ingest_column **columns,
                                   size_t *count, struct slice *time_column, struct error *error);
+/* ALTER INDEX … RENAME TO, with `ddl` held. */
+MUST_CHECK enum err index_rename(struct ingest *ingest, const struct ingest_rename *rename,
+                                 uint64_t *position, struct error *error);
 /* The next column of an order_by ("country, ts desc"), without its quotes, and what stands behind
  * it; false at the end. */
 bool options_next_order(struct slice *list, struct slice *name, struct slice *direction);

@@ -1,4 +1,5 @@
-/* ALTER TABLE and ALTER VIEW … RENAME: a record with the definition under its new name.
+/* ALTER TABLE, ALTER VIEW and ALTER INDEX … RENAME: a record with the definition under its new
+ * name.
  *
  * Rows, chunks, files, positions and indexes go by ids, so nothing else is written, and what was
  * decoded under the old name is stored all the same. Views go by ids too: they keep the names that
@@ -204,25 +205,57 @@ static enum err rename_column(struct ingest *ingest, const struct schema *schema
 
 /* --- views --- */
 
-/* Their readers know them by id, if they were made when views kept names. With `lock` held. */
+/* Their readers know them by id, if they were made when views kept names, but name their columns.
+ * With `lock` held. */
 static enum err check_view_readers(struct ingest *ingest, const struct view_definition *view,
-                                   struct error *error)
+                                   bool is_column, struct error *error)
 {
     for (uint32_t i = 0; i < ingest->views.count; i++) {
         const struct view_definition *reader = &ingest->views.list[i]->definition;
         for (size_t v = 0; v < reader->view_count; v++)
-            if (reader->view_ids[v] == view->id && reader->view_names[v].size == 0)
+            if (reader->view_ids[v] == view->id && (is_column || reader->view_names[v].size == 0))
                 return error_set(error, ERR_INPUT, "2BP01",
-                                 "cannot rename view \"%.*s\": view \"%.*s\" depends on it",
-                                 SLICE_ARGS(view->name), SLICE_ARGS(reader->name));
+                                 "cannot rename %sview \"%.*s\": view \"%.*s\" depends on it",
+                                 is_column ? "a column of " : "", SLICE_ARGS(view->name),
+                                 SLICE_ARGS(reader->name));
     }
     return OK;
+}
+
+static struct view_column *find_view_column(const struct view_definition *view, struct slice name)
+{
+    for (size_t i = 0; i < view->column_count; i++)
+        if (slice_equal(view->columns[i].name, name))
+            return &view->columns[i];
+    return NULL;
+}
+
+/* The text is as it was: what it gives under one name is shown under another. */
+static enum err put_renamed_column(struct ingest *ingest, const struct view_definition *view,
+                                   const struct ingest_rename *rename, struct writer *section,
+                                   struct error *error)
+{
+    struct view_column *column = find_view_column(view, rename->column);
+    if (column == NULL)
+        return error_set(error, ERR_INPUT, "42703", "column \"%.*s\" does not exist",
+                         SLICE_ARGS(rename->column));
+    if (find_view_column(view, rename->new_name) != NULL)
+        return error_set(error, ERR_EXISTS, "42701",
+                         "column \"%.*s\" of relation \"%.*s\" already exists",
+                         SLICE_ARGS(rename->new_name), SLICE_ARGS(view->name));
+    enum err err = check_view_readers(ingest, view, true, error);
+    struct slice before = column->name;
+    column->name = rename->new_name; /* nobody else looks: `lock` is held */
+    view_write_put(section, view);
+    column->name = before;
+    return err;
 }
 
 static enum err rename_view(struct ingest *ingest, const struct ingest_rename *rename,
                             uint64_t *position, struct error *error)
 {
-    enum err err = check_free(ingest, rename->new_name, error);
+    bool is_column = rename->column.size > 0;
+    enum err err = is_column ? OK : check_free(ingest, rename->new_name, error);
     if (err != OK)
         return err;
     struct writer section;
@@ -231,8 +264,10 @@ static enum err rename_view(struct ingest *ingest, const struct ingest_rename *r
     const struct view_definition *view = views_find(&ingest->views, rename->name);
     struct view_definition renamed = *view; /* there: `ddl` is held */
     renamed.name = rename->new_name;
-    err = check_view_readers(ingest, view, error);
-    view_write_put(&section, &renamed);
+    err = is_column ? put_renamed_column(ingest, view, rename, &section, error)
+                    : check_view_readers(ingest, view, false, error);
+    if (!is_column)
+        view_write_put(&section, &renamed);
     mutex_unlock(&ingest->lock);
     if (err == OK) {
         struct commit *commit = commit_create(ingest->store);
@@ -248,12 +283,10 @@ static enum err rename_view(struct ingest *ingest, const struct ingest_rename *r
 static enum err rename_locked(struct ingest *ingest, const struct ingest_rename *rename,
                               uint64_t *position, struct error *error)
 {
-    if (ingest_is_view(ingest, rename->name)) {
-        if (rename->column.size > 0)
-            return error_set(error, ERR_UNSUPPORTED, "0A000",
-                             "ALTER VIEW … RENAME COLUMN is not supported");
+    if (rename->is_index)
+        return index_rename(ingest, rename, position, error);
+    if (ingest_is_view(ingest, rename->name))
         return rename_view(ingest, rename, position, error);
-    }
     const struct schema *schema = ingest_schema(ingest, rename->name);
     enum err err = OK;
     if (schema == NULL)

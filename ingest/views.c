@@ -91,25 +91,33 @@ enum err ingest_check_readers(struct ingest *ingest, uint32_t table_id, const ch
 
 /* --- CREATE --- */
 
-static bool has_table(struct snapshot *snapshot, uint32_t id)
+static const struct schema *find_table(struct snapshot *snapshot, uint32_t id)
 {
-    for (size_t i = 0; i < snapshot_table_count(snapshot); i++)
-        if (table_view_schema(snapshot_table(snapshot, i))->table_id == id)
-            return true;
-    return false;
+    for (size_t i = 0; i < snapshot_table_count(snapshot); i++) {
+        const struct schema *schema = table_view_schema(snapshot_table(snapshot, i));
+        if (schema->table_id == id)
+            return schema;
+    }
+    return NULL;
 }
 
-/* What the text names may be gone since it was bound. */
+/* What the text names may be gone, or another by now, since it was bound. */
 static enum err check_dependencies(struct ingest *ingest, const struct view_definition *view,
                                    struct error *error)
 {
     struct snapshot *snapshot = snapshot_open(ingest->store);
     bool is_there = true;
-    for (size_t i = 0; i < view->table_count; i++)
-        is_there = is_there && has_table(snapshot, view->table_ids[i]);
+    for (size_t i = 0; i < view->table_count && is_there; i++) {
+        const struct schema *schema = find_table(snapshot, view->table_ids[i]);
+        is_there = schema != NULL &&
+                   (view->table_marks == NULL || view->table_marks[i] == schema->version);
+    }
     snapshot_close(snapshot);
-    for (size_t i = 0; i < view->view_count; i++)
-        is_there = is_there && views_get(&ingest->views, view->view_ids[i]) != NULL;
+    for (size_t i = 0; i < view->view_count && is_there; i++) {
+        const struct view_definition *read = views_get(&ingest->views, view->view_ids[i]);
+        is_there =
+            read != NULL && (view->view_marks == NULL || view->view_marks[i] == view_mark(read));
+    }
     if (is_there)
         return OK;
     return error_set(error, ERR_BUSY, "40001",
@@ -151,6 +159,27 @@ static enum err check_replacement(const struct view_definition *old,
     return OK;
 }
 
+/* Views that read it have found its parameters to agree with theirs, and give them as their own. */
+static enum err check_parameters(const struct ingest *ingest, const struct view_definition *old,
+                                 const struct view_definition *new, struct error *error)
+{
+    if (slice_equal(old->parameters, new->parameters))
+        return OK;
+    for (uint32_t i = 0; i < ingest->views.count; i++) {
+        const struct view_definition *reader = &ingest->views.list[i]->definition;
+        for (size_t v = 0; v < reader->view_count; v++) {
+            if (reader->view_ids[v] != old->id || reader->id == old->id)
+                continue;
+            error_set(error, ERR_INPUT, "2BP01",
+                      "cannot change the parameters of view \"%.*s\": view \"%.*s\" reads it",
+                      SLICE_ARGS(old->name), SLICE_ARGS(reader->name));
+            error_hint(error, "DROP VIEW %.*s first, and make it again", SLICE_ARGS(reader->name));
+            return ERR_INPUT;
+        }
+    }
+    return OK;
+}
+
 /* With `lock` held. */
 static enum err check_view(struct ingest *ingest, struct view_definition *view, bool is_replace,
                            struct error *error)
@@ -171,6 +200,8 @@ static enum err check_view(struct ingest *ingest, struct view_definition *view, 
     enum err err = check_dependencies(ingest, view, error);
     if (err == OK && old != NULL)
         err = check_replacement(old, view, error);
+    if (err == OK && old != NULL)
+        err = check_parameters(ingest, old, view, error);
     if (err == OK && old != NULL &&
         views_reach(&ingest->views, view->view_ids, view->view_count, view->id))
         err = error_set(error, ERR_INPUT, "42P17",

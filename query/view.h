@@ -20,8 +20,12 @@ struct view_definition {
     size_t table_count, view_count; /* what its own text names */
     uint32_t *table_ids, *view_ids;
     struct slice *table_names, *view_names; /* … by these names; NULL, or empty ones: not known */
+    uint64_t *table_marks, *view_marks;     /* … as they were when it was bound: not kept */
     struct slice endpoint;                  /* GET /v1/endpoints/…; empty: none */
     struct slice parameters; /* as "name type, name type = default", for people; may be empty */
 };
+
+/* What others see of a view: another mark after a change of that. */
+uint64_t view_mark(const struct view_definition *view);
 
 #endif

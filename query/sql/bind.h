@@ -138,6 +138,7 @@ struct dependency_list {
     size_t count, capacity;
     uint32_t *ids;
     struct slice *names; /* in the text */
+    uint64_t *marks;     /* a table's version, view_mark() */
 };
 
 struct view_dependencies {
@@ -315,7 +316,7 @@ MUST_CHECK enum err bind_view(struct binder *b, struct scope *scope, const struc
 MUST_CHECK enum err bind_create_view(struct binder *b, struct ast_statement *ast);
 /* The table that the text of the view around calls so; false: ask by name. */
 bool bind_view_table_id(const struct binder *b, struct slice name, uint32_t *id);
-void bind_depend_on_table(struct binder *b, uint32_t table_id, struct slice name);
+void bind_depend_on_table(struct binder *b, const struct schema *schema);
 
 /* query/sql/bind_command.c, bind_show.c */
 MUST_CHECK enum err bind_command(struct binder *b, struct ast_statement *ast);

@@ -368,6 +368,8 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
     b->statement->command_tag = tags[ast->command->kind];
     if (ast->command->is_view)
         b->statement->command_tag = "ALTER VIEW";
+    if (ast->command->is_index)
+        b->statement->command_tag = "ALTER INDEX";
     if (ast->command->kind == COMMAND_SET && ast->command->is_reset)
         b->statement->command_tag = "RESET";
     if (ast->command->kind == COMMAND_SESSION)

@@ -87,7 +87,7 @@ static enum err bind_user_table(struct binder *b, struct scope *scope, const str
     if (result != OK)
         return result;
     bind_add_table(b, schema);
-    bind_depend_on_table(b, schema->table_id, schema->name);
+    bind_depend_on_table(b, schema);
     plan->scan.schema = schema;
     bool is_renamed = from->alias.size == 0 && !slice_equal(from->name, schema->name);
     plan->scan.alias = is_renamed ? from->name : from->alias;

@@ -5,27 +5,40 @@
  * A view can be short and stand on many, so levels and the text of all are limited. */
 #include "query/sql/bind.h"
 #include "query/sql/parse.h"
+#include "storage/base/hash.h"
 
 #define VIEW_DEPTH_MAX 16
 #define VIEW_BYTES_MAX ((size_t)1 << 20)
 
-static void depend(struct binder *b, uint32_t id, struct slice name, struct dependency_list *list)
+uint64_t view_mark(const struct view_definition *view)
+{
+    uint64_t mark = hash64(view->text.data, view->text.size);
+    for (size_t index = 0; index < view->column_count; index++)
+        mark = hash64_seed(view->columns[index].name.data, view->columns[index].name.size, mark);
+    return mark;
+}
+
+static void depend(struct binder *b, uint32_t id, struct slice name, uint64_t mark,
+                   struct dependency_list *list)
 {
     for (size_t index = 0; index < list->count; index++)
         if (list->ids[index] == id)
             return;
     size_t capacity = list->capacity;
     list->names = bind_grow(b->arena, list->names, list->count, &capacity, sizeof(*list->names));
+    capacity = list->capacity;
+    list->marks = bind_grow(b->arena, list->marks, list->count, &capacity, sizeof(*list->marks));
     list->ids = bind_grow(b->arena, list->ids, list->count, &list->capacity, sizeof(*list->ids));
     list->names[list->count] = name;
+    list->marks[list->count] = mark;
     list->ids[list->count++] = id;
 }
 
-void bind_depend_on_table(struct binder *b, uint32_t table_id, struct slice name)
+void bind_depend_on_table(struct binder *b, const struct schema *schema)
 {
     struct view_dependencies *depends = b->depends;
     if (depends != NULL && b->view_depth == 0)
-        depend(b, table_id, name, &depends->tables);
+        depend(b, schema->table_id, schema->name, schema->version, &depends->tables);
 }
 
 /* --- in FROM --- */
@@ -155,7 +168,7 @@ enum err bind_view(struct binder *b, struct scope *scope, const struct ast_from 
     b->statement->has_views = true;
     struct view_dependencies *depends = b->depends;
     if (depends != NULL && b->view_depth == 0)
-        depend(b, view.id, view.name, &depends->views);
+        depend(b, view.id, view.name, view_mark(&view), &depends->views);
     enum err result = expand(b, from, &view, out);
     return result != OK ? result
                         : bind_add_columns(b, scope, from, SLICE("public"), from->name, *out);
@@ -202,9 +215,11 @@ enum err bind_create_view(struct binder *b, struct ast_statement *ast)
     view->table_count = depends.tables.count;
     view->table_ids = depends.tables.ids;
     view->table_names = depends.tables.names;
+    view->table_marks = depends.tables.marks;
     view->view_count = depends.views.count;
     view->view_ids = depends.views.ids;
     view->view_names = depends.views.names;
+    view->view_marks = depends.views.marks;
     b->statement->plan = plan;
     return OK;
 }

@@ -99,6 +99,7 @@ struct command {
     struct command_option *options;
     struct slice column, new_name; /* RENAME; column empty: the relation */
     bool is_view;                  /* ALTER VIEW … RENAME */
+    bool is_index;                 /* ALTER INDEX … RENAME */
     size_t action_count;           /* ALTER */
     struct alter_action *actions;
     /* INSERT: statement->plan gives rows whose columns are these, already cast for assignment.

@@ -325,8 +325,10 @@ static enum err convert_rename(struct converter *c, const struct json_value *fie
     bool is_column = tree_text_is(fields, "renameType", "OBJECT_COLUMN");
     const char *key = is_column ? "relationType" : "renameType";
     command->is_view = tree_text_is(fields, key, "OBJECT_VIEW");
-    if (!command->is_view && !tree_text_is(fields, key, "OBJECT_TABLE"))
-        return convert_unsupported(c, 0, "RENAME of anything but tables, columns and views");
+    command->is_index = tree_text_is(fields, key, "OBJECT_INDEX");
+    if (!command->is_view && !command->is_index && !tree_text_is(fields, key, "OBJECT_TABLE"))
+        return convert_unsupported(c, 0,
+                                   "RENAME of anything but tables, columns, views and indexes");
     command->new_name = arena_copy(c->arena, tree_text(fields, "newname"));
     if (is_column)
         command->column = arena_copy(c->arena, tree_text(fields, "subname"));

@@ -174,6 +174,7 @@ static enum err run_command(void *context, const struct command *command,
                                                      .column = command->column,
                                                      .new_name = command->new_name,
                                                      .is_view = command->is_view,
+                                                     .is_index = command->is_index,
                                                      .if_exists = command->if_exists},
                              &out->position, error);
     case COMMAND_CREATE_INDEX:

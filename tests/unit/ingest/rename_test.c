@@ -48,7 +48,7 @@ static void test_tables(void **state)
     assert_string_equal(rename_to(&world, "v", "", "x"), "42P07");
     assert_string_equal(rename_to(&world, "v", "", "w"), "ok");
     assert_true(ingest_is_view(world.ingest, SLICE("w")));
-    assert_string_equal(rename_to(&world, "w", "a", "b"), "0A000");
+    assert_string_equal(rename_to(&world, "w", "nope", "b"), "42703");
     assert_string_equal(rename_to(&world, "x", "a", "b"), "2BP01");
     world_deinit(&world);
 }

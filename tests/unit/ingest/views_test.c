@@ -20,6 +20,59 @@ static const char *create(struct world *world, const char *name, const char *tex
     return err == OK ? "ok" : error.sqlstate;
 }
 
+/* A view bound against a version of a table, and against a view as it was. */
+static const char *create_late(struct world *world, uint32_t table_id, uint64_t version,
+                               uint32_t view_id, uint64_t mark)
+{
+    static struct error error;
+    uint64_t position;
+    struct view_column columns[] = {{SLICE("a"), SLICE("a"), {.id = TYPE_INT8}}};
+    struct view_definition view = {.name = SLICE("late"),
+                                   .text = SLICE("SELECT a FROM t"),
+                                   .column_count = 1,
+                                   .columns = columns,
+                                   .table_count = 1,
+                                   .table_ids = &table_id,
+                                   .table_marks = &version,
+                                   .view_count = 1,
+                                   .view_ids = &view_id,
+                                   .view_marks = &mark};
+    return ingest_create_view(world->ingest, &view, true, &position, &error) == OK ? "ok"
+                                                                                   : error.sqlstate;
+}
+
+static void test_changes_since_it_was_bound(void **state)
+{
+    (void)state;
+    struct world world;
+    struct arena arena;
+    struct view_definition view;
+    uint64_t position;
+    world_init(&world);
+    world_create_table(&world, NULL, 0);
+    const struct schema *schema = ingest_schema(world.ingest, SLICE("t"));
+    uint32_t table = schema->table_id, version = schema->version;
+    schema_unref(schema);
+    assert_string_equal(create(&world, "v", "SELECT a FROM t", false, UINT32_MAX, UINT32_MAX),
+                        "ok");
+    arena_init(&arena);
+    assert_true(ingest_find_view(world.ingest, SLICE("v"), &arena, &view));
+    uint64_t mark = view_mark(&view);
+    assert_string_equal(create_late(&world, table, version, view.id, mark), "ok");
+    struct ingest_rename rename = {
+        .name = SLICE("v"), .column = SLICE("a"), .new_name = SLICE("b"), .is_view = true};
+    assert_int_equal(
+        ingest_drop_views(world.ingest, &(struct slice){"late", 4}, 1, false, &position, NULL), OK);
+    assert_int_equal(ingest_rename(world.ingest, &rename, &position, NULL), OK);
+    assert_string_equal(create_late(&world, table, version, view.id, mark), "40001");
+    assert_true(ingest_find_view(world.ingest, SLICE("v"), &arena, &view));
+    mark = view_mark(&view);
+    assert_string_equal(create_late(&world, table, version, view.id, mark), "ok");
+    assert_string_equal(create_late(&world, table, version + 1, view.id, mark), "40001");
+    arena_deinit(&arena);
+    world_deinit(&world);
+}
+
 static const char *drop(struct world *world, const char *name, const char *other)
 {
     static struct error error;
@@ -98,6 +151,7 @@ static void test_views(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_views)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_views),
+                                       cmocka_unit_test(test_changes_since_it_was_bound)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
