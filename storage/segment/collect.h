@@ -37,8 +37,8 @@ void collected_deinit(struct collected *collected);
 
 /* The order of rows by time, equal times in the order they stand in, NULLs behind all: order[i] is
  * the row that goes i-th. False, and `order` is not touched: they are in order as they stand. Cost:
- * one pass for sorted input, else one pass per doubling of its runs. ERR_CANCELLED aside it cannot
- * fail: `pauser` says so. `order` has room for row_count. */
+ * one pass for sorted input, else one of what overlaps per doubling of its runs. ERR_CANCELLED
+ * aside it cannot fail: `pauser` says so. `order` has room for row_count. */
 bool time_order(const int64_t *times, const uint8_t *validity, uint32_t row_count,
                 struct pauser *pauser, uint32_t *order);
 

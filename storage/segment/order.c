@@ -1,10 +1,12 @@
 /* Rows by time: a natural merge sort.
  *
  * Rows come nearly in order: a source's events follow each other, several sources interleave within
- * the time of a batch. So runs that are in order already are found first and merged pairwise, which
- * costs one pass for sorted input and log2(runs) passes else. Runs shorter than RUN_MIN are made
- * longer by insertion, which is what rows that are out of order by a few places want. Keys are
- * moved together with their rows: a comparison touches no other memory. Stable. */
+ * the time of a batch. So runs that are in order already are found first and merged pairwise, where
+ * they are: only what overlaps of two neighbours moves, which is next to nothing where rows are
+ * late by less than a run, and all of them, log2(runs) times, where they are in no
+ * order at all. Runs shorter than RUN_MIN are made longer by insertion, which is what rows that are
+ * out of order by a few places want. Keys are moved together with their rows: a comparison touches
+ * no other memory. Stable. */
 #include "storage/segment/collect.h"
 
 #include <assert.h>
@@ -75,18 +77,40 @@ static uint32_t find_runs(struct timed *rows, uint32_t row_count, uint32_t *ends
     return count;
 }
 
-/* Without a branch on which is first: nobody can guess it. */
-static void merge(const struct timed *rows, uint32_t begin, uint32_t middle, uint32_t end,
-                  struct timed *out, struct pauser *pauser)
+/* The first of [begin, end) whose time is above `time`, or with `is_equal_in` not below it. */
+static uint32_t find_above(const struct timed *rows, uint32_t begin, uint32_t end, int64_t time,
+                           bool is_equal_in)
 {
-    uint32_t left = begin, right = middle, at = begin;
-    while (left < middle && right < end && !pauser->is_cancelled) {
+    while (begin < end) {
+        uint32_t middle = begin + (end - begin) / 2;
+        if (rows[middle].time < time || (rows[middle].time == time && !is_equal_in))
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return begin;
+}
+
+/* Two neighbouring runs become one: what overlaps of the left one steps aside. Which is first is
+ * chosen without a branch: nobody could guess it. */
+static void merge(struct timed *rows, uint32_t begin, uint32_t middle, uint32_t end,
+                  struct timed *aside, struct pauser *pauser)
+{
+    if (rows[middle - 1].time <= rows[middle].time)
+        return;
+    begin = find_above(rows, begin, middle, rows[middle].time, false);
+    end = find_above(rows, middle, end, rows[middle - 1].time, true);
+    uint32_t left_count = middle - begin, left = 0, right = middle, at = begin;
+    memcpy(aside, &rows[begin], left_count * sizeof(*rows));
+    /* A sort that was given up ends here too, with the rows somehow. */
+    while (left < left_count && right < end && !pauser->is_cancelled) {
         /* So many that neither side can run out. */
-        uint32_t count = middle - left < end - right ? middle - left : end - right;
+        uint32_t count = left_count - left < end - right ? left_count - left : end - right;
         count = count < PAUSE_ROWS ? count : PAUSE_ROWS;
         for (uint32_t i = 0; i < count; i++) {
-            bool is_right = rows[right].time < rows[left].time;
-            out[at + i] = rows[is_right ? right : left];
+            bool is_right = rows[right].time < aside[left].time;
+            const struct timed *first = is_right ? &rows[right] : &aside[left];
+            rows[at + i] = *first;
             right += is_right;
             left += !is_right;
         }
@@ -94,35 +118,32 @@ static void merge(const struct timed *rows, uint32_t begin, uint32_t middle, uin
         if (count == PAUSE_ROWS)
             (void)pauser_go_on(pauser);
     }
-    memcpy(&out[at], &rows[left], (middle - left) * sizeof(*rows));
-    at += middle - left;
-    memcpy(&out[at], &rows[right], (end - right) * sizeof(*rows));
+    memcpy(&rows[at], &aside[left], (left_count - left) * sizeof(*rows));
 }
 
-/* Merges neighbours until one run is left; the rows are then in the array returned. */
-static struct timed *merge_runs(struct timed *rows, struct timed *other, uint32_t *ends,
-                                uint32_t run_count, struct pauser *pauser)
+/* Merges neighbours until one run is left. */
+static void merge_runs(struct timed *rows, struct timed *aside, uint32_t *ends, uint32_t run_count,
+                       struct pauser *pauser)
 {
     while (run_count > 1) {
         uint32_t kept = 0, begin = 0, since_pause = 0;
         for (uint32_t run = 0; run < run_count; run += 2) {
-            uint32_t middle = ends[run], end = run + 1 < run_count ? ends[run + 1] : middle;
-            merge(rows, begin, middle, end, other, pauser);
+            uint32_t end = ends[run];
+            if (run + 1 < run_count) {
+                end = ends[run + 1];
+                merge(rows, begin, ends[run], end, aside, pauser);
+            }
             since_pause += end - begin;
             if (since_pause >= PAUSE_ROWS) {
                 since_pause = 0;
                 if (!pauser_go_on(pauser))
-                    return rows;
+                    return;
             }
             ends[kept++] = end;
             begin = end;
         }
         run_count = kept;
-        struct timed *swap = rows;
-        rows = other;
-        other = swap;
     }
-    return rows;
 }
 
 /* Rows with a time to `rows`, the others to the end of `order`. */
@@ -149,22 +170,22 @@ bool time_order(const int64_t *times, const uint8_t *validity, uint32_t row_coun
     if (is_sorted(times, validity, row_count, pauser))
         return false;
     struct timed *rows = memory_alloc(row_count * sizeof(*rows));
-    struct timed *other = memory_alloc(row_count * sizeof(*other));
+    struct timed *aside = memory_alloc(row_count * sizeof(*aside));
     uint32_t *ends = memory_alloc(row_count * sizeof(*ends));
     (void)pauser_go_on(pauser);
     uint32_t count = take_times(times, validity, row_count, pauser, rows, order);
     (void)pauser_go_on(pauser);
     uint32_t run_count = find_runs(rows, count, ends, pauser);
     (void)pauser_go_on(pauser);
-    struct timed *sorted = merge_runs(rows, other, ends, run_count, pauser);
+    merge_runs(rows, aside, ends, run_count, pauser);
     (void)pauser_go_on(pauser);
     for (uint32_t i = 0; i < count; i++) {
-        order[i] = sorted[i].row;
+        order[i] = rows[i].row;
         if (i % PAUSE_ROWS == PAUSE_ROWS - 1)
             (void)pauser_go_on(pauser);
     }
     memory_free(ends);
-    memory_free(other);
+    memory_free(aside);
     memory_free(rows);
     return true;
 }

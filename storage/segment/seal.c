@@ -148,6 +148,7 @@ static void write_block(struct sealer *sealer, const struct block_values *values
 
 struct permuted {
     uint8_t validity[BLOCK_ROWS_MAX];
+    int64_t *integers; /* `i`, or where an index wants them */
     union {
         int64_t i[BLOCK_ROWS_MAX];
         double f[BLOCK_ROWS_MAX];
@@ -169,9 +170,9 @@ static void permute_values(const struct collected *from, const uint32_t *order, 
                            uint32_t count, struct permuted *to)
 {
     if (from->entry_count != 0)
-        PERMUTE(to->i, from->codes);
+        PERMUTE(to->integers, from->codes);
     else if (from->class == BLOCK_INTEGER)
-        PERMUTE(to->i, from->i);
+        PERMUTE(to->integers, from->i);
     else if (from->class == BLOCK_FLOAT)
         PERMUTE(to->f, from->f);
     else if (from->class == BLOCK_TEXT)
@@ -314,6 +315,7 @@ static enum err write_blocks(struct sealer *sealer, const struct collected *coll
                                            .begin = begin,
                                            .count = left < BLOCK_ROWS_MAX ? left : BLOCK_ROWS_MAX};
         bool has_null;
+        permuted->integers = keys->keys != NULL ? keys->keys + begin : permuted->i;
         enum err err = permute(sealer, collected, gather, &range, permuted, &has_null, error);
         if (err != OK)
             return err;
@@ -321,11 +323,12 @@ static enum err write_blocks(struct sealer *sealer, const struct collected *coll
             .class = collected->class,
             .row_count = range.count,
             .validity = has_null ? permuted->validity : NULL,
-            .values = permuted->i,
         };
+        if (collected->class == BLOCK_INTEGER)
+            values.i = permuted->integers;
+        else
+            values.values = permuted->wide;
         write_block(sealer, &values, column, &column->blocks[b]);
-        if (keys->keys != NULL)
-            memcpy(keys->keys + begin, permuted->i, range.count * sizeof(*keys->keys));
         if (keys->validity != NULL && has_null)
             memcpy(keys->validity + begin, permuted->validity, range.count);
         else if (keys->validity != NULL)

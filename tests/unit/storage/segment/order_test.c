@@ -1,0 +1,124 @@
+/* Rows by time beside the plainest stable sort: in order, late by a little or much, turned round,
+ * all alike, in no order, with NULLs; lengths where runs begin and end. */
+#include "storage/segment/collect.h"
+
+#include "storage/base/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define ROWS_MAX 200000
+
+static int64_t times[ROWS_MAX];
+static uint8_t validity[ROWS_MAX];
+static uint32_t order[ROWS_MAX], want[ROWS_MAX];
+
+enum shape { SORTED, LATE, VERY_LATE, TURNED, ALIKE, CHAOS, TWO_SOURCES, SHAPE_COUNT };
+
+static int64_t time_at(enum shape shape, uint32_t row, uint32_t row_count,
+                       struct random_stream *chance)
+{
+    int64_t late = (int64_t)random_below(chance, 20) == 0;
+    switch (shape) {
+    case SORTED:
+        return row / 3;
+    case LATE:
+        return row - late * (int64_t)random_below(chance, 200);
+    case VERY_LATE:
+        return row - late * (int64_t)random_below(chance, row + 1);
+    case TURNED:
+        return -(int64_t)row;
+    case ALIKE:
+        return 7;
+    case CHAOS:
+        return (int64_t)random_next(chance);
+    default:
+        return row < row_count / 2 ? row : row - row_count / 2;
+    }
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+    if (validity[left] != validity[right])
+        return validity[left] != 0 ? -1 : 1;
+    if (validity[left] != 0 && times[left] != times[right])
+        return times[left] < times[right] ? -1 : 1;
+    return (left > right) - (left < right);
+}
+
+static void check(enum shape shape, uint32_t row_count, bool has_null, uint64_t seed)
+{
+    struct random_stream chance;
+    struct pauser pauser = {0};
+    random_stream_init(&chance, seed);
+    bool is_sorted = !has_null;
+    for (uint32_t i = 0; i < row_count; i++) {
+        times[i] = time_at(shape, i, row_count, &chance);
+        validity[i] = !has_null || random_below(&chance, 10) != 0;
+        want[i] = i;
+        is_sorted = is_sorted && (i == 0 || times[i - 1] <= times[i]);
+    }
+    qsort(want, row_count, sizeof(*want), compare_rows);
+    if (!time_order(times, has_null ? validity : NULL, row_count, &pauser, order)) {
+        assert_true(is_sorted);
+        return;
+    }
+    for (uint32_t i = 0; i < row_count; i++) {
+        if (order[i] != want[i])
+            fail_msg("shape %d, %u rows, seed %llu: row %u is %u, not %u", shape, row_count,
+                     (unsigned long long)seed, i, order[i], want[i]);
+    }
+}
+
+static void test_beside_a_plain_sort(void **state)
+{
+    static const uint32_t lengths[] = {1, 2, 31, 32, 33, 63, 64, 65, 97, 1000, 70000, ROWS_MAX};
+    (void)state;
+    for (int shape = SORTED; shape < SHAPE_COUNT; shape++) {
+        for (size_t i = 0; i < array_count(lengths); i++) {
+            check((enum shape)shape, lengths[i], false, i + 1);
+            check((enum shape)shape, lengths[i], true, i + 100);
+        }
+    }
+}
+
+struct patience {
+    int left;
+};
+
+static bool be_patient(void *context)
+{
+    struct patience *patience = context;
+    return patience->left-- > 0;
+}
+
+/* Given up at any pause it ends, whatever the order then is. */
+static void test_given_up(void **state)
+{
+    (void)state;
+    struct random_stream chance;
+    random_stream_init(&chance, 5);
+    for (uint32_t i = 0; i < ROWS_MAX; i++)
+        times[i] = (int64_t)random_next(&chance);
+    for (int left = 0; left < 60; left += 3) {
+        struct patience patience = {.left = left};
+        struct pauser pauser = {.pause = be_patient, .context = &patience};
+        assert_true(time_order(times, NULL, ROWS_MAX, &pauser, order));
+        for (uint32_t i = 0; i < ROWS_MAX; i++)
+            assert_true(order[i] < ROWS_MAX);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_beside_a_plain_sort),
+        cmocka_unit_test(test_given_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
