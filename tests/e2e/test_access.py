@@ -11,12 +11,12 @@ import pytest
 
 def user(data, *arguments, password=None):
     return subprocess.run([freshet.binary(), "user", *arguments, "--data", str(data)], input=password, capture_output=True,
-                          text=True, timeout=60)
+                          text=True, timeout=300)
 
 
 def wait_for(condition):
     """Slowly: a log-in that fails is an attempt."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 200
     time.sleep(0.4)
     while not condition():
         assert time.monotonic() < end
@@ -131,7 +131,7 @@ def test_tokens(users):
     wait_for(lambda: status_of(third) == 200)
     assert status_of(second) == 200 and status_of(users.token) == 401  # the newest two hold
     loaded = subprocess.run([freshet.binary(), "sql", "--http", users.server.http, "SELECT 7 AS x"], capture_output=True, text=True,
-                            env={"FRESHET_TOKEN": third}, timeout=60)
+                            env={"FRESHET_TOKEN": third}, timeout=300)
     assert "7" in loaded.stdout, loaded.stderr
     users.token = third
     assert third.split(".")[1] not in users.server.log_text()
@@ -155,7 +155,7 @@ def test_without_users_all_is_open_and_loopback_only(tmp_path):
     assert server.rows("SELECT 1") == [[1]]
     assert server.stop() == 0
     command = [freshet.binary(), "serve", "--data", str(tmp_path / "data"), "--http", "0.0.0.0:0", "--pg", "off"]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert refused.returncode == 1 and "no users" in refused.stderr
     assert user(tmp_path / "data", "add", "root", "--role", "admin", password="x\n").returncode == 0
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -244,7 +244,7 @@ def psql(server, *commands, stdin=None):
     host, port = server.pg.rsplit(":", 1)
     arguments = [word for command in commands for word in ("-c", command)]
     return subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", host, "-p", port, "-U", "test", "-d", "freshet", "-At", *arguments],
-                          input=stdin, capture_output=True, text=True, timeout=60)
+                          input=stdin, capture_output=True, text=True, timeout=300)
 
 
 def test_psql(shared_server, tmp_path):

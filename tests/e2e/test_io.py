@@ -1,6 +1,8 @@
 """How files are written: nothing but the ring touches data files where it is used; plain calls where it is refused."""
 
+import os
 import re
+import signal
 import subprocess
 import time
 
@@ -25,8 +27,8 @@ def backend(server):
 def stop_traced(server):
     """strace does not pass signals on: the server itself is told."""
     pid = int(re.search(r"pid=(\d+)", server.ready_line).group(1))
-    subprocess.run(["kill", "-TERM", str(pid)], check=True)
-    server.process.wait(60)
+    os.kill(pid, signal.SIGTERM)
+    server.process.wait(200)
     server._close()
 
 
@@ -74,5 +76,5 @@ def test_a_directory_has_one_server(freshet_factory):
     server = freshet_factory()
     time.sleep(0.01)
     result = subprocess.run([freshet.binary(), "serve", "--data", str(server.data), "--http", "127.0.0.1:0", "--pg", "off"],
-                            capture_output=True, text=True, timeout=30)
+                            capture_output=True, text=True, timeout=200)
     assert result.returncode == 1 and str(server.data) in result.stderr, result

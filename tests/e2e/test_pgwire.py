@@ -11,14 +11,14 @@ def psql(server, *commands, check=True):
     host, port = server.pg.rsplit(":", 1)
     arguments = [part for command in commands for part in ("-c", command)]
     done = subprocess.run(["psql", "-X", "-A", "-t", "-h", host, "-p", port, "-U", "me", "-d", "freshet", *arguments],
-                          capture_output=True, text=True, timeout=30, env={**os.environ, "LC_ALL": "C.UTF-8"})
+                          capture_output=True, text=True, timeout=300, env={**os.environ, "LC_ALL": "C.UTF-8"})
     assert not check or done.returncode == 0, done.stderr
     return done.stdout if check else done
 
 
 def connect(server, **more):
     host, port = server.pg.rsplit(":", 1)
-    return psycopg.connect(host=host, port=port, user="me", dbname="freshet", connect_timeout=10, **more)
+    return psycopg.connect(host=host, port=port, user="me", dbname="freshet", connect_timeout=100, **more)
 
 
 def test_psql(server):
