@@ -24,6 +24,8 @@ static const struct {
      "ndjson|json|csv]"},
     {"infer", cli_infer, "print a CREATE TABLE for a file: freshet infer FILE [--table NAME]"},
     {"user", cli_user, "users of a data directory: freshet user add|passwd|list|drop"},
+    {"dashboards", cli_dashboards,
+     "print a Grafana dashboard for a table: freshet dashboards TABLE [--http HOST:PORT]"},
     {"check", cli_check, "check the files of a data directory: freshet check DATA"},
 };
 
@@ -38,7 +40,7 @@ static void print_usage(FILE *out)
 {
     fprintf(out, "usage: freshet COMMAND …\n\n");
     for (size_t i = 0; i < array_count(commands); i++) {
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].doc);
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].doc);
     }
     fprintf(out, "\nfreshet serve --help lists the settings.\n");
 }

@@ -15,6 +15,7 @@ int cli_load(int argc, char **argv);
 int cli_infer(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_user(int argc, char **argv);
+int cli_dashboards(int argc, char **argv);
 
 /* If argv[*index] is `--name VALUE` or `--name=VALUE`, gives the value and moves *index to the last
  * word used. */
