@@ -67,7 +67,7 @@ TRAFFIC = {
 
 OPERATIONS = {
     "uid": "freshet-operations", "title": "Freshet: operations",
-    "variables": [("table", "SELECT table_name FROM freshet.tables ORDER BY 1")],
+    "variables": [("table", "SELECT table_name AS \"table\" FROM freshet.tables ORDER BY 1")],
     "annotations": TRAFFIC["annotations"],
     "panels": [
         panel("Rows per minute by fate", "timeseries", (12, 8), """
