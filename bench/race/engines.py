@@ -187,6 +187,11 @@ class Worker:
     def answer(self, statement):
         return self.call("answer", statement)["value"]
 
+    def timed_answer(self, statement):
+        """Rows, CPU and wall time."""
+        reply = self.call("answer", statement)
+        return reply["value"], reply["cpu_s"], reply["wall_s"]
+
     def stop(self):
         self.process.stdin.close()
         self.process.wait()
@@ -249,10 +254,13 @@ class Freshet:
     def answer(self, statement):
         return json.loads(self.ask(statement)).get("rows")
 
-    def typed_answer(self, statement):
-        """Types of the columns, rows."""
-        answer = json.loads(self.ask(statement))
-        return [column["type"] for column in answer["columns"]], answer["rows"]
+    def timed_answer(self, statement):
+        """Rows, types of the columns, CPU and wall time."""
+        cpu, wall = self.cpu_s(), time.monotonic()
+        body = self.ask(statement)
+        cpu, wall = self.cpu_s() - cpu, time.monotonic() - wall
+        answer = json.loads(body)
+        return answer["rows"], [column["type"] for column in answer["columns"]], cpu, wall
 
     def create(self):
         self.ask(self.ddl)

@@ -23,7 +23,7 @@ PART_ROWS = 1_000_000
 def arguments_read():
     parser = argparse.ArgumentParser(prog="bench/peers", description="Races Freshet against DuckDB and the ClickHouse engine.")
     parser.add_argument("--rows", type=int, default=20_000_000, help="events of the panels and sizes (20000000)")
-    parser.add_argument("--runs", type=int, default=5, help="interleaved runs of each panel; the median counts (5)")
+    parser.add_argument("--runs", type=int, default=5, help="interleaved runs of each panel, after the one that compares answers; the median counts; 0: that one (5)")
     parser.add_argument("--ingest-rows", type=int, default=2_000_000, help="events of each ingest run (2000000)")
     parser.add_argument("--ingest-runs", type=int, default=3, help="interleaved ingest runs (3)")
     parser.add_argument("--only", choices=("ingest", "panels", "bytes", "serving"), help="one part; bytes and panels load the same data")
@@ -98,36 +98,41 @@ def start(name, directory, memory, query_memory=None):
 
 
 def check_answers(panel, running):
-    """The number of rows of the panel's answer, the same in every engine; RuntimeError if they differ or one gives none."""
-    name, spellings = panel
-    rows = 0
+    """The number of rows of the panel's answer, the same in every engine, and by engine what it took; RuntimeError if they differ or one
+    gives none."""
+    spellings = panel[1]
+    rows, took = 0, {engine: [] for engine in running}
     for index, statement in enumerate(spellings["freshet"]):
-        kinds, own = running["freshet"].typed_answer(statement)
+        own, kinds, *times = running["freshet"].timed_answer(statement)
         rows += len(own)
+        took["freshet"].append(times)
         for peer in running.keys() - {"freshet"}:
-            wrong = panel_file.difference(own, running[peer].answer(spellings[peer][index]), kinds)
+            answer, *times = running[peer].timed_answer(spellings[peer][index])
+            took[peer].append(times)
+            wrong = panel_file.difference(own, answer, kinds)
             if wrong:
                 raise RuntimeError(f"freshet and {peer} differ: {wrong}")
-    return rows
+    return rows, {engine: tuple(sum(column) for column in zip(*times)) for engine, times in took.items()}
 
 
 def check_panels(chosen, running, bound):
-    """Rows by panel. Without a bound the first panel that fails ends the race; with one the others go on, and it is told."""
-    counts, failed = {}, 0
+    """Rows and times of that run by panel. Without a bound the first panel that fails ends the race; with one the others go on, and it is told."""
+    counts, first, failed = {}, {}, 0
     for panel in chosen:
         try:
-            counts[panel[0]] = check_answers(panel, running)
+            counts[panel[0]], first[panel[0]] = check_answers(panel, running)
         except RuntimeError as failure:
             say(f"panel “{panel[0]}”: {failure}")
             failed += 1
             if bound is None:
                 sys.exit(1)
-    return counts, failed
+    return counts, first, failed
 
 
-def race_panels(chosen, running, runs):
-    """Median CPU and wall time of each panel, engines and panels interleaved; the run that compared the answers came before and warmed up."""
-    times = {name: {engine: [] for engine in running} for name, _ in chosen}
+def race_panels(chosen, running, runs, first):
+    """Median CPU and wall time of each panel, engines and panels interleaved; the run that compared the answers came before and warmed up.
+    Without further runs that one is it."""
+    times = {name: {engine: [] if runs else [first[name][engine]] for engine in running} for name, _ in chosen}
     for _ in range(runs):
         for name, spellings in chosen:
             for engine in running:
@@ -154,16 +159,17 @@ def panels_part(options, directory, result):
             for statement in setup[name]:
                 engine.answer(statement)
         chosen = [panel for panel in panels if not options.panel or options.panel in panel[0]]
-        counts, failed = check_panels(chosen, running, options.bound)
+        counts, first, failed = check_panels(chosen, running, options.bound)
         chosen = [panel for panel in chosen if panel[0] in counts]
         if not chosen:
             sys.exit("no panel to measure")
         if options.peers:
             say(f"\nAnswers of {len(chosen)} panels are equal in all engines (doubles within {panel_file.TOLERANCE:g} of each other).")
-        times = race_panels(chosen, running, options.runs)
+        times = race_panels(chosen, running, options.runs, first)
         table = [{"panel": name, "rows": counts[name], "ms": {engine: cpu for engine, (cpu, _) in times[name].items()},
                   "wall_ms": {engine: wall for engine, (_, wall) in times[name].items()}} for name, _ in chosen]
-        say(f"\nPanels over {options.rows:,} rows: CPU ms of the process, one query thread, median of {options.runs} interleaved runs\n")
+        say(f"\nPanels over {options.rows:,} rows: CPU ms of the process, one query thread, "
+            + (f"median of {options.runs} interleaved runs\n" if options.runs else "one run\n"))
         means = report.print_panels(table, options.peers)
         slowest = max(table, key=lambda panel: panel["wall_ms"]["freshet"])
         say(f"\nFreshet's slowest by the clock: {slowest['panel']}, {slowest['wall_ms']['freshet']:.0f} ms")

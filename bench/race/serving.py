@@ -200,7 +200,7 @@ def serving_part(options, directory, result):
                 fill(server, server.prepare(history))
                 answers[name] = [server.answer(entry[which]) for entry in MIX]
                 if name == "freshet":
-                    kinds = [server.typed_answer(entry[1])[0] for entry in MIX]
+                    kinds = [server.timed_answer(entry[1])[1] for entry in MIX]
                 outcome.append(run_load(server, which, options, list(batches_of(server.ingest_head, server.prepare(live)))))
             finally:
                 server.stop()
