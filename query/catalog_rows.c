@@ -369,6 +369,12 @@ static void fill_settings(struct catalog_rows *rows)
 
 /* --- pg_stat_activity --- */
 
+static struct slice without_port(struct slice client)
+{
+    const char *colon = memrchr(client.data, ':', client.size);
+    return colon == NULL ? client : slice_of(client.data, (size_t)(colon - client.data));
+}
+
 static void add_activity(void *context, const struct query_entry *entry)
 {
     struct catalog_rows *rows = context;
@@ -377,7 +383,12 @@ static void add_activity(void *context, const struct query_entry *entry)
     catalog_set_cstr(rows, "datname", CATALOG_DATABASE);
     catalog_set_int(rows, "usesysid", OID_ROLE);
     catalog_set_cstr(rows, "usename", CATALOG_ROLE);
-    catalog_set_text(rows, "application_name", arena_copy(rows->scan->arena, entry->client));
+    catalog_set_text(rows, "application_name",
+                     arena_copy(rows->scan->arena, slice_from_cstr(entry->application_name)));
+    catalog_set_text(rows, "client_addr",
+                     arena_copy(rows->scan->arena, without_port(entry->client)));
+    if (entry->backend_pid != 0)
+        catalog_set_int(rows, "pid", entry->backend_pid);
     catalog_set_int(rows, "query_start", entry->started_at_us);
     catalog_set_cstr(rows, "state", "active");
     catalog_set_text(rows, "query", arena_copy(rows->scan->arena, entry->text));

@@ -26,6 +26,7 @@ struct query_entry {
     int64_t started_at_us;           /* wall */
     int64_t started_us;              /* monotonic */
     int32_t backend_pid;             /* of its session, 0: none */
+    const char *application_name;    /* of its session, or "" */
     int64_t cpu_clock, cpu_begin_us; /* of the thread that runs it; 0: none does now */
     int64_t cpu_used_us;             /* in earlier stays on threads */
     struct budget budget;

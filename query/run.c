@@ -513,6 +513,7 @@ enum err run_begin(struct run *run, struct query_engine *engine,
     run->entry.cpu_clock = clock_thread_handle();
     run->entry.cpu_begin_us = clock_thread_cpu_us();
     atomic_store(&run->entry.state, "planning");
+    run->entry.application_name = run->settings.application_name;
     enum err err = init_settings(run, base, error);
     if (err == OK)
         err = choose_id(run, error);

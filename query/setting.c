@@ -373,6 +373,11 @@ static struct slice show_server_version(const struct settings *settings, struct 
     return SLICE("15.0 (Freshet 0.1.0)");
 }
 
+static struct slice show_backend_pid(const struct settings *settings, struct arena *arena)
+{
+    return slice_from_cstr(arena_printf(arena, "%d", (int)settings->backend_pid));
+}
+
 static const struct setting table[] = {
     {"statement_timeout", set_statement_timeout, show_statement_timeout},
     {"TimeZone", set_timezone, show_timezone},
@@ -391,6 +396,7 @@ static const struct setting table[] = {
     {"client_encoding", set_utf8, show_utf8},
     {"default_transaction_read_only", set_read_only_default, show_read_only_default},
     {"transaction_read_only", set_transaction_read_only, show_transaction_read_only},
+    {"freshet.backend_pid", set_never, show_backend_pid},
     {"server_encoding", set_never, show_utf8},
     {"server_version", set_never, show_server_version},
 };

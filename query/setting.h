@@ -26,6 +26,7 @@ struct settings {
     bool
         is_copy_strict; /* freshet.copy_errors: a bad row ends a COPY instead of being kept aside */
     bool is_read_only_default, is_read_only; /* default_transaction_read_only, this transaction's */
+    int32_t backend_pid; /* of the session, 0: none */
     char application_name[SETTING_NAME_MAX];
     char search_path[SETTING_TEXT_MAX];
     char producer[SETTING_TEXT_MAX], sequence[SETTING_WORD_MAX];

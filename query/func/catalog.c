@@ -7,6 +7,7 @@
 #include "query/func/catalog.h"
 #include "query/func/text.h"
 #include "query/view.h"
+#include "storage/base/number.h"
 #include "storage/store.h"
 
 #include <stdio.h>
@@ -294,6 +295,21 @@ static enum err setting_row(struct call *call, const struct value *a, size_t cou
                      "unrecognized configuration parameter \"%.*s\"", SLICE_ARGS(a[0].text));
 }
 
+/* pg_backend_pid(): 0 where there is no session. */
+static enum err backend_pid_row(struct call *call, const struct value *a, size_t count,
+                                struct value *out)
+{
+    const struct eval_context *context = call->context;
+    bool is_known;
+    (void)a, (void)count;
+    out->i = 0;
+    if (context->setting == NULL)
+        return OK;
+    struct slice text = context->setting(context->setting_context, SLICE("freshet.backend_pid"),
+                                         call->arena, &is_known);
+    return int_parse(text, 0, INT32_MAX, "integer", &out->i, call->error);
+}
+
 /* set_config(name, value, is_local): a function cannot change the session, so it gives the value if
  * it is that already. */
 static enum err set_config_row(struct call *call, const struct value *a, size_t count,
@@ -560,6 +576,8 @@ static const struct function functions[] = {
              "current_setting('server_version_num')")
     FUNCTION("current_setting", 2, LIST(T, B), T, 0, setting_row,
              "the value of a setting, NULL if it is unknown", "current_setting('nothing', true)")
+    FUNCTION("pg_backend_pid", 0, LIST(0), I, 0, backend_pid_row,
+             "the number of the session, 0 over HTTP", "pg_backend_pid()")
     FUNCTION("set_config", 3, LIST(T, T, B), T, 0, set_config_row,
              "the value of a setting that is so already", "set_config('jit', 'off', false)")
     FUNCTION("obj_description", 1, LIST(L), T, 0, comment_row, "a table's comment",

@@ -43,7 +43,8 @@ struct portal {
     size_t format_count;
     int16_t *formats;
     struct query_request request;
-    struct run *run; /* from PORTAL_PLANNED on */
+    struct statement *statement; /* a reference, from PORTAL_PLANNED on */
+    struct run *run;             /* until it is done */
     struct batch batch;
     size_t batch_row;
     uint64_t row_count;

@@ -22,6 +22,8 @@ static void portal_destroy(struct portal *portal)
         run_end(portal->run, OK, &none);
         memory_free(portal->run);
     }
+    if (portal->statement != NULL)
+        statement_unref(portal->statement);
     prepared_unref(portal->prepared);
     arena_deinit(&portal->arena);
     memory_free(portal);
@@ -144,7 +146,7 @@ enum err portal_open(struct query_session *session, const struct portal_options 
 
 const struct statement *portal_statement(const struct portal *portal)
 {
-    return portal->run == NULL ? NULL : portal->run->statement;
+    return portal->statement;
 }
 
 int16_t portal_format(const struct portal *portal, size_t index)
@@ -211,6 +213,7 @@ enum err portal_start(struct portal *portal, struct error *error)
     if (err != OK)
         return end_run(portal, err, error);
     keep_snapshot(session, portal->run);
+    portal->statement = statement_ref(portal->run->statement);
     portal->state = PORTAL_PLANNED;
     session_set_running(session, NULL);
     run_pause(portal->run);

@@ -26,6 +26,7 @@ struct query_session *query_session_create(const struct query_session_options *o
     mutex_init(&session->mutex);
     session->settings = run_default_settings(options->engine);
     session->settings.max_rows = 0; /* rows leave as they come: none is held */
+    session->settings.backend_pid = options->backend_pid;
     session->initial = session->settings;
     return session;
 }

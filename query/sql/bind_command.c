@@ -341,7 +341,7 @@ static const char *session_tag(const struct session_command *session)
         return "DEALLOCATE ALL";
     if (session->name.size == 0 && session->action == SESSION_CLOSE)
         return "CLOSE CURSOR ALL";
-    return tags[session->action];
+    return session->is_start ? "START TRANSACTION" : tags[session->action];
 }
 
 enum err bind_command(struct binder *b, struct ast_statement *ast)

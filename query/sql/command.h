@@ -61,6 +61,7 @@ struct session_command {
     struct type *types;
     int64_t count; /* FETCH, MOVE: rows; INT64_MAX: all */
     bool is_hold, is_chain;
+    bool is_start; /* START TRANSACTION */
     bool is_read_only, is_read_write; /* BEGIN */
 };
 

@@ -144,6 +144,7 @@ static enum err convert_transaction(struct converter *c, const struct json_value
             continue;
         struct session_command *session = begin(c, fields, "savepoint_name", kinds[i].action, out);
         session->is_chain = tree_bool(fields, "chain");
+        session->is_start = tree_text_is(fields, "kind", "TRANS_STMT_START");
         return convert_modes(c, tree_get(fields, "options"), &session->is_read_only,
                              &session->is_read_write);
     }

@@ -1,10 +1,19 @@
-"""The PostgreSQL port as its clients use it: psql, psycopg, raw bytes."""
+"""The PostgreSQL port as its clients use it: psql, pgbench, psycopg, asyncpg, postgres_fdw of a real PostgreSQL; and as hostile clients do."""
 
+import asyncio
 import os
+import socket
+import struct
 import subprocess
+import threading
+import time
 
+import asyncpg
 import psycopg
 import pytest
+
+import freshet
+from differential.pg import PostgreSQL
 
 
 def psql(server, *commands, check=True):
@@ -55,3 +64,262 @@ def test_psycopg(server):
         connection.rollback()
         connection.autocommit = True
         connection.execute("DROP TABLE p")
+
+
+def test_sessions(server):
+    """BEGIN, cursors, PREPARE, SET LOCAL, savepoints: what each answers, as psql prints it."""
+    told = psql(server,
+                "START TRANSACTION ISOLATION LEVEL REPEATABLE READ", "DECLARE c CURSOR FOR SELECT g FROM generate_series(1, 5) g", "FETCH 2 c",
+                "MOVE 1 IN c", "FETCH ALL c", "FETCH 1 c", "COMMIT",
+                "DECLARE h CURSOR WITH HOLD FOR VALUES (1), (2)", "FETCH 1 h", "CLOSE h",
+                "PREPARE p (bigint) AS SELECT $1 + 1", "EXECUTE p (41)", "DEALLOCATE ALL",
+                "BEGIN", "SET LOCAL timezone = 'Europe/Paris'", "SHOW timezone", "COMMIT", "SHOW timezone",
+                "BEGIN", "SET timezone = 'Europe/Paris'", "ROLLBACK", "SHOW timezone", "DISCARD ALL").split("\n")
+    assert told[:-1] == ["START TRANSACTION", "DECLARE CURSOR", "1", "2", "MOVE 1", "4", "5", "COMMIT", "DECLARE CURSOR", "1", "CLOSE CURSOR",
+                         "PREPARE", "42", "DEALLOCATE ALL", "BEGIN", "SET", "Europe/Paris", "COMMIT", "UTC", "BEGIN", "SET", "ROLLBACK", "UTC",
+                         "DISCARD ALL"]
+    failed = psql(server, "BEGIN", "SELECT nope", "SELECT 1", "COMMIT", check=False)
+    assert "current transaction is aborted" in failed.stderr and failed.stdout.split() == ["BEGIN", "ROLLBACK"]
+    warned = psql(server, "BEGIN", "CREATE TABLE ddl (a int)", "ROLLBACK", "SELECT count(*) FROM ddl", "DROP TABLE ddl", check=False)
+    assert "WARNING" in warned.stderr and warned.returncode == 0 and "0" in warned.stdout.split()
+    refused = psql(server, "LISTEN x", "BEGIN READ ONLY", "CREATE TABLE never (a int)", check=False)
+    assert "LISTEN is not supported" in refused.stderr and "read-only transaction" in refused.stderr
+
+
+def test_one_snapshot(server):
+    with connect(server) as reader, connect(server, autocommit=True) as writer:
+        writer.execute("CREATE TABLE snap (a bigint)")
+        assert reader.execute("SELECT count(*) FROM snap").fetchone() == (0,)
+        writer.execute("INSERT INTO snap VALUES (1)")
+        assert reader.execute("SELECT count(*) FROM snap").fetchone() == (0,)
+        reader.commit()
+        assert reader.execute("SELECT count(*) FROM snap").fetchone() == (1,)
+        reader.rollback()
+        writer.execute("DROP TABLE snap")
+
+
+def test_asyncpg(server):
+    async def talk():
+        host, port = server.pg.rsplit(":", 1)
+        connection = await asyncpg.connect(host=host, port=int(port), user="me", database="freshet", timeout=20)
+        row = await connection.fetchrow("SELECT $1::int8 AS a, $2::text AS b, 1.25::numeric AS n", 5, "x")
+        assert (row["a"], row["b"], str(row["n"])) == (5, "x", "1.25")
+        await connection.execute("CREATE TABLE ap (a bigint, b text)")
+        await connection.executemany("INSERT INTO ap VALUES ($1, $2)", [(i, str(i)) for i in range(20)])
+        async with connection.transaction(readonly=True):
+            got = [r["a"] async for r in connection.cursor("SELECT a FROM ap ORDER BY a", prefetch=7)]
+            assert got == list(range(20))
+        with pytest.raises(asyncpg.UndefinedColumnError):
+            await connection.fetch("SELECT nope")
+        assert await connection.fetchval("SELECT count(*) FROM ap WHERE b = $1", "3") == 1
+        await connection.execute("DROP TABLE ap")
+        await connection.close()
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("mode", ["simple", "extended", "prepared"])
+def test_pgbench(server, mode, tmp_path):
+    script = tmp_path / "script.sql"
+    script.write_text("\\set i random(1, 1000)\nSELECT :i + g FROM generate_series(1, 3) g;\n")
+    host, port = server.pg.rsplit(":", 1)
+    done = subprocess.run(["pgbench", "-n", "-M", mode, "-f", script, "-c", "4", "-t", "50", "-h", host, "-p", port, "-U", "me", "freshet"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "number of transactions actually processed: 200/200" in done.stdout, done.stderr
+
+
+def test_postgres_fdw(server):
+    with connect(server, autocommit=True) as connection:
+        connection.execute("CREATE TABLE ft (id bigint, name text, v double precision, at timestamptz, n numeric(12,2), ok boolean)")
+        connection.execute("INSERT INTO ft SELECT g, 'n' || (g % 10), g * 0.5, '2026-01-01+00'::timestamptz + g * interval '1 minute', g / 4.0, "
+                           "g % 2 = 0 FROM generate_series(1, 1000) g")
+    host, port = server.pg.rsplit(":", 1)
+    real = PostgreSQL()
+    try:
+        with psycopg.connect(real.dsn, autocommit=True) as local:
+            local.execute("CREATE EXTENSION postgres_fdw")
+            local.execute(f"CREATE SERVER fr FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{host}', port '{port}', dbname 'freshet')")
+            local.execute("CREATE USER MAPPING FOR current_user SERVER fr OPTIONS (user 'me', password_required 'false')")
+            local.execute("IMPORT FOREIGN SCHEMA public FROM SERVER fr INTO public")
+            assert local.execute("SELECT count(*), min(at)::text FROM ft").fetchone()[0] == 1000
+            assert local.execute("SELECT name, sum(v), avg(n) FROM ft WHERE name LIKE 'n1%' GROUP BY name").fetchall()[0][:2] == ("n1", 24800.0)
+            plan = "\n".join(r[0] for r in local.execute("EXPLAIN (VERBOSE, COSTS OFF) SELECT name, sum(v) FROM ft GROUP BY name"))
+            assert "Aggregate" in plan and "sum(v)" in plan.split("Remote SQL")[1]
+            local.execute("CREATE TABLE loc AS SELECT g::bigint AS id, 'l' || g AS l FROM generate_series(1, 3) g")
+            assert local.execute("SELECT l, name FROM loc JOIN ft USING (id) ORDER BY 1").fetchall() == [("l1", "n1"), ("l2", "n2"), ("l3", "n3")]
+            local.execute("INSERT INTO ft (id, name) VALUES (5000, 'new')")
+            assert local.execute("SELECT name FROM ft WHERE id = 5000").fetchone() == ("new",)
+    finally:
+        real.stop()
+    psql(server, "DROP TABLE ft")
+
+
+# --- raw bytes ---
+
+class Raw:
+    def __init__(self, server, login=True, **names):
+        host, port = server.pg.rsplit(":", 1)
+        self.socket = socket.create_connection((host, int(port)), 10)
+        self.socket.settimeout(20)
+        self.left = b""
+        if login:
+            pairs = b"".join(f"{k}\0{v}\0".encode() for k, v in {"user": "me", **names}.items())
+            self.socket.sendall(struct.pack(">ii", len(pairs) + 9, 196608) + pairs + b"\0")
+            self.pid, self.key = struct.unpack(">iI", dict(self.until(b"Z"))[b"K"])
+
+    def send(self, *messages):
+        self.socket.sendall(b"".join(t + struct.pack(">i", len(b) + 4) + b for t, b in messages))
+
+    def query(self, text):
+        self.send((b"Q", text.encode() + b"\0"))
+        return self.until(b"Z")
+
+    def read(self):
+        while len(self.left) < 5 or len(self.left) <= struct.unpack(">i", self.left[1:5])[0]:
+            got = self.socket.recv(1 << 16)
+            if not got:
+                return None
+            self.left += got
+        size = 1 + struct.unpack(">i", self.left[1:5])[0]
+        message, self.left = self.left[:size], self.left[size:]
+        return message[:1], message[5:]
+
+    def until(self, kind):
+        messages = []
+        while not messages or messages[-1] is not None and messages[-1][0] != kind:
+            messages.append(self.read())
+        return messages
+
+    def close(self):
+        self.socket.close()
+
+
+def cancel(server, pid, key):
+    raw = Raw(server, login=False)
+    raw.socket.sendall(struct.pack(">iiiI", 16, 80877102, pid, key))
+    assert raw.socket.recv(1) == b""
+    raw.close()
+
+
+LONG = "SELECT count(*) FROM generate_series(1, 100000000000) g"
+
+
+def running(server):
+    return int(server.rows("SELECT count(*) FROM freshet.queries WHERE query LIKE '%generate_series%' AND query NOT LIKE '%freshet.queries%'")[0][0])
+
+
+def wait_until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_cancel(server):
+    raw = Raw(server)
+    answer = []
+    thread = threading.Thread(target=lambda: answer.extend(raw.query(LONG)))
+    thread.start()
+    wait_until(lambda: running(server) == 1)
+    cancel(server, raw.pid, raw.key ^ 1)
+    cancel(server, raw.pid + 1000, raw.key)
+    time.sleep(0.2)
+    assert running(server) == 1
+    cancel(server, raw.pid, raw.key)
+    thread.join(20)
+    assert answer[-2][0] == b"E" and b"57014" in answer[-2][1] and answer[-1] == (b"Z", b"I")
+    assert raw.query("SELECT 1")[1] == (b"D", b"\0\1\0\0\0\1" + b"1")
+    raw.close()
+
+
+def test_one_that_goes_ends_its_statement(server):
+    raw = Raw(server)
+    raw.send((b"Q", LONG.encode() + b"\0"))
+    wait_until(lambda: running(server) == 1)
+    raw.close()
+    wait_until(lambda: running(server) == 0)
+
+
+def test_statement_timeout(server):
+    raw = Raw(server, options="-c statement_timeout=200ms")
+    assert b"57014" in raw.query(LONG)[-2][1]
+    raw.close()
+
+
+def test_slow_reader_holds_no_memory(server):
+    raw = Raw(server)
+    raw.send((b"Q", b"SELECT repeat('x', 10000) FROM generate_series(1, 1000000) g\0"))
+    wait_until(lambda: running(server) == 1)
+    held = int(server.rows("SELECT memory_bytes FROM freshet.queries WHERE query LIKE '%repeat%' AND query NOT LIKE '%freshet.queries%'")[0][0])
+    assert held < 64 << 20
+    assert Raw(server).query("SELECT 1")[-1] == (b"Z", b"I")
+    for _ in range(100):
+        assert raw.read()[0] in b"TD"
+    raw.close()
+    wait_until(lambda: running(server) == 0)
+
+
+def test_pipelines(server):
+    raw = Raw(server)
+    one = [(b"P", b"\0SELECT $1::int8 + 1\0\0\0"), (b"B", b"\0\0\0\0\0\1\0\0\0\3123\0\0"), (b"E", b"\0\0\0\0\0")]
+    raw.send(*(one * 1000), (b"S", b""))
+    got = b"".join(kind for kind, _ in raw.until(b"Z"))
+    assert got == b"12DC" * 1000 + b"Z"
+    raw.send((b"P", b"\0SELECT nope\0\0\0"), *one, (b"S", b""))
+    assert b"".join(kind for kind, _ in raw.until(b"Z")) == b"EZ"
+    raw.close()
+
+
+@pytest.mark.parametrize("bytes_", [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"GET / HTTP/1.1\r\n\r\n"])
+def test_broken_start(server, bytes_):
+    raw = Raw(server, login=False)
+    raw.socket.sendall(bytes_)
+    assert b"08P01" in raw.read()[1] and raw.read() is None
+    raw.close()
+
+
+@pytest.mark.parametrize("bytes_", [b"Q\xff\xff\xff\xff", b"Q\x7f\xff\xff\xff", b"Q\0\0\0\3", b"!\0\0\0\4"])
+def test_broken_message(server, bytes_):
+    raw = Raw(server)
+    raw.socket.sendall(bytes_)
+    assert b"08P01" in raw.read()[1] and raw.read() is None
+    raw.close()
+
+
+def test_half_a_message_and_gone(server):
+    for bytes_ in (b"", b"\0\0", b"\0\0\0\x50\0\3\0\0us"):
+        raw = Raw(server, login=False)
+        raw.socket.sendall(bytes_)
+        raw.close()
+    raw = Raw(server)
+    raw.socket.sendall(b"Q\0\0\1\0SELECT")
+    raw.close()
+    assert Raw(server).query("SELECT 1")[-1] == (b"Z", b"I")
+
+
+def test_thousand_connections(server):
+    raws = [Raw(server) for _ in range(1000)]
+    for raw in raws[::10]:
+        raw.send((b"Q", b"SELECT 1\0"))
+    for raw in raws[::10]:
+        assert raw.until(b"Z")[-1] == (b"Z", b"I")
+    for raw in raws:
+        raw.close()
+
+
+@pytest.mark.parametrize("arguments", [["--io", "plain"], []])
+def test_limits_and_end(tmp_path, arguments):
+    """Connections past the limit, silent ones, and SIGTERM; with io_uring and without."""
+    server = freshet.Server(tmp_path / "data", ["--pg-connections-max", "3", "--login-timeout", "1 s", *arguments])
+    try:
+        assert Raw(server, client_encoding="'utf-8'").query("SELECT 1")[-1] == (b"Z", b"I")
+        raws = [Raw(server) for _ in range(2)]
+        silent = Raw(server, login=False)
+        wait_until(lambda: b"53300" in (Raw(server, login=False).read() or (b"", b""))[1])
+        assert silent.socket.recv(1) == b""
+        wait_until(lambda: Raw(server, login=False).socket.recv(1) == b"", 5)
+        server.process.terminate()
+        assert b"57P01" in raws[0].read()[1] and raws[0].read() is None
+        assert server.process.wait(30) == 0
+    finally:
+        server.stop()

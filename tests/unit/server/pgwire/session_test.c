@@ -1,0 +1,262 @@
+/* A session from bytes: what it answers to each, and that pieces make no difference. */
+#include "tests/unit/server/pgwire/memory_session.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+static struct memory_server server;
+
+/* The types of the messages in `out` from `*at` on. */
+static void read_types(const struct memory_client *client, size_t *at, char *types, size_t capacity)
+{
+    size_t count = 0;
+    struct message message;
+    while (message_next(slice_of(client->out.data + *at, client->out.size - *at), 1 << 20,
+                        &message) == MESSAGE_WHOLE) {
+        assert_true(count + 1 < capacity);
+        types[count++] = message.type;
+        *at += message.size;
+    }
+    types[count] = 0;
+    assert_true(*at == client->out.size);
+}
+
+static void log_in(struct memory_client *client)
+{
+    char types[64];
+    size_t at = 0;
+    memory_client_open(client, &server);
+    memory_client_feed(client, slice_of(MEMORY_STARTUP, sizeof(MEMORY_STARTUP) - 1));
+    read_types(client, &at, types, sizeof(types));
+    assert_string_equal(types, "RSSSSSSSSSSSSSKZ");
+    writer_reset(&client->out);
+}
+
+static void put(struct writer *out, char type, const char *body, size_t size)
+{
+    size_t begin = message_begin(out, type);
+    writer_bytes(out, body, size);
+    message_end(out, begin);
+}
+#define PUT(out, type, body) put(out, type, body, sizeof(body) - 1)
+
+static const struct {
+    const char *name;
+    const char *messages; /* letter, then its query for Q or the name of a canned body */
+    const char *want;
+} cases[] = {
+    {"a query", "Qselect 1", "TDCZ"},
+    {"several", "Qselect 1; select 2; ", "TDCTDCZ"},
+    {"several, an error between", "Qselect 1; select nope; select 2", "TDCEZ"},
+    {"a syntax error in the last", "Qselect 1; selec", "EZ"},
+    {"nothing", "Q", "IZ"},
+    {"semicolons", "Q ; ;", "IZ"},
+    {"a comment", "Q-- ping", "IZ"},
+    {"begin", "Qbegin; select 1; commit", "CTDCCZ"},
+    {"failed", "Qbegin|Qselect nope|Qselect 1|Qrollback", "CZEZEZCZ"},
+    {"set", "Qset application_name = 'x'", "CSZ"},
+    {"set twice", "Qset timezone = 'UTC'", "CZ"},
+    {"a notice", "Qcommit", "NCZ"},
+    {"extended", "Pselect 1|B|DP|E|S", "12TDCZ"},
+    {"described before", "Pselect $1::int8|DS|S", "1tTZ"},
+    {"no data", "Pset application_name = 'x'|DS|B|E|S", "1tn2CSZ"},
+    {"empty", "P|B|DP|E|S", "12nIZ"},
+    {"skipped to Sync", "Pselect nope|B|DP|E|H|S|Qselect 1", "EZTDCZ"},
+    {"limited", "Qbegin|Pselect * from (values (1), (2), (3)) v|B|F2|F2|F2|S|Qrollback",
+     "CZ12DDsDCCZCZ"},
+    {"a portal ends at Sync", "Pselect 1|B|S|E|S", "12ZEZ"},
+    {"a name twice", "Nselect 1|Nselect 1|S", "1EZ"},
+    {"closed", "Nselect 1|C|Nselect 1|S", "131Z"},
+    {"cursor",
+     "Qbegin|Qdeclare c cursor for values (1), (2)|Qfetch 1 c|Qfetch all c|Qfetch 1 c|"
+     "Qcommit|Qfetch 1 c",
+     "CZCZTDCZTDCZTCZCZEZ"},
+    {"prepared", "Qprepare p (int8) as select $1 + 1|Qexecute p(41)|Qdeallocate p|Qexecute p(1)",
+     "CZTDCZCZEZ"},
+    {"savepoints", "Qbegin|Qsavepoint a|Qselect nope|Qrollback to a|Qselect 1|Qrelease a|Qcommit",
+     "CZCZEZCZTDCZCZCZ"},
+    {"unsupported", "Qlisten x", "EZ"},
+};
+
+static void write_message(struct writer *out, const char *text, size_t size)
+{
+    struct writer body;
+    writer_init(&body);
+    switch (text[0]) {
+    case 'Q':
+        writer_bytes(&body, text + 1, size - 1);
+        writer_u8(&body, 0);
+        put(out, 'Q', (const char *)body.data, body.size);
+        break;
+    case 'P':
+    case 'N':
+        writer_cstr(&body, text[0] == 'N' ? "n" : "");
+        writer_u8(&body, 0);
+        writer_bytes(&body, text + 1, size - 1);
+        writer_bytes(&body, "\0\0\0", 3);
+        put(out, 'P', (const char *)body.data, body.size);
+        break;
+    case 'B':
+        PUT(out, 'B', "\0\0\0\0\0\0\0\0");
+        break;
+    case 'D':
+        put(out, 'D', text[1] == 'P' ? "P\0" : "S\0", 2);
+        break;
+    case 'E':
+        PUT(out, 'E', "\0\0\0\0\0");
+        break;
+    case 'F':
+        PUT(out, 'E', "\0\0\0\0\2");
+        break;
+    case 'C':
+        PUT(out, 'C', "Sn\0");
+        break;
+    default:
+        put(out, text[0], "", 0);
+    }
+    writer_deinit(&body);
+}
+
+static void write_case(struct writer *out, const char *messages)
+{
+    for (;;) {
+        const char *bar = strchr(messages, '|');
+        write_message(out, messages, bar == NULL ? strlen(messages) : (size_t)(bar - messages));
+        if (bar == NULL)
+            return;
+        messages = bar + 1;
+    }
+}
+
+static void test_answers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct memory_client client;
+        struct writer in;
+        char types[128];
+        size_t at = 0;
+        writer_init(&in);
+        write_case(&in, cases[i].messages);
+        log_in(&client);
+        memory_client_feed(&client, writer_as_slice(&in));
+        read_types(&client, &at, types, sizeof(types));
+        if (strcmp(types, cases[i].want) != 0)
+            fail_msg("%s: %s instead of %s", cases[i].name, types, cases[i].want);
+        assert_int_equal(client.left.size, 0);
+        memory_client_close(&client);
+        writer_deinit(&in);
+    }
+}
+
+/* Byte by byte, and in two pieces at every place: the same answers. */
+static void test_pieces(void **state)
+{
+    (void)state;
+    struct writer in, whole;
+    struct memory_client client;
+    writer_init(&in);
+    writer_init(&whole);
+    write_case(&in, "Pselect $1::int8, 'é'|DS|H|S|Qselect 1; select 'x' as y|Qnope|Qselect 2");
+    log_in(&client);
+    memory_client_feed(&client, writer_as_slice(&in));
+    writer_slice(&whole, writer_as_slice(&client.out));
+    memory_client_close(&client);
+    for (size_t split = 0; split <= in.size; split++) {
+        log_in(&client);
+        size_t step = split == 0 ? 1 : split;
+        for (size_t at = 0; at < in.size; at += step) {
+            step = at > 0 && split > 0 ? in.size : step;
+            size_t size = in.size - at < step ? in.size - at : step;
+            memory_client_feed(&client, slice_of(in.data + at, size));
+        }
+        assert_int_equal(client.out.size, whole.size);
+        assert_memory_equal(client.out.data, whole.data, whole.size);
+        memory_client_close(&client);
+    }
+    writer_deinit(&in);
+    writer_deinit(&whole);
+}
+
+static void test_golden(void **state)
+{
+    (void)state;
+    static const char want[] = "T\0\0\0\x1a\0\1n\0\0\0\0\0\0\0\0\0\0\x17\0\4\xff\xff\xff\xff\0\0"
+                               "D\0\0\0\x0c\0\1\0\0\0\x02"
+                               "-7"
+                               "C\0\0\0\x0dSELECT 1\0"
+                               "Z\0\0\0\5I";
+    static const char binary[] = "2\0\0\0\4"
+                                 "D\0\0\0\x12\0\1\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xfe"
+                                 "C\0\0\0\x0dSELECT 1\0"
+                                 "Z\0\0\0\5I";
+    struct memory_client client;
+    struct writer in;
+    writer_init(&in);
+    log_in(&client);
+    write_case(&in, "Qselect -7 as n");
+    memory_client_feed(&client, writer_as_slice(&in));
+    assert_int_equal(client.out.size, sizeof(want) - 1);
+    assert_memory_equal(client.out.data, want, sizeof(want) - 1);
+    writer_reset(&in);
+    write_case(&in, "Nselect $1::int8 - 1|S");
+    memory_client_feed(&client, writer_as_slice(&in));
+    writer_reset(&in);
+    writer_reset(&client.out);
+    PUT(&in, 'B', "\0n\0\0\1\0\1\0\1\0\0\0\x08\xff\xff\xff\xff\xff\xff\xff\xff\0\1\0\1");
+    write_case(&in, "E|S");
+    memory_client_feed(&client, writer_as_slice(&in));
+    assert_int_equal(client.out.size, sizeof(binary) - 1);
+    assert_memory_equal(client.out.data, binary, sizeof(binary) - 1);
+    memory_client_close(&client);
+    writer_deinit(&in);
+}
+
+static void test_startup(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        const char *want; /* types, or what the answer holds */
+    } starts[] = {
+        {"\0\0\0\x08\x04\xd2\x16\x2f", 8, "N"},
+        {"\0\0\0\x08\x04\xd2\x16\x30", 8, "N"},
+        {"\0\0\0\x10\x04\xd2\x16\x2e\0\0\0\1\0\0\0\1", 16, ""},
+        {"\0\0\0\x09\0\3\0\0\0", 9, "28000"},
+        {"\0\0\0\x10\0\2\0\0user\0u\0\0", 16, "0A000"},
+        {"\0\0\0\x0f\0\3\0\0user\0u\0", 15, "08P01"},
+        {"\0\0\0\x25\0\3\0\0user\0u\0client_encoding\0LATIN1\0\0", 39, "08P01"},
+        {"\0\0\0\x27\0\3\0\0user\0u\0client_encoding\0LATIN1\0\0", 39, "22023"},
+        {"\0\0\0\x07\0\0\0", 7, "08P01"},
+    };
+    for (size_t i = 0; i < array_count(starts); i++) {
+        struct memory_client client;
+        memory_client_open(&client, &server);
+        memory_client_feed(&client, slice_of(starts[i].bytes, starts[i].size));
+        bool is_same = memmem(client.out.data, client.out.size, starts[i].want,
+                              strlen(starts[i].want)) != NULL ||
+                       (starts[i].want[0] == 0 && client.out.size == 0);
+        if (!is_same)
+            fail_msg("start %zu: no %s", i, starts[i].want);
+        assert_true(pg_session_has_ended(client.session) == (starts[i].want[0] != 'N'));
+        memory_client_close(&client);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_startup),
+    };
+    memory_server_open(&server);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    memory_server_close(&server);
+    return failed;
+}
