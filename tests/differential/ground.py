@@ -7,6 +7,7 @@ from differential import edges, tables
 
 # How the rows lie is nobody's business but the store's: in memory, in sealed segments, or some here and some there.
 LAYOUTS = ("mutable", "sealed", "mixed")
+PATIENT = ("--statement-timeout", "600 s")  # a server on a loaded machine; a query that is too slow is another test's matter
 TABLES = (("t", 400), ("e", edges.E_ROWS), ("w", 30))
 BITMAPS = {"t": "g, k", "e": "g, s", "w": "g"}
 

@@ -78,7 +78,7 @@ class Reference:
     def __init__(self, dsn, is_first=True):
         self.connection = psycopg.connect(dsn, autocommit=True, prepare_threshold=None)
         self.zone = None
-        self.connection.execute("SET statement_timeout = '20s'")
+        self.is_limited = False  # answers end after a time, filling tables does not
         if is_first:
             self.connection.execute("CREATE FUNCTION time_bucket(interval, timestamptz) RETURNS timestamptz LANGUAGE sql IMMUTABLE "
                                     f"AS $$ SELECT date_bin($1, $2, {ORIGIN}) $$")
@@ -104,6 +104,9 @@ class Reference:
     def answer(self, sql, zone="UTC"):
         sql = translate(sql)
         try:
+            if not self.is_limited:
+                self.connection.execute("SET statement_timeout = '20s'")
+                self.is_limited = True
             self.set_zone(zone)
             types = self.describe(sql)
             names = ", ".join(f"z{index}" for index in range(len(types)))

@@ -13,7 +13,7 @@ OCCURRENCES_MIN = 50
 
 @pytest.mark.timeout(7200)
 def test_metamorphic_checks(freshet_factory, tell):
-    place = campaign.Ground(lambda layout: freshet_factory(), needs_reference=False, is_indexed=True)
+    place = campaign.Ground(lambda layout: freshet_factory(arguments=ground.PATIENT), needs_reference=False, is_indexed=True)
     total = campaign.run(None, place.addresses, SEED * 1_000_000, CHECKS, 2, "metamorphic")
     tell(campaign.describe(total, f"metamorphic checks from seed {SEED * 1_000_000}"))
     for seed, layout, why, _, name in total.found[:40]:
@@ -27,7 +27,7 @@ def test_variants_of_kernels_agree(freshet_factory, checked_binary, tell):
     """The kernels for AVX-512, for AVX2 and for any processor give the same rows from sealed segments."""
     servers = {}
     for fault in ("", "kernels.no_avx512", "kernels.base_only"):
-        server = freshet_factory(binary=checked_binary, environment={"FRESHET_FAULT": fault} if fault else {})
+        server = freshet_factory(arguments=ground.PATIENT, binary=checked_binary, environment={"FRESHET_FAULT": fault} if fault else {})
         servers[fault or "chosen"] = harness.Freshet(server.http)
         ground.fill(servers[fault or "chosen"], "freshet", "sealed", is_indexed=True)
     part = campaign.Part()
@@ -43,6 +43,6 @@ PLANTED = ["kernel.and_null", "aggregate.sum", "plan.push_nullable", "sealed.zon
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("fault", PLANTED)
 def test_planted_fault_is_found_without_an_oracle(freshet_factory, checked_binary, fault):
-    place = campaign.Ground(lambda layout: freshet_factory(binary=checked_binary, environment={"FRESHET_FAULT": fault}), ("mutable", "mixed"),
+    place = campaign.Ground(lambda layout: freshet_factory(arguments=ground.PATIENT, binary=checked_binary, environment={"FRESHET_FAULT": fault}), ("mutable", "mixed"),
                             needs_reference=False, is_indexed=True)
     assert campaign.run(None, place.addresses, SEED * 1_000_000, 3000, 2, "metamorphic", stop_at=1).found

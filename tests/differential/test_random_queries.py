@@ -15,7 +15,7 @@ JOBS = 2
 @pytest.fixture
 def place(freshet_factory):
     """PostgreSQL and a server of each layout, with the same rows."""
-    made = campaign.Ground(lambda layout: freshet_factory())
+    made = campaign.Ground(lambda layout: freshet_factory(arguments=ground.PATIENT))
     yield made
     made.stop()
 
@@ -37,7 +37,7 @@ def test_random_queries_equal_postgresql(place, freshet_factory, tell):
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("layout", ground.LAYOUTS)
 def test_random_queries_over_many_chunks(freshet_factory, tell, layout):
-    server, postgresql = freshet_factory(), pg.PostgreSQL()
+    server, postgresql = freshet_factory(arguments=ground.PATIENT), pg.PostgreSQL()
     try:
         ours, theirs = harness.Freshet(server.http), harness.Reference(postgresql.dsn)
         ground.fill_big(ours, theirs, server.ingest, list(tables.big_rows(tables.BIG_ROWS, 11)), layout)
@@ -70,7 +70,7 @@ def reference_of_planted():
 @pytest.mark.parametrize("fault", PLANTED_KERNELS)
 def test_planted_fault_is_found(reference_of_planted, freshet_factory, checked_binary, tell, fault):
     """The same harness must find a kernel, a rule of the planner or a cast that is wrong on purpose (a build with checks plants it)."""
-    server = freshet_factory(binary=checked_binary, environment={"FRESHET_FAULT": fault})
+    server = freshet_factory(arguments=ground.PATIENT, binary=checked_binary, environment={"FRESHET_FAULT": fault})
     ours = harness.Freshet(server.http)
     ground.fill(ours, "freshet")
     total = campaign.run(reference_of_planted.dsn, {"mutable": server.http}, SEED * 1_000_000, 20_000, JOBS, stop_at=1)
@@ -90,7 +90,7 @@ def test_planted_wrong_reader_is_found(freshet_factory, checked_binary, fault):
     servers = []
     for binary_fault, is_sealed in ((fault, True), (None, False)):
         environment = {"FRESHET_FAULT": binary_fault} if binary_fault else {}
-        server = freshet_factory(binary=checked_binary, environment=environment)
+        server = freshet_factory(arguments=ground.PATIENT, binary=checked_binary, environment=environment)
         ours = harness.Freshet(server.http)
         ours.execute("CREATE TABLE e (ts timestamptz NOT NULL, n bigint, few text, many text) WITH (time = 'ts')")
         ours.execute("CREATE INDEX ON e USING bitmap (many)")
