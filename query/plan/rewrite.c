@@ -156,15 +156,16 @@ static bool is_time(const struct expr *expr, uint32_t time, bool *is_bucket)
     return false;
 }
 
-/* The tighter of both; a NULL side makes the condition false, so either will do then. */
-static struct expr *tighten(struct builder *build, struct expr *bound, struct expr *next,
-                            enum expr_kind kind)
+/* The tightest of them; one that is NULL makes its condition false, so any will do then. */
+static struct expr *tightest(struct builder *build, const struct expr_list *bounds,
+                             enum expr_kind kind)
 {
-    if (bound == NULL)
-        return next;
-    struct expr *both[2] = {bound, next};
-    struct expr *out;
-    return build_node(build, kind, false, both, 2, next->text_position, &out) == OK ? out : bound;
+    struct expr *out = NULL;
+    if (bounds->count < 2)
+        return bounds->count == 0 ? NULL : bounds->items[0];
+    enum err err = build_node(build, kind, false, bounds->items, bounds->count,
+                              bounds->items[0]->text_position, &out);
+    return err == OK ? out : bounds->items[0];
 }
 
 static void find_bounds(struct builder *build, struct plan *plan)
@@ -176,7 +177,7 @@ static void find_bounds(struct builder *build, struct plan *plan)
             time = index;
     if (plan->scan.filter == NULL || schema->time_column < 0 || time == UINT32_MAX)
         return;
-    struct expr_list conditions = {0};
+    struct expr_list conditions = {0}, from = {0}, to = {0};
     expr_split(build->arena, plan->scan.filter, &conditions);
     for (size_t index = 0; index < conditions.count; index++) {
         struct expr *test = conditions.items[index];
@@ -192,10 +193,12 @@ static void find_bounds(struct builder *build, struct plan *plan)
         bool is_greater = strcmp(name, ">") == 0 || strcmp(name, ">=") == 0;
         bool is_less = strcmp(name, "<") == 0 || strcmp(name, "<=") == 0;
         if (is_equal || (is_left ? is_greater : is_less))
-            plan->scan.time_from = tighten(build, plan->scan.time_from, bound, EXPR_GREATEST);
+            expr_list_add(build->arena, &from, bound);
         if (!is_bucket && (is_equal || (is_left ? is_less : is_greater)))
-            plan->scan.time_to = tighten(build, plan->scan.time_to, bound, EXPR_LEAST);
+            expr_list_add(build->arena, &to, bound);
     }
+    plan->scan.time_from = tightest(build, &from, EXPR_GREATEST);
+    plan->scan.time_to = tightest(build, &to, EXPR_LEAST);
 }
 
 static void bound_scans(struct builder *build, struct plan *plan)
