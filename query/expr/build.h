@@ -134,7 +134,7 @@ struct aggregate_request {
     bool is_star, is_distinct;
     struct expr *filter;   /* may be NULL */
     struct expr *order_by; /* WITHIN GROUP; NULL if none */
-    bool is_descending;
+    bool is_descending, is_nulls_first;
     size_t order_count; /* ORDER BY in the call */
     struct expr **order_keys;
     const struct aggregate_order *orders;

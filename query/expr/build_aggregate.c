@@ -114,7 +114,16 @@ static enum err take_direct(struct builder *b, const struct aggregate_request *r
     size_t count = direct_count(out->aggregate);
     for (size_t i = 0; i < count; i++) {
         struct expr *constant = request->arguments[i];
-        enum err err = build_coerce(b, &constant, type_of(out->aggregate->direct[i]));
+        struct type type = type_of((enum type_id)out->aggregate->direct[i]);
+        enum err err = OK;
+        if (type.id == AGGREGATE_ANY) { /* one more value among those of WITHIN GROUP */
+            struct expr *both[] = {constant, out->order_by};
+            err = build_common_type(b, both, 2, "WITHIN GROUP", &type);
+            if (err == OK)
+                err = build_coerce(b, &out->order_by, type);
+        }
+        if (err == OK)
+            err = build_coerce(b, &constant, type);
         if (err != OK)
             return err;
         build_want_constant(b, &constant);
@@ -158,6 +167,7 @@ static enum err ordered_set(struct builder *b, const struct aggregate_request *r
         return fail_missing(b, request, is_ambiguous);
     out->order_by = request->order_by;
     out->is_descending = request->is_descending;
+    out->is_nulls_first = request->is_nulls_first;
     enum err err = take_direct(b, request, out);
     return err != OK ? err : take_argument(b, out->aggregate->argument, false, &out->order_by);
 }

@@ -4,6 +4,7 @@
 #include "query/sql/bind.h"
 
 #include "query/func/aggregate.h"
+#include "query/func/over.h"
 #include "storage/base/number.h"
 
 #include <assert.h>
@@ -215,6 +216,7 @@ static enum err bind_aggregate_parts(struct binder *b, struct scope *scope,
         result = build_condition(&b->build, request->filter, "FILTER", &request->filter);
     if (result == OK && node->within != NULL) {
         request->is_descending = node->within->is_descending;
+        request->is_nulls_first = node->within->is_nulls_first;
         result = bind_expr(b, scope, node->within->node, &request->order_by);
     }
     if (result == OK && node->order_count > 0)
@@ -313,7 +315,7 @@ static enum err bind_call(struct binder *b, struct scope *scope, const struct as
         return bind_over(b, scope, node, out);
     if (bind_is_series(node->text))
         return bind_series_target(b, scope, node, out);
-    if (build_is_aggregate(node->text))
+    if (build_is_aggregate(node->text) && (node->within != NULL || over_find(node->text) == NULL))
         return bind_aggregate(b, scope, node, out);
     enum err result = bind_check_over(b, node);
     if (result != OK)

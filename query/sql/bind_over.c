@@ -410,7 +410,7 @@ enum err bind_over(struct binder *b, struct scope *scope, const struct ast_node 
     if (!scope->is_over_allowed)
         return bind_error(b, node->position, "42P20", "window functions are not allowed in %s",
                           scope->clause == NULL ? "this place" : scope->clause);
-    bool is_aggregate = build_is_aggregate(node->text);
+    bool is_aggregate = build_is_aggregate(node->text) && over_find(node->text) == NULL;
     if (node->is_distinct)
         return bind_unsupported(b, node->position, "DISTINCT in a call with OVER");
     if (node->within != NULL)

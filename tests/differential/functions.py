@@ -15,7 +15,7 @@ REFUSED = {
                      "numeric_ln", "numeric_log", "numeric_sqrt", "similar_escape", "textlen", "daterange_subdiff",
                      "int4range_subdiff", "int8range_subdiff", "numrange_subdiff", "tsrange_subdiff", "tstzrange_subdiff"],
     "byte order": ["~<=~", "~<~", "~>=~", "~>~"],
-    "not here": ["jsonb_set_lax", "generate_subscripts", "cume_dist", "dense_rank", "percent_rank", "rank"],
+    "not here": ["jsonb_set_lax", "generate_subscripts"],
 }
 
 # Types that are ours, with those that stand for several; paths are texts here.
@@ -79,9 +79,14 @@ def concrete(types):
     return [CONCRETE.get(name, name) for name in types]
 
 
+HYPOTHETICAL = ("rank", "dense_rank", "percent_rank", "cume_dist")
+
+
 def call(name, kind, arguments):
     if kind != "o":
         text = f"{name}({', '.join(arguments)})" if arguments or kind != "a" else f"{name}(*)"
+        if kind == "a" and name in HYPOTHETICAL:
+            text += f" WITHIN GROUP (ORDER BY {arguments[0]})"
         return text + (" OVER ()" if kind == "w" else "")
     return f"{name} {arguments[0]}" if len(arguments) == 1 else f"({arguments[0]}) {name} ({arguments[1]})"
 

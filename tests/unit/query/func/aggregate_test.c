@@ -67,7 +67,8 @@ static struct aggregate_call call_of(const struct aggregate *aggregate)
     call.type = type_of(type);
     for (size_t i = 0; i < AGGREGATE_DIRECT_MAX; i++) {
         struct value *direct = &call.direct[i];
-        direct->type = type_of(aggregate->direct[i]);
+        direct->type =
+            type_of(aggregate->direct[i] == 0 ? TYPE_UNKNOWN : test_type(aggregate->direct[i]));
         if (aggregate->direct[i] == TYPE_FLOAT8)
             direct->f = 0.5;
         else if (aggregate->direct[i] == TYPE_TEXT)
