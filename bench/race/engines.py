@@ -215,6 +215,7 @@ class Freshet:
             if not line:
                 raise RuntimeError(f"freshet did not start: see {directory}/log")
             self.address = "".join(word[5:] for word in line.split() if word.startswith("http="))
+            self.pg_address = "".join(word[3:] for word in line.split() if word.startswith("pg="))
         self.connection = http.client.HTTPConnection(self.address, timeout=900)
         self.wait_ready()
         self.ready_s = time.monotonic() - begin

@@ -21,10 +21,10 @@ enum err decode_copy(struct rows *rows, struct slice body, struct copy_decode *c
     return decode_copy_binary(rows, body, copy, error);
 }
 
-const char *copy_line_end(const char *p, const char *end)
+const char *copy_find_plain(const char *p, const char *end, char c)
 {
     for (const char *at = p;; at++) {
-        at = memchr(at, '\n', (size_t)(end - at));
+        at = memchr(at, c, (size_t)(end - at));
         if (at == NULL)
             return NULL;
         size_t backslashes = 0;
@@ -39,7 +39,7 @@ static size_t whole_lines(struct slice bytes, size_t rows_max, size_t *rows)
 {
     const char *end = bytes.data + bytes.size, *whole = bytes.data;
     for (*rows = 0; *rows < rows_max && whole < end; ++*rows) {
-        const char *line_end = copy_line_end(whole, end);
+        const char *line_end = copy_find_plain(whole, end, '\n');
         if (line_end == NULL)
             break;
         whole = line_end + 1;

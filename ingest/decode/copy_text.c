@@ -109,15 +109,12 @@ static void take_line(struct copy_text *text, struct slice line)
         rows_reject(text->rows, line, "22021", "invalid byte sequence for encoding \"UTF8\"");
         return;
     }
+    bool may_escape = memchr(line.data, '\\', line.size) != NULL;
     for (;;) {
         const char *start = p;
-        bool has_escape = false;
-        for (; p < end && *p != delimiter; p++) {
-            if (*p != '\\')
-                continue;
-            has_escape = true;
-            p += p + 1 < end;
-        }
+        const char *found = copy_find_plain(p, end, delimiter);
+        p = found == NULL ? end : found;
+        bool has_escape = may_escape && memchr(start, '\\', (size_t)(p - start)) != NULL;
         if (count == text->copy->column_count) {
             rows_reject(text->rows, line, "22P04", "extra data after last expected column");
             return;
@@ -136,7 +133,7 @@ static void take_line(struct copy_text *text, struct slice line)
 /* The line at p without its end, which *next is behind. */
 static struct slice read_line(const char *p, const char *end, const char **next)
 {
-    const char *line_end = copy_line_end(p, end);
+    const char *line_end = copy_find_plain(p, end, '\n');
     *next = line_end == NULL ? end : line_end + 1;
     struct slice line = slice_of(p, (size_t)((line_end == NULL ? end : line_end) - p));
     if (line.size > 0 && line.data[line.size - 1] == '\r')

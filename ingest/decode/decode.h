@@ -64,9 +64,9 @@ MUST_CHECK enum err decode_copy_csv(struct rows *rows, struct slice body, struct
                                     struct error *error);
 MUST_CHECK enum err decode_copy_binary(struct rows *rows, struct slice body,
                                        struct copy_decode *copy, struct error *error);
-/* The LF that ends the line at p in the text format, the first that no backslash escapes; NULL:
- * there is none. */
-const char *copy_line_end(const char *p, const char *end);
+/* The first c from p on that no backslash escapes, in the text format: an LF ends a line, a
+ * delimiter a field. NULL: there is none. */
+const char *copy_find_plain(const char *p, const char *end, char c);
 /* How many bytes at the beginning are whole rows, at most rows_max of them and what stands before
  * the first. *rows: how many, a header line among them. What is malformed is left to the decoder:
  * it counts as whole. */

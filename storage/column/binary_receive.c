@@ -273,14 +273,11 @@ static enum err receive_fixed(uint32_t oid, uint64_t bits, struct value *out, st
     }
 }
 
-enum err oid_receive(uint32_t oid, struct slice bytes, struct arena *arena, struct value *out,
-                     struct error *error)
+/* type: of that oid. */
+static enum err receive(uint32_t oid, struct type type, struct slice bytes, struct arena *arena,
+                        struct value *out, struct error *error)
 {
-    struct type type;
     size_t width;
-    if (!type_of_oid(oid, &type))
-        return error_set(error, ERR_UNSUPPORTED, NULL,
-                         "binary values of the type with oid %u are not supported", oid);
     *out = (struct value){.type = type};
     if (fixed_width(oid, type, &width))
         return bytes.size == width ? receive_fixed(oid, read_bits(bytes), out, error)
@@ -310,6 +307,16 @@ enum err oid_receive(uint32_t oid, struct slice bytes, struct arena *arena, stru
     default:
         return receive_text(bytes, &out->text, error);
     }
+}
+
+enum err oid_receive(uint32_t oid, struct slice bytes, struct arena *arena, struct value *out,
+                     struct error *error)
+{
+    struct type type;
+    if (!type_of_oid(oid, &type))
+        return error_set(error, ERR_UNSUPPORTED, NULL,
+                         "binary values of the type with oid %u are not supported", oid);
+    return receive(oid, type, bytes, arena, out, error);
 }
 
 static bool is_integer(enum type_id id)
@@ -350,6 +357,7 @@ enum err type_receive(struct type type, struct slice bytes, struct arena *arena,
                       struct error *error)
 {
     struct value received;
-    enum err err = oid_receive(type_oid((enum type_id)type.id), bytes, arena, &received, error);
+    enum type_id id = (enum type_id)type.id;
+    enum err err = receive(type_oid(id), type_of(id), bytes, arena, &received, error);
     return err == OK ? value_convert(&received, type, NULL, arena, out, error) : err;
 }
