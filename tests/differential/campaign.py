@@ -18,7 +18,8 @@ from differential import calls, generator, ground, harness, metamorphic, pg, red
 SLICE = 250  # seeds that a process takes at a time
 OCCURRENCES_MIN = 4
 # A share of queries runs with these: none of them may change an answer.
-KNOBS = ({}, {}, {}, {"freshet.threads": "2"}, {"freshet.bitmaps": "off"}, {"freshet.optimizer": "off"}, {"freshet.partial_cache": "off"})
+KNOBS = ({}, {}, {}, {"freshet.threads": "2"}, {"freshet.bitmaps": "off"}, {"freshet.optimizer": "off"}, {"freshet.partial_cache": "off"},
+         {"freshet.spill": "off"})
 
 
 class Part:

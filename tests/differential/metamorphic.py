@@ -8,7 +8,7 @@ import re
 
 from differential import generator, harness, tables
 
-KNOBS = ({"freshet.optimizer": "off"}, {"freshet.bitmaps": "off"}, {"freshet.threads": "2"}, {"freshet.threads": "1"}, {"freshet.partial_cache": "off"})
+KNOBS = ({"freshet.spill": "off"}, {"freshet.optimizer": "off"}, {"freshet.bitmaps": "off"}, {"freshet.threads": "2"}, {"freshet.threads": "1"}, {"freshet.partial_cache": "off"})
 
 
 class Refused(Exception):
