@@ -4,6 +4,7 @@
 
 #include "storage/base/number.h"
 
+#include <assert.h>
 #include <math.h>
 
 /* The step on each element. */
@@ -133,9 +134,40 @@ static enum status read_subscript(struct run *r, struct jsonpath_node *node,
     return FOUND;
 }
 
+/* The elements of an array by number, for several subscripts; NULL: not worth it. */
+static const struct json_value **list_elements(struct run *r, const struct jsonpath_node *first,
+                                               const struct json_value *array)
+{
+    if (first->next == NULL || !run_is_array(array) || array->count < 16)
+        return NULL;
+    const struct json_value **elements =
+        arena_alloc_array(r->given->call->arena, array->count, sizeof(*elements));
+    size_t count = 0;
+    for (const struct json_value *item = array->child; item != NULL; item = item->next)
+        elements[count++] = item;
+    assert(count == array->count);
+    return elements;
+}
+
+/* The element of that number, of one that is no array itself; NULL past the end. */
+static const struct json_value *element_at(const struct json_value *value,
+                                           const struct json_value **elements, int64_t index)
+{
+    if (!run_is_array(value))
+        return index == 0 ? value : NULL;
+    if (index >= (int64_t)value->count)
+        return NULL;
+    if (elements != NULL)
+        return elements[index];
+    const struct json_value *item = value->child;
+    for (int64_t i = 0; i < index; i++)
+        item = item->next;
+    return item;
+}
+
 static enum status range_step(struct run *r, const struct jsonpath_node *node,
                               const struct jsonpath_node *range, const struct json_value *value,
-                              struct jsonpath_result *out)
+                              const struct json_value **elements, struct jsonpath_result *out)
 {
     int64_t from, to, size = run_is_array(value) ? (int64_t)value->count : 1;
     enum status sum = read_subscript(r, range->left, value, &from);
@@ -146,10 +178,11 @@ static enum status range_step(struct run *r, const struct jsonpath_node *node,
         return sum;
     if (!r->is_lenient && (from < 0 || from > to || to >= size))
         return FAIL(r, "22033", "jsonpath array subscript is out of bounds");
-    const struct json_value *item = run_is_array(value) ? value->child : value;
+    from = from < 0 ? 0 : from;
+    const struct json_value *item = element_at(value, elements, from);
     sum = MISSING;
-    for (int64_t i = 0; i <= to && item != NULL; i++) {
-        if (i >= from && !run_goes_on(&sum, run_follow(r, node, item, out), out))
+    for (int64_t i = from; i <= to && item != NULL; i++) {
+        if (!run_goes_on(&sum, run_follow(r, node, item, out), out))
             break;
         item = run_is_array(value) ? item->next : NULL;
     }
@@ -164,10 +197,11 @@ static enum status subscript_step(struct run *r, struct jsonpath_node *node,
                    ? MISSING
                    : FAIL(r, "22039", "jsonpath array accessor can only be applied to an array");
     const struct json_value *array = r->array;
+    const struct json_value **elements = list_elements(r, node->left, value);
     enum status sum = MISSING;
     for (const struct jsonpath_node *range = node->left; range != NULL; range = range->next) {
         r->array = value;
-        if (!run_goes_on(&sum, range_step(r, node, range, value, out), out))
+        if (!run_goes_on(&sum, range_step(r, node, range, value, elements, out), out))
             break;
     }
     r->array = array;
