@@ -42,7 +42,8 @@ struct query_engine_options {
     /* Runs a command. For INSERT the rows are in batches. */
     enum err (*command)(void *context, const struct command *command, const struct batch *batches,
                         size_t batch_count, struct command_answer *out, struct error *error);
-    /* Is the log being replayed? Answers say so, and what is not found may be there later: 57P03. */
+    /* Is the log being replayed? Answers say so, and what is not found may be there later: 57P03.
+     */
     bool (*is_recovering)(void *context);
     /* A view by name, or (empty) by id, copied into the arena; NULL: there are none. With it a
      * number that grows with each change of a view: plans that stand on views are made anew then.
@@ -89,7 +90,7 @@ struct query_request {
     bool has_session;
     int32_t backend_pid;
     struct statement *statement; /* planned earlier from the same text, types, zone; may be NULL */
-    struct snapshot *snapshot; /* what its transaction sees; NULL: what there is now */
+    struct snapshot *snapshot;   /* what its transaction sees; NULL: what there is now */
 };
 
 struct query_answer {
