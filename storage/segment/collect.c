@@ -31,11 +31,15 @@ struct texts {
     uint32_t slot_mask;
 };
 
-/* Codes of one source dictionary; most columns have one per input segment. */
+/* What a code of one source dictionary is; most columns have one dictionary per input segment. The
+ * size stands beside the entry because texts of a large dictionary are all over memory. */
 struct code_map {
     uint64_t dictionary_id;
     uint32_t count;
-    uint32_t *codes; /* to entries of `texts`, UNMAPPED: not met */
+    struct mapped {
+        uint32_t entry; /* of `texts`; UNMAPPED: not met */
+        uint32_t size;
+    } * codes;
 };
 
 struct collector {
@@ -201,7 +205,7 @@ static struct code_map *map_of(struct collector *collector, const struct column 
         map->codes =
             memory_realloc(map->codes, (column->dictionary_count + 1) * sizeof(*map->codes));
         for (uint32_t i = known; i < column->dictionary_count; i++)
-            map->codes[i] = UNMAPPED;
+            map->codes[i].entry = UNMAPPED;
         map->count = column->dictionary_count;
     }
     map->dictionary_id = column->dictionary_id;
@@ -218,11 +222,14 @@ static void take_coded(struct collector *collector, const struct column *column,
             to[i] = 0;
             continue;
         }
-        uint32_t code = column->codes[i];
-        if (map->codes[code] == UNMAPPED)
-            map->codes[code] = texts_find(&collector->texts, column->dictionary[code], NULL);
-        to[i] = map->codes[code];
-        out->text_bytes += column->dictionary[code].size;
+        struct mapped *code = &map->codes[column->codes[i]];
+        if (code->entry == UNMAPPED) {
+            struct slice text = column->dictionary[column->codes[i]];
+            *code = (struct mapped){.entry = texts_find(&collector->texts, text, NULL),
+                                    .size = (uint32_t)text.size};
+        }
+        to[i] = code->entry;
+        out->text_bytes += code->size;
     }
 }
 
