@@ -400,19 +400,18 @@ static enum err settle_clock(struct reading *r)
     return is_good ? OK : bad_range(r);
 }
 
-/* The year as the calendar counts: 0 is 1 BC. */
+/* The year as the calendar counts: 0 is 1 BC, and what a year of 0 or none is, BC or not. */
 static int64_t settle_year(const struct reading *r)
 {
     int64_t year = has(r, FIELD_ISO_YEAR) ? r->iso_year : r->year;
+    if (year == 0 && (!has(r, FIELD_CC) || r->century == 0))
+        return 0;
+    if (year == 0) /* the first of the century */
+        return r->is_bc ? 1 - r->century * 100 : (r->century - 1) * 100 + 1;
     if (has(r, FIELD_CC) && has(r, FIELD_YEAR) && r->year_width <= 2)
         year = (r->century - 1) * 100 + year % 100 + (year % 100 == 0 ? 100 : 0);
-    else if (has(r, FIELD_CC) && !has(r, FIELD_YEAR))
-        year = (r->century - 1) * 100 + 1;
-    if (r->is_bc)
-        year = 1 - year;
-    else if (year < 0)
-        year += 1;
-    return year;
+    year = r->is_bc ? -year : year;
+    return year < 0 ? year + 1 : year;
 }
 
 static enum err settle_days(const struct reading *r, int64_t *days)

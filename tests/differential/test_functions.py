@@ -69,6 +69,8 @@ def test_calls_say_the_same(both):
             sql = f"SELECT ({functions.call(name, kind, functions.arguments(rng, types))})::text"
             ours, theirs = server.answer(sql), reference.answer(sql)
             tried += 1
+            if theirs.state in ("57014", "53200", "54000"):  # the reference's own limits
+                continue
             if ours.state != theirs.state or (ours.rows != theirs.rows and not same_number(ours, theirs)):
                 different.append((sql, ours.state or ours.rows, theirs.state or theirs.rows))
     print(f"{tried} calls, {len(different)} differ")
