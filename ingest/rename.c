@@ -222,7 +222,8 @@ static enum err check_view_readers(struct ingest *ingest, const struct view_defi
     return OK;
 }
 
-static struct view_column *find_view_column(const struct view_definition *view, struct slice name)
+static const struct view_column *find_view_column(const struct view_definition *view,
+                                                  struct slice name)
 {
     for (size_t i = 0; i < view->column_count; i++)
         if (slice_equal(view->columns[i].name, name))
@@ -235,7 +236,7 @@ static enum err put_renamed_column(struct ingest *ingest, const struct view_defi
                                    const struct ingest_rename *rename, struct writer *section,
                                    struct error *error)
 {
-    struct view_column *column = find_view_column(view, rename->column);
+    const struct view_column *column = find_view_column(view, rename->column);
     if (column == NULL)
         return error_set(error, ERR_INPUT, "42703", "column \"%.*s\" does not exist",
                          SLICE_ARGS(rename->column));
@@ -244,11 +245,16 @@ static enum err put_renamed_column(struct ingest *ingest, const struct view_defi
                          "column \"%.*s\" of relation \"%.*s\" already exists",
                          SLICE_ARGS(rename->new_name), SLICE_ARGS(view->name));
     enum err err = check_view_readers(ingest, view, true, error);
-    struct slice before = column->name;
-    column->name = rename->new_name; /* nobody else looks: `lock` is held */
-    view_write_put(section, view);
-    column->name = before;
-    return err;
+    if (err != OK)
+        return err;
+    struct view_definition renamed = *view;
+    size_t size = view->column_count * sizeof(*view->columns);
+    renamed.columns = memory_alloc(size);
+    memcpy(renamed.columns, view->columns, size);
+    renamed.columns[column - view->columns].name = rename->new_name;
+    view_write_put(section, &renamed);
+    memory_free(renamed.columns);
+    return OK;
 }
 
 static enum err rename_view(struct ingest *ingest, const struct ingest_rename *rename,

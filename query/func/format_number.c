@@ -477,8 +477,7 @@ static enum err write_exponent(struct call *call, const struct number_template *
     return OK;
 }
 
-/* Has it more digits before the point than the template has places? */
-static bool is_too_long(struct numeric n, int places)
+bool number_is_too_long(struct numeric n, int places)
 {
     __int128 limit = numeric_power10(places < NUMERIC_DIGITS_MAX ? places : NUMERIC_DIGITS_MAX);
     __int128 whole = n.kind == NUMERIC_FINITE ? numeric_truncate(n, 0).digits : 0;
@@ -508,7 +507,7 @@ static enum err numeric_char(struct call *call, struct numeric n, struct number_
             return error_out_of_range(call->error, "integer");
         return lay_out(call, t, arena_printf(call->arena, "%s", roman(call, whole)), out);
     }
-    bool is_filled_up = is_too_long(n, t->before); /* a row of # */
+    bool is_filled_up = number_is_too_long(n, t->before); /* a row of # */
     t->before += t->shift;
     enum err err = OK;
     if (is_filled_up && t->before < NUMERIC_DIGITS_MAX) {

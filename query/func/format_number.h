@@ -50,4 +50,7 @@ struct number_template {
 MUST_CHECK enum err number_template_read(struct call *call, struct slice text,
                                          struct number_template *t);
 
+/* Has it more digits before the point than that many places? */
+bool number_is_too_long(struct numeric n, int places);
+
 #endif

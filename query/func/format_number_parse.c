@@ -142,10 +142,7 @@ static enum err number_of(struct call *call, const struct input *in, struct nume
     enum err err = numeric_parse(slice_from_cstr(text), out, call->error);
     if (err != OK)
         return err;
-    int places = in->t->before + in->t->shift;
-    struct numeric whole = numeric_truncate(*out, 0);
-    __int128 limit = numeric_power10(places < NUMERIC_DIGITS_MAX ? places : NUMERIC_DIGITS_MAX);
-    if (whole.digits >= limit || whole.digits <= -limit)
+    if (number_is_too_long(*out, in->t->before + in->t->shift))
         return error_set(call->error, ERR_INPUT, "22003", "numeric field overflow");
     if (!in->t->has_shift)
         return OK;
