@@ -1,6 +1,7 @@
 """What bench/spill runs: each query uncapped (its peak of memory looked at meanwhile), then under a third of that."""
 
 import argparse
+import os
 import pathlib
 import re
 import statistics
@@ -12,7 +13,8 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tests"))
 import freshet  # noqa: E402
 
-UNCAPPED = 8 << 30
+MEMORY = min(32 << 30, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4)
+UNCAPPED = min(8 << 30, MEMORY // 3)
 # Keys are spread by a multiplication, so neither side meets them in order.
 QUERIES = {
     "sort": "SELECT count(*), sum(i), min(k), max(t) FROM (SELECT i, i * 7919 % 100000007 AS k, 'page ' || i AS t "
@@ -88,7 +90,7 @@ def main():
     options = parser.parse_args()
     caps, table, is_right = {}, [], True
     with tempfile.TemporaryDirectory() as folder:
-        server = freshet.Server(pathlib.Path(folder) / "store", ["--memory", "32 GiB", "--query-memory", "8 GiB"])
+        server = freshet.Server(pathlib.Path(folder) / "store", ["--memory", str(MEMORY), "--query-memory", str(UNCAPPED)])
         for name, text in texts(options.rows, False).items():
             (first_ms, rows, _), most = watched(server, text, name)
             caps[name] = most // options.share
