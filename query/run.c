@@ -540,7 +540,11 @@ static enum err check_rights(const struct run *run, struct error *error)
 {
     const struct asker *asker = run->request->asker;
     const struct statement *statement = run->statement;
-    if (asker_is_admin(asker) || statement->kind != STATEMENT_COMMAND || is_own(run))
+    if (asker_is_admin(asker) || is_own(run))
+        return OK;
+    if ((asker->rights & RIGHT_SELECT) == 0)
+        return error_set(error, ERR_INPUT, "42501", "permission denied: the role has no rights");
+    if (statement->kind != STATEMENT_COMMAND)
         return OK;
     bool is_insert = statement->command->kind == COMMAND_INSERT;
     if (is_insert && (asker->rights & RIGHT_INSERT) != 0)

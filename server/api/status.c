@@ -63,6 +63,17 @@ static void answer_freshness(struct exchange *exchange, int64_t fresh_us)
     writer_deinit(&answer.body);
 }
 
+/* The figures name tables: they are for those who may read them all. */
+static bool may_see_figures(struct exchange *exchange)
+{
+    const struct asker *asker = exchange->asker;
+    if (asker_is_admin(asker) || (asker->rights & RIGHT_SELECT) != 0) {
+        return true;
+    }
+    exchange_answer_problem(exchange, 403, "42501", "figures of tables are for readers");
+    return false;
+}
+
 void api_readyz(struct exchange *exchange)
 {
     struct app *app = exchange->context;
@@ -88,7 +99,9 @@ void api_readyz(struct exchange *exchange)
     if (status.is_failed) {
         exchange_answer_error(exchange, 503, &status.failure, NULL);
     } else if (fresh_us >= 0) {
-        answer_freshness(exchange, fresh_us);
+        if (may_see_figures(exchange)) {
+            answer_freshness(exchange, fresh_us);
+        }
     } else {
         exchange_answer_text(exchange, 200, "text/plain; charset=utf-8", SLICE("ready\n"));
     }
@@ -239,6 +252,9 @@ void api_register_metrics(struct app *app)
 
 void api_metrics(struct exchange *exchange)
 {
+    if (!may_see_figures(exchange)) {
+        return;
+    }
     metrics_print(&exchange->content);
     exchange->status = 200;
     exchange->content_type = SLICE("text/plain; version=0.0.4; charset=utf-8");

@@ -69,11 +69,3 @@ enum guard guard_check(struct exchange *exchange, struct access *access, bool is
                                                 : "user and password, or the token, are not right");
     return GUARD_ANSWERED;
 }
-
-bool guard_wants_admin(struct exchange *exchange, const char *what)
-{
-    if (asker_is_admin(exchange->asker))
-        return true;
-    exchange_answer_problem(exchange, 403, "42501", "only an admin may %s", what);
-    return false;
-}

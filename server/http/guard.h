@@ -12,7 +12,5 @@ enum guard {
     GUARD_LATER     /* is_quick, and the password must be checked: ask again on a worker */
 };
 enum guard guard_check(struct exchange *exchange, struct access *access, bool is_quick);
-/* 403 with 42501, and false, unless the asker is an admin or there are no users. */
-bool guard_wants_admin(struct exchange *exchange, const char *what);
 
 #endif

@@ -33,6 +33,12 @@ static enum err client_send(void *context, struct slice bytes, bool (*is_over)(v
     return connection_send(client->connection, bytes, is_over, over_context, error);
 }
 
+static bool client_may_enter(void *context)
+{
+    const struct pg_port *port = ((struct client *)context)->port;
+    return port->options.may_enter == NULL || port->options.may_enter(port->options.context);
+}
+
 static struct query_engine *client_engine(void *context)
 {
     const struct pg_port *port = ((struct client *)context)->port;
@@ -61,6 +67,7 @@ static void *client_open(void *context, struct connection *connection)
     client->session = pg_session_create(&(struct pg_session_options){
         .context = client,
         .engine = client_engine,
+        .may_enter = client_may_enter,
         .ingest = client_ingest,
         .backends = &port->backends,
         .peer = connection_peer(connection),

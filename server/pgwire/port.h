@@ -18,6 +18,7 @@ struct pg_port_options {
     int64_t login_timeout_us, idle_timeout_us; /* 0: none */
     void *context;
     struct query_engine *(*engine)(void *context); /* NULL: not ready yet */
+    bool (*may_enter)(void *context);              /* as in pg_session_options */
     struct ingest *(*ingest)(void *context);       /* once there is an engine */
 };
 

@@ -18,6 +18,8 @@ struct pg_session_options {
     void *context;
     /* NULL: the server is not ready yet. */
     struct query_engine *(*engine)(void *context);
+    /* False: there are users, and this port does not ask for passwords yet. NULL: everybody may. */
+    bool (*may_enter)(void *context);
     struct ingest *(*ingest)(void *context); /* once there is an engine; for COPY */
     struct backends *backends;
     const char *peer;            /* lives as long as the session */

@@ -2,7 +2,8 @@
  *
  * Unknown parameters are taken and forgotten, as drivers send names of their own; those that are
  * settings are set and must be right. Without users everybody may come in, by any name and to any
- * database: authenticate() is where a password would be asked for. */
+ * database. With users nobody may: passwords are not asked for here yet, and rights are not known.
+ */
 #include "server/pgwire/inside.h"
 
 #include <ctype.h>
@@ -168,6 +169,9 @@ static enum err begin_session(struct pg_session *session, struct reader body, st
     enum err err = read_names(session, body, error);
     if (err != OK)
         return err;
+    if (session->options.may_enter != NULL && !session->options.may_enter(session->options.context))
+        return error_set(error, ERR_UNSUPPORTED, "28000",
+                         "this server has users, and passwords are asked for over HTTP only");
     if (engine == NULL)
         return error_set(error, ERR_BUSY, "57P03", "the database system is starting up");
     session->backend.cancel = cancel_query;

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import freshet
+import psycopg
 import pytest
 
 
@@ -117,6 +118,20 @@ def test_kinds(users, kind, may):
     assert status == (200 if "c" in may else 403)
     for target in ("/metrics", "/readyz", "/"):
         assert users.ask(users.of[kind], "GET", target)[0] == 200
+
+
+def test_a_role_without_rights_only_logs_in(users):
+    assert users.sql("none", "SELECT count(*) FROM open_t")[1]["sqlstate"] == "42501"
+    assert users.sql("none", "SELECT relname FROM pg_class")[1]["sqlstate"] == "42501"
+    assert users.ask(users.of["none"], "POST", "/v1/ingest/open_t", '{"n":1}')[0] == 403
+    assert users.ask(users.of["none"], "GET", "/readyz")[0] == 200
+    for target in ("/metrics", "/readyz?fresh=1s"):
+        assert users.ask(users.of["none"], "GET", target)[0] == 403
+
+
+def test_the_postgresql_port_is_shut(users):
+    with pytest.raises(psycopg.OperationalError, match="this server has users"):
+        psycopg.connect(f"postgresql://the_admin:x@{users.server.pg}/freshet?sslmode=disable")
 
 
 def test_tokens(users):
