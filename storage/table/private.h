@@ -242,9 +242,9 @@ bool upkeep_has_frozen(struct store *store, uint64_t position);
 /* Closed segments in memory, of all tables. */
 size_t upkeep_frozen_count(struct store *store);
 
-/* Replay and live are the same steps; see publish.c. */
 /* Makes the store readable if what replay has reached is one moment. */
 void store_look_readable(struct store *store, uint64_t position);
+/* Replay and live are the same steps; see publish.c. */
 enum err store_replay(void *context, uint64_t position, struct slice payload, struct error *error);
 void store_apply(void *context, struct log_entry *entry);
 void store_abandon(void *context, uint64_t position);
