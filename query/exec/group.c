@@ -188,9 +188,11 @@ static enum err keep_distinct(const struct group_target *target, size_t index,
                                   .count = rows->count};
     enum err err = OK;
     if (target->owner != target->tier) {
-        err = distinct_keep(&target->owner->own[index].distinct, arguments, &asked, fresh,
-                            &asked.count, error);
+        size_t unseen = 0;
+        err = distinct_keep(&target->owner->own[index].distinct, arguments, &asked, fresh, &unseen,
+                            error);
         asked.selection = fresh;
+        asked.count = unseen;
     }
     asked.is_insert = true;
     rows->count = 0;
