@@ -116,6 +116,10 @@ void hint_syntax(struct slice text, struct error *error);
 /* Our type for another system's name, NULL if none is known. */
 const char *hint_type(struct slice name);
 
+/* Has one of a call's arguments a name? The arguments in their places; query/sql/convert_named.c. */
+bool convert_has_names(const struct json_value *arguments);
+MUST_CHECK enum err convert_named(struct converter *c, const struct json_value *arguments,
+                                  struct ast_node *call);
 /* A call whose last argument is VARIADIC; query/sql/convert_variadic.c. */
 enum err convert_variadic(struct converter *c, struct ast_node *node);
 

@@ -544,8 +544,11 @@ static enum err convert_call(struct converter *c, const struct json_value *field
     const struct json_value *filter = tree_get(fields, "agg_filter");
     if (result == OK && filter != NULL)
         result = convert_expr(c, filter, &node->filter);
+    const struct json_value *arguments = tree_get(fields, "args");
+    if (result == OK && convert_has_names(arguments))
+        return convert_named(c, arguments, node);
     if (result == OK)
-        result = convert_exprs(c, tree_get(fields, "args"), &node->arguments, &node->count);
+        result = convert_exprs(c, arguments, &node->arguments, &node->count);
     return result == OK && tree_bool(fields, "func_variadic") ? convert_variadic(c, node) : result;
 }
 
