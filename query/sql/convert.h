@@ -116,7 +116,7 @@ void hint_syntax(struct slice text, struct error *error);
 /* Our type for another system's name, NULL if none is known. */
 const char *hint_type(struct slice name);
 
-/* Has one of a call's arguments a name? The arguments in their places; query/sql/convert_named.c. */
+/* Has one of a call's arguments a name? And all in their places; query/sql/convert_named.c. */
 bool convert_has_names(const struct json_value *arguments);
 MUST_CHECK enum err convert_named(struct converter *c, const struct json_value *arguments,
                                   struct ast_node *call);
