@@ -165,6 +165,7 @@ static void start_ports(struct serving *serving)
             .is_plain = strcmp(config->io, "plain") == 0,
             .connections_max = pg_connections,
             .message_max = config->body_max,
+            .messages_max = config->memory / 10,
             .login_timeout_us = config->login_timeout_us,
             .idle_timeout_us = config->pg_idle_timeout_us,
             .context = &serving->app,
@@ -272,6 +273,7 @@ static void create_engine(struct app *app)
 static void stop_serving(struct serving *serving)
 {
     struct app *app = &serving->app;
+    int64_t begin_us = clock_monotonic_us();
     alarm(STOP_LIMIT_S);
     logger_write(LOG_INFO, "stopping");
     atomic_store_explicit(&app->state, APP_STOPPING, memory_order_release);
@@ -282,8 +284,14 @@ static void stop_serving(struct serving *serving)
     if (!http_server_wait(app->http, CANCEL_AFTER_US, GIVE_UP_AFTER_US)) {
         logger_write(LOG_WARN, "some requests did not end in time");
     }
-    if (serving->has_pg && !pg_port_wait(serving->pg_port, 0, GIVE_UP_AFTER_US - CANCEL_AFTER_US))
+    int64_t waited_us = clock_monotonic_us() - begin_us;
+    int64_t cancel_us = waited_us < CANCEL_AFTER_US ? CANCEL_AFTER_US - waited_us : 0;
+    if (serving->has_pg &&
+        !pg_port_wait(serving->pg_port, cancel_us, GIVE_UP_AFTER_US + 5000000 - waited_us)) {
         logger_write(LOG_WARN, "some sessions did not end in time");
+        fflush(NULL);
+        _exit(0); /* their jobs hold what would be freed now; what was acknowledged is durable */
+    }
     pg_port_stop(serving->pg_port);
     http_server_stop(app->http);
 }

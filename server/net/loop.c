@@ -33,8 +33,9 @@
 #define RETRY_US 5000
 #define LINGER_US 1000000
 #define WAIT_STEP_US 50000
-#define KEPT_BUFFER_SIZE ((size_t)16 << 10) /* of an idle connection: a larger one is given back   \
-                                             */
+#define KEPT_BUFFER_SIZE                                                                           \
+    ((size_t)16 << 10) /* of an idle connection: a larger one is given back                        \
+                        */
 #define SLOT_BITS 24
 
 struct connection {
@@ -68,6 +69,7 @@ struct loop {
     struct connection *called;
     _Atomic bool is_draining, is_stopping, is_cancelling;
     _Atomic uint32_t open, busy;
+    _Atomic size_t held; /* bytes of all inputs */
     _Atomic uint64_t taken, refused;
     /* the loop's */
     struct connection **table; /* by slot */
@@ -155,7 +157,14 @@ static void take_bytes(struct connection *connection, struct slice bytes)
 {
     mutex_lock(&connection->mutex);
     writer_slice(&connection->input, bytes);
+    atomic_fetch_add_explicit(&connection->loop->held, bytes.size, memory_order_relaxed);
     mutex_unlock(&connection->mutex);
+}
+
+static void release_input(struct connection *connection)
+{
+    atomic_fetch_sub_explicit(&connection->loop->held, connection->input.size,
+                              memory_order_relaxed);
 }
 
 /* --- in the job --- */
@@ -163,6 +172,7 @@ static void take_bytes(struct connection *connection, struct slice bytes)
 void connection_take(struct connection *connection, struct writer *into)
 {
     mutex_lock(&connection->mutex);
+    release_input(connection);
     if (into->size == 0) {
         struct writer empty = *into;
         *into = connection->input;
@@ -191,13 +201,13 @@ enum err connection_send(struct connection *connection, struct slice bytes,
     push(connection);
     if (unsent(connection) > 0)
         call_loop(connection);
-    if (unsent(connection) > connection->loop->options.output_max) {
+    if (is_over != NULL && unsent(connection) > connection->loop->options.output_max) {
         mutex_unlock(&connection->mutex);
         worker_block_begin();
         mutex_lock(&connection->mutex);
         while (err == OK && unsent(connection) > connection->loop->options.output_max) {
             condition_wait_for(&connection->has_room, &connection->mutex, WAIT_STEP_US);
-            if (is_over != NULL && is_over(context))
+            if (is_over(context))
                 err = error_set(error, ERR_CANCELLED, "57014",
                                 "canceling statement: the client does not read its rows");
         }
@@ -270,6 +280,7 @@ static void close_connection(struct connection *connection)
     loop->generations[connection->slot]++;
     loop->options.closed(connection->own);
     close(connection->fd);
+    release_input(connection);
     writer_deinit(&connection->input);
     writer_deinit(&connection->output);
     condition_deinit(&connection->has_room);
@@ -310,6 +321,14 @@ static void linger(struct connection *connection)
     set_reading(connection, true);
 }
 
+/* A message that grows while all of them together take too much: one of the large ones ends. */
+static bool is_greedy(const struct connection *connection)
+{
+    const struct loop *loop = connection->loop;
+    return connection->input.size > loop->options.input_max &&
+           atomic_load_explicit(&loop->held, memory_order_relaxed) > loop->options.inputs_max;
+}
+
 /* What is due now, after anything has happened to it. The connection may be gone afterwards. */
 static void look_at(struct connection *connection)
 {
@@ -327,16 +346,21 @@ static void look_at(struct connection *connection)
         }
         struct slice input = writer_as_slice(&connection->input);
         if (connection->is_finishing) {
+            release_input(connection);
             writer_reset(&connection->input);
             if (unsent(connection) == 0 && !connection->is_busy)
                 linger(connection);
         } else {
+            bool is_blocked = unsent(connection) > loop->options.output_max;
             bool is_wanted = connection_is_draining(connection) ||
-                             (input.size > 0 && !connection->is_busy &&
+                             (input.size > 0 && !connection->is_busy && !is_blocked &&
                               loop->options.is_ready(connection->own, input));
             if (!connection->is_busy && is_wanted)
                 start_job(connection);
-            set_reading(connection, !connection->is_busy || input.size < loop->options.input_max);
+            else if (!connection->is_busy && is_greedy(connection))
+                set_gone(connection);
+            set_reading(connection, (!connection->is_busy && !is_blocked) ||
+                                        input.size < loop->options.input_max);
         }
     }
     mutex_unlock(&connection->mutex);

@@ -20,6 +20,7 @@ struct loop_options {
     const char *name;                /* of the thread */
     bool is_plain;                   /* never io_uring */
     uint32_t connections_max;
+    size_t inputs_max; /* of all connections: past it those that hold more than input_max end */
     size_t input_max;  /* bytes that a connection's job has not taken: past it reading pauses */
     size_t output_max; /* bytes not sent: past it connection_send() waits */
     int64_t login_timeout_us;
@@ -56,8 +57,9 @@ struct loop_statistics loop_statistics(struct loop *loop);
 
 /* All that has come in, appended. */
 void connection_take(struct connection *connection, struct writer *into);
-/* Sends, or keeps for the loop to send. Waits while more than output_max is kept; is_over ends the
- * wait (57014), the peer's end does too (08006). The bytes are taken whatever comes of it. */
+/* Sends, or keeps for the loop to send. Waits while more than output_max is kept, unless is_over is
+ * NULL (no job starts then until there is room); is_over ends the wait (57014), the peer's end does
+ * too (08006). The bytes are taken whatever comes of it. */
 MUST_CHECK enum err connection_send(struct connection *connection, struct slice bytes,
                                     bool (*is_over)(void *context), void *context,
                                     struct error *error);

@@ -133,6 +133,7 @@ struct pg_port *pg_port_start(const struct pg_port_options *options)
         .name = "pg",
         .is_plain = options->is_plain,
         .connections_max = options->connections_max,
+        .inputs_max = options->messages_max,
         .input_max = INPUT_MAX,
         .output_max = OUTPUT_MAX,
         .login_timeout_us = options->login_timeout_us,

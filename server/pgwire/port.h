@@ -14,7 +14,7 @@ struct pg_port_options {
     struct worker_pool *workers;
     bool is_plain; /* not io_uring */
     uint32_t connections_max;
-    size_t message_max;
+    size_t message_max, messages_max; /* of one; of all that are half there */
     int64_t login_timeout_us, idle_timeout_us; /* 0: none */
     void *context;
     struct query_engine *(*engine)(void *context); /* NULL: not ready yet */

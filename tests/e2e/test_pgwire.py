@@ -261,7 +261,7 @@ def test_slow_reader_holds_no_memory(server):
 
 def test_pipelines(server):
     raw = Raw(server)
-    one = [(b"P", b"\0SELECT $1::int8 + 1\0\0\0"), (b"B", b"\0\0\0\0\0\1\0\0\0\3123\0\0"), (b"E", b"\0\0\0\0\0")]
+    one = [(b"P", b"\0SELECT $1::int8 + 1\0\0\0"), (b"B", b"\0\0\0\0\0\1\0\0\0\3" b"123\0\0"), (b"E", b"\0\0\0\0\0")]
     raw.send(*(one * 1000), (b"S", b""))
     got = b"".join(kind for kind, _ in raw.until(b"Z"))
     assert got == b"12DC" * 1000 + b"Z"
