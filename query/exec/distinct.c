@@ -328,6 +328,7 @@ enum err distinct_keep(struct distinct *distinct, const struct column *arguments
                        struct error *error)
 {
     uint32_t values[VECTOR_ROWS_MAX];
+    assert(fresh_count != &rows->count);
     *fresh_count = 0;
     enum err err = tuple_table_ids(&distinct->values, arguments, rows->selection, rows->count,
                                    rows->is_insert, values, error);
