@@ -231,7 +231,8 @@ static enum err store_buffer(struct ingest_copy *copy, bool is_last)
     enum err err = store_part(copy, slice_of(all.data, size));
     if (err != OK)
         return err;
-    memmove(copy->buffer.data, copy->buffer.data + size, all.size - size);
+    if (size < all.size)
+        memmove(copy->buffer.data, copy->buffer.data + size, all.size - size);
     copy->buffer.size = copy->is_ended ? 0 : all.size - size;
     return OK;
 }
