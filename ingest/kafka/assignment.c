@@ -200,6 +200,7 @@ void session_on_rebalance(rd_kafka_t *client, rd_kafka_resp_err_t event,
     if (subscription != NULL)
         subscription->counts.rebalances++;
     session_unlock(c);
+    c->was_assigned |= event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
     struct rebalance *noted = memory_alloc(sizeof(*noted));
     *noted = (struct rebalance){.event = event,
                                 .is_lost = rd_kafka_assignment_lost(client) != 0,

@@ -33,6 +33,7 @@
 #define POLL_MS 100
 #define LINGER_MS 3
 #define LINGER_MESSAGES 2048 /* enough to go on at once */
+#define ASSIGNMENT_PATIENCE_US (4 * MICROSECONDS_PER_SECOND)
 #define BACK_OFF_FIRST_US MICROSECONDS_PER_SECOND
 #define BACK_OFF_MAX_US (30 * MICROSECONDS_PER_SECOND)
 #define HOLD_US (5 * MICROSECONDS_PER_SECOND) /* so long may a rebalance wait for us */
@@ -391,6 +392,19 @@ static void session_run(struct consumer *c)
     }
 }
 
+/* A client that is destroyed between the group's answer to its join and its first assignment takes
+ * the process with it: farewell.c. The assignment is on its way. */
+static void await_assignment(struct consumer *c)
+{
+    int64_t end_us = clock_monotonic_us() + ASSIGNMENT_PATIENCE_US;
+    while (session_is_between(c->client, c->was_assigned) && clock_monotonic_us() < end_us) {
+        rd_kafka_message_t *message = rd_kafka_consume_queue(c->queue, POLL_MS);
+        if (message != NULL)
+            rd_kafka_message_destroy(message);
+        session_answer_rebalances(c);
+    }
+}
+
 /* What was read is stored if it can be; then the client goes, whatever the broker does. A member
  * that does not leave its group keeps its partitions from the next session for the session's
  * timeout, so it leaves unless the broker is away. */
@@ -413,12 +427,14 @@ static void session_close(struct consumer *c, bool is_reachable)
     c->is_ending = true;
     session_drop(c);
     session_unseat(c);
+    if (c->client != NULL && is_reachable)
+        await_assignment(c);
     if (c->client != NULL)
         session_say_farewell(c, told, is_reachable);
     if (c->intake != NULL)
         intake_close(c->intake);
     c->intake = NULL;
-    c->is_joined = false;
+    c->is_joined = c->was_assigned = false;
     arena_reset(&c->arena);
 }
 

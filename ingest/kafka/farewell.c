@@ -9,7 +9,12 @@
  * of references, mended in 2.1.0). Whoever stops a consumer holds the lock of all DDL, so the steps
  * have a thread of their own that can be left behind. It has nothing of the consumer but the
  * client: rebalances come as events to a queue here, not by the callback. What is lost with a
- * client that never ends is its memory and its threads, asleep. */
+ * client that never ends is its memory and its threads, asleep.
+ *
+ * The same is lost with a client that must not be destroyed. Between the group's answer to its join
+ * and its first assignment the state of the sticky assignor is not there yet, and 2.0.2 asserts
+ * that it is (librdkafka's issue 4312, mended in 2.3.0): the process would end. The consumer waits
+ * for the assignment, which is on its way; where it does not come the client is left behind. */
 #include "ingest/kafka/session.h"
 
 #include "storage/base/clock.h"
@@ -23,6 +28,7 @@ struct farewell {
     rd_kafka_t *client;
     rd_kafka_queue_t *queue;               /* of its messages; NULL: none */
     rd_kafka_topic_partition_list_t *told; /* offsets for the broker; NULL: none */
+    bool was_assigned;                     /* by the group */
     bool must_answer;                      /* a rebalance waits for an answer */
     bool must_leave;                       /* the group; else the broker is away */
     struct mutex lock;
@@ -65,9 +71,21 @@ static void farewell_destroy(struct farewell *farewell)
     memory_free(farewell);
 }
 
+bool session_is_between(rd_kafka_t *client, bool was_assigned)
+{
+    if (was_assigned)
+        return false;
+    char *id = rd_kafka_memberid(client);
+    bool is_member = id != NULL && id[0] != 0;
+    if (id != NULL)
+        rd_kafka_mem_free(client, id);
+    return is_member;
+}
+
 static void farewell_run(void *context)
 {
     struct farewell *farewell = context;
+    bool is_between = session_is_between(farewell->client, farewell->was_assigned);
     if (farewell->must_answer)
         (void)rd_kafka_assign(farewell->client, NULL);
     if (farewell->told != NULL) {
@@ -79,7 +97,11 @@ static void farewell_run(void *context)
         leave(farewell->client);
     if (farewell->queue != NULL)
         rd_kafka_queue_destroy(farewell->queue);
-    rd_kafka_destroy_flags(farewell->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    is_between |= session_is_between(farewell->client, farewell->was_assigned);
+    if (!is_between)
+        rd_kafka_destroy_flags(farewell->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    else
+        logger_write(LOG_WARN, "a client of Kafka was never assigned anything and is left behind");
     mutex_lock(&farewell->lock);
     farewell->has_ended = true;
     bool is_forgotten = farewell->is_forgotten;
@@ -96,6 +118,7 @@ void session_say_farewell(struct consumer *c, rd_kafka_topic_partition_list_t *t
     *farewell = (struct farewell){.client = c->client,
                                   .queue = c->queue,
                                   .told = told,
+                                  .was_assigned = c->was_assigned,
                                   .must_answer = c->rebalances != NULL,
                                   .must_leave = must_leave};
     mutex_init(&farewell->lock);

@@ -40,8 +40,9 @@ struct consumer {
     struct intake *intake;
     rd_kafka_t *client;
     rd_kafka_queue_t *queue;
-    bool is_joined;  /* member of the group, or partitions assigned by name */
-    bool has_stored; /* something: the next back-off is short again */
+    bool is_joined;    /* member of the group, or partitions assigned by name */
+    bool was_assigned; /* by the group, once at least */
+    bool has_stored;   /* something: the next back-off is short again */
     bool is_ending;
     struct rebalance *rebalances; /* not answered yet, oldest first */
     enum subscription_state state;
@@ -98,6 +99,8 @@ void session_drop_rebalances(struct consumer *c); /* without an answer */
 void session_unseat(struct consumer *c);
 
 /* --- farewell.c --- */
+/* The group has answered the client's join, but has assigned nothing yet. */
+bool session_is_between(rd_kafka_t *client, bool was_assigned);
 /* Takes the client and `told` (may be NULL), tells, leaves the group if asked to, and destroys;
  * waits some seconds, no longer. */
 void session_say_farewell(struct consumer *c, rd_kafka_topic_partition_list_t *told,

@@ -527,6 +527,19 @@ def test_alterations_under_load_lose_and_double_nothing(shared_server, broker):
     assert ledger(shared_server, feed)["dead"] == 0
 
 
+def test_a_member_that_leaves_before_it_is_assigned_anything(shared_server, broker):
+    """librdkafka 2.0.2 ends the process when such a client is destroyed: at whatever moment the stop comes, the server lives."""
+    topic = create_topic(broker, unique("joining"), 2)
+    produce(broker, topic, (row(p, n) for n in range(50) for p in range(2)))
+    feed = subscribe(shared_server, broker, topic)
+    for turn in range(16):
+        time.sleep(0.025 * turn)
+        shared_server.sql(f"ALTER SUBSCRIPTION {feed} DISABLE")
+        shared_server.sql(f"ALTER SUBSCRIPTION {feed} ENABLE")
+    wait_count(shared_server, feed, 100)
+    exactly(shared_server, feed, 2, 50)
+
+
 # --- the load generator ---
 
 @pytest.mark.parametrize("share", ["1", "0.5"])
