@@ -389,7 +389,7 @@ static enum err lay_out(struct call *call, struct number_template *t, char *digi
     for (size_t i = 0; i < t->part_count && err == OK; i++)
         err = write_part(call, &l, &t->parts[i]);
     struct slice text = writer_as_slice(&l.out);
-    text.size = strnlen(text.data, text.size);
+    text.size = text.size == 0 ? 0 : strnlen(text.data, text.size);
     out->text = arena_copy(call->arena, text);
     writer_deinit(&l.out);
     return err;
