@@ -7,7 +7,6 @@ import random
 import re
 import signal
 import socket
-import struct
 import subprocess
 import threading
 import time
@@ -144,20 +143,6 @@ def test_only_loopback_without_insecure(tmp_path):
     result = subprocess.run(command, capture_output=True, timeout=20, text=True)
     assert result.returncode != 0 and "loopback" in result.stderr
     assert not (tmp_path / "d").exists()
-
-
-def test_pg_port_says_that_it_is_not_there(shared_server):
-    host, port = shared_server.pg.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
-        connection.sendall(struct.pack("!II", 8, 80877103))
-        assert connection.recv(1) == b"N"
-        startup = struct.pack("!I", 196608) + b"user\0x\0\0"
-        connection.sendall(struct.pack("!I", len(startup) + 4) + startup)
-        reply = b""
-        while piece := connection.recv(4096):
-            reply += piece
-    assert reply[:1] == b"E" and struct.unpack("!I", reply[1:5])[0] == len(reply) - 1
-    assert b"SFATAL\0" in reply and b"C0A000\0" in reply
 
 
 def test_body_over_the_limit(freshet_factory):
