@@ -66,8 +66,9 @@ static enum err take_arguments(void *context, const struct batch *batch, size_t 
                                struct error *error)
 {
     struct arguments *arguments = context;
-    (void)error;
-    assert(count == 1);
+    if (count != 1 || arguments->list != NULL)
+        return error_set(error, ERR_UNSUPPORTED, "0A000",
+                         "set-returning functions are not allowed in EXECUTE parameters");
     arguments->count = batch->column_count;
     arguments->list =
         arena_alloc_zero(arguments->arena, batch->column_count * sizeof(*arguments->list));
@@ -120,6 +121,9 @@ static enum err run_execute(struct query_session *session, const struct session_
     arena_init(&arena);
     struct arguments arguments = {.arena = &arena};
     enum err err = session_find_prepared(session, command->name, &prepared, error);
+    if (err == OK && prepared->is_empty) /* Parse takes a text without a statement */
+        err = error_set(error, ERR_INPUT, "42601", "prepared statement \"%.*s\" is empty",
+                        SLICE_ARGS(command->name));
     if (err == OK)
         err = evaluate_arguments(session, command->text, &arguments, error);
     if (err == OK) {
@@ -208,6 +212,9 @@ static enum err run_fetch(struct query_session *session, const struct session_co
     bool is_move = command->action == SESSION_MOVE;
     struct portal *cursor;
     enum err err = find_cursor(session, command->name, &cursor, error);
+    if (err == OK && portal_is_empty(cursor)) /* Bind makes such */
+        err = error_set(error, ERR_INPUT, "42601", "cursor \"%.*s\" is of an empty statement",
+                        SLICE_ARGS(command->name));
     if (err != OK)
         return err;
     uint64_t count = command->count == INT64_MAX ? 0 : (uint64_t)command->count;
@@ -281,7 +288,8 @@ size_t session_columns(struct query_session *session, const struct statement *st
     struct prepared *prepared;
     struct portal *cursor;
     if (is_own && command->action == SESSION_EXECUTE &&
-        session_find_prepared(session, command->name, &prepared, &error) == OK)
+        session_find_prepared(session, command->name, &prepared, &error) == OK &&
+        !prepared->is_empty)
         return run_columns(prepared->statement, line, out);
     if (is_own && command->action == SESSION_FETCH &&
         session_find_portal(session, command->name, &cursor, &error) == OK &&

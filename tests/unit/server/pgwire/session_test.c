@@ -76,6 +76,12 @@ static const struct {
      "CZCZTDCZTDCZTCZCZEZ"},
     {"prepared", "Qprepare p (int8) as select $1 + 1|Qexecute p(41)|Qdeallocate p|Qexecute p(1)",
      "CZTDCZCZEZ"},
+    {"EXECUTE of an empty statement", "N|Qexecute n|Qselect 1", "1EZTDCZ"},
+    {"FETCH from an empty portal", "Qbegin|N|O|Qfetch 1 o|Qrollback", "CZ12EZCZ"},
+    {"as many rows as arguments",
+     "Qprepare p (int8) as select $1|Qexecute p(generate_series(1, 3))|"
+     "Qexecute p(generate_series(1, 0))|Qexecute p(7)",
+     "CZTEZTEZTDCZ"},
     {"savepoints", "Qbegin|Qsavepoint a|Qselect nope|Qrollback to a|Qselect 1|Qrelease a|Qcommit",
      "CZCZEZCZTDCZCZCZ"},
     {"unsupported", "Qlisten x", "EZ"},
@@ -101,6 +107,9 @@ static void write_message(struct writer *out, const char *text, size_t size)
         break;
     case 'B':
         PUT(out, 'B', "\0\0\0\0\0\0\0\0");
+        break;
+    case 'O': /* the portal o of the statement n */
+        PUT(out, 'B', "o\0n\0\0\0\0\0\0\0");
         break;
     case 'D':
         put(out, 'D', text[1] == 'P' ? "P\0" : "S\0", 2);
