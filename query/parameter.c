@@ -11,6 +11,7 @@
 #include "query/parameter.h"
 
 #include "storage/base/json.h"
+#include "storage/column/binary_form.h"
 
 #include <assert.h>
 
@@ -245,9 +246,12 @@ static enum err bind_one(const struct parameter *parameter, const struct query_p
     case PARAMETER_VALUE:
         break;
     }
-    assert(given->value.type.id == target->type.id);
-    *out = given->value;
-    return OK;
+    if (given->value.type.id == target->type.id) {
+        *out = given->value;
+        return OK;
+    }
+    /* It was read by the types of a plan that is stale by now: the table is another one. */
+    return value_convert(&given->value, target->type, target->context, target->arena, out, error);
 }
 
 static const struct query_parameter *find_given(const struct query_parameter *given, size_t count,

@@ -99,6 +99,47 @@ static void values_take_the_types(void **state)
     catalogue_close(&catalogue);
 }
 
+/* The plan that a value was read for may be stale: the table was made anew with other types. */
+static void values_of_another_type_are_converted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        {"SELECT $1::bigint", "7"},
+        {"SELECT $1::text", "7"},
+        {"SELECT $1::numeric", "7"},
+        {"SELECT $1::boolean", "22P02"},
+    };
+    struct catalogue catalogue;
+    struct text_context context = {.zone = timezone_utc};
+    const struct query_parameter given = {.kind = PARAMETER_VALUE,
+                                          .value = {.type = {.id = TYPE_INT4}, .i = 7}};
+    catalogue_open(&catalogue);
+    for (size_t index = 0; index < array_count(cases); index++) {
+        struct prepare_job job;
+        struct arena arena;
+        struct error error = {0};
+        struct value *values;
+        struct writer got;
+        writer_init(&got);
+        arena_init(&arena);
+        prepare(&catalogue, slice_from_cstr(cases[index].text), &job);
+        assert_int_equal(job.result, OK);
+        if (parameters_bind(job.statement, &given, 1, &context, NULL, &arena, &values, &error) ==
+            OK)
+            value_print(&values[0], &context, &got);
+        else
+            writer_cstr(&got, error.sqlstate);
+        writer_u8(&got, 0);
+        assert_string_equal((const char *)got.data, cases[index].want);
+        statement_unref(job.statement);
+        arena_deinit(&arena);
+        writer_deinit(&got);
+    }
+    catalogue_close(&catalogue);
+}
+
 static const struct {
     const char *json, *want;
 } by_name[] = {
@@ -166,6 +207,7 @@ static void arrays_are_charged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(values_take_the_types),
+                                       cmocka_unit_test(values_of_another_type_are_converted),
                                        cmocka_unit_test(names_are_checked),
                                        cmocka_unit_test(arrays_are_charged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
