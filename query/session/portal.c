@@ -1,8 +1,11 @@
 /* A portal: a statement with its values, run piece by piece.
  *
- *   NEW ──portal_start──▶ PLANNED ──portal_run──▶ OPEN ──▶ DONE
+ *   NEW ──portal_start──▶ PLANNED ──portal_run──▶ OPEN ──▶ DONE; an error ──▶ FAILED
  *                                                  │  ▲
  *                                                  └──┘ so many rows, then suspended
+ *
+ * What is DONE gives no more rows. What has FAILED says so for ever: a cursor WITH HOLD, or one
+ * before a savepoint, is still there then, and that it had no more rows would be a wrong answer.
  *
  * What is suspended keeps its plan's nodes, its snapshot and the batch that it stands in; its
  * memory stays charged. It ends with its transaction, unless it was declared WITH HOLD: that one
@@ -184,8 +187,26 @@ static enum err end_run(struct portal *portal, enum err err, const struct error 
     run_end(portal->run, err, error);
     memory_free(portal->run);
     portal->run = NULL;
-    portal->state = PORTAL_DONE;
+    portal->state = err == OK ? PORTAL_DONE : PORTAL_FAILED;
     return err;
+}
+
+/* Who has described the statement must get rows that look so. */
+static enum err check_columns(const struct portal *portal, struct error *error)
+{
+    const struct statement *known = portal->prepared == NULL ? NULL : portal->prepared->statement;
+    const struct statement *now = portal->run->statement;
+    struct plan_column known_line, line;
+    const struct plan_column *known_columns, *columns;
+    if (known == NULL || known == now)
+        return OK;
+    size_t count = run_columns(now, &line, &columns);
+    bool is_same = count == run_columns(known, &known_line, &known_columns);
+    for (size_t i = 0; i < count && is_same; i++)
+        is_same = columns[i].type.id == known_columns[i].type.id;
+    return is_same ? OK
+                   : error_set(error, ERR_UNSUPPORTED, "0A000",
+                               "cached plan must not change result type");
 }
 
 enum err portal_start(struct portal *portal, struct error *error)
@@ -193,8 +214,12 @@ enum err portal_start(struct portal *portal, struct error *error)
     struct query_session *session = portal->session;
     struct transaction *transaction = session->transaction;
     const struct prepared *prepared = portal->prepared;
-    if (portal->state != PORTAL_NEW || portal->is_empty)
-        return OK;
+    enum err err = session_check_failed(session, portal->request.text, error);
+    if (err == OK && portal->state == PORTAL_FAILED)
+        err = error_set(error, ERR_INPUT, "55000", "portal \"%.*s\" cannot be run",
+                        SLICE_ARGS(portal->name));
+    if (err != OK || portal->state != PORTAL_NEW || portal->is_empty)
+        return err;
     bool is_same = prepared != NULL && prepared->zone == session->settings.zone &&
                    session->settings.is_optimizer_on;
     portal->request.statement = is_same ? prepared->statement : NULL;
@@ -203,13 +228,15 @@ enum err portal_start(struct portal *portal, struct error *error)
         session->settings.is_read_only = session->settings.is_read_only_default;
     portal->request.is_read_only = session->settings.is_read_only;
     portal->run = memory_alloc(sizeof(*portal->run));
-    enum err err = run_begin(portal->run, session->options.engine, &portal->request,
-                             &session->settings, error);
+    err = run_begin(portal->run, session->options.engine, &portal->request, &session->settings,
+                    error);
     session_set_running(session, portal->run);
     if (err == OK)
         err = run_plan(portal->run, error);
     if (err == OK)
         err = transaction_check_reads(session, portal->run->statement, error);
+    if (err == OK)
+        err = check_columns(portal, error);
     if (err != OK)
         return end_run(portal, err, error);
     keep_snapshot(session, portal->run);
@@ -371,9 +398,7 @@ enum err portal_run(struct portal *portal, uint64_t max_rows, const struct porta
     struct query_session *session = portal->session;
     *out = (struct portal_outcome){0};
     assert(!portal->is_empty);
-    enum err err = session_check_failed(session, portal->request.text, error);
-    if (err == OK)
-        err = portal_start(portal, error);
+    enum err err = portal_start(portal, error);
     if (err != OK)
         return err;
     if (portal->state == PORTAL_DONE) { /* as PostgreSQL: no more rows */

@@ -103,7 +103,8 @@ void session_close_portal(struct query_session *session, struct slice name);
 /* Columns of what a statement gives; 0: it gives no rows. `line` must live as long as *out. */
 size_t session_columns(struct query_session *session, const struct statement *statement,
                        struct plan_column *line, const struct plan_column **out);
-/* Plans it, if that has not been done; then it can be described. */
+/* Plans it, if that has not been done; then it can be described. 25P02; 55000 if it has failed
+ * before; 0A000 if its rows look otherwise now than when it was prepared. */
 MUST_CHECK enum err portal_start(struct portal *portal, struct error *error);
 const struct statement *portal_statement(const struct portal *portal); /* NULL: not started */
 /* 0: text; of column `index`, by the rules of Bind. */

@@ -84,6 +84,12 @@ static const struct {
      "CZTEZTEZTDCZ"},
     {"savepoints", "Qbegin|Qsavepoint a|Qselect nope|Qrollback to a|Qselect 1|Qrelease a|Qcommit",
      "CZCZEZCZTDCZCZCZ"},
+    {"a cursor that failed",
+     "Qbegin|Qdeclare c cursor for select 1 / (2 - x) from (values (1), (2)) v (x)|Qsavepoint a|"
+     "Qfetch all c|Qrollback to a|Qfetch 1 c|Qrollback",
+     "CZCZCZTEZCZTEZCZ"},
+    {"a portal in a failed transaction", "Qbegin|Nselect 1|O|S|Qselect nope|X|S|Qrollback",
+     "CZ12ZEZEZCZ"},
     {"unsupported", "Qlisten x", "EZ"},
 };
 
@@ -110,6 +116,9 @@ static void write_message(struct writer *out, const char *text, size_t size)
         break;
     case 'O': /* the portal o of the statement n */
         PUT(out, 'B', "o\0n\0\0\0\0\0\0\0");
+        break;
+    case 'X':
+        PUT(out, 'D', "Po\0");
         break;
     case 'D':
         put(out, 'D', text[1] == 'P' ? "P\0" : "S\0", 2);
