@@ -226,6 +226,7 @@ struct plan {
 struct plan_table { /* what the plan was bound against: a cached plan is valid while these are
                        current */
     const struct schema *schema; /* referenced */
+    bool is_read;                /* not only written to */
 };
 
 struct statement {

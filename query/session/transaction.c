@@ -104,12 +104,11 @@ enum err transaction_check_reads(const struct query_session *session,
                                  const struct statement *statement, struct error *error)
 {
     const struct transaction *transaction = session->transaction;
-    if (transaction == NULL || transaction->pending.statement == NULL ||
-        statement->kind == STATEMENT_COMMAND)
+    if (transaction == NULL || transaction->pending.statement == NULL)
         return OK;
     uint32_t written = transaction->pending.statement->command->schema->table_id;
     for (size_t i = 0; i < statement->table_count; i++)
-        if (statement->tables[i].schema->table_id == written)
+        if (statement->tables[i].is_read && statement->tables[i].schema->table_id == written)
             return error_set(error, ERR_UNSUPPORTED, "0A000",
                              "reading a table in the transaction that has written it is not "
                              "supported");

@@ -331,6 +331,7 @@ MUST_CHECK enum err bind_filter(struct binder *b, struct plan *child, struct exp
 MUST_CHECK enum err bind_cast_columns(struct binder *b, struct plan **plan,
                                       const struct type *types);
 uint32_t bind_add_subplan(struct binder *b, struct plan *plan, const struct subplan_slots *slots);
-void bind_add_table(struct binder *b, const struct schema *schema);
+/* is_read: rows of it are asked for. */
+void bind_add_table(struct binder *b, const struct schema *schema, bool is_read);
 
 #endif

@@ -231,7 +231,7 @@ static enum err find_target(struct binder *b, const struct command *command, con
         return bind_error(b, command->text_position, "42P01", "relation \"%.*s\" does not exist",
                           SLICE_ARGS(command->table));
     *out = table_view_schema(view);
-    bind_add_table(b, *out);
+    bind_add_table(b, *out, false);
     return OK;
 }
 

@@ -39,15 +39,18 @@ enum err bind_filter(struct binder *b, struct plan *child, struct expr *predicat
     return OK;
 }
 
-void bind_add_table(struct binder *b, const struct schema *schema)
+void bind_add_table(struct binder *b, const struct schema *schema, bool is_read)
 {
     struct statement *statement = b->statement;
     for (size_t index = 0; index < statement->table_count; index++)
-        if (statement->tables[index].schema == schema)
+        if (statement->tables[index].schema == schema) {
+            statement->tables[index].is_read |= is_read;
             return;
+        }
     statement->tables = bind_grow(b->arena, statement->tables, statement->table_count,
                                   &b->table_capacity, sizeof(*statement->tables));
-    statement->tables[statement->table_count++].schema = schema_ref(schema);
+    statement->tables[statement->table_count++] =
+        (struct plan_table){.schema = schema_ref(schema), .is_read = is_read};
 }
 
 /* --- tables --- */
@@ -86,7 +89,7 @@ static enum err bind_user_table(struct binder *b, struct scope *scope, const str
     enum err result = bind_new_plan(b, PLAN_SCAN, schema->column_count, 0, &plan);
     if (result != OK)
         return result;
-    bind_add_table(b, schema);
+    bind_add_table(b, schema, true);
     bind_depend_on_table(b, schema);
     plan->scan.schema = schema;
     bool is_renamed = from->alias.size == 0 && !slice_equal(from->name, schema->name);

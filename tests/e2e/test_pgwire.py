@@ -84,6 +84,14 @@ def test_sessions(server):
     assert "WARNING" in warned.stderr and warned.returncode == 0 and "0" in warned.stdout.split()
     refused = psql(server, "LISTEN x", "BEGIN READ ONLY", "CREATE TABLE never (a int)", check=False)
     assert "LISTEN is not supported" in refused.stderr and "read-only transaction" in refused.stderr
+    psql(server, "CREATE TABLE written (a bigint)")
+    for reads in ("SELECT * FROM written", "INSERT INTO written SELECT a + 1 FROM written", "INSERT INTO written VALUES ((SELECT max(a) FROM written))"):
+        refused = psql(server, "BEGIN", "INSERT INTO written VALUES (1)", reads, "COMMIT", check=False)
+        assert "reading a table" in refused.stderr and refused.stdout.split("\n")[-2] == "ROLLBACK"
+    psql(server, "BEGIN", "INSERT INTO written VALUES (1)", "INSERT INTO written VALUES (2)", "COMMIT",
+         "INSERT INTO written SELECT a + 10 FROM written")
+    assert [str(value) for value in server.rows("SELECT count(*), sum(a) FROM written")[0]] == ["4", "26"]
+    psql(server, "DROP TABLE written")
 
 
 def test_one_snapshot(server):
