@@ -53,6 +53,7 @@ struct connection {
     bool is_busy;       /* a job has it, or is due */
     bool is_called;     /* on the list */
     bool is_finishing;
+    bool is_again;                     /* connection_again() */
     bool is_due;                       /* a job could not be handed in: again later */
     int64_t idle_timeout_us, since_us; /* since the last job, or the start */
     bool has_logged_in;
@@ -221,6 +222,21 @@ enum err connection_send(struct connection *connection, struct slice bytes,
     return err;
 }
 
+bool connection_is_behind(struct connection *connection)
+{
+    mutex_lock(&connection->mutex);
+    bool is_behind = unsent(connection) > connection->loop->options.output_max;
+    mutex_unlock(&connection->mutex);
+    return is_behind;
+}
+
+void connection_again(struct connection *connection)
+{
+    mutex_lock(&connection->mutex);
+    connection->is_again = true;
+    mutex_unlock(&connection->mutex);
+}
+
 void connection_finish(struct connection *connection)
 {
     mutex_lock(&connection->mutex);
@@ -263,7 +279,8 @@ static void run_job(void *context)
     if (connection->has_logged_in) /* before, all of it is one time */
         connection->since_us = clock_monotonic_us();
     bool has_more = connection->input.size > 0 || connection->is_finishing || is_gone(connection) ||
-                    connection_is_draining(connection) || !connection->is_reading;
+                    connection_is_draining(connection) || !connection->is_reading ||
+                    connection->is_again;
     connection->is_busy = false;
     if (has_more)
         call_loop(connection); /* which looks what is to be done */
@@ -294,6 +311,7 @@ static void start_job(struct connection *connection)
 {
     struct loop *loop = connection->loop;
     connection->is_busy = true;
+    connection->is_again = false;
     connection->is_due =
         worker_submit(loop->options.workers, WORKER_QUERY, run_job, connection) != OK;
     loop->has_due = loop->has_due || connection->is_due;
@@ -353,8 +371,9 @@ static void look_at(struct connection *connection)
         } else {
             bool is_blocked = unsent(connection) > loop->options.output_max;
             bool is_wanted = connection_is_draining(connection) ||
-                             (input.size > 0 && !connection->is_busy && !is_blocked &&
-                              loop->options.is_ready(connection->own, input));
+                             (!connection->is_busy && !is_blocked &&
+                              (connection->is_again ||
+                               (input.size > 0 && loop->options.is_ready(connection->own, input))));
             if (!connection->is_busy && is_wanted)
                 start_job(connection);
             else if (!connection->is_busy && is_greedy(connection))

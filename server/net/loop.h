@@ -63,6 +63,10 @@ void connection_take(struct connection *connection, struct writer *into);
 MUST_CHECK enum err connection_send(struct connection *connection, struct slice bytes,
                                     bool (*is_over)(void *context), void *context,
                                     struct error *error);
+/* More than output_max is kept: a job that has much left to answer ends, and asks for another. */
+bool connection_is_behind(struct connection *connection);
+/* Another job is due, as soon as the reader is not behind, though no more may come in. */
+void connection_again(struct connection *connection);
 /* No more is read; closed when all is sent. */
 void connection_finish(struct connection *connection);
 /* Login is done: from here on only the idle time counts. 0: none. */

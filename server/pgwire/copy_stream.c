@@ -140,11 +140,15 @@ enum err copy_begin(struct pg_session *session, struct portal *portal, bool is_s
 }
 
 /* Back to READY, by an error if there is one. */
-static void leave(struct pg_session *session, enum err result, const struct error *error)
+static void leave(struct pg_session *session, enum err result, struct error *error)
 {
+    uint64_t stored = ingest_copy_stored(session->copy);
     ingest_copy_destroy(session->copy);
     session->copy = NULL;
     if (result != OK) {
+        if (stored > 0 && error->hint[0] == 0)
+            error_hint(error, "The first %llu rows of this COPY are stored.",
+                       (unsigned long long)stored);
         answer_error(session, error);
         session->skips_to_sync = !session->is_copy_simple;
     }
@@ -181,12 +185,15 @@ void copy_message(struct pg_session *session, const struct message *message)
 {
     struct error error;
     enum err err = OK;
+    bool is_data = message->type == 'd' || message->type == 'c';
+    if (is_data && atomic_load(&session->is_copy_cancelled)) {
+        err = error_set(&error, ERR_CANCELLED, "57014", "canceling statement due to user request");
+        leave(session, err, &error);
+        return;
+    }
     switch (message->type) {
     case 'd':
-        err = atomic_load(&session->is_copy_cancelled)
-                  ? error_set(&error, ERR_CANCELLED, "57014",
-                              "canceling statement due to user request")
-                  : ingest_copy_feed(session->copy, message->body, &error);
+        err = ingest_copy_feed(session->copy, message->body, &error);
         break;
     case 'c':
         finish(session);

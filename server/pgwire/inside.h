@@ -11,7 +11,7 @@ enum pg_state { PG_STARTUP, PG_READY, PG_ENDED };
 struct pg_session {
     struct pg_session_options options;
     enum pg_state state;
-    struct query_session *query; /* from login on */
+    struct query_session *_Atomic query; /* from login on; a cancel may look before */
     struct backend backend;
     bool is_listed;
     char user[SETTING_NAME_MAX], database[SETTING_NAME_MAX];
@@ -21,6 +21,7 @@ struct pg_session {
     struct ingest_copy *copy; /* COPY … FROM under way; else NULL */
     bool is_copy_simple;      /* it came by the simple protocol */
     _Atomic bool is_copy_cancelled;
+    _Atomic bool is_stopping;
     /* Of the text around a statement: its errors count from there. */
     int64_t text_position;
     /* As ParameterStatus last said them. */
@@ -48,6 +49,11 @@ void answer_ready(struct pg_session *session);
 void answer_flush(struct pg_session *session);
 /* 08P01 */
 enum err answer_violation(struct error *error, const char *what);
+
+/* --- session.c --- */
+
+/* Any thread: the statement under way ends, a COPY too. */
+void session_cancel_statement(void *session);
 
 /* --- startup.c --- */
 

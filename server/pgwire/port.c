@@ -24,6 +24,7 @@ struct client {
     struct connection *connection;
     struct pg_session *session;
     struct writer input;
+    bool is_behind; /* there is input left because the reader is behind */
 };
 
 static enum err client_send(void *context, struct slice bytes, bool (*is_over)(void *context),
@@ -31,6 +32,13 @@ static enum err client_send(void *context, struct slice bytes, bool (*is_over)(v
 {
     struct client *client = context;
     return connection_send(client->connection, bytes, is_over, over_context, error);
+}
+
+static bool client_is_behind(void *context)
+{
+    struct client *client = context;
+    client->is_behind = connection_is_behind(client->connection);
+    return client->is_behind;
 }
 
 static bool client_may_enter(void *context)
@@ -74,6 +82,7 @@ static void *client_open(void *context, struct connection *connection)
         .is_gone = connection_gone(connection),
         .message_max = port->options.message_max,
         .send = client_send,
+        .is_behind = client_is_behind,
         .logged_in = client_logged_in,
     });
     return client;
@@ -98,6 +107,7 @@ static bool client_is_ready(void *context, struct slice input)
 static void client_job(void *context)
 {
     struct client *client = context;
+    client->is_behind = false;
     connection_take(client->connection, &client->input);
     size_t used = pg_session_feed(client->session, writer_as_slice(&client->input));
     size_t left = client->input.size - used;
@@ -108,6 +118,8 @@ static void client_job(void *context)
         writer_deinit(&client->input);
         writer_init(&client->input);
     }
+    if (client->is_behind)
+        connection_again(client->connection);
     if (connection_is_draining(client->connection))
         pg_session_stop(client->session);
     if (pg_session_has_ended(client->session))

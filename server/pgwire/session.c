@@ -42,11 +42,19 @@ bool pg_session_has_ended(const struct pg_session *session)
     return session->state == PG_ENDED;
 }
 
+void session_cancel_statement(void *context)
+{
+    struct pg_session *session = context;
+    struct query_session *query = session->query;
+    atomic_store(&session->is_copy_cancelled, true);
+    if (query != NULL)
+        session_cancel(query);
+}
+
 void pg_session_cancel(struct pg_session *session)
 {
-    atomic_store(&session->is_copy_cancelled, true);
-    if (session->query != NULL)
-        session_cancel(session->query);
+    atomic_store(&session->is_stopping, true);
+    session_cancel_statement(session);
 }
 
 void pg_session_stop(struct pg_session *session)
@@ -108,12 +116,22 @@ static void run_message(struct pg_session *session, const struct message *messag
     }
 }
 
+/* What is left of the input waits, or is of no more use: a text of small messages can ask for much
+ * more than it is long. */
+static bool must_pause(const struct pg_session *session)
+{
+    const struct pg_session_options *options = &session->options;
+    return atomic_load(&session->is_stopping) ||
+           (options->is_gone != NULL && atomic_load(options->is_gone)) ||
+           (options->is_behind != NULL && options->is_behind(options->context));
+}
+
 size_t pg_session_feed(struct pg_session *session, struct slice input)
 {
     size_t used = 0;
     struct message message;
     struct error error;
-    while (session->state != PG_ENDED) {
+    while (session->state != PG_ENDED && !must_pause(session)) {
         enum message_found found =
             next(session, slice_of(input.data + used, input.size - used), &message);
         if (found == MESSAGE_MORE)
@@ -131,6 +149,8 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
             run_message(session, &message);
         used += message.size;
         arena_reset(&session->arena);
+        if (session->out.size >= SEND_AT)
+            answer_flush(session);
         worker_yield();
     }
     answer_flush(session);

@@ -28,6 +28,8 @@ struct pg_session_options {
     /* Output to the client, taken whole; may wait. is_over ends the wait. */
     enum err (*send)(void *context, struct slice bytes, bool (*is_over)(void *context),
                      void *over_context, struct error *error);
+    /* So much of it is kept that no more answers are to be begun. NULL: never. */
+    bool (*is_behind)(void *context);
     /* Login is done. */
     void (*logged_in)(void *context);
 };
@@ -37,13 +39,14 @@ void pg_session_destroy(struct pg_session *session);
 /* Bytes that the input must have before its first message is worth a call of pg_session_feed(), as
  * far as they tell. Cheap; while no other call runs. */
 size_t pg_session_wanted(const struct pg_session *session, struct slice input);
-/* All whole messages at the start of the input: how many bytes they were. Output is sent. */
+/* All whole messages at the start of the input, unless is_behind() said so in between or the client
+ * has gone: how many bytes they were. Output is sent. */
 size_t pg_session_feed(struct pg_session *session, struct slice input);
 /* Nothing more is to be read: the connection ends when its output is sent. */
 bool pg_session_has_ended(const struct pg_session *session);
 /* The server stops: FATAL 57P01, unless it has ended. */
 void pg_session_stop(struct pg_session *session);
-/* Any thread: what runs ends. */
+/* Any thread, the server stops: what runs ends, and no other message is taken. */
 void pg_session_cancel(struct pg_session *session);
 
 #endif

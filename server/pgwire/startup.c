@@ -135,12 +135,6 @@ static void negotiate(struct pg_session *session, uint32_t code, struct reader b
 
 /* --- coming in --- */
 
-static void cancel_query(void *context)
-{
-    struct pg_session *session = context;
-    session_cancel(session->query);
-}
-
 static void welcome(struct pg_session *session)
 {
     size_t begin = message_begin(&session->out, 'R');
@@ -174,7 +168,7 @@ static enum err begin_session(struct pg_session *session, struct reader body, st
                          "this server has users, and passwords are asked for over HTTP only");
     if (engine == NULL)
         return error_set(error, ERR_BUSY, "57P03", "the database system is starting up");
-    session->backend.cancel = cancel_query;
+    session->backend.cancel = session_cancel_statement;
     session->backend.context = session;
     backends_add(session->options.backends, &session->backend);
     session->is_listed = true;

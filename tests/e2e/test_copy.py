@@ -240,6 +240,19 @@ def test_longer_than_a_record(freshet_factory):
         assert cursor.execute("SELECT count(*) FROM long").fetchone() == (40000 + stored,)
 
 
+def test_cancelled(shared_server):
+    """A cancel request ends a COPY that is still being sent; nothing of it is stored."""
+    table = make(shared_server, "a bigint")
+    with connect(shared_server) as connection:
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            with connection.cursor().copy(f"COPY {table} FROM STDIN") as copy:
+                copy.write("1\n" * 100000)
+                connection.cancel()
+                time.sleep(0.3)
+                copy.write("2\n" * 100000)
+        assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
 def psql(server, *commands, stdin=None):
     host, port = server.pg.rsplit(":", 1)
     arguments = [word for command in commands for word in ("-c", command)]

@@ -294,6 +294,27 @@ def test_broken_message(server, bytes_):
     raw.close()
 
 
+def test_answers_that_nobody_reads(server):
+    """Half a megabyte of Describe asks for gigabytes: no more is made than is read."""
+    raw = Raw(server)
+    columns = ", ".join(f"{i} AS a_column_with_a_rather_long_name_{i}" for i in range(2000))
+    raw.send((b"P", f"wide\0SELECT {columns}\0\0\0".encode()), (b"S", b""))
+    assert raw.until(b"Z")[0] == (b"1", b"")
+    before = resident(server)
+    raw.send(*[(b"D", b"Swide\0")] * 40000, (b"S", b""))
+    time.sleep(2)
+    assert resident(server) - before < 200 << 20
+    for _ in range(200):
+        assert raw.read()[0] in b"tT"
+    raw.close()
+    assert Raw(server).query("SELECT 1")[-1] == (b"Z", b"I")
+
+
+def resident(server):
+    with open(f"/proc/{server.process.pid}/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
 def test_half_a_message_and_gone(server):
     for bytes_ in (b"", b"\0\0", b"\0\0\0\x50\0\3\0\0us"):
         raw = Raw(server, login=False)

@@ -22,6 +22,7 @@ struct memory_client {
     struct pg_session *session;
     struct writer out;
     struct writer left; /* of the input */
+    size_t behind_at;   /* bytes in `out` from which on the reader is behind; 0: never */
 };
 
 static inline void memory_server_open(struct memory_server *server)
@@ -72,6 +73,12 @@ static inline enum err memory_send(void *context, struct slice bytes,
     return OK;
 }
 
+static inline bool memory_is_behind(void *context)
+{
+    const struct memory_client *client = context;
+    return client->behind_at > 0 && client->out.size >= client->behind_at;
+}
+
 static inline void memory_client_open(struct memory_client *client, struct memory_server *server)
 {
     *client = (struct memory_client){.server = server};
@@ -84,6 +91,7 @@ static inline void memory_client_open(struct memory_client *client, struct memor
         .peer = "127.0.0.1:1",
         .message_max = 1 << 20,
         .send = memory_send,
+        .is_behind = memory_is_behind,
     });
 }
 

@@ -199,6 +199,38 @@ static void test_pieces(void **state)
     writer_deinit(&whole);
 }
 
+/* Small messages that ask for much: no more is answered than the reader takes. */
+static void test_slow_reader(void **state)
+{
+    (void)state;
+    struct memory_client client;
+    struct writer in;
+    size_t count = 0, rounds = 0;
+    writer_init(&in);
+    for (size_t i = 0; i < 2000; i++)
+        write_case(&in, i == 0 ? "Pselect 1 as a, 2 as b, 3 as c, 4 as d, 5 as e, 6 as f" : "DS");
+    write_case(&in, "S");
+    log_in(&client);
+    client.behind_at = 1000;
+    memory_client_feed(&client, writer_as_slice(&in));
+    for (; client.left.size > 0; rounds++) {
+        assert_true(client.out.size < (2u << 16));
+        writer_reset(&client.out);
+        memory_client_feed(&client, SLICE(""));
+        count += client.out.size;
+    }
+    assert_true(rounds > 1 && count > 0);
+    assert_int_equal(client.out.data[client.out.size - 1], 'I'); /* of ReadyForQuery */
+    client.behind_at = 0;
+    writer_reset(&client.out);
+    pg_session_cancel(client.session); /* the server stops: nothing more is begun */
+    memory_client_feed(&client, writer_as_slice(&in));
+    assert_int_equal(client.out.size, 0);
+    assert_int_equal(client.left.size, in.size);
+    memory_client_close(&client);
+    writer_deinit(&in);
+}
+
 static void test_golden(void **state)
 {
     (void)state;
@@ -271,6 +303,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_slow_reader),
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_startup),
     };
