@@ -50,6 +50,7 @@ struct connection {
     struct condition has_room;
     struct writer input, output;
     size_t output_sent; /* of its start */
+    size_t taken;       /* of the input, by the job that runs */
     bool is_busy;       /* a job has it, or is due */
     bool is_called;     /* on the list */
     bool is_finishing;
@@ -70,7 +71,7 @@ struct loop {
     struct connection *called;
     _Atomic bool is_draining, is_stopping, is_cancelling;
     _Atomic uint32_t open, busy;
-    _Atomic size_t held; /* bytes of all inputs */
+    _Atomic size_t held; /* bytes of all inputs, and of those that jobs have taken */
     _Atomic uint64_t taken, refused;
     /* the loop's */
     struct connection **table; /* by slot */
@@ -115,9 +116,19 @@ static void call_loop(struct connection *connection)
 
 /* --- the two places that all bytes pass --- */
 
+/* Emptied; what is idle is small. */
+static void empty(struct writer *writer)
+{
+    writer_reset(writer);
+    if (writer->capacity > KEPT_BUFFER_SIZE) {
+        writer_deinit(writer);
+        writer_init(writer);
+    }
+}
+
 static void drop_output(struct connection *connection)
 {
-    writer_reset(&connection->output);
+    empty(&connection->output);
     connection->output_sent = 0;
 }
 
@@ -148,10 +159,6 @@ static void push(struct connection *connection)
         connection->output_sent += (size_t)sent;
     }
     drop_output(connection);
-    if (connection->output.capacity > KEPT_BUFFER_SIZE) {
-        writer_deinit(&connection->output);
-        writer_init(&connection->output);
-    }
 }
 
 static void take_bytes(struct connection *connection, struct slice bytes)
@@ -173,14 +180,14 @@ static void release_input(struct connection *connection)
 void connection_take(struct connection *connection, struct writer *into)
 {
     mutex_lock(&connection->mutex);
-    release_input(connection);
+    connection->taken += connection->input.size; /* held until the job is done with it */
     if (into->size == 0) {
-        struct writer empty = *into;
+        struct writer other = *into;
         *into = connection->input;
-        connection->input = empty;
+        connection->input = other;
     } else {
         writer_slice(into, writer_as_slice(&connection->input));
-        writer_reset(&connection->input);
+        empty(&connection->input);
     }
     if (!connection->is_reading)
         call_loop(connection);
@@ -276,6 +283,8 @@ static void run_job(void *context)
     loop->options.job(connection->own);
     atomic_fetch_sub_explicit(&loop->busy, 1, memory_order_relaxed);
     mutex_lock(&connection->mutex);
+    atomic_fetch_sub_explicit(&loop->held, connection->taken, memory_order_relaxed);
+    connection->taken = 0;
     if (connection->has_logged_in) /* before, all of it is one time */
         connection->since_us = clock_monotonic_us();
     bool has_more = connection->input.size > 0 || connection->is_finishing || is_gone(connection) ||
@@ -365,7 +374,7 @@ static void look_at(struct connection *connection)
         struct slice input = writer_as_slice(&connection->input);
         if (connection->is_finishing) {
             release_input(connection);
-            writer_reset(&connection->input);
+            empty(&connection->input);
             if (unsent(connection) == 0 && !connection->is_busy)
                 linger(connection);
         } else {
