@@ -59,7 +59,8 @@ static enum err write_rows(void *context, const struct batch *batch, size_t firs
         begin_data(copy);
         copy_write_row(&copy->writer, batch, row);
         end_data(copy);
-        if (copy->session->out.size >= SEND_AT)
+        err = rows_check_size(copy->session, copy->message - 1, error); /* its letter */
+        if (err == OK && copy->session->out.size >= SEND_AT)
             err = rows_hand_over(copy->session, error);
     }
     return err;
@@ -113,7 +114,7 @@ enum err copy_run_out(struct pg_session *session, struct portal *portal, struct 
         snprintf(tag, sizeof(tag), "COPY %llu", (unsigned long long)outcome.row_count);
         answer_complete(session, tag);
     } else if (copy.is_begun) {
-        session->out.size = copy.message; /* nobody sees half a message */
+        session->out.size = copy.message - 1; /* nobody sees half a message, nor its letter */
     }
     copy_writer_deinit(&copy.writer);
     return err;

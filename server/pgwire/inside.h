@@ -5,6 +5,8 @@
 #include "server/pgwire/session.h"
 
 #define SEND_AT ((size_t)64 << 10) /* output is handed over when there is so much of it */
+/* Of a row on the wire: its columns may all be the same large text, which is there but once. */
+#define ROW_SIZE_MAX ((size_t)256 << 20)
 
 enum pg_state { PG_STARTUP, PG_READY, PG_ENDED };
 
@@ -68,6 +70,9 @@ void rows_describe(struct pg_session *session, const struct plan_column *columns
 /* Runs it: rows, then CommandComplete or PortalSuspended. */
 MUST_CHECK enum err rows_run(struct pg_session *session, struct portal *portal, uint64_t max_rows,
                              struct error *error);
+
+/* 54000 if the row that begins there is too large; it is taken back. */
+MUST_CHECK enum err rows_check_size(struct pg_session *session, size_t begin, struct error *error);
 
 /* What is there leaves; waits for a client that is slow. */
 MUST_CHECK enum err rows_hand_over(struct pg_session *session, struct error *error);

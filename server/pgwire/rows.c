@@ -62,6 +62,32 @@ enum err rows_hand_over(struct pg_session *session, struct error *error)
     return err;
 }
 
+enum err rows_check_size(struct pg_session *session, size_t begin, struct error *error)
+{
+    if (session->out.size - begin <= ROW_SIZE_MAX)
+        return OK;
+    session->out.size = begin;
+    return error_set(error, ERR_LIMIT, "54000", "a row of the result is longer than %zu bytes",
+                     ROW_SIZE_MAX);
+}
+
+static enum err write_row(struct row_writer *writer, const struct batch *batch, size_t row,
+                          struct error *error)
+{
+    struct writer *out = &writer->session->out;
+    size_t start = out->size;
+    size_t begin = message_begin(out, 'D');
+    enum err err = OK;
+    message_put_u16(out, (uint16_t)batch->column_count);
+    for (size_t i = 0; i < batch->column_count && err == OK; i++) {
+        value_field(&batch->columns[i], row, format_of(writer, i), &writer->text, out);
+        err = rows_check_size(writer->session, start, error);
+    }
+    if (err == OK)
+        message_end(out, begin);
+    return err;
+}
+
 static enum err write_rows(void *context, const struct batch *batch, size_t first, size_t count,
                            struct error *error)
 {
@@ -69,12 +95,8 @@ static enum err write_rows(void *context, const struct batch *batch, size_t firs
     struct writer *out = &writer->session->out;
     enum err err = OK;
     for (size_t row = first; row < first + count && err == OK; row++) {
-        size_t begin = message_begin(out, 'D');
-        message_put_u16(out, (uint16_t)batch->column_count);
-        for (size_t i = 0; i < batch->column_count; i++)
-            value_field(&batch->columns[i], row, format_of(writer, i), &writer->text, out);
-        message_end(out, begin);
-        if (out->size >= SEND_AT)
+        err = write_row(writer, batch, row, error);
+        if (err == OK && out->size >= SEND_AT)
             err = rows_hand_over(writer->session, error);
     }
     return err;

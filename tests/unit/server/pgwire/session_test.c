@@ -90,6 +90,9 @@ static const struct {
      "CZCZCZTEZCZTEZCZ"},
     {"a portal in a failed transaction", "Qbegin|Nselect 1|O|S|Qselect nope|X|S|Qrollback",
      "CZ12ZEZEZCZ"},
+    {"a binary COPY that fails before its first row",
+     "Qcopy (select 1 / (g - 1) from generate_series(1, 1) g) to stdout (format binary)|Qselect 1",
+     "HEZTDCZ"},
     {"unsupported", "Qlisten x", "EZ"},
 };
 
