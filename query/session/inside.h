@@ -48,6 +48,7 @@ struct portal {
     struct batch batch;
     size_t batch_row;
     uint64_t row_count;
+    size_t kept_size; /* as session_keep() was told */
 };
 
 struct query_session {
@@ -57,6 +58,8 @@ struct query_session {
     struct prepared *prepared;
     struct portal *portals;
     size_t prepared_count, portal_count;
+    struct budget budget; /* of what they keep, past a first part that is free */
+    size_t kept_size;
     struct mutex mutex;  /* around: */
     struct run *running; /* to be cancelled */
 };
@@ -67,6 +70,9 @@ void session_set_running(struct query_session *session, struct run *run);
 /* 25P02 unless `text` ends the transaction. */
 MUST_CHECK enum err session_check_failed(const struct query_session *session, struct slice text,
                                          struct error *error);
+/* Texts, values and plans that stay between messages: 53200 when there are too many. */
+MUST_CHECK enum err session_keep(struct query_session *session, size_t size, struct error *error);
+void session_let_go(struct query_session *session, size_t size);
 void prepared_unref(struct prepared *prepared);
 void session_close_all_prepared(struct query_session *session);
 /* All, or but those WITH HOLD. */

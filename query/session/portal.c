@@ -28,6 +28,7 @@ static void portal_destroy(struct portal *portal)
     if (portal->statement != NULL)
         statement_unref(portal->statement);
     prepared_unref(portal->prepared);
+    session_let_go(portal->session, portal->kept_size);
     arena_deinit(&portal->arena);
     memory_free(portal);
 }
@@ -140,6 +141,12 @@ enum err portal_open(struct query_session *session, const struct portal_options 
         portal->request.type_count = prepared->type_count;
     }
     portal->request.text = prepared != NULL ? prepared->text : arena_copy(&portal->arena, text);
+    err = session_keep(session, portal->arena.total, error);
+    if (err != OK) {
+        portal_destroy(portal);
+        return err;
+    }
+    portal->kept_size = portal->arena.total;
     portal->next = session->portals;
     session->portals = portal;
     session->portal_count++;

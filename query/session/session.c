@@ -14,6 +14,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define KEPT_FREE_SIZE ((size_t)1 << 20)
+#define SHARED_PLAN_SIZE ((size_t)64 << 10) /* smaller ones are likely the plan cache's too */
+
 struct query_session *query_session_create(const struct query_session_options *options)
 {
     struct query_session *session = memory_alloc_zero(sizeof(*session));
@@ -28,6 +31,9 @@ struct query_session *query_session_create(const struct query_session_options *o
     session->settings.max_rows = 0; /* rows leave as they come: none is held */
     session->settings.backend_pid = options->backend_pid;
     session->initial = session->settings;
+    session->budget = (struct budget){.parent = options->engine->options.memory,
+                                      .limit = session->settings.query_memory_max,
+                                      .name = "session"};
     return session;
 }
 
@@ -142,6 +148,30 @@ enum err session_check_failed(const struct query_session *session, struct slice 
         "current transaction is aborted, commands ignored until end of transaction block");
 }
 
+/* --- what is kept --- */
+
+static size_t charged(size_t kept_size)
+{
+    return kept_size > KEPT_FREE_SIZE ? kept_size - KEPT_FREE_SIZE : 0;
+}
+
+enum err session_keep(struct query_session *session, size_t size, struct error *error)
+{
+    size_t more = charged(session->kept_size + size) - charged(session->kept_size);
+    enum err err = more == 0 ? OK : budget_charge(&session->budget, more, error);
+    session->kept_size += err == OK ? size : 0;
+    return err;
+}
+
+void session_let_go(struct query_session *session, size_t size)
+{
+    assert(size <= session->kept_size);
+    size_t less = charged(session->kept_size) - charged(session->kept_size - size);
+    if (less > 0)
+        budget_release(&session->budget, less);
+    session->kept_size -= size;
+}
+
 /* --- prepared statements --- */
 
 void prepared_unref(struct prepared *prepared)
@@ -150,6 +180,7 @@ void prepared_unref(struct prepared *prepared)
         return;
     if (prepared->statement != NULL)
         statement_unref(prepared->statement);
+    session_let_go(prepared->session, prepared->kept_size);
     arena_deinit(&prepared->arena);
     memory_free(prepared);
 }
@@ -230,6 +261,13 @@ static enum err plan_prepared(struct query_session *session, struct prepared *pr
     return err;
 }
 
+static enum err keep_prepared(struct prepared *prepared, size_t size, struct error *error)
+{
+    enum err err = session_keep(prepared->session, size, error);
+    prepared->kept_size += err == OK ? size : 0;
+    return err;
+}
+
 static void copy_types(struct prepared *prepared, const struct prepare_options *options)
 {
     size_t count = options->type_count;
@@ -258,12 +296,18 @@ enum err session_prepare(struct query_session *session, const struct prepare_opt
                          SESSION_PREPARED_MAX);
     struct prepared *prepared = memory_alloc_zero(sizeof(*prepared));
     arena_init(&prepared->arena);
+    prepared->session = session;
     prepared->references = 1;
     prepared->name = arena_copy(&prepared->arena, options->name);
     prepared->text = arena_copy(&prepared->arena, options->text);
     copy_types(prepared, options);
     prepared->is_empty = holds_nothing(prepared->text);
-    if (!prepared->is_empty && (err = plan_prepared(session, prepared, error)) != OK) {
+    err = keep_prepared(prepared, prepared->arena.total, error);
+    if (err == OK && !prepared->is_empty)
+        err = plan_prepared(session, prepared, error);
+    if (err == OK && !prepared->is_empty && prepared->statement->arena.total > SHARED_PLAN_SIZE)
+        err = keep_prepared(prepared, prepared->statement->arena.total, error);
+    if (err != OK) {
         prepared_unref(prepared);
         return err;
     }

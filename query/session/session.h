@@ -50,6 +50,8 @@ void session_changed(struct query_session *session, const char *command_tag);
 
 struct prepared {
     struct prepared *next;
+    struct query_session *session;
+    size_t kept_size; /* as session_keep() was told */
     uint32_t references;
     struct arena arena; /* of all below */
     struct slice name, text;
@@ -68,7 +70,7 @@ struct prepare_options {
     const uint32_t *oids; /* may be NULL */
 };
 
-/* 42P05, 54000, 25P02, and what sql_prepare() finds. The session keeps it. */
+/* 42P05, 54000, 53200, 25P02, and what sql_prepare() finds. The session keeps it. */
 MUST_CHECK enum err session_prepare(struct query_session *session,
                                     const struct prepare_options *options, struct prepared **out,
                                     struct error *error);
@@ -92,7 +94,7 @@ struct portal_options {
     const int16_t *formats;
 };
 
-/* 42P03, 54000, 25P02. The session keeps it. */
+/* 42P03, 54000, 53200, 25P02. The session keeps it. */
 MUST_CHECK enum err portal_open(struct query_session *session, const struct portal_options *options,
                                 struct portal **out, struct error *error);
 /* 34000 */

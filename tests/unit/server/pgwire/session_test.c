@@ -234,6 +234,40 @@ static void test_slow_reader(void **state)
     writer_deinit(&in);
 }
 
+/* What a session keeps between messages is charged: many large texts are refused. */
+static void test_kept_memory(void **state)
+{
+    (void)state;
+    struct memory_client client;
+    struct writer in, body;
+    char types[128];
+    size_t at = 0, used = atomic_load(&server.memory.used);
+    writer_init(&in);
+    writer_init(&body);
+    log_in(&client);
+    for (size_t i = 0; i < 30; i++) {
+        writer_reset(&body);
+        writer_printf(&body, "name%zu%c-- %0500000d%c%c%c", i, 0, 0, 0, 0, 0);
+        put(&in, 'P', (const char *)body.data, body.size);
+        memory_client_feed(&client, writer_as_slice(&in));
+        writer_reset(&in);
+    }
+    read_types(&client, &at, types, sizeof(types));
+    size_t taken = strspn(types, "1");
+    assert_true(taken > 2 && taken < 20);
+    assert_string_equal(types + taken, "E");
+    assert_true(atomic_load(&server.memory.used) > used);
+    write_case(&in, "S|Qdeallocate all|Nselect 1|S");
+    memory_client_feed(&client, writer_as_slice(&in));
+    assert_int_equal(atomic_load(&server.memory.used), used);
+    read_types(&client, &at, types, sizeof(types));
+    assert_string_equal(types, "ZCZ1Z");
+    memory_client_close(&client);
+    assert_int_equal(atomic_load(&server.memory.used), used);
+    writer_deinit(&in);
+    writer_deinit(&body);
+}
+
 static void test_golden(void **state)
 {
     (void)state;
@@ -304,11 +338,9 @@ static void test_startup(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_startup),
+        cmocka_unit_test(test_answers),     cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_kept_memory),
+        cmocka_unit_test(test_golden),      cmocka_unit_test(test_startup),
     };
     memory_server_open(&server);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
