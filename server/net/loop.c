@@ -126,6 +126,11 @@ static void empty(struct writer *writer)
     }
 }
 
+static bool is_gone(const struct connection *connection)
+{
+    return atomic_load_explicit(&connection->is_gone, memory_order_relaxed);
+}
+
 static void drop_output(struct connection *connection)
 {
     empty(&connection->output);
@@ -164,8 +169,10 @@ static void push(struct connection *connection)
 static void take_bytes(struct connection *connection, struct slice bytes)
 {
     mutex_lock(&connection->mutex);
-    writer_slice(&connection->input, bytes);
-    atomic_fetch_add_explicit(&connection->loop->held, bytes.size, memory_order_relaxed);
+    if (!is_gone(connection)) { /* else nobody will look at them, and nothing ends the reading */
+        writer_slice(&connection->input, bytes);
+        atomic_fetch_add_explicit(&connection->loop->held, bytes.size, memory_order_relaxed);
+    }
     mutex_unlock(&connection->mutex);
 }
 
@@ -192,11 +199,6 @@ void connection_take(struct connection *connection, struct writer *into)
     if (!connection->is_reading)
         call_loop(connection);
     mutex_unlock(&connection->mutex);
-}
-
-static bool is_gone(const struct connection *connection)
-{
-    return atomic_load_explicit(&connection->is_gone, memory_order_relaxed);
 }
 
 enum err connection_send(struct connection *connection, struct slice bytes,
