@@ -14,6 +14,7 @@
 #include "ingest/decode/decode.h"
 #include "ingest/internal.h"
 #include "storage/base/clock.h"
+#include "storage/base/metrics.h"
 #include "storage/base/worker.h"
 
 #include <assert.h>
@@ -166,6 +167,17 @@ static void post_and_wait(struct ingest_copy *copy, const struct ingest_request 
     worker_block_end();
 }
 
+/* As POST and INSERT: what is left of the disk is for upkeep. */
+static enum err refuse_low_disk(struct ingest_copy *copy)
+{
+    if (!atomic_load_explicit(&copy->ingest->is_disk_low, memory_order_relaxed))
+        return OK;
+    metric_add(&metrics.ingest_backpressure, 1);
+    metric_mark(&metrics.backpressure_at);
+    return error_set(&copy->failure, ERR_SPACE, "53100",
+                     "the disk is nearly full: rows are taken again when there is room");
+}
+
 /* One record of whole rows. */
 static enum err store_part(struct ingest_copy *copy, struct slice rows)
 {
@@ -184,6 +196,9 @@ static enum err store_part(struct ingest_copy *copy, struct slice rows)
                                      .is_cancelled = copy->options.is_cancelled,
                                      .copy = &part};
     int64_t deadline_us = clock_monotonic_us() + COPY_WAIT_US;
+    enum err err = refuse_low_disk(copy);
+    if (err != OK)
+        return err;
     for (;;) {
         post_and_wait(copy, &request);
         if (copy->posted.http_status != 429 || clock_monotonic_us() >= deadline_us ||

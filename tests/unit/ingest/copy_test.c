@@ -276,13 +276,30 @@ static void test_memory(void **state)
     world_deinit(&world);
 }
 
+static void test_disk_nearly_full(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    world_create_table(&world, NULL, 0);
+    ingest_set_disk_low(world.ingest, true);
+    struct trial trial = run(&world, (struct ingest_copy_options){0}, ROW1);
+    assert_int_equal(trial.result, ERR_SPACE);
+    assert_string_equal(trial.error.sqlstate, "53100");
+    ingest_set_disk_low(world.ingest, false);
+    trial = run(&world, (struct ingest_copy_options){0}, ROW1);
+    assert_int_equal(trial.result, OK);
+    assert_int_equal(world_rows(&world, "t"), 1);
+    world_deinit(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_pieces),       cmocka_unit_test(test_dead_letters),
         cmocka_unit_test(test_sequence),         cmocka_unit_test(test_many_records),
         cmocka_unit_test(test_rows_of_a_record), cmocka_unit_test(test_end_marks),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_memory),           cmocka_unit_test(test_disk_nearly_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
