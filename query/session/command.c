@@ -58,6 +58,7 @@ static enum err run_prepare_command(struct query_session *session,
 
 struct arguments {
     struct arena *arena;
+    const struct timezone *zone; /* in which the texts are read again */
     struct query_parameter *list;
     size_t count;
 };
@@ -76,7 +77,7 @@ static enum err take_arguments(void *context, const struct batch *batch, size_t 
         struct value value = column_value(&batch->columns[i], first);
         struct writer text;
         writer_init(&text);
-        value_print(&value, &(struct text_context){.zone = NULL}, &text);
+        value_print(&value, &(struct text_context){.zone = arguments->zone}, &text);
         arguments->list[i].kind = value.is_null ? PARAMETER_NULL : PARAMETER_TEXT;
         arguments->list[i].text = arena_copy(arguments->arena, writer_as_slice(&text));
         writer_deinit(&text);
@@ -119,7 +120,7 @@ static enum err run_execute(struct query_session *session, const struct session_
     struct arena arena;
     struct prepared *prepared;
     arena_init(&arena);
-    struct arguments arguments = {.arena = &arena};
+    struct arguments arguments = {.arena = &arena, .zone = session->settings.zone};
     enum err err = session_find_prepared(session, command->name, &prepared, error);
     if (err == OK && prepared->is_empty) /* Parse takes a text without a statement */
         err = error_set(error, ERR_INPUT, "42601", "prepared statement \"%.*s\" is empty",

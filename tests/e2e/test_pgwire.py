@@ -73,10 +73,11 @@ def test_sessions(server):
                 "MOVE 1 IN c", "FETCH ALL c", "FETCH 1 c", "COMMIT",
                 "DECLARE h CURSOR WITH HOLD FOR VALUES (1), (2)", "FETCH 1 h", "CLOSE h",
                 "PREPARE p (bigint) AS SELECT $1 + 1", "EXECUTE p (41)", "DEALLOCATE ALL",
+                "SET timezone = 'Asia/Tokyo'", "PREPARE d (date) AS SELECT $1", "EXECUTE d ('2026-05-01 20:00+00'::timestamptz)", "DISCARD ALL",
                 "BEGIN", "SET LOCAL timezone = 'Europe/Paris'", "SHOW timezone", "COMMIT", "SHOW timezone",
                 "BEGIN", "SET timezone = 'Europe/Paris'", "ROLLBACK", "SHOW timezone", "DISCARD ALL").split("\n")
     assert told[:-1] == ["START TRANSACTION", "DECLARE CURSOR", "1", "2", "MOVE 1", "4", "5", "COMMIT", "DECLARE CURSOR", "1", "CLOSE CURSOR",
-                         "PREPARE", "42", "DEALLOCATE ALL", "BEGIN", "SET", "Europe/Paris", "COMMIT", "UTC", "BEGIN", "SET", "ROLLBACK", "UTC",
+                         "PREPARE", "42", "DEALLOCATE ALL", "SET", "PREPARE", "2026-05-02", "DISCARD ALL", "BEGIN", "SET", "Europe/Paris", "COMMIT", "UTC", "BEGIN", "SET", "ROLLBACK", "UTC",
                          "DISCARD ALL"]
     failed = psql(server, "BEGIN", "SELECT nope", "SELECT 1", "COMMIT", check=False)
     assert "current transaction is aborted" in failed.stderr and failed.stdout.split() == ["BEGIN", "ROLLBACK"]
