@@ -323,8 +323,9 @@ static void start_job(struct connection *connection)
     struct loop *loop = connection->loop;
     connection->is_busy = true;
     connection->is_again = false;
-    connection->is_due =
-        worker_submit(loop->options.workers, WORKER_QUERY, run_job, connection) != OK;
+    /* A login, or a cancel request, is short and must not wait for queries to end. */
+    enum worker_priority priority = connection->has_logged_in ? WORKER_QUERY : WORKER_DECODE;
+    connection->is_due = worker_submit(loop->options.workers, priority, run_job, connection) != OK;
     loop->has_due = loop->has_due || connection->is_due;
 }
 

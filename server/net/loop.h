@@ -32,7 +32,9 @@ struct loop_options {
     /* Is there something to do about what has come in? Asked while no job runs, so it need not lock
      * the connection's own state. */
     bool (*is_ready)(void *own, struct slice input);
-    void (*job)(void *own);    /* in a worker job */
+    /* In a worker job: of WORKER_QUERY, but WORKER_DECODE until connection_set_idle(), after which
+     * it is to end and ask for another. */
+    void (*job)(void *own);
     void (*cancel)(void *own); /* any thread, while a job may run: the server has no more time */
     void (*closed)(void *own); /* on the loop's thread; no job runs, and none will */
 };

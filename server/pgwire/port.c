@@ -24,7 +24,8 @@ struct client {
     struct connection *connection;
     struct pg_session *session;
     struct writer input;
-    bool is_behind; /* there is input left because the reader is behind */
+    bool has_logged_in; /* in the job that runs: another one is to go on */
+    bool has_paused;    /* input was left because of that, or as the reader is behind */
 };
 
 static enum err client_send(void *context, struct slice bytes, bool (*is_over)(void *context),
@@ -37,8 +38,8 @@ static enum err client_send(void *context, struct slice bytes, bool (*is_over)(v
 static bool client_is_behind(void *context)
 {
     struct client *client = context;
-    client->is_behind = connection_is_behind(client->connection);
-    return client->is_behind;
+    client->has_paused = client->has_logged_in || connection_is_behind(client->connection);
+    return client->has_paused;
 }
 
 static bool client_may_enter(void *context)
@@ -62,6 +63,7 @@ static struct ingest *client_ingest(void *context)
 static void client_logged_in(void *context)
 {
     struct client *client = context;
+    client->has_logged_in = true;
     connection_set_idle(client->connection, client->port->options.idle_timeout_us);
 }
 
@@ -107,7 +109,7 @@ static bool client_is_ready(void *context, struct slice input)
 static void client_job(void *context)
 {
     struct client *client = context;
-    client->is_behind = false;
+    client->has_logged_in = client->has_paused = false;
     connection_take(client->connection, &client->input);
     size_t used = pg_session_feed(client->session, writer_as_slice(&client->input));
     size_t left = client->input.size - used;
@@ -118,7 +120,7 @@ static void client_job(void *context)
         writer_deinit(&client->input);
         writer_init(&client->input);
     }
-    if (client->is_behind)
+    if (client->has_paused && left > 0)
         connection_again(client->connection);
     if (connection_is_draining(client->connection))
         pg_session_stop(client->session);

@@ -241,6 +241,27 @@ def test_cancel(server):
     raw.close()
 
 
+def test_cancel_where_no_query_has_room(tmp_path):
+    server = freshet.Server(tmp_path / "data", ["--queries-max", "2"])
+    try:
+        raws = [Raw(server) for _ in range(4)]
+        for raw in raws:
+            raw.send((b"Q", b"SET statement_timeout = 0\0"))
+            raw.until(b"Z")
+        for raw in raws:
+            raw.send((b"Q", LONG.encode() + b"\0"))
+        time.sleep(1)
+        for raw in raws:
+            cancel(server, raw.pid, raw.key)
+            time.sleep(0.5)
+        for raw in raws[:2]:
+            assert b"57014" in raw.until(b"Z")[-2][1]
+        for raw in raws[2:]:  # they may not have begun when they were cancelled
+            raw.close()
+    finally:
+        server.stop()
+
+
 def test_one_that_goes_ends_its_statement(server):
     raw = Raw(server)
     raw.send((b"Q", LONG.encode() + b"\0"))
