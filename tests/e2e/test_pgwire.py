@@ -316,6 +316,37 @@ def test_broken_message(server, bytes_):
     raw.close()
 
 
+def test_a_table_made_anew_between_parse_and_execute(server):
+    raw, other = Raw(server), Raw(server)
+    value = [(b"B", b"\0n\0\0\0\0\1\0\0\0\1" b"7\0\0"), (b"E", b"\0\0\0\0\0"), (b"S", b"")]
+    for text, answer in (("INSERT INTO anew VALUES ($1)", b"2CZ"), ("SELECT a FROM anew WHERE a = $1", b"2EZ")):
+        other.query("CREATE TABLE anew (a bigint)")
+        raw.send((b"C", b"Sn\0"), (b"P", b"n\0" + text.encode() + b"\0\0\0"), (b"S", b""))
+        raw.until(b"Z")
+        other.query("DROP TABLE anew")
+        other.query("CREATE TABLE anew (a text)")
+        raw.send(*value)
+        assert b"".join(kind for kind, _ in raw.until(b"Z")) == answer
+        other.query("DROP TABLE anew")
+    raw.close()
+    other.close()
+
+
+def test_a_copy_bound_before_its_transaction_failed(server):
+    raw = Raw(server)
+    raw.query("CREATE TABLE bound (a bigint)")
+    raw.query("BEGIN")
+    raw.send((b"P", b"n\0COPY bound FROM STDIN\0\0\0"), (b"B", b"o\0n\0\0\0\0\0\0\0"), (b"S", b""))
+    raw.until(b"Z")
+    raw.query("SELECT nope")
+    raw.send((b"E", b"o\0\0\0\0\0"), (b"d", b"1\n"), (b"c", b""), (b"S", b""))
+    assert b"25P02" in raw.until(b"Z")[0][1]
+    raw.query("ROLLBACK")
+    assert raw.query("SELECT count(*) FROM bound")[1][1].endswith(b"0")
+    raw.query("DROP TABLE bound")
+    raw.close()
+
+
 def test_answers_that_nobody_reads(server):
     """Half a megabyte of Describe asks for gigabytes: no more is made than is read."""
     raw = Raw(server)
