@@ -66,7 +66,9 @@ struct slice attempts_address(struct slice client, char out[64])
     memcpy(out, client.data, size);
     out[size] = 0;
     uint8_t bytes[16];
-    if (inet_pton(AF_INET6, out, bytes) == 1) {
+    static const uint8_t of_version_4[12] = {[10] = 0xff, [11] = 0xff};
+    if (inet_pton(AF_INET6, out, bytes) == 1 &&
+        memcmp(bytes, of_version_4, sizeof(of_version_4)) != 0) {
         memcpy(out, bytes, 8);
         return slice_of(out, 8);
     }

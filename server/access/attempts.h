@@ -27,7 +27,8 @@ bool attempts_take(struct attempts *attempts, struct slice key, int64_t now_us);
 /* It was a right one after all. */
 void attempts_give_back(struct attempts *attempts, struct slice key, int64_t now_us);
 /* The key of an address "127.0.0.1:4711" or "2001:db8::1:4711": without the port, and of version 6
- * the first half, for who has one address there has all of its network. In `out`. */
+ * the first half, for who has one address there has all of its network. "::ffff:127.0.0.1" is one
+ * of version 4, as a socket of both versions has it. In `out`. */
 struct slice attempts_address(struct slice client, char out[64]);
 
 #endif

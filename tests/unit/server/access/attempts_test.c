@@ -59,6 +59,10 @@ static void test_addresses(void **state)
                             attempts_address(SLICE("2001:db8:1:2:ffff::9:1"), b)));
     assert_false(slice_equal(attempts_address(SLICE("2001:db8:1:2::3:4711"), a),
                              attempts_address(SLICE("2001:db8:1:3::3:4711"), b)));
+    assert_true(slice_equal(attempts_address(SLICE("::ffff:192.0.2.7:1"), a),
+                            attempts_address(SLICE("::ffff:192.0.2.7:2"), b)));
+    assert_false(slice_equal(attempts_address(SLICE("::ffff:192.0.2.7:1"), a),
+                             attempts_address(SLICE("::ffff:192.0.2.8:1"), b)));
     assert_true(slice_equal(attempts_address(SLICE(""), a), SLICE("")));
 }
 
