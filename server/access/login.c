@@ -163,19 +163,33 @@ enum login access_login_begin(struct access *access, struct slice name, struct s
     return may_try ? LOGIN_OK : LOGIN_LIMITED;
 }
 
-/* `tag` NULL: it is not remembered. */
+/* A password that was derived: remembered under `tag` if it was right by `verifier`. */
+struct proof {
+    const struct verifier *verifier;
+    const uint8_t *tag;
+};
+
+/* The verifier may have been changed while keys were derived. It is compared under the lock that
+ * remembers, or the old password would be remembered as right. */
+static bool is_still_proved(const struct role *role, const struct proof *proof)
+{
+    return proof == NULL ||
+           crypto_equal(role->verifier.stored_key, proof->verifier->stored_key, KEY_SIZE);
+}
+
+/* `proof` NULL: it was not by a password, and is not remembered. */
 static enum login end_login(struct access *access, struct slice name, struct slice client,
-                            bool is_right, const uint8_t *tag, struct arena *arena,
+                            bool is_right, const struct proof *proof, struct arena *arena,
                             struct asker *out)
 {
     mutex_lock(&access->mutex);
     const struct role *role = role_set_find(&access->roles, name);
-    bool is_in = is_right && role != NULL && role->has_verifier;
+    bool is_in = is_right && role != NULL && role->has_verifier && is_still_proved(role, proof);
     if (is_in) {
         give_attempt_back(access, name, client);
         copy_asker(role, arena, out);
-        if (tag != NULL)
-            remember(access, tag, role);
+        if (proof != NULL)
+            remember(access, proof->tag, role);
     }
     mutex_unlock(&access->mutex);
     log_login(is_in ? "ok" : "failed", "password", name, client);
@@ -207,14 +221,8 @@ enum login access_login_password(struct access *access, struct slice name, struc
     if (access_login_begin(access, name, client, &verifier) != LOGIN_OK)
         return LOGIN_LIMITED;
     bool is_right = verifier_matches(&verifier, password);
-    /* The verifier may have been changed while the keys were derived: it must still be the role's,
-     * or the old password would be remembered as right. */
-    struct verifier now;
-    mutex_lock(&access->mutex);
-    choose_verifier(access, name, &now);
-    mutex_unlock(&access->mutex);
-    is_right = is_right && crypto_equal(now.stored_key, verifier.stored_key, KEY_SIZE);
-    return end_login(access, name, client, is_right, tag, arena, out);
+    const struct proof proof = {.verifier = &verifier, .tag = tag};
+    return end_login(access, name, client, is_right, &proof, arena, out);
 }
 
 /* --- tokens: freshet_<id>.<secret> --- */
