@@ -77,6 +77,7 @@ static void hold(struct access *access, struct role_set *set, const struct stat 
     access->file_number = status == NULL ? 0 : (uint64_t)status->st_ino;
     access->file_size = status == NULL ? 0 : (uint64_t)status->st_size;
     access->written_at = status == NULL ? (struct timespec){0} : status->st_mtim;
+    access->is_unread = false;
     crypto_wipe(access->seen, sizeof(access->seen));
     /* Once there were users, a running server is never open again: whoever drops the last one shuts
      * it for all. */
@@ -140,6 +141,25 @@ bool access_has_users(struct access *access)
     return atomic_load_explicit(&access->has_users, memory_order_relaxed);
 }
 
+/* A damaged file stays so until there is another one. What else keeps it from being read (no
+ * descriptor left) passes: the next time it is tried again, or who was dropped would stay in. Said
+ * once, not every time. */
+static void refresh_failed(struct access *access, const struct stat *status, enum err result,
+                           const struct error *error)
+{
+    mutex_lock(&access->mutex);
+    bool is_damaged = result == ERR_CORRUPT, is_told = access->is_unread && !is_damaged;
+    access->is_unread = true;
+    if (is_damaged) {
+        access->file_number = (uint64_t)status->st_ino;
+        access->file_size = (uint64_t)status->st_size;
+        access->written_at = status->st_mtim;
+    }
+    mutex_unlock(&access->mutex);
+    if (!is_told)
+        logger_write(LOG_ERROR, "the users were not read again reason=\"%s\"", error->text);
+}
+
 void access_refresh(struct access *access)
 {
     struct stat status;
@@ -150,13 +170,9 @@ void access_refresh(struct access *access)
     mutex_unlock(&access->mutex);
     if (!is_new)
         return;
-    if (read_new(access, &set, &status, &error) != OK) {
-        logger_write(LOG_ERROR, "the users were not read again reason=\"%s\"", error.text);
-        mutex_lock(&access->mutex); /* said once, not every time */
-        access->file_number = (uint64_t)status.st_ino;
-        access->file_size = (uint64_t)status.st_size;
-        access->written_at = status.st_mtim;
-        mutex_unlock(&access->mutex);
+    enum err result = read_new(access, &set, &status, &error);
+    if (result != OK) {
+        refresh_failed(access, &status, result, &error);
         return;
     }
     logger_write(LOG_INFO, "users read roles=%zu", set.count);

@@ -25,6 +25,7 @@ struct access {
     struct role_set roles;
     struct timespec written_at; /* of the file read last; with size and number, 0: none */
     uint64_t file_size, file_number;
+    bool is_unread;             /* the newest file could not be read yet, which was said */
     uint8_t seen_key[KEY_SIZE]; /* of this process */
     struct seen seen[SEEN_MAX]; /* emptied by every change of the roles */
     struct attempts addresses, users;

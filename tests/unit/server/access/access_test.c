@@ -12,6 +12,7 @@
 #include <string.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -130,6 +131,30 @@ static void test_file(void **state)
     access_close(one);
 }
 
+/* Without a descriptor the file cannot be read; it is when there is one again. */
+static void test_refresh_is_tried_again(void **state)
+{
+    (void)state;
+    struct error error;
+    struct rlimit limit, none;
+    struct access *one = open_access(), *other = open_access();
+    assert_int_equal(access_change(other, add_ann, "cid", &error), OK);
+    access_refresh(one);
+    assert_int_equal(log_in(one, SLICE("cid"), SLICE("right"), false), LOGIN_OK);
+    assert_int_equal(access_change(other, drop_ann, "cid", &error), OK);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    access_refresh(one);
+    assert_int_equal(log_in(one, SLICE("cid"), SLICE("right"), true), LOGIN_OK);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    access_refresh(one);
+    assert_int_equal(log_in(one, SLICE("cid"), SLICE("right"), false), LOGIN_WRONG);
+    access_close(other);
+    access_close(one);
+}
+
 static void test_damaged_file(void **state)
 {
     (void)state;
@@ -232,9 +257,13 @@ int main(void)
     if (mkdtemp(directory) == NULL)
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_file),   cmocka_unit_test(test_damaged_file),
-        cmocka_unit_test(test_log_in), cmocka_unit_test(test_mock),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_log_names),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_damaged_file),
+        cmocka_unit_test(test_log_in),
+        cmocka_unit_test(test_mock),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_log_names),
+        cmocka_unit_test(test_refresh_is_tried_again),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     char path[128];
