@@ -6,11 +6,11 @@
  *   ─▶ exit 0
  *
  * The main thread opens the store and then does upkeep; signals only wake it. While the log is
- * being replayed it looks for one after each record: then the queries under way end, and the store
- * is left as it is, for replay changes nothing that a second one would not do again. Before there
- * are queries a signal ends the process at once. Stopping has 30 s in all: queries are cancelled
- * after 10 s, and an alarm ends the process at 28 s, which loses nothing since what was
- * acknowledged is durable. */
+ * being replayed it looks for one, and for changed users, after each record: then the queries under
+ * way end, and the store is left as it is, for replay changes nothing that a second one would not
+ * do again. Before there are queries a signal ends the process at once. Stopping has 30 s in all:
+ * queries are cancelled after 10 s, and an alarm ends the process at 28 s, which loses nothing
+ * since what was acknowledged is durable. */
 #include "server/api/api.h"
 #include "server/app.h"
 #include "server/cli/cli.h"
@@ -105,6 +105,7 @@ struct serving {
     struct listener http, pg;
     struct pg_port *pg_port;
     bool has_pg;
+    int64_t next_look_us; /* at the users, while the log is replayed */
 };
 
 static enum err open_ports(struct serving *serving, struct error *error)
@@ -296,9 +297,17 @@ static void stop_serving(struct serving *serving)
     http_server_stop(app->http);
 }
 
-static void look_for_signal(void *context, struct store *store)
+/* Between two records of the replay: what upkeep and the poll do afterwards. Who was dropped must
+ * not ask until it is over. */
+static void look_around(void *context, struct store *store)
 {
+    struct serving *serving = context;
+    int64_t now_us = clock_monotonic_us();
     (void)store;
+    if (now_us >= serving->next_look_us) {
+        serving->next_look_us = now_us + UPKEEP_PERIOD_MS * 1000;
+        access_refresh(serving->app.access);
+    }
     if (atomic_load_explicit(&is_stopping, memory_order_relaxed)) {
         stop_serving(context);
         logger_write(LOG_INFO, "stopped before the log was replayed");
@@ -326,7 +335,7 @@ static enum err open_store(struct serving *serving, struct error *error)
         .workers = app->workers,
         .extension = ingest_extension(app->ingest),
         .is_threaded = true,
-        .replayed = look_for_signal,
+        .replayed = look_around,
         .replayed_context = serving,
     };
     result = store_open_begin(&options, &app->store, error);

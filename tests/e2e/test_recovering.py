@@ -3,9 +3,11 @@
 The server is killed with all of its rows in the log, and started again by a build whose replay rests after each record."""
 
 import re
+import subprocess
 import threading
 import time
 
+import freshet
 import pytest
 
 RECORDS, PAIRS = 150, 5
@@ -82,6 +84,19 @@ def test_queries_run_while_the_log_is_replayed(freshet_factory, checked_binary, 
     assert status == 200 and answer["rows"] == [[RECORDS * 2 * PAIRS]], answer
     server.wait_ready()
     assert server.rows("SELECT count(*) FROM last") == [[0]]
+
+
+@pytest.mark.parametrize("killed", [RECORDS_LONG], indirect=True)
+def test_users_that_are_made_meanwhile_shut_the_server(freshet_factory, checked_binary, killed):
+    server = start_slowly(freshet_factory, checked_binary, killed)
+    wait_readable(server)
+    made = subprocess.run([freshet.binary(), "user", "add", "ann", "--role", "admin", "--data", str(killed.data)], input="x\n",
+                          capture_output=True, text=True, timeout=300)
+    assert made.returncode == 0, made.stderr
+    while (status := server.request("GET", "/")[0]) == 200:
+        time.sleep(0.01)
+    assert status == 401 and "ready position=" not in server.log_text()
+    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("killed", [RECORDS_LONG], indirect=True)
