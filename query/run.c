@@ -25,6 +25,7 @@
 #define PLAN_TRIES 8
 #define PLAN_FREE_SIZE ((size_t)1 << 20) /* of a plan, not charged to the query */
 #define INSERT_PIECE_ROWS ((size_t)65536)
+#define WAIT_PIECE_US 50000 /* for a position, between two looks at who asked */
 
 /* --- before the plan --- */
 
@@ -99,13 +100,18 @@ static bool is_client_gone(const struct run *run)
            atomic_load_explicit(run->request->is_cancelled, memory_order_relaxed);
 }
 
+static bool is_past_deadline(const struct run *run)
+{
+    return run->deadline_us != 0 && clock_monotonic_us() >= run->deadline_us;
+}
+
 /* For the worker pool: what is over need not wait for its turn. */
 static bool is_over(void *context)
 {
     const struct run *run = context;
     return is_client_gone(run) ||
            atomic_load_explicit(&run->entry.is_cancelled, memory_order_relaxed) ||
-           (run->deadline_us != 0 && clock_monotonic_us() >= run->deadline_us);
+           is_past_deadline(run);
 }
 
 /* Gives way, then: whether there is still somebody to answer, and time. */
@@ -142,6 +148,24 @@ static enum err blame_recovery(struct error *error)
     return err;
 }
 
+/* Waits in pieces: who cancels or hangs up is not kept waiting, and keeps nobody else out. A store
+ * without threads waits for nothing: it is asked once. */
+static enum err wait_watching(struct run *run, int64_t left_us, struct error *error)
+{
+    struct store *store = run->engine->options.store;
+    int64_t end_us = clock_monotonic_us() + left_us, now_us;
+    enum err err;
+    do {
+        int64_t begin_us = clock_monotonic_us(), piece_us = end_us - begin_us;
+        piece_us = piece_us < WAIT_PIECE_US ? piece_us : WAIT_PIECE_US;
+        err = store_wait(store, run->request->at_least, piece_us > 0 ? piece_us : 0, error);
+        now_us = clock_monotonic_us();
+        if (now_us - begin_us < piece_us)
+            break;
+    } while (err == ERR_TIMEOUT && now_us < end_us && !is_over(run));
+    return err;
+}
+
 /* Read your own writes: the snapshot must hold the position the caller names. */
 static enum err wait_for_position(struct run *run, struct error *error)
 {
@@ -152,8 +176,10 @@ static enum err wait_for_position(struct run *run, struct error *error)
     int64_t left_us =
         run->deadline_us == 0 ? INT64_C(3600) * 1000000 : run->deadline_us - clock_monotonic_us();
     worker_block_begin();
-    enum err err = store_wait(store, run->request->at_least, left_us > 0 ? left_us : 0, error);
+    enum err err = wait_watching(run, left_us > 0 ? left_us : 0, error);
     worker_block_end();
+    if (err == ERR_TIMEOUT && !is_past_deadline(run) && is_over(run))
+        return check_time(run, error);
     if (err == ERR_TIMEOUT)
         return error_set(
             error, ERR_TIMEOUT, "57014",
