@@ -561,6 +561,16 @@ static bool is_own(const struct run *run)
            (statement->command->kind == COMMAND_SET || statement->command->kind == COMMAND_SESSION);
 }
 
+/* Who has no rights is told nothing, not even by an error of the plan what there is. A session's
+ * own statements are known when they are planned. */
+static enum err check_role(const struct run *run, struct error *error)
+{
+    const struct asker *asker = run->request->asker;
+    if (asker_is_admin(asker) || (asker->rights & RIGHT_SELECT) != 0)
+        return OK;
+    return error_set(error, ERR_INPUT, "42501", "permission denied: the role has no rights");
+}
+
 /* Statements that are neither questions nor rows change what there is. */
 static enum err check_rights(const struct run *run, struct error *error)
 {
@@ -568,10 +578,9 @@ static enum err check_rights(const struct run *run, struct error *error)
     const struct statement *statement = run->statement;
     if (asker_is_admin(asker) || is_own(run))
         return OK;
-    if ((asker->rights & RIGHT_SELECT) == 0)
-        return error_set(error, ERR_INPUT, "42501", "permission denied: the role has no rights");
-    if (statement->kind != STATEMENT_COMMAND)
-        return OK;
+    enum err err = check_role(run, error);
+    if (err != OK || statement->kind != STATEMENT_COMMAND)
+        return err;
     bool is_insert = statement->command->kind == COMMAND_INSERT;
     if (is_insert && (asker->rights & RIGHT_INSERT) != 0)
         return OK;
@@ -601,6 +610,8 @@ static bool may_run_read_only(const struct run *run)
 enum err run_plan(struct run *run, struct error *error)
 {
     enum err err = check_text(run->request->text, error);
+    if (err == OK && !run->request->has_session)
+        err = check_role(run, error);
     if (err == OK)
         err = check_time(run, error);
     if (err == OK)

@@ -124,6 +124,9 @@ def test_a_role_without_rights_only_logs_in(users):
     assert users.sql("none", "SELECT count(*) FROM open_t")[1]["sqlstate"] == "42501"
     assert users.sql("none", "SELECT relname FROM pg_class")[1]["sqlstate"] == "42501"
     assert users.ask(users.of["none"], "POST", "/v1/ingest/open_t", '{"n":1}')[0] == 403
+    assert users.sql("none", "SELECT * FROM no_t")[1]["sqlstate"] == "42501"  # not even what there is
+    assert users.ask(users.of["none"], "DELETE", "/v1/sql/some_id")[0] == 403
+    assert users.ask(users.of["reader"], "DELETE", "/v1/sql/some_id")[0] == 404
     assert users.ask(users.of["none"], "GET", "/readyz")[0] == 200
     for target in ("/metrics", "/readyz?fresh=1s"):
         assert users.ask(users.of["none"], "GET", target)[0] == 403
