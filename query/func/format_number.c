@@ -137,7 +137,8 @@ static enum err note_part(struct call *call, struct number_template *t, enum par
 
 enum err number_template_read(struct call *call, struct slice text, struct number_template *t)
 {
-    *t = (struct number_template){.part_count = 0};
+    size_t most = text.size < PARTS_MAX ? text.size : PARTS_MAX; /* a byte each, or more */
+    *t = (struct number_template){.parts = arena_alloc_array(call->arena, most, sizeof(*t->parts))};
     bool is_in_quotes = false;
     for (size_t at = 0; at < text.size;) {
         struct part part = {.kind = PART_TEXT};
@@ -447,7 +448,11 @@ static enum err write_exponent(struct call *call, const struct number_template *
         digits++;
     if (digits > 0) {
         exponent = digits - 1 - n.scale;
-        enum err err = numeric_round(n, t->behind - exponent, &rounded, call->error);
+        bool is_cut = t->behind - exponent < n.scale; /* else zeros follow, for which 38 digits may
+                                                         have no room */
+        enum err err = OK;
+        if (is_cut)
+            err = numeric_round(n, t->behind - exponent, &rounded, call->error);
         if (err != OK)
             return err;
         digits = 0;

@@ -36,7 +36,7 @@ struct part {
 enum sign_place { SIGN_NONE, SIGN_BEFORE, SIGN_BEHIND };
 
 struct number_template {
-    struct part parts[PARTS_MAX];
+    struct part *parts; /* in the call's arena */
     size_t part_count;
     int before, behind, shift; /* digits before and behind the point, and behind V */
     int zero_start, zero_end;  /* places from which and up to which zeros are written; 0: none */
