@@ -10,6 +10,8 @@
 #include <limits.h>
 #include <string.h>
 
+#define OFFSET_HOURS_MAX 15
+
 struct reading {
     struct call *call;
     struct slice template, text;
@@ -383,6 +385,10 @@ static enum err read_template(struct reading *r)
 
 static enum err settle_clock(struct reading *r)
 {
+    if (r->offset_hour < 0 || r->offset_hour > OFFSET_HOURS_MAX || r->offset_minute < 0 ||
+        r->offset_minute >= 60)
+        return error_set(r->call->error, ERR_INPUT, "22009",
+                         "time zone displacement out of range: \"%.*s\"", SLICE_ARGS(r->text));
     if (has(r, FIELD_SSSS)) {
         r->hour = r->seconds_of_day / 3600;
         r->minute = r->seconds_of_day / 60 % 60;
@@ -480,7 +486,9 @@ static enum err to_timestamp_row(struct call *call, const struct value *a, size_
         out->i = us - (r.is_offset_negative ? -offset : offset);
     else
         out->i = call->context->zone != NULL ? timezone_to_utc(call->context->zone, us) : us;
-    return OK;
+    return out->i < TIME_MIN || out->i > TIME_MAX
+               ? error_set(call->error, ERR_INPUT, "22008", "timestamp out of range")
+               : OK;
 }
 
 static enum err to_date_row(struct call *call, const struct value *a, size_t count,
@@ -488,7 +496,12 @@ static enum err to_date_row(struct call *call, const struct value *a, size_t cou
 {
     (void)count;
     struct reading r;
-    return read_time(call, a, &r, &out->i);
+    enum err err = read_time(call, a, &r, &out->i);
+    bool is_in_range =
+        out->i >= days_from_civil(-4713, 11, 24) && out->i < days_from_civil(5874898, 1, 1);
+    return err != OK || is_in_range ? err
+                                    : error_set(call->error, ERR_INPUT, "22008",
+                                                "date out of range: \"%.*s\"", SLICE_ARGS(r.text));
 }
 
 /* clang-format off */
