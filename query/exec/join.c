@@ -23,7 +23,8 @@
 
 /* The left side is built if the right one is so many times as long. */
 #define FLIP_FACTOR 4
-#define NAMES_MAX 1024 /* built rows whose texts become a dictionary */
+#define NAMES_MAX 1024                    /* built rows whose texts become a dictionary … */
+#define NAMES_SIZE_MAX ((size_t)64 << 10) /* … for which they are copied: names, no documents */
 
 /* --- which side is built --- */
 
@@ -339,6 +340,15 @@ static enum err name_column(struct exec *exec, struct join *join, struct column 
     return err;
 }
 
+/* Are the texts of a FLAT column short enough together? */
+static bool has_names(const struct column *column, size_t count)
+{
+    size_t size = 0;
+    for (size_t row = 0; row < count && size <= NAMES_SIZE_MAX; row++)
+        size += column_is_null(column, row) ? 0 : column->text[row].size;
+    return size <= NAMES_SIZE_MAX;
+}
+
 /* A few built rows meet many probing ones: their texts go on as codes, so that what groups or tests
  * them looks at each text once a batch. */
 static enum err name_texts(struct exec_node *node, struct error *error)
@@ -353,7 +363,7 @@ static enum err name_texts(struct exec_node *node, struct error *error)
     for (size_t i = 0; err == OK && i < join->rows.column_count; i++) {
         join->names[i] = rowset_column(&join->rows, i, 0);
         enum type_id type = (enum type_id)join->names[i].type.id;
-        if (type == TYPE_TEXT || type == TYPE_VARCHAR)
+        if ((type == TYPE_TEXT || type == TYPE_VARCHAR) && has_names(&join->names[i], count))
             err = name_column(node->exec, join, &join->names[i], count, error);
     }
     return err != OK ? err : exec_memory_settle(&join->memory, error);

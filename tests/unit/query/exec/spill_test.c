@@ -273,6 +273,26 @@ static void test_joins(void **state)
     check_all(joins, array_count(joins));
 }
 
+/* A few built rows with long texts that fit are not kept twice. */
+static void test_documents(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    struct outcome outcome =
+        run(&f,
+            "SELECT count(*), sum(length(t)) FROM generate_series(1, 4000) AS g(i) JOIN "
+            "(SELECT j, repeat(md5(j::text), 160) AS t FROM generate_series(1, 1000) AS h(j)) AS r "
+            "ON i = j",
+            "14MB", "on");
+    if (outcome.err != OK)
+        fail_msg("%s %s", outcome.error.sqlstate, outcome.error.text);
+    assert_string_equal(outcome.text, "count,sum\r\n1000,5120000\r\n");
+    assert_int_equal(outcome.spilled, 0);
+    free(outcome.text);
+    teardown(&f);
+}
+
 /* --- random programs --- */
 
 static const char *pick(struct random_stream *chance, const char *const *words, size_t count)
@@ -425,10 +445,10 @@ static void test_disk_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sorts),       cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_joins),       cmocka_unit_test(test_random),
-        cmocka_unit_test(test_off),         cmocka_unit_test(test_planted),
-        cmocka_unit_test(test_disk_errors),
+        cmocka_unit_test(test_sorts),   cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_joins),   cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_random),  cmocka_unit_test(test_off),
+        cmocka_unit_test(test_planted), cmocka_unit_test(test_disk_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
