@@ -394,8 +394,8 @@ def test_limits_and_end(tmp_path, arguments):
     """Connections past the limit, silent ones, and SIGTERM; with io_uring and without."""
     server = freshet.Server(tmp_path / "data", ["--pg-connections-max", "3", "--login-timeout", "1 s", *arguments])
     try:
-        assert Raw(server, client_encoding="'utf-8'").query("SELECT 1")[-1] == (b"Z", b"I")
-        raws = [Raw(server) for _ in range(2)]
+        raws = [Raw(server, client_encoding="'utf-8'"), Raw(server)]  # none that has ended still counts
+        assert raws[0].query("SELECT 1")[-1] == (b"Z", b"I")
         silent = Raw(server, login=False)
         wait_until(lambda: b"53300" in (Raw(server, login=False).read() or (b"", b""))[1])
         assert silent.socket.recv(1) == b""
