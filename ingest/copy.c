@@ -14,6 +14,7 @@
 #include "ingest/decode/decode.h"
 #include "ingest/internal.h"
 #include "storage/base/clock.h"
+#include "storage/base/latency.h"
 #include "storage/base/metrics.h"
 #include "storage/base/worker.h"
 
@@ -195,7 +196,7 @@ static enum err store_part(struct ingest_copy *copy, struct slice rows)
                                      .sequence = copy->options.sequence,
                                      .is_cancelled = copy->options.is_cancelled,
                                      .copy = &part};
-    int64_t deadline_us = clock_monotonic_us() + COPY_WAIT_US;
+    int64_t begin_us = clock_monotonic_us(), deadline_us = begin_us + COPY_WAIT_US;
     enum err err = refuse_low_disk(copy);
     if (err != OK)
         return err;
@@ -211,6 +212,8 @@ static enum err store_part(struct ingest_copy *copy, struct slice rows)
         assert(copy->failure.code != OK);
         return copy->failure.code;
     }
+    if (copy->posted.outcome == INGEST_STORED)
+        latency_record(LATENCY_FRESH_COPY, clock_monotonic_us() - begin_us);
     struct ingest_copy_answer *answer = &copy->answer;
     answer->position = copy->posted.position;
     answer->rows += copy->posted.rows;

@@ -1,6 +1,10 @@
 /* COPY from bytes in any pieces to rows: one record or several, exactly once, bad rows. */
 #include "tests/unit/ingest/ingest_harness.h"
 
+#include "storage/base/latency.h"
+
+#include <stdlib.h>
+
 static const struct copy_options text_format = {
     .format = COPY_TEXT, .delimiter = '\t', .null = {.data = "\\N", .size = 2}};
 
@@ -71,6 +75,19 @@ static void expect(struct world *world, const char *provider, const char *want)
 #define ROW1 "2026-05-01 10:00:00+00\t1\tx\n"
 #define ROW2 "2026-05-01 10:00:01+00\t\\N\ty\n"
 
+/* How many times until rows of COPY were visible have been taken. */
+static long freshness_count(void)
+{
+    static const char name[] = "freshet_freshness_seconds_count{source=\"copy\"} ";
+    struct writer page;
+    writer_init(&page);
+    latency_print(&page);
+    writer_u8(&page, 0);
+    long count = strtol(strstr((const char *)page.data, name) + strlen(name), NULL, 10);
+    writer_deinit(&page);
+    return count;
+}
+
 static void test_any_pieces(void **state)
 {
     (void)state;
@@ -79,10 +96,12 @@ static void test_any_pieces(void **state)
         struct trial trial;
         world_init(&world);
         world_create_table(&world, NULL, 0);
+        long before = freshness_count();
         begin(&world, &trial, (struct ingest_copy_options){0});
         feed(&trial, SLICE(ROW1 ROW2), size);
         end(&trial);
         assert_int_equal(trial.result, OK);
+        assert_int_equal(freshness_count(), before + 1);
         assert_int_equal(trial.answer.rows, 2);
         assert_int_equal(trial.answer.position, 2);
         assert_int_equal(trial.answer.rejected, 0);
