@@ -22,5 +22,8 @@ int cli_dashboards(int argc, char **argv);
 const char *cli_option(const char *name, int argc, char **argv, int *index);
 /* Writes a message for people to standard error, with the program's name before it. */
 void cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Writes the problem+json of a statement that failed to standard error, for people; other bytes as
+ * they are. */
+void cli_print_problem(struct slice body);
 
 #endif

@@ -34,13 +34,6 @@ struct maker {
     int panels, x, y, row_height;
 };
 
-static bool complain(const struct http_reply *reply)
-{
-    struct slice body = writer_as_slice(&reply->body);
-    cli_complain("dashboards: %.*s", SLICE_ARGS(slice_trim(body)));
-    return false;
-}
-
 /* The rows of an answer, in the arena. */
 static bool ask(struct maker *maker, const char *sql, struct json_value **rows)
 {
@@ -56,7 +49,8 @@ static bool ask(struct maker *maker, const char *sql, struct json_value **rows)
         return false;
     }
     if (reply->status != 200) {
-        return complain(reply);
+        cli_print_problem(writer_as_slice(&reply->body));
+        return false;
     }
     struct slice body = arena_copy(&maker->arena, writer_as_slice(&reply->body));
     if (json_parse(body, &maker->arena, 1000, &root, &error) != OK ||

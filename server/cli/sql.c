@@ -17,34 +17,6 @@ struct session {
     const char *format; /* NULL: a table */
 };
 
-static void print_problem(struct slice body)
-{
-    struct arena arena;
-    struct json_value *root;
-    struct error error;
-    arena_init(&arena);
-    const struct json_value *detail = NULL, *sqlstate = NULL, *hint = NULL, *position = NULL;
-    if (json_parse(body, &arena, 16, &root, &error) == OK) {
-        detail = json_get(root, "detail");
-        sqlstate = json_get(root, "sqlstate");
-        hint = json_get(root, "hint");
-        position = json_get(root, "text_position");
-    }
-    if (detail == NULL || sqlstate == NULL) {
-        fprintf(stderr, "ERROR: %.*s\n", SLICE_ARGS(body));
-    } else {
-        fprintf(stderr, "ERROR %.*s: %.*s", SLICE_ARGS(sqlstate->text), SLICE_ARGS(detail->text));
-        if (position != NULL && position->kind == JSON_NUMBER && position->text.data[0] != '0') {
-            fprintf(stderr, " (at character %.*s)", SLICE_ARGS(position->text));
-        }
-        fputc('\n', stderr);
-        if (hint != NULL && hint->kind == JSON_STRING && hint->text.size > 0) {
-            fprintf(stderr, "HINT: %.*s\n", SLICE_ARGS(hint->text));
-        }
-    }
-    arena_deinit(&arena);
-}
-
 static bool print_answer(const struct session *session, bool is_csv, struct slice body)
 {
     if (session->format != NULL || is_csv) {
@@ -93,7 +65,7 @@ static bool run_statement(const struct session *session, struct slice text)
     } else if (http_client_call(session->client, &call, &reply, &error) != OK) {
         cli_complain("%s", error.text);
     } else if (reply->status != 200) {
-        print_problem(writer_as_slice(&reply->body));
+        cli_print_problem(writer_as_slice(&reply->body));
     } else {
         /* COPY answers with csv, whatever was asked for. */
         bool is_csv =
