@@ -43,4 +43,14 @@ static inline bool asker_is_admin(const struct asker *asker)
     return asker == NULL || asker->is_admin;
 }
 
+/* What was planned for the one may be run for the other. */
+static inline bool asker_is_like(const struct asker *a, const struct asker *b)
+{
+    if (asker_is_admin(a) || asker_is_admin(b))
+        return asker_is_admin(a) && asker_is_admin(b);
+    return a->rights == b->rights && a->grant_count == b->grant_count &&
+           (a->grant_count == 0 ||
+            memcmp(a->grants, b->grants, a->grant_count * sizeof(*a->grants)) == 0);
+}
+
 #endif

@@ -581,7 +581,8 @@ static enum err check_rights(const struct run *run, struct error *error)
     enum err err = check_role(run, error);
     if (err != OK || statement->kind != STATEMENT_COMMAND)
         return err;
-    bool is_insert = statement->command->kind == COMMAND_INSERT;
+    bool is_insert =
+        statement->command->kind == COMMAND_INSERT || statement->command->kind == COMMAND_COPY;
     if (is_insert && (asker->rights & RIGHT_INSERT) != 0)
         return OK;
     if (is_insert)

@@ -134,13 +134,6 @@ static struct query_engine *engine_when_ready(void *context)
     return app_state(app) == APP_READY ? app->engine : NULL;
 }
 
-/* The PostgreSQL port asks for no passwords yet: with users it is shut. */
-static bool is_without_users(void *context)
-{
-    const struct app *app = context;
-    return !access_has_users(app->access);
-}
-
 static void start_ports(struct serving *serving)
 {
     const struct config *config = serving->app.config;
@@ -171,7 +164,7 @@ static void start_ports(struct serving *serving)
             .idle_timeout_us = config->pg_idle_timeout_us,
             .context = &serving->app,
             .engine = engine_when_ready,
-            .may_enter = is_without_users,
+            .access = serving->app.access,
             .ingest = ingest_of,
         });
         metrics_register(pg_port_metrics, serving->pg_port);

@@ -67,6 +67,9 @@ struct query_session {
 void session_notice(struct query_session *session, const char *severity, const char *sqlstate,
                     const char *format, ...) PRINTF_LIKE(4, 5);
 void session_set_running(struct query_session *session, struct run *run);
+/* Who asks now. */
+MUST_CHECK enum err session_asker(struct query_session *session, struct arena *arena,
+                                  const struct asker **out, struct error *error);
 /* 25P02 unless `text` ends the transaction. */
 MUST_CHECK enum err session_check_failed(const struct query_session *session, struct slice text,
                                          struct error *error);

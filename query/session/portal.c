@@ -227,8 +227,12 @@ enum err portal_start(struct portal *portal, struct error *error)
                         SLICE_ARGS(portal->name));
     if (err != OK || portal->state != PORTAL_NEW || portal->is_empty)
         return err;
+    err = session_asker(session, &portal->arena, &portal->request.asker, error);
+    if (err != OK)
+        return err;
     bool is_same = prepared != NULL && prepared->zone == session->settings.zone &&
-                   session->settings.is_optimizer_on;
+                   session->settings.is_optimizer_on &&
+                   asker_is_like(prepared->asker, portal->request.asker);
     portal->request.statement = is_same ? prepared->statement : NULL;
     portal->request.snapshot = transaction == NULL ? NULL : transaction->snapshot;
     if (transaction == NULL)

@@ -128,6 +128,14 @@ void session_notice(struct query_session *session, const char *severity, const c
     session->options.notice(session->options.context, severity, sqlstate, text);
 }
 
+enum err session_asker(struct query_session *session, struct arena *arena, const struct asker **out,
+                       struct error *error)
+{
+    const struct query_session_options *options = &session->options;
+    *out = NULL;
+    return options->asker == NULL ? OK : options->asker(options->context, arena, out, error);
+}
+
 /* Known by its first word: what cannot be bound any more must still be refused so, and not for the
  * tables that it names. */
 enum err session_check_failed(const struct query_session *session, struct slice text,
@@ -238,6 +246,7 @@ static enum err plan_prepared(struct query_session *session, struct prepared *pr
     const struct transaction *transaction = session->transaction;
     struct query_request request = {
         .text = prepared->text,
+        .asker = prepared->asker,
         .user = session->options.user,
         .client = session->options.client,
         .timeout_us = -1,
@@ -303,6 +312,8 @@ enum err session_prepare(struct query_session *session, const struct prepare_opt
     copy_types(prepared, options);
     prepared->is_empty = holds_nothing(prepared->text);
     err = keep_prepared(prepared, prepared->arena.total, error);
+    if (err == OK)
+        err = session_asker(session, &prepared->arena, &prepared->asker, error);
     if (err == OK && !prepared->is_empty)
         err = plan_prepared(session, prepared, error);
     if (err == OK && !prepared->is_empty && prepared->statement->arena.total > SHARED_PLAN_SIZE)

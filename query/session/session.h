@@ -16,6 +16,10 @@ struct query_session;
 struct query_session_options {
     struct query_engine *engine;
     struct slice user, client; /* copied */
+    /* Who asks, with the rights of now: called for every statement; *out lives in the arena, NULL
+     * is everybody. An error: who has logged in is nobody any more. NULL: everybody. */
+    enum err (*asker)(void *context, struct arena *arena, const struct asker **out,
+                      struct error *error);
     int32_t backend_pid;
     const _Atomic bool *is_gone; /* the connection went away; may be NULL */
     /* "NOTICE" or "WARNING" for the client, before the answer to the statement. */
@@ -57,8 +61,9 @@ struct prepared {
     struct slice name, text;
     size_t type_count; /* as given; TYPE_UNKNOWN: to be found out */
     struct type *types;
-    uint32_t *oids; /* beside them, 0: none was given */
-    bool is_empty;  /* the text holds no statement */
+    uint32_t *oids;            /* beside them, 0: none was given */
+    bool is_empty;             /* the text holds no statement */
+    const struct asker *asker; /* whom it was planned for */
     const struct timezone *zone;
     struct statement *statement; /* NULL if empty */
 };

@@ -52,9 +52,10 @@ bool access_find(struct access *access, struct slice name, struct arena *arena, 
  * every time and that no password matches. */
 MUST_CHECK enum login access_login_begin(struct access *access, struct slice name,
                                          struct slice client, struct verifier *out);
-/* Its end. */
+/* Its end, by the verifier that it began with: wrong too if the role has another one by now. */
 enum login access_login_end(struct access *access, struct slice name, struct slice client,
-                            bool is_right, struct arena *arena, struct asker *out);
+                            bool is_right, const struct verifier *verifier, struct arena *arena,
+                            struct asker *out);
 
 /* A new token of the role, as its owner will send it; the oldest goes when there are two already.
  */

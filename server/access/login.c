@@ -163,21 +163,20 @@ enum login access_login_begin(struct access *access, struct slice name, struct s
     return may_try ? LOGIN_OK : LOGIN_LIMITED;
 }
 
-/* A password that was derived: remembered under `tag` if it was right by `verifier`. */
+/* A password was right by `verifier`; remembered under `tag`, unless that is NULL. */
 struct proof {
     const struct verifier *verifier;
     const uint8_t *tag;
+    const char *method; /* for the log */
 };
 
 /* The verifier may have been changed while keys were derived. It is compared under the lock that
  * remembers, or the old password would be remembered as right. */
 static bool is_still_proved(const struct role *role, const struct proof *proof)
 {
-    return proof == NULL ||
-           crypto_equal(role->verifier.stored_key, proof->verifier->stored_key, KEY_SIZE);
+    return crypto_equal(role->verifier.stored_key, proof->verifier->stored_key, KEY_SIZE);
 }
 
-/* `proof` NULL: it was not by a password, and is not remembered. */
 static enum login end_login(struct access *access, struct slice name, struct slice client,
                             bool is_right, const struct proof *proof, struct arena *arena,
                             struct asker *out)
@@ -188,18 +187,20 @@ static enum login end_login(struct access *access, struct slice name, struct sli
     if (is_in) {
         give_attempt_back(access, name, client);
         copy_asker(role, arena, out);
-        if (proof != NULL)
+        if (proof->tag != NULL)
             remember(access, proof->tag, role);
     }
     mutex_unlock(&access->mutex);
-    log_login(is_in ? "ok" : "failed", "password", name, client);
+    log_login(is_in ? "ok" : "failed", proof->method, name, client);
     return is_in ? LOGIN_OK : LOGIN_WRONG;
 }
 
 enum login access_login_end(struct access *access, struct slice name, struct slice client,
-                            bool is_right, struct arena *arena, struct asker *out)
+                            bool is_right, const struct verifier *verifier, struct arena *arena,
+                            struct asker *out)
 {
-    return end_login(access, name, client, is_right, NULL, arena, out);
+    const struct proof proof = {.verifier = verifier, .method = "scram"};
+    return end_login(access, name, client, is_right, &proof, arena, out);
 }
 
 enum login access_login_password(struct access *access, struct slice name, struct slice password,
@@ -221,7 +222,7 @@ enum login access_login_password(struct access *access, struct slice name, struc
     if (access_login_begin(access, name, client, &verifier) != LOGIN_OK)
         return LOGIN_LIMITED;
     bool is_right = verifier_matches(&verifier, password);
-    const struct proof proof = {.verifier = &verifier, .tag = tag};
+    const struct proof proof = {.verifier = &verifier, .tag = tag, .method = "password"};
     return end_login(access, name, client, is_right, &proof, arena, out);
 }
 

@@ -8,7 +8,9 @@
 /* Of a row on the wire: its columns may all be the same large text, which is there but once. */
 #define ROW_SIZE_MAX ((size_t)256 << 20)
 
-enum pg_state { PG_STARTUP, PG_READY, PG_ENDED };
+enum pg_state { PG_STARTUP, PG_LOGIN, PG_READY, PG_ENDED };
+
+struct entry;
 
 struct pg_session {
     struct pg_session_options options;
@@ -17,6 +19,9 @@ struct pg_session {
     struct backend backend;
     bool is_listed;
     char user[SETTING_NAME_MAX], database[SETTING_NAME_MAX];
+    struct entry *login;  /* in PG_LOGIN */
+    bool is_somebody;     /* has logged in, as `user` */
+    struct slice binding; /* of the connection's certificate, for SCRAM; empty: none */
     struct writer out;
     struct arena arena; /* of one message */
     bool skips_to_sync;
@@ -60,6 +65,20 @@ void session_cancel_statement(void *session);
 /* --- startup.c --- */
 
 void startup_message(struct pg_session *session, struct slice body);
+/* Who it is is known: the parameters behind the packet's code, the welcome. */
+void startup_enter(struct pg_session *session, struct slice parameters);
+
+/* --- login.c --- */
+
+/* There are users. */
+bool login_is_needed(const struct pg_session *session);
+/* Asks for a password; messages go to login_message() then. `packet`: for startup_enter(). */
+void login_begin(struct pg_session *session, struct slice packet);
+void login_message(struct pg_session *session, const struct message *message);
+void login_destroy(struct pg_session *session);
+/* For the query session: who asks, with the rights of now. */
+enum err login_asker(void *session, struct arena *arena, const struct asker **out,
+                     struct error *error);
 
 /* --- rows.c --- */
 

@@ -42,12 +42,6 @@ static bool client_is_behind(void *context)
     return client->has_paused;
 }
 
-static bool client_may_enter(void *context)
-{
-    const struct pg_port *port = ((struct client *)context)->port;
-    return port->options.may_enter == NULL || port->options.may_enter(port->options.context);
-}
-
 static struct query_engine *client_engine(void *context)
 {
     const struct pg_port *port = ((struct client *)context)->port;
@@ -77,7 +71,7 @@ static void *client_open(void *context, struct connection *connection)
     client->session = pg_session_create(&(struct pg_session_options){
         .context = client,
         .engine = client_engine,
-        .may_enter = client_may_enter,
+        .access = port->options.access,
         .ingest = client_ingest,
         .backends = &port->backends,
         .peer = connection_peer(connection),

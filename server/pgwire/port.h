@@ -6,6 +6,7 @@
 #include "storage/base/bytes.h"
 #include "storage/base/worker.h"
 
+struct access;
 struct query_engine;
 struct pg_port;
 
@@ -14,11 +15,11 @@ struct pg_port_options {
     struct worker_pool *workers;
     bool is_plain; /* not io_uring */
     uint32_t connections_max;
-    size_t message_max, messages_max; /* of one; of all that are half there */
+    size_t message_max, messages_max;          /* of one; of all that are half there */
     int64_t login_timeout_us, idle_timeout_us; /* 0: none */
     void *context;
     struct query_engine *(*engine)(void *context); /* NULL: not ready yet */
-    bool (*may_enter)(void *context);              /* as in pg_session_options */
+    struct access *access;                         /* as in pg_session_options */
     struct ingest *(*ingest)(void *context);       /* once there is an engine */
 };
 

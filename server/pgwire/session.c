@@ -16,6 +16,7 @@ void pg_session_destroy(struct pg_session *session)
 {
     if (session->is_listed)
         backends_remove(session->options.backends, &session->backend);
+    login_destroy(session);
     ingest_copy_destroy(session->copy);
     query_session_destroy(session->query);
     writer_deinit(&session->out);
@@ -23,18 +24,23 @@ void pg_session_destroy(struct pg_session *session)
     memory_free(session);
 }
 
+/* Who has not logged in is heard but shortly. */
+static size_t size_max(const struct pg_session *session)
+{
+    return session->state == PG_LOGIN ? MESSAGE_LOGIN_MAX : session->options.message_max;
+}
+
 static enum message_found next(const struct pg_session *session, struct slice input,
                                struct message *out)
 {
     return session->state == PG_STARTUP ? message_first(input, out)
-                                        : message_next(input, session->options.message_max, out);
+                                        : message_next(input, size_max(session), out);
 }
 
 size_t pg_session_wanted(const struct pg_session *session, struct slice input)
 {
-    size_t size_max = session->options.message_max;
     return session->state == PG_STARTUP ? message_first_size(input)
-                                        : message_next_size(input, size_max);
+                                        : message_next_size(input, size_max(session));
 }
 
 bool pg_session_has_ended(const struct pg_session *session)
@@ -145,6 +151,8 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
         }
         if (session->state == PG_STARTUP)
             startup_message(session, message.body);
+        else if (session->state == PG_LOGIN)
+            login_message(session, &message);
         else
             run_message(session, &message);
         used += message.size;

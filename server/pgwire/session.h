@@ -1,6 +1,7 @@
 /* One client of the PostgreSQL protocol: bytes in, bytes out, in worker jobs; owns no socket.
  *
- *   STARTUP ──StartupMessage──▶ LOGIN ──authenticated──▶ READY ──X, FATAL──▶ ENDED
+ *   STARTUP ──StartupMessage──▶ LOGIN ──password proved──▶ READY ──X, FATAL──▶ ENDED
+ *      │                          (no users: at once)
  *      └─ SSLRequest, GSSENCRequest (N), CancelRequest ─▶ ENDED
  *
  * In READY: an error of the extended protocol skips to Sync. COPY … FROM: copy_stream.c. */
@@ -12,14 +13,14 @@
 #include "server/pgwire/backend.h"
 #include "server/pgwire/message.h"
 
+struct access;
 struct pg_session;
 
 struct pg_session_options {
     void *context;
     /* NULL: the server is not ready yet. */
     struct query_engine *(*engine)(void *context);
-    /* False: there are users, and this port does not ask for passwords yet. NULL: everybody may. */
-    bool (*may_enter)(void *context);
+    struct access *access;                   /* who may come in; NULL: everybody */
     struct ingest *(*ingest)(void *context); /* once there is an engine; for COPY */
     struct backends *backends;
     const char *peer;            /* lives as long as the session */

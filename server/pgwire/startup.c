@@ -2,8 +2,7 @@
  *
  * Unknown parameters are taken and forgotten, as drivers send names of their own; those that are
  * settings are set and must be right. Without users everybody may come in, by any name and to any
- * database. With users nobody may: passwords are not asked for here yet, and rights are not known.
- */
+ * database; with users login.c asks for the password first. */
 #include "server/pgwire/inside.h"
 
 #include <ctype.h>
@@ -151,21 +150,9 @@ static void welcome(struct pg_session *session)
     answer_ready(session);
 }
 
-/* There are no users: whoever may connect may come in. */
-static void authenticate(struct pg_session *session)
-{
-    welcome(session);
-}
-
 static enum err begin_session(struct pg_session *session, struct reader body, struct error *error)
 {
     struct query_engine *engine = session->options.engine(session->options.context);
-    enum err err = read_names(session, body, error);
-    if (err != OK)
-        return err;
-    if (session->options.may_enter != NULL && !session->options.may_enter(session->options.context))
-        return error_set(error, ERR_UNSUPPORTED, "28000",
-                         "this server has users, and passwords are asked for over HTTP only");
     if (engine == NULL)
         return error_set(error, ERR_BUSY, "57P03", "the database system is starting up");
     session->backend.cancel = session_cancel_statement;
@@ -176,6 +163,7 @@ static enum err begin_session(struct pg_session *session, struct reader body, st
         .engine = engine,
         .user = slice_from_cstr(session->user),
         .client = slice_from_cstr(session->options.peer),
+        .asker = login_asker,
         .backend_pid = session->backend.pid,
         .is_gone = session->options.is_gone,
         .notice = answer_notice,
@@ -184,20 +172,38 @@ static enum err begin_session(struct pg_session *session, struct reader body, st
     return read_settings(session, body, error);
 }
 
+void startup_enter(struct pg_session *session, struct slice parameters)
+{
+    struct error error;
+    if (begin_session(session, reader_of(parameters), &error) == OK)
+        welcome(session);
+    else
+        answer_fatal(session, &error);
+}
+
+static enum err check(struct pg_session *session, uint32_t code, struct reader body,
+                      struct error *error)
+{
+    if (code >> 16 != 3)
+        return error_set(error, ERR_UNSUPPORTED, "0A000",
+                         "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0",
+                         code >> 16, code & 0xFFFF);
+    return read_names(session, body, error);
+}
+
 static void start(struct pg_session *session, uint32_t code, struct reader body)
 {
     struct error error;
-    if (code >> 16 != 3) {
-        error_set(&error, ERR_UNSUPPORTED, "0A000",
-                  "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0", code >> 16,
-                  code & 0xFFFF);
+    struct slice parameters = slice_of((const char *)body.data + body.offset, reader_left(&body));
+    if (check(session, code, body, &error) != OK) {
         answer_fatal(session, &error);
-    } else if (begin_session(session, body, &error) != OK) {
-        answer_fatal(session, &error);
-    } else {
-        negotiate(session, code, body);
-        authenticate(session);
+        return;
     }
+    negotiate(session, code, body);
+    if (login_is_needed(session))
+        login_begin(session, parameters);
+    else
+        startup_enter(session, parameters);
 }
 
 static void cancel(struct pg_session *session, struct reader body)

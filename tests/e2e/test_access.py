@@ -2,6 +2,8 @@
 
 import base64
 import json
+import socket
+import struct
 import subprocess
 import time
 
@@ -132,9 +134,77 @@ def test_a_role_without_rights_only_logs_in(users):
         assert users.ask(users.of["none"], "GET", target)[0] == 403
 
 
-def test_the_postgresql_port_is_shut(users):
-    with pytest.raises(psycopg.OperationalError, match="this server has users"):
-        psycopg.connect(f"postgresql://the_admin:x@{users.server.pg}/freshet?sslmode=disable")
+def pg(users, kind, password=None, **options):
+    host, port = users.server.pg.split(":")
+    return psycopg.connect(host=host, port=port, user=f"the_{kind}", password=password or f"secret of {kind}", dbname="any",
+                           autocommit=True, **{"sslmode": "disable", **options})
+
+
+def test_passwords_at_the_postgresql_port(users):
+    for kind in ("admin", "writer", "reader"):
+        with pg(users, kind) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    for kind, password in (("admin", "secret of writer"), ("nobody", "secret"), ("none", "wrong")):
+        with pytest.raises(psycopg.OperationalError, match=f'password authentication failed for user "the_{kind}"'):
+            pg(users, kind, password)
+    with pytest.raises(psycopg.OperationalError, match="no password supplied"):
+        psycopg.connect(f"postgresql://the_admin@{users.server.pg}/freshet?sslmode=disable")
+    log = users.server.log_text()
+    assert "login ok role=the_reader method=scram" in log and "login failed role=the_nobody method=scram" in log
+    assert "secret of" not in log
+
+
+def test_rights_at_the_postgresql_port(users):
+    with pg(users, "reader") as reader, pg(users, "writer") as writer, pg(users, "admin") as admin:
+        admin.execute("CREATE TABLE wire_t (n int)")
+        for statement in ("CREATE TABLE other_t (n int)", "DROP TABLE wire_t", "TRUNCATE wire_t", "CHECKPOINT"):
+            for connection in (reader, writer):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(statement)
+        writer.execute("INSERT INTO wire_t VALUES (1)")
+        with writer.cursor().copy("COPY wire_t FROM STDIN") as copy:
+            copy.write_row((2,))
+        assert sorted(reader.execute("SELECT n FROM wire_t").fetchall()) == [(1,), (2,)]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("INSERT INTO wire_t VALUES (3)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.cursor().copy("COPY wire_t FROM STDIN").__enter__()
+        prepared = "SELECT count(*) FROM wire_t WHERE n > %s"
+        assert [reader.execute(prepared, (0,), prepare=True).fetchone() for _ in range(3)] == [(2,)] * 3
+
+
+def test_a_session_loses_what_its_role_loses(users):
+    data = users.server.data
+    assert user(data, "add", "the_late", "--role", "reader", password="secret of late\n").returncode == 0
+    wait_for(lambda: users.ask(basic("the_late", "secret of late"), "POST", "/v1/sql", "SELECT 1")[0] == 200)
+    with pg(users, "late") as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        assert user(data, "drop", "the_late").returncode == 0
+        wait_for(lambda: users.ask(basic("the_late", "secret of late"), "POST", "/v1/sql", "SELECT 1")[0] == 401)
+        with pytest.raises(psycopg.Error, match="has been dropped"):
+            connection.execute("SELECT 1")
+
+
+def first_answer(users, name):
+    """What an exchange for that name begins with: (salt, iterations)."""
+    host, port = users.server.pg.split(":")
+    with socket.create_connection((host, int(port))) as wire:
+        parameters = b"user\0" + name.encode() + b"\0\0"
+        wire.sendall(struct.pack("!II", 8 + len(parameters), 196608) + parameters)
+        assert b"SCRAM-SHA-256" in wire.recv(1000)
+        first = b"n,,n=,r=abcdef"
+        body = b"SCRAM-SHA-256\0" + struct.pack("!I", len(first)) + first
+        wire.sendall(b"p" + struct.pack("!I", 4 + len(body)) + body)
+        answer = wire.recv(1000)
+        assert answer[:1] == b"R" and answer[9:].startswith(b"r=abcdef"), answer
+        fields = answer[9:].decode().split(",")
+        return fields[1], fields[2]
+
+
+def test_unknown_names_look_like_known_ones(users):
+    for name in ("the_reader", "the_nobody"):
+        salt, iterations = first_answer(users, name)
+        assert (salt, iterations) == first_answer(users, name) and iterations == "i=16384" and len(salt) == 26
 
 
 def test_tokens(users):

@@ -15,6 +15,8 @@ struct memory_server {
     struct budget memory;
     struct query_engine *engine;
     struct backends backends;
+    struct access *access; /* NULL: no users */
+    const char *peer;      /* NULL: of loopback */
 };
 
 struct memory_client {
@@ -88,7 +90,8 @@ static inline void memory_client_open(struct memory_client *client, struct memor
         .context = client,
         .engine = memory_engine,
         .backends = &server->backends,
-        .peer = "127.0.0.1:1",
+        .access = server->access,
+        .peer = server->peer != NULL ? server->peer : "127.0.0.1:1",
         .message_max = 1 << 20,
         .send = memory_send,
         .is_behind = memory_is_behind,
