@@ -335,9 +335,10 @@ static bool pick_prepare(const struct packed *packed, uint32_t first, uint32_t l
 }
 
 /* Single rows lie cache lines apart, where the processor does not see them coming: a round of rows
- * is found and its words are asked for, and then the round before, whose words are there by now, is
- * read. Without that a row costs what its line takes to come. Rounds have a fixed length, so that
- * the compiler makes vector instructions of both steps. */
+ * is found, and while its words are asked for one by one, the round before, whose words are there
+ * by now, is read. Without that a row costs what its line takes to come; with all of a round asked
+ * for before anything is read, memory has nothing to do meanwhile. Rounds have a fixed length, so
+ * that the compiler makes vector instructions of finding. */
 PICK_BODY void pick_find_body(const struct pick_vectors *restrict vectors,
                               const uint32_t *restrict rows, struct pick_round *restrict out)
 {
@@ -353,11 +354,14 @@ PICK_BODY void pick_find_body(const struct pick_vectors *restrict vectors,
 
 PICK_BODY void pick_read_body(const struct pick_vectors *restrict vectors,
                               const pick_word *restrict units, const uint32_t *restrict rows,
-                              const struct pick_round *restrict round, uint64_t scale,
+                              const struct pick_round *restrict round,
+                              const struct pick_round *restrict ahead, uint64_t scale,
                               uint64_t *restrict out)
 {
     for (uint32_t i = 0; i < PICK_ROWS; i++) {
         uint32_t vector = rows[i] / BLOCK_VECTOR_ROWS;
+        __builtin_prefetch(&units[ahead->word[i]]);
+        __builtin_prefetch(&units[ahead->next[i]]);
         uint64_t both = units[round->word[i]] | (uint64_t)units[round->next[i]] << 32;
         out[i] = vectors->base[vector] + (both >> round->shift[i] & vectors->mask[vector]) * scale;
     }
@@ -372,10 +376,10 @@ PICK_BODY void pick_read_body(const struct pick_vectors *restrict vectors,
     }                                                                                              \
     attributes static void pick_read_##isa(                                                        \
         const struct pick_vectors *restrict vectors, const pick_word *restrict units,              \
-        const uint32_t *restrict rows, const struct pick_round *restrict round, uint64_t scale,    \
-        uint64_t *restrict out)                                                                    \
+        const uint32_t *restrict rows, const struct pick_round *restrict round,                    \
+        const struct pick_round *restrict ahead, uint64_t scale, uint64_t *restrict out)           \
     {                                                                                              \
-        pick_read_body(vectors, units, rows, round, scale, out);                                   \
+        pick_read_body(vectors, units, rows, round, ahead, scale, out);                            \
     }
 PICK_FUNCTIONS(base, )
 #if defined(__x86_64__)
@@ -404,7 +408,8 @@ static void pick_fetch(const pick_word *units, const struct pick_round *round)
     }
 }
 
-/* Each turn finds a round and reads the one before; the last one only reads. */
+/* Each turn finds the next round and reads the one in hand; behind the last there is only itself
+ * to be asked for. */
 static void pick_all(const struct packed *packed, const struct pick_vectors *vectors,
                      const uint32_t *rows, uint32_t count, uint64_t *out)
 {
@@ -413,22 +418,23 @@ static void pick_all(const struct packed *packed, const struct pick_vectors *vec
     uint32_t padded[2][PICK_ROWS];
     struct pick_round rounds[2];
     uint64_t rest[PICK_ROWS];
-    const uint32_t *current = NULL;
-    for (uint32_t begin = 0, turn = 0; begin < count + PICK_ROWS; begin += PICK_ROWS, turn ^= 1) {
-        const uint32_t *found = NULL;
-        if (begin < count) {
-            found = pick_rows(rows + begin, count - begin, padded[turn]);
-            (has_avx2 ? pick_find_avx2 : pick_find_base)(vectors, found, &rounds[turn]);
-            pick_fetch(units, &rounds[turn]);
+    const uint32_t *current = pick_rows(rows, count, padded[0]);
+    (has_avx2 ? pick_find_avx2 : pick_find_base)(vectors, current, &rounds[0]);
+    pick_fetch(units, &rounds[0]);
+    for (uint32_t begin = 0, turn = 0; begin < count; begin += PICK_ROWS, turn ^= 1) {
+        uint32_t left = count - begin;
+        const uint32_t *found = current;
+        struct pick_round *ahead = &rounds[turn];
+        if (left > PICK_ROWS) {
+            ahead = &rounds[turn ^ 1];
+            found = pick_rows(rows + begin + PICK_ROWS, left - PICK_ROWS, padded[turn ^ 1]);
+            (has_avx2 ? pick_find_avx2 : pick_find_base)(vectors, found, ahead);
         }
-        if (current != NULL) {
-            uint32_t first = begin - PICK_ROWS, left = count - first;
-            uint64_t *target = left < PICK_ROWS ? rest : out + first;
-            (has_avx2 ? pick_read_avx2 : pick_read_base)(vectors, units, current, &rounds[turn ^ 1],
-                                                         packed->scale, target);
-            if (left < PICK_ROWS)
-                memcpy(out + first, rest, left * sizeof(*out));
-        }
+        uint64_t *target = left < PICK_ROWS ? rest : out + begin;
+        (has_avx2 ? pick_read_avx2 : pick_read_base)(vectors, units, current, &rounds[turn], ahead,
+                                                     packed->scale, target);
+        if (left < PICK_ROWS)
+            memcpy(out + begin, rest, left * sizeof(*out));
         current = found;
     }
 }
