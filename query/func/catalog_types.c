@@ -208,7 +208,7 @@ const struct catalog_setting catalog_settings[] = {
     {"intervalstyle", "postgres", "The form of intervals."},
     {"jit", "off", "Expressions are not compiled to machine code."},
     {"lc_collate", "C", "The order of texts."},
-    {"default_transaction_isolation", "serializable", "Each statement sees one snapshot."},
+    {"default_transaction_isolation", "repeatable read", "Each statement sees one snapshot."},
     {"default_transaction_read_only", "off", "Statements may write."},
     {"default_table_access_method", "heap", "How tables are kept, as PostgreSQL says it."},
     {"max_identifier_length", "63", "Most bytes of a name."},
@@ -220,7 +220,7 @@ const struct catalog_setting catalog_settings[] = {
     {"standard_conforming_strings", "on", "Backslashes in '…' are plain."},
     {"statement_timeout", NULL, "Most time of a statement."},
     {"timezone", NULL, "The time zone of texts without one."},
-    {"transaction_isolation", "serializable", "Each statement sees one snapshot."},
+    {"transaction_isolation", "repeatable read", "Each statement sees one snapshot."},
 };
 
 const size_t catalog_setting_count = array_count(catalog_settings);

@@ -19,7 +19,7 @@ static enum err convert_modes(struct converter *c, const struct json_value *list
         struct tree_node option = tree_unwrap(item);
         struct slice name = tree_text(option.fields, "defname");
         if (!slice_equal(name, SLICE("transaction_read_only")))
-            continue; /* isolation levels and DEFERRABLE: what there is is serializable */
+            continue; /* isolation levels and DEFERRABLE: there is one level, that of a snapshot */
         int64_t value = 0;
         if (!tree_integer(c, tree_get(option.fields, "arg"), &value))
             return convert_unsupported(c, 0, "this mode of a transaction");
