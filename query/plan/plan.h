@@ -256,6 +256,14 @@ struct statement {
     bool needs_values; /* stands for its types only: to be run it is prepared with the values */
 };
 
+/* The column of a table that a column of the output is; zeros if it is none of a table's. */
+struct plan_origin {
+    uint32_t table_oid;
+    uint16_t attribute; /* from 1 */
+};
+
+struct plan_origin plan_origin(const struct plan *plan, size_t column);
+
 struct statement *statement_ref(struct statement *statement);
 void statement_unref(struct statement *statement);
 /* EXPLAIN's lines. `actual` (by plan id) may be NULL. */

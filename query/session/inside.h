@@ -39,6 +39,7 @@ struct portal {
     struct prepared *prepared; /* a reference, or NULL: request.text */
     bool is_hold, is_cursor;
     bool is_empty;
+    bool is_outdated; /* it failed for that its rows look otherwise now */
     enum { PORTAL_NEW, PORTAL_PLANNED, PORTAL_OPEN, PORTAL_DONE, PORTAL_FAILED } state;
     size_t format_count;
     int16_t *formats;

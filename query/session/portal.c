@@ -176,6 +176,11 @@ bool portal_is_empty(const struct portal *portal)
     return portal->is_empty;
 }
 
+bool portal_is_outdated(const struct portal *portal)
+{
+    return portal->is_outdated;
+}
+
 /* --- planning --- */
 
 /* A transaction's first look at tables is what all others see too. */
@@ -199,7 +204,7 @@ static enum err end_run(struct portal *portal, enum err err, const struct error 
 }
 
 /* Who has described the statement must get rows that look so. */
-static enum err check_columns(const struct portal *portal, struct error *error)
+static enum err check_columns(struct portal *portal, struct error *error)
 {
     const struct statement *known = portal->prepared == NULL ? NULL : portal->prepared->statement;
     const struct statement *now = portal->run->statement;
@@ -211,6 +216,7 @@ static enum err check_columns(const struct portal *portal, struct error *error)
     bool is_same = count == run_columns(known, &known_line, &known_columns);
     for (size_t i = 0; i < count && is_same; i++)
         is_same = columns[i].type.id == known_columns[i].type.id;
+    portal->is_outdated = !is_same;
     return is_same ? OK
                    : error_set(error, ERR_UNSUPPORTED, "0A000",
                                "cached plan must not change result type");

@@ -118,6 +118,8 @@ const struct statement *portal_statement(const struct portal *portal); /* NULL: 
 int16_t portal_format(const struct portal *portal, size_t index);
 size_t portal_format_count(const struct portal *portal);
 bool portal_is_empty(const struct portal *portal);
+/* portal_start() has failed because the statement has to be prepared again. */
+bool portal_is_outdated(const struct portal *portal);
 
 struct portal_sink {
     void *context;

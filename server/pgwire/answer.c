@@ -25,6 +25,9 @@ static void write_error(struct pg_session *session, const char *severity, const 
                  (long long)(error->text_position + session->text_position));
         put_field(out, 'P', position);
     }
+    if (session->routine != NULL)
+        put_field(out, 'R', session->routine);
+    session->routine = NULL;
     writer_u8(out, 0);
     message_end(out, begin);
 }

@@ -180,15 +180,21 @@ static void describe_parameters(struct pg_session *session, const struct prepare
     message_end(out, begin);
 }
 
+/* COPY tells of its columns by itself. */
 static void describe_rows(struct pg_session *session, const struct statement *statement,
                           const struct portal *portal)
 {
-    struct plan_column line;
-    const struct plan_column *columns = NULL;
-    size_t count = statement == NULL || copy_is_out(statement)
-                       ? 0
-                       : session_columns(session->query, statement, &line, &columns);
-    rows_describe(session, columns, count, portal);
+    bool is_copy = statement != NULL && copy_is_out(statement);
+    rows_describe(session, is_copy ? NULL : statement, portal);
+}
+
+/* pgjdbc tells by the routine's name that it may prepare the statement anew and go on. */
+static enum err start(struct pg_session *session, struct portal *portal, struct error *error)
+{
+    enum err err = portal_start(portal, error);
+    if (err != OK && portal_is_outdated(portal))
+        session->routine = "RevalidateCachedQuery";
+    return err;
 }
 
 static enum err describe(struct pg_session *session, struct reader reader, struct error *error)
@@ -211,7 +217,7 @@ static enum err describe(struct pg_session *session, struct reader reader, struc
     if (err == OK)
         err = session_find_portal(session->query, name, &portal, error);
     if (err == OK)
-        err = portal_start(portal, error);
+        err = start(session, portal, error);
     if (err == OK)
         describe_rows(session, portal_statement(portal), portal);
     return err;
@@ -231,7 +237,7 @@ static enum err execute(struct pg_session *session, struct reader reader, struct
         answer_bare(session, 'I');
         return OK;
     }
-    err = portal_start(portal, error);
+    err = start(session, portal, error);
     if (err == OK && copy_is_in(portal_statement(portal)))
         return copy_begin(session, portal, false, error);
     if (err == OK && copy_is_out(portal_statement(portal)))

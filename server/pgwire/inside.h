@@ -31,6 +31,8 @@ struct pg_session {
     _Atomic bool is_stopping;
     /* Of the text around a statement: its errors count from there. */
     int64_t text_position;
+    /* Of the next error: the function of PostgreSQL's that drivers know it by; NULL: none. */
+    const char *routine;
     /* As ParameterStatus last said them. */
     const struct timezone *told_zone;
     char told_name[SETTING_NAME_MAX];
@@ -82,9 +84,9 @@ enum err login_asker(void *session, struct arena *arena, const struct asker **ou
 
 /* --- rows.c --- */
 
-/* RowDescription of these columns in the portal's formats (NULL: text), or NoData if there are
- * none. */
-void rows_describe(struct pg_session *session, const struct plan_column *columns, size_t count,
+/* RowDescription of what the statement gives (NULL: nothing) in the portal's formats (NULL: text),
+ * or NoData. */
+void rows_describe(struct pg_session *session, const struct statement *statement,
                    const struct portal *portal);
 /* Runs it: rows, then CommandComplete or PortalSuspended. */
 MUST_CHECK enum err rows_run(struct pg_session *session, struct portal *portal, uint64_t max_rows,

@@ -10,10 +10,20 @@
 
 #define FIELDS_MAX 65535
 
-void rows_describe(struct pg_session *session, const struct plan_column *columns, size_t count,
+static struct plan_origin origin_of(const struct statement *statement, size_t column)
+{
+    return statement->kind == STATEMENT_SELECT ? plan_origin(statement->plan, column)
+                                               : (struct plan_origin){0};
+}
+
+void rows_describe(struct pg_session *session, const struct statement *statement,
                    const struct portal *portal)
 {
     struct writer *out = &session->out;
+    struct plan_column line;
+    const struct plan_column *columns = NULL;
+    size_t count =
+        statement == NULL ? 0 : session_columns(session->query, statement, &line, &columns);
     if (count == 0) {
         answer_bare(session, 'n');
         return;
@@ -24,8 +34,9 @@ void rows_describe(struct pg_session *session, const struct plan_column *columns
     for (size_t i = 0; i < count; i++) {
         struct value_description type = value_describe(columns[i].type);
         message_put_text(out, columns[i].name);
-        message_put_u32(out, 0); /* of no table */
-        message_put_u16(out, 0);
+        struct plan_origin origin = origin_of(statement, i);
+        message_put_u32(out, origin.table_oid);
+        message_put_u16(out, origin.attribute);
         message_put_u32(out, type.oid);
         message_put_u16(out, (uint16_t)type.size);
         message_put_u32(out, (uint32_t)type.modifier);

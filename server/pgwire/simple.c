@@ -25,9 +25,8 @@ static enum err run_piece(struct pg_session *session, struct slice text, bool is
     else if (copy_is_out(statement))
         err = copy_run_out(session, portal, error);
     else if (err == OK) {
-        size_t count = session_columns(session->query, portal_statement(portal), &line, &columns);
-        if (count > 0)
-            rows_describe(session, columns, count, NULL);
+        if (session_columns(session->query, portal_statement(portal), &line, &columns) > 0)
+            rows_describe(session, portal_statement(portal), NULL);
         err = rows_run(session, portal, 0, error);
     }
     session_close_portal(session->query, SLICE(""));
