@@ -7,8 +7,7 @@ As a module: Broker(directory).start(), .stop(), .crash(), .tool(...). As a prog
     tests/broker.py down DIRECTORY [--crash|--wipe] ends it: SIGTERM, SIGKILL, or SIGTERM and its directory removed
     tests/broker.py lag DIRECTORY GROUP             what Kafka's own tool says of a consumer group, one partition a line
 
-The jars are resolved by plain `mvn` with whatever settings the machine has, once, into build/kafka-VERSION. Only the process that was
-started here is ever ended: its process id is kept in the directory, and its command line must name that directory.
+The jars are artefacts of Maven (artefacts.py), in build/kafka-VERSION. Only the process that was started here is ever ended: its process id is kept in the directory, and its command line must name that directory.
 
 Besides the plain listener there is one with SASL/PLAIN (user "freshet", password "secret") and one with TLS, whose certificate
 DIRECTORY/tls/ca.pem signs.
@@ -16,7 +15,6 @@ DIRECTORY/tls/ca.pem signs.
 
 import argparse
 import contextlib
-import fcntl
 import os
 import pathlib
 import random
@@ -25,25 +23,18 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 
+import artefacts
+
 VERSION = "4.3.1"
 LOG4J_VERSION = "2.25.4"
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 READY_TIMEOUT_S = 300
 SASL_USER, SASL_PASSWORD = "freshet", "secret"
 
-POM = f"""<project><modelVersion>4.0.0</modelVersion>
-<groupId>local</groupId><artifactId>kafka-jars</artifactId><version>1</version><packaging>pom</packaging>
-<dependencies>
- <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>{VERSION}</version></dependency>
- <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>{VERSION}</version></dependency>
- <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId>
-  <version>{LOG4J_VERSION}</version></dependency>
-</dependencies></project>
-"""
+JARS = [f"org.apache.kafka:kafka_2.13:{VERSION}", f"org.apache.kafka:kafka-tools:{VERSION}",
+        f"org.apache.logging.log4j:log4j-slf4j-impl:{LOG4J_VERSION}"]
 
 # A single node must hold the internal topics alone, or transactions and groups never start.
 PROPERTIES = """process.roles=broker,controller
@@ -92,35 +83,8 @@ rootLogger.appenderRef.c.ref=C
 """
 
 
-def java():
-    home = os.environ.get("JAVA_HOME")
-    return os.path.join(home, "bin", "java") if home else "java"
-
-
 def jars():
-    """The folder of the jars, resolved by Maven the first time, by one process: Maven's own store is not made for two."""
-    folder = pathlib.Path(os.environ.get("FRESHET_KAFKA_JARS", ROOT / "build" / f"kafka-{VERSION}"))
-    if (folder / "complete").exists():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.parent / f"{folder.name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "complete").exists():
-            resolve_jars(folder)
-    return folder
-
-
-def resolve_jars(folder):
-    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-        (pathlib.Path(work) / "pom.xml").write_text(POM)
-        fresh = pathlib.Path(work) / "jars"
-        done = subprocess.run(["mvn", "-B", "-q", "-f", f"{work}/pom.xml", "dependency:copy-dependencies",
-                               "-DincludeScope=runtime", f"-DoutputDirectory={fresh}"], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True)
-        if done.returncode != 0:
-            raise RuntimeError(f"mvn could not resolve Kafka {VERSION}:\n{done.stdout[-4000:]}")
-        (fresh / "complete").touch()
-        fresh.rename(folder)
+    return pathlib.Path(os.environ.get("FRESHET_KAFKA_JARS") or artefacts.jars(f"kafka-{VERSION}", JARS))
 
 
 def free_ports(count):
@@ -216,7 +180,7 @@ class Broker:
         if (self.directory / "data" / "meta.properties").exists():
             return
         cluster = "A" + uuid.uuid4().hex[:21]  # never a leading '-': it would read as an option
-        done = subprocess.run([java(), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-cp", classpath,
+        done = subprocess.run([artefacts.java(), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-cp", classpath,
                                f"-Dlog4j2.configurationFile={self.directory}/log4j2.properties",
                                "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)],
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True)
@@ -230,7 +194,7 @@ class Broker:
             self._prepare(classpath)
             with open(self.directory / "broker.log", "wb") as log:
                 self.child = subprocess.Popen(
-                    [java(), "-Xms128m", f"-Xmx{self.heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                    [artefacts.java(), "-Xms128m", f"-Xmx{self.heap}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                      "-Djava.awt.headless=true", f"-Dfreshet.broker={self.directory}",
                      f"-Dlog4j2.configurationFile={self.directory}/log4j2.properties", "-cp", classpath, "kafka.Kafka",
                      str(self.directory / "server.properties")], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
@@ -285,7 +249,7 @@ class Broker:
 
     def tool(self, name, *arguments, timeout=300):
         """Runs one of the broker's command line tools; its standard output."""
-        done = subprocess.run([java(), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-cp", f"{jars()}/*",
+        done = subprocess.run([artefacts.java(), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-cp", f"{jars()}/*",
                                name, "--bootstrap-server", self.bootstrap, *arguments], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, timeout=timeout)
         if done.returncode != 0:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import artefacts
 import freshet
 import pytest
 
@@ -25,9 +26,7 @@ MAY_BE_EMPTY = {"FreshetLag", "FreshetLagRising", "FreshetThroughputHalved", "Fr
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
     """Grafana's driver as a function: queries to answers, by name."""
-    binary = tmp_path_factory.mktemp("go") / "grafana"
-    subprocess.run([str(pathlib.Path(sys.executable).with_name("go")), "build", "-buildvcs=false", "-o", str(binary), "."], cwd=PROGRAM,
-                   check=True, timeout=900, env={**os.environ, "GOTOOLCHAIN": "local"})
+    binary = artefacts.go_build(PROGRAM, tmp_path_factory.mktemp("go") / "grafana")
 
     def ask(server, queries):
         host, port = server.pg.rsplit(":", 1)
