@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 struct words {
@@ -70,28 +69,14 @@ static bool read_line(FILE *in, char *out, size_t capacity)
     return is_whole;
 }
 
-static bool ask(const char *prompt, char *out, size_t capacity)
-{
-    struct termios before, hidden;
-    if (tcgetattr(STDIN_FILENO, &before) != 0)
-        return false;
-    hidden = before;
-    hidden.c_lflag &= ~(tcflag_t)ECHO;
-    fputs(prompt, stderr);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-    bool is_there = read_line(stdin, out, capacity);
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    fputc('\n', stderr);
-    return is_there;
-}
-
 static bool read_password(const char *path, char *out, size_t capacity)
 {
     bool is_input = path == NULL || strcmp(path, "-") == 0;
     bool is_there;
     if (path == NULL && isatty(STDIN_FILENO)) {
         char *again = memory_alloc_zero(capacity);
-        is_there = ask("Password: ", out, capacity) && ask("Again: ", again, capacity);
+        is_there = cli_ask_hidden("Password: ", out, capacity) &&
+                   cli_ask_hidden("Again: ", again, capacity);
         bool is_same = is_there && strcmp(out, again) == 0;
         if (is_there && !is_same)
             cli_complain("user: the two differ");

@@ -2,9 +2,14 @@
 
 import base64
 import json
+import os
+import pty
+import select
+import signal
 import socket
 import struct
 import subprocess
+import termios
 import time
 
 import freshet
@@ -81,6 +86,51 @@ def test_command_line(tmp_path):
         assert user(data, "passwd", "ann", password=bad).returncode == 1, bad
     assert user(data, "passwd", "nobody", password="x\n").returncode == 1
     assert user(data, "drop", "ann").returncode == 0 and user(data, "drop", "ann").returncode == 1
+
+
+class Terminal:
+    """`freshet user` in a session of its own at a terminal of its own."""
+
+    def __init__(self, data, *arguments):
+        self.pid, self.end = pty.fork()
+        if self.pid == 0:
+            os.execv(freshet.binary(), [freshet.binary(), "user", *arguments, "--data", str(data)])
+        self.seen = ""
+
+    def until(self, text):
+        while text not in self.seen:
+            assert select.select([self.end], [], [], 60)[0], self.seen
+            self.seen += os.read(self.end, 4096).decode()
+
+    def type(self, text):
+        os.write(self.end, text.encode())
+
+    def echoes(self):
+        return bool(termios.tcgetattr(self.end)[3] & termios.ECHO)
+
+    def status(self):
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def test_a_password_is_not_shown(tmp_path):
+    ask = Terminal(tmp_path, "add", "ann", "--role", "reader")
+    ask.until("Password: ")
+    assert not ask.echoes()
+    ask.type("not to be seen\n")
+    ask.until("Again: ")
+    ask.type("not to be seen\n")
+    assert ask.status() == 0 and ask.echoes()
+    assert "seen" not in ask.seen
+    assert "ann" in user(tmp_path, "list").stdout
+
+
+def test_ctrl_c_gives_the_terminal_its_echo_back(tmp_path):
+    ask = Terminal(tmp_path, "add", "ann", "--role", "reader")
+    ask.until("Password: ")
+    ask.type("half\x03")
+    assert ask.status() == -signal.SIGINT
+    assert ask.echoes()
+    assert user(tmp_path, "list").stdout == ""
 
 
 def test_nobody_gets_in_without(users):
