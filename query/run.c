@@ -61,13 +61,20 @@ static enum err init_settings(struct run *run, const struct settings *base, stru
     return OK;
 }
 
+static void print_hex(uint64_t value, char *out)
+{
+    for (int i = 15; i >= 0; i--, value >>= 4)
+        out[i] = "0123456789abcdef"[value & 15];
+}
+
 static enum err choose_id(struct run *run, struct error *error)
 {
     struct slice id = run->request->query_id;
     char *out = run->entry.query_id;
     if (id.size == 0) {
-        snprintf(out, sizeof(run->entry.query_id), "%016llx%016llx",
-                 (unsigned long long)random_u64(), (unsigned long long)random_u64());
+        print_hex(random_u64(), out);
+        print_hex(random_u64(), out + 16);
+        out[32] = 0;
         return OK;
     }
     bool is_valid = id.size < sizeof(run->entry.query_id);
@@ -516,12 +523,22 @@ static void count_outcome(struct run *run, enum err result, const struct error *
     latency_record(LATENCY_QUERY, clock_monotonic_us() - run->entry.started_us);
 }
 
+void run_set_deadline(struct run *run, int64_t deadline_us)
+{
+    run->deadline_us = run->exec.deadline_us = run->exec.eval.deadline_us = deadline_us;
+}
+
 static void begin_time(struct run *run, int64_t from_us)
 {
     bool is_limited = run->settings.statement_timeout_us > 0;
-    run->deadline_us = is_limited ? from_us + run->settings.statement_timeout_us : 0;
-    run->exec.deadline_us = run->exec.eval.deadline_us = run->deadline_us;
+    run_set_deadline(run, is_limited ? from_us + run->settings.statement_timeout_us : 0);
     worker_watch(is_over, run);
+}
+
+static void begin_cpu(struct run *run)
+{
+    run->entry.cpu_clock = clock_thread_handle();
+    run->entry.cpu_begin_us = clock_thread_cpu_us();
 }
 
 enum err run_begin(struct run *run, struct query_engine *engine,
@@ -536,8 +553,7 @@ enum err run_begin(struct run *run, struct query_engine *engine,
     run->entry.text = request->text;
     run->entry.started_at_us = clock_wall_us();
     run->entry.started_us = request->arrived_us != 0 ? request->arrived_us : clock_monotonic_us();
-    run->entry.cpu_clock = clock_thread_handle();
-    run->entry.cpu_begin_us = clock_thread_cpu_us();
+    begin_cpu(run);
     atomic_store(&run->entry.state, "planning");
     run->entry.application_name = run->settings.application_name;
     enum err err = init_settings(run, base, error);
@@ -734,6 +750,13 @@ void run_resume(struct run *run)
     begin_time(run, clock_monotonic_us());
 }
 
+int64_t run_cpu_us(const struct run *run)
+{
+    const struct query_entry *entry = &run->entry;
+    return entry->cpu_used_us +
+           (entry->cpu_clock == 0 ? 0 : clock_thread_cpu_us() - entry->cpu_begin_us);
+}
+
 void run_end(struct run *run, enum err result, const struct error *error)
 {
     exec_close(run->node);
@@ -745,7 +768,8 @@ void run_end(struct run *run, enum err result, const struct error *error)
     worker_watch(NULL, NULL);
     if (run->is_registered)
         registry_remove(&run->engine->registry, &run->entry);
-    count_outcome(run, result, error);
+    if (!run->is_put_off)
+        count_outcome(run, result, error);
     size_t used = atomic_load_explicit(&run->entry.budget.used, memory_order_relaxed);
     if (used != 0)
         budget_release(&run->entry.budget, used);

@@ -34,6 +34,7 @@ struct run {
     bool is_registered, is_planned;
     bool is_known_stale; /* request->statement is not current any more */
     bool is_recovering;  /* as it was before the snapshot was taken */
+    bool is_put_off;     /* it will be begun anew: its end is no outcome */
 };
 
 /* The engine's settings before a request's own. */
@@ -67,6 +68,10 @@ MUST_CHECK enum err run_hand_over_rows(struct query_engine *engine,
 /* Between two stays in worker jobs; the time of the statement runs anew from run_resume(). */
 void run_pause(struct run *run);
 void run_resume(struct run *run);
+/* CPU time that it has taken so far; on the thread that runs it. */
+int64_t run_cpu_us(const struct run *run);
+/* Sooner than its settings say. */
+void run_set_deadline(struct run *run, int64_t deadline_us);
 /* Unregisters, counts the outcome, frees and releases all it holds. */
 void run_end(struct run *run, enum err result, const struct error *error);
 

@@ -49,13 +49,17 @@ struct portal {
     struct batch batch;
     size_t batch_row;
     uint64_t row_count;
-    size_t kept_size; /* as session_keep() was told */
+    size_t kept_size;    /* as session_keep() was told */
+    int64_t started_us;  /* monotonic */
+    int64_t deadline_us; /* of its run, were it not to end sooner */
 };
 
 struct query_session {
     struct query_session_options options;
     struct settings settings, initial;
     struct transaction *transaction; /* NULL: none */
+    int64_t short_until_us;          /* session_begin_short(); 0: none */
+    bool is_put_off;
     struct prepared *prepared;
     struct portal *portals;
     size_t prepared_count, portal_count;

@@ -13,8 +13,13 @@
  * the next job has. */
 #include "query/session/inside.h"
 
+#include "storage/base/clock.h"
+
 #include <assert.h>
 #include <stdio.h>
+
+#define SHORT_RUN_US 150
+#define SHORT_COUNT_MAX 4096
 
 /* --- the list --- */
 
@@ -192,15 +197,67 @@ static void keep_snapshot(struct query_session *session, const struct run *run)
         transaction->snapshot = snapshot_ref(run->snapshot);
 }
 
+/* Short enough for the loop's thread, next time. Only what a prepared statement has done tells. */
+static void note_time(struct portal *portal)
+{
+    struct prepared *prepared = portal->prepared;
+    if (prepared == NULL)
+        return;
+    /* By the clock on the wall it may have waited for its turn only. */
+    if (clock_monotonic_us() - portal->started_us < SHORT_RUN_US ||
+        run_cpu_us(portal->run) < SHORT_RUN_US) {
+        prepared->short_count += prepared->short_count < SHORT_COUNT_MAX;
+        return;
+    }
+    prepared->short_count = 0;
+    if (prepared->short_count_min < SHORT_COUNT_MAX)
+        prepared->short_count_min *= 2;
+}
+
+/* Its time was the loop's, and is over, but its own is not. */
+static bool must_be_put_off(const struct portal *portal, enum err err)
+{
+    const struct query_session *session = portal->session;
+    return err == ERR_TIMEOUT && session->short_until_us != 0 &&
+           (session->is_put_off || clock_monotonic_us() >= session->short_until_us) &&
+           (portal->deadline_us == 0 || clock_monotonic_us() < portal->deadline_us);
+}
+
+/* As if it had not been started. */
+static void put_off(struct portal *portal)
+{
+    statement_unref(portal->statement);
+    portal->statement = NULL;
+    portal->state = PORTAL_NEW;
+    portal->batch = (struct batch){0};
+    portal->batch_row = portal->row_count = 0;
+    portal->session->is_put_off = true;
+}
+
 /* A run that failed is over: it holds nothing any more. */
 static enum err end_run(struct portal *portal, enum err err, const struct error *error)
 {
+    bool is_put_off = must_be_put_off(portal, err);
+    if (!is_put_off)
+        note_time(portal);
     session_set_running(portal->session, NULL);
+    portal->run->is_put_off = is_put_off;
     run_end(portal->run, err, error);
     memory_free(portal->run);
     portal->run = NULL;
     portal->state = err == OK ? PORTAL_DONE : PORTAL_FAILED;
+    if (is_put_off)
+        put_off(portal);
     return err;
+}
+
+/* No later than the loop's thread has time. */
+static void hurry(struct portal *portal)
+{
+    int64_t until_us = portal->session->short_until_us;
+    portal->deadline_us = portal->run->deadline_us;
+    if (until_us != 0 && (portal->deadline_us == 0 || until_us < portal->deadline_us))
+        run_set_deadline(portal->run, until_us);
 }
 
 /* Who has described the statement must get rows that look so. */
@@ -245,8 +302,10 @@ enum err portal_start(struct portal *portal, struct error *error)
         session->settings.is_read_only = session->settings.is_read_only_default;
     portal->request.is_read_only = session->settings.is_read_only;
     portal->run = memory_alloc(sizeof(*portal->run));
+    portal->started_us = clock_monotonic_us();
     err = run_begin(portal->run, session->options.engine, &portal->request, &session->settings,
                     error);
+    hurry(portal);
     session_set_running(session, portal->run);
     if (err == OK)
         err = run_plan(portal->run, error);
@@ -423,6 +482,7 @@ enum err portal_run(struct portal *portal, uint64_t max_rows, const struct porta
         return OK;
     }
     run_resume(portal->run);
+    hurry(portal);
     if (session_is_own(portal->run->statement))
         return run_own(portal, sink, out, error);
     session_set_running(session, portal->run);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #define KEPT_FREE_SIZE ((size_t)1 << 20)
+#define SHORT_COUNT_MIN 4
 #define SHARED_PLAN_SIZE ((size_t)64 << 10) /* smaller ones are likely the plan cache's too */
 
 struct query_session *query_session_create(const struct query_session_options *options)
@@ -180,6 +181,32 @@ void session_let_go(struct query_session *session, size_t size)
     session->kept_size -= size;
 }
 
+/* --- short statements --- */
+
+void session_begin_short(struct query_session *session, int64_t deadline_us)
+{
+    assert(deadline_us > 0);
+    session->short_until_us = deadline_us;
+    session->is_put_off = false;
+}
+
+void session_end_short(struct query_session *session)
+{
+    session->short_until_us = 0;
+    session->is_put_off = false;
+}
+
+enum err session_put_off(struct query_session *session, struct error *error)
+{
+    session->is_put_off = session->short_until_us != 0;
+    return error_set(error, ERR_TIMEOUT, "57014", "canceling statement: it is put off");
+}
+
+bool session_is_put_off(const struct query_session *session)
+{
+    return session->is_put_off;
+}
+
 /* --- prepared statements --- */
 
 void prepared_unref(struct prepared *prepared)
@@ -199,6 +226,14 @@ static struct prepared **find_prepared(struct query_session *session, struct sli
     while (*link != NULL && !slice_equal((*link)->name, name))
         link = &(*link)->next;
     return link;
+}
+
+bool session_is_short(struct query_session *session, struct slice name)
+{
+    const struct prepared *prepared = *find_prepared(session, name);
+    return prepared != NULL && prepared->statement != NULL &&
+           prepared->statement->kind == STATEMENT_SELECT && prepared->statement->copy == NULL &&
+           prepared->short_count >= prepared->short_count_min;
 }
 
 void session_close_prepared(struct query_session *session, struct slice name)
@@ -307,6 +342,7 @@ enum err session_prepare(struct query_session *session, const struct prepare_opt
     arena_init(&prepared->arena);
     prepared->session = session;
     prepared->references = 1;
+    prepared->short_count_min = SHORT_COUNT_MIN;
     prepared->name = arena_copy(&prepared->arena, options->name);
     prepared->text = arena_copy(&prepared->arena, options->text);
     copy_types(prepared, options);

@@ -50,6 +50,19 @@ void session_sync(struct query_session *session);
  * reads next sees it. */
 void session_changed(struct query_session *session, const char *command_tag);
 
+/* --- short statements --- */
+
+/* Until session_end_short() a portal that does not end by deadline_us (monotonic) is taken back to
+ * where portal_open() left it: the call fails, and session_is_put_off(). */
+void session_begin_short(struct query_session *session, int64_t deadline_us);
+void session_end_short(struct query_session *session);
+/* Once, by the sink of a portal: it has more rows than can be handed on now. */
+MUST_CHECK enum err session_put_off(struct query_session *session, struct error *error);
+/* What has failed last was put off. */
+bool session_is_put_off(const struct query_session *session);
+/* Has this prepared SELECT ended soon each time it was run of late? */
+bool session_is_short(struct query_session *session, struct slice name);
+
 /* --- prepared statements --- */
 
 struct prepared {
@@ -66,6 +79,9 @@ struct prepared {
     const struct asker *asker; /* whom it was planned for */
     const struct timezone *zone;
     struct statement *statement; /* NULL if empty */
+    /* Runs that were short, one after the other, and how many it takes until the next is expected
+     * to be: twice as many after each that was not. */
+    uint32_t short_count, short_count_min;
 };
 
 struct prepare_options {

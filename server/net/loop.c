@@ -1,6 +1,7 @@
 /* The loop: sockets on one side, worker jobs on the other.
  *
  *   poller ─bytes─▶ input ─is_ready─▶ worker job ─connection_send─▶ output ─▶ socket
+ *                         └is_short─▶ here ────────────┘
  *                     │ more than input_max: reading pauses          │ the socket takes no more:
  *                     ▼                                              ▼ the loop waits for it
  *   OPEN ──finish──▶ LINGERING (all sent, end told, what comes is thrown away) ──▶ closed
@@ -9,6 +10,9 @@
  * does not take stays in `output` and the loop sends it when the socket is writable again. Both do
  * so under the connection's lock, in push(); push() and take_bytes() are the two places that all
  * bytes pass.
+ *
+ * To hand a job over wakes a thread and costs 15 us of CPU time, half and more of a small query's:
+ * what is_short() is done here, for HERE_US a turn.
  *
  * Who may do what: the loop's thread owns the table, the poller and the life of each connection; a
  * connection is closed only when no job has it. A job that needs the loop (for output, an end, room
@@ -29,6 +33,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define STACK_SIZE ((size_t)64 << 20) /* as workers have: jobs run here too */
 #define TICK_US 250000
 #define RETRY_US 5000
 #define LINGER_US 1000000
@@ -37,6 +42,9 @@
     ((size_t)16 << 10) /* of an idle connection: a larger one is given back                        \
                         */
 #define SLOT_BITS 24
+/* Of one turn for what is done here: past it the others may be done elsewhere, so that many busy
+ * connections use many cores. */
+#define HERE_US 1000
 
 struct connection {
     struct loop *loop;
@@ -77,6 +85,7 @@ struct loop {
     struct connection **table; /* by slot */
     uint32_t *generations, next_slot;
     bool is_accepting, has_drained, has_cancelled;
+    int64_t here_since_us; /* of this turn's first job here; 0: none yet */
     bool has_due;
 };
 
@@ -277,6 +286,19 @@ const char *connection_peer(const struct connection *connection)
     return connection->peer;
 }
 
+/* Done by what has a connection; is there something for the loop to look at? With the lock held. */
+static bool end_job(struct connection *connection)
+{
+    struct loop *loop = connection->loop;
+    atomic_fetch_sub_explicit(&loop->held, connection->taken, memory_order_relaxed);
+    connection->taken = 0;
+    if (connection->has_logged_in) /* before, all of it is one time */
+        connection->since_us = clock_monotonic_us();
+    connection->is_busy = false;
+    return connection->input.size > 0 || connection->is_finishing || is_gone(connection) ||
+           connection_is_draining(connection) || !connection->is_reading || connection->is_again;
+}
+
 static void run_job(void *context)
 {
     struct connection *connection = context;
@@ -285,15 +307,7 @@ static void run_job(void *context)
     loop->options.job(connection->own);
     atomic_fetch_sub_explicit(&loop->busy, 1, memory_order_relaxed);
     mutex_lock(&connection->mutex);
-    atomic_fetch_sub_explicit(&loop->held, connection->taken, memory_order_relaxed);
-    connection->taken = 0;
-    if (connection->has_logged_in) /* before, all of it is one time */
-        connection->since_us = clock_monotonic_us();
-    bool has_more = connection->input.size > 0 || connection->is_finishing || is_gone(connection) ||
-                    connection_is_draining(connection) || !connection->is_reading ||
-                    connection->is_again;
-    connection->is_busy = false;
-    if (has_more)
+    if (end_job(connection))
         call_loop(connection); /* which looks what is to be done */
     mutex_unlock(&connection->mutex);
 }
@@ -329,6 +343,29 @@ static void start_job(struct connection *connection)
     loop->has_due = loop->has_due || connection->is_due;
 }
 
+/* With the lock held: is the connection's job one for this thread? */
+static bool may_run_here(struct connection *connection, struct slice input)
+{
+    struct loop *loop = connection->loop;
+    if (loop->options.is_short == NULL || !connection->has_logged_in || connection->is_again ||
+        connection_is_draining(connection) || !loop->options.is_short(connection->own, input))
+        return false;
+    int64_t now_us = clock_monotonic_us();
+    if (loop->here_since_us == 0)
+        loop->here_since_us = now_us;
+    return now_us - loop->here_since_us < HERE_US;
+}
+
+/* Is there more to look at? */
+static bool run_here(struct connection *connection)
+{
+    connection->loop->options.job_here(connection->own);
+    mutex_lock(&connection->mutex);
+    bool has_more = end_job(connection);
+    mutex_unlock(&connection->mutex);
+    return has_more;
+}
+
 static void set_reading(struct connection *connection, bool is_reading)
 {
     struct poller *poller = connection->loop->poller;
@@ -359,10 +396,11 @@ static bool is_greedy(const struct connection *connection)
            atomic_load_explicit(&loop->held, memory_order_relaxed) > loop->options.inputs_max;
 }
 
-/* What is due now, after anything has happened to it. The connection may be gone afterwards. */
-static void look_at(struct connection *connection)
+/* What is due now; true: a job here, which has it. The connection may be gone afterwards. */
+static bool look_once(struct connection *connection)
 {
     struct loop *loop = connection->loop;
+    bool is_here = false;
     mutex_lock(&connection->mutex);
     bool is_idle = !connection->is_busy && !connection->is_called;
     bool is_closing = is_gone(connection) && is_idle;
@@ -386,7 +424,10 @@ static void look_at(struct connection *connection)
                              (!connection->is_busy && !is_blocked &&
                               (connection->is_again ||
                                (input.size > 0 && loop->options.is_ready(connection->own, input))));
-            if (!connection->is_busy && is_wanted)
+            is_here = !connection->is_busy && is_wanted && may_run_here(connection, input);
+            if (is_here)
+                connection->is_busy = true;
+            else if (!connection->is_busy && is_wanted)
                 start_job(connection);
             else if (!connection->is_busy && is_greedy(connection))
                 set_gone(connection);
@@ -397,6 +438,14 @@ static void look_at(struct connection *connection)
     mutex_unlock(&connection->mutex);
     if (is_closing)
         close_connection(connection);
+    return is_here;
+}
+
+/* After anything has happened to it. The connection may be gone afterwards. */
+static void look_at(struct connection *connection)
+{
+    while (look_once(connection) && run_here(connection))
+        continue;
 }
 
 static void on_called(struct loop *loop)
@@ -567,6 +616,7 @@ static void run(void *context)
             tick(loop);
             next_us = now_us + TICK_US;
         }
+        loop->here_since_us = 0;
         loop->poller->ops->wait(loop->poller, loop->has_due ? RETRY_US : TICK_US, on_event, loop);
     }
     for (uint32_t slot = 0; slot < loop->options.connections_max; slot++)
@@ -587,8 +637,8 @@ struct loop *loop_start(const struct loop_options *options)
     mutex_init(&loop->mutex);
     loop->table = memory_alloc_zero(options->connections_max * sizeof(*loop->table));
     loop->generations = memory_alloc_zero(options->connections_max * sizeof(*loop->generations));
-    loop->thread =
-        thread_start(&(struct thread_options){.name = options->name, .run = run, .context = loop});
+    loop->thread = thread_start(&(struct thread_options){
+        .name = options->name, .stack_size = STACK_SIZE, .run = run, .context = loop});
     return loop;
 }
 

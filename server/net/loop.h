@@ -1,8 +1,9 @@
 /* Connections of a stream protocol: one thread takes them, collects what they send and starts a
  * worker job when there is enough of it; the job answers. At most one job a connection at a time.
  *
- * The loop never parses and never waits for a job; a job never waits for the loop but when a slow
- * reader has left no room. */
+ * The loop never waits for a job; a job never waits for the loop but when a slow reader has left no
+ * room. What is short is done on the loop's thread: to hand it to another costs more than to do it.
+ */
 #ifndef FRESHET_SERVER_NET_LOOP_H
 #define FRESHET_SERVER_NET_LOOP_H
 
@@ -35,6 +36,12 @@ struct loop_options {
     /* In a worker job: of WORKER_QUERY, but WORKER_DECODE until connection_set_idle(), after which
      * it is to end and ask for another. */
     void (*job)(void *own);
+    /* May what has come in be done on the loop's own thread? Asked after is_ready, once a
+     * connection is logged in; NULL: never. job_here() does it: as job(), but it must not wait and
+     * takes a millisecond at most, leaving what turns out longer to a job (connection_again()).
+     */
+    bool (*is_short)(void *own, struct slice input);
+    void (*job_here)(void *own);
     void (*cancel)(void *own); /* any thread, while a job may run: the server has no more time */
     void (*closed)(void *own); /* on the loop's thread; no job runs, and none will */
 };

@@ -281,9 +281,53 @@ static enum err run_message(struct pg_session *session, const struct message *me
     }
 }
 
+/* --- what is short --- */
+
+/* Bind, Describe and Execute of one portal after the other, all of statements that were short when
+ * they ran before. */
+bool pg_session_is_short(const struct pg_session *session, struct slice input)
+{
+    struct slice bound = SLICE("");
+    bool is_bound = false;
+    struct message message;
+    if (session->state != PG_READY || session->skips_to_sync || session->copy != NULL)
+        return false;
+    for (size_t at = 0; at < input.size; at += message.size) {
+        struct slice rest = slice_of(input.data + at, input.size - at);
+        if (message_next(rest, session->options.message_max, &message) != MESSAGE_WHOLE)
+            return false;
+        struct reader reader = reader_of(message.body);
+        switch (message.type) {
+        case 'B':
+            bound = message_text(&reader);
+            is_bound = session_is_short(session->query, message_text(&reader));
+            if (!is_bound)
+                return false;
+            break;
+        case 'D':
+            if (!is_bound || reader_u8(&reader) != 'P' ||
+                !slice_equal(message_text(&reader), bound))
+                return false;
+            break;
+        case 'E':
+            if (!is_bound || !slice_equal(message_text(&reader), bound))
+                return false;
+            is_bound = false;
+            break;
+        case 'H':
+        case 'S':
+            break;
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
 void extended_message(struct pg_session *session, const struct message *message)
 {
     struct error error;
+    size_t begin = session->out.size;
     if (message->type == 'S') {
         session->skips_to_sync = false;
         session_sync(session->query);
@@ -292,7 +336,12 @@ void extended_message(struct pg_session *session, const struct message *message)
         return;
     } else if (message->type == 'H') {
         answer_flush(session);
-    } else if (run_message(session, message, &error) != OK) {
+    } else if (run_message(session, message, &error) == OK) {
+        return;
+    } else if (session->is_short && session_is_put_off(session->query)) {
+        session->out.size = begin; /* a job does it anew */
+        session->is_put_off = true;
+    } else {
         answer_error(session, &error);
         session->skips_to_sync = true;
     }

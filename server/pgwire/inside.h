@@ -25,6 +25,8 @@ struct pg_session {
     struct writer out;
     struct arena arena; /* of one message */
     bool skips_to_sync;
+    bool is_short;            /* nothing waits: what does not end soon is put off */
+    bool is_put_off;          /* the last message is: it has had no effect */
     struct ingest_copy *copy; /* COPY … FROM under way; else NULL */
     bool is_copy_simple;      /* it came by the simple protocol */
     _Atomic bool is_copy_cancelled;

@@ -12,6 +12,7 @@
 #define INPUT_MAX ((size_t)1 << 20)
 #define OUTPUT_MAX ((size_t)1 << 20)
 #define KEPT_INPUT_SIZE ((size_t)16 << 10)
+#define SHORT_INPUT_MAX ((size_t)8 << 10)
 
 struct pg_port {
     struct pg_port_options options;
@@ -26,6 +27,7 @@ struct client {
     struct writer input;
     bool has_logged_in; /* in the job that runs: another one is to go on */
     bool has_paused;    /* input was left because of that, or as the reader is behind */
+    bool is_put_off;    /* what is left turned out to be no job for the loop's thread */
 };
 
 static enum err client_send(void *context, struct slice bytes, bool (*is_over)(void *context),
@@ -100,12 +102,21 @@ static bool client_is_ready(void *context, struct slice input)
     return begun.size + input.size >= wanted;
 }
 
-static void client_job(void *context)
+/* Half messages and what was put off are for a worker. */
+static bool client_is_short(void *context, struct slice input)
 {
     struct client *client = context;
-    client->has_logged_in = client->has_paused = false;
+    return client->input.size == 0 && !client->is_put_off && input.size <= SHORT_INPUT_MAX &&
+           pg_session_is_short(client->session, input);
+}
+
+static void client_work(struct client *client, bool is_here)
+{
+    client->has_logged_in = client->has_paused = client->is_put_off = false;
     connection_take(client->connection, &client->input);
-    size_t used = pg_session_feed(client->session, writer_as_slice(&client->input));
+    struct slice input = writer_as_slice(&client->input);
+    size_t used = is_here ? pg_session_feed_short(client->session, input, &client->is_put_off)
+                          : pg_session_feed(client->session, input);
     size_t left = client->input.size - used;
     if (used > 0 && left > 0)
         memmove(client->input.data, client->input.data + used, left);
@@ -114,12 +125,22 @@ static void client_job(void *context)
         writer_deinit(&client->input);
         writer_init(&client->input);
     }
-    if (client->has_paused && left > 0)
+    if ((client->has_paused || client->is_put_off) && left > 0)
         connection_again(client->connection);
     if (connection_is_draining(client->connection))
         pg_session_stop(client->session);
     if (pg_session_has_ended(client->session))
         connection_finish(client->connection);
+}
+
+static void client_job(void *context)
+{
+    client_work(context, false);
+}
+
+static void client_job_here(void *context)
+{
+    client_work(context, true);
 }
 
 static void client_cancel(void *context)
@@ -151,6 +172,8 @@ struct pg_port *pg_port_start(const struct pg_port_options *options)
         .opened = client_open,
         .is_ready = client_is_ready,
         .job = client_job,
+        .is_short = client_is_short,
+        .job_here = client_job_here,
         .cancel = client_cancel,
         .closed = client_close,
     });

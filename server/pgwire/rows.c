@@ -67,6 +67,8 @@ static bool is_over(void *context)
 
 enum err rows_hand_over(struct pg_session *session, struct error *error)
 {
+    if (session->is_short)
+        return session_put_off(session->query, error);
     enum err err = session->options.send(session->options.context, writer_as_slice(&session->out),
                                          is_over, session->query, error);
     writer_reset(&session->out);

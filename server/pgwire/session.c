@@ -1,7 +1,11 @@
 /* A session: which message goes where. */
 #include "server/pgwire/inside.h"
 
+#include "storage/base/clock.h"
 #include "storage/base/worker.h"
+
+/* For all that is done at once on the loop's thread. */
+#define SHORT_US 1000
 
 struct pg_session *pg_session_create(const struct pg_session_options *options)
 {
@@ -155,6 +159,8 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
             login_message(session, &message);
         else
             run_message(session, &message);
+        if (session->is_put_off)
+            break;
         used += message.size;
         arena_reset(&session->arena);
         if (session->out.size >= SEND_AT)
@@ -170,5 +176,16 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
         writer_deinit(&session->out);
         writer_init(&session->out);
     }
+    return used;
+}
+
+size_t pg_session_feed_short(struct pg_session *session, struct slice input, bool *is_put_off)
+{
+    session_begin_short(session->query, clock_monotonic_us() + SHORT_US);
+    session->is_short = true;
+    size_t used = pg_session_feed(session, input);
+    *is_put_off = session->is_put_off;
+    session->is_short = session->is_put_off = false;
+    session_end_short(session->query);
     return used;
 }

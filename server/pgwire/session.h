@@ -43,6 +43,12 @@ size_t pg_session_wanted(const struct pg_session *session, struct slice input);
 /* All whole messages at the start of the input, unless is_behind() said so in between or the client
  * has gone: how many bytes they were. Output is sent. */
 size_t pg_session_feed(struct pg_session *session, struct slice input);
+/* Is all of it executions of prepared statements that have been short so far? Cheap; while no other
+ * call runs. */
+bool pg_session_is_short(const struct pg_session *session, struct slice input);
+/* As pg_session_feed(), for such input, and it never waits: what takes longer than it did before is
+ * undone and left, and *is_put_off set. */
+size_t pg_session_feed_short(struct pg_session *session, struct slice input, bool *is_put_off);
 /* Nothing more is to be read: the connection ends when its output is sent. */
 bool pg_session_has_ended(const struct pg_session *session);
 /* The server stops: FATAL 57P01, unless it has ended. */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#define KEPT_COUNT 32
+
 static struct random_stream *installed;
 
 void random_install(struct random_stream *stream)
@@ -37,10 +39,19 @@ void random_bytes(void *out, size_t size)
     }
 }
 
+/* The kernel is asked for many at once, by each thread; what has been given is forgotten. */
 uint64_t random_u64(void)
 {
-    uint64_t value;
-    random_bytes(&value, sizeof(value));
+    static _Thread_local uint64_t kept[KEPT_COUNT];
+    static _Thread_local size_t kept_count;
+    if (installed != NULL)
+        return random_next(installed);
+    if (kept_count == 0) {
+        random_bytes(kept, sizeof(kept));
+        kept_count = KEPT_COUNT;
+    }
+    uint64_t value = kept[--kept_count];
+    kept[kept_count] = 0;
     return value;
 }
 

@@ -1,6 +1,8 @@
 /* A session from bytes: what it answers to each, and that pieces make no difference. */
 #include "tests/unit/server/pgwire/memory_session.h"
 
+#include "storage/base/clock.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -114,8 +116,11 @@ static void write_message(struct writer *out, const char *text, size_t size)
         writer_bytes(&body, "\0\0\0", 3);
         put(out, 'P', (const char *)body.data, body.size);
         break;
-    case 'B':
-        PUT(out, 'B', "\0\0\0\0\0\0\0\0");
+    case 'B': /* Bn: of the statement n */
+        if (size > 1)
+            PUT(out, 'B', "\0n\0\0\0\0\0\0\0");
+        else
+            PUT(out, 'B', "\0\0\0\0\0\0\0\0");
         break;
     case 'O': /* the portal o of the statement n */
         PUT(out, 'B', "o\0n\0\0\0\0\0\0\0");
@@ -335,12 +340,90 @@ static void test_startup(void **state)
     }
 }
 
+/* A clock that moves by so much at each look. */
+struct slow_clock {
+    int64_t now_us, step_us;
+};
+
+static int64_t look_at_clock(void *context)
+{
+    struct slow_clock *clock = context;
+    return clock->now_us += clock->step_us;
+}
+
+/* As the loop does it: on its thread if that is enough, and the rest in a job. */
+static bool feed_short(struct memory_client *client, const char *messages)
+{
+    struct writer in;
+    bool is_put_off = false;
+    writer_init(&in);
+    write_case(&in, messages);
+    writer_reset(&client->out);
+    bool is_short = pg_session_is_short(client->session, writer_as_slice(&in));
+    size_t used =
+        is_short ? pg_session_feed_short(client->session, writer_as_slice(&in), &is_put_off) : 0;
+    assert_true(used == in.size || is_put_off || !is_short);
+    memory_client_feed(client, slice_of(in.data + used, in.size - used));
+    assert_int_equal(client->left.size, 0);
+    writer_deinit(&in);
+    return is_short && !is_put_off;
+}
+
+/* A prepared statement is expected to be short when it has been, and what is not is done anew. */
+static void test_short(void **state)
+{
+    (void)state;
+    struct slow_clock moving = {.now_us = 1000000};
+    const struct clock_source source = {
+        .wall_us = look_at_clock, .monotonic_us = look_at_clock, .context = &moving};
+    static const char run[] = "Bn|DP|E|S";
+    struct memory_client client;
+    struct writer want;
+    char types[128];
+    clock_install(&source);
+    writer_init(&want);
+    log_in(&client);
+    assert_false(feed_short(&client, "Nselect 1 as a, 'b' as b|S"));
+    for (int i = 0; i < 4; i++)
+        assert_false(feed_short(&client, run));
+    writer_slice(&want, writer_as_slice(&client.out));
+    assert_true(feed_short(&client, run));
+    assert_int_equal(client.out.size, want.size);
+    assert_memory_equal(client.out.data, want.data, want.size);
+    assert_true(feed_short(&client, "Bn|E|H|Bn|DP|E|S"));
+    assert_false(feed_short(&client, "Bn|E|E|S")); /* a portal is run on in a job */
+    assert_false(feed_short(&client, "Bn|DS|E|S"));
+    assert_false(feed_short(&client, "DP|S"));
+    assert_false(feed_short(&client, "Qselect 1"));
+
+    moving.step_us = 600; /* no longer than what is put off may take, but longer than that */
+    assert_false(feed_short(&client, run));
+    assert_int_equal(client.out.size, want.size);
+    assert_memory_equal(client.out.data, want.data, want.size);
+    moving.step_us = 0;
+    for (int i = 0; i < 8; i++) /* twice as many as before */
+        assert_false(feed_short(&client, run));
+    assert_true(feed_short(&client, run));
+
+    /* Rows past what may be kept are for a job, which gives each once. */
+    assert_false(feed_short(&client, "C|Nselect repeat('x', 1000) from generate_series(1, 100)|S"));
+    for (int i = 0; i < 8; i++)
+        assert_false(feed_short(&client, run));
+    size_t at = 0;
+    read_types(&client, &at, types, sizeof(types));
+    assert_int_equal(strspn(types + 2, "D"), 100);
+    clock_install(NULL);
+    memory_client_close(&client);
+    writer_deinit(&want);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),     cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_kept_memory),
         cmocka_unit_test(test_golden),      cmocka_unit_test(test_startup),
+        cmocka_unit_test(test_short),
     };
     memory_server_open(&server);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
