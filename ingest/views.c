@@ -338,30 +338,36 @@ static const struct provider_column columns[] = {
     {"parameters", {.id = TYPE_TEXT}},
 };
 
+static void add_view(const struct view_definition *view, struct provider_scan *scan)
+{
+    struct writer list;
+    writer_init(&list);
+    for (size_t c = 0; c < view->column_count; c++) {
+        writer_cstr(&list, c == 0 ? "" : ", ");
+        writer_slice(&list, view->columns[c].name);
+        writer_u8(&list, ' ');
+        type_print(view->columns[c].type, &list);
+    }
+    provider_text(scan, 0, view->name);
+    provider_text(scan, 1, view->text);
+    provider_text(scan, 2, writer_as_slice(&list));
+    if (view->endpoint.size > 0)
+        provider_text(scan, 3, view->endpoint);
+    else
+        provider_null(scan, 3);
+    provider_text(scan, 4, view->parameters);
+    writer_deinit(&list);
+}
+
 static enum err scan(void *context, struct provider_scan *scan, struct error *error)
 {
     (void)error;
     struct ingest *ingest = context;
     mutex_lock(&ingest->lock);
     for (uint32_t i = 0; i < ingest->views.count; i++) {
-        const struct view_definition *view = &ingest->views.list[i]->definition;
-        struct writer list;
-        writer_init(&list);
-        for (size_t c = 0; c < view->column_count; c++) {
-            writer_cstr(&list, c == 0 ? "" : ", ");
-            writer_slice(&list, view->columns[c].name);
-            writer_u8(&list, ' ');
-            type_print(view->columns[c].type, &list);
-        }
-        provider_text(scan, 0, view->name);
-        provider_text(scan, 1, view->text);
-        provider_text(scan, 2, writer_as_slice(&list));
-        if (view->endpoint.size > 0)
-            provider_text(scan, 3, view->endpoint);
-        else
-            provider_null(scan, 3);
-        provider_text(scan, 4, view->parameters);
-        writer_deinit(&list);
+        struct view_definition view = ingest->views.list[i]->definition;
+        if (view_trim(scan->asker, &view))
+            add_view(&view, scan);
     }
     mutex_unlock(&ingest->lock);
     return OK;

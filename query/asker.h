@@ -6,7 +6,9 @@
 
 enum right { RIGHT_SELECT = 1, RIGHT_INSERT = 2, RIGHT_TRUNCATE = 4, RIGHT_ALL = 7 };
 
-/* Rights on one table or view: their ids come from one row of numbers. */
+/* Rights on one table, or on a view: tables and views are numbered apart, so a view's number has a
+ * bit besides. */
+#define RIGHT_VIEW 0x80000000u
 struct table_right {
     uint32_t table_id;
     uint32_t rights; /* enum right */
@@ -38,6 +40,12 @@ static inline uint32_t asker_rights(const struct asker *asker, uint32_t table_id
     return asker->rights;
 }
 
+/* What is not seen does not exist: whether there may be such. */
+static inline bool asker_is_restricted(const struct asker *asker)
+{
+    return asker != NULL && !asker->is_admin && asker->rights == 0;
+}
+
 static inline bool asker_is_admin(const struct asker *asker)
 {
     return asker == NULL || asker->is_admin;
@@ -52,5 +60,9 @@ static inline bool asker_is_like(const struct asker *a, const struct asker *b)
            (a->grant_count == 0 ||
             memcmp(a->grants, b->grants, a->grant_count * sizeof(*a->grants)) == 0);
 }
+
+struct arena;
+/* With all it points at; query/rights.c. */
+const struct asker *asker_copy(const struct asker *asker, struct arena *arena);
 
 #endif

@@ -10,7 +10,8 @@ struct plan_cache;
 struct plan_key {
     struct slice text;
     struct slice zone;
-    struct slice types; /* of parameters, as given: a byte each */
+    struct slice types; /* of parameters, as given: a byte each; then, behind a 0xff, what rights
+                           the asker has: a plan is for those who have the same */
 };
 
 struct plan_cache *plan_cache_create(size_t entry_count_max);

@@ -219,6 +219,8 @@ static void visit_views(struct catalog_rows *rows,
                        ? 0
                        : options->list_views(options->context, rows->scan->arena, &views);
     for (size_t index = 0; index < count; index++) {
+        if (!view_trim(rows->scan->asker, &views[index]))
+            continue;
         struct catalog_item item = {
             .oid = view_oid(views[index].id),
             .schema_oid = OID_PUBLIC,

@@ -378,6 +378,8 @@ static struct slice without_port(struct slice client)
 static void add_activity(void *context, const struct query_entry *entry)
 {
     struct catalog_rows *rows = context;
+    if (!asker_is_admin(rows->scan->asker) && !slice_equal(entry->user, rows->scan->asker->name))
+        return;
     catalog_row_begin(rows);
     catalog_set_int(rows, "datid", OID_DATABASE);
     catalog_set_cstr(rows, "datname", CATALOG_DATABASE);

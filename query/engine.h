@@ -5,6 +5,7 @@
 #include "query/cache.h"
 #include "query/exec/exec.h"
 #include "query/query.h"
+#include "storage/base/logger.h"
 #include "storage/base/thread.h"
 
 #define PROVIDERS_MAX 256
@@ -49,6 +50,7 @@ struct query_engine {
     struct arena catalog_arena;   /* of what catalog.c registers */
     struct query_registry registry;
     _Atomic uint64_t outcomes[OUTCOME_COUNT];
+    struct logger_limit refusals; /* lines of what was not permitted */
 };
 
 void registry_init(struct query_registry *registry);
@@ -62,7 +64,8 @@ void registry_set_exec(struct query_registry *registry, struct query_entry *entr
 /* The thread that runs it is another now, or (0) none. */
 void registry_set_clock(struct query_registry *registry, struct query_entry *entry,
                         int64_t cpu_clock, int64_t begin_us);
-bool registry_cancel(struct query_registry *registry, struct slice query_id);
+bool registry_cancel(struct query_registry *registry, struct slice query_id,
+                     const struct asker *asker);
 void registry_visit(struct query_registry *registry,
                     void (*visit)(void *context, const struct query_entry *entry), void *context);
 

@@ -3,6 +3,7 @@
 #ifndef FRESHET_QUERY_PROVIDER_H
 #define FRESHET_QUERY_PROVIDER_H
 
+#include "query/asker.h"
 #include "storage/column/column.h"
 #include "storage/store.h"
 
@@ -12,8 +13,9 @@ struct provider_column {
 };
 
 struct provider_scan {
-    struct snapshot *snapshot;
-    struct arena *arena; /* for payloads; lives as long as the query */
+    struct snapshot *snapshot; /* of what the asker may see */
+    const struct asker *asker; /* NULL: everybody may everything */
+    struct arena *arena;       /* for payloads; lives as long as the query */
     struct column_builder
         *builders; /* one per provider column: add one value to each for every row */
     struct budget *budget;

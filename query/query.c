@@ -57,9 +57,10 @@ void query_engine_register(struct query_engine *engine, const struct table_provi
     engine->providers[engine->provider_count++] = provider;
 }
 
-enum err query_cancel(struct query_engine *engine, struct slice query_id, struct error *error)
+enum err query_cancel(struct query_engine *engine, struct slice query_id, const struct asker *asker,
+                      struct error *error)
 {
-    if (registry_cancel(&engine->registry, query_id))
+    if (registry_cancel(&engine->registry, query_id, asker))
         return OK;
     return error_set(error, ERR_NOT_FOUND, "42704", "no query with query_id \"%.*s\" is running",
                      SLICE_ARGS(query_id));

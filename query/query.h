@@ -106,9 +106,9 @@ struct query_answer {
 /* Fills *answer whatever happens; returns answer->result. */
 enum err query_run(struct query_engine *engine, const struct query_request *request,
                    struct query_answer *answer);
-/* Any thread. NOT_FOUND if no such query runs. */
+/* Any thread. NOT_FOUND if no such query runs, or it is not the asker's, who is no admin. */
 MUST_CHECK enum err query_cancel(struct query_engine *engine, struct slice query_id,
-                                 struct error *error);
+                                 const struct asker *asker, struct error *error);
 /* Outcomes and counts for /metrics. */
 void query_engine_metrics(struct query_engine *engine, struct writer *out);
 

@@ -72,10 +72,13 @@ void registry_set_clock(struct query_registry *registry, struct query_entry *ent
     mutex_unlock(&registry->mutex);
 }
 
-bool registry_cancel(struct query_registry *registry, struct slice query_id)
+bool registry_cancel(struct query_registry *registry, struct slice query_id,
+                     const struct asker *asker)
 {
     mutex_lock(&registry->mutex);
     struct query_entry *entry = find(registry, query_id);
+    if (entry != NULL && !asker_is_admin(asker) && !slice_equal(entry->user, asker->name))
+        entry = NULL;
     if (entry != NULL)
         atomic_store_explicit(&entry->is_cancelled, true, memory_order_relaxed);
     mutex_unlock(&registry->mutex);

@@ -231,18 +231,19 @@ static bool is_current(const struct run *run, const struct statement *statement)
 static struct plan_key plan_key(struct run *run)
 {
     const struct query_request *request = run->request;
-    char *types = arena_alloc(&run->arena, request->type_count + 1);
+    struct slice mark = rights_mark(request->asker, &run->arena);
+    char *types = arena_alloc(&run->arena, request->type_count + 1 + mark.size);
     for (size_t i = 0; i < request->type_count; i++)
         types[i] = (char)request->types[i].id;
+    size_t size = request->type_count;
+    if (mark.size > 0) {
+        types[size++] = (char)0xff; /* no type's */
+        memcpy(types + size, mark.data, mark.size);
+        size += mark.size;
+    }
     return (struct plan_key){.text = request->text,
                              .zone = slice_from_cstr(timezone_name(run->settings.zone)),
-                             .types = slice_of(types, request->type_count)};
-}
-
-static struct snapshot *open_snapshot(struct run *run)
-{
-    struct snapshot *held = run->request->snapshot;
-    return held != NULL ? snapshot_ref(held) : snapshot_open(run->engine->options.store);
+                             .types = slice_of(types, size)};
 }
 
 /* With values they are constants of the plan, which is then of this run only. */
@@ -251,9 +252,12 @@ static enum err make_plan(struct run *run, const struct value *values, struct st
 {
     struct query_engine *engine = run->engine;
     uint64_t view_version = current_views(engine); /* before the first definition is read */
-    struct snapshot *snapshot = open_snapshot(run);
+    struct snapshot *whole = run_snapshot(run);
+    struct snapshot *snapshot = run_seen(run, whole);
     struct sql_context context = {
         .snapshot = snapshot,
+        .whole = whole,
+        .asker = run->request->asker,
         .providers = engine->providers,
         .provider_count = engine->provider_count,
         .zone = run->settings.zone,
@@ -273,9 +277,11 @@ static enum err make_plan(struct run *run, const struct value *values, struct st
     };
     enum err err = sql_prepare(run->request->text, &context, out, error);
     snapshot_close(snapshot);
-    if (err == OK)
-        (*out)->view_version = view_version;
-    return err;
+    snapshot_close(whole);
+    if (err != OK)
+        return err;
+    (*out)->view_version = view_version;
+    return OK;
 }
 
 static enum err prepare(struct run *run, const struct plan_key *key, struct error *error)
@@ -329,6 +335,8 @@ static void ask_completeness(struct run *run)
         ids[i] = statement->tables[i].schema->table_id;
     options->completeness(options->context, ids, statement->table_count, &run->arena,
                           &run->completeness);
+    if (asker_is_restricted(run->request->asker))
+        run_leave_out_unseen(run);
 }
 
 /* A plan and a snapshot that belong together. */
@@ -343,7 +351,7 @@ static enum err plan_and_open(struct run *run, struct error *error)
         if (err != OK)
             return err;
         ask_completeness(run);
-        run->snapshot = open_snapshot(run);
+        run->snapshot = run_snapshot(run);
         bool is_right =
             is_current(run, run->statement) && (run->typed == NULL || is_current(run, run->typed));
         statement_unref(run->typed);
@@ -371,12 +379,15 @@ static struct slice evaluate_setting(void *context, struct slice name, struct ar
 static void exec_begin(struct run *run)
 {
     struct exec *exec = &run->exec;
+    run->seen = run_seen(run, run->snapshot);
     exec_init(exec, run->statement, run->snapshot, &run->entry.budget);
+    exec->eval.snapshot = run->seen;
+    exec->asker = run->request->asker;
     exec->eval.zone = run->settings.zone;
     exec->eval.setting = evaluate_setting;
     exec->eval.setting_context = &run->settings;
-    exec->eval.find_view = run->engine->options.find_view;
-    exec->eval.view_context = run->engine->options.context;
+    exec->eval.find_view = run_find_seen_view;
+    exec->eval.view_context = run;
     exec->eval.bound = run->bound;
     exec->eval.bound_named = (uint32_t)run->statement->numbered_count;
     exec->eval.now_us = run->entry.started_at_us;
@@ -499,9 +510,10 @@ enum err run_command(struct run *run, struct command_answer *out, struct error *
     assert(run->statement->kind == STATEMENT_COMMAND);
     if (command->kind == COMMAND_INSERT)
         return run_insert(run, out, error);
-    if (command->is_as)
-        return run_create_as(run, out, error);
-    return hand_over(run->engine, run->statement, NULL, 0, out, error);
+    enum err err = command->is_as ? run_create_as(run, out, error)
+                                  : hand_over(run->engine, run->statement, NULL, 0, out, error);
+    run_log_command(run, err, error);
+    return err;
 }
 
 /* --- all of it --- */
@@ -550,7 +562,7 @@ enum err run_begin(struct run *run, struct query_engine *engine,
     run->entry.user = request->user;
     run->entry.client = request->client;
     run->entry.backend_pid = request->backend_pid;
-    run->entry.text = request->text;
+    run->entry.text = sql_masked(request->text, &run->arena);
     run->entry.started_at_us = clock_wall_us();
     run->entry.started_us = request->arrived_us != 0 ? request->arrived_us : clock_monotonic_us();
     begin_cpu(run);
@@ -577,35 +589,13 @@ static bool is_own(const struct run *run)
            (statement->command->kind == COMMAND_SET || statement->command->kind == COMMAND_SESSION);
 }
 
-/* Who has no rights is told nothing, not even by an error of the plan what there is. A session's
- * own statements are known when they are planned. */
-static enum err check_role(const struct run *run, struct error *error)
+/* A syntax error quotes what it stumbled over, which may be a password. */
+static enum err hide_password(const struct run *run, enum err err, struct error *error)
 {
-    const struct asker *asker = run->request->asker;
-    if (asker_is_admin(asker) || (asker->rights & RIGHT_SELECT) != 0)
-        return OK;
-    return error_set(error, ERR_INPUT, "42501", "permission denied: the role has no rights");
-}
-
-/* Statements that are neither questions nor rows change what there is. */
-static enum err check_rights(const struct run *run, struct error *error)
-{
-    const struct asker *asker = run->request->asker;
-    const struct statement *statement = run->statement;
-    if (asker_is_admin(asker) || is_own(run))
-        return OK;
-    enum err err = check_role(run, error);
-    if (err != OK || statement->kind != STATEMENT_COMMAND)
-        return err;
-    bool is_insert =
-        statement->command->kind == COMMAND_INSERT || statement->command->kind == COMMAND_COPY;
-    if (is_insert && (asker->rights & RIGHT_INSERT) != 0)
-        return OK;
-    if (is_insert)
-        return error_set(error, ERR_INPUT, "42501", "permission denied for table %.*s",
-                         SLICE_ARGS(statement->command->table));
-    return error_set(error, ERR_INPUT, "42501", "permission denied: %s is for admins",
-                     statement->command_tag);
+    bool is_masked = run->entry.text.data != run->request->text.data;
+    if (is_masked && strcmp(error->sqlstate, "42601") == 0)
+        return error_set(error, err, "42601", "syntax error in a statement about a role");
+    return err;
 }
 
 enum err run_prepare(struct run *run, struct statement **out, struct error *error)
@@ -614,9 +604,10 @@ enum err run_prepare(struct run *run, struct statement **out, struct error *erro
     enum err err = check_text(run->request->text, error);
     if (err == OK)
         err = prepare(run, &key, error);
-    if (err == OK)
-        *out = run->statement;
-    return err;
+    if (err != OK)
+        return hide_password(run, err, error);
+    *out = run->statement;
+    return OK;
 }
 
 static bool may_run_read_only(const struct run *run)
@@ -627,8 +618,6 @@ static bool may_run_read_only(const struct run *run)
 enum err run_plan(struct run *run, struct error *error)
 {
     enum err err = check_text(run->request->text, error);
-    if (err == OK && !run->request->has_session)
-        err = check_role(run, error);
     if (err == OK)
         err = check_time(run, error);
     if (err == OK)
@@ -640,14 +629,14 @@ enum err run_plan(struct run *run, struct error *error)
             err = blame_recovery(error);
     }
     if (err != OK)
-        return err;
+        return hide_password(run, err, error);
     exec_begin(run);
     run->is_planned = true;
     if (run->request->is_read_only && !may_run_read_only(run))
         return error_set(error, ERR_UNSUPPORTED, "25006",
                          "cannot execute %s in a read-only transaction",
                          run->statement->command_tag);
-    return check_rights(run, error);
+    return run_check_rights(run, error);
 }
 
 enum err run_open(struct run *run, struct error *error)
@@ -762,6 +751,7 @@ void run_end(struct run *run, enum err result, const struct error *error)
     exec_close(run->node);
     if (run->is_planned) {
         exec_finish(run);
+        snapshot_close(run->seen);
         snapshot_close(run->snapshot);
         statement_unref(run->statement);
     }
@@ -770,6 +760,8 @@ void run_end(struct run *run, enum err result, const struct error *error)
         registry_remove(&run->engine->registry, &run->entry);
     if (!run->is_put_off)
         count_outcome(run, result, error);
+    if (result != OK && memcmp(error->sqlstate, "42501", 5) == 0)
+        run_log_refusal(run, error);
     size_t used = atomic_load_explicit(&run->entry.budget.used, memory_order_relaxed);
     if (used != 0)
         budget_release(&run->entry.budget, used);

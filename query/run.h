@@ -26,6 +26,7 @@ struct run {
     struct statement *typed; /* by which `bound` was read, if it is not `statement`; else NULL */
     struct value *bound;     /* of its parameters */
     struct snapshot *snapshot;
+    struct snapshot *seen; /* what the asker may see of it */
     struct completeness completeness;
     struct exec exec;
     struct exec_node *node;             /* of the plan, from run_open() on */
@@ -74,5 +75,26 @@ int64_t run_cpu_us(const struct run *run);
 void run_set_deadline(struct run *run, int64_t deadline_us);
 /* Unregisters, counts the outcome, frees and releases all it holds. */
 void run_end(struct run *run, enum err result, const struct error *error);
+
+/* --- query/rights.c --- */
+
+/* Tells rights apart in the plan cache. Empty: everything is theirs. In the arena. */
+struct slice rights_mark(const struct asker *asker, struct arena *arena);
+
+/* What there is now, or what the session's transaction sees; what the asker may see of it; each one
+ * reference. */
+struct snapshot *run_snapshot(struct run *run);
+struct snapshot *run_seen(const struct run *run, struct snapshot *whole);
+/* find_view of the options, of a struct run, and only views that the asker may see. */
+bool run_find_seen_view(void *context, struct slice name, uint32_t id, struct arena *arena,
+                        struct view_definition *out);
+/* Takes sources of tables that stand behind views out of the completeness. */
+void run_leave_out_unseen(struct run *run);
+/* The audit line of a command: who, from where, what, on what, and whether it was done. */
+void run_log_command(const struct run *run, enum err result, const struct error *error);
+/* … of what was not permitted; not all of many. */
+void run_log_refusal(const struct run *run, const struct error *error);
+/* 42501 for statements that are not for the asker. */
+MUST_CHECK enum err run_check_rights(const struct run *run, struct error *error);
 
 #endif

@@ -183,6 +183,8 @@ static const struct provider_column queries_columns[] = {
 static void add_query(void *context, const struct query_entry *entry)
 {
     struct provider_scan *scan = context;
+    if (!asker_is_admin(scan->asker) && !slice_equal(entry->user, scan->asker->name))
+        return;
     uint64_t rows_scanned =
         entry->exec == NULL
             ? 0

@@ -2,6 +2,7 @@
 #ifndef FRESHET_QUERY_VIEW_H
 #define FRESHET_QUERY_VIEW_H
 
+#include "query/asker.h"
 #include "storage/column/type.h"
 
 struct view_column {
@@ -27,5 +28,7 @@ struct view_definition {
 
 /* What others see of a view: another mark after a change of that. */
 uint64_t view_mark(const struct view_definition *view);
+/* False: the asker may not see the view. Its text goes where it names what they may not see. */
+bool view_trim(const struct asker *asker, struct view_definition *view);
 
 #endif

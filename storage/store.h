@@ -184,6 +184,10 @@ MUST_CHECK enum err store_wait(struct store *store, uint64_t position, int64_t t
 struct snapshot *snapshot_open(struct store *store);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_close(struct snapshot *snapshot); /* drops one reference */
+/* A snapshot of its own, of the same moment, that has only the tables that `is_seen` says. */
+struct snapshot *snapshot_restrict(struct snapshot *snapshot,
+                                   bool (*is_seen)(const void *context, uint32_t table_id),
+                                   const void *context);
 uint64_t snapshot_position(const struct snapshot *snapshot);
 size_t snapshot_table_count(const struct snapshot *snapshot);
 

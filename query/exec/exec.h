@@ -28,9 +28,10 @@ struct exec_statistics {
 struct exec {
     const struct statement *statement;
     const struct snapshot *snapshot;
-    struct eval_context eval; /* zone, now_us: the caller's; the rest is set here */
-    struct budget *budget;    /* of this query alone: its owner releases what is left at the end */
-    struct temp_space *temp;  /* where rows go that do not fit it; NULL: nowhere, 53200 */
+    const struct asker *asker; /* NULL: everybody may everything */
+    struct eval_context eval;  /* zone, now_us: the caller's; the rest is set here */
+    struct budget *budget;     /* of this query alone: its owner releases what is left at the end */
+    struct temp_space *temp;   /* where rows go that do not fit it; NULL: nowhere, 53200 */
     _Atomic bool *is_cancelled;         /* set by query_cancel; may be NULL */
     const _Atomic bool *is_client_gone; /* may be NULL */
     int64_t deadline_us;                /* on the monotonic clock; 0: none */

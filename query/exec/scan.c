@@ -330,6 +330,49 @@ struct provider_state {
     size_t row_count, row;
 };
 
+/* Which column names the table that a row tells of; -1: none does. */
+static int table_name_column(const struct table_provider *provider)
+{
+    for (size_t i = 0; i < provider->column_count; i++)
+        if (strcmp(provider->columns[i].name, "table_name") == 0)
+            return (int)i;
+    return -1;
+}
+
+/* Dead letters are what would have been rows. */
+static bool is_row_seen(const struct exec *exec, struct slice table, uint32_t rights)
+{
+    const struct table_view *view = snapshot_find(exec->eval.snapshot, table);
+    return view != NULL &&
+           (asker_rights(exec->asker, table_view_schema(view)->table_id) & rights) != 0;
+}
+
+/* Who may not see every table sees of the system tables the rows of those they may see, and nothing
+ * of a system table whose rows do not name one. Those that choose for themselves are exempt. */
+static void limit_to_seen(struct exec_node *node, struct column_builder *builders)
+{
+    struct provider_state *state = node->state;
+    const struct table_provider *provider = node->plan->provider.provider;
+    if (!asker_is_restricted(node->exec->asker) || strcmp(provider->schema_name, "freshet") != 0 ||
+        strcmp(provider->name, "queries") == 0 || strcmp(provider->name, "views") == 0)
+        return;
+    uint32_t rights = strcmp(provider->name, "dead_letters") == 0 ? RIGHT_SELECT : RIGHT_ALL;
+    int place = table_name_column(provider);
+    if (place < 0) {
+        state->row_count = 0;
+        return;
+    }
+    struct column names = column_builder_finish(&builders[place]);
+    uint32_t *kept = arena_alloc_array(&state->memory.arena, state->row_count, sizeof(*kept));
+    size_t count = 0;
+    for (size_t row = 0; row < state->row_count; row++)
+        if (is_row_seen(node->exec, column_value(&names, row).text, rights))
+            kept[count++] = (uint32_t)row;
+    for (size_t i = 0; i < node->plan->column_count; i++)
+        state->columns[i] = column_gather(&state->columns[i], kept, count, &state->memory.arena);
+    state->row_count = count;
+}
+
 /* A provider gives its rows at once: system tables are small against the budget they are charged
  * to. */
 static enum err provider_open(struct exec_node *node, struct error *error)
@@ -343,7 +386,8 @@ static enum err provider_open(struct exec_node *node, struct error *error)
     for (size_t i = 0; i < provider->column_count; i++)
         column_builder_init(&builders[i], provider->columns[i].type, arena);
     struct provider_scan scan = {
-        .snapshot = (struct snapshot *)node->exec->snapshot,
+        .snapshot = (struct snapshot *)node->exec->eval.snapshot,
+        .asker = node->exec->asker,
         .arena = arena,
         .builders = builders,
         .budget = node->exec->budget,
@@ -357,6 +401,7 @@ static enum err provider_open(struct exec_node *node, struct error *error)
     state->columns = arena_alloc_array(arena, node->plan->column_count, sizeof(*state->columns));
     for (size_t i = 0; i < node->plan->column_count; i++)
         state->columns[i] = column_builder_finish(&builders[node->plan->provider.columns[i]]);
+    limit_to_seen(node, builders);
     if (node->plan->provider.filter != NULL)
         state->filter = evaluator_create(node->plan->provider.filter, &node->exec->eval);
     atomic_fetch_add_explicit(&node->exec->statistics.rows_scanned, state->row_count,

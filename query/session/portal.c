@@ -468,6 +468,19 @@ static enum err run_own(struct portal *portal, const struct portal_sink *sink,
     return err;
 }
 
+/* What was planned for other rights than there are now does not begin. */
+static enum err check_asker(struct portal *portal, struct error *error)
+{
+    const struct asker *now;
+    if (portal->state != PORTAL_PLANNED)
+        return OK;
+    enum err err = session_asker(portal->session, &portal->run->arena, &now, error);
+    if (err == OK && !asker_is_like(now, portal->request.asker))
+        err = error_set(error, ERR_INPUT, "42501",
+                        "rights have changed since the statement was bound");
+    return err == OK ? OK : end_run(portal, err, error);
+}
+
 enum err portal_run(struct portal *portal, uint64_t max_rows, const struct portal_sink *sink,
                     struct portal_outcome *out, struct error *error)
 {
@@ -481,6 +494,9 @@ enum err portal_run(struct portal *portal, uint64_t max_rows, const struct porta
         snprintf(out->tag, sizeof(out->tag), "SELECT 0");
         return OK;
     }
+    err = check_asker(portal, error);
+    if (err != OK)
+        return err;
     run_resume(portal->run);
     hurry(portal);
     if (session_is_own(portal->run->statement))

@@ -317,6 +317,9 @@ MUST_CHECK enum err bind_create_view(struct binder *b, struct ast_statement *ast
 /* The table that the text of the view around calls so; false: ask by name. */
 bool bind_view_table_id(const struct binder *b, struct slice name, uint32_t *id);
 void bind_depend_on_table(struct binder *b, const struct schema *schema);
+/* 42501 unless the asker has the right on what the statement itself names. */
+MUST_CHECK enum err bind_check_right(struct binder *b, int32_t position, struct slice name,
+                                     uint32_t id, enum right right);
 
 /* query/sql/bind_command.c, bind_show.c */
 MUST_CHECK enum err bind_command(struct binder *b, struct ast_statement *ast);

@@ -225,14 +225,16 @@ static enum err find_target(struct binder *b, const struct command *command, con
         b->context->snapshot == NULL ? NULL : snapshot_find(b->context->snapshot, command->table);
     struct view_definition found;
     if (view == NULL && b->context->find_view != NULL &&
-        b->context->find_view(b->context->view_context, command->table, 0, b->arena, &found))
+        b->context->find_view(b->context->view_context, command->table, 0, b->arena, &found) &&
+        asker_rights(b->context->asker, found.id | RIGHT_VIEW) != 0)
         return bind_unsupported(b, command->text_position, into_view);
     if (view == NULL)
         return bind_error(b, command->text_position, "42P01", "relation \"%.*s\" does not exist",
                           SLICE_ARGS(command->table));
     *out = table_view_schema(view);
     bind_add_table(b, *out, false);
-    return OK;
+    return bind_check_right(b, command->text_position, command->table, (*out)->table_id,
+                            RIGHT_INSERT);
 }
 
 /* COPY … FROM: the columns named, or all. */
@@ -288,6 +290,9 @@ static enum err bind_insert(struct binder *b, struct ast_statement *ast)
                                                     schema->columns[columns[index]].type};
     }
     if (ast->returning != NULL)
+        result = bind_check_right(b, command->text_position, command->table, schema->table_id,
+                                  RIGHT_SELECT);
+    if (ast->returning != NULL && result == OK)
         result = bind_returning(b, ast, schema, columns, count, &plan);
     b->statement->plan = plan;
     return result;
@@ -355,6 +360,11 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
                                        [COMMAND_TRUNCATE] = "TRUNCATE TABLE",
                                        [COMMAND_INSERT] = "INSERT",
                                        [COMMAND_COPY] = "COPY",
+                                       [COMMAND_CREATE_ROLE] = "CREATE ROLE",
+                                       [COMMAND_ALTER_ROLE] = "ALTER ROLE",
+                                       [COMMAND_DROP_ROLE] = "DROP ROLE",
+                                       [COMMAND_GRANT_ROLE] = "GRANT ROLE",
+                                       [COMMAND_GRANT] = "GRANT",
                                        [COMMAND_COMMENT] = "COMMENT",
                                        [COMMAND_SET] = "SET",
                                        [COMMAND_SESSION] = NULL,
@@ -366,6 +376,8 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
                                        [COMMAND_DROP_VIEW] = "DROP VIEW"};
     b->statement->command = ast->command;
     b->statement->command_tag = tags[ast->command->kind];
+    if (ast->command->role.is_revoke)
+        b->statement->command_tag = ast->command->kind == COMMAND_GRANT ? "REVOKE" : "REVOKE ROLE";
     if (ast->command->is_view)
         b->statement->command_tag = "ALTER VIEW";
     if (ast->command->is_index)

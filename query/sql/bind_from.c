@@ -195,10 +195,19 @@ static enum err bind_table(struct binder *b, struct scope *scope, const struct a
     if (from->schema.size == 0 || slice_equal(from->schema, SLICE("public"))) {
         uint32_t id;
         const struct table_view *view = NULL;
-        if (b->context->snapshot != NULL && bind_view_table_id(b, from->name, &id))
-            view = snapshot_find_id(b->context->snapshot, id);
-        else if (b->context->snapshot != NULL)
-            view = snapshot_find(b->context->snapshot, from->name);
+        const struct snapshot *snapshot = b->inside != NULL && b->context->whole != NULL
+                                              ? b->context->whole
+                                              : b->context->snapshot;
+        if (snapshot != NULL && bind_view_table_id(b, from->name, &id))
+            view = snapshot_find_id(snapshot, id);
+        else if (snapshot != NULL)
+            view = snapshot_find(snapshot, from->name);
+        if (view != NULL && b->inside == NULL) {
+            enum err denied = bind_check_right(b, from->position, from->name,
+                                               table_view_schema(view)->table_id, RIGHT_SELECT);
+            if (denied != OK)
+                return denied;
+        }
         if (view != NULL)
             return bind_user_table(b, scope, from, view, out);
         bool is_view;

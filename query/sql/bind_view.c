@@ -41,6 +41,15 @@ void bind_depend_on_table(struct binder *b, const struct schema *schema)
         depend(b, schema->table_id, schema->name, schema->version, &depends->tables);
 }
 
+enum err bind_check_right(struct binder *b, int32_t position, struct slice name, uint32_t id,
+                          enum right right)
+{
+    return (asker_rights(b->context->asker, id) & (uint32_t)right) != 0
+               ? OK
+               : bind_error(b, position, "42501", "permission denied for table %.*s",
+                            SLICE_ARGS(name));
+}
+
 /* --- in FROM --- */
 
 /* Does the text still give just what it gave? */
@@ -163,13 +172,23 @@ enum err bind_view(struct binder *b, struct scope *scope, const struct ast_from 
         name = SLICE(""); /* by id */
     *is_view = context->find_view != NULL &&
                context->find_view(context->view_context, name, id, b->arena, &view);
+    uint32_t rights = *is_view ? asker_rights(context->asker, view.id | RIGHT_VIEW) : 0;
+    if (*is_view && b->inside == NULL && rights == 0)
+        *is_view = false; /* not seen: does not exist */
     if (!*is_view)
         return OK;
+    if (b->inside == NULL && (rights & RIGHT_SELECT) == 0)
+        return bind_check_right(b, from->position, from->name, view.id | RIGHT_VIEW, RIGHT_SELECT);
     b->statement->has_views = true;
     struct view_dependencies *depends = b->depends;
     if (depends != NULL && b->view_depth == 0)
         depend(b, view.id, view.name, view_mark(&view), &depends->views);
     enum err result = expand(b, from, &view, out);
+    if (result != OK && b->view_depth == 0 && asker_is_restricted(context->asker) &&
+        slice_starts_with(slice_from_cstr(b->error->sqlstate), SLICE("42")))
+        return bind_error(b, from->position, b->error->sqlstate,
+                          "view \"%.*s\" does not fit any more what it reads",
+                          SLICE_ARGS(from->name)); /* it would name what is behind the view */
     return result != OK ? result
                         : bind_add_columns(b, scope, from, SLICE("public"), from->name, *out);
 }

@@ -3,6 +3,7 @@
 #define FRESHET_QUERY_SQL_COMMAND_H
 
 #include "query/copy.h"
+#include "query/asker.h"
 #include "query/expr/expr.h"
 #include "query/view.h"
 #include "storage/column/schema.h"
@@ -24,6 +25,11 @@ enum command_kind {
     COMMAND_CREATE_SUBSCRIPTION,
     COMMAND_ALTER_SUBSCRIPTION,
     COMMAND_DROP_SUBSCRIPTION,
+    COMMAND_CREATE_ROLE, /* `role` */
+    COMMAND_ALTER_ROLE,
+    COMMAND_DROP_ROLE,
+    COMMAND_GRANT_ROLE,  /* GRANT reader TO …, REVOKE reader FROM … */
+    COMMAND_GRANT,       /* GRANT, REVOKE … ON `tables` */
     COMMAND_CREATE_VIEW, /* `view`; text_position: its name */
     COMMAND_DROP_VIEW    /* `tables` */
 };
@@ -61,7 +67,7 @@ struct session_command {
     struct type *types;
     int64_t count; /* FETCH, MOVE: rows; INT64_MAX: all */
     bool is_hold, is_chain;
-    bool is_start; /* START TRANSACTION */
+    bool is_start;                    /* START TRANSACTION */
     bool is_read_only, is_read_write; /* BEGIN */
 };
 
@@ -83,6 +89,16 @@ struct alter_action {
     enum { ALTER_ADD_COLUMN, ALTER_DROP_COLUMN } kind;
     bool if_exists;               /* ADD: IF NOT EXISTS */
     struct command_column column; /* DROP: name only */
+};
+
+struct command_role {
+    struct slice *names;
+    size_t name_count;
+    struct slice kind; /* "reader", "writer", "admin"; empty: not said */
+    bool has_password;
+    struct slice password; /* empty: NULL, none */
+    uint32_t rights;       /* enum right, of GRANT */
+    bool is_revoke, is_all_tables;
 };
 
 struct command {
@@ -123,6 +139,7 @@ struct command {
     enum alter_subscription alter_subscription;
     struct view_definition view; /* without id */
     bool is_replace;             /* CREATE OR REPLACE VIEW */
+    struct command_role role;
 };
 
 #endif

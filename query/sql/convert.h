@@ -110,6 +110,17 @@ MUST_CHECK enum err convert_alter_subscription(struct converter *c, const struct
                                                struct ast_statement *out);
 MUST_CHECK enum err convert_drop_subscription(struct converter *c, const struct json_value *fields,
                                               struct ast_statement *out);
+/* query/sql/convert_role.c */
+MUST_CHECK enum err convert_create_role(struct converter *c, const struct json_value *fields,
+                                        struct ast_statement *out);
+MUST_CHECK enum err convert_alter_role(struct converter *c, const struct json_value *fields,
+                                       struct ast_statement *out);
+MUST_CHECK enum err convert_drop_role(struct converter *c, const struct json_value *fields,
+                                      struct ast_statement *out);
+MUST_CHECK enum err convert_grant(struct converter *c, const struct json_value *fields,
+                                  struct ast_statement *out);
+MUST_CHECK enum err convert_grant_role(struct converter *c, const struct json_value *fields,
+                                       struct ast_statement *out);
 
 /* query/sql/hints.c: words of other dialects. */
 void hint_syntax(struct slice text, struct error *error);

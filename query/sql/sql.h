@@ -11,7 +11,10 @@
 #define SQL_DEPTH_MAX 1000
 
 struct sql_context {
-    struct snapshot *snapshot; /* the catalogue to bind against */
+    struct snapshot *snapshot; /* the catalogue to bind against: what the asker may see … */
+    struct snapshot *whole; /* … and all of it, for views, which read with their owner's rights;
+                               NULL: the same */
+    const struct asker *asker; /* NULL: everybody may everything */
     const struct table_provider *const *providers;
     size_t provider_count;
     const struct timezone *zone;                                               /* session */
@@ -52,5 +55,9 @@ MUST_CHECK enum err sql_split(struct slice text, struct arena *arena, struct sql
 /* A DEFAULT expression as stored in a schema, bound and cast to the column's type; in the arena. */
 MUST_CHECK enum err sql_bind_default(const struct schema *schema, uint32_t column,
                                      struct arena *arena, struct expr **out, struct error *error);
+
+/* The text as it may be shown: of one that makes or changes a role, nothing from the first password
+ * on. Itself, or in the arena. */
+struct slice sql_masked(struct slice text, struct arena *arena);
 
 #endif

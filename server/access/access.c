@@ -83,6 +83,7 @@ static void hold(struct access *access, struct role_set *set, const struct stat 
      * it for all. */
     if (access->roles.count > 0)
         atomic_store_explicit(&access->has_users, true, memory_order_relaxed);
+    atomic_fetch_add_explicit(&access->version, 1, memory_order_release);
     mutex_unlock(&access->mutex);
     *set = (struct role_set){0};
 }
@@ -100,6 +101,7 @@ enum err access_open(const char *directory, struct access **out, struct error *e
     struct access *access = memory_alloc_zero(sizeof(*access));
     size_t size = strlen(directory) + 1;
     uint64_t seeds[2];
+    atomic_init(&access->version, 1);
     access->directory = memcpy(memory_alloc(size), directory, size);
     mutex_init(&access->mutex);
     crypto_random(access->seen_key, sizeof(access->seen_key));

@@ -47,6 +47,21 @@ enum login access_login_token(struct access *access, struct slice token, struct 
 /* The role as it is now. False: it is gone. */
 bool access_find(struct access *access, struct slice name, struct arena *arena, struct asker *out);
 
+/* Somebody who has logged in, for as long as their connection lasts. */
+struct access_known {
+    uint64_t version; /* of the roles that it was read from, 0: it was not yet */
+    bool is_there;
+    struct asker asker; /* in the arena */
+    struct arena arena;
+};
+
+void access_known_init(struct access_known *known);
+void access_known_deinit(struct access_known *known);
+/* Them as they are now; holds until the next call. NULL: the role is gone. A load and a compare
+ * where no role has changed since the last call. */
+const struct asker *access_ask(struct access *access, struct slice name,
+                               struct access_known *known);
+
 /* For an exchange that proves a password in steps (SCRAM): whether it may begin, and by which
  * verifier. A name that is no role's, or a role's without a password, gets one that is the same
  * every time and that no password matches. */

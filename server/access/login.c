@@ -22,6 +22,8 @@
 
 #include <stdio.h>
 
+#define LIMITED_LINES 5 /* of limited log-ins at once, then one every … */
+#define LIMITED_PERIOD_US 10000000
 #define TOKEN_PREFIX "freshet_"
 #define TOKEN_ID_SIZE 8      /* hexadecimal digits */
 #define TOKEN_SECRET_SIZE 32 /* random bytes */
@@ -47,6 +49,18 @@ static void log_login(const char *outcome, const char *method, struct slice name
     bool is_ok = strcmp(outcome, "ok") == 0;
     logger_write(is_ok ? LOG_INFO : LOG_WARN, "login %s role=%s method=%s client=%s", outcome,
                  access_log_name(name, safe_name), method, access_log_name(client, safe_client));
+}
+
+/* Past the attempts nothing bounds them but the line's own limit. */
+static void log_limited(struct access *access, const char *method, struct slice name,
+                        struct slice client)
+{
+    char safe_name[64], safe_client[64];
+    uint64_t held;
+    if (logger_limit_pass(&access->limited, LIMITED_LINES, LIMITED_PERIOD_US, &held))
+        logger_write(LOG_WARN, "login limited role=%s method=%s client=%s others=%llu",
+                     access_log_name(name, safe_name), method, access_log_name(client, safe_client),
+                     (unsigned long long)held);
 }
 
 /* --- what was right before; with the lock --- */
@@ -135,6 +149,28 @@ bool access_find(struct access *access, struct slice name, struct arena *arena, 
     return role != NULL;
 }
 
+void access_known_init(struct access_known *known)
+{
+    *known = (struct access_known){0};
+    arena_init(&known->arena);
+}
+
+void access_known_deinit(struct access_known *known)
+{
+    arena_deinit(&known->arena);
+}
+
+const struct asker *access_ask(struct access *access, struct slice name, struct access_known *known)
+{
+    uint64_t version = atomic_load_explicit(&access->version, memory_order_acquire);
+    if (known->version != version) {
+        arena_reset(&known->arena);
+        known->is_there = access_find(access, name, &known->arena, &known->asker);
+        known->version = version; /* perhaps newer already: then it is read once more */
+    }
+    return known->is_there ? &known->asker : NULL;
+}
+
 /* --- passwords --- */
 
 /* The role's verifier, or one that nothing matches. With the lock. */
@@ -159,7 +195,7 @@ enum login access_login_begin(struct access *access, struct slice name, struct s
     choose_verifier(access, name, out);
     mutex_unlock(&access->mutex);
     if (!may_try)
-        log_login("limited", "password", name, client);
+        log_limited(access, "password", name, client);
     return may_try ? LOGIN_OK : LOGIN_LIMITED;
 }
 
@@ -284,11 +320,11 @@ enum login access_login_token(struct access *access, struct slice text, struct s
     if (role != NULL)
         copy_asker(role, arena, out);
     mutex_unlock(&access->mutex);
-    if (is_new)
-        log_login(role != NULL ? "ok"
-                  : may_try    ? "failed"
-                               : "limited",
-                  "token", role != NULL ? out->name : slice_of("", 0), client);
+    if (!may_try)
+        log_limited(access, "token", slice_of("", 0), client);
+    else if (is_new)
+        log_login(role != NULL ? "ok" : "failed", "token",
+                  role != NULL ? out->name : slice_of("", 0), client);
     return role != NULL ? LOGIN_OK : may_try ? LOGIN_WRONG : LOGIN_LIMITED;
 }
 

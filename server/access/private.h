@@ -4,6 +4,7 @@
 
 #include "server/access/access.h"
 #include "server/access/attempts.h"
+#include "storage/base/logger.h"
 #include "storage/base/thread.h"
 
 #include <stdatomic.h>
@@ -20,8 +21,9 @@ struct seen {
 
 struct access {
     char *directory;
-    _Atomic bool has_users; /* relaxed: from one request to the next */
-    struct mutex mutex;     /* of all below; held for microseconds, never over a derivation */
+    _Atomic bool has_users;   /* relaxed: from one request to the next */
+    _Atomic uint64_t version; /* release by whoever changes the roles, acquire by access_ask() */
+    struct mutex mutex;       /* of all below; held for microseconds, never over a derivation */
     struct role_set roles;
     struct timespec written_at; /* of the file read last; with size and number, 0: none */
     uint64_t file_size, file_number;
@@ -29,6 +31,7 @@ struct access {
     uint8_t seen_key[KEY_SIZE]; /* of this process */
     struct seen seen[SEEN_MAX]; /* emptied by every change of the roles */
     struct attempts addresses, users;
+    struct logger_limit limited; /* lines of log-ins past their attempts */
 };
 
 #endif

@@ -100,12 +100,13 @@ static enum err check_name(struct slice name, struct error *error)
     bool is_valid = name.size > 0 && name.size <= ROLE_NAME_MAX && utf8_validate(name) == name.size;
     for (size_t i = 0; is_valid && i < name.size; i++)
         is_valid = (unsigned char)name.data[i] >= 0x20 && name.data[i] != 0x7f &&
-                   name.data[i] != ':'; /* ends the name in Basic */
+                   strchr(":\"\\", name.data[i]) == NULL; /* Basic ends a name at ':' */
     if (!is_valid)
-        return error_set(error, ERR_INPUT, "42602",
-                         "the name of a role has 1 to %d bytes of UTF-8, no colon and no control "
-                         "characters",
-                         ROLE_NAME_MAX);
+        return error_set(
+            error, ERR_INPUT, "42602",
+            "the name of a role has 1 to %d bytes of UTF-8, no colon, quote, backslash "
+            "or control character",
+            ROLE_NAME_MAX);
     if (role_kind_parse(name, &kind) || slice_equal(name, SLICE("public")) ||
         slice_starts_with(name, SLICE("pg_")))
         return error_set(error, ERR_INPUT, "42939", "role name \"%.*s\" is reserved",

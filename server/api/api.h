@@ -24,8 +24,11 @@ size_t api_list_views(void *context, struct arena *arena, struct view_definition
 uint64_t api_view_version(void *context);
 void api_completeness(void *context, const uint32_t *table_ids, size_t count, struct arena *arena,
                       struct completeness *out);
-/* Registers the collectors of /metrics; once, when the store is open. */
+/* Statements about roles and rights: server/api/role.c. */
 struct app;
+MUST_CHECK enum err api_role_command(struct app *app, const struct command *command,
+                                     struct error *error);
+/* Registers the collectors of /metrics; once, when the store is open. */
 void api_register_metrics(struct app *app);
 
 #endif

@@ -186,6 +186,12 @@ enum err api_command(void *context, const struct command *command, const struct 
     case COMMAND_ALTER_SUBSCRIPTION:
     case COMMAND_DROP_SUBSCRIPTION:
         return run_subscription(app, command, &out->position, error);
+    case COMMAND_CREATE_ROLE:
+    case COMMAND_ALTER_ROLE:
+    case COMMAND_DROP_ROLE:
+    case COMMAND_GRANT_ROLE:
+    case COMMAND_GRANT:
+        return api_role_command(app, command, error);
     case COMMAND_CREATE_VIEW:
         return ingest_create_view(app->ingest, &command->view, command->is_replace, &out->position,
                                   error);

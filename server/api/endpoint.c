@@ -76,7 +76,10 @@ void api_endpoint(struct exchange *exchange)
     struct slice view;
     struct error error;
     request.is_read_only = true;
-    if (!ingest_find_endpoint(app->ingest, exchange->argument, &exchange->arena, &view)) {
+    struct view_definition definition;
+    if (!ingest_find_endpoint(app->ingest, exchange->argument, &exchange->arena, &view) ||
+        !ingest_find_view(app->ingest, view, &exchange->arena, &definition) ||
+        asker_rights(exchange->asker, definition.id | RIGHT_VIEW) == 0) {
         exchange_answer_problem(exchange, 404, "42704", "there is no endpoint \"%.*s\"",
                                 SLICE_ARGS(exchange->argument));
         return;

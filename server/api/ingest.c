@@ -248,6 +248,37 @@ static void on_done(void *context, const struct ingest_answer *answer)
     exchange_answer_text(exchange, 200, "application/json", answer->body);
 }
 
+/* What the asker may not see is answered as what is not there. */
+static bool check_rights(struct exchange *exchange, struct ingest_request *request)
+{
+    const struct asker *asker = exchange->asker;
+    struct app *app = exchange->context;
+    if (asker_is_admin(asker)) {
+        return true;
+    }
+    struct snapshot *snapshot = snapshot_open(app->store);
+    const struct table_view *view = snapshot_find(snapshot, request->table);
+    uint32_t rights =
+        view == NULL ? asker->rights : asker_rights(asker, table_view_schema(view)->table_id);
+    bool is_there = view != NULL && rights != 0;
+    snapshot_close(snapshot);
+    if (is_there && (rights & RIGHT_INSERT) != 0) {
+        request->is_create = false; /* nor if it is dropped in this moment */
+        return true;
+    }
+    if (request->is_create && !is_there) {
+        exchange_answer_problem(exchange, 403, "42501", "only an admin may create tables");
+    } else if (is_there) {
+        exchange_answer_problem(exchange, 403, "42501", "permission denied for table %.*s",
+                                SLICE_ARGS(request->table));
+    } else {
+        exchange_answer_problem(exchange, 404, "42P01", "relation \"%.*s\" does not exist",
+                                (int)(request->table.size < 63 ? request->table.size : 63),
+                                request->table.data);
+    }
+    return false;
+}
+
 void api_ingest(struct exchange *exchange)
 {
     struct app *app = exchange->context;
@@ -259,11 +290,7 @@ void api_ingest(struct exchange *exchange)
         exchange_answer_error(exchange, complaint.status, &complaint.error, NULL);
         return;
     }
-    if (!asker_is_admin(exchange->asker) &&
-        (request.is_create || (exchange->asker->rights & RIGHT_INSERT) == 0)) {
-        exchange_answer_problem(exchange, 403, "42501",
-                                request.is_create ? "only an admin may create tables"
-                                                  : "permission denied to write rows");
+    if (!check_rights(exchange, &request)) {
         return;
     }
     if (atomic_load_explicit(&app->is_disk_low, memory_order_relaxed)) {

@@ -417,14 +417,8 @@ void api_sql(struct exchange *exchange)
 void api_sql_cancel(struct exchange *exchange)
 {
     struct app *app = exchange->context;
-    const struct asker *asker = exchange->asker;
     struct error error;
-    if (!asker_is_admin(asker) && (asker->rights & RIGHT_SELECT) == 0) {
-        exchange_answer_problem(exchange, 403, "42501",
-                                "permission denied: the role has no rights");
-        return;
-    }
-    if (query_cancel(app->engine, exchange->argument, &error) != OK) {
+    if (query_cancel(app->engine, exchange->argument, exchange->asker, &error) != OK) {
         exchange_answer_error(exchange, 404, &error, NULL);
         return;
     }

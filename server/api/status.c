@@ -63,14 +63,13 @@ static void answer_freshness(struct exchange *exchange, int64_t fresh_us)
     writer_deinit(&answer.body);
 }
 
-/* The figures name tables: they are for those who may read them all. */
+/* The figures name tables: they are for those who may see them all. */
 static bool may_see_figures(struct exchange *exchange)
 {
-    const struct asker *asker = exchange->asker;
-    if (asker_is_admin(asker) || (asker->rights & RIGHT_SELECT) != 0) {
+    if (!asker_is_restricted(exchange->asker)) {
         return true;
     }
-    exchange_answer_problem(exchange, 403, "42501", "figures of tables are for readers");
+    exchange_answer_problem(exchange, 403, "42501", "figures of all tables are for readers");
     return false;
 }
 

@@ -2,6 +2,7 @@
 #ifndef FRESHET_SERVER_PGWIRE_INSIDE_H
 #define FRESHET_SERVER_PGWIRE_INSIDE_H
 
+#include "server/access/access.h"
 #include "server/pgwire/session.h"
 
 #define SEND_AT ((size_t)64 << 10) /* output is handed over when there is so much of it */
@@ -19,9 +20,10 @@ struct pg_session {
     struct backend backend;
     bool is_listed;
     char user[SETTING_NAME_MAX], database[SETTING_NAME_MAX];
-    struct entry *login;  /* in PG_LOGIN */
-    bool is_somebody;     /* has logged in, as `user` */
-    struct slice binding; /* of the connection's certificate, for SCRAM; empty: none */
+    struct entry *login;       /* in PG_LOGIN */
+    bool is_somebody;          /* has logged in, as `user` … */
+    struct access_known known; /* … which is, at the last statement */
+    struct slice binding;      /* of the connection's certificate, for SCRAM; empty: none */
     struct writer out;
     struct arena arena; /* of one message */
     bool skips_to_sync;

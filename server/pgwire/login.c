@@ -171,16 +171,16 @@ void login_message(struct pg_session *session, const struct message *message)
 enum err login_asker(void *context, struct arena *arena, const struct asker **out,
                      struct error *error)
 {
-    const struct pg_session *session = context;
-    struct access *access = session->options.access;
+    struct pg_session *session = context;
     *out = NULL;
     if (!login_is_needed(session))
         return OK;
-    struct asker *asker = arena_alloc(arena, sizeof(*asker));
-    *out = asker;
-    if (session->is_somebody && access_find(access, name_of(session), arena, asker))
-        return OK;
-    return error_set(error, ERR_INPUT, "28000",
-                     session->is_somebody ? "the role of this session has been dropped"
-                                          : "this server has users by now: connect again");
+    if (session->is_somebody)
+        *out = access_ask(session->options.access, name_of(session), &session->known);
+    if (*out == NULL)
+        return error_set(error, ERR_INPUT, "28000",
+                         session->is_somebody ? "the role of this session has been dropped"
+                                              : "this server has users by now: connect again");
+    *out = asker_copy(*out, arena); /* the statement may outlast the rights of now */
+    return OK;
 }

@@ -13,6 +13,7 @@ struct pg_session *pg_session_create(const struct pg_session_options *options)
     session->options = *options;
     writer_init(&session->out);
     arena_init(&session->arena);
+    access_known_init(&session->known);
     return session;
 }
 
@@ -25,6 +26,7 @@ void pg_session_destroy(struct pg_session *session)
     query_session_destroy(session->query);
     writer_deinit(&session->out);
     arena_deinit(&session->arena);
+    access_known_deinit(&session->known);
     memory_free(session);
 }
 

@@ -90,3 +90,20 @@ void logger_write(enum log_level level, const char *format, ...)
     memcpy(line + used, "\"\n", 2);
     fwrite(line, 1, used + 2, stderr);
 }
+
+bool logger_limit_pass(struct logger_limit *limit, int burst, int64_t period_us, uint64_t *held)
+{
+    int64_t now_us = clock_monotonic_us(), next_us;
+    int64_t full_us = atomic_load_explicit(&limit->full_us, memory_order_relaxed);
+    assert(burst > 0 && period_us > 0);
+    do {
+        next_us = (full_us > now_us ? full_us : now_us) + period_us;
+        if (next_us - now_us > burst * period_us) {
+            atomic_fetch_add_explicit(&limit->held, 1, memory_order_relaxed);
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&limit->full_us, &full_us, next_us,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    *held = atomic_exchange_explicit(&limit->held, 0, memory_order_relaxed);
+    return true;
+}

@@ -10,6 +10,7 @@
 struct snapshot {
     _Atomic uint32_t references;
     struct catalog *catalog;
+    struct snapshot *whole; /* whose tables these are, NULL: its own */
     uint64_t position;
     struct view_pins pins; /* of all tables */
     uint32_t table_count;
@@ -27,10 +28,29 @@ struct snapshot *snapshot_open(struct store *store)
     mutex_unlock(&store->publish_mutex);
     atomic_init(&snapshot->references, 1);
     snapshot->catalog = catalog;
+    snapshot->whole = NULL;
     snapshot->table_count = catalog->table_count;
     view_pins_init(&snapshot->pins);
     for (uint32_t i = 0; i < snapshot->table_count; i++)
         snapshot->tables[i].pins = &snapshot->pins;
+    return snapshot;
+}
+
+/* The tables' views point at the pins of the whole, which lives as long. */
+struct snapshot *snapshot_restrict(struct snapshot *whole,
+                                   bool (*is_seen)(const void *context, uint32_t table_id),
+                                   const void *context)
+{
+    size_t size = whole->table_count * sizeof(whole->tables[0]);
+    struct snapshot *snapshot = memory_alloc(sizeof(*snapshot) + size);
+    atomic_init(&snapshot->references, 1);
+    snapshot->catalog = whole->catalog;
+    snapshot->whole = snapshot_ref(whole);
+    snapshot->position = whole->position;
+    snapshot->table_count = 0;
+    for (uint32_t i = 0; i < whole->table_count; i++)
+        if (is_seen(context, whole->tables[i].schema->table_id))
+            snapshot->tables[snapshot->table_count++] = whole->tables[i];
     return snapshot;
 }
 
@@ -46,8 +66,12 @@ void snapshot_close(struct snapshot *snapshot)
     uint32_t before = atomic_fetch_sub_explicit(&snapshot->references, 1, memory_order_acq_rel);
     assert(before > 0);
     if (before == 1) {
-        view_pins_release(&snapshot->pins);
-        catalog_unref(snapshot->catalog);
+        if (snapshot->whole != NULL) {
+            snapshot_close(snapshot->whole);
+        } else {
+            view_pins_release(&snapshot->pins);
+            catalog_unref(snapshot->catalog);
+        }
         memory_free(snapshot);
     }
 }

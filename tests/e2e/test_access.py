@@ -158,7 +158,7 @@ def test_kinds(users, kind, may):
     assert users.sql(kind, "SELECT count(*) FROM open_t")[0] == 200
     for letter, texts in {"i": ["INSERT INTO open_t VALUES (1)"],
                           "c": ["CREATE TABLE c (n int)", "ALTER TABLE c ADD COLUMN m int", "CREATE VIEW w AS SELECT 1 AS a",
-                                "DROP VIEW w", "TRUNCATE c", "COMMENT ON TABLE c IS 'x'", "DROP TABLE c", "CHECKPOINT"]}.items():
+                                "DROP VIEW w", "TRUNCATE open_t", "COMMENT ON TABLE c IS 'x'", "DROP TABLE c", "CHECKPOINT"]}.items():
         for text in texts:
             status, answer = users.sql(kind, text)
             assert status == (200 if letter in may else 403), (kind, text, answer)
@@ -173,12 +173,13 @@ def test_kinds(users, kind, may):
 
 
 def test_a_role_without_rights_only_logs_in(users):
-    assert users.sql("none", "SELECT count(*) FROM open_t")[1]["sqlstate"] == "42501"
-    assert users.sql("none", "SELECT relname FROM pg_class")[1]["sqlstate"] == "42501"
-    assert users.ask(users.of["none"], "POST", "/v1/ingest/open_t", '{"n":1}')[0] == 403
-    assert users.sql("none", "SELECT * FROM no_t")[1]["sqlstate"] == "42501"  # not even what there is
-    assert users.ask(users.of["none"], "DELETE", "/v1/sql/some_id")[0] == 403
-    assert users.ask(users.of["reader"], "DELETE", "/v1/sql/some_id")[0] == 404
+    assert users.sql("none", "SELECT count(*) FROM open_t")[1]["sqlstate"] == "42P01"
+    assert users.sql("none", "SELECT relname FROM pg_class WHERE relname = 'open_t'")[1]["rows"] == []
+    for name in ("open_t", "no_t"):
+        status, _, text = users.ask(users.of["none"], "POST", f"/v1/ingest/{name}", '{"n":1}')
+        assert status == 404 and "42P01" in text
+    for kind in ("none", "reader"):
+        assert users.ask(users.of[kind], "DELETE", "/v1/sql/some_id")[0] == 404
     assert users.ask(users.of["none"], "GET", "/readyz")[0] == 200
     for target in ("/metrics", "/readyz?fresh=1s"):
         assert users.ask(users.of["none"], "GET", target)[0] == 403
@@ -314,4 +315,133 @@ def test_limited_attempts(tmp_path):
     assert set(statuses) == {401, 429} and len(statuses) > 20
     assert server.rows("SELECT 1") == [[1]]  # seen before: goes on
     assert "login limited" in server.log_text()
+    assert server.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def narrow(users):
+    """Somebody who may read one table and one view, write another, and see nothing else."""
+    server = users.server
+    for text in ("CREATE TABLE seen_t (ts timestamptz NOT NULL, n int)", "CREATE TABLE fed_t (ts timestamptz NOT NULL, n int)",
+                 "CREATE TABLE hidden_t (ts timestamptz NOT NULL, hidden_column int, PRIMARY KEY (ts)) WITH (time = 'ts')"
+                 .replace(", PRIMARY KEY (ts)", ""),
+                 "INSERT INTO hidden_t VALUES (now(), 41), (now(), 1)", "INSERT INTO seen_t VALUES (now(), 1)",
+                 "CREATE VIEW seen_v WITH (endpoint = 'seen_e') AS SELECT sum(hidden_column) AS total FROM hidden_t",
+                 "CREATE VIEW hidden_v WITH (endpoint = 'hidden_e') AS SELECT n FROM seen_t",
+                 "CREATE ROLE narrow LOGIN PASSWORD 'secret of narrow'",
+                 "GRANT SELECT ON seen_t, seen_v TO narrow", "GRANT INSERT ON fed_t TO narrow"):
+        server.sql(text)
+    server.ingest("hidden_t", '{"hidden_column":"no number"}')
+    users.of["narrow"] = basic("narrow", "secret of narrow")
+    return users
+
+
+def test_what_may_not_be_seen_does_not_exist(narrow):
+    own = {"seen_t", "seen_v", "fed_t"}
+    assert narrow.sql("narrow", "SELECT count(*) FROM seen_t")[1]["rows"] == [[1]]
+    assert narrow.sql("narrow", "SELECT total FROM seen_v")[1]["rows"] == [[42]]  # with its owner's rights
+    # A name that is hidden is answered as one that nobody has.
+    for hidden, nothing in (("hidden_t", "nobody_t"), ("hidden_v", "nobody_v")):
+        for text in ("SELECT * FROM {}", "INSERT INTO {} VALUES (1)", "SELECT '{}'::regclass", "TRUNCATE {}", "SELECT 1 FROM seen_t, {}",
+                     "EXPLAIN SELECT * FROM {}", "DROP TABLE {}", "SELECT to_regclass('{}')"):
+            answers = []
+            for name in (hidden, nothing):
+                status, answer = narrow.sql("narrow", text.format(name))
+                shown = {key: answer.get(key) for key in ("detail", "sqlstate", "rows", "hint")}
+                answers.append((status, json.dumps(shown).replace(name, "NAME")))
+            assert answers[0] == answers[1], (text, answers)
+        for method, target in (("POST", "/v1/ingest/{}"), ("POST", "/v1/ingest/{}?create=true")):
+            answers = [(status, text.replace(name, "NAME")) for name in (hidden, nothing)
+                       for status, _, text in [narrow.ask(narrow.of["narrow"], method, target.format(name), "{}")]]
+            assert answers[0] == answers[1] and answers[0][0] in (403, 404), answers
+    assert narrow.ask(narrow.of["narrow"], "GET", "/v1/endpoints/seen_e")[0] == 200
+    first = narrow.ask(narrow.of["narrow"], "GET", "/v1/endpoints/hidden_e")
+    assert first[0] == 404 and first[2].replace("hidden_e", "X") == narrow.ask(
+        narrow.of["narrow"], "GET", "/v1/endpoints/nobody_e")[2].replace("nobody_e", "X")
+    # No relation says anything of it.
+    relations = narrow.server.rows("SELECT nspname, relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace "
+                                   "WHERE nspname <> 'public' AND relkind IN ('r', 'v') ORDER BY 1, 2")
+    assert len(relations) > 60
+    for schema, name in relations:
+        status, answer = narrow.sql("narrow", f"SELECT * FROM {schema}.{name}")
+        text = json.dumps(answer)
+        if (schema, name) == ("freshet", "queries"):
+            assert len(answer["rows"]) == 1, answer
+        assert status in (200, 400), (name, text[:300])
+        assert "hidden" not in text.replace(f"{schema}.{name}", ""), (schema, name)
+    listed = narrow.sql("narrow", "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+    if listed[0] == 200:
+        assert {row[0] for row in listed[1]["rows"]} == own
+    for text in ("SHOW TABLES", "SELECT table_name FROM information_schema.tables", "SELECT table_name FROM freshet.tables",
+                 "SELECT pg_get_viewdef('hidden_v'::regclass)", "EXPLAIN SELECT * FROM seen_v"):
+        status, answer = narrow.sql("narrow", text)
+        assert "hidden_t" not in json.dumps(answer) and "hidden_column" not in json.dumps(answer), (text, answer)
+    for target in ("/metrics", "/readyz?fresh=1s"):
+        assert narrow.ask(narrow.of["narrow"], "GET", target)[0] == 403
+    # What others may see they still do, by the same texts.
+    assert narrow.server.rows("SELECT count(*) FROM hidden_t") == [[2]]
+    assert narrow.sql("reader", "SELECT count(*) FROM hidden_t")[0] == 200
+    assert narrow.sql("narrow", "SELECT count(*) FROM hidden_t")[0] == 400
+
+
+def test_rights_on_single_tables(narrow):
+    assert narrow.sql("narrow", "INSERT INTO fed_t VALUES (now(), 1)")[0] == 200
+    assert narrow.ask(narrow.of["narrow"], "POST", "/v1/ingest/fed_t", '{"ts":1780000000,"n":1}')[0] == 200
+    for text in ("SELECT * FROM fed_t", "INSERT INTO seen_t VALUES (now(), 1)", "TRUNCATE fed_t", "CREATE TABLE x (a int)",
+                 "GRANT SELECT ON fed_t TO narrow", "CREATE ROLE y", "ALTER ROLE narrow SUPERUSER", "CHECKPOINT"):
+        status, answer = narrow.sql("narrow", text)
+        assert status == 403 and answer["sqlstate"] == "42501", (text, answer)
+    assert narrow.ask(narrow.of["narrow"], "POST", "/v1/ingest/seen_t", "{}")[0] == 403
+    server = narrow.server
+    server.sql("GRANT TRUNCATE ON fed_t TO narrow")
+    assert narrow.sql("narrow", "TRUNCATE fed_t")[0] == 200
+    server.sql("GRANT reader TO narrow")
+    assert narrow.sql("narrow", "SELECT count(*) FROM hidden_t")[0] == 200
+    server.sql("REVOKE reader FROM narrow")
+    assert narrow.sql("narrow", "SELECT count(*) FROM hidden_t")[0] == 400
+    server.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO narrow")
+    assert narrow.sql("narrow", "SELECT count(*) FROM hidden_t")[0] == 200
+    server.sql("REVOKE ALL ON hidden_t, hidden_v, fed_t FROM narrow")
+    assert narrow.sql("narrow", "SELECT count(*) FROM hidden_t")[0] == 400
+    server.sql("ALTER TABLE seen_t RENAME TO kept_t")
+    assert narrow.sql("narrow", "SELECT count(*) FROM kept_t")[0] == 200
+    server.sql("ALTER TABLE kept_t RENAME TO seen_t")
+
+
+def test_roles_by_sql(users):
+    server = users.server
+    canary = "canary of a password"
+    server.sql(f"CREATE USER made PASSWORD '{canary}' IN ROLE writer")
+    assert users.ask(basic("made", canary), "POST", "/v1/sql", "INSERT INTO open_t VALUES (1)")[0] == 200
+    server.sql("ALTER ROLE made WITH PASSWORD 'other'")
+    assert users.ask(basic("made", canary), "POST", "/v1/sql", "SELECT 1")[0] == 401
+    assert users.ask(basic("made", "other"), "POST", "/v1/sql", "SELECT 1")[0] == 200
+    for text, sqlstate in ((f"CREATE USER made PASSWORD '{canary}'", "42710"), (f"ALTER ROLE nobody PASSWORD '{canary}'", "42704"),
+                           ("DROP ROLE nobody", "42704"), ("GRANT SELECT ON nothing TO made", "42P01"),
+                           ("GRANT UPDATE ON open_t TO made", "0A000"), ("GRANT SELECT ON open_t TO PUBLIC", "0A000"),
+                           ("GRANT SELECT (n) ON open_t TO made", "0A000"), ("CREATE ROLE \"a:b\"", "42602"),
+                           (f"CREATE ROLE x PASSWORD '{canary}' '{canary}'", "42601"), (f"CREATE ROLE x PASWORD '{canary}'", "42601"),
+                           (f"CREATE ROLE x PASSWORD $${canary}$$ {canary}", "42601"), ("CREATE ROLE x PASSWORD 'e\u0301'", "22023")):
+        status, answer = server.query(text)
+        assert status in (400, 403, 404, 409) and answer["sqlstate"] == sqlstate, (text, answer)
+        assert canary not in json.dumps(answer), answer
+    verifier = ("SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+                "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=")
+    server.sql(f"CREATE ROLE moved PASSWORD '{verifier}' IN ROLE reader")  # from a PostgreSQL
+    assert users.ask(basic("moved", "pencil"), "POST", "/v1/sql", "SELECT 1")[0] == 200
+    server.sql("DROP ROLE made, moved")
+    assert users.ask(basic("moved", "pencil"), "POST", "/v1/sql", "SELECT 1")[0] == 401
+    log = server.log_text()
+    assert 'command ok role=\"the_admin\" what=\"CREATE ROLE\" name=\"made\"' in log or "CREATE ROLE" in log
+    assert canary not in log and "pencil" not in log
+
+
+def test_the_first_role_is_an_admin(tmp_path):
+    server = freshet.Server(tmp_path / "data")
+    for text in ("CREATE ROLE a IN ROLE reader PASSWORD 'x'", "CREATE ROLE a IN ROLE admin"):
+        assert server.query(text)[1]["sqlstate"] == "42501"
+    server.sql("CREATE ROLE root PASSWORD 'x' IN ROLE admin")
+    assert server.query("SELECT 1")[0] == 401
+    server.headers = basic("root", "x")
+    assert server.rows("SELECT 1") == [[1]]
     assert server.stop() == 0

@@ -206,6 +206,11 @@ static enum err run_command(void *context, const struct command *command,
     case COMMAND_SET:
     case COMMAND_SESSION:
     case COMMAND_COPY:
+    case COMMAND_CREATE_ROLE:
+    case COMMAND_ALTER_ROLE:
+    case COMMAND_DROP_ROLE:
+    case COMMAND_GRANT_ROLE:
+    case COMMAND_GRANT:
         break;
     }
     return error_set(error, ERR_UNSUPPORTED, "0A000", "no such command");

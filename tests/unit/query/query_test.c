@@ -356,7 +356,7 @@ static void test_time_and_cancel(void **state)
     request.timeout_us = 20000;
     expect_error(&f, &request, "57014");
     struct error error;
-    assert_int_equal(query_cancel(f.engine, SLICE("nothing"), &error), ERR_NOT_FOUND);
+    assert_int_equal(query_cancel(f.engine, SLICE("nothing"), NULL, &error), ERR_NOT_FOUND);
     teardown(&f);
 }
 
@@ -368,7 +368,7 @@ struct canceller {
 static void cancel_soon(void *context)
 {
     struct canceller *canceller = context;
-    while (query_cancel(canceller->engine, SLICE("long"), NULL) != OK)
+    while (query_cancel(canceller->engine, SLICE("long"), NULL, NULL) != OK)
         thread_yield();
     atomic_store(&canceller->is_done, true);
 }

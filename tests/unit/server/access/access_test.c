@@ -132,6 +132,28 @@ static void test_file(void **state)
 }
 
 /* Without a descriptor the file cannot be read; it is when there is one again. */
+/* Who is connected learns of changes with the next question. */
+static void test_ask(void **state)
+{
+    (void)state;
+    struct access *access = open_access();
+    struct access_known known;
+    struct error error;
+    access_known_init(&known);
+    assert_null(access_ask(access, SLICE("kim"), &known));
+    assert_int_equal(access_change(access, add_ann, "kim", &error), OK);
+    const struct asker *asker = access_ask(access, SLICE("kim"), &known);
+    assert_non_null(asker);
+    assert_int_equal(asker_rights(asker, 9), RIGHT_ALL);
+    const struct table_right *grants = asker->grants;
+    asker = access_ask(access, SLICE("kim"), &known);
+    assert_ptr_equal(asker->grants, grants); /* not read anew */
+    assert_int_equal(access_change(access, drop_ann, "kim", &error), OK);
+    assert_null(access_ask(access, SLICE("kim"), &known));
+    access_known_deinit(&known);
+    access_close(access);
+}
+
 static void test_refresh_is_tried_again(void **state)
 {
     (void)state;
@@ -257,13 +279,10 @@ int main(void)
     if (mkdtemp(directory) == NULL)
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_file),
-        cmocka_unit_test(test_damaged_file),
-        cmocka_unit_test(test_log_in),
-        cmocka_unit_test(test_mock),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_log_names),
-        cmocka_unit_test(test_refresh_is_tried_again),
+        cmocka_unit_test(test_file),   cmocka_unit_test(test_damaged_file),
+        cmocka_unit_test(test_log_in), cmocka_unit_test(test_mock),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_log_names),
+        cmocka_unit_test(test_ask),    cmocka_unit_test(test_refresh_is_tried_again),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     char path[128];

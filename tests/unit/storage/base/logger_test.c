@@ -51,11 +51,28 @@ static void test_levels(void **state)
     free(text);
 }
 
+static void test_limit(void **state)
+{
+    (void)state;
+    struct logger_limit limit = {0};
+    uint64_t held, passed = 0;
+    for (int i = 0; i < 1000; i++)
+        passed += logger_limit_pass(&limit, 3, INT64_C(3600000000), &held);
+    assert_int_equal(passed, 3);
+    assert_int_equal(atomic_load(&limit.held), 997);
+    atomic_store(&limit.full_us, 0); /* long after */
+    assert_true(logger_limit_pass(&limit, 3, INT64_C(3600000000), &held));
+    assert_int_equal(held, 997);
+    assert_true(logger_limit_pass(&limit, 3, INT64_C(3600000000), &held));
+    assert_int_equal(held, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_escape),
         cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,241 @@
+/* What the asker of a run may see and do.
+ *
+ * What may not be seen does not exist: names are looked up in a snapshot that lacks it, and so do
+ * the catalogues and system tables. Views read with the rights of their owner, an admin, as in
+ * PostgreSQL: their text is bound against the whole, and whoever may read the view reads through
+ * it. Rights on what a statement names itself are looked at where it is bound (query/sql). */
+#include "query/run.h"
+
+#include "storage/base/hash.h"
+#include "storage/base/logger.h"
+
+#include <string.h>
+
+#define NAME_SIZE 64 /* in a line of the log: longer ones are cut */
+#define REFUSALS_BURST 20
+#define REFUSALS_PERIOD_US 1000000
+
+struct slice rights_mark(const struct asker *asker, struct arena *arena)
+{
+    if (asker_is_admin(asker))
+        return SLICE("");
+    size_t size = asker->grant_count * sizeof(*asker->grants);
+    uint64_t parts[3] = {asker->rights, hash64_seed(asker->grants, size, 1),
+                         hash64_seed(asker->grants, size, 2)};
+    return arena_copy(arena, slice_of(parts, sizeof(parts)));
+}
+
+struct snapshot *run_snapshot(struct run *run)
+{
+    struct snapshot *held = run->request->snapshot;
+    return held != NULL ? snapshot_ref(held) : snapshot_open(run->engine->options.store);
+}
+
+static bool is_seen(const void *context, uint32_t table_id)
+{
+    return asker_rights(context, table_id) != 0;
+}
+
+struct snapshot *run_seen(const struct run *run, struct snapshot *whole)
+{
+    const struct asker *asker = run->request->asker;
+    return asker_is_restricted(asker) ? snapshot_restrict(whole, is_seen, asker)
+                                      : snapshot_ref(whole);
+}
+
+const struct asker *asker_copy(const struct asker *asker, struct arena *arena)
+{
+    struct asker *copy = arena_alloc(arena, sizeof(*copy));
+    size_t size = asker->grant_count * sizeof(*asker->grants);
+    struct table_right *grants = arena_alloc(arena, size);
+    if (size > 0)
+        memcpy(grants, asker->grants, size);
+    *copy = *asker;
+    copy->name = arena_copy(arena, asker->name);
+    copy->grants = grants;
+    return copy;
+}
+
+/* Whether all that a view's text names is seen. */
+static bool is_text_seen(const struct asker *asker, const struct view_definition *view)
+{
+    for (size_t i = 0; i < view->table_count; i++)
+        if (asker_rights(asker, view->table_ids[i]) == 0)
+            return false;
+    for (size_t i = 0; i < view->view_count; i++)
+        if (asker_rights(asker, view->view_ids[i] | RIGHT_VIEW) == 0)
+            return false;
+    return true;
+}
+
+bool view_trim(const struct asker *asker, struct view_definition *view)
+{
+    if (asker_rights(asker, view->id | RIGHT_VIEW) == 0)
+        return false;
+    if (!is_text_seen(asker, view))
+        view->text = SLICE("");
+    return true;
+}
+
+bool run_find_seen_view(void *context, struct slice name, uint32_t id, struct arena *arena,
+                        struct view_definition *out)
+{
+    const struct run *run = context;
+    const struct query_engine_options *options = &run->engine->options;
+    return options->find_view != NULL &&
+           options->find_view(options->context, name, id, arena, out) &&
+           view_trim(run->request->asker, out);
+}
+
+/* The sources of tables that stand behind views. */
+void run_leave_out_unseen(struct run *run)
+{
+    struct completeness *known = &run->completeness;
+    struct snapshot *whole = run_snapshot(run), *seen = run_seen(run, whole);
+    size_t kept = 0;
+    for (size_t i = 0; i < known->source_count; i++)
+        if (snapshot_find(seen, known->sources[i].table) != NULL)
+            known->sources[kept++] = known->sources[i];
+    known->source_count = kept;
+    snapshot_close(seen);
+    snapshot_close(whole);
+}
+
+/* TRUNCATE of tables that one may empty. */
+static enum err check_truncate(const struct run *run, const struct command *command,
+                               struct error *error)
+{
+    for (size_t i = 0; i < command->table_count; i++) {
+        struct slice name = command->tables[i];
+        const struct table_view *view = snapshot_find(run->seen, name);
+        if (view == NULL)
+            return error_set(error, ERR_INPUT, "42P01", "relation \"%.*s\" does not exist",
+                             SLICE_ARGS(name));
+        uint32_t table_id = table_view_schema(view)->table_id;
+        if ((asker_rights(run->request->asker, table_id) & RIGHT_TRUNCATE) == 0)
+            return error_set(error, ERR_INPUT, "42501", "permission denied for table %.*s",
+                             SLICE_ARGS(name));
+    }
+    return OK;
+}
+
+/* Rights on the tables that a statement names were looked at when it was bound; what is left are
+ * statements that change what there is, and plans that would show what stands behind a view. */
+enum err run_check_rights(const struct run *run, struct error *error)
+{
+    const struct asker *asker = run->request->asker;
+    const struct statement *statement = run->statement;
+    if (asker_is_admin(asker))
+        return OK;
+    if (statement->kind == STATEMENT_EXPLAIN)
+        for (size_t i = 0; i < statement->table_count; i++)
+            if (asker_rights(asker, statement->tables[i].schema->table_id) == 0)
+                return error_set(error, ERR_INPUT, "42501",
+                                 "permission denied to explain a view of other tables");
+    if (statement->kind != STATEMENT_COMMAND)
+        return OK;
+    switch (statement->command->kind) {
+    case COMMAND_SET:
+    case COMMAND_SESSION:
+    case COMMAND_INSERT:
+    case COMMAND_COPY:
+        return OK;
+    case COMMAND_TRUNCATE:
+        return check_truncate(run, statement->command, error);
+    default:
+        return error_set(error, ERR_INPUT, "42501", "permission denied: %s is for admins",
+                         statement->command_tag);
+    }
+}
+
+/* --- the audit --- */
+
+/* Between quotes: nothing in it ends them. */
+static const char *quotable(struct slice name, char out[NAME_SIZE])
+{
+    size_t size = 0;
+    for (; size < name.size && size < NAME_SIZE - 1; size++)
+        out[size] = name.data[size] == '"' || name.data[size] == '\\' ? '?' : name.data[size];
+    out[size] = 0;
+    return out;
+}
+
+static struct slice role_of(const struct query_request *request)
+{
+    return request->asker == NULL ? SLICE("") : request->asker->name;
+}
+
+static void print_rights(uint32_t rights, struct writer *out)
+{
+    static const char *const names[] = {"SELECT", "INSERT", "TRUNCATE"};
+    size_t count = 0;
+    for (size_t i = 0; i < array_count(names); i++)
+        if ((rights & (1u << i)) != 0)
+            writer_printf(out, "%s%s", count++ > 0 ? "," : "", names[i]);
+}
+
+/* What a statement acts on, one field a name; long lists are cut. */
+static void print_names(const char *key, const struct slice *names, size_t count,
+                        struct writer *out)
+{
+    char text[NAME_SIZE];
+    for (size_t i = 0; i < count && i < 16; i++)
+        writer_printf(out, " %s=\"%s\"", key, quotable(names[i], text));
+    if (count > 16)
+        writer_printf(out, " more=%zu", count - 16);
+}
+
+static void print_role_change(const struct command *command, struct writer *out)
+{
+    const struct command_role *role = &command->role;
+    bool is_grant = command->kind == COMMAND_GRANT;
+    print_names(is_grant ? "role_to" : "name", role->names, role->name_count, out);
+    if (is_grant) {
+        writer_cstr(out, " rights=");
+        print_rights(role->rights, out);
+    }
+    if (is_grant && role->is_all_tables)
+        writer_cstr(out, " name=all");
+    if (role->kind.size > 0)
+        writer_printf(out, " kind=%.*s", SLICE_ARGS(role->kind));
+    if (role->has_password)
+        writer_printf(out, " password=%s", role->password.size > 0 ? "set" : "none");
+}
+
+void run_log_command(const struct run *run, enum err result, const struct error *error)
+{
+    const struct command *command = run->statement->command;
+    struct slice single = command->table.size > 0          ? command->table
+                          : command->subscription.size > 0 ? command->subscription
+                                                           : command->view.name;
+    char role[NAME_SIZE], client[NAME_SIZE];
+    struct writer names;
+    writer_init(&names);
+    print_names("name", command->tables, command->table_count, &names);
+    if (single.size > 0 && command->table_count == 0)
+        print_names("name", &single, 1, &names);
+    print_role_change(command, &names);
+    writer_u8(&names, 0);
+    logger_write(LOG_INFO, "command %s role=\"%s\" client=\"%s\" what=\"%s\"%s%s%s",
+                 result == OK ? "ok" : "failed", quotable(role_of(run->request), role),
+                 quotable(run->request->client, client), run->statement->command_tag,
+                 (const char *)names.data,
+                 result == OK ? "" : " sqlstate=", result == OK ? "" : error->sqlstate);
+    writer_deinit(&names);
+}
+
+void run_log_refusal(const struct run *run, const struct error *error)
+{
+    char role[NAME_SIZE], client[NAME_SIZE], reason[2 * NAME_SIZE];
+    uint64_t held;
+    size_t size = strnlen(error->text, sizeof(reason) - 1);
+    if (run->request->asker == NULL ||
+        !logger_limit_pass(&run->engine->refusals, REFUSALS_BURST, REFUSALS_PERIOD_US, &held))
+        return;
+    for (size_t i = 0; i < size; i++)
+        reason[i] = error->text[i] == '"' || error->text[i] == '\\' ? '?' : error->text[i];
+    reason[size] = 0;
+    logger_write(LOG_WARN, "command refused role=\"%s\" client=\"%s\" reason=\"%s\" others=%llu",
+                 quotable(role_of(run->request), role), quotable(run->request->client, client),
+                 reason, (unsigned long long)held);
+}

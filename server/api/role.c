@@ -1,0 +1,191 @@
+/* Statements about roles and rights, carried over to the access control.
+ *
+ * Rights stand on the numbers of tables and views: a table that is renamed keeps them, one that is
+ * dropped and made anew has none. */
+#include "server/api/api.h"
+
+#include "server/app.h"
+
+struct role_change {
+    const struct command *command;
+    const struct verifier *verifier;
+    size_t id_count;
+    const uint32_t *ids; /* of GRANT: tables, and views with their bit */
+};
+
+/* --- changes of the set, under its lock --- */
+
+static enum err find_role(const struct role_set *set, struct slice name, struct role **out,
+                          struct error *error)
+{
+    *out = role_set_find(set, name);
+    return *out != NULL ? OK
+                        : error_set(error, ERR_NOT_FOUND, "42704", "role \"%.*s\" does not exist",
+                                    (int)(name.size < 100 ? name.size : 100), name.data);
+}
+
+static void set_options(const struct role_change *change, struct role *role)
+{
+    const struct command_role *wanted = &change->command->role;
+    if (wanted->kind.size > 0)
+        (void)role_kind_parse(wanted->kind, &role->kind);
+    if (!wanted->has_password)
+        return;
+    role->has_verifier = change->verifier != NULL;
+    role->verifier = role->has_verifier ? *change->verifier : (struct verifier){0};
+}
+
+static enum err create_role(void *context, struct role_set *set, struct error *error)
+{
+    const struct role_change *change = context;
+    struct role *role;
+    enum err result = role_set_add(set, change->command->role.names[0], &role, error);
+    if (result != OK)
+        return result;
+    set_options(change, role);
+    if (set->count == 1 && (role->kind != ROLE_ADMIN || !role->has_verifier)) {
+        result =
+            error_set(error, ERR_INPUT, "42501", "the first role must be an admin with a password");
+        error_hint(error, "With users nobody else may do anything: "
+                          "CREATE ROLE … PASSWORD '…' IN ROLE admin.");
+    }
+    return result;
+}
+
+static enum err alter_role(void *context, struct role_set *set, struct error *error)
+{
+    const struct role_change *change = context;
+    struct role *role;
+    enum err result = find_role(set, change->command->role.names[0], &role, error);
+    if (result == OK)
+        set_options(change, role);
+    return result;
+}
+
+static enum err drop_roles(void *context, struct role_set *set, struct error *error)
+{
+    const struct role_change *change = context;
+    const struct command *command = change->command;
+    for (size_t i = 0; i < command->role.name_count; i++) {
+        struct role *role;
+        enum err result = find_role(set, command->role.names[i], &role, error);
+        if (result == OK)
+            role_set_remove(set, role);
+        else if (!command->if_exists)
+            return result;
+    }
+    return OK;
+}
+
+static enum err grant_kind(void *context, struct role_set *set, struct error *error)
+{
+    const struct role_change *change = context;
+    const struct command_role *wanted = &change->command->role;
+    enum role_kind kind = ROLE_PLAIN;
+    (void)role_kind_parse(wanted->kind, &kind);
+    for (size_t i = 0; i < wanted->name_count; i++) {
+        struct role *role;
+        enum err result = find_role(set, wanted->names[i], &role, error);
+        if (result != OK)
+            return result;
+        if (!wanted->is_revoke)
+            role->kind = kind;
+        else if (role->kind == kind)
+            role->kind = ROLE_PLAIN;
+    }
+    return OK;
+}
+
+static enum err grant_rights(void *context, struct role_set *set, struct error *error)
+{
+    const struct role_change *change = context;
+    const struct command_role *wanted = &change->command->role;
+    for (size_t i = 0; i < wanted->name_count; i++) {
+        struct role *role;
+        enum err result = find_role(set, wanted->names[i], &role, error);
+        for (size_t t = 0; t < change->id_count && result == OK; t++) {
+            if (wanted->is_revoke)
+                role_revoke(role, change->ids[t], wanted->rights);
+            else
+                result = role_grant(role, change->ids[t], wanted->rights, error);
+        }
+        if (result != OK)
+            return result;
+    }
+    return OK;
+}
+
+/* --- what GRANT names --- */
+
+static enum err find_ids(struct app *app, const struct command *command, struct arena *arena,
+                         struct role_change *change, struct error *error)
+{
+    struct snapshot *snapshot = snapshot_open(app->store);
+    struct view_definition *views, view;
+    size_t view_count = ingest_list_views(app->ingest, arena, &views), count = 0;
+    size_t room = snapshot_table_count(snapshot) + view_count + command->table_count;
+    uint32_t *ids = arena_alloc_array(arena, room, sizeof(*ids));
+    enum err result = OK;
+    for (size_t i = 0; command->role.is_all_tables && i < snapshot_table_count(snapshot); i++)
+        ids[count++] = table_view_schema(snapshot_table(snapshot, i))->table_id;
+    for (size_t i = 0; command->role.is_all_tables && i < view_count; i++)
+        ids[count++] = views[i].id | RIGHT_VIEW;
+    for (size_t i = 0; i < command->table_count && result == OK; i++) {
+        const struct table_view *table = snapshot_find(snapshot, command->tables[i]);
+        if (table != NULL)
+            ids[count++] = table_view_schema(table)->table_id;
+        else if (ingest_find_view(app->ingest, command->tables[i], arena, &view))
+            ids[count++] = view.id | RIGHT_VIEW;
+        else
+            result = error_set(error, ERR_INPUT, "42P01", "relation \"%.*s\" does not exist",
+                               SLICE_ARGS(command->tables[i]));
+    }
+    snapshot_close(snapshot);
+    change->ids = ids;
+    change->id_count = count;
+    return result;
+}
+
+/* A password as it is, or a verifier that another server made of it. */
+static enum err make_verifier(const struct command_role *role, struct verifier *out,
+                              struct error *error)
+{
+    if (verifier_parse(role->password, out))
+        return OK;
+    enum err result = password_check(role->password, error);
+    if (result == OK)
+        verifier_make(role->password, out);
+    return result;
+}
+
+enum err api_role_command(struct app *app, const struct command *command, struct error *error)
+{
+    struct verifier verifier;
+    struct arena arena;
+    struct role_change change = {.command = command};
+    enum err result = OK;
+    if (command->role.has_password && command->role.password.size > 0) {
+        result = make_verifier(&command->role, &verifier, error);
+        change.verifier = &verifier;
+    }
+    if (result != OK)
+        return result;
+    switch (command->kind) {
+    case COMMAND_CREATE_ROLE:
+        return access_change(app->access, create_role, &change, error);
+    case COMMAND_ALTER_ROLE:
+        return access_change(app->access, alter_role, &change, error);
+    case COMMAND_DROP_ROLE:
+        return access_change(app->access, drop_roles, &change, error);
+    case COMMAND_GRANT_ROLE:
+        return access_change(app->access, grant_kind, &change, error);
+    default:
+        break;
+    }
+    arena_init(&arena);
+    result = find_ids(app, command, &arena, &change, error);
+    if (result == OK)
+        result = access_change(app->access, grant_rights, &change, error);
+    arena_deinit(&arena);
+    return result;
+}
