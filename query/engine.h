@@ -55,9 +55,10 @@ struct query_engine {
 
 void registry_init(struct query_registry *registry);
 void registry_deinit(struct query_registry *registry);
-/* 22023 if a query of that id is under way. */
+/* 22023 if a query of that id is under way, where its id is chosen by who asks: then the others are
+ * looked through. */
 MUST_CHECK enum err registry_add(struct query_registry *registry, struct query_entry *entry,
-                                 struct error *error);
+                                 bool is_id_chosen, struct error *error);
 void registry_remove(struct query_registry *registry, struct query_entry *entry);
 void registry_set_exec(struct query_registry *registry, struct query_entry *entry,
                        const struct exec *exec);

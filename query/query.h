@@ -89,6 +89,7 @@ struct query_request {
     /* A session's: statements of sessions are known, and rows are given while they come. */
     bool has_session;
     int32_t backend_pid;
+    bool is_short;               /* run_begin() */
     struct statement *statement; /* planned earlier from the same text, types, zone; may be NULL */
     struct snapshot *snapshot;   /* what its transaction sees; NULL: what there is now */
 };

@@ -22,11 +22,11 @@ static struct query_entry *find(struct query_registry *registry, struct slice qu
     return entry;
 }
 
-enum err registry_add(struct query_registry *registry, struct query_entry *entry,
+enum err registry_add(struct query_registry *registry, struct query_entry *entry, bool is_id_chosen,
                       struct error *error)
 {
     mutex_lock(&registry->mutex);
-    bool is_taken = find(registry, slice_from_cstr(entry->query_id)) != NULL;
+    bool is_taken = is_id_chosen && find(registry, slice_from_cstr(entry->query_id)) != NULL;
     if (!is_taken) {
         entry->previous = NULL;
         entry->next = registry->first;

@@ -376,6 +376,14 @@ static struct slice evaluate_setting(void *context, struct slice name, struct ar
     return setting_show(context, name, arena, is_known);
 }
 
+static void set_exec(struct run *run, const struct exec *exec)
+{
+    if (run->is_registered)
+        registry_set_exec(&run->engine->registry, &run->entry, exec);
+    else
+        run->entry.exec = exec;
+}
+
 static void exec_begin(struct run *run)
 {
     struct exec *exec = &run->exec;
@@ -400,12 +408,12 @@ static void exec_begin(struct run *run)
     exec->temp = run->settings.is_spill_on ? run->engine->options.temp : NULL;
     exec->is_without_bitmaps = !run->settings.is_bitmaps_on;
     atomic_store(&run->entry.state, "running");
-    registry_set_exec(&run->engine->registry, &run->entry, exec);
+    set_exec(run, exec);
 }
 
 static void exec_finish(struct run *run)
 {
-    registry_set_exec(&run->engine->registry, &run->entry, NULL);
+    set_exec(run, NULL);
     exec_deinit(&run->exec);
 }
 /* --- commands --- */
@@ -547,10 +555,14 @@ static void begin_time(struct run *run, int64_t from_us)
     worker_watch(is_over, run);
 }
 
-static void begin_cpu(struct run *run)
+static enum err enlist(struct run *run, struct error *error)
 {
-    run->entry.cpu_clock = clock_thread_handle();
-    run->entry.cpu_begin_us = clock_thread_cpu_us();
+    enum err err = choose_id(run, error);
+    if (err == OK)
+        err = registry_add(&run->engine->registry, &run->entry, run->request->query_id.size > 0,
+                           error);
+    run->is_registered = err == OK;
+    return err;
 }
 
 enum err run_begin(struct run *run, struct query_engine *engine,
@@ -565,17 +577,17 @@ enum err run_begin(struct run *run, struct query_engine *engine,
     run->entry.text = sql_masked(request->text, &run->arena);
     run->entry.started_at_us = clock_wall_us();
     run->entry.started_us = request->arrived_us != 0 ? request->arrived_us : clock_monotonic_us();
-    begin_cpu(run);
+    if (!request->is_short) { /* each is a call of the kernel */
+        run->entry.cpu_clock = clock_thread_handle();
+        run->entry.cpu_begin_us = clock_thread_cpu_us();
+    }
     atomic_store(&run->entry.state, "planning");
     run->entry.application_name = run->settings.application_name;
     enum err err = init_settings(run, base, error);
-    if (err == OK)
-        err = choose_id(run, error);
     run->entry.budget = (struct budget){
         .parent = engine->options.memory, .limit = run->settings.query_memory, .name = "query"};
-    if (err == OK)
-        err = registry_add(&engine->registry, &run->entry, error);
-    run->is_registered = err == OK;
+    if (err == OK && !request->is_short)
+        err = enlist(run, error);
     if (err == OK)
         begin_time(run, run->entry.started_us);
     return err;
@@ -728,6 +740,13 @@ void run_pause(struct run *run)
 {
     worker_watch(NULL, NULL);
     atomic_store(&run->entry.state, "suspended");
+    if (!run->is_registered) {
+        struct error error;
+        run->entry.cpu_used_us = clock_monotonic_us() - run->entry.started_us;
+        enum err err = enlist(run, &error);
+        assert(err == OK); /* its id is nobody else's */
+        return;
+    }
     registry_set_clock(&run->engine->registry, &run->entry, 0, 0);
 }
 

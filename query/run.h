@@ -41,7 +41,8 @@ struct run {
 /* The engine's settings before a request's own. */
 struct settings run_default_settings(const struct query_engine *engine);
 /* Fills *run and registers it: from here on it can be cancelled. `base` NULL: the defaults. On
- * failure run_end() is due all the same. */
+ * failure run_end() is due all the same. A short request is registered if it is paused: before, it
+ * is over within a millisecond, nobody sees it, and what nobody sees costs nothing. */
 MUST_CHECK enum err run_begin(struct run *run, struct query_engine *engine,
                               const struct query_request *request, const struct settings *base,
                               struct error *error);
@@ -69,7 +70,7 @@ MUST_CHECK enum err run_hand_over_rows(struct query_engine *engine,
 /* Between two stays in worker jobs; the time of the statement runs anew from run_resume(). */
 void run_pause(struct run *run);
 void run_resume(struct run *run);
-/* CPU time that it has taken so far; on the thread that runs it. */
+/* CPU time that it has taken so far; on the thread that runs it. 0: it is not registered. */
 int64_t run_cpu_us(const struct run *run);
 /* Sooner than its settings say. */
 void run_set_deadline(struct run *run, int64_t deadline_us);

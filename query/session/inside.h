@@ -51,6 +51,7 @@ struct portal {
     uint64_t row_count;
     size_t kept_size;    /* as session_keep() was told */
     int64_t started_us;  /* monotonic */
+    bool is_warm;        /* its run is not paused, though nobody is at it: while all is short */
     int64_t deadline_us; /* of its run, were it not to end sooner */
 };
 
@@ -60,6 +61,7 @@ struct query_session {
     struct transaction *transaction; /* NULL: none */
     int64_t short_until_us;          /* session_begin_short(); 0: none */
     bool is_put_off;
+    bool has_warm; /* a portal is */
     struct prepared *prepared;
     struct portal *portals;
     size_t prepared_count, portal_count;
@@ -71,6 +73,7 @@ struct query_session {
 
 void session_notice(struct query_session *session, const char *severity, const char *sqlstate,
                     const char *format, ...) PRINTF_LIKE(4, 5);
+void session_pause_warm(struct query_session *session);
 void session_set_running(struct query_session *session, struct run *run);
 /* Who asks now. */
 MUST_CHECK enum err session_asker(struct query_session *session, struct arena *arena,

@@ -197,15 +197,75 @@ static void keep_snapshot(struct query_session *session, const struct run *run)
         transaction->snapshot = snapshot_ref(run->snapshot);
 }
 
+/* What is short is over before somebody could cancel it. */
+static void enter_run(struct portal *portal)
+{
+    if (!portal->request.is_short)
+        session_set_running(portal->session, portal->run);
+}
+
+static void leave_run(struct portal *portal)
+{
+    if (!portal->request.is_short)
+        session_set_running(portal->session, NULL);
+}
+
+/* No later than the loop's thread has time. */
+static void hurry(struct portal *portal)
+{
+    int64_t until_us = portal->session->short_until_us;
+    portal->deadline_us = portal->run->deadline_us;
+    if (until_us != 0 && (portal->deadline_us == 0 || until_us < portal->deadline_us))
+        run_set_deadline(portal->run, until_us);
+}
+
+/* Between two stays in jobs, unless the next message may go on with it right away. */
+static void pause_run(struct portal *portal)
+{
+    struct query_session *session = portal->session;
+    leave_run(portal);
+    portal->is_warm = session->short_until_us != 0;
+    if (!portal->is_warm)
+        run_pause(portal->run);
+    session->has_warm = session->has_warm || portal->is_warm;
+}
+
+static void resume_run(struct portal *portal)
+{
+    bool was_warm = portal->is_warm;
+    portal->is_warm = false;
+    if (was_warm)
+        return;
+    portal->request.is_short = false;
+    run_resume(portal->run);
+    hurry(portal);
+    enter_run(portal);
+}
+
+void session_pause_warm(struct query_session *session)
+{
+    for (struct portal *portal = session->portals; portal != NULL; portal = portal->next) {
+        if (!portal->is_warm)
+            continue;
+        portal->is_warm = portal->request.is_short = false;
+        run_pause(portal->run);
+    }
+    session->has_warm = false;
+}
+
 /* Short enough for the loop's thread, next time. Only what a prepared statement has done tells. */
 static void note_time(struct portal *portal)
 {
     struct prepared *prepared = portal->prepared;
     if (prepared == NULL)
         return;
+    int64_t taken_us = clock_monotonic_us() - portal->started_us;
+    if (portal->request.is_short) { /* it has not been put off: no reason to think worse of it */
+        prepared->short_count = taken_us < 2 * SHORT_RUN_US ? prepared->short_count : 0;
+        return;
+    }
     /* By the clock on the wall it may have waited for its turn only. */
-    if (clock_monotonic_us() - portal->started_us < SHORT_RUN_US ||
-        run_cpu_us(portal->run) < SHORT_RUN_US) {
+    if (taken_us < SHORT_RUN_US || run_cpu_us(portal->run) < SHORT_RUN_US) {
         prepared->short_count += prepared->short_count < SHORT_COUNT_MAX;
         return;
     }
@@ -240,7 +300,8 @@ static enum err end_run(struct portal *portal, enum err err, const struct error 
     bool is_put_off = must_be_put_off(portal, err);
     if (!is_put_off)
         note_time(portal);
-    session_set_running(portal->session, NULL);
+    leave_run(portal);
+    portal->is_warm = false;
     portal->run->is_put_off = is_put_off;
     run_end(portal->run, err, error);
     memory_free(portal->run);
@@ -249,15 +310,6 @@ static enum err end_run(struct portal *portal, enum err err, const struct error 
     if (is_put_off)
         put_off(portal);
     return err;
-}
-
-/* No later than the loop's thread has time. */
-static void hurry(struct portal *portal)
-{
-    int64_t until_us = portal->session->short_until_us;
-    portal->deadline_us = portal->run->deadline_us;
-    if (until_us != 0 && (portal->deadline_us == 0 || until_us < portal->deadline_us))
-        run_set_deadline(portal->run, until_us);
 }
 
 /* Who has described the statement must get rows that look so. */
@@ -301,12 +353,13 @@ enum err portal_start(struct portal *portal, struct error *error)
     if (transaction == NULL)
         session->settings.is_read_only = session->settings.is_read_only_default;
     portal->request.is_read_only = session->settings.is_read_only;
+    portal->request.is_short = session->short_until_us != 0;
     portal->run = memory_alloc(sizeof(*portal->run));
     portal->started_us = clock_monotonic_us();
     err = run_begin(portal->run, session->options.engine, &portal->request, &session->settings,
                     error);
     hurry(portal);
-    session_set_running(session, portal->run);
+    enter_run(portal);
     if (err == OK)
         err = run_plan(portal->run, error);
     if (err == OK)
@@ -318,8 +371,7 @@ enum err portal_start(struct portal *portal, struct error *error)
     keep_snapshot(session, portal->run);
     portal->statement = statement_ref(portal->run->statement);
     portal->state = PORTAL_PLANNED;
-    session_set_running(session, NULL);
-    run_pause(portal->run);
+    pause_run(portal);
     return OK;
 }
 
@@ -435,6 +487,23 @@ static enum err command(struct portal *portal, const struct portal_sink *sink,
     return OK;
 }
 
+/* "SELECT 7": what each small query ends with, so without the machinery of formats. */
+static void print_tag(struct portal_outcome *out, const char *command)
+{
+    char digits[20];
+    size_t count = 0, size = strlen(command);
+    uint64_t left = out->row_count;
+    do
+        digits[count++] = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    assert(size + count + 2 <= sizeof(out->tag));
+    memcpy(out->tag, command, size);
+    out->tag[size++] = ' ';
+    while (count > 0)
+        out->tag[size++] = digits[--count];
+    out->tag[size] = 0;
+}
+
 static enum err run_planned(struct portal *portal, uint64_t max_rows,
                             const struct portal_sink *sink, struct portal_outcome *out,
                             bool *is_over, struct error *error)
@@ -451,8 +520,7 @@ static enum err run_planned(struct portal *portal, uint64_t max_rows,
     if (is_show)
         snprintf(out->tag, sizeof(out->tag), "SHOW");
     else
-        snprintf(out->tag, sizeof(out->tag), "%s %llu", statement->command_tag,
-                 (unsigned long long)out->row_count);
+        print_tag(out, statement->command_tag);
     return err;
 }
 
@@ -484,7 +552,6 @@ static enum err check_asker(struct portal *portal, struct error *error)
 enum err portal_run(struct portal *portal, uint64_t max_rows, const struct portal_sink *sink,
                     struct portal_outcome *out, struct error *error)
 {
-    struct query_session *session = portal->session;
     *out = (struct portal_outcome){0};
     assert(!portal->is_empty);
     enum err err = portal_start(portal, error);
@@ -497,16 +564,13 @@ enum err portal_run(struct portal *portal, uint64_t max_rows, const struct porta
     err = check_asker(portal, error);
     if (err != OK)
         return err;
-    run_resume(portal->run);
-    hurry(portal);
+    resume_run(portal);
     if (session_is_own(portal->run->statement))
         return run_own(portal, sink, out, error);
-    session_set_running(session, portal->run);
     bool is_over = true;
     err = run_planned(portal, max_rows, sink, out, &is_over, error);
     if (err != OK || is_over)
         return end_run(portal, err, error);
-    session_set_running(session, NULL);
-    run_pause(portal->run);
+    pause_run(portal);
     return OK;
 }

@@ -194,6 +194,8 @@ void session_end_short(struct query_session *session)
 {
     session->short_until_us = 0;
     session->is_put_off = false;
+    if (session->has_warm)
+        session_pause_warm(session);
 }
 
 enum err session_put_off(struct query_session *session, struct error *error)

@@ -43,6 +43,8 @@ bool view_pins_add(struct view_pins *pins, struct cache_entry *entry)
 void view_pins_release(struct view_pins *pins)
 {
     for (uint32_t i = 0; i < VIEW_PIN_LISTS; i++) {
+        if (atomic_load_explicit(&pins->lists[i], memory_order_relaxed) == NULL)
+            continue; /* most are: a look costs less than an exchange */
         struct view_pin *pin =
             atomic_exchange_explicit(&pins->lists[i], NULL, memory_order_acquire);
         while (pin != NULL) {
