@@ -59,6 +59,12 @@ const struct config_key config_keys[] = {
      "idempotency keys a table remembers, none longer than a day"},
     {"insecure", CONFIG_BOOL, FIELD(insecure), "off",
      "listen on other addresses than loopback although there are no users"},
+    {"ssl_cert_file", CONFIG_TEXT, FIELD(ssl_cert_file), "",
+     "certificate of both ports, its chain behind it (PEM), read anew on SIGHUP; '': no TLS"},
+    {"ssl_key_file", CONFIG_TEXT, FIELD(ssl_key_file), "",
+     "its key (PEM, no passphrase), which nobody else may read"},
+    {"ssl_required", CONFIG_BOOL, FIELD(ssl_required), "on",
+     "users log in by TLS only, but for those on loopback"},
     {"secrets", CONFIG_TEXT, FIELD(secrets), "",
      "folder of passwords, keys and certificates that connections may name; '': secrets in data"},
     {"cors_origins", CONFIG_TEXT, FIELD(cors_origins), "",
@@ -321,6 +327,9 @@ enum err config_complete(struct config *config, struct error *error)
         return error_set(error, ERR_INPUT, "22023",
                          "request_timeout must be 1 s or more, connections_max 1 or more, threads "
                          "1,024 or less");
+    }
+    if ((config->ssl_cert_file[0] == 0) != (config->ssl_key_file[0] == 0)) {
+        return error_set(error, ERR_INPUT, "22023", "ssl_cert_file and ssl_key_file come together");
     }
     if (config->data[0] == 0) {
         return error_set(error, ERR_INPUT, "22023", "data must name a directory");

@@ -15,6 +15,7 @@
 #include "server/app.h"
 #include "server/cli/cli.h"
 #include "server/http/route.h"
+#include "server/net/tls.h"
 #include "server/pgwire/port.h"
 #include "server/upkeep.h"
 #include "query/sql/sql.h"
@@ -44,7 +45,7 @@
 #define DEAD_LETTERS_SHARE 8
 
 static _Atomic bool has_queries; /* may have; a signal waits for them */
-static _Atomic bool is_stopping;
+static _Atomic bool is_stopping, is_reloading;
 static int signal_event = -1;
 
 static void on_stop_signal(int number)
@@ -58,6 +59,12 @@ static void on_stop_signal(int number)
     int saved = errno;
     (void)!write(signal_event, &one, sizeof(one));
     errno = saved;
+}
+
+static void on_reload_signal(int number)
+{
+    (void)number;
+    atomic_store(&is_reloading, true); /* upkeep looks */
 }
 
 static void on_alarm(int number)
@@ -77,6 +84,8 @@ static void install_signals(void)
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGALRM, &overdue, NULL);
+    struct sigaction reload = {.sa_handler = on_reload_signal, .sa_flags = SA_RESTART};
+    sigaction(SIGHUP, &reload, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -104,9 +113,36 @@ struct serving {
     struct app app;
     struct listener http, pg;
     struct pg_port *pg_port;
+    struct tls *tls; /* NULL: no certificate */
     bool has_pg;
     int64_t next_look_us; /* at the users, while the log is replayed */
 };
+
+static bool leaves_loopback(const struct serving *serving)
+{
+    return !serving->http.is_loopback || (serving->has_pg && !serving->pg.is_loopback);
+}
+
+static enum err check_privacy(const struct serving *serving, struct error *error)
+{
+    const struct config *config = serving->app.config;
+    if (!config->ssl_required || config->ssl_cert_file[0] != 0 || !leaves_loopback(serving) ||
+        !access_has_users(serving->app.access))
+        return OK;
+    enum err err = error_set(error, ERR_INPUT, "28000",
+                             "an address that is not loopback wants TLS: there is no certificate");
+    error_hint(error, "Say --ssl-cert-file and --ssl-key-file, listen on 127.0.0.1, or say "
+                      "--ssl-required off if nobody can listen on the way.");
+    return err;
+}
+
+static enum err open_tls(struct serving *serving, struct error *error)
+{
+    const struct config *config = serving->app.config;
+    return config->ssl_cert_file[0] == 0
+               ? OK
+               : tls_open(config->ssl_cert_file, config->ssl_key_file, &serving->tls, error);
+}
 
 static enum err open_ports(struct serving *serving, struct error *error)
 {
@@ -120,7 +156,10 @@ static enum err open_ports(struct serving *serving, struct error *error)
     if (serving->has_pg) {
         result = listener_open(config->pg, may_leave_loopback, &serving->pg, error);
     }
-    return result;
+    if (result == OK) {
+        result = check_privacy(serving, error);
+    }
+    return result == OK ? open_tls(serving, error) : result;
 }
 
 static struct ingest *ingest_of(void *context)
@@ -147,6 +186,8 @@ static void start_ports(struct serving *serving)
             config->memory / 10 > config->body_max ? config->memory / 10 : config->body_max,
         .connections_max = http_connections,
         .request_timeout_us = config->request_timeout_us,
+        .login_timeout_us = config->login_timeout_us,
+        .tls = serving->tls,
         .dispatch = route_dispatch,
         .context = &serving->app,
     };
@@ -165,9 +206,14 @@ static void start_ports(struct serving *serving)
             .context = &serving->app,
             .engine = engine_when_ready,
             .access = serving->app.access,
+            .tls = serving->tls,
+            .is_tls_required = config->ssl_required,
             .ingest = ingest_of,
         });
         metrics_register(pg_port_metrics, serving->pg_port);
+    }
+    if (serving->tls != NULL) {
+        metrics_register(tls_metrics, serving->tls);
     }
     logger_write(LOG_INFO, "listening http=%s pg=%s", serving->http.address,
                  serving->has_pg ? serving->pg.address : "off");
@@ -373,6 +419,19 @@ static void stop(struct serving *serving)
     logger_write(LOG_INFO, "stopped");
 }
 
+static void reload_if_asked(const struct serving *serving)
+{
+    struct error error;
+    if (!atomic_exchange(&is_reloading, false))
+        return;
+    if (serving->tls == NULL)
+        logger_write(LOG_INFO, "there is no certificate to be read anew");
+    else if (tls_reload(serving->tls, &error) == OK)
+        logger_write(LOG_INFO, "the certificate was read anew");
+    else
+        logger_write(LOG_ERROR, "the old certificate stays reason=\"%s\"", error.text);
+}
+
 static int serve(const struct config *config)
 {
     struct serving *serving = memory_alloc_zero(sizeof(*serving));
@@ -408,6 +467,7 @@ static int serve(const struct config *config)
     struct upkeep upkeep = {0};
     struct pollfd wait = {.fd = signal_event, .events = POLLIN};
     while (poll(&wait, 1, UPKEEP_PERIOD_MS) <= 0) {
+        reload_if_asked(serving);
         upkeep_run(&upkeep, app);
     }
     stop(serving);

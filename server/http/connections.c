@@ -1,7 +1,15 @@
 /* Connections: taken from the listener up to a limit, counted, relieved of bodies that never end
  * when they are too many (crowd.c), and read on for a while after an early answer (net/farewell.c).
- * All of it runs on the reactor thread. */
+ * All of it runs on the reactor thread.
+ *
+ * Where there is a certificate the port takes both TLS and plain HTTP: the first byte tells, as a
+ * handshake begins with 22 and no method does. Until it is there, and until the end of the
+ * handshake, the time is login_timeout. */
 #include "server/http/reactor.h"
+
+#include "server/net/listener.h"
+#include "server/net/tls.h"
+#include "storage/base/arena.h"
 
 #include "storage/base/clock.h"
 #include "storage/base/metrics.h"
@@ -10,6 +18,7 @@
 
 #define CROWD_PER_TICK 2048 /* with more connections every second, third … tick looks */
 #define ACCEPTS_PER_TURN 64
+#define TLS_HANDSHAKE 22 /* a record's first byte */
 
 void connections_count_response(struct http_server *server, int status)
 {
@@ -99,6 +108,74 @@ static void on_connection_closed(void *context)
     }
 }
 
+/* ---- TLS or not ---- */
+
+struct greeting {
+    h2o_timeout_entry_t timeout;
+    struct http_server *server;
+    h2o_socket_t *socket;
+};
+
+static void end_greeting(struct greeting *greeting)
+{
+    h2o_timeout_unlink(&greeting->timeout);
+    h2o_socket_read_stop(greeting->socket);
+    memory_free(greeting);
+}
+
+static void on_greeting_timeout(h2o_timeout_entry_t *entry)
+{
+    struct greeting *greeting = (struct greeting *)entry; /* container-of with offset 0 */
+    h2o_socket_t *socket = greeting->socket;
+    end_greeting(greeting);
+    h2o_socket_close(socket);
+}
+
+static void on_greeting(h2o_socket_t *socket, const char *error)
+{
+    struct greeting *greeting = socket->data;
+    struct http_server *server = greeting->server;
+    bool is_over = error != NULL;
+    if (!is_over && socket->input->size == 0) {
+        return;
+    }
+    end_greeting(greeting);
+    if (is_over) {
+        h2o_socket_close(socket);
+        return;
+    }
+    if (socket->input->bytes[0] != TLS_HANDSHAKE) {
+        h2o_accept(&server->accept, socket);
+        return;
+    }
+    server->accept_tls.ssl_ctx = tls_context(server->options.tls);
+    h2o_accept(&server->accept_tls, socket); /* the connection has a reference of its own by now */
+    tls_context_unref(server->accept_tls.ssl_ctx);
+    server->accept_tls.ssl_ctx = NULL;
+}
+
+static void greet(struct http_server *server, h2o_socket_t *socket)
+{
+    struct greeting *greeting = memory_alloc_zero(sizeof(*greeting));
+    greeting->server = server;
+    greeting->socket = socket;
+    greeting->timeout.cb = on_greeting_timeout;
+    socket->data = greeting;
+    h2o_timeout_link(server->h2o.loop, &server->greeting_timeout, &greeting->timeout);
+    h2o_socket_read_start(socket, on_greeting);
+}
+
+bool exchange_is_private(struct exchange *exchange)
+{
+    const struct session *session = (struct session *)exchange; /* container-of with offset 0 */
+    h2o_conn_t *connection = session->req->conn;
+    if (connection->callbacks->get_socket(connection)->ssl != NULL) {
+        return true;
+    }
+    const char *peer = arena_copy_cstr(&exchange->arena, exchange_client(exchange));
+    return listener_is_loopback_peer(peer);
+}
+
 static void on_accept(h2o_socket_t *listener, const char *error)
 {
     struct http_server *server = listener->data;
@@ -114,7 +191,11 @@ static void on_accept(h2o_socket_t *listener, const char *error)
         server->connections++;
         connection->on_close.cb = on_connection_closed;
         connection->on_close.data = crowd_join(&server->crowd, connection, server);
-        h2o_accept(&server->accept, connection);
+        if (server->options.tls != NULL) {
+            greet(server, connection);
+        } else {
+            h2o_accept(&server->accept, connection);
+        }
     }
     if (is_crowded(server) && !h2o_timeout_is_linked(&server->crowd_entry)) {
         h2o_timeout_link(server->h2o.loop, &server->crowd_timeout, &server->crowd_entry);

@@ -68,7 +68,8 @@ static void end_one(struct crowd_member *member, struct farewell *farewell, int6
                         sizeof(PROBLEM) - 1, PROBLEM);
     assert(size > 0 && (size_t)size < sizeof(text));
     int fd = h2o_socket_get_fd(member->socket);
-    (void)!send(fd, text, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (member->socket->ssl == NULL) /* who encrypts only sees the end */
+        (void)!send(fd, text, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)farewell_add(farewell, fd, now_us);
     h2o_socket_t *socket = member->socket;
     member->is_ended = true;

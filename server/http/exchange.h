@@ -54,6 +54,8 @@ struct slice exchange_request_header(const struct exchange *exchange, const char
 size_t exchange_request_header_count(const struct exchange *exchange, const char *name);
 /* The client's address as text, in the exchange's arena. */
 struct slice exchange_client(struct exchange *exchange);
+/* Nobody on the way can read along: it came by TLS, or from loopback. */
+bool exchange_is_private(struct exchange *exchange);
 /* Watches the connection from now on: is_cancelled is set when the client hangs up. Reactor only.
  */
 void exchange_watch(struct exchange *exchange);

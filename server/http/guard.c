@@ -36,10 +36,16 @@ static enum login check_basic(struct exchange *exchange, struct access *access, 
     return login;
 }
 
-enum guard guard_check(struct exchange *exchange, struct access *access, bool is_quick)
+enum guard guard_check(struct exchange *exchange, const struct guard_options *options)
 {
+    struct access *access = options->access;
     if (!access_has_users(access))
         return GUARD_PASS;
+    if (options->is_tls_required && !exchange_is_private(exchange)) {
+        exchange_answer_problem(exchange, 403, "28000",
+                                "this server logs in by TLS only: ask https");
+        return GUARD_ANSWERED;
+    }
     struct slice header = exchange_request_header(exchange, "authorization"), rest;
     struct asker *asker = arena_alloc(&exchange->arena, sizeof(*asker));
     enum login login = LOGIN_WRONG;
@@ -48,7 +54,7 @@ enum guard guard_check(struct exchange *exchange, struct access *access, bool is
         login =
             access_login_token(access, rest, exchange_client(exchange), &exchange->arena, asker);
     else if (is_one && is_scheme(header, SLICE("basic"), &rest))
-        login = check_basic(exchange, access, rest, is_quick, asker);
+        login = check_basic(exchange, access, rest, options->is_quick, asker);
     switch (login) {
     case LOGIN_OK:
         exchange->asker = asker;

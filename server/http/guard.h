@@ -11,6 +11,11 @@ enum guard {
     GUARD_ANSWERED, /* 401 or 429 */
     GUARD_LATER     /* is_quick, and the password must be checked: ask again on a worker */
 };
-enum guard guard_check(struct exchange *exchange, struct access *access, bool is_quick);
+struct guard_options {
+    struct access *access;
+    bool is_tls_required; /* of who is not on loopback */
+    bool is_quick;
+};
+enum guard guard_check(struct exchange *exchange, const struct guard_options *options);
 
 #endif

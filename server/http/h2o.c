@@ -46,6 +46,7 @@
 #define FIRST_BUFFER_SIZE ((size_t)1088 << 10)
 #define WATCH_PERIOD_MS 50
 #define FAREWELL_PERIOD_MS 5
+#define PIECE_SIZE ((size_t)1 << 20)
 #define CROWD_PERIOD_MS 20
 
 static _Thread_local bool is_reactor;
@@ -226,6 +227,22 @@ static void add_headers(struct session *session)
     }
 }
 
+/* Sends the next piece. All at once, but for TLS: h2o encrypts what it is given into a copy, and on
+ * this thread. */
+static void send_piece(h2o_generator_t *generator, h2o_req_t *req)
+{
+    struct session *session =
+        (struct session *)((char *)generator - offsetof(struct session, generator));
+    const struct exchange *exchange = &session->exchange;
+    bool is_encrypted = req->conn->callbacks->get_socket(req->conn)->ssl != NULL;
+    size_t left = exchange->method == HTTP_HEAD ? 0 : exchange->content.size - session->sent_size;
+    size_t size = is_encrypted && left > PIECE_SIZE ? PIECE_SIZE : left;
+    h2o_iovec_t piece = h2o_iovec_init(exchange->content.data + session->sent_size, size);
+    session->sent_size += size;
+    h2o_send(req, &piece, size == 0 ? 0 : 1,
+             size == left ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+}
+
 static void session_send(struct session *session)
 {
     struct http_server *server = session->server;
@@ -247,13 +264,12 @@ static void session_send(struct session *session)
     req->res.reason = http_status_title(exchange->status);
     req->res.content_length = exchange->content.size;
     add_headers(session);
-    h2o_iovec_t content = h2o_iovec_init(exchange->content.data, exchange->content.size);
-    size_t part_count = exchange->method == HTTP_HEAD || content.len == 0 ? 0 : 1;
-    crowd_reply_begin(&server->crowd, &session->reply, socket_fd(req), content.len,
+    crowd_reply_begin(&server->crowd, &session->reply, socket_fd(req), exchange->content.size,
                       clock_monotonic_us());
     server->answering = session;
     h2o_start_response(req, &session->generator);
-    h2o_send(req, &content, part_count, H2O_SEND_STATE_FINAL);
+    session->generator.proceed = send_piece;
+    send_piece(&session->generator, req);
     server->answering = NULL;
     /* `session` may be gone by now. */
     atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_release);
@@ -496,6 +512,7 @@ static void configure(struct http_server *server)
     server->config.server_name = h2o_iovec_init(NULL, 0);
     server->config.http1.req_timeout = (uint64_t)options->request_timeout_us / 1000;
     server->config.http1.upgrade_to_http2 = 0;
+    server->config.handshake_timeout = (uint64_t)options->login_timeout_us / 1000;
     server->config.max_request_entity_size = options->body_max;
     h2o_hostconf_t *host =
         h2o_config_register_host(&server->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
@@ -510,6 +527,9 @@ static void configure(struct http_server *server)
     }
     h2o_context_init(&server->h2o, h2o_evloop_create(), &server->config);
     server->accept = (h2o_accept_ctx_t){.ctx = &server->h2o, .hosts = server->config.hosts};
+    server->accept_tls = server->accept;
+    h2o_timeout_init(server->h2o.loop, &server->greeting_timeout,
+                     (uint64_t)options->login_timeout_us / 1000);
     h2o_timeout_init(server->h2o.loop, &server->watch_timeout, WATCH_PERIOD_MS);
     server->watch_entry.cb = on_watch;
     h2o_timeout_init(server->h2o.loop, &server->farewell_timeout, FAREWELL_PERIOD_MS);

@@ -24,6 +24,7 @@ struct session {
     struct link watch; /* next NULL: not watched */
     struct crowd_reply reply;
     size_t body_size;
+    size_t sent_size;         /* of the answer, piece by piece where it is encrypted */
     bool is_dispatching;      /* reactor only: inside screen() */
     bool is_answered_here;    /* reactor only: answered inside screen() */
     bool is_answered;         /* reactor's view: exchange_answer() has come back */
@@ -45,7 +46,8 @@ struct http_server {
     /* reactor only */
     h2o_globalconf_t config;
     h2o_context_t h2o;
-    h2o_accept_ctx_t accept;
+    h2o_accept_ctx_t accept, accept_tls;
+    h2o_timeout_t greeting_timeout;
     h2o_socket_t *listener, *wake;
     h2o_timeout_t watch_timeout;
     h2o_timeout_entry_t watch_entry;

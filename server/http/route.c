@@ -168,25 +168,31 @@ static bool answer_without_handler(struct exchange *exchange, const struct way *
     return true;
 }
 
+static enum guard check_guard(struct exchange *exchange, bool is_quick)
+{
+    const struct app *app = exchange->context;
+    return guard_check(exchange, &(struct guard_options){
+                                     .access = app->access,
+                                     .is_tls_required = app->config->ssl_required,
+                                     .is_quick = is_quick,
+                                 });
+}
+
 /* On a worker: the password is checked first, then all goes on here. */
 static void log_in_and_handle(struct exchange *exchange)
 {
-    struct app *app = exchange->context;
     struct way way = find_way(exchange);
-    if (guard_check(exchange, app->access, false) == GUARD_PASS &&
-        !answer_without_handler(exchange, &way)) {
+    if (check_guard(exchange, false) == GUARD_PASS && !answer_without_handler(exchange, &way)) {
         way.route->handle(exchange);
     }
 }
 
 void route_dispatch(struct exchange *exchange)
 {
-    struct app *app = exchange->context;
     struct way way = find_way(exchange);
     enum route_place place = way.match == ROUTE_FOUND ? way.route->place : ROUTE_DECODE;
-    enum guard guard = way.match == ROUTE_FOUND && way.route->is_open
-                           ? GUARD_PASS
-                           : guard_check(exchange, app->access, true);
+    enum guard guard =
+        way.match == ROUTE_FOUND && way.route->is_open ? GUARD_PASS : check_guard(exchange, true);
     if (guard == GUARD_LATER) {
         submit(exchange, place, log_in_and_handle);
     } else if (guard == GUARD_PASS && !answer_without_handler(exchange, &way)) {

@@ -8,6 +8,7 @@
 #include "server/net/listener.h"
 
 struct http_server;
+struct tls;
 
 struct http_server_options {
     const struct listener *listener; /* taken over: closed by the server */
@@ -15,6 +16,8 @@ struct http_server_options {
     size_t body_max;                 /* on the wire */
     size_t bodies_max;               /* of all requests under way: past it 429 */
     uint32_t connections_max;
+    struct tls *tls;            /* NULL: plain connections only */
+    int64_t login_timeout_us;   /* to the end of a TLS handshake */
     int64_t request_timeout_us; /* head, body and idle time together: h2o knows one timer */
     /* Called on the reactor for every request that passed the checks of head and safety; answers
      * it, or hands it to a worker that does. Must not block. */

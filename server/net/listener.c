@@ -82,7 +82,8 @@ enum err listener_open(const char *text, bool may_leave_loopback, struct listene
     if (result != OK) {
         return result;
     }
-    if (!is_loopback(&address) && !may_leave_loopback) {
+    out->is_loopback = is_loopback(&address);
+    if (!out->is_loopback && !may_leave_loopback) {
         result = error_set(error, ERR_INPUT, "28000",
                            "%s is not a loopback address, and there are no users", text);
         error_hint(error,
@@ -110,6 +111,20 @@ enum err listener_open(const char *text, bool may_leave_loopback, struct listene
     snprintf(out->address, sizeof(out->address), is_v6 ? "[%s]:%u" : "%s:%u", out->host,
              ntohs(is_v6 ? address.v6.sin6_port : address.v4.sin_port));
     return OK;
+}
+
+bool listener_is_loopback_peer(const char *peer)
+{
+    static const char mapped[] = "::ffff:";
+    const char *colon = strrchr(peer, ':');
+    char host[64] = "";
+    struct in_addr v4;
+    if (colon == NULL || (size_t)(colon - peer) >= sizeof(host))
+        return false;
+    memcpy(host, peer, (size_t)(colon - peer));
+    size_t skip = strncmp(host, mapped, sizeof(mapped) - 1) == 0 ? sizeof(mapped) - 1 : 0;
+    return strcmp(host, "::1") == 0 ||
+           (inet_pton(AF_INET, host + skip, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
 }
 
 void listener_close(struct listener *listener)

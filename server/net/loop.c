@@ -14,12 +14,18 @@
  * To hand a job over wakes a thread and costs 15 us of CPU time, half and more of a small query's:
  * what is_short() is done here, for HERE_US a turn.
  *
+ * TLS: PLAIN ──connection_start_tls──▶ SHAKING ──shake──▶ ENCRYPTED. While a connection shakes
+ * hands its input is what the peer sent, and its jobs are ours: they compute for as long as a
+ * query. From then on take_bytes() decrypts, under the lock, and jobs find plain bytes in `input`;
+ * connection_send() encrypts, under the lock too.
+ *
  * Who may do what: the loop's thread owns the table, the poller and the life of each connection; a
  * connection is closed only when no job has it. A job that needs the loop (for output, an end, room
  * to read again) puts its connection on the list `called` and writes the eventfd. */
 #include "server/net/loop.h"
 
 #include "server/net/poller.h"
+#include "server/net/tls.h"
 #include "storage/base/arena.h"
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
@@ -57,10 +63,12 @@ struct connection {
     struct mutex mutex; /* around all below but what is the loop's */
     struct condition has_room;
     struct writer input, output;
-    size_t output_sent; /* of its start */
-    size_t taken;       /* of the input, by the job that runs */
-    bool is_busy;       /* a job has it, or is due */
-    bool is_called;     /* on the list */
+    size_t output_sent;                                     /* of its start */
+    enum { WIRE_PLAIN, WIRE_SHAKING, WIRE_ENCRYPTED } wire; /* changed by jobs alone */
+    struct tls_stream *tls;                                 /* the job's while it shakes hands */
+    size_t taken;                                           /* of the input, by the job that runs */
+    bool is_busy;                                           /* a job has it, or is due */
+    bool is_called;                                         /* on the list */
     bool is_finishing;
     bool is_again;                     /* connection_again() */
     bool is_due;                       /* a job could not be handed in: again later */
@@ -78,7 +86,7 @@ struct loop {
     struct mutex mutex; /* around `called` */
     struct connection *called;
     _Atomic bool is_draining, is_stopping, is_cancelling;
-    _Atomic uint32_t open, busy;
+    _Atomic uint32_t open, busy, new;
     _Atomic size_t held; /* bytes of all inputs, and of those that jobs have taken */
     _Atomic uint64_t taken, refused;
     /* the loop's */
@@ -175,10 +183,25 @@ static void push(struct connection *connection)
     drop_output(connection);
 }
 
+/* With the lock held, and not gone. */
+static void take_encrypted(struct connection *connection, struct slice bytes)
+{
+    size_t before = connection->input.size;
+    bool is_open = tls_stream_read(connection->tls, bytes, &connection->input, &connection->output);
+    atomic_fetch_add_explicit(&connection->loop->held, connection->input.size - before,
+                              memory_order_relaxed);
+    if (!is_open)
+        set_gone(connection);
+}
+
 static void take_bytes(struct connection *connection, struct slice bytes)
 {
     mutex_lock(&connection->mutex);
-    if (!is_gone(connection)) { /* else nobody will look at them, and nothing ends the reading */
+    if (is_gone(connection)) {
+        /* Nobody will look at them, and nothing ends the reading. */
+    } else if (connection->wire == WIRE_ENCRYPTED) {
+        take_encrypted(connection, bytes);
+    } else {
         writer_slice(&connection->input, bytes);
         atomic_fetch_add_explicit(&connection->loop->held, bytes.size, memory_order_relaxed);
     }
@@ -215,8 +238,13 @@ enum err connection_send(struct connection *connection, struct slice bytes,
 {
     enum err err = OK;
     mutex_lock(&connection->mutex);
-    if (!is_gone(connection))
+    if (is_gone(connection)) {
+        /* There is nobody to send it to. */
+    } else if (connection->wire != WIRE_ENCRYPTED) {
         writer_slice(&connection->output, bytes);
+    } else if (!tls_stream_write(connection->tls, bytes, &connection->output)) {
+        set_gone(connection);
+    }
     push(connection);
     if (unsent(connection) > 0)
         call_loop(connection);
@@ -258,6 +286,8 @@ void connection_again(struct connection *connection)
 void connection_finish(struct connection *connection)
 {
     mutex_lock(&connection->mutex);
+    if (connection->wire == WIRE_ENCRYPTED && !is_gone(connection))
+        tls_stream_end(connection->tls, &connection->output);
     connection->is_finishing = true;
     call_loop(connection);
     mutex_unlock(&connection->mutex);
@@ -266,6 +296,8 @@ void connection_finish(struct connection *connection)
 void connection_set_idle(struct connection *connection, int64_t idle_timeout_us)
 {
     mutex_lock(&connection->mutex);
+    if (!connection->has_logged_in)
+        atomic_fetch_sub_explicit(&connection->loop->new, 1, memory_order_relaxed);
     connection->has_logged_in = true;
     connection->idle_timeout_us = idle_timeout_us;
     mutex_unlock(&connection->mutex);
@@ -286,6 +318,71 @@ const char *connection_peer(const struct connection *connection)
     return connection->peer;
 }
 
+/* --- TLS --- */
+
+bool connection_start_tls(struct connection *connection, struct slice answer)
+{
+    assert(connection->loop->options.tls != NULL);
+    assert(connection->wire == WIRE_PLAIN);
+    mutex_lock(&connection->mutex);
+    bool is_clean = connection->input.size == 0;
+    if (is_clean && !is_gone(connection)) {
+        connection->tls = tls_stream_create(connection->loop->options.tls);
+        connection->wire = WIRE_SHAKING;
+        writer_slice(&connection->output, answer);
+        push(connection);
+        if (unsent(connection) > 0)
+            call_loop(connection);
+    }
+    mutex_unlock(&connection->mutex);
+    return is_clean;
+}
+
+bool connection_is_encrypted(const struct connection *connection)
+{
+    return connection->wire == WIRE_ENCRYPTED;
+}
+
+struct slice connection_binding(const struct connection *connection)
+{
+    return connection->wire == WIRE_ENCRYPTED ? tls_stream_binding(connection->tls) : SLICE("");
+}
+
+/* The handshake is over: bytes that came behind it are decrypted. With the lock held. */
+static void begin_encrypted(struct connection *connection, struct slice rest)
+{
+    struct writer raw = connection->input;
+    writer_init(&connection->input);
+    connection->wire = WIRE_ENCRYPTED;
+    take_encrypted(connection, rest);
+    if (!is_gone(connection))
+        take_encrypted(connection, writer_as_slice(&raw));
+    atomic_fetch_sub_explicit(&connection->loop->held, raw.size, memory_order_relaxed);
+    writer_deinit(&raw);
+}
+
+static void shake(struct connection *connection)
+{
+    struct writer input, output;
+    writer_init(&input);
+    writer_init(&output);
+    connection_take(connection, &input);
+    struct slice rest = writer_as_slice(&input);
+    enum tls_step step = tls_stream_shake(connection->tls, &rest, &output);
+    mutex_lock(&connection->mutex);
+    if (!is_gone(connection)) {
+        writer_slice(&connection->output, writer_as_slice(&output));
+        if (step == TLS_OPEN)
+            begin_encrypted(connection, rest);
+        connection->is_finishing = step == TLS_FAILED || connection_is_draining(connection);
+        push(connection);
+        call_loop(connection);
+    }
+    mutex_unlock(&connection->mutex);
+    writer_deinit(&input);
+    writer_deinit(&output);
+}
+
 /* Done by what has a connection; is there something for the loop to look at? With the lock held. */
 static bool end_job(struct connection *connection)
 {
@@ -304,7 +401,10 @@ static void run_job(void *context)
     struct connection *connection = context;
     struct loop *loop = connection->loop;
     atomic_fetch_add_explicit(&loop->busy, 1, memory_order_relaxed);
-    loop->options.job(connection->own);
+    if (connection->wire == WIRE_SHAKING)
+        shake(connection);
+    else
+        loop->options.job(connection->own);
     atomic_fetch_sub_explicit(&loop->busy, 1, memory_order_relaxed);
     mutex_lock(&connection->mutex);
     if (end_job(connection))
@@ -323,6 +423,9 @@ static void close_connection(struct connection *connection)
     loop->options.closed(connection->own);
     close(connection->fd);
     release_input(connection);
+    tls_stream_destroy(connection->tls);
+    if (!connection->has_logged_in)
+        atomic_fetch_sub_explicit(&loop->new, 1, memory_order_relaxed);
     writer_deinit(&connection->input);
     writer_deinit(&connection->output);
     condition_deinit(&connection->has_room);
@@ -396,6 +499,12 @@ static bool is_greedy(const struct connection *connection)
            atomic_load_explicit(&loop->held, memory_order_relaxed) > loop->options.inputs_max;
 }
 
+static bool has_work(const struct connection *connection, struct slice input)
+{
+    return input.size > 0 && (connection->wire == WIRE_SHAKING ||
+                              connection->loop->options.is_ready(connection->own, input));
+}
+
 /* What is due now; true: a job here, which has it. The connection may be gone afterwards. */
 static bool look_once(struct connection *connection)
 {
@@ -422,8 +531,7 @@ static bool look_once(struct connection *connection)
             bool is_blocked = unsent(connection) > loop->options.output_max;
             bool is_wanted = connection_is_draining(connection) ||
                              (!connection->is_busy && !is_blocked &&
-                              (connection->is_again ||
-                               (input.size > 0 && loop->options.is_ready(connection->own, input))));
+                              (connection->is_again || has_work(connection, input)));
             is_here = !connection->is_busy && is_wanted && may_run_here(connection, input);
             if (is_here)
                 connection->is_busy = true;
@@ -519,6 +627,7 @@ static void on_accepted(struct loop *loop, int fd)
     loop->table[slot] = connection;
     connection->own = loop->options.opened(loop->options.context, connection);
     atomic_fetch_add_explicit(&loop->open, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&loop->new, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&loop->taken, 1, memory_order_relaxed);
     set_reading(connection, true);
 }
@@ -682,6 +791,7 @@ struct loop_statistics loop_statistics(struct loop *loop)
     return (struct loop_statistics){
         .open = atomic_load_explicit(&loop->open, memory_order_relaxed),
         .busy = atomic_load_explicit(&loop->busy, memory_order_relaxed),
+        .new = atomic_load_explicit(&loop->new, memory_order_relaxed),
         .taken = atomic_load_explicit(&loop->taken, memory_order_relaxed),
         .refused = atomic_load_explicit(&loop->refused, memory_order_relaxed),
     };

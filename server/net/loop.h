@@ -15,11 +15,13 @@
 
 struct loop;
 struct connection;
+struct tls;
 
 struct loop_options {
     const struct listener *listener; /* taken over: closed by the loop */
     const char *name;                /* of the thread */
     bool is_plain;                   /* never io_uring */
+    struct tls *tls;                 /* for connection_start_tls(); may be NULL */
     uint32_t connections_max;
     size_t inputs_max; /* of all connections: past it those that hold more than input_max end */
     size_t input_max;  /* bytes that a connection's job has not taken: past it reading pauses */
@@ -57,7 +59,7 @@ void loop_stop(struct loop *loop);
 const char *loop_poller_name(const struct loop *loop);
 
 struct loop_statistics {
-    uint32_t open, busy;
+    uint32_t open, busy, new; /* new: not logged in yet */
     uint64_t taken, refused;
 };
 struct loop_statistics loop_statistics(struct loop *loop);
@@ -85,5 +87,12 @@ bool connection_is_draining(const struct connection *connection);
 const _Atomic bool *connection_gone(const struct connection *connection);
 /* "127.0.0.1:40000". */
 const char *connection_peer(const struct connection *connection);
+/* Sends `answer` as it is; what comes and goes from then on is encrypted, and jobs see plain bytes.
+ * False: the peer has sent more before it could know the answer; nothing is sent. Once, and not
+ * where there is no `tls`. */
+bool connection_start_tls(struct connection *connection, struct slice answer);
+bool connection_is_encrypted(const struct connection *connection);
+/* tls_stream_binding(); empty without TLS. */
+struct slice connection_binding(const struct connection *connection);
 
 #endif

@@ -23,6 +23,7 @@ struct pg_session {
     struct entry *login;       /* in PG_LOGIN */
     bool is_somebody;          /* has logged in, as `user` … */
     struct access_known known; /* … which is, at the last statement */
+    bool is_followed;          /* more has come behind the message that is looked at */
     struct slice binding;      /* of the connection's certificate, for SCRAM; empty: none */
     struct writer out;
     struct arena arena; /* of one message */

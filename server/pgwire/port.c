@@ -44,6 +44,19 @@ static bool client_is_behind(void *context)
     return client->has_paused;
 }
 
+static bool client_start_tls(void *context)
+{
+    struct client *client = context;
+    return connection_start_tls(client->connection, SLICE("S"));
+}
+
+static bool client_is_encrypted(void *context, struct slice *binding)
+{
+    const struct client *client = context;
+    *binding = connection_binding(client->connection);
+    return connection_is_encrypted(client->connection);
+}
+
 static struct query_engine *client_engine(void *context)
 {
     const struct pg_port *port = ((struct client *)context)->port;
@@ -74,6 +87,9 @@ static void *client_open(void *context, struct connection *connection)
         .context = client,
         .engine = client_engine,
         .access = port->options.access,
+        .start_tls = port->options.tls == NULL ? NULL : client_start_tls,
+        .is_encrypted = client_is_encrypted,
+        .is_tls_required = port->options.is_tls_required,
         .ingest = client_ingest,
         .backends = &port->backends,
         .peer = connection_peer(connection),
@@ -161,6 +177,7 @@ struct pg_port *pg_port_start(const struct pg_port_options *options)
         .listener = options->listener,
         .name = "pg",
         .is_plain = options->is_plain,
+        .tls = options->tls,
         .connections_max = options->connections_max,
         .inputs_max = options->messages_max,
         .input_max = INPUT_MAX,
@@ -207,6 +224,7 @@ void pg_port_metrics(void *context, struct writer *out)
                          "Connections of the PostgreSQL port.");
     metrics_print_sample(out, "freshet_pg_connections", "state=\"open\"", now.open);
     metrics_print_sample(out, "freshet_pg_connections", "state=\"busy\"", now.busy);
+    metrics_print_sample(out, "freshet_pg_connections", "state=\"login\"", now.new);
     metrics_print_family(out, "freshet_pg_connections_total", "counter",
                          "Connections of the PostgreSQL port by what became of them.");
     metrics_print_sample(out, "freshet_pg_connections_total", "outcome=\"taken\"",

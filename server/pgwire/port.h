@@ -8,6 +8,7 @@
 
 struct access;
 struct query_engine;
+struct tls;
 struct pg_port;
 
 struct pg_port_options {
@@ -20,6 +21,8 @@ struct pg_port_options {
     void *context;
     struct query_engine *(*engine)(void *context); /* NULL: not ready yet */
     struct access *access;                         /* as in pg_session_options */
+    struct tls *tls;                               /* NULL: none */
+    bool is_tls_required;                          /* as in pg_session_options */
     struct ingest *(*ingest)(void *context);       /* once there is an engine */
 };
 

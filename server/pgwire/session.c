@@ -155,6 +155,7 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
             answer_fatal(session, &error);
             break;
         }
+        session->is_followed = used + message.size < input.size;
         if (session->state == PG_STARTUP)
             startup_message(session, message.body);
         else if (session->state == PG_LOGIN)

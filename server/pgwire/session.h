@@ -2,7 +2,7 @@
  *
  *   STARTUP ──StartupMessage──▶ LOGIN ──password proved──▶ READY ──X, FATAL──▶ ENDED
  *      │                          (no users: at once)
- *      └─ SSLRequest, GSSENCRequest (N), CancelRequest ─▶ ENDED
+ *      └─ SSLRequest (S: TLS, or N), GSSENCRequest (N), CancelRequest ─▶ ENDED
  *
  * In READY: an error of the extended protocol skips to Sync. COPY … FROM: copy_stream.c. */
 #ifndef FRESHET_SERVER_PGWIRE_SESSION_H
@@ -20,7 +20,13 @@ struct pg_session_options {
     void *context;
     /* NULL: the server is not ready yet. */
     struct query_engine *(*engine)(void *context);
-    struct access *access;                   /* who may come in; NULL: everybody */
+    struct access *access; /* who may come in; NULL: everybody */
+    /* SSLRequest: sends 'S' and encrypts from there on. False: more bytes have come already. NULL:
+     * there is no certificate. */
+    bool (*start_tls)(void *context);
+    /* Whether all is encrypted by now, and the hash of the certificate, empty if it has none. */
+    bool (*is_encrypted)(void *context, struct slice *binding);
+    bool is_tls_required; /* of peers that are not on loopback, where there are users */
     struct ingest *(*ingest)(void *context); /* once there is an engine; for COPY */
     struct backends *backends;
     const char *peer;            /* lives as long as the session */

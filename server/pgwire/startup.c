@@ -5,6 +5,8 @@
  * database; with users login.c asks for the password first. */
 #include "server/pgwire/inside.h"
 
+#include "server/net/listener.h"
+
 #include <ctype.h>
 #include <stdio.h>
 
@@ -150,6 +152,13 @@ static void welcome(struct pg_session *session)
     answer_ready(session);
 }
 
+static bool is_encrypted(struct pg_session *session)
+{
+    const struct pg_session_options *options = &session->options;
+    return options->is_encrypted != NULL &&
+           options->is_encrypted(options->context, &session->binding);
+}
+
 static enum err begin_session(struct pg_session *session, struct reader body, struct error *error)
 {
     struct query_engine *engine = session->options.engine(session->options.context);
@@ -188,7 +197,13 @@ static enum err check(struct pg_session *session, uint32_t code, struct reader b
         return error_set(error, ERR_UNSUPPORTED, "0A000",
                          "unsupported frontend protocol %u.%u: server supports 3.0 to 3.0",
                          code >> 16, code & 0xFFFF);
-    return read_names(session, body, error);
+    enum err err = read_names(session, body, error);
+    if (err != OK || !login_is_needed(session) || !session->options.is_tls_required ||
+        is_encrypted(session) || listener_is_loopback_peer(session->options.peer))
+        return err;
+    err = error_set(error, ERR_UNSUPPORTED, "28000", "this server logs in by TLS only");
+    error_hint(error, "Connect with sslmode=require, or better verify-full.");
+    return err;
 }
 
 static void start(struct pg_session *session, uint32_t code, struct reader body)
@@ -215,12 +230,31 @@ static void cancel(struct pg_session *session, struct reader body)
     session->state = PG_ENDED; /* no answer, whatever came of it */
 }
 
+/* What stands behind a request for TLS was said before there was any: taking it for something that
+ * was said in private would let anybody on the way put words in (CVE-2021-23214). */
+static void encrypt(struct pg_session *session)
+{
+    struct error error;
+    if (session->options.start_tls == NULL) {
+        writer_u8(&session->out, 'N');
+        answer_flush(session);
+    } else if (is_encrypted(session)) {
+        (void)answer_violation(&error, "TLS within TLS");
+        answer_fatal(session, &error);
+    } else if (session->is_followed || !session->options.start_tls(session->options.context)) {
+        (void)answer_violation(&error, "received unencrypted data after SSL request");
+        answer_fatal(session, &error);
+    }
+}
+
 void startup_message(struct pg_session *session, struct slice text)
 {
     struct reader body = reader_of(text);
     uint32_t code = message_u32(&body);
     switch (code) {
     case MESSAGE_CODE_SSL:
+        encrypt(session);
+        break;
     case MESSAGE_CODE_GSS:
         writer_u8(&session->out, 'N');
         answer_flush(session);

@@ -293,7 +293,8 @@ def test_without_users_all_is_open_and_loopback_only(tmp_path):
     server = freshet.Server(tmp_path / "data")
     assert server.rows("SELECT 1") == [[1]]
     assert server.stop() == 0
-    command = [freshet.binary(), "serve", "--data", str(tmp_path / "data"), "--http", "0.0.0.0:0", "--pg", "off"]
+    command = [freshet.binary(), "serve", "--data", str(tmp_path / "data"), "--http", "0.0.0.0:0", "--pg", "off",
+               "--ssl-required", "off"]
     refused = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert refused.returncode == 1 and "no users" in refused.stderr
     assert user(tmp_path / "data", "add", "root", "--role", "admin", password="x\n").returncode == 0

@@ -48,8 +48,35 @@ static void test_addresses(void **state)
     }
 }
 
+static void test_peers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *peer;
+        bool is_loopback;
+    } cases[] = {
+        {"127.0.0.1:4711", true},
+        {"127.9.9.9:1", true},
+        {"::1:4711", true},
+        {"::ffff:127.0.0.1:4711", true},
+        {"128.0.0.1:4711", false},
+        {"::ffff:10.0.0.1:4711", false},
+        {"2001:db8::1:4711", false},
+        {"127.0.0.1.example:1", false},
+        {"127.0.0.1", false},
+        {"::1", false}, /* the address is "::", what is behind it the port */
+        {"", false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        if (listener_is_loopback_peer(cases[i].peer) != cases[i].is_loopback)
+            fail_msg("%s", cases[i].peer);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_addresses)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_peers),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
