@@ -82,7 +82,7 @@ static struct value default_value(const struct declared *column, struct arena *a
         break;
     case PHYSICAL_TEXT:
         value.text = declared_text(column->text, arena);
-        if (value.type.id == TYPE_TEXT_ARRAY || value.type.id == TYPE_INT8_ARRAY)
+        if (type_is_array((enum type_id)value.type.id))
             value.text = array_build(value.type.id, NULL, 0, arena);
         break;
     default:

@@ -3,7 +3,7 @@
  *   JSON                    parameter of type        becomes
  *   null                    any                      NULL
  *   "text", 12.50, true     any                      what the type's input function reads of it
- *   […]                     text[], bigint[]         the array, element by element
+ *   […]                     an array                 the array, element by element
  *   {…}, […]                any other                the source text, as above (json, text)
  *
  * An array of a million elements goes from the request's bytes straight into the one payload that
@@ -112,15 +112,16 @@ struct array_maker {
 };
 
 static enum err add_element(struct array_maker *maker, enum json_token token, struct slice text,
-                            struct error *error)
+                            struct arena *scratch, struct error *error)
 {
-    bool is_text = maker->target->type.id == TYPE_TEXT_ARRAY;
-    struct value element = {.type = type_of(is_text ? TYPE_TEXT : TYPE_INT8),
-                            .is_null = token == JSON_NULL};
+    struct type type = type_of(type_element((enum type_id)maker->target->type.id));
+    bool is_text = type.id == TYPE_TEXT;
+    struct value element = {.type = type, .is_null = token == JSON_NULL};
     enum err err = OK;
     if (!element.is_null && !is_text)
-        err = type_parse(element.type, text, maker->target->context, maker->target->arena, &element,
-                         error);
+        err = type_parse(type, text, maker->target->context, scratch, &element, error);
+    if (err != OK)
+        return err;
     element.text = is_text ? text : element.text;
     array_write_element(&maker->out, &element);
     maker->count++;
@@ -151,7 +152,7 @@ static enum err read_elements(struct array_maker *maker, struct slice json, stru
                  !json_unescape(parser.text, &scratch, &text))
             err = error_set(error, ERR_INPUT, "22P05", "a text has an invalid escape");
         if (err == OK)
-            err = add_element(maker, token, text, error);
+            err = add_element(maker, token, text, &scratch, error);
         if (scratch.total > CHARGE_STEP)
             arena_reset(&scratch);
     }
@@ -202,7 +203,7 @@ static enum err read_json(const struct target *target, struct slice json, struct
     struct slice text = json;
     json_parser_init(&parser, json, JSON_DEPTH_MAX);
     enum json_token token = json_next(&parser);
-    bool is_array = target->type.id == TYPE_TEXT_ARRAY || target->type.id == TYPE_INT8_ARRAY;
+    bool is_array = type_is_array((enum type_id)target->type.id);
     if (token == JSON_ARRAY_BEGIN && is_array)
         return read_array(target, json, out, error);
     if (token == JSON_STRING && !json_unescape(parser.text, target->arena, &text))

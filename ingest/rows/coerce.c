@@ -27,6 +27,8 @@
 
 #define ARRAY_DEPTH_MAX 64
 
+static const struct text_context utc = {0};
+
 static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                       1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                       1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -67,11 +69,8 @@ enum coerce coerce_of(enum type_id id, int64_t *min, int64_t *max)
     case TYPE_JSON:
     case TYPE_JSONB:
         return COERCE_JSON;
-    case TYPE_TEXT_ARRAY:
-    case TYPE_INT8_ARRAY:
-        return COERCE_ARRAY;
     default:
-        return COERCE_PARSE;
+        return type_is_array(id) ? COERCE_ARRAY : COERCE_PARSE;
     }
 }
 
@@ -385,7 +384,6 @@ static enum err time_from_text(const struct rows_column *column, struct slice te
 enum err coerce_text(const struct rows_column *column, struct slice text, struct arena *arena,
                      struct value *out, struct error *error)
 {
-    static const struct text_context utc = {0};
     if (text.size > ROW_STRING_SIZE_MAX)
         return error_set(error, ERR_INPUT, "54000", "text of %zu bytes is longer than %zu bytes",
                          text.size, ROW_STRING_SIZE_MAX);
@@ -418,7 +416,7 @@ enum err coerce_text(const struct rows_column *column, struct slice text, struct
 /* --- objects and arrays --- */
 
 static enum err array_element(enum type_id element_type, const struct json_value *json,
-                              struct value *out, struct error *error)
+                              struct arena *arena, struct value *out, struct error *error)
 {
     *out = (struct value){.type = type_of(element_type)};
     if (json->kind == JSON_NULL) {
@@ -438,9 +436,12 @@ static enum err array_element(enum type_id element_type, const struct json_value
             return int_parse(json->text, INT64_MIN, INT64_MAX, "bigint", &out->i, error);
         return refuse(&column, json->text, error);
     }
-    out->text = json->kind == JSON_TRUE    ? SLICE("true")
-                : json->kind == JSON_FALSE ? SLICE("false")
-                                           : json->text;
+    struct slice text = json->kind == JSON_TRUE    ? SLICE("true")
+                        : json->kind == JSON_FALSE ? SLICE("false")
+                                                   : json->text;
+    if (element_type != TYPE_TEXT)
+        return type_parse(type_of(element_type), text, &utc, arena, out, error);
+    out->text = text;
     return OK;
 }
 
@@ -448,7 +449,7 @@ static enum err array_from_json(const struct rows_column *column, struct slice s
                                 struct arena *arena, struct value *out, struct error *error)
 {
     enum type_id type = column->definition->type.id;
-    enum type_id element_type = type == TYPE_INT8_ARRAY ? TYPE_INT8 : TYPE_TEXT;
+    enum type_id element_type = type_element(type);
     struct json_value *json;
     enum err err = json_parse(source, arena, ARRAY_DEPTH_MAX, &json, error);
     if (err != OK)
@@ -456,7 +457,7 @@ static enum err array_from_json(const struct rows_column *column, struct slice s
     struct value *elements = arena_alloc_array(arena, json->count, sizeof(*elements));
     size_t count = 0;
     for (const struct json_value *child = json->child; child != NULL; child = child->next) {
-        err = array_element(element_type, child, &elements[count++], error);
+        err = array_element(element_type, child, arena, &elements[count++], error);
         if (err != OK)
             return err;
     }

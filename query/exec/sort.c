@@ -157,7 +157,7 @@ uint64_t sort_prefix(const struct column *column, size_t row)
         return word >> 63 != 0 ? ~word : word | (uint64_t)1 << 63;
     }
     case PHYSICAL_TEXT:
-        if (column->type.id == TYPE_TEXT_ARRAY || column->type.id == TYPE_INT8_ARRAY)
+        if (type_is_array((enum type_id)column->type.id))
             return 0;
         return text_prefix(column_text(column, row));
     case PHYSICAL_NUMERIC:

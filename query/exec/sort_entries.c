@@ -46,7 +46,7 @@ static bool has_words(const struct column *column)
     case PHYSICAL_INTERVAL:
         return false;
     case PHYSICAL_TEXT:
-        return column->type.id != TYPE_TEXT_ARRAY && column->type.id != TYPE_INT8_ARRAY;
+        return !type_is_array((enum type_id)column->type.id);
     default:
         return true;
     }

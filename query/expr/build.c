@@ -133,13 +133,25 @@ struct expr *build_fold(struct builder *b, struct expr *expr)
 
 /* --- casts --- */
 
+static bool holds_word(struct slice text, struct slice word)
+{
+    for (size_t at = 0; at + word.size <= text.size; at++)
+        if (slice_equal_ignore_case(slice_of(text.data + at, word.size), word))
+            return true;
+    return false;
+}
+
 /* 'now' and its like mean the statement's time, so they are read when it runs. */
 static bool is_moving_time(struct slice text, enum type_id type)
 {
     static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+    bool is_array = type_is_array(type);
+    type = is_array ? type_element(type) : type;
     if (type != TYPE_TIMESTAMPTZ && type != TYPE_TIMESTAMP && type != TYPE_DATE)
         return false;
     for (size_t i = 0; i < array_count(words); i++) {
+        if (is_array && holds_word(text, slice_from_cstr(words[i])))
+            return true;
         if (slice_equal_ignore_case(slice_trim(text), slice_from_cstr(words[i])))
             return true;
     }
@@ -228,12 +240,13 @@ enum err build_chosen(struct builder *b, const struct function *function, struct
     call->function = function;
     for (size_t i = 0; i < count; i++) {
         int type = function_argument(function, i);
-        bool is_any = type == TYPE_ANY_NONARRAY && function->evaluate_as == 0;
+        bool takes_any = type == TYPE_ANY_NONARRAY || type == TYPE_ANY;
+        bool is_any = takes_any && function->evaluate_as == 0;
         if (is_any && is_unknown_parameter(arguments[i])) { /* nothing here says its type */
             call->arguments[i] = arguments[i];
             continue;
         }
-        if (type == TYPE_ANY_NONARRAY)
+        if (takes_any)
             type = arguments[i]->type.id == TYPE_UNKNOWN ? TYPE_TEXT : arguments[i]->type.id;
         if (function->evaluate_as != 0)
             type = function->evaluate_as;

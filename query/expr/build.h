@@ -96,18 +96,19 @@ MUST_CHECK enum err build_cast(struct builder *b, struct expr *in, struct type t
 MUST_CHECK enum err build_node(struct builder *b, enum expr_kind kind, bool is_negated,
                                struct expr **arguments, size_t count, int32_t position,
                                struct expr **out);
-/* left op ANY|ALL (array). An untyped array has elements of `element`, or if that is TYPE_UNKNOWN
- * of left's type: where there are no arrays of those it is one of texts, and they are read as it is
- * compared. */
+/* ARRAY[…]::type[]: each item cast to the element's type; may be empty. */
+MUST_CHECK enum err build_typed_array(struct builder *b, struct expr **items, size_t count,
+                                      struct type type, int32_t position, struct expr **out);
+/* left op ANY|ALL (array). An untyped array has elements of left's type. */
 struct array_compare {
     struct slice operator_name;
-    enum type_id element;
     bool is_all;
     int32_t position;
 };
 MUST_CHECK enum err build_array_compare(struct builder *b, const struct array_compare *compare,
                                         struct expr *left, struct expr *array, struct expr **out);
-/* left op ANY|ALL (ARRAY[…]) of untyped or typed items: a list where there are no such arrays. */
+/* left op ANY|ALL (ARRAY[…]): other than texts and whole numbers are compared as a list, which
+ * scans know more of. */
 MUST_CHECK enum err build_list_compare(struct builder *b, const struct array_compare *compare,
                                        struct expr *left, struct expr **items, size_t count,
                                        struct expr **out);

@@ -260,28 +260,11 @@ static bool result_type(const struct aggregate_call *call, struct type *out)
     const struct expr *first = call->order_by != NULL ? call->order_by : call->arguments[0];
     enum type_id type = first->type.id;
     if (result == AGGREGATE_ARRAY) {
-        bool is_text = type == TYPE_TEXT || type == TYPE_VARCHAR;
-        *out = type_of(is_text ? TYPE_TEXT_ARRAY : TYPE_INT8_ARRAY);
-        return is_text || (type >= TYPE_INT2 && type <= TYPE_INT8);
+        *out = type_of(type_array_of(type));
+        return out->id != TYPE_UNKNOWN;
     }
     *out = type_of(type);
     return true;
-}
-
-/* There are arrays of text and bigint: one of booleans is kept as their letters, t and f. */
-static enum err booleans_to_text(struct builder *b, const struct aggregate_request *request)
-{
-    if (!slice_equal(request->name, SLICE("array_agg")) || request->argument_count != 1 ||
-        request->arguments[0]->type.id != TYPE_BOOL)
-        return OK;
-    struct value one = {.type = type_of(TYPE_INT4), .i = 1};
-    struct expr **parts = arena_alloc_array(b->arena, 2, sizeof(*parts));
-    parts[1] = build_constant(b, &one, request->position);
-    enum err err = build_cast(b, request->arguments[0], type_of(TYPE_TEXT), CAST_EXPLICIT,
-                              request->position, &parts[0]);
-    return err != OK
-               ? err
-               : build_call(b, SLICE("left"), parts, 2, request->position, &request->arguments[0]);
 }
 
 enum err build_aggregate(struct builder *b, const struct aggregate_request *request,
@@ -293,14 +276,11 @@ enum err build_aggregate(struct builder *b, const struct aggregate_request *requ
     const struct aggregate *first = aggregate_next(request->name, NULL);
     if (first == NULL)
         return fail_missing(b, request, false);
-    enum err err = booleans_to_text(b, request);
-    if (err != OK)
-        return err;
+    enum err err = OK;
     if (request->is_star) {
         if (first->argument != AGGREGATE_NONE)
             return fail_missing(b, request, false);
         out->aggregate = first;
-        err = OK;
     } else if (first->is_ordered_set) {
         err = ordered_set(b, request, out);
     } else {
@@ -312,7 +292,7 @@ enum err build_aggregate(struct builder *b, const struct aggregate_request *requ
         return err;
     if (!result_type(out, &out->type))
         return build_fail(b, "0A000", request->position,
-                          "%.*s of %s is not supported: there are arrays of text and bigint only",
+                          "%.*s of %s is not supported: arrays have one dimension",
                           SLICE_ARGS(request->name), type_name(out->arguments[0]->type.id));
     return OK;
 }

@@ -7,6 +7,7 @@
  * columns are one list of their common type; the others are compared one by one. */
 #include "query/expr/resolve.h"
 
+#include <assert.h>
 #include <string.h>
 
 static bool can_become_now(struct builder *b, struct expr *in, struct type type)
@@ -265,18 +266,30 @@ static enum err build_array(struct builder *b, struct expr *node)
     enum err err = build_common_type(b, node->arguments, node->argument_count, "ARRAY", &element);
     if (err != OK)
         return err;
-    char category = type_category(element.id);
-    if (category == 'S') {
-        node->type = type_of(TYPE_TEXT_ARRAY);
-        return coerce_each(b, node->arguments, node->argument_count, type_of(TYPE_TEXT));
+    node->type = type_of(type_array_of((enum type_id)element.id));
+    if (node->type.id == TYPE_UNKNOWN)
+        return build_fail(b, "0A000", node->text_position, "arrays of %s are not supported",
+                          type_name(element.id));
+    element = type_of(type_element((enum type_id)node->type.id));
+    return coerce_each(b, node->arguments, node->argument_count, element);
+}
+
+enum err build_typed_array(struct builder *b, struct expr **items, size_t count, struct type type,
+                           int32_t position, struct expr **out)
+{
+    assert(type_is_array((enum type_id)type.id));
+    struct type element = type;
+    element.id = (uint8_t)type_element((enum type_id)type.id);
+    struct expr *node =
+        build_expr(b, EXPR_ARRAY, type_of((enum type_id)type.id), (uint32_t)count, position);
+    for (size_t i = 0; i < count; i++) {
+        enum err err = build_cast(b, items[i], element, CAST_EXPLICIT, items[i]->text_position,
+                                  &node->arguments[i]);
+        if (err != OK)
+            return err;
     }
-    if (element.id == TYPE_INT2 || element.id == TYPE_INT4 || element.id == TYPE_INT8) {
-        node->type = type_of(TYPE_INT8_ARRAY);
-        return coerce_each(b, node->arguments, node->argument_count, type_of(TYPE_INT8));
-    }
-    build_fail(b, "0A000", node->text_position, "arrays of %s are not supported",
-               type_name(element.id));
-    return ERR_INPUT;
+    *out = build_fold(b, node);
+    return OK;
 }
 
 static enum err type_node(struct builder *b, struct expr *node)
@@ -340,37 +353,28 @@ static bool is_whole_type(enum type_id type)
     return type == TYPE_INT2 || type == TYPE_INT4 || type == TYPE_INT8;
 }
 
-/* The array's type, and of what its elements are in the comparison. */
+/* What the array's elements are; an untyped one is taken to be of left's type. */
 static enum err find_element(struct builder *b, const struct array_compare *compare,
                              const struct expr *left, struct expr **array, enum type_id *element)
 {
-    *element = compare->element != TYPE_UNKNOWN ? compare->element : (enum type_id)left->type.id;
     if ((*array)->type.id == TYPE_UNKNOWN) {
-        if (*element == TYPE_UNKNOWN || type_category(*element) == 'S')
-            *element = TYPE_TEXT;
-        if (type_category(*element) == 'A')
-            *element = TYPE_TEXT;
-        if (is_whole_type(*element))
-            *element = TYPE_INT8;
-        return build_coerce(b, array,
-                            type_of(*element == TYPE_INT8 ? TYPE_INT8_ARRAY : TYPE_TEXT_ARRAY));
+        enum type_id type = type_array_of((enum type_id)left->type.id);
+        if (type == TYPE_UNKNOWN)
+            type = TYPE_TEXT_ARRAY;
+        *element = type_element(type);
+        return build_coerce(b, array, type_of(type));
     }
     if (type_category((*array)->type.id) != 'A')
         return build_fail(b, "42809", compare->position,
                           "op ANY/ALL (array) requires array on right side");
-    bool is_text = (*array)->type.id == TYPE_TEXT_ARRAY;
-    if (compare->element != TYPE_UNKNOWN && !is_text)
-        return build_fail(b, "0A000", compare->position, "arrays of %s are not supported",
-                          type_name(compare->element));
-    if (compare->element == TYPE_UNKNOWN)
-        *element = is_text ? TYPE_TEXT : TYPE_INT8;
+    *element = type_element((enum type_id)(*array)->type.id);
     return OK;
 }
 
 enum err build_array_compare(struct builder *b, const struct array_compare *compare,
                              struct expr *left, struct expr *array, struct expr **out)
 {
-    enum type_id element;
+    enum type_id element = TYPE_UNKNOWN;
     const struct function *function = NULL;
     enum err err = find_element(b, compare, left, &array, &element);
     if (err == OK)
@@ -381,17 +385,12 @@ enum err build_array_compare(struct builder *b, const struct array_compare *comp
     if (function->result != TYPE_BOOL)
         return build_fail(b, "42809", compare->position,
                           "op ANY/ALL (array) requires operator to yield boolean");
-    bool is_read = element != TYPE_INT8 && element != TYPE_TEXT; /* texts are read as elements */
-    if (is_read && function->evaluate_as != 0 && function->evaluate_as != function->arguments[1])
-        return build_fail(b, "0A000", compare->position, "arrays of %s are not supported",
-                          type_name(element));
     struct expr *node = build_expr(b, EXPR_ARRAY_COMPARE, type_of(TYPE_BOOL), 2, compare->position);
     node->function = function;
     node->is_all = compare->is_all;
     node->arguments[0] = left;
     node->arguments[1] = array;
-    uint8_t as =
-        is_read && function->evaluate_as != 0 ? function->evaluate_as : function->arguments[0];
+    uint8_t as = function->evaluate_as != 0 ? function->evaluate_as : function->arguments[0];
     err = build_coerce(b, &node->arguments[0], type_of((enum type_id)as));
     if (err == OK)
         *out = build_fold(b, node);
@@ -401,15 +400,8 @@ enum err build_array_compare(struct builder *b, const struct array_compare *comp
 enum err build_list_compare(struct builder *b, const struct array_compare *compare,
                             struct expr *left, struct expr **items, size_t count, struct expr **out)
 {
-    struct type element = type_of(compare->element);
-    if (count == 0 && compare->element != TYPE_UNKNOWN) {
-        struct value none = {.type = type_of(TYPE_UNKNOWN), .text = SLICE("{}")};
-        return build_array_compare(b, compare, left, build_constant(b, &none, compare->position),
-                                   out);
-    }
-    enum err err = compare->element != TYPE_UNKNOWN || count == 0
-                       ? OK
-                       : build_common_type(b, items, count, "ARRAY", &element);
+    struct type element;
+    enum err err = build_common_type(b, items, count, "ARRAY", &element);
     if (err != OK)
         return err;
     if (count == 0 || type_category(element.id) == 'S' || is_whole_type(element.id)) {

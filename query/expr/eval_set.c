@@ -225,11 +225,11 @@ enum err in_run(struct frame *frame, struct node *node, struct rows rows, struct
 static enum type_id compared_type(const struct expr *expr)
 {
     const struct function *function = expr->function;
-    bool is_read = expr->arguments[0]->type.id == function->evaluate_as;
-    return (enum type_id)(is_read ? function->evaluate_as : function->arguments[1]);
+    return (enum type_id)(function->evaluate_as != 0 ? function->evaluate_as
+                                                     : function->arguments[1]);
 }
 
-/* numeric = ANY (bigint[]); a time = ANY (text[]), of texts that are times */
+/* numeric = ANY (bigint[]), timestamptz = ANY (date[]) */
 static enum err as_compared(struct node *node, const struct value *element, struct value *out)
 {
     enum type_id type = compared_type(node->expr);
@@ -274,14 +274,22 @@ static enum err compare_elements(struct node *node, const struct value *left,
     return OK;
 }
 
-/* Texts that are read as values of another type. */
-static bool is_read(const struct expr *expr)
+/* Types whose values lie alike and compare alike. */
+static bool is_alike(enum type_id a, enum type_id b)
 {
-    return expr->arguments[1]->type.id == TYPE_TEXT_ARRAY && compared_type(expr) != TYPE_TEXT;
+    bool is_int = a >= TYPE_INT2 && a <= TYPE_INT8 && b >= TYPE_INT2 && b <= TYPE_INT8;
+    bool is_text = (a == TYPE_TEXT || a == TYPE_VARCHAR) && (b == TYPE_TEXT || b == TYPE_VARCHAR);
+    return a == b || is_int || is_text;
 }
 
-/* x = ANY and x <> ALL of an array that is one and the same for the whole run, of the very type of
- * x: as good as IN, and made a set likewise. */
+/* Elements that become values of another type before they are compared. */
+static bool is_read(const struct expr *expr)
+{
+    return !is_alike(type_element((enum type_id)expr->arguments[1]->type.id), compared_type(expr));
+}
+
+/* x = ANY and x <> ALL of an array that is one and the same for the whole run, compared as of the
+ * type of x: as good as IN, and made a set likewise. */
 static bool is_set_test(const struct expr *expr)
 {
     const struct expr *array = expr->arguments[1];
@@ -289,11 +297,7 @@ static bool is_set_test(const struct expr *expr)
     if ((array->kind != EXPR_BOUND && array->kind != EXPR_CONSTANT) ||
         strcmp(name, expr->is_all ? "<>" : "=") != 0)
         return false;
-    enum type_id left = (enum type_id)expr->arguments[0]->type.id;
-    if (is_read(expr))
-        return left == compared_type(expr);
-    bool is_int = left == TYPE_INT2 || left == TYPE_INT4 || left == TYPE_INT8;
-    return array->type.id == TYPE_INT8_ARRAY ? is_int : left == TYPE_TEXT || left == TYPE_VARCHAR;
+    return is_alike((enum type_id)expr->arguments[0]->type.id, compared_type(expr));
 }
 
 #define SET_COUNT_MIN 8

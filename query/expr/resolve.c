@@ -36,13 +36,11 @@ char type_category(enum type_id type)
         return 'D';
     case TYPE_INTERVAL:
         return 'T';
-    case TYPE_TEXT_ARRAY:
-    case TYPE_INT8_ARRAY:
-        return 'A';
+    case TYPE_ANY:
     case TYPE_ANY_NONARRAY:
         return 'P';
     default:
-        return 'U';
+        return type_is_array(type) ? 'A' : 'U';
     }
 }
 
@@ -54,6 +52,8 @@ bool type_is_preferred(enum type_id type)
 
 bool type_can_become(enum type_id from, enum type_id to)
 {
+    if ((int)to == TYPE_ANY)
+        return true;
     if ((int)to == TYPE_ANY_NONARRAY)
         return type_category(from) != 'A';
     return cast_exists(from, to, CAST_IMPLICIT);

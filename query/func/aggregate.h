@@ -17,7 +17,7 @@ struct aggregate_memory {
     const struct timezone *zone; /* session: for times that become text; NULL: UTC */
 };
 
-/* Types that stand for several. AGGREGATE_ARRAY: text[] of texts, bigint[] of integers. */
+/* Types that stand for several. AGGREGATE_ARRAY: the array of the argument's. */
 enum { AGGREGATE_NONE = 250, AGGREGATE_ANY = 251, AGGREGATE_SAME = 252, AGGREGATE_ARRAY = 253 };
 
 /* What of rows is enough for an aggregate that need not see each. */

@@ -26,15 +26,11 @@ struct histogram_state {
 struct top_entry {
     uint64_t hash;
     int64_t count; /* 0: free */
-    union {
-        int64_t i;
-        struct slice text;
-    };
+    struct value value;
 };
 struct top {
     struct top_entry *entries;
     size_t capacity, used;
-    bool is_text;
 };
 
 static void histogram_init(void *state)
@@ -139,8 +135,7 @@ static struct top_entry *top_find(const struct top *s, const struct top_entry *w
         struct top_entry *entry = &s->entries[at];
         if (entry->count == 0)
             return entry;
-        if (entry->hash == wanted->hash &&
-            (s->is_text ? slice_equal(entry->text, wanted->text) : entry->i == wanted->i))
+        if (entry->hash == wanted->hash && value_compare(&entry->value, &wanted->value) == 0)
             return entry;
     }
 }
@@ -166,8 +161,8 @@ static void top_add(struct top *s, const struct top_entry *entry, struct aggrega
         return;
     }
     *found = *entry;
-    if (s->is_text)
-        found->text = arena_copy(memory->arena, entry->text);
+    if (type_physical((enum type_id)entry->value.type.id) == PHYSICAL_TEXT)
+        found->value.text = arena_copy(memory->arena, entry->value.text);
     s->used++;
 }
 
@@ -175,21 +170,13 @@ static AGGREGATE_UPDATE(top_update)
 {
     (void)error;
     const struct column *in = &arguments[0];
-    bool is_text = type_physical(in->type.id) == PHYSICAL_TEXT;
     for (size_t k = 0; k < count; k++) {
         size_t row = selection != NULL ? selection[k] : k;
         if (column_is_null(in, row))
             continue;
         struct top *s = aggregate_state(states, stride, group, row);
-        struct top_entry entry = {.count = 1};
-        s->is_text = is_text;
-        if (is_text) {
-            entry.text = column_text(in, row);
-            entry.hash = hash64(entry.text.data, entry.text.size);
-        } else {
-            entry.i = in->i[column_index(in, row)];
-            entry.hash = hash_mix((uint64_t)entry.i);
-        }
+        struct top_entry entry = {.count = 1, .value = column_value(in, row)};
+        entry.hash = value_hash(&entry.value);
         top_add(s, &entry, memory);
     }
     return OK;
@@ -201,31 +188,17 @@ static AGGREGATE_COMBINE(top_combine)
     struct top *to = target;
     const struct top *from = source;
     for (size_t i = 0; i < from->capacity; i++) {
-        to->is_text = from->is_text;
         if (from->entries[i].count != 0)
             top_add(to, &from->entries[i], memory);
     }
     return OK;
 }
 
-static int compare_counts(const struct top_entry *x, const struct top_entry *y)
-{
-    return (x->count < y->count) - (x->count > y->count);
-}
-
-static int compare_ints(const void *a, const void *b)
+static int compare_entries(const void *a, const void *b)
 {
     const struct top_entry *x = a, *y = b;
-    int order = compare_counts(x, y);
-    return order != 0 ? order : (x->i > y->i) - (x->i < y->i);
-}
-
-static int compare_texts(const void *a, const void *b)
-{
-    int order = compare_counts(a, b);
-    return order != 0 ? order
-                      : slice_compare(((const struct top_entry *)a)->text,
-                                      ((const struct top_entry *)b)->text);
+    int order = (x->count < y->count) - (x->count > y->count);
+    return order != 0 ? order : value_compare(&x->value, &y->value);
 }
 
 static AGGREGATE_FINISH(top_finish)
@@ -245,17 +218,12 @@ static AGGREGATE_FINISH(top_finish)
     for (size_t i = 0; i < s->capacity; i++)
         if (s->entries[i].count != 0)
             sorted[count++] = s->entries[i];
-    qsort(sorted, count, sizeof(*sorted), s->is_text ? compare_texts : compare_ints);
+    qsort(sorted, count, sizeof(*sorted), compare_entries);
     if (count > (size_t)wanted)
         count = (size_t)wanted;
     struct value *values = memory_alloc_zero(count * sizeof(*values));
-    for (size_t i = 0; i < count; i++) {
-        values[i].type = type_of(s->is_text ? TYPE_TEXT : TYPE_INT8);
-        if (s->is_text)
-            values[i].text = sorted[i].text;
-        else
-            values[i].i = sorted[i].i;
-    }
+    for (size_t i = 0; i < count; i++)
+        values[i] = sorted[i].value;
     out->text = array_build(call->type.id, values, count, memory->arena);
     memory_free(values);
     memory_free(sorted);

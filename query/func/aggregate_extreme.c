@@ -3,6 +3,8 @@
  * becomes the new extreme. */
 #include "query/func/aggregate.h"
 
+#include "query/func/text.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -277,18 +279,21 @@ static enum err value_finish(const void *state, const struct aggregate_call *cal
 #define BOTH(of, prefix, state_type, example_text)                                                 \
     ONE(min, of, prefix, state_type, example_text) ONE(max, of, prefix, state_type, example_text)
 
+#define ARRAYS(array, element, literal, item) BOTH(array, value, value_extreme, literal)
+
+/* clang-format off: a row a type */
 static const struct aggregate aggregates[] = {
     BOTH(TYPE_INT4, int, int_extreme, "1") BOTH(TYPE_INT2, int, int_extreme, "1::smallint")
-        BOTH(TYPE_INT8, int, int_extreme, "1::bigint") BOTH(TYPE_FLOAT8, float, float_extreme,
-                                                            "1.5::float8")
-            BOTH(TYPE_FLOAT4, float, float_extreme, "1.5::real") BOTH(TYPE_NUMERIC, value,
-                                                                      value_extreme, "1.5")
-                BOTH(TYPE_TEXT, value, value_extreme, "'a'::text") BOTH(TYPE_TIMESTAMPTZ, int,
-                                                                        int_extreme, "now()")
-                    BOTH(TYPE_TIMESTAMP, int, int_extreme, "timestamp '2026-05-01 10:00'")
-                        BOTH(TYPE_DATE, int, int_extreme, "date '2026-05-01'")
-                            BOTH(TYPE_INTERVAL, value, value_extreme, "interval '1 minute'")
-                                BOTH(TYPE_TEXT_ARRAY, value, value_extreme, "'{a}'::text[]")
-                                    BOTH(TYPE_INT8_ARRAY, value, value_extreme, "'{1}'::bigint[]")};
+        BOTH(TYPE_INT8, int, int_extreme, "1::bigint")
+            BOTH(TYPE_FLOAT8, float, float_extreme, "1.5::float8")
+                BOTH(TYPE_FLOAT4, float, float_extreme, "1.5::real")
+                    BOTH(TYPE_NUMERIC, value, value_extreme, "1.5") BOTH(TYPE_TEXT, value,
+                                                                         value_extreme, "'a'::text")
+                        BOTH(TYPE_TIMESTAMPTZ, int, int_extreme, "now()")
+                            BOTH(TYPE_TIMESTAMP, int, int_extreme, "timestamp '2026-05-01 10:00'")
+                                BOTH(TYPE_DATE, int, int_extreme, "date '2026-05-01'")
+                                    BOTH(TYPE_INTERVAL, value, value_extreme, "interval '1 minute'")
+                                        FOR_COMPARED_ARRAYS(ARRAYS)};
+/* clang-format on */
 
 const struct aggregate_group aggregates_extreme = {aggregates, array_count(aggregates)};

@@ -121,20 +121,36 @@ static enum err string_finish(const void *state, const struct aggregate_call *ca
 
 /* --- array_agg --- */
 
+#define ELEMENT_SIZE_MAX 64
+
+/* A boolean, numeric or interval as arrays hold it. */
+static struct slice element_bytes(const struct column *in, size_t row,
+                                  uint8_t room[ELEMENT_SIZE_MAX])
+{
+    struct writer out = {.data = room, .capacity = ELEMENT_SIZE_MAX};
+    struct value value = column_value(in, row);
+    array_write_element(&out, &value);
+    return slice_of(room + sizeof(uint32_t), out.size - sizeof(uint32_t));
+}
+
 static enum err array_update(char *states, size_t stride, const uint32_t *group,
                              const uint32_t *selection, size_t count,
                              const struct column *arguments, struct aggregate_memory *memory,
                              struct error *error)
 {
     const struct column *in = &arguments[0];
-    bool is_text = type_physical(in->type.id) == PHYSICAL_TEXT;
+    enum physical physical = type_physical(in->type.id);
+    bool is_word = physical == PHYSICAL_INT || physical == PHYSICAL_FLOAT;
     for (size_t k = 0; k < count; k++) {
         size_t row = ROW(k);
         struct list *list = aggregate_state(states, stride, group, row);
         uint32_t size = ELEMENT_NULL;
         struct slice bytes = {0};
+        uint8_t room[ELEMENT_SIZE_MAX];
         if (!column_is_null(in, row)) {
-            bytes = is_text ? column_text(in, row) : slice_of(&in->i[column_index(in, row)], 8);
+            bytes = physical == PHYSICAL_TEXT ? column_text(in, row)
+                    : is_word                 ? slice_of(&in->i[column_index(in, row)], 8)
+                                              : element_bytes(in, row, room);
             size = (uint32_t)bytes.size;
         }
         enum err err = list_reserve(list, sizeof(size) + bytes.size, memory, error);
@@ -193,8 +209,7 @@ static enum err write_key(const struct value *key, const struct text_context *co
     if (key->is_null)
         return error_set(error, ERR_INPUT, "22023", "field name must not be null");
     enum type_id type = key->type.id;
-    if (type == TYPE_JSON || type == TYPE_JSONB || type == TYPE_TEXT_ARRAY ||
-        type == TYPE_INT8_ARRAY)
+    if (type == TYPE_JSON || type == TYPE_JSONB || type_is_array(type))
         return error_set(error, ERR_INPUT, "22023",
                          "key value must be scalar, not array, composite, or json");
     if (type == TYPE_TIMESTAMP || type == TYPE_TIMESTAMPTZ) {

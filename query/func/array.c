@@ -1,4 +1,4 @@
-/* Arrays of text and bigint: lengths, containment, overlap, joining. One dimension. */
+/* Arrays: lengths, containment, overlap, joining. One dimension. */
 #include "query/func/text.h"
 
 static enum err malformed(struct call *call)
@@ -237,7 +237,6 @@ static enum err from_string_row(struct call *call, const struct value *a, size_t
 
 #define T TYPE_TEXT
 #define TA TYPE_TEXT_ARRAY
-#define IA TYPE_INT8_ARRAY
 #define F TEXT_FUNCTION
 #define TOLERANT(name_text, n, list, to, kind, row_form, doc_text, example_text)                   \
     {.name = name_text,                                                                            \
@@ -249,7 +248,8 @@ static enum err from_string_row(struct call *call, const struct value *a, size_t
      .row = row_form,                                                                              \
      .doc = doc_text,                                                                              \
      .example = example_text},
-#define FOR(array, element, literal, item)                                                         \
+/* What does not compare elements, and what does. */
+#define SHAPE(array, element, literal, item)                                                       \
     F("cardinality", 1, LIST(array), TYPE_INT4, CARDINALITY, length_row, "how many elements",      \
       "cardinality(" literal ")")                                                                  \
     F("array_length", 2, LIST(array, TYPE_INT4), TYPE_INT4, LENGTH, length_row,                    \
@@ -258,14 +258,6 @@ static enum err from_string_row(struct call *call, const struct value *a, size_t
       "the last subscript", "array_upper(" literal ", 1)")                                         \
     F("array_lower", 2, LIST(array, TYPE_INT4), TYPE_INT4, UPPER, lower_row,                       \
       "the first subscript", "array_lower(" literal ", 1)")                                        \
-    F("@>", 2, LIST(array, array), TYPE_BOOL, CONTAINS, contains_row,                              \
-      "has all elements of the other", literal " @> " literal)                                     \
-    F("<@", 2, LIST(array, array), TYPE_BOOL, CONTAINED, contains_row,                             \
-      "has no element that the other has not", literal " <@ " literal)                             \
-    F("&&", 2, LIST(array, array), TYPE_BOOL, OVERLAPS, contains_row,                              \
-      "has an element of the other", literal " && " literal)                                       \
-    TOLERANT("array_position", 2, LIST(array, element), TYPE_INT4, 0, position_row,                \
-             "where an element stands", "array_position(" literal ", " item ")")                   \
     TOLERANT("array_append", 2, LIST(array, element), array, APPEND, append_row,                   \
              "with one more at the end", "array_append(" literal ", " item ")")                    \
     TOLERANT("array_prepend", 2, LIST(element, array), array, PREPEND, append_row,                 \
@@ -282,11 +274,21 @@ static enum err from_string_row(struct call *call, const struct value *a, size_t
              "elements joined by a separator", "array_to_string(" literal ", ',')")                \
     TOLERANT("array_to_string", 3, LIST(array, T, T), T, 0, to_string_row,                         \
              "elements joined, NULLs shown", "array_to_string(" literal ", ',', '-')")
+#define COMPARED(array, element, literal, item)                                                    \
+    F("@>", 2, LIST(array, array), TYPE_BOOL, CONTAINS, contains_row,                              \
+      "has all elements of the other", literal " @> " literal)                                     \
+    F("<@", 2, LIST(array, array), TYPE_BOOL, CONTAINED, contains_row,                             \
+      "has no element that the other has not", literal " <@ " literal)                             \
+    F("&&", 2, LIST(array, array), TYPE_BOOL, OVERLAPS, contains_row,                              \
+      "has an element of the other", literal " && " literal)                                       \
+    TOLERANT("array_position", 2, LIST(array, element), TYPE_INT4, 0, position_row,                \
+             "where an element stands", "array_position(" literal ", " item ")")
 
 /* clang-format off */
 static const struct function functions[] = {
-    FOR(TA, T, "'{a,b}'::text[]", "'a'::text")
-    FOR(IA, TYPE_INT8, "'{1,2}'::bigint[]", "1::bigint")
+    FOR_COMPARED_ARRAYS(SHAPE)
+    FOR_OTHER_ARRAYS(SHAPE)
+    FOR_COMPARED_ARRAYS(COMPARED)
     TOLERANT("string_to_array", 2, LIST(T, T), TA, 0, from_string_row, "cut at a separator",
              "string_to_array('a,b', ',')")
     TOLERANT("string_to_array", 3, LIST(T, T, T), TA, 0, from_string_row,

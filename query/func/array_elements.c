@@ -117,8 +117,8 @@ static enum err positions_row(struct call *call, const struct value *a, size_t c
         return err;
     for (int64_t i = 1; array_next(&kept.from, &element); i++)
         if (is_same(&element, &a[1]))
-            kept.elements[kept.count++] = (struct value){.type = type_of(TYPE_INT8), .i = i};
-    out->text = array_build(TYPE_INT8_ARRAY, kept.elements, kept.count, call->arena);
+            kept.elements[kept.count++] = (struct value){.type = type_of(TYPE_INT4), .i = i};
+    out->text = array_build(TYPE_INT4_ARRAY, kept.elements, kept.count, call->arena);
     return OK;
 }
 
@@ -170,8 +170,8 @@ static enum err fill_row(struct call *call, const struct value *a, size_t count,
     if (a[1].is_null || (count > 2 && a[2].is_null))
         return error_set(call->error, ERR_INPUT, "22004",
                          "dimension array or low bound array cannot be null");
-    if (!array_begin(&lengths, TYPE_INT8_ARRAY, a[1].text) ||
-        (count > 2 && !array_begin(&bounds, TYPE_INT8_ARRAY, a[2].text)))
+    if (!array_begin(&lengths, TYPE_INT4_ARRAY, a[1].text) ||
+        (count > 2 && !array_begin(&bounds, TYPE_INT4_ARRAY, a[2].text)))
         return malformed(call);
     if (count > 2 && bounds.count != lengths.count)
         return error_set(call->error, ERR_INPUT, "2202E", "wrong number of array subscripts");
@@ -210,35 +210,37 @@ static enum err fill_row(struct call *call, const struct value *a, size_t count,
      .row = row_form,                                                                              \
      .doc = doc_text,                                                                              \
      .example = example_text},
-#define FOR(array, element, literal, item)                                                         \
+#define SHAPE(array, element, literal, item)                                                       \
     F("[]", 2, LIST(array, I), element, 0, subscript_row, "the element of that number",            \
       "(" literal ")[1]")                                                                          \
     F("array_slice", 3, LIST(array, I, I), array, 0, slice_row, "the elements from … to …",        \
       "(" literal ")[1:1]")                                                                        \
-    TOLERANT("array_remove", 2, LIST(array, element), array, REMOVE, change_row,                   \
-             "without elements that are equal", "array_remove(" literal ", " item ")")             \
-    TOLERANT("array_replace", 3, LIST(array, element, element), array, REPLACE, change_row,        \
-             "with elements exchanged", "array_replace(" literal ", " item ", NULL)")              \
     F("trim_array", 2, LIST(array, I), array, TRIM, trim_row, "without the last elements",         \
       "trim_array(" literal ", 1)")                                                                \
-    TOLERANT("array_positions", 2, LIST(array, element), TYPE_INT8_ARRAY, 0, positions_row,        \
-             "where an element stands, each time", "array_positions(" literal ", " item ")")       \
-    TOLERANT("array_position", 3, LIST(array, element, I), I, 0, position_from_row,                \
-             "where an element stands from there on", "array_position(" literal ", " item ", 1)")  \
-    TOLERANT("array_fill", 2, LIST(element, TYPE_INT8_ARRAY), array, 0, fill_row,                  \
-             "an array of so many of one element", "array_fill(" item ", '{2}'::bigint[])")        \
-    TOLERANT("array_fill", 3, LIST(element, TYPE_INT8_ARRAY, TYPE_INT8_ARRAY), array, 0, fill_row, \
+    TOLERANT("array_fill", 2, LIST(element, TYPE_INT4_ARRAY), array, 0, fill_row,                  \
+             "an array of so many of one element", "array_fill(" item ", '{2}'::int[])")           \
+    TOLERANT("array_fill", 3, LIST(element, TYPE_INT4_ARRAY, TYPE_INT4_ARRAY), array, 0, fill_row, \
              "an array of so many of one element",                                                 \
-             "array_fill(" item ", '{2}'::bigint[], '{1}'::bigint[])")                             \
+             "array_fill(" item ", '{2}'::int[], '{1}'::int[])")                                   \
     F("array_ndims", 1, LIST(array), I, NDIMS, dimensions_row, "how many dimensions",              \
       "array_ndims(" literal ")")                                                                  \
     F("array_dims", 1, LIST(array), T, DIMS, dimensions_row, "the bounds of its subscripts",       \
       "array_dims(" literal ")")
+#define COMPARED(array, element, literal, item)                                                    \
+    TOLERANT("array_remove", 2, LIST(array, element), array, REMOVE, change_row,                   \
+             "without elements that are equal", "array_remove(" literal ", " item ")")             \
+    TOLERANT("array_replace", 3, LIST(array, element, element), array, REPLACE, change_row,        \
+             "with elements exchanged", "array_replace(" literal ", " item ", NULL)")              \
+    TOLERANT("array_positions", 2, LIST(array, element), TYPE_INT4_ARRAY, 0, positions_row,        \
+             "where an element stands, each time", "array_positions(" literal ", " item ")")       \
+    TOLERANT("array_position", 3, LIST(array, element, I), I, 0, position_from_row,                \
+             "where an element stands from there on", "array_position(" literal ", " item ", 1)")
 
 /* clang-format off */
 static const struct function functions[] = {
-    FOR(TYPE_TEXT_ARRAY, T, "'{a,b}'::text[]", "'a'::text")
-    FOR(TYPE_INT8_ARRAY, TYPE_INT8, "'{1,2}'::bigint[]", "1::bigint")
+    FOR_COMPARED_ARRAYS(SHAPE)
+    FOR_OTHER_ARRAYS(SHAPE)
+    FOR_COMPARED_ARRAYS(COMPARED)
 };
 /* clang-format on */
 

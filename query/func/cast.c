@@ -15,6 +15,7 @@
 #include "storage/base/json.h"
 #include "storage/base/number.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -24,10 +25,12 @@
 #define NUMBERS (INTS | FLOATS | BIT(TYPE_NUMERIC))
 #define TEXTS (BIT(TYPE_TEXT) | BIT(TYPE_VARCHAR))
 
+static_assert(TYPE_TEXT_ARRAY < 32, "types that are no arrays are bits of one word");
+
 /* By source type: targets of implicit, assignment and explicit casts. */
 static const struct {
     uint32_t implicit, assignment, explicit;
-} casts[TYPE_COUNT] = {
+} casts[TYPE_TEXT_ARRAY] = {
     [TYPE_BOOL] = {0, TEXTS, BIT(TYPE_INT4)},
     [TYPE_INT2] = {BIT(TYPE_INT4) | BIT(TYPE_INT8) | FLOATS | BIT(TYPE_NUMERIC), TEXTS, 0},
     [TYPE_INT4] = {BIT(TYPE_INT8) | FLOATS | BIT(TYPE_NUMERIC), BIT(TYPE_INT2) | TEXTS,
@@ -46,23 +49,7 @@ static const struct {
     [TYPE_BYTEA] = {0, TEXTS, 0},
     [TYPE_JSONB] = {0, BIT(TYPE_JSON) | TEXTS, NUMBERS | BIT(TYPE_BOOL)},
     [TYPE_JSON] = {0, BIT(TYPE_JSONB) | TEXTS, 0},
-    [TYPE_TEXT_ARRAY] = {0, TEXTS, BIT(TYPE_INT8_ARRAY)},
-    [TYPE_INT8_ARRAY] = {0, BIT(TYPE_TEXT_ARRAY) | TEXTS, 0},
 };
-
-bool cast_exists(enum type_id from, enum type_id to, int context)
-{
-    if (from == to || from == TYPE_UNKNOWN)
-        return true;
-    if (from >= TYPE_COUNT || to >= TYPE_COUNT || to == TYPE_UNKNOWN)
-        return false;
-    uint32_t targets = casts[from].implicit;
-    if (context >= CAST_ASSIGNMENT)
-        targets |= casts[from].assignment;
-    if (context >= CAST_EXPLICIT)
-        targets |= casts[from].explicit;
-    return (targets & BIT(to)) != 0;
-}
 
 static bool is_time(enum type_id type)
 {
@@ -77,8 +64,30 @@ static bool is_int(enum type_id type)
     return type >= TYPE_INT2 && type <= TYPE_INT8;
 }
 
+bool cast_exists(enum type_id from, enum type_id to, int context)
+{
+    if (from == to || from == TYPE_UNKNOWN)
+        return true;
+    if (from >= TYPE_COUNT || to >= TYPE_COUNT || to == TYPE_UNKNOWN)
+        return false;
+    if (type_is_array(from) && type_is_array(to)) /* as of their elements */
+        return cast_exists(type_element(from), type_element(to), context);
+    if (type_is_array(from))
+        return context >= CAST_ASSIGNMENT && is_text(to);
+    if (type_is_array(to))
+        return context >= CAST_EXPLICIT && is_text(from);
+    uint32_t targets = casts[from].implicit;
+    if (context >= CAST_ASSIGNMENT)
+        targets |= casts[from].assignment;
+    if (context >= CAST_EXPLICIT)
+        targets |= casts[from].explicit;
+    return (targets & BIT(to)) != 0;
+}
+
 bool cast_is_immutable(enum type_id from, enum type_id to)
 {
+    from = type_is_array(from) ? type_element(from) : from;
+    to = type_is_array(to) ? type_element(to) : to;
     if (is_time(to) && is_text(from))
         return false; /* 'now' and the zone */
     bool crosses_zone = (from == TYPE_TIMESTAMPTZ) != (to == TYPE_TIMESTAMPTZ);
@@ -271,13 +280,15 @@ static enum err from_array(struct call *call, const struct value *in, struct val
         return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
     struct value *elements;
     size_t count = 0;
-    enum type_id element = out->type.id == TYPE_TEXT_ARRAY ? TYPE_TEXT : TYPE_INT8;
+    struct type element =
+        out->type; /* of an array's numeric(p, s) the modifiers are the elements' */
+    element.id = (uint8_t)type_element((enum type_id)out->type.id);
     enum err err =
         call_array(call, (size_t)array.count + 1, sizeof(struct value), (void **)&elements);
     if (err != OK)
         return err;
     for (struct value item; array_next(&array, &item); count++) {
-        elements[count] = (struct value){.type = type_of(element)};
+        elements[count] = (struct value){.type = element};
         err = cast_value(call, &item, true, &elements[count]);
         if (err != OK)
             return err;
@@ -319,12 +330,13 @@ static enum err array_room(struct call *call, struct slice text)
 
 static enum err from_text(struct call *call, const struct value *in, struct value *out)
 {
-    if (out->type.id == TYPE_TEXT_ARRAY || out->type.id == TYPE_INT8_ARRAY) {
+    bool is_array = type_is_array((enum type_id)out->type.id);
+    if (is_array) {
         enum err room = array_room(call, in->text);
         if (room != OK)
             return room;
     }
-    struct type bare = type_of(out->type.id), full = out->type;
+    struct type bare = is_array ? out->type : type_of(out->type.id), full = out->type;
     struct text_context context = {.zone = call->context->zone, .now_us = call->context->now_us};
     enum err err = type_parse(bare, in->text, &context, call->arena, out, call->error);
     out->type = full;
@@ -374,6 +386,8 @@ static enum err convert(struct call *call, const struct value *in, struct value 
     }
     if (is_text(from))
         return from_text(call, in, out);
+    if (type_is_array(from) && (to != from || out->type.precision != 0))
+        return from_array(call, in, out);
     switch (from) {
     case TYPE_BOOL:
         if (to == TYPE_INT4)
@@ -401,11 +415,6 @@ static enum err convert(struct call *call, const struct value *in, struct value 
     case TYPE_JSONB:
         if (to != TYPE_JSON && to != TYPE_JSONB)
             return from_jsonb(call, in, out);
-        break;
-    case TYPE_TEXT_ARRAY:
-    case TYPE_INT8_ARRAY:
-        if (to != from)
-            return from_array(call, in, out);
         break;
     default:
         break;

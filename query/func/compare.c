@@ -4,7 +4,7 @@
  * (one double kernel), and the rest row by row through value_compare; texts have a loop of their
  * own that borrows slices. Cross-type forms of dates and timestamps name the type both sides are
  * cast to first (evaluate_as), the integers and floats need no cast: they have one memory form. */
-#include "query/func/func.h"
+#include "query/func/text.h"
 
 #include "query/kernel/kernel.h"
 
@@ -87,6 +87,7 @@ static enum err text_vector(struct call *call, const struct vector *v)
     ONE(">", COMPARE_GT, left, right, as, form, example_operand " > " example_operand)             \
     ONE(">=", COMPARE_GE, left, right, as, form, example_operand " >= " example_operand)
 
+#define ARRAYS(array, element, literal, item) SIX(array, array, 0, NULL, literal)
 /* clang-format off */
 static const struct function functions[] = {
     SIX(TYPE_INT4, TYPE_INT4, 0, int_vector, "1")
@@ -117,8 +118,7 @@ static const struct function functions[] = {
     SIX(TYPE_INTERVAL, TYPE_INTERVAL, 0, NULL, "interval '1 day'")
     SIX(TYPE_UUID, TYPE_UUID, 0, text_vector, "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid")
     SIX(TYPE_BYTEA, TYPE_BYTEA, 0, text_vector, "'\\x0a'::bytea")
-    SIX(TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, 0, NULL, "'{a}'::text[]")
-    SIX(TYPE_INT8_ARRAY, TYPE_INT8_ARRAY, 0, NULL, "'{1}'::bigint[]")
+    FOR_COMPARED_ARRAYS(ARRAYS)
     ONE("=", COMPARE_EQ, TYPE_JSONB, TYPE_JSONB, 0, text_vector, "'1'::jsonb = '1'::jsonb")
     ONE("<>", COMPARE_NE, TYPE_JSONB, TYPE_JSONB, 0, text_vector, "'1'::jsonb <> '1'::jsonb")
 };

@@ -11,7 +11,7 @@
 #define FUNCTION_ARGUMENTS_MAX 7
 
 /* Argument types that stand for several. */
-enum { TYPE_ANY_NONARRAY = 200 };
+enum { TYPE_ANY_NONARRAY = 200, TYPE_ANY = 201 };
 
 enum volatility { IMMUTABLE, STABLE, VOLATILE };
 
@@ -63,7 +63,7 @@ static inline enum type_id function_argument(const struct function *function, si
 {
     int type = index < function->argument_count ? function->arguments[index]
                : function->variadic != 0        ? function->variadic
-                                                : TYPE_ANY_NONARRAY;
+                                                : TYPE_ANY;
     return (enum type_id)type;
 }
 

@@ -151,7 +151,7 @@ static enum err strip_row(struct call *call, const struct value *a, size_t count
       name "('{a,1,b,2}'::text[])")                                                                \
     F(name, 2, LIST(TA, TA), to, 0, object_row, "an object of keys and values",                    \
       name "('{a,b}'::text[], '{1,2}'::text[])")
-#define TO_JSON(array, literal)                                                                    \
+#define TO_JSON(array, element, literal, item)                                                     \
     F("array_to_json", 1, LIST(array), J, 0, array_to_json_row, "the array as json",               \
       "array_to_json(" literal ")")                                                                \
     F("array_to_json", 2, LIST(array, TYPE_BOOL), J, 0, array_to_json_row,                         \
@@ -161,8 +161,8 @@ static enum err strip_row(struct call *call, const struct value *a, size_t count
 static const struct function functions[] = {
     OBJECT("json_object", TYPE_JSON)
     OBJECT("jsonb_object", TYPE_JSONB)
-    TO_JSON(TYPE_TEXT_ARRAY, "'{a,b}'::text[]")
-    TO_JSON(TYPE_INT8_ARRAY, "'{1,2}'::bigint[]")
+    FOR_COMPARED_ARRAYS(TO_JSON)
+    FOR_OTHER_ARRAYS(TO_JSON)
     F("json_strip_nulls", 1, LIST(J), J, 0, strip_row, "without members that are null",
       "json_strip_nulls('{\"a\": null, \"b\": 1}')")
 };

@@ -600,10 +600,6 @@ static enum err build_object_row(struct call *call, const struct value *a, size_
 #define MAKE_FOR(to, prefix)                                                                       \
     MAKE("to_" prefix, 1, TYPE_ANY_NONARRAY, to, false, to_json_row, "the value as " prefix,       \
          "to_" prefix "('a \"b\"'::text)")                                                         \
-    MAKE("to_" prefix, 1, TYPE_TEXT_ARRAY, to, false, to_json_row, "the array as " prefix,         \
-         "to_" prefix "('{a,b}'::text[])")                                                         \
-    MAKE("to_" prefix, 1, TYPE_INT8_ARRAY, to, false, to_json_row, "the array as " prefix,         \
-         "to_" prefix "('{1,2}'::bigint[])")                                                       \
     MAKE(prefix "_build_array", 0, 0, to, true, build_array_row, "an array of the arguments",      \
          prefix "_build_array(1, 'a', NULL)")                                                      \
     MAKE(prefix "_build_array", 0, 0, to, false, build_array_row, "an empty array",                \
@@ -612,6 +608,12 @@ static enum err build_object_row(struct call *call, const struct value *a, size_
          "an object of the arguments, key and value by turns", prefix "_build_object('a', 1)")     \
     MAKE(prefix "_build_object", 0, 0, to, false, build_object_row, "an empty object",             \
          prefix "_build_object()")
+
+#define ARRAY_TO(array, element, literal, item)                                                    \
+    MAKE("to_json", 1, array, TYPE_JSON, false, to_json_row, "the array as json",                  \
+         "to_json(" literal ")")                                                                   \
+    MAKE("to_jsonb", 1, array, TYPE_JSONB, false, to_json_row, "the array as jsonb",               \
+         "to_jsonb(" literal ")")
 
 /* clang-format off */
 static const struct function functions[] = {
@@ -646,6 +648,8 @@ static const struct function functions[] = {
       "jsonb_strip_nulls('{\"a\": null, \"b\": 1}')")
     F("jsonb_pretty", 1, LIST(J), T, 0, pretty_row, "over several lines",
       "jsonb_pretty('{\"a\": 1}')")
+    FOR_COMPARED_ARRAYS(ARRAY_TO)
+    FOR_OTHER_ARRAYS(ARRAY_TO)
     MAKE_FOR(TYPE_JSON, "json")
     MAKE_FOR(TYPE_JSONB, "jsonb")
 };

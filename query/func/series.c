@@ -9,7 +9,7 @@
  * gives the array: the elements are written here as if the array were their argument. */
 #include "query/func/series.h"
 
-#include "query/func/func.h"
+#include "query/func/text.h"
 
 #include <string.h>
 
@@ -343,6 +343,7 @@ static enum err each_next(struct series *series, struct value *row, bool *has_ro
         .begin = subscripts_begin, .next = whole_next, .doc = "the subscripts of an array",        \
         .example = "generate_subscripts('{a,b}'::text[], 1)"                                       \
     }
+#define ARRAY(array, element, literal, item) UNNEST(array, element), SUBSCRIPTS(array),
 #define JSON(function_name, of, begin_form, next_form, doc_text, example_text, ...)                \
     {                                                                                              \
         .name = function_name, .argument_min = 1, .argument_max = 1, .arguments = {of},            \
@@ -361,21 +362,17 @@ const struct series_function series_functions[] = {
            "generate_series(now(), now() + '1 day', '1 hour')"),
     SERIES(TYPE_TIMESTAMP, TYPE_INTERVAL, time_begin, time_next,
            "generate_series(timestamp '2026-05-01', '2026-05-02', '1 hour')"),
-    UNNEST(TYPE_TEXT_ARRAY, TYPE_TEXT),
-    UNNEST(TYPE_INT8_ARRAY, TYPE_INT8),
-    SUBSCRIPTS(TYPE_INT8_ARRAY),
-    SUBSCRIPTS(TYPE_TEXT_ARRAY),
-    {.name = "pg_partition_ancestors",
-     .argument_min = 1,
-     .argument_max = 1,
-     .arguments = {TYPE_INT8},
-     .column_count = 1,
-     .columns = {TYPE_INT8},
-     .names = {"relid"},
-     .begin = nothing_begin,
-     .next = nothing_next,
-     .doc = "no rows: there are no partitions",
-     .example = "pg_partition_ancestors(1259)"},
+    FOR_COMPARED_ARRAYS(ARRAY) FOR_OTHER_ARRAYS(ARRAY){.name = "pg_partition_ancestors",
+                                                       .argument_min = 1,
+                                                       .argument_max = 1,
+                                                       .arguments = {TYPE_INT8},
+                                                       .column_count = 1,
+                                                       .columns = {TYPE_INT8},
+                                                       .names = {"relid"},
+                                                       .begin = nothing_begin,
+                                                       .next = nothing_next,
+                                                       .doc = "no rows: there are no partitions",
+                                                       .example = "pg_partition_ancestors(1259)"},
     {.name = "pg_get_keywords",
      .column_count = 2,
      .columns = {TYPE_TEXT, TYPE_TEXT},

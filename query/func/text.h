@@ -29,6 +29,29 @@ enum err text_reserve(struct call *call, size_t size, char **out);
      .row = row_form,                                                                              \
      .doc = doc_text,                                                                              \
      .example = example_text},
+/* X(array, element, an array, an element) for each type of array whose elements can be compared, in
+ * a row, and for the others. */
+#define FOR_COMPARED_ARRAYS(X)                                                                     \
+    X(TYPE_TEXT_ARRAY, TYPE_TEXT, "'{a,b}'::text[]", "'a'::text")                                  \
+    X(TYPE_INT8_ARRAY, TYPE_INT8, "'{1,2}'::bigint[]", "1::bigint")                                \
+    X(TYPE_INT4_ARRAY, TYPE_INT4, "'{1,2}'::int[]", "1")                                           \
+    X(TYPE_INT2_ARRAY, TYPE_INT2, "'{1,2}'::smallint[]", "1::smallint")                            \
+    X(TYPE_FLOAT8_ARRAY, TYPE_FLOAT8, "'{1.5,2}'::float8[]", "1.5::float8")                        \
+    X(TYPE_FLOAT4_ARRAY, TYPE_FLOAT4, "'{1.5,2}'::real[]", "1.5::real")                            \
+    X(TYPE_NUMERIC_ARRAY, TYPE_NUMERIC, "'{1.5,2}'::numeric[]", "1.5")                             \
+    X(TYPE_BOOL_ARRAY, TYPE_BOOL, "'{t,f}'::boolean[]", "true")                                    \
+    X(TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ, "'{2026-05-01 00:00Z}'::timestamptz[]",            \
+      "timestamptz '2026-05-01 00:00Z'")                                                           \
+    X(TYPE_TIMESTAMP_ARRAY, TYPE_TIMESTAMP, "'{2026-05-01}'::timestamp[]",                         \
+      "timestamp '2026-05-01'")                                                                    \
+    X(TYPE_DATE_ARRAY, TYPE_DATE, "'{2026-05-01}'::date[]", "date '2026-05-01'")                   \
+    X(TYPE_INTERVAL_ARRAY, TYPE_INTERVAL, "'{1 day}'::interval[]", "interval '1 day'")             \
+    X(TYPE_UUID_ARRAY, TYPE_UUID, "'{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}'::uuid[]",              \
+      "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid")                                              \
+    X(TYPE_BYTEA_ARRAY, TYPE_BYTEA, "ARRAY['\\x0a'::bytea]", "'\\x0a'::bytea")
+#define FOR_OTHER_ARRAYS(X)                                                                        \
+    X(TYPE_JSONB_ARRAY, TYPE_JSONB, "ARRAY['1'::jsonb]", "'1'::jsonb")                             \
+    X(TYPE_JSON_ARRAY, TYPE_JSON, "ARRAY['1'::json]", "'1'::json")
 #define LIST(...)                                                                                  \
     {                                                                                              \
         __VA_ARGS__                                                                                \

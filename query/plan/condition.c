@@ -54,12 +54,13 @@ static bool is_safe_call(const struct expr *expr)
     return is_named(expr, always, array_count(always));
 }
 
-/* Texts in an array that are read as values of another type, which may raise. */
-static bool reads_texts(const struct expr *compare)
+/* Elements of an array that become values of another type, which may raise. */
+static bool reads_elements(const struct expr *compare)
 {
     enum type_id left = (enum type_id)compare->arguments[0]->type.id;
-    return compare->arguments[1]->type.id == TYPE_TEXT_ARRAY && left != TYPE_TEXT &&
-           left != TYPE_VARCHAR;
+    enum type_id element = type_element((enum type_id)compare->arguments[1]->type.id);
+    return left != element && !cast_is_relabel(type_of(element), type_of(left), NULL) &&
+           !cast_is_relabel(type_of(left), type_of(element), NULL);
 }
 
 static bool is_safe(const struct expr *expr)
@@ -82,7 +83,7 @@ static bool is_safe(const struct expr *expr)
     case EXPR_IN:
         break;
     case EXPR_ARRAY_COMPARE:
-        if (!is_safe_call(expr) || reads_texts(expr))
+        if (!is_safe_call(expr) || reads_elements(expr))
             return false;
         break;
     case EXPR_CAST:
@@ -241,7 +242,7 @@ static bool find_any(struct finder *f, const struct expr *expr)
     uint32_t column;
     if (expr->kind != EXPR_ARRAY_COMPARE || expr->is_all ||
         strcmp(expr->function->name, "=") != 0 || !find_column(expr->arguments[0], &column) ||
-        !is_bound(expr->arguments[1]) || reads_texts(expr))
+        !is_bound(expr->arguments[1]) || reads_elements(expr))
         return false;
     struct plan_condition *condition = add(f, CONDITION_ANY, column);
     condition->value_count = 1;

@@ -40,6 +40,8 @@ static enum err define_column(struct binder *b, const struct ast_statement *ast,
     int32_t position = ast->command->text_position;
     column->name = index < ast->name_count ? ast->names[index].name : plan->columns[index].name;
     column->type = plan->columns[index].type;
+    if (type_is_array((enum type_id)column->type.id))
+        column->type.precision = column->type.scale = 0; /* stored arrays are of any digits */
     column->text_position = position;
     bool is_open_numeric = column->type.id == TYPE_NUMERIC && column->type.precision == 0;
     if (type_is_storable((enum type_id)column->type.id) && !is_open_numeric)

@@ -379,11 +379,16 @@ static enum expr_kind node_kind(enum ast_kind kind)
     }
 }
 
+/* ARRAY[…]::type[] */
+static bool is_array_of(const struct ast_node *node)
+{
+    return node->arguments[0]->kind == AST_ARRAY && type_is_array((enum type_id)node->type.id);
+}
+
 static enum err bind_array_compare(struct binder *b, struct scope *scope,
                                    const struct ast_node *node, struct expr **out)
 {
-    struct array_compare compare = {node->text, (enum type_id)node->type.id, node->is_all,
-                                    node->position};
+    struct array_compare compare = {node->text, node->is_all, node->position};
     struct expr *left, *array, **items;
     const struct ast_node *right = node->arguments[1];
     enum err result = bind_expr(b, scope, node->arguments[0], &left);
@@ -402,6 +407,12 @@ static enum err bind_compound(struct binder *b, struct scope *scope, const struc
                               struct expr **out)
 {
     struct expr **arguments;
+    if (node->kind == AST_CAST && is_array_of(node)) {
+        enum err err = bind_each(b, scope, node->arguments[0], &arguments);
+        return err != OK ? err
+                         : build_typed_array(&b->build, arguments, node->arguments[0]->count,
+                                             node->type, node->position, out);
+    }
     bool is_series_allowed = scope->is_series_allowed;
     scope->is_series_allowed = is_series_allowed && node->kind != AST_COALESCE;
     enum err result = bind_each(b, scope, node, &arguments);

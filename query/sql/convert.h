@@ -53,9 +53,6 @@ MUST_CHECK enum err convert_expr(struct converter *c, const struct json_value *v
                                  struct ast_node **out);
 MUST_CHECK enum err convert_exprs(struct converter *c, const struct json_value *list,
                                   struct ast_node ***out, uint32_t *count);
-/* The element of a TypeName that is an array without a type of its own here (timestamptz[]), which
- * stands behind ANY and ALL as texts that are read so; TYPE_UNKNOWN for all others. */
-enum type_id convert_compared_element(struct converter *c, const struct json_value *type_name);
 MUST_CHECK enum err convert_type(struct converter *c, const struct json_value *type_name,
                                  struct type *out, struct slice *label);
 /* regclass and its like: casts to these are calls of the function of that name. */

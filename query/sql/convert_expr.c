@@ -286,12 +286,6 @@ static enum err convert_binary(struct converter *c, const struct json_value *fie
     enum err result = refuse_row(c, left, node->position);
     if (result != OK)
         return result;
-    struct tree_node cast =
-        node->kind == AST_ARRAY_COMPARE ? tree_unwrap(right) : (struct tree_node){.fields = NULL};
-    if (cast.fields != NULL && tree_is(&cast, "TypeCast")) {
-        node->type = type_of(convert_compared_element(c, tree_get(cast.fields, "typeName")));
-        right = node->type.id != TYPE_UNKNOWN ? tree_get(cast.fields, "arg") : right;
-    }
     const struct json_value *both[] = {left, right};
     return set_arguments(c, node, left == NULL ? both + 1 : both, left == NULL ? 1 : 2);
 }

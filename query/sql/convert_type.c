@@ -113,25 +113,6 @@ static enum err set_modifiers(struct converter *c, const struct json_value *modi
     }
 }
 
-static bool has_array(enum type_id element)
-{
-    return element == TYPE_TEXT || element == TYPE_VARCHAR ||
-           (element >= TYPE_INT2 && element <= TYPE_INT8);
-}
-
-enum type_id convert_compared_element(struct converter *c, const struct json_value *fields)
-{
-    struct slice *names;
-    size_t count = tree_strings(c, tree_get(fields, "names"), &names);
-    enum type_id id = TYPE_UNKNOWN;
-    bool is_plain = count > 0 && tree_count(tree_get(fields, "arrayBounds")) == 1 &&
-                    tree_get(fields, "typmods") == NULL &&
-                    (count == 1 || slice_equal(names[0], SLICE("pg_catalog"))) &&
-                    type_find(names[count - 1], &id);
-    /* Texts as real are not numbers as double precision, which they are compared as. */
-    return is_plain && !has_array(id) && id != TYPE_FLOAT4 ? id : TYPE_UNKNOWN;
-}
-
 enum err convert_type(struct converter *c, const struct json_value *type_name_fields,
                       struct type *out, struct slice *label)
 {
@@ -161,10 +142,17 @@ enum err convert_type(struct converter *c, const struct json_value *type_name_fi
         return modifiers == NULL ? OK : set_modifiers(c, modifiers, position, out);
     if (bounds > 1)
         return convert_unsupported(c, position, "an array of more than one dimension");
-    bool is_text = id == TYPE_TEXT || id == TYPE_VARCHAR;
-    bool is_own = id == TYPE_TEXT || id == TYPE_INT8;
-    if (modifiers != NULL || !has_array(id) || (c->is_stored && !is_own))
-        return convert_unsupported(c, position, "an array other than text[] and bigint[]");
-    *out = type_of(is_text ? TYPE_TEXT_ARRAY : TYPE_INT8_ARRAY);
+    if (modifiers != NULL) {
+        enum err result = set_modifiers(c, modifiers, position, out);
+        if (result != OK)
+            return result;
+    }
+    /* An array of varchar is text[], which has no length to cut at; one that is stored no digits.
+     */
+    bool is_cut = id == TYPE_VARCHAR && (c->is_stored || out->length != 0);
+    out->id = (uint8_t)type_array_of(id);
+    bool is_lost = out->precision != 0 || !type_is_storable((enum type_id)out->id);
+    if (is_cut || (c->is_stored && is_lost))
+        return convert_unsupported(c, position, "an array of %s", type_name(id));
     return OK;
 }

@@ -40,7 +40,7 @@ enum oid {
 /* What a type is on the wire; 705 for TYPE_UNKNOWN. */
 uint32_t type_oid(enum type_id id);
 /* The type that takes the values of `oid`: bigint for oid and its kin, text for name and its kin,
- * bigint[] and text[] for arrays of these and of other types. 0 and 705 are TYPE_UNKNOWN. False if
+ * bigint[] and text[] for arrays of these. 0 and 705 are TYPE_UNKNOWN. False if
  * there is none. */
 bool type_of_oid(uint32_t oid, struct type *out);
 

@@ -183,8 +183,7 @@ static enum err receive_array(struct type type, struct slice bytes, struct arena
     if (dimensions > 1)
         return error_set(error, ERR_UNSUPPORTED, NULL,
                          "arrays of more than one dimension are not supported");
-    if (!type_of_oid(element_oid, &element) || element.id == TYPE_TEXT_ARRAY ||
-        element.id == TYPE_INT8_ARRAY)
+    if (!type_of_oid(element_oid, &element) || type_is_array((enum type_id)element.id))
         return malformed("array", error);
     if (dimensions == 1) {
         count = reader_be32(&reader);
@@ -195,9 +194,8 @@ static enum err receive_array(struct type type, struct slice bytes, struct arena
     struct writer list;
     writer_init(&list);
     writer_u32(&list, count);
-    enum err err =
-        receive_elements(&reader, count, element_oid,
-                         type.id == TYPE_TEXT_ARRAY ? TYPE_TEXT : TYPE_INT8, arena, &list, error);
+    enum err err = receive_elements(&reader, count, element_oid,
+                                    type_element((enum type_id)type.id), arena, &list, error);
     if (err == OK)
         *out = arena_copy(arena, writer_as_slice(&list));
     writer_deinit(&list);
@@ -282,6 +280,8 @@ static enum err receive(uint32_t oid, struct type type, struct slice bytes, stru
     if (fixed_width(oid, type, &width))
         return bytes.size == width ? receive_fixed(oid, read_bits(bytes), out, error)
                                    : malformed(type_name((enum type_id)type.id), error);
+    if (type_is_array((enum type_id)type.id))
+        return receive_array(type, bytes, arena, &out->text, error);
     switch ((enum type_id)type.id) {
     case TYPE_NUMERIC:
         return receive_numeric(bytes, &out->n, error);
@@ -301,9 +301,6 @@ static enum err receive(uint32_t oid, struct type type, struct slice bytes, stru
     case TYPE_JSON:
     case TYPE_JSONB:
         return receive_json(type, bytes, arena, out, error);
-    case TYPE_TEXT_ARRAY:
-    case TYPE_INT8_ARRAY:
-        return receive_array(type, bytes, arena, &out->text, error);
     default:
         return receive_text(bytes, &out->text, error);
     }

@@ -91,11 +91,18 @@ static void send_interval(struct interval interval, struct writer *out)
     writer_be32(out, (uint32_t)interval.months);
 }
 
+/* A length is known late: its place is kept and filled in. */
+static void end_field(struct writer *out, size_t length_at)
+{
+    if (!out->failed)
+        writer_patch_be32(out, length_at, (uint32_t)(out->size - length_at - 4));
+}
+
 static void send_array(const struct value *value, struct writer *out)
 {
     struct array_reader array;
     struct value element;
-    uint32_t element_oid = value->type.id == TYPE_TEXT_ARRAY ? OID_TEXT : OID_INT8;
+    uint32_t element_oid = type_oid(type_element((enum type_id)value->type.id));
     bool is_whole = array_begin(&array, (enum type_id)value->type.id, value->text);
     uint32_t count = is_whole ? array.count : 0;
     size_t has_null_at = out->size + 4;
@@ -109,10 +116,12 @@ static void send_array(const struct value *value, struct writer *out)
     bool has_null = false;
     while (array_next(&array, &element)) {
         has_null |= element.is_null;
-        writer_be32(out, element.is_null                ? UINT32_MAX
-                         : element.type.id == TYPE_INT8 ? 8
-                                                        : (uint32_t)element.text.size);
+        size_t size_at = out->size;
+        writer_be32(out, UINT32_MAX);
+        if (element.is_null)
+            continue;
         value_send(&element, out);
+        end_field(out, size_at);
     }
     if (!out->failed)
         writer_patch_be32(out, has_null_at, has_null);
@@ -122,6 +131,10 @@ void value_send(const struct value *value, struct writer *out)
 {
     if (value->is_null)
         return;
+    if (type_is_array((enum type_id)value->type.id)) {
+        send_array(value, out);
+        return;
+    }
     switch ((enum type_id)value->type.id) {
     case TYPE_BOOL:
         writer_u8(out, value->b);
@@ -154,30 +167,13 @@ void value_send(const struct value *value, struct writer *out)
     case TYPE_INTERVAL:
         send_interval(value->interval, out);
         return;
-    case TYPE_TEXT_ARRAY:
-    case TYPE_INT8_ARRAY:
-        send_array(value, out);
-        return;
     case TYPE_JSONB:
         writer_u8(out, 1);
         break;
-    case TYPE_UNKNOWN:
-    case TYPE_TEXT:
-    case TYPE_VARCHAR:
-    case TYPE_UUID:
-    case TYPE_BYTEA:
-    case TYPE_JSON:
-    case TYPE_COUNT:
+    default:
         break;
     }
     writer_slice(out, value->text);
-}
-
-/* A length is known late: its place is kept and filled in. */
-static void end_field(struct writer *out, size_t length_at)
-{
-    if (!out->failed)
-        writer_patch_be32(out, length_at, (uint32_t)(out->size - length_at - 4));
 }
 
 void column_send(const struct column *column, size_t row, struct writer *out)

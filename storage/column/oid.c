@@ -1,8 +1,7 @@
 /* Which type is which over PostgreSQL's wire.
  *
  * Ours have one number each. Of the numbers that clients name, many have no type here: those that
- * are integers or text by another name are taken as these, and arrays of whatever kind as arrays of
- * text or bigint, of which each element is turned into one when it is read. */
+ * are integers or text by another name are taken as these, and so are their arrays. */
 #include "storage/column/binary_form.h"
 
 uint32_t type_oid(enum type_id id)
@@ -28,6 +27,20 @@ uint32_t type_oid(enum type_id id)
         [TYPE_JSON] = OID_JSON,
         [TYPE_TEXT_ARRAY] = OID_TEXT_ARRAY,
         [TYPE_INT8_ARRAY] = OID_INT8_ARRAY,
+        [TYPE_JSONB_ARRAY] = 3807,
+        [TYPE_UUID_ARRAY] = 2951,
+        [TYPE_NUMERIC_ARRAY] = 1231,
+        [TYPE_INTERVAL_ARRAY] = 1187,
+        [TYPE_TIMESTAMPTZ_ARRAY] = 1185,
+        [TYPE_DATE_ARRAY] = 1182,
+        [TYPE_TIMESTAMP_ARRAY] = 1115,
+        [TYPE_FLOAT8_ARRAY] = 1022,
+        [TYPE_FLOAT4_ARRAY] = 1021,
+        [TYPE_BYTEA_ARRAY] = 1001,
+        [TYPE_BOOL_ARRAY] = 1000,
+        [TYPE_JSON_ARRAY] = 199,
+        [TYPE_INT4_ARRAY] = 1007,
+        [TYPE_INT2_ARRAY] = 1005,
     };
     return id < TYPE_COUNT ? oids[id] : OID_UNKNOWN;
 }
@@ -48,25 +61,11 @@ bool type_of_oid(uint32_t oid, struct type *out)
         {OID_REGCLASS, TYPE_INT8},
         {OID_REGTYPE, TYPE_INT8},
         {OID_REGNAMESPACE, TYPE_INT8},
-        {1005 /* int2[] */, TYPE_INT8_ARRAY},
-        {1007 /* int4[] */, TYPE_INT8_ARRAY},
         {1028 /* oid[] */, TYPE_INT8_ARRAY},
-        {199 /* json[] */, TYPE_TEXT_ARRAY},
-        {1000 /* bool[] */, TYPE_TEXT_ARRAY},
-        {1001 /* bytea[] */, TYPE_TEXT_ARRAY},
         {1002 /* "char"[] */, TYPE_TEXT_ARRAY},
         {1003 /* name[] */, TYPE_TEXT_ARRAY},
         {1014 /* bpchar[] */, TYPE_TEXT_ARRAY},
         {1015 /* varchar[] */, TYPE_TEXT_ARRAY},
-        {1021 /* float4[] */, TYPE_TEXT_ARRAY},
-        {1022 /* float8[] */, TYPE_TEXT_ARRAY},
-        {1115 /* timestamp[] */, TYPE_TEXT_ARRAY},
-        {1182 /* date[] */, TYPE_TEXT_ARRAY},
-        {1185 /* timestamptz[] */, TYPE_TEXT_ARRAY},
-        {1187 /* interval[] */, TYPE_TEXT_ARRAY},
-        {1231 /* numeric[] */, TYPE_TEXT_ARRAY},
-        {2951 /* uuid[] */, TYPE_TEXT_ARRAY},
-        {3807 /* jsonb[] */, TYPE_TEXT_ARRAY},
     };
     for (enum type_id id = TYPE_UNKNOWN; id < TYPE_COUNT; id++)
         if (type_oid(id) == oid) {

@@ -11,6 +11,7 @@
 
 #define QUOTE_SIZE_MAX 200
 #define JSON_DEPTH_MAX 1024
+#define SCRATCH_MAX ((size_t)64 << 10)
 
 static const struct timezone *zone_of(const struct text_context *context)
 {
@@ -218,26 +219,31 @@ static enum err malformed_array(struct slice text, struct error *error)
                      SLICE_ARGS(slice_cut(text, QUOTE_SIZE_MAX)));
 }
 
-/* What stands between the braces. */
-static enum err parse_elements(struct array_parser *parser, enum type_id type, struct error *error)
+/* What stands between the braces. An element's payload lies in `scratch`, until it is written. */
+static enum err parse_elements(struct array_parser *parser, struct type type,
+                               const struct text_context *context, struct arena *scratch,
+                               struct error *error)
 {
-    enum type_id element_type = type == TYPE_TEXT_ARRAY ? TYPE_TEXT : TYPE_INT8;
+    struct type element_type = type;
+    element_type.id = (uint8_t)type_element((enum type_id)type.id);
     bool is_open = !at(parser, '}');
     while (is_open) {
-        struct value element = {.type = type_of(element_type)};
+        struct value element = {.type = element_type};
         struct slice item;
         bool is_quoted;
         if (!take_element(parser, &item, &is_quoted))
             return malformed_array(parser->whole, error);
         element.is_null = !is_quoted && slice_equal_ignore_case(item, SLICE("null"));
-        if (element_type == TYPE_TEXT)
+        if (element_type.id == TYPE_TEXT) {
             element.text = item;
-        else if (!element.is_null) {
-            enum err err = int_parse(item, INT64_MIN, INT64_MAX, "bigint", &element.i, error);
+        } else if (!element.is_null) {
+            enum err err = type_parse(element_type, item, context, scratch, &element, error);
             if (err != OK)
                 return err;
         }
         array_write_element(&parser->out, &element);
+        if (scratch->total > SCRATCH_MAX)
+            arena_reset(scratch);
         parser->count++;
         is_open = at(parser, ',');
         parser->index += is_open;
@@ -245,8 +251,8 @@ static enum err parse_elements(struct array_parser *parser, enum type_id type, s
     return parser->index + 1 == parser->text.size ? OK : malformed_array(parser->whole, error);
 }
 
-static enum err parse_array(enum type_id type, struct slice text, struct arena *arena,
-                            struct slice *out, struct error *error)
+static enum err parse_array(struct type type, struct slice text, const struct text_context *context,
+                            struct arena *arena, struct slice *out, struct error *error)
 {
     struct array_parser parser = {.whole = text, .text = slice_trim(text)};
     if (!at(&parser, '{'))
@@ -256,15 +262,18 @@ static enum err parse_array(enum type_id type, struct slice text, struct arena *
     if (at(&parser, '{'))
         return error_set(error, ERR_UNSUPPORTED, NULL,
                          "arrays of more than one dimension are not supported");
+    struct arena scratch;
+    arena_init(&scratch);
     parser.copy = arena_alloc(arena, parser.text.size);
     writer_init(&parser.out);
     writer_u32(&parser.out, 0);
-    enum err err = parse_elements(&parser, type, error);
+    enum err err = parse_elements(&parser, type, context, &scratch, error);
     if (err == OK) {
         writer_patch_u32(&parser.out, 0, parser.count);
         *out = arena_copy(arena, writer_as_slice(&parser.out));
     }
     writer_deinit(&parser.out);
+    arena_deinit(&scratch);
     return err;
 }
 
@@ -306,6 +315,8 @@ enum err type_parse(struct type type, struct slice text, const struct text_conte
     int64_t local_now = timezone_to_local(zone, now);
     enum err err;
     *out = (struct value){.type = type};
+    if (type_is_array((enum type_id)type.id))
+        return parse_array(type, text, context, arena, &out->text, error);
     switch ((enum type_id)type.id) {
     case TYPE_BOOL:
         return parse_bool(text, &out->b, error);
@@ -340,12 +351,7 @@ enum err type_parse(struct type type, struct slice text, const struct text_conte
         err = check_json(type_name(type.id), text, error);
         out->text = slice_trim(text);
         return err;
-    case TYPE_TEXT_ARRAY:
-    case TYPE_INT8_ARRAY:
-        return parse_array(type.id, text, arena, &out->text, error);
-    case TYPE_UNKNOWN:
-    case TYPE_TEXT:
-    case TYPE_COUNT:
+    default:
         break;
     }
     out->text = text;
@@ -390,38 +396,60 @@ static bool needs_quotes(struct slice text)
     return false;
 }
 
-static void print_array(const struct value *value, struct writer *out)
+static void print_quoted(struct slice text, struct writer *out)
+{
+    writer_u8(out, '"');
+    for (size_t index = 0; index < text.size; index++) {
+        if (text.data[index] == '"' || text.data[index] == '\\')
+            writer_u8(out, '\\');
+        writer_u8(out, (uint8_t)text.data[index]);
+    }
+    writer_u8(out, '"');
+}
+
+static void print_array(const struct value *value, const struct text_context *context,
+                        struct writer *out)
 {
     struct array_reader array;
     struct value element;
+    struct writer form; /* of an element that is no text yet */
+    writer_init(&form);
     writer_u8(out, '{');
-    if (array_begin(&array, value->type.id, value->text)) {
+    if (array_begin(&array, (enum type_id)value->type.id, value->text)) {
         while (array_next(&array, &element)) {
             if (array.index > 1)
                 writer_u8(out, ',');
             if (element.is_null) {
                 writer_cstr(out, "NULL");
-            } else if (element.type.id == TYPE_INT8) {
-                int_print(element.i, out);
-            } else if (!needs_quotes(element.text)) {
-                writer_slice(out, element.text);
-            } else {
-                writer_u8(out, '"');
-                for (size_t index = 0; index < element.text.size; index++) {
-                    if (element.text.data[index] == '"' || element.text.data[index] == '\\')
-                        writer_u8(out, '\\');
-                    writer_u8(out, (uint8_t)element.text.data[index]);
-                }
-                writer_u8(out, '"');
+                continue;
             }
+            struct slice text = element.text;
+            if (element.type.id == TYPE_INT8) {
+                int_print(element.i, out);
+                continue;
+            }
+            if (element.type.id != TYPE_TEXT) {
+                writer_reset(&form);
+                value_print(&element, context, &form);
+                text = writer_as_slice(&form);
+            }
+            if (needs_quotes(text))
+                print_quoted(text, out);
+            else
+                writer_slice(out, text);
         }
     }
     writer_u8(out, '}');
+    writer_deinit(&form);
 }
 
 static void print_styled(const struct value *value, const struct text_context *context,
                          enum time_style style, struct writer *out)
 {
+    if (type_is_array((enum type_id)value->type.id)) {
+        print_array(value, context, out);
+        return;
+    }
     switch ((enum type_id)value->type.id) {
     case TYPE_BOOL:
         writer_u8(out, value->b ? 't' : 'f');
@@ -459,16 +487,7 @@ static void print_styled(const struct value *value, const struct text_context *c
         writer_cstr(out, "\\x");
         print_hex(value->text, out);
         return;
-    case TYPE_TEXT_ARRAY:
-    case TYPE_INT8_ARRAY:
-        print_array(value, out);
-        return;
-    case TYPE_UNKNOWN:
-    case TYPE_TEXT:
-    case TYPE_VARCHAR:
-    case TYPE_JSONB:
-    case TYPE_JSON:
-    case TYPE_COUNT:
+    default:
         break;
     }
     writer_slice(out, value->text);
@@ -480,7 +499,8 @@ void value_print(const struct value *value, const struct text_context *context, 
         print_styled(value, context, TIME_STYLE_SQL, out);
 }
 
-static void print_json_array(const struct value *value, struct writer *out)
+static void print_json_array(const struct value *value, const struct text_context *context,
+                             struct writer *out)
 {
     struct array_reader array;
     struct value element;
@@ -489,7 +509,7 @@ static void print_json_array(const struct value *value, struct writer *out)
         while (array_next(&array, &element)) {
             if (array.index > 1)
                 writer_u8(out, ',');
-            value_print_json(&element, NULL, out);
+            value_print_json(&element, context, out);
         }
     }
     writer_u8(out, ']');
@@ -521,8 +541,8 @@ void value_print_json(const struct value *value, const struct text_context *cont
         writer_cstr(out, "null");
     } else if (value->type.id == TYPE_BOOL) {
         writer_cstr(out, value->b ? "true" : "false");
-    } else if (value->type.id == TYPE_TEXT_ARRAY || value->type.id == TYPE_INT8_ARRAY) {
-        print_json_array(value, out);
+    } else if (type_is_array((enum type_id)value->type.id)) {
+        print_json_array(value, context, out);
     } else if (is_bare_in_json(value)) {
         print_styled(value, context, TIME_STYLE_JSON, out);
     } else if (value->type.id == TYPE_TEXT || value->type.id == TYPE_VARCHAR ||

@@ -12,6 +12,8 @@
 
 #define ARRAY_NULL UINT32_MAX
 #define NAMES_MAX 6
+#define NUMERIC_BYTES 18 /* in an array */
+#define INTERVAL_BYTES 16
 
 static const struct {
     const char *name;
@@ -19,6 +21,7 @@ static const struct {
     uint8_t width; /* stored; 0: variable */
     bool is_storable;
     const char *names[NAMES_MAX]; /* besides `name` */
+    uint8_t element;              /* of an array */
 } types[TYPE_COUNT] = {
     [TYPE_UNKNOWN] = {"unknown", PHYSICAL_TEXT, 0, false, {0}},
     [TYPE_BOOL] = {"boolean", PHYSICAL_BOOL, 1, true, {"bool"}},
@@ -38,9 +41,42 @@ static const struct {
     [TYPE_BYTEA] = {"bytea", PHYSICAL_TEXT, 0, true, {0}},
     [TYPE_JSONB] = {"jsonb", PHYSICAL_TEXT, 0, true, {0}},
     [TYPE_JSON] = {"json", PHYSICAL_TEXT, 0, true, {0}},
-    [TYPE_TEXT_ARRAY] = {"text[]", PHYSICAL_TEXT, 0, true, {"_text"}},
-    [TYPE_INT8_ARRAY] = {"bigint[]", PHYSICAL_TEXT, 0, true, {"_int8", "int8[]"}},
+    [TYPE_TEXT_ARRAY] = {"text[]", PHYSICAL_TEXT, 0, true, {"_text"}, TYPE_TEXT},
+    [TYPE_INT8_ARRAY] = {"bigint[]", PHYSICAL_TEXT, 0, true, {"_int8", "int8[]"}, TYPE_INT8},
+    [TYPE_BOOL_ARRAY] = {"boolean[]", PHYSICAL_TEXT, 0, true, {"_bool", "bool[]"}, TYPE_BOOL},
+    [TYPE_INT2_ARRAY] = {"smallint[]", PHYSICAL_TEXT, 0, true, {"_int2", "int2[]"}, TYPE_INT2},
+    [TYPE_INT4_ARRAY] =
+        {"integer[]", PHYSICAL_TEXT, 0, true, {"_int4", "int4[]", "int[]"}, TYPE_INT4},
+    [TYPE_FLOAT4_ARRAY] = {"real[]", PHYSICAL_TEXT, 0, true, {"_float4", "float4[]"}, TYPE_FLOAT4},
+    [TYPE_FLOAT8_ARRAY] = {"double precision[]",
+                           PHYSICAL_TEXT,
+                           0,
+                           true,
+                           {"_float8", "float8[]", "float[]"},
+                           TYPE_FLOAT8},
+    [TYPE_NUMERIC_ARRAY] =
+        {"numeric[]", PHYSICAL_TEXT, 0, true, {"_numeric", "decimal[]"}, TYPE_NUMERIC},
+    [TYPE_TIMESTAMPTZ_ARRAY] = {"timestamp with time zone[]",
+                                PHYSICAL_TEXT,
+                                0,
+                                true,
+                                {"_timestamptz", "timestamptz[]"},
+                                TYPE_TIMESTAMPTZ},
+    [TYPE_TIMESTAMP_ARRAY] = {"timestamp without time zone[]",
+                              PHYSICAL_TEXT,
+                              0,
+                              true,
+                              {"_timestamp", "timestamp[]"},
+                              TYPE_TIMESTAMP},
+    [TYPE_DATE_ARRAY] = {"date[]", PHYSICAL_TEXT, 0, true, {"_date"}, TYPE_DATE},
+    [TYPE_INTERVAL_ARRAY] = {"interval[]", PHYSICAL_TEXT, 0, false, {"_interval"}, TYPE_INTERVAL},
+    [TYPE_UUID_ARRAY] = {"uuid[]", PHYSICAL_TEXT, 0, true, {"_uuid"}, TYPE_UUID},
+    [TYPE_BYTEA_ARRAY] = {"bytea[]", PHYSICAL_TEXT, 0, true, {"_bytea"}, TYPE_BYTEA},
+    [TYPE_JSONB_ARRAY] = {"jsonb[]", PHYSICAL_TEXT, 0, true, {"_jsonb"}, TYPE_JSONB},
+    [TYPE_JSON_ARRAY] = {"json[]", PHYSICAL_TEXT, 0, true, {"_json"}, TYPE_JSON},
 };
+static_assert(TYPE_TEXT_ARRAY == 18 && TYPE_COUNT == TYPE_JSON_ARRAY + 1,
+              "arrays are one run at the end: type_is_array()");
 
 /* --- the table --- */
 
@@ -81,6 +117,12 @@ const char *type_name(enum type_id id)
 
 void type_print(struct type type, struct writer *out)
 {
+    if (type_is_array((enum type_id)type.id) && type.precision != 0) {
+        type.id = (uint8_t)type_element((enum type_id)type.id);
+        type_print(type, out);
+        writer_cstr(out, "[]");
+        return;
+    }
     writer_cstr(out, type_name(type.id));
     if (type.id == TYPE_NUMERIC && type.precision != 0)
         writer_printf(out, "(%u,%u)", type.precision, type.scale);
@@ -109,18 +151,61 @@ bool type_find(struct slice name, enum type_id *out)
 
 /* --- arrays --- */
 
-static enum type_id element_type(enum type_id array_type)
+enum type_id type_element(enum type_id id)
 {
-    assert(array_type == TYPE_TEXT_ARRAY || array_type == TYPE_INT8_ARRAY);
-    return array_type == TYPE_TEXT_ARRAY ? TYPE_TEXT : TYPE_INT8;
+    assert(id >= 0 && id < TYPE_COUNT);
+    return (enum type_id)types[id].element;
+}
+
+enum type_id type_array_of(enum type_id element)
+{
+    if (element == TYPE_VARCHAR)
+        element = TYPE_TEXT;
+    for (int id = TYPE_TEXT_ARRAY; id < TYPE_COUNT && element != TYPE_UNKNOWN; id++)
+        if (types[id].element == element)
+            return (enum type_id)id;
+    return TYPE_UNKNOWN;
 }
 
 bool array_begin(struct array_reader *array, enum type_id array_type, struct slice payload)
 {
+    assert(type_is_array(array_type));
     *array =
-        (struct array_reader){.reader = reader_of(payload), .element = element_type(array_type)};
+        (struct array_reader){.reader = reader_of(payload), .element = type_element(array_type)};
     array->count = reader_u32(&array->reader);
     return !array->reader.failed && array->count <= payload.size / 4;
+}
+
+static bool read_numeric(struct reader *reader, struct numeric *out)
+{
+    struct slice digits = reader_bytes(reader, sizeof(out->digits));
+    *out = (struct numeric){.scale = reader_u8(reader), .kind = reader_u8(reader)};
+    if (reader->failed || out->scale > NUMERIC_DIGITS_MAX || out->kind > NUMERIC_MINUS_INFINITY)
+        return false;
+    memcpy(&out->digits, digits.data, sizeof(out->digits));
+    __int128 limit = numeric_power10(NUMERIC_DIGITS_MAX);
+    return out->digits < limit && out->digits > -limit;
+}
+
+static void write_numeric(struct numeric n, struct writer *out)
+{
+    writer_bytes(out, &n.digits, sizeof(n.digits));
+    writer_u8(out, (uint8_t)n.scale);
+    writer_u8(out, (uint8_t)n.kind);
+}
+
+static void read_interval(struct reader *reader, struct interval *out)
+{
+    out->months = (int32_t)reader_u32(reader);
+    out->days = (int32_t)reader_u32(reader);
+    out->microseconds = reader_i64(reader);
+}
+
+static void write_interval(struct interval interval, struct writer *out)
+{
+    writer_u32(out, (uint32_t)interval.months);
+    writer_u32(out, (uint32_t)interval.days);
+    writer_i64(out, interval.microseconds);
 }
 
 bool array_next(struct array_reader *array, struct value *element)
@@ -130,34 +215,90 @@ bool array_next(struct array_reader *array, struct value *element)
     array->index++;
     uint32_t size = reader_u32(&array->reader);
     *element = (struct value){.type = type_of(array->element), .is_null = size == ARRAY_NULL};
-    if (!element->is_null && array->element == TYPE_TEXT)
+    if (element->is_null)
+        return !array->reader.failed;
+    struct slice bytes;
+    switch (type_physical(array->element)) {
+    case PHYSICAL_TEXT:
         element->text = reader_bytes(&array->reader, size);
-    else if (!element->is_null)
+        return !array->reader.failed && (array->element != TYPE_UUID || size == 16);
+    case PHYSICAL_INT:
         element->i = reader_i64(&array->reader);
+        break;
+    case PHYSICAL_BOOL:
+        element->b = reader_u8(&array->reader) == 1;
+        break;
+    case PHYSICAL_FLOAT:
+        bytes = reader_bytes(&array->reader, sizeof(element->f));
+        if (bytes.size == sizeof(element->f))
+            memcpy(&element->f, bytes.data, sizeof(element->f));
+        break;
+    case PHYSICAL_NUMERIC:
+        return read_numeric(&array->reader, &element->n);
+    case PHYSICAL_INTERVAL:
+        read_interval(&array->reader, &element->interval);
+        break;
+    }
     return !array->reader.failed;
+}
+
+static size_t element_size(const struct value *element, enum type_id type)
+{
+    if (element->is_null)
+        return 0;
+    switch (type_physical(type)) {
+    case PHYSICAL_TEXT:
+        return element->text.size;
+    case PHYSICAL_BOOL:
+        return 1;
+    case PHYSICAL_NUMERIC:
+        return NUMERIC_BYTES;
+    case PHYSICAL_INTERVAL:
+        return INTERVAL_BYTES;
+    case PHYSICAL_INT:
+    case PHYSICAL_FLOAT:
+        break;
+    }
+    return sizeof(int64_t);
 }
 
 void array_write_element(struct writer *out, const struct value *element)
 {
-    bool is_int = element->type.id == TYPE_INT8;
-    assert(is_int || element->is_null || element->text.size < ARRAY_NULL);
-    uint32_t size = is_int ? 8 : (uint32_t)element->text.size;
-    writer_u32(out, element->is_null ? ARRAY_NULL : size);
-    if (!element->is_null && is_int)
-        writer_i64(out, element->i);
-    else if (!element->is_null)
+    size_t size = element_size(element, (enum type_id)element->type.id);
+    assert(size < ARRAY_NULL);
+    writer_u32(out, element->is_null ? ARRAY_NULL : (uint32_t)size);
+    if (element->is_null)
+        return;
+    switch (type_physical((enum type_id)element->type.id)) {
+    case PHYSICAL_TEXT:
         writer_slice(out, element->text);
+        break;
+    case PHYSICAL_INT:
+        writer_i64(out, element->i);
+        break;
+    case PHYSICAL_BOOL:
+        writer_u8(out, element->b);
+        break;
+    case PHYSICAL_FLOAT:
+        writer_bytes(out, &element->f, sizeof(element->f));
+        break;
+    case PHYSICAL_NUMERIC:
+        write_numeric(element->n, out);
+        break;
+    case PHYSICAL_INTERVAL:
+        write_interval(element->interval, out);
+        break;
+    }
 }
 
 struct slice array_build(enum type_id array_type, const struct value *elements, size_t count,
                          struct arena *arena)
 {
-    enum type_id type = element_type(array_type);
+    assert(type_is_array(array_type));
+    enum type_id type = type_element(array_type);
     size_t size = 4;
     for (size_t index = 0; index < count; index++)
-        size += 4 + (elements[index].is_null ? 0
-                     : type == TYPE_INT8     ? 8
-                                             : elements[index].text.size);
+        size += 4 + element_size(&elements[index], type);
     assert(count < ARRAY_NULL && size < ARRAY_NULL);
     struct writer out = {.data = arena_alloc(arena, size), .capacity = size};
     writer_u32(&out, (uint32_t)count);
@@ -211,7 +352,7 @@ int value_compare(const struct value *a, const struct value *b)
     case PHYSICAL_NUMERIC:
         return numeric_compare(a->n, b->n);
     case PHYSICAL_TEXT:
-        if (a->type.id == TYPE_TEXT_ARRAY || a->type.id == TYPE_INT8_ARRAY)
+        if (type_is_array((enum type_id)a->type.id))
             return array_compare(a->type.id, a->text, b->text);
         return slice_compare(a->text, b->text);
     case PHYSICAL_INTERVAL: {
@@ -233,6 +374,19 @@ static uint64_t float_hash(double value)
     return hash_mix(bits);
 }
 
+/* Elements that are equal hash equal: numerics of other scale, -0 and 0. */
+static uint64_t array_hash(const struct value *value)
+{
+    struct array_reader array;
+    struct value element;
+    uint64_t hash = 0;
+    if (!array_begin(&array, (enum type_id)value->type.id, value->text))
+        return hash64(value->text.data, value->text.size);
+    while (array_next(&array, &element))
+        hash = hash_mix(hash ^ value_hash(&element)) + array.index;
+    return hash;
+}
+
 uint64_t value_hash(const struct value *value)
 {
     if (value->is_null)
@@ -247,6 +401,8 @@ uint64_t value_hash(const struct value *value)
     case PHYSICAL_NUMERIC:
         return numeric_hash(value->n);
     case PHYSICAL_TEXT:
+        if (type_is_array((enum type_id)value->type.id))
+            return array_hash(value);
         return hash64(value->text.data, value->text.size);
     case PHYSICAL_INTERVAL: {
         __int128 span = interval_span(value->interval);
@@ -300,30 +456,15 @@ void value_write(const struct value *value, struct writer *out)
         writer_bytes(out, &value->f, sizeof(value->f));
         break;
     case PHYSICAL_NUMERIC:
-        writer_bytes(out, &value->n.digits, sizeof(value->n.digits));
-        writer_u8(out, (uint8_t)value->n.scale);
-        writer_u8(out, (uint8_t)value->n.kind);
+        write_numeric(value->n, out);
         break;
     case PHYSICAL_TEXT:
         writer_text(out, value->text);
         break;
     case PHYSICAL_INTERVAL:
-        writer_u32(out, (uint32_t)value->interval.months);
-        writer_u32(out, (uint32_t)value->interval.days);
-        writer_i64(out, value->interval.microseconds);
+        write_interval(value->interval, out);
         break;
     }
-}
-
-static bool read_numeric(struct reader *reader, struct numeric *out)
-{
-    struct slice digits = reader_bytes(reader, sizeof(out->digits));
-    *out = (struct numeric){.scale = reader_u8(reader), .kind = reader_u8(reader)};
-    if (reader->failed || out->scale > NUMERIC_DIGITS_MAX || out->kind > NUMERIC_MINUS_INFINITY)
-        return false;
-    memcpy(&out->digits, digits.data, sizeof(out->digits));
-    __int128 limit = numeric_power10(NUMERIC_DIGITS_MAX);
-    return out->digits < limit && out->digits > -limit;
 }
 
 static bool read_payload(struct reader *reader, struct arena *arena, struct value *out)
@@ -351,9 +492,7 @@ static bool read_payload(struct reader *reader, struct arena *arena, struct valu
             out->text = arena_copy(arena, bytes);
         return out->type.id != TYPE_UUID || bytes.size == 16;
     case PHYSICAL_INTERVAL:
-        out->interval.months = (int32_t)reader_u32(reader);
-        out->interval.days = (int32_t)reader_u32(reader);
-        out->interval.microseconds = reader_i64(reader);
+        read_interval(reader, &out->interval);
         return true;
     }
     return false;

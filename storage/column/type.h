@@ -33,6 +33,20 @@ enum type_id {                   /* stored in files and the log: never renumbere
                TYPE_JSON = 17,
                TYPE_TEXT_ARRAY = 18,
                TYPE_INT8_ARRAY = 19,
+               TYPE_BOOL_ARRAY = 20,
+               TYPE_INT2_ARRAY = 21,
+               TYPE_INT4_ARRAY = 22,
+               TYPE_FLOAT4_ARRAY = 23,
+               TYPE_FLOAT8_ARRAY = 24,
+               TYPE_NUMERIC_ARRAY = 25,
+               TYPE_TIMESTAMPTZ_ARRAY = 26,
+               TYPE_TIMESTAMP_ARRAY = 27,
+               TYPE_DATE_ARRAY = 28,
+               TYPE_INTERVAL_ARRAY = 29,
+               TYPE_UUID_ARRAY = 30,
+               TYPE_BYTEA_ARRAY = 31,
+               TYPE_JSONB_ARRAY = 32,
+               TYPE_JSON_ARRAY = 33,
                TYPE_COUNT
 };
 
@@ -68,7 +82,15 @@ size_t physical_size(enum physical physical);
 /* Bytes of a fixed-width value in chunks and the log: bool 1, smallint 2, integer date real 4,
  * bigint times double numeric(<=18) 8, uuid 16; 0: variable length. */
 size_t type_stored_width(enum type_id id);
-bool type_is_storable(enum type_id id); /* not UNKNOWN, not INTERVAL */
+bool type_is_storable(enum type_id id); /* not UNKNOWN, not INTERVAL, not arrays of it */
+/* What an array's elements are; TYPE_UNKNOWN where the type is no array. */
+enum type_id type_element(enum type_id id);
+/* The array of such elements (of varchar: text[]); TYPE_UNKNOWN where there is none. */
+enum type_id type_array_of(enum type_id element);
+static inline bool type_is_array(enum type_id id)
+{
+    return id >= TYPE_TEXT_ARRAY && id < TYPE_COUNT;
+}
 /* format_type text: 'timestamp with time zone', 'character varying(10)', 'numeric(18,3)',
  * 'bigint[]'. */
 void type_print(struct type type, struct writer *out);
@@ -122,17 +144,20 @@ void type_write(struct type type, struct writer *out);
 struct type type_read(struct reader *reader); /* reader->failed on an unknown id */
 
 /* Arrays lie in one text-class payload: u32 count, then per element u32 size (UINT32_MAX for NULL)
- * and its bytes (text[]) or 8 bytes little-endian (bigint[]). One dimension. */
+ * and its bytes: texts as they are, whole numbers, times and doubles 8 bytes little-endian,
+ * booleans one, numerics 18 (digits, scale, kind), intervals 16 (months, days, microseconds). One
+ * dimension.
+ */
 struct array_reader {
     struct reader reader;
     uint32_t count, index;
-    enum type_id element; /* TYPE_TEXT or TYPE_INT8 */
+    enum type_id element;
 };
 bool array_begin(struct array_reader *array, enum type_id array_type,
                  struct slice payload);                             /* false: malformed */
 bool array_next(struct array_reader *array, struct value *element); /* false at the end */
-/* The same piece by piece: a writer_u32() of the count, patched at the end, then elements of type
- * text or bigint. */
+/* The same piece by piece: a writer_u32() of the count, patched at the end, then elements, each of
+ * the array's element type. */
 void array_write_element(struct writer *out, const struct value *element);
 /* Builds a payload in the arena from `count` elements of the element type. */
 struct slice array_build(enum type_id array_type, const struct value *elements, size_t count,

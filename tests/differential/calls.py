@@ -97,8 +97,6 @@ class Calls:
         kinds = [element if kind == "any" else element + "[]" if kind == "any[]" else kind for kind in kinds]
         if re.match("stddev|var(iance|_)", name) and kinds[0] in ("int8", "numeric"):  # a numbered difference: computed in double
             kinds = ["double"]
-        if name == "array_agg" and kinds[0] == "bool":  # 7: bigint[] and text[] are all the arrays
-            kinds = ["int4"]
         arguments = [self.argument(rng, name, place, kind, mode) for place, kind in enumerate(kinds)]
         if name == "to_char":
             templates = TEMPLATES["to_char"]["time" if kinds[0] in ("timestamp", "timestamptz", "interval") else "number"]

@@ -46,7 +46,7 @@ ORDER BY 1, 2, 5
 """
 
 CONCRETE = {"anyelement": "bigint", "anyarray": "bigint[]", "anynonarray": "text", "anycompatible": "bigint", '"any"': "text",
-            "anycompatiblearray": "bigint[]", "anycompatiblenonarray": "bigint", "smallint[]": "bigint[]", "integer[]": "bigint[]"}
+            "anycompatiblearray": "bigint[]", "anycompatiblenonarray": "bigint"}
 
 # How what is no plain call is written, or whose NULL cannot stand for an argument: these exist, and are tried elsewhere.
 SYNTAX = {"extract", "position", "normalize", "mode", "percentile_cont", "percentile_disc", "set_config", "overlaps"}
@@ -72,6 +72,7 @@ POOLS = {
     "text[]": ["'{}'", "'{a,b}'", "'{a,NULL,\"x y\"}'", "'{1,2}'"],
     "bigint[]": ["'{}'", "'{1,2,3}'", "'{3,NULL,1}'", "'{5}'"],
 }
+POOLS["integer[]"] = POOLS["smallint[]"] = POOLS["bigint[]"]
 POOLS["character varying"] = POOLS["text"]
 
 

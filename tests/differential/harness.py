@@ -19,7 +19,7 @@ def is_runtime(state):
     return state is not None and (state[:2] == "22" or state == "21000")
 
 
-ARRAY_OF = {"integer[]": "bigint[]", "smallint[]": "bigint[]", "boolean[]": "text[]", "character varying[]": "text[]"}  # 7: there are two kinds
+ARRAY_OF = {"character varying[]": "text[]"}  # 7
 
 
 class Answer:
@@ -146,7 +146,7 @@ class Freshet:
         body = load(text)
         if status != 200:
             return Answer(state=body["sqlstate"], text=body["detail"] if "detail" in body else body.get("title", ""))
-        types = [column["type"].split("(")[0] for column in body["columns"]]
+        types = [re.sub(r"\([^)]*\)", "", column["type"]) for column in body["columns"]]
         return Answer(types, body["rows"])
 
 

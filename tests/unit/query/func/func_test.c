@@ -293,18 +293,12 @@ static void test_long_calls_look(void **state)
         uint32_t count;
         const char *second, *third;
     } cases[] = {
-        {"md5", TYPE_TEXT, 1, NULL, NULL},
-        {"sha256", TYPE_BYTEA, 1, NULL, NULL},
-        {"sha512", TYPE_BYTEA, 1, NULL, NULL},
-        {"reverse", TYPE_TEXT, 1, NULL, NULL},
-        {"upper", TYPE_TEXT, 1, NULL, NULL},
-        {"lower", TYPE_TEXT, 1, NULL, NULL},
-        {"initcap", TYPE_TEXT, 1, NULL, NULL},
-        {"quote_literal", TYPE_ANY_NONARRAY, 1, NULL, NULL},
-        {"replace", TYPE_TEXT, 3, "a", "bcd"},
-        {"regexp_replace", TYPE_TEXT, 4, "a", "bcd"},
-        {"split_part", TYPE_TEXT, 3, "a", NULL},
-        {"repeat", TYPE_TEXT, 2, NULL, NULL},
+        {"md5", TYPE_TEXT, 1, NULL, NULL},       {"sha256", TYPE_BYTEA, 1, NULL, NULL},
+        {"sha512", TYPE_BYTEA, 1, NULL, NULL},   {"reverse", TYPE_TEXT, 1, NULL, NULL},
+        {"upper", TYPE_TEXT, 1, NULL, NULL},     {"lower", TYPE_TEXT, 1, NULL, NULL},
+        {"initcap", TYPE_TEXT, 1, NULL, NULL},   {"quote_literal", TYPE_ANY, 1, NULL, NULL},
+        {"replace", TYPE_TEXT, 3, "a", "bcd"},   {"regexp_replace", TYPE_TEXT, 4, "a", "bcd"},
+        {"split_part", TYPE_TEXT, 3, "a", NULL}, {"repeat", TYPE_TEXT, 2, NULL, NULL},
     };
     struct arena arena;
     struct budget budget = {.limit = 64 << 20, .name = "query"};

@@ -227,17 +227,17 @@ static struct slice random_bytes_of(struct random_stream *random, struct arena *
     return slice_of(bytes, size);
 }
 
+static struct value random_value(enum type_id id, struct random_stream *random,
+                                 struct arena *arena);
+
 static void random_array(struct random_stream *random, struct arena *arena, struct value *value)
 {
     struct value elements[5];
     size_t count = random_below(random, 6);
     for (size_t index = 0; index < count; index++) {
-        elements[index] = (struct value){.is_null = random_below(random, 4) == 0};
-        elements[index].type = type_of(value->type.id == TYPE_TEXT_ARRAY ? TYPE_TEXT : TYPE_INT8);
-        if (value->type.id == TYPE_TEXT_ARRAY)
-            elements[index].text = random_bytes_of(random, arena, true);
-        else
-            elements[index].i = (int64_t)random_next(random);
+        bool is_null = random_below(random, 4) == 0;
+        elements[index] = random_value(type_element((enum type_id)value->type.id), random, arena);
+        elements[index].is_null = is_null;
     }
     value->text = array_build((enum type_id)value->type.id, elements, count, arena);
 }
@@ -245,6 +245,10 @@ static void random_array(struct random_stream *random, struct arena *arena, stru
 static struct value random_value(enum type_id id, struct random_stream *random, struct arena *arena)
 {
     struct value value = {.type = type_of(id)};
+    if (type_is_array(id)) {
+        random_array(random, arena, &value);
+        return value;
+    }
     unsigned shift = (unsigned)random_below(random, 64);
     int64_t bits = (int64_t)random_next(random) >> shift;
     switch (id) {
@@ -288,10 +292,6 @@ static struct value random_value(enum type_id id, struct random_stream *random, 
     case TYPE_JSON:
     case TYPE_JSONB:
         value.text = slice_from_cstr(arena_printf(arena, "[%lld]", (long long)bits));
-        break;
-    case TYPE_TEXT_ARRAY:
-    case TYPE_INT8_ARRAY:
-        random_array(random, arena, &value);
         break;
     case TYPE_INT8:
         value.i = bits;
