@@ -23,6 +23,10 @@ QUERIES = {
              "FROM {series} GROUP BY 1) AS q",
     "join": "SELECT count(*), sum(l.i), sum(r.j), max(t) FROM (SELECT i, i * 7919 % 100000007 AS a FROM {series}) AS l "
             "JOIN (SELECT i AS j, i * 7919 % 100000007 AS b, 'page ' || i AS t FROM {series}) AS r ON a = b",
+    "except": "SELECT count(*), sum(k), max(t) FROM (SELECT i * 7919 % 100000007 AS k, 'user ' || i AS t FROM {series} "
+              "EXCEPT SELECT i * 7919 % 100000007, 'user ' || i FROM {series} WHERE i % 3 <> 0) AS q",
+    "intersect": "SELECT count(*), sum(k), max(t) FROM (SELECT i * 7919 % 100000007 AS k, 'user ' || i AS t FROM {series} "
+                 "INTERSECT SELECT i * 7919 % 100000007, 'user ' || i FROM {series} WHERE i % 3 = 0) AS q",
 }
 
 
@@ -102,13 +106,13 @@ def main():
         server.stop()
     peers = duckdb_times(options.rows, caps, options.runs)
     print(f"{options.rows:,} rows, one thread, median of {options.runs}")
-    print(f"{'query':8}{'takes MiB':>11}{'cap MiB':>9}{'uncapped ms':>13}{'capped ms':>11}{'written MiB':>13}{'equal':>7}{'DuckDB, capped':>17}")
+    print(f"{'query':10}{'takes MiB':>11}{'cap MiB':>9}{'uncapped ms':>13}{'capped ms':>11}{'written MiB':>13}{'equal':>7}{'DuckDB, capped':>17}")
     for name, most, uncapped, capped, written, is_same, rows in table:
         peer_ms, answer = peers.get(name, (None, "not installed"))
         peer = answer if peer_ms is None else f"{peer_ms:.0f} ms"
         if peer_ms is not None and answer != [[str(cell) for cell in row] for row in rows]:
             is_right, peer = False, "another answer"
-        print(f"{name:8}{most >> 20:11}{caps[name] >> 20:9}{uncapped:13.0f}{capped:11.0f}{written >> 20:13}"
+        print(f"{name:10}{most >> 20:11}{caps[name] >> 20:9}{uncapped:13.0f}{capped:11.0f}{written >> 20:13}"
               f"{'yes' if is_same else 'NO':>7}{peer:>17}")
     return 0 if is_right else 1
 

@@ -273,6 +273,40 @@ static void test_joins(void **state)
     check_all(joins, array_count(joins));
 }
 
+/* Sides that have some rows once, some often, some not at all, NULLs among them. */
+#define SIDE_A                                                                                     \
+    "SELECT CASE WHEN i % 41 = 0 THEN NULL ELSE i % 9000 END AS i, md5((i % 9000)::text) AS s, "   \
+    "((i % 9000) / 10.0)::numeric(10, 2) AS p FROM generate_series(1, 16000) AS g(i)"
+#define SIDE_B                                                                                     \
+    "SELECT CASE WHEN i % 43 = 0 THEN NULL ELSE i % 12000 + 3000 END, "                            \
+    "md5((i % 12000 + 3000)::text), ((i % 12000 + 3000) / 10.0)::numeric(10, 3) "                  \
+    "FROM generate_series(1, 30000) AS g(i)"
+#define SET_OF(word) SOME_OF(SIDE_A " " word " " SIDE_B)
+#define SET_SUM(word)                                                                              \
+    "SELECT count(*), count(i), sum(i), max(s), sum(p) FROM (" SIDE_A " " word " " SIDE_B ") AS q"
+
+static const struct query sets[] = {
+    {"1MB", SET_OF("INTERSECT")},
+    {"1MB", SET_OF("EXCEPT")},
+    {"1MB", SET_SUM("INTERSECT ALL")},
+    {"1MB", SET_SUM("EXCEPT ALL")},
+    {"1MB",
+     "SELECT count(*), sum(i) FROM (SELECT i, i::text AS t FROM generate_series(1, 300000) AS "
+     "g(i) EXCEPT SELECT i, i::text FROM generate_series(100, 290000, 3) AS g(i)) AS q"},
+    {"1MB",
+     "SELECT count(*), sum(i) FROM (SELECT i, i::text AS t FROM generate_series(1, 100000) AS "
+     "g(i) INTERSECT SELECT 1, 'none') AS q"},
+    {"1MB", "SELECT count(*), sum(i) FROM (SELECT i % 20000 AS i, 'a' FROM "
+            "generate_series(1, 200000) AS g(i) EXCEPT ALL SELECT i, 'a' FROM "
+            "generate_series(1, 19999) AS g(i)) AS q"},
+};
+
+static void test_sets(void **state)
+{
+    (void)state;
+    check_all(sets, array_count(sets));
+}
+
 /* A few built rows with long texts that fit are not kept twice. */
 static void test_documents(void **state)
 {
@@ -301,7 +335,7 @@ static const char *pick(struct random_stream *chance, const char *const *words, 
 }
 #define PICK(chance, words) pick(chance, words, array_count(words))
 
-/* A query of one of three shapes over a source with NULLs, doubles, numerics and long texts. */
+/* A query of one of four shapes over a source with NULLs, doubles, numerics and long texts. */
 static void compose(struct random_stream *chance, char *out, size_t size)
 {
     static const char *const keys[] = {"i", "k",      "s",      "n",  "d",
@@ -322,8 +356,10 @@ static void compose(struct random_stream *chance, char *out, size_t size)
     static const char *const kinds[] = {"JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"};
     static const char *const conditions[] = {"a = b", "s = t", "a = b AND i < j",
                                              "i = j AND s = t"};
+    static const char *const words[] = {"INTERSECT", "INTERSECT ALL", "EXCEPT", "EXCEPT ALL"};
+    static const char *const parts[] = {"i, s, n", "k, d, s", "n, p, s", "s, n, i"};
     char rest[64] = "";
-    switch (random_below(chance, 3)) {
+    switch (random_below(chance, 4)) {
     case 0:
         if (random_below(chance, 2) == 0)
             snprintf(rest, sizeof(rest), " LIMIT %u OFFSET %u",
@@ -336,6 +372,15 @@ static void compose(struct random_stream *chance, char *out, size_t size)
         snprintf(out, size, "SELECT * FROM (SELECT i, %s, %s FROM %s%s%s", PICK(chance, calls),
                  PICK(chance, calls), SOURCE " GROUP BY i, ", PICK(chance, keys), SOME_TAIL);
         return;
+    case 2: {
+        const char *columns = PICK(chance, parts);
+        snprintf(out, size,
+                 "SELECT count(*), count(a), max(a::text), min(b::text), max(c::text) FROM (SELECT "
+                 "%s FROM %s %s SELECT %s FROM %s) AS q(a, b, c)",
+                 columns, SOURCE " WHERE i % 5 <> 1", PICK(chance, words), columns,
+                 SOURCE " WHERE i % 3 <> 1");
+        return;
+    }
     default:
         snprintf(out, size, "%s %s %s ON %s) AS q",
                  "SELECT count(*), " ALL_SUMS " FROM (SELECT * FROM " LEFT, PICK(chance, kinds),
@@ -353,7 +398,7 @@ static void test_random(void **state)
     print_message("seed %llu\n", (unsigned long long)seed);
     random_stream_init(&chance, seed);
     setup(&f);
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < 20; i++) {
         char text[2048];
         uint64_t spilled;
         compose(&chance, text, sizeof(text));
@@ -387,10 +432,12 @@ static const struct {
     const char *fault;
     const struct query *query;
 } planted[] = {
-    {"sort.run_dropped", &sorts[0]}, {"sort.merge_order", &sorts[1]},
-    {"spill.part_lost", &groups[3]}, {"spill.part_twice", &groups[0]},
-    {"spill.part_lost", &groups[7]}, {"spill.part_lost", &joins[0]},
-    {"spill.part_twice", &joins[3]}, {"join.pass_forgotten", &joins[11]},
+    {"sort.run_dropped", &sorts[0]},         {"sort.merge_order", &sorts[1]},
+    {"spill.part_lost", &groups[3]},         {"spill.part_twice", &groups[0]},
+    {"spill.part_lost", &groups[7]},         {"spill.part_lost", &joins[0]},
+    {"spill.part_twice", &joins[3]},         {"join.pass_forgotten", &joins[11]},
+    {"spill.part_lost", &sets[0]},           {"spill.part_twice", &sets[3]},
+    {"setop.right_not_put_aside", &sets[0]}, {"setop.right_not_put_aside", &sets[3]},
 };
 
 static void test_planted(void **state)
@@ -445,10 +492,11 @@ static void test_disk_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sorts),   cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_joins),   cmocka_unit_test(test_documents),
-        cmocka_unit_test(test_random),  cmocka_unit_test(test_off),
-        cmocka_unit_test(test_planted), cmocka_unit_test(test_disk_errors),
+        cmocka_unit_test(test_sorts),       cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_joins),       cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_documents),   cmocka_unit_test(test_random),
+        cmocka_unit_test(test_off),         cmocka_unit_test(test_planted),
+        cmocka_unit_test(test_disk_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
