@@ -63,17 +63,15 @@ static const struct unit count_units[] = {{"", 1}};
 
 /* --- each setting --- */
 
-static enum err set_statement_timeout(struct settings *settings, struct slice value,
-                                      struct error *error)
+static enum err set_time(const char *name, struct slice value, int64_t *out, struct error *error)
 {
-    if (!parse_amount(value, time_units, array_count(time_units), &settings->statement_timeout_us))
-        return bad_value("statement_timeout", value, error);
+    if (!parse_amount(value, time_units, array_count(time_units), out))
+        return bad_value(name, value, error);
     return OK;
 }
 
-static struct slice show_statement_timeout(const struct settings *settings, struct arena *arena)
+static struct slice show_time(int64_t us, struct arena *arena)
 {
-    int64_t us = settings->statement_timeout_us;
     if (us == 0)
         return SLICE("0");
     if (us % 60000000 == 0)
@@ -81,6 +79,39 @@ static struct slice show_statement_timeout(const struct settings *settings, stru
     if (us % 1000000 == 0)
         return slice_from_cstr(arena_printf(arena, "%llds", (long long)(us / 1000000)));
     return slice_from_cstr(arena_printf(arena, "%lldms", (long long)(us / 1000)));
+}
+
+static enum err set_statement_timeout(struct settings *settings, struct slice value,
+                                      struct error *error)
+{
+    return set_time("statement_timeout", value, &settings->statement_timeout_us, error);
+}
+
+static struct slice show_statement_timeout(const struct settings *settings, struct arena *arena)
+{
+    return show_time(settings->statement_timeout_us, arena);
+}
+
+static enum err set_idle_session(struct settings *settings, struct slice value, struct error *error)
+{
+    return set_time("idle_session_timeout", value, &settings->idle_session_timeout_us, error);
+}
+
+static struct slice show_idle_session(const struct settings *settings, struct arena *arena)
+{
+    return show_time(settings->idle_session_timeout_us, arena);
+}
+
+static enum err set_idle_transaction(struct settings *settings, struct slice value,
+                                     struct error *error)
+{
+    return set_time("idle_in_transaction_session_timeout", value,
+                    &settings->idle_transaction_timeout_us, error);
+}
+
+static struct slice show_idle_transaction(const struct settings *settings, struct arena *arena)
+{
+    return show_time(settings->idle_transaction_timeout_us, arena);
 }
 
 static enum err set_timezone(struct settings *settings, struct slice value, struct error *error)
@@ -380,6 +411,8 @@ static struct slice show_backend_pid(const struct settings *settings, struct are
 
 static const struct setting table[] = {
     {"statement_timeout", set_statement_timeout, show_statement_timeout},
+    {"idle_session_timeout", set_idle_session, show_idle_session},
+    {"idle_in_transaction_session_timeout", set_idle_transaction, show_idle_transaction},
     {"TimeZone", set_timezone, show_timezone},
     {"search_path", set_search_path, show_search_path},
     {"freshet.max_rows", set_max_rows, show_max_rows},
@@ -414,8 +447,6 @@ static const struct word_setting {
     {"extra_float_digits", "1", NULL},
     {"client_min_messages", "notice", NULL},
     {"lock_timeout", "0", NULL},
-    {"idle_in_transaction_session_timeout", "0", NULL},
-    {"idle_session_timeout", "0", NULL},
     {"default_transaction_isolation", "repeatable read", NULL},
     {"transaction_isolation", "repeatable read", NULL},
     {"default_transaction_deferrable", "off", NULL},

@@ -9,12 +9,13 @@
 #define SETTING_NAME_MAX 64  /* application_name, with its end: as PostgreSQL cuts it */
 #define SETTING_TEXT_MAX 160 /* search_path, freshet.producer */
 #define SETTING_WORD_MAX 24  /* those that are only remembered */
-#define SETTING_WORD_COUNT 26
+#define SETTING_WORD_COUNT 24
 
 /* Holds no pointer to memory of its own: a copy is a copy. */
 struct settings {
     const struct timezone *zone;
     int64_t statement_timeout_us; /* 0: none */
+    int64_t idle_session_timeout_us, idle_transaction_timeout_us; /* 0: the server's */
     int64_t max_rows;
     size_t query_memory;
     size_t query_memory_max; /* what the server allows: more is cut to it */

@@ -44,6 +44,8 @@
 #define RETRY_US 5000
 #define LINGER_US 1000000
 #define WAIT_STEP_US 50000
+#define REST_AFTER_US 1000000
+#define FINISH_US 60000000 /* for the rest of what was sent to one that has ended to be read */
 #define KEPT_BUFFER_SIZE                                                                           \
     ((size_t)16 << 10) /* of an idle connection: a larger one is given back                        \
                         */
@@ -70,10 +72,13 @@ struct connection {
     bool is_busy;                                           /* a job has it, or is due */
     bool is_called;                                         /* on the list */
     bool is_finishing;
-    bool is_again;                     /* connection_again() */
-    bool is_due;                       /* a job could not be handed in: again later */
-    int64_t idle_timeout_us, since_us; /* since the last job, or the start */
+    bool is_again;    /* connection_again() */
+    bool is_due;      /* a job could not be handed in: again later */
+    int64_t since_us; /* of the last job, or the start */
+    int64_t due_us;   /* connection_set_due() */
+    bool is_overdue;
     bool has_logged_in;
+    bool has_rested; /* since the last job */
     /* the loop's */
     bool is_armed, is_reading, is_writable_wanted, is_lingering;
 };
@@ -293,14 +298,24 @@ void connection_finish(struct connection *connection)
     mutex_unlock(&connection->mutex);
 }
 
-void connection_set_idle(struct connection *connection, int64_t idle_timeout_us)
+void connection_has_logged_in(struct connection *connection)
 {
     mutex_lock(&connection->mutex);
     if (!connection->has_logged_in)
         atomic_fetch_sub_explicit(&connection->loop->new, 1, memory_order_relaxed);
     connection->has_logged_in = true;
-    connection->idle_timeout_us = idle_timeout_us;
     mutex_unlock(&connection->mutex);
+}
+
+void connection_set_due(struct connection *connection, int64_t due_us)
+{
+    connection->due_us = due_us; /* the loop looks at it while no job runs */
+}
+
+/* Set before its job begins. */
+bool connection_is_overdue(const struct connection *connection)
+{
+    return connection->is_overdue;
 }
 
 bool connection_is_draining(const struct connection *connection)
@@ -391,7 +406,7 @@ static bool end_job(struct connection *connection)
     connection->taken = 0;
     if (connection->has_logged_in) /* before, all of it is one time */
         connection->since_us = clock_monotonic_us();
-    connection->is_busy = false;
+    connection->is_busy = connection->has_rested = connection->is_overdue = false;
     return connection->input.size > 0 || connection->is_finishing || is_gone(connection) ||
            connection_is_draining(connection) || !connection->is_reading || connection->is_again;
 }
@@ -672,19 +687,44 @@ static void on_event(void *context, const struct poller_event *event)
         look_at(connection);
 }
 
+/* Thousands of idle connections are to cost little: the buffers of one come back with its next
+ * bytes. With the lock held. */
+static void rest(struct connection *connection)
+{
+    if (connection->input.size == 0) {
+        writer_deinit(&connection->input);
+        writer_init(&connection->input);
+    }
+    if (unsent(connection) == 0) {
+        writer_deinit(&connection->output);
+        writer_init(&connection->output);
+        connection->output_sent = 0;
+    }
+    connection->loop->options.rests(connection->own);
+    connection->has_rested = true;
+}
+
 /* Time-outs, jobs that found no room, ends that nobody told. */
 static void tick_connection(struct connection *connection, int64_t now_us)
 {
     struct loop *loop = connection->loop;
     mutex_lock(&connection->mutex);
-    int64_t limit_us = connection->is_lingering    ? LINGER_US
-                       : connection->has_logged_in ? connection->idle_timeout_us
-                                                   : loop->options.login_timeout_us;
+    int64_t limit_us = connection->is_lingering     ? LINGER_US
+                       : connection->is_finishing   ? FINISH_US
+                       : !connection->has_logged_in ? loop->options.login_timeout_us
+                                                    : 0;
     bool is_waiting = !connection->is_busy || !connection->has_logged_in;
-    if (connection->is_busy && connection->is_due)
+    bool is_overdue = connection->has_logged_in && !connection->is_busy && !is_gone(connection) &&
+                      !connection->is_finishing && connection->due_us != 0 &&
+                      now_us > connection->due_us;
+    connection->is_overdue = connection->is_overdue || is_overdue;
+    if ((connection->is_busy && connection->is_due) || is_overdue)
         start_job(connection);
     else if (is_waiting && limit_us > 0 && now_us - connection->since_us > limit_us)
         set_gone(connection);
+    else if (!connection->is_busy && connection->has_logged_in && !connection->has_rested &&
+             now_us - connection->since_us > REST_AFTER_US)
+        rest(connection);
     mutex_unlock(&connection->mutex);
     if (loop->has_cancelled)
         loop->options.cancel(connection->own);

@@ -35,8 +35,8 @@ struct loop_options {
     /* Is there something to do about what has come in? Asked while no job runs, so it need not lock
      * the connection's own state. */
     bool (*is_ready)(void *own, struct slice input);
-    /* In a worker job: of WORKER_QUERY, but WORKER_DECODE until connection_set_idle(), after which
-     * it is to end and ask for another. */
+    /* In a worker job: of WORKER_QUERY, but WORKER_DECODE until connection_has_logged_in(), after
+     * which it is to end and ask for another. */
     void (*job)(void *own);
     /* May what has come in be done on the loop's own thread? Asked after is_ready, once a
      * connection is logged in; NULL: never. job_here() does it: as job(), but it must not wait and
@@ -44,6 +44,9 @@ struct loop_options {
      */
     bool (*is_short)(void *own, struct slice input);
     void (*job_here)(void *own);
+    /* On the loop's thread, while no job runs: nothing has come in for a second. What it keeps for
+     * the next time is given back. */
+    void (*rests)(void *own);
     void (*cancel)(void *own); /* any thread, while a job may run: the server has no more time */
     void (*closed)(void *own); /* on the loop's thread; no job runs, and none will */
 };
@@ -80,8 +83,12 @@ bool connection_is_behind(struct connection *connection);
 void connection_again(struct connection *connection);
 /* No more is read; closed when all is sent. */
 void connection_finish(struct connection *connection);
-/* Login is done: from here on only the idle time counts. 0: none. */
-void connection_set_idle(struct connection *connection, int64_t idle_timeout_us);
+/* Login is done: its time is no longer limited. */
+void connection_has_logged_in(struct connection *connection);
+/* If no other job comes before then (monotonic), one comes then, or a little later, in which
+ * connection_is_overdue(). 0: none. Holds until the next call. */
+void connection_set_due(struct connection *connection, int64_t due_us);
+bool connection_is_overdue(const struct connection *connection);
 bool connection_is_draining(const struct connection *connection);
 /* Set when the peer has gone; lives as long as the connection. */
 const _Atomic bool *connection_gone(const struct connection *connection);

@@ -182,6 +182,14 @@ static void finish(struct pg_session *session)
     leave(session, OK, NULL);
 }
 
+void copy_time_out(struct pg_session *session)
+{
+    struct error error;
+    enum err err = error_set(&error, ERR_TIMEOUT, "57014",
+                             "canceling statement due to statement timeout: nothing came in");
+    leave(session, err, &error);
+}
+
 void copy_message(struct pg_session *session, const struct message *message)
 {
     struct error error;

@@ -114,6 +114,8 @@ MUST_CHECK enum err copy_run_out(struct pg_session *session, struct portal *port
 MUST_CHECK enum err copy_begin(struct pg_session *session, struct portal *portal, bool is_simple,
                                struct error *error);
 void copy_message(struct pg_session *session, const struct message *message);
+/* Nothing of it has come in for statement_timeout: it ends with an error. */
+void copy_time_out(struct pg_session *session);
 
 /* --- simple.c, extended.c: each a message --- */
 

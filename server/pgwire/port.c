@@ -73,7 +73,7 @@ static void client_logged_in(void *context)
 {
     struct client *client = context;
     client->has_logged_in = true;
-    connection_set_idle(client->connection, client->port->options.idle_timeout_us);
+    connection_has_logged_in(client->connection);
 }
 
 static void *client_open(void *context, struct connection *connection)
@@ -143,8 +143,12 @@ static void client_work(struct client *client, bool is_here)
     }
     if ((client->has_paused || client->is_put_off) && left > 0)
         connection_again(client->connection);
+    if (connection_is_overdue(client->connection) && used == 0)
+        pg_session_overdue(client->session);
     if (connection_is_draining(client->connection))
         pg_session_stop(client->session);
+    connection_set_due(client->connection,
+                       pg_session_due(client->session, client->port->options.idle_timeout_us));
     if (pg_session_has_ended(client->session))
         connection_finish(client->connection);
 }
@@ -157,6 +161,16 @@ static void client_job(void *context)
 static void client_job_here(void *context)
 {
     client_work(context, true);
+}
+
+static void client_rests(void *context)
+{
+    struct client *client = context;
+    if (client->input.size == 0) {
+        writer_deinit(&client->input);
+        writer_init(&client->input);
+    }
+    pg_session_rest(client->session);
 }
 
 static void client_cancel(void *context)
@@ -191,6 +205,7 @@ struct pg_port *pg_port_start(const struct pg_port_options *options)
         .job = client_job,
         .is_short = client_is_short,
         .job_here = client_job_here,
+        .rests = client_rests,
         .cancel = client_cancel,
         .closed = client_close,
     });

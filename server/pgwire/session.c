@@ -78,6 +78,39 @@ void pg_session_stop(struct pg_session *session)
     answer_fatal(session, &error);
 }
 
+int64_t pg_session_due(const struct pg_session *session, int64_t idle_timeout_us)
+{
+    if (session->state != PG_READY)
+        return 0;
+    const struct settings *settings = session_settings(session->query);
+    int64_t limit_us = session_state(session->query) == 'I' ? settings->idle_session_timeout_us
+                                                            : settings->idle_transaction_timeout_us;
+    if (session->copy != NULL)
+        limit_us = settings->statement_timeout_us;
+    else if (limit_us == 0)
+        limit_us = idle_timeout_us;
+    return limit_us == 0 ? 0 : clock_monotonic_us() + limit_us;
+}
+
+void pg_session_overdue(struct pg_session *session)
+{
+    struct error error;
+    if (session->state != PG_READY)
+        return;
+    if (session->copy != NULL) {
+        copy_time_out(session);
+        answer_flush(session);
+        return;
+    }
+    if (session_state(session->query) == 'I')
+        error_set(&error, ERR_TIMEOUT, "57P05",
+                  "terminating connection due to idle-session timeout");
+    else
+        error_set(&error, ERR_TIMEOUT, "25P03",
+                  "terminating connection due to idle-in-transaction timeout");
+    answer_fatal(session, &error);
+}
+
 static void refuse_message(struct pg_session *session, const struct message *message)
 {
     struct error error;
@@ -191,4 +224,14 @@ size_t pg_session_feed_short(struct pg_session *session, struct slice input, boo
     session->is_short = session->is_put_off = false;
     session_end_short(session->query);
     return used;
+}
+
+void pg_session_rest(struct pg_session *session)
+{
+    arena_deinit(&session->arena);
+    arena_init(&session->arena);
+    if (session->out.size == 0) {
+        writer_deinit(&session->out);
+        writer_init(&session->out);
+    }
 }

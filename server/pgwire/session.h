@@ -55,6 +55,13 @@ bool pg_session_is_short(const struct pg_session *session, struct slice input);
 /* As pg_session_feed(), for such input, and it never waits: what takes longer than it did before is
  * undone and left, and *is_put_off set. */
 size_t pg_session_feed_short(struct pg_session *session, struct slice input, bool *is_put_off);
+/* When pg_session_overdue() is to be called if nothing comes in before (monotonic), 0: never. By
+ * its own settings, or idle_timeout_us where they leave it open. */
+int64_t pg_session_due(const struct pg_session *session, int64_t idle_timeout_us);
+/* A COPY that waits ends with an error, who idles is told so and ends. */
+void pg_session_overdue(struct pg_session *session);
+/* No call runs, and none may for long: what is kept for the next one is given back. */
+void pg_session_rest(struct pg_session *session);
 /* Nothing more is to be read: the connection ends when its output is sent. */
 bool pg_session_has_ended(const struct pg_session *session);
 /* The server stops: FATAL 57P01, unless it has ended. */

@@ -276,6 +276,45 @@ def test_statement_timeout(server):
     raw.close()
 
 
+@pytest.mark.parametrize("setting, other, before, code", [
+    ("idle_session_timeout", "idle_in_transaction_session_timeout", "SELECT 1", b"57P05"),
+    ("idle_in_transaction_session_timeout", "idle_session_timeout", "BEGIN", b"25P03")])
+def test_idle_sessions(server, setting, other, before, code):
+    """They are told so and end; the other limit does not touch them."""
+    ends, stays = Raw(server), Raw(server)
+    for raw, name in ((stays, other), (ends, setting)):
+        raw.query(f"SET {name} = '300ms'")
+        raw.query(before)
+    began = time.monotonic()
+    kind, body = ends.read()
+    assert (kind, code in body, b"FATAL" in body) == (b"E", True, True)
+    assert 0.2 < time.monotonic() - began < 10
+    assert ends.read() is None
+    assert stays.query("SELECT 1")[-1][0] == b"Z"
+    ends.close()
+    stays.close()
+
+
+def test_a_copy_that_waits_ends(server):
+    """After statement_timeout without data; the session goes on."""
+    raw = Raw(server)
+    raw.query("CREATE TABLE waiting (ts timestamptz NOT NULL, v int) WITH (time = 'ts')")
+    raw.query("SET statement_timeout = '600ms'")
+    raw.send((b"Q", b"COPY waiting FROM STDIN\0"))
+    raw.until(b"G")
+    row = b"2026-01-01 00:00:00\t1\n"
+    for _ in range(5):  # as long as something comes in it goes on
+        time.sleep(0.2)
+        raw.send((b"d", row))
+    kind, body = raw.read()
+    assert (kind, b"57014" in body) == (b"E", True)
+    assert raw.read() == (b"Z", b"I")
+    raw.send((b"d", row), (b"c", b""))
+    assert raw.query("SELECT count(*) FROM waiting")[1] == (b"D", b"\0\1\0\0\0\0010")
+    raw.query("DROP TABLE waiting")
+    raw.close()
+
+
 def test_slow_reader_holds_no_memory(server):
     raw = Raw(server)
     raw.send((b"Q", b"SELECT repeat('x', 10000) FROM generate_series(1, 1000000) g\0"))
