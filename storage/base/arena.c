@@ -103,7 +103,7 @@ void arena_init(struct arena *arena)
 
 static void give_block_back(struct arena_block *block)
 {
-    if (block == NULL || block->capacity != BLOCK_SIZE_MIN || spare.count >= SPARE_COUNT_MAX) {
+    if (block == NULL || block->capacity != BLOCK_SIZE_MIN || spare.count == SPARE_COUNT_MAX) {
         free(block);
         return;
     }
