@@ -16,6 +16,7 @@
 #include "server/cli/cli.h"
 #include "server/http/route.h"
 #include "server/net/tls.h"
+#include "server/notify.h"
 #include "server/pgwire/port.h"
 #include "server/upkeep.h"
 #include "query/sql/sql.h"
@@ -316,6 +317,7 @@ static void stop_serving(struct serving *serving)
     int64_t begin_us = clock_monotonic_us();
     alarm(STOP_LIMIT_S);
     logger_write(LOG_INFO, "stopping");
+    notify_manager("STOPPING=1");
     atomic_store_explicit(&app->state, APP_STOPPING, memory_order_release);
     ingest_stop_subscriptions(app->ingest);
     http_server_drain(app->http);
@@ -401,6 +403,7 @@ static void print_ready(const struct serving *serving, int64_t elapsed_us)
            serving->has_pg ? serving->pg.address : "off", app->config->data, app->io->name,
            (int)getpid());
     fflush(stdout);
+    notify_manager("READY=1\nSTATUS=serving");
 }
 
 static void stop(struct serving *serving)
@@ -422,14 +425,19 @@ static void stop(struct serving *serving)
 static void reload_if_asked(const struct serving *serving)
 {
     struct error error;
+    char lines[64];
     if (!atomic_exchange(&is_reloading, false))
         return;
+    snprintf(lines, sizeof(lines), "RELOADING=1\nMONOTONIC_USEC=%lld",
+             (long long)clock_monotonic_us());
+    notify_manager(lines);
     if (serving->tls == NULL)
         logger_write(LOG_INFO, "there is no certificate to be read anew");
     else if (tls_reload(serving->tls, &error) == OK)
         logger_write(LOG_INFO, "the certificate was read anew");
     else
         logger_write(LOG_ERROR, "the old certificate stays reason=\"%s\"", error.text);
+    notify_manager("READY=1");
 }
 
 static int serve(const struct config *config)
@@ -453,6 +461,7 @@ static int serve(const struct config *config)
         .query_queue_max = config->queries_max * WAITING_PER_QUERY,
     });
     start_ports(serving);
+    notify_manager("STATUS=replaying the log: queries are answered over HTTP as soon as can be");
     if (open_store(serving, &error) != OK) {
         logger_write(LOG_ERROR, "cannot open the store sqlstate=%s reason=\"%s\"", error.sqlstate,
                      error.text);
