@@ -13,15 +13,27 @@ struct letter {
     char letter;
     enum type_id type;
     uint16_t oid;
+    enum type_alias alias;
 };
 
 static const struct letter letters[] = {
-    {'o', TYPE_INT8, 26},       {'n', TYPE_TEXT, 19},       {'c', TYPE_TEXT, 18},
-    {'t', TYPE_TEXT, 25},       {'b', TYPE_BOOL, 16},       {'i', TYPE_INT4, 23},
-    {'s', TYPE_INT2, 21},       {'l', TYPE_INT8, 20},       {'x', TYPE_INT8, 28},
-    {'f', TYPE_FLOAT4, 700},    {'d', TYPE_FLOAT8, 701},    {'z', TYPE_TIMESTAMPTZ, 1184},
-    {'v', TYPE_INTERVAL, 1186}, {'p', TYPE_TEXT, 24},       {'T', TYPE_TEXT_ARRAY, 1009},
-    {'I', TYPE_INT8_ARRAY, 22}, {'O', TYPE_INT8_ARRAY, 30},
+    {'o', TYPE_INT8, 26, ALIAS_OID},
+    {'n', TYPE_TEXT, 19, ALIAS_NAME},
+    {'c', TYPE_TEXT, 18, ALIAS_CHAR},
+    {'t', TYPE_TEXT, 25, ALIAS_NONE},
+    {'b', TYPE_BOOL, 16, ALIAS_NONE},
+    {'i', TYPE_INT4, 23, ALIAS_NONE},
+    {'s', TYPE_INT2, 21, ALIAS_NONE},
+    {'l', TYPE_INT8, 20, ALIAS_NONE},
+    {'x', TYPE_INT8, 28, ALIAS_XID},
+    {'f', TYPE_FLOAT4, 700, ALIAS_NONE},
+    {'d', TYPE_FLOAT8, 701, ALIAS_NONE},
+    {'z', TYPE_TIMESTAMPTZ, 1184, ALIAS_NONE},
+    {'v', TYPE_INTERVAL, 1186, ALIAS_NONE},
+    {'p', TYPE_TEXT, 24, ALIAS_NONE}, /* a name here, a number in binary there */
+    {'T', TYPE_TEXT_ARRAY, 1009, ALIAS_NONE},
+    {'I', TYPE_INT8_ARRAY, 22, ALIAS_INT2VECTOR},
+    {'O', TYPE_INT8_ARRAY, 30, ALIAS_OIDVECTOR},
 };
 
 static const struct letter *letter_find(char letter)
@@ -30,6 +42,14 @@ static const struct letter *letter_find(char letter)
         if (letters[index].letter == letter)
             return &letters[index];
     abort();
+}
+
+static struct type letter_type(char letter)
+{
+    const struct letter *found = letter_find(letter);
+    struct type type = type_of(found->type);
+    type.alias = (uint8_t)found->alias;
+    return type;
 }
 
 /* The next declared column: its parts lie in `text`. */
@@ -327,9 +347,8 @@ static void register_relation(struct query_engine *engine, const struct catalog_
     const char *at = declared->columns;
     struct declared column;
     for (size_t index = 0; declared_next(&at, &column); index++) {
-        columns[index] =
-            (struct provider_column){arena_printf(arena, "%.*s", SLICE_ARGS(column.name)),
-                                     type_of(letter_find(column.letter)->type)};
+        columns[index] = (struct provider_column){
+            arena_printf(arena, "%.*s", SLICE_ARGS(column.name)), letter_type(column.letter)};
         defaults[index] = default_value(&column, arena);
     }
     struct catalog_provider *context = arena_alloc(arena, sizeof(*context));

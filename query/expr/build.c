@@ -177,12 +177,21 @@ static enum err literal_become(struct builder *b, struct expr *in, struct type t
     return OK;
 }
 
+/* The same value, called otherwise. */
+static struct expr *renamed(struct builder *b, const struct expr *in, uint8_t alias)
+{
+    struct expr *copy = arena_alloc(b->arena, sizeof(*copy));
+    *copy = *in;
+    copy->type.alias = alias;
+    return copy;
+}
+
 enum err build_cast(struct builder *b, struct expr *in, struct type type, enum cast_context context,
                     int32_t position, struct expr **out)
 {
     bool has_modifiers = type.precision != 0 || type.length != 0;
     if (type_equal(in->type, type) || (in->type.id == type.id && !has_modifiers)) {
-        *out = in;
+        *out = in->type.alias == type.alias ? in : renamed(b, in, type.alias);
         return OK;
     }
     if (in->type.id == TYPE_UNKNOWN && in->kind == EXPR_BOUND) {

@@ -9,6 +9,7 @@
 #include "query/expr/resolve.h"
 
 #include "query/func/aggregate.h"
+#include "storage/column/binary_form.h"
 
 #include <assert.h>
 
@@ -261,9 +262,11 @@ static bool result_type(const struct aggregate_call *call, struct type *out)
     enum type_id type = first->type.id;
     if (result == AGGREGATE_ARRAY) {
         *out = type_of(type_array_of(type));
+        out->alias = (uint8_t)alias_array((enum type_alias)first->type.alias);
         return out->id != TYPE_UNKNOWN;
     }
     *out = type_of(type);
+    out->alias = first->type.alias;
     return true;
 }
 

@@ -62,7 +62,8 @@ enum err build_common_type(struct builder *b, struct expr *const *exprs, size_t 
     *out = type_of(type);
     bool is_same = count > 0;
     for (size_t i = 1; i < count; i++)
-        is_same &= type_equal(exprs[i]->type, exprs[0]->type);
+        is_same &= type_equal(exprs[i]->type, exprs[0]->type) &&
+                   exprs[i]->type.alias == exprs[0]->type.alias;
     if (is_same && exprs[0]->type.id == type)
         *out = exprs[0]->type;
     for (size_t i = 0; i < count; i++) {

@@ -324,7 +324,8 @@ static enum err check_columns(struct portal *portal, struct error *error)
     size_t count = run_columns(now, &line, &columns);
     bool is_same = count == run_columns(known, &known_line, &known_columns);
     for (size_t i = 0; i < count && is_same; i++)
-        is_same = columns[i].type.id == known_columns[i].type.id;
+        is_same = columns[i].type.id == known_columns[i].type.id &&
+                  columns[i].type.alias == known_columns[i].type.alias;
     portal->is_outdated = !is_same;
     return is_same ? OK
                    : error_set(error, ERR_UNSUPPORTED, "0A000",

@@ -39,7 +39,7 @@ static enum err define_column(struct binder *b, const struct ast_statement *ast,
     struct command_column *column = &ast->command->columns[index];
     int32_t position = ast->command->text_position;
     column->name = index < ast->name_count ? ast->names[index].name : plan->columns[index].name;
-    column->type = plan->columns[index].type;
+    column->type = type_plain(plan->columns[index].type);
     if (type_is_array((enum type_id)column->type.id))
         column->type.precision = column->type.scale = 0; /* stored arrays are of any digits */
     column->text_position = position;

@@ -1,6 +1,7 @@
 /* Expressions: each node's parts are bound, then query/expr/build types them by PostgreSQL's rules.
  * Aggregates become columns past AGGREGATE_COLUMN_FIRST and are collected in the scope: of the
  * query they stand in, or of the one around whose columns alone they name. */
+#include "query/func/func.h"
 #include "query/sql/bind.h"
 
 #include "query/func/aggregate.h"
@@ -403,6 +404,24 @@ static enum err bind_array_compare(struct binder *b, struct scope *scope,
     return result != OK ? result : build_array_compare(&b->build, &compare, left, array, out);
 }
 
+/* A call like regclass(text), whose number stands for what it is the name of. */
+static bool is_reg_call(const struct expr *expr)
+{
+    return expr->kind == EXPR_CALL && expr->function->result == TYPE_INT8 &&
+           strncmp(expr->function->name, "reg", 3) == 0 && expr->argument_count == 1;
+}
+
+/* What is a regclass already stays one. */
+static enum err bind_reg_cast(struct binder *b, const struct ast_node *node, struct expr *argument,
+                              struct expr **out)
+{
+    if (!is_reg_call(argument) ||
+        !slice_equal(node->text, slice_from_cstr(argument->function->name)))
+        return build_call(&b->build, node->text, &argument, 1, node->position, out);
+    *out = argument;
+    return OK;
+}
+
 static enum err bind_compound(struct binder *b, struct scope *scope, const struct ast_node *node,
                               struct expr **out)
 {
@@ -430,7 +449,10 @@ static enum err bind_compound(struct binder *b, struct scope *scope, const struc
         return build_subscript(&b->build, arguments, node->count, node->position, out);
     case AST_CAST:
         if (node->text.size > 0) /* regclass and its like */
-            return build_call(&b->build, node->text, arguments, 1, node->position, out);
+            return bind_reg_cast(b, node, arguments[0], out);
+        if (node->type.id == TYPE_TEXT && is_reg_call(arguments[0]))
+            return build_call(&b->build, slice_from_cstr(arguments[0]->function->name), arguments,
+                              1, node->position, out);
         return build_cast(&b->build, arguments[0], node->type, CAST_EXPLICIT, node->position, out);
     default:
         return build_node(&b->build, node_kind(node->kind), node->is_negated, arguments,

@@ -213,8 +213,9 @@ static enum err view_columns(struct binder *b, const struct ast_statement *ast,
             if (slice_equal(view->columns[other].name, name))
                 return bind_error(b, position, "42701", "column \"%.*s\" specified more than once",
                                   SLICE_ARGS(name));
-        view->columns[index] = (struct view_column){
-            .name = name, .source = plan->columns[index].name, .type = plan->columns[index].type};
+        view->columns[index] = (struct view_column){.name = name,
+                                                    .source = plan->columns[index].name,
+                                                    .type = type_plain(plan->columns[index].type)};
     }
     return OK;
 }

@@ -2,6 +2,8 @@
  * names of other systems 42704 with our name for them as the hint. */
 #include "query/sql/convert.h"
 
+#include "storage/column/binary_form.h"
+
 static bool is_postgres_type(struct slice name)
 {
     static const char *const names[] = {
@@ -18,30 +20,32 @@ static bool is_postgres_type(struct slice name)
 }
 
 /* Types of PostgreSQL's catalogue, as what they are here. */
-static bool catalogue_type(struct slice name, enum type_id *out)
+static bool catalogue_type(struct slice name, struct type *out)
 {
     static const struct {
         const char *name;
         enum type_id type;
+        enum type_alias alias;
     } types[] = {
-        {"oid", TYPE_INT8},
-        {"xid", TYPE_INT8},
-        {"name", TYPE_TEXT},
-        {"char", TYPE_TEXT},
-        {"regclass", TYPE_INT8},
-        {"regtype", TYPE_INT8},
-        {"regnamespace", TYPE_INT8},
-        {"regrole", TYPE_INT8},
-        {"regproc", TYPE_TEXT},
-        {"regprocedure", TYPE_TEXT},
-        {"sql_identifier", TYPE_TEXT},
-        {"pg_node_tree", TYPE_TEXT},
-        {"jsonpath", TYPE_TEXT},
+        {"oid", TYPE_INT8, ALIAS_OID},
+        {"xid", TYPE_INT8, ALIAS_XID},
+        {"name", TYPE_TEXT, ALIAS_NAME},
+        {"char", TYPE_TEXT, ALIAS_CHAR},
+        {"regclass", TYPE_INT8, ALIAS_NONE},
+        {"regtype", TYPE_INT8, ALIAS_NONE},
+        {"regnamespace", TYPE_INT8, ALIAS_NONE},
+        {"regrole", TYPE_INT8, ALIAS_NONE},
+        {"regproc", TYPE_TEXT, ALIAS_NONE},
+        {"regprocedure", TYPE_TEXT, ALIAS_NONE},
+        {"sql_identifier", TYPE_TEXT, ALIAS_NONE},
+        {"pg_node_tree", TYPE_TEXT, ALIAS_NONE},
+        {"jsonpath", TYPE_TEXT, ALIAS_NONE},
     };
     for (size_t index = 0; index < array_count(types); index++) {
         if (!slice_equal(name, slice_from_cstr(types[index].name)))
             continue;
-        *out = types[index].type;
+        *out = type_of(types[index].type);
+        out->alias = (uint8_t)types[index].alias;
         return true;
     }
     return false;
@@ -113,6 +117,18 @@ static enum err set_modifiers(struct converter *c, const struct json_value *modi
     }
 }
 
+/* char and char(1) in an expression: a text of one character, where no blanks are to be filled in.
+ */
+static bool is_one_character(struct converter *c, struct slice name,
+                             const struct json_value *fields)
+{
+    const struct json_value *modifiers = tree_get(fields, "typmods");
+    int64_t length = 0;
+    return slice_equal(name, SLICE("bpchar")) && !c->is_stored &&
+           tree_count(tree_get(fields, "arrayBounds")) == 0 && tree_count(modifiers) == 1 &&
+           tree_integer(c, modifiers->child, &length) && length == 1;
+}
+
 enum err convert_type(struct converter *c, const struct json_value *type_name_fields,
                       struct type *out, struct slice *label)
 {
@@ -129,13 +145,19 @@ enum err convert_type(struct converter *c, const struct json_value *type_name_fi
                              SLICE_ARGS(names[0]), SLICE_ARGS(name));
     *label = name;
     enum type_id id;
-    bool is_catalogue = catalogue_type(name, &id);
+    if (is_one_character(c, name, type_name_fields)) {
+        *out = (struct type){.id = TYPE_VARCHAR, .length = 1};
+        return OK;
+    }
+    bool is_catalogue = catalogue_type(name, out);
     if (is_catalogue && c->is_stored)
         return convert_unsupported(c, position, "a column of type \"%.*s\"", SLICE_ARGS(name));
     if (!is_catalogue && (hint_type(name) != NULL || is_postgres_type(name) ||
                           !type_find(name, &id) || id == TYPE_UNKNOWN))
         return unknown_type(c, name, position);
-    *out = type_of(id);
+    if (!is_catalogue)
+        *out = type_of(id);
+    id = (enum type_id)out->id;
     size_t bounds = tree_count(tree_get(type_name_fields, "arrayBounds"));
     const struct json_value *modifiers = tree_get(type_name_fields, "typmods");
     if (bounds == 0)
@@ -151,6 +173,7 @@ enum err convert_type(struct converter *c, const struct json_value *type_name_fi
      */
     bool is_cut = id == TYPE_VARCHAR && (c->is_stored || out->length != 0);
     out->id = (uint8_t)type_array_of(id);
+    out->alias = (uint8_t)alias_array((enum type_alias)out->alias);
     bool is_lost = out->precision != 0 || !type_is_storable((enum type_id)out->id);
     if (is_cut || (c->is_stored && is_lost))
         return convert_unsupported(c, position, "an array of %s", type_name(id));

@@ -49,6 +49,7 @@ struct row_writer {
     struct pg_session *session;
     size_t format_count;
     const int16_t *formats;
+    const struct plan_column *columns;
     struct text_context text;
 };
 
@@ -93,7 +94,8 @@ static enum err write_row(struct row_writer *writer, const struct batch *batch, 
     enum err err = OK;
     message_put_u16(out, (uint16_t)batch->column_count);
     for (size_t i = 0; i < batch->column_count && err == OK; i++) {
-        value_field(&batch->columns[i], row, format_of(writer, i), &writer->text, out);
+        value_field(&batch->columns[i], row, (enum type_alias)writer->columns[i].type.alias,
+                    format_of(writer, i), &writer->text, out);
         err = rows_check_size(writer->session, start, error);
     }
     if (err == OK)
@@ -122,10 +124,15 @@ enum err rows_run(struct pg_session *session, struct portal *portal, uint64_t ma
     int16_t *formats = arena_alloc_array(&session->arena, count, sizeof(*formats));
     for (size_t i = 0; i < count; i++)
         formats[i] = portal_format(portal, i);
+    struct plan_column line;
+    const struct plan_column *columns = NULL;
+    if (portal_statement(portal) != NULL)
+        session_columns(session->query, portal_statement(portal), &line, &columns);
     struct row_writer writer = {
         .session = session,
         .format_count = count,
         .formats = formats,
+        .columns = columns,
         .text = {.zone = session_settings(session->query)->zone},
     };
     const struct portal_sink sink = {.context = &writer, .rows = write_rows};

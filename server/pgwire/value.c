@@ -14,7 +14,7 @@ struct value_description value_describe(struct type type)
 {
     if (type.id == TYPE_UNKNOWN)
         type.id = TYPE_TEXT;
-    const struct catalog_type *row = catalog_type_by_oid(type_oid((enum type_id)type.id));
+    const struct catalog_type *row = catalog_type_by_oid(type_wire_oid(type));
     assert(row != NULL);
     return (struct value_description){.oid = (uint32_t)row->oid,
                                       .array_oid = (uint32_t)row->array,

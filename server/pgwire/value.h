@@ -36,11 +36,16 @@ MUST_CHECK enum err value_parameter(size_t number, const struct value_given *giv
                                     struct arena *arena, struct query_parameter *out,
                                     struct error *error);
 
-/* One field of a DataRow. */
-static inline void value_field(const struct column *column, size_t row, enum value_format format,
-                               const struct text_context *context, struct writer *out)
+/* One field of a DataRow, called `alias` by what described it. */
+static inline void value_field(const struct column *column, size_t row, enum type_alias alias,
+                               enum value_format format, const struct text_context *context,
+                               struct writer *out)
 {
-    if (format == VALUE_BINARY)
+    if (alias != ALIAS_NONE && format == VALUE_BINARY)
+        alias_send(column, row, alias, out);
+    else if (alias != ALIAS_NONE)
+        alias_send_text(column, row, alias, context, out);
+    else if (format == VALUE_BINARY)
         column_send(column, row, out);
     else
         column_send_text(column, row, context, out);

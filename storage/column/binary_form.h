@@ -44,6 +44,21 @@ uint32_t type_oid(enum type_id id);
  * there is none. */
 bool type_of_oid(uint32_t oid, struct type *out);
 
+/* The same with its alias, which has a number of its own. */
+uint32_t alias_oid(enum type_alias alias);
+static inline uint32_t type_wire_oid(struct type type)
+{
+    return type.alias == ALIAS_NONE ? type_oid((enum type_id)type.id)
+                                    : alias_oid((enum type_alias)type.alias);
+}
+/* ALIAS_NONE if it is no alias's; of the array of such elements, ALIAS_NONE if there is none. */
+enum type_alias alias_of_oid(uint32_t oid);
+enum type_alias alias_array(enum type_alias element);
+/* A field of a row, for values of a type with an alias. */
+void alias_send(const struct column *column, size_t row, enum type_alias alias, struct writer *out);
+void alias_send_text(const struct column *column, size_t row, enum type_alias alias,
+                     const struct text_context *context, struct writer *out);
+
 /* The binary form of a value; NULL writes nothing. */
 void value_send(const struct value *value, struct writer *out);
 /* A field of a row, as DataRow and COPY have it: a length of 4 bytes and the value, -1 for NULL. */

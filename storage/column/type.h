@@ -50,11 +50,28 @@ enum type_id {                   /* stored in files and the log: never renumbere
                TYPE_COUNT
 };
 
+/* Types of PostgreSQL's catalogue, which are bigint, text and arrays of them here. Drivers read
+ * them by what they are there, so values of catalogue columns keep the name. Never stored. */
+enum type_alias {
+    ALIAS_NONE,
+    ALIAS_OID,
+    ALIAS_XID,
+    ALIAS_NAME,
+    ALIAS_CHAR, /* "char" */
+    ALIAS_INT2VECTOR,
+    ALIAS_OIDVECTOR,
+    ALIAS_OID_ARRAY,
+    ALIAS_NAME_ARRAY,
+    ALIAS_CHAR_ARRAY,
+    ALIAS_COUNT
+};
+
 struct type {
     uint8_t id;        /* enum type_id */
     uint8_t precision; /* numeric(precision, scale): 1 … 18 in a column; 0: unconstrained
                           (expressions) */
     uint8_t scale;
+    uint8_t alias;   /* enum type_alias: what it is called on the wire; type_equal() ignores it */
     uint32_t length; /* varchar(length) in characters; 0: none */
 };
 
@@ -70,6 +87,11 @@ enum physical {
 static inline struct type type_of(enum type_id id)
 {
     return (struct type){.id = (uint8_t)id};
+}
+static inline struct type type_plain(struct type type)
+{
+    type.alias = ALIAS_NONE;
+    return type;
 }
 static inline bool type_equal(struct type a, struct type b)
 {

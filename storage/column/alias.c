@@ -1,0 +1,133 @@
+/* Types of PostgreSQL's catalogue on the wire: bigint, text and arrays of them by other names.
+ *
+ *   oid, xid     in binary 4 bytes; text as bigint's
+ *   name, "char" as text, in both
+ *   int2vector, oidvector  text: numbers with spaces between; binary: an array whose subscripts
+ *                begin at 0, of elements of 2 or 4 bytes
+ *   oid[], name[], "char"[]  arrays with their elements' numbers */
+#include "storage/column/binary_form.h"
+
+#include <assert.h>
+
+static const struct {
+    uint16_t oid, element;
+    uint8_t width; /* of integers in binary; 0: no integer */
+    bool is_vector;
+} aliases[ALIAS_COUNT] = {
+    [ALIAS_OID] = {OID_OID, 0, 4, false},
+    [ALIAS_XID] = {OID_XID, 0, 4, false},
+    [ALIAS_NAME] = {OID_NAME, 0, 0, false},
+    [ALIAS_CHAR] = {OID_CHAR, 0, 0, false},
+    [ALIAS_INT2VECTOR] = {22, OID_INT2, 2, true},
+    [ALIAS_OIDVECTOR] = {30, OID_OID, 4, true},
+    [ALIAS_OID_ARRAY] = {1028, OID_OID, 4, false},
+    [ALIAS_NAME_ARRAY] = {1003, OID_NAME, 0, false},
+    [ALIAS_CHAR_ARRAY] = {1002, OID_CHAR, 0, false},
+};
+
+uint32_t alias_oid(enum type_alias alias)
+{
+    assert(alias > ALIAS_NONE && alias < ALIAS_COUNT);
+    return aliases[alias].oid;
+}
+
+enum type_alias alias_of_oid(uint32_t oid)
+{
+    enum type_alias alias = (enum type_alias)(ALIAS_COUNT - 1);
+    while (alias > ALIAS_NONE && aliases[alias].oid != oid)
+        alias--;
+    return alias;
+}
+
+enum type_alias alias_array(enum type_alias element)
+{
+    switch (element) {
+    case ALIAS_OID:
+        return ALIAS_OID_ARRAY;
+    case ALIAS_NAME:
+        return ALIAS_NAME_ARRAY;
+    case ALIAS_CHAR:
+        return ALIAS_CHAR_ARRAY;
+    default:
+        return ALIAS_NONE;
+    }
+}
+
+static void send_integer(int64_t value, unsigned width, struct writer *out)
+{
+    if (width == 2)
+        writer_be16(out, (uint16_t)value);
+    else
+        writer_be32(out, (uint32_t)value);
+}
+
+static void send_elements(const struct value *value, enum type_alias alias, struct writer *out)
+{
+    struct array_reader array;
+    struct value element;
+    bool is_whole = array_begin(&array, (enum type_id)value->type.id, value->text);
+    uint32_t count = is_whole ? array.count : 0;
+    size_t has_null_at = out->size + 4;
+    bool has_null = false;
+    writer_be32(out, count > 0);
+    writer_be32(out, 0);
+    writer_be32(out, aliases[alias].element);
+    if (count == 0)
+        return;
+    writer_be32(out, count);
+    writer_be32(out, aliases[alias].is_vector ? 0 : 1);
+    while (array_next(&array, &element)) {
+        has_null |= element.is_null;
+        if (element.is_null) {
+            writer_be32(out, UINT32_MAX);
+        } else if (aliases[alias].width > 0) {
+            writer_be32(out, aliases[alias].width);
+            send_integer(element.i, aliases[alias].width, out);
+        } else {
+            writer_be32(out, (uint32_t)element.text.size);
+            writer_slice(out, element.text);
+        }
+    }
+    if (!out->failed)
+        writer_patch_be32(out, has_null_at, has_null);
+}
+
+static void end_field(struct writer *out, size_t length_at)
+{
+    if (!out->failed)
+        writer_patch_be32(out, length_at, (uint32_t)(out->size - length_at - 4));
+}
+
+void alias_send(const struct column *column, size_t row, enum type_alias alias, struct writer *out)
+{
+    struct value value = column_value(column, row);
+    size_t length_at = out->size;
+    writer_be32(out, UINT32_MAX);
+    if (value.is_null)
+        return;
+    if (aliases[alias].element != 0)
+        send_elements(&value, alias, out);
+    else if (aliases[alias].width > 0)
+        send_integer(value.i, aliases[alias].width, out);
+    else
+        writer_slice(out, value.text);
+    end_field(out, length_at);
+}
+
+void alias_send_text(const struct column *column, size_t row, enum type_alias alias,
+                     const struct text_context *context, struct writer *out)
+{
+    struct array_reader array;
+    struct value element, value = column_value(column, row);
+    size_t length_at = out->size;
+    if (value.is_null || !aliases[alias].is_vector) {
+        column_send_text(column, row, context, out);
+        return;
+    }
+    writer_be32(out, 0);
+    bool is_whole = array_begin(&array, (enum type_id)value.type.id, value.text);
+    for (bool is_first = true; is_whole && array_next(&array, &element); is_first = false)
+        writer_printf(out, "%s%lld", is_first ? "" : " ",
+                      (long long)(element.is_null ? 0 : element.i));
+    end_field(out, length_at);
+}
