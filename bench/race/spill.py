@@ -27,6 +27,8 @@ QUERIES = {
               "EXCEPT SELECT i * 7919 % 100000007, 'user ' || i FROM {series} WHERE i % 3 <> 0) AS q",
     "intersect": "SELECT count(*), sum(k), max(t) FROM (SELECT i * 7919 % 100000007 AS k, 'user ' || i AS t FROM {series} "
                  "INTERSECT SELECT i * 7919 % 100000007, 'user ' || i FROM {series} WHERE i % 3 = 0) AS q",
+    "window": "SELECT count(*), sum(n * 7 % 1009), sum(b), max(t) FROM (SELECT t, row_number() OVER w AS n, lag(k) OVER w AS b FROM "
+              "(SELECT i * 7919 % 100000007 AS k, 'page ' || i || repeat('x', 60) AS t FROM {series}) AS s2 WINDOW w AS (ORDER BY k)) AS q",
 }
 
 

@@ -86,6 +86,10 @@ struct column column_null(struct type type); /* a CONSTANT NULL */
 void exec_expand_set(const struct plan *plan, size_t set, const struct column *keys,
                      struct arena *arena, struct column *out);
 
+/* For each row that the sort keeps so many bytes are left free for who reads it: it goes to disk
+ * the sooner. sort.c */
+void exec_sort_leave_room(struct exec_node *sort, size_t row_bytes);
+
 /* query/exec/estimate.c: rows that a plan may give, roughly. */
 uint64_t exec_estimate(struct exec *exec, const struct plan *plan);
 

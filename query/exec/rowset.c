@@ -220,3 +220,14 @@ enum err rowset_compact(struct rowset *rowset, const uint32_t *selection, size_t
     *rowset = next;
     return err;
 }
+
+enum err rowset_drop_front(struct rowset *rowset, size_t first, struct error *error)
+{
+    size_t count = rowset->row_count - first;
+    uint32_t *selection = memory_alloc((count + 1) * sizeof(*selection));
+    for (size_t index = 0; index < count; index++)
+        selection[index] = (uint32_t)(first + index);
+    enum err err = rowset_compact(rowset, selection, count, error);
+    memory_free(selection);
+    return err;
+}

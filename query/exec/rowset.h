@@ -42,5 +42,7 @@ struct column rowset_column(const struct rowset *rowset, size_t column, size_t f
 /* A new rowset of the rows in `selection`; the old one is freed. */
 MUST_CHECK enum err rowset_compact(struct rowset *rowset, const uint32_t *selection, size_t count,
                                    struct error *error);
+/* Rows before `first` go; a new rowset of the others, the old one is freed. */
+MUST_CHECK enum err rowset_drop_front(struct rowset *rowset, size_t first, struct error *error);
 
 #endif

@@ -309,6 +309,7 @@ static enum err make_room(struct exec_node *node, const struct batch *in, const 
     size_t need = rowset_growth(&sort->rows, in, selection, count) + total * entry_size;
     if (total > sort->entry_capacity)
         need += (total > 2 * sort->entry_capacity ? total : sort->entry_capacity) * entry_size;
+    need += total * sort->room_row_bytes;
     size_t own = rowset_size(&sort->rows) + sort->entry_count * entry_size;
     if (!spill_is_due(node->exec, own, need))
         return OK;
@@ -317,6 +318,12 @@ static enum err make_room(struct exec_node *node, const struct batch *in, const 
         return err;
     set_bound(sort);
     return sort_spill_run(node, error);
+}
+
+void exec_sort_leave_room(struct exec_node *node, size_t row_bytes)
+{
+    struct sort *sort = node->state;
+    sort->room_row_bytes = row_bytes;
 }
 
 static enum err keep_rows(struct exec_node *node, const struct batch *rows,

@@ -45,6 +45,7 @@ struct sort {
     struct sort_entry bound;
     struct exec_node *time_scan; /* the scan below whose event time is the first key, NULL: none */
     size_t next;
+    size_t room_row_bytes; /* left free for who reads the rows, of each */
     size_t uncut_batches;  /* since rows were last cut to those wanted */
     struct sort_run *runs; /* what did not fit: each sorted, in the order it came in */
     size_t run_count, run_capacity;

@@ -3,9 +3,10 @@
  *   sorted rows ─▶ block: whole partitions, then the beginning of the next ─▶ batches with results
  *
  * Rows are kept until a partition ends and at least a batch of them is there, so that many small
- * partitions still make full batches, and one partition of all rows is kept whole. Columns of the
- * child go out as views of what is kept, beside a column a call, computed a batch at a time. Where
- * partitions and peers begin is told once for all calls, by comparing neighbours.
+ * partitions still make full batches, and one partition of all rows is kept whole; past the query's
+ * memory they are on disk (window_store.c). Columns of the child go out as views of what is kept,
+ * beside a column a call, computed a batch at a time. Where partitions and peers begin is told once
+ * for all calls, by comparing neighbours.
  *
  * What is kept is charged to the query's budget; arguments are kept beside the rows. When a block
  * is given out the rows behind it move to its front: each row moves at most once. */
@@ -19,7 +20,7 @@
 #include <string.h>
 
 struct window {
-    struct rowset rows;
+    struct window_store store;
     struct exec_memory memory; /* of the arrays below */
     uint32_t *group;           /* by row */
     uint32_t *group_first;     /* by group, one more at the end */
@@ -60,17 +61,32 @@ static void open_run(struct exec_node *node, struct window_run *run, const struc
         window_aggregate_open(run);
 }
 
+/* Bytes that stay in memory of a row at least. */
+static size_t row_need(const struct window *window, size_t call_count)
+{
+    size_t bytes = 2 * sizeof(uint32_t) + (window->store.has_keys ? sizeof(int64_t) + 1 : 0);
+    for (size_t index = 0; index < call_count; index++) {
+        const struct rowset *inputs = &window->runs[index].inputs;
+        bytes += window->runs[index].filter != NULL ? sizeof(uint32_t) : 0;
+        for (size_t column = 0; column < inputs->column_count; column++)
+            bytes += physical_size(type_physical(inputs->columns[column].type.id)) + 1;
+    }
+    return bytes;
+}
+
 static enum err window_open(struct exec_node *node, struct error *error)
 {
     (void)error;
     struct window *window = node->state;
-    const struct plan *plan = node->plan, *child = plan->children[0];
+    const struct plan *plan = node->plan;
     exec_memory_init(&window->memory, node->exec->budget);
-    rowset_init(&window->rows, child->columns, child->column_count, node->exec->budget);
+    window_store_init(&window->store, node);
     window->runs =
         arena_alloc_zero(&node->exec->arena, (plan->window.call_count + 1) * sizeof(*window->runs));
     for (size_t index = 0; index < plan->window.call_count; index++)
         open_run(node, &window->runs[index], &plan->window.calls[index]);
+    if (plan->children[0]->kind == PLAN_SORT)
+        exec_sort_leave_room(node->children[0], row_need(window, plan->window.call_count));
     return OK;
 }
 
@@ -95,7 +111,7 @@ static void window_close(struct exec_node *node)
         return;
     for (size_t index = 0; index < node->plan->window.call_count; index++)
         close_run(&window->runs[index]);
-    rowset_deinit(&window->rows);
+    window_store_deinit(&window->store);
     exec_memory_release(&window->memory, window->group, window->group_capacity * sizeof(uint32_t));
     exec_memory_release(&window->memory, window->group_first,
                         window->group_first_capacity * sizeof(uint32_t));
@@ -139,9 +155,10 @@ static enum err mark_gaps(struct exec_node *node, size_t first, size_t count, ui
     struct window *window = node->state;
     const struct plan *plan = node->plan;
     const struct sort_key *key = &plan->window.keys[plan->window.partition_count];
-    struct column times = rowset_column(&window->rows, key->expr->column, 0);
+    struct column times = rowset_column(&window->store.rows, key->expr->column, 0);
     const struct timezone *zone =
         times.type.id == TYPE_TIMESTAMPTZ ? node->exec->eval.zone : timezone_utc;
+    first -= window->store.first;
     for (size_t index = 0; index < count; index++) {
         int64_t before = times.i[first + index - 1], until = before;
         if (changed[index] != 0 || before == times.i[first + index])
@@ -161,7 +178,7 @@ static enum err mark_rows(struct exec_node *node, size_t first, struct error *er
 {
     struct window *window = node->state;
     const struct plan *plan = node->plan;
-    size_t total = window->rows.row_count, count = total - first;
+    size_t total = window_store_count(&window->store), count = total - first;
     enum err err = exec_memory_grow(&window->memory, (void **)&window->group,
                                     &window->group_capacity, total, sizeof(uint32_t), error);
     if (err == OK)
@@ -177,8 +194,9 @@ static enum err mark_rows(struct exec_node *node, size_t first, struct error *er
     uint8_t *groups = partitions + count;
     size_t skipped = first == 0; /* the very first row has none before it */
     for (size_t key = 0; key < plan->window.key_count; key++) {
-        struct column column = rowset_column(&window->rows, plan->window.keys[key].expr->column, 0);
-        mark_changes(&column, first + skipped, count - skipped,
+        struct column column =
+            rowset_column(&window->store.rows, plan->window.keys[key].expr->column, 0);
+        mark_changes(&column, first - window->store.first + skipped, count - skipped,
                      (key < plan->window.partition_count ? partitions : groups) + skipped);
     }
     if (interval_span(plan->window.gap) != 0)
@@ -233,6 +251,33 @@ static enum err keep_inputs(struct exec_node *node, struct window_run *run, cons
     return err != OK ? err : rowset_append(&run->inputs, &arguments, selection, count, error);
 }
 
+/* Bytes that so many rows will take beside the rows themselves, texts aside. */
+static size_t batch_need(const struct exec_node *node, size_t row_count)
+{
+    const struct window *window = node->state;
+    size_t total = window_store_count(&window->store) + row_count, size = sizeof(uint32_t);
+    size_t bytes =
+        exec_memory_growth(window->group_capacity, total, size) +
+        exec_memory_growth(window->group_first_capacity, window->group_count + row_count + 1,
+                           size) +
+        exec_memory_growth(window->starts_capacity, window->start_count + row_count + 1, size);
+    for (size_t index = 0; index < node->plan->window.call_count; index++) {
+        const struct window_run *run = &window->runs[index];
+        const struct rowset *inputs = &run->inputs;
+        size_t needed = inputs->row_count + row_count;
+        bytes +=
+            run->filter == NULL ? 0 : exec_memory_growth(run->passed_capacity, total + 1, size);
+        for (size_t column = 0; column < inputs->column_count; column++) {
+            const struct rowset_column *input = &inputs->columns[column];
+            bytes += exec_memory_growth(input->values_capacity, needed,
+                                        physical_size(type_physical(input->type.id))) +
+                     exec_memory_growth(input->validity_capacity, needed, 1);
+        }
+        bytes += exec_memory_step(&inputs->memory);
+    }
+    return bytes;
+}
+
 /* Reads until a partition is whole and a batch of rows is there, or the input ends. */
 static enum err read_block(struct exec_node *node, struct error *error)
 {
@@ -245,16 +290,17 @@ static enum err read_block(struct exec_node *node, struct error *error)
             return err;
         if (in.row_count == 0) {
             window->is_end = true;
-            window->whole = window->rows.row_count;
-            return OK;
+            window->whole = window_store_count(&window->store);
+            return window_store_end(&window->store, error);
         }
-        size_t first = window->rows.row_count;
+        size_t first = window_store_count(&window->store);
         node->exec->actual[node->plan->id].rows_in += in.row_count;
         arena_reset(&node->scratch);
+        err = window_store_make_room(&window->store, &in, batch_need(node, in.row_count), error);
         for (size_t index = 0; err == OK && index < node->plan->window.call_count; index++)
             err = keep_inputs(node, &window->runs[index], &in, first, error);
         if (err == OK)
-            err = rowset_append(&window->rows, &in, NULL, in.row_count, error);
+            err = window_store_append(&window->store, &in, error);
         if (err == OK)
             err = mark_rows(node, first, error);
         unchecked += in.row_count;
@@ -266,27 +312,15 @@ static enum err read_block(struct exec_node *node, struct error *error)
             return err;
         window->whole = window->starts[window->start_count - 1];
         if (window->whole >= VECTOR_ROWS_MAX)
-            return OK;
+            return window_store_end(&window->store, error);
     }
-}
-
-/* Rows [first, row_count) of a rowset become all there is. */
-static enum err move_rows(struct rowset *rows, size_t first, struct error *error)
-{
-    size_t count = rows->row_count - first;
-    uint32_t *selection = memory_alloc((count + 1) * sizeof(*selection));
-    for (size_t index = 0; index < count; index++)
-        selection[index] = (uint32_t)(first + index);
-    enum err err = rowset_compact(rows, selection, count, error);
-    memory_free(selection);
-    return err;
 }
 
 /* What was given out goes; the partition that began behind it comes to the front. */
 static enum err drop_block(struct exec_node *node, struct error *error)
 {
     struct window *window = node->state;
-    size_t first = window->whole, left = window->rows.row_count - first;
+    size_t first = window->whole, left = window_store_count(&window->store) - first;
     enum err err = OK;
     for (size_t index = 0; err == OK && index < node->plan->window.call_count; index++) {
         struct window_run *run = &window->runs[index];
@@ -294,10 +328,10 @@ static enum err drop_block(struct exec_node *node, struct error *error)
         for (size_t row = 0; run->filter != NULL && row <= left; row++)
             run->passed[row] = run->passed[first + row] - (uint32_t)input;
         if (run->argument_count > 0)
-            err = move_rows(&run->inputs, input, error);
+            err = rowset_drop_front(&run->inputs, input, error);
     }
     if (err == OK)
-        err = move_rows(&window->rows, first, error);
+        err = window_store_drop(&window->store, first, error);
     if (err != OK)
         return err;
     uint32_t group = left > 0 ? window->group[first] : window->group_count;
@@ -381,14 +415,15 @@ static struct window_partition partition_of(const struct exec_node *node, size_t
     const struct plan *plan = node->plan;
     struct window_partition partition = {
         .begin = window->starts[index],
-        .end = index + 1 < window->start_count ? window->starts[index + 1] : window->rows.row_count,
+        .end = index + 1 < window->start_count ? window->starts[index + 1]
+                                               : window_store_count(&window->store),
         .group = window->group,
         .group_first = window->group_first,
     };
     if (plan->window.key_count == plan->window.partition_count)
         return partition;
     const struct sort_key *key = &plan->window.keys[plan->window.partition_count];
-    partition.key = rowset_column(&window->rows, key->expr->column, 0);
+    partition.key = window_store_key(&window->store);
     partition.is_descending = key->is_descending;
     partition.is_nulls_first = key->is_nulls_first;
     return partition;
@@ -443,19 +478,18 @@ static enum err window_next(struct exec_node *node, struct batch *out, struct er
     if (err != OK)
         return err;
     size_t first = window->next, count = window->whole - first;
-    if (count > VECTOR_ROWS_MAX)
-        count = VECTOR_ROWS_MAX;
+    size_t kept = window->store.rows.column_count;
     arena_reset(&node->scratch);
+    struct column *columns =
+        arena_alloc_array(&node->scratch, plan->column_count + 1, sizeof(*columns));
+    err = window_store_read(&window->store, first, &count, columns, error);
+    if (err != OK)
+        return err;
     for (size_t index = 0; index < plan->window.call_count; index++)
         begin_batch(node, &window->runs[index], count);
     err = fill_batch(node, count, error);
     if (err != OK)
         return err;
-    struct column *columns =
-        arena_alloc_array(&node->scratch, plan->column_count + 1, sizeof(*columns));
-    size_t kept = window->rows.column_count;
-    for (size_t index = 0; index < kept; index++)
-        columns[index] = rowset_column(&window->rows, index, first);
     for (size_t index = 0; index < plan->window.call_count; index++)
         columns[kept + index] = finish_batch(node, &window->runs[index], first, count);
     window->next += count;

@@ -4,6 +4,7 @@
 #define FRESHET_QUERY_EXEC_WINDOW_H
 
 #include "query/exec/rowset.h"
+#include "query/exec/spill.h"
 
 #define WINDOW_NO_ROW UINT32_MAX
 #define WINDOW_PIECES_MAX 3
@@ -22,6 +23,43 @@ struct window_partition {
     struct column key;           /* the first ORDER BY key; type 0: there is none */
     bool is_descending, is_nulls_first;
 };
+
+/* --- query/exec/window_store.c --- */
+
+/* The rows of a block: whole partitions and the beginning of the next. */
+struct window_store {
+    struct exec_node *node;
+    const struct type *types;  /* of the child's columns */
+    struct rowset rows;        /* from `first` on */
+    size_t first;              /* rows before it are in `aside` */
+    struct spill_stream aside; /* zeroed: there are none */
+    uint32_t key;              /* the first ORDER BY key's column */
+    bool has_keys;             /* which is looked at in any row: */
+    struct rowset keys;        /* of all rows, while some are aside */
+};
+void window_store_init(struct window_store *store, struct exec_node *node);
+void window_store_deinit(struct window_store *store); /* a zeroed one is fine */
+static inline size_t window_store_count(const struct window_store *store)
+{
+    return store->first + store->rows.row_count;
+}
+/* Before a batch is added, for which `need` bytes will be taken elsewhere too: puts rows aside
+ * where that is due. */
+MUST_CHECK enum err window_store_make_room(struct window_store *store, const struct batch *in,
+                                           size_t need, struct error *error);
+MUST_CHECK enum err window_store_append(struct window_store *store, const struct batch *in,
+                                        struct error *error);
+/* Between the last row of a block and the first that is read. */
+MUST_CHECK enum err window_store_end(struct window_store *store, struct error *error);
+/* The first ORDER BY key of all rows; where looks at it were not foreseen, of those from `first`.
+ */
+struct column window_store_key(const struct window_store *store);
+/* The next rows, from `row` on, where the last ones ended: at most *count, which becomes how many
+ * there are. The columns hold until the next call. */
+MUST_CHECK enum err window_store_read(struct window_store *store, size_t row, size_t *count,
+                                      struct column *columns, struct error *error);
+/* Rows before `row`, all of which were read, go. */
+MUST_CHECK enum err window_store_drop(struct window_store *store, size_t row, struct error *error);
 
 /* --- query/exec/window_frame.c --- */
 
