@@ -33,6 +33,8 @@ struct ingest_copy {
     size_t charged; /* of ingest->copy_bytes */
     bool is_ended;  /* the bytes have said that they end */
     uint64_t row_count, part_count;
+    struct commit *held; /* of a transaction's */
+    size_t held_charged;
     struct ingest_copy_answer answer;
     enum err failed;
     struct error failure;
@@ -66,6 +68,8 @@ struct ingest_copy *ingest_copy_begin(struct ingest *ingest,
     copy->format = *options->format;
     copy->format.null = keep(copy, options->format->null);
     copy->options.format = &copy->format;
+    if (options->held != NULL)
+        copy->held = commit_create(ingest->store);
     return copy;
 }
 
@@ -76,21 +80,31 @@ void ingest_copy_destroy(struct ingest_copy *copy)
     atomic_fetch_sub_explicit(&copy->ingest->copy_bytes, copy->charged, memory_order_relaxed);
     condition_deinit(&copy->is_posted);
     mutex_deinit(&copy->lock);
+    if (copy->held != NULL)
+        commit_destroy(copy->held);
     writer_deinit(&copy->buffer);
     arena_deinit(&copy->arena);
     memory_free(copy);
 }
 
+struct commit *ingest_copy_take(struct ingest_copy *copy)
+{
+    struct commit *held = copy->held;
+    assert(held != NULL);
+    copy->held = NULL;
+    return held;
+}
+
 uint64_t ingest_copy_stored(const struct ingest_copy *copy)
 {
-    return copy->answer.rows;
+    return copy->options.held != NULL ? 0 : copy->answer.rows;
 }
 
 /* Keeps the error for every call that follows. */
 static enum err fail(struct ingest_copy *copy, enum err err, struct error *error)
 {
     copy->failed = err;
-    if (copy->answer.rows > 0)
+    if (ingest_copy_stored(copy) > 0)
         error_hint(&copy->failure, "The first %llu rows of this COPY are stored, in %llu records.",
                    (unsigned long long)copy->answer.rows, (unsigned long long)copy->part_count);
     if (error != NULL)
@@ -195,7 +209,8 @@ static enum err store_part(struct ingest_copy *copy, struct slice rows)
                                      .has_sequence = copy->options.has_sequence,
                                      .sequence = copy->options.sequence,
                                      .is_cancelled = copy->options.is_cancelled,
-                                     .copy = &part};
+                                     .copy = &part,
+                                     .held = copy->held};
     int64_t begin_us = clock_monotonic_us(), deadline_us = begin_us + COPY_WAIT_US;
     enum err err = refuse_low_disk(copy);
     if (err != OK)
@@ -212,7 +227,7 @@ static enum err store_part(struct ingest_copy *copy, struct slice rows)
         assert(copy->failure.code != OK);
         return copy->failure.code;
     }
-    if (copy->posted.outcome == INGEST_STORED)
+    if (copy->posted.outcome == INGEST_STORED && copy->held == NULL)
         latency_record(LATENCY_FRESH_COPY, clock_monotonic_us() - begin_us);
     struct ingest_copy_answer *answer = &copy->answer;
     answer->position = copy->posted.position;
@@ -226,6 +241,21 @@ static enum err store_part(struct ingest_copy *copy, struct slice rows)
     copy->row_count += part.row_count;
     copy->part_count++;
     return OK;
+}
+
+/* A transaction's rows wait in memory for its COMMIT. */
+static enum err charge_held(struct ingest_copy *copy)
+{
+    size_t size = copy->held == NULL ? 0 : commit_size(copy->held);
+    if (size <= copy->held_charged)
+        return OK;
+    enum err err = budget_charge(copy->options.held, size - copy->held_charged, &copy->failure);
+    if (err == OK)
+        copy->held_charged = size;
+    else
+        error_hint(&copy->failure, "In a transaction block all rows wait in memory for COMMIT; "
+                                   "outside of one a COPY may be of any length.");
+    return err;
 }
 
 /* The whole rows of the buffer, as many as a record takes; with is_last all of it. */
@@ -247,6 +277,8 @@ static enum err store_buffer(struct ingest_copy *copy, bool is_last)
         return error_set(&copy->failure, ERR_LIMIT, "54000",
                          "a row of this COPY is longer than %zu bytes", limits->body_max);
     enum err err = store_part(copy, slice_of(all.data, size));
+    if (err == OK)
+        err = charge_held(copy);
     if (err != OK)
         return err;
     if (size < all.size)

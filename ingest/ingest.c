@@ -215,38 +215,44 @@ static void apply_request(struct ingest *ingest, const struct record_view *recor
         dead_letters_add(&ingest->dead, request, &dead, record->position, record->at_us);
 }
 
-/* A record while it is applied. Its rows are of its one request, or of the partitions of its batch
- * one after another; what it says of completeness counts as a whole. */
+/* A record while it is applied. Its rows are of its requests one after another: of the partitions
+ * of a batch, of the statements of a transaction. What it says of a table's completeness counts as
+ * a whole. */
 struct applying {
     const struct record_view *record;
-    size_t row_begin;            /* where the next partition's rows start */
-    struct table_state *settles; /* whose completeness moves at the end */
+    size_t part, row_begin;      /* where the next request's rows start */
+    struct table_state *settles; /* whose completeness moves when its rows are through */
 };
+
+static void apply_part(struct applying *applying, struct table_state *table,
+                       const struct section_request *request, size_t begin, size_t end)
+{
+    const struct record_rows *rows = &applying->record->rows[applying->part];
+    uint32_t place = sources_find(&table->sources, request->source);
+    assert(place != NO_SOURCE);
+    if (applying->settles != NULL && applying->settles != table)
+        sources_settle(&applying->settles->sources);
+    applying->settles = table;
+    sources_apply(&table->sources, place, applying->record->at_us,
+                  rows->schema->options.lateness_us, rows->times, begin, end);
+}
 
 static void apply_rows(struct ingest *ingest, struct applying *applying,
                        const struct section_request *request)
 {
     const struct record_view *record = applying->record;
     struct table_state *table = ingest_find_table(ingest, request->table_id);
-    if (table == NULL || table->is_dropped)
-        return;
-    for (size_t i = 0; i < record->rows_count; i++) {
-        const struct record_rows *rows = &record->rows[i];
-        if (rows->table_id != request->table_id || rows->schema == NULL)
-            continue;
-        uint32_t place = sources_find(&table->sources, request->source);
-        assert(place != NO_SOURCE);
+    bool is_there = table != NULL && !table->is_dropped;
+    uint64_t left = request->counts[FATE_STORED];
+    while (left > 0 && applying->part < record->rows_count) {
+        const struct record_rows *rows = &record->rows[applying->part];
         size_t begin = applying->row_begin, end = rows->row_count;
-        if (request->source_kind == SOURCE_KAFKA) {
-            if (request->counts[FATE_STORED] < end - begin)
-                end = begin + (size_t)request->counts[FATE_STORED];
-            applying->row_begin = end;
-            if (begin == end)
-                continue;
-        }
-        sources_apply(&table->sources, place, record->at_us, rows->schema->options.lateness_us,
-                      rows->times, begin, end);
-        applying->settles = table;
+        end = end - begin > left ? begin + (size_t)left : end;
+        if (is_there && rows->table_id == request->table_id && rows->schema != NULL)
+            apply_part(applying, table, request, begin, end);
+        left -= end - begin;
+        applying->row_begin = end == rows->row_count ? 0 : end;
+        applying->part += end == rows->row_count;
     }
 }
 

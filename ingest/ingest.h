@@ -80,6 +80,8 @@ struct ingest_request {
     struct slice idempotency_key;     /* empty: none */
     const _Atomic bool *is_cancelled; /* may be NULL; looked at before the commit only */
     struct ingest_copy_part *copy;    /* of INGEST_COPY */
+    struct commit *held; /* takes what would be stored; NULL: it is stored. Without producer and key
+                          */
 };
 
 enum ingest_outcome { INGEST_STORED, INGEST_REPEATED /* the first answer again */, INGEST_REFUSED };
@@ -111,7 +113,10 @@ struct ingest_copy_options {
     struct slice producer; /* empty: none; with a sequence: all of it is one record, or an error */
     bool has_sequence;
     uint64_t sequence;
-    bool is_strict;                   /* a bad row ends the COPY; else it is a dead letter */
+    bool is_strict; /* a bad row ends the COPY; else it is a dead letter */
+    /* A transaction's: nothing is stored, ingest_copy_take() gives all of it. Charged to the
+     * budget, whoever made that releases it. NULL: each part is stored. */
+    struct budget *held;
     const _Atomic bool *is_cancelled; /* may be NULL; outlives it */
 };
 struct ingest_copy_answer {
@@ -133,6 +138,8 @@ MUST_CHECK enum err ingest_copy_feed(struct ingest_copy *copy, struct slice byte
 /* The rest; all is durable and visible. */
 MUST_CHECK enum err ingest_copy_end(struct ingest_copy *copy, struct ingest_copy_answer *out,
                                     struct error *error);
+/* Of a COPY that is held, once, after its end. */
+struct commit *ingest_copy_take(struct ingest_copy *copy);
 /* Due in any case; without ingest_copy_end() what is not yet committed is forgotten. */
 void ingest_copy_destroy(struct ingest_copy *copy);
 /* Rows that are stored so far. */
@@ -144,6 +151,13 @@ MUST_CHECK enum err ingest_insert(struct ingest *ingest, const struct schema *sc
                                   const uint32_t *column_ids, const struct batch *batches,
                                   size_t batch_count, uint64_t *position, uint64_t *row_count,
                                   struct error *error);
+
+/* The same without the commit: the rows and what is noted of them are added to one that is under
+ * construction. After an error nothing of `commit` may be stored. */
+MUST_CHECK enum err ingest_insert_into(struct ingest *ingest, struct commit *commit,
+                                       const struct schema *schema, const uint32_t *column_ids,
+                                       const struct batch *batches, size_t batch_count,
+                                       uint64_t *row_count, struct error *error);
 
 /* --- DDL: serialized among themselves, each one record, durable when they return --- */
 struct ingest_column {

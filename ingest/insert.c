@@ -150,6 +150,21 @@ enum err insert_add(struct commit *commit, struct definition *definition,
     return err;
 }
 
+enum err ingest_insert_into(struct ingest *ingest, struct commit *commit,
+                            const struct schema *schema, const uint32_t *column_ids,
+                            const struct batch *batches, size_t batch_count, uint64_t *row_count,
+                            struct error *error)
+{
+    struct definition *definition;
+    enum err err = ingest_definition(ingest, schema, &definition, error);
+    if (err != OK)
+        return err;
+    err =
+        insert_add(commit, definition, schema, column_ids, batches, batch_count, row_count, error);
+    definition_unref(definition);
+    return err;
+}
+
 enum err ingest_insert(struct ingest *ingest, const struct schema *schema,
                        const uint32_t *column_ids, const struct batch *batches, size_t batch_count,
                        uint64_t *position, uint64_t *row_count, struct error *error)

@@ -25,6 +25,8 @@ struct temp_space; /* storage/io/temp.h */
 struct command_answer {
     uint64_t position;  /* of the record, 0: none */
     uint64_t row_count; /* INSERT */
+    /* INSERT: given, takes the rows instead of the store. NULL: they are stored. */
+    struct commit *held;
 };
 
 struct query_engine_options {

@@ -143,6 +143,9 @@ void commit_add_section(struct commit *commit, uint32_t kind, struct slice bytes
  */
 void commit_set_change(struct commit *commit, enum change_kind kind, uint32_t table_id,
                        struct schema *schema);
+/* All that `from` holds, behind what is there: rows of several tables and their sections become one
+ * record. Neither has a change; `from` is freed. */
+void commit_append(struct commit *commit, struct commit *from);
 size_t commit_size(const struct commit *commit);
 /* A hint: about so many bytes will be added. Growing by doubling copies them once more. */
 void commit_reserve(struct commit *commit, size_t size);

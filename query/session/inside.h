@@ -14,11 +14,21 @@ struct savepoint {
     char name[SETTING_NAME_MAX];
 };
 
-/* Rows that INSERT gave: one record at COMMIT. */
-struct pending_rows {
-    struct statement *statement; /* the first INSERT: table and columns; NULL: none */
-    struct budget budget;
+/* Rows of a transaction: one record at COMMIT. */
+struct pending_rows { /* of the INSERTs of one table and one list of columns */
+    struct pending_rows *next;
+    struct statement *statement; /* the first of them */
     struct rowset rows;
+};
+struct pending_copy { /* of a COPY */
+    struct pending_copy *next;
+    const struct schema *schema;
+    struct commit *commit;
+};
+struct pending {
+    struct budget budget;
+    struct pending_rows *rows;
+    struct pending_copy *copies;
 };
 
 struct transaction {
@@ -28,7 +38,7 @@ struct transaction {
     struct settings kept;      /* for COMMIT: without SET LOCAL */
     struct savepoint *savepoints;
     size_t savepoint_count;
-    struct pending_rows pending;
+    struct pending pending;
 };
 
 struct portal {
@@ -94,12 +104,31 @@ MUST_CHECK enum err transaction_run(struct query_session *session,
                                     const struct session_command *command,
                                     struct portal_outcome *out, struct error *error);
 void transaction_end(struct query_session *session);
-/* The rows of an INSERT, kept for COMMIT. 0A000 for those of another table. */
+/* The rows of an INSERT, kept for COMMIT. */
 MUST_CHECK enum err transaction_keep_rows(struct query_session *session, struct run *run,
                                           uint64_t *row_count, struct error *error);
 /* 0A000 if it reads what the transaction has written. */
 MUST_CHECK enum err transaction_check_reads(const struct query_session *session,
                                             const struct statement *statement, struct error *error);
+
+/* What was written to tables that are gone or were emptied is forgotten. */
+void transaction_forget(struct query_session *session, const struct command *command);
+
+/* pending.c */
+void pending_init(struct pending *pending, struct query_session *session);
+void pending_deinit(struct pending *pending);
+bool pending_is_empty(const struct pending *pending);
+bool pending_has_table(const struct pending *pending, uint32_t table_id);
+void pending_forget(struct pending *pending,
+                    bool (*is_gone)(const void *context, uint32_t table_id), const void *context);
+/* The rows of an INSERT; what it returns is given away. */
+MUST_CHECK enum err pending_insert(struct pending *pending, struct run *run, uint64_t *row_count,
+                                   struct error *error);
+/* Takes the commit over, whose rows are of one table. */
+void pending_take(struct pending *pending, const struct schema *schema, struct commit *commit);
+/* All of it, as one record, durable and visible; or nothing. */
+MUST_CHECK enum err pending_store(struct pending *pending, struct query_engine *engine,
+                                  struct error *error);
 
 /* command.c: statements that a session runs itself. */
 bool session_is_own(const struct statement *statement);

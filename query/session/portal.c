@@ -483,8 +483,10 @@ static enum err command(struct portal *portal, const struct portal_sink *sink,
         snprintf(out->tag, sizeof(out->tag), "SELECT %llu", (unsigned long long)answer.row_count);
     else
         snprintf(out->tag, sizeof(out->tag), "%s", statement->command_tag);
-    if (!is_insert)
-        session_changed(session, statement->command_tag);
+    if (is_insert)
+        return OK;
+    session_changed(session, statement->command_tag);
+    transaction_forget(session, statement->command);
     return OK;
 }
 
@@ -550,12 +552,32 @@ static enum err check_asker(struct portal *portal, struct error *error)
     return err == OK ? OK : end_run(portal, err, error);
 }
 
+enum err portal_check_done(const struct portal *portal, struct error *error)
+{
+    const struct statement *statement = portal->statement;
+    if (portal->state != PORTAL_DONE ||
+        (statement->kind == STATEMENT_SELECT && statement->copy == NULL))
+        return OK;
+    return error_set(error, ERR_INPUT, "55000", "portal \"%.*s\" cannot be run",
+                     SLICE_ARGS(portal->name));
+}
+
+void portal_end(struct portal *portal)
+{
+    static const struct error none;
+    assert(portal->state == PORTAL_PLANNED);
+    (void)!end_run(portal, OK, &none);
+}
+
 enum err portal_run(struct portal *portal, uint64_t max_rows, const struct portal_sink *sink,
                     struct portal_outcome *out, struct error *error)
 {
     *out = (struct portal_outcome){0};
     assert(!portal->is_empty);
     enum err err = portal_start(portal, error);
+    if (err != OK)
+        return err;
+    err = portal_check_done(portal, error);
     if (err != OK)
         return err;
     if (portal->state == PORTAL_DONE) { /* as PostgreSQL: no more rows */

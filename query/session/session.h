@@ -46,9 +46,17 @@ void session_set_failed(struct query_session *session);
 /* The end of a run of messages: outside of a transaction portals end. */
 void session_sync(struct query_session *session);
 
-/* Something was changed at once (DDL, COPY): in a transaction the client is told so, and what it
+/* Something was changed at once (DDL): in a transaction the client is told so, and what it
  * reads next sees it. */
 void session_changed(struct query_session *session, const char *command_tag);
+
+/* What a COPY writes in a transaction is held until its COMMIT, charged to *out; outside of one
+ * *out is NULL. 0A000 between SAVEPOINT and RELEASE. */
+MUST_CHECK enum err session_hold(struct query_session *session, struct budget **out,
+                                 struct error *error);
+/* Takes the commit over, its rows are of that table. In a transaction only. */
+void session_take(struct query_session *session, const struct schema *schema,
+                  struct commit *commit);
 
 /* --- short statements --- */
 
@@ -134,6 +142,10 @@ const struct statement *portal_statement(const struct portal *portal); /* NULL: 
 int16_t portal_format(const struct portal *portal, size_t index);
 size_t portal_format_count(const struct portal *portal);
 bool portal_is_empty(const struct portal *portal);
+/* 55000: it has been run to its end, and gives no rows that there could be no more of. */
+MUST_CHECK enum err portal_check_done(const struct portal *portal, struct error *error);
+/* It is carried out elsewhere (COPY … FROM), and not again. */
+void portal_end(struct portal *portal);
 /* portal_start() has failed because the statement has to be prepared again. */
 bool portal_is_outdated(const struct portal *portal);
 

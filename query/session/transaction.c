@@ -4,19 +4,21 @@
  *                │ └─any error─▶ E ──ROLLBACK, COMMIT──▶ I
  *                └──ROLLBACK──▶ I       they are forgotten
  *
- * The snapshot is taken at the first read and held. Rows are held in memory, charged, until COMMIT:
- * they are of one table and of one list of columns, for a record is; another table is refused, and
- * so is reading the table, which would have to show them. A change of definitions takes effect at
- * once and stays. Savepoints are there for drivers that set one around each statement: they undo
- * settings and the failed state, and are refused once rows are held. */
+ * The snapshot is taken at the first read and held. Rows are held in memory, charged, until COMMIT
+ * (pending.c), whatever tables they are of; reading such a table is refused, for it would have to
+ * show them. A change of definitions takes effect at once and stays, TRUNCATE and DROP of rows that
+ * are held too. Savepoints are there for drivers that set one around each statement: they undo
+ * settings and the failed state, and are refused once rows are held, as rows are after one. */
 #include "query/session/inside.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 static struct transaction *transaction_create(struct query_session *session)
 {
     struct transaction *transaction = memory_alloc_zero(sizeof(*transaction));
     transaction->before = transaction->kept = session->settings;
+    pending_init(&transaction->pending, session);
     return transaction;
 }
 
@@ -28,18 +30,6 @@ static void drop_savepoint(struct transaction *transaction)
     memory_free(savepoint);
 }
 
-static void drop_rows(struct pending_rows *pending)
-{
-    if (pending->statement == NULL)
-        return;
-    rowset_deinit(&pending->rows);
-    size_t used = atomic_load_explicit(&pending->budget.used, memory_order_relaxed);
-    if (used != 0)
-        budget_release(&pending->budget, used);
-    statement_unref(pending->statement);
-    pending->statement = NULL;
-}
-
 /* Settings are the caller's business. */
 void transaction_end(struct query_session *session)
 {
@@ -49,7 +39,7 @@ void transaction_end(struct query_session *session)
     session->transaction = NULL;
     while (transaction->savepoints != NULL)
         drop_savepoint(transaction);
-    drop_rows(&transaction->pending);
+    pending_deinit(&transaction->pending);
     if (transaction->snapshot != NULL)
         snapshot_close(transaction->snapshot);
     memory_free(transaction);
@@ -57,62 +47,76 @@ void transaction_end(struct query_session *session)
 
 /* --- rows --- */
 
-static bool is_same_target(const struct command *a, const struct command *b)
+static enum err refuse_savepoint(const struct transaction *transaction, const char *what,
+                                 struct error *error)
 {
-    return a->schema->table_id == b->schema->table_id && a->column_id_count == b->column_id_count &&
-           memcmp(a->column_ids, b->column_ids, a->column_id_count * sizeof(*a->column_ids)) == 0;
+    if (transaction->savepoints == NULL)
+        return OK;
+    return error_set(error, ERR_UNSUPPORTED, "0A000",
+                     "%s between SAVEPOINT and RELEASE is not supported", what);
 }
 
 enum err transaction_keep_rows(struct query_session *session, struct run *run, uint64_t *row_count,
                                struct error *error)
 {
-    struct pending_rows *pending = &session->transaction->pending;
-    const struct plan *plan = run->statement->plan;
-    size_t width = plan->column_count - run->statement->command->returning_count;
-    struct batch batch;
-    if (session->transaction->savepoints != NULL)
-        return error_set(error, ERR_UNSUPPORTED, "0A000",
-                         "INSERT between SAVEPOINT and RELEASE is not supported");
-    if (pending->statement != NULL &&
-        !is_same_target(pending->statement->command, run->statement->command))
-        return error_set(error, ERR_UNSUPPORTED, "0A000",
-                         "a transaction that inserts into more than one table, or by more than one "
-                         "list of columns, is not supported");
-    if (pending->statement == NULL) {
-        pending->statement = statement_ref(run->statement);
-        pending->budget = (struct budget){.parent = session->options.engine->options.memory,
-                                          .limit = session->settings.query_memory,
-                                          .name = "transaction"};
-        rowset_init(&pending->rows, plan->columns, width, &pending->budget);
-    }
-    size_t before = pending->rows.row_count;
-    enum err err = run_open(run, error);
-    while (err == OK && (err = run_next(run, &batch, error)) == OK && batch.row_count != 0) {
-        struct batch stored = batch, returned = batch;
-        stored.column_count = width;
-        returned.column_count -= width;
-        returned.columns += width;
-        err = rowset_append(&pending->rows, &stored, NULL, batch.row_count, error);
-        if (err == OK && returned.column_count > 0 && run->returning != NULL)
-            err = run->returning->rows(run->returning->context, &returned, error);
-    }
-    *row_count = pending->rows.row_count - before;
-    return err; /* an error fails the transaction: what has been appended goes with it */
+    struct transaction *transaction = session->transaction;
+    enum err err = refuse_savepoint(transaction, "INSERT", error);
+    return err != OK ? err : pending_insert(&transaction->pending, run, row_count, error);
+}
+
+enum err session_hold(struct query_session *session, struct budget **out, struct error *error)
+{
+    struct transaction *transaction = session->transaction;
+    *out = transaction == NULL ? NULL : &transaction->pending.budget;
+    return transaction == NULL ? OK : refuse_savepoint(transaction, "COPY", error);
+}
+
+void session_take(struct query_session *session, const struct schema *schema, struct commit *commit)
+{
+    assert(session->transaction != NULL);
+    pending_take(&session->transaction->pending, schema, commit);
 }
 
 enum err transaction_check_reads(const struct query_session *session,
                                  const struct statement *statement, struct error *error)
 {
     const struct transaction *transaction = session->transaction;
-    if (transaction == NULL || transaction->pending.statement == NULL)
+    if (transaction == NULL || pending_is_empty(&transaction->pending))
         return OK;
-    uint32_t written = transaction->pending.statement->command->schema->table_id;
     for (size_t i = 0; i < statement->table_count; i++)
-        if (statement->tables[i].is_read && statement->tables[i].schema->table_id == written)
+        if (statement->tables[i].is_read &&
+            pending_has_table(&transaction->pending, statement->tables[i].schema->table_id))
             return error_set(error, ERR_UNSUPPORTED, "0A000",
                              "reading a table in the transaction that has written it is not "
                              "supported");
     return OK;
+}
+
+struct change {
+    const struct command *command;
+    const struct snapshot *snapshot; /* behind it */
+};
+
+static bool is_gone(const void *context, uint32_t table_id)
+{
+    const struct change *change = context;
+    const struct table_view *view = snapshot_find_id(change->snapshot, table_id);
+    bool is = view == NULL;
+    for (size_t i = 0; !is && i < change->command->table_count; i++)
+        is = change->command->kind == COMMAND_TRUNCATE &&
+             slice_equal(table_view_schema(view)->name, change->command->tables[i]);
+    return is;
+}
+
+void transaction_forget(struct query_session *session, const struct command *command)
+{
+    bool is_due = command->kind == COMMAND_TRUNCATE || command->kind == COMMAND_DROP_TABLE;
+    if (session->transaction == NULL || !is_due)
+        return;
+    struct snapshot *snapshot = snapshot_open(session->options.engine->options.store);
+    const struct change change = {.command = command, .snapshot = snapshot};
+    pending_forget(&session->transaction->pending, is_gone, &change);
+    snapshot_close(snapshot);
 }
 
 /* --- the statements --- */
@@ -163,8 +167,7 @@ static enum err commit(struct query_session *session, const struct session_comma
                        struct portal_outcome *out, struct error *error)
 {
     struct transaction *transaction = session->transaction;
-    struct command_answer answer = {0};
-    enum err err = OK;
+    enum err err;
     if (transaction == NULL) {
         session_notice(session, "WARNING", "25P01", "there is no transaction in progress");
         return OK;
@@ -173,12 +176,9 @@ static enum err commit(struct query_session *session, const struct session_comma
         snprintf(out->tag, sizeof(out->tag), "ROLLBACK");
         return rollback(session, command, error);
     }
-    struct pending_rows *pending = &transaction->pending;
-    if (pending->statement != NULL && pending->rows.row_count > 0)
-        err = run_hand_over_rows(session->options.engine, pending->statement, &pending->rows,
-                                 &answer, error);
+    err = pending_store(&transaction->pending, session->options.engine, error);
     struct settings kept = err == OK ? transaction->kept : transaction->before;
-    finish(session, &kept, command->is_chain);
+    finish(session, &kept, command->is_chain && err == OK);
     return err;
 }
 
@@ -193,7 +193,7 @@ static enum err add_savepoint(struct query_session *session, const struct sessio
     struct transaction *transaction = session->transaction;
     if (transaction == NULL)
         return outside("SAVEPOINT", error);
-    if (transaction->pending.statement != NULL)
+    if (!pending_is_empty(&transaction->pending))
         return error_set(error, ERR_UNSUPPORTED, "0A000",
                          "SAVEPOINT in a transaction that has written is not supported");
     if (transaction->savepoint_count >= SAVEPOINTS_MAX)

@@ -140,7 +140,7 @@ enum err api_command(void *context, const struct command *command, const struct 
                      size_t batch_count, struct command_answer *out, struct error *error)
 {
     struct app *app = context;
-    *out = (struct command_answer){0};
+    *out = (struct command_answer){.held = out->held};
     if (app_state(app) != APP_READY) {
         return error_set(error, ERR_BUSY, "57P03",
                          app_state(app) == APP_STOPPING
@@ -205,6 +205,9 @@ enum err api_command(void *context, const struct command *command, const struct 
         if (refuse_low_disk(app, error) != OK) {
             return ERR_SPACE;
         }
+        if (out->held != NULL)
+            return ingest_insert_into(app->ingest, out->held, command->schema, command->column_ids,
+                                      batches, batch_count, &out->row_count, error);
         return ingest_insert(app->ingest, command->schema, command->column_ids, batches,
                              batch_count, &out->position, &out->row_count, error);
     }

@@ -14,7 +14,7 @@ void copy_print_response(enum copy_format format, size_t column_count, struct wr
 
 enum err copy_begin_in(struct ingest *ingest, const struct command *command,
                        const struct settings *settings, const _Atomic bool *is_cancelled,
-                       struct ingest_copy **out, struct error *error)
+                       struct budget *held, struct ingest_copy **out, struct error *error)
 {
     struct slice producer = slice_from_cstr(settings->producer);
     struct slice sequence = slice_from_cstr(settings->sequence);
@@ -25,6 +25,9 @@ enum err copy_begin_in(struct ingest *ingest, const struct command *command,
     if (sequence.size > 0 && int_parse(sequence, 0, INT64_MAX, "bigint", &number, NULL) != OK)
         return error_set(error, ERR_INPUT, "22023", "freshet.sequence is not a number: \"%.*s\"",
                          SLICE_ARGS(sequence));
+    if (held != NULL && producer.size > 0)
+        return error_set(error, ERR_UNSUPPORTED, "0A000",
+                         "COPY with freshet.sequence in a transaction block is not supported");
     struct ingest_copy_options options = {.table = command->table,
                                           .column_ids = command->column_ids,
                                           .column_count = command->column_id_count,
@@ -33,7 +36,8 @@ enum err copy_begin_in(struct ingest *ingest, const struct command *command,
                                           .has_sequence = sequence.size > 0,
                                           .sequence = (uint64_t)number,
                                           .is_strict = settings->is_copy_strict,
-                                          .is_cancelled = is_cancelled};
+                                          .is_cancelled = is_cancelled,
+                                          .held = held};
     *out = ingest_copy_begin(ingest, &options);
     return OK;
 }

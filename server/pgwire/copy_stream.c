@@ -7,7 +7,7 @@
  * error what is left of the data is passed over by session.c, and in the extended protocol all is
  * up to the next Sync.
  *
- * A COPY stores at once, in a transaction too: it says so by a WARNING, as DDL does.
+ * In a transaction its rows are held, and stored with all others by COMMIT.
  *
  * COPY … TO gives a CopyData a row, the signature of binary with the first. */
 #include "server/pgwire/copy.h"
@@ -106,8 +106,11 @@ enum err copy_run_out(struct pg_session *session, struct portal *portal, struct 
     copy_writer_init(&copy.writer);
     const struct portal_sink sink = {.context = &copy, .rows = write_rows};
     struct portal_outcome outcome;
+    enum err err = portal_check_done(portal, error);
+    if (err != OK)
+        return err;
     begin_out(&copy, &options);
-    enum err err = portal_run(portal, 0, &sink, &outcome, error);
+    err = portal_run(portal, 0, &sink, &outcome, error);
     if (err == OK) {
         char tag[40];
         end_out(&copy, &options);
@@ -127,11 +130,19 @@ enum err copy_begin(struct pg_session *session, struct portal *portal, bool is_s
 {
     const struct command *command = portal_statement(portal)->command;
     struct ingest *ingest = session->options.ingest(session->options.context);
+    struct budget *held;
     atomic_store(&session->is_copy_cancelled, false);
-    enum err err = copy_begin_in(ingest, command, session_settings(session->query),
-                                 &session->is_copy_cancelled, &session->copy, error);
+    enum err err = portal_check_done(portal, error);
+    if (err == OK)
+        err = session_hold(session->query, &held, error);
+    if (err == OK)
+        err = copy_begin_in(ingest, command, session_settings(session->query),
+                            &session->is_copy_cancelled, held, &session->copy, error);
     if (err != OK)
         return err;
+    portal_end(portal);
+    session->copy_schema = schema_ref(command->schema);
+    session->is_copy_held = held != NULL;
     session->is_copy_simple = is_simple;
     size_t begin = message_begin(&session->out, 'G');
     copy_print_response(command->copy->format, command->column_id_count, &session->out);
@@ -145,7 +156,9 @@ static void leave(struct pg_session *session, enum err result, struct error *err
 {
     uint64_t stored = ingest_copy_stored(session->copy);
     ingest_copy_destroy(session->copy);
+    schema_unref(session->copy_schema);
     session->copy = NULL;
+    session->copy_schema = NULL;
     if (result != OK) {
         if (stored > 0 && error->hint[0] == 0)
             error_hint(error, "The first %llu rows of this COPY are stored.",
@@ -176,7 +189,8 @@ static void finish(struct pg_session *session)
         answer_notice(session, "WARNING", "01000", (const char *)text.data);
     }
     writer_deinit(&text);
-    session_changed(session->query, "COPY");
+    if (session->is_copy_held)
+        session_take(session->query, session->copy_schema, ingest_copy_take(session->copy));
     snprintf(tag, sizeof(tag), "COPY %llu", (unsigned long long)answer.rows);
     answer_complete(session, tag);
     leave(session, OK, NULL);

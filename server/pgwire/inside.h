@@ -28,10 +28,12 @@ struct pg_session {
     struct writer out;
     struct arena arena; /* of one message */
     bool skips_to_sync;
-    bool is_short;            /* nothing waits: what does not end soon is put off */
-    bool is_put_off;          /* the last message is: it has had no effect */
-    struct ingest_copy *copy; /* COPY … FROM under way; else NULL */
-    bool is_copy_simple;      /* it came by the simple protocol */
+    bool is_short;                    /* nothing waits: what does not end soon is put off */
+    bool is_put_off;                  /* the last message is: it has had no effect */
+    struct ingest_copy *copy;         /* COPY … FROM under way; else NULL */
+    const struct schema *copy_schema; /* of its table */
+    bool is_copy_held;                /* for COMMIT */
+    bool is_copy_simple;              /* it came by the simple protocol */
     _Atomic bool is_copy_cancelled;
     _Atomic bool is_stopping;
     /* Of the text around a statement: its errors count from there. */

@@ -23,6 +23,7 @@ void pg_session_destroy(struct pg_session *session)
         backends_remove(session->options.backends, &session->backend);
     login_destroy(session);
     ingest_copy_destroy(session->copy);
+    schema_unref(session->copy_schema);
     query_session_destroy(session->query);
     writer_deinit(&session->out);
     arena_deinit(&session->arena);

@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #define RECORD_MAGIC UINT32_C(0x31524346) /* "FCR1" */
+#define HEADER_SIZE 16
 #define HEADER_TIME_OFFSET 8
 
 enum part_kind { PART_ROWS = 1, PART_SECTION = 2, PART_CHANGE = 3 };
@@ -72,6 +73,13 @@ void record_add_change(struct writer *out, enum change_kind kind, uint32_t table
     if (schema != NULL)
         schema_write(schema, out);
     part_end(out, begin);
+}
+
+void record_append(struct writer *out, struct slice other)
+{
+    assert(other.size >= HEADER_SIZE && other.size % 8 == 0);
+    assert(out->failed || out->size % 8 == 0);
+    writer_slice(out, slice_of(other.data + HEADER_SIZE, other.size - HEADER_SIZE));
 }
 
 void record_set_time(struct writer *out, int64_t at_us)

@@ -25,6 +25,8 @@ void record_add_rows(struct writer *out, const struct schema *schema, const uint
 void record_add_section(struct writer *out, uint32_t kind, struct slice bytes);
 void record_add_change(struct writer *out, enum change_kind kind, uint32_t table_id,
                        const struct schema *schema);
+/* The parts of another record, behind those that are there. */
+void record_append(struct writer *out, struct slice other);
 void record_set_time(struct writer *out, int64_t at_us);
 
 /* Points into `payload`, which must be aligned to 8 (else it is copied into the arena); arrays of

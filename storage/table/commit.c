@@ -107,6 +107,31 @@ void commit_reserve(struct commit *commit, size_t size)
         (void)writer_reserve(&commit->bytes, size + IO_ALIGNMENT);
 }
 
+void commit_append(struct commit *commit, struct commit *from)
+{
+    assert(commit->change == CHANGE_NONE && from->change == CHANGE_NONE);
+    if (from->bytes.failed)
+        commit->bytes.failed = true;
+    else
+        record_append(&commit->bytes, writer_as_slice(&from->bytes));
+    for (struct commit_part *part = from->parts; part != NULL; part = part->next) {
+        struct commit_part *copy = arena_alloc(&commit->arena, sizeof(*copy));
+        size_t size = part->gate.column_count * sizeof(uint32_t);
+        *copy = *part;
+        copy->gate.column_ids =
+            memcpy(arena_alloc(&commit->arena, size), part->gate.column_ids, size);
+        copy->next = commit->parts;
+        commit->parts = copy;
+    }
+    from->parts = NULL; /* their references have moved */
+    if (from->split != NULL && commit->split == NULL)
+        commit->split = from->split;
+    else if (from->split != NULL)
+        commit_append(commit->split, from->split);
+    from->split = NULL;
+    commit_destroy(from);
+}
+
 size_t commit_size(const struct commit *commit)
 {
     return commit->bytes.size;

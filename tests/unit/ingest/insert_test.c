@@ -70,8 +70,64 @@ static void test_insert(void **state)
     world_deinit(&world);
 }
 
+/* Rows of two tables, one of them twice, from commits that are joined: one record, whose sources
+ * and ledger are those of each. */
+static void test_insert_into(void **state)
+{
+    (void)state;
+    struct world world;
+    struct writer out;
+    uint64_t rows, position, before;
+    writer_init(&out);
+    world_init(&world);
+    const struct ingest_column columns[] = {
+        {.name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ), .is_not_null = true}};
+    static const char *const names[] = {"t", "u"};
+    const struct schema *schemas[2];
+    for (size_t i = 0; i < 2; i++) {
+        struct ingest_table table = {
+            .name = slice_from_cstr(names[i]), .column_count = 1, .columns = columns};
+        assert_int_equal(ingest_create_table(world.ingest, &table, &position, &error), OK);
+        schemas[i] = ingest_schema(world.ingest, slice_from_cstr(names[i]));
+    }
+    before = store_position(world.store);
+    struct commit *whole = commit_create(world.store);
+    static const struct {
+        size_t table;
+        int64_t hour;
+    } parts[] = {{0, 1}, {1, 2}, {0, 3}};
+    for (size_t i = 0; i < array_count(parts); i++) {
+        int64_t ts = parts[i].hour * MICROSECONDS_PER_HOUR;
+        struct column column = {
+            .type = type_of(TYPE_TIMESTAMPTZ), .form = COLUMN_CONSTANT, .values = &ts};
+        struct batch batch = {.row_count = i + 1, .column_count = 1, .columns = &column};
+        struct commit *commit = commit_create(world.store);
+        const struct schema *schema = schemas[parts[i].table];
+        uint32_t id = schema->columns[0].id;
+        assert_int_equal(
+            ingest_insert_into(world.ingest, commit, schema, &id, &batch, 1, &rows, &error), OK);
+        assert_int_equal(rows, i + 1);
+        commit_append(whole, commit);
+    }
+    assert_int_equal(store_commit(world.store, whole, &position, &error), OK);
+    assert_int_equal(position, before + 1);
+    world_print_provider(&world, "ledger", &out);
+    expect_text(out, "2026-05-28 20:26:00+00|t|sql|4|4|0|0|0|0|0|0;"
+                     "2026-05-28 20:26:00+00|u|sql|2|2|0|0|0|0|0|0;");
+    world_print_provider(&world, "sources", &out);
+    expect_text(out, "t|sql|sql|~|~|~|~|~|~|1970-01-01 02:59:30+00|live|~|2026-05-28 20:26:40+00;"
+                     "u|sql|sql|~|~|~|~|~|~|1970-01-01 01:59:30+00|live|~|2026-05-28 20:26:40+00;");
+    for (size_t i = 0; i < 2; i++)
+        schema_unref(schemas[i]);
+    writer_deinit(&out);
+    world_deinit(&world);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_insert)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_insert),
+        cmocka_unit_test(test_insert_into),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

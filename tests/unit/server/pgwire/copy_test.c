@@ -49,7 +49,7 @@ static void test_settings(void **state)
         struct error error = {0};
         snprintf(settings.producer, sizeof(settings.producer), "%s", cases[index].producer);
         snprintf(settings.sequence, sizeof(settings.sequence), "%s", cases[index].sequence);
-        enum err err = copy_begin_in(ingest, &command, &settings, NULL, &copy, &error);
+        enum err err = copy_begin_in(ingest, &command, &settings, NULL, NULL, &copy, &error);
         assert_string_equal(error.text, cases[index].want);
         assert_int_equal(err, cases[index].want[0] == 0 ? OK : ERR_INPUT);
         ingest_copy_destroy(copy);
