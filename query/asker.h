@@ -16,6 +16,7 @@ struct table_right {
 
 struct asker {
     struct slice name;
+    uint32_t id;                      /* of the role: a later one of the same name has another */
     bool is_admin;                    /* everything, and only they change what there is */
     uint32_t rights;                  /* on every table */
     size_t grant_count;               /* … and on single ones besides */
@@ -60,6 +61,13 @@ static inline bool asker_is_like(const struct asker *a, const struct asker *b)
            (a->grant_count == 0 ||
             memcmp(a->grants, b->grants, a->grant_count * sizeof(*a->grants)) == 0);
 }
+
+/* A role as catalogues tell of it. */
+struct role_entry {
+    struct asker asker;
+    const char *kind; /* "reader", "writer", "admin", or "" */
+    bool can_log_in;
+};
 
 struct arena;
 /* With all it points at; query/rights.c. */

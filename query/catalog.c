@@ -130,6 +130,9 @@ static void (*find_filler(const struct catalog_relation *relation))(struct catal
     for (size_t index = 0; index < count; index++)
         if (strcmp(fillers[index].name, relation->name) == 0)
             return fillers[index].fill;
+    for (size_t index = 0; index < catalog_role_filler_count; index++)
+        if (strcmp(catalog_role_fillers[index].name, relation->name) == 0)
+            return catalog_role_fillers[index].fill;
     return NULL;
 }
 

@@ -63,4 +63,11 @@ struct catalog_filler {
 extern const struct catalog_filler catalog_fillers[], catalog_information_fillers[];
 extern const size_t catalog_filler_count, catalog_information_filler_count;
 
+/* --- query/catalog_roles.c: of both schemas --- */
+
+extern const struct catalog_filler catalog_role_fillers[];
+extern const size_t catalog_role_filler_count;
+/* relacl of a table or view; empty: nothing has been granted. */
+struct slice catalog_acl(struct catalog_rows *rows, const struct catalog_item *item);
+
 #endif

@@ -33,6 +33,9 @@ static void add_class(struct catalog_rows *rows, const struct catalog_item *item
         catalog_set_int(rows, "relpages",
                         (int64_t)((statistics.bytes + statistics.mutable_bytes) / 8192));
     }
+    struct slice acl = catalog_acl(rows, item);
+    if (acl.size > 0)
+        catalog_set_text(rows, "relacl", acl);
     catalog_row_end(rows);
 }
 
@@ -292,22 +295,6 @@ static void fill_database(struct catalog_rows *rows)
     catalog_row_end(rows);
 }
 
-static void fill_roles(struct catalog_rows *rows)
-{
-    catalog_row_begin(rows);
-    catalog_set_int(rows, "oid", OID_ROLE);
-    catalog_set_cstr(rows, "rolname", CATALOG_ROLE);
-    catalog_row_end(rows);
-}
-
-static void fill_user(struct catalog_rows *rows)
-{
-    catalog_row_begin(rows);
-    catalog_set_int(rows, "usesysid", OID_ROLE);
-    catalog_set_cstr(rows, "usename", CATALOG_ROLE);
-    catalog_row_end(rows);
-}
-
 static void fill_am(struct catalog_rows *rows)
 {
     catalog_row_begin(rows);
@@ -383,8 +370,10 @@ static void add_activity(void *context, const struct query_entry *entry)
     catalog_row_begin(rows);
     catalog_set_int(rows, "datid", OID_DATABASE);
     catalog_set_cstr(rows, "datname", CATALOG_DATABASE);
-    catalog_set_int(rows, "usesysid", OID_ROLE);
-    catalog_set_cstr(rows, "usename", CATALOG_ROLE);
+    struct slice user = entry->user.size > 0 ? entry->user : SLICE(CATALOG_ROLE);
+    catalog_set_text(rows, "usename", arena_copy(rows->scan->arena, user));
+    catalog_set_int(rows, "usesysid",
+                    entry->user_id > 0 ? OID_ROLE_FIRST + (int64_t)entry->user_id : OID_ROLE);
     catalog_set_text(rows, "application_name",
                      arena_copy(rows->scan->arena, slice_from_cstr(entry->application_name)));
     catalog_set_text(rows, "client_addr",
@@ -419,9 +408,6 @@ const struct catalog_filler catalog_fillers[] = {
     {"pg_type", fill_type},
     {"pg_namespace", fill_namespace},
     {"pg_database", fill_database},
-    {"pg_roles", fill_roles},
-    {"pg_authid", fill_roles},
-    {"pg_user", fill_user},
     {"pg_am", fill_am},
     {"pg_tablespace", fill_tablespace},
     {"pg_collation", fill_collation},

@@ -24,6 +24,7 @@ struct query_entry {
     struct query_entry *next, *previous;
     char query_id[40];
     struct slice user, client, text; /* the request's: hold while it is registered */
+    uint32_t user_id;                /* of its role, 0: none */
     int64_t started_at_us;           /* wall */
     int64_t started_us;              /* monotonic */
     int32_t backend_pid;             /* of its session, 0: none */

@@ -87,6 +87,28 @@ bool run_find_seen_view(void *context, struct slice name, uint32_t id, struct ar
            view_trim(run->request->asker, out);
 }
 
+size_t rights_list_roles(const struct query_engine_options *options, const struct asker *asker,
+                         struct arena *arena, struct role_entry **out)
+{
+    size_t count =
+        options->list_roles == NULL ? 0 : options->list_roles(options->context, arena, out);
+    if (asker_is_admin(asker))
+        return count;
+    for (size_t i = 0; i < count; i++) {
+        if ((*out)[i].asker.id == asker->id) {
+            *out += i;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+size_t run_list_roles(void *context, struct arena *arena, struct role_entry **out)
+{
+    const struct run *run = context;
+    return rights_list_roles(&run->engine->options, run->request->asker, arena, out);
+}
+
 /* The sources of tables that stand behind views. */
 void run_leave_out_unseen(struct run *run)
 {
@@ -119,6 +141,20 @@ static enum err check_truncate(const struct run *run, const struct command *comm
     return OK;
 }
 
+/* Nobody drops themselves. */
+static enum err check_drop(const struct asker *asker, const struct statement *statement,
+                           struct error *error)
+{
+    if (asker == NULL || statement->kind != STATEMENT_COMMAND ||
+        statement->command->kind != COMMAND_DROP_ROLE)
+        return OK;
+    const struct command_role *role = &statement->command->role;
+    for (size_t i = 0; i < role->name_count; i++)
+        if (slice_equal(role->names[i], asker->name))
+            return error_set(error, ERR_INPUT, "55006", "current user cannot be dropped");
+    return OK;
+}
+
 /* Rights on the tables that a statement names were looked at when it was bound; what is left are
  * statements that change what there is, and plans that would show what stands behind a view. */
 enum err run_check_rights(const struct run *run, struct error *error)
@@ -126,7 +162,7 @@ enum err run_check_rights(const struct run *run, struct error *error)
     const struct asker *asker = run->request->asker;
     const struct statement *statement = run->statement;
     if (asker_is_admin(asker))
-        return OK;
+        return check_drop(asker, statement, error);
     if (statement->kind == STATEMENT_EXPLAIN)
         for (size_t i = 0; i < statement->table_count; i++)
             if (asker_rights(asker, statement->tables[i].schema->table_id) == 0)

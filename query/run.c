@@ -396,6 +396,9 @@ static void exec_begin(struct run *run)
     exec->eval.setting_context = &run->settings;
     exec->eval.find_view = run_find_seen_view;
     exec->eval.view_context = run;
+    exec->eval.asker = run->request->asker;
+    exec->eval.list_roles = run_list_roles;
+    exec->eval.roles_context = run;
     exec->eval.bound = run->bound;
     exec->eval.bound_named = (uint32_t)run->statement->numbered_count;
     exec->eval.now_us = run->entry.started_at_us;
@@ -572,6 +575,7 @@ enum err run_begin(struct run *run, struct query_engine *engine,
     *run = (struct run){.engine = engine, .request = request};
     arena_init(&run->arena);
     run->entry.user = request->user;
+    run->entry.user_id = request->asker == NULL ? 0 : request->asker->id;
     run->entry.client = request->client;
     run->entry.backend_pid = request->backend_pid;
     run->entry.text = sql_masked(request->text, &run->arena);

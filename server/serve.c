@@ -301,6 +301,7 @@ static void create_engine(struct app *app)
         .find_view = api_find_view,
         .view_version = api_view_version,
         .list_views = api_list_views,
+        .list_roles = api_list_roles,
         .is_recovering = is_recovering,
     });
     size_t count;

@@ -3,6 +3,7 @@
 #ifndef FRESHET_QUERY_EXPR_EVAL_H
 #define FRESHET_QUERY_EXPR_EVAL_H
 
+#include "query/asker.h"
 #include "query/expr/expr.h"
 #include "storage/column/column.h"
 
@@ -41,6 +42,10 @@ struct eval_context {
     bool (*find_view)(void *context, struct slice name, uint32_t id, struct arena *arena,
                       struct view_definition *out);
     void *view_context;
+    const struct asker *asker; /* NULL: everybody may everything */
+    /* The roles that the asker may see; NULL: none. */
+    size_t (*list_roles)(void *context, struct arena *arena, struct role_entry **out);
+    void *roles_context;
 };
 
 /* What an EXPR_BOUND stands for. */

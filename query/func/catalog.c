@@ -1,6 +1,6 @@
-/* The functions that tools call over pg_catalog. Users, permissions, functions of one's own and
- * constraints are not there, so what asks about them says so as PostgreSQL does of a number that
- * names nothing: NULL; every privilege is held. What needs the tables asks the query's snapshot.
+/* The functions that tools call over pg_catalog. Functions of one's own and constraints are not
+ * there, so what asks about them says so as PostgreSQL does of a number that names nothing: NULL.
+ * What needs the tables asks the query's snapshot, which has those that the asker may see.
  *
  * The types regclass, regtype and their like are functions here: of a text the number, of a number
  * the name. oid is bigint, name and "char" are text. */
@@ -24,7 +24,10 @@ static enum err word_row(struct call *call, const struct value *a, size_t count,
         [WORD_SCHEMA] = "public",
     };
     (void)a, (void)count;
-    out->text = slice_from_cstr(words[call->function->operation]);
+    const struct asker *asker = call->context->asker;
+    bool is_role = call->function->operation == WORD_ROLE;
+    out->text =
+        is_role && asker != NULL ? asker->name : slice_from_cstr(words[call->function->operation]);
     return OK;
 }
 
@@ -81,9 +84,10 @@ static enum err schema_name_row(struct call *call, const struct value *a, size_t
 static enum err role_name_row(struct call *call, const struct value *a, size_t count,
                               struct value *out)
 {
+    struct role_entry role;
     (void)count;
-    if (a[0].i == OID_ROLE)
-        out->text = SLICE(CATALOG_ROLE);
+    if (catalog_find_role(call->context, a[0].i, SLICE(""), call->arena, &role))
+        out->text = role.asker.name;
     else if (call->function->operation == 1)
         out->text =
             slice_from_cstr(arena_printf(call->arena, "unknown (OID=%lld)", (long long)a[0].i));
@@ -143,8 +147,11 @@ static int64_t find_named(struct call *call, enum named kind, struct slice text)
         return 0;
     if (kind == NAMED_CLASS)
         return catalog_find_class(call->context, schema, name, call->arena);
+    struct role_entry role;
     if (kind == NAMED_ROLE)
-        return slice_equal(name, SLICE(CATALOG_ROLE)) ? OID_ROLE : 0;
+        return catalog_find_role(call->context, 0, name, call->arena, &role)
+                   ? catalog_role_oid(&role)
+                   : 0;
     for (size_t index = 0; index < array_count(schemas); index++)
         if (slice_equal(name, slice_from_cstr(schemas[index].name)))
             return schemas[index].oid;
@@ -459,17 +466,6 @@ static enum err parse_ident_row(struct call *call, const struct value *a, size_t
      .example = example_text},
 #define WORD(name_text, kind, doc_text, example_text)                                              \
     FUNCTION(name_text, 0, LIST(0), T, kind, word_row, doc_text, example_text)
-#define PRIVILEGE(name_text, example_text)                                                         \
-    {.name = name_text,                                                                            \
-     .argument_count = 1,                                                                          \
-     .arguments = {TYPE_ANY_NONARRAY},                                                             \
-     .is_variadic = true,                                                                          \
-     .result = B,                                                                                  \
-     .operation = ANSWER_TRUE,                                                                     \
-     .volatility = STABLE,                                                                         \
-     .row = answer_row,                                                                            \
-     .doc = "true: there are no permissions",                                                      \
-     .example = example_text},
 #define VISIBLE(name_text)                                                                         \
     FUNCTION(name_text, 1, LIST(L), B, ANSWER_TRUE, answer_row, "true: one schema is searched",    \
              name_text "(16)")
@@ -492,9 +488,9 @@ static const struct function functions[] = {
     WORD("version", WORD_VERSION, "the version of PostgreSQL whose SQL this is", "version()")
     WORD("current_database", WORD_DATABASE, "the one database", "current_database()")
     WORD("current_catalog", WORD_DATABASE, "the one database", "current_catalog")
-    WORD("current_user", WORD_ROLE, "the one role", "current_user")
-    WORD("session_user", WORD_ROLE, "the one role", "session_user")
-    WORD("current_role", WORD_ROLE, "the one role", "current_role")
+    WORD("current_user", WORD_ROLE, "the role that asks", "current_user")
+    WORD("session_user", WORD_ROLE, "the role that asks", "session_user")
+    WORD("current_role", WORD_ROLE, "the role that asks", "current_role")
     WORD("current_schema", WORD_SCHEMA, "the schema of tables", "current_schema()")
     FUNCTION("current_schemas", 1, LIST(B), TYPE_TEXT_ARRAY, 0, schemas_row,
              "the schemas that are searched", "current_schemas(true)")
@@ -523,15 +519,6 @@ static const struct function functions[] = {
     VISIBLE("pg_ts_dict_is_visible")
     VISIBLE("pg_ts_parser_is_visible")
     VISIBLE("pg_ts_template_is_visible")
-    PRIVILEGE("has_table_privilege", "has_table_privilege('pg_class', 'SELECT')")
-    PRIVILEGE("has_any_column_privilege", "has_any_column_privilege('pg_class', 'SELECT')")
-    PRIVILEGE("has_column_privilege", "has_column_privilege('pg_class', 'oid', 'SELECT')")
-    PRIVILEGE("has_schema_privilege", "has_schema_privilege('public', 'USAGE')")
-    PRIVILEGE("has_database_privilege", "has_database_privilege('freshet', 'CONNECT')")
-    PRIVILEGE("has_function_privilege", "has_function_privilege('lower', 'EXECUTE')")
-    PRIVILEGE("has_sequence_privilege", "has_sequence_privilege('s', 'USAGE')")
-    PRIVILEGE("has_type_privilege", "has_type_privilege('text', 'USAGE')")
-    PRIVILEGE("pg_has_role", "pg_has_role('freshet', 'USAGE')")
     FUNCTION("pg_get_indexdef", 1, LIST(L), T, 0, index_text_row,
              "the statement that makes an index", "pg_get_indexdef(1)")
     FUNCTION("pg_get_indexdef", 2, LIST(L, B), T, 0, index_text_row,

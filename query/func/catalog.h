@@ -1,8 +1,9 @@
-/* What PostgreSQL's catalogue says of a system without users, schemas or types of one's own: its
+/* What PostgreSQL's catalogue says of a system without schemas or types of one's own: its
  * relations, its types, and the numbers (OIDs) that ours have in it. */
 #ifndef FRESHET_QUERY_FUNC_CATALOG_H
 #define FRESHET_QUERY_FUNC_CATALOG_H
 
+#include "query/asker.h"
 #include "storage/base/arena.h"
 #include "storage/column/type.h"
 
@@ -15,6 +16,10 @@ enum {
     OID_BITMAP = 13910, /* the access method of indexes */
     OID_ROLE = 10,
     OID_DATABASE = 5,
+    OID_READER = 13901, /* the kinds of roles, as roles that others are members of */
+    OID_WRITER = 13902,
+    OID_ADMIN = 13903,
+    OID_ROLE_FIRST = 20000,
     OID_FRESHET_FIRST = 14000, /* relations of schema freshet, in the order they register */
     OID_TABLE_FIRST = 16384,
     OID_TABLE_STEP = 4096, /* between two tables: room for what belongs to them */
@@ -95,6 +100,15 @@ struct slice catalog_class_name(const struct eval_context *context, int64_t oid,
 struct slice catalog_index_text(const struct schema *table, uint32_t column, struct arena *arena);
 struct slice catalog_index_part(const struct schema *table, uint32_t column, int64_t part,
                                 struct arena *arena);
+
+/* Roles: whoever owns all there is (CATALOG_ROLE), the kinds where there are users, and the users
+ * that the asker may see. By number, or (0) by name. */
+bool catalog_find_role(const struct eval_context *context, int64_t oid, struct slice name,
+                       struct arena *arena, struct role_entry *out);
+int64_t catalog_role_oid(const struct role_entry *role);
+/* The kind of roles of that place, 0 to 2. */
+#define CATALOG_KIND_COUNT 3
+struct role_entry catalog_kind(size_t place);
 
 struct catalog_type {
     uint16_t oid;

@@ -213,6 +213,7 @@ const struct catalog_setting catalog_settings[] = {
     {"default_table_access_method", "heap", "How tables are kept, as PostgreSQL says it."},
     {"max_identifier_length", "63", "Most bytes of a name."},
     {"max_index_keys", "32", "Most columns of an index."},
+    {"password_encryption", "scram-sha-256", "How passwords are kept."},
     {"search_path", "public", "Where names without a schema are looked for."},
     {"server_encoding", "UTF8", "The server's character set encoding."},
     {"server_version", "15.0", "The version of PostgreSQL whose SQL this is."},

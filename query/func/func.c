@@ -44,6 +44,7 @@ static const struct function_group *const groups[] = {
     &functions_json,
     &functions_array,
     &functions_catalog,
+    &functions_catalog_rights,
 };
 
 const struct function_group *function_table(size_t index)

@@ -95,6 +95,7 @@ struct command_role {
     struct slice *names;
     size_t name_count;
     struct slice kind; /* "reader", "writer", "admin"; empty: not said */
+    bool has_login, can_log_in;
     bool has_password;
     struct slice password; /* empty: NULL, none */
     uint32_t rights;       /* enum right, of GRANT */

@@ -515,6 +515,12 @@ static enum err refuse_statement(struct converter *c, struct tree_node node)
                  {"ReindexStmt", "REINDEX"},
                  {"ClusterStmt", "CLUSTER"},
                  {"RefreshMatViewStmt", "REFRESH MATERIALIZED VIEW"},
+                 {"AlterRoleSetStmt", "ALTER ROLE … SET"},
+                 {"AlterDefaultPrivilegesStmt", "ALTER DEFAULT PRIVILEGES"},
+                 {"DropOwnedStmt", "DROP OWNED"},
+                 {"ReassignOwnedStmt", "REASSIGN OWNED"},
+                 {"AlterOwnerStmt", "ALTER … OWNER TO"},
+                 {"CreatePolicyStmt", "CREATE POLICY"},
                  {"CreatePublicationStmt", "CREATE PUBLICATION"},
                  {"CompositeTypeStmt", "CREATE TYPE"}};
     if (tree_is(&node, "CallStmt"))

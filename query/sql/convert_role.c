@@ -40,6 +40,20 @@ static enum err read_kind(struct converter *c, struct slice name, int32_t positi
     return convert_unsupported(c, position, "membership in other roles than reader, writer, admin");
 }
 
+static enum err refuse_option(struct converter *c, int32_t position, struct slice name)
+{
+    static const char *const words[][2] = {
+        {"createdb", "CREATEDB"},         {"createrole", "CREATEROLE"},
+        {"isreplication", "REPLICATION"}, {"bypassrls", "BYPASSRLS"},
+        {"inherit", "NOINHERIT"},         {"connectionlimit", "CONNECTION LIMIT"},
+        {"validUntil", "VALID UNTIL"},    {"rolemembers", "ROLE or USER, members of a role,"},
+        {"adminmembers", "ADMIN"},        {"sysid", "SYSID"}};
+    for (size_t i = 0; i < array_count(words); i++)
+        if (slice_equal(name, slice_from_cstr(words[i][0])))
+            return convert_unsupported(c, position, "%s of a role", words[i][1]);
+    return convert_unsupported(c, position, "the option %.*s of a role", SLICE_ARGS(name));
+}
+
 static enum err read_option(struct converter *c, const struct json_value *option,
                             struct command_role *role)
 {
@@ -61,18 +75,21 @@ static enum err read_option(struct converter *c, const struct json_value *option
         return result != OK ? result : read_kind(c, kind, position, role);
     }
     bool is_on = tree_bool(tree_unwrap(tree_get(option, "arg")).fields, "boolval");
-    if ((slice_equal(name, SLICE("canlogin")) || slice_equal(name, SLICE("inherit"))) && is_on)
+    if (slice_equal(name, SLICE("inherit")) && is_on)
         return OK;
+    if (slice_equal(name, SLICE("canlogin"))) {
+        role->has_login = true;
+        role->can_log_in = is_on;
+        return OK;
+    }
     if (slice_equal(name, SLICE("superuser"))) {
-        role->kind = is_on ? SLICE("admin") : role->kind;
+        role->kind = is_on ? SLICE("admin") : role->kind.size > 0 ? role->kind : SLICE("none");
         return OK;
     }
     bool is_harmless =
         slice_equal(name, SLICE("createdb")) || slice_equal(name, SLICE("createrole")) ||
         slice_equal(name, SLICE("isreplication")) || slice_equal(name, SLICE("bypassrls"));
-    return is_harmless && !is_on
-               ? OK
-               : convert_unsupported(c, position, "the option %.*s of a role", SLICE_ARGS(name));
+    return is_harmless && !is_on ? OK : refuse_option(c, position, name);
 }
 
 static enum err read_options(struct converter *c, const struct json_value *options,
@@ -92,6 +109,9 @@ enum err convert_create_role(struct converter *c, const struct json_value *field
     out->command->kind = COMMAND_CREATE_ROLE;
     if (tree_text_is(fields, "stmt_type", "ROLESTMT_GROUP"))
         return convert_unsupported(c, 0, "CREATE GROUP");
+    role->has_login =
+        true; /* as in PostgreSQL: a USER logs in, a ROLE does not unless it says so */
+    role->can_log_in = tree_text_is(fields, "stmt_type", "ROLESTMT_USER");
     role->names = arena_alloc(c->arena, sizeof(*role->names));
     role->names[role->name_count++] = arena_copy(c->arena, tree_text(fields, "role"));
     return read_options(c, tree_get(fields, "options"), role);

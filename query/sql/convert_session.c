@@ -50,6 +50,10 @@ static enum err convert_set(struct converter *c, const struct json_value *fields
     command->kind = COMMAND_SET;
     command->setting = arena_copy(c->arena, tree_text(fields, "name"));
     command->is_local = tree_bool(fields, "is_local");
+    if (slice_equal(command->setting, SLICE("role")))
+        return convert_unsupported(c, 0, "SET ROLE");
+    if (slice_equal(command->setting, SLICE("session_authorization")))
+        return convert_unsupported(c, 0, "SET SESSION AUTHORIZATION");
     struct slice kind = tree_text(fields, "kind");
     command->is_reset = !slice_equal(kind, SLICE("VAR_SET_VALUE"));
     if (slice_equal(kind, SLICE("VAR_RESET_ALL")))

@@ -28,6 +28,9 @@ MUST_CHECK enum err access_change(struct access *access,
 void access_each(struct access *access, void (*visit)(void *context, const struct role *role),
                  void *context);
 
+/* All of them, by name, copied into the arena: how many. Without what proves them. */
+size_t access_list(struct access *access, struct arena *arena, struct role_entry **out);
+
 /* --- logging in: server/access/login.c --- */
 
 enum login {
@@ -49,6 +52,7 @@ bool access_find(struct access *access, struct slice name, struct arena *arena, 
 
 /* Somebody who has logged in, for as long as their connection lasts. */
 struct access_known {
+    uint32_t id;      /* of the role that it is; 0: whoever has the name */
     uint64_t version; /* of the roles that it was read from, 0: it was not yet */
     bool is_there;
     struct asker asker; /* in the arena */

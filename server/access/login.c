@@ -132,6 +132,7 @@ static void copy_asker(const struct role *role, struct arena *arena, struct aske
         memcpy(grants, role->grants, size);
     *out = (struct asker){
         .name = arena_copy(arena, slice_from_cstr(role->name)),
+        .id = role->id,
         .is_admin = role->kind == ROLE_ADMIN,
         .rights = role_kind_rights(role->kind),
         .grant_count = role->grant_count,
@@ -147,6 +148,23 @@ bool access_find(struct access *access, struct slice name, struct arena *arena, 
         copy_asker(role, arena, out);
     mutex_unlock(&access->mutex);
     return role != NULL;
+}
+
+size_t access_list(struct access *access, struct arena *arena, struct role_entry **out)
+{
+    mutex_lock(&access->mutex);
+    size_t count = access->roles.count;
+    *out = arena_alloc_array(arena, count, sizeof(**out));
+    for (size_t i = 0; i < count; i++) {
+        const struct role *role = &access->roles.roles[i];
+        (*out)[i] = (struct role_entry){
+            .kind = role->kind == ROLE_PLAIN ? "" : role_kind_name(role->kind),
+            .can_log_in = !role->cannot_log_in,
+        };
+        copy_asker(role, arena, &(*out)[i].asker);
+    }
+    mutex_unlock(&access->mutex);
+    return count;
 }
 
 void access_known_init(struct access_known *known)
@@ -165,7 +183,8 @@ const struct asker *access_ask(struct access *access, struct slice name, struct 
     uint64_t version = atomic_load_explicit(&access->version, memory_order_acquire);
     if (known->version != version) {
         arena_reset(&known->arena);
-        known->is_there = access_find(access, name, &known->arena, &known->asker);
+        known->is_there = access_find(access, name, &known->arena, &known->asker) &&
+                          (known->id == 0 || known->id == known->asker.id);
         known->version = version; /* perhaps newer already: then it is read once more */
     }
     return known->is_there ? &known->asker : NULL;
@@ -183,7 +202,7 @@ static void choose_verifier(const struct access *access, struct slice name, stru
     memcpy(out->salt, salt, SALT_SIZE);
     crypto_random(out->stored_key, KEY_SIZE);
     crypto_random(out->server_key, KEY_SIZE);
-    if (role != NULL && role->has_verifier)
+    if (role != NULL && role->has_verifier && !role->cannot_log_in)
         *out = role->verifier;
 }
 
@@ -219,7 +238,8 @@ static enum login end_login(struct access *access, struct slice name, struct sli
 {
     mutex_lock(&access->mutex);
     const struct role *role = role_set_find(&access->roles, name);
-    bool is_in = is_right && role != NULL && role->has_verifier && is_still_proved(role, proof);
+    bool is_in = is_right && role != NULL && role->has_verifier && !role->cannot_log_in &&
+                 is_still_proved(role, proof);
     if (is_in) {
         give_attempt_back(access, name, client);
         copy_asker(role, arena, out);
@@ -310,7 +330,7 @@ enum login access_login_token(struct access *access, struct slice text, struct s
     bool is_new = role == NULL, may_try = true;
     if (is_new && (may_try = take_attempt(access, slice_of("", 0), client))) {
         const struct role_token *token = is_token ? find_token(&access->roles, id, &role) : NULL;
-        if (token == NULL || !crypto_equal(token->hash, hash, KEY_SIZE))
+        if (token == NULL || !crypto_equal(token->hash, hash, KEY_SIZE) || role->cannot_log_in)
             role = NULL;
         if (role != NULL) {
             give_attempt_back(access, slice_of("", 0), client);

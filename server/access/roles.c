@@ -1,9 +1,12 @@
 /* The set of roles, and its bytes.
  *
- *   "FRUS" · version u32 · secret 32 · count varint · roles · crc32c u32 of all before it
- *   role: name text · kind u8 · flags u8 (1: a verifier follows) · verifier · tokens · grants
+ *   "FRUS" · version u32 · secret 32 · last id u32 · count varint · roles · crc32c u32 of all
+ * before role: name text · id u32 · kind u8 · flags u8 · verifier, if flag 1 · tokens · grants
+ *   flags: 1 a verifier follows · 2 does not log in
  *   verifier: iterations u32 · salt text · stored key 32 · server key 32
  *   tokens: count u8, each id u32 · hash 32      grants: count varint, each table u32 · rights u8
+ *
+ * Version 1 had no ids: its roles are numbered as they stand.
  *
  * The reader takes nothing on trust, checksum or not: counts are bounded by what is left, names and
  * tables must ascend, and a byte too many is an error like a byte too few. */
@@ -16,8 +19,9 @@
 #include <assert.h>
 
 #define MAGIC 0x53555246u /* "FRUS" */
-#define VERSION 1
+#define VERSION 2
 #define FLAG_VERIFIER 1
+#define FLAG_NO_LOGIN 2
 
 static const char *const kind_names[] = {[ROLE_PLAIN] = "none",
                                          [ROLE_READER] = "reader",
@@ -125,7 +129,7 @@ enum err role_set_add(struct role_set *set, struct slice name, struct role **out
     if (is_there)
         return error_set(error, ERR_EXISTS, "42710", "role \"%.*s\" already exists",
                          SLICE_ARGS(name));
-    if (set->count == ROLES_MAX)
+    if (set->count == ROLES_MAX || set->last_id == ROLE_ID_MAX)
         return error_set(error, ERR_LIMIT, "54000", "there are %d roles already", ROLES_MAX);
     if (set->count == set->capacity) {
         set->capacity = set->capacity == 0 ? 8 : set->capacity * 2;
@@ -135,6 +139,7 @@ enum err role_set_add(struct role_set *set, struct slice name, struct role **out
     set->count++;
     set->roles[place] = (struct role){0};
     memcpy(set->roles[place].name, name.data, name.size);
+    set->roles[place].id = ++set->last_id;
     *out = &set->roles[place];
     return OK;
 }
@@ -191,8 +196,10 @@ void role_revoke(struct role *role, uint32_t table_id, uint32_t rights)
 static void encode_role(const struct role *role, struct writer *out)
 {
     writer_text(out, slice_from_cstr(role->name));
+    writer_u32(out, role->id);
     writer_u8(out, (uint8_t)role->kind);
-    writer_u8(out, role->has_verifier ? FLAG_VERIFIER : 0);
+    writer_u8(out, (uint8_t)((role->has_verifier ? FLAG_VERIFIER : 0) |
+                             (role->cannot_log_in ? FLAG_NO_LOGIN : 0)));
     if (role->has_verifier) {
         const struct verifier *verifier = &role->verifier;
         writer_u32(out, verifier->iterations);
@@ -218,6 +225,7 @@ void role_set_encode(const struct role_set *set, struct writer *out)
     writer_u32(out, MAGIC);
     writer_u32(out, VERSION);
     writer_bytes(out, set->secret, sizeof(set->secret));
+    writer_u32(out, set->last_id);
     writer_varint(out, set->count);
     for (size_t i = 0; i < set->count; i++)
         encode_role(&set->roles[i], out);
@@ -274,18 +282,33 @@ static bool decode_grants(struct reader *in, struct role *role)
     return true;
 }
 
-static bool decode_role(struct reader *in, struct role_set *set)
+/* One that has been given, and to none of these. */
+static bool is_free_id(const struct role_set *set, uint32_t id)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->roles[i].id == id)
+            return false;
+    return id > 0 && id <= set->last_id;
+}
+
+static bool decode_role(struct reader *in, uint32_t version, struct role_set *set)
 {
     struct slice name = reader_text(in);
+    uint32_t last_id = set->last_id, id = version == 1 ? 0 : reader_u32(in);
     uint8_t kind = reader_u8(in), flags = reader_u8(in);
     struct role *role;
     bool is_next = set->count == 0 ||
                    slice_compare(slice_from_cstr(set->roles[set->count - 1].name), name) < 0;
-    if (in->failed || kind > ROLE_ADMIN || flags > FLAG_VERIFIER || !is_next ||
-        role_set_add(set, name, &role, NULL) != OK)
+    if (in->failed || kind > ROLE_ADMIN || flags > (FLAG_VERIFIER | FLAG_NO_LOGIN) || !is_next ||
+        (version > 1 && !is_free_id(set, id)) || role_set_add(set, name, &role, NULL) != OK)
         return false;
+    if (version > 1) {
+        role->id = id;
+        set->last_id = last_id;
+    }
     role->kind = (enum role_kind)kind;
-    role->has_verifier = flags == FLAG_VERIFIER;
+    role->has_verifier = (flags & FLAG_VERIFIER) != 0;
+    role->cannot_log_in = (flags & FLAG_NO_LOGIN) != 0;
     return (!role->has_verifier || decode_verifier(in, &role->verifier)) &&
            decode_tokens(in, role) && decode_grants(in, role);
 }
@@ -300,12 +323,15 @@ enum err role_set_decode(struct slice bytes, struct role_set *out, struct error 
         struct reader end = reader_of(slice_of(bytes.data + in.size, 4));
         is_right = reader_u32(&end) == crc32c(0, bytes.data, in.size);
     }
-    is_right = is_right && reader_u32(&in) == MAGIC && reader_u32(&in) == VERSION;
+    is_right = is_right && reader_u32(&in) == MAGIC;
+    uint32_t version = reader_u32(&in);
+    is_right = is_right && version >= 1 && version <= VERSION;
     read_key(&in, out->secret);
+    out->last_id = version == 1 ? 0 : reader_u32(&in);
     uint64_t count = reader_varint(&in);
-    is_right = is_right && !in.failed && count <= ROLES_MAX;
+    is_right = is_right && !in.failed && count <= ROLES_MAX && out->last_id <= ROLE_ID_MAX;
     for (uint64_t i = 0; i < count && is_right; i++)
-        is_right = decode_role(&in, out);
+        is_right = decode_role(&in, version, out);
     if (is_right && !in.failed && reader_left(&in) == 0)
         return OK;
     role_set_deinit(out);

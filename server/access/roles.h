@@ -8,6 +8,7 @@
 
 #define ROLE_NAME_MAX 63 /* as PostgreSQL's names */
 #define ROLES_MAX 10000
+#define ROLE_ID_MAX 1000000000
 #define ROLE_GRANTS_MAX 8192
 #define ROLE_TOKENS_MAX 2 /* an old one and a new one, while clients change over */
 
@@ -25,6 +26,8 @@ struct role_token {
 
 struct role {
     char name[ROLE_NAME_MAX + 1];
+    uint32_t id; /* never another role's, whatever its name */
+    bool cannot_log_in;
     enum role_kind kind;
     bool has_verifier;
     struct verifier verifier;
@@ -36,6 +39,7 @@ struct role {
 
 struct role_set {
     uint8_t secret[KEY_SIZE]; /* of this store: mock salts, the keys of caches */
+    uint32_t last_id;
     size_t count, capacity;
     struct role *roles; /* by name, in byte order */
 };

@@ -27,12 +27,32 @@ static enum err find_role(const struct role_set *set, struct slice name, struct 
 static void set_options(const struct role_change *change, struct role *role)
 {
     const struct command_role *wanted = &change->command->role;
+    enum role_kind kind = role->kind;
     if (wanted->kind.size > 0)
-        (void)role_kind_parse(wanted->kind, &role->kind);
+        (void)role_kind_parse(wanted->kind, &kind);
+    if (kind != ROLE_PLAIN || role->kind == ROLE_ADMIN) /* NOSUPERUSER takes but that */
+        role->kind = kind;
+    if (wanted->has_login)
+        role->cannot_log_in = !wanted->can_log_in;
     if (!wanted->has_password)
         return;
     role->has_verifier = change->verifier != NULL;
     role->verifier = role->has_verifier ? *change->verifier : (struct verifier){0};
+}
+
+static bool is_usable_admin(const struct role *role)
+{
+    return role->kind == ROLE_ADMIN && !role->cannot_log_in &&
+           (role->has_verifier || role->token_count > 0);
+}
+
+/* A store that nobody could administer any more can only be mended on the command line. */
+static enum err check_admin_left(const struct role_set *set, struct error *error)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (is_usable_admin(&set->roles[i]))
+            return OK;
+    return error_set(error, ERR_INPUT, "55006", "no admin would be left who can log in");
 }
 
 static enum err create_role(void *context, struct role_set *set, struct error *error)
@@ -43,11 +63,11 @@ static enum err create_role(void *context, struct role_set *set, struct error *e
     if (result != OK)
         return result;
     set_options(change, role);
-    if (set->count == 1 && (role->kind != ROLE_ADMIN || !role->has_verifier)) {
+    if (set->count == 1 && !is_usable_admin(role)) {
         result =
-            error_set(error, ERR_INPUT, "42501", "the first role must be an admin with a password");
+            error_set(error, ERR_INPUT, "42501", "the first role must be an admin who can log in");
         error_hint(error, "With users nobody else may do anything: "
-                          "CREATE ROLE … PASSWORD '…' IN ROLE admin.");
+                          "CREATE USER … PASSWORD '…' IN ROLE admin.");
     }
     return result;
 }
@@ -57,9 +77,10 @@ static enum err alter_role(void *context, struct role_set *set, struct error *er
     const struct role_change *change = context;
     struct role *role;
     enum err result = find_role(set, change->command->role.names[0], &role, error);
-    if (result == OK)
-        set_options(change, role);
-    return result;
+    if (result != OK)
+        return result;
+    set_options(change, role);
+    return check_admin_left(set, error);
 }
 
 static enum err drop_roles(void *context, struct role_set *set, struct error *error)
@@ -74,7 +95,7 @@ static enum err drop_roles(void *context, struct role_set *set, struct error *er
         else if (!command->if_exists)
             return result;
     }
-    return OK;
+    return check_admin_left(set, error);
 }
 
 static enum err grant_kind(void *context, struct role_set *set, struct error *error)
@@ -93,7 +114,7 @@ static enum err grant_kind(void *context, struct role_set *set, struct error *er
         else if (role->kind == kind)
             role->kind = ROLE_PLAIN;
     }
-    return OK;
+    return check_admin_left(set, error);
 }
 
 static enum err grant_rights(void *context, struct role_set *set, struct error *error)
@@ -146,12 +167,24 @@ static enum err find_ids(struct app *app, const struct command *command, struct 
     return result;
 }
 
+/* As an older PostgreSQL keeps passwords: as a password of ours it would be nobody's. */
+static bool is_md5(struct slice text)
+{
+    bool is_hex = text.size == 35 && slice_starts_with(text, SLICE("md5"));
+    for (size_t i = 3; is_hex && i < text.size; i++)
+        is_hex = (text.data[i] >= '0' && text.data[i] <= '9') ||
+                 (text.data[i] >= 'a' && text.data[i] <= 'f');
+    return is_hex;
+}
+
 /* A password as it is, or a verifier that another server made of it. */
 static enum err make_verifier(const struct command_role *role, struct verifier *out,
                               struct error *error)
 {
     if (verifier_parse(role->password, out))
         return OK;
+    if (is_md5(role->password))
+        return error_set(error, ERR_UNSUPPORTED, "0A000", "MD5 passwords are not supported");
     enum err result = password_check(role->password, error);
     if (result == OK)
         verifier_make(role->password, out);
@@ -188,4 +221,10 @@ enum err api_role_command(struct app *app, const struct command *command, struct
         result = access_change(app->access, grant_rights, &change, error);
     arena_deinit(&arena);
     return result;
+}
+
+size_t api_list_roles(void *context, struct arena *arena, struct role_entry **out)
+{
+    struct app *app = context;
+    return access_list(app->access, arena, out);
 }

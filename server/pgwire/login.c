@@ -73,8 +73,10 @@ static bool end_attempt(struct pg_session *session, bool is_right)
     assert(login->is_begun);
     assert(!login->is_over);
     login->is_over = true;
-    return access_login_end(session->options.access, name_of(session), client_of(session), is_right,
-                            &login->verifier, &session->arena, &asker) == LOGIN_OK;
+    bool is_in = access_login_end(session->options.access, name_of(session), client_of(session),
+                                  is_right, &login->verifier, &session->arena, &asker) == LOGIN_OK;
+    session->known.id = is_in ? asker.id : 0;
+    return is_in;
 }
 
 void login_destroy(struct pg_session *session)

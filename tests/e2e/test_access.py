@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import os
 import pty
 import select
@@ -320,7 +321,7 @@ def test_limited_attempts(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def narrow(users):
+def narrow_made(users):
     """Somebody who may read one table and one view, write another, and see nothing else."""
     server = users.server
     for text in ("CREATE TABLE seen_t (ts timestamptz NOT NULL, n int)", "CREATE TABLE fed_t (ts timestamptz NOT NULL, n int)",
@@ -329,12 +330,18 @@ def narrow(users):
                  "INSERT INTO hidden_t VALUES (now(), 41), (now(), 1)", "INSERT INTO seen_t VALUES (now(), 1)",
                  "CREATE VIEW seen_v WITH (endpoint = 'seen_e') AS SELECT sum(hidden_column) AS total FROM hidden_t",
                  "CREATE VIEW hidden_v WITH (endpoint = 'hidden_e') AS SELECT n FROM seen_t",
-                 "CREATE ROLE narrow LOGIN PASSWORD 'secret of narrow'",
-                 "GRANT SELECT ON seen_t, seen_v TO narrow", "GRANT INSERT ON fed_t TO narrow"):
+                 "CREATE ROLE narrow LOGIN PASSWORD 'secret of narrow'"):
         server.sql(text)
     server.ingest("hidden_t", '{"hidden_column":"no number"}')
     users.of["narrow"] = basic("narrow", "secret of narrow")
     return users
+
+
+@pytest.fixture
+def narrow(narrow_made):
+    for text in ("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM narrow", "GRANT SELECT ON seen_t, seen_v TO narrow", "GRANT INSERT ON fed_t TO narrow"):
+        narrow_made.server.sql(text)
+    return narrow_made
 
 
 def test_what_may_not_be_seen_does_not_exist(narrow):
@@ -428,7 +435,7 @@ def test_roles_by_sql(users):
         assert canary not in json.dumps(answer), answer
     verifier = ("SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
                 "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=")
-    server.sql(f"CREATE ROLE moved PASSWORD '{verifier}' IN ROLE reader")  # from a PostgreSQL
+    server.sql(f"CREATE ROLE moved LOGIN PASSWORD '{verifier}' IN ROLE reader")  # from a PostgreSQL
     assert users.ask(basic("moved", "pencil"), "POST", "/v1/sql", "SELECT 1")[0] == 200
     server.sql("DROP ROLE made, moved")
     assert users.ask(basic("moved", "pencil"), "POST", "/v1/sql", "SELECT 1")[0] == 401
@@ -439,10 +446,148 @@ def test_roles_by_sql(users):
 
 def test_the_first_role_is_an_admin(tmp_path):
     server = freshet.Server(tmp_path / "data")
-    for text in ("CREATE ROLE a IN ROLE reader PASSWORD 'x'", "CREATE ROLE a IN ROLE admin"):
+    for text in ("CREATE USER a IN ROLE reader PASSWORD 'x'", "CREATE USER a IN ROLE admin", "CREATE ROLE a PASSWORD 'x' IN ROLE admin"):
         assert server.query(text)[1]["sqlstate"] == "42501"
-    server.sql("CREATE ROLE root PASSWORD 'x' IN ROLE admin")
+    server.sql("CREATE USER root PASSWORD 'x' IN ROLE admin")
     assert server.query("SELECT 1")[0] == 401
     server.headers = basic("root", "x")
     assert server.rows("SELECT 1") == [[1]]
     assert server.stop() == 0
+
+
+def wire(users, name, password):
+    host, port = users.server.pg.rsplit(":", 1)
+    return psycopg.connect(host=host, port=port, user=name, password=password, dbname="freshet", autocommit=True)
+
+
+def test_roles_in_catalogues(narrow):
+    """Who asks, who there is, who may do what: by the functions and relations that tools ask."""
+    server = narrow.server
+    with wire(narrow, "narrow", "secret of narrow") as connection:
+        def ask(text):
+            return connection.execute(text).fetchall()
+        assert ask("SELECT current_user, session_user, user, current_role") == [("narrow",) * 4]
+        assert {row[0] for row in ask("SELECT rolname FROM pg_roles")} == {"freshet", "reader", "writer", "admin", "narrow"}
+        assert ask("SELECT rolsuper, rolcanlogin, rolpassword FROM pg_roles WHERE rolname = current_user") == [(False, True, "********")]
+        assert ask("SELECT rolpassword FROM pg_authid WHERE rolname = 'narrow'") == [(None,)]
+        assert ask("SELECT usename, usesuper FROM pg_user WHERE usename = user") == [("narrow", False)]
+        assert ask("SELECT usename, query LIKE 'SELECT usename%' FROM pg_stat_activity") == [("narrow", True)]
+        assert ask("SELECT user_name FROM freshet.queries") == [("narrow",)]
+        assert ask("SELECT has_table_privilege('seen_t', 'SELECT'), has_table_privilege('seen_t', 'INSERT, DELETE'), "
+                   "has_table_privilege('seen_t', 'UPDATE, SELECT'), has_table_privilege('fed_t'::regclass, 'INSERT'), "
+                   "has_table_privilege('narrow', 'seen_v', 'SELECT'), has_table_privilege('seen_t', 'SELECT WITH GRANT OPTION')"
+                   ) == [(True, False, True, True, True, False)]
+        assert ask("SELECT pg_has_role('reader', 'USAGE'), pg_has_role('narrow', 'MEMBER'), has_schema_privilege('public', 'USAGE'), "
+                   "has_schema_privilege('public', 'CREATE'), has_column_privilege('seen_t', 'n', 'SELECT')") == [(False, True, True, False, True)]
+        assert ask("SELECT table_name, privilege_type FROM information_schema.role_table_grants ORDER BY 1, 2") == [
+            ("fed_t", "INSERT"), ("seen_t", "SELECT"), ("seen_v", "SELECT")]
+        assert ask("SELECT relacl FROM pg_class WHERE relname = 'seen_t'") == [(["freshet=arwdDxt/freshet", "narrow=r/freshet"],)]
+        for text, sqlstate in (("SELECT has_table_privilege('hidden_t', 'SELECT')", "42P01"), ("SELECT has_table_privilege('seen_t', 'x')", "22023"),
+                               ("SELECT has_table_privilege('the_admin', 'seen_t', 'SELECT')", "42704"), ("SET ROLE the_admin", "0A000"),
+                               ("SELECT has_table_privilege('seen_t')", "42883"), ("SET SESSION AUTHORIZATION the_admin", "0A000")):
+            with pytest.raises(psycopg.Error) as raised:
+                connection.execute(text)
+            assert raised.value.sqlstate == sqlstate, text
+    names = {row[0] for row in server.rows("SELECT rolname FROM pg_roles")}
+    assert names >= {"freshet", "the_admin", "the_writer", "the_reader", "the_none", "narrow", "reader"}
+    assert server.rows("SELECT m.rolname, r.rolname FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.roleid JOIN pg_roles m ON m.oid = a.member "
+                       "WHERE m.rolname LIKE 'the%' ORDER BY 1") == [["the_admin", "admin"], ["the_reader", "reader"], ["the_writer", "writer"]]
+    assert server.rows("SELECT pg_has_role('the_reader', 'reader', 'MEMBER'), has_table_privilege('the_writer', 'hidden_t', 'INSERT'), "
+                       "has_table_privilege('the_reader', 'hidden_t', 'INSERT'), has_table_privilege('the_none', 'hidden_t', 'SELECT')"
+                       ) == [[True, True, False, False]]
+
+
+def test_open_sessions_learn_of_changes(narrow):
+    """Rights given and taken hold from the next statement on, in prepared statements, portals and transactions too."""
+    server = narrow.server
+    server.sql("CREATE USER late PASSWORD 'secret of late'")
+    with wire(narrow, "late", "secret of late") as connection:
+        def fails(text, sqlstate, **how):
+            with pytest.raises(psycopg.Error) as raised:
+                connection.execute(text, **how)
+            assert raised.value.sqlstate == sqlstate, (text, str(raised.value))
+        count = "SELECT count(*) FROM seen_t"
+        fails(count, "42P01")
+        server.sql("GRANT SELECT ON seen_t TO late")
+        for _ in range(8):  # prepared, and short enough to run at once
+            assert connection.execute(count, prepare=True).fetchall() == [(1,)]
+        server.sql("REVOKE SELECT ON seen_t FROM late")
+        fails(count, "42P01", prepare=True)
+        server.sql("GRANT INSERT ON seen_t TO late")
+        fails(count, "42501", prepare=True)
+        fails("INSERT INTO seen_t VALUES (now(), 7) RETURNING n", "42501")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            with connection.cursor().copy("COPY seen_t TO STDOUT") as copy:
+                list(copy)
+        server.sql("GRANT reader TO late")
+        assert connection.execute("SELECT count(*) FROM hidden_t").fetchall() == [(2,)]
+        server.sql("REVOKE reader FROM late")
+        server.sql("ALTER USER late NOLOGIN")
+        with pytest.raises(psycopg.OperationalError):
+            wire(narrow, "late", "secret of late")
+        server.sql("DROP USER late")
+        server.sql("CREATE USER late PASSWORD 'another' IN ROLE reader")  # is somebody else
+        fails("SELECT 1", "28000")
+    server.sql("DROP USER late")
+
+
+def test_copy_needs_the_right(narrow):
+    with wire(narrow, "narrow", "secret of narrow") as connection:
+        with connection.cursor().copy("COPY fed_t (n) FROM STDIN") as copy:
+            copy.write("8\n")
+        for table, sqlstate in (("seen_t", "42501"), ("hidden_t", "42P01")):
+            with pytest.raises(psycopg.Error) as raised:
+                with connection.cursor().copy(f"COPY {table} FROM STDIN") as copy:
+                    copy.write("8\n")
+            assert raised.value.sqlstate == sqlstate
+    assert narrow.server.rows("SELECT count(*) FROM fed_t WHERE n = 8") == [[0]]  # without a time: a dead letter
+    assert narrow.server.rows("SELECT raw FROM freshet.dead_letters WHERE table_name = 'fed_t'") != []
+    assert narrow.sql("narrow", "SELECT count(*) FROM freshet.dead_letters")[1]["rows"] == [[0]]  # of a table not to be read
+
+
+def test_texts_are_masked(users):
+    """While it runs a statement is shown, up to its first secret."""
+    server = users.server
+    canary = "canary in the mine"
+    with wire(users, "the_admin", "secret of admin") as connection:
+        for text in (f"CREATE USER c1 PASSWORD '{canary}'", f"ALTER ROLE c1 ENCRYPTED PASSWORD E'{canary}'", f"ALTER USER c1 PASSWORD $x${canary}$x$",
+                     f"CREATE /* ' */ USER c2 PASSWORD '{canary}'; SELECT query FROM freshet.queries", f"SELECT 1; ALTER USER c1 PASSWORD U&'{canary}'"):
+            connection.execute(text)
+        for text in (f"CREATE USER c1 PASSWORD '{canary}' '{canary}'", f"CRATE USER c1 PASSWORD '{canary}'", f"CREATE USER c1 PASWORD '{canary}'",
+                     f"CREATE USER c1 PASSWORD \"{canary}\"", f"EXPLAIN CREATE USER c1 PASSWORD '{canary}'", f"CREATE USER c1 PASSWORD '{canary}",
+                     f"PREPARE p AS CREATE USER c1 PASSWORD '{canary}'", f"CREATE USER c1 PASSWORD '{canary}' VALID UNTIL 'x'",
+                     f"CREATE VIEW v AS SELECT 1; ALTER USER nobody PASSWORD '{canary}'", f"CREATE USER c1 PASSWORD 'md5{'0' * 32}'"):
+            with pytest.raises(psycopg.Error) as raised:
+                connection.execute(text)
+            fields = [str(getattr(raised.value.diag, field)) for field in dir(raised.value.diag) if not field.startswith("_")]
+            assert canary not in str(fields), (text, fields)  # libpq shows the client its own line
+        assert canary not in str(connection.execute("SELECT * FROM pg_prepared_statements").fetchall())
+    assert canary not in server.log_text() and "SCRAM-SHA-256$" not in server.log_text()
+    for relation in ("pg_authid", "pg_shadow", "pg_roles", "pg_user", "pg_stat_activity", "freshet.queries", "pg_settings"):
+        text = json.dumps(server.query(f"SELECT * FROM {relation}")[1])
+        assert canary not in text and "SCRAM" not in text, relation
+    server.sql("DROP VIEW IF EXISTS v")
+    server.sql("DROP USER c1, c2")
+
+
+def test_the_last_admin_stays(users):
+    for text in ("DROP ROLE the_admin", "ALTER ROLE the_admin NOSUPERUSER", "REVOKE admin FROM the_admin", "ALTER ROLE the_admin NOLOGIN",
+                 "GRANT reader TO the_admin"):
+        status, answer = users.sql("admin", text)
+        assert answer["sqlstate"] == "55006", (text, answer)
+
+
+def test_audit(narrow):
+    """A line for each command, with who, from where, on what, and one for what is refused."""
+    narrow.sql("admin", 'CREATE TABLE "au""dit" (n int)')
+    narrow.sql("admin", 'DROP TABLE "au""dit"')
+    narrow.sql("admin", "DROP TABLE nobody_at_all")
+    narrow.sql("narrow", "DROP TABLE seen_t")
+    narrow.sql("narrow", "INSERT INTO seen_t VALUES (now(), 1)")
+    lines = narrow.server.log_text()
+    for line in (r'command ok role=\"the_admin\" client=\"127.0.0.1:[0-9]+\" what=\"CREATE TABLE\" name=\"au\?dit\"',
+                 r'command failed role=\"the_admin\" client=.* what=\"DROP TABLE\" name=\"nobody_at_all\" sqlstate=42P01',
+                 r'command refused role=\"narrow\" client=.* reason=\"permission denied: DROP TABLE is for admins\" others=0',
+                 r'command refused role=\"narrow\" .* reason=\"permission denied for table seen_t\"',
+                 r'command ok role=\"the_admin\" .* what=\"GRANT\" name=\"seen_t\" name=\"seen_v\" role_to=\"narrow\" rights=SELECT'):
+        assert re.search(line.replace('\\"', '\\\\"'), lines), line

@@ -215,16 +215,15 @@ static void test_rights_are_those_of_now(void **state)
     memory_client_feed(&client, slice_of(command, sizeof(command)));
     (void)last(&client, &body);
     assert_non_null(memmem(client.out.data, client.out.size, "42501", 5));
-    change(drop_ann);
-    change(add_ann);
     writer_reset(&client.out);
     memory_client_feed(&client, slice_of(select, sizeof(select)));
     assert_null(memmem(client.out.data, client.out.size, "28000", 5));
-    change(drop_ann);
-    writer_reset(&client.out);
-    memory_client_feed(&client, slice_of(select, sizeof(select)));
-    assert_non_null(memmem(client.out.data, client.out.size, "28000", 5));
-    change(add_ann);
+    for (int i = 0; i < 2; i++) { /* whoever has the name later is somebody else */
+        change(i == 0 ? drop_ann : add_ann);
+        writer_reset(&client.out);
+        memory_client_feed(&client, slice_of(select, sizeof(select)));
+        assert_non_null(memmem(client.out.data, client.out.size, "28000", 5));
+    }
     memory_client_close(&client);
     server.peer = NULL;
 }
