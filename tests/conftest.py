@@ -13,7 +13,7 @@ import freshet  # noqa: E402
 
 # Two processes share the work by modules, each with its servers, or by tests where a module is long and its tests share
 # nothing. What takes longest begins first.
-LONGEST_FIRST = ["test_random_queries", "test_kafka", "test_metamorphic", "test_kafka_campaign", "test_kill", "test_hostile", "test_http",
+LONGEST_FIRST = ["test_random_queries", "test_kafka", "test_metamorphic", "test_connect", "test_kafka_campaign", "test_kill", "test_hostile", "test_http",
                  "test_bench", "test_functions", "test_ingest_api"]
 DIVIDED = {"test_random_queries", "test_metamorphic"}
 SKIPS = pathlib.Path(__file__).with_name("skips.txt")
