@@ -107,7 +107,7 @@ static const BIO_METHOD *method(void)
 static enum err complain(struct error *error, const char *path)
 {
     char reason[160] = "not understood";
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_error(); /* the first says most */
     if (code != 0)
         snprintf(reason, sizeof(reason), "%s", ERR_reason_error_string(code));
     ERR_clear_error();

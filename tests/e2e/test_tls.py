@@ -51,7 +51,7 @@ class Secure:
         add_user(folder / "data", "ann", "admin", "right")
         self.headers = {"Authorization": "Basic " + base64.b64encode(b"ann:right").decode()}
         self.server = freshet.Server(folder / "data", ["--ssl-cert-file", str(self.certificate), "--ssl-key-file", str(self.key),
-                                                       "--login-timeout", "3 s"], headers=self.headers)
+                                                       "--login-timeout", "6 s"], headers=self.headers)
         self.pg_host, port = self.server.pg.split(":")
         self.pg_port = int(port)
         self.server.sql("CREATE TABLE t (n bigint, s text)")
