@@ -44,7 +44,7 @@ const struct config_key config_keys[] = {
     {"pg_connections_max", CONFIG_COUNT, FIELD(pg_connections_max), "6000",
      "connections of the PostgreSQL port at a time; further ones are refused"},
     {"login_timeout", CONFIG_DURATION, FIELD(login_timeout_us), "10 s",
-     "from a connection to the PostgreSQL port to the end of its login"},
+     "from a connection to the end of its login, or of its TLS handshake"},
     {"pg_idle_timeout", CONFIG_DURATION, FIELD(pg_idle_timeout_us), "0 s",
      "a session of the PostgreSQL port idle for so long is closed; 0 s: none is"},
     {"request_timeout", CONFIG_DURATION, FIELD(request_timeout_us), "60 s",
