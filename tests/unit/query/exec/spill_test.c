@@ -361,7 +361,7 @@ static const char *pick(struct random_stream *chance, const char *const *words, 
 }
 #define PICK(chance, words) pick(chance, words, array_count(words))
 
-/* A query of one of four shapes over a source with NULLs, doubles, numerics and long texts. */
+/* A query of one of five shapes over a source with NULLs, doubles, numerics and long texts. */
 static void compose(struct random_stream *chance, char *out, size_t size)
 {
     static const char *const keys[] = {"i", "k",      "s",      "n",  "d",
@@ -383,9 +383,20 @@ static void compose(struct random_stream *chance, char *out, size_t size)
     static const char *const conditions[] = {"a = b", "s = t", "a = b AND i < j",
                                              "i = j AND s = t"};
     static const char *const words[] = {"INTERSECT", "INTERSECT ALL", "EXCEPT", "EXCEPT ALL"};
+    static const char *const over[] = {
+        "row_number()", "rank()",      "lag(k, 2)",     "lead(s)",
+        "sum(n)",       "avg(d)",      "max(s)",        "count(n) FILTER (WHERE k > 5000)",
+        "ntile(9)",     "cume_dist()", "last_value(p)", "locf(n)"};
+    static const char *const frames[] = {
+        "", " ROWS BETWEEN 9 PRECEDING AND CURRENT ROW",
+        " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+        " GROUPS BETWEEN 3 PRECEDING AND 2 FOLLOWING EXCLUDE GROUP",
+        " RANGE BETWEEN 40 PRECEDING AND 5 FOLLOWING"};
+    static const char *const partitions[] = {"", "PARTITION BY i % 3 ", "PARTITION BY i / 12000 ",
+                                             "PARTITION BY n "};
     static const char *const parts[] = {"i, s, n", "k, d, s", "n, p, s", "s, n, i"};
     char rest[64] = "";
-    switch (random_below(chance, 4)) {
+    switch (random_below(chance, 5)) {
     case 0:
         if (random_below(chance, 2) == 0)
             snprintf(rest, sizeof(rest), " LIMIT %u OFFSET %u",
@@ -405,6 +416,15 @@ static void compose(struct random_stream *chance, char *out, size_t size)
                  "%s FROM %s %s SELECT %s FROM %s) AS q(a, b, c)",
                  columns, SOURCE " WHERE i % 5 <> 1", PICK(chance, words), columns,
                  SOURCE " WHERE i % 3 <> 1");
+        return;
+    }
+    case 3: {
+        const char *partition = PICK(chance, partitions), *frame = PICK(chance, frames);
+        snprintf(out, size,
+                 "SELECT * FROM (SELECT i, s, p, %s OVER (w%s), %s OVER (w%s) FROM %s WINDOW w AS "
+                 "(%sORDER BY i + k * 0)%s",
+                 PICK(chance, over), frame, PICK(chance, over), frame, SOURCE, partition,
+                 SOME_TAIL);
         return;
     }
     default:
@@ -442,13 +462,16 @@ static void test_random(void **state)
 static void test_off(void **state)
 {
     (void)state;
+    const struct query *all[] = {&sorts[0], &groups[2], &joins[0], &sets[0], &windows[0]};
     struct fixture f;
     setup(&f);
-    struct outcome outcome = run(&f, sorts[0].text, "1MB", "off");
-    assert_int_equal(outcome.err, ERR_LIMIT);
-    assert_memory_equal(outcome.error.sqlstate, "53200", 5);
-    assert_int_equal(outcome.spilled, 0);
-    free(outcome.text);
+    for (size_t i = 0; i < array_count(all); i++) {
+        struct outcome outcome = run(&f, all[i]->text, all[i]->memory, "off");
+        assert_int_equal(outcome.err, ERR_LIMIT);
+        assert_memory_equal(outcome.error.sqlstate, "53200", 5);
+        assert_int_equal(outcome.spilled, 0);
+        free(outcome.text);
+    }
     teardown(&f);
 }
 
