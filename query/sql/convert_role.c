@@ -92,13 +92,29 @@ static enum err read_option(struct converter *c, const struct json_value *option
     return is_harmless && !is_on ? OK : refuse_option(c, position, name);
 }
 
+/* Does the list say something of this name before? Lists are long only in texts made to be slow. */
+static bool is_said_before(const struct json_value *first, const struct json_value *item,
+                           size_t count_max)
+{
+    struct slice name = tree_text(tree_unwrap(item).fields, "defname");
+    for (size_t i = 0; first != item && i < count_max; first = first->next, i++)
+        if (slice_equal(tree_text(tree_unwrap(first).fields, "defname"), name))
+            return true;
+    return first != item; /* more than there are kinds of */
+}
+
 static enum err read_options(struct converter *c, const struct json_value *options,
                              struct command_role *role)
 {
     enum err result = OK;
-    for (const struct json_value *item = options == NULL ? NULL : options->child;
-         item != NULL && result == OK; item = item->next)
-        result = read_option(c, tree_unwrap(item).fields, role);
+    const struct json_value *first = options == NULL ? NULL : options->child;
+    for (const struct json_value *item = first; item != NULL && result == OK; item = item->next) {
+        const struct json_value *option = tree_unwrap(item).fields;
+        result = is_said_before(first, item, 32)
+                     ? convert_error(c, tree_position(c, option), "42601",
+                                     "conflicting or redundant options")
+                     : read_option(c, option, role);
+    }
     return result;
 }
 

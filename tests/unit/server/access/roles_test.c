@@ -66,6 +66,7 @@ static void fill(struct role_set *set, uint64_t seed)
             continue;
         role->kind = (enum role_kind)random_below(&stream, 4);
         role->has_verifier = random_below(&stream, 2) == 0;
+        role->cannot_log_in = random_below(&stream, 4) == 0;
         if (role->has_verifier)
             role->verifier = (struct verifier){.iterations = 4096, .salt_size = 16, .salt = {1}};
         role->token_count = (uint32_t)random_below(&stream, ROLE_TOKENS_MAX + 1);
@@ -81,10 +82,13 @@ static void fill(struct role_set *set, uint64_t seed)
 static void assert_same(const struct role_set *a, const struct role_set *b)
 {
     assert_int_equal(a->count, b->count);
+    assert_int_equal(a->last_id, b->last_id);
     assert_memory_equal(a->secret, b->secret, KEY_SIZE);
     for (size_t i = 0; i < a->count; i++) {
         const struct role *x = &a->roles[i], *y = &b->roles[i];
         assert_string_equal(x->name, y->name);
+        assert_int_equal(x->id, y->id);
+        assert_int_equal(x->cannot_log_in, y->cannot_log_in);
         assert_int_equal(x->kind, y->kind);
         assert_int_equal(x->has_verifier, y->has_verifier);
         assert_memory_equal(&x->verifier, &y->verifier, sizeof(x->verifier));
@@ -121,6 +125,43 @@ static void test_bytes(void **state)
         writer_deinit(&bytes);
         role_set_deinit(&set);
     }
+}
+
+/* A file of version 1, which had no ids: roles are numbered as they stand. */
+static void test_version_1(void **state)
+{
+    (void)state;
+    struct role_set set;
+    struct writer bytes;
+    struct role *role;
+    struct error error;
+    writer_init(&bytes);
+    writer_u32(&bytes, 0x53555246u);
+    writer_u32(&bytes, 1);
+    for (int i = 0; i < KEY_SIZE; i++)
+        writer_u8(&bytes, (uint8_t)i);
+    writer_varint(&bytes, 2);
+    for (int i = 0; i < 2; i++) {
+        writer_text(&bytes, i == 0 ? SLICE("ann") : SLICE("bea"));
+        writer_u8(&bytes, ROLE_READER);
+        writer_u8(&bytes, 0); /* no verifier */
+        writer_u8(&bytes, 0); /* no tokens */
+        writer_varint(&bytes, 1);
+        writer_u32(&bytes, 7);
+        writer_u8(&bytes, RIGHT_INSERT);
+    }
+    writer_u32(&bytes, crc32c(0, bytes.data, bytes.size));
+    assert_int_equal(role_set_decode(writer_as_slice(&bytes), &set, &error), OK);
+    assert_int_equal(set.count, 2);
+    assert_int_equal(set.roles[0].id, 1);
+    assert_int_equal(set.roles[1].id, 2);
+    assert_false(set.roles[1].cannot_log_in);
+    assert_int_equal(set.roles[1].grants[0].table_id, 7);
+    role_set_remove(&set, role_set_find(&set, SLICE("bea")));
+    assert_int_equal(role_set_add(&set, SLICE("bea"), &role, &error), OK);
+    assert_int_equal(role->id, 3); /* somebody else */
+    role_set_deinit(&set);
+    writer_deinit(&bytes);
 }
 
 /* Grants and drops in any order against a plain table of rights. */
@@ -179,9 +220,8 @@ static void test_kinds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_names),
-        cmocka_unit_test(test_bytes),
-        cmocka_unit_test(test_rights),
+        cmocka_unit_test(test_names),     cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_version_1), cmocka_unit_test(test_rights),
         cmocka_unit_test(test_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
