@@ -56,9 +56,9 @@ def jars(name, wanted):
     return once(name, make)
 
 
-def go_build(module, binary):
-    """The program of a Go module, as its go.sum pins it, by the compiler of requirements.txt."""
-    run([pathlib.Path(sys.executable).with_name("go"), "build", "-buildvcs=false", "-o", binary, "."], 1800, cwd=module,
+def go_build(module, binary, package="."):
+    """A program of a Go module, as its go.sum pins it, by the compiler of requirements.txt."""
+    run([pathlib.Path(sys.executable).with_name("go"), "build", "-buildvcs=false", "-o", binary, package], 1800, cwd=module,
         env={**os.environ, "GOTOOLCHAIN": "local"})
     return binary
 
