@@ -180,11 +180,14 @@ static uint32_t keep_values(const struct sift *sift, const int64_t *values, uint
 {
     uint32_t kept = 0;
     uint64_t low = (uint64_t)sift->low, span = (uint64_t)sift->high - low;
-    for (uint32_t i = 0; i < count && sift->way == SIFT_RANGE; i++) {
+    bool is_range = sift->way == SIFT_RANGE;
+    if (is_range && sift->low > sift->high) /* the span of nothing is none */
+        return 0;
+    for (uint32_t i = 0; i < count && is_range; i++) {
         rows[kept] = rows[i];
         kept += (uint64_t)values[i] - low <= span ? 1 : 0;
     }
-    for (uint32_t i = 0; i < count && sift->way != SIFT_RANGE; i++) {
+    for (uint32_t i = 0; i < count && !is_range; i++) {
         rows[kept] = rows[i];
         kept += passes(sift, values[i]) ? 1 : 0;
     }

@@ -116,7 +116,8 @@ static void check_row(const struct model *m, const struct batch *batch, size_t i
     }
 }
 
-/* Every row that satisfies the filter comes, in order, with its own cells; rows that do not may. */
+/* Every row that satisfies the filter comes, in order, with its own cells; rows that do not may,
+ * unless the cursor says that it is exact. */
 static void scan(struct place *place, const struct scan_filter *filter, struct result *result)
 {
     const struct model *m = &place->base.model;
@@ -142,6 +143,8 @@ static void scan(struct place *place, const struct scan_filter *filter, struct r
                 }
                 check_row(m, &batch, i, row, result);
                 result->rows += place->satisfied[row] ? 1 : 0;
+                if (filter != NULL && !place->satisfied[row] && cursor_is_exact(cursor))
+                    snprintf(result->wrong, sizeof(result->wrong), "row %u comes as exact", row);
                 result->given++;
                 next = row + 1;
             }
