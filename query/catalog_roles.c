@@ -8,10 +8,15 @@
 #include "query/func/text.h"
 #include "query/run.h"
 
+/* Read once a scan. */
 static size_t seen_roles(struct catalog_rows *rows, struct role_entry **out)
 {
-    return rights_list_roles(&rows->relation->engine->options, rows->scan->asker, rows->scan->arena,
-                             out);
+    if (!rows->has_roles)
+        rows->role_count = rights_list_roles(&rows->relation->engine->options, rows->scan->asker,
+                                             rows->scan->arena, &rows->roles);
+    rows->has_roles = true;
+    *out = rows->roles;
+    return rows->role_count;
 }
 
 /* --- the roles --- */

@@ -7,13 +7,8 @@
 #include "query/run.h"
 
 #include "storage/base/hash.h"
-#include "storage/base/logger.h"
 
 #include <string.h>
-
-#define NAME_SIZE 64 /* in a line of the log: longer ones are cut */
-#define REFUSALS_BURST 20
-#define REFUSALS_PERIOD_US 1000000
 
 struct slice rights_mark(const struct asker *asker, struct arena *arena)
 {
@@ -103,10 +98,17 @@ size_t rights_list_roles(const struct query_engine_options *options, const struc
     return 0;
 }
 
+/* Functions ask for them row by row: read once a run. */
 size_t run_list_roles(void *context, struct arena *arena, struct role_entry **out)
 {
-    const struct run *run = context;
-    return rights_list_roles(&run->engine->options, run->request->asker, arena, out);
+    struct run *run = context;
+    (void)arena;
+    if (!run->has_roles)
+        run->role_count =
+            rights_list_roles(&run->engine->options, run->request->asker, &run->arena, &run->roles);
+    run->has_roles = true;
+    *out = run->roles;
+    return run->role_count;
 }
 
 /* The sources of tables that stand behind views. */
@@ -182,96 +184,4 @@ enum err run_check_rights(const struct run *run, struct error *error)
         return error_set(error, ERR_INPUT, "42501", "permission denied: %s is for admins",
                          statement->command_tag);
     }
-}
-
-/* --- the audit --- */
-
-/* Between quotes: nothing in it ends them. */
-static const char *quotable(struct slice name, char out[NAME_SIZE])
-{
-    size_t size = 0;
-    for (; size < name.size && size < NAME_SIZE - 1; size++)
-        out[size] = name.data[size] == '"' || name.data[size] == '\\' ? '?' : name.data[size];
-    out[size] = 0;
-    return out;
-}
-
-static struct slice role_of(const struct query_request *request)
-{
-    return request->asker == NULL ? SLICE("") : request->asker->name;
-}
-
-static void print_rights(uint32_t rights, struct writer *out)
-{
-    static const char *const names[] = {"SELECT", "INSERT", "TRUNCATE"};
-    size_t count = 0;
-    for (size_t i = 0; i < array_count(names); i++)
-        if ((rights & (1u << i)) != 0)
-            writer_printf(out, "%s%s", count++ > 0 ? "," : "", names[i]);
-}
-
-/* What a statement acts on, one field a name; long lists are cut. */
-static void print_names(const char *key, const struct slice *names, size_t count,
-                        struct writer *out)
-{
-    char text[NAME_SIZE];
-    for (size_t i = 0; i < count && i < 16; i++)
-        writer_printf(out, " %s=\"%s\"", key, quotable(names[i], text));
-    if (count > 16)
-        writer_printf(out, " more=%zu", count - 16);
-}
-
-static void print_role_change(const struct command *command, struct writer *out)
-{
-    const struct command_role *role = &command->role;
-    bool is_grant = command->kind == COMMAND_GRANT;
-    print_names(is_grant ? "role_to" : "name", role->names, role->name_count, out);
-    if (is_grant) {
-        writer_cstr(out, " rights=");
-        print_rights(role->rights, out);
-    }
-    if (is_grant && role->is_all_tables)
-        writer_cstr(out, " name=all");
-    if (role->kind.size > 0)
-        writer_printf(out, " kind=%.*s", SLICE_ARGS(role->kind));
-    if (role->has_password)
-        writer_printf(out, " password=%s", role->password.size > 0 ? "set" : "none");
-}
-
-void run_log_command(const struct run *run, enum err result, const struct error *error)
-{
-    const struct command *command = run->statement->command;
-    struct slice single = command->table.size > 0          ? command->table
-                          : command->subscription.size > 0 ? command->subscription
-                                                           : command->view.name;
-    char role[NAME_SIZE], client[NAME_SIZE];
-    struct writer names;
-    writer_init(&names);
-    print_names("name", command->tables, command->table_count, &names);
-    if (single.size > 0 && command->table_count == 0)
-        print_names("name", &single, 1, &names);
-    print_role_change(command, &names);
-    writer_u8(&names, 0);
-    logger_write(LOG_INFO, "command %s role=\"%s\" client=\"%s\" what=\"%s\"%s%s%s",
-                 result == OK ? "ok" : "failed", quotable(role_of(run->request), role),
-                 quotable(run->request->client, client), run->statement->command_tag,
-                 (const char *)names.data,
-                 result == OK ? "" : " sqlstate=", result == OK ? "" : error->sqlstate);
-    writer_deinit(&names);
-}
-
-void run_log_refusal(const struct run *run, const struct error *error)
-{
-    char role[NAME_SIZE], client[NAME_SIZE], reason[2 * NAME_SIZE];
-    uint64_t held;
-    size_t size = strnlen(error->text, sizeof(reason) - 1);
-    if (run->request->asker == NULL ||
-        !logger_limit_pass(&run->engine->refusals, REFUSALS_BURST, REFUSALS_PERIOD_US, &held))
-        return;
-    for (size_t i = 0; i < size; i++)
-        reason[i] = error->text[i] == '"' || error->text[i] == '\\' ? '?' : error->text[i];
-    reason[size] = 0;
-    logger_write(LOG_WARN, "command refused role=\"%s\" client=\"%s\" reason=\"%s\" others=%llu",
-                 quotable(role_of(run->request), role), quotable(run->request->client, client),
-                 reason, (unsigned long long)held);
 }

@@ -11,6 +11,8 @@
  * end is released in one place, run_end(). */
 #include "query/run.h"
 
+#include "query/audit.h"
+
 #include "query/exec/rowset.h"
 #include "query/func/func.h"
 #include "query/sql/sql.h"
@@ -784,7 +786,8 @@ void run_end(struct run *run, enum err result, const struct error *error)
     if (!run->is_put_off)
         count_outcome(run, result, error);
     if (result != OK && memcmp(error->sqlstate, "42501", 5) == 0)
-        run_log_refusal(run, error);
+        audit_refusal(&run->engine->refusals, run->request->asker, run->request->client,
+                      error->text);
     size_t used = atomic_load_explicit(&run->entry.budget.used, memory_order_relaxed);
     if (used != 0)
         budget_release(&run->entry.budget, used);

@@ -27,6 +27,9 @@ struct run {
     struct value *bound;     /* of its parameters */
     struct snapshot *snapshot;
     struct snapshot *seen; /* what the asker may see of it */
+    bool has_roles; /* the next two: by rights.c */
+    size_t role_count;
+    struct role_entry *roles;
     struct completeness completeness;
     struct exec exec;
     struct exec_node *node;             /* of the plan, from run_open() on */
@@ -96,10 +99,6 @@ size_t rights_list_roles(const struct query_engine_options *options, const struc
 size_t run_list_roles(void *context, struct arena *arena, struct role_entry **out);
 /* Takes sources of tables that stand behind views out of the completeness. */
 void run_leave_out_unseen(struct run *run);
-/* The audit line of a command: who, from where, what, on what, and whether it was done. */
-void run_log_command(const struct run *run, enum err result, const struct error *error);
-/* … of what was not permitted; not all of many. */
-void run_log_refusal(const struct run *run, const struct error *error);
 /* 42501 for statements that are not for the asker. */
 MUST_CHECK enum err run_check_rights(const struct run *run, struct error *error);
 

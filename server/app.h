@@ -7,6 +7,7 @@
 #include "server/access/access.h"
 #include "server/config.h"
 #include "server/http/server.h"
+#include "storage/base/logger.h"
 #include "storage/base/worker.h"
 #include "storage/io/temp.h"
 
@@ -30,6 +31,7 @@ struct app {
     _Atomic int
         state; /* enum app_state; release by serve.c after the fields above, acquire by requests */
     _Atomic bool is_replayed; /* release by serve.c: whole snapshots from then on */
+    struct logger_limit refusals, creations; /* lines about requests to ingest */
     _Atomic bool is_disk_low; /* by upkeep; relaxed */
     _Atomic int64_t disk_free_bytes, disk_total_bytes; /* by upkeep; relaxed */
 };

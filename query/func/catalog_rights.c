@@ -45,24 +45,23 @@ bool catalog_find_role(const struct eval_context *context, int64_t oid, struct s
                        struct arena *arena, struct role_entry *out)
 {
     struct role_entry *roles = NULL;
+    struct role_entry owner = {.kind = "admin", .asker = {.name = SLICE(CATALOG_ROLE)}};
     size_t count = context->list_roles == NULL
                        ? 0
                        : context->list_roles(context->roles_context, arena, &roles);
-    *out = (struct role_entry){.kind = "admin", .asker = {.name = SLICE(CATALOG_ROLE)}};
-    out->asker.is_admin = true;
-    if (is_wanted(out, oid, name))
-        return true;
-    for (size_t i = 0; i < CATALOG_KIND_COUNT && count > 0; i++) {
-        *out = catalog_kind(i);
-        if (is_wanted(out, oid, name))
-            return true;
-    }
     for (size_t i = 0; i < count; i++) {
         *out = roles[i];
         if (is_wanted(out, oid, name))
             return true;
     }
-    return false;
+    for (size_t i = 0; i < CATALOG_KIND_COUNT && count > 0; i++) {
+        *out = catalog_kind(i);
+        if (is_wanted(out, oid, name))
+            return true;
+    }
+    owner.asker.is_admin = true;
+    *out = owner;
+    return is_wanted(out, oid, name);
 }
 
 /* --- arguments --- */

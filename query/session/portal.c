@@ -539,8 +539,7 @@ static enum err run_own(struct portal *portal, const struct portal_sink *sink,
     return err;
 }
 
-/* What was planned for other rights than there are now does not begin. */
-static enum err check_asker(struct portal *portal, struct error *error)
+enum err portal_check_asker(struct portal *portal, struct error *error)
 {
     const struct asker *now;
     if (portal->state != PORTAL_PLANNED)
@@ -584,7 +583,7 @@ enum err portal_run(struct portal *portal, uint64_t max_rows, const struct porta
         snprintf(out->tag, sizeof(out->tag), "SELECT 0");
         return OK;
     }
-    err = check_asker(portal, error);
+    err = portal_check_asker(portal, error);
     if (err != OK)
         return err;
     resume_run(portal);

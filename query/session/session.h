@@ -144,6 +144,8 @@ size_t portal_format_count(const struct portal *portal);
 bool portal_is_empty(const struct portal *portal);
 /* 55000: it has been run to its end, and gives no rows that there could be no more of. */
 MUST_CHECK enum err portal_check_done(const struct portal *portal, struct error *error);
+/* 42501: it was planned for other rights than who asks has now, and has not begun. 28000. */
+MUST_CHECK enum err portal_check_asker(struct portal *portal, struct error *error);
 /* It is carried out elsewhere (COPY … FROM), and not again. */
 void portal_end(struct portal *portal);
 /* portal_start() has failed because the statement has to be prepared again. */

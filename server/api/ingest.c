@@ -4,6 +4,7 @@
  * log thread, after this job is long over: only the exchange is used there. */
 #include "server/api/api.h"
 
+#include "query/audit.h"
 #include "server/app.h"
 #include "server/http/target.h"
 #include "storage/base/clock.h"
@@ -253,11 +254,18 @@ static bool check_rights(struct exchange *exchange, struct ingest_request *reque
 {
     const struct asker *asker = exchange->asker;
     struct app *app = exchange->context;
-    if (asker_is_admin(asker)) {
+    if (asker_is_admin(asker) && !request->is_create) {
         return true;
     }
     struct snapshot *snapshot = snapshot_open(app->store);
     const struct table_view *view = snapshot_find(snapshot, request->table);
+    if (asker_is_admin(asker)) {
+        if (view == NULL) {
+            audit_creation(&app->creations, asker, exchange_client(exchange), request->table);
+        }
+        snapshot_close(snapshot);
+        return true;
+    }
     uint32_t rights =
         view == NULL ? asker->rights : asker_rights(asker, table_view_schema(view)->table_id);
     bool is_there = view != NULL && rights != 0;
@@ -265,6 +273,11 @@ static bool check_rights(struct exchange *exchange, struct ingest_request *reque
     if (is_there && (rights & RIGHT_INSERT) != 0) {
         request->is_create = false; /* nor if it is dropped in this moment */
         return true;
+    }
+    if (is_there || request->is_create) {
+        audit_refusal(&app->refusals, asker, exchange_client(exchange),
+                      is_there ? "permission denied to write rows"
+                               : "only an admin may create tables");
     }
     if (request->is_create && !is_there) {
         exchange_answer_problem(exchange, 403, "42501", "only an admin may create tables");

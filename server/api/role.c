@@ -4,6 +4,7 @@
  * dropped and made anew has none. */
 #include "server/api/api.h"
 
+#include "server/access/crypto.h"
 #include "server/app.h"
 
 struct role_change {
@@ -52,6 +53,8 @@ static enum err check_admin_left(const struct role_set *set, struct error *error
     for (size_t i = 0; i < set->count; i++)
         if (is_usable_admin(&set->roles[i]))
             return OK;
+    if (set->last_id == 0) /* there never was one */
+        return OK;
     return error_set(error, ERR_INPUT, "55006", "no admin would be left who can log in");
 }
 
@@ -191,35 +194,41 @@ static enum err make_verifier(const struct command_role *role, struct verifier *
     return result;
 }
 
+static enum err change_roles(struct app *app, struct role_change *change, struct error *error)
+{
+    struct arena arena;
+    switch (change->command->kind) {
+    case COMMAND_CREATE_ROLE:
+        return access_change(app->access, create_role, change, error);
+    case COMMAND_ALTER_ROLE:
+        return access_change(app->access, alter_role, change, error);
+    case COMMAND_DROP_ROLE:
+        return access_change(app->access, drop_roles, change, error);
+    case COMMAND_GRANT_ROLE:
+        return access_change(app->access, grant_kind, change, error);
+    default:
+        break;
+    }
+    arena_init(&arena);
+    enum err result = find_ids(app, change->command, &arena, change, error);
+    if (result == OK)
+        result = access_change(app->access, grant_rights, change, error);
+    arena_deinit(&arena);
+    return result;
+}
+
 enum err api_role_command(struct app *app, const struct command *command, struct error *error)
 {
     struct verifier verifier;
-    struct arena arena;
     struct role_change change = {.command = command};
     enum err result = OK;
     if (command->role.has_password && command->role.password.size > 0) {
         result = make_verifier(&command->role, &verifier, error);
         change.verifier = &verifier;
     }
-    if (result != OK)
-        return result;
-    switch (command->kind) {
-    case COMMAND_CREATE_ROLE:
-        return access_change(app->access, create_role, &change, error);
-    case COMMAND_ALTER_ROLE:
-        return access_change(app->access, alter_role, &change, error);
-    case COMMAND_DROP_ROLE:
-        return access_change(app->access, drop_roles, &change, error);
-    case COMMAND_GRANT_ROLE:
-        return access_change(app->access, grant_kind, &change, error);
-    default:
-        break;
-    }
-    arena_init(&arena);
-    result = find_ids(app, command, &arena, &change, error);
     if (result == OK)
-        result = access_change(app->access, grant_rights, &change, error);
-    arena_deinit(&arena);
+        result = change_roles(app, &change, error);
+    crypto_wipe(&verifier, sizeof(verifier));
     return result;
 }
 

@@ -119,7 +119,7 @@ void answer_all_settings(struct pg_session *session)
         put_setting(session, names[i]);
     put_status(session, "in_hot_standby", SLICE("off"));
     put_status(session, "integer_datetimes", SLICE("on"));
-    put_status(session, "is_superuser", SLICE("on"));
+    put_status(session, "is_superuser", login_is_admin(session) ? SLICE("on") : SLICE("off"));
     put_status(session, "session_authorization", slice_from_cstr(session->user));
     remember(session);
 }

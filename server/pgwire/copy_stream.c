@@ -134,6 +134,8 @@ enum err copy_begin(struct pg_session *session, struct portal *portal, bool is_s
     atomic_store(&session->is_copy_cancelled, false);
     enum err err = portal_check_done(portal, error);
     if (err == OK)
+        err = portal_check_asker(portal, error);
+    if (err == OK)
         err = session_hold(session->query, &held, error);
     if (err == OK)
         err = copy_begin_in(ingest, command, session_settings(session->query),

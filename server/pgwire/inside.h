@@ -85,6 +85,7 @@ bool login_is_needed(const struct pg_session *session);
 void login_begin(struct pg_session *session, struct slice packet);
 void login_message(struct pg_session *session, const struct message *message);
 void login_destroy(struct pg_session *session);
+bool login_is_admin(struct pg_session *session);
 /* For the query session: who asks, with the rights of now. */
 enum err login_asker(void *session, struct arena *arena, const struct asker **out,
                      struct error *error);

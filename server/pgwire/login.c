@@ -186,3 +186,13 @@ enum err login_asker(void *context, struct arena *arena, const struct asker **ou
     *out = asker_copy(*out, arena); /* the statement may outlast the rights of now */
     return OK;
 }
+
+bool login_is_admin(struct pg_session *session)
+{
+    if (!login_is_needed(session))
+        return true;
+    const struct asker *asker = session->is_somebody ? access_ask(session->options.access,
+                                                                  name_of(session), &session->known)
+                                                     : NULL;
+    return asker != NULL && asker->is_admin;
+}

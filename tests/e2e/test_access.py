@@ -466,6 +466,7 @@ def test_roles_in_catalogues(narrow):
     with wire(narrow, "narrow", "secret of narrow") as connection:
         def ask(text):
             return connection.execute(text).fetchall()
+        assert connection.info.parameter_status("is_superuser") == "off"
         assert ask("SELECT current_user, session_user, user, current_role") == [("narrow",) * 4]
         assert {row[0] for row in ask("SELECT rolname FROM pg_roles")} == {"freshet", "reader", "writer", "admin", "narrow"}
         assert ask("SELECT rolsuper, rolcanlogin, rolpassword FROM pg_roles WHERE rolname = current_user") == [(False, True, "********")]
@@ -584,10 +585,14 @@ def test_audit(narrow):
     narrow.sql("admin", "DROP TABLE nobody_at_all")
     narrow.sql("narrow", "DROP TABLE seen_t")
     narrow.sql("narrow", "INSERT INTO seen_t VALUES (now(), 1)")
+    narrow.ask(narrow.of["narrow"], "POST", "/v1/ingest/seen_t", "{}")
+    narrow.server.ingest("made_by_rows", '{"n":1}', query="?create=true")
     lines = narrow.server.log_text()
     for line in (r'command ok role=\"the_admin\" client=\"127.0.0.1:[0-9]+\" what=\"CREATE TABLE\" name=\"au\?dit\"',
                  r'command failed role=\"the_admin\" client=.* what=\"DROP TABLE\" name=\"nobody_at_all\" sqlstate=42P01',
                  r'command refused role=\"narrow\" client=.* reason=\"permission denied: DROP TABLE is for admins\" others=0',
                  r'command refused role=\"narrow\" .* reason=\"permission denied for table seen_t\"',
+                 r'command refused role=\"narrow\" .* reason=\"permission denied to write rows\"',
+                 r'command begun role=\"the_admin\" .* what=\"CREATE TABLE by rows\" name=\"made_by_rows\"',
                  r'command ok role=\"the_admin\" .* what=\"GRANT\" name=\"seen_t\" name=\"seen_v\" role_to=\"narrow\" rights=SELECT'):
         assert re.search(line.replace('\\"', '\\\\"'), lines), line
