@@ -142,6 +142,7 @@ struct plan {
         } values;
         struct {
             struct expr *predicate;
+            bool is_gate; /* it has no columns: one value for all rows */
         } filter;
         struct {
             struct expr **exprs; /* column_count of them, over the child's columns */

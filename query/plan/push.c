@@ -24,7 +24,8 @@
  * for each projection on its way), so the caller looks at time and memory on the way (build_look);
  * once it has failed the statement is not run, and what is left out then does not matter.
  *
- * Volatile conditions stay where they were written. Order among conditions is kept, which is what
+ * Volatile conditions stay where they were written, those without columns stand above all others of
+ * their WHERE. Order among conditions is kept, which is what
  * decides about errors in rows that a condition to the left would have taken out. */
 #include "query/plan/rewrite.h"
 
@@ -95,19 +96,45 @@ static struct plan *push_child(struct builder *build, struct plan *plan, struct 
     return keep(build, plan, kept);
 }
 
+static bool has_outer(const struct expr *expr)
+{
+    bool found = expr->kind == EXPR_OUTER;
+    for (uint32_t index = 0; index < expr->argument_count && !found; index++)
+        found = has_outer(expr->arguments[index]);
+    return found;
+}
+
+/* One value for all rows: asked before the first of them is, so that what would raise on their way
+ * does not where none of them passes. */
+static bool is_gate(const struct expr *expr)
+{
+    uint32_t least;
+    uint32_t greatest;
+    return !expr_column_range(expr, &least, &greatest) && !has_outer(expr) &&
+           !expr_is_volatile(expr);
+}
+
 static struct plan *push_filter(struct builder *build, struct plan *plan,
                                 const struct expr_list *conditions)
 {
     struct expr_list all = {0};
+    struct expr_list gates = {0};
     struct expr_list stuck = {0};
     struct expr_list passing = {0};
     expr_split(build->arena, plan->filter.predicate, &all);
     for (size_t index = 0; index < conditions->count; index++)
         expr_list_add(build->arena, &all, conditions->items[index]);
     for (size_t index = 0; index < all.count; index++)
-        expr_list_add(build->arena, expr_is_volatile(all.items[index]) ? &stuck : &passing,
+        expr_list_add(build->arena,
+                      is_gate(all.items[index])            ? &gates
+                      : expr_is_volatile(all.items[index]) ? &stuck
+                                                           : &passing,
                       all.items[index]);
-    return keep(build, push(build, plan->children[0], &passing), &stuck);
+    plan = keep(build, push(build, plan->children[0], &passing), &stuck);
+    struct plan *gate = keep(build, plan, &gates);
+    if (gates.count > 0)
+        gate->filter.is_gate = true;
+    return gate;
 }
 
 static void push_scan(struct builder *build, struct expr **filter,

@@ -18,7 +18,7 @@ COLUMN = {"bool": "b", "int2": "i2", "int4": "i4", "int8": "i8", "real": "r", "d
           "timestamp": "tl", "date": "day", "uuid": "u", "jsonb": "j", "text[]": "ta", "int8[]": "ia"}
 # Volatile, of the session or of the catalogue: their answers are not the same on two servers by right.
 APART = re.compile(r"^(pg_|has_|to_reg|reg|current_|session_|clock_|statement_|transaction_|random|gen_random|now|version|obj_|col_|shobj|getdatabase|"
-                   r"format_type|localtime|setseed)")
+                   r"format_type|localtime|set_config|setseed)")
 TEMPLATES = {"to_char": {"number": ["999,999.99", "FM9990.009", "S99999", "99999MI", "FM999999PR", "9.99EEEE", "RN", "000", "L99", "9V9",
                                     "99th", "FMSG9.9x"],
                          "time": ["YYYY-MM-DD HH24:MI:SS.US", "FMDay, FMDDth FMMonth YYYY", "Dy DD Mon HH12:MI am", "IYYY-IW-ID", "DDD D W WW Q CC J",
