@@ -133,10 +133,9 @@ struct aggregate_request {
     struct expr **arguments;
     size_t argument_count;
     bool is_star, is_distinct;
-    struct expr *filter;   /* may be NULL */
-    struct expr *order_by; /* WITHIN GROUP; NULL if none */
-    bool is_descending, is_nulls_first;
-    size_t order_count; /* ORDER BY in the call */
+    struct expr *filter; /* may be NULL */
+    size_t order_count;  /* ORDER BY in the call … */
+    bool is_within;      /* … or of WITHIN GROUP */
     struct expr **order_keys;
     const struct aggregate_order *orders;
     int32_t position;

@@ -28,7 +28,7 @@ static int closeness(enum type_id from, uint8_t to)
     if (!type_can_become(from, (enum type_id)to))
         return -1;
     if (from == TYPE_UNKNOWN)
-        return to == TYPE_TEXT ? 5 : 0;
+        return to == TYPE_TEXT ? 5 : to < TYPE_COUNT && type_is_array((enum type_id)to) ? 0 : 1;
     return type_is_preferred((enum type_id)to) ? 4 : 0;
 }
 
@@ -93,9 +93,9 @@ static enum err fail_missing(struct builder *b, const struct aggregate_request *
     writer_init(&types);
     for (size_t i = 0; i < request->argument_count; i++)
         writer_printf(&types, "%s%s", i > 0 ? ", " : "", type_name(request->arguments[i]->type.id));
-    if (request->order_by != NULL)
+    for (size_t i = 0; request->is_within && i < request->order_count; i++)
         writer_printf(&types, "%s%s", types.size > 0 ? ", " : "",
-                      type_name(request->order_by->type.id));
+                      type_name(request->order_keys[i]->type.id));
     build_fail(b, is_ambiguous ? "42725" : "42883", request->position, "function %.*s(%.*s) %s",
                SLICE_ARGS(request->name), SLICE_ARGS(writer_as_slice(&types)),
                is_ambiguous ? "is not unique" : "does not exist");
@@ -116,15 +116,7 @@ static enum err take_direct(struct builder *b, const struct aggregate_request *r
     for (size_t i = 0; i < count; i++) {
         struct expr *constant = request->arguments[i];
         struct type type = type_of((enum type_id)out->aggregate->direct[i]);
-        enum err err = OK;
-        if (type.id == AGGREGATE_ANY) { /* one more value among those of WITHIN GROUP */
-            struct expr *both[] = {constant, out->order_by};
-            err = build_common_type(b, both, 2, "WITHIN GROUP", &type);
-            if (err == OK)
-                err = build_coerce(b, &out->order_by, type);
-        }
-        if (err == OK)
-            err = build_coerce(b, &constant, type);
+        enum err err = build_coerce(b, &constant, type);
         if (err != OK)
             return err;
         build_want_constant(b, &constant);
@@ -147,28 +139,82 @@ static enum err take_argument(struct builder *b, uint8_t type, bool is_distinct,
     return OK;
 }
 
-/* percentile_cont(fraction) WITHIN GROUP (ORDER BY x): the fraction is one constant. */
+static void note_column(void *context, uint32_t column)
+{
+    (void)column;
+    *(bool *)context = true;
+}
+
+static bool is_one_value(const struct expr *expr)
+{
+    bool has_column = false;
+    expr_visit_columns(expr, note_column, &has_column);
+    return !has_column && !expr_is_volatile(expr);
+}
+
+/* rank(a, b) WITHIN GROUP (ORDER BY x, y DESC): of a row are the keys' directions, the keys, and
+ * the values whose place is asked for. */
+static enum err hypothetical(struct builder *b, const struct aggregate_request *request,
+                             struct aggregate_call *out)
+{
+    size_t count = request->argument_count;
+    if (count != request->order_count) {
+        fail_missing(b, request, false);
+        error_hint(b->error, "There are as many values as keys of WITHIN GROUP.");
+        return ERR_INPUT;
+    }
+    if (1 + 2 * count > AGGREGATE_ARGUMENTS_MAX)
+        return build_fail(b, "54023", request->position, "WITHIN GROUP has at most %d keys",
+                          (AGGREGATE_ARGUMENTS_MAX - 1) / 2);
+    char *directions = arena_alloc(b->arena, 2 * count);
+    out->argument_count = (uint32_t)(1 + 2 * count);
+    out->arguments = arena_alloc_array(b->arena, out->argument_count, sizeof(struct expr *));
+    for (size_t i = 0; i < count; i++) {
+        struct expr *pair[2] = {request->arguments[i], request->order_keys[i]};
+        struct type type;
+        enum err err = build_common_type(b, pair, 2, "WITHIN GROUP", &type);
+        for (size_t k = 0; k < 2 && err == OK; k++)
+            err = build_coerce(b, &pair[k], type);
+        if (err != OK)
+            return err;
+        if (!is_one_value(pair[0]))
+            return build_fail(b, "0A000", request->position,
+                              "argument %zu of %.*s must be a constant", i + 1,
+                              SLICE_ARGS(request->name));
+        directions[2 * i] = request->orders[i].is_descending ? 'd' : 'a';
+        directions[2 * i + 1] = request->orders[i].is_nulls_first ? 'f' : 'l';
+        out->arguments[1 + i] = pair[1];
+        out->arguments[1 + count + i] = pair[0];
+    }
+    struct value text = {.type = type_of(TYPE_TEXT), .text = slice_of(directions, 2 * count)};
+    out->arguments[0] = build_constant(b, &text, request->position);
+    return OK;
+}
+
+/* percentile_cont(fraction) WITHIN GROUP (ORDER BY x): the fraction, or the array of them, is one
+ * constant. */
 static enum err ordered_set(struct builder *b, const struct aggregate_request *request,
                             struct aggregate_call *out)
 {
-    if (request->order_by == NULL)
+    if (!request->is_within)
         return build_fail(b, "42809", request->position,
                           "WITHIN GROUP is required for ordered-set aggregate %.*s",
                           SLICE_ARGS(request->name));
     if (request->is_distinct)
         return build_fail(b, "42809", request->position, "cannot use DISTINCT with WITHIN GROUP");
+    out->aggregate = aggregate_next(request->name, NULL);
+    if (out->aggregate->is_hypothetical)
+        return hypothetical(b, request, out);
     bool is_ambiguous;
-    size_t count = request->argument_count;
-    struct expr **all = arena_alloc_array(b->arena, count + 1, sizeof(*all));
-    for (size_t i = 0; i < count; i++)
-        all[i] = request->arguments[i];
-    all[count] = request->order_by;
-    out->aggregate = choose(request->name, all, count + 1, &is_ambiguous);
+    size_t count = request->argument_count, all_count = count + request->order_count;
+    struct expr **all = arena_alloc_array(b->arena, all_count, sizeof(*all));
+    for (size_t i = 0; i < all_count; i++)
+        all[i] = i < count ? request->arguments[i] : request->order_keys[i - count];
+    out->aggregate = choose(request->name, all, all_count, &is_ambiguous);
     if (out->aggregate == NULL)
         return fail_missing(b, request, is_ambiguous);
-    out->order_by = request->order_by;
-    out->is_descending = request->is_descending;
-    out->is_nulls_first = request->is_nulls_first;
+    out->order_by = request->order_keys[0];
+    out->is_descending = request->orders[0].is_descending;
     enum err err = take_direct(b, request, out);
     return err != OK ? err : take_argument(b, out->aggregate->argument, false, &out->order_by);
 }
@@ -221,7 +267,7 @@ static enum err take_order(struct builder *b, const struct aggregate_request *re
 static enum err plain(struct builder *b, const struct aggregate_request *request,
                       struct aggregate_call *out)
 {
-    if (request->order_by != NULL)
+    if (request->is_within)
         return build_fail(b, "42809", request->position,
                           "%.*s is not an ordered-set aggregate, so it cannot have WITHIN GROUP",
                           SLICE_ARGS(request->name));

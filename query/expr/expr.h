@@ -84,7 +84,7 @@ struct aggregate_call {
     bool is_distinct;
     bool is_star;          /* count(*) */
     struct expr *order_by; /* WITHIN GROUP (ORDER BY …) of percentile_cont, else NULL */
-    bool is_descending, is_nulls_first; /* of order_by */
+    bool is_descending;    /* of order_by */
     struct value direct[EXPR_DIRECT_MAX]; /* constants: the fraction of percentile_cont */
     int32_t text_position;
 };

@@ -3,9 +3,9 @@
 #include "query/func/aggregate.h"
 
 static const struct aggregate_group *const groups[] = {
-    &aggregates_sum,      &aggregates_extreme,    &aggregates_spread, &aggregates_list,
-    &aggregates_pair,     &aggregates_rank,       &aggregates_one,    &aggregates_count,
-    &aggregates_distinct, &aggregates_percentile, &aggregates_event};
+    &aggregates_sum,   &aggregates_extreme,  &aggregates_spread,     &aggregates_list,
+    &aggregates_pair,  &aggregates_rank,     &aggregates_place,      &aggregates_one,
+    &aggregates_count, &aggregates_distinct, &aggregates_percentile, &aggregates_event};
 
 const struct aggregate_group *aggregate_table(size_t index)
 {

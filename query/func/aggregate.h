@@ -38,8 +38,10 @@ struct aggregate {
     uint8_t more[3];  /* and the others, 0 ends */
     uint8_t result;   /* enum type_id; AGGREGATE_SAME: as the argument; AGGREGATE_ARRAY: of those */
     bool is_variadic; /* any number of its last argument, at least one */
-    bool is_ordered_set; /* percentile_cont: the argument stands in WITHIN GROUP, and is update's
-                            only one */
+    bool is_ordered_set;  /* percentile_cont: the argument stands in WITHIN GROUP, and is update's
+                             only one */
+    bool is_hypothetical; /* rank and its like: update's arguments are directions (a or d and f or l
+                             for each key, in one text), the keys, and as many values */
     bool is_order_sensitive; /* the result depends on the order rows come in: ORDER BY in the call
                                 is carried out; otherwise it is read and left */
     size_t state_size;       /* bytes, multiple of 16 */
@@ -79,7 +81,7 @@ const struct aggregate *aggregate_next(struct slice name, const struct aggregate
 
 extern const struct aggregate_group aggregates_sum, aggregates_extreme, aggregates_spread,
     aggregates_list, aggregates_pair, aggregates_rank, aggregates_one, aggregates_count,
-    aggregates_distinct, aggregates_percentile, aggregates_event;
+    aggregates_distinct, aggregates_percentile, aggregates_event, aggregates_place;
 
 /* Heads of the functions above, for files with many of them. */
 #define AGGREGATE_UPDATE(name)                                                                     \

@@ -1,11 +1,10 @@
-/* percentile_disc and mode over values of any type, and the rank that one more value would have
- * among them (rank, dense_rank, percent_rank, cume_dist WITHIN GROUP).
+/* percentile_disc and mode over values of any type.
  *
  * Values are kept as they lie in columns (8 bytes for integers and times), texts in the operator's
  * arena, which the operator charges; the end sorts them. Integers, times and doubles are sorted as
  * 64-bit keys, the rest by value_compare. Both results are independent of the order rows came in.
  */
-#include "query/func/aggregate.h"
+#include "query/func/percentile.h"
 
 #include "query/kernel/kernel.h"
 
@@ -142,37 +141,55 @@ static enum err charge_copy(const struct bag *bag, struct aggregate_memory *memo
 
 /* --- percentile_disc --- */
 
+/* The values in order, in one of two forms. */
+struct sorted_bag {
+    const struct bag *bag;
+    uint64_t *keys;
+    struct value *values;
+    bool is_descending;
+};
+
+static enum err disc_at(void *context, double fraction, struct value *out, struct error *error)
+{
+    (void)error;
+    const struct sorted_bag *sorted = context;
+    size_t count = sorted->bag->count;
+    size_t rank = (size_t)ceil(fraction * (double)count);
+    rank = rank > 0 ? rank - 1 : 0;
+    if (sorted->is_descending)
+        rank = count - 1 - rank;
+    struct type type = out->type;
+    if (sorted->keys != NULL)
+        key_value(sorted->bag, select_rank(sorted->keys, count, rank), out);
+    else
+        *out = sorted->values[rank];
+    out->type = type;
+    return OK;
+}
+
 static AGGREGATE_FINISH(disc_finish)
 {
     const struct bag *bag = state;
-    double fraction = call->direct[0].f;
-    *out =
-        (struct value){.type = call->type, .is_null = bag->count == 0 || call->direct[0].is_null};
-    if (!call->direct[0].is_null && !(fraction >= 0 && fraction <= 1))
-        return error_set(error, ERR_INPUT, "22003", "percentile value %g is not between 0 and 1",
-                         fraction);
+    bool is_done;
+    enum err err = percentile_begin(call, bag->count, out, &is_done, error);
     size_t size = 0;
-    enum err err = out->is_null ? OK : charge_copy(bag, memory, &size, error);
-    if (err != OK || out->is_null)
+    if (err == OK && !is_done)
+        err = charge_copy(bag, memory, &size, error);
+    if (err != OK || is_done)
         return err;
-    size_t rank = (size_t)ceil(fraction * (double)bag->count);
-    rank = rank > 0 ? rank - 1 : 0;
-    if (call->is_descending)
-        rank = bag->count - 1 - rank;
+    struct sorted_bag sorted = {.bag = bag, .is_descending = call->is_descending};
     if (has_keys(bag)) {
-        uint64_t *keys = memory_alloc(size);
-        bag_keys(bag, keys);
-        key_value(bag, select_rank(keys, bag->count, rank), out);
-        memory_free(keys);
+        sorted.keys = memory_alloc(size);
+        bag_keys(bag, sorted.keys);
     } else {
-        struct value *values = sorted_values(bag);
-        *out = values[rank];
-        out->type = call->type;
-        memory_free(values);
+        sorted.values = sorted_values(bag);
     }
+    err = percentile_each(call, disc_at, &sorted, memory, out, error);
+    memory_free(sorted.keys);
+    memory_free(sorted.values);
     if (memory->budget != NULL)
         budget_release(memory->budget, size);
-    return OK;
+    return err;
 }
 
 /* --- mode --- */
@@ -224,175 +241,38 @@ static AGGREGATE_FINISH(mode_finish)
     return OK;
 }
 
-/* --- the rank of a value that is not there --- */
-
-struct ranking {
-    struct bag bag; /* first: its update takes the state */
-    uint64_t null_count;
-};
-
-static void ranking_init(void *state)
-{
-    memset(state, 0, sizeof(struct ranking));
-}
-
-static AGGREGATE_UPDATE(ranking_update)
-{
-    for (size_t k = 0; k < count; k++) {
-        size_t row = selection != NULL ? selection[k] : k;
-        struct ranking *ranking = aggregate_state(states, stride, group, row);
-        ranking->null_count += column_is_null(&arguments[0], row);
-    }
-    return bag_update(states, stride, group, selection, count, arguments, memory, error);
-}
-
-static AGGREGATE_COMBINE(ranking_combine)
-{
-    ((struct ranking *)target)->null_count += ((const struct ranking *)source)->null_count;
-    return bag_combine(target, source, memory, error);
-}
-
-struct place {
-    double before, peers, distinct; /* rows ahead of it and beside it, different values ahead */
-};
-
-static void place_null(const struct ranking *ranking, bool is_first, size_t distinct,
-                       struct place *out)
-{
-    out->peers = (double)ranking->null_count;
-    out->before = is_first ? 0 : (double)ranking->bag.count;
-    out->distinct = is_first ? 0 : (double)distinct;
-}
-
-/* Where it would stand among sorted values. */
-static void place_value(const struct ranking *ranking, const struct value *values,
-                        const struct aggregate_call *call, struct place *out)
-{
-    size_t distinct = 0;
-    for (size_t i = 0; i < ranking->bag.count; i++) {
-        bool is_new = i == 0 || value_compare(&values[i - 1], &values[i]) != 0;
-        distinct += is_new;
-        if (call->direct[0].is_null)
-            continue;
-        int order = value_compare(&values[i], &call->direct[0]);
-        bool is_ahead = call->is_descending ? order > 0 : order < 0;
-        out->peers += order == 0;
-        out->before += is_ahead;
-        out->distinct += is_ahead && is_new;
-    }
-    if (call->direct[0].is_null) {
-        place_null(ranking, call->is_nulls_first, distinct, out);
-    } else if (call->is_nulls_first && ranking->null_count > 0) {
-        out->before += (double)ranking->null_count;
-        out->distinct += 1;
-    }
-}
-
-static enum err ranking_place(const struct ranking *ranking, const struct aggregate_call *call,
-                              struct aggregate_memory *memory, struct place *out,
-                              struct error *error)
-{
-    const struct bag *bag = &ranking->bag;
-    size_t size = bag->count * sizeof(struct value);
-    *out = (struct place){0};
-    enum err err = memory->budget == NULL ? OK : budget_charge(memory->budget, size, error);
-    if (err != OK)
-        return err;
-    struct value *values = bag->count > 0 ? sorted_values(bag) : NULL;
-    place_value(ranking, values, call, out);
-    memory_free(values);
-    if (memory->budget != NULL)
-        budget_release(memory->budget, size);
-    return OK;
-}
-
-static AGGREGATE_FINISH(rank_finish)
-{
-    struct place place;
-    *out = (struct value){.type = call->type};
-    enum err err = ranking_place(state, call, memory, &place, error);
-    out->i = 1 + (int64_t)place.before;
-    return err;
-}
-
-static AGGREGATE_FINISH(dense_rank_finish)
-{
-    struct place place;
-    *out = (struct value){.type = call->type};
-    enum err err = ranking_place(state, call, memory, &place, error);
-    out->i = 1 + (int64_t)place.distinct;
-    return err;
-}
-
-static double ranking_rows(const struct ranking *ranking)
-{
-    return (double)ranking->bag.count + (double)ranking->null_count;
-}
-
-static AGGREGATE_FINISH(percent_rank_finish)
-{
-    struct place place;
-    *out = (struct value){.type = call->type};
-    enum err err = ranking_place(state, call, memory, &place, error);
-    double rows = ranking_rows(state);
-    out->f = rows > 0 ? place.before / rows : 0;
-    return err;
-}
-
-static AGGREGATE_FINISH(cume_dist_finish)
-{
-    struct place place;
-    *out = (struct value){.type = call->type};
-    enum err err = ranking_place(state, call, memory, &place, error);
-    out->f = (place.before + place.peers + 1) / (ranking_rows(state) + 1);
-    return err;
-}
-
-#define RANKING(name_text, to, finish_form, doc_text)                                              \
-    {.name = name_text,                                                                            \
-     .direct = {AGGREGATE_ANY},                                                                    \
+#define DISC(fraction, to, doc_text, example_text)                                                 \
+    {.name = "percentile_disc",                                                                    \
+     .direct = {fraction},                                                                         \
      .argument = AGGREGATE_ANY,                                                                    \
      .result = to,                                                                                 \
      .is_ordered_set = true,                                                                       \
-     .state_size = AGGREGATE_STATE_SIZE(ranking),                                                  \
-     .init = ranking_init,                                                                         \
-     .update = ranking_update,                                                                     \
-     .combine = ranking_combine,                                                                   \
-     .finish = finish_form,                                                                        \
+     .state_size = AGGREGATE_STATE_SIZE(bag),                                                      \
+     .init = bag_init,                                                                             \
+     .update = bag_update,                                                                         \
+     .combine = bag_combine,                                                                       \
+     .finish = disc_finish,                                                                        \
      .doc = doc_text,                                                                              \
-     .example = name_text "(2) WITHIN GROUP (ORDER BY x)"},
+     .example = example_text},
 
 /* clang-format off: a row an aggregate */
 static const struct aggregate aggregates[] = {
-    {.name = "percentile_disc",
-     .direct = {TYPE_FLOAT8},
-     .argument = AGGREGATE_ANY,
-     .result = AGGREGATE_SAME,
-     .is_ordered_set = true,
-     .state_size = AGGREGATE_STATE_SIZE(bag),
-     .init = bag_init,
-     .update = bag_update,
-     .combine = bag_combine,
-     .finish = disc_finish,
-     .doc = "the first value at or above that fraction",
-     .example = "percentile_disc(0.5) WITHIN GROUP (ORDER BY x)"},
-    {.name = "mode",
-     .argument = AGGREGATE_ANY,
-     .result = AGGREGATE_SAME,
-     .is_ordered_set = true,
-     .state_size = AGGREGATE_STATE_SIZE(bag),
-     .init = bag_init,
-     .update = bag_update,
-     .combine = bag_combine,
-     .finish = mode_finish,
-     .doc = "the most frequent value, of several the first",
-     .example = "mode() WITHIN GROUP (ORDER BY s)"},
-    RANKING("rank", TYPE_INT8, rank_finish, "the place a value would have") RANKING(
-        "dense_rank", TYPE_INT8, dense_rank_finish, "the place a value would have, without gaps")
-        RANKING("percent_rank", TYPE_FLOAT8, percent_rank_finish,
-                "the share of rows ahead of a value")
-            RANKING("cume_dist", TYPE_FLOAT8, cume_dist_finish,
-                    "the share of rows up to a value, and it")};
+    DISC(TYPE_FLOAT8, AGGREGATE_SAME, "the first value at or above that fraction",
+         "percentile_disc(0.5) WITHIN GROUP (ORDER BY x)")
+        DISC(TYPE_FLOAT8_ARRAY, AGGREGATE_ARRAY, "the first value at or above each fraction",
+             "percentile_disc(ARRAY[0.5, 1]) WITHIN GROUP (ORDER BY x)"){
+            .name = "mode",
+            .argument = AGGREGATE_ANY,
+            .result = AGGREGATE_SAME,
+            .is_ordered_set = true,
+            .state_size = AGGREGATE_STATE_SIZE(bag),
+            .init = bag_init,
+            .update = bag_update,
+            .combine = bag_combine,
+            .finish = mode_finish,
+            .doc = "the most frequent value, of several the first",
+            .example = "mode() WITHIN GROUP (ORDER BY s)"},
+};
 /* clang-format on */
 
 const struct aggregate_group aggregates_rank = {aggregates, array_count(aggregates)};

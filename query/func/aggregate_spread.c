@@ -4,7 +4,7 @@
  * cancellation, and two states combine exactly as two halves of one input. percentile_cont keeps
  * every value (8 bytes each, in the operator's arena, which the operator charges) and selects at
  * the end. */
-#include "query/func/aggregate.h"
+#include "query/func/percentile.h"
 
 #include "query/func/func.h"
 #include "query/kernel/kernel.h"
@@ -133,15 +133,6 @@ FINISH(stddev_pop_finish, 0, true)
 
 /* --- percentile_cont --- */
 
-static enum err fraction_check(const struct aggregate_call *call, struct error *error)
-{
-    double fraction = call->direct[0].f;
-    if (call->direct[0].is_null || (fraction >= 0 && fraction <= 1))
-        return OK;
-    return error_set(error, ERR_INPUT, "22003", "percentile value %g is not between 0 and 1",
-                     fraction);
-}
-
 /* Room for at least one more. */
 static void values_extend(struct values *s, struct arena *arena)
 {
@@ -231,29 +222,43 @@ static double key_value(uint64_t key)
     return value;
 }
 
-static enum err percentile_finish(const void *state, const struct aggregate_call *call,
-                                  struct aggregate_memory *memory, struct value *out,
-                                  struct error *error)
+/* Values as keys in some order. */
+struct keys {
+    uint64_t *items;
+    size_t count;
+    bool is_descending;
+};
+
+static enum err cont_at(void *context, double fraction, struct value *out, struct error *error)
+{
+    (void)error;
+    const struct keys *keys = context;
+    double place = fraction * (double)(keys->count - 1);
+    size_t first = (size_t)floor(place), second = (size_t)ceil(place), last = keys->count - 1;
+    uint64_t pair[2];
+    select_pair(keys->items, keys->count, keys->is_descending ? last - second : first, pair);
+    double low = key_value(pair[keys->is_descending && first != second ? 1 : 0]);
+    double high = key_value(pair[keys->is_descending || first == second ? 0 : 1]);
+    out->f = first == second ? low : low + (place - (double)first) * (high - low);
+    return OK;
+}
+
+static AGGREGATE_FINISH(percentile_finish)
 {
     const struct values *s = state;
-    *out = (struct value){.type = call->type, .is_null = s->count == 0 || call->direct[0].is_null};
-    enum err err = fraction_check(call, error);
+    bool is_done;
+    enum err err = percentile_begin(call, s->count, out, &is_done, error);
     size_t size = s->count * sizeof(uint64_t);
-    if (err == OK && !out->is_null && memory->budget != NULL)
+    if (err == OK && !is_done && memory->budget != NULL)
         err = budget_charge(memory->budget, size, error);
-    if (err != OK || out->is_null)
+    if (err != OK || is_done)
         return err;
-    double place = call->direct[0].f * (double)(s->count - 1);
-    size_t first = (size_t)floor(place), second = (size_t)ceil(place), last = s->count - 1;
-    uint64_t *keys = values_keys(s), pair[2];
-    select_pair(keys, s->count, call->is_descending ? last - second : first, pair);
-    double low = key_value(pair[call->is_descending && first != second ? 1 : 0]);
-    double high = key_value(pair[call->is_descending || first == second ? 0 : 1]);
-    out->f = first == second ? low : low + (place - (double)first) * (high - low);
-    memory_free(keys);
+    struct keys keys = {values_keys(s), s->count, call->is_descending};
+    err = percentile_each(call, cont_at, &keys, memory, out, error);
+    memory_free(keys.items);
     if (memory->budget != NULL)
         budget_release(memory->budget, size);
-    return OK;
+    return err;
 }
 
 /* Intervals: the same over three fields. */
@@ -318,25 +323,35 @@ static enum err interval_between(struct interval low, struct interval high, doub
     return is_out ? error_set(error, ERR_INPUT, "22008", "interval out of range") : OK;
 }
 
-static enum err percentile_interval_finish(const void *state, const struct aggregate_call *call,
-                                           struct aggregate_memory *memory, struct value *out,
-                                           struct error *error)
+struct sorted_intervals {
+    const struct intervals *list;
+    bool is_descending;
+};
+
+static enum err interval_at(void *context, double fraction, struct value *out, struct error *error)
 {
-    (void)memory;
-    const struct intervals *s = state;
-    *out = (struct value){.type = call->type, .is_null = s->count == 0 || call->direct[0].is_null};
-    enum err err = fraction_check(call, error);
-    if (err != OK || out->is_null)
-        return err;
-    qsort(s->items, s->count, sizeof(struct interval), compare_intervals);
-    double place = call->direct[0].f * (double)(s->count - 1);
+    const struct sorted_intervals *sorted = context;
+    const struct intervals *s = sorted->list;
+    double place = fraction * (double)(s->count - 1);
     size_t first = (size_t)floor(place), second = (size_t)ceil(place), last = s->count - 1;
-    struct interval low = s->items[call->is_descending ? last - first : first];
-    struct interval high = s->items[call->is_descending ? last - second : second];
+    struct interval low = s->items[sorted->is_descending ? last - first : first];
+    struct interval high = s->items[sorted->is_descending ? last - second : second];
     out->interval = low;
     return first == second
                ? OK
                : interval_between(low, high, place - (double)first, &out->interval, error);
+}
+
+static AGGREGATE_FINISH(percentile_interval_finish)
+{
+    const struct intervals *s = state;
+    struct sorted_intervals sorted = {s, call->is_descending};
+    bool is_done;
+    enum err err = percentile_begin(call, s->count, out, &is_done, error);
+    if (err != OK || is_done)
+        return err;
+    qsort(s->items, s->count, sizeof(struct interval), compare_intervals);
+    return percentile_each(call, interval_at, &sorted, memory, out, error);
 }
 
 #define SPREAD(name_text, finish_form, doc_text)                                                   \
@@ -350,20 +365,23 @@ static enum err percentile_interval_finish(const void *state, const struct aggre
      .finish = finish_form,                                                                        \
      .doc = doc_text,                                                                              \
      .example = name_text "(1.5::float8)"},
-#define PERCENTILE(of, prefix, finish_form, example_text)                                          \
+#define PERCENTILE(of, fraction, to, prefix, finish_form, doc_text, example_text)                  \
     {.name = "percentile_cont",                                                                    \
      .argument = of,                                                                               \
-     .result = of,                                                                                 \
+     .result = to,                                                                                 \
      .is_ordered_set = true,                                                                       \
-     .direct = {TYPE_FLOAT8},                                                                      \
+     .direct = {fraction},                                                                         \
      .state_size = STATE(values),                                                                  \
      .init = values_init,                                                                          \
      .update = prefix##_update,                                                                    \
      .combine = prefix##_combine,                                                                  \
      .finish = finish_form,                                                                        \
-     .doc = "the value below which that fraction lies, interpolated",                              \
+     .doc = doc_text,                                                                              \
      .example = example_text},
+#define CONT_ONE "the value below which that fraction lies, interpolated"
+#define CONT_EACH "the value below which each fraction lies, interpolated"
 
+/* clang-format off: a row an aggregate */
 static const struct aggregate aggregates[] = {
     SPREAD("stddev", stddev_samp_finish, "standard deviation of a sample") SPREAD(
         "stddev_samp", stddev_samp_finish, "standard deviation of a sample")
@@ -371,9 +389,18 @@ static const struct aggregate aggregates[] = {
             "variance", var_samp_finish, "variance of a sample") SPREAD("var_samp", var_samp_finish,
                                                                         "variance of a sample")
             SPREAD("var_pop", var_pop_finish, "variance of a whole population")
-                PERCENTILE(TYPE_FLOAT8, values, percentile_finish,
-                           "percentile_cont(0.5) WITHIN GROUP (ORDER BY 1.5::float8)")
-                    PERCENTILE(TYPE_INTERVAL, intervals, percentile_interval_finish,
-                               "percentile_cont(0.5) WITHIN GROUP (ORDER BY interval '1 minute')")};
+                PERCENTILE(TYPE_FLOAT8, TYPE_FLOAT8, TYPE_FLOAT8, values, percentile_finish,
+                           CONT_ONE, "percentile_cont(0.5) WITHIN GROUP (ORDER BY 1.5::float8)")
+                    PERCENTILE(TYPE_INTERVAL, TYPE_FLOAT8, TYPE_INTERVAL, intervals,
+                               percentile_interval_finish, CONT_ONE,
+                               "percentile_cont(0.5) WITHIN GROUP (ORDER BY interval '1 minute')")
+                        PERCENTILE(TYPE_FLOAT8, TYPE_FLOAT8_ARRAY, TYPE_FLOAT8_ARRAY, values,
+                                   percentile_finish, CONT_EACH,
+                                   "percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY x)")
+                            PERCENTILE(TYPE_INTERVAL, TYPE_FLOAT8_ARRAY, TYPE_INTERVAL_ARRAY,
+                                       intervals, percentile_interval_finish, CONT_EACH,
+                                       "percentile_cont(ARRAY[0.5]) WITHIN GROUP (ORDER BY "
+                                       "interval '1 minute')")};
+/* clang-format on */
 
 const struct aggregate_group aggregates_spread = {aggregates, array_count(aggregates)};

@@ -84,9 +84,9 @@ struct ast_node {
     struct slice *fields;
     struct ast_node **arguments;
     struct ast_node *base, *filter;
-    struct ast_order *within; /* WITHIN GROUP (ORDER BY …) */
-    struct ast_order *orders; /* AST_CALL: (… ORDER BY …) */
+    struct ast_order *orders; /* AST_CALL: (… ORDER BY …), or WITHIN GROUP (ORDER BY …) */
     uint32_t order_count;
+    bool is_within;
     struct ast_window *over; /* AST_CALL: NULL if none */
     struct ast_select *select;
     struct type type;

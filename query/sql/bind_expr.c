@@ -199,10 +199,6 @@ static bool is_of_outer(const struct aggregate_request *request)
         has_outer = has_outer || has_kind(expr, EXPR_OUTER);
         has_own = has_own || has_kind(expr, EXPR_COLUMN);
     }
-    if (request->order_by != NULL) {
-        has_outer = has_outer || has_kind(request->order_by, EXPR_OUTER);
-        has_own = has_own || has_kind(request->order_by, EXPR_COLUMN);
-    }
     return has_outer && !has_own;
 }
 
@@ -215,11 +211,6 @@ static enum err bind_aggregate_parts(struct binder *b, struct scope *scope,
         result = bind_expr(b, scope, node->filter, &request->filter);
     if (result == OK && request->filter != NULL)
         result = build_condition(&b->build, request->filter, "FILTER", &request->filter);
-    if (result == OK && node->within != NULL) {
-        request->is_descending = node->within->is_descending;
-        request->is_nulls_first = node->within->is_nulls_first;
-        result = bind_expr(b, scope, node->within->node, &request->order_by);
-    }
     if (result == OK && node->order_count > 0)
         result = bind_call_order(b, scope, node, request);
     scope->is_in_aggregate = false;
@@ -250,7 +241,7 @@ static enum err bind_aggregate(struct binder *b, struct scope *scope, const stru
     bool is_nested = scope->is_in_aggregate;
     if (is_nested && scope->outer == NULL)
         return bind_error(b, node->position, "42803", "aggregate function calls cannot be nested");
-    if (node->count == 0 && !node->is_star && node->within == NULL)
+    if (node->count == 0 && !node->is_star && !node->is_within)
         return bind_error(b, node->position, "42809",
                           "%.*s(*) must be used to call a parameterless aggregate function",
                           SLICE_ARGS(node->text));
@@ -258,6 +249,7 @@ static enum err bind_aggregate(struct binder *b, struct scope *scope, const stru
                                         .argument_count = node->count,
                                         .is_star = node->is_star,
                                         .is_distinct = node->is_distinct,
+                                        .is_within = node->is_within,
                                         .position = node->position};
     struct aggregate_call call;
     size_t *saved = NULL;
@@ -316,7 +308,7 @@ static enum err bind_call(struct binder *b, struct scope *scope, const struct as
         return bind_over(b, scope, node, out);
     if (bind_is_series(node->text))
         return bind_series_target(b, scope, node, out);
-    if (build_is_aggregate(node->text) && (node->within != NULL || over_find(node->text) == NULL))
+    if (build_is_aggregate(node->text) && (node->is_within || over_find(node->text) == NULL))
         return bind_aggregate(b, scope, node, out);
     enum err result = bind_check_over(b, node);
     if (result != OK)
@@ -324,7 +316,7 @@ static enum err bind_call(struct binder *b, struct scope *scope, const struct as
     const char *wrong = node->is_star           ? "(*) specified, but"
                         : node->is_distinct     ? "DISTINCT specified, but"
                         : node->filter != NULL  ? "FILTER specified, but"
-                        : node->within != NULL  ? "WITHIN GROUP specified, but"
+                        : node->is_within       ? "WITHIN GROUP specified, but"
                         : node->order_count > 0 ? "ORDER BY specified, but"
                                                 : NULL;
     if (wrong != NULL)

@@ -413,7 +413,7 @@ enum err bind_over(struct binder *b, struct scope *scope, const struct ast_node 
     bool is_aggregate = build_is_aggregate(node->text) && over_find(node->text) == NULL;
     if (node->is_distinct)
         return bind_unsupported(b, node->position, "DISTINCT in a call with OVER");
-    if (node->within != NULL)
+    if (node->is_within)
         return bind_unsupported(b, node->position, "an ordered-set aggregate with OVER");
     if (node->order_count > 0)
         return bind_unsupported(b, node->position, "ORDER BY inside a call with OVER");

@@ -498,9 +498,6 @@ static enum err convert_call_order(struct converter *c, const struct json_value 
     const struct json_value *order = tree_get(fields, "agg_order");
     if (order == NULL)
         return OK;
-    bool is_within = tree_bool(fields, "agg_within_group");
-    if (is_within && tree_count(order) != 1)
-        return convert_unsupported(c, node->position, "WITHIN GROUP with several keys");
     struct ast_order *keys = arena_alloc_zero(c->arena, (tree_count(order) + 1) * sizeof(*keys));
     uint32_t count = 0;
     for (const struct json_value *item = order->child; item != NULL; item = item->next) {
@@ -508,12 +505,9 @@ static enum err convert_call_order(struct converter *c, const struct json_value 
         if (result != OK)
             return result;
     }
-    if (is_within) {
-        node->within = keys;
-    } else {
-        node->orders = keys;
-        node->order_count = count;
-    }
+    node->is_within = tree_bool(fields, "agg_within_group");
+    node->orders = keys;
+    node->order_count = count;
     return OK;
 }
 

@@ -11,7 +11,7 @@ README = pathlib.Path(__file__).resolve().parents[2] / "query" / "README.md"
 KINDS = {"boolean": "bool", "smallint": "int2", "integer": "int4", "bigint": "int8", "real": "real", "double precision": "double",
          "numeric": "numeric", "text": "text", "character varying": "text", "timestamp with time zone": "timestamptz",
          "timestamp without time zone": "timestamp", "date": "date", "interval": "interval", "uuid": "uuid", "jsonb": "jsonb", "json": "json",
-         "bytea": "bytea", "text[]": "text[]", "bigint[]": "int8[]", "anyelement": "any", "anyarray": "any[]", "anycompatible": "any",
+         "bytea": "bytea", "text[]": "text[]", "bigint[]": "int8[]", "integer[]": "int4[]", "anyelement": "any", "anyarray": "any[]", "anycompatible": "any",
          "anycompatiblearray": "any[]", "anynonarray": "any", '"any"': "any"}
 SQL = {"bool": "boolean", "int2": "smallint", "int4": "integer", "int8": "bigint", "double": "double precision", "int8[]": "bigint[]"}
 COLUMN = {"bool": "b", "int2": "i2", "int4": "i4", "int8": "i8", "real": "r", "double": "d", "numeric": "n", "text": "s", "timestamptz": "ts",
@@ -62,7 +62,7 @@ def signatures(reference):
         if name in operators and right in KINDS and (left is None or left in KINDS):
             listed.append(("operator", name, ((KINDS[left],) if left else ()) + (KINDS[right],)))
     casts = reference.execute("SELECT DISTINCT format_type(castsource, NULL), format_type(casttarget, NULL) FROM pg_cast ORDER BY 1, 2").fetchall()
-    own = sorted(set(KINDS.values()) - {"any", "any[]"})
+    own = sorted(set(KINDS.values()) - {"any", "any[]", "int4[]"})
     pairs = {(KINDS[a], KINDS[b]) for a, b in casts if a in KINDS and b in KINDS} | {("text", kind) for kind in own} | {(kind, "text") for kind in own}
     return listed + [("cast", target, (source,)) for source, target in sorted(pairs) if source != target or source == "numeric"]
 
@@ -72,6 +72,10 @@ class Calls:
         self.listed = listed
 
     def argument(self, rng, name, place, kind, mode):
+        if kind.endswith("[]") and (kind not in COLUMN or rng.random() < 0.3):
+            element = kind[:-2]
+            items = [self.argument(rng, "", place, element, mode) for _ in range(rng.randint(0, 3))]
+            return f"ARRAY[{', '.join(items)}]::{SQL.get(element, element)}[]"
         if mode != "constant" and kind in COLUMN and rng.random() < 0.75 and (name, place) not in ARGUMENTS:
             return COLUMN[kind]
         if (name, place) in ARGUMENTS:
@@ -91,7 +95,7 @@ class Calls:
     def expression(self, rng, mode):
         """(construct, SQL)"""
         form, name, kinds = rng.choice(self.listed)
-        element = rng.choice(["text", "int8"])
+        element = rng.choice(["text", "int8", "int4", "int2", "double", "real", "numeric", "bool", "timestamptz", "timestamp", "date", "uuid"])
         if form == "aggregate" or "any[]" not in kinds:
             element = rng.choice([kind for kind in COLUMN if not kind.endswith("]")]) if "any[]" not in kinds else element
         kinds = [element if kind == "any" else element + "[]" if kind == "any[]" else kind for kind in kinds]

@@ -68,6 +68,9 @@ def check(seed, layouts=None, method="query"):
         why = harness.difference(answer, expected, is_ordered, sql)
         if why and "freshet.optimizer" in settings and harness.is_runtime(answer.state):
             why = None  # columns that nobody uses are computed, and may raise
+        # A row that another condition took out first raises nothing: conditions stay in place, or go below the windows of sessions.
+        if why and answer.state is None and harness.is_runtime(expected.state) and ("freshet.optimizer" in settings or "FROM session(" in sql):
+            why = None
         if why:
             found.append((layout, sql, settings, why))
     return source, found, None, expected

@@ -85,6 +85,12 @@ class Expressions:
             return self.use("nullif", f"nullif({self.expr(kind, scope, depth)}, {self.expr(kind, scope, 0)})")
         return self.use(form, f"{form}({self.expr(kind, scope, depth)}, {self.expr(kind, scope, 0)})")
 
+    def array(self, scope, kind=None):
+        """(kind, an array of it)"""
+        kind = kind or self.pick("int2", "int4", "int8", "numeric", "double", "real", "bool", "timestamptz", "timestamp", "date", "uuid", "text", "interval")
+        items = [self.pick(self.expr(kind, scope, 0), self.literal(kind), "NULL") for _ in range(self.rng.randint(0, 3))]
+        return kind, f"ARRAY[{', '.join(items)}]::{SQL_NAME.get(kind, kind)}[]"
+
     def expr_bool(self, scope, depth):
         return "(" + self.condition(scope, depth) + ")"
 
@@ -108,7 +114,8 @@ class Expressions:
                 f"cardinality({self.expr('int8[]', scope, 0)})", f"array_position({self.expr('text[]', scope, 0)}, 'abc')",
                 f"array_length({self.expr('text[]', scope, 0)}, 1)",
                 f"num_nulls({self.expr('int4', scope, 0)}, {self.expr('text', scope, 0)})",
-                f"width_bucket({a}::double precision, -5, 12, 4)"))
+                f"width_bucket({a}::double precision, -5, 12, 4)", f"cardinality({self.array(scope)[1]})",
+                f"array_position({self.array(scope, 'numeric')[1]}, {self.expr('numeric', scope, 0)})"))
         if form <= 2:
             return self.use("integer arithmetic", f"({a}::integer {self.pick('+', '-', '*')} {self.rng.randint(1, 9)})")
         if form == 3:
@@ -179,7 +186,7 @@ class Expressions:
 
     def expr_text(self, scope, depth):
         a = self.expr("text", scope, 0)
-        form = self.rng.randint(0, 21)
+        form = self.rng.randint(0, 22)
         if form == 15:
             t = self.expr(self.pick("timestamptz", "timestamp"), scope, 0)
             template = self.pick("YYYY-MM-DD HH24:MI:SS.US", "FMDay, FMDDth FMMonth YYYY", "Dy DD Mon HH12:MI am", "IYYY-IW-ID",
@@ -202,6 +209,13 @@ class Expressions:
                                                      f"array_to_string(array_remove({self.expr('text[]', scope, 0)}, 'abc'), ',', '-')",
                                                      f"array_to_string(({self.expr('text[]', scope, 0)})[2:3], '/')",
                                                      f"array_to_string(regexp_split_to_array({a}, '[.o]'), '|')"))
+        if form == 22:
+            kind, array = self.array(scope)
+            item = f"CAST({self.expr(kind, scope, 0)} AS {SQL_NAME.get(kind, kind)})"
+            other = self.array(scope, kind)[1]
+            return self.use("arrays of any type", self.pick(f"({array} || {item})::text", f"({array} || {other})::text", f"({array})[1:2]::text",
+                                                            f"array_remove({array}, {item})::text", f"array_replace({array}, {item}, NULL)::text",
+                                                            f"greatest({array}, {other})::text", f"to_json({array})::text", f"array_to_string({array}, ',', '-')"))
         if form == 21 and self.columns(scope, "jsonb"):
             j = self.pick(*self.columns(scope, "jsonb"))
             return self.use("jsonb functions", self.pick(
@@ -306,6 +320,12 @@ class Expressions:
         if form == 8:
             return self.use("regular expression", f"{self.expr('text', scope, 0)} {self.pick('~', '~*', '!~', '!~*')} '{self.pick('^a', 'o+', '[a-f]{2}', '^.$', 'b|z')}'")
         if form == 9:
+            if self.rng.random() < 0.4:
+                kind, array = self.array(scope)
+                other = self.array(scope, kind)[1]
+                return self.use("conditions of arrays", self.pick(
+                    f"{self.expr(kind, scope, 0)} {self.pick('=', '<', '>=', '<>')} {self.pick('ANY', 'ALL')}({array})",
+                    f"{array} {self.pick('@>', '<@', '&&', '=', '<', '>=', '<>')} {other}"))
             if self.columns(scope, "text[]") and self.rng.random() < 0.5:
                 return self.use("= ANY(array)", f"{self.expr('text', scope, 0)} = ANY({self.expr('text[]', scope, 0)})")
             return self.use("ANY/ALL(array)", f"{self.expr('int8', scope, 0)} {self.pick('=', '<', '>', '<>')} {self.pick('ANY', 'ALL')}({self.expr('int8[]', scope, 0)})")
@@ -333,14 +353,24 @@ class Expressions:
                             if not distinct else f"string_agg(DISTINCT {own}, '-')")
             kind = "text"
         elif form == 13:
-            own = self.pick("int8", "text")
+            own = self.pick("int8", "text", "int4", "double", "numeric", "bool", "timestamptz", "date", "uuid")
             x = f"CAST({self.expr(own, scope, 0)} AS {SQL_NAME[own]})"
-            text, kind = self.use("array_agg", f"array_agg({self.pick('', 'DISTINCT ')}{x} ORDER BY {x}{self.pick('', ' DESC')})"), own + "[]"
+            distinct = "" if own in ("double", "numeric") else self.pick("", "DISTINCT ")
+            text, kind = self.use("array_agg", f"array_agg({distinct}{x} ORDER BY {x}{self.pick('', ' DESC')})"), own + "[]"
+            if own not in ("int8", "text"):
+                text, kind = f"{text}::text", "text"
         elif form == 14:
             own = self.pick("int4", "numeric", "text", "timestamptz", "date", "double", "bool", "uuid")
             order = f"CAST({self.expr(own, scope, 0)} AS {SQL_NAME[own]}){self.pick('', ' DESC')}"
             text = self.use("percentile_disc/mode", f"{self.pick('mode()', 'percentile_disc(0.5)', 'percentile_disc(0.9)', 'percentile_disc(0)')} WITHIN GROUP (ORDER BY {order})")
             kind = own
+            if own not in ("double", "numeric") and self.rng.random() < 0.3:  # of equal ones either may be given
+                text = self.use("percentiles at once", f"percentile_disc(ARRAY[0.9, 0, 0.5]) WITHIN GROUP (ORDER BY {order})::text")
+                kind = "text"
+            elif self.rng.random() < 0.25:
+                y = f"CAST({self.expr('int4', scope, 0)} AS integer){self.pick('', ' DESC', ' NULLS FIRST')}"
+                text = self.use("place of a row", f"{self.pick('rank', 'dense_rank')}({self.literal(own)}, 3) WITHIN GROUP (ORDER BY {order}, {y})")
+                kind = "int8"
         elif form == 15:
             name = self.pick("regr_count", "regr_slope", "regr_sxx", "regr_avgx", "regr_intercept", "covar_pop", "covar_samp", "regr_sxy")
             text = self.use("regr/covar", f"{name}({self.expr('int2', scope, 0)} % 100, {self.small_int(scope, 0)} % 50)")

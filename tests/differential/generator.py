@@ -19,15 +19,15 @@ GROUP BY ordinal; HAVING; IN list; IN subquery; INNER JOIN; INNER JOIN (few); IN
 TRUE/FALSE/UNKNOWN; JOIN USING; LATERAL; LATERAL ORDER BY LIMIT; LEFT JOIN; LEFT JOIN (few); LIKE/ILIKE; LIMIT; NATURAL JOIN; NOT; NULLS
 FIRST/LAST; OFFSET; ON; OR; ORDER BY; OVER; OVER groups; OVER: FILTER; OVER: bool; OVER: count; OVER: min/max; OVER: sum/avg; PARTITION BY;
 RIGHT JOIN (few); ROLLUP; SELECT without FROM; SIMILAR TO; UNION; UNION ALL; VALUES; VALUES in FROM; WHERE; WINDOW; WITH; WITH ORDINALITY;
-abs; array_agg; arrays to integer; avg; bigint arithmetic; bigint subscript; bit_and/or; bool_and; bool_or; bucket: date_trunc; bucket:
+abs; array_agg; arrays of any type; arrays to integer; avg; bigint arithmetic; bigint subscript; bit_and/or; bool_and; bool_or; bucket: date_trunc; bucket:
 epoch; cast to bigint; cast to date; cast to double; cast to integer; cast to text; cast to timestamptz; coalesce; comma join; comparison; concat;
-correlated EXISTS; correlated IN; correlated LIMIT 1; correlated aggregate; correlated count; count(*); count(DISTINCT); count(x); cross-type
+conditions of arrays; correlated EXISTS; correlated IN; correlated LIMIT 1; correlated aggregate; correlated count; count(*); count(DISTINCT); count(x); cross-type
 comparison; date - date; date ± integer; date_bin; date_trunc; date_trunc timestamp; date_trunc with zone; double arithmetic; double
 division; double functions; extract; first/last_value; floor/ceil/trunc; format/quote; frame GROUPS; frame RANGE; frame ROWS;
 generate_series; greatest; grouping(); hop; integer arithmetic; integer division; integer modulo; integer to numeric; interval arithmetic;
 interval literal; json path; json_agg; jsonb conditions; jsonb functions; lag with default; lag/lead; least; left/right; length;
 lower/upper; lpad/rpad; max; md5; min; mixed arithmetic; nested correlation; now(); nth_value; ntile; nullif; numeric arithmetic; numeric
-division; numeric modulo; percentile_cont; percentile_disc/mode; raising; rank; real arithmetic; regexp_count/_instr; regexp_replace;
+division; numeric modulo; percentile_cont; percentile_disc/mode; percentiles at once; place of a row; raising; rank; real arithmetic; regexp_count/_instr; regexp_replace;
 regexp_substr; regr/covar; regular expression; replace; residual ON; reverse/repeat; round; row IN; row_number; rows in the select list;
 scalar subquery; session; sign/abs; split_part; sqrt/ln; stddev; string_agg; strpos; subquery in FROM; substring; sum; table of edges; text
 arrays; three tables; time_bucket; timestamp - timestamp; timestamp ± interval; timestamptz ± interval; to_char of numbers; to_char of

@@ -56,6 +56,14 @@ static enum type_id test_type(uint8_t declared)
     return declared < TYPE_COUNT ? declared : TYPE_INT4;
 }
 
+/* {0.5, NULL}, as it lies. */
+static struct slice fractions(void)
+{
+    static const uint8_t bytes[] = {2, 0, 0, 0, 8,    0,    0,   0,   0,   0,
+                                    0, 0, 0, 0, 0xe0, 0x3f, 255, 255, 255, 255};
+    return slice_of(bytes, sizeof(bytes));
+}
+
 static struct aggregate_call call_of(const struct aggregate *aggregate)
 {
     struct aggregate_call call = {.aggregate = aggregate};
@@ -71,6 +79,8 @@ static struct aggregate_call call_of(const struct aggregate *aggregate)
             type_of(aggregate->direct[i] == 0 ? TYPE_UNKNOWN : test_type(aggregate->direct[i]));
         if (aggregate->direct[i] == TYPE_FLOAT8)
             direct->f = 0.5;
+        else if (aggregate->direct[i] == TYPE_FLOAT8_ARRAY)
+            direct->text = fractions();
         else if (aggregate->direct[i] == TYPE_TEXT)
             direct->text = SLICE("(?1)(?t>=0)(?1)");
         else if (aggregate->direct[i] == TYPE_INTERVAL)
@@ -110,7 +120,7 @@ static struct column random_column(struct fixture *f, enum type_id type, bool ha
             break;
         case PHYSICAL_TEXT:
             value.text = slice_from_cstr(arena_printf(&f->arena, "t%lld", (long long)n));
-            if (type == TYPE_TEXT_ARRAY || type == TYPE_INT8_ARRAY)
+            if (type_is_array(type))
                 value.text = array_build(type, NULL, 0, &f->arena);
             break;
         }
@@ -216,11 +226,20 @@ static struct column state_column(struct fixture *f, const struct aggregate *mer
 }
 
 static void random_arguments(struct fixture *f, const struct aggregate *aggregate, bool has_nulls,
-                             uint64_t seed, struct column columns[5])
+                             uint64_t seed, struct column columns[6])
 {
     bool is_key = strstr(aggregate->name, "object_agg") != NULL;
     if (strstr(aggregate->name, "_merge") != NULL) {
         columns[0] = state_column(f, aggregate, seed);
+        return;
+    }
+    if (aggregate->is_hypothetical) {
+        struct value directions = {.type = type_of(TYPE_TEXT), .text = SLICE("dfal")};
+        columns[0] = column_from_value(&directions, &f->arena);
+        columns[1] = random_column(f, TYPE_INT4, has_nulls, seed);
+        columns[2] = random_column(f, TYPE_TEXT, has_nulls, seed);
+        columns[3] = constant_column(f, TYPE_INT4, 70);
+        columns[4] = random_column(f, TYPE_TEXT, has_nulls, seed + 1);
         return;
     }
     columns[0] = random_column(f, test_type(aggregate->argument), has_nulls && !is_key, seed);
@@ -243,7 +262,7 @@ static void test_shapes_agree(void **state)
             assert_non_null(aggregate->doc);
             assert_non_null(aggregate->example);
             for (int nulls = 0; nulls < 2; nulls++) {
-                struct column columns[5] = {0};
+                struct column columns[6] = {0};
                 random_arguments(f, aggregate, nulls == 1, i + 1, columns);
                 check_shapes(f, aggregate, columns);
                 count++;

@@ -362,12 +362,40 @@ static void test_path_is_charged(void **state)
     arena_deinit(&arena);
 }
 
+/* What PCRE2 keeps of a pattern is the query's, and goes with the call. */
+static void test_pattern_is_charged(void **state)
+{
+    (void)state;
+    struct arena arena;
+    struct error error;
+    arena_init(&arena);
+    for (int round = 0; round < 2; round++) {
+        struct budget budget = {.limit = round == 0 ? 16 << 10 : 64 << 20, .name = "query"};
+        struct eval_context context = {.budget = &budget};
+        struct call call = {.context = &context, .arena = &arena, .error = &error};
+        struct value values[2] = {{.type = type_of(TYPE_TEXT), .text = SLICE("abc")},
+                                  {.type = type_of(TYPE_TEXT), .text = SLICE("(a[b-y]?){1000}")}},
+                     result = {0};
+        call.function = find("~", TYPE_TEXT, 2);
+        enum err err = call.function->row(&call, values, 2, &result);
+        assert_int_equal(err, round == 0 ? ERR_LIMIT : OK);
+        if (round == 0)
+            assert_string_equal(error.sqlstate, "53200");
+        else
+            assert_true(budget.used > 16 << 10);
+        if (call.state != NULL)
+            call.state_free(call.state);
+        assert_int_equal(budget.used, 0);
+    }
+    arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vector_forms),    cmocka_unit_test(test_whole_batches),
         cmocka_unit_test(test_windows_tile),    cmocka_unit_test(test_long_calls_look),
-        cmocka_unit_test(test_path_is_charged),
+        cmocka_unit_test(test_path_is_charged), cmocka_unit_test(test_pattern_is_charged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

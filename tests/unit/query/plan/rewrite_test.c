@@ -222,9 +222,9 @@ static void test_plans(void **state)
          "from clicks) and id in (select n from clicks)",
          "Project count\n"
          "  ->  Group: count(*)\n"
-         "        ->  Scan on users (id) filter: ((id = (subquery 1)) AND EXISTS (subquery 2) AND "
-         "(id IN "
-         "(subquery 3)))\n"
+         "        ->  Filter: EXISTS (subquery 2)\n"
+         "              ->  Scan on users (id) filter: ((id = (subquery 1)) AND (id IN (subquery "
+         "3)))\n"
          "Subquery 1\n"
          "  ->  Project max\n"
          "        ->  Group: max(user_id)\n"
