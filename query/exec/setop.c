@@ -198,6 +198,15 @@ static enum err read_part(struct exec_node *node, struct spill_stream *source, e
     }
 }
 
+/* What is in hand of a side's parts goes to the file, and its memory is the other side's. */
+static enum err end_side(struct set_tier *tier, enum set_side side, struct error *error)
+{
+    enum err err = OK;
+    for (size_t i = 0; err == OK && tier->parts[side] != NULL && i < SPILL_PARTS; i++)
+        err = spill_stream_end(&tier->parts[side][i], error);
+    return err;
+}
+
 /* The right side is not asked for anything where the left one has no rows. */
 static enum err build_tier(struct exec_node *node, struct error *error)
 {
@@ -205,13 +214,14 @@ static enum err build_tier(struct exec_node *node, struct error *error)
     bool is_part = tier->sources[SET_LEFT] != NULL;
     enum err err = is_part ? read_part(node, tier->sources[SET_LEFT], SET_LEFT, error)
                            : exec_each(node, 0, count_left, error);
+    if (err == OK)
+        err = end_side(tier, SET_LEFT, error);
     if (err == OK && is_part)
         err = read_part(node, tier->sources[SET_RIGHT], SET_RIGHT, error);
     else if (err == OK && tier->rows.count > 0)
         err = exec_each(node, 1, count_right, error);
-    for (int side = 0; side < SET_SIDES; side++)
-        for (size_t i = 0; err == OK && tier->parts[side] != NULL && i < SPILL_PARTS; i++)
-            err = spill_stream_end(&tier->parts[side][i], error);
+    if (err == OK)
+        err = end_side(tier, SET_RIGHT, error);
     tier->is_built = true;
     return err;
 }
