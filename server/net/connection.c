@@ -88,11 +88,15 @@ void connection_push(struct connection *connection)
 /* With the lock held, and not gone. */
 static void take_encrypted(struct connection *connection, struct slice bytes)
 {
-    size_t before = connection->input.size;
+    size_t before = connection->input.size, to_send = connection->output.size;
     bool is_open = tls_stream_read(connection->tls, bytes, &connection->input, &connection->output);
     atomic_fetch_add_explicit(&connection->loop->held, connection->input.size - before,
                               memory_order_relaxed);
-    if (!is_open)
+    /* What is to be said to bytes alone (that they ask for another handshake) is not for who sends
+     * such and reads nothing. */
+    bool is_abused = connection->output.size > to_send &&
+                     connection_unsent(connection) > connection->loop->options.output_max;
+    if (!is_open || is_abused)
         connection_set_gone(connection);
 }
 

@@ -252,7 +252,7 @@ static void test_reload(void **state)
     make_pair(EVP_sha384());
     assert_int_equal(tls_reload(tls, &error), OK);
     assert_int_equal(binding_size(tls), 48);
-    assert_int_equal(chmod(key_path, 0640), 0);
+    assert_int_equal(chmod(key_path, 0644), 0);
     assert_int_equal(tls_reload(tls, &error), ERR_INPUT);
     assert_int_equal(chmod(key_path, 0600), 0);
     assert_int_equal(truncate(certificate_path, 100), 0);
