@@ -123,8 +123,7 @@ static bool is_over(void *context)
            is_past_deadline(run);
 }
 
-/* Gives way, then: whether there is still somebody to answer, and time. */
-static enum err check_time(struct run *run, struct error *error)
+enum err run_check_time(struct run *run, struct error *error)
 {
     const struct eval_context context = {.is_cancelled = &run->entry.is_cancelled,
                                          .is_client_gone = run->request->is_cancelled,
@@ -188,7 +187,7 @@ static enum err wait_for_position(struct run *run, struct error *error)
     enum err err = wait_watching(run, left_us > 0 ? left_us : 0, error);
     worker_block_end();
     if (err == ERR_TIMEOUT && !is_past_deadline(run) && is_over(run))
-        return check_time(run, error);
+        return run_check_time(run, error);
     if (err == ERR_TIMEOUT)
         return error_set(
             error, ERR_TIMEOUT, "57014",
@@ -202,7 +201,7 @@ static enum err wait_for_position(struct run *run, struct error *error)
 static enum err look_while_planning(void *context, size_t bytes, struct error *error)
 {
     struct run *run = context;
-    enum err err = check_time(run, error);
+    enum err err = run_check_time(run, error);
     size_t charged = bytes > PLAN_FREE_SIZE ? bytes - PLAN_FREE_SIZE : 0;
     if (err != OK || charged <= run->plan_charged)
         return err;
@@ -637,7 +636,7 @@ enum err run_plan(struct run *run, struct error *error)
 {
     enum err err = check_text(run->request->text, error);
     if (err == OK)
-        err = check_time(run, error);
+        err = run_check_time(run, error);
     if (err == OK)
         err = wait_for_position(run, error);
     run->is_recovering = is_recovering(run->engine);

@@ -73,6 +73,8 @@ MUST_CHECK enum err run_hand_over_rows(struct query_engine *engine,
 /* Between two stays in worker jobs; the time of the statement runs anew from run_resume(). */
 void run_pause(struct run *run);
 void run_resume(struct run *run);
+/* Gives way, then: whether there is still somebody to answer, and time. */
+MUST_CHECK enum err run_check_time(struct run *run, struct error *error);
 /* CPU time that it has taken so far; on the thread that runs it. 0: it is not registered. */
 int64_t run_cpu_us(const struct run *run);
 /* Sooner than its settings say. */

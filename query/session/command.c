@@ -63,11 +63,12 @@ struct arguments {
     size_t count;
 };
 
-static enum err take_arguments(void *context, const struct batch *batch, size_t first, size_t count,
-                               struct error *error)
+static enum err take_arguments(void *context, const struct batch *batch, size_t first,
+                               size_t *count, bool may_stop, struct error *error)
 {
     struct arguments *arguments = context;
-    if (count != 1 || arguments->list != NULL)
+    (void)may_stop;
+    if (*count != 1 || arguments->list != NULL)
         return error_set(error, ERR_UNSUPPORTED, "0A000",
                          "set-returning functions are not allowed in EXECUTE parameters");
     arguments->count = batch->column_count;
@@ -189,10 +190,10 @@ static enum err run_declare(struct query_session *session, const struct session_
     return err;
 }
 
-static enum err skip_rows(void *context, const struct batch *batch, size_t first, size_t count,
-                          struct error *error)
+static enum err skip_rows(void *context, const struct batch *batch, size_t first, size_t *count,
+                          bool may_stop, struct error *error)
 {
-    (void)context, (void)batch, (void)first, (void)count, (void)error;
+    (void)context, (void)batch, (void)first, (void)count, (void)may_stop, (void)error;
     return OK;
 }
 

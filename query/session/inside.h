@@ -59,7 +59,9 @@ struct portal {
     struct batch batch;
     size_t batch_row;
     uint64_t row_count;
-    size_t kept_size;    /* as session_keep() was told */
+    size_t kept_size;       /* as session_keep() was told */
+    uint64_t stopped_count; /* rows of the execution under way, while its sink has stopped */
+    bool is_stopped;
     int64_t started_us;  /* monotonic */
     bool is_warm;        /* its run is not paused, though nobody is at it: while all is short */
     int64_t deadline_us; /* of its run, were it not to end sooner */

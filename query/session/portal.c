@@ -386,8 +386,9 @@ struct counting_sink {
 static enum err count_rows(void *context, const struct batch *batch, struct error *error)
 {
     struct counting_sink *counting = context;
-    counting->count += batch->row_count;
-    return counting->sink->rows(counting->sink->context, batch, 0, batch->row_count, error);
+    size_t count = batch->row_count;
+    counting->count += count;
+    return counting->sink->rows(counting->sink->context, batch, 0, &count, false, error);
 }
 
 static enum err explain(struct portal *portal, const struct portal_sink *sink,
@@ -412,7 +413,8 @@ static enum err check_count(const struct portal *portal, struct error *error)
     return err;
 }
 
-/* Up to max_rows (0: all) from where it stands; *is_end when there are no more. */
+/* Up to max_rows (0: all) from where it stands; *is_end when there are no more. Stops where the
+ * sink does. */
 static enum err pull(struct portal *portal, uint64_t max_rows, const struct portal_sink *sink,
                      uint64_t *given, bool *is_end, struct error *error)
 {
@@ -420,8 +422,8 @@ static enum err pull(struct portal *portal, uint64_t max_rows, const struct port
     if (err != OK)
         return err;
     portal->state = PORTAL_OPEN;
-    *given = 0;
-    *is_end = false;
+    *given = portal->stopped_count;
+    *is_end = portal->is_stopped = false;
     for (;;) {
         if (portal->batch_row == portal->batch.row_count) {
             portal->batch_row = 0;
@@ -437,12 +439,18 @@ static enum err pull(struct portal *portal, uint64_t max_rows, const struct port
             count = (size_t)(max_rows - *given);
         portal->row_count += count;
         err = check_count(portal, error);
+        size_t taken = count;
         if (err == OK)
-            err = sink->rows(sink->context, &portal->batch, portal->batch_row, count, error);
+            err = sink->rows(sink->context, &portal->batch, portal->batch_row, &taken,
+                             sink->may_stop, error);
         if (err != OK)
             return err;
-        portal->batch_row += count;
-        *given += count;
+        portal->row_count -= count - taken;
+        portal->batch_row += taken;
+        *given += taken;
+        portal->is_stopped = taken < count;
+        if (portal->is_stopped)
+            return OK;
     }
 }
 
@@ -518,7 +526,10 @@ static enum err run_planned(struct portal *portal, uint64_t max_rows,
     if (statement->kind == STATEMENT_COMMAND)
         return command(portal, sink, out, error);
     enum err err = pull(portal, max_rows, sink, &out->row_count, is_over, error);
-    out->is_suspended = err == OK && !*is_over;
+    out->is_stopped = err == OK && portal->is_stopped;
+    out->is_suspended = err == OK && !*is_over && !out->is_stopped;
+    out->deadline_us = portal->deadline_us;
+    portal->stopped_count = out->is_stopped ? out->row_count : 0;
     bool is_show = strcmp(statement->command_tag, "SHOW") == 0;
     if (is_show)
         snprintf(out->tag, sizeof(out->tag), "SHOW");
@@ -534,7 +545,9 @@ static enum err run_own(struct portal *portal, const struct portal_sink *sink,
     struct query_session *session = portal->session;
     struct statement *statement = statement_ref(portal->run->statement);
     (void)end_run(portal, OK, error);
-    enum err err = session_run_own(session, statement, sink, out, error);
+    struct portal_sink whole = *sink; /* the portal that it is about is another */
+    whole.may_stop = false;
+    enum err err = session_run_own(session, statement, &whole, out, error);
     statement_unref(statement);
     return err;
 }
@@ -549,6 +562,16 @@ enum err portal_check_asker(struct portal *portal, struct error *error)
         err = error_set(error, ERR_INPUT, "42501",
                         "rights have changed since the statement was bound");
     return err == OK ? OK : end_run(portal, err, error);
+}
+
+/* Its sink has room again: its time has run on meanwhile. */
+static enum err go_on(struct portal *portal, struct error *error)
+{
+    int64_t deadline_us = portal->deadline_us;
+    run_resume(portal->run);
+    portal->deadline_us = deadline_us;
+    run_set_deadline(portal->run, deadline_us);
+    return run_check_time(portal->run, error);
 }
 
 enum err portal_check_done(const struct portal *portal, struct error *error)
@@ -586,13 +609,21 @@ enum err portal_run(struct portal *portal, uint64_t max_rows, const struct porta
     err = portal_check_asker(portal, error);
     if (err != OK)
         return err;
-    resume_run(portal);
+    if (portal->is_stopped)
+        err = go_on(portal, error);
+    else
+        resume_run(portal);
+    if (err != OK)
+        return end_run(portal, err, error);
     if (session_is_own(portal->run->statement))
         return run_own(portal, sink, out, error);
     bool is_over = true;
     err = run_planned(portal, max_rows, sink, out, &is_over, error);
     if (err != OK || is_over)
         return end_run(portal, err, error);
-    pause_run(portal);
+    if (out->is_stopped)
+        run_pause(portal->run); /* it can be cancelled meanwhile */
+    else
+        pause_run(portal);
     return OK;
 }

@@ -153,13 +153,20 @@ bool portal_is_outdated(const struct portal *portal);
 
 struct portal_sink {
     void *context;
-    enum err (*rows)(void *context, const struct batch *batch, size_t first, size_t count,
-                     struct error *error);
+    /* *count rows from `first` on. It takes all of them, or, where it may stop, as many as there is
+     * room for, and says in *count how many. */
+    enum err (*rows)(void *context, const struct batch *batch, size_t first, size_t *count,
+                     bool may_stop, struct error *error);
+    bool may_stop;
 };
 
 struct portal_outcome {
     bool is_suspended; /* max_rows were given, and there may be more */
-    char tag[64];      /* else: of CommandComplete */
+    /* The sink has stopped: the same call again goes on, until deadline_us (monotonic; 0: whenever
+     * there is room). The portal holds its memory, and no thread. */
+    bool is_stopped;
+    int64_t deadline_us;
+    char tag[64]; /* else: of CommandComplete */
     uint64_t row_count;
 };
 

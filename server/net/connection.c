@@ -55,9 +55,13 @@ void connection_empty(struct writer *writer)
     }
 }
 
+/* Who is in the middle of an answer fills it again at once. */
 static void drop_output(struct connection *connection)
 {
-    connection_empty(&connection->output);
+    if (connection->is_busy || connection->is_again)
+        writer_reset(&connection->output);
+    else
+        connection_empty(&connection->output);
     connection->output_sent = 0;
 }
 

@@ -56,6 +56,8 @@ static bool end_job(struct connection *connection)
     if (connection->has_logged_in) /* before, all of it is one time */
         connection->since_us = clock_monotonic_us();
     connection->is_busy = connection->has_rested = connection->is_overdue = false;
+    if (connection_unsent(connection) == 0 && !connection->is_again)
+        connection_empty(&connection->output);
     return connection->input.size > 0 || connection->is_finishing ||
            connection_is_gone(connection) || connection_is_draining(connection) ||
            !connection->is_reading || connection->is_again;
@@ -170,6 +172,12 @@ static bool has_work(const struct connection *connection, struct slice input)
                               connection->loop->options.is_ready(connection->own, input));
 }
 
+/* Enough for a job to go on: not for a little each time. */
+static bool has_drained(const struct connection *connection)
+{
+    return connection_unsent(connection) <= connection->loop->options.output_max / 2;
+}
+
 /* What is due now; true: a job here, which has it. The connection may be gone afterwards. */
 static bool look_once(struct connection *connection)
 {
@@ -194,9 +202,10 @@ static bool look_once(struct connection *connection)
                 linger(connection);
         } else {
             bool is_blocked = connection_unsent(connection) > loop->options.output_max;
-            bool is_wanted = connection_is_draining(connection) ||
-                             (!connection->is_busy && !is_blocked &&
-                              (connection->is_again || has_work(connection, input)));
+            bool has_more = connection->is_again ? has_drained(connection)
+                                                 : !is_blocked && has_work(connection, input);
+            bool is_wanted =
+                connection_is_draining(connection) || (!connection->is_busy && has_more);
             is_here = !connection->is_busy && is_wanted && may_run_here(connection, input);
             if (is_here)
                 connection->is_busy = true;

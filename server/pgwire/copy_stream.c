@@ -32,6 +32,8 @@ bool copy_is_out(const struct statement *statement)
 
 struct copy_out {
     struct pg_session *session;
+    struct copy_options options; /* the portal ends with its last row */
+    struct text_context text;
     struct copy_writer writer;
     size_t message; /* of a CopyData that is begun */
     bool is_begun;
@@ -50,41 +52,55 @@ static void end_data(struct copy_out *copy)
     copy->is_begun = false;
 }
 
-static enum err write_rows(void *context, const struct batch *batch, size_t first, size_t count,
-                           struct error *error)
+static enum err write_rows(void *context, const struct batch *batch, size_t first, size_t *count,
+                           bool may_stop, struct error *error)
 {
     struct copy_out *copy = context;
     enum err err = OK;
-    for (size_t row = first; row < first + count && err == OK; row++) {
+    bool is_full = false;
+    size_t row = first;
+    for (; row < first + *count && err == OK && !is_full; row++) {
         begin_data(copy);
         copy_write_row(&copy->writer, batch, row);
         end_data(copy);
         err = rows_check_size(copy->session, copy->message - 1, error); /* its letter */
         if (err == OK && copy->session->out.size >= SEND_AT)
-            err = rows_hand_over(copy->session, error);
+            err = rows_hand_over(copy->session, may_stop ? &is_full : NULL, error);
     }
+    *count = row - first;
     return err;
 }
 
 /* What stands before the rows: a header line is a CopyData of its own, binary's signature waits for
  * the first row. */
-static void begin_out(struct copy_out *copy, const struct copy_options *options)
+static void begin_out(struct pg_session *session, const struct statement *statement)
 {
-    struct writer *out = &copy->session->out;
+    struct copy_out *copy = memory_alloc_zero(sizeof(*copy));
+    struct writer *out = &session->out;
+    session->copy_out = copy;
+    copy->session = session;
+    copy->options = *statement->copy;
+    copy->text.zone = session_settings(session->query)->zone;
+    copy->writer.options = &copy->options;
+    copy->writer.context = &copy->text;
+    copy->writer.columns = statement->plan->columns;
+    copy->writer.column_count = statement->plan->column_count;
+    copy->writer.out = out;
+    copy_writer_init(&copy->writer);
     size_t begin = message_begin(out, 'H');
-    copy_print_response(options->format, copy->writer.column_count, out);
+    copy_print_response(copy->options.format, copy->writer.column_count, out);
     message_end(out, begin);
-    if (options->format == COPY_BINARY || options->header != COPY_HEADER_NONE) {
+    if (copy->options.format == COPY_BINARY || copy->options.header != COPY_HEADER_NONE) {
         begin_data(copy);
         copy_write_begin(&copy->writer);
     }
-    if (copy->is_begun && options->format != COPY_BINARY)
+    if (copy->is_begun && copy->options.format != COPY_BINARY)
         end_data(copy);
 }
 
-static void end_out(struct copy_out *copy, const struct copy_options *options)
+static void end_out(struct copy_out *copy)
 {
-    if (options->format == COPY_BINARY) {
+    if (copy->options.format == COPY_BINARY) {
         begin_data(copy);
         copy_write_end(&copy->writer);
         end_data(copy);
@@ -92,34 +108,39 @@ static void end_out(struct copy_out *copy, const struct copy_options *options)
     answer_bare(copy->session, 'c');
 }
 
+void copy_forget_out(struct pg_session *session)
+{
+    if (session->copy_out == NULL)
+        return;
+    copy_writer_deinit(&session->copy_out->writer);
+    memory_free(session->copy_out);
+    session->copy_out = NULL;
+}
+
 enum err copy_run_out(struct pg_session *session, struct portal *portal, struct error *error)
 {
-    const struct statement *statement = portal_statement(portal);
-    struct text_context text = {.zone = session_settings(session->query)->zone};
-    struct copy_options options = *statement->copy; /* the portal ends with its last row */
-    struct copy_out copy = {.session = session};
-    copy.writer.options = &options;
-    copy.writer.context = &text;
-    copy.writer.columns = statement->plan->columns;
-    copy.writer.column_count = statement->plan->column_count;
-    copy.writer.out = &session->out;
-    copy_writer_init(&copy.writer);
-    const struct portal_sink sink = {.context = &copy, .rows = write_rows};
     struct portal_outcome outcome;
     enum err err = portal_check_done(portal, error);
     if (err != OK)
         return err;
-    begin_out(&copy, &options);
+    if (session->copy_out == NULL)
+        begin_out(session, portal_statement(portal));
+    struct copy_out *copy = session->copy_out;
+    const struct portal_sink sink = {.context = copy, .rows = write_rows, .may_stop = true};
     err = portal_run(portal, 0, &sink, &outcome, error);
+    if (err == OK && outcome.is_stopped) {
+        rows_stop(session, outcome.deadline_us);
+        return OK;
+    }
     if (err == OK) {
         char tag[40];
-        end_out(&copy, &options);
+        end_out(copy);
         snprintf(tag, sizeof(tag), "COPY %llu", (unsigned long long)outcome.row_count);
         answer_complete(session, tag);
-    } else if (copy.is_begun) {
-        session->out.size = copy.message - 1; /* nobody sees half a message, nor its letter */
+    } else if (copy->is_begun) {
+        session->out.size = copy->message - 1; /* nobody sees half a message, nor its letter */
     }
-    copy_writer_deinit(&copy.writer);
+    copy_forget_out(session);
     return err;
 }
 

@@ -28,7 +28,13 @@ struct pg_session {
     struct writer out;
     struct arena arena; /* of one message */
     bool skips_to_sync;
-    bool is_short;                    /* nothing waits: what does not end soon is put off */
+    bool is_short;   /* nothing waits: what does not end soon is put off */
+    bool is_stopped; /* the last message is not done: its reader is behind */
+    bool is_resumed; /* the message fed now has stopped before */
+    bool must_go_on; /* all the same: its time is over */
+    int64_t stop_deadline_us;
+    size_t piece;                     /* of a text of statements: the one that has stopped */
+    struct copy_out *copy_out;        /* COPY … TO that has stopped */
     bool is_put_off;                  /* the last message is: it has had no effect */
     struct ingest_copy *copy;         /* COPY … FROM under way; else NULL */
     const struct schema *copy_schema; /* of its table */
@@ -103,16 +109,19 @@ MUST_CHECK enum err rows_run(struct pg_session *session, struct portal *portal, 
 /* 54000 if the row that begins there is too large; it is taken back. */
 MUST_CHECK enum err rows_check_size(struct pg_session *session, size_t begin, struct error *error);
 
-/* What is there leaves; waits for a client that is slow. */
-MUST_CHECK enum err rows_hand_over(struct pg_session *session, struct error *error);
+/* What is there leaves. Where the client is slow *is_full says so, or, without it, this waits. */
+MUST_CHECK enum err rows_hand_over(struct pg_session *session, bool *is_full, struct error *error);
+/* A portal has stopped: the message is fed again, by deadline_us at the latest (0: never). */
+void rows_stop(struct pg_session *session, int64_t deadline_us);
 
 /* --- copy_stream.c --- */
 
 bool copy_is_in(const struct statement *statement);
 bool copy_is_out(const struct statement *statement);
-/* COPY … TO: all of it. */
+/* COPY … TO: all of it, or on from where it has stopped. */
 MUST_CHECK enum err copy_run_out(struct pg_session *session, struct portal *portal,
                                  struct error *error);
+void copy_forget_out(struct pg_session *session);
 /* COPY … FROM: from here on messages go to copy_message(), until session->copy is NULL. */
 MUST_CHECK enum err copy_begin(struct pg_session *session, struct portal *portal, bool is_simple,
                                struct error *error);

@@ -131,6 +131,8 @@ static void client_work(struct client *client, bool is_here)
     client->has_logged_in = client->has_paused = client->is_put_off = false;
     connection_take(client->connection, &client->input);
     struct slice input = writer_as_slice(&client->input);
+    if (connection_is_overdue(client->connection))
+        pg_session_hurry(client->session);
     size_t used = is_here ? pg_session_feed_short(client->session, input, &client->is_put_off)
                           : pg_session_feed(client->session, input);
     size_t left = client->input.size - used;

@@ -1,7 +1,8 @@
 /* Rows on the wire: their description, and DataRow after DataRow as the plan gives them.
  *
- * Rows leave when SEND_AT bytes of them are there; a reader that is slow holds the plan up, not
- * memory. Formats are copied before the first row: a statement may end its own portal. */
+ * Rows leave when SEND_AT bytes of them are there. A reader that is slow stops the plan: the job
+ * ends, the message stays where it is, and is fed again when there is room. Formats are copied
+ * before the first row: a statement may end its own portal. */
 #include "server/pgwire/inside.h"
 
 #include "server/pgwire/value.h"
@@ -66,14 +67,26 @@ static bool is_over(void *context)
     return session_is_interrupted(context);
 }
 
-enum err rows_hand_over(struct pg_session *session, struct error *error)
+/* One look is: a reader that is nearly as fast as we are costs no other job then. */
+static bool is_enough(void *context)
 {
+    (void)context;
+    return true;
+}
+
+enum err rows_hand_over(struct pg_session *session, bool *is_full, struct error *error)
+{
+    const struct pg_session_options *options = &session->options;
     if (session->is_short)
         return session_put_off(session->query, error);
-    enum err err = session->options.send(session->options.context, writer_as_slice(&session->out),
-                                         is_over, session->query, error);
+    bool may_stop = is_full != NULL && options->is_behind != NULL;
+    enum err err = options->send(options->context, writer_as_slice(&session->out),
+                                 may_stop ? is_enough : is_over, session->query, error);
     writer_reset(&session->out);
-    return err;
+    if (!may_stop || (err != OK && memcmp(error->sqlstate, "57014", 5) != 0))
+        return err;
+    *is_full = options->is_behind(options->context);
+    return OK;
 }
 
 enum err rows_check_size(struct pg_session *session, size_t begin, struct error *error)
@@ -103,18 +116,27 @@ static enum err write_row(struct row_writer *writer, const struct batch *batch, 
     return err;
 }
 
-static enum err write_rows(void *context, const struct batch *batch, size_t first, size_t count,
-                           struct error *error)
+static enum err write_rows(void *context, const struct batch *batch, size_t first, size_t *count,
+                           bool may_stop, struct error *error)
 {
     struct row_writer *writer = context;
     struct writer *out = &writer->session->out;
     enum err err = OK;
-    for (size_t row = first; row < first + count && err == OK; row++) {
+    bool is_full = false;
+    size_t row = first;
+    for (; row < first + *count && err == OK && !is_full; row++) {
         err = write_row(writer, batch, row, error);
         if (err == OK && out->size >= SEND_AT)
-            err = rows_hand_over(writer->session, error);
+            err = rows_hand_over(writer->session, may_stop ? &is_full : NULL, error);
     }
+    *count = row - first;
     return err;
+}
+
+void rows_stop(struct pg_session *session, int64_t deadline_us)
+{
+    session->is_stopped = true;
+    session->stop_deadline_us = deadline_us;
 }
 
 enum err rows_run(struct pg_session *session, struct portal *portal, uint64_t max_rows,
@@ -135,12 +157,14 @@ enum err rows_run(struct pg_session *session, struct portal *portal, uint64_t ma
         .columns = columns,
         .text = {.zone = session_settings(session->query)->zone},
     };
-    const struct portal_sink sink = {.context = &writer, .rows = write_rows};
+    const struct portal_sink sink = {.context = &writer, .rows = write_rows, .may_stop = true};
     struct portal_outcome outcome;
     enum err err = portal_run(portal, max_rows, &sink, &outcome, error);
     if (err != OK)
         return err;
-    if (outcome.is_suspended)
+    if (outcome.is_stopped)
+        rows_stop(session, outcome.deadline_us);
+    else if (outcome.is_suspended)
         answer_bare(session, 's');
     else
         answer_complete(session, outcome.tag);

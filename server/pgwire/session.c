@@ -24,6 +24,7 @@ void pg_session_destroy(struct pg_session *session)
     login_destroy(session);
     ingest_copy_destroy(session->copy);
     schema_unref(session->copy_schema);
+    copy_forget_out(session);
     query_session_destroy(session->query);
     writer_deinit(&session->out);
     arena_deinit(&session->arena);
@@ -83,6 +84,8 @@ int64_t pg_session_due(const struct pg_session *session, int64_t idle_timeout_us
 {
     if (session->state != PG_READY)
         return 0;
+    if (session->is_stopped)
+        return session->stop_deadline_us;
     const struct settings *settings = session_settings(session->query);
     int64_t limit_us = session_state(session->query) == 'I' ? settings->idle_session_timeout_us
                                                             : settings->idle_transaction_timeout_us;
@@ -96,7 +99,7 @@ int64_t pg_session_due(const struct pg_session *session, int64_t idle_timeout_us
 void pg_session_overdue(struct pg_session *session)
 {
     struct error error;
-    if (session->state != PG_READY)
+    if (session->state != PG_READY || session->is_stopped)
         return;
     if (session->copy != NULL) {
         copy_time_out(session);
@@ -169,7 +172,8 @@ static bool must_pause(const struct pg_session *session)
     const struct pg_session_options *options = &session->options;
     return atomic_load(&session->is_stopping) ||
            (options->is_gone != NULL && atomic_load(options->is_gone)) ||
-           (options->is_behind != NULL && options->is_behind(options->context));
+           (options->is_behind != NULL && options->is_behind(options->context) &&
+            !session->must_go_on);
 }
 
 size_t pg_session_feed(struct pg_session *session, struct slice input)
@@ -177,6 +181,8 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
     size_t used = 0;
     struct message message;
     struct error error;
+    session->is_resumed = session->is_stopped && !must_pause(session);
+    session->is_stopped = session->is_stopped && !session->is_resumed;
     while (session->state != PG_ENDED && !must_pause(session)) {
         enum message_found found =
             next(session, slice_of(input.data + used, input.size - used), &message);
@@ -196,7 +202,8 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
             login_message(session, &message);
         else
             run_message(session, &message);
-        if (session->is_put_off)
+        session->must_go_on = session->is_resumed = false;
+        if (session->is_put_off || session->is_stopped)
             break;
         used += message.size;
         arena_reset(&session->arena);
@@ -235,4 +242,9 @@ void pg_session_rest(struct pg_session *session)
         writer_deinit(&session->out);
         writer_init(&session->out);
     }
+}
+
+void pg_session_hurry(struct pg_session *session)
+{
+    session->must_go_on = session->is_stopped;
 }

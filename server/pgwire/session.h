@@ -58,6 +58,10 @@ size_t pg_session_feed_short(struct pg_session *session, struct slice input, boo
 /* When pg_session_overdue() is to be called if nothing comes in before (monotonic), 0: never. By
  * its own settings, or idle_timeout_us where they leave it open. */
 int64_t pg_session_due(const struct pg_session *session, int64_t idle_timeout_us);
+/* Before pg_session_feed(), when it is overdue: a statement whose reader is behind has no more
+ * time.
+ */
+void pg_session_hurry(struct pg_session *session);
 /* A COPY that waits ends with an error, who idles is told so and ends. */
 void pg_session_overdue(struct pg_session *session);
 /* No call runs, and none may for long: what is kept for the next one is given back. */

@@ -328,6 +328,48 @@ def test_slow_reader_holds_no_memory(server):
     wait_until(lambda: running(server) == 0)
 
 
+@pytest.mark.parametrize("statement", ["SELECT g, repeat('x', 10000) FROM generate_series(1, 3000) g",
+                                       "COPY (SELECT g, repeat('x', 10000) FROM generate_series(1, 3000) g) TO STDOUT"])
+def test_slow_readers_hold_no_place(tmp_path, statement):
+    """More of them than queries may run, without a time limit: others are answered meanwhile, and they get all their rows."""
+    server = freshet.Server(tmp_path / "data", ["--queries-max", "2"])
+    try:
+        raws = [Raw(server) for _ in range(6)]
+        for raw in raws:
+            raw.query("SET statement_timeout = 0")
+            raw.send((b"Q", statement.encode() + b"\0"))
+        wait_until(lambda: running(server) == 6)
+        other = Raw(server)
+        for _ in range(20):
+            assert other.query("SELECT 1")[-1] == (b"Z", b"I")
+        other.close()
+        cancel(server, raws[0].pid, raws[0].key)
+        raws.pop().close()
+        wait_until(lambda: running(server) == 5)
+        for raw in raws[1:]:
+            messages = raw.until(b"Z")
+            rows = [body for kind, body in messages if kind in (b"D", b"d")]
+            numbers = [int(body.split(b"\t")[0]) if statement.startswith("COPY") else int(body[6:6 + struct.unpack(">i", body[2:6])[0]])
+                       for body in rows]
+            assert numbers == list(range(1, 3001))
+        messages = raws[0].until(b"Z")  # cancelled while it waited
+        assert any(kind == b"E" and b"57014" in body for kind, body in messages)
+        for raw in raws:
+            raw.close()
+    finally:
+        server.stop()
+
+
+def test_slow_reader_in_time(server):
+    raw = Raw(server)
+    raw.query("SET statement_timeout = '700ms'")
+    raw.send((b"Q", b"SELECT repeat('x', 10000) FROM generate_series(1, 1000000) g\0"))
+    wait_until(lambda: running(server) == 1)
+    wait_until(lambda: running(server) == 0)
+    assert b"57014" in raw.until(b"Z")[-2][1]
+    raw.close()
+
+
 def test_pipelines(server):
     raw = Raw(server)
     one = [(b"P", b"\0SELECT $1::int8 + 1\0\0\0"), (b"B", b"\0\0\0\0\0\1\0\0\0\3" b"123\0\0"), (b"E", b"\0\0\0\0\0")]

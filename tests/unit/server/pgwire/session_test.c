@@ -239,6 +239,91 @@ static void test_slow_reader(void **state)
     writer_deinit(&in);
 }
 
+/* A clock that moves by so much at each look. */
+struct slow_clock {
+    int64_t now_us, step_us;
+};
+
+static int64_t look_at_clock(void *context)
+{
+    struct slow_clock *clock = context;
+    return clock->now_us += clock->step_us;
+}
+
+/* Rows wait for their reader without a job: each is given once, however often it stops. */
+static void test_stops(void **state)
+{
+    (void)state;
+    static const char *const asked[] = {
+        "Qselect g, repeat('x', 1000) from generate_series(1, 400) g",
+        "Qselect 1; select g, repeat('x', 1000) from generate_series(1, 400) g; select 2; select "
+        "nope",
+        "Pselect g, repeat('x', 1000) from generate_series(1, 400) g|B|DP|E|S|Qselect 1",
+        "Qcopy (select g, repeat('x', 1000) from generate_series(1, 400) g) to stdout",
+        "Qcopy (select g, repeat('x', 1000) from generate_series(1, 400) g) to stdout (format "
+        "binary)",
+        "Pcopy (select g, repeat('x', 1000) from generate_series(1, 400) g) to stdout|B|E|S",
+        "Qselect repeat('x', 100), 1 / (2500 - g) from generate_series(1, 4000) g|Qselect 1",
+        "Qbegin|Qdeclare c cursor for select repeat('x', 1000) from generate_series(1, 400)|"
+        "Qfetch all c|Qcommit",
+    };
+    for (size_t i = 0; i < array_count(asked); i++) {
+        struct memory_client client;
+        struct writer in, want, got;
+        size_t rounds = 0;
+        writer_init(&in);
+        writer_init(&want);
+        writer_init(&got);
+        write_case(&in, asked[i]);
+        log_in(&client);
+        memory_client_feed(&client, writer_as_slice(&in));
+        writer_slice(&want, writer_as_slice(&client.out));
+        memory_client_close(&client);
+        log_in(&client);
+        client.behind_at = 100000;
+        memory_client_feed(&client, writer_as_slice(&in));
+        for (; client.left.size > 0; rounds++) {
+            assert_true(rounds < 20);
+            writer_slice(&got, writer_as_slice(&client.out));
+            writer_reset(&client.out);
+            memory_client_feed(&client, SLICE(""));
+        }
+        writer_slice(&got, writer_as_slice(&client.out));
+        assert_int_equal(got.size, want.size);
+        assert_memory_equal(got.data, want.data, want.size);
+        if (rounds == 0)
+            fail_msg("%s", asked[i]);
+        memory_client_close(&client);
+
+        log_in(&client); /* it is closed while it waits */
+        client.behind_at = 100000;
+        memory_client_feed(&client, writer_as_slice(&in));
+        assert_true(client.left.size > 0);
+        memory_client_close(&client);
+
+        log_in(&client); /* its time is over */
+        client.behind_at = 100000;
+        memory_client_feed(&client, writer_as_slice(&in));
+        const struct slow_clock late = {.now_us = clock_monotonic_us() + 3600 * INT64_C(1000000)};
+        const struct clock_source source = {.wall_us = look_at_clock,
+                                            .monotonic_us = look_at_clock,
+                                            .context = (void *)(uintptr_t)&late};
+        bool is_fetch = strstr(asked[i], "fetch") != NULL; /* it has come to its end */
+        assert_true(is_fetch || pg_session_due(client.session, 0) > 0);
+        writer_reset(&client.out);
+        clock_install(&source);
+        pg_session_hurry(client.session);
+        client.behind_at = 1;
+        memory_client_feed(&client, SLICE(""));
+        clock_install(NULL);
+        assert_true(is_fetch || memmem(client.out.data, client.out.size, "57014", 5) != NULL);
+        memory_client_close(&client);
+        writer_deinit(&in);
+        writer_deinit(&want);
+        writer_deinit(&got);
+    }
+}
+
 /* What a session keeps between messages is charged: many large texts are refused. */
 static void test_kept_memory(void **state)
 {
@@ -340,17 +425,6 @@ static void test_startup(void **state)
     }
 }
 
-/* A clock that moves by so much at each look. */
-struct slow_clock {
-    int64_t now_us, step_us;
-};
-
-static int64_t look_at_clock(void *context)
-{
-    struct slow_clock *clock = context;
-    return clock->now_us += clock->step_us;
-}
-
 /* As the loop does it: on its thread if that is enough, and the rest in a job. */
 static bool feed_short(struct memory_client *client, const char *messages)
 {
@@ -423,7 +497,7 @@ int main(void)
         cmocka_unit_test(test_answers),     cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_kept_memory),
         cmocka_unit_test(test_golden),      cmocka_unit_test(test_startup),
-        cmocka_unit_test(test_short),
+        cmocka_unit_test(test_short),       cmocka_unit_test(test_stops),
     };
     memory_server_open(&server);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
