@@ -513,7 +513,8 @@ static void test_planted(void **state)
 static void test_disk_errors(void **state)
 {
     (void)state;
-    static const struct query *const victims[] = {&sorts[0], &groups[0], &groups[7], &joins[3]};
+    static const struct query *const victims[] = {&sorts[0], &groups[0], &groups[7],
+                                                  &joins[3], &sets[1],   &windows[0]};
     struct fixture f;
     setup(&f);
     for (size_t i = 0; i < array_count(victims); i++) {
@@ -522,7 +523,7 @@ static void test_disk_errors(void **state)
         uint64_t count = sim_operation_count(f.sim) - first;
         assert_int_equal(outcome.err, OK);
         free(outcome.text);
-        for (uint64_t at = 1; at <= count; at += 1 + count / 11) {
+        for (uint64_t at = 1; at <= count; at += 1 + count / 9) {
             enum sim_fault fault = at % 2 == 0 ? SIM_FAULT_ERROR : SIM_FAULT_SPACE;
             sim_fail_at(f.sim, sim_operation_count(f.sim) + at, fault, false);
             outcome = run(&f, victims[i]->text, victims[i]->memory, "on");
