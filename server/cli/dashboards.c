@@ -351,7 +351,7 @@ int cli_dashboards(int argc, char **argv)
         }
     }
     if (table == NULL) {
-        cli_complain("dashboards: freshet dashboards TABLE [--http HOST:PORT]");
+        cli_complain("dashboards: freshet dashboards TABLE [--http [https://]HOST:PORT]");
         return EXIT_USAGE;
     }
     return make(address, table);

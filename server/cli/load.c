@@ -392,8 +392,9 @@ int cli_load(int argc, char **argv)
         }
     }
     if (load.table.data == NULL || file_count == 0) {
-        cli_complain("load: freshet load TABLE FILE…|- [--http HOST:PORT] [--create] [--format "
-                     "ndjson|json|csv]");
+        cli_complain(
+            "load: freshet load TABLE FILE…|- [--http [https://]HOST:PORT] [--create] [--format "
+            "ndjson|json|csv]");
         return EXIT_USAGE;
     }
     load.client = http_client_create(address, 120000000);

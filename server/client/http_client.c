@@ -3,9 +3,10 @@
  * Head and body go out in one writev, so a small request is one segment. A kept connection that the
  * server has closed in the meantime shows as a reset or an end before the first byte of the reply:
  * the call is sent once more on a new connection if it is repeatable. Left out: proxies, redirects,
- * cookies, TLS, request compression. */
+ * cookies, request compression. */
 #include "server/client/http_client.h"
 
+#include "server/client/secure.h"
 #include "storage/base/arena.h"
 
 #include <assert.h>
@@ -23,7 +24,9 @@
 #define RECEIVE_SIZE ((size_t)64 << 10)
 
 struct http_client {
-    char address[300];
+    char address[300]; /* without the scheme */
+    bool is_secure;
+    struct secure *secure; /* while it is connected */
     int64_t timeout_us;
     int fd; /* -1: not connected */
     bool is_reused;
@@ -102,7 +105,15 @@ struct http_client *http_client_create(const char *address, int64_t timeout_us)
 {
     assert(address != NULL);
     struct http_client *client = memory_alloc(sizeof(*client));
-    snprintf(client->address, sizeof(client->address), "%s", address);
+    struct slice text = slice_from_cstr(address);
+    client->is_secure = slice_starts_with(text, SLICE("https://"));
+    client->secure = NULL;
+    bool has_scheme = client->is_secure || slice_starts_with(text, SLICE("http://"));
+    const char *begin = has_scheme ? strstr(address, "//") + 2 : address;
+    size_t size = strlen(begin);
+    bool is_url = has_scheme && size > 0 && begin[size - 1] == '/';
+    snprintf(client->address, sizeof(client->address), "%.*s", (int)(is_url ? size - 1 : size),
+             begin);
     client->timeout_us = timeout_us;
     client->fd = -1;
     client->is_reused = false;
@@ -113,6 +124,8 @@ struct http_client *http_client_create(const char *address, int64_t timeout_us)
 
 static void disconnect(struct http_client *client)
 {
+    secure_close(client->secure);
+    client->secure = NULL;
     if (client->fd >= 0) {
         close(client->fd);
     }
@@ -186,11 +199,26 @@ static enum err send_all(struct http_client *client, struct slice head, struct s
     return OK;
 }
 
+static enum err send_securely(struct http_client *client, struct slice head, struct slice body,
+                              struct error *error)
+{
+    return secure_send(client->secure, head) < 0 || secure_send(client->secure, body) < 0
+               ? socket_error(client, "cannot send to", errno, error)
+               : OK;
+}
+
+static ssize_t receive(struct http_client *client)
+{
+    return client->is_secure
+               ? secure_receive(client->secure, client->buffer, sizeof(client->buffer))
+               : recv(client->fd, client->buffer, sizeof(client->buffer), 0);
+}
+
 static enum err receive_reply(struct http_client *client, struct error *error)
 {
     struct http_reply *reply = &client->reply;
     while (reply->state != HTTP_REPLY_COMPLETE) {
-        ssize_t got = recv(client->fd, client->buffer, sizeof(client->buffer), 0);
+        ssize_t got = receive(client);
         if (got < 0) {
             if (errno == EINTR) {
                 continue;
@@ -211,23 +239,35 @@ static enum err receive_reply(struct http_client *client, struct error *error)
     return OK;
 }
 
+static enum err connect_client(struct http_client *client, struct error *error)
+{
+    char host[256], port[16];
+    enum err result = http_connect(client->address, &client->fd, error);
+    if (result != OK) {
+        return result;
+    }
+    struct timeval timeout = {client->timeout_us / 1000000, client->timeout_us % 1000000};
+    setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+    setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+    return client->is_secure && split_address(client->address, host, port)
+               ? secure_open(client->fd, host, &client->secure, error)
+               : OK;
+}
+
 static enum err try_call(struct http_client *client, const struct http_call *call,
                          struct error *error)
 {
-    if (client->fd < 0) {
-        enum err result = http_connect(client->address, &client->fd, error);
-        if (result != OK) {
-            return result;
-        }
-        struct timeval timeout = {client->timeout_us / 1000000, client->timeout_us % 1000000};
-        setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-        setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+    enum err result = client->fd < 0 ? connect_client(client, error) : OK;
+    if (result != OK) {
+        return result;
     }
     http_reply_reset(&client->reply);
     client->reply.is_head_only = strcmp(call->method, "HEAD") == 0;
     /* A server that refuses early (413) may close while we still send: its reply is worth more than
      * our EPIPE. */
-    enum err sent = send_all(client, writer_as_slice(&client->head), call->body, error);
+    struct slice head = writer_as_slice(&client->head);
+    enum err sent = client->is_secure ? send_securely(client, head, call->body, error)
+                                      : send_all(client, head, call->body, error);
     if (sent == ERR_TIMEOUT) {
         return sent;
     }

@@ -8,8 +8,9 @@
 
 struct http_client;
 
-/* `address` is host:port (an IPv4 address, [IPv6] or a name). Connects at the first call. The
- * timeout is of each wait for the peer, 0: none. */
+/* `address` is host:port (an IPv4 address, [IPv6] or a name), behind https:// for TLS (secure.h);
+ * http:// is taken too. Connects at the first call. The timeout is of each wait for the peer, 0:
+ * none. */
 struct http_client *http_client_create(const char *address, int64_t timeout_us);
 void http_client_destroy(struct http_client *client);
 const char *http_client_address(const struct http_client *client);

@@ -496,6 +496,38 @@ def test_off_loopback_users_log_in_by_tls_only(secure, tmp_path):
     process.stdout.close()
 
 
+def test_the_command_line(secure, tmp_path):
+    token = subprocess.run([freshet.binary(), "user", "passwd", "ann", "--token", "--data", str(secure.folder / "data")],
+                           capture_output=True, text=True, timeout=300).stdout.strip()
+    _, port = secure.server.http.split(":")
+
+    def run(*arguments, trusted=secure.certificate, **more):
+        return subprocess.run([freshet.binary(), *arguments], capture_output=True, text=True, timeout=300,
+                              env={"FRESHET_TOKEN": token, "SSL_CERT_FILE": str(trusted)}, **more)
+    for host in ("localhost", "127.0.0.1"):
+        for _ in range(100):  # until the server has seen the token
+            answer = run("sql", "--http", f"https://{host}:{port}", "SELECT count(*) + 7 AS n FROM t")
+            if answer.returncode == 0:
+                break
+            time.sleep(0.2)
+        assert "50007" in answer.stdout, answer.stderr
+    assert run("sql", "--http", f"http://localhost:{port}/", "SELECT 1").returncode == 0
+    secure.server.sql("CREATE TABLE loaded (n bigint)")
+    lines = "".join('{"n":%d}\n' % n for n in range(100000))
+    answer = run("load", "loaded", "-", "--http", f"https://localhost:{port}", "--format", "ndjson", input=lines)
+    assert answer.returncode == 0, answer.stderr
+    assert secure.server.rows("SELECT count(*), sum(n) FROM loaded") == [[100000, 4999950000]]
+    other = make_certificate(tmp_path, "other")
+    for host, trusted in (("localhost", other[0]), ("ip6-localhost", secure.certificate), ("127.1", secure.certificate)):
+        answer = run("sql", "--http", f"https://{host}:{port}", "SELECT 1", trusted=trusted)
+        assert answer.returncode != 0 and ("cannot trust" in answer.stderr or "cannot connect" in answer.stderr or
+                                           "cannot look up" in answer.stderr), answer
+    assert "cannot trust" in run("sql", "--http", f"https://localhost:{port}", "SELECT 1", trusted=other[0]).stderr
+    plain = freshet.Server(tmp_path / "plain")
+    assert "cannot trust" in run("sql", "--http", f"https://{plain.http}", "SELECT 1").stderr
+    assert plain.stop() == 0
+
+
 def test_settings_that_cannot_be(tmp_path, secure):
     def serve(*arguments):
         return subprocess.run([freshet.binary(), "serve", "--data", str(tmp_path / "d"), "--http", "127.0.0.1:0", "--pg", "off", *arguments],
