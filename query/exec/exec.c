@@ -25,15 +25,26 @@
 #define ARRAY_LARGE ((size_t)8 << 20)
 
 static const struct exec_operator *const operators[] = {
-    [PLAN_LOOKUP] = &exec_lookup_operator,     [PLAN_SCAN] = &exec_scan_operator,
-    [PLAN_PROVIDER] = &exec_provider_operator, [PLAN_VALUES] = &exec_values_operator,
-    [PLAN_FILTER] = &exec_filter_operator,     [PLAN_PROJECT] = &exec_project_operator,
-    [PLAN_GROUP] = &exec_group_operator,       [PLAN_SORT] = &exec_sort_operator,
-    [PLAN_LIMIT] = &exec_limit_operator,       [PLAN_JOIN] = &exec_join_operator,
-    [PLAN_APPLY] = &exec_apply_operator,       [PLAN_UNION_ALL] = &exec_union_operator,
-    [PLAN_HOP] = &exec_hop_operator,           [PLAN_WINDOW] = &exec_window_operator,
-    [PLAN_EXPAND] = &exec_expand_operator,     [PLAN_SERIES] = &exec_series_operator,
-    [PLAN_SET] = &exec_set_operator,           [PLAN_FIRST] = &exec_first_operator,
+    [PLAN_LOOKUP] = &exec_lookup_operator,
+    [PLAN_SCAN] = &exec_scan_operator,
+    [PLAN_PROVIDER] = &exec_provider_operator,
+    [PLAN_VALUES] = &exec_values_operator,
+    [PLAN_FILTER] = &exec_filter_operator,
+    [PLAN_PROJECT] = &exec_project_operator,
+    [PLAN_GROUP] = &exec_group_operator,
+    [PLAN_SORT] = &exec_sort_operator,
+    [PLAN_LIMIT] = &exec_limit_operator,
+    [PLAN_JOIN] = &exec_join_operator,
+    [PLAN_APPLY] = &exec_apply_operator,
+    [PLAN_UNION_ALL] = &exec_union_operator,
+    [PLAN_HOP] = &exec_hop_operator,
+    [PLAN_WINDOW] = &exec_window_operator,
+    [PLAN_EXPAND] = &exec_expand_operator,
+    [PLAN_SERIES] = &exec_series_operator,
+    [PLAN_SET] = &exec_set_operator,
+    [PLAN_FIRST] = &exec_first_operator,
+    [PLAN_RECURSION] = &exec_recursion_operator,
+    [PLAN_WORKING] = &exec_working_operator,
 };
 
 /* --- memory --- */
@@ -219,6 +230,8 @@ void exec_init(struct exec *exec, const struct statement *statement,
         arena_alloc_zero(&exec->arena, (statement->subplan_count + 1) * sizeof(*exec->subqueries));
     exec->outer =
         arena_alloc_zero(&exec->arena, ((size_t)statement->slot_count + 1) * sizeof(*exec->outer));
+    exec->working = arena_alloc_zero(&exec->arena, ((size_t)statement->recursion_count + 1) *
+                                                       sizeof(*exec->working));
     exec->lookups = arena_alloc_zero(&exec->arena,
                                      ((size_t)statement->plan_count + 1) * sizeof(*exec->lookups));
     for (size_t i = 0; i < statement->subplan_count; i++)

@@ -14,6 +14,7 @@
 
 struct subquery;    /* query/exec/subquery.h */
 struct lookup_rows; /* query/exec/lookup.c */
+struct rowset;      /* query/exec/rowset.h */
 struct temp_space;  /* storage/io/temp.h */
 struct temp_file;
 
@@ -44,9 +45,10 @@ struct exec {
     struct temp_file *spill_file; /* query/exec/spill.c */
     uint64_t spill_stream_count;
     uint64_t dictionary_count;
-    struct subquery *subqueries;  /* by parameter number */
-    struct value *outer;          /* by slot */
-    struct lookup_rows **lookups; /* by plan id: kept over all runs of a subquery */
+    struct subquery *subqueries;   /* by parameter number */
+    struct value *outer;           /* by slot */
+    const struct rowset **working; /* by number of recursion: its last rows */
+    struct lookup_rows **lookups;  /* by plan id: kept over all runs of a subquery */
 };
 
 struct exec_node;

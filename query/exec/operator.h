@@ -31,7 +31,7 @@ extern const struct exec_operator exec_scan_operator, exec_provider_operator, ex
     exec_filter_operator, exec_project_operator, exec_group_operator, exec_sort_operator,
     exec_limit_operator, exec_join_operator, exec_apply_operator, exec_union_operator,
     exec_hop_operator, exec_window_operator, exec_set_operator, exec_first_operator,
-    exec_series_operator, exec_expand_operator;
+    exec_series_operator, exec_expand_operator, exec_recursion_operator, exec_working_operator;
 
 /* Memory that lives as long as its operator, charged to the query's budget. */
 struct exec_memory {

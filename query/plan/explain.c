@@ -290,6 +290,23 @@ static void print_lookup(const struct plan *plan, const struct slice *names, str
     print_filter(plan->lookup.condition, names, out);
 }
 
+static void print_recursion(const struct plan *plan, struct writer *out)
+{
+    bool is_rows = plan->kind == PLAN_WORKING;
+    writer_printf(out, "%s %u%s", is_rows ? "Rows of recursion" : "Recursion",
+                  plan->recursion.number + 1, plan->recursion.is_distinct ? ", each row once" : "");
+}
+
+static void print_hop(const struct plan *plan, struct writer *out)
+{
+    writer_cstr(out, "Hop over ");
+    writer_slice(out, plan->children[0]->columns[plan->hop.time_column].name);
+    writer_cstr(out, " size ");
+    interval_print(plan->hop.size, out);
+    writer_cstr(out, " slide ");
+    interval_print(plan->hop.slide, out);
+}
+
 void plan_explain_node(const struct plan *plan, struct writer *out)
 {
     const struct plan *source = plan->child_count > 0 ? plan->children[0] : plan;
@@ -334,12 +351,7 @@ void plan_explain_node(const struct plan *plan, struct writer *out)
         writer_cstr(out, "Append");
         break;
     case PLAN_HOP:
-        writer_cstr(out, "Hop over ");
-        writer_slice(out, source->columns[plan->hop.time_column].name);
-        writer_cstr(out, " size ");
-        interval_print(plan->hop.size, out);
-        writer_cstr(out, " slide ");
-        interval_print(plan->hop.slide, out);
+        print_hop(plan, out);
         break;
     case PLAN_EXPAND:
         print_sets(plan, names, out);
@@ -357,6 +369,10 @@ void plan_explain_node(const struct plan *plan, struct writer *out)
         break;
     case PLAN_WINDOW:
         print_window(plan, names, out);
+        break;
+    case PLAN_RECURSION:
+    case PLAN_WORKING:
+        print_recursion(plan, out);
         break;
     }
     memory_free(names);

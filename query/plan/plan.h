@@ -23,12 +23,14 @@ enum plan_kind {
     PLAN_APPLY,  /* LATERAL: the right side is run for each left row, by the values of its slots */
     PLAN_LOOKUP, /* rows kept by keys over all runs of a subquery: those of its values */
     PLAN_UNION_ALL,
-    PLAN_HOP,    /* hop(): each row once per window it falls in */
-    PLAN_EXPAND, /* grouping sets: each row once for each set */
-    PLAN_SERIES, /* functions that give rows */
-    PLAN_SET,    /* INTERSECT and EXCEPT: children[0] by what children[1] has */
-    PLAN_FIRST,  /* DISTINCT ON: the first row of each key */
-    PLAN_WINDOW  /* calls with OVER, over rows sorted by partition and order */
+    PLAN_HOP,       /* hop(): each row once per window it falls in */
+    PLAN_EXPAND,    /* grouping sets: each row once for each set */
+    PLAN_SERIES,    /* functions that give rows */
+    PLAN_SET,       /* INTERSECT and EXCEPT: children[0] by what children[1] has */
+    PLAN_FIRST,     /* DISTINCT ON: the first row of each key */
+    PLAN_WINDOW,    /* calls with OVER, over rows sorted by partition and order */
+    PLAN_RECURSION, /* children[0]'s rows, then children[1]'s over the last ones, until none come */
+    PLAN_WORKING    /* the last rows of the recursion of that number */
 };
 
 enum join_kind {
@@ -207,6 +209,10 @@ struct plan {
             bool is_except, is_all;
         } set; /* output: children[0]'s columns, by all of which rows are compared */
         struct {
+            uint32_t number;  /* of the statement's recursions */
+            bool is_distinct; /* a row that came before does not come again */
+        } recursion;          /* and PLAN_WORKING */
+        struct {
             size_t key_count;
             struct expr **keys; /* over the child's columns */
         } first;                /* output: the child's columns, its rows in their order */
@@ -245,6 +251,7 @@ struct statement {
     struct subplan_slots *subplan_slots; /* beside them */
     uint32_t slot_count;
     size_t subplan_count;
+    uint32_t recursion_count;
     uint32_t plan_count; /* nodes, for execution state */
     struct plan_table *tables;
     size_t table_count;

@@ -394,6 +394,8 @@ static uint32_t *prune(struct builder *build, struct plan *plan, const bool *nee
         return prune_expand(build, plan, needed);
     case PLAN_SERIES:
     case PLAN_SET:
+    case PLAN_RECURSION:
+    case PLAN_WORKING:
         return prune_sides(build, plan);
     case PLAN_FIRST:
         return prune_first(build, plan, needed);

@@ -399,7 +399,10 @@ static struct plan *push(struct builder *build, struct plan *plan, struct expr_l
         push_scan(build, &plan->provider.filter, conditions);
         return plan;
     case PLAN_VALUES:
+    case PLAN_WORKING:
         return keep(build, plan, conditions);
+    case PLAN_RECURSION: /* a row that fails a condition may lead to one that meets it */
+        return keep(build, push_sides(build, plan, &kept), conditions);
     case PLAN_FILTER:
         return push_filter(build, plan, conditions);
     case PLAN_PROJECT:

@@ -96,6 +96,8 @@ static void visit_node(const struct visit *v, const struct plan *plan)
     case PLAN_UNION_ALL:
     case PLAN_SET:
     case PLAN_HOP:
+    case PLAN_RECURSION:
+    case PLAN_WORKING:
         break;
     case PLAN_WINDOW:
         visit_keys(v, plan->window.keys, plan->window.key_count);

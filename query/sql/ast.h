@@ -129,6 +129,7 @@ struct ast_cte {
     size_t column_alias_count;
     struct slice *column_aliases;
     struct ast_select *select;
+    bool is_recursive; /* WITH RECURSIVE: its query may name it */
 };
 
 struct ast_select {

@@ -48,6 +48,15 @@ struct cte_scope { /* innermost first */
     const struct cte_scope *outer;
     const struct scope
         *around; /* of the query that has the WITH: what its names may mean besides */
+    struct recursion *recursion; /* of its own query, while that is bound; else NULL */
+};
+
+/* A query of WITH RECURSIVE that is being bound. */
+struct recursion {
+    bool is_open; /* its name may be used: in the side after UNION */
+    uint32_t number;
+    size_t use_count;
+    const struct plan *base; /* what names and types its rows have */
 };
 
 /* What a subquery, or a LATERAL item of FROM, takes of the query around it: each name found there
@@ -331,6 +340,19 @@ MUST_CHECK enum err bind_new_plan(struct binder *b, enum plan_kind kind, size_t 
 /* A PROJECT of the child's columns as they are; fill in more. */
 MUST_CHECK enum err bind_filter(struct binder *b, struct plan *child, struct expr *predicate,
                                 struct plan **out);
+/* The columns of a set operation: the left side's names, the types both sides can be. */
+MUST_CHECK enum err bind_set_types(struct binder *b, const struct ast_select *select,
+                                   struct plan *const *sides, const char *what,
+                                   struct plan_column *columns, struct type *types);
+/* The query of a WITH RECURSIVE, whether it names itself or not; and its name within it. */
+MUST_CHECK enum err bind_recursive(struct binder *b, const struct cte_scope *entry,
+                                   struct plan **out);
+MUST_CHECK enum err bind_working(struct binder *b, const struct scope *scope,
+                                 const struct ast_from *from, const struct cte_scope *entry,
+                                 struct plan **out);
+/* What stands in its WITH, put before the others. */
+const struct cte_scope *bind_with(struct binder *b, const struct scope *outer,
+                                  const struct cte_scope *ctes, const struct ast_select *select);
 MUST_CHECK enum err bind_cast_columns(struct binder *b, struct plan **plan,
                                       const struct type *types);
 uint32_t bind_add_subplan(struct binder *b, struct plan *plan, const struct subplan_slots *slots);

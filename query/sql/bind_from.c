@@ -141,7 +141,13 @@ static enum err bind_cte(struct binder *b, struct scope *scope, const struct ast
     const struct ast_cte *cte = entry->cte;
     const struct scope *around = entry->around;
     size_t uses = around == NULL ? 0 : around->correlation->uses;
-    enum err result = bind_select(b, around, entry->outer, cte->select, false, out);
+    if (entry->recursion != NULL) {
+        enum err result = bind_working(b, scope, from, entry, out);
+        return result != OK ? result : bind_add_columns(b, scope, from, SLICE(""), cte->name, *out);
+    }
+    enum err result = cte->is_recursive
+                          ? bind_recursive(b, entry, out)
+                          : bind_select(b, around, entry->outer, cte->select, false, out);
     if (result != OK)
         return result;
     if (around != NULL && around != scope->outer && around->correlation->uses != uses)

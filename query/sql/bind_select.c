@@ -651,14 +651,21 @@ static enum err order_set(struct binder *b, const struct scope *outer, const str
     return apply_order(&s, plan);
 }
 
-enum err bind_select(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
-                     const struct ast_select *select, bool keeps_unknown, struct plan **out)
+const struct cte_scope *bind_with(struct binder *b, const struct scope *outer,
+                                  const struct cte_scope *ctes, const struct ast_select *select)
 {
     for (size_t index = 0; index < select->cte_count; index++) {
         struct cte_scope *entry = arena_alloc(b->arena, sizeof(*entry));
         *entry = (struct cte_scope){.cte = &select->ctes[index], .outer = ctes, .around = outer};
         ctes = entry;
     }
+    return ctes;
+}
+
+enum err bind_select(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
+                     const struct ast_select *select, bool keeps_unknown, struct plan **out)
+{
+    ctes = bind_with(b, outer, ctes, select);
     if (select->kind == SELECT_PLAIN)
         return bind_plain(b, outer, ctes, select, keeps_unknown, out);
     enum err result = select->kind == SELECT_VALUES

@@ -180,10 +180,9 @@ static enum err put_compare(struct binder *b, const struct ast_select *select,
     return OK;
 }
 
-/* The columns of a set operation: the left side's names, the types both sides can be. */
-static enum err type_columns(struct binder *b, const struct ast_select *select,
-                             struct plan *const *sides, const char *what,
-                             struct plan_column *columns, struct type *types)
+enum err bind_set_types(struct binder *b, const struct ast_select *select,
+                        struct plan *const *sides, const char *what, struct plan_column *columns,
+                        struct type *types)
 {
     bool is_compared = select->set != SET_UNION || !select->is_all;
     size_t count = sides[0]->column_count;
@@ -219,7 +218,7 @@ enum err bind_set_operation(struct binder *b, const struct scope *outer,
     size_t count = sides[0]->column_count;
     struct type *types = arena_alloc_array(b->arena, count, sizeof(*types));
     struct plan_column *columns = arena_alloc_array(b->arena, count, sizeof(*columns));
-    result = type_columns(b, select, sides, names[select->set], columns, types);
+    result = bind_set_types(b, select, sides, names[select->set], columns, types);
     if (result == OK && select->set == SET_UNION && !select->is_all)
         skip_distinct(select->left, types, &sides[0]);
     for (size_t side = 0; side < 2 && result == OK; side++)

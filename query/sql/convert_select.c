@@ -163,8 +163,6 @@ static enum err convert_from(struct converter *c, const struct json_value *value
 static enum err convert_with(struct converter *c, const struct json_value *with,
                              struct ast_select *select)
 {
-    if (tree_bool(with, "recursive"))
-        return convert_unsupported(c, tree_position(c, with), "WITH RECURSIVE");
     const struct json_value *ctes = tree_get(with, "ctes");
     select->ctes = arena_alloc_zero(c->arena, tree_count(ctes) * sizeof(*select->ctes));
     for (const struct json_value *item = ctes == NULL ? NULL : ctes->child; item != NULL;
@@ -174,6 +172,10 @@ static enum err convert_with(struct converter *c, const struct json_value *with,
         int32_t position = tree_position(c, node.fields);
         struct ast_cte *cte = &select->ctes[select->cte_count];
         cte->name = arena_copy(c->arena, tree_text(node.fields, "ctename"));
+        cte->is_recursive = tree_bool(with, "recursive");
+        if (tree_get(node.fields, "search_clause") != NULL ||
+            tree_get(node.fields, "cycle_clause") != NULL)
+            return convert_unsupported(c, position, "SEARCH or CYCLE in WITH");
         cte->column_alias_count =
             tree_strings(c, tree_get(node.fields, "aliascolnames"), &cte->column_aliases);
         for (size_t index = 0; index < select->cte_count; index++)
