@@ -158,8 +158,10 @@ static void print_role(void *context, const struct role *role)
 {
     (void)context;
     printf("%-24s %-8s %-10s %u %s  %zu %s\n", role->name, role_kind_name(role->kind),
-           role->cannot_log_in ? "no login" : role->has_verifier ? "password" : "-", role->token_count,
-           role->token_count == 1 ? "token " : "tokens", role->grant_count,
+           role->cannot_log_in  ? "no login"
+           : role->has_verifier ? "password"
+                                : "-",
+           role->token_count, role->token_count == 1 ? "token " : "tokens", role->grant_count,
            role->grant_count == 1 ? "table" : "tables");
 }
 
