@@ -48,6 +48,21 @@ static enum type_id common_type(struct expr *const *exprs, size_t count, size_t 
     return type == TYPE_UNKNOWN ? TYPE_TEXT : type;
 }
 
+/* What all that have a type call it, if they agree. */
+static uint8_t common_alias(struct expr *const *exprs, size_t count)
+{
+    const struct expr *first = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (exprs[i]->type.id == TYPE_UNKNOWN)
+            continue;
+        if (first != NULL &&
+            (exprs[i]->type.id != first->type.id || exprs[i]->type.alias != first->type.alias))
+            return ALIAS_NONE;
+        first = exprs[i];
+    }
+    return first == NULL ? ALIAS_NONE : first->type.alias;
+}
+
 enum err build_common_type(struct builder *b, struct expr *const *exprs, size_t count,
                            const char *what, struct type *out)
 {
@@ -62,10 +77,10 @@ enum err build_common_type(struct builder *b, struct expr *const *exprs, size_t 
     *out = type_of(type);
     bool is_same = count > 0;
     for (size_t i = 1; i < count; i++)
-        is_same &= type_equal(exprs[i]->type, exprs[0]->type) &&
-                   exprs[i]->type.alias == exprs[0]->type.alias;
+        is_same &= type_equal(exprs[i]->type, exprs[0]->type);
     if (is_same && exprs[0]->type.id == type)
         *out = exprs[0]->type;
+    out->alias = common_alias(exprs, count);
     for (size_t i = 0; i < count; i++) {
         if (!type_can_become(exprs[i]->type.id, type))
             return build_fail(b, "42846", exprs[i]->text_position,

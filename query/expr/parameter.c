@@ -98,7 +98,7 @@ void build_give_types(struct builder *b, const struct type *types, size_t count)
 enum err parameter_become(struct builder *b, struct expr *in, struct type type, int32_t position)
 {
     struct parameter *parameter = parameter_of(b, in);
-    type = type_of((enum type_id)type.id);
+    type = (struct type){.id = type.id, .alias = type.alias}; /* no modifiers */
     if (parameter->type.id != TYPE_UNKNOWN && parameter->type.id != type.id) {
         char text[24];
         bool is_named = parameter->name.size > 0;

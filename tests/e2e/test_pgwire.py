@@ -121,6 +121,11 @@ def test_asyncpg(server):
         with pytest.raises(asyncpg.UndefinedColumnError):
             await connection.fetch("SELECT nope")
         assert await connection.fetchval("SELECT count(*) FROM ap WHERE b = $1", "3") == 1
+        for kind, values in (("bigint", [1, None, -3]), ("boolean", [True, None]), ("float8", [0.5]), ("text", ["a", None]), ("int", [])):
+            assert await connection.fetchval(f"SELECT $1::{kind}[]", values) == values  # it looks up what arrays are made of
+        assert await connection.fetchval("SELECT array_agg(oid ORDER BY oid) FROM pg_type WHERE oid < 18") == [16, 17]
+        await connection.set_type_codec("jsonb", encoder=str, decoder=lambda text: ("json", text), schema="pg_catalog")
+        assert await connection.fetchval("SELECT '{}'::jsonb") == ("json", "{}")
         await connection.execute("DROP TABLE ap")
         await connection.close()
 
