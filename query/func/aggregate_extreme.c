@@ -281,7 +281,7 @@ static enum err value_finish(const void *state, const struct aggregate_call *cal
 
 #define ARRAYS(array, element, literal, item) BOTH(array, value, value_extreme, literal)
 
-/* clang-format off: a row a type */
+/* clang-format off */
 static const struct aggregate aggregates[] = {
     BOTH(TYPE_INT4, int, int_extreme, "1") BOTH(TYPE_INT2, int, int_extreme, "1::smallint")
         BOTH(TYPE_INT8, int, int_extreme, "1::bigint")

@@ -220,7 +220,7 @@ static AGGREGATE_FINISH(cume_finish)
      .doc = doc_text,                                                                              \
      .example = name_text "(2) WITHIN GROUP (ORDER BY x)"},
 
-/* clang-format off: a row an aggregate */
+/* clang-format off */
 static const struct aggregate aggregates[] = {
     PLACE("rank", TYPE_INT8, place, rank_finish, "the place a value would have") PLACE(
         "dense_rank", TYPE_INT8, dense, dense_finish, "the place a value would have, without gaps")

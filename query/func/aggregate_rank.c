@@ -255,7 +255,7 @@ static AGGREGATE_FINISH(mode_finish)
      .doc = doc_text,                                                                              \
      .example = example_text},
 
-/* clang-format off: a row an aggregate */
+/* clang-format off */
 static const struct aggregate aggregates[] = {
     DISC(TYPE_FLOAT8, AGGREGATE_SAME, "the first value at or above that fraction",
          "percentile_disc(0.5) WITHIN GROUP (ORDER BY x)")

@@ -381,7 +381,7 @@ static AGGREGATE_FINISH(percentile_interval_finish)
 #define CONT_ONE "the value below which that fraction lies, interpolated"
 #define CONT_EACH "the value below which each fraction lies, interpolated"
 
-/* clang-format off: a row an aggregate */
+/* clang-format off */
 static const struct aggregate aggregates[] = {
     SPREAD("stddev", stddev_samp_finish, "standard deviation of a sample") SPREAD(
         "stddev_samp", stddev_samp_finish, "standard deviation of a sample")

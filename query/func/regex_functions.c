@@ -344,6 +344,44 @@ static enum err like_row(struct call *call, const struct value *a, size_t count,
     return err;
 }
 
+/* Groups of a match, or the match where the pattern has none. */
+static uint32_t group_width(const struct regex *regex)
+{
+    uint32_t groups = regex_group_count(regex);
+    return groups > 0 ? groups : 1;
+}
+
+static struct slice group_at(const struct regex *regex, struct slice text, uint32_t index)
+{
+    return regex_group(regex, text, index + (regex_group_count(regex) > 0 ? 1 : 0));
+}
+
+/* What regexp_matches makes its rows of: how many groups there are, then those of each match. */
+static enum err matches_row(struct call *call, const struct value *a, size_t count,
+                            struct value *out)
+{
+    struct walk walk;
+    struct pieces pieces = {0};
+    bool is_global = false, is_match = true;
+    enum err err = walk_begin(&walk, call, a, 1, count > 2 ? a[2].text : SLICE(""), &is_global);
+    uint32_t width = err == OK ? group_width(walk.regex) : 0;
+    if (err == OK)
+        err = pieces_add(&pieces, slice_from_cstr(arena_printf(call->arena, "%u", width)), call);
+    while (err == OK && is_match) {
+        err = walk_next(&walk, &is_match);
+        for (uint32_t i = 0; err == OK && is_match && i < width; i++) {
+            struct slice group = group_at(walk.regex, a[0].text, i);
+            err = pieces_add(&pieces, group, call);
+            if (err == OK)
+                pieces.items[pieces.count - 1].is_null = group.data == NULL;
+        }
+        is_match = is_match && is_global;
+    }
+    if (err == OK)
+        out->text = array_build(TYPE_TEXT_ARRAY, pieces.items, pieces.count, call->arena);
+    return err;
+}
+
 /* regexp_match: the groups (or the whole match) as text[]. */
 static enum err groups_row(struct call *call, const struct value *a, size_t count,
                            struct value *out)
@@ -362,11 +400,10 @@ static enum err groups_row(struct call *call, const struct value *a, size_t coun
     out->is_null = !is_match;
     if (err != OK || !is_match)
         return err;
-    uint32_t groups = regex_group_count(regex), first = groups > 0 ? 1 : 0,
-             taken = groups > 0 ? groups : 1;
+    uint32_t taken = group_width(regex);
     struct value *elements = arena_alloc_zero(call->arena, taken * sizeof(*elements));
     for (uint32_t i = 0; i < taken; i++) {
-        struct slice group = regex_group(regex, a[0].text, first + i);
+        struct slice group = group_at(regex, a[0].text, i);
         elements[i] = (struct value){.type = type_of(TYPE_TEXT), .is_null = group.data == NULL};
         if (group.data != NULL)
             elements[i].text = group;
@@ -495,6 +532,12 @@ static const struct function functions[] = {
       "regexp_match('abc', '(.)b')")
     F("regexp_match", 3, LIST(T, T, T), TA, 0, groups_row,
       "the groups of the first match, with flags", "regexp_match('abc', '(.)B', 'i')")
+    F("_regexp_matches", 2, LIST(T, T), TA, 0, matches_row,
+      "how many groups a pattern has, and those of the first match",
+      "_regexp_matches('abc', '(.)b')")
+    F("_regexp_matches", 3, LIST(T, T, T), TA, 0, matches_row,
+      "how many groups a pattern has, and those of the matches",
+      "_regexp_matches('abab', '(.)b', 'g')")
     F("regexp_count", 2, LIST(T, T), I, 0, count_row, "how many matches",
       "regexp_count('abab', 'b')")
     F("regexp_count", 3, LIST(T, T, I), I, 0, count_row, "how many matches from a place on",

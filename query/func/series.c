@@ -11,6 +11,8 @@
 
 #include "query/func/text.h"
 
+#include "storage/base/number.h"
+
 #include <string.h>
 
 /* --- generate_series --- */
@@ -109,6 +111,33 @@ static enum err array_next_series(struct series *series, struct value *row, bool
     struct type type = row->type;
     *has_row = array_next(&series->array, row);
     row->type = type;
+    return OK;
+}
+
+/* regexp_matches: the first element says how many there are in each row. */
+static enum err matches_begin(struct series *series, struct error *error)
+{
+    struct value width;
+    int64_t count = 0;
+    enum err err = array_begin_series(series, error);
+    if (err == OK && (!array_next(&series->array, &width) || width.is_null ||
+                      int_parse(width.text, 1, UINT16_MAX, "integer", &count, NULL) != OK))
+        err = error_set(error, ERR_CORRUPT, "XX000", "an array cannot be read");
+    series->width = (uint32_t)count;
+    return err;
+}
+
+static enum err matches_next(struct series *series, struct value *row, bool *has_row,
+                             struct error *error)
+{
+    (void)error;
+    struct value *groups = arena_alloc_array(series->row, series->width, sizeof(*groups));
+    uint32_t count = 0;
+    while (count < series->width && array_next(&series->array, &groups[count]))
+        count++;
+    *has_row = count == series->width;
+    if (*has_row)
+        row->text = array_build(TYPE_TEXT_ARRAY, groups, count, series->row);
     return OK;
 }
 
@@ -354,6 +383,7 @@ static enum err each_next(struct series *series, struct value *row, bool *has_ro
 #define VALUE(type) ONE(type), .names = {"value"}
 #define PAIR(type) .column_count = 2, .columns = {TYPE_TEXT, type}, .names = {"key", "value"}
 
+/* clang-format off */
 const struct series_function series_functions[] = {
     SERIES(TYPE_INT4, TYPE_INT4, whole_begin, whole_next, "generate_series(1, 3)"),
     SERIES(TYPE_INT8, TYPE_INT8, whole_begin, whole_next, "generate_series(1::bigint, 3)"),
@@ -362,17 +392,29 @@ const struct series_function series_functions[] = {
            "generate_series(now(), now() + '1 day', '1 hour')"),
     SERIES(TYPE_TIMESTAMP, TYPE_INTERVAL, time_begin, time_next,
            "generate_series(timestamp '2026-05-01', '2026-05-02', '1 hour')"),
-    FOR_COMPARED_ARRAYS(ARRAY) FOR_OTHER_ARRAYS(ARRAY){.name = "pg_partition_ancestors",
-                                                       .argument_min = 1,
-                                                       .argument_max = 1,
-                                                       .arguments = {TYPE_INT8},
-                                                       .column_count = 1,
-                                                       .columns = {TYPE_INT8},
-                                                       .names = {"relid"},
-                                                       .begin = nothing_begin,
-                                                       .next = nothing_next,
-                                                       .doc = "no rows: there are no partitions",
-                                                       .example = "pg_partition_ancestors(1259)"},
+    FOR_COMPARED_ARRAYS(ARRAY)
+    FOR_OTHER_ARRAYS(ARRAY)
+    {.name = "regexp_matches",
+     .argument_min = 1,
+     .argument_max = 1,
+     .arguments = {TYPE_TEXT_ARRAY},
+     .column_count = 1,
+     .columns = {TYPE_TEXT_ARRAY},
+     .begin = matches_begin,
+     .next = matches_next,
+     .doc = "the groups of the first match, with the flag g of each",
+     .example = "regexp_matches('abab', '(.)b', 'g')"},
+    {.name = "pg_partition_ancestors",
+     .argument_min = 1,
+     .argument_max = 1,
+     .arguments = {TYPE_INT8},
+     .column_count = 1,
+     .columns = {TYPE_INT8},
+     .names = {"relid"},
+     .begin = nothing_begin,
+     .next = nothing_next,
+     .doc = "no rows: there are no partitions",
+     .example = "pg_partition_ancestors(1259)"},
     {.name = "pg_get_keywords",
      .column_count = 2,
      .columns = {TYPE_TEXT, TYPE_TEXT},
@@ -416,6 +458,7 @@ const struct series_function series_functions[] = {
     JSON("jsonb_object_keys", TYPE_JSONB, keys_begin, each_next, "the keys",
          "jsonb_object_keys('{\"a\": 1}')", ONE(TYPE_TEXT)),
 };
+/* clang-format on */
 
 const size_t series_function_count = array_count(series_functions);
 

@@ -44,7 +44,10 @@ struct series {
             struct interval step;
             bool is_down;
         } time;
-        struct array_reader array;
+        struct {
+            struct array_reader array;
+            uint32_t width; /* elements of a row, where a row is an array of them */
+        };
         struct json_parser json;
     };
 };

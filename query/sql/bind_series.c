@@ -12,6 +12,7 @@ static const struct over_array {
     const char *name, *array, *series;
 } over_arrays[] = {{"string_to_table", "string_to_array", "unnest"},
                    {"regexp_split_to_table", "regexp_split_to_array", "unnest"},
+                   {"regexp_matches", "_regexp_matches", "regexp_matches"},
                    {"jsonb_path_query", "jsonb_path_query_array", "jsonb_path_query"},
                    {"jsonb_path_query_tz", "jsonb_path_query_array_tz", "jsonb_path_query_tz"}};
 

@@ -4,7 +4,7 @@
 REFUSED = {
     "jsonb order": ["<", "<=", ">", ">="],
     "types": ["array_agg", "json_populate_record", "json_populate_recordset", "jsonb_populate_record",
-              "jsonb_populate_recordset", "regexp_matches", "xml_is_well_formed", "xml_is_well_formed_content",
+              "jsonb_populate_recordset", "xml_is_well_formed", "xml_is_well_formed_content",
               "xml_is_well_formed_document"],
     "text search": ["@@"],
     "unicode tables": ["is_normalized", "normalize", "to_ascii"],
