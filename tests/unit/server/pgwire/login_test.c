@@ -153,6 +153,57 @@ static void test_right_and_wrong(void **state)
     memory_client_close(&client);
 }
 
+/* Who is not on loopback is told to use TLS before anything is asked; over TLS binding is offered.
+ */
+static void test_tls_is_required(void **state)
+{
+    (void)state;
+    static const char request[] = "\0\0\0\x08\x04\xd2\x16\x2f";
+    struct memory_client client;
+    struct slice body;
+    server.is_tls_required = server.has_tls = true;
+    server.peer = "192.0.2.11:1";
+    memory_client_open(&client, &server);
+    memory_client_feed(&client, slice_of(STARTUP_ANN, 18));
+    assert_int_equal(last(&client, &body), 'E');
+    assert_true(says(body, "28000") && says(body, "TLS only"));
+    memory_client_close(&client);
+
+    memory_client_open(&client, &server);
+    memory_client_feed(&client, slice_of(request, 8));
+    assert_int_equal(client.out.size, 1);
+    assert_int_equal(client.out.data[0], 'S');
+    writer_reset(&client.out);
+    memory_client_feed(&client, slice_of(STARTUP_ANN, 18));
+    assert_int_equal(last(&client, &body), 'R');
+    assert_true(says(body, "SCRAM-SHA-256-PLUS"));
+    memory_client_close(&client);
+
+    memory_client_open(&client, &server); /* encrypted already */
+    memory_client_feed(&client, slice_of(request, 8));
+    assert_int_equal(last(&client, &body), 'E');
+    assert_true(says(body, "TLS within TLS"));
+    memory_client_close(&client);
+    server.is_encrypted = false;
+
+    char both[26];
+    memcpy(both, request, 8);
+    memcpy(both + 8, STARTUP_ANN, 18);
+    memory_client_open(&client, &server); /* said before there was TLS */
+    memory_client_feed(&client, slice_of(both, sizeof(both)));
+    assert_int_equal(last(&client, &body), 'E');
+    assert_true(says(body, "unencrypted data after SSL request"));
+    assert_false(server.is_encrypted);
+    memory_client_close(&client);
+
+    server.peer = NULL; /* of loopback */
+    memory_client_open(&client, &server);
+    memory_client_feed(&client, slice_of(STARTUP_ANN, 18));
+    assert_int_equal(last(&client, &body), 'R');
+    memory_client_close(&client);
+    server.is_tls_required = server.has_tls = false;
+}
+
 static void test_damaged_messages(void **state)
 {
     (void)state;
@@ -274,6 +325,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sessions_from_before_the_first_user),
         cmocka_unit_test(test_right_and_wrong),
+        cmocka_unit_test(test_tls_is_required),
         cmocka_unit_test(test_damaged_messages),
         cmocka_unit_test(test_attempts_are_limited),
         cmocka_unit_test(test_rights_are_those_of_now),

@@ -17,6 +17,7 @@ struct memory_server {
     struct backends backends;
     struct access *access; /* NULL: no users */
     const char *peer;      /* NULL: of loopback */
+    bool is_tls_required, has_tls, is_encrypted;
 };
 
 struct memory_client {
@@ -81,6 +82,22 @@ static inline bool memory_is_behind(void *context)
     return client->behind_at > 0 && client->out.size >= client->behind_at;
 }
 
+static inline bool memory_start_tls(void *context)
+{
+    struct memory_client *client = context;
+    client->server->is_encrypted = true;
+    writer_u8(&client->out, 'S');
+    return true;
+}
+
+static inline bool memory_is_encrypted(void *context, struct slice *binding)
+{
+    const struct memory_client *client = context;
+    bool is_encrypted = client->server->is_encrypted;
+    *binding = is_encrypted ? SLICE("0123456789abcdef0123456789abcdef") : SLICE("");
+    return is_encrypted;
+}
+
 static inline void memory_client_open(struct memory_client *client, struct memory_server *server)
 {
     *client = (struct memory_client){.server = server};
@@ -92,6 +109,9 @@ static inline void memory_client_open(struct memory_client *client, struct memor
         .backends = &server->backends,
         .access = server->access,
         .peer = server->peer != NULL ? server->peer : "127.0.0.1:1",
+        .start_tls = server->has_tls ? memory_start_tls : NULL,
+        .is_encrypted = memory_is_encrypted,
+        .is_tls_required = server->is_tls_required,
         .message_max = 1 << 20,
         .send = memory_send,
         .is_behind = memory_is_behind,
