@@ -168,6 +168,9 @@ static void greet(struct http_server *server, h2o_socket_t *socket)
 bool exchange_is_private(struct exchange *exchange)
 {
     const struct session *session = (struct session *)exchange; /* container-of with offset 0 */
+    if (session->server->options.listener->is_loopback) {
+        return true;
+    }
     h2o_conn_t *connection = session->req->conn;
     if (connection->callbacks->get_socket(connection)->ssl != NULL) {
         return true;
