@@ -283,6 +283,26 @@ static bool is_cast_call(struct slice name, enum type_id from, enum type_id *to)
     return type_find(name, to) && cast_exists(from, *to, CAST_EXPLICIT);
 }
 
+/* Functions of PostgreSQL's that clients call for what there is not. */
+static bool is_refused(struct slice name)
+{
+    static const char *const beginnings[] = {"pg_advisory_", "pg_try_advisory_", "lo_"};
+    static const char *const names[] = {"pg_notify",         "pg_listening_channels",
+                                        "pg_cancel_backend", "pg_terminate_backend",
+                                        "nextval",           "currval",
+                                        "lastval",           "setval",
+                                        "to_tsvector",       "to_tsquery",
+                                        "txid_current",      "pg_current_xact_id",
+                                        "pg_current_wal_lsn"};
+    for (size_t i = 0; i < array_count(beginnings); i++)
+        if (slice_starts_with(name, slice_from_cstr(beginnings[i])))
+            return true;
+    for (size_t i = 0; i < array_count(names); i++)
+        if (slice_equal(name, slice_from_cstr(names[i])))
+            return true;
+    return false;
+}
+
 enum err build_call(struct builder *b, struct slice name, struct expr **arguments, size_t count,
                     int32_t position, struct expr **out)
 {
@@ -304,7 +324,9 @@ enum err build_call(struct builder *b, struct slice name, struct expr **argument
     }
     char text[256];
     print_types(types, count, text, sizeof(text));
-    if (function == NULL) {
+    if (function == NULL && is_refused(name)) {
+        build_fail(b, "0A000", position, "%.*s() is not supported", SLICE_ARGS(name));
+    } else if (function == NULL) {
         build_fail(b, "42883", position, "function %.*s(%s) does not exist", SLICE_ARGS(name),
                    text);
         error_hint(

@@ -217,6 +217,14 @@ static enum err answer_row(struct call *call, const struct value *a, size_t coun
     return OK;
 }
 
+static enum err nothing_row(struct call *call, const struct value *a, size_t count,
+                            struct value *out)
+{
+    (void)call, (void)a, (void)count;
+    out->text = SLICE("");
+    return OK;
+}
+
 static enum err first_row(struct call *call, const struct value *a, size_t count, struct value *out)
 {
     (void)call, (void)count;
@@ -565,6 +573,8 @@ static const struct function functions[] = {
              "the value of a setting, NULL if it is unknown", "current_setting('nothing', true)")
     FUNCTION("pg_backend_pid", 0, LIST(0), I, 0, backend_pid_row,
              "the number of the session, 0 over HTTP", "pg_backend_pid()")
+    FUNCTION("pg_advisory_unlock_all", 0, LIST(0), T, 0, nothing_row,
+             "nothing: there are no such locks to be held", "pg_advisory_unlock_all()")
     FUNCTION("set_config", 3, LIST(T, T, B), T, 0, set_config_row,
              "the value of a setting that is so already", "set_config('jit', 'off', false)")
     FUNCTION("obj_description", 1, LIST(L), T, 0, comment_row, "a table's comment",

@@ -155,7 +155,8 @@ static enum err run_discard(struct query_session *session, const struct session_
                             struct portal_outcome *out, struct error *error)
 {
     if (command->is_chain) { /* PLANS, TEMP, SEQUENCES: there are none to discard */
-        snprintf(out->tag, sizeof(out->tag), "DISCARD");
+        bool is_named = command->name.size > 0; /* UNLISTEN */
+        snprintf(out->tag, sizeof(out->tag), "%s", is_named ? "UNLISTEN" : "DISCARD");
         return OK;
     }
     if (session->transaction != NULL)

@@ -197,6 +197,16 @@ static enum err convert_discard(struct converter *c, const struct json_value *fi
     return OK;
 }
 
+/* There is nothing that one listens to, so it has ended. */
+static enum err convert_unlisten(struct converter *c, const struct json_value *fields,
+                                 struct ast_statement *out)
+{
+    struct session_command *session = begin(c, fields, NULL, SESSION_DISCARD, out);
+    session->is_chain = true;
+    session->name = SLICE("UNLISTEN");
+    return OK;
+}
+
 static enum err convert_declare(struct converter *c, const struct json_value *fields,
                                 struct ast_statement *out)
 {
@@ -239,10 +249,15 @@ enum err convert_session(struct converter *c, struct tree_node node, bool *is_kn
         const char *type;
         enum err (*convert)(struct converter *c, const struct json_value *fields,
                             struct ast_statement *out);
-    } forms[] = {{"TransactionStmt", convert_transaction}, {"VariableSetStmt", convert_set},
-                 {"PrepareStmt", convert_prepare},         {"ExecuteStmt", convert_execute},
-                 {"DeallocateStmt", convert_deallocate},   {"DiscardStmt", convert_discard},
-                 {"DeclareCursorStmt", convert_declare},   {"FetchStmt", convert_fetch},
+    } forms[] = {{"TransactionStmt", convert_transaction},
+                 {"VariableSetStmt", convert_set},
+                 {"PrepareStmt", convert_prepare},
+                 {"ExecuteStmt", convert_execute},
+                 {"DeallocateStmt", convert_deallocate},
+                 {"DiscardStmt", convert_discard},
+                 {"UnlistenStmt", convert_unlisten},
+                 {"DeclareCursorStmt", convert_declare},
+                 {"FetchStmt", convert_fetch},
                  {"ClosePortalStmt", convert_close}};
     for (size_t i = 0; i < array_count(forms); i++) {
         *is_known = tree_is(&node, forms[i].type);

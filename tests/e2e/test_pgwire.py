@@ -128,6 +128,8 @@ def test_asyncpg(server):
         assert await connection.fetchval("SELECT '{}'::jsonb") == ("json", "{}")
         await connection.execute("DROP TABLE ap")
         await connection.close()
+        async with asyncpg.create_pool(host=host, port=int(port), user="me", database="freshet", min_size=1, max_size=3) as pool:
+            assert sorted(await asyncio.gather(*(pool.fetchval("SELECT $1::int8", i) for i in range(20)))) == list(range(20))
 
     asyncio.run(talk())
 
