@@ -79,18 +79,30 @@ static bool skip_header(struct reader *reader)
 }
 
 /* Over one row; false if it is not whole, or (*is_over) if there is no way past it: the end, or
- * sizes that are none. */
+ * sizes that are none. By hand: it looks at each field of each row. */
 static bool skip_tuple(struct reader *reader, bool *is_over)
 {
     uint16_t count = reader_be16(reader);
-    *is_over = count > INT16_MAX;
-    for (uint16_t field = 0; field < count && !reader->failed && !*is_over; field++) {
-        uint32_t size = reader_be32(reader);
-        *is_over = size != UINT32_MAX && size > INT32_MAX;
-        reader_bytes(reader, size == UINT32_MAX || *is_over ? 0 : size);
+    size_t at = reader->offset, end = at + reader_left(reader);
+    *is_over = !reader->failed && count > INT16_MAX;
+    if (reader->failed || *is_over)
+        return false;
+    for (uint16_t field = 0; field < count; field++) {
+        uint32_t size;
+        if (end - at < sizeof(size))
+            return false;
+        memcpy(&size, reader->data + at, sizeof(size));
+        at += sizeof(size);
+        size = __builtin_bswap32(size);
+        if (size == UINT32_MAX)
+            continue;
+        *is_over = size > INT32_MAX;
+        if (*is_over || end - at < size)
+            return false;
+        at += size;
     }
-    *is_over = *is_over && !reader->failed;
-    return !reader->failed && !*is_over;
+    reader->offset = at;
+    return true;
 }
 
 static size_t whole_tuples(struct slice bytes, bool is_first, size_t rows_max, size_t *rows)

@@ -26,6 +26,8 @@
 static void portal_destroy(struct portal *portal)
 {
     static const struct error none;
+    if (portal->is_stopped) /* it could still be cancelled */
+        session_set_running(portal->session, NULL);
     if (portal->run != NULL) {
         run_end(portal->run, OK, &none);
         memory_free(portal->run);

@@ -355,6 +355,11 @@ enum err type_receive(struct type type, struct slice bytes, struct arena *arena,
 {
     struct value received;
     enum type_id id = (enum type_id)type.id;
+    if (type.length == 0 && type.precision == 0) { /* it is what it is */
+        enum err whole = receive(type_oid(id), type_of(id), bytes, arena, out, error);
+        out->type = type;
+        return whole;
+    }
     enum err err = receive(type_oid(id), type_of(id), bytes, arena, &received, error);
     return err == OK ? value_convert(&received, type, NULL, arena, out, error) : err;
 }
