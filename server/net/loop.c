@@ -202,10 +202,11 @@ static bool look_once(struct connection *connection)
                 linger(connection);
         } else {
             bool is_blocked = connection_unsent(connection) > loop->options.output_max;
-            bool has_more = connection->is_again ? has_drained(connection)
-                                                 : !is_blocked && has_work(connection, input);
-            bool is_wanted =
-                connection_is_draining(connection) || (!connection->is_busy && has_more);
+            /* What a job has is not looked into. */
+            bool has_more = !connection->is_busy &&
+                            (connection->is_again ? has_drained(connection)
+                                                  : !is_blocked && has_work(connection, input));
+            bool is_wanted = connection_is_draining(connection) || has_more;
             is_here = !connection->is_busy && is_wanted && may_run_here(connection, input);
             if (is_here)
                 connection->is_busy = true;
