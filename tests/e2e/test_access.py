@@ -10,6 +10,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import termios
 import time
 
@@ -530,6 +531,51 @@ def test_open_sessions_learn_of_changes(narrow):
         server.sql("CREATE USER late PASSWORD 'another' IN ROLE reader")  # is somebody else
         fails("SELECT 1", "28000")
     server.sql("DROP USER late")
+
+
+def test_rights_change_under_questions(narrow):
+    """While one right comes and goes, each answer is that of having it or that of there being nothing."""
+    server = narrow.server
+    server.sql("CREATE USER busy PASSWORD 'secret of busy'")
+    server.sql("CREATE TABLE fickle_t (n int)")
+    server.sql("INSERT INTO fickle_t VALUES (5)")
+    is_over = threading.Event()
+    odd, answers = [], set()
+
+    def by_wire():
+        with wire(narrow, "busy", "secret of busy") as connection:
+            while not is_over.is_set():
+                try:
+                    answers.add(("wire", connection.execute("SELECT n FROM fickle_t", prepare=True).fetchall()[0][0]))
+                except psycopg.Error as error:
+                    answers.add(("wire", error.sqlstate))
+                    if "fickle_t" in str(error.diag.message_detail):
+                        odd.append(str(error))
+                seen = connection.execute("SELECT count(*) FROM pg_class WHERE relname = 'fickle_t'").fetchall()[0][0]
+                answers.add(("wire", "seen", seen))
+
+    def by_http():
+        headers = basic("busy", "secret of busy")
+        while not is_over.is_set():
+            status, _, text = narrow.ask(headers, "POST", "/v1/sql", "SELECT n FROM fickle_t")
+            answer = json.loads(text)
+            answers.add(("http", answer["rows"][0][0] if status == 200 else answer["sqlstate"]))
+
+    threads = [threading.Thread(target=target) for target in (by_wire, by_wire, by_http)]
+    for thread in threads:
+        thread.start()
+    for _ in range(40):
+        server.sql("GRANT SELECT ON fickle_t TO busy")
+        time.sleep(0.02)
+        server.sql("REVOKE SELECT ON fickle_t FROM busy")
+        time.sleep(0.02)
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    assert not odd
+    # What was bound before a change may also be told that rights have changed.
+    assert answers - {("wire", "42501")} == {("wire", 5), ("wire", "42P01"), ("wire", "seen", 0), ("wire", "seen", 1), ("http", 5), ("http", "42P01")}
+    server.sql("DROP USER busy")
 
 
 def test_copy_needs_the_right(narrow):
