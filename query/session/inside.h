@@ -55,6 +55,7 @@ struct portal {
     int16_t *formats;
     struct query_request request;
     struct statement *statement; /* a reference, from PORTAL_PLANNED on */
+    struct statement *before;    /* a reference to what it was, where rights changed meanwhile */
     struct run *run;             /* until it is done */
     struct batch batch;
     size_t batch_row;

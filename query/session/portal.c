@@ -34,6 +34,7 @@ static void portal_destroy(struct portal *portal)
     }
     if (portal->statement != NULL)
         statement_unref(portal->statement);
+    statement_unref(portal->before);
     prepared_unref(portal->prepared);
     session_let_go(portal->session, portal->kept_size);
     arena_deinit(&portal->arena);
@@ -315,9 +316,9 @@ static enum err end_run(struct portal *portal, enum err err, const struct error 
 }
 
 /* Who has described the statement must get rows that look so. */
-static enum err check_columns(struct portal *portal, struct error *error)
+static enum err check_columns(struct portal *portal, const struct statement *known,
+                              struct error *error)
 {
-    const struct statement *known = portal->prepared == NULL ? NULL : portal->prepared->statement;
     const struct statement *now = portal->run->statement;
     struct plan_column known_line, line;
     const struct plan_column *known_columns, *columns;
@@ -368,7 +369,7 @@ enum err portal_start(struct portal *portal, struct error *error)
     if (err == OK)
         err = transaction_check_reads(session, portal->run->statement, error);
     if (err == OK)
-        err = check_columns(portal, error);
+        err = check_columns(portal, prepared == NULL ? NULL : prepared->statement, error);
     if (err != OK)
         return end_run(portal, err, error);
     keep_snapshot(session, portal->run);
@@ -554,16 +555,38 @@ static enum err run_own(struct portal *portal, const struct portal_sink *sink,
     return err;
 }
 
+/* Planned anew, for the rights of now; once, as what it was before is kept for who described it. */
+static enum err start_anew(struct portal *portal, struct error *error)
+{
+    if (portal->before != NULL)
+        return end_run(portal,
+                       error_set(error, ERR_INPUT, "42501",
+                                 "rights have changed since the statement was bound"),
+                       error);
+    portal->before = portal->statement;
+    leave_run(portal);
+    portal->is_warm = false;
+    portal->run->is_put_off = true;
+    run_end(portal->run, OK, error);
+    memory_free(portal->run);
+    portal->run = NULL;
+    portal->statement = NULL;
+    portal->state = PORTAL_NEW;
+    enum err err = portal_start(portal, error);
+    if (err == OK && (err = check_columns(portal, portal->before, error)) != OK)
+        err = end_run(portal, err, error);
+    return err;
+}
+
 enum err portal_check_asker(struct portal *portal, struct error *error)
 {
     const struct asker *now;
     if (portal->state != PORTAL_PLANNED)
         return OK;
     enum err err = session_asker(portal->session, &portal->run->arena, &now, error);
-    if (err == OK && !asker_is_like(now, portal->request.asker))
-        err = error_set(error, ERR_INPUT, "42501",
-                        "rights have changed since the statement was bound");
-    return err == OK ? OK : end_run(portal, err, error);
+    if (err != OK)
+        return end_run(portal, err, error);
+    return asker_is_like(now, portal->request.asker) ? OK : start_anew(portal, error);
 }
 
 /* Its sink has room again: its time has run on meanwhile. */

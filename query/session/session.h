@@ -144,7 +144,8 @@ size_t portal_format_count(const struct portal *portal);
 bool portal_is_empty(const struct portal *portal);
 /* 55000: it has been run to its end, and gives no rows that there could be no more of. */
 MUST_CHECK enum err portal_check_done(const struct portal *portal, struct error *error);
-/* 42501: it was planned for other rights than who asks has now, and has not begun. 28000. */
+/* One that was planned for other rights than who asks has now, and has not begun, is planned anew:
+ * as portal_start(). 28000: nobody asks any more. */
 MUST_CHECK enum err portal_check_asker(struct portal *portal, struct error *error);
 /* It is carried out elsewhere (COPY … FROM), and not again. */
 void portal_end(struct portal *portal);

@@ -149,7 +149,6 @@ enum err copy_run_out(struct pg_session *session, struct portal *portal, struct 
 enum err copy_begin(struct pg_session *session, struct portal *portal, bool is_simple,
                     struct error *error)
 {
-    const struct command *command = portal_statement(portal)->command;
     struct ingest *ingest = session->options.ingest(session->options.context);
     struct budget *held;
     atomic_store(&session->is_copy_cancelled, false);
@@ -158,9 +157,11 @@ enum err copy_begin(struct pg_session *session, struct portal *portal, bool is_s
         err = portal_check_asker(portal, error);
     if (err == OK)
         err = session_hold(session->query, &held, error);
-    if (err == OK)
-        err = copy_begin_in(ingest, command, session_settings(session->query),
-                            &session->is_copy_cancelled, held, &session->copy, error);
+    if (err != OK)
+        return err;
+    const struct command *command = portal_statement(portal)->command;
+    err = copy_begin_in(ingest, command, session_settings(session->query),
+                        &session->is_copy_cancelled, held, &session->copy, error);
     if (err != OK)
         return err;
     portal_end(portal);
