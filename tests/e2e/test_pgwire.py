@@ -40,6 +40,70 @@ def test_psql(server):
     psql(server, "DROP TABLE w")
 
 
+def run_psql(server, script):
+    """What a script gives: (standard output, standard error)."""
+    host, port = server.pg.rsplit(":", 1)
+    done = subprocess.run(["psql", "-X", "-A", "-t", "-h", host, "-p", port, "-U", "me", "-d", "freshet"], input=script, capture_output=True,
+                          text=True, timeout=300, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    return done.stdout, done.stderr
+
+
+def test_psql_describes(server):
+    server.sql("CREATE TABLE w (a bigint NOT NULL, b text DEFAULT 'x')")
+    for sql in ("COMMENT ON COLUMN w.b IS 'told'", "CREATE INDEX w_b ON w (b)", "CREATE VIEW v AS SELECT a FROM w"):
+        server.sql(sql)
+    wanted = {r"\d": "w|table", r"\d w": "a|bigint||not null|", r"\d+ w": "told", r"\d w_b": "b|", r"\dt+": "w|table",
+              r"\dv": "v|view", r"\di": "w_b|index", r"\dn": "public|", r"\dT int8": "bigint", r"\l": "freshet|", r"\du": "Superuser",
+              r"\dp": "w|table", r"\dS pg_class": "relname|name", r"\conninfo": 'You are connected to database "freshet"', r"\encoding": "UTF8",
+              r"\df": "", r"\dx": "", r"\ds": "", r"\dm": "", r"\da": "", r"\do": "", r"\dc": "", r"\dC": "", r"\dD": "", r"\db": "",
+              r"\dO": "", r"\dF": "", r"\ddp": "", r"\drds": "", r"\dRp": "", r"\dRs": "", r"\dy": "", r"\dE": "", r"\sv v": "SELECT a FROM w"}
+    for command, text in wanted.items():
+        told, failed = run_psql(server, command)
+        assert text in told and "ERROR" not in failed, (command, told, failed)
+    server.sql("DROP VIEW v")
+    server.sql("DROP TABLE w")
+
+
+def test_psql_commands(server, tmp_path):
+    server.sql("CREATE TABLE w (a bigint, b text)")
+    (tmp_path / "in.csv").write_text('a,b\n1,"x,y"\n2,\n')
+    out, failed = run_psql(server, f"""\\copy w from '{tmp_path}/in.csv' csv header
+\\copy (select * from w order by a) to '{tmp_path}/out.csv' csv header
+\\copy w (b, a) from stdin
+z\t3
+\\.
+SELECT a, b, 1.5::numeric(4,2) AS n FROM w WHERE a = 1 \\gdesc
+SELECT 'SELECT ' || g FROM generate_series(7, 8) g \\gexec
+SELECT count(*) AS c FROM w \\gset
+\\echo :c
+SELECT a, b, 5 AS n FROM w WHERE a = 1 \\crosstabview a b n
+\\set FETCH_COUNT 2
+SELECT g FROM generate_series(1, 5) g;
+\\timing on
+\\errverbose
+""")
+    assert (tmp_path / "out.csv").read_text() == 'a,b\n1,"x,y"\n2,\n'
+    assert out.split("\n")[:9] == ["COPY 2", "COPY 2", "COPY 1", "a|bigint", "b|text", "n|numeric(4,2)", "7", "8", "3"], (out, failed)
+    assert "1\n2\n3\n4\n5\n" in out and failed == "", (out, failed)
+    server.sql("DROP TABLE w")
+
+
+def test_psql_watch(server):
+    host, port = server.pg.rsplit(":", 1)
+    process = subprocess.Popen(["psql", "-X", "-A", "-t", "-h", host, "-p", port, "-U", "me", "-d", "freshet"], stdout=subprocess.PIPE,
+                               stdin=subprocess.PIPE, text=True)
+    process.stdin.write("SELECT 7 \\watch 0.1\n")
+    process.stdin.close()
+    seen = 0
+    while seen < 3:
+        line = process.stdout.readline()
+        assert line != ""
+        seen += line == "7\n"
+    process.terminate()
+    process.wait(20)
+    process.stdout.close()
+
+
 def test_psycopg(server):
     with connect(server) as connection:
         connection.autocommit = True
