@@ -147,8 +147,10 @@ void build_want_constant(struct builder *b, struct expr **expr)
     case PHYSICAL_NUMERIC:
         value.n = numeric_from_int(1);
         break;
-    case PHYSICAL_TEXT: /* a pattern of one step, the name of a zone */
+    case PHYSICAL_TEXT: /* a pattern of one step, the name of a zone, an array of nothing */
         value.text = SLICE("UTC");
+        if (type_is_array((enum type_id)value.type.id))
+            value.text = array_build((enum type_id)value.type.id, NULL, 0, b->arena);
         break;
     case PHYSICAL_INTERVAL:
         value.interval.days = 1;
