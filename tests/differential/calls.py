@@ -99,7 +99,7 @@ class Calls:
         if form == "aggregate" or "any[]" not in kinds:
             element = rng.choice([kind for kind in COLUMN if not kind.endswith("]")]) if "any[]" not in kinds else element
         kinds = [element if kind == "any" else element + "[]" if kind == "any[]" else kind for kind in kinds]
-        if re.match("stddev|var(iance|_)", name) and kinds[0] in ("int8", "numeric"):  # a numbered difference: computed in double
+        if re.match("stddev|var(iance|_)", name) and kinds[0] in ("int4", "int8", "numeric"):  # a numbered difference: computed in double
             kinds = ["double"]
         arguments = [self.argument(rng, name, place, kind, mode) for place, kind in enumerate(kinds)]
         if name == "to_char":

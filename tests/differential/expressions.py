@@ -353,10 +353,9 @@ class Expressions:
                             if not distinct else f"string_agg(DISTINCT {own}, '-')")
             kind = "text"
         elif form == 13:
-            own = self.pick("int8", "text", "int4", "double", "numeric", "bool", "timestamptz", "date", "uuid")
-            x = f"CAST({self.expr(own, scope, 0)} AS {SQL_NAME[own]})"
-            distinct = "" if own in ("double", "numeric") else self.pick("", "DISTINCT ")
-            text, kind = self.use("array_agg", f"array_agg({distinct}{x} ORDER BY {x}{self.pick('', ' DESC')})"), own + "[]"
+            own = self.pick("int8", "text", "int4", "int2", "bool", "timestamptz", "date", "uuid")  # of equal doubles either may come first
+            x = f"CAST({self.expr(own, scope, 0)} AS {SQL_NAME.get(own, own)})"
+            text, kind = self.use("array_agg", f"array_agg({self.pick('', 'DISTINCT ')}{x} ORDER BY {x}{self.pick('', ' DESC')})"), own + "[]"
             if own not in ("int8", "text"):
                 text, kind = f"{text}::text", "text"
         elif form == 14:
