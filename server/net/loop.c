@@ -377,7 +377,8 @@ static void tick_connection(struct connection *connection, int64_t now_us)
     bool is_overdue = connection->has_logged_in && !connection->is_busy &&
                       !connection_is_gone(connection) && !connection->is_finishing &&
                       connection->due_us != 0 && now_us > connection->due_us;
-    connection->is_overdue = connection->is_overdue || is_overdue;
+    if (is_overdue) /* else it is the job's */
+        connection->is_overdue = true;
     if ((connection->is_busy && connection->is_due) || is_overdue)
         start_job(connection);
     else if (is_waiting && limit_us > 0 && now_us - connection->since_us > limit_us)
