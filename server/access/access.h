@@ -71,7 +71,10 @@ const struct asker *access_ask(struct access *access, struct slice name,
  * every time and that no password matches. */
 MUST_CHECK enum login access_login_begin(struct access *access, struct slice name,
                                          struct slice client, struct verifier *out);
-/* Its end, by the verifier that it began with: wrong too if the role has another one by now. */
+/* Its end, by the verifier that it began with: wrong too if the role has another one by now. Only
+ * one that was wrong, or left half-way, counts as an attempt: so however many are under way at once
+ * the right ones get in; and LOGIN_LIMITED, whatever it was, when none is left by now: so no more
+ * guesses are told than attempts there are. */
 enum login access_login_end(struct access *access, struct slice name, struct slice client,
                             bool is_right, const struct verifier *verifier, struct arena *arena,
                             struct asker *out);

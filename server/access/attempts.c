@@ -41,6 +41,11 @@ static struct attempts_bucket *find(struct attempts *attempts, struct slice key,
     return fullest;
 }
 
+bool attempts_has(struct attempts *attempts, struct slice key, int64_t now_us)
+{
+    return find(attempts, key, now_us)->left >= 1;
+}
+
 bool attempts_take(struct attempts *attempts, struct slice key, int64_t now_us)
 {
     struct attempts_bucket *bucket = find(attempts, key, now_us);

@@ -22,6 +22,8 @@ struct attempts {
 };
 
 void attempts_init(struct attempts *attempts, uint64_t seed);
+/* Whether one is left, without taking it. */
+bool attempts_has(struct attempts *attempts, struct slice key, int64_t now_us);
 /* One of this key's attempts. False: none is left. */
 bool attempts_take(struct attempts *attempts, struct slice key, int64_t now_us);
 /* It was a right one after all. */

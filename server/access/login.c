@@ -3,11 +3,15 @@
  *   credential ─▶ seen lately? ─ yes ─▶ the role as it is now
  *                     │ no
  *                     ▼
- *   an attempt of the address and of the user ─ none left ─▶ LOGIN_LIMITED
+ *   take an attempt of the address and of the user ─ none left ─▶ LOGIN_LIMITED
  *                     │
  *                     ▼
  *   derive keys (16,384 rounds, without the lock) ─▶ compare ─▶ right: give the attempts back,
  *                                                            remember, log; wrong: log
+ *
+ * So it is for a plain password, whose check costs the server milliseconds. An exchange (SCRAM)
+ * that costs it nothing takes its attempt at the end, if it was wrong, and is told that only if
+ * there was one left then.
  *
  * Nothing tells a name that is no role's from a wrong password: both derive keys with as many
  * rounds, from a salt that stays the same, and end in the same answer. What is remembered of a
@@ -113,6 +117,14 @@ static bool take_attempt(struct access *access, struct slice name, struct slice 
     return false;
 }
 
+static bool has_attempt(struct access *access, struct slice name, struct slice client)
+{
+    char text[64];
+    int64_t now_us = clock_monotonic_us();
+    return attempts_has(&access->addresses, attempts_address(client, text), now_us) &&
+           (name.size == 0 || attempts_has(&access->users, name, now_us));
+}
+
 static void give_attempt_back(struct access *access, struct slice name, struct slice client)
 {
     char text[64];
@@ -210,18 +222,18 @@ enum login access_login_begin(struct access *access, struct slice name, struct s
                               struct verifier *out)
 {
     mutex_lock(&access->mutex);
-    bool may_try = take_attempt(access, name, client);
+    bool may_try = has_attempt(access, name, client);
     choose_verifier(access, name, out);
     mutex_unlock(&access->mutex);
     if (!may_try)
-        log_limited(access, "password", name, client);
+        log_limited(access, "scram", name, client);
     return may_try ? LOGIN_OK : LOGIN_LIMITED;
 }
 
-/* A password was right by `verifier`; remembered under `tag`, unless that is NULL. */
+/* A password was right by `verifier`. */
 struct proof {
     const struct verifier *verifier;
-    const uint8_t *tag;
+    const uint8_t *tag; /* to be remembered under; NULL: not, and no attempt has been taken yet */
     const char *method; /* for the log */
 };
 
@@ -238,10 +250,19 @@ static enum login end_login(struct access *access, struct slice name, struct sli
 {
     mutex_lock(&access->mutex);
     const struct role *role = role_set_find(&access->roles, name);
+    bool is_taken = proof->tag != NULL;
+    if (!is_taken && !has_attempt(access, name, client)) {
+        mutex_unlock(&access->mutex); /* right or wrong: it is not told */
+        log_limited(access, proof->method, name, client);
+        return LOGIN_LIMITED;
+    }
     bool is_in = is_right && role != NULL && role->has_verifier && !role->cannot_log_in &&
                  is_still_proved(role, proof);
-    if (is_in) {
+    if (is_in && is_taken)
         give_attempt_back(access, name, client);
+    if (!is_in && !is_taken)
+        (void)take_attempt(access, name, client);
+    if (is_in) {
         copy_asker(role, arena, out);
         if (proof->tag != NULL)
             remember(access, proof->tag, role);
@@ -275,8 +296,14 @@ enum login access_login_password(struct access *access, struct slice name, struc
     if (role != NULL || is_quick)
         return role != NULL ? LOGIN_OK : LOGIN_LATER;
     struct verifier verifier;
-    if (access_login_begin(access, name, client, &verifier) != LOGIN_OK)
+    mutex_lock(&access->mutex);
+    bool may_try = take_attempt(access, name, client);
+    choose_verifier(access, name, &verifier);
+    mutex_unlock(&access->mutex);
+    if (!may_try) {
+        log_limited(access, "password", name, client);
         return LOGIN_LIMITED;
+    }
     bool is_right = verifier_matches(&verifier, password);
     const struct proof proof = {.verifier = &verifier, .tag = tag, .method = "password"};
     return end_login(access, name, client, is_right, &proof, arena, out);

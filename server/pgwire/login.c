@@ -1,8 +1,9 @@
 /* Who a session is: SCRAM-SHA-256 in PostgreSQL's messages, and the rights of its statements.
  *
  *   start-up packet ─▶ AuthenticationSASL: mechanisms
- *   SASLInitialResponse ─▶ an attempt of the address and of the user ─▶ AuthenticationSASLContinue
- *   SASLResponse ─▶ right: AuthenticationSASLFinal, welcome; wrong: FATAL 28P01
+ *   SASLInitialResponse ─▶ are attempts left? ─▶ AuthenticationSASLContinue
+ *   SASLResponse ─▶ are some left now? ─▶ right: AuthenticationSASLFinal, welcome
+ *                                    └──▶ wrong: FATAL 28P01, one attempt less
  *
  * A name that is no role's goes the same way to the same end. Of the start-up packet only the names
  * are read before the password is proved; the rest waits. The time that all of it may take is the
@@ -22,7 +23,7 @@ struct entry {
     struct writer packet; /* the start-up packet's parameters */
     struct verifier verifier;
     struct scram scram;
-    bool is_begun, is_over; /* an attempt has been taken, and has been told its end */
+    bool is_begun, is_over; /* the exchange, and access_login_end() has been told */
 };
 
 bool login_is_needed(const struct pg_session *session)
@@ -65,18 +66,18 @@ void login_begin(struct pg_session *session, struct slice packet)
     answer_flush(session);
 }
 
-/* The attempt's end; true: they are who they say. */
-static bool end_attempt(struct pg_session *session, bool is_right)
+/* The attempt's end. LOGIN_OK: they are who they say. */
+static enum login end_attempt(struct pg_session *session, bool is_right)
 {
     struct entry *login = session->login;
     struct asker asker;
     assert(login->is_begun);
     assert(!login->is_over);
     login->is_over = true;
-    bool is_in = access_login_end(session->options.access, name_of(session), client_of(session),
-                                  is_right, &login->verifier, &session->arena, &asker) == LOGIN_OK;
-    session->known.id = is_in ? asker.id : 0;
-    return is_in;
+    enum login end = access_login_end(session->options.access, name_of(session), client_of(session),
+                                      is_right, &login->verifier, &session->arena, &asker);
+    session->known.id = end == LOGIN_OK ? asker.id : 0;
+    return end;
 }
 
 void login_destroy(struct pg_session *session)
@@ -94,6 +95,11 @@ void login_destroy(struct pg_session *session)
     session->login = NULL;
 }
 
+static enum err refuse_attempt(struct error *error)
+{
+    return error_set(error, ERR_BUSY, "28000", "too many attempts to log in");
+}
+
 /* Mechanism, length, the exchange's first message. */
 static enum err initial(struct pg_session *session, struct slice body, struct writer *out,
                         struct error *error)
@@ -108,7 +114,7 @@ static enum err initial(struct pg_session *session, struct slice body, struct wr
         return answer_violation(error, "malformed SASL initial response");
     if (access_login_begin(session->options.access, name_of(session), client_of(session),
                            &login->verifier) != LOGIN_OK)
-        return error_set(error, ERR_BUSY, "28000", "too many attempts to log in");
+        return refuse_attempt(error);
     login->is_begun = true;
     scram_init(&login->scram, &login->verifier, session->binding, NULL);
     return scram_first(&login->scram, mechanism, text, out, error);
@@ -131,8 +137,10 @@ static enum err final(struct pg_session *session, struct slice body, struct erro
     bool is_right;
     writer_init(&out);
     enum err err = scram_final(&session->login->scram, body, &is_right, &out, error);
-    bool is_in = end_attempt(session, err == OK && is_right);
-    if (err == OK && !is_in)
+    enum login end = end_attempt(session, err == OK && is_right);
+    if (err == OK && end == LOGIN_LIMITED)
+        err = refuse_attempt(error);
+    else if (err == OK && end != LOGIN_OK)
         err = error_set(error, ERR_INPUT, "28P01", "password authentication failed for user \"%s\"",
                         session->user);
     if (err == OK) {

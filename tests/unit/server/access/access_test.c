@@ -265,6 +265,44 @@ static void test_limits(void **state)
     access_close(access);
 }
 
+static enum login end(struct access *access, struct slice client, bool is_right,
+                      const struct verifier *verifier)
+{
+    struct arena arena;
+    struct asker asker;
+    arena_init(&arena);
+    enum login login =
+        access_login_end(access, SLICE("mia"), client, is_right, verifier, &arena, &asker);
+    arena_deinit(&arena);
+    return login;
+}
+
+/* Any number of right exchanges at once; of wrong ones no more are told than there are attempts,
+ * whenever they began, and a right one among them is not told either. */
+static void test_exchanges_at_once(void **state)
+{
+    (void)state;
+    enum { MANY = 200 };
+    struct error error;
+    struct verifier verifier;
+    struct access *access = open_access();
+    struct slice right = SLICE("192.0.2.20:1"), wrong = SLICE("192.0.2.21:1");
+    assert_int_equal(access_change(access, add_ann, "mia", &error), OK);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(access_login_begin(access, SLICE("mia"), right, &verifier), LOGIN_OK);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(end(access, right, true, &verifier), LOGIN_OK);
+    for (int i = 0; i < MANY; i++)
+        assert_int_equal(access_login_begin(access, SLICE("mia"), wrong, &verifier), LOGIN_OK);
+    int judged = 0;
+    for (int i = 0; i < MANY; i++)
+        judged += end(access, wrong, false, &verifier) == LOGIN_WRONG;
+    assert_in_range(judged, ATTEMPTS_BURST, ATTEMPTS_BURST + 1);
+    assert_int_equal(end(access, wrong, true, &verifier), LOGIN_LIMITED);
+    assert_int_equal(access_login_begin(access, SLICE("mia"), wrong, &verifier), LOGIN_LIMITED);
+    access_close(access);
+}
+
 static void test_log_names(void **state)
 {
     (void)state;
@@ -279,10 +317,15 @@ int main(void)
     if (mkdtemp(directory) == NULL)
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_file),   cmocka_unit_test(test_damaged_file),
-        cmocka_unit_test(test_log_in), cmocka_unit_test(test_mock),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_log_names),
-        cmocka_unit_test(test_ask),    cmocka_unit_test(test_refresh_is_tried_again),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_damaged_file),
+        cmocka_unit_test(test_log_in),
+        cmocka_unit_test(test_mock),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_exchanges_at_once),
+        cmocka_unit_test(test_log_names),
+        cmocka_unit_test(test_ask),
+        cmocka_unit_test(test_refresh_is_tried_again),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     char path[128];

@@ -18,7 +18,9 @@ static void test_burst_and_refill(void **state)
     int64_t now = 1000;
     attempts_init(attempts, 1);
     for (int i = 0; i < ATTEMPTS_BURST; i++)
-        assert_true(attempts_take(attempts, SLICE("a"), now));
+        assert_true(attempts_has(attempts, SLICE("a"), now) &&
+                    attempts_take(attempts, SLICE("a"), now));
+    assert_false(attempts_has(attempts, SLICE("a"), now));
     assert_false(attempts_take(attempts, SLICE("a"), now));
     assert_true(attempts_take(attempts, SLICE("b"), now));
     now += ATTEMPTS_PERIOD_US;

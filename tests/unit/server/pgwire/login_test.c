@@ -252,6 +252,39 @@ static void test_attempts_are_limited(void **state)
     server.peer = NULL;
 }
 
+/* More right log-ins under way at once than there are attempts; then guesses begun together. */
+static void test_log_ins_at_once(void **state)
+{
+    (void)state;
+    enum { MANY = 60 };
+    static struct memory_client clients[MANY];
+    static char texts[MANY][512];
+    struct slice body;
+    for (int round = 0; round < 2; round++) {
+        const char *password = round == 0 ? "right" : "wrong";
+        int in = 0, judged = 0, limited = 0;
+        server.peer = round == 0 ? "192.0.2.12:1" : "192.0.2.13:1";
+        for (int i = 0; i < MANY; i++) {
+            memory_client_open(&clients[i], &server);
+            memory_client_feed(&clients[i], slice_of(STARTUP_ANN, 18));
+            put_initial(&clients[i], "SCRAM-SHA-256", "n,,n=,r=client");
+            assert_int_equal(last(&clients[i], &body), 'R');
+            make_final(slice_of(body.data + 4, body.size - 4), password, texts[i]);
+        }
+        for (int i = 0; i < MANY; i++) {
+            put(&clients[i], texts[i], strlen(texts[i]));
+            in += last(&clients[i], &body) == 'Z';
+            judged += says(body, "28P01");
+            limited += says(body, "too many attempts");
+            memory_client_close(&clients[i]);
+        }
+        assert_int_equal(in, round == 0 ? MANY : 0);
+        assert_true(judged <= 21);
+        assert_int_equal(judged + limited, MANY - in);
+    }
+    server.peer = NULL;
+}
+
 static void test_rights_are_those_of_now(void **state)
 {
     (void)state;
@@ -329,6 +362,7 @@ int main(void)
         cmocka_unit_test(test_damaged_messages),
         cmocka_unit_test(test_attempts_are_limited),
         cmocka_unit_test(test_rights_are_those_of_now),
+        cmocka_unit_test(test_log_ins_at_once),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
