@@ -141,16 +141,18 @@ static enum err matches_next(struct series *series, struct value *row, bool *has
     return OK;
 }
 
-/* The subscripts of an array, or of its one dimension. */
+/* The subscripts of an array, of its one dimension; from the last on if asked for. */
 static enum err subscripts_begin(struct series *series, struct error *error)
 {
     struct array_reader array;
     const struct value *whole = &series->arguments[0];
     if (!array_begin(&array, (enum type_id)whole->type.id, whole->text))
         return error_set(error, ERR_CORRUPT, "XX000", "an array cannot be read");
-    series->whole.next = 1;
-    series->whole.step = 1;
-    series->whole.stop = series->arguments[1].i == 1 ? array.count : 0;
+    bool is_backwards = series->argument_count > 2 && series->arguments[2].b;
+    int64_t count = series->arguments[1].i == 1 ? array.count : 0;
+    series->whole.next = is_backwards ? count : 1;
+    series->whole.step = is_backwards ? -1 : 1;
+    series->whole.stop = is_backwards ? 1 : count;
     return OK;
 }
 
@@ -367,8 +369,8 @@ static enum err each_next(struct series *series, struct value *row, bool *has_ro
     }
 #define SUBSCRIPTS(of)                                                                             \
     {                                                                                              \
-        .name = "generate_subscripts", .argument_min = 2, .argument_max = 2,                       \
-        .arguments = {of, TYPE_INT4}, .column_count = 1, .columns = {TYPE_INT4},                   \
+        .name = "generate_subscripts", .argument_min = 2, .argument_max = 3,                       \
+        .arguments = {of, TYPE_INT4, TYPE_BOOL}, .column_count = 1, .columns = {TYPE_INT4},        \
         .begin = subscripts_begin, .next = whole_next, .doc = "the subscripts of an array",        \
         .example = "generate_subscripts('{a,b}'::text[], 1)"                                       \
     }

@@ -15,7 +15,7 @@ REFUSED = {
                      "numeric_ln", "numeric_log", "numeric_sqrt", "similar_escape", "textlen", "daterange_subdiff",
                      "int4range_subdiff", "int8range_subdiff", "numrange_subdiff", "tsrange_subdiff", "tstzrange_subdiff"],
     "byte order": ["~<=~", "~<~", "~>=~", "~>~"],
-    "not here": ["jsonb_set_lax", "generate_subscripts"],
+    "not here": ["jsonb_set_lax"],
 }
 
 # Types that are ours, with those that stand for several; paths are texts here.
