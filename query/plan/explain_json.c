@@ -6,13 +6,26 @@
 
 #include <stdio.h>
 
-static const char *const kind_names[] = {
-    [PLAN_SCAN] = "Scan",         [PLAN_PROVIDER] = "Scan",  [PLAN_VALUES] = "Values",
-    [PLAN_FILTER] = "Filter",     [PLAN_PROJECT] = "Result", [PLAN_GROUP] = "Aggregate",
-    [PLAN_SORT] = "Sort",         [PLAN_LIMIT] = "Limit",    [PLAN_JOIN] = "Join",
-    [PLAN_APPLY] = "Nested Loop", [PLAN_LOOKUP] = "Lookup",  [PLAN_UNION_ALL] = "Append",
-    [PLAN_HOP] = "Hop",           [PLAN_EXPAND] = "Expand",  [PLAN_SERIES] = "Function Scan",
-    [PLAN_SET] = "SetOp",         [PLAN_FIRST] = "Unique",   [PLAN_WINDOW] = "WindowAgg"};
+static const char *const kind_names[] = {[PLAN_SCAN] = "Scan",
+                                         [PLAN_PROVIDER] = "Scan",
+                                         [PLAN_VALUES] = "Values",
+                                         [PLAN_FILTER] = "Filter",
+                                         [PLAN_PROJECT] = "Result",
+                                         [PLAN_GROUP] = "Aggregate",
+                                         [PLAN_SORT] = "Sort",
+                                         [PLAN_LIMIT] = "Limit",
+                                         [PLAN_JOIN] = "Join",
+                                         [PLAN_APPLY] = "Nested Loop",
+                                         [PLAN_LOOKUP] = "Lookup",
+                                         [PLAN_UNION_ALL] = "Append",
+                                         [PLAN_HOP] = "Hop",
+                                         [PLAN_EXPAND] = "Expand",
+                                         [PLAN_SERIES] = "Function Scan",
+                                         [PLAN_SET] = "SetOp",
+                                         [PLAN_FIRST] = "Unique",
+                                         [PLAN_WINDOW] = "WindowAgg",
+                                         [PLAN_RECURSION] = "Recursive Union",
+                                         [PLAN_WORKING] = "WorkTable Scan"};
 
 static void write_names(const struct plan *plan, struct writer *out)
 {
@@ -33,8 +46,7 @@ static void write_actual(const struct plan *plan, const struct plan_actual *actu
         writer_printf(out, ",\"Rows Removed by Filter\":%llu",
                       (unsigned long long)(actual->rows_in - actual->rows));
     if (actual->spilled_bytes > 0)
-        writer_printf(out, ",\"Spilled Bytes\":%llu",
-                      (unsigned long long)actual->spilled_bytes);
+        writer_printf(out, ",\"Spilled Bytes\":%llu", (unsigned long long)actual->spilled_bytes);
     if (plan->kind == PLAN_SCAN)
         writer_printf(
             out,
