@@ -162,7 +162,10 @@ enum err connection_send(struct connection *connection, struct slice bytes,
         mutex_unlock(&connection->mutex);
         worker_block_begin();
         mutex_lock(&connection->mutex);
-        while (err == OK && connection_unsent(connection) > connection->loop->options.output_max) {
+        /* Until half of it has gone: to be woken for each little piece costs more than to send it.
+         */
+        while (err == OK &&
+               connection_unsent(connection) > connection->loop->options.output_max / 2) {
             condition_wait_for(&connection->has_room, &connection->mutex, WAIT_STEP_US);
             if (is_over(context))
                 err = error_set(error, ERR_CANCELLED, "57014",

@@ -188,7 +188,7 @@ static bool look_once(struct connection *connection)
     bool is_closing = connection_is_gone(connection) && is_idle;
     if (!is_closing && !connection_is_gone(connection)) {
         connection_push(connection);
-        if (connection_unsent(connection) <= loop->options.output_max)
+        if (has_drained(connection))
             condition_broadcast(&connection->has_room);
         if (connection_unsent(connection) > 0 && !connection->is_writable_wanted) {
             connection->is_writable_wanted = true;
