@@ -203,6 +203,7 @@ static enum err store_part(struct ingest_copy *copy, struct slice rows)
                                     .is_first = copy->part_count == 0,
                                     .is_strict = copy->options.is_strict};
     struct ingest_request request = {.table = copy->options.table,
+                                     .table_id = copy->options.table_id,
                                      .body = rows,
                                      .format = INGEST_COPY,
                                      .producer = copy->options.producer,

@@ -160,6 +160,15 @@ const struct schema *ingest_schema(struct ingest *ingest, struct slice name)
     return schema;
 }
 
+const struct schema *ingest_schema_by_id(struct ingest *ingest, uint32_t table_id)
+{
+    struct snapshot *snapshot = snapshot_open(ingest->store);
+    const struct table_view *view = snapshot_find_id(snapshot, table_id);
+    const struct schema *schema = view == NULL ? NULL : schema_ref(table_view_schema(view));
+    snapshot_close(snapshot);
+    return schema;
+}
+
 enum err ingest_definition(struct ingest *ingest, const struct schema *schema,
                            struct definition **out, struct error *error)
 {

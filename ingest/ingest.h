@@ -70,6 +70,7 @@ struct ingest_copy_part {
 
 struct ingest_request {
     struct slice table;
+    uint32_t table_id; /* this table whatever it is called by now; 0: whichever has the name */
     struct slice body; /* as received; must live until ingest_post returns */
     enum ingest_format format;
     enum ingest_encoding encoding;
@@ -107,6 +108,7 @@ void ingest_post(struct ingest *ingest, const struct ingest_request *request,
 struct ingest_copy;
 struct ingest_copy_options {
     struct slice table; /* this and the lists are copied */
+    uint32_t table_id;  /* of ingest_request */
     const uint32_t *column_ids;
     size_t column_count;
     const struct copy_options *format;

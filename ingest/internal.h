@@ -89,6 +89,7 @@ MUST_CHECK enum err ingest_definition(struct ingest *ingest, const struct schema
                                       struct definition **out, struct error *error);
 /* A reference of a table's newest visible definition; NULL if there is no such table. */
 const struct schema *ingest_schema(struct ingest *ingest, struct slice name);
+const struct schema *ingest_schema_by_id(struct ingest *ingest, uint32_t table_id);
 /* 42P01 with the name. */
 enum err ingest_no_table(struct slice name, struct error *error);
 /* Commits a changed copy of a definition; takes over the reference. `ddl` is held. */

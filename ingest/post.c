@@ -236,8 +236,9 @@ static int create_table(struct ingest *ingest, struct attempt *attempt)
 static int find_table(struct ingest *ingest, struct attempt *attempt)
 {
     struct slice name = attempt->request->table;
-    attempt->schema = ingest_schema(ingest, name);
-    if (attempt->schema == NULL && attempt->request->is_create) {
+    uint32_t id = attempt->request->table_id;
+    attempt->schema = id != 0 ? ingest_schema_by_id(ingest, id) : ingest_schema(ingest, name);
+    if (attempt->schema == NULL && attempt->request->is_create && id == 0) {
         int status = create_table(ingest, attempt);
         if (status != 0)
             return status;
@@ -245,6 +246,8 @@ static int find_table(struct ingest *ingest, struct attempt *attempt)
     }
     if (attempt->schema == NULL) {
         ingest_no_table(name, &attempt->error);
+        if (id != 0)
+            return 404;
         error_hint(&attempt->error,
                    "Create the table first, or add ?create=true to let its columns be inferred.");
         return 404;

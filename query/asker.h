@@ -62,6 +62,17 @@ static inline bool asker_is_like(const struct asker *a, const struct asker *b)
             memcmp(a->grants, b->grants, a->grant_count * sizeof(*a->grants)) == 0);
 }
 
+/* Whether `now` has every right that `before` had. */
+static inline bool asker_has_kept(const struct asker *now, const struct asker *before)
+{
+    if (asker_is_admin(now) || asker_is_admin(before))
+        return asker_is_admin(now);
+    for (size_t i = 0; i < before->grant_count; i++)
+        if ((before->grants[i].rights & ~asker_rights(now, before->grants[i].table_id)) != 0)
+            return false;
+    return (before->rights & ~now->rights) == 0;
+}
+
 /* A role as catalogues tell of it. */
 struct role_entry {
     struct asker asker;

@@ -581,12 +581,19 @@ static enum err start_anew(struct portal *portal, struct error *error)
 enum err portal_check_asker(struct portal *portal, struct error *error)
 {
     const struct asker *now;
-    if (portal->state != PORTAL_PLANNED)
+    struct arena arena; /* a cursor may ask any number of times */
+    if (portal->state != PORTAL_PLANNED && portal->state != PORTAL_OPEN)
         return OK;
-    enum err err = session_asker(portal->session, &portal->run->arena, &now, error);
+    arena_init(&arena);
+    enum err err = session_asker(portal->session, &arena, &now, error);
+    bool is_like = err == OK && asker_is_like(now, portal->request.asker);
+    if (err == OK && portal->state == PORTAL_OPEN && !asker_has_kept(now, portal->request.asker))
+        err = error_set(error, ERR_INPUT, "42501",
+                        "rights have been taken since the portal gave its first rows");
+    arena_deinit(&arena);
     if (err != OK)
         return end_run(portal, err, error);
-    return asker_is_like(now, portal->request.asker) ? OK : start_anew(portal, error);
+    return is_like || portal->state == PORTAL_OPEN ? OK : start_anew(portal, error);
 }
 
 /* Its sink has room again: its time has run on meanwhile. */

@@ -249,7 +249,8 @@ static void on_done(void *context, const struct ingest_answer *answer)
     exchange_answer_text(exchange, 200, "application/json", answer->body);
 }
 
-/* What the asker may not see is answered as what is not there. */
+/* What the asker may not see is answered as what is not there. The rows go to the table that was
+ * looked at, whatever has its name by then. */
 static bool check_rights(struct exchange *exchange, struct ingest_request *request)
 {
     const struct asker *asker = exchange->asker;
@@ -268,10 +269,12 @@ static bool check_rights(struct exchange *exchange, struct ingest_request *reque
     }
     uint32_t rights =
         view == NULL ? asker->rights : asker_rights(asker, table_view_schema(view)->table_id);
+    uint32_t table_id = view == NULL ? 0 : table_view_schema(view)->table_id;
     bool is_there = view != NULL && rights != 0;
     snapshot_close(snapshot);
     if (is_there && (rights & RIGHT_INSERT) != 0) {
         request->is_create = false; /* nor if it is dropped in this moment */
+        request->table_id = table_id;
         return true;
     }
     if (is_there || request->is_create) {

@@ -29,6 +29,7 @@ enum err copy_begin_in(struct ingest *ingest, const struct command *command,
         return error_set(error, ERR_UNSUPPORTED, "0A000",
                          "COPY with freshet.sequence in a transaction block is not supported");
     struct ingest_copy_options options = {.table = command->table,
+                                          .table_id = command->schema->table_id,
                                           .column_ids = command->column_ids,
                                           .column_count = command->column_id_count,
                                           .format = command->copy,

@@ -7,6 +7,8 @@
  * error what is left of the data is passed over by session.c, and in the extended protocol all is
  * up to the next Sync.
  *
+ * Rows are taken for as long as who sends them may write them: each message of data asks.
+ *
  * In a transaction its rows are held, and stored with all others by COMMIT.
  *
  * COPY … TO gives a CopyData a row, the signature of binary with the first. */
@@ -236,6 +238,10 @@ void copy_message(struct pg_session *session, const struct message *message)
     if (is_data && atomic_load(&session->is_copy_cancelled)) {
         err = error_set(&error, ERR_CANCELLED, "57014", "canceling statement due to user request");
         leave(session, err, &error);
+        return;
+    }
+    if (is_data && login_check_insert(session, session->copy_schema, &error) != OK) {
+        leave(session, error.code, &error);
         return;
     }
     switch (message->type) {

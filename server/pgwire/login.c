@@ -178,10 +178,9 @@ void login_message(struct pg_session *session, const struct message *message)
     }
 }
 
-enum err login_asker(void *context, struct arena *arena, const struct asker **out,
-                     struct error *error)
+/* They hold until the next call. */
+static enum err ask(struct pg_session *session, const struct asker **out, struct error *error)
 {
-    struct pg_session *session = context;
     *out = NULL;
     if (!login_is_needed(session))
         return OK;
@@ -191,8 +190,31 @@ enum err login_asker(void *context, struct arena *arena, const struct asker **ou
         return error_set(error, ERR_INPUT, "28000",
                          session->is_somebody ? "the role of this session has been dropped"
                                               : "this server has users by now: connect again");
-    *out = asker_copy(*out, arena); /* the statement may outlast the rights of now */
     return OK;
+}
+
+enum err login_asker(void *context, struct arena *arena, const struct asker **out,
+                     struct error *error)
+{
+    enum err err = ask(context, out, error);
+    if (err == OK && *out != NULL)
+        *out = asker_copy(*out, arena); /* the statement may outlast the rights of now */
+    return err;
+}
+
+enum err login_check_insert(struct pg_session *session, const struct schema *schema,
+                            struct error *error)
+{
+    const struct asker *asker;
+    enum err err = ask(session, &asker, error);
+    uint32_t rights = err == OK ? asker_rights(asker, schema->table_id) : 0;
+    if (err != OK || (rights & RIGHT_INSERT) != 0)
+        return err;
+    if (rights == 0)
+        return error_set(error, ERR_NOT_FOUND, "42P01", "relation \"%.*s\" does not exist",
+                         SLICE_ARGS(schema->name));
+    return error_set(error, ERR_INPUT, "42501", "permission denied for table %.*s",
+                     SLICE_ARGS(schema->name));
 }
 
 bool login_is_admin(struct pg_session *session)

@@ -1,6 +1,7 @@
 """Users: made on the command line, asked for by the ports, kept to what their role may."""
 
 import base64
+import contextlib
 import json
 import re
 import os
@@ -589,6 +590,73 @@ def test_copy_needs_the_right(narrow):
     assert narrow.server.rows("SELECT count(*) FROM fed_t WHERE n = 8") == [[0]]  # without a time: a dead letter
     assert narrow.server.rows("SELECT raw FROM freshet.dead_letters WHERE table_name = 'fed_t'") != []
     assert narrow.sql("narrow", "SELECT count(*) FROM freshet.dead_letters")[1]["rows"] == [[0]]  # of a table not to be read
+
+
+def test_copy_keeps_to_its_table(narrow):
+    """A COPY that has begun writes where it may write, whatever has that name by now."""
+    server = narrow.server
+    for text in ("CREATE TABLE moved_t (n int)", "CREATE TABLE secret_t (n int)", "GRANT INSERT ON moved_t TO narrow"):
+        server.sql(text)
+    with wire(narrow, "narrow", "secret of narrow") as connection:
+        with connection.cursor().copy("COPY moved_t FROM STDIN") as copy:
+            server.sql("ALTER TABLE moved_t RENAME TO moved_old")
+            server.sql("ALTER TABLE secret_t RENAME TO moved_t")
+            copy.write("8\n")
+        assert server.rows("SELECT (SELECT count(*) FROM moved_t), (SELECT count(*) FROM moved_old)") == [[0, 1]]
+        with pytest.raises(psycopg.Error) as raised:
+            with connection.cursor().copy("COPY moved_old FROM STDIN") as copy:
+                server.sql("DROP TABLE moved_old")
+                server.sql("CREATE TABLE moved_old (n int)")
+                copy.write("8\n")
+        assert raised.value.sqlstate == "42P01"
+    assert server.rows("SELECT count(*) FROM moved_old") == [[0]]
+    server.sql("DROP TABLE moved_t")
+    server.sql("DROP TABLE moved_old")
+
+
+def test_what_has_begun_ends_with_its_rights(narrow):
+    server = narrow.server
+    for text in ("CREATE TABLE long_t (n int)", "INSERT INTO long_t SELECT generate_series(1, 9)", "CREATE USER brief PASSWORD 'secret of brief'"):
+        server.sql(text)
+
+    def copies_then(sqlstate, *texts):
+        with wire(narrow, "brief", "secret of brief") as connection:
+            with pytest.raises(psycopg.Error) as raised:
+                with connection.cursor().copy("COPY long_t FROM STDIN") as copy:
+                    copy.write("8\n")
+                    for text in texts:
+                        server.sql(text)
+            assert raised.value.sqlstate == sqlstate, str(raised.value)
+            assert server.rows("SELECT count(*) FROM long_t") == [[9]]
+
+    def fetches_then(sqlstate, *texts):
+        with contextlib.closing(wire(narrow, "brief", "secret of brief")) as connection:  # nor may a dropped role roll back
+            connection.execute("BEGIN")
+            connection.execute("DECLARE c CURSOR FOR SELECT n FROM long_t ORDER BY n")
+            assert connection.execute("FETCH 2 FROM c").fetchall() == [(1,), (2,)]
+            for text in texts:
+                server.sql(text)
+            if sqlstate is None:
+                assert connection.execute("FETCH 2 FROM c").fetchall() == [(3,), (4,)]
+                return
+            with pytest.raises(psycopg.Error) as raised:
+                connection.execute("FETCH 2 FROM c")
+            assert raised.value.sqlstate == sqlstate, str(raised.value)
+
+    server.sql("GRANT SELECT, INSERT ON long_t TO brief")
+    fetches_then(None, "GRANT SELECT ON seen_t TO brief")  # more than before
+    fetches_then("42501", "REVOKE SELECT ON long_t FROM brief")
+    server.sql("GRANT SELECT ON long_t TO brief")
+    copies_then("42501", "REVOKE INSERT ON long_t FROM brief")
+    server.sql("GRANT INSERT ON long_t TO brief")
+    copies_then("42P01", "REVOKE ALL ON long_t FROM brief")
+    server.sql("GRANT ALL ON long_t TO brief")
+    copies_then("28000", "DROP USER brief")
+    server.sql("CREATE USER brief PASSWORD 'secret of brief'")
+    server.sql("GRANT SELECT ON long_t TO brief")
+    fetches_then("28000", "DROP USER brief", "CREATE USER brief PASSWORD 'secret of brief' IN ROLE reader")
+    server.sql("DROP USER brief")
+    server.sql("DROP TABLE long_t")
 
 
 def test_texts_are_masked(users):

@@ -249,6 +249,47 @@ static void test_rows_of_a_record(void **state)
     world_deinit(&world);
 }
 
+/* The table that it began with, whatever has its name by now. */
+static void test_renamed_meanwhile(void **state)
+{
+    (void)state;
+    struct world world;
+    struct trial trial;
+    struct error error;
+    uint64_t position;
+    const struct ingest_rename rename = {.name = SLICE("t"), .new_name = SLICE("other")};
+    world_init(&world);
+    world_create_table(&world, NULL, 0);
+    const struct schema *schema = ingest_schema(world.ingest, SLICE("t"));
+    struct ingest_copy_options options = {.table_id = schema->table_id};
+    schema_unref(schema);
+    begin(&world, &trial, options);
+    assert_int_equal(ingest_rename(world.ingest, &rename, &position, &error), OK);
+    world_create_table(&world, NULL, 0);
+    feed(&trial, SLICE(ROW1), 100);
+    end(&trial);
+    assert_int_equal(trial.result, OK);
+    assert_int_equal(world_rows(&world, "t"), 0);
+    assert_int_equal(world_rows(&world, "other"), 1);
+    /* gone, and another one in its place */
+    begin(&world, &trial, options);
+    const struct slice dropped = SLICE("other");
+    assert_int_equal(ingest_drop_tables(world.ingest, &dropped, 1, false, &position, &error), OK);
+    feed(&trial, SLICE(ROW1), 100);
+    end(&trial);
+    assert_string_equal(trial.error.sqlstate, "42P01");
+    assert_int_equal(world_rows(&world, "t"), 0);
+    struct reply reply;
+    struct ingest_request request = {.table = SLICE("t"),
+                                     .table_id = options.table_id,
+                                     .is_create = true,
+                                     .body = SLICE("{\"a\":1}")};
+    world_send(&world, &request, &reply);
+    assert_int_equal(reply.status, 404);
+    assert_int_equal(world_rows(&world, "t"), 0);
+    world_deinit(&world);
+}
+
 static void test_end_marks(void **state)
 {
     (void)state;
@@ -315,10 +356,11 @@ static void test_disk_nearly_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any_pieces),       cmocka_unit_test(test_dead_letters),
-        cmocka_unit_test(test_sequence),         cmocka_unit_test(test_many_records),
-        cmocka_unit_test(test_rows_of_a_record), cmocka_unit_test(test_end_marks),
-        cmocka_unit_test(test_memory),           cmocka_unit_test(test_disk_nearly_full),
+        cmocka_unit_test(test_any_pieces),        cmocka_unit_test(test_dead_letters),
+        cmocka_unit_test(test_sequence),          cmocka_unit_test(test_many_records),
+        cmocka_unit_test(test_rows_of_a_record),  cmocka_unit_test(test_end_marks),
+        cmocka_unit_test(test_renamed_meanwhile), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_disk_nearly_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

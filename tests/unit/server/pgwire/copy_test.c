@@ -41,8 +41,12 @@ static void test_settings(void **state)
     struct ingest *ingest = ingest_create(&ingest_options);
     struct copy_options format = {.format = COPY_TEXT};
     uint32_t column = 1;
-    struct command command = {
-        .table = SLICE("t"), .column_ids = &column, .column_id_count = 1, .copy = &format};
+    struct schema schema = {.table_id = 1};
+    struct command command = {.table = SLICE("t"),
+                              .schema = &schema,
+                              .column_ids = &column,
+                              .column_id_count = 1,
+                              .copy = &format};
     for (size_t index = 0; index < array_count(cases); index++) {
         struct settings settings = {0};
         struct ingest_copy *copy = NULL;
