@@ -1,6 +1,6 @@
 /* pg_catalog and information_schema as table providers: the relations of query/func/catalog_*.c,
  * with rows from the query's own snapshot. One scan function serves them all; a relation without a
- * filler has no rows, because there is nothing of its kind (constraints, triggers, users). */
+ * filler has no rows, because there is nothing of its kind (constraints, triggers). */
 #include "query/catalog.h"
 
 #include <assert.h>

@@ -1,5 +1,6 @@
-/* Rows of information_schema: tables, columns, schemata, views and character sets; what tells of
- * constraints, routines and grants has no rows. */
+/* Rows of information_schema: tables, columns, schemata, views and character sets; those that tell
+ * of roles and rights are in catalog_roles.c, and what tells of constraints and routines has none.
+ */
 #include "query/catalog.h"
 
 static void add_table(struct catalog_rows *rows, const struct catalog_item *item)

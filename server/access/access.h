@@ -68,7 +68,7 @@ const struct asker *access_ask(struct access *access, struct slice name,
 
 /* For an exchange that proves a password in steps (SCRAM): whether it may begin, and by which
  * verifier. A name that is no role's, or a role's without a password, gets one that is the same
- * every time and that no password matches. */
+ * every time, that has as many iterations as some role's, and that no password matches. */
 MUST_CHECK enum login access_login_begin(struct access *access, struct slice name,
                                          struct slice client, struct verifier *out);
 /* Its end, by the verifier that it began with: wrong too if the role has another one by now. Only
@@ -83,8 +83,8 @@ enum login access_login_end(struct access *access, struct slice name, struct sli
  */
 void role_add_token(struct role_set *set, struct role *role, char out[TOKEN_TEXT_MAX]);
 
-/* A name from outside, fit for a line of the log: at most 63 bytes, others than plain ones as '?'.
- */
+/* A name from outside, fit for quotes in a line of the log: at most 63 bytes; quotes, backslashes,
+ * control characters and what is not UTF-8 as '?'. */
 const char *access_log_name(struct slice name, char out[64]);
 
 #endif

@@ -13,8 +13,9 @@
  * that costs it nothing takes its attempt at the end, if it was wrong, and is told that only if
  * there was one left then.
  *
- * Nothing tells a name that is no role's from a wrong password: both derive keys with as many
- * rounds, from a salt that stays the same, and end in the same answer. What is remembered of a
+ * Nothing tells a name that is no role's from a wrong password: both derive keys, in 16,384 rounds
+ * at least and in as many as some role's, from a salt that stays the same, and end in the same
+ * answer. What is remembered of a
  * right credential is its hash under a key of this process; any change of the roles forgets all.
  * Somebody who tries passwords for a user can keep that user's new log-ins out for seconds; those
  * whose credential has been seen go on. */
@@ -22,8 +23,10 @@
 
 #include "server/access/crypto.h"
 #include "storage/base/clock.h"
+#include "storage/base/hash.h"
 #include "storage/base/logger.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define LIMITED_LINES 5 /* of limited log-ins at once, then one every … */
@@ -35,12 +38,15 @@
 
 const char *access_log_name(struct slice name, char out[64])
 {
-    size_t size = name.size < 63 ? name.size : 63;
+    size_t size = name.size < 63 ? name.size : 63, valid = utf8_validate(slice_of(name.data, size));
     for (size_t i = 0; i < size; i++) {
-        char c = name.data[i];
-        bool is_plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                        (c >= 'A' && c <= 'Z') || strchr("_-.@+:[]", c) != NULL;
-        out[i] = is_plain && c != 0 ? c : '?';
+        unsigned char c = (unsigned char)name.data[i];
+        bool is_control = c < 0x20 || c == 0x7f ||
+                          (c == 0xc2 && i + 1 < valid && (unsigned char)name.data[i + 1] < 0xa0);
+        bool is_plain = !is_control && c != '"' && c != '\\' && (c < 0x80 || i < valid);
+        out[i] = is_plain ? name.data[i] : '?';
+        if (is_control && c == 0xc2)
+            out[++i] = '?';
     }
     out[size] = 0;
     return out;
@@ -51,8 +57,9 @@ static void log_login(const char *outcome, const char *method, struct slice name
 {
     char safe_name[64], safe_client[64];
     bool is_ok = strcmp(outcome, "ok") == 0;
-    logger_write(is_ok ? LOG_INFO : LOG_WARN, "login %s role=%s method=%s client=%s", outcome,
-                 access_log_name(name, safe_name), method, access_log_name(client, safe_client));
+    logger_write(is_ok ? LOG_INFO : LOG_WARN, "login %s role=\"%s\" method=%s client=\"%s\"",
+                 outcome, access_log_name(name, safe_name), method,
+                 access_log_name(client, safe_client));
 }
 
 /* Past the attempts nothing bounds them but the line's own limit. */
@@ -62,7 +69,7 @@ static void log_limited(struct access *access, const char *method, struct slice 
     char safe_name[64], safe_client[64];
     uint64_t held;
     if (logger_limit_pass(&access->limited, LIMITED_LINES, LIMITED_PERIOD_US, &held))
-        logger_write(LOG_WARN, "login limited role=%s method=%s client=%s others=%llu",
+        logger_write(LOG_WARN, "login limited role=\"%s\" method=%s client=\"%s\" others=%llu",
                      access_log_name(name, safe_name), method, access_log_name(client, safe_client),
                      (unsigned long long)held);
 }
@@ -204,17 +211,61 @@ const struct asker *access_ask(struct access *access, struct slice name, struct 
 
 /* --- passwords --- */
 
-/* The role's verifier, or one that nothing matches. With the lock. */
+static bool has_password(const struct role *role)
+{
+    return role->has_verifier && !role->cannot_log_in;
+}
+
+/* Of the roles with a password one, by the seed: as long as that one is there it stays, or goes
+ * over to a new one. NULL: there are none. */
+static const struct role *choose_model(const struct role_set *set, uint64_t seed)
+{
+    const struct role *chosen = NULL;
+    uint64_t least = 0;
+    for (size_t i = 0; i < set->count; i++) {
+        const struct role *role = &set->roles[i];
+        if (!has_password(role))
+            continue;
+        uint64_t hash = hash64_seed(&role->id, sizeof(role->id), seed);
+        if (chosen == NULL || hash < least) {
+            chosen = role;
+            least = hash;
+        }
+    }
+    return chosen;
+}
+
+/* A verifier that nothing matches, as if of a role: with the iterations and the size of salt that
+ * one of the roles has, so that verifiers of other servers do not tell who is known. */
+static void make_mock(const struct access *access, struct slice name, struct verifier *out)
+{
+    static_assert(SALT_SIZE_MAX % SALT_SIZE == 0, "whole pieces");
+    struct slice secret = slice_of(access->roles.secret, KEY_SIZE);
+    uint8_t digest[DIGEST_SIZE];
+    uint64_t seed;
+    *out = (struct verifier){.iterations = VERIFIER_ITERATIONS, .salt_size = SALT_SIZE};
+    crypto_hmac(secret, name, digest);
+    memcpy(&seed, digest + SALT_SIZE, sizeof(seed)); /* of the part that is not shown */
+    for (size_t at = 0; at < SALT_SIZE_MAX; at += SALT_SIZE) {
+        memcpy(out->salt + at, digest, SALT_SIZE);
+        crypto_hmac(secret, slice_of(digest, sizeof(digest)), digest);
+    }
+    const struct role *model = choose_model(&access->roles, seed);
+    if (model != NULL) {
+        out->iterations = model->verifier.iterations;
+        out->salt_size = model->verifier.salt_size;
+    }
+    crypto_random(out->stored_key, KEY_SIZE);
+    crypto_random(out->server_key, KEY_SIZE);
+}
+
+/* The role's verifier, or one that nothing matches, which is made in any case: it takes time. With
+ * the lock. */
 static void choose_verifier(const struct access *access, struct slice name, struct verifier *out)
 {
     const struct role *role = role_set_find(&access->roles, name);
-    uint8_t salt[DIGEST_SIZE];
-    *out = (struct verifier){.iterations = VERIFIER_ITERATIONS, .salt_size = SALT_SIZE};
-    crypto_hmac(slice_of(access->roles.secret, KEY_SIZE), name, salt);
-    memcpy(out->salt, salt, SALT_SIZE);
-    crypto_random(out->stored_key, KEY_SIZE);
-    crypto_random(out->server_key, KEY_SIZE);
-    if (role != NULL && role->has_verifier && !role->cannot_log_in)
+    make_mock(access, name, out);
+    if (role != NULL && has_password(role))
         *out = role->verifier;
 }
 
@@ -256,8 +307,7 @@ static enum login end_login(struct access *access, struct slice name, struct sli
         log_limited(access, proof->method, name, client);
         return LOGIN_LIMITED;
     }
-    bool is_in = is_right && role != NULL && role->has_verifier && !role->cannot_log_in &&
-                 is_still_proved(role, proof);
+    bool is_in = is_right && role != NULL && has_password(role) && is_still_proved(role, proof);
     if (is_in && is_taken)
         give_attempt_back(access, name, client);
     if (!is_in && !is_taken)
@@ -285,7 +335,8 @@ enum login access_login_password(struct access *access, struct slice name, struc
                                  struct asker *out)
 {
     uint8_t tag[KEY_SIZE];
-    if (password.size > PASSWORD_SIZE_MAX || name.size > ROLE_NAME_MAX)
+    if (password.size > PASSWORD_SIZE_MAX || name.size > ROLE_NAME_MAX ||
+        (password.size > 0 && memchr(password.data, 0, password.size) != NULL)) /* as HMAC pads */
         password = name = slice_of("", 0); /* nobody's: as wrong as any other */
     tag_of(access, SLICE("password"), name, password, tag);
     mutex_lock(&access->mutex);

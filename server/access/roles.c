@@ -8,10 +8,14 @@
  *
  * Version 1 had no ids: its roles are numbered as they stand.
  *
+ * A verifier of more iterations than are taken by now is left out: its role has no password until
+ * it is given one. Names that have been reserved since then stay.
+ *
  * The reader takes nothing on trust, checksum or not: counts are bounded by what is left, names and
  * tables must ascend, and a byte too many is an error like a byte too few. */
 #include "server/access/roles.h"
 
+#include "query/func/catalog.h"
 #include "server/access/crypto.h"
 #include "storage/base/arena.h"
 #include "storage/base/hash.h"
@@ -100,7 +104,6 @@ struct role *role_set_find(const struct role_set *set, struct slice name)
 
 static enum err check_name(struct slice name, struct error *error)
 {
-    enum role_kind kind;
     bool is_valid = name.size > 0 && name.size <= ROLE_NAME_MAX && utf8_validate(name) == name.size;
     for (size_t i = 0; is_valid && i < name.size; i++)
         is_valid = (unsigned char)name.data[i] >= 0x20 && name.data[i] != 0x7f &&
@@ -111,15 +114,23 @@ static enum err check_name(struct slice name, struct error *error)
             "the name of a role has 1 to %d bytes of UTF-8, no colon, quote, backslash "
             "or control character",
             ROLE_NAME_MAX);
-    if (role_kind_parse(name, &kind) || slice_equal(name, SLICE("public")) ||
-        slice_starts_with(name, SLICE("pg_")))
-        return error_set(error, ERR_INPUT, "42939", "role name \"%.*s\" is reserved",
-                         SLICE_ARGS(name));
     return OK;
 }
 
-enum err role_set_add(struct role_set *set, struct slice name, struct role **out,
-                      struct error *error)
+/* Kinds, the owner of all there is, and what statements mean somebody else by. */
+static bool is_reserved(struct slice name)
+{
+    static const char *const words[] = {CATALOG_ROLE, "public", "current_user", "current_role",
+                                        "session_user"};
+    enum role_kind kind;
+    for (size_t i = 0; i < array_count(words); i++)
+        if (slice_equal(name, slice_from_cstr(words[i])))
+            return true;
+    return role_kind_parse(name, &kind) || slice_starts_with(name, SLICE("pg_"));
+}
+
+static enum err add_role(struct role_set *set, struct slice name, struct role **out,
+                         struct error *error)
 {
     bool is_there;
     enum err result = check_name(name, error);
@@ -142,6 +153,15 @@ enum err role_set_add(struct role_set *set, struct slice name, struct role **out
     set->roles[place].id = ++set->last_id;
     *out = &set->roles[place];
     return OK;
+}
+
+enum err role_set_add(struct role_set *set, struct slice name, struct role **out,
+                      struct error *error)
+{
+    if (is_reserved(name))
+        return error_set(error, ERR_INPUT, "42939", "role name \"%.*s\" is reserved",
+                         SLICE_ARGS(name));
+    return add_role(set, name, out, error);
 }
 
 void role_set_remove(struct role_set *set, struct role *role)
@@ -176,6 +196,18 @@ enum err role_grant(struct role *role, uint32_t table_id, uint32_t rights, struc
     role->grants[place] = (struct table_right){.table_id = table_id, .rights = rights};
     role->grant_count++;
     return OK;
+}
+
+void role_keep_grants(struct role *role, const uint32_t *ids, size_t count)
+{
+    size_t kept = 0, at = 0;
+    for (size_t i = 0; i < role->grant_count; i++) {
+        while (at < count && ids[at] < role->grants[i].table_id)
+            at++;
+        if (at < count && ids[at] == role->grants[i].table_id)
+            role->grants[kept++] = role->grants[i];
+    }
+    role->grant_count = kept;
 }
 
 void role_revoke(struct role *role, uint32_t table_id, uint32_t rights)
@@ -246,7 +278,7 @@ static bool decode_verifier(struct reader *in, struct verifier *out)
     read_key(in, out->stored_key);
     read_key(in, out->server_key);
     if (in->failed || salt.size == 0 || salt.size > SALT_SIZE_MAX ||
-        out->iterations < VERIFIER_ITERATIONS_MIN || out->iterations > VERIFIER_ITERATIONS_MAX)
+        out->iterations < VERIFIER_ITERATIONS_MIN)
         return false;
     memcpy(out->salt, salt.data, salt.size);
     out->salt_size = (uint32_t)salt.size;
@@ -300,7 +332,7 @@ static bool decode_role(struct reader *in, uint32_t version, struct role_set *se
     bool is_next = set->count == 0 ||
                    slice_compare(slice_from_cstr(set->roles[set->count - 1].name), name) < 0;
     if (in->failed || kind > ROLE_ADMIN || flags > (FLAG_VERIFIER | FLAG_NO_LOGIN) || !is_next ||
-        (version > 1 && !is_free_id(set, id)) || role_set_add(set, name, &role, NULL) != OK)
+        (version > 1 && !is_free_id(set, id)) || add_role(set, name, &role, NULL) != OK)
         return false;
     if (version > 1) {
         role->id = id;
@@ -309,8 +341,13 @@ static bool decode_role(struct reader *in, uint32_t version, struct role_set *se
     role->kind = (enum role_kind)kind;
     role->has_verifier = (flags & FLAG_VERIFIER) != 0;
     role->cannot_log_in = (flags & FLAG_NO_LOGIN) != 0;
-    return (!role->has_verifier || decode_verifier(in, &role->verifier)) &&
-           decode_tokens(in, role) && decode_grants(in, role);
+    if (role->has_verifier && !decode_verifier(in, &role->verifier))
+        return false;
+    if (role->verifier.iterations > VERIFIER_ITERATIONS_MAX) { /* an older version took more */
+        role->has_verifier = false;
+        role->verifier = (struct verifier){0};
+    }
+    return decode_tokens(in, role) && decode_grants(in, role);
 }
 
 enum err role_set_decode(struct slice bytes, struct role_set *out, struct error *error)

@@ -62,6 +62,8 @@ uint32_t role_kind_rights(enum role_kind kind);
 /* 54000: too many tables. */
 MUST_CHECK enum err role_grant(struct role *role, uint32_t table_id, uint32_t rights,
                                struct error *error);
+/* Drops the rights on tables that `ids`, ascending, does not have. */
+void role_keep_grants(struct role *role, const uint32_t *ids, size_t count);
 void role_revoke(struct role *role, uint32_t table_id, uint32_t rights);
 
 void role_set_encode(const struct role_set *set, struct writer *out);

@@ -10,7 +10,7 @@
 #define SALT_SIZE_MAX 64
 #define VERIFIER_ITERATIONS 16384 /* of new ones; PostgreSQL's default is 4096, the least taken */
 #define VERIFIER_ITERATIONS_MIN 4096
-#define VERIFIER_ITERATIONS_MAX 10000000
+#define VERIFIER_ITERATIONS_MAX 100000 /* each wrong plain password makes the server do them */
 #define VERIFIER_TEXT_MAX 256
 #define PASSWORD_SIZE_MAX ((size_t)1024)
 
@@ -25,12 +25,15 @@ struct verifier {
 /* Whether the password can be one: 1 to 1,024 bytes of valid UTF-8 without NUL, of characters that
  * SASLprep (RFC 4013) leaves as they are, so that every client derives the same keys. 22023. */
 MUST_CHECK enum err password_check(struct slice password, struct error *error);
+/* Of a password, or the verifier that another server made of one, in its text form. 22023: neither,
+ * and what looks like a verifier but is not one that is taken is no password either; 0A000: MD5. */
+MUST_CHECK enum err verifier_take(struct slice text, struct verifier *out, struct error *error);
 /* With a fresh salt. */
 void verifier_make(struct slice password, struct verifier *out);
 /* With a given one. */
 void verifier_derive(struct slice password, const uint8_t *salt, size_t salt_size,
                      uint32_t iterations, struct verifier *out);
-/* Takes as long as making one. */
+/* Takes at least as long as making one, whatever its iterations. */
 bool verifier_matches(const struct verifier *verifier, struct slice password);
 /* PostgreSQL's text form, SCRAM-SHA-256$<iterations>:<salt>$<stored key>:<server key>. */
 void verifier_print(const struct verifier *verifier, char out[VERIFIER_TEXT_MAX]);

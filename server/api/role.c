@@ -1,17 +1,19 @@
 /* Statements about roles and rights, carried over to the access control.
  *
  * Rights stand on the numbers of tables and views: a table that is renamed keeps them, one that is
- * dropped and made anew has none. */
+ * dropped and made anew has none, and the next GRANT or REVOKE leaves out what stood on the old
+ * one. */
 #include "server/api/api.h"
 
 #include "server/access/crypto.h"
 #include "server/app.h"
 
+#include <stdlib.h>
+
 struct role_change {
+    struct app *app;
     const struct command *command;
     const struct verifier *verifier;
-    size_t id_count;
-    const uint32_t *ids; /* of GRANT: tables, and views with their bit */
 };
 
 /* --- changes of the set, under its lock --- */
@@ -120,83 +122,91 @@ static enum err grant_kind(void *context, struct role_set *set, struct error *er
     return check_admin_left(set, error);
 }
 
-static enum err grant_rights(void *context, struct role_set *set, struct error *error)
+/* --- what GRANT names --- */
+
+/* All tables and views that there are, and those that GRANT means; in the arena. */
+struct relations {
+    size_t count, named_count;
+    uint32_t *ids; /* ascending; views with their bit */
+    uint32_t *named;
+};
+
+static int compare_ids(const void *a, const void *b)
 {
-    const struct role_change *change = context;
-    const struct command_role *wanted = &change->command->role;
-    for (size_t i = 0; i < wanted->name_count; i++) {
-        struct role *role;
-        enum err result = find_role(set, wanted->names[i], &role, error);
-        for (size_t t = 0; t < change->id_count && result == OK; t++) {
-            if (wanted->is_revoke)
-                role_revoke(role, change->ids[t], wanted->rights);
-            else
-                result = role_grant(role, change->ids[t], wanted->rights, error);
-        }
-        if (result != OK)
-            return result;
+    const uint32_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static enum err find_named(const struct snapshot *snapshot, struct ingest *ingest,
+                           const struct command *command, struct arena *arena,
+                           struct relations *out, struct error *error)
+{
+    struct view_definition view;
+    out->named = arena_alloc_array(arena, command->table_count, sizeof(*out->named));
+    for (size_t i = 0; i < command->table_count; i++) {
+        const struct table_view *table = snapshot_find(snapshot, command->tables[i]);
+        if (table != NULL)
+            out->named[out->named_count++] = table_view_schema(table)->table_id;
+        else if (ingest_find_view(ingest, command->tables[i], arena, &view))
+            out->named[out->named_count++] = view.id | RIGHT_VIEW;
+        else
+            return error_set(error, ERR_INPUT, "42P01", "relation \"%.*s\" does not exist",
+                             SLICE_ARGS(command->tables[i]));
     }
     return OK;
 }
 
-/* --- what GRANT names --- */
-
-static enum err find_ids(struct app *app, const struct command *command, struct arena *arena,
-                         struct role_change *change, struct error *error)
+static enum err find_relations(struct app *app, const struct command *command, struct arena *arena,
+                               struct relations *out, struct error *error)
 {
     struct snapshot *snapshot = snapshot_open(app->store);
-    struct view_definition *views, view;
-    size_t view_count = ingest_list_views(app->ingest, arena, &views), count = 0;
-    size_t room = snapshot_table_count(snapshot) + view_count + command->table_count;
-    uint32_t *ids = arena_alloc_array(arena, room, sizeof(*ids));
-    enum err result = OK;
-    for (size_t i = 0; command->role.is_all_tables && i < snapshot_table_count(snapshot); i++)
-        ids[count++] = table_view_schema(snapshot_table(snapshot, i))->table_id;
-    for (size_t i = 0; command->role.is_all_tables && i < view_count; i++)
-        ids[count++] = views[i].id | RIGHT_VIEW;
-    for (size_t i = 0; i < command->table_count && result == OK; i++) {
-        const struct table_view *table = snapshot_find(snapshot, command->tables[i]);
-        if (table != NULL)
-            ids[count++] = table_view_schema(table)->table_id;
-        else if (ingest_find_view(app->ingest, command->tables[i], arena, &view))
-            ids[count++] = view.id | RIGHT_VIEW;
-        else
-            result = error_set(error, ERR_INPUT, "42P01", "relation \"%.*s\" does not exist",
-                               SLICE_ARGS(command->tables[i]));
-    }
+    struct view_definition *views;
+    size_t view_count = ingest_list_views(app->ingest, arena, &views);
+    size_t table_count = snapshot_table_count(snapshot);
+    *out = (struct relations){0};
+    out->ids = arena_alloc_array(arena, table_count + view_count, sizeof(*out->ids));
+    for (size_t i = 0; i < table_count; i++)
+        out->ids[out->count++] = table_view_schema(snapshot_table(snapshot, i))->table_id;
+    for (size_t i = 0; i < view_count; i++)
+        out->ids[out->count++] = views[i].id | RIGHT_VIEW;
+    qsort(out->ids, out->count, sizeof(*out->ids), compare_ids);
+    enum err result = find_named(snapshot, app->ingest, command, arena, out, error);
     snapshot_close(snapshot);
-    change->ids = ids;
-    change->id_count = count;
+    if (command->role.is_all_tables) {
+        out->named = out->ids;
+        out->named_count = out->count;
+    }
     return result;
 }
 
-/* As an older PostgreSQL keeps passwords: as a password of ours it would be nobody's. */
-static bool is_md5(struct slice text)
+/* What there is is looked up under the lock of the roles: what another GRANT has given rights on is
+ * there then, and rights on what has been dropped can go. */
+static enum err grant_rights(void *context, struct role_set *set, struct error *error)
 {
-    bool is_hex = text.size == 35 && slice_starts_with(text, SLICE("md5"));
-    for (size_t i = 3; is_hex && i < text.size; i++)
-        is_hex = (text.data[i] >= '0' && text.data[i] <= '9') ||
-                 (text.data[i] >= 'a' && text.data[i] <= 'f');
-    return is_hex;
-}
-
-/* A password as it is, or a verifier that another server made of it. */
-static enum err make_verifier(const struct command_role *role, struct verifier *out,
-                              struct error *error)
-{
-    if (verifier_parse(role->password, out))
-        return OK;
-    if (is_md5(role->password))
-        return error_set(error, ERR_UNSUPPORTED, "0A000", "MD5 passwords are not supported");
-    enum err result = password_check(role->password, error);
-    if (result == OK)
-        verifier_make(role->password, out);
+    const struct role_change *change = context;
+    const struct command_role *wanted = &change->command->role;
+    struct relations relations;
+    struct arena arena;
+    arena_init(&arena);
+    enum err result = find_relations(change->app, change->command, &arena, &relations, error);
+    for (size_t i = 0; i < set->count && result == OK; i++)
+        role_keep_grants(&set->roles[i], relations.ids, relations.count);
+    for (size_t i = 0; i < wanted->name_count && result == OK; i++) {
+        struct role *role;
+        result = find_role(set, wanted->names[i], &role, error);
+        for (size_t t = 0; t < relations.named_count && result == OK; t++) {
+            if (wanted->is_revoke)
+                role_revoke(role, relations.named[t], wanted->rights);
+            else
+                result = role_grant(role, relations.named[t], wanted->rights, error);
+        }
+    }
+    arena_deinit(&arena);
     return result;
 }
 
 static enum err change_roles(struct app *app, struct role_change *change, struct error *error)
 {
-    struct arena arena;
     switch (change->command->kind) {
     case COMMAND_CREATE_ROLE:
         return access_change(app->access, create_role, change, error);
@@ -207,23 +217,17 @@ static enum err change_roles(struct app *app, struct role_change *change, struct
     case COMMAND_GRANT_ROLE:
         return access_change(app->access, grant_kind, change, error);
     default:
-        break;
+        return access_change(app->access, grant_rights, change, error);
     }
-    arena_init(&arena);
-    enum err result = find_ids(app, change->command, &arena, change, error);
-    if (result == OK)
-        result = access_change(app->access, grant_rights, change, error);
-    arena_deinit(&arena);
-    return result;
 }
 
 enum err api_role_command(struct app *app, const struct command *command, struct error *error)
 {
     struct verifier verifier;
-    struct role_change change = {.command = command};
+    struct role_change change = {.app = app, .command = command};
     enum err result = OK;
     if (command->role.has_password && command->role.password.size > 0) {
-        result = make_verifier(&command->role, &verifier, error);
+        result = verifier_take(command->role.password, &verifier, error);
         change.verifier = &verifier;
     }
     if (result == OK)

@@ -2,7 +2,8 @@
  * takes what changes within a moment.
  *
  * A password comes from a terminal (asked twice, not shown), from the first line of the standard
- * input or of a file, and never from the command line, where every process could read it. */
+ * input or of a file, and never from the command line, where every process could read it. It may be
+ * the verifier that another server made of one. */
 #include "server/access/access.h"
 #include "server/access/crypto.h"
 #include "server/cli/cli.h"
@@ -200,8 +201,7 @@ static int run_with_credential(const struct words *words, struct change *change,
     if (words->wants_token) {
         status = run(words, change, &error, how);
     } else if (read_password(words->password_file, password, sizeof(password))) {
-        if (password_check(slice_from_cstr(password), &error) == OK) {
-            verifier_make(slice_from_cstr(password), &verifier);
+        if (verifier_take(slice_from_cstr(password), &verifier, &error) == OK) {
             change->verifier = &verifier;
             status = run(words, change, &error, how);
         } else {

@@ -14,6 +14,7 @@ import subprocess
 import threading
 import termios
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import freshet
 import psycopg
@@ -152,7 +153,7 @@ def test_wrong_credentials_look_alike(users):
         answers.add((status, text))
     assert len(answers) == 1 and answers.pop()[0] == 401
     log = users.server.log_text()
-    assert "login failed role=nobody" in log and "login failed role=the_reader" in log
+    assert r'login failed role=\"nobody\"' in log and r'login failed role=\"the_reader\"' in log
     assert "wrong" not in log and "secret of" not in log
 
 
@@ -204,7 +205,7 @@ def test_passwords_at_the_postgresql_port(users):
     with pytest.raises(psycopg.OperationalError, match="no password supplied"):
         psycopg.connect(f"postgresql://the_admin@{users.server.pg}/freshet?sslmode=disable")
     log = users.server.log_text()
-    assert "login ok role=the_reader method=scram" in log and "login failed role=the_nobody method=scram" in log
+    assert r'login ok role=\"the_reader\" method=scram' in log and r'login failed role=\"the_nobody\" method=scram' in log
     assert "secret of" not in log
 
 
@@ -439,11 +440,45 @@ def test_roles_by_sql(users):
                 "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=")
     server.sql(f"CREATE ROLE moved LOGIN PASSWORD '{verifier}' IN ROLE reader")  # from a PostgreSQL
     assert users.ask(basic("moved", "pencil"), "POST", "/v1/sql", "SELECT 1")[0] == 200
+    for damaged in (verifier.replace("$4096:", "$1000:"), verifier.replace("$4096:", "$100001:"), verifier[:-1]):
+        status, answer = server.query(f"CREATE USER damaged PASSWORD '{damaged}'")
+        assert status == 400 and answer["sqlstate"] == "22023", answer  # and never becomes a password
     server.sql("DROP ROLE made, moved")
     assert users.ask(basic("moved", "pencil"), "POST", "/v1/sql", "SELECT 1")[0] == 401
     log = server.log_text()
     assert 'command ok role=\"the_admin\" what=\"CREATE ROLE\" name=\"made\"' in log or "CREATE ROLE" in log
     assert canary not in log and "pencil" not in log
+
+
+def test_rights_on_dropped_tables_go(users):
+    server = users.server
+    size = os.path.getsize
+    server.sql("CREATE ROLE heir")
+    sizes = []
+    for n in range(6):
+        server.sql("CREATE TABLE short_lived (n int)")
+        server.sql("CREATE VIEW short_view AS SELECT n FROM open_t")
+        server.sql("GRANT SELECT ON short_lived, short_view TO heir")
+        sizes.append(size(users.server.data / "users"))
+        server.sql("DROP VIEW short_view")
+        server.sql("DROP TABLE short_lived")
+    assert len(set(sizes)) == 1, sizes
+    server.sql("REVOKE SELECT ON open_t FROM heir")
+    assert size(users.server.data / "users") < sizes[0]
+    server.sql("DROP ROLE heir")
+
+
+def test_many_right_log_ins_at_once(tmp_path):
+    data = tmp_path / "data"
+    assert user(data, "add", "ann", "--role", "admin", password="right\n").returncode == 0
+    server = freshet.Server(data, headers=basic("ann", "right"))
+    with ThreadPoolExecutor(64) as pool:
+        def by_wire(_):
+            with psycopg.connect(f"postgresql://ann:right@{server.pg}/freshet?sslmode=disable") as connection:
+                return connection.execute("SELECT 1").fetchone()
+        assert list(pool.map(lambda _: server.request("POST", "/v1/sql", "SELECT 1")[0], range(64))) == [200] * 64
+        assert list(pool.map(by_wire, range(60))) == [(1,)] * 60
+    assert server.stop() == 0
 
 
 def test_the_first_role_is_an_admin(tmp_path):

@@ -251,6 +251,73 @@ static void test_mock(void **state)
     access_close(access);
 }
 
+static enum err add_imported(void *context, struct role_set *set, struct error *error)
+{
+    struct role *role;
+    enum err result = role_set_add(set, slice_from_cstr(context), &role, error);
+    role->has_verifier = result == OK;
+    if (result == OK)
+        verifier_derive(SLICE("right"), (const uint8_t *)"0123456789abcdef0123456789abcdef", 20,
+                        4096, &role->verifier);
+    return result;
+}
+
+/* Verifiers of another server do not tell which names are known: unknown ones have such, too. */
+static void test_mock_of_imported(void **state)
+{
+    (void)state;
+    struct error error;
+    struct verifier first[64], verifier;
+    size_t native = 0, imported = 0;
+    char name[16];
+    struct access *access = open_access();
+    assert_int_equal(access_change(access, add_imported, "imported", &error), OK);
+    for (size_t i = 0; i < array_count(first); i++) {
+        snprintf(name, sizeof(name), "unknown%zu", i);
+        assert_int_equal(
+            access_login_begin(access, slice_from_cstr(name), SLICE("192.0.2.30:1"), &first[i]),
+            LOGIN_OK);
+        native += first[i].iterations == VERIFIER_ITERATIONS && first[i].salt_size == SALT_SIZE;
+        imported += first[i].iterations == 4096 && first[i].salt_size == 20;
+    }
+    assert_int_equal(native + imported, array_count(first));
+    assert_true(native > 0 && imported > 0);
+    access_close(access);
+    access = open_access(); /* the same for each name after a restart */
+    for (size_t i = 0; i < array_count(first); i++) {
+        snprintf(name, sizeof(name), "unknown%zu", i);
+        assert_int_equal(
+            access_login_begin(access, slice_from_cstr(name), SLICE("192.0.2.30:1"), &verifier),
+            LOGIN_OK);
+        assert_int_equal(verifier.iterations, first[i].iterations);
+        assert_int_equal(verifier.salt_size, first[i].salt_size);
+        assert_memory_equal(verifier.salt, first[i].salt, verifier.salt_size);
+    }
+    assert_int_equal(access_change(access, drop_ann, "imported", &error), OK);
+    access_close(access);
+}
+
+/* HMAC fills a short key up with zeros: a password and zeros derive the same. */
+static void test_zeros_are_no_password(void **state)
+{
+    (void)state;
+    struct error error;
+    struct arena arena;
+    struct asker asker;
+    struct access *access = open_access();
+    struct slice client = SLICE("192.0.2.31:1");
+    assert_int_equal(access_change(access, add_ann, "zoe", &error), OK);
+    arena_init(&arena);
+    assert_int_equal(access_login_password(access, SLICE("zoe"), slice_of("right\0\0", 7), client,
+                                           false, &arena, &asker),
+                     LOGIN_WRONG);
+    assert_int_equal(
+        access_login_password(access, SLICE("zoe"), SLICE("right"), client, false, &arena, &asker),
+        LOGIN_OK);
+    arena_deinit(&arena);
+    access_close(access);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -308,7 +375,8 @@ static void test_log_names(void **state)
     (void)state;
     char out[64];
     assert_string_equal(access_log_name(SLICE("ann-1.b@c"), out), "ann-1.b@c");
-    assert_string_equal(access_log_name(SLICE("a b\"=\n\xff"), out), "a?b????");
+    assert_string_equal(access_log_name(SLICE("a b'\"=\n\\\xff"), out), "a b'?=???");
+    assert_string_equal(access_log_name(SLICE("\xc3\xa4\xc2\x85\x7f"), out), "\xc3\xa4???");
 }
 
 int main(void)
@@ -322,6 +390,8 @@ int main(void)
         cmocka_unit_test(test_log_in),
         cmocka_unit_test(test_mock),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_mock_of_imported),
+        cmocka_unit_test(test_zeros_are_no_password),
         cmocka_unit_test(test_exchanges_at_once),
         cmocka_unit_test(test_log_names),
         cmocka_unit_test(test_ask),

@@ -97,7 +97,8 @@ static void test_damaged_texts(void **state)
         if (verifier_parse(slice_of(text, size), &other))
             assert_memory_not_equal(&right, &other, sizeof(right));
     }
-    static const char *const wrong[] = {"4095:", "0:", "-4096:", " 4096:", "10000001:", "+4096:"};
+    static const char *const wrong[] = {
+        "4095:", "0:", "-4096:", " 4096:", "100001:", "10000000:", "+4096:"};
     for (size_t i = 0; i < array_count(wrong); i++) {
         char text[256];
         snprintf(text, sizeof(text), "SCRAM-SHA-256$%s%s", wrong[i], rfc_text + 19);
@@ -105,13 +106,50 @@ static void test_damaged_texts(void **state)
     }
 }
 
+/* A password, a verifier, or neither: what looks like a verifier never becomes a password. */
+static void test_taking(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *sqlstate; /* NULL: taken */
+        bool is_verifier;
+    } cases[] = {
+        {"pencil", NULL, false},
+        {rfc_text, NULL, true},
+        {"SCRAM-SHA-256", NULL, false},
+        {"scram-sha-256$4096:x", NULL, false},
+        {"SCRAM-SHA-256$", "22023", false},
+        {"SCRAM-SHA-256$1000:W22ZaJ0SNY7soEsUEjb6gQ==$"
+         "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+         "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+         "22023", false},
+        {"SCRAM-SHA-256$100001:W22ZaJ0SNY7soEsUEjb6gQ==$"
+         "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+         "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
+         "22023", false},
+        {"md50123456789abcdef0123456789abcdef", "0A000", false},
+        {"", "22023", false},
+    };
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct verifier taken;
+        struct error error;
+        enum err result = verifier_take(slice_from_cstr(cases[i].text), &taken, &error);
+        bool is_right =
+            cases[i].sqlstate == NULL
+                ? result == OK && verifier_matches(&taken, slice_from_cstr(cases[i].text)) ==
+                                      !cases[i].is_verifier
+                : result != OK && strcmp(error.sqlstate, cases[i].sqlstate) == 0;
+        if (!is_right)
+            fail_msg("case %zu", i);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_passwords),
-        cmocka_unit_test(test_known_answer),
-        cmocka_unit_test(test_salts_differ),
-        cmocka_unit_test(test_damaged_texts),
+        cmocka_unit_test(test_passwords),    cmocka_unit_test(test_known_answer),
+        cmocka_unit_test(test_salts_differ), cmocka_unit_test(test_damaged_texts),
+        cmocka_unit_test(test_taking),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
