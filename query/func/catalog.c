@@ -325,14 +325,39 @@ static enum err backend_pid_row(struct call *call, const struct value *a, size_t
     return int_parse(text, 0, INT32_MAX, "integer", &out->i, call->error);
 }
 
+/* a.b: simple identifiers with dots between them; one alone is not of that form. */
+static bool is_custom_name(struct slice name)
+{
+    bool is_first = true, has_dot = false;
+    for (size_t i = 0; i < name.size; i++) {
+        unsigned char c = (unsigned char)name.data[i];
+        bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c >= 0x80;
+        bool is_later = (c >= '0' && c <= '9') || c == '$' || c == '.';
+        if (!is_letter && (is_first || !is_later))
+            return false;
+        is_first = c == '.';
+        has_dot = has_dot || is_first;
+    }
+    return has_dot && !is_first;
+}
+
 /* set_config(name, value, is_local): a function cannot change the session, so it gives the value if
- * it is that already. */
+ * it is that already. NULL as a value means the default, NULL as is_local false, as in PostgreSQL.
+ */
 static enum err set_config_row(struct call *call, const struct value *a, size_t count,
                                struct value *out)
 {
-    enum err err = setting_row(call, a, 1, out);
     (void)count;
-    if (err != OK || slice_equal_ignore_case(out->text, a[1].text))
+    if (a[0].is_null)
+        return error_set(call->error, ERR_INPUT, "22004", "SET requires parameter name");
+    bool is_custom = is_custom_name(a[0].text);
+    if (!is_custom && a[0].text.size > 0 && memchr(a[0].text.data, '.', a[0].text.size) != NULL)
+        return error_set(call->error, ERR_INPUT, "42602",
+                         "invalid configuration parameter name \"%.*s\"", SLICE_ARGS(a[0].text));
+    struct value if_unknown[2] = {a[0], {.type = type_of(TYPE_BOOL), .b = is_custom}};
+    enum err err = setting_row(call, if_unknown, 2, out);
+    bool is_same = !out->is_null && !a[1].is_null && slice_equal_ignore_case(out->text, a[1].text);
+    if (err != OK || is_same)
         return err;
     error_set(call->error, ERR_UNSUPPORTED, "0A000", "set_config cannot change \"%.*s\"",
               SLICE_ARGS(a[0].text));
@@ -575,8 +600,10 @@ static const struct function functions[] = {
              "the number of the session, 0 over HTTP", "pg_backend_pid()")
     FUNCTION("pg_advisory_unlock_all", 0, LIST(0), T, 0, nothing_row,
              "nothing: there are no such locks to be held", "pg_advisory_unlock_all()")
-    FUNCTION("set_config", 3, LIST(T, T, B), T, 0, set_config_row,
-             "the value of a setting that is so already", "set_config('jit', 'off', false)")
+    {.name = "set_config", .argument_count = 3, .arguments = {T, T, B}, .is_null_tolerant = true,
+     .result = T, .volatility = VOLATILE, .row = set_config_row,
+     .doc = "the value of a setting that is so already",
+     .example = "set_config('jit', 'off', false)"},
     FUNCTION("obj_description", 1, LIST(L), T, 0, comment_row, "a table's comment",
              "obj_description(1259)")
     FUNCTION("obj_description", 2, LIST(L, T), T, 0, comment_row, "a table's comment",

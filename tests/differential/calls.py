@@ -18,7 +18,7 @@ COLUMN = {"bool": "b", "int2": "i2", "int4": "i4", "int8": "i8", "real": "r", "d
           "timestamp": "tl", "date": "day", "uuid": "u", "jsonb": "j", "text[]": "ta", "int8[]": "ia"}
 # Volatile, of the session or of the catalogue: their answers are not the same on two servers by right.
 APART = re.compile(r"^(pg_|has_|to_reg|reg|current_|session_|clock_|statement_|transaction_|random|gen_random|now|version|obj_|col_|shobj|getdatabase|"
-                   r"format_type|localtime|set_config|setseed)")
+                   r"format_type|localtime|setseed)")
 TEMPLATES = {"to_char": {"number": ["999,999.99", "FM9990.009", "S99999", "99999MI", "FM999999PR", "9.99EEEE", "RN", "000", "L99", "9V9",
                                     "99th", "FMSG9.9x"],
                          "time": ["YYYY-MM-DD HH24:MI:SS.US", "FMDay, FMDDth FMMonth YYYY", "Dy DD Mon HH12:MI am", "IYYY-IW-ID", "DDD D W WW Q CC J",
@@ -29,6 +29,7 @@ ARGUMENTS = {("date_trunc", 0): ["second", "minute", "hour", "day", "week", "mon
              ("timezone", 0): edges.ZONES, ("date_trunc", 2): edges.ZONES, ("encode", 1): ["hex", "base64", "escape"], ("decode", 1): ["hex", "base64", "escape"],
              ("decode", 0): ["414243", "QUJD", "a\\\\b", "zz"], ("repeat", 1): ["0", "1", "3", "-1"], ("lpad", 1): ["0", "3", "8", "-2"],
              ("rpad", 1): ["0", "3", "8", "-2"], ("factorial", 0): ["0", "1", "5", "20", "-1"], ("convert_from", 1): ["UTF8"], ("convert_to", 1): ["UTF8"],
+             ("set_config", 0): ["jit", "JIT", "nothing", "a b", "", "a..b", ".a", "a.", ".", "a.1b", "1a.b", "a-b.c", "a.b c"], ("set_config", 1): ["off"],
              ("to_date", 1): ["YYYY-MM-DD", "DD Mon YYYY"], ("to_timestamp", 1): ["YYYY-MM-DD", "YYYY-MM-DD HH24:MI"], ("to_number", 1): ["999.99", "S9999", "99G999", "9V9", "999S", "9.9PR", "MI99", "9th9"],
              ("to_number", 0): ["12", "345", "7", "<12>", "0012.340", "1e400", "", "abc", "1-", "- 5", "1,2 3", "😀1"],
              ("make_interval", 6): [*edges.DOUBLES, "59.5", "-0.000001", "1e15"], ("make_date", 0): ["2026", "2000", "-44", "0", "9999"], ("make_timestamp", 0): ["2026", "1", "9999"], ("make_timestamptz", 0): ["2026", "1", "9999"]}

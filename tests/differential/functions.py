@@ -49,7 +49,7 @@ CONCRETE = {"anyelement": "bigint", "anyarray": "bigint[]", "anynonarray": "text
             "anycompatiblearray": "bigint[]", "anycompatiblenonarray": "bigint"}
 
 # How what is no plain call is written, or whose NULL cannot stand for an argument: these exist, and are tried elsewhere.
-SYNTAX = {"extract", "position", "normalize", "mode", "percentile_cont", "percentile_disc", "set_config", "overlaps"}
+SYNTAX = {"extract", "position", "normalize", "mode", "percentile_cont", "percentile_disc", "overlaps"}
 
 POOLS = {
     "boolean": ["true", "false"],
