@@ -33,6 +33,7 @@ struct query_entry {
     int64_t cpu_used_us;             /* in earlier stays on threads */
     struct budget budget;
     _Atomic bool is_cancelled;
+    _Atomic bool has_unseen;   /* it reads what its asker may not see: nor how much of it */
     const char *_Atomic state; /* "waiting", "planning", "running" */
     const struct exec *exec;   /* under the registry's lock; NULL while none runs */
 };
@@ -56,8 +57,8 @@ struct query_engine {
 
 void registry_init(struct query_registry *registry);
 void registry_deinit(struct query_registry *registry);
-/* 22023 if a query of that id is under way, where its id is chosen by who asks: then the others are
- * looked through. */
+/* 22023 if a query of that id and user is under way, where its id is chosen by who asks: then the
+ * others are looked through. */
 MUST_CHECK enum err registry_add(struct query_registry *registry, struct query_entry *entry,
                                  bool is_id_chosen, struct error *error);
 void registry_remove(struct query_registry *registry, struct query_entry *entry);

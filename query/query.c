@@ -114,14 +114,15 @@ static enum err write_rows(void *context, const struct batch *batch, struct erro
 static enum err write_end(struct reply *reply, uint64_t position, struct error *error)
 {
     struct run *run = &reply->run;
+    bool is_hidden = atomic_load_explicit(&run->entry.has_unseen, memory_order_relaxed);
     struct format_end end = {
         .position = position,
         .is_recovering = run->is_recovering,
         .completeness = &run->completeness,
         .elapsed_ms = (double)(clock_monotonic_us() - run->entry.started_us) / 1e3,
-        .rows_scanned = run->exec.statistics.rows_scanned,
-        .segments = run->exec.statistics.segments,
-        .segments_skipped = run->exec.statistics.segments_skipped,
+        .rows_scanned = is_hidden ? 0 : run->exec.statistics.rows_scanned,
+        .segments = is_hidden ? 0 : run->exec.statistics.segments,
+        .segments_skipped = is_hidden ? 0 : run->exec.statistics.segments_skipped,
         .spilled_bytes = run->exec.statistics.spilled_bytes,
     };
     format_end(&reply->writer, &end);

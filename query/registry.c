@@ -14,19 +14,21 @@ void registry_deinit(struct query_registry *registry)
     mutex_deinit(&registry->mutex);
 }
 
-static struct query_entry *find(struct query_registry *registry, struct slice query_id)
+/* Ids are each role's own: nobody learns of another's by the answer to theirs. */
+static bool is_taken_by(const struct query_registry *registry, const struct query_entry *entry)
 {
-    struct query_entry *entry = registry->first;
-    while (entry != NULL && !slice_equal(slice_from_cstr(entry->query_id), query_id))
-        entry = entry->next;
-    return entry;
+    const struct query_entry *other = registry->first;
+    while (other != NULL && !(strcmp(other->query_id, entry->query_id) == 0 &&
+                              slice_equal(other->user, entry->user)))
+        other = other->next;
+    return other != NULL;
 }
 
 enum err registry_add(struct query_registry *registry, struct query_entry *entry, bool is_id_chosen,
                       struct error *error)
 {
     mutex_lock(&registry->mutex);
-    bool is_taken = is_id_chosen && find(registry, slice_from_cstr(entry->query_id)) != NULL;
+    bool is_taken = is_id_chosen && is_taken_by(registry, entry);
     if (!is_taken) {
         entry->previous = NULL;
         entry->next = registry->first;
@@ -75,14 +77,17 @@ void registry_set_clock(struct query_registry *registry, struct query_entry *ent
 bool registry_cancel(struct query_registry *registry, struct slice query_id,
                      const struct asker *asker)
 {
+    bool is_found = false;
     mutex_lock(&registry->mutex);
-    struct query_entry *entry = find(registry, query_id);
-    if (entry != NULL && !asker_is_admin(asker) && !slice_equal(entry->user, asker->name))
-        entry = NULL;
-    if (entry != NULL)
+    for (struct query_entry *entry = registry->first; entry != NULL; entry = entry->next) {
+        if (!slice_equal(slice_from_cstr(entry->query_id), query_id) ||
+            (!asker_is_admin(asker) && !slice_equal(entry->user, asker->name)))
+            continue;
         atomic_store_explicit(&entry->is_cancelled, true, memory_order_relaxed);
+        is_found = true;
+    }
     mutex_unlock(&registry->mutex);
-    return entry != NULL;
+    return is_found;
 }
 
 void registry_visit(struct query_registry *registry,

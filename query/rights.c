@@ -111,27 +111,27 @@ size_t run_list_roles(void *context, struct arena *arena, struct role_entry **ou
     return run->role_count;
 }
 
-/* The sources of tables that stand behind views. */
-void run_leave_out_unseen(struct run *run)
+size_t rights_list_seen(const struct asker *asker, const struct statement *statement, uint32_t *out)
 {
-    struct completeness *known = &run->completeness;
-    struct snapshot *whole = run_snapshot(run), *seen = run_seen(run, whole);
-    size_t kept = 0;
-    for (size_t i = 0; i < known->source_count; i++)
-        if (snapshot_find(seen, known->sources[i].table) != NULL)
-            known->sources[kept++] = known->sources[i];
-    known->source_count = kept;
-    snapshot_close(seen);
-    snapshot_close(whole);
+    size_t count = 0;
+    for (size_t i = 0; i < statement->table_count; i++) {
+        uint32_t table_id = statement->tables[i].schema->table_id;
+        if (asker_rights(asker, table_id) != 0)
+            out[count++] = table_id;
+    }
+    return count;
 }
 
 /* TRUNCATE of tables that one may empty. */
-static enum err check_truncate(const struct run *run, const struct command *command,
-                               struct error *error)
+static enum err check_truncate(struct run *run, const struct command *command, struct error *error)
 {
     for (size_t i = 0; i < command->table_count; i++) {
         struct slice name = command->tables[i];
         const struct table_view *view = snapshot_find(run->seen, name);
+        struct view_definition found;
+        if (view == NULL && run_find_seen_view(run, name, 0, &run->arena, &found))
+            return error_set(error, ERR_INPUT, "42809", "\"%.*s\" is not a table",
+                             SLICE_ARGS(name));
         if (view == NULL)
             return error_set(error, ERR_INPUT, "42P01", "relation \"%.*s\" does not exist",
                              SLICE_ARGS(name));
@@ -159,7 +159,7 @@ static enum err check_drop(const struct asker *asker, const struct statement *st
 
 /* Rights on the tables that a statement names were looked at when it was bound; what is left are
  * statements that change what there is, and plans that would show what stands behind a view. */
-enum err run_check_rights(const struct run *run, struct error *error)
+enum err run_check_rights(struct run *run, struct error *error)
 {
     const struct asker *asker = run->request->asker;
     const struct statement *statement = run->statement;

@@ -329,15 +329,17 @@ static void ask_completeness(struct run *run)
     const struct query_engine_options *options = &run->engine->options;
     const struct statement *statement = run->statement;
     run->completeness = (struct completeness){.complete_through_us = INT64_MIN};
-    if (options->completeness == NULL || statement->table_count == 0 || run->request->has_session)
+    if (statement->table_count == 0)
         return;
     uint32_t *ids = arena_alloc_array(&run->arena, statement->table_count, sizeof(*ids));
-    for (size_t i = 0; i < statement->table_count; i++)
-        ids[i] = statement->tables[i].schema->table_id;
-    options->completeness(options->context, ids, statement->table_count, &run->arena,
-                          &run->completeness);
-    if (asker_is_restricted(run->request->asker))
-        run_leave_out_unseen(run);
+    size_t count = rights_list_seen(run->request->asker, statement, ids);
+    bool is_whole = count == statement->table_count;
+    atomic_store_explicit(&run->entry.has_unseen, !is_whole, memory_order_relaxed);
+    if (options->completeness == NULL || count == 0 || run->request->has_session)
+        return;
+    options->completeness(options->context, ids, count, &run->arena, &run->completeness);
+    if (!is_whole) /* no promise for all of it */
+        run->completeness.complete_through_us = INT64_MIN;
 }
 
 /* A plan and a snapshot that belong together. */

@@ -27,7 +27,7 @@ struct run {
     struct value *bound;     /* of its parameters */
     struct snapshot *snapshot;
     struct snapshot *seen; /* what the asker may see of it */
-    bool has_roles; /* the next two: by rights.c */
+    bool has_roles;        /* the next two: by rights.c */
     size_t role_count;
     struct role_entry *roles;
     struct completeness completeness;
@@ -99,9 +99,11 @@ size_t rights_list_roles(const struct query_engine_options *options, const struc
                          struct arena *arena, struct role_entry **out);
 /* list_roles of an eval_context, of a struct run. */
 size_t run_list_roles(void *context, struct arena *arena, struct role_entry **out);
-/* Takes sources of tables that stand behind views out of the completeness. */
-void run_leave_out_unseen(struct run *run);
+/* The tables of the statement that the asker may see, which those behind views need not be. `out`
+ * has room for all. */
+size_t rights_list_seen(const struct asker *asker, const struct statement *statement,
+                        uint32_t *out);
 /* 42501 for statements that are not for the asker. */
-MUST_CHECK enum err run_check_rights(const struct run *run, struct error *error);
+MUST_CHECK enum err run_check_rights(struct run *run, struct error *error);
 
 #endif

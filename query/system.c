@@ -185,8 +185,10 @@ static void add_query(void *context, const struct query_entry *entry)
     struct provider_scan *scan = context;
     if (!asker_is_admin(scan->asker) && !slice_equal(entry->user, scan->asker->name))
         return;
+    bool is_hidden = atomic_load_explicit(&entry->has_unseen, memory_order_relaxed) &&
+                     !asker_is_admin(scan->asker);
     uint64_t rows_scanned =
-        entry->exec == NULL
+        entry->exec == NULL || is_hidden
             ? 0
             : atomic_load_explicit(&entry->exec->statistics.rows_scanned, memory_order_relaxed);
     uint64_t spilled =

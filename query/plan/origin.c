@@ -3,7 +3,8 @@
  * and what it is called in its table.
  *
  * Found in the finished plan, not kept along with it: passes may put columns anywhere, and only who
- * describes rows wants to know. A view's columns are those of the tables under it. */
+ * describes rows wants to know. A view's columns are those of the tables under it;
+ * who describes rows leaves out what their asker may not see. */
 #include "query/func/catalog.h"
 #include "query/plan/plan.h"
 

@@ -145,8 +145,8 @@ bool portal_is_empty(const struct portal *portal);
 /* 55000: it has been run to its end, and gives no rows that there could be no more of. */
 MUST_CHECK enum err portal_check_done(const struct portal *portal, struct error *error);
 /* One that was planned for other rights than who asks has now, and has not begun, is planned anew:
- * as portal_start(). One that has begun ends where a right has been taken: 42501. 28000: nobody asks
- * any more. */
+ * as portal_start(). One that has begun ends where a right has been taken: 42501. 28000: nobody
+ * asks any more. */
 MUST_CHECK enum err portal_check_asker(struct portal *portal, struct error *error);
 /* It is carried out elsewhere (COPY … FROM), and not again. */
 void portal_end(struct portal *portal);

@@ -95,6 +95,8 @@ bool login_is_admin(struct pg_session *session);
 /* For the query session: who asks, with the rights of now. */
 enum err login_asker(void *session, struct arena *arena, const struct asker **out,
                      struct error *error);
+/* Who asks has a right on the table. */
+bool login_may_see(struct pg_session *session, uint32_t table_id);
 /* Who asks may still write rows to the table: 28000, 42P01, 42501. */
 MUST_CHECK enum err login_check_insert(struct pg_session *session, const struct schema *schema,
                                        struct error *error);

@@ -202,6 +202,13 @@ enum err login_asker(void *context, struct arena *arena, const struct asker **ou
     return err;
 }
 
+bool login_may_see(struct pg_session *session, uint32_t table_id)
+{
+    const struct asker *asker;
+    struct error ignored;
+    return ask(session, &asker, &ignored) == OK && asker_rights(asker, table_id) != 0;
+}
+
 enum err login_check_insert(struct pg_session *session, const struct schema *schema,
                             struct error *error)
 {

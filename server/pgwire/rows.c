@@ -5,16 +5,24 @@
  * before the first row: a statement may end its own portal. */
 #include "server/pgwire/inside.h"
 
+#include "query/func/catalog.h"
 #include "server/pgwire/value.h"
 
 #include <assert.h>
 
 #define FIELDS_MAX 65535
 
-static struct plan_origin origin_of(const struct statement *statement, size_t column)
+/* Not of a table behind a view that who asks may not see. */
+static struct plan_origin origin_of(struct pg_session *session, const struct statement *statement,
+                                    size_t column)
 {
-    return statement->kind == STATEMENT_SELECT ? plan_origin(statement->plan, column)
-                                               : (struct plan_origin){0};
+    struct plan_origin origin = {0};
+    if (statement->kind == STATEMENT_SELECT)
+        origin = plan_origin(statement->plan, column);
+    int64_t table_id = table_id_of_oid(origin.table_oid);
+    if (table_id >= 0 && !login_may_see(session, (uint32_t)table_id))
+        return (struct plan_origin){0};
+    return origin;
 }
 
 void rows_describe(struct pg_session *session, const struct statement *statement,
@@ -35,7 +43,7 @@ void rows_describe(struct pg_session *session, const struct statement *statement
     for (size_t i = 0; i < count; i++) {
         struct value_description type = value_describe(columns[i].type);
         message_put_text(out, columns[i].name);
-        struct plan_origin origin = origin_of(statement, i);
+        struct plan_origin origin = origin_of(session, statement, i);
         message_put_u32(out, origin.table_oid);
         message_put_u16(out, origin.attribute);
         message_put_u32(out, type.oid);

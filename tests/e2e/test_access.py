@@ -365,6 +365,20 @@ def test_what_may_not_be_seen_does_not_exist(narrow):
             answers = [(status, text.replace(name, "NAME")) for name in (hidden, nothing)
                        for status, _, text in [narrow.ask(narrow.of["narrow"], method, target.format(name), "{}")]]
             assert answers[0] == answers[1] and answers[0][0] in (403, 404), answers
+    # Nor is it counted, or named by its number, behind a view.
+    answer = narrow.sql("narrow", "SELECT total FROM seen_v")[1]
+    told = answer["completeness"]
+    assert (told["sources"], told["sources_total"], told["late_rows"], told["dead_rows"], told["complete_through"]) == ([], 0, 0, 0, None)
+    assert [answer["stats"][key] for key in ("rows_scanned", "segments", "segments_skipped")] == [0, 0, 0]
+    answer = narrow.sql("reader", "SELECT total FROM seen_v")[1]
+    assert answer["completeness"]["sources_total"] == 2 and answer["completeness"]["dead_rows"] == 1 and answer["stats"]["rows_scanned"] == 2
+    narrow.server.sql("CREATE VIEW plain_v AS SELECT hidden_column FROM hidden_t")
+    narrow.server.sql("GRANT SELECT ON plain_v TO narrow")
+    for kind, is_named in (("narrow", False), ("reader", True)):
+        with wire(narrow, "narrow" if kind == "narrow" else "the_reader", f"secret of {kind}") as connection:
+            assert (connection.execute("SELECT hidden_column FROM plain_v").pgresult.ftable(0) != 0) == is_named
+    assert narrow.sql("narrow", "TRUNCATE plain_v")[1]["sqlstate"] == "42809"
+    narrow.server.sql("DROP VIEW plain_v")
     assert narrow.ask(narrow.of["narrow"], "GET", "/v1/endpoints/seen_e")[0] == 200
     first = narrow.ask(narrow.of["narrow"], "GET", "/v1/endpoints/hidden_e")
     assert first[0] == 404 and first[2].replace("hidden_e", "X") == narrow.ask(
