@@ -43,11 +43,18 @@ enum err copy_begin_in(struct ingest *ingest, const struct command *command,
     return OK;
 }
 
-bool copy_print_warning(const struct ingest_copy_answer *answer, struct writer *out)
+bool copy_print_warning(const struct ingest_copy_answer *answer, bool is_held, struct writer *out)
 {
-    if (answer->rejected > 0)
-        writer_printf(out, "%llu rows were not stored but kept in freshet.dead_letters; %s",
-                      (unsigned long long)answer->rejected, answer->reason.text);
+    bool is_one = answer->rejected == 1;
+    if (answer->rejected > 0 && is_held)
+        writer_printf(out,
+                      "%llu %s not stored but will be kept in freshet.dead_letters at COMMIT; %s",
+                      (unsigned long long)answer->rejected, is_one ? "row is" : "rows are",
+                      answer->reason.text);
+    else if (answer->rejected > 0)
+        writer_printf(out, "%llu %s not stored but kept in freshet.dead_letters; %s",
+                      (unsigned long long)answer->rejected, is_one ? "row was" : "rows were",
+                      answer->reason.text);
     else if (answer->is_repeated)
         writer_printf(out, "this sequence was stored before: %llu rows then, none now",
                       (unsigned long long)answer->rows);

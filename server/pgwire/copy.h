@@ -18,7 +18,8 @@ MUST_CHECK enum err copy_begin_in(struct ingest *ingest, const struct command *c
                                   const struct settings *settings, const _Atomic bool *is_cancelled,
                                   struct budget *held, struct ingest_copy **out,
                                   struct error *error);
-/* The text of a WARNING (01000) about what was not stored; false: there is nothing to tell. */
-bool copy_print_warning(const struct ingest_copy_answer *answer, struct writer *out);
+/* The text of a WARNING (01000) about what was not stored; false: there is nothing to tell.
+ * `is_held`: until COMMIT. */
+bool copy_print_warning(const struct ingest_copy_answer *answer, bool is_held, struct writer *out);
 
 #endif

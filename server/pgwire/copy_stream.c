@@ -210,7 +210,7 @@ static void finish(struct pg_session *session)
     }
     struct writer text;
     writer_init(&text);
-    if (copy_print_warning(&answer, &text)) {
+    if (copy_print_warning(&answer, session->is_copy_held, &text)) {
         writer_u8(&text, 0);
         answer_notice(session, "WARNING", "01000", (const char *)text.data);
     }

@@ -122,7 +122,7 @@ def test_bad_rows(shared_server):
         with cursor.copy(f"COPY {table} FROM STDIN") as copy:
             copy.write("1\tx\nnonsense\n2\ty\n")
         assert cursor.statusmessage == "COPY 2"
-        assert notices == [("WARNING", "01000", "1 rows were not stored but kept in freshet.dead_letters; "
+        assert notices == [("WARNING", "01000", "1 row was not stored but kept in freshet.dead_letters; "
                             "row 2: missing data for the last columns")]
         assert cursor.execute("SELECT source, row, sqlstate, raw FROM freshet.dead_letters WHERE table_name = %s",
                               (table,)).fetchall() == [("copy", 2, "22P04", b"nonsense")]
@@ -150,6 +150,12 @@ def test_in_a_transaction(shared_server):
                 copy.write("1\n")
         assert notices == []
         assert cursor.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        for ends_in_rollback, dead in [(True, 0), (False, 1)]:
+            with connection.transaction(force_rollback=ends_in_rollback):
+                with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                    copy.write("z\n")
+            assert notices.pop().startswith("1 row is not stored but will be kept in freshet.dead_letters at COMMIT; row 1: a:")
+            assert cursor.execute("SELECT count(*) FROM freshet.dead_letters WHERE table_name = %s", (table,)).fetchone() == (dead,)
         with connection.transaction():
             cursor.execute("SET TRANSACTION READ ONLY")
             with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):

@@ -67,18 +67,37 @@ static void test_warnings(void **state)
     struct writer out;
     writer_init(&out);
     struct ingest_copy_answer answer = {.rows = 5};
-    assert_false(copy_print_warning(&answer, &out));
+    assert_false(copy_print_warning(&answer, false, &out));
     answer.is_repeated = true;
-    assert_true(copy_print_warning(&answer, &out));
+    assert_true(copy_print_warning(&answer, false, &out));
     assert_true(slice_equal(writer_as_slice(&out),
                             SLICE("this sequence was stored before: 5 rows then, none now")));
     writer_reset(&out);
     answer = (struct ingest_copy_answer){.rows = 5, .rejected = 2};
     error_set(&answer.reason, ERR_INPUT, "22P02", "row 3: a: no number");
-    assert_true(copy_print_warning(&answer, &out));
+    assert_true(copy_print_warning(&answer, false, &out));
     assert_true(
         slice_equal(writer_as_slice(&out), SLICE("2 rows were not stored but kept in "
                                                  "freshet.dead_letters; row 3: a: no number")));
+    static const struct {
+        uint64_t rejected;
+        bool is_held;
+        const char *want;
+    } cases[] = {
+        {1, false, "1 row was not stored but kept in freshet.dead_letters; row 3: a: no number"},
+        {1, true,
+         "1 row is not stored but will be kept in freshet.dead_letters at COMMIT; row 3: a: no "
+         "number"},
+        {2, true,
+         "2 rows are not stored but will be kept in freshet.dead_letters at COMMIT; row 3: a: no "
+         "number"},
+    };
+    for (size_t index = 0; index < array_count(cases); index++) {
+        writer_reset(&out);
+        answer.rejected = cases[index].rejected;
+        assert_true(copy_print_warning(&answer, cases[index].is_held, &out));
+        assert_true(slice_equal(writer_as_slice(&out), slice_from_cstr(cases[index].want)));
+    }
     writer_deinit(&out);
 }
 
