@@ -87,6 +87,59 @@ void pending_forget(struct pending *pending,
 
 /* --- adding --- */
 
+static enum err null_refused(const struct schema *schema, const struct column_definition *column,
+                             struct error *error)
+{
+    return error_set(
+        error, ERR_INPUT, "23502",
+        "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
+        SLICE_ARGS(column->name), SLICE_ARGS(schema->name));
+}
+
+static bool is_given(const struct command *command, uint32_t column_id)
+{
+    bool is_given = false;
+    for (size_t i = 0; i < command->column_id_count; i++)
+        is_given |= command->column_ids[i] == column_id;
+    return is_given;
+}
+
+/* Of the columns that are not named; those with a DEFAULT are looked at by COMMIT. */
+static enum err check_absent(const struct command *command, struct error *error)
+{
+    const struct schema *schema = command->schema;
+    for (uint32_t i = 0; i < schema->column_count; i++) {
+        const struct column_definition *column = &schema->columns[i];
+        if (column->is_not_null && column->default_text.size == 0 && !is_given(command, column->id))
+            return null_refused(schema, column, error);
+    }
+    return OK;
+}
+
+static const struct column_definition *find_definition(const struct schema *schema, uint32_t id)
+{
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        if (schema->columns[i].id == id)
+            return &schema->columns[i];
+    return NULL;
+}
+
+/* The statement that brings a NULL is told so, not the COMMIT. */
+static enum err check_given(const struct command *command, const struct batch *batch,
+                            struct error *error)
+{
+    for (size_t i = 0; i < command->column_id_count && i < batch->column_count; i++) {
+        const struct column_definition *column =
+            find_definition(command->schema, command->column_ids[i]);
+        if (column == NULL || !column->is_not_null)
+            continue;
+        for (size_t row = 0; row < batch->row_count; row++)
+            if (column_is_null(&batch->columns[i], row))
+                return null_refused(command->schema, column, error);
+    }
+    return OK;
+}
+
 static bool is_same_target(const struct command *a, const struct command *b)
 {
     return a->schema->table_id == b->schema->table_id && a->schema->version == b->schema->version &&
@@ -122,7 +175,11 @@ enum err pending_insert(struct pending *pending, struct run *run, uint64_t *row_
         stored.column_count = width;
         returned.column_count -= width;
         returned.columns += width;
-        err = rowset_append(&target->rows, &stored, NULL, batch.row_count, error);
+        err = check_given(run->statement->command, &stored, error);
+        if (err == OK && target->rows.row_count == 0)
+            err = check_absent(run->statement->command, error);
+        if (err == OK)
+            err = rowset_append(&target->rows, &stored, NULL, batch.row_count, error);
         if (err == OK && returned.column_count > 0 && run->returning != NULL)
             err = run->returning->rows(run->returning->context, &returned, error);
     }

@@ -65,7 +65,7 @@ def test_several_tables_are_one_record(shared_server):
 
 def test_what_ends_without_commit(shared_server):
     with connect(shared_server) as connection:
-        a, b = make(connection, "x bigint NOT NULL", "x bigint")
+        a, b = make(connection, "x bigint NOT NULL, ts timestamptz NOT NULL DEFAULT now()", "x bigint")
         with connection.transaction(force_rollback=True):
             connection.execute(f"INSERT INTO {a} VALUES (1)")
             copy(connection, b, [1, 2])
@@ -82,8 +82,8 @@ def test_what_ends_without_commit(shared_server):
         for end in ("COMMIT", "COMMIT AND CHAIN"):
             connection.execute("BEGIN")
             connection.execute(f"INSERT INTO {b} VALUES (1)")
-            connection.execute(f"INSERT INTO {a} VALUES (NULL)")
-            with pytest.raises(psycopg.errors.NotNullViolation):
+            connection.execute(f"INSERT INTO {a} VALUES (1, '2999-01-01')")
+            with pytest.raises(psycopg.errors.DatetimeFieldOverflow):
                 connection.execute(end)
             assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
         assert (count(connection, a), count(connection, b)) == (0, 0)
@@ -93,6 +93,26 @@ def test_what_ends_without_commit(shared_server):
         assert connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
         connection.execute("ROLLBACK")
         assert count(connection, b) == 1
+
+
+def test_a_null_is_refused_by_its_statement(shared_server):
+    with connect(shared_server) as connection:
+        (table,) = make(connection, "x bigint NOT NULL, y text, z bigint NOT NULL DEFAULT 7")
+        for statement, column in [("VALUES (NULL)", "x"), ("VALUES (1), (2), (NULL)", "x"), ("SELECT nullif(i, 2999) FROM generate_series(1, 3000) i", "x"),
+                                  ("(y) VALUES ('only')", "x"), ("(x, z) VALUES (1, NULL)", "z")]:
+            with pytest.raises(psycopg.errors.NotNullViolation) as caught, connection.transaction():
+                connection.execute(f"INSERT INTO {table} VALUES (5)")
+                try:
+                    connection.execute(f"INSERT INTO {table} {statement}")
+                except psycopg.Error as error:
+                    assert connection.info.transaction_status == psycopg.pq.TransactionStatus.INERROR
+                    raise error
+                raise AssertionError(f"{statement} was taken")
+            assert f'null value in column "{column}" of relation "{table}" violates not-null constraint' in str(caught.value)
+        with connection.transaction():
+            assert connection.execute(f"INSERT INTO {table} (y) SELECT 'none' WHERE false").statusmessage == "INSERT 0 0"
+            connection.execute(f"INSERT INTO {table} (x) VALUES (1)")
+        assert connection.execute(f"SELECT x, y, z FROM {table}").fetchall() == [(1, None, 7)]
 
 
 def test_tables_emptied_and_dropped_in_between(shared_server):
