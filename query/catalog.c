@@ -168,8 +168,11 @@ static struct value *cell(struct catalog_rows *rows, const char *name)
 void catalog_set_int(struct catalog_rows *rows, const char *name, int64_t value)
 {
     struct value *out = cell(rows, name);
+    uint8_t alias = rows->relation->provider->columns[out - rows->cells].type.alias;
     if (type_physical(out->type.id) == PHYSICAL_FLOAT)
         out->f = (double)value;
+    else if (alias == ALIAS_OID || alias == ALIAS_XID)
+        out->i = (uint32_t)value; /* what it is in binary */
     else
         out->i = value;
 }

@@ -226,7 +226,7 @@ static enum err blame(const struct parameter *parameter, size_t index, enum err 
     return err;
 }
 
-static enum err bind_one(const struct parameter *parameter, const struct query_parameter *given,
+static enum err read_one(const struct parameter *parameter, const struct query_parameter *given,
                          const struct target *target, struct value *out, struct error *error)
 {
     *out = (struct value){.type = target->type, .is_null = true};
@@ -253,6 +253,13 @@ static enum err bind_one(const struct parameter *parameter, const struct query_p
     }
     /* It was read by the types of a plan that is stale by now: the table is another one. */
     return value_convert(&given->value, target->type, target->context, target->arena, out, error);
+}
+
+static enum err bind_one(const struct parameter *parameter, const struct query_parameter *given,
+                         const struct target *target, struct value *out, struct error *error)
+{
+    enum err err = read_one(parameter, given, target, out, error);
+    return err != OK ? err : alias_fit(out, (enum type_alias)target->type.alias, true, error);
 }
 
 static const struct query_parameter *find_given(const struct query_parameter *given, size_t count,

@@ -9,6 +9,7 @@
 
 #include "storage/base/clock.h"
 #include "storage/base/number.h"
+#include "storage/column/binary_form.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -166,6 +167,8 @@ static enum err literal_become(struct builder *b, struct expr *in, struct type t
         struct text_context context = {.zone = b->zone};
         enum err err =
             type_parse(value.type, in->constant.text, &context, b->arena, &value, b->error);
+        if (err == OK)
+            err = alias_fit(&value, (enum type_alias)type.alias, true, b->error);
         if (err != OK) {
             if (b->error != NULL)
                 b->error->text_position = in->text_position;
@@ -173,11 +176,12 @@ static enum err literal_become(struct builder *b, struct expr *in, struct type t
         }
     }
     value.type = type_of(type.id);
+    value.type.alias = type.alias;
     *out = build_constant(b, &value, in->text_position);
     return OK;
 }
 
-/* The same value, called otherwise. */
+/* The same value, called otherwise. A cast goes on doing what its own type asks for. */
 static struct expr *renamed(struct builder *b, const struct expr *in, uint8_t alias)
 {
     struct expr *copy = arena_alloc(b->arena, sizeof(*copy));
@@ -190,7 +194,9 @@ enum err build_cast(struct builder *b, struct expr *in, struct type type, enum c
                     int32_t position, struct expr **out)
 {
     bool has_modifiers = type.precision != 0 || type.length != 0;
-    if (type_equal(in->type, type) || (in->type.id == type.id && !has_modifiers)) {
+    bool is_fitted =
+        type.alias != in->type.alias && (type.alias != ALIAS_NONE || in->kind == EXPR_CAST);
+    if (in->type.id == type.id && (!has_modifiers || type_equal(in->type, type)) && !is_fitted) {
         *out = in->type.alias == type.alias ? in : renamed(b, in, type.alias);
         return OK;
     }

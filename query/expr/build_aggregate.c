@@ -132,8 +132,11 @@ static enum err take_direct(struct builder *b, const struct aggregate_request *r
 static enum err take_argument(struct builder *b, uint8_t type, bool is_distinct,
                               struct expr **argument)
 {
+    struct type wanted = type_of((enum type_id)type);
+    if (type == (*argument)->type.id)
+        wanted.alias = (*argument)->type.alias; /* min(oid) is an oid */
     if (type != AGGREGATE_ANY)
-        return build_coerce(b, argument, type_of((enum type_id)type));
+        return build_coerce(b, argument, wanted);
     if (is_distinct || !is_unknown_parameter(*argument))
         *argument = build_finish(b, *argument);
     return OK;

@@ -7,6 +7,8 @@
  * columns are one list of their common type; the others are compared one by one. */
 #include "query/expr/resolve.h"
 
+#include "storage/column/binary_form.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -296,8 +298,10 @@ enum err build_typed_array(struct builder *b, struct expr **items, size_t count,
     assert(type_is_array((enum type_id)type.id));
     struct type element = type;
     element.id = (uint8_t)type_element((enum type_id)type.id);
+    element.alias = (uint8_t)alias_element((enum type_alias)type.alias);
     struct expr *node =
         build_expr(b, EXPR_ARRAY, type_of((enum type_id)type.id), (uint32_t)count, position);
+    node->type.alias = type.alias;
     for (size_t i = 0; i < count; i++) {
         enum err err = build_cast(b, items[i], element, CAST_EXPLICIT, items[i]->text_position,
                                   &node->arguments[i]);

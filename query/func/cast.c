@@ -14,6 +14,7 @@
 #include "storage/base/fault.h"
 #include "storage/base/json.h"
 #include "storage/base/number.h"
+#include "storage/column/binary_form.h"
 
 #include <assert.h>
 #include <math.h>
@@ -96,6 +97,8 @@ bool cast_is_immutable(enum type_id from, enum type_id to)
 
 bool cast_is_relabel(struct type from, struct type to, const struct timezone *zone)
 {
+    if (to.alias != ALIAS_NONE && to.alias != from.alias)
+        return false; /* checked or cut */
     if (to.id == from.id)
         return to.length == 0 && to.precision == 0;
     if (is_text(to.id) && is_text(from.id))
@@ -283,6 +286,7 @@ static enum err from_array(struct call *call, const struct value *in, struct val
     struct type element =
         out->type; /* of an array's numeric(p, s) the modifiers are the elements' */
     element.id = (uint8_t)type_element((enum type_id)out->type.id);
+    element.alias = (uint8_t)alias_element((enum type_alias)out->type.alias);
     enum err err =
         call_array(call, (size_t)array.count + 1, sizeof(struct value), (void **)&elements);
     if (err != OK)
@@ -386,7 +390,8 @@ static enum err convert(struct call *call, const struct value *in, struct value 
     }
     if (is_text(from))
         return from_text(call, in, out);
-    if (type_is_array(from) && (to != from || out->type.precision != 0))
+    bool is_same = to == from && out->type.precision == 0 && out->type.alias == ALIAS_NONE;
+    if (type_is_array(from) && !is_same)
         return from_array(call, in, out);
     switch (from) {
     case TYPE_BOOL:
@@ -430,7 +435,11 @@ enum err cast_value(struct call *call, const struct value *in, bool is_explicit,
         return OK;
     }
     enum err err = convert(call, in, out);
-    return err != OK ? err : apply_modifiers(call, is_explicit, out);
+    if (err == OK)
+        err = apply_modifiers(call, is_explicit, out);
+    /* -1 is 4294967295 as an integer and as a text; as a bigint it is out of range. */
+    bool wraps = in->type.id != TYPE_INT8;
+    return err != OK ? err : alias_fit(out, (enum type_alias)out->type.alias, wraps, call->error);
 }
 
 /* --- whole batches --- */
@@ -481,7 +490,8 @@ bool cast_vector(struct call *call, struct type from, const struct vector *v, en
 {
     *result = OK;
     struct type to = call->type;
-    if (v->arguments[0].form != COLUMN_FLAT || v->count * 4 < v->row_count)
+    if (v->arguments[0].form != COLUMN_FLAT || v->count * 4 < v->row_count ||
+        to.alias != ALIAS_NONE)
         return false;
     if (is_int(from.id) && (to.id == TYPE_FLOAT8 || to.id == TYPE_FLOAT4)) {
         ints_to_floats(v, to.id == TYPE_FLOAT4);

@@ -31,7 +31,9 @@ static enum err cast_project(struct binder *b, struct plan *plan, const struct t
 static bool same_types(const struct plan *plan, const struct type *types)
 {
     for (size_t index = 0; index < plan->column_count; index++)
-        if (!type_equal(plan->columns[index].type, types[index]))
+        if (!type_equal(plan->columns[index].type, types[index]) ||
+            (types[index].alias != ALIAS_NONE &&
+             types[index].alias != plan->columns[index].type.alias))
             return false;
     return true;
 }

@@ -9,6 +9,8 @@
 
 #include <assert.h>
 
+#define NAME_BYTES_MAX 63
+
 static const struct {
     uint16_t oid, element;
     uint8_t width; /* of integers in binary; 0: no integer */
@@ -53,8 +55,80 @@ enum type_alias alias_array(enum type_alias element)
     }
 }
 
+enum type_alias alias_element(enum type_alias array)
+{
+    return array == ALIAS_NONE || aliases[array].element == 0
+               ? ALIAS_NONE
+               : alias_of_oid(aliases[array].element);
+}
+
+/* --- what fits --- */
+
+static enum err refuse(enum type_alias alias, struct error *error)
+{
+    return error_set(error, ERR_INPUT, "22003", "%s out of range",
+                     aliases[alias].width == 2 ? "smallint"
+                     : alias == ALIAS_XID      ? "xid"
+                                               : "OID");
+}
+
+static bool integer_fits(int64_t value, unsigned width)
+{
+    return width == 2 ? value >= INT16_MIN && value <= INT16_MAX
+                      : value >= 0 && value <= UINT32_MAX;
+}
+
+static enum err fit_elements(const struct value *value, enum type_alias alias, struct error *error)
+{
+    struct array_reader array;
+    struct value element;
+    bool is_whole = array_begin(&array, (enum type_id)value->type.id, value->text);
+    while (is_whole && array_next(&array, &element))
+        if (!element.is_null && !integer_fits(element.i, aliases[alias].width))
+            return refuse(alias, error);
+    return OK;
+}
+
+/* Without half a character at the end. */
+static size_t cut_size(struct slice text, size_t most)
+{
+    size_t size = text.size < most ? text.size : most;
+    while (size > 0 && size < text.size && ((unsigned char)text.data[size] & 0xC0) == 0x80)
+        size--;
+    return size;
+}
+
+static size_t first_character(struct slice text)
+{
+    size_t size = text.size > 0;
+    while (size > 0 && size < text.size && ((unsigned char)text.data[size] & 0xC0) == 0x80)
+        size++;
+    return size;
+}
+
+enum err alias_fit(struct value *value, enum type_alias alias, bool wraps, struct error *error)
+{
+    if (value->is_null || alias == ALIAS_NONE)
+        return OK;
+    if (alias == ALIAS_NAME) {
+        value->text.size = cut_size(value->text, NAME_BYTES_MAX);
+    } else if (alias == ALIAS_CHAR) {
+        value->text.size = first_character(value->text);
+    } else if (aliases[alias].element != 0) {
+        return aliases[alias].width == 0 ? OK : fit_elements(value, alias, error);
+    } else {
+        if (wraps && value->i < 0 && value->i >= INT32_MIN)
+            value->i += (int64_t)UINT32_MAX + 1;
+        return integer_fits(value->i, aliases[alias].width) ? OK : refuse(alias, error);
+    }
+    return OK;
+}
+
+/* --- sending --- */
+
 static void send_integer(int64_t value, unsigned width, struct writer *out)
 {
+    assert(integer_fits(value, width));
     if (width == 2)
         writer_be16(out, (uint16_t)value);
     else

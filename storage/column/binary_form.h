@@ -54,7 +54,12 @@ static inline uint32_t type_wire_oid(struct type type)
 /* ALIAS_NONE if it is no alias's; of the array of such elements, ALIAS_NONE if there is none. */
 enum type_alias alias_of_oid(uint32_t oid);
 enum type_alias alias_array(enum type_alias element);
-/* A field of a row, for values of a type with an alias. */
+enum type_alias alias_element(enum type_alias array);
+/* Makes a value one of the alias: names of 63 bytes at most and a "char" of one character are cut;
+ * 22003 for numbers that do not fit. `wraps`: -1 is 4294967295. */
+MUST_CHECK enum err alias_fit(struct value *value, enum type_alias alias, bool wraps,
+                              struct error *error);
+/* A field of a row, for values of a type with an alias, which fit. */
 void alias_send(const struct column *column, size_t row, enum type_alias alias, struct writer *out);
 void alias_send_text(const struct column *column, size_t row, enum type_alias alias,
                      const struct text_context *context, struct writer *out);

@@ -557,3 +557,25 @@ def test_limits_and_end(tmp_path, arguments):
         assert server.process.wait(30) == 0
     finally:
         server.stop()
+
+
+def test_catalogue_types_are_one_value_in_both_forms(shared_server):
+    cases = [("(-1)::oid", 26, 4294967295), ("'7'::oid", 26, 7), ("i::oid", 26, 4294967294), ("min(c.oid) OVER ()", 26, None),
+             ("'abc'::\"char\"", 18, None), ("repeat('x', 100)::name", 19, "x" * 63)]
+    with connect(shared_server) as connection:
+        for expression, oid, wanted in cases:
+            values = []
+            for binary in (False, True):
+                cursor = connection.cursor(binary=binary)
+                values += cursor.execute(f"SELECT {expression} FROM pg_class c, (VALUES (-2)) v (i) LIMIT 1").fetchone()
+                assert cursor.description[0].type_code == oid, expression
+            values = [value.decode() if isinstance(value, bytes) else value for value in values]
+            assert values[0] == values[1] and wanted in (None, values[0]), expression
+        for binary in (False, True):
+            cursor = connection.cursor(binary=binary)
+            for statement in ("SELECT 5000000000::bigint::oid", "SELECT (-1)::bigint::oid", "SELECT '5000000000'::xid"):
+                with pytest.raises(psycopg.errors.NumericValueOutOfRange), connection.transaction():
+                    cursor.execute(statement)
+            with pytest.raises(psycopg.errors.NumericValueOutOfRange), connection.transaction():
+                cursor.execute("SELECT %s::oid", (5000000000,))
+        assert connection.execute("SELECT min(oid) FROM pg_type").description[0].type_code == 26

@@ -21,6 +21,9 @@ static void test_names(void **state)
     assert_int_equal(type_wire_oid(type_of(TYPE_INT8)), OID_INT8);
     assert_int_equal(type_wire_oid((struct type){.id = TYPE_INT8, .alias = ALIAS_OID}), OID_OID);
     assert_int_equal(alias_array(ALIAS_OID), ALIAS_OID_ARRAY);
+    assert_int_equal(alias_element(ALIAS_OID_ARRAY), ALIAS_OID);
+    assert_int_equal(alias_element(ALIAS_INT2VECTOR), ALIAS_NONE);
+    assert_int_equal(alias_element(ALIAS_OID), ALIAS_NONE);
 }
 
 struct bytes_case {
@@ -89,8 +92,80 @@ static void test_forms(void **state)
     arena_deinit(&arena);
 }
 
+static void test_fits(void **state)
+{
+    static const struct {
+        enum type_alias alias;
+        bool wraps;
+        int64_t value, wanted; /* -1: 22003 */
+    } numbers[] = {
+        {ALIAS_OID, false, 0, 0},
+        {ALIAS_OID, false, UINT32_MAX, UINT32_MAX},
+        {ALIAS_OID, false, (int64_t)UINT32_MAX + 1, -1},
+        {ALIAS_OID, true, 5000000000, -1},
+        {ALIAS_OID, false, -1, -1},
+        {ALIAS_OID, true, -1, UINT32_MAX},
+        {ALIAS_OID, true, INT32_MIN, 2147483648},
+        {ALIAS_OID, true, (int64_t)INT32_MIN - 1, -1},
+        {ALIAS_XID, true, -3, 4294967293},
+        {ALIAS_XID, false, 5000000000, -1},
+        {ALIAS_NONE, false, -7, -7},
+    };
+    static const struct {
+        enum type_alias alias;
+        const char *text;
+        size_t wanted;
+    } texts[] = {
+        {ALIAS_CHAR, "abc", 1},
+        {ALIAS_CHAR, "", 0},
+        {ALIAS_CHAR, "\xc3\xa9z", 2},
+        {ALIAS_NAME, "short", 5},
+        {ALIAS_NAME, "123456789012345678901234567890123456789012345678901234567890123", 63},
+        {ALIAS_NAME, "1234567890123456789012345678901234567890123456789012345678901234", 63},
+        {ALIAS_NAME, "12345678901234567890123456789012345678901234567890123456789012\xc3\xa9", 62},
+    };
+    static const struct {
+        enum type_alias alias;
+        const char *text;
+        enum err wanted;
+    } arrays[] = {
+        {ALIAS_INT2VECTOR, "{32767,-32768,NULL}", OK}, {ALIAS_INT2VECTOR, "{32768}", ERR_INPUT},
+        {ALIAS_OID_ARRAY, "{0,4294967295}", OK},       {ALIAS_OID_ARRAY, "{1,-1}", ERR_INPUT},
+        {ALIAS_OIDVECTOR, "{4294967296}", ERR_INPUT},
+    };
+    struct arena arena;
+    struct error error;
+    (void)state;
+    for (size_t index = 0; index < array_count(numbers); index++) {
+        struct value value = {.type = type_of(TYPE_INT8), .i = numbers[index].value};
+        enum err err = alias_fit(&value, numbers[index].alias, numbers[index].wraps, &error);
+        assert_int_equal(err, numbers[index].wanted == -1 ? ERR_INPUT : OK);
+        if (err == OK)
+            assert_int_equal(value.i, numbers[index].wanted);
+        else
+            assert_string_equal(error.sqlstate, "22003");
+    }
+    for (size_t index = 0; index < array_count(texts); index++) {
+        struct value value = {.type = type_of(TYPE_TEXT),
+                              .text = slice_from_cstr(texts[index].text)};
+        assert_int_equal(alias_fit(&value, texts[index].alias, true, &error), OK);
+        assert_int_equal(value.text.size, texts[index].wanted);
+    }
+    arena_init(&arena);
+    for (size_t index = 0; index < array_count(arrays); index++) {
+        struct value value = {.type = type_of(TYPE_INT8_ARRAY)};
+        assert_int_equal(type_parse(value.type, slice_from_cstr(arrays[index].text),
+                                    &(struct text_context){0}, &arena, &value, &error),
+                         OK);
+        assert_int_equal(alias_fit(&value, arrays[index].alias, true, &error),
+                         arrays[index].wanted);
+    }
+    arena_deinit(&arena);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_forms)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_forms),
+                                       cmocka_unit_test(test_fits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
