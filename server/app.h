@@ -6,6 +6,7 @@
 #include "query/query.h"
 #include "server/access/access.h"
 #include "server/config.h"
+#include "server/http/entrance.h"
 #include "server/http/server.h"
 #include "storage/base/logger.h"
 #include "storage/base/worker.h"
@@ -24,6 +25,7 @@ struct app {
     struct query_engine *engine;
     struct temp_space *temp; /* NULL: queries cannot spill */
     struct worker_pool *workers;
+    struct entrance entrance; /* of log-ins over HTTP */
     struct access *access;
     struct http_server *http;
     struct budget query_memory;

@@ -413,6 +413,7 @@ static void stop(struct serving *serving)
     stop_serving(serving);
     store_upkeep_stop(app->store);
     worker_pool_destroy(app->workers);
+    entrance_deinit(&app->entrance);
     metrics_unregister_all();
     query_engine_destroy(app->engine);
     temp_space_destroy(app->temp);
@@ -461,6 +462,7 @@ static int serve(const struct config *config)
         .query_count_max = config->queries_max,
         .query_queue_max = config->queries_max * WAITING_PER_QUERY,
     });
+    entrance_init(&app->entrance, app->workers);
     start_ports(serving);
     notify_manager("STATUS=replaying the log: queries are answered over HTTP as soon as can be");
     if (open_store(serving, &error) != OK) {

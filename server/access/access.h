@@ -41,7 +41,8 @@ enum login {
 };
 
 /* `client`: the address as text with its port. Copies into the arena. A password that has not been
- * right lately costs milliseconds: where `is_quick`, LOGIN_LATER tells that. */
+ * right lately costs milliseconds: where `is_quick`, LOGIN_LATER tells that, if an attempt is left.
+ */
 enum login access_login_password(struct access *access, struct slice name, struct slice password,
                                  struct slice client, bool is_quick, struct arena *arena,
                                  struct asker *out);

@@ -341,20 +341,23 @@ enum login access_login_password(struct access *access, struct slice name, struc
     tag_of(access, SLICE("password"), name, password, tag);
     mutex_lock(&access->mutex);
     const struct role *role = find_seen(access, tag);
-    if (role != NULL)
-        copy_asker(role, arena, out);
-    mutex_unlock(&access->mutex);
-    if (role != NULL || is_quick)
-        return role != NULL ? LOGIN_OK : LOGIN_LATER;
+    bool may_try = true;
     struct verifier verifier;
-    mutex_lock(&access->mutex);
-    bool may_try = take_attempt(access, name, client);
-    choose_verifier(access, name, &verifier);
+    if (role != NULL) {
+        copy_asker(role, arena, out);
+    } else if (is_quick) {
+        may_try = has_attempt(access, name, client);
+    } else {
+        may_try = take_attempt(access, name, client);
+        choose_verifier(access, name, &verifier);
+    }
     mutex_unlock(&access->mutex);
     if (!may_try) {
         log_limited(access, "password", name, client);
         return LOGIN_LIMITED;
     }
+    if (role != NULL || is_quick)
+        return role != NULL ? LOGIN_OK : LOGIN_LATER;
     bool is_right = verifier_matches(&verifier, password);
     const struct proof proof = {.verifier = &verifier, .tag = tag, .method = "password"};
     return end_login(access, name, client, is_right, &proof, arena, out);

@@ -1,6 +1,7 @@
 /* Authorization (RFC 7617, RFC 6750): one header, `Basic` with name and password or `Bearer` with a
  * token. Tokens, and passwords that were right lately, are looked up on the reactor; any other
- * password costs milliseconds of key derivation and is checked by a worker. */
+ * password costs milliseconds of key derivation and is checked in its turn (entrance.c), unless no
+ * attempt is left. */
 #include "server/http/guard.h"
 
 #include "server/access/access.h"

@@ -9,7 +9,7 @@ struct access;
 enum guard {
     GUARD_PASS,     /* exchange->asker says who, if there are users */
     GUARD_ANSWERED, /* 401 or 429 */
-    GUARD_LATER     /* is_quick, and the password must be checked: ask again on a worker */
+    GUARD_LATER     /* is_quick, and the password must be checked: ask again in the entrance */
 };
 struct guard_options {
     struct access *access;

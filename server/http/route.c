@@ -89,19 +89,20 @@ static void run_job(void *context)
     job->handle(job->exchange);
 }
 
+static void answer_busy(struct exchange *exchange)
+{
+    exchange_answer_problem(exchange, 503, "53300", "too many queries are under way; try again");
+}
+
 static void submit(struct exchange *exchange, enum route_place place,
                    void (*handle)(struct exchange *exchange))
 {
     struct app *app = exchange->context;
-    if (place == ROUTE_QUERY) {
-        exchange_watch(exchange);
-    }
     struct job *job = arena_alloc(&exchange->arena, sizeof(*job));
     *job = (struct job){exchange, handle};
     enum worker_priority priority = place == ROUTE_QUERY ? WORKER_QUERY : WORKER_DECODE;
     if (worker_submit(app->workers, priority, run_job, job) != OK) {
-        exchange_answer_problem(exchange, 503, "53300",
-                                "too many queries are under way; try again");
+        answer_busy(exchange);
     }
 }
 
@@ -178,12 +179,26 @@ static enum guard check_guard(struct exchange *exchange, bool is_quick)
                                  });
 }
 
-/* On a worker: the password is checked first, then all goes on here. */
-static void log_in_and_handle(struct exchange *exchange)
+/* In the entrance: the password is checked, then it goes on by another job. */
+static void log_in(struct exchange *exchange)
 {
+    if (atomic_load_explicit(&exchange->is_cancelled, memory_order_relaxed)) {
+        exchange_answer_problem(exchange, 503, "57014", "the client has gone");
+        return;
+    }
     struct way way = find_way(exchange);
     if (check_guard(exchange, false) == GUARD_PASS && !answer_without_handler(exchange, &way)) {
-        way.route->handle(exchange);
+        submit(exchange, way.route->place, way.route->handle);
+    }
+}
+
+static void enter(struct exchange *exchange)
+{
+    struct app *app = exchange->context;
+    struct entrant *entrant = arena_alloc(&exchange->arena, sizeof(*entrant));
+    *entrant = (struct entrant){.exchange = exchange, .run = log_in};
+    if (!entrance_submit(&app->entrance, entrant)) {
+        answer_busy(exchange);
     }
 }
 
@@ -193,13 +208,18 @@ void route_dispatch(struct exchange *exchange)
     enum route_place place = way.match == ROUTE_FOUND ? way.route->place : ROUTE_DECODE;
     enum guard guard =
         way.match == ROUTE_FOUND && way.route->is_open ? GUARD_PASS : check_guard(exchange, true);
+    if (guard == GUARD_ANSWERED ||
+        (guard == GUARD_PASS && answer_without_handler(exchange, &way))) {
+        return;
+    }
+    if (place == ROUTE_QUERY) {
+        exchange_watch(exchange);
+    }
     if (guard == GUARD_LATER) {
-        submit(exchange, place, log_in_and_handle);
-    } else if (guard == GUARD_PASS && !answer_without_handler(exchange, &way)) {
-        if (place == ROUTE_INLINE) {
-            way.route->handle(exchange);
-        } else {
-            submit(exchange, place, way.route->handle);
-        }
+        enter(exchange);
+    } else if (place == ROUTE_INLINE) {
+        way.route->handle(exchange);
+    } else {
+        submit(exchange, place, way.route->handle);
     }
 }

@@ -326,6 +326,7 @@ static void test_limits(void **state)
         assert_int_equal(use_token(access, SLICE("x")), LOGIN_WRONG);
     assert_int_equal(use_token(access, SLICE("x")), LOGIN_LIMITED);
     assert_int_equal(log_in(access, SLICE("ann"), SLICE("right"), false), LOGIN_LIMITED);
+    assert_int_equal(log_in(access, SLICE("ann"), SLICE("right"), true), LOGIN_LIMITED);
     struct verifier verifier;
     assert_int_equal(access_login_begin(access, SLICE("ann"), SLICE("192.0.2.8:1"), &verifier),
                      LOGIN_OK);
