@@ -1,18 +1,13 @@
 /* Arrays: lengths, containment, overlap, joining. One dimension. */
 #include "query/func/text.h"
 
-static enum err malformed(struct call *call)
-{
-    return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
-}
-
 /* All elements of an array in the batch's arena. */
 static enum err read_array(struct call *call, const struct value *in, struct value **elements,
                            size_t *count)
 {
     struct array_reader reader;
     if (!array_begin(&reader, in->type.id, in->text))
-        return malformed(call);
+        return call_bad_array(call);
     *count = 0;
     enum err err =
         call_array(call, (size_t)reader.count + 1, sizeof(struct value), (void **)elements);
@@ -39,7 +34,7 @@ static enum err length_row(struct call *call, const struct value *a, size_t coun
 {
     struct array_reader reader;
     if (!array_begin(&reader, a[0].type.id, a[0].text))
-        return malformed(call);
+        return call_bad_array(call);
     out->i = reader.count;
     if (call->function->operation != CARDINALITY)
         out->is_null = reader.count == 0 || (count > 1 && a[1].i != 1);
@@ -238,16 +233,7 @@ static enum err from_string_row(struct call *call, const struct value *a, size_t
 #define T TYPE_TEXT
 #define TA TYPE_TEXT_ARRAY
 #define F TEXT_FUNCTION
-#define TOLERANT(name_text, n, list, to, kind, row_form, doc_text, example_text)                   \
-    {.name = name_text,                                                                            \
-     .argument_count = n,                                                                          \
-     .arguments = list,                                                                            \
-     .result = to,                                                                                 \
-     .operation = kind,                                                                            \
-     .is_null_tolerant = true,                                                                     \
-     .row = row_form,                                                                              \
-     .doc = doc_text,                                                                              \
-     .example = example_text},
+#define TOLERANT TEXT_FUNCTION_TOLERANT
 /* What does not compare elements, and what does. */
 #define SHAPE(array, element, literal, item)                                                       \
     F("cardinality", 1, LIST(array), TYPE_INT4, CARDINALITY, length_row, "how many elements",      \

@@ -4,11 +4,6 @@
 
 #include <limits.h>
 
-static enum err malformed(struct call *call)
-{
-    return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
-}
-
 /* Equal as IS NOT DISTINCT FROM has it. */
 static bool is_same(const struct value *a, const struct value *b)
 {
@@ -22,13 +17,13 @@ static enum err subscript_row(struct call *call, const struct value *a, size_t c
     struct array_reader array;
     struct value element;
     if (!array_begin(&array, a[0].type.id, a[0].text))
-        return malformed(call);
+        return call_bad_array(call);
     out->is_null = true;
     if (a[1].i < 1 || a[1].i > array.count)
         return OK;
     for (int64_t i = 0; i < a[1].i; i++)
         if (!array_next(&array, &element))
-            return malformed(call);
+            return call_bad_array(call);
     struct type type = out->type;
     *out = element;
     out->type = type;
@@ -45,7 +40,7 @@ static enum err kept_begin(struct kept *kept, struct call *call, const struct va
 {
     *kept = (struct kept){0};
     if (!array_begin(&kept->from, array->type.id, array->text))
-        return malformed(call);
+        return call_bad_array(call);
     return call_array(call, (size_t)kept->from.count + 1, sizeof(struct value),
                       (void **)&kept->elements);
 }
@@ -135,7 +130,7 @@ static enum err position_from_row(struct call *call, const struct value *a, size
     if (a[2].is_null)
         return error_set(call->error, ERR_INPUT, "22004", "initial position must not be null");
     if (!array_begin(&array, a[0].type.id, a[0].text))
-        return malformed(call);
+        return call_bad_array(call);
     for (int64_t i = 1; out->is_null && array_next(&array, &element); i++) {
         if (i < a[2].i || !is_same(&element, &a[1]))
             continue;
@@ -153,7 +148,7 @@ static enum err dimensions_row(struct call *call, const struct value *a, size_t 
     (void)count;
     struct array_reader array;
     if (!array_begin(&array, a[0].type.id, a[0].text))
-        return malformed(call);
+        return call_bad_array(call);
     out->is_null = array.count == 0;
     if (call->function->operation == NDIMS)
         out->i = 1;
@@ -172,7 +167,7 @@ static enum err fill_row(struct call *call, const struct value *a, size_t count,
                          "dimension array or low bound array cannot be null");
     if (!array_begin(&lengths, TYPE_INT4_ARRAY, a[1].text) ||
         (count > 2 && !array_begin(&bounds, TYPE_INT4_ARRAY, a[2].text)))
-        return malformed(call);
+        return call_bad_array(call);
     if (count > 2 && bounds.count != lengths.count)
         return error_set(call->error, ERR_INPUT, "2202E", "wrong number of array subscripts");
     if (lengths.count > 1)
@@ -200,16 +195,7 @@ static enum err fill_row(struct call *call, const struct value *a, size_t count,
 #define T TYPE_TEXT
 #define I TYPE_INT4
 #define F TEXT_FUNCTION
-#define TOLERANT(name_text, n, list, to, kind, row_form, doc_text, example_text)                   \
-    {.name = name_text,                                                                            \
-     .argument_count = n,                                                                          \
-     .arguments = list,                                                                            \
-     .result = to,                                                                                 \
-     .operation = kind,                                                                            \
-     .is_null_tolerant = true,                                                                     \
-     .row = row_form,                                                                              \
-     .doc = doc_text,                                                                              \
-     .example = example_text},
+#define TOLERANT TEXT_FUNCTION_TOLERANT
 #define SHAPE(array, element, literal, item)                                                       \
     F("[]", 2, LIST(array, I), element, 0, subscript_row, "the element of that number",            \
       "(" literal ")[1]")                                                                          \

@@ -280,7 +280,7 @@ static enum err from_array(struct call *call, const struct value *in, struct val
 {
     struct array_reader array;
     if (!array_begin(&array, in->type.id, in->text))
-        return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
+        return call_bad_array(call);
     struct value *elements;
     size_t count = 0;
     struct type element =

@@ -277,7 +277,7 @@ static enum err field_row(struct call *call, const struct value *a, size_t count
     struct array_reader array;
     struct value element;
     if (!array_begin(&array, TYPE_INT8_ARRAY, a[0].text))
-        return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
+        return call_bad_array(call);
     out->is_null = true;
     for (int index = 0; array_next(&array, &element); index++) {
         if (index != call->function->operation)

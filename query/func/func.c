@@ -121,6 +121,11 @@ void labour_end(struct labour *labour)
     labour->charged = 0;
 }
 
+enum err call_bad_array(struct call *call)
+{
+    return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
+}
+
 enum err call_array(struct call *call, size_t count, size_t size, void **out)
 {
     struct budget *budget = call->context->budget;

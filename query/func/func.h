@@ -135,6 +135,8 @@ static inline enum err labour_step(struct labour *labour, size_t bytes)
 /* An array for as long as the batch; 53200 where the query's memory has no room for it. The batch
  * is charged for it later, with all else it holds. */
 MUST_CHECK enum err call_array(struct call *call, size_t count, size_t size, void **out);
+/* An argument that is no array value: ERR_CORRUPT. */
+enum err call_bad_array(struct call *call);
 /* 22003 "integer out of range" */
 enum err error_out_of_range(struct error *error, const char *what);
 /* interval * number, fractions carried down. */

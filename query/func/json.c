@@ -15,6 +15,20 @@ struct element {
     bool is_found;
 };
 
+enum err json_give(struct call *call, struct writer *writer, struct value *out)
+{
+    struct slice text = writer_as_slice(writer);
+    enum err err = OK;
+    if (writer->failed)
+        err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");
+    else if (call->function->result != TYPE_JSONB)
+        out->text = arena_copy(call->arena, text);
+    else if ((err = jsonb_room(call->context->budget, text, call->error)) == OK)
+        err = jsonb_normalize(text, call->arena, &out->text, call->error);
+    writer_deinit(writer);
+    return err;
+}
+
 /* Reads the value whose first token is `token`. */
 static struct element read_value(struct json_parser *parser, struct slice text,
                                  enum json_token token)
@@ -163,7 +177,7 @@ static enum err path_row(struct call *call, const struct value *a, size_t count,
     struct array_reader path;
     struct element element = whole(a[0].text);
     if (!array_begin(&path, TYPE_TEXT_ARRAY, a[1].text))
-        return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
+        return call_bad_array(call);
     for (struct value step; element.is_found && array_next(&path, &step);) {
         if (step.is_null)
             element.is_found = false;

@@ -8,6 +8,9 @@
 
 #define JSON_DEPTH_MAX 1024
 
+struct call;
+struct value;
+
 /* As jsonb's output function writes it: one blank behind ":" and ",", of equal keys the last, keys
  * by length and then bytes, numbers without exponent. In the arena. 22P02 for malformed text. */
 MUST_CHECK enum err jsonb_normalize(struct slice text, struct arena *arena, struct slice *out,
@@ -17,5 +20,7 @@ MUST_CHECK enum err jsonb_room(struct budget *budget, struct slice text, struct 
 /* The same from a tree, whose objects are put in order and rid of equal keys. */
 void jsonb_sort(struct json_value *value);
 void jsonb_write(const struct json_value *value, struct writer *out);
+/* What was written, as the call's type, and an end to the writer. query/func/json.c */
+MUST_CHECK enum err json_give(struct call *call, struct writer *writer, struct value *out);
 
 #endif

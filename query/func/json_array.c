@@ -4,26 +4,6 @@
 
 #include "query/func/text.h"
 
-static enum err malformed(struct call *call)
-{
-    return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
-}
-
-/* What was written, as the call's type. */
-static enum err give(struct call *call, struct writer *writer, struct value *out)
-{
-    struct slice text = writer_as_slice(writer);
-    enum err err = OK;
-    if (writer->failed)
-        err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");
-    else if (call->function->result != TYPE_JSONB)
-        out->text = arena_copy(call->arena, text);
-    else if ((err = jsonb_room(call->context->budget, text, call->error)) == OK)
-        err = jsonb_normalize(text, call->arena, &out->text, call->error);
-    writer_deinit(writer);
-    return err;
-}
-
 /* --- objects from arrays --- */
 
 static enum err write_member(struct call *call, const struct value *key, const struct value *value,
@@ -51,7 +31,7 @@ static enum err object_row(struct call *call, const struct value *a, size_t coun
     bool is_first = true, is_one = count == 1;
     if (!array_begin(&keys, TYPE_TEXT_ARRAY, a[0].text) ||
         !array_begin(&values, TYPE_TEXT_ARRAY, a[count - 1].text))
-        return malformed(call);
+        return call_bad_array(call);
     if (is_one ? keys.count % 2 != 0 : keys.count != values.count)
         return error_set(call->error, ERR_INPUT, "2202E",
                          is_one ? "array must have even number of elements"
@@ -66,7 +46,7 @@ static enum err object_row(struct call *call, const struct value *a, size_t coun
     }
     writer_u8(&writer, '}');
     if (err == OK)
-        return give(call, &writer, out);
+        return json_give(call, &writer, out);
     writer_deinit(&writer);
     return err;
 }
@@ -82,7 +62,7 @@ static enum err array_to_json_row(struct call *call, const struct value *a, size
     struct text_context context = {.zone = call->context->zone};
     bool has_lines = count > 1 && a[1].b, is_first = true;
     if (!array_begin(&array, a[0].type.id, a[0].text))
-        return malformed(call);
+        return call_bad_array(call);
     writer_init(&writer);
     writer.limit = TEXT_RESULT_SIZE_MAX;
     writer_u8(&writer, '[');
@@ -92,7 +72,7 @@ static enum err array_to_json_row(struct call *call, const struct value *a, size
         is_first = false;
     }
     writer_u8(&writer, ']');
-    return give(call, &writer, out);
+    return json_give(call, &writer, out);
 }
 
 /* --- without nulls --- */
@@ -139,7 +119,7 @@ static enum err strip_row(struct call *call, const struct value *a, size_t count
     writer_init(&writer);
     writer.limit = TEXT_RESULT_SIZE_MAX;
     write_stripped(tree, &writer);
-    return give(call, &writer, out);
+    return json_give(call, &writer, out);
 }
 
 #define T TYPE_TEXT

@@ -160,7 +160,7 @@ static enum err keys_row(struct call *call, const struct value *a, size_t count,
     if (err != OK)
         return err;
     if (!array_begin(&keys, TYPE_TEXT_ARRAY, a[1].text))
-        return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
+        return call_bad_array(call);
     out->b = wants_all;
     for (struct value key; err == OK && out->b == wants_all && array_next(&keys, &key);) {
         if (!key.is_null && has_key(tree, key.text) != wants_all)
@@ -399,7 +399,7 @@ static enum err change_path(struct call *call, const struct value *a, struct cha
     if (err != OK)
         return err;
     if (!array_begin(&path, TYPE_TEXT_ARRAY, a[1].text))
-        return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
+        return call_bad_array(call);
     if (tree->count == 0 && !change->creates) /* nothing to find, so the path is not looked at */
         return give_tree(call, tree, out);
     change->call = call;
@@ -509,21 +509,6 @@ static void write_json(struct call *call, const struct value *value, struct writ
     value_print_json(value, &context, out);
 }
 
-/* What was written, as the call's type. */
-static enum err give_text(struct call *call, struct writer *writer, struct value *out)
-{
-    struct slice text = writer_as_slice(writer);
-    enum err err = OK;
-    if (writer->failed)
-        err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");
-    else if (call->function->result != TYPE_JSONB)
-        out->text = arena_copy(call->arena, text);
-    else if ((err = jsonb_room(call->context->budget, text, call->error)) == OK)
-        err = jsonb_normalize(text, call->arena, &out->text, call->error);
-    writer_deinit(writer);
-    return err;
-}
-
 static enum err to_json_row(struct call *call, const struct value *a, size_t count,
                             struct value *out)
 {
@@ -532,7 +517,7 @@ static enum err to_json_row(struct call *call, const struct value *a, size_t cou
     writer_init(&writer);
     writer.limit = TEXT_RESULT_SIZE_MAX;
     write_json(call, &a[0], &writer);
-    return give_text(call, &writer, out);
+    return json_give(call, &writer, out);
 }
 
 static enum err build_array_row(struct call *call, const struct value *a, size_t count,
@@ -547,7 +532,7 @@ static enum err build_array_row(struct call *call, const struct value *a, size_t
         write_json(call, &a[i], &writer);
     }
     writer_u8(&writer, ']');
-    return give_text(call, &writer, out);
+    return json_give(call, &writer, out);
 }
 
 static enum err build_object_row(struct call *call, const struct value *a, size_t count,
@@ -579,7 +564,7 @@ static enum err build_object_row(struct call *call, const struct value *a, size_
         write_json(call, &a[i + 1], &writer);
     }
     writer_u8(&writer, '}');
-    return give_text(call, &writer, out);
+    return json_give(call, &writer, out);
 }
 
 #define J TYPE_JSONB

@@ -327,19 +327,25 @@ static enum err substring_row(struct call *call, const struct value *a, size_t c
     return OK;
 }
 
-static enum err like_row(struct call *call, const struct value *a, size_t count, struct value *out)
+/* Matches a[1] in a[0] once, with the flags of a[2] if it is there. */
+static enum err match_once(struct call *call, const struct value *a, size_t count,
+                           struct regex **regex, bool *is_match)
 {
     uint32_t options;
-    bool is_global, is_match = false;
-    struct regex *regex;
+    bool is_global = false;
     enum err err = regex_options(call, count > 2 ? a[2].text : SLICE(""), &options, &is_global);
-    if (err == OK && is_global)
-        err = error_set(call->error, ERR_INPUT, "22023",
-                        "regexp_like() does not support the \"global\" option");
     if (err == OK)
-        err = regex_compile(call, a[1].text, options, &regex);
+        err = refuse_global(call, is_global);
     if (err == OK)
-        err = regex_match(call, regex, a[0].text, 0, &is_match);
+        err = regex_compile(call, a[1].text, options, regex);
+    return err == OK ? regex_match(call, *regex, a[0].text, 0, is_match) : err;
+}
+
+static enum err like_row(struct call *call, const struct value *a, size_t count, struct value *out)
+{
+    struct regex *regex;
+    bool is_match = false;
+    enum err err = match_once(call, a, count, &regex, &is_match);
     out->b = is_match;
     return err;
 }
@@ -386,17 +392,9 @@ static enum err matches_row(struct call *call, const struct value *a, size_t cou
 static enum err groups_row(struct call *call, const struct value *a, size_t count,
                            struct value *out)
 {
-    uint32_t options;
-    bool is_global, is_match = false;
     struct regex *regex;
-    enum err err = regex_options(call, count > 2 ? a[2].text : SLICE(""), &options, &is_global);
-    if (err == OK && is_global)
-        err = error_set(call->error, ERR_INPUT, "22023",
-                        "regexp_match() does not support the \"global\" option");
-    if (err == OK)
-        err = regex_compile(call, a[1].text, options, &regex);
-    if (err == OK)
-        err = regex_match(call, regex, a[0].text, 0, &is_match);
+    bool is_match = false;
+    enum err err = match_once(call, a, count, &regex, &is_match);
     out->is_null = !is_match;
     if (err != OK || !is_match)
         return err;

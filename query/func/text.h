@@ -29,6 +29,17 @@ enum err text_reserve(struct call *call, size_t size, char **out);
      .row = row_form,                                                                              \
      .doc = doc_text,                                                                              \
      .example = example_text},
+/* The same, called with NULLs too. */
+#define TEXT_FUNCTION_TOLERANT(name_text, n, list, to, kind, row_form, doc_text, example_text)     \
+    {.name = name_text,                                                                            \
+     .argument_count = n,                                                                          \
+     .arguments = list,                                                                            \
+     .result = to,                                                                                 \
+     .operation = kind,                                                                            \
+     .is_null_tolerant = true,                                                                     \
+     .row = row_form,                                                                              \
+     .doc = doc_text,                                                                              \
+     .example = example_text},
 /* X(array, element, an array, an element) for each type of array whose elements can be compared, in
  * a row, and for the others. */
 #define FOR_COMPARED_ARRAYS(X)                                                                     \

@@ -103,7 +103,7 @@ static enum err array_bucket_row(struct call *call, const struct value *a, size_
     struct value *thresholds;
     size_t length = 0, low = 0;
     if (!array_begin(&array, a[1].type.id, a[1].text))
-        return error_set(call->error, ERR_CORRUPT, NULL, "an array value is malformed");
+        return call_bad_array(call);
     enum err err =
         call_array(call, (size_t)array.count + 1, sizeof(struct value), (void **)&thresholds);
     if (err != OK)
