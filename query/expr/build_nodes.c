@@ -154,13 +154,16 @@ static enum err build_equal_pair(struct builder *b, struct expr *node)
         return err;
     if (node->kind == EXPR_NULLIF && function->evaluate_as != 0)
         return build_mixed_nullif(b, node, function);
+    struct type first = node->arguments[0]->type;
     for (size_t i = 0; i < 2 && err == OK; i++) {
         uint8_t type = function->evaluate_as != 0 ? function->evaluate_as : function->arguments[i];
         err = build_coerce(b, &node->arguments[i], type_of(type));
     }
     node->function = function;
-    if (node->kind == EXPR_NULLIF)
+    if (node->kind == EXPR_NULLIF) {
         node->type = node->arguments[0]->type;
+        node->type.alias = first.id == node->type.id ? first.alias : ALIAS_NONE;
+    }
     return err;
 }
 
@@ -288,7 +291,10 @@ static enum err build_array(struct builder *b, struct expr *node)
     if (node->type.id == TYPE_UNKNOWN)
         return build_fail(b, "0A000", node->text_position, "arrays of %s are not supported",
                           type_name(element.id));
+    node->type.alias = (uint8_t)alias_array((enum type_alias)element.alias);
+    uint8_t alias = alias_element((enum type_alias)node->type.alias);
     element = type_of(type_element((enum type_id)node->type.id));
+    element.alias = alias;
     return coerce_each(b, node->arguments, node->argument_count, element);
 }
 

@@ -561,7 +561,8 @@ def test_limits_and_end(tmp_path, arguments):
 
 def test_catalogue_types_are_one_value_in_both_forms(shared_server):
     cases = [("(-1)::oid", 26, 4294967295), ("'7'::oid", 26, 7), ("i::oid", 26, 4294967294), ("min(c.oid) OVER ()", 26, None),
-             ("'abc'::\"char\"", 18, None), ("repeat('x', 100)::name", 19, "x" * 63)]
+             ("nullif(c.oid, 1)", 26, None), ("ARRAY[c.oid, '-1']", 1028, None), ("ARRAY[c.oid, 5000000000]", 1016, None),
+             ("'abc'::\"char\"", 18, None), ("CASE WHEN i = 0 THEN 'x' ELSE relkind END", 18, None), ("coalesce(relkind, 'x')", 18, None), ("repeat('x', 100)::name", 19, "x" * 63)]
     with connect(shared_server) as connection:
         for expression, oid, wanted in cases:
             values = []
