@@ -15,6 +15,11 @@
 #define NUMERIC_BYTES 18 /* in an array */
 #define INTERVAL_BYTES 16
 
+#define ARRAY(name, element, is_storable, ...)                                                     \
+    {                                                                                              \
+        name, PHYSICAL_TEXT, 0, is_storable, {__VA_ARGS__}, element                                \
+    }
+
 static const struct {
     const char *name;
     enum physical physical;
@@ -23,57 +28,43 @@ static const struct {
     const char *names[NAMES_MAX]; /* besides `name` */
     uint8_t element;              /* of an array */
 } types[TYPE_COUNT] = {
-    [TYPE_UNKNOWN] = {"unknown", PHYSICAL_TEXT, 0, false, {0}},
-    [TYPE_BOOL] = {"boolean", PHYSICAL_BOOL, 1, true, {"bool"}},
-    [TYPE_INT2] = {"smallint", PHYSICAL_INT, 2, true, {"int2"}},
-    [TYPE_INT4] = {"integer", PHYSICAL_INT, 4, true, {"int4", "int"}},
-    [TYPE_INT8] = {"bigint", PHYSICAL_INT, 8, true, {"int8"}},
-    [TYPE_FLOAT4] = {"real", PHYSICAL_FLOAT, 4, true, {"float4"}},
-    [TYPE_FLOAT8] = {"double precision", PHYSICAL_FLOAT, 8, true, {"float8", "float", "double"}},
-    [TYPE_NUMERIC] = {"numeric", PHYSICAL_NUMERIC, 8, true, {"decimal", "dec"}},
-    [TYPE_TEXT] = {"text", PHYSICAL_TEXT, 0, true, {0}},
-    [TYPE_VARCHAR] = {"character varying", PHYSICAL_TEXT, 0, true, {"varchar", "char varying"}},
-    [TYPE_TIMESTAMPTZ] = {"timestamp with time zone", PHYSICAL_INT, 8, true, {"timestamptz"}},
-    [TYPE_TIMESTAMP] = {"timestamp without time zone", PHYSICAL_INT, 8, true, {"timestamp"}},
-    [TYPE_DATE] = {"date", PHYSICAL_INT, 4, true, {0}},
-    [TYPE_INTERVAL] = {"interval", PHYSICAL_INTERVAL, 0, false, {0}},
-    [TYPE_UUID] = {"uuid", PHYSICAL_TEXT, 16, true, {0}},
-    [TYPE_BYTEA] = {"bytea", PHYSICAL_TEXT, 0, true, {0}},
-    [TYPE_JSONB] = {"jsonb", PHYSICAL_TEXT, 0, true, {0}},
-    [TYPE_JSON] = {"json", PHYSICAL_TEXT, 0, true, {0}},
-    [TYPE_TEXT_ARRAY] = {"text[]", PHYSICAL_TEXT, 0, true, {"_text"}, TYPE_TEXT},
-    [TYPE_INT8_ARRAY] = {"bigint[]", PHYSICAL_TEXT, 0, true, {"_int8", "int8[]"}, TYPE_INT8},
-    [TYPE_BOOL_ARRAY] = {"boolean[]", PHYSICAL_TEXT, 0, true, {"_bool", "bool[]"}, TYPE_BOOL},
-    [TYPE_INT2_ARRAY] = {"smallint[]", PHYSICAL_TEXT, 0, true, {"_int2", "int2[]"}, TYPE_INT2},
-    [TYPE_INT4_ARRAY] =
-        {"integer[]", PHYSICAL_TEXT, 0, true, {"_int4", "int4[]", "int[]"}, TYPE_INT4},
-    [TYPE_FLOAT4_ARRAY] = {"real[]", PHYSICAL_TEXT, 0, true, {"_float4", "float4[]"}, TYPE_FLOAT4},
-    [TYPE_FLOAT8_ARRAY] = {"double precision[]",
-                           PHYSICAL_TEXT,
-                           0,
-                           true,
-                           {"_float8", "float8[]", "float[]"},
-                           TYPE_FLOAT8},
-    [TYPE_NUMERIC_ARRAY] =
-        {"numeric[]", PHYSICAL_TEXT, 0, true, {"_numeric", "decimal[]"}, TYPE_NUMERIC},
-    [TYPE_TIMESTAMPTZ_ARRAY] = {"timestamp with time zone[]",
-                                PHYSICAL_TEXT,
-                                0,
-                                true,
-                                {"_timestamptz", "timestamptz[]"},
-                                TYPE_TIMESTAMPTZ},
-    [TYPE_TIMESTAMP_ARRAY] = {"timestamp without time zone[]",
-                              PHYSICAL_TEXT,
-                              0,
-                              true,
-                              {"_timestamp", "timestamp[]"},
-                              TYPE_TIMESTAMP},
-    [TYPE_DATE_ARRAY] = {"date[]", PHYSICAL_TEXT, 0, true, {"_date"}, TYPE_DATE},
-    [TYPE_INTERVAL_ARRAY] = {"interval[]", PHYSICAL_TEXT, 0, false, {"_interval"}, TYPE_INTERVAL},
-    [TYPE_UUID_ARRAY] = {"uuid[]", PHYSICAL_TEXT, 0, true, {"_uuid"}, TYPE_UUID},
-    [TYPE_BYTEA_ARRAY] = {"bytea[]", PHYSICAL_TEXT, 0, true, {"_bytea"}, TYPE_BYTEA},
-    [TYPE_JSONB_ARRAY] = {"jsonb[]", PHYSICAL_TEXT, 0, true, {"_jsonb"}, TYPE_JSONB},
-    [TYPE_JSON_ARRAY] = {"json[]", PHYSICAL_TEXT, 0, true, {"_json"}, TYPE_JSON},
+    [TYPE_UNKNOWN] = {"unknown", PHYSICAL_TEXT, 0, false, {0}, 0},
+    [TYPE_BOOL] = {"boolean", PHYSICAL_BOOL, 1, true, {"bool"}, 0},
+    [TYPE_INT2] = {"smallint", PHYSICAL_INT, 2, true, {"int2"}, 0},
+    [TYPE_INT4] = {"integer", PHYSICAL_INT, 4, true, {"int4", "int"}, 0},
+    [TYPE_INT8] = {"bigint", PHYSICAL_INT, 8, true, {"int8"}, 0},
+    [TYPE_FLOAT4] = {"real", PHYSICAL_FLOAT, 4, true, {"float4"}, 0},
+    [TYPE_FLOAT8] = {"double precision", PHYSICAL_FLOAT, 8, true, {"float8", "float", "double"}, 0},
+    [TYPE_NUMERIC] = {"numeric", PHYSICAL_NUMERIC, 8, true, {"decimal", "dec"}, 0},
+    [TYPE_TEXT] = {"text", PHYSICAL_TEXT, 0, true, {0}, 0},
+    [TYPE_VARCHAR] = {"character varying", PHYSICAL_TEXT, 0, true, {"varchar", "char varying"}, 0},
+    [TYPE_TIMESTAMPTZ] = {"timestamp with time zone", PHYSICAL_INT, 8, true, {"timestamptz"}, 0},
+    [TYPE_TIMESTAMP] = {"timestamp without time zone", PHYSICAL_INT, 8, true, {"timestamp"}, 0},
+    [TYPE_DATE] = {"date", PHYSICAL_INT, 4, true, {0}, 0},
+    [TYPE_INTERVAL] = {"interval", PHYSICAL_INTERVAL, 0, false, {0}, 0},
+    [TYPE_UUID] = {"uuid", PHYSICAL_TEXT, 16, true, {0}, 0},
+    [TYPE_BYTEA] = {"bytea", PHYSICAL_TEXT, 0, true, {0}, 0},
+    [TYPE_JSONB] = {"jsonb", PHYSICAL_TEXT, 0, true, {0}, 0},
+    [TYPE_JSON] = {"json", PHYSICAL_TEXT, 0, true, {0}, 0},
+    [TYPE_TEXT_ARRAY] = ARRAY("text[]", TYPE_TEXT, true, "_text"),
+    [TYPE_INT8_ARRAY] = ARRAY("bigint[]", TYPE_INT8, true, "_int8", "int8[]"),
+    [TYPE_BOOL_ARRAY] = ARRAY("boolean[]", TYPE_BOOL, true, "_bool", "bool[]"),
+    [TYPE_INT2_ARRAY] = ARRAY("smallint[]", TYPE_INT2, true, "_int2", "int2[]"),
+    [TYPE_INT4_ARRAY] = ARRAY("integer[]", TYPE_INT4, true, "_int4", "int4[]", "int[]"),
+    [TYPE_FLOAT4_ARRAY] = ARRAY("real[]", TYPE_FLOAT4, true, "_float4", "float4[]"),
+    [TYPE_FLOAT8_ARRAY] =
+        ARRAY("double precision[]", TYPE_FLOAT8, true, "_float8", "float8[]", "float[]"),
+    [TYPE_NUMERIC_ARRAY] = ARRAY("numeric[]", TYPE_NUMERIC, true, "_numeric", "decimal[]"),
+    [TYPE_TIMESTAMPTZ_ARRAY] = ARRAY("timestamp with time zone[]", TYPE_TIMESTAMPTZ, true,
+                                     "_timestamptz", "timestamptz[]"),
+    [TYPE_TIMESTAMP_ARRAY] =
+        ARRAY("timestamp without time zone[]", TYPE_TIMESTAMP, true, "_timestamp", "timestamp[]"),
+    [TYPE_DATE_ARRAY] = ARRAY("date[]", TYPE_DATE, true, "_date"),
+    [TYPE_INTERVAL_ARRAY] = ARRAY("interval[]", TYPE_INTERVAL, false, "_interval"),
+    [TYPE_UUID_ARRAY] = ARRAY("uuid[]", TYPE_UUID, true, "_uuid"),
+    [TYPE_BYTEA_ARRAY] = ARRAY("bytea[]", TYPE_BYTEA, true, "_bytea"),
+    [TYPE_JSONB_ARRAY] = ARRAY("jsonb[]", TYPE_JSONB, true, "_jsonb"),
+    [TYPE_JSON_ARRAY] = ARRAY("json[]", TYPE_JSON, true, "_json"),
 };
 static_assert(TYPE_TEXT_ARRAY == 18 && TYPE_COUNT == TYPE_JSON_ARRAY + 1,
               "arrays are one run at the end: type_is_array()");
