@@ -13,6 +13,7 @@ import struct
 import subprocess
 import threading
 import termios
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -639,6 +640,26 @@ def test_copy_needs_the_right(narrow):
     assert narrow.server.rows("SELECT count(*) FROM fed_t WHERE n = 8") == [[0]]  # without a time: a dead letter
     assert narrow.server.rows("SELECT raw FROM freshet.dead_letters WHERE table_name = 'fed_t'") != []
     assert narrow.sql("narrow", "SELECT count(*) FROM freshet.dead_letters")[1]["rows"] == [[0]]  # of a table not to be read
+
+
+def test_ids_of_queries_are_each_roles_own(narrow):
+    """The answer to one's own query tells nothing of another's, and who cancels it cancels their own."""
+    slow = "SELECT count(*) FROM generate_series(1, 3000) x(a), generate_series(1, 3000) y(b), generate_series(1, 3000) z(c) WHERE a + b + c = -1"
+    body = json.dumps({"query": slow, "query_id": "same", "timeout_ms": 60000})
+    answers = {}
+    threads = [threading.Thread(target=lambda kind=kind: answers.update({kind: narrow.ask(narrow.of[kind], "POST", "/v1/sql", body)}))
+               for kind in ("reader", "narrow")]
+    for count, thread in enumerate(threads, 1):
+        thread.start()
+        wait_for(lambda count=count: narrow.server.rows("SELECT count(*) FROM freshet.queries WHERE query_id = 'same'") == [[count]])
+    assert narrow.ask(narrow.of["reader"], "POST", "/v1/sql", body)[0] == 400
+    assert narrow.ask(narrow.of["narrow"], "DELETE", "/v1/sql/same")[0] == 200
+    threads[1].join(60)
+    assert "narrow" in answers and "reader" not in answers
+    assert narrow.ask(narrow.of["narrow"], "DELETE", "/v1/sql/same")[0] == 404
+    assert narrow.ask(narrow.of["admin"], "DELETE", "/v1/sql/same")[0] == 200
+    threads[0].join(60)
+    assert [answers[kind][0] for kind in ("reader", "narrow")] == [504, 504]
 
 
 def test_copy_keeps_to_its_table(narrow):
