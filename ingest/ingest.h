@@ -190,8 +190,11 @@ MUST_CHECK enum err ingest_create_table(struct ingest *ingest, const struct inge
 MUST_CHECK enum err ingest_drop_tables(struct ingest *ingest, const struct slice *names,
                                        size_t count, bool if_exists, uint64_t *position,
                                        struct error *error);
+/* `asker` may be NULL; 42P01, 42501: of a table that they may not empty. Under the lock that
+ * renames take, so of the very tables that are emptied. */
 MUST_CHECK enum err ingest_truncate(struct ingest *ingest, const struct slice *names, size_t count,
-                                    uint64_t *position, struct error *error);
+                                    const struct asker *asker, uint64_t *position,
+                                    struct error *error);
 MUST_CHECK enum err ingest_add_column(struct ingest *ingest, struct slice table,
                                       const struct ingest_column *column, bool if_not_exists,
                                       uint64_t *position, struct error *error);

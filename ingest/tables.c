@@ -165,10 +165,23 @@ static enum err check_dependents(struct ingest *ingest, struct slice name, struc
     return err;
 }
 
+/* They may have had these names for a moment only: the statement was looked at before. */
+static enum err check_truncate(const struct asker *asker, const struct schema *schema,
+                               struct error *error)
+{
+    uint32_t rights = asker_rights(asker, schema->table_id);
+    if (rights == 0)
+        return ingest_no_table(schema->name, error);
+    if ((rights & RIGHT_TRUNCATE) == 0)
+        return error_set(error, ERR_INPUT, "42501", "permission denied for table %.*s",
+                         SLICE_ARGS(schema->name));
+    return OK;
+}
+
 /* One change for each name; all names are checked before the first is written. */
 static enum err change_tables(struct ingest *ingest, enum change_kind kind,
                               const struct slice *names, size_t count, bool if_exists,
-                              uint64_t *position, struct error *error)
+                              const struct asker *asker, uint64_t *position, struct error *error)
 {
     *position = 0;
     enum err err = OK;
@@ -177,6 +190,8 @@ static enum err change_tables(struct ingest *ingest, enum change_kind kind,
         const struct schema *schema = ingest_schema(ingest, names[i]);
         if (schema == NULL && (!if_exists || ingest_is_view(ingest, names[i])))
             err = ingest_not_a_table(ingest, names[i], error);
+        else if (schema != NULL && kind == CHANGE_TRUNCATE)
+            err = check_truncate(asker, schema, error);
         schema_unref(schema);
     }
     for (size_t i = 0; i < count && err == OK && kind == CHANGE_DROP; i++)
@@ -195,13 +210,13 @@ static enum err change_tables(struct ingest *ingest, enum change_kind kind,
 enum err ingest_drop_tables(struct ingest *ingest, const struct slice *names, size_t count,
                             bool if_exists, uint64_t *position, struct error *error)
 {
-    return change_tables(ingest, CHANGE_DROP, names, count, if_exists, position, error);
+    return change_tables(ingest, CHANGE_DROP, names, count, if_exists, NULL, position, error);
 }
 
 enum err ingest_truncate(struct ingest *ingest, const struct slice *names, size_t count,
-                         uint64_t *position, struct error *error)
+                         const struct asker *asker, uint64_t *position, struct error *error)
 {
-    return change_tables(ingest, CHANGE_TRUNCATE, names, count, false, position, error);
+    return change_tables(ingest, CHANGE_TRUNCATE, names, count, false, asker, position, error);
 }
 
 /* --- ALTER, COMMENT --- */

@@ -27,6 +27,7 @@ struct command_answer {
     uint64_t row_count; /* INSERT */
     /* INSERT: given, takes the rows instead of the store. NULL: they are stored. */
     struct commit *held;
+    const struct asker *asker; /* TRUNCATE: given, asked again of the tables that it finds */
 };
 
 struct query_engine_options {

@@ -520,7 +520,7 @@ static enum err run_create_as(struct run *run, struct command_answer *out, struc
 enum err run_command(struct run *run, struct command_answer *out, struct error *error)
 {
     const struct command *command = run->statement->command;
-    *out = (struct command_answer){0};
+    *out = (struct command_answer){.asker = run->request->asker};
     assert(run->statement->kind == STATEMENT_COMMAND);
     if (command->kind == COMMAND_INSERT)
         return run_insert(run, out, error);

@@ -140,7 +140,7 @@ enum err api_command(void *context, const struct command *command, const struct 
                      size_t batch_count, struct command_answer *out, struct error *error)
 {
     struct app *app = context;
-    *out = (struct command_answer){.held = out->held};
+    *out = (struct command_answer){.held = out->held, .asker = out->asker};
     if (app_state(app) != APP_READY) {
         return error_set(error, ERR_BUSY, "57P03",
                          app_state(app) == APP_STOPPING
@@ -170,8 +170,8 @@ enum err api_command(void *context, const struct command *command, const struct 
         return ingest_drop_indexes(app->ingest, command->tables, command->table_count,
                                    command->if_exists, &out->position, error);
     case COMMAND_TRUNCATE:
-        return ingest_truncate(app->ingest, command->tables, command->table_count, &out->position,
-                               error);
+        return ingest_truncate(app->ingest, command->tables, command->table_count, out->asker,
+                               &out->position, error);
     case COMMAND_COMMENT:
         return ingest_comment(app->ingest, command->table, command->comment_column,
                               command->comment, &out->position, error);

@@ -183,7 +183,7 @@ static enum err run_command(void *context, const struct command *command,
         return ingest_drop_indexes(ingest, command->tables, command->table_count,
                                    command->if_exists, &out->position, error);
     case COMMAND_TRUNCATE:
-        return ingest_truncate(ingest, command->tables, command->table_count, &out->position,
+        return ingest_truncate(ingest, command->tables, command->table_count, NULL, &out->position,
                                error);
     case COMMAND_INSERT:
         return ingest_insert(ingest, command->schema, command->column_ids, batches, batch_count,

@@ -308,7 +308,7 @@ static void test_memory_limit(void **state)
     struct slice name = SLICE("t");
     uint64_t position;
     struct error error;
-    assert_int_equal(ingest_truncate(world.ingest, &name, 1, &position, &error), OK);
+    assert_int_equal(ingest_truncate(world.ingest, &name, 1, NULL, &position, &error), OK);
     assert_int_equal(world_post(&world, "t", ROW).status, 200); /* it goes on by itself */
     assert_int_equal(world_rows(&world, "t"), 1);
     world_deinit(&world);

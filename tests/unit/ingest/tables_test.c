@@ -2,6 +2,8 @@
  * after a restart. */
 #include "tests/unit/ingest/ingest_harness.h"
 
+#include "query/asker.h"
+
 static const struct ingest_column columns[] = {
     {.name = SLICE("ts"), .type = {.id = TYPE_TIMESTAMPTZ}, .is_not_null = true},
     {.name = SLICE("a"), .type = {.id = TYPE_INT8}},
@@ -107,9 +109,24 @@ static void test_create_and_drop(void **state)
     expect_error(ingest_drop_tables(world.ingest, names, 2, false, &position, &error), &error,
                  "42P01");
     assert_int_equal(world_rows(&world, "t"), 0);
+    assert_int_equal(world_post(&world, "t", "{\"ts\":0}").status, 200);
+    const struct schema *schema = ingest_schema(world.ingest, SLICE("t"));
+    struct table_right grant = {.table_id = schema->table_id, .rights = RIGHT_INSERT};
+    struct asker asker = {.grant_count = 1, .grants = &grant};
+    schema_unref(schema);
+    expect_error(ingest_truncate(world.ingest, names, 1, &asker, &position, &error), &error,
+                 "42501");
+    asker.grant_count = 0;
+    expect_error(ingest_truncate(world.ingest, names, 1, &asker, &position, &error), &error,
+                 "42P01");
+    assert_int_equal(world_rows(&world, "t"), 1);
+    asker.grant_count = 1;
+    grant.rights |= RIGHT_TRUNCATE;
+    assert_int_equal(ingest_truncate(world.ingest, names, 1, &asker, &position, &error), OK);
+    assert_int_equal(world_rows(&world, "t"), 0);
     assert_int_equal(ingest_drop_tables(world.ingest, names, 2, true, &position, &error), OK);
     assert_int_equal(world_rows(&world, "t"), UINT64_MAX);
-    expect_error(ingest_truncate(world.ingest, names, 1, &position, &error), &error, "42P01");
+    expect_error(ingest_truncate(world.ingest, names, 1, NULL, &position, &error), &error, "42P01");
     world_deinit(&world);
 }
 
