@@ -92,14 +92,14 @@ static void fill_attrdef(struct catalog_rows *rows)
     catalog_each(rows, add_defaults);
 }
 
-static void add_description(struct catalog_rows *rows, int64_t oid, size_t column,
-                            struct slice text)
+static void add_description(struct catalog_rows *rows, int64_t class_oid, int64_t oid,
+                            size_t column, struct slice text)
 {
     if (text.size == 0)
         return;
     catalog_row_begin(rows);
     catalog_set_int(rows, "objoid", oid);
-    catalog_set_int(rows, "classoid", 1259);
+    catalog_set_int(rows, "classoid", class_oid);
     catalog_set_int(rows, "objsubid", (int64_t)column);
     catalog_set_text(rows, "description", text);
     catalog_row_end(rows);
@@ -109,14 +109,86 @@ static void add_descriptions(struct catalog_rows *rows, const struct catalog_ite
 {
     if (item->view == NULL)
         return;
-    add_description(rows, item->oid, 0, table_view_schema(item->view)->comment);
+    add_description(rows, OID_CLASS_RELATION, item->oid, 0, table_view_schema(item->view)->comment);
     for (size_t index = 0; index < item->column_count; index++)
-        add_description(rows, item->oid, index + 1, catalog_column_get(item, index).comment);
+        add_description(rows, OID_CLASS_RELATION, item->oid, index + 1,
+                        catalog_column_get(item, index).comment);
 }
 
 static void fill_description(struct catalog_rows *rows)
 {
     catalog_each(rows, add_descriptions);
+    struct catalog_function function;
+    for (size_t place = 0; catalog_function_at(place, &function); place++)
+        if (function.name != NULL)
+            add_description(rows, OID_CLASS_FUNCTION, function.oid, 0,
+                            slice_from_cstr(function.doc));
+}
+
+/* --- pg_proc, pg_language --- */
+
+static struct slice number_array(struct catalog_rows *rows, const uint16_t *numbers, size_t count)
+{
+    struct value values[CATALOG_ARGUMENTS_MAX + 2];
+    for (size_t index = 0; index < count; index++)
+        values[index] = (struct value){.type = type_of(TYPE_INT8), .i = numbers[index]};
+    return array_build(TYPE_INT8_ARRAY, values, count, rows->scan->arena);
+}
+
+/* Arguments and the columns of the result in one, where those have names. */
+static void set_outs(struct catalog_rows *rows, const struct catalog_function *function)
+{
+    uint16_t types[CATALOG_ARGUMENTS_MAX + 2];
+    struct value modes[CATALOG_ARGUMENTS_MAX + 2], names[CATALOG_ARGUMENTS_MAX + 2];
+    size_t in_count = function->argument_count, count = in_count + function->out_count;
+    for (size_t index = 0; index < count; index++) {
+        bool is_out = index >= in_count;
+        types[index] = is_out ? function->outs[index - in_count] : function->arguments[index];
+        modes[index] = names[index] = (struct value){.type = type_of(TYPE_TEXT)};
+        modes[index].text = is_out ? SLICE("o") : SLICE("i");
+        names[index].text = slice_from_cstr(is_out ? function->out_names[index - in_count] : "");
+    }
+    struct arena *arena = rows->scan->arena;
+    catalog_set_text(rows, "proallargtypes", number_array(rows, types, count));
+    catalog_set_text(rows, "proargmodes", array_build(TYPE_TEXT_ARRAY, modes, count, arena));
+    catalog_set_text(rows, "proargnames", array_build(TYPE_TEXT_ARRAY, names, count, arena));
+}
+
+static void fill_proc(struct catalog_rows *rows)
+{
+    struct catalog_function function;
+    for (size_t place = 0; catalog_function_at(place, &function); place++) {
+        if (function.name == NULL)
+            continue;
+        struct arena *arena = rows->scan->arena;
+        catalog_row_begin(rows);
+        catalog_set_int(rows, "oid", function.oid);
+        catalog_set_cstr(rows, "proname", function.name);
+        if (function.name[0] == '_')
+            catalog_set_int(rows, "pronamespace", OID_INFORMATION_SCHEMA);
+        catalog_set_int(rows, "prorows", function.gives_set ? 1000 : 0);
+        catalog_set_int(rows, "provariadic", function.variadic);
+        catalog_set_text(rows, "prokind", arena_copy(arena, slice_of(&function.kind, 1)));
+        catalog_set_bool(rows, "proisstrict", function.is_strict);
+        catalog_set_bool(rows, "proretset", function.gives_set);
+        catalog_set_text(rows, "provolatile", arena_copy(arena, slice_of(&function.volatility, 1)));
+        catalog_set_int(rows, "pronargs", function.argument_count);
+        catalog_set_int(rows, "prorettype", function.result);
+        catalog_set_text(rows, "proargtypes",
+                         number_array(rows, function.arguments, function.argument_count));
+        if (function.out_count > 0)
+            set_outs(rows, &function);
+        catalog_set_cstr(rows, "prosrc", function.name);
+        catalog_row_end(rows);
+    }
+}
+
+static void fill_language(struct catalog_rows *rows)
+{
+    catalog_row_begin(rows);
+    catalog_set_int(rows, "oid", OID_INTERNAL);
+    catalog_set_cstr(rows, "lanname", "internal");
+    catalog_row_end(rows);
 }
 
 /* --- pg_index, pg_indexes --- */
@@ -397,6 +469,8 @@ const struct catalog_filler catalog_fillers[] = {
     {"pg_attribute", fill_attribute},
     {"pg_attrdef", fill_attrdef},
     {"pg_description", fill_description},
+    {"pg_proc", fill_proc},
+    {"pg_language", fill_language},
     {"pg_index", fill_index},
     {"pg_indexes", fill_indexes},
     {"pg_tables", fill_tables},

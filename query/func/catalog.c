@@ -397,6 +397,12 @@ static enum err comment_row(struct call *call, const struct value *a, size_t cou
                             struct value *out)
 {
     bool is_column = call->function->operation == 1;
+    struct catalog_function function;
+    if (!is_column && catalog_function_by_oid(a[0].i, &function) &&
+        (count == 1 || slice_equal(a[1].text, SLICE("pg_proc")))) {
+        out->text = slice_from_cstr(function.doc);
+        return OK;
+    }
     const struct schema *table = catalog_find_table(call->context, a[0].i);
     struct slice comment = SLICE("");
     if (table != NULL && is_column && a[1].i >= 1 && a[1].i <= table->column_count)
@@ -572,9 +578,6 @@ static const struct function functions[] = {
     NOTHING("pg_get_ruledef")
     NOTHING("pg_get_triggerdef")
     NOTHING("pg_get_partkeydef")
-    NOTHING("pg_get_function_result")
-    NOTHING("pg_get_function_arguments")
-    NOTHING("pg_get_function_identity_arguments")
     NOTHING("pg_get_function_sqlbody")
     NOTHING("pg_get_statisticsobjdef_columns")
     NOTHING("pg_tablespace_location")
@@ -583,7 +586,7 @@ static const struct function functions[] = {
     FUNCTION("shobj_description", 2, LIST(L, T), T, ANSWER_NULL, answer_row,
              "NULL: these have no comments", "shobj_description(5, 'pg_database')")
     FUNCTION("obj_description", 2, LIST(T, T), T, ANSWER_NULL, answer_row,
-             "NULL: functions have no comments", "obj_description('lower', 'pg_proc')")
+             "NULL: functions are described by their numbers", "obj_description('lower', 'pg_proc')")
     FUNCTION("getdatabaseencoding", 0, LIST(0), T, 0, database_encoding_row, "the encoding of texts",
              "getdatabaseencoding()")
     FUNCTION("pg_char_to_encoding", 1, LIST(T), I, 0, encoding_number_row,
@@ -604,9 +607,9 @@ static const struct function functions[] = {
      .result = T, .volatility = VOLATILE, .row = set_config_row,
      .doc = "the value of a setting that is so already",
      .example = "set_config('jit', 'off', false)"},
-    FUNCTION("obj_description", 1, LIST(L), T, 0, comment_row, "a table's comment",
+    FUNCTION("obj_description", 1, LIST(L), T, 0, comment_row, "a table's or function's comment",
              "obj_description(1259)")
-    FUNCTION("obj_description", 2, LIST(L, T), T, 0, comment_row, "a table's comment",
+    FUNCTION("obj_description", 2, LIST(L, T), T, 0, comment_row, "a table's or function's comment",
              "obj_description(1259, 'pg_class')")
     FUNCTION("col_description", 2, LIST(L, I), T, 1, comment_row, "a column's comment",
              "col_description(1259, 1)")

@@ -16,10 +16,21 @@ enum {
     OID_BITMAP = 13910, /* the access method of indexes */
     OID_ROLE = 10,
     OID_DATABASE = 5,
+    OID_CLASS_RELATION = 1259, /* pg_class, in pg_description */
+    OID_CLASS_FUNCTION = 1255, /* pg_proc */
+    OID_RECORD = 2249,
+    OID_ANY = 2276, /* these: types that stand for several */
+    OID_ANYARRAY = 2277,
+    OID_ANYELEMENT = 2283,
+    OID_ANYNONARRAY = 2776,
+    OID_INTERNAL = 12, /* the language of functions */
     OID_READER = 13901, /* the kinds of roles, as roles that others are members of */
     OID_WRITER = 13902,
     OID_ADMIN = 13903,
     OID_ROLE_FIRST = 20000,
+    /* By their places. PostgreSQL leaves 8000 to 9999 to others and fixes none up to 11999. */
+    OID_FUNCTION_FIRST = 8000,
+    OID_FUNCTION_END = 12000,
     OID_FRESHET_FIRST = 14000, /* relations of schema freshet, in the order they register */
     OID_TABLE_FIRST = 16384,
     OID_TABLE_STEP = 4096, /* between two tables: room for what belongs to them */
@@ -141,6 +152,26 @@ int64_t catalog_type_oid(enum type_id type);
 int64_t catalog_type_modifier(struct type type);
 /* format_type(oid, modifier) */
 void catalog_type_print(int64_t oid, int64_t modifier, struct writer *out);
+
+/* A row of pg_proc: what PostgreSQL's says of a function, types by their numbers. */
+#define CATALOG_ARGUMENTS_MAX 8
+struct catalog_function {
+    int64_t oid;
+    const char *name, *doc; /* name: NULL where there is no function at that place */
+    char kind;              /* f, a or w: prokind */
+    char volatility;        /* i, s or v: provolatile */
+    bool is_strict, gives_set, is_ordered_set, is_hypothetical;
+    uint8_t argument_count, direct; /* direct: of them before ORDER BY, if is_ordered_set */
+    uint16_t arguments[CATALOG_ARGUMENTS_MAX];
+    uint16_t variadic; /* the type of which the last argument is any number; 0: it is not */
+    uint16_t result;
+    uint8_t out_count; /* columns of the result that have names */
+    uint16_t outs[2];
+    const char *out_names[2];
+};
+/* The one at that place, from 0; false behind the last. */
+bool catalog_function_at(size_t place, struct catalog_function *out);
+bool catalog_function_by_oid(int64_t oid, struct catalog_function *out);
 
 /* The parts of a name in a text, at most part_max, between points with blanks around them: folded,
  * or as they stand in double quotes. How many, 0 if it is malformed; *used: the bytes up to what

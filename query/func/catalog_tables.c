@@ -120,9 +120,9 @@ const struct catalog_relation catalog_tables[] = {
      "oid:o* polname:n* polrelid:o* polcmd:c* polpermissive:b* polroles:O* polqual:t "
      "polwithcheck:t"},
     {"pg_catalog", "pg_proc", 1255, 'r',
-     "oid:o* proname:n* pronamespace:o* proowner:o* prolang:o* procost:f* prorows:f* "
-     "provariadic:o* prosupport:p* prokind:c* prosecdef:b* proleakproof:b* proisstrict:b* "
-     "proretset:b* provolatile:c* proparallel:c* pronargs:s* pronargdefaults:s* "
+     "oid:o* proname:n* pronamespace:o=11 proowner:o=10 prolang:o=12 procost:f=1 prorows:f* "
+     "provariadic:o* prosupport:p=- prokind:c* prosecdef:b* proleakproof:b* proisstrict:b* "
+     "proretset:b* provolatile:c* proparallel:c=s pronargs:s* pronargdefaults:s* "
      "prorettype:o* proargtypes:O* proallargtypes:O proargmodes:T proargnames:T "
      "proargdefaults:t protrftypes:O prosrc:t* probin:t prosqlbody:t proconfig:T proacl:T"},
     {"pg_catalog", "pg_publication", 6104, 'r',

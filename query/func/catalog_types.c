@@ -81,7 +81,11 @@ const struct catalog_type catalog_types[] = {
     {2210, "_regclass", -1, 'b', 'A', false, 2205, 0, "array_in", "array_out", 0, 'i', 'x', false},
     {2211, "_regtype", -1, 'b', 'A', false, 2206, 0, "array_in", "array_out", 0, 'i', 'x', false},
     {2249, "record", -1, 'p', 'P', false, 0, 2287, "record_in", "record_out", 0, 'd', 'x', false},
+    {2276, "any", 4, 'p', 'P', false, 0, 0, "any_in", "any_out", 0, 'i', 'p', true},
+    {2277, "anyarray", -1, 'p', 'P', false, 0, 0, "anyarray_in", "anyarray_out", 0, 'd', 'x', false},
     {2278, "void", 4, 'p', 'P', false, 0, 0, "void_in", "void_out", 0, 'i', 'p', true},
+    {2283, "anyelement", 4, 'p', 'P', false, 0, 0, "anyelement_in", "anyelement_out", 0, 'i', 'p', true},
+    {2776, "anynonarray", 4, 'p', 'P', false, 0, 0, "anynonarray_in", "anynonarray_out", 0, 'i', 'p', true},
     {2950, "uuid", 16, 'b', 'U', false, 0, 2951, "uuid_in", "uuid_out", 0, 'c', 'p', false},
     {2951, "_uuid", -1, 'b', 'A', false, 2950, 0, "array_in", "array_out", 0, 'i', 'x', false},
     {3614, "tsvector", -1, 'b', 'U', false, 0, 3643, "tsvectorin", "tsvectorout", 0, 'i', 'x', false},
@@ -114,6 +118,7 @@ static const struct {
     {"time", "time without time zone"},
     {"timetz", "time with time zone"},
     {"varbit", "bit varying"},
+    {"any", "\"any\""},
 };
 
 const struct catalog_type *catalog_type_by_oid(int64_t oid)

@@ -45,6 +45,7 @@ static const struct function_group *const groups[] = {
     &functions_array,
     &functions_catalog,
     &functions_catalog_rights,
+    &functions_catalog_functions,
 };
 
 const struct function_group *function_table(size_t index)

@@ -88,7 +88,7 @@ extern const struct function_group functions_compare, functions_arith, functions
     functions_array_elements, functions_quote, functions_sha, functions_width_bucket,
     functions_math_degrees, functions_math_exact, functions_bytes, functions_unicode,
     functions_time_parts, functions_jsonpath, functions_json_array, functions_catalog,
-    functions_catalog_rights;
+    functions_catalog_rights, functions_catalog_functions;
 
 /* Is one value that of every row of the batch, and cheap to tell? query/func/time_bucket.c */
 bool function_is_whole(struct call *call, const struct vector *vector, struct value *out);

@@ -472,3 +472,21 @@ const struct series_function *series_find(struct slice name, const struct series
             return f;
     return NULL;
 }
+
+const struct series_over_array series_over_arrays[] = {
+    {"string_to_table", "string_to_array", "unnest"},
+    {"regexp_split_to_table", "regexp_split_to_array", "unnest"},
+    {"regexp_matches", "_regexp_matches", "regexp_matches"},
+    {"jsonb_path_query", "jsonb_path_query_array", "jsonb_path_query"},
+    {"jsonb_path_query_tz", "jsonb_path_query_array_tz", "jsonb_path_query_tz"},
+};
+
+const size_t series_over_array_count = array_count(series_over_arrays);
+
+const struct series_over_array *series_over_array_find(struct slice name)
+{
+    for (size_t index = 0; index < series_over_array_count; index++)
+        if (slice_equal(name, slice_from_cstr(series_over_arrays[index].name)))
+            return &series_over_arrays[index];
+    return NULL;
+}

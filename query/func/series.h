@@ -52,6 +52,15 @@ struct series {
     };
 };
 
+/* Functions whose rows are the elements of what a plain function gives. */
+struct series_over_array {
+    const char *name, *array, *series;
+};
+extern const struct series_over_array series_over_arrays[];
+extern const size_t series_over_array_count;
+/* NULL if there is none of that name. */
+const struct series_over_array *series_over_array_find(struct slice name);
+
 extern const struct series_function series_functions[];
 extern const size_t series_function_count;
 /* The first at or after `from` of that name; NULL at the end. */

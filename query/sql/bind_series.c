@@ -7,26 +7,9 @@
 #include "query/func/func.h"
 #include "query/func/series.h"
 
-/* Functions whose rows are the elements of what another function gives. */
-static const struct over_array {
-    const char *name, *array, *series;
-} over_arrays[] = {{"string_to_table", "string_to_array", "unnest"},
-                   {"regexp_split_to_table", "regexp_split_to_array", "unnest"},
-                   {"regexp_matches", "_regexp_matches", "regexp_matches"},
-                   {"jsonb_path_query", "jsonb_path_query_array", "jsonb_path_query"},
-                   {"jsonb_path_query_tz", "jsonb_path_query_array_tz", "jsonb_path_query_tz"}};
-
-static const struct over_array *find_over_array(struct slice name)
-{
-    for (size_t index = 0; index < array_count(over_arrays); index++)
-        if (slice_equal(name, slice_from_cstr(over_arrays[index].name)))
-            return &over_arrays[index];
-    return NULL;
-}
-
 bool bind_is_series(struct slice name)
 {
-    return series_find(name, NULL) != NULL || find_over_array(name) != NULL;
+    return series_find(name, NULL) != NULL || series_over_array_find(name) != NULL;
 }
 
 static enum err missing(struct binder *b, const char *sqlstate, struct slice name,
@@ -99,7 +82,7 @@ static enum err type_series(struct binder *b, struct slice name, struct expr **a
 enum err bind_series_call(struct binder *b, struct slice name, struct expr **arguments,
                           size_t count, int32_t position, struct series_call *call)
 {
-    const struct over_array *over = find_over_array(name);
+    const struct series_over_array *over = series_over_array_find(name);
     if (over == NULL)
         return type_series(b, name, arguments, count, position, call);
     struct expr **whole = arena_alloc_array(b->arena, 1, sizeof(*whole));

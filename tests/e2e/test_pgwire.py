@@ -56,7 +56,11 @@ def test_psql_describes(server):
               r"\dv": "v|view", r"\di": "w_b|index", r"\dn": "public|", r"\dT int8": "bigint", r"\l": "freshet|", r"\du": "Superuser",
               r"\dp": "w|table", r"\dS pg_class": "relname|name", r"\conninfo": 'You are connected to database "freshet"', r"\encoding": "UTF8",
               r"\df": "", r"\dx": "", r"\ds": "", r"\dm": "", r"\da": "", r"\do": "", r"\dc": "", r"\dC": "", r"\dD": "", r"\db": "",
-              r"\dO": "", r"\dF": "", r"\ddp": "", r"\drds": "", r"\dRp": "", r"\dRs": "", r"\dy": "", r"\dE": "", r"\sv v": "SELECT a FROM w"}
+              r"\dO": "", r"\dF": "", r"\ddp": "", r"\drds": "", r"\dRp": "", r"\dRs": "", r"\dy": "", r"\dE": "", r"\sv v": "SELECT a FROM w",
+              r"\df sum": "sum|numeric|bigint|agg", r"\df lag": "lag|anyelement|anyelement, integer, anyelement|window",
+              r"\df generate_series": "SETOF integer|integer, integer|func", r"\df json_each": "SETOF record|json, OUT key text, OUT value json|func",
+              r"\df concat": 'text|VARIADIC "any"|func', r"\df percentile_cont": "double precision|double precision ORDER BY double precision|agg",
+              r"\da count": "bigint|*|how many rows", r"\df+ sqrt": "|internal|sqrt|", r"\dL": "", r"\dd": ""}
     for command, text in wanted.items():
         told, failed = run_psql(server, command)
         assert text in told and "ERROR" not in failed, (command, told, failed)

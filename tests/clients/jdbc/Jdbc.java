@@ -159,8 +159,8 @@ public final class Jdbc {
         same(List.of("public"), rows(meta.getSchemas(null, "pub%"), "TABLE_SCHEM"));
         List<String> types = rows(meta.getTypeInfo(), "TYPE_NAME", "DATA_TYPE");
         same(true, types.containsAll(List.of("int8|-5", "text|12", "timestamptz|93", "numeric|2", "_int4|2003")));
-        rows(meta.getFunctions(null, null, "date_trunc"));
-        rows(meta.getFunctionColumns(null, null, "lower", null));
+        same(true, rows(meta.getFunctions(null, null, "date_trunc"), "FUNCTION_NAME").contains("date_trunc"));
+        same(true, rows(meta.getFunctionColumns(null, null, "lower", null), "FUNCTION_NAME", "TYPE_NAME").contains("lower|text"));
         rows(meta.getProcedures(null, null, "%"));
         rows(meta.getTablePrivileges(null, "public", "meta"));
         rows(meta.getColumnPrivileges(null, "public", "meta", "%"));
