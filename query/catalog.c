@@ -140,13 +140,15 @@ static void (*find_filler(const struct catalog_relation *relation))(struct catal
 
 void catalog_row_begin(struct catalog_rows *rows)
 {
-    size_t count = rows->relation->provider->column_count;
+    const struct table_provider *provider = rows->relation->provider;
+    size_t count = provider->column_count + provider->hidden_count;
     memcpy(rows->cells, rows->relation->defaults, count * sizeof(*rows->cells));
 }
 
 void catalog_row_end(struct catalog_rows *rows)
 {
-    for (size_t index = 0; index < rows->relation->provider->column_count; index++) {
+    const struct table_provider *provider = rows->relation->provider;
+    for (size_t index = 0; index < provider->column_count + provider->hidden_count; index++) {
         if (rows->cells[index].is_null)
             column_builder_add_null(&rows->scan->builders[index]);
         else
@@ -333,11 +335,12 @@ static enum err catalog_scan(void *context, struct provider_scan *scan, struct e
 {
     (void)error;
     const struct catalog_provider *relation = context;
+    const struct table_provider *provider = relation->provider;
     struct catalog_rows rows = {
         .relation = relation,
         .scan = scan,
-        .cells =
-            arena_alloc_array(scan->arena, relation->provider->column_count, sizeof(*rows.cells)),
+        .cells = arena_alloc_array(scan->arena, provider->column_count + provider->hidden_count,
+                                   sizeof(*rows.cells)),
     };
     if (relation->fill != NULL)
         relation->fill(&rows);
@@ -348,8 +351,11 @@ static void register_relation(struct query_engine *engine, const struct catalog_
 {
     struct arena *arena = &engine->catalog_arena;
     size_t count = declared_count(declared->columns);
-    struct provider_column *columns = arena_alloc_array(arena, count, sizeof(*columns));
-    struct value *defaults = arena_alloc_array(arena, count, sizeof(*defaults));
+    bool is_table = declared->kind == 'r'; /* those have system columns, of which this is one */
+    struct provider_column *columns = arena_alloc_array(arena, count + 1, sizeof(*columns));
+    struct value *defaults = arena_alloc_array(arena, count + 1, sizeof(*defaults));
+    columns[count] = (struct provider_column){"tableoid", letter_type('o')};
+    defaults[count] = (struct value){.type = type_of(TYPE_INT8), .i = declared->oid};
     const char *at = declared->columns;
     struct declared column;
     for (size_t index = 0; declared_next(&at, &column); index++) {
@@ -360,8 +366,15 @@ static void register_relation(struct query_engine *engine, const struct catalog_
     struct catalog_provider *context = arena_alloc(arena, sizeof(*context));
     struct table_provider *provider = arena_alloc(arena, sizeof(*provider));
     *context = (struct catalog_provider){engine, provider, defaults, find_filler(declared)};
-    *provider = (struct table_provider){declared->schema, declared->name, count,
-                                        columns,          context,        catalog_scan};
+    *provider = (struct table_provider){
+        .schema_name = declared->schema,
+        .name = declared->name,
+        .column_count = count,
+        .columns = columns,
+        .hidden_count = is_table,
+        .context = context,
+        .scan = catalog_scan,
+    };
     query_engine_register(engine, provider);
 }
 

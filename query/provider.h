@@ -25,9 +25,11 @@ struct table_provider {
     const char *schema_name; /* "freshet" */
     const char *name;
     size_t column_count;
-    const struct provider_column *columns;
+    const struct provider_column
+        *columns; /* behind them hidden_count more, which * does not give */
     void *context;
     enum err (*scan)(void *context, struct provider_scan *scan, struct error *error);
+    size_t hidden_count;
 };
 
 /* Helpers: add one cell to builders[index]. */

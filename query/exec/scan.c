@@ -381,9 +381,9 @@ static enum err provider_open(struct exec_node *node, struct error *error)
     const struct table_provider *provider = node->plan->provider.provider;
     exec_memory_init(&state->memory, node->exec->budget);
     struct arena *arena = &state->memory.arena;
-    struct column_builder *builders =
-        arena_alloc_array(arena, provider->column_count, sizeof(*builders));
-    for (size_t i = 0; i < provider->column_count; i++)
+    size_t count = provider->column_count + provider->hidden_count;
+    struct column_builder *builders = arena_alloc_array(arena, count, sizeof(*builders));
+    for (size_t i = 0; i < count; i++)
         column_builder_init(&builders[i], provider->columns[i].type, arena);
     struct provider_scan scan = {
         .snapshot = (struct snapshot *)node->exec->eval.snapshot,

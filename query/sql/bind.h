@@ -28,6 +28,7 @@ struct scope_column {
     struct slice schema, table, name;
     struct type type;
     bool is_merged; /* one of two that USING made one: only its table's name finds it */
+    bool is_hidden; /* a system column: * does not give it */
 };
 
 /* A column that USING or NATURAL made of two. */

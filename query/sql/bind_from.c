@@ -55,30 +55,39 @@ void bind_add_table(struct binder *b, const struct schema *schema, bool is_read)
 
 /* --- tables --- */
 
-/* The relation's columns under its alias, renamed as t(a, b) says. */
-enum err bind_add_columns(struct binder *b, struct scope *scope, const struct ast_from *from,
-                          struct slice schema, struct slice name, struct plan *plan)
+/* The relation's columns under its alias, renamed as t(a, b) says; the last of them are hidden. */
+static enum err add_columns(struct binder *b, struct scope *scope, const struct ast_from *from,
+                            struct slice schema, struct slice name, struct plan *plan,
+                            size_t hidden_count)
 {
     if (from->alias.size > 0) {
         schema = SLICE("");
         name = from->alias;
     }
-    if (from->column_alias_count > plan->column_count)
+    size_t visible_count = plan->column_count - hidden_count;
+    if (from->column_alias_count > visible_count)
         return bind_error(b, from->position, "42P10",
                           "table \"%.*s\" has %zu columns available but %zu columns "
                           "specified",
-                          SLICE_ARGS(name), plan->column_count, from->column_alias_count);
+                          SLICE_ARGS(name), visible_count, from->column_alias_count);
     enum err result = scope_add_relation(b, scope, schema, name, from->position);
     for (size_t index = 0; index < plan->column_count && result == OK; index++) {
         struct scope_column column = {.schema = schema,
                                       .table = name,
                                       .name = plan->columns[index].name,
-                                      .type = plan->columns[index].type};
+                                      .type = plan->columns[index].type,
+                                      .is_hidden = index >= visible_count};
         if (index < from->column_alias_count)
             column.name = from->column_aliases[index];
         scope_add_column(b, scope, &column);
     }
     return result;
+}
+
+enum err bind_add_columns(struct binder *b, struct scope *scope, const struct ast_from *from,
+                          struct slice schema, struct slice name, struct plan *plan)
+{
+    return add_columns(b, scope, from, schema, name, plan, 0);
 }
 
 static enum err bind_user_table(struct binder *b, struct scope *scope, const struct ast_from *from,
@@ -120,19 +129,20 @@ static enum err bind_provider(struct binder *b, struct scope *scope, const struc
                               const struct table_provider *provider, struct plan **out)
 {
     struct plan *plan;
-    enum err result = bind_new_plan(b, PLAN_PROVIDER, provider->column_count, 0, &plan);
+    size_t count = provider->column_count + provider->hidden_count;
+    enum err result = bind_new_plan(b, PLAN_PROVIDER, count, 0, &plan);
     if (result != OK)
         return result;
     plan->provider.provider = provider;
-    plan->provider.columns = arena_alloc_array(b->arena, provider->column_count, sizeof(uint32_t));
-    for (uint32_t index = 0; index < provider->column_count; index++) {
+    plan->provider.columns = arena_alloc_array(b->arena, count, sizeof(uint32_t));
+    for (uint32_t index = 0; index < count; index++) {
         plan->provider.columns[index] = index;
         plan->columns[index] = (struct plan_column){slice_from_cstr(provider->columns[index].name),
                                                     provider->columns[index].type};
     }
     *out = plan;
-    return bind_add_columns(b, scope, from, slice_from_cstr(provider->schema_name),
-                            slice_from_cstr(provider->name), plan);
+    return add_columns(b, scope, from, slice_from_cstr(provider->schema_name),
+                       slice_from_cstr(provider->name), plan, provider->hidden_count);
 }
 
 static enum err bind_cte(struct binder *b, struct scope *scope, const struct ast_from *from,

@@ -53,7 +53,7 @@ static enum err expand_star(struct select_state *s, const struct ast_node *star)
     for (uint32_t place = 0; place < count; place++) {
         uint32_t index = star->field_count == 0 ? order[place] : place;
         const struct scope_column *column = &s->scope.columns[index];
-        if (!scope_column_matches(column, star->fields, star->field_count))
+        if (column->is_hidden || !scope_column_matches(column, star->fields, star->field_count))
             continue;
         add_target(s, column->name,
                    build_column(&s->b->build, index, column->type, star->position));

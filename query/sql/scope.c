@@ -99,7 +99,7 @@ size_t scope_star(const struct scope *scope, uint32_t *out)
         for (size_t merged = 0; merged < scope->merged_count; merged++)
             if (scope->merged[merged].first == index)
                 out[count++] = scope->merged[merged].column;
-        if (!scope->columns[index].is_merged)
+        if (!scope->columns[index].is_merged && !scope->columns[index].is_hidden)
             out[count++] = index;
     }
     return count;
