@@ -2,6 +2,8 @@
  * ids (query/func/catalog.h), so a number lasts as long as its table. */
 #include "query/catalog.h"
 
+#include "query/expr/eval.h"
+
 #include <string.h>
 
 /* --- pg_class, pg_attribute, pg_attrdef, pg_description --- */
@@ -464,7 +466,31 @@ static void fill_activity(struct catalog_rows *rows)
     registry_visit(&rows->relation->engine->registry, add_activity, rows);
 }
 
+/* --- pg_prepared_statements --- */
+
+static void fill_prepared(struct catalog_rows *rows)
+{
+    const struct eval_context *context = rows->scan->context;
+    struct arena *arena = rows->scan->arena;
+    struct prepared_entry *entries;
+    size_t count = context->list_prepared == NULL
+                       ? 0
+                       : context->list_prepared(context->prepared_context, arena, &entries);
+    for (size_t index = 0; index < count; index++) {
+        const struct prepared_entry *entry = &entries[index];
+        catalog_row_begin(rows);
+        catalog_set_text(rows, "name", entry->name);
+        catalog_set_text(rows, "statement", entry->text);
+        catalog_set_int(rows, "prepare_time", entry->prepared_at_us);
+        catalog_set_text(rows, "parameter_types",
+                         array_build(TYPE_INT8_ARRAY, entry->type_oids, entry->type_count, arena));
+        catalog_set_bool(rows, "from_sql", entry->is_from_sql);
+        catalog_row_end(rows);
+    }
+}
+
 const struct catalog_filler catalog_fillers[] = {
+    {"pg_prepared_statements", fill_prepared},
     {"pg_class", fill_class},
     {"pg_attribute", fill_attribute},
     {"pg_attrdef", fill_attrdef},

@@ -12,7 +12,19 @@ struct provider_column {
     struct type type;
 };
 
+/* A prepared statement of the session that asks. */
+struct prepared_entry {
+    struct slice name, text; /* text: without passwords */
+    int64_t prepared_at_us;
+    bool is_from_sql; /* by PREPARE */
+    size_t type_count;
+    const struct value *type_oids; /* of its parameters */
+};
+
+struct eval_context; /* query/expr/eval.h */
+
 struct provider_scan {
+    const struct eval_context *context;
     struct snapshot *snapshot; /* of what the asker may see */
     const struct asker *asker; /* NULL: everybody may everything */
     struct arena *arena;       /* for payloads; lives as long as the query */

@@ -70,6 +70,8 @@ struct query_setting {
     struct slice name, value;
 };
 
+struct prepared_entry; /* query/provider.h */
+
 struct query_request {
     struct slice text;
     struct slice query_id;     /* empty: one is made */
@@ -94,6 +96,8 @@ struct query_request {
     /* A session's: statements of sessions are known, and rows are given while they come. */
     bool has_session;
     int32_t backend_pid;
+    size_t (*list_prepared)(void *context, struct arena *arena, struct prepared_entry **out);
+    void *prepared_context;
     bool is_short;               /* run_begin() */
     struct statement *statement; /* planned earlier from the same text, types, zone; may be NULL */
     struct snapshot *snapshot;   /* what its transaction sees; NULL: what there is now */

@@ -402,6 +402,8 @@ static void exec_begin(struct run *run)
     exec->eval.asker = run->request->asker;
     exec->eval.list_roles = run_list_roles;
     exec->eval.roles_context = run;
+    exec->eval.list_prepared = run->request->list_prepared;
+    exec->eval.prepared_context = run->request->prepared_context;
     exec->eval.bound = run->bound;
     exec->eval.bound_named = (uint32_t)run->statement->numbered_count;
     exec->eval.now_us = run->entry.started_at_us;

@@ -386,6 +386,7 @@ static enum err provider_open(struct exec_node *node, struct error *error)
     for (size_t i = 0; i < count; i++)
         column_builder_init(&builders[i], provider->columns[i].type, arena);
     struct provider_scan scan = {
+        .context = &node->exec->eval,
         .snapshot = (struct snapshot *)node->exec->eval.snapshot,
         .asker = node->exec->asker,
         .arena = arena,

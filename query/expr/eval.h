@@ -16,6 +16,7 @@ struct parameter_rows {
 struct snapshot;
 
 struct view_definition; /* query/view.h */
+struct prepared_entry;  /* query/provider.h */
 
 struct eval_context {
     const struct timezone *zone;        /* session */
@@ -46,6 +47,9 @@ struct eval_context {
     /* The roles that the asker may see; NULL: none. */
     size_t (*list_roles)(void *context, struct arena *arena, struct role_entry **out);
     void *roles_context;
+    /* The prepared statements of the session that asks; NULL: there is none. */
+    size_t (*list_prepared)(void *context, struct arena *arena, struct prepared_entry **out);
+    void *prepared_context;
 };
 
 /* What an EXPR_BOUND stands for. */

@@ -53,6 +53,8 @@ static enum err run_prepare_command(struct query_session *session,
         session_close_prepared(session, command->name);
         err = error_set(error, ERR_INPUT, "42601", "PREPARE takes SELECT, VALUES or INSERT");
     }
+    if (err == OK)
+        prepared->is_from_sql = true;
     return err;
 }
 

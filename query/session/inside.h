@@ -98,6 +98,8 @@ MUST_CHECK enum err session_check_failed(const struct query_session *session, st
 MUST_CHECK enum err session_keep(struct query_session *session, size_t size, struct error *error);
 void session_let_go(struct query_session *session, size_t size);
 void prepared_unref(struct prepared *prepared);
+/* list_prepared of a request, of a struct query_session: those that have names. */
+size_t session_list_prepared(void *context, struct arena *arena, struct prepared_entry **out);
 void session_close_all_prepared(struct query_session *session);
 /* All, or but those WITH HOLD. */
 void session_close_portals(struct query_session *session, bool keeps_held);

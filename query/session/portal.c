@@ -113,6 +113,8 @@ static void fill_request(struct portal *portal)
     request->is_cancelled = options->is_gone;
     request->has_session = true;
     request->backend_pid = options->backend_pid;
+    request->list_prepared = session_list_prepared;
+    request->prepared_context = portal->session;
 }
 
 enum err portal_open(struct query_session *session, const struct portal_options *options,

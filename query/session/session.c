@@ -7,7 +7,9 @@
  * as in PostgreSQL. Both are lists: a client has a handful of each, and SESSION_…_MAX at most. */
 #include "query/session/inside.h"
 
+#include "query/func/catalog.h"
 #include "query/sql/lexer.h"
+#include "query/sql/sql.h"
 #include "storage/base/clock.h"
 
 #include <assert.h>
@@ -268,6 +270,42 @@ enum err session_find_prepared(struct query_session *session, struct slice name,
                      SLICE_ARGS(name));
 }
 
+/* Types that were given stay as they were told, the others are those that were found. */
+static void list_types(const struct prepared *prepared, struct arena *arena,
+                       struct prepared_entry *out)
+{
+    const struct statement *statement = prepared->statement;
+    out->type_count = statement == NULL ? 0 : statement->numbered_count;
+    struct value *oids = arena_alloc_array(arena, out->type_count, sizeof(*oids));
+    for (size_t i = 0; i < out->type_count; i++) {
+        uint32_t given = i < prepared->type_count ? prepared->oids[i] : 0;
+        enum type_id found = (enum type_id)statement->parameters[i].type.id;
+        oids[i] = (struct value){.type = type_of(TYPE_INT8),
+                                 .i = given != 0 ? given : catalog_type_oid(found)};
+    }
+    out->type_oids = oids;
+}
+
+size_t session_list_prepared(void *context, struct arena *arena, struct prepared_entry **out)
+{
+    const struct query_session *session = context;
+    size_t count = 0;
+    *out = arena_alloc_array(arena, session->prepared_count, sizeof(**out));
+    for (const struct prepared *at = session->prepared; at != NULL; at = at->next) {
+        if (at->name.size == 0)
+            continue;
+        struct prepared_entry *entry = &(*out)[count++];
+        *entry = (struct prepared_entry){
+            .name = arena_copy(arena, at->name),
+            .text = arena_copy(arena, sql_masked(at->text, arena)),
+            .prepared_at_us = at->prepared_at_us,
+            .is_from_sql = at->is_from_sql,
+        };
+        list_types(at, arena, entry);
+    }
+    return count;
+}
+
 static bool holds_nothing(struct slice text)
 {
     struct lexer lexer = {.text = text};
@@ -344,6 +382,7 @@ enum err session_prepare(struct query_session *session, const struct prepare_opt
     arena_init(&prepared->arena);
     prepared->session = session;
     prepared->references = 1;
+    prepared->prepared_at_us = clock_wall_us();
     prepared->short_count_min = SHORT_COUNT_MIN;
     prepared->name = arena_copy(&prepared->arena, options->name);
     prepared->text = arena_copy(&prepared->arena, options->text);

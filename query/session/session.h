@@ -83,6 +83,8 @@ struct prepared {
     size_t type_count; /* as given; TYPE_UNKNOWN: to be found out */
     struct type *types;
     uint32_t *oids;            /* beside them, 0: none was given */
+    int64_t prepared_at_us;    /* on the wall clock */
+    bool is_from_sql;          /* by PREPARE */
     bool is_empty;             /* the text holds no statement */
     const struct asker *asker; /* whom it was planned for */
     const struct timezone *zone;

@@ -48,6 +48,16 @@ def run_psql(server, script):
     return done.stdout, done.stderr
 
 
+def test_prepared_statements_are_told(server):
+    """Of one's own session, those with names, without what nobody is to read."""
+    told = psql(server, "PREPARE p(text) AS SELECT $1, $2::integer + 1", "SELECT name, statement, parameter_types[1], parameter_types[2],"
+                " from_sql, prepare_time <= now(), prepare_time > now() - interval '1 hour' FROM pg_prepared_statements", "DEALLOCATE p",
+                "SELECT count(*) FROM pg_prepared_statements")
+    assert told == "PREPARE\np|SELECT $1, $2::integer + 1|25|23|t|t|t\nDEALLOCATE\n0\n"
+    assert psql(server, "SELECT count(*) FROM pg_prepared_statements") == "0\n"
+    assert server.rows("SELECT count(*) FROM pg_prepared_statements")[0][0] in (0, "0")
+
+
 def test_psql_describes(server):
     server.sql("CREATE TABLE w (a bigint NOT NULL, b text DEFAULT 'x')")
     for sql in ("COMMENT ON COLUMN w.b IS 'told'", "CREATE INDEX w_b ON w (b)", "CREATE VIEW v AS SELECT a FROM w"):
