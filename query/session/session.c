@@ -297,7 +297,7 @@ size_t session_list_prepared(void *context, struct arena *arena, struct prepared
         struct prepared_entry *entry = &(*out)[count++];
         *entry = (struct prepared_entry){
             .name = arena_copy(arena, at->name),
-            .text = arena_copy(arena, sql_masked(at->text, arena)),
+            .text = arena_copy(arena, sql_masked(slice_trim(at->text), arena)),
             .prepared_at_us = at->prepared_at_us,
             .is_from_sql = at->is_from_sql,
         };
