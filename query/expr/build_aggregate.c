@@ -342,9 +342,11 @@ enum err build_aggregate(struct builder *b, const struct aggregate_request *requ
         err = build_condition(b, request->filter, "FILTER", &out->filter);
     if (err != OK)
         return err;
-    if (!result_type(out, &out->type))
+    if (!result_type(out, &out->type)) {
+        const struct expr *of = out->order_by != NULL ? out->order_by : out->arguments[0];
         return build_fail(b, "0A000", request->position,
                           "%.*s of %s is not supported: arrays have one dimension",
-                          SLICE_ARGS(request->name), type_name(out->arguments[0]->type.id));
+                          SLICE_ARGS(request->name), type_name(of->type.id));
+    }
     return OK;
 }
