@@ -99,10 +99,19 @@ static bool is_served_by_another(struct entrance *entrance)
     return is_served;
 }
 
+/* With the lock: would one more be too many? Whoever has one address leaves room for others. */
+static bool is_line_full(const struct entrance *entrance, struct slice client)
+{
+    size_t same = 0;
+    for (const struct entrant *at = entrance->first; at != NULL; at = at->next)
+        same += slice_equal(at->client, client);
+    return entrance->count == ENTRANCE_LINE_MAX || same >= ENTRANCE_CLIENT_MAX;
+}
+
 bool entrance_submit(struct entrance *entrance, struct entrant *entrant)
 {
     mutex_lock(&entrance->mutex);
-    bool is_full = entrance->count == ENTRANCE_LINE_MAX;
+    bool is_full = is_line_full(entrance, entrant->client);
     bool starts = !is_full && entrance->running < ENTRANCE_AT_ONCE;
     if (!is_full)
         append(entrance, entrant);

@@ -8,12 +8,14 @@
 
 #define ENTRANCE_AT_ONCE 2
 #define ENTRANCE_LINE_MAX 1024
+#define ENTRANCE_CLIENT_MAX 128 /* of one address */
 
 struct worker_pool;
 
 /* One in the line; in the exchange's arena. */
 struct entrant {
     struct exchange *exchange;
+    struct slice client; /* the address, as text, in the same arena */
     void (*run)(struct exchange *exchange);
     struct entrant *next;
 };
@@ -30,8 +32,8 @@ void entrance_init(struct entrance *entrance, struct worker_pool *workers);
 /* Nobody is in the line and no job serves it: the workers have been joined. */
 void entrance_deinit(struct entrance *entrance);
 /* entrant->run(exchange) will be called once, on a worker, outside of its permit; at once if the
- * client has gone (exchange->is_cancelled). Reactor only. False: the line is full, or the server
- * stops. */
+ * client has gone (exchange->is_cancelled). Reactor only. False: the line is full, of this
+ * address or of all, or the server stops. */
 bool entrance_submit(struct entrance *entrance, struct entrant *entrant);
 
 #endif

@@ -196,7 +196,8 @@ static void enter(struct exchange *exchange)
 {
     struct app *app = exchange->context;
     struct entrant *entrant = arena_alloc(&exchange->arena, sizeof(*entrant));
-    *entrant = (struct entrant){.exchange = exchange, .run = log_in};
+    *entrant =
+        (struct entrant){.exchange = exchange, .client = exchange_client(exchange), .run = log_in};
     if (!entrance_submit(&app->entrance, entrant)) {
         answer_busy(exchange);
     }

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <cmocka.h>
 
 #define MANY 300
@@ -39,10 +40,19 @@ static void hold(struct exchange *exchange)
     atomic_fetch_add(&done, 1);
 }
 
+static char addresses[array_count(exchanges)][8];
+
+static bool submit_of(size_t i, size_t address)
+{
+    snprintf(addresses[i], sizeof(addresses[i]), "%zu", address);
+    entrants[i] = (struct entrant){
+        .exchange = &exchanges[i], .client = slice_from_cstr(addresses[i]), .run = hold};
+    return entrance_submit(&entrance, &entrants[i]);
+}
+
 static bool submit(size_t i)
 {
-    entrants[i] = (struct entrant){.exchange = &exchanges[i], .run = hold};
-    return entrance_submit(&entrance, &entrants[i]);
+    return submit_of(i, i);
 }
 
 static void wait_for(_Atomic int *value, int wanted)
@@ -135,6 +145,23 @@ static void test_the_line_is_bounded(void **state)
     close_all();
 }
 
+static void test_one_address_leaves_room(void **state)
+{
+    (void)state;
+    open_all(2);
+    size_t i = 0;
+    for (; i < ENTRANCE_AT_ONCE; i++)
+        assert_true(submit_of(i, 7));
+    wait_for(&running, ENTRANCE_AT_ONCE);
+    for (; i < ENTRANCE_CLIENT_MAX + ENTRANCE_AT_ONCE; i++)
+        assert_true(submit_of(i, 7));
+    assert_false(submit_of(i, 7));
+    assert_true(submit_of(i, 8));
+    atomic_store(&leaves, FREE);
+    wait_for(&done, (int)i + 1);
+    close_all();
+}
+
 /* Workers that take nothing any more: whoever comes is sent away and nobody waits for ever. */
 static void test_without_workers(void **state)
 {
@@ -154,9 +181,8 @@ static void test_without_workers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_two_at_a_time),
-        cmocka_unit_test(test_again_and_again),
-        cmocka_unit_test(test_the_line_is_bounded),
+        cmocka_unit_test(test_two_at_a_time),       cmocka_unit_test(test_again_and_again),
+        cmocka_unit_test(test_the_line_is_bounded), cmocka_unit_test(test_one_address_leaves_room),
         cmocka_unit_test(test_without_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
