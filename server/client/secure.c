@@ -10,6 +10,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <signal.h>
 
 struct secure {
     SSL_CTX *context;
@@ -42,6 +43,7 @@ static bool set_host(SSL *ssl, const char *host)
 enum err secure_open(int fd, const char *host, struct secure **out, struct error *error)
 {
     struct secure *secure = memory_alloc_zero(sizeof(*secure));
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL; the answer may be there */
     ERR_clear_error();
     secure->context = SSL_CTX_new(TLS_client_method());
     if (secure->context != NULL && SSL_CTX_set_default_verify_paths(secure->context) == 1 &&

@@ -12,7 +12,7 @@ struct secure;
 
 /* Shakes hands over `fd`, which stays the caller's. `host` must be a name or an address of the
  * certificate's, and that one of an authority that the machine trusts, or the environment's
- * SSL_CERT_FILE. ERR_IO. */
+ * SSL_CERT_FILE. The process ignores SIGPIPE from then on. ERR_IO. */
 MUST_CHECK enum err secure_open(int fd, const char *host, struct secure **out, struct error *error);
 /* NULL is nothing. */
 void secure_close(struct secure *secure);
