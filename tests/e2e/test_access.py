@@ -65,9 +65,10 @@ class Users:
         return status, json.loads(body)
 
 
-@pytest.fixture(scope="module")
-def users(tmp_path_factory):
-    made = Users(tmp_path_factory.mktemp("access") / "data")
+@pytest.fixture
+def users(tmp_path):
+    """One for each test: log-ins that fail are attempts of this address, and few."""
+    made = Users(tmp_path / "data")
     made.server.sql("CREATE TABLE open_t (n int)")
     yield made
     assert made.server.stop() == 0
@@ -99,6 +100,7 @@ class Terminal:
     def __init__(self, data, *arguments):
         self.pid, self.end = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # what runs in the background of a script has it ignored
             os.execv(freshet.binary(), [freshet.binary(), "user", *arguments, "--data", str(data)])
         self.seen = ""
 
@@ -114,7 +116,12 @@ class Terminal:
         return bool(termios.tcgetattr(self.end)[3] & termios.ECHO)
 
     def status(self):
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        give_up = time.monotonic() + 60
+        while (ended := os.waitpid(self.pid, os.WNOHANG)) == (0, 0):
+            if time.monotonic() > give_up:
+                os.kill(self.pid, signal.SIGKILL)
+            time.sleep(0.01)
+        return os.waitstatus_to_exitcode(ended[1])
 
 
 def test_a_password_is_not_shown(tmp_path):
@@ -324,7 +331,7 @@ def test_limited_attempts(tmp_path):
     assert server.stop() == 0
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def narrow_made(users):
     """Somebody who may read one table and one view, write another, and see nothing else."""
     server = users.server
