@@ -15,7 +15,7 @@ struct worker_pool;
 /* One in the line; in the exchange's arena. */
 struct entrant {
     struct exchange *exchange;
-    struct slice client; /* the address, as text, in the same arena */
+    struct slice client; /* attempts_address(), in the same arena */
     void (*run)(struct exchange *exchange);
     struct entrant *next;
 };

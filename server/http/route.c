@@ -1,6 +1,7 @@
 /* Routes. Adding an endpoint is a file in api/, a line in api/api.h and a line here. */
 #include "server/http/route.h"
 
+#include "server/access/attempts.h"
 #include "server/api/api.h"
 #include "server/app.h"
 #include "server/http/guard.h"
@@ -196,8 +197,10 @@ static void enter(struct exchange *exchange)
 {
     struct app *app = exchange->context;
     struct entrant *entrant = arena_alloc(&exchange->arena, sizeof(*entrant));
-    *entrant =
-        (struct entrant){.exchange = exchange, .client = exchange_client(exchange), .run = log_in};
+    char text[64];
+    struct slice address = attempts_address(exchange_client(exchange), text);
+    *entrant = (struct entrant){
+        .exchange = exchange, .client = arena_copy(&exchange->arena, address), .run = log_in};
     if (!entrance_submit(&app->entrance, entrant)) {
         answer_busy(exchange);
     }

@@ -503,6 +503,28 @@ def test_many_right_log_ins_at_once(tmp_path):
     assert server.stop() == 0
 
 
+def test_one_address_does_not_fill_the_line(users):
+    """Passwords wait to be derived, slowly: of one address 128, and another's turn comes all the same."""
+    text = [base64.b64encode(bytes([byte]) * size).decode() for byte, size in ((1, 16), (2, 32), (3, 32))]
+    users.server.sql(f"CREATE USER slow PASSWORD 'SCRAM-SHA-256$100000:{text[0]}${text[1]}:{text[2]}'")
+    assert users.sql("admin", "SELECT 1")[0] == 200
+    host, port = users.server.http.rsplit(":", 1)
+    head = "".join(f"{name}: {value}\r\n" for name, value in basic("slow", "wrong").items())
+    sockets = [socket.create_connection((host, int(port))) for _ in range(200)]
+    for one in sockets:
+        one.sendall(f"POST /v1/sql HTTP/1.1\r\nHost: {host}\r\n{head}Content-Length: 8\r\n\r\nSELECT 1".encode())
+    with socket.create_connection((host, int(port)), source_address=("127.0.0.9", 0)) as other:
+        head = "".join(f"{name}: {value}\r\n" for name, value in users.of["reader"].items())
+        other.sendall(f"POST /v1/sql HTTP/1.1\r\nHost: {host}\r\n{head}Content-Length: 8\r\n\r\nSELECT 1".encode())
+        assert b" 200 " in other.recv(65536)
+    statuses = []
+    for one in sockets:
+        statuses.append(one.recv(65536).split()[1])
+        one.close()
+    assert set(statuses) == {b"401", b"429", b"503"}
+    assert statuses.count(b"503") <= 200 - 128
+
+
 def test_the_first_role_is_an_admin(tmp_path):
     server = freshet.Server(tmp_path / "data")
     for text in ("CREATE USER a IN ROLE reader PASSWORD 'x'", "CREATE USER a IN ROLE admin", "CREATE ROLE a PASSWORD 'x' IN ROLE admin"):
