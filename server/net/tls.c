@@ -107,8 +107,10 @@ static enum err complain(struct error *error, const char *path)
 {
     char reason[160] = "not understood";
     unsigned long code = ERR_peek_error(); /* the first says most */
-    if (code != 0)
-        snprintf(reason, sizeof(reason), "%s", ERR_reason_error_string(code));
+    const char *text =
+        ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
+    if (text != NULL)
+        snprintf(reason, sizeof(reason), "%s", text);
     ERR_clear_error();
     return error_set(error, ERR_INPUT, "F0000", "cannot use %s: %s", path, reason);
 }
