@@ -267,9 +267,8 @@ static bool check_rights(struct exchange *exchange, struct ingest_request *reque
         snapshot_close(snapshot);
         return true;
     }
-    uint32_t rights =
-        view == NULL ? asker->rights : asker_rights(asker, table_view_schema(view)->table_id);
     uint32_t table_id = view == NULL ? 0 : table_view_schema(view)->table_id;
+    uint32_t rights = view == NULL ? asker->rights : asker_rights(asker, table_id);
     bool is_there = view != NULL && rights != 0;
     snapshot_close(snapshot);
     if (is_there && (rights & RIGHT_INSERT) != 0) {
