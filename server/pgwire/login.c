@@ -226,10 +226,7 @@ enum err login_check_insert(struct pg_session *session, const struct schema *sch
 
 bool login_is_admin(struct pg_session *session)
 {
-    if (!login_is_needed(session))
-        return true;
-    const struct asker *asker = session->is_somebody ? access_ask(session->options.access,
-                                                                  name_of(session), &session->known)
-                                                     : NULL;
-    return asker != NULL && asker->is_admin;
+    const struct asker *asker;
+    struct error ignored;
+    return ask(session, &asker, &ignored) == OK && asker_is_admin(asker);
 }
