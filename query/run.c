@@ -285,7 +285,7 @@ static enum err make_plan(struct run *run, const struct value *values, struct st
     return OK;
 }
 
-static enum err prepare(struct run *run, const struct plan_key *key, struct error *error)
+static enum err prepare(struct run *run, struct error *error)
 {
     struct query_engine *engine = run->engine;
     struct statement *known = run->request->statement;
@@ -294,13 +294,14 @@ static enum err prepare(struct run *run, const struct plan_key *key, struct erro
         run->statement = statement_ref(known);
         return OK;
     }
-    run->statement = is_kept ? plan_cache_find(engine->cache, key) : NULL;
+    struct plan_key key = plan_key(run);
+    run->statement = is_kept ? plan_cache_find(engine->cache, &key) : NULL;
     if (run->statement != NULL)
         return OK;
     struct statement *statement;
     enum err err = make_plan(run, NULL, &statement, error);
     if (err == OK && statement->is_cacheable && is_kept)
-        plan_cache_add(engine->cache, key, statement);
+        plan_cache_add(engine->cache, &key, statement);
     if (err == OK)
         run->statement = statement;
     return err;
@@ -345,10 +346,9 @@ static void ask_completeness(struct run *run)
 /* A plan and a snapshot that belong together. */
 static enum err plan_and_open(struct run *run, struct error *error)
 {
-    struct plan_key key = plan_key(run);
     atomic_store(&run->entry.state, "planning");
     for (int i = 0; i < PLAN_TRIES; i++) {
-        enum err err = prepare(run, &key, error);
+        enum err err = prepare(run, error);
         if (err == OK && (err = bind_parameters(run, error)) != OK)
             statement_unref(run->statement);
         if (err != OK)
@@ -363,6 +363,7 @@ static enum err plan_and_open(struct run *run, struct error *error)
             return OK;
         snapshot_close(run->snapshot);
         run->snapshot = NULL;
+        struct plan_key key = plan_key(run);
         plan_cache_remove(run->engine->cache, &key);
         run->is_known_stale = true;
         statement_unref(run->statement);
@@ -621,10 +622,9 @@ static enum err hide_password(const struct run *run, enum err err, struct error 
 
 enum err run_prepare(struct run *run, struct statement **out, struct error *error)
 {
-    struct plan_key key = plan_key(run);
     enum err err = check_text(run->request->text, error);
     if (err == OK)
-        err = prepare(run, &key, error);
+        err = prepare(run, error);
     if (err != OK)
         return hide_password(run, err, error);
     *out = run->statement;
