@@ -1,11 +1,8 @@
 /* A run: what happens between a request and the first row, and after the last.
  *
- *   settings ─ register ─ wait for at_least ─ plan (cache) ─ completeness ─ snapshot ─ open … end
+ *   settings ─ register ─ wait for at_least ─ plan and snapshot ─ open … end
  *
- * Completeness is asked for before the snapshot is taken, so it never claims more than the snapshot
- * holds; which tables to ask about is known from the plan, and a plan is checked against the
- * snapshot it runs over: DDL in between means planning again. A transaction brings its snapshot:
- * plans are made and checked against that one.
+ * How a plan and its snapshot come together is in run_plan.c, what commands do in run_command.c.
  *
  * Each run has a budget of its own below the budget of all; whatever is still charged to it at the
  * end is released in one place, run_end(). */
@@ -13,7 +10,6 @@
 
 #include "query/audit.h"
 
-#include "query/exec/rowset.h"
 #include "query/func/func.h"
 #include "query/sql/sql.h"
 #include "storage/base/clock.h"
@@ -22,11 +18,7 @@
 #include "storage/base/random.h"
 
 #include <assert.h>
-#include <stdio.h>
 
-#define PLAN_TRIES 8
-#define PLAN_FREE_SIZE ((size_t)1 << 20) /* of a plan, not charged to the query */
-#define INSERT_PIECE_ROWS ((size_t)65536)
 #define WAIT_PIECE_US 50000 /* for a position, between two looks at who asked */
 
 /* --- before the plan --- */
@@ -195,183 +187,7 @@ static enum err wait_for_position(struct run *run, struct error *error)
             (unsigned long long)run->request->at_least);
     return err;
 }
-/* --- the plan --- */
 
-/* Planning gives way and ends as running does, and what a large plan takes is charged. */
-static enum err look_while_planning(void *context, size_t bytes, struct error *error)
-{
-    struct run *run = context;
-    enum err err = run_check_time(run, error);
-    size_t charged = bytes > PLAN_FREE_SIZE ? bytes - PLAN_FREE_SIZE : 0;
-    if (err != OK || charged <= run->plan_charged)
-        return err;
-    err = budget_charge(&run->entry.budget, charged - run->plan_charged, error);
-    if (err == OK)
-        run->plan_charged = charged;
-    return err;
-}
-
-static struct slice show_setting(void *context, struct slice name, bool *is_known)
-{
-    struct run *run = context;
-    return setting_show(&run->settings, name, &run->arena, is_known);
-}
-
-static uint64_t current_views(const struct query_engine *engine)
-{
-    const struct query_engine_options *options = &engine->options;
-    return options->view_version == NULL ? 0 : options->view_version(options->context);
-}
-
-static bool is_current(const struct run *run, const struct statement *statement)
-{
-    return plan_is_current(statement, run->snapshot) &&
-           (!statement->has_views || statement->view_version == current_views(run->engine));
-}
-
-static struct plan_key plan_key(struct run *run)
-{
-    const struct query_request *request = run->request;
-    struct slice mark = rights_mark(request->asker, &run->arena);
-    char *types = arena_alloc(&run->arena, request->type_count + 1 + mark.size);
-    for (size_t i = 0; i < request->type_count; i++)
-        types[i] = (char)request->types[i].id;
-    size_t size = request->type_count;
-    if (mark.size > 0) {
-        types[size++] = (char)0xff; /* no type's */
-        memcpy(types + size, mark.data, mark.size);
-        size += mark.size;
-    }
-    return (struct plan_key){.text = request->text,
-                             .zone = slice_from_cstr(timezone_name(run->settings.zone)),
-                             .types = slice_of(types, size)};
-}
-
-/* With values they are constants of the plan, which is then of this run only. */
-static enum err make_plan(struct run *run, const struct value *values, struct statement **out,
-                          struct error *error)
-{
-    struct query_engine *engine = run->engine;
-    uint64_t view_version = current_views(engine); /* before the first definition is read */
-    struct snapshot *whole = run_snapshot(run);
-    struct snapshot *snapshot = run_seen(run, whole);
-    struct sql_context context = {
-        .snapshot = snapshot,
-        .whole = whole,
-        .asker = run->request->asker,
-        .providers = engine->providers,
-        .provider_count = engine->provider_count,
-        .zone = run->settings.zone,
-        .setting = show_setting,
-        .setting_context = run,
-        .find_view = engine->options.find_view,
-        .view_context = engine->options.context,
-        .look = look_while_planning,
-        .look_context = run,
-        .is_unoptimized = !run->settings.is_optimizer_on,
-        .parameter_types = run->request->types,
-        .parameter_type_count = run->request->type_count,
-        .parameter_values = values,
-        .parameter_value_count = values == NULL ? 0 : run->statement->parameter_count,
-        .numbered_value_count = values == NULL ? 0 : run->statement->numbered_count,
-        .has_session = run->request->has_session,
-    };
-    enum err err = sql_prepare(run->request->text, &context, out, error);
-    snapshot_close(snapshot);
-    snapshot_close(whole);
-    if (err != OK)
-        return err;
-    (*out)->view_version = view_version;
-    return OK;
-}
-
-static enum err prepare(struct run *run, struct error *error)
-{
-    struct query_engine *engine = run->engine;
-    struct statement *known = run->request->statement;
-    bool is_kept = run->settings.is_optimizer_on;
-    if (known != NULL && !run->is_known_stale) {
-        run->statement = statement_ref(known);
-        return OK;
-    }
-    struct plan_key key = plan_key(run);
-    run->statement = is_kept ? plan_cache_find(engine->cache, &key) : NULL;
-    if (run->statement != NULL)
-        return OK;
-    struct statement *statement;
-    enum err err = make_plan(run, NULL, &statement, error);
-    if (err == OK && statement->is_cacheable && is_kept)
-        plan_cache_add(engine->cache, &key, statement);
-    if (err == OK)
-        run->statement = statement;
-    return err;
-}
-
-/* Values for the parameters; where the plan wants constants, another plan with them in it. */
-static enum err bind_parameters(struct run *run, struct error *error)
-{
-    const struct query_request *request = run->request;
-    struct text_context context = {.zone = run->settings.zone, .now_us = run->entry.started_at_us};
-    enum err err = parameters_bind(run->statement, request->parameters, request->parameter_count,
-                                   &context, &run->entry.budget, &run->arena, &run->bound, error);
-    if (err != OK || !run->statement->needs_values)
-        return err;
-    struct statement *statement;
-    err = make_plan(run, run->bound, &statement, error);
-    if (err != OK)
-        return err;
-    run->typed = run->statement;
-    run->statement = statement;
-    return OK;
-}
-
-static void ask_completeness(struct run *run)
-{
-    const struct query_engine_options *options = &run->engine->options;
-    const struct statement *statement = run->statement;
-    run->completeness = (struct completeness){.complete_through_us = INT64_MIN};
-    if (statement->table_count == 0)
-        return;
-    uint32_t *ids = arena_alloc_array(&run->arena, statement->table_count, sizeof(*ids));
-    size_t count = rights_list_seen(run->request->asker, statement, ids);
-    bool is_whole = count == statement->table_count;
-    atomic_store_explicit(&run->entry.has_unseen, !is_whole, memory_order_relaxed);
-    if (options->completeness == NULL || count == 0 || run->request->has_session)
-        return;
-    options->completeness(options->context, ids, count, &run->arena, &run->completeness);
-    if (!is_whole) /* no promise for all of it */
-        run->completeness.complete_through_us = INT64_MIN;
-}
-
-/* A plan and a snapshot that belong together. */
-static enum err plan_and_open(struct run *run, struct error *error)
-{
-    atomic_store(&run->entry.state, "planning");
-    for (int i = 0; i < PLAN_TRIES; i++) {
-        enum err err = prepare(run, error);
-        if (err == OK && (err = bind_parameters(run, error)) != OK)
-            statement_unref(run->statement);
-        if (err != OK)
-            return err;
-        ask_completeness(run);
-        run->snapshot = run_snapshot(run);
-        bool is_right =
-            is_current(run, run->statement) && (run->typed == NULL || is_current(run, run->typed));
-        statement_unref(run->typed);
-        run->typed = NULL;
-        if (is_right)
-            return OK;
-        snapshot_close(run->snapshot);
-        run->snapshot = NULL;
-        struct plan_key key = plan_key(run);
-        plan_cache_remove(run->engine->cache, &key);
-        run->is_known_stale = true;
-        statement_unref(run->statement);
-        run->statement = NULL;
-    }
-    return error_set(error, ERR_BUSY, "40001",
-                     "the tables changed while the query was planned; try again");
-}
 /* --- running --- */
 
 static struct slice evaluate_setting(void *context, struct slice name, struct arena *arena,
@@ -424,113 +240,6 @@ static void exec_finish(struct run *run)
 {
     set_exec(run, NULL);
     exec_deinit(&run->exec);
-}
-/* --- commands --- */
-
-static enum err hand_over(struct query_engine *engine, const struct statement *statement,
-                          const struct batch *batches, size_t batch_count,
-                          struct command_answer *out, struct error *error)
-{
-    const struct query_engine_options *options = &engine->options;
-    if (options->command == NULL)
-        return error_set(error, ERR_UNSUPPORTED, "0A000", "%s is not supported here",
-                         statement->command_tag);
-    worker_block_begin();
-    enum err err =
-        options->command(options->context, statement->command, batches, batch_count, out, error);
-    worker_block_end();
-    return err;
-}
-
-/* In pieces as long as a morsel of the store. */
-enum err run_hand_over_rows(struct query_engine *engine, const struct statement *statement,
-                            const struct rowset *rows, struct command_answer *out,
-                            struct error *error)
-{
-    struct arena arena;
-    size_t width = statement->plan->column_count - statement->command->returning_count;
-    size_t count = (rows->row_count + INSERT_PIECE_ROWS - 1) / INSERT_PIECE_ROWS;
-    arena_init(&arena);
-    struct batch *batches = arena_alloc_array(&arena, count, sizeof(*batches));
-    struct column *columns = arena_alloc_array(&arena, count * width, sizeof(*columns));
-    for (size_t piece = 0; piece < count; piece++) {
-        size_t first = piece * INSERT_PIECE_ROWS, left = rows->row_count - first;
-        batches[piece] =
-            (struct batch){.row_count = left < INSERT_PIECE_ROWS ? left : INSERT_PIECE_ROWS,
-                           .column_count = width,
-                           .columns = columns + piece * width};
-        for (size_t i = 0; i < width; i++)
-            batches[piece].columns[i] = rowset_column(rows, i, first);
-    }
-    enum err err = hand_over(engine, statement, batches, count, out, error);
-    arena_deinit(&arena);
-    return err;
-}
-
-/* The last columns of rows that are about to be stored. */
-static enum err give_returning(struct run *run, const struct rowset *rows, struct error *error)
-{
-    size_t count = run->statement->command->returning_count;
-    size_t begin = rows->column_count - count;
-    struct column *columns = arena_alloc_array(&run->arena, count, sizeof(*columns));
-    enum err err = OK;
-    if (run->returning == NULL || count == 0)
-        return OK;
-    for (size_t first = 0; first < rows->row_count && err == OK; first += VECTOR_ROWS_MAX) {
-        size_t left = rows->row_count - first;
-        struct batch batch = {.row_count = left < VECTOR_ROWS_MAX ? left : VECTOR_ROWS_MAX,
-                              .column_count = count,
-                              .columns = columns};
-        for (size_t i = 0; i < count; i++)
-            columns[i] = rowset_column(rows, begin + i, first);
-        err = run->returning->rows(run->returning->context, &batch, error);
-    }
-    return err;
-}
-
-/* All rows are there before the first is handed over, so a statement may read the table that it
- * writes to, and what fails half-way writes nothing. */
-static enum err run_insert(struct run *run, struct command_answer *out, struct error *error)
-{
-    const struct plan *plan = run->statement->plan;
-    struct rowset rows;
-    struct batch batch;
-    enum err err = run_open(run, error);
-    rowset_init(&rows, plan->columns, plan->column_count, &run->entry.budget);
-    while (err == OK && (err = run_next(run, &batch, error)) == OK && batch.row_count != 0)
-        err = rowset_append(&rows, &batch, NULL, batch.row_count, error);
-    if (err == OK)
-        err = give_returning(run, &rows, error);
-    if (err == OK)
-        err = run_hand_over_rows(run->engine, run->statement, &rows, out, error);
-    rowset_deinit(&rows);
-    return err;
-}
-
-/* A table that is there already needs no rows; the one who writes it looks again. */
-static enum err run_create_as(struct run *run, struct command_answer *out, struct error *error)
-{
-    const struct command *command = run->statement->command;
-    bool is_there = snapshot_find(run->snapshot, command->table) != NULL;
-    if (is_there && !command->if_exists)
-        return error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists",
-                         SLICE_ARGS(command->table));
-    return is_there || command->is_without_rows
-               ? hand_over(run->engine, run->statement, NULL, 0, out, error)
-               : run_insert(run, out, error);
-}
-
-enum err run_command(struct run *run, struct command_answer *out, struct error *error)
-{
-    const struct command *command = run->statement->command;
-    *out = (struct command_answer){.asker = run->request->asker};
-    assert(run->statement->kind == STATEMENT_COMMAND);
-    if (command->kind == COMMAND_INSERT)
-        return run_insert(run, out, error);
-    enum err err = command->is_as ? run_create_as(run, out, error)
-                                  : hand_over(run->engine, run->statement, NULL, 0, out, error);
-    run_log_command(run, err, error);
-    return err;
 }
 
 /* --- all of it --- */
@@ -624,7 +333,7 @@ enum err run_prepare(struct run *run, struct statement **out, struct error *erro
 {
     enum err err = check_text(run->request->text, error);
     if (err == OK)
-        err = prepare(run, error);
+        err = run_find_statement(run, error);
     if (err != OK)
         return hide_password(run, err, error);
     *out = run->statement;
@@ -645,7 +354,7 @@ enum err run_plan(struct run *run, struct error *error)
         err = wait_for_position(run, error);
     run->is_recovering = is_recovering(run->engine);
     if (err == OK) {
-        err = plan_and_open(run, error);
+        err = run_find_plan(run, error);
         if (err != OK && run->is_recovering && is_name_unknown(error))
             err = blame_recovery(error);
     }

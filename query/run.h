@@ -82,6 +82,13 @@ void run_set_deadline(struct run *run, int64_t deadline_us);
 /* Unregisters, counts the outcome, frees and releases all it holds. */
 void run_end(struct run *run, enum err result, const struct error *error);
 
+/* --- query/run_plan.c, for run.c --- */
+
+/* run->statement: the one that its session knows, one from the cache, or planned now. */
+MUST_CHECK enum err run_find_statement(struct run *run, struct error *error);
+/* That, the parameters' values, completeness and a snapshot that the plan is right for. */
+MUST_CHECK enum err run_find_plan(struct run *run, struct error *error);
+
 /* --- query/rights.c --- */
 
 /* Tells rights apart in the plan cache. Empty: everything is theirs. In the arena. */
