@@ -192,8 +192,10 @@ void pending_take(struct pending *pending, const struct schema *schema, struct c
     struct pending_copy *copy = memory_alloc_zero(sizeof(*copy));
     copy->schema = schema_ref(schema);
     copy->commit = commit;
-    copy->next = pending->copies;
-    pending->copies = copy;
+    struct pending_copy **link = &pending->copies;
+    while (*link != NULL)
+        link = &(*link)->next;
+    *link = copy;
 }
 
 /* --- storing --- */

@@ -63,6 +63,15 @@ def test_several_tables_are_one_record(shared_server):
         assert newest == {"sql": "2026-04-30", "copy": "2026-05-02"}
 
 
+def test_copies_are_stored_in_their_order(shared_server):
+    with connect(shared_server) as connection:
+        (table,) = make(connection, "x bigint")
+        with connection.transaction():
+            for first in (1, 3, 5):
+                copy(connection, table, [first, first + 1])
+        assert [row[0] for row in connection.execute(f"SELECT x FROM {table}")] == [1, 2, 3, 4, 5, 6]
+
+
 def test_what_ends_without_commit(shared_server):
     with connect(shared_server) as connection:
         a, b = make(connection, "x bigint NOT NULL, ts timestamptz NOT NULL DEFAULT now()", "x bigint")
