@@ -439,7 +439,7 @@ static struct slice without_port(struct slice client)
 static void add_activity(void *context, const struct query_entry *entry)
 {
     struct catalog_rows *rows = context;
-    if (!asker_is_admin(rows->scan->asker) && !slice_equal(entry->user, rows->scan->asker->name))
+    if (!query_entry_is_seen(entry, rows->scan->asker))
         return;
     catalog_row_begin(rows);
     catalog_set_int(rows, "datid", OID_DATABASE);

@@ -38,6 +38,12 @@ struct query_entry {
     const struct exec *exec;   /* under the registry's lock; NULL while none runs */
 };
 
+/* By the role's number: a later role of the same name is somebody else. */
+static inline bool query_entry_is_seen(const struct query_entry *entry, const struct asker *asker)
+{
+    return asker_is_admin(asker) || entry->user_id == asker->id;
+}
+
 struct query_registry {
     struct mutex mutex;
     struct query_entry *first;
@@ -57,7 +63,7 @@ struct query_engine {
 
 void registry_init(struct query_registry *registry);
 void registry_deinit(struct query_registry *registry);
-/* 22023 if a query of that id and user is under way, where its id is chosen by who asks: then the
+/* 22023 if a query of that id and role is under way, where its id is chosen by who asks: then the
  * others are looked through. */
 MUST_CHECK enum err registry_add(struct query_registry *registry, struct query_entry *entry,
                                  bool is_id_chosen, struct error *error);

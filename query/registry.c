@@ -18,8 +18,8 @@ void registry_deinit(struct query_registry *registry)
 static bool is_taken_by(const struct query_registry *registry, const struct query_entry *entry)
 {
     const struct query_entry *other = registry->first;
-    while (other != NULL && !(strcmp(other->query_id, entry->query_id) == 0 &&
-                              slice_equal(other->user, entry->user)))
+    while (other != NULL &&
+           !(strcmp(other->query_id, entry->query_id) == 0 && other->user_id == entry->user_id))
         other = other->next;
     return other != NULL;
 }
@@ -81,7 +81,7 @@ bool registry_cancel(struct query_registry *registry, struct slice query_id,
     mutex_lock(&registry->mutex);
     for (struct query_entry *entry = registry->first; entry != NULL; entry = entry->next) {
         if (!slice_equal(slice_from_cstr(entry->query_id), query_id) ||
-            (!asker_is_admin(asker) && !slice_equal(entry->user, asker->name)))
+            !query_entry_is_seen(entry, asker))
             continue;
         atomic_store_explicit(&entry->is_cancelled, true, memory_order_relaxed);
         is_found = true;

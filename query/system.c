@@ -183,7 +183,7 @@ static const struct provider_column queries_columns[] = {
 static void add_query(void *context, const struct query_entry *entry)
 {
     struct provider_scan *scan = context;
-    if (!asker_is_admin(scan->asker) && !slice_equal(entry->user, scan->asker->name))
+    if (!query_entry_is_seen(entry, scan->asker))
         return;
     bool is_hidden = atomic_load_explicit(&entry->has_unseen, memory_order_relaxed) &&
                      !asker_is_admin(scan->asker);

@@ -1,6 +1,6 @@
 /* The front door: formats, limits, cancel, time, ids, settings, at_least, plans that outlive a
  * table. */
-#include "query/query.h"
+#include "query/engine.h"
 
 #include "storage/base/latency.h"
 #include "storage/base/metrics.h"
@@ -397,6 +397,34 @@ static void test_cancel_by_id(void **state)
     teardown(&f);
 }
 
+/* A role that was dropped and made again is another, whatever its name. */
+static void test_queries_belong_to_roles(void **state)
+{
+    (void)state;
+    const struct asker first = {.name = SLICE("ann"), .id = 1};
+    const struct asker second = {.name = SLICE("ann"), .id = 2};
+    const struct asker admin = {.name = SLICE("root"), .id = 3, .is_admin = true};
+    struct query_registry registry;
+    struct query_entry old = {.query_id = "one", .user = SLICE("ann"), .user_id = 1};
+    struct query_entry again = old, new = {.query_id = "one", .user = SLICE("ann"), .user_id = 2};
+    struct error error;
+    registry_init(&registry);
+    assert_int_equal(registry_add(&registry, &old, true, &error), OK);
+    assert_int_equal(registry_add(&registry, &again, true, &error), ERR_INPUT);
+    assert_string_equal(error.sqlstate, "22023");
+    assert_int_equal(registry_add(&registry, &new, true, &error), OK);
+    assert_true(registry_cancel(&registry, SLICE("one"), &second));
+    assert_true(atomic_load(&new.is_cancelled) && !atomic_load(&old.is_cancelled));
+    registry_remove(&registry, &new);
+    assert_false(registry_cancel(&registry, SLICE("one"), &second));
+    assert_false(query_entry_is_seen(&old, &second));
+    assert_true(query_entry_is_seen(&old, &first) && query_entry_is_seen(&old, &admin));
+    assert_true(registry_cancel(&registry, SLICE("one"), &admin));
+    assert_true(atomic_load(&old.is_cancelled));
+    registry_remove(&registry, &old);
+    registry_deinit(&registry);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -467,6 +495,7 @@ static void run_all(void *context)
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_time_and_cancel),
         cmocka_unit_test(test_cancel_by_id),
+        cmocka_unit_test(test_queries_belong_to_roles),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_figures),
     };
