@@ -57,7 +57,7 @@ struct recursion {
     bool is_open; /* its name may be used: in the side after UNION */
     uint32_t number;
     size_t use_count;
-    const struct plan *base; /* what names and types its rows have */
+    struct plan *base; /* the side before it: what names and types its rows have */
 };
 
 /* What a subquery, or a LATERAL item of FROM, takes of the query around it: each name found there
@@ -345,6 +345,13 @@ MUST_CHECK enum err bind_filter(struct binder *b, struct plan *child, struct exp
 MUST_CHECK enum err bind_set_types(struct binder *b, const struct ast_select *select,
                                    struct plan *const *sides, const char *what,
                                    struct plan_column *columns, struct type *types);
+/* Both sides, bound with keeps_unknown, become one plan; then its ORDER BY and LIMIT: output names,
+ * places; over VALUES expressions too. */
+MUST_CHECK enum err bind_set_sides(struct binder *b, const struct ast_select *select,
+                                   struct plan **sides, struct plan **out);
+MUST_CHECK enum err bind_order_set(struct binder *b, const struct scope *outer,
+                                   const struct cte_scope *ctes, const struct ast_select *select,
+                                   struct plan **plan);
 /* The query of a WITH RECURSIVE, whether it names itself or not; and its name within it. */
 MUST_CHECK enum err bind_recursive(struct binder *b, const struct cte_scope *entry,
                                    struct plan **out);

@@ -3,8 +3,12 @@
  *
  * The first side says what names and types there are; the second must come to the same ones. Where
  * the name may not stand is PostgreSQL's rule: once, in FROM of the second side, not in a subquery,
- * not where an outer join could put NULLs, not below an aggregate, INTERSECT or EXCEPT. A query
- * that does not name itself is a plain one. */
+ * not where an outer join could put NULLs, not below an aggregate, INTERSECT or EXCEPT.
+ *
+ * A query that does not name itself is a plain one, which is known when both sides are bound. They
+ * are not bound again then: in a chain of such queries each would double the work of all before. So
+ * the first side is bound as for a plain one, where a literal's type may come from the other side,
+ * and settled when the second side names it. */
 #include "query/sql/bind.h"
 
 static enum err misplaced(struct binder *b, const struct ast_cte *cte, int32_t position,
@@ -15,18 +19,33 @@ static enum err misplaced(struct binder *b, const struct ast_cte *cte, int32_t p
                       SLICE_ARGS(cte->name), where);
 }
 
+/* Literals of no type are texts, as where a query is named. */
+static enum err settle_base(struct binder *b, struct recursion *recursion)
+{
+    size_t count = recursion->base->column_count;
+    struct type *types = arena_alloc_array(b->arena, count, sizeof(*types));
+    recursion->number = b->statement->recursion_count++;
+    for (size_t index = 0; index < count; index++) {
+        struct type type = recursion->base->columns[index].type;
+        types[index] = type.id == TYPE_UNKNOWN ? type_of(TYPE_TEXT) : type;
+    }
+    return bind_cast_columns(b, &recursion->base, types);
+}
+
 enum err bind_working(struct binder *b, const struct scope *scope, const struct ast_from *from,
                       const struct cte_scope *entry, struct plan **out)
 {
     struct recursion *recursion = entry->recursion;
-    const struct plan *base = recursion->base;
     if (!recursion->is_open)
         return misplaced(b, entry->cte, from->position, "within its non-recursive term");
     if (scope->outer != entry->around)
         return misplaced(b, entry->cte, from->position, "within a subquery");
     if (++recursion->use_count > 1)
         return misplaced(b, entry->cte, from->position, "more than once");
-    enum err result = bind_new_plan(b, PLAN_WORKING, base->column_count, 0, out);
+    enum err result = settle_base(b, recursion);
+    const struct plan *base = recursion->base;
+    if (result == OK)
+        result = bind_new_plan(b, PLAN_WORKING, base->column_count, 0, out);
     if (result != OK)
         return result;
     for (size_t index = 0; index < base->column_count; index++) {
@@ -124,10 +143,8 @@ static enum err put_recursion(struct binder *b, const struct cte_scope *entry, s
         result = bind_new_plan(b, PLAN_RECURSION, sides[0]->column_count, 2, out);
     if (result != OK)
         return result;
-    for (size_t index = 0; index < sides[0]->column_count; index++)
-        (*out)->columns[index] = sides[0]->columns[index];
-    (*out)->children[0] = sides[0];
-    (*out)->children[1] = sides[1];
+    memcpy((*out)->columns, sides[0]->columns, sides[0]->column_count * sizeof(*(*out)->columns));
+    memcpy((*out)->children, sides, 2 * sizeof(*sides));
     (*out)->recursion.number = entry->recursion->number;
     (*out)->recursion.is_distinct = !entry->cte->select->is_all;
     return OK;
@@ -143,17 +160,18 @@ enum err bind_recursive(struct binder *b, const struct cte_scope *entry, struct 
     self->recursion = recursion;
     if (select->kind != SELECT_SET || select->set != SET_UNION || b->statement == NULL)
         return bind_select(b, entry->around, self, select, false, out);
-    recursion->number = b->statement->recursion_count++;
     const struct cte_scope *ctes = bind_with(b, entry->around, self, select);
-    enum err result = bind_select(b, entry->around, ctes, select->left, false, &sides[0]);
+    enum err result = bind_select(b, entry->around, ctes, select->left, true, &recursion->base);
     recursion->is_open = true;
-    recursion->base = sides[0];
     if (result == OK)
         result = bind_select(b, entry->around, ctes, select->right, true, &sides[1]);
     if (result != OK)
         return result;
-    if (recursion->use_count == 0)
-        return bind_select(b, entry->around, entry->outer, select, false, out);
+    sides[0] = recursion->base;
+    if (recursion->use_count == 0) {
+        result = bind_set_sides(b, select, sides, out);
+        return result != OK ? result : bind_order_set(b, entry->around, ctes, select, out);
+    }
     if (select->order_count > 0 || select->limit != NULL || select->offset != NULL)
         return bind_unsupported(b, 0, "ORDER BY or LIMIT in a recursive query");
     if (entry->cte->column_alias_count > sides[0]->column_count)

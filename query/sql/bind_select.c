@@ -625,9 +625,8 @@ static enum err bind_plain(struct binder *b, const struct scope *outer,
     return result;
 }
 
-/* ORDER BY over VALUES, UNION and its like: output names, places; over VALUES expressions too. */
-static enum err order_set(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
-                          const struct ast_select *select, struct plan **plan)
+enum err bind_order_set(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
+                        const struct ast_select *select, struct plan **plan)
 {
     struct select_state s = {.b = b, .select = select, .scope = {.outer = outer, .ctes = ctes}};
     for (uint32_t index = 0; index < (*plan)->column_count; index++) {
@@ -671,5 +670,5 @@ enum err bind_select(struct binder *b, const struct scope *outer, const struct c
     enum err result = select->kind == SELECT_VALUES
                           ? bind_values(b, outer, ctes, select, out)
                           : bind_set_operation(b, outer, ctes, select, out);
-    return result != OK ? result : order_set(b, outer, ctes, select, out);
+    return result != OK ? result : bind_order_set(b, outer, ctes, select, out);
 }

@@ -206,21 +206,14 @@ enum err bind_set_types(struct binder *b, const struct ast_select *select,
     return OK;
 }
 
-enum err bind_set_operation(struct binder *b, const struct scope *outer,
-                            const struct cte_scope *ctes, const struct ast_select *select,
-                            struct plan **out)
+enum err bind_set_sides(struct binder *b, const struct ast_select *select, struct plan **sides,
+                        struct plan **out)
 {
     static const char *const names[] = {"UNION", "INTERSECT", "EXCEPT"};
-    struct plan *sides[2];
-    enum err result = bind_select(b, outer, ctes, select->left, true, &sides[0]);
-    if (result == OK)
-        result = bind_select(b, outer, ctes, select->right, true, &sides[1]);
-    if (result != OK)
-        return result;
     size_t count = sides[0]->column_count;
     struct type *types = arena_alloc_array(b->arena, count, sizeof(*types));
     struct plan_column *columns = arena_alloc_array(b->arena, count, sizeof(*columns));
-    result = bind_set_types(b, select, sides, names[select->set], columns, types);
+    enum err result = bind_set_types(b, select, sides, names[select->set], columns, types);
     if (result == OK && select->set == SET_UNION && !select->is_all)
         skip_distinct(select->left, types, &sides[0]);
     for (size_t side = 0; side < 2 && result == OK; side++)
@@ -231,4 +224,15 @@ enum err bind_set_operation(struct binder *b, const struct scope *outer,
         return put_compare(b, select, sides, columns, out);
     result = put_append(b, sides, columns, out);
     return result != OK || select->is_all ? result : put_distinct(b, out);
+}
+
+enum err bind_set_operation(struct binder *b, const struct scope *outer,
+                            const struct cte_scope *ctes, const struct ast_select *select,
+                            struct plan **out)
+{
+    struct plan *sides[2];
+    enum err result = bind_select(b, outer, ctes, select->left, true, &sides[0]);
+    if (result == OK)
+        result = bind_select(b, outer, ctes, select->right, true, &sides[1]);
+    return result != OK ? result : bind_set_sides(b, select, sides, out);
 }
