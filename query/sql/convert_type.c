@@ -175,7 +175,7 @@ enum err convert_type(struct converter *c, const struct json_value *type_name_fi
     out->id = (uint8_t)type_array_of(id);
     out->alias = (uint8_t)alias_array((enum type_alias)out->alias);
     bool is_lost = out->precision != 0 || !type_is_storable((enum type_id)out->id);
-    if (is_cut || (c->is_stored && is_lost))
+    if (out->id == TYPE_UNKNOWN || is_cut || (c->is_stored && is_lost))
         return convert_unsupported(c, position, "an array of %s", type_name(id));
     return OK;
 }
