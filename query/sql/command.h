@@ -94,7 +94,8 @@ struct alter_action {
 struct command_role {
     struct slice *names;
     size_t name_count;
-    struct slice kind; /* "reader", "writer", "admin"; empty: not said */
+    /* "reader", "writer", "admin"; "none" (NOSUPERUSER): not "admin"; empty: not said */
+    struct slice kind;
     bool has_login, can_log_in;
     bool has_password;
     struct slice password; /* empty: NULL, none */

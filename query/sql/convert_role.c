@@ -70,9 +70,13 @@ static enum err read_option(struct converter *c, const struct json_value *option
         const struct json_value *items = tree_get(list.fields, "items");
         if (tree_count(items) != 1)
             return convert_unsupported(c, position, "IN ROLE with several roles");
-        struct slice kind;
+        struct slice kind, before = role->kind;
         enum err result = role_name(c, tree_unwrap(items->child).fields, &kind);
-        return result != OK ? result : read_kind(c, kind, position, role);
+        if (result == OK)
+            result = read_kind(c, kind, position, role);
+        if (slice_equal(before, SLICE("admin"))) /* SUPERUSER: whichever is said first */
+            role->kind = before;
+        return result;
     }
     bool is_on = tree_bool(tree_unwrap(tree_get(option, "arg")).fields, "boolval");
     if (slice_equal(name, SLICE("inherit")) && is_on)

@@ -790,6 +790,14 @@ def test_the_last_admin_stays(users):
         assert answer["sqlstate"] == "55006", (text, answer)
 
 
+def test_nosuperuser_takes_but_that(users):
+    users.sql("admin", "CREATE USER kept PASSWORD 'some long words' IN ROLE writer")
+    for options, want in [("NOSUPERUSER", [["writer"]]), ("SUPERUSER", [["admin"]]), ("NOSUPERUSER", [])]:
+        assert users.sql("admin", f"ALTER ROLE kept {options}")[0] == 200
+        assert users.sql("admin", "SELECT role_name FROM information_schema.applicable_roles WHERE grantee = 'kept'")[1]["rows"] == want
+    users.sql("admin", "DROP ROLE kept")
+
+
 def test_audit(narrow):
     """A line for each command, with who, from where, on what, and one for what is refused."""
     narrow.sql("admin", 'CREATE TABLE "au""dit" (n int)')
