@@ -328,6 +328,7 @@ void ingest_init_providers(struct ingest *ingest)
         .columns = dead_letter_columns,
         .context = ingest,
         .scan = scan_dead_letters,
+        .sight = SIGHT_READABLE, /* they are what would have been rows */
     };
     feed_init_provider(ingest, &ingest->providers[count++]);
     views_init_provider(ingest, &ingest->providers[count++]);

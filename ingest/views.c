@@ -380,5 +380,6 @@ void views_init_provider(struct ingest *ingest, struct table_provider *out)
                                    .column_count = array_count(columns),
                                    .columns = columns,
                                    .context = ingest,
-                                   .scan = scan};
+                                   .scan = scan,
+                                   .sight = SIGHT_CHOSEN};
 }

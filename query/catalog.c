@@ -374,6 +374,7 @@ static void register_relation(struct query_engine *engine, const struct catalog_
         .hidden_count = is_table,
         .context = context,
         .scan = catalog_scan,
+        .sight = SIGHT_CHOSEN,
     };
     query_engine_register(engine, provider);
 }

@@ -33,6 +33,13 @@ struct provider_scan {
     struct budget *budget;
 };
 
+/* Which rows are for an asker who may not see every table. */
+enum provider_sight {
+    SIGHT_SEEN,     /* of tables they may see, by the column table_name; without one, none */
+    SIGHT_READABLE, /* of tables they may read: the rows hold what the tables do */
+    SIGHT_CHOSEN,   /* those that the provider gives: it asks by itself */
+};
+
 struct table_provider {
     const char *schema_name; /* "freshet" */
     const char *name;
@@ -42,6 +49,7 @@ struct table_provider {
     void *context;
     enum err (*scan)(void *context, struct provider_scan *scan, struct error *error);
     size_t hidden_count;
+    enum provider_sight sight;
 };
 
 /* Helpers: add one cell to builders[index]. */

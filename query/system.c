@@ -223,13 +223,14 @@ static enum err queries_scan(void *context, struct provider_scan *scan, struct e
 void system_register(struct query_engine *engine)
 {
     const struct table_provider own[] = {
-        {"freshet", "tables", array_count(tables_columns), tables_columns, engine, tables_scan, 0},
+        {"freshet", "tables", array_count(tables_columns), tables_columns, engine, tables_scan, 0,
+         SIGHT_SEEN},
         {"freshet", "columns", array_count(columns_columns), columns_columns, engine, columns_scan,
-         0},
+         0, SIGHT_SEEN},
         {"freshet", "segments", array_count(segments_columns), segments_columns, engine,
-         segments_scan, 0},
+         segments_scan, 0, SIGHT_SEEN},
         {"freshet", "queries", array_count(queries_columns), queries_columns, engine, queries_scan,
-         0},
+         0, SIGHT_CHOSEN},
     };
     static_assert(array_count(own) == array_count(engine->own), "one slot a table");
     for (size_t i = 0; i < array_count(own); i++) {

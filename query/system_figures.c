@@ -151,6 +151,8 @@ static enum err metrics_scan(void *context, struct provider_scan *scan, struct e
 }
 
 const struct table_provider system_figures[SYSTEM_FIGURES_COUNT] = {
-    {"freshet", "latency", array_count(latency_columns), latency_columns, NULL, latency_scan, 0},
-    {"freshet", "metrics", array_count(metrics_columns), metrics_columns, NULL, metrics_scan, 0},
+    {"freshet", "latency", array_count(latency_columns), latency_columns, NULL, latency_scan, 0,
+     SIGHT_SEEN},
+    {"freshet", "metrics", array_count(metrics_columns), metrics_columns, NULL, metrics_scan, 0,
+     SIGHT_SEEN},
 };

@@ -339,7 +339,6 @@ static int table_name_column(const struct table_provider *provider)
     return -1;
 }
 
-/* Dead letters are what would have been rows. */
 static bool is_row_seen(const struct exec *exec, struct slice table, uint32_t rights)
 {
     const struct table_view *view = snapshot_find(exec->eval.snapshot, table);
@@ -347,16 +346,14 @@ static bool is_row_seen(const struct exec *exec, struct slice table, uint32_t ri
            (asker_rights(exec->asker, table_view_schema(view)->table_id) & rights) != 0;
 }
 
-/* Who may not see every table sees of the system tables the rows of those they may see, and nothing
- * of a system table whose rows do not name one. Those that choose for themselves are exempt. */
+/* As enum provider_sight says. */
 static void limit_to_seen(struct exec_node *node, struct column_builder *builders)
 {
     struct provider_state *state = node->state;
     const struct table_provider *provider = node->plan->provider.provider;
-    if (!asker_is_restricted(node->exec->asker) || strcmp(provider->schema_name, "freshet") != 0 ||
-        strcmp(provider->name, "queries") == 0 || strcmp(provider->name, "views") == 0)
+    if (!asker_is_restricted(node->exec->asker) || provider->sight == SIGHT_CHOSEN)
         return;
-    uint32_t rights = strcmp(provider->name, "dead_letters") == 0 ? RIGHT_SELECT : RIGHT_ALL;
+    uint32_t rights = provider->sight == SIGHT_READABLE ? RIGHT_SELECT : RIGHT_ALL;
     int place = table_name_column(provider);
     if (place < 0) {
         state->row_count = 0;
@@ -394,8 +391,6 @@ static enum err provider_open(struct exec_node *node, struct error *error)
         .budget = node->exec->budget,
     };
     enum err err = provider->scan(provider->context, &scan, error);
-    if (err == OK)
-        err = exec_memory_settle(&state->memory, error);
     if (err != OK)
         return err;
     state->row_count = provider->column_count == 0 ? 0 : builders[0].count;
@@ -403,6 +398,9 @@ static enum err provider_open(struct exec_node *node, struct error *error)
     for (size_t i = 0; i < node->plan->column_count; i++)
         state->columns[i] = column_builder_finish(&builders[node->plan->provider.columns[i]]);
     limit_to_seen(node, builders);
+    err = exec_memory_settle(&state->memory, error);
+    if (err != OK)
+        return err;
     if (node->plan->provider.filter != NULL)
         state->filter = evaluator_create(node->plan->provider.filter, &node->exec->eval);
     atomic_fetch_add_explicit(&node->exec->statistics.rows_scanned, state->row_count,

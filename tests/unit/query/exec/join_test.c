@@ -89,8 +89,8 @@ static struct plan *make_plan(struct fixture *f, enum plan_kind kind, size_t col
 static struct plan *make_side(struct fixture *f, unsigned side)
 {
     struct plan *scan = make_plan(f, PLAN_PROVIDER, 2);
-    f->providers[side] =
-        (struct table_provider){"test", "side", 2, columns, &f->tables[side], table_scan, 0};
+    f->providers[side] = (struct table_provider){"test",           "side",     2, columns,
+                                                 &f->tables[side], table_scan, 0, SIGHT_SEEN};
     scan->provider.provider = &f->providers[side];
     scan->provider.columns = arena_alloc_array(&f->arena, 2, sizeof(uint32_t));
     scan->provider.columns[0] = 0;

@@ -61,8 +61,8 @@ static void setup(struct fixture *f, size_t row_count)
     *f = (struct fixture){.row_count = row_count};
     arena_init(&f->arena);
     f->budget = (struct budget){.limit = 256 << 20, .name = "query"};
-    f->provider =
-        (struct table_provider){"test", "source", 4, source_columns, &f->row_count, source_scan, 0};
+    f->provider = (struct table_provider){"test",        "source",    4, source_columns,
+                                          &f->row_count, source_scan, 0, SIGHT_SEEN};
     f->build = (struct builder){.arena = &f->arena, .zone = timezone_utc, .error = &f->error};
 }
 
