@@ -10,6 +10,8 @@
  * values that are nearly all different (sessions by country) that set stays small, and what is
  * written goes to the array's end: 4 bytes a value beside the value itself.
  *
+ * Without groups, integers that lie close together are not even numbered (seen_bits.c).
+ *
  * Values get their numbers in the order of rows, so a number not below `known` is of a value that
  * this very row has brought. */
 #include "query/exec/distinct.h"
@@ -22,6 +24,7 @@
 #define BITS_MIN ((size_t)1 << 20) /* bytes of bits that are fine however few pairs there are */
 #define BITS_SHARE 32              /* … of the query's memory, where that is small */
 #define GROUP_BITS_MAX 24
+#define TRY_MIN 8192         /* values */
 #define LEAVE_COST 4         /* an array and a set take at most so many times what the bits took */
 #define PAIR_FREE UINT64_MAX /* no pair: KEY_NONE is no number */
 
@@ -30,6 +33,8 @@ void distinct_init(struct distinct *distinct, const struct type *types, size_t c
 {
     *distinct = (struct distinct){.memory = memory};
     tuple_table_init(&distinct->values, types, count, memory);
+    distinct->is_integer = count == 1 && type_physical(types[0].id) == PHYSICAL_INT;
+    seen_bits_init(&distinct->direct, memory);
 }
 
 static void free_bits(struct distinct *distinct)
@@ -43,6 +48,7 @@ static void free_bits(struct distinct *distinct)
 void distinct_deinit(struct distinct *distinct)
 {
     tuple_table_deinit(&distinct->values);
+    seen_bits_deinit(&distinct->direct);
     free_bits(distinct);
     exec_memory_release(distinct->memory, distinct->first,
                         distinct->first_capacity * sizeof(*distinct->first));
@@ -239,7 +245,8 @@ static enum err reserve(struct distinct *distinct, uint32_t group_count, size_t 
 size_t distinct_growth(const struct distinct *distinct, size_t extra)
 {
     size_t value_count = distinct->values.count + extra;
-    size_t bytes = tuple_table_growth(&distinct->values, extra);
+    size_t bytes = tuple_table_growth(&distinct->values, extra + distinct->direct.count) +
+                   2 * distinct->direct.capacity * sizeof(uint64_t);
     if (!distinct->is_sparse)
         return bytes +
                LEAVE_COST * words_for(value_count, distinct->group_bits) * sizeof(*distinct->bits);
@@ -323,6 +330,108 @@ static size_t keep_pairs(struct distinct *distinct, const struct distinct_rows *
     return count;
 }
 
+/* --- integers without groups --- */
+
+static uint32_t next_try(uint32_t count)
+{
+    return count < TRY_MIN / 2 ? TRY_MIN : count > UINT32_MAX / 2 ? UINT32_MAX : 2 * count;
+}
+
+/* Sees the values with numbers begin … end - 1, none of them NULL. */
+static enum err see_numbered(struct distinct *distinct, uint32_t begin, uint32_t end, bool *fits,
+                             struct error *error)
+{
+    const struct key_table *known = &distinct->values.columns[0];
+    struct column column = {.type = known->type, .form = COLUMN_FLAT, .values = known->values};
+    uint32_t fresh[VECTOR_ROWS_MAX];
+    enum err err = OK;
+    for (; err == OK && *fits && begin < end; begin += VECTOR_ROWS_MAX) {
+        struct column part = column_from(&column, begin);
+        uint32_t left = end - begin;
+        struct seen_rows rows = {.column = &part,
+                                 .count = left < VECTOR_ROWS_MAX ? left : VECTOR_ROWS_MAX,
+                                 .is_insert = true};
+        err = seen_bits_cover(&distinct->direct, &rows, known->count, fits, error);
+        if (err == OK && *fits)
+            seen_bits_keep(&distinct->direct, &rows, fresh);
+    }
+    return err;
+}
+
+/* From numbers to bits, if those take little. */
+static enum err enter_direct(struct distinct *distinct, struct error *error)
+{
+    struct type type = distinct->values.columns[0].type;
+    uint32_t count = distinct->values.count, null_id = distinct->values.columns[0].null_id;
+    uint32_t null_at = null_id == KEY_NONE ? count : null_id;
+    bool fits = true;
+    distinct->next_try = next_try(count);
+    enum err err = see_numbered(distinct, 0, null_at, &fits, error);
+    if (err == OK && fits && null_at < count)
+        err = see_numbered(distinct, null_at + 1, count, &fits, error);
+    if (err != OK || !fits) {
+        seen_bits_deinit(&distinct->direct);
+        return err;
+    }
+    distinct->direct.has_null = null_id != KEY_NONE;
+    distinct->has_direct = true;
+    tuple_table_deinit(&distinct->values);
+    tuple_table_init(&distinct->values, &type, 1, distinct->memory);
+    distinct->known = 0;
+    return OK;
+}
+
+/* From bits to numbers. */
+static enum err leave_direct(struct distinct *distinct, struct error *error)
+{
+    int64_t values[VECTOR_ROWS_MAX];
+    uint32_t ids[VECTOR_ROWS_MAX];
+    uint8_t null = 0;
+    struct column column = {
+        .type = distinct->values.columns[0].type, .form = COLUMN_FLAT, .i = values};
+    enum err err = OK;
+    size_t at = 0, count;
+    while (err == OK &&
+           (count = seen_bits_list(&distinct->direct, &at, values, VECTOR_ROWS_MAX)) != 0)
+        err = tuple_table_ids(&distinct->values, &column, NULL, count, true, ids, error);
+    column.validity = &null;
+    if (err == OK && distinct->direct.has_null)
+        err = tuple_table_ids(&distinct->values, &column, NULL, 1, true, ids, error);
+    distinct->known = distinct->values.count;
+    distinct->next_try = next_try(distinct->known);
+    distinct->has_direct = false;
+    seen_bits_deinit(&distinct->direct);
+    return err;
+}
+
+/* *is_kept: it was done here. */
+static enum err keep_integers(struct distinct *distinct, const struct column *column,
+                              const struct distinct_rows *rows, uint32_t *fresh,
+                              size_t *fresh_count, bool *is_kept, struct error *error)
+{
+    bool fits = true;
+    enum err err = OK;
+    struct seen_rows seen = {.column = column,
+                             .selection = rows->selection,
+                             .count = rows->count,
+                             .is_insert = rows->is_insert};
+    if (column->form == COLUMN_CONSTANT && rows->is_insert && rows->count > 1)
+        seen.count = 1;
+    *is_kept = false;
+    if (!distinct->has_direct && distinct->values.count >= distinct->next_try)
+        err = enter_direct(distinct, error);
+    if (err != OK || !distinct->has_direct)
+        return err;
+    if (rows->is_insert)
+        err = seen_bits_cover(&distinct->direct, &seen, distinct->direct.count, &fits, error);
+    if (err == OK && !fits)
+        return leave_direct(distinct, error);
+    *is_kept = true;
+    if (err == OK)
+        *fresh_count = seen_bits_keep(&distinct->direct, &seen, fresh);
+    return err;
+}
+
 enum err distinct_keep(struct distinct *distinct, const struct column *arguments,
                        const struct distinct_rows *rows, uint32_t *fresh, size_t *fresh_count,
                        struct error *error)
@@ -330,6 +439,13 @@ enum err distinct_keep(struct distinct *distinct, const struct column *arguments
     uint32_t values[VECTOR_ROWS_MAX];
     assert(fresh_count != &rows->count);
     *fresh_count = 0;
+    if (rows->group == NULL && distinct->is_integer) {
+        bool is_kept;
+        enum err err =
+            keep_integers(distinct, arguments, rows, fresh, fresh_count, &is_kept, error);
+        if (err != OK || is_kept)
+            return err;
+    }
     enum err err = tuple_table_ids(&distinct->values, arguments, rows->selection, rows->count,
                                    rows->is_insert, values, error);
     if (err == OK && rows->group != NULL && rows->is_insert)

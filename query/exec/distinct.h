@@ -3,6 +3,7 @@
 #define FRESHET_QUERY_EXEC_DISTINCT_H
 
 #include "query/exec/keys.h"
+#include "query/exec/seen_bits.h"
 
 struct distinct {
     /* private */
@@ -10,6 +11,11 @@ struct distinct {
     struct tuple_table values; /* the arguments, numbered */
     uint32_t known;            /* of them: have a group */
     size_t pair_count;
+    /* Without groups, one argument that is an integer: a bit a value while that takes little, and
+     * then they are not numbered. */
+    bool is_integer, has_direct;
+    struct seen_bits direct;
+    uint32_t next_try; /* so many values numbered: see whether bits would take little by now */
     /* Few combinations: a bit each, at value << group_bits | group. */
     uint64_t *bits;
     size_t bits_capacity, word_count;
@@ -23,7 +29,7 @@ struct distinct {
 
 /* The rows of a batch that are asked for. */
 struct distinct_rows {
-    const uint32_t *group;     /* by row; NULL: there are no groups */
+    const uint32_t *group;     /* by row; NULL: there are no groups, in any call */
     uint32_t group_count;      /* a bound of their numbers */
     const uint32_t *selection; /* NULL: rows 0 … count - 1 */
     size_t count;

@@ -144,6 +144,57 @@ static void test_without_groups(void **state)
     teardown(&f);
 }
 
+/* Integers without groups go from bits to numbers and back as their range and count have it; what
+ * is told stays right. */
+static void test_integers_without_groups(void **state)
+{
+    (void)state;
+    enum { ROWS = 2000, SPAN = 400000 };
+    struct fixture f;
+    struct random_stream rng;
+    static uint8_t seen[SPAN + 1];
+    int64_t numbers[ROWS];
+    uint8_t validity[ROWS];
+    uint32_t fresh[ROWS], places[ROWS];
+    bool was_direct = false, was_numbered = false, is_direct_again = false;
+    memset(seen, 0, sizeof(seen));
+    random_stream_init(&rng, 3);
+    setup(&f, TYPE_INT8);
+    for (size_t round = 0; round < 600; round++) {
+        /* Close together at first, then far apart, then filled up. */
+        int64_t span = round < 10 ? 1000 : SPAN;
+        struct column column = {.type = type_of(TYPE_INT8), .i = numbers, .validity = validity};
+        struct distinct_rows rows = {.count = ROWS, .is_insert = true};
+        size_t count = 0, next = 0;
+        for (uint32_t i = 0; i < ROWS; i++) {
+            places[i] = (uint32_t)random_below(&rng, (uint64_t)span + 1);
+            validity[i] = places[i] != span;
+            places[i] = validity[i] ? places[i] : SPAN;
+            numbers[i] = validity[i] ? (int64_t)places[i] * 100 - 7000 : 0;
+        }
+        if (round % 5 == 4) { /* one value for all rows */
+            column.form = COLUMN_CONSTANT;
+            for (uint32_t i = 1; i < ROWS; i++)
+                places[i] = places[0];
+        }
+        assert_int_equal(distinct_keep(&f.distinct, &column, &rows, fresh, &count, &f.error), OK);
+        for (uint32_t i = 0; i < ROWS; i++) {
+            if (seen[places[i]] == 0)
+                assert_int_equal(fresh[next++], i);
+            seen[places[i]] = 1;
+        }
+        assert_int_equal(count, next);
+        rows.is_insert = false;
+        assert_int_equal(distinct_keep(&f.distinct, &column, &rows, fresh, &count, &f.error), OK);
+        assert_int_equal(count, 0);
+        was_direct = was_direct || f.distinct.has_direct;
+        was_numbered = was_numbered || !f.distinct.has_direct;
+        is_direct_again = was_numbered && f.distinct.has_direct;
+    }
+    assert_true(was_direct && was_numbered && is_direct_again);
+    teardown(&f);
+}
+
 /* Values of one group each take four bytes beside themselves. */
 static void test_unlike_values_take_little(void **state)
 {
@@ -177,6 +228,7 @@ int main(void)
         cmocka_unit_test(test_against_a_plain_table),
         cmocka_unit_test(test_bits_stay_where_they_are_smaller),
         cmocka_unit_test(test_without_groups),
+        cmocka_unit_test(test_integers_without_groups),
         cmocka_unit_test(test_unlike_values_take_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
