@@ -69,13 +69,13 @@ struct worker {
     int64_t job_cpu_us;   /* of the thread when the job began */
     int64_t slice_cpu_us; /* of the thread when it got its permit */
     struct turn turn;
-    struct condition granted;
+    bool is_idle; /* waits for work */
+    struct worker *next_idle;
+    struct condition granted; /* a permit or, while it is idle, that there is work */
 };
 
 struct worker_pool {
     struct mutex mutex;
-    struct condition work;   /* for idle threads: a job was queued, or stopping */
-    struct condition decode; /* the same for those that take DECODE only */
     struct queue queues[WORKER_PRIORITY_COUNT];
     size_t queue_depth_max, query_queue_max;
     bool is_promoted; /* queued UPKEEP goes before queued QUERY */
@@ -84,8 +84,8 @@ struct worker_pool {
     int taken_over; /* jobs that run without a permit */
     int decoding;   /* permit holders that run a DECODE job */
     bool is_stopping;
-    size_t idle, woken; /* threads that wait for work; of them, those already signalled */
-    size_t decode_idle, decode_woken;      /* the same for those that take DECODE only */
+    struct worker *idle;                   /* wait for work, the last that did first */
+    struct worker *decode_idle;            /* the same of those that take DECODE only */
     size_t query_count, query_count_max;   /* QUERY jobs that have a thread */
     size_t base_count;                     /* threads that are there from the start */
     size_t worker_count, worker_count_max; /* started; room for */
@@ -269,31 +269,32 @@ static void start_one(struct worker_pool *pool)
     pool->worker_count += worker->thread != NULL;
 }
 
-/* One thread for a job that was queued: one that waits and has not been signalled yet. */
+/* One thread for a job that was queued: of those that wait the one that has worked last, whose
+ * stack and memory the caches still know. */
 static void wake_one(struct worker_pool *pool, enum worker_priority priority)
 {
-    if (pool->idle > pool->woken) {
-        pool->woken++;
-        condition_signal(&pool->work);
-    } else if (priority == WORKER_DECODE && pool->decode_idle > pool->decode_woken) {
-        pool->decode_woken++;
-        condition_signal(&pool->decode);
-    } else {
+    struct worker **idle = &pool->idle;
+    if (*idle == NULL && priority == WORKER_DECODE)
+        idle = &pool->decode_idle;
+    struct worker *worker = *idle;
+    if (worker == NULL) {
         start_one(pool);
+        return;
     }
+    *idle = worker->next_idle;
+    worker->is_idle = false;
+    condition_signal(&worker->granted);
 }
 
-/* Waits for a signal; a spurious one only makes a later wake_one() too generous. */
 static void wait_for_work(struct worker *worker)
 {
     struct worker_pool *pool = worker->pool;
-    size_t *idle = worker->only_decode ? &pool->decode_idle : &pool->idle;
-    size_t *woken = worker->only_decode ? &pool->decode_woken : &pool->woken;
-    (*idle)++;
-    condition_wait(worker->only_decode ? &pool->decode : &pool->work, &pool->mutex);
-    (*idle)--;
-    if (*woken > 0)
-        (*woken)--;
+    struct worker **idle = worker->only_decode ? &pool->decode_idle : &pool->idle;
+    worker->next_idle = *idle;
+    *idle = worker;
+    worker->is_idle = true;
+    while (worker->is_idle)
+        condition_wait(&worker->granted, &pool->mutex);
 }
 
 static void run_job(struct worker *worker, struct job job)
@@ -311,7 +312,7 @@ static void run_job(struct worker *worker, struct job job)
     if (worker->priority == WORKER_QUERY) {
         pool->query_count--;
         /* Another thread may have gone to sleep because there were too many. */
-        if (pool->queues[WORKER_QUERY].count > 0 && pool->idle > pool->woken)
+        if (pool->queues[WORKER_QUERY].count > 0 && pool->idle != NULL)
             wake_one(pool, WORKER_QUERY);
     }
 }
@@ -524,8 +525,6 @@ struct worker_pool *worker_pool_create(const struct worker_options *options)
     if (thread_count < core_count)
         thread_count = core_count;
     mutex_init(&pool->mutex);
-    condition_init(&pool->work);
-    condition_init(&pool->decode);
     pool->permits = pool->permits_free = core_count;
     pool->queue_depth_max =
         options->queue_depth_max > 0 ? options->queue_depth_max : QUEUE_DEPTH_DEFAULT;
@@ -556,8 +555,10 @@ void worker_pool_destroy(struct worker_pool *pool)
 {
     mutex_lock(&pool->mutex);
     pool->is_stopping = true;
-    condition_broadcast(&pool->work);
-    condition_broadcast(&pool->decode);
+    for (size_t index = 0; index < pool->worker_count; index++) {
+        pool->workers[index].is_idle = false;
+        condition_signal(&pool->workers[index].granted);
+    }
     mutex_unlock(&pool->mutex);
     for (size_t index = 0; index < pool->worker_count; index++)
         thread_join(pool->workers[index].thread);
@@ -568,8 +569,6 @@ void worker_pool_destroy(struct worker_pool *pool)
         memory_free(pool->queues[priority].jobs);
     }
     memory_free(pool->workers);
-    condition_deinit(&pool->work);
-    condition_deinit(&pool->decode);
     mutex_deinit(&pool->mutex);
     memory_free(pool);
 }
