@@ -3,7 +3,7 @@
  * The sums of squares follow Youngs and Cramer, as PostgreSQL's do for doubles: one pass, no
  * cancellation, and two states combine exactly as two halves of one input. percentile_cont keeps
  * every value (8 bytes each, in the operator's arena, which the operator charges) and selects at
- * the end. */
+ * the end: of many values, out of the few that a sample leaves in question. */
 #include "query/func/percentile.h"
 
 #include "query/func/func.h"
@@ -18,6 +18,9 @@ struct spread {
 };
 #define PIECE_MIN 8
 #define PIECE_MAX 4096
+#define SAMPLE_KEYS 512
+#define SAMPLE_MIN 4096 /* values of which a sample is taken */
+#define SAMPLE_SPREAD 4 /* standard deviations, and keys, on both sides */
 
 /* Values in pieces, each twice as large as the last up to PIECE_MAX: nothing is copied while they
  * come, and little is taken that is not used. */
@@ -199,46 +202,76 @@ static enum err values_combine(void *target, const void *source, struct aggregat
     return OK;
 }
 
-/* All values as integers that are in order as the doubles are: NaN above everything. */
-static uint64_t *values_keys(const struct values *s)
-{
-    uint64_t *keys = memory_alloc(s->count * sizeof(*keys)), *next = keys;
-    for (const struct piece *piece = s->last; piece != NULL; piece = piece->before)
-        for (size_t i = 0; i < piece->count; i++) {
-            double value = piece->items[i];
-            uint64_t word;
-            memcpy(&word, &value, sizeof(word));
-            word ^= word >> 63 != 0 ? UINT64_MAX : (uint64_t)1 << 63;
-            *next++ = value != value ? UINT64_MAX : word;
-        }
-    return keys;
-}
-
-static double key_value(uint64_t key)
-{
-    key ^= key >> 63 != 0 ? (uint64_t)1 << 63 : UINT64_MAX;
-    double value;
-    memcpy(&value, &key, sizeof(value));
-    return value;
-}
-
-/* Values as keys in some order. */
-struct keys {
+/* Values as keys in some order, all of them or those that are asked for. */
+struct ranked {
+    const struct values *values;
     uint64_t *items;
-    size_t count;
-    bool is_descending;
+    bool has_all, is_descending;
 };
+
+static void rank_all(struct ranked *ranked)
+{
+    uint64_t *next = ranked->items;
+    for (const struct piece *piece = ranked->values->last; piece != NULL; piece = piece->before) {
+        keys_of_doubles(piece->items, piece->count, next);
+        next += piece->count;
+    }
+    ranked->has_all = true;
+}
+
+/* A range that holds the keys of that rank and the next one, very likely. */
+static void guess_range(const struct values *s, size_t rank, uint64_t *low, uint64_t *high)
+{
+    uint64_t sample[SAMPLE_KEYS];
+    size_t step = s->count / SAMPLE_KEYS, at = 0, count = 0;
+    for (const struct piece *piece = s->last; piece != NULL; piece = piece->before) {
+        for (; at < piece->count && count < SAMPLE_KEYS; at += step)
+            keys_of_doubles(&piece->items[at], 1, &sample[count++]);
+        at = at > piece->count ? at - piece->count : 0;
+    }
+    double share = (double)rank / (double)s->count;
+    double spread = SAMPLE_SPREAD * sqrt((double)count * share * (1 - share)) + SAMPLE_SPREAD;
+    double first = floor((double)count * share - spread),
+           last = ceil((double)count * share + spread);
+    *low = first < 0 ? 0 : select_rank(sample, count, (size_t)first);
+    *high = last >= (double)count ? UINT64_MAX : select_rank(sample, count, (size_t)last);
+}
+
+/* The keys of that rank and the next. Of many, a sample tells between which two the rank lies; one
+ * pass counts what is below and keeps what is between, and only that is looked through further. */
+static void rank_pair(struct ranked *ranked, size_t rank, uint64_t pair[2])
+{
+    const struct values *s = ranked->values;
+    uint64_t low, high;
+    size_t below = 0, kept = 0;
+    if (s->count < SAMPLE_MIN && !ranked->has_all)
+        rank_all(ranked);
+    if (!ranked->has_all) {
+        guess_range(s, rank, &low, &high);
+        for (const struct piece *piece = s->last; piece != NULL; piece = piece->before)
+            kept +=
+                keys_between(piece->items, piece->count, low, high, ranked->items + kept, &below);
+        if (rank >= below && rank - below < kept &&
+            (rank + 1 - below < kept || below + kept == s->count)) {
+            select_pair(ranked->items, kept, rank - below, pair);
+            return;
+        }
+        rank_all(ranked);
+    }
+    select_pair(ranked->items, s->count, rank, pair);
+}
 
 static enum err cont_at(void *context, double fraction, struct value *out, struct error *error)
 {
     (void)error;
-    const struct keys *keys = context;
-    double place = fraction * (double)(keys->count - 1);
-    size_t first = (size_t)floor(place), second = (size_t)ceil(place), last = keys->count - 1;
+    struct ranked *ranked = context;
+    double place = fraction * (double)(ranked->values->count - 1);
+    size_t first = (size_t)floor(place), second = (size_t)ceil(place),
+           last = ranked->values->count - 1;
     uint64_t pair[2];
-    select_pair(keys->items, keys->count, keys->is_descending ? last - second : first, pair);
-    double low = key_value(pair[keys->is_descending && first != second ? 1 : 0]);
-    double high = key_value(pair[keys->is_descending || first == second ? 0 : 1]);
+    rank_pair(ranked, ranked->is_descending ? last - second : first, pair);
+    double low = double_of_key(pair[ranked->is_descending && first != second ? 1 : 0]);
+    double high = double_of_key(pair[ranked->is_descending || first == second ? 0 : 1]);
     out->f = first == second ? low : low + (place - (double)first) * (high - low);
     return OK;
 }
@@ -248,14 +281,15 @@ static AGGREGATE_FINISH(percentile_finish)
     const struct values *s = state;
     bool is_done;
     enum err err = percentile_begin(call, s->count, out, &is_done, error);
-    size_t size = s->count * sizeof(uint64_t);
+    size_t size = (s->count + BETWEEN_ROOM) * sizeof(uint64_t);
     if (err == OK && !is_done && memory->budget != NULL)
         err = budget_charge(memory->budget, size, error);
     if (err != OK || is_done)
         return err;
-    struct keys keys = {values_keys(s), s->count, call->is_descending};
-    err = percentile_each(call, cont_at, &keys, memory, out, error);
-    memory_free(keys.items);
+    struct ranked ranked = {
+        .values = s, .items = memory_alloc(size), .is_descending = call->is_descending};
+    err = percentile_each(call, cont_at, &ranked, memory, out, error);
+    memory_free(ranked.items);
     if (memory->budget != NULL)
         budget_release(memory->budget, size);
     return err;

@@ -7,12 +7,11 @@
  * are computed on the clock.
  *
  * A bucket often holds a whole batch: then it is the value of every row, and what is above (GROUP
- * BY first of all) has one key instead of 2,048. The test is the bucket of the first row and one
- * pass without branches: for a time outside of [start, end) one of t - start and end - 1 - t has
- * its sign bit set, also where the subtraction wraps round. */
+ * BY first of all) has one key instead of 2,048. The test is the bucket of the first row and the
+ * least and the greatest time. */
 #include "query/func/time.h"
 
-#include <string.h>
+#include "query/kernel/kernel.h"
 
 static bool is_infinite(int64_t us)
 {
@@ -242,23 +241,11 @@ static bool bucket_of_first(struct call *call, const struct vector *v, const str
     return is_range;
 }
 
-typedef uint64_t lanes __attribute__((vector_size(32)));
-#define LANES 4
-
 bool time_all_within(const int64_t *times, size_t count, int64_t start, int64_t end)
 {
-    uint64_t outside = 0, first = (uint64_t)start, last = (uint64_t)end - 1;
-    lanes firsts = {first, first, first, first}, lasts = {last, last, last, last}, any = {0};
-    size_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        lanes time;
-        memcpy(&time, times + i, sizeof(time));
-        any |= (time - firsts) | (lasts - time);
-    }
-    for (; i < count; i++)
-        outside |= ((uint64_t)times[i] - first) | (last - (uint64_t)times[i]);
-    outside |= any[0] | any[1] | any[2] | any[3];
-    return start < end && outside >> 63 == 0;
+    int64_t low, high;
+    range_ints(times, count, &low, &high);
+    return low >= start && high < end;
 }
 
 bool function_is_whole(struct call *call, const struct vector *v, struct value *out)

@@ -50,6 +50,15 @@ uint64_t select_rank(uint64_t *keys, size_t count, size_t rank);
 /* … and the one after it (the same at the end). */
 void select_pair(uint64_t *keys, size_t count, size_t rank, uint64_t pair[2]);
 
+/* Doubles as integers that are in the same order: -0 below 0, NaN above everything. */
+void keys_of_doubles(const double *values, size_t count, uint64_t *keys);
+double double_of_key(uint64_t key);
+/* Of those keys the ones from low to high, and added to *below how many are less. `keys` has room
+ * for count + BETWEEN_ROOM. */
+#define BETWEEN_ROOM 8
+size_t keys_between(const double *values, size_t count, uint64_t low, uint64_t high, uint64_t *keys,
+                    size_t *below);
+
 /* Row numbers i where mask[i] and (validity NULL or valid[i]); out has room for count. Returns how
  * many. */
 size_t select_mask(const uint8_t *mask, const uint8_t *validity, size_t count, uint32_t *out);

@@ -384,6 +384,55 @@ static void test_percentile(void **state)
     }
 }
 
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Many values, of which a sample is taken: in any order, and where the sample misleads. */
+static void test_percentile_of_many(void **state)
+{
+    enum { MANY = 20011, STEP = MANY / 512 };
+    struct fixture *f = *state;
+    const struct aggregate *percentile = find("percentile_cont", TYPE_FLOAT8);
+    double *values = malloc(MANY * sizeof(*values)), *sorted = malloc(MANY * sizeof(*values));
+    struct random_stream random;
+    random_stream_init(&random, 8);
+    for (int shape = 0; shape < 6; shape++) {
+        for (size_t i = 0; i < MANY; i++) {
+            double any = (double)(int64_t)random_next(&random);
+            values[i] = shape == 0   ? any
+                        : shape == 1 ? (double)i
+                        : shape == 2 ? (double)random_below(&random, 4)
+                        : shape == 3 ? 1
+                        : shape == 4 ? (i % STEP == 0 ? -1 : any) /* most of the sample */
+                                     : (i % STEP < 2 ? INFINITY : any);
+        }
+        memcpy(sorted, values, MANY * sizeof(*values));
+        qsort(sorted, MANY, sizeof(*sorted), compare_doubles);
+        struct column column = {.type = type_of(TYPE_FLOAT8), .f = values};
+        char *states = state_create(f, percentile, 1);
+        assert_int_equal(percentile->update(states, percentile->state_size, NULL, NULL, MANY,
+                                            &column, &f->memory, &f->error),
+                         OK);
+        for (int step = 0; step <= 60; step++) {
+            struct aggregate_call call = call_of(percentile);
+            struct value out;
+            double place = step / 60.0 * (MANY - 1), low = sorted[(size_t)floor(place)],
+                   high = sorted[(size_t)ceil(place)];
+            call.direct[0].f = step / 60.0;
+            call.is_descending = false;
+            assert_int_equal(percentile->finish(states, &call, &f->memory, &out, &f->error), OK);
+            double want =
+                floor(place) == ceil(place) ? low : low + (place - floor(place)) * (high - low);
+            assert_true(out.f == want || (isnan(out.f) && isnan(want)));
+        }
+    }
+    free(sorted);
+    free(values);
+}
+
 static void test_resolution(void **state)
 {
     struct fixture *f = *state;
@@ -425,6 +474,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sums_are_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors_and_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_percentile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_percentile_of_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_resolution, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
