@@ -238,6 +238,13 @@ struct morsel_range {
 };
 size_t table_view_morsel_count(const struct table_view *view);
 struct morsel_range table_view_morsel(const struct table_view *view, size_t morsel);
+/* Where a morsel lies: in a sealed segment of that number (never used twice) or a mutable one (0),
+ * and which of its blocks or chunks it is. */
+struct morsel_home {
+    uint64_t segment;
+    uint32_t index;
+};
+struct morsel_home table_view_morsel_home(const struct table_view *view, size_t morsel);
 /* Least and greatest event time of a morsel, for skipping; false if unknown. Does no I/O: blocks of
  * a segment whose footer has not been read have the segment's times. */
 bool table_view_morsel_times(const struct table_view *view, size_t morsel, int64_t *min_us,

@@ -14,7 +14,8 @@
 
 struct digest_taker {
     const struct aggregate *aggregate;
-    void *state;
+    char *const *states;
+    size_t offset;
 };
 
 static enum err take(void *context, const struct scan_extent *extents, struct error *error)
@@ -22,7 +23,7 @@ static enum err take(void *context, const struct scan_extent *extents, struct er
     const struct digest_taker *takers = context;
     enum err err = OK;
     for (size_t i = 0; err == OK && takers[i].aggregate != NULL; i++)
-        err = takers[i].aggregate->take(takers[i].state, &extents[i], error);
+        err = takers[i].aggregate->take(*takers[i].states + takers[i].offset, &extents[i], error);
     return err;
 }
 
@@ -91,7 +92,8 @@ bool digest_open(struct exec_node *scan, struct digest_call *calls, size_t count
         calls[i].is_digested = plan_item(plan, calls[i].call, &items[item_count]);
         if (calls[i].is_digested)
             takers[item_count++] = (struct digest_taker){.aggregate = calls[i].call->aggregate,
-                                                         .state = calls[i].state};
+                                                         .states = calls[i].states,
+                                                         .offset = calls[i].offset};
         else
             read_columns(calls[i].call, is_unread);
     }

@@ -7,8 +7,9 @@
 
 struct digest_call {
     const struct aggregate_call *call;
-    void *state;      /* of the one group; it must not move */
-    bool is_digested; /* out */
+    char *const *states; /* of the one group: where it lies now, and … */
+    size_t offset;       /* … this call's state in it */
+    bool is_digested;    /* out */
 };
 /* Tells an open scan what these aggregates, all there are above it, want to know of its morsels;
  * from then on they get it. False: none of them can do without rows. */

@@ -10,6 +10,8 @@
  * and GROUP BY without rows give none. Groups come out in order of first sight. Without keys, right
  * above a scan, some aggregates are told of whole morsels instead (digest.c).
  *
+ * Over a large table rows are grouped portion by portion where that pays (partial_run.c).
+ *
  * Tables and states are one tier; there are further ones where groups do not fit the query's
  * memory and rows are put aside (group_spill.c). */
 #include "query/exec/digest.h"
@@ -127,6 +129,11 @@ enum err group_grow_states(struct exec_node *node, struct group_tier *tier, stru
     return grow_to(node, tier, tier->keys.count, error);
 }
 
+enum err group_grow_only(struct exec_node *node, struct group_tier *tier, struct error *error)
+{
+    return grow_to(node, tier, 1, error);
+}
+
 /* --- open --- */
 
 static void open_digest(struct exec_node *node)
@@ -135,9 +142,10 @@ static void open_digest(struct exec_node *node)
     struct digest_call *calls =
         arena_alloc_array(&node->exec->arena, group->call_count, sizeof(*calls));
     for (size_t i = 0; i < group->call_count; i++)
-        calls[i] =
-            (struct digest_call){.call = group->calls[i].call,
-                                 .state = group->tiers[0].states + group->calls[i].state_offset};
+        calls[i] = (struct digest_call){.call = group->calls[i].call,
+                                        .states = &group->digest_states,
+                                        .offset = group->calls[i].state_offset};
+    group->digest_states = group->tiers[0].states;
     group->is_digested = digest_open(node->children[0], calls, group->call_count);
     for (size_t i = 0; i < group->call_count; i++)
         group->calls[i].is_digested = calls[i].is_digested;
@@ -166,11 +174,11 @@ static enum err group_open(struct exec_node *node, struct error *error)
         open_call(node, &group->calls[i], &plan->group.aggregates[i]);
     group->tier_count = 1;
     group_tier_open(node, &group->tiers[0]);
-    if (key_count != 0)
-        return OK;
-    enum err err = grow_to(node, &group->tiers[0], 1, error);
-    if (err == OK && child->kind == PLAN_SCAN)
+    enum err err = key_count != 0 ? OK : group_grow_only(node, &group->tiers[0], error);
+    if (err == OK && key_count == 0 && child->kind == PLAN_SCAN)
         open_digest(node);
+    if (err == OK)
+        portions_open(node);
     return err;
 }
 
@@ -291,7 +299,7 @@ static struct group_tier *last_tier(struct group *group)
     return &group->tiers[group->tier_count - 1];
 }
 
-static enum err add_batch(struct exec_node *node, const struct batch *in, struct error *error)
+enum err group_add_batch(struct exec_node *node, const struct batch *in, struct error *error)
 {
     struct group *group = node->state;
     struct group_tier *tier = last_tier(group);
@@ -365,7 +373,7 @@ static enum err read_part(struct exec_node *node, struct group_tier *tier, struc
             return OK;
         }
         if (err == OK)
-            err = add_batch(node, &in, error);
+            err = group_add_batch(node, &in, error);
         if (err != OK)
             return err;
     }
@@ -374,8 +382,12 @@ static enum err read_part(struct exec_node *node, struct group_tier *tier, struc
 static enum err build_tier(struct exec_node *node, struct group_tier *tier, struct error *error)
 {
     struct group *group = node->state;
-    enum err err =
-        tier->source == NULL ? exec_each(node, 0, add_batch, error) : read_part(node, tier, error);
+    enum err err = OK;
+    if (group->portions != NULL && tier->source == NULL)
+        err = portions_read(node, error);
+    if (err == OK)
+        err = tier->source == NULL ? exec_each(node, 0, group_add_batch, error)
+                                   : read_part(node, tier, error);
     bool is_empty = tier->source == NULL && tier->keys.count == 0;
     if (err == OK && is_empty && node->plan->children[0]->kind == PLAN_EXPAND)
         err = add_empty_sets(node, error);
@@ -499,6 +511,7 @@ static void group_close(struct exec_node *node)
     struct group *group = node->state;
     if (!group->is_open)
         return;
+    portions_close(group->portions);
     while (group->tier_count != 0)
         group_drop_tier(node);
     exec_evaluators_destroy(group->key_exprs, node->plan->group.key_count);

@@ -41,6 +41,7 @@ struct group_tier {
     bool is_closed;             /* all further rows are put aside */
     uint8_t *part_of;           /* closed: by group */
     size_t part_capacity;
+    bool is_portion;             /* never frozen: it stays small, or is given up */
     struct spill_stream *source; /* NULL: the child */
     unsigned part;               /* of the tier above, that the source is */
     size_t used_before;          /* of the query's memory */
@@ -59,6 +60,8 @@ struct group {
     bool can_spill; /* keys that can be told again from rows put aside */
     struct group_tier tiers[SPILL_DEPTH_MAX];
     size_t tier_count;
+    char *digest_states;       /* the states that a digest adds to */
+    struct portions *portions; /* NULL: rows are grouped as they come; partial_run.c */
 };
 
 /* Rows of a batch that are of one tier's groups. */
@@ -77,6 +80,12 @@ void group_tier_open(struct exec_node *node, struct group_tier *tier);
 void group_tier_forget(struct exec_node *node, struct group_tier *tier);
 MUST_CHECK enum err group_grow_states(struct exec_node *node, struct group_tier *tier,
                                       struct error *error);
+/* The first one of a group without keys. */
+MUST_CHECK enum err group_grow_only(struct exec_node *node, struct group_tier *tier,
+                                    struct error *error);
+/* Groups the rows of a batch in the last tier. */
+MUST_CHECK enum err group_add_batch(struct exec_node *node, const struct batch *in,
+                                    struct error *error);
 /* Adds rows to the states of `owner` (the tier, or the closed one above it); `rest` is what the
  * tier keeps for its groups. */
 struct group_target {
@@ -86,6 +95,14 @@ struct group_target {
 MUST_CHECK enum err group_update(struct exec_node *node, const struct group_target *target,
                                  const struct batch *in, struct group_rows rows,
                                  struct error *error);
+
+/* --- partial_run.c --- */
+
+/* Sets group->portions where rows are to be grouped portion by portion. */
+void portions_open(struct exec_node *node);
+/* The rows that are, into the first tier; the child's rows after that are the others. */
+MUST_CHECK enum err portions_read(struct exec_node *node, struct error *error);
+void portions_close(struct portions *portions); /* NULL is nothing */
 
 /* --- group_spill.c --- */
 

@@ -84,7 +84,7 @@ bool group_spill_check(struct exec_node *node, struct group_tier *tier, size_t r
 {
     struct group *group = node->state;
     const struct budget *budget = node->exec->budget;
-    if (!group->can_spill || tier->is_closed)
+    if (!group->can_spill || tier->is_closed || tier->is_portion)
         return tier->is_closed;
     size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
     size_t own = used > tier->used_before ? used - tier->used_before : 0;

@@ -98,6 +98,12 @@ uint64_t exec_estimate(struct exec *exec, const struct plan *plan);
 void exec_scan_follow_order(struct exec_node *node, bool is_descending);
 void exec_scan_bound(struct exec_node *node, int64_t worst_us);
 
+/* The scan's rows piece by piece (query/exec/partial_run.c): what it reads of; whether nothing of a
+ * morsel can pass its bounds; from now on those of morsels begin … end - 1, then the end. */
+const struct table_view *exec_scan_view(const struct exec_node *scan);
+bool exec_scan_can_skip(const struct exec_node *scan, size_t morsel);
+void exec_scan_range(struct exec_node *scan, size_t begin, size_t end);
+
 /* What a group without keys wants to know of a scan's morsels instead of their rows. */
 struct scan_digest {
     size_t item_count;

@@ -14,13 +14,14 @@
  * what it still wants: the newest rows of a table are found without reading the old ones. */
 #include "query/exec/condition.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct scan {
     struct cursor *cursor;
     struct evaluator *filter;
     const struct table_view *view;
-    size_t morsel, morsel_count, morsels_read;
+    size_t morsel, morsel_end, morsel_count, morsels_read;
     bool is_in_morsel;
     struct scan_bounds bounds;
     struct scan_conditions conditions;
@@ -94,7 +95,8 @@ static void note_end(struct exec_node *node)
     actual->segments += scan->segment_count;
     actual->segments_skipped += skipped;
     actual->blocks += scan->morsel_count;
-    actual->blocks_skipped += scan->morsel_count - scan->morsels_read;
+    if (scan->morsels_read < scan->morsel_count) /* some may have been read twice */
+        actual->blocks_skipped += scan->morsel_count - scan->morsels_read;
     const struct scan_counts *counts = cursor_counts(scan->cursor);
     actual->counts.rows_by_bitmap += counts->rows_by_bitmap;
     actual->counts.rows_considered += counts->rows_considered;
@@ -125,7 +127,7 @@ static enum err scan_open(struct exec_node *node, struct error *error)
         cursor_open(scan->view, plan->scan.columns, plan->column_count, &scan->conditions.filter);
     if (plan->scan.filter != NULL)
         scan->filter = evaluator_create(plan->scan.filter, &node->exec->eval);
-    scan->morsel_count = table_view_morsel_count(scan->view);
+    scan->morsel_count = scan->morsel_end = table_view_morsel_count(scan->view);
     note_segments(node);
     return OK;
 }
@@ -150,6 +152,27 @@ void exec_scan_follow_order(struct exec_node *node, bool is_descending)
 {
     struct scan *scan = node->state;
     scan->is_reversed = is_descending;
+}
+
+const struct table_view *exec_scan_view(const struct exec_node *node)
+{
+    const struct scan *scan = node->state;
+    return scan->view;
+}
+
+bool exec_scan_can_skip(const struct exec_node *node, size_t morsel)
+{
+    const struct scan *scan = node->state;
+    return scan->conditions.is_never || can_skip(scan, morsel);
+}
+
+void exec_scan_range(struct exec_node *node, size_t begin, size_t end)
+{
+    struct scan *scan = node->state;
+    assert(!scan->is_reversed && begin <= end && end <= scan->morsel_count);
+    scan->morsel = begin;
+    scan->morsel_end = end;
+    scan->is_in_morsel = false;
 }
 
 void exec_scan_bound(struct exec_node *node, int64_t worst_us)
@@ -235,10 +258,10 @@ static enum err next_morsel(struct exec_node *node, bool *has, struct error *err
 {
     struct scan *scan = node->state;
     if (scan->conditions.is_never)
-        scan->morsel = scan->morsel_count;
-    while (scan->morsel < scan->morsel_count && can_skip(scan, morsel_at(scan)))
+        scan->morsel = scan->morsel_end;
+    while (scan->morsel < scan->morsel_end && can_skip(scan, morsel_at(scan)))
         scan->morsel++;
-    *has = scan->morsel < scan->morsel_count;
+    *has = scan->morsel < scan->morsel_end;
     if (!*has)
         return OK;
     enum err err = exec_check(node->exec, error);

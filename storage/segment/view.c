@@ -150,6 +150,14 @@ struct morsel_range table_view_morsel(const struct table_view *view, size_t mors
     return range;
 }
 
+struct morsel_home table_view_morsel_home(const struct table_view *view, size_t morsel)
+{
+    struct morsel_place place = view_morsel_place(view, morsel);
+    bool is_sealed = place.entry != NULL && place.entry->sealed != NULL;
+    return (struct morsel_home){.segment = is_sealed ? sealed_info(place.entry->sealed)->number : 0,
+                                .index = place.index};
+}
+
 /* --- times --- */
 
 /* The manifest has the times of the column that was the time column when the segment was written. A

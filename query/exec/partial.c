@@ -1,0 +1,282 @@
+/* Partial results: the groups of some rows made compact, and added to others.
+ *
+ *   rows of a portion ──▶ a tier of its own ──▶ keys as columns, states as bytes ──▶ the first tier
+ *                                                └ what states point to: copied by combining them
+ *                                                  into empty ones
+ *
+ * A portion that turns out to have many groups is given up while it is read: numbering its keys
+ * once more would cost what it saves. Where that is depends on its rows alone, as everything here
+ * does: which sums of doubles are made, and in which order they are added up, must be the same
+ * whether a partial result was kept from an earlier query, came from another thread or was made
+ * now.
+ *
+ * Aggregates take part whose states stay small and combine for the same result as if all rows had
+ * come to one state. Lists, bags of values and DISTINCT do not. */
+#include "query/exec/partial.h"
+
+#include "storage/base/fault.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Of a portion: more groups than this share of its rows and so many do not pay. */
+#define ROWS_PER_GROUP 64
+#define GROUPS_FREE 256
+/* Of the query's memory: what a portion's groups may take. */
+#define MEMORY_SHARE 8
+
+/* --- which plans --- */
+
+static bool is_of(const struct aggregate *aggregate, const struct aggregate_group *group)
+{
+    return aggregate >= group->aggregates && aggregate < group->aggregates + group->count;
+}
+
+static bool is_small(const struct aggregate *aggregate)
+{
+    static const struct aggregate_group *const groups[] = {
+        &aggregates_sum, &aggregates_extreme,  &aggregates_spread,    &aggregates_pair,
+        &aggregates_one, &aggregates_distinct, &aggregates_percentile};
+    for (size_t i = 0; i < array_count(groups); i++)
+        if (is_of(aggregate, groups[i]))
+            return aggregate->combine != NULL && !aggregate->is_ordered_set &&
+                   !aggregate->is_order_sensitive;
+    return false;
+}
+
+/* Nothing in it is another value when it is evaluated another time, or needs a query of its own. */
+static bool is_steady(const struct expr *expr)
+{
+    if (expr == NULL)
+        return true;
+    if (expr_is_subquery(expr) || expr->kind == EXPR_OUTER ||
+        (expr->kind == EXPR_CALL && expr_is_volatile(expr)))
+        return false;
+    for (uint32_t i = 0; i < expr->argument_count; i++)
+        if (!is_steady(expr->arguments[i]))
+            return false;
+    return true;
+}
+
+static bool are_steady(struct expr *const *exprs, size_t count)
+{
+    bool are = true;
+    for (size_t i = 0; are && i < count; i++)
+        are = is_steady(exprs[i]);
+    return are;
+}
+
+static bool is_call_for(const struct aggregate_call *call)
+{
+    return is_small(call->aggregate) && !call->is_distinct && call->order_by == NULL &&
+           call->order_count == 0 && is_steady(call->filter) &&
+           are_steady(call->arguments, call->argument_count);
+}
+
+bool partial_is_for(const struct plan *group)
+{
+    bool is = are_steady(group->group.keys, group->group.key_count);
+    for (size_t i = 0; is && i < group->group.aggregate_count; i++)
+        is = is_call_for(&group->group.aggregates[i]);
+    const struct plan *plan = group->children[0];
+    for (; is && (plan->kind == PLAN_FILTER || plan->kind == PLAN_PROJECT);
+         plan = plan->children[0])
+        is = plan->kind == PLAN_FILTER ? is_steady(plan->filter.predicate)
+                                       : are_steady(plan->project.exprs, plan->column_count);
+    return is && plan->kind == PLAN_SCAN && is_steady(plan->scan.filter);
+}
+
+struct exec_node *partial_scan(const struct exec_node *group)
+{
+    struct exec_node *node = group->children[0];
+    while (node->plan->kind != PLAN_SCAN)
+        node = node->children[0];
+    return node;
+}
+
+/* --- made --- */
+
+size_t partial_tier_size(const struct group *group, const struct group_tier *tier)
+{
+    return (size_t)tier->keys.count * (group->stride + tier->keys.column_count * 64) +
+           tier->memory.arena.total + tier->aggregate_arena.arena.total;
+}
+
+static bool is_too_large(const struct exec_node *node, const struct group_tier *tier,
+                         const struct portion *portion)
+{
+    const struct group *group = node->state;
+    return tier->keys.count > portion->rows / ROWS_PER_GROUP + GROUPS_FREE ||
+           (group->can_spill &&
+            partial_tier_size(group, tier) > node->exec->budget->limit / MEMORY_SHARE);
+}
+
+/* The key columns, texts too. */
+static void copy_keys(struct exec_node *node, const struct group_tier *tier,
+                      struct partial *partial)
+{
+    size_t key_count = node->plan->group.key_count, count = partial->group_count;
+    partial->keys = arena_alloc_array(&partial->arena, key_count, sizeof(*partial->keys));
+    if (key_count == 0)
+        return;
+    tuple_table_keys(&tier->keys, 0, count, &partial->arena, partial->keys);
+    for (size_t i = 0; i < key_count; i++) {
+        struct column *column = &partial->keys[i];
+        if (type_physical(column->type.id) != PHYSICAL_TEXT)
+            continue;
+        struct slice *texts = arena_alloc_array(&partial->arena, count, sizeof(*texts));
+        for (size_t row = 0; row < count; row++)
+            texts[row] = column_is_null(column, row)
+                             ? slice_of(NULL, 0)
+                             : arena_copy(&partial->arena, column_text(column, row));
+        column->values = texts;
+    }
+}
+
+/* States that point to nothing are their bytes; others are combined into empty ones. */
+static enum err copy_states(struct exec_node *node, const struct group_tier *tier,
+                            struct partial *partial, struct error *error)
+{
+    struct group *group = node->state;
+    size_t size = partial->group_count * group->stride;
+    partial->stride = group->stride;
+    partial->states = arena_alloc(&partial->arena, size);
+    if (tier->aggregate_arena.arena.total == 0) {
+        if (size != 0)
+            memcpy(partial->states, tier->states, size);
+        return OK;
+    }
+    struct aggregate_memory memory = tier->aggregate_memory;
+    memory.arena = &partial->arena;
+    enum err err = OK;
+    for (size_t i = 0; i < partial->group_count; i++)
+        for (size_t a = 0; err == OK && a < group->call_count; a++) {
+            const struct aggregate *aggregate = group->calls[a].call->aggregate;
+            size_t at = i * group->stride + group->calls[a].state_offset;
+            aggregate->init(partial->states + at);
+            err = aggregate->combine(partial->states + at, tier->states + at, &memory, error);
+        }
+    return err;
+}
+
+static enum err make(struct exec_node *node, const struct group_tier *tier, struct partial **out,
+                     struct error *error)
+{
+    struct partial *partial = memory_alloc_zero(sizeof(*partial));
+    arena_init(&partial->arena);
+    atomic_init(&partial->references, 1);
+    partial->group_count = node->plan->group.key_count == 0 ? 1 : tier->keys.count;
+    copy_keys(node, tier, partial);
+    enum err err = copy_states(node, tier, partial, error);
+    partial->size = sizeof(*partial) + partial->arena.total;
+    if (err == OK)
+        *out = partial;
+    else
+        partial_unref(partial);
+    return err;
+}
+
+/* Batch by batch into the last tier, until its groups are too many or rows end. */
+static enum err read_rows(struct exec_node *node, const struct portion *portion, bool *is_given_up,
+                          struct error *error)
+{
+    struct group *group = node->state;
+    const struct group_tier *tier = &group->tiers[group->tier_count - 1];
+    *is_given_up = false;
+    for (;;) {
+        struct batch in;
+        enum err err = exec_next(node->children[0], &in, error);
+        if (err != OK || in.row_count == 0)
+            return err;
+        node->exec->actual[node->plan->id].rows_in += in.row_count;
+        err = group_add_batch(node, &in, error);
+        *is_given_up = err == OK && is_too_large(node, tier, portion);
+        if (err != OK || *is_given_up)
+            return err;
+    }
+}
+
+enum err partial_compute(struct exec_node *node, const struct portion *portion,
+                         struct partial **out, struct error *error)
+{
+    struct group *group = node->state;
+    bool is_given_up;
+    assert(group->tier_count == 1);
+    struct group_tier *tier = &group->tiers[group->tier_count++];
+    *tier = (struct group_tier){.is_portion = true};
+    *out = NULL;
+    group_tier_open(node, tier);
+    enum err err = node->plan->group.key_count != 0 ? OK : group_grow_only(node, tier, error);
+    group->digest_states = tier->states;
+    exec_scan_range(partial_scan(node), portion->begin, portion->end);
+    if (err == OK)
+        err = read_rows(node, portion, &is_given_up, error);
+    if (err == OK && !is_given_up)
+        err = make(node, tier, out, error);
+    group_drop_tier(node);
+    group->digest_states = group->tiers[0].states;
+    return err;
+}
+
+/* --- combined --- */
+
+static enum err combine_states(struct exec_node *node, struct group_tier *tier,
+                               const struct partial *partial, size_t first, const uint32_t *ids,
+                               size_t count, struct error *error)
+{
+    struct group *group = node->state;
+    enum err err = OK;
+    for (size_t a = 0; a < group->call_count; a++) {
+        const struct group_call *call = &group->calls[a];
+        const char *from = partial->states + first * partial->stride + call->state_offset;
+        char *to = tier->states + call->state_offset;
+        for (size_t i = 0; err == OK && i < count; i++)
+            err = call->call->aggregate->combine(to + ids[i] * group->stride,
+                                                 from + i * partial->stride,
+                                                 &tier->aggregate_memory, error);
+    }
+    return err == OK ? exec_memory_settle(&tier->aggregate_arena, error) : err;
+}
+
+enum err partial_combine(struct exec_node *node, const struct partial *partial, struct error *error)
+{
+    struct group *group = node->state;
+    struct group_tier *tier = &group->tiers[0];
+    size_t key_count = node->plan->group.key_count;
+    uint32_t ids[VECTOR_ROWS_MAX] = {0};
+    enum err err = OK;
+    assert(partial->stride == group->stride);
+    for (size_t first = 0; err == OK && first < partial->group_count; first += VECTOR_ROWS_MAX) {
+        size_t left = partial->group_count - first;
+        size_t count = left < VECTOR_ROWS_MAX ? left : VECTOR_ROWS_MAX;
+        arena_reset(&node->scratch);
+        struct column *keys = arena_alloc_array(&node->scratch, key_count, sizeof(*keys));
+        for (size_t i = 0; i < key_count; i++)
+            keys[i] = column_from(&partial->keys[i], first);
+        if (key_count != 0)
+            err = tuple_table_ids(&tier->keys, keys, NULL, count, true, ids, error);
+        if (err == OK && key_count != 0)
+            err = group_grow_states(node, tier, error);
+        if (err == OK)
+            err = combine_states(node, tier, partial, first, ids, count, error);
+    }
+    return err;
+}
+
+/* --- shared --- */
+
+struct partial *partial_ref(struct partial *partial)
+{
+    atomic_fetch_add_explicit(&partial->references, 1, memory_order_relaxed);
+    return partial;
+}
+
+void partial_unref(struct partial *partial)
+{
+    /* acq_rel: who frees has seen every other owner's last use. */
+    if (partial == NULL ||
+        atomic_fetch_sub_explicit(&partial->references, 1, memory_order_acq_rel) != 1)
+        return;
+    arena_deinit(&partial->arena);
+    memory_free(partial);
+}

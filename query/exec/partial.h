@@ -1,0 +1,45 @@
+/* Partial results of GROUP: the groups of a portion of a table's rows, and how portions are run,
+ * kept and combined. For query/exec, and the engine, which owns what is kept. */
+#ifndef FRESHET_QUERY_EXEC_PARTIAL_H
+#define FRESHET_QUERY_EXEC_PARTIAL_H
+
+#include "query/exec/group.h"
+
+/* Keys and states of the groups of some rows, in order of first sight. Immutable, shared by count;
+ * owns all it points to. */
+struct partial {
+    _Atomic uint32_t references;
+    struct arena arena;
+    struct column *keys; /* FLAT, group_count rows each */
+    char *states;        /* as a group's tier has them */
+    size_t stride;
+    uint32_t group_count;
+    size_t size; /* bytes in all */
+};
+
+/* Rows of the scan that are grouped together: a run of morsels of one segment. */
+struct portion {
+    size_t begin, end; /* morsels */
+    uint64_t rows;
+    struct morsel_home home; /* of the first one */
+};
+
+/* --- partial.c --- */
+
+/* May rows be grouped portion by portion, for the same result? By the plan alone. */
+bool partial_is_for(const struct plan *group);
+/* The scan below such a group. */
+struct exec_node *partial_scan(const struct exec_node *group);
+/* Bytes that a tier's groups take, the same for the same rows. */
+size_t partial_tier_size(const struct group *group, const struct group_tier *tier);
+/* The rows of a portion, grouped by a group's node. *out NULL: they are too many groups for it to
+ * pay. One reference. */
+MUST_CHECK enum err partial_compute(struct exec_node *group, const struct portion *portion,
+                                    struct partial **out, struct error *error);
+/* Adds its groups to the first tier. */
+MUST_CHECK enum err partial_combine(struct exec_node *group, const struct partial *partial,
+                                    struct error *error);
+struct partial *partial_ref(struct partial *partial);
+void partial_unref(struct partial *partial); /* NULL is nothing */
+
+#endif

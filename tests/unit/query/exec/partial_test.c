@@ -1,0 +1,235 @@
+/* GROUP portion by portion against GROUP row by row, over sealed and mutable segments. */
+#include "query/query.h"
+
+#include "storage/base/fault.h"
+#include "storage/base/random.h"
+#include "storage/io/sim.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#define ROWS 140000 /* three blocks, two portions */
+#define NEWEST 3000
+#define COLUMNS 6
+
+struct fixture {
+    struct sim *sim;
+    struct io *io;
+    struct store *store;
+    struct query_engine *engine;
+    struct budget memory;
+    uint64_t position;
+};
+
+static const struct {
+    const char *name;
+    struct type type;
+    enum index_policy index;
+} definitions[COLUMNS] = {
+    {"ts", {.id = TYPE_TIMESTAMPTZ}, INDEX_OFF},
+    {"n", {.id = TYPE_INT8}, INDEX_OFF}, /* half of them NULL in places */
+    {"price", {.id = TYPE_NUMERIC, .precision = 10, .scale = 2}, INDEX_OFF},
+    {"ratio", {.id = TYPE_FLOAT8}, INDEX_OFF}, /* sums depend on the order */
+    {"word", {.id = TYPE_TEXT}, INDEX_ON},     /* 300 values */
+    {"kind", {.id = TYPE_TEXT}, INDEX_OFF},
+};
+
+static uint32_t create_table(struct fixture *f)
+{
+    struct schema *schema = schema_create();
+    struct error error;
+    schema->table_id = store_next_table_id(f->store);
+    schema->version = 1;
+    schema->name = SLICE("t");
+    schema->column_count = COLUMNS;
+    schema->columns = arena_alloc_zero(&schema->arena, COLUMNS * sizeof(*schema->columns));
+    for (uint32_t i = 0; i < COLUMNS; i++)
+        schema->columns[i] = (struct column_definition){
+            .id = i + 1,
+            .name = slice_from_cstr(definitions[i].name),
+            .type = definitions[i].type,
+            .is_not_null = i == 0,
+            .index = definitions[i].index,
+            .index_name = definitions[i].index == INDEX_ON ? SLICE("t_word_idx") : SLICE(""),
+            .missing = {.type = definitions[i].type, .is_null = true}};
+    schema->next_column_id = COLUMNS + 1;
+    schema->time_column = 0;
+    schema->options.rest_column = schema->options.whole_column = -1;
+    uint32_t id = schema->table_id;
+    struct commit *commit = commit_create(f->store);
+    commit_set_change(commit, CHANGE_CREATE, id, schema);
+    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
+    return id;
+}
+
+static struct value make_cell(struct random_stream *chance, uint32_t column, uint32_t row)
+{
+    struct value value = {.type = definitions[column].type};
+    static const char *const words[] = {"red", "green", "blue"};
+    static char names[300][8];
+    uint32_t name = (uint32_t)random_below(chance, 300);
+    switch (column) {
+    case 0:
+        value.i = (int64_t)row * 1000 + (int64_t)random_below(chance, 3000);
+        break;
+    case 1:
+        value.is_null = row > 40000 && random_below(chance, 2) == 0;
+        value.i = (int64_t)random_next(chance) >> (row < 40000 ? 1 : 40);
+        break;
+    case 2:
+        value.n = (struct numeric){.digits = random_below(chance, 5) == 0 ? row : 0, .scale = 2};
+        value.n.kind = row > ROWS && row % 1000 == 0 ? NUMERIC_NAN : NUMERIC_FINITE;
+        break;
+    case 3:
+        value.f =
+            ((double)random_below(chance, 1000000) - 500000) / 7 + (row % 3000 == 0 ? 1e15 : 0);
+        break;
+    case 4:
+        snprintf(names[name], sizeof(names[name]), "w%u", name);
+        value.text = slice_from_cstr(names[name]);
+        break;
+    default:
+        value.text = slice_from_cstr(words[random_below(chance, 3)]);
+        break;
+    }
+    return value;
+}
+
+static void insert(struct fixture *f, uint32_t table_id, uint32_t first, uint32_t count)
+{
+    struct arena arena;
+    struct error error;
+    struct random_stream chance;
+    uint32_t ids[COLUMNS];
+    struct column columns[COLUMNS];
+    arena_init(&arena);
+    random_stream_init(&chance, first + 1);
+    for (uint32_t column = 0; column < COLUMNS; column++) {
+        struct column_builder builder;
+        ids[column] = column + 1;
+        column_builder_init(&builder, definitions[column].type, &arena);
+        for (uint32_t row = first; row < first + count; row++) {
+            struct value value = make_cell(&chance, column, row);
+            column_builder_add(&builder, &value);
+        }
+        columns[column] = column_builder_finish(&builder);
+    }
+    struct batch batch = {.row_count = count, .column_count = COLUMNS, .columns = columns};
+    struct snapshot *snapshot = snapshot_open(f->store);
+    struct commit *commit = commit_create(f->store);
+    commit_add_rows(commit, table_view_schema(snapshot_find_id(snapshot, table_id)), ids, &batch);
+    snapshot_close(snapshot);
+    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
+    arena_deinit(&arena);
+}
+
+static void setup(struct fixture *f)
+{
+    struct error error;
+    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
+    f->sim = sim_create(&(struct sim_options){.seed = 1});
+    sim_open(f->sim, &f->io);
+    struct store_options options = {
+        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
+    assert_int_equal(store_open(&options, &f->store, &error), OK);
+    struct query_engine_options engine = {.store = f->store,
+                                          .memory = &f->memory,
+                                          .query_memory_limit = 64 << 20,
+                                          .statement_timeout_us = 30000000,
+                                          .max_rows = 1000000};
+    f->engine = query_engine_create(&engine);
+    uint32_t id = create_table(f);
+    for (uint32_t row = 0; row < ROWS; row += 10000)
+        insert(f, id, row, 10000);
+    assert_int_equal(store_checkpoint(f->store, &error), OK);
+    insert(f, id, ROWS, NEWEST); /* one more segment, small */
+    assert_int_equal(store_checkpoint(f->store, &error), OK);
+    insert(f, id, ROWS + NEWEST, NEWEST); /* in memory */
+}
+
+static void teardown(struct fixture *f)
+{
+    query_engine_destroy(f->engine);
+    store_close(f->store);
+    f->io->ops->destroy(f->io);
+    sim_destroy(f->sim);
+}
+
+static void run(struct fixture *f, const char *text, char *out, size_t out_size)
+{
+    struct query_request request = {
+        .text = slice_from_cstr(text), .format = RESULT_CSV, .timeout_us = -1, .max_rows = -1};
+    struct query_answer answer;
+    if (query_run(f->engine, &request, &answer) != OK)
+        fail_msg("%s: %s: %s", text, answer.error.sqlstate, answer.error.text);
+    assert_true(answer.body.size < out_size);
+    memcpy(out, answer.body.data, answer.body.size);
+    out[answer.body.size] = 0;
+    writer_deinit(&answer.body);
+}
+
+static char answers[2][8 << 20];
+
+/* @ stands for the table. */
+static const char *put_table(const char *query, const char *table)
+{
+    static char text[2048];
+    const char *at = strchr(query, '@');
+    snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - query), query, table, at + 1);
+    return text;
+}
+
+/* A LIMIT between keeps rows from being grouped by portion. */
+static void assert_as_row_by_row(struct fixture *f, const char *query)
+{
+    run(f, put_table(query, "t"), answers[0], sizeof(answers[0]));
+    run(f, put_table(query, "(SELECT * FROM t LIMIT 100000000) AS t"), answers[1],
+        sizeof(answers[1]));
+    if (strcmp(answers[0], answers[1]) != 0)
+        fail_msg("%s: %.300s, row by row %.300s", query, answers[0], answers[1]);
+}
+
+#define SINCE "timestamptz '1970-01-01 00:01:10.5+00'"
+/* Groups come in order of first sight: no query has an ORDER BY. */
+static const char *const queries[] = {
+    "SELECT count(*), sum(n), avg(n), min(n), max(ts) FROM @",
+    "SELECT count(*), sum(n), max(kind), min(word) FROM @ WHERE kind = 'nowhere'",
+    "SELECT kind, count(*), sum(n), sum(price), max(word), any_value(kind) FROM @ GROUP BY 1",
+    "SELECT date_trunc('second', ts), kind, count(n), avg(price) FROM @ GROUP BY 1, 2",
+    "SELECT word, kind, n IS NULL, count(*), max(ts) FROM @ GROUP BY 1, 2, 3",
+    "SELECT word, approx_count_distinct(n), approx_percentile(0.9, ratio) FROM @ GROUP BY 1",
+    "SELECT approx_count_distinct(n), approx_percentile(0.5, ratio), bit_xor(n) FROM @",
+    "SELECT n IS NULL, first(word, ts), last(price, ts), bool_or(kind = 'red') FROM @ GROUP BY 1",
+    "SELECT kind, round(sum(ratio)::numeric, 2), round(stddev(ratio)::numeric, -6) FROM @ "
+    "GROUP BY 1",
+    "SELECT kind, count(*) FILTER (WHERE word < 'w2'), max(price) FROM @ WHERE ts >= " SINCE
+    " AND n IS NOT NULL GROUP BY 1",
+    "SELECT DISTINCT kind, word FROM @",
+    "SELECT n, count(*), min(word) FROM @ GROUP BY 1", /* too many groups for portions */
+    "SELECT ts, max(price) FROM @ WHERE ts > " SINCE " GROUP BY 1",
+    "SELECT k, sum(c) FROM (SELECT upper(kind) AS k, n + 1 AS c FROM @ WHERE n < 1000) s "
+    "WHERE c > -1000 GROUP BY 1",
+    "SELECT kind, count(DISTINCT word), string_agg(kind, '') IS NULL FROM @ GROUP BY 1",
+};
+
+static void test_same_answers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    for (size_t i = 0; i < array_count(queries); i++)
+        assert_as_row_by_row(&f, queries[i]);
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_answers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
