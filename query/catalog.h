@@ -19,9 +19,6 @@ struct catalog_rows {
     const struct catalog_provider *relation;
     struct provider_scan *scan;
     struct value *cells; /* of the row under way */
-    bool has_roles;      /* the next two: by catalog_roles.c */
-    size_t role_count;
-    struct role_entry *roles;
 };
 
 void catalog_row_begin(struct catalog_rows *rows);

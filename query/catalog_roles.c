@@ -6,18 +6,6 @@
  * their own rights. What proves who somebody is has no column: passwords are shown as stars. */
 #include "query/catalog.h"
 #include "query/func/text.h"
-#include "query/run.h"
-
-/* Read once a scan. */
-static size_t seen_roles(struct catalog_rows *rows, struct role_entry **out)
-{
-    if (!rows->has_roles)
-        rows->role_count = rights_list_roles(&rows->relation->engine->options, rows->scan->asker,
-                                             rows->scan->arena, &rows->roles);
-    rows->has_roles = true;
-    *out = rows->roles;
-    return rows->role_count;
-}
 
 /* --- the roles --- */
 
@@ -33,8 +21,8 @@ static struct role_entry owner(void)
 static void each_role(struct catalog_rows *rows,
                       void (*visit)(struct catalog_rows *rows, const struct role_entry *role))
 {
-    struct role_entry *roles = NULL, one = owner();
-    size_t count = seen_roles(rows, &roles);
+    struct role_entry *roles, one = owner();
+    size_t count = catalog_list_roles(rows->scan->context, rows->scan->arena, &roles);
     visit(rows, &one);
     for (size_t i = 0; i < CATALOG_KIND_COUNT && count > 0; i++) {
         one = catalog_kind(i);
@@ -198,7 +186,10 @@ struct slice catalog_acl(struct catalog_rows *rows, const struct catalog_item *i
     struct role_entry *roles = NULL;
     struct arena *arena = rows->scan->arena;
     uint32_t id = 0;
-    size_t count = id_of(item, &id) ? seen_roles(rows, &roles) : 0, used = 0;
+    size_t count = id_of(item, &id)
+                       ? catalog_list_roles(rows->scan->context, rows->scan->arena, &roles)
+                       : 0,
+           used = 0;
     struct value *cells = arena_alloc_array(arena, count + 1, sizeof(*cells));
     struct writer text;
     writer_init(&text);
@@ -247,7 +238,7 @@ static void add_grants(struct catalog_rows *rows, const struct catalog_item *ite
 static void add_privileges(struct catalog_rows *rows, const struct catalog_item *item)
 {
     const struct asker *asker = rows->scan->asker;
-    struct role_entry *roles = NULL;
+    struct role_entry *roles;
     uint32_t id;
     if (!id_of(item, &id))
         return;
@@ -255,7 +246,7 @@ static void add_privileges(struct catalog_rows *rows, const struct catalog_item 
         add_grants(rows, item, asker->name, asker_rights(asker, id), false);
         return;
     }
-    size_t count = seen_roles(rows, &roles);
+    size_t count = catalog_list_roles(rows->scan->context, rows->scan->arena, &roles);
     add_grants(rows, item, SLICE(CATALOG_ROLE), RIGHT_ALL, true);
     for (size_t i = 0; i < count; i++)
         add_grants(rows, item, roles[i].asker.name, granted(&roles[i], id), false);

@@ -56,8 +56,10 @@ struct query_engine_options {
     uint64_t (*view_version)(void *context);
     /* All of them, copied into the arena: how many. With find_view. */
     size_t (*list_views)(void *context, struct arena *arena, struct view_definition **out);
-    /* The roles, by name, copied into the arena: how many. NULL: there are none. */
-    size_t (*list_roles)(void *context, struct arena *arena, struct role_entry **out);
+    /* The roles that the asker may see, by name: admins all, others themselves. Copied into the
+     * arena: how many. NULL: there are none. */
+    size_t (*list_roles)(void *context, const struct asker *asker, struct arena *arena,
+                         struct role_entry **out);
 };
 
 struct query_engine *query_engine_create(const struct query_engine_options *options);

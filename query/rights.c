@@ -82,30 +82,15 @@ bool run_find_seen_view(void *context, struct slice name, uint32_t id, struct ar
            view_trim(run->request->asker, out);
 }
 
-size_t rights_list_roles(const struct query_engine_options *options, const struct asker *asker,
-                         struct arena *arena, struct role_entry **out)
-{
-    size_t count =
-        options->list_roles == NULL ? 0 : options->list_roles(options->context, arena, out);
-    if (asker_is_admin(asker))
-        return count;
-    for (size_t i = 0; i < count; i++) {
-        if ((*out)[i].asker.id == asker->id) {
-            *out += i;
-            return 1;
-        }
-    }
-    return 0;
-}
-
 /* Functions ask for them row by row: read once a run. */
 size_t run_list_roles(void *context, struct arena *arena, struct role_entry **out)
 {
     struct run *run = context;
+    const struct query_engine_options *options = &run->engine->options;
     (void)arena;
-    if (!run->has_roles)
+    if (!run->has_roles && options->list_roles != NULL)
         run->role_count =
-            rights_list_roles(&run->engine->options, run->request->asker, &run->arena, &run->roles);
+            options->list_roles(options->context, run->request->asker, &run->arena, &run->roles);
     run->has_roles = true;
     *out = run->roles;
     return run->role_count;

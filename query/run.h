@@ -101,9 +101,6 @@ struct snapshot *run_seen(const struct run *run, struct snapshot *whole);
 /* find_view of the options, of a struct run, and only views that the asker may see. */
 bool run_find_seen_view(void *context, struct slice name, uint32_t id, struct arena *arena,
                         struct view_definition *out);
-/* The roles that the asker may see: admins all, others themselves. Copied into the arena. */
-size_t rights_list_roles(const struct query_engine_options *options, const struct asker *asker,
-                         struct arena *arena, struct role_entry **out);
 /* list_roles of an eval_context, of a struct run. */
 size_t run_list_roles(void *context, struct arena *arena, struct role_entry **out);
 /* The tables of the statement that the asker may see, which those behind views need not be. `out`

@@ -23,7 +23,7 @@ enum {
     OID_ANYARRAY = 2277,
     OID_ANYELEMENT = 2283,
     OID_ANYNONARRAY = 2776,
-    OID_INTERNAL = 12, /* the language of functions */
+    OID_INTERNAL = 12,  /* the language of functions */
     OID_READER = 13901, /* the kinds of roles, as roles that others are members of */
     OID_WRITER = 13902,
     OID_ADMIN = 13903,
@@ -112,6 +112,9 @@ struct slice catalog_index_text(const struct schema *table, uint32_t column, str
 struct slice catalog_index_part(const struct schema *table, uint32_t column, int64_t part,
                                 struct arena *arena);
 
+/* The users that the asker may see, read once a run. */
+size_t catalog_list_roles(const struct eval_context *context, struct arena *arena,
+                          struct role_entry **out);
 /* Roles: whoever owns all there is (CATALOG_ROLE), the kinds where there are users, and the users
  * that the asker may see. By number, or (0) by name. */
 bool catalog_find_role(const struct eval_context *context, int64_t oid, struct slice name,

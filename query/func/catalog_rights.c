@@ -41,14 +41,20 @@ static bool is_wanted(const struct role_entry *role, int64_t oid, struct slice n
     return oid != 0 ? catalog_role_oid(role) == oid : slice_equal(role->asker.name, name);
 }
 
+size_t catalog_list_roles(const struct eval_context *context, struct arena *arena,
+                          struct role_entry **out)
+{
+    *out = NULL;
+    return context->list_roles == NULL ? 0
+                                       : context->list_roles(context->roles_context, arena, out);
+}
+
 bool catalog_find_role(const struct eval_context *context, int64_t oid, struct slice name,
                        struct arena *arena, struct role_entry *out)
 {
-    struct role_entry *roles = NULL;
+    struct role_entry *roles;
     struct role_entry owner = {.kind = "admin", .asker = {.name = SLICE(CATALOG_ROLE)}};
-    size_t count = context->list_roles == NULL
-                       ? 0
-                       : context->list_roles(context->roles_context, arena, &roles);
+    size_t count = catalog_list_roles(context, arena, &roles);
     for (size_t i = 0; i < count; i++) {
         *out = roles[i];
         if (is_wanted(out, oid, name))

@@ -28,8 +28,10 @@ MUST_CHECK enum err access_change(struct access *access,
 void access_each(struct access *access, void (*visit)(void *context, const struct role *role),
                  void *context);
 
-/* All of them, by name, copied into the arena: how many. Without what proves them. */
-size_t access_list(struct access *access, struct arena *arena, struct role_entry **out);
+/* Those that the asker may see, by name, copied into the arena: how many. Without what proves them.
+ */
+size_t access_list(struct access *access, const struct asker *asker, struct arena *arena,
+                   struct role_entry **out);
 
 /* --- logging in: server/access/login.c --- */
 

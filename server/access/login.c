@@ -169,18 +169,21 @@ bool access_find(struct access *access, struct slice name, struct arena *arena, 
     return role != NULL;
 }
 
-size_t access_list(struct access *access, struct arena *arena, struct role_entry **out)
+size_t access_list(struct access *access, const struct asker *asker, struct arena *arena,
+                   struct role_entry **out)
 {
+    size_t count = 0;
     mutex_lock(&access->mutex);
-    size_t count = access->roles.count;
-    *out = arena_alloc_array(arena, count, sizeof(**out));
-    for (size_t i = 0; i < count; i++) {
+    *out = arena_alloc_array(arena, asker_is_admin(asker) ? access->roles.count : 1, sizeof(**out));
+    for (size_t i = 0; i < access->roles.count; i++) {
         const struct role *role = &access->roles.roles[i];
-        (*out)[i] = (struct role_entry){
+        if (!asker_is_admin(asker) && role->id != asker->id)
+            continue;
+        (*out)[count] = (struct role_entry){
             .kind = role->kind == ROLE_PLAIN ? "" : role_kind_name(role->kind),
             .can_log_in = !role->cannot_log_in,
         };
-        copy_asker(role, arena, &(*out)[i].asker);
+        copy_asker(role, arena, &(*out)[count++].asker);
     }
     mutex_unlock(&access->mutex);
     return count;

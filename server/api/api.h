@@ -20,7 +20,8 @@ enum err api_command(void *context, const struct command *command, const struct 
                      size_t batch_count, struct command_answer *out, struct error *error);
 bool api_find_view(void *context, struct slice name, uint32_t id, struct arena *arena,
                    struct view_definition *out);
-size_t api_list_roles(void *context, struct arena *arena, struct role_entry **out);
+size_t api_list_roles(void *context, const struct asker *asker, struct arena *arena,
+                      struct role_entry **out);
 size_t api_list_views(void *context, struct arena *arena, struct view_definition **out);
 uint64_t api_view_version(void *context);
 void api_completeness(void *context, const uint32_t *table_ids, size_t count, struct arena *arena,

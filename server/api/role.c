@@ -236,8 +236,9 @@ enum err api_role_command(struct app *app, const struct command *command, struct
     return result;
 }
 
-size_t api_list_roles(void *context, struct arena *arena, struct role_entry **out)
+size_t api_list_roles(void *context, const struct asker *asker, struct arena *arena,
+                      struct role_entry **out)
 {
     struct app *app = context;
-    return access_list(app->access, arena, out);
+    return access_list(app->access, asker, arena, out);
 }
