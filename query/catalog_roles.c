@@ -161,13 +161,6 @@ static void write_name(struct writer *out, struct slice name)
     writer_cstr(out, is_plain ? "" : "\"");
 }
 
-static void write_acl(struct writer *out, struct slice name, const char *letters)
-{
-    writer_reset(out);
-    write_name(out, name);
-    writer_printf(out, "=%s/" CATALOG_ROLE, letters);
-}
-
 static const char *letters_of(uint32_t rights, char out[4])
 {
     size_t size = 0;
@@ -181,34 +174,40 @@ static const char *letters_of(uint32_t rights, char out[4])
     return out;
 }
 
-struct slice catalog_acl(struct catalog_rows *rows, const struct catalog_item *item)
+static struct value acl_cell(struct slice name, const char *letters, struct arena *arena)
 {
-    struct role_entry *roles = NULL;
-    struct arena *arena = rows->scan->arena;
-    uint32_t id = 0;
-    size_t count = id_of(item, &id)
-                       ? catalog_list_roles(rows->scan->context, rows->scan->arena, &roles)
-                       : 0,
-           used = 0;
-    struct value *cells = arena_alloc_array(arena, count + 1, sizeof(*cells));
     struct writer text;
     writer_init(&text);
+    write_name(&text, name);
+    writer_printf(&text, "=%s/" CATALOG_ROLE, letters);
+    struct value cell = {.type = type_of(TYPE_TEXT),
+                         .text = arena_copy(arena, writer_as_slice(&text))};
+    writer_deinit(&text);
+    return cell;
+}
+
+struct slice catalog_acl(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    struct role_entry *roles;
+    struct arena *arena = rows->scan->arena;
+    uint32_t id;
+    size_t count = catalog_list_roles(rows->scan->context, arena, &roles), used = 0;
+    if (!id_of(item, &id))
+        return SLICE("");
+    for (size_t i = 0; i < count; i++)
+        used += granted(&roles[i], id) != 0;
+    if (used == 0)
+        return SLICE("");
+    struct value *cells = arena_alloc_array(arena, used + 1, sizeof(*cells));
+    cells[0] = acl_cell(SLICE(CATALOG_ROLE), "arwdDxt", arena);
+    used = 1;
     for (size_t i = 0; i < count; i++) {
         char letters[4];
         uint32_t rights = granted(&roles[i], id);
-        if (rights == 0)
-            continue;
-        if (used == 0) {
-            write_acl(&text, SLICE(CATALOG_ROLE), "arwdDxt");
-            cells[used++] = (struct value){.type = type_of(TYPE_TEXT),
-                                           .text = arena_copy(arena, writer_as_slice(&text))};
-        }
-        write_acl(&text, roles[i].asker.name, letters_of(rights, letters));
-        cells[used++] = (struct value){.type = type_of(TYPE_TEXT),
-                                       .text = arena_copy(arena, writer_as_slice(&text))};
+        if (rights != 0)
+            cells[used++] = acl_cell(roles[i].asker.name, letters_of(rights, letters), arena);
     }
-    writer_deinit(&text);
-    return used == 0 ? SLICE("") : array_build(TYPE_TEXT_ARRAY, cells, used, arena);
+    return array_build(TYPE_TEXT_ARRAY, cells, used, arena);
 }
 
 static void add_grants(struct catalog_rows *rows, const struct catalog_item *item,
