@@ -628,6 +628,7 @@ void portal_end(struct portal *portal)
 enum err portal_run(struct portal *portal, uint64_t max_rows, const struct portal_sink *sink,
                     struct portal_outcome *out, struct error *error)
 {
+    bool was_new = portal->state == PORTAL_NEW; /* then who asks has just been asked */
     *out = (struct portal_outcome){0};
     assert(!portal->is_empty);
     enum err err = portal_start(portal, error);
@@ -640,7 +641,7 @@ enum err portal_run(struct portal *portal, uint64_t max_rows, const struct porta
         snprintf(out->tag, sizeof(out->tag), "SELECT 0");
         return OK;
     }
-    err = portal_check_asker(portal, error);
+    err = was_new ? OK : portal_check_asker(portal, error);
     if (err != OK)
         return err;
     if (portal->is_stopped)
