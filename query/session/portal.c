@@ -87,6 +87,15 @@ void session_close_portals(struct query_session *session, bool keeps_held)
 
 /* --- opening --- */
 
+/* What has been allocated in its arena since it was asked before. */
+static enum err keep_portal(struct portal *portal, struct error *error)
+{
+    size_t more = portal->arena.total - portal->kept_size;
+    enum err err = session_keep(portal->session, more, error);
+    portal->kept_size += err == OK ? more : 0;
+    return err;
+}
+
 static void copy_parameters(struct portal *portal, const struct portal_options *options)
 {
     size_t count = options->parameter_count;
@@ -151,12 +160,11 @@ enum err portal_open(struct query_session *session, const struct portal_options 
         portal->request.type_count = prepared->type_count;
     }
     portal->request.text = prepared != NULL ? prepared->text : arena_copy(&portal->arena, text);
-    err = session_keep(session, portal->arena.total, error);
+    err = keep_portal(portal, error);
     if (err != OK) {
         portal_destroy(portal);
         return err;
     }
-    portal->kept_size = portal->arena.total;
     portal->next = session->portals;
     session->portals = portal;
     session->portal_count++;
@@ -349,6 +357,8 @@ enum err portal_start(struct portal *portal, struct error *error)
     if (err != OK || portal->state != PORTAL_NEW || portal->is_empty)
         return err;
     err = session_asker(session, &portal->arena, &portal->request.asker, error);
+    if (err == OK)
+        err = keep_portal(portal, error);
     if (err != OK)
         return err;
     bool is_same = prepared != NULL && prepared->zone == session->settings.zone &&

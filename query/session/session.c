@@ -388,9 +388,9 @@ enum err session_prepare(struct query_session *session, const struct prepare_opt
     prepared->text = arena_copy(&prepared->arena, options->text);
     copy_types(prepared, options);
     prepared->is_empty = holds_nothing(prepared->text);
-    err = keep_prepared(prepared, prepared->arena.total, error);
+    err = session_asker(session, &prepared->arena, &prepared->asker, error);
     if (err == OK)
-        err = session_asker(session, &prepared->arena, &prepared->asker, error);
+        err = keep_prepared(prepared, prepared->arena.total, error);
     if (err == OK && !prepared->is_empty)
         err = plan_prepared(session, prepared, error);
     if (err == OK && !prepared->is_empty && prepared->statement->arena.total > SHARED_PLAN_SIZE)

@@ -1,6 +1,7 @@
 /* The front door: formats, limits, cancel, time, ids, settings, at_least, plans that outlive a
  * table. */
 #include "query/engine.h"
+#include "query/session/session.h"
 
 #include "storage/base/latency.h"
 #include "storage/base/metrics.h"
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <math.h>
+#include <stdio.h>
 
 struct fixture {
     struct sim *sim;
@@ -425,6 +427,57 @@ static void test_queries_belong_to_roles(void **state)
     registry_deinit(&registry);
 }
 
+/* Rights on very many tables. */
+static enum err ask_granted(void *context, struct arena *arena, const struct asker **out,
+                            struct error *error)
+{
+    size_t count = 100000;
+    struct asker *asker = arena_alloc(arena, sizeof(*asker));
+    struct table_right *grants = arena_alloc_array(arena, count, sizeof(*grants));
+    (void)context;
+    (void)error;
+    for (size_t i = 0; i < count; i++)
+        grants[i] = (struct table_right){.table_id = (uint32_t)i + 1, .rights = RIGHT_SELECT};
+    *asker = (struct asker){.name = SLICE("ann"), .id = 1, .grant_count = count, .grants = grants};
+    *out = asker;
+    return OK;
+}
+
+/* What a session keeps of who asks is its memory: 64 MiB are full long before it has as many
+ * statements or portals as it may have. */
+static void test_kept_rights_are_charged(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    for (int is_portal = 0; is_portal < 2; is_portal++) {
+        struct query_session *session = query_session_create(
+            &(struct query_session_options){.engine = f.engine, .asker = ask_granted});
+        struct error error;
+        enum err err = OK;
+        size_t count = 0;
+        for (; err == OK && count < SESSION_PORTALS_MAX; count++) {
+            char name[16];
+            snprintf(name, sizeof(name), "p%zu", count);
+            struct portal *portal;
+            struct prepared *prepared;
+            const struct portal_options of_portal = {.name = slice_from_cstr(name),
+                                                     .text = SLICE("SELECT 1")};
+            const struct prepare_options of_statement = {.name = slice_from_cstr(name),
+                                                         .text = SLICE("SELECT 1")};
+            err = is_portal ? portal_open(session, &of_portal, &portal, &error)
+                            : session_prepare(session, &of_statement, &prepared, &error);
+            if (err == OK && is_portal)
+                err = portal_start(portal, &error);
+        }
+        assert_int_equal(err, ERR_LIMIT);
+        assert_string_equal(error.sqlstate, "53200");
+        assert_in_range(count, 60, 85);
+        query_session_destroy(session);
+    }
+    teardown(&f);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -496,6 +549,7 @@ static void run_all(void *context)
         cmocka_unit_test(test_time_and_cancel),
         cmocka_unit_test(test_cancel_by_id),
         cmocka_unit_test(test_queries_belong_to_roles),
+        cmocka_unit_test(test_kept_rights_are_charged),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_figures),
     };
