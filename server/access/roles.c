@@ -21,6 +21,7 @@
 #include "storage/base/hash.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #define MAGIC 0x53555246u /* "FRUS" */
 #define VERSION 2
@@ -129,7 +130,7 @@ static bool is_reserved(struct slice name)
     return role_kind_parse(name, &kind) || slice_starts_with(name, SLICE("pg_"));
 }
 
-static enum err add_role(struct role_set *set, struct slice name, struct role **out,
+static enum err add_role(struct role_set *set, struct slice name, uint32_t id, struct role **out,
                          struct error *error)
 {
     bool is_there;
@@ -140,7 +141,7 @@ static enum err add_role(struct role_set *set, struct slice name, struct role **
     if (is_there)
         return error_set(error, ERR_EXISTS, "42710", "role \"%.*s\" already exists",
                          SLICE_ARGS(name));
-    if (set->count == ROLES_MAX || set->last_id == ROLE_ID_MAX)
+    if (set->count == ROLES_MAX)
         return error_set(error, ERR_LIMIT, "54000", "there are %d roles already", ROLES_MAX);
     if (set->count == set->capacity) {
         set->capacity = set->capacity == 0 ? 8 : set->capacity * 2;
@@ -150,7 +151,7 @@ static enum err add_role(struct role_set *set, struct slice name, struct role **
     set->count++;
     set->roles[place] = (struct role){0};
     memcpy(set->roles[place].name, name.data, name.size);
-    set->roles[place].id = ++set->last_id;
+    set->roles[place].id = id;
     *out = &set->roles[place];
     return OK;
 }
@@ -161,7 +162,11 @@ enum err role_set_add(struct role_set *set, struct slice name, struct role **out
     if (is_reserved(name))
         return error_set(error, ERR_INPUT, "42939", "role name \"%.*s\" is reserved",
                          SLICE_ARGS(name));
-    return add_role(set, name, out, error);
+    if (set->last_id == ROLE_ID_MAX)
+        return error_set(error, ERR_LIMIT, "54000", "there have been %d roles", ROLE_ID_MAX);
+    enum err result = add_role(set, name, set->last_id + 1, out, error);
+    set->last_id += result == OK;
+    return result;
 }
 
 void role_set_remove(struct role_set *set, struct role *role)
@@ -314,30 +319,17 @@ static bool decode_grants(struct reader *in, struct role *role)
     return true;
 }
 
-/* One that has been given, and to none of these. */
-static bool is_free_id(const struct role_set *set, uint32_t id)
-{
-    for (size_t i = 0; i < set->count; i++)
-        if (set->roles[i].id == id)
-            return false;
-    return id > 0 && id <= set->last_id;
-}
-
 static bool decode_role(struct reader *in, uint32_t version, struct role_set *set)
 {
     struct slice name = reader_text(in);
-    uint32_t last_id = set->last_id, id = version == 1 ? 0 : reader_u32(in);
+    uint32_t id = version == 1 ? ++set->last_id : reader_u32(in);
     uint8_t kind = reader_u8(in), flags = reader_u8(in);
     struct role *role;
     bool is_next = set->count == 0 ||
                    slice_compare(slice_from_cstr(set->roles[set->count - 1].name), name) < 0;
     if (in->failed || kind > ROLE_ADMIN || flags > (FLAG_VERIFIER | FLAG_NO_LOGIN) || !is_next ||
-        (version > 1 && !is_free_id(set, id)) || add_role(set, name, &role, NULL) != OK)
+        id == 0 || id > set->last_id || add_role(set, name, id, &role, NULL) != OK)
         return false;
-    if (version > 1) {
-        role->id = id;
-        set->last_id = last_id;
-    }
     role->kind = (enum role_kind)kind;
     role->has_verifier = (flags & FLAG_VERIFIER) != 0;
     role->cannot_log_in = (flags & FLAG_NO_LOGIN) != 0;
@@ -348,6 +340,25 @@ static bool decode_role(struct reader *in, uint32_t version, struct role_set *se
         role->verifier = (struct verifier){0};
     }
     return decode_tokens(in, role) && decode_grants(in, role);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static bool has_equal_ids(const struct role_set *set)
+{
+    bool has = false;
+    uint32_t *ids = memory_alloc(set->count * sizeof(*ids));
+    for (size_t i = 0; i < set->count; i++)
+        ids[i] = set->roles[i].id;
+    qsort(ids, set->count, sizeof(*ids), compare_ids);
+    for (size_t i = 1; i < set->count; i++)
+        has |= ids[i] == ids[i - 1];
+    memory_free(ids);
+    return has;
 }
 
 enum err role_set_decode(struct slice bytes, struct role_set *out, struct error *error)
@@ -369,7 +380,7 @@ enum err role_set_decode(struct slice bytes, struct role_set *out, struct error 
     is_right = is_right && !in.failed && count <= ROLES_MAX && out->last_id <= ROLE_ID_MAX;
     for (uint64_t i = 0; i < count && is_right; i++)
         is_right = decode_role(&in, version, out);
-    if (is_right && !in.failed && reader_left(&in) == 0)
+    if (is_right && !in.failed && reader_left(&in) == 0 && !has_equal_ids(out))
         return OK;
     role_set_deinit(out);
     return error_set(error, ERR_CORRUPT, NULL, "the file of the users is damaged");

@@ -197,6 +197,44 @@ static void test_older_sets(void **state)
     role_set_deinit(&set);
 }
 
+/* Numbers are given once: a set whose last one is gone can still be read, and takes no more; one
+ * that has a number twice, or one that was not given, is refused. */
+static void test_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t ann, bea, last;
+        enum err want;
+    } cases[] = {
+        {1, 2, 2, OK},          {9, 2, ROLE_ID_MAX, OK}, {2, 2, 2, ERR_CORRUPT},
+        {1, 3, 2, ERR_CORRUPT}, {0, 2, 2, ERR_CORRUPT},  {1, 2, ROLE_ID_MAX + 1, ERR_CORRUPT},
+    };
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct role_set set, back;
+        struct writer bytes;
+        struct role *role;
+        struct error error;
+        role_set_init(&set);
+        assert_int_equal(role_set_add(&set, SLICE("ann"), &role, &error), OK);
+        assert_int_equal(role_set_add(&set, SLICE("bea"), &role, &error), OK);
+        set.roles[0].id = cases[i].ann;
+        set.roles[1].id = cases[i].bea;
+        set.last_id = cases[i].last;
+        writer_init(&bytes);
+        role_set_encode(&set, &bytes);
+        assert_int_equal(role_set_decode(writer_as_slice(&bytes), &back, &error), cases[i].want);
+        writer_deinit(&bytes);
+        role_set_deinit(&set);
+        if (cases[i].want != OK)
+            continue;
+        bool is_full = back.last_id == ROLE_ID_MAX;
+        assert_int_equal(role_set_add(&back, SLICE("cat"), &role, &error),
+                         is_full ? ERR_LIMIT : OK);
+        assert_int_equal(back.last_id, is_full ? ROLE_ID_MAX : 3);
+        role_set_deinit(&back);
+    }
+}
+
 /* Grants and drops in any order against a plain table of rights. */
 static void test_rights(void **state)
 {
@@ -262,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_names),     cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_version_1), cmocka_unit_test(test_rights),
         cmocka_unit_test(test_kinds),     cmocka_unit_test(test_older_sets),
+        cmocka_unit_test(test_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
