@@ -277,7 +277,8 @@ enum login access_login_begin(struct access *access, struct slice name, struct s
 {
     mutex_lock(&access->mutex);
     bool may_try = has_attempt(access, name, client);
-    choose_verifier(access, name, out);
+    if (may_try)
+        choose_verifier(access, name, out);
     mutex_unlock(&access->mutex);
     if (!may_try)
         log_limited(access, "scram", name, client);
