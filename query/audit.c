@@ -10,18 +10,16 @@
 
 #include "query/run.h"
 
-#include <string.h>
-
-#define NAME_SIZE 64 /* longer ones are cut */
+#define TEXT_SIZE 128 /* longer ones are cut */
 #define LINES_BURST 20
 #define LINES_PERIOD_US 1000000
 
 /* Between quotes: nothing in it ends them. */
-static const char *quotable(struct slice name, char out[NAME_SIZE])
+static const char *quotable(struct slice text, char out[TEXT_SIZE])
 {
     size_t size = 0;
-    for (; size < name.size && size < NAME_SIZE - 1; size++)
-        out[size] = name.data[size] == '"' || name.data[size] == '\\' ? '?' : name.data[size];
+    for (; size < text.size && size < TEXT_SIZE - 1; size++)
+        out[size] = text.data[size] == '"' || text.data[size] == '\\' ? '?' : text.data[size];
     out[size] = 0;
     return out;
 }
@@ -44,7 +42,7 @@ static void print_rights(uint32_t rights, struct writer *out)
 static void print_names(const char *key, const struct slice *names, size_t count,
                         struct writer *out)
 {
-    char text[NAME_SIZE];
+    char text[TEXT_SIZE];
     for (size_t i = 0; i < count && i < 16; i++)
         writer_printf(out, " %s=\"%s\"", key, quotable(names[i], text));
     if (count > 16)
@@ -74,7 +72,7 @@ void run_log_command(const struct run *run, enum err result, const struct error 
     struct slice single = command->table.size > 0          ? command->table
                           : command->subscription.size > 0 ? command->subscription
                                                            : command->view.name;
-    char role[NAME_SIZE], client[NAME_SIZE];
+    char role[TEXT_SIZE], client[TEXT_SIZE];
     struct writer names;
     writer_init(&names);
     print_names("name", command->tables, command->table_count, &names);
@@ -93,23 +91,19 @@ void run_log_command(const struct run *run, enum err result, const struct error 
 void audit_refusal(struct logger_limit *limit, const struct asker *asker, struct slice client,
                    const char *reason)
 {
-    char role[NAME_SIZE], from[NAME_SIZE], why[2 * NAME_SIZE];
+    char role[TEXT_SIZE], from[TEXT_SIZE], why[TEXT_SIZE];
     uint64_t held;
-    size_t size = strnlen(reason, sizeof(why) - 1);
     if (asker == NULL || !logger_limit_pass(limit, LINES_BURST, LINES_PERIOD_US, &held))
         return;
-    for (size_t i = 0; i < size; i++)
-        why[i] = reason[i] == '"' || reason[i] == '\\' ? '?' : reason[i];
-    why[size] = 0;
     logger_write(LOG_WARN, "command refused role=\"%s\" client=\"%s\" reason=\"%s\" others=%llu",
-                 quotable(role_of(asker), role), quotable(client, from), why,
-                 (unsigned long long)held);
+                 quotable(role_of(asker), role), quotable(client, from),
+                 quotable(slice_from_cstr(reason), why), (unsigned long long)held);
 }
 
 void audit_creation(struct logger_limit *limit, const struct asker *asker, struct slice client,
                     struct slice table)
 {
-    char role[NAME_SIZE], from[NAME_SIZE], name[NAME_SIZE];
+    char role[TEXT_SIZE], from[TEXT_SIZE], name[TEXT_SIZE];
     uint64_t held;
     if (!logger_limit_pass(limit, LINES_BURST, LINES_PERIOD_US, &held))
         return;

@@ -116,26 +116,18 @@ static enum err check_absent(const struct command *command, struct error *error)
     return OK;
 }
 
-static const struct column_definition *find_definition(const struct schema *schema, uint32_t id)
-{
-    for (uint32_t i = 0; i < schema->column_count; i++)
-        if (schema->columns[i].id == id)
-            return &schema->columns[i];
-    return NULL;
-}
-
 /* The statement that brings a NULL is told so, not the COMMIT. */
 static enum err check_given(const struct command *command, const struct batch *batch,
                             struct error *error)
 {
+    const struct schema *schema = command->schema;
     for (size_t i = 0; i < command->column_id_count && i < batch->column_count; i++) {
-        const struct column_definition *column =
-            find_definition(command->schema, command->column_ids[i]);
-        if (column == NULL || !column->is_not_null)
+        int32_t place = schema_find_id(schema, command->column_ids[i]);
+        if (place < 0 || !schema->columns[place].is_not_null)
             continue;
         for (size_t row = 0; row < batch->row_count; row++)
             if (column_is_null(&batch->columns[i], row))
-                return null_refused(command->schema, column, error);
+                return null_refused(schema, &schema->columns[place], error);
     }
     return OK;
 }

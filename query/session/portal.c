@@ -307,18 +307,24 @@ static void put_off(struct portal *portal)
     portal->session->is_put_off = true;
 }
 
-/* A run that failed is over: it holds nothing any more. */
-static enum err end_run(struct portal *portal, enum err err, const struct error *error)
+static void drop_run(struct portal *portal, bool is_put_off, enum err err,
+                     const struct error *error)
 {
-    bool is_put_off = must_be_put_off(portal, err);
-    if (!is_put_off)
-        note_time(portal);
     leave_run(portal);
     portal->is_warm = false;
     portal->run->is_put_off = is_put_off;
     run_end(portal->run, err, error);
     memory_free(portal->run);
     portal->run = NULL;
+}
+
+/* A run that failed is over: it holds nothing any more. */
+static enum err end_run(struct portal *portal, enum err err, const struct error *error)
+{
+    bool is_put_off = must_be_put_off(portal, err);
+    if (!is_put_off)
+        note_time(portal);
+    drop_run(portal, is_put_off, err, error);
     portal->state = err == OK ? PORTAL_DONE : PORTAL_FAILED;
     if (is_put_off)
         put_off(portal);
@@ -576,12 +582,7 @@ static enum err start_anew(struct portal *portal, struct error *error)
                                  "rights have changed since the statement was bound"),
                        error);
     portal->before = portal->statement;
-    leave_run(portal);
-    portal->is_warm = false;
-    portal->run->is_put_off = true;
-    run_end(portal->run, OK, error);
-    memory_free(portal->run);
-    portal->run = NULL;
+    drop_run(portal, true, OK, error);
     portal->statement = NULL;
     portal->state = PORTAL_NEW;
     enum err err = portal_start(portal, error);
