@@ -21,7 +21,8 @@
 
 static int64_t integers[ROWS];
 static struct slice texts[ROWS];
-static char pool[ROWS * 64];
+static char pool[ROWS * 600];
+static size_t pool_used; /* by the texts */
 static struct random_stream chance;
 
 /* --- data --- */
@@ -119,6 +120,61 @@ static void fill_texts(void)
         texts[row] = slice_of(pool + used, (size_t)size);
         used += (size_t)size;
     }
+    pool_used = used;
+}
+
+/* About 480 bytes, of 4,096 words that are equally likely. */
+static void fill_messages(void)
+{
+    static char words[4096][16];
+    size_t used = 0;
+    for (size_t i = 0; i < array_count(words); i++) {
+        size_t size = 4 + random_below(&chance, 6);
+        for (size_t k = 1; k < size; k++)
+            words[i][k] = k % 2 != 0 ? "bcdfghjklmnprstvwz"[random_below(&chance, 18)]
+                                     : "aeiou"[random_below(&chance, 5)];
+        words[i][0] = ' ';
+        words[i][size] = 0;
+    }
+    for (uint32_t row = 0; row < ROWS; row++) {
+        size_t begin = used;
+        while (used - begin < 476) {
+            const char *word = words[random_below(&chance, array_count(words))];
+            memcpy(pool + used, word, 16);
+            used += strlen(word);
+        }
+        texts[row] = slice_of(pool + begin, used - begin);
+    }
+    pool_used = used;
+}
+
+/* Lines of a web server's log. */
+static void fill_lines(void)
+{
+    static const char *const agents[] = {
+        "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/126.0.0.0 Safari/537.36",
+        "curl/7.88.1", "Googlebot/2.1 (+http://www.google.com/bot.html)"};
+    static const char *const paths[] = {"/api/v1/orders", "/static/js/main.js", "/login",
+                                        "/product/view", "/search"};
+    size_t used = 0;
+    for (uint32_t row = 0; row < ROWS; row++) {
+        size_t begin = used;
+        uint64_t random = random_next(&chance);
+        used += (size_t)sprintf(
+            pool + used,
+            "%u.%u.%u.%u - - [21/Nov/2026:10:%02u:%02u +0000] \"GET %s?id=%u HTTP/1.1\" %u %u "
+            "\"-\" "
+            "\"%s\"",
+            (unsigned)(random & 255), (unsigned)(random >> 8 & 255), (unsigned)(random >> 16 & 255),
+            (unsigned)(random >> 24 & 255), row / 60 % 60, row % 60,
+            paths[random_below(&chance, array_count(paths))],
+            (unsigned)random_below(&chance, 100000), random_below(&chance, 20) ? 200u : 404u,
+            (unsigned)skewed(100000), agents[random_below(&chance, array_count(agents))]);
+        texts[row] = slice_of(pool + begin, used - begin);
+    }
+    pool_used = used;
 }
 
 static const struct {
@@ -140,6 +196,12 @@ static const struct {
     {"whole doubles below 1 M", fill_counts, BLOCK_FLOAT, 6},
     {"urls of 25 bytes", fill_texts, BLOCK_TEXT, 5},
     {"urls of 25 bytes", fill_texts, BLOCK_TEXT, 6},
+    {"urls of 25 bytes", fill_texts, BLOCK_TEXT, 8},
+    {"lines of a web server", fill_lines, BLOCK_TEXT, 6},
+    {"lines of a web server", fill_lines, BLOCK_TEXT, 8},
+    {"words, 480 bytes", fill_messages, BLOCK_TEXT, 6},
+    {"words, 480 bytes", fill_messages, BLOCK_TEXT, 7},
+    {"words, 480 bytes", fill_messages, BLOCK_TEXT, 8},
 };
 
 /* --- measuring --- */

@@ -11,7 +11,7 @@
  * An encoding is a row of the table below; it knows rows and values and nothing of NULLs, headers
  * or predicates it does not gain by. What it leaves out is done here by reading a vector.
  */
-#include "storage/encoding/private.h"
+#include "storage/encoding/words.h"
 
 #include "storage/base/arena.h"
 
@@ -21,9 +21,9 @@
 
 /* In the order they are measured: cheap ones first, their sizes bound the others. */
 static const struct encoding *const encodings[] = {
-    &encoding_constant, &encoding_frame,   &encoding_text_plain, &encoding_alphabet,
-    &encoding_plain,    &encoding_rle,     &encoding_delta,      &encoding_dictionary,
-    &encoding_lz4,      &encoding_text_lz4};
+    &encoding_constant, &encoding_frame, &encoding_text_plain, &encoding_alphabet,
+    &encoding_plain,    &encoding_rle,   &encoding_delta,      &encoding_dictionary,
+    &encoding_lz4,      &encoding_words, &encoding_text_lz4};
 
 /* --- names and orders --- */
 
@@ -366,6 +366,7 @@ void block_encode(const struct block_values *values, const struct encode_options
     *encoded = (struct block_encoded){
         .encoding = encoding->tag, .raw_bytes = raw_bytes_of(job, null_count), .zone = zone};
     dictionary_plan_destroy(job->dictionary);
+    words_destroy(job->words);
     writer_deinit(&job->pieces);
     memory_free(job->lengths);
     memory_free(copy);

@@ -51,7 +51,7 @@ double float_unorder(int64_t ordered);
 int64_t text_order(struct slice text);
 
 /* Names of encodings, for freshet.columns: "constant", "rle", "frame", "delta", "dictionary",
- * "plain", "lz4". */
+ * "plain", "lz4", "alphabet", "words". */
 const char *encoding_name(uint8_t encoding);
 #define ENCODING_COUNT_MAX 16
 

@@ -116,6 +116,7 @@ void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out)
 /* --- a block being encoded --- */
 
 struct dictionary_plan;
+struct words;
 
 struct encode_job {
     const struct encode_options *options;
@@ -150,6 +151,7 @@ struct encode_job {
         uint32_t count;
         struct alphabet_code code;
     } alphabet;
+    struct words *words;  /* freed by words_destroy() */
     struct writer pieces; /* what lz4 made of the values */
     struct {
         uint64_t stored;
@@ -205,7 +207,8 @@ struct encoding {
     uint8_t tag;      /* in files: never renumbered */
     uint8_t handicap; /* taken only if smaller by so many percent: what reading it costs more */
     uint8_t classes;  /* CLASS_BIT of each it can be */
-    /* Bytes of the body, exactly, or BODY_IMPOSSIBLE; and the body, just that many bytes. */
+    /* Bytes of the body, or BODY_IMPOSSIBLE; and the body. Of words it is what a sample says, of
+     * all others just that many. */
     uint64_t (*measure)(struct encode_job *job);
     void (*encode)(struct encode_job *job, struct writer *out);
     /* Fills block_own(); false: not such a body. */
@@ -227,7 +230,7 @@ struct encoding {
 };
 extern const struct encoding encoding_constant, encoding_rle, encoding_frame, encoding_delta,
     encoding_dictionary, encoding_plain, encoding_lz4, encoding_text_plain, encoding_text_lz4,
-    encoding_alphabet;
+    encoding_alphabet, encoding_words;
 
 /* The words of block->state: the first are common to all encodings, the rest is its own. */
 enum block_state {

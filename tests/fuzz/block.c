@@ -122,10 +122,10 @@ struct slice fuzz_seed(size_t index)
     struct block_values values;
     struct block_encoded encoded;
     enum block_class class = (enum block_class)(index % 4);
-    if (index >= 4 * 8)
+    if (index >= 4 * 10)
         return slice_of(NULL, 0);
     random_stream_init(&chance, index + 1);
-    struct encode_options options = {.forbidden = index / 4 == 7 ? 0 : ~(1u << index / 4)};
+    struct encode_options options = {.forbidden = index / 4 == 9 ? 0 : ~(1u << index / 4)};
     fill(&chance, class, &values);
     writer_reset(&out);
     writer_u8(&out, (uint8_t)(class | 4));

@@ -70,17 +70,19 @@ static void fill_words(void)
     }
 }
 
-static void check_drained(const char *encoding, uint32_t restarts)
+static void check_drained(const char *encoding, uint32_t forbidden, uint32_t restarts)
 {
     struct block_values values = {.class = BLOCK_TEXT, .row_count = BLOCK_ROWS_MAX, .text = texts};
     struct drained drained = {0};
     struct writer whole;
     struct block_encoded encoded;
-    struct encode_options options = {.drain = take_some, .restart = take_back, .context = &drained};
+    struct encode_options options = {
+        .drain = take_some, .restart = take_back, .context = &drained, .forbidden = forbidden};
+    const struct encode_options alone = {.forbidden = forbidden};
     writer_init(&whole);
     writer_init(&drained.out);
     writer_init(&drained.taken);
-    block_encode(&values, NULL, &whole, &encoded);
+    block_encode(&values, &alone, &whole, &encoded);
     assert_string_equal(encoding_name(encoded.encoding), encoding);
     block_encode(&values, &options, &drained.out, &encoded);
     writer_slice(&drained.taken, writer_as_slice(&drained.out));
@@ -97,11 +99,12 @@ static void test_taken_away_while_made(void **state)
     (void)state;
     random_stream_init(&chance, 17);
     fill(NULL, 0);
-    check_drained("plain", 0);
+    check_drained("plain", 0, 0);
     fill_words();
-    check_drained("lz4", 0);
+    check_drained("words", 0, 0);
+    check_drained("lz4", 1u << 8, 0);
     fill("0123456789abcdef", 16);
-    check_drained("alphabet", 0);
+    check_drained("alphabet", 0, 0);
 }
 
 static void test_taken_away_and_begun_anew(void **state)
@@ -112,7 +115,7 @@ static void test_taken_away_and_begun_anew(void **state)
     for (size_t i = 0; i < array_count(rows); i++) {
         fill("0123456789abcdef", 16);
         texts[rows[i]] = SLICE("one more?");
-        check_drained("alphabet", 1);
+        check_drained("alphabet", 0, 1);
     }
 }
 

@@ -1,0 +1,476 @@
+/* Texts as words of a dictionary: log lines, messages, addresses, names of programs.
+ *
+ *   width, entries by length | codes of each vector | per vector: offset, codes, bytes (8 each)
+ *   codes of each text (packed.c) | where the vectors end
+ *
+ * An entry is 1 to 64 bytes, most often a word and the blank before it; a code is its number in 8
+ * to 16 bits, one behind the other without gaps, so any text can be read alone: its first code is
+ * found from the counts of those before it. Code 0 is the escape: the code behind it is a byte.
+ * How a text is cut into entries is the writer's affair: this one takes whole words
+ * (words_split.c) that its dictionary has (words_learn.c) and spells the others by pieces.
+ *
+ * Entries stand in the order of their length, which makes the place of one a multiplication away
+ * from its code and keeps the whole dictionary in the cache that it is read from all the time; they
+ * are copied by 16 bytes. Cost: 2.5 ns a word to write, 1.5 to read.
+ *
+ * A tenth larger than another encoding would have to be, it is not taken: reading costs more. */
+#include "storage/encoding/words.h"
+
+#include "storage/base/arena.h"
+#include "storage/base/fault.h"
+
+#define FRONT_SIZE (8u + 2 * WORDS_LENGTH_MAX)
+#define HEAD_SIZE 24u
+#define TAIL_SIZE 8u
+#define CODES_AT_ONCE 32u
+/* What reading writes behind the end of what it is to give. */
+#define READ_ROOM (CODES_AT_ONCE * WORDS_LENGTH_MAX + 16)
+#define OFFSETS_SIZE ((BLOCK_VECTOR_ROWS + 1) * sizeof(uint64_t)) /* at a scratch's beginning */
+#define PAUSE_BYTES ((uint64_t)256 << 10)
+
+struct words_own {
+    struct packed counts;
+    const uint8_t *body;
+    const uint8_t *heads;
+    uint32_t width, entry_count;
+};
+
+/* Codes go by eights, each `width` bytes. */
+static uint64_t stored_size_of(uint64_t codes, uint32_t width)
+{
+    return (codes + 7) / 8 * width;
+}
+
+/* --- coding --- */
+
+/* A word without an entry: what its beginning has in common with one, the longest first. */
+static uint16_t *spell(const struct words *words, const uint8_t *bytes, uint32_t size,
+                       uint16_t *codes)
+{
+    static const uint8_t sizes[] = {15, 12, 10, 8, 7, 6, 5, 4, 3, 2};
+    for (uint32_t at = 0; at < size;) {
+        uint32_t code = 0, length = 1;
+        for (size_t i = 0; code == 0 && i < array_count(sizes); i++) {
+            if (sizes[i] > size - at || words->lengths[sizes[i]] == 0)
+                continue;
+            length = sizes[i];
+            code = words_find(&words->table, words_key_of(bytes + at, length));
+        }
+        if (code == 0) {
+            length = 1;
+            code = words->single[bytes[at]];
+        }
+        *codes++ = (uint16_t)code;
+        if (code == 0)
+            *codes++ = bytes[at];
+        at += length;
+    }
+    return codes;
+}
+
+/* Words are looked up all before one that was not found is spelled: a loop without jumps, of loads
+ * that do not wait for those of the word before. */
+static __attribute__((noinline)) uint32_t find_words(const struct words *words,
+                                                     const uint8_t *bytes, const uint16_t *starts,
+                                                     uint32_t count, uint16_t *codes)
+{
+    uint32_t missing = 0, begin = starts[0];
+    const struct words_table table = words->table; /* which stores of codes cannot change */
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t end = starts[i + 1], length = end - begin;
+        length = length > WORDS_KEY_MAX ? 0 : length; /* no key has 0 bytes */
+        uint32_t code = words_find(&table, words_key_of(bytes + begin, length));
+        missing += code == 0;
+        codes[i] = (uint16_t)code;
+        begin = end;
+    }
+    return missing;
+}
+
+uint32_t words_encode(const struct words *words, const uint8_t *bytes, uint32_t size,
+                      uint16_t *codes)
+{
+    uint16_t starts[WORDS_PIECE + 66], found[WORDS_PIECE], *end = codes;
+    uint32_t count = words_split(bytes, size, starts);
+    if (find_words(words, bytes, starts, count, codes) == 0)
+        return count;
+    memcpy(found, codes, count * sizeof(*codes));
+    for (uint32_t i = 0; i < count; i++) {
+        *end = found[i];
+        end = found[i] != 0
+                  ? end + 1
+                  : spell(words, bytes + starts[i], (uint32_t)(starts[i + 1] - starts[i]), end);
+    }
+    return (uint32_t)(end - codes);
+}
+
+static uint64_t measure(struct encode_job *job)
+{
+    if (job->text_size == 0 && job->best != UINT64_MAX)
+        return BODY_IMPOSSIBLE;
+    words_destroy(job->words);
+    job->words = words_learn(job);
+    return job->words == NULL ? BODY_IMPOSSIBLE : job->words->estimate;
+}
+
+static void write_dictionary(const struct words *words, struct writer *out)
+{
+    static const uint8_t zeros[8];
+    uint64_t size = 0;
+    writer_u8(out, (uint8_t)words->width);
+    writer_bytes(out, zeros, 3);
+    writer_u32(out, words->count);
+    for (uint32_t length = 1; length <= WORDS_LENGTH_MAX; length++)
+        writer_u16(out, (uint16_t)words->lengths[length]);
+    for (uint32_t code = 0; code <= words->count; code++)
+        writer_u8(out, (uint8_t)(words->table.keys[code].high >> 56));
+    writer_bytes(out, zeros, align8(words->count + 1) - (words->count + 1));
+    for (uint32_t code = 1; code <= words->count; code++) {
+        uint64_t key[2] = {words->table.keys[code].low, words->table.keys[code].high};
+        writer_bytes(out, key, key[1] >> 56);
+        size += key[1] >> 56;
+    }
+    writer_bytes(out, zeros, align8(size) - size);
+}
+
+/* Codes of a vector under way. */
+struct coder {
+    const struct words *words;
+    struct writer *out;
+    uint32_t waiting; /* codes at the front of `codes` that are not written */
+    uint16_t codes[2 * WORDS_CODES_MAX];
+    uint8_t piece[WORDS_PIECE + WORDS_PIECE_ROOM];
+};
+
+/* Eight codes to `width` bytes; 16 are written. */
+static void pack_eight(const uint16_t *codes, uint32_t width, uint8_t *out)
+{
+    uint64_t low = codes[0] | (uint64_t)codes[1] << width | (uint64_t)codes[2] << 2 * width |
+                   (uint64_t)codes[3] << 3 * width;
+    uint64_t high = codes[4] | (uint64_t)codes[5] << width | (uint64_t)codes[6] << 2 * width |
+                    (uint64_t)codes[7] << 3 * width;
+    unsigned __int128 all = low | (unsigned __int128)high << 4 * width;
+    memcpy(out, &all, sizeof(all));
+}
+
+/* All whole eights; what is left comes to the front. */
+static void flush_codes(struct coder *coder)
+{
+    uint32_t width = coder->words->width, eights = coder->waiting / 8;
+    uint8_t *stored = writer_reserve(coder->out, (size_t)eights * width + 16);
+    if (stored == NULL) { /* the writer has failed, and nobody wants the block */
+        coder->waiting = 0;
+        return;
+    }
+    for (uint32_t eight = 0; eight < eights; eight++)
+        pack_eight(coder->codes + (size_t)eight * 8, width, stored + (size_t)eight * width);
+    coder->out->size += (size_t)eights * width;
+    coder->waiting %= 8;
+    memmove(coder->codes, coder->codes + (size_t)eights * 8, coder->waiting * sizeof(uint16_t));
+}
+
+static uint64_t write_text(struct coder *coder, struct slice text)
+{
+    uint64_t count = 0;
+    while (text.size > 0) {
+        uint32_t part = text.size < WORDS_PIECE ? (uint32_t)text.size : WORDS_PIECE;
+        memcpy(coder->piece, text.data, part);
+        memset(coder->piece + part, 0, WORDS_PIECE_ROOM);
+        uint32_t codes =
+            words_encode(coder->words, coder->piece, part, coder->codes + coder->waiting);
+        coder->waiting += codes;
+        count += codes;
+        text = slice_of(text.data + part, text.size - part);
+        if (coder->waiting >= WORDS_CODES_MAX - 8)
+            flush_codes(coder);
+    }
+    return count;
+}
+
+/* The codes of a vector; how many they are of each text is noted in the place of its length, which
+ * nothing needs any more. */
+static uint64_t write_vector(struct encode_job *job, uint32_t vector, struct coder *coder)
+{
+    uint32_t first = vector * BLOCK_VECTOR_ROWS, count = vector_rows_of(job->row_count, vector);
+    uint64_t codes = 0, paused = 0;
+    for (uint32_t row = first; row < first + count; row++) {
+        uint64_t of_row = write_text(coder, job->text[row]);
+        job->lengths[row] = (int64_t)of_row;
+        codes += of_row;
+        paused += job->text[row].size + 32;
+        if (paused >= PAUSE_BYTES) {
+            paused = 0;
+            flush_codes(coder);
+            job_pause(job);
+            job_drain(job);
+        }
+    }
+    while (coder->waiting % 8 != 0)
+        coder->codes[coder->waiting++] = 0;
+    flush_codes(coder);
+    return codes;
+}
+
+static void encode(struct encode_job *job, struct writer *out)
+{
+    static const uint8_t zeros[8];
+    uint32_t vectors = vector_count_of(job->row_count), width = job->words->width;
+    uint64_t codes[BLOCK_VECTORS_MAX], size = 0, offset = 0;
+    struct coder *coder = memory_alloc(sizeof(*coder));
+    coder->words = job->words;
+    coder->out = out;
+    coder->waiting = 0;
+    write_dictionary(job->words, out);
+    for (uint32_t vector = 0; vector < vectors; vector++) {
+        codes[vector] = write_vector(job, vector, coder);
+        size += stored_size_of(codes[vector], width);
+        job_pause(job);
+        job_drain(job);
+    }
+    memory_free(coder);
+    writer_bytes(out, zeros, align8(size) - size);
+    for (uint32_t vector = 0; vector < vectors; vector++) {
+        writer_u64(out, offset);
+        writer_u64(out, codes[vector]);
+        writer_u64(out, job->vector_size[vector]);
+        offset += stored_size_of(codes[vector], width);
+    }
+    packed_plan_make(job->lengths, job->row_count, 1, &job->sizes);
+    packed_write(&job->sizes, job->lengths, out);
+    writer_u64(out, align8(size));
+}
+
+/* --- opening --- */
+
+/* The dictionary: lengths as many as the front says, and room for their bytes. *size: of all. */
+static bool check_dictionary(struct slice body, uint32_t *entry_count, uint64_t *size)
+{
+    const uint8_t *data = (const uint8_t *)body.data, *lengths = data + FRONT_SIZE;
+    uint32_t count = load_u32(data + 4);
+    uint64_t bytes = 0, code = 1;
+    if (count > UINT16_MAX || body.size < FRONT_SIZE + align8(count + 1))
+        return false;
+    for (uint32_t length = 1; length <= WORDS_LENGTH_MAX; length++) {
+        uint32_t of_length = load_u16(data + 6 + 2 * (size_t)length), wrong = 0;
+        if (of_length > count + 1 - code)
+            return false;
+        for (uint32_t i = 0; i < of_length; i++)
+            wrong |= lengths[code + i] ^ length;
+        if (wrong != 0)
+            return false;
+        code += of_length;
+        bytes += (uint64_t)of_length * length;
+    }
+    *entry_count = count;
+    *size = FRONT_SIZE + align8(count + 1) + align8(bytes);
+    return code == count + 1 && *size <= body.size;
+}
+
+static bool open_body(struct block *block, struct slice body)
+{
+    const uint8_t *data = (const uint8_t *)body.data;
+    struct words_own own = {.body = data};
+    size_t heads_size = (size_t)vector_count_of(block->row_count) * HEAD_SIZE, size;
+    uint64_t dictionary_size, offset = 0;
+    if (body.size < FRONT_SIZE || data[0] < WORDS_WIDTH_MIN || data[0] > WORDS_WIDTH_MAX ||
+        !check_dictionary(body, &own.entry_count, &dictionary_size))
+        return false;
+    own.width = data[0];
+    if (body.size - dictionary_size < heads_size + TAIL_SIZE)
+        return false;
+    uint64_t left = body.size - dictionary_size - heads_size - TAIL_SIZE;
+    uint64_t stored = load_u64(data + body.size - TAIL_SIZE);
+    if (stored > left)
+        return false;
+    own.heads = data + dictionary_size + stored;
+    struct slice rest = slice_of(own.heads + heads_size, left - stored);
+    if (!packed_open(rest, block->row_count, &own.counts, &size) || size != rest.size)
+        return false;
+    for (uint32_t vector = 0; vector < vector_count_of(block->row_count); vector++) {
+        const uint8_t *head = own.heads + (size_t)vector * HEAD_SIZE;
+        uint64_t codes = load_u64(head + 8), raw = load_u64(head + 16);
+        if (load_u64(head) != offset || codes > stored ||
+            stored_size_of(codes, own.width) > stored - offset || raw > codes * WORDS_LENGTH_MAX)
+            return false;
+        offset += stored_size_of(codes, own.width);
+    }
+    block_set_own(block, &own);
+    return align8(offset) == stored;
+}
+
+/* --- reading --- */
+
+/* A vector's codes and what they mean. */
+struct reading {
+    const uint8_t *lengths; /* by code */
+    const uint8_t *entries;
+    const uint8_t *codes;
+    uint32_t width, mask, entry_count;
+    uint32_t adjust[WORDS_LENGTH_MAX + 1]; /* where code 0 would be, were all of this length */
+    uint64_t code_count, raw;
+};
+
+static void begin_reading(const struct words_own *own, uint32_t vector, struct reading *out)
+{
+    const uint8_t *head = own->heads + (size_t)vector * HEAD_SIZE;
+    uint32_t code = 1, offset = 0;
+    *out = (struct reading){.lengths = own->body + FRONT_SIZE,
+                            .width = own->width,
+                            .mask = (1u << own->width) - 1,
+                            .entry_count = own->entry_count,
+                            .code_count = load_u64(head + 8),
+                            .raw = load_u64(head + 16)};
+    out->entries = out->lengths + align8(own->entry_count + 1);
+    for (uint32_t length = 1; length <= WORDS_LENGTH_MAX; length++) {
+        uint32_t of_length = load_u16(own->body + 6 + 2 * (size_t)length);
+        out->adjust[length] = offset - code * length;
+        code += of_length;
+        offset += of_length * length;
+    }
+    out->codes = out->entries + align8(offset) + load_u64(head);
+}
+
+static inline uint32_t code_at(const struct reading *reading, uint64_t index)
+{
+    uint64_t bit = index * reading->width;
+    return load_u32(reading->codes + (bit >> 3)) >> (bit & 7) & reading->mask;
+}
+
+/* Codes [at, last) behind `out`, which has READ_ROOM more than up to `end`. NULL: they are more, or
+ * not codes. */
+static uint8_t *read_codes(const struct reading *reading, uint64_t at, uint64_t last, uint8_t *out,
+                           const uint8_t *end)
+{
+    while (at < last) {
+        uint64_t some = last - at < CODES_AT_ONCE ? last : at + CODES_AT_ONCE;
+        if (out > end)
+            return NULL;
+        for (; at < some; at++) {
+            uint32_t code = code_at(reading, at);
+            if (code - 1 >= reading->entry_count) {
+                if (code != 0 || ++at >= last)
+                    return NULL;
+                *out++ = (uint8_t)code_at(reading, at);
+                continue;
+            }
+            uint32_t length = reading->lengths[code];
+            const uint8_t *entry =
+                reading->entries + (uint32_t)(reading->adjust[length] + code * length);
+            memcpy(out, entry, 16);
+            for (uint32_t done = 16; done < length; done += 16)
+                memcpy(out + done, entry + done, 16);
+            out += length;
+        }
+    }
+    return out > end ? NULL : out;
+}
+
+/* Where the codes of the first `count` texts of a vector begin, and their end: count + 1 numbers.
+ * False: they are not as many as the vector has. */
+static bool read_counts(const struct words_own *own, uint32_t vector, uint32_t count,
+                        uint64_t code_count, uint64_t *firsts)
+{
+    return text_read_offsets(&own->counts, vector, count, code_count, firsts);
+}
+
+static enum err reserve(struct block_scratch *scratch, uint64_t raw, struct error *error)
+{
+    if (!scratch_reserve(scratch, OFFSETS_SIZE + raw + READ_ROOM))
+        return error_set(error, ERR_MEMORY, NULL, "no memory for the texts of a block");
+    return OK;
+}
+
+/* All of a vector into the scratch: the offsets of its texts, their bytes. */
+static enum err read_vector(const struct block *block, const struct words_own *own, uint32_t vector,
+                            struct block_scratch *scratch, struct error *error)
+{
+    struct reading reading;
+    uint64_t firsts[BLOCK_VECTOR_ROWS + 1];
+    uint32_t count = vector_rows_of(block->row_count, vector);
+    begin_reading(own, vector, &reading);
+    if (!read_counts(own, vector, count, reading.code_count, firsts))
+        return error_block(error, "codes of texts do not add up");
+    enum err err = reserve(scratch, reading.raw, error);
+    if (err != OK)
+        return err;
+    uint64_t *offsets = (uint64_t *)(void *)scratch->data;
+    uint8_t *begin = (uint8_t *)scratch->data + OFFSETS_SIZE, *out = begin;
+    for (uint32_t i = 0; i < count; i++) {
+        offsets[i] = (uint64_t)(out - begin);
+        out = read_codes(&reading, firsts[i], firsts[i + 1], out, begin + reading.raw);
+        if (out == NULL)
+            return error_block(error, "codes are not of the dictionary, or too many");
+    }
+    offsets[count] = (uint64_t)(out - begin);
+    if (offsets[count] != reading.raw)
+        return error_block(error, "texts do not add up");
+    scratch->tag = block_tag(block, vector);
+    return OK;
+}
+
+static void take_slice(const struct block_scratch *scratch, uint32_t row, struct slice *out)
+{
+    const uint64_t *offsets = (const uint64_t *)(const void *)scratch->data;
+    *out = slice_of(scratch->data + OFFSETS_SIZE + offsets[row], offsets[row + 1] - offsets[row]);
+}
+
+static enum err read_rows(const struct block *block, uint32_t begin, uint32_t count,
+                          struct block_scratch *scratch, void *out, struct error *error)
+{
+    struct words_own own;
+    uint32_t vector = begin / BLOCK_VECTOR_ROWS;
+    enum err err = OK;
+    block_own(block, &own);
+    if (scratch->tag != block_tag(block, vector))
+        err = read_vector(block, &own, vector, scratch, error);
+    for (uint32_t i = 0; err == OK && i < count; i++)
+        take_slice(scratch, i, (struct slice *)out + i);
+    return err;
+}
+
+static enum err read_at(const struct block *block, const uint32_t *rows, uint32_t count,
+                        struct block_scratch *scratch, void *out, struct error *error)
+{
+    struct words_own own;
+    struct reading reading;
+    uint64_t firsts[BLOCK_VECTOR_ROWS + 1];
+    if (count == 0)
+        return OK;
+    uint32_t vector = rows[0] / BLOCK_VECTOR_ROWS, last = rows[count - 1] % BLOCK_VECTOR_ROWS;
+    if (scratch->tag == block_tag(block, vector)) {
+        for (uint32_t i = 0; i < count; i++)
+            take_slice(scratch, rows[i] % BLOCK_VECTOR_ROWS, (struct slice *)out + i);
+        return OK;
+    }
+    block_own(block, &own);
+    begin_reading(&own, vector, &reading);
+    if (!read_counts(&own, vector, last + 1, reading.code_count, firsts))
+        return error_block(error, "codes of texts do not add up");
+    enum err err = reserve(scratch, reading.raw, error);
+    if (err != OK)
+        return err;
+    uint8_t *at = (uint8_t *)scratch->data + OFFSETS_SIZE, *end = at + reading.raw;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t row = rows[i] % BLOCK_VECTOR_ROWS;
+        uint64_t first = firsts[row] + (fault_is("words.first_code") && row > 0);
+        uint8_t *behind = read_codes(&reading, first, firsts[row + 1], at, end);
+        if (behind == NULL)
+            return error_block(error, "codes are not of the dictionary, or too many");
+        ((struct slice *)out)[i] = slice_of(at, (size_t)(behind - at));
+        at = behind;
+    }
+    return OK;
+}
+
+const struct encoding encoding_words = {
+    .name = "words",
+    .doc = "texts as numbers of words in a dictionary",
+    .tag = 8,
+    .handicap = 10,
+    .classes = CLASS_BIT(BLOCK_TEXT),
+    .measure = measure,
+    .encode = encode,
+    .open = open_body,
+    .read = read_rows,
+    .read_at = read_at,
+};

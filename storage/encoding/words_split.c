@@ -1,0 +1,159 @@
+/* Where words begin: a byte that is no letter or digit behind one that is.
+ *
+ *   bytes    GET /item/12?q=red
+ *   words    GET| /item|/12|?q|=red
+ *
+ * Bytes above 127 are letters: those of UTF-8. 64 bytes become 64 bits, and the bits that are set
+ * places; 0.1 ns a byte where there is AVX2. What separates words goes with the word behind it, so
+ * that texts of words and blanks have one code a word. */
+#include "storage/encoding/words.h"
+
+#define BLOCK 64u
+#define BODY static inline __attribute__((always_inline))
+
+/* Bit i: byte i is a letter or digit. 64 bytes can be read. */
+typedef uint64_t classify_function(const uint8_t *bytes);
+/* Places of the bits, `at` added; 64 are written. */
+typedef void place_function(uint64_t bits, uint32_t count, uint32_t at, uint16_t *out);
+typedef uint32_t split_function(const uint8_t *bytes, uint32_t size, uint16_t *starts);
+
+BODY uint32_t split_body(const uint8_t *bytes, uint32_t size, uint16_t *starts,
+                         classify_function *classify, place_function *place)
+{
+    uint32_t count = 0;
+    uint64_t before = 0; /* the last bit of the 64 bytes before */
+    for (uint32_t at = 0; at < size; at += BLOCK) {
+        uint64_t word = classify(bytes + at), begins = ~word & (word << 1 | before);
+        before = word >> 63;
+        if (at == 0)
+            begins |= 1;
+        if (size - at < BLOCK)
+            begins &= (UINT64_C(1) << (size - at)) - 1;
+        uint32_t found = (uint32_t)__builtin_popcountll(begins);
+        place(begins, found, at, starts + count);
+        count += found;
+    }
+    starts[count] = (uint16_t)size;
+    return count;
+}
+
+/* By fours: what is written too much is written over. */
+BODY void place_bits(uint64_t bits, uint32_t count, uint32_t at, uint16_t *out)
+{
+    for (uint32_t done = 0; done < count; done += 4) {
+        for (uint32_t k = 0; k < 4; k++) {
+            out[done + k] = (uint16_t)(at + (bits == 0 ? 0 : (uint32_t)__builtin_ctzll(bits)));
+            bits &= bits - 1;
+        }
+    }
+}
+
+static inline bool is_word_byte(uint8_t byte)
+{
+    uint8_t letter = (uint8_t)((byte | 0x20) - 'a'), digit = (uint8_t)(byte - '0');
+    return letter < 26 || digit < 10 || byte >= 128;
+}
+
+BODY uint64_t classify_base(const uint8_t *bytes)
+{
+    uint64_t set = 0;
+    for (uint32_t i = 0; i < BLOCK; i++)
+        set |= (uint64_t)is_word_byte(bytes[i]) << i;
+    return set;
+}
+
+static uint32_t split_base(const uint8_t *bytes, uint32_t size, uint16_t *starts)
+{
+    return split_body(bytes, size, starts, classify_base, place_bits);
+}
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define AVX2 __attribute__((target("avx2,bmi,bmi2,popcnt")))
+#define AVX512 __attribute__((target("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi2")))
+
+/* Signed comparisons: bytes above 127 are below all others, and always letters. */
+AVX2 BODY uint32_t classify_32(const uint8_t *bytes)
+{
+    __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)bytes);
+    __m256i small = _mm256_or_si256(x, _mm256_set1_epi8(0x20));
+    __m256i letter = _mm256_andnot_si256(_mm256_cmpgt_epi8(small, _mm256_set1_epi8('z')),
+                                         _mm256_cmpgt_epi8(small, _mm256_set1_epi8('a' - 1)));
+    __m256i digit = _mm256_andnot_si256(_mm256_cmpgt_epi8(x, _mm256_set1_epi8('9')),
+                                        _mm256_cmpgt_epi8(x, _mm256_set1_epi8('0' - 1)));
+    return (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(letter, digit), x));
+}
+
+AVX2 BODY uint64_t classify_avx2(const uint8_t *bytes)
+{
+    return classify_32(bytes) | (uint64_t)classify_32(bytes + 32) << 32;
+}
+
+AVX2 BODY void place_avx2(uint64_t bits, uint32_t count, uint32_t at, uint16_t *out)
+{
+    for (uint32_t done = 0; done < count; done += 4) {
+        for (uint32_t k = 0; k < 4; k++) {
+            out[done + k] = (uint16_t)(at + _tzcnt_u64(bits)); /* 64 where there is none */
+            bits = _blsr_u64(bits);
+        }
+    }
+}
+
+AVX2 static uint32_t split_avx2(const uint8_t *bytes, uint32_t size, uint16_t *starts)
+{
+    return split_body(bytes, size, starts, classify_avx2, place_avx2);
+}
+
+AVX512 BODY uint64_t classify_avx512(const uint8_t *bytes)
+{
+    __m512i x = _mm512_loadu_si512(bytes);
+    __m512i small = _mm512_or_si512(x, _mm512_set1_epi8(0x20));
+    return _mm512_cmplt_epu8_mask(_mm512_sub_epi8(small, _mm512_set1_epi8('a')),
+                                  _mm512_set1_epi8(26)) |
+           _mm512_cmplt_epu8_mask(_mm512_sub_epi8(x, _mm512_set1_epi8('0')), _mm512_set1_epi8(10)) |
+           _mm512_movepi8_mask(x);
+}
+
+/* The numbers 0 to 63 whose bit is set move together. */
+AVX512 BODY void place_avx512(uint64_t bits, uint32_t count, uint32_t at, uint16_t *out)
+{
+    static const uint8_t numbers[64] = {
+        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
+    __m512i places = _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(numbers));
+    __m512i base = _mm512_set1_epi16((short)at);
+    _mm512_storeu_si512(
+        out, _mm512_add_epi16(base, _mm512_cvtepu8_epi16(_mm512_castsi512_si256(places))));
+    if (count > 32)
+        _mm512_storeu_si512(
+            out + 32,
+            _mm512_add_epi16(base, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(places, 1))));
+}
+
+AVX512 static uint32_t split_avx512(const uint8_t *bytes, uint32_t size, uint16_t *starts)
+{
+    return split_body(bytes, size, starts, classify_avx512, place_avx512);
+}
+
+static split_function *splitter(void)
+{
+    enum kernel_isa isa = kernels_chosen()->isa;
+    if (isa == KERNEL_BASE)
+        return split_base;
+    return isa == KERNEL_AVX512 && __builtin_cpu_supports("avx512vbmi2") ? split_avx512
+                                                                         : split_avx2;
+}
+#else
+static split_function *splitter(void)
+{
+    return split_base;
+}
+#endif
+
+uint32_t words_split(const uint8_t *bytes, uint32_t size, uint16_t *starts)
+{
+    assert(size > 0 && size <= WORDS_PIECE);
+    return splitter()(bytes, size, starts);
+}
