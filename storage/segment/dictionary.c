@@ -9,10 +9,11 @@
  *
  * The hash table is the writer's alone: open addressing, at most half full. A slot is 32 bytes and
  * holds a short text itself, since what a look-up costs is the memory it waits for: the slot, the
- * entry and the bytes were three lines of a cache that decoding and sealing had just swept. Hashing
- * and comparing take overlapping words and one branch per class of sizes, no loop whose end would
- * be guessed wrong. The hash is not keyed: whoever floods a slot makes his own table slow, and no
- * more than DICTIONARY_ENTRIES_MAX steps a text. */
+ * entry and the bytes were three lines of a cache that decoding and sealing had just swept. Short
+ * texts are hashed and compared as three words, whatever their size: a branch that is guessed wrong
+ * costs as much as the rest. Longer ones take overlapping words and one branch per class of sizes.
+ * The hash is not keyed: whoever floods a slot makes his own table slow, and no more than
+ * DICTIONARY_ENTRIES_MAX steps a text. */
 #include "storage/segment/dictionary.h"
 
 #include "storage/base/hash.h"
@@ -25,7 +26,7 @@
 #define TOUCH_BLOCK_MIN ((size_t)512 << 10)
 #define ENTRIES_FIRST 16
 #define FETCH_GROUP 32
-#define SHORT_SIZE_MAX 64
+#define LONG_SIZE_MAX 64       /* longer ones are the libraries' */
 #define FETCH_CAPACITY_MIN 256 /* smaller ones are in the nearest cache anyway */
 
 /* --- heap --- */
@@ -109,16 +110,19 @@ char *heap_take(struct heap *heap, size_t size)
 
 /* --- texts --- */
 
+#define INLINE_SIZE 24
+
+/* A text to look for: the words of a short one, zeros behind it; of a longer one the bytes. */
+struct key {
+    uint64_t word[INLINE_SIZE / 8];
+    const char *bytes;
+    uint32_t size;
+    uint32_t hash;
+};
+
 static inline uint64_t load_u64(const char *p)
 {
     uint64_t word;
-    memcpy(&word, p, sizeof(word));
-    return word;
-}
-
-static inline uint64_t load_u32(const char *p)
-{
-    uint32_t word;
     memcpy(&word, p, sizeof(word));
     return word;
 }
@@ -129,34 +133,39 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* The words of `size` bytes, of which INLINE_SIZE may be read. */
+static inline void key_words(struct key *key, const char *p, size_t size)
+{
+    static const char mask[2 * INLINE_SIZE] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+                                               -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    const char *kept = mask + INLINE_SIZE - size;
+    for (size_t i = 0; i < array_count(key->word); i++)
+        key->word[i] = load_u64(p + 8 * i) & load_u64(kept + 8 * i);
+}
+
+static inline uint32_t short_hash(const struct key *key)
+{
+    uint64_t hash = mix(key->word[0] ^ 0x9e3779b97f4a7c15ULL, key->word[1] ^ 0xd6e8feb86659fd93ULL);
+    return (uint32_t)mix(hash ^ key->size, key->word[2] ^ 0xa0761d6478bd642fULL);
+}
+
 /* 16 bytes. */
 static inline uint64_t mix_block(const char *p, uint64_t seed)
 {
     return mix(load_u64(p) ^ 0x9e3779b97f4a7c15ULL, load_u64(p + 8) ^ seed);
 }
 
-__attribute__((always_inline)) static inline uint32_t text_hash(struct slice text)
+/* More than INLINE_SIZE bytes: words from both ends, which may overlap. */
+static inline uint32_t long_hash(const char *p, size_t size)
 {
-    const char *p = text.data;
-    size_t size = text.size;
     uint64_t hash = 0xd6e8feb86659fd93ULL ^ size;
-    if (size > SHORT_SIZE_MAX)
+    if (size > LONG_SIZE_MAX)
         return (uint32_t)hash64(p, size);
     if (size > 32)
         hash = mix_block(p, hash) + mix_block(p + 16, hash) + mix_block(p + size - 32, hash);
-    else if (size > 16)
+    else
         hash = mix_block(p, hash);
-    if (size >= 16)
-        hash = mix_block(p + size - 16, hash);
-    else if (size >= 8)
-        hash = mix(load_u64(p) ^ 0x9e3779b97f4a7c15ULL, load_u64(p + size - 8) ^ hash);
-    else if (size >= 4)
-        hash = mix(load_u32(p) ^ 0x9e3779b97f4a7c15ULL, load_u32(p + size - 4) ^ hash);
-    else if (size > 0)
-        hash = mix(((uint64_t)(uint8_t)p[0] << 16 | (uint64_t)(uint8_t)p[size / 2] << 8 |
-                    (uint8_t)p[size - 1]) ^
-                       0x9e3779b97f4a7c15ULL,
-                   hash);
+    hash = mix_block(p + size - 16, hash);
     return (uint32_t)mix(hash, 0xa0761d6478bd642fULL);
 }
 
@@ -165,45 +174,52 @@ static inline uint64_t differ_16(const char *a, const char *b)
     return (load_u64(a) ^ load_u64(b)) | (load_u64(a + 8) ^ load_u64(b + 8));
 }
 
-static inline bool text_equal(struct slice x, struct slice y)
+static inline bool long_equal(const char *a, const char *b, size_t size)
 {
-    const char *a = x.data, *b = y.data;
-    size_t size = x.size;
-    if (size != y.size)
-        return false;
-    if (size > SHORT_SIZE_MAX)
+    if (size > LONG_SIZE_MAX)
         return memcmp(a, b, size) == 0;
     if (size > 32)
         return (differ_16(a, b) | differ_16(a + 16, b + 16) |
                 differ_16(a + size - 32, b + size - 32) |
                 differ_16(a + size - 16, b + size - 16)) == 0;
-    if (size >= 16)
-        return (differ_16(a, b) | differ_16(a + size - 16, b + size - 16)) == 0;
-    if (size >= 8)
-        return ((load_u64(a) ^ load_u64(b)) | (load_u64(a + size - 8) ^ load_u64(b + size - 8))) ==
-               0;
-    if (size >= 4)
-        return ((load_u32(a) ^ load_u32(b)) | (load_u32(a + size - 4) ^ load_u32(b + size - 4))) ==
-               0;
-    return size == 0 || (a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1]);
+    return (differ_16(a, b) | differ_16(a + size - 16, b + size - 16)) == 0;
+}
+
+/* end: bytes up to there may be read. */
+static inline void key_make(struct key *key, struct slice text, const char *end)
+{
+    key->size = (uint32_t)text.size;
+    key->bytes = text.data;
+    if (text.size > INLINE_SIZE) {
+        key->hash = long_hash(text.data, text.size);
+        return;
+    }
+    if (__builtin_expect(end - text.data >= INLINE_SIZE, 1)) {
+        key_words(key, text.data, text.size);
+    } else {
+        char bytes[INLINE_SIZE] = {0};
+        if (text.size != 0)
+            memcpy(bytes, text.data, text.size);
+        key_words(key, bytes, text.size);
+    }
+    key->hash = short_hash(key);
 }
 
 /* --- dictionary --- */
 
-#define INLINE_SIZE 24
-#define SIZE_ELSEWHERE 255
+#define FORM_LONG 255 /* past those of short ones */
 
 struct slot { /* two to a cache line */
     uint32_t hash;
     uint16_t code;
-    bool is_used;
-    uint8_t size; /* of `text`; SIZE_ELSEWHERE: longer ones lie in the heap */
+    uint16_t form; /* 0: empty; size + 1 of a short text; FORM_LONG */
     union {
-        char text[INLINE_SIZE];
-        struct slice elsewhere;
+        uint64_t word[INLINE_SIZE / 8];
+        struct slice elsewhere; /* in the heap */
     };
 };
 static_assert(sizeof(struct slot) == 32, "slots do not straddle cache lines");
+static_assert(INLINE_SIZE + 1 < FORM_LONG, "forms differ");
 
 struct array {
     struct slice *entries;
@@ -242,32 +258,22 @@ void dictionary_destroy(struct dictionary *dictionary)
     memory_free(dictionary);
 }
 
-static void slot_insert(struct dictionary *dictionary, struct slice text, uint32_t hash,
-                        uint32_t code)
+static inline bool slot_holds(const struct slot *slot, const struct key *key)
 {
-    uint32_t i = hash & dictionary->slot_mask;
-    while (dictionary->slots[i].is_used)
-        i = (i + 1) & dictionary->slot_mask;
-    struct slot *slot = &dictionary->slots[i];
-    *slot = (struct slot){.hash = hash, .code = (uint16_t)code, .is_used = true};
-    if (text.size <= INLINE_SIZE) {
-        slot->size = (uint8_t)text.size;
-        if (text.size != 0)
-            memcpy(slot->text, text.data, text.size);
-    } else {
-        slot->size = SIZE_ELSEWHERE;
-        slot->elsewhere = text;
-    }
+    if (key->size <= INLINE_SIZE)
+        return ((slot->word[0] ^ key->word[0]) | (slot->word[1] ^ key->word[1]) |
+                (slot->word[2] ^ key->word[2]) | (uint64_t)(slot->form ^ (key->size + 1))) == 0;
+    return slot->hash == key->hash && slot->form == FORM_LONG &&
+           slot->elsewhere.size == key->size &&
+           long_equal(slot->elsewhere.data, key->bytes, key->size);
 }
 
-static inline bool slot_holds(const struct slot *slot, struct slice text, uint32_t hash)
+static void slot_insert(struct dictionary *dictionary, const struct slot *slot)
 {
-    if (slot->hash != hash)
-        return false;
-    if (text.size > INLINE_SIZE)
-        return slot->size == SIZE_ELSEWHERE && text_equal(slot->elsewhere, text);
-    return slot->is_used && slot->size == text.size &&
-           text_equal(slice_of(slot->text, text.size), text);
+    uint32_t i = slot->hash & dictionary->slot_mask;
+    while (dictionary->slots[i].form != 0)
+        i = (i + 1) & dictionary->slot_mask;
+    dictionary->slots[i] = *slot;
 }
 
 /* Doubles entries and slots. */
@@ -284,18 +290,23 @@ static void grow(struct dictionary *dictionary, uint32_t count)
     dictionary->arrays[dictionary->array_count++] = array;
     dictionary->capacity = capacity;
 
-    if (dictionary->slots != NULL)
-        pool_give(pool, dictionary->slots, dictionary->slots_taken);
+    struct slot *slots = dictionary->slots;
+    size_t slot_count = slots == NULL ? 0 : (size_t)dictionary->slot_mask + 1;
+    size_t taken = dictionary->slots_taken;
     dictionary->slots =
         pool_take(pool, 2 * capacity * sizeof(*dictionary->slots), &dictionary->slots_taken);
     memset(dictionary->slots, 0, 2 * capacity * sizeof(*dictionary->slots));
     dictionary->slot_mask = 2 * capacity - 1;
-    for (uint32_t code = 0; code < count; code++)
-        slot_insert(dictionary, array.entries[code], text_hash(array.entries[code]), code);
+    for (size_t i = 0; i < slot_count; i++) {
+        if (slots[i].form != 0)
+            slot_insert(dictionary, &slots[i]);
+    }
+    if (slots != NULL)
+        pool_give(pool, slots, taken);
     atomic_store_explicit(&dictionary->entries, array.entries, memory_order_release);
 }
 
-static bool add(struct dictionary *dictionary, struct slice text, uint32_t hash, uint16_t *code)
+static bool add(struct dictionary *dictionary, const struct key *key, uint16_t *code)
 {
     uint32_t count = atomic_load_explicit(&dictionary->count, memory_order_relaxed);
     if (count == DICTIONARY_ENTRIES_MAX)
@@ -303,74 +314,73 @@ static bool add(struct dictionary *dictionary, struct slice text, uint32_t hash,
     if (count == dictionary->capacity)
         grow(dictionary, count);
     struct slice *entries = atomic_load_explicit(&dictionary->entries, memory_order_relaxed);
-    char *bytes = heap_take(dictionary->heap, text.size);
-    if (text.size != 0)
-        memcpy(bytes, text.data, text.size);
-    entries[count] = slice_of(bytes, text.size);
-    slot_insert(dictionary, entries[count], hash, count);
+    char *bytes = heap_take(dictionary->heap, key->size);
+    if (key->size != 0)
+        memcpy(bytes, key->bytes, key->size);
+    entries[count] = slice_of(bytes, key->size);
+    struct slot slot = {.hash = key->hash, .code = (uint16_t)count, .form = FORM_LONG};
+    if (key->size <= INLINE_SIZE) {
+        slot.form = (uint16_t)(key->size + 1);
+        memcpy(slot.word, key->word, sizeof(slot.word));
+    } else {
+        slot.elsewhere = entries[count];
+    }
+    slot_insert(dictionary, &slot);
     atomic_store_explicit(&dictionary->count, count + 1, memory_order_release);
     *code = (uint16_t)count;
     return true;
 }
 
-static bool find_or_add(struct dictionary *dictionary, struct slice text, uint32_t hash,
-                        uint16_t *code)
+static inline bool find_or_add(struct dictionary *dictionary, const struct key *key, uint16_t *code)
 {
     if (dictionary->slots != NULL) {
-        uint32_t i = hash & dictionary->slot_mask;
-        for (; dictionary->slots[i].is_used; i = (i + 1) & dictionary->slot_mask) {
-            if (slot_holds(&dictionary->slots[i], text, hash)) {
+        uint32_t i = key->hash & dictionary->slot_mask;
+        for (; dictionary->slots[i].form != 0; i = (i + 1) & dictionary->slot_mask) {
+            if (slot_holds(&dictionary->slots[i], key)) {
                 *code = dictionary->slots[i].code;
                 return true;
             }
         }
     }
-    return add(dictionary, text, hash, code);
+    return add(dictionary, key, code);
 }
 
 /* A look-up in a large dictionary waits for memory: for the slot, and for the bytes of a longer
  * text. So a group of texts goes through these steps together and waits twice in all. What is
  * fetched ahead is only a guess: the first slot, before growing. */
-static void fetch_group(const struct dictionary *dictionary, const struct slice *texts,
-                        uint32_t count, uint32_t *hashes)
+static inline struct slot *first_slot(const struct dictionary *dictionary, const struct key *key)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        hashes[i] = text_hash(texts[i]);
-        if (dictionary->slots != NULL)
-            __builtin_prefetch(&dictionary->slots[hashes[i] & dictionary->slot_mask]);
-    }
-    if (dictionary->slots == NULL || dictionary->capacity < FETCH_CAPACITY_MIN)
-        return;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct slot *slot = &dictionary->slots[hashes[i] & dictionary->slot_mask];
-        if (slot->size != SIZE_ELSEWHERE)
-            continue;
-        __builtin_prefetch(slot->elsewhere.data);
-        __builtin_prefetch(slot->elsewhere.data + slot->elsewhere.size);
-    }
+    return &dictionary->slots[key->hash & dictionary->slot_mask];
 }
 
-/* Where most of those known are. */
-static inline bool find_first(const struct dictionary *dictionary, struct slice text, uint32_t hash,
-                              uint16_t *code)
+/* always_inline: a function that does nothing but fetch ahead has no effect that the compiler sees,
+ * and calls of it go. */
+__attribute__((always_inline)) static inline void fetch_text(const struct dictionary *dictionary,
+                                                             const struct key *key)
 {
-    if (dictionary->slots == NULL)
-        return false;
-    const struct slot *slot = &dictionary->slots[hash & dictionary->slot_mask];
-    *code = slot->code;
-    return slot_holds(slot, text, hash);
+    const struct slot *slot = first_slot(dictionary, key);
+    if (slot->form != FORM_LONG)
+        return;
+    __builtin_prefetch(slot->elsewhere.data);
+    __builtin_prefetch(slot->elsewhere.data + slot->elsewhere.size);
 }
 
 bool dictionary_codes(struct dictionary *dictionary, const struct slice *texts, uint32_t count,
-                      uint16_t *codes)
+                      const char *end, uint16_t *codes)
 {
-    uint32_t hashes[FETCH_GROUP];
+    struct key keys[FETCH_GROUP];
     for (uint32_t first = 0; first < count; first += FETCH_GROUP) {
         uint32_t size = count - first < FETCH_GROUP ? count - first : FETCH_GROUP;
-        fetch_group(dictionary, texts + first, size, hashes);
+        bool is_large = dictionary->capacity >= FETCH_CAPACITY_MIN;
         for (uint32_t i = 0; i < size; i++) {
-            if (!find_first(dictionary, texts[first + i], hashes[i], &codes[first + i]) &&
-                !find_or_add(dictionary, texts[first + i], hashes[i], &codes[first + i]))
+            key_make(&keys[i], texts[first + i], end);
+            if (is_large)
+                __builtin_prefetch(first_slot(dictionary, &keys[i]));
+        }
+        for (uint32_t i = 0; i < size && is_large; i++)
+            fetch_text(dictionary, &keys[i]);
+        for (uint32_t i = 0; i < size; i++) {
+            if (!find_or_add(dictionary, &keys[i], &codes[first + i]))
                 return false;
         }
     }
@@ -379,7 +389,7 @@ bool dictionary_codes(struct dictionary *dictionary, const struct slice *texts, 
 
 bool dictionary_code(struct dictionary *dictionary, struct slice text, uint16_t *code)
 {
-    return find_or_add(dictionary, text, text_hash(text), code);
+    return dictionary_codes(dictionary, &text, 1, text.data, code);
 }
 
 uint32_t dictionary_size(const struct dictionary *dictionary)

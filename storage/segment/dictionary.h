@@ -29,9 +29,10 @@ void dictionary_destroy(struct dictionary *dictionary);
 /* Writer: the code of a text, added if it is new. False when all codes are given away. */
 bool dictionary_code(struct dictionary *dictionary, struct slice text, uint16_t *code);
 /* The same for many; codes of those before the one that found no room are set, and they stay added.
+ * end: from each text on, bytes up to there may be read; it is quicker with some behind the last.
  */
 bool dictionary_codes(struct dictionary *dictionary, const struct slice *texts, uint32_t count,
-                      uint16_t *codes);
+                      const char *end, uint16_t *codes);
 uint32_t dictionary_size(const struct dictionary *dictionary); /* writer */
 size_t
 dictionary_bytes(const struct dictionary *dictionary); /* allocated, without the texts; writer */

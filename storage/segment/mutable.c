@@ -348,7 +348,7 @@ static bool map_entries(struct segment *segment, struct job *job, uint32_t row_c
         entries[i] = slice_of(bytes, source->sizes[i]);
         bytes += source->sizes[i];
     }
-    if (!dictionary_codes(dictionary, entries, source->entry_count, codes))
+    if (!dictionary_codes(dictionary, entries, source->entry_count, bytes, codes))
         return false;
     job->entry_codes = codes;
     return !has_given_up(job->state);
@@ -360,7 +360,7 @@ static bool map_rows(struct segment *segment, struct job *job, uint32_t row_coun
     const struct stored_column *source = job->source;
     struct dictionary *dictionary = job->state->dictionary;
     uint16_t *codes = arena_alloc_array(&segment->scratch, row_count, sizeof(*codes));
-    const char *bytes = source->bytes.data;
+    const char *bytes = source->bytes.data, *last = bytes + source->bytes.size;
     for (uint32_t first = 0; first < row_count; first += MAP_ROWS) {
         struct slice texts[MAP_ROWS];
         uint16_t found[MAP_ROWS];
@@ -370,7 +370,7 @@ static bool map_rows(struct segment *segment, struct job *job, uint32_t row_coun
             bytes += source->sizes[i];
             count += stored_is_null(source, i) ? 0 : 1;
         }
-        if (!dictionary_codes(dictionary, texts, count, found))
+        if (!dictionary_codes(dictionary, texts, count, last, found))
             return false;
         count = 0;
         for (uint32_t i = first; i < end; i++)

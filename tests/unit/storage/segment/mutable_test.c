@@ -423,7 +423,18 @@ static void test_dictionaries_tell_near_texts_apart(void **state)
         assert_true(dictionary_code(dictionary, texts[i], &codes[i]));
         assert_int_equal(codes[i], i / 3);
     }
-    assert_true(dictionary_codes(dictionary, texts, count, codes));
+    /* One behind the other as in a record, with nothing to read behind the last. */
+    size_t total = 0;
+    for (uint32_t i = 0; i < count; i++)
+        total += texts[i].size;
+    char *packed = memory_alloc(total), *next = packed;
+    for (uint32_t i = 0; i < count; i++) {
+        if (texts[i].size > 0)
+            memcpy(next, texts[i].data, texts[i].size);
+        texts[i].data = next;
+        next += texts[i].size;
+    }
+    assert_true(dictionary_codes(dictionary, texts, count, next, codes));
     assert_int_equal(dictionary_size(dictionary), count);
     uint32_t entry_count;
     const struct slice *entries = dictionary_entries(dictionary, &entry_count);
@@ -433,6 +444,7 @@ static void test_dictionaries_tell_near_texts_apart(void **state)
         assert_true(dictionary_code(dictionary, texts[i], &code));
         assert_int_equal(code, codes[i]);
     }
+    memory_free(packed);
     memory_free(codes);
     dictionary_destroy(dictionary);
     heap_deinit(&heap);
