@@ -90,6 +90,14 @@ void memory_touch(void *p, size_t size)
         (void)madvise(begin, length, MADV_POPULATE_WRITE); /* an old kernel does not know it */
 }
 
+void *memory_alloc_huge(size_t size)
+{
+    void *p = memory_alloc_aligned(MEMORY_HUGE_SIZE, size);
+    /* The rest of a last page that is mostly ours is whoever's it is; it does no harm there. */
+    (void)madvise(p, (size + MEMORY_HUGE_SIZE / 2) & ~(MEMORY_HUGE_SIZE - 1), MADV_HUGEPAGE);
+    return p;
+}
+
 void memory_trim(size_t kept)
 {
     if (mallinfo2().fordblks > kept)

@@ -39,6 +39,10 @@ void *memory_alloc_zero(size_t size);
 void *memory_realloc(void *old, size_t size);
 /* The address is a multiple of `alignment`, a power of two. */
 void *memory_alloc_aligned(size_t alignment, size_t size);
+/* For large blocks that are used again and again: aligned to MEMORY_HUGE_SIZE, and of pages of that
+ * size where the system has some. */
+#define MEMORY_HUGE_SIZE ((size_t)2 << 20)
+void *memory_alloc_huge(size_t size);
 void memory_free(void *p);
 /* Makes pages present that are about to be written, all at once: one after the other each costs an
  * exception too. Only a hint. */

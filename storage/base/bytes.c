@@ -136,7 +136,10 @@ static void grow(struct writer *writer, size_t capacity)
         return;
     }
     size_t blocks = (writer->head + capacity + WRITER_BLOCK_SIZE - 1) / WRITER_BLOCK_SIZE;
-    uint8_t *data = memory_alloc_aligned(WRITER_BLOCK_SIZE, blocks * WRITER_BLOCK_SIZE);
+    size_t size = blocks * WRITER_BLOCK_SIZE;
+    /* What is written from where it lies is one piece then for the disk, not one for each page. */
+    uint8_t *data = size >= MEMORY_HUGE_SIZE / 2 ? memory_alloc_huge(size)
+                                                 : memory_alloc_aligned(WRITER_BLOCK_SIZE, size);
     if (writer->data != NULL) {
         memcpy(data, writer->data - writer->head, writer->head + writer->size);
         memory_free(writer->data - writer->head);
