@@ -270,6 +270,20 @@ MUST_CHECK enum err cursor_rows(struct cursor *cursor, bool *is_known, uint64_t 
                                 struct error *error);
 MUST_CHECK enum err cursor_extent(struct cursor *cursor, size_t column, enum scan_want want,
                                   bool *is_known, struct scan_extent *out, struct error *error);
+/* The same of rows [begin, end), begin < end, counted from 0 among those that will come, once
+ * cursor_rows() has told their number. Only where it is known: for all of them by cursor_extent(),
+ * for any part by cursor_knows_parts(). */
+bool cursor_knows_parts(struct cursor *cursor, size_t column, enum scan_want want);
+MUST_CHECK enum err cursor_extent_part(struct cursor *cursor, size_t column, enum scan_want want,
+                                       uint64_t begin, uint64_t end, struct scan_extent *out,
+                                       struct error *error);
+/* Do the morsel's rows come in the order of this column of times, none NULL? Then: the time of a
+ * row, and the first row from `from` on whose time is not below `us`, or how many there are. */
+bool cursor_is_in_time_order(const struct cursor *cursor, size_t column);
+MUST_CHECK enum err cursor_time_at(struct cursor *cursor, size_t column, uint64_t row, int64_t *us,
+                                   struct error *error);
+MUST_CHECK enum err cursor_time_end(struct cursor *cursor, size_t column, uint64_t from, int64_t us,
+                                    uint64_t *end, struct error *error);
 /* Columns (by place, true) that come as NULLs, unread, in the rest of this morsel. */
 void cursor_leave_out(struct cursor *cursor, const bool *columns);
 /* Under a filter that is_whole: rows of the current morsel satisfy it, all that come. */

@@ -38,14 +38,15 @@ static bool can_know(struct type type, enum aggregate_need need)
         return physical == PHYSICAL_INT || physical == PHYSICAL_FLOAT ||
                physical == PHYSICAL_NUMERIC;
     case NEED_SUM:
-        return physical == PHYSICAL_INT || physical == PHYSICAL_NUMERIC;
+        return physical == PHYSICAL_INT || physical == PHYSICAL_FLOAT ||
+               physical == PHYSICAL_NUMERIC;
     default:
         return false;
     }
 }
 
-static bool plan_item(const struct plan *scan, const struct aggregate_call *call,
-                      struct scan_digest_item *item)
+bool digest_item(const struct plan *scan, const struct aggregate_call *call,
+                 struct scan_digest_item *item)
 {
     enum aggregate_need need = call->aggregate->need;
     *item = (struct scan_digest_item){0};
@@ -54,7 +55,8 @@ static bool plan_item(const struct plan *scan, const struct aggregate_call *call
         return false;
     if (need == NEED_ROWS)
         return true;
-    if (call->argument_count != 1 || call->arguments[0]->kind != EXPR_COLUMN)
+    if (call->argument_count != 1 || call->arguments[0]->kind != EXPR_COLUMN ||
+        call->arguments[0]->column >= scan->column_count)
         return false;
     item->has_column = true;
     item->column = call->arguments[0]->column;
@@ -89,7 +91,7 @@ bool digest_open(struct exec_node *scan, struct digest_call *calls, size_t count
     size_t item_count = 0;
     memset(is_unread, true, plan->column_count);
     for (size_t i = 0; i < count; i++) {
-        calls[i].is_digested = plan_item(plan, calls[i].call, &items[item_count]);
+        calls[i].is_digested = digest_item(plan, calls[i].call, &items[item_count]);
         if (calls[i].is_digested)
             takers[item_count++] = (struct digest_taker){.aggregate = calls[i].call->aggregate,
                                                          .states = calls[i].states,

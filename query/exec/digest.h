@@ -14,5 +14,8 @@ struct digest_call {
 /* Tells an open scan what these aggregates, all there are above it, want to know of its morsels;
  * from then on they get it. False: none of them can do without rows. */
 bool digest_open(struct exec_node *scan, struct digest_call *calls, size_t count);
+/* Whether a scan can tell of a call without rows, and what it has to be asked for. */
+bool digest_item(const struct plan *scan, const struct aggregate_call *call,
+                 struct scan_digest_item *item);
 
 #endif

@@ -8,7 +8,8 @@
  * raise. DISTINCT passes on only rows whose (group, arguments) were not seen before (distinct.c).
  * Without keys there is one state from the start, and one row out even if no row came in; DISTINCT
  * and GROUP BY without rows give none. Groups come out in order of first sight. Without keys, right
- * above a scan, some aggregates are told of whole morsels instead (digest.c).
+ * above a scan, some aggregates are told of whole morsels instead (digest.c); groups by time are
+ * told of runs of rows (runs.c).
  *
  * Over a large table rows are grouped portion by portion where that pays (partial_run.c).
  *
@@ -177,6 +178,8 @@ static enum err group_open(struct exec_node *node, struct error *error)
     enum err err = key_count != 0 ? OK : group_grow_only(node, &group->tiers[0], error);
     if (err == OK && key_count == 0 && child->kind == PLAN_SCAN)
         open_digest(node);
+    if (err == OK && key_count != 0)
+        group_runs_open(node);
     if (err == OK)
         portions_open(node);
     return err;
@@ -318,6 +321,28 @@ enum err group_add_batch(struct exec_node *node, const struct batch *in, struct 
             return err;
     }
     return group_update(node, &target, in, rows, error);
+}
+
+bool group_can_add(struct exec_node *node, size_t group_count)
+{
+    struct group *group = node->state;
+    return !group_spill_check(node, last_tier(group), group_count);
+}
+
+enum err group_states_of(struct exec_node *node, const struct batch *one, char **states,
+                         struct error *error)
+{
+    struct group *group = node->state;
+    struct group_tier *tier = last_tier(group);
+    uint32_t ids[VECTOR_ROWS_MAX];
+    struct group_rows rows = {.count = 1};
+    struct column *keys;
+    bool is_one;
+    enum err err = evaluate_keys(node, one, &keys, &is_one, error);
+    if (err == OK)
+        err = number_batch(node, tier, one, keys, true, ids, &rows, error);
+    *states = err == OK ? tier->states + rows.only * group->stride : NULL;
+    return err;
 }
 
 /* Grouping sets of no keys give a row even where no row came in. */

@@ -104,6 +104,17 @@ void portions_open(struct exec_node *node);
 MUST_CHECK enum err portions_read(struct exec_node *node, struct error *error);
 void portions_close(struct portions *portions); /* NULL is nothing */
 
+/* Whether so many groups may be added to where rows go now. */
+bool group_can_add(struct exec_node *node, size_t group_count);
+/* The states of the group that the keys of a batch of one row name; they hold until the next. */
+MUST_CHECK enum err group_states_of(struct exec_node *node, const struct batch *one, char **states,
+                                    struct error *error);
+
+/* --- runs.c --- */
+
+/* Tells the scan below what it may be told of run by run, if anything. */
+void group_runs_open(struct exec_node *node);
+
 /* --- group_spill.c --- */
 
 /* The closed tier right above, whose groups this one's rows may be of; NULL: there is none. */

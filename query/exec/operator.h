@@ -104,6 +104,17 @@ const struct table_view *exec_scan_view(const struct exec_node *scan);
 bool exec_scan_can_skip(const struct exec_node *scan, size_t morsel);
 void exec_scan_range(struct exec_node *scan, size_t begin, size_t end);
 
+/* Windows of hop() that rows of a time are in, where they are told of by runs: an open hop node
+ * whose windows are on a clock that stands still, query/window/hop.c. */
+bool exec_hop_has_runs(const struct exec_node *hop);
+struct hop_run {
+    int64_t end_us;              /* rows up to here, exclusive, are in the same windows */
+    int64_t window, last_window; /* none: window > last_window */
+};
+/* False: in no window. */
+bool exec_hop_run(struct exec_node *hop, int64_t us, struct hop_run *out);
+void exec_hop_window(const struct exec_node *hop, int64_t window, int64_t *start, int64_t *end);
+
 /* What a group without keys wants to know of a scan's morsels instead of their rows. */
 struct scan_digest {
     size_t item_count;
@@ -116,6 +127,19 @@ struct scan_digest {
     bool is_all;           /* nothing else is needed of rows at all */
     /* Once a morsel of which all items are known and that has rows; an extent for each item. */
     enum err (*take)(void *context, const struct scan_extent *extents, struct error *error);
+    void *context;
+    const struct scan_runs *runs; /* NULL: of whole morsels. Else of runs of time; is_all then */
+};
+/* A morsel whose rows come in order of time may be told of run by run. */
+struct scan_runs {
+    uint32_t time_column; /* of the scan's output */
+    /* The first time behind the run that `us` is in; false: it is in none that has an end. */
+    bool (*find_end)(void *context, int64_t us, int64_t *end_us);
+    /* Before the first of so many runs of a morsel; false: the rows come instead. */
+    bool (*begin)(void *context, size_t run_count);
+    /* Once a run, in order, in place of the digest's take(); `us` is the time of its first row. */
+    enum err (*take)(void *context, int64_t us, const struct scan_extent *extents,
+                     struct error *error);
     void *context;
 };
 /* Before the first batch; NULL: none. `digest` must outlive the node. */

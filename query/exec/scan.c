@@ -9,13 +9,24 @@
  * statement's. A vector that passes the filter whole is handed
  * on as the cursor gave it; else its columns are gathered, dictionaries staying dictionaries.
  * A group without keys may be told of a morsel as a whole instead of its rows (digest.c); columns
- * it needs for nothing else stay unread then. Between morsels the worker's permit may change hands.
- * Under ORDER BY time DESC LIMIT n morsels come last first, and the sort moves a bound as it learns
- * what it still wants: the newest rows of a table are found without reading the old ones. */
+ * it needs for nothing else stay unread then. A group by time is told of runs of a morsel whose
+ * rows are in order of time (runs.c): where a bucket ends is found by halving. Between morsels the
+ * worker's permit may change hands. Under ORDER BY time DESC LIMIT n morsels come last first, and
+ * the sort moves a bound as it learns what it still wants: the newest rows of a table are found
+ * without reading the old ones. */
 #include "query/exec/condition.h"
 
 #include <assert.h>
 #include <string.h>
+
+#define RUNS_MAX 512     /* of a morsel */
+#define RUNS_FEW 4       /* a block's first and last bucket are cut */
+#define RUN_ROWS_MIN 128 /* on average: below it rows cost less than looking for ends */
+
+struct scan_run {
+    int64_t us; /* of its first row */
+    uint64_t end;
+};
 
 struct scan {
     struct cursor *cursor;
@@ -27,6 +38,7 @@ struct scan {
     struct scan_conditions conditions;
     const struct scan_digest *digest; /* NULL: none */
     struct scan_extent *extents;      /* of its items */
+    struct scan_run *runs;            /* RUNS_MAX, where it is told of runs */
     bool is_digested;                 /* the current morsel */
     bool is_reversed;                 /* morsels from the last to the first */
     uint64_t charged;                 /* for dictionaries that the snapshot keeps */
@@ -193,7 +205,9 @@ void exec_scan_digest(struct exec_node *node, const struct scan_digest *digest)
     struct scan *scan = node->state;
     scan->digest = digest;
     scan->extents =
-        arena_alloc_array(&node->exec->arena, digest->item_count, sizeof(*scan->extents));
+        arena_alloc_zero(&node->exec->arena, (digest->item_count + 1) * sizeof(*scan->extents));
+    if (digest->runs != NULL)
+        scan->runs = arena_alloc_array(&node->exec->arena, RUNS_MAX, sizeof(*scan->runs));
 }
 
 bool exec_scan_is_digested(const struct exec_node *node)
@@ -229,6 +243,74 @@ static enum err find_extents(struct scan *scan, uint64_t row_count, bool *is_kno
     return err;
 }
 
+/* Cuts the morsel into runs; *count 0: they are too short, or not known. */
+static enum err find_runs(struct scan *scan, uint64_t row_count, size_t *count, struct error *error)
+{
+    const struct scan_runs *runs = scan->digest->runs;
+    uint64_t begin = 0;
+    *count = 0;
+    for (size_t i = 0; begin < row_count; i++) {
+        int64_t end_us;
+        if (i == RUNS_MAX || (i > RUNS_FEW && begin < i * RUN_ROWS_MIN))
+            return OK;
+        enum err err =
+            cursor_time_at(scan->cursor, runs->time_column, begin, &scan->runs[i].us, error);
+        if (err != OK)
+            return err;
+        if (!runs->find_end(runs->context, scan->runs[i].us, &end_us))
+            return OK;
+        err = cursor_time_end(scan->cursor, runs->time_column, begin, end_us, &scan->runs[i].end,
+                              error);
+        if (err != OK)
+            return err;
+        begin = scan->runs[i].end;
+        if (begin == row_count)
+            *count = i + 1;
+    }
+    return OK;
+}
+
+static enum err take_run(struct scan *scan, const struct scan_run *run, uint64_t begin,
+                         struct error *error)
+{
+    const struct scan_digest *digest = scan->digest;
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < digest->item_count; i++) {
+        const struct scan_digest_item *item = &digest->items[i];
+        scan->extents[i] = (struct scan_extent){.row_count = run->end - begin};
+        if (item->has_column)
+            err = cursor_extent_part(scan->cursor, item->column, item->want, begin, run->end,
+                                     &scan->extents[i], error);
+    }
+    return err == OK ? digest->runs->take(digest->runs->context, run->us, scan->extents, error)
+                     : err;
+}
+
+/* Hands the digest a morsel run by run. */
+static enum err digest_runs(struct exec_node *node, uint64_t row_count, struct error *error)
+{
+    struct scan *scan = node->state;
+    const struct scan_digest *digest = scan->digest;
+    size_t run_count = 0;
+    bool is_known = cursor_is_in_time_order(scan->cursor, digest->runs->time_column);
+    for (size_t i = 0; is_known && i < digest->item_count; i++)
+        is_known = !digest->items[i].has_column ||
+                   cursor_knows_parts(scan->cursor, digest->items[i].column, digest->items[i].want);
+    if (!is_known)
+        return OK;
+    enum err err = find_runs(scan, row_count, &run_count, error);
+    if (err != OK || run_count == 0 || !digest->runs->begin(digest->runs->context, run_count))
+        return err;
+    scan->is_digested = true;
+    scan->is_in_morsel = false;
+    count_rows(node, row_count);
+    node->exec->actual[node->plan->id].rows += row_count;
+    uint64_t begin = 0;
+    for (size_t i = 0; err == OK && i < run_count; begin = scan->runs[i++].end)
+        err = take_run(scan, &scan->runs[i], begin, error);
+    return err;
+}
+
 /* Hands the digest what is known of a morsel that was just sought, if that is all it wants. */
 static enum err digest_morsel(struct exec_node *node, struct error *error)
 {
@@ -239,6 +321,8 @@ static enum err digest_morsel(struct exec_node *node, struct error *error)
     if (!is_known)
         return OK;
     enum err err = cursor_rows(scan->cursor, &is_known, &row_count, error);
+    if (err == OK && is_known && row_count != 0 && digest->runs != NULL)
+        return digest_runs(node, row_count, error);
     if (err == OK && is_known && row_count != 0)
         err = find_extents(scan, row_count, &is_known, error);
     if (err != OK || !is_known || row_count == 0)

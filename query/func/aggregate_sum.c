@@ -324,6 +324,17 @@ static enum err float_update(char *states, size_t stride, const uint32_t *group,
     return OK;
 }
 
+static enum err float_sum_take(void *state, const struct scan_extent *extent, struct error *error)
+{
+    (void)error;
+    struct float_sum *sum = state;
+    float_add(sum, extent->total);
+    sum->compensation += extent->lost;
+    sum->count += (int64_t)(extent->row_count - extent->null_count);
+    sum->infinite_count += (int64_t)extent->infinite_count;
+    return OK;
+}
+
 static enum err float_combine(void *target, const void *source, struct aggregate_memory *memory,
                               struct error *error)
 {
@@ -634,8 +645,8 @@ static enum err bool_or_finish(const void *state, const struct aggregate_call *c
 #define count_need NEED_NULLS
 #define int_need NEED_SUM
 #define numeric_need NEED_SUM
-#define float_need NEED_VALUES
-#define float_take NULL
+#define float_need NEED_SUM
+#define float_take float_sum_take
 #define interval_need NEED_VALUES
 #define interval_take NULL
 #define bool_and_need NEED_VALUES

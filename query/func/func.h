@@ -93,6 +93,12 @@ extern const struct function_group functions_compare, functions_arith, functions
 /* Is one value that of every row of the batch, and cheap to tell? query/func/time_bucket.c */
 bool function_is_whole(struct call *call, const struct vector *vector, struct value *out);
 
+/* The bucket [*start, *end) of the first row's time, for functions that put times into buckets:
+ * arguments as of a vector form, all but the time constant. False: not such a function, or a bucket
+ * that has no ends. query/func/time_bucket.c */
+bool function_bucket(const struct function *function, const struct eval_context *context,
+                     const struct column *arguments, int64_t *start, int64_t *end);
+
 /* --- casts: query/func/cast.c --- */
 /* May a value of type `from` become `to` in this context? */
 bool cast_exists(enum type_id from, enum type_id to, int context);

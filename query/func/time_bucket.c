@@ -241,6 +241,16 @@ static bool bucket_of_first(struct call *call, const struct vector *v, const str
     return is_range;
 }
 
+bool function_bucket(const struct function *function, const struct eval_context *context,
+                     const struct column *arguments, int64_t *start, int64_t *end)
+{
+    struct call call = {.context = context, .function = function};
+    struct vector vector = {.arguments = arguments, .row_count = 1, .count = 1};
+    const struct column *times;
+    int64_t result;
+    return bucket_of_first(&call, &vector, &times, start, end, &result) && *start < *end;
+}
+
 bool time_all_within(const int64_t *times, size_t count, int64_t start, int64_t end)
 {
     int64_t low, high;

@@ -129,6 +129,35 @@ static bool next_row(struct exec_node *node)
     return false;
 }
 
+/* --- for groups that are told of runs of rows --- */
+
+bool exec_hop_has_runs(const struct exec_node *node)
+{
+    const struct hop *hop = node->state;
+    return hop->unit == HOP_OFFSET && (!hop->is_zoned || node->plan->hop.zone == timezone_utc);
+}
+
+bool exec_hop_run(struct exec_node *node, int64_t us, struct hop_run *out)
+{
+    struct hop *hop = node->state;
+    if (us < INT64_MIN + TIME_MARGIN || us > INT64_MAX - TIME_MARGIN)
+        return false;
+    find_windows(node, us);
+    *out = (struct hop_run){.end_us = boundary(node, hop->last_window * hop->slide) + hop->slide,
+                            .window = hop->window,
+                            .last_window = hop->last_window};
+    return true;
+}
+
+void exec_hop_window(const struct exec_node *node, int64_t window, int64_t *start, int64_t *end)
+{
+    const struct hop *hop = node->state;
+    *start = boundary(node, window * hop->slide);
+    *end = boundary(node, window * hop->slide + hop->size);
+}
+
+/* --- rows --- */
+
 /* Up to a batch of (row, window) pairs of the input in hand, of the next `patience` rows. */
 static size_t take_windows(struct exec_node *node, uint32_t *rows, int64_t *starts, int64_t *ends)
 {

@@ -44,7 +44,7 @@ enum block_class block_class_of(enum type_id id)
     }
 }
 
-static const struct encoding *encoding_of(uint8_t tag, enum block_class class)
+const struct encoding *encoding_of(uint8_t tag, enum block_class class)
 {
     for (size_t index = 0; index < array_count(encodings); index++) {
         if (encodings[index]->tag == tag && encodings[index]->classes & CLASS_BIT(class))
@@ -542,21 +542,6 @@ __int128 block_sum(const struct block *block, uint32_t begin, uint32_t count)
     for (uint32_t i = 0; has_null && i < count; i++)
         values[i] = validity[i] != 0 ? values[i] : 0;
     return kernels_chosen()->sum64(values, count);
-}
-
-__int128 block_sum_at(const struct block *block, const uint32_t *rows, uint32_t count)
-{
-    int64_t values[BLOCK_VECTOR_ROWS];
-    __int128 sum = 0;
-    assert(block->class == BLOCK_INTEGER && block->null_count == 0);
-    for (uint32_t done = 0; done < count;) {
-        uint32_t left = count - done, some = left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS;
-        enum err result = block_read_at(block, rows + done, some, NULL, values, NULL);
-        assert(result == OK);
-        sum += kernels_chosen()->sum64(values, some);
-        done += some;
-    }
-    return sum;
 }
 
 bool block_validity(const struct block *block, uint32_t begin, uint32_t count, uint8_t *out)

@@ -125,8 +125,28 @@ bool block_validity(const struct block *block, uint32_t begin, uint32_t count, u
 /* The sum of rows [begin, begin + count) of an INTEGER block that are not NULL. */
 __int128 block_sum(const struct block *block, uint32_t begin, uint32_t count);
 
-/* The sum of single rows, ascending, of an INTEGER block that has no NULLs. */
-__int128 block_sum_at(const struct block *block, const uint32_t *rows, uint32_t count);
+/* Part of a block that has no NULL in it: rows [begin, end), or those that rows[begin … end - 1]
+ * name, ascending. */
+struct block_part {
+    uint32_t begin, end;
+    const uint32_t *rows; /* NULL: a run */
+};
+/* INTEGER: the sum; the least and the greatest, where there is a row at all. */
+__int128 block_part_sum(const struct block *block, const struct block_part *part);
+void block_part_range(const struct block *block, const struct block_part *part, int64_t *least,
+                      int64_t *greatest);
+/* FLOAT: the sum and what rounding lost of it, the same whatever the instruction set; the first of
+ * the least and of the greatest, NaN being the greatest. Errors as of block_read(). */
+struct float_total {
+    double sum, lost;
+    uint64_t infinite_count; /* rows; 0 where the sum overflowed by itself */
+};
+MUST_CHECK enum err block_part_total(const struct block *block, const struct block_part *part,
+                                     struct block_scratch *scratch, struct float_total *out,
+                                     struct error *error);
+MUST_CHECK enum err block_part_extremes(const struct block *block, const struct block_part *part,
+                                        struct block_scratch *scratch, double *least,
+                                        double *greatest, struct error *error);
 
 /* Predicates on encoded values, one vector at a time. Rows that are not NULL and satisfy it, as
  * offsets from `begin`, ascending, into `selection` (room for BLOCK_VECTOR_ROWS + 16); their number

@@ -89,6 +89,47 @@ static __int128 sum64_base(const int64_t *values, uint32_t count)
     return sum64_body(values, count);
 }
 
+/* Doubles: compensated (Neumaier, by Knuth's two-sum) in four lanes side by side: one addition
+ * waits for the one before, four chains do not wait for each other. Nothing is multiplied, so no
+ * variant can fuse anything: the lanes are the same everywhere, and so is the result, to the bit.
+ */
+typedef double four __attribute__((vector_size(32)));
+#define LANES 4
+
+static inline __attribute__((always_inline)) void
+sum_doubles_body(const uint64_t *values, size_t count, double *sum, double *lost)
+{
+    four total = {0}, rest = {0};
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        four value;
+        __builtin_memcpy(&value, values + i, sizeof(value));
+        four next = total + value, part = next - total;
+        rest += (total - (next - part)) + (value - part);
+        total = next;
+    }
+    for (; i < count; i++) {
+        double value;
+        __builtin_memcpy(&value, values + i, sizeof(value));
+        double next = total[0] + value, part = next - total[0];
+        rest[0] += (total[0] - (next - part)) + (value - part);
+        total[0] = next;
+    }
+    double all = 0, small = 0;
+    for (int lane = 0; lane < LANES; lane++) {
+        double next = all + total[lane], part = next - all;
+        small += (all - (next - part)) + (total[lane] - part) + rest[lane];
+        all = next;
+    }
+    *sum = all;
+    *lost = small;
+}
+
+static void sum_doubles_base(const uint64_t *values, size_t count, double *sum, double *lost)
+{
+    sum_doubles_body(values, count, sum, lost);
+}
+
 static const struct kernels base = {.name = "base",
                                     .isa = KERNEL_BASE,
                                     .pack = &bitpack_base,
@@ -97,7 +138,8 @@ static const struct kernels base = {.name = "base",
                                     .select64 = select64_base,
                                     .select_set = select_set_base,
                                     .sum32 = sum32_base,
-                                    .sum64 = sum64_base};
+                                    .sum64 = sum64_base,
+                                    .sum_doubles = sum_doubles_base};
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -204,6 +246,11 @@ AVX2 static __int128 sum64_avx2(const int64_t *values, uint32_t count)
     return sum64_body(values, count);
 }
 
+AVX2 static void sum_doubles_avx2(const uint64_t *values, size_t count, double *sum, double *lost)
+{
+    sum_doubles_body(values, count, sum, lost);
+}
+
 static const struct kernels avx2 = {.name = "avx2",
                                     .isa = KERNEL_AVX2,
                                     .pack = &bitpack_avx2,
@@ -212,7 +259,8 @@ static const struct kernels avx2 = {.name = "avx2",
                                     .select64 = select64_avx2,
                                     .select_set = select_set_avx2,
                                     .sum32 = sum32_avx2,
-                                    .sum64 = sum64_avx2};
+                                    .sum64 = sum64_avx2,
+                                    .sum_doubles = sum_doubles_avx2};
 
 /* --- AVX-512: 16 rows at a time --- */
 
@@ -322,7 +370,8 @@ static const struct kernels avx512 = {.name = "avx512",
                                       .select64 = select64_avx512,
                                       .select_set = select_set_avx512,
                                       .sum32 = sum32_avx512,
-                                      .sum64 = sum64_avx512};
+                                      .sum64 = sum64_avx512,
+                                      .sum_doubles = sum_doubles_avx2};
 
 static bool has_avx2(void)
 {

@@ -76,6 +76,9 @@ struct kernels { /* kernels.c */
     uint32_t (*sum32)(const uint32_t *values, uint32_t count);
     /* The sum, of at most 2^31 values. */
     __int128 (*sum64)(const int64_t *values, uint32_t count);
+    /* The sum of doubles, given by their bits, and what rounding lost of it: bit by bit the same in
+     * every variant. */
+    void (*sum_doubles)(const uint64_t *values, size_t count, double *sum, double *lost);
 };
 
 /* NULL: not on this processor. */

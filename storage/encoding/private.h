@@ -232,6 +232,9 @@ extern const struct encoding encoding_constant, encoding_rle, encoding_frame, en
     encoding_dictionary, encoding_plain, encoding_lz4, encoding_text_plain, encoding_text_lz4,
     encoding_alphabet, encoding_words;
 
+/* NULL: no encoding of that tag has the class. */
+const struct encoding *encoding_of(uint8_t tag, enum block_class class);
+
 /* The words of block->state: the first are common to all encodings, the rest is its own. */
 enum block_state {
     STATE_BODY,     /* offset of the body; the bitmap of validity lies before it */

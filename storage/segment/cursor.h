@@ -99,6 +99,13 @@ struct sealed_place {
     struct arena texts;        /* of picked rows: each vector's scratch is used again */
 };
 
+/* Times of one vector, while ends of runs are looked for. */
+struct time_vector {
+    const struct sealed *sealed;
+    uint32_t block, begin, count; /* count 0: of none */
+    int64_t us[VECTOR_ROOM];
+};
+
 struct cursor {
     const struct table_view *view;
     const struct scan_filter *filter; /* NULL: none */
@@ -108,6 +115,7 @@ struct cursor {
     size_t column_count;
     struct cursor_column *columns;
     struct column *vectors;
+    struct time_vector *times; /* NULL: none was asked for yet */
     struct scan_counts counts;
     struct pauser *pauser;     /* of who writes rows anew; NULL: a query's */
     struct view_pins own_pins; /* where the view has none */

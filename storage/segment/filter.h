@@ -47,7 +47,7 @@ struct scan_filter {
 enum scan_want {
     SCAN_WANT_NULLS, /* row_count, null_count */
     SCAN_WANT_RANGE, /* least and greatest too, if null_count < row_count */
-    SCAN_WANT_SUM    /* sum instead: integers and numerics without NaN */
+    SCAN_WANT_SUM    /* sum instead, of integers and numerics without NaN; of doubles total */
 };
 struct scan_extent {
     uint64_t row_count, null_count;
@@ -55,6 +55,9 @@ struct scan_extent {
     /* Integers as such, numerics as their digits at `scale`. */
     __int128 sum;
     uint8_t scale;
+    /* Of doubles: compensated, by rows in their order. */
+    double total, lost;
+    uint64_t infinite_count;
 };
 
 /* What a cursor did, added to over its life: for EXPLAIN ANALYZE and statistics. */

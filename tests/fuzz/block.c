@@ -64,7 +64,20 @@ static void read_all(const struct block *block)
         if (block_read_at(block, rows, row_count, &scratch, out, &error) == OK)
             touched ^= touch(block, out, row_count);
         if (block->class == BLOCK_INTEGER && block->null_count == 0)
-            touched ^= (uint64_t)block_sum_at(block, rows, row_count);
+            touched ^= (uint64_t)block_part_sum(
+                block, &(struct block_part){.end = row_count, .rows = rows});
+        struct block_part run = {.begin = begin + count / 3, .end = begin + count};
+        struct float_total total;
+        int64_t least, greatest;
+        double low, high;
+        if (block->class == BLOCK_INTEGER) {
+            touched ^= (uint64_t)block_part_sum(block, &run);
+            block_part_range(block, &run, &least, &greatest);
+        } else if (block->class == BLOCK_FLOAT) {
+            if (block_part_total(block, &run, &scratch, &total, &error) == OK &&
+                block_part_extremes(block, &run, &scratch, &low, &high, &error) == OK)
+                touched ^= total.infinite_count;
+        }
         block_validity(block, begin, count, validity);
         if (block->class == BLOCK_INTEGER)
             select_codes(block, begin, count);

@@ -323,7 +323,8 @@ static void check_picks(const struct block *block, struct block_scratch *scratch
         sum += block->class == BLOCK_INTEGER ? data.integers[rows[i]] : 0;
     }
     if (block->class == BLOCK_INTEGER && block->null_count == 0)
-        assert_true(block_sum_at(block, rows, row_count) == sum);
+        assert_true(block_part_sum(block, &(struct block_part){.end = row_count, .rows = rows}) ==
+                    sum);
 }
 
 static void check_vector(const struct block *block, uint32_t begin, uint32_t count,

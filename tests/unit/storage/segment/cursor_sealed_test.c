@@ -6,6 +6,7 @@
 #include "storage/base/fault.h"
 #include "storage/base/thread.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -271,12 +272,19 @@ static uint32_t take_rows(struct cursor *cursor, const bool *left_out, uint32_t 
     return count;
 }
 
+static bool is_near(double a, double b, double size)
+{
+    return a == b || (isnan(a) && isnan(b)) || fabs(a - b) <= 1e-10 * size;
+}
+
 /* False: the extent is not what the rows give. */
 static bool check_extent(const struct model *m, int column, int want, const uint32_t *rows,
                          uint32_t count, const struct scan_extent *extent)
 {
     struct scan_extent model = {.row_count = count};
     const struct value *least = NULL, *greatest = NULL;
+    bool is_float = false;
+    double total = 0, size = 0;
     for (uint32_t i = 0; i < count; i++) {
         const struct value *value = &m->cells[column][rows[i]];
         model.null_count += value->is_null;
@@ -284,14 +292,21 @@ static bool check_extent(const struct model *m, int column, int want, const uint
             continue;
         least = least == NULL || value_compare(value, least) < 0 ? value : least;
         greatest = greatest == NULL || value_compare(value, greatest) > 0 ? value : greatest;
-        model.sum += value->type.id == TYPE_NUMERIC ? value->n.digits : value->i;
+        is_float = type_physical(value->type.id) == PHYSICAL_FLOAT;
+        if (is_float) {
+            total += value->f;
+            size += fabs(value->f);
+        }
+        if (!is_float)
+            model.sum += value->type.id == TYPE_NUMERIC ? value->n.digits : value->i;
     }
     bool is_same = extent->row_count == count && extent->null_count == model.null_count;
     if (want == SCAN_WANT_RANGE && least != NULL)
         is_same =
             is_same && same_value(&extent->least, least) && same_value(&extent->greatest, greatest);
     if (want == SCAN_WANT_SUM)
-        is_same = is_same && extent->sum == model.sum;
+        is_same = is_same && (is_float ? is_near(extent->total + extent->lost, total, size)
+                                       : extent->sum == model.sum);
     return is_same;
 }
 
