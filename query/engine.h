@@ -52,6 +52,7 @@ struct query_registry {
 struct query_engine {
     struct query_engine_options options;
     struct plan_cache *cache;
+    struct partial_cache *partials; /* NULL: none are kept */
     const struct table_provider *providers[PROVIDERS_MAX];
     size_t provider_count;
     struct table_provider own[4]; /* system.c */

@@ -4,6 +4,7 @@
  *
  * Nothing is answered before all of it is certain: the result is built whole, within its own limit
  * and the query's memory, and an error leaves no part of it. */
+#include "query/exec/partial_cache.h"
 #include "query/format/format.h"
 #include "query/run.h"
 #include "storage/base/clock.h"
@@ -34,6 +35,8 @@ struct query_engine *query_engine_create(const struct query_engine_options *opti
     if (engine->options.max_rows == 0)
         engine->options.max_rows = MAX_ROWS_DEFAULT;
     engine->cache = plan_cache_create(PLANS_MAX);
+    if (options->partial_memory > 0)
+        engine->partials = partial_cache_create(options->partial_memory);
     registry_init(&engine->registry);
     arena_init(&engine->catalog_arena);
     system_register(engine);
@@ -46,6 +49,7 @@ void query_engine_destroy(struct query_engine *engine)
     if (engine == NULL)
         return;
     plan_cache_destroy(engine->cache);
+    partial_cache_destroy(engine->partials);
     arena_deinit(&engine->catalog_arena);
     registry_deinit(&engine->registry);
     memory_free(engine);
@@ -66,6 +70,30 @@ enum err query_cancel(struct query_engine *engine, struct slice query_id, const 
                      SLICE_ARGS(query_id));
 }
 
+static void print_figure(struct writer *out, const char *name, const char *kind, const char *help,
+                         double value)
+{
+    metrics_print_family(out, name, kind, help);
+    metrics_print_sample(out, name, NULL, value);
+}
+
+static void print_partials(struct query_engine *engine, struct writer *out)
+{
+    struct partial_cache_status status = {0};
+    if (engine->partials != NULL)
+        partial_cache_status(engine->partials, &status);
+    print_figure(out, "freshet_partials_bytes", "gauge", "Partial results kept for later queries.",
+                 (double)status.used);
+    print_figure(out, "freshet_partials_limit_bytes", "gauge", "Limit of partial results.",
+                 (double)status.limit);
+    print_figure(out, "freshet_partials_hits_total", "counter", "Partial results found again.",
+                 (double)status.hits);
+    print_figure(out, "freshet_partials_misses_total", "counter",
+                 "Partial results looked for and made anew.", (double)status.misses);
+    print_figure(out, "freshet_partials_evictions_total", "counter",
+                 "Partial results given up for others.", (double)status.evictions);
+}
+
 void query_engine_metrics(struct query_engine *engine, struct writer *out)
 {
     static const char *const names[OUTCOME_COUNT] = {"ok", "error", "cancelled", "timeout",
@@ -78,6 +106,7 @@ void query_engine_metrics(struct query_engine *engine, struct writer *out)
             out, "freshet_queries_total", label,
             (double)atomic_load_explicit(&engine->outcomes[i], memory_order_relaxed));
     }
+    print_partials(engine, out);
 }
 
 /* --- rows to bytes --- */

@@ -231,6 +231,7 @@ static void exec_begin(struct run *run)
     exec->is_client_gone = run->request->is_cancelled;
     exec->deadline_us = run->deadline_us;
     exec->temp = run->settings.is_spill_on ? run->engine->options.temp : NULL;
+    exec->partials = run->settings.is_partial_cache_on ? run->engine->partials : NULL;
     exec->is_without_bitmaps = !run->settings.is_bitmaps_on;
     atomic_store(&run->entry.state, "running");
     set_exec(run, exec);

@@ -28,6 +28,8 @@ const struct config_key config_keys[] = {
      "memory of the process; 0: half of the machine's or the control group's"},
     {"query_memory", CONFIG_SIZE, FIELD(query_memory), "0",
      "memory of one query; 0: a quarter of `memory`"},
+    {"partial_cache", CONFIG_SIZE, FIELD(partial_cache), "0",
+     "memory of partial results kept for later queries; 0: a thirty-second of `memory`"},
     {"spill_limit", CONFIG_SIZE, FIELD(spill_limit), "0",
      "disk that queries may fill with rows that do not fit their memory; 0: a tenth of the disk"},
     {"log_file", CONFIG_SIZE, FIELD(log_file), "64 MiB", "size of one file of the write-ahead log"},
@@ -297,6 +299,8 @@ enum err config_complete(struct config *config, struct error *error)
     machine = group > 0 && group < machine ? group : machine;
     config->memory = config->memory == 0 ? machine / 2 : config->memory;
     config->query_memory = config->query_memory == 0 ? config->memory / 4 : config->query_memory;
+    config->partial_cache =
+        config->partial_cache == 0 ? config->memory / 32 : config->partial_cache;
     struct slice io = slice_from_cstr(config->io);
     if (!slice_equal(io, SLICE("auto")) && !slice_equal(io, SLICE("uring")) &&
         !slice_equal(io, SLICE("plain"))) {

@@ -292,6 +292,7 @@ static void create_engine(struct app *app)
         .store = app->store,
         .memory = &app->query_memory,
         .query_memory_limit = config->query_memory,
+        .partial_memory = config->partial_cache,
         .temp = app->temp,
         .statement_timeout_us = config->statement_timeout_us,
         .max_rows = config->max_rows,

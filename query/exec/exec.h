@@ -12,10 +12,11 @@
 /* Rows between two looks at the clock and the cancel flags in operators that block. */
 #define EXEC_CHECK_ROWS ((size_t)64 << 10)
 
-struct subquery;    /* query/exec/subquery.h */
-struct lookup_rows; /* query/exec/lookup.c */
-struct rowset;      /* query/exec/rowset.h */
-struct temp_space;  /* storage/io/temp.h */
+struct subquery;      /* query/exec/subquery.h */
+struct lookup_rows;   /* query/exec/lookup.c */
+struct rowset;        /* query/exec/rowset.h */
+struct temp_space;    /* storage/io/temp.h */
+struct partial_cache; /* query/exec/partial_cache.h */
 struct temp_file;
 
 /* What a run counts; other threads read it for freshet.queries. */
@@ -36,6 +37,7 @@ struct exec {
     _Atomic bool *is_cancelled;         /* set by query_cancel; may be NULL */
     const _Atomic bool *is_client_gone; /* may be NULL */
     int64_t deadline_us;                /* on the monotonic clock; 0: none */
+    struct partial_cache *partials;     /* of earlier queries and for later ones; NULL: none */
     bool is_without_bitmaps;            /* freshet.bitmaps = off */
     bool is_timed;                      /* EXPLAIN ANALYZE: measure each node */
     struct exec_statistics statistics;

@@ -4,6 +4,7 @@
 #define FRESHET_QUERY_EXEC_PARTIAL_H
 
 #include "query/exec/group.h"
+#include "query/exec/partial_cache.h"
 
 /* Keys and states of the groups of some rows, in order of first sight. Immutable, shared by count;
  * owns all it points to. */
@@ -41,5 +42,21 @@ MUST_CHECK enum err partial_combine(struct exec_node *group, const struct partia
                                     struct error *error);
 struct partial *partial_ref(struct partial *partial);
 void partial_unref(struct partial *partial); /* NULL is nothing */
+
+/* --- partial_key.c --- */
+
+#define PARTIAL_BOUNDS_MAX 8
+struct partial_key {
+    struct writer bytes; /* the caller deinits it */
+    size_t bound_count;
+    struct partial_bound {  /* event time operation us: what else a row must meet */
+        unsigned operation; /* enum compare_operation */
+        int64_t us;
+    } bounds[PARTIAL_BOUNDS_MAX];
+};
+/* Of an open group that partial_is_for(). False: its results are not to be kept. */
+bool partial_key_make(const struct exec_node *group, struct partial_key *key);
+/* Do all rows with such event times meet the bounds? */
+bool partial_key_is_met(const struct partial_key *key, int64_t min_us, int64_t max_us);
 
 #endif

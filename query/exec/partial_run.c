@@ -6,9 +6,12 @@
  *             └ portion, too many groups: it and all rows after it are grouped one by one
  *
  * What is a portion follows from the view and the query alone, so that an answer is the same to the
- * last bit whoever computes its portions. Once the groups of all take a share of the query's memory
- * the rest goes row by row too: only rows can be put aside (group_spill.c). */
+ * last bit whoever computes its portions, and whether some were kept from an earlier query. Once
+ * the groups of all take a share of the query's memory the rest goes row by row too: only rows can
+ * be put aside (group_spill.c). */
 #include "query/exec/partial.h"
+
+#include "storage/base/fault.h"
 
 /* Of a segment: blocks or chunks of 64 Ki rows. */
 #define PORTION_MORSELS 2
@@ -21,6 +24,9 @@ struct portions {
     size_t count;
     struct portion *list;
     size_t morsel_count;
+    struct partial_cache *cache; /* NULL: nothing is kept or found */
+    struct partial_plan *plan;
+    struct partial_key key;
 };
 
 static bool can_skip(const struct exec_node *scan, const struct portion *portion)
@@ -52,6 +58,18 @@ static void list_portions(struct exec_node *node, struct portions *portions)
     }
 }
 
+static void open_cache(struct exec_node *node, struct portions *portions)
+{
+    struct partial_cache *cache = node->exec->partials;
+    if (cache == NULL)
+        return;
+    if (partial_key_make(node, &portions->key)) {
+        portions->cache = cache;
+        portions->plan = partial_plan_hold(cache, writer_as_slice(&portions->key.bytes));
+    }
+    writer_deinit(&portions->key.bytes);
+}
+
 void portions_open(struct exec_node *node)
 {
     struct group *group = node->state;
@@ -63,11 +81,38 @@ void portions_open(struct exec_node *node)
     group->portions = arena_alloc_zero(&node->exec->arena, sizeof(*group->portions));
     group->portions->morsel_count = table_view_morsel_count(view);
     list_portions(node, group->portions);
+    open_cache(node, group->portions);
 }
 
 void portions_close(struct portions *portions)
 {
-    (void)portions;
+    if (portions != NULL && portions->plan != NULL)
+        partial_plan_drop(portions->cache, portions->plan);
+}
+
+/* May what is made of the portion be kept: sealed, and all of it within the bounds of time? */
+static bool is_kept(const struct exec_node *node, const struct portion *portion)
+{
+    const struct portions *portions = ((const struct group *)node->state)->portions;
+    const struct table_view *view = exec_scan_view(partial_scan(node));
+    if (portions->cache == NULL || portion->home.segment == 0)
+        return false;
+    bool is = true;
+    for (size_t morsel = portion->begin;
+         is && portions->key.bound_count != 0 && morsel < portion->end; morsel++) {
+        int64_t min_us, max_us;
+        is = table_view_morsel_times(view, morsel, &min_us, &max_us) &&
+             partial_key_is_met(&portions->key, min_us, max_us);
+    }
+    return is;
+}
+
+static struct partial_place place_of(const struct portions *portions, const struct portion *portion)
+{
+    uint64_t segment = portion->home.segment;
+    if (fault_is("partial.stale_after_truncate"))
+        segment = (uint64_t)(portion - portions->list);
+    return (struct partial_place){.segment = segment, .index = portion->home.index};
 }
 
 /* Whether there is room for one more portion's groups, and rows could still be put aside. */
@@ -78,11 +123,33 @@ static bool has_room(const struct exec_node *node)
            partial_tier_size(group, &group->tiers[0]) <= node->exec->budget->limit / MEMORY_SHARE;
 }
 
+/* From the cache, or made of the rows; *out NULL: its groups are too many. */
+static enum err find_or_compute(struct exec_node *node, const struct portion *portion,
+                                struct partial **out, struct error *error)
+{
+    const struct portions *portions = ((const struct group *)node->state)->portions;
+    struct plan_actual *actual = &node->exec->actual[node->plan->id];
+    bool is = is_kept(node, portion);
+    struct partial_place place = place_of(portions, portion);
+    *out = is ? partial_cache_find(portions->cache, portions->plan, place) : NULL;
+    if (*out != NULL) {
+        actual->partials_found++;
+        return OK;
+    }
+    enum err err = partial_compute(node, portion, out, error);
+    if (err == OK && *out != NULL) {
+        actual->partials_made++;
+        if (is)
+            partial_cache_add(portions->cache, portions->plan, place, *out);
+    }
+    return err;
+}
+
 static enum err add_portion(struct exec_node *node, const struct portion *portion, bool *is_done,
                             struct error *error)
 {
     struct partial *partial = NULL;
-    enum err err = partial_compute(node, portion, &partial, error);
+    enum err err = find_or_compute(node, portion, &partial, error);
     *is_done = err == OK && partial != NULL;
     if (*is_done)
         err = partial_combine(node, partial, error);
@@ -98,7 +165,10 @@ enum err portions_read(struct exec_node *node, struct error *error)
     bool is_done = true;
     enum err err = OK;
     while (err == OK && next < portions->count && has_room(node)) {
-        err = add_portion(node, &portions->list[next], &is_done, error);
+        size_t at = next;
+        if (portions->cache != NULL && fault_is("partial.combine_order"))
+            at = portions->count - 1 - next;
+        err = add_portion(node, &portions->list[at], &is_done, error);
         if (!is_done)
             break;
         next++;

@@ -420,6 +420,10 @@ static void explain(const struct explainer *e, const struct plan *plan, size_t l
         if (actual->spilled_bytes > 0)
             writer_printf(e->out, " (spilled %llu bytes to disk)",
                           (unsigned long long)actual->spilled_bytes);
+        if (actual->partials_found + actual->partials_made > 0)
+            writer_printf(e->out, " partials=%llu of %llu kept",
+                          (unsigned long long)actual->partials_found,
+                          (unsigned long long)(actual->partials_found + actual->partials_made));
         if (plan->kind == PLAN_SCAN && actual->blocks > 0)
             print_counts(plan, actual, e->out);
     }

@@ -45,6 +45,10 @@ static void write_actual(const struct plan *plan, const struct plan_actual *actu
     if (actual->rows_in > actual->rows)
         writer_printf(out, ",\"Rows Removed by Filter\":%llu",
                       (unsigned long long)(actual->rows_in - actual->rows));
+    if (actual->partials_found + actual->partials_made > 0)
+        writer_printf(out, ",\"Partials Found\":%llu,\"Partials Made\":%llu",
+                      (unsigned long long)actual->partials_found,
+                      (unsigned long long)actual->partials_made);
     if (actual->spilled_bytes > 0)
         writer_printf(out, ",\"Spilled Bytes\":%llu", (unsigned long long)actual->spilled_bytes);
     if (plan->kind == PLAN_SCAN)

@@ -279,6 +279,8 @@ struct plan_actual {
     uint64_t rows, rows_in;
     int64_t time_ns;
     uint64_t spilled_bytes; /* written to disk for want of memory */
+    /* Portions of rows that a GROUP found grouped by an earlier query, and that it grouped. */
+    uint64_t partials_found, partials_made;
     /* Scans. */
     uint64_t segments, segments_skipped, blocks, blocks_skipped;
     struct scan_counts counts; /* of the cursor */

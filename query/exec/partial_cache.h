@@ -1,0 +1,36 @@
+/* Partial results that later queries may find: by what they depend on and the portion of a sealed
+ * segment that they are of. Any thread. */
+#ifndef FRESHET_QUERY_EXEC_PARTIAL_CACHE_H
+#define FRESHET_QUERY_EXEC_PARTIAL_CACHE_H
+
+#include "storage/base/arena.h"
+
+struct partial;      /* query/exec/partial.h */
+struct partial_plan; /* bytes of a partial_key, known by address while it is held */
+struct partial_cache;
+
+struct partial_place {
+    uint64_t segment; /* of a sealed one: never used twice */
+    uint32_t index;   /* of its first block */
+};
+
+/* The limit holds for all that is kept, what finds it too. */
+struct partial_cache *partial_cache_create(size_t limit);
+void partial_cache_destroy(struct partial_cache *cache); /* no query is under way */
+/* One reference. */
+struct partial_plan *partial_plan_hold(struct partial_cache *cache, struct slice bytes);
+void partial_plan_drop(struct partial_cache *cache, struct partial_plan *plan);
+/* One reference to it, or NULL. */
+struct partial *partial_cache_find(struct partial_cache *cache, const struct partial_plan *plan,
+                                   struct partial_place place);
+/* Keeps it, if it is not large: what was used longest ago goes for it. */
+void partial_cache_add(struct partial_cache *cache, struct partial_plan *plan,
+                       struct partial_place place, struct partial *partial);
+
+struct partial_cache_status {
+    size_t used, limit;
+    uint64_t count, hits, misses, evictions;
+};
+void partial_cache_status(struct partial_cache *cache, struct partial_cache_status *out);
+
+#endif
