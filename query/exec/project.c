@@ -11,7 +11,7 @@
 
 struct filter {
     struct evaluator *predicate;
-    bool is_gate; /* … and it was not asked for yet */
+    bool is_asked, is_open; /* of a gate */
 };
 
 static enum err filter_open(struct exec_node *node, struct error *error)
@@ -19,32 +19,33 @@ static enum err filter_open(struct exec_node *node, struct error *error)
     (void)error;
     struct filter *filter = node->state;
     filter->predicate = evaluator_create(node->plan->filter.predicate, &node->exec->eval);
-    filter->is_gate = node->plan->filter.is_gate;
     return OK;
 }
 
-/* Where no row passes none is asked for. */
-static enum err filter_ask_gate(struct exec_node *node, bool *is_shut, struct error *error)
+/* One value for all rows: asked once, and where no row passes none is asked for. */
+static enum err gate_next(struct exec_node *node, struct batch *out, struct error *error)
 {
     struct filter *filter = node->state;
     struct batch one = {.row_count = 1};
     uint32_t kept[16];
     size_t kept_count = 0;
-    enum err err = evaluator_filter(filter->predicate, &one, NULL, 0, kept, &kept_count, error);
-    *is_shut = err == OK && kept_count == 0;
-    filter->is_gate = err != OK;
+    enum err err = OK;
+    if (!filter->is_asked)
+        err = evaluator_filter(filter->predicate, &one, NULL, 0, kept, &kept_count, error);
+    filter->is_asked = err == OK;
+    filter->is_open = filter->is_open || kept_count > 0;
+    if (err == OK && filter->is_open)
+        err = exec_next(node->children[0], out, error);
+    if (err == OK)
+        node->exec->actual[node->plan->id].rows_in += out->row_count;
     return err;
 }
 
 static enum err filter_next(struct exec_node *node, struct batch *out, struct error *error)
 {
-    struct filter *filter = node->state;
-    bool is_shut = false;
-    enum err asked = filter->is_gate ? filter_ask_gate(node, &is_shut, error) : OK;
-    if (asked != OK || is_shut) {
-        out->row_count = 0;
-        return asked;
-    }
+    const struct filter *filter = node->state;
+    if (node->plan->filter.is_gate)
+        return gate_next(node, out, error);
     for (;;) {
         enum err err = exec_next(node->children[0], out, error);
         if (err != OK || out->row_count == 0)

@@ -193,6 +193,32 @@ static void test_filter_and_limit(void **state)
     expect(&f, limit, "7991|4|n4|2048-02-12 00:00:00+00;7992|5|n5|2048-02-13 00:00:00+00;");
 }
 
+/* A gate is asked once, whatever comes, and what is below a shut one never begins. */
+static void test_gates(void **state)
+{
+    (void)state;
+    for (int64_t is_open = 0; is_open < 2; is_open++) {
+        struct fixture f;
+        struct exec_node *node;
+        struct batch batch;
+        setup(&f, 10000);
+        struct plan *source = make_source(&f);
+        struct plan *gate = make_over(&f, PLAN_FILTER, source);
+        gate->filter.predicate =
+            operator_expr(&f, SLICE(">"), int_expr(&f, is_open), int_expr(&f, 0));
+        gate->filter.is_gate = true;
+        start(&f);
+        assert_int_equal(exec_open(&f.exec, gate, &node, &f.error), OK);
+        for (size_t i = 0; i < 7; i++)
+            assert_int_equal(exec_next(node, &batch, &f.error), OK);
+        assert_int_equal(batch.row_count, 0);
+        assert_int_equal(f.exec.actual[source->id].rows, is_open ? 10000 : 0);
+        assert_int_equal(f.exec.actual[gate->id].rows_in, is_open ? 10000 : 0);
+        exec_close(node);
+        teardown(&f);
+    }
+}
+
 static void test_negative_limit(void **state)
 {
     (void)state;
@@ -451,6 +477,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filter_and_limit),
+        cmocka_unit_test(test_gates),
         cmocka_unit_test(test_negative_limit),
         cmocka_unit_test(test_group_counts),
         cmocka_unit_test(test_sort_and_top),
