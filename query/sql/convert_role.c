@@ -241,8 +241,10 @@ static bool may_be_about_roles(struct slice text)
     static const char *const words[] = {"role", "user", "group", "password"};
     for (size_t at = 0; at < text.size; at++) {
         for (size_t i = 0; i < array_count(words); i++) {
+            if ((text.data[at] | 0x20) != words[i][0])
+                continue;
             size_t size = strlen(words[i]);
-            if ((text.data[at] | 0x20) == words[i][0] && text.size - at >= size &&
+            if (text.size - at >= size &&
                 slice_equal_ignore_case(slice_of(text.data + at, size), slice_from_cstr(words[i])))
                 return true;
         }
