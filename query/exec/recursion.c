@@ -34,7 +34,7 @@ static enum err recursion_open(struct exec_node *node, struct error *error)
     exec_memory_init(&r->memory, exec->budget);
     arena_init(&r->run);
     r->kept = arena_alloc_array(&exec->arena, plan->column_count + 1, sizeof(*r->kept));
-    r->is_distinct = plan->recursion.is_distinct && plan->column_count > 0;
+    r->is_distinct = plan->recursion.is_distinct;
     if (r->is_distinct) {
         struct type *types = arena_alloc_array(&exec->arena, plan->column_count, sizeof(*types));
         for (size_t i = 0; i < plan->column_count; i++)
