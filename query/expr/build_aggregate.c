@@ -142,19 +142,6 @@ static enum err take_argument(struct builder *b, uint8_t type, bool is_distinct,
     return OK;
 }
 
-static void note_column(void *context, uint32_t column)
-{
-    (void)column;
-    *(bool *)context = true;
-}
-
-static bool is_one_value(const struct expr *expr)
-{
-    bool has_column = false;
-    expr_visit_columns(expr, note_column, &has_column);
-    return !has_column && !expr_is_volatile(expr);
-}
-
 /* rank(a, b) WITHIN GROUP (ORDER BY x, y DESC): of a row are the keys' directions, the keys, and
  * the values whose place is asked for. */
 static enum err hypothetical(struct builder *b, const struct aggregate_request *request,
@@ -180,7 +167,7 @@ static enum err hypothetical(struct builder *b, const struct aggregate_request *
             err = build_coerce(b, &pair[k], type);
         if (err != OK)
             return err;
-        if (!is_one_value(pair[0]))
+        if (expr_has_kind(pair[0], EXPR_COLUMN) || expr_is_volatile(pair[0]))
             return build_fail(b, "0A000", request->position,
                               "argument %zu of %.*s must be a constant", i + 1,
                               SLICE_ARGS(request->name));

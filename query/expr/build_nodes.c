@@ -169,19 +169,6 @@ static enum err build_equal_pair(struct builder *b, struct expr *node)
 
 /* --- IN --- */
 
-static void note_column(void *context, uint32_t column)
-{
-    (void)column;
-    *(bool *)context = true;
-}
-
-static bool has_column(const struct expr *expr)
-{
-    bool found = false;
-    expr_visit_columns(expr, note_column, &found);
-    return found;
-}
-
 static enum err build_in_list(struct builder *b, bool is_negated, struct expr *left,
                               struct expr **items, size_t count, int32_t position,
                               struct expr **out)
@@ -228,7 +215,7 @@ static enum err build_in(struct builder *b, bool is_negated, struct expr **argum
     struct expr **fixed = arena_alloc_array(b->arena, count + 1, sizeof(*fixed));
     size_t part_count = 0, fixed_count = 0;
     for (size_t i = 1; i < count; i++) {
-        if (!has_column(arguments[i]))
+        if (!expr_has_kind(arguments[i], EXPR_COLUMN))
             fixed[fixed_count++] = arguments[i];
     }
     bool has_list = fixed_count > 1;
@@ -239,7 +226,7 @@ static enum err build_in(struct builder *b, bool is_negated, struct expr **argum
             return err;
     }
     for (size_t i = 1; i < count; i++) {
-        if (has_list && !has_column(arguments[i]))
+        if (has_list && !expr_has_kind(arguments[i], EXPR_COLUMN))
             continue;
         enum err err = build_operator(b, is_negated ? SLICE("<>") : SLICE("="), arguments[0],
                                       arguments[i], position, &parts[part_count++]);

@@ -103,6 +103,17 @@ bool expr_is_volatile(const struct expr *expr)
     return false;
 }
 
+bool expr_has_kind(const struct expr *expr, enum expr_kind kind)
+{
+    if (expr->kind == kind)
+        return true;
+    for (uint32_t i = 0; i < expr->argument_count; i++) {
+        if (expr_has_kind(expr->arguments[i], kind))
+            return true;
+    }
+    return false;
+}
+
 bool expr_is_subquery(const struct expr *expr)
 {
     return expr->kind == EXPR_PARAMETER || expr->kind == EXPR_EXISTS ||

@@ -94,6 +94,8 @@ bool expr_equal(const struct expr *a, const struct expr *b);
 /* No column, parameter or volatile call below. STABLE (now()) counts as variable for folding. */
 bool expr_is_constant(const struct expr *expr);
 bool expr_is_volatile(const struct expr *expr);
+/* Is it, or is something below it, of that kind? */
+bool expr_has_kind(const struct expr *expr, enum expr_kind kind);
 /* Is it a subquery? */
 bool expr_is_subquery(const struct expr *expr);
 /* Calls `visit` on each EXPR_COLUMN below. */

@@ -17,13 +17,6 @@ struct finder {
     struct builder *build;
 };
 
-static bool has_columns(const struct expr *expr)
-{
-    uint32_t least;
-    uint32_t greatest;
-    return expr_column_range(expr, &least, &greatest);
-}
-
 /* `own operation given`: one side of the rows alone, one of the query around alone. */
 static bool split_sides(const struct expr *expr, struct expr **own, struct expr **given,
                         bool *is_swapped)
@@ -35,8 +28,9 @@ static bool split_sides(const struct expr *expr, struct expr **own, struct expr 
         *own = expr->arguments[side];
         *given = expr->arguments[1 - side];
         *is_swapped = side == 1;
-        if (has_columns(*own) && !expr_uses_slots(*own, NULL) && !expr_has_parameter(*own) &&
-            !has_columns(*given) && expr_uses_slots(*given, NULL))
+        if (expr_has_kind(*own, EXPR_COLUMN) && !expr_uses_slots(*own, NULL) &&
+            !expr_has_parameter(*own) && !expr_has_kind(*given, EXPR_COLUMN) &&
+            expr_uses_slots(*given, NULL))
             return true;
     }
     return false;

@@ -25,8 +25,8 @@
  * once it has failed the statement is not run, and what is left out then does not matter.
  *
  * Volatile conditions stay where they were written, those without columns stand above all others of
- * their WHERE. Order among conditions is kept, which is what
- * decides about errors in rows that a condition to the left would have taken out. */
+ * their WHERE. Order among conditions is kept, which is what decides about errors in rows that a
+ * condition to the left would have taken out. */
 #include "query/plan/rewrite.h"
 
 #include "storage/base/fault.h"
@@ -96,21 +96,11 @@ static struct plan *push_child(struct builder *build, struct plan *plan, struct 
     return keep(build, plan, kept);
 }
 
-static bool has_outer(const struct expr *expr)
-{
-    bool found = expr->kind == EXPR_OUTER;
-    for (uint32_t index = 0; index < expr->argument_count && !found; index++)
-        found = has_outer(expr->arguments[index]);
-    return found;
-}
-
 /* One value for all rows: asked before the first of them is, so that what would raise on their way
  * does not where none of them passes. */
 static bool is_gate(const struct expr *expr)
 {
-    uint32_t least;
-    uint32_t greatest;
-    return !expr_column_range(expr, &least, &greatest) && !has_outer(expr) &&
+    return !expr_has_kind(expr, EXPR_COLUMN) && !expr_has_kind(expr, EXPR_OUTER) &&
            !expr_is_volatile(expr);
 }
 

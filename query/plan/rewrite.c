@@ -126,9 +126,7 @@ bool expr_has_parameter(const struct expr *expr)
 /* Can be computed before the scan starts. */
 static bool is_bound(const struct expr *expr)
 {
-    uint32_t least;
-    uint32_t greatest;
-    return expr->type.id == TYPE_TIMESTAMPTZ && !expr_column_range(expr, &least, &greatest) &&
+    return expr->type.id == TYPE_TIMESTAMPTZ && !expr_has_kind(expr, EXPR_COLUMN) &&
            !expr_has_parameter(expr) && !expr_is_volatile(expr);
 }
 

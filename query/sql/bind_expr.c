@@ -177,27 +177,17 @@ static enum err bind_call_order(struct binder *b, struct scope *scope, const str
     return OK;
 }
 
-static bool has_kind(const struct expr *expr, enum expr_kind kind)
-{
-    if (expr->kind == kind)
-        return true;
-    for (uint32_t index = 0; index < expr->argument_count; index++)
-        if (has_kind(expr->arguments[index], kind))
-            return true;
-    return false;
-}
-
 /* Does the call name columns of queries around, and none of this one? */
 static bool is_of_outer(const struct aggregate_request *request)
 {
-    bool has_outer = request->filter != NULL && has_kind(request->filter, EXPR_OUTER);
-    bool has_own = request->filter != NULL && has_kind(request->filter, EXPR_COLUMN);
+    bool has_outer = request->filter != NULL && expr_has_kind(request->filter, EXPR_OUTER);
+    bool has_own = request->filter != NULL && expr_has_kind(request->filter, EXPR_COLUMN);
     for (size_t index = 0; index < request->argument_count + request->order_count; index++) {
         const struct expr *expr = index < request->argument_count
                                       ? request->arguments[index]
                                       : request->order_keys[index - request->argument_count];
-        has_outer = has_outer || has_kind(expr, EXPR_OUTER);
-        has_own = has_own || has_kind(expr, EXPR_COLUMN);
+        has_outer = has_outer || expr_has_kind(expr, EXPR_OUTER);
+        has_own = has_own || expr_has_kind(expr, EXPR_COLUMN);
     }
     return has_outer && !has_own;
 }

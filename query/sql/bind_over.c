@@ -225,12 +225,6 @@ static enum err bind_keys(struct binder *b, struct scope *scope, const struct as
     return result;
 }
 
-static void note_variable(void *context, uint32_t column)
-{
-    (void)column;
-    *(bool *)context = true;
-}
-
 /* What RANGE adds to a key of that type; TYPE_UNKNOWN: nothing. */
 static enum type_id offset_type(enum type_id key)
 {
@@ -298,9 +292,7 @@ static enum err bind_offset(struct binder *b, struct scope *scope, const struct 
     scope->clause = clause;
     if (result != OK)
         return result;
-    bool is_variable = false;
-    expr_visit_columns(*out, note_variable, &is_variable);
-    if (is_variable)
+    if (expr_has_kind(*out, EXPR_COLUMN))
         return bind_error(b, node->position, "42P10", "argument of %s must not contain variables",
                           names[window->mode]);
     if (window->mode == FRAME_RANGE)

@@ -107,12 +107,6 @@ static struct expr *place_columns(struct binder *b, struct expr *in, uint32_t fi
     return copy;
 }
 
-static void note_column(void *context, uint32_t column)
-{
-    (void)column;
-    *(bool *)context = true;
-}
-
 enum err bind_series_join(struct binder *b, struct scope *scope, struct expr **exprs, size_t count,
                           struct plan **plan)
 {
@@ -125,9 +119,7 @@ enum err bind_series_join(struct binder *b, struct scope *scope, struct expr **e
                                              type_of((enum type_id)function->columns[0])};
         for (uint32_t index = 0; index < scope->series[call].argument_count; index++) {
             struct expr **argument = &scope->series[call].arguments[index];
-            bool has_column = false;
-            expr_visit_columns(*argument, note_column, &has_column);
-            if (has_column)
+            if (expr_has_kind(*argument, EXPR_COLUMN))
                 *argument = scope_cross(b, &correlation, *argument);
         }
     }
