@@ -143,10 +143,8 @@ void connection_take(struct connection *connection, struct writer *into)
     mutex_unlock(&connection->mutex);
 }
 
-enum err connection_send(struct connection *connection, struct slice bytes,
-                         bool (*is_over)(void *context), void *context, struct error *error)
+enum err connection_send(struct connection *connection, struct slice bytes, struct error *error)
 {
-    enum err err = OK;
     mutex_lock(&connection->mutex);
     if (connection_is_gone(connection)) {
         /* There is nobody to send it to. */
@@ -158,27 +156,10 @@ enum err connection_send(struct connection *connection, struct slice bytes,
     connection_push(connection);
     if (connection_unsent(connection) > 0)
         connection_call_loop(connection);
-    if (is_over != NULL && connection_unsent(connection) > connection->loop->options.output_max) {
-        mutex_unlock(&connection->mutex);
-        worker_block_begin();
-        mutex_lock(&connection->mutex);
-        /* Until half of it has gone: to be woken for each little piece costs more than to send it.
-         */
-        while (err == OK &&
-               connection_unsent(connection) > connection->loop->options.output_max / 2) {
-            condition_wait_for(&connection->has_room, &connection->mutex, WAIT_STEP_US);
-            if (is_over(context))
-                err = error_set(error, ERR_CANCELLED, "57014",
-                                "canceling statement: the client does not read its rows");
-        }
-        mutex_unlock(&connection->mutex);
-        worker_block_end();
-        mutex_lock(&connection->mutex);
-    }
     mutex_unlock(&connection->mutex);
-    if (connection_is_gone(connection))
-        err = error_set(error, ERR_CANCELLED, "08006", "the client has gone");
-    return err;
+    return connection_is_gone(connection)
+               ? error_set(error, ERR_CANCELLED, "08006", "the client has gone")
+               : OK;
 }
 
 bool connection_is_behind(struct connection *connection)
@@ -187,6 +168,30 @@ bool connection_is_behind(struct connection *connection)
     bool is_behind = connection_unsent(connection) > connection->loop->options.output_max;
     mutex_unlock(&connection->mutex);
     return is_behind;
+}
+
+/* Until half of it has gone: to be woken for each little piece costs more than to send it. */
+static bool wait_for_half(struct connection *connection, bool (*is_over)(void *context),
+                          void *context)
+{
+    bool goes_on = true;
+    mutex_lock(&connection->mutex);
+    while (goes_on && connection_unsent(connection) > connection->loop->options.output_max / 2) {
+        condition_wait_for(&connection->has_room, &connection->mutex, WAIT_STEP_US);
+        goes_on = is_over != NULL && !is_over(context);
+    }
+    mutex_unlock(&connection->mutex);
+    return goes_on || is_over == NULL;
+}
+
+bool connection_wait(struct connection *connection, bool (*is_over)(void *context), void *context)
+{
+    if (!connection_is_behind(connection))
+        return true;
+    worker_block_begin();
+    bool is_done = wait_for_half(connection, is_over, context);
+    worker_block_end();
+    return is_done;
 }
 
 void connection_again(struct connection *connection)

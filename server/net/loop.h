@@ -71,14 +71,15 @@ struct loop_statistics loop_statistics(struct loop *loop);
 
 /* All that has come in, appended. */
 void connection_take(struct connection *connection, struct writer *into);
-/* Sends, or keeps for the loop to send. Waits while more than output_max is kept, unless is_over is
- * NULL (no job starts then until there is room); is_over ends the wait (57014), the peer's end does
- * too (08006). The bytes are taken whatever comes of it. */
+/* Sends, or keeps for the loop to send: no job starts until no more than output_max is kept. 08006:
+ * the peer has gone. The bytes are taken whatever comes of it. */
 MUST_CHECK enum err connection_send(struct connection *connection, struct slice bytes,
-                                    bool (*is_over)(void *context), void *context,
                                     struct error *error);
 /* More than output_max is kept: a job that has much left to answer ends, and asks for another. */
 bool connection_is_behind(struct connection *connection);
+/* If so, waits for room. False: is_over has ended it. Without is_over it is one look long, for a
+ * reader that is nearly as fast as we are: it costs no other job then. */
+bool connection_wait(struct connection *connection, bool (*is_over)(void *context), void *context);
 /* Another job is due, as soon as the reader is not behind, though no more may come in. */
 void connection_again(struct connection *connection);
 /* No more is read; closed when all is sent. */

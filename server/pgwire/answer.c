@@ -145,8 +145,7 @@ void answer_flush(struct pg_session *session)
     if (session->out.size == 0)
         return;
     /* A client that has gone is noticed by the loop. */
-    (void)!session->options.send(session->options.context, writer_as_slice(&session->out), NULL,
-                                 NULL, &error);
+    (void)!session->options.send(session->options.context, writer_as_slice(&session->out), &error);
     writer_reset(&session->out);
 }
 

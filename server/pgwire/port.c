@@ -30,11 +30,16 @@ struct client {
     bool is_put_off;    /* what is left turned out to be no job for the loop's thread */
 };
 
-static enum err client_send(void *context, struct slice bytes, bool (*is_over)(void *context),
-                            void *over_context, struct error *error)
+static enum err client_send(void *context, struct slice bytes, struct error *error)
 {
     struct client *client = context;
-    return connection_send(client->connection, bytes, is_over, over_context, error);
+    return connection_send(client->connection, bytes, error);
+}
+
+static bool client_wait(void *context, bool (*is_over)(void *context), void *over_context)
+{
+    struct client *client = context;
+    return connection_wait(client->connection, is_over, over_context);
 }
 
 static bool client_is_behind(void *context)
@@ -96,6 +101,7 @@ static void *client_open(void *context, struct connection *connection)
         .is_gone = connection_gone(connection),
         .message_max = port->options.message_max,
         .send = client_send,
+        .wait = client_wait,
         .is_behind = client_is_behind,
         .logged_in = client_logged_in,
     });

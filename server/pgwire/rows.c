@@ -75,26 +75,22 @@ static bool is_over(void *context)
     return session_is_interrupted(context);
 }
 
-/* One look is: a reader that is nearly as fast as we are costs no other job then. */
-static bool is_enough(void *context)
-{
-    (void)context;
-    return true;
-}
-
 enum err rows_hand_over(struct pg_session *session, bool *is_full, struct error *error)
 {
     const struct pg_session_options *options = &session->options;
     if (session->is_short)
         return session_put_off(session->query, error);
-    bool may_stop = is_full != NULL && options->is_behind != NULL;
-    enum err err = options->send(options->context, writer_as_slice(&session->out),
-                                 may_stop ? is_enough : is_over, session->query, error);
+    enum err err = options->send(options->context, writer_as_slice(&session->out), error);
     writer_reset(&session->out);
-    if (!may_stop || (err != OK && memcmp(error->sqlstate, "57014", 5) != 0))
+    if (err != OK || options->is_behind == NULL)
         return err;
-    *is_full = options->is_behind(options->context);
-    return OK;
+    bool goes_on =
+        options->wait(options->context, is_full == NULL ? is_over : NULL, session->query);
+    if (is_full != NULL)
+        *is_full = options->is_behind(options->context);
+    return goes_on ? OK
+                   : error_set(error, ERR_CANCELLED, "57014",
+                               "canceling statement: the client does not read its rows");
 }
 
 enum err rows_check_size(struct pg_session *session, size_t begin, struct error *error)

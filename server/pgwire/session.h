@@ -32,11 +32,12 @@ struct pg_session_options {
     const char *peer;            /* lives as long as the session */
     const _Atomic bool *is_gone; /* may be NULL */
     size_t message_max;
-    /* Output to the client, taken whole; may wait. is_over ends the wait. */
-    enum err (*send)(void *context, struct slice bytes, bool (*is_over)(void *context),
-                     void *over_context, struct error *error);
+    /* Output to the client, taken whole. */
+    enum err (*send)(void *context, struct slice bytes, struct error *error);
     /* So much of it is kept that no more answers are to be begun. NULL: never. */
     bool (*is_behind)(void *context);
+    /* Waits until it is not so; false: is_over has ended that. Without is_over a short while. */
+    bool (*wait)(void *context, bool (*is_over)(void *context), void *over_context);
     /* Login is done. */
     void (*logged_in)(void *context);
 };
