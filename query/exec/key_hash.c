@@ -86,6 +86,9 @@ static size_t column_growth(const struct key_table *table, size_t extra)
                                           sizeof(*table->direct));
     }
     bytes += exec_memory_growth(table->bytes_capacity, needed, sizeof(*table->bytes));
+    if (!table->is_plain &&
+        table->physical == PHYSICAL_TEXT) /* an array by the lexicon's numbers */
+        bytes += table->memory->budget->limit / KEY_LEXICON_SHARE;
     size_t capacity = key_places(table->text_capacity, table->count + extra, KEY_LOAD);
     return bytes + (capacity == table->text_capacity ? 0 : capacity * sizeof(*table->text_entries));
 }

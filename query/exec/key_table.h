@@ -1,4 +1,5 @@
-/* One column's values to numbers: what keys.c shares with key_bytes.c. Internal to these two. */
+/* One column's values to numbers: what keys.c, key_bytes.c and key_codes.c share. Internal to these
+ * three. */
 #ifndef FRESHET_QUERY_EXEC_KEY_TABLE_H
 #define FRESHET_QUERY_EXEC_KEY_TABLE_H
 
@@ -26,8 +27,21 @@ static inline size_t value_size(const struct key_table *table)
 uint32_t key_null_number(struct key_table *table, bool is_insert);
 /* query/exec/key_bytes.c: room for so many new texts, numerics or intervals by hash. */
 MUST_CHECK enum err key_bytes_reserve(struct key_table *table, size_t extra, struct error *error);
-/* Their numbers, by row. */
+/* Their numbers, by row; values have room. */
 MUST_CHECK enum err key_bytes_ids(struct key_table *table, const struct key_rows *rows,
                                   uint32_t *ids, struct error *error);
+/* The number of a value by its bytes and their hash; `value` is its physical form, kept for a new
+ * number (texts: their bytes are). */
+uint32_t key_bytes_number(struct key_table *table, struct slice bytes, uint32_t hash,
+                          const void *value, bool is_insert);
+/* Asks for the memory of what will be looked up: up to TEXTS_AHEAD texts. */
+#define TEXTS_AHEAD 32
+void key_bytes_ask_ahead(const struct key_table *table, const uint32_t *hashes, uint32_t count);
+
+/* query/exec/key_codes.c: numbers of a DICTIONARY column's texts; values have room. */
+MUST_CHECK enum err key_codes_ids(struct key_table *table, const struct key_rows *rows,
+                                  uint32_t *ids, struct error *error);
+/* Before texts are looked up in any other way: they are by their bytes from then on. */
+MUST_CHECK enum err key_codes_leave(struct key_table *table, struct error *error);
 
 #endif

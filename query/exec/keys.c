@@ -295,6 +295,8 @@ static void key_table_deinit(struct key_table *table)
                         table->text_capacity * sizeof(*table->text_entries));
     exec_memory_release(table->memory, table->values, table->values_capacity * value_size(table));
     exec_memory_release(table->memory, table->bytes, table->bytes_capacity * sizeof(*table->bytes));
+    exec_memory_release(table->memory, table->by_number,
+                        table->by_number_capacity * sizeof(*table->by_number));
     for (unsigned i = 0; i < CODE_MAPS; i++)
         exec_memory_release(table->memory, table->code_maps[i].ids,
                             table->code_maps[i].capacity * sizeof(*table->code_maps[i].ids));
@@ -308,9 +310,8 @@ static enum err key_table_ids(struct key_table *table, const struct key_rows *ro
                    table->physical == PHYSICAL_FLOAT;
     if (rows->is_insert) {
         err = reserve_values(table, rows->count, error);
-        if (err == OK)
-            err = is_word ? reserve_words(table, rows, error)
-                          : key_bytes_reserve(table, rows->count, error);
+        if (err == OK && is_word)
+            err = reserve_words(table, rows, error);
     }
     if (err != OK || rows->count == 0)
         return err;

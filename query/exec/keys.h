@@ -36,8 +36,13 @@ struct code_map {
     uint64_t dictionary_id;
     uint32_t *ids;
     size_t capacity, known;
+    uint32_t asked_count; /* codes that rows have asked for so far */
+    bool is_whole;        /* all were looked up since */
+    uint32_t absent_at;   /* the table's count when the map was made */
 };
 #define CODE_MAPS 4
+#define KEY_LEXICON_SHARE                                                                          \
+    64 /* of the query's memory: what an array by the lexicon's numbers takes */
 
 struct text_entry {
     uint32_t hash, id;
@@ -64,6 +69,12 @@ struct key_table {
     size_t bytes_capacity;
     struct code_map code_maps[CODE_MAPS];
     unsigned next_code_map;
+    /* Texts that all came from dictionaries of which the lexicon knows: their numbers here, plus
+     * one, by their numbers there, and no entries by their bytes. */
+    bool is_lexical, is_plain; /* plain: not, and never again */
+    uint64_t lexicon_generation;
+    uint32_t *by_number;
+    size_t by_number_capacity;
 };
 
 /* Combinations of two numbers: a dense array while both ranges are small, else a hash table. */

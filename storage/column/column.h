@@ -13,10 +13,22 @@
 
 #include "storage/column/type.h"
 
+#include <stdatomic.h>
+
 /* Rows of one step of the query engine. Ingest batches may be longer. */
 #define VECTOR_ROWS_MAX 2048
 
 enum column_form { COLUMN_FLAT, COLUMN_CONSTANT, COLUMN_DICTIONARY };
+
+/* What readers of an immutable dictionary learned of its texts and leave with it for the next ones.
+ * A note is one piece of memory that begins with this struct; who owns the dictionary frees all of
+ * them with it. */
+struct dictionary_note {
+    struct dictionary_note *older;
+};
+struct dictionary_notes {
+    _Atomic(struct dictionary_note *) newest; /* release: a note is complete once it is here */
+};
 
 struct column {
     struct type type;
@@ -37,6 +49,7 @@ struct column {
     /* Identity of the dictionary: equal non-zero ids mean the same dictionary, or a longer version
      * of it with the same codes. 0: only this column's. */
     uint64_t dictionary_id;
+    struct dictionary_notes *notes; /* NULL: nowhere to leave any */
 };
 
 struct batch {

@@ -16,6 +16,7 @@
 
 #define STEPS_MAX 256 /* of the hand, a page that comes */
 #define BUCKETS_MIN 256
+#define NOTE_TEXT_SIZE 4 /* what notes take of a dictionary's text */
 
 struct cache {
     struct mutex mutex; /* over all that follows and the private fields of entries in it */
@@ -45,6 +46,15 @@ struct cache_entry *cache_entry_ref(struct cache_entry *entry)
     return entry;
 }
 
+static void free_notes(struct dictionary_note *note)
+{
+    while (note != NULL) {
+        struct dictionary_note *older = note->older;
+        memory_free(note);
+        note = older;
+    }
+}
+
 void cache_entry_unref(struct cache_entry *entry)
 {
     /* acq_rel: whoever frees has seen every other owner's last use. */
@@ -53,6 +63,8 @@ void cache_entry_unref(struct cache_entry *entry)
     if (before != 1)
         return;
     assert(!entry->is_cached);
+    if (entry->kind == CACHE_DICTIONARY)
+        free_notes(atomic_load_explicit(&entry->notes.newest, memory_order_relaxed));
     memory_free(entry->data);
     arena_deinit(&entry->arena);
     memory_free(entry);
@@ -93,7 +105,8 @@ static void grow(struct cache *cache)
 
 size_t cache_entry_size(const struct cache_entry *entry)
 {
-    return sizeof(*entry) + entry->data_size + entry->arena.total;
+    size_t notes = entry->kind == CACHE_DICTIONARY ? (size_t)entry->text_count * NOTE_TEXT_SIZE : 0;
+    return sizeof(*entry) + entry->data_size + entry->arena.total + notes;
 }
 
 /* --- in and out, under the lock --- */

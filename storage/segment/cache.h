@@ -5,6 +5,7 @@
 #ifndef FRESHET_STORAGE_SEGMENT_CACHE_H
 #define FRESHET_STORAGE_SEGMENT_CACHE_H
 
+#include "storage/column/column.h"
 #include "storage/encoding/encoding.h"
 #include "storage/index/bitmap.h"
 
@@ -23,6 +24,7 @@ struct cache_entry {
         struct {
             const struct slice *texts; /* sorted by bytes, distinct */
             uint32_t text_count;
+            struct dictionary_notes notes; /* counted in the size before any is left */
         };
         struct bitmap_index index;
     };

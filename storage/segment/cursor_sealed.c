@@ -87,6 +87,7 @@ static enum err hand_out_dictionary(struct cursor *cursor, struct cursor_column 
     }
     out->dictionary = dictionary->texts;
     out->dictionary_count = dictionary->text_count;
+    out->notes = &column->dictionary->notes;
     out->dictionary_id = sealed_dictionary_id(cursor->place.sealed, column->sealed);
     return OK;
 }

@@ -1,0 +1,28 @@
+/* Numbers of texts that are the same in all dictionaries of the process: equal numbers are equal
+ * texts. Any thread. */
+#ifndef FRESHET_QUERY_EXEC_LEXICON_H
+#define FRESHET_QUERY_EXEC_LEXICON_H
+
+#include "storage/column/column.h"
+
+#define LEXICON_NONE UINT32_MAX
+
+/* Of one dictionary; holds as long as the dictionary does. */
+struct lexicon_numbers {
+    struct dictionary_note note;
+    const struct slice *dictionary; /* which */
+    uint64_t generation; /* numbers of different ones have nothing to do with each other */
+    uint32_t count;      /* of texts */
+    uint32_t end;        /* above all numbers */
+    uint32_t numbers[];  /* by code */
+};
+
+/* What is known of a DICTIONARY column's dictionary; NULL: nothing. */
+const struct lexicon_numbers *lexicon_find(const struct column *column);
+/* Numbers its texts, unless they are known, another thread is at it, or there is no more room. */
+void lexicon_learn(const struct column *column);
+
+/* For tests: at most so many texts (0: as many as always), none of them known yet. */
+void lexicon_reset(size_t texts_max);
+
+#endif

@@ -1,0 +1,183 @@
+/* Numbers of texts over dictionaries: the same for the same texts and for no others, no room, a new
+ * generation, threads. */
+#include "query/exec/lexicon.h"
+
+#include "storage/base/arena.h"
+#include "storage/base/fault.h"
+#include "storage/base/thread.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+struct book {
+    struct arena arena;
+    struct slice *texts;
+    struct dictionary_notes notes;
+    struct column column;
+};
+
+/* The texts of the numbers begin, begin + step … */
+static struct book *book_create(uint32_t begin, uint32_t step, uint32_t count)
+{
+    struct book *book = calloc(1, sizeof(*book));
+    arena_init(&book->arena);
+    book->texts = arena_alloc_array(&book->arena, count, sizeof(*book->texts));
+    for (uint32_t i = 0; i < count; i++) {
+        char text[32];
+        snprintf(text, sizeof(text), "/page/%u", begin + i * step);
+        book->texts[i] = arena_copy(&book->arena, slice_from_cstr(text));
+    }
+    book->column = (struct column){.type = type_of(TYPE_TEXT),
+                                   .form = COLUMN_DICTIONARY,
+                                   .dictionary = book->texts,
+                                   .dictionary_count = count,
+                                   .dictionary_id = 1,
+                                   .notes = &book->notes};
+    return book;
+}
+
+static void book_destroy(struct book *book)
+{
+    struct dictionary_note *note = atomic_load(&book->notes.newest);
+    while (note != NULL) {
+        struct dictionary_note *older = note->older;
+        memory_free(note);
+        note = older;
+    }
+    arena_deinit(&book->arena);
+    free(book);
+}
+
+static void test_equal_texts_have_equal_numbers(void **state)
+{
+    (void)state;
+    struct book *a = book_create(0, 2, 3000), *b = book_create(0, 3, 3000);
+    lexicon_reset(0);
+    assert_null(lexicon_find(&a->column));
+    lexicon_learn(&a->column);
+    lexicon_learn(&b->column);
+    const struct lexicon_numbers *of_a = lexicon_find(&a->column), *of_b = lexicon_find(&b->column);
+    assert_non_null(of_a);
+    assert_non_null(of_b);
+    assert_true(of_a->generation == of_b->generation);
+    for (uint32_t i = 0; i < 3000; i++)
+        for (uint32_t j = i * 2 / 3 < 2 ? 0 : i * 2 / 3 - 2; j < i * 2 / 3 + 3 && j < 3000; j++)
+            assert_int_equal(of_a->numbers[i] == of_b->numbers[j], i * 2 == j * 3);
+    assert_true(of_a->end == 3000 && of_b->end <= 6000);
+    struct column other = a->column; /* another dictionary must not be taken for it */
+    other.dictionary = b->texts;
+    assert_null(lexicon_find(&other));
+    other = a->column;
+    other.notes = NULL;
+    assert_null(lexicon_find(&other));
+    lexicon_learn(&other);
+    lexicon_learn(&a->column); /* known: nothing new */
+    assert_ptr_equal(lexicon_find(&a->column), of_a);
+    book_destroy(a);
+    book_destroy(b);
+    lexicon_reset(0);
+}
+
+/* All different, also where 32 bits of their hashes are not. */
+static bool are_different(void)
+{
+    enum { COUNT = 300000 };
+    struct book *book = book_create(0, 1, COUNT);
+    uint8_t *is_used = calloc(COUNT, 1);
+    bool are = true;
+    lexicon_reset(0);
+    lexicon_learn(&book->column);
+    const struct lexicon_numbers *numbers = lexicon_find(&book->column);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        are = are && is_used[numbers->numbers[i]] == 0;
+        is_used[numbers->numbers[i]] = 1;
+    }
+    free(is_used);
+    book_destroy(book);
+    lexicon_reset(0);
+    return are;
+}
+
+static void test_hashes_that_are_the_same(void **state)
+{
+    (void)state;
+    assert_true(are_different());
+    fault_plant("lexicon.hash_only");
+    assert_false(are_different());
+    fault_clear();
+}
+
+static void test_a_limit_and_a_new_generation(void **state)
+{
+    (void)state;
+    struct book *first = book_create(0, 1, 600), *second = book_create(1000, 1, 600);
+    lexicon_reset(1000);
+    lexicon_learn(&first->column);
+    uint64_t generation = lexicon_find(&first->column)->generation;
+    for (int i = 0; i < 64; i++) { /* turned away */
+        lexicon_learn(&second->column);
+        assert_null(lexicon_find(&second->column));
+    }
+    lexicon_learn(&second->column); /* all is forgotten by now */
+    assert_non_null(lexicon_find(&second->column));
+    assert_true(lexicon_find(&second->column)->generation > generation);
+    assert_int_equal(lexicon_find(&first->column)->generation, generation);
+    for (int i = 0; i < 128; i++)
+        lexicon_learn(&first->column);
+    lexicon_learn(&first->column);
+    assert_true(lexicon_find(&first->column)->generation > generation + 1);
+    book_destroy(first);
+    book_destroy(second);
+    lexicon_reset(0);
+}
+
+enum { BOOKS = 12 };
+static struct book *shared[BOOKS];
+
+static void learn_all(void *context)
+{
+    int start = *(int *)context;
+    for (int i = 0; i < 400; i++) {
+        const struct column *column = &shared[(start + i * 7) % BOOKS]->column;
+        lexicon_learn(column);
+        const struct lexicon_numbers *numbers = lexicon_find(column);
+        for (uint32_t code = 1; numbers != NULL && code < numbers->count; code++)
+            assert(numbers->numbers[code] != numbers->numbers[code - 1]);
+    }
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    struct thread *threads[3];
+    int starts[3] = {0, 5, 9};
+    lexicon_reset(4000); /* too few for all: generations change on the way */
+    for (int i = 0; i < BOOKS; i++)
+        shared[i] = book_create((uint32_t)i * 500, 1, 1000);
+    for (int i = 0; i < 3; i++)
+        threads[i] = thread_start(
+            &(struct thread_options){.name = "learn", .run = learn_all, .context = &starts[i]});
+    for (int i = 0; i < 3; i++)
+        thread_join(threads[i]);
+    for (int i = 0; i < BOOKS; i++)
+        book_destroy(shared[i]);
+    lexicon_reset(0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_equal_texts_have_equal_numbers),
+        cmocka_unit_test(test_hashes_that_are_the_same),
+        cmocka_unit_test(test_a_limit_and_a_new_generation),
+        cmocka_unit_test(test_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
