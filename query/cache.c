@@ -2,11 +2,16 @@
  * use.
  *
  * The key is the exact text, the session's time zone (literals are bound in it) and the types given
- * for parameters; their values are no part of it. A plan does not
- * name a position or a snapshot, only table definitions: DDL makes it stale, and plan_is_current()
- * is asked with the very snapshot the run will use, so a stale plan never runs. Texts over 16 KiB
- * are not kept. */
+ * for parameters; their values are no part of it. Plans that take literals as values are found by
+ * their shape besides: texts that differ in such literals only, and have the same types of them.
+ * Of one shape there can be several plans, as literals that are no values are part of them.
+ *
+ * A plan does not name a position or a snapshot, only table definitions: DDL makes it stale, and
+ * plan_is_current() is asked with the very snapshot the run will use, so a stale plan never runs.
+ * Texts over 16 KiB are not kept. */
 #include "query/cache.h"
+
+#include "query/lifted.h"
 
 #include "storage/base/hash.h"
 #include "storage/base/thread.h"
@@ -16,11 +21,14 @@
 /* Of all plans together; one of more than a part of it is not kept. */
 #define PLANS_SIZE_MAX ((size_t)64 << 20)
 #define PLAN_PART 8
+/* Plans of one shape; all of them are looked at. */
+#define VARIANTS_MAX 16
 
 struct cache_entry {
-    struct cache_entry *next;          /* of the bucket */
+    struct cache_entry *next;          /* of the bucket by text … */
+    struct cache_entry *next_shape;    /* … and by shape, if it has one */
     struct cache_entry *newer, *older; /* by last use */
-    uint64_t hash;
+    uint64_t hash, shape_hash;
     struct slice text, types, zone; /* own */
     struct statement *statement;
 };
@@ -29,7 +37,7 @@ struct plan_cache {
     struct mutex mutex;
     size_t count, count_max;
     size_t size; /* bytes of plans */
-    struct cache_entry *buckets[BUCKET_COUNT];
+    struct cache_entry *buckets[BUCKET_COUNT], *shapes[BUCKET_COUNT];
     struct cache_entry *newest, *oldest;
 };
 
@@ -61,6 +69,12 @@ static void entry_remove(struct plan_cache *cache, struct cache_entry *entry)
     while (*link != entry)
         link = &(*link)->next;
     *link = entry->next;
+    if (entry->statement->lifted.count > 0) {
+        link = &cache->shapes[entry->shape_hash % BUCKET_COUNT];
+        while (*link != entry)
+            link = &(*link)->next_shape;
+        *link = entry->next_shape;
+    }
     list_remove(cache, entry);
     cache->count--;
     cache->size -= entry->statement->arena.total;
@@ -76,11 +90,21 @@ void plan_cache_destroy(struct plan_cache *cache)
     memory_free(cache);
 }
 
+/* Of all but the text. */
+static uint64_t rest_hash(const struct plan_key *key, uint64_t seed)
+{
+    uint64_t types = hash64_seed(key->types.data, key->types.size, seed);
+    return hash64_seed(key->zone.data, key->zone.size, types);
+}
+
 static uint64_t key_hash(const struct plan_key *key)
 {
-    uint64_t types = hash64_seed(key->types.data, key->types.size, key->text.size);
-    return hash64_seed(key->text.data, key->text.size,
-                       hash64_seed(key->zone.data, key->zone.size, types));
+    return hash64_seed(key->text.data, key->text.size, rest_hash(key, key->text.size));
+}
+
+static bool is_for(const struct cache_entry *entry, const struct plan_key *key)
+{
+    return slice_equal(entry->types, key->types) && slice_equal(entry->zone, key->zone);
 }
 
 static struct cache_entry *entry_find(struct plan_cache *cache, const struct plan_key *key)
@@ -88,22 +112,40 @@ static struct cache_entry *entry_find(struct plan_cache *cache, const struct pla
     uint64_t hash = key_hash(key);
     struct cache_entry *entry = cache->buckets[hash % BUCKET_COUNT];
     while (entry != NULL &&
-           (entry->hash != hash || !slice_equal(entry->text, key->text) ||
-            !slice_equal(entry->types, key->types) || !slice_equal(entry->zone, key->zone)))
+           (entry->hash != hash || !slice_equal(entry->text, key->text) || !is_for(entry, key)))
         entry = entry->next;
     return entry;
 }
 
+static struct statement *entry_use(struct plan_cache *cache, struct cache_entry *entry)
+{
+    if (entry == NULL)
+        return NULL;
+    list_remove(cache, entry);
+    list_add(cache, entry);
+    return statement_ref(entry->statement);
+}
+
 struct statement *plan_cache_find(struct plan_cache *cache, const struct plan_key *key)
 {
-    struct statement *statement = NULL;
     mutex_lock(&cache->mutex);
-    struct cache_entry *entry = entry_find(cache, key);
-    if (entry != NULL) {
-        list_remove(cache, entry);
-        list_add(cache, entry);
-        statement = statement_ref(entry->statement);
-    }
+    struct statement *statement = entry_use(cache, entry_find(cache, key));
+    mutex_unlock(&cache->mutex);
+    return statement;
+}
+
+struct statement *plan_cache_find_shape(struct plan_cache *cache, const struct plan_key *key,
+                                        const struct text_shape *shape)
+{
+    if (shape->count == 0)
+        return NULL;
+    uint64_t hash = rest_hash(key, shape->hash);
+    mutex_lock(&cache->mutex);
+    struct cache_entry *entry = cache->shapes[hash % BUCKET_COUNT];
+    while (entry != NULL && (entry->shape_hash != hash || !is_for(entry, key) ||
+                             !lifted_fits(&entry->statement->lifted, shape)))
+        entry = entry->next_shape;
+    struct statement *statement = entry_use(cache, entry);
     mutex_unlock(&cache->mutex);
     return statement;
 }
@@ -115,6 +157,26 @@ static struct slice copy_to(char **bytes, struct slice text)
         memcpy(*bytes, text.data, text.size);
     *bytes += text.size;
     return copy;
+}
+
+/* The oldest plan of the shape goes when there are too many. */
+static void add_shape(struct plan_cache *cache, const struct plan_key *key,
+                      struct cache_entry *entry)
+{
+    const struct text_shape *shape = &entry->statement->lifted.shape;
+    struct cache_entry *last = NULL;
+    size_t count = 0;
+    entry->shape_hash = rest_hash(key, shape->hash);
+    struct cache_entry **bucket = &cache->shapes[entry->shape_hash % BUCKET_COUNT];
+    for (struct cache_entry *at = *bucket; at != NULL; at = at->next_shape)
+        if (at->shape_hash == entry->shape_hash) {
+            count++;
+            last = at;
+        }
+    entry->next_shape = *bucket;
+    *bucket = entry;
+    if (count >= VARIANTS_MAX)
+        entry_remove(cache, last);
 }
 
 void plan_cache_add(struct plan_cache *cache, const struct plan_key *key,
@@ -142,13 +204,17 @@ void plan_cache_add(struct plan_cache *cache, const struct plan_key *key,
     list_add(cache, entry);
     cache->count++;
     cache->size += size;
+    if (statement->lifted.count > 0)
+        add_shape(cache, key, entry);
     mutex_unlock(&cache->mutex);
 }
 
-void plan_cache_remove(struct plan_cache *cache, const struct plan_key *key)
+void plan_cache_remove(struct plan_cache *cache, const struct statement *statement)
 {
     mutex_lock(&cache->mutex);
-    struct cache_entry *entry = entry_find(cache, key);
+    struct cache_entry *entry = cache->newest;
+    while (entry != NULL && entry->statement != statement)
+        entry = entry->older;
     if (entry != NULL)
         entry_remove(cache, entry);
     mutex_unlock(&cache->mutex);

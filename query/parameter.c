@@ -304,7 +304,8 @@ enum err parameters_bind(const struct statement *statement, const struct query_p
                          "%zu parameters by number are given, but the statement requires %zu",
                          by_number, statement->numbered_count);
     enum err err = check_names(statement, given, count, error);
-    *out = arena_alloc_zero(arena, (statement->parameter_count + 1) * sizeof(**out));
+    *out = arena_alloc_zero(arena, (statement->parameter_count + statement->lifted.count + 1) *
+                                       sizeof(**out));
     for (size_t i = 0; i < statement->parameter_count && err == OK; i++) {
         const struct parameter *parameter = &statement->parameters[i];
         const struct query_parameter *one =

@@ -21,7 +21,8 @@ struct query_parameter {
 MUST_CHECK enum err parameters_from_json(struct slice text, struct arena *arena,
                                          struct query_parameter **out, size_t *count,
                                          struct error *error);
-/* A value for each parameter of the statement, defaults put in, payloads in the arena or borrowed
+/* A value for each parameter of the statement, defaults put in, and room for those of its lifted
+ * literals behind them; payloads in the arena or borrowed
  * and charged to the budget. 08P01: too many or too few by number; 42P02: a name that is missing
  * or unknown; 22023: one given twice; 22P02 …: not of the type. */
 MUST_CHECK enum err parameters_bind(const struct statement *statement,

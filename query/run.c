@@ -11,6 +11,7 @@
 #include "query/audit.h"
 
 #include "query/func/func.h"
+#include "query/sql/shape.h"
 #include "query/sql/sql.h"
 #include "storage/base/clock.h"
 #include "storage/base/latency.h"
@@ -223,6 +224,7 @@ static void exec_begin(struct run *run)
     exec->eval.prepared_context = run->request->prepared_context;
     exec->eval.bound = run->bound;
     exec->eval.bound_named = (uint32_t)run->statement->numbered_count;
+    exec->eval.bound_lifted = (uint32_t)run->statement->parameter_count;
     exec->eval.now_us = run->entry.started_at_us;
     exec->eval.is_cancelled = &run->entry.is_cancelled;
     exec->eval.is_client_gone = run->request->is_cancelled;
@@ -370,15 +372,25 @@ enum err run_plan(struct run *run, struct error *error)
     return run_check_rights(run, error);
 }
 
+/* Places in the text that the plan was made from become places in this one. */
+static enum err place_error(const struct run *run, enum err err, struct error *error)
+{
+    const struct lifted_list *lifted = &run->statement->lifted;
+    if (err != OK && lifted->count > 0 && run->shape.count == lifted->shape.count)
+        error->text_position = shape_place(&lifted->shape, &run->shape, error->text_position);
+    return err;
+}
+
 enum err run_open(struct run *run, struct error *error)
 {
     assert(run->node == NULL);
-    return exec_open(&run->exec, run->statement->plan, &run->node, error);
+    enum err err = exec_open(&run->exec, run->statement->plan, &run->node, error);
+    return place_error(run, err, error);
 }
 
 enum err run_next(struct run *run, struct batch *out, struct error *error)
 {
-    return exec_next(run->node, out, error);
+    return place_error(run, exec_next(run->node, out, error), error);
 }
 
 size_t run_columns(const struct statement *statement, struct plan_column *line,

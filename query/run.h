@@ -24,7 +24,9 @@ struct run {
     int64_t deadline_us;
     struct statement *statement;
     struct statement *typed; /* by which `bound` was read, if it is not `statement`; else NULL */
-    struct value *bound;     /* of its parameters */
+    struct value *bound;     /* of its parameters, then of its lifted literals */
+    struct text_shape shape; /* of its text; no text: not asked for yet */
+    struct value *lifted;    /* of those literals, if the plan was found by its shape; else NULL */
     struct snapshot *snapshot;
     struct snapshot *seen; /* what the asker may see of it */
     bool has_roles;        /* the next two: by rights.c */

@@ -11,7 +11,10 @@
  * plans are made and checked against that one. */
 #include "query/run.h"
 
+#include "query/lifted.h"
+#include "query/sql/shape.h"
 #include "query/sql/sql.h"
+#include "storage/base/metrics.h"
 
 #define PLAN_TRIES 8
 #define PLAN_FREE_SIZE ((size_t)1 << 20) /* of a plan, not charged to the query */
@@ -88,6 +91,7 @@ static enum err make_plan(struct run *run, const struct value *values, struct st
         .look = look_while_planning,
         .look_context = run,
         .is_unoptimized = !run->settings.is_optimizer_on,
+        .shape = values == NULL && run->settings.plan_cache == PLAN_CACHE_ON ? &run->shape : NULL,
         .parameter_types = run->request->types,
         .parameter_type_count = run->request->type_count,
         .parameter_values = values,
@@ -104,19 +108,45 @@ static enum err make_plan(struct run *run, const struct value *values, struct st
     return OK;
 }
 
+/* From the cache: by its text, then by its shape if its literals are fine as values. */
+static struct statement *find_kept(struct run *run, const struct plan_key *key)
+{
+    struct plan_cache *cache = run->engine->cache;
+    run->lifted = NULL;
+    struct statement *statement = plan_cache_find(cache, key);
+    if (statement != NULL)
+        metric_add(&metrics.plan_text_hits, 1);
+    if (statement != NULL || run->settings.plan_cache != PLAN_CACHE_ON)
+        return statement;
+    shape_make(key->text, &run->arena, &run->shape);
+    statement = plan_cache_find_shape(cache, key, &run->shape);
+    if (statement == NULL)
+        return NULL;
+    run->lifted = arena_alloc_array(&run->arena, statement->lifted.count, sizeof(*run->lifted));
+    if (lifted_read(&statement->lifted, &run->shape, run->settings.zone, &run->arena,
+                    run->lifted)) {
+        metric_add(&metrics.plan_shape_hits, 1);
+        return statement;
+    }
+    statement_unref(statement);
+    run->lifted = NULL;
+    return NULL;
+}
+
 enum err run_find_statement(struct run *run, struct error *error)
 {
     struct query_engine *engine = run->engine;
     struct statement *known = run->request->statement;
-    bool is_kept = run->settings.is_optimizer_on;
+    bool is_kept = run->settings.is_optimizer_on && run->settings.plan_cache != PLAN_CACHE_OFF;
     if (known != NULL && !run->is_known_stale) {
         run->statement = statement_ref(known);
         return OK;
     }
     struct plan_key key = plan_key(run);
-    run->statement = is_kept ? plan_cache_find(engine->cache, &key) : NULL;
+    run->statement = is_kept ? find_kept(run, &key) : NULL;
     if (run->statement != NULL)
         return OK;
+    metric_add(&metrics.plan_misses, 1);
     struct statement *statement;
     enum err err = make_plan(run, NULL, &statement, error);
     if (err == OK && statement->is_cacheable && is_kept)
@@ -126,6 +156,25 @@ enum err run_find_statement(struct run *run, struct error *error)
     return err;
 }
 
+/* Values of the text's own literals, behind those of parameters. */
+static enum err bind_literals(struct run *run, struct error *error)
+{
+    const struct statement *statement = run->statement;
+    struct value *values = run->bound + statement->parameter_count;
+    if (statement->lifted.count == 0)
+        return OK;
+    if (run->lifted != NULL) { /* read when the plan was found */
+        memcpy(values, run->lifted, statement->lifted.count * sizeof(*values));
+        return OK;
+    }
+    if (run->shape.text.data == NULL)
+        shape_make(run->request->text, &run->arena, &run->shape);
+    if (lifted_fits(&statement->lifted, &run->shape) &&
+        lifted_read(&statement->lifted, &run->shape, run->settings.zone, &run->arena, values))
+        return OK;
+    return error_set(error, ERR_CORRUPT, "XX000", "the plan is not one of this statement");
+}
+
 /* Values for the parameters; where the plan wants constants, another plan with them in it. */
 static enum err bind_parameters(struct run *run, struct error *error)
 {
@@ -133,6 +182,8 @@ static enum err bind_parameters(struct run *run, struct error *error)
     struct text_context context = {.zone = run->settings.zone, .now_us = run->entry.started_at_us};
     enum err err = parameters_bind(run->statement, request->parameters, request->parameter_count,
                                    &context, &run->entry.budget, &run->arena, &run->bound, error);
+    if (err == OK)
+        err = bind_literals(run, error);
     if (err != OK || !run->statement->needs_values)
         return err;
     struct statement *statement;
@@ -175,14 +226,14 @@ enum err run_find_plan(struct run *run, struct error *error)
         run->snapshot = run_snapshot(run);
         bool is_right =
             is_current(run, run->statement) && (run->typed == NULL || is_current(run, run->typed));
+        if (!is_right)
+            plan_cache_remove(run->engine->cache, run->typed != NULL ? run->typed : run->statement);
         statement_unref(run->typed);
         run->typed = NULL;
         if (is_right)
             return OK;
         snapshot_close(run->snapshot);
         run->snapshot = NULL;
-        struct plan_key key = plan_key(run);
-        plan_cache_remove(run->engine->cache, &key);
         run->is_known_stale = true;
         statement_unref(run->statement);
         run->statement = NULL;

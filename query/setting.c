@@ -223,6 +223,25 @@ static struct slice show_optimizer(const struct settings *settings, struct arena
     return settings->is_optimizer_on ? SLICE("on") : SLICE("off");
 }
 
+/* text: plans are kept for the very text only. */
+static enum err set_plan_cache(struct settings *settings, struct slice value, struct error *error)
+{
+    bool is_on = false;
+    bool is_text = slice_equal_ignore_case(slice_trim(value), SLICE("text"));
+    if (!is_text && !parse_switch(slice_trim(value), &is_on))
+        return bad_value("freshet.plan_cache", value, error);
+    settings->plan_cache = is_text ? PLAN_CACHE_TEXT : is_on ? PLAN_CACHE_ON : PLAN_CACHE_OFF;
+    return OK;
+}
+
+static struct slice show_plan_cache(const struct settings *settings, struct arena *arena)
+{
+    static const char *const names[] = {
+        [PLAN_CACHE_ON] = "on", [PLAN_CACHE_TEXT] = "text", [PLAN_CACHE_OFF] = "off"};
+    (void)arena;
+    return slice_from_cstr(names[settings->plan_cache]);
+}
+
 static enum err set_spill(struct settings *settings, struct slice value, struct error *error)
 {
     if (!parse_switch(slice_trim(value), &settings->is_spill_on))
@@ -422,6 +441,7 @@ static const struct setting table[] = {
     {"freshet.spill", set_spill, show_spill},
     {"freshet.bitmaps", set_bitmaps, show_bitmaps},
     {"freshet.optimizer", set_optimizer, show_optimizer},
+    {"freshet.plan_cache", set_plan_cache, show_plan_cache},
     {"freshet.producer", set_producer, show_producer},
     {"freshet.sequence", set_sequence, show_sequence},
     {"freshet.copy_errors", set_copy_errors, show_copy_errors},

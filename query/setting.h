@@ -14,7 +14,7 @@
 /* Holds no pointer to memory of its own: a copy is a copy. */
 struct settings {
     const struct timezone *zone;
-    int64_t statement_timeout_us; /* 0: none */
+    int64_t statement_timeout_us;                                 /* 0: none */
     int64_t idle_session_timeout_us, idle_transaction_timeout_us; /* 0: the server's */
     int64_t max_rows;
     size_t query_memory;
@@ -23,11 +23,12 @@ struct settings {
     bool is_partial_cache_on;
     bool is_spill_on;   /* off: what does not fit the query's memory fails, nothing goes to disk */
     bool is_bitmaps_on; /* off: conditions are answered without bitmap indexes, for comparison */
+    enum plan_cache_mode { PLAN_CACHE_ON, PLAN_CACHE_TEXT, PLAN_CACHE_OFF } plan_cache;
     bool is_optimizer_on; /* off: plans run as the text reads, and are not cached */
     bool
         is_copy_strict; /* freshet.copy_errors: a bad row ends a COPY instead of being kept aside */
     bool is_read_only_default, is_read_only; /* default_transaction_read_only, this transaction's */
-    int32_t backend_pid; /* of the session, 0: none */
+    int32_t backend_pid;                     /* of the session, 0: none */
     char application_name[SETTING_NAME_MAX];
     char search_path[SETTING_TEXT_MAX];
     char producer[SETTING_TEXT_MAX], sequence[SETTING_WORD_MAX];

@@ -106,6 +106,38 @@ enum err build_look(struct builder *b)
     return b->looked;
 }
 
+/* --- literals that became something else --- */
+
+static bool has_literal(const struct expr *expr)
+{
+    bool has = expr->literal != 0 || expr->folded != NULL;
+    for (uint32_t i = 0; !has && i < expr->argument_count; i++)
+        has = has_literal(expr->arguments[i]);
+    return has;
+}
+
+static void fix_literals(struct builder *b, const struct expr *expr)
+{
+    if (expr->literal != 0)
+        b->is_literal_fixed[expr->literal - 1] = true;
+    if (expr->folded != NULL)
+        fix_literals(b, expr->folded);
+    for (uint32_t i = 0; i < expr->argument_count; i++)
+        fix_literals(b, expr->arguments[i]);
+}
+
+/* Casts and calls can be computed again of other literals. A truth is another matter: what the plan
+ * is may depend on it. */
+static void note_folded(struct builder *b, struct expr *expr, struct expr *constant)
+{
+    if (b->is_literal_fixed == NULL || !has_literal(expr))
+        return;
+    if ((expr->kind == EXPR_CAST || expr->kind == EXPR_CALL) && expr->type.id != TYPE_BOOL)
+        constant->folded = expr;
+    else
+        fix_literals(b, expr);
+}
+
 struct expr *build_fold(struct builder *b, struct expr *expr)
 {
     for (uint32_t i = 0; i < expr->argument_count; i++) {
@@ -129,7 +161,9 @@ struct expr *build_fold(struct builder *b, struct expr *expr)
     if (expr_evaluate_constant(expr, &context, b->arena, &value, NULL) != OK)
         return expr;
     value.type = expr->type;
-    return build_constant(b, &value, expr->text_position);
+    struct expr *constant = build_constant(b, &value, expr->text_position);
+    note_folded(b, expr, constant);
+    return constant;
 }
 
 /* --- casts --- */
@@ -159,16 +193,20 @@ static bool is_moving_time(struct slice text, enum type_id type)
     return false;
 }
 
+static enum err read_literal(struct builder *b, struct slice text, struct type type,
+                             struct value *out)
+{
+    struct text_context context = {.zone = b->zone};
+    enum err err = type_parse(type_of(type.id), text, &context, b->arena, out, b->error);
+    return err != OK ? err : alias_fit(out, (enum type_alias)type.alias, true, b->error);
+}
+
 static enum err literal_become(struct builder *b, struct expr *in, struct type type,
                                struct expr **out)
 {
-    struct value value = {.type = type_of(type.id), .is_null = true};
+    struct value value = {.is_null = true};
     if (!in->constant.is_null) {
-        struct text_context context = {.zone = b->zone};
-        enum err err =
-            type_parse(value.type, in->constant.text, &context, b->arena, &value, b->error);
-        if (err == OK)
-            err = alias_fit(&value, (enum type_alias)type.alias, true, b->error);
+        enum err err = read_literal(b, in->constant.text, type, &value);
         if (err != OK) {
             if (b->error != NULL)
                 b->error->text_position = in->text_position;
@@ -178,7 +216,23 @@ static enum err literal_become(struct builder *b, struct expr *in, struct type t
     value.type = type_of(type.id);
     value.type.alias = type.alias;
     *out = build_constant(b, &value, in->text_position);
+    (*out)->literal = in->literal;
     return OK;
+}
+
+bool build_literal_value(struct builder *b, struct slice text, bool is_string, struct type type,
+                         struct value *out)
+{
+    if (!is_string) {
+        struct expr *number = build_number(b, text, 0);
+        if (number != NULL)
+            *out = number->constant;
+        return number != NULL;
+    }
+    if (is_moving_time(text, (enum type_id)type.id) || read_literal(b, text, type, out) != OK)
+        return false;
+    out->type = type;
+    return true;
 }
 
 /* The same value, called otherwise. A cast goes on doing what its own type asks for. */

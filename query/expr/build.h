@@ -52,6 +52,8 @@ struct builder {
     void *look_context;
     size_t looks;    /* steps so far */
     enum err looked; /* what it said last */
+    /* By literal of the text: what the plan is depends on it. NULL: nobody asks. */
+    bool *is_literal_fixed;
 };
 
 /* A step is done: looks, every so many. Once it has failed it does so for good, so whoever cannot
@@ -66,6 +68,10 @@ struct expr *build_string(struct builder *b, struct slice text, int32_t position
 struct expr *build_null(struct builder *b, int32_t position);
 /* An SQL number: integer, bigint or numeric by PostgreSQL's rule. */
 struct expr *build_number(struct builder *b, struct slice text, int32_t position);
+/* The value of a literal that was made a constant of this type, from a text of the same shape; its
+ * position is not set in an error. False: it is another thing there, or none. */
+bool build_literal_value(struct builder *b, struct slice text, bool is_string, struct type type,
+                         struct value *out);
 struct expr *build_column(struct builder *b, uint32_t column, struct type type, int32_t position);
 
 /* $number, or (0) parameter('name'): of its type as far as that is known. 42P02. */

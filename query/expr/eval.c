@@ -531,17 +531,28 @@ enum err evaluator_filter(struct evaluator *evaluator, const struct batch *in,
     return OK;
 }
 
+static void keep_value(const struct expr *expr, struct arena *arena, struct value *value)
+{
+    value->type = expr->type;
+    if (!value->is_null && type_physical(value->type.id) == PHYSICAL_TEXT)
+        value->text = arena_copy(arena, value->text);
+}
+
 enum err expr_evaluate_constant(const struct expr *expr, const struct eval_context *context,
                                 struct arena *arena, struct value *out, struct error *error)
 {
+    if (expr->kind == EXPR_CONSTANT || expr->kind == EXPR_BOUND) { /* most are, of most panels */
+        *out = expr->kind == EXPR_BOUND ? *eval_bound(context, expr) : expr->constant;
+        keep_value(expr, arena, out);
+        return OK;
+    }
     struct evaluator *evaluator = evaluator_create(expr, context);
     struct batch batch = {.row_count = 1};
     struct column column;
     enum err err = evaluator_run(evaluator, &batch, NULL, 1, &column, error);
     if (err == OK) {
         *out = column_value(&column, 0);
-        if (!out->is_null && type_physical(out->type.id) == PHYSICAL_TEXT)
-            out->text = arena_copy(arena, out->text);
+        keep_value(expr, arena, out);
     }
     evaluator_destroy(evaluator);
     return err;

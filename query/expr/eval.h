@@ -31,10 +31,11 @@ struct eval_context {
                           const struct parameter_rows **out, struct error *error);
     void *parameter_context;
     const struct value *outer; /* by slot */
-    /* EXPR_BOUND: values of $1 …, then from bound[bound_named] those of named parameters. They
+    /* EXPR_BOUND: values of $1 …, then from bound[bound_named] those of named parameters, from
+     * bound[bound_lifted] those of literals. They
      * outlive every evaluator. */
     const struct value *bound;
-    uint32_t bound_named;
+    uint32_t bound_named, bound_lifted;
     /* A setting of the request as SHOW prints it; NULL: none. */
     struct slice (*setting)(void *context, struct slice name, struct arena *arena, bool *is_known);
     void *setting_context;
@@ -56,9 +57,10 @@ struct eval_context {
 static inline const struct value *eval_bound(const struct eval_context *context,
                                              const struct expr *expr)
 {
-    uint32_t at = expr->parameter < BOUND_NAMED_FIRST
-                      ? expr->parameter
-                      : context->bound_named + expr->parameter - BOUND_NAMED_FIRST;
+    uint32_t at = expr->parameter < BOUND_NAMED_FIRST ? expr->parameter
+                  : expr->parameter < BOUND_LIFTED_FIRST
+                      ? context->bound_named + expr->parameter - BOUND_NAMED_FIRST
+                      : context->bound_lifted + expr->parameter - BOUND_LIFTED_FIRST;
     return &context->bound[at];
 }
 

@@ -9,8 +9,9 @@ struct function; /* query/func/func.h */
 
 enum expr_kind {
     EXPR_CONSTANT, /* constant */
-    EXPR_BOUND, /* parameter: $1 … are 0 …, named ones BOUND_NAMED_FIRST …; a value of the run */
-    EXPR_COLUMN, /* column: index into the input batch */
+    EXPR_BOUND,    /* parameter: $1 … are 0 …, named ones BOUND_NAMED_FIRST …, literals
+                      BOUND_LIFTED_FIRST …; a value of the run */
+    EXPR_COLUMN,   /* column: index into the input batch */
     /* Subqueries, run when first asked for. Those that name columns of the query around have as
      * arguments, last of all, what stands for these: the values of the subquery's slots. */
     EXPR_PARAMETER,  /* parameter: the one value of a scalar subquery */
@@ -42,6 +43,8 @@ enum expr_kind {
 };
 
 #define BOUND_NAMED_FIRST (UINT32_C(1) << 16)
+/* Literals that were lifted out of the text: query/plan/lift.c. */
+#define BOUND_LIFTED_FIRST (UINT32_C(1) << 17)
 
 struct expr {
     enum expr_kind kind;
@@ -49,6 +52,9 @@ struct expr {
     int32_t text_position; /* 1-based character in the query, 0 unknown: errors name it */
     bool is_negated, is_all;
     uint32_t argument_count;
+    /* CONSTANT: which literal of the text it is, from 1; 0: none, or not to be asked for … */
+    uint32_t literal;
+    const struct expr *folded; /* … and the expression over such that it was computed of, or NULL */
     struct expr **arguments;
     union {
         struct value constant;

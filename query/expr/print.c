@@ -179,7 +179,9 @@ static void print_of_run(const struct expr *expr, const struct slice *names, str
         print_quantified(expr, names, out);
         break;
     case EXPR_BOUND:
-        if (expr->parameter < BOUND_NAMED_FIRST)
+        if (expr->parameter >= BOUND_LIFTED_FIRST)
+            writer_printf(out, "literal(%u)", expr->parameter - BOUND_LIFTED_FIRST + 1);
+        else if (expr->parameter < BOUND_NAMED_FIRST)
             writer_printf(out, "$%u", expr->parameter + 1);
         else
             writer_printf(out, "parameter(%u)", expr->parameter - BOUND_NAMED_FIRST + 1);

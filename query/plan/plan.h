@@ -6,6 +6,7 @@
 
 #include "query/expr/build.h"
 #include "query/plan/frame.h"
+#include "query/plan/literal.h"
 #include "query/provider.h"
 #include "storage/column/schema.h"
 #include "storage/segment/filter.h"
@@ -261,6 +262,7 @@ struct statement {
     /* Its parameters: $1 …, then named ones. */
     size_t parameter_count, numbered_count;
     struct parameter *parameters;
+    struct lifted_list lifted; /* literals that it takes as values */
     bool needs_values; /* stands for its types only: to be run it is prepared with the values */
 };
 

@@ -199,14 +199,14 @@ static void find_bounds(struct builder *build, struct plan *plan)
     plan->scan.time_to = tightest(build, &to, EXPR_LEAST);
 }
 
-static void bound_scans(struct builder *build, struct plan *plan)
+void plan_bound_scans(struct builder *build, struct plan *plan)
 {
     if (plan->kind == PLAN_SCAN) {
         find_bounds(build, plan);
         plan_conditions(build, plan);
     }
     for (size_t index = 0; index < plan->child_count; index++)
-        bound_scans(build, plan->children[index]);
+        plan_bound_scans(build, plan->children[index]);
 }
 
 struct plan *plan_rewrite(struct builder *build, struct plan *plan)
@@ -215,6 +215,5 @@ struct plan *plan_rewrite(struct builder *build, struct plan *plan)
     plan = plan_merge(build, plan);
     plan_prune(build, plan);
     plan_heads(build, plan);
-    bound_scans(build, plan);
     return plan;
 }

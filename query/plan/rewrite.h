@@ -6,8 +6,12 @@
 #include "query/expr/build.h"
 #include "query/plan/plan.h"
 
-/* All passes, in order: conditions down, projections merged, columns pruned, time bounds found. */
+/* All passes, in order: conditions down, projections merged, columns pruned, sorts' heads … */
 struct plan *plan_rewrite(struct builder *build, struct plan *plan);
+/* … and, last of all, what scans can leave out. */
+void plan_bound_scans(struct builder *build, struct plan *plan);
+/* query/plan/lift.c: between the two, literals become values. */
+void plan_lift(struct builder *build, const struct text_shape *shape, struct statement *statement);
 
 /* query/plan/decorrelate.c: conditions that are subqueries become semi and anti joins; subplans
  * that were used up are NULL then. */
@@ -19,6 +23,9 @@ void plan_lookups(struct builder *build, struct plan *plan, bool is_inside);
 /* query/plan/visit.c: all expressions of a plan and those below it. */
 void plan_visit(const struct plan *plan, void (*visit)(void *context, const struct expr *expr),
                 void *context);
+/* … of this node alone. */
+void plan_visit_node(const struct plan *plan, void (*visit)(void *context, const struct expr *expr),
+                     void *context);
 /* Is one of these slots (NULL: of any) used? */
 bool expr_uses_slots(const struct expr *expr, const struct subplan_slots *slots);
 bool plan_uses_slots(const struct plan *plan, const struct subplan_slots *slots);

@@ -113,6 +113,12 @@ static void visit_node(const struct visit *v, const struct plan *plan)
     }
 }
 
+void plan_visit_node(const struct plan *plan, void (*visit)(void *context, const struct expr *expr),
+                     void *context)
+{
+    visit_node(&(struct visit){visit, context}, plan);
+}
+
 void plan_visit(const struct plan *plan, void (*visit)(void *context, const struct expr *expr),
                 void *context)
 {

@@ -80,7 +80,9 @@ struct ast_node {
     bool is_negated, is_all, is_star, is_distinct, is_symmetric, is_true;
     struct slice text;
     uint32_t field_count, count;
-    uint32_t number; /* AST_PARAMETER */
+    uint32_t number;  /* AST_PARAMETER */
+    uint32_t literal; /* STRING, NUMBER: which of the text's it is, from 1, if a value could be in
+                         its place; else 0 */
     struct slice *fields;
     struct ast_node **arguments;
     struct ast_node *base, *filter;

@@ -47,6 +47,12 @@ static void optimize_plans(struct binder *b)
     for (size_t index = 0; index < statement->subplan_count; index++)
         if (statement->subplans[index] != NULL)
             statement->subplans[index] = plan_rewrite(&b->build, statement->subplans[index]);
+    plan_lift(&b->build, b->context->shape, statement);
+    if (statement->plan != NULL)
+        plan_bound_scans(&b->build, statement->plan);
+    for (size_t index = 0; index < statement->subplan_count; index++)
+        if (statement->subplans[index] != NULL)
+            plan_bound_scans(&b->build, statement->subplans[index]);
 }
 
 static enum err finish_plans(struct binder *b)
@@ -126,6 +132,9 @@ enum err sql_prepare(struct slice text, const struct sql_context *context, struc
     b.build.parameters = &parameters;
     struct ast_statement ast;
     enum err result = sql_parse(text, b.arena, &ast, b.error);
+    const struct text_shape *shape = context->shape;
+    if (result == OK && shape != NULL && shape->count > 0 && ast.kind == AST_STATEMENT_SELECT)
+        b.build.is_literal_fixed = arena_alloc_zero(b.arena, shape->count * sizeof(bool));
     if (result == OK) {
         parameters.is_numbered_allowed = takes_numbered(&ast);
         build_give_types(&b.build, context->parameter_types, context->parameter_type_count);

@@ -38,8 +38,10 @@ static enum err bind_number(struct binder *b, const struct ast_node *node, struc
         return OK;
     }
     *out = build_number(&b->build, node->text, node->position);
-    if (*out != NULL)
+    if (*out != NULL) {
+        (*out)->literal = node->literal;
         return OK;
+    }
     b->error->text_position = node->position;
     return b->error->code;
 }
@@ -456,6 +458,7 @@ enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node 
         return bind_error(b, node->position, "42601", "* stands only in a select list or count(*)");
     case AST_STRING:
         *out = build_string(&b->build, node->text, node->position);
+        (*out)->literal = node->literal;
         return OK;
     case AST_NUMBER:
         return bind_number(b, node, out);

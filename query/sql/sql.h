@@ -2,6 +2,7 @@
 #ifndef FRESHET_QUERY_SQL_SQL_H
 #define FRESHET_QUERY_SQL_SQL_H
 
+#include "query/plan/literal.h"
 #include "query/plan/plan.h"
 #include "query/sql/command.h"
 #include "query/provider.h"
@@ -36,7 +37,8 @@ struct sql_context {
      * constants. Else NULL. */
     const struct value *parameter_values;
     size_t parameter_value_count, numbered_value_count;
-    bool has_session; /* BEGIN, PREPARE, DECLARE … have somewhere to be kept */
+    const struct text_shape *shape; /* of the text: literals may become values; NULL: they do not */
+    bool has_session;               /* BEGIN, PREPARE, DECLARE … have somewhere to be kept */
 };
 
 /* One statement. 42601 (syntax, position in characters, hints for other dialects' words),

@@ -41,7 +41,13 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
       "Steps of sealing, merging, retention and checkpoints that failed.")                         \
     X(write_failure_at, METRIC_GAUGE, "freshet_write_failure_timestamp_seconds",                   \
       "Unix time of the last failure of the log or of upkeep; 0: never.")                          \
-    X(query_ok, METRIC_COUNTER, "freshet_queries_ok_total", "Queries that gave their result.")
+    X(query_ok, METRIC_COUNTER, "freshet_queries_ok_total", "Queries that gave their result.")     \
+    X(plan_text_hits, METRIC_COUNTER, "freshet_plan_cache_text_hits_total",                        \
+      "Statements whose plan was kept from the same text.")                                        \
+    X(plan_shape_hits, METRIC_COUNTER, "freshet_plan_cache_shape_hits_total",                      \
+      "Statements that took the plan of a text with other literals.")                              \
+    X(plan_misses, METRIC_COUNTER, "freshet_plan_cache_misses_total",                              \
+      "Statements that were parsed and planned.")
 /* clang-format on */
 
 struct metric {

@@ -8,13 +8,17 @@
  * A statement ends at the hyphens or a blank line. Rows may start with a line "types: bigint,
  * text". Lines that start with # are comments. The clock stands still at 2026-05-01 12:00:00 UTC.
  *
+ * Statements with literals are run once more by plans of others of their shape (shapes.c).
+ *
  * With --update FILE the rows that came out are written in place of the expected ones: for new
  * files, whose rows are then read and judged by a person or compared with PostgreSQL. */
 #include "ingest/ingest.h"
 #include "query/query.h"
+#include "tests/sql/shapes.h"
 #include "query/sql/sql.h"
 #include "storage/base/clock.h"
 #include "storage/base/json.h"
+#include "storage/base/metrics.h"
 #include "storage/base/thread.h"
 #include "storage/io/sim.h"
 
@@ -450,6 +454,15 @@ static bool read_block(struct runner *runner, struct lines *lines, struct writer
     return false;
 }
 
+static void check_shapes(struct runner *runner, int line, struct slice sql)
+{
+    struct writer why;
+    writer_init(&why);
+    if (!shapes_check(runner->engine, sql, &why))
+        fail(runner, line, "%.*s", SLICE_ARGS(writer_as_slice(&why)));
+    writer_deinit(&why);
+}
+
 static void run_record(struct runner *runner, struct lines *lines, const char *head)
 {
     struct writer sql, want;
@@ -467,6 +480,7 @@ static void run_record(struct runner *runner, struct lines *lines, const char *h
         run_query(runner, number, text, strcmp(head, "query") != 0, (char *)want.data);
     else
         fail(runner, number, "not understood: %s", head);
+    check_shapes(runner, number, text);
     writer_u8(&runner->updated, '\n');
     writer_deinit(&sql);
     writer_deinit(&want);
@@ -495,7 +509,9 @@ static int run_file(const char *path, bool is_updating)
         fwrite(runner.updated.data, 1, runner.updated.size, file);
         fclose(file);
     }
-    printf("%s: %d statements, %d failures\n", path, runner.statements, runner.failures);
+    printf("%s: %d statements, %d failures, %lld by a plan of their shape\n", path,
+           runner.statements, runner.failures, (long long)metric_get(&metrics.plan_shape_hits));
+    metric_set(&metrics.plan_shape_hits, 0);
     writer_deinit(&runner.updated);
     free(lines.text);
     return runner.failures;

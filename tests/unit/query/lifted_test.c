@@ -1,0 +1,352 @@
+/* Plans that serve other texts of their shape: what is lifted, what is not, and that the answers
+ * are those of the text's own plan. Also covers query/plan/lift.c and the shapes of query/cache.c.
+ */
+#include "query/query.h"
+
+#include "storage/base/fault.h"
+#include "storage/base/metrics.h"
+#include "storage/io/sim.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <stdio.h>
+
+#define ROWS 200
+#define START_US INT64_C(1777593600000000) /* 2026-05-01 00:00 */
+
+struct fixture {
+    struct sim *sim;
+    struct io *io;
+    struct store *store;
+    struct query_engine *engine;
+    struct budget memory;
+};
+
+static const struct {
+    const char *name;
+    enum type_id type;
+    uint8_t precision;
+} columns[] = {{"t", TYPE_TIMESTAMPTZ, 0}, {"n", TYPE_INT4, 0},    {"b", TYPE_INT8, 0},
+               {"x", TYPE_FLOAT8, 0},      {"v", TYPE_NUMERIC, 9}, {"s", TYPE_TEXT, 0}};
+#define COLUMNS array_count(columns)
+
+static void create_table(struct fixture *f, struct error *error)
+{
+    struct schema *schema = schema_create();
+    schema->table_id = store_next_table_id(f->store);
+    schema->version = 1;
+    schema->name = SLICE("e");
+    schema->column_count = COLUMNS;
+    schema->columns = arena_alloc_zero(&schema->arena, COLUMNS * sizeof(*schema->columns));
+    for (size_t i = 0; i < COLUMNS; i++)
+        schema->columns[i] = (struct column_definition){
+            .id = (uint32_t)i + 1,
+            .name = slice_from_cstr(columns[i].name),
+            .type = {.id = columns[i].type, .precision = columns[i].precision},
+            .is_not_null = i == 0,
+            .missing = {.type = type_of(columns[i].type), .is_null = true}};
+    schema->next_column_id = COLUMNS + 1;
+    schema->options.rest_column = schema->options.whole_column = -1;
+    struct commit *commit = commit_create(f->store);
+    uint64_t position;
+    commit_set_change(commit, CHANGE_CREATE, schema->table_id, schema);
+    if (store_commit(f->store, commit, &position, error) != OK)
+        fail_msg("%s", error->text);
+}
+
+static void insert_rows(struct fixture *f, struct error *error)
+{
+    static const char *const words[] = {"a", "b", "it's", "\xc3\xa9t\xc3\xa9", "5"};
+    int64_t times[ROWS], numbers[ROWS];
+    double doubles[ROWS];
+    struct numeric numerics[ROWS];
+    struct slice texts[ROWS];
+    uint32_t ids[COLUMNS];
+    for (int i = 0; i < ROWS; i++) {
+        times[i] = START_US + (int64_t)i * 600000000;
+        numbers[i] = i % 12;
+        doubles[i] = i / 4.0;
+        numerics[i] = numeric_from_int(i % 7);
+        texts[i] = slice_from_cstr(words[i % 5]);
+    }
+    for (size_t i = 0; i < COLUMNS; i++)
+        ids[i] = (uint32_t)i + 1;
+    struct column in[COLUMNS] = {{.type = type_of(TYPE_TIMESTAMPTZ), .i = times},
+                                 {.type = type_of(TYPE_INT4), .i = numbers},
+                                 {.type = type_of(TYPE_INT8), .i = numbers},
+                                 {.type = type_of(TYPE_FLOAT8), .f = doubles},
+                                 {.type = type_of(TYPE_NUMERIC), .n = numerics},
+                                 {.type = type_of(TYPE_TEXT), .text = texts}};
+    struct batch batch = {.row_count = ROWS, .column_count = COLUMNS, .columns = in};
+    struct commit *commit = commit_create(f->store);
+    struct snapshot *snapshot = snapshot_open(f->store);
+    uint64_t position;
+    commit_add_rows(commit, table_view_schema(snapshot_find(snapshot, SLICE("e"))), ids, &batch);
+    snapshot_close(snapshot);
+    if (store_commit(f->store, commit, &position, error) != OK)
+        fail_msg("%s", error->text);
+}
+
+static void setup(struct fixture *f)
+{
+    struct error error;
+    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
+    f->sim = sim_create(&(struct sim_options){.seed = 1});
+    sim_open(f->sim, &f->io);
+    struct store_options options = {
+        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
+    assert_int_equal(store_open(&options, &f->store, &error), OK);
+    struct query_engine_options engine = {.store = f->store,
+                                          .memory = &f->memory,
+                                          .query_memory_limit = 64 << 20,
+                                          .statement_timeout_us = 30000000,
+                                          .max_rows = 1000000};
+    f->engine = query_engine_create(&engine);
+    create_table(f, &error);
+    insert_rows(f, &error);
+}
+
+static void teardown(struct fixture *f)
+{
+    assert_int_equal(atomic_load(&f->memory.used), 0);
+    query_engine_destroy(f->engine);
+    store_close(f->store);
+    f->io->ops->destroy(f->io);
+    sim_destroy(f->sim);
+}
+
+static void run(struct fixture *f, const char *text, const char *mode, struct query_answer *out)
+{
+    const struct query_setting setting = {SLICE("freshet.plan_cache"), slice_from_cstr(mode)};
+    struct query_request request = {.text = slice_from_cstr(text),
+                                    .format = RESULT_CSV,
+                                    .timeout_us = -1,
+                                    .max_rows = -1,
+                                    .setting_count = 1,
+                                    .settings = &setting};
+    if (query_run(f->engine, &request, out) == OK)
+        out->error = (struct error){0};
+}
+
+static bool is_same(const struct query_answer *a, const struct query_answer *b)
+{
+    return a->result == b->result && strcmp(a->error.sqlstate, b->error.sqlstate) == 0 &&
+           strcmp(a->error.text, b->error.text) == 0 &&
+           a->error.text_position == b->error.text_position &&
+           slice_equal(writer_as_slice(&a->body), writer_as_slice(&b->body));
+}
+
+/* Is the text's answer the one of its own plan? *is_hit: it was another text's plan. */
+static bool is_right(struct fixture *f, const char *text, bool *is_hit)
+{
+    struct query_answer off, on;
+    run(f, text, "off", &off);
+    int64_t before = metric_get(&metrics.plan_shape_hits);
+    run(f, text, "on", &on);
+    *is_hit = metric_get(&metrics.plan_shape_hits) != before;
+    bool is = is_same(&off, &on);
+    writer_deinit(&off.body);
+    writer_deinit(&on.body);
+    return is;
+}
+
+/* --- tests --- */
+
+struct pair {
+    const char *first, *second;
+    bool is_shared; /* the second runs by the plan of the first */
+};
+
+#define E "SELECT count(*), sum(n), min(s) FROM e WHERE "
+static const struct pair pairs[] = {
+    /* values */
+    {E "n > 5", E "n > 7", true},
+    {E "n > 5 OR n = 2", E "n > 11 OR n = 3", true},
+    {E "NOT n = 5", E "NOT n = 6", true},
+    {E "5 < n", E "7 < n", true},
+    {E "b > 5", E "b > 7", true},
+    {E "x > 5", E "x > 7", true},
+    {E "x > 5.5", E "x > 7.25", true},
+    {E "v = 5", E "v = 3", true},
+    {E "n > 1.5", E "n > 2.25", true},
+    {E "n > '5'", E "n > '7'", true},
+    {E "s = 'a'", E "s = 'b'", true},
+    {E "s = 'a'", E "s = 'it''s'", true},
+    {E "s = '\xc3\xa9t\xc3\xa9'", E "s = 'a'", true},
+    {E "s <> 'a' AND n BETWEEN 2 AND 4", E "s <> 'b' AND n BETWEEN 3 AND 9", true},
+    {E "n NOT BETWEEN 2 AND 4", E "n NOT BETWEEN 5 AND 9", true},
+    {E "n BETWEEN SYMMETRIC 4 AND 2", E "n BETWEEN SYMMETRIC 3 AND 9", true},
+    {E "s IN ('a', 'b')", E "s IN ('5', 'a')", true},
+    {E "n IN (1, 2.5)", E "n IN (3, 4.5)", true},
+    {E "t >= '2026-05-01T03:00:00Z' AND t < '2026-05-01T09:00:00Z'",
+     E "t >= '2026-05-01T04:30:00.5Z' AND t < '2026-05-01T07:00:00Z'", true},
+    {E "t >= '2026-05-01 03:00'::timestamptz", E "t >= '2026-05-01 05:00'::timestamptz", true},
+    {E "t >= timestamptz '2026-05-01 03:00'", E "t >= timestamptz '2026-05-01 05:00'", true},
+    {E "t > '2026-05-01 09:00'::timestamptz - '1 hour'::interval",
+     E "t > '2026-05-01 08:00'::timestamptz - '3 hours'::interval", false},
+    {E "t > to_timestamp(1777600000)", E "t > to_timestamp(1777610000)", true},
+    {E "extract(epoch FROM t) >= 1777600000", E "extract(epoch FROM t) >= 1777610000", true},
+    {E "n > 5 AND 12 > 3", E "n > 7 AND 12 > 3", true},
+    {"SELECT n FROM e WHERE n > 5 GROUP BY n ORDER BY 1",
+     "SELECT n FROM e WHERE n > 7 GROUP BY n ORDER BY 1", true},
+    {"WITH c AS (SELECT n FROM e WHERE n > 5) SELECT count(*) FROM c, c AS d",
+     "WITH c AS (SELECT n FROM e WHERE n > 9) SELECT count(*) FROM c, c AS d", true},
+    {E "n = (SELECT max(n) FROM e WHERE n < 9)", E "n = (SELECT max(n) FROM e WHERE n < 4)", true},
+    {"SELECT count(*) FROM e a JOIN e b USING (t) WHERE a.n > 5 AND b.x < 30",
+     "SELECT count(*) FROM e a JOIN e b USING (t) WHERE a.n > 7 AND b.x < 10", true},
+    /* errors of rows, and where they are */
+    {E "s = 'a' AND 1 / (n - n) > 0", E "s = 'it''s' AND 1 / (n - n) > 0", true},
+    {E "s <> '\xc3\xa9' AND n::text::int / (n - n) > 0",
+     E "s <> 'abcdefg' AND n::text::int / (n - n) > 0", true},
+    {E "s <> 'z' AND s::int > 0", E "s <> 'zzzzz' AND s::int > 0", true},
+    /* literals that cannot be read so, or mean something else */
+    {E "t > '2026-05-01'", E "t > 'yesterday'", false},
+    {E "t > '2026-05-01'", E "t > 'nonsense'", false},
+    {E "n > '5'", E "n > 'x'", false},
+    {E "n > 5", E "n > 5.5", false},
+    {E "n > 5", E "n > 3000000000", false},
+    {E "n > 5", E "n > 99999999999999999999999", false},
+    {E "n > 5", E "n > '5'", false},
+    {E "n > 5", E "n > -5", false},
+    {E "n > 5", E "n > 5e1", false},
+    {E "s = 'a'", E "s = E'\\x62'", false},
+    {E "s = U&'a'", E "s = U&'\\0062'", false},
+    {E "s = 'a'\n'b'", E "s = 'i'\n't''s'", false},
+    /* literals that say what the plan is, or what the answer looks like */
+    {"SELECT n, count(*) FROM e GROUP BY 1 ORDER BY 1",
+     "SELECT n, count(*) FROM e GROUP BY 1 ORDER BY 2", false},
+    {"SELECT n, b FROM e WHERE n > 5 ORDER BY 1, t", "SELECT n, b FROM e WHERE n > 5 ORDER BY 2, t",
+     false},
+    {"SELECT n + 1 FROM e WHERE n > 5", "SELECT n + 2 FROM e WHERE n > 5", false},
+    {"SELECT n FROM e WHERE n > 5 ORDER BY t LIMIT 3",
+     "SELECT n FROM e WHERE n > 5 ORDER BY t LIMIT 4", false},
+    {"SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY x) FROM e WHERE n > 5",
+     "SELECT percentile_cont(0.9) WITHIN GROUP (ORDER BY x) FROM e WHERE n > 5", false},
+    {"SELECT time_bucket('1 hour', t) AS h, count(*) FROM e WHERE n > 5 GROUP BY h ORDER BY h",
+     "SELECT time_bucket('2 hour', t) AS h, count(*) FROM e WHERE n > 5 GROUP BY h ORDER BY h",
+     false},
+    {E "n > 5 AND s LIKE 'a%'", E "n > 5 AND s LIKE 'i%'", false},
+    {E "n > 5 AND n + 3 > 7", E "n > 5 AND n + 4 > 7", false},
+    {E "n / 2 > 2", E "n / 0 > 2", false},
+    {E "5 BETWEEN n AND 7", E "9 BETWEEN n AND 7", false},
+    {E "n > 5 AND 1 = 1", E "n > 5 AND 1 = 2", false},
+    {"SELECT * FROM (SELECT 5 AS k, n FROM e) q WHERE n > k ORDER BY n LIMIT 3",
+     "SELECT * FROM (SELECT 7 AS k, n FROM e) q WHERE n > k ORDER BY n LIMIT 3", false},
+    {"SELECT * FROM (SELECT t, row_number() OVER (ORDER BY t) AS r FROM e) q WHERE r <= 3",
+     "SELECT * FROM (SELECT t, row_number() OVER (ORDER BY t) AS r FROM e) q WHERE r <= 5", false},
+    {"SELECT n, count(*) FROM e GROUP BY n HAVING count(*) > 16 ORDER BY n",
+     "SELECT n, count(*) FROM e GROUP BY n HAVING count(*) > 5 ORDER BY n", false},
+    {"SELECT count(*) FROM e a JOIN e b ON a.n = b.n AND a.x > 3",
+     "SELECT count(*) FROM e a JOIN e b ON a.n = b.n AND a.x > 9", false},
+};
+
+static void test_pairs(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2 * array_count(pairs); i++) { /* each way round */
+        const struct pair *pair = &pairs[i / 2];
+        const char *first = i % 2 == 0 ? pair->first : pair->second;
+        const char *second = i % 2 == 0 ? pair->second : pair->first;
+        struct fixture f;
+        bool is_hit;
+        setup(&f);
+        if (!is_right(&f, first, &is_hit) || is_hit)
+            fail_msg("%s: its own plan tells something else", first);
+        if (!is_right(&f, second, &is_hit) || !is_right(&f, first, &is_hit))
+            fail_msg("%s: not what it says without the cache, after %s", second, first);
+        (void)is_right(&f, second, &is_hit);
+        teardown(&f);
+    }
+}
+
+static void test_sharing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < array_count(pairs); i++) {
+        struct fixture f;
+        bool is_hit;
+        setup(&f);
+        assert_true(is_right(&f, pairs[i].first, &is_hit));
+        assert_true(is_right(&f, pairs[i].second, &is_hit));
+        if (is_hit != pairs[i].is_shared)
+            fail_msg("%s: %s by the plan of %s", pairs[i].second, is_hit ? "ran" : "did not run",
+                     pairs[i].first);
+        teardown(&f);
+    }
+}
+
+/* The places of a mistake must be found by the pairs above. */
+static void test_faults(void **state)
+{
+    (void)state;
+    static const char *const faults[] = {"cache.shape_ignores_type", "cache.shape_lifts_ordinal"};
+    for (size_t fault = 0; fault < array_count(faults); fault++) {
+        size_t found = 0;
+        fault_plant(faults[fault]);
+        for (size_t i = 0; i < array_count(pairs); i++) {
+            struct fixture f;
+            bool is_hit;
+            setup(&f);
+            (void)is_right(&f, pairs[i].first, &is_hit);
+            found += !is_right(&f, pairs[i].second, &is_hit);
+            teardown(&f);
+        }
+        fault_clear();
+        if (found == 0)
+            fail_msg("%s was not found", faults[fault]);
+    }
+}
+
+/* Off is off, text is the text alone; another zone reads the literals otherwise. */
+static void test_settings(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct query_answer answer;
+    setup(&f);
+    static const char *const modes[] = {"off", "text", "on", "off", "text"};
+    static const int64_t text_hits[] = {0, 0, 1, 0, 1}, misses[] = {1, 1, 0, 1, 0};
+    for (size_t i = 0; i < array_count(modes); i++) {
+        int64_t hits = metric_get(&metrics.plan_text_hits),
+                missed = metric_get(&metrics.plan_misses);
+        run(&f, E "n > 5", modes[i], &answer);
+        writer_deinit(&answer.body);
+        assert_int_equal(metric_get(&metrics.plan_text_hits) - hits, text_hits[i]);
+        assert_int_equal(metric_get(&metrics.plan_misses) - missed, misses[i]);
+    }
+    run(&f, E "n > 5", "perhaps", &answer);
+    assert_string_equal(answer.error.sqlstate, "22023");
+    writer_deinit(&answer.body);
+    teardown(&f);
+}
+
+/* As many plans of a shape as there may be, and more: the cache stays bounded and right. */
+static void test_many_variants(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < 40; i++) {
+            char text[100];
+            bool is_hit;
+            snprintf(text, sizeof(text), "SELECT n + %d FROM e WHERE n > %d ORDER BY t LIMIT 3", i,
+                     (i + round) % 9);
+            assert_true(is_right(&f, text, &is_hit));
+        }
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pairs),         cmocka_unit_test(test_sharing),
+        cmocka_unit_test(test_faults),        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_many_variants),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
