@@ -159,8 +159,7 @@ static enum err to_string_row(struct call *call, const struct value *a, size_t c
         return err;
     bool shows_null = count > 2 && !a[2].is_null, is_first = true;
     struct writer writer;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     for (size_t i = 0; i < length; i++) {
         if (elements[i].is_null && !shows_null)
             continue;
@@ -172,12 +171,7 @@ static enum err to_string_row(struct call *call, const struct value *a, size_t c
         else
             writer_slice(&writer, value_to_text(&elements[i], call->context, call->arena));
     }
-    if (writer.failed)
-        err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");
-    else
-        out->text = arena_copy(call->arena, writer_as_slice(&writer));
-    writer_deinit(&writer);
-    return err;
+    return text_end(call, &writer, OK, out);
 }
 
 /* Cuts at the separator, or at every character where it is NULL. False at the end. */

@@ -423,8 +423,7 @@ static enum err write_template(struct call *call, const struct clock *c, struct 
     struct writer writer;
     enum err err = OK;
     bool is_in_quotes = false;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     for (size_t at = 0, parts = 1; at < template.size && err == OK; parts++) {
         if (parts % PARTS_PER_LOOK == 0 && (err = call_look(call)) != OK)
             break;
@@ -434,12 +433,7 @@ static enum err write_template(struct call *call, const struct clock *c, struct 
         else
             err = write_field(call, &writer, c, &part);
     }
-    if (err == OK && writer.failed)
-        err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");
-    if (err == OK)
-        out->text = arena_copy(call->arena, writer_as_slice(&writer));
-    writer_deinit(&writer);
-    return err;
+    return text_end(call, &writer, err, out);
 }
 
 static enum err time_row(struct call *call, const struct value *a, size_t count, struct value *out)

@@ -156,4 +156,10 @@ enum err interval_divide(struct interval interval, double divisor, struct interv
 MUST_CHECK enum err window_find(int64_t us, struct interval size, const struct timezone *zone,
                                 int64_t *start, int64_t *end, struct error *error);
 
+/* Types, as one argument of a macro of a table of functions. */
+#define LIST(...)                                                                                  \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+
 #endif

@@ -20,12 +20,22 @@ enum err json_give(struct call *call, struct writer *writer, struct value *out)
     struct slice text = writer_as_slice(writer);
     enum err err = OK;
     if (writer->failed)
-        err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");
+        err = text_too_large(call);
     else if (call->function->result != TYPE_JSONB)
         out->text = arena_copy(call->arena, text);
     else if ((err = jsonb_room(call->context->budget, text, call->error)) == OK)
         err = jsonb_normalize(text, call->arena, &out->text, call->error);
     writer_deinit(writer);
+    return err;
+}
+
+enum err jsonb_read(struct call *call, struct slice text, struct json_value **out)
+{
+    enum err err = jsonb_room(call->context->budget, text, call->error);
+    if (err == OK)
+        err = json_parse(text, call->arena, JSON_DEPTH_MAX, out, call->error);
+    if (err == OK)
+        jsonb_sort(*out);
     return err;
 }
 

@@ -20,7 +20,9 @@ MUST_CHECK enum err jsonb_room(struct budget *budget, struct slice text, struct 
 /* The same from a tree, whose objects are put in order and rid of equal keys. */
 void jsonb_sort(struct json_value *value);
 void jsonb_write(const struct json_value *value, struct writer *out);
-/* What was written, as the call's type, and an end to the writer. query/func/json.c */
+/* The tree of an argument, in order. query/func/json.c, as the next */
+MUST_CHECK enum err jsonb_read(struct call *call, struct slice text, struct json_value **out);
+/* What was written, as the call's type, and an end to the writer. */
 MUST_CHECK enum err json_give(struct call *call, struct writer *writer, struct value *out);
 
 #endif

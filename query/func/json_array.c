@@ -36,8 +36,7 @@ static enum err object_row(struct call *call, const struct value *a, size_t coun
         return error_set(call->error, ERR_INPUT, "2202E",
                          is_one ? "array must have even number of elements"
                                 : "mismatched array dimensions");
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     writer_u8(&writer, '{');
     enum err err = OK;
     while (err == OK && array_next(&keys, &key) && array_next(is_one ? &keys : &values, &value)) {
@@ -63,8 +62,7 @@ static enum err array_to_json_row(struct call *call, const struct value *a, size
     bool has_lines = count > 1 && a[1].b, is_first = true;
     if (!array_begin(&array, a[0].type.id, a[0].text))
         return call_bad_array(call);
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     writer_u8(&writer, '[');
     while (array_next(&array, &element)) {
         writer_cstr(&writer, is_first ? "" : has_lines ? ",\n " : ",");
@@ -116,8 +114,7 @@ static enum err strip_row(struct call *call, const struct value *a, size_t count
         err = json_parse(a[0].text, call->arena, JSON_DEPTH_MAX, &tree, call->error);
     if (err != OK)
         return err;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     write_stripped(tree, &writer);
     return json_give(call, &writer, out);
 }

@@ -10,21 +10,10 @@
 
 #include <string.h>
 
-static enum err read_tree(struct call *call, struct slice text, struct json_value **out)
-{
-    enum err err = jsonb_room(call->context->budget, text, call->error);
-    if (err == OK)
-        err = json_parse(text, call->arena, JSON_DEPTH_MAX, out, call->error);
-    if (err == OK)
-        jsonb_sort(*out);
-    return err;
-}
-
 static enum err give_tree(struct call *call, const struct json_value *tree, struct value *out)
 {
     struct writer writer;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     jsonb_write(tree, &writer);
     bool failed = writer.failed;
     if (!failed)
@@ -124,9 +113,9 @@ static enum err contains_row(struct call *call, const struct value *a, size_t co
     int left = call->function->operation == LEFT_CONTAINS ? 0 : 1;
     struct json_value *outer, *inner;
     struct comparison c = {.call = call};
-    enum err err = read_tree(call, a[left].text, &outer);
+    enum err err = jsonb_read(call, a[left].text, &outer);
     if (err == OK)
-        err = read_tree(call, a[1 - left].text, &inner);
+        err = jsonb_read(call, a[1 - left].text, &inner);
     if (err != OK)
         return err;
     out->b = is_array(outer) && is_scalar(inner) ? array_contains(&c, outer, inner)
@@ -156,7 +145,7 @@ static enum err keys_row(struct call *call, const struct value *a, size_t count,
     struct json_value *tree;
     struct array_reader keys;
     bool wants_all = call->function->operation == ALL_KEYS;
-    enum err err = read_tree(call, a[0].text, &tree);
+    enum err err = jsonb_read(call, a[0].text, &tree);
     if (err != OK)
         return err;
     if (!array_begin(&keys, TYPE_TEXT_ARRAY, a[1].text))
@@ -187,9 +176,9 @@ static enum err join_row(struct call *call, const struct value *a, size_t count,
 {
     (void)count;
     struct json_value *left, *right;
-    enum err err = read_tree(call, a[0].text, &left);
+    enum err err = jsonb_read(call, a[0].text, &left);
     if (err == OK)
-        err = read_tree(call, a[1].text, &right);
+        err = jsonb_read(call, a[1].text, &right);
     if (err != OK)
         return err;
     if (!is_object(left) || !is_object(right)) {
@@ -237,7 +226,7 @@ static enum err delete_key_row(struct call *call, const struct value *a, size_t 
     (void)count;
     struct json_value *tree;
     struct array_reader keys;
-    enum err err = read_tree(call, a[0].text, &tree);
+    enum err err = jsonb_read(call, a[0].text, &tree);
     if (err == OK)
         err = refuse_scalar(call, tree, "cannot delete from scalar");
     if (err != OK)
@@ -270,7 +259,7 @@ static enum err delete_index_row(struct call *call, const struct value *a, size_
 {
     (void)count;
     struct json_value *tree;
-    enum err err = read_tree(call, a[0].text, &tree);
+    enum err err = jsonb_read(call, a[0].text, &tree);
     if (err == OK)
         err = refuse_scalar(call, tree, "cannot delete from scalar");
     if (err == OK && is_object(tree))
@@ -391,7 +380,7 @@ static enum err change_path(struct call *call, const struct value *a, struct cha
 {
     struct array_reader path;
     struct json_value *tree;
-    enum err err = read_tree(call, a[0].text, &tree);
+    enum err err = jsonb_read(call, a[0].text, &tree);
     if (err == OK && change->value == NULL)
         err = refuse_scalar(call, tree, "cannot delete path in scalar");
     else if (err == OK)
@@ -424,7 +413,7 @@ static enum err set_row(struct call *call, const struct value *a, size_t count, 
     bool is_insert = call->function->operation == INSERT, flag = count > 3 ? a[3].b : !is_insert;
     struct change change = {
         .is_insert = is_insert, .is_after = is_insert && flag, .creates = is_insert || flag};
-    enum err err = read_tree(call, a[2].text, &change.value);
+    enum err err = jsonb_read(call, a[2].text, &change.value);
     return err != OK ? err : change_path(call, a, &change, out);
 }
 
@@ -445,7 +434,7 @@ static enum err strip_row(struct call *call, const struct value *a, size_t count
 {
     (void)count;
     struct json_value *tree;
-    enum err err = read_tree(call, a[0].text, &tree);
+    enum err err = jsonb_read(call, a[0].text, &tree);
     if (err != OK)
         return err;
     strip_nulls(tree);
@@ -486,19 +475,13 @@ static enum err pretty_row(struct call *call, const struct value *a, size_t coun
 {
     (void)count;
     struct json_value *tree;
-    enum err err = read_tree(call, a[0].text, &tree);
+    enum err err = jsonb_read(call, a[0].text, &tree);
     if (err != OK)
         return err;
     struct writer writer;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     write_pretty(tree, 0, &writer);
-    if (writer.failed)
-        err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");
-    else
-        out->text = arena_copy(call->arena, writer_as_slice(&writer));
-    writer_deinit(&writer);
-    return err;
+    return text_end(call, &writer, OK, out);
 }
 
 /* --- making --- */
@@ -514,8 +497,7 @@ static enum err to_json_row(struct call *call, const struct value *a, size_t cou
 {
     (void)count;
     struct writer writer;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     write_json(call, &a[0], &writer);
     return json_give(call, &writer, out);
 }
@@ -524,8 +506,7 @@ static enum err build_array_row(struct call *call, const struct value *a, size_t
                                 struct value *out)
 {
     struct writer writer;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     writer_u8(&writer, '[');
     for (size_t i = 0; i < count; i++) {
         writer_cstr(&writer, i > 0 ? ", " : "");
@@ -549,8 +530,7 @@ static enum err build_object_row(struct call *call, const struct value *a, size_
                              "key value must be scalar, not array, composite, or json");
     }
     struct writer writer;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     writer_u8(&writer, '{');
     for (size_t i = 0; i < count; i += 2) {
         writer_cstr(&writer, i > 0 ? ", " : "");

@@ -46,16 +46,6 @@ static enum err find_path(struct call *call, struct slice text, struct jsonpath 
     return err;
 }
 
-static enum err read_tree(struct call *call, struct slice text, struct json_value **out)
-{
-    enum err err = jsonb_room(call->context->budget, text, call->error);
-    if (err == OK)
-        err = json_parse(text, call->arena, JSON_DEPTH_MAX, out, call->error);
-    if (err == OK)
-        jsonb_sort(*out);
-    return err;
-}
-
 enum { EXISTS, EXISTS_SILENT, MATCH, MATCH_SILENT, QUERY_ARRAY, QUERY_FIRST };
 
 /* (value, path [, variables [, silent]]) */
@@ -67,9 +57,9 @@ static enum err run_path(struct call *call, const struct value *a, size_t count,
     int operation = call->function->operation;
     enum err err = find_path(call, a[1].text, &path);
     if (err == OK)
-        err = read_tree(call, a[0].text, &value);
+        err = jsonb_read(call, a[0].text, &value);
     if (err == OK && count > 2)
-        err = read_tree(call, a[2].text, &variables);
+        err = jsonb_read(call, a[2].text, &variables);
     if (err != OK)
         return err;
     if (variables != NULL && variables->kind != JSON_OBJECT_BEGIN) {
@@ -127,8 +117,7 @@ static enum err query_row(struct call *call, const struct value *a, size_t count
     out->is_null = !is_array && shown == 0;
     if (out->is_null)
         return OK;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     writer_cstr(&writer, is_array ? "[" : "");
     for (size_t i = 0; i < shown && err == OK && !writer.failed; i++) {
         writer_cstr(&writer, i > 0 ? ", " : "");

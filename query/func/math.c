@@ -345,10 +345,6 @@ static enum err gcd_row(struct call *call, const struct value *a, size_t count, 
      .vector = vector_form,                                                                        \
      .doc = doc_text,                                                                              \
      .example = example_text},
-#define LIST(...)                                                                                  \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
-    }
 #define ROUNDING(name_text, kind, doc_text)                                                        \
     ONE(name_text, 1, LIST(F8), F8, kind, rounding_row, rounding_vector, doc_text,                 \
         name_text "(-1.5::float8)")                                                                \

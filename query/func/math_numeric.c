@@ -299,10 +299,6 @@ static enum err power_row(struct call *call, const struct value *a, size_t count
      .row = row_form,                                                                              \
      .doc = doc_text,                                                                              \
      .example = example_text},
-#define LIST(...)                                                                                  \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
-    }
 
 /* clang-format off */
 static const struct function functions[] = {

@@ -52,8 +52,7 @@ static enum err concat_row(struct call *call, const struct value *a, size_t coun
         return OK;
     }
     struct writer writer;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     for (size_t i = has_separator ? 1 : 0; i < count; i++) {
         if (a[i].is_null)
             continue;
@@ -62,13 +61,7 @@ static enum err concat_row(struct call *call, const struct value *a, size_t coun
         is_first = false;
         writer_slice(&writer, value_to_text(&a[i], call->context, call->arena));
     }
-    enum err err = OK;
-    if (writer.failed)
-        err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");
-    else
-        out->text = arena_copy(call->arena, writer_as_slice(&writer));
-    writer_deinit(&writer);
-    return err;
+    return text_end(call, &writer, OK, out);
 }
 
 /* --- md5 (RFC 1321) --- */

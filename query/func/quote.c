@@ -74,15 +74,6 @@ void text_write_identifier(struct writer *out, struct slice text)
     writer_u8(out, '"');
 }
 
-static enum err give(struct call *call, struct writer *writer, struct value *out)
-{
-    bool failed = writer->failed;
-    if (!failed)
-        out->text = arena_copy(call->arena, writer_as_slice(writer));
-    writer_deinit(writer);
-    return failed ? error_set(call->error, ERR_INPUT, "54000", "requested length too large") : OK;
-}
-
 enum { IDENTIFIER, LITERAL, NULLABLE };
 
 static enum err quote_row(struct call *call, const struct value *a, size_t count, struct value *out)
@@ -98,16 +89,13 @@ static enum err quote_row(struct call *call, const struct value *a, size_t count
     if (a[0].type.id == TYPE_BOOL)
         text = a[0].b ? SLICE("true") : SLICE("false");
     struct writer writer;
-    enum err err;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    enum err err = OK;
+    text_begin(&writer);
     if (operation == IDENTIFIER)
         text_write_identifier(&writer, text);
-    else if ((err = write_literal(&writer, text, call)) != OK) {
-        writer_deinit(&writer);
-        return err;
-    }
-    return give(call, &writer, out);
+    else
+        err = write_literal(&writer, text, call);
+    return text_end(call, &writer, err, out);
 }
 
 /* --- format --- */
@@ -184,7 +172,7 @@ static enum err format_width(struct format *f, int64_t *width)
         format_number(f, width);
     }
     if (*width > (int64_t)TEXT_RESULT_SIZE_MAX || *width < -(int64_t)TEXT_RESULT_SIZE_MAX)
-        return error_set(f->call->error, ERR_INPUT, "54000", "requested length too large");
+        return text_too_large(f->call);
     if (is_left && *width > 0)
         *width = -*width;
     return OK;
@@ -248,8 +236,7 @@ static enum err format_row(struct call *call, const struct value *a, size_t coun
         return OK;
     struct writer writer;
     enum err err = OK;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     while (f.at < f.text.size && err == OK) {
         char c = f.text.data[f.at++];
         if (c != '%') {
@@ -261,10 +248,7 @@ static enum err format_row(struct call *call, const struct value *a, size_t coun
             err = format_one(&f, &writer);
         }
     }
-    if (err == OK)
-        return give(call, &writer, out);
-    writer_deinit(&writer);
-    return err;
+    return text_end(call, &writer, err, out);
 }
 
 #define T TYPE_TEXT

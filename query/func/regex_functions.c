@@ -125,9 +125,7 @@ static enum err replace_matches(struct walk *walk, struct slice replacement, int
         return err;
     if (copied < text.size)
         writer_bytes(out, text.data + copied, text.size - copied);
-    return out->failed
-               ? error_set(walk->call->error, ERR_INPUT, "54000", "requested length too large")
-               : OK;
+    return OK;
 }
 
 static enum err replace(struct call *call, const struct value *a, int64_t start, int64_t wanted,
@@ -143,13 +141,9 @@ static enum err replace(struct call *call, const struct value *a, int64_t start,
     if (wanted < 0)
         wanted = is_global ? 0 : 1;
     struct writer writer;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     err = replace_matches(&walk, a[2].text, wanted, &writer);
-    if (err == OK)
-        out->text = arena_copy(call->arena, writer_as_slice(&writer));
-    writer_deinit(&writer);
-    return err;
+    return text_end(call, &writer, err, out);
 }
 
 static bool is_digit(struct slice flags)

@@ -38,10 +38,31 @@ size_t text_find(struct slice text, struct slice part)
     return found == NULL ? SIZE_MAX : (size_t)(found - text.data);
 }
 
+enum err text_too_large(struct call *call)
+{
+    return error_set(call->error, ERR_INPUT, "54000", "requested length too large");
+}
+
+void text_begin(struct writer *writer)
+{
+    writer_init(writer);
+    writer->limit = TEXT_RESULT_SIZE_MAX;
+}
+
+enum err text_end(struct call *call, struct writer *writer, enum err err, struct value *out)
+{
+    if (err == OK && writer->failed)
+        err = text_too_large(call);
+    if (err == OK)
+        out->text = arena_copy(call->arena, writer_as_slice(writer));
+    writer_deinit(writer);
+    return err;
+}
+
 enum err text_reserve(struct call *call, size_t size, char **out)
 {
     if (size > TEXT_RESULT_SIZE_MAX)
-        return error_set(call->error, ERR_INPUT, "54000", "requested length too large");
+        return text_too_large(call);
     return call_array(call, size + 1, 1, (void **)out);
 }
 
@@ -309,8 +330,7 @@ static enum err replace_row(struct call *call, const struct value *a, size_t cou
     if (from.size == 0 || text_find(rest, from) == SIZE_MAX)
         return OK;
     struct writer writer;
-    writer_init(&writer);
-    writer.limit = TEXT_RESULT_SIZE_MAX;
+    text_begin(&writer);
     struct labour labour = {.call = call, .writer = &writer};
     enum err err = OK;
     for (size_t found; err == OK && (found = text_find(rest, from)) != SIZE_MAX;) {
@@ -323,12 +343,7 @@ static enum err replace_row(struct call *call, const struct value *a, size_t cou
     }
     writer_slice(&writer, rest);
     labour_end(&labour);
-    if (err == OK && writer.failed)
-        err = error_set(call->error, ERR_INPUT, "54000", "requested length too large");
-    else if (err == OK)
-        out->text = arena_copy(call->arena, writer_as_slice(&writer));
-    writer_deinit(&writer);
-    return err;
+    return text_end(call, &writer, err, out);
 }
 
 static enum err reverse_row(struct call *call, const struct value *a, size_t count,
@@ -384,7 +399,7 @@ static enum err repeat_row(struct call *call, const struct value *a, size_t coun
     (void)count;
     size_t times = a[1].i > 0 ? (size_t)a[1].i : 0, size = a[0].text.size;
     if (size > 0 && times > TEXT_RESULT_SIZE_MAX / size)
-        return error_set(call->error, ERR_INPUT, "54000", "requested length too large");
+        return text_too_large(call);
     char *buffer;
     enum err err = text_reserve(call, size * times, &buffer);
     if (err != OK)

@@ -17,8 +17,13 @@ size_t text_prefix_size(struct slice text, size_t count);
 size_t text_find(struct slice text, struct slice part);
 /* A name as SQL wants it: quoted where it must be. query/func/quote.c */
 void text_write_identifier(struct writer *out, struct slice text);
+enum err text_too_large(struct call *call); /* 54000 */
 /* Room for a result of `size` bytes, or 54000. */
 enum err text_reserve(struct call *call, size_t size, char **out);
+/* A result that is written piece by piece: what came before is the call's result or, with an error,
+ * nothing; 54000 past the size. */
+void text_begin(struct writer *writer);
+enum err text_end(struct call *call, struct writer *writer, enum err err, struct value *out);
 
 #define TEXT_FUNCTION(name_text, n, list, to, kind, row_form, doc_text, example_text)              \
     {.name = name_text,                                                                            \
@@ -63,9 +68,5 @@ enum err text_reserve(struct call *call, size_t size, char **out);
 #define FOR_OTHER_ARRAYS(X)                                                                        \
     X(TYPE_JSONB_ARRAY, TYPE_JSONB, "ARRAY['1'::jsonb]", "'1'::jsonb")                             \
     X(TYPE_JSON_ARRAY, TYPE_JSON, "ARRAY['1'::json]", "'1'::json")
-#define LIST(...)                                                                                  \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
-    }
 
 #endif

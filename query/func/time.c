@@ -354,10 +354,6 @@ static enum err age_today_row(struct call *call, const struct value *a, size_t c
      .vector = vector_form,                                                                        \
      .doc = doc_text,                                                                              \
      .example = example_text},
-#define LIST(...)                                                                                  \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
-    }
 #define Z "timestamptz '2026-05-01 10:17:03Z'"
 #define T "timestamp '2026-05-01 10:17:03'"
 #define NOW(name_text, to, row_form, stability, doc_text)                                          \
