@@ -2,30 +2,7 @@
  * to a row that the filter lets pass. */
 #include "query/exec/condition.h"
 
-#include "tests/unit/query/sql/prepare.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
-static struct catalogue catalogue;
-
-static int setup(void **state)
-{
-    (void)state;
-    catalogue_open(&catalogue);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    catalogue_close(&catalogue);
-    return 0;
-}
+#include "tests/unit/query/sql/group.h"
 
 struct world {
     struct prepare_job job;

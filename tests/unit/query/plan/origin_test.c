@@ -1,30 +1,6 @@
 /* Where columns of the output come from, through all passes. */
 #include "query/func/catalog.h"
-#include "tests/unit/query/sql/prepare.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-static struct catalogue catalogue;
-
-static int setup(void **state)
-{
-    (void)state;
-    catalogue_open(&catalogue);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    catalogue_close(&catalogue);
-    return 0;
-}
+#include "tests/unit/query/sql/group.h"
 
 /* "users.2", "-" for none. */
 static void put_origin(const struct statement *statement, size_t column, struct writer *out)

@@ -1,28 +1,5 @@
 /* Plans after the passes, as EXPLAIN prints them. */
-#include "tests/unit/query/sql/prepare.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
-static struct catalogue catalogue;
-
-static int setup(void **state)
-{
-    (void)state;
-    catalogue_open(&catalogue);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    catalogue_close(&catalogue);
-    return 0;
-}
+#include "tests/unit/query/sql/group.h"
 
 struct plan_case {
     const char *text, *want;

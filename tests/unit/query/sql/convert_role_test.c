@@ -1,31 +1,8 @@
 /* Statements about roles: what is read of them, what is refused by name, and what is shown of them.
  */
-#include "tests/unit/query/sql/prepare.h"
+#include "tests/unit/query/sql/group.h"
 
 #include "storage/base/random.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <cmocka.h>
-
-static struct catalogue catalogue;
-
-static int setup(void **state)
-{
-    (void)state;
-    catalogue_open(&catalogue);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    catalogue_close(&catalogue);
-    return 0;
-}
 
 /* The command in a line. */
 static void describe(const struct statement *statement, struct writer *out)

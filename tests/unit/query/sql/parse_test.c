@@ -1,33 +1,7 @@
 /* Deep and long statements: answered or refused with 54001, never a crash; and positions in
  * multibyte text. */
 #include "query/sql/parse.h"
-#include "tests/unit/query/sql/prepare.h"
-
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-static struct catalogue catalogue;
-
-static int setup(void **state)
-{
-    (void)state;
-    catalogue_open(&catalogue);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    catalogue_close(&catalogue);
-    return 0;
-}
+#include "tests/unit/query/sql/group.h"
 
 /* before, `unit` times, between, `close` times, after */
 struct shape {
