@@ -11,6 +11,9 @@
  * meet in a dense array, so a panel over (minute, country) hashes nothing. What it costs: k keys of
  * many distinct values each make 2k - 1 probes instead of one.
  *
+ * Where all columns but one are constant over a batch and that one is of a dictionary, an array
+ * from its codes to combinations is kept as long as the constants last.
+ *
  * Equality is that of GROUP BY: NULLs are one value, -0 is 0, NaN is NaN, 1.0 is 1.00, an interval
  * is its span. The value kept for a number is the first one seen. Numbers are given in the order of
  * first sight, which is what makes results the same in every run. */
@@ -28,6 +31,7 @@
  * no larger up to so many a key. */
 #define DIRECT_SHARE 16
 #define ROWS_AHEAD 24
+#define SHORTCUT_CODES_MAX 16384
 
 /* --- one column --- */
 
@@ -336,6 +340,7 @@ void tuple_table_init(struct tuple_table *table, const struct type *types, size_
     table->columns = arena_alloc_array(&memory->arena, count, sizeof(*table->columns));
     table->pairs = arena_alloc_array(&memory->arena, count, sizeof(*table->pairs));
     table->scratch = arena_alloc_array(&memory->arena, VECTOR_ROWS_MAX, sizeof(*table->scratch));
+    table->shortcut.constants = arena_alloc_zero(&memory->arena, count * sizeof(uint32_t));
     for (size_t i = 0; i < count; i++) {
         key_table_init(&table->columns[i], types[i], memory);
         pair_table_init(&table->pairs[i], memory);
@@ -348,7 +353,118 @@ void tuple_table_deinit(struct tuple_table *table)
         key_table_deinit(&table->columns[i]);
         pair_table_deinit(&table->pairs[i]);
     }
+    exec_memory_release(table->memory, table->shortcut.ids,
+                        table->shortcut.capacity * sizeof(*table->shortcut.ids));
     table->column_count = 0;
+}
+
+/* Combinations of a batch's rows, column by column. */
+static enum err number_tuples(struct tuple_table *table, const struct column *columns,
+                              struct key_rows rows, uint32_t *ids, struct error *error)
+{
+    rows.column = &columns[0];
+    enum err err = key_table_ids(&table->columns[0], &rows, ids, error);
+    table->count = table->columns[0].count;
+    for (size_t c = 1; err == OK && c < table->column_count; c++) {
+        rows.column = &columns[c];
+        err = key_table_ids(&table->columns[c], &rows, table->scratch, error);
+        if (err != OK)
+            break;
+        struct pair_input input = {
+            .left = ids,
+            .right = table->scratch,
+            .left_count = table->count,
+            .right_count = table->columns[c].count,
+            .selection = rows.selection,
+            .count = rows.count,
+            .is_insert = rows.is_insert,
+        };
+        err = pair_table_ids(&table->pairs[c], &input, ids, error);
+        table->count = table->pairs[c].count;
+    }
+    return err;
+}
+
+/* --- all but one column constant --- */
+
+/* The column that is not, if it is of few texts and none is NULL, and it is not the only one; else
+ * their count. */
+static size_t find_varying(const struct tuple_table *table, const struct column *columns)
+{
+    size_t varying = 0, count = table->column_count, found = 0;
+    for (size_t c = 0; c < count; c++)
+        if (columns[c].form != COLUMN_CONSTANT) {
+            varying = c;
+            found++;
+        }
+    const struct column *column = &columns[varying];
+    return found == 1 && count > 1 && column->form == COLUMN_DICTIONARY &&
+                   column->dictionary_id != 0 && column->validity == NULL &&
+                   column->dictionary_count <= SHORTCUT_CODES_MAX
+               ? varying
+               : count;
+}
+
+/* Makes the array one for these constants and this dictionary. */
+static enum err turn_shortcut(struct tuple_table *table, const struct column *columns,
+                              size_t varying, struct error *error)
+{
+    struct key_shortcut *shortcut = &table->shortcut;
+    const struct column *column = &columns[varying];
+    bool is_same = shortcut->column == varying && shortcut->dictionary_id == column->dictionary_id;
+    enum err err = OK;
+    for (size_t c = 0; err == OK && c < table->column_count; c++) {
+        uint32_t id = 0;
+        struct key_rows one = {.column = &columns[c], .count = 1, .is_insert = true};
+        if (c != varying)
+            err = key_table_ids(&table->columns[c], &one, &id, error);
+        is_same = is_same && (c == varying || shortcut->constants[c] == id);
+        if (!fault_is("keys.shortcut") || c > 0)
+            shortcut->constants[c] = id;
+    }
+    if (err == OK)
+        err = exec_memory_grow(table->memory, (void **)&shortcut->ids, &shortcut->capacity,
+                               column->dictionary_count, sizeof(*shortcut->ids), error);
+    if (!is_same)
+        shortcut->known = 0;
+    shortcut->column = varying;
+    shortcut->dictionary_id = err == OK ? column->dictionary_id : 0;
+    for (; err == OK && shortcut->known < column->dictionary_count; shortcut->known++)
+        shortcut->ids[shortcut->known] = KEY_NONE;
+    return err;
+}
+
+/* A minute's rows by country: one array from codes to groups while the minute lasts. Rows whose
+ * codes are not in it go the long way, in their order. */
+static enum err number_by_code(struct tuple_table *table, const struct column *columns,
+                               size_t varying, size_t count, uint32_t *ids, struct error *error)
+{
+    const struct key_shortcut *shortcut = &table->shortcut;
+    const uint32_t *codes = columns[varying].codes;
+    uint32_t unknown[VECTOR_ROWS_MAX + 1], unknown_count = 0;
+    bool is_any_unknown = false;
+    enum err err = turn_shortcut(table, columns, varying, error);
+    if (err != OK)
+        return err;
+    uint32_t *known = shortcut->ids;
+    for (size_t row = 0; row < count; row++) {
+        uint32_t id = known[codes[row]];
+        ids[row] = id;
+        is_any_unknown |= id == KEY_NONE;
+    }
+    if (!is_any_unknown)
+        return OK;
+    for (uint32_t row = 0; row < count; row++) {
+        unknown[unknown_count] = row;
+        unknown_count += ids[row] == KEY_NONE;
+    }
+    err = number_tuples(
+        table, columns,
+        (struct key_rows){.selection = unknown, .count = unknown_count, .is_insert = true}, ids,
+        error);
+    for (uint32_t i = 0; err == OK && i < unknown_count; i++)
+        known[codes[unknown[i]]] = ids[unknown[i]];
+    return err;
 }
 
 enum err tuple_table_ids(struct tuple_table *table, const struct column *columns,
@@ -363,28 +479,12 @@ enum err tuple_table_ids(struct tuple_table *table, const struct column *columns
             table->count = 1;
         return OK;
     }
-    struct key_rows rows = {
-        .column = &columns[0], .selection = selection, .count = count, .is_insert = is_insert};
-    enum err err = key_table_ids(&table->columns[0], &rows, ids, error);
-    table->count = table->columns[0].count;
-    for (size_t c = 1; err == OK && c < table->column_count; c++) {
-        rows.column = &columns[c];
-        err = key_table_ids(&table->columns[c], &rows, table->scratch, error);
-        if (err != OK)
-            break;
-        struct pair_input input = {
-            .left = ids,
-            .right = table->scratch,
-            .left_count = table->count,
-            .right_count = table->columns[c].count,
-            .selection = selection,
-            .count = count,
-            .is_insert = is_insert,
-        };
-        err = pair_table_ids(&table->pairs[c], &input, ids, error);
-        table->count = table->pairs[c].count;
-    }
-    return err;
+    bool can_shorten = is_insert && selection == NULL && count > 1;
+    size_t varying = can_shorten ? find_varying(table, columns) : table->column_count;
+    if (varying < table->column_count)
+        return number_by_code(table, columns, varying, count, ids, error);
+    struct key_rows rows = {.selection = selection, .count = count, .is_insert = is_insert};
+    return number_tuples(table, columns, rows, ids, error);
 }
 
 enum err tuple_table_equal_ids(struct tuple_table *table, const struct column *columns,

@@ -98,6 +98,13 @@ struct tuple_table {
     struct pair_table *pairs; /* column_count - 1 */
     uint32_t *scratch;        /* VECTOR_ROWS_MAX */
     uint32_t count;
+    struct key_shortcut {
+        uint32_t *constants; /* by column: the others' numbers */
+        size_t column;       /* the one that is not constant */
+        uint64_t dictionary_id;
+        uint32_t *ids; /* by its codes: numbers of combinations; KEY_NONE: not met yet */
+        size_t capacity, known;
+    } shortcut;
 };
 
 void pair_table_init(struct pair_table *table, struct exec_memory *memory);

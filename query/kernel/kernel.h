@@ -45,6 +45,9 @@ bool sum_numerics(const struct numeric *values, size_t count, struct numeric *su
 /* The least and the greatest of at least one. */
 void range_ints(const int64_t *values, size_t count, int64_t *low, int64_t *high);
 
+/* Is any of them infinite? */
+bool has_infinite(const double *values, size_t count);
+
 /* The key of that rank (0: the least); keys are moved about. */
 uint64_t select_rank(uint64_t *keys, size_t count, size_t rank);
 /* … and the one after it (the same at the end). */

@@ -1,5 +1,6 @@
 /* Keys to numbers: equality of GROUP BY, dictionaries, pairs that outgrow their array. */
 #include "query/exec/keys.h"
+#include "storage/base/fault.h"
 #include "storage/base/random.h"
 
 #include <setjmp.h>
@@ -253,6 +254,68 @@ static void test_close_integers(void **state)
     }
 }
 
+/* A time bucket that lasts for some batches and a column of texts, in both orders: numbers are
+ * those of the pairs, in order of first sight, whichever batches come by the short way. */
+static bool run_shortcut(size_t text_column)
+{
+    enum { ROUNDS = 120, BUCKETS = 8 };
+    static const struct slice texts[2][3] = {{SLICE("a"), SLICE("b"), SLICE("c")},
+                                             {SLICE("c"), SLICE("d"), SLICE("a")}};
+    static const uint32_t names[2][3] = {{0, 1, 2}, {2, 3, 0}};
+    struct fixture f;
+    struct type types[3] = {type_of(TYPE_INT8), type_of(TYPE_INT8), type_of(TYPE_INT8)};
+    uint32_t want[BUCKETS][2][4], next = 0;
+    struct random_stream random;
+    bool is_right = true;
+    random_stream_init(&random, text_column);
+    memset(want, 0xFF, sizeof(want));
+    types[text_column] = type_of(TYPE_TEXT);
+    setup(&f, types, 3);
+    for (int round = 0; round < ROUNDS; round++) {
+        int64_t bucket = (int64_t)random_below(&random, BUCKETS), other[2], mixed[100];
+        uint32_t codes[100], ids[100], book = (uint32_t)random_below(&random, 2);
+        bool is_mixed = random_below(&random, 4) == 0;
+        struct column columns[3];
+        other[0] = (int64_t)random_below(&random, 2);
+        for (size_t row = 0; row < 100; row++) {
+            codes[row] = (uint32_t)random_below(&random, round % 3 == 0 ? 1 : 3);
+            mixed[row] = is_mixed ? (int64_t)random_below(&random, BUCKETS) : bucket;
+        }
+        size_t first = text_column == 0 ? 1 : 0, second = text_column == 2 ? 1 : 2;
+        columns[text_column] = (struct column){.type = type_of(TYPE_TEXT),
+                                               .form = COLUMN_DICTIONARY,
+                                               .codes = codes,
+                                               .dictionary = texts[book],
+                                               .dictionary_count = 3,
+                                               .dictionary_id = 7 + book};
+        columns[first] = (struct column){.type = type_of(TYPE_INT8),
+                                         .form = is_mixed ? COLUMN_FLAT : COLUMN_CONSTANT,
+                                         .i = mixed};
+        columns[second] =
+            (struct column){.type = type_of(TYPE_INT8), .form = COLUMN_CONSTANT, .i = other};
+        assert_int_equal(tuple_table_ids(&f.table, columns, NULL, 100, true, ids, &f.error), OK);
+        for (size_t row = 0; row < 100; row++) {
+            uint32_t *known = &want[mixed[row]][other[0]][names[book][codes[row]]];
+            if (*known == KEY_NONE)
+                *known = next++;
+            is_right = is_right && ids[row] == *known;
+        }
+    }
+    is_right = is_right && f.table.count == next;
+    teardown(&f);
+    return is_right;
+}
+
+static void test_one_column_of_texts_among_constants(void **state)
+{
+    (void)state;
+    for (size_t text_column = 0; text_column < 3; text_column++)
+        assert_true(run_shortcut(text_column));
+    fault_plant("keys.shortcut");
+    assert_false(run_shortcut(1));
+    fault_clear();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_tuples_grow_past_the_dense_array),
         cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_close_integers),
+        cmocka_unit_test(test_one_column_of_texts_among_constants),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

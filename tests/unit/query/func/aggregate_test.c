@@ -3,6 +3,7 @@
 #include "query/func/aggregate.h"
 
 #include "query/expr/build.h"
+#include "storage/base/fault.h"
 #include "storage/base/random.h"
 
 #include <math.h>
@@ -384,6 +385,37 @@ static void test_percentile(void **state)
     }
 }
 
+/* An infinity among the rows of groups is one of its group's sum, and no overflow. */
+static bool are_infinities_kept(struct fixture *f)
+{
+    const struct aggregate *sum = find("sum", TYPE_FLOAT8);
+    static double values[20];
+    static uint32_t group[20];
+    for (uint32_t i = 0; i < 20; i++) {
+        values[i] = i == 7 ? INFINITY : i;
+        group[i] = i % 3;
+    }
+    struct column column = {.type = type_of(TYPE_FLOAT8), .f = values};
+    char *states = state_create(f, sum, 3);
+    assert_int_equal(
+        sum->update(states, sum->state_size, group, NULL, 20, &column, &f->memory, &f->error), OK);
+    struct aggregate_call call = call_of(sum);
+    struct value out;
+    if (sum->finish(states + sum->state_size, &call, &f->memory, &out, &f->error) != OK)
+        return false;
+    assert_true(isinf(out.f));
+    assert_int_equal(sum->finish(states, &call, &f->memory, &out, &f->error), OK);
+    return out.f == 63;
+}
+
+static void test_infinities_of_groups(void **state)
+{
+    assert_true(are_infinities_kept(*state));
+    fault_plant("aggregate.infinity");
+    assert_false(are_infinities_kept(*state));
+    fault_clear();
+}
+
 static int compare_doubles(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -474,6 +506,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sums_are_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors_and_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_percentile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_infinities_of_groups, setup, teardown),
         cmocka_unit_test_setup_teardown(test_percentile_of_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_resolution, setup, teardown),
     };

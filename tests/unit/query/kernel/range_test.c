@@ -4,6 +4,8 @@
 
 #include "storage/base/random.h"
 
+#include <float.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,8 +40,31 @@ static void test_ranges(void **state)
     }
 }
 
+static void test_infinities(void **state)
+{
+    (void)state;
+    for (int isa = KERNEL_BASE; isa < KERNEL_ISA_COUNT; isa++) {
+        if (!kernels_choose((enum kernel_isa)isa))
+            continue;
+        for (size_t count = 0; count <= ROWS; count++) {
+            static const double others[] = {0, -0.0, NAN, -NAN, DBL_MAX, -DBL_MAX, 5e-324};
+            double values[ROWS + 1];
+            for (size_t i = 0; i <= count && i < ROWS; i++)
+                values[i] = others[i % (sizeof(others) / sizeof(others[0]))];
+            assert_false(has_infinite(values, count));
+            for (size_t place = 0; place < count; place++) {
+                double kept = values[place];
+                values[place] = place % 2 == 0 ? INFINITY : -INFINITY;
+                assert_true(has_infinite(values, count));
+                values[place] = kept;
+            }
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ranges)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_ranges),
+                                       cmocka_unit_test(test_infinities)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
