@@ -335,6 +335,25 @@ static uint64_t raw_bytes_of(const struct encode_job *job, uint32_t null_count)
     return job->width == 0 ? job->text_size : (uint64_t)(job->row_count - null_count) * job->width;
 }
 
+void encode_memory_deinit(struct encode_memory *memory)
+{
+    words_destroy(memory->words);
+    memory->words = NULL;
+}
+
+/* For the next block of the column, whether this one was written with them or not. */
+static void remember_words(const struct encode_job *job)
+{
+    if (job->options == NULL || job->options->memory == NULL) {
+        words_destroy(job->words);
+        return;
+    }
+    if (job->words == NULL)
+        return;
+    encode_memory_deinit(job->options->memory);
+    job->options->memory->words = job->words;
+}
+
 void block_encode(const struct block_values *values, const struct encode_options *options,
                   struct writer *out, struct block_encoded *encoded)
 {
@@ -366,7 +385,7 @@ void block_encode(const struct block_values *values, const struct encode_options
     *encoded = (struct block_encoded){
         .encoding = encoding->tag, .raw_bytes = raw_bytes_of(job, null_count), .zone = zone};
     dictionary_plan_destroy(job->dictionary);
-    words_destroy(job->words);
+    remember_words(job);
     writer_deinit(&job->pieces);
     memory_free(job->lengths);
     memory_free(copy);

@@ -60,6 +60,13 @@ struct block_encoded {
     uint64_t raw_bytes; /* of the values as they are, NULLs none */
     struct block_zone zone;
 };
+struct words; /* encoding/words.h */
+/* What one block of a column tells the next: zeros at first. One thread at a time. */
+struct encode_memory {
+    struct words *words; /* the last dictionary of words */
+};
+void encode_memory_deinit(struct encode_memory *memory);
+
 /* Between pieces of work of well under 5 ms the encoder calls `pause` (NULL: never), which may give
  * the processor away. */
 struct encode_options {
@@ -70,7 +77,8 @@ struct encode_options {
     void (*drain)(void *context);
     void (*restart)(void *context);
     void *context;
-    uint32_t forbidden; /* bit per encoding: tests leave some out */
+    struct encode_memory *memory; /* NULL: each block for itself */
+    uint32_t forbidden;           /* bit per encoding: tests leave some out */
 };
 /* Appends one block to `out` (8-byte aligned at its start if `out` was). */
 void block_encode(const struct block_values *values, const struct encode_options *options,

@@ -47,11 +47,12 @@ static uint64_t stored_size_of(uint64_t codes, uint32_t width)
 static uint16_t *spell(const struct words *words, const uint8_t *bytes, uint32_t size,
                        uint16_t *codes)
 {
-    static const uint8_t sizes[] = {15, 12, 10, 8, 7, 6, 5, 4, 3, 2};
+    static const uint8_t sizes[] = {14, 12, 10, 8, 7, 6, 5, 4, 3, 2};
     for (uint32_t at = 0; at < size;) {
         uint32_t code = 0, length = 1;
         for (size_t i = 0; code == 0 && i < array_count(sizes); i++) {
-            if (sizes[i] > size - at || words->lengths[sizes[i]] == 0)
+            if (sizes[i] > size - at || words->lengths[sizes[i]] == 0 ||
+                bytes[at + sizes[i] - 1] == 0)
                 continue;
             length = sizes[i];
             code = words_find(&words->table, words_key_of(bytes + at, length));
@@ -68,31 +69,14 @@ static uint16_t *spell(const struct words *words, const uint8_t *bytes, uint32_t
     return codes;
 }
 
-/* Words are looked up all before one that was not found is spelled: a loop without jumps, of loads
- * that do not wait for those of the word before. */
-static __attribute__((noinline)) uint32_t find_words(const struct words *words,
-                                                     const uint8_t *bytes, const uint16_t *starts,
-                                                     uint32_t count, uint16_t *codes)
-{
-    uint32_t missing = 0, begin = starts[0];
-    const struct words_table table = words->table; /* which stores of codes cannot change */
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t end = starts[i + 1], length = end - begin;
-        length = length > WORDS_KEY_MAX ? 0 : length; /* no key has 0 bytes */
-        uint32_t code = words_find(&table, words_key_of(bytes + begin, length));
-        missing += code == 0;
-        codes[i] = (uint16_t)code;
-        begin = end;
-    }
-    return missing;
-}
-
 uint32_t words_encode(const struct words *words, const uint8_t *bytes, uint32_t size,
                       uint16_t *codes)
 {
     uint16_t starts[WORDS_PIECE + 66], found[WORDS_PIECE], *end = codes;
     uint32_t count = words_split(bytes, size, starts);
-    if (find_words(words, bytes, starts, count, codes) == 0)
+    bool is_zero = bytes[size - 1] == 0; /* the only word that can end with one */
+    codes[count - 1] = 0;
+    if (words_find_all(&words->table, bytes, starts, count - is_zero, codes) && !is_zero)
         return count;
     memcpy(found, codes, count * sizeof(*codes));
     for (uint32_t i = 0; i < count; i++) {
@@ -104,11 +88,21 @@ uint32_t words_encode(const struct words *words, const uint8_t *bytes, uint32_t 
     return (uint32_t)(end - codes);
 }
 
+/* The dictionary of the block before, if it does for this one, or a new one. */
 static uint64_t measure(struct encode_job *job)
 {
+    struct encode_memory *memory = job->options == NULL ? NULL : job->options->memory;
     if (job->text_size == 0 && job->best != UINT64_MAX)
         return BODY_IMPOSSIBLE;
     words_destroy(job->words);
+    job->words = NULL;
+    if (memory != NULL && memory->words != NULL) {
+        job->words = memory->words;
+        memory->words = NULL;
+        if (words_is_good(job->words, job))
+            return job->words->estimate;
+        words_destroy(job->words);
+    }
     job->words = words_learn(job);
     return job->words == NULL ? BODY_IMPOSSIBLE : job->words->estimate;
 }
@@ -122,13 +116,14 @@ static void write_dictionary(const struct words *words, struct writer *out)
     writer_u32(out, words->count);
     for (uint32_t length = 1; length <= WORDS_LENGTH_MAX; length++)
         writer_u16(out, (uint16_t)words->lengths[length]);
-    for (uint32_t code = 0; code <= words->count; code++)
-        writer_u8(out, (uint8_t)(words->table.keys[code].high >> 56));
+    writer_u8(out, 0);
+    for (uint32_t i = 0; i < words->count; i++)
+        writer_u8(out, (uint8_t)words_key_size(words->keys[i]));
     writer_bytes(out, zeros, align8(words->count + 1) - (words->count + 1));
-    for (uint32_t code = 1; code <= words->count; code++) {
-        uint64_t key[2] = {words->table.keys[code].low, words->table.keys[code].high};
-        writer_bytes(out, key, key[1] >> 56);
-        size += key[1] >> 56;
+    for (uint32_t i = 0; i < words->count; i++) {
+        uint64_t key[2] = {words->keys[i].low, words->keys[i].high};
+        writer_bytes(out, key, words_key_size(words->keys[i]));
+        size += words_key_size(words->keys[i]);
     }
     writer_bytes(out, zeros, align8(size) - size);
 }
@@ -142,17 +137,6 @@ struct coder {
     uint8_t piece[WORDS_PIECE + WORDS_PIECE_ROOM];
 };
 
-/* Eight codes to `width` bytes; 16 are written. */
-static void pack_eight(const uint16_t *codes, uint32_t width, uint8_t *out)
-{
-    uint64_t low = codes[0] | (uint64_t)codes[1] << width | (uint64_t)codes[2] << 2 * width |
-                   (uint64_t)codes[3] << 3 * width;
-    uint64_t high = codes[4] | (uint64_t)codes[5] << width | (uint64_t)codes[6] << 2 * width |
-                    (uint64_t)codes[7] << 3 * width;
-    unsigned __int128 all = low | (unsigned __int128)high << 4 * width;
-    memcpy(out, &all, sizeof(all));
-}
-
 /* All whole eights; what is left comes to the front. */
 static void flush_codes(struct coder *coder)
 {
@@ -162,8 +146,7 @@ static void flush_codes(struct coder *coder)
         coder->waiting = 0;
         return;
     }
-    for (uint32_t eight = 0; eight < eights; eight++)
-        pack_eight(coder->codes + (size_t)eight * 8, width, stored + (size_t)eight * width);
+    words_pack(coder->codes, eights, width, stored);
     coder->out->size += (size_t)eights * width;
     coder->waiting %= 8;
     memmove(coder->codes, coder->codes + (size_t)eights * 8, coder->waiting * sizeof(uint16_t));
@@ -187,6 +170,15 @@ static uint64_t write_text(struct coder *coder, struct slice text)
     return count;
 }
 
+#define FETCH_MAX 1024
+
+static void fetch_ahead(struct slice text)
+{
+    size_t size = text.size < FETCH_MAX ? text.size : FETCH_MAX;
+    for (size_t at = 0; at < size; at += 64)
+        __builtin_prefetch(text.data + at);
+}
+
 /* The codes of a vector; how many they are of each text is noted in the place of its length, which
  * nothing needs any more. */
 static uint64_t write_vector(struct encode_job *job, uint32_t vector, struct coder *coder)
@@ -194,6 +186,8 @@ static uint64_t write_vector(struct encode_job *job, uint32_t vector, struct cod
     uint32_t first = vector * BLOCK_VECTOR_ROWS, count = vector_rows_of(job->row_count, vector);
     uint64_t codes = 0, paused = 0;
     for (uint32_t row = first; row < first + count; row++) {
+        if (row + 1 < first + count) /* coding takes longer than the processor looks ahead */
+            fetch_ahead(job->text[row + 1]);
         uint64_t of_row = write_text(coder, job->text[row]);
         job->lengths[row] = (int64_t)of_row;
         codes += of_row;

@@ -8,47 +8,35 @@
 #define WORDS_WIDTH_MIN 8u /* bits of a code: the one behind an escape holds a byte */
 #define WORDS_WIDTH_MAX 16u
 #define WORDS_LENGTH_MAX 64u /* bytes of an entry, of any writer */
-#define WORDS_KEY_MAX 15u    /* of this one */
+#define WORDS_KEY_MAX 14u    /* of this one */
 /* Texts are coded by pieces of so many bytes, behind which so many can be read. */
 #define WORDS_PIECE 2048u
 #define WORDS_PIECE_ROOM 64u
 #define WORDS_CODES_MAX (WORDS_PIECE * 2) /* a piece of bytes that are all escaped */
 
-/* Up to 15 bytes, zeros behind them, their number in the highest byte. */
+/* Up to 14 bytes, zeros behind them; the last one is not zero, which so tells their number. */
 struct words_key {
     uint64_t low, high;
 };
 
 /* What of 16 bytes belongs to a key. */
-static const struct words_key words_masks[WORDS_KEY_MAX + 1] = {
-    {0, 0},
-    {0xff, 0},
-    {0xffff, 0},
-    {0xffffff, 0},
-    {0xffffffff, 0},
-    {0xffffffffff, 0},
-    {0xffffffffffff, 0},
-    {0xffffffffffffff, 0},
-    {UINT64_MAX, 0},
-    {UINT64_MAX, 0xff},
-    {UINT64_MAX, 0xffff},
-    {UINT64_MAX, 0xffffff},
-    {UINT64_MAX, 0xffffffff},
-    {UINT64_MAX, 0xffffffffff},
-    {UINT64_MAX, 0xffffffffffff},
-    {UINT64_MAX, 0xffffffffffffff},
-};
+extern const struct words_key words_masks[WORDS_KEY_MAX + 1];
 
 /* 16 bytes can be read. */
 static inline struct words_key words_key_of(const uint8_t *from, uint64_t size)
 {
     return (struct words_key){.low = load_u64(from) & words_masks[size].low,
-                              .high = (load_u64(from + 8) & words_masks[size].high) | size << 56};
+                              .high = load_u64(from + 8) & words_masks[size].high};
 }
 
-static inline uint64_t words_hash(struct words_key key)
+static inline uint32_t words_key_size(struct words_key key)
 {
-    return (key.low ^ key.high * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xd6e8feb86659fd93);
+    return key.high != 0 ? 8 + (bits_of(key.high) + 7) / 8 : (bits_of(key.low) + 7) / 8;
+}
+
+static inline uint64_t words_mix(struct words_key key)
+{
+    return key.low ^ key.high * UINT64_C(0x9e3779b97f4a7c15);
 }
 
 static inline bool words_key_equal(struct words_key a, struct words_key b)
@@ -56,41 +44,46 @@ static inline bool words_key_equal(struct words_key a, struct words_key b)
     return ((a.low ^ b.low) | (a.high ^ b.high)) == 0;
 }
 
-/* Codes of keys, found without a search: a part of a hash chooses a step, and so many steps of a
- * size that another part says lead from a third to a slot that no other entry has. */
+/* Codes of keys, found without a search: a part of a key's hash chooses a distance, and that far
+ * from where another part says is a slot that no other key has (words_find.c). */
 struct words_table {
-    struct words_key *keys;  /* [count + 1], the first is none */
-    uint16_t *slots, *steps; /* codes, 0: empty */
-    uint32_t slot_mask, step_bits;
+    struct words_key *slots; /* with the code in the highest 16 bits; all zero: empty */
+    uint32_t *distances;     /* in bytes, like the mask */
+    uint64_t factor;
+    uint32_t mask, distance_bits;
+    bool is_wide; /* which hash */
 };
+/* Of `count` keys, the first with code 1. */
+void words_table_init(struct words_table *table, const struct words_key *keys, uint32_t count);
+void words_table_deinit(struct words_table *table);
+/* 0: none. */
+uint32_t words_find(const struct words_table *table, struct words_key key);
+/* Codes of the words that begin at `starts` (count + 1 places), 0 for those that are not there or
+ * longer than a key; whether none is 0. No word ends with a byte that is zero. */
+bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint16_t *starts,
+                    uint32_t count, uint16_t *codes);
+
+/* Eights of codes to `width` bytes each; 16 more are written. */
+void words_pack(const uint16_t *codes, uint32_t eights, uint32_t width, uint8_t *out);
 
 /* Entries by length; code 0 is the escape, entry i has code i. */
 struct words {
     uint32_t width, count;
     uint32_t lengths[WORDS_LENGTH_MAX + 1]; /* entries of each */
     uint16_t single[256];                   /* codes of bytes, 0: none */
+    struct words_key *keys;                 /* [count], of code 1 on */
     struct words_table table;
-    uint64_t estimate; /* bytes of the block's body */
+    double sample_ratio; /* bytes of codes for one of the sample */
+    uint64_t estimate;   /* bytes of the block's body */
 };
-
-static inline uint32_t words_slot(const struct words_table *table, uint64_t hash, uint32_t steps)
-{
-    return ((uint32_t)(hash >> 16) + (uint32_t)(hash >> 36) * steps) & table->slot_mask;
-}
-
-/* 0: none. */
-static inline uint32_t words_find(const struct words_table *table, struct words_key key)
-{
-    uint64_t hash = words_hash(key);
-    uint32_t steps = table->steps[hash >> (64 - table->step_bits)];
-    uint32_t code = table->slots[words_slot(table, hash, steps)];
-    return words_key_equal(table->keys[code], key) ? code : 0;
-}
 
 /* A dictionary for the job's texts from a sample of them. NULL: repeated words are too few of
  * it for more to be tried, and nothing is forced (`job->best`). */
 struct words *words_learn(const struct encode_job *job);
 void words_destroy(struct words *words);
+/* Whether a dictionary of another block is as good for this one's texts as it was for that one's,
+ * which a small sample says; its estimate is then this one's. */
+bool words_is_good(struct words *words, const struct encode_job *job);
 
 /* Codes of a piece, of which WORDS_PIECE_ROOM more bytes can be read; their number. */
 uint32_t words_encode(const struct words *words, const uint8_t *bytes, uint32_t size,

@@ -23,7 +23,7 @@
 #define TABLE_SIZE (1u << TABLE_BITS)
 
 struct counted {
-    struct words_key key; /* high 0: an empty slot */
+    struct words_key key; /* zeros: an empty slot */
     uint32_t words, pieces;
 };
 
@@ -69,11 +69,17 @@ static uint32_t next_piece(struct learner *learner)
 
 /* --- counting --- */
 
+static bool is_empty(const struct counted *counted)
+{
+    return (counted->key.low | counted->key.high) == 0;
+}
+
 /* NULL: it is not there, and there is no room. */
 static struct counted *find_counted(struct learner *learner, struct words_key key, bool is_new)
 {
-    uint32_t slot = (uint32_t)(words_hash(key) >> (64 - TABLE_BITS));
-    while (learner->table[slot].key.high != 0) {
+    uint32_t slot =
+        (uint32_t)((words_mix(key) * UINT64_C(0xd6e8feb86659fd93)) >> (64 - TABLE_BITS));
+    while (!is_empty(&learner->table[slot])) {
         if (words_key_equal(learner->table[slot].key, key))
             return &learner->table[slot];
         slot = (slot + 1) % TABLE_SIZE;
@@ -95,7 +101,7 @@ static bool count_words(struct learner *learner)
         uint32_t count = words_split(learner->piece, size, learner->starts);
         for (uint32_t i = 0; i < count; i++) {
             uint32_t length = (uint32_t)(learner->starts[i + 1] - learner->starts[i]);
-            if (length > WORDS_KEY_MAX)
+            if (length > WORDS_KEY_MAX || learner->piece[learner->starts[i + 1] - 1] == 0)
                 continue;
             struct counted *counted = find_counted(
                 learner, words_key_of(learner->piece + learner->starts[i], length), true);
@@ -121,7 +127,7 @@ static void count_pieces_of(struct learner *learner, const uint8_t *bytes, uint3
     for (uint32_t at = 0; at < size; at++) {
         learner->singles[bytes[at]]++;
         for (size_t i = 0; i < array_count(piece_sizes); i++) {
-            if (piece_sizes[i] > size - at)
+            if (piece_sizes[i] > size - at || bytes[at + piece_sizes[i] - 1] == 0)
                 continue;
             struct counted *counted =
                 find_counted(learner, words_key_of(bytes + at, piece_sizes[i]), true);
@@ -142,8 +148,9 @@ static void count_pieces(struct learner *learner)
             const uint8_t *word = learner->piece + learner->starts[i];
             uint32_t length = (uint32_t)(learner->starts[i + 1] - learner->starts[i]);
             const struct counted *counted =
-                length > WORDS_KEY_MAX ? NULL
-                                       : find_counted(learner, words_key_of(word, length), false);
+                length > WORDS_KEY_MAX || word[length - 1] == 0
+                    ? NULL
+                    : find_counted(learner, words_key_of(word, length), false);
             if (counted != NULL && counted->words > 1)
                 continue;
             learner->residue_bytes += length;
@@ -160,11 +167,6 @@ struct candidate {
     uint32_t codes; /* of the sample, more if it has no entry */
 };
 
-static uint32_t key_size(struct words_key key)
-{
-    return (uint32_t)(key.high >> 56);
-}
-
 #define GUESSED_WIDTH 12 /* bits, until the width is known */
 
 /* `scale`: bytes of the block for one of the sample. What has no entry is written by pieces of two
@@ -173,7 +175,7 @@ static uint32_t key_size(struct words_key key)
 static bool make_candidate(const struct counted *counted, double scale, double once,
                            struct candidate *out)
 {
-    uint32_t size = key_size(counted->key);
+    uint32_t size = words_key_size(counted->key);
     double words = counted->words == 1 ? once : counted->words;
     double used = words * (size == 1 ? 1 : (size + 1) / 2 - 1);
     used += (double)counted->pieces / size;
@@ -209,7 +211,7 @@ static uint32_t find_candidates(struct learner *learner, double scale, struct ca
 {
     uint32_t count = 0;
     double once = expected_once(learner);
-    for (uint32_t byte = 0; byte < 256; byte++) {
+    for (uint32_t byte = 1; byte < 256; byte++) {
         if (learner->singles[byte] == 0)
             continue;
         uint8_t bytes[16] = {(uint8_t)byte};
@@ -218,7 +220,7 @@ static uint32_t find_candidates(struct learner *learner, double scale, struct ca
             counted->pieces += learner->singles[byte];
     }
     for (uint32_t slot = 0; slot < TABLE_SIZE; slot++) {
-        if (learner->table[slot].key.high != 0)
+        if (!is_empty(&learner->table[slot]))
             count += make_candidate(&learner->table[slot], scale, once, &out[count]);
     }
     qsort(out, count, sizeof(*out), compare_saves);
@@ -238,7 +240,7 @@ static uint32_t best_count(const struct candidate *candidates, uint32_t count,
         uint32_t most = (1u << width) - 1;
         for (; at < count && at < most; at++) {
             saved += candidates[at].codes;
-            bytes += key_size(candidates[at].key) + 1;
+            bytes += words_key_size(candidates[at].key) + 1;
         }
         double size = bytes + (double)(all - saved) * scale * width / 8;
         if (best == 0 || size < least) {
@@ -255,91 +257,27 @@ static uint32_t best_count(const struct candidate *candidates, uint32_t count,
 
 static int compare_lengths(const void *a, const void *b)
 {
-    uint32_t left = key_size(((const struct candidate *)a)->key);
-    uint32_t right = key_size(((const struct candidate *)b)->key);
+    uint32_t left = words_key_size(((const struct candidate *)a)->key);
+    uint32_t right = words_key_size(((const struct candidate *)b)->key);
     return left != right ? (left < right ? -1 : 1) : compare_saves(a, b);
 }
 
-#define STEPS_MAX 4096u
-
-/* Keys that share a number of steps: the first of them, and the one behind each. */
-struct shared {
-    uint16_t first, count;
-};
-
-static int compare_shared(const void *a, const void *b)
-{
-    const struct shared *left = a, *right = b;
-    if (left->count != right->count)
-        return left->count > right->count ? -1 : 1;
-    return left->first < right->first ? -1 : left->first > right->first;
-}
-
-/* Puts the keys into their slots, or none of them. */
-static bool place_shared(struct words_table *table, const uint16_t *next, const uint64_t *hashes,
-                         uint32_t first, uint32_t steps)
-{
-    uint32_t code = first;
-    for (; code != 0; code = next[code]) {
-        uint32_t slot = words_slot(table, hashes[code], steps);
-        if (table->slots[slot] != 0)
-            break;
-        table->slots[slot] = (uint16_t)code;
-    }
-    for (uint32_t placed = first; code != 0 && placed != code; placed = next[placed])
-        table->slots[words_slot(table, hashes[placed], steps)] = 0;
-    return code == 0;
-}
-
-/* Those that most share first, as long as there is room. Keys that no number of steps finds room
- * for are not found when writing, and so spelled; nobody has seen one. */
-static void place_keys(struct words_table *table, uint32_t key_count)
-{
-    uint32_t step_count = 1u << table->step_bits;
-    struct shared *shared = memory_alloc_zero(step_count * sizeof(*shared));
-    uint16_t *next = memory_alloc(((size_t)key_count + 1) * sizeof(*next));
-    uint64_t *hashes = memory_alloc(((size_t)key_count + 1) * sizeof(*hashes));
-    for (uint32_t code = 1; code <= key_count; code++) {
-        hashes[code] = words_hash(table->keys[code]);
-        struct shared *of = &shared[hashes[code] >> (64 - table->step_bits)];
-        next[code] = of->first;
-        of->first = (uint16_t)code;
-        of->count++;
-    }
-    qsort(shared, step_count, sizeof(*shared), compare_shared);
-    for (uint32_t i = 0; i < step_count && shared[i].count != 0; i++) {
-        uint32_t first = shared[i].first, steps = 0;
-        while (steps < STEPS_MAX && !place_shared(table, next, hashes, first, steps))
-            steps++;
-        if (steps < STEPS_MAX)
-            table->steps[hashes[first] >> (64 - table->step_bits)] = (uint16_t)steps;
-    }
-    memory_free(hashes);
-    memory_free(next);
-    memory_free(shared);
-}
-
-/* Of candidates by length. Half of the slots are used at most. */
+/* Of candidates by length. */
 static struct words *make_words(const struct candidate *candidates, uint32_t count)
 {
     struct words *words = memory_alloc_zero(sizeof(*words));
     uint32_t bits = bits_of(count);
     words->count = count;
     words->width = bits < WORDS_WIDTH_MIN ? WORDS_WIDTH_MIN : bits;
-    words->table.step_bits = bits < 3 ? 1 : bits - 2;
-    words->table.slot_mask = (2u << bits) - 1;
-    words->table.keys = memory_alloc_zero(((size_t)count + 1) * sizeof(*words->table.keys));
-    words->table.slots =
-        memory_alloc_zero(((size_t)words->table.slot_mask + 1) * sizeof(*words->table.slots));
-    words->table.steps = memory_alloc_zero(sizeof(*words->table.steps) << words->table.step_bits);
+    words->keys = memory_alloc(((size_t)count + 1) * sizeof(*words->keys));
     assert(words->width <= WORDS_WIDTH_MAX);
     for (uint32_t i = 0; i < count; i++) {
-        words->table.keys[i + 1] = candidates[i].key;
-        words->lengths[key_size(candidates[i].key)]++;
-        if (key_size(candidates[i].key) == 1)
+        words->keys[i] = candidates[i].key;
+        words->lengths[words_key_size(candidates[i].key)]++;
+        if (words_key_size(candidates[i].key) == 1)
             words->single[candidates[i].key.low & 255] = (uint16_t)(i + 1);
     }
-    place_keys(&words->table, count);
+    words_table_init(&words->table, words->keys, count);
     return words;
 }
 
@@ -347,9 +285,8 @@ void words_destroy(struct words *words)
 {
     if (words == NULL)
         return;
-    memory_free(words->table.keys);
-    memory_free(words->table.slots);
-    memory_free(words->table.steps);
+    words_table_deinit(&words->table);
+    memory_free(words->keys);
     memory_free(words);
 }
 
@@ -360,6 +297,7 @@ static uint64_t code_sample(struct learner *learner, const struct words *words, 
     uint16_t *codes = memory_alloc(WORDS_CODES_MAX * sizeof(*codes));
     uint64_t total = 0;
     uint32_t size, of_row = 0, row = 0;
+    learner->sample_bytes = 0;
     begin_sample(learner);
     while ((size = next_piece(learner)) != 0) {
         uint32_t count = words_encode(words, learner->piece, size, codes);
@@ -368,6 +306,7 @@ static uint64_t code_sample(struct learner *learner, const struct words *words, 
             i += codes[i] == 0; /* a byte is behind it */
         }
         total += count;
+        learner->sample_bytes += size;
         of_row = learner->row == row ? of_row + count : count;
         row = learner->row;
         *row_most = of_row > *row_most ? of_row : *row_most;
@@ -377,14 +316,14 @@ static uint64_t code_sample(struct learner *learner, const struct words *words, 
 }
 
 static uint64_t estimate_of(const struct encode_job *job, const struct words *words,
-                            double block_codes, uint32_t row_most)
+                            uint32_t row_most)
 {
     double bytes = 64; /* beginning, end, what is rounded up */
     for (uint32_t length = 1; length <= WORDS_KEY_MAX; length++)
         bytes += (double)words->lengths[length] * (length + 1);
     bytes += 2 * WORDS_LENGTH_MAX + (double)vector_count_of(job->row_count) * 40;
     bytes += (double)job->row_count * bits_of(row_most) / 8; /* at most, in most cases */
-    bytes += block_codes * words->width / 8;
+    bytes += (double)job->text_size * words->sample_ratio;
     return (uint64_t)bytes;
 }
 
@@ -407,21 +346,30 @@ static struct words *learn_from(struct learner *learner, struct candidate *candi
     memory_free(uses);
     words_destroy(tried);
     struct words *words = make_words(candidates, kept);
-    words->estimate = estimate_of(job, words, (double)codes * scale, row_most);
+    words->sample_ratio = learner->sample_bytes == 0
+                              ? 0
+                              : (double)codes * words->width / 8 / (double)learner->sample_bytes;
+    words->estimate = estimate_of(job, words, row_most);
     return words;
 }
 
-struct words *words_learn(const struct encode_job *job)
+static struct learner *learner_create(const struct encode_job *job, uint64_t wanted)
 {
     struct learner *learner = memory_alloc(sizeof(*learner));
-    struct words *words = NULL;
-    uint64_t wanted = job->text_size / 16;
-    wanted = wanted < SAMPLE_MIN ? SAMPLE_MIN : wanted > SAMPLE_MAX ? SAMPLE_MAX : wanted;
     *learner = (struct learner){.job = job, .row_step = 1};
     if (job->text_size > wanted)
         learner->row_step = (uint32_t)(job->text_size / wanted);
     if (learner->row_step > job->row_count)
         learner->row_step = job->row_count;
+    return learner;
+}
+
+struct words *words_learn(const struct encode_job *job)
+{
+    struct words *words = NULL;
+    uint64_t wanted = job->text_size / 16;
+    wanted = wanted < SAMPLE_MIN ? SAMPLE_MIN : wanted > SAMPLE_MAX ? SAMPLE_MAX : wanted;
+    struct learner *learner = learner_create(job, wanted);
     learner->table = memory_alloc_zero(TABLE_SIZE * sizeof(*learner->table));
     if (count_words(learner)) {
         job_pause(job);
@@ -434,4 +382,18 @@ struct words *words_learn(const struct encode_job *job)
     memory_free(learner->table);
     memory_free(learner);
     return words;
+}
+
+bool words_is_good(struct words *words, const struct encode_job *job)
+{
+    struct learner *learner = learner_create(job, SAMPLE_MIN / 2);
+    uint32_t *uses = memory_alloc_zero(((size_t)words->count + 1) * sizeof(*uses)), row_most = 0;
+    uint64_t codes = code_sample(learner, words, uses, &row_most), bytes = learner->sample_bytes;
+    double ratio = (double)codes * words->width / 8;
+    bool is_good = ratio <= (double)bytes * words->sample_ratio * 1.03;
+    if (is_good)
+        words->estimate = estimate_of(job, words, row_most);
+    memory_free(uses);
+    memory_free(learner);
+    return is_good;
 }

@@ -71,7 +71,7 @@ static uint32_t split_base(const uint8_t *bytes, uint32_t size, uint16_t *starts
 #include <immintrin.h>
 
 #define AVX2 __attribute__((target("avx2,bmi,bmi2,popcnt")))
-#define AVX512 __attribute__((target("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi2")))
+#define AVX512 __attribute__((target("avx2,bmi,bmi2,popcnt,avx512f,avx512bw,avx512vl")))
 
 /* Signed comparisons: bytes above 127 are below all others, and always letters. */
 AVX2 BODY uint32_t classify_32(const uint8_t *bytes)
@@ -115,21 +115,20 @@ AVX512 BODY uint64_t classify_avx512(const uint8_t *bytes)
            _mm512_movepi8_mask(x);
 }
 
-/* The numbers 0 to 63 whose bit is set move together. */
+/* Of 16 numbers at a time those whose bit is set move together. */
 AVX512 BODY void place_avx512(uint64_t bits, uint32_t count, uint32_t at, uint16_t *out)
 {
-    static const uint8_t numbers[64] = {
-        0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-        22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
-        44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
-    __m512i places = _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(numbers));
-    __m512i base = _mm512_set1_epi16((short)at);
-    _mm512_storeu_si512(
-        out, _mm512_add_epi16(base, _mm512_cvtepu8_epi16(_mm512_castsi512_si256(places))));
-    if (count > 32)
-        _mm512_storeu_si512(
-            out + 32,
-            _mm512_add_epi16(base, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(places, 1))));
+    __m512i numbers =
+        _mm512_add_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
+                         _mm512_set1_epi32((int)at));
+    (void)count;
+    for (int part = 0; part < 4; part++) {
+        __mmask16 some = (__mmask16)(bits >> 16 * part);
+        _mm256_storeu_si256((__m256i *)(void *)out,
+                            _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(some, numbers)));
+        out += _mm_popcnt_u32(some);
+        numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(16));
+    }
 }
 
 AVX512 static uint32_t split_avx512(const uint8_t *bytes, uint32_t size, uint16_t *starts)
@@ -140,10 +139,7 @@ AVX512 static uint32_t split_avx512(const uint8_t *bytes, uint32_t size, uint16_
 static split_function *splitter(void)
 {
     enum kernel_isa isa = kernels_chosen()->isa;
-    if (isa == KERNEL_BASE)
-        return split_base;
-    return isa == KERNEL_AVX512 && __builtin_cpu_supports("avx512vbmi2") ? split_avx512
-                                                                         : split_avx2;
+    return isa == KERNEL_BASE ? split_base : isa == KERNEL_AVX2 ? split_avx2 : split_avx512;
 }
 #else
 static split_function *splitter(void)

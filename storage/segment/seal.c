@@ -49,7 +49,8 @@ struct sealer {
         struct hash_stream hash;
         size_t hashed; /* bytes of the sink's that are in `hash`, or are of pages before */
     } open;            /* the page that is being written */
-    bool is_too_large; /* some page was */
+    struct encode_memory memory; /* of the column's blocks */
+    bool is_too_large;           /* some page was */
     struct pending_index *indexes;
     size_t index_count;
 };
@@ -123,8 +124,11 @@ static struct sealed_page end_page(struct sealer *sealer)
 /* Encodes into the sink, whose page is open. */
 static struct encode_options encode_options(struct sealer *sealer)
 {
-    return (struct encode_options){
-        .pause = pause_encoding, .drain = take_page, .restart = restart_page, .context = sealer};
+    return (struct encode_options){.pause = pause_encoding,
+                                   .drain = take_page,
+                                   .restart = restart_page,
+                                   .context = sealer,
+                                   .memory = &sealer->memory};
 }
 
 static void write_block(struct sealer *sealer, const struct block_values *values,
@@ -367,6 +371,7 @@ static enum err write_column(struct sealer *sealer, uint32_t schema_index, struc
         entries_write(collected.entries, collected.entry_count, &options, &sealer->sink.bytes);
         column->dictionary = end_page(sealer);
     }
+    encode_memory_deinit(&sealer->memory); /* of the entries, or of the column before */
     bool is_indexed = wants_index(definition, &collected);
     if (is_indexed && buffers->keys.keys == NULL) {
         buffers->keys.keys = memory_alloc(collected.row_count * sizeof(int64_t));
@@ -633,6 +638,7 @@ enum err sealed_write(const struct seal_options *options, struct sealed_info *ou
     enum err err = write_segment(&sealer, out, error);
     for (size_t i = 0; i < sealer.index_count; i++)
         writer_deinit(&sealer.indexes[i].bytes);
+    encode_memory_deinit(&sealer.memory);
     arena_deinit(&sealer.arena);
     budget_release(options->budget, memory);
     return err;
