@@ -35,6 +35,8 @@
 
 #define MINUTE_US INT64_C(60000000)
 #define DIGITS_MAX 19 /* all such numbers fit 64 bits */
+#define FETCH_SIZE_MAX 1024
+#define CACHE_LINE_SIZE 64
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
 
@@ -433,6 +435,13 @@ const char *template_read(struct template_state *t, struct decoder *d, const cha
     if (!t->is_ready)
         template_ready(t, d);
     t->unknown_count = 0;
+    /* The next row, likely as long as the last one: the body came in on another core, and a row is
+     * read faster than a line of it is asked for and comes. */
+    const char *begin = p;
+    if ((size_t)(d->end - p) > 2 * t->row_size) {
+        for (size_t at = 0; at < t->row_size && at < FETCH_SIZE_MAX; at += CACHE_LINE_SIZE)
+            __builtin_prefetch(p + t->row_size + at);
+    }
     p = read_slots(t, d, p);
     if (p == NULL) {
         if (fault_is("template.marks_left"))
@@ -440,6 +449,7 @@ const char *template_read(struct template_state *t, struct decoder *d, const cha
         t->strain += STRAIN_MISS;
         return NULL;
     }
+    t->row_size = (size_t)(p - begin);
     t->strain -= t->strain > 0;
     template_finish(t, d);
     return p;

@@ -18,6 +18,7 @@ struct template_state {
     char minute[16];           /* the last time's text up to its minute: 2026-05-01T10:00 */
     int64_t minute_us;
     bool has_minute;
+    size_t row_size; /* of the last row read: what the next one is fetched by */
     uint32_t unknown_count;
     struct slice *unknown; /* values of this row's TAKE_UNKNOWN slots, in order */
 };
