@@ -232,12 +232,32 @@ static uint32_t code_width_of(uint32_t entry_count)
     return entry_count <= 256 ? 1 : entry_count <= 65536 ? 2 : 4;
 }
 
-static void write_codes(const struct column *column, bool with_null, const uint32_t *map,
-                        uint32_t width, size_t row_count, struct writer *out)
+/* Every entry used and no NULL, as a batch's own dictionary mostly is: codes stay what they are. */
+static void narrow_codes(const uint32_t *restrict from, uint32_t width, size_t count,
+                         void *restrict out)
 {
+    if (width == 1) {
+        for (size_t i = 0; i < count; i++)
+            ((uint8_t *)out)[i] = (uint8_t)from[i];
+    } else if (width == 2) {
+        for (size_t i = 0; i < count; i++)
+            ((uint16_t *)out)[i] = (uint16_t)from[i];
+    } else {
+        memcpy(out, from, count * sizeof(*from));
+    }
+}
+
+static void write_codes(const struct column *column, bool with_null, const uint32_t *map,
+                        uint32_t used, size_t row_count, struct writer *out)
+{
+    uint32_t width = code_width_of(used);
     void *codes = put(out, row_count * width);
     if (codes == NULL || width == 0)
         return;
+    if (!with_null && used == column->dictionary_count) {
+        narrow_codes(column->codes, width, row_count, codes);
+        return;
+    }
     for (size_t i = 0; i < row_count; i++) {
         uint32_t code = with_null && column->validity[i] == 0 ? 0 : map[column->codes[i]];
         if (width == 1)
@@ -291,7 +311,7 @@ static void write_dictionary(uint32_t column_id, struct type type, const struct 
     if (with_null)
         write_bitmap(column->validity, row_count, out);
     write_entries(column, map, used, out);
-    write_codes(column, with_null, map, width, row_count, out);
+    write_codes(column, with_null, map, used, row_count, out);
     write_entry_bytes(column, map, out);
     memory_free(map);
 }

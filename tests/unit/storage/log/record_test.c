@@ -100,7 +100,8 @@ static struct value value_of(struct type type, uint64_t x, struct arena *arena)
     return value;
 }
 
-/* `kind`: 0 flat, 1 with NULLs, 2 constant, 3 NULL, 4 dictionary with NULLs and unused entries. */
+/* `kind`: 0 flat, 1 with NULLs, 2 constant, 3 NULL, 4 dictionary with NULLs and unused entries, 5
+ * and 6 dictionary without either, of few and of many entries. */
 static struct column make_column(struct type type, int kind, struct arena *arena)
 {
     if (kind == 2 || kind == 3) {
@@ -111,24 +112,26 @@ static struct column make_column(struct type type, int kind, struct arena *arena
     struct column_builder builder;
     column_builder_init(&builder, type, arena);
     for (uint64_t row = 0; row < ROWS; row++) {
-        struct value value = value_of(type, kind == 4 ? row % 50 : row, arena);
-        value.is_null = kind != 0 && row % 9 == 4;
+        uint64_t x = kind == 4 || kind == 5 ? row % 50 : kind == 6 ? row % 300 : row;
+        struct value value = value_of(type, x, arena);
+        value.is_null = (kind == 1 || kind == 4) && row % 9 == 4;
         column_builder_add(&builder, &value);
     }
     struct column column = column_builder_finish(&builder);
-    if (kind != 4 || type_physical(type.id) != PHYSICAL_TEXT)
+    if (kind < 4 || type_physical(type.id) != PHYSICAL_TEXT)
         return column;
+    uint32_t used = kind == 6 ? 300 : 50;
     struct slice *entries = arena_alloc_array(arena, 300, sizeof(*entries));
     uint32_t *codes = arena_alloc_array(arena, ROWS, sizeof(*codes));
     for (uint32_t i = 0; i < 300; i++)
-        entries[i] = i < 50 ? value_of(type, i, arena).text
-                            : slice_from_cstr(arena_printf(arena, "unused %u", i));
+        entries[i] = i < used ? value_of(type, i, arena).text
+                              : slice_from_cstr(arena_printf(arena, "unused %u", i));
     for (uint32_t row = 0; row < ROWS; row++)
-        codes[row] = row % 50;
+        codes[row] = row % used;
     column.form = COLUMN_DICTIONARY;
     column.codes = codes;
     column.dictionary = entries;
-    column.dictionary_count = 300;
+    column.dictionary_count = kind == 5 ? used : 300;
     return column;
 }
 
@@ -170,7 +173,7 @@ static void test_every_type_and_form(void **state)
 {
     (void)state;
     struct schema *schema = make_schema();
-    for (int kind = 0; kind <= 4; kind++) {
+    for (int kind = 0; kind <= 6; kind++) {
         struct arena arena;
         struct writer bytes;
         struct column columns[TYPES];
