@@ -270,6 +270,11 @@ MUST_CHECK enum err cursor_rows(struct cursor *cursor, bool *is_known, uint64_t 
                                 struct error *error);
 MUST_CHECK enum err cursor_extent(struct cursor *cursor, size_t column, enum scan_want want,
                                   bool *is_known, struct scan_extent *out, struct error *error);
+/* Where the rows would say it: finds out which of the morsel's rows will come, before the first
+ * vector, so that their number is known. Only where cursor_has_parts(): of sealed segments. Dearer
+ * than vectors where many rows come after all. */
+bool cursor_has_parts(const struct cursor *cursor);
+MUST_CHECK enum err cursor_list(struct cursor *cursor, struct error *error);
 /* The same of rows [begin, end), begin < end, counted from 0 among those that will come, once
  * cursor_rows() has told their number. Only where it is known: for all of them by cursor_extent(),
  * for any part by cursor_knows_parts(). */

@@ -222,25 +222,56 @@ static void count_rows(struct exec_node *node, uint64_t count)
     node->exec->actual[node->plan->id].rows_in += count;
 }
 
-/* All of the digest's items, or nothing is read for any of them. */
-static enum err find_extents(struct scan *scan, uint64_t row_count, bool *is_known,
-                             struct error *error)
+/* Whether an item before this one was asked the same. */
+static bool has_same(const struct scan_digest *digest, size_t index, size_t *same)
+{
+    const struct scan_digest_item *item = &digest->items[index];
+    for (*same = 0; *same < index; ++*same) {
+        const struct scan_digest_item *other = &digest->items[*same];
+        if (other->has_column && item->has_column && other->column == item->column &&
+            other->want == item->want)
+            return true;
+    }
+    return false;
+}
+
+/* Extents of all items over rows [begin, end) of those that come. */
+static enum err read_extents(struct scan *scan, uint64_t begin, uint64_t end, struct error *error)
 {
     const struct scan_digest *digest = scan->digest;
     enum err err = OK;
-    for (size_t i = 0; err == OK && *is_known && i < digest->item_count; i++) {
+    for (size_t i = 0, same; err == OK && i < digest->item_count; i++) {
         const struct scan_digest_item *item = &digest->items[i];
-        if (item->has_column)
-            err = cursor_extent(scan->cursor, item->column, item->want, is_known, NULL, error);
-    }
-    for (size_t i = 0; err == OK && *is_known && i < digest->item_count; i++) {
-        const struct scan_digest_item *item = &digest->items[i];
-        scan->extents[i] = (struct scan_extent){.row_count = row_count};
-        if (item->has_column)
-            err = cursor_extent(scan->cursor, item->column, item->want, is_known, &scan->extents[i],
-                                error);
+        scan->extents[i] = (struct scan_extent){.row_count = end - begin};
+        if (has_same(digest, i, &same))
+            scan->extents[i] = scan->extents[same];
+        else if (item->has_column)
+            err = cursor_extent_part(scan->cursor, item->column, item->want, begin, end,
+                                     &scan->extents[i], error);
     }
     return err;
+}
+
+/* All of the digest's items, or nothing is read for any of them. */
+static enum err knows_all(struct scan *scan, bool *is_known, struct error *error)
+{
+    const struct scan_digest *digest = scan->digest;
+    enum err err = OK;
+    for (size_t i = 0; err == OK && *is_known && i < digest->item_count; i++)
+        if (digest->items[i].has_column)
+            err = cursor_extent(scan->cursor, digest->items[i].column, digest->items[i].want,
+                                is_known, NULL, error);
+    return err;
+}
+
+static bool knows_parts(struct scan *scan)
+{
+    const struct scan_digest *digest = scan->digest;
+    bool is_known = true;
+    for (size_t i = 0; is_known && i < digest->item_count; i++)
+        is_known = !digest->items[i].has_column ||
+                   cursor_knows_parts(scan->cursor, digest->items[i].column, digest->items[i].want);
+    return is_known;
 }
 
 /* Cuts the morsel into runs; *count 0: they are too short, or not known. */
@@ -270,34 +301,12 @@ static enum err find_runs(struct scan *scan, uint64_t row_count, size_t *count, 
     return OK;
 }
 
-static enum err take_run(struct scan *scan, const struct scan_run *run, uint64_t begin,
-                         struct error *error)
-{
-    const struct scan_digest *digest = scan->digest;
-    enum err err = OK;
-    for (size_t i = 0; err == OK && i < digest->item_count; i++) {
-        const struct scan_digest_item *item = &digest->items[i];
-        scan->extents[i] = (struct scan_extent){.row_count = run->end - begin};
-        if (item->has_column)
-            err = cursor_extent_part(scan->cursor, item->column, item->want, begin, run->end,
-                                     &scan->extents[i], error);
-    }
-    return err == OK ? digest->runs->take(digest->runs->context, run->us, scan->extents, error)
-                     : err;
-}
-
 /* Hands the digest a morsel run by run. */
 static enum err digest_runs(struct exec_node *node, uint64_t row_count, struct error *error)
 {
     struct scan *scan = node->state;
     const struct scan_digest *digest = scan->digest;
     size_t run_count = 0;
-    bool is_known = cursor_is_in_time_order(scan->cursor, digest->runs->time_column);
-    for (size_t i = 0; is_known && i < digest->item_count; i++)
-        is_known = !digest->items[i].has_column ||
-                   cursor_knows_parts(scan->cursor, digest->items[i].column, digest->items[i].want);
-    if (!is_known)
-        return OK;
     enum err err = find_runs(scan, row_count, &run_count, error);
     if (err != OK || run_count == 0 || !digest->runs->begin(digest->runs->context, run_count))
         return err;
@@ -306,8 +315,35 @@ static enum err digest_runs(struct exec_node *node, uint64_t row_count, struct e
     count_rows(node, row_count);
     node->exec->actual[node->plan->id].rows += row_count;
     uint64_t begin = 0;
-    for (size_t i = 0; err == OK && i < run_count; begin = scan->runs[i++].end)
-        err = take_run(scan, &scan->runs[i], begin, error);
+    for (size_t i = 0; err == OK && i < run_count; begin = scan->runs[i++].end) {
+        err = read_extents(scan, begin, scan->runs[i].end, error);
+        if (err == OK)
+            err = digest->runs->take(digest->runs->context, scan->runs[i].us, scan->extents, error);
+    }
+    return err;
+}
+
+/* How many rows of the morsel come, where they need not come for what the digest wants. The filter
+ * is held against all of a block's rows for it only if nothing else is wanted of them. */
+static enum err count_digested(struct scan *scan, bool *is_known, uint64_t *row_count,
+                               struct error *error)
+{
+    const struct scan_digest *digest = scan->digest;
+    const struct scan_runs *runs = digest->runs;
+    bool has_parts = digest->is_all && cursor_has_parts(scan->cursor) && knows_parts(scan);
+    *is_known =
+        (scan->filter == NULL || cursor_is_exact(scan->cursor)) &&
+        (runs == NULL || (has_parts && cursor_is_in_time_order(scan->cursor, runs->time_column)));
+    if (!*is_known)
+        return OK;
+    enum err err = cursor_rows(scan->cursor, is_known, row_count, error);
+    if (err == OK && !*is_known && has_parts) {
+        err = cursor_list(scan->cursor, error);
+        if (err == OK)
+            err = cursor_rows(scan->cursor, is_known, row_count, error);
+    }
+    if (err == OK && *is_known && *row_count != 0 && runs == NULL)
+        err = knows_all(scan, is_known, error);
     return err;
 }
 
@@ -316,16 +352,19 @@ static enum err digest_morsel(struct exec_node *node, struct error *error)
 {
     struct scan *scan = node->state;
     const struct scan_digest *digest = scan->digest;
-    uint64_t row_count;
-    bool is_known = scan->filter == NULL || cursor_is_exact(scan->cursor);
-    if (!is_known)
+    uint64_t row_count = 0;
+    bool is_known;
+    enum err err = count_digested(scan, &is_known, &row_count, error);
+    if (err != OK || !is_known)
+        return err;
+    if (row_count == 0) {
+        scan->is_in_morsel = false;
         return OK;
-    enum err err = cursor_rows(scan->cursor, &is_known, &row_count, error);
-    if (err == OK && is_known && row_count != 0 && digest->runs != NULL)
+    }
+    if (digest->runs != NULL)
         return digest_runs(node, row_count, error);
-    if (err == OK && is_known && row_count != 0)
-        err = find_extents(scan, row_count, &is_known, error);
-    if (err != OK || !is_known || row_count == 0)
+    err = read_extents(scan, 0, row_count, error);
+    if (err != OK)
         return err;
     scan->is_digested = true;
     cursor_leave_out(scan->cursor, digest->is_unread);

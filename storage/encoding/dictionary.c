@@ -29,6 +29,7 @@ struct dictionary_own {
     const uint8_t *entries;
     uint32_t count;
     uint32_t width;
+    uint64_t is_in_order; /* FLOAT: codes compare as what they stand for, none is -0 or NaN */
 };
 
 /* --- writing --- */
@@ -234,6 +235,13 @@ static bool is_ascending(const struct dictionary_own *own)
     return true;
 }
 
+/* Entries are sorted by their bits: for doubles that is their order where none has a sign. */
+static bool are_doubles_in_order(const struct dictionary_own *own)
+{
+    static const int64_t infinity = INT64_C(0x7ff0000000000000);
+    return entry_of(own, 0) >= 0 && entry_of(own, own->count - 1) <= infinity && is_ascending(own);
+}
+
 static bool open_body(struct block *block, struct slice body)
 {
     const uint8_t *data = (const uint8_t *)body.data;
@@ -249,6 +257,7 @@ static bool open_body(struct block *block, struct slice body)
     struct slice rest = slice_of(own.entries + entries_size, body.size - 8 - entries_size);
     if (!packed_open(rest, block->row_count, &own.codes, &size) || size != rest.size)
         return false;
+    own.is_in_order = block->class == BLOCK_FLOAT && are_doubles_in_order(&own);
     block_set_own(block, &own);
     return block->class != BLOCK_INTEGER || is_ascending(&own);
 }
@@ -318,6 +327,43 @@ static uint32_t select_range(const struct block *block, uint32_t begin, uint32_t
                          selection);
 }
 
+/* Codes of a span, in `codes`; what is returned is the first of them. */
+static const uint32_t *read_span_codes(const struct dictionary_own *own, const struct span *span,
+                                       uint32_t *codes)
+{
+    packed_read_codes(&own->codes, span->vector / BLOCK_VECTOR_ROWS, span_reach(span),
+                      own->count - 1, codes);
+    if (span->rows == NULL)
+        return codes + (span->first - span->vector);
+    for (uint32_t i = 0; i < span->count; i++) /* a row never lies before its place */
+        codes[i] = codes[span->rows[i] - span->vector];
+    return codes;
+}
+
+static void total(const struct block *block, const struct span *span, double *sum, double *lost)
+{
+    struct dictionary_own own;
+    uint32_t codes[BLOCK_VECTOR_ROWS];
+    block_own(block, &own);
+    const uint32_t *first = read_span_codes(&own, span, codes);
+    kernels_chosen()->sum_entries(own.entries, first, span->count, sum, lost);
+}
+
+static bool extremes(const struct block *block, const struct span *span, double *least,
+                     double *greatest)
+{
+    struct dictionary_own own;
+    uint32_t codes[BLOCK_VECTOR_ROWS], low, high;
+    block_own(block, &own);
+    if (!own.is_in_order)
+        return false;
+    const uint32_t *first = read_span_codes(&own, span, codes);
+    kernels_chosen()->range32(first, span->count, &low, &high);
+    memcpy(least, own.entries + (size_t)low * 8, sizeof(*least));
+    memcpy(greatest, own.entries + (size_t)high * 8, sizeof(*greatest));
+    return true;
+}
+
 const struct encoding encoding_dictionary = {
     .name = "dictionary",
     .doc = "distinct values once, and bit-packed codes",
@@ -330,5 +376,7 @@ const struct encoding encoding_dictionary = {
     .read = read_rows,
     .read_at = read_at,
     .is_at_anywhere = true,
+    .total = total,
+    .extremes = extremes,
     .select_range = select_range,
 };

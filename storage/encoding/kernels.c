@@ -96,21 +96,36 @@ static __int128 sum64_base(const int64_t *values, uint32_t count)
 typedef double four __attribute__((vector_size(32)));
 #define LANES 4
 
-static inline __attribute__((always_inline)) void
-sum_doubles_body(const uint64_t *values, size_t count, double *sum, double *lost)
+static inline __attribute__((always_inline)) double load_double(const uint8_t *from)
+{
+    double value;
+    __builtin_memcpy(&value, from, sizeof(value));
+    return value;
+}
+
+/* `codes` NULL: values one behind the other. */
+static inline __attribute__((always_inline)) void sum_doubles_body(const uint8_t *values,
+                                                                   const uint32_t *codes,
+                                                                   size_t count, double *sum,
+                                                                   double *lost)
 {
     four total = {0}, rest = {0};
     size_t i = 0;
     for (; i + LANES <= count; i += LANES) {
         four value;
-        __builtin_memcpy(&value, values + i, sizeof(value));
+        if (codes == NULL)
+            __builtin_memcpy(&value, values + i * 8, sizeof(value));
+        else
+            value = (four){load_double(values + (size_t)codes[i] * 8),
+                           load_double(values + (size_t)codes[i + 1] * 8),
+                           load_double(values + (size_t)codes[i + 2] * 8),
+                           load_double(values + (size_t)codes[i + 3] * 8)};
         four next = total + value, part = next - total;
         rest += (total - (next - part)) + (value - part);
         total = next;
     }
     for (; i < count; i++) {
-        double value;
-        __builtin_memcpy(&value, values + i, sizeof(value));
+        double value = load_double(values + (codes == NULL ? i : codes[i]) * 8);
         double next = total[0] + value, part = next - total[0];
         rest[0] += (total[0] - (next - part)) + (value - part);
         total[0] = next;
@@ -127,7 +142,65 @@ sum_doubles_body(const uint64_t *values, size_t count, double *sum, double *lost
 
 static void sum_doubles_base(const uint64_t *values, size_t count, double *sum, double *lost)
 {
-    sum_doubles_body(values, count, sum, lost);
+    sum_doubles_body((const uint8_t *)values, NULL, count, sum, lost);
+}
+
+static void sum_entries_base(const uint8_t *entries, const uint32_t *codes, size_t count,
+                             double *sum, double *lost)
+{
+    sum_doubles_body(entries, codes, count, sum, lost);
+}
+
+/* Halves of the values, made unsigned, apart: a product has at most 48 bits. */
+typedef uint16_t eight_lengths __attribute__((vector_size(16)));
+
+static inline __attribute__((always_inline)) __int128
+sum_runs_body(const int64_t *values, const uint16_t *lengths, uint32_t count)
+{
+    const uint64_t top = UINT64_C(1) << 63, half = UINT32_MAX;
+    eight lows = {0}, highs = {0}, rows = {0}, value;
+    eight_lengths narrow;
+    uint64_t low = 0, high = 0, row_count = 0;
+    uint32_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        __builtin_memcpy(&value, values + i, sizeof(value));
+        __builtin_memcpy(&narrow, lengths + i, sizeof(narrow));
+        eight length = __builtin_convertvector(narrow, eight);
+        value ^= top;
+        lows += (value & half) * length;
+        highs += (value >> 32) * length;
+        rows += length;
+    }
+    for (int lane = 0; lane < 8; lane++) {
+        low += lows[lane];
+        high += highs[lane];
+        row_count += rows[lane];
+    }
+    for (; i < count; i++) {
+        uint64_t one = (uint64_t)values[i] ^ top;
+        low += (one & half) * lengths[i];
+        high += (one >> 32) * lengths[i];
+        row_count += lengths[i];
+    }
+    unsigned __int128 sum = ((unsigned __int128)high << 32) + low;
+    return (__int128)(sum - ((unsigned __int128)row_count << 63));
+}
+
+static __int128 sum_runs_base(const int64_t *values, const uint16_t *lengths, uint32_t count)
+{
+    return sum_runs_body(values, lengths, count);
+}
+
+static void range32_base(const uint32_t *values, uint32_t count, uint32_t *least,
+                         uint32_t *greatest)
+{
+    uint32_t low = values[0], high = values[0];
+    for (uint32_t i = 1; i < count; i++) {
+        low = values[i] < low ? values[i] : low;
+        high = values[i] > high ? values[i] : high;
+    }
+    *least = low;
+    *greatest = high;
 }
 
 static const struct kernels base = {.name = "base",
@@ -139,7 +212,10 @@ static const struct kernels base = {.name = "base",
                                     .select_set = select_set_base,
                                     .sum32 = sum32_base,
                                     .sum64 = sum64_base,
-                                    .sum_doubles = sum_doubles_base};
+                                    .sum_doubles = sum_doubles_base,
+                                    .sum_entries = sum_entries_base,
+                                    .range32 = range32_base,
+                                    .sum_runs = sum_runs_base};
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -248,7 +324,41 @@ AVX2 static __int128 sum64_avx2(const int64_t *values, uint32_t count)
 
 AVX2 static void sum_doubles_avx2(const uint64_t *values, size_t count, double *sum, double *lost)
 {
-    sum_doubles_body(values, count, sum, lost);
+    sum_doubles_body((const uint8_t *)values, NULL, count, sum, lost);
+}
+
+AVX2 static void sum_entries_avx2(const uint8_t *entries, const uint32_t *codes, size_t count,
+                                  double *sum, double *lost)
+{
+    sum_doubles_body(entries, codes, count, sum, lost);
+}
+
+AVX2 static __int128 sum_runs_avx2(const int64_t *values, const uint16_t *lengths, uint32_t count)
+{
+    return sum_runs_body(values, lengths, count);
+}
+
+AVX2 static void range32_avx2(const uint32_t *values, uint32_t count, uint32_t *least,
+                              uint32_t *greatest)
+{
+    __m256i low = _mm256_set1_epi32((int)values[0]), high = low;
+    uint32_t i = 0, ends[2][8];
+    for (; i + 8 <= count; i += 8) {
+        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(values + i));
+        low = _mm256_min_epu32(low, v);
+        high = _mm256_max_epu32(high, v);
+    }
+    _mm256_storeu_si256((__m256i *)(void *)ends[0], low);
+    _mm256_storeu_si256((__m256i *)(void *)ends[1], high);
+    *least = *greatest = values[0];
+    for (uint32_t lane = 0; lane < 8; lane++) {
+        *least = ends[0][lane] < *least ? ends[0][lane] : *least;
+        *greatest = ends[1][lane] > *greatest ? ends[1][lane] : *greatest;
+    }
+    for (; i < count; i++) {
+        *least = values[i] < *least ? values[i] : *least;
+        *greatest = values[i] > *greatest ? values[i] : *greatest;
+    }
 }
 
 static const struct kernels avx2 = {.name = "avx2",
@@ -260,7 +370,10 @@ static const struct kernels avx2 = {.name = "avx2",
                                     .select_set = select_set_avx2,
                                     .sum32 = sum32_avx2,
                                     .sum64 = sum64_avx2,
-                                    .sum_doubles = sum_doubles_avx2};
+                                    .sum_doubles = sum_doubles_avx2,
+                                    .sum_entries = sum_entries_avx2,
+                                    .range32 = range32_avx2,
+                                    .sum_runs = sum_runs_avx2};
 
 /* --- AVX-512: 16 rows at a time --- */
 
@@ -362,6 +475,26 @@ AVX512 static __int128 sum64_avx512(const int64_t *values, uint32_t count)
     return sum64_body(values, count);
 }
 
+AVX512 static __int128 sum_runs_avx512(const int64_t *values, const uint16_t *lengths,
+                                       uint32_t count)
+{
+    return sum_runs_body(values, lengths, count);
+}
+
+AVX512 static void range32_avx512(const uint32_t *values, uint32_t count, uint32_t *least,
+                                  uint32_t *greatest)
+{
+    __m512i low = _mm512_set1_epi32((int)values[0]), high = low;
+    for (uint32_t i = 0; i < count; i += 16) {
+        __mmask16 present = rest16(count - i);
+        __m512i v = _mm512_maskz_loadu_epi32(present, values + i);
+        low = _mm512_mask_min_epu32(low, present, low, v);
+        high = _mm512_mask_max_epu32(high, present, high, v);
+    }
+    *least = _mm512_reduce_min_epu32(low);
+    *greatest = _mm512_reduce_max_epu32(high);
+}
+
 static const struct kernels avx512 = {.name = "avx512",
                                       .isa = KERNEL_AVX512,
                                       .pack = &bitpack_avx512,
@@ -371,7 +504,10 @@ static const struct kernels avx512 = {.name = "avx512",
                                       .select_set = select_set_avx512,
                                       .sum32 = sum32_avx512,
                                       .sum64 = sum64_avx512,
-                                      .sum_doubles = sum_doubles_avx2};
+                                      .sum_doubles = sum_doubles_avx2,
+                                      .sum_entries = sum_entries_avx2,
+                                      .range32 = range32_avx512,
+                                      .sum_runs = sum_runs_avx512};
 
 static bool has_avx2(void)
 {

@@ -79,6 +79,13 @@ struct kernels { /* kernels.c */
     /* The sum of doubles, given by their bits, and what rounding lost of it: bit by bit the same in
      * every variant. */
     void (*sum_doubles)(const uint64_t *values, size_t count, double *sum, double *lost);
+    /* The same of entries[codes[i]], 8 bytes each, wherever they lie. */
+    void (*sum_entries)(const uint8_t *entries, const uint32_t *codes, size_t count, double *sum,
+                        double *lost);
+    /* The least and the greatest; count is not 0. */
+    void (*range32)(const uint32_t *values, uint32_t count, uint32_t *least, uint32_t *greatest);
+    /* The sum of each value times its length, of at most 2^15 of both. */
+    __int128 (*sum_runs)(const int64_t *values, const uint16_t *lengths, uint32_t count);
 };
 
 /* NULL: not on this processor. */

@@ -17,9 +17,10 @@
 #define DENSE_SHARE 8 /* at least 1 row in so many: the vector is decoded whole */
 #define PIECE_ROOM (BLOCK_VECTOR_ROWS + SELECT_ROOM)
 
-/* Values of a part, at most a vector's rows at a time. */
+/* A part span by span, at most a vector's rows each. */
 struct pieces {
     const struct block *block;
+    const struct encoding *encoding;
     struct block_scratch *scratch;
     const uint32_t *rows;
     uint32_t next, end;
@@ -33,46 +34,63 @@ static void pieces_begin(struct pieces *pieces, const struct block *block,
     assert(part->begin == part->end ||
            (part->rows == NULL ? part->end : part->rows[part->end - 1] + 1) <= block->row_count);
     pieces->block = block;
+    pieces->encoding = encoding_of(block->encoding, block->class);
     pieces->scratch = scratch;
     pieces->rows = part->rows;
     pieces->next = part->begin;
     pieces->end = part->end;
 }
 
-static enum err read_run(struct pieces *pieces, const uint64_t **out, uint32_t *count,
-                         struct error *error)
+static uint32_t vector_of(uint32_t row)
 {
-    uint32_t begin = pieces->next, vector = begin / BLOCK_VECTOR_ROWS * BLOCK_VECTOR_ROWS;
-    uint32_t left = pieces->end - vector;
-    uint32_t end = vector + (left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS);
-    pieces->next = end;
-    *out = pieces->values + (begin - vector);
-    *count = end - begin;
-    return block_read(pieces->block, vector, end - vector, pieces->scratch, pieces->values, error);
+    return row / BLOCK_VECTOR_ROWS * BLOCK_VECTOR_ROWS;
 }
 
-static enum err read_some(struct pieces *pieces, const uint64_t **out, uint32_t *count,
-                          struct error *error)
+/* The next rows; *is_sparse: of several vectors, to be picked. False: there are none. */
+static bool next_span(struct pieces *pieces, struct span *out, bool *is_sparse)
 {
-    const uint32_t *rows = pieces->rows + pieces->next;
-    uint32_t left = pieces->end - pieces->next, some = 1;
-    uint32_t most = left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS;
-    uint32_t vector = rows[0] / BLOCK_VECTOR_ROWS * BLOCK_VECTOR_ROWS;
-    uint32_t last = rows[most - 1] / BLOCK_VECTOR_ROWS * BLOCK_VECTOR_ROWS;
-    *out = pieces->values;
-    if ((uint64_t)most * DENSE_SHARE < last - vector + BLOCK_VECTOR_ROWS) {
-        *count = most;
-        pieces->next += most;
-        return block_read_at(pieces->block, rows, most, pieces->scratch, pieces->values, error);
+    *is_sparse = false;
+    if (pieces->next >= pieces->end)
+        return false;
+    if (pieces->rows == NULL) {
+        uint32_t begin = pieces->next, vector = vector_of(begin), left = pieces->end - vector;
+        pieces->next = vector + (left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS);
+        *out = (struct span){.vector = vector, .first = begin, .count = pieces->next - begin};
+        return true;
     }
-    while (some < most && rows[some] - vector < BLOCK_VECTOR_ROWS)
-        some++;
-    *count = some;
-    pieces->next += some;
-    enum err err = block_read(pieces->block, vector, rows[some - 1] - vector + 1, pieces->scratch,
-                              pieces->values, error);
-    for (uint32_t i = 0; i < some; i++) /* a row never lies before its place */
-        pieces->values[i] = pieces->values[rows[i] - vector];
+    const uint32_t *rows = pieces->rows + pieces->next;
+    uint32_t left = pieces->end - pieces->next;
+    uint32_t most = left < BLOCK_VECTOR_ROWS ? left : BLOCK_VECTOR_ROWS, some = 1;
+    *out = (struct span){.vector = vector_of(rows[0]), .rows = rows};
+    *is_sparse =
+        (uint64_t)most * DENSE_SHARE < vector_of(rows[most - 1]) - out->vector + BLOCK_VECTOR_ROWS;
+    for (uint32_t end = most; some < end;) { /* the first row of another vector, by halving */
+        uint32_t middle = some + (end - some) / 2;
+        if (rows[middle] - out->vector < BLOCK_VECTOR_ROWS)
+            some = middle + 1;
+        else
+            end = middle;
+    }
+    out->count = *is_sparse ? most : some;
+    pieces->next += out->count;
+    return true;
+}
+
+/* The values of a span. */
+static enum err read_span(struct pieces *pieces, const struct span *span, bool is_sparse,
+                          const uint64_t **out, struct error *error)
+{
+    uint64_t *values = pieces->values;
+    *out = values;
+    if (is_sparse)
+        return block_read_at(pieces->block, span->rows, span->count, pieces->scratch, values,
+                             error);
+    enum err err =
+        block_read(pieces->block, span->vector, span_reach(span), pieces->scratch, values, error);
+    if (span->rows == NULL)
+        *out = values + (span->first - span->vector);
+    for (uint32_t i = 0; span->rows != NULL && i < span->count; i++)
+        values[i] = values[span->rows[i] - span->vector]; /* never before its place */
     return err;
 }
 
@@ -80,11 +98,13 @@ static enum err read_some(struct pieces *pieces, const uint64_t **out, uint32_t 
 static enum err pieces_next(struct pieces *pieces, const uint64_t **out, uint32_t *count,
                             struct error *error)
 {
+    struct span span;
+    bool is_sparse;
     *count = 0;
-    if (pieces->next >= pieces->end)
+    if (!next_span(pieces, &span, &is_sparse))
         return OK;
-    return pieces->rows == NULL ? read_run(pieces, out, count, error)
-                                : read_some(pieces, out, count, error);
+    *count = span.count;
+    return read_span(pieces, &span, is_sparse, out, error);
 }
 
 /* --- integers --- */
@@ -153,15 +173,22 @@ static void total_add(struct float_total *total, double value)
     total->sum = sum;
 }
 
+/* False: not a sum of finite values. */
+static bool total_add_sum(struct float_total *total, double sum, double lost)
+{
+    if (!isfinite(sum) || !isfinite(lost))
+        return false;
+    total_add(total, sum);
+    total->lost += lost;
+    return true;
+}
+
 static void total_add_piece(struct float_total *total, const uint64_t *values, uint32_t count)
 {
     double sum, lost;
     kernels_chosen()->sum_doubles(values, count, &sum, &lost);
-    if (isfinite(sum) && isfinite(lost)) { /* then so was every value */
-        total_add(total, sum);
-        total->lost += lost;
+    if (total_add_sum(total, sum, lost))
         return;
-    }
     for (uint32_t i = 0; i < count; i++) {
         total_add(total, double_of(values[i]));
         total->infinite_count += isinf(double_of(values[i])) != 0;
@@ -173,17 +200,25 @@ enum err block_part_total(const struct block *block, const struct block_part *pa
                           struct error *error)
 {
     struct pieces pieces;
-    const uint64_t *values;
-    uint32_t count;
+    struct span span;
+    bool is_sparse;
+    enum err err = OK;
     assert(block->class == BLOCK_FLOAT);
     *out = (struct float_total){0};
     pieces_begin(&pieces, block, part, scratch);
-    for (;;) {
-        enum err err = pieces_next(&pieces, &values, &count, error);
-        if (err != OK || count == 0)
-            return err;
-        total_add_piece(out, values, count);
+    while (err == OK && next_span(&pieces, &span, &is_sparse)) {
+        const uint64_t *values;
+        double sum, lost;
+        if (!is_sparse && pieces.encoding->total != NULL) {
+            pieces.encoding->total(block, &span, &sum, &lost);
+            if (total_add_sum(out, sum, lost))
+                continue;
+        }
+        err = read_span(&pieces, &span, is_sparse, &values, error);
+        if (err == OK)
+            total_add_piece(out, values, span.count);
     }
+    return err;
 }
 
 /* NaN is above every number, and not above NaN. */
@@ -192,30 +227,45 @@ static bool is_above(double a, double b)
     return a > b || (isnan(a) && !isnan(b));
 }
 
+static void widen(const uint64_t *values, uint32_t count, double *least, double *greatest)
+{
+    double low = *least, high = *greatest;
+    for (uint32_t i = 0; i < count; i++) {
+        double value = double_of(values[i]);
+        low = is_above(low, value) ? value : low;
+        high = is_above(value, high) ? value : high;
+    }
+    *least = low;
+    *greatest = high;
+}
+
 enum err block_part_extremes(const struct block *block, const struct block_part *part,
                              struct block_scratch *scratch, double *least, double *greatest,
                              struct error *error)
 {
     struct pieces pieces;
-    const uint64_t *values;
-    uint32_t count;
-    bool is_first = true;
+    struct span span;
+    bool is_sparse, is_first = true;
     assert(block->class == BLOCK_FLOAT && part->begin < part->end);
     pieces_begin(&pieces, block, part, scratch);
-    for (;;) {
-        enum err err = pieces_next(&pieces, &values, &count, error);
-        if (err != OK || count == 0)
-            return err;
+    for (; next_span(&pieces, &span, &is_sparse); is_first = false) {
+        uint64_t both[2];
+        const uint64_t *values = both;
+        double low, high;
+        uint32_t count = span.count;
+        if (!is_sparse && pieces.encoding->extremes != NULL &&
+            pieces.encoding->extremes(block, &span, &low, &high)) {
+            memcpy(&both[0], &low, sizeof(low));
+            memcpy(&both[1], &high, sizeof(high));
+            count = 2;
+        } else {
+            enum err err = read_span(&pieces, &span, is_sparse, &values, error);
+            if (err != OK)
+                return err;
+        }
         if (is_first)
             *least = *greatest = double_of(values[0]);
-        is_first = false;
-        double low = *least, high = *greatest;
-        for (uint32_t i = 0; i < count; i++) {
-            double value = double_of(values[i]);
-            low = is_above(low, value) ? value : low;
-            high = is_above(value, high) ? value : high;
-        }
-        *least = low;
-        *greatest = high;
+        widen(values, count, least, greatest);
     }
+    return OK;
 }

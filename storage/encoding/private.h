@@ -201,6 +201,19 @@ bool text_read_offsets(const struct packed *sizes, uint32_t vector, uint32_t cou
 
 /* --- the table --- */
 
+/* Rows of one vector, which begins at row `vector`. */
+struct span {
+    uint32_t vector;
+    uint32_t first, count; /* a run, where `rows` is NULL */
+    const uint32_t *rows;  /* `count` of them, ascending */
+};
+/* Rows of the vector that have to be decoded for it. */
+static inline uint32_t span_reach(const struct span *span)
+{
+    return (span->rows == NULL ? span->first + span->count : span->rows[span->count - 1] + 1) -
+           span->vector;
+}
+
 struct encoding {
     const char *name;
     const char *doc;
@@ -223,6 +236,11 @@ struct encoding {
     void (*codes)(const struct block *block, uint32_t begin, uint32_t count, uint32_t limit,
                   uint32_t *out);
     __int128 (*sum)(const struct block *block, uint32_t begin, uint32_t count);
+    /* NULL: from read(). FLOAT blocks; count is not 0. `extremes` may say false: not by this way.
+     */
+    void (*total)(const struct block *block, const struct span *span, double *sum, double *lost);
+    bool (*extremes)(const struct block *block, const struct span *span, double *least,
+                     double *greatest);
     uint32_t (*select_range)(const struct block *block, uint32_t begin, uint32_t count, int64_t low,
                              int64_t high, uint32_t *selection);
     uint32_t (*select_set)(const struct block *block, uint32_t begin, uint32_t count,

@@ -255,6 +255,26 @@ static enum err read_rows(const struct block *block, uint32_t begin, uint32_t co
     return OK;
 }
 
+/* The run of a row that is not before `run`: in strides that double, then by halving. */
+static uint32_t run_of(const struct rle_own *own, uint32_t run, uint32_t row)
+{
+    uint32_t low = run, stride = 1, last = own->run_count - 1;
+    while (low < last && load_u16(own->ends + (size_t)low * 2) < row) {
+        run = low + 1;
+        low = last - low > stride ? low + stride : last;
+        stride *= 2;
+    }
+    uint32_t high = low;
+    for (low = run; low < high;) {
+        uint32_t middle = low + (high - low) / 2;
+        if (load_u16(own->ends + (size_t)middle * 2) < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 static enum err read_at(const struct block *block, const uint32_t *rows, uint32_t count,
                         struct block_scratch *scratch, void *out, struct error *error)
 {
@@ -265,8 +285,7 @@ static enum err read_at(const struct block *block, const uint32_t *rows, uint32_
     (void)scratch;
     (void)error;
     for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t end; (end = walk_end(&walk)) <= rows[i]; walk_next(&walk, end))
-            assert(end != 0);
+        walk.run = run_of(&walk.own, walk.run, rows[i]);
         if (walk.own.width == 8)
             ((uint64_t *)out)[i] = run_value(&walk.own, walk.run);
         else
@@ -287,13 +306,64 @@ static void read_codes(const struct block *block, uint32_t begin, uint32_t count
     }
 }
 
+/* The last run that has rows before `end`, from `run` on. */
+static uint32_t last_run(const struct rle_own *own, uint32_t run, uint32_t end)
+{
+    uint32_t low = run, high = own->run_count - 1;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (load_u16(own->ends + (size_t)middle * 2) + 1u < end)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+typedef uint16_t eight_ends __attribute__((vector_size(16)));
+
+/* Lengths of runs [first, first + count), the first cut at `begin`, the last at `end`. */
+static void read_lengths(const struct run_walk *walk, uint32_t first, uint32_t count, uint32_t last,
+                         uint16_t *out)
+{
+    uint16_t ends[BLOCK_VECTOR_ROWS];
+    memcpy(ends, walk->own.ends + (size_t)first * 2, count * sizeof(*ends));
+    if (first + count - 1 == last)
+        ends[count - 1] = (uint16_t)(walk->end - 1);
+    uint32_t before =
+        first == walk->run ? walk->begin : load_u16(walk->own.ends + (size_t)first * 2 - 2) + 1u;
+    out[0] = (uint16_t)(ends[0] + 1u - before);
+    uint32_t i = 1;
+    for (; i + 8 <= count; i += 8) { /* vectors by hand: what is behind `count` is not there */
+        eight_ends these, others;
+        memcpy(&these, ends + i, sizeof(these));
+        memcpy(&others, ends + i - 1, sizeof(others));
+        these -= others;
+        memcpy(out + i, &these, sizeof(these));
+    }
+    for (; i < count; i++)
+        out[i] = (uint16_t)(ends[i] - ends[i - 1]);
+}
+
+/* Many runs: their values and lengths side by side, a vector of runs at a time. */
 static __int128 sum_rows(const struct block *block, uint32_t begin, uint32_t count)
 {
     struct run_walk walk = walk_of(block, begin, count);
-    struct run_values values = {.vector = UINT32_MAX};
+    int64_t values[BLOCK_VECTOR_ROWS];
+    uint16_t lengths[BLOCK_VECTOR_ROWS];
+    uint32_t last = last_run(&walk.own, walk.run, walk.end);
     __int128 sum = 0;
-    for (uint32_t end; (end = walk_end(&walk)) != 0; walk_next(&walk, end))
-        sum += (__int128)(int64_t)next_value(&walk.own, walk.run, &values) * (end - walk.begin);
+    for (uint32_t run = walk.run, next; run <= last; run = next) {
+        uint32_t vector = run / BLOCK_VECTOR_ROWS, first = vector * BLOCK_VECTOR_ROWS;
+        next = first + BLOCK_VECTOR_ROWS <= last ? first + BLOCK_VECTOR_ROWS : last + 1;
+        if (walk.own.values != NULL)
+            memcpy(values + (run - first), walk.own.values + (size_t)run * 8,
+                   (next - run) * sizeof(*values));
+        else
+            packed_read(&walk.own.packed, vector, next - first, values);
+        read_lengths(&walk, run, next - run, last, lengths);
+        sum += kernels_chosen()->sum_runs(values + (run - first), lengths, next - run);
+    }
     return sum;
 }
 

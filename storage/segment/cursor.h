@@ -92,9 +92,10 @@ struct sealed_place {
     size_t last_morsel;
     uint32_t *selection, *other; /* VECTOR_ROOM */
     uint32_t *picked;            /* VECTOR_ROOM: rows of several vectors, in the block */
-    uint32_t *block_rows;        /* those that bitmaps leave; made when needed */
+    uint32_t *block_rows;        /* all that the filter leaves, by number; made when needed */
     uint32_t block_row_count, block_row_next;
     bool has_block_rows;
+    bool is_listed; /* what comes of the block is block_rows, though no bitmap named them */
     struct sealed_vector held; /* found behind picked rows: comes next. count 0: none */
     struct arena texts;        /* of picked rows: each vector's scratch is used again */
 };
@@ -142,10 +143,15 @@ MUST_CHECK enum err cursor_dictionary(struct cursor *cursor, struct cursor_colum
 /* Values from a block's class to the physical class of the type, where they differ. */
 void cursor_convert(struct type type, const void *raw, uint32_t count, void *out);
 /* Rows of the current block that bitmaps and the other conditions leave, into place->block_rows,
- * unless they are there already. Only where sieve.rows is not NULL. */
+ * unless they are there already. Without bitmaps only before the first vector. */
 MUST_CHECK enum err cursor_block_rows(struct cursor *cursor, struct error *error);
 /* Room for a vector of any class. */
 void *cursor_raw(struct cursor *cursor, struct cursor_column *column);
+/* Are the rows that come named one by one? */
+static inline bool place_has_list(const struct sealed_place *place)
+{
+    return place->sieve.rows != NULL || place->is_listed;
+}
 
 /* --- sieve.c --- */
 

@@ -151,6 +151,7 @@ enum err sealed_seek(struct cursor *cursor, size_t morsel, struct morsel_place w
     place->row = 0;
     place->held = (struct sealed_vector){0};
     place->has_block_rows = false;
+    place->is_listed = false;
     for (size_t i = 0; i < cursor->column_count; i++)
         cursor->columns[i].is_fixed = false;
     place->end = left < BLOCK_ROWS_MAX ? left : BLOCK_ROWS_MAX;
@@ -481,7 +482,7 @@ enum err sealed_next(struct cursor *cursor, struct batch *batch, bool *has, stru
     struct wanted wanted = {0};
     enum err err = OK;
     arena_reset(&place->texts);
-    if (place->sieve.rows != NULL)
+    if (place_has_list(place))
         err = pick_by_bitmap(cursor, &wanted, error);
     else
         err = find_rows(cursor, &wanted, error);

@@ -5,7 +5,8 @@
  *   a run of rows         nothing in it is NULL: sums while the values are packed, else what one
  *                         pass over them says; of the column that the segment is sorted by, the
  *                         first row has the least value and the last the greatest
- *   rows by number        bitmaps name them: their values are picked
+ *   rows by number        bitmaps name them, or the filter was held against all rows for them
+ *                         (cursor_list): their values are picked
  *   otherwise             nothing: the rows say it
  *
  * Parts are told by places: the how-many-th of the rows that come. The times of a segment are in
@@ -29,7 +30,7 @@ enum err cursor_rows(struct cursor *cursor, bool *is_known, uint64_t *row_count,
     *is_known = cursor->chunk == NULL && place->sealed != NULL;
     if (!*is_known)
         return OK;
-    if (place->sieve.rows != NULL) {
+    if (place_has_list(place)) {
         err = cursor_block_rows(cursor, error);
         *row_count = place->block_row_count;
         return err;
@@ -38,6 +39,17 @@ enum err cursor_rows(struct cursor *cursor, bool *is_known, uint64_t *row_count,
         *is_known = *is_known && !place->sieve.sifts[i].is_pending;
     *row_count = place->end;
     return OK;
+}
+
+bool cursor_has_parts(const struct cursor *cursor)
+{
+    return cursor->chunk == NULL && cursor->place.sealed != NULL;
+}
+
+enum err cursor_list(struct cursor *cursor, struct error *error)
+{
+    assert(cursor_has_parts(cursor) && cursor->place.row == 0);
+    return cursor_block_rows(cursor, error);
 }
 
 /* --- least and greatest --- */
@@ -96,7 +108,7 @@ static struct block_part part_of(const struct cursor *cursor, uint32_t begin, ui
 {
     const struct sealed_place *place = &cursor->place;
     return (struct block_part){
-        .begin = begin, .end = end, .rows = place->sieve.rows == NULL ? NULL : place->block_rows};
+        .begin = begin, .end = end, .rows = place_has_list(place) ? place->block_rows : NULL};
 }
 
 static uint32_t row_at(const struct block_part *part, uint32_t place)
@@ -186,7 +198,7 @@ static enum extent_way way_of(struct cursor *cursor, struct cursor_column *colum
     const struct block_zone *zone = &column->sealed->blocks[cursor->place.block].zone;
     extent->null_count = zone->null_count;
     extent->scale = column->sealed->type.scale;
-    is_whole = is_whole && cursor->place.sieve.rows == NULL;
+    is_whole = is_whole && !place_has_list(&cursor->place);
     if (want == SCAN_WANT_NULLS) /* which rows are NULL is not known */
         return is_whole || zone->null_count == 0 ? EXTENT_BY_ZONE : EXTENT_UNKNOWN;
     if (is_whole && want == SCAN_WANT_RANGE && range_of_zone(column, zone, extent))

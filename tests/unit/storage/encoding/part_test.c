@@ -47,9 +47,15 @@ static void check_integers_of(const struct block *block, const struct block_part
         low = value < low ? value : low;
         high = value > high ? value : high;
     }
-    assert_true(block_part_sum(block, part) == sum);
-    block_part_range(block, part, &least, &greatest);
-    assert_true(least == low && greatest == high);
+    const struct kernels *before = kernels_chosen();
+    for (int isa = 0; isa < KERNEL_ISA_COUNT; isa++) {
+        if (!kernels_choose((enum kernel_isa)isa))
+            continue;
+        assert_true(block_part_sum(block, part) == sum);
+        block_part_range(block, part, &least, &greatest);
+        assert_true(least == low && greatest == high);
+    }
+    assert_true(kernels_choose(before->isa));
 }
 
 static void check_doubles_of(const struct block *block, const struct block_part *part,
@@ -77,7 +83,10 @@ static void check_doubles_of(const struct block *block, const struct block_part 
         if (!kernels_choose((enum kernel_isa)isa))
             continue;
         assert_int_equal(block_part_total(block, part, scratch, &other, &error), OK);
+        assert_int_equal(block_part_extremes(block, part, scratch, &least, &greatest, &error), OK);
         assert_true(kernels_choose(before->isa));
+        assert_memory_equal(&least, &low, sizeof(low));
+        assert_memory_equal(&greatest, &high, sizeof(high));
         if (isfinite(total.sum))
             assert_memory_equal(&other, &total, sizeof(total));
         assert_int_equal(other.infinite_count, total.infinite_count);
