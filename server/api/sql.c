@@ -243,6 +243,7 @@ static enum err read_body_member(struct json_parser *parser, struct sql_reader *
     }
     enum json_token token = json_next(parser);
     size_t begin = parser->token_offset;
+    struct slice inner = parser->text;
     if (token == JSON_ERROR || token == JSON_END || !json_skip(parser, token)) {
         return not_json(parser, error);
     }
@@ -250,7 +251,8 @@ static enum err read_body_member(struct json_parser *parser, struct sql_reader *
     struct json_value member = {.kind = token, .text = text};
     struct json_value *parsed = &member;
     bool is_params = slice_equal(key, SLICE("params"));
-    enum err result = is_params ? OK : json_parse(text, arena, 16, &parsed, error);
+    bool is_text = !is_params && token == JSON_STRING && json_unescape(inner, arena, &member.text);
+    enum err result = is_params || is_text ? OK : json_parse(text, arena, 16, &parsed, error);
     parsed->key = key;
     return result != OK ? result : read_member(reader, parsed, error);
 }

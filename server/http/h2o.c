@@ -30,6 +30,7 @@
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
 #include "storage/base/metrics.h"
+#include "storage/base/number.h"
 #include "storage/base/thread.h"
 
 #include <assert.h>
@@ -152,12 +153,30 @@ size_t exchange_request_header_count(const struct exchange *exchange, const char
     return count;
 }
 
+/* "127.0.0.1:40112", as the C library prints it, which takes longer than many an answer. */
+static struct slice print_ipv4(struct arena *arena, const struct sockaddr_in *address)
+{
+    struct writer out;
+    writer_init(&out);
+    uint32_t bits = ntohl(address->sin_addr.s_addr);
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        uint_print(bits >> shift & 0xff, &out);
+        writer_u8(&out, shift > 0 ? '.' : ':');
+    }
+    uint_print(ntohs(address->sin_port), &out);
+    struct slice text = arena_copy(arena, writer_as_slice(&out));
+    writer_deinit(&out);
+    return text;
+}
+
 struct slice exchange_client(struct exchange *exchange)
 {
     h2o_conn_t *connection = session_of(exchange)->req->conn;
     struct sockaddr_storage address;
     char text[NI_MAXHOST];
     socklen_t size = connection->callbacks->get_peername(connection, (struct sockaddr *)&address);
+    if (size >= sizeof(struct sockaddr_in) && address.ss_family == AF_INET)
+        return print_ipv4(&exchange->arena, (const struct sockaddr_in *)&address);
     size_t text_size =
         size == 0 ? SIZE_MAX : h2o_socket_getnumerichost((struct sockaddr *)&address, size, text);
     if (text_size == SIZE_MAX) {
