@@ -34,6 +34,7 @@ def arguments_read():
     parser.add_argument("--serving", action="store_true", help="panels under load against QuestDB, instead of the other parts")
     parser.add_argument("--seconds", type=int, default=30, help="of the serving part, each engine (30)")
     parser.add_argument("--rate", type=int, default=20_000, help="events a second of the serving part (20000)")
+    parser.add_argument("--history", type=int, default=1_000_000, help="events before the serving part (1000000)")
     parser.add_argument("--connections", type=int, default=32, help="query connections of the serving part (32)")
     parser.add_argument("--peers", default="duckdb,chdb", help="who races against Freshet in panels and bytes; may be empty (duckdb,chdb)")
     parser.add_argument("--keep", metavar="DIR", help="load into DIR, and use what an earlier run loaded there")

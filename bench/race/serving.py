@@ -19,7 +19,6 @@ import questdb
 import report
 from events import MINUTES, START, events_file
 
-HISTORY_ROWS = 1_000_000
 BATCH_EVENTS = 500
 SENDERS = 8
 WARM_SECONDS = 10
@@ -147,14 +146,14 @@ def batches_of(head, data):
         yield head(len(body)) + body
 
 
-def fill(server, data):
+def fill(server, data, rows):
     connection = connect(server.address)
     for request in batches_of(server.ingest_head, data):
         connection.sendall(request)
         if not read_reply(connection):
             sys.exit(f"bench/peers: {server.name} refused events of the history")
     connection.close()
-    while server.rows() < HISTORY_ROWS:
+    while server.rows() < rows:
         time.sleep(0.2)
 
 
@@ -162,8 +161,20 @@ def quantile(values, q):
     return sorted(values)[min(int(q * len(values)), len(values) - 1)] if values else 0.0
 
 
+def send_alone(server, options, live, seconds):
+    """Events a second that are acknowledged while nobody asks, and how many there were."""
+    result = multiprocessing.Queue()
+    sender = multiprocessing.Process(target=send_events, args=(server.address, live, options.rate, seconds, result))
+    sender.start()
+    sent = result.get()
+    sender.join()
+    return sent["sent"] / sent["seconds"], sent["sent"]
+
+
 def run_load(server, which, options, live):
-    """One engine under load: what the sender and the askers saw."""
+    """One engine under load: what the sender and the askers saw. The first of the live events come while nobody asks."""
+    alone_per_s, alone = send_alone(server, options, live, alone_seconds(options))
+    live = live[alone // BATCH_EVENTS:]
     requests = [server.request_bytes(entry[which]) for entry in MIX]
     results = [multiprocessing.Queue(), multiprocessing.Queue()]
     workers = [multiprocessing.Process(target=send_events, args=(server.address, live, options.rate, options.seconds, results[0])),
@@ -178,26 +189,32 @@ def run_load(server, which, options, live):
     cpu = server.cpu_s() - cpu
     for worker in workers:
         worker.join()
-    visible = server.rows() - HISTORY_ROWS
+    visible = server.rows() - options.history - alone
     every = [value for values in asked["latencies"] for value in values]
     return {"engine": server.name, "panels_per_s": len(every) / asked["seconds"], "p50_ms": 1000 * quantile(every, 0.5),
-            "p99_ms": 1000 * quantile(every, 0.99), "events_per_s": sent["sent"] / sent["seconds"], "visible": visible, "sent": sent["sent"], "behind_s": sent["late_s"],
+            "p99_ms": 1000 * quantile(every, 0.99), "events_per_s": sent["sent"] / sent["seconds"],
+            "alone_per_s": alone_per_s, "visible": visible, "sent": sent["sent"], "behind_s": sent["late_s"],
             "failed": sent["failed"] + asked["failed"], "cpu_s": cpu,
             "by_panel_p50_ms": {entry[0]: 1000 * quantile(values, 0.5) for entry, values in zip(MIX, asked["latencies"])}}
 
 
+def alone_seconds(options):
+    return max(options.seconds // 3, 1)
+
+
 def serving_part(options, directory, result):
-    rows_live = options.rate * options.seconds + BATCH_EVENTS
+    seconds = options.seconds + alone_seconds(options)
+    rows_live = options.rate * seconds + BATCH_EVENTS
     outcome, answers, kinds = [], {}, {}
-    with events_file(HISTORY_ROWS, 1, 0, HISTORY_ROWS) as history, \
-            events_file(rows_live, 2, 0, rows_live * MINUTES * 60 // options.seconds, START + MINUTES * 60) as live:
+    with events_file(options.history, 1, 0, options.history) as history, \
+            events_file(rows_live, 2, 0, rows_live * MINUTES * 60 // seconds, START + MINUTES * 60) as live:
         for which, name in ((1, "freshet"), (2, "questdb")):
             server = (FreshetServer(os.path.join(directory, "serving"), "--memory", options.memory) if name == "freshet"
                       else questdb.QuestDB(os.path.join(directory, "serving-questdb")))
             try:
                 print(f"{server.version}\n    {server.ddl}", flush=True)
                 server.create()
-                fill(server, server.prepare(history))
+                fill(server, server.prepare(history), options.history)
                 answers[name] = [server.answer(entry[which]) for entry in MIX]
                 if name == "freshet":
                     kinds = [server.timed_answer(entry[1])[1] for entry in MIX]
@@ -209,9 +226,9 @@ def serving_part(options, directory, result):
         if wrong:
             sys.exit(f"bench/peers: panel “{entry[0]}”: freshet and questdb differ: {wrong}")
     print(f"\nAnswers of {len(MIX)} panels over the history are equal. {options.connections} connections for {options.seconds} s each, while "
-          f"{options.rate:,} events/s of 1 KB come in, after a history of {HISTORY_ROWS:,}:\n")
-    report.print_table(["", "panels/s", "p50 ms", "p99 ms", "sent/s", "visible at the end", "behind s", "failed", "server CPU s"],
+          f"{options.rate:,} events/s of 1 KB come in, after a history of {options.history:,}:\n")
+    report.print_table(["", "panels/s", "p50 ms", "p99 ms", "sent/s", "sent/s unasked", "visible at the end", "behind s", "failed", "server CPU s"],
                        [[run["engine"], f"{run['panels_per_s']:.1f}", f"{run['p50_ms']:.1f}", f"{run['p99_ms']:.1f}",
-                         f"{run['events_per_s']:,.0f}", f"{100 * run['visible'] / run['sent']:.0f} %", f"{run['behind_s']:.2f}", run["failed"], f"{run['cpu_s']:.1f}"] for run in outcome])
+                         f"{run['events_per_s']:,.0f}", f"{run['alone_per_s']:,.0f}", f"{100 * run['visible'] / run['sent']:.0f} %", f"{run['behind_s']:.2f}", run["failed"], f"{run['cpu_s']:.1f}"] for run in outcome])
     print(f"\npanels per second, freshet / questdb: {outcome[0]['panels_per_s'] / outcome[1]['panels_per_s']:.2f}")
     result["serving"] = outcome
