@@ -34,6 +34,7 @@ struct query_engine_options {
     struct store *store;
     struct budget *memory;        /* of all queries */
     size_t query_memory_limit;    /* of one */
+    struct worker_pool *workers;  /* further threads for one query; NULL: none */
     size_t partial_memory;        /* of partial results kept for later queries; 0: none are */
     struct temp_space *temp;      /* where queries put rows that do not fit; NULL: they fail */
     int64_t statement_timeout_us; /* 30 s; 0: none */

@@ -234,6 +234,8 @@ static void exec_begin(struct run *run)
     exec->deadline_us = run->deadline_us;
     exec->temp = run->settings.is_spill_on ? run->engine->options.temp : NULL;
     exec->partials = run->settings.is_partial_cache_on ? run->engine->partials : NULL;
+    exec->workers = run->engine->options.workers;
+    exec->thread_max = run->settings.threads;
     exec->is_without_bitmaps = !run->settings.is_bitmaps_on;
     atomic_store(&run->entry.state, "running");
     set_exec(run, exec);

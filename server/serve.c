@@ -293,6 +293,7 @@ static void create_engine(struct app *app)
         .memory = &app->query_memory,
         .query_memory_limit = config->query_memory,
         .partial_memory = config->partial_cache,
+        .workers = app->workers,
         .temp = app->temp,
         .statement_timeout_us = config->statement_timeout_us,
         .max_rows = config->max_rows,

@@ -248,6 +248,45 @@ void exec_init(struct exec *exec, const struct statement *statement,
     };
 }
 
+void exec_fork(struct exec *exec, const struct exec *from)
+{
+    exec_init(exec, from->statement, from->snapshot, from->budget);
+    struct eval_context eval = from->eval;
+    eval.parameter = exec->eval.parameter;
+    eval.parameter_context = exec;
+    eval.outer = exec->outer;
+    exec->eval = eval;
+    exec->asker = from->asker;
+    exec->temp = from->temp;
+    exec->is_cancelled = from->is_cancelled;
+    exec->is_client_gone = from->is_client_gone;
+    exec->deadline_us = from->deadline_us;
+    exec->is_without_bitmaps = from->is_without_bitmaps;
+    exec->is_timed = from->is_timed;
+    exec->is_fork = true;
+}
+
+void exec_join(struct exec *exec, const struct exec *fork)
+{
+    atomic_fetch_add_explicit(
+        &exec->statistics.rows_scanned,
+        atomic_load_explicit(&fork->statistics.rows_scanned, memory_order_relaxed),
+        memory_order_relaxed);
+    for (uint32_t i = 0; i < exec->statement->plan_count; i++) {
+        struct plan_actual *to = &exec->actual[i];
+        const struct plan_actual *from = &fork->actual[i];
+        to->rows += from->rows;
+        to->rows_in += from->rows_in;
+        to->time_ns += from->time_ns;
+        to->counts.rows_considered += from->counts.rows_considered;
+        to->counts.rows_by_bitmap += from->counts.rows_by_bitmap;
+        to->counts.bitmaps_used += from->counts.bitmaps_used;
+        to->counts.bitmap_columns |= from->counts.bitmap_columns;
+        to->counts.pages_read += from->counts.pages_read;
+        to->counts.bytes_read += from->counts.bytes_read;
+    }
+}
+
 void exec_deinit(struct exec *exec)
 {
     for (size_t i = 0; i < exec->statement->subplan_count; i++)

@@ -12,10 +12,11 @@
 /* Rows between two looks at the clock and the cancel flags in operators that block. */
 #define EXEC_CHECK_ROWS ((size_t)64 << 10)
 
-struct subquery;      /* query/exec/subquery.h */
-struct lookup_rows;   /* query/exec/lookup.c */
-struct rowset;        /* query/exec/rowset.h */
-struct temp_space;    /* storage/io/temp.h */
+struct subquery;    /* query/exec/subquery.h */
+struct lookup_rows; /* query/exec/lookup.c */
+struct rowset;      /* query/exec/rowset.h */
+struct temp_space;  /* storage/io/temp.h */
+struct worker_pool;
 struct partial_cache; /* query/exec/partial_cache.h */
 struct temp_file;
 
@@ -38,10 +39,13 @@ struct exec {
     const _Atomic bool *is_client_gone; /* may be NULL */
     int64_t deadline_us;                /* on the monotonic clock; 0: none */
     struct partial_cache *partials;     /* of earlier queries and for later ones; NULL: none */
+    struct worker_pool *workers;        /* may lend it further threads; NULL: they do not */
+    int64_t thread_max;                 /* freshet.threads; 0: as many as there are permits */
     bool is_without_bitmaps;            /* freshet.bitmaps = off */
     bool is_timed;                      /* EXPLAIN ANALYZE: measure each node */
     struct exec_statistics statistics;
     struct plan_actual *actual; /* by plan id */
+    bool is_fork;               /* another thread's part */
     /* private */
     struct arena arena;
     struct temp_file *spill_file; /* query/exec/spill.c */
@@ -58,6 +62,10 @@ struct exec_node;
 void exec_init(struct exec *exec, const struct statement *statement,
                const struct snapshot *snapshot, struct budget *budget);
 void exec_deinit(struct exec *exec);
+/* For another thread that runs a part of the statement, with what is `from`'s: no subqueries. */
+void exec_fork(struct exec *exec, const struct exec *from);
+/* Adds what a fork counted, when its nodes are closed. */
+void exec_join(struct exec *exec, const struct exec *fork);
 /* Gives the worker's permit to others for a moment; 57014 when the query was cancelled or ran out
  * of time. */
 MUST_CHECK enum err exec_check(struct exec *exec, struct error *error);

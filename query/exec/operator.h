@@ -103,6 +103,8 @@ void exec_scan_bound(struct exec_node *node, int64_t worst_us);
 const struct table_view *exec_scan_view(const struct exec_node *scan);
 bool exec_scan_can_skip(const struct exec_node *scan, size_t morsel);
 void exec_scan_range(struct exec_node *scan, size_t begin, size_t end);
+/* `other`, which is about to be closed, read some of what this one is there for. */
+void exec_scan_join(struct exec_node *scan, struct exec_node *other);
 
 /* Windows of hop() that rows of a time are in, where they are told of by runs: an open hop node
  * whose windows are on a clock that stands still, query/window/hop.c. */

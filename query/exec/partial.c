@@ -176,6 +176,12 @@ static enum err make(struct exec_node *node, const struct group_tier *tier, stru
     return err;
 }
 
+static bool is_unwanted(const struct group *group)
+{
+    return group->is_unwanted != NULL &&
+           atomic_load_explicit(group->is_unwanted, memory_order_relaxed);
+}
+
 /* Batch by batch into the last tier, until its groups are too many or rows end. */
 static enum err read_rows(struct exec_node *node, const struct portion *portion, bool *is_given_up,
                           struct error *error)
@@ -186,11 +192,13 @@ static enum err read_rows(struct exec_node *node, const struct portion *portion,
     for (;;) {
         struct batch in;
         enum err err = exec_next(node->children[0], &in, error);
-        if (err != OK || in.row_count == 0)
+        if (err != OK || in.row_count == 0) { /* runs of rows come without batches */
+            *is_given_up = err == OK && is_too_large(node, tier, portion);
             return err;
+        }
         node->exec->actual[node->plan->id].rows_in += in.row_count;
         err = group_add_batch(node, &in, error);
-        *is_given_up = err == OK && is_too_large(node, tier, portion);
+        *is_given_up = err == OK && (is_too_large(node, tier, portion) || is_unwanted(group));
         if (err != OK || *is_given_up)
             return err;
     }

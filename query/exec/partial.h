@@ -43,6 +43,20 @@ MUST_CHECK enum err partial_combine(struct exec_node *group, const struct partia
 struct partial *partial_ref(struct partial *partial);
 void partial_unref(struct partial *partial); /* NULL is nothing */
 
+/* --- partial_crew.c --- */
+
+/* Threads for portions of one query, the caller's and what helpers there are. NULL: the caller is
+ * to be alone. `list` must outlive it. */
+struct partial_crew *partial_crew_create(const struct exec_node *group, const struct portion *list,
+                                         size_t count);
+/* Before the first get: this portion is not to be computed. */
+void partial_crew_found(struct partial_crew *crew, size_t index);
+/* As partial_compute() gives it; in ascending order. */
+MUST_CHECK enum err partial_crew_get(struct partial_crew *crew, struct exec_node *group,
+                                     size_t index, struct partial **out, struct error *error);
+/* Waits until all have left. NULL is nothing. */
+void partial_crew_end(struct partial_crew *crew);
+
 /* --- partial_key.c --- */
 
 #define PARTIAL_BOUNDS_MAX 8

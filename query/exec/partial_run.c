@@ -17,6 +17,8 @@
 #define PORTION_MORSELS 2
 /* A table of fewer rows is read as it is. */
 #define ROWS_MIN ((uint64_t)64 << 10)
+/* Rows to be read that more threads are started for. */
+#define SHARED_ROWS_MIN ((uint64_t)200 << 10)
 /* Of the query's memory: what the groups of all may take, while portions are combined. */
 #define MEMORY_SHARE 8
 
@@ -27,6 +29,9 @@ struct portions {
     struct partial_cache *cache; /* NULL: nothing is kept or found */
     struct partial_plan *plan;
     struct partial_key key;
+    bool is_known; /* the key says all that results depend on: other threads may make them too */
+    struct partial **found;    /* by portion: what the cache had */
+    struct partial_crew *crew; /* NULL: one thread */
 };
 
 static bool can_skip(const struct exec_node *scan, const struct portion *portion)
@@ -58,12 +63,11 @@ static void list_portions(struct exec_node *node, struct portions *portions)
     }
 }
 
-static void open_cache(struct exec_node *node, struct portions *portions)
+static void open_key(struct exec_node *node, struct portions *portions)
 {
     struct partial_cache *cache = node->exec->partials;
-    if (cache == NULL)
-        return;
-    if (partial_key_make(node, &portions->key)) {
+    portions->is_known = partial_key_make(node, &portions->key);
+    if (portions->is_known && cache != NULL) {
         portions->cache = cache;
         portions->plan = partial_plan_hold(cache, writer_as_slice(&portions->key.bytes));
     }
@@ -73,7 +77,7 @@ static void open_cache(struct exec_node *node, struct portions *portions)
 void portions_open(struct exec_node *node)
 {
     struct group *group = node->state;
-    if (!partial_is_for(node->plan))
+    if (node->exec->is_fork || !partial_is_for(node->plan))
         return;
     const struct table_view *view = exec_scan_view(partial_scan(node));
     if (table_view_rows(view) < ROWS_MIN)
@@ -81,12 +85,17 @@ void portions_open(struct exec_node *node)
     group->portions = arena_alloc_zero(&node->exec->arena, sizeof(*group->portions));
     group->portions->morsel_count = table_view_morsel_count(view);
     list_portions(node, group->portions);
-    open_cache(node, group->portions);
+    open_key(node, group->portions);
 }
 
 void portions_close(struct portions *portions)
 {
-    if (portions != NULL && portions->plan != NULL)
+    if (portions == NULL)
+        return;
+    partial_crew_end(portions->crew);
+    for (size_t i = 0; portions->found != NULL && i < portions->count; i++)
+        partial_unref(portions->found[i]);
+    if (portions->plan != NULL)
         partial_plan_drop(portions->cache, portions->plan);
 }
 
@@ -123,33 +132,60 @@ static bool has_room(const struct exec_node *node)
            partial_tier_size(group, &group->tiers[0]) <= node->exec->budget->limit / MEMORY_SHARE;
 }
 
-/* From the cache, or made of the rows; *out NULL: its groups are too many. */
-static enum err find_or_compute(struct exec_node *node, const struct portion *portion,
-                                struct partial **out, struct error *error)
+/* Looks for all of them first: how much is to be read says how many threads that is worth. */
+static uint64_t find_portions(struct exec_node *node)
 {
-    const struct portions *portions = ((const struct group *)node->state)->portions;
+    struct portions *portions = ((struct group *)node->state)->portions;
     struct plan_actual *actual = &node->exec->actual[node->plan->id];
-    bool is = is_kept(node, portion);
-    struct partial_place place = place_of(portions, portion);
-    *out = is ? partial_cache_find(portions->cache, portions->plan, place) : NULL;
-    if (*out != NULL) {
-        actual->partials_found++;
-        return OK;
+    uint64_t rows = 0;
+    portions->found =
+        arena_alloc_zero(&node->exec->arena, (portions->count + 1) * sizeof(struct partial *));
+    for (size_t i = 0; i < portions->count; i++) {
+        const struct portion *portion = &portions->list[i];
+        if (is_kept(node, portion))
+            portions->found[i] =
+                partial_cache_find(portions->cache, portions->plan, place_of(portions, portion));
+        actual->partials_found += portions->found[i] != NULL;
+        rows += portions->found[i] == NULL ? portion->rows : 0;
     }
-    enum err err = partial_compute(node, portion, out, error);
+    return rows;
+}
+
+static void start_crew(struct exec_node *node)
+{
+    struct portions *portions = ((struct group *)node->state)->portions;
+    portions->crew = partial_crew_create(node, portions->list, portions->count);
+    for (size_t i = 0; portions->crew != NULL && i < portions->count; i++)
+        if (portions->found[i] != NULL)
+            partial_crew_found(portions->crew, i);
+}
+
+/* From the cache, or made of the rows; *out NULL: its groups are too many. */
+static enum err find_or_compute(struct exec_node *node, size_t index, struct partial **out,
+                                struct error *error)
+{
+    struct portions *portions = ((struct group *)node->state)->portions;
+    const struct portion *portion = &portions->list[index];
+    *out = portions->found[index];
+    portions->found[index] = NULL;
+    if (*out != NULL)
+        return OK;
+    enum err err = portions->crew != NULL
+                       ? partial_crew_get(portions->crew, node, index, out, error)
+                       : partial_compute(node, portion, out, error);
     if (err == OK && *out != NULL) {
-        actual->partials_made++;
-        if (is)
-            partial_cache_add(portions->cache, portions->plan, place, *out);
+        node->exec->actual[node->plan->id].partials_made++;
+        if (is_kept(node, portion))
+            partial_cache_add(portions->cache, portions->plan, place_of(portions, portion), *out);
     }
     return err;
 }
 
-static enum err add_portion(struct exec_node *node, const struct portion *portion, bool *is_done,
+static enum err add_portion(struct exec_node *node, size_t index, bool *is_done,
                             struct error *error)
 {
     struct partial *partial = NULL;
-    enum err err = find_or_compute(node, portion, &partial, error);
+    enum err err = find_or_compute(node, index, &partial, error);
     *is_done = err == OK && partial != NULL;
     if (*is_done)
         err = partial_combine(node, partial, error);
@@ -160,19 +196,28 @@ static enum err add_portion(struct exec_node *node, const struct portion *portio
 enum err portions_read(struct exec_node *node, struct error *error)
 {
     struct group *group = node->state;
-    const struct portions *portions = group->portions;
+    struct portions *portions = group->portions;
     size_t next = 0;
     bool is_done = true;
     enum err err = OK;
+    uint64_t rows = find_portions(node);
     while (err == OK && next < portions->count && has_room(node)) {
         size_t at = next;
         if (portions->cache != NULL && fault_is("partial.combine_order"))
             at = portions->count - 1 - next;
-        err = add_portion(node, &portions->list[at], &is_done, error);
+        bool is_read = portions->found[at] == NULL;
+        err = add_portion(node, at, &is_done, error);
         if (!is_done)
             break;
         next++;
+        /* The first one read said that it pays. */
+        if (is_read && portions->is_known && rows >= SHARED_ROWS_MIN) {
+            rows = 0;
+            start_crew(node);
+        }
     }
+    partial_crew_end(portions->crew);
+    portions->crew = NULL;
     size_t rest = next < portions->count ? portions->list[next].begin : portions->morsel_count;
     exec_scan_range(partial_scan(node), rest, portions->morsel_count);
     return err;

@@ -40,6 +40,7 @@ struct scan {
     struct scan_extent *extents;      /* of its items */
     struct scan_run *runs;            /* RUNS_MAX, where it is told of runs */
     bool is_digested;                 /* the current morsel */
+    bool is_joined;                   /* another scan of the query counts what it skipped */
     bool is_reversed;                 /* morsels from the last to the first */
     uint64_t charged;                 /* for dictionaries that the snapshot keeps */
     size_t segment_count;
@@ -94,8 +95,7 @@ static void note_read(struct scan *scan, size_t morsel)
     scan->morsels_read++;
 }
 
-/* What was not read by the time the scan closes was skipped. */
-static void note_end(struct exec_node *node)
+static void note_skipped(struct exec_node *node)
 {
     struct scan *scan = node->state;
     struct plan_actual *actual = &node->exec->actual[node->plan->id];
@@ -109,6 +109,15 @@ static void note_end(struct exec_node *node)
     actual->blocks += scan->morsel_count;
     if (scan->morsels_read < scan->morsel_count) /* some may have been read twice */
         actual->blocks_skipped += scan->morsel_count - scan->morsels_read;
+}
+
+/* What was not read by the time the scan closes was skipped. */
+static void note_end(struct exec_node *node)
+{
+    struct scan *scan = node->state;
+    struct plan_actual *actual = &node->exec->actual[node->plan->id];
+    if (!scan->is_joined)
+        note_skipped(node);
     const struct scan_counts *counts = cursor_counts(scan->cursor);
     actual->counts.rows_by_bitmap += counts->rows_by_bitmap;
     actual->counts.rows_considered += counts->rows_considered;
@@ -185,6 +194,15 @@ void exec_scan_range(struct exec_node *node, size_t begin, size_t end)
     scan->morsel = begin;
     scan->morsel_end = end;
     scan->is_in_morsel = false;
+}
+
+void exec_scan_join(struct exec_node *node, struct exec_node *other)
+{
+    struct scan *scan = node->state, *from = other->state;
+    for (size_t i = 0; i < scan->segment_count; i++)
+        scan->is_segment_read[i] = scan->is_segment_read[i] || from->is_segment_read[i];
+    scan->morsels_read += from->morsels_read;
+    from->is_joined = true;
 }
 
 void exec_scan_bound(struct exec_node *node, int64_t worst_us)

@@ -424,6 +424,8 @@ static void explain(const struct explainer *e, const struct plan *plan, size_t l
             writer_printf(e->out, " partials=%llu of %llu kept",
                           (unsigned long long)actual->partials_found,
                           (unsigned long long)(actual->partials_found + actual->partials_made));
+        if (actual->helpers > 0)
+            writer_printf(e->out, " threads=%llu", (unsigned long long)actual->helpers + 1);
         if (plan->kind == PLAN_SCAN && actual->blocks > 0)
             print_counts(plan, actual, e->out);
     }

@@ -49,6 +49,8 @@ static void write_actual(const struct plan *plan, const struct plan_actual *actu
         writer_printf(out, ",\"Partials Found\":%llu,\"Partials Made\":%llu",
                       (unsigned long long)actual->partials_found,
                       (unsigned long long)actual->partials_made);
+    if (actual->helpers > 0)
+        writer_printf(out, ",\"Threads\":%llu", (unsigned long long)actual->helpers + 1);
     if (actual->spilled_bytes > 0)
         writer_printf(out, ",\"Spilled Bytes\":%llu", (unsigned long long)actual->spilled_bytes);
     if (plan->kind == PLAN_SCAN)

@@ -283,6 +283,7 @@ struct plan_actual {
     uint64_t spilled_bytes; /* written to disk for want of memory */
     /* Portions of rows that a GROUP found grouped by an earlier query, and that it grouped. */
     uint64_t partials_found, partials_made;
+    uint64_t helpers; /* further threads that grouped some */
     /* Scans. */
     uint64_t segments, segments_skipped, blocks, blocks_skipped;
     struct scan_counts counts; /* of the cursor */

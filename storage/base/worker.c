@@ -336,18 +336,14 @@ static void worker_main(void *context)
     current = NULL;
 }
 
-enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
+/* With the mutex held. */
+static enum err submit(struct worker_pool *pool, enum worker_priority priority,
                        void (*run)(void *context), void *context)
 {
-    assert(priority >= 0 && priority < WORKER_PRIORITY_COUNT);
-    assert(run != NULL);
-    mutex_lock(&pool->mutex);
     struct queue *queue = &pool->queues[priority];
     size_t room = priority == WORKER_QUERY ? pool->query_queue_max : pool->queue_depth_max;
-    if (pool->is_stopping || queue->count >= room) {
-        mutex_unlock(&pool->mutex);
+    if (pool->is_stopping || queue->count >= room)
         return ERR_BUSY;
-    }
     size_t last = (queue->first + queue->count) % pool->queue_depth_max;
     queue->jobs[last] = (struct job){.run = run, .context = context};
     queue->count++;
@@ -355,8 +351,31 @@ enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
      * them: whichever of them ends first takes the job itself. */
     if (priority != WORKER_DECODE || pool->permits_free > 0 || pool->decoding < pool->permits)
         wake_one(pool, priority);
-    mutex_unlock(&pool->mutex);
     return OK;
+}
+
+enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
+                       void (*run)(void *context), void *context)
+{
+    assert(priority >= 0 && priority < WORKER_PRIORITY_COUNT);
+    assert(run != NULL);
+    mutex_lock(&pool->mutex);
+    enum err err = submit(pool, priority, run, context);
+    mutex_unlock(&pool->mutex);
+    return err;
+}
+
+enum err worker_submit_idle(struct worker_pool *pool, enum worker_priority priority,
+                            void (*run)(void *context), void *context)
+{
+    mutex_lock(&pool->mutex);
+    size_t queued = 0;
+    for (int i = 0; i < WORKER_PRIORITY_COUNT; i++)
+        queued += pool->queues[i].count;
+    bool is_idle = pool->permits_free > 0 && queued == 0;
+    enum err err = is_idle ? submit(pool, priority, run, context) : ERR_BUSY;
+    mutex_unlock(&pool->mutex);
+    return err;
 }
 
 int worker_in_line(const struct worker_pool *pool)

@@ -36,6 +36,9 @@ void worker_pool_destroy(struct worker_pool *pool);
  * otherwise. */
 MUST_CHECK enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
                                   void (*run)(void *context), void *context);
+/* The same, but ERR_BUSY unless there is a permit that nobody wants at the moment. */
+MUST_CHECK enum err worker_submit_idle(struct worker_pool *pool, enum worker_priority priority,
+                                       void (*run)(void *context), void *context);
 /* How many jobs have a thread and wait for a permit. Any thread. */
 int worker_in_line(const struct worker_pool *pool);
 /* UPKEEP jobs that wait, for a thread or for a permit, go before all QUERY jobs that do. */
