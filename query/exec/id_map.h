@@ -5,6 +5,10 @@
 
 #include "query/exec/keys.h"
 
+#define MAP_LARGE                                                                                  \
+    ((size_t)1 << 14) /* entries: more than the second cache holds with what else is */
+#define ROWS_AHEAD 24
+
 #define INLINE static inline __attribute__((always_inline))
 
 /* Room for `extra` more keys. */

@@ -25,12 +25,10 @@
 #include <assert.h>
 #include <string.h>
 
-#define MAP_LARGE ((size_t)1 << 14) /* entries */
-#define DIRECT_MIN 8192             /* keys */
+#define DIRECT_MIN 8192 /* keys */
 /* A map has at least two entries of 16 bytes a key when it has grown: an array of 4-byte places is
  * no larger up to so many a key. */
 #define DIRECT_SHARE 16
-#define ROWS_AHEAD 24
 #define SHORTCUT_CODES_MAX 16384
 
 /* --- one column --- */

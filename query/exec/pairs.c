@@ -101,9 +101,15 @@ INLINE void pair_insert_shape(struct pair_table *table, const struct pair_input 
     const uint32_t *lefts = input->left, *rights = input->right;
     uint32_t *dense = table->dense;
     unsigned right_bits = table->right_bits;
+    /* A map past the caches: its entries are asked for some rows ahead. */
+    size_t ahead = is_hashed && is_whole && table->map.capacity >= MAP_LARGE ? ROWS_AHEAD : 0;
     for (size_t i = 0; i < input->count; i++) {
         size_t row = is_whole ? i : input->selection[i];
         uint32_t left = lefts[row], right = rights[row], id;
+        if (ahead != 0 && i + ahead < input->count) {
+            uint64_t next = (uint64_t)lefts[i + ahead] << 32 | rights[i + ahead];
+            __builtin_prefetch(&table->map.entries[id_map_slot(&table->map, next)], 1);
+        }
         if (is_hashed) {
             id = id_map_add(&table->map, (uint64_t)left << 32 | right, table->count);
         } else {

@@ -26,6 +26,7 @@
 #define RANK_MAX (64 - PRECISION + 1)
 #define SPARSE_MAX 1024
 #define VERSION 1
+#define HASHES 256 /* rows that are hashed before they are added */
 enum { KIND_SPARSE, KIND_DENSE };
 
 struct distinct {
@@ -102,18 +103,85 @@ static void distinct_add(struct distinct *s, uint64_t hash, struct aggregate_mem
         make_dense(s, memory);
 }
 
-static AGGREGATE_UPDATE(distinct_update)
+/* Hashes of rows first … first + count - 1 of the selection that are not NULL, as value_hash() has
+ * them, and which rows they are; returns how many. */
+static size_t hash_rows(const struct column *in, const uint32_t *selection, size_t first,
+                        size_t count, uint64_t *hashes, uint32_t *rows)
 {
-    (void)error;
-    const struct column *in = &arguments[0];
-    for (size_t k = 0; k < count; k++) {
+    enum physical physical = type_physical(in->type.id);
+    bool is_text = physical == PHYSICAL_TEXT && !type_is_array((enum type_id)in->type.id);
+    size_t known = 0;
+    if (physical == PHYSICAL_INT && in->form == COLUMN_FLAT && in->validity == NULL &&
+        selection == NULL) {
+        for (size_t k = 0; k < count; k++) {
+            hashes[k] = hash_mix((uint64_t)in->i[first + k]);
+            rows[k] = (uint32_t)(first + k);
+        }
+        return count;
+    }
+    for (size_t k = first; k < first + count; k++) {
         size_t row = selection != NULL ? selection[k] : k;
         if (column_is_null(in, row))
             continue;
-        struct value value = column_value(in, row);
-        distinct_add(aggregate_state(states, stride, group, row), value_hash(&value), memory);
+        rows[known] = (uint32_t)row;
+        if (is_text) {
+            struct slice text = column_text(in, row);
+            hashes[known++] = hash64(text.data, text.size);
+        } else if (physical == PHYSICAL_INT) {
+            hashes[known++] = hash_mix((uint64_t)in->i[column_index(in, row)]);
+        } else {
+            struct value value = column_value(in, row);
+            hashes[known++] = value_hash(&value);
+        }
+    }
+    return known;
+}
+
+/* The registers of a few hundred groups are more than the second cache holds: they are asked for
+ * before any is touched. */
+static void ask_ahead(const struct distinct *s, uint64_t hash)
+{
+    if (s->registers != NULL)
+        __builtin_prefetch(&s->registers[hash >> (64 - PRECISION)], 1);
+    else if (s->capacity != 0)
+        __builtin_prefetch(&s->hashes[(uint32_t)hash & (s->capacity - 1)], 1);
+}
+
+static AGGREGATE_UPDATE(distinct_update)
+{
+    (void)error;
+    uint64_t hashes[HASHES];
+    uint32_t rows[HASHES];
+    for (size_t first = 0; first < count; first += HASHES) {
+        size_t left = count - first;
+        size_t known =
+            hash_rows(&arguments[0], selection, first, left < HASHES ? left : HASHES, hashes, rows);
+        struct distinct *only = (struct distinct *)(void *)states;
+        for (size_t k = 0; group != NULL && k < known; k++)
+            ask_ahead(aggregate_state(states, stride, group, rows[k]), hashes[k]);
+        if (group == NULL && only->registers != NULL)
+            for (size_t k = 0; k < known; k++)
+                register_add(only, hashes[k]);
+        else
+            for (size_t k = 0; k < known; k++)
+                distinct_add(aggregate_state(states, stride, group, rows[k]), hashes[k], memory);
     }
     return OK;
+}
+
+typedef uint8_t lanes __attribute__((vector_size(16)));
+
+/* The greater of each two registers: partial results are combined by the hundred. */
+static void combine_registers(uint8_t *to, const uint8_t *from)
+{
+    for (size_t i = 0; i < REGISTERS; i += sizeof(lanes)) {
+        lanes a, b;
+        memcpy(&a, to + i, sizeof(a));
+        memcpy(&b, from + i, sizeof(b));
+        lanes is_above = (lanes)(b > a);
+        a = (b & is_above) | (a & ~is_above);
+        memcpy(to + i, &a, sizeof(a));
+    }
 }
 
 static AGGREGATE_COMBINE(distinct_combine)
@@ -123,9 +191,8 @@ static AGGREGATE_COMBINE(distinct_combine)
     const struct distinct *from = source;
     if (from->registers != NULL && to->registers == NULL)
         make_dense(to, memory);
-    for (size_t i = 0; from->registers != NULL && i < REGISTERS; i++)
-        if (from->registers[i] > to->registers[i])
-            to->registers[i] = from->registers[i];
+    if (from->registers != NULL)
+        combine_registers(to->registers, from->registers);
     for (uint32_t i = 0; i < from->capacity; i++)
         if (from->hashes[i] != 0)
             distinct_add(to, from->hashes[i], memory);
