@@ -14,7 +14,7 @@
 
 #include <math.h>
 
-/* clang-format off: a column a line */
+/* clang-format off */
 static const struct provider_column latency_columns[] = {
     {"stage", {.id = TYPE_TEXT}},    {"source", {.id = TYPE_TEXT}},
     {"count", {.id = TYPE_INT8}},    {"p50_ms", {.id = TYPE_FLOAT8}},

@@ -133,47 +133,38 @@ static enum err bit_count_row(struct call *call, const struct value *a, size_t c
 #define L TYPE_INT8
 #define F TEXT_FUNCTION
 
-/* clang-format off: a row a function */
+/* clang-format off */
 static const struct function functions[] = {
     F("substr", 2, LIST(B, I), B, 0, part_row, "from that byte on", "substr('\\x0a0b0c'::bytea, 2)")
-        F("substr", 3, LIST(B, I, I), B, 0, part_row, "so many bytes from there",
-          "substr('\\x0a0b0c'::bytea, 2, 1)") F("substring", 2, LIST(B, I), B, 0, part_row,
-                                                "from that byte on",
-                                                "substring('\\x0a0b0c'::bytea FROM 2)")
-            F("substring", 3, LIST(B, I, I), B, 0, part_row, "so many bytes from there",
-              "substring('\\x0a0b0c'::bytea FROM 2 FOR 1)")
-                F("overlay", 3, LIST(B, B, I), B, 0, overlay_row, "with a part put over",
-                  "overlay('\\x0a0b0c'::bytea PLACING '\\xff'::bytea FROM 2)")
-                    F("overlay", 4, LIST(B, B, I, I), B, 0, overlay_row,
-                      "with a part put over so many bytes",
-                      "overlay('\\x0a0b0c'::bytea PLACING '\\xff'::bytea FROM 2 FOR 2)")
-                        F("btrim", 2, LIST(B, B), B, TRIM_BOTH, trim_row,
-                          "without these bytes at either end",
-                          "btrim('\\x000a00'::bytea, '\\x00'::bytea)")
-                            F("ltrim", 2, LIST(B, B), B, TRIM_LEFT, trim_row,
-                              "without these bytes at the start",
-                              "ltrim('\\x000a00'::bytea, '\\x00'::bytea)")
-                                F("rtrim", 2, LIST(B, B), B, TRIM_RIGHT, trim_row,
-                                  "without these bytes at the end",
-                                  "rtrim('\\x000a00'::bytea, '\\x00'::bytea)")
-                                    F("position", 2, LIST(B, B), I, 0, position_row,
-                                      "where the bytes start, 0 if nowhere",
-                                      "position('\\x0b'::bytea IN '\\x0a0b'::bytea)")
-                                        F("get_byte", 2, LIST(B, I), I, BYTES, get_row,
-                                          "the byte of that number, from 0",
-                                          "get_byte('\\x0a0b'::bytea, 1)")
-                                            F("set_byte", 3, LIST(B, I, I), B, BYTES, set_row,
-                                              "with that byte changed",
-                                              "set_byte('\\x0a0b'::bytea, 1, 255)")
-                                                F("get_bit", 2, LIST(B, L), I, BITS, get_row,
-                                                  "the bit of that number, from 0",
-                                                  "get_bit('\\x0a'::bytea, 1)")
-                                                    F("set_bit", 3, LIST(B, L, I), B, BITS, set_row,
-                                                      "with that bit changed",
-                                                      "set_bit('\\x0a'::bytea, 0, 1)")
-                                                        F("bit_count", 1, LIST(B), L, 0,
-                                                          bit_count_row, "how many bits are set",
-                                                          "bit_count('\\x0aff'::bytea)")};
+    F("substr", 3, LIST(B, I, I), B, 0, part_row, "so many bytes from there",
+      "substr('\\x0a0b0c'::bytea, 2, 1)")
+    F("substring", 2, LIST(B, I), B, 0, part_row, "from that byte on",
+      "substring('\\x0a0b0c'::bytea FROM 2)")
+    F("substring", 3, LIST(B, I, I), B, 0, part_row, "so many bytes from there",
+      "substring('\\x0a0b0c'::bytea FROM 2 FOR 1)")
+    F("overlay", 3, LIST(B, B, I), B, 0, overlay_row, "with a part put over",
+      "overlay('\\x0a0b0c'::bytea PLACING '\\xff'::bytea FROM 2)")
+    F("overlay", 4, LIST(B, B, I, I), B, 0, overlay_row, "with a part put over so many bytes",
+      "overlay('\\x0a0b0c'::bytea PLACING '\\xff'::bytea FROM 2 FOR 2)")
+    F("btrim", 2, LIST(B, B), B, TRIM_BOTH, trim_row, "without these bytes at either end",
+      "btrim('\\x000a00'::bytea, '\\x00'::bytea)")
+    F("ltrim", 2, LIST(B, B), B, TRIM_LEFT, trim_row, "without these bytes at the start",
+      "ltrim('\\x000a00'::bytea, '\\x00'::bytea)")
+    F("rtrim", 2, LIST(B, B), B, TRIM_RIGHT, trim_row, "without these bytes at the end",
+      "rtrim('\\x000a00'::bytea, '\\x00'::bytea)")
+    F("position", 2, LIST(B, B), I, 0, position_row, "where the bytes start, 0 if nowhere",
+      "position('\\x0b'::bytea IN '\\x0a0b'::bytea)")
+    F("get_byte", 2, LIST(B, I), I, BYTES, get_row, "the byte of that number, from 0",
+      "get_byte('\\x0a0b'::bytea, 1)")
+    F("set_byte", 3, LIST(B, I, I), B, BYTES, set_row, "with that byte changed",
+      "set_byte('\\x0a0b'::bytea, 1, 255)")
+    F("get_bit", 2, LIST(B, L), I, BITS, get_row, "the bit of that number, from 0",
+      "get_bit('\\x0a'::bytea, 1)")
+    F("set_bit", 3, LIST(B, L, I), B, BITS, set_row, "with that bit changed",
+      "set_bit('\\x0a'::bytea, 0, 1)")
+    F("bit_count", 1, LIST(B), L, 0, bit_count_row, "how many bits are set",
+      "bit_count('\\x0aff'::bytea)")
+};
 /* clang-format on */
 
 const struct function_group functions_bytes = {functions, array_count(functions)};

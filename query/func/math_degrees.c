@@ -138,17 +138,22 @@ static enum err atan2d_row(struct call *call, const struct value *a, size_t coun
      .doc = "in degrees",                                                                          \
      .example = name_text "(" argument ")"},
 
-/* clang-format off: a row a function */
+/* clang-format off */
 static const struct function functions[] = {
-    ONE("sind", SIND, "30") ONE("cosd", COSD, "60") ONE("tand", TAND, "45") ONE("cotd", COTD, "45")
-        ONE("asind", ASIND, "0.5") ONE("acosd", ACOSD, "0.5")
-            ONE("atand", ATAND, "1"){.name = "atan2d",
-                                     .argument_count = 2,
-                                     .arguments = {F8, F8},
-                                     .result = F8,
-                                     .row = atan2d_row,
-                                     .doc = "the angle of a point (y, x) in degrees",
-                                     .example = "atan2d(1, 1)"},
+    ONE("sind", SIND, "30")
+    ONE("cosd", COSD, "60")
+    ONE("tand", TAND, "45")
+    ONE("cotd", COTD, "45")
+    ONE("asind", ASIND, "0.5")
+    ONE("acosd", ACOSD, "0.5")
+    ONE("atand", ATAND, "1")
+    {.name = "atan2d",
+     .argument_count = 2,
+     .arguments = {F8, F8},
+     .result = F8,
+     .row = atan2d_row,
+     .doc = "the angle of a point (y, x) in degrees",
+     .example = "atan2d(1, 1)"},
 };
 /* clang-format on */
 

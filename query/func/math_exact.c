@@ -90,17 +90,17 @@ static enum err divisor_row(struct call *call, const struct value *a, size_t cou
 #define N TYPE_NUMERIC
 #define F TEXT_FUNCTION
 
-/* clang-format off: a row a function */
+/* clang-format off */
 static const struct function functions[] = {
     F("factorial", 1, LIST(TYPE_INT8), N, 0, factorial_row, "the product of 1 … n", "factorial(5)")
-        F("scale", 1, LIST(N), I, SCALE, scale_row, "digits behind the point", "scale(8.410)")
-            F("min_scale", 1, LIST(N), I, MIN_SCALE, scale_row,
-              "digits behind the point that are needed", "min_scale(8.410)")
-                F("trim_scale", 1, LIST(N), N, 0, trim_scale_row, "without zeros at the end",
-                  "trim_scale(8.410)") F("gcd", 2, LIST(N, N), N, DIVISOR, divisor_row,
-                                         "greatest common divisor", "gcd(1.2, 1.8)")
-                    F("lcm", 2, LIST(N, N), N, MULTIPLE, divisor_row, "least common multiple",
-                      "lcm(0.4, 0.6)")};
+    F("scale", 1, LIST(N), I, SCALE, scale_row, "digits behind the point", "scale(8.410)")
+    F("min_scale", 1, LIST(N), I, MIN_SCALE, scale_row, "digits behind the point that are needed",
+      "min_scale(8.410)")
+    F("trim_scale", 1, LIST(N), N, 0, trim_scale_row, "without zeros at the end",
+      "trim_scale(8.410)")
+    F("gcd", 2, LIST(N, N), N, DIVISOR, divisor_row, "greatest common divisor", "gcd(1.2, 1.8)")
+    F("lcm", 2, LIST(N, N), N, MULTIPLE, divisor_row, "least common multiple", "lcm(0.4, 0.6)")
+};
 /* clang-format on */
 
 const struct function_group functions_math_exact = {functions, array_count(functions)};

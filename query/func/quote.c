@@ -265,16 +265,18 @@ static enum err format_row(struct call *call, const struct value *a, size_t coun
      .doc = doc_text,                                                                              \
      .example = example_text},
 
-/* clang-format off: a row a function */
+/* clang-format off */
 static const struct function functions[] = {
     ANY("format", 1, T, true, T, 0, format_row, "text with arguments put in: %s, %I, %L",
-        "format('%s and %I', 1, 'a b')") ANY("format", 1, T, false, T, 0, format_row,
-                                             "text with arguments put in", "format('100%%')")
-        ANY("quote_ident", 1, T, false, T, IDENTIFIER, quote_row, "as a name in SQL",
-            "quote_ident('a b')") ANY("quote_literal", 1, TYPE_ANY, false, T, LITERAL, quote_row,
-                                      "as a text constant in SQL", "quote_literal('it''s')")
-            ANY("quote_nullable", 1, TYPE_ANY, false, T, NULLABLE, quote_row,
-                "as a text constant in SQL, or NULL", "quote_nullable(NULL)")};
+        "format('%s and %I', 1, 'a b')")
+    ANY("format", 1, T, false, T, 0, format_row, "text with arguments put in", "format('100%%')")
+    ANY("quote_ident", 1, T, false, T, IDENTIFIER, quote_row, "as a name in SQL",
+        "quote_ident('a b')")
+    ANY("quote_literal", 1, TYPE_ANY, false, T, LITERAL, quote_row, "as a text constant in SQL",
+        "quote_literal('it''s')")
+    ANY("quote_nullable", 1, TYPE_ANY, false, T, NULLABLE, quote_row,
+        "as a text constant in SQL, or NULL", "quote_nullable(NULL)")
+};
 /* clang-format on */
 
 const struct function_group functions_quote = {functions, array_count(functions)};

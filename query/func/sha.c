@@ -128,14 +128,17 @@ static enum err sha_row(struct call *call, const struct value *a, size_t count, 
 
 #define F TEXT_FUNCTION
 
-/* clang-format off: a row a function */
+/* clang-format off */
 static const struct function functions[] = {
     F("sha224", 1, LIST(TYPE_BYTEA), TYPE_BYTEA, SHA224, sha_row, "the SHA-224 digest",
-      "sha224('abc'::bytea)") F("sha256", 1, LIST(TYPE_BYTEA), TYPE_BYTEA, SHA256, sha_row,
-                                "the SHA-256 digest", "sha256('abc'::bytea)")
-        F("sha384", 1, LIST(TYPE_BYTEA), TYPE_BYTEA, SHA384, sha_row, "the SHA-384 digest",
-          "sha384('abc'::bytea)") F("sha512", 1, LIST(TYPE_BYTEA), TYPE_BYTEA, SHA512, sha_row,
-                                    "the SHA-512 digest", "sha512('abc'::bytea)")};
+      "sha224('abc'::bytea)")
+    F("sha256", 1, LIST(TYPE_BYTEA), TYPE_BYTEA, SHA256, sha_row, "the SHA-256 digest",
+      "sha256('abc'::bytea)")
+    F("sha384", 1, LIST(TYPE_BYTEA), TYPE_BYTEA, SHA384, sha_row, "the SHA-384 digest",
+      "sha384('abc'::bytea)")
+    F("sha512", 1, LIST(TYPE_BYTEA), TYPE_BYTEA, SHA512, sha_row, "the SHA-512 digest",
+      "sha512('abc'::bytea)")
+};
 /* clang-format on */
 
 const struct function_group functions_sha = {functions, array_count(functions)};

@@ -148,22 +148,24 @@ static enum err overlaps_row(struct call *call, const struct value *a, size_t co
                 "(" word " '2026-05-01', interval '1 day') OVERLAPS (" word " '2026-05-02', " word \
                 " '2026-05-04')")
 
-/* clang-format off: a row a function */
+/* clang-format off */
 static const struct function functions[] = {
     MAKE_TIME("make_timestamp", 6, TYPE_TIMESTAMP, 0, "make_timestamp(2026, 5, 1, 10, 17, 3.5)")
-        MAKE_TIME("make_timestamptz", 6, TYPE_TIMESTAMPTZ, 0,
-                  "make_timestamptz(2026, 5, 1, 10, 17, 3.5)")
-            MAKE_TIME("make_timestamptz", 7, TYPE_TIMESTAMPTZ, T,
-                      "make_timestamptz(2026, 5, 1, 10, 17, 3.5, 'Europe/Berlin')")
-                MAKE_INTERVAL(0, "make_interval()") MAKE_INTERVAL(1, "make_interval(1)")
-                    MAKE_INTERVAL(2, "make_interval(1, 2)")
-                        MAKE_INTERVAL(3, "make_interval(1, 2, 3)")
-                            MAKE_INTERVAL(4, "make_interval(1, 2, 3, 4)")
-                                MAKE_INTERVAL(5, "make_interval(1, 2, 3, 4, 5)")
-                                    MAKE_INTERVAL(6, "make_interval(1, 2, 3, 4, 5, 6)")
-                                        MAKE_INTERVAL(7, "make_interval(1, 2, 3, 4, 5, 6, 7.5)")
-                                            OVERLAPS(TYPE_TIMESTAMPTZ, "timestamptz", STABLE)
-                                                OVERLAPS(TYPE_TIMESTAMP, "timestamp", IMMUTABLE)};
+    MAKE_TIME("make_timestamptz", 6, TYPE_TIMESTAMPTZ, 0,
+              "make_timestamptz(2026, 5, 1, 10, 17, 3.5)")
+    MAKE_TIME("make_timestamptz", 7, TYPE_TIMESTAMPTZ, T,
+              "make_timestamptz(2026, 5, 1, 10, 17, 3.5, 'Europe/Berlin')")
+    MAKE_INTERVAL(0, "make_interval()")
+    MAKE_INTERVAL(1, "make_interval(1)")
+    MAKE_INTERVAL(2, "make_interval(1, 2)")
+    MAKE_INTERVAL(3, "make_interval(1, 2, 3)")
+    MAKE_INTERVAL(4, "make_interval(1, 2, 3, 4)")
+    MAKE_INTERVAL(5, "make_interval(1, 2, 3, 4, 5)")
+    MAKE_INTERVAL(6, "make_interval(1, 2, 3, 4, 5, 6)")
+    MAKE_INTERVAL(7, "make_interval(1, 2, 3, 4, 5, 6, 7.5)")
+    OVERLAPS(TYPE_TIMESTAMPTZ, "timestamptz", STABLE)
+    OVERLAPS(TYPE_TIMESTAMP, "timestamp", IMMUTABLE)
+};
 /* clang-format on */
 
 const struct function_group functions_time_parts = {functions, array_count(functions)};

@@ -90,10 +90,12 @@ static enum err unistr_row(struct call *call, const struct value *a, size_t coun
     return err;
 }
 
-/* clang-format off: a row a function */
-static const struct function functions[] = {TEXT_FUNCTION(
-    "unistr", 1, LIST(TYPE_TEXT), TYPE_TEXT, 0, unistr_row,
-    "with characters that are written as their numbers", "unistr('d\\0061t\\+000061')")};
+/* clang-format off */
+static const struct function functions[] = {
+    TEXT_FUNCTION("unistr", 1, LIST(TYPE_TEXT), TYPE_TEXT, 0, unistr_row,
+                  "with characters that are written as their numbers",
+                  "unistr('d\\0061t\\+000061')")
+};
 /* clang-format on */
 
 const struct function_group functions_unicode = {functions, array_count(functions)};

@@ -134,13 +134,14 @@ static enum err array_bucket_row(struct call *call, const struct value *a, size_
     F("width_bucket", 2, LIST(element, array), I, 0, array_bucket_row,                             \
       "how many thresholds of a sorted array are at or below",                                     \
       "width_bucket(" item ", " literal ")")
-/* clang-format off: a row a function */
+/* clang-format off */
 static const struct function functions[] = {
     F("width_bucket", 4, LIST(D, D, D, I), I, 0, width_bucket_row,
       "the bucket of a value, 0 below the first", "width_bucket(5.3::float8, 0, 10, 5)")
-        F("width_bucket", 4, LIST(N, N, N, I), I, 0, numeric_bucket_row,
-          "the bucket of a value, 0 below the first", "width_bucket(5.3, 0, 10, 5)")
-            FOR_COMPARED_ARRAYS(THRESHOLDS)};
+    F("width_bucket", 4, LIST(N, N, N, I), I, 0, numeric_bucket_row,
+      "the bucket of a value, 0 below the first", "width_bucket(5.3, 0, 10, 5)")
+    FOR_COMPARED_ARRAYS(THRESHOLDS)
+};
 /* clang-format on */
 
 const struct function_group functions_width_bucket = {functions, array_count(functions)};
