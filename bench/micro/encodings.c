@@ -162,8 +162,8 @@ static void fill_lines(void)
     for (uint32_t row = 0; row < ROWS; row++) {
         size_t begin = used;
         uint64_t random = random_next(&chance);
-        used += (size_t)sprintf(
-            pool + used,
+        used += (size_t)snprintf(
+            pool + used, 400,
             "%u.%u.%u.%u - - [21/Nov/2026:10:%02u:%02u +0000] \"GET %s?id=%u HTTP/1.1\" %u %u "
             "\"-\" "
             "\"%s\"",
@@ -316,7 +316,7 @@ int main(void)
             if (!kernels_choose((enum kernel_isa)isa))
                 continue;
             struct figures f = measure(&values, cases[index].tag);
-            printf("%-27s %-10s %-6s %7.2f %9.0f %9.0f %9.0f %8.1f ", cases[index].data,
+            printf("%-27s %-10s %-6s %7.2f %9.1f %9.1f %9.0f %8.1f ", cases[index].data,
                    encoding_name(cases[index].tag), kernels_chosen()->name,
                    (double)f.raw / (double)f.stored, ROWS / f.encode / 1e6, ROWS / f.choose / 1e6,
                    ROWS / f.decode / 1e6, (double)f.raw / f.decode / 1e9);

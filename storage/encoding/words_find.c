@@ -209,11 +209,11 @@ void words_table_deinit(struct words_table *table)
 
 /* --- codes --- */
 
-uint32_t words_find(const struct words_table *table, struct words_key key)
+static uint32_t find_plain(const struct words_table *table, struct words_key key)
 {
-    uint64_t hash = hash_of(table, key);
-    return code_in(slot_at(table, hash, table->distances[hash >> (64 - table->distance_bits)]),
-                   key);
+    uint64_t hash = hash_plain(key, table->factor);
+    uint32_t distance = table->distances[hash >> (64 - table->distance_bits)];
+    return code_in(slot_at(table, hash, distance), key);
 }
 
 static bool find_all_plain(const struct words_table *words, const uint8_t *bytes,
@@ -224,10 +224,7 @@ static bool find_all_plain(const struct words_table *words, const uint8_t *bytes
     for (uint32_t i = 0; i < count; i++) {
         uint32_t size = (uint32_t)(starts[i + 1] - starts[i]);
         size = size > WORDS_KEY_MAX ? 0 : size; /* no key is empty */
-        struct words_key key = words_key_of(bytes + starts[i], size);
-        uint64_t hash = hash_plain(key, table.factor);
-        uint32_t distance = table.distances[hash >> (64 - table.distance_bits)];
-        uint32_t code = code_in(slot_at(&table, hash, distance), key);
+        uint32_t code = find_plain(&table, words_key_of(bytes + starts[i], size));
         missing += code == 0;
         codes[i] = (uint16_t)code;
     }
@@ -249,16 +246,23 @@ static void pack_base(const uint16_t *codes, uint32_t eights, uint32_t width, ui
 #if defined(__x86_64__)
 #define AT_ONCE 16u
 
+WIDE static uint32_t find_wide(const struct words_table *table, struct words_key key)
+{
+    uint64_t hash = hash_wide(key, table->factor);
+    uint32_t distance = table->distances[hash >> (64 - table->distance_bits)];
+    return code_in(slot_at(table, hash, distance), key);
+}
+
 /* What of AT_ONCE codes are of other words. */
-static bool clear_strangers(const struct words_table *table, const uint8_t *bytes,
-                            const uint16_t *starts, uint32_t count, uint16_t *codes)
+WIDE static bool clear_strangers(const struct words_table *table, const uint8_t *bytes,
+                                 const uint16_t *starts, uint32_t count, uint16_t *codes)
 {
     bool is_whole = true;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t size = (uint32_t)(starts[i + 1] - starts[i]);
         codes[i] = size > WORDS_KEY_MAX
                        ? 0
-                       : (uint16_t)words_find(table, words_key_of(bytes + starts[i], size));
+                       : (uint16_t)find_wide(table, words_key_of(bytes + starts[i], size));
         is_whole = is_whole && codes[i] != 0;
     }
     return is_whole;
@@ -315,6 +319,11 @@ WIDE static void pack_wide(const uint16_t *codes, uint32_t eights, uint32_t widt
     }
 }
 
+uint32_t words_find(const struct words_table *table, struct words_key key)
+{
+    return table->is_wide ? find_wide(table, key) : find_plain(table, key);
+}
+
 bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint16_t *starts,
                     uint32_t count, uint16_t *codes)
 {
@@ -330,6 +339,11 @@ void words_pack(const uint16_t *codes, uint32_t eights, uint32_t width, uint8_t 
         pack_base(codes, eights, width, out);
 }
 #else
+uint32_t words_find(const struct words_table *table, struct words_key key)
+{
+    return find_plain(table, key);
+}
+
 bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint16_t *starts,
                     uint32_t count, uint16_t *codes)
 {

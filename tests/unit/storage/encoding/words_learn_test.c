@@ -29,22 +29,23 @@ static size_t write_text(enum kind kind, char *out)
     switch (kind) {
     case KIND_WORDS:
         for (uint64_t i = 0; i < random % 12; i++)
-            size += (size_t)sprintf(out + size, " w%u", (unsigned)random_below(&chance, 1500));
+            size += (size_t)snprintf(out + size, 8, " w%u", (unsigned)random_below(&chance, 1500));
         return size;
     case KIND_LINES:
-        return (size_t)sprintf(out, "%s request %u of user-%u took %u.%03u ms", levels[random % 3],
-                               (unsigned)(random >> 20), (unsigned)(random % 5000),
-                               (unsigned)(random >> 40) % 90, (unsigned)(random >> 50) % 1000);
+        return (size_t)snprintf(out, 100, "%s request %u of user-%u took %u.%03u ms",
+                                levels[random % 3], (unsigned)(random >> 20),
+                                (unsigned)(random % 5000), (unsigned)(random >> 40) % 90,
+                                (unsigned)(random >> 50) % 1000);
     case KIND_HEX:
-        return (size_t)sprintf(out, "%016llx%016llx", (unsigned long long)random,
-                               (unsigned long long)random_next(&chance));
+        return (size_t)snprintf(out, 100, "%016llx%016llx", (unsigned long long)random,
+                                (unsigned long long)random_next(&chance));
     case KIND_RANDOM:
         for (; size < 24; size++)
             out[size] = (char)random_next(&chance);
         return size;
     case KIND_LONG:
-        return (size_t)sprintf(out, "%s",
-                               "averyveryverylongwordwithoutanyend.....................");
+        return (size_t)snprintf(out, 100, "%s",
+                                "averyveryverylongwordwithoutanyend.....................");
     default:
         return 0;
     }
@@ -99,7 +100,7 @@ static void test_learn(void **state)
         double codes_max; /* a text */
     } cases[] = {
         {KIND_WORDS, false, 5.6}, {KIND_LINES, false, 16}, {KIND_HEX, true, 64},
-        {KIND_RANDOM, true, 48}, {KIND_EMPTY, false, 0},  {KIND_LONG, true, 60},
+        {KIND_RANDOM, true, 48},  {KIND_EMPTY, false, 0},  {KIND_LONG, true, 60},
     };
     (void)state;
     random_stream_init(&chance, 9);

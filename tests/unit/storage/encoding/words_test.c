@@ -28,9 +28,9 @@ static void fill(void)
     for (uint32_t row = 0; row < ROWS; row++) {
         size_t begin = used;
         for (uint64_t i = random_below(&chance, 20); i > 0; i--)
-            used += (size_t)sprintf(pool + used, "/w%u", (unsigned)random_below(&chance, 700));
+            used += (size_t)snprintf(pool + used, 8, "/w%u", (unsigned)random_below(&chance, 700));
         if (row > 4500 && row % 7 == 0) /* what the sample may not have */
-            used += (size_t)sprintf(pool + used, "\x01\xfe%u", row);
+            used += (size_t)snprintf(pool + used, 8, "\x01\xfe%u", row);
         texts[row] = slice_of(pool + begin, used - begin);
     }
 }
