@@ -47,15 +47,16 @@ static uint64_t stored_size_of(uint64_t codes, uint32_t width)
 static uint16_t *spell(const struct words *words, const uint8_t *bytes, uint32_t size,
                        uint16_t *codes)
 {
-    static const uint8_t sizes[] = {14, 12, 10, 8, 7, 6, 5, 4, 3, 2};
     for (uint32_t at = 0; at < size;) {
-        uint32_t code = 0, length = 1;
-        for (size_t i = 0; code == 0 && i < array_count(sizes); i++) {
-            if (sizes[i] > size - at || words->lengths[sizes[i]] == 0 ||
-                bytes[at + sizes[i] - 1] == 0)
-                continue;
-            length = sizes[i];
-            code = words_find(&words->table, words_key_of(bytes + at, length));
+        uint32_t code = 0, length = 1, left = size - at;
+        /* Lengths that there can be; two bytes can be read, and what is past the word is not asked
+         * for. */
+        uint32_t lengths = words->beginnings[words_beginning(bytes + at)] & ~3u;
+        lengths &= left > WORDS_KEY_MAX ? UINT32_MAX : (2u << left) - 1;
+        for (; code == 0 && lengths != 0; lengths &= ~(1u << length)) {
+            length = bits_of(lengths) - 1;
+            if (bytes[at + length - 1] != 0)
+                code = words_find(&words->table, words_key_of(bytes + at, length));
         }
         if (code == 0) {
             length = 1;

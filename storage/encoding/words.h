@@ -66,12 +66,20 @@ bool words_find_all(const struct words_table *table, const uint8_t *bytes, const
 /* Eights of codes to `width` bytes each; 16 more are written. */
 void words_pack(const uint16_t *codes, uint32_t eights, uint32_t width, uint8_t *out);
 
+#define WORDS_BEGINNINGS 4096u
+static inline uint32_t words_beginning(const uint8_t *two_bytes)
+{
+    return load_u16(two_bytes) * 0x9e37u >> 4 & (WORDS_BEGINNINGS - 1);
+}
+
 /* Entries by length; code 0 is the escape, entry i has code i. */
 struct words {
     uint32_t width, count;
     uint32_t lengths[WORDS_LENGTH_MAX + 1]; /* entries of each */
     uint16_t single[256];                   /* codes of bytes, 0: none */
     struct words_key *keys;                 /* [count], of code 1 on */
+    /* Which lengths entries have that begin with two bytes (or others of the same place): bits. */
+    uint16_t beginnings[WORDS_BEGINNINGS];
     struct words_table table;
     double sample_ratio; /* bytes of codes for one of the sample */
     uint64_t estimate;   /* bytes of the block's body */

@@ -17,7 +17,8 @@
 #define SAMPLE_MIN ((uint64_t)32 << 10)
 #define SAMPLE_MAX ((uint64_t)224 << 10)
 #define ROW_MAX ((uint32_t)16 << 10) /* of one text */
-#define RESIDUE_MAX ((uint64_t)32 << 10)
+#define RESIDUE_MAX ((uint64_t)16 << 10)
+#define PIECES_MIN 3        /* of a kind, for one to be more than chance */
 #define REPEATED_PERCENT 25 /* of the first SAMPLE_MIN bytes */
 #define TABLE_BITS 15u
 #define TABLE_SIZE (1u << TABLE_BITS)
@@ -178,7 +179,7 @@ static bool make_candidate(const struct counted *counted, double scale, double o
     uint32_t size = words_key_size(counted->key);
     double words = counted->words == 1 ? once : counted->words;
     double used = words * (size == 1 ? 1 : (size + 1) / 2 - 1);
-    used += (double)counted->pieces / size;
+    used += counted->pieces < PIECES_MIN ? 0 : (double)counted->pieces / size;
     *out = (struct candidate){.key = counted->key,
                               .saves = used * scale * GUESSED_WIDTH / 8 - size - 1,
                               .codes = (uint32_t)used};
@@ -274,6 +275,8 @@ static struct words *make_words(const struct candidate *candidates, uint32_t cou
     for (uint32_t i = 0; i < count; i++) {
         words->keys[i] = candidates[i].key;
         words->lengths[words_key_size(candidates[i].key)]++;
+        words->beginnings[words_beginning((const uint8_t *)&candidates[i].key)] |=
+            (uint16_t)(1u << words_key_size(candidates[i].key));
         if (words_key_size(candidates[i].key) == 1)
             words->single[candidates[i].key.low & 255] = (uint16_t)(i + 1);
     }

@@ -99,7 +99,7 @@ static void test_learn(void **state)
         bool is_rejected;
         double codes_max; /* a text */
     } cases[] = {
-        {KIND_WORDS, false, 5.6}, {KIND_LINES, false, 16}, {KIND_HEX, true, 64},
+        {KIND_WORDS, false, 5.6}, {KIND_LINES, false, 17.5}, {KIND_HEX, true, 64},
         {KIND_RANDOM, true, 48},  {KIND_EMPTY, false, 0},  {KIND_LONG, true, 60},
     };
     (void)state;
