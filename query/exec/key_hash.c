@@ -108,5 +108,8 @@ size_t tuple_table_growth(const struct tuple_table *table, size_t extra)
         bytes += column_growth(&table->columns[c], extra);
     for (size_t c = 1; c < table->column_count; c++)
         bytes += pair_growth(&table->pairs[c], extra);
+    if (table->column_count > 1)
+        bytes += exec_memory_growth(table->shortcut.capacity, SHORTCUT_CODES_MAX,
+                                    sizeof(*table->shortcut.ids));
     return bytes;
 }

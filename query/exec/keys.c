@@ -29,7 +29,6 @@
 /* A map has at least two entries of 16 bytes a key when it has grown: an array of 4-byte places is
  * no larger up to so many a key. */
 #define DIRECT_SHARE 16
-#define SHORTCUT_CODES_MAX 16384
 
 /* --- one column --- */
 

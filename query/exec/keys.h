@@ -98,6 +98,7 @@ struct tuple_table {
     struct pair_table *pairs; /* column_count - 1 */
     uint32_t *scratch;        /* VECTOR_ROWS_MAX */
     uint32_t count;
+#define SHORTCUT_CODES_MAX 16384
     struct key_shortcut {
         uint32_t *constants; /* by column: the others' numbers */
         size_t column;       /* the one that is not constant */

@@ -22,8 +22,8 @@
 
 #include <string.h>
 
-#define TEXTS_MAX ((size_t)1 << 20)
-#define BYTES_MAX ((size_t)48 << 20)
+#define TEXTS_MAX ((size_t)1 << 19)
+#define BYTES_MAX ((size_t)24 << 20)
 #define SLOTS_MIN ((size_t)1 << 12)
 #define REFUSALS_MIN 64 /* dictionaries turned away until all is forgotten; at first */
 #define REFUSALS_MAX ((size_t)1 << 20)
@@ -103,12 +103,14 @@ static uint32_t number_text(struct slice text)
     return number;
 }
 
-/* Is there room for so many texts more, be they all new? */
-static bool has_room(size_t extra)
+/* Is there room for these texts, be they all new? */
+static bool has_room(const struct slice *texts, size_t count)
 {
     size_t texts_max = lexicon.texts_max != 0 ? lexicon.texts_max : TEXTS_MAX;
-    if (lexicon.count + extra <= texts_max &&
-        (lexicon.slot_count == 0 || lexicon.arena.total <= BYTES_MAX))
+    size_t size = lexicon.slot_count != 0 ? lexicon.arena.total : 0;
+    for (size_t i = 0; i < count && size <= BYTES_MAX; i++)
+        size += texts[i].size;
+    if (lexicon.count + count <= texts_max && size <= BYTES_MAX)
         return true;
     if (lexicon.refusals_max < REFUSALS_MIN)
         lexicon.refusals_max = REFUSALS_MIN;
@@ -145,7 +147,7 @@ void lexicon_learn(const struct column *column)
     if (column->notes == NULL || (known != NULL && known->generation == generation_now()) ||
         atomic_flag_test_and_set_explicit(&lexicon.is_busy, memory_order_acquire))
         return;
-    if (has_room(count)) {
+    if (has_room(column->dictionary, count)) {
         struct lexicon_numbers *numbers =
             memory_alloc(sizeof(*numbers) + count * sizeof(*numbers->numbers));
         make_room(count);

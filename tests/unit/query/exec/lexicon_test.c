@@ -138,6 +138,33 @@ static void test_a_limit_and_a_new_generation(void **state)
     lexicon_reset(0);
 }
 
+/* Texts of which a few are as long as all may be together. */
+static void test_long_texts_are_turned_away(void **state)
+{
+    (void)state;
+    enum { COUNT = 30, SIZE = 1 << 20 };
+    char *bytes = calloc(SIZE + COUNT, 1);
+    struct slice texts[COUNT];
+    struct dictionary_notes notes = {NULL};
+    for (size_t i = 0; i < COUNT; i++)
+        texts[i] = slice_of(bytes + i, SIZE);
+    bytes[SIZE] = 1; /* they differ in where this is */
+    struct column column = {.type = type_of(TYPE_TEXT),
+                            .form = COLUMN_DICTIONARY,
+                            .dictionary = texts,
+                            .dictionary_count = COUNT,
+                            .notes = &notes};
+    lexicon_reset(0);
+    lexicon_learn(&column);
+    assert_null(lexicon_find(&column));
+    column.dictionary_count = 2;
+    lexicon_learn(&column);
+    assert_non_null(lexicon_find(&column));
+    memory_free(atomic_load(&notes.newest));
+    free(bytes);
+    lexicon_reset(0);
+}
+
 enum { BOOKS = 12 };
 static struct book *shared[BOOKS];
 
@@ -177,6 +204,7 @@ int main(void)
         cmocka_unit_test(test_equal_texts_have_equal_numbers),
         cmocka_unit_test(test_hashes_that_are_the_same),
         cmocka_unit_test(test_a_limit_and_a_new_generation),
+        cmocka_unit_test(test_long_texts_are_turned_away),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
