@@ -72,9 +72,10 @@ BODY uint64_t take64(const uint8_t *in, unsigned width, unsigned index, unsigned
     TAKE32(7)                                                                                      \
     TAKE32(8)                                                                                      \
     TAKE32(9)                                                                                      \
-    TAKE32(10) TAKE32(11) TAKE32(12) TAKE32(13) TAKE32(14) TAKE32(15) TAKE32(16) TAKE32(17)        \
-        TAKE32(18) TAKE32(19) TAKE32(20) TAKE32(21) TAKE32(22) TAKE32(23) TAKE32(24) TAKE32(25)    \
-            TAKE32(26) TAKE32(27) TAKE32(28) TAKE32(29) TAKE32(30) TAKE32(31)
+    TAKE32(10)                                                                                     \
+    TAKE32(11) TAKE32(12) TAKE32(13) TAKE32(14) TAKE32(15) TAKE32(16) TAKE32(17) TAKE32(18)        \
+        TAKE32(19) TAKE32(20) TAKE32(21) TAKE32(22) TAKE32(23) TAKE32(24) TAKE32(25) TAKE32(26)    \
+            TAKE32(27) TAKE32(28) TAKE32(29) TAKE32(30) TAKE32(31)
 #define TAKE64(j) out[(j)*16 + lane] = take64(in, width, (j), lane);
 #define ALL64                                                                                      \
     TAKE64(0)                                                                                      \
@@ -87,14 +88,15 @@ BODY uint64_t take64(const uint8_t *in, unsigned width, unsigned index, unsigned
     TAKE64(7)                                                                                      \
     TAKE64(8)                                                                                      \
     TAKE64(9)                                                                                      \
-    TAKE64(10) TAKE64(11) TAKE64(12) TAKE64(13) TAKE64(14) TAKE64(15) TAKE64(16) TAKE64(17)        \
-        TAKE64(18) TAKE64(19) TAKE64(20) TAKE64(21) TAKE64(22) TAKE64(23) TAKE64(24) TAKE64(25)    \
-            TAKE64(26) TAKE64(27) TAKE64(28) TAKE64(29) TAKE64(30) TAKE64(31) TAKE64(32)           \
-                TAKE64(33) TAKE64(34) TAKE64(35) TAKE64(36) TAKE64(37) TAKE64(38) TAKE64(39)       \
-                    TAKE64(40) TAKE64(41) TAKE64(42) TAKE64(43) TAKE64(44) TAKE64(45) TAKE64(46)   \
-                        TAKE64(47) TAKE64(48) TAKE64(49) TAKE64(50) TAKE64(51) TAKE64(52)          \
-                            TAKE64(53) TAKE64(54) TAKE64(55) TAKE64(56) TAKE64(57) TAKE64(58)      \
-                                TAKE64(59) TAKE64(60) TAKE64(61) TAKE64(62) TAKE64(63)
+    TAKE64(10)                                                                                     \
+    TAKE64(11) TAKE64(12) TAKE64(13) TAKE64(14) TAKE64(15) TAKE64(16) TAKE64(17) TAKE64(18)        \
+        TAKE64(19) TAKE64(20) TAKE64(21) TAKE64(22) TAKE64(23) TAKE64(24) TAKE64(25) TAKE64(26)    \
+            TAKE64(27) TAKE64(28) TAKE64(29) TAKE64(30) TAKE64(31) TAKE64(32) TAKE64(33)           \
+                TAKE64(34) TAKE64(35) TAKE64(36) TAKE64(37) TAKE64(38) TAKE64(39) TAKE64(40)       \
+                    TAKE64(41) TAKE64(42) TAKE64(43) TAKE64(44) TAKE64(45) TAKE64(46) TAKE64(47)   \
+                        TAKE64(48) TAKE64(49) TAKE64(50) TAKE64(51) TAKE64(52) TAKE64(53)          \
+                            TAKE64(54) TAKE64(55) TAKE64(56) TAKE64(57) TAKE64(58) TAKE64(59)      \
+                                TAKE64(60) TAKE64(61) TAKE64(62) TAKE64(63)
 /* clang-format on */
 #endif
 
@@ -103,6 +105,34 @@ BODY void unpack32_body(unsigned width, const uint8_t *restrict in, uint32_t *re
     for (unsigned lane = 0; lane < 32; lane++) {
         ALL32
     }
+}
+
+/* The sum of a unit's values lane by lane, without their being written anywhere: what is behind a
+ * lane's last value is not looked at. Widths up to 27 keep within 32 bits. */
+#ifdef FRESHET_CHECK
+#define SUM32                                                                                      \
+    for (unsigned j = 0; j < 32; j++)                                                              \
+        sum += take32(in, width, j, lane);
+#else
+#define ADD32(j) sum += take32(in, width, (j), lane);
+#define ADD32_EIGHT(j)                                                                             \
+    ADD32(j)                                                                                       \
+    ADD32(j + 1) ADD32(j + 2) ADD32(j + 3) ADD32(j + 4) ADD32(j + 5) ADD32(j + 6) ADD32(j + 7)
+#define SUM32 ADD32_EIGHT(0) ADD32_EIGHT(8) ADD32_EIGHT(16) ADD32_EIGHT(24)
+#endif
+
+BODY uint64_t sum32_body(unsigned width, const uint8_t *restrict in)
+{
+    uint32_t sums[32];
+    uint64_t all = 0;
+    for (unsigned lane = 0; lane < 32; lane++) {
+        uint32_t sum = 0;
+        SUM32
+        sums[lane] = sum;
+    }
+    for (unsigned lane = 0; lane < 32; lane++)
+        all += sums[lane];
+    return all;
 }
 
 BODY void unpack64_body(unsigned width, const uint8_t *restrict in, uint64_t *restrict out)
@@ -202,10 +232,10 @@ BODY void codes_body(const uint32_t *restrict values, uint32_t count, uint32_t b
     M(I, A, 8)                                                                                     \
     M(I, A, 9)                                                                                     \
     M(I, A, 10)                                                                                    \
-    M(I, A, 11) M(I, A, 12) M(I, A, 13) M(I, A, 14) M(I, A, 15) M(I, A, 16) M(I, A, 17)            \
-        M(I, A, 18) M(I, A, 19) M(I, A, 20) M(I, A, 21) M(I, A, 22) M(I, A, 23) M(I, A, 24)        \
-            M(I, A, 25) M(I, A, 26) M(I, A, 27) M(I, A, 28) M(I, A, 29) M(I, A, 30) M(I, A, 31)    \
-                M(I, A, 32)
+    M(I, A, 11)                                                                                    \
+    M(I, A, 12) M(I, A, 13) M(I, A, 14) M(I, A, 15) M(I, A, 16) M(I, A, 17) M(I, A, 18)            \
+        M(I, A, 19) M(I, A, 20) M(I, A, 21) M(I, A, 22) M(I, A, 23) M(I, A, 24) M(I, A, 25)        \
+            M(I, A, 26) M(I, A, 27) M(I, A, 28) M(I, A, 29) M(I, A, 30) M(I, A, 31) M(I, A, 32)
 #define WIDTHS64_OF(M, I, A)                                                                       \
     M(I, A, 33)                                                                                    \
     M(I, A, 34)                                                                                    \
@@ -217,10 +247,10 @@ BODY void codes_body(const uint32_t *restrict values, uint32_t count, uint32_t b
     M(I, A, 40)                                                                                    \
     M(I, A, 41)                                                                                    \
     M(I, A, 42)                                                                                    \
-    M(I, A, 43) M(I, A, 44) M(I, A, 45) M(I, A, 46) M(I, A, 47) M(I, A, 48) M(I, A, 49)            \
-        M(I, A, 50) M(I, A, 51) M(I, A, 52) M(I, A, 53) M(I, A, 54) M(I, A, 55) M(I, A, 56)        \
-            M(I, A, 57) M(I, A, 58) M(I, A, 59) M(I, A, 60) M(I, A, 61) M(I, A, 62) M(I, A, 63)    \
-                M(I, A, 64)
+    M(I, A, 43)                                                                                    \
+    M(I, A, 44) M(I, A, 45) M(I, A, 46) M(I, A, 47) M(I, A, 48) M(I, A, 49) M(I, A, 50)            \
+        M(I, A, 51) M(I, A, 52) M(I, A, 53) M(I, A, 54) M(I, A, 55) M(I, A, 56) M(I, A, 57)        \
+            M(I, A, 58) M(I, A, 59) M(I, A, 60) M(I, A, 61) M(I, A, 62) M(I, A, 63) M(I, A, 64)
 
 #define WIDTH_ZERO(isa, attributes)                                                                \
     attributes static void unpack32_0_##isa(const uint8_t *restrict in, uint32_t *restrict out)    \
@@ -233,6 +263,11 @@ BODY void codes_body(const uint32_t *restrict values, uint32_t count, uint32_t b
                                                     uint32_t *restrict out)                        \
     {                                                                                              \
         unpack32_body(width, in, out);                                                             \
+    }
+#define SUM32_OF(isa, attributes, width)                                                           \
+    attributes static uint64_t sum32_##width##_##isa(const uint8_t *restrict in)                   \
+    {                                                                                              \
+        return sum32_body(width, in);                                                              \
     }
 #define UNPACK64(isa, attributes, width)                                                           \
     attributes static void unpack64_##width##_##isa(const uint8_t *restrict in,                    \
@@ -262,17 +297,22 @@ BODY void codes_body(const uint32_t *restrict values, uint32_t count, uint32_t b
         codes_body(v, count, base, scale, limit, out);                                             \
     }
 #define TABLE_ROW32(isa, attributes, width) unpack32_##width##_##isa,
+#define SUM_ROW32(isa, attributes, width) sum32_##width##_##isa,
 #define TABLE_ROW64(isa, attributes, width) unpack64_##width##_##isa,
 #define TABLES(isa, attributes)                                                                    \
     WIDTH_ZERO(isa, attributes)                                                                    \
     WIDTHS32_OF(UNPACK32, isa, attributes)                                                         \
     WIDTHS64_OF(UNPACK64, isa, attributes)                                                         \
+    WIDTHS32_OF(SUM32_OF, isa, attributes)                                                         \
     OTHERS(isa, attributes)                                                                        \
     static unpack32_function *const unpack32_##isa[33] = {                                         \
         unpack32_0_##isa, WIDTHS32_OF(TABLE_ROW32, isa, attributes)};                              \
     static unpack64_function *const unpack64_##isa[32] = {                                         \
         WIDTHS64_OF(TABLE_ROW64, isa, attributes)};                                                \
-    const struct bitpack bitpack_##isa = {.unpack32 = unpack32_##isa,                              \
+    static sum32_function *const sum32_##isa[33] = {NULL,                                          \
+                                                    WIDTHS32_OF(SUM_ROW32, isa, attributes)};      \
+    const struct bitpack bitpack_##isa = {.sum32 = sum32_##isa,                                    \
+                                          .unpack32 = unpack32_##isa,                              \
                                           .unpack64 = unpack64_##isa,                              \
                                           .pack32 = pack32_##isa,                                  \
                                           .pack64 = pack64_##isa,                                  \

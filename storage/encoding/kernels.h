@@ -16,11 +16,13 @@ enum kernel_isa { KERNEL_BASE, KERNEL_AVX2, KERNEL_AVX512, KERNEL_ISA_COUNT };
 
 /* Input has any alignment. Packed input is a whole unit, output a whole unit. */
 typedef void unpack32_function(const uint8_t *restrict packed, uint32_t *restrict out);
+typedef uint64_t sum32_function(const uint8_t *restrict packed);
 typedef void unpack64_function(const uint8_t *restrict packed, uint64_t *restrict out);
 
 struct bitpack {                        /* bitpack.c */
     unpack32_function *const *unpack32; /* [width], 0 … 32 */
     unpack64_function *const *unpack64; /* [width - 33], 33 … 64 */
+    sum32_function *const *sum32;       /* [width], 1 … 27: of a unit's values */
     void (*pack32)(const uint32_t *restrict values, uint32_t width, uint8_t *restrict out);
     void (*pack64)(const uint64_t *restrict values, uint32_t width, uint8_t *restrict out);
     /* out[i] = base + values[i] * scale */

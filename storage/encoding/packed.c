@@ -280,18 +280,28 @@ __int128 packed_sum(const struct packed *packed, uint32_t vector, uint32_t count
     uint32_t narrow[BLOCK_VECTOR_ROWS];
     int64_t values[BLOCK_VECTOR_ROWS], greatest;
     uint64_t span;
-    if (head.width > SUM_WIDTH_MAX ||
-        __builtin_mul_overflow((UINT64_C(1) << head.width) - 1, packed->scale, &span) ||
-        span > INT64_MAX || __builtin_add_overflow((int64_t)head.base, (int64_t)span, &greatest)) {
+    bool is_safe = head.width < 64 &&
+                   !__builtin_mul_overflow((UINT64_C(1) << head.width) - 1, packed->scale, &span) &&
+                   span <= INT64_MAX &&
+                   !__builtin_add_overflow((int64_t)head.base, (int64_t)span, &greatest);
+    if (is_safe && head.width > 32) {
+        units_read(head.units, count, head.width, values);
+        return (__int128)(int64_t)head.base * count +
+               (__int128)packed->scale * kernels->sum64(values, count);
+    }
+    if (!is_safe || head.width > SUM_WIDTH_MAX) {
         packed_read(packed, vector, count, values);
         return kernels->sum64(values, count);
     }
     uint32_t step = head.width == 0 ? count : 1u << (32 - head.width);
     uint64_t sum = 0;
-    if (head.width != 0)
-        units_read(head.units, count, head.width, narrow);
-    for (uint32_t i = 0; head.width != 0 && i < count; i += step)
-        sum += kernels->sum32(narrow + i, count - i < step ? count - i : step);
+    uint32_t done = 0;
+    for (; head.width != 0 && done + UNIT_VALUES <= count; done += UNIT_VALUES)
+        sum += kernels->pack->sum32[head.width](head.units + done / 8 * head.width);
+    if (head.width != 0 && done < count)
+        units_read(head.units + done / 8 * head.width, count - done, head.width, narrow);
+    for (uint32_t i = 0; head.width != 0 && i < count - done; i += step)
+        sum += kernels->sum32(narrow + i, count - done - i < step ? count - done - i : step);
     return (__int128)(int64_t)head.base * count + (__int128)packed->scale * sum;
 }
 

@@ -1,0 +1,244 @@
+/* How near the inner loops of scans come to what one core can read: each over far more packed bytes
+ * than the caches hold, in GB a second of packed bytes, and as a share of the bandwidth that a
+ * plain reading loop gets of as many bytes in the same run. CPU time, the best of several rounds.
+ *
+ *   read     values unpacked to 32 bits
+ *   sum      added up
+ *   tenth    rows of a range that about a tenth of the values is in
+ *   set      rows whose code is in a set
+ *   doubles  a dictionary's doubles added up, compensated
+ *   least    their extremes
+ *   times    steps between times added up to times
+ *   runs     runs of equal values added up */
+#include "storage/base/random.h"
+#include "storage/encoding/encoding.h"
+#include "storage/encoding/kernels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define ROWS BLOCK_ROWS_MAX
+#define PATTERNS 4 /* different blocks, repeated */
+#define BYTES ((size_t)128 << 20)
+#define ROUNDS 7
+#define GOAL 75
+
+static struct random_stream chance;
+static int64_t values[ROWS];
+static char *packed; /* BYTES and some */
+static struct block *blocks;
+static size_t block_count, packed_size;
+static uint64_t kept; /* what loops find, so that they are not left out */
+
+static double cpu_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* --- the measure --- */
+
+typedef uint64_t lanes __attribute__((vector_size(64)));
+
+#if defined(__x86_64__)
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+static void
+read_plainly(void)
+{
+    lanes sums[4] = {0};
+    for (size_t at = 0; at + sizeof(sums) <= packed_size; at += sizeof(sums)) {
+        lanes part[4];
+        memcpy(part, packed + at, sizeof(part));
+        for (int i = 0; i < 4; i++)
+            sums[i] += part[i];
+    }
+    kept += sums[0][0] + sums[1][1] + sums[2][2] + sums[3][3];
+}
+
+/* --- loops --- */
+
+static int64_t width_top; /* values are below it */
+static uint64_t set[1 << 10];
+
+static void each_vector(void (*use)(const struct block *block, uint32_t begin))
+{
+    for (size_t i = 0; i < block_count; i++)
+        for (uint32_t begin = 0; begin < ROWS; begin += BLOCK_VECTOR_ROWS)
+            use(&blocks[i], begin);
+}
+
+static void read_one(const struct block *block, uint32_t begin)
+{
+    uint32_t out[BLOCK_VECTOR_ROWS];
+    block_read_codes(block, begin, BLOCK_VECTOR_ROWS, out);
+    kept += out[begin % 7];
+}
+
+static void sum_one(const struct block *block, uint32_t begin)
+{
+    kept += (uint64_t)block_sum(block, begin, BLOCK_VECTOR_ROWS);
+}
+
+static void tenth_one(const struct block *block, uint32_t begin)
+{
+    uint32_t out[BLOCK_VECTOR_ROWS + SELECT_ROOM];
+    int64_t low = width_top / 2;
+    kept += block_select_range(block, begin, BLOCK_VECTOR_ROWS, low, low + width_top / 10, out);
+}
+
+static void set_one(const struct block *block, uint32_t begin)
+{
+    uint32_t out[BLOCK_VECTOR_ROWS + SELECT_ROOM];
+    kept += block_select_set(block, begin, BLOCK_VECTOR_ROWS, set, out);
+}
+
+static void times_one(const struct block *block, uint32_t begin)
+{
+    int64_t out[BLOCK_VECTOR_ROWS];
+    struct error error;
+    kept += (uint64_t)block_read(block, begin, BLOCK_VECTOR_ROWS, NULL, out, &error);
+    kept += (uint64_t)out[begin % 7];
+}
+
+static void doubles_one(const struct block *block, uint32_t begin)
+{
+    struct block_part part = {.begin = begin, .end = begin + BLOCK_VECTOR_ROWS};
+    struct float_total total;
+    struct error error;
+    if (block_part_total(block, &part, NULL, &total, &error) == OK)
+        kept += (uint64_t)total.sum;
+}
+
+static void least_one(const struct block *block, uint32_t begin)
+{
+    struct block_part part = {.begin = begin, .end = begin + BLOCK_VECTOR_ROWS};
+    struct error error;
+    double least, greatest;
+    if (block_part_extremes(block, &part, NULL, &least, &greatest, &error) == OK)
+        kept += (uint64_t)greatest;
+}
+
+/* --- data --- */
+
+static void fill(const char *kind, unsigned width)
+{
+    width_top = INT64_C(1) << width;
+    for (uint32_t row = 0; row < ROWS; row++) {
+        uint64_t any = random_below(&chance, (uint64_t)width_top);
+        double few = (double)(any + 1) / 1000;
+        values[row] = (int64_t)any;
+        if (strcmp(kind, "times") == 0)
+            values[row] = (row == 0 ? 0 : values[row - 1]) + (int64_t)any;
+        else if (strcmp(kind, "runs") == 0)
+            values[row] = row > 0 && random_below(&chance, 8) != 0 ? values[row - 1] : (int64_t)any;
+        else if (strcmp(kind, "doubles") == 0)
+            memcpy(&values[row], &few, sizeof(few));
+    }
+}
+
+static bool make_blocks(const char *kind, unsigned width, enum block_class class,
+                        const char *encoding)
+{
+    struct writer out;
+    size_t ends[PATTERNS + 1] = {0};
+    struct encode_options options = {0};
+    struct error error;
+    struct block_encoded encoded;
+    for (uint8_t tag = 0; tag < ENCODING_COUNT_MAX; tag++)
+        if (encoding_name(tag) != NULL && strcmp(encoding_name(tag), encoding) != 0)
+            options.forbidden |= 1u << tag;
+    writer_init(&out);
+    for (int i = 0; i < PATTERNS; i++) {
+        struct block_values from = {.class = class, .row_count = ROWS, .values = values};
+        fill(kind, width);
+        block_encode(&from, &options, &out, &encoded);
+        ends[i + 1] = out.size;
+    }
+    bool is_fine = strcmp(encoding_name(encoded.encoding), encoding) == 0;
+    block_count = 0;
+    packed_size = 0;
+    while (is_fine && packed_size < BYTES) {
+        size_t which = block_count % PATTERNS, size = ends[which + 1] - ends[which];
+        memcpy(packed + packed_size, out.data + ends[which], size);
+        is_fine = block_open(slice_of(packed + packed_size, size), class, ROWS,
+                             &blocks[block_count++], &error) == OK;
+        packed_size += size;
+    }
+    writer_deinit(&out);
+    return is_fine;
+}
+
+/* --- lines --- */
+
+static double best(void (*run)(void (*)(const struct block *, uint32_t)),
+                   void (*use)(const struct block *, uint32_t))
+{
+    double least = 1e9;
+    for (int round = 0; round < ROUNDS; round++) {
+        double begin = cpu_s();
+        if (run == NULL)
+            read_plainly();
+        else
+            run(use);
+        double took = cpu_s() - begin;
+        least = took < least ? took : least;
+    }
+    return least;
+}
+
+static const struct line {
+    const char *name, *kind, *encoding;
+    enum block_class class;
+    void (*use)(const struct block *block, uint32_t begin);
+    unsigned widths[8]; /* 0 ends */
+} lines[] = {
+    {"read", "values", "frame", BLOCK_INTEGER, read_one, {1, 4, 8, 12, 17, 24, 31}},
+    {"sum", "values", "frame", BLOCK_INTEGER, sum_one, {1, 4, 8, 12, 17, 24, 48}},
+    {"tenth", "values", "frame", BLOCK_INTEGER, tenth_one, {4, 8, 12, 17, 24, 48}},
+    {"set", "values", "frame", BLOCK_INTEGER, set_one, {4, 8, 12, 16}},
+    {"doubles", "doubles", "dictionary", BLOCK_FLOAT, doubles_one, {8, 12}},
+    {"least", "doubles", "dictionary", BLOCK_FLOAT, least_one, {8, 12}},
+    {"times", "times", "delta", BLOCK_INTEGER, times_one, {4, 12}},
+    {"runs", "runs", "rle", BLOCK_INTEGER, sum_one, {8, 16}},
+};
+
+static void measure(const struct line *line, unsigned width)
+{
+    if (!make_blocks(line->kind, width, line->class, line->encoding)) {
+        printf("%-8s %5u  not encoded as %s\n", line->name, width, line->encoding);
+        return;
+    }
+    double plain = best(NULL, NULL), took = best(each_vector, line->use);
+    double rows = (double)block_count * ROWS, share = 100 * plain / took;
+    printf("%-8s %5u %10.1f %10.1f %9.0f %% %s %10.3f\n", line->name, width,
+           (double)packed_size / plain / 1e9, (double)packed_size / took / 1e9, share,
+           share >= GOAL ? "  " : " <", took / rows * 1e9);
+    fflush(stdout);
+}
+
+int main(void)
+{
+    packed = aligned_alloc(64, BYTES + ((size_t)4 << 20));
+    blocks = malloc((BYTES / 4096) * sizeof(*blocks));
+    if (packed == NULL || blocks == NULL)
+        return 1;
+    memset(packed, 1, BYTES + ((size_t)4 << 20));
+    random_stream_init(&chance, 3);
+    for (size_t i = 0; i < array_count(set); i++)
+        set[i] = random_next(&chance) & random_next(&chance) & random_next(&chance);
+    printf("%s, %zu MiB of packed bytes a loop, one thread; < is below %d %% of what is read "
+           "plainly\n\n",
+           kernels_chosen()->name, BYTES >> 20, GOAL);
+    printf("%-8s %5s %10s %10s %11s %13s\n", "loop", "width", "read GB/s", "GB/s", "share",
+           "ns/row");
+    for (size_t i = 0; i < array_count(lines); i++)
+        for (size_t k = 0; k < array_count(lines[i].widths) && lines[i].widths[k] != 0; k++)
+            measure(&lines[i], lines[i].widths[k]);
+    free(blocks);
+    free(packed);
+    return kept == 0;
+}
