@@ -282,6 +282,9 @@ static void put_scan(struct maker *m, const struct plan *plan)
             put_type(m, column->type);
         }
     }
+    /* Doubles are added up in another order where rows are told of as a whole. */
+    writer_u8(m->out, plan->scan.filter == NULL || plan->scan.is_conditions_whole);
+    writer_u8(m->out, m->exec->is_without_bitmaps);
     if (plan->scan.filter != NULL)
         put_conjuncts(m, plan, plan->scan.filter);
 }

@@ -206,8 +206,10 @@ enum err portions_read(struct exec_node *node, struct error *error)
         if (portions->cache != NULL && fault_is("partial.combine_order"))
             at = portions->count - 1 - next;
         bool is_read = portions->found[at] == NULL;
-        err = add_portion(node, at, &is_done, error);
-        if (!is_done)
+        err = is_read ? OK : exec_check(node->exec, error);
+        if (err == OK)
+            err = add_portion(node, at, &is_done, error);
+        if (err != OK || !is_done)
             break;
         next++;
         /* The first one read said that it pays. */
