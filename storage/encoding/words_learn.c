@@ -339,7 +339,9 @@ static struct words *learn_from(struct learner *learner, struct candidate *candi
     uint32_t count = find_candidates(learner, scale, candidates);
     count = best_count(candidates, count, learner->sample_bytes / 6, scale);
     qsort(candidates, count, sizeof(*candidates), compare_lengths);
+    job_pause(job);
     struct words *tried = make_words(candidates, count);
+    job_pause(job);
     uint32_t *uses = memory_alloc_zero(((size_t)count + 1) * sizeof(*uses));
     uint64_t codes = code_sample(learner, tried, uses, &row_most);
     for (uint32_t i = 0; i < count; i++) {
@@ -348,7 +350,9 @@ static struct words *learn_from(struct learner *learner, struct candidate *candi
     }
     memory_free(uses);
     words_destroy(tried);
+    job_pause(job);
     struct words *words = make_words(candidates, kept);
+    job_pause(job);
     words->sample_ratio = learner->sample_bytes == 0
                               ? 0
                               : (double)codes * words->width / 8 / (double)learner->sample_bytes;
@@ -378,6 +382,7 @@ struct words *words_learn(const struct encode_job *job)
         job_pause(job);
         if (learner->repeated_bytes < learner->sample_bytes / 32 * 31)
             count_pieces(learner);
+        job_pause(job);
         struct candidate *candidates = memory_alloc(TABLE_SIZE * sizeof(*candidates));
         words = learn_from(learner, candidates);
         memory_free(candidates);
