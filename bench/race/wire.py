@@ -37,7 +37,7 @@ QUERIES = [
      "SELECT count(*), sum(v), max(v) FROM small WHERE id BETWEEN :id AND :id + 99;\n"),
 ]
 CLIENTS = (1, 8)
-PARTS = ("small", "panels", "large")
+PARTS = ("small", "moving", "panels", "large")
 
 
 def arguments_read():
@@ -123,6 +123,57 @@ def small_part(options, servers, directory):
             lines.append([name, clients, f"{ours:.1f}", f"{theirs:.1f}", f"{ours / theirs:.2f}"])
     print(f"\nSmall prepared queries, server CPU us a query, median of {options.runs} runs of {options.queries} taken in turn:\n")
     report.print_table(["", "clients", "freshet", "postgresql", "x"], lines)
+
+
+# --- panels whose times move ---
+
+
+MOVING_DDL = ("CREATE TABLE moving (ts timestamptz NOT NULL, host text, v double precision, n integer) WITH (time = 'ts', lateness = '365 days')",
+              "INSERT INTO moving SELECT timestamptz '2026-05-01 00:00:00+00' + g * interval '100 milliseconds', 'host-' || g % 20, g % 977 / 3.0, "
+              "g % 1000 FROM generate_series(0, 199999) AS s(g)", "CHECKPOINT")
+MOVING = [
+    "SELECT date_trunc('minute', ts) AS time, avg(v) AS value FROM moving WHERE ts BETWEEN '{a}' AND '{b}' GROUP BY 1 ORDER BY 1",
+    "SELECT date_trunc('minute', ts) AS time, host AS metric, max(v) AS value FROM moving WHERE ts BETWEEN '{a}' AND '{b}' "
+    "AND host IN ('host-1', 'host-2') GROUP BY 1, 2 ORDER BY 1, 2",
+    "SELECT count(*), sum(n) FROM moving WHERE ts >= '{a}' AND ts < '{b}' AND n > 500",
+    "SELECT host, count(*) FROM moving WHERE ts BETWEEN '{a}' AND '{b}' GROUP BY host ORDER BY 2 DESC, 1 LIMIT 5",
+    "SELECT ts, host, v FROM moving WHERE ts BETWEEN '{a}' AND '{b}' AND host = 'host-7' ORDER BY ts DESC LIMIT 10",
+]
+
+
+def moving_text(number):
+    """A minute's window that is never the same: 1.007 s on from one to the next."""
+    def stamp(ms):
+        return f"2026-05-01T{ms // 3600000:02}:{ms // 60000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}Z"
+
+    begin = number * 1007 % 18_000_000
+    return MOVING[number % len(MOVING)].format(a=stamp(begin), b=stamp(begin + 60_000))
+
+
+def moving_part(options, freshet, connection):
+    for statement in MOVING_DDL:
+        connection.execute(statement)
+    count, number, costs = max(options.queries // 20, 100), 0, {}
+    for run in range(options.runs + 1):
+        for way in ("HTTP", "wire"):
+            for mode in ("off", "text", "on"):
+                settings = {"freshet.plan_cache": mode, "freshet.partial_cache": "off"}
+                for name, value in settings.items():
+                    connection.execute(f"SET {name} = '{value}'")
+                begin = freshet.cpu_s()
+                for number in range(number, number + count):
+                    if way == "wire":
+                        connection.execute(moving_text(number), prepare=False).fetchall()
+                        continue
+                    order = {"query": moving_text(number), "settings": settings}
+                    status, _ = freshet.request("POST", "/v1/sql", json.dumps(order), {"Content-Type": "application/json"})
+                    assert status == 200
+                number += 1
+                if run > 0:  # the first one warms
+                    costs.setdefault((way, mode), []).append(1e6 * (freshet.cpu_s() - begin) / count)
+    print(f"\nFive small panels whose times move with each query, server CPU us a query, median of {options.runs} runs of {count}, one connection:\n")
+    report.print_table(["freshet.plan_cache", "off", "text", "on"],
+                       [[way] + [f"{statistics.median(costs[way, mode]):.0f}" for mode in ("off", "text", "on")] for way in ("HTTP", "wire")])
 
 
 # --- panels ---
@@ -277,6 +328,8 @@ def main():
         if "small" in parts:
             fill_small(ours, theirs)
             small_part(options, servers, directory)
+        if "moving" in parts:
+            moving_part(options, freshet, ours)
         if "panels" in parts or "large" in parts:
             fill_events(options, stack, freshet, ours, postgres, theirs if "large" in parts else None)
         if "panels" in parts:
