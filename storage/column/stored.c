@@ -10,6 +10,8 @@
  * vectorized pass over what the append reads anyway. */
 #include "storage/column/stored.h"
 
+#include "storage/base/fault.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -254,7 +256,7 @@ static void write_codes(const struct column *column, bool with_null, const uint3
     void *codes = put(out, row_count * width);
     if (codes == NULL || width == 0)
         return;
-    if (!with_null && used == column->dictionary_count) {
+    if (!with_null && (used == column->dictionary_count || fault_is("stored.codes_unmapped"))) {
         narrow_codes(column->codes, width, row_count, codes);
         return;
     }

@@ -16,6 +16,7 @@
  * DICTIONARY_ENTRIES_MAX steps a text. */
 #include "storage/segment/dictionary.h"
 
+#include "storage/base/fault.h"
 #include "storage/base/hash.h"
 
 #include <assert.h>
@@ -369,11 +370,14 @@ bool dictionary_codes(struct dictionary *dictionary, const struct slice *texts, 
                       const char *end, uint16_t *codes)
 {
     struct key keys[FETCH_GROUP];
+    bool are_tails_kept = fault_is("dictionary.tails_kept");
     for (uint32_t first = 0; first < count; first += FETCH_GROUP) {
         uint32_t size = count - first < FETCH_GROUP ? count - first : FETCH_GROUP;
         bool is_large = dictionary->capacity >= FETCH_CAPACITY_MIN;
         for (uint32_t i = 0; i < size; i++) {
             key_make(&keys[i], texts[first + i], end);
+            if (__builtin_expect(are_tails_kept, 0) && end - texts[first + i].data >= INLINE_SIZE)
+                memcpy(keys[i].word, texts[first + i].data, INLINE_SIZE);
             if (is_large)
                 __builtin_prefetch(first_slot(dictionary, &keys[i]));
         }

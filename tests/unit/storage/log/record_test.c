@@ -2,6 +2,7 @@
  * bytes. */
 #include "storage/log/record.h"
 
+#include "storage/base/fault.h"
 #include "storage/base/random.h"
 
 #include <math.h>
@@ -270,6 +271,48 @@ static void test_hostile_bytes(void **state)
     schema_unref(schema);
 }
 
+/* Entries that no row uses stay out, and the codes behind them move up. */
+static void test_codes_move_up_over_unused_entries(void **state)
+{
+    (void)state;
+    struct schema *schema = make_schema();
+    static const struct slice entries[] = {SLICE("zero"), SLICE("one"), SLICE("two")};
+    uint32_t codes[ROWS], id = 0;
+    for (uint32_t row = 0; row < ROWS; row++)
+        codes[row] = 1 + row % 2;
+    for (uint32_t i = 0; i < TYPES; i++)
+        id = types[i].id == TYPE_TEXT ? i + 10 : id;
+    struct column column = {.type = {.id = TYPE_TEXT},
+                            .form = COLUMN_DICTIONARY,
+                            .codes = codes,
+                            .dictionary = entries,
+                            .dictionary_count = array_count(entries)};
+    struct batch batch = {.row_count = ROWS, .column_count = 1, .columns = &column};
+    for (int is_planted = 0; is_planted <= 1; is_planted++) {
+        struct arena arena;
+        struct writer bytes;
+        struct record record;
+        struct error error = {0};
+        arena_init(&arena);
+        writer_init(&bytes);
+        if (is_planted)
+            fault_plant("stored.codes_unmapped");
+        record_begin(&bytes);
+        record_add_rows(&bytes, schema, &id, &batch);
+        fault_clear();
+        assert_int_equal(record_decode(writer_as_slice(&bytes), &arena, &record, &error),
+                         is_planted ? ERR_CORRUPT : OK);
+        if (!is_planted) {
+            struct batch back = stored_to_batch(&record.rows[0], &arena);
+            expect_equal(&column, &back.columns[0]);
+            assert_int_equal(record.rows[0].columns[0].entry_count, 2);
+        }
+        writer_deinit(&bytes);
+        arena_deinit(&arena);
+    }
+    schema_unref(schema);
+}
+
 static void test_a_code_past_the_dictionary_is_refused(void **state)
 {
     (void)state;
@@ -299,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_type_and_form),
         cmocka_unit_test(test_hostile_bytes),
+        cmocka_unit_test(test_codes_move_up_over_unused_entries),
         cmocka_unit_test(test_a_code_past_the_dictionary_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

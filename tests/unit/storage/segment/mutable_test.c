@@ -4,6 +4,7 @@
 #include "tests/model/cursor_model.h"
 #include "storage/segment/view.h"
 
+#include "storage/base/fault.h"
 #include "storage/base/random.h"
 #include "storage/base/thread.h"
 
@@ -452,6 +453,35 @@ static void test_dictionaries_tell_near_texts_apart(void **state)
     pool_destroy(pool);
 }
 
+/* A short text is its own bytes and none of those behind it. */
+static void test_texts_end_where_they_end(void **state)
+{
+    (void)state;
+    static const char bytes[] = "onetwoonetwotwoone and enough to read behind the last of them";
+    struct slice texts[6];
+    uint16_t codes[array_count(texts)];
+    for (int is_planted = 0; is_planted <= 1; is_planted++) {
+        struct budget budget = {.limit = SIZE_MAX, .name = "rows"};
+        struct pool *pool = pool_create(&budget);
+        struct heap heap;
+        heap_init(&heap, pool);
+        struct dictionary *dictionary = dictionary_create(&heap);
+        for (uint32_t i = 0; i < array_count(texts); i++)
+            texts[i] = slice_of(bytes + 3 * i, 3);
+        if (is_planted)
+            fault_plant("dictionary.tails_kept");
+        assert_true(
+            dictionary_codes(dictionary, texts, array_count(texts), bytes + sizeof(bytes), codes));
+        fault_clear();
+        assert_int_equal(dictionary_size(dictionary), is_planted ? array_count(texts) : 2);
+        for (uint32_t i = 0; i < array_count(texts) && !is_planted; i++)
+            assert_int_equal(codes[i], bytes[3 * i] == 'o' ? 0 : 1);
+        dictionary_destroy(dictionary);
+        heap_deinit(&heap);
+        pool_destroy(pool);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +491,7 @@ int main(void)
         cmocka_unit_test(test_a_long_segment_keeps_its_dictionaries),
         cmocka_unit_test(test_a_full_dictionary_gives_up),
         cmocka_unit_test(test_dictionaries_tell_near_texts_apart),
+        cmocka_unit_test(test_texts_end_where_they_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
