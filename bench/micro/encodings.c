@@ -153,8 +153,8 @@ static void fill_lines(void)
 {
     static const char *const agents[] = {
         "Mozilla/5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0",
-        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
-        "Chrome/126.0.0.0 Safari/537.36",
+        ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+         "Chrome/126.0.0.0 Safari/537.36"),
         "curl/7.88.1", "Googlebot/2.1 (+http://www.google.com/bot.html)"};
     static const char *const paths[] = {"/api/v1/orders", "/static/js/main.js", "/login",
                                         "/product/view", "/search"};

@@ -5,10 +5,10 @@
  *                                                  into empty ones
  *
  * A portion that turns out to have many groups is given up while it is read: numbering its keys
- * once more would cost what it saves. Where that is depends on its rows alone, as everything here
- * does: which sums of doubles are made, and in which order they are added up, must be the same
- * whether a partial result was kept from an earlier query, came from another thread or was made
- * now.
+ * once more would cost what it saves. Where that is depends on its rows and on the query's memory
+ * limit alone: which sums of doubles are made, and in which order they are added up, must be the
+ * same whether a partial result was kept from an earlier query, came from another thread or was
+ * made now.
  *
  * Aggregates take part whose states stay small and combine for the same result as if all rows had
  * come to one state. Lists, bags of values and DISTINCT do not. */

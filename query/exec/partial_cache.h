@@ -14,7 +14,8 @@ struct partial_place {
     uint32_t index;   /* of its first block */
 };
 
-/* The limit holds for all that is kept, what finds it too. */
+/* The limit holds for results and the bytes of their plans; the table that finds them, 8 bytes for
+ * each, is beside it. */
 struct partial_cache *partial_cache_create(size_t limit);
 void partial_cache_destroy(struct partial_cache *cache); /* no query is under way */
 /* One reference. */

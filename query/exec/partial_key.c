@@ -335,5 +335,7 @@ bool partial_key_make(const struct exec_node *node, struct partial_key *key)
     for (size_t i = 0; i < plan->group.aggregate_count; i++)
         put_call(&m, &plan->group.aggregates[i]);
     put_below(&m, plan->children[0]);
+    /* How much memory there is says which portions are given up for having too many groups. */
+    writer_u64(m.out, node->exec->budget->limit);
     return m.is_kept && !key->bytes.failed;
 }
