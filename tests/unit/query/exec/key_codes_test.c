@@ -27,8 +27,9 @@ static void make_texts(struct arena *arena)
     struct random_stream random;
     random_stream_init(&random, 4);
     for (uint32_t i = 0; i < TEXTS; i++) {
-        char text[32];
-        snprintf(text, sizeof(text), i == 0 ? "" : "/some/page/%05u", i);
+        char text[32] = "";
+        if (i != 0)
+            snprintf(text, sizeof(text), "/some/page/%05u", i);
         texts[i] = arena_copy(arena, slice_from_cstr(text));
     }
     for (uint32_t b = 0; b < BOOKS; b++)

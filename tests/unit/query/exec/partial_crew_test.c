@@ -156,8 +156,8 @@ static void run(struct fixture *f, const char *text, const char *threads, const 
 
 static const char *const queries[] = {
     "SELECT count(*), sum(n), sum(ratio), stddev(ratio), avg(ratio), max(n) FROM t",
-    "SELECT kind, sum(ratio), stddev(ratio), approx_percentile(0.9, ratio), "
-    "approx_count_distinct(n) FROM t WHERE n > 20 GROUP BY 1",
+    ("SELECT kind, sum(ratio), stddev(ratio), approx_percentile(0.9, ratio), "
+     "approx_count_distinct(n) FROM t WHERE n > 20 GROUP BY 1"),
     "SELECT date_trunc('second', ts), sum(ratio) FROM t WHERE ts > to_timestamp(3.5) GROUP BY 1",
     "SELECT n, count(*), stddev(ratio) FROM t WHERE n < 5000 GROUP BY 1", /* too many groups */
     "SELECT kind, sum(1 / (n - 90000)) FROM t GROUP BY 1",                /* 22012, in the middle */
