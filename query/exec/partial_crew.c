@@ -9,16 +9,19 @@
  * nodes, evaluators and an arena of its own over the same plan, snapshot, budget, flags and time.
  *
  * Whose slot it is follows from the timing; what is in it and in which order slots are combined
- * does not. An error is raised when its portion's turn comes. The query's thread waits for the
- * helpers before it goes on: they use what is the query's. One that was never run finds it closed.
+ * does not. An error is raised when its portion's turn comes. What waits for its turn is charged to
+ * the query; where there is no memory for it, it is thrown away and nothing is made ahead any more.
+ * The query's thread waits for the helpers before it goes on: they use what is the query's. One
+ * that was never run finds it closed.
  */
 #include "query/exec/partial.h"
 
+#include "storage/base/fault.h"
 #include "storage/base/thread.h"
 #include "storage/base/worker.h"
 
 #define HELPERS_MAX 7
-#define AHEAD_MAX 64 /* portions that wait to be combined */
+#define AHEAD_EACH 4 /* portions that wait to be combined or are under way, a thread */
 #define WAIT_PIECE_US 20000
 #define NONE SIZE_MAX
 
@@ -26,6 +29,7 @@ struct slot {
     enum { SLOT_FREE, SLOT_TAKEN, SLOT_DONE } state;
     enum err err;
     struct partial *partial; /* DONE: NULL if it was given up */
+    size_t charged;          /* for it, to the query's budget, while it waits */
     struct error error;
 };
 
@@ -45,6 +49,7 @@ struct partial_crew {
     const struct exec_node *group;
     const struct portion *list;
     size_t count, base; /* base: the portion that is to be combined next */
+    size_t ahead;       /* how many from there on; 1 once memory was short */
     struct slot *slots;
     size_t helper_count;
     struct helper helpers[HELPERS_MAX];
@@ -56,8 +61,6 @@ static void crew_drop(struct partial_crew *crew) /* with the mutex held */
     mutex_unlock(&crew->mutex);
     if (!is_last)
         return;
-    for (size_t i = 0; i < crew->count; i++)
-        partial_unref(crew->slots[i].partial);
     memory_free(crew->slots);
     condition_deinit(&crew->changed);
     mutex_deinit(&crew->mutex);
@@ -68,23 +71,55 @@ static void crew_drop(struct partial_crew *crew) /* with the mutex held */
 
 static size_t next_free(const struct partial_crew *crew)
 {
-    size_t end = crew->count - crew->base > AHEAD_MAX ? crew->base + AHEAD_MAX : crew->count;
+    size_t end = crew->count - crew->base > crew->ahead ? crew->base + crew->ahead : crew->count;
     for (size_t i = crew->base; i < end; i++)
         if (crew->slots[i].state == SLOT_FREE)
             return i;
     return NONE;
 }
 
+/* Is there memory for what was made ahead of its turn? One thread would not have made it yet, so a
+ * query must not fail for it. */
+static bool can_wait(struct slot *slot, struct budget *budget)
+{
+    struct error ignored;
+    if (slot->err != OK)
+        return slot->err != ERR_LIMIT;
+    size_t size = slot->partial != NULL ? slot->partial->size : 0;
+    bool is_short =
+        size != 0 && (fault_is("crew.no_memory") || budget_charge(budget, size, &ignored) != OK);
+    if (!is_short) {
+        slot->charged = size;
+        return true;
+    }
+    partial_unref(slot->partial);
+    slot->partial = NULL;
+    return false;
+}
+
 /* With the mutex held, which is let go meanwhile. */
 static void compute(struct partial_crew *crew, struct exec_node *node, size_t index)
 {
     struct slot *slot = &crew->slots[index];
+    bool is_ahead = index != crew->base;
     slot->state = SLOT_TAKEN;
     mutex_unlock(&crew->mutex);
     slot->err = partial_compute(node, &crew->list[index], &slot->partial, &slot->error);
+    bool is_made = !is_ahead || can_wait(slot, node->exec->budget);
     mutex_lock(&crew->mutex);
-    slot->state = SLOT_DONE;
+    slot->state = is_made ? SLOT_DONE : SLOT_FREE;
+    crew->ahead = is_made ? crew->ahead : 1;
     condition_broadcast(&crew->changed);
+}
+
+static struct partial *take_partial(struct slot *slot, struct budget *budget)
+{
+    struct partial *partial = slot->partial;
+    if (slot->charged != 0)
+        budget_release(budget, slot->charged);
+    slot->charged = 0;
+    slot->partial = NULL;
+    return partial;
 }
 
 /* --- helpers --- */
@@ -176,6 +211,7 @@ struct partial_crew *partial_crew_create(const struct exec_node *group, const st
     crew->count = count;
     crew->slots = memory_alloc_zero((count + 1) * sizeof(*crew->slots));
     crew->helper_count = max - 1 < HELPERS_MAX ? (size_t)(max - 1) : HELPERS_MAX;
+    crew->ahead = (crew->helper_count + 1) * AHEAD_EACH;
     for (size_t i = 0; i < HELPERS_MAX; i++)
         crew->helpers[i].crew = crew;
     return crew;
@@ -220,8 +256,7 @@ enum err partial_crew_get(struct partial_crew *crew, struct exec_node *group, si
         err = slot->err;
         if (err != OK)
             *error = slot->error;
-        *out = slot->partial;
-        slot->partial = NULL;
+        *out = take_partial(slot, group->exec->budget);
     }
     mutex_unlock(&crew->mutex);
     return err;
@@ -258,5 +293,7 @@ void partial_crew_end(struct partial_crew *crew)
     }
     for (size_t i = 0; i < crew->helper_count; i++)
         join_helper(crew, &crew->helpers[i]);
+    for (size_t i = 0; i < crew->count; i++) /* while the budget is there */
+        partial_unref(take_partial(&crew->slots[i], crew->group->exec->budget));
     crew_drop(crew);
 }

@@ -213,6 +213,26 @@ static void test_same_bytes(void **state)
     memory_free(got);
 }
 
+/* What is made ahead of its turn and finds no memory is made again. */
+static void test_no_memory_ahead(void **state)
+{
+    (void)state;
+    struct fixture f;
+    char *got = memory_alloc(SIZE);
+    setup(&f);
+    expect(&f);
+    fault_plant("crew.no_memory");
+    for (size_t i = 0; i < array_count(queries); i++) {
+        run(&f, queries[i], "0", "off", got, SIZE);
+        assert_string_equal(got, expected[i]);
+    }
+    fault_clear();
+    assert_int_equal(f.memory.used, 0);
+    teardown(&f);
+    forget();
+    memory_free(got);
+}
+
 /* --- under load --- */
 
 struct client {
@@ -254,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_no_memory_ahead),
         cmocka_unit_test(test_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
