@@ -451,8 +451,11 @@ static void test_kept_rights_are_charged(void **state)
     struct fixture f;
     setup(&f);
     for (int is_portal = 0; is_portal < 2; is_portal++) {
-        struct query_session *session = query_session_create(
-            &(struct query_session_options){.engine = f.engine, .asker = ask_granted});
+        struct query_session *session =
+            query_session_create(&(struct query_session_options){.engine = f.engine,
+                                                                 .user = SLICE("reader"),
+                                                                 .client = SLICE("127.0.0.1:1"),
+                                                                 .asker = ask_granted});
         struct error error;
         enum err err = OK;
         size_t count = 0;
