@@ -146,12 +146,14 @@ static void fill_wide(uint32_t row_count, unsigned shape)
 }
 
 #define TEXT_SHAPE_COUNT 7
+#define POOL_SHORT ((size_t)128 << 10) /* bytes that short texts are cut from */
 static void fill_texts(uint32_t row_count, unsigned shape)
 {
     data.values.class = BLOCK_TEXT;
     data.values.text = data.text;
     uint32_t few = 1 + (uint32_t)random_below(&chance, 70); /* of shape 6: bytes that occur */
-    for (size_t i = 0; i < sizeof(data.pool); i += 8) {
+    size_t pool_size = shape == 5 ? sizeof(data.pool) : POOL_SHORT;
+    for (size_t i = 0; i < pool_size; i += 8) {
         uint64_t random = random_next(&chance);
         for (size_t k = 0; shape == 6 && k < 8; k++)
             data.pool[i + k] = (char)(200 - (random >> 8 * k & 255) % few);
@@ -166,9 +168,9 @@ static void fill_texts(uint32_t row_count, unsigned shape)
         uint64_t random = random_next(&chance);
         size_t size = shape == 0   ? 0
                       : shape == 1 ? 13
-                      : shape == 5 ? (row < 5 ? (size_t)1 << 20 : random % 3)
+                      : shape == 5 ? (row < 2 ? (size_t)1 << 20 : random % 3)
                                    : random % 80 * (random >> 32 & 1);
-        size_t offset = shape == 1 ? 0 : (random >> 8) % (sizeof(data.pool) - size);
+        size_t offset = shape == 1 ? 0 : (random >> 8) % (pool_size - size);
         data.text[row] = slice_of(data.pool + offset, size);
     }
 }
