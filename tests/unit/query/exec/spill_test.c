@@ -18,6 +18,12 @@
 #include <cmocka.h>
 
 #define LARGE "256MB"
+/* Sanitizers see fewer queries. */
+#ifdef FRESHET_CHECK
+#define RANDOM_QUERIES 6
+#else
+#define RANDOM_QUERIES 16
+#endif
 
 struct fixture {
     struct sim *sim;
@@ -444,7 +450,7 @@ static void test_random(void **state)
     print_message("seed %llu\n", (unsigned long long)seed);
     random_stream_init(&chance, seed);
     setup(&f);
-    for (int i = 0; i < 16; i++) {
+    for (int i = 0; i < RANDOM_QUERIES; i++) {
         char text[2048];
         uint64_t spilled;
         compose(&chance, text, sizeof(text));
@@ -453,7 +459,7 @@ static void test_random(void **state)
             fail_msg("%s: %s", memory, text);
         spilled_count += spilled != 0;
     }
-    assert_true(spilled_count >= 8);
+    assert_true(spilled_count >= RANDOM_QUERIES / 2);
     teardown(&f);
 }
 
@@ -476,6 +482,8 @@ static void test_off(void **state)
 }
 
 /* --- planted mistakes --- */
+
+#ifndef FRESHET_CHECK /* the sensitivity is shown once, by the release build */
 
 static const struct {
     const char *fault;
@@ -506,6 +514,8 @@ static void test_planted(void **state)
         teardown(&f);
     }
 }
+
+#endif
 
 /* --- a disk that fails --- */
 
@@ -543,11 +553,14 @@ static void test_disk_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sorts),   cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_joins),   cmocka_unit_test(test_sets),
-        cmocka_unit_test(test_windows), cmocka_unit_test(test_documents),
-        cmocka_unit_test(test_random),  cmocka_unit_test(test_off),
-        cmocka_unit_test(test_planted), cmocka_unit_test(test_disk_errors),
+        cmocka_unit_test(test_sorts),       cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_joins),       cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_windows),     cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_random),      cmocka_unit_test(test_off),
+#ifndef FRESHET_CHECK
+        cmocka_unit_test(test_planted),
+#endif
+        cmocka_unit_test(test_disk_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
