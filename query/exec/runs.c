@@ -38,8 +38,8 @@ static bool bucket_end(const struct runs *runs, const struct run_bucket *bucket,
 {
     int64_t start;
     if (bucket->width_us == 0)
-        return function_bucket(bucket->function, &runs->node->exec->eval, bucket->arguments, &start,
-                               end);
+        return function_bucket(bucket->function, &runs->node->exec->eval, bucket->arguments,
+                               &runs->us, &start, end);
     int64_t number = runs->us / bucket->width_us - (runs->us % bucket->width_us < 0);
     return !__builtin_mul_overflow(number, bucket->width_us, &start) &&
            !__builtin_add_overflow(start, bucket->width_us, end);

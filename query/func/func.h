@@ -94,10 +94,12 @@ extern const struct function_group functions_compare, functions_arith, functions
 bool function_is_whole(struct call *call, const struct vector *vector, struct value *out);
 
 /* The bucket [*start, *end) of the first row's time, for functions that put times into buckets:
- * arguments as of a vector form, all but the time constant. False: not such a function, or a bucket
- * that has no ends. query/func/time_bucket.c */
+ * arguments as of a vector form, whose values the time's are at `us`, and no other argument's.
+ * False: not such a function, not its time (an origin, say), or a bucket that has no ends.
+ * query/func/time_bucket.c */
 bool function_bucket(const struct function *function, const struct eval_context *context,
-                     const struct column *arguments, int64_t *start, int64_t *end);
+                     const struct column *arguments, const int64_t *us, int64_t *start,
+                     int64_t *end);
 
 /* --- casts: query/func/cast.c --- */
 /* May a value of type `from` become `to` in this context? */

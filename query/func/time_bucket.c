@@ -135,6 +135,14 @@ enum err date_bin_vector(struct call *call, const struct vector *v)
     return OK;
 }
 
+/* Does the clock go on evenly from start to end? Where it is set back over the end, an hour of the
+ * next bucket lies before it. */
+static bool is_even(const struct timezone *zone, int64_t start, int64_t end)
+{
+    return zone == timezone_utc ||
+           timezone_to_local(zone, end) - timezone_to_local(zone, start) == end - start;
+}
+
 enum err window_vector(struct call *call, const struct vector *v)
 {
     size_t time = v->arguments[0].type.id == TYPE_INTERVAL ? 1 : 0;
@@ -154,6 +162,7 @@ enum err window_vector(struct call *call, const struct vector *v)
     struct interval size = sizes->interval[0];
     bool is_short = size.months == 0 && size.days == 0 && size.microseconds < MICROSECONDS_PER_DAY;
     bool is_kept = zone == timezone_utc || !is_short;
+    bool has_range = false;
     int64_t start = 0, end = 0;
     int64_t *out = v->out;
     for (size_t k = 0; k < v->count; k++) {
@@ -161,10 +170,11 @@ enum err window_vector(struct call *call, const struct vector *v)
         int64_t us = times->i[column_index(times, row)];
         if (v->validity != NULL && v->validity[row] == 0)
             continue;
-        if (!is_kept || us < start || us >= end) {
+        if (!has_range || us < start || us >= end) {
             enum err err = window_find(us, size, zone, &start, &end, call->error);
             if (err != OK)
                 return err;
+            has_range = is_kept && start < end && is_even(zone, start, end);
         }
         out[row] = is_start ? start : end;
     }
@@ -219,7 +229,8 @@ static bool first_window(struct call *call, const struct vector *v, size_t time,
     struct interval size = sizes->interval[0];
     bool is_short = size.months == 0 && size.days == 0 && size.microseconds < MICROSECONDS_PER_DAY;
     return (zone == timezone_utc || !is_short) &&
-           window_find(us, size, zone, start, end, &ignored) == OK;
+           window_find(us, size, zone, start, end, &ignored) == OK && *start < *end &&
+           is_even(zone, *start, *end);
 }
 
 static bool bucket_of_first(struct call *call, const struct vector *v, const struct column **times,
@@ -242,13 +253,15 @@ static bool bucket_of_first(struct call *call, const struct vector *v, const str
 }
 
 bool function_bucket(const struct function *function, const struct eval_context *context,
-                     const struct column *arguments, int64_t *start, int64_t *end)
+                     const struct column *arguments, const int64_t *us, int64_t *start,
+                     int64_t *end)
 {
     struct call call = {.context = context, .function = function};
     struct vector vector = {.arguments = arguments, .row_count = 1, .count = 1};
     const struct column *times;
     int64_t result;
-    return bucket_of_first(&call, &vector, &times, start, end, &result) && *start < *end;
+    return bucket_of_first(&call, &vector, &times, start, end, &result) && times->i == us &&
+           *start < *end;
 }
 
 bool time_all_within(const int64_t *times, size_t count, int64_t start, int64_t end)

@@ -217,6 +217,9 @@ static const struct {
      " GROUP BY 1, 2 ORDER BY 1"},
     {"SELECT date_bin('20 milliseconds', ts, timestamptz '2001-01-01Z'), ", "t",
      " AND ts < timestamptz '1970-01-01 00:00:05+00' GROUP BY 1 ORDER BY 1"},
+    /* The rows' times are where buckets begin, not what is put into them. */
+    {"SELECT date_bin('20 milliseconds', timestamptz '2030-01-01Z', ts), ", "t",
+     " GROUP BY 1 ORDER BY 1"},
 };
 
 /* With a FILTER that every row passes nothing is told of morsels. */
