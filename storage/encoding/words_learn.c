@@ -18,6 +18,7 @@
 #define SAMPLE_MAX ((uint64_t)224 << 10)
 #define ROW_MAX ((uint32_t)16 << 10) /* of one text */
 #define RESIDUE_MAX ((uint64_t)16 << 10)
+#define SAMPLE_SHARE 4      /* a smaller share of the sample says nothing */
 #define PIECES_MIN 3        /* of a kind, for one to be more than chance */
 #define REPEATED_PERCENT 25 /* of the first SAMPLE_MIN bytes */
 #define TABLE_BITS 15u
@@ -90,6 +91,14 @@ static struct counted *find_counted(struct learner *learner, struct words_key ke
     learner->used++;
     learner->table[slot].key = key;
     return &learner->table[slot];
+}
+
+/* Did rows evenly apart give what was wanted? Where few long texts stand among many short ones they
+ * may all have been passed over. */
+static bool is_sampled(const struct learner *learner, uint64_t wanted)
+{
+    uint64_t size = learner->job->text_size;
+    return learner->sample_bytes >= (size < wanted ? size : wanted) / SAMPLE_SHARE;
 }
 
 /* False: there are too few words that are there again. */
@@ -378,7 +387,8 @@ struct words *words_learn(const struct encode_job *job)
     wanted = wanted < SAMPLE_MIN ? SAMPLE_MIN : wanted > SAMPLE_MAX ? SAMPLE_MAX : wanted;
     struct learner *learner = learner_create(job, wanted);
     learner->table = memory_alloc_zero(TABLE_SIZE * sizeof(*learner->table));
-    if (count_words(learner)) {
+    bool is_forced = job->best == UINT64_MAX;
+    if (count_words(learner) && (is_forced || is_sampled(learner, wanted))) {
         job_pause(job);
         if (learner->repeated_bytes < learner->sample_bytes / 32 * 31)
             count_pieces(learner);
@@ -398,7 +408,8 @@ bool words_is_good(struct words *words, const struct encode_job *job)
     uint32_t *uses = memory_alloc_zero(((size_t)words->count + 1) * sizeof(*uses)), row_most = 0;
     uint64_t codes = code_sample(learner, words, uses, &row_most), bytes = learner->sample_bytes;
     double ratio = (double)codes * words->width / 8;
-    bool is_good = ratio <= (double)bytes * words->sample_ratio * 1.03;
+    bool is_good =
+        is_sampled(learner, SAMPLE_MIN / 2) && ratio <= (double)bytes * words->sample_ratio * 1.03;
     if (is_good)
         words->estimate = estimate_of(job, words, row_most);
     memory_free(uses);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <cmocka.h>
 
 #define ROWS 20000u
@@ -100,7 +101,7 @@ static void test_learn(void **state)
         double codes_max; /* a text */
     } cases[] = {
         {KIND_WORDS, false, 5.6}, {KIND_LINES, false, 17.5}, {KIND_HEX, true, 64},
-        {KIND_RANDOM, true, 48},  {KIND_EMPTY, false, 0},  {KIND_LONG, true, 60},
+        {KIND_RANDOM, true, 48},  {KIND_EMPTY, false, 0},    {KIND_LONG, true, 60},
     };
     (void)state;
     random_stream_init(&chance, 9);
@@ -151,8 +152,35 @@ static void test_zeros(void **state)
     words_destroy(words);
 }
 
+/* A long text that the sample passes over, among empty ones: nothing is known of it, so nothing is
+ * promised, neither by a new dictionary nor by one of another block. */
+static void test_passed_over(void **state)
+{
+    (void)state;
+    memset(pool, 'x', sizeof(pool));
+    for (uint32_t row = 0; row < ROWS; row++)
+        texts[row] = slice_of(pool, row == 1 ? sizeof(pool) : 0);
+    job = (struct encode_job){.class = BLOCK_TEXT,
+                              .row_count = ROWS,
+                              .text = texts,
+                              .text_size = sizeof(pool),
+                              .best = sizeof(pool)};
+    assert_null(words_learn(&job));
+    struct encode_job passed_over = job;
+    fill(KIND_WORDS);
+    job.best = job.text_size;
+    struct words *words = words_learn(&job);
+    assert_non_null(words);
+    assert_true(words_is_good(words, &job));
+    for (uint32_t row = 0; row < ROWS; row++)
+        texts[row] = slice_of(pool, row == 1 ? sizeof(pool) : 0);
+    assert_false(words_is_good(words, &passed_over));
+    words_destroy(words);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_learn), cmocka_unit_test(test_zeros)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_learn), cmocka_unit_test(test_zeros),
+                                       cmocka_unit_test(test_passed_over)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
