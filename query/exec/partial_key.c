@@ -17,7 +17,7 @@
 #include "query/exec/partial.h"
 
 #include "query/func/func.h"
-#include "query/kernel/kernel.h"
+#include "query/plan/rewrite.h"
 #include "storage/base/fault.h"
 
 #include <string.h>
@@ -184,23 +184,6 @@ static void put_exprs(struct maker *m, struct expr *const *exprs, size_t count)
 
 /* --- bounds of event time --- */
 
-static bool find_operation(const char *name, bool is_swapped, unsigned *out)
-{
-    static const struct {
-        const char *name;
-        enum compare_operation plain, swapped;
-    } table[] = {{"<", COMPARE_LT, COMPARE_GT},
-                 {"<=", COMPARE_LE, COMPARE_GE},
-                 {">", COMPARE_GT, COMPARE_LT},
-                 {">=", COMPARE_GE, COMPARE_LE}};
-    for (size_t i = 0; i < array_count(table); i++)
-        if (strcmp(name, table[i].name) == 0) {
-            *out = is_swapped ? table[i].swapped : table[i].plain;
-            return true;
-        }
-    return false;
-}
-
 static bool is_time_column(const struct plan *scan, const struct expr *expr)
 {
     int32_t time_column = scan->scan.schema->time_column;
@@ -211,7 +194,7 @@ static bool is_time_column(const struct plan *scan, const struct expr *expr)
 /* Event time compared with one value for all rows. */
 static bool take_bound(struct maker *m, const struct plan *scan, const struct expr *expr)
 {
-    struct partial_bound bound;
+    enum compare_operation operation;
     struct value value;
     struct error error;
     if (expr->kind != EXPR_CALL || expr->argument_count != 2 ||
@@ -222,12 +205,12 @@ static bool take_bound(struct maker *m, const struct plan *scan, const struct ex
     const struct expr *constant = is_swapped ? left : right;
     if ((is_swapped && !is_time_column(scan, right)) || has_columns(constant) ||
         left->type.id != TYPE_TIMESTAMPTZ || right->type.id != TYPE_TIMESTAMPTZ ||
-        !find_operation(expr->function->name, is_swapped, &bound.operation) ||
+        !expr_comparison(expr, is_swapped, &operation) || operation == COMPARE_EQ ||
         expr_evaluate_constant(constant, &m->exec->eval, &m->exec->arena, &value, &error) != OK ||
         value.is_null)
         return false;
-    bound.us = value.i;
-    m->key->bounds[m->key->bound_count++] = bound;
+    m->key->bounds[m->key->bound_count++] =
+        (struct partial_bound){.operation = operation, .us = value.i};
     return true;
 }
 

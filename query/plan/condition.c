@@ -13,7 +13,6 @@
 #include "query/plan/rewrite.h"
 
 #include "query/func/func.h"
-#include "query/kernel/kernel.h"
 
 #include <assert.h>
 
@@ -159,24 +158,6 @@ static struct plan_condition *add(struct finder *f, enum condition_kind kind, ui
 
 /* --- one kind each --- */
 
-static bool find_operation(const char *name, bool is_swapped, enum compare_operation *out)
-{
-    static const struct {
-        const char *name;
-        enum compare_operation plain, swapped;
-    } table[] = {{"=", COMPARE_EQ, COMPARE_EQ},
-                 {"<", COMPARE_LT, COMPARE_GT},
-                 {"<=", COMPARE_LE, COMPARE_GE},
-                 {">", COMPARE_GT, COMPARE_LT},
-                 {">=", COMPARE_GE, COMPARE_LE}};
-    for (size_t index = 0; index < array_count(table); index++)
-        if (strcmp(name, table[index].name) == 0) {
-            *out = is_swapped ? table[index].swapped : table[index].plain;
-            return true;
-        }
-    return false;
-}
-
 static bool find_compare(struct finder *f, const struct expr *expr)
 {
     uint32_t column;
@@ -187,7 +168,7 @@ static bool find_compare(struct finder *f, const struct expr *expr)
     if (is_swapped && !find_column(expr->arguments[1], &column))
         return false;
     struct expr *bound = expr->arguments[is_swapped ? 0 : 1];
-    if (!is_bound(bound) || !find_operation(expr->function->name, is_swapped, &operation))
+    if (!is_bound(bound) || !expr_comparison(expr, is_swapped, &operation))
         return false;
     struct plan_condition *condition = add(f, CONDITION_COMPARE, column);
     condition->operation = operation;

@@ -11,8 +11,6 @@
  * rows of a key are kept than LIMIT can reach. */
 #include "query/plan/rewrite.h"
 
-#include "query/kernel/kernel.h"
-
 struct finder {
     struct builder *build;
 };
@@ -39,24 +37,15 @@ static bool split_sides(const struct expr *expr, struct expr **own, struct expr 
 static bool find_bound(const struct expr *expr, const struct sort_key *first,
                        struct lookup_bound *out)
 {
-    static const struct {
-        const char *name;
-        enum compare_operation plain, swapped;
-    } table[] = {{"<", COMPARE_LT, COMPARE_GT},
-                 {"<=", COMPARE_LE, COMPARE_GE},
-                 {">", COMPARE_GT, COMPARE_LT},
-                 {">=", COMPARE_GE, COMPARE_LE}};
     struct expr *own;
     bool is_swapped;
     if (first == NULL || !split_sides(expr, &own, &out->value, &is_swapped) ||
         !expr_equal(own, first->expr))
         return false;
-    for (size_t index = 0; index < array_count(table); index++)
-        if (expr_is_operator(expr, table[index].name)) {
-            out->operation = is_swapped ? table[index].swapped : table[index].plain;
-            return true;
-        }
-    return false;
+    enum compare_operation operation;
+    bool is_bound = expr_comparison(expr, is_swapped, &operation) && operation != COMPARE_EQ;
+    out->operation = is_bound ? operation : out->operation;
+    return is_bound;
 }
 
 struct parts {

@@ -111,6 +111,24 @@ bool expr_is_operator(const struct expr *expr, const char *name)
            strcmp(expr->function->name, name) == 0;
 }
 
+bool expr_comparison(const struct expr *expr, bool is_swapped, enum compare_operation *out)
+{
+    static const struct {
+        const char *name;
+        enum compare_operation plain, swapped;
+    } table[] = {{"=", COMPARE_EQ, COMPARE_EQ},
+                 {"<", COMPARE_LT, COMPARE_GT},
+                 {"<=", COMPARE_LE, COMPARE_GE},
+                 {">", COMPARE_GT, COMPARE_LT},
+                 {">=", COMPARE_GE, COMPARE_LE}};
+    for (size_t i = 0; i < array_count(table); i++)
+        if (expr_is_operator(expr, table[i].name)) {
+            *out = is_swapped ? table[i].swapped : table[i].plain;
+            return true;
+        }
+    return false;
+}
+
 /* --- time bounds --- */
 
 bool expr_has_parameter(const struct expr *expr)

@@ -4,6 +4,7 @@
 #define FRESHET_QUERY_PLAN_REWRITE_H
 
 #include "query/expr/build.h"
+#include "query/kernel/kernel.h"
 #include "query/plan/plan.h"
 
 /* All passes, in order: conditions down, projections merged, columns pruned, sorts' heads … */
@@ -66,5 +67,7 @@ bool expr_has_parameter(const struct expr *expr);
 /* Are values of both kept and compared alike? int2, int4 and int8 are, real and double are. */
 bool type_is_alike(struct type a, struct type b);
 bool expr_is_operator(const struct expr *expr, const char *name);
+/* Which of = < <= > >= it is, with its sides exchanged if is_swapped; false: none of them. */
+bool expr_comparison(const struct expr *expr, bool is_swapped, enum compare_operation *out);
 
 #endif
