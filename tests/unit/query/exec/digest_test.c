@@ -278,6 +278,7 @@ static void test_same_answers(void **state)
     setup(&f);
     for (size_t form = 0; form < array_count(forms); form++)
         assert_int_equal(count_differences(&f, form), 0);
+#ifndef FRESHET_CHECK /* the sensitivity is shown once, by the release build */
     static const struct {
         const char *name;
         size_t form;
@@ -290,6 +291,7 @@ static void test_same_answers(void **state)
         assert_true(count_differences(&f, faults[i].form) > 0);
         fault_clear();
     }
+#endif
     teardown(&f);
 }
 
