@@ -4,6 +4,7 @@
 
 #include "ingest/internal.h"
 #include "query/expr/build.h"
+#include "tests/unit/scratch.h"
 #include "tests/model/cursor_model.h"
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
@@ -106,19 +107,10 @@ static inline void world_init(struct world *world)
     world_open(world);
 }
 
-static inline void world_remove_file(void *context, const char *name)
-{
-    struct io *io = context;
-    (void)io->ops->unlink(io, name, NULL);
-}
-
 static inline void world_deinit(struct world *world)
 {
     world_close(world);
-    assert_int_equal(io_open("plain", world->path, &world->io, NULL), OK);
-    (void)world->io->ops->list(world->io, "", world_remove_file, world->io, NULL);
-    world->io->ops->destroy(world->io);
-    rmdir(world->path);
+    scratch_remove(world->path);
     clock_install(NULL);
 }
 

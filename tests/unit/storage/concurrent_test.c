@@ -3,6 +3,7 @@
  * table is right if its count and sum fit, and rows that a filter leaves are known. Run it under
  * the tsan preset. */
 #include "tests/model/cursor_model.h"
+#include "tests/unit/scratch.h"
 #include "tests/model/store_model.h"
 
 #include "storage/base/clock.h"
@@ -222,9 +223,7 @@ static void test_everything_at_once(void **state)
     worker_pool_destroy(pool);
     schema_unref(stage.schema);
     io->ops->destroy(io);
-    char command[80];
-    snprintf(command, sizeof(command), "rm -r %s", path);
-    assert_int_equal(system(command), 0);
+    scratch_remove(path);
 }
 
 /* --- replay --- */

@@ -3,6 +3,7 @@
  * threads. */
 #include "storage/segment/view.h"
 #include "tests/model/store_model.h"
+#include "tests/unit/scratch.h"
 
 #include "storage/base/logger.h"
 #include "storage/io/sim.h"
@@ -26,17 +27,10 @@ static void place_make(struct place *place)
     assert_int_equal(io_open("plain", place->path, &place->io, NULL), OK);
 }
 
-static void remove_one(void *context, const char *name)
-{
-    struct place *place = context;
-    (void)place->io->ops->unlink(place->io, name, NULL);
-}
-
 static void place_remove(struct place *place)
 {
-    (void)place->io->ops->list(place->io, "", remove_one, place, NULL);
     place->io->ops->destroy(place->io);
-    rmdir(place->path);
+    scratch_remove(place->path);
 }
 
 static struct store *open_store(struct place *place, struct model_extension *extension,

@@ -1,6 +1,7 @@
 /* One query on several threads: the same bytes as on one, beside others that want the threads too,
  * and when it is cancelled, fails or runs out of memory. */
 #include "query/query.h"
+#include "tests/unit/scratch.h"
 
 #include "storage/base/fault.h"
 #include "storage/base/thread.h"
@@ -124,13 +125,11 @@ static void setup(struct fixture *f)
 
 static void teardown(struct fixture *f)
 {
-    char command[128];
     worker_pool_destroy(f->pool);
     query_engine_destroy(f->engine);
     store_close(f->store);
     f->io->ops->destroy(f->io);
-    snprintf(command, sizeof(command), "rm -r '%s'", f->path);
-    assert_int_equal(system(command), 0);
+    scratch_remove(f->path);
 }
 
 /* CSV, or "!" and the error's class. */

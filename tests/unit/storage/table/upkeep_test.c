@@ -2,6 +2,7 @@
  * cut by a crash at every operation of the disk, in and between all of its steps. Faults planted in
  * the steps are found by the same script. */
 #include "tests/model/upkeep_world.h"
+#include "tests/unit/scratch.h"
 
 #include "storage/base/fault.h"
 #include "storage/base/logger.h"
@@ -483,9 +484,7 @@ static void test_ingest_goes_on_at_the_memory_limit(void **state)
     store_close(world.store);
     schema_unref(world.schemas[0]);
     world.io->ops->destroy(world.io);
-    char command[96];
-    snprintf(command, sizeof(command), "rm -r '%s'", path);
-    assert_int_equal(system(command), 0);
+    scratch_remove(path);
 }
 
 int main(void)
