@@ -89,30 +89,34 @@ def ndjson_text(rows):
     return "\n".join(lines) + "\n"
 
 
-def fill_big(ours, theirs, ingest, rows, layout="mutable"):
-    """The same rows by INSERT, then ALTER TABLE, then by CSV and NDJSON in turns; one COPY on the other side."""
+def fill_big(ours, theirs, rows):
+    """The same rows by INSERT, then ALTER TABLE, then by CSV and NDJSON in turns; one COPY on the other side. `ours` has for each
+    layout a connection and what posts rows to its server; each text is made once for all of them."""
     names = [name for name, _ in tables.COLUMNS["t"]]
     definitions = re.split(r", (?=\w+ [a-z])", tables.DDL["t"])
     old, added = definitions[:-tables.BIG_ADDED], definitions[-tables.BIG_ADDED:]
-    for server, option in ((ours, " WITH (time = 'ts')"), (theirs, "")):
+    servers = [server for server, _ in ours.values()]
+    for server, option in (*((each, " WITH (time = 'ts')") for each in servers), (theirs, "")):
         server.execute(f"CREATE TABLE t ({', '.join(old)}){option}")
     for begin in range(0, tables.BIG_ALTER, 500):
         cells = ", ".join("(" + ", ".join(row[:-tables.BIG_ADDED]) + ")" for row in rows[begin:begin + 500])
-        ours.execute(f"INSERT INTO t VALUES {cells}")
-    if layout == "mixed":  # a segment that lacks the columns that are added next
-        ours.execute("CHECKPOINT")
-    for server in (ours, theirs):
+        for server in servers:
+            server.execute(f"INSERT INTO t VALUES {cells}")
+    if "mixed" in ours:  # a segment that lacks the columns that are added next
+        ours["mixed"][0].execute("CHECKPOINT")
+    for server in (*servers, theirs):
         for definition in added:
             server.execute(f"ALTER TABLE t ADD COLUMN {definition}")
     for turn, begin in enumerate(range(tables.BIG_ALTER, len(rows), 4_000)):
         part = rows[begin:begin + 4_000]
         body, kind = (csv_text(part, names), "text/csv") if turn % 2 else (ndjson_text(part), "application/x-ndjson")
-        status, answer = ingest("t", body, content_type=kind)
-        assert status == 200 and answer["rows"] == len(part) and not answer["rejected_rows"], answer
-        if layout == "mixed" and begin < len(rows) // 2 <= begin + 4_000:
-            ours.execute("CHECKPOINT")
-    if layout == "sealed":
-        ours.execute("CHECKPOINT")
+        for _, ingest in ours.values():
+            status, answer = ingest("t", body, content_type=kind)
+            assert status == 200 and answer["rows"] == len(part) and not answer["rejected_rows"], answer
+        if "mixed" in ours and begin < len(rows) // 2 <= begin + 4_000:
+            ours["mixed"][0].execute("CHECKPOINT")
+    if "sealed" in ours:
+        ours["sealed"][0].execute("CHECKPOINT")
     with theirs.connection.cursor() as cursor, cursor.copy("COPY t FROM STDIN (FORMAT csv, HEADER)") as copy:
         copy.write(csv_text(rows, names))
     theirs.execute("ANALYZE t")
