@@ -252,9 +252,16 @@ static enum err read_body_member(struct json_parser *parser, struct sql_reader *
     struct json_value *parsed = &member;
     bool is_params = slice_equal(key, SLICE("params"));
     bool is_text = !is_params && token == JSON_STRING && json_unescape(inner, arena, &member.text);
-    enum err result = is_params || is_text ? OK : json_parse(text, arena, 16, &parsed, error);
+    enum err result = OK;
+    if (!is_params && !is_text) {
+        struct slice until = slice_of(parser->data, parser->offset);
+        result = json_parse_rest(until, begin, arena, 16, &parsed, error);
+    }
+    if (result != OK) {
+        return result;
+    }
     parsed->key = key;
-    return result != OK ? result : read_member(reader, parsed, error);
+    return read_member(reader, parsed, error);
 }
 
 static enum err read_json(struct slice body, struct sql_reader *reader, struct error *error)

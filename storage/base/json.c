@@ -526,9 +526,16 @@ static struct json_value *build(struct builder *builder)
 enum err json_parse(struct slice text, struct arena *arena, uint32_t depth_max,
                     struct json_value **out, struct error *error)
 {
+    return json_parse_rest(text, 0, arena, depth_max, out, error);
+}
+
+enum err json_parse_rest(struct slice text, size_t begin, struct arena *arena, uint32_t depth_max,
+                         struct json_value **out, struct error *error)
+{
     struct builder *builder = memory_alloc(sizeof(*builder));
     builder->arena = arena;
     json_parser_init(&builder->parser, text, depth_max);
+    builder->parser.offset = begin;
     struct json_value *root = build(builder);
     if (root != NULL && json_next(&builder->parser) != JSON_END) {
         if (builder->parser.error_text == NULL)

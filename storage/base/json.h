@@ -68,6 +68,10 @@ struct json_value {
 };
 MUST_CHECK enum err json_parse(struct slice text, struct arena *arena, uint32_t depth_max,
                                struct json_value **out, struct error *error);
+/* The value that begins there and takes the rest: errors name their place in the whole text. */
+MUST_CHECK enum err json_parse_rest(struct slice text, size_t begin, struct arena *arena,
+                                    uint32_t depth_max, struct json_value **out,
+                                    struct error *error);
 /* The last member of that name, or NULL. */
 const struct json_value *json_get(const struct json_value *object, const char *key);
 const struct json_value *json_get_slice(const struct json_value *object, struct slice key);

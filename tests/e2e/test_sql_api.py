@@ -79,6 +79,17 @@ def test_error_position_counts_characters(loaded):
     assert answer["text_position"] == 15, answer
 
 
+@pytest.mark.parametrize("body, position", [
+    ('{"query":"SELECT 1\\u0000"}', 10), ('{"format":"json", "query": "ä\\ud800"}', 28),
+    ('{"query":"SELECT 1","settings":{"timezone":"\\u0000"}}', 44), ('{"query":"SELECT 1","settings":{"a":[1,}}', 40),
+])
+def test_a_body_that_is_no_json_is_told_by_its_place(loaded, body, position):
+    status, _, text = loaded.request("POST", "/v1/sql", body.encode(), {"Content-Type": "application/json"})
+    answer = json.loads(text)
+    assert status == 400 and answer["sqlstate"] == "22P02", answer
+    assert answer["text_position"] == position and f"at character {position}" in answer["detail"], answer
+
+
 @pytest.mark.parametrize("body", [
     b"{", b"[]", b'{"query":1}', b"{}", b'{"query":"SELECT 1","colour":"red"}', b'{"query":"SELECT 1","format":"xml"}',
     b'{"query":"SELECT 1","timeout_ms":-1}', b'{"query":"SELECT 1","max_rows":"many"}', b'{"query":"SELECT 1","settings":[]}',

@@ -223,6 +223,11 @@ static void test_dom(void **state)
                          ERR_INPUT);
         assert_int_equal(error.text_position, wrong[index].position);
     }
+    text = SLICE("{\"\xc3\xa9\":[1,}");
+    assert_int_equal(json_parse_rest(text, 6, &arena, 64, &root, &error), ERR_INPUT);
+    assert_int_equal(error.text_position, 9);
+    assert_int_equal(json_parse_rest(SLICE("{\"a\": [1]"), 6, &arena, 64, &root, &error), OK);
+    assert_true(slice_equal(root->text, SLICE("[1]")));
     arena_deinit(&arena);
 }
 
