@@ -221,18 +221,6 @@ static void widen_zone(struct block_zone *zone, int64_t value)
     zone->max = value > zone->max ? value : zone->max;
 }
 
-static void find_integer_range(const struct encode_job *job, struct block_zone *zone)
-{
-    int64_t low = job->integers[0], high = low;
-    for (uint32_t row = 1; row < job->row_count; row++) {
-        int64_t value = job->integers[row];
-        low = value < low ? value : low;
-        high = value > high ? value : high;
-    }
-    zone->min = low;
-    zone->max = high;
-}
-
 #define TEXTS_AHEAD 16
 
 static void find_text_range(const struct encode_job *job, struct block_zone *zone)
@@ -266,7 +254,7 @@ static struct block_zone zone_of(const struct encode_job *job, uint32_t null_cou
     if (!zone.has_range)
         zone.min = zone.max = 0;
     else if (job->class == BLOCK_INTEGER)
-        find_integer_range(job, &zone);
+        integers_range(job->integers, job->row_count, &zone.min, &zone.max);
     else if (job->class == BLOCK_FLOAT)
         find_float_range(job, &zone);
     else

@@ -151,11 +151,8 @@ void packed_plan_make(const int64_t *values, uint32_t row_count, uint64_t scale,
     for (uint32_t vector = 0; vector < vectors; vector++) {
         const int64_t *value = values + (size_t)vector * BLOCK_VECTOR_ROWS;
         uint32_t count = vector_rows_of(row_count, vector);
-        int64_t low = value[0], high = value[0];
-        for (uint32_t i = 1; i < count; i++) {
-            low = value[i] < low ? value[i] : low;
-            high = value[i] > high ? value[i] : high;
-        }
+        int64_t low, high;
+        integers_range(value, count, &low, &high);
         plan->base[vector] = low;
         plan->width[vector] = (uint8_t)bits_of(((uint64_t)high - (uint64_t)low) / scale);
         plan->size += units_size(count, plan->width[vector]);

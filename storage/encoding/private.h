@@ -75,6 +75,9 @@ static inline uint64_t divide_exactly(uint64_t number, const struct divisor *div
     return (number >> divisor->shift) * divisor->inverse;
 }
 
+/* --- range.c: the least and the greatest; count is not 0 --- */
+void integers_range(const int64_t *values, uint32_t count, int64_t *low, int64_t *high);
+
 /* --- packed.c: integers packed by vectors of 2,048, each with a base and a width of its own --- */
 
 struct packed_plan {
