@@ -340,13 +340,30 @@ static const uint32_t *read_span_codes(const struct dictionary_own *own, const s
     return codes;
 }
 
+/* A power of two that no double is above, where they are in order and not extreme; else 0. */
+static double near_of(const struct dictionary_own *own)
+{
+    static const int64_t bias = 1023, far = 900;
+    int64_t exponent = (entry_of(own, own->count - 1) >> 52) + 1;
+    double near;
+    if (own->is_in_order == 0 || exponent <= bias - far || exponent >= bias + far)
+        return 0;
+    int64_t bits = exponent << 52;
+    memcpy(&near, &bits, sizeof(near));
+    return near;
+}
+
 static void total(const struct block *block, const struct span *span, double *sum, double *lost)
 {
     struct dictionary_own own;
     uint32_t codes[BLOCK_VECTOR_ROWS];
     block_own(block, &own);
     const uint32_t *first = read_span_codes(&own, span, codes);
-    kernels_chosen()->sum_entries(own.entries, first, span->count, sum, lost);
+    double near = near_of(&own);
+    if (near != 0)
+        kernels_chosen()->sum_near(own.entries, first, span->count, near, sum, lost);
+    else
+        kernels_chosen()->sum_entries(own.entries, first, span->count, sum, lost);
 }
 
 static bool extremes(const struct block *block, const struct span *span, double *least,

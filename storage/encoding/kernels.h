@@ -12,6 +12,8 @@
 #define UNIT_ROW_BYTES 128u
 #define SELECT_ROOM 16u /* what selections are written past their end, and values read */
 
+#define SUM_NEAR_MAX 8192u
+
 enum kernel_isa { KERNEL_BASE, KERNEL_AVX2, KERNEL_AVX512, KERNEL_ISA_COUNT };
 
 /* Input has any alignment. Packed input is a whole unit, output a whole unit. */
@@ -84,6 +86,10 @@ struct kernels { /* kernels.c */
     /* The same of entries[codes[i]], 8 bytes each, wherever they lie. */
     void (*sum_entries)(const uint8_t *entries, const uint32_t *codes, size_t count, double *sum,
                         double *lost);
+    /* The same again of at most SUM_NEAR_MAX, none below 0, all at most `near`: a power of two,
+     * from 2^-900 to 2^900. */
+    void (*sum_near)(const uint8_t *entries, const uint32_t *codes, size_t count, double near,
+                     double *sum, double *lost);
     /* The least and the greatest; count is not 0. */
     void (*range32)(const uint32_t *values, uint32_t count, uint32_t *least, uint32_t *greatest);
     /* The sum of each value times its length, of at most 2^15 of both. */
