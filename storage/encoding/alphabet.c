@@ -12,6 +12,8 @@
 #define HEAD_SIZE 16u
 #define PREFIX_SIZE 8u
 #define SAMPLE_ROWS 32
+#define SAMPLE_ROWS_LONG 256 /* once there are so many bytes: */
+#define SAMPLE_BYTES ((uint64_t)256 << 10)
 #define TRUSTED_ROWS 8192              /* of which the sample is trusted */
 #define BUFFER_SIZE ((size_t)16 << 10) /* a multiple of 8 */
 #define PAUSE_BYTES ((uint64_t)1 << 20)
@@ -66,12 +68,16 @@ static bool find_alphabet(struct encode_job *job)
     bool is_sample_enough = !job->is_strict && job->row_count >= TRUSTED_ROWS;
     uint8_t occurs[2][256] = {0};
     const struct alphabet_kernels *kernels = kernels_chosen()->alphabet;
-    uint64_t paused = 0;
-    for (uint32_t row = 0; row < job->row_count; row += SAMPLE_ROWS) {
+    uint64_t paused = 0, sampled = 0;
+    uint32_t step = SAMPLE_ROWS;
+    for (uint32_t row = 0; row < job->row_count; row += step) {
         note_bytes(job->text[row], occurs);
         if (row % (SAMPLE_ROWS * SAMPLE_ROWS) == 0 && !take_alphabet(job, occurs) &&
             job->text[row].size != 0)
             return false;
+        sampled += job->text[row].size;
+        if (sampled >= SAMPLE_BYTES) /* long texts, each of which has most of the bytes */
+            step = SAMPLE_ROWS_LONG;
     }
     bool has_code = take_alphabet(job, occurs);
     if (is_sample_enough)
