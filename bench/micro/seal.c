@@ -1,11 +1,12 @@
 /* What sealing costs: events of 1 KB and 21 fields, decoded into a mutable segment, sealed on one
  * thread; then the same rows as four sealed segments merged into one.
  *
- *   bench_seal FOLDER [ROWS [MAX_LATE_US]]
+ *   bench_seal FOLDER [ROWS [MAX_LATE_US [TIMES]]]
  *
  * CPU time of the thread per row, wall clock beside it, bytes per row and the longest stretch of
  * CPU between two pauses. With MAX_LATE_US each event is late by chance, up to so much: rows are
- * out of order, as they are with several sources. The file is written, synced and read back in
+ * out of order, as they are with several sources. With TIMES the same rows are sealed so often, and
+ * nothing is merged: for profiles, and for medians. The file is written, synced and read back in
  * FOLDER. */
 #include "bench/loadgen/event.h"
 #include "ingest/decode/decode.h"
@@ -196,7 +197,7 @@ int main(int argument_count, char **arguments)
     struct budget budget = {.limit = SIZE_MAX, .name = "rows"};
     struct error error = {0};
     if (argument_count < 2) {
-        fprintf(stderr, "usage: bench_seal FOLDER [ROWS [MAX_LATE_US]]\n");
+        fprintf(stderr, "usage: bench_seal FOLDER [ROWS [MAX_LATE_US [TIMES]]]\n");
         return 64;
     }
     uint32_t row_count =
@@ -213,7 +214,9 @@ int main(int argument_count, char **arguments)
     random_stream_init(&bench.random, 7);
     printf("%-22s %9s %9s %9s %12s\n", "", "CPU us", "wall us", "bytes", "pause ms");
     struct segment_entry whole = fill(&bench, row_count);
-    seal(&bench, "sealed from memory", &whole, 1, 1);
+    uint64_t times = argument_count > 4 ? strtoull(arguments[4], NULL, 10) : 1;
+    for (uint64_t number = 1; number <= times; number++)
+        seal(&bench, "sealed from memory", &whole, 1, number);
     segment_unref(whole.segment);
     if (argument_count <= 4)
         merge(&bench, row_count);

@@ -46,22 +46,29 @@ static inline bool words_key_equal(struct words_key a, struct words_key b)
 
 /* Codes of keys, found without a search: a part of a key's hash chooses a distance, and that far
  * from where another part says is a slot that no other key has (words_find.c). */
+enum words_form { WORDS_PLAIN, WORDS_AES, WORDS_AVX512 };
 struct words_table {
     struct words_key *slots; /* with the code in the highest 16 bits; all zero: empty */
-    uint32_t *distances;     /* in bytes, like the mask */
+    uint32_t *distances;     /* in bytes, like the mask: an offset's bits that are turned over */
     uint64_t factor;
-    uint32_t mask, distance_bits;
-    bool is_wide; /* which hash */
+    uint32_t mask, distance_bits, offset_shift;
+    enum words_form form; /* what finds; WORDS_AES has a hash of its own */
 };
+#define WORDS_MIX_TURN 29     /* of the hash: by how much the second word is turned */
+#define WORDS_OFFSET_SHIFT 27 /* of the same: where its bits begin that are an offset */
 /* Of `count` keys, the first with code 1. */
 void words_table_init(struct words_table *table, const struct words_key *keys, uint32_t count);
 void words_table_deinit(struct words_table *table);
 /* 0: none. */
 uint32_t words_find(const struct words_table *table, struct words_key key);
-/* Codes of the words that begin at `starts` (count + 1 places), 0 for those that are not there or
- * longer than a key; whether none is 0. No word ends with a byte that is zero. */
-bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint16_t *starts,
+/* Codes of the words that begin at `starts`, 0 for those that are not there or longer than a key;
+ * whether none is 0. No word ends with a byte that is zero. WORDS_ROOM places more can be read,
+ * where words of any size begin, and as many codes be written. */
+#define WORDS_ROOM 8u
+bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint32_t *starts,
                     uint32_t count, uint16_t *codes);
+bool words_find_all_avx512(const struct words_table *table, const uint8_t *bytes,
+                           const uint32_t *starts, uint32_t count, uint16_t *codes);
 
 /* Eights of codes to `width` bytes each; 16 more are written. */
 void words_pack(const uint16_t *codes, uint32_t eights, uint32_t width, uint8_t *out);
@@ -93,13 +100,22 @@ void words_destroy(struct words *words);
  * which a small sample says; its estimate is then this one's. */
 bool words_is_good(struct words *words, const struct encode_job *job);
 
-/* Codes of a piece, of which WORDS_PIECE_ROOM more bytes can be read; their number. */
+/* Codes of a piece, of which WORDS_PIECE_ROOM more bytes can be read; their number. `codes` has
+ * room for WORDS_CODES_MAX. */
 uint32_t words_encode(const struct words *words, const uint8_t *bytes, uint32_t size,
                       uint16_t *codes);
 
-/* Where words of a piece begin, ascending, the first at 0, and its size behind the last: a word is
- * a run of letters and digits with what is before it up to the last one. Their number (the size
- * not counted). `starts` has room for `size` + 66. */
-uint32_t words_split(const uint8_t *bytes, uint32_t size, uint16_t *starts);
+/* Where words of a text begin, ascending, the first at `from`, where the text begins in a piece: a
+ * word is a run of letters and digits with what is before it up to the last one. Their number, half
+ * as many as bytes and one at most; 32 more are written. Of texts that stand one behind the other
+ * each begins a word, and ends one. */
+uint32_t words_split(const uint8_t *bytes, uint32_t from, uint32_t size, uint32_t *starts);
+#define WORDS_STARTS_MAX (WORDS_PIECE + 64) /* of any texts of a piece, with what is behind */
+/* Behind the last one: where the last word ends, and for words_find_all() some more of it. */
+static inline void words_split_end(uint32_t *starts, uint32_t end)
+{
+    for (uint32_t i = 0; i <= WORDS_ROOM; i++)
+        starts[i] = end;
+}
 
 #endif

@@ -6,9 +6,10 @@
  * the loads of several words are under way at the same time. The table is a perfect hash (hash and
  * displace: keys that share a part of their hash share a distance, and those that are most choose
  * theirs first) of twice to four times as many slots as keys; a slot has key and code in 16 bytes
- * of one line. The wide form hashes with two rounds of AES and looks only once in sixteen words
- * whether all were there: 20 instructions a word, where the plain one has twice as many. Which
- * hash a table has does not show in what is written. */
+ * of one line. With AVX2 the hash is two rounds of AES, and only once in sixteen words is looked
+ * whether all were there: 20 instructions a word, where plain C has twice as many; with AVX-512
+ * (words_wide.c) eight words go together. Which form a table has does not show in what is
+ * written. */
 #include "storage/encoding/words.h"
 
 #include "storage/base/arena.h"
@@ -20,6 +21,7 @@
 #define FIRST_FACTOR UINT64_C(0xd6e8feb86659fd93)
 #define DISTANCE_MAX (4096 * SLOT_SIZE)
 #define FACTORS_TRIED 16
+#define AES_OFFSET_SHIFT 12 /* other columns than those of the highest bits */
 
 const struct words_key words_masks[WORDS_KEY_MAX + 1] = {
     {0, 0},
@@ -44,9 +46,12 @@ const struct words_key words_masks[WORDS_KEY_MAX + 1] = {
 
 #define WIDE __attribute__((target("avx2,bmi,bmi2,aes")))
 
-static bool has_wide(void)
+static enum words_form form_chosen(void)
 {
-    return kernels_chosen()->isa != KERNEL_BASE && __builtin_cpu_supports("aes");
+    enum kernel_isa isa = kernels_chosen()->isa;
+    if (isa == KERNEL_AVX512)
+        return WORDS_AVX512;
+    return isa == KERNEL_AVX2 && __builtin_cpu_supports("aes") ? WORDS_AES : WORDS_PLAIN;
 }
 
 /* Two rounds: all bytes are in all of the lower half. */
@@ -61,9 +66,9 @@ WIDE static uint64_t hash_wide(struct words_key key, uint64_t factor)
                          _mm_set1_epi64x((int64_t)factor));
 }
 #else
-static bool has_wide(void)
+static enum words_form form_chosen(void)
 {
-    return false;
+    return WORDS_PLAIN;
 }
 
 static uint64_t hash_wide(struct words_key key, uint64_t factor)
@@ -75,20 +80,21 @@ static uint64_t hash_wide(struct words_key key, uint64_t factor)
 
 static inline uint64_t hash_plain(struct words_key key, uint64_t factor)
 {
-    uint64_t hash = words_mix(key) * factor; /* whose lower bits know nothing of higher ones */
-    return (hash ^ hash >> 32) * FIRST_FACTOR;
+    uint64_t mixed = key.low ^ (key.high << WORDS_MIX_TURN | key.high >> (64 - WORDS_MIX_TURN));
+    return (mixed ^ mixed >> 32) * factor; /* whose lower bits know nothing of higher ones */
 }
 
 static uint64_t hash_of(const struct words_table *table, struct words_key key)
 {
-    return table->is_wide ? hash_wide(key, table->factor) : hash_plain(key, table->factor);
+    return table->form == WORDS_AES ? hash_wide(key, table->factor)
+                                    : hash_plain(key, table->factor);
 }
 
-/* The mask takes what is no multiple of a slot's size. */
+/* The mask takes what is no multiple of a slot's size, and distances are not above it. */
 static inline struct words_key *slot_at(const struct words_table *table, uint64_t hash,
                                         uint32_t distance)
 {
-    uint32_t offset = ((uint32_t)(hash >> 12) + distance) & table->mask;
+    uint32_t offset = ((uint32_t)(hash >> table->offset_shift) & table->mask) ^ distance;
     return &table->slots[offset / SLOT_SIZE];
 }
 
@@ -154,8 +160,9 @@ static bool place_shared(const struct placing *placing, uint32_t last, uint32_t 
 static bool place_all(const struct placing *placing)
 {
     const struct words_table *table = placing->table;
-    uint32_t distance_count = 1u << table->distance_bits;
+    uint32_t distance_count = 1u << table->distance_bits, most = table->mask + SLOT_SIZE;
     bool is_whole = true;
+    most = most < DISTANCE_MAX ? most : DISTANCE_MAX;
     memset(placing->shared, 0, distance_count * sizeof(*placing->shared));
     memset(table->slots, 0, (size_t)table->mask + SLOT_SIZE);
     for (uint32_t code = 1; code <= placing->key_count; code++) {
@@ -169,12 +176,12 @@ static bool place_all(const struct placing *placing)
     qsort(placing->shared, distance_count, sizeof(*placing->shared), compare_shared);
     for (uint32_t i = 0; i < distance_count && placing->shared[i].count != 0; i++) {
         uint32_t last = placing->shared[i].last;
-        uint32_t distance = do_collide(placing, last) ? DISTANCE_MAX : 0;
-        while (distance < DISTANCE_MAX && !place_shared(placing, last, distance))
+        uint32_t distance = do_collide(placing, last) ? most : 0;
+        while (distance < most && !place_shared(placing, last, distance))
             distance += SLOT_SIZE;
-        if (distance < DISTANCE_MAX)
+        if (distance < most)
             table->distances[placing->hashes[last] >> (64 - table->distance_bits)] = distance;
-        is_whole = is_whole && distance < DISTANCE_MAX;
+        is_whole = is_whole && distance < most;
     }
     return is_whole;
 }
@@ -185,7 +192,8 @@ void words_table_init(struct words_table *table, const struct words_key *keys, u
     *table = (struct words_table){.mask = ((2u << bits) - 1) * SLOT_SIZE,
                                   .distance_bits = bits < 3 ? 1 : bits - 1,
                                   .factor = FIRST_FACTOR,
-                                  .is_wide = has_wide()};
+                                  .form = form_chosen()};
+    table->offset_shift = table->form == WORDS_AES ? AES_OFFSET_SHIFT : WORDS_OFFSET_SHIFT;
     table->slots = memory_alloc((size_t)table->mask + SLOT_SIZE);
     table->distances = memory_alloc_zero(sizeof(*table->distances) << table->distance_bits);
     struct placing placing = {.table = table, .keys = keys, .key_count = count};
@@ -217,12 +225,12 @@ static uint32_t find_plain(const struct words_table *table, struct words_key key
 }
 
 static bool find_all_plain(const struct words_table *words, const uint8_t *bytes,
-                           const uint16_t *starts, uint32_t count, uint16_t *codes)
+                           const uint32_t *starts, uint32_t count, uint16_t *codes)
 {
     const struct words_table table = *words; /* which stores of codes cannot change */
     uint32_t missing = 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t size = (uint32_t)(starts[i + 1] - starts[i]);
+        uint32_t size = starts[i + 1] - starts[i];
         size = size > WORDS_KEY_MAX ? 0 : size; /* no key is empty */
         uint32_t code = find_plain(&table, words_key_of(bytes + starts[i], size));
         missing += code == 0;
@@ -255,11 +263,11 @@ WIDE static uint32_t find_wide(const struct words_table *table, struct words_key
 
 /* What of AT_ONCE codes are of other words. */
 WIDE static bool clear_strangers(const struct words_table *table, const uint8_t *bytes,
-                                 const uint16_t *starts, uint32_t count, uint16_t *codes)
+                                 const uint32_t *starts, uint32_t count, uint16_t *codes)
 {
     bool is_whole = true;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t size = (uint32_t)(starts[i + 1] - starts[i]);
+        uint32_t size = starts[i + 1] - starts[i];
         codes[i] = size > WORDS_KEY_MAX
                        ? 0
                        : (uint16_t)find_wide(table, words_key_of(bytes + starts[i], size));
@@ -270,7 +278,7 @@ WIDE static bool clear_strangers(const struct words_table *table, const uint8_t 
 
 /* The same with a key in one register. */
 WIDE static bool find_all_wide(const struct words_table *table, const uint8_t *bytes,
-                               const uint16_t *starts, uint32_t count, uint16_t *codes)
+                               const uint32_t *starts, uint32_t count, uint16_t *codes)
 {
     const uint8_t *slots = (const uint8_t *)table->slots;
     const uint8_t *masks = (const uint8_t *)words_masks;
@@ -293,7 +301,8 @@ WIDE static bool find_all_wide(const struct words_table *table, const uint8_t *b
                 _mm_loadu_si128((const __m128i *)(const void *)(bytes + begin)),
                 _mm_load_si128((const __m128i *)(const void *)(masks + size * SLOT_SIZE)));
             uint64_t hash = hash_register(key, factor);
-            uint64_t offset = ((hash >> 12) + distances[hash >> distance_shift]) & mask;
+            uint64_t offset =
+                ((hash >> AES_OFFSET_SHIFT) & mask) ^ distances[hash >> distance_shift];
             __m128i slot = _mm_load_si128((const __m128i *)(const void *)(slots + offset));
             same = _mm_and_si128(same, _mm_cmpeq_epi8(key, slot));
             codes[i] = load_u16(slots + offset + 14);
@@ -309,31 +318,35 @@ WIDE static bool find_all_wide(const struct words_table *table, const uint8_t *b
 WIDE static void pack_wide(const uint16_t *codes, uint32_t eights, uint32_t width, uint8_t *out)
 {
     uint64_t used = ((UINT64_C(1) << width) - 1) * UINT64_C(0x0001000100010001);
-    uint32_t shift = 4 * width;
+    uint32_t begin = width / 2, shift = width % 2 * 4; /* of the second half: bytes, and bits */
+    uint64_t shared = UINT64_MAX * (width % 2);        /* the byte that both have a part of */
     for (uint32_t eight = 0; eight < eights; eight++, codes += 8, out += width) {
         uint64_t four[2];
         memcpy(four, codes, sizeof(four));
-        unsigned __int128 all =
-            _pext_u64(four[0], used) | (unsigned __int128)_pext_u64(four[1], used) << shift;
-        memcpy(out, &all, sizeof(all));
+        uint64_t first = _pext_u64(four[0], used), second = _pext_u64(four[1], used) << shift;
+        second |= (first & shared) >> (begin * 8 & 63);
+        memcpy(out, &first, sizeof(first));
+        memcpy(out + begin, &second, sizeof(second));
     }
 }
 
 uint32_t words_find(const struct words_table *table, struct words_key key)
 {
-    return table->is_wide ? find_wide(table, key) : find_plain(table, key);
+    return table->form == WORDS_AES ? find_wide(table, key) : find_plain(table, key);
 }
 
-bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint16_t *starts,
+bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint32_t *starts,
                     uint32_t count, uint16_t *codes)
 {
-    return table->is_wide ? find_all_wide(table, bytes, starts, count, codes)
-                          : find_all_plain(table, bytes, starts, count, codes);
+    if (table->form == WORDS_AVX512)
+        return words_find_all_avx512(table, bytes, starts, count, codes);
+    return table->form == WORDS_AES ? find_all_wide(table, bytes, starts, count, codes)
+                                    : find_all_plain(table, bytes, starts, count, codes);
 }
 
 void words_pack(const uint16_t *codes, uint32_t eights, uint32_t width, uint8_t *out)
 {
-    if (has_wide())
+    if (kernels_chosen()->isa != KERNEL_BASE)
         pack_wide(codes, eights, width, out);
     else
         pack_base(codes, eights, width, out);
@@ -344,7 +357,7 @@ uint32_t words_find(const struct words_table *table, struct words_key key)
     return find_plain(table, key);
 }
 
-bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint16_t *starts,
+bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint32_t *starts,
                     uint32_t count, uint16_t *codes)
 {
     return find_all_plain(table, bytes, starts, count, codes);

@@ -37,7 +37,7 @@ struct learner {
     uint32_t used;
     struct counted *table;
     uint32_t singles[256]; /* bytes of the residue */
-    uint16_t starts[WORDS_PIECE + 66];
+    uint32_t starts[WORDS_STARTS_MAX];
     uint8_t piece[WORDS_PIECE + WORDS_PIECE_ROOM];
 };
 
@@ -108,9 +108,10 @@ static bool count_words(struct learner *learner)
     uint32_t size;
     begin_sample(learner);
     while ((size = next_piece(learner)) != 0) {
-        uint32_t count = words_split(learner->piece, size, learner->starts);
+        uint32_t count = words_split(learner->piece, 0, size, learner->starts);
+        words_split_end(learner->starts + count, size);
         for (uint32_t i = 0; i < count; i++) {
-            uint32_t length = (uint32_t)(learner->starts[i + 1] - learner->starts[i]);
+            uint32_t length = learner->starts[i + 1] - learner->starts[i];
             if (length > WORDS_KEY_MAX || learner->piece[learner->starts[i + 1] - 1] == 0)
                 continue;
             struct counted *counted = find_counted(
@@ -153,10 +154,11 @@ static void count_pieces(struct learner *learner)
     uint32_t size;
     begin_sample(learner);
     while (learner->residue_bytes < RESIDUE_MAX && (size = next_piece(learner)) != 0) {
-        uint32_t count = words_split(learner->piece, size, learner->starts);
+        uint32_t count = words_split(learner->piece, 0, size, learner->starts);
+        words_split_end(learner->starts + count, size);
         for (uint32_t i = 0; i < count; i++) {
             const uint8_t *word = learner->piece + learner->starts[i];
-            uint32_t length = (uint32_t)(learner->starts[i + 1] - learner->starts[i]);
+            uint32_t length = learner->starts[i + 1] - learner->starts[i];
             const struct counted *counted =
                 length > WORDS_KEY_MAX || word[length - 1] == 0
                     ? NULL

@@ -13,36 +13,35 @@
 
 /* Bit i: byte i is a letter or digit. 64 bytes can be read. */
 typedef uint64_t classify_function(const uint8_t *bytes);
-/* Places of the bits, `at` added; 64 are written. */
-typedef void place_function(uint64_t bits, uint32_t count, uint32_t at, uint16_t *out);
-typedef uint32_t split_function(const uint8_t *bytes, uint32_t size, uint16_t *starts);
+/* Places of the bits, `at` added, of which no two are side by side; 32 are written. */
+typedef void place_function(uint64_t bits, uint32_t count, uint32_t at, uint32_t *out);
+typedef uint32_t split_function(const uint8_t *bytes, uint32_t size, uint32_t from,
+                                uint32_t *starts);
 
-BODY uint32_t split_body(const uint8_t *bytes, uint32_t size, uint16_t *starts,
+BODY uint32_t split_body(const uint8_t *bytes, uint32_t size, uint32_t from, uint32_t *starts,
                          classify_function *classify, place_function *place)
 {
-    uint32_t count = 0;
+    uint32_t count = 1;
     uint64_t before = 0; /* the last bit of the 64 bytes before */
+    starts[0] = from;
     for (uint32_t at = 0; at < size; at += BLOCK) {
         uint64_t word = classify(bytes + at), begins = ~word & (word << 1 | before);
         before = word >> 63;
-        if (at == 0)
-            begins |= 1;
         if (size - at < BLOCK)
             begins &= (UINT64_C(1) << (size - at)) - 1;
         uint32_t found = (uint32_t)__builtin_popcountll(begins);
-        place(begins, found, at, starts + count);
+        place(begins, found, from + at, starts + count);
         count += found;
     }
-    starts[count] = (uint16_t)size;
     return count;
 }
 
 /* By fours: what is written too much is written over. */
-BODY void place_bits(uint64_t bits, uint32_t count, uint32_t at, uint16_t *out)
+BODY void place_bits(uint64_t bits, uint32_t count, uint32_t at, uint32_t *out)
 {
     for (uint32_t done = 0; done < count; done += 4) {
         for (uint32_t k = 0; k < 4; k++) {
-            out[done + k] = (uint16_t)(at + (bits == 0 ? 0 : (uint32_t)__builtin_ctzll(bits)));
+            out[done + k] = at + (bits == 0 ? 0 : (uint32_t)__builtin_ctzll(bits));
             bits &= bits - 1;
         }
     }
@@ -62,9 +61,9 @@ BODY uint64_t classify_base(const uint8_t *bytes)
     return set;
 }
 
-static uint32_t split_base(const uint8_t *bytes, uint32_t size, uint16_t *starts)
+static uint32_t split_base(const uint8_t *bytes, uint32_t size, uint32_t from, uint32_t *starts)
 {
-    return split_body(bytes, size, starts, classify_base, place_bits);
+    return split_body(bytes, size, from, starts, classify_base, place_bits);
 }
 
 #if defined(__x86_64__)
@@ -90,19 +89,20 @@ AVX2 BODY uint64_t classify_avx2(const uint8_t *bytes)
     return classify_32(bytes) | (uint64_t)classify_32(bytes + 32) << 32;
 }
 
-AVX2 BODY void place_avx2(uint64_t bits, uint32_t count, uint32_t at, uint16_t *out)
+AVX2 BODY void place_avx2(uint64_t bits, uint32_t count, uint32_t at, uint32_t *out)
 {
     for (uint32_t done = 0; done < count; done += 4) {
         for (uint32_t k = 0; k < 4; k++) {
-            out[done + k] = (uint16_t)(at + _tzcnt_u64(bits)); /* 64 where there is none */
+            out[done + k] = at + (uint32_t)_tzcnt_u64(bits); /* 64 where there is none */
             bits = _blsr_u64(bits);
         }
     }
 }
 
-AVX2 static uint32_t split_avx2(const uint8_t *bytes, uint32_t size, uint16_t *starts)
+AVX2 static uint32_t split_avx2(const uint8_t *bytes, uint32_t size, uint32_t from,
+                                uint32_t *starts)
 {
-    return split_body(bytes, size, starts, classify_avx2, place_avx2);
+    return split_body(bytes, size, from, starts, classify_avx2, place_avx2);
 }
 
 AVX512 BODY uint64_t classify_avx512(const uint8_t *bytes)
@@ -115,25 +115,29 @@ AVX512 BODY uint64_t classify_avx512(const uint8_t *bytes)
            _mm512_movepi8_mask(x);
 }
 
-/* Of 16 numbers at a time those whose bit is set move together. */
-AVX512 BODY void place_avx512(uint64_t bits, uint32_t count, uint32_t at, uint16_t *out)
+/* Of each two bits at most one is set, so 32 pairs are looked at: of 16 numbers at a time, those
+ * whose pair has one move together. */
+AVX512 BODY void place_avx512(uint64_t bits, uint32_t count, uint32_t at, uint32_t *out)
 {
-    __m512i numbers =
-        _mm512_add_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
-                         _mm512_set1_epi32((int)at));
+    uint32_t odd = (uint32_t)_pext_u64(bits, UINT64_C(0xaaaaaaaaaaaaaaaa));
+    uint32_t some = (uint32_t)_pext_u64(bits, UINT64_C(0x5555555555555555)) | odd;
+    const __m512i one = _mm512_set1_epi32(1);
+    __m512i numbers = _mm512_add_epi32(
+        _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0),
+        _mm512_set1_epi32((int)at));
     (void)count;
-    for (int part = 0; part < 4; part++) {
-        __mmask16 some = (__mmask16)(bits >> 16 * part);
-        _mm256_storeu_si256((__m256i *)(void *)out,
-                            _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(some, numbers)));
-        out += _mm_popcnt_u32(some);
-        numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(16));
-    }
+    __m512i first = _mm512_mask_add_epi32(numbers, (__mmask16)odd, numbers, one);
+    _mm512_storeu_si512(out, _mm512_maskz_compress_epi32((__mmask16)some, first));
+    out += _mm_popcnt_u32(some & 0xffff);
+    numbers = _mm512_add_epi32(numbers, _mm512_set1_epi32(32));
+    __m512i second = _mm512_mask_add_epi32(numbers, (__mmask16)(odd >> 16), numbers, one);
+    _mm512_storeu_si512(out, _mm512_maskz_compress_epi32((__mmask16)(some >> 16), second));
 }
 
-AVX512 static uint32_t split_avx512(const uint8_t *bytes, uint32_t size, uint16_t *starts)
+AVX512 static uint32_t split_avx512(const uint8_t *bytes, uint32_t size, uint32_t from,
+                                    uint32_t *starts)
 {
-    return split_body(bytes, size, starts, classify_avx512, place_avx512);
+    return split_body(bytes, size, from, starts, classify_avx512, place_avx512);
 }
 
 static split_function *splitter(void)
@@ -148,8 +152,8 @@ static split_function *splitter(void)
 }
 #endif
 
-uint32_t words_split(const uint8_t *bytes, uint32_t size, uint16_t *starts)
+uint32_t words_split(const uint8_t *bytes, uint32_t from, uint32_t size, uint32_t *starts)
 {
-    assert(size > 0 && size <= WORDS_PIECE);
-    return splitter()(bytes, size, starts);
+    assert(size > 0 && from + size <= WORDS_PIECE);
+    return splitter()(bytes + from, size, from, starts);
 }

@@ -2,6 +2,7 @@
 #include "storage/encoding/words.h"
 
 #include "storage/base/arena.h"
+#include "storage/base/fault.h"
 #include "storage/base/random.h"
 
 #include <setjmp.h>
@@ -17,36 +18,34 @@
 static struct words_key keys[KEYS_MAX];
 static struct random_stream chance;
 
-/* Distinct: the number is in it. */
+/* The longest there can be, of which a longer word might be taken for one. */
+#define LONGEST "fourteen bytes"
+
+/* Distinct: the number is in it, but for the first. */
 static struct words_key key_of(uint32_t number)
 {
     uint8_t bytes[16] = {0};
+    if (number == 0)
+        return words_key_of((const uint8_t *)LONGEST "xx", WORDS_KEY_MAX);
     int size = snprintf((char *)bytes, sizeof(bytes), "%s%u", number % 3 == 0 ? "longword" : " w",
                         (unsigned)number);
     return words_key_of(bytes, (uint64_t)size);
 }
 
-static void check_table(uint32_t count)
+/* Texts of its words, others, and such as are too long: how many are coded wrong. */
+static uint32_t find_words(const struct words_table *table, uint32_t count, uint32_t words_max)
 {
     static uint8_t text[WORDS_PIECE + WORDS_PIECE_ROOM];
-    uint16_t starts[WORDS_PIECE], codes[WORDS_PIECE];
-    struct words_table table;
-    for (uint32_t i = 0; i < count; i++)
-        keys[i] = key_of(i * 2);
-    words_table_init(&table, keys, count);
-    for (uint32_t i = 0; i < count; i++) {
-        if (words_find(&table, keys[i]) != i + 1)
-            fail_msg("%u keys, %s: code %u", count, kernels_chosen()->name, i + 1);
-        assert_int_equal(words_find(&table, key_of(i * 2 + 1)), 0);
-    }
+    uint32_t starts[WORDS_PIECE], wrong = 0;
+    uint16_t codes[WORDS_PIECE];
     for (int turn = 0; turn < 20; turn++) {
         uint32_t want[WORDS_PIECE], words = 0, size = 0;
         bool is_whole = true;
-        while (size < WORDS_PIECE - 40 && words < 100) {
+        while (size < WORDS_PIECE - 40 && words < words_max) {
             uint64_t random = random_next(&chance);
-            starts[words] = (uint16_t)size;
+            starts[words] = size;
             if (random % 50 == 0) { /* too long */
-                memset(text + size, 'x', 15 + random % 9);
+                memcpy(text + size, LONGEST "longlonglong", 15 + random % 9);
                 size += (uint32_t)(15 + random % 9);
                 want[words] = 0;
             } else {
@@ -60,12 +59,31 @@ static void check_table(uint32_t count)
             is_whole = is_whole && want[words] != 0;
             words++;
         }
-        starts[words] = (uint16_t)size;
+        for (uint32_t i = 0; i <= WORDS_ROOM; i++)
+            starts[words + i] = size;
         memset(text + size, 'y', WORDS_PIECE_ROOM);
-        assert_int_equal(words_find_all(&table, text, starts, words, codes), is_whole);
+        wrong += words_find_all(table, text, starts, words, codes) != is_whole;
         for (uint32_t i = 0; i < words; i++)
-            assert_int_equal(codes[i], want[i]);
+            wrong += codes[i] != want[i];
     }
+    return wrong;
+}
+
+static void check_table(uint32_t count)
+{
+    struct words_table table;
+    for (uint32_t i = 0; i < count; i++)
+        keys[i] = key_of(i * 2);
+    words_table_init(&table, keys, count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (words_find(&table, keys[i]) != i + 1)
+            fail_msg("%u keys, %s: code %u", count, kernels_chosen()->name, i + 1);
+        assert_int_equal(words_find(&table, key_of(i * 2 + 1)), 0);
+    }
+    for (uint32_t words = 1; words < 20; words++)
+        assert_int_equal(find_words(&table, count, words), 0);
+    assert_int_equal(find_words(&table, count, 100), 0);
+    assert_int_equal(find_words(&table, count, WORDS_PIECE), 0);
     words_table_deinit(&table);
 }
 
@@ -80,6 +98,25 @@ static void test_tables(void **state)
         for (size_t i = 0; i < array_count(counts); i++)
             check_table(counts[i]);
     }
+}
+
+static void test_fault_is_found(void **state)
+{
+    struct words_table table;
+    (void)state;
+    if (!kernels_choose(KERNEL_AVX512))
+        return;
+    random_stream_init(&chance, 10);
+    for (uint32_t i = 0; i < 4000; i++)
+        keys[i] = key_of(i * 2);
+    words_table_init(&table, keys, 4000);
+    fault_plant("words.half_compared");
+    uint32_t wrong = 0;
+    for (int turn = 0; turn < 10; turn++)
+        wrong += find_words(&table, 4000, WORDS_PIECE);
+    fault_clear();
+    words_table_deinit(&table);
+    assert_true(wrong > 0);
 }
 
 static void test_pack(void **state)
@@ -104,6 +141,8 @@ static void test_pack(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_pack)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables),
+                                       cmocka_unit_test(test_fault_is_found),
+                                       cmocka_unit_test(test_pack)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,15 +19,22 @@ static bool is_word(uint8_t byte)
 
 static void check(uint32_t size)
 {
-    uint16_t want[WORDS_PIECE + 1], got[WORDS_PIECE + 66];
+    uint32_t want[WORDS_STARTS_MAX], got[WORDS_STARTS_MAX];
     uint32_t count = 0;
     for (uint32_t i = 0; i < size; i++) {
         if (i == 0 || (is_word(piece[i - 1]) && !is_word(piece[i])))
-            want[count++] = (uint16_t)i;
+            want[count++] = i;
     }
-    want[count] = (uint16_t)size;
-    assert_int_equal(words_split(piece, size, got), count);
-    assert_memory_equal(got, want, (count + 1) * sizeof(*want));
+    assert_int_equal(words_split(piece, 0, size, got), count);
+    assert_memory_equal(got, want, count * sizeof(*want));
+    if (size < WORDS_PIECE) { /* behind another text */
+        memmove(piece + 1, piece, size);
+        piece[0] = 'x';
+        assert_int_equal(words_split(piece, 1, size, got), count);
+        for (uint32_t i = 0; i < count; i++)
+            assert_int_equal(got[i], want[i] + 1);
+        memmove(piece, piece + 1, size);
+    }
 }
 
 static void test_split(void **state)

@@ -92,21 +92,51 @@ static void test_rows(void **state)
     }
 }
 
-static void test_fault_is_found(void **state)
+/* What looks words up does not show in what is written. */
+static void test_variants_agree(void **state)
 {
     struct block block;
-    bool is_found = false;
+    struct writer first;
+    (void)state;
+    random_stream_init(&chance, 4);
+    fill();
+    writer_init(&first);
+    for (int isa = KERNEL_BASE; isa < KERNEL_ISA_COUNT; isa++) {
+        if (!kernels_choose((enum kernel_isa)isa))
+            continue;
+        encode(&block);
+        if (isa == KERNEL_BASE)
+            writer_slice(&first, writer_as_slice(&bytes));
+        assert_true(slice_equal(writer_as_slice(&first), writer_as_slice(&bytes)));
+    }
+    writer_deinit(&first);
+}
+
+static bool is_read_wrong(const struct block *block)
+{
+    bool is_wrong = false;
+    for (int turn = 0; turn < 20; turn++) {
+        scratch.tag = 0;
+        is_wrong |= !read_some(block);
+    }
+    return is_wrong;
+}
+
+static void test_faults_are_found(void **state)
+{
+    struct block block;
     (void)state;
     random_stream_init(&chance, 5);
     fill();
     encode(&block);
+    assert_false(is_read_wrong(&block));
     fault_plant("words.first_code");
-    for (int turn = 0; turn < 20; turn++) {
-        scratch.tag = 0;
-        is_found |= !read_some(&block);
-    }
+    bool is_found = is_read_wrong(&block);
+    fault_plant("words.spelled_elsewhere");
+    encode(&block);
     fault_clear();
     assert_true(is_found);
+    assert_true(is_read_wrong(&block));
 }
 
 /* A block by hand: entries of all lengths up to 64, one code a row. */
@@ -206,7 +236,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
-        cmocka_unit_test(test_fault_is_found),
+        cmocka_unit_test(test_variants_agree),
+        cmocka_unit_test(test_faults_are_found),
         cmocka_unit_test(test_long_entries),
         cmocka_unit_test(test_damage),
     };
