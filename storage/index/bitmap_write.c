@@ -19,8 +19,9 @@
 #define DENSE_RANGE_MAX (4 * (uint64_t)BITMAP_KEYS_MAX)
 #define SLOT_COUNT (2 * (uint32_t)BITMAP_KEYS_MAX)
 #define NO_NUMBER UINT32_MAX
-#define PAUSE_WORK 32768 /* rows of lists between two pauses; */
-#define PAUSE_KEY 8      /* a list costs as much as so many rows, besides its own */
+#define PAUSE_WORK 32768  /* rows of lists between two pauses; */
+#define PAUSE_KEY 8       /* a list costs as much as so many rows, besides its own */
+#define DELTA_SIZE_MAX 5u /* bytes of a distance */
 #define FORM_ROWS_MIN                                                                              \
     8 /* shorter lists are never smaller as roaring: its head alone is 16 bytes                    \
        */
@@ -235,22 +236,6 @@ static void place_rows(struct build *build)
 
 /* --- lists --- */
 
-/* Of the list's varints; *neighbours: rows right behind the one before. */
-static size_t delta_size(const uint32_t *rows, uint32_t count, uint32_t *neighbours)
-{
-    size_t size = 0;
-    uint32_t previous = 0, found = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t delta = rows[i] - previous;
-        previous = rows[i];
-        found += delta == 1 ? 1 : 0;
-        size += 1 + (delta >= 1u << 7 ? 1 : 0) + (delta >= 1u << 14 ? 1 : 0) +
-                (delta >= 1u << 21 ? 1 : 0);
-    }
-    *neighbours = found;
-    return size;
-}
-
 /* No less than the portable format takes: per container 2 bytes a value, 4 a run or 8 KiB. */
 static size_t roaring_size_least(const uint32_t *rows, uint32_t count)
 {
@@ -278,35 +263,47 @@ static uint8_t *put_varint(uint8_t *to, uint32_t value)
     return to + 1 + has_two;
 }
 
+/* Appends the distances; *neighbours: rows right behind the one before. Returns how many bytes. */
+static size_t write_deltas(const uint32_t *rows, uint32_t count, struct writer *lists,
+                           uint32_t *neighbours)
+{
+    uint8_t *to = writer_reserve(lists, (size_t)count * DELTA_SIZE_MAX + 1), *end = to;
+    uint32_t previous = 0, found = 0;
+    *neighbours = 0;
+    if (to == NULL)
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t delta = rows[i] - previous;
+        previous = rows[i];
+        found += delta == 1 ? 1 : 0;
+        end = put_varint(end, delta);
+    }
+    *neighbours = found;
+    lists->size += (size_t)(end - to);
+    return (size_t)(end - to);
+}
+
 /* Appends the list to `lists`, its head to `heads`. */
 static void write_list(const uint32_t *rows, uint32_t count, struct writer *heads,
                        struct writer *lists)
 {
     uint32_t neighbours;
-    size_t size = delta_size(rows, count, &neighbours);
-    size_t begin = lists->size;
+    size_t begin = lists->size, size = write_deltas(rows, count, lists, &neighbours);
     /* Arrays take two bytes a row, and a run saves less than four for each row that stands behind
      * another: most lists are below that without a further look. Bitsets begin at 4,096 rows. */
     bool is_small = count < ROARING_ARRAY_MAX && size + 4 * (size_t)neighbours <= 2 * (size_t)count;
-    if (count >= FORM_ROWS_MIN && !is_small && roaring_size_least(rows, count) < size &&
-        bitmap_roaring_write(rows, count, lists) < size) {
-        writer_varint(heads, (uint64_t)count << 1 | BITMAP_ROARING);
-        writer_varint(heads, lists->size - begin);
-        return;
+    if (count >= FORM_ROWS_MIN && !is_small && roaring_size_least(rows, count) < size) {
+        lists->size = begin;
+        if (bitmap_roaring_write(rows, count, lists) < size) {
+            writer_varint(heads, (uint64_t)count << 1 | BITMAP_ROARING);
+            writer_varint(heads, lists->size - begin);
+            return;
+        }
+        lists->size = begin;
+        (void)write_deltas(rows, count, lists, &neighbours);
     }
-    lists->size = begin;
     writer_varint(heads, (uint64_t)count << 1 | BITMAP_DELTAS);
     writer_varint(heads, size);
-    uint8_t *to = writer_reserve(lists, size + 1);
-    if (to == NULL)
-        return;
-    uint8_t *end = to;
-    for (uint32_t i = 0, previous = 0; i < count; i++) {
-        end = put_varint(end, rows[i] - previous);
-        previous = rows[i];
-    }
-    assert((size_t)(end - to) == size);
-    lists->size += size;
 }
 
 /* Directory and groups of the keys, all rare. */
