@@ -163,6 +163,9 @@ static void take_integers(struct collector *collector, const struct column *colu
         size_t at = column_index(column, i);
         if (is_null_at(column, i)) {
             to[i] = 0;
+        } else if (physical == PHYSICAL_NUMERIC && column->n[at].kind == NUMERIC_FINITE &&
+                   column->n[at].scale == collector->type.scale) { /* as it nearly always is */
+            to[i] = (int64_t)column->n[at].digits;
         } else if (physical == PHYSICAL_INT) {
             to[i] = column->i[at];
         } else if (physical == PHYSICAL_BOOL) {
@@ -215,22 +218,24 @@ static struct code_map *map_of(struct collector *collector, const struct column 
 static void take_coded(struct collector *collector, const struct column *column, uint32_t count)
 {
     struct collected *out = collector->out;
-    struct code_map *map = map_of(collector, column);
+    struct mapped *codes = map_of(collector, column)->codes;
     uint32_t *to = out->codes + collector->at;
+    uint64_t bytes = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (is_null_at(column, i)) {
             to[i] = 0;
             continue;
         }
-        struct mapped *code = &map->codes[column->codes[i]];
-        if (code->entry == UNMAPPED) {
+        struct mapped *code = &codes[column->codes[i]];
+        if (__builtin_expect(code->entry == UNMAPPED, 0)) {
             struct slice text = column->dictionary[column->codes[i]];
             *code = (struct mapped){.entry = texts_find(&collector->texts, text, NULL),
                                     .size = (uint32_t)text.size};
         }
         to[i] = code->entry;
-        out->text_bytes += code->size;
+        bytes += code->size;
     }
+    out->text_bytes += bytes;
 }
 
 static void take_flat_codes(struct collector *collector, const struct column *column,
@@ -314,13 +319,12 @@ static int compare_entries(const void *a, const void *b, void *context)
     return slice_compare(order->entries[left->entry], order->entries[right->entry]);
 }
 
-/* Entries by bytes, codes renamed after them. */
+/* Entries by bytes; codes stay as they are, and are renamed when they are written. */
 static void sort_entries(struct collector *collector)
 {
     struct collected *out = collector->out;
     struct texts *texts = &collector->texts;
     struct entry_key *order = memory_alloc((texts->count + 1) * sizeof(*order));
-    uint32_t *renamed = memory_alloc((texts->count + 1) * sizeof(*renamed));
     for (uint32_t i = 0; i < texts->count; i++)
         order[i] = (struct entry_key){
             .first = (uint64_t)text_order(texts->entries[i]) ^ UINT64_C(1) << 63, .entry = i};
@@ -328,18 +332,14 @@ static void sort_entries(struct collector *collector)
     qsort_r(order, texts->count, sizeof(*order), compare_entries, &by_bytes);
     (void)pauser_go_on(collector->pauser);
     out->entries = arena_alloc_array(&out->arena, texts->count, sizeof(*out->entries));
+    out->ranks = arena_alloc_array(&out->arena, texts->count, sizeof(*out->ranks));
     for (uint32_t i = 0; i < texts->count; i++) {
         out->entries[i] = texts->entries[order[i].entry];
-        renamed[order[i].entry] = i;
-    }
-    for (uint32_t i = 0; i < out->row_count; i++) {
-        if (out->validity == NULL || out->validity[i] != 0)
-            out->codes[i] = renamed[out->codes[i]];
+        out->ranks[order[i].entry] = i;
     }
     out->entry_count = texts->count;
     out->class = BLOCK_INTEGER;
     memory_free(order);
-    memory_free(renamed);
 }
 
 static void finish(struct collector *collector)

@@ -21,6 +21,7 @@ struct collected {
     };
     uint32_t entry_count;  /* 0: no dictionary */
     struct slice *entries; /* sorted by bytes, distinct */
+    uint32_t *ranks;       /* by code: which of the entries it means */
     uint64_t text_bytes;   /* of all rows' texts; 0 if they were not read */
     bool is_left; /* texts that are to be gathered: nothing of the rows is here, not their NULLs */
     struct cursor *cursor; /* keeps what is borrowed */

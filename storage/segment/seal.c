@@ -170,11 +170,21 @@ struct permuted {
             (TO)[i] = (FROM)[begin + i];                                                           \
     } while (0)
 
+static void permute_codes(const struct collected *from, const uint32_t *order, uint32_t begin,
+                          uint32_t count, int64_t *to)
+{
+    const uint32_t *codes = from->codes, *ranks = from->ranks;
+    for (uint32_t i = 0; order != NULL && i < count; i++)
+        to[i] = ranks[codes[order[begin + i]]];
+    for (uint32_t i = 0; order == NULL && i < count; i++)
+        to[i] = ranks[codes[begin + i]];
+}
+
 static void permute_values(const struct collected *from, const uint32_t *order, uint32_t begin,
                            uint32_t count, struct permuted *to)
 {
     if (from->entry_count != 0)
-        PERMUTE(to->integers, from->codes);
+        permute_codes(from, order, begin, count, to->integers);
     else if (from->class == BLOCK_INTEGER)
         PERMUTE(to->integers, from->i);
     else if (from->class == BLOCK_FLOAT)
@@ -291,13 +301,35 @@ static void write_indexes(struct sealer *sealer)
 
 /* --- columns --- */
 
-/* One block's rows in the order of the file; *has_null: `validity` counts. */
+/* A block's values where they are collected; NULL: they have another order or form in the file, or
+ * the index wants them as well. */
+static const void *values_in_place(const struct collected *from, const uint32_t *order,
+                                   const struct keys *keys, uint32_t begin)
+{
+    if (order != NULL || from->is_left || from->entry_count != 0 || keys->keys != NULL)
+        return NULL;
+    switch (from->class) {
+    case BLOCK_INTEGER:
+        return from->i + begin;
+    case BLOCK_FLOAT:
+        return from->f + begin;
+    case BLOCK_WIDE:
+        return from->wide + (size_t)begin * 16;
+    case BLOCK_TEXT:
+        return from->text + begin;
+    }
+    return NULL;
+}
+
+/* One block's rows in the order of the file; *has_null: `validity` counts. `is_in_place`: but for
+ * the values, which are so already. */
 static enum err permute(struct sealer *sealer, const struct collected *collected,
-                        struct gather *gather, const struct gather_range *range,
+                        struct gather *gather, const struct gather_range *range, bool is_in_place,
                         struct permuted *out, bool *has_null, struct error *error)
 {
     if (gather == NULL) {
-        permute_values(collected, range->order, range->begin, range->count, out);
+        if (!is_in_place)
+            permute_values(collected, range->order, range->begin, range->count, out);
         *has_null =
             permute_validity(collected, range->order, range->begin, range->count, out->validity);
         return OK;
@@ -320,7 +352,9 @@ static enum err write_blocks(struct sealer *sealer, const struct collected *coll
                                            .count = left < BLOCK_ROWS_MAX ? left : BLOCK_ROWS_MAX};
         bool has_null;
         permuted->integers = keys->keys != NULL ? keys->keys + begin : permuted->i;
-        enum err err = permute(sealer, collected, gather, &range, permuted, &has_null, error);
+        const void *in_place = values_in_place(collected, sealer->order, keys, begin);
+        enum err err = permute(sealer, collected, gather, &range, in_place != NULL, permuted,
+                               &has_null, error);
         if (err != OK)
             return err;
         struct block_values values = {
@@ -328,7 +362,9 @@ static enum err write_blocks(struct sealer *sealer, const struct collected *coll
             .row_count = range.count,
             .validity = has_null ? permuted->validity : NULL,
         };
-        if (collected->class == BLOCK_INTEGER)
+        if (in_place != NULL)
+            values.values = in_place;
+        else if (collected->class == BLOCK_INTEGER)
             values.i = permuted->integers;
         else
             values.values = permuted->wide;
