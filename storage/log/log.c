@@ -38,8 +38,11 @@
 #define GROUP_SIZE_MAX                                                                             \
     ((size_t)8 << 20) /* payload bytes after which a group takes no more records */
 
-/* Smaller records share a piece: a write of its own costs more than copying them. */
+/* Smaller records share a piece: a write of its own costs more than copying them. One that is its
+ * group has a piece of its own in any case, and is copied only if it is so small that it does not
+ * matter. */
 #define PLACE_MIN ((size_t)128 << 10)
+#define PLACE_ALONE_SHARE 8 /* of place_min */
 
 static_assert(LOG_RECORD_SIZE_MAX <= UINT32_MAX, "the length of a record is 32 bits");
 static_assert(LOG_ENTRY_HEAD == LOG_PIECE_HEADER_SIZE + LOG_FRAME_HEADER_SIZE,
@@ -170,10 +173,12 @@ static void put_frame(struct log *log, size_t size)
 
 /* Where there is room around the record for a piece's header and for what fills its last block, and
  * the record is large enough for a piece of its own. */
-static bool can_place(const struct log *log, const struct log_entry *entry)
+static bool can_place(const struct log *log, const struct log_entry *entry, bool is_alone)
 {
     size_t used = LOG_ENTRY_HEAD + entry->payload.size;
-    return entry->room != 0 && entry->payload.size >= log->options.place_min &&
+    size_t size_min =
+        is_alone ? log->options.place_min / PLACE_ALONE_SHARE : log->options.place_min;
+    return entry->room != 0 && entry->payload.size >= size_min &&
            entry->room >= round_up(used, LOG_BLOCK_SIZE) - LOG_ENTRY_HEAD && log->tail_size == 0 &&
            used <= log->options.piece_size && log_piece_padding() == LOG_BLOCK_SIZE &&
            !fault_is("log.ack_before_sync"); /* that one forgets the record before it is written */
@@ -230,11 +235,12 @@ static enum err copy_record(struct log *log, const struct log_entry *entry, stru
     }
 }
 
-static enum err add_record(struct log *log, const struct log_entry *entry, struct error *error)
+static enum err add_record(struct log *log, const struct log_entry *entry, bool is_alone,
+                           struct error *error)
 {
     bool is_placed = false;
     enum err result = OK;
-    if (can_place(log, entry))
+    if (can_place(log, entry, is_alone))
         result = place_record(log, entry, &is_placed, error);
     if (result == OK && !is_placed)
         result = copy_record(log, entry, error);
@@ -274,8 +280,9 @@ static enum err write_group(struct log *log, struct log_entry *first, bool *is_a
                             struct error *error)
 {
     enum err result = OK;
+    bool is_alone = first->next == NULL;
     for (struct log_entry *entry = first; entry != NULL && result == OK; entry = entry->next)
-        result = add_record(log, entry, error);
+        result = add_record(log, entry, is_alone, error);
     if (result == OK)
         result = flush_piece(log, true, error);
     if (result != OK)

@@ -36,7 +36,8 @@ struct log_options {
     const char *directory; /* exists; files log-<16 hex>.flog in it are ours */
     size_t file_size;  /* pre-written, a multiple of 4,096, e.g. 64 MiB; a record may span files */
     size_t piece_size; /* 0: 1 MiB; simulations take less */
-    size_t place_min;  /* 0: 128 KiB; records as large as this are written from where they are */
+    size_t place_min; /* 0: 128 KiB; records as large as this, or an eighth of it where one is alone
+                         in its group, are written from where they are */
     uint64_t first_position;    /* of an empty log: 1 */
     bool recover_point_in_time; /* accept damage in the middle: cut there */
     /* What the newest usable checkpoint needs, and what the one before it does: files before the

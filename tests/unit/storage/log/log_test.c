@@ -207,6 +207,62 @@ static void test_rounds_uring(void **state)
     run_rounds("uring", true);
 }
 
+/* --- written from where they are --- */
+
+static void count_done(struct log_entry *entry, enum err result, const struct error *error)
+{
+    (void)error;
+    assert_int_equal(result, OK);
+    ++*(int *)entry->context;
+}
+
+/* Puts `count` records of 300 bytes into one group. How many of them have been written from where
+ * they are: a piece's header is in front of such a one. */
+static int placed_of_group(struct log *log, int count)
+{
+    static _Alignas(IO_ALIGNMENT) char blocks[3][IO_ALIGNMENT];
+    struct log_entry entries[3];
+    int done = 0, placed = 0;
+    for (int i = 0; i < count; i++) {
+        memset(blocks[i], 0, IO_ALIGNMENT);
+        entries[i] = (struct log_entry){.payload = slice_of(blocks[i] + LOG_ENTRY_HEAD, 300),
+                                        .room = IO_ALIGNMENT - LOG_ENTRY_HEAD,
+                                        .context = &done,
+                                        .done = count_done};
+        assert_int_equal(log_submit(log, &entries[i], NULL), OK);
+    }
+    assert_true(log_run(log));
+    assert_int_equal(done, count);
+    for (int i = 0; i < count; i++) {
+        bool is_placed = false;
+        for (size_t byte = 0; byte < LOG_ENTRY_HEAD; byte++)
+            is_placed |= blocks[i][byte] != 0;
+        placed += is_placed;
+    }
+    return placed;
+}
+
+/* A record that is its group's only one has a piece of its own: it need not be copied. */
+static void test_alone_in_place(void **state)
+{
+    (void)state;
+    char *path = make_directory();
+    struct io *io;
+    struct log *log;
+    assert_int_equal(io_open("plain", path, &io, NULL), OK);
+    struct log_options options = {
+        .io = io, .directory = "", .file_size = FILE_SIZE, .place_min = 1000, .first_position = 1};
+    assert_int_equal(log_open(&options, &log, NULL), OK);
+    assert_int_equal(placed_of_group(log, 1), 1);
+    assert_int_equal(placed_of_group(log, 3), 0);
+    assert_int_equal(placed_of_group(log, 1), 1);
+    log_stop(log);
+    log_close(log);
+    assert_int_equal(io->ops->list(io, "", remove_name, io, NULL), OK);
+    io->ops->destroy(io);
+    assert_int_equal(rmdir(path), 0);
+}
+
 /* --- files used again --- */
 
 /* As a store does: two points from which the log is needed, the newer one is started from; records
@@ -403,6 +459,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rounds_plain),
         cmocka_unit_test(test_rounds_uring),
+        cmocka_unit_test(test_alone_in_place),
         cmocka_unit_test(test_files_are_used_again),
         cmocka_unit_test(test_the_next_file_is_made_at_the_pace_of_the_log),
         cmocka_unit_test(test_threads_submit),
