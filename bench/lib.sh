@@ -20,6 +20,10 @@ server_stop() {
     rm -rf "$work/store"
 }
 
+server_settle() { # until the memory that the server makes present at its start is there
+    while grep -qsx pool-stock /proc/"$server"/task/*/comm; do sleep 0.05; done
+}
+
 server_start() { # further arguments of `freshet serve`
     rm -rf "$work/store"
     build/release/freshet serve --data "$work/store" --http 127.0.0.1:0 --pg 127.0.0.1:0 "$@" >"$work/ready" 2>"$work/log" &
@@ -27,7 +31,7 @@ server_start() { # further arguments of `freshet serve`
     address=
     for _ in $(seq 200); do
         { read -r line <"$work/ready"; } 2>/dev/null || line=
-        case "$line" in *" http="*) address=${line#*" http="} address=${address%% *}; return 0 ;; esac
+        case "$line" in *" http="*) address=${line#*" http="} address=${address%% *}; server_settle; return 0 ;; esac
         sleep 0.05
     done
     cat "$work/log" >&2

@@ -7,7 +7,7 @@
 struct config {
     const char *data, *http, *pg, *io, *cors_origins, *log_level, *secrets;
     const char *ssl_cert_file, *ssl_key_file;
-    uint64_t memory, log_file, body_max, query_memory, partial_cache, spill_limit,
+    uint64_t memory, rows_ready, log_file, body_max, query_memory, partial_cache, spill_limit,
         disk_low; /* bytes */
     uint64_t connections_max, pg_connections_max, max_rows, threads, queries_max, producers_max,
         keys_window;

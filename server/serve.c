@@ -25,6 +25,7 @@
 #include "storage/base/logger.h"
 #include "storage/base/metrics.h"
 #include "storage/base/fault.h"
+#include "storage/stock.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -386,6 +387,7 @@ static enum err open_store(struct serving *serving, struct error *error)
     if (result != OK) {
         return result;
     }
+    store_stock(app->store, config->rows_ready); /* replay has use for it too */
     ingest_attach(app->ingest, app->store);
     create_engine(app);
     atomic_store(&has_queries, true);

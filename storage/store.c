@@ -23,6 +23,8 @@
 
 #include "storage/log/checkpoint.h"
 
+#include "storage/stock.h"
+
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
 
@@ -268,6 +270,11 @@ enum err store_open_end(struct store *store, struct error *error)
     if (store->options.is_threaded)
         log_start(store->log);
     return OK;
+}
+
+void store_stock(struct store *store, size_t size)
+{
+    pool_stock(store->pool, size);
 }
 
 void store_discard(struct store *store)

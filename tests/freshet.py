@@ -25,7 +25,7 @@ class Server:
         self.headers = headers or {}  # of every request: Authorization where there are users
         self.log_path = self.data.parent / f"{self.data.name}.log"
         command = [*wrapper, program or binary(), "serve", "--data", str(self.data), "--http", "127.0.0.1:0",
-                   "--pg", "127.0.0.1:0", *arguments]
+                   "--pg", "127.0.0.1:0", "--rows-ready", "16 MiB", *arguments]
         self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL,
                                         env={**os.environ, **(environment or {})})

@@ -213,6 +213,7 @@ def ingest_freshet(path, body_bytes, directory, memory):
     server = engines.Freshet(os.path.join(directory, "ingest"), "--memory", memory)
     try:
         server.create()
+        server.settle()
         with open(path, "rb") as file, contextlib.closing(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) as view:
             cpu, wall = server.cpu_s(), time.monotonic()
             server.post(view, body_bytes)

@@ -16,10 +16,15 @@ struct pool;
  * commits are let in, since what is already in the log must find room. */
 struct pool *pool_create(struct budget *budget);
 void pool_destroy(struct pool *pool); /* all blocks must be back */
-/* At least `size` bytes, aligned to 16, not zeroed; *taken is what is charged and must be given
- * back. */
+/* Once, before blocks are taken: begins to make `size` bytes present on a thread of its own, at
+ * most a quarter of the budget, which blocks are then cut from. Less than MEMORY_HUGE_SIZE:
+ * nothing. */
+void pool_stock(struct pool *pool, size_t size);
+void pool_stock_wait(struct pool *pool); /* until all of it is; for tests */
+/* At least `size` bytes, not zeroed, aligned to 16, or to 64 from 4 KiB on; *taken is what is
+ * charged and must be given back. */
 void *pool_take(struct pool *pool, size_t size, size_t *taken);
-/* Says too whether nobody has had the block before. */
+/* Says too whether its pages may not be there yet. */
 void *pool_take_told(struct pool *pool, size_t size, size_t *taken, bool *is_fresh);
 void pool_give(struct pool *pool, void *block, size_t taken);
 /* Never 0, never twice: names of dictionaries within the store. */
