@@ -43,7 +43,7 @@ static inline SLOTS_TARGET const char *SLOTS(plain_end)(const struct decoder *d,
                   space = _mm256_set1_epi8(0x20);
     for (;; p += 32) {
         if (end - p < 32) {
-            p = d->scan(p, end);
+            p = last_special(d, p, end);
             break;
         }
         __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)p);
@@ -61,7 +61,7 @@ static inline SLOTS_TARGET const char *SLOTS(plain_end)(const struct decoder *d,
         uint32_t hits = special_bytes(p) | special_bytes(p + 16) << 16;
         p = hits != 0 ? p + __builtin_ctz(hits) : d->scan(p + 32, end);
     } else {
-        p = d->scan(p, end);
+        p = d->is_inline ? last_special(d, p, end) : d->scan(p, end);
     }
 #else
     p = d->scan(p, end);

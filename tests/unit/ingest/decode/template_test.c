@@ -392,6 +392,44 @@ static void test_every_cut(void **state)
     pair_deinit(&pair);
 }
 
+/* The last text of a message is read with what stands before it: texts of many sizes, with each
+ * oddity at each place; the first such message of a shape is the complete parser's. */
+static bool last_texts_are_same(struct pair *pair, enum decode_isa isa)
+{
+    static const char *const odd[] = {"a", "\\n", "\\u00e9", "\xC3\xA9", "\"", "\x1f", "\xff", "}"};
+    for (size_t size = 0; size < 40; size += 3) {
+        for (size_t at = 0; at <= size; at++) {
+            writer_reset(&pair->body);
+            for (size_t i = 0; i < array_count(odd); i++)
+                writer_printf(&pair->body, "{\"req\":1,\"t\":\"%.*s%s%.*s\"}\n", (int)at,
+                              "0123456789012345678901234567890123456789", odd[i], (int)(size - at),
+                              "abcdefghijklmnopqrstuvwxyzabcdefghijklmnop");
+            if (!pair_is_same(pair, FRAMING_MESSAGES, isa))
+                return false;
+        }
+    }
+    return true;
+}
+
+static void test_last_texts(void **state)
+{
+    (void)state;
+    static const enum decode_isa sets[] = {DECODE_ISA_PLAIN, DECODE_ISA_SSE2, DECODE_ISA_AVX2,
+                                           DECODE_ISA_AVX512};
+    struct pair pair;
+    pair_init(&pair, 4);
+    for (size_t i = 0; i < array_count(sets); i++)
+        if (scan_text_of(sets[i]) != NULL && !last_texts_are_same(&pair, sets[i]))
+            fail_msg("set %d: %.*s", (int)sets[i], (int)pair.body.size, (char *)pair.body.data);
+#if defined(__x86_64__)
+    fault_plant("template.last_quote_taken");
+    bool is_same = last_texts_are_same(&pair, DECODE_ISA_SSE2);
+    fault_clear();
+    assert_false(is_same);
+#endif
+    pair_deinit(&pair);
+}
+
 /* The quick form does read the rows: without it a steady stream would look the same. */
 static void test_shapes_are_kept(void **state)
 {
@@ -468,9 +506,8 @@ static void test_planted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_every_cut),
-        cmocka_unit_test(test_shapes_are_kept),
+        cmocka_unit_test(test_random),     cmocka_unit_test(test_every_cut),
+        cmocka_unit_test(test_last_texts), cmocka_unit_test(test_shapes_are_kept),
         cmocka_unit_test(test_planted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
