@@ -1,7 +1,9 @@
 /* Masks to selections: every density, with and without NULLs, in place. */
 #include "query/kernel/kernel.h"
 
+#include "storage/base/fault.h"
 #include "storage/base/random.h"
+#include "storage/encoding/kernels.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,9 +14,8 @@
 
 #define ROWS 500
 
-static void test_select(void **state)
+static void try_select(void)
 {
-    (void)state;
     struct random_stream random;
     random_stream_init(&random, 5);
     uint8_t mask[ROWS], validity[ROWS];
@@ -31,12 +32,37 @@ static void test_select(void **state)
         }
         assert_int_equal(select_mask(mask, validity, ROWS, out), count);
         assert_memory_equal(out, want, count * sizeof(uint32_t));
+        for (size_t part = 0; part < 40; part++) { /* nothing is written past the last row */
+            count = 0;
+            for (uint32_t i = 0; i < part; i++)
+                if (mask[i])
+                    want[count++] = i;
+            out[part] = 12345;
+            assert_int_equal(select_mask(mask, NULL, part, out), count);
+            assert_memory_equal(out, want, count * sizeof(uint32_t));
+            assert_int_equal(out[part], 12345);
+        }
         count = 0;
         for (size_t k = 0; k < some_count; k++)
             if (mask[some[k]])
                 want[count++] = some[k];
         assert_int_equal(select_rows(mask, NULL, some, some_count, some), count);
         assert_memory_equal(some, want, count * sizeof(uint32_t));
+    }
+}
+
+static void test_select(void **state)
+{
+    (void)state;
+    for (int isa = KERNEL_BASE; isa < KERNEL_ISA_COUNT; isa++) {
+        if (!kernels_choose((enum kernel_isa)isa))
+            continue;
+        const uint8_t ones[17] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+        uint32_t out[17];
+        try_select();
+        fault_plant("kernel.select_last");
+        assert_int_equal(select_mask(ones, NULL, 17, out), 16);
+        fault_clear();
     }
 }
 
