@@ -30,9 +30,11 @@ static void open_call(struct exec_node *node, struct group_call *out,
                       const struct aggregate_call *call)
 {
     struct group *group = node->state;
+    size_t size = call->aggregate->state_size, align = size % 16 == 0 ? 16 : 8;
     out->call = call;
-    out->state_offset = group->stride;
-    group->stride += call->aggregate->state_size;
+    out->state_offset = group_state_offset(group->stride, call->aggregate);
+    group->stride = out->state_offset + size;
+    group->state_align = align > group->state_align ? align : group->state_align;
     assert(call->argument_count < GROUP_ARGUMENTS_MAX);
     for (uint32_t i = 0; i < call->argument_count; i++)
         out->arguments[out->argument_count++] = open_expr(node, call->arguments[i]);
@@ -173,6 +175,8 @@ static enum err group_open(struct exec_node *node, struct error *error)
     group->calls = arena_alloc_zero(arena, (group->call_count + 1) * sizeof(*group->calls));
     for (size_t i = 0; i < group->call_count; i++)
         open_call(node, &group->calls[i], &plan->group.aggregates[i]);
+    if (group->stride % 16 != 0 && group->state_align == 16)
+        group->stride += 8;
     group->tier_count = 1;
     group_tier_open(node, &group->tiers[0]);
     enum err err = key_count != 0 ? OK : group_grow_only(node, &group->tiers[0], error);

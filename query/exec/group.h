@@ -55,7 +55,7 @@ struct group {
     struct type *key_types, *types; /* of keys, of the child's columns */
     size_t call_count;
     struct group_call *calls;
-    size_t stride;
+    size_t stride, state_align;
     bool has_distinct, is_digested, is_open;
     bool can_spill; /* keys that can be told again from rows put aside */
     struct group_tier tiers[SPILL_DEPTH_MAX];
@@ -73,6 +73,13 @@ struct group_rows {
     const uint32_t *selection; /* NULL: all */
     size_t count;
 };
+
+/* Where a call's state lies behind those before it, which end at `end`. */
+static inline size_t group_state_offset(size_t end, const struct aggregate *aggregate)
+{
+    size_t align = aggregate->state_size % 16 == 0 ? 16 : 8;
+    return (end + align - 1) / align * align;
+}
 
 /* --- group.c --- */
 

@@ -44,7 +44,7 @@ struct aggregate {
                              for each key, in one text), the keys, and as many values */
     bool is_order_sensitive; /* the result depends on the order rows come in: ORDER BY in the call
                                 is carried out; otherwise it is read and left */
-    size_t state_size;       /* bytes, multiple of 16 */
+    size_t state_size;       /* bytes: 8, or a multiple of 16 and aligned so */
     void (*init)(void *state);
     /* Adds rows: state of row i is states + group[i] * stride (row numbers i from `selection`,
      * NULL: 0 … count-1). `arguments` are FLAT, CONSTANT or DICTIONARY; NULLs are the aggregate's
