@@ -21,6 +21,8 @@
 #include <assert.h>
 #include <string.h>
 
+#define STATES_FAR ((size_t)1 << 20) /* bytes: as much as the second cache holds */
+
 static struct evaluator *open_expr(struct exec_node *node, const struct expr *expr)
 {
     return expr == NULL ? NULL : evaluator_create(expr, &node->exec->eval);
@@ -253,11 +255,24 @@ static enum err update_call(struct exec_node *node, const struct group_target *t
                                          error);
 }
 
+/* States past the caches are asked for together, before the aggregates come to them one by one. */
+static void ask_for_states(const struct group_tier *owner, size_t stride,
+                           const struct group_rows *rows)
+{
+    if (rows->group == NULL || owner->state_count * stride < STATES_FAR)
+        return;
+    for (size_t i = 0; i < rows->count; i++) {
+        size_t row = rows->selection != NULL ? rows->selection[i] : i;
+        __builtin_prefetch(owner->states + rows->group[row] * stride, 1);
+    }
+}
+
 enum err group_update(struct exec_node *node, const struct group_target *target,
                       const struct batch *in, struct group_rows rows, struct error *error)
 {
     struct group *group = node->state;
     bool is_digested = group->is_digested && exec_scan_is_digested(node->children[0]);
+    ask_for_states(target->owner, group->stride, &rows);
     for (size_t i = 0; i < group->call_count; i++) {
         if (is_digested && group->calls[i].is_digested)
             continue;
