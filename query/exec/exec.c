@@ -22,6 +22,7 @@
 /* Of an arena's blocks. */
 #define ARENA_STEP_MIN ((size_t)4 << 10)
 #define ARENA_STEP_MAX ((size_t)1 << 20)
+#define ARRAY_HUGE ((size_t)4 << 20) /* read here and there: 4 KiB pages would cost look-ups */
 #define ARRAY_LARGE ((size_t)8 << 20)
 
 static const struct exec_operator *const operators[] = {
@@ -105,7 +106,8 @@ enum err exec_memory_grow(struct exec_memory *memory, void **array, size_t *capa
     enum err err = budget_charge(memory->budget, (next - *capacity) * element_size, error);
     if (err != OK)
         return err;
-    *array = memory_realloc(*array, next * element_size);
+    size_t size = next * element_size;
+    *array = size < ARRAY_HUGE ? memory_realloc(*array, size) : memory_realloc_huge(*array, size);
     *capacity = next;
     return OK;
 }

@@ -93,21 +93,13 @@ static size_t column_growth(const struct key_table *table, size_t extra)
     return bytes + (capacity == table->text_capacity ? 0 : capacity * sizeof(*table->text_entries));
 }
 
-static size_t pair_growth(const struct pair_table *table, size_t extra)
-{
-    return exec_memory_growth(table->pairs_capacity, table->count + extra, sizeof(*table->pairs)) +
-           (table->is_hashed ? map_growth(&table->map, extra)
-                             : exec_memory_growth(table->dense_capacity, table->dense_capacity + 1,
-                                                  sizeof(*table->dense)));
-}
-
 size_t tuple_table_growth(const struct tuple_table *table, size_t extra)
 {
     size_t bytes = 0;
     for (size_t c = 0; c < table->column_count; c++)
         bytes += column_growth(&table->columns[c], extra);
     for (size_t c = 1; c < table->column_count; c++)
-        bytes += pair_growth(&table->pairs[c], extra);
+        bytes += pair_table_growth(&table->pairs[c], extra);
     if (table->column_count > 1)
         bytes += exec_memory_growth(table->shortcut.capacity, SHORTCUT_CODES_MAX,
                                     sizeof(*table->shortcut.ids));

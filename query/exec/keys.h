@@ -77,14 +77,19 @@ struct key_table {
     size_t by_number_capacity;
 };
 
-/* Combinations of two numbers: a dense array while both ranges are small, else a hash table. */
+/* Combinations of two numbers: a dense array while both ranges are small, then a hash table of
+ * words, and of larger entries where words are too small. */
 struct pair_table {
     struct exec_memory *memory;
     uint32_t count;
-    bool is_hashed;
+    enum pair_form { PAIRS_DENSE, PAIRS_PACKED, PAIRS_WIDE } form;
     unsigned left_bits, right_bits;
     uint32_t *dense;
     size_t dense_capacity;
+    uint64_t *slots; /* packed: (left << right_bits | right) << slot_bits | number + 1; 0: free */
+    size_t slot_count;
+    unsigned slot_bits;
+    uint32_t left_count, right_count; /* of the last rows added */
     struct id_map map;
     uint64_t *pairs; /* by number: left << 32 | right */
     size_t pairs_capacity;
@@ -122,6 +127,9 @@ struct pair_input {
 };
 MUST_CHECK enum err pair_table_ids(struct pair_table *table, const struct pair_input *input,
                                    uint32_t *ids, struct error *error);
+
+/* Bytes that so many new pairs may take at most. */
+size_t pair_table_growth(const struct pair_table *table, size_t extra);
 
 /* Memory comes from `memory`, which must outlive it. */
 void tuple_table_init(struct tuple_table *table, const struct type *types, size_t count,

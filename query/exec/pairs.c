@@ -1,10 +1,19 @@
 /* Pairs of numbers to numbers.
  *
- * While both ranges are small a pair is an index into an array, left above right; the array is
- * rebuilt from the list of pairs when a range outgrows its bits, with one bit in reserve. Past 18
- * bits in all (1 MiB) pairs go into a hash table for good. Numbers never change on the way. */
+ *   dense    the pair is an index into an array, left above right; rebuilt from the list of pairs
+ *            when a range outgrows its bits, with one bit in reserve
+ *   packed   past 18 bits in all (1 MiB): a table by hash of 64-bit words, pair above number + 1.
+ *            2^n words have numbers of less than n bits, so 64 - n are left for the pair; a probe
+ *            compares the whole pair in the one line it reads, and what is made larger goes from
+ *            one end of the words to the other
+ *   wide     ranges that do not fit into that: a table by hash of pair and number, for good
+ *
+ * Numbers never change on the way. */
 #include "query/exec/id_map.h"
 
+#include "storage/base/fault.h"
+
+#include <assert.h>
 #include <string.h>
 
 /* Bits of both sides together up to which pairs lie in an array (4 bytes each). */
@@ -42,6 +51,7 @@ void pair_table_init(struct pair_table *table, struct exec_memory *memory)
 void pair_table_deinit(struct pair_table *table)
 {
     exec_memory_release(table->memory, table->dense, table->dense_capacity * sizeof(*table->dense));
+    exec_memory_release(table->memory, table->slots, table->slot_count * sizeof(*table->slots));
     exec_memory_release(table->memory, table->map.entries,
                         table->map.capacity * sizeof(*table->map.entries));
     exec_memory_release(table->memory, table->pairs, table->pairs_capacity * sizeof(*table->pairs));
@@ -55,29 +65,25 @@ static unsigned bits_for(uint32_t count)
     return bits;
 }
 
-/* Makes the array wide enough, or goes over to hashing. One bit is added as reserve, so that
+/* Makes the array wide enough, or leaves it. One bit is added as reserve, so that
  * growing ranges do not rebuild it each batch. */
 static enum err pair_widen(struct pair_table *table, const struct pair_input *input,
                            struct error *error)
 {
     unsigned left = bits_for(input->left_count), right = bits_for(input->right_count);
-    if (table->is_hashed || (left <= table->left_bits && right <= table->right_bits))
+    if (left <= table->left_bits && right <= table->right_bits)
         return OK;
     left = left <= table->left_bits ? table->left_bits : left + (left < 32);
     right = right <= table->right_bits ? table->right_bits : right + (right < 32);
     enum err err;
     size_t size = sizeof(*table->dense) << (left + right < 32 ? left + right : 32);
     if (left + right > DENSE_BITS_MAX || size > table->memory->budget->limit / DENSE_SHARE) {
-        err = id_map_reserve(&table->map, (size_t)table->count + 1, table->memory, error);
-        if (err != OK)
-            return err;
-        for (uint32_t id = 0; id < table->count; id++)
-            id_map_put(&table->map, table->pairs[id], id);
         exec_memory_release(table->memory, table->dense,
                             table->dense_capacity * sizeof(*table->dense));
         table->dense = NULL;
         table->dense_capacity = 0;
-        table->is_hashed = true;
+        table->left_bits = table->right_bits = 0;
+        table->form = PAIRS_PACKED;
         return OK;
     }
     size = (size_t)1 << (left + right);
@@ -95,45 +101,206 @@ static enum err pair_widen(struct pair_table *table, const struct pair_input *in
     return OK;
 }
 
+/* --- packed --- */
+
+/* How words have to be for so many pairs of numbers below these bounds; false: they cannot. */
+struct packing {
+    unsigned slot_bits, right_bits;
+};
+static bool pack(const struct pair_table *table, uint32_t left_count, uint32_t right_count,
+                 size_t count, struct packing *out)
+{
+    size_t places = key_places(table->slot_count, count, MAP_LOAD);
+    unsigned right = bits_for(right_count);
+    out->slot_bits = (unsigned)__builtin_ctzll(places);
+    out->right_bits = right <= table->right_bits ? table->right_bits : right + 1;
+    return bits_for(left_count) + out->right_bits + out->slot_bits <= 64;
+}
+
+static inline size_t slot_of(uint64_t key, unsigned slot_bits)
+{
+    key ^= key >> 32;
+    return (size_t)((key * 0x9E3779B97F4A7C15ULL) >> (64 - slot_bits));
+}
+
+/* A pair that is not there yet. */
+static inline void slots_put(uint64_t *slots, unsigned slot_bits, uint64_t key, uint32_t id)
+{
+    size_t slot = slot_of(key, slot_bits);
+    while (slots[slot] != 0)
+        slot = (slot + 1) & (((size_t)1 << slot_bits) - 1);
+    slots[slot] = key << slot_bits | (id + (uint64_t)1);
+}
+
+static void free_slots(struct pair_table *table)
+{
+    exec_memory_release(table->memory, table->slots, table->slot_count * sizeof(*table->slots));
+    table->slots = NULL;
+    table->slot_count = 0;
+}
+
+static enum err go_wide(struct pair_table *table, struct error *error)
+{
+    enum err err = id_map_reserve(&table->map, (size_t)table->count + 1, table->memory, error);
+    if (err != OK)
+        return err;
+    for (uint32_t id = 0; id < table->count; id++)
+        id_map_put(&table->map, table->pairs[id], id);
+    free_slots(table);
+    table->form = PAIRS_WIDE;
+    return OK;
+}
+
+/* Words of another number or form: of the old ones, in their order, which is nearly that of the new
+ * ones; where the form is another, of the list. */
+static enum err repack(struct pair_table *table, struct packing to, struct error *error)
+{
+    struct packing from = {table->slot_bits, table->right_bits};
+    size_t slot_count = (size_t)1 << to.slot_bits;
+    enum err err = budget_charge(table->memory->budget, slot_count * sizeof(*table->slots), error);
+    if (err != OK)
+        return err;
+    uint64_t *slots = memory_alloc_zero_huge(slot_count * sizeof(*slots));
+    if (to.right_bits == from.right_bits || fault_is("pairs.repacked")) {
+        uint64_t id_mask = ((uint64_t)1 << from.slot_bits) - 1;
+        for (size_t i = 0; i < table->slot_count; i++)
+            if (table->slots[i] != 0)
+                slots_put(slots, to.slot_bits, table->slots[i] >> from.slot_bits,
+                          (uint32_t)((table->slots[i] & id_mask) - 1));
+    } else {
+        for (uint32_t id = 0; id < table->count; id++) {
+            uint64_t left = table->pairs[id] >> 32, right = (uint32_t)table->pairs[id];
+            slots_put(slots, to.slot_bits, left << to.right_bits | right, id);
+        }
+    }
+    free_slots(table);
+    table->slots = slots;
+    table->slot_count = slot_count;
+    table->slot_bits = to.slot_bits;
+    table->right_bits = to.right_bits;
+    return OK;
+}
+
+static enum err packed_reserve(struct pair_table *table, const struct pair_input *input,
+                               struct error *error)
+{
+    struct packing packing;
+    table->left_count = input->left_count;
+    table->right_count = input->right_count;
+    if (!pack(table, input->left_count, input->right_count, (size_t)table->count + input->count,
+              &packing))
+        return go_wide(table, error);
+    bool is_same = table->slot_count == (size_t)1 << packing.slot_bits &&
+                   table->right_bits == packing.right_bits;
+    return is_same ? OK : repack(table, packing, error);
+}
+
+size_t pair_table_growth(const struct pair_table *table, size_t extra)
+{
+    struct packing packing;
+    size_t bytes =
+        exec_memory_growth(table->pairs_capacity, table->count + extra, sizeof(*table->pairs));
+    size_t dense = table->form != PAIRS_DENSE
+                       ? 0
+                       : exec_memory_growth(table->dense_capacity, table->dense_capacity + 1,
+                                            sizeof(*table->dense));
+    size_t places = key_places(table->map.capacity, table->count + extra, MAP_LOAD);
+    size_t wide = places == table->map.capacity ? 0 : places * sizeof(*table->map.entries);
+    uint64_t left = table->left_count + (uint64_t)extra, right = table->right_count + extra;
+    if (table->form == PAIRS_WIDE || left > UINT32_MAX || right > UINT32_MAX ||
+        !pack(table, (uint32_t)left, (uint32_t)right, table->count + extra, &packing))
+        return bytes + (wide > dense ? wide : dense);
+    bool is_same = table->slot_count == (size_t)1 << packing.slot_bits &&
+                   table->right_bits == packing.right_bits;
+    size_t packed = is_same ? 0 : sizeof(*table->slots) << packing.slot_bits;
+    return bytes + (packed > dense ? packed : dense);
+}
+
+/* --- rows --- */
+
+/* The number of a packed pair; if it is new, `next` becomes its number. */
+static inline uint32_t packed_add(uint64_t *slots, unsigned slot_bits, uint64_t key, uint32_t next)
+{
+    size_t slot = slot_of(key, slot_bits), mask = ((size_t)1 << slot_bits) - 1;
+    uint64_t word;
+    while ((word = slots[slot]) != 0) {
+        if (word >> slot_bits == key)
+            return (uint32_t)((word & mask) - 1);
+        slot = (slot + 1) & mask;
+    }
+    slots[slot] = key << slot_bits | (next + (uint64_t)1);
+    return next;
+}
+
+/* `is_whole` and `form` are constants where this is called, so that each shape is a loop of its
+ * own. */
 INLINE void pair_insert_shape(struct pair_table *table, const struct pair_input *input,
-                              uint32_t *ids, bool is_whole, bool is_hashed)
+                              uint32_t *ids, bool is_whole, enum pair_form form)
 {
     const uint32_t *lefts = input->left, *rights = input->right;
-    uint32_t *dense = table->dense;
-    unsigned right_bits = table->right_bits;
-    /* A map past the caches: its entries are asked for some rows ahead. */
-    size_t ahead = is_hashed && is_whole && table->map.capacity >= MAP_LARGE ? ROWS_AHEAD : 0;
+    uint32_t *dense = table->dense, known = table->count;
+    uint64_t *slots = table->slots, *pairs = table->pairs;
+    unsigned right_bits = table->right_bits, slot_bits = table->slot_bits;
+    /* Tables past the caches: their entries are asked for some rows ahead. */
+    bool is_large = form == PAIRS_PACKED ? table->slot_count >= 2 * MAP_LARGE
+                                         : table->map.capacity >= MAP_LARGE;
+    size_t ahead = form != PAIRS_DENSE && is_whole && is_large ? ROWS_AHEAD : 0;
     for (size_t i = 0; i < input->count; i++) {
         size_t row = is_whole ? i : input->selection[i];
         uint32_t left = lefts[row], right = rights[row], id;
         if (ahead != 0 && i + ahead < input->count) {
-            uint64_t next = (uint64_t)lefts[i + ahead] << 32 | rights[i + ahead];
-            __builtin_prefetch(&table->map.entries[id_map_slot(&table->map, next)], 1);
+            uint64_t next = lefts[i + ahead], under = rights[i + ahead];
+            if (form == PAIRS_PACKED)
+                __builtin_prefetch(&slots[slot_of(next << right_bits | under, slot_bits)], 1);
+            else
+                __builtin_prefetch(
+                    &table->map.entries[id_map_slot(&table->map, next << 32 | under)], 1);
         }
-        if (is_hashed) {
-            id = id_map_add(&table->map, (uint64_t)left << 32 | right, table->count);
+        if (form == PAIRS_PACKED) {
+            id = packed_add(slots, slot_bits, (uint64_t)left << right_bits | right, known);
+        } else if (form == PAIRS_WIDE) {
+            id = id_map_add(&table->map, (uint64_t)left << 32 | right, known);
         } else {
             uint32_t *cell = &dense[(size_t)left << right_bits | right];
             id = *cell;
             if (__builtin_expect(id == KEY_NONE, 0))
-                id = *cell = table->count;
+                id = *cell = known;
         }
-        if (__builtin_expect(id == table->count, 0))
-            table->pairs[table->count++] = (uint64_t)left << 32 | right;
+        if (__builtin_expect(id == known, form == PAIRS_DENSE ? 0 : 1))
+            pairs[known++] = (uint64_t)left << 32 | right;
         ids[row] = id;
     }
+    table->count = known;
 }
 
 static void pair_insert(struct pair_table *table, const struct pair_input *input, uint32_t *ids)
 {
-    if (table->is_hashed && input->selection == NULL)
-        pair_insert_shape(table, input, ids, true, true);
-    else if (table->is_hashed)
-        pair_insert_shape(table, input, ids, false, true);
-    else if (input->selection == NULL)
-        pair_insert_shape(table, input, ids, true, false);
+    bool is_whole = input->selection == NULL;
+    if (table->form == PAIRS_PACKED && is_whole)
+        pair_insert_shape(table, input, ids, true, PAIRS_PACKED);
+    else if (table->form == PAIRS_PACKED)
+        pair_insert_shape(table, input, ids, false, PAIRS_PACKED);
+    else if (table->form == PAIRS_WIDE && is_whole)
+        pair_insert_shape(table, input, ids, true, PAIRS_WIDE);
+    else if (table->form == PAIRS_WIDE)
+        pair_insert_shape(table, input, ids, false, PAIRS_WIDE);
+    else if (is_whole)
+        pair_insert_shape(table, input, ids, true, PAIRS_DENSE);
     else
-        pair_insert_shape(table, input, ids, false, false);
+        pair_insert_shape(table, input, ids, false, PAIRS_DENSE);
+}
+
+static uint32_t packed_find(const struct pair_table *table, uint32_t left, uint32_t right)
+{
+    unsigned slot_bits = table->slot_bits;
+    uint64_t key = (uint64_t)left << table->right_bits | right;
+    size_t slot = slot_of(key, slot_bits), mask = table->slot_count - 1;
+    if ((uint64_t)right >> table->right_bits != 0 || key >> (64 - slot_bits) != 0)
+        return KEY_NONE; /* no pair that is there has such numbers */
+    for (; table->slots[slot] != 0; slot = (slot + 1) & mask)
+        if (table->slots[slot] >> slot_bits == key)
+            return (uint32_t)((table->slots[slot] & mask) - 1);
+    return KEY_NONE;
 }
 
 static void pair_lookup(const struct pair_table *table, const struct pair_input *input,
@@ -144,7 +311,9 @@ static void pair_lookup(const struct pair_table *table, const struct pair_input 
         uint32_t left = input->left[row], right = input->right[row];
         if (left == KEY_NONE || right == KEY_NONE || table->count == 0)
             ids[row] = KEY_NONE;
-        else if (table->is_hashed)
+        else if (table->form == PAIRS_PACKED)
+            ids[row] = packed_find(table, left, right);
+        else if (table->form == PAIRS_WIDE)
             ids[row] = id_map_find(&table->map, (uint64_t)left << 32 | right);
         else
             ids[row] = table->dense[(size_t)left << table->right_bits | right];
@@ -161,9 +330,11 @@ enum err pair_table_ids(struct pair_table *table, const struct pair_input *input
     enum err err =
         exec_memory_grow(table->memory, (void **)&table->pairs, &table->pairs_capacity,
                          (size_t)table->count + input->count, sizeof(*table->pairs), error);
-    if (err == OK)
+    if (err == OK && table->form == PAIRS_DENSE)
         err = pair_widen(table, input, error);
-    if (err == OK && table->is_hashed)
+    if (err == OK && table->form == PAIRS_PACKED)
+        err = packed_reserve(table, input, error);
+    if (err == OK && table->form == PAIRS_WIDE)
         err = id_map_reserve(&table->map, input->count, table->memory, error);
     if (err == OK)
         pair_insert(table, input, ids);

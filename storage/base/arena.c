@@ -98,6 +98,24 @@ void *memory_alloc_huge(size_t size)
     return p;
 }
 
+static void *advise_huge(char *p, size_t size)
+{
+    size_t before = -(uintptr_t)p & (MEMORY_HUGE_SIZE - 1);
+    if (size > before + MEMORY_HUGE_SIZE)
+        (void)madvise(p + before, (size - before) & ~(MEMORY_HUGE_SIZE - 1), MADV_HUGEPAGE);
+    return p;
+}
+
+void *memory_alloc_zero_huge(size_t size)
+{
+    return advise_huge(memory_alloc_zero(size), size);
+}
+
+void *memory_realloc_huge(void *old, size_t size)
+{
+    return advise_huge(memory_realloc(old, size), size);
+}
+
 void memory_trim(size_t kept)
 {
     if (mallinfo2().fordblks > kept)

@@ -43,6 +43,9 @@ void *memory_alloc_aligned(size_t alignment, size_t size);
  * size where the system has some. */
 #define MEMORY_HUGE_SIZE ((size_t)2 << 20)
 void *memory_alloc_huge(size_t size);
+/* Wherever they lie, their inner part is of such pages. */
+void *memory_alloc_zero_huge(size_t size);
+void *memory_realloc_huge(void *old, size_t size);
 void memory_free(void *p);
 /* Makes pages present that are about to be written, all at once: one after the other each costs an
  * exception too. Only a hint. */

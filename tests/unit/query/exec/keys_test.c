@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 struct fixture {
@@ -153,7 +154,7 @@ static void test_tuples_grow_past_the_dense_array(void **state)
         assert_int_equal(
             tuple_table_ids(&f.table, columns, NULL, ROWS, true, ids + round * ROWS, &f.error), OK);
     }
-    assert_true(f.table.pairs[1].is_hashed);
+    assert_int_equal(f.table.pairs[1].form, PAIRS_PACKED);
     for (uint32_t id = 0; id < f.table.count; id++) {
         struct column out[3];
         tuple_table_keys(&f.table, id, 1, &f.memory.arena, out);
@@ -168,6 +169,138 @@ static void test_tuples_grow_past_the_dense_array(void **state)
         for (size_t j = i; j < ROUNDS * ROWS; j += 101)
             assert_int_equal(ids[i] == ids[j], a[i] == a[j] && b[i] == b[j] && c[i] == c[j]);
     teardown(&f);
+}
+
+/* --- pairs of numbers beside a list --- */
+
+#define PAIR_ROWS 160
+#define PAIR_ROUNDS 40
+
+struct pair_trial {
+    struct random_stream random;
+    struct budget budget;
+    struct exec_memory memory;
+    struct pair_table table;
+    uint64_t seen[PAIR_ROWS * PAIR_ROUNDS];
+    uint32_t seen_count;
+    uint32_t left[PAIR_ROWS], right[PAIR_ROWS], ids[PAIR_ROWS], selection[PAIR_ROWS];
+    bool is_slow; /* ranges grow by no more than rows: then growth is foretold */
+};
+
+static uint32_t seen_id(const struct pair_trial *t, uint64_t pair)
+{
+    for (uint32_t id = 0; id < t->seen_count; id++)
+        if (t->seen[id] == pair)
+            return id;
+    return KEY_NONE;
+}
+
+static void make_pairs(struct pair_trial *t, struct pair_input *input)
+{
+    size_t count = 0;
+    for (uint32_t i = 0; i < PAIR_ROWS; i++) {
+        uint64_t pair = random_below(&t->random, input->left_count) << 32 |
+                        random_below(&t->random, input->right_count);
+        if (t->seen_count > 0 && random_below(&t->random, 3) == 0)
+            pair = t->seen[random_below(&t->random, t->seen_count)];
+        t->left[i] = (uint32_t)(pair >> 32);
+        t->right[i] = (uint32_t)pair;
+        t->selection[count] = i;
+        count += random_below(&t->random, 3) != 0;
+    }
+    bool is_whole = random_below(&t->random, 2) == 0;
+    input->left = t->left;
+    input->right = t->right;
+    input->selection = is_whole ? NULL : t->selection;
+    input->count = is_whole ? PAIR_ROWS : count;
+}
+
+/* Adds them; were all numbers those of the list? */
+static bool add_pairs(struct pair_trial *t, const struct pair_input *input)
+{
+    struct error error;
+    t->budget.limit = 64 << 20;
+    if (t->is_slow)
+        t->budget.limit = atomic_load(&t->budget.used) + pair_table_growth(&t->table, input->count);
+    if (pair_table_ids(&t->table, input, t->ids, &error) != OK)
+        return false;
+    for (size_t i = 0; i < input->count; i++) {
+        size_t row = input->selection != NULL ? input->selection[i] : i;
+        uint64_t pair = (uint64_t)t->left[row] << 32 | t->right[row];
+        uint32_t want = seen_id(t, pair);
+        if (want == KEY_NONE)
+            t->seen[want = t->seen_count++] = pair;
+        if (t->ids[row] != want)
+            return false;
+    }
+    return t->table.count == t->seen_count;
+}
+
+/* Some that are there, some that are not, some outside of all ranges. */
+static bool find_pairs(struct pair_trial *t)
+{
+    struct error error;
+    struct pair_input input = {.left = t->left, .right = t->right, .count = PAIR_ROWS};
+    for (size_t i = 0; i < PAIR_ROWS; i++) {
+        uint64_t pair = t->seen[random_below(&t->random, t->seen_count)];
+        /* Numbers past the ranges come only where these are not the array's. */
+        uint64_t kind = random_below(&t->random, t->table.form == PAIRS_DENSE ? 3 : 5);
+        t->left[i] = kind == 1 ? KEY_NONE : (uint32_t)(pair >> 32);
+        t->right[i] = kind == 2 ? KEY_NONE : (uint32_t)pair;
+        t->left[i] ^= kind == 3 ? (uint32_t)1 << random_below(&t->random, 32) : 0;
+        t->right[i] ^= kind == 4 ? (uint32_t)1 << random_below(&t->random, 32) : 0;
+    }
+    if (pair_table_ids(&t->table, &input, t->ids, &error) != OK)
+        return false;
+    for (size_t i = 0; i < PAIR_ROWS; i++)
+        if (t->ids[i] != seen_id(t, (uint64_t)t->left[i] << 32 | t->right[i]))
+            return false;
+    return true;
+}
+
+static bool are_pairs_right(uint64_t seed, unsigned *forms)
+{
+    static struct pair_trial t;
+    static const unsigned most[][2] = {{5, 5}, {20, 8}, {12, 14}, {31, 20}, {8, 31}, {32, 32}};
+    memset(&t, 0, sizeof(t));
+    random_stream_init(&t.random, seed);
+    t.budget = (struct budget){.limit = 64 << 20, .name = "query"};
+    exec_memory_init(&t.memory, &t.budget);
+    pair_table_init(&t.table, &t.memory);
+    t.is_slow = seed % 3 == 0;
+    const unsigned *bits = most[random_below(&t.random, array_count(most))];
+    struct pair_input input = {.left_count = 1, .right_count = 1, .is_insert = true};
+    bool is_right = true;
+    for (unsigned round = 0; is_right && round < PAIR_ROUNDS; round++) {
+        unsigned left = bits[0] * (round + 1) / PAIR_ROUNDS;
+        unsigned right = bits[1] * (round / 7 + 1) / (PAIR_ROUNDS / 7 + 1);
+        uint32_t lefts = (uint32_t)(((uint64_t)1 << left) - 1) + 1 - (left == 32);
+        uint32_t rights = (uint32_t)(((uint64_t)1 << right) - 1) + 1 - (right == 32);
+        input.left_count = t.is_slow ? input.left_count + (round == 0 ? 0 : 90) : lefts;
+        input.right_count = t.is_slow ? input.right_count + (round == 0 ? 0 : 100) : rights;
+        make_pairs(&t, &input);
+        is_right = add_pairs(&t, &input) && find_pairs(&t);
+        *forms |= 1U << t.table.form;
+    }
+    pair_table_deinit(&t.table);
+    exec_memory_deinit(&t.memory);
+    return is_right && atomic_load(&t.budget.used) == 0;
+}
+
+static void test_pairs(void **state)
+{
+    (void)state;
+    unsigned forms = 0;
+    bool is_found = false;
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        if (!are_pairs_right(seed, &forms))
+            fail_msg("seed %llu", (unsigned long long)seed);
+    assert_int_equal(forms, 1U << PAIRS_DENSE | 1U << PAIRS_PACKED | 1U << PAIRS_WIDE);
+    fault_plant("pairs.repacked");
+    for (uint64_t seed = 1; seed <= 40 && !is_found; seed++)
+        is_found = !are_pairs_right(seed, &forms);
+    fault_clear();
+    assert_true(is_found);
 }
 
 static void test_memory_limit(void **state)
@@ -323,6 +456,7 @@ int main(void)
         cmocka_unit_test(test_numeric_and_interval_by_value),
         cmocka_unit_test(test_dictionaries_agree),
         cmocka_unit_test(test_tuples_grow_past_the_dense_array),
+        cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_close_integers),
         cmocka_unit_test(test_one_column_of_texts_among_constants),
