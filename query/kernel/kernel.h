@@ -62,6 +62,14 @@ double double_of_key(uint64_t key);
 size_t keys_between(const double *values, size_t count, uint64_t low, uint64_t high, uint64_t *keys,
                     size_t *below);
 
+/* Sketches of distinct values: a hash's first bits name a register, which keeps the greatest rank
+ * (the place of the first 1 behind them). */
+#define REGISTERS_BITS 14
+#define REGISTERS_COUNT ((size_t)1 << REGISTERS_BITS)
+void hash_ints(const int64_t *values, size_t count, uint64_t *hashes); /* hash_mix() of each */
+void registers_add(uint8_t *registers, const uint64_t *hashes, size_t count);
+void registers_max(uint8_t *to, const uint8_t *from); /* to = the greater of each two */
+
 /* Row numbers i where mask[i] and (validity NULL or valid[i]); out has room for count. Returns how
  * many. */
 size_t select_mask(const uint8_t *mask, const uint8_t *validity, size_t count, uint32_t *out);

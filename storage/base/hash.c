@@ -13,6 +13,12 @@ uint64_t hash64(const void *data, size_t size)
     return XXH3_64bits(data, size);
 }
 
+void hash64_each(const struct slice *items, size_t count, uint64_t *hashes)
+{
+    for (size_t i = 0; i < count; i++)
+        hashes[i] = XXH3_64bits(items[i].data, items[i].size);
+}
+
 uint64_t hash64_seed(const void *data, size_t size, uint64_t seed)
 {
     if (size >= HASH_WIDE_SIZE)

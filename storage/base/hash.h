@@ -6,6 +6,8 @@
 #include "storage/base/slice.h"
 
 uint64_t hash64(const void *data, size_t size);
+/* hash64() of each of so many. */
+void hash64_each(const struct slice *items, size_t count, uint64_t *hashes);
 uint64_t hash64_seed(const void *data, size_t size, uint64_t seed);
 struct hash128 {
     uint64_t low, high;
