@@ -17,6 +17,7 @@
  * memory and rows are put aside (group_spill.c). */
 #include "query/exec/digest.h"
 #include "query/exec/group.h"
+#include "query/exec/tally.h"
 
 #include <assert.h>
 #include <string.h>
@@ -99,6 +100,7 @@ void group_tier_forget(struct exec_node *node, struct group_tier *tier)
     struct group *group = node->state;
     if (tier->memory.budget == NULL)
         return;
+    tally_reset(group);
     close_rests(group, tier->own);
     close_rests(group, tier->above);
     tier->own = tier->above = NULL;
@@ -186,6 +188,8 @@ static enum err group_open(struct exec_node *node, struct error *error)
         open_digest(node);
     if (err == OK && key_count != 0)
         group_runs_open(node);
+    if (err == OK && key_count != 0)
+        tally_open(node);
     if (err == OK)
         portions_open(node);
     return err;
@@ -274,7 +278,8 @@ enum err group_update(struct exec_node *node, const struct group_target *target,
     bool is_digested = group->is_digested && exec_scan_is_digested(node->children[0]);
     ask_for_states(target->owner, group->stride, &rows);
     for (size_t i = 0; i < group->call_count; i++) {
-        if (is_digested && group->calls[i].is_digested)
+        if ((is_digested && group->calls[i].is_digested) ||
+            (rows.is_tallied && group->calls[i].is_tallied))
             continue;
         enum err err = update_call(node, target, i, in, rows, error);
         if (err != OK)
@@ -332,8 +337,15 @@ enum err group_add_batch(struct exec_node *node, const struct batch *in, struct 
         struct column *keys;
         bool is_one;
         enum err err = evaluate_keys(node, in, &keys, &is_one, error);
-        if (err == OK && group_spill_check(node, tier, in->row_count))
-            return group_spill_batch(node, tier, in, keys, error);
+        if (err == OK && group_spill_check(node, tier, in->row_count)) {
+            err = tally_flush(node, tier, error);
+            return err == OK ? group_spill_batch(node, tier, in, keys, error) : err;
+        }
+        bool is_taken = false;
+        if (err == OK && group->tally != NULL && !is_one)
+            err = tally_add(node, tier, in, keys, &is_taken, error);
+        if (err == OK && is_taken)
+            return exec_memory_settle(&tier->aggregate_arena, error);
         if (err == OK)
             err = number_batch(node, tier, in, keys, is_one, ids, &rows, error);
         if (err != OK)
@@ -435,6 +447,8 @@ static enum err build_tier(struct exec_node *node, struct group_tier *tier, stru
     bool is_empty = tier->source == NULL && tier->keys.count == 0;
     if (err == OK && is_empty && node->plan->children[0]->kind == PLAN_EXPAND)
         err = add_empty_sets(node, error);
+    if (err == OK)
+        err = tally_flush(node, tier, error);
     if (err == OK)
         err = group_spill_end(node, tier, error);
     if (err != OK || tier->is_closed)
@@ -558,6 +572,7 @@ static void group_close(struct exec_node *node)
     portions_close(group->portions);
     while (group->tier_count != 0)
         group_drop_tier(node);
+    tally_close(group->tally);
     exec_evaluators_destroy(group->key_exprs, node->plan->group.key_count);
     for (size_t i = 0; group->calls != NULL && i < group->call_count; i++) {
         exec_evaluators_destroy(group->calls[i].arguments, group->calls[i].argument_count);

@@ -17,6 +17,7 @@ struct group_call {
     struct evaluator *arguments[GROUP_ARGUMENTS_MAX];
     struct evaluator *filter;
     bool is_digested; /* may be told of whole morsels instead of rows */
+    bool is_tallied;  /* rows that a tally takes are not for it; tally.c */
 };
 
 /* What a call keeps beside its states. */
@@ -63,6 +64,7 @@ struct group {
     char *digest_states;            /* the states that a digest adds to */
     const atomic_bool *is_unwanted; /* of another thread: nobody asks for its portion; or NULL */
     struct portions *portions;      /* NULL: rows are grouped as they come; partial_run.c */
+    struct tally *tally;            /* NULL: no rows are taken by their codes */
 };
 
 /* Rows of a batch that are of one tier's groups. */
@@ -72,6 +74,7 @@ struct group_rows {
     uint32_t group_count;
     const uint32_t *selection; /* NULL: all */
     size_t count;
+    bool is_tallied; /* some calls have had them */
 };
 
 /* Where a call's state lies behind those before it, which end at `end`. */

@@ -13,6 +13,7 @@
  * Aggregates take part whose states stay small and combine for the same result as if all rows had
  * come to one state. Lists, bags of values and DISTINCT do not. */
 #include "query/exec/partial.h"
+#include "query/exec/tally.h"
 
 #include "storage/base/fault.h"
 
@@ -219,6 +220,8 @@ enum err partial_compute(struct exec_node *node, const struct portion *portion,
     exec_scan_range(partial_scan(node), portion->begin, portion->end);
     if (err == OK)
         err = read_rows(node, portion, &is_given_up, error);
+    if (err == OK && !is_given_up)
+        err = tally_flush(node, tier, error);
     if (err == OK && !is_given_up)
         err = make(node, tier, out, error);
     group_drop_tier(node);

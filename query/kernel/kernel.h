@@ -45,6 +45,34 @@ bool sum_numerics(const struct numeric *values, size_t count, struct numeric *su
 /* The least and the greatest of at least one. */
 void range_ints(const int64_t *values, size_t count, int64_t *low, int64_t *high);
 
+/* By code: counts, and sums. Each code has TALLY_LANES places side by side, and row i goes to place
+ * i % TALLY_LANES. tally_rows gives all counts found there, or-ed. */
+#define TALLY_LANES 4
+struct tally_sum {
+    double sum, lost;
+};
+uint32_t tally_rows(const uint32_t *codes, size_t count, uint32_t *counts);
+void tally_selected(const uint32_t *codes, const uint32_t *selection, size_t count,
+                    uint32_t *counts); /* one place a code */
+/* The caller sees to it that no sum overflows. */
+void tally_ints(const uint32_t *codes, const int64_t *values, size_t count, int64_t *sums);
+/* Compensated. */
+void tally_doubles(const uint32_t *codes, const double *values, size_t count,
+                   struct tally_sum *sums);
+/* Doubles that are 0 or lie between two powers of two, none below 0, can be added up in two parts
+ * for a better sum at less cost: up to 2^TALLY_ROWS_BIT rows from places that are 0. */
+#define TALLY_ROWS_BIT 18
+struct tally_window {
+    int64_t low, high; /* as bits, inclusive */
+    double magic;
+};
+/* A window for values like these (at least one); false: there is none. */
+bool tally_window_make(const double *values, size_t count, struct tally_window *window);
+bool tally_window_holds(const struct tally_window *window, const double *values, size_t count);
+/* counts NULL: not counted; else as tally_rows. */
+uint32_t tally_parts(const struct tally_window *window, const uint32_t *codes, const double *values,
+                     size_t count, struct tally_sum *sums, uint32_t *counts);
+
 /* Is any of them infinite? */
 bool has_infinite(const double *values, size_t count);
 
