@@ -4,6 +4,7 @@
  *
  * Nothing is answered before all of it is certain: the result is built whole, within its own limit
  * and the query's memory, and an error leaves no part of it. */
+#include "query/exec/lexicon.h"
 #include "query/exec/partial_cache.h"
 #include "query/format/format.h"
 #include "query/run.h"
@@ -107,6 +108,9 @@ void query_engine_metrics(struct query_engine *engine, struct writer *out)
             (double)atomic_load_explicit(&engine->outcomes[i], memory_order_relaxed));
     }
     print_partials(engine, out);
+    print_figure(out, "freshet_lexicon_bytes", "gauge",
+                 "Texts of dictionaries that are numbered for all queries.",
+                 (double)lexicon_size());
 }
 
 /* --- rows to bytes --- */

@@ -41,9 +41,19 @@ static struct {
     struct slot *slots;
     size_t slot_count; /* a power of two, at most half of them taken; or 0 */
     size_t refusals, refusals_max;
+    _Atomic size_t size; /* in bytes, of all of it; relaxed: a figure */
 } lexicon = {.is_busy = ATOMIC_FLAG_INIT, .generation = 1};
 
 /* --- texts, by the owner --- */
+
+static void measure(void)
+{
+    size_t texts = lexicon.slot_count != 0 ? lexicon.arena.total : 0;
+    atomic_store_explicit(&lexicon.size,
+                          texts + lexicon.capacity * sizeof(*lexicon.texts) +
+                              lexicon.slot_count * sizeof(*lexicon.slots),
+                          memory_order_relaxed);
+}
 
 static void forget(void)
 {
@@ -54,6 +64,7 @@ static void forget(void)
     lexicon.texts = NULL;
     lexicon.slots = NULL;
     lexicon.count = lexicon.capacity = lexicon.slot_count = lexicon.refusals = 0;
+    measure();
     atomic_fetch_add_explicit(&lexicon.generation, 1, memory_order_relaxed);
 }
 
@@ -158,10 +169,16 @@ void lexicon_learn(const struct column *column)
             numbers->numbers[code] = number;
             numbers->end = number >= numbers->end ? number + 1 : numbers->end;
         }
+        measure();
         numbers->note.older = atomic_load_explicit(&column->notes->newest, memory_order_relaxed);
         atomic_store_explicit(&column->notes->newest, &numbers->note, memory_order_release);
     }
     atomic_flag_clear_explicit(&lexicon.is_busy, memory_order_release);
+}
+
+size_t lexicon_size(void)
+{
+    return atomic_load_explicit(&lexicon.size, memory_order_relaxed);
 }
 
 void lexicon_reset(size_t texts_max)

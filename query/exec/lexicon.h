@@ -22,6 +22,9 @@ const struct lexicon_numbers *lexicon_find(const struct column *column);
 /* Numbers its texts, unless they are known, another thread is at it, or there is no more room. */
 void lexicon_learn(const struct column *column);
 
+/* Bytes that texts and the table of their numbers take; not those of dictionaries' notes. */
+size_t lexicon_size(void);
+
 /* For tests: at most so many texts (0: as many as always), none of them known yet. */
 void lexicon_reset(size_t texts_max);
 

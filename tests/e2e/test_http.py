@@ -365,5 +365,5 @@ def test_metrics_are_clean(shared_server):
     names = {line.split()[2] for line in text.decode().splitlines() if line.startswith("# TYPE")}
     for wanted in ("freshet_build_info", "freshet_io_backend", "freshet_memory_bytes", "freshet_disk_free_bytes",
                    "freshet_http_requests_total", "freshet_backpressure_total", "freshet_log_sync_failures_total",
-                   "process_cpu_seconds_total"):
+                   "freshet_lexicon_bytes", "process_cpu_seconds_total"):
         assert wanted in names, sorted(names)

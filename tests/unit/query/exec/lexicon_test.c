@@ -60,6 +60,7 @@ static void test_equal_texts_have_equal_numbers(void **state)
     (void)state;
     struct book *a = book_create(0, 2, 3000), *b = book_create(0, 3, 3000);
     lexicon_reset(0);
+    assert_int_equal(lexicon_size(), 0);
     assert_null(lexicon_find(&a->column));
     lexicon_learn(&a->column);
     lexicon_learn(&b->column);
@@ -78,11 +79,15 @@ static void test_equal_texts_have_equal_numbers(void **state)
     other.notes = NULL;
     assert_null(lexicon_find(&other));
     lexicon_learn(&other);
+    size_t size = lexicon_size();
+    assert_true(size > 4000 * (sizeof("/page/1000") + sizeof(struct slice)) && size < 1 << 20);
     lexicon_learn(&a->column); /* known: nothing new */
+    assert_int_equal(lexicon_size(), size);
     assert_ptr_equal(lexicon_find(&a->column), of_a);
     book_destroy(a);
     book_destroy(b);
     lexicon_reset(0);
+    assert_int_equal(lexicon_size(), 0);
 }
 
 /* All different, also where 32 bits of their hashes are not. */
