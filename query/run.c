@@ -494,7 +494,9 @@ void run_resume(struct run *run)
 int64_t run_cpu_us(const struct run *run)
 {
     const struct query_entry *entry = &run->entry;
-    return entry->cpu_used_us +
+    int64_t helpers_us =
+        atomic_load_explicit(&run->exec.statistics.helpers_cpu_us, memory_order_relaxed);
+    return entry->cpu_used_us + helpers_us +
            (entry->cpu_clock == 0 ? 0 : clock_thread_cpu_us() - entry->cpu_begin_us);
 }
 

@@ -208,6 +208,9 @@ static void add_query(void *context, const struct query_entry *entry)
     int64_t cpu_us = entry->cpu_used_us;
     if (entry->cpu_clock != 0)
         cpu_us += clock_cpu_of_thread_us(entry->cpu_clock) - entry->cpu_begin_us;
+    if (entry->exec != NULL)
+        cpu_us +=
+            atomic_load_explicit(&entry->exec->statistics.helpers_cpu_us, memory_order_relaxed);
     provider_float(scan, 9, (double)cpu_us / 1e3);
     provider_int(scan, 10, (int64_t)spilled);
 }

@@ -24,6 +24,7 @@ struct temp_file;
 struct exec_statistics {
     _Atomic uint64_t rows_scanned;
     _Atomic uint64_t spilled_bytes; /* written to temporary files */
+    _Atomic int64_t helpers_cpu_us; /* of threads that compute for it beside its own */
     uint64_t segments, segments_skipped;
 };
 

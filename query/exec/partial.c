@@ -205,11 +205,24 @@ static enum err read_rows(struct exec_node *node, const struct portion *portion,
     }
 }
 
+uint64_t partial_rows_scanned(const struct exec_node *node)
+{
+    return atomic_load_explicit(&node->exec->statistics.rows_scanned, memory_order_relaxed);
+}
+
+uint64_t partial_uncount(struct exec_node *node, uint64_t before)
+{
+    uint64_t count = partial_rows_scanned(node) - before;
+    atomic_fetch_sub_explicit(&node->exec->statistics.rows_scanned, count, memory_order_relaxed);
+    return count;
+}
+
 enum err partial_compute(struct exec_node *node, const struct portion *portion,
                          struct partial **out, struct error *error)
 {
     struct group *group = node->state;
     bool is_given_up;
+    uint64_t scanned = partial_rows_scanned(node);
     assert(group->tier_count == 1);
     struct group_tier *tier = &group->tiers[group->tier_count++];
     *tier = (struct group_tier){.is_portion = true};
@@ -220,6 +233,8 @@ enum err partial_compute(struct exec_node *node, const struct portion *portion,
     exec_scan_range(partial_scan(node), portion->begin, portion->end);
     if (err == OK)
         err = read_rows(node, portion, &is_given_up, error);
+    if (err == OK && is_given_up)
+        (void)partial_uncount(node, scanned);
     if (err == OK && !is_given_up)
         err = tally_flush(node, tier, error);
     if (err == OK && !is_given_up)

@@ -37,6 +37,10 @@ size_t partial_tier_size(const struct group *group, const struct group_tier *tie
  * pay. One reference. */
 MUST_CHECK enum err partial_compute(struct exec_node *group, const struct portion *portion,
                                     struct partial **out, struct error *error);
+/* Rows that the run has scanned so far, and what came after that taken out of the count: rows of a
+ * portion that is given up are read again, and those made ahead of their turn may be for nobody. */
+uint64_t partial_rows_scanned(const struct exec_node *group);
+uint64_t partial_uncount(struct exec_node *group, uint64_t before);
 /* Adds its groups to the first tier. */
 MUST_CHECK enum err partial_combine(struct exec_node *group, const struct partial *partial,
                                     struct error *error);

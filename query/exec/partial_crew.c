@@ -16,6 +16,7 @@
  */
 #include "query/exec/partial.h"
 
+#include "storage/base/clock.h"
 #include "storage/base/fault.h"
 #include "storage/base/thread.h"
 #include "storage/base/worker.h"
@@ -30,6 +31,7 @@ struct slot {
     enum err err;
     struct partial *partial; /* DONE: NULL if it was given up */
     size_t charged;          /* for it, to the query's budget, while it waits */
+    uint64_t scanned;        /* rows, which count once the portion's turn has come */
     struct error error;
 };
 
@@ -104,7 +106,9 @@ static void compute(struct partial_crew *crew, struct exec_node *node, size_t in
     bool is_ahead = index != crew->base;
     slot->state = SLOT_TAKEN;
     mutex_unlock(&crew->mutex);
+    uint64_t scanned = partial_rows_scanned(node);
     slot->err = partial_compute(node, &crew->list[index], &slot->partial, &slot->error);
+    slot->scanned = partial_uncount(node, scanned);
     bool is_made = !is_ahead || can_wait(slot, node->exec->budget);
     mutex_lock(&crew->mutex);
     slot->state = is_made ? SLOT_DONE : SLOT_FREE;
@@ -146,6 +150,18 @@ static bool is_ready(struct helper *helper)
     return true;
 }
 
+/* What this thread has used since then is the query's, too. */
+static int64_t tell_cpu(const struct partial_crew *crew, int64_t since_us)
+{
+    int64_t now_us = clock_thread_cpu_us();
+    int64_t used_us = now_us - since_us;
+    if (fault_is("crew.cpu_is_large"))
+        used_us = INT64_C(86400000000);
+    atomic_fetch_add_explicit(&crew->group->exec->statistics.helpers_cpu_us, used_us,
+                              memory_order_relaxed);
+    return now_us;
+}
+
 static void help(void *context)
 {
     struct helper *helper = context;
@@ -156,6 +172,7 @@ static void help(void *context)
         crew->running++;
         pool = crew->group->exec->workers;
         mutex_unlock(&crew->mutex);
+        int64_t cpu_us = clock_thread_cpu_us();
         worker_watch(is_over, crew);
         bool is_useful = is_ready(helper);
         mutex_lock(&crew->mutex);
@@ -164,6 +181,7 @@ static void help(void *context)
             if (index == NONE)
                 break;
             compute(crew, helper->node, index);
+            cpu_us = tell_cpu(crew, cpu_us);
         }
         mutex_unlock(&crew->mutex);
         worker_watch(NULL, NULL);
@@ -256,6 +274,8 @@ enum err partial_crew_get(struct partial_crew *crew, struct exec_node *group, si
         err = slot->err;
         if (err != OK)
             *error = slot->error;
+        atomic_fetch_add_explicit(&group->exec->statistics.rows_scanned, slot->scanned,
+                                  memory_order_relaxed);
         *out = take_partial(slot, group->exec->budget);
     }
     mutex_unlock(&crew->mutex);

@@ -232,12 +232,89 @@ static void test_no_memory_ahead(void **state)
     memory_free(got);
 }
 
-/* --- under load --- */
-
 struct client {
     struct fixture *f;
     _Atomic uint32_t *left, *differences;
 };
+
+/* --- what is counted --- */
+
+/* The figure of an answer's statistics; on one thread or more, given up portions or not. */
+static uint64_t rows_scanned(struct fixture *f, const char *text, const char *threads)
+{
+    const struct query_setting settings[] = {
+        {.name = SLICE("freshet.partial_cache"), .value = SLICE("off")},
+        {.name = SLICE("freshet.threads"), .value = slice_from_cstr(threads)}};
+    struct query_request request = {.text = slice_from_cstr(text),
+                                    .format = RESULT_JSON,
+                                    .timeout_us = -1,
+                                    .max_rows = -1,
+                                    .settings = settings,
+                                    .setting_count = array_count(settings)};
+    struct query_answer answer;
+    assert_int_equal(query_run(f->engine, &request, &answer), OK);
+    writer_u8(&answer.body, 0);
+    const char *at = strstr((const char *)answer.body.data, "\"rows_scanned\":");
+    assert_non_null(at);
+    uint64_t count = strtoull(strpbrk(at, "0123456789"), NULL, 10);
+    writer_deinit(&answer.body);
+    return count;
+}
+
+static void test_rows_count_once(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    static const char *const all[] = {
+        "SELECT kind, stddev(ratio) FROM t GROUP BY 1",
+        "SELECT n, stddev(ratio) FROM t GROUP BY 1", /* the first portion is given up */
+        /* … one after others have been made, and more ahead of it */
+        "SELECT CASE WHEN ts < to_timestamp(300) THEN 1 ELSE n END, stddev(n) FROM t GROUP BY 1",
+    };
+    for (size_t i = 0; i < array_count(all); i++) {
+        assert_int_equal(rows_scanned(&f, all[i], "1"), BATCHES * BATCH);
+        for (int turn = 0; turn < 5; turn++)
+            assert_int_equal(rows_scanned(&f, all[i], "3"), BATCHES * BATCH);
+    }
+    fault_plant("crew.no_memory");
+    assert_int_equal(rows_scanned(&f, all[0], "3"), BATCHES * BATCH);
+    fault_clear();
+    teardown(&f);
+}
+
+static void ask_until_seen(void *context)
+{
+    struct client *client = context;
+    char *got = memory_alloc(SIZE);
+    while (*client->left > 1)
+        run(client->f, queries[1], "0", "off", got, SIZE);
+    memory_free(got);
+    --*client->left;
+}
+
+/* The CPU time of helpers is in freshet.queries while they help: here it is a day for each. */
+static void test_cpu_of_helpers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    _Atomic uint32_t left = 2;
+    char got[256] = "";
+    setup(&f);
+    struct client client = {.f = &f, .left = &left};
+    fault_plant("crew.cpu_is_large");
+    assert_int_equal(worker_submit(f.pool, WORKER_QUERY, ask_until_seen, &client), OK);
+    while (strstr(got, "\nt\r") == NULL)
+        run(&f, "SELECT max(cpu_ms) >= 86400000 AS is FROM freshet.queries", "1", "off", got,
+            sizeof(got));
+    left = 1;
+    while (left > 0)
+        thread_yield();
+    fault_clear();
+    teardown(&f);
+}
+
+/* --- under load --- */
 
 static void ask(void *context)
 {
@@ -272,8 +349,8 @@ static void test_under_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bytes),
-        cmocka_unit_test(test_no_memory_ahead),
+        cmocka_unit_test(test_same_bytes),      cmocka_unit_test(test_no_memory_ahead),
+        cmocka_unit_test(test_rows_count_once), cmocka_unit_test(test_cpu_of_helpers),
         cmocka_unit_test(test_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
