@@ -238,11 +238,13 @@ struct morsel_range {
 };
 size_t table_view_morsel_count(const struct table_view *view);
 struct morsel_range table_view_morsel(const struct table_view *view, size_t morsel);
-/* Where a morsel lies: in a sealed segment of that number (never used twice) or a mutable one (0),
- * and which of its blocks or chunks it is. */
+/* Where a morsel lies: in which segment, by a number never used twice among the sealed ones or
+ * among the mutable ones of an open store, and which of its blocks or chunks it is. segment 0: rows
+ * may still come to it. What has another number never changes. */
 struct morsel_home {
     uint64_t segment;
     uint32_t index;
+    bool is_sealed;
 };
 struct morsel_home table_view_morsel_home(const struct table_view *view, size_t morsel);
 /* Least and greatest event time of a morsel, for skipping; false if unknown. Does no I/O: blocks of

@@ -18,11 +18,17 @@ struct partial {
     size_t size; /* bytes in all */
 };
 
+/* Of a segment: blocks or chunks of 64 Ki rows. */
+#define PORTION_MORSELS 2
+/* A table of fewer rows is read as it is. */
+#define PORTIONS_ROWS_MIN ((uint64_t)64 << 10)
+
 /* Rows of the scan that are grouped together: a run of morsels of one segment. */
 struct portion {
     size_t begin, end; /* morsels */
     uint64_t rows;
     struct morsel_home home; /* of the first one */
+    bool is_closed;          /* no rows come to it any more */
 };
 
 /* --- partial.c --- */

@@ -108,7 +108,8 @@ static void remove_entry(struct partial_cache *cache, struct entry *entry)
 
 static uint64_t entry_hash(const struct partial_plan *plan, struct partial_place place)
 {
-    return hash_mix(plan->hash ^ hash_mix(place.segment ^ ((uint64_t)place.index << 48)));
+    uint64_t kind = (uint64_t)place.kind << 46;
+    return hash_mix(plan->hash ^ hash_mix(place.segment ^ kind ^ ((uint64_t)place.index << 48)));
 }
 
 static struct entry *find_entry(struct partial_cache *cache, const struct partial_plan *plan,
@@ -116,8 +117,7 @@ static struct entry *find_entry(struct partial_cache *cache, const struct partia
 {
     uint64_t hash = entry_hash(plan, place);
     struct entry *entry = cache->buckets[hash & (cache->bucket_count - 1)];
-    while (entry != NULL && (entry->plan != plan || entry->place.segment != place.segment ||
-                             entry->place.index != place.index))
+    while (entry != NULL && (entry->plan != plan || !partial_place_equal(&entry->place, &place)))
         entry = entry->next;
     return entry;
 }

@@ -1,5 +1,5 @@
-/* Partial results that later queries may find: by what they depend on and the portion of a sealed
- * segment that they are of. Any thread. */
+/* Partial results that later queries may find: by what they depend on and the portion of a segment
+ * that they are of, to which no rows come any more. Any thread. */
 #ifndef FRESHET_QUERY_EXEC_PARTIAL_CACHE_H
 #define FRESHET_QUERY_EXEC_PARTIAL_CACHE_H
 
@@ -9,10 +9,18 @@ struct partial;      /* query/exec/partial.h */
 struct partial_plan; /* bytes of a partial_key, known by address while it is held */
 struct partial_cache;
 
+enum partial_kind { PARTIAL_SEALED, PARTIAL_MUTABLE };
+
 struct partial_place {
-    uint64_t segment; /* of a sealed one: never used twice */
-    uint32_t index;   /* of its first block */
+    uint64_t segment; /* never used twice among the sealed or among the mutable ones */
+    uint32_t index;   /* of its first block or chunk */
+    enum partial_kind kind;
 };
+
+static inline bool partial_place_equal(const struct partial_place *a, const struct partial_place *b)
+{
+    return a->segment == b->segment && a->index == b->index && a->kind == b->kind;
+}
 
 /* The limit holds for results and the bytes of their plans; the table that finds them, 8 bytes for
  * each, is beside it. */

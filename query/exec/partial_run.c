@@ -1,9 +1,12 @@
 /* GROUP portion by portion.
  *
- *   view ── segment ── segment ── mutable rows      two blocks or chunks a portion
+ *   view ── segment ── segment ── mutable rows      two blocks a portion, or a chunk
  *             └ portion ─▶ partial ─┐
  *             └ portion ─▶ partial ─┴▶ combined in order ─▶ first tier ─▶ groups
  *             └ portion, too many groups: it and all rows after it are grouped one by one
+ *
+ * Kept is what was made of portions that no rows come to any more: sealed ones, and chunks in
+ * memory that are full. So a window's refresh reads the newest chunk and where the window begins.
  *
  * What is a portion follows from the view and the query alone, so that an answer is the same to the
  * last bit whoever computes its portions, and whether some were kept from an earlier query. Once
@@ -13,10 +16,8 @@
 
 #include "storage/base/fault.h"
 
-/* Of a segment: blocks or chunks of 64 Ki rows. */
-#define PORTION_MORSELS 2
-/* A table of fewer rows is read as it is. */
-#define ROWS_MIN ((uint64_t)64 << 10)
+/* Of a mutable one: what is kept saves the more the sooner a portion is full. */
+#define CHUNKS_ROWS_MIN 30000
 /* Rows to be read that more threads are started for. */
 #define SHARED_ROWS_MIN ((uint64_t)200 << 10)
 /* Of the query's memory: what the groups of all may take, while portions are combined. */
@@ -42,6 +43,15 @@ static bool can_skip(const struct exec_node *scan, const struct portion *portion
     return can;
 }
 
+/* Small chunks, as a mutable segment begins with, are put together. Where a portion ends depends on
+ * rows before that alone, so it stays there while rows come. */
+static bool begins_portion(const struct portion *portion, struct morsel_home home)
+{
+    if (home.is_sealed)
+        return home.index % PORTION_MORSELS == 0;
+    return home.index == 0 || portion->rows >= CHUNKS_ROWS_MIN;
+}
+
 /* All that may hold rows of the scan. */
 static void list_portions(struct exec_node *node, struct portions *portions)
 {
@@ -50,13 +60,16 @@ static void list_portions(struct exec_node *node, struct portions *portions)
     size_t morsel_count = portions->morsel_count;
     portions->list = arena_alloc_array(&node->exec->arena, morsel_count, sizeof(*portions->list));
     for (size_t morsel = 0; morsel < morsel_count;) {
-        struct portion portion = {.begin = morsel, .home = table_view_morsel_home(view, morsel)};
+        struct morsel_home home = table_view_morsel_home(view, morsel);
+        struct portion portion = {.begin = morsel, .home = home, .is_closed = true};
         do {
             struct morsel_range range = table_view_morsel(view, morsel);
             portion.rows += range.end - range.begin;
+            portion.is_closed = portion.is_closed && home.segment != 0;
             morsel++;
-        } while (morsel < morsel_count &&
-                 table_view_morsel_home(view, morsel).index % PORTION_MORSELS != 0);
+            if (morsel < morsel_count)
+                home = table_view_morsel_home(view, morsel);
+        } while (morsel < morsel_count && !begins_portion(&portion, home));
         portion.end = morsel;
         if (!can_skip(scan, &portion))
             portions->list[portions->count++] = portion;
@@ -80,7 +93,7 @@ void portions_open(struct exec_node *node)
     if (node->exec->is_fork || !partial_is_for(node->plan))
         return;
     const struct table_view *view = exec_scan_view(partial_scan(node));
-    if (table_view_rows(view) < ROWS_MIN)
+    if (table_view_rows(view) < PORTIONS_ROWS_MIN)
         return;
     group->portions = arena_alloc_zero(&node->exec->arena, sizeof(*group->portions));
     group->portions->morsel_count = table_view_morsel_count(view);
@@ -99,12 +112,12 @@ void portions_close(struct portions *portions)
         partial_plan_drop(portions->cache, portions->plan);
 }
 
-/* May what is made of the portion be kept: sealed, and all of it within the bounds of time? */
+/* May what is made of the portion be kept: closed, and all of it within the bounds of time? */
 static bool is_kept(const struct exec_node *node, const struct portion *portion)
 {
     const struct portions *portions = ((const struct group *)node->state)->portions;
     const struct table_view *view = exec_scan_view(partial_scan(node));
-    if (portions->cache == NULL || portion->home.segment == 0)
+    if (portions->cache == NULL || !portion->is_closed)
         return false;
     bool is = true;
     for (size_t morsel = portion->begin;
@@ -121,7 +134,10 @@ static struct partial_place place_of(const struct portions *portions, const stru
     uint64_t segment = portion->home.segment;
     if (fault_is("partial.stale_after_truncate"))
         segment = (uint64_t)(portion - portions->list);
-    return (struct partial_place){.segment = segment, .index = portion->home.index};
+    return (struct partial_place){.segment = segment,
+                                  .index = portion->home.index,
+                                  .kind =
+                                      portion->home.is_sealed ? PARTIAL_SEALED : PARTIAL_MUTABLE};
 }
 
 /* Whether there is room for one more portion's groups, and rows could still be put aside. */

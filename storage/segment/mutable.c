@@ -45,6 +45,7 @@ struct column_state { /* of a column id, for the segment's life */
 struct segment {
     _Atomic uint32_t references;
     struct pool *pool;
+    uint64_t id;
     struct heap heap;    /* texts of plain columns */
     struct heap entries; /* of dictionaries: close together, since look-ups go all over them */
     struct chunk **pages[PAGES_MAX];
@@ -86,10 +87,16 @@ struct segment *segment_create(struct pool *pool)
     struct segment *segment = memory_alloc_zero(sizeof(*segment));
     atomic_init(&segment->references, 1);
     segment->pool = pool;
+    segment->id = pool_next_id(pool);
     heap_init(&segment->heap, pool);
     heap_init(&segment->entries, pool);
     arena_init(&segment->scratch);
     return segment;
+}
+
+uint64_t segment_id(const struct segment *segment)
+{
+    return segment->id;
 }
 
 static struct chunk *chunk_at(const struct segment *segment, uint32_t index)

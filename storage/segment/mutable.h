@@ -70,5 +70,7 @@ void segment_rollback(struct segment *segment, uint64_t rows, uint32_t chunk_cou
 /* index below a published chunk count. */
 const struct chunk *segment_chunk(const struct segment *segment, uint32_t index);
 size_t segment_bytes(const struct segment *segment); /* allocated now; any thread */
+/* Never 0, never another's within the store while it is open. */
+uint64_t segment_id(const struct segment *segment);
 
 #endif

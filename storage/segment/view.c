@@ -6,6 +6,7 @@
  */
 #include "storage/segment/view.h"
 
+#include "storage/base/fault.h"
 #include "storage/base/hash.h"
 #include "storage/segment/footer.h"
 #include "storage/segment/source.h"
@@ -153,9 +154,16 @@ struct morsel_range table_view_morsel(const struct table_view *view, size_t mors
 struct morsel_home table_view_morsel_home(const struct table_view *view, size_t morsel)
 {
     struct morsel_place place = view_morsel_place(view, morsel);
-    bool is_sealed = place.entry != NULL && place.entry->sealed != NULL;
-    return (struct morsel_home){.segment = is_sealed ? sealed_info(place.entry->sealed)->number : 0,
-                                .index = place.index};
+    const struct segment_entry *entry = place.entry;
+    struct morsel_home home = {.index = place.index};
+    home.is_sealed = entry != NULL && entry->sealed != NULL;
+    if (home.is_sealed)
+        home.segment = sealed_info(entry->sealed)->number;
+    else if (entry != NULL)
+        home.segment = segment_id(entry->segment);
+    else if (place.index + 1 < view->published.chunk_count || fault_is("view.open_chunk"))
+        home.segment = segment_id(view->segment);
+    return home;
 }
 
 /* --- times --- */

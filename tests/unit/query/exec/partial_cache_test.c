@@ -26,7 +26,7 @@ static void add(struct partial_cache *cache, struct partial_plan *plan, uint64_t
                 uint32_t index, size_t size, uint32_t mark)
 {
     struct partial *partial = make(size, mark);
-    partial_cache_add(cache, plan, (struct partial_place){segment, index}, partial);
+    partial_cache_add(cache, plan, (struct partial_place){segment, index, PARTIAL_SEALED}, partial);
     partial_unref(partial);
 }
 
@@ -35,7 +35,7 @@ static uint32_t find(struct partial_cache *cache, const struct partial_plan *pla
                      uint32_t index)
 {
     struct partial *partial =
-        partial_cache_find(cache, plan, (struct partial_place){segment, index});
+        partial_cache_find(cache, plan, (struct partial_place){segment, index, PARTIAL_SEALED});
     uint32_t mark = partial == NULL ? 0 : partial->group_count;
     partial_unref(partial);
     return mark;
@@ -88,7 +88,7 @@ static void test_limit(void **state)
         partial_cache_status(cache, &status);
         assert_true(status.used <= status.limit);
         if (segment == 3)
-            held = partial_cache_find(cache, plan, (struct partial_place){3, 0});
+            held = partial_cache_find(cache, plan, (struct partial_place){3, 0, PARTIAL_SEALED});
     }
     assert_int_equal(find(cache, plan, 3, 0), 0);
     assert_int_equal(held->group_count, 3); /* who has it keeps it */
