@@ -18,6 +18,8 @@
 #include <string.h>
 
 #define BUCKETS_MIN 1024
+/* More are not told of: then two queries may make the same. */
+#define CLAIMS_MAX 128
 /* One result takes at most this part of the limit. */
 #define LARGEST_SHARE 64
 
@@ -38,8 +40,16 @@ struct entry {
     struct partial *partial;
 };
 
+struct claim {
+    const struct partial_plan *plan;
+    struct partial_place place;
+};
+
 struct partial_cache {
     struct mutex mutex;
+    struct condition given_up;
+    struct claim claims[CLAIMS_MAX]; /* what queries are making */
+    size_t claim_count;
     size_t limit, used;
     size_t bucket_count, count; /* of entries; a power of two */
     struct entry **buckets;
@@ -52,6 +62,7 @@ struct partial_cache *partial_cache_create(size_t limit)
 {
     struct partial_cache *cache = memory_alloc_zero(sizeof(*cache));
     mutex_init(&cache->mutex);
+    condition_init(&cache->given_up);
     cache->limit = limit;
     cache->bucket_count = BUCKETS_MIN;
     cache->buckets = memory_alloc_zero(BUCKETS_MIN * sizeof(*cache->buckets));
@@ -144,7 +155,8 @@ void partial_cache_destroy(struct partial_cache *cache)
         return;
     while (cache->oldest != NULL)
         remove_entry(cache, cache->oldest);
-    assert(cache->used == 0);
+    assert(cache->used == 0 && cache->claim_count == 0);
+    condition_deinit(&cache->given_up);
     memory_free(cache->buckets);
     mutex_deinit(&cache->mutex);
     memory_free(cache);
@@ -193,6 +205,52 @@ struct partial *partial_cache_find(struct partial_cache *cache, const struct par
     *(entry != NULL ? &cache->hits : &cache->misses) += 1;
     mutex_unlock(&cache->mutex);
     return partial;
+}
+
+static struct claim *find_claim(struct partial_cache *cache, const struct partial_plan *plan,
+                                struct partial_place place)
+{
+    for (size_t i = 0; i < cache->claim_count; i++)
+        if (cache->claims[i].plan == plan && partial_place_equal(&cache->claims[i].place, &place))
+            return &cache->claims[i];
+    return NULL;
+}
+
+enum partial_claim partial_cache_claim(struct partial_cache *cache, const struct partial_plan *plan,
+                                       struct partial_place place, struct partial **out)
+{
+    enum partial_claim result = PARTIAL_MINE;
+    *out = NULL;
+    mutex_lock(&cache->mutex);
+    struct entry *entry = find_entry(cache, plan, place);
+    if (entry != NULL) {
+        *out = partial_ref(entry->partial);
+        result = PARTIAL_FOUND;
+    } else if (find_claim(cache, plan, place) != NULL) {
+        result = PARTIAL_BUSY;
+    } else if (cache->claim_count < CLAIMS_MAX) {
+        cache->claims[cache->claim_count++] = (struct claim){.plan = plan, .place = place};
+    }
+    mutex_unlock(&cache->mutex);
+    return result;
+}
+
+void partial_cache_give_up(struct partial_cache *cache, const struct partial_plan *plan,
+                           struct partial_place place)
+{
+    mutex_lock(&cache->mutex);
+    struct claim *claim = find_claim(cache, plan, place);
+    if (claim != NULL)
+        *claim = cache->claims[--cache->claim_count];
+    condition_broadcast(&cache->given_up);
+    mutex_unlock(&cache->mutex);
+}
+
+void partial_cache_wait(struct partial_cache *cache, int64_t us)
+{
+    mutex_lock(&cache->mutex);
+    condition_wait_for(&cache->given_up, &cache->mutex, us);
+    mutex_unlock(&cache->mutex);
 }
 
 void partial_cache_add(struct partial_cache *cache, struct partial_plan *plan,

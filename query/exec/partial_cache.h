@@ -36,6 +36,17 @@ struct partial *partial_cache_find(struct partial_cache *cache, const struct par
 void partial_cache_add(struct partial_cache *cache, struct partial_plan *plan,
                        struct partial_place place, struct partial *partial);
 
+/* Who makes what is not there: of several queries that ask the same one does, the others wait for
+ * it, though no longer than they like to. MINE: partial_cache_give_up() follows, after
+ * partial_cache_add() or without. FOUND: *out, one reference. */
+enum partial_claim { PARTIAL_FOUND, PARTIAL_MINE, PARTIAL_BUSY };
+enum partial_claim partial_cache_claim(struct partial_cache *cache, const struct partial_plan *plan,
+                                       struct partial_place place, struct partial **out);
+void partial_cache_give_up(struct partial_cache *cache, const struct partial_plan *plan,
+                           struct partial_place place);
+/* Until somebody gives up a claim, or for so long. */
+void partial_cache_wait(struct partial_cache *cache, int64_t us);
+
 struct partial_cache_status {
     size_t used, limit;
     uint64_t count, hits, misses, evictions;

@@ -14,7 +14,9 @@
  * be put aside (group_spill.c). */
 #include "query/exec/partial.h"
 
+#include "storage/base/clock.h"
 #include "storage/base/fault.h"
+#include "storage/base/worker.h"
 
 /* Of a mutable one: what is kept saves the more the sooner a portion is full. */
 #define CHUNKS_ROWS_MIN 30000
@@ -22,6 +24,10 @@
 #define SHARED_ROWS_MIN ((uint64_t)200 << 10)
 /* Of the query's memory: what the groups of all may take, while portions are combined. */
 #define MEMORY_SHARE 8
+
+/* How long a query waits for another one's portion, and looks whether it is to end. */
+#define CLAIM_WAIT_US 100000
+#define CLAIM_PIECE_US 20000
 
 struct portions {
     size_t count;
@@ -176,6 +182,31 @@ static void start_crew(struct exec_node *node)
             partial_crew_found(portions->crew, i);
 }
 
+/* Of queries that come at the same time and ask the same, as after a segment was sealed, one makes
+ * a portion. The others give their permits away meanwhile, but make it themselves if that takes
+ * long.
+ */
+static enum err claim(struct exec_node *node, const struct portion *portion, bool *is_mine,
+                      struct partial **out, struct error *error)
+{
+    struct portions *portions = ((struct group *)node->state)->portions;
+    int64_t end_us = clock_monotonic_us() + CLAIM_WAIT_US;
+    enum err err = OK;
+    for (;;) {
+        enum partial_claim got =
+            partial_cache_claim(portions->cache, portions->plan, place_of(portions, portion), out);
+        *is_mine = got == PARTIAL_MINE;
+        if (got != PARTIAL_BUSY || !worker_is_job() || clock_monotonic_us() >= end_us)
+            return OK;
+        worker_block_begin();
+        partial_cache_wait(portions->cache, CLAIM_PIECE_US);
+        worker_block_end();
+        err = exec_check(node->exec, error);
+        if (err != OK)
+            return err;
+    }
+}
+
 /* From the cache, or made of the rows; *out NULL: its groups are too many. */
 static enum err find_or_compute(struct exec_node *node, size_t index, struct partial **out,
                                 struct error *error)
@@ -186,14 +217,19 @@ static enum err find_or_compute(struct exec_node *node, size_t index, struct par
     portions->found[index] = NULL;
     if (*out != NULL)
         return OK;
-    enum err err = portions->crew != NULL
-                       ? partial_crew_get(portions->crew, node, index, out, error)
-                       : partial_compute(node, portion, out, error);
+    bool is_to_keep = is_kept(node, portion), is_mine = false;
+    enum err err = is_to_keep ? claim(node, portion, &is_mine, out, error) : OK;
+    if (err != OK || *out != NULL)
+        return err;
+    err = portions->crew != NULL ? partial_crew_get(portions->crew, node, index, out, error)
+                                 : partial_compute(node, portion, out, error);
     if (err == OK && *out != NULL) {
         node->exec->actual[node->plan->id].partials_made++;
-        if (is_kept(node, portion))
+        if (is_to_keep)
             partial_cache_add(portions->cache, portions->plan, place_of(portions, portion), *out);
     }
+    if (is_mine)
+        partial_cache_give_up(portions->cache, portions->plan, place_of(portions, portion));
     return err;
 }
 

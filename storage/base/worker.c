@@ -495,6 +495,11 @@ void worker_yield_once(void)
     yield_to_decode(TURN_DECODE);
 }
 
+bool worker_is_job(void)
+{
+    return current != NULL;
+}
+
 void worker_block_begin(void)
 {
     struct worker *worker = current;

@@ -54,6 +54,8 @@ void worker_watch(bool (*is_over)(void *context), void *context);
 void worker_yield_to_decode(void);
 /* The same, and comes back before all other jobs: whoever waits gets one turn. */
 void worker_yield_once(void);
+/* Is this thread inside a job? */
+bool worker_is_job(void);
 /* Around a blocking wait inside a job: releases the permit, takes one again. They may nest: the
  * outermost ones count, and to yield in between does nothing. */
 void worker_block_begin(void);

@@ -41,6 +41,46 @@ static uint32_t find(struct partial_cache *cache, const struct partial_plan *pla
     return mark;
 }
 
+static enum partial_claim claim(struct partial_cache *cache, const struct partial_plan *plan,
+                                uint64_t segment)
+{
+    struct partial *partial;
+    enum partial_claim result = partial_cache_claim(
+        cache, plan, (struct partial_place){segment, 0, PARTIAL_SEALED}, &partial);
+    assert_int_equal(result == PARTIAL_FOUND, partial != NULL);
+    partial_unref(partial);
+    return result;
+}
+
+/* What one query makes the others are told to wait for, until it is there or given up. */
+static void test_claims(void **state)
+{
+    (void)state;
+    struct partial_cache *cache = partial_cache_create(1 << 20);
+    struct partial_plan *a = partial_plan_hold(cache, SLICE("a")),
+                        *b = partial_plan_hold(cache, SLICE("b"));
+    struct partial_place place = {7, 0, PARTIAL_SEALED};
+    assert_int_equal(claim(cache, a, 7), PARTIAL_MINE);
+    assert_int_equal(claim(cache, a, 7), PARTIAL_BUSY);
+    assert_int_equal(claim(cache, b, 7), PARTIAL_MINE);
+    assert_int_equal(claim(cache, a, 8), PARTIAL_MINE);
+    partial_cache_give_up(cache, a, place); /* its groups were too many */
+    assert_int_equal(claim(cache, a, 7), PARTIAL_MINE);
+    add(cache, a, 7, 0, 100, 1);
+    partial_cache_give_up(cache, a, place);
+    assert_int_equal(claim(cache, a, 7), PARTIAL_FOUND);
+    partial_cache_wait(cache, 1);
+    for (uint64_t segment = 100; segment < 400; segment++) /* more than are remembered */
+        assert_int_equal(claim(cache, a, segment), PARTIAL_MINE);
+    for (uint64_t segment = 100; segment < 400; segment++)
+        partial_cache_give_up(cache, a, (struct partial_place){segment, 0, PARTIAL_SEALED});
+    partial_cache_give_up(cache, b, place);
+    partial_cache_give_up(cache, a, (struct partial_place){8, 0, PARTIAL_SEALED});
+    partial_plan_drop(cache, a);
+    partial_plan_drop(cache, b);
+    partial_cache_destroy(cache);
+}
+
 static void test_found_by_plan_and_place(void **state)
 {
     (void)state;
@@ -131,6 +171,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_found_by_plan_and_place),
+        cmocka_unit_test(test_claims),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_random),
     };
