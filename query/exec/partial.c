@@ -20,9 +20,6 @@
 #include <assert.h>
 #include <string.h>
 
-/* Of a portion: more groups than this share of its rows and so many do not pay. */
-#define ROWS_PER_GROUP 64
-#define GROUPS_FREE 256
 /* Of the query's memory: what a portion's groups may take. */
 #define MEMORY_SHARE 8
 
@@ -87,6 +84,23 @@ bool partial_is_for(const struct plan *group)
     return is && plan->kind == PLAN_SCAN && is_steady(plan->scan.filter);
 }
 
+static bool is_exact(const struct aggregate_call *call)
+{
+    bool is =
+        is_of(call->aggregate, &aggregates_sum) || is_of(call->aggregate, &aggregates_extreme);
+    for (size_t i = 0; is && i < call->argument_count; i++)
+        is = type_physical(call->arguments[i]->type.id) != PHYSICAL_FLOAT;
+    return is;
+}
+
+bool partial_is_exact(const struct plan *group)
+{
+    bool is = true;
+    for (size_t i = 0; is && i < group->group.aggregate_count; i++)
+        is = is_exact(&group->group.aggregates[i]);
+    return is;
+}
+
 struct exec_node *partial_scan(const struct exec_node *group)
 {
     struct exec_node *node = group->children[0];
@@ -107,7 +121,7 @@ static bool is_too_large(const struct exec_node *node, const struct group_tier *
                          const struct portion *portion)
 {
     const struct group *group = node->state;
-    return tier->keys.count > portion->rows / ROWS_PER_GROUP + GROUPS_FREE ||
+    return tier->keys.count > portion->groups_max ||
            (group->can_spill &&
             partial_tier_size(group, tier) > node->exec->budget->limit / MEMORY_SHARE);
 }
@@ -160,12 +174,19 @@ static enum err copy_states(struct exec_node *node, const struct group_tier *tie
     return err;
 }
 
-static enum err make(struct exec_node *node, const struct group_tier *tier, struct partial **out,
-                     struct error *error)
+struct partial *partial_create(void)
 {
     struct partial *partial = memory_alloc_zero(sizeof(*partial));
     arena_init(&partial->arena);
     atomic_init(&partial->references, 1);
+    partial->size = sizeof(*partial);
+    return partial;
+}
+
+static enum err make(struct exec_node *node, const struct group_tier *tier, struct partial **out,
+                     struct error *error)
+{
+    struct partial *partial = partial_create();
     partial->group_count = node->plan->group.key_count == 0 ? 1 : tier->keys.count;
     copy_keys(node, tier, partial);
     enum err err = copy_states(node, tier, partial, error);
@@ -267,7 +288,7 @@ static enum err combine_states(struct exec_node *node, struct group_tier *tier,
 enum err partial_combine(struct exec_node *node, const struct partial *partial, struct error *error)
 {
     struct group *group = node->state;
-    struct group_tier *tier = &group->tiers[0];
+    struct group_tier *tier = &group->tiers[group->tier_count - 1];
     size_t key_count = node->plan->group.key_count;
     uint32_t ids[VECTOR_ROWS_MAX] = {0};
     enum err err = OK;
@@ -286,6 +307,27 @@ enum err partial_combine(struct exec_node *node, const struct partial *partial, 
         if (err == OK)
             err = combine_states(node, tier, partial, first, ids, count, error);
     }
+    return err;
+}
+
+enum err partial_merge(struct exec_node *node, struct partial *const *list, size_t count,
+                       struct partial **out, struct error *error)
+{
+    struct group *group = node->state;
+    enum err err = OK;
+    assert(group->tier_count == 1);
+    struct group_tier *tier = &group->tiers[group->tier_count++];
+    *tier = (struct group_tier){.is_portion = true};
+    *out = NULL;
+    group_tier_open(node, tier);
+    for (size_t i = 0; err == OK && i < count; i++) {
+        err = exec_check(node->exec, error);
+        if (err == OK)
+            err = partial_combine(node, list[i], error);
+    }
+    if (err == OK)
+        err = make(node, tier, out, error);
+    group_drop_tier(node);
     return err;
 }
 

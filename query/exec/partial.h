@@ -16,6 +16,9 @@ struct partial {
     size_t stride;
     uint32_t group_count;
     size_t size; /* bytes in all */
+    /* Of several portions put together: theirs, in order. */
+    const struct partial_place *places;
+    size_t place_count;
 };
 
 /* Of a segment: blocks or chunks of 64 Ki rows. */
@@ -29,6 +32,7 @@ struct portion {
     uint64_t rows;
     struct morsel_home home; /* of the first one */
     bool is_closed;          /* no rows come to it any more */
+    uint64_t groups_max;     /* with more it does not pay */
 };
 
 /* --- partial.c --- */
@@ -47,11 +51,40 @@ MUST_CHECK enum err partial_compute(struct exec_node *group, const struct portio
  * portion that is given up are read again, and those made ahead of their turn may be for nobody. */
 uint64_t partial_rows_scanned(const struct exec_node *group);
 uint64_t partial_uncount(struct exec_node *group, uint64_t before);
-/* Adds its groups to the first tier. */
+/* Do the aggregates give the same whatever is added to what first? By the plan alone. */
+bool partial_is_exact(const struct plan *group);
+/* Several made one, in order. */
+MUST_CHECK enum err partial_merge(struct exec_node *group, struct partial *const *list,
+                                  size_t count, struct partial **out, struct error *error);
+/* Without groups. */
+struct partial *partial_create(void);
+/* Adds its groups to the last tier. */
 MUST_CHECK enum err partial_combine(struct exec_node *group, const struct partial *partial,
                                     struct error *error);
 struct partial *partial_ref(struct partial *partial);
 void partial_unref(struct partial *partial); /* NULL is nothing */
+
+/* --- partial_many.c --- */
+
+/* Are portions of many groups to be made? */
+bool partial_many_is_on(const struct exec_node *group, struct partial_cache *cache,
+                        const struct partial_plan *plan);
+/* So many of so many rows pay. */
+uint64_t partial_many_groups_max(bool is_on, uint64_t rows);
+/* A portion had more. */
+void partial_many_given_up(const struct exec_node *group, struct partial_cache *cache,
+                           struct partial_plan *plan, const struct portion *portion, bool is_on);
+/* What the portions at these places gave together, of as many as there is, at least two; NULL:
+ * nothing. One reference. */
+struct partial *partial_many_find(struct partial_cache *cache, const struct partial_plan *plan,
+                                  const struct partial_place *places, size_t count);
+/* Puts together what is there for the next query to find: `run` (NULL: nothing) and the portions
+ * behind it. *out: one reference, NULL if that does not pay yet. */
+MUST_CHECK enum err partial_many_merge(struct exec_node *group, struct partial_cache *cache,
+                                       struct partial_plan *plan, struct partial *run,
+                                       struct partial *const *behind,
+                                       const struct partial_place *places, size_t behind_count,
+                                       struct partial **out, struct error *error);
 
 /* --- partial_crew.c --- */
 

@@ -21,7 +21,7 @@
 /* More are not told of: then two queries may make the same. */
 #define CLAIMS_MAX 128
 /* One result takes at most this part of the limit. */
-#define LARGEST_SHARE 64
+#define LARGEST_SHARE 16
 
 struct partial_plan {
     struct partial_plan *next; /* in its bucket */
@@ -103,7 +103,8 @@ static size_t entry_size(const struct entry *entry)
     return sizeof(*entry) + entry->partial->size;
 }
 
-static void remove_entry(struct partial_cache *cache, struct entry *entry)
+/* Puts it on a list: a result of many groups takes long to free, which nobody is to wait for. */
+static void remove_entry(struct partial_cache *cache, struct entry *entry, struct entry **gone)
 {
     struct entry **link = &cache->buckets[entry->hash & (cache->bucket_count - 1)];
     while (*link != entry)
@@ -113,8 +114,8 @@ static void remove_entry(struct partial_cache *cache, struct entry *entry)
     cache->used -= entry_size(entry);
     cache->count--;
     drop_plan(cache, entry->plan);
-    partial_unref(entry->partial);
-    memory_free(entry);
+    entry->next = *gone;
+    *gone = entry;
 }
 
 static uint64_t entry_hash(const struct partial_plan *plan, struct partial_place place)
@@ -149,12 +150,24 @@ static void grow_buckets(struct partial_cache *cache)
 
 /* --- outside --- */
 
+static void free_entries(struct entry *gone)
+{
+    while (gone != NULL) {
+        struct entry *next = gone->next;
+        partial_unref(gone->partial);
+        memory_free(gone);
+        gone = next;
+    }
+}
+
 void partial_cache_destroy(struct partial_cache *cache)
 {
     if (cache == NULL)
         return;
+    struct entry *gone = NULL;
     while (cache->oldest != NULL)
-        remove_entry(cache, cache->oldest);
+        remove_entry(cache, cache->oldest, &gone);
+    free_entries(gone);
     assert(cache->used == 0 && cache->claim_count == 0);
     condition_deinit(&cache->given_up);
     memory_free(cache->buckets);
@@ -253,11 +266,12 @@ void partial_cache_wait(struct partial_cache *cache, int64_t us)
     mutex_unlock(&cache->mutex);
 }
 
-void partial_cache_add(struct partial_cache *cache, struct partial_plan *plan,
+bool partial_cache_add(struct partial_cache *cache, struct partial_plan *plan,
                        struct partial_place place, struct partial *partial)
 {
     if (partial->size > cache->limit / LARGEST_SHARE)
-        return;
+        return false;
+    struct entry *gone = NULL;
     mutex_lock(&cache->mutex);
     if (find_entry(cache, plan, place) == NULL) { /* two queries may have made it */
         struct entry *entry = memory_alloc(sizeof(*entry));
@@ -276,10 +290,24 @@ void partial_cache_add(struct partial_cache *cache, struct partial_plan *plan,
         cache->used += entry_size(entry);
     }
     while (cache->used > cache->limit && cache->oldest != NULL) {
-        remove_entry(cache, cache->oldest);
+        remove_entry(cache, cache->oldest, &gone);
         cache->evictions++;
     }
     mutex_unlock(&cache->mutex);
+    free_entries(gone);
+    return true;
+}
+
+void partial_cache_remove(struct partial_cache *cache, const struct partial_plan *plan,
+                          struct partial_place place)
+{
+    struct entry *gone = NULL;
+    mutex_lock(&cache->mutex);
+    struct entry *entry = find_entry(cache, plan, place);
+    if (entry != NULL)
+        remove_entry(cache, entry, &gone);
+    mutex_unlock(&cache->mutex);
+    free_entries(gone);
 }
 
 void partial_cache_status(struct partial_cache *cache, struct partial_cache_status *out)

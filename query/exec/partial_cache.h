@@ -9,7 +9,8 @@ struct partial;      /* query/exec/partial.h */
 struct partial_plan; /* bytes of a partial_key, known by address while it is held */
 struct partial_cache;
 
-enum partial_kind { PARTIAL_SEALED, PARTIAL_MUTABLE };
+/* RUN: many portions put together, by a hash and their number. MARK: what was found out. */
+enum partial_kind { PARTIAL_SEALED, PARTIAL_MUTABLE, PARTIAL_RUN, PARTIAL_MARK };
 
 struct partial_place {
     uint64_t segment; /* never used twice among the sealed or among the mutable ones */
@@ -32,9 +33,13 @@ void partial_plan_drop(struct partial_cache *cache, struct partial_plan *plan);
 /* One reference to it, or NULL. */
 struct partial *partial_cache_find(struct partial_cache *cache, const struct partial_plan *plan,
                                    struct partial_place place);
-/* Keeps it, if it is not large: what was used longest ago goes for it. */
-void partial_cache_add(struct partial_cache *cache, struct partial_plan *plan,
+/* Keeps it, if it is not large: what was used longest ago goes for it. False: it is too large. */
+bool partial_cache_add(struct partial_cache *cache, struct partial_plan *plan,
                        struct partial_place place, struct partial *partial);
+
+/* Nobody will ask for it any more. */
+void partial_cache_remove(struct partial_cache *cache, const struct partial_plan *plan,
+                          struct partial_place place);
 
 /* Who makes what is not there: of several queries that ask the same one does, the others wait for
  * it, though no longer than they like to. MINE: partial_cache_give_up() follows, after

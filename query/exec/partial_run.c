@@ -25,6 +25,8 @@
 /* Of the query's memory: what the groups of all may take, while portions are combined. */
 #define MEMORY_SHARE 8
 
+/* Of the cache's limit: what portions of many groups take a row, twice over. */
+#define MANY_BYTES_PER_ROW 32
 /* How long a query waits for another one's portion, and looks whether it is to end. */
 #define CLAIM_WAIT_US 100000
 #define CLAIM_PIECE_US 20000
@@ -37,7 +39,9 @@ struct portions {
     struct partial_plan *plan;
     struct partial_key key;
     bool is_known; /* the key says all that results depend on: other threads may make them too */
+    bool is_many;  /* few rows a group: what was made is put together for the next query */
     struct partial **found;    /* by portion: what the cache had */
+    size_t run_begin, run_end; /* found[run_begin] is of all of these */
     struct partial_crew *crew; /* NULL: one thread */
 };
 
@@ -77,6 +81,7 @@ static void list_portions(struct exec_node *node, struct portions *portions)
                 home = table_view_morsel_home(view, morsel);
         } while (morsel < morsel_count && !begins_portion(&portion, home));
         portion.end = morsel;
+        portion.groups_max = partial_many_groups_max(portions->is_many, portion.rows);
         if (!can_skip(scan, &portion))
             portions->list[portions->count++] = portion;
     }
@@ -90,6 +95,8 @@ static void open_key(struct exec_node *node, struct portions *portions)
         portions->cache = cache;
         portions->plan = partial_plan_hold(cache, writer_as_slice(&portions->key.bytes));
     }
+    if (portions->cache != NULL)
+        portions->is_many = partial_many_is_on(node, cache, portions->plan);
     writer_deinit(&portions->key.bytes);
 }
 
@@ -103,8 +110,8 @@ void portions_open(struct exec_node *node)
         return;
     group->portions = arena_alloc_zero(&node->exec->arena, sizeof(*group->portions));
     group->portions->morsel_count = table_view_morsel_count(view);
-    list_portions(node, group->portions);
     open_key(node, group->portions);
+    list_portions(node, group->portions);
 }
 
 void portions_close(struct portions *portions)
@@ -154,6 +161,49 @@ static bool has_room(const struct exec_node *node)
            partial_tier_size(group, &group->tiers[0]) <= node->exec->budget->limit / MEMORY_SHARE;
 }
 
+/* The first portions in a row that may be kept: what was put together of them. */
+static void find_run(struct exec_node *node, struct portions *portions)
+{
+    size_t begin = 0, count = 0;
+    while (begin < portions->count && !is_kept(node, &portions->list[begin]))
+        begin++;
+    struct partial_place *places =
+        arena_alloc_array(&node->exec->arena, portions->count + 1, sizeof(*places));
+    for (; begin + count < portions->count && is_kept(node, &portions->list[begin + count]);
+         count++)
+        places[count] = place_of(portions, &portions->list[begin + count]);
+    struct partial *run = partial_many_find(portions->cache, portions->plan, places, count);
+    portions->run_begin = portions->run_end = begin;
+    if (run == NULL)
+        return;
+    portions->run_end = begin + run->place_count;
+    portions->found[begin] = run;
+}
+
+/* What is not in a run must be kept portion by portion until it is. Where the cache has no room for
+ * that each query would make all of it, and for nothing. */
+static bool fits_cache(const struct portions *portions)
+{
+    struct partial_cache_status status;
+    uint64_t rows = 0;
+    for (size_t i = 0; i < portions->count; i++)
+        rows += i >= portions->run_begin && i < portions->run_end ? 0 : portions->list[i].rows;
+    partial_cache_status(portions->cache, &status);
+    return rows <= status.limit / MANY_BYTES_PER_ROW;
+}
+
+static void leave_many(struct portions *portions)
+{
+    if (portions->run_end > portions->run_begin) {
+        partial_unref(portions->found[portions->run_begin]);
+        portions->found[portions->run_begin] = NULL;
+    }
+    portions->run_begin = portions->run_end = 0;
+    portions->is_many = false;
+    for (size_t i = 0; i < portions->count; i++)
+        portions->list[i].groups_max = partial_many_groups_max(false, portions->list[i].rows);
+}
+
 /* Looks for all of them first: how much is to be read says how many threads that is worth. */
 static uint64_t find_portions(struct exec_node *node)
 {
@@ -162,15 +212,46 @@ static uint64_t find_portions(struct exec_node *node)
     uint64_t rows = 0;
     portions->found =
         arena_alloc_zero(&node->exec->arena, (portions->count + 1) * sizeof(struct partial *));
+    if (portions->is_many) {
+        find_run(node, portions);
+        if (!fits_cache(portions))
+            leave_many(portions);
+    }
     for (size_t i = 0; i < portions->count; i++) {
         const struct portion *portion = &portions->list[i];
-        if (is_kept(node, portion))
+        bool is_of_run = i >= portions->run_begin && i < portions->run_end;
+        if (!is_of_run && is_kept(node, portion))
             portions->found[i] =
                 partial_cache_find(portions->cache, portions->plan, place_of(portions, portion));
-        actual->partials_found += portions->found[i] != NULL;
-        rows += portions->found[i] == NULL ? portion->rows : 0;
+        actual->partials_found += is_of_run || portions->found[i] != NULL;
+        rows += is_of_run || portions->found[i] != NULL ? 0 : portion->rows;
     }
     return rows;
+}
+
+/* What is behind the run becomes part of it, once that pays. */
+static enum err grow_run(struct exec_node *node, struct portions *portions, struct error *error)
+{
+    size_t begin = portions->run_begin, first = portions->run_end, count = 0;
+    struct partial *run = first > begin ? portions->found[begin] : NULL, *grown = NULL;
+    while (first + count < portions->count && portions->found[first + count] != NULL)
+        count++;
+    struct partial_place *places =
+        arena_alloc_array(&node->exec->arena, count + 1, sizeof(*places));
+    for (size_t i = 0; i < count; i++)
+        places[i] = place_of(portions, &portions->list[first + i]);
+    enum err err = partial_many_merge(node, portions->cache, portions->plan, run,
+                                      &portions->found[first], places, count, &grown, error);
+    if (err != OK || grown == NULL)
+        return err;
+    partial_unref(run);
+    for (size_t i = first; i < first + count; i++) {
+        partial_unref(portions->found[i]);
+        portions->found[i] = NULL;
+    }
+    portions->run_end = first + count;
+    portions->found[begin] = grown;
+    return OK;
 }
 
 static void start_crew(struct exec_node *node)
@@ -178,7 +259,8 @@ static void start_crew(struct exec_node *node)
     struct portions *portions = ((struct group *)node->state)->portions;
     portions->crew = partial_crew_create(node, portions->list, portions->count);
     for (size_t i = 0; portions->crew != NULL && i < portions->count; i++)
-        if (portions->found[i] != NULL)
+        if (portions->found[i] != NULL ||
+            (i >= portions->run_begin && i < portions->run_end))
             partial_crew_found(portions->crew, i);
 }
 
@@ -253,6 +335,8 @@ enum err portions_read(struct exec_node *node, struct error *error)
     bool is_done = true;
     enum err err = OK;
     uint64_t rows = find_portions(node);
+    if (portions->is_many)
+        err = grow_run(node, portions, error);
     while (err == OK && next < portions->count && has_room(node)) {
         size_t at = next;
         if (portions->cache != NULL && fault_is("partial.combine_order"))
@@ -261,9 +345,13 @@ enum err portions_read(struct exec_node *node, struct error *error)
         err = is_read ? OK : exec_check(node->exec, error);
         if (err == OK)
             err = add_portion(node, at, &is_done, error);
+        if (err == OK && !is_done && portions->cache != NULL)
+            partial_many_given_up(node, portions->cache, portions->plan, &portions->list[at],
+                                  portions->is_many);
         if (err != OK || !is_done)
             break;
-        next++;
+        bool is_run = at == portions->run_begin && portions->run_end > at;
+        next = is_run && !fault_is("partial.run_twice") ? portions->run_end : next + 1;
         /* The first one read said that it pays. */
         if (is_read && portions->is_known && rows >= SHARED_ROWS_MIN) {
             rows = 0;

@@ -119,7 +119,7 @@ static void test_limit(void **state)
     struct partial_cache *cache = partial_cache_create(64000);
     struct partial_plan *plan = partial_plan_hold(cache, SLICE("panel"));
     struct partial_cache_status status;
-    add(cache, plan, 1, 0, 1001, 1); /* larger than its share */
+    add(cache, plan, 1, 0, 4001, 1); /* larger than its share */
     assert_int_equal(find(cache, plan, 1, 0), 0);
     struct partial *held = NULL;
     for (uint64_t segment = 2; segment < 1000; segment++) {

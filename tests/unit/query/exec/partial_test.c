@@ -132,6 +132,8 @@ static void insert(struct fixture *f, uint32_t table_id, uint32_t first, uint32_
     arena_deinit(&arena);
 }
 
+static size_t partial_memory = 16 << 20;
+
 static void setup(struct fixture *f)
 {
     struct error error;
@@ -146,7 +148,7 @@ static void setup(struct fixture *f)
                                           .query_memory_limit = 64 << 20,
                                           .statement_timeout_us = 30000000,
                                           .max_rows = 1000000,
-                                          .partial_memory = 16 << 20};
+                                          .partial_memory = partial_memory};
     f->engine = query_engine_create(&engine);
     uint32_t id = f->table_id = create_table(f);
     for (uint32_t row = 0; row < ROWS; row += 10000)
@@ -378,25 +380,6 @@ static void test_kept_answers(void **state)
     assert_false(is_ever_different());
 }
 
-#ifndef FRESHET_CHECK /* the sensitivity is shown once, by the release build */
-static void test_faults_are_found(void **state)
-{
-    (void)state;
-    static const char *const faults[] = {"partial.stale_after_truncate", "partial.bounds_ignored",
-                                         "partial.combine_order",        "partial.zone_ignored",
-                                         "partial.columns_ignored",      "partial.values_ignored",
-                                         "view.open_chunk"};
-    for (size_t i = 0; i < array_count(faults); i++) {
-        fault_plant(faults[i]);
-        bool is_found = is_ever_different();
-        fault_clear();
-        if (!is_found)
-            fail_msg("%s is not found", faults[i]);
-    }
-}
-
-#endif
-
 /* A chunk in memory that is full is kept, the one that takes rows is not. */
 static void test_chunks_are_kept(void **state)
 {
@@ -412,6 +395,97 @@ static void test_chunks_are_kept(void **state)
     run(&f, put_table(query, "0"), answers[0], sizeof(answers[0]));
     assert_non_null(strstr(answers[0], " partials=3 of 4 kept"));
     teardown(&f);
+}
+
+/* Many groups: a share of rows that only pays for who asks again. */
+static const char *const many[] = {
+    "SELECT n % 700, count(*), sum(n), max(word), min(price) FROM t WHERE ts >= to_timestamp(@) "
+    "GROUP BY 1",
+    "SELECT word, n % 7, bool_or(kind = 'red'), avg(price) FROM t WHERE ts >= to_timestamp(@) "
+    "GROUP BY 1, 2",
+    "SELECT n % 700, sum(ratio), stddev(ratio) FROM t WHERE ts >= to_timestamp(@) GROUP BY 1",
+    "SELECT n, count(*) FROM t WHERE ts >= to_timestamp(@) GROUP BY 1", /* too many even so */
+};
+
+static bool is_many_different(struct fixture *f)
+{
+    for (size_t panel = 0; panel < array_count(many); panel++) {
+        const char *query = put_table(many[panel], "0.5");
+        run_with(f, query, "off", "UTC", answers[0], sizeof(answers[0]));
+        for (int time = 0; time < 4; time++) {
+            run_with(f, query, "on", "UTC", answers[1], sizeof(answers[1]));
+            if (strcmp(answers[0], answers[1]) == 0)
+                continue;
+            if (!atomic_load(&fault_is_planted))
+                print_message("%s: %.300s, not %.300s\n", query, answers[1], answers[0]);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_segments(struct fixture *f, uint32_t first)
+{
+    struct error error;
+    for (uint32_t i = 0; i < 4; i++) {
+        insert(f, f->table_id, first + i, NEWEST);
+        assert_int_equal(store_checkpoint(f->store, &error), OK);
+    }
+}
+
+static bool is_many_ever_different(void)
+{
+    struct fixture f;
+    setup(&f);
+    add_segments(&f, ROWS + 2 * NEWEST);
+    bool is = is_many_different(&f);
+    for (int step = 0; !is && step < 4; step++) {
+        if (step == 0) {
+            add_segments(&f, 500); /* late */
+        } else if (step == 1) {
+            insert_rows(&f, 13, CHUNK_ROWS);
+        } else if (step == 2) {
+            insert(&f, f.table_id, 17, NEWEST);
+        } else {
+            change(&f, CHANGE_TRUNCATE, NULL);
+            refill(&f, 7);
+            add_segments(&f, 2500);
+            add_segments(&f, 900);
+            add_segments(&f, 1700);
+        }
+        is = is_many_different(&f);
+    }
+    teardown(&f);
+    return is;
+}
+
+static void test_many_groups(void **state)
+{
+    (void)state;
+    struct fixture f;
+    assert_false(is_many_ever_different());
+    setup(&f);
+    add_segments(&f, ROWS + 2 * NEWEST);
+    static const char *const query = "EXPLAIN ANALYZE SELECT n % 700, count(*) FROM t "
+                                     "WHERE ts >= to_timestamp(@) GROUP BY 1";
+    static const char *const kept[] = {"", "=0 of 6 kept", "=6 of 6 kept", "=6 of 6 kept"};
+    for (size_t time = 0; time < array_count(kept); time++) {
+        run(&f, put_table(query, "0"), answers[0], sizeof(answers[0]));
+        if (strstr(answers[0], kept[time]) == NULL)
+            fail_msg("time %zu: %s", time, answers[0]);
+    }
+    teardown(&f);
+
+    /* Nothing is made that there is no room to keep. */
+    partial_memory = 1 << 20;
+    setup(&f);
+    add_segments(&f, ROWS + 2 * NEWEST);
+    for (size_t time = 0; time < array_count(kept); time++) {
+        run(&f, put_table(query, "0"), answers[0], sizeof(answers[0]));
+        assert_null(strstr(answers[0], " of 6 kept"));
+    }
+    teardown(&f);
+    partial_memory = 16 << 20;
 }
 
 /* A slid window reads what is new and where it begins, nothing between. */
@@ -431,12 +505,42 @@ static void test_little_is_read(void **state)
     teardown(&f);
 }
 
+#ifndef FRESHET_CHECK /* the sensitivity is shown once, by the release build */
+static void test_faults_are_found(void **state)
+{
+    (void)state;
+    static const char *const faults[] = {"partial.stale_after_truncate",
+                                         "partial.bounds_ignored",
+                                         "partial.combine_order",
+                                         "partial.zone_ignored",
+                                         "partial.columns_ignored",
+                                         "partial.values_ignored",
+                                         "view.open_chunk"};
+    static const char *const many_faults[] = {"partial.run_twice", "partial.run_of_any",
+                                              "partial.many_doubles"};
+    for (size_t i = 0; i < array_count(many_faults); i++) {
+        fault_plant(many_faults[i]);
+        bool is_found = is_many_ever_different();
+        fault_clear();
+        if (!is_found)
+            fail_msg("%s is not found", many_faults[i]);
+    }
+    for (size_t i = 0; i < array_count(faults); i++) {
+        fault_plant(faults[i]);
+        bool is_found = is_ever_different();
+        fault_clear();
+        if (!is_found)
+            fail_msg("%s is not found", faults[i]);
+    }
+}
+
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_answers),
-        cmocka_unit_test(test_little_is_read),
-        cmocka_unit_test(test_chunks_are_kept),
+        cmocka_unit_test(test_same_answers),     cmocka_unit_test(test_little_is_read),
+        cmocka_unit_test(test_chunks_are_kept),  cmocka_unit_test(test_many_groups),
         cmocka_unit_test(test_kept_answers),
 #ifndef FRESHET_CHECK
         cmocka_unit_test(test_faults_are_found),
