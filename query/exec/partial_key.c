@@ -81,71 +81,14 @@ static bool has_columns(const struct expr *expr)
     return has;
 }
 
-static bool is_of(const struct function *function, const struct function_group *group)
-{
-    return function >= group->functions && function < group->functions + group->count;
-}
-
-/* Of the functions that settings change: those that only the zone does. */
-static bool is_known_by_zone(const struct function *function)
-{
-    static const struct function_group *const groups[] = {&functions_time, &functions_time_arith,
-                                                          &functions_extract, &functions_time_parts,
-                                                          &functions_format_time};
-    if (function->volatility == IMMUTABLE)
-        return true;
-    if (function->volatility != STABLE ||
-        (strcmp(function->name, "age") == 0 && function->argument_count == 1)) /* since today */
-        return false;
-    for (size_t i = 0; i < array_count(groups); i++)
-        if (is_of(function, groups[i]))
-            return true;
-    return false;
-}
-
-static bool is_cast_known(enum type_id from, enum type_id to)
-{
-    bool is_time = from == TYPE_TIMESTAMPTZ || from == TYPE_TIMESTAMP || from == TYPE_DATE;
-    bool is_plain = to == TYPE_TIMESTAMPTZ || to == TYPE_TIMESTAMP || to == TYPE_DATE ||
-                    to == TYPE_TEXT || to == TYPE_VARCHAR;
-    return cast_is_immutable(from, to) || (is_time && is_plain);
-}
-
-/* Also of nodes that this file does not know. */
 static void put_node(struct maker *m, const struct expr *expr)
 {
-    switch (expr->kind) {
-    case EXPR_COLUMN:
+    m->is_kept = m->is_kept && expr_is_zoned(expr);
+    if (expr->kind == EXPR_COLUMN)
         writer_u64(m->out, expr->column);
-        break;
-    case EXPR_CALL:
-    case EXPR_NULLIF:
-    case EXPR_ARRAY_COMPARE:
+    else if (expr->kind == EXPR_CALL || expr->kind == EXPR_NULLIF ||
+             expr->kind == EXPR_ARRAY_COMPARE)
         writer_u64(m->out, (uint64_t)(uintptr_t)expr->function);
-        m->is_kept = m->is_kept && is_known_by_zone(expr->function);
-        break;
-    case EXPR_CAST:
-        m->is_kept = m->is_kept && is_cast_known((enum type_id)expr->arguments[0]->type.id,
-                                                 (enum type_id)expr->type.id);
-        break;
-    case EXPR_AND:
-    case EXPR_OR:
-    case EXPR_NOT:
-    case EXPR_IS_NULL:
-    case EXPR_IS_TRUE:
-    case EXPR_IS_FALSE:
-    case EXPR_IS_UNKNOWN:
-    case EXPR_IS_DISTINCT:
-    case EXPR_CASE:
-    case EXPR_COALESCE:
-    case EXPR_GREATEST:
-    case EXPR_LEAST:
-    case EXPR_IN:
-    case EXPR_ARRAY:
-        break;
-    default:
-        m->is_kept = false;
-    }
 }
 
 static void put_expr(struct maker *m, const struct expr *expr)

@@ -100,6 +100,9 @@ bool expr_equal(const struct expr *a, const struct expr *b);
 /* No column, parameter or volatile call below. STABLE (now()) counts as variable for folding. */
 bool expr_is_constant(const struct expr *expr);
 bool expr_is_volatile(const struct expr *expr);
+/* query/expr/zone.c: is the node's value given by its arguments' and the session's zone alone? Not
+ * asked of what is below it. False of subqueries and values of the run. */
+bool expr_is_zoned(const struct expr *expr);
 /* Is it, or is something below it, of that kind? */
 bool expr_has_kind(const struct expr *expr, enum expr_kind kind);
 /* Is it a subquery? */
