@@ -15,8 +15,9 @@
 
 #include <assert.h>
 
-/* 1: without subscriptions and the origins of dead letters, 2: views, 3: their endpoints. */
-#define STATE_FORMAT 4
+/* 1: without subscriptions and the origins of dead letters, 2: views, 3: their endpoints, 4: those
+ * that are materialized. */
+#define STATE_FORMAT 5
 #define EXPIRE_EVERY_US (10 * MICROSECONDS_PER_SECOND)
 
 const struct ingest_limits ingest_limits_default = {
@@ -401,7 +402,7 @@ static enum err ingest_load(void *context, struct reader *in, struct error *erro
     if (is_good && format >= 2)
         is_good = subscriptions_read(&ingest->subscriptions, in);
     if (is_good && format >= 3)
-        is_good = views_read(&ingest->views, format == 3, in);
+        is_good = views_read(&ingest->views, (uint8_t)(format - 2), in);
     mutex_unlock(&ingest->lock);
     if (!is_good || in->failed)
         return error_set(error, ERR_CORRUPT, NULL,

@@ -229,13 +229,15 @@ MUST_CHECK enum err ingest_comment(struct ingest *ingest, struct slice table, st
                                    struct slice comment, uint64_t *position, struct error *error);
 
 /* --- views: DDL too --- */
+enum view_making { VIEW_NEW, VIEW_OR_REPLACE, VIEW_IF_NOT_EXISTS };
 /* The id of `view` is given here; everything else was bound by query. 42P07, 42P16, 42P17. */
 MUST_CHECK enum err ingest_create_view(struct ingest *ingest, const struct view_definition *view,
-                                       bool is_replace, uint64_t *position, struct error *error);
-/* All or none; those that others read only together with these (2BP01). */
+                                       enum view_making making, uint64_t *position,
+                                       struct error *error);
+/* All or none, all of one kind; those that others read only together with these (2BP01). */
 MUST_CHECK enum err ingest_drop_views(struct ingest *ingest, const struct slice *names,
-                                      size_t count, bool if_exists, uint64_t *position,
-                                      struct error *error);
+                                      size_t count, bool is_materialized, bool if_exists,
+                                      uint64_t *position, struct error *error);
 /* A copy in the arena; false: no such view. */
 bool ingest_find_view(struct ingest *ingest, struct slice name, struct arena *arena,
                       struct view_definition *out);

@@ -83,7 +83,8 @@ enum err ingest_check_readers(struct ingest *ingest, uint32_t table_id, const ch
         err = error_set(error, ERR_INPUT, "2BP01",
                         "cannot drop %s \"%.*s\": view \"%.*s\" depends on it", what,
                         SLICE_ARGS(name), SLICE_ARGS(view->name));
-        error_hint(error, "DROP VIEW %.*s first", SLICE_ARGS(view->name));
+        error_hint(error, "DROP %sVIEW %.*s first", view->is_materialized ? "MATERIALIZED " : "",
+                   SLICE_ARGS(view->name));
     }
     mutex_unlock(&ingest->lock);
     return err;
@@ -180,12 +181,23 @@ static enum err check_parameters(const struct ingest *ingest, const struct view_
     return OK;
 }
 
+/* Views and materialized views are not taken for each other. */
+static enum err refuse_kind(struct slice name, bool is_materialized, struct error *error)
+{
+    error_set(error, ERR_INPUT, "42809", "\"%.*s\" is not a %sview", SLICE_ARGS(name),
+              is_materialized ? "materialized " : "");
+    error_hint(error, "DROP %sVIEW removes it", is_materialized ? "" : "MATERIALIZED ");
+    return ERR_INPUT;
+}
+
 /* With `lock` held. */
 static enum err check_view(struct ingest *ingest, struct view_definition *view, bool is_replace,
                            struct error *error)
 {
     const struct view_definition *old = views_find(&ingest->views, view->name);
     view->id = old != NULL ? old->id : ingest->views.next_id;
+    if (old != NULL && is_replace && old->is_materialized)
+        return refuse_kind(view->name, false, error);
     if (old != NULL && !is_replace)
         return error_set(error, ERR_EXISTS, "42P07", "relation \"%.*s\" already exists",
                          SLICE_ARGS(view->name));
@@ -225,18 +237,23 @@ static enum err check_name(struct ingest *ingest, struct slice name, bool is_rep
 }
 
 enum err ingest_create_view(struct ingest *ingest, const struct view_definition *view,
-                            bool is_replace, uint64_t *position, struct error *error)
+                            enum view_making making, uint64_t *position, struct error *error)
 {
     struct view_definition made = *view;
+    bool is_replace = making == VIEW_OR_REPLACE;
     *position = 0;
     mutex_lock(&ingest->ddl);
     enum err err = check_name(ingest, view->name, is_replace, error);
-    if (err == OK) {
+    bool is_there = making == VIEW_IF_NOT_EXISTS &&
+                    (err == ERR_EXISTS || (err == OK && ingest_is_view(ingest, view->name)));
+    if (is_there)
+        err = OK;
+    if (err == OK && !is_there) {
         mutex_lock(&ingest->lock);
         err = check_view(ingest, &made, is_replace, error);
         mutex_unlock(&ingest->lock);
     }
-    if (err == OK) {
+    if (err == OK && !is_there) {
         struct writer section;
         writer_init(&section);
         view_write_put(&section, &made);
@@ -273,7 +290,8 @@ static enum err check_drop(struct ingest *ingest, const struct view_definition *
         error_set(error, ERR_INPUT, "2BP01",
                   "cannot drop view \"%.*s\": view \"%.*s\" depends on it", SLICE_ARGS(view->name),
                   SLICE_ARGS(reader->name));
-        error_hint(error, "DROP VIEW %.*s first", SLICE_ARGS(reader->name));
+        error_hint(error, "DROP %sVIEW %.*s first", reader->is_materialized ? "MATERIALIZED " : "",
+                   SLICE_ARGS(reader->name));
         return ERR_INPUT;
     }
     return OK;
@@ -281,18 +299,22 @@ static enum err check_drop(struct ingest *ingest, const struct view_definition *
 
 /* One section for each view, all in one record. */
 static enum err add_drops(struct ingest *ingest, const struct slice *names, size_t count,
-                          bool if_exists, struct commit *commit, size_t *dropped,
-                          struct error *error)
+                          bool is_materialized, bool if_exists, struct commit *commit,
+                          size_t *dropped, struct error *error)
 {
     enum err err = OK;
     mutex_lock(&ingest->lock);
     for (size_t i = 0; i < count && err == OK; i++) {
         const struct view_definition *view = views_find(&ingest->views, names[i]);
         if (view == NULL && !if_exists)
-            err = error_set(error, ERR_INPUT, "42P01", "view \"%.*s\" does not exist",
-                            SLICE_ARGS(names[i]));
+            err = error_set(error, ERR_INPUT, "42P01", "%sview \"%.*s\" does not exist",
+                            is_materialized ? "materialized " : "", SLICE_ARGS(names[i]));
         if (view == NULL)
             continue;
+        if (view->is_materialized != is_materialized) {
+            err = refuse_kind(names[i], is_materialized, error);
+            break;
+        }
         err = check_drop(ingest, view, names, count, error);
         struct writer section;
         writer_init(&section);
@@ -306,7 +328,8 @@ static enum err add_drops(struct ingest *ingest, const struct slice *names, size
 }
 
 enum err ingest_drop_views(struct ingest *ingest, const struct slice *names, size_t count,
-                           bool if_exists, uint64_t *position, struct error *error)
+                           bool is_materialized, bool if_exists, uint64_t *position,
+                           struct error *error)
 {
     enum err err = OK;
     size_t dropped = 0;
@@ -321,7 +344,7 @@ enum err ingest_drop_views(struct ingest *ingest, const struct slice *names, siz
     }
     struct commit *commit = commit_create(ingest->store);
     if (err == OK)
-        err = add_drops(ingest, names, count, if_exists, commit, &dropped, error);
+        err = add_drops(ingest, names, count, is_materialized, if_exists, commit, &dropped, error);
     if (err == OK && dropped > 0)
         err = store_commit(ingest->store, commit, position, error);
     else

@@ -256,7 +256,7 @@ static void visit_views(struct catalog_rows *rows,
             .name = views[index].name,
             .definition = &views[index],
             .column_count = views[index].column_count,
-            .kind = 'v',
+            .kind = views[index].is_materialized ? 'm' : 'v',
         };
         visit(rows, &item);
     }

@@ -5,7 +5,7 @@
 
 static void add_table(struct catalog_rows *rows, const struct catalog_item *item)
 {
-    if (item->kind == 'i')
+    if (item->kind == 'i' || item->kind == 'm') /* the standard has no materialized views */
         return;
     catalog_row_begin(rows);
     catalog_set_cstr(rows, "table_schema", item->schema_name);

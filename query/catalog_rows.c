@@ -242,7 +242,7 @@ static void fill_indexes(struct catalog_rows *rows)
     catalog_each(rows, add_index_text);
 }
 
-/* --- pg_tables, pg_views, pg_stat_user_tables --- */
+/* --- pg_tables, pg_views, pg_matviews, pg_stat_user_tables --- */
 
 static void add_table(struct catalog_rows *rows, const struct catalog_item *item)
 {
@@ -277,6 +277,25 @@ static void add_view(struct catalog_rows *rows, const struct catalog_item *item)
 static void fill_views(struct catalog_rows *rows)
 {
     catalog_each(rows, add_view);
+}
+
+static void add_materialized(struct catalog_rows *rows, const struct catalog_item *item)
+{
+    if (item->kind != 'm')
+        return;
+    catalog_row_begin(rows);
+    catalog_set_cstr(rows, "schemaname", item->schema_name);
+    catalog_set_text(rows, "matviewname", item->name);
+    catalog_set_cstr(rows, "matviewowner", CATALOG_ROLE);
+    catalog_set_bool(rows, "hasindexes", false);
+    catalog_set_bool(rows, "ispopulated", true);
+    catalog_set_text(rows, "definition", item->definition->text);
+    catalog_row_end(rows);
+}
+
+static void fill_materialized(struct catalog_rows *rows)
+{
+    catalog_each(rows, add_materialized);
 }
 
 static void begin_user_table(struct catalog_rows *rows, const struct catalog_item *item)
@@ -501,6 +520,7 @@ const struct catalog_filler catalog_fillers[] = {
     {"pg_indexes", fill_indexes},
     {"pg_tables", fill_tables},
     {"pg_views", fill_views},
+    {"pg_matviews", fill_materialized},
     {"pg_stat_user_tables", fill_user_tables},
     {"pg_stat_all_tables", fill_user_tables},
     {"pg_statio_user_tables", fill_table_reads},

@@ -24,6 +24,8 @@ struct view_definition {
     uint64_t *table_marks, *view_marks;     /* … as they were when it was bound: not kept */
     struct slice endpoint;                  /* GET /v1/endpoints/…; empty: none */
     struct slice parameters; /* as "name type, name type = default", for people; may be empty */
+    bool is_materialized;    /* WITH (rollup = 'true'): segments are aggregated by it ahead … */
+    struct slice zone;       /* … with the times of this zone; empty for others */
 };
 
 /* What others see of a view: another mark after a change of that. */

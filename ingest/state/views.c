@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-#define SECTION_FORMAT 2 /* 1: without endpoint, parameters and names */
+#define SECTION_FORMAT                                                                             \
+    VIEWS_FORMAT /* 1: without endpoint, parameters and names, 2: none is materialized */
 #define CHANGE_PUT 1
 #define CHANGE_DROP 2
 #define COLUMNS_MAX 4096
@@ -133,6 +134,7 @@ void view_definition_copy(const struct view_definition *from, struct arena *aren
     out->view_names = copy_names(from->view_names, from->view_count, arena);
     out->endpoint = arena_copy(arena, from->endpoint);
     out->parameters = arena_copy(arena, from->parameters);
+    out->zone = arena_copy(arena, from->zone);
 }
 
 static void write_ids(struct writer *out, const uint32_t *ids, size_t count)
@@ -165,6 +167,8 @@ static void write_definition(struct writer *out, const struct view_definition *v
     writer_text(out, view->parameters);
     write_names(out, view->table_names, view->table_count);
     write_names(out, view->view_names, view->view_count);
+    writer_u8(out, view->is_materialized);
+    writer_text(out, view->zone);
 }
 
 static uint32_t *read_ids(struct reader *reader, struct arena *arena, size_t *count)
@@ -190,7 +194,7 @@ static struct slice *read_names(struct reader *reader, struct arena *arena, size
 }
 
 /* Texts are slices of the reader's bytes, lists lie in the arena. */
-static bool read_definition(struct reader *reader, bool is_first_format, struct arena *arena,
+static bool read_definition(struct reader *reader, uint8_t format, struct arena *arena,
                             struct view_definition *out)
 {
     *out = (struct view_definition){.id = reader_u32(reader)};
@@ -215,11 +219,14 @@ static bool read_definition(struct reader *reader, bool is_first_format, struct 
     out->view_ids = read_ids(reader, arena, &out->view_count);
     if (reader->failed)
         return false;
-    out->endpoint = is_first_format ? SLICE("") : reader_text(reader);
-    out->parameters = is_first_format ? SLICE("") : reader_text(reader);
-    out->table_names = read_names(reader, arena, out->table_count, !is_first_format);
-    out->view_names = read_names(reader, arena, out->view_count, !is_first_format);
-    return !reader->failed;
+    out->endpoint = format < 2 ? SLICE("") : reader_text(reader);
+    out->parameters = format < 2 ? SLICE("") : reader_text(reader);
+    out->table_names = read_names(reader, arena, out->table_count, format >= 2);
+    out->view_names = read_names(reader, arena, out->view_count, format >= 2);
+    uint8_t kind = format < 3 ? 0 : reader_u8(reader);
+    out->is_materialized = kind == 1;
+    out->zone = format < 3 ? SLICE("") : reader_text(reader);
+    return !reader->failed && kind <= 1;
 }
 
 static void views_remove(struct views *views, uint32_t id)
@@ -281,8 +288,7 @@ enum err views_apply_change(struct views *views, struct slice bytes, struct erro
         if (is_good)
             views_remove(views, id);
     } else if (is_good) {
-        is_good = change == CHANGE_PUT &&
-                  read_definition(&reader, format == 1, &arena, &definition) &&
+        is_good = change == CHANGE_PUT && read_definition(&reader, format, &arena, &definition) &&
                   reader_left(&reader) == 0;
         if (is_good)
             views_put(views, &definition);
@@ -304,7 +310,7 @@ void views_write(const struct views *views, struct writer *out)
         write_definition(out, &views->list[i]->definition);
 }
 
-bool views_read(struct views *views, bool is_first_format, struct reader *reader)
+bool views_read(struct views *views, uint8_t format, struct reader *reader)
 {
     uint32_t next_id = reader_u32(reader);
     uint32_t count = reader_u32(reader);
@@ -313,7 +319,7 @@ bool views_read(struct views *views, bool is_first_format, struct reader *reader
     bool is_good = !reader->failed;
     for (uint32_t i = 0; i < count && is_good; i++) {
         struct view_definition definition;
-        is_good = read_definition(reader, is_first_format, &arena, &definition) &&
+        is_good = read_definition(reader, format, &arena, &definition) &&
                   views_get(views, definition.id) == NULL;
         if (is_good)
             views_put(views, &definition);

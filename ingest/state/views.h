@@ -7,6 +7,7 @@
 #include "storage/base/bytes.h"
 
 #define VIEWS_MAX 1024
+#define VIEWS_FORMAT 3 /* of their bytes, as they are written now */
 
 struct view {
     struct view_definition definition; /* in the arena */
@@ -39,7 +40,7 @@ MUST_CHECK enum err views_apply_change(struct views *views, struct slice bytes,
 
 /* --- checkpoints --- */
 void views_write(const struct views *views, struct writer *out);
-/* is_first_format: as they were before endpoints. */
-bool views_read(struct views *views, bool is_first_format, struct reader *reader);
+/* As they were in that format of theirs. */
+bool views_read(struct views *views, uint8_t format, struct reader *reader);
 
 #endif

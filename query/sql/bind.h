@@ -323,6 +323,10 @@ bool bind_same_keys(const struct over_call *a, const struct over_call *b, size_t
 /* query/sql/bind_view.c: a name in FROM that may be a view's; *is_view tells. */
 MUST_CHECK enum err bind_view(struct binder *b, struct scope *scope, const struct ast_from *from,
                               bool *is_view, struct plan **out);
+/* query/sql/bind_rollup.c: 0A000 for what cannot be grouped segment by segment. */
+MUST_CHECK enum err bind_check_rollup(struct binder *b, const struct ast_statement *ast,
+                                      const struct view_dependencies *depends,
+                                      const struct plan *plan);
 MUST_CHECK enum err bind_create_view(struct binder *b, struct ast_statement *ast);
 /* The table that the text of the view around calls so; false: ask by name. */
 bool bind_view_table_id(const struct binder *b, struct slice name, uint32_t *id);

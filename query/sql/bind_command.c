@@ -381,7 +381,12 @@ enum err bind_command(struct binder *b, struct ast_statement *ast)
     if (ast->command->role.is_revoke)
         b->statement->command_tag = ast->command->kind == COMMAND_GRANT ? "REVOKE" : "REVOKE ROLE";
     if (ast->command->is_view)
-        b->statement->command_tag = "ALTER VIEW";
+        b->statement->command_tag =
+            ast->command->is_materialized ? "ALTER MATERIALIZED VIEW" : "ALTER VIEW";
+    else if (ast->command->is_materialized)
+        b->statement->command_tag = ast->command->kind == COMMAND_DROP_VIEW
+                                        ? "DROP MATERIALIZED VIEW"
+                                        : "CREATE MATERIALIZED VIEW";
     if (ast->command->is_index)
         b->statement->command_tag = "ALTER INDEX";
     if (ast->command->kind == COMMAND_SET && ast->command->is_reset)

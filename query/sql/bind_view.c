@@ -230,8 +230,13 @@ enum err bind_create_view(struct binder *b, struct ast_statement *ast)
     b->depends = NULL;
     if (result == OK)
         result = view_columns(b, ast, plan, view);
+    if (result == OK && view->is_materialized)
+        result = bind_check_rollup(b, ast, &depends, plan);
     if (result != OK)
         return result;
+    if (view->is_materialized)
+        view->zone = slice_from_cstr(
+            timezone_name(b->context->zone != NULL ? b->context->zone : timezone_utc));
     view->table_count = depends.tables.count;
     view->table_ids = depends.tables.ids;
     view->table_names = depends.tables.names;

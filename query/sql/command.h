@@ -118,6 +118,7 @@ struct command {
     struct command_option *options;
     struct slice column, new_name; /* RENAME; column empty: the relation */
     bool is_view;                  /* ALTER VIEW … RENAME */
+    bool is_materialized;          /* … of a MATERIALIZED VIEW; and CREATE and DROP of one */
     bool is_index;                 /* ALTER INDEX … RENAME */
     size_t action_count;           /* ALTER */
     struct alter_action *actions;

@@ -93,6 +93,9 @@ MUST_CHECK enum err convert_create_index(struct converter *c, const struct json_
 MUST_CHECK enum err convert_copy(struct converter *c, const struct json_value *fields,
                                  struct ast_statement *out);
 /* query/sql/convert_view.c */
+MUST_CHECK enum err convert_create_materialized(struct converter *c,
+                                                const struct json_value *fields,
+                                                struct ast_statement *out);
 MUST_CHECK enum err convert_create_view(struct converter *c, const struct json_value *fields,
                                         struct ast_statement *out);
 /* `fields` of a DefElem: WITH (name = value). */

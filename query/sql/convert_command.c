@@ -259,12 +259,12 @@ static enum err convert_create_as(struct converter *c, const struct json_value *
     const struct json_value *into = tree_get(fields, "into");
     struct tree_node query = tree_unwrap(tree_get(fields, "query"));
     struct slice *names;
+    if (tree_text_is(fields, "objtype", "OBJECT_MATVIEW"))
+        return convert_create_materialized(c, fields, out);
     command->kind = COMMAND_CREATE_TABLE;
     command->is_as = true;
     command->if_exists = tree_bool(fields, "if_not_exists");
     command->is_without_rows = tree_bool(into, "skipData");
-    if (!tree_text_is(fields, "objtype", "OBJECT_TABLE"))
-        return convert_unsupported(c, 0, "CREATE MATERIALIZED VIEW");
     const struct json_value *relation = tree_get(into, "rel");
     enum err result = convert_relation(c, relation, &command->table, &command->text_position);
     if (result == OK)
@@ -324,7 +324,8 @@ static enum err convert_rename(struct converter *c, const struct json_value *fie
     command->if_exists = tree_bool(fields, "missing_ok");
     bool is_column = tree_text_is(fields, "renameType", "OBJECT_COLUMN");
     const char *key = is_column ? "relationType" : "renameType";
-    command->is_view = tree_text_is(fields, key, "OBJECT_VIEW");
+    command->is_materialized = tree_text_is(fields, key, "OBJECT_MATVIEW");
+    command->is_view = tree_text_is(fields, key, "OBJECT_VIEW") || command->is_materialized;
     command->is_index = tree_text_is(fields, key, "OBJECT_INDEX");
     if (!command->is_view && !command->is_index && !tree_text_is(fields, key, "OBJECT_TABLE"))
         return convert_unsupported(c, 0,
@@ -341,7 +342,8 @@ static enum err convert_drop(struct converter *c, const struct json_value *field
 {
     struct command *command = out->command;
     bool is_index = tree_text_is(fields, "removeType", "OBJECT_INDEX");
-    bool is_view = tree_text_is(fields, "removeType", "OBJECT_VIEW");
+    command->is_materialized = tree_text_is(fields, "removeType", "OBJECT_MATVIEW");
+    bool is_view = tree_text_is(fields, "removeType", "OBJECT_VIEW") || command->is_materialized;
     command->kind = is_view    ? COMMAND_DROP_VIEW
                     : is_index ? COMMAND_DROP_INDEX
                                : COMMAND_DROP_TABLE;
@@ -349,7 +351,8 @@ static enum err convert_drop(struct converter *c, const struct json_value *field
     if (!is_index && !is_view && !tree_text_is(fields, "removeType", "OBJECT_TABLE"))
         return convert_unsupported(c, 0, "DROP of anything but tables, views and indexes");
     if (is_view && tree_text_is(fields, "behavior", "DROP_CASCADE"))
-        return convert_unsupported(c, 0, "DROP VIEW … CASCADE");
+        return convert_unsupported(c, 0, "DROP %sVIEW … CASCADE",
+                                   command->is_materialized ? "MATERIALIZED " : "");
     const struct json_value *objects = tree_get(fields, "objects");
     command->tables = arena_alloc_zero(c->arena, tree_count(objects) * sizeof(*command->tables));
     for (const struct json_value *item = objects == NULL ? NULL : objects->child; item != NULL;

@@ -193,11 +193,15 @@ enum err api_command(void *context, const struct command *command, const struct 
     case COMMAND_GRANT:
         return api_role_command(app, command, error);
     case COMMAND_CREATE_VIEW:
-        return ingest_create_view(app->ingest, &command->view, command->is_replace, &out->position,
-                                  error);
+        return ingest_create_view(app->ingest, &command->view,
+                                  command->is_replace  ? VIEW_OR_REPLACE
+                                  : command->if_exists ? VIEW_IF_NOT_EXISTS
+                                                       : VIEW_NEW,
+                                  &out->position, error);
     case COMMAND_DROP_VIEW:
         return ingest_drop_views(app->ingest, command->tables, command->table_count,
-                                 command->if_exists, &out->position, error);
+                                 command->is_materialized, command->if_exists, &out->position,
+                                 error);
     case COMMAND_SET:
     case COMMAND_SESSION:
         return OK; /* the query engine's own */

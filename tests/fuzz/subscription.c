@@ -130,7 +130,7 @@ static void read_views(struct slice bytes)
     assert(err == OK || err == ERR_CORRUPT);
     views_deinit(&views);
     struct reader reader = reader_of(bytes);
-    (void)views_read(&views, bytes.size % 2 == 1, &reader);
+    (void)views_read(&views, (uint8_t)(1 + bytes.size % VIEWS_FORMAT), &reader);
     views_deinit(&views);
 }
 

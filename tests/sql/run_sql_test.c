@@ -202,11 +202,15 @@ static enum err run_command(void *context, const struct command *command,
     case COMMAND_DROP_SUBSCRIPTION:
         return run_subscription(ingest, command, &out->position, error);
     case COMMAND_CREATE_VIEW:
-        return ingest_create_view(ingest, &command->view, command->is_replace, &out->position,
-                                  error);
+        return ingest_create_view(ingest, &command->view,
+                                  command->is_replace  ? VIEW_OR_REPLACE
+                                  : command->if_exists ? VIEW_IF_NOT_EXISTS
+                                                       : VIEW_NEW,
+                                  &out->position, error);
     case COMMAND_DROP_VIEW:
-        return ingest_drop_views(ingest, command->tables, command->table_count, command->if_exists,
-                                 &out->position, error);
+        return ingest_drop_views(ingest, command->tables, command->table_count,
+                                 command->is_materialized, command->if_exists, &out->position,
+                                 error);
     case COMMAND_SET:
     case COMMAND_SESSION:
     case COMMAND_COPY:

@@ -61,8 +61,9 @@ static void test_changes_since_it_was_bound(void **state)
     assert_string_equal(create_late(&world, table, version, view.id, mark), "ok");
     struct ingest_rename rename = {
         .name = SLICE("v"), .column = SLICE("a"), .new_name = SLICE("b"), .is_view = true};
-    assert_int_equal(
-        ingest_drop_views(world.ingest, &(struct slice){"late", 4}, 1, false, &position, NULL), OK);
+    assert_int_equal(ingest_drop_views(world.ingest, &(struct slice){"late", 4}, 1, false, false,
+                                       &position, NULL),
+                     OK);
     assert_int_equal(ingest_rename(world.ingest, &rename, &position, NULL), OK);
     assert_string_equal(create_late(&world, table, version, view.id, mark), "40001");
     assert_true(ingest_find_view(world.ingest, SLICE("v"), &arena, &view));
@@ -78,8 +79,8 @@ static const char *drop(struct world *world, const char *name, const char *other
     static struct error error;
     uint64_t position;
     struct slice names[] = {slice_from_cstr(name), slice_from_cstr(other)};
-    return ingest_drop_views(world->ingest, names, *other == 0 ? 1 : 2, false, &position, &error) ==
-                   OK
+    return ingest_drop_views(world->ingest, names, *other == 0 ? 1 : 2, false, false, &position,
+                             &error) == OK
                ? "ok"
                : error.sqlstate;
 }

@@ -111,14 +111,14 @@ static void test_checkpoint(void **state)
     writer_init(&second);
     views_write(&views, &first);
     struct reader reader = reader_of(writer_as_slice(&first));
-    assert_true(views_read(&again, false, &reader) && reader_left(&reader) == 0);
+    assert_true(views_read(&again, VIEWS_FORMAT, &reader) && reader_left(&reader) == 0);
     assert_int_equal(again.next_id, 6);
     views_write(&again, &second);
     assert_true(slice_equal(writer_as_slice(&first), writer_as_slice(&second)));
     for (size_t size = 0; size < first.size; size++) {
         struct views damaged = {0};
         reader = reader_of(slice_of((const char *)first.data, size));
-        assert_false(views_read(&damaged, false, &reader));
+        assert_false(views_read(&damaged, VIEWS_FORMAT, &reader));
         views_deinit(&damaged);
     }
     writer_deinit(&first);
@@ -142,11 +142,37 @@ static void test_first_format(void **state)
     struct error error;
     writer_init(&section);
     view_write_put(&section, &view);
+    section.data[0] = 2;
+    section.size -= 2; /* the kind, an empty text */
+    assert_int_equal(views_apply_change(&views, writer_as_slice(&section), &error), OK);
+    assert_false(views_find(&views, SLICE("old"))->is_materialized);
     section.data[0] = 1;
     section.size -= 2; /* two empty texts */
     assert_int_equal(views_apply_change(&views, writer_as_slice(&section), &error), OK);
     assert_int_equal(views_find(&views, SLICE("old"))->endpoint.size, 0);
-    section.data[0] = 3;
+    section.data[0] = 4;
+    assert_int_equal(views_apply_change(&views, writer_as_slice(&section), &error), ERR_CORRUPT);
+    writer_deinit(&section);
+    views_deinit(&views);
+}
+
+static void test_materialized(void **state)
+{
+    (void)state;
+    struct views views = {0};
+    struct view_definition view = {.id = 4,
+                                   .name = SLICE("r"),
+                                   .text = SLICE("SELECT 1 AS a"),
+                                   .is_materialized = true,
+                                   .zone = SLICE("Europe/Berlin")};
+    struct writer section;
+    struct error error;
+    writer_init(&section);
+    view_write_put(&section, &view);
+    assert_int_equal(views_apply_change(&views, writer_as_slice(&section), &error), OK);
+    const struct view_definition *kept = views_find(&views, SLICE("r"));
+    assert_true(kept->is_materialized && slice_equal(kept->zone, SLICE("Europe/Berlin")));
+    section.data[section.size - 15] = 2; /* a kind that there is not */
     assert_int_equal(views_apply_change(&views, writer_as_slice(&section), &error), ERR_CORRUPT);
     writer_deinit(&section);
     views_deinit(&views);
@@ -168,8 +194,8 @@ static void test_endpoints(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_first_format), cmocka_unit_test(test_endpoints),
-        cmocka_unit_test(test_changes), cmocka_unit_test(test_readers),
-        cmocka_unit_test(test_checkpoint)};
+        cmocka_unit_test(test_first_format), cmocka_unit_test(test_materialized),
+        cmocka_unit_test(test_endpoints),    cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_readers),      cmocka_unit_test(test_checkpoint)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -259,7 +259,7 @@ static void test_refused(void **state)
         {"create view v with (endpoint = 'x') as select 1", "ok"},
         {"create view v with (endpoint = 'x/y') as select 1", "22023 @21"},
         {"create view v with (nope = 'x') as select 1", "22023 @21"},
-        {"create materialized view v as select 1", "0A000 @0"},
+        {"create materialized view v as select 1", "0A000 @26"},
         {"create table t as select 1", "ok"},
         {"create table t (a, b) as select 1", "42601 @14"},
         {"create table t as select 1 as a, 2 as a", "42701 @14"},
