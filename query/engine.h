@@ -5,6 +5,7 @@
 #include "query/cache.h"
 #include "query/exec/exec.h"
 #include "query/query.h"
+#include "query/rollups.h"
 #include "storage/base/logger.h"
 #include "storage/base/thread.h"
 
@@ -53,6 +54,7 @@ struct query_engine {
     struct query_engine_options options;
     struct plan_cache *cache;
     struct partial_cache *partials; /* NULL: none are kept */
+    struct rollups *rollups;
     const struct table_provider *providers[PROVIDERS_MAX];
     size_t provider_count;
     struct table_provider own[4]; /* system.c */

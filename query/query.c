@@ -42,6 +42,7 @@ struct query_engine *query_engine_create(const struct query_engine_options *opti
     arena_init(&engine->catalog_arena);
     system_register(engine);
     catalog_register(engine);
+    engine->rollups = rollups_create(engine);
     return engine;
 }
 
@@ -49,11 +50,27 @@ void query_engine_destroy(struct query_engine *engine)
 {
     if (engine == NULL)
         return;
+    rollups_destroy(engine->rollups);
     plan_cache_destroy(engine->cache);
     partial_cache_destroy(engine->partials);
     arena_deinit(&engine->catalog_arena);
     registry_deinit(&engine->registry);
     memory_free(engine);
+}
+
+void query_engine_upkeep(struct query_engine *engine)
+{
+    rollups_upkeep(engine->rollups);
+}
+
+void query_engine_finish_upkeep(struct query_engine *engine)
+{
+    rollups_finish(engine->rollups);
+}
+
+void query_engine_stop_upkeep(struct query_engine *engine)
+{
+    rollups_stop(engine->rollups);
 }
 
 void query_engine_register(struct query_engine *engine, const struct table_provider *provider)
@@ -111,6 +128,7 @@ void query_engine_metrics(struct query_engine *engine, struct writer *out)
     print_figure(out, "freshet_lexicon_bytes", "gauge",
                  "Texts of dictionaries that are numbered for all queries.",
                  (double)lexicon_size());
+    rollups_metrics(engine->rollups, out);
 }
 
 /* --- rows to bytes --- */

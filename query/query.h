@@ -66,6 +66,13 @@ struct query_engine_options {
 
 struct query_engine *query_engine_create(const struct query_engine_options *options);
 void query_engine_destroy(struct query_engine *engine);
+/* Every 100 ms or so, once the log is replayed: makes rollups of new segments, in worker jobs. One
+ * thread; cheap. */
+void query_engine_upkeep(struct query_engine *engine);
+/* All that is due, on the caller's thread: for engines without workers. */
+void query_engine_finish_upkeep(struct query_engine *engine);
+/* Before the workers are stopped. */
+void query_engine_stop_upkeep(struct query_engine *engine);
 /* Before the first query. At most 64; the engine registers its own (tables, columns, segments,
  * queries). */
 void query_engine_register(struct query_engine *engine, const struct table_provider *provider);

@@ -34,6 +34,7 @@ struct settings run_default_settings(const struct query_engine *engine)
         .query_memory = options->query_memory_limit,
         .query_memory_max = options->query_memory_limit,
         .is_partial_cache_on = true,
+        .is_rollups_on = true,
         .is_bitmaps_on = true,
         .is_spill_on = true,
         .is_optimizer_on = true,
@@ -234,6 +235,10 @@ static void exec_begin(struct run *run)
     exec->deadline_us = run->deadline_us;
     exec->temp = run->settings.is_spill_on ? run->engine->options.temp : NULL;
     exec->partials = run->settings.is_partial_cache_on ? run->engine->partials : NULL;
+    run->rollups = run->settings.is_rollups_on
+                       ? rollups_current(run->engine->rollups, !run->request->is_short)
+                       : NULL;
+    exec->rollups = run->rollups;
     exec->workers = run->engine->options.workers;
     exec->thread_max = run->settings.threads;
     exec->is_without_bitmaps = !run->settings.is_bitmaps_on;
@@ -245,6 +250,7 @@ static void exec_finish(struct run *run)
 {
     set_exec(run, NULL);
     exec_deinit(&run->exec);
+    rollup_set_unref(run->rollups);
 }
 
 /* --- all of it --- */
@@ -443,7 +449,9 @@ static void print_plan(struct run *run, struct writer *out)
         plan_explain_json(statement, actual, elapsed_ms, out);
         return;
     }
-    plan_explain(statement, actual, out);
+    if (actual == NULL)
+        rollup_describe(&run->exec, statement->plan);
+    plan_explain(statement, run->exec.actual, out);
     if (out->size != 0 && out->data[out->size - 1] != '\n')
         writer_u8(out, '\n');
     if (actual != NULL)

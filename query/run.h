@@ -34,6 +34,7 @@ struct run {
     struct role_entry *roles;
     struct completeness completeness;
     struct exec exec;
+    struct rollup_set *rollups;         /* that may answer it; NULL: none */
     struct exec_node *node;             /* of the plan, from run_open() on */
     const struct query_sink *returning; /* takes the rows of INSERT … RETURNING; NULL: nobody */
     size_t plan_charged;

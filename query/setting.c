@@ -197,6 +197,19 @@ static struct slice show_partial_cache(const struct settings *settings, struct a
     return settings->is_partial_cache_on ? SLICE("on") : SLICE("off");
 }
 
+static enum err set_rollups(struct settings *settings, struct slice value, struct error *error)
+{
+    if (!parse_switch(slice_trim(value), &settings->is_rollups_on))
+        return bad_value("freshet.rollups", value, error);
+    return OK;
+}
+
+static struct slice show_rollups(const struct settings *settings, struct arena *arena)
+{
+    (void)arena;
+    return settings->is_rollups_on ? SLICE("on") : SLICE("off");
+}
+
 static enum err set_bitmaps(struct settings *settings, struct slice value, struct error *error)
 {
     if (!parse_switch(slice_trim(value), &settings->is_bitmaps_on))
@@ -438,6 +451,7 @@ static const struct setting table[] = {
     {"freshet.query_memory", set_query_memory, show_query_memory},
     {"freshet.threads", set_threads, show_threads},
     {"freshet.partial_cache", set_partial_cache, show_partial_cache},
+    {"freshet.rollups", set_rollups, show_rollups},
     {"freshet.spill", set_spill, show_spill},
     {"freshet.bitmaps", set_bitmaps, show_bitmaps},
     {"freshet.optimizer", set_optimizer, show_optimizer},

@@ -21,6 +21,7 @@ struct settings {
     size_t query_memory_max; /* what the server allows: more is cut to it */
     int64_t threads;
     bool is_partial_cache_on;
+    bool is_rollups_on; /* off: no rollup answers a query, its rows do */
     bool is_spill_on;   /* off: what does not fit the query's memory fails, nothing goes to disk */
     bool is_bitmaps_on; /* off: conditions are answered without bitmap indexes, for comparison */
     enum plan_cache_mode { PLAN_CACHE_ON, PLAN_CACHE_TEXT, PLAN_CACHE_OFF } plan_cache;

@@ -416,6 +416,7 @@ static void stop(struct serving *serving)
     struct app *app = &serving->app;
     stop_serving(serving);
     store_upkeep_stop(app->store);
+    query_engine_stop_upkeep(app->engine);
     worker_pool_destroy(app->workers);
     entrance_deinit(&app->entrance);
     metrics_unregister_all();

@@ -71,6 +71,7 @@ void upkeep_run(struct upkeep *upkeep, struct app *app)
     ingest_tick(app->ingest);
     access_refresh(app->access);
     store_upkeep(app->store);
+    query_engine_upkeep(app->engine);
     int64_t now_us = clock_monotonic_us();
     if (now_us >= upkeep->next_second_us) {
         upkeep->next_second_us = now_us + SECOND_US;

@@ -58,6 +58,9 @@ static void destroy(struct store *store)
         manifest_close(store->manifest);
     if (store->upkeep_io != NULL)
         store->upkeep_io->ops->destroy(store->upkeep_io);
+    if (store->side_io != NULL)
+        store->side_io->ops->destroy(store->side_io);
+    mutex_deinit(&store->side_mutex);
     upkeep_deinit(&store->upkeep);
     mutex_deinit(&store->change_mutex);
     arena_deinit(&store->scratch);
@@ -107,6 +110,7 @@ static struct store *create(const struct store_options *options)
     store->applier.seal_bytes = store->options.seal_bytes;
     upkeep_init(&store->upkeep);
     mutex_init(&store->change_mutex);
+    mutex_init(&store->side_mutex);
     gate_init(&store->gate);
     arena_init(&store->scratch);
     arena_init(&store->replay_arena);

@@ -182,6 +182,21 @@ uint64_t store_position(struct store *store); /* visible position; acquire */
 MUST_CHECK enum err store_wait(struct store *store, uint64_t position, int64_t timeout_us,
                                struct error *error);
 
+/* --- side files: storage/table/side.c --- */
+/* Bytes of the folders to the right, written whole and durable, checked when they are read. Nothing
+ * of the store depends on them: whoever has one can make it again, and removes it. `name` is a file
+ * name of at most 64 bytes, never from user input. Any thread, but not while the log is replayed.
+ */
+MUST_CHECK enum err store_side_write(struct store *store, const char *name, struct slice bytes,
+                                     struct error *error);
+/* In the arena. ERR_NOT_FOUND; ERR_CORRUPT: not what was written. */
+MUST_CHECK enum err store_side_read(struct store *store, const char *name, struct arena *arena,
+                                    struct slice *out, struct error *error);
+MUST_CHECK enum err store_side_list(struct store *store,
+                                    void (*each)(void *context, const char *name), void *context,
+                                    struct error *error);
+void store_side_remove(struct store *store, const char *name);
+
 /* --- reading --- */
 /* Everything up to the visible position, at this moment. Any thread; cheap. */
 struct snapshot *snapshot_open(struct store *store);

@@ -18,6 +18,7 @@ struct rowset;      /* query/exec/rowset.h */
 struct temp_space;  /* storage/io/temp.h */
 struct worker_pool;
 struct partial_cache; /* query/exec/partial_cache.h */
+struct rollup_set;    /* query/exec/rollup.h */
 struct temp_file;
 
 /* What a run counts; other threads read it for freshet.queries. */
@@ -40,6 +41,7 @@ struct exec {
     const _Atomic bool *is_client_gone; /* may be NULL */
     int64_t deadline_us;                /* on the monotonic clock; 0: none */
     struct partial_cache *partials;     /* of earlier queries and for later ones; NULL: none */
+    struct rollup_set *rollups;         /* that may answer it; NULL: none */
     struct worker_pool *workers;        /* may lend it further threads; NULL: they do not */
     int64_t thread_max;                 /* freshet.threads; 0: as many as there are permits */
     bool is_without_bitmaps;            /* freshet.bitmaps = off */

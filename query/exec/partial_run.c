@@ -4,6 +4,7 @@
  *             └ portion ─▶ partial ─┐
  *             └ portion ─▶ partial ─┴▶ combined in order ─▶ first tier ─▶ groups
  *             └ portion, too many groups: it and all rows after it are grouped one by one
+ *             └ portion that a rollup has the groups of (rollup_run.c): those are combined
  *
  * Kept is what was made of portions that no rows come to any more: sealed ones, and chunks in
  * memory that are full. So a window's refresh reads the newest chunk and where the window begins.
@@ -12,7 +13,7 @@
  * last bit whoever computes its portions, and whether some were kept from an earlier query. Once
  * the groups of all take a share of the query's memory the rest goes row by row too: only rows can
  * be put aside (group_spill.c). */
-#include "query/exec/partial.h"
+#include "query/exec/rollup.h"
 
 #include "storage/base/clock.h"
 #include "storage/base/fault.h"
@@ -42,6 +43,8 @@ struct portions {
     bool is_many;  /* few rows a group: what was made is put together for the next query */
     struct partial **found;    /* by portion: what the cache had */
     size_t run_begin, run_end; /* found[run_begin] is of all of these */
+    struct rollup_use *rollup; /* NULL: none answers the query */
+    struct partial **parts;    /* by portion: what it has */
     struct partial_crew *crew; /* NULL: one thread */
 };
 
@@ -111,6 +114,11 @@ void portions_open(struct exec_node *node)
     group->portions = arena_alloc_zero(&node->exec->arena, sizeof(*group->portions));
     group->portions->morsel_count = table_view_morsel_count(view);
     open_key(node, group->portions);
+    group->portions->rollup = rollup_match(node->exec, node->plan);
+    if (group->portions->rollup != NULL) {
+        rollup_use_open(group->portions->rollup);
+        group->portions->is_many = false; /* the rollup is what is put together */
+    }
     list_portions(node, group->portions);
 }
 
@@ -119,8 +127,11 @@ void portions_close(struct portions *portions)
     if (portions == NULL)
         return;
     partial_crew_end(portions->crew);
-    for (size_t i = 0; portions->found != NULL && i < portions->count; i++)
+    for (size_t i = 0; portions->found != NULL && i < portions->count; i++) {
         partial_unref(portions->found[i]);
+        partial_unref(portions->parts[i]);
+    }
+    rollup_use_close(portions->rollup);
     if (portions->plan != NULL)
         partial_plan_drop(portions->cache, portions->plan);
 }
@@ -204,6 +215,25 @@ static void leave_many(struct portions *portions)
         portions->list[i].groups_max = partial_many_groups_max(false, portions->list[i].rows);
 }
 
+/* What the rollup has of a portion, and that it had it. */
+static struct partial *find_part(struct exec_node *node, const struct portion *portion)
+{
+    const struct portions *portions = ((struct group *)node->state)->portions;
+    struct plan_actual *actual = &node->exec->actual[node->plan->id];
+    if (portions->rollup == NULL)
+        return NULL;
+    struct partial *part =
+        rollup_find(portions->rollup, exec_scan_view(partial_scan(node)), portion);
+    actual->rollup = rollup_shown_name(node->exec, portions->rollup->rollup);
+    if (part == NULL)
+        return NULL;
+    actual->rollup_portions++;
+    actual->rollup_rows += portion->rows;
+    actual->rollup_segments += portion->home.segment != actual->rollup_last;
+    actual->rollup_last = portion->home.segment;
+    return part;
+}
+
 /* Looks for all of them first: how much is to be read says how many threads that is worth. */
 static uint64_t find_portions(struct exec_node *node)
 {
@@ -212,6 +242,8 @@ static uint64_t find_portions(struct exec_node *node)
     uint64_t rows = 0;
     portions->found =
         arena_alloc_zero(&node->exec->arena, (portions->count + 1) * sizeof(struct partial *));
+    portions->parts =
+        arena_alloc_zero(&node->exec->arena, (portions->count + 1) * sizeof(struct partial *));
     if (portions->is_many) {
         find_run(node, portions);
         if (!fits_cache(portions))
@@ -219,6 +251,9 @@ static uint64_t find_portions(struct exec_node *node)
     }
     for (size_t i = 0; i < portions->count; i++) {
         const struct portion *portion = &portions->list[i];
+        portions->parts[i] = find_part(node, portion);
+        if (portions->parts[i] != NULL)
+            continue;
         bool is_of_run = i >= portions->run_begin && i < portions->run_end;
         if (!is_of_run && is_kept(node, portion))
             portions->found[i] =
@@ -259,7 +294,7 @@ static void start_crew(struct exec_node *node)
     struct portions *portions = ((struct group *)node->state)->portions;
     portions->crew = partial_crew_create(node, portions->list, portions->count);
     for (size_t i = 0; portions->crew != NULL && i < portions->count; i++)
-        if (portions->found[i] != NULL ||
+        if (portions->found[i] != NULL || portions->parts[i] != NULL ||
             (i >= portions->run_begin && i < portions->run_end))
             partial_crew_found(portions->crew, i);
 }
@@ -318,7 +353,12 @@ static enum err find_or_compute(struct exec_node *node, size_t index, struct par
 static enum err add_portion(struct exec_node *node, size_t index, bool *is_done,
                             struct error *error)
 {
-    struct partial *partial = NULL;
+    struct portions *portions = ((struct group *)node->state)->portions;
+    struct partial *partial = NULL, *part = portions->parts[index];
+    if (part != NULL) {
+        *is_done = true;
+        return rollup_combine(node, portions->rollup, part, error);
+    }
     enum err err = find_or_compute(node, index, &partial, error);
     *is_done = err == OK && partial != NULL;
     if (*is_done)
@@ -341,11 +381,11 @@ enum err portions_read(struct exec_node *node, struct error *error)
         size_t at = next;
         if (portions->cache != NULL && fault_is("partial.combine_order"))
             at = portions->count - 1 - next;
-        bool is_read = portions->found[at] == NULL;
+        bool is_read = portions->found[at] == NULL && portions->parts[at] == NULL;
         err = is_read ? OK : exec_check(node->exec, error);
         if (err == OK)
             err = add_portion(node, at, &is_done, error);
-        if (err == OK && !is_done && portions->cache != NULL)
+        if (err == OK && !is_done && portions->cache != NULL && portions->rollup == NULL)
             partial_many_given_up(node, portions->cache, portions->plan, &portions->list[at],
                                   portions->is_many);
         if (err != OK || !is_done)

@@ -83,6 +83,9 @@ extern const struct aggregate_group aggregates_sum, aggregates_extreme, aggregat
     aggregates_list, aggregates_pair, aggregates_rank, aggregates_one, aggregates_count,
     aggregates_distinct, aggregates_percentile, aggregates_event, aggregates_place;
 
+/* Of a state of aggregates_sum that came as bytes: it can be combined and finished. */
+bool aggregate_sum_is_sound(const struct aggregate *aggregate, const void *state);
+
 /* Heads of the functions above, for files with many of them. */
 #define AGGREGATE_UPDATE(name)                                                                     \
     enum err name(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,   \

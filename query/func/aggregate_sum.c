@@ -713,3 +713,16 @@ static const struct aggregate aggregates[] = {
                                                             "is some value true", "bool_or(true)")};
 
 const struct aggregate_group aggregates_sum = {aggregates, array_count(aggregates)};
+
+bool aggregate_sum_is_sound(const struct aggregate *aggregate, const void *state)
+{
+    if (aggregate->init == zero_numeric_sum) {
+        const struct numeric_sum *sum = state;
+        return sum->count >= 0 && numeric_is_sound(sum->sum);
+    }
+    if (aggregate->init == zero_int_sum) {
+        const struct int_sum *sum = state;
+        return sum->count >= 0 && numeric_is_sound((struct numeric){.digits = sum->sum});
+    }
+    return true;
+}

@@ -207,6 +207,7 @@ const struct catalog_setting catalog_settings[] = {
     {"freshet.partial_cache", NULL, "Whether partial results of earlier queries may be used."},
     {"freshet.producer", NULL, "The producer of rows sent by COPY."},
     {"freshet.query_memory", NULL, "Most memory of a query."},
+    {"freshet.rollups", NULL, "Whether rollups may answer queries of their tables."},
     {"freshet.sequence", NULL, "The sequence of rows sent by COPY."},
     {"freshet.threads", NULL, "Most threads of a query."},
     {"integer_datetimes", "on", "Times are integers."},

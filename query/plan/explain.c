@@ -12,6 +12,7 @@
 
 struct explainer {
     const struct plan_actual *actual;
+    bool is_run; /* else `actual` says only what would answer */
     struct writer *out;
 };
 
@@ -411,7 +412,10 @@ static void explain(const struct explainer *e, const struct plan *plan, size_t l
         writer_cstr(e->out, "      ");
     writer_cstr(e->out, level > 0 ? "  ->  " : "");
     plan_explain_node(plan, e->out);
-    if (e->actual != NULL) {
+    if (e->actual != NULL && !e->is_run && e->actual[plan->id].rollup.size > 0)
+        writer_printf(e->out, "  rollup=%.*s segments=%llu", SLICE_ARGS(e->actual[plan->id].rollup),
+                      (unsigned long long)e->actual[plan->id].rollup_segments);
+    if (e->is_run) {
         const struct plan_actual *actual = &e->actual[plan->id];
         writer_printf(e->out, "  (rows=%llu", (unsigned long long)actual->rows);
         if (actual->rows_in != actual->rows)
@@ -424,6 +428,11 @@ static void explain(const struct explainer *e, const struct plan *plan, size_t l
             writer_printf(e->out, " partials=%llu of %llu kept",
                           (unsigned long long)actual->partials_found,
                           (unsigned long long)(actual->partials_found + actual->partials_made));
+        if (actual->rollup.size > 0)
+            writer_printf(e->out, " rollup=%.*s segments=%llu portions=%llu rows=%llu",
+                          SLICE_ARGS(actual->rollup), (unsigned long long)actual->rollup_segments,
+                          (unsigned long long)actual->rollup_portions,
+                          (unsigned long long)actual->rollup_rows);
         if (actual->helpers > 0)
             writer_printf(e->out, " threads=%llu", (unsigned long long)actual->helpers + 1);
         if (plan->kind == PLAN_SCAN && actual->blocks > 0)
@@ -437,7 +446,10 @@ static void explain(const struct explainer *e, const struct plan *plan, size_t l
 void plan_explain(const struct statement *statement, const struct plan_actual *actual,
                   struct writer *lines)
 {
-    struct explainer e = {.actual = actual, .out = lines};
+    struct explainer e = {.actual = actual,
+                          .is_run = actual != NULL &&
+                                    (statement->is_analyze || statement->kind != STATEMENT_EXPLAIN),
+                          .out = lines};
     explain(&e, statement->plan, 0);
     for (size_t index = 0; index < statement->subplan_count; index++) {
         if (statement->subplans[index] == NULL)

@@ -49,6 +49,13 @@ static void write_actual(const struct plan *plan, const struct plan_actual *actu
         writer_printf(out, ",\"Partials Found\":%llu,\"Partials Made\":%llu",
                       (unsigned long long)actual->partials_found,
                       (unsigned long long)actual->partials_made);
+    if (actual->rollup.size > 0) {
+        writer_cstr(out, ",\"Rollup\":");
+        json_write_string(out, actual->rollup);
+        writer_printf(out, ",\"Rollup Segments\":%llu,\"Rollup Rows\":%llu",
+                      (unsigned long long)actual->rollup_segments,
+                      (unsigned long long)actual->rollup_rows);
+    }
     if (actual->helpers > 0)
         writer_printf(out, ",\"Threads\":%llu", (unsigned long long)actual->helpers + 1);
     if (actual->spilled_bytes > 0)

@@ -284,6 +284,10 @@ struct plan_actual {
     /* Portions of rows that a GROUP found grouped by an earlier query, and that it grouped. */
     uint64_t partials_found, partials_made;
     uint64_t helpers; /* further threads that grouped some */
+    /* … and that a rollup had: whose name this is; empty: none answers the GROUP. */
+    struct slice rollup;
+    uint64_t rollup_portions, rollup_segments, rollup_rows;
+    uint64_t rollup_last; /* the segment of the last of them */
     /* Scans. */
     uint64_t segments, segments_skipped, blocks, blocks_skipped;
     struct scan_counts counts; /* of the cursor */

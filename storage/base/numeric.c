@@ -125,6 +125,12 @@ struct numeric numeric_from_int(int64_t value)
     return make_finite(value, 0);
 }
 
+bool numeric_is_sound(struct numeric n)
+{
+    return n.kind >= NUMERIC_FINITE && n.kind <= NUMERIC_MINUS_INFINITY && n.scale >= 0 &&
+           n.scale <= NUMERIC_DIGITS_MAX && fits(n.digits);
+}
+
 struct numeric numeric_from_int128(__int128 value, int32_t scale)
 {
     assert(fits(value));

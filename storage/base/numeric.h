@@ -23,6 +23,8 @@ struct numeric {
     int32_t kind;
 };
 
+/* Of what was read: digits, scale and kind are within their bounds. */
+bool numeric_is_sound(struct numeric n);
 struct numeric numeric_from_int(int64_t value);
 struct numeric numeric_from_int128(__int128 value, int32_t scale);
 /* As PostgreSQL casts double to numeric: 15 significant digits. real: 6. */

@@ -136,6 +136,11 @@ struct store {
     uint32_t spare_count;
     _Atomic uint32_t next_table_id; /* relaxed: a counter */
 
+    /* Side files: one at a time. */
+    struct mutex side_mutex;
+    struct io *side_io; /* NULL: not asked for yet */
+    bool has_side_directory;
+
     /* Sealed segments. The manifest is its owner's: replay, then who holds upkeep.mutex. */
     struct io *upkeep_io;
     struct manifest *manifest;

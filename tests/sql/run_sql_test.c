@@ -196,7 +196,10 @@ static enum err run_command(void *context, const struct command *command,
         return ingest_comment(ingest, command->table, command->comment_column, command->comment,
                               &out->position, error);
     case COMMAND_CHECKPOINT:
-        return store_checkpoint(runner->store, error);
+        if (store_checkpoint(runner->store, error) != OK)
+            return ERR_IO;
+        query_engine_finish_upkeep(runner->engine);
+        return OK;
     case COMMAND_CREATE_SUBSCRIPTION:
     case COMMAND_ALTER_SUBSCRIPTION:
     case COMMAND_DROP_SUBSCRIPTION:

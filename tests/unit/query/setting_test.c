@@ -15,6 +15,7 @@ static struct settings defaults(void)
                              .query_memory = 1 << 30,
                              .query_memory_max = 1 << 30,
                              .is_partial_cache_on = true,
+                             .is_rollups_on = true,
                              .is_bitmaps_on = true,
                              .is_optimizer_on = true};
 }
@@ -44,6 +45,7 @@ static void test_set_and_show(void **state)
         {"freshet.threads", "2", NULL, "2"},
         {"freshet.partial_cache", "off", NULL, "off"},
         {"freshet.bitmaps", "off", NULL, "off"},
+        {"freshet.rollups", "off", NULL, "off"},
         {"freshet.spill", "off", NULL, "off"},
         {"freshet.optimizer", "no", NULL, "off"},
         {"freshet.partial_cache", "maybe", "22023", NULL},
