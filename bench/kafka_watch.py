@@ -1,6 +1,6 @@
 """What bench/kafka asks of a running server, and how it prints it.
 
-    kafka_watch.py drain ADDRESS BOOTSTRAP TOPIC EVENTS   subscribes, waits for all of the topic; one line of JSON
+    kafka_watch.py drain ADDRESS BOOTSTRAP TOPIC EVENTS PID   subscribes, waits for all of the topic; one line of JSON
     kafka_watch.py halt ADDRESS SUBSCRIPTION SECONDS RATE disables it under load, enables it, waits for the lag to be 0
     kafka_watch.py used PID                               CPU seconds of a process so far
     kafka_watch.py kept REPORT RATE PID USED              says whether a run kept the rate, and who took which share of the cores
@@ -10,12 +10,14 @@
 import http.client
 import json
 import os
+import pathlib
 import re
 import statistics
 import sys
 import time
 
 TIMEOUT_S = 390
+ASK_EVERY_S = 0.25  # whoever asks more often measures his own questions
 
 
 class Server:
@@ -36,18 +38,34 @@ class Server:
         return float(re.search(r"^process_cpu_seconds_total (\S+)", page, re.M).group(1))
 
 
-def drain(address, bootstrap, topic, events):
+def threads_ns(pid):
+    """CPU of a process by the name of its threads, without their numbers."""
+    used_ns = {}
+    for thread in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        try:
+            name, ns = (thread / "comm").read_text().strip(), int((thread / "schedstat").read_text().split()[0])
+        except OSError:
+            continue  # it has ended
+        name = "main" if name == "freshet" else re.sub(r"^(iou|rdk)\b.*|[-:]?\d+(-\d+)*$", r"\1", name)
+        used_ns[name] = used_ns.get(name, 0) + ns
+    return used_ns
+
+
+def drain(address, bootstrap, topic, events, pid):
     server, events = Server(address), int(events)
     server.ask("CREATE TABLE filled (ts timestamptz NOT NULL, event_id uuid, event text, user_id bigint, session_id text, country text, "
                "city text, device text, os text, browser text, page text, referrer text, campaign text, status smallint, latency_ms double "
                "precision, amount numeric(12,2), bytes integer, is_new boolean, ip text, agent text, message text) WITH (time = 'ts')")
+    threads = threads_ns(pid)
     cpu, begin = server.cpu_s(), time.monotonic()
     server.ask(f"CREATE SUBSCRIPTION filled CONNECTION 'kafka://{bootstrap}' PUBLICATION {topic} WITH (table = 'filled')")
     while int(server.ask("SELECT coalesce(sum(received), 0) FROM freshet.ledger WHERE table_name = 'filled'")[0][0]) < events:
         if time.monotonic() > begin + TIMEOUT_S:
             sys.exit(f"the lag does not end: {server.ask('SELECT * FROM freshet.sources')}")
-        time.sleep(0.05)
+        time.sleep(ASK_EVERY_S)
     result = {"cpu_s": server.cpu_s() - cpu, "wall_s": time.monotonic() - begin}
+    result["threads_ns"] = {name: ns - threads.get(name, 0) for name, ns in threads_ns(pid).items()}
+    result["threads_ns"]["threads that ended"] = result["cpu_s"] * 1e9 - sum(result["threads_ns"].values())
     server.ask("CHECKPOINT")
     result |= {"sealed_cpu_s": server.cpu_s() - cpu, "sealed_wall_s": time.monotonic() - begin, "events": events}
     rows = server.ask("SELECT count(*) FROM filled")[0][0]
@@ -65,13 +83,18 @@ def cost():
     def rate(who, key):
         return statistics.median(run["events"] / run[key] for run in seen[who])
 
-    print(f"{'consuming ' + format(seen['bare'][0]['events'], ',') + ' events':<52} {'events/CPU-s':>14} {'events/s':>12} {'ratio':>7}")
-    bare = rate("bare", "cpu_s")
-    for name, who, cpu, wall in (("librdkafka loop, discards", "bare", "cpu_s", "wall_s"),
-                                 ("the same, with CRCs checked as Freshet does", "crcs", "cpu_s", "wall_s"),
+    count = seen["bare"][0]["events"]
+    print(f"{'consuming ' + format(count, ',') + ' events':<52} {'events/CPU-s':>14} {'events/s':>12} {'of the loop':>12} {'set alike':>10}")
+    bare, alike = rate("bare", "cpu_s"), rate("alike", "cpu_s")
+    for name, who, cpu, wall in (("librdkafka loop, discards, the library's settings", "bare", "cpu_s", "wall_s"),
+                                 ("librdkafka loop, discards, set as a subscription", "alike", "cpu_s", "wall_s"),
                                  ("Freshet, durable and visible (lag 0)", "freshet", "cpu_s", "wall_s"),
                                  ("Freshet, sealed too (CHECKPOINT returned)", "freshet", "sealed_cpu_s", "sealed_wall_s")):
-        print(f"{name:<52} {rate(who, cpu):14,.0f} {rate(who, wall):12,.0f} {rate(who, cpu) / bare:7.2f}")
+        print(f"{name:<52} {rate(who, cpu):14,.0f} {rate(who, wall):12,.0f} {rate(who, cpu) / bare:11.2f}x {rate(who, cpu) / alike:9.2f}x")
+    runs = seen["freshet"]
+    shares = {name: statistics.median(run["threads_ns"].get(name, 0) for run in runs) / count
+              for name in {name for run in runs for name in run["threads_ns"]}}
+    print("until lag 0, ns an event: " + ", ".join(f"{name} {ns:,.0f}" for name, ns in sorted(shares.items(), key=lambda share: -share[1]) if ns >= 5))
 
 
 def cpu_of(pid):

@@ -2,15 +2,20 @@
  * its beginning to the end it finds, looks at nothing and keeps nothing. What Freshet spends on the
  * same topic is compared with this (bench/kafka).
  *
- *   kafka_drain HOST:PORT TOPIC [--crcs]    one line of JSON: events, bytes, CPU and wall seconds
+ *   kafka_drain HOST:PORT TOPIC [--as-freshet]   one line of JSON: events, bytes, CPU and wall
+ *                                                seconds
  *
- * The consumer's settings are librdkafka's own (read_committed among them); --crcs checks those of
- * the messages, as Freshet does and the library by itself does not. Messages are taken in batches,
- * which is the cheapest call. */
+ * The consumer's settings are librdkafka's own (read_committed among them, checksums of messages
+ * unchecked). --as-freshet: those of a subscription, made by the function that makes them there,
+ * and the allocator's of the server, so that what differs is what is done with the messages.
+ * Messages are taken in batches, which is the cheapest call. What is counted begins with the
+ * assignment: no group is joined. */
+#include "ingest/kafka/client.h"
 #include "storage/base/clock.h"
 #include "storage/base/slice.h"
 
 #include <librdkafka/rdkafka.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,19 +38,38 @@ static void fail(const char *what)
     exit(1);
 }
 
-static rd_kafka_t *client_create(const char *bootstrap, bool has_crcs)
+static rd_kafka_conf_t *library_settings(const char *bootstrap)
 {
     char text[256];
     const char *const settings[][2] = {
         {"bootstrap.servers", bootstrap},      {"group.id", "kafka-drain"},
         {"isolation.level", "read_committed"}, {"enable.auto.commit", "false"},
-        {"enable.auto.offset.store", "false"}, {"check.crcs", has_crcs ? "true" : "false"},
-        {"enable.partition.eof", "true"}};
+        {"enable.auto.offset.store", "false"}, {"enable.partition.eof", "true"}};
     rd_kafka_conf_t *configuration = rd_kafka_conf_new();
     for (size_t index = 0; index < array_count(settings); index++)
         if (rd_kafka_conf_set(configuration, settings[index][0], settings[index][1], text,
                               sizeof(text)) != RD_KAFKA_CONF_OK)
             fail(text);
+    return configuration;
+}
+
+static rd_kafka_conf_t *freshet_settings(const char *bootstrap)
+{
+    struct error error;
+    struct subscription_definition definition = {.group = SLICE("kafka-drain")};
+    struct connection connection = {.brokers = slice_from_cstr(bootstrap)};
+    rd_kafka_conf_t *configuration;
+    if (client_configure(&definition, &connection, NULL, &configuration, &error) != OK)
+        fail(error.text);
+    mallopt(M_MMAP_THRESHOLD, 32 << 20); /* as the server's main.c */
+    mallopt(M_TRIM_THRESHOLD, 512 << 20);
+    mallopt(M_TOP_PAD, 16 << 20);
+    return configuration;
+}
+
+static rd_kafka_t *client_create(rd_kafka_conf_t *configuration)
+{
+    char text[256];
     rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, configuration, text, sizeof(text));
     if (client == NULL)
         fail(text);
@@ -98,10 +122,11 @@ static void drain_all(struct drain *drain)
 
 int main(int argument_count, char **arguments)
 {
-    bool has_crcs = argument_count == 4 && strcmp(arguments[3], "--crcs") == 0;
-    if (argument_count != 3 && !has_crcs)
-        fail("usage: kafka_drain HOST:PORT TOPIC [--crcs]");
-    struct drain drain = {.client = client_create(arguments[1], has_crcs)};
+    bool is_as_freshet = argument_count == 4 && strcmp(arguments[3], "--as-freshet") == 0;
+    if (argument_count != 3 && !is_as_freshet)
+        fail("usage: kafka_drain HOST:PORT TOPIC [--as-freshet]");
+    struct drain drain = {.client = client_create(is_as_freshet ? freshet_settings(arguments[1])
+                                                                : library_settings(arguments[1]))};
     drain.queue = rd_kafka_queue_get_consumer(drain.client);
     int64_t begin_us = clock_monotonic_us(), cpu_us = clock_process_cpu_us();
     drain.partition_count = assign_all(drain.client, arguments[2]);
