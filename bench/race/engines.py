@@ -83,6 +83,20 @@ class DuckDB:
     def finish(self):
         self.connection.execute("CHECKPOINT")
 
+    def threads(self, count):
+        self.connection.execute(f"SET threads = {count}")
+
+    def multiply(self, times):
+        import multiply
+
+        others = ", ".join(multiply.COLUMNS[1:])
+        self.connection.execute(f"DROP TABLE IF EXISTS {multiply.TABLE}")
+        self.connection.execute(f"CREATE TABLE {multiply.TABLE} ({multiply.narrowed(DUCKDB_COLUMNS)})")
+        self.connection.execute(f"SET threads = {os.cpu_count()}")
+        self.connection.execute(f"INSERT INTO {multiply.TABLE} SELECT ts + to_milliseconds(k), {others} FROM "
+                                f"(SELECT *, unnest(range({times})) AS k FROM events)")
+        self.finish()
+
     def bytes(self):
         return {"DuckDB's file": [os.path.getsize(self.file), self.connection.execute("SELECT count(*) FROM events").fetchone()[0]]}
 
@@ -124,6 +138,19 @@ class ChDB:
             quiet = 0 if running else quiet + 1
             time.sleep(0.2)
         self.session.query("SYSTEM STOP MERGES")
+
+    def threads(self, count):
+        self.session.query(f"SET max_threads = {count}")
+
+    def multiply(self, times):
+        import multiply
+
+        others = ", ".join(multiply.COLUMNS[1:])
+        self.session.query("SYSTEM START MERGES")
+        self.session.query(f"DROP TABLE IF EXISTS {multiply.TABLE} SYNC")
+        self.session.query(f"CREATE TABLE {multiply.TABLE} ({multiply.narrowed(CHDB_COLUMNS)}) ENGINE = MergeTree ORDER BY ts")
+        self.session.query(f"INSERT INTO {multiply.TABLE} SELECT addMilliseconds(ts, arrayJoin(range({times}))), {others} FROM events")
+        self.finish()
 
     def parts(self, table):
         text = self.session.query(f"SELECT sum(bytes_on_disk), sum(rows) FROM system.parts WHERE active AND table = '{table}'", "TSVRaw")
@@ -201,6 +228,7 @@ class Freshet:
     """The server, in its own process, asked over one kept connection."""
 
     name, ddl = "freshet", FRESHET_DDL
+    query_threads = 1
 
     def __init__(self, directory, *arguments):
         self.directory = directory
@@ -237,7 +265,8 @@ class Freshet:
             time.sleep(0.02)
 
     def ask(self, statement, timeout_ms=900000):
-        order = {"query": statement, "timeout_ms": timeout_ms, "settings": {"freshet.threads": "1", "freshet.partial_cache": "off"}}
+        order = {"query": statement, "timeout_ms": timeout_ms,
+                 "settings": {"freshet.threads": str(self.query_threads), "freshet.partial_cache": "off"}}
         status, body = self.request("POST", "/v1/sql", json.dumps(order), {"Content-Type": "application/json"})
         if status != 200:
             raise RuntimeError(f"freshet: {statement}: {body.decode(errors='replace')}")

@@ -13,6 +13,7 @@ import tempfile
 import time
 
 import engines
+import multiply
 import panels as panel_file
 import report
 from events import events_file
@@ -37,6 +38,9 @@ def arguments_read():
     parser.add_argument("--history", type=int, default=1_000_000, help="events before the serving part (1000000)")
     parser.add_argument("--connections", type=int, default=32, help="query connections of the serving part (32)")
     parser.add_argument("--peers", default="duckdb,chdb", help="who races against Freshet in panels and bytes; may be empty (duckdb,chdb)")
+    parser.add_argument("--threads", type=int, default=1, help="of one query, in every engine (1)")
+    parser.add_argument("--multiply", type=int, default=1, metavar="N",
+                        help="panels over N times the rows: the columns that they read, each event N times, a millisecond apart (1)")
     parser.add_argument("--keep", metavar="DIR", help="load into DIR, and use what an earlier run loaded there")
     parser.add_argument("--memory", default="8 GiB", help="Freshet's memory setting (8 GiB)")
     parser.add_argument("--query-memory", help="Freshet's query_memory setting (a quarter of --memory)")
@@ -160,6 +164,10 @@ def panels_part(options, directory, result):
             for statement in setup[name]:
                 engine.answer(statement)
         chosen = [panel for panel in panels if not options.panel or options.panel in panel[0]]
+        if options.multiply > 1:
+            multiply.multiply(running, directory, options.rows, options.multiply, say)
+            chosen = [(name, multiply.renamed(spellings)) for name, spellings in chosen]
+        threads_set(running, options.threads)
         counts, first, failed = check_panels(chosen, running, options.bound)
         chosen = [panel for panel in chosen if panel[0] in counts]
         if not chosen:
@@ -169,13 +177,17 @@ def panels_part(options, directory, result):
         times = race_panels(chosen, running, options.runs, first)
         table = [{"panel": name, "rows": counts[name], "ms": {engine: cpu for engine, (cpu, _) in times[name].items()},
                   "wall_ms": {engine: wall for engine, (_, wall) in times[name].items()}} for name, _ in chosen]
-        say(f"\nPanels over {options.rows:,} rows: CPU ms of the process, one query thread, "
+        rows, threads = options.rows * options.multiply, "one query thread" if options.threads == 1 else f"{options.threads} query threads"
+        say(f"\nPanels over {rows:,} rows: CPU ms of the process, {threads}, "
             + (f"median of {options.runs} interleaved runs\n" if options.runs else "one run\n"))
         means = report.print_panels(table, options.peers)
+        for peer in options.peers:
+            ratios = [panel["wall_ms"][peer] / panel["wall_ms"]["freshet"] for panel in table]
+            say(f"by the clock, {peer}/freshet: geometric mean {report.geometric_mean(ratios):.2f}, least {min(ratios):.2f}")
         slowest = max(table, key=lambda panel: panel["wall_ms"]["freshet"])
         say(f"\nFreshet's slowest by the clock: {slowest['panel']}, {slowest['wall_ms']['freshet']:.0f} ms")
         result["panels"], result["geometric_mean"] = table, means
-        report.write_svg(os.path.join(options.out, "panels.svg"), f"CPU time of {len(table)} panels over {options.rows:,} rows, one thread",
+        report.write_svg(os.path.join(options.out, "panels.svg"), f"CPU time of {len(table)} panels over {rows:,} rows, {threads}",
                          table, list(running))
         if options.bound is not None:
             slow = [panel["panel"] for panel in table if panel["ms"]["freshet"] > options.bound * panel["ms"]["duckdb"]]
@@ -186,6 +198,14 @@ def panels_part(options, directory, result):
     finally:
         for engine in running.values():
             engine.stop()
+
+
+def threads_set(running, count):
+    for name, engine in running.items():
+        if name == "freshet":
+            engine.query_threads = count
+        else:
+            engine.call("threads", count)
 
 
 def bytes_part(running, result):
