@@ -34,7 +34,7 @@ def arguments_read():
     parser.add_argument("--quick", action="store_true", help="1 M rows, 3 runs, 300,000 events of ingest once")
     parser.add_argument("--serving", action="store_true", help="panels under load against QuestDB, instead of the other parts")
     parser.add_argument("--seconds", type=int, default=30, help="of the serving part, each engine (30)")
-    parser.add_argument("--rate", type=int, default=20_000, help="events a second of the serving part (20000)")
+    parser.add_argument("--rate", type=int, default=83_000, help="events a second of the serving part (83000)")
     parser.add_argument("--history", type=int, default=1_000_000, help="events before the serving part (1000000)")
     parser.add_argument("--connections", type=int, default=32, help="query connections of the serving part (32)")
     parser.add_argument("--peers", default="duckdb,chdb", help="who races against Freshet in panels and bytes; may be empty (duckdb,chdb)")

@@ -62,7 +62,7 @@ class QuestDB:
         self.process = subprocess.Popen(["java", "-p", jar(), "-m", "io.questdb/io.questdb.ServerMain", "-d", root],
                                         env=environment, stdout=self.log, stderr=self.log)
         self.address, self.version = f"127.0.0.1:{port}", f"QuestDB {VERSION}"
-        for _ in range(300):
+        for _ in range(1200):
             try:
                 self.ask("SELECT 1")
                 return
@@ -71,7 +71,7 @@ class QuestDB:
         raise RuntimeError(f"QuestDB did not start: see {directory}/log")
 
     def target(self, statement):
-        return "/exec?" + urllib.parse.urlencode({"query": statement, "count": "false"})
+        return "/exec?" + urllib.parse.urlencode({"query": statement, "count": "false"}, safe=":")
 
     def request_bytes(self, statement):
         return f"GET {self.target(statement)} HTTP/1.1\r\nHost: {self.address}\r\n\r\n".encode()
@@ -94,9 +94,6 @@ class QuestDB:
 
     def create(self):
         self.ask(self.ddl)
-
-    def prepare(self, path):
-        return lines_of(path)
 
     def rows(self):
         return self.answer("SELECT count() FROM events")[0][0]
