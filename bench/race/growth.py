@@ -13,6 +13,7 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 
 import engines
 import report
@@ -79,9 +80,11 @@ def main():
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="freshet-growth-"))
         servers = []
         for times in (1, TIMES):
-            server = engines.Freshet(os.path.join(directory, str(times)))
+            server = engines.Freshet(os.path.join(directory, str(times)), "--memory", "8 GiB")
             stack.callback(server.stop)
+            begin = time.monotonic()
             fill(server, options.rows, times)
+            print(f"{times * options.rows:,} rows loaded in {time.monotonic() - begin:.0f} s", flush=True)
             servers.append(server)
         print(f"{servers[0].version}, {options.rows} and {TIMES * options.rows} rows", flush=True)
         lines = []
