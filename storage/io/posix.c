@@ -293,6 +293,8 @@ void *posix_buffer_alloc(struct io *io, size_t size)
 {
     (void)io;
     size_t rounded = (size + IO_ALIGNMENT - 1) / IO_ALIGNMENT * IO_ALIGNMENT;
+    if (rounded % MEMORY_HUGE_SIZE == 0) /* the disk takes it as one piece */
+        return memset(memory_alloc_huge(rounded), 0, rounded);
     void *buffer = aligned_alloc(IO_ALIGNMENT, rounded);
     if (buffer == NULL)
         abort();

@@ -20,7 +20,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define ZEROS_SIZE ((size_t)1 << 20)
+#define ZEROS_SIZE ((size_t)2 << 20) /* a huge page */
 #define PACE 2            /* bytes of zeros for each byte of log */
 #define PACE_LEAD_SHARE 8 /* of a file, at once */
 #define PACE_STEPS_MIN 16
