@@ -193,14 +193,12 @@ void ingest_metrics(struct ingest *ingest, struct writer *out)
                        NULL, value);
         }
     }
-    metrics_print_family(out, "freshet_dead_letters", "gauge", "Dead letters kept.");
-    metrics_print_sample(out, "freshet_dead_letters", NULL, (double)ingest->dead.count);
-    metrics_print_family(out, "freshet_dead_letter_bytes", "gauge",
-                         "Bytes of the dead letters kept.");
-    metrics_print_sample(out, "freshet_dead_letter_bytes", NULL, (double)ingest->dead.bytes);
-    metrics_print_family(out, "freshet_dead_letters_dropped_total", "counter",
-                         "Dead letters that went because of their age or the limit of bytes.");
-    metrics_print_sample(out, "freshet_dead_letters_dropped_total", NULL,
+    metrics_print_figure(out, "freshet_dead_letters", "gauge", "Dead letters kept.",
+                         (double)ingest->dead.count);
+    metrics_print_figure(out, "freshet_dead_letter_bytes", "gauge",
+                         "Bytes of the dead letters kept.", (double)ingest->dead.bytes);
+    metrics_print_figure(out, "freshet_dead_letters_dropped_total", "counter",
+                         "Dead letters that went because of their age or the limit of bytes.",
                          (double)ingest->dead.dropped);
     feed_metrics(ingest, now_us, out);
     mutex_unlock(&ingest->lock);

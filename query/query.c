@@ -88,28 +88,21 @@ enum err query_cancel(struct query_engine *engine, struct slice query_id, const 
                      SLICE_ARGS(query_id));
 }
 
-static void print_figure(struct writer *out, const char *name, const char *kind, const char *help,
-                         double value)
-{
-    metrics_print_family(out, name, kind, help);
-    metrics_print_sample(out, name, NULL, value);
-}
-
 static void print_partials(struct query_engine *engine, struct writer *out)
 {
     struct partial_cache_status status = {0};
     if (engine->partials != NULL)
         partial_cache_status(engine->partials, &status);
-    print_figure(out, "freshet_partials_bytes", "gauge", "Partial results kept for later queries.",
-                 (double)status.used);
-    print_figure(out, "freshet_partials_limit_bytes", "gauge", "Limit of partial results.",
-                 (double)status.limit);
-    print_figure(out, "freshet_partials_hits_total", "counter", "Partial results found again.",
-                 (double)status.hits);
-    print_figure(out, "freshet_partials_misses_total", "counter",
-                 "Partial results looked for and made anew.", (double)status.misses);
-    print_figure(out, "freshet_partials_evictions_total", "counter",
-                 "Partial results given up for others.", (double)status.evictions);
+    metrics_print_figure(out, "freshet_partials_bytes", "gauge",
+                         "Partial results kept for later queries.", (double)status.used);
+    metrics_print_figure(out, "freshet_partials_limit_bytes", "gauge", "Limit of partial results.",
+                         (double)status.limit);
+    metrics_print_figure(out, "freshet_partials_hits_total", "counter",
+                         "Partial results found again.", (double)status.hits);
+    metrics_print_figure(out, "freshet_partials_misses_total", "counter",
+                         "Partial results looked for and made anew.", (double)status.misses);
+    metrics_print_figure(out, "freshet_partials_evictions_total", "counter",
+                         "Partial results given up for others.", (double)status.evictions);
 }
 
 void query_engine_metrics(struct query_engine *engine, struct writer *out)
@@ -125,9 +118,9 @@ void query_engine_metrics(struct query_engine *engine, struct writer *out)
             (double)atomic_load_explicit(&engine->outcomes[i], memory_order_relaxed));
     }
     print_partials(engine, out);
-    print_figure(out, "freshet_lexicon_bytes", "gauge",
-                 "Texts of dictionaries that are numbered for all queries.",
-                 (double)lexicon_size());
+    metrics_print_figure(out, "freshet_lexicon_bytes", "gauge",
+                         "Texts of dictionaries that are numbered for all queries.",
+                         (double)lexicon_size());
     rollups_metrics(engine->rollups, out);
 }
 

@@ -459,13 +459,6 @@ static enum err scan_rollups(void *context, struct provider_scan *scan, struct e
     return OK;
 }
 
-static void print_figure(struct writer *out, const char *name, const char *kind, const char *help,
-                         double value)
-{
-    metrics_print_family(out, name, kind, help);
-    metrics_print_sample(out, name, NULL, value);
-}
-
 void rollups_metrics(struct rollups *rollups, struct writer *out)
 {
     struct rollup_figures all = {0};
@@ -477,18 +470,19 @@ void rollups_metrics(struct rollups *rollups, struct writer *out)
         all.memory += one.memory;
     }
     mutex_unlock(&rollups->mutex);
-    print_figure(out, "freshet_rollup_segments", "gauge", "Segments that rollups cover.",
-                 (double)all.covered);
-    print_figure(out, "freshet_rollup_bytes", "gauge", "Bytes of rollups' files.",
-                 (double)all.bytes);
-    print_figure(out, "freshet_rollup_memory_bytes", "gauge", "Bytes of rollups in memory.",
-                 (double)all.memory);
-    print_figure(out, "freshet_rollup_built_total", "counter",
-                 "Segments that rollups were made of.",
-                 (double)atomic_load_explicit(&rollups->built, memory_order_relaxed));
-    print_figure(out, "freshet_rollup_build_seconds_total", "counter",
-                 "Time that took, waiting for others included.",
-                 (double)atomic_load_explicit(&rollups->build_us, memory_order_relaxed) / 1e6);
+    metrics_print_figure(out, "freshet_rollup_segments", "gauge", "Segments that rollups cover.",
+                         (double)all.covered);
+    metrics_print_figure(out, "freshet_rollup_bytes", "gauge", "Bytes of rollups' files.",
+                         (double)all.bytes);
+    metrics_print_figure(out, "freshet_rollup_memory_bytes", "gauge", "Bytes of rollups in memory.",
+                         (double)all.memory);
+    metrics_print_figure(out, "freshet_rollup_built_total", "counter",
+                         "Segments that rollups were made of.",
+                         (double)atomic_load_explicit(&rollups->built, memory_order_relaxed));
+    metrics_print_figure(out, "freshet_rollup_build_seconds_total", "counter",
+                         "Time that took, waiting for others included.",
+                         (double)atomic_load_explicit(&rollups->build_us, memory_order_relaxed) /
+                             1e6);
 }
 
 struct rollups *rollups_create(struct query_engine *engine)

@@ -108,13 +108,6 @@ void api_readyz(struct exchange *exchange)
 
 /* ---- metrics ---- */
 
-static void family(struct writer *out, const char *name, const char *type, const char *help,
-                   double value)
-{
-    metrics_print_family(out, name, type, help);
-    metrics_print_sample(out, name, NULL, value);
-}
-
 /* Resident bytes, from the kernel's page count. */
 static double resident_bytes(void)
 {
@@ -148,48 +141,50 @@ static void print_memory(struct app *app, struct writer *out)
     if (app->temp != NULL) {
         struct temp_figures temp;
         temp_space_figures(app->temp, &temp);
-        family(out, "freshet_spill_bytes", "gauge", "Bytes that queries have on disk now.",
-               (double)temp.used);
-        family(out, "freshet_spill_limit_bytes", "gauge", "Bytes that queries may have on disk.",
-               (double)temp.limit);
-        family(out, "freshet_spilled_bytes_total", "counter",
-               "Bytes that queries have written to disk.", (double)temp.written);
+        metrics_print_figure(out, "freshet_spill_bytes", "gauge",
+                             "Bytes that queries have on disk now.", (double)temp.used);
+        metrics_print_figure(out, "freshet_spill_limit_bytes", "gauge",
+                             "Bytes that queries may have on disk.", (double)temp.limit);
+        metrics_print_figure(out, "freshet_spilled_bytes_total", "counter",
+                             "Bytes that queries have written to disk.", (double)temp.written);
     }
-    family(out, "freshet_log_size_bytes", "gauge", "Bytes of the log's files.",
-           (double)status.log_bytes);
-    family(out, "freshet_log_files", "gauge", "Files of the log.", (double)status.log_files);
-    family(out, "freshet_store_failed", "gauge", "1 while the store takes no commits.",
-           status.is_failed ? 1 : 0);
-    family(out, "freshet_position", "gauge", "Visible position of the log.",
-           (double)status.position);
+    metrics_print_figure(out, "freshet_log_size_bytes", "gauge", "Bytes of the log's files.",
+                         (double)status.log_bytes);
+    metrics_print_figure(out, "freshet_log_files", "gauge", "Files of the log.",
+                         (double)status.log_files);
+    metrics_print_figure(out, "freshet_store_failed", "gauge",
+                         "1 while the store takes no commits.", status.is_failed ? 1 : 0);
+    metrics_print_figure(out, "freshet_position", "gauge", "Visible position of the log.",
+                         (double)status.position);
 }
 
 static void print_segments(struct app *app, struct writer *out)
 {
     struct store_figures figures;
     store_figures(app->store, &figures);
-    family(out, "freshet_sealed_segments", "gauge", "Sealed segments.",
-           (double)figures.sealed_segments);
-    family(out, "freshet_sealed_rows", "gauge", "Rows in sealed segments.",
-           (double)figures.sealed_rows);
-    family(out, "freshet_sealed_bytes", "gauge", "Bytes of the files of sealed segments.",
-           (double)figures.sealed_bytes);
-    family(out, "freshet_waiting_segments", "gauge", "Segments closed and not yet sealed.",
-           (double)figures.waiting_segments);
-    family(out, "freshet_waiting_rows", "gauge", "Rows of segments closed and not yet sealed.",
-           (double)figures.waiting_rows);
-    family(out, "freshet_cache_bytes", "gauge", "Pages of sealed segments kept in memory.",
-           (double)figures.cache_used);
-    family(out, "freshet_cache_limit_bytes", "gauge", "Limit of the page cache.",
-           (double)figures.cache_limit);
-    family(out, "freshet_cache_hits_total", "counter", "Pages found in the cache.",
-           (double)figures.cache_hits);
-    family(out, "freshet_cache_misses_total", "counter", "Pages read from disk.",
-           (double)figures.cache_misses);
-    family(out, "freshet_cache_evictions_total", "counter", "Pages given up for others.",
-           (double)figures.cache_evictions);
-    family(out, "freshet_cache_read_bytes_total", "counter", "Bytes of pages read from disk.",
-           (double)figures.cache_bytes_read);
+    metrics_print_figure(out, "freshet_sealed_segments", "gauge", "Sealed segments.",
+                         (double)figures.sealed_segments);
+    metrics_print_figure(out, "freshet_sealed_rows", "gauge", "Rows in sealed segments.",
+                         (double)figures.sealed_rows);
+    metrics_print_figure(out, "freshet_sealed_bytes", "gauge",
+                         "Bytes of the files of sealed segments.", (double)figures.sealed_bytes);
+    metrics_print_figure(out, "freshet_waiting_segments", "gauge",
+                         "Segments closed and not yet sealed.", (double)figures.waiting_segments);
+    metrics_print_figure(out, "freshet_waiting_rows", "gauge",
+                         "Rows of segments closed and not yet sealed.",
+                         (double)figures.waiting_rows);
+    metrics_print_figure(out, "freshet_cache_bytes", "gauge",
+                         "Pages of sealed segments kept in memory.", (double)figures.cache_used);
+    metrics_print_figure(out, "freshet_cache_limit_bytes", "gauge", "Limit of the page cache.",
+                         (double)figures.cache_limit);
+    metrics_print_figure(out, "freshet_cache_hits_total", "counter", "Pages found in the cache.",
+                         (double)figures.cache_hits);
+    metrics_print_figure(out, "freshet_cache_misses_total", "counter", "Pages read from disk.",
+                         (double)figures.cache_misses);
+    metrics_print_figure(out, "freshet_cache_evictions_total", "counter",
+                         "Pages given up for others.", (double)figures.cache_evictions);
+    metrics_print_figure(out, "freshet_cache_read_bytes_total", "counter",
+                         "Bytes of pages read from disk.", (double)figures.cache_bytes_read);
 }
 
 static void print_process(void *context, struct writer *out)
@@ -199,21 +194,23 @@ static void print_process(void *context, struct writer *out)
     snprintf(label, sizeof(label), "version=\"%s\"", FRESHET_VERSION);
     metrics_print_family(out, "freshet_build_info", "gauge", "1, with the version as a label.");
     metrics_print_sample(out, "freshet_build_info", label, 1);
-    family(out, "freshet_ready", "gauge", "1 once the log is replayed.",
-           app_state(app) == APP_READY ? 1 : 0);
-    family(out, "freshet_uptime_seconds", "gauge", "Seconds since the start.",
-           (double)(clock_monotonic_us() - app->begin_us) / 1e6);
-    family(out, "process_cpu_seconds_total", "counter", "CPU time of the process.",
-           (double)clock_process_cpu_us() / 1e6);
-    family(out, "process_resident_memory_bytes", "gauge", "Resident memory of the process.",
-           resident_bytes());
-    family(out, "freshet_disk_free_bytes", "gauge", "Free bytes of the data directory's disk.",
-           (double)atomic_load_explicit(&app->disk_free_bytes, memory_order_relaxed));
-    family(out, "freshet_disk_size_bytes", "gauge", "Size of the data directory's disk.",
-           (double)atomic_load_explicit(&app->disk_total_bytes, memory_order_relaxed));
-    family(out, "freshet_disk_low", "gauge",
-           "1 while ingest is refused because the disk is nearly full.",
-           atomic_load_explicit(&app->is_disk_low, memory_order_relaxed) ? 1 : 0);
+    metrics_print_figure(out, "freshet_ready", "gauge", "1 once the log is replayed.",
+                         app_state(app) == APP_READY ? 1 : 0);
+    metrics_print_figure(out, "freshet_uptime_seconds", "gauge", "Seconds since the start.",
+                         (double)(clock_monotonic_us() - app->begin_us) / 1e6);
+    metrics_print_figure(out, "process_cpu_seconds_total", "counter", "CPU time of the process.",
+                         (double)clock_process_cpu_us() / 1e6);
+    metrics_print_figure(out, "process_resident_memory_bytes", "gauge",
+                         "Resident memory of the process.", resident_bytes());
+    metrics_print_figure(out, "freshet_disk_free_bytes", "gauge",
+                         "Free bytes of the data directory's disk.",
+                         (double)atomic_load_explicit(&app->disk_free_bytes, memory_order_relaxed));
+    metrics_print_figure(
+        out, "freshet_disk_size_bytes", "gauge", "Size of the data directory's disk.",
+        (double)atomic_load_explicit(&app->disk_total_bytes, memory_order_relaxed));
+    metrics_print_figure(out, "freshet_disk_low", "gauge",
+                         "1 while ingest is refused because the disk is nearly full.",
+                         atomic_load_explicit(&app->is_disk_low, memory_order_relaxed) ? 1 : 0);
     if (app_state(app) == APP_STARTING || app_state(app) == APP_RECOVERING) {
         return;
     }

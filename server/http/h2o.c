@@ -654,8 +654,7 @@ void http_server_metrics(void *context, struct writer *out)
             metrics_print_sample(out, "freshet_http_responses_total", label, (double)count);
         }
     }
-    metrics_print_family(out, "freshet_http_bodies_bytes", "gauge",
-                         "Bytes of request bodies under way.");
-    metrics_print_sample(out, "freshet_http_bodies_bytes", NULL,
+    metrics_print_figure(out, "freshet_http_bodies_bytes", "gauge",
+                         "Bytes of request bodies under way.",
                          (double)atomic_load_explicit(&server->bodies, memory_order_relaxed));
 }

@@ -253,9 +253,8 @@ void tls_context_unref(struct ssl_ctx_st *context)
 void tls_metrics(void *context, struct writer *out)
 {
     struct tls *tls = context;
-    metrics_print_family(out, "freshet_tls_certificate_expires_seconds", "gauge",
-                         "When the certificate in use ends, in seconds since the epoch.");
-    metrics_print_sample(out, "freshet_tls_certificate_expires_seconds", NULL,
+    metrics_print_figure(out, "freshet_tls_certificate_expires_seconds", "gauge",
+                         "When the certificate in use ends, in seconds since the epoch.",
                          (double)atomic_load_explicit(&tls->expires_at, memory_order_relaxed));
     metrics_print_family(out, "freshet_tls_reloads_total", "counter",
                          "Times that the certificate was read anew, by outcome.");

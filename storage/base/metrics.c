@@ -72,6 +72,13 @@ void metrics_print_sample(struct writer *out, const char *name, const char *labe
     writer_u8(out, '\n');
 }
 
+void metrics_print_figure(struct writer *out, const char *name, const char *type, const char *help,
+                          double value)
+{
+    metrics_print_family(out, name, type, help);
+    metrics_print_sample(out, name, NULL, value);
+}
+
 void metrics_label(struct writer *out, const char *key, struct slice value)
 {
     if (out->size > 0)

@@ -87,6 +87,9 @@ void metrics_print_family(struct writer *out, const char *name, const char *type
 /* One sample line: name{labels} value; labels is preformatted text without braces, or NULL. Use
  * metrics_label() to escape values. */
 void metrics_print_sample(struct writer *out, const char *name, const char *labels, double value);
+/* A family of one sample without labels. */
+void metrics_print_figure(struct writer *out, const char *name, const char *type, const char *help,
+                          double value);
 void metrics_label(struct writer *out, const char *key, struct slice value);
 
 #endif
