@@ -10,10 +10,13 @@
 
 #include "storage/base/number.h"
 
+#include <stddef.h>
+
 struct setting {
     const char *name;
     enum err (*set)(struct settings *settings, struct slice value, struct error *error);
     struct slice (*show)(const struct settings *settings, struct arena *arena);
+    size_t switch_at; /* without `set`: it is on or off, and this is where its bool lies */
 };
 
 static enum err bad_value(const char *name, struct slice value, struct error *error)
@@ -183,59 +186,6 @@ static bool parse_switch(struct slice value, bool *out)
     return false;
 }
 
-static enum err set_partial_cache(struct settings *settings, struct slice value,
-                                  struct error *error)
-{
-    if (!parse_switch(slice_trim(value), &settings->is_partial_cache_on))
-        return bad_value("freshet.partial_cache", value, error);
-    return OK;
-}
-
-static struct slice show_partial_cache(const struct settings *settings, struct arena *arena)
-{
-    (void)arena;
-    return settings->is_partial_cache_on ? SLICE("on") : SLICE("off");
-}
-
-static enum err set_rollups(struct settings *settings, struct slice value, struct error *error)
-{
-    if (!parse_switch(slice_trim(value), &settings->is_rollups_on))
-        return bad_value("freshet.rollups", value, error);
-    return OK;
-}
-
-static struct slice show_rollups(const struct settings *settings, struct arena *arena)
-{
-    (void)arena;
-    return settings->is_rollups_on ? SLICE("on") : SLICE("off");
-}
-
-static enum err set_bitmaps(struct settings *settings, struct slice value, struct error *error)
-{
-    if (!parse_switch(slice_trim(value), &settings->is_bitmaps_on))
-        return bad_value("freshet.bitmaps", value, error);
-    return OK;
-}
-
-static struct slice show_bitmaps(const struct settings *settings, struct arena *arena)
-{
-    (void)arena;
-    return settings->is_bitmaps_on ? SLICE("on") : SLICE("off");
-}
-
-static enum err set_optimizer(struct settings *settings, struct slice value, struct error *error)
-{
-    if (!parse_switch(slice_trim(value), &settings->is_optimizer_on))
-        return bad_value("freshet.optimizer", value, error);
-    return OK;
-}
-
-static struct slice show_optimizer(const struct settings *settings, struct arena *arena)
-{
-    (void)arena;
-    return settings->is_optimizer_on ? SLICE("on") : SLICE("off");
-}
-
 /* text: plans are kept for the very text only. */
 static enum err set_plan_cache(struct settings *settings, struct slice value, struct error *error)
 {
@@ -253,19 +203,6 @@ static struct slice show_plan_cache(const struct settings *settings, struct aren
         [PLAN_CACHE_ON] = "on", [PLAN_CACHE_TEXT] = "text", [PLAN_CACHE_OFF] = "off"};
     (void)arena;
     return slice_from_cstr(names[settings->plan_cache]);
-}
-
-static enum err set_spill(struct settings *settings, struct slice value, struct error *error)
-{
-    if (!parse_switch(slice_trim(value), &settings->is_spill_on))
-        return bad_value("freshet.spill", value, error);
-    return OK;
-}
-
-static struct slice show_spill(const struct settings *settings, struct arena *arena)
-{
-    (void)arena;
-    return settings->is_spill_on ? SLICE("on") : SLICE("off");
 }
 
 static bool is_separator(char c)
@@ -371,20 +308,6 @@ static struct slice show_copy_errors(const struct settings *settings, struct are
     return settings->is_copy_strict ? SLICE("abort") : SLICE("dead_letter");
 }
 
-static enum err set_read_only_default(struct settings *settings, struct slice value,
-                                      struct error *error)
-{
-    if (!parse_switch(slice_trim(value), &settings->is_read_only_default))
-        return bad_value("default_transaction_read_only", value, error);
-    return OK;
-}
-
-static struct slice show_read_only_default(const struct settings *settings, struct arena *arena)
-{
-    (void)arena;
-    return settings->is_read_only_default ? SLICE("on") : SLICE("off");
-}
-
 static enum err set_transaction_read_only(struct settings *settings, struct slice value,
                                           struct error *error)
 {
@@ -441,31 +364,36 @@ static struct slice show_backend_pid(const struct settings *settings, struct are
     return slice_from_cstr(arena_printf(arena, "%d", (int)settings->backend_pid));
 }
 
+#define SWITCH(name_, field)                                                                       \
+    {                                                                                              \
+        .name = (name_), .switch_at = offsetof(struct settings, field)                             \
+    }
+
 static const struct setting table[] = {
-    {"statement_timeout", set_statement_timeout, show_statement_timeout},
-    {"idle_session_timeout", set_idle_session, show_idle_session},
-    {"idle_in_transaction_session_timeout", set_idle_transaction, show_idle_transaction},
-    {"TimeZone", set_timezone, show_timezone},
-    {"search_path", set_search_path, show_search_path},
-    {"freshet.max_rows", set_max_rows, show_max_rows},
-    {"freshet.query_memory", set_query_memory, show_query_memory},
-    {"freshet.threads", set_threads, show_threads},
-    {"freshet.partial_cache", set_partial_cache, show_partial_cache},
-    {"freshet.rollups", set_rollups, show_rollups},
-    {"freshet.spill", set_spill, show_spill},
-    {"freshet.bitmaps", set_bitmaps, show_bitmaps},
-    {"freshet.optimizer", set_optimizer, show_optimizer},
-    {"freshet.plan_cache", set_plan_cache, show_plan_cache},
-    {"freshet.producer", set_producer, show_producer},
-    {"freshet.sequence", set_sequence, show_sequence},
-    {"freshet.copy_errors", set_copy_errors, show_copy_errors},
-    {"application_name", set_application_name, show_application_name},
-    {"client_encoding", set_utf8, show_utf8},
-    {"default_transaction_read_only", set_read_only_default, show_read_only_default},
-    {"transaction_read_only", set_transaction_read_only, show_transaction_read_only},
-    {"freshet.backend_pid", set_never, show_backend_pid},
-    {"server_encoding", set_never, show_utf8},
-    {"server_version", set_never, show_server_version},
+    {"statement_timeout", set_statement_timeout, show_statement_timeout, 0},
+    {"idle_session_timeout", set_idle_session, show_idle_session, 0},
+    {"idle_in_transaction_session_timeout", set_idle_transaction, show_idle_transaction, 0},
+    {"TimeZone", set_timezone, show_timezone, 0},
+    {"search_path", set_search_path, show_search_path, 0},
+    {"freshet.max_rows", set_max_rows, show_max_rows, 0},
+    {"freshet.query_memory", set_query_memory, show_query_memory, 0},
+    {"freshet.threads", set_threads, show_threads, 0},
+    SWITCH("freshet.partial_cache", is_partial_cache_on),
+    SWITCH("freshet.rollups", is_rollups_on),
+    SWITCH("freshet.spill", is_spill_on),
+    SWITCH("freshet.bitmaps", is_bitmaps_on),
+    SWITCH("freshet.optimizer", is_optimizer_on),
+    {"freshet.plan_cache", set_plan_cache, show_plan_cache, 0},
+    {"freshet.producer", set_producer, show_producer, 0},
+    {"freshet.sequence", set_sequence, show_sequence, 0},
+    {"freshet.copy_errors", set_copy_errors, show_copy_errors, 0},
+    {"application_name", set_application_name, show_application_name, 0},
+    {"client_encoding", set_utf8, show_utf8, 0},
+    SWITCH("default_transaction_read_only", is_read_only_default),
+    {"transaction_read_only", set_transaction_read_only, show_transaction_read_only, 0},
+    {"freshet.backend_pid", set_never, show_backend_pid, 0},
+    {"server_encoding", set_never, show_utf8, 0},
+    {"server_version", set_never, show_server_version, 0},
 };
 
 /* Remembered only. With a list (separated by '|') only these values are taken. */
@@ -556,7 +484,10 @@ enum err setting_set(struct settings *settings, struct slice name, struct slice 
     if (setting == NULL)
         return error_set(error, ERR_INPUT, "42704", "unrecognized configuration parameter \"%.*s\"",
                          SLICE_ARGS(name));
-    return setting->set(settings, value, error);
+    if (setting->set != NULL)
+        return setting->set(settings, value, error);
+    bool *is_on = (bool *)((uint8_t *)settings + setting->switch_at);
+    return parse_switch(slice_trim(value), is_on) ? OK : bad_value(setting->name, value, error);
 }
 
 struct slice setting_show(const struct settings *settings, struct slice name, struct arena *arena,
@@ -568,7 +499,12 @@ struct slice setting_show(const struct settings *settings, struct slice name, st
     if (setting == NULL && *is_known)
         return slice_from_cstr(settings->words[word][0] != 0 ? settings->words[word]
                                                              : words[word].initial);
-    return setting == NULL ? SLICE("") : setting->show(settings, arena);
+    if (setting == NULL)
+        return SLICE("");
+    if (setting->show != NULL)
+        return setting->show(settings, arena);
+    return *(const bool *)((const uint8_t *)settings + setting->switch_at) ? SLICE("on")
+                                                                           : SLICE("off");
 }
 
 static enum err reset_all(struct settings *settings, const struct settings *initial)
