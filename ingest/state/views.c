@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#define SECTION_FORMAT                                                                             \
-    VIEWS_FORMAT /* 1: without endpoint, parameters and names, 2: none is materialized */
 #define CHANGE_PUT 1
 #define CHANGE_DROP 2
 #define COLUMNS_MAX 4096
@@ -261,14 +259,14 @@ static void views_put(struct views *views, const struct view_definition *definit
 
 void view_write_put(struct writer *out, const struct view_definition *definition)
 {
-    writer_u8(out, SECTION_FORMAT);
+    writer_u8(out, VIEWS_FORMAT);
     writer_u8(out, CHANGE_PUT);
     write_definition(out, definition);
 }
 
 void view_write_drop(struct writer *out, uint32_t id)
 {
-    writer_u8(out, SECTION_FORMAT);
+    writer_u8(out, VIEWS_FORMAT);
     writer_u8(out, CHANGE_DROP);
     writer_u32(out, id);
 }
@@ -281,7 +279,7 @@ enum err views_apply_change(struct views *views, struct slice bytes, struct erro
     arena_init(&arena);
     uint8_t format = reader_u8(&reader);
     uint8_t change = reader_u8(&reader);
-    bool is_good = !reader.failed && format >= 1 && format <= SECTION_FORMAT;
+    bool is_good = !reader.failed && format >= 1 && format <= VIEWS_FORMAT;
     if (is_good && change == CHANGE_DROP) {
         uint32_t id = reader_u32(&reader);
         is_good = !reader.failed && reader_left(&reader) == 0;
