@@ -66,13 +66,14 @@ static enum err run_path(struct call *call, const struct value *a, size_t count,
         error_set(call->error, ERR_INPUT, "22023", "\"vars\" argument is not an object");
         return ERR_INPUT;
     }
+    bool is_operator = operation == EXISTS_SILENT || operation == MATCH_SILENT;
     *run = (struct jsonpath_run){
         .call = call,
         .path = path,
         .value = value,
         .variables = variables,
-        .is_silent =
-            operation == EXISTS_SILENT || operation == MATCH_SILENT || (count > 3 && a[3].b),
+        .is_operator = is_operator,
+        .is_silent = is_operator || (count > 3 && a[3].b),
         .is_test = operation == EXISTS || operation == EXISTS_SILENT,
     };
     return jsonpath_run(run, found);

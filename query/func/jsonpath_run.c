@@ -234,6 +234,8 @@ static enum status variable(struct run *r, struct jsonpath_node *node, struct js
 {
     const struct json_value *found =
         r->given->variables == NULL ? NULL : json_get_slice(r->given->variables, node->text);
+    if (found == NULL && r->given->is_operator)
+        found = run_make(r, JSON_NULL, SLICE("null"));
     if (found == NULL)
         return run_stop(r, error_set(r->given->call->error, ERR_INPUT, "42704",
                                      "could not find jsonpath variable \"%.*s\"",

@@ -15,9 +15,11 @@ struct jsonpath_result {
 struct jsonpath_run {
     struct call *call; /* its arena holds what comes out */
     const struct jsonpath *path;
-    const struct json_value *value, *variables; /* variables: an object, or NULL */
-    bool is_silent; /* what does not fit the path is no error but is_failed */
-    bool is_test;   /* only whether there is an item: lax paths stop at the first */
+    const struct json_value *value;
+    const struct json_value *variables; /* an object, or NULL: none are defined */
+    bool is_operator; /* it cannot have variables: all are null, as PostgreSQL's */
+    bool is_silent;   /* what does not fit the path is no error but is_failed */
+    bool is_test;     /* only whether there is an item: lax paths stop at the first */
 };
 
 /* What the path selects. Steps are counted: 57014 when the query is cancelled or out of time, 53200
