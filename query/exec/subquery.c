@@ -59,42 +59,12 @@ void subquery_deinit(struct subquery *subquery)
 
 /* --- keys --- */
 
-static void write_value(const struct value *value, struct writer *out)
-{
-    writer_u8(out, value->is_null ? 0 : 1);
-    if (value->is_null)
-        return;
-    switch (type_physical(value->type.id)) {
-    case PHYSICAL_BOOL:
-        writer_u8(out, value->b);
-        break;
-    case PHYSICAL_INT:
-        writer_bytes(out, &value->i, sizeof(value->i));
-        break;
-    case PHYSICAL_FLOAT:
-        writer_bytes(out, &value->f, sizeof(value->f));
-        break;
-    case PHYSICAL_NUMERIC:
-        writer_bytes(out, &value->n.digits, sizeof(value->n.digits));
-        writer_bytes(out, &value->n.scale, sizeof(value->n.scale));
-        writer_bytes(out, &value->n.kind, sizeof(value->n.kind));
-        break;
-    case PHYSICAL_TEXT:
-        writer_bytes(out, &value->text.size, sizeof(value->text.size));
-        writer_slice(out, value->text);
-        break;
-    case PHYSICAL_INTERVAL:
-        writer_bytes(out, &value->interval, sizeof(value->interval));
-        break;
-    }
-}
-
 static struct slice make_key(struct subquery *subquery, const struct value *values)
 {
     writer_reset(&subquery->key);
     writer_u8(&subquery->key, 0);
     for (size_t i = 0; i < subquery->slots->count; i++)
-        write_value(&values[i], &subquery->key);
+        value_write_bare(&values[i], &subquery->key);
     return slice_of((const char *)subquery->key.data, subquery->key.size);
 }
 

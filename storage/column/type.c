@@ -428,11 +428,10 @@ struct type type_read(struct reader *reader)
     return type;
 }
 
-/* type | is_null u8 | unless NULL: bool u8, integers and floats 8 bytes, numeric 16 digits + 1
- * scale + 1 kind, text varint length + bytes, interval 4 + 4 + 8 */
-void value_write(const struct value *value, struct writer *out)
+/* is_null u8 | unless NULL: bool u8, integers and floats 8 bytes, numeric 16 digits + 1 scale + 1
+ * kind, text varint length + bytes, interval 4 + 4 + 8 */
+void value_write_bare(const struct value *value, struct writer *out)
 {
-    type_write(value->type, out);
     writer_u8(out, value->is_null);
     if (value->is_null)
         return;
@@ -456,6 +455,12 @@ void value_write(const struct value *value, struct writer *out)
         write_interval(value->interval, out);
         break;
     }
+}
+
+void value_write(const struct value *value, struct writer *out)
+{
+    type_write(value->type, out);
+    value_write_bare(value, out);
 }
 
 static bool read_payload(struct reader *reader, struct arena *arena, struct value *out)
@@ -489,13 +494,19 @@ static bool read_payload(struct reader *reader, struct arena *arena, struct valu
     return false;
 }
 
-enum err value_read(struct reader *reader, struct arena *arena, struct value *out)
+enum err value_read_bare(struct reader *reader, struct type type, struct arena *arena,
+                         struct value *out)
 {
-    *out = (struct value){.type = type_read(reader)};
+    *out = (struct value){.type = type};
     uint8_t flag = reader_u8(reader);
     out->is_null = flag == 1;
     bool is_good = flag <= 1;
     if (is_good && !reader->failed && !out->is_null)
         is_good = read_payload(reader, arena, out);
     return is_good && !reader->failed ? OK : ERR_CORRUPT;
+}
+
+enum err value_read(struct reader *reader, struct arena *arena, struct value *out)
+{
+    return value_read_bare(reader, type_read(reader), arena, out);
 }

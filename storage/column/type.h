@@ -162,6 +162,10 @@ uint64_t value_hash(
 /* Byte form for the log, checkpoints and schemas; reads back exactly. */
 void value_write(const struct value *value, struct writer *out);
 MUST_CHECK enum err value_read(struct reader *reader, struct arena *arena, struct value *out);
+/* The same without the type, for whoever knows it; texts are copied into the arena. */
+void value_write_bare(const struct value *value, struct writer *out);
+MUST_CHECK enum err value_read_bare(struct reader *reader, struct type type, struct arena *arena,
+                                    struct value *out);
 void type_write(struct type type, struct writer *out);
 struct type type_read(struct reader *reader); /* reader->failed on an unknown id */
 
