@@ -21,8 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FORMAT 1
-
 /* --- what it is of --- */
 
 static struct plan *find_group(struct plan *plan)
@@ -157,7 +155,6 @@ static uint64_t make_mark(const struct rollup *rollup, const struct view_definit
     const struct schema *schema = rollup->form.schema;
     struct writer out;
     writer_init(&out);
-    writer_u32(&out, FORMAT);
     writer_u32(&out, view->id);
     writer_u32(&out, schema->table_id);
     if (!fault_is("rollup.definition_ignored"))

@@ -3,10 +3,9 @@
  *   format u32, mark u64, segment u64, portions u32, rows u64
  *   per portion: 0, or 1, groups u32, keys column by column, states call by call
  *
- * A value is its null byte, then its 8 or 16 bytes, or size and bytes of a text. States of sums and
- * counts hold no addresses and are their own bytes; an extreme is the value it gives; sketches are
- * the states that SQL can store (approx_count_distinct_state and its like), read by what merges
- * those. Integers are little-endian, as states in memory are.
+ * States of sums and counts hold no addresses and are their own bytes; an extreme is the value it
+ * gives; sketches are the states that SQL can store (approx_count_distinct_state and its like),
+ * read by what merges those. The same groups are the same bytes.
  *
  * Whoever reads believes nothing: the checksum around it says that the bytes are those that were
  * written, not who wrote them. */
@@ -32,72 +31,6 @@ static enum state_form form_of(const struct aggregate *aggregate)
                                                    : STATE_SKETCH;
 }
 
-/* --- values --- */
-
-static void write_value(struct writer *out, const struct value *value)
-{
-    writer_u8(out, value->is_null);
-    if (value->is_null)
-        return;
-    switch (type_physical(value->type.id)) {
-    case PHYSICAL_BOOL:
-        writer_u8(out, value->b);
-        break;
-    case PHYSICAL_INT:
-    case PHYSICAL_FLOAT:
-        writer_i64(out, value->i);
-        break;
-    case PHYSICAL_NUMERIC:
-        writer_bytes(out, &value->n.digits, sizeof(value->n.digits));
-        writer_u32(out, (uint32_t)value->n.scale);
-        writer_u32(out, (uint32_t)value->n.kind);
-        break;
-    case PHYSICAL_INTERVAL:
-        writer_bytes(out, &value->interval, sizeof(value->interval));
-        break;
-    case PHYSICAL_TEXT:
-        writer_text(out, value->text);
-        break;
-    }
-}
-
-static void read_bytes(struct reader *in, void *out, size_t size)
-{
-    struct slice bytes = reader_bytes(in, size);
-    if (bytes.size == size)
-        memcpy(out, bytes.data, size);
-}
-
-/* Texts are slices of the reader's bytes. */
-static struct value read_value(struct reader *in, struct type type)
-{
-    struct value value = {.type = type, .is_null = reader_u8(in) != 0};
-    if (value.is_null)
-        return value;
-    switch (type_physical(type.id)) {
-    case PHYSICAL_BOOL:
-        value.b = reader_u8(in) != 0;
-        break;
-    case PHYSICAL_INT:
-    case PHYSICAL_FLOAT:
-        value.i = reader_i64(in);
-        break;
-    case PHYSICAL_NUMERIC:
-        read_bytes(in, &value.n.digits, sizeof(value.n.digits));
-        value.n.scale = (int32_t)reader_u32(in);
-        value.n.kind = (int32_t)reader_u32(in);
-        in->failed = in->failed || !numeric_is_sound(value.n);
-        break;
-    case PHYSICAL_INTERVAL:
-        read_bytes(in, &value.interval, sizeof(value.interval));
-        break;
-    case PHYSICAL_TEXT:
-        value.text = reader_text(in);
-        break;
-    }
-    return value;
-}
-
 /* --- states --- */
 
 /* The aggregate that gives a sketch's state as bytes, or takes it so. */
@@ -118,7 +51,7 @@ static void write_state(struct writer *out, const struct aggregate_call *call, c
     struct arena arena;
     enum state_form form = form_of(aggregate);
     if (form == STATE_BYTES) {
-        writer_bytes(out, state, aggregate->state_size);
+        aggregate_sum_write(aggregate, state, out);
         return;
     }
     arena_init(&arena);
@@ -130,7 +63,7 @@ static void write_state(struct writer *out, const struct aggregate_call *call, c
         asked.type = type_of(TYPE_BYTEA);
     }
     out->failed = aggregate->finish(state, &asked, &memory, &value, &error) != OK || out->failed;
-    write_value(out, &value);
+    value_write_bare(&value, out);
     arena_deinit(&arena);
 }
 
@@ -140,16 +73,17 @@ static bool read_state(struct reader *in, const struct aggregate_call *call, cha
     const struct aggregate *aggregate = call->aggregate;
     struct error error;
     enum state_form form = form_of(aggregate);
-    if (form == STATE_BYTES) {
-        read_bytes(in, state, aggregate->state_size);
-        return !in->failed && aggregate_sum_is_sound(aggregate, state);
-    }
+    if (form == STATE_BYTES)
+        return aggregate_sum_read(aggregate, in, state);
     if (form == STATE_SKETCH)
         aggregate = sketch_form(aggregate, true);
     call->aggregate->init(state);
-    struct value value = read_value(in, form == STATE_SKETCH ? type_of(TYPE_BYTEA) : call->type);
-    if (in->failed || value.is_null)
-        return !in->failed;
+    struct value value;
+    struct type type = form == STATE_SKETCH ? type_of(TYPE_BYTEA) : call->type;
+    if (value_read_bare(in, type, memory->arena, &value) != OK)
+        return false;
+    if (value.is_null)
+        return true;
     struct column column = {.type = value.type, .form = COLUMN_CONSTANT};
     column.values = type_physical(value.type.id) == PHYSICAL_TEXT      ? (const void *)&value.text
                     : type_physical(value.type.id) == PHYSICAL_NUMERIC ? (const void *)&value.n
@@ -172,7 +106,7 @@ static void write_part(const struct rollup *rollup, const struct partial *part, 
     for (size_t k = 0; k < group->group.key_count; k++)
         for (size_t i = 0; i < part->group_count; i++) {
             struct value value = column_value(&part->keys[k], i);
-            write_value(out, &value);
+            value_write_bare(&value, out);
         }
     assert(part->stride == rollup->stride);
     for (size_t a = 0; a < group->group.aggregate_count; a++) {
@@ -189,15 +123,15 @@ static bool read_keys(const struct rollup *rollup, struct reader *in, struct par
     for (size_t k = 0; k < key_count; k++) {
         struct column_builder builder;
         column_builder_init(&builder, rollup->group->group.keys[k]->type, &part->arena);
-        for (size_t i = 0; i < part->group_count && !in->failed; i++) {
-            struct value value = read_value(in, builder.type);
+        for (size_t i = 0; i < part->group_count; i++) {
+            struct value value;
+            if (value_read_bare(in, builder.type, &part->arena, &value) != OK)
+                return false;
             if (value.is_null)
                 column_builder_add_null(&builder);
             else
                 column_builder_add(&builder, &value);
         }
-        if (in->failed)
-            return false;
         part->keys[k] = column_builder_finish(&builder);
     }
     return true;

@@ -83,8 +83,10 @@ extern const struct aggregate_group aggregates_sum, aggregates_extreme, aggregat
     aggregates_list, aggregates_pair, aggregates_rank, aggregates_one, aggregates_count,
     aggregates_distinct, aggregates_percentile, aggregates_event, aggregates_place;
 
-/* Of a state of aggregates_sum that came as bytes: it can be combined and finished. */
-bool aggregate_sum_is_sound(const struct aggregate *aggregate, const void *state);
+/* A state of aggregates_sum as bytes, state_size of them, little-endian. What is read can be
+ * combined and finished; false: it ends early, or no sum has such a state. */
+void aggregate_sum_write(const struct aggregate *aggregate, const void *state, struct writer *out);
+bool aggregate_sum_read(const struct aggregate *aggregate, struct reader *in, void *state);
 
 /* Heads of the functions above, for files with many of them. */
 #define AGGREGATE_UPDATE(name)                                                                     \

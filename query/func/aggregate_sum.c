@@ -13,7 +13,9 @@
 #include "query/func/func.h"
 #include "query/kernel/kernel.h"
 
+#include <assert.h>
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 struct count_state {
@@ -714,8 +716,34 @@ static const struct aggregate aggregates[] = {
 
 const struct aggregate_group aggregates_sum = {aggregates, array_count(aggregates)};
 
-bool aggregate_sum_is_sound(const struct aggregate *aggregate, const void *state)
+/* What lies between the fields is not written: it may be anything. */
+void aggregate_sum_write(const struct aggregate *aggregate, const void *state, struct writer *out)
 {
+    _Alignas(16) char plain[STATE(interval_sum)] = {0};
+    assert(aggregate->state_size <= sizeof(plain));
+    if (aggregate->init == zero_numeric_sum) {
+        const struct numeric_sum *sum = state;
+        struct numeric_sum *copy = (struct numeric_sum *)plain;
+        copy->sum.digits = sum->sum.digits;
+        copy->sum.scale = sum->sum.scale;
+        copy->sum.kind = sum->sum.kind;
+        copy->count = sum->count;
+    } else {
+        size_t size = aggregate->init == zero_int_sum ? offsetof(struct int_sum, count) + 8
+                      : aggregate->init == zero_interval_sum
+                          ? offsetof(struct interval_sum, count) + 8
+                          : aggregate->state_size;
+        memcpy(plain, state, size);
+    }
+    writer_bytes(out, plain, aggregate->state_size);
+}
+
+bool aggregate_sum_read(const struct aggregate *aggregate, struct reader *in, void *state)
+{
+    struct slice bytes = reader_bytes(in, aggregate->state_size);
+    if (in->failed)
+        return false;
+    memcpy(state, bytes.data, bytes.size);
     if (aggregate->init == zero_numeric_sum) {
         const struct numeric_sum *sum = state;
         return sum->count >= 0 && numeric_is_sound(sum->sum);

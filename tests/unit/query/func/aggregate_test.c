@@ -335,6 +335,50 @@ static void test_sums_are_exact(void **state)
     writer_deinit(&text);
 }
 
+/* Whatever lies between the fields of a state, the same state is the same bytes, and comes back. */
+static void test_sums_as_bytes(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *name;
+        uint8_t argument;
+        size_t gaps[2]; /* where eight bytes lie that are of no field; 0: nowhere */
+    } cases[] = {{"count", AGGREGATE_ANY, {0}},   {"sum", TYPE_INT4, {24}},
+                 {"avg", TYPE_INT8, {24}},        {"sum", TYPE_FLOAT8, {0}},
+                 {"sum", TYPE_NUMERIC, {24, 40}}, {"avg", TYPE_NUMERIC, {24, 40}},
+                 {"sum", TYPE_INTERVAL, {56}},    {"bool_or", TYPE_BOOL, {0}}};
+    for (size_t i = 0; i < array_count(cases); i++) {
+        const struct aggregate *a = find(cases[i].name, cases[i].argument);
+        struct aggregate_call call = call_of(a);
+        struct column column = random_column(f, test_type(a->argument), true, i);
+        _Alignas(16) char plain[64], soiled[64], back[64];
+        struct writer first, second;
+        writer_init(&first);
+        writer_init(&second);
+        a->init(plain);
+        assert_int_equal(a->update(plain, 0, NULL, NULL, ROWS, &column, &f->memory, &f->error), OK);
+        memcpy(soiled, plain, a->state_size);
+        for (size_t gap = 0; gap < 2; gap++)
+            if (cases[i].gaps[gap] != 0)
+                memset(soiled + cases[i].gaps[gap], 0x55, 8);
+        aggregate_sum_write(a, plain, &first);
+        aggregate_sum_write(a, soiled, &second);
+        assert_int_equal(first.size, a->state_size);
+        assert_memory_equal(first.data, second.data, first.size);
+        for (size_t size = 0; size <= first.size; size++) { /* every torn tail is found */
+            struct reader in = reader_of(slice_of(first.data, size));
+            assert_int_equal(aggregate_sum_read(a, &in, back), size == first.size);
+        }
+        struct value want, got;
+        assert_int_equal(a->finish(plain, &call, &f->memory, &want, &f->error), OK);
+        assert_int_equal(a->finish(back, &call, &f->memory, &got, &f->error), OK);
+        assert_false(want.is_null);
+        assert_int_equal(value_compare(&want, &got), 0);
+        writer_deinit(&first);
+        writer_deinit(&second);
+    }
+}
+
 static void test_errors_and_ends(void **state)
 {
     struct fixture *f = *state;
@@ -504,6 +548,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_shapes_agree, setup, teardown),
         cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sums_are_exact, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sums_as_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors_and_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_percentile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_infinities_of_groups, setup, teardown),
