@@ -1,13 +1,8 @@
 # Sourced by the scripts beside it: builds, starts one server on a fresh data directory, stops what it started.
 # Sets: work (a temporary directory), address (host:port of the running server).
 
-tests/packages --build-only
-mkdir -p build/logs
-if ! { cmake --preset release && cmake --build --preset release -j "$(nproc)" --target freshet freshet-bench; } \
-    >build/logs/bench-build.log 2>&1; then
-    tail -n 40 build/logs/bench-build.log
-    exit 1
-fi
+. bench/build.sh
+bench_build freshet freshet-bench
 work=$(mktemp -d)
 server=
 address=

@@ -264,9 +264,10 @@ class Freshet:
         while self.request("GET", "/readyz")[0] != 200:
             time.sleep(0.02)
 
-    def ask(self, statement, timeout_ms=900000):
-        order = {"query": statement, "timeout_ms": timeout_ms,
-                 "settings": {"freshet.threads": str(self.query_threads), "freshet.partial_cache": "off"}}
+    def ask(self, statement, timeout_ms=900000, **settings):
+        """The answer's bytes. Settings (partial_cache="on") are those of freshet.*; what is not said is as for the peers."""
+        chosen = {"threads": str(self.query_threads), "partial_cache": "off", **settings}
+        order = {"query": statement, "timeout_ms": timeout_ms, "settings": {"freshet." + name: value for name, value in chosen.items()}}
         status, body = self.request("POST", "/v1/sql", json.dumps(order), {"Content-Type": "application/json"})
         if status != 200:
             raise RuntimeError(f"freshet: {statement}: {body.decode(errors='replace')}")
@@ -284,10 +285,10 @@ class Freshet:
     def answer(self, statement):
         return json.loads(self.ask(statement)).get("rows")
 
-    def timed_answer(self, statement):
-        """Rows, types of the columns, CPU and wall time."""
+    def timed_answer(self, statement, **settings):
+        """Rows, types of the columns, CPU and wall time in seconds."""
         cpu, wall = self.cpu_s(), time.monotonic()
-        body = self.ask(statement)
+        body = self.ask(statement, **settings)
         cpu, wall = self.cpu_s() - cpu, time.monotonic() - wall
         answer = json.loads(body)
         return answer["rows"], [column["type"] for column in answer["columns"]], cpu, wall

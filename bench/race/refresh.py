@@ -2,12 +2,10 @@
 
 import argparse
 import datetime
-import json
 import os
 import shutil
 import statistics
 import tempfile
-import time
 
 import engines
 import panels as panel_file
@@ -43,18 +41,6 @@ def spell(text, duckdb, begin):
     return text.replace("{tz}", "TIMESTAMP" if duckdb else "timestamptz").replace("{from}", f"{begin:%Y-%m-%d %H:%M:%S}" + ("" if duckdb else "+00"))
 
 
-def ask(freshet, statement, cache="on", threads="1"):
-    """Rows, types, CPU ms and ms by the clock."""
-    order = {"query": statement, "timeout_ms": 900000, "settings": {"freshet.threads": threads, "freshet.partial_cache": cache}}
-    cpu, wall = freshet.cpu_s(), time.monotonic()
-    status, body = freshet.request("POST", "/v1/sql", json.dumps(order), {"Content-Type": "application/json"})
-    cpu, wall = (freshet.cpu_s() - cpu) * 1e3, (time.monotonic() - wall) * 1e3
-    if status != 200:
-        raise RuntimeError(f"freshet: {statement}: {body.decode(errors='replace')}")
-    answer = json.loads(body)
-    return answer["rows"], [column["type"] for column in answer["columns"]], cpu, wall
-
-
 def add_rows(running, turn):
     """About 2,000 rows of each refresh: copies of earlier ones with a later time."""
     begin = datetime.datetime.fromisoformat(COPIED) + datetime.timedelta(seconds=SLIDE_S * turn)
@@ -69,7 +55,7 @@ def add_rows(running, turn):
 
 def check(statement, rows, kinds, running, begin):
     """The answer with the cache is the one without, digit by digit, and the peer's."""
-    again = ask(running["freshet"], spell(statement, False, begin), cache="off")[0]
+    again = running["freshet"].answer(spell(statement, False, begin))
     if rows != again:
         raise RuntimeError(f"{statement}: another answer without the cache")
     for name in running.keys() - {"freshet"}:
@@ -83,14 +69,14 @@ def race(options, running):
     peer = next(iter(running.keys() - {"freshet"}), None)
     first, later, theirs = {}, {name: [] for name, _ in PANELS}, {name: [] for name, _ in PANELS}
     for name, (statement,) in PANELS:
-        ask(freshet, spell(statement, False, begin), cache="off")  # pages are in memory
-        first[name] = ask(freshet, spell(statement, False, begin))[2]
+        freshet.ask(spell(statement, False, begin))  # pages are in memory
+        first[name] = freshet.timed_answer(spell(statement, False, begin), partial_cache="on")[2] * 1e3
     for turn in range(options.refreshes):
         add_rows(running, turn)
         begin += datetime.timedelta(seconds=SLIDE_S)
         for name, (statement,) in PANELS:
-            rows, kinds, cpu, _ = ask(freshet, spell(statement, False, begin))
-            later[name].append(cpu)
+            rows, kinds, cpu, _ = freshet.timed_answer(spell(statement, False, begin), partial_cache="on")
+            later[name].append(cpu * 1e3)
             if peer:
                 theirs[name].append(running[peer].run([spell(statement, True, begin)])[0] * 1e3)
             if turn in (0, options.refreshes - 1):
@@ -112,8 +98,8 @@ def race_threads(options, running):
         took, answers = {"1": [], "2": []}, {}
         for _ in range(max(5, options.refreshes)):
             for threads in took:
-                rows, _, _, wall = ask(running["freshet"], spell(statement, False, begin), "off", threads)
-                took[threads].append(wall)
+                rows, _, _, wall = running["freshet"].timed_answer(spell(statement, False, begin), threads=threads)
+                took[threads].append(wall * 1e3)
                 if answers.setdefault("rows", rows) != rows:
                     raise RuntimeError(f"{statement}: another answer with {threads} threads")
         one, two = statistics.median(took["1"]), statistics.median(took["2"])

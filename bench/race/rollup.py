@@ -1,7 +1,6 @@
 """What a rollup answers, against the same by rows and against DuckDB."""
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -38,19 +37,6 @@ def spell(text, is_freshet):
     return text.replace("{tz}", "timestamptz" if is_freshet else "TIMESTAMP").replace("{zero}", "+00" if is_freshet else "")
 
 
-def ask(freshet, statement, rollups):
-    """Rows, types and CPU ms."""
-    order = {"query": statement, "timeout_ms": 900000,
-             "settings": {"freshet.threads": "1", "freshet.partial_cache": "off", "freshet.rollups": rollups}}
-    cpu = freshet.cpu_s()
-    status, body = freshet.request("POST", "/v1/sql", json.dumps(order), {"Content-Type": "application/json"})
-    cpu = (freshet.cpu_s() - cpu) * 1e3
-    if status != 200:
-        raise RuntimeError(f"freshet: {statement}: {body.decode(errors='replace')}")
-    answer = json.loads(body)
-    return answer["rows"], [column["type"] for column in answer["columns"]], cpu
-
-
 def make_rollup(freshet):
     """Says what it took and has; all sealed rows are covered afterwards, or the bench ends."""
     cpu, begin = freshet.cpu_s(), time.monotonic()
@@ -74,8 +60,8 @@ def race(options, running):
         own = spell(text, True)
         on, off, theirs = [], [], []
         for turn in range(options.runs + 1):
-            rows, kinds, with_it = ask(freshet, own, "on")
-            by_rows, _, without = ask(freshet, own, "off")
+            rows, kinds, with_it, _ = freshet.timed_answer(own, rollups="on")
+            by_rows, _, without, _ = freshet.timed_answer(own, rollups="off")
             if turn == 0:  # compares, and is not counted
                 wrong = panel_file.difference(rows, by_rows, kinds)
                 if not wrong and peer:
@@ -83,8 +69,8 @@ def race(options, running):
                 if wrong:
                     raise RuntimeError(f"{name}: {wrong}")
                 continue
-            on.append(with_it)
-            off.append(without)
+            on.append(with_it * 1e3)
+            off.append(without * 1e3)
             if peer:
                 theirs.append(running[peer].run([spell(text, False)])[0] * 1e3)
         on, off = statistics.median(on), statistics.median(off)
