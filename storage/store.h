@@ -306,6 +306,12 @@ MUST_CHECK enum err cursor_time_at(struct cursor *cursor, size_t column, uint64_
                                    struct error *error);
 MUST_CHECK enum err cursor_time_end(struct cursor *cursor, size_t column, uint64_t from, int64_t us,
                                     uint64_t *end, struct error *error);
+/* Numbers in the view of the rows of the last batch, which still holds. */
+void cursor_row_numbers(const struct cursor *cursor, int64_t *out);
+/* Of a cursor without a filter: the first of these rows by their numbers in the view, ascending and
+ * none twice: as many as come in one batch, at least one. The cursor is in their morsel then. */
+MUST_CHECK enum err cursor_pick(struct cursor *cursor, const uint64_t *rows, size_t count,
+                                struct batch *batch, struct error *error);
 /* Columns (by place, true) that come as NULLs, unread, in the rest of this morsel. */
 void cursor_leave_out(struct cursor *cursor, const bool *columns);
 /* Under a filter that is_whole: rows of the current morsel satisfy it, all that come. */

@@ -22,6 +22,7 @@ struct cursor *cursor_open(const struct table_view *view, const uint32_t *column
     cursor->view = view;
     view_pins_init(&cursor->own_pins);
     cursor->filter = filter;
+    cursor->morsel = SIZE_MAX;
     cursor->column_count = column_count;
     arena_init(&cursor->arena);
     cursor->columns = arena_alloc_zero(&cursor->arena, column_count * sizeof(*cursor->columns));
@@ -94,6 +95,7 @@ enum err cursor_seek(struct cursor *cursor, size_t morsel, bool *has, struct err
 {
     enum err err = OK;
     struct morsel_place place = view_morsel_place(cursor->view, morsel);
+    cursor->morsel = morsel;
     cursor->chunk = NULL;
     cursor->row = cursor->end = 0;
     cursor->place.row = cursor->place.end = 0;
@@ -151,8 +153,8 @@ static struct column read_codes(struct cursor *cursor, struct cursor_column *col
     return out;
 }
 
-static struct column read_vector(struct cursor *cursor, struct cursor_column *column, uint64_t row,
-                                 size_t count)
+struct column cursor_chunk_vector(struct cursor *cursor, struct cursor_column *column, uint64_t row,
+                                  size_t count)
 {
     const struct chunk_column *source = column->source;
     if (column->is_left_out)
@@ -190,7 +192,8 @@ enum err cursor_next(struct cursor *cursor, struct batch *batch, bool *has, stru
     size_t left = cursor->end - cursor->row;
     size_t count = left < VECTOR_ROWS_MAX ? left : VECTOR_ROWS_MAX;
     for (size_t i = 0; i < cursor->column_count; i++)
-        cursor->vectors[i] = read_vector(cursor, &cursor->columns[i], cursor->row, count);
+        cursor->vectors[i] = cursor_chunk_vector(cursor, &cursor->columns[i], cursor->row, count);
+    cursor->last = (struct batch_place){.base = cursor->row, .count = count};
     cursor->row += count;
     *batch = (struct batch){
         .row_count = count, .column_count = cursor->column_count, .columns = cursor->vectors};

@@ -1,5 +1,6 @@
 /* What the files behind a cursor share: cursor.c (the calls, mutable segments), cursor_sealed.c
- * (blocks of sealed ones), sieve.c (filters against a sealed segment). Private to storage/segment.
+ * (blocks of sealed ones), pick.c (rows by number), sieve.c (filters against a sealed segment).
+ * Private to storage/segment.
  */
 #ifndef FRESHET_STORAGE_SEGMENT_CURSOR_H
 #define FRESHET_STORAGE_SEGMENT_CURSOR_H
@@ -107,11 +108,20 @@ struct time_vector {
     int64_t us[VECTOR_ROOM];
 };
 
+/* Which rows of the morsel the last batch has: base + rows[i], or base + i. */
+struct batch_place {
+    const uint32_t *rows; /* NULL: one behind the other */
+    uint64_t base;
+    size_t count;
+};
+
 struct cursor {
     const struct table_view *view;
     const struct scan_filter *filter; /* NULL: none */
     const struct chunk *chunk;        /* NULL: in a sealed segment */
     uint64_t row, end;                /* in the current chunk */
+    size_t morsel;                    /* the current one; SIZE_MAX: none yet */
+    struct batch_place last;
     struct sealed_place place;
     size_t column_count;
     struct cursor_column *columns;
@@ -124,6 +134,9 @@ struct cursor {
 };
 
 void *cursor_buffer(struct cursor *cursor, struct cursor_column *column);
+/* Rows [row, row + count) of the current chunk, at most a vector of them. */
+struct column cursor_chunk_vector(struct cursor *cursor, struct cursor_column *column, uint64_t row,
+                                  size_t count);
 
 /* --- cursor_sealed.c --- */
 
@@ -131,6 +144,9 @@ MUST_CHECK enum err sealed_seek(struct cursor *cursor, size_t morsel, struct mor
                                 bool *has, struct error *error);
 MUST_CHECK enum err sealed_next(struct cursor *cursor, struct batch *batch, bool *has,
                                 struct error *error);
+/* Rows of the current block by number, ascending, at most a vector of them. */
+MUST_CHECK enum err sealed_pick(struct cursor *cursor, const uint32_t *rows, uint32_t count,
+                                struct batch *batch, struct error *error);
 /* Lets go of the segment. */
 void sealed_leave(struct cursor *cursor);
 /* The column's block of the current block number; borrowed from the cursor. */

@@ -475,6 +475,25 @@ static enum err find_rows(struct cursor *cursor, struct wanted *wanted, struct e
     return OK;
 }
 
+static enum err read_batch(struct cursor *cursor, const struct wanted *wanted, struct batch *batch,
+                           struct error *error)
+{
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < cursor->column_count; i++)
+        err = read_column(cursor, &cursor->columns[i], wanted, &cursor->vectors[i], error);
+    if (err != OK)
+        return err;
+    cursor->last = (struct batch_place){.rows = wanted->picked, .count = wanted->row_count};
+    if (wanted->picked == NULL) {
+        cursor->last.rows = wanted->vector.rows;
+        cursor->last.base = wanted->vector.begin;
+    }
+    *batch = (struct batch){.row_count = wanted->row_count,
+                            .column_count = cursor->column_count,
+                            .columns = cursor->vectors};
+    return OK;
+}
+
 enum err sealed_next(struct cursor *cursor, struct batch *batch, bool *has, struct error *error)
 {
     static_assert(BLOCK_VECTOR_ROWS <= VECTOR_ROWS_MAX, "a vector is a batch");
@@ -487,11 +506,14 @@ enum err sealed_next(struct cursor *cursor, struct batch *batch, bool *has, stru
     else
         err = find_rows(cursor, &wanted, error);
     *has = err == OK && wanted.row_count != 0;
-    for (size_t i = 0; err == OK && *has && i < cursor->column_count; i++)
-        err = read_column(cursor, &cursor->columns[i], &wanted, &cursor->vectors[i], error);
-    if (err == OK && *has)
-        *batch = (struct batch){.row_count = wanted.row_count,
-                                .column_count = cursor->column_count,
-                                .columns = cursor->vectors};
-    return err;
+    return *has ? read_batch(cursor, &wanted, batch, error) : err;
+}
+
+enum err sealed_pick(struct cursor *cursor, const uint32_t *rows, uint32_t count,
+                     struct batch *batch, struct error *error)
+{
+    struct wanted wanted = {.picked = rows, .row_count = count};
+    assert(count <= BLOCK_VECTOR_ROWS);
+    arena_reset(&cursor->place.texts);
+    return read_batch(cursor, &wanted, batch, error);
 }
