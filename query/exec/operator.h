@@ -98,6 +98,13 @@ uint64_t exec_estimate(struct exec *exec, const struct plan *plan);
 void exec_scan_follow_order(struct exec_node *node, bool is_descending);
 void exec_scan_bound(struct exec_node *node, int64_t worst_us);
 
+/* Columns (by place, true) that come as NULLs, unread, from blocks in which rows have been held
+ * against the whole filter already (`if_exact`), and from all others. Both outlive the node. */
+void exec_scan_leave_out(struct exec_node *scan, const bool *columns, const bool *if_exact);
+/* From now on: the numbers in the view of the last batch's rows, which hold as long as it. */
+void exec_scan_number_rows(struct exec_node *scan);
+const struct column *exec_scan_row_numbers(const struct exec_node *scan);
+
 /* The scan's rows piece by piece (query/exec/partial_run.c): what it reads of; whether nothing of a
  * morsel can pass its bounds; from now on those of morsels begin … end - 1, then the end. */
 const struct table_view *exec_scan_view(const struct exec_node *scan);

@@ -36,13 +36,16 @@ struct scan {
     bool is_in_morsel;
     struct scan_bounds bounds;
     struct scan_conditions conditions;
-    const struct scan_digest *digest; /* NULL: none */
-    struct scan_extent *extents;      /* of its items */
-    struct scan_run *runs;            /* RUNS_MAX, where it is told of runs */
-    bool is_digested;                 /* the current morsel */
-    bool is_joined;                   /* another scan of the query counts what it skipped */
-    bool is_reversed;                 /* morsels from the last to the first */
-    uint64_t charged;                 /* for dictionaries that the snapshot keeps */
+    const struct scan_digest *digest;         /* NULL: none */
+    struct scan_extent *extents;              /* of its items */
+    struct scan_run *runs;                    /* RUNS_MAX, where it is told of runs */
+    bool is_digested;                         /* the current morsel */
+    bool is_joined;                           /* another scan of the query counts what it skipped */
+    bool is_reversed;                         /* morsels from the last to the first */
+    const bool *left_out, *left_out_if_exact; /* NULL: no column is */
+    bool has_row_numbers;
+    struct column row_numbers; /* of the last batch */
+    uint64_t charged;          /* for dictionaries that the snapshot keeps */
     size_t segment_count;
     uint64_t *segment_ends; /* row numbers */
     bool *is_segment_read;
@@ -173,6 +176,26 @@ void exec_scan_follow_order(struct exec_node *node, bool is_descending)
 {
     struct scan *scan = node->state;
     scan->is_reversed = is_descending;
+}
+
+void exec_scan_leave_out(struct exec_node *node, const bool *columns, const bool *if_exact)
+{
+    struct scan *scan = node->state;
+    scan->left_out = columns;
+    scan->left_out_if_exact = if_exact;
+}
+
+void exec_scan_number_rows(struct exec_node *node)
+{
+    struct scan *scan = node->state;
+    scan->has_row_numbers = true;
+}
+
+const struct column *exec_scan_row_numbers(const struct exec_node *node)
+{
+    const struct scan *scan = node->state;
+    assert(scan->has_row_numbers);
+    return &scan->row_numbers;
 }
 
 const struct table_view *exec_scan_view(const struct exec_node *node)
@@ -413,6 +436,9 @@ static enum err next_morsel(struct exec_node *node, bool *has, struct error *err
         note_read(scan, morsel_at(scan));
     scan->morsel++;
     scan->is_digested = false;
+    if (err == OK && scan->is_in_morsel && scan->left_out != NULL)
+        cursor_leave_out(scan->cursor,
+                         cursor_is_exact(scan->cursor) ? scan->left_out_if_exact : scan->left_out);
     if (err == OK && scan->is_in_morsel && scan->digest != NULL)
         err = digest_morsel(node, error);
     return err;
@@ -428,6 +454,36 @@ static enum err charge_dictionaries(struct exec_node *node, struct error *error)
         return OK;
     enum err err = budget_charge(node->exec->budget, pinned - scan->charged, error);
     scan->charged = err == OK ? pinned : scan->charged;
+    return err;
+}
+
+/* A column more: the numbers of its rows. */
+static void number_rows(struct exec_node *node, struct batch *batch)
+{
+    struct scan *scan = node->state;
+    struct arena *arena = &node->scratch;
+    size_t count = batch->column_count;
+    struct column *columns = arena_alloc_array(arena, count + 1, sizeof(*columns));
+    int64_t *numbers = arena_alloc_array(arena, batch->row_count, sizeof(*numbers));
+    memcpy(columns, batch->columns, count * sizeof(*columns));
+    cursor_row_numbers(scan->cursor, numbers);
+    columns[count] =
+        (struct column){.type = type_of(TYPE_INT8), .form = COLUMN_FLAT, .values = numbers};
+    batch->columns = columns;
+    batch->column_count++;
+}
+
+/* Of a batch of the cursor the rows that the filter leaves. */
+static enum err filter_rows(struct exec_node *node, struct batch *batch, struct error *error)
+{
+    struct scan *scan = node->state;
+    enum err err = OK;
+    if (scan->has_row_numbers)
+        number_rows(node, batch);
+    if (scan->filter != NULL && !cursor_is_exact(scan->cursor))
+        err = exec_keep(node, scan->filter, batch, error);
+    if (err == OK && scan->has_row_numbers && batch->row_count != 0)
+        scan->row_numbers = batch->columns[--batch->column_count];
     return err;
 }
 
@@ -453,11 +509,9 @@ static enum err scan_next(struct exec_node *node, struct batch *out, struct erro
             continue;
         count_rows(node, batch.row_count);
         arena_reset(&node->scratch);
-        if (scan->filter != NULL && !cursor_is_exact(scan->cursor)) {
-            enum err err = exec_keep(node, scan->filter, &batch, error);
-            if (err != OK)
-                return err;
-        }
+        enum err err = filter_rows(node, &batch, error);
+        if (err != OK)
+            return err;
         if (batch.row_count != 0) {
             *out = batch;
             return OK;

@@ -8,7 +8,8 @@
  * Top-N: once the kept rows reach max(4 N, 8,192) they are sorted, cut to N, and the Nth entry
  * becomes the bound; a later row whose entry is above the bound is dropped before it is copied.
  * Where the first key is the event time of a scan the bound is the scan's too.
- * ORDER BY ts DESC LIMIT 100 over millions of rows keeps a few thousand.
+ * ORDER BY ts DESC LIMIT 100 over millions of rows keeps a few thousand. Columns that nothing needs
+ * before it is known which rows come out are read then (late.c).
  *
  * Memory is charged as rows are kept. Where the next ones would be too many the rows kept are
  * sorted and put aside as a run (sort_merge.c); without a place to put them a sort past the query's
@@ -62,29 +63,40 @@ static void open_heads(struct exec_node *node)
         exec_scan_follow_order(scan, plan->sort.keys[plan->sort.head_keys].is_descending);
 }
 
-/* Columns of the rows kept: the child's, and behind them the keys that are none of those. */
+static void add_column(struct sort *sort, struct type type, uint32_t *place)
+{
+    *place = (uint32_t)sort->column_count;
+    sort->types[sort->column_count++] = type;
+}
+
+/* Columns of the rows kept: the child's but those that come late, behind them the keys that are
+ * none of these, and the rows' numbers if some come late. */
 static void place_keys(struct exec_node *node)
 {
     struct sort *sort = node->state;
     const struct plan *plan = node->plan, *child = plan->children[0];
     struct arena *arena = &node->exec->arena;
-    size_t key_count = plan->sort.key_count;
+    size_t key_count = plan->sort.key_count, room = child->column_count + key_count + 1;
     struct expr **exprs = arena_alloc_zero(arena, (key_count + 1) * sizeof(*exprs));
-    sort->types = arena_alloc_array(arena, child->column_count + key_count, sizeof(*sort->types));
+    sort->types = arena_alloc_array(arena, room, sizeof(*sort->types));
     sort->places = arena_alloc_array(arena, key_count, sizeof(*sort->places));
-    sort->column_count = child->column_count;
-    for (size_t i = 0; i < child->column_count; i++)
-        sort->types[i] = child->columns[i].type;
+    sort->slots = arena_alloc_array(arena, child->column_count, sizeof(*sort->slots));
+    for (size_t i = 0; i < child->column_count; i++) {
+        sort->slots[i] = SORT_LATE;
+        if (sort->late.count == 0 || !sort->late.is_late[i])
+            add_column(sort, child->columns[i].type, &sort->slots[i]);
+    }
     for (size_t i = 0; i < key_count; i++) {
         struct expr *key = plan->sort.keys[i].expr;
         if (key->kind == EXPR_COLUMN) {
-            sort->places[i] = key->column;
+            sort->places[i] = sort->slots[key->column];
             continue;
         }
-        sort->places[i] = (uint32_t)sort->column_count;
-        sort->types[sort->column_count++] = key->type;
+        add_column(sort, key->type, &sort->places[i]);
         exprs[i] = key;
     }
+    if (sort->late.count != 0)
+        add_column(sort, type_of(TYPE_INT8), &sort->number_place);
     sort->exprs = exec_evaluators(node->exec, exprs, key_count);
     rowset_init_types(&sort->rows, sort->types, sort->column_count, node->exec->budget);
 }
@@ -104,13 +116,11 @@ static void make_order(struct exec_node *node)
     sort->order.first = is_whole ? 1 : 0;
 }
 
-static enum err sort_open(struct exec_node *node, struct error *error)
+/* How many rows are wanted, and what follows from few of them. */
+static enum err open_top(struct exec_node *node, struct error *error)
 {
     struct sort *sort = node->state;
     const struct plan *plan = node->plan;
-    exec_memory_init(&sort->memory, node->exec->budget);
-    place_keys(node);
-    make_order(node);
     enum err err = exec_row_limit(node->exec, plan->sort.limit, false, &sort->limit, error);
     if (err == OK)
         err = exec_row_limit(node->exec, plan->sort.offset, true, &sort->offset, error);
@@ -119,12 +129,23 @@ static enum err sort_open(struct exec_node *node, struct error *error)
     sort->top = SIZE_MAX;
     if (sort->limit >= 0 && sort->limit < INT64_MAX / 4 && sort->offset < INT64_MAX / 4)
         sort->top = (size_t)(sort->limit + sort->offset);
-    if (sort->top != SIZE_MAX) {
-        sort->time_scan = find_time_scan(node, 0);
-        if (sort->time_scan != NULL)
-            exec_scan_follow_order(sort->time_scan, plan->sort.keys[0].is_descending);
-    }
-    if (err == OK && plan->sort.head_rows > 0 && sort->top == SIZE_MAX)
+    if (err != OK || sort->top == SIZE_MAX)
+        return err;
+    sort->time_scan = find_time_scan(node, 0);
+    if (sort->time_scan != NULL)
+        exec_scan_follow_order(sort->time_scan, plan->sort.keys[0].is_descending);
+    late_open(node, sort->top, &sort->late);
+    return OK;
+}
+
+static enum err sort_open(struct exec_node *node, struct error *error)
+{
+    struct sort *sort = node->state;
+    exec_memory_init(&sort->memory, node->exec->budget);
+    enum err err = open_top(node, error);
+    place_keys(node);
+    make_order(node);
+    if (err == OK && node->plan->sort.head_rows > 0 && sort->top == SIZE_MAX)
         open_heads(node);
     return err;
 }
@@ -289,13 +310,17 @@ static enum err make_columns(struct exec_node *node, const struct batch *in, str
     struct sort *sort = node->state;
     struct column *columns =
         arena_alloc_array(&node->scratch, sort->column_count + 1, sizeof(*columns));
-    memcpy(columns, in->columns, in->column_count * sizeof(*columns));
+    for (size_t i = 0; i < in->column_count; i++)
+        if (sort->slots[i] != SORT_LATE)
+            columns[sort->slots[i]] = in->columns[i];
     *out = (struct batch){
         .row_count = in->row_count, .column_count = sort->column_count, .columns = columns};
     enum err err = OK;
     for (size_t i = 0; err == OK && i < sort->order.key_count; i++)
         if (sort->exprs[i] != NULL)
             err = evaluator_run(sort->exprs[i], in, NULL, 0, &columns[sort->places[i]], error);
+    if (sort->late.count != 0)
+        columns[sort->number_place] = *exec_scan_row_numbers(sort->late.scan);
     return err;
 }
 
@@ -464,14 +489,37 @@ static enum err sort_next(struct exec_node *node, struct batch *out, struct erro
     for (size_t i = 0; i < count; i++)
         selection[i] = sort->entries[sort->next + i].row;
     struct column *columns =
-        arena_alloc_array(&node->scratch, node->plan->column_count, sizeof(*columns));
-    for (size_t i = 0; i < node->plan->column_count; i++) {
+        arena_alloc_array(&node->scratch, sort->column_count + 1, sizeof(*columns));
+    for (size_t i = 0; i < sort->column_count; i++) {
         struct column all = rowset_column(&sort->rows, i, 0);
         columns[i] = column_gather(&all, selection, count, &node->scratch);
     }
-    sort->next += count;
-    *out = (struct batch){
-        .row_count = count, .column_count = node->plan->column_count, .columns = columns};
+    struct batch kept = {
+        .row_count = count, .column_count = sort->column_count, .columns = columns};
+    if (err == OK)
+        err = sort_arrange(node, &kept, 0, out, error);
+    sort->next += err == OK ? out->row_count : 0;
+    return err;
+}
+
+enum err sort_arrange(struct exec_node *node, const struct batch *kept, size_t first,
+                      struct batch *out, struct error *error)
+{
+    struct sort *sort = node->state;
+    size_t count = node->plan->column_count, row_count = kept->row_count - first;
+    struct column *columns = arena_alloc_array(&node->scratch, count + 1, sizeof(*columns));
+    enum err err = OK;
+    *out = (struct batch){.column_count = count};
+    if (row_count == 0)
+        return OK;
+    if (sort->late.count != 0) {
+        struct column numbers = column_from(&kept->columns[sort->number_place], first);
+        err = late_read(node, &sort->late, &numbers, &row_count, columns, error);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (sort->slots[i] != SORT_LATE)
+            columns[i] = column_from(&kept->columns[sort->slots[i]], first);
+    *out = (struct batch){.row_count = row_count, .column_count = count, .columns = columns};
     return err;
 }
 
@@ -484,6 +532,7 @@ static void sort_close(struct exec_node *node)
     sort_merge_end(node);
     forget_rows(node);
     heads_deinit(&sort->heads);
+    late_close(node, &sort->late);
     exec_memory_deinit(&sort->memory);
 }
 

@@ -3,6 +3,7 @@
 #define FRESHET_QUERY_EXEC_SORT_H
 
 #include "query/exec/heads.h"
+#include "query/exec/late.h"
 #include "query/exec/rowset.h"
 #include "query/exec/spill.h"
 
@@ -25,11 +26,16 @@ struct sort_run {
     struct spill_stream rows; /* in order */
 };
 
+#define SORT_LATE UINT32_MAX
+
 struct sort_merge; /* query/exec/sort_merge.c */
 
 struct sort {
     struct rowset rows;       /* the child's columns, then the keys that are none of them */
     size_t column_count;      /* of rows */
+    struct late late;         /* columns that rows do not keep: behind the keys stand row numbers */
+    uint32_t *slots;          /* by the child's column: its column of rows, SORT_LATE: late */
+    uint32_t number_place;    /* the row numbers' column of rows */
     struct type *types;       /* of its columns */
     uint32_t *places;         /* by key: its column */
     struct evaluator **exprs; /* by key, NULL: a column of the child */
@@ -65,6 +71,10 @@ int sort_compare_rows(const struct sort_order *order, const struct column *a_col
 MUST_CHECK enum err sort_entries(struct exec *exec, const struct sort_order *order,
                                  const struct column *columns, struct sort_entry *entries,
                                  size_t count, struct sort_entry *spare, struct error *error);
+/* Rows that come out, from `first` on and as the rowset has them, to the sort's output: all of them
+ * where none of their columns comes late, else at least one. */
+MUST_CHECK enum err sort_arrange(struct exec_node *node, const struct batch *kept, size_t first,
+                                 struct batch *out, struct error *error);
 /* Writes the rows kept, sorted already, as the next run, and forgets them. */
 MUST_CHECK enum err sort_spill_run(struct exec_node *node, struct error *error);
 /* After the last run: makes ready to merge. */

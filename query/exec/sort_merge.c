@@ -36,6 +36,10 @@ struct sort_merge {
     size_t heap_count;
     bool is_last; /* runs are not read again */
     uint64_t given;
+    /* Where columns come late: rows in hand, in the node's scratch, and how many of them came out.
+     */
+    struct batch kept;
+    size_t kept_next;
 };
 
 /* --- runs --- */
@@ -297,7 +301,9 @@ enum err sort_merge_begin(struct exec_node *node, struct error *error)
     return merge_create(node, 0, sort->run_count, &sort->merge, error);
 }
 
-enum err sort_merge_next(struct exec_node *node, struct batch *out, struct error *error)
+/* The next rows behind the offset as the runs have them. */
+static enum err next_merged(struct exec_node *node, size_t column_count, struct batch *out,
+                            struct error *error)
 {
     struct sort *sort = node->state;
     struct sort_merge *merge = sort->merge;
@@ -305,12 +311,29 @@ enum err sort_merge_next(struct exec_node *node, struct batch *out, struct error
         uint64_t offset = (uint64_t)sort->offset;
         bool is_skipped = merge->given < offset;
         uint64_t end = is_skipped ? offset : sort->top;
-        enum err err = merge_batch(node, merge, (size_t)(end - merge->given),
-                                   node->plan->column_count, out, error);
+        enum err err =
+            merge_batch(node, merge, (size_t)(end - merge->given), column_count, out, error);
         merge->given += out->row_count;
         if (err != OK || !is_skipped || out->row_count == 0)
             return err;
     }
+}
+
+enum err sort_merge_next(struct exec_node *node, struct batch *out, struct error *error)
+{
+    struct sort *sort = node->state;
+    struct sort_merge *merge = sort->merge;
+    if (sort->late.count == 0)
+        return next_merged(node, node->plan->column_count, out, error);
+    enum err err = OK;
+    if (merge->kept_next == merge->kept.row_count) {
+        err = next_merged(node, sort->column_count, &merge->kept, error);
+        merge->kept_next = 0;
+    }
+    if (err == OK)
+        err = sort_arrange(node, &merge->kept, merge->kept_next, out, error);
+    merge->kept_next += err == OK ? out->row_count : 0;
+    return err;
 }
 
 void sort_merge_end(struct exec_node *node)

@@ -424,6 +424,10 @@ static void explain(const struct explainer *e, const struct plan *plan, size_t l
         if (actual->spilled_bytes > 0)
             writer_printf(e->out, " (spilled %llu bytes to disk)",
                           (unsigned long long)actual->spilled_bytes);
+        if (actual->late_columns > 0)
+            writer_printf(e->out, " (late rows=%llu columns=%llu)",
+                          (unsigned long long)actual->late_rows,
+                          (unsigned long long)actual->late_columns);
         if (actual->partials_found + actual->partials_made > 0)
             writer_printf(e->out, " partials=%llu of %llu kept",
                           (unsigned long long)actual->partials_found,

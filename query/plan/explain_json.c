@@ -56,6 +56,10 @@ static void write_actual(const struct plan *plan, const struct plan_actual *actu
                       (unsigned long long)actual->rollup_segments,
                       (unsigned long long)actual->rollup_rows);
     }
+    if (actual->late_columns > 0)
+        writer_printf(out, ",\"Late Rows\":%llu,\"Late Columns\":%llu",
+                      (unsigned long long)actual->late_rows,
+                      (unsigned long long)actual->late_columns);
     if (actual->helpers > 0)
         writer_printf(out, ",\"Threads\":%llu", (unsigned long long)actual->helpers + 1);
     if (actual->spilled_bytes > 0)

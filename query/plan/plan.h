@@ -284,6 +284,8 @@ struct plan_actual {
     /* Portions of rows that a GROUP found grouped by an earlier query, and that it grouped. */
     uint64_t partials_found, partials_made;
     uint64_t helpers; /* further threads that grouped some */
+    /* Of a sort: rows of which so many columns were read by number, when they came out. */
+    uint64_t late_rows, late_columns;
     /* … and that a rollup had: whose name this is; empty: none answers the GROUP. */
     struct slice rollup;
     uint64_t rollup_portions, rollup_segments, rollup_rows;

@@ -1,0 +1,365 @@
+/* The first rows of an order against the whole order cut by hand: with every column, few of them, a
+ * computed one; one key and several, of columns and expressions, in both directions, NULLs at both
+ * ends, many rows equal in all keys; conditions that blocks answer and that they do not; rows
+ * sealed, in memory, and of columns that came later; past the query's memory. */
+#include "query/query.h"
+
+#include "storage/base/fault.h"
+#include "storage/base/random.h"
+#include "storage/io/sim.h"
+#include "storage/io/temp.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+#include <math.h>
+
+#ifdef FRESHET_CHECK
+#define ROWS 9000
+#define PART 3000
+#else
+#define ROWS 70000 /* sealed: two blocks, then segments of PART rows */
+#define PART 10000
+#endif
+#define NEWEST 3000
+#define COLUMNS 9
+
+struct fixture {
+    struct sim *sim;
+    struct io *io;
+    struct store *store;
+    struct query_engine *engine;
+    struct temp_space *temp;
+    struct budget memory;
+    uint64_t position;
+};
+
+static const struct {
+    const char *name;
+    struct type type;
+} definitions[COLUMNS] = {
+    {"ts", {.id = TYPE_TIMESTAMPTZ}},
+    {"id", {.id = TYPE_INT8}},
+    {"few", {.id = TYPE_INT4}},     /* 6 values, NULLs */
+    {"kind", {.id = TYPE_TEXT}},    /* 30 values, NULLs */
+    {"word", {.id = TYPE_TEXT}},    /* each its own */
+    {"ratio", {.id = TYPE_FLOAT8}}, /* NaN, both zeros, NULLs */
+    {"price", {.id = TYPE_NUMERIC, .precision = 10, .scale = 2}},
+    {"flag", {.id = TYPE_BOOL}},
+    {"step", {.id = TYPE_INT8}}, /* follows the rows, falling */
+};
+
+static uint32_t create_table(struct fixture *f)
+{
+    struct schema *schema = schema_create();
+    struct error error;
+    schema->table_id = store_next_table_id(f->store);
+    schema->version = 1;
+    schema->name = SLICE("t");
+    schema->column_count = COLUMNS;
+    schema->columns = arena_alloc_zero(&schema->arena, COLUMNS * sizeof(*schema->columns));
+    for (uint32_t i = 0; i < COLUMNS; i++)
+        schema->columns[i] =
+            (struct column_definition){.id = i + 1,
+                                       .name = slice_from_cstr(definitions[i].name),
+                                       .type = definitions[i].type,
+                                       .is_not_null = i == 0,
+                                       .missing = {.type = definitions[i].type, .is_null = true}};
+    schema->next_column_id = COLUMNS + 1;
+    schema->time_column = 0;
+    schema->options.rest_column = schema->options.whole_column = -1;
+    uint32_t id = schema->table_id;
+    struct commit *commit = commit_create(f->store);
+    commit_set_change(commit, CHANGE_CREATE, id, schema);
+    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
+    return id;
+}
+
+static struct value make_cell(struct random_stream *chance, uint32_t column, uint32_t row,
+                              struct arena *arena)
+{
+    static const double special[] = {0.0, -0.0, 1e300, -1e300};
+    struct value value = {.type = definitions[column].type};
+    char text[32];
+    uint64_t drawn = random_below(chance, 1000000);
+    value.is_null = column > 1 && column < 8 && random_below(chance, 40) == 0;
+    switch (column) {
+    case 0: /* some come late */
+        value.i = (int64_t)row * 1000000 - (drawn % 50 == 0 ? 30000000000 : 0);
+        break;
+    case 1:
+        value.i = row;
+        break;
+    case 2:
+        value.i = (int64_t)(drawn % 6);
+        break;
+    case 3:
+    case 4:
+        snprintf(text, sizeof(text), column == 3 ? "k%u" : "word %u of its own",
+                 column == 3 ? (unsigned)(drawn % 30) : row * 7919 % 100003);
+        value.text = arena_copy(arena, slice_from_cstr(text));
+        break;
+    case 5:
+        value.f = (double)drawn / 7 - 50000;
+        value.f = drawn % 3000 == 1 ? special[drawn / 3000 % 4] : value.f;
+        if (drawn % 3000 == 2)
+            value.f = (double)NAN;
+        break;
+    case 6:
+        value.n = numeric_from_int128((int64_t)(drawn % 90000), 2);
+        break;
+    case 7:
+        value.b = drawn % 2 == 0;
+        break;
+    default:
+        value.i = 1000000 - (int64_t)(row / 5);
+        break;
+    }
+    return value;
+}
+
+static void insert(struct fixture *f, uint32_t table_id, uint32_t first, uint32_t count)
+{
+    struct arena arena;
+    struct error error;
+    struct random_stream chance;
+    uint32_t ids[COLUMNS];
+    struct column columns[COLUMNS];
+    struct snapshot *snapshot = snapshot_open(f->store);
+    const struct schema *schema = table_view_schema(snapshot_find_id(snapshot, table_id));
+    arena_init(&arena);
+    random_stream_init(&chance, first + 1);
+    for (uint32_t column = 0; column < COLUMNS; column++) {
+        struct column_builder builder;
+        ids[column] = schema->columns[column].id;
+        column_builder_init(&builder, definitions[column].type, &arena);
+        for (uint32_t row = first; row < first + count; row++) {
+            struct value value = make_cell(&chance, column, row, &arena);
+            column_builder_add(&builder, &value);
+        }
+        columns[column] = column_builder_finish(&builder);
+    }
+    struct batch batch = {.row_count = count, .column_count = COLUMNS, .columns = columns};
+    struct commit *commit = commit_create(f->store);
+    commit_add_rows(commit, schema, ids, &batch);
+    snapshot_close(snapshot);
+    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
+    arena_deinit(&arena);
+}
+
+static void setup(struct fixture *f)
+{
+    struct error error;
+    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
+    f->sim = sim_create(&(struct sim_options){.seed = 1});
+    sim_open(f->sim, &f->io);
+    struct store_options options = {
+        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
+    assert_int_equal(store_open(&options, &f->store, &error), OK);
+    struct temp_options temp = {.io = f->io, .limit_name = "spill_limit"};
+    assert_int_equal(temp_space_create(&temp, &f->temp, &error), OK);
+    struct query_engine_options engine = {.store = f->store,
+                                          .memory = &f->memory,
+                                          .query_memory_limit = 128 << 20,
+                                          .temp = f->temp,
+                                          .statement_timeout_us = 60000000,
+                                          .max_rows = 1000000};
+    f->engine = query_engine_create(&engine);
+    uint32_t id = create_table(f);
+    for (uint32_t row = 0; row < ROWS; row += PART)
+        insert(f, id, row, PART);
+    assert_int_equal(store_checkpoint(f->store, &error), OK);
+    insert(f, id, ROWS, PART);
+    assert_int_equal(store_checkpoint(f->store, &error), OK);
+    insert(f, id, ROWS + PART, NEWEST); /* in memory */
+}
+
+static void teardown(struct fixture *f)
+{
+    assert_int_equal(atomic_load(&f->memory.used), 0);
+    query_engine_destroy(f->engine);
+    temp_space_destroy(f->temp);
+    store_close(f->store);
+    f->io->ops->destroy(f->io);
+    sim_destroy(f->sim);
+}
+
+static char answers[2][24 << 20];
+
+static void run_within(struct fixture *f, const char *text, const char *memory, char *out)
+{
+    const struct query_setting setting = {.name = SLICE("freshet.query_memory"),
+                                          .value = slice_from_cstr(memory)};
+    struct query_request request = {.text = slice_from_cstr(text),
+                                    .format = RESULT_CSV,
+                                    .timeout_us = -1,
+                                    .max_rows = -1,
+                                    .settings = &setting,
+                                    .setting_count = 1};
+    struct query_answer answer;
+    if (query_run(f->engine, &request, &answer) != OK)
+        fail_msg("%s: %s: %s", text, answer.error.sqlstate, answer.error.text);
+    assert_true(answer.body.size < sizeof(answers[0]));
+    memcpy(out, answer.body.data, answer.body.size);
+    out[answer.body.size] = 0;
+    writer_deinit(&answer.body);
+}
+
+static void run(struct fixture *f, const char *text, char *out)
+{
+    run_within(f, text, "128MB", out);
+}
+
+static const char *skip_lines(const char *text, size_t count)
+{
+    for (; count > 0 && *text != 0; count--)
+        text = strchr(text, '\n') == NULL ? text + strlen(text) : strchr(text, '\n') + 1;
+    return text;
+}
+
+/* Each with a LIMIT against itself without one. The event time alone in its order is met from the
+ * end: rows equal in it may come in another order than the whole sort's, so there it is not. */
+static const char *const queries[] = {
+    "SELECT * FROM t ORDER BY few",
+    "SELECT * FROM t ORDER BY few DESC",
+    "SELECT * FROM t ORDER BY few DESC NULLS LAST",
+    "SELECT * FROM t ORDER BY few NULLS FIRST, kind DESC",
+    "SELECT * FROM t ORDER BY kind, ratio DESC",
+    "SELECT word, id, price FROM t ORDER BY kind DESC",
+    "SELECT * FROM t ORDER BY word DESC",
+    "SELECT id, word AS w, kind FROM t ORDER BY w",
+    "SELECT * FROM t ORDER BY ratio",
+    "SELECT * FROM t ORDER BY ratio DESC NULLS LAST",
+    "SELECT * FROM t WHERE ratio < 40000 ORDER BY ratio DESC",
+    "SELECT id, few, step FROM t ORDER BY price, few",
+    "SELECT * FROM t ORDER BY price DESC",
+    "SELECT * FROM t ORDER BY flag, step",
+    "SELECT * FROM t ORDER BY step",
+    "SELECT * FROM t ORDER BY step DESC",
+    "SELECT * FROM t WHERE few = 3 ORDER BY step",
+    "SELECT * FROM t WHERE few = 3 AND kind > 'k2' ORDER BY id DESC",
+    "SELECT word FROM t WHERE kind = 'k7' ORDER BY step, id DESC",
+    "SELECT * FROM t WHERE kind LIKE 'k1%' ORDER BY price DESC, word",
+    "SELECT * FROM t WHERE length(word) > 17 AND few IS NOT NULL ORDER BY few, step",
+    "SELECT * FROM t WHERE few IS NULL ORDER BY kind NULLS FIRST",
+    "SELECT * FROM t WHERE id % 1000 = 7 ORDER BY ratio",
+    "SELECT word, few + 1 AS more, kind FROM t ORDER BY more DESC, id",
+    "SELECT word, upper(kind) AS u, ratio FROM t ORDER BY step",
+    "SELECT word, kind FROM t ORDER BY abs(ratio), id",
+    "SELECT * FROM t WHERE kind < 'a' ORDER BY few",
+    "SELECT * FROM t ORDER BY ts DESC, id",
+    "SELECT * FROM t ORDER BY ts, id DESC",
+    "SELECT word, kind FROM t WHERE flag ORDER BY ts DESC, id",
+    "SELECT x.word, x.id FROM (SELECT * FROM t WHERE few > 1) x ORDER BY x.price DESC, x.id",
+    "SELECT 1, word, word, NULL, few FROM t ORDER BY id DESC",
+    "SELECT id FROM t ORDER BY id DESC",
+};
+static const struct {
+    size_t limit, offset;
+} parts[] = {{1, 0}, {10, 0}, {10, 7}, {65, 2000}, {600, 40}, {3000, 0}, {0, 5}};
+
+/* Any part of the query's rows, against the whole of them; both begin with the columns' names. */
+static bool is_different(struct fixture *f, const char *query, const char *memory)
+{
+    bool is = false;
+    run(f, query, answers[0]);
+    for (size_t part = 0; !is && part < array_count(parts); part++) {
+        char text[512];
+        size_t limit = parts[part].limit, offset = parts[part].offset;
+        snprintf(text, sizeof(text), "%s LIMIT %zu OFFSET %zu", query, limit, offset);
+        run_within(f, text, memory, answers[1]);
+        const char *first = skip_lines(answers[1], 1);
+        const char *begin = skip_lines(answers[0], 1 + offset), *end = skip_lines(begin, limit);
+        size_t size = (size_t)(end - begin);
+        is = strlen(first) != size || memcmp(first, begin, size) != 0;
+        if (is && !atomic_load(&fault_is_planted))
+            print_message("%s: %.300s\n", text, first);
+    }
+    return is;
+}
+
+static void test_same_answers(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    for (size_t i = 0; i < array_count(queries); i++)
+        assert_false(is_different(&f, queries[i], "128MB"));
+    teardown(&f);
+}
+
+/* Rows put aside keep their numbers. */
+static void test_little_memory(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct temp_figures before, after;
+    setup(&f);
+    temp_space_figures(f.temp, &before);
+    for (size_t i = 0; i < array_count(queries); i += 3)
+        assert_false(is_different(&f, queries[i], "1MB"));
+    temp_space_figures(f.temp, &after);
+    assert_true(after.written > before.written);
+    teardown(&f);
+}
+
+static void test_explain(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f);
+    run(&f, "EXPLAIN ANALYZE SELECT * FROM t ORDER BY few LIMIT 10 OFFSET 2", answers[0]);
+    assert_non_null(strstr(answers[0], "(late rows=10 columns=8)"));
+    run(&f, "EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM t ORDER BY few LIMIT 10", answers[0]);
+    assert_non_null(strstr(answers[0], "Late Rows"));
+    /* What is computed may raise, so it is computed for every row. */
+    run(&f, "EXPLAIN ANALYZE SELECT id / 2, word FROM t ORDER BY few LIMIT 10", answers[0]);
+    assert_non_null(strstr(answers[0], "(late rows=10 columns=1)"));
+    struct query_request request = {
+        .text = SLICE("SELECT 1 / (id - 9), word FROM t ORDER BY few LIMIT 1"),
+        .format = RESULT_CSV,
+        .timeout_us = -1,
+        .max_rows = -1};
+    struct query_answer answer;
+    assert_int_not_equal(query_run(f.engine, &request, &answer), OK);
+    assert_string_equal(answer.error.sqlstate, "22012");
+    writer_deinit(&answer.body);
+    teardown(&f);
+}
+
+#ifndef FRESHET_CHECK
+static void test_faults_are_found(void **state)
+{
+    (void)state;
+    static const char *const faults[] = {"topn.late_row", "cursor.pick_beside"};
+    struct fixture f;
+    setup(&f);
+    for (size_t i = 0; i < array_count(faults); i++) {
+        bool is_found = false;
+        fault_plant(faults[i]);
+        for (size_t query = 0; !is_found && query < array_count(queries); query++)
+            is_found = is_different(&f, queries[query], "128MB");
+        fault_clear();
+        if (!is_found)
+            fail_msg("%s is not found", faults[i]);
+    }
+    teardown(&f);
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_same_answers),
+        cmocka_unit_test(test_little_memory),
+        cmocka_unit_test(test_explain),
+#ifndef FRESHET_CHECK
+        cmocka_unit_test(test_faults_are_found),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
