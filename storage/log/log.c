@@ -10,11 +10,13 @@
  *     publish       durable: visible
  *     done          for each
  *
- * A group starts as soon as the one before is done; there is no timer: while a sync takes 0.3 ms,
- * what arrives meanwhile is the next group. Every piece starts on a block of its own, so no sector
- * with acknowledged bytes is ever written again. The sync behind the last piece of a group covers
- * those before it in the same file; the last piece in a file is synced before the next file's
- * header says so.
+ * What arrives while a group is written is the next one. It starts as soon as the one before is
+ * done, unless that one had several records: a group costs the same whatever is in it, and those
+ * who waited for it together come back one after the other, so the log thread waits for as many
+ * again, or for GATHER_SIZE, but no longer than GATHER_US. A lone sender is never made to wait.
+ * Every piece starts on a block of its own, so no sector with acknowledged bytes is ever written
+ * again. The sync behind the last piece of a group covers those before it in the same file; the
+ * last piece in a file is synced before the next file's header says so.
  *
  *   RUNNING --write or sync fails--> the group once more in a NEW file whose header cuts the old
  * one --ok--> RUNNING
@@ -43,6 +45,9 @@
  * matter. */
 #define PLACE_MIN ((size_t)128 << 10)
 #define PLACE_ALONE_SHARE 8 /* of place_min */
+
+#define GATHER_US INT64_C(1000)
+#define GATHER_SIZE ((size_t)512 << 10) /* payload bytes that are worth a group */
 
 static_assert(LOG_RECORD_SIZE_MAX <= UINT32_MAX, "the length of a record is 32 bits");
 static_assert(LOG_ENTRY_HEAD == LOG_PIECE_HEADER_SIZE + LOG_FRAME_HEADER_SIZE,
@@ -319,6 +324,7 @@ static void enter_failed(struct log *log, struct log_entry *group, const struct 
     struct log_entry *queued = log->first;
     log->first = NULL;
     log->last = &log->first;
+    log->queue_count = log->queue_bytes = 0;
     log->next_position = log->durable.position + 1;
     mutex_unlock(&log->mutex);
     if (log->options.abandon != NULL)
@@ -395,12 +401,16 @@ static struct log_entry *take_group(struct log *log, bool *is_revival)
     *is_revival = log->is_failed && log->is_revival_wanted;
     struct log_entry *first = log->first;
     struct log_entry *last = first;
-    size_t size = 0;
+    size_t size = 0, count = 0;
     for (; last != NULL; last = last->next) {
         size += last->payload.size;
+        count++;
         if (last->next == NULL || size >= GROUP_SIZE_MAX)
             break;
     }
+    log->queue_count -= count;
+    log->queue_bytes -= size;
+    log->group_count = count;
     if (last != NULL) {
         log->first = last->next;
         last->next = NULL;
@@ -461,11 +471,32 @@ static void write_closing_piece(struct log *log)
 
 /* --- the thread --- */
 
+static bool is_gathered(const struct log *log)
+{
+    return log->queue_count >= log->group_count || log->queue_bytes >= GATHER_SIZE ||
+           log->is_stopping || log->is_revival_wanted;
+}
+
+/* With the mutex, after a group of log->group_count: until as many wait, for a moment. */
+static void gather(struct log *log)
+{
+    if (log->group_count < 2)
+        return;
+    int64_t end_us = clock_monotonic_us() + GATHER_US, left_us = GATHER_US;
+    log->is_gathering = true;
+    while (!is_gathered(log) && left_us > 0) {
+        (void)condition_wait_for(&log->wake, &log->mutex, left_us);
+        left_us = end_us - clock_monotonic_us();
+    }
+    log->is_gathering = false;
+}
+
 static void run_thread(void *context)
 {
     struct log *log = context;
     for (;;) {
         mutex_lock(&log->mutex);
+        gather(log);
         while (log->first == NULL && !log->is_stopping &&
                !(log->is_failed && log->is_revival_wanted)) {
             log->is_waiting = true;
@@ -612,7 +643,9 @@ enum err log_submit(struct log *log, struct log_entry *entry, struct error *erro
         entry->position = log->next_position++;
         *log->last = entry;
         log->last = &entry->next;
-        if (log->is_waiting)
+        log->queue_count++;
+        log->queue_bytes += entry->payload.size;
+        if (log->is_waiting || (log->is_gathering && is_gathered(log)))
             condition_signal(&log->wake);
     }
     mutex_unlock(&log->mutex);

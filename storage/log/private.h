@@ -44,6 +44,9 @@ struct log {
     struct mutex mutex;
     struct condition wake; /* the log thread */
     bool is_waiting;
+    bool is_gathering;  /* waits for as many records as the last group had */
+    size_t group_count; /* records of the last group */
+    size_t queue_count, queue_bytes;
     bool is_stopping;
     bool is_failed;
     bool is_revival_wanted;

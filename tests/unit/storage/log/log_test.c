@@ -207,6 +207,36 @@ static void test_rounds_uring(void **state)
     run_rounds("uring", true);
 }
 
+/* The log thread waits for as many as came together last time; one that comes alone then is
+ * written nevertheless, and so is what is left at the end. */
+static void test_gathering_ends(void **state)
+{
+    (void)state;
+    char *path = make_directory();
+    struct error error;
+    struct io *io;
+    assert_int_equal(io_open("plain", path, &io, &error), OK);
+    struct model model = {0};
+    struct log *log;
+    assert_int_equal(open_log(io, &model, &log, &error), OK);
+    log_start(log);
+    uint64_t sent = 0;
+    for (int round = 0; round < 20; round++) {
+        for (int count = round % 2 == 0 ? 8 : 1; count > 0; count--)
+            submit(log, &model, ++sent);
+        while (atomic_load(&model.done) < sent)
+            clock_sleep_us(100);
+    }
+    for (int index = 0; index < 8; index++)
+        submit(log, &model, ++sent);
+    log_stop(log);
+    assert_int_equal(atomic_load(&model.done), sent);
+    log_close(log);
+    assert_int_equal(io->ops->list(io, "", remove_name, io, NULL), OK);
+    io->ops->destroy(io);
+    assert_int_equal(rmdir(path), 0);
+}
+
 /* --- written from where they are --- */
 
 static void count_done(struct log_entry *entry, enum err result, const struct error *error)
@@ -459,6 +489,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rounds_plain),
         cmocka_unit_test(test_rounds_uring),
+        cmocka_unit_test(test_gathering_ends),
         cmocka_unit_test(test_alone_in_place),
         cmocka_unit_test(test_files_are_used_again),
         cmocka_unit_test(test_the_next_file_is_made_at_the_pace_of_the_log),
