@@ -50,6 +50,39 @@ static void test_crc32c_in_stretches(void **state)
     }
 }
 
+/* Each variant that this machine has, at sizes around its steps and wherever it begins, and gone on
+ * with. */
+static void test_crc32c_variants(void **state)
+{
+    (void)state;
+    static _Alignas(64) unsigned char buffer[4400];
+    for (size_t index = 0; index < sizeof(buffer); index++)
+        buffer[index] = (unsigned char)(hash_mix(index) >> 32);
+#if defined(__x86_64__)
+    for (size_t begin = 0; begin < 130; begin += begin < 66 ? 1 : 9) {
+        uint32_t table = 0x12345678;
+        for (size_t size = 0; begin + size < sizeof(buffer); size++) {
+            if (size % 64 < 3 || size % 64 > 61 || size % 37 == 0) {
+                if (__builtin_cpu_supports("sse4.2"))
+                    assert_int_equal(crc32c_sse42(0x12345678, buffer + begin, size), table);
+                if (__builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul"))
+                    assert_int_equal(crc32c_three(0x12345678, buffer + begin, size), table);
+                if (size >= FOLD_SIZE_MIN && can_fold())
+                    assert_int_equal(crc32c_fold(0x12345678, buffer + begin, size), table);
+            }
+            table = crc32c_table(table, buffer + begin + size, 1);
+        }
+    }
+    if (can_fold()) {
+        uint32_t right = crc32c(0, buffer + 1, 4000);
+        fault_plant("hash.fold_begins_anew");
+        assert_true(crc32c(0, buffer + 1, 4000) != right);
+        fault_clear();
+        assert_int_equal(crc32c(0, buffer + 1, 4000), right);
+    }
+#endif
+}
+
 static void test_hashes_differ(void **state)
 {
     (void)state;
@@ -107,6 +140,7 @@ int main(void)
         cmocka_unit_test(test_hash_in_pieces),
         cmocka_unit_test(test_crc32c_table_agrees_and_continues),
         cmocka_unit_test(test_crc32c_in_stretches),
+        cmocka_unit_test(test_crc32c_variants),
         cmocka_unit_test(test_hashes_differ),
         cmocka_unit_test(test_wide_is_the_same_hash),
     };
