@@ -90,7 +90,7 @@ static uint32_t next_missing(const uint16_t *codes, uint32_t at, uint32_t count)
  * gives way to all, whose number is returned. `lengths` (NULL: nobody asks) has of each text how
  * many words are its own, and then how many codes. */
 static uint32_t spell_missing(const struct words *words, const uint8_t *bytes,
-                              const uint32_t *starts, uint32_t count, uint16_t *codes,
+                              const uint16_t *starts, uint32_t count, uint16_t *codes,
                               int64_t *lengths)
 {
     uint16_t found[WORDS_PIECE], *end = codes;
@@ -115,7 +115,8 @@ static uint32_t spell_missing(const struct words *words, const uint8_t *bytes,
 uint32_t words_encode(const struct words *words, const uint8_t *bytes, uint32_t size,
                       uint16_t *codes)
 {
-    uint32_t starts[WORDS_STARTS_MAX], count = words_split(bytes, 0, size, starts);
+    uint16_t starts[WORDS_STARTS_MAX];
+    uint32_t count = words_split(bytes, 0, size, starts);
     bool is_zero = bytes[size - 1] == 0; /* the only word that can end with one */
     words_split_end(starts + count, size);
     if (words_find_all(&words->table, bytes, starts, count - is_zero, codes) && !is_zero)
@@ -173,7 +174,7 @@ struct coder {
     uint32_t waiting; /* codes at the front of `codes` that are not written */
     uint32_t first_row, row_count, size, word_count; /* of the texts of the piece */
     uint16_t codes[2 * WORDS_CODES_MAX];
-    uint32_t starts[WORDS_STARTS_MAX];
+    uint16_t starts[WORDS_STARTS_MAX];
     uint8_t piece[WORDS_PIECE + WORDS_PIECE_ROOM];
 };
 
@@ -241,11 +242,8 @@ static void code_row(struct coder *coder, const struct encode_job *job, uint32_t
     if (coder->row_count++ == 0)
         coder->first_row = row;
     uint32_t count = 0;
-    if (text.size > 0) {
-        memcpy(coder->piece + coder->size, text.data, text.size);
-        count = words_split(coder->piece, coder->size, (uint32_t)text.size,
-                            coder->starts + coder->word_count);
-    }
+    if (text.size > 0)
+        count = words_take(text, coder->size, coder->piece, coder->starts + coder->word_count);
     job->lengths[row] = count;
     coder->word_count += count;
     coder->size += (uint32_t)text.size;

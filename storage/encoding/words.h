@@ -65,10 +65,10 @@ uint32_t words_find(const struct words_table *table, struct words_key key);
  * whether none is 0. No word ends with a byte that is zero. WORDS_ROOM places more can be read,
  * where words of any size begin, and as many codes be written. */
 #define WORDS_ROOM 8u
-bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint32_t *starts,
+bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint16_t *starts,
                     uint32_t count, uint16_t *codes);
 bool words_find_all_avx512(const struct words_table *table, const uint8_t *bytes,
-                           const uint32_t *starts, uint32_t count, uint16_t *codes);
+                           const uint16_t *starts, uint32_t count, uint16_t *codes);
 
 /* Eights of codes to `width` bytes each; 16 more are written. */
 void words_pack(const uint16_t *codes, uint32_t eights, uint32_t width, uint8_t *out);
@@ -109,13 +109,16 @@ uint32_t words_encode(const struct words *words, const uint8_t *bytes, uint32_t 
  * word is a run of letters and digits with what is before it up to the last one. Their number, half
  * as many as bytes and one at most; 32 more are written. Of texts that stand one behind the other
  * each begins a word, and ends one. */
-uint32_t words_split(const uint8_t *bytes, uint32_t from, uint32_t size, uint32_t *starts);
+uint32_t words_split(const uint8_t *bytes, uint32_t from, uint32_t size, uint16_t *starts);
+/* The same of a text that is not in the piece yet, and puts it there; up to 64 bytes behind it are
+ * written too. */
+uint32_t words_take(struct slice text, uint32_t from, uint8_t *piece, uint16_t *starts);
 #define WORDS_STARTS_MAX (WORDS_PIECE + 64) /* of any texts of a piece, with what is behind */
 /* Behind the last one: where the last word ends, and for words_find_all() some more of it. */
-static inline void words_split_end(uint32_t *starts, uint32_t end)
+static inline void words_split_end(uint16_t *starts, uint32_t end)
 {
     for (uint32_t i = 0; i <= WORDS_ROOM; i++)
-        starts[i] = end;
+        starts[i] = (uint16_t)end;
 }
 
 #endif

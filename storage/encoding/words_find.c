@@ -225,7 +225,7 @@ static uint32_t find_plain(const struct words_table *table, struct words_key key
 }
 
 static bool find_all_plain(const struct words_table *words, const uint8_t *bytes,
-                           const uint32_t *starts, uint32_t count, uint16_t *codes)
+                           const uint16_t *starts, uint32_t count, uint16_t *codes)
 {
     const struct words_table table = *words; /* which stores of codes cannot change */
     uint32_t missing = 0;
@@ -263,7 +263,7 @@ WIDE static uint32_t find_wide(const struct words_table *table, struct words_key
 
 /* What of AT_ONCE codes are of other words. */
 WIDE static bool clear_strangers(const struct words_table *table, const uint8_t *bytes,
-                                 const uint32_t *starts, uint32_t count, uint16_t *codes)
+                                 const uint16_t *starts, uint32_t count, uint16_t *codes)
 {
     bool is_whole = true;
     for (uint32_t i = 0; i < count; i++) {
@@ -278,7 +278,7 @@ WIDE static bool clear_strangers(const struct words_table *table, const uint8_t 
 
 /* The same with a key in one register. */
 WIDE static bool find_all_wide(const struct words_table *table, const uint8_t *bytes,
-                               const uint32_t *starts, uint32_t count, uint16_t *codes)
+                               const uint16_t *starts, uint32_t count, uint16_t *codes)
 {
     const uint8_t *slots = (const uint8_t *)table->slots;
     const uint8_t *masks = (const uint8_t *)words_masks;
@@ -335,7 +335,7 @@ uint32_t words_find(const struct words_table *table, struct words_key key)
     return table->form == WORDS_AES ? find_wide(table, key) : find_plain(table, key);
 }
 
-bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint32_t *starts,
+bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint16_t *starts,
                     uint32_t count, uint16_t *codes)
 {
     if (table->form == WORDS_AVX512)
@@ -357,7 +357,7 @@ uint32_t words_find(const struct words_table *table, struct words_key key)
     return find_plain(table, key);
 }
 
-bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint32_t *starts,
+bool words_find_all(const struct words_table *table, const uint8_t *bytes, const uint16_t *starts,
                     uint32_t count, uint16_t *codes)
 {
     return find_all_plain(table, bytes, starts, count, codes);

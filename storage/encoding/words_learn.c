@@ -37,7 +37,7 @@ struct learner {
     uint32_t used;
     struct counted *table;
     uint32_t singles[256]; /* bytes of the residue */
-    uint32_t starts[WORDS_STARTS_MAX];
+    uint16_t starts[WORDS_STARTS_MAX];
     uint8_t piece[WORDS_PIECE + WORDS_PIECE_ROOM];
 };
 

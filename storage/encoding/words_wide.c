@@ -57,7 +57,7 @@ INLINE512 __m512i hash_eight(__m512i low, __m512i high, __m512i factor)
 }
 
 AVX512 static void hash_words(const struct words_table *table, const uint8_t *bytes,
-                              const uint32_t *starts, uint32_t groups, struct hashed *out)
+                              const uint16_t *starts, uint32_t groups, struct hashed *out)
 {
     const __m512i factor = _mm512_set1_epi64((int64_t)table->factor);
     const __m512i mask = _mm512_set1_epi64(table->mask), ones = _mm512_set1_epi64(-1);
@@ -65,9 +65,9 @@ AVX512 static void hash_words(const struct words_table *table, const uint8_t *by
     const __m512i most = _mm512_set1_epi64(WORDS_KEY_MAX * 8);
     for (uint32_t group = 0; group < groups; group++, starts += GROUP) {
         __m512i begin =
-            _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)(const void *)starts));
+            _mm512_cvtepu16_epi64(_mm_loadu_si128((const __m128i *)(const void *)starts));
         __m512i end =
-            _mm512_cvtepu32_epi64(_mm256_loadu_si256((const __m256i *)(const void *)(starts + 1)));
+            _mm512_cvtepu16_epi64(_mm_loadu_si128((const __m128i *)(const void *)(starts + 1)));
         __m512i bits = _mm512_slli_epi64(_mm512_sub_epi64(end, begin), 3), low, high;
         __mmask8 fits = _mm512_cmple_epu64_mask(bits, most);
         LOAD_EIGHT(WORD_AT, low, high);
@@ -111,7 +111,7 @@ AVX512 static uint64_t find_hashed(const struct words_table *table, const struct
 }
 
 AVX512 bool words_find_all_avx512(const struct words_table *table, const uint8_t *bytes,
-                                  const uint32_t *starts, uint32_t count, uint16_t *codes)
+                                  const uint16_t *starts, uint32_t count, uint16_t *codes)
 {
     struct hashed hashed;
     uint64_t missing = 0;

@@ -36,14 +36,14 @@ static struct words_key key_of(uint32_t number)
 static uint32_t find_words(const struct words_table *table, uint32_t count, uint32_t words_max)
 {
     static uint8_t text[WORDS_PIECE + WORDS_PIECE_ROOM];
-    uint32_t starts[WORDS_PIECE], wrong = 0;
-    uint16_t codes[WORDS_PIECE];
+    uint16_t starts[WORDS_PIECE + WORDS_ROOM], codes[WORDS_PIECE + WORDS_ROOM];
+    uint32_t wrong = 0;
     for (int turn = 0; turn < 20; turn++) {
         uint32_t want[WORDS_PIECE], words = 0, size = 0;
         bool is_whole = true;
         while (size < WORDS_PIECE - 40 && words < words_max) {
             uint64_t random = random_next(&chance);
-            starts[words] = size;
+            starts[words] = (uint16_t)size;
             if (random % 50 == 0) { /* too long */
                 memcpy(text + size, LONGEST "longlonglong", 15 + random % 9);
                 size += (uint32_t)(15 + random % 9);
@@ -60,7 +60,7 @@ static uint32_t find_words(const struct words_table *table, uint32_t count, uint
             words++;
         }
         for (uint32_t i = 0; i <= WORDS_ROOM; i++)
-            starts[words + i] = size;
+            starts[words + i] = (uint16_t)size;
         memset(text + size, 'y', WORDS_PIECE_ROOM);
         wrong += words_find_all(table, text, starts, words, codes) != is_whole;
         for (uint32_t i = 0; i < words; i++)
