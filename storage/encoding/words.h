@@ -72,6 +72,7 @@ bool words_find_all_avx512(const struct words_table *table, const uint8_t *bytes
 
 /* Eights of codes to `width` bytes each; 16 more are written. */
 void words_pack(const uint16_t *codes, uint32_t eights, uint32_t width, uint8_t *out);
+void words_pack_avx512(const uint16_t *codes, uint32_t eights, uint32_t width, uint8_t *out);
 
 #define WORDS_BEGINNINGS 4096u
 static inline uint32_t words_beginning(const uint8_t *two_bytes)

@@ -346,10 +346,15 @@ bool words_find_all(const struct words_table *table, const uint8_t *bytes, const
 
 void words_pack(const uint16_t *codes, uint32_t eights, uint32_t width, uint8_t *out)
 {
-    if (kernels_chosen()->isa != KERNEL_BASE)
-        pack_wide(codes, eights, width, out);
-    else
+    enum kernel_isa isa = kernels_chosen()->isa;
+    if (isa == KERNEL_BASE) {
         pack_base(codes, eights, width, out);
+        return;
+    }
+    uint32_t wide = isa == KERNEL_AVX512 ? eights / 4 * 4 : 0;
+    if (wide != 0)
+        words_pack_avx512(codes, wide, width, out);
+    pack_wide(codes + (size_t)wide * 8, eights - wide, width, out + (size_t)wide * width);
 }
 #else
 uint32_t words_find(const struct words_table *table, struct words_key key)

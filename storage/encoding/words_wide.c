@@ -126,4 +126,33 @@ AVX512 bool words_find_all_avx512(const struct words_table *table, const uint8_t
     }
     return missing == 0;
 }
+
+/* Four times eight codes at a time: neighbours are put together, to 32 bits, to 64 and to 128, of
+ * which the first bytes are used. */
+AVX512 void words_pack_avx512(const uint16_t *codes, uint32_t eights, uint32_t width, uint8_t *out)
+{
+    const __m128i one = _mm_cvtsi32_si128((int)width);
+    const __m128i two = _mm_cvtsi32_si128((int)(2 * width) - fault_is("words.packed_short"));
+    const __m512i low16 = _mm512_set1_epi32(0xffff), low32 = _mm512_set1_epi64(0xffffffff);
+    /* Of the second 64 bits what belongs to the first, and the rest of it. */
+    const __m512i up = _mm512_set4_epi64(64, 4 * (int)width, 64, 4 * (int)width);
+    const __m512i down = _mm512_set4_epi64(64 - 4 * (int)width, 0, 64 - 4 * (int)width, 0);
+    for (uint32_t eight = 0; eight < eights; eight += 4, codes += 32) {
+        __m512i x = _mm512_loadu_si512(codes);
+        x = _mm512_or_si512(_mm512_and_si512(x, low16),
+                            _mm512_sll_epi32(_mm512_srli_epi32(x, 16), one));
+        x = _mm512_or_si512(_mm512_and_si512(x, low32),
+                            _mm512_sll_epi64(_mm512_srli_epi64(x, 32), two));
+        __m512i other = _mm512_shuffle_epi32(x, _MM_PERM_BADC);
+        x = _mm512_or_si512(_mm512_srlv_epi64(x, down), _mm512_sllv_epi64(other, up));
+        _mm_storeu_si128((__m128i *)(void *)out, _mm512_castsi512_si128(x));
+        out += width;
+        _mm_storeu_si128((__m128i *)(void *)out, _mm512_extracti64x2_epi64(x, 1));
+        out += width;
+        _mm_storeu_si128((__m128i *)(void *)out, _mm512_extracti64x2_epi64(x, 2));
+        out += width;
+        _mm_storeu_si128((__m128i *)(void *)out, _mm512_extracti64x2_epi64(x, 3));
+        out += width;
+    }
+}
 #endif

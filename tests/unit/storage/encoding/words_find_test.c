@@ -119,24 +119,43 @@ static void test_fault_is_found(void **state)
     assert_true(wrong > 0);
 }
 
+/* Bits that are not those of the codes; a byte behind all that may be written counts as one. */
+static uint32_t pack(const uint16_t *codes, uint32_t eights, uint32_t width)
+{
+    uint8_t packed[16 * 16 + 16 + 1];
+    uint32_t wrong = 0, size = eights * width;
+    memset(packed, 0x5a, sizeof(packed));
+    words_pack(codes, eights, width, packed);
+    for (uint32_t bit = 0; bit < 8 * size; bit++)
+        wrong += (packed[bit / 8] >> bit % 8 & 1) != (codes[bit / width] >> bit % width & 1);
+    return wrong + (packed[size + 16] != 0x5a);
+}
+
 static void test_pack(void **state)
 {
-    uint16_t codes[64];
-    uint8_t packed[16 * 8 + 16];
+    uint16_t codes[16 * 8];
     (void)state;
     random_stream_init(&chance, 9);
     for (int isa = KERNEL_BASE; isa < KERNEL_ISA_COUNT; isa++) {
         if (!kernels_choose((enum kernel_isa)isa))
             continue;
         for (uint32_t width = WORDS_WIDTH_MIN; width <= WORDS_WIDTH_MAX; width++) {
-            for (size_t i = 0; i < array_count(codes); i++)
-                codes[i] = (uint16_t)(random_next(&chance) & ((1u << width) - 1));
-            words_pack(codes, 8, width, packed);
-            for (uint32_t bit = 0; bit < 64 * width; bit++)
-                assert_int_equal(packed[bit / 8] >> bit % 8 & 1,
-                                 codes[bit / width] >> bit % width & 1);
+            for (uint32_t eights = 0; eights <= 16; eights++) {
+                uint32_t most = (1u << width) - 1;
+                for (size_t i = 0; i < array_count(codes); i++)
+                    codes[i] = (uint16_t)(eights == 16 ? most : random_next(&chance) & most);
+                assert_int_equal(pack(codes, eights, width), 0);
+            }
         }
     }
+    if (!kernels_choose(KERNEL_AVX512))
+        return;
+    for (size_t i = 0; i < array_count(codes); i++)
+        codes[i] = (uint16_t)i;
+    fault_plant("words.packed_short");
+    uint32_t wrong = pack(codes, 16, 12);
+    fault_clear();
+    assert_true(wrong > 0);
 }
 
 int main(void)
