@@ -164,7 +164,10 @@ static void encode(struct encode_job *job, struct writer *out)
         offset += eights_of(raw) * width;
     }
     for (uint32_t vector = 0; vector < vectors && !job->is_misjudged; vector++) {
+        uint32_t begin = vector * BLOCK_VECTOR_ROWS;
         job->is_misjudged = !write_vector(job, vector, out);
+        for (uint32_t i = 0; i < vector_rows_of(job->row_count, vector); i++)
+            job_note_text(job, begin + i);
         job_drain(job);
     }
     assert(!(job->is_strict && job->is_misjudged));

@@ -83,13 +83,7 @@ double float_unorder(int64_t ordered)
 
 int64_t text_order(struct slice text)
 {
-    uint64_t first = 0;
-    if (text.size >= sizeof(first))
-        return (int64_t)(__builtin_bswap64(load_u64((const uint8_t *)text.data)) ^ UINT64_C(1)
-                                                                                       << 63);
-    for (size_t i = 0; i < sizeof(first); i++)
-        first = first << 8 | (i < text.size ? (uint8_t)text.data[i] : 0);
-    return (int64_t)(first ^ UINT64_C(1) << 63);
+    return text_order_of(text);
 }
 
 enum err error_block(struct error *error, const char *what)
@@ -214,7 +208,7 @@ static void *prepare(const struct block_values *values, struct encode_job *job,
     return copy;
 }
 
-/* NULLs of texts and doubles are left out, those of integers are copies. */
+/* NULLs of doubles are left out, those of integers are copies. */
 static void widen_zone(struct block_zone *zone, int64_t value)
 {
     zone->min = value < zone->min ? value : zone->min;
@@ -223,16 +217,33 @@ static void widen_zone(struct block_zone *zone, int64_t value)
 
 #define TEXTS_AHEAD 16
 
-static void find_text_range(const struct encode_job *job, struct block_zone *zone)
+/* A pass of its own, where the encoder made none over all texts. */
+static void note_texts(struct encode_job *job)
 {
     for (uint32_t row = 0; row < job->row_count; row++) {
         if (row % 8192 == 8191) /* texts lie anywhere in memory */
             job_pause(job);
         if (row + TEXTS_AHEAD < job->row_count)
             __builtin_prefetch(job->text[row + TEXTS_AHEAD].data);
-        if (job->validity == NULL || job->validity[row])
-            widen_zone(zone, text_order(job->text[row]));
+        job_note_text(job, row);
     }
+}
+
+static void begin_noting(struct encode_job *job)
+{
+    job->low = INT64_MAX;
+    job->high = INT64_MIN;
+    job->noted_rows = 0;
+}
+
+static void take_noted(struct encode_job *job, struct block_zone *zone)
+{
+    if (job->noted_rows != job->row_count) {
+        begin_noting(job);
+        note_texts(job);
+    }
+    zone->min = zone->has_range ? job->low : 0;
+    zone->max = zone->has_range ? job->high : 0;
 }
 
 static void find_float_range(const struct encode_job *job, struct block_zone *zone)
@@ -257,9 +268,7 @@ static struct block_zone zone_of(const struct encode_job *job, uint32_t null_cou
         integers_range(job->integers, job->row_count, &zone.min, &zone.max);
     else if (job->class == BLOCK_FLOAT)
         find_float_range(job, &zone);
-    else
-        find_text_range(job, &zone);
-    return zone;
+    return zone; /* of TEXT when it is written */
 }
 
 /* --- encoding --- */
@@ -355,6 +364,8 @@ void block_encode(const struct block_values *values, const struct encode_options
     struct block_zone zone = zone_of(job, null_count);
     job->low = zone.has_range ? zone.min : 0;
     job->high = zone.has_range ? zone.max : 0;
+    if (job->class == BLOCK_TEXT)
+        begin_noting(job);
     job->scale = job->class == BLOCK_INTEGER && zone.has_range ? scale_of(job) : 1;
     job_pause(job);
     size_t begin = out->size;
@@ -366,9 +377,12 @@ void block_encode(const struct block_values *values, const struct encode_options
             out->size = begin;
         job->is_strict = true;
         job->is_misjudged = false;
+        begin_noting(job);
         encoding = write_smallest(job, forbidden, &zone, out);
     }
     assert(!job->is_misjudged);
+    if (job->class == BLOCK_TEXT)
+        take_noted(job, &zone);
     assert(out->failed || (out->size - begin) % 8 == 0);
     *encoded = (struct block_encoded){
         .encoding = encoding->tag, .raw_bytes = raw_bytes_of(job, null_count), .zone = zone};

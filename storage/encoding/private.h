@@ -3,6 +3,7 @@
 #define FRESHET_STORAGE_ENCODING_PRIVATE_H
 
 #include "storage/base/bytes.h"
+#include "storage/base/fault.h"
 #include "storage/encoding/encoding.h"
 #include "storage/encoding/kernels.h"
 
@@ -54,6 +55,17 @@ static inline uint64_t load_u64(const uint8_t *from)
 static inline uint32_t bits_of(uint64_t value)
 {
     return value == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(value);
+}
+
+static inline int64_t text_order_of(struct slice text)
+{
+    uint64_t first = 0;
+    if (text.size >= sizeof(first))
+        return (int64_t)(__builtin_bswap64(load_u64((const uint8_t *)text.data)) ^ UINT64_C(1)
+                                                                                       << 63);
+    for (size_t i = 0; i < sizeof(first); i++)
+        first = first << 8 | (i < text.size ? (uint8_t)text.data[i] : 0);
+    return (int64_t)(first ^ UINT64_C(1) << 63);
 }
 
 /* Exact division by a number that is known ahead: a shift and a multiplication by the inverse of
@@ -133,7 +145,8 @@ struct encode_job {
     const uint8_t *validity;
     bool is_constant;
     uint32_t first_valid; /* row_count: none */
-    int64_t low, high;    /* INTEGER */
+    int64_t low, high;    /* INTEGER; TEXT: as text_order(), of the rows that were noted */
+    uint32_t noted_rows;  /* TEXT: all, or none that counts */
     uint64_t scale;       /* greatest common divisor of all differences; at least 1 */
     uint64_t best;        /* bytes of the best body so far: measuring may stop at it */
     uint64_t text_size;   /* TEXT: all bytes of all rows */
@@ -162,6 +175,18 @@ struct encode_job {
     } piece_sizes[BLOCK_VECTORS_MAX];
 };
 void dictionary_plan_destroy(struct dictionary_plan *plan);
+
+/* Encoders of texts that look at every text anyway note each, and the block's range costs no look
+ * of its own at what lies all over memory. */
+static inline void job_note_text(struct encode_job *job, uint32_t row)
+{
+    job->noted_rows++;
+    if (job->validity != NULL && !job->validity[row] && !fault_is("encoding.null_noted"))
+        return;
+    int64_t order = text_order_of(job->text[row]);
+    job->low = order < job->low ? order : job->low;
+    job->high = order > job->high ? order : job->high;
+}
 
 static inline void job_pause(const struct encode_job *job)
 {

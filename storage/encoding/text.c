@@ -141,6 +141,7 @@ static void encode_plain(struct encode_job *job, struct writer *out)
     write_sizes_and_heads(job, out, true);
     for (uint32_t row = 0; row < job->row_count; row++) {
         writer_slice(out, job->text[row]);
+        job_note_text(job, row);
         copied += job->text[row].size;
         if (copied > COPY_SIZE) {
             job_pause(job);

@@ -269,6 +269,7 @@ static uint64_t write_vector(struct encode_job *job, uint32_t vector, struct cod
         if (row + FETCH_ROWS < first + count) /* further than the processor looks ahead */
             fetch_ahead(job->text[row + FETCH_ROWS]);
         code_row(coder, job, row);
+        job_note_text(job, row);
         paused += job->text[row].size + 32;
         if (paused >= PAUSE_BYTES) {
             paused = 0;

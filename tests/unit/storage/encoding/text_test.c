@@ -3,6 +3,7 @@
 #include "storage/encoding/encoding.h"
 
 #include "storage/base/bytes.h"
+#include "storage/base/fault.h"
 #include "storage/base/random.h"
 
 #include <setjmp.h>
@@ -70,6 +71,20 @@ static void fill_words(void)
     }
 }
 
+/* Whether the range is that of the rows that are not NULL. */
+static bool is_zone(const struct block_encoded *encoded, const uint8_t *validity)
+{
+    int64_t min = INT64_MAX, max = INT64_MIN;
+    for (uint32_t row = 0; row < BLOCK_ROWS_MAX; row++) {
+        int64_t order = text_order(texts[row]);
+        if (validity != NULL && validity[row] == 0)
+            continue;
+        min = order < min ? order : min;
+        max = order > max ? order : max;
+    }
+    return encoded->zone.has_range && encoded->zone.min == min && encoded->zone.max == max;
+}
+
 static void check_drained(const char *encoding, uint32_t forbidden, uint32_t restarts)
 {
     struct block_values values = {.class = BLOCK_TEXT, .row_count = BLOCK_ROWS_MAX, .text = texts};
@@ -89,6 +104,7 @@ static void check_drained(const char *encoding, uint32_t forbidden, uint32_t res
     assert_true(slice_equal(writer_as_slice(&drained.taken), writer_as_slice(&whole)));
     assert_true(drained.drains > 0);
     assert_int_equal(drained.restarts, restarts);
+    assert_true(is_zone(&encoded, NULL));
     writer_deinit(&whole);
     writer_deinit(&drained.out);
     writer_deinit(&drained.taken);
@@ -119,11 +135,43 @@ static void test_taken_away_and_begun_anew(void **state)
     }
 }
 
+/* One in ten is NULL, and would be less than all others. */
+static void test_ranges_without_nulls(void **state)
+{
+    static const uint32_t tags[] = {5, 6, 7, 8}; /* plain, lz4, alphabet, words */
+    static uint8_t validity[BLOCK_ROWS_MAX];
+    struct block_values values = {
+        .class = BLOCK_TEXT, .row_count = BLOCK_ROWS_MAX, .text = texts, .validity = validity};
+    struct block_encoded encoded;
+    struct writer out;
+    (void)state;
+    random_stream_init(&chance, 19);
+    writer_init(&out);
+    fill("0123456789abcdef", 16);
+    for (uint32_t row = 0; row < BLOCK_ROWS_MAX; row++) {
+        if (texts[row].size == 0)
+            texts[row] = SLICE("0");
+        validity[row] = row % 10 != 0;
+    }
+    for (size_t i = 0; i < array_count(tags); i++) {
+        struct encode_options options = {.forbidden = ~(1u << tags[i])};
+        block_encode(&values, &options, &out, &encoded);
+        assert_int_equal(encoded.encoding, tags[i]);
+        assert_true(is_zone(&encoded, validity));
+        fault_plant("encoding.null_noted");
+        block_encode(&values, &options, &out, &encoded);
+        fault_clear();
+        assert_false(is_zone(&encoded, validity));
+    }
+    writer_deinit(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_taken_away_while_made),
         cmocka_unit_test(test_taken_away_and_begun_anew),
+        cmocka_unit_test(test_ranges_without_nulls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
