@@ -303,6 +303,7 @@ const struct encoding encoding_alphabet = {
     .tag = 7,
     .handicap = 5,
     .classes = CLASS_BIT(BLOCK_TEXT),
+    .is_dear = true,
     .measure = measure,
     .encode = encode,
     .open = open_body,

@@ -387,6 +387,7 @@ const struct encoding encoding_dictionary = {
     .tag = 4,
     .handicap = 3,
     .classes = CLASS_BIT(BLOCK_INTEGER) | CLASS_BIT(BLOCK_FLOAT) | CLASS_BIT(BLOCK_WIDE),
+    .is_dear = true,
     .measure = measure,
     .encode = encode,
     .open = open_body,

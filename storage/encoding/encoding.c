@@ -316,10 +316,68 @@ static void write_header(const struct encode_job *job, const struct encoding *en
         validity_write(job->validity, job->row_count, out);
 }
 
+#define LOST_MAX 4 /* 15 blocks without it */
+#define WORSE 1.1  /* times the rate there was: then all are measured after all */
+
+/* Those that lost, for now. */
+static uint32_t take_put_off(struct encode_memory *memory)
+{
+    uint32_t put_off = 0;
+    for (uint32_t tag = 0; tag < ENCODING_COUNT_MAX; tag++) {
+        if (memory->trials[tag].left == 0)
+            continue;
+        memory->trials[tag].left--;
+        put_off |= 1u << tag;
+    }
+    return put_off;
+}
+
+/* What was measured, which is all that is dear and not in `passed_over`, and lost, or did not. */
+static void note_trials(struct encode_memory *memory, const struct encode_job *job,
+                        const struct encoding *chosen, uint32_t passed_over)
+{
+    for (size_t index = 0; index < array_count(encodings); index++) {
+        const struct encoding *encoding = encodings[index];
+        if (!encoding->is_dear || !(encoding->classes & CLASS_BIT(job->class)) ||
+            passed_over >> encoding->tag & 1)
+            continue;
+        uint32_t lost = encoding == chosen ? 0 : memory->trials[encoding->tag].lost + 1u;
+        lost = lost < LOST_MAX ? lost : LOST_MAX;
+        memory->trials[encoding->tag].lost = (uint8_t)lost;
+        memory->trials[encoding->tag].left = (uint8_t)((1u << lost) - 1);
+    }
+}
+
+static double rate_of(const struct encode_job *job)
+{
+    uint64_t units = job->width == 0 ? job->text_size : job->row_count;
+    return (double)job->best / (double)(units + 1);
+}
+
+/* The same with what the block before said. */
+static const struct encoding *choose_again(struct encode_job *job, uint32_t forbidden)
+{
+    struct encode_memory *memory = job->options == NULL ? NULL : job->options->memory;
+    if (memory == NULL || job->is_strict || job->is_constant)
+        return choose(job, forbidden);
+    uint32_t put_off = take_put_off(memory) & ~forbidden;
+    const struct encoding *chosen = choose(job, forbidden | put_off);
+    bool is_worse = chosen == NULL || rate_of(job) > memory->rate * WORSE;
+    if (put_off != 0 && is_worse && !fault_is("encoding.put_off_for_good")) {
+        put_off = 0;
+        chosen = choose(job, forbidden);
+    }
+    if (chosen != NULL) {
+        note_trials(memory, job, chosen, forbidden | put_off);
+        memory->rate = rate_of(job);
+    }
+    return chosen;
+}
+
 static const struct encoding *write_smallest(struct encode_job *job, uint32_t forbidden,
                                              const struct block_zone *zone, struct writer *out)
 {
-    const struct encoding *encoding = choose(job, forbidden);
+    const struct encoding *encoding = choose_again(job, forbidden);
     if (encoding == NULL) /* all that fit are forbidden */
         encoding = choose(job, forbidden & ~(1u << encoding_plain.tag));
     write_header(job, encoding, zone, out);
@@ -335,7 +393,7 @@ static uint64_t raw_bytes_of(const struct encode_job *job, uint32_t null_count)
 void encode_memory_deinit(struct encode_memory *memory)
 {
     words_destroy(memory->words);
-    memory->words = NULL;
+    *memory = (struct encode_memory){0};
 }
 
 /* For the next block of the column, whether this one was written with them or not. */
@@ -347,7 +405,7 @@ static void remember_words(const struct encode_job *job)
     }
     if (job->words == NULL)
         return;
-    encode_memory_deinit(job->options->memory);
+    words_destroy(job->options->memory->words);
     job->options->memory->words = job->words;
 }
 

@@ -61,9 +61,15 @@ struct block_encoded {
     struct block_zone zone;
 };
 struct words; /* encoding/words.h */
-/* What one block of a column tells the next: zeros at first. One thread at a time. */
+/* What one block of a column tells the next: zeros at first. One thread at a time. An encoding that
+ * lost is not measured for one block, then for three, at most for fifteen, as long as the one that
+ * is taken does not do worse than it did. */
 struct encode_memory {
     struct words *words; /* the last dictionary of words */
+    double rate;         /* of what was last taken: bytes of the body a row, or a byte of text */
+    struct {
+        uint8_t lost, left; /* times in a row; blocks without it that are still to come */
+    } trials[ENCODING_COUNT_MAX];
 };
 void encode_memory_deinit(struct encode_memory *memory);
 

@@ -238,6 +238,7 @@ const struct encoding encoding_lz4 = {
     .tag = 6,
     .handicap = 10,
     .classes = CLASS_BIT(BLOCK_FLOAT) | CLASS_BIT(BLOCK_WIDE),
+    .is_dear = true,
     .measure = measure,
     .encode = encode,
     .open = open_body,

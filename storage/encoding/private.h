@@ -248,6 +248,7 @@ struct encoding {
     uint8_t tag;      /* in files: never renumbered */
     uint8_t handicap; /* taken only if smaller by so many percent: what reading it costs more */
     uint8_t classes;  /* CLASS_BIT of each it can be */
+    bool is_dear;     /* to measure, so that it is not tried for each block (encode_memory) */
     /* Bytes of the body, or BODY_IMPOSSIBLE; and the body. Of words it is what a sample says, of
      * all others just that many. */
     uint64_t (*measure)(struct encode_job *job);

@@ -399,6 +399,7 @@ const struct encoding encoding_rle = {
     .doc = "runs of equal values",
     .tag = 1,
     .classes = CLASS_BIT(BLOCK_INTEGER) | CLASS_BIT(BLOCK_FLOAT) | CLASS_BIT(BLOCK_WIDE),
+    .is_dear = true,
     .measure = measure,
     .encode = encode,
     .open = open_body,

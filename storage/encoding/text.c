@@ -361,6 +361,7 @@ const struct encoding encoding_text_lz4 = {
     .tag = 6,
     .handicap = 10,
     .classes = CLASS_BIT(BLOCK_TEXT),
+    .is_dear = true,
     .measure = measure_lz4,
     .encode = encode_lz4,
     .open = open_lz4,

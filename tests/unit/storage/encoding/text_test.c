@@ -166,12 +166,59 @@ static void test_ranges_without_nulls(void **state)
     writer_deinit(&out);
 }
 
+/* A block's bytes, for one that remembers the blocks before it and for one that does not. */
+static double size_by_alone(struct encode_memory *memory, uint32_t forbidden)
+{
+    struct block_values values = {.class = BLOCK_TEXT, .row_count = BLOCK_ROWS_MAX, .text = texts};
+    const struct encode_options options = {.forbidden = forbidden, .memory = memory};
+    const struct encode_options alone = {.forbidden = forbidden};
+    struct block_encoded encoded;
+    struct writer remembering, other;
+    writer_init(&remembering);
+    writer_init(&other);
+    block_encode(&values, &options, &remembering, &encoded);
+    block_encode(&values, &alone, &other, &encoded);
+    double ratio = (double)remembering.size / (double)other.size;
+    writer_deinit(&remembering);
+    writer_deinit(&other);
+    return ratio;
+}
+
+/* Blocks of hex, and then texts that LZ4 makes smaller, which lost before. */
+static double change_texts(void)
+{
+    struct encode_memory memory = {0};
+    double ratio = 0;
+    for (int turn = 0; turn < 12; turn++) {
+        if (turn % 6 == 0)
+            fill("0123456789abcdef", 16);
+        if (turn % 6 == 4)
+            fill_words();
+        double one = size_by_alone(&memory, 1u << 8);
+        ratio = one > ratio ? one : ratio;
+    }
+    encode_memory_deinit(&memory);
+    return ratio;
+}
+
+static void test_lost_before(void **state)
+{
+    (void)state;
+    random_stream_init(&chance, 20);
+    assert_true(change_texts() < 1.1);
+    fault_plant("encoding.put_off_for_good");
+    double ratio = change_texts();
+    fault_clear();
+    assert_true(ratio > 1.5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_taken_away_while_made),
         cmocka_unit_test(test_taken_away_and_begun_anew),
         cmocka_unit_test(test_ranges_without_nulls),
+        cmocka_unit_test(test_lost_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
