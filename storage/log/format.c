@@ -2,6 +2,7 @@
  * little-endian. */
 #include "storage/log/format.h"
 
+#include "storage/base/fault.h"
 #include "storage/base/hash.h"
 
 #include <assert.h>
@@ -120,8 +121,8 @@ bool log_piece_decode(const void *piece, size_t available, struct log_piece_head
     if (available < LOG_PIECE_HEADER_SIZE || !log_piece_is_likely(p))
         return false;
     uint32_t size = get_u32(p, 8);
-    if (size > LOG_PIECE_SIZE_MAX - LOG_PIECE_HEADER_SIZE ||
-        size > available - LOG_PIECE_HEADER_SIZE)
+    size_t size_max = fault_is("log.large_piece_is_torn") ? (size_t)1 << 20 : LOG_PIECE_SIZE_MAX;
+    if (size > size_max - LOG_PIECE_HEADER_SIZE || size > available - LOG_PIECE_HEADER_SIZE)
         return false;
     uint32_t crc = crc32c(0, p + 8, LOG_PIECE_HEADER_SIZE - 8 + size);
     if (crc != get_u32(p, 4))

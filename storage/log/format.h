@@ -8,11 +8,11 @@
 
 #define LOG_BLOCK_SIZE IO_ALIGNMENT
 #define LOG_PIECE_HEADER_SIZE ((size_t)128)
-#define LOG_PIECE_SIZE_MAX ((size_t)1 << 20)
+#define LOG_PIECE_SIZE_MAX ((size_t)2 << 20) /* 1 MiB in files of versions 1 and 2 */
 #define LOG_FRAME_HEADER_SIZE ((size_t)8)
 #define LOG_FRAME_HEADER_SIZE_1 ((size_t)4) /* in files of version 1 */
 #define LOG_NAME_SIZE 32
-#define LOG_VERSION 2
+#define LOG_VERSION 3
 
 struct log_uuid {
     uint64_t low, high;

@@ -4,7 +4,8 @@
  *   log_run         take what waits as one group
  *     fill piece    header + frames (length, bytes), at most 1 MiB, padded to 4,096
  *                   two buffers: one is filled while the other is written;
- *                   a large record is a piece where it lies, with the header in front of it
+ *                   a large record is a piece where it lies, with the header in front of it,
+ *                   up to twice as large: it needs no buffer
  *     flush         checksum; begin its write; go on
  *     last piece    write + sync; `apply` the records meanwhile; wait
  *     publish       durable: visible
@@ -45,6 +46,8 @@
  * matter. */
 #define PLACE_MIN ((size_t)128 << 10)
 #define PLACE_ALONE_SHARE 8 /* of place_min */
+#define PLACE_PIECES 2      /* as many times the size of other pieces */
+#define PIECE_SIZE (LOG_PIECE_SIZE_MAX / PLACE_PIECES)
 
 #define GATHER_US INT64_C(1000)
 #define GATHER_SIZE ((size_t)512 << 10) /* payload bytes that are worth a group */
@@ -78,6 +81,13 @@ static enum err wait_write(struct log *log, struct error *error)
     return result;
 }
 
+/* What a piece of at most `size` bytes can hold here. */
+static size_t capacity_of(const struct log *log, size_t size)
+{
+    size_t room = log->options.file_size - log->file_offset;
+    return (room < size ? room : size) - LOG_PIECE_HEADER_SIZE - log->tail_size;
+}
+
 /* Room for a new piece: in this file, or in the next. The pieces before it have been flushed. */
 static enum err begin_piece(struct log *log, size_t carried, struct error *error)
 {
@@ -94,10 +104,7 @@ static enum err begin_piece(struct log *log, size_t carried, struct error *error
         if (result != OK)
             return result;
     }
-    size_t room = log->options.file_size - log->file_offset;
-    if (room > log->options.piece_size)
-        room = log->options.piece_size;
-    log->piece_capacity = room - LOG_PIECE_HEADER_SIZE - log->tail_size;
+    log->piece_capacity = capacity_of(log, log->options.piece_size);
     log->piece = (struct log_piece_header){
         .uuid = log->uuid,
         .number = log->file_number,
@@ -185,7 +192,8 @@ static bool can_place(const struct log *log, const struct log_entry *entry, bool
         is_alone ? log->options.place_min / PLACE_ALONE_SHARE : log->options.place_min;
     return entry->room != 0 && entry->payload.size >= size_min &&
            entry->room >= round_up(used, LOG_BLOCK_SIZE) - LOG_ENTRY_HEAD && log->tail_size == 0 &&
-           used <= log->options.piece_size && log_piece_padding() == LOG_BLOCK_SIZE &&
+           used <= PLACE_PIECES * log->options.piece_size &&
+           log_piece_padding() == LOG_BLOCK_SIZE &&
            !fault_is("log.ack_before_sync"); /* that one forgets the record before it is written */
 }
 
@@ -199,8 +207,10 @@ static enum err place_record(struct log *log, const struct log_entry *entry, boo
         result = flush_piece(log, false, error);
     if (result == OK && log->piece_capacity == 0)
         result = begin_piece(log, 0, error);
-    if (result != OK || log->piece_capacity < LOG_FRAME_HEADER_SIZE + entry->payload.size)
+    size_t capacity = capacity_of(log, PLACE_PIECES * log->options.piece_size);
+    if (result != OK || capacity < LOG_FRAME_HEADER_SIZE + entry->payload.size)
         return result;
+    log->piece_capacity = capacity;
     log->placed = (char *)(uintptr_t)entry->payload.data - LOG_ENTRY_HEAD;
     assert((uintptr_t)log->placed % LOG_BLOCK_SIZE == 0);
     put_frame(log, entry->payload.size);
@@ -585,11 +595,11 @@ enum err log_open(const struct log_options *options, struct log **out, struct er
     struct log *log = memory_alloc_zero(sizeof(*log));
     log->options = *options;
     if (log->options.piece_size == 0)
-        log->options.piece_size = LOG_PIECE_SIZE_MAX;
+        log->options.piece_size = PIECE_SIZE;
     if (log->options.place_min == 0)
         log->options.place_min = PLACE_MIN;
     assert(log->options.piece_size >= LOG_BLOCK_SIZE);
-    assert(log->options.piece_size <= LOG_PIECE_SIZE_MAX);
+    assert(log->options.piece_size <= PIECE_SIZE);
     assert(log->options.piece_size % LOG_BLOCK_SIZE == 0);
     assert(log->options.file_size % LOG_BLOCK_SIZE == 0);
     assert(log->options.file_size >= 2 * LOG_BLOCK_SIZE);

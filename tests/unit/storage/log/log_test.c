@@ -1,6 +1,7 @@
 /* The log over real files: order, reopening, rotation, large records, threads, damage. What a crash
  * does is the simulation's business (tests/sim/log_sim_test.c). */
 #include "storage/base/clock.h"
+#include "storage/base/fault.h"
 #include "storage/base/random.h"
 #include "storage/base/thread.h"
 #include "storage/log/log.h"
@@ -293,6 +294,124 @@ static void test_alone_in_place(void **state)
     assert_int_equal(rmdir(path), 0);
 }
 
+static enum err count_replayed(void *context, uint64_t position, struct slice payload,
+                               struct error *error)
+{
+    size_t *count = context;
+    (void)position;
+    (void)error;
+    for (size_t i = 0; i < payload.size; i++)
+        assert_int_equal(payload.data[i], (char)(payload.size + i % 7));
+    ++*count;
+    return OK;
+}
+
+/* One record of `size` bytes; is it written from where it is? */
+static bool is_placed(struct log *log, size_t size)
+{
+    size_t blocks = (LOG_ENTRY_HEAD + size + IO_ALIGNMENT - 1) / IO_ALIGNMENT;
+    char *data = aligned_alloc(IO_ALIGNMENT, blocks * IO_ALIGNMENT);
+    int done = 0;
+    memset(data, 0, LOG_ENTRY_HEAD);
+    for (size_t i = 0; i < size; i++)
+        data[LOG_ENTRY_HEAD + i] = (char)(size + i % 7);
+    struct log_entry entry = {.payload = slice_of(data + LOG_ENTRY_HEAD, size),
+                              .room = blocks * IO_ALIGNMENT - LOG_ENTRY_HEAD,
+                              .context = &done,
+                              .done = count_done};
+    assert_int_equal(log_submit(log, &entry, NULL), OK);
+    while (done == 0)
+        assert_true(log_run(log));
+    bool result = memcmp(data, (char[LOG_ENTRY_HEAD]){0}, LOG_ENTRY_HEAD) != 0;
+    free(data);
+    return result;
+}
+
+struct large {
+    struct io *io;
+    struct log *log;
+    struct log_options options;
+    size_t count;
+};
+
+static void large_open(struct large *large)
+{
+    large->count = 0;
+    large->options.context = &large->count;
+    assert_int_equal(log_open(&large->options, &large->log, NULL), OK);
+}
+
+static void large_close(struct large *large)
+{
+    log_stop(large->log);
+    log_close(large->log);
+}
+
+static void large_remove(struct large *large, const char *path)
+{
+    assert_int_equal(large->io->ops->list(large->io, "", remove_name, large->io, NULL), OK);
+    large->io->ops->destroy(large->io);
+    assert_int_equal(rmdir(path), 0);
+}
+
+/* From where it is, a record is a piece of up to twice the size of those that are put together. */
+static void test_large_in_place(void **state)
+{
+    (void)state;
+    char *path = make_directory();
+    struct large large = {.options = {.directory = "",
+                                      .file_size = 20 * IO_ALIGNMENT,
+                                      .piece_size = 2 * IO_ALIGNMENT,
+                                      .place_min = 1000,
+                                      .first_position = 1,
+                                      .replay = count_replayed}};
+    assert_int_equal(io_open("plain", path, &large.io, NULL), OK);
+    large.options.io = large.io;
+    large_open(&large);
+    size_t most = 2 * large.options.piece_size - LOG_ENTRY_HEAD;
+    assert_true(is_placed(large.log, most / 2));
+    assert_true(is_placed(large.log, most));
+    assert_false(is_placed(large.log, most + 1)); /* in pieces */
+    assert_true(is_placed(large.log, most));
+    assert_true(is_placed(large.log, most - 2 * IO_ALIGNMENT));
+    assert_false(is_placed(large.log, most)); /* a block of the file is left */
+    assert_true(is_placed(large.log, most));
+    large_close(&large);
+    large_open(&large);
+    assert_int_equal(large.count, 7);
+    log_close(large.log);
+    large_remove(&large, path);
+}
+
+/* The largest piece there is; planted: recovery knows those of older versions only. */
+static void test_largest_piece(void **state)
+{
+    (void)state;
+    char *path = make_directory();
+    struct large large = {.options = {.directory = "",
+                                      .file_size = (size_t)8 << 20,
+                                      .first_position = 1,
+                                      .recover_point_in_time = true,
+                                      .replay = count_replayed}};
+    assert_int_equal(io_open("plain", path, &large.io, NULL), OK);
+    large.options.io = large.io;
+    large_open(&large);
+    assert_true(is_placed(large.log, ((size_t)1 << 20) - LOG_ENTRY_HEAD));
+    assert_true(is_placed(large.log, ((size_t)1 << 20) - LOG_ENTRY_HEAD + 1));
+    assert_true(is_placed(large.log, ((size_t)2 << 20) - LOG_ENTRY_HEAD));
+    assert_false(is_placed(large.log, ((size_t)2 << 20) - LOG_ENTRY_HEAD + 1));
+    large_close(&large);
+    large_open(&large);
+    assert_int_equal(large.count, 4);
+    large_close(&large);
+    fault_plant("log.large_piece_is_torn");
+    large_open(&large);
+    fault_clear();
+    assert_int_equal(large.count, 1);
+    log_close(large.log);
+    large_remove(&large, path);
+}
+
 /* --- files used again --- */
 
 /* As a store does: two points from which the log is needed, the newer one is started from; records
@@ -491,6 +610,8 @@ int main(void)
         cmocka_unit_test(test_rounds_uring),
         cmocka_unit_test(test_gathering_ends),
         cmocka_unit_test(test_alone_in_place),
+        cmocka_unit_test(test_large_in_place),
+        cmocka_unit_test(test_largest_piece),
         cmocka_unit_test(test_files_are_used_again),
         cmocka_unit_test(test_the_next_file_is_made_at_the_pace_of_the_log),
         cmocka_unit_test(test_threads_submit),

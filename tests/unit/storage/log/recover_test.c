@@ -413,7 +413,7 @@ static void test_version_1_is_read(void **state)
     make_version(fixture, 6, 1);
     assert_int_equal(open_log(fixture, false, &error), OK);
     assert_int_equal(fixture->replayed, 6);
-    assert_int_equal(add(fixture), OK); /* of version 2, in a file of its own */
+    assert_int_equal(add(fixture), OK); /* of the newest version, in a file of its own */
     assert_int_equal(add(fixture), OK);
     drop_log(fixture);
     for (int start = 0; start < 2; start++) {
