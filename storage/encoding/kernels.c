@@ -425,28 +425,32 @@ static const struct kernels avx2 = {.name = "avx2",
 
 /* --- AVX-512: 16 rows at a time --- */
 
-AVX512 static inline uint32_t emit16(__mmask16 mask, uint32_t first, uint32_t *selection)
-{
-    const __m512i counting = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    __m512i rows = _mm512_add_epi32(counting, _mm512_set1_epi32((int)first));
-    _mm512_storeu_si512(selection, _mm512_maskz_compress_epi32(mask, rows));
-    return (uint32_t)_mm_popcnt_u32(mask);
-}
-
 AVX512 static inline __mmask16 rest16(uint32_t left)
 {
     return (__mmask16)low_bits(left);
+}
+
+/* So many rows have their hits found before these are made a list. */
+#define CHUNK UNIT_VALUES
+
+static inline uint32_t least_of(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
 }
 
 AVX512 static uint32_t select32_avx512(const uint32_t *values, uint32_t count, uint32_t low,
                                        uint32_t span, uint32_t *selection)
 {
     const __m512i lows = _mm512_set1_epi32((int)low), spans = _mm512_set1_epi32((int)span);
+    uint16_t hits[CHUNK / 16];
     uint32_t selected = 0;
-    for (uint32_t i = 0; i < count; i += 16) {
-        __m512i v = _mm512_sub_epi32(_mm512_loadu_si512(values + i), lows);
-        __mmask16 mask = _mm512_mask_cmple_epu32_mask(rest16(count - i), v, spans);
-        selected += emit16(mask, i, selection + selected);
+    for (uint32_t done = 0; done < count; done += CHUNK) {
+        uint32_t rows = least_of(count - done, CHUNK);
+        for (uint32_t i = 0; i < rows; i += 16) {
+            __m512i v = _mm512_sub_epi32(_mm512_loadu_si512(values + done + i), lows);
+            hits[i / 16] = _mm512_cmple_epu32_mask(v, spans);
+        }
+        selected += list_hits_avx512(hits, rows, done, selection + selected);
     }
     return selected;
 }
@@ -456,52 +460,46 @@ AVX512 static uint32_t select64_avx512(const uint64_t *values, uint32_t count, u
 {
     const __m512i lows = _mm512_set1_epi64((long long)low),
                   spans = _mm512_set1_epi64((long long)span);
+    uint16_t hits[CHUNK / 16];
     uint32_t selected = 0;
-    for (uint32_t i = 0; i < count; i += 16) {
-        __m512i a = _mm512_sub_epi64(_mm512_loadu_si512(values + i), lows);
-        __m512i b = _mm512_sub_epi64(_mm512_loadu_si512(values + i + 8), lows);
-        uint32_t mask_a = _mm512_cmple_epu64_mask(a, spans);
-        uint32_t mask_b = _mm512_cmple_epu64_mask(b, spans);
-        __mmask16 mask = (__mmask16)((mask_a | mask_b << 8) & low_bits(count - i));
-        selected += emit16(mask, i, selection + selected);
+    for (uint32_t done = 0; done < count; done += CHUNK) {
+        uint32_t rows = least_of(count - done, CHUNK);
+        for (uint32_t i = 0; i < rows; i += 16) {
+            const uint64_t *at = values + done + i;
+            uint32_t a =
+                _mm512_cmple_epu64_mask(_mm512_sub_epi64(_mm512_loadu_si512(at), lows), spans);
+            uint32_t b =
+                _mm512_cmple_epu64_mask(_mm512_sub_epi64(_mm512_loadu_si512(at + 8), lows), spans);
+            hits[i / 16] = (uint16_t)(a | b << 8);
+        }
+        selected += list_hits_avx512(hits, rows, done, selection + selected);
     }
     return selected;
 }
 
-/* Codes of at most 512: all words of the set in one register. */
-AVX512 static uint32_t select_small_set_avx512(const uint32_t *codes, uint32_t count,
-                                               const uint64_t *set, uint32_t limit,
-                                               uint32_t *selection)
-{
-    const __mmask8 present = (__mmask8)low_bits(limit / 64 + 1);
-    const __m512i table = _mm512_maskz_loadu_epi64(present, set);
-    uint32_t selected = 0;
-    for (uint32_t i = 0; i < count; i += 16) {
-        __m512i code = _mm512_loadu_si512(codes + i);
-        __m512i word = _mm512_permutexvar_epi32(_mm512_srli_epi32(code, 5), table);
-        __m512i bit =
-            _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_and_si512(code, _mm512_set1_epi32(31)));
-        __mmask16 mask = _mm512_mask_test_epi32_mask(rest16(count - i), word, bit);
-        selected += emit16(mask, i, selection + selected);
-    }
-    return selected;
-}
-
+/* Codes of at most 512 have all words of the set in one register; others gather theirs. */
 AVX512 static uint32_t select_set_avx512(const uint32_t *codes, uint32_t count, const uint64_t *set,
                                          uint32_t limit, uint32_t *selection)
 {
-    if (limit < 512)
-        return select_small_set_avx512(codes, count, set, limit, selection);
+    const bool is_small = limit < 512;
+    const __mmask8 words = (__mmask8)(is_small ? low_bits(limit / 64 + 1) : 0);
+    const __m512i table = _mm512_maskz_loadu_epi64(words, set);
+    uint16_t hits[CHUNK / 16];
     uint32_t selected = 0;
-    for (uint32_t i = 0; i < count; i += 16) {
-        __mmask16 present = rest16(count - i);
-        __m512i code = _mm512_maskz_loadu_epi32(present, codes + i);
-        __m512i word = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), present,
-                                                   _mm512_srli_epi32(code, 5), set, 4);
-        __m512i bit =
-            _mm512_sllv_epi32(_mm512_set1_epi32(1), _mm512_and_si512(code, _mm512_set1_epi32(31)));
-        __mmask16 mask = _mm512_mask_test_epi32_mask(present, word, bit);
-        selected += emit16(mask, i, selection + selected);
+    for (uint32_t done = 0; done < count; done += CHUNK) {
+        uint32_t rows = least_of(count - done, CHUNK);
+        for (uint32_t i = 0; i < rows; i += 16) {
+            __mmask16 present = rest16(rows - i);
+            __m512i code = _mm512_maskz_loadu_epi32(present, codes + done + i);
+            __m512i place = _mm512_srli_epi32(code, 5);
+            __m512i word = is_small ? _mm512_permutexvar_epi32(place, table)
+                                    : _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), present,
+                                                                  place, set, 4);
+            __m512i bit = _mm512_sllv_epi32(_mm512_set1_epi32(1),
+                                            _mm512_and_si512(code, _mm512_set1_epi32(31)));
+            hits[i / 16] = _mm512_test_epi32_mask(word, bit);
+        }
+        selected += list_hits_avx512(hits, rows, done, selection + selected);
     }
     return selected;
 }
@@ -549,6 +547,7 @@ static const struct kernels avx512 = {.name = "avx512",
                                       .alphabet = &alphabet_avx2,
                                       .select32 = select32_avx512,
                                       .select64 = select64_avx512,
+                                      .select_packed = select_packed_avx512,
                                       .select_set = select_set_avx512,
                                       .sum32 = sum32_avx512,
                                       .sum64 = sum64_avx512,

@@ -36,6 +36,16 @@ struct bitpack {                        /* bitpack.c */
 };
 extern const struct bitpack bitpack_base, bitpack_avx2, bitpack_avx512;
 
+/* Rows of a whole unit's first `count` values with value - low <= span (modulo 2^32), counted from
+ * `row`; width 1 … 32. The selection is writable SELECT_ROOM past their number. */
+typedef uint32_t select_packed_function(const uint8_t *unit, uint32_t width, uint32_t count,
+                                        uint32_t low, uint32_t span, uint32_t row,
+                                        uint32_t *selection);
+extern select_packed_function select_packed_avx512; /* between.c */
+/* Rows, counted from `row`, whose bits are set: bit b of hits[i] is of the (16 * i + b)-th. There
+ * is room for the bits of a multiple of 64 rows; those past `count` <= UNIT_VALUES do not count. */
+uint32_t list_hits_avx512(uint16_t *hits, uint32_t count, uint32_t row, uint32_t *selection);
+
 /* An alphabet of bytes, each with a number; made by alphabet_code_make(). */
 #define ALPHABET_MAX 64u
 #define ALPHABET_ROOM 32u /* what narrow() writes past its end */
@@ -73,6 +83,7 @@ struct kernels { /* kernels.c */
                          uint32_t *selection);
     uint32_t (*select64)(const uint64_t *values, uint32_t count, uint64_t low, uint64_t span,
                          uint32_t *selection);
+    select_packed_function *select_packed; /* NULL: unpacked first */
     /* Index of every code whose bit is set; no code is above `limit`, which `set` covers. */
     uint32_t (*select_set)(const uint32_t *codes, uint32_t count, const uint64_t *set,
                            uint32_t limit, uint32_t *selection);

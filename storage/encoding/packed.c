@@ -66,6 +66,16 @@ void units_write(const uint64_t *values, uint32_t count, uint32_t width, uint8_t
         unit_write(values + first, count - first, width, out + unit_size(first, width));
 }
 
+/* A whole unit of these bytes of one: themselves, or a copy with zeros behind. */
+static const uint8_t *whole_unit(const uint8_t *units, uint32_t size, uint32_t width, uint8_t *rest)
+{
+    if (size >= width * UNIT_ROW_BYTES)
+        return units;
+    memcpy(rest, units, size);
+    memset(rest + size, 0, width * UNIT_ROW_BYTES - size);
+    return rest;
+}
+
 void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out)
 {
     const struct bitpack *pack = kernels_chosen()->pack;
@@ -73,18 +83,36 @@ void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out)
     for (uint32_t done = 0; done < count; done += UNIT_VALUES) {
         uint32_t values = count - done < UNIT_VALUES ? count - done : UNIT_VALUES;
         uint32_t size = unit_size(values, width);
-        const uint8_t *unit = units;
-        if (size < width * UNIT_ROW_BYTES) {
-            memcpy(rest, units, size);
-            memset(rest + size, 0, width * UNIT_ROW_BYTES - size);
-            unit = rest;
-        }
+        const uint8_t *unit = whole_unit(units, size, width, rest);
         if (width <= 32)
             pack->unpack32[width](unit, (uint32_t *)out + done);
         else
             pack->unpack64[width - 33](unit, (uint64_t *)out + done);
         units += size;
     }
+}
+
+/* Rows whose packed value - low <= span; width 1 … 32. */
+static uint32_t units_select(const uint8_t *units, uint32_t count, uint32_t width, uint32_t low,
+                             uint32_t span, uint32_t *selection)
+{
+    const struct kernels *kernels = kernels_chosen();
+    uint8_t rest[UNIT_VALUES * sizeof(uint32_t)];
+    uint32_t selected = 0;
+    if (kernels->select_packed == NULL) {
+        uint32_t narrow[BLOCK_VECTOR_ROWS];
+        units_read(units, count, width, narrow);
+        return kernels->select32(narrow, count, low, span, selection);
+    }
+    for (uint32_t done = 0; done < count; done += UNIT_VALUES) {
+        uint32_t values = count - done < UNIT_VALUES ? count - done : UNIT_VALUES;
+        uint32_t size = unit_size(values, width);
+        const uint8_t *unit = whole_unit(units, size, width, rest);
+        selected +=
+            kernels->select_packed(unit, width, values, low, span, done, selection + selected);
+        units += size;
+    }
+    return selected;
 }
 
 /* Where a value of up to 32 bits begins, and the word it may run over into: the same one where it
@@ -474,12 +502,9 @@ uint32_t packed_select(const struct packed *packed, uint32_t vector, uint32_t co
         return 0;
     if (first == 0 && last == mask)
         return select_rows_between(0, count, selection, 0);
-    if (head.width <= 32) {
-        uint32_t narrow[BLOCK_VECTOR_ROWS];
-        units_read(head.units, count, head.width, narrow);
-        return kernels_chosen()->select32(narrow, count, (uint32_t)first, (uint32_t)(last - first),
-                                          selection);
-    }
+    if (head.width <= 32)
+        return units_select(head.units, count, head.width, (uint32_t)first,
+                            (uint32_t)(last - first), selection);
     uint64_t wide[BLOCK_VECTOR_ROWS];
     units_read(head.units, count, head.width, wide);
     return kernels_chosen()->select64(wide, count, first, last - first, selection);
