@@ -77,13 +77,15 @@ static int64_t *values_of_runs(const struct encode_job *job, uint32_t runs,
 {
     if (job->width != 8 || runs < 16)
         return NULL;
+    /* Without a branch, as chance has it where a run ends: written over until it does. */
     int64_t *values = memory_alloc(runs * sizeof(*values));
+    const int64_t *integers = job->integers;
     uint32_t run = 0;
-    values[0] = job->integers[0];
     for (uint32_t row = 1; row < job->row_count; row++) {
-        if (!is_same(job, row))
-            values[++run] = job->integers[row];
+        values[run] = integers[row - 1];
+        run += integers[row] != integers[row - 1];
     }
+    values[run] = integers[job->row_count - 1];
     packed_plan_make(values, runs, job->scale, plan);
     if (plan->size < (uint64_t)runs * 8)
         return values;
@@ -105,12 +107,45 @@ static uint64_t measure(struct encode_job *job)
     return rest_size(job, runs) + size;
 }
 
+/* Last rows of the runs of rows [begin, end), but of one that goes on; one more is written. */
+static uint32_t find_ends(const struct encode_job *job, uint32_t begin, uint32_t end,
+                          uint16_t *ends)
+{
+    uint32_t count = 0;
+    for (uint32_t row = begin; job->width == 8 && row < end; row++) {
+        ends[count] = (uint16_t)(row - 1);
+        count += job->integers[row] != job->integers[row - 1];
+    }
+    for (uint32_t row = begin; job->width != 8 && row < end; row++) {
+        ends[count] = (uint16_t)(row - 1);
+        count += !is_same(job, row);
+    }
+    return count;
+}
+
+static void write_ends(const struct encode_job *job, struct writer *out)
+{
+    uint16_t first_run[BLOCK_VECTORS_MAX], ends[BLOCK_VECTOR_ROWS + 1];
+    uint32_t run = 0, vectors = vector_count_of(job->row_count);
+    for (uint32_t vector = 0; vector < vectors; vector++) {
+        uint32_t begin = vector * BLOCK_VECTOR_ROWS;
+        uint32_t end = begin + vector_rows_of(job->row_count, vector);
+        bool is_new = begin > 0 && !is_same(job, begin);
+        uint32_t count = find_ends(job, begin == 0 ? 1 : begin, end, ends);
+        first_run[vector] = (uint16_t)(run + is_new);
+        writer_bytes(out, ends, count * sizeof(*ends));
+        run += count;
+    }
+    writer_u16(out, (uint16_t)(job->row_count - 1));
+    for (uint32_t vector = 0; vector < vectors; vector++)
+        writer_u16(out, first_run[vector]);
+}
+
 static void encode(struct encode_job *job, struct writer *out)
 {
     static const uint8_t zeros[8];
     struct packed_plan plan;
-    uint32_t runs = run_count_of(job), run = 0, vectors = vector_count_of(job->row_count);
-    uint16_t first_run[BLOCK_VECTORS_MAX];
+    uint32_t runs = run_count_of(job), vectors = vector_count_of(job->row_count);
     int64_t *values = values_of_runs(job, runs, &plan);
     writer_u32(out, runs);
     writer_u32(out, values != NULL);
@@ -120,17 +155,7 @@ static void encode(struct encode_job *job, struct writer *out)
         if (row == 0 || !is_same(job, row))
             writer_bytes(out, job->bytes + (size_t)row * job->width, job->width);
     }
-    for (uint32_t row = 0; row < job->row_count; row++) {
-        if (row > 0 && !is_same(job, row)) {
-            writer_u16(out, (uint16_t)(row - 1));
-            run++;
-        }
-        if (row % BLOCK_VECTOR_ROWS == 0)
-            first_run[row / BLOCK_VECTOR_ROWS] = (uint16_t)run;
-    }
-    writer_u16(out, (uint16_t)(job->row_count - 1));
-    for (uint32_t vector = 0; vector < vectors; vector++)
-        writer_u16(out, first_run[vector]);
+    write_ends(job, out);
     size_t size = (size_t)(runs + vectors) * 2;
     writer_bytes(out, zeros, align8(size) - size);
     memory_free(values);
