@@ -4,8 +4,8 @@
  *   bench_seal FOLDER [ROWS [MAX_LATE_US [TIMES]]]
  *
  * CPU time of the thread per row, wall clock beside it, bytes per row and the longest stretch of
- * CPU between two pauses. With MAX_LATE_US each event is late by chance, up to so much: rows are
- * out of order, as they are with several sources. With TIMES the same rows are sealed so often, and
+ * CPU between two pauses. With MAX_LATE_US one event in 20 is late by chance, up to so much: rows
+ * are out of order. With TIMES the same rows are sealed so often, and
  * nothing is merged: for profiles, and for medians. The file is written, synced and read back in
  * FOLDER. */
 #include "bench/loadgen/event.h"
@@ -20,6 +20,7 @@
 
 #define BODY_ROWS 1000
 #define PARTS 4
+#define LATE_SHARE 20 /* one event in so many is late, as freshet-bench has it */
 
 static const struct {
     const char *name;
@@ -95,7 +96,7 @@ static void append_body(struct bench *bench, struct segment *segment, uint32_t c
     writer_reset(text);
     for (uint32_t row = 0; row < count; row++) {
         int64_t ts_us = INT64_C(1777593600000000) + (int64_t)bench->event_count++ * 12;
-        if (bench->late_max_us != 0)
+        if (bench->late_max_us != 0 && random_below(&bench->random, LATE_SHARE) == 0)
             ts_us -= (int64_t)random_below(&bench->random, bench->late_max_us);
         char *line = writer_reserve(text, EVENT_LINE_MAX);
         text->size += event_write(bench->generator, ts_us, line);

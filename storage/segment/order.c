@@ -1,16 +1,21 @@
 /* Rows by time: a natural merge sort.
  *
- * Rows come nearly in order: a source's events follow each other, several sources interleave within
- * the time of a batch. So runs that are in order already are found first and merged pairwise, where
- * they are: only what overlaps of two neighbours moves, which is next to nothing where rows are
- * late by less than a run, and all of them, log2(runs) times, where they are in no
+ * Where few rows are late (below the greatest time before them) those are taken out, sorted alone,
+ * and put in again from the end: with one in twenty, half of what sorting all takes.
+ *
+ * Else rows come nearly in order: a source's events follow each other, several sources interleave
+ * within the time of a batch. So runs that are in order already are found first and merged
+ * pairwise, where they are: only what overlaps of two neighbours moves, which is next to nothing
+ * where rows are late by less than a run, and all of them, log2(runs) times, where they are in no
  * order at all. Runs shorter than RUN_MIN are made longer by insertion, which is what rows that are
  * out of order by a few places want. Keys are moved together with their rows: a comparison touches
  * no other memory. Stable. */
+#include "storage/base/fault.h"
 #include "storage/segment/collect.h"
 
 #include <assert.h>
 
+#define LATE_SHARE 8 /* one row in so many may be late, for the short way */
 #define RUN_MIN 32
 #define PAUSE_ROWS 65536
 #define RUN_PAUSE_ROWS 16384 /* sorted by insertion, at worst */
@@ -164,28 +169,100 @@ static uint32_t take_times(const int64_t *times, const uint8_t *validity, uint32
     return count;
 }
 
+/* Sorts rows that have a time, of which none is equal to another in both. */
+static void sort_rows(struct timed *rows, uint32_t count, struct pauser *pauser)
+{
+    struct timed *aside = memory_alloc(((size_t)count + 1) * sizeof(*aside));
+    uint32_t *ends = memory_alloc(((size_t)count + 1) * sizeof(*ends));
+    uint32_t run_count = find_runs(rows, count, ends, pauser);
+    (void)pauser_go_on(pauser);
+    merge_runs(rows, aside, ends, run_count, pauser);
+    (void)pauser_go_on(pauser);
+    memory_free(ends);
+    memory_free(aside);
+}
+
+/* --- few that are late --- */
+
+/* Rows that are late to `late`, the others to the front of `order`. False: there are more than
+ * late_max of them. */
+static bool part_late(const int64_t *times, uint32_t row_count, struct pauser *pauser,
+                      struct timed *late, uint32_t late_max, uint32_t *late_count, uint32_t *order)
+{
+    uint32_t count = 0, kept = 0;
+    int64_t greatest = times[0];
+    for (uint32_t begin = 0; begin < row_count;) {
+        uint32_t end = row_count - begin < PAUSE_ROWS ? row_count : begin + PAUSE_ROWS;
+        for (uint32_t i = begin; i < end && count < late_max; i++) { /* one more is written */
+            bool is_late = times[i] < greatest;
+            late[count] = (struct timed){.time = times[i], .row = i};
+            order[kept] = i;
+            count += is_late;
+            kept += !is_late;
+            greatest = is_late ? greatest : times[i];
+        }
+        (void)pauser_go_on(pauser);
+        begin = end;
+    }
+    *late_count = count;
+    return count < late_max;
+}
+
+/* From the end on, where there is room: what stands in front of all that is late stays. */
+static void put_in(const int64_t *times, uint32_t row_count, struct pauser *pauser,
+                   const struct timed *late, uint32_t late_count, uint32_t *order)
+{
+    uint32_t kept = row_count - late_count;
+    for (uint32_t at = row_count; late_count > 0; at--) {
+        struct timed last = late[late_count - 1];
+        uint32_t row = kept == 0 ? 0 : order[kept - 1];
+        /* Of one time, the row that is late came last: it would not be late else. */
+        bool is_behind =
+            times[row] > last.time || (times[row] == last.time && fault_is("order.late_first"));
+        if (kept > 0 && is_behind) {
+            order[at - 1] = row;
+            kept--;
+        } else {
+            order[at - 1] = last.row;
+            late_count--;
+        }
+        if (at % PAUSE_ROWS == 0)
+            (void)pauser_go_on(pauser);
+    }
+}
+
+/* False: they are not few. */
+static bool order_few(const int64_t *times, uint32_t row_count, struct pauser *pauser,
+                      uint32_t *order)
+{
+    uint32_t late_max = row_count / LATE_SHARE + 1, late_count;
+    struct timed *late = memory_alloc(((size_t)late_max + 1) * sizeof(*late));
+    bool is_few = part_late(times, row_count, pauser, late, late_max, &late_count, order);
+    if (is_few) {
+        sort_rows(late, late_count, pauser);
+        put_in(times, row_count, pauser, late, late_count, order);
+    }
+    memory_free(late);
+    return is_few;
+}
+
 bool time_order(const int64_t *times, const uint8_t *validity, uint32_t row_count,
                 struct pauser *pauser, uint32_t *order)
 {
     if (is_sorted(times, validity, row_count, pauser))
         return false;
+    if (validity == NULL && order_few(times, row_count, pauser, order))
+        return true;
     struct timed *rows = memory_alloc(row_count * sizeof(*rows));
-    struct timed *aside = memory_alloc(row_count * sizeof(*aside));
-    uint32_t *ends = memory_alloc(row_count * sizeof(*ends));
     (void)pauser_go_on(pauser);
     uint32_t count = take_times(times, validity, row_count, pauser, rows, order);
     (void)pauser_go_on(pauser);
-    uint32_t run_count = find_runs(rows, count, ends, pauser);
-    (void)pauser_go_on(pauser);
-    merge_runs(rows, aside, ends, run_count, pauser);
-    (void)pauser_go_on(pauser);
+    sort_rows(rows, count, pauser);
     for (uint32_t i = 0; i < count; i++) {
         order[i] = rows[i].row;
         if (i % PAUSE_ROWS == PAUSE_ROWS - 1)
             (void)pauser_go_on(pauser);
     }
-    memory_free(ends);
-    memory_free(aside);
     memory_free(rows);
     return true;
 }

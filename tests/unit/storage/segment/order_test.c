@@ -2,6 +2,7 @@
  * all alike, in no order, with NULLs; lengths where runs begin and end. */
 #include "storage/segment/collect.h"
 
+#include "storage/base/fault.h"
 #include "storage/base/random.h"
 
 #include <setjmp.h>
@@ -17,7 +18,19 @@ static int64_t times[ROWS_MAX];
 static uint8_t validity[ROWS_MAX];
 static uint32_t order[ROWS_MAX], want[ROWS_MAX];
 
-enum shape { SORTED, LATE, VERY_LATE, TURNED, ALIKE, CHAOS, TWO_SOURCES, SHAPE_COUNT };
+enum shape {
+    SORTED,
+    LATE,
+    VERY_LATE,
+    LATE_ALIKE, /* with rows of the same time before and behind */
+    ONE_LATE,
+    ONE_EARLY, /* for which all others are late */
+    TURNED,
+    ALIKE,
+    CHAOS,
+    TWO_SOURCES,
+    SHAPE_COUNT
+};
 
 static int64_t time_at(enum shape shape, uint32_t row, uint32_t row_count,
                        struct random_stream *chance)
@@ -30,6 +43,12 @@ static int64_t time_at(enum shape shape, uint32_t row, uint32_t row_count,
         return row - late * (int64_t)random_below(chance, 200);
     case VERY_LATE:
         return row - late * (int64_t)random_below(chance, row + 1);
+    case LATE_ALIKE:
+        return row / 40 - late * (int64_t)random_below(chance, 5);
+    case ONE_LATE:
+        return row == row_count - 1 ? -1 : (int64_t)row;
+    case ONE_EARLY:
+        return row == row_count / 3 ? row_count : row;
     case TURNED:
         return -(int64_t)row;
     case ALIKE:
@@ -51,7 +70,8 @@ static int compare_rows(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static void check(enum shape shape, uint32_t row_count, bool has_null, uint64_t seed)
+/* Rows that are not where they should be. */
+static uint32_t order_rows(enum shape shape, uint32_t row_count, bool has_null, uint64_t seed)
 {
     struct random_stream chance;
     struct pauser pauser = {0};
@@ -66,13 +86,20 @@ static void check(enum shape shape, uint32_t row_count, bool has_null, uint64_t 
     qsort(want, row_count, sizeof(*want), compare_rows);
     if (!time_order(times, has_null ? validity : NULL, row_count, &pauser, order)) {
         assert_true(is_sorted);
-        return;
+        return 0;
     }
-    for (uint32_t i = 0; i < row_count; i++) {
-        if (order[i] != want[i])
-            fail_msg("shape %d, %u rows, seed %llu: row %u is %u, not %u", shape, row_count,
-                     (unsigned long long)seed, i, order[i], want[i]);
-    }
+    uint32_t wrong = 0;
+    for (uint32_t i = 0; i < row_count; i++)
+        wrong += order[i] != want[i];
+    return wrong;
+}
+
+static void check(enum shape shape, uint32_t row_count, bool has_null, uint64_t seed)
+{
+    uint32_t wrong = order_rows(shape, row_count, has_null, seed);
+    if (wrong != 0)
+        fail_msg("shape %d, %u rows, seed %llu: %u wrong", shape, row_count,
+                 (unsigned long long)seed, wrong);
 }
 
 static void test_beside_a_plain_sort(void **state)
@@ -85,6 +112,15 @@ static void test_beside_a_plain_sort(void **state)
             check((enum shape)shape, lengths[i], true, i + 100);
         }
     }
+}
+
+static void test_fault_is_found(void **state)
+{
+    (void)state;
+    fault_plant("order.late_first");
+    uint32_t wrong = order_rows(LATE_ALIKE, 10000, false, 3);
+    fault_clear();
+    assert_true(wrong > 0);
 }
 
 struct patience {
@@ -103,9 +139,9 @@ static void test_given_up(void **state)
     (void)state;
     struct random_stream chance;
     random_stream_init(&chance, 5);
-    for (uint32_t i = 0; i < ROWS_MAX; i++)
-        times[i] = (int64_t)random_next(&chance);
     for (int left = 0; left < 60; left += 3) {
+        for (uint32_t i = 0; i < ROWS_MAX; i++)
+            times[i] = time_at(left % 2 == 0 ? CHAOS : LATE, i, ROWS_MAX, &chance);
         struct patience patience = {.left = left};
         struct pauser pauser = {.pause = be_patient, .context = &patience};
         assert_true(time_order(times, NULL, ROWS_MAX, &pauser, order));
@@ -118,6 +154,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_beside_a_plain_sort),
+        cmocka_unit_test(test_fault_is_found),
         cmocka_unit_test(test_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
