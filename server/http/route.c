@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #define READ (HTTP_GET | HTTP_HEAD)
+#define SHORT_BODY_MAX ((size_t)128 << 10)
 
 const struct route routes[] = {
     {"/v1/ingest/*", HTTP_POST, ROUTE_DECODE, NEEDS_ALL, false, api_ingest,
@@ -95,6 +96,13 @@ static void answer_busy(struct exchange *exchange)
     exchange_answer_problem(exchange, 503, "53300", "too many queries are under way; try again");
 }
 
+/* Few rows, and not what a few compressed bytes may become. */
+static bool is_short(const struct exchange *exchange, void (*handle)(struct exchange *exchange))
+{
+    return handle == api_ingest && exchange->body.size <= SHORT_BODY_MAX &&
+           exchange_request_header(exchange, "content-encoding").size == 0;
+}
+
 static void submit(struct exchange *exchange, enum route_place place,
                    void (*handle)(struct exchange *exchange))
 {
@@ -102,7 +110,9 @@ static void submit(struct exchange *exchange, enum route_place place,
     struct job *job = arena_alloc(&exchange->arena, sizeof(*job));
     *job = (struct job){exchange, handle};
     enum worker_priority priority = place == ROUTE_QUERY ? WORKER_QUERY : WORKER_DECODE;
-    if (worker_submit(app->workers, priority, run_job, job) != OK) {
+    enum err err = is_short(exchange, handle) ? worker_submit_short(app->workers, run_job, job)
+                                              : worker_submit(app->workers, priority, run_job, job);
+    if (err != OK) {
         answer_busy(exchange);
     }
 }

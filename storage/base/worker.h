@@ -36,7 +36,12 @@ void worker_pool_destroy(struct worker_pool *pool);
  * otherwise. */
 MUST_CHECK enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
                                   void (*run)(void *context), void *context);
-/* The same, but ERR_BUSY unless there is a permit that nobody wants at the moment. */
+/* The same for a DECODE job that takes a fraction of a millisecond, and blocks for long only
+ * between worker_block_begin and _end: it may wait for others of that kind, in place of a thread's
+ * being woken for it. */
+MUST_CHECK enum err worker_submit_short(struct worker_pool *pool, void (*run)(void *context),
+                                        void *context);
+/* worker_submit, but ERR_BUSY unless there is a permit that nobody wants at the moment. */
 MUST_CHECK enum err worker_submit_idle(struct worker_pool *pool, enum worker_priority priority,
                                        void (*run)(void *context), void *context);
 /* How many jobs have a thread and wait for a permit. Any thread. */

@@ -246,6 +246,87 @@ static void test_block_wakes_a_thread_for_decoding(void **state)
     worker_pool_destroy(pool);
 }
 
+/* Short jobs, and which thread each ran on. */
+static struct {
+    _Atomic bool is_held; /* the first waits until it is not */
+    bool blocks;
+    _Atomic int begun, ended;
+    const void *threads[8];
+} shorts;
+static _Thread_local char thread_mark;
+
+static bool comes_to(_Atomic int *number, int count, int64_t patience_us)
+{
+    int64_t give_up_us = clock_monotonic_us() + patience_us;
+    while (atomic_load(number) < count && clock_monotonic_us() < give_up_us)
+        clock_sleep_us(100);
+    return atomic_load(number) >= count;
+}
+
+static void brief_job(void *context)
+{
+    (void)context;
+    int index = atomic_fetch_add(&shorts.begun, 1);
+    shorts.threads[index] = &thread_mark;
+    if (index == 0 && shorts.blocks)
+        worker_block_begin();
+    while (index == 0 && atomic_load(&shorts.is_held))
+        clock_sleep_us(100);
+    if (index == 0 && shorts.blocks)
+        worker_block_end();
+    atomic_fetch_add(&shorts.ended, 1);
+}
+
+/* `count` short jobs, of which the first is held until the others are there. How many had begun by
+ * then without it, given time where some are expected to. */
+static int run_shorts(struct worker_pool *pool, int count, bool blocks, int expected)
+{
+    atomic_store(&shorts.is_held, true);
+    atomic_store(&shorts.begun, 0);
+    atomic_store(&shorts.ended, 0);
+    shorts.blocks = blocks;
+    assert_int_equal(worker_submit_short(pool, brief_job, NULL), OK);
+    assert_true(comes_to(&shorts.begun, 1, GIVE_UP_US));
+    for (int index = 1; index < count; index++)
+        assert_int_equal(worker_submit_short(pool, brief_job, NULL), OK);
+    if (expected > 0)
+        (void)comes_to(&shorts.begun, 1 + expected, GIVE_UP_US);
+    int begun = atomic_load(&shorts.begun) - 1;
+    atomic_store(&shorts.is_held, false);
+    assert_true(comes_to(&shorts.ended, count, GIVE_UP_US));
+    return begun;
+}
+
+/* A few wait for the one that is under way, more have another thread woken, and so has one that is
+ * behind a job that blocks. */
+static void test_short_jobs_share_a_thread(void **state)
+{
+    (void)state;
+    struct worker_pool *pool =
+        worker_pool_create(&(struct worker_options){.core_count = 2, .thread_count = 8});
+    int shared = 0;
+    for (int round = 0; round < 20; round++) {
+        clock_sleep_us(1000); /* a thread that is about to sleep takes a job too */
+        bool is_shared = run_shorts(pool, 4, false, 0) == 0;
+        for (int index = 1; index < 4; index++)
+            is_shared &= shorts.threads[index] == shorts.threads[0];
+        shared += is_shared;
+        assert_int_equal(run_shorts(pool, 5, false, 4), 4);
+        assert_int_equal(run_shorts(pool, 3, true, 2), 2);
+    }
+    assert_in_range(shared, 1, 20);
+    clock_sleep_us(10000);
+    fault_plant("worker.woken_for_ever"); /* then nobody is woken any more */
+    assert_int_equal(run_shorts(pool, 1, false, 0), 0);
+    atomic_store(&shorts.begun, 0);
+    clock_sleep_us(10000);
+    assert_int_equal(worker_submit_short(pool, brief_job, NULL), OK);
+    assert_false(comes_to(&shorts.begun, 1, 100000));
+    fault_clear();
+    worker_pool_destroy(pool); /* it runs what is queued */
+    assert_int_equal(atomic_load(&shorts.begun), 1);
+}
+
 static struct {
     int order[3];
     _Atomic int count;
@@ -592,6 +673,7 @@ int main(void)
         cmocka_unit_test(test_block_releases_permit),
         cmocka_unit_test(test_blocks_nest),
         cmocka_unit_test(test_block_wakes_a_thread_for_decoding),
+        cmocka_unit_test(test_short_jobs_share_a_thread),
         cmocka_unit_test(test_promotion_overtakes_queries),
         cmocka_unit_test(test_urgent_upkeep_gives_way_to_decoding_only),
         cmocka_unit_test(test_a_job_that_is_behind_gives_one_turn),
