@@ -26,7 +26,7 @@
 #define TOUCH_SIZE ((size_t)64 << 10)
 #define TOUCH_BLOCK_MIN ((size_t)512 << 10)
 #define ENTRIES_FIRST 16
-#define FETCH_GROUP 32
+#define FETCH_GROUP 128
 #define LONG_SIZE_MAX 64       /* longer ones are the libraries' */
 #define FETCH_CAPACITY_MIN 256 /* smaller ones are in the nearest cache anyway */
 
