@@ -8,7 +8,7 @@
 
 #define LOG_BLOCK_SIZE IO_ALIGNMENT
 #define LOG_PIECE_HEADER_SIZE ((size_t)128)
-#define LOG_PIECE_SIZE_MAX ((size_t)2 << 20) /* 1 MiB in files of versions 1 and 2 */
+#define LOG_PIECE_SIZE_MAX ((size_t)4 << 20) /* 1 MiB in files of versions 1 and 2 */
 #define LOG_FRAME_HEADER_SIZE ((size_t)8)
 #define LOG_FRAME_HEADER_SIZE_1 ((size_t)4) /* in files of version 1 */
 #define LOG_NAME_SIZE 32

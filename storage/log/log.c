@@ -5,7 +5,7 @@
  *     fill piece    header + frames (length, bytes), at most 1 MiB, padded to 4,096
  *                   two buffers: one is filled while the other is written;
  *                   a large record is a piece where it lies, with the header in front of it,
- *                   up to twice as large: it needs no buffer
+ *                   up to four times as large: it needs no buffer
  *     flush         checksum; begin its write; go on
  *     last piece    write + sync; `apply` the records meanwhile; wait
  *     publish       durable: visible
@@ -46,7 +46,7 @@
  * matter. */
 #define PLACE_MIN ((size_t)128 << 10)
 #define PLACE_ALONE_SHARE 8 /* of place_min */
-#define PLACE_PIECES 2      /* as many times the size of other pieces */
+#define PLACE_PIECES 4      /* as many times the size of other pieces */
 #define PIECE_SIZE (LOG_PIECE_SIZE_MAX / PLACE_PIECES)
 
 #define GATHER_US INT64_C(1000)

@@ -2,7 +2,7 @@
  *
  * A record is opaque bytes here (record.h gives them sense). Callers put records into the queue;
  * the log thread (or log_run(), called by a simulation) takes what is waiting as one group, writes
- * it in sector-padded pieces of at most 2 MiB to the current pre-written file, syncs, and only
+ * it in sector-padded pieces of at most 4 MiB to the current pre-written file, syncs, and only
  * then reports. While the write is in flight it calls `apply` for each record in position order;
  * after the sync `publish`. */
 #ifndef FRESHET_STORAGE_LOG_LOG_H
@@ -35,8 +35,8 @@ struct log_options {
     struct io *io;
     const char *directory; /* exists; files log-<16 hex>.flog in it are ours */
     size_t file_size;  /* pre-written, a multiple of 4,096, e.g. 64 MiB; a record may span files */
-    /* 0: 1 MiB; simulations take less. A record written from where it is makes one of twice that.
-     */
+    /* 0: 1 MiB; simulations take less. A record written from where it is makes one of up to four
+     * times that. */
     size_t piece_size;
     size_t place_min; /* 0: 128 KiB; records as large as this, or an eighth of it where one is alone
                          in its group, are written from where they are */

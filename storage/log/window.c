@@ -15,6 +15,8 @@
 /* Before a window: what the one before it had not used up, not more than one piece. */
 #define HEAD_SIZE (LOG_PIECE_SIZE_MAX + LOG_BLOCK_SIZE)
 
+static_assert(LOG_PIECE_SIZE_MAX <= LOG_WINDOW_SIZE, "a piece is in the window it begins");
+
 void log_window_init(struct window *window, struct io *io)
 {
     *window = (struct window){.io = io};

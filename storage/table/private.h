@@ -108,7 +108,7 @@ struct upkeep {
 
 /* Buffers kept for the next commits: at most 16 MiB, not counted as rows. */
 #define COMMIT_SPARES 8
-#define COMMIT_SPARE_SIZE_MAX ((size_t)2 << 20)
+#define COMMIT_SPARE_SIZE_MAX ((size_t)4 << 20)
 
 struct store {
     struct store_options options;

@@ -354,21 +354,21 @@ static void large_remove(struct large *large, const char *path)
     assert_int_equal(rmdir(path), 0);
 }
 
-/* From where it is, a record is a piece of up to twice the size of those that are put together. */
+/* From where it is, a record is a piece of up to four times the size of a shared one. */
 static void test_large_in_place(void **state)
 {
     (void)state;
     char *path = make_directory();
     struct large large = {.options = {.directory = "",
                                       .file_size = 20 * IO_ALIGNMENT,
-                                      .piece_size = 2 * IO_ALIGNMENT,
+                                      .piece_size = IO_ALIGNMENT,
                                       .place_min = 1000,
                                       .first_position = 1,
                                       .replay = count_replayed}};
     assert_int_equal(io_open("plain", path, &large.io, NULL), OK);
     large.options.io = large.io;
     large_open(&large);
-    size_t most = 2 * large.options.piece_size - LOG_ENTRY_HEAD;
+    size_t most = 4 * large.options.piece_size - LOG_ENTRY_HEAD;
     assert_true(is_placed(large.log, most / 2));
     assert_true(is_placed(large.log, most));
     assert_false(is_placed(large.log, most + 1)); /* in pieces */
@@ -389,7 +389,7 @@ static void test_largest_piece(void **state)
     (void)state;
     char *path = make_directory();
     struct large large = {.options = {.directory = "",
-                                      .file_size = (size_t)8 << 20,
+                                      .file_size = (size_t)16 << 20,
                                       .first_position = 1,
                                       .recover_point_in_time = true,
                                       .replay = count_replayed}};
@@ -398,8 +398,8 @@ static void test_largest_piece(void **state)
     large_open(&large);
     assert_true(is_placed(large.log, ((size_t)1 << 20) - LOG_ENTRY_HEAD));
     assert_true(is_placed(large.log, ((size_t)1 << 20) - LOG_ENTRY_HEAD + 1));
-    assert_true(is_placed(large.log, ((size_t)2 << 20) - LOG_ENTRY_HEAD));
-    assert_false(is_placed(large.log, ((size_t)2 << 20) - LOG_ENTRY_HEAD + 1));
+    assert_true(is_placed(large.log, ((size_t)4 << 20) - LOG_ENTRY_HEAD));
+    assert_false(is_placed(large.log, ((size_t)4 << 20) - LOG_ENTRY_HEAD + 1));
     large_close(&large);
     large_open(&large);
     assert_int_equal(large.count, 4);
