@@ -181,7 +181,7 @@ static enum err try_store(struct consumer *c, struct error *error)
     int64_t begin_us = clock_monotonic_us();
     err = intake_wait(c->intake, error);
     int64_t waited_us = clock_monotonic_us() - begin_us;
-    if (waited_us > LOG_SLOW_US && c->batch_bytes < INTAKE_BYTES_MAX)
+    if (waited_us > LOG_SLOW_US && c->batch_bytes <= INTAKE_BYTES_MAX / 2)
         c->batch_bytes *= 2;
     else if (waited_us < LOG_QUICK_US && c->batch_bytes > BATCH_BYTES_MIN)
         c->batch_bytes /= 2;

@@ -62,7 +62,7 @@ void intake_revoke(struct intake *intake, int32_t partition);
 
 /* --- batches --- */
 #define INTAKE_MESSAGES_MAX 65536
-#define INTAKE_BYTES_MAX ((size_t)8 << 20)
+#define INTAKE_BYTES_MAX ((size_t)4 << 20)
 
 struct intake_batch;
 /* Makes rows, dead letters, counts and new positions of the messages (any mix of partitions, each
