@@ -65,6 +65,7 @@ uint32_t key_bytes_number(struct key_table *table, struct slice bytes, uint32_t 
     uint32_t id = table->count++;
     table->text_entries[slot] = (struct text_entry){.hash = hash, .id = id};
     struct slice own = arena_copy(&table->memory->arena, bytes);
+    table->text_bytes += bytes.size;
     if (table->physical == PHYSICAL_TEXT) {
         ((struct slice *)(void *)table->values)[id] = own;
     } else {

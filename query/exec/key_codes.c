@@ -8,8 +8,9 @@
  * through once a batch.
  *
  * While all texts came from dictionaries of which the lexicon knows the numbers there tell them
- * apart: nothing is hashed and no two texts are compared, only those of new keys are copied. The
- * first text that comes in another way ends that, and entries by bytes are made of what is there.
+ * apart: nothing is hashed and no two texts are compared, and where dictionaries last
+ * none is even read: those of new keys stay where they are. The first text that comes in
+ * another way ends that, and entries by bytes are made of what is there.
  * Which way a number is found has no influence on what it is. */
 #include "query/exec/key_table.h"
 #include "query/exec/lexicon.h"
@@ -17,6 +18,7 @@
 #include "storage/base/fault.h"
 #include "storage/base/hash.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* A code not looked up yet. KEY_NONE, which comes next, is "looked up and absent": to be looked up
@@ -27,6 +29,9 @@
 #define WHOLE_SHARE 16 /* … of those there are */
 /* An array by the lexicon's numbers has so many places for a text of the dictionary at most. */
 #define SPREAD_MAX 32
+#define SPREAD_FREE 65536
+/* A dictionary of so few texts is numbered where it is met first. */
+#define LEARN_MAX 1024
 
 /* --- by the lexicon's numbers --- */
 
@@ -34,11 +39,13 @@ static enum err cover_numbers(struct key_table *table, const struct lexicon_numb
                               bool *fits, struct error *error)
 {
     struct exec_memory *memory = table->memory;
-    size_t capacity = (size_t)numbers->end + numbers->end / 4, size = sizeof(*table->by_number);
+    size_t end = atomic_load_explicit(&numbers->end, memory_order_relaxed);
+    size_t count = atomic_load_explicit(&numbers->count, memory_order_relaxed);
+    size_t capacity = end + end / 4, size = sizeof(*table->by_number);
     *fits = true;
-    if (numbers->end <= table->by_number_capacity)
+    if (end <= table->by_number_capacity)
         return OK;
-    *fits = numbers->end / SPREAD_MAX <= numbers->count &&
+    *fits = (end <= SPREAD_FREE || end / SPREAD_MAX <= count) &&
             capacity * size <= memory->budget->limit / KEY_LEXICON_SHARE;
     enum err err = *fits ? budget_charge(memory->budget, capacity * size, error) : OK;
     if (err != OK || !*fits)
@@ -77,11 +84,29 @@ enum err key_codes_leave(struct key_table *table, struct error *error)
     return err;
 }
 
+/* A dictionary's numbers, made where that costs less than to do without: it has grown by some
+ * texts, has few, or what is here already would have to be hashed for it. */
+static const struct lexicon_numbers *find_numbers(const struct key_table *table,
+                                                  const struct column *column)
+{
+    const struct lexicon_numbers *numbers = lexicon_find(column);
+    bool is_known =
+        numbers != NULL && (!table->is_lexical || numbers->generation == table->lexicon_generation);
+    if (is_known || column->notes == NULL)
+        return numbers;
+    if (column->dictionary_count > LEARN_MAX && !lexicon_is_begun(column) &&
+        (!table->is_lexical || column->dictionary_count / WHOLE_SHARE > table->count))
+        return numbers;
+    lexicon_learn(column);
+    return lexicon_find(column);
+}
+
 /* *out: by what numbers the rows' texts are told apart; NULL: by their bytes, for good. */
 static enum err choose_way(struct key_table *table, const struct key_rows *rows,
                            const struct lexicon_numbers **out, struct error *error)
 {
-    const struct lexicon_numbers *numbers = table->is_plain ? NULL : lexicon_find(rows->column);
+    const struct lexicon_numbers *numbers =
+        table->is_plain ? NULL : find_numbers(table, rows->column);
     bool fits = numbers != NULL &&
                 (!table->is_lexical || numbers->generation == table->lexicon_generation) &&
                 (table->is_lexical || table->count == (table->null_id == KEY_NONE ? 0 : 1));
@@ -108,8 +133,10 @@ static uint32_t number_lexical(struct key_table *table, const struct column *col
     if (!is_insert)
         return KEY_NONE;
     uint32_t id = table->count++;
+    struct slice text = column->dictionary[code];
     ((struct slice *)(void *)table->values)[id] =
-        arena_copy(&table->memory->arena, column->dictionary[code]);
+        column->is_lasting ? text : arena_copy(&table->memory->arena, text);
+    table->text_bytes += text.size;
     table->by_number[number] = fault_is("keys.lexical") && id % 1000 == 999 ? id : id + 1;
     return id;
 }
@@ -285,4 +312,21 @@ enum err key_codes_ids(struct key_table *table, const struct key_rows *rows, uin
     }
     count_asked(&coded, asked_count);
     return OK;
+}
+
+void key_codes_note(const struct key_table *table, const struct column *column)
+{
+    uint32_t count = column->dictionary_count;
+    bool is_wrong = fault_is("keys.noted");
+    assert(count == table->count);
+    if (!table->is_lexical)
+        return;
+    uint32_t *numbers = memory_alloc(count * sizeof(*numbers));
+    for (uint32_t id = 0; id < count; id++)
+        numbers[id] = LEXICON_NONE;
+    for (size_t number = 0; number < table->by_number_capacity; number++)
+        if (table->by_number[number] != 0)
+            numbers[table->by_number[number] - 1] = (uint32_t)number / (is_wrong ? 2 : 1);
+    lexicon_leave(column, numbers, table->lexicon_generation);
+    memory_free(numbers);
 }

@@ -547,8 +547,16 @@ static struct column number_column(const struct key_table *table, const uint32_t
     size_t size = value_size(table);
     char *values = arena_alloc_array(arena, count, size);
     struct column column = {.type = table->type, .form = COLUMN_FLAT, .values = values};
-    for (size_t i = 0; i < count; i++)
-        memcpy(values + i * size, table->values + ids[i] * size, size);
+    if (size == 16) { /* sizes that are known are moved without a call */
+        for (size_t i = 0; i < count; i++)
+            memcpy(values + i * 16, table->values + (size_t)ids[i] * 16, 16);
+    } else if (size == 8) {
+        for (size_t i = 0; i < count; i++)
+            memcpy(values + i * 8, table->values + (size_t)ids[i] * 8, 8);
+    } else {
+        for (size_t i = 0; i < count; i++)
+            memcpy(values + i * size, table->values + ids[i] * size, size);
+    }
     if (table->null_id == KEY_NONE)
         return column;
     uint8_t *validity = arena_alloc(arena, count);
@@ -556,6 +564,25 @@ static struct column number_column(const struct key_table *table, const uint32_t
         validity[i] = ids[i] != table->null_id;
     column.validity = validity;
     return column;
+}
+
+void tuple_table_column_ids(const struct tuple_table *table, size_t column, uint32_t first,
+                            size_t count, uint32_t *ids)
+{
+    assert((size_t)first + count <= table->count && column < table->column_count);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = first + (uint32_t)i;
+    for (size_t c = table->column_count - 1; c > column; c--)
+        for (size_t i = 0; i < count; i++)
+            ids[i] = (uint32_t)(table->pairs[c].pairs[ids[i]] >> 32);
+    for (size_t i = 0; column != 0 && i < count; i++)
+        ids[i] = (uint32_t)table->pairs[column].pairs[ids[i]];
+}
+
+struct column tuple_table_column(const struct tuple_table *table, size_t column,
+                                 const uint32_t *ids, size_t count, struct arena *arena)
+{
+    return number_column(&table->columns[column], ids, count, arena);
 }
 
 void tuple_table_keys(const struct tuple_table *table, uint32_t first, size_t count,

@@ -67,6 +67,7 @@ struct key_table {
     size_t values_capacity;
     struct slice *bytes; /* numeric, interval: the canonical bytes by number */
     size_t bytes_capacity;
+    size_t text_bytes; /* of all of them, and of texts, wherever they are */
     struct code_map code_maps[CODE_MAPS];
     unsigned next_code_map;
     /* Texts that all came from dictionaries of which the lexicon knows: their numbers here, plus
@@ -152,6 +153,15 @@ void tuple_hashes(const struct column *columns, size_t column_count, const uint3
 size_t tuple_table_growth(const struct tuple_table *table, size_t extra);
 /* Bytes that are equal where the values of a numeric or an interval are. `buffer` has 32. */
 struct slice key_canonical(const struct column *column, size_t row, char *buffer);
+/* The numbers in one column's own table of those combinations. */
+void tuple_table_column_ids(const struct tuple_table *table, size_t column, uint32_t first,
+                            size_t count, uint32_t *ids);
+/* The values of such numbers, in the arena (texts stay where they are). */
+struct column tuple_table_column(const struct tuple_table *table, size_t column,
+                                 const uint32_t *ids, size_t count, struct arena *arena);
+/* key_codes.c: leaves with a column, of which a table's texts are the dictionary in the order of
+ * their numbers, what the lexicon knows of them, if it knew all of them where they came from. */
+void key_codes_note(const struct key_table *table, const struct column *column);
 /* The key columns of the combinations first … first + count - 1, in the arena (texts stay in the
  * table). */
 void tuple_table_keys(const struct tuple_table *table, uint32_t first, size_t count,

@@ -22,6 +22,8 @@
 
 /* Of the query's memory: what a portion's groups may take. */
 #define MEMORY_SHARE 8
+/* Of dictionaries that are partials' keys: above those of rows in memory, below all others. */
+#define DICTIONARY_ID_FIRST (UINT64_C(1) << 62)
 
 /* --- which plans --- */
 
@@ -113,8 +115,11 @@ struct exec_node *partial_scan(const struct exec_node *group)
 
 size_t partial_tier_size(const struct group *group, const struct group_tier *tier)
 {
-    return (size_t)tier->keys.count * (group->stride + tier->keys.column_count * 64) +
-           tier->memory.arena.total + tier->aggregate_arena.arena.total;
+    size_t size = (size_t)tier->keys.count * (group->stride + tier->keys.column_count * 64) +
+                  tier->aggregate_arena.arena.total;
+    for (size_t i = 0; i < tier->keys.column_count; i++) /* not where texts are: that differs */
+        size += tier->keys.columns[i].text_bytes;
+    return size;
 }
 
 static bool is_too_large(const struct exec_node *node, const struct group_tier *tier,
@@ -126,25 +131,55 @@ static bool is_too_large(const struct exec_node *node, const struct group_tier *
             partial_tier_size(group, tier) > node->exec->budget->limit / MEMORY_SHARE);
 }
 
-/* The key columns, texts too. */
+/* A text's groups by codes of the different ones, which are the dictionary. */
+static void copy_text_key(const struct key_table *table, struct partial *partial, size_t index,
+                          uint32_t *codes)
+{
+    static _Atomic uint64_t next_id = DICTIONARY_ID_FIRST; /* relaxed: each has its own */
+    struct column *column = &partial->keys[index];
+    const struct slice *values = (const struct slice *)(const void *)table->values;
+    struct slice *texts = arena_alloc_array(&partial->arena, table->count, sizeof(*texts));
+    for (uint32_t id = 0; id < table->count; id++)
+        texts[id] =
+            id == table->null_id ? slice_of(NULL, 0) : arena_copy(&partial->arena, values[id]);
+    *column = (struct column){.type = table->type,
+                              .form = COLUMN_DICTIONARY,
+                              .codes = codes,
+                              .dictionary = texts,
+                              .dictionary_count = table->count,
+                              .dictionary_id =
+                                  atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed),
+                              .notes = &partial->notes[index]};
+    if (table->null_id != KEY_NONE) {
+        uint8_t *validity = arena_alloc(&partial->arena, partial->group_count);
+        for (uint32_t i = 0; i < partial->group_count; i++) {
+            validity[i] = codes[i] != table->null_id;
+            codes[i] = validity[i] != 0 ? codes[i] : 0;
+        }
+        column->validity = validity;
+    }
+    key_codes_note(table, column);
+    partial->size += table->count * sizeof(uint32_t); /* as much as notes take, if there are any */
+}
+
 static void copy_keys(struct exec_node *node, const struct group_tier *tier,
                       struct partial *partial)
 {
+    struct arena *arena = &partial->arena;
     size_t key_count = node->plan->group.key_count, count = partial->group_count;
-    partial->keys = arena_alloc_array(&partial->arena, key_count, sizeof(*partial->keys));
-    if (key_count == 0)
-        return;
-    tuple_table_keys(&tier->keys, 0, count, &partial->arena, partial->keys);
+    partial->keys = arena_alloc_array(arena, key_count, sizeof(*partial->keys));
+    partial->notes = arena_alloc_zero(arena, key_count * sizeof(*partial->notes));
+    partial->key_count = key_count;
     for (size_t i = 0; i < key_count; i++) {
-        struct column *column = &partial->keys[i];
-        if (type_physical(column->type.id) != PHYSICAL_TEXT)
-            continue;
-        struct slice *texts = arena_alloc_array(&partial->arena, count, sizeof(*texts));
-        for (size_t row = 0; row < count; row++)
-            texts[row] = column_is_null(column, row)
-                             ? slice_of(NULL, 0)
-                             : arena_copy(&partial->arena, column_text(column, row));
-        column->values = texts;
+        bool is_text = tier->keys.columns[i].physical == PHYSICAL_TEXT;
+        arena_reset(&node->scratch);
+        struct arena *ids_arena = is_text ? arena : &node->scratch;
+        uint32_t *ids = arena_alloc_array(ids_arena, count, sizeof(*ids));
+        tuple_table_column_ids(&tier->keys, i, 0, count, ids);
+        if (is_text)
+            copy_text_key(&tier->keys.columns[i], partial, i, ids);
+        else
+            partial->keys[i] = tuple_table_column(&tier->keys, i, ids, count, arena);
     }
 }
 
@@ -156,7 +191,8 @@ static enum err copy_states(struct exec_node *node, const struct group_tier *tie
     size_t size = partial->group_count * group->stride;
     partial->stride = group->stride;
     partial->states = arena_alloc(&partial->arena, size);
-    if (tier->aggregate_arena.arena.total == 0) {
+    partial->is_plain = tier->aggregate_arena.arena.total == 0;
+    if (partial->is_plain) {
         if (size != 0)
             memcpy(partial->states, tier->states, size);
         return OK;
@@ -190,7 +226,7 @@ static enum err make(struct exec_node *node, const struct group_tier *tier, stru
     partial->group_count = node->plan->group.key_count == 0 ? 1 : tier->keys.count;
     copy_keys(node, tier, partial);
     enum err err = copy_states(node, tier, partial, error);
-    partial->size = sizeof(*partial) + partial->arena.total;
+    partial->size += partial->arena.total;
     if (err == OK)
         *out = partial;
     else
@@ -285,11 +321,21 @@ static enum err combine_states(struct exec_node *node, struct group_tier *tier,
     return err == OK ? exec_memory_settle(&tier->aggregate_arena, error) : err;
 }
 
-enum err partial_combine(struct exec_node *node, const struct partial *partial, struct error *error)
+/* Are states the same bytes in empty groups as if they had been combined into them? */
+static bool is_copied(const struct exec_node *node, const struct group_tier *tier,
+                      const struct partial *partial)
+{
+    return tier->keys.count == 0 && node->plan->group.key_count != 0 && partial->is_plain &&
+           partial_is_exact(node->plan);
+}
+
+enum err partial_combine(struct exec_node *node, const struct partial *partial, bool is_held,
+                         struct error *error)
 {
     struct group *group = node->state;
     struct group_tier *tier = &group->tiers[group->tier_count - 1];
     size_t key_count = node->plan->group.key_count;
+    bool is_copy = is_copied(node, tier, partial);
     uint32_t ids[VECTOR_ROWS_MAX] = {0};
     enum err err = OK;
     assert(partial->stride == group->stride);
@@ -298,13 +344,19 @@ enum err partial_combine(struct exec_node *node, const struct partial *partial, 
         size_t count = left < VECTOR_ROWS_MAX ? left : VECTOR_ROWS_MAX;
         arena_reset(&node->scratch);
         struct column *keys = arena_alloc_array(&node->scratch, key_count, sizeof(*keys));
-        for (size_t i = 0; i < key_count; i++)
+        for (size_t i = 0; i < key_count; i++) {
             keys[i] = column_from(&partial->keys[i], first);
+            keys[i].is_lasting = is_held;
+        }
         if (key_count != 0)
             err = tuple_table_ids(&tier->keys, keys, NULL, count, true, ids, error);
         if (err == OK && key_count != 0)
             err = group_grow_states(node, tier, error);
-        if (err == OK)
+        bool are_new = key_count != 0 && tier->keys.count == first + count;
+        if (err == OK && is_copy && are_new && group->stride != 0)
+            memcpy(tier->states + first * group->stride, partial->states + first * group->stride,
+                   (count - fault_is("partial.copied_states")) * group->stride);
+        else if (err == OK)
             err = combine_states(node, tier, partial, first, ids, count, error);
     }
     return err;
@@ -323,7 +375,7 @@ enum err partial_merge(struct exec_node *node, struct partial *const *list, size
     for (size_t i = 0; err == OK && i < count; i++) {
         err = exec_check(node->exec, error);
         if (err == OK)
-            err = partial_combine(node, list[i], error);
+            err = partial_combine(node, list[i], true, error);
     }
     if (err == OK)
         err = make(node, tier, out, error);
@@ -345,6 +397,8 @@ void partial_unref(struct partial *partial)
     if (partial == NULL ||
         atomic_fetch_sub_explicit(&partial->references, 1, memory_order_acq_rel) != 1)
         return;
+    for (size_t i = 0; i < partial->key_count; i++)
+        dictionary_notes_free(&partial->notes[i]);
     arena_deinit(&partial->arena);
     memory_free(partial);
 }

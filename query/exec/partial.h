@@ -11,8 +11,13 @@
 struct partial {
     _Atomic uint32_t references;
     struct arena arena;
-    struct column *keys; /* FLAT, group_count rows each */
-    char *states;        /* as a group's tier has them */
+    /* group_count rows each: DICTIONARY of the texts there are, with numbers where the lexicon has
+     * them, and FLAT. */
+    struct column *keys;
+    size_t key_count;
+    struct dictionary_notes *notes; /* by key; NULL: none */
+    bool is_plain;                  /* states are their bytes, they point to nothing */
+    char *states;                   /* as a group's tier has them */
     size_t stride;
     uint32_t group_count;
     size_t size; /* bytes in all */
@@ -58,9 +63,9 @@ MUST_CHECK enum err partial_merge(struct exec_node *group, struct partial *const
                                   size_t count, struct partial **out, struct error *error);
 /* Without groups. */
 struct partial *partial_create(void);
-/* Adds its groups to the last tier. */
+/* Adds its groups to the last tier. is_held: it lasts as long as that does. */
 MUST_CHECK enum err partial_combine(struct exec_node *group, const struct partial *partial,
-                                    struct error *error);
+                                    bool is_held, struct error *error);
 struct partial *partial_ref(struct partial *partial);
 void partial_unref(struct partial *partial); /* NULL is nothing */
 

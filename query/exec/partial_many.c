@@ -135,13 +135,14 @@ static void set_places(struct partial *run, const struct partial *before,
 {
     size_t before_count = before != NULL ? before->place_count : 0;
     size_t count = before_count + behind_count;
+    size_t before_total = run->arena.total;
     struct partial_place *places = arena_alloc_array(&run->arena, count, sizeof(*places));
     if (before_count != 0)
         memcpy(places, before->places, before_count * sizeof(*places));
     memcpy(places + before_count, behind, behind_count * sizeof(*places));
     run->places = places;
     run->place_count = count;
-    run->size = sizeof(*run) + run->arena.total;
+    run->size += run->arena.total - before_total;
 }
 
 static uint64_t hash_of(const struct partial *run)

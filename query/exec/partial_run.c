@@ -45,6 +45,8 @@ struct portions {
     size_t run_begin, run_end; /* found[run_begin] is of all of these */
     struct rollup_use *rollup; /* NULL: none answers the query */
     struct partial **parts;    /* by portion: what it has */
+    struct partial **held;     /* kept ones that groups' texts are of, until the query ends */
+    size_t held_count;
     struct partial_crew *crew; /* NULL: one thread */
 };
 
@@ -131,6 +133,8 @@ void portions_close(struct portions *portions)
         partial_unref(portions->found[i]);
         partial_unref(portions->parts[i]);
     }
+    for (size_t i = 0; i < portions->held_count; i++)
+        partial_unref(portions->held[i]);
     rollup_use_close(portions->rollup);
     if (portions->plan != NULL)
         partial_plan_drop(portions->cache, portions->plan);
@@ -243,6 +247,8 @@ static uint64_t find_portions(struct exec_node *node)
     portions->found =
         arena_alloc_zero(&node->exec->arena, (portions->count + 1) * sizeof(struct partial *));
     portions->parts =
+        arena_alloc_zero(&node->exec->arena, (portions->count + 1) * sizeof(struct partial *));
+    portions->held =
         arena_alloc_zero(&node->exec->arena, (portions->count + 1) * sizeof(struct partial *));
     if (portions->is_many) {
         find_run(node, portions);
@@ -361,9 +367,14 @@ static enum err add_portion(struct exec_node *node, size_t index, bool *is_done,
     }
     enum err err = find_or_compute(node, index, &partial, error);
     *is_done = err == OK && partial != NULL;
+    /* What is in the cache does not take more memory for being held. */
+    bool is_held = *is_done && is_kept(node, &portions->list[index]);
     if (*is_done)
-        err = partial_combine(node, partial, error);
-    partial_unref(partial);
+        err = partial_combine(node, partial, is_held, error);
+    if (is_held)
+        portions->held[portions->held_count++] = partial;
+    else
+        partial_unref(partial);
     return err;
 }
 

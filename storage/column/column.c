@@ -227,6 +227,24 @@ static const void *copy_bytes(const void *data, size_t size, struct arena *arena
     return out;
 }
 
+void dictionary_notes_add(struct dictionary_notes *notes, struct dictionary_note *note, size_t size)
+{
+    note->older = atomic_load_explicit(&notes->newest, memory_order_relaxed);
+    atomic_store_explicit(&notes->newest, note, memory_order_release);
+    atomic_fetch_add_explicit(&notes->size, size, memory_order_relaxed);
+}
+
+void dictionary_notes_free(struct dictionary_notes *notes)
+{
+    struct dictionary_note *note = atomic_load_explicit(&notes->newest, memory_order_relaxed);
+    while (note != NULL) {
+        struct dictionary_note *older = note->older;
+        memory_free(note);
+        note = older;
+    }
+    atomic_store_explicit(&notes->newest, NULL, memory_order_relaxed);
+}
+
 struct column column_copy(const struct column *column, size_t row_count, struct arena *arena)
 {
     struct column out = *column;
@@ -239,6 +257,8 @@ struct column column_copy(const struct column *column, size_t row_count, struct 
         out.codes = copy_bytes(out.codes, count * sizeof(*out.codes), arena);
         out.dictionary = copy_texts(out.dictionary, NULL, out.dictionary_count, arena);
         out.values = NULL;
+        out.is_lasting = false;
+        out.notes = NULL; /* they are the original's, which may go before the copy does */
         return out;
     }
     if (is_text(column))

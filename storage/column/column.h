@@ -20,14 +20,15 @@
 
 enum column_form { COLUMN_FLAT, COLUMN_CONSTANT, COLUMN_DICTIONARY };
 
-/* What readers of an immutable dictionary learned of its texts and leave with it for the next ones.
- * A note is one piece of memory that begins with this struct; who owns the dictionary frees all of
- * them with it. */
+/* What readers of a dictionary learned of its texts and leave with it for the next ones; of one
+ * that grows, of those that were there. A note is one piece of memory that begins with this struct;
+ * who owns the dictionary frees all of them with it. */
 struct dictionary_note {
     struct dictionary_note *older;
 };
 struct dictionary_notes {
     _Atomic(struct dictionary_note *) newest; /* release: a note is complete once it is here */
+    _Atomic size_t size;                      /* bytes of all; relaxed: a figure */
 };
 
 struct column {
@@ -46,6 +47,7 @@ struct column {
     const uint32_t *codes; /* DICTIONARY */
     const struct slice *dictionary;
     uint32_t dictionary_count;
+    bool is_lasting; /* the dictionary's texts last as long as the snapshot that the rows are of */
     /* Identity of the dictionary: equal non-zero ids mean the same dictionary, or a longer version
      * of it with the same codes. 0: only this column's. */
     uint64_t dictionary_id;
@@ -57,6 +59,11 @@ struct batch {
     size_t column_count;
     struct column *columns;
 };
+
+/* One more, by whoever is alone in leaving any. */
+void dictionary_notes_add(struct dictionary_notes *notes, struct dictionary_note *note,
+                          size_t size);
+void dictionary_notes_free(struct dictionary_notes *notes);
 
 static inline bool column_is_null(const struct column *column, size_t row)
 {

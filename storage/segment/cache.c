@@ -46,15 +46,6 @@ struct cache_entry *cache_entry_ref(struct cache_entry *entry)
     return entry;
 }
 
-static void free_notes(struct dictionary_note *note)
-{
-    while (note != NULL) {
-        struct dictionary_note *older = note->older;
-        memory_free(note);
-        note = older;
-    }
-}
-
 void cache_entry_unref(struct cache_entry *entry)
 {
     /* acq_rel: whoever frees has seen every other owner's last use. */
@@ -64,7 +55,7 @@ void cache_entry_unref(struct cache_entry *entry)
         return;
     assert(!entry->is_cached);
     if (entry->kind == CACHE_DICTIONARY)
-        free_notes(atomic_load_explicit(&entry->notes.newest, memory_order_relaxed));
+        dictionary_notes_free(&entry->notes);
     memory_free(entry->data);
     arena_deinit(&entry->arena);
     memory_free(entry);

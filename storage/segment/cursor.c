@@ -150,6 +150,8 @@ static struct column read_codes(struct cursor *cursor, struct cursor_column *col
         wide[i] = codes[i];
     out.codes = wide;
     out.dictionary_id = dictionary_id(source->dictionary);
+    out.notes = dictionary_notes(source->dictionary);
+    out.is_lasting = true;
     return out;
 }
 

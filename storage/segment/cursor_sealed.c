@@ -88,6 +88,7 @@ static enum err hand_out_dictionary(struct cursor *cursor, struct cursor_column 
     out->dictionary = dictionary->texts;
     out->dictionary_count = dictionary->text_count;
     out->notes = &column->dictionary->notes;
+    out->is_lasting = cursor->view->pins != NULL;
     out->dictionary_id = sealed_dictionary_id(cursor->place.sealed, column->sealed);
     return OK;
 }

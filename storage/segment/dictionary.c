@@ -232,6 +232,7 @@ struct dictionary {
     struct heap *heap;
     _Atomic(struct slice *) entries; /* release by the writer, acquire by dictionary_entries */
     _Atomic uint32_t count;          /* the same, stored after entries */
+    struct dictionary_notes *notes;  /* the readers' */
     /* writer only */
     uint32_t capacity;
     uint32_t array_count;
@@ -246,6 +247,7 @@ struct dictionary *dictionary_create(struct heap *heap)
     struct dictionary *dictionary = memory_alloc_zero(sizeof(*dictionary));
     dictionary->id = pool_next_id(heap->pool);
     dictionary->heap = heap;
+    dictionary->notes = memory_alloc_zero(sizeof(*dictionary->notes));
     return dictionary;
 }
 
@@ -256,6 +258,8 @@ void dictionary_destroy(struct dictionary *dictionary)
         pool_give(pool, dictionary->arrays[i].entries, dictionary->arrays[i].taken);
     if (dictionary->slots != NULL)
         pool_give(pool, dictionary->slots, dictionary->slots_taken);
+    dictionary_notes_free(dictionary->notes);
+    memory_free(dictionary->notes);
     memory_free(dictionary);
 }
 
@@ -403,7 +407,8 @@ uint32_t dictionary_size(const struct dictionary *dictionary)
 
 size_t dictionary_bytes(const struct dictionary *dictionary)
 {
-    size_t total = dictionary->slots_taken;
+    size_t total = dictionary->slots_taken +
+                   atomic_load_explicit(&dictionary->notes->size, memory_order_relaxed);
     for (uint32_t i = 0; i < dictionary->array_count; i++)
         total += dictionary->arrays[i].taken;
     return total;
@@ -418,4 +423,9 @@ const struct slice *dictionary_entries(const struct dictionary *dictionary, uint
 {
     *count = atomic_load_explicit(&dictionary->count, memory_order_acquire);
     return atomic_load_explicit(&dictionary->entries, memory_order_acquire);
+}
+
+struct dictionary_notes *dictionary_notes(const struct dictionary *dictionary)
+{
+    return dictionary->notes;
 }

@@ -2,6 +2,7 @@
 #ifndef FRESHET_STORAGE_SEGMENT_DICTIONARY_H
 #define FRESHET_STORAGE_SEGMENT_DICTIONARY_H
 
+#include "storage/column/column.h"
 #include "storage/segment/pool.h"
 
 #define DICTIONARY_ENTRIES_MAX 65536
@@ -40,5 +41,7 @@ uint64_t dictionary_id(const struct dictionary *dictionary);
 /* Any thread: entries [0, *count), at least all that published rows name. The array holds as long
  * as the dictionary. */
 const struct slice *dictionary_entries(const struct dictionary *dictionary, uint32_t *count);
+/* Any thread: where readers leave what they learned of its entries. */
+struct dictionary_notes *dictionary_notes(const struct dictionary *dictionary);
 
 #endif

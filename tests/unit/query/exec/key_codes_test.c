@@ -44,21 +44,62 @@ static void make_texts(struct arena *arena)
 static void free_notes(void)
 {
     for (uint32_t b = 0; b < BOOKS; b++) {
-        struct dictionary_note *note = atomic_load(&books[b].notes.newest);
-        while (note != NULL) {
-            struct dictionary_note *older = note->older;
-            memory_free(note);
-            note = older;
-        }
-        atomic_store(&books[b].notes.newest, NULL);
+        dictionary_notes_free(&books[b].notes);
     }
 }
 
 struct shape {
-    bool has_nulls, is_selected, has_flat, has_look_ups;
+    bool has_nulls, is_selected, has_flat, has_look_ups, is_growing;
     size_t limit;
     uint32_t dense; /* rows of a batch are of so many texts */
 };
+
+/* A table's texts as the dictionary of a column, of which another table makes the same numbers,
+ * whether it is told them by those of the lexicon or not. */
+static bool is_noted_right(const struct key_table *from)
+{
+    struct budget budget = {.limit = 64 << 20, .name = "query"};
+    struct exec_memory memory;
+    struct tuple_table table;
+    struct error error;
+    struct dictionary_notes notes = {0};
+    uint32_t codes[VECTOR_ROWS_MAX], ids[VECTOR_ROWS_MAX];
+    struct column column = {.type = from->type,
+                            .form = COLUMN_DICTIONARY,
+                            .codes = codes,
+                            .dictionary = (const struct slice *)(const void *)from->values,
+                            .dictionary_count = from->count,
+                            .dictionary_id = 90,
+                            .notes = &notes};
+    key_codes_note(from, &column);
+    bool is_right = (lexicon_find(&column) != NULL) == from->is_lexical;
+    exec_memory_init(&memory, &budget);
+    tuple_table_init(&table, &from->type, 1, &memory);
+    for (uint32_t first = 0; first < from->count; first += VECTOR_ROWS_MAX) {
+        uint32_t left = from->count - first;
+        uint32_t count = left < VECTOR_ROWS_MAX ? left : VECTOR_ROWS_MAX, kept = 0;
+        uint32_t selection[VECTOR_ROWS_MAX];
+        for (uint32_t i = 0; i < count; i++) {
+            codes[i] = first + i;
+            selection[kept] = i;
+            kept += first + i != from->null_id;
+        }
+        assert_int_equal(tuple_table_ids(&table, &column, kept == count ? NULL : selection, kept,
+                                         true, ids, &error),
+                         OK);
+        for (uint32_t i = 0; i < kept; i++) {
+            uint32_t id = first + selection[i];
+            uint32_t want = id - (from->null_id != KEY_NONE && id > from->null_id ? 1 : 0);
+            is_right = is_right && ids[selection[i]] == want;
+        }
+    }
+    is_right =
+        is_right && (from->is_lexical || !table.columns[0].is_lexical || from->count <= 1024);
+    tuple_table_deinit(&table);
+    exec_memory_deinit(&memory);
+    dictionary_notes_free(&notes);
+    return is_right;
+}
 
 /* One query over all books; false at the first number that is not the plain list's. */
 static bool run_query(const struct shape *shape, uint64_t seed, bool *was_lexical)
@@ -83,10 +124,11 @@ static bool run_query(const struct shape *shape, uint64_t seed, bool *was_lexica
         uint8_t validity[VECTOR_ROWS_MAX];
         struct slice flat[VECTOR_ROWS_MAX];
         size_t count = 0;
+        uint32_t dense = shape->is_growing ? shape->dense * (round % 10 + 1) / 10 : shape->dense;
         bool is_insert = !shape->has_look_ups || round % 4 != 2;
         bool is_flat = shape->has_flat && round % 13 == 12;
         for (uint32_t row = 0; row < VECTOR_ROWS_MAX; row++) {
-            codes[row] = (uint32_t)random_below(&random, shape->dense);
+            codes[row] = (uint32_t)random_below(&random, dense);
             flat[row] = book->entries[codes[row]];
             validity[row] = !shape->has_nulls || random_below(&random, 20) != 0;
             if (!shape->is_selected || random_below(&random, 3) != 0)
@@ -97,8 +139,9 @@ static bool run_query(const struct shape *shape, uint64_t seed, bool *was_lexica
                                 .validity = shape->has_nulls ? validity : NULL,
                                 .codes = codes,
                                 .dictionary = book->entries,
-                                .dictionary_count = ENTRIES,
+                                .dictionary_count = shape->is_growing ? dense : ENTRIES,
                                 .dictionary_id = 100 + (uint64_t)(book - books),
+                                .is_lasting = round % 20 < 10,
                                 .notes = &book->notes};
         if (is_flat)
             column = (struct column){.type = type, .validity = column.validity, .text = flat};
@@ -123,6 +166,7 @@ static bool run_query(const struct shape *shape, uint64_t seed, bool *was_lexica
         tuple_table_keys(&table, want[text], 1, &memory.arena, &out);
         is_right = slice_equal(out.text[0], texts[text]);
     }
+    is_right = is_right && is_noted_right(&table.columns[0]);
     is_right = is_right && table.count == next;
     tuple_table_deinit(&table);
     exec_memory_deinit(&memory);
@@ -172,6 +216,39 @@ static void test_against_a_plain_list(void **state)
     lexicon_reset(0);
 }
 
+/* Dictionaries that have more texts with each batch, known in part or not at all. */
+static void test_dictionaries_that_grow(void **state)
+{
+    (void)state;
+    struct arena arena;
+    arena_init(&arena);
+    make_texts(&arena);
+    for (uint32_t i = 0; i < 16; i++) {
+        struct shape shape = {.has_nulls = i % 2 != 0,
+                              .is_selected = i / 2 % 2 != 0,
+                              .has_flat = i / 4 % 2 != 0,
+                              .has_look_ups = i / 8 % 2 != 0,
+                              .is_growing = true,
+                              .limit = 64 << 20,
+                              .dense = ENTRIES};
+        bool was_lexical;
+        lexicon_reset(0);
+        for (uint32_t b = 0; b < BOOKS; b += 1 + i % 3) { /* its first texts */
+            struct column column = {.dictionary = books[b].entries,
+                                    .dictionary_id = 100 + b,
+                                    .dictionary_count = ENTRIES / 10,
+                                    .notes = &books[b].notes};
+            lexicon_learn(&column);
+        }
+        assert_true(run_query(&shape, i, &was_lexical));
+        assert_true(was_lexical);
+        assert_true(run_query(&shape, i, &was_lexical));
+        free_notes();
+    }
+    arena_deinit(&arena);
+    lexicon_reset(0);
+}
+
 static void test_a_planted_mistake_is_found(void **state)
 {
     (void)state;
@@ -182,9 +259,12 @@ static void test_a_planted_mistake_is_found(void **state)
     make_texts(&arena);
     lexicon_reset(0);
     assert_true(run_query(&shape, 3, &was_lexical));
-    fault_plant("keys.lexical");
-    assert_false(run_query(&shape, 3, &was_lexical));
-    fault_clear();
+    static const char *const faults[] = {"keys.lexical", "keys.noted"};
+    for (size_t i = 0; i < array_count(faults); i++) {
+        fault_plant(faults[i]);
+        assert_false(run_query(&shape, 3, &was_lexical));
+        fault_clear();
+    }
     assert_true(run_query(&shape, 3, &was_lexical));
     free_notes();
     arena_deinit(&arena);
@@ -194,6 +274,7 @@ static void test_a_planted_mistake_is_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_against_a_plain_list),
+                                       cmocka_unit_test(test_dictionaries_that_grow),
                                        cmocka_unit_test(test_a_planted_mistake_is_found)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,6 +23,8 @@ struct book {
     struct column column;
 };
 
+static uint64_t last_id;
+
 /* The texts of the numbers begin, begin + step … */
 static struct book *book_create(uint32_t begin, uint32_t step, uint32_t count)
 {
@@ -38,19 +40,14 @@ static struct book *book_create(uint32_t begin, uint32_t step, uint32_t count)
                                    .form = COLUMN_DICTIONARY,
                                    .dictionary = book->texts,
                                    .dictionary_count = count,
-                                   .dictionary_id = 1,
+                                   .dictionary_id = ++last_id,
                                    .notes = &book->notes};
     return book;
 }
 
 static void book_destroy(struct book *book)
 {
-    struct dictionary_note *note = atomic_load(&book->notes.newest);
-    while (note != NULL) {
-        struct dictionary_note *older = note->older;
-        memory_free(note);
-        note = older;
-    }
+    dictionary_notes_free(&book->notes);
     arena_deinit(&book->arena);
     free(book);
 }
@@ -74,6 +71,7 @@ static void test_equal_texts_have_equal_numbers(void **state)
     assert_true(of_a->end == 3000 && of_b->end <= 6000);
     struct column other = a->column; /* another dictionary must not be taken for it */
     other.dictionary = b->texts;
+    other.dictionary_id = b->column.dictionary_id;
     assert_null(lexicon_find(&other));
     other = a->column;
     other.notes = NULL;
@@ -143,6 +141,68 @@ static void test_a_limit_and_a_new_generation(void **state)
     lexicon_reset(0);
 }
 
+/* One that grows, its array of texts made anew on the way, and another one with the same texts:
+ * every size asked for has all its numbers, and what was read of an earlier size holds. */
+static bool grows_right(void)
+{
+    enum { COUNT = 5000 };
+    struct book *whole = book_create(0, 1, COUNT), *growing = book_create(0, 1, COUNT);
+    struct slice *moved = calloc(COUNT, sizeof(*moved));
+    const struct lexicon_numbers *first = NULL;
+    bool is_right = true;
+    lexicon_reset(0);
+    lexicon_learn(&whole->column);
+    const struct lexicon_numbers *all = lexicon_find(&whole->column);
+    for (uint32_t count = 1; count <= COUNT; count += count < 70 ? 1 : count / 3 + 1) {
+        struct column column = growing->column;
+        column.dictionary_count = count;
+        if (count > 100) {
+            memcpy(moved, growing->texts, COUNT * sizeof(*moved));
+            column.dictionary = moved;
+        }
+        assert_null(lexicon_find(&column));
+        assert_int_equal(lexicon_is_begun(&column), count != 1);
+        lexicon_learn(&column);
+        const struct lexicon_numbers *numbers = lexicon_find(&column);
+        assert_non_null(numbers);
+        first = first == NULL ? numbers : first;
+        assert_true(numbers->generation == all->generation && numbers->end <= all->end);
+        for (uint32_t code = 0; code < count; code++)
+            is_right = is_right && numbers->numbers[code] == all->numbers[code];
+    }
+    is_right = is_right && first->numbers[0] == all->numbers[0];
+    /* As many arrays as doublings, not one for each size. */
+    assert_true(atomic_load(&growing->notes.size) < (size_t)4 * COUNT * sizeof(uint32_t) + 2048);
+    free(moved);
+    book_destroy(whole);
+    book_destroy(growing);
+    lexicon_reset(0);
+    return is_right;
+}
+
+static void test_a_dictionary_that_grows(void **state)
+{
+    (void)state;
+    assert_true(grows_right());
+    fault_plant("lexicon.extended");
+    assert_false(grows_right());
+    fault_clear();
+}
+
+/* What a caller knows by itself, some of it nothing. */
+static void test_numbers_that_are_left(void **state)
+{
+    (void)state;
+    struct book *book = book_create(0, 1, 4);
+    const uint32_t numbers[] = {7, LEXICON_NONE, 9, 2};
+    lexicon_leave(&book->column, numbers, 5);
+    const struct lexicon_numbers *found = lexicon_find(&book->column);
+    assert_non_null(found);
+    assert_memory_equal(found->numbers, numbers, sizeof(numbers));
+    assert_true(found->generation == 5 && found->end == 10 && found->count == 4);
+    book_destroy(book);
+}
+
 /* Texts of which a few are as long as all may be together. */
 static void test_long_texts_are_turned_away(void **state)
 {
@@ -171,7 +231,42 @@ static void test_long_texts_are_turned_away(void **state)
 }
 
 enum { BOOKS = 12 };
-static struct book *shared[BOOKS];
+static struct book *shared[BOOKS], *growing;
+static _Atomic uint32_t grown = 10;
+
+/* Each reads of a dictionary what was there when it looked, while another one numbers what is new.
+ */
+static void learn_growing(void *context)
+{
+    (void)context;
+    for (int i = 0; i < 300; i++) {
+        struct column column = growing->column;
+        column.dictionary_count = atomic_fetch_add(&grown, 3);
+        lexicon_learn(&column);
+        const struct lexicon_numbers *numbers = lexicon_find(&column);
+        for (uint32_t code = 1; numbers != NULL && code < column.dictionary_count; code++) {
+            assert(numbers->numbers[code] != numbers->numbers[code - 1]);
+            assert(numbers->numbers[code] < numbers->end);
+        }
+    }
+}
+
+static void test_threads_over_one_that_grows(void **state)
+{
+    (void)state;
+    struct thread *threads[3];
+    lexicon_reset(0);
+    growing = book_create(0, 1, 3000);
+    for (int i = 0; i < 3; i++)
+        threads[i] = thread_start(&(struct thread_options){.name = "learn", .run = learn_growing});
+    for (int i = 0; i < 3; i++)
+        thread_join(threads[i]);
+    growing->column.dictionary_count = atomic_load(&grown);
+    lexicon_learn(&growing->column);
+    assert_int_equal(lexicon_find(&growing->column)->end, growing->column.dictionary_count);
+    book_destroy(growing);
+    lexicon_reset(0);
+}
 
 static void learn_all(void *context)
 {
@@ -210,7 +305,10 @@ int main(void)
         cmocka_unit_test(test_hashes_that_are_the_same),
         cmocka_unit_test(test_a_limit_and_a_new_generation),
         cmocka_unit_test(test_long_texts_are_turned_away),
+        cmocka_unit_test(test_a_dictionary_that_grows),
+        cmocka_unit_test(test_numbers_that_are_left),
         cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads_over_one_that_grows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

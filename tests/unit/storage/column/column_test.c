@@ -109,7 +109,11 @@ static void check_form(enum type_id id, enum column_form form)
     struct column none = column_gather(&column, selection, 0, &arena);
     assert_int_equal(none.form, form);
 
+    struct dictionary_notes notes = {0};
+    gathered.notes = &notes;
+    gathered.is_lasting = true;
     struct column copy = column_copy(&gathered, 300, &other);
+    assert_true(form != COLUMN_DICTIONARY || (copy.notes == NULL && !copy.is_lasting));
     struct column few = column_copy(&column, 2, &other);
     struct column again = build(id, form, &other);
     arena_deinit(&arena); /* under ASan a borrowed byte shows here */
