@@ -609,8 +609,9 @@ enum err log_open(const struct log_options *options, struct log **out, struct er
     condition_init(&log->prepare_changed);
     log->last = &log->first;
     enum err result = io_clone(options->io, &log->io, error);
+    /* No ring: the kernel hands writes that take new blocks to threads of its own. */
     if (result == OK)
-        result = io_clone(options->io, &log->prepare_io, error);
+        result = io_clone_roaming(options->io, &log->prepare_io, error);
     if (result == OK)
         result = io_clone_roaming(options->io, &log->recycle_io, error);
     if (result == OK) {
