@@ -76,6 +76,7 @@ struct bench {
     struct mapping *mapping;
     struct pool *pool;
     struct event_generator *generator;
+    struct learnt *learnt; /* of one segment by the next, as in a store */
     struct random_stream random;
     uint64_t event_count, late_max_us;
     int64_t pause_us, longest_us; /* thread CPU at the last pause; between two */
@@ -157,6 +158,7 @@ static struct sealed_info seal(struct bench *bench, const char *what,
                                    .first_position = 1,
                                    .last_position = 1,
                                    .pause = note_pause,
+                                   .learnt = bench->learnt,
                                    .context = bench};
     struct sealed_info info;
     struct error error = {0};
@@ -213,6 +215,7 @@ int main(int argument_count, char **arguments)
     bench.pool = pool_create(&budget);
     bench.generator = event_generator_create(1, EVENT_LINE_MAX);
     random_stream_init(&bench.random, 7);
+    bench.learnt = learnt_create();
     printf("%-22s %9s %9s %9s %12s\n", "", "CPU us", "wall us", "bytes", "pause ms");
     struct segment_entry whole = fill(&bench, row_count);
     uint64_t times = argument_count > 4 ? strtoull(arguments[4], NULL, 10) : 1;
@@ -221,5 +224,6 @@ int main(int argument_count, char **arguments)
     segment_unref(whole.segment);
     if (argument_count <= 4)
         merge(&bench, row_count);
+    learnt_destroy(bench.learnt);
     return 0;
 }

@@ -396,6 +396,14 @@ void encode_memory_deinit(struct encode_memory *memory)
     *memory = (struct encode_memory){0};
 }
 
+void encode_memory_trim(struct encode_memory *memory, uint32_t words_max)
+{
+    if (memory->words == NULL || (words_max != 0 && memory->words->count <= words_max))
+        return;
+    words_destroy(memory->words);
+    memory->words = NULL;
+}
+
 /* For the next block of the column, whether this one was written with them or not. */
 static void remember_words(const struct encode_job *job)
 {

@@ -72,6 +72,8 @@ struct encode_memory {
     } trials[ENCODING_COUNT_MAX];
 };
 void encode_memory_deinit(struct encode_memory *memory);
+/* Forgets a dictionary of more than so many words; 0: any. */
+void encode_memory_trim(struct encode_memory *memory, uint32_t words_max);
 
 /* Between pieces of work of well under 5 ms the encoder calls `pause` (NULL: never), which may give
  * the processor away. */

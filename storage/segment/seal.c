@@ -47,10 +47,11 @@ struct sealer {
     struct {
         struct sealed_page page;
         struct hash_stream hash;
-        size_t hashed; /* bytes of the sink's that are in `hash`, or are of pages before */
-    } open;            /* the page that is being written */
-    struct encode_memory memory; /* of the column's blocks */
-    bool is_too_large;           /* some page was */
+        size_t hashed;     /* bytes of the sink's that are in `hash`, or are of pages before */
+    } open;                /* the page that is being written */
+    struct learnt *learnt; /* the caller's, or one of this segment's own */
+    struct encode_memory *memory; /* of the column's blocks, or of its dictionary's */
+    bool is_too_large;            /* some page was */
     struct pending_index *indexes;
     size_t index_count;
 };
@@ -128,7 +129,22 @@ static struct encode_options encode_options(struct sealer *sealer)
                                    .drain = take_page,
                                    .restart = restart_page,
                                    .context = sealer,
-                                   .memory = &sealer->memory};
+                                   .memory = sealer->memory};
+}
+
+#define KIND_ENTRIES 0x100u /* else the class of blocks: codes and texts learn different things */
+
+static void begin_learning(struct sealer *sealer, uint32_t column_id, uint32_t kind)
+{
+    const struct learnt_key key = {
+        .table_id = sealer->schema->table_id, .column_id = column_id, .kind = kind};
+    sealer->memory = learnt_of(sealer->learnt, &key);
+}
+
+static void end_learning(struct sealer *sealer)
+{
+    learnt_keep(sealer->learnt, sealer->memory);
+    sealer->memory = NULL;
 }
 
 static void write_block(struct sealer *sealer, const struct block_values *values,
@@ -402,12 +418,13 @@ static enum err write_column(struct sealer *sealer, uint32_t schema_index, struc
     column->blocks =
         arena_alloc_zero(&sealer->arena, sealer->footer.block_count * sizeof(*column->blocks));
     if (collected.entry_count != 0) {
+        begin_learning(sealer, definition->id, KIND_ENTRIES);
         const struct encode_options options = encode_options(sealer);
         begin_page(sealer);
         entries_write(collected.entries, collected.entry_count, &options, &sealer->sink.bytes);
         column->dictionary = end_page(sealer);
+        end_learning(sealer);
     }
-    encode_memory_deinit(&sealer->memory); /* of the entries, or of the column before */
     bool is_indexed = wants_index(definition, &collected);
     if (is_indexed && buffers->keys.keys == NULL) {
         buffers->keys.keys = memory_alloc(collected.row_count * sizeof(int64_t));
@@ -417,7 +434,9 @@ static enum err write_column(struct sealer *sealer, uint32_t schema_index, struc
     struct gather *gather = collected.is_left
                                 ? gather_open(sealer->options->view, schema_index, &sealer->pauser)
                                 : NULL;
+    begin_learning(sealer, definition->id, collected.class);
     err = write_blocks(sealer, &collected, gather, column, buffers->permuted, &keys, error);
+    end_learning(sealer);
     gather_close(gather);
     if (collected.text_bytes != 0)
         column->raw_bytes = collected.text_bytes;
@@ -668,13 +687,15 @@ enum err sealed_write(const struct seal_options *options, struct sealed_info *ou
         .options = options,
         .schema = options->view->schema,
         .pauser = {.pause = options->pause, .context = options->context},
+        .learnt = options->learnt != NULL ? options->learnt : learnt_create(),
     };
     arena_init(&sealer.arena);
     begin_footer(&sealer);
     enum err err = write_segment(&sealer, out, error);
     for (size_t i = 0; i < sealer.index_count; i++)
         writer_deinit(&sealer.indexes[i].bytes);
-    encode_memory_deinit(&sealer.memory);
+    if (options->learnt == NULL)
+        learnt_destroy(sealer.learnt);
     arena_deinit(&sealer.arena);
     budget_release(options->budget, memory);
     return err;

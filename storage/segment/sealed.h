@@ -79,6 +79,21 @@ const struct sealed_footer *sealed_footer_known(const struct sealed *sealed);
 /* --- writing: segment/seal.c --- */
 
 struct table_view;
+/* learnt.c: what sealing learnt of columns, for the next segment. One sealing at a time. */
+struct learnt;
+struct encode_memory;
+struct learnt_key {
+    uint32_t table_id, column_id;
+    uint32_t kind; /* whatever else must be the same */
+};
+struct learnt *learnt_create(void);
+void learnt_destroy(struct learnt *learnt); /* takes NULL */
+/* Of a column, or an empty one; whose was asked for longest ago loses its place. Valid until the
+ * next call. */
+struct encode_memory *learnt_of(struct learnt *learnt, const struct learnt_key *key);
+/* When the column is done: what is too large to be kept is forgotten. */
+void learnt_keep(struct learnt *learnt, struct encode_memory *memory);
+
 struct seal_options {
     struct io *io;         /* the caller's thread's own */
     const char *directory; /* the store's */
@@ -94,6 +109,7 @@ struct seal_options {
     /* SEAL_ROW_MEMORY a row is charged to it, whatever its limit; may be NULL. Besides, a block's
      * texts and bytes are in memory. */
     struct budget *budget;
+    struct learnt *learnt; /* NULL: each segment for itself */
 };
 #define SEAL_ROW_MEMORY 40
 /* Writes the file: under its final name, synced, its directory synced, then read back past the

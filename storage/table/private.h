@@ -89,7 +89,8 @@ struct upkeep {
     _Atomic int64_t next_look_us; /* relaxed: when something may be due by time */
     _Atomic int64_t deadline_us;  /* relaxed; of closing: 0 at first, so that a job ends at once */
 
-    struct budget budget; /* what sealing and merging hold: counted, bounded by what they take */
+    struct budget budget;  /* what sealing and merging hold: counted, bounded by what they take */
+    struct learnt *learnt; /* a job's own */
 
     /* Under the mutex. */
     enum upkeep_work work;

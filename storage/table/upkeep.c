@@ -35,12 +35,14 @@
 void upkeep_init(struct upkeep *upkeep)
 {
     upkeep->budget = (struct budget){.limit = SIZE_MAX, .name = "upkeep"};
+    upkeep->learnt = learnt_create();
     mutex_init(&upkeep->mutex);
     condition_init(&upkeep->idle);
 }
 
 void upkeep_deinit(struct upkeep *upkeep)
 {
+    learnt_destroy(upkeep->learnt);
     memory_free(upkeep->tables);
     memory_free(upkeep->orphans);
     condition_deinit(&upkeep->idle);

@@ -258,6 +258,7 @@ enum err upkeep_write(struct store *store, const struct schema *schema, struct s
         .pause = upkeep_pause,
         .context = store,
         .budget = &store->upkeep.budget,
+        .learnt = store->upkeep.learnt,
     };
     struct sealed_info info;
     enum err err = sealed_write(&options, &info, error);
