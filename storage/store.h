@@ -306,6 +306,16 @@ MUST_CHECK enum err cursor_time_at(struct cursor *cursor, size_t column, uint64_
                                    struct error *error);
 MUST_CHECK enum err cursor_time_end(struct cursor *cursor, size_t column, uint64_t from, int64_t us,
                                     uint64_t *end, struct error *error);
+/* What a morsel's footer says of a column of the cursor, without reading the morsel: its values are
+ * between least and greatest, of integers as such, of numerics as digits, of doubles in the order
+ * of float_order(). */
+struct scan_zone {
+    bool is_known; /* else the rest says nothing: mutable, texts … */
+    bool has_null, has_range;
+    int64_t least, greatest;
+};
+MUST_CHECK enum err cursor_zone(struct cursor *cursor, size_t morsel, size_t column,
+                                struct scan_zone *out, struct error *error);
 /* Numbers in the view of the rows of the last batch, which still holds. */
 void cursor_row_numbers(const struct cursor *cursor, int64_t *out);
 /* Of a cursor without a filter: the first of these rows by their numbers in the view, ascending and

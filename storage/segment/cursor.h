@@ -71,8 +71,20 @@ struct sieve {
     size_t sift_count;
     struct sift *sifts;
     struct row_set *rows; /* NULL: no bitmap is used; else all other rows fail */
+    /* Of the filter's bound, as of a version of it: where `has_bound`, all that may be pending is
+     * the bound's sift, which stands before the others, and they. */
+    bool has_bound, bound_is_empty, bound_passes_null;
+    uint64_t bound_version;
+    struct arena bound_arena;
     struct arena arena;
 };
+
+/* All sifts that rows are held against. */
+static inline size_t sieve_all(const struct sieve *sieve, struct sift **first)
+{
+    *first = sieve->sifts - (sieve->has_bound ? 1 : 0);
+    return sieve->sift_count + (sieve->has_bound ? 1 : 0);
+}
 
 /* Rows of one vector that are wanted. */
 struct sealed_vector {
@@ -169,11 +181,23 @@ static inline bool place_has_list(const struct sealed_place *place)
     return place->sieve.rows != NULL || place->is_listed;
 }
 
+/* --- bound.c --- */
+
+/* Makes the filter's bound the segment's, if it changed. */
+MUST_CHECK enum err bound_follow(struct cursor *cursor, struct error *error);
+/* Whether rows of the block can pass; marks the bound's sift if they must be held against it. */
+bool bound_block(struct sieve *sieve, uint32_t block, uint32_t row_count);
+
 /* --- sieve.c --- */
 
 /* For the segment that the cursor has just entered. */
 MUST_CHECK enum err sieve_enter(struct cursor *cursor, struct error *error);
 void sieve_leave(struct sieve *sieve);
+/* A condition as it reads in the segment that the cursor is in. *passes false: no row does.
+ * *is_told false: rows cannot be told apart, and there is no sift. */
+MUST_CHECK enum err sieve_make_sift(struct cursor *cursor, const struct scan_condition *asked,
+                                    struct arena *arena, struct sift *sift, bool *passes,
+                                    bool *is_told, struct error *error);
 /* Whether rows of a block can pass; marks the sifts that its rows must be held against. */
 bool sieve_block(struct sieve *sieve, uint32_t block, uint32_t row_count);
 /* Where bitmaps are used: rows of the current block that can pass, ascending, into

@@ -140,10 +140,11 @@ enum err sealed_seek(struct cursor *cursor, size_t morsel, struct morsel_place w
                      struct error *error)
 {
     struct sealed_place *place = &cursor->place;
+    enum err err = OK;
     *has = false;
     if (place->sealed != where.entry->sealed) {
         sealed_leave(cursor);
-        enum err err = enter(cursor, where.entry->sealed, error);
+        err = enter(cursor, where.entry->sealed, error);
         if (err != OK)
             return err;
     }
@@ -156,6 +157,9 @@ enum err sealed_seek(struct cursor *cursor, size_t morsel, struct morsel_place w
     for (size_t i = 0; i < cursor->column_count; i++)
         cursor->columns[i].is_fixed = false;
     place->end = left < BLOCK_ROWS_MAX ? left : BLOCK_ROWS_MAX;
+    err = bound_follow(cursor, error);
+    if (err != OK)
+        return err;
     if (!sieve_block(&place->sieve, where.index, place->end))
         return OK;
     bool is_on = morsel > place->last_morsel && morsel - place->last_morsel <= STREAK_GAP;
@@ -476,6 +480,18 @@ static enum err find_rows(struct cursor *cursor, struct wanted *wanted, struct e
     return OK;
 }
 
+/* *has false: since the block was sought the bound has moved past all of it. */
+static enum err follow_bound(struct cursor *cursor, bool *has, struct error *error)
+{
+    struct sealed_place *place = &cursor->place;
+    uint64_t version = place->sieve.bound_version;
+    *has = true;
+    enum err err = bound_follow(cursor, error);
+    if (err == OK && version != place->sieve.bound_version)
+        *has = bound_block(&place->sieve, place->block, place->end);
+    return err;
+}
+
 static enum err read_batch(struct cursor *cursor, const struct wanted *wanted, struct batch *batch,
                            struct error *error)
 {
@@ -500,7 +516,9 @@ enum err sealed_next(struct cursor *cursor, struct batch *batch, bool *has, stru
     static_assert(BLOCK_VECTOR_ROWS <= VECTOR_ROWS_MAX, "a vector is a batch");
     struct sealed_place *place = &cursor->place;
     struct wanted wanted = {0};
-    enum err err = OK;
+    enum err err = follow_bound(cursor, has, error);
+    if (err != OK || !*has)
+        return err;
     arena_reset(&place->texts);
     if (place_has_list(place))
         err = pick_by_bitmap(cursor, &wanted, error);

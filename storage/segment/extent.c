@@ -35,8 +35,10 @@ enum err cursor_rows(struct cursor *cursor, bool *is_known, uint64_t *row_count,
         *row_count = place->block_row_count;
         return err;
     }
-    for (size_t i = 0; i < place->sieve.sift_count; i++)
-        *is_known = *is_known && !place->sieve.sifts[i].is_pending;
+    struct sift *sifts;
+    size_t sift_count = sieve_all(&place->sieve, &sifts);
+    for (size_t i = 0; i < sift_count; i++)
+        *is_known = *is_known && !sifts[i].is_pending;
     *row_count = place->end;
     return OK;
 }

@@ -31,9 +31,21 @@ struct scan_condition {
     void *context;
 };
 
+/* A condition that gets narrower while rows are read, as who reads learns what it has no use for:
+ * of a top-N. It may change between two calls on the cursor, which looks at `version` in each and
+ * leaves out what it can, within the block it is in too. Apart from the filter: rows may come that
+ * fail it, and whether rows are held against the whole filter does not depend on it. */
+struct scan_bound {
+    uint64_t version;                /* counts the changes; 0: there is no bound yet */
+    bool is_never;                   /* nothing passes but what passes_null lets */
+    bool passes_null;                /* NULLs too */
+    struct scan_condition condition; /* SCAN_RANGE or SCAN_NULL; its column also before it is set */
+};
+
 struct scan_filter {
     size_t condition_count;
     const struct scan_condition *conditions;
+    const struct scan_bound *bound; /* NULL: none */
     /* The conditions are all of the caller's predicate: where the cursor has held every row against
      * them (cursor_is_exact) it need not be evaluated. */
     bool is_whole;

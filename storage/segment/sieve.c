@@ -294,14 +294,15 @@ static bool constant_passes(const struct scan_condition *asked, const struct val
 
 /* --- one condition --- */
 
-/* *passes false: no row of the segment does. A sift is added unless rows cannot be told apart. */
-static enum err add_sift(struct cursor *cursor, const struct scan_condition *asked, bool *passes,
+enum err sieve_make_sift(struct cursor *cursor, const struct scan_condition *asked,
+                         struct arena *arena, struct sift *out, bool *passes, bool *is_told,
                          struct error *error)
 {
     struct sieve *sieve = &cursor->place.sieve;
     struct cursor_column *column = &cursor->columns[asked->column];
     struct sift sift = {.way = SIFT_RANGE, .column = column};
     *passes = true;
+    *is_told = false;
     if (column->sealed == NULL) {
         struct value missing = column->definition->missing;
         missing.type = column->definition->type;
@@ -322,7 +323,7 @@ static enum err add_sift(struct cursor *cursor, const struct scan_condition *ask
         enum err err = cursor_dictionary(cursor, column, &dictionary, error);
         if (err != OK)
             return err;
-        *passes = sift_codes(asked, dictionary, &sieve->arena, &sift);
+        *passes = sift_codes(asked, dictionary, arena, &sift);
     } else if (asked->test == SCAN_MATCHES || class == BLOCK_WIDE ||
                (class == BLOCK_TEXT && !is_ordered_text(type))) {
         sift.way = SIFT_NOT_NULL;
@@ -330,15 +331,16 @@ static enum err add_sift(struct cursor *cursor, const struct scan_condition *ask
     } else if (class != BLOCK_INTEGER) {
         zone_of(asked, class == BLOCK_FLOAT, &sift);
     } else if (asked->test == SCAN_IN) {
-        *passes = list_of_integers(asked, &type, &sieve->arena, &sift);
+        *passes = list_of_integers(asked, &type, arena, &sift);
     } else {
         if (type.id == TYPE_NUMERIC)
             range_of_numeric(asked, type.scale, &sift);
         else
             range_of_integer(asked, &sift);
-        list_range(&sift, &sieve->arena);
+        list_range(&sift, arena);
     }
-    sieve->sifts[sieve->sift_count++] = sift;
+    *is_told = true;
+    *out = sift;
     return OK;
 }
 
@@ -479,14 +481,18 @@ enum err sieve_enter(struct cursor *cursor, struct error *error)
     struct sieve *sieve = &cursor->place.sieve;
     const struct scan_filter *filter = cursor->filter;
     *sieve = (struct sieve){0};
-    if (filter == NULL || filter->condition_count == 0)
+    if (filter == NULL || (filter->condition_count == 0 && filter->bound == NULL))
         return OK;
-    sieve->sifts = arena_alloc_array(&sieve->arena, filter->condition_count, sizeof(*sieve->sifts));
+    sieve->sifts =
+        arena_alloc_array(&sieve->arena, filter->condition_count + 1, sizeof(*sieve->sifts));
+    sieve->sifts++; /* before them is the bound's place */
     enum err err = OK;
     for (size_t i = 0; err == OK && !sieve->is_empty && i < filter->condition_count; i++) {
-        bool passes = true;
+        bool passes = true, is_told = false;
         assert(filter->conditions[i].column < cursor->column_count);
-        err = add_sift(cursor, &filter->conditions[i], &passes, error);
+        err = sieve_make_sift(cursor, &filter->conditions[i], &sieve->arena,
+                              &sieve->sifts[sieve->sift_count], &passes, &is_told, error);
+        sieve->sift_count += err == OK && is_told ? 1 : 0;
         sieve->is_empty = err == OK && !passes;
     }
     if (err == OK && !sieve->is_empty && !filter->is_without_bitmaps)
@@ -502,6 +508,7 @@ enum err sieve_enter(struct cursor *cursor, struct error *error)
 void sieve_leave(struct sieve *sieve)
 {
     row_set_destroy(sieve->rows);
+    arena_deinit(&sieve->bound_arena);
     arena_deinit(&sieve->arena);
     *sieve = (struct sieve){0};
 }

@@ -96,6 +96,25 @@ bool sieve_block(struct sieve *sieve, uint32_t block, uint32_t row_count)
             sift->column->fixed = sift->low;
         }
     }
+    return bound_block(sieve, block, row_count);
+}
+
+bool bound_block(struct sieve *sieve, uint32_t block, uint32_t row_count)
+{
+    if (sieve->bound_is_empty)
+        return false;
+    if (!sieve->has_bound)
+        return true;
+    struct sift *sift = &sieve->sifts[-1];
+    const struct block_zone *zone = &sift->column->sealed->blocks[block].zone;
+    bool is_all;
+    sift->is_pending = false;
+    if (sieve->bound_passes_null && zone->null_count != 0 && !fault_is("bound.null_lost"))
+        return true;
+    if (!zone_passes(sift, zone, row_count, &is_all))
+        return false;
+    bool is_blind = sift->way == SIFT_ZONE || (sift->has_nan && zone->min == INT64_MIN);
+    sift->is_pending = !is_all && !is_blind;
     return true;
 }
 
@@ -247,10 +266,12 @@ enum err sieve_vector(struct cursor *cursor, uint32_t begin, uint32_t count, uin
 {
     struct sealed_place *place = &cursor->place;
     struct sieve *sieve = &place->sieve;
+    struct sift *sifts;
+    size_t sift_count = sieve_all(sieve, &sifts);
     assert(sieve->rows == NULL);
     *selected = UINT32_MAX;
-    for (size_t i = 0; i < sieve->sift_count && *selected != 0; i++) {
-        const struct sift *sift = &sieve->sifts[i];
+    for (size_t i = 0; i < sift_count && *selected != 0; i++) {
+        const struct sift *sift = &sifts[i];
         if (!sift->is_pending)
             continue;
         bool is_first = *selected == UINT32_MAX;
@@ -342,9 +363,11 @@ enum err sieve_rows(struct cursor *cursor, struct error *error)
         row_set_read(sieve->rows, first, first + place->end, place->block_rows, BLOCK_ROWS_MAX);
     cursor->counts.rows_by_bitmap += place->block_row_count;
     enum err err = OK;
-    for (size_t i = 0; err == OK && i < sieve->sift_count && place->block_row_count != 0; i++) {
-        if (sieve->sifts[i].is_pending)
-            err = sift_rows(cursor, &sieve->sifts[i], error);
+    struct sift *sifts;
+    size_t sift_count = sieve_all(sieve, &sifts);
+    for (size_t i = 0; err == OK && i < sift_count && place->block_row_count != 0; i++) {
+        if (sifts[i].is_pending)
+            err = sift_rows(cursor, &sifts[i], error);
     }
     return err;
 }
