@@ -88,7 +88,6 @@ void late_open(struct exec_node *sort, size_t top, struct late *late)
         left_out_if_exact[i] = !left_out_if_exact[i];
     }
     late->scan = scan;
-    exec_scan_number_rows(scan);
     exec_scan_leave_out(scan, left_out, left_out_if_exact);
 }
 

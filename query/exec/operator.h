@@ -98,6 +98,15 @@ uint64_t exec_estimate(struct exec *exec, const struct plan *plan);
 void exec_scan_follow_order(struct exec_node *node, bool is_descending);
 void exec_scan_bound(struct exec_node *node, int64_t worst_us);
 
+/* Top-N by any column: the scan is told of the first key, before its first batch, and later of the
+ * worst row still wanted, by its value and (key->is_by_place, which is set here: morsels come in
+ * another order than they lie in) its number; it leaves out what cannot be better. is_ordered:
+ * their order is not to be touched. query/exec/top.h */
+struct top_key;
+MUST_CHECK enum err exec_scan_top(struct exec_node *scan, struct top_key *key, bool is_ordered,
+                                  struct error *error);
+void exec_scan_worst(struct exec_node *scan, const struct value *worst, uint64_t row);
+
 /* Columns (by place, true) that come as NULLs, unread, from blocks in which rows have been held
  * against the whole filter already (`if_exact`), and from all others. Both outlive the node. */
 void exec_scan_leave_out(struct exec_node *scan, const bool *columns, const bool *if_exact);

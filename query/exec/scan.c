@@ -13,8 +13,10 @@
  * rows are in order of time (runs.c): where a bucket ends is found by halving. Between morsels the
  * worker's permit may change hands. Under ORDER BY time DESC LIMIT n morsels come last first, and
  * the sort moves a bound as it learns what it still wants: the newest rows of a table are found
- * without reading the old ones. */
+ * without reading the old ones. By another column the best morsels come first, and rows behind the
+ * bound do not come (top.c). */
 #include "query/exec/condition.h"
+#include "query/exec/top.h"
 
 #include <assert.h>
 #include <string.h>
@@ -42,6 +44,7 @@ struct scan {
     bool is_digested;                         /* the current morsel */
     bool is_joined;                           /* another scan of the query counts what it skipped */
     bool is_reversed;                         /* morsels from the last to the first */
+    struct top_bound top;                     /* of a sort above */
     const bool *left_out, *left_out_if_exact; /* NULL: no column is */
     bool has_row_numbers;
     struct column row_numbers; /* of the last batch */
@@ -169,6 +172,8 @@ static bool can_skip(const struct scan *scan, size_t morsel)
 
 static size_t morsel_at(const struct scan *scan)
 {
+    if (scan->top.order != NULL)
+        return scan->top.order[scan->morsel];
     return scan->is_reversed ? scan->morsel_count - 1 - scan->morsel : scan->morsel;
 }
 
@@ -176,6 +181,31 @@ void exec_scan_follow_order(struct exec_node *node, bool is_descending)
 {
     struct scan *scan = node->state;
     scan->is_reversed = is_descending;
+}
+
+static bool is_skipped(const void *context, size_t morsel)
+{
+    return can_skip(context, morsel);
+}
+
+enum err exec_scan_top(struct exec_node *node, struct top_key *key, bool is_ordered,
+                       struct error *error)
+{
+    struct scan *scan = node->state;
+    top_init(&scan->top, key);
+    scan->conditions.filter.bound = &scan->top.bound;
+    if (is_ordered || scan->conditions.is_never)
+        return OK;
+    enum err err = top_order(&scan->top, scan->cursor, scan->view, is_skipped, scan,
+                             &node->exec->arena, error);
+    key->is_by_place = scan->top.key.is_by_place;
+    return err;
+}
+
+void exec_scan_worst(struct exec_node *node, const struct value *worst, uint64_t row)
+{
+    struct scan *scan = node->state;
+    top_set_worst(&scan->top, worst, row);
 }
 
 void exec_scan_leave_out(struct exec_node *node, const bool *columns, const bool *if_exact)
@@ -417,13 +447,23 @@ static enum err digest_morsel(struct exec_node *node, struct error *error)
     return digest->take(digest->context, scan->extents, error);
 }
 
+/* Has the next morsel nothing that is wanted, by what is known of it without looking at it? */
+static bool is_behind(struct scan *scan)
+{
+    size_t morsel = morsel_at(scan);
+    if (can_skip(scan, morsel))
+        return true;
+    return scan->top.is_on &&
+           !top_enter(&scan->top, scan->morsel, table_view_morsel(scan->view, morsel).end);
+}
+
 /* To the start of the next morsel that may hold rows; false after the last one. */
 static enum err next_morsel(struct exec_node *node, bool *has, struct error *error)
 {
     struct scan *scan = node->state;
     if (scan->conditions.is_never)
         scan->morsel = scan->morsel_end;
-    while (scan->morsel < scan->morsel_end && can_skip(scan, morsel_at(scan)))
+    while (scan->morsel < scan->morsel_end && is_behind(scan))
         scan->morsel++;
     *has = scan->morsel < scan->morsel_end;
     if (!*has)
@@ -526,6 +566,7 @@ static void scan_close(struct exec_node *node)
         note_end(node);
         cursor_close(scan->cursor);
     }
+    top_deinit(&scan->top);
     scan_conditions_close(&scan->conditions);
     if (scan->filter != NULL)
         evaluator_destroy(scan->filter);

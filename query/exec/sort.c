@@ -7,7 +7,8 @@
  *
  * Top-N: once the kept rows reach max(4 N, 8,192) they are sorted, cut to N, and the Nth entry
  * becomes the bound; a later row whose entry is above the bound is dropped before it is copied.
- * Where the first key is the event time of a scan the bound is the scan's too.
+ * Where the first key is the event time of a scan, or a column of it, the bound is the scan's too
+ * (top.c).
  * ORDER BY ts DESC LIMIT 100 over millions of rows keeps a few thousand. Columns that nothing needs
  * before it is known which rows come out are read then (late.c).
  *
@@ -15,6 +16,10 @@
  * sorted and put aside as a run (sort_merge.c); without a place to put them a sort past the query's
  * limit fails with 53200. */
 #include "query/exec/sort.h"
+#include "query/exec/top.h"
+#include "query/plan/rewrite.h"
+
+#include "storage/base/fault.h"
 
 #include <string.h>
 
@@ -23,6 +28,7 @@
 /* Over a scan in time order the bound is worth more: it ends the scan. So it is renewed after so
  * many batches, once twice the rows wanted are there. */
 #define TOP_BATCHES 8
+#define TOP_TOLD_MAX 4096 /* rows wanted: sorting more again and again costs what is won */
 
 /* The scan whose event time a key is, through projections and filters; NULL if it is something
  * else, or may be NULL: bounds of morsels say nothing of NULLs. */
@@ -79,7 +85,7 @@ static void place_keys(struct exec_node *node)
     size_t key_count = plan->sort.key_count, room = child->column_count + key_count + 1;
     struct expr **exprs = arena_alloc_zero(arena, (key_count + 1) * sizeof(*exprs));
     sort->types = arena_alloc_array(arena, room, sizeof(*sort->types));
-    sort->places = arena_alloc_array(arena, key_count, sizeof(*sort->places));
+    sort->places = arena_alloc_array(arena, key_count + 1, sizeof(*sort->places));
     sort->slots = arena_alloc_array(arena, child->column_count, sizeof(*sort->slots));
     for (size_t i = 0; i < child->column_count; i++) {
         sort->slots[i] = SORT_LATE;
@@ -95,10 +101,23 @@ static void place_keys(struct exec_node *node)
         add_column(sort, key->type, &sort->places[i]);
         exprs[i] = key;
     }
-    if (sort->late.count != 0)
+    if (sort->numbered != NULL)
         add_column(sort, type_of(TYPE_INT8), &sort->number_place);
     sort->exprs = exec_evaluators(node->exec, exprs, key_count);
     rowset_init_types(&sort->rows, sort->types, sort->column_count, node->exec->budget);
+}
+
+/* One key more: rows equal in all others come as they lie in the table. */
+static void order_by_place(struct exec_node *node)
+{
+    struct sort *sort = node->state;
+    size_t count = sort->order.key_count;
+    struct sort_key *keys = arena_alloc_zero(&node->exec->arena, (count + 1) * sizeof(*keys));
+    memcpy(keys, sort->order.keys, count * sizeof(*keys));
+    sort->places[count] = sort->number_place;
+    sort->order.keys = keys;
+    sort->order.key_count = fault_is("topn.order_of_blocks") ? count : count + 1;
+    sort->order.is_exact = false;
 }
 
 static void make_order(struct exec_node *node)
@@ -114,6 +133,59 @@ static void make_order(struct exec_node *node)
         physical == PHYSICAL_BOOL || physical == PHYSICAL_INT || physical == PHYSICAL_FLOAT;
     sort->order.is_exact = is_whole && plan->sort.key_count == 1;
     sort->order.first = is_whole ? 1 : 0;
+    if (sort->is_by_place)
+        order_by_place(node);
+}
+
+/* The scan right below, or below a projection, if rows may be kept from what stands between it and
+ * here: none of that raises. *column: of the scan's output, which the first key is. */
+static struct exec_node *find_top_scan(const struct exec_node *sort, uint32_t *column)
+{
+    const struct plan *plan = sort->plan;
+    struct exec_node *child = sort->children[0], *scan = child;
+    bool is_safe = plan->sort.keys[0].expr->kind == EXPR_COLUMN;
+    for (size_t i = 1; i < plan->sort.key_count; i++)
+        is_safe = is_safe && plan_is_safe(plan->sort.keys[i].expr);
+    if (!is_safe)
+        return NULL;
+    *column = plan->sort.keys[0].expr->column;
+    if (child->plan->kind == PLAN_PROJECT) {
+        scan = child->children[0];
+        for (size_t i = 0; i < child->plan->column_count; i++)
+            is_safe = is_safe && plan_is_safe(child->plan->project.exprs[i]);
+        const struct expr *key = child->plan->project.exprs[*column];
+        is_safe = is_safe && key->kind == EXPR_COLUMN;
+        *column = key->column;
+    }
+    if (!is_safe || scan->plan->kind != PLAN_SCAN)
+        return NULL;
+    const struct expr *filter = scan->plan->scan.filter;
+    return filter == NULL || plan_is_safe(filter) ? scan : NULL;
+}
+
+/* Tells the scan of the first key. */
+static enum err open_bound(struct exec_node *node, struct error *error)
+{
+    struct sort *sort = node->state;
+    const struct plan *plan = node->plan;
+    uint32_t column;
+    struct exec_node *scan = find_top_scan(node, &column);
+    if (scan == NULL || !top_has_bound(scan->plan->columns[column].type))
+        return OK;
+    const struct schema *schema = scan->plan->scan.schema;
+    struct top_key key = {
+        .column = column,
+        .is_descending = plan->sort.keys[0].is_descending,
+        .is_nulls_first = plan->sort.keys[0].is_nulls_first,
+        .is_only = plan->sort.key_count == 1,
+        .is_not_null = schema->columns[scan->plan->scan.columns[column]].is_not_null,
+    };
+    enum err err = exec_scan_top(scan, &key, sort->time_scan != NULL, error);
+    sort->top_scan = scan;
+    sort->is_by_place = key.is_by_place;
+    if (key.is_by_place)
+        sort->numbered = scan;
+    return err;
 }
 
 /* How many rows are wanted, and what follows from few of them. */
@@ -135,7 +207,12 @@ static enum err open_top(struct exec_node *node, struct error *error)
     if (sort->time_scan != NULL)
         exec_scan_follow_order(sort->time_scan, plan->sort.keys[0].is_descending);
     late_open(node, sort->top, &sort->late);
-    return OK;
+    sort->numbered = sort->late.scan;
+    if (sort->top != 0 && plan->sort.key_count != 0)
+        err = open_bound(node, error);
+    if (sort->numbered != NULL)
+        exec_scan_number_rows(sort->numbered);
+    return err;
 }
 
 static enum err sort_open(struct exec_node *node, struct error *error)
@@ -266,6 +343,14 @@ static void set_bound(struct sort *sort)
         struct column times = rowset_column(&sort->rows, sort->places[0], 0);
         exec_scan_bound(sort->time_scan, times.i[sort->bound.row]);
     }
+    if (sort->top_scan != NULL) {
+        struct column keys = rowset_column(&sort->rows, sort->places[0], 0);
+        struct value worst = column_value(&keys, sort->bound.row);
+        int64_t row = 0;
+        if (sort->is_by_place)
+            row = rowset_column(&sort->rows, sort->number_place, 0).i[sort->bound.row];
+        exec_scan_worst(sort->top_scan, &worst, (uint64_t)row);
+    }
 }
 
 /* Sorts what is kept and cuts it to the rows wanted: these are then rows 0 … top - 1 in order. */
@@ -316,11 +401,11 @@ static enum err make_columns(struct exec_node *node, const struct batch *in, str
     *out = (struct batch){
         .row_count = in->row_count, .column_count = sort->column_count, .columns = columns};
     enum err err = OK;
-    for (size_t i = 0; err == OK && i < sort->order.key_count; i++)
+    for (size_t i = 0; err == OK && i < node->plan->sort.key_count; i++)
         if (sort->exprs[i] != NULL)
             err = evaluator_run(sort->exprs[i], in, NULL, 0, &columns[sort->places[i]], error);
-    if (sort->late.count != 0)
-        columns[sort->number_place] = *exec_scan_row_numbers(sort->late.scan);
+    if (sort->numbered != NULL)
+        columns[sort->number_place] = *exec_scan_row_numbers(sort->numbered);
     return err;
 }
 
@@ -428,8 +513,10 @@ static enum err take_batch(struct exec_node *node, const struct batch *in, struc
         cut_rows = sort->top * 4 > TOP_ROWS_MIN ? sort->top * 4 : TOP_ROWS_MIN;
     arena_reset(&node->scratch);
     enum err err = add_rows(node, in, error);
-    bool is_due = sort->time_scan != NULL && ++sort->uncut_batches >= TOP_BATCHES &&
-                  sort->entry_count / 2 >= sort->top;
+    bool is_told =
+        sort->time_scan != NULL || (sort->top_scan != NULL && sort->top <= TOP_TOLD_MAX);
+    bool is_due =
+        is_told && ++sort->uncut_batches >= TOP_BATCHES && sort->entry_count / 2 >= sort->top;
     if (err == OK && (sort->entry_count >= cut_rows || is_due)) {
         err = cut_to_top(node, error);
         sort->uncut_batches = 0;

@@ -31,14 +31,17 @@ struct sort_run {
 struct sort_merge; /* query/exec/sort_merge.c */
 
 struct sort {
-    struct rowset rows;       /* the child's columns, then the keys that are none of them */
-    size_t column_count;      /* of rows */
-    struct late late;         /* columns that rows do not keep: behind the keys stand row numbers */
-    uint32_t *slots;          /* by the child's column: its column of rows, SORT_LATE: late */
-    uint32_t number_place;    /* the row numbers' column of rows */
-    struct type *types;       /* of its columns */
-    uint32_t *places;         /* by key: its column */
-    struct evaluator **exprs; /* by key, NULL: a column of the child */
+    struct rowset rows;         /* the child's columns, then the keys that are none of them */
+    size_t column_count;        /* of rows: behind these and the keys stand row numbers */
+    struct late late;           /* columns that rows do not keep: */
+    uint32_t *slots;            /* by the child's column: its column of rows, SORT_LATE: late */
+    struct exec_node *numbered; /* the scan whose rows have numbers; NULL: not kept */
+    uint32_t number_place;      /* the row numbers' column of rows */
+    struct exec_node *top_scan; /* the scan that is told of a bound; NULL: none */
+    bool is_by_place;           /* rows equal in all keys: by their numbers */
+    struct type *types;         /* of its columns */
+    uint32_t *places;           /* by key: its column */
+    struct evaluator **exprs;   /* by key, NULL: a column of the child */
     struct sort_order order;
     struct heads heads;
     int64_t limit, offset;

@@ -62,7 +62,7 @@ static bool reads_elements(const struct expr *compare)
            !cast_is_relabel(type_of(left), type_of(element), NULL);
 }
 
-static bool is_safe(const struct expr *expr)
+bool plan_is_safe(const struct expr *expr)
 {
     uint32_t least;
     uint32_t greatest;
@@ -98,7 +98,7 @@ static bool is_safe(const struct expr *expr)
         return false;
     }
     for (uint32_t index = 0; index < expr->argument_count; index++)
-        if (!is_safe(expr->arguments[index]))
+        if (!plan_is_safe(expr->arguments[index]))
             return false;
     return true;
 }
@@ -308,7 +308,7 @@ void plan_conditions(struct builder *build, struct plan *plan)
             plan->scan.is_conditions_whole = false;
             find_match(&f, expr);
         }
-        if (!is_safe(expr)) {
+        if (!plan_is_safe(expr)) {
             plan->scan.is_conditions_whole = false;
             break;
         }

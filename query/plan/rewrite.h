@@ -44,6 +44,8 @@ void plan_prune(struct builder *build, struct plan *plan);
 void plan_heads(struct builder *build, struct plan *plan);
 /* query/plan/condition.c: what a scan can leave out by its filter. */
 void plan_conditions(struct builder *build, struct plan *plan);
+/* Surely raises for no row of its own: rows may be kept from it without an error being lost. */
+bool plan_is_safe(const struct expr *expr);
 
 /* query/plan/rewrite.c: helpers of the passes. */
 struct expr_list {
