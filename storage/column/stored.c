@@ -11,14 +11,12 @@
 #include "storage/column/stored.h"
 
 #include "storage/base/fault.h"
+#include "storage/column/pack.h"
 
 #include <assert.h>
 #include <string.h>
 
 #define COLUMN_HEAD_SIZE 24
-#define FETCH_AHEAD 4
-#define FETCH_SIZE_MAX 512
-#define CACHE_LINE_SIZE 64
 
 /* --- writing --- */
 
@@ -169,15 +167,6 @@ static void write_head(uint32_t column_id, struct type type, enum stored_encodin
     writer_u64(out, 0);
 }
 
-/* Texts lie scattered over a body that the near caches do not hold any more; each is short, so the
- * processor guesses too late. */
-static inline void fetch_text(const char *data, size_t size)
-{
-    size_t fetched = size < FETCH_SIZE_MAX ? size : FETCH_SIZE_MAX;
-    for (size_t at = 0; at < fetched; at += CACHE_LINE_SIZE)
-        __builtin_prefetch(data + at);
-}
-
 static void write_text(const struct column *column, bool with_null, size_t row_count,
                        struct writer *out)
 {
@@ -197,13 +186,7 @@ static void write_text(const struct column *column, bool with_null, size_t row_c
     if (bytes == NULL)
         return;
     sizes = (uint32_t *)(void *)(out->data + sizes_offset);
-    for (size_t i = 0; i < row_count; i++) {
-        if (i + FETCH_AHEAD < row_count)
-            fetch_text(text[i + FETCH_AHEAD].data, sizes[i + FETCH_AHEAD]);
-        if (sizes[i] != 0)
-            memcpy(bytes, text[i].data, sizes[i]);
-        bytes += sizes[i];
-    }
+    pack_texts(text, sizes, row_count, bytes, total);
 }
 
 /* map[code] becomes the code among the used ones, UINT32_MAX where no row uses it. Returns how many
