@@ -301,6 +301,28 @@ enum err partial_compute(struct exec_node *node, const struct portion *portion,
     return err;
 }
 
+enum err partial_add_rows(struct exec_node *node, const struct portion *portion,
+                          struct error *error)
+{
+    struct group *group = node->state;
+    assert(group->tier_count == 1);
+    exec_scan_range(partial_scan(node), portion->begin, portion->end);
+    for (;;) {
+        struct batch in;
+        enum err err = exec_next(node->children[0], &in, error);
+        if (err == OK && in.row_count == 0)
+            return tally_flush(node, &group->tiers[0], error);
+        if (err != OK)
+            return err;
+        node->exec->actual[node->plan->id].rows_in += in.row_count;
+        err = fault_is("partial.rows_left") && portion->begin != 0
+                  ? OK
+                  : group_add_batch(node, &in, error);
+        if (err != OK)
+            return err;
+    }
+}
+
 /* --- combined --- */
 
 static enum err combine_states(struct exec_node *node, struct group_tier *tier,

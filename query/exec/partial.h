@@ -52,6 +52,9 @@ size_t partial_tier_size(const struct group *group, const struct group_tier *tie
  * pay. One reference. */
 MUST_CHECK enum err partial_compute(struct exec_node *group, const struct portion *portion,
                                     struct partial **out, struct error *error);
+/* Its rows, added to the first tier; some may be put aside, and then all that come later are. */
+MUST_CHECK enum err partial_add_rows(struct exec_node *group, const struct portion *portion,
+                                     struct error *error);
 /* Rows that the run has scanned so far, and what came after that taken out of the count: rows of a
  * portion that is given up are read again, and those made ahead of their turn may be for nobody. */
 uint64_t partial_rows_scanned(const struct exec_node *group);

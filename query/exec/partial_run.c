@@ -39,8 +39,9 @@ struct portions {
     struct partial_cache *cache; /* NULL: nothing is kept or found */
     struct partial_plan *plan;
     struct partial_key key;
-    bool is_known; /* the key says all that results depend on: other threads may make them too */
-    bool is_many;  /* few rows a group: what was made is put together for the next query */
+    bool is_known;  /* the key says all that results depend on: other threads may make them too */
+    bool is_many;   /* few rows a group: what was made is put together for the next query */
+    bool is_direct; /* rows of portions that are not kept are added to the groups at once */
     struct partial **found;    /* by portion: what the cache had */
     size_t run_begin, run_end; /* found[run_begin] is of all of these */
     struct rollup_use *rollup; /* NULL: none answers the query */
@@ -356,15 +357,25 @@ static enum err find_or_compute(struct exec_node *node, size_t index, struct par
     return err;
 }
 
+/* Is it for this query alone? Then a partial result in between would be for nothing, where the
+ * answer is the same without: of few rows, and by this thread. */
+static bool is_direct(const struct exec_node *node, size_t index)
+{
+    const struct portions *portions = ((const struct group *)node->state)->portions;
+    return portions->is_direct && portions->crew == NULL && portions->found[index] == NULL &&
+           !is_kept(node, &portions->list[index]);
+}
+
 static enum err add_portion(struct exec_node *node, size_t index, bool *is_done,
                             struct error *error)
 {
     struct portions *portions = ((struct group *)node->state)->portions;
     struct partial *partial = NULL, *part = portions->parts[index];
-    if (part != NULL) {
-        *is_done = true;
+    *is_done = true;
+    if (part != NULL)
         return rollup_combine(node, portions->rollup, part, error);
-    }
+    if (is_direct(node, index))
+        return partial_add_rows(node, &portions->list[index], error);
     enum err err = find_or_compute(node, index, &partial, error);
     *is_done = err == OK && partial != NULL;
     /* What is in the cache does not take more memory for being held. */
@@ -386,9 +397,12 @@ enum err portions_read(struct exec_node *node, struct error *error)
     bool is_done = true;
     enum err err = OK;
     uint64_t rows = find_portions(node);
+    portions->is_direct = node->plan->group.key_count != 0 && portions->rollup == NULL &&
+                          rows < SHARED_ROWS_MIN && partial_is_exact(node->plan);
     if (portions->is_many)
         err = grow_run(node, portions, error);
-    while (err == OK && next < portions->count && has_room(node)) {
+    /* Groups of which rows are put aside already are not added to in any other way. */
+    while (err == OK && next < portions->count && group->tiers[0].parts == NULL && has_room(node)) {
         size_t at = next;
         if (portions->cache != NULL && fault_is("partial.combine_order"))
             at = portions->count - 1 - next;
