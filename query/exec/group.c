@@ -460,6 +460,27 @@ static enum err build_tier(struct exec_node *node, struct group_tier *tier, stru
 
 /* --- groups out --- */
 
+/* Of counts and sums of integers those of all groups at once. */
+static bool finish_ints(struct exec_node *node, const struct group_tier *owner,
+                        const struct group_call *call, uint32_t first, size_t count,
+                        struct column *out)
+{
+    const struct group *group = node->state;
+    bool has_null;
+    if (type_physical(call->call->type.id) != PHYSICAL_INT)
+        return false;
+    int64_t *values = arena_alloc_array(&node->scratch, count, sizeof(*values));
+    uint8_t *validity = arena_alloc(&node->scratch, count);
+    const char *states = owner->states + (size_t)first * group->stride + call->state_offset;
+    if (!aggregate_sum_ints(call->call, states, group->stride, count, values, validity, &has_null))
+        return false;
+    *out = (struct column){.type = call->call->type,
+                           .form = COLUMN_FLAT,
+                           .validity = has_null ? validity : NULL,
+                           .values = values};
+    return true;
+}
+
 /* One aggregate's results for groups of `owner`: those numbered first + selection[i], or from first
  * on. */
 static enum err finish_call(struct exec_node *node, struct group_tier *tier,
@@ -470,6 +491,8 @@ static enum err finish_call(struct exec_node *node, struct group_tier *tier,
     struct group *group = node->state;
     const struct group_call *call = &group->calls[index];
     struct column_builder builder;
+    if (selection == NULL && finish_ints(node, owner, call, first, count, out))
+        return OK;
     column_builder_init(&builder, call->call->type, &node->scratch);
     for (size_t i = 0; i < count; i++) {
         size_t number = first + (selection != NULL ? selection[i] : i);

@@ -88,6 +88,12 @@ extern const struct aggregate_group aggregates_sum, aggregates_extreme, aggregat
 void aggregate_sum_write(const struct aggregate *aggregate, const void *state, struct writer *out);
 bool aggregate_sum_read(const struct aggregate *aggregate, struct reader *in, void *state);
 
+/* What finish gives for `count` states that lie `stride` bytes apart, where the result is int8:
+ * into out, and validity (1, or 0 for NULL), *has_null. False: it is another aggregate, or some
+ * state's finish fails, and nothing of these is to be used. */
+bool aggregate_sum_ints(const struct aggregate_call *call, const char *states, size_t stride,
+                        size_t count, int64_t *out, uint8_t *validity, bool *has_null);
+
 /* Heads of the functions above, for files with many of them. */
 #define AGGREGATE_UPDATE(name)                                                                     \
     enum err name(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,   \

@@ -716,6 +716,29 @@ static const struct aggregate aggregates[] = {
 
 const struct aggregate_group aggregates_sum = {aggregates, array_count(aggregates)};
 
+bool aggregate_sum_ints(const struct aggregate_call *call, const char *states, size_t stride,
+                        size_t count, int64_t *out, uint8_t *validity, bool *has_null)
+{
+    bool is_sound = true;
+    *has_null = false;
+    if (call->aggregate->finish == count_finish) {
+        for (size_t i = 0; i < count; i++)
+            out[i] = ((const struct count_state *)(const void *)(states + i * stride))->count;
+        memset(validity, 1, count);
+        return true;
+    }
+    if (call->aggregate->finish != int_sum_finish || call->type.id != TYPE_INT8)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct int_sum *sum = (const void *)(states + i * stride);
+        out[i] = (int64_t)sum->sum;
+        validity[i] = sum->count != 0 || fault_is("aggregate.null_sum");
+        *has_null |= sum->count == 0;
+        is_sound = is_sound && sum->sum == (int64_t)sum->sum;
+    }
+    return is_sound;
+}
+
 /* What lies between the fields is not written: it may be anything. */
 void aggregate_sum_write(const struct aggregate *aggregate, const void *state, struct writer *out)
 {

@@ -379,6 +379,54 @@ static void test_sums_as_bytes(void **state)
     }
 }
 
+/* All results at once against one by one; false where they differ. */
+static bool are_ints_as_finished(struct fixture *f, const struct aggregate *aggregate, int64_t by)
+{
+    enum { STATES = 65 };
+    struct aggregate_call call = call_of(aggregate);
+    size_t stride = aggregate->state_size + 16, count = 0;
+    char *states = arena_alloc_zero(&f->arena, STATES * stride);
+    int64_t out[STATES] = {0}, number;
+    uint8_t validity[STATES] = {0};
+    bool has_null, is_same = true;
+    for (count = 0; count < STATES; count++) {
+        aggregate->init(states + count * stride);
+        struct column column = {.type = type_of(test_type(aggregate->argument)), .i = &number};
+        for (size_t row = 0; row < count % 5; row++) {
+            number = (int64_t)(count + row) * by;
+            assert_int_equal(aggregate->update(states + count * stride, stride, NULL, NULL, 1,
+                                               &column, &f->memory, &f->error),
+                             OK);
+        }
+    }
+    if (!aggregate_sum_ints(&call, states, stride, count, out, validity, &has_null))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct value value = finish(f, aggregate, states + i * stride);
+        is_same =
+            is_same && value.is_null == (validity[i] == 0) && (value.is_null || value.i == out[i]);
+    }
+    assert_true(aggregate_sum_ints(&call, states, stride, 0, out, validity, &has_null));
+    assert_false(has_null);
+    return is_same;
+}
+
+static void test_ints_at_once(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(are_ints_as_finished(f, find("count", AGGREGATE_NONE), 1));
+    assert_true(are_ints_as_finished(f, find("count", AGGREGATE_ANY), 1));
+    assert_true(are_ints_as_finished(f, find("sum", TYPE_INT4), -3));
+    assert_true(are_ints_as_finished(f, find("sum", TYPE_INT2), INT64_MAX / 1000));
+    assert_false(are_ints_as_finished(f, find("sum", TYPE_INT2), INT64_MAX / 70)); /* 22003 */
+    assert_false(are_ints_as_finished(f, find("sum", TYPE_INT8), 1));              /* numeric */
+    assert_false(are_ints_as_finished(f, find("avg", TYPE_INT4), 1));
+    assert_false(are_ints_as_finished(f, find("max", TYPE_INT4), 1));
+    fault_plant("aggregate.null_sum");
+    assert_false(are_ints_as_finished(f, find("sum", TYPE_INT4), 1));
+    fault_clear();
+}
+
 static void test_errors_and_ends(void **state)
 {
     struct fixture *f = *state;
@@ -549,6 +597,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sums_are_exact, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sums_as_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_ints_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_errors_and_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(test_percentile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_infinities_of_groups, setup, teardown),
