@@ -14,9 +14,21 @@
 #include "storage/column/pack.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
-#define COLUMN_HEAD_SIZE 24
+/* As it stands in the bytes. A request of few rows has as many as one of many: one copy each. */
+struct column_head {
+    uint32_t column_id;
+    uint8_t type, precision, scale;
+    uint8_t encoding;
+    uint32_t length;
+    uint8_t validity, code_width;
+    uint16_t zero;
+    uint64_t data_size; /* behind the head */
+};
+static_assert(sizeof(struct column_head) == 24, "nothing between its fields");
+static_assert(offsetof(struct column_head, data_size) == 16, "nothing between its fields");
 
 /* --- writing --- */
 
@@ -155,16 +167,15 @@ static void write_bitmap(const uint8_t *validity, size_t row_count, struct write
 static void write_head(uint32_t column_id, struct type type, enum stored_encoding encoding,
                        enum stored_validity validity, uint32_t code_width, struct writer *out)
 {
-    writer_u32(out, column_id);
-    writer_u8(out, type.id);
-    writer_u8(out, type.precision);
-    writer_u8(out, type.scale);
-    writer_u8(out, (uint8_t)encoding);
-    writer_u32(out, type.length);
-    writer_u8(out, (uint8_t)validity);
-    writer_u8(out, (uint8_t)code_width);
-    writer_u16(out, 0);
-    writer_u64(out, 0);
+    struct column_head head = {.column_id = column_id,
+                               .type = type.id,
+                               .precision = type.precision,
+                               .scale = type.scale,
+                               .encoding = (uint8_t)encoding,
+                               .length = type.length,
+                               .validity = (uint8_t)validity,
+                               .code_width = (uint8_t)code_width};
+    writer_bytes(out, &head, sizeof(head));
 }
 
 static void write_text(const struct column *column, bool with_null, size_t row_count,
@@ -346,8 +357,9 @@ static void write_column(uint32_t column_id, struct type type, const struct colu
     }
     if (out->failed)
         return;
-    uint64_t data_size = out->size - head - COLUMN_HEAD_SIZE;
-    memcpy(out->data + head + 16, &data_size, sizeof(data_size));
+    uint64_t data_size = out->size - head - sizeof(struct column_head);
+    memcpy(out->data + head + offsetof(struct column_head, data_size), &data_size,
+           sizeof(data_size));
 }
 
 void stored_write(const struct schema *schema, const uint32_t *column_ids,
@@ -450,18 +462,18 @@ static bool read_data(struct reader *reader, struct stored_column *column, size_
 
 static bool read_column(struct reader *reader, struct stored_column *column, size_t row_count)
 {
-    column->column_id = reader_u32(reader);
-    column->type.id = reader_u8(reader);
-    column->type.precision = reader_u8(reader);
-    column->type.scale = reader_u8(reader);
-    uint8_t encoding = reader_u8(reader);
-    column->type.length = reader_u32(reader);
-    uint8_t validity = reader_u8(reader);
-    column->code_width = reader_u8(reader);
-    reader_u16(reader);
-    uint64_t data_size = reader_u64(reader);
-    if (reader->failed || data_size % 8 != 0 || data_size > reader_left(reader))
+    struct slice bytes = reader_bytes(reader, sizeof(struct column_head));
+    if (reader->failed)
         return false;
+    struct column_head head;
+    memcpy(&head, bytes.data, sizeof(head));
+    if (head.data_size % 8 != 0 || head.data_size > reader_left(reader))
+        return false;
+    column->column_id = head.column_id;
+    column->type = (struct type){
+        .id = head.type, .precision = head.precision, .scale = head.scale, .length = head.length};
+    column->code_width = head.code_width;
+    uint8_t encoding = head.encoding, validity = head.validity;
     if (encoding < STORED_FIXED || encoding > STORED_DICTIONARY || validity > STORED_NULL)
         return false;
     if (column->type.id >= TYPE_COUNT || !type_is_storable(column->type.id))
@@ -472,7 +484,7 @@ static bool read_column(struct reader *reader, struct stored_column *column, siz
         return false;
     column->encoding = encoding;
     column->validity = validity;
-    size_t end = reader->offset + (size_t)data_size;
+    size_t end = reader->offset + (size_t)head.data_size;
     return read_data(reader, column, row_count) && reader->offset == end;
 }
 
