@@ -4,6 +4,7 @@
 #include "ingest/section.h"
 
 #include "storage/base/json.h"
+#include "storage/base/number.h"
 
 #include <assert.h>
 
@@ -225,10 +226,14 @@ void section_write_detail(const struct section_request *request, struct writer *
 void answer_write(struct writer *out, uint64_t position, uint64_t rows, uint64_t duplicates,
                   uint64_t rejected, struct slice detail)
 {
-    writer_printf(out,
-                  "{\"position\":\"%llu\",\"rows\":%llu,\"duplicates\":%llu,\"rejected_rows\":%llu",
-                  (unsigned long long)position, (unsigned long long)rows,
-                  (unsigned long long)duplicates, (unsigned long long)rejected);
+    writer_cstr(out, "{\"position\":\"");
+    uint_print(position, out);
+    writer_cstr(out, "\",\"rows\":");
+    uint_print(rows, out);
+    writer_cstr(out, ",\"duplicates\":");
+    uint_print(duplicates, out);
+    writer_cstr(out, ",\"rejected_rows\":");
+    uint_print(rejected, out);
     writer_slice(out, detail.size > 0 ? detail : SLICE(",\"rejected\":[],\"unknown\":{}"));
     writer_u8(out, '}');
 }
