@@ -15,8 +15,7 @@
 #include <stdlib.h>
 
 #define PAUSE_ROWS 16384
-#define PAUSE_BYTES ((uint64_t)256 << 10) /* of texts */
-#define PAUSE_COMPARISONS 16384
+#define PAUSE_BYTES ((uint64_t)256 << 10)    /* of texts */
 #define ENTRY_BYTES_MAX ((uint64_t)64 << 20) /* of a dictionary */
 #define TRIAL_ROWS 8192                      /* before a dictionary is judged */
 #define UNMAPPED UINT32_MAX
@@ -295,47 +294,18 @@ static void take_vector(struct collector *collector, const struct column *column
 
 /* --- the end of it --- */
 
-/* An entry and its first eight bytes as a number, which decides most comparisons. */
-struct entry_key {
-    uint64_t first;
-    uint32_t entry;
-};
-
-struct entry_order {
-    const struct slice *entries;
-    struct pauser *pauser;
-    uint32_t count; /* comparisons */
-};
-
-/* Sorting 65,536 texts takes 20 ms: it pauses on the way. */
-static int compare_entries(const void *a, const void *b, void *context)
-{
-    struct entry_order *order = context;
-    const struct entry_key *left = a, *right = b;
-    if (++order->count % PAUSE_COMPARISONS == 0)
-        (void)pauser_go_on(order->pauser);
-    if (left->first != right->first)
-        return left->first < right->first ? -1 : 1;
-    return slice_compare(order->entries[left->entry], order->entries[right->entry]);
-}
-
 /* Entries by bytes; codes stay as they are, and are renamed when they are written. */
 static void sort_entries(struct collector *collector)
 {
     struct collected *out = collector->out;
     struct texts *texts = &collector->texts;
-    struct entry_key *order = memory_alloc((texts->count + 1) * sizeof(*order));
-    for (uint32_t i = 0; i < texts->count; i++)
-        order[i] = (struct entry_key){
-            .first = (uint64_t)text_order(texts->entries[i]) ^ UINT64_C(1) << 63, .entry = i};
-    struct entry_order by_bytes = {.entries = texts->entries, .pauser = collector->pauser};
-    qsort_r(order, texts->count, sizeof(*order), compare_entries, &by_bytes);
-    (void)pauser_go_on(collector->pauser);
+    uint32_t *order = memory_alloc(((size_t)texts->count + 1) * sizeof(*order));
+    entries_order(texts->entries, texts->count, collector->pauser, order);
     out->entries = arena_alloc_array(&out->arena, texts->count, sizeof(*out->entries));
     out->ranks = arena_alloc_array(&out->arena, texts->count, sizeof(*out->ranks));
     for (uint32_t i = 0; i < texts->count; i++) {
-        out->entries[i] = texts->entries[order[i].entry];
-        out->ranks[order[i].entry] = i;
+        out->entries[i] = texts->entries[order[i]];
+        out->ranks[order[i]] = i;
     }
     out->entry_count = texts->count;
     out->class = BLOCK_INTEGER;

@@ -43,6 +43,12 @@ void collected_deinit(struct collected *collected);
 bool time_order(const int64_t *times, const uint8_t *validity, uint32_t row_count,
                 struct pauser *pauser, uint32_t *order);
 
+/* --- entries_order.c: the texts of a dictionary by their bytes; no two are the same --- */
+
+/* order[i] is the one that goes i-th. */
+void entries_order(const struct slice *entries, uint32_t count, struct pauser *pauser,
+                   uint32_t *order);
+
 /* --- gather.c: texts of sealed segments, block by block in the order of the file --- */
 
 /* All rows are sealed, and `order` (NULL: as they stand) takes those of each segment ascending. */
