@@ -577,11 +577,27 @@ struct checker {
     struct io *io;
     struct io_file *file;
     const char *path;
-    uint64_t number;
-    char *buffer; /* CHECK_SIZE */
+    uint64_t number, file_size;
+    char *buffer; /* CHECK_SIZE: of them `held` of the file, from `begin` on */
+    uint64_t begin;
+    size_t held;
 };
 
-/* A page, piece by piece: no more of it is in memory than one. */
+/* The file from the block on that has the byte. */
+static enum err hold(struct checker *checker, uint64_t at, struct error *error)
+{
+    uint64_t begin = at / IO_ALIGNMENT * IO_ALIGNMENT;
+    uint64_t end = checker->file_size < at ? at + 1 : checker->file_size;
+    uint64_t whole = (end - begin + IO_ALIGNMENT - 1) / IO_ALIGNMENT * IO_ALIGNMENT;
+    size_t size = whole < CHECK_SIZE ? (size_t)whole : CHECK_SIZE;
+    checker->begin = begin;
+    checker->held = 0;
+    return checker->io->ops->read(checker->file, checker->buffer, size, begin, &checker->held,
+                                  error);
+}
+
+/* A page, by what is held of the file: asked for in the order of the file, all of it is read once.
+ */
 static enum err check_page(struct checker *checker, const struct sealed_page *page,
                            struct error *error)
 {
@@ -589,18 +605,17 @@ static enum err check_page(struct checker *checker, const struct sealed_page *pa
     struct hash_stream hash;
     sealed_checksum_begin(checker->number, page->ordinal, &hash);
     for (uint64_t at = page->offset; at < end;) {
-        uint64_t begin = at / IO_ALIGNMENT * IO_ALIGNMENT;
-        uint64_t whole = (end - begin + IO_ALIGNMENT - 1) / IO_ALIGNMENT * IO_ALIGNMENT;
-        size_t size = whole < CHECK_SIZE ? (size_t)whole : CHECK_SIZE, got = 0;
-        enum err err =
-            checker->io->ops->read(checker->file, checker->buffer, size, begin, &got, error);
-        if (err != OK)
-            return err;
-        uint64_t upto = begin + got < end ? begin + got : end;
+        if (at < checker->begin || at >= checker->begin + checker->held) {
+            enum err err = hold(checker, at, error);
+            if (err != OK)
+                return err;
+        }
+        uint64_t upto = checker->begin + checker->held;
+        upto = upto < end ? upto : end;
         if (upto <= at)
             break;
-        hash_stream_add(&hash, checker->buffer + (at - begin), (size_t)(upto - at));
-        at = got == size ? upto : end;
+        hash_stream_add(&hash, checker->buffer + (at - checker->begin), (size_t)(upto - at));
+        at = upto;
         if (!pauser_go_on(checker->pauser))
             return cancelled(error);
     }
@@ -611,20 +626,23 @@ static enum err check_page(struct checker *checker, const struct sealed_page *pa
     return OK;
 }
 
-static enum err check_column(struct sealer *sealer, struct checker *checker,
-                             const struct sealed_column *column, struct error *error)
+/* The order in which they were written: columns, indexes, the footer. */
+static enum err check_pages(struct sealer *sealer, struct checker *checker,
+                            const struct sealed_page *footer, struct error *error)
 {
     enum err err = OK;
-    if (column->dictionary.size != 0)
-        err = check_page(checker, &column->dictionary, error);
-    if (err == OK && column->index.size != 0)
-        err = check_page(checker, &column->index, error);
-    for (uint32_t b = 0; err == OK && b < sealer->footer.block_count; b++) {
-        err = check_page(checker, &column->blocks[b].page, error);
-        if (err == OK && !pauser_go_on(&sealer->pauser))
-            err = cancelled(error);
+    for (uint32_t i = 0; err == OK && i < sealer->footer.column_count; i++) {
+        const struct sealed_column *column = &sealer->footer.columns[i];
+        if (column->dictionary.size != 0)
+            err = check_page(checker, &column->dictionary, error);
+        for (uint32_t b = 0; err == OK && b < sealer->footer.block_count; b++)
+            err = check_page(checker, &column->blocks[b].page, error);
     }
-    return err;
+    for (uint32_t i = 0; err == OK && i < sealer->footer.column_count; i++) {
+        if (sealer->footer.columns[i].index.size != 0)
+            err = check_page(checker, &sealer->footer.columns[i].index, error);
+    }
+    return err == OK ? check_page(checker, footer, error) : err;
 }
 
 /* What the disk has is what was written: a write that was lost, or went elsewhere, is found before
@@ -635,8 +653,11 @@ static enum err check_file(struct sealer *sealer, const struct sealed_info *info
     struct io *io = sealer->options->io;
     char path[SEALED_PATH_SIZE];
     sealed_path(sealer->options->directory, info->number, path, sizeof(path));
-    struct checker checker = {
-        .pauser = &sealer->pauser, .io = io, .path = path, .number = info->number};
+    struct checker checker = {.pauser = &sealer->pauser,
+                              .io = io,
+                              .path = path,
+                              .number = info->number,
+                              .file_size = info->bytes};
     enum err err = io->ops->open(io, path, IO_DIRECT, &checker.file, error);
     if (err != OK)
         return err;
@@ -645,9 +666,7 @@ static enum err check_file(struct sealer *sealer, const struct sealed_info *info
                                        .ordinal = FOOTER_ORDINAL,
                                        .checksum = info->footer_checksum};
     checker.buffer = io_buffer_alloc(io, CHECK_SIZE);
-    err = check_page(&checker, &footer, error);
-    for (uint32_t i = 0; err == OK && i < sealer->footer.column_count; i++)
-        err = check_column(sealer, &checker, &sealer->footer.columns[i], error);
+    err = check_pages(sealer, &checker, &footer, error);
     io_buffer_free(io, checker.buffer);
     enum err closed = io->ops->close(checker.file, err == OK ? error : NULL);
     if (err == OK)

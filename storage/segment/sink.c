@@ -19,7 +19,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STEP_SIZE ((size_t)1 << 20) /* written at once */
+#define STEP_SIZE ((size_t)1 << 20)   /* written at once */
+#define LOST_FROM ((uint64_t)1 << 20) /* by the planted fault */
 
 static_assert(STEP_SIZE % IO_ALIGNMENT == 0, "whole blocks are written");
 static_assert(WRITER_BLOCK_SIZE == IO_ALIGNMENT, "blocks of the buffer are blocks of the file");
@@ -36,7 +37,7 @@ static void write_at(struct sink *sink, const void *data, size_t size, uint64_t 
 {
     const struct io_ops *ops = sink->io->ops;
     struct error error = {0};
-    if (sink->err != OK)
+    if (sink->err != OK || (fault_is("sink.write_lost") && offset >= LOST_FROM))
         return;
     struct io_write_options write = {.data = data, .size = size, .offset = offset};
     enum err err = ops->write_begin(sink->file, &write);

@@ -1,6 +1,7 @@
 /* Sealing: rows of mutable and sealed segments in any order become one segment that has the same
  * rows in the order of their times; indexes by policy; giving up at any pause, failing at any
  * operation of the disk. */
+#include "storage/base/fault.h"
 #include "tests/model/sealed_model.h"
 
 #include <setjmp.h>
@@ -244,6 +245,24 @@ static void test_a_failing_disk_is_told(void **state)
     place_remove(&place);
 }
 
+/* A write that says it was done and was not: found when the file is read back, which is gone then.
+ */
+static void test_a_lost_write_is_found(void **state)
+{
+    (void)state;
+    struct place place;
+    struct sealed_info info;
+    struct error error = {0};
+    place_make(&place, 3, 200000);
+    assert_int_equal(seal(&place, 300, NULL, NULL, &info, &error), OK);
+    assert_true(info.bytes > 2 << 20);
+    fault_plant("sink.write_lost");
+    enum err err = seal(&place, 301, NULL, NULL, &info, &error);
+    fault_clear();
+    assert_int_equal(err, ERR_CORRUPT);
+    place_remove(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +270,7 @@ int main(void)
         cmocka_unit_test(test_indexes_follow_the_policy),
         cmocka_unit_test(test_giving_up_leaves_nothing),
         cmocka_unit_test(test_a_failing_disk_is_told),
+        cmocka_unit_test(test_a_lost_write_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
