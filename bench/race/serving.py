@@ -123,13 +123,14 @@ def run_load(server, which, options):
     with tempfile.NamedTemporaryFile(prefix="freshet-requests-") as file:
         write_requests(server, which, file)
         (alone,), alone_cpu, _ = timed(server, lambda: sender(server, options, 2, 0, alone_s))
-        (idle,), _, _ = timed(server, lambda: asker(server, file.name, options, alone_s, warm_s))
+        (idle,), idle_cpu, _ = timed(server, lambda: asker(server, file.name, options, alone_s, warm_s))
         (sent, asked), cpu, visible = timed(server, lambda: sender(server, options, 3, alone_s, options.seconds),
                                             lambda: asker(server, file.name, options, alone_s, options.seconds))
     for events, seconds in ((alone, alone_s), (sent, options.seconds)):
         events["seconds"] = max(events["seconds"], seconds)  # the last request is due a little before the end
     return {"engine": server.name, "panels_per_s": asked["count"] / asked["seconds"], "p50_ms": asked["p50_ms"], "p99_ms": asked["p99_ms"],
             "max_ms": asked["max_ms"], "idle_panels_per_s": idle["count"] / idle["seconds"], "idle_p99_ms": idle["p99_ms"],
+            "idle_cpu_ms": 1000 * idle_cpu / max(idle["count"], 1),
             "events_per_s": sent["answered"] / sent["seconds"], "alone_per_s": alone["answered"] / alone["seconds"],
             "visible": visible, "sent": sent["sent"], "behind_s": sent["behind_s"], "answer_p50_ms": sent["p50_ms"],
             "answer_p99_ms": sent["p99_ms"], "alone_p99_ms": alone["p99_ms"], "failed": sent["failed"] + asked["failed"] + alone["failed"],
@@ -160,9 +161,9 @@ def starters(options, directory):
 def print_load(outcome, options):
     print(f"\nAnswers of {len(MIX)} panels over the history are equal. {options.connections} connections for {options.seconds} s each, while "
           f"{options.rate:,} events/s of 1 KB come in, after a history of {options.history:,}:\n")
-    report.print_table(["", "panels/s", "p50 ms", "p99 ms", "slowest", "without events: panels/s", "p99 ms", "server cores", "askers' cores", "failed"],
+    report.print_table(["", "panels/s", "p50 ms", "p99 ms", "slowest", "without events: panels/s", "p99 ms", "server CPU ms a panel", "server cores", "askers' cores", "failed"],
                        [[run["engine"], f"{run['panels_per_s']:.1f}", f"{run['p50_ms']:.1f}", f"{run['p99_ms']:.1f}", f"{run['max_ms']:.0f}",
-                         f"{run['idle_panels_per_s']:.1f}", f"{run['idle_p99_ms']:.1f}", f"{run['cores']:.2f}", f"{run['asker_cores']:.2f}",
+                         f"{run['idle_panels_per_s']:.1f}", f"{run['idle_p99_ms']:.1f}", f"{run['idle_cpu_ms']:.2f}", f"{run['cores']:.2f}", f"{run['asker_cores']:.2f}",
                          run["failed"]] for run in outcome])
     print("\nEvents meanwhile, and unasked:\n")
     report.print_table(["", "acknowledged/s", "visible/s", "answer p50 ms", "p99 ms", "behind s", "sender's cores", "unasked: acknowledged/s",

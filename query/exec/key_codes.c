@@ -191,9 +191,11 @@ static uint32_t number_new_codes(const struct coded *coded, const uint32_t *code
     uint32_t new_count = 0;
     const uint32_t *numbers = coded->numbers != NULL ? coded->numbers->numbers : NULL;
     bool is_insert = coded->rows->is_insert;
-    for (uint32_t i = 0; i < count; i++)
-        __builtin_prefetch(numbers != NULL ? (const void *)&numbers[codes[i]]
-                                           : (const void *)&dictionary[codes[i]]);
+    for (uint32_t i = 0; i < count; i++) {
+        __builtin_prefetch(&dictionary[codes[i]]);
+        if (numbers != NULL)
+            __builtin_prefetch(&numbers[codes[i]]);
+    }
     for (uint32_t i = 0; numbers != NULL && i < count; i++) {
         words[i] = numbers[codes[i]];
         __builtin_prefetch(&table->by_number[words[i]], 1);

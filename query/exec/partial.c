@@ -335,6 +335,8 @@ static enum err combine_states(struct exec_node *node, struct group_tier *tier,
         const struct group_call *call = &group->calls[a];
         const char *from = partial->states + first * partial->stride + call->state_offset;
         char *to = tier->states + call->state_offset;
+        if (aggregate_sum_combine(call->call->aggregate, to, ids, from, group->stride, count))
+            continue;
         for (size_t i = 0; err == OK && i < count; i++)
             err = call->call->aggregate->combine(to + ids[i] * group->stride,
                                                  from + i * partial->stride,

@@ -94,6 +94,11 @@ bool aggregate_sum_read(const struct aggregate *aggregate, struct reader *in, vo
 bool aggregate_sum_ints(const struct aggregate_call *call, const char *states, size_t stride,
                         size_t count, int64_t *out, uint8_t *validity, bool *has_null);
 
+/* As combine, for `count` states: source i, `stride` bytes apart, into target ids[i]. False: it is
+ * not for this aggregate, and nothing was done. */
+bool aggregate_sum_combine(const struct aggregate *aggregate, char *targets, const uint32_t *ids,
+                           const char *sources, size_t stride, size_t count);
+
 /* Heads of the functions above, for files with many of them. */
 #define AGGREGATE_UPDATE(name)                                                                     \
     enum err name(char *states, size_t stride, const uint32_t *group, const uint32_t *selection,   \

@@ -777,3 +777,23 @@ bool aggregate_sum_read(const struct aggregate *aggregate, struct reader *in, vo
     }
     return true;
 }
+
+bool aggregate_sum_combine(const struct aggregate *aggregate, char *targets, const uint32_t *ids,
+                           const char *sources, size_t stride, size_t count)
+{
+    if (aggregate->combine == count_combine) {
+        for (size_t i = 0; i < count; i++)
+            ((struct count_state *)(void *)(targets + ids[i] * stride))->count +=
+                ((const struct count_state *)(const void *)(sources + i * stride))->count;
+        return true;
+    }
+    if (aggregate->combine != int_combine)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct int_sum *to = (void *)(targets + ids[i] * stride);
+        const struct int_sum *from = (const void *)(sources + i * stride);
+        to->sum += from->sum;
+        to->count += from->count;
+    }
+    return true;
+}

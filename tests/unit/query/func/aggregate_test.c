@@ -411,6 +411,33 @@ static bool are_ints_as_finished(struct fixture *f, const struct aggregate *aggr
     return is_same;
 }
 
+/* Each state into another one, some of them the same, against combine one by one. */
+static bool are_combined_as_one_by_one(struct fixture *f, const struct aggregate *aggregate)
+{
+    enum { STATES = 65 };
+    size_t size = aggregate->state_size;
+    char *from = state_create(f, aggregate, STATES), *to = state_create(f, aggregate, STATES);
+    char *want = state_create(f, aggregate, STATES);
+    uint32_t ids[STATES], groups[STATES];
+    int64_t numbers[STATES];
+    struct column column = {.type = type_of(test_type(aggregate->argument)), .i = numbers};
+    for (uint32_t i = 0; i < STATES; i++) {
+        ids[i] = i * 7 % 50;
+        groups[i] = i % 60;
+        numbers[i] = i == 0 ? INT64_MAX : (int64_t)i - 30;
+    }
+    assert_int_equal(
+        aggregate->update(from, size, groups, NULL, STATES, &column, &f->memory, &f->error), OK);
+    assert_int_equal(aggregate->update(to, size, ids, NULL, STATES, &column, &f->memory, &f->error),
+                     OK);
+    memcpy(want, to, STATES * size);
+    for (size_t i = 0; i < STATES; i++)
+        assert_int_equal(
+            aggregate->combine(want + ids[i] * size, from + i * size, &f->memory, &f->error), OK);
+    return aggregate_sum_combine(aggregate, to, ids, from, size, STATES) &&
+           memcmp(to, want, STATES * size) == 0;
+}
+
 static void test_ints_at_once(void **state)
 {
     struct fixture *f = *state;
@@ -422,6 +449,11 @@ static void test_ints_at_once(void **state)
     assert_false(are_ints_as_finished(f, find("sum", TYPE_INT8), 1));              /* numeric */
     assert_false(are_ints_as_finished(f, find("avg", TYPE_INT4), 1));
     assert_false(are_ints_as_finished(f, find("max", TYPE_INT4), 1));
+    assert_true(are_combined_as_one_by_one(f, find("count", AGGREGATE_NONE)));
+    assert_true(are_combined_as_one_by_one(f, find("count", AGGREGATE_ANY)));
+    assert_true(are_combined_as_one_by_one(f, find("sum", TYPE_INT4)));
+    assert_true(are_combined_as_one_by_one(f, find("avg", TYPE_INT8)));
+    assert_false(are_combined_as_one_by_one(f, find("max", TYPE_INT8)));
     fault_plant("aggregate.null_sum");
     assert_false(are_ints_as_finished(f, find("sum", TYPE_INT4), 1));
     fault_clear();
