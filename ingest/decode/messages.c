@@ -46,7 +46,9 @@ enum err decode_message(struct decoder *d, struct slice message, struct error *e
 {
     d->begin = message.data;
     d->end = message.data + message.size;
-    const char *start = decoder_skip_blanks(d, decoder_skip_bom(message)), *p = NULL;
+    const char *start = message.data, *p = NULL;
+    if (message.size == 0 || *start != '{') /* nearly all begin so */
+        start = decoder_skip_blanks(d, decoder_skip_bom(message));
     if (start < d->end && *start == '[') {
         p = decoder_skip_value(d, start, 0);
         if (p != NULL && decoder_skip_blanks(d, p) == d->end)
