@@ -19,9 +19,8 @@
 #define DENSE_RANGE_MAX (4 * (uint64_t)BITMAP_KEYS_MAX)
 #define SLOT_COUNT (2 * (uint32_t)BITMAP_KEYS_MAX)
 #define NO_NUMBER UINT32_MAX
-#define PAUSE_WORK 32768  /* rows of lists between two pauses; */
-#define PAUSE_KEY 8       /* a list costs as much as so many rows, besides its own */
-#define DELTA_SIZE_MAX 5u /* bytes of a distance */
+#define PAUSE_WORK 32768 /* rows of lists between two pauses; */
+#define PAUSE_KEY 8      /* a list costs as much as so many rows, besides its own */
 #define FORM_ROWS_MIN                                                                              \
     8 /* shorter lists are never smaller as roaring: its head alone is 16 bytes                    \
        */
@@ -252,35 +251,17 @@ static size_t roaring_size_least(const uint32_t *rows, uint32_t count)
     return size;
 }
 
-/* One byte or two without a branch, as chance has it which: writes a byte past the end. */
-static uint8_t *put_varint(uint8_t *to, uint32_t value)
-{
-    for (; value >= 1u << 14; value >>= 7)
-        *to++ = (uint8_t)(value | 0x80);
-    uint32_t has_two = value >= 0x80 ? 1 : 0;
-    to[0] = (uint8_t)((value & 0x7F) | has_two << 7);
-    to[1] = (uint8_t)(value >> 7);
-    return to + 1 + has_two;
-}
-
 /* Appends the distances; *neighbours: rows right behind the one before. Returns how many bytes. */
 static size_t write_deltas(const uint32_t *rows, uint32_t count, struct writer *lists,
                            uint32_t *neighbours)
 {
-    uint8_t *to = writer_reserve(lists, (size_t)count * DELTA_SIZE_MAX + 1), *end = to;
-    uint32_t previous = 0, found = 0;
+    uint8_t *to = writer_reserve(lists, (size_t)count * DELTA_SIZE_MAX + DELTAS_ROOM);
     *neighbours = 0;
     if (to == NULL)
         return 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t delta = rows[i] - previous;
-        previous = rows[i];
-        found += delta == 1 ? 1 : 0;
-        end = put_varint(end, delta);
-    }
-    *neighbours = found;
-    lists->size += (size_t)(end - to);
-    return (size_t)(end - to);
+    size_t size = (size_t)(deltas_write(rows, count, to, neighbours) - to);
+    lists->size += size;
+    return size;
 }
 
 /* Appends the list to `lists`, its head to `heads`. */

@@ -1,6 +1,7 @@
 /* Lists of rows as distances: random ones of every length by each instruction set, and bytes that
  * are no such list. */
 #include "storage/base/bytes.h"
+#include "storage/base/fault.h"
 #include "storage/base/random.h"
 #include "storage/encoding/kernels.h"
 #include "storage/index/bitmap_private.h"
@@ -59,6 +60,48 @@ static uint32_t make_list(struct random_stream *random, uint32_t count, uint32_t
     return row;
 }
 
+/* How many instruction sets write other bytes, or count neighbours wrongly. */
+static uint32_t write_by_all(const uint32_t *rows, uint32_t count, struct slice want)
+{
+    static uint8_t bytes[ROWS_MAX * DELTA_SIZE_MAX + DELTAS_ROOM];
+    enum kernel_isa chosen = kernels_chosen()->isa;
+    uint32_t wrong = 0, neighbours = rows[0] == 1;
+    for (uint32_t i = 1; i < count; i++)
+        neighbours += rows[i] - rows[i - 1] == 1;
+    for (size_t i = 0; i < array_count(isas); i++) {
+        uint32_t found;
+        if (!kernels_choose(isas[i]))
+            continue;
+        size_t size = (size_t)(deltas_write(rows, count, bytes, &found) - bytes);
+        wrong += !slice_equal(slice_of((char *)bytes, size), want) || found != neighbours;
+    }
+    assert_true(kernels_choose(chosen));
+    return wrong;
+}
+
+static void test_fault_is_found(void **state)
+{
+    (void)state;
+    static uint32_t rows[ROWS_MAX];
+    struct random_stream random;
+    struct writer out;
+#if defined(__x86_64__)
+    bool has_it = kernels_choose(KERNEL_AVX512) && __builtin_cpu_supports("avx512vbmi2");
+#else
+    bool has_it = false;
+#endif
+    if (!has_it)
+        return;
+    random_stream_init(&random, 13);
+    writer_init(&out);
+    (void)make_list(&random, ROWS_MAX, rows, &out);
+    fault_plant("deltas.one_byte");
+    uint32_t wrong = write_by_all(rows, ROWS_MAX, writer_as_slice(&out));
+    fault_clear();
+    assert_true(wrong > 0);
+    writer_deinit(&out);
+}
+
 static void test_random_lists(void **state)
 {
     (void)state;
@@ -71,6 +114,7 @@ static void test_random_lists(void **state)
         writer_init(&out);
         uint32_t last = make_list(&random, count, want, &out);
         struct slice list = slice_of(out.data, out.size);
+        assert_int_equal(write_by_all(want, count, list), 0);
         assert_true(read_by_all(list, count, last + 1, rows));
         assert_memory_equal(rows, want, count * sizeof(*rows));
         assert_false(read_by_all(list, count, last, rows)); /* a row behind the last */
@@ -112,6 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_lists),
+        cmocka_unit_test(test_fault_is_found),
         cmocka_unit_test(test_bad_lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
