@@ -191,12 +191,13 @@ static enum err int_update(char *states, size_t stride, const uint32_t *group,
         return OK;
     }
     bool is_plain = in->form == COLUMN_FLAT && in->validity == NULL && selection == NULL;
-    for (size_t k = 0; is_plain && !fault_is("aggregate.sum") && k < count; k++) {
+    is_plain = is_plain && !fault_is("aggregate.sum");
+    for (size_t k = 0; is_plain && k < count; k++) {
         struct int_sum *state = (struct int_sum *)(void *)(states + group[k] * stride);
         state->sum += in->i[k];
         state->count++;
     }
-    if (is_plain && !fault_is("aggregate.sum"))
+    if (is_plain)
         return OK;
     for (size_t k = 0; k < count; k++) {
         size_t row = ROW(k);
