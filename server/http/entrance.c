@@ -18,6 +18,7 @@
 void entrance_init(struct entrance *entrance, struct worker_pool *workers)
 {
     *entrance = (struct entrance){.workers = workers};
+    mutex_init(&entrance->door);
     mutex_init(&entrance->mutex);
 }
 
@@ -26,6 +27,7 @@ void entrance_deinit(struct entrance *entrance)
     assert(entrance->count == 0);
     assert(entrance->running == 0);
     mutex_deinit(&entrance->mutex);
+    mutex_deinit(&entrance->door);
 }
 
 static void append(struct entrance *entrance, struct entrant *entrant)
@@ -108,7 +110,7 @@ static bool is_line_full(const struct entrance *entrance, struct slice client)
     return entrance->count == ENTRANCE_LINE_MAX || same >= ENTRANCE_CLIENT_MAX;
 }
 
-bool entrance_submit(struct entrance *entrance, struct entrant *entrant)
+static bool submit(struct entrance *entrance, struct entrant *entrant)
 {
     mutex_lock(&entrance->mutex);
     bool is_full = is_line_full(entrance, entrant->client);
@@ -121,4 +123,13 @@ bool entrance_submit(struct entrance *entrance, struct entrant *entrant)
         return false;
     return !starts || worker_submit(entrance->workers, WORKER_DECODE, serve, entrance) == OK ||
            is_served_by_another(entrance);
+}
+
+/* The reactor and the ring come here: what is_served_by_another() finds must be one's own. */
+bool entrance_submit(struct entrance *entrance, struct entrant *entrant)
+{
+    mutex_lock(&entrance->door);
+    bool is_in = submit(entrance, entrant);
+    mutex_unlock(&entrance->door);
+    return is_in;
 }

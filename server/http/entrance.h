@@ -22,6 +22,7 @@ struct entrant {
 
 struct entrance {
     struct worker_pool *workers;
+    struct mutex door;  /* one comes in at a time: taken before `mutex` */
     struct mutex mutex; /* of all below */
     struct entrant *first, *last;
     size_t count;
@@ -32,7 +33,7 @@ void entrance_init(struct entrance *entrance, struct worker_pool *workers);
 /* Nobody is in the line and no job serves it: the workers have been joined. */
 void entrance_deinit(struct entrance *entrance);
 /* entrant->run(exchange) will be called once, on a worker, outside of its permit; at once if the
- * client has gone (exchange->is_cancelled). Reactor only. False: the line is full, of this
+ * client has gone (exchange->is_cancelled). Any thread. False: the line is full, of this
  * address or of all, or the server stops. */
 bool entrance_submit(struct entrance *entrance, struct entrant *entrant);
 
