@@ -7,10 +7,8 @@
  * handshake, the time is login_timeout. */
 #include "server/http/reactor.h"
 
-#include "server/net/listener.h"
 #include "server/net/tls.h"
 #include "storage/base/arena.h"
-
 #include "storage/base/clock.h"
 #include "storage/base/metrics.h"
 
@@ -19,13 +17,6 @@
 #define CROWD_PER_TICK 2048 /* with more connections every second, third … tick looks */
 #define ACCEPTS_PER_TURN 64
 #define TLS_HANDSHAKE 22 /* a record's first byte */
-
-void connections_count_response(struct http_server *server, int status)
-{
-    assert(status > 0 && status < STATUS_COUNT);
-    atomic_fetch_add_explicit(&server->responses[status], 1, memory_order_relaxed);
-    metric_add(&metrics.http_requests, 1);
-}
 
 static void farewell_keep(struct http_server *server)
 {
@@ -79,12 +70,16 @@ void connections_on_crowd(h2o_timeout_entry_t *entry)
     struct http_server *server =
         (struct http_server *)((char *)entry - offsetof(struct http_server, crowd_entry));
     bool is_due = server->crowd_tick++ % (server->connections / CROWD_PER_TICK + 1) == 0;
-    size_t ended = !is_due ? 0
-                           : crowd_relieve(&server->crowd, server->options.bodies_max,
-                                           &server->farewell, clock_monotonic_us());
+    size_t others = atomic_load_explicit(&server->tally.incoming_ring, memory_order_relaxed), held;
+    size_t ended = 0;
+    if (is_due) {
+        ended = crowd_relieve(&server->crowd, server->options.bodies_max, others, &server->farewell,
+                              clock_monotonic_us(), &held);
+        atomic_store_explicit(&server->tally.incoming_h2o, held, memory_order_relaxed);
+    }
     metric_add(&metrics.ingest_backpressure, (int64_t)ended);
     for (size_t i = 0; i < ended; i++) {
-        connections_count_response(server, 429);
+        http_tally_response(&server->tally, 429);
     }
     if (ended > 0) {
         metric_mark(&metrics.backpressure_at);
@@ -92,6 +87,8 @@ void connections_on_crowd(h2o_timeout_entry_t *entry)
     }
     if (is_crowded(server)) {
         h2o_timeout_link(server->h2o.loop, &server->crowd_timeout, &server->crowd_entry);
+    } else {
+        atomic_store_explicit(&server->tally.incoming_h2o, 0, memory_order_relaxed);
     }
 }
 
@@ -102,8 +99,7 @@ static void on_connection_closed(void *context)
     crowd_leave(member);
     assert(server->connections > 0);
     server->connections--;
-    metric_set(&metrics.http_connections, server->connections);
-    if (server->connections < server->options.connections_max) {
+    if (http_tally_connection(&server->tally, false) < server->options.connections_max) {
         connections_set_accepting(server, true);
     }
 }
@@ -165,18 +161,20 @@ static void greet(struct http_server *server, h2o_socket_t *socket)
     h2o_socket_read_start(socket, on_greeting);
 }
 
-bool exchange_is_private(struct exchange *exchange)
+/* One more connection, counted already, that may have sent something. */
+static void take(struct http_server *server, h2o_socket_t *connection)
 {
-    const struct session *session = (struct session *)exchange; /* container-of with offset 0 */
-    if (session->server->options.listener->is_loopback) {
-        return true;
+    server->connections++;
+    connection->on_close.cb = on_connection_closed;
+    connection->on_close.data = crowd_join(&server->crowd, connection, server);
+    if (server->options.tls != NULL) {
+        greet(server, connection);
+    } else {
+        h2o_accept(&server->accept, connection);
     }
-    h2o_conn_t *connection = session->req->conn;
-    if (connection->callbacks->get_socket(connection)->ssl != NULL) {
-        return true;
+    if (is_crowded(server) && !h2o_timeout_is_linked(&server->crowd_entry)) {
+        h2o_timeout_link(server->h2o.loop, &server->crowd_timeout, &server->crowd_entry);
     }
-    const char *peer = arena_copy_cstr(&exchange->arena, exchange_client(exchange));
-    return listener_is_loopback_peer(peer);
 }
 
 static void on_accept(h2o_socket_t *listener, const char *error)
@@ -191,17 +189,7 @@ static void on_accept(h2o_socket_t *listener, const char *error)
         if (connection == NULL) {
             break;
         }
-        server->connections++;
-        connection->on_close.cb = on_connection_closed;
-        connection->on_close.data = crowd_join(&server->crowd, connection, server);
-        if (server->options.tls != NULL) {
-            greet(server, connection);
-        } else {
-            h2o_accept(&server->accept, connection);
-        }
+        http_tally_connection(&server->tally, true);
+        take(server, connection);
     }
-    if (is_crowded(server) && !h2o_timeout_is_linked(&server->crowd_entry)) {
-        h2o_timeout_link(server->h2o.loop, &server->crowd_timeout, &server->crowd_entry);
-    }
-    metric_set(&metrics.http_connections, server->connections);
 }

@@ -14,18 +14,12 @@
  * for the new one. A single large reply is never cut for its size. */
 #include "server/http/crowd.h"
 
+#include "server/http/tally.h"
+
 #include "storage/base/arena.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <sys/socket.h>
-
-#define PROBLEM                                                                                    \
-    "{\"type\":\"about:blank\",\"title\":\"Too Many Requests\",\"status\":429,\"detail\":\"the "   \
-    "bodies of the "                                                                               \
-    "requests under way fill their "                                                               \
-    "memory\",\"sqlstate\":\"53200\",\"text_position\":null,\"hint\":null,"                        \
-    "\"query_id\":null,\"errors\":[]}\n"
 
 void crowd_init(struct crowd *crowd, size_t reply_bytes_max)
 {
@@ -60,23 +54,19 @@ static size_t held_bytes(const struct crowd_member *member)
 
 static void end_one(struct crowd_member *member, struct farewell *farewell, int64_t now_us)
 {
-    char text[1024];
-    int size = snprintf(text, sizeof(text),
-                        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: "
-                        "application/problem+json\r\nRetry-After: 1\r\n"
-                        "Connection: close\r\nContent-Length: %zu\r\n\r\n%s",
-                        sizeof(PROBLEM) - 1, PROBLEM);
-    assert(size > 0 && (size_t)size < sizeof(text));
+    char buffer[HTTP_CROWDED_SIZE];
+    struct slice text = http_tally_crowded(buffer);
     int fd = h2o_socket_get_fd(member->socket);
     if (member->socket->ssl == NULL) /* who encrypts only sees the end */
-        (void)!send(fd, text, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)!send(fd, text.data, text.size, MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)farewell_add(farewell, fd, now_us);
     h2o_socket_t *socket = member->socket;
     member->is_ended = true;
     socket->_cb.read(socket, h2o_socket_error_closed); /* h2o closes; `member` leaves */
 }
 
-size_t crowd_relieve(struct crowd *crowd, size_t limit, struct farewell *farewell, int64_t now_us)
+size_t crowd_relieve(struct crowd *crowd, size_t limit, size_t others, struct farewell *farewell,
+                     int64_t now_us, size_t *held)
 {
     for (size_t ended = 0;; ended++) {
         struct crowd_member *largest = NULL;
@@ -89,7 +79,8 @@ size_t crowd_relieve(struct crowd *crowd, size_t limit, struct farewell *farewel
                 largest = at;
             }
         }
-        if (total <= limit)
+        *held = total;
+        if (http_tally_excess(total, others, limit) == 0)
             return ended;
         assert(largest != NULL);
         end_one(largest, farewell, now_us);

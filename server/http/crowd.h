@@ -41,7 +41,9 @@ void crowd_reply_end(struct crowd *crowd, struct crowd_reply *reply);
 struct crowd_member *crowd_join(struct crowd *crowd, h2o_socket_t *socket, void *context);
 void crowd_leave(struct crowd_member *member);
 /* Ends connections in the middle of a request, the one that holds most first, with 429, until all
- * together hold at most `limit` bytes. Gives how many. Their on_close is called. */
-size_t crowd_relieve(struct crowd *crowd, size_t limit, struct farewell *farewell, int64_t now_us);
+ * together and the `others`, if those hold less, hold at most `limit` bytes. Gives how many, and
+ * what is held now. Their on_close is called. */
+size_t crowd_relieve(struct crowd *crowd, size_t limit, size_t others, struct farewell *farewell,
+                     int64_t now_us, size_t *held);
 
 #endif

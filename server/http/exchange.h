@@ -26,9 +26,26 @@ struct exchange_header {
     struct slice name, value;
 };
 
+struct exchange;
+struct sockaddr_storage;
+
+/* Who carries an exchange: h2o, or the ring. */
+struct exchange_transport {
+    /* data NULL if it is not there. */
+    struct slice (*header)(const struct exchange *exchange, const char *name);
+    size_t (*header_count)(const struct exchange *exchange, const char *name);
+    /* Size of the peer's address; 0: nobody knows. */
+    size_t (*peer)(const struct exchange *exchange, struct sockaddr_storage *out);
+    bool (*is_encrypted)(const struct exchange *exchange);
+    void (*watch)(struct exchange *exchange); /* NULL: it cannot */
+    void (*answer)(struct exchange *exchange);
+};
+
 struct exchange {
+    const struct exchange_transport *transport;
     /* request */
-    void *context; /* of the server: what it was started with */
+    void *context;    /* of the server: what it was started with */
+    bool is_loopback; /* the port is */
     enum http_method method;
     struct slice path;  /* as sent, without the query */
     struct slice query; /* behind '?', as sent */

@@ -30,13 +30,11 @@
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
 #include "storage/base/metrics.h"
-#include "storage/base/number.h"
 #include "storage/base/thread.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <h2o.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -114,7 +112,7 @@ static void on_watch(h2o_timeout_entry_t *entry)
     }
 }
 
-void exchange_watch(struct exchange *exchange)
+static void h2o_watch(struct exchange *exchange)
 {
     struct session *session = session_of(exchange);
     struct http_server *server = session->server;
@@ -131,7 +129,7 @@ void exchange_watch(struct exchange *exchange)
 
 /* ---- the request's parts ---- */
 
-struct slice exchange_request_header(const struct exchange *exchange, const char *name)
+static struct slice h2o_header(const struct exchange *exchange, const char *name)
 {
     const struct session *session = session_of((struct exchange *)(uintptr_t)exchange);
     ssize_t at = h2o_find_header_by_str(&session->req->headers, name, strlen(name), -1);
@@ -142,7 +140,7 @@ struct slice exchange_request_header(const struct exchange *exchange, const char
     return slice_of(value.base, value.len);
 }
 
-size_t exchange_request_header_count(const struct exchange *exchange, const char *name)
+static size_t h2o_header_count(const struct exchange *exchange, const char *name)
 {
     const struct session *session = session_of((struct exchange *)(uintptr_t)exchange);
     size_t count = 0, size = strlen(name);
@@ -153,38 +151,16 @@ size_t exchange_request_header_count(const struct exchange *exchange, const char
     return count;
 }
 
-/* "127.0.0.1:40112", as the C library prints it, which takes longer than many an answer. */
-static struct slice print_ipv4(struct arena *arena, const struct sockaddr_in *address)
+static size_t h2o_peer(const struct exchange *exchange, struct sockaddr_storage *out)
 {
-    struct writer out;
-    writer_init(&out);
-    uint32_t bits = ntohl(address->sin_addr.s_addr);
-    for (int shift = 24; shift >= 0; shift -= 8) {
-        uint_print(bits >> shift & 0xff, &out);
-        writer_u8(&out, shift > 0 ? '.' : ':');
-    }
-    uint_print(ntohs(address->sin_port), &out);
-    struct slice text = arena_copy(arena, writer_as_slice(&out));
-    writer_deinit(&out);
-    return text;
+    h2o_conn_t *connection = session_of((struct exchange *)(uintptr_t)exchange)->req->conn;
+    return connection->callbacks->get_peername(connection, (struct sockaddr *)out);
 }
 
-struct slice exchange_client(struct exchange *exchange)
+static bool h2o_is_encrypted(const struct exchange *exchange)
 {
-    h2o_conn_t *connection = session_of(exchange)->req->conn;
-    struct sockaddr_storage address;
-    char text[NI_MAXHOST];
-    socklen_t size = connection->callbacks->get_peername(connection, (struct sockaddr *)&address);
-    if (size >= sizeof(struct sockaddr_in) && address.ss_family == AF_INET)
-        return print_ipv4(&exchange->arena, (const struct sockaddr_in *)&address);
-    size_t text_size =
-        size == 0 ? SIZE_MAX : h2o_socket_getnumerichost((struct sockaddr *)&address, size, text);
-    if (text_size == SIZE_MAX) {
-        return SLICE("");
-    }
-    int32_t port = h2o_socket_getport((struct sockaddr *)&address);
-    return slice_from_cstr(
-        arena_printf(&exchange->arena, "%.*s:%d", (int)text_size, text, (int)port));
+    h2o_conn_t *connection = session_of((struct exchange *)(uintptr_t)exchange)->req->conn;
+    return connection->callbacks->get_socket(connection)->ssl != NULL;
 }
 
 /* ---- replies ---- */
@@ -269,11 +245,12 @@ static void session_send(struct session *session)
     h2o_req_t *req = session->req;
     session->is_answered = true;
     watch_remove(session);
-    atomic_fetch_sub_explicit(&server->bodies, (int64_t)session->body_size, memory_order_relaxed);
-    connections_count_response(server, exchange->status);
+    atomic_fetch_sub_explicit(&server->tally.bodies, (int64_t)session->body_size,
+                              memory_order_relaxed);
+    http_tally_response(&server->tally, exchange->status);
     if (req == NULL) {
         session_free(session);
-        atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_release);
+        atomic_fetch_sub_explicit(&server->tally.in_flight, 1, memory_order_release);
         return;
     }
     if (exchange->is_closing || server->is_draining) {
@@ -291,7 +268,7 @@ static void session_send(struct session *session)
     send_piece(&session->generator, req);
     server->answering = NULL;
     /* `session` may be gone by now. */
-    atomic_fetch_sub_explicit(&server->in_flight, 1, memory_order_release);
+    atomic_fetch_sub_explicit(&server->tally.in_flight, 1, memory_order_release);
 }
 
 static void kick(struct http_server *server)
@@ -304,11 +281,10 @@ static void kick(struct http_server *server)
     }
 }
 
-void exchange_answer(struct exchange *exchange)
+static void h2o_answer(struct exchange *exchange)
 {
     struct session *session = session_of(exchange);
     struct http_server *server = session->server;
-    assert(exchange->status >= 200);
     atomic_store_explicit(&session->is_finished, true, memory_order_release);
     if (is_reactor && session->is_dispatching) {
         session->is_answered_here = true; /* on_request() sends */
@@ -372,7 +348,7 @@ static void rewrite_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **sl
         *(h2o_iovec_t *)(stream + 1) = h2o_strdup(&req->pool, (const char *)text.data, text.size);
         slot = &stream->next;
         writer_deinit(&text);
-        connections_count_response(server, req->res.status);
+        http_tally_response(&server->tally, req->res.status);
         struct refused *refused =
             h2o_mem_alloc_shared(&req->pool, sizeof(*refused), on_refused_gone);
         *refused = (struct refused){.server = server, .fd = socket_fd(req)};
@@ -381,6 +357,15 @@ static void rewrite_setup(h2o_filter_t *self, h2o_req_t *req, h2o_ostream_t **sl
 }
 
 /* ---- requests ---- */
+
+static const struct exchange_transport h2o_transport = {
+    .header = h2o_header,
+    .header_count = h2o_header_count,
+    .peer = h2o_peer,
+    .is_encrypted = h2o_is_encrypted,
+    .watch = h2o_watch,
+    .answer = h2o_answer,
+};
 
 static struct session *session_create(struct http_server *server, h2o_req_t *req)
 {
@@ -391,6 +376,8 @@ static struct session *session_create(struct http_server *server, h2o_req_t *req
     size_t query_begin = mark == NULL ? target.size : path_size + 1;
     session->server = server;
     session->req = req;
+    session->exchange.transport = &h2o_transport;
+    session->exchange.is_loopback = server->options.listener->is_loopback;
     session->exchange.context = server->options.context;
     session->exchange.method = http_method_of(slice_of(req->method.base, req->method.len));
     session->exchange.path = slice_of(target.data, path_size);
@@ -454,23 +441,16 @@ static void screen(struct session *session)
     if (verdict == ORIGIN_ALLOWED && answer_cors(exchange, origin)) {
         return;
     }
-    if (atomic_load_explicit(&server->bodies, memory_order_relaxed) >
-        (int64_t)server->options.bodies_max) {
-        metric_add(&metrics.ingest_backpressure, 1);
-        metric_mark(&metrics.backpressure_at);
-        exchange_answer_problem(exchange, 429, "53200",
-                                "the bodies of the requests under way fill their memory");
-        return;
+    if (http_tally_has_room(&server->tally, server->options.bodies_max, exchange)) {
+        server->options.dispatch(exchange);
     }
-    server->options.dispatch(exchange);
 }
 
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     struct http_server *server = ((struct handler *)self)->server;
     struct session *session = session_create(server, req);
-    atomic_fetch_add_explicit(&server->in_flight, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&server->bodies, (int64_t)session->body_size, memory_order_relaxed);
+    http_tally_begin(&server->tally, session->body_size);
     /* An answer given inside screen() is sent below it: nobody up there may work on a session that
      * is gone. A worker's answer goes through the list, which is read after we have returned. */
     session->is_dispatching = true;
@@ -618,7 +598,7 @@ void http_server_drain(struct http_server *server)
 bool http_server_wait(struct http_server *server, int64_t cancel_after_us, int64_t give_up_us)
 {
     int64_t begin_us = clock_monotonic_us();
-    while (atomic_load_explicit(&server->in_flight, memory_order_acquire) > 0) {
+    while (atomic_load_explicit(&server->tally.in_flight, memory_order_acquire) > 0) {
         int64_t waited_us = clock_monotonic_us() - begin_us;
         if (waited_us > give_up_us) {
             return false;
@@ -644,17 +624,5 @@ void http_server_stop(struct http_server *server)
 void http_server_metrics(void *context, struct writer *out)
 {
     struct http_server *server = context;
-    metrics_print_family(out, "freshet_http_responses_total", "counter",
-                         "HTTP responses by status.");
-    for (int status = 100; status < STATUS_COUNT; status++) {
-        uint64_t count = atomic_load_explicit(&server->responses[status], memory_order_relaxed);
-        if (count > 0) {
-            char label[32];
-            snprintf(label, sizeof(label), "code=\"%d\"", status);
-            metrics_print_sample(out, "freshet_http_responses_total", label, (double)count);
-        }
-    }
-    metrics_print_figure(out, "freshet_http_bodies_bytes", "gauge",
-                         "Bytes of request bodies under way.",
-                         (double)atomic_load_explicit(&server->bodies, memory_order_relaxed));
+    http_tally_metrics(&server->tally, out);
 }

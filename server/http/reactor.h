@@ -5,11 +5,10 @@
 
 #include "server/http/crowd.h"
 #include "server/http/server.h"
+#include "server/http/tally.h"
 #include "server/net/farewell.h"
 
 #include <h2o.h>
-
-#define STATUS_COUNT 600
 
 struct link {
     struct link *next, *previous;
@@ -40,9 +39,7 @@ struct http_server {
     _Atomic(struct session *) finished; /* stack: push release, take-all acquire */
     _Atomic bool is_kicked;             /* the eventfd has been written and not yet read */
     _Atomic int command;                /* enum: 1 drain, 2 cancel the watched, 4 stop */
-    _Atomic int64_t in_flight;          /* exchanges not yet sent */
-    _Atomic uint64_t responses[STATUS_COUNT];
-    _Atomic int64_t bodies;
+    struct http_tally tally;
     /* reactor only */
     h2o_globalconf_t config;
     h2o_context_t h2o;
@@ -60,7 +57,7 @@ struct http_server {
     uint32_t crowd_tick;
     struct link watched;
     struct session *answering; /* its reply is being started: `rewrite` leaves it alone */
-    uint32_t connections;
+    uint32_t connections;      /* of h2o */
     bool is_accepting, is_draining, is_stopped;
 };
 
@@ -84,7 +81,4 @@ void connections_farewell(struct http_server *server, int fd);
 /* Timer callbacks. */
 void connections_on_farewell(h2o_timeout_entry_t *entry);
 void connections_on_crowd(h2o_timeout_entry_t *entry);
-/* One reply of that status has gone out. */
-void connections_count_response(struct http_server *server, int status);
-
 #endif

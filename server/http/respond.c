@@ -1,11 +1,84 @@
-/* Answers: texts, problems, reasons. Everything of an exchange that does not need the transport. */
+/* Answers: texts, problems, reasons. Everything of an exchange that does not need the transport,
+ * and the door to it for what does. */
 #include "server/http/exchange.h"
 
 #include "query/query.h"
+#include "server/net/listener.h"
+#include "storage/base/number.h"
 
 #include <assert.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
+
+/* ---- what the transport knows ---- */
+
+struct slice exchange_request_header(const struct exchange *exchange, const char *name)
+{
+    return exchange->transport->header(exchange, name);
+}
+
+size_t exchange_request_header_count(const struct exchange *exchange, const char *name)
+{
+    return exchange->transport->header_count(exchange, name);
+}
+
+void exchange_watch(struct exchange *exchange)
+{
+    assert(exchange->transport->watch != NULL);
+    exchange->transport->watch(exchange);
+}
+
+void exchange_answer(struct exchange *exchange)
+{
+    assert(exchange->status >= 200);
+    exchange->transport->answer(exchange);
+}
+
+/* "127.0.0.1:40112", as the C library prints it, which takes longer than many an answer. */
+static struct slice print_ipv4(struct arena *arena, const struct sockaddr_in *address)
+{
+    struct writer out;
+    writer_init(&out);
+    uint32_t bits = ntohl(address->sin_addr.s_addr);
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        uint_print(bits >> shift & 0xff, &out);
+        writer_u8(&out, shift > 0 ? '.' : ':');
+    }
+    uint_print(ntohs(address->sin_port), &out);
+    struct slice text = arena_copy(arena, writer_as_slice(&out));
+    writer_deinit(&out);
+    return text;
+}
+
+struct slice exchange_client(struct exchange *exchange)
+{
+    struct sockaddr_storage address;
+    char text[NI_MAXHOST];
+    size_t size = exchange->transport->peer(exchange, &address);
+    if (size >= sizeof(struct sockaddr_in) && address.ss_family == AF_INET)
+        return print_ipv4(&exchange->arena, (const struct sockaddr_in *)&address);
+    if (size < sizeof(struct sockaddr_in6) || address.ss_family != AF_INET6 ||
+        getnameinfo((struct sockaddr *)&address, (socklen_t)size, text, sizeof(text), NULL, 0,
+                    NI_NUMERICHOST) != 0) {
+        return SLICE("");
+    }
+    int port = ntohs(((const struct sockaddr_in6 *)&address)->sin6_port);
+    return slice_from_cstr(arena_printf(&exchange->arena, "%s:%d", text, port));
+}
+
+bool exchange_is_private(struct exchange *exchange)
+{
+    if (exchange->is_loopback || exchange->transport->is_encrypted(exchange)) {
+        return true;
+    }
+    const char *peer = arena_copy_cstr(&exchange->arena, exchange_client(exchange));
+    return listener_is_loopback_peer(peer);
+}
+
+/* ---- answers ---- */
 
 void http_refusal_json(int status, size_t body_max, struct writer *out)
 {
