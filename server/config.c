@@ -40,6 +40,8 @@ const struct config_key config_keys[] = {
     {"disk_low", CONFIG_SIZE, FIELD(disk_low), "0",
      "free disk below which ingest answers 507; 0: 5 % of the disk, at most 2 GiB"},
     {"io", CONFIG_TEXT, FIELD(io), "auto", "how files are written: auto, uring, plain"},
+    {"ring", CONFIG_TEXT, FIELD(ring), "off",
+     "rows over plain HTTP are received by io_uring, before h2o: off, auto"},
     {"threads", CONFIG_COUNT, FIELD(threads), "0",
      "workers that decode and query; 0: one per core"},
     {"queries_max", CONFIG_COUNT, FIELD(queries_max), "128",
@@ -312,6 +314,11 @@ enum err config_complete(struct config *config, struct error *error)
         !slice_equal(io, SLICE("plain"))) {
         return error_set(error, ERR_INPUT, "22023", "io is auto, uring or plain, not \"%.40s\"",
                          config->io);
+    }
+    struct slice ring = slice_from_cstr(config->ring);
+    if (!slice_equal(ring, SLICE("auto")) && !slice_equal(ring, SLICE("off"))) {
+        return error_set(error, ERR_INPUT, "22023", "ring is auto or off, not \"%.40s\"",
+                         config->ring);
     }
     if (config->memory < (16u << 20)) {
         return error_set(error, ERR_INPUT, "22023", "memory must be at least 16 MiB");

@@ -5,7 +5,7 @@
 #include "storage/base/arena.h"
 
 struct config {
-    const char *data, *http, *pg, *io, *cors_origins, *log_level, *secrets;
+    const char *data, *http, *pg, *io, *ring, *cors_origins, *log_level, *secrets;
     const char *ssl_cert_file, *ssl_key_file;
     uint64_t memory, rows_ready, log_file, body_max, query_memory, partial_cache, spill_limit,
         disk_low; /* bytes */

@@ -190,6 +190,7 @@ static void start_ports(struct serving *serving)
         .request_timeout_us = config->request_timeout_us,
         .login_timeout_us = config->login_timeout_us,
         .tls = serving->tls,
+        .has_ring = strcmp(config->ring, "auto") == 0 && strcmp(config->io, "plain") != 0,
         .dispatch = route_dispatch,
         .context = &serving->app,
     };

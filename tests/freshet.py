@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -25,7 +26,8 @@ class Server:
         self.headers = headers or {}  # of every request: Authorization where there are users
         self.log_path = self.data.parent / f"{self.data.name}.log"
         command = [*wrapper, program or binary(), "serve", "--data", str(self.data), "--http", "127.0.0.1:0",
-                   "--pg", "127.0.0.1:0", "--rows-ready", "16 MiB", *arguments]
+                   "--pg", "127.0.0.1:0", "--rows-ready", "16 MiB",
+                   *shlex.split(os.environ.get("FRESHET_ARGUMENTS", "")), *arguments]
         self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL,
                                         env={**os.environ, **(environment or {})})

@@ -193,3 +193,29 @@ static void on_accept(h2o_socket_t *listener, const char *error)
         take(server, connection);
     }
 }
+
+/* h2o reads what is in a connection's input before it reads from the connection. */
+static void take_one(struct http_server *server, const struct handed *handed)
+{
+    h2o_socket_t *connection = h2o_evloop_socket_create(server->h2o.loop, handed->fd,
+                                                        H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
+    if (handed->size > 0) {
+        h2o_iovec_t room = h2o_buffer_reserve(&connection->input, handed->size);
+        assert(room.len >= handed->size);
+        memcpy(room.base, handed->bytes, handed->size);
+        connection->input->size += handed->size;
+    }
+    take(server, connection);
+}
+
+/* Their order does not matter: each is a client of its own. */
+void connections_take_handed(struct http_server *server)
+{
+    struct handed *handed = atomic_exchange_explicit(&server->handed, NULL, memory_order_acquire);
+    while (handed != NULL) {
+        struct handed *next = handed->next;
+        take_one(server, handed);
+        memory_free(handed);
+        handed = next;
+    }
+}

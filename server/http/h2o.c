@@ -27,6 +27,7 @@
 #include "server/http/head.h"
 #include "server/http/target.h"
 #include "server/net/farewell.h"
+#include "server/ring/front.h"
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
 #include "storage/base/metrics.h"
@@ -476,7 +477,9 @@ static void obey(struct http_server *server, int command)
 {
     if ((command & COMMAND_DRAIN) != 0 && !server->is_draining) {
         server->is_draining = true;
-        h2o_socket_close(server->listener);
+        if (server->listener != NULL) {
+            h2o_socket_close(server->listener);
+        }
         server->listener = NULL;
         h2o_context_request_shutdown(&server->h2o);
     }
@@ -498,6 +501,7 @@ static void on_wake(h2o_socket_t *wake, const char *error)
     ssize_t got = read(server->event_fd, &count, sizeof(count));
     (void)got; /* EAGAIN after a spurious wake-up */
     atomic_store_explicit(&server->is_kicked, false, memory_order_seq_cst);
+    connections_take_handed(server);
     send_finished(server);
     obey(server, atomic_exchange_explicit(&server->command, 0, memory_order_acquire));
 }
@@ -540,10 +544,12 @@ static void configure(struct http_server *server)
         h2o_evloop_socket_create(server->h2o.loop, server->event_fd, H2O_SOCKET_FLAG_DONT_READ);
     server->wake->data = server;
     h2o_socket_read_start(server->wake, on_wake);
-    server->listener = h2o_evloop_socket_create(server->h2o.loop, options->listener->fd,
-                                                H2O_SOCKET_FLAG_DONT_READ);
-    server->listener->data = server;
-    connections_set_accepting(server, true);
+    if (server->front == NULL) {
+        server->listener = h2o_evloop_socket_create(server->h2o.loop, options->listener->fd,
+                                                    H2O_SOCKET_FLAG_DONT_READ);
+        server->listener->data = server;
+        connections_set_accepting(server, true);
+    }
 }
 
 static void reactor_run(void *context)
@@ -571,6 +577,21 @@ static void reactor_run(void *context)
     }
 }
 
+/* A connection that is not for the ring. On the ring's thread. */
+static void hand_over(void *context, int fd, struct slice bytes)
+{
+    struct http_server *server = context;
+    struct handed *handed = memory_alloc(sizeof(*handed) + bytes.size);
+    handed->fd = fd;
+    handed->size = bytes.size;
+    memcpy(handed->bytes, bytes.data, bytes.size);
+    handed->next = atomic_load_explicit(&server->handed, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&server->handed, &handed->next, handed,
+                                                  memory_order_release, memory_order_relaxed)) {
+    }
+    kick(server);
+}
+
 struct http_server *http_server_start(const struct http_server_options *options)
 {
     assert(options->dispatch != NULL);
@@ -579,6 +600,14 @@ struct http_server *http_server_start(const struct http_server_options *options)
     server->watched.next = server->watched.previous = &server->watched;
     server->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     assert(server->event_fd >= 0);
+    if (options->has_ring && options->tls == NULL) {
+        server->front = front_start(&(struct front_options){
+            .server = &server->options,
+            .tally = &server->tally,
+            .hand_over = hand_over,
+            .context = server,
+        });
+    }
     server->thread = thread_start(
         &(struct thread_options){.name = "reactor", .run = reactor_run, .context = server});
     return server;
@@ -592,6 +621,9 @@ static void give_command(struct http_server *server, int command)
 
 void http_server_drain(struct http_server *server)
 {
+    if (server->front != NULL) {
+        front_drain(server->front);
+    }
     give_command(server, COMMAND_DRAIN);
 }
 
@@ -613,6 +645,9 @@ bool http_server_wait(struct http_server *server, int64_t cancel_after_us, int64
 
 void http_server_stop(struct http_server *server)
 {
+    if (server->front != NULL) {
+        front_stop(server->front);
+    }
     give_command(server, COMMAND_STOP);
     while (!atomic_load_explicit(&server->has_ended, memory_order_acquire)) {
         clock_sleep_us(500);

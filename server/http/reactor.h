@@ -14,6 +14,14 @@ struct link {
     struct link *next, *previous;
 };
 
+/* A connection that the ring has handed over, and what it sent so far. */
+struct handed {
+    struct handed *next;
+    int fd;
+    size_t size;
+    char bytes[];
+};
+
 /* What hangs off an exchange on this side of the fence. */
 struct session {
     struct exchange exchange; /* first, see session_of() */
@@ -40,6 +48,8 @@ struct http_server {
     _Atomic bool is_kicked;             /* the eventfd has been written and not yet read */
     _Atomic int command;                /* enum: 1 drain, 2 cancel the watched, 4 stop */
     struct http_tally tally;
+    struct front *front;             /* NULL: h2o listens itself; before the thread starts */
+    _Atomic(struct handed *) handed; /* stack, as `finished` */
     /* reactor only */
     h2o_globalconf_t config;
     h2o_context_t h2o;
@@ -81,4 +91,7 @@ void connections_farewell(struct http_server *server, int fd);
 /* Timer callbacks. */
 void connections_on_farewell(h2o_timeout_entry_t *entry);
 void connections_on_crowd(h2o_timeout_entry_t *entry);
+/* Takes those that the ring has handed over. */
+void connections_take_handed(struct http_server *server);
+
 #endif

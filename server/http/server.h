@@ -16,8 +16,9 @@ struct http_server_options {
     size_t body_max;                 /* on the wire */
     size_t bodies_max;               /* of all requests under way: past it 429 */
     uint32_t connections_max;
-    struct tls *tls;            /* NULL: plain connections only */
-    int64_t login_timeout_us;   /* to the end of a TLS handshake */
+    struct tls *tls;          /* NULL: plain connections only */
+    bool has_ring;            /* the ring goes before h2o, unless it is refused or there is `tls` */
+    int64_t login_timeout_us; /* to the end of a TLS handshake */
     int64_t request_timeout_us; /* head, body and idle time together: h2o knows one timer */
     /* Called on the reactor for every request that passed the checks of head and safety; answers
      * it, or hands it to a worker that does. Must not block. */

@@ -77,6 +77,12 @@ void http_tally_metrics(struct http_tally *tally, struct writer *out)
             metrics_print_sample(out, "freshet_http_responses_total", label, (double)count);
         }
     }
+    metrics_print_figure(out, "freshet_http_ring_requests_total", "counter",
+                         "Requests that the ring received; h2o received all others.",
+                         (double)atomic_load_explicit(&tally->ring_requests, memory_order_relaxed));
+    metrics_print_figure(out, "freshet_http_ring_handed_total", "counter",
+                         "Connections that the ring has handed over to h2o.",
+                         (double)atomic_load_explicit(&tally->ring_handed, memory_order_relaxed));
     metrics_print_figure(out, "freshet_http_bodies_bytes", "gauge",
                          "Bytes of request bodies under way.",
                          (double)atomic_load_explicit(&tally->bodies, memory_order_relaxed));

@@ -16,6 +16,7 @@ struct http_tally {
     /* Bytes of requests that are still coming in, as of its last look. */
     _Atomic size_t incoming_h2o, incoming_ring;
     _Atomic uint64_t responses[STATUS_COUNT];
+    _Atomic uint64_t ring_requests, ring_handed; /* requests it took; connections it gave to h2o */
 };
 
 /* One reply of that status has gone out. */
