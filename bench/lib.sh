@@ -20,7 +20,7 @@ server_settle() { # until the memory that the server makes present at its start 
 }
 
 server_start() { # further arguments of `freshet serve`
-    rm -rf "$work/store"
+    rm -rf "$work/store" "$work/ready" # the line of the one before is not for this one
     build/release/freshet serve --data "$work/store" --http 127.0.0.1:0 --pg 127.0.0.1:0 "$@" >"$work/ready" 2>"$work/log" &
     server=$!
     address=
