@@ -39,8 +39,19 @@ STAMP = "timestamp with time zone"
 
 
 def in_utc(text):
-    """Answers over HTTP have times in UTC whatever the zone."""
+    """Answers over HTTP have times in UTC whatever the zone, those in arrays too."""
+    if text is None or isinstance(text, list):
+        return text and [in_utc(each) for each in text]
     return text if "infinity" in text else text.replace(" BC", "+00:00 BC") if text.endswith(" BC") else text + "+00:00"
+
+
+def cell_text(name, kind):
+    """An answer's cell as JSON, without a zone where it is of times."""
+    if kind == STAMP:
+        name = f"{name} AT TIME ZONE 'UTC'"
+    if kind == STAMP + "[]":
+        name = f"CASE WHEN {name} IS NOT NULL THEN ARRAY(SELECT u AT TIME ZONE 'UTC' FROM unnest({name}) WITH ORDINALITY AS x(u, o) ORDER BY o) END"
+    return f"to_json({name})::text"
 
 
 ORIGIN = "timestamptz '2000-01-03 00:00:00+00'"
@@ -110,12 +121,11 @@ class Reference:
             self.set_zone(zone)
             types = self.describe(sql)
             names = ", ".join(f"z{index}" for index in range(len(types)))
-            cells = ", ".join(f"to_json(z{index} AT TIME ZONE 'UTC')::text" if kind == STAMP else f"to_json(z{index})::text"
-                              for index, kind in enumerate(types))
+            cells = ", ".join(cell_text(f"z{index}", kind) for index, kind in enumerate(types))
             rows = self.connection.execute(f"SELECT {cells} FROM ({sql}) AS q({names})").fetchall()
         except psycopg.Error as error:
             return Answer(state=error.sqlstate, text=(str(error).splitlines() or [""])[0])
-        return Answer(types, [[None if cell is None else in_utc(load(cell)) if kind == STAMP else load(cell)
+        return Answer(types, [[None if cell is None else in_utc(load(cell)) if kind in (STAMP, STAMP + "[]") else load(cell)
                                for cell, kind in zip(row, types)] for row in rows])
 
 
@@ -183,8 +193,8 @@ def same_cell(ours, theirs, kind):
 
 
 def same_group_key(ours, theirs, kind, sql):
-    """Equal numerics of different scale are one group; which of them stands for it is nobody's promise."""
-    is_grouped = re.search(r"GROUP BY|DISTINCT|UNION|INTERSECT|EXCEPT", sql)
+    """Equal numerics of different scale are one group, and each of them the greatest; which stands for them is nobody's promise."""
+    is_grouped = re.search(r"GROUP BY|DISTINCT|UNION|INTERSECT|EXCEPT|max\(|min\(", sql)
     return kind == "numeric" and is_grouped and re.search(r"CASE|coalesce|nullif|greatest|least", sql) and \
         isinstance(ours, Number) and isinstance(theirs, Number) and decimal.Decimal(ours) == decimal.Decimal(theirs)
 
