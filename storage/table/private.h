@@ -107,7 +107,7 @@ struct upkeep {
     uint64_t goal_position; /* rows up to here are being sealed before a checkpoint; 0: no such */
 };
 
-/* Buffers kept for the next commits: at most 16 MiB, not counted as rows. */
+/* Buffers kept for the next commits: at most 32 MiB, not counted as rows. */
 #define COMMIT_SPARES 8
 #define COMMIT_SPARE_SIZE_MAX ((size_t)4 << 20)
 
