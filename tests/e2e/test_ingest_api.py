@@ -160,17 +160,28 @@ def test_a_gigabyte_number_is_refused_at_its_head(shared_server, table):
 def test_back_pressure_and_queries_go_on(freshet_factory):
     server = freshet_factory(arguments=["--memory", "48 MiB"])
     server.sql("CREATE TABLE t (n bigint, s text)")
-    stored, status, answer = 0, 200, {}
-    for batch in range(400):
-        body = "".join(f'{{"n":{batch * 1000 + i},"s":"{batch:06d}{i:06d}{"x" * 200}"}}\n' for i in range(1000))
-        status, headers, text = server.request("POST", "/v1/ingest/t", body)
-        if status != 200:
-            answer = json.loads(text)
-            assert int(headers["retry-after"]) > 0
-            break
-        stored += 1000
+    bodies = ["".join(f'{{"n":{i},"s":"{body:06d}{i:06d}{"x" * 200}"}}\n' for i in range(1000)) for body in range(8)]
+    stored, refused = [], []
+
+    def send(first):  # several at once, with nothing to do between two bodies: faster than rows can be sealed
+        for turn in range(4000):
+            if refused:
+                return
+            status, headers, text = server.request("POST", "/v1/ingest/t", bodies[(first + turn) % len(bodies)])
+            if status == 200:
+                stored.append(1000)
+            else:
+                refused.append((status, headers, json.loads(text)))
+
+    senders = [threading.Thread(target=send, args=(first,)) for first in range(6)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    status, headers, answer = refused[0]
+    assert int(headers["retry-after"]) > 0
     assert status == 429 and answer["sqlstate"] == "53200", (status, answer)
-    assert server.rows("SELECT count(*) FROM t") == [[stored]]
+    assert server.rows("SELECT count(*) FROM t") == [[sum(stored)]]
     server.sql("TRUNCATE t")
     end = time.monotonic() + 100
     while server.request("POST", "/v1/ingest/t", '{"n":1,"s":"after"}\n')[0] != 200:
