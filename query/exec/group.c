@@ -592,7 +592,7 @@ static void group_close(struct exec_node *node)
     struct group *group = node->state;
     if (!group->is_open)
         return;
-    portions_close(group->portions);
+    portions_close(node, group->portions);
     while (group->tier_count != 0)
         group_drop_tier(node);
     tally_close(group->tally);

@@ -113,7 +113,7 @@ MUST_CHECK enum err group_update(struct exec_node *node, const struct group_targ
 void portions_open(struct exec_node *node);
 /* The rows that are, into the first tier; the child's rows after that are the others. */
 MUST_CHECK enum err portions_read(struct exec_node *node, struct error *error);
-void portions_close(struct portions *portions); /* NULL is nothing */
+void portions_close(struct exec_node *group, struct portions *portions); /* NULL is nothing */
 
 /* Whether so many groups may be added to where rows go now. */
 bool group_can_add(struct exec_node *node, size_t group_count);

@@ -48,6 +48,7 @@ struct portions {
     struct partial **parts;    /* by portion: what it has */
     struct partial **held;     /* kept ones that groups' texts are of, until the query ends */
     size_t held_count;
+    size_t held_charged; /* for those of them that the cache did not have before */
     struct partial_crew *crew; /* NULL: one thread */
 };
 
@@ -125,7 +126,7 @@ void portions_open(struct exec_node *node)
     list_portions(node, group->portions);
 }
 
-void portions_close(struct portions *portions)
+void portions_close(struct exec_node *node, struct portions *portions)
 {
     if (portions == NULL)
         return;
@@ -136,6 +137,7 @@ void portions_close(struct portions *portions)
     }
     for (size_t i = 0; i < portions->held_count; i++)
         partial_unref(portions->held[i]);
+    budget_release(node->exec->budget, portions->held_charged);
     rollup_use_close(portions->rollup);
     if (portions->plan != NULL)
         partial_plan_drop(portions->cache, portions->plan);
@@ -366,6 +368,22 @@ static bool is_direct(const struct exec_node *node, size_t index)
            !is_kept(node, &portions->list[index]);
 }
 
+/* Whether groups' texts stay where they are in this one. What the cache had was there at the same
+ * time, so all of it together is within the cache's limit. What was made since may be in nobody's
+ * hands but ours: of a large table the cache keeps the last of it, or none. */
+static bool may_hold(struct exec_node *node, const struct partial *partial, bool was_found)
+{
+    struct portions *portions = ((struct group *)node->state)->portions;
+    struct budget *budget = node->exec->budget;
+    if (was_found)
+        return true;
+    if (portions->held_charged + partial->size > budget->limit / MEMORY_SHARE ||
+        budget_charge(budget, partial->size, NULL) != OK)
+        return false;
+    portions->held_charged += partial->size;
+    return true;
+}
+
 static enum err add_portion(struct exec_node *node, size_t index, bool *is_done,
                             struct error *error)
 {
@@ -376,10 +394,11 @@ static enum err add_portion(struct exec_node *node, size_t index, bool *is_done,
         return rollup_combine(node, portions->rollup, part, error);
     if (is_direct(node, index))
         return partial_add_rows(node, &portions->list[index], error);
+    bool was_found = portions->found[index] != NULL;
     enum err err = find_or_compute(node, index, &partial, error);
     *is_done = err == OK && partial != NULL;
-    /* What is in the cache does not take more memory for being held. */
-    bool is_held = *is_done && is_kept(node, &portions->list[index]);
+    bool is_held = *is_done && is_kept(node, &portions->list[index]) &&
+                   may_hold(node, partial, was_found);
     if (*is_done)
         err = partial_combine(node, partial, is_held, error);
     if (is_held)

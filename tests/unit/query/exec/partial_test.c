@@ -141,7 +141,7 @@ static void insert(struct fixture *f, uint32_t table_id, uint32_t first, uint32_
     arena_deinit(&arena);
 }
 
-static size_t partial_memory = 16 << 20;
+static size_t partial_memory = 16 << 20, query_memory = 64 << 20;
 
 static void setup(struct fixture *f)
 {
@@ -154,7 +154,7 @@ static void setup(struct fixture *f)
     assert_int_equal(store_open(&options, &f->store, &error), OK);
     struct query_engine_options engine = {.store = f->store,
                                           .memory = &f->memory,
-                                          .query_memory_limit = 64 << 20,
+                                          .query_memory_limit = query_memory,
                                           .statement_timeout_us = 30000000,
                                           .max_rows = 1000000,
                                           .partial_memory = partial_memory};
@@ -501,6 +501,29 @@ static void test_many_groups(void **state)
     partial_memory = 16 << 20;
 }
 
+/* Texts of some partial results are copied, since there is no memory to hold more of them; and
+ * nothing stays charged. */
+static void test_little_memory(void **state)
+{
+    (void)state;
+    struct fixture f;
+    for (query_memory = 16 << 20; query_memory >= 4 << 20; query_memory /= 2) {
+        setup(&f);
+        add_segments(&f, ROWS + 2 * NEWEST);
+        const char *query = put_table(many[3], "0");
+        for (int time = 0; time < 6; time++) {
+            if (time == 4)
+                add_segments(&f, 1500);
+            run_with(&f, query, "off", "UTC", answers[0], sizeof(answers[0]));
+            run_with(&f, query, "on", "UTC", answers[1], sizeof(answers[1]));
+            assert_string_equal(answers[0], answers[1]);
+            assert_int_equal(atomic_load(&f.memory.used), 0);
+        }
+        teardown(&f);
+    }
+    query_memory = 64 << 20;
+}
+
 /* A slid window reads what is new and where it begins, nothing between. */
 static void test_little_is_read(void **state)
 {
@@ -555,7 +578,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_answers),     cmocka_unit_test(test_little_is_read),
         cmocka_unit_test(test_chunks_are_kept),  cmocka_unit_test(test_many_groups),
-        cmocka_unit_test(test_kept_answers),
+        cmocka_unit_test(test_little_memory),    cmocka_unit_test(test_kept_answers),
 #ifndef FRESHET_CHECK
         cmocka_unit_test(test_faults_are_found),
 #endif
