@@ -39,6 +39,8 @@
 #define ACCEPT_LOOK_US 10000 /* whether one of too many connections has ended */
 #define FAREWELL_LOOK_US 5000
 #define STOP_LOOK_US 5000
+#define STOP_LIMIT_US 500000 /* for those who send and send */
+#define STOP_GRACE_US 100000 /* for the rest of a request that was on its way */
 
 static _Thread_local bool is_here;
 
@@ -270,13 +272,17 @@ static void drain(struct front *front)
     front->listener = -1;
 }
 
-/* How many are left: those that a worker has, and those whose entry has not completed yet. */
-static uint32_t end_all(struct front *front)
+/* How many are left: those that a worker has, those whose entry has not completed yet, and those
+ * whose bytes have come and are not looked at: what was sent before the end is answered. */
+static uint32_t end_all(struct front *front, int64_t since_us)
 {
+    bool is_early = front->now_us - since_us < STOP_GRACE_US;
+    bool is_late = front->now_us - since_us > STOP_LIMIT_US;
     uint32_t count = 0;
     for (uint32_t i = 0; i < front->slot_count; i++) {
         struct peer *peer = front->slots[i];
-        if (peer != NULL && peer->state != PEER_WORKING)
+        if (peer != NULL && peer->state != PEER_WORKING &&
+            (is_late || !peer_is_coming(peer, is_early)))
             peer_end(peer);
         count += front->slots[i] != NULL;
     }
@@ -305,7 +311,7 @@ static void wait_for_work(struct front *front, int64_t wait_us)
 static void front_run(void *context)
 {
     struct front *front = context;
-    int64_t give_up_us = INT64_MAX;
+    int64_t stop_us = INT64_MAX; /* since when it is to end */
     is_here = true;
     /* liburing's name for it is in Debian 12's header but not in its library. */
     int enabled =
@@ -324,12 +330,12 @@ static void front_run(void *context)
             drain(front);
         }
         if ((command & FRONT_STOP) != 0) {
-            give_up_us = give_up_us == INT64_MAX ? front->now_us + 1000000 : give_up_us;
-            if (end_all(front) == 0 || front->now_us > give_up_us)
+            stop_us = stop_us == INT64_MAX ? front->now_us : stop_us;
+            if (end_all(front, stop_us) == 0 || front->now_us > stop_us + STOP_LIMIT_US * 2)
                 break;
         }
         int64_t wait_us = look_around(front);
-        wait_us = give_up_us != INT64_MAX && wait_us > STOP_LOOK_US ? STOP_LOOK_US : wait_us;
+        wait_us = stop_us != INT64_MAX && wait_us > STOP_LOOK_US ? STOP_LOOK_US : wait_us;
         free_gone(front);
         wait_for_work(front, wait_us);
     }

@@ -112,6 +112,8 @@ void peer_writable(struct peer *peer);
 void peer_answer(struct peer *peer);
 /* Now, or when its entry completes. */
 void peer_end(struct peer *peer);
+/* Bytes have come that nobody has looked at, or, with `is_early`, a request is not whole. */
+bool peer_is_coming(const struct peer *peer, bool is_early);
 /* Its entry has completed and it is to end. */
 void peer_destroy(struct peer *peer);
 /* Makes room: whoever holds most of what is coming in is answered 429 and ended. */

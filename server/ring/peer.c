@@ -25,6 +25,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -146,6 +147,15 @@ static void hand_over(struct peer *peer, struct slice bytes)
     atomic_fetch_add_explicit(&front->options.tally->ring_handed, 1, memory_order_relaxed);
     front->options.hand_over(front->options.context, peer->fd, bytes);
     forget(peer);
+}
+
+bool peer_is_coming(const struct peer *peer, bool is_early)
+{
+    int waiting = 0;
+    if (peer->is_ended || peer->state == PEER_SENDING)
+        return false;
+    return (is_early && (peer->state == PEER_BODY || peer->rest != NULL)) ||
+           (ioctl(peer->fd, FIONREAD, &waiting) == 0 && waiting > 0);
 }
 
 void peer_end(struct peer *peer)

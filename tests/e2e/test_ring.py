@@ -100,7 +100,7 @@ def settled(server):
 
 def exchange(server, data):
     """All that comes until the server closes or is silent, without what differs from one answer to the next."""
-    with connect(server, timeout=1.5) as connection:
+    with connect(server) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         received = b""
@@ -450,6 +450,25 @@ def test_stop_with_bodies_in_flight(freshet_factory):
     count = again.rows("SELECT count(*) FROM t")[0][0]
     assert (count - extra) % len(ROWS.splitlines()) == 0
     assert count >= 20000 * acknowledged.count(200) + extra
+
+
+def test_what_was_sent_before_the_stop_is_answered(freshet_factory):
+    """Rows that lie in the socket when the signal comes, looked at or not: 200 or 503, never a reset."""
+    server = freshet_factory()
+    server.sql("CREATE TABLE t (a bigint)")
+    held = [connect(server) for _ in range(40)]
+    answers = [Replies(connection) for connection in held]
+    for connection, replies in zip(held, answers):
+        connection.sendall(post())
+        assert replies.next()[0] == 200
+    for at, connection in enumerate(held):
+        connection.sendall(post() if at % 8 else post(ROWS * 20))
+    server.process.send_signal(signal.SIGTERM)
+    statuses = [replies.next()[0] for replies in answers]
+    assert server.process.wait(60) == 0
+    for connection in held:
+        connection.close()
+    assert set(statuses) <= {200, 503}
 
 
 def test_resets_in_every_state(freshet_factory):
