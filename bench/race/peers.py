@@ -259,11 +259,12 @@ def ingest_chdb(path, directory):
 
 def ingest_part(options, directory, result):
     rows = options.ingest_rows
-    runs = {"freshet, 1 MB bodies": [], "freshet, 64 KB bodies": [], "chdb, the file": []}
+    bodies = {"freshet, 1 MB bodies": 1 << 20, "freshet, 256 KB bodies": 256 << 10, "freshet, 64 KB bodies": 64 << 10}
+    runs = {name: [] for name in (*bodies, "chdb, the file")}
     with events_file(rows, 1, 0, rows) as path:
         for _ in range(options.ingest_runs):
-            runs["freshet, 1 MB bodies"].append(ingest_freshet(path, 1 << 20, directory, options.memory))
-            runs["freshet, 64 KB bodies"].append(ingest_freshet(path, 64 << 10, directory, options.memory))
+            for name, size in bodies.items():
+                runs[name].append(ingest_freshet(path, size, directory, options.memory))
             runs["chdb, the file"].append(ingest_chdb(path, directory))
     rates = {name: rows / statistics.median(cpu for cpu, _, _ in list_) for name, list_ in runs.items()}
     posted = {name: rows / statistics.median(part for _, _, part in list_) for name, list_ in runs.items()}
