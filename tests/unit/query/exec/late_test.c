@@ -5,17 +5,12 @@
 #include "query/query.h"
 
 #include "storage/base/fault.h"
-#include "storage/base/random.h"
 #include "storage/io/sim.h"
 #include "storage/io/temp.h"
+#include "tests/unit/query/made_table.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 #include <math.h>
 
 #ifdef FRESHET_CHECK
@@ -38,46 +33,17 @@ struct fixture {
     uint64_t position;
 };
 
-static const struct {
-    const char *name;
-    struct type type;
-} definitions[COLUMNS] = {
-    {"ts", {.id = TYPE_TIMESTAMPTZ}},
-    {"id", {.id = TYPE_INT8}},
-    {"few", {.id = TYPE_INT4}},     /* 6 values, NULLs */
-    {"kind", {.id = TYPE_TEXT}},    /* 30 values, NULLs */
-    {"word", {.id = TYPE_TEXT}},    /* each its own */
-    {"ratio", {.id = TYPE_FLOAT8}}, /* NaN, both zeros, NULLs */
-    {"price", {.id = TYPE_NUMERIC, .precision = 10, .scale = 2}},
-    {"flag", {.id = TYPE_BOOL}},
-    {"step", {.id = TYPE_INT8}}, /* follows the rows, falling */
+static const struct made_column definitions[COLUMNS] = {
+    {"ts", {.id = TYPE_TIMESTAMPTZ}, INDEX_AUTO},
+    {"id", {.id = TYPE_INT8}, INDEX_AUTO},
+    {"few", {.id = TYPE_INT4}, INDEX_AUTO},     /* 6 values, NULLs */
+    {"kind", {.id = TYPE_TEXT}, INDEX_AUTO},    /* 30 values, NULLs */
+    {"word", {.id = TYPE_TEXT}, INDEX_AUTO},    /* each its own */
+    {"ratio", {.id = TYPE_FLOAT8}, INDEX_AUTO}, /* NaN, both zeros, NULLs */
+    {"price", {.id = TYPE_NUMERIC, .precision = 10, .scale = 2}, INDEX_AUTO},
+    {"flag", {.id = TYPE_BOOL}, INDEX_AUTO},
+    {"step", {.id = TYPE_INT8}, INDEX_AUTO}, /* follows the rows, falling */
 };
-
-static uint32_t create_table(struct fixture *f)
-{
-    struct schema *schema = schema_create();
-    struct error error;
-    schema->table_id = store_next_table_id(f->store);
-    schema->version = 1;
-    schema->name = SLICE("t");
-    schema->column_count = COLUMNS;
-    schema->columns = arena_alloc_zero(&schema->arena, COLUMNS * sizeof(*schema->columns));
-    for (uint32_t i = 0; i < COLUMNS; i++)
-        schema->columns[i] =
-            (struct column_definition){.id = i + 1,
-                                       .name = slice_from_cstr(definitions[i].name),
-                                       .type = definitions[i].type,
-                                       .is_not_null = i == 0,
-                                       .missing = {.type = definitions[i].type, .is_null = true}};
-    schema->next_column_id = COLUMNS + 1;
-    schema->time_column = 0;
-    schema->options.rest_column = schema->options.whole_column = -1;
-    uint32_t id = schema->table_id;
-    struct commit *commit = commit_create(f->store);
-    commit_set_change(commit, CHANGE_CREATE, id, schema);
-    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
-    return id;
-}
 
 static struct value make_cell(struct random_stream *chance, uint32_t column, uint32_t row,
                               struct arena *arena)
@@ -124,31 +90,7 @@ static struct value make_cell(struct random_stream *chance, uint32_t column, uin
 
 static void insert(struct fixture *f, uint32_t table_id, uint32_t first, uint32_t count)
 {
-    struct arena arena;
-    struct error error;
-    struct random_stream chance;
-    uint32_t ids[COLUMNS];
-    struct column columns[COLUMNS];
-    struct snapshot *snapshot = snapshot_open(f->store);
-    const struct schema *schema = table_view_schema(snapshot_find_id(snapshot, table_id));
-    arena_init(&arena);
-    random_stream_init(&chance, first + 1);
-    for (uint32_t column = 0; column < COLUMNS; column++) {
-        struct column_builder builder;
-        ids[column] = schema->columns[column].id;
-        column_builder_init(&builder, definitions[column].type, &arena);
-        for (uint32_t row = first; row < first + count; row++) {
-            struct value value = make_cell(&chance, column, row, &arena);
-            column_builder_add(&builder, &value);
-        }
-        columns[column] = column_builder_finish(&builder);
-    }
-    struct batch batch = {.row_count = count, .column_count = COLUMNS, .columns = columns};
-    struct commit *commit = commit_create(f->store);
-    commit_add_rows(commit, schema, ids, &batch);
-    snapshot_close(snapshot);
-    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
-    arena_deinit(&arena);
+    made_table_insert(f->store, table_id, COLUMNS, make_cell, first, count, &f->position);
 }
 
 static void setup(struct fixture *f)
@@ -169,7 +111,7 @@ static void setup(struct fixture *f)
                                           .statement_timeout_us = 60000000,
                                           .max_rows = 1000000};
     f->engine = query_engine_create(&engine);
-    uint32_t id = create_table(f);
+    uint32_t id = made_table_create(f->store, definitions, COLUMNS, &f->position);
     for (uint32_t row = 0; row < ROWS; row += PART)
         insert(f, id, row, PART);
     assert_int_equal(store_checkpoint(f->store, &error), OK);

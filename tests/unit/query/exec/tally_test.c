@@ -3,16 +3,11 @@
 #include "query/query.h"
 
 #include "storage/base/fault.h"
-#include "storage/base/random.h"
 #include "storage/io/sim.h"
+#include "tests/unit/query/made_table.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <cmocka.h>
 
 #define ROWS 70000 /* two blocks */
 #define NEWEST 3000
@@ -28,45 +23,20 @@ struct fixture {
     uint32_t table_id;
 };
 
-static const struct {
-    const char *name;
-    struct type type;
-} definitions[COLUMNS] = {
-    {"ts", {.id = TYPE_TIMESTAMPTZ}}, {"kind", {.id = TYPE_TEXT}},    /* 200 values */
-    {"word", {.id = TYPE_TEXT}},                                      /* 3 values, NULL later on */
-    {"small", {.id = TYPE_INT4}},     {"ratio", {.id = TYPE_FLOAT8}}, /* not below 0 */
-    {"wild", {.id = TYPE_FLOAT8}},                                    /* anything */
-    {"maybe", {.id = TYPE_FLOAT8}},                                   /* NULLs */
+static const struct made_column definitions[COLUMNS] = {
+    {"ts", {.id = TYPE_TIMESTAMPTZ}, INDEX_AUTO},
+    {"kind", {.id = TYPE_TEXT}, INDEX_AUTO}, /* 200 values */
+    {"word", {.id = TYPE_TEXT}, INDEX_AUTO}, /* 3 values, NULL later on */
+    {"small", {.id = TYPE_INT4}, INDEX_AUTO},
+    {"ratio", {.id = TYPE_FLOAT8}, INDEX_AUTO}, /* not below 0 */
+    {"wild", {.id = TYPE_FLOAT8}, INDEX_AUTO},  /* anything */
+    {"maybe", {.id = TYPE_FLOAT8}, INDEX_AUTO}, /* NULLs */
 };
 
-static uint32_t create_table(struct fixture *f)
+static struct value make_cell(struct random_stream *chance, uint32_t column, uint32_t row,
+                              struct arena *arena)
 {
-    struct schema *schema = schema_create();
-    struct error error;
-    schema->table_id = store_next_table_id(f->store);
-    schema->version = 1;
-    schema->name = SLICE("t");
-    schema->column_count = COLUMNS;
-    schema->columns = arena_alloc_zero(&schema->arena, COLUMNS * sizeof(*schema->columns));
-    for (uint32_t i = 0; i < COLUMNS; i++)
-        schema->columns[i] =
-            (struct column_definition){.id = i + 1,
-                                       .name = slice_from_cstr(definitions[i].name),
-                                       .type = definitions[i].type,
-                                       .is_not_null = i == 0,
-                                       .missing = {.type = definitions[i].type, .is_null = true}};
-    schema->next_column_id = COLUMNS + 1;
-    schema->time_column = 0;
-    schema->options.rest_column = schema->options.whole_column = -1;
-    uint32_t id = schema->table_id;
-    struct commit *commit = commit_create(f->store);
-    commit_set_change(commit, CHANGE_CREATE, id, schema);
-    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
-    return id;
-}
-
-static struct value make_cell(struct random_stream *chance, uint32_t column, uint32_t row)
-{
+    (void)arena;
     struct value value = {.type = definitions[column].type};
     static const char *const words[] = {"red", "green", "blue"};
     static char names[200][8];
@@ -104,31 +74,7 @@ static struct value make_cell(struct random_stream *chance, uint32_t column, uin
 
 static void insert(struct fixture *f, uint32_t table_id, uint32_t first, uint32_t count)
 {
-    struct arena arena;
-    struct error error;
-    struct random_stream chance;
-    uint32_t ids[COLUMNS];
-    struct column columns[COLUMNS];
-    struct snapshot *snapshot = snapshot_open(f->store);
-    const struct schema *schema = table_view_schema(snapshot_find_id(snapshot, table_id));
-    arena_init(&arena);
-    random_stream_init(&chance, first + 1);
-    for (uint32_t column = 0; column < COLUMNS; column++) {
-        struct column_builder builder;
-        ids[column] = schema->columns[column].id;
-        column_builder_init(&builder, definitions[column].type, &arena);
-        for (uint32_t row = first; row < first + count; row++) {
-            struct value value = make_cell(&chance, column, row);
-            column_builder_add(&builder, &value);
-        }
-        columns[column] = column_builder_finish(&builder);
-    }
-    struct batch batch = {.row_count = count, .column_count = COLUMNS, .columns = columns};
-    struct commit *commit = commit_create(f->store);
-    commit_add_rows(commit, schema, ids, &batch);
-    snapshot_close(snapshot);
-    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
-    arena_deinit(&arena);
+    made_table_insert(f->store, table_id, COLUMNS, make_cell, first, count, &f->position);
 }
 
 static void setup(struct fixture *f)
@@ -147,7 +93,7 @@ static void setup(struct fixture *f)
                                           .max_rows = 1000000,
                                           .partial_memory = 16 << 20};
     f->engine = query_engine_create(&engine);
-    uint32_t id = f->table_id = create_table(f);
+    uint32_t id = f->table_id = made_table_create(f->store, definitions, COLUMNS, &f->position);
     for (uint32_t row = 0; row < ROWS; row += 10000)
         insert(f, id, row, 10000);
     assert_int_equal(store_checkpoint(f->store, &error), OK);
