@@ -71,7 +71,8 @@ WIDE_TARGET static void pack_wide(const struct slice *texts, const uint32_t *siz
             const char *next = texts[i + FETCH_AHEAD].data;
             size_t size = sizes[i + FETCH_AHEAD];
             __builtin_prefetch(next);
-            __builtin_prefetch(next + size);
+            if (size != 0) /* else there may be no text */
+                __builtin_prefetch(next + size);
             if (size > 2 * WIDE_SIZE)
                 fetch_text(next, size);
         }

@@ -82,8 +82,12 @@ struct sieve {
 /* All sifts that rows are held against. */
 static inline size_t sieve_all(const struct sieve *sieve, struct sift **first)
 {
-    *first = sieve->sifts - (sieve->has_bound ? 1 : 0);
-    return sieve->sift_count + (sieve->has_bound ? 1 : 0);
+    if (!sieve->has_bound) {
+        *first = sieve->sifts; /* NULL: none */
+        return sieve->sift_count;
+    }
+    *first = sieve->sifts - 1;
+    return sieve->sift_count + 1;
 }
 
 /* Rows of one vector that are wanted. */
