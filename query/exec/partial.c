@@ -27,18 +27,13 @@
 
 /* --- which plans --- */
 
-static bool is_of(const struct aggregate *aggregate, const struct aggregate_group *group)
-{
-    return aggregate >= group->aggregates && aggregate < group->aggregates + group->count;
-}
-
 static bool is_small(const struct aggregate *aggregate)
 {
     static const struct aggregate_group *const groups[] = {
-        &aggregates_sum, &aggregates_extreme,  &aggregates_spread,    &aggregates_pair,
-        &aggregates_one, &aggregates_distinct, &aggregates_percentile};
+        &aggregates_sum,  &aggregates_bool, &aggregates_extreme,  &aggregates_spread,
+        &aggregates_pair, &aggregates_one,  &aggregates_distinct, &aggregates_percentile};
     for (size_t i = 0; i < array_count(groups); i++)
-        if (is_of(aggregate, groups[i]))
+        if (aggregate_is_of(aggregate, groups[i]))
             return aggregate->combine != NULL && !aggregate->is_ordered_set &&
                    !aggregate->is_order_sensitive;
     return false;
@@ -88,8 +83,9 @@ bool partial_is_for(const struct plan *group)
 
 static bool is_exact(const struct aggregate_call *call)
 {
-    bool is =
-        is_of(call->aggregate, &aggregates_sum) || is_of(call->aggregate, &aggregates_extreme);
+    bool is = aggregate_is_of(call->aggregate, &aggregates_sum) ||
+              aggregate_is_of(call->aggregate, &aggregates_bool) ||
+              aggregate_is_of(call->aggregate, &aggregates_extreme);
     for (size_t i = 0; is && i < call->argument_count; i++)
         is = type_physical(call->arguments[i]->type.id) != PHYSICAL_FLOAT;
     return is;

@@ -19,16 +19,13 @@
 
 enum state_form { STATE_BYTES, STATE_VALUE, STATE_SKETCH };
 
-static bool is_of(const struct aggregate *aggregate, const struct aggregate_group *group)
-{
-    return aggregate >= group->aggregates && aggregate < group->aggregates + group->count;
-}
-
 static enum state_form form_of(const struct aggregate *aggregate)
 {
-    return is_of(aggregate, &aggregates_sum)       ? STATE_BYTES
-           : is_of(aggregate, &aggregates_extreme) ? STATE_VALUE
-                                                   : STATE_SKETCH;
+    return aggregate_is_of(aggregate, &aggregates_sum) ||
+                   aggregate_is_of(aggregate, &aggregates_bool)
+               ? STATE_BYTES
+           : aggregate_is_of(aggregate, &aggregates_extreme) ? STATE_VALUE
+                                                             : STATE_SKETCH;
 }
 
 /* --- states --- */
@@ -36,7 +33,7 @@ static enum state_form form_of(const struct aggregate *aggregate)
 /* The aggregate that gives a sketch's state as bytes, or takes it so. */
 static const struct aggregate *sketch_form(const struct aggregate *aggregate, bool is_read)
 {
-    bool is_distinct = is_of(aggregate, &aggregates_distinct);
+    bool is_distinct = aggregate_is_of(aggregate, &aggregates_distinct);
     return aggregate_next(is_read ? (is_distinct ? SLICE("approx_count_distinct_merge")
                                                  : SLICE("approx_percentile_merge"))
                                   : (is_distinct ? SLICE("approx_count_distinct_state")

@@ -3,13 +3,19 @@
 #include "query/func/aggregate.h"
 
 static const struct aggregate_group *const groups[] = {
-    &aggregates_sum,   &aggregates_extreme,  &aggregates_spread,     &aggregates_list,
-    &aggregates_pair,  &aggregates_rank,     &aggregates_place,      &aggregates_one,
-    &aggregates_count, &aggregates_distinct, &aggregates_percentile, &aggregates_event};
+    &aggregates_sum,  &aggregates_bool,  &aggregates_extreme,  &aggregates_spread,
+    &aggregates_list, &aggregates_pair,  &aggregates_rank,     &aggregates_place,
+    &aggregates_one,  &aggregates_count, &aggregates_distinct, &aggregates_percentile,
+    &aggregates_event};
 
 const struct aggregate_group *aggregate_table(size_t index)
 {
     return index < array_count(groups) ? groups[index] : NULL;
+}
+
+bool aggregate_is_of(const struct aggregate *aggregate, const struct aggregate_group *group)
+{
+    return aggregate >= group->aggregates && aggregate < group->aggregates + group->count;
 }
 
 const struct aggregate *aggregate_next(struct slice name, const struct aggregate *last)

@@ -79,12 +79,15 @@ const struct aggregate_group *aggregate_table(size_t index);
 /* The next aggregate of that name after `last` (NULL: the first), NULL at the end. */
 const struct aggregate *aggregate_next(struct slice name, const struct aggregate *last);
 
-extern const struct aggregate_group aggregates_sum, aggregates_extreme, aggregates_spread,
-    aggregates_list, aggregates_pair, aggregates_rank, aggregates_one, aggregates_count,
-    aggregates_distinct, aggregates_percentile, aggregates_event, aggregates_place;
+bool aggregate_is_of(const struct aggregate *aggregate, const struct aggregate_group *group);
 
-/* A state of aggregates_sum as bytes, state_size of them, little-endian. What is read can be
- * combined and finished; false: it ends early, or no sum has such a state. */
+extern const struct aggregate_group aggregates_sum, aggregates_bool, aggregates_extreme,
+    aggregates_spread, aggregates_list, aggregates_pair, aggregates_rank, aggregates_one,
+    aggregates_count, aggregates_distinct, aggregates_percentile, aggregates_event,
+    aggregates_place;
+
+/* A state of aggregates_sum or aggregates_bool as bytes, state_size of them, little-endian. What is
+ * read can be combined and finished; false: it ends early, or no sum has such a state. */
 void aggregate_sum_write(const struct aggregate *aggregate, const void *state, struct writer *out);
 bool aggregate_sum_read(const struct aggregate *aggregate, struct reader *in, void *state);
 

@@ -1,4 +1,4 @@
-/* count, sum, avg, bool_and, bool_or.
+/* count, sum, avg.
  *
  * Integers add up in 128 bits, so neither sum nor avg can overflow on the way and order does not
  * matter. Doubles add with a compensation term (Neumaier's, in the branch-free form of Knuth's
@@ -38,10 +38,6 @@ struct interval_sum {
     __int128 months, days, microseconds;
     int64_t count;
 };
-struct bool_state {
-    int64_t count;
-    int64_t decided; /* a value that settles the result was seen */
-};
 
 /* Widths the group operator lays states out by. A count alone is eight bytes: twice as many of many
  * groups are in a cache. */
@@ -68,10 +64,6 @@ static void zero_numeric_sum(void *state)
 static void zero_interval_sum(void *state)
 {
     memset(state, 0, sizeof(struct interval_sum));
-}
-static void zero_bool(void *state)
-{
-    memset(state, 0, sizeof(struct bool_state));
 }
 
 /* --- count --- */
@@ -567,94 +559,17 @@ static enum err interval_avg_finish(const void *state, const struct aggregate_ca
                : interval_divide(out->interval, (double)sum->count, &out->interval, error);
 }
 
-/* --- booleans --- */
-
-static enum err bool_update(char *states, size_t stride, const uint32_t *group,
-                            const uint32_t *selection, size_t count, const struct column *arguments,
-                            uint8_t deciding)
-{
-    const struct column *in = &arguments[0];
-    for (size_t k = 0; k < count; k++) {
-        size_t row = ROW(k);
-        if (column_is_null(in, row))
-            continue;
-        struct bool_state *state = aggregate_state(states, stride, group, row);
-        state->count++;
-        state->decided |= (in->b[column_index(in, row)] != 0) == deciding;
-    }
-    return OK;
-}
-
-static enum err bool_and_update(char *states, size_t stride, const uint32_t *group,
-                                const uint32_t *selection, size_t count,
-                                const struct column *arguments, struct aggregate_memory *memory,
-                                struct error *error)
-{
-    (void)memory, (void)error;
-    return bool_update(states, stride, group, selection, count, arguments, 0);
-}
-
-static enum err bool_or_update(char *states, size_t stride, const uint32_t *group,
-                               const uint32_t *selection, size_t count,
-                               const struct column *arguments, struct aggregate_memory *memory,
-                               struct error *error)
-{
-    (void)memory, (void)error;
-    return bool_update(states, stride, group, selection, count, arguments, 1);
-}
-
-static enum err bool_combine(void *target, const void *source, struct aggregate_memory *memory,
-                             struct error *error)
-{
-    (void)memory, (void)error;
-    struct bool_state *to = target;
-    const struct bool_state *from = source;
-    to->count += from->count;
-    to->decided |= from->decided;
-    return OK;
-}
-
-static enum err bool_and_finish(const void *state, const struct aggregate_call *call,
-                                struct aggregate_memory *memory, struct value *out,
-                                struct error *error)
-{
-    (void)memory, (void)error;
-    const struct bool_state *s = state;
-    *out = (struct value){.type = call->type, .is_null = s->count == 0, .b = s->decided == 0};
-    return OK;
-}
-
-static enum err bool_or_finish(const void *state, const struct aggregate_call *call,
-                               struct aggregate_memory *memory, struct value *out,
-                               struct error *error)
-{
-    (void)memory, (void)error;
-    const struct bool_state *s = state;
-    *out = (struct value){.type = call->type, .is_null = s->count == 0, .b = s->decided != 0};
-    return OK;
-}
-
 #define AGGREGATE(name_text, from, to, prefix, state_type, finish_form, doc_text, example_text)    \
-    {.name = name_text,                                                                            \
-     .argument = from,                                                                             \
-     .result = to,                                                                                 \
-     .state_size = STATE(state_type),                                                              \
-     .init = zero_##state_type,                                                                    \
-     .update = prefix##_update,                                                                    \
-     .need = prefix##_need,                                                                        \
-     .take = prefix##_take,                                                                        \
-     .combine = prefix##_combine,                                                                  \
-     .remove = prefix##_remove,                                                                    \
-     .finish = finish_form,                                                                        \
-     .doc = doc_text,                                                                              \
-     .example = example_text},
-#define zero_bool_state zero_bool
+    {                                                                                              \
+        .name = name_text, .argument = from, .result = to, .state_size = STATE(state_type),        \
+        .init = zero_##state_type, .update = prefix##_update, .need = prefix##_need,               \
+        .take = prefix##_take, .combine = prefix##_combine, .remove = prefix##_remove,             \
+        .finish = finish_form, .doc = doc_text, .example = example_text                            \
+    }
 /* Doubles would leave what cancels out, numerics the scale of what went. */
 #define float_remove NULL
 #define numeric_remove NULL
 #define interval_remove NULL
-#define bool_and_remove NULL
-#define bool_or_remove NULL
 #define count_star_need NEED_ROWS
 #define count_need NEED_NULLS
 #define int_need NEED_SUM
@@ -663,57 +578,39 @@ static enum err bool_or_finish(const void *state, const struct aggregate_call *c
 #define float_take float_sum_take
 #define interval_need NEED_VALUES
 #define interval_take NULL
-#define bool_and_need NEED_VALUES
-#define bool_and_take NULL
-#define bool_or_need NEED_VALUES
-#define bool_or_take NULL
 #define count_star_combine count_combine
-#define bool_and_combine bool_combine
-#define bool_or_combine bool_combine
 #define SUM "the sum of the values that are not NULL"
 #define AVG "the mean of the values that are not NULL"
 
 static const struct aggregate aggregates[] = {
     AGGREGATE("count", AGGREGATE_NONE, TYPE_INT8, count_star, count_state, count_finish,
-              "how many rows", "count(*)") AGGREGATE("count", AGGREGATE_ANY, TYPE_INT8, count,
-                                                     count_state, count_finish,
-                                                     "how many values are not NULL", "count(1)")
-        AGGREGATE("sum", TYPE_INT4, TYPE_INT8, int, int_sum, int_sum_finish, SUM,
-                  "sum(1)") AGGREGATE("sum", TYPE_INT2, TYPE_INT8, int, int_sum, int_sum_finish,
-                                      SUM, "sum(1::smallint)")
-            AGGREGATE("sum", TYPE_INT8, TYPE_NUMERIC, int, int_sum, int_sum_finish, SUM,
-                      "sum(1::bigint)") AGGREGATE("sum", TYPE_FLOAT8, TYPE_FLOAT8, float, float_sum,
-                                                  float_sum_finish, SUM, "sum(1.5::float8)")
-                AGGREGATE("sum", TYPE_FLOAT4, TYPE_FLOAT4, float, float_sum, float_sum_finish, SUM,
-                          "sum(1.5::real)") AGGREGATE("sum", TYPE_NUMERIC, TYPE_NUMERIC, numeric,
-                                                      numeric_sum, numeric_sum_finish, SUM,
-                                                      "sum(1.5)")
-                    AGGREGATE("sum", TYPE_INTERVAL, TYPE_INTERVAL, interval, interval_sum,
-                              interval_sum_finish, SUM, "sum(interval '1 minute')")
-                        AGGREGATE("avg", TYPE_INT4, TYPE_NUMERIC, int, int_sum, int_avg_finish, AVG,
-                                  "avg(1)") AGGREGATE("avg", TYPE_INT2, TYPE_NUMERIC, int, int_sum,
-                                                      int_avg_finish, AVG, "avg(1::smallint)")
-                            AGGREGATE("avg", TYPE_INT8, TYPE_NUMERIC, int, int_sum, int_avg_finish,
-                                      AVG, "avg(1::bigint)")
-                                AGGREGATE("avg", TYPE_FLOAT8, TYPE_FLOAT8, float, float_sum,
-                                          float_avg_finish, AVG, "avg(1.5::float8)")
-                                    AGGREGATE("avg", TYPE_FLOAT4, TYPE_FLOAT8, float, float_sum,
-                                              float_avg_finish, AVG, "avg(1.5::real)")
-                                        AGGREGATE("avg", TYPE_NUMERIC, TYPE_NUMERIC, numeric,
-                                                  numeric_sum, numeric_avg_finish, AVG, "avg(1.5)")
-                                            AGGREGATE("avg", TYPE_INTERVAL, TYPE_INTERVAL, interval,
-                                                      interval_sum, interval_avg_finish, AVG,
-                                                      "avg(interval '1 minute')")
-                                                AGGREGATE("bool_and", TYPE_BOOL, TYPE_BOOL,
-                                                          bool_and, bool_state, bool_and_finish,
-                                                          "are all values true", "bool_and(true)")
-                                                    AGGREGATE("every", TYPE_BOOL, TYPE_BOOL,
-                                                              bool_and, bool_state, bool_and_finish,
-                                                              "are all values true", "every(true)")
-                                                        AGGREGATE(
-                                                            "bool_or", TYPE_BOOL, TYPE_BOOL,
-                                                            bool_or, bool_state, bool_or_finish,
-                                                            "is some value true", "bool_or(true)")};
+              "how many rows", "count(*)"),
+    AGGREGATE("count", AGGREGATE_ANY, TYPE_INT8, count, count_state, count_finish,
+              "how many values are not NULL", "count(1)"),
+    AGGREGATE("sum", TYPE_INT4, TYPE_INT8, int, int_sum, int_sum_finish, SUM, "sum(1)"),
+    AGGREGATE("sum", TYPE_INT2, TYPE_INT8, int, int_sum, int_sum_finish, SUM, "sum(1::smallint)"),
+    AGGREGATE("sum", TYPE_INT8, TYPE_NUMERIC, int, int_sum, int_sum_finish, SUM, "sum(1::bigint)"),
+    AGGREGATE("sum", TYPE_FLOAT8, TYPE_FLOAT8, float, float_sum, float_sum_finish, SUM,
+              "sum(1.5::float8)"),
+    AGGREGATE("sum", TYPE_FLOAT4, TYPE_FLOAT4, float, float_sum, float_sum_finish, SUM,
+              "sum(1.5::real)"),
+    AGGREGATE("sum", TYPE_NUMERIC, TYPE_NUMERIC, numeric, numeric_sum, numeric_sum_finish, SUM,
+              "sum(1.5)"),
+    AGGREGATE("sum", TYPE_INTERVAL, TYPE_INTERVAL, interval, interval_sum, interval_sum_finish, SUM,
+              "sum(interval '1 minute')"),
+    AGGREGATE("avg", TYPE_INT4, TYPE_NUMERIC, int, int_sum, int_avg_finish, AVG, "avg(1)"),
+    AGGREGATE("avg", TYPE_INT2, TYPE_NUMERIC, int, int_sum, int_avg_finish, AVG,
+              "avg(1::smallint)"),
+    AGGREGATE("avg", TYPE_INT8, TYPE_NUMERIC, int, int_sum, int_avg_finish, AVG, "avg(1::bigint)"),
+    AGGREGATE("avg", TYPE_FLOAT8, TYPE_FLOAT8, float, float_sum, float_avg_finish, AVG,
+              "avg(1.5::float8)"),
+    AGGREGATE("avg", TYPE_FLOAT4, TYPE_FLOAT8, float, float_sum, float_avg_finish, AVG,
+              "avg(1.5::real)"),
+    AGGREGATE("avg", TYPE_NUMERIC, TYPE_NUMERIC, numeric, numeric_sum, numeric_avg_finish, AVG,
+              "avg(1.5)"),
+    AGGREGATE("avg", TYPE_INTERVAL, TYPE_INTERVAL, interval, interval_sum, interval_avg_finish, AVG,
+              "avg(interval '1 minute')"),
+};
 
 const struct aggregate_group aggregates_sum = {aggregates, array_count(aggregates)};
 

@@ -143,17 +143,13 @@ bool rollup_is_same(const struct expr *a, const struct expr *b)
     return expr_equal(a, b) && are_constants_same(a, b);
 }
 
-static bool is_of(const struct aggregate *aggregate, const struct aggregate_group *group)
-{
-    return aggregate >= group->aggregates && aggregate < group->aggregates + group->count;
-}
-
 bool rollup_is_mergeable(const struct aggregate *aggregate)
 {
     static const struct aggregate_group *const groups[] = {
-        &aggregates_sum, &aggregates_extreme, &aggregates_distinct, &aggregates_percentile};
+        &aggregates_sum, &aggregates_bool, &aggregates_extreme, &aggregates_distinct,
+        &aggregates_percentile};
     for (size_t i = 0; i < array_count(groups); i++)
-        if (is_of(aggregate, groups[i]))
+        if (aggregate_is_of(aggregate, groups[i]))
             return aggregate->combine != NULL && !aggregate->is_ordered_set &&
                    !aggregate->is_order_sensitive;
     return false;
