@@ -65,7 +65,9 @@ static uint64_t pair_of(uint32_t group, uint32_t value)
 
 static size_t capacity_for(const struct distinct *distinct, size_t extra)
 {
-    return key_places(distinct->others_capacity, distinct->others_count + extra, KEY_LOAD);
+    return key_room(distinct->others_capacity, distinct->others_count + extra,
+                    distinct->others_expected, KEY_LOAD, sizeof(*distinct->others),
+                    distinct->memory->budget);
 }
 
 /* Where a pair is, or the free place that it would have. */
@@ -89,6 +91,7 @@ static enum err others_reserve(struct distinct *distinct, size_t extra, struct e
     if (err != OK)
         return err;
     assert(none == capacity);
+    memory->keys_moved += distinct->others_count;
     memset(others, 0xFF, capacity * sizeof(*others));
     for (size_t i = 0; i < distinct->others_capacity; i++)
         if (distinct->others[i] != PAIR_FREE)
@@ -254,6 +257,21 @@ size_t distinct_growth(const struct distinct *distinct, size_t extra)
     bytes += exec_memory_growth(distinct->first_capacity, value_count, sizeof(*distinct->first));
     return bytes +
            (capacity == distinct->others_capacity ? 0 : capacity * sizeof(*distinct->others));
+}
+
+void distinct_sizes(const struct distinct *distinct, uint32_t *sizes)
+{
+    size_t others = distinct->others_count;
+    tuple_table_sizes(&distinct->values, sizes);
+    sizes[tuple_sizes_count(distinct->values.column_count)] =
+        others < UINT32_MAX ? (uint32_t)others : UINT32_MAX;
+}
+
+void distinct_expect(struct distinct *distinct, const uint32_t *sizes)
+{
+    uint32_t others = sizes[tuple_sizes_count(distinct->values.column_count)];
+    tuple_table_expect(&distinct->values, sizes);
+    distinct->others_expected = others < UINT32_MAX / 2 ? others + others / 64 : others;
 }
 
 /* --- rows --- */

@@ -25,6 +25,7 @@ struct distinct {
     uint32_t *first;
     uint64_t *others;
     size_t first_capacity, others_capacity, others_count;
+    uint32_t others_expected; /* of the last run; 0: not known */
 };
 
 /* The rows of a batch that are asked for. */
@@ -45,6 +46,14 @@ void distinct_deinit(struct distinct *distinct);
 MUST_CHECK enum err distinct_keep(struct distinct *distinct, const struct column *arguments,
                                   const struct distinct_rows *rows, uint32_t *fresh,
                                   size_t *fresh_count, struct error *error);
+/* How many values and pairs there are, into distinct_sizes_count() numbers; and what to expect, of
+ * the last run's. */
+static inline size_t distinct_sizes_count(const struct distinct *distinct)
+{
+    return tuple_sizes_count(distinct->values.column_count) + 1;
+}
+void distinct_sizes(const struct distinct *distinct, uint32_t *sizes);
+void distinct_expect(struct distinct *distinct, const uint32_t *sizes);
 /* Bytes that so many further rows may take at most, texts aside. */
 size_t distinct_growth(const struct distinct *distinct, size_t extra);
 

@@ -183,6 +183,8 @@ static enum err group_open(struct exec_node *node, struct error *error)
         group->stride += 8;
     group->tier_count = 1;
     group_tier_open(node, &group->tiers[0]);
+    if (!node->exec->is_fork)
+        group_sizes_expect(node, &group->tiers[0]);
     enum err err = key_count != 0 ? OK : group_grow_only(node, &group->tiers[0], error);
     if (err == OK && key_count == 0 && child->kind == PLAN_SCAN)
         open_digest(node);
@@ -449,6 +451,8 @@ static enum err build_tier(struct exec_node *node, struct group_tier *tier, stru
         err = add_empty_sets(node, error);
     if (err == OK)
         err = tally_flush(node, tier, error);
+    if (err == OK && tier == &group->tiers[0] && !node->exec->is_fork)
+        group_sizes_note(node, tier);
     if (err == OK)
         err = group_spill_end(node, tier, error);
     if (err != OK || tier->is_closed)

@@ -107,6 +107,13 @@ MUST_CHECK enum err group_update(struct exec_node *node, const struct group_targ
                                  const struct batch *in, struct group_rows rows,
                                  struct error *error);
 
+/* --- group_sizes.c --- */
+
+/* What tables of the first tier are to expect, as the plan's last run had it. Before rows come. */
+void group_sizes_expect(struct exec_node *node, struct group_tier *tier);
+/* What they have, for the next run. After the tier's last row. */
+void group_sizes_note(struct exec_node *node, const struct group_tier *tier);
+
 /* --- partial_run.c --- */
 
 /* Sets group->portions where rows are to be grouped portion by portion. */

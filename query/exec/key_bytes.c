@@ -20,7 +20,8 @@ static const struct slice *key_bytes(const struct key_table *table)
 
 enum err key_bytes_reserve(struct key_table *table, size_t extra, struct error *error)
 {
-    size_t capacity = key_places(table->text_capacity, (size_t)table->count + extra, KEY_LOAD);
+    size_t capacity = key_room(table->text_capacity, (size_t)table->count + extra, table->expected,
+                               KEY_LOAD, sizeof(*table->text_entries), table->memory->budget);
     if (capacity == table->text_capacity)
         return OK;
     enum err err =
@@ -39,6 +40,7 @@ enum err key_bytes_reserve(struct key_table *table, size_t extra, struct error *
             slot = (slot + 1) & (capacity - 1);
         entries[slot] = entry;
     }
+    table->memory->keys_moved += table->text_capacity == 0 ? 0 : table->count;
     memory_free(table->text_entries);
     if (table->text_capacity != 0)
         budget_release(table->memory->budget, table->text_capacity * sizeof(*entries));

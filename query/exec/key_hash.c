@@ -65,10 +65,23 @@ void tuple_hashes(const struct column *columns, size_t column_count, const uint3
 
 /* --- growth --- */
 
-/* The new entries are there beside the old ones for a moment. */
-static size_t map_growth(const struct id_map *map, size_t extra)
+size_t key_room(size_t capacity, size_t count, size_t expected, size_t eighths, size_t entry_size,
+                const struct budget *budget)
 {
-    size_t capacity = key_places(map->capacity, map->count + extra, MAP_LOAD);
+    size_t places = key_places(capacity, count, eighths);
+    if (places == capacity || expected <= count || count < expected / EXPECT_SHARE)
+        return places;
+    size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    size_t left = used < budget->limit ? budget->limit - used : 0;
+    size_t room = key_places(places, expected, eighths);
+    return room <= left / EXPECT_BUDGET_SHARE / entry_size ? room : places;
+}
+
+/* The new entries are there beside the old ones for a moment. */
+static size_t map_growth(const struct id_map *map, size_t extra, const struct budget *budget)
+{
+    size_t capacity = key_room(map->capacity, map->count + extra, map->expected, MAP_LOAD,
+                               sizeof(*map->entries), budget);
     return capacity == map->capacity ? 0 : capacity * sizeof(*map->entries);
 }
 
@@ -80,7 +93,7 @@ static size_t column_growth(const struct key_table *table, size_t extra)
     if (table->physical == PHYSICAL_BOOL || table->physical == PHYSICAL_INT ||
         table->physical == PHYSICAL_FLOAT) {
         if (table->direct == NULL)
-            return bytes + map_growth(&table->map, extra);
+            return bytes + map_growth(&table->map, extra, table->memory->budget);
         return bytes + exec_memory_growth(table->direct_capacity,
                                           table->direct_size + DIRECT_GROWTH * extra,
                                           sizeof(*table->direct));
@@ -89,7 +102,8 @@ static size_t column_growth(const struct key_table *table, size_t extra)
     if (!table->is_plain &&
         table->physical == PHYSICAL_TEXT) /* an array by the lexicon's numbers */
         bytes += table->memory->budget->limit / KEY_LEXICON_SHARE;
-    size_t capacity = key_places(table->text_capacity, table->count + extra, KEY_LOAD);
+    size_t capacity = key_room(table->text_capacity, table->count + extra, table->expected,
+                               KEY_LOAD, sizeof(*table->text_entries), table->memory->budget);
     return bytes + (capacity == table->text_capacity ? 0 : capacity * sizeof(*table->text_entries));
 }
 
@@ -104,4 +118,32 @@ size_t tuple_table_growth(const struct tuple_table *table, size_t extra)
         bytes += exec_memory_growth(table->shortcut.capacity, SHORTCUT_CODES_MAX,
                                     sizeof(*table->shortcut.ids));
     return bytes;
+}
+
+/* --- sizes --- */
+
+void tuple_table_sizes(const struct tuple_table *table, uint32_t *sizes)
+{
+    for (size_t c = 0; c < table->column_count; c++) {
+        sizes[2 * c] = table->columns[c].count;
+        sizes[2 * c + 1] = c == 0 ? 0 : table->pairs[c].count;
+    }
+}
+
+/* A little more than there were: each batch has room for as many new ones as it has rows. */
+static uint32_t expected_of(uint32_t size)
+{
+    uint32_t more = size / 64 + VECTOR_ROWS_MAX;
+    return size == 0 ? 0 : size < UINT32_MAX - more ? size + more : UINT32_MAX;
+}
+
+void tuple_table_expect(struct tuple_table *table, const uint32_t *sizes)
+{
+    for (size_t c = 0; c < table->column_count; c++) {
+        uint32_t values = expected_of(sizes[2 * c]), pairs = expected_of(sizes[2 * c + 1]);
+        table->columns[c].expected = values;
+        table->columns[c].map.expected = values;
+        table->pairs[c].expected = pairs;
+        table->pairs[c].map.expected = pairs;
+    }
 }

@@ -30,6 +30,7 @@
 /* A map has at least two entries of 16 bytes a key when it has grown: an array of 4-byte places is
  * no larger up to so many a key. */
 #define DIRECT_SHARE 16
+#define BELIEVED_MAX 8 /* so many times the values that are there, if the last run had as many */
 
 /* --- one column --- */
 
@@ -80,6 +81,15 @@ INLINE uint64_t word_at(const struct column *column, size_t row, enum physical p
 
 /* --- integers as places in an array --- */
 
+/* Values that there will be, as far as that is known of the last run and these do not say
+ * otherwise. */
+static uint64_t believed_count(const struct key_table *table)
+{
+    uint64_t most = (uint64_t)table->count * BELIEVED_MAX;
+    uint64_t believed = table->expected < most ? table->expected : most;
+    return believed > table->count ? believed : table->count;
+}
+
 /* Makes the array cover the values known and [low, high]; false: it would be larger than a map of
  * them. */
 static enum err cover(struct key_table *table, int64_t low, int64_t high, bool *fits,
@@ -92,7 +102,7 @@ static enum err cover(struct key_table *table, int64_t low, int64_t high, bool *
         high = !is_null && values[id] > high ? values[id] : high;
     }
     uint64_t span = (uint64_t)high - (uint64_t)low;
-    *fits = span < (uint64_t)table->count * DIRECT_SHARE;
+    *fits = span < believed_count(table) * DIRECT_SHARE;
     if (!*fits)
         return OK;
     uint64_t reserve = span / 8; /* on both sides: what comes next is seldom just outside */
@@ -116,7 +126,7 @@ static void free_map(struct key_table *table)
 {
     exec_memory_release(table->memory, table->map.entries,
                         table->map.capacity * sizeof(*table->map.entries));
-    table->map = (struct id_map){0};
+    table->map = (struct id_map){.expected = table->expected};
 }
 
 /* Back to the map, for good. */

@@ -19,6 +19,14 @@ static inline size_t key_places(size_t capacity, size_t count, size_t eighths)
     return places;
 }
 
+/* The same where the last run of the plan had `expected` keys (0: it is not known): once a
+ * sixteenth of them has come the others are taken to come too, and have room from then on. A run of
+ * fewer keys pays for none of that. Never more than a quarter of what the query may still take. */
+#define EXPECT_SHARE 16
+#define EXPECT_BUDGET_SHARE 4
+size_t key_room(size_t capacity, size_t count, size_t expected, size_t eighths, size_t entry_size,
+                const struct budget *budget);
+
 /* u64 -> u32, linear probing. */
 struct id_entry {
     uint64_t key;
@@ -28,6 +36,7 @@ struct id_map {
     struct id_entry *entries;
     size_t capacity; /* power of two, or 0 */
     size_t count;
+    size_t expected; /* keys of the last run; 0: not known */
     unsigned shift;
 };
 
@@ -53,6 +62,7 @@ struct key_table {
     struct type type;
     enum physical physical;
     uint32_t count, null_id;
+    uint32_t expected; /* values of the last run; 0: not known */
     struct exec_memory *memory;
     struct id_map map; /* bool, int, float */
     /* int, once they are many and lie close together: the number of value direct_base + i, in place
@@ -83,6 +93,7 @@ struct key_table {
 struct pair_table {
     struct exec_memory *memory;
     uint32_t count;
+    uint32_t expected; /* pairs of the last run; 0: not known */
     enum pair_form { PAIRS_DENSE, PAIRS_PACKED, PAIRS_WIDE } form;
     unsigned left_bits, right_bits;
     uint32_t *dense;
@@ -136,6 +147,14 @@ size_t pair_table_growth(const struct pair_table *table, size_t extra);
 void tuple_table_init(struct tuple_table *table, const struct type *types, size_t count,
                       struct exec_memory *memory);
 void tuple_table_deinit(struct tuple_table *table);
+/* key_hash.c: how many values and combinations there are, column by column, into
+ * tuple_sizes_count() numbers; and what to expect, of the last run's. */
+static inline size_t tuple_sizes_count(size_t column_count)
+{
+    return 2 * column_count;
+}
+void tuple_table_sizes(const struct tuple_table *table, uint32_t *sizes);
+void tuple_table_expect(struct tuple_table *table, const uint32_t *sizes);
 /* ids[row] for the rows of the selection (NULL: the first `count`); at most VECTOR_ROWS_MAX rows in
  * a batch. */
 MUST_CHECK enum err tuple_table_ids(struct tuple_table *table, const struct column *columns,

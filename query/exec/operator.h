@@ -38,6 +38,7 @@ struct exec_memory {
     struct budget *budget;
     struct arena arena;
     size_t arena_charged;
+    uint64_t keys_moved; /* as tables of keys were made larger */
 };
 void exec_memory_init(struct exec_memory *memory, struct budget *budget);
 void exec_memory_deinit(struct exec_memory *memory); /* gives back what the arena was charged for */

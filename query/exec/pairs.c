@@ -23,13 +23,17 @@
 enum err id_map_reserve(struct id_map *map, size_t extra, struct exec_memory *memory,
                         struct error *error)
 {
-    size_t capacity = key_places(map->capacity, map->count + extra, MAP_LOAD);
+    size_t capacity = key_room(map->capacity, map->count + extra, map->expected, MAP_LOAD,
+                               sizeof(*map->entries), memory->budget);
     if (capacity == map->capacity)
         return OK;
     enum err err = budget_charge(memory->budget, capacity * sizeof(*map->entries), error);
     if (err != OK)
         return err;
-    struct id_map next = {.capacity = capacity, .shift = 64U - (unsigned)__builtin_ctzll(capacity)};
+    struct id_map next = {.capacity = capacity,
+                          .expected = map->expected,
+                          .shift = 64U - (unsigned)__builtin_ctzll(capacity)};
+    memory->keys_moved += map->count;
     next.entries = memory_alloc(capacity * sizeof(*next.entries));
     for (size_t i = 0; i < capacity; i++)
         next.entries[i] = (struct id_entry){.key = 0, .id = KEY_NONE};
@@ -110,11 +114,15 @@ struct packing {
 static bool pack(const struct pair_table *table, uint32_t left_count, uint32_t right_count,
                  size_t count, struct packing *out)
 {
-    size_t places = key_places(table->slot_count, count, MAP_LOAD);
-    unsigned right = bits_for(right_count);
-    out->slot_bits = (unsigned)__builtin_ctzll(places);
+    size_t least = key_places(table->slot_count, count, MAP_LOAD);
+    size_t room = key_room(table->slot_count, count, table->expected, MAP_LOAD,
+                           sizeof(*table->slots), table->memory->budget);
+    unsigned right = bits_for(right_count), left = bits_for(left_count);
     out->right_bits = right <= table->right_bits ? table->right_bits : right + 1;
-    return bits_for(left_count) + out->right_bits + out->slot_bits <= 64;
+    out->slot_bits = (unsigned)__builtin_ctzll(room);
+    if (left + out->right_bits + out->slot_bits > 64)
+        out->slot_bits = (unsigned)__builtin_ctzll(least);
+    return left + out->right_bits + out->slot_bits <= 64;
 }
 
 static inline size_t slot_of(uint64_t key, unsigned slot_bits)
@@ -161,6 +169,7 @@ static enum err repack(struct pair_table *table, struct packing to, struct error
     if (err != OK)
         return err;
     uint64_t *slots = memory_alloc_zero_huge(slot_count * sizeof(*slots));
+    table->memory->keys_moved += table->slot_count == 0 ? 0 : table->count;
     if (to.right_bits == from.right_bits || fault_is("pairs.repacked")) {
         uint64_t id_mask = ((uint64_t)1 << from.slot_bits) - 1;
         for (size_t i = 0; i < table->slot_count; i++)
@@ -204,7 +213,8 @@ size_t pair_table_growth(const struct pair_table *table, size_t extra)
                        ? 0
                        : exec_memory_growth(table->dense_capacity, table->dense_capacity + 1,
                                             sizeof(*table->dense));
-    size_t places = key_places(table->map.capacity, table->count + extra, MAP_LOAD);
+    size_t places = key_room(table->map.capacity, table->count + extra, table->map.expected,
+                             MAP_LOAD, sizeof(*table->map.entries), table->memory->budget);
     size_t wide = places == table->map.capacity ? 0 : places * sizeof(*table->map.entries);
     uint64_t left = table->left_count + (uint64_t)extra, right = table->right_count + extra;
     if (table->form == PAIRS_WIDE || left > UINT32_MAX || right > UINT32_MAX ||

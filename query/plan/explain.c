@@ -424,6 +424,10 @@ static void explain(const struct explainer *e, const struct plan *plan, size_t l
         if (actual->spilled_bytes > 0)
             writer_printf(e->out, " (spilled %llu bytes to disk)",
                           (unsigned long long)actual->spilled_bytes);
+        if (actual->keys_expected > 0)
+            writer_printf(e->out, " (keys expected=%llu moved=%llu)",
+                          (unsigned long long)actual->keys_expected,
+                          (unsigned long long)actual->keys_moved);
         if (actual->late_columns > 0)
             writer_printf(e->out, " (late rows=%llu columns=%llu)",
                           (unsigned long long)actual->late_rows,

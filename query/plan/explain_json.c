@@ -56,6 +56,10 @@ static void write_actual(const struct plan *plan, const struct plan_actual *actu
                       (unsigned long long)actual->rollup_segments,
                       (unsigned long long)actual->rollup_rows);
     }
+    if (actual->keys_expected > 0)
+        writer_printf(out, ",\"Keys Expected\":%llu,\"Keys Moved\":%llu",
+                      (unsigned long long)actual->keys_expected,
+                      (unsigned long long)actual->keys_moved);
     if (actual->late_columns > 0)
         writer_printf(out, ",\"Late Rows\":%llu,\"Late Columns\":%llu",
                       (unsigned long long)actual->late_rows,

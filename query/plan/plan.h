@@ -155,6 +155,10 @@ struct plan {
             struct expr **keys; /* over the child's columns; output: keys, then aggregates */
             size_t aggregate_count;
             struct aggregate_call *aggregates;
+            /* Keys that its tables had in the last run, of any text of the plan's; 0: few, or not
+             * known. The one thing that runs write. query/exec/group_sizes.c */
+            size_t size_count;
+            _Atomic uint32_t *sizes; /* relaxed: hints */
         } group;
         struct {
             size_t key_count;
@@ -274,6 +278,9 @@ struct plan_origin {
 
 struct plan_origin plan_origin(const struct plan *plan, size_t column);
 
+/* Room for the sizes of a plan's own tables, if it is a GROUP of not too many. */
+void plan_make_sizes(struct plan *plan, struct arena *arena);
+
 struct statement *statement_ref(struct statement *statement);
 void statement_unref(struct statement *statement);
 /* EXPLAIN's lines. `actual` (by plan id) may be NULL. */
@@ -281,6 +288,9 @@ struct plan_actual {
     uint64_t rows, rows_in;
     int64_t time_ns;
     uint64_t spilled_bytes; /* written to disk for want of memory */
+    /* Of a GROUP: keys that its tables had room for as the last run said, and those moved as tables
+     * grew nevertheless. */
+    uint64_t keys_expected, keys_moved;
     /* Portions of rows that a GROUP found grouped by an earlier query, and that it grouped. */
     uint64_t partials_found, partials_made;
     uint64_t helpers; /* further threads that grouped some */

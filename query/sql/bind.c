@@ -22,6 +22,7 @@ uint32_t bind_add_subplan(struct binder *b, struct plan *plan, const struct subp
 static void number_plan(struct statement *statement, struct plan *plan)
 {
     plan->id = statement->plan_count++;
+    plan_make_sizes(plan, &statement->arena);
     for (size_t index = 0; index < plan->child_count; index++)
         number_plan(statement, plan->children[index]);
 }
@@ -83,6 +84,7 @@ static enum err bind_statement(struct binder *b, struct ast_statement *ast)
         statement->kind = STATEMENT_EXPLAIN;
         statement->is_analyze = ast->is_analyze;
         statement->is_json = ast->is_json;
+        statement->is_cacheable = ast->is_analyze; /* it runs as what it explains does */
         statement->command_tag = "EXPLAIN";
         break;
     case AST_STATEMENT_COPY:

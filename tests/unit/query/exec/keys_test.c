@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -268,6 +269,8 @@ static bool are_pairs_right(uint64_t seed, unsigned *forms)
     exec_memory_init(&t.memory, &t.budget);
     pair_table_init(&t.table, &t.memory);
     t.is_slow = seed % 3 == 0;
+    static const uint32_t expected[] = {0, 3000, 20000, UINT32_MAX};
+    t.table.expected = t.table.map.expected = expected[seed % array_count(expected)];
     const unsigned *bits = most[random_below(&t.random, array_count(most))];
     struct pair_input input = {.left_count = 1, .right_count = 1, .is_insert = true};
     bool is_right = true;
@@ -449,6 +452,52 @@ static void test_one_column_of_texts_among_constants(void **state)
     fault_clear();
 }
 
+/* Numbers with sizes expected are those without; tables are made large once, when a part of the
+ * keys has come, and not for few keys. */
+static uint64_t count_moved(struct type type, uint32_t key_count, uint32_t expected)
+{
+    enum { ROWS = 2000 };
+    struct fixture f;
+    int64_t numbers[ROWS];
+    struct slice texts[ROWS];
+    char bytes[ROWS][12];
+    uint32_t ids[ROWS];
+    struct column column = {.type = type, .i = numbers};
+    setup(&f, &type, 1);
+    tuple_table_expect(&f.table, (const uint32_t[]){expected, 0});
+    if (type.id == TYPE_TEXT)
+        column.values = texts;
+    for (uint32_t row = 0; row < 3 * key_count; row += ROWS) {
+        for (uint32_t i = 0; i < ROWS; i++) {
+            numbers[i] = (int64_t)((row + i) % key_count) * 1000003;
+            snprintf(bytes[i], sizeof(bytes[i]), "k%u", (row + i) % key_count);
+            texts[i] = slice_from_cstr(bytes[i]);
+        }
+        size_t used = atomic_load(&f.budget.used), growth = tuple_table_growth(&f.table, ROWS);
+        assert_int_equal(tuple_table_ids(&f.table, &column, NULL, ROWS, true, ids, &f.error), OK);
+        assert_true(atomic_load(&f.budget.used) <= used + growth + ((size_t)1 << 20));
+        for (uint32_t i = 0; i < ROWS; i++)
+            assert_int_equal(ids[i], (row + i) % key_count);
+    }
+    uint64_t moved = f.memory.keys_moved;
+    teardown(&f);
+    return moved;
+}
+
+static void test_sizes_of_the_last_run(void **state)
+{
+    (void)state;
+    static const struct type types[] = {{.id = TYPE_INT8}, {.id = TYPE_TEXT}};
+    for (size_t i = 0; i < array_count(types); i++) {
+        uint64_t plain = count_moved(types[i], 60000, 0);
+        assert_true(plain > 40000);
+        assert_true(count_moved(types[i], 60000, 60000) < 60000 / 8);
+        assert_true(count_moved(types[i], 60000, 50000) <= plain + 60000);
+        count_moved(types[i], 60000, UINT32_MAX); /* more than the memory: not believed */
+        assert_int_equal(count_moved(types[i], 1000, 60000), count_moved(types[i], 1000, 0));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_tuples_grow_past_the_dense_array),
         cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_sizes_of_the_last_run),
         cmocka_unit_test(test_close_integers),
         cmocka_unit_test(test_one_column_of_texts_among_constants),
     };
