@@ -482,9 +482,53 @@ static void test_texts_end_where_they_end(void **state)
     }
 }
 
+/* Thousands of short and long texts, while the table grows and its lines fill: each keeps the code
+ * it got first, one at a time and in groups. */
+static void test_known_texts_are_found_again(void **state)
+{
+    (void)state;
+    enum { TEXTS = 20000, SIZE = 40 };
+    struct slice *texts = memory_alloc_zero(TEXTS * sizeof(*texts));
+    uint16_t *codes = memory_alloc_zero(TEXTS * sizeof(*codes));
+    char *bytes = memory_alloc_zero(TEXTS * SIZE);
+    for (uint32_t i = 0; i < TEXTS; i++) {
+        char *text = bytes + SIZE * i;
+        snprintf(text, SIZE, "%*u", i % 2 == 0 ? 8 : SIZE - 1, i);
+        texts[i] = slice_from_cstr(text);
+    }
+    for (int is_planted = 0; is_planted <= 1; is_planted++) {
+        struct budget budget = {.limit = SIZE_MAX, .name = "rows"};
+        struct pool *pool = pool_create(&budget);
+        struct heap heap;
+        heap_init(&heap, pool);
+        struct dictionary *dictionary = dictionary_create(&heap);
+        if (is_planted)
+            fault_plant("dictionary.first_line_only");
+        for (uint32_t i = 0; i < TEXTS; i++) {
+            uint16_t again;
+            assert_true(dictionary_code(dictionary, texts[i], &codes[i]));
+            assert_true(dictionary_code(dictionary, texts[i / 2], &again));
+            assert_true(codes[i] == i || is_planted);
+            assert_true(again == i / 2 || is_planted);
+        }
+        assert_true(dictionary_codes(dictionary, texts, TEXTS, bytes + TEXTS * SIZE, codes));
+        fault_clear();
+        assert_true((dictionary_size(dictionary) == TEXTS) == !is_planted);
+        for (uint32_t i = 0; i < TEXTS && !is_planted; i++)
+            assert_int_equal(codes[i], i);
+        dictionary_destroy(dictionary);
+        heap_deinit(&heap);
+        pool_destroy(pool);
+    }
+    memory_free(bytes);
+    memory_free(codes);
+    memory_free(texts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_known_texts_are_found_again),
         cmocka_unit_test(test_readers_beside_a_writer),
         cmocka_unit_test(test_the_check_finds_a_wrong_row),
         cmocka_unit_test(test_chunks_start_small_and_double),
