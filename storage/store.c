@@ -66,9 +66,7 @@ static void destroy(struct store *store)
     arena_deinit(&store->scratch);
     arena_deinit(&store->replay_arena);
     mutex_deinit(&store->submit_mutex);
-    for (uint32_t i = 0; i < store->spare_count; i++)
-        writer_deinit(&store->spare[i]);
-    mutex_deinit(&store->spare_mutex);
+    commit_buffers_deinit(store);
     mutex_deinit(&store->publish_mutex);
     mutex_deinit(&store->wait_mutex);
     condition_deinit(&store->waited);
@@ -115,7 +113,7 @@ static struct store *create(const struct store_options *options)
     arena_init(&store->scratch);
     arena_init(&store->replay_arena);
     mutex_init(&store->submit_mutex);
-    mutex_init(&store->spare_mutex);
+    commit_buffers_init(store);
     mutex_init(&store->publish_mutex);
     mutex_init(&store->wait_mutex);
     condition_init(&store->waited);

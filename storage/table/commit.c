@@ -41,6 +41,56 @@ static void give_buffer(struct store *store, struct writer *buffer)
         writer_deinit(buffer);
 }
 
+/* A huge page: the kernel takes hold of it once for a write, not of every 4 KiB of it (25 ns an
+ * event of 1 KB), and the disk gets one piece. There are few, made when they are first wanted; who
+ * finds none takes what the allocator has. */
+static bool take_large(struct store *store, struct writer *buffer)
+{
+    writer_init_block(buffer, LOG_ENTRY_HEAD);
+    mutex_lock(&store->spare_mutex);
+    bool is_spare = store->large_count > 0;
+    bool is_new = !is_spare && store->large_made < COMMIT_LARGE;
+    if (is_spare)
+        *buffer = store->large[--store->large_count];
+    store->large_made += is_new;
+    mutex_unlock(&store->spare_mutex);
+    if (is_new)
+        (void)writer_reserve(buffer, COMMIT_LARGE_SIZE);
+    assert(buffer->capacity == (is_spare || is_new ? COMMIT_LARGE_SIZE : 0));
+    return is_spare || is_new;
+}
+
+/* One that has grown is no such page any more. */
+static void give_large(struct store *store, struct writer *buffer)
+{
+    bool is_large = buffer->capacity == COMMIT_LARGE_SIZE;
+    mutex_lock(&store->spare_mutex);
+    if (is_large) {
+        writer_reset(buffer);
+        store->large[store->large_count++] = *buffer;
+    } else {
+        store->large_made--;
+    }
+    mutex_unlock(&store->spare_mutex);
+    if (!is_large)
+        give_buffer(store, buffer);
+}
+
+void commit_buffers_init(struct store *store)
+{
+    mutex_init(&store->spare_mutex);
+}
+
+void commit_buffers_deinit(struct store *store)
+{
+    for (uint32_t i = 0; i < store->spare_count; i++)
+        writer_deinit(&store->spare[i]);
+    for (uint32_t i = 0; i < store->large_count; i++)
+        writer_deinit(&store->large[i]);
+    assert(store->large_count == store->large_made);
+    mutex_deinit(&store->spare_mutex);
+}
+
 /* --- building --- */
 
 struct commit *commit_create(struct store *store)
@@ -59,7 +109,10 @@ void commit_destroy(struct commit *commit)
     for (struct commit_part *part = commit->parts; part != NULL; part = part->next)
         schema_unref(part->gate.schema);
     schema_unref(commit->change_schema);
-    give_buffer(commit->store, &commit->bytes);
+    if (commit->has_large)
+        give_large(commit->store, &commit->bytes);
+    else
+        give_buffer(commit->store, &commit->bytes);
     arena_deinit(&commit->arena);
     memory_free(commit);
 }
@@ -101,10 +154,28 @@ void commit_set_change(struct commit *commit, enum change_kind kind, uint32_t ta
     record_add_change(&commit->bytes, kind, table_id, schema);
 }
 
+/* Into a large buffer, if there is one. */
+static void enlarge(struct commit *commit)
+{
+    struct writer large;
+    if (!take_large(commit->store, &large))
+        return;
+    large.limit = commit->bytes.limit;
+    writer_slice(&large, writer_as_slice(&commit->bytes));
+    give_buffer(commit->store, &commit->bytes);
+    commit->bytes = large;
+    commit->has_large = true;
+}
+
 void commit_reserve(struct commit *commit, size_t size)
 {
-    if (size < LOG_RECORD_SIZE_MAX - IO_ALIGNMENT) /* with what fills its last block on disk */
-        (void)writer_reserve(&commit->bytes, size + IO_ALIGNMENT);
+    if (commit->bytes.failed || size >= LOG_RECORD_SIZE_MAX - IO_ALIGNMENT)
+        return;
+    size += IO_ALIGNMENT; /* what fills its last block on disk */
+    size_t total = commit->bytes.size + size;
+    if (!commit->has_large && total >= COMMIT_LARGE_MIN && total <= COMMIT_LARGE_SIZE)
+        enlarge(commit);
+    (void)writer_reserve(&commit->bytes, size);
 }
 
 void commit_append(struct commit *commit, struct commit *from)

@@ -12,6 +12,7 @@ struct commit {
     struct store *store;
     struct log_entry entry;
     struct writer bytes;
+    bool has_large;            /* `bytes` began as one of the store's large buffers */
     struct arena arena;        /* parts, column ids, and what applying needs */
     struct commit_part *parts; /* newest first */
     enum change_kind change;
@@ -110,6 +111,10 @@ struct upkeep {
 /* Buffers kept for the next commits: at most 32 MiB, not counted as rows. */
 #define COMMIT_SPARES 8
 #define COMMIT_SPARE_SIZE_MAX ((size_t)4 << 20)
+/* And so many of a huge page each, for commits that say they will be of such a size. */
+#define COMMIT_LARGE 8
+#define COMMIT_LARGE_SIZE (MEMORY_HUGE_SIZE - LOG_ENTRY_HEAD)
+#define COMMIT_LARGE_MIN ((size_t)128 << 10)
 
 struct store {
     struct store_options options;
@@ -135,7 +140,9 @@ struct store {
     struct mutex spare_mutex;
     struct writer spare[COMMIT_SPARES];
     uint32_t spare_count;
-    _Atomic uint32_t next_table_id; /* relaxed: a counter */
+    struct writer large[COMMIT_LARGE];
+    uint32_t large_count, large_made; /* of those made so many wait there */
+    _Atomic uint32_t next_table_id;   /* relaxed: a counter */
 
     /* Side files: one at a time. */
     struct mutex side_mutex;
@@ -165,6 +172,10 @@ struct store {
     struct condition waited;
     _Atomic uint32_t waiter_count; /* seq_cst, against position: whoever is late sees the other */
 };
+
+/* --- commit.c --- */
+void commit_buffers_init(struct store *store);
+void commit_buffers_deinit(struct store *store);
 
 /* The newest catalog; one reference. */
 struct catalog *store_catalog(struct store *store);

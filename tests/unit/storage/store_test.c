@@ -7,6 +7,7 @@
 
 #include "storage/base/logger.h"
 #include "storage/io/sim.h"
+#include "storage/table/private.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -170,8 +171,8 @@ static enum err change(struct store *store, enum change_kind kind, uint32_t tabl
     return store_commit(store, commit, NULL, error);
 }
 
-static enum err insert(struct store *store, const struct schema *schema, size_t count,
-                       size_t text_size, struct random_stream *stream, struct error *error)
+static void add_rows(struct commit *commit, const struct schema *schema, size_t count,
+                     size_t text_size, struct random_stream *stream)
 {
     struct arena arena;
     arena_init(&arena);
@@ -189,9 +190,15 @@ static enum err insert(struct store *store, const struct schema *schema, size_t 
     struct column columns[2] = {column_builder_finish(&ts), column_builder_finish(&v)};
     struct batch batch = {.row_count = count, .column_count = 2, .columns = columns};
     const uint32_t ids[2] = {1, 2};
-    struct commit *commit = commit_create(store);
     commit_add_rows(commit, schema, ids, &batch);
     arena_deinit(&arena);
+}
+
+static enum err insert(struct store *store, const struct schema *schema, size_t count,
+                       size_t text_size, struct random_stream *stream, struct error *error)
+{
+    struct commit *commit = commit_create(store);
+    add_rows(commit, schema, count, text_size, stream);
     return store_commit(store, commit, NULL, error);
 }
 
@@ -271,6 +278,96 @@ static void test_memory_limit_refuses_rows_and_truncate_frees(void **test_state)
     }
     schema_unref(schema);
     store_close(store);
+    place_remove(&place);
+}
+
+/* Rows, and the sum of what their texts begin with. */
+static uint64_t sum_texts(struct store *store, uint64_t *rows)
+{
+    static const uint32_t columns[] = {1};
+    struct snapshot *snapshot = snapshot_open(store);
+    const struct table_view *view = snapshot_find(snapshot, SLICE("kv"));
+    struct cursor *cursor = cursor_open(view, columns, 1, NULL);
+    uint64_t sum = 0;
+    *rows = 0;
+    for (size_t morsel = 0; morsel < table_view_morsel_count(view); morsel++) {
+        struct batch batch;
+        bool has;
+        assert_int_equal(cursor_seek(cursor, morsel, &has, NULL), OK);
+        while (has) {
+            assert_int_equal(cursor_next(cursor, &batch, &has, NULL), OK);
+            for (size_t i = 0; has && i < batch.row_count; i++, (*rows)++) {
+                struct slice text = column_text(&batch.columns[0], i);
+                uint64_t first;
+                memcpy(&first, text.data, sizeof(first));
+                sum += first + (uint64_t)(text.data[text.size - 1] != 'x');
+            }
+        }
+    }
+    cursor_close(cursor);
+    snapshot_close(snapshot);
+    return sum;
+}
+
+/* Hints around the sizes of buffers, true and false ones, before rows and between them; more
+ * commits at a time than there are large buffers; some forgotten, some made of two. */
+static void test_commits_of_all_sizes_hold_their_rows(void **test_state)
+{
+    (void)test_state;
+    enum { AT_A_TIME = COMMIT_LARGE + 4 };
+    static const size_t hints[] = {0,
+                                   1,
+                                   COMMIT_LARGE_MIN - IO_ALIGNMENT - 17,
+                                   COMMIT_LARGE_MIN - IO_ALIGNMENT - 16,
+                                   1000000,
+                                   COMMIT_LARGE_SIZE - IO_ALIGNMENT - 16,
+                                   COMMIT_LARGE_SIZE - IO_ALIGNMENT - 15,
+                                   (size_t)5 << 20,
+                                   LOG_RECORD_SIZE_MAX};
+    static const size_t counts[] = {1, 300, 9000}; /* the last of 2.4 MB */
+    struct place place;
+    place_make(&place);
+    struct store *store = open_store(&place, NULL, true);
+    uint32_t id = store_next_table_id(store);
+    assert_int_equal(change(store, CHANGE_CREATE, id, schema_kv(id, "kv"), NULL), OK);
+    struct schema *schema = schema_kv(id, "kv");
+    struct random_stream stream, same;
+    random_stream_init(&stream, 5);
+    random_stream_init(&same, 5);
+    uint64_t sum = 0, rows = 0, found;
+    struct commit *commits[AT_A_TIME];
+    for (size_t round = 0; round < 4; round++) {
+        for (size_t i = 0; i < AT_A_TIME; i++) {
+            size_t n = round * AT_A_TIME + i;
+            size_t hint = hints[n % array_count(hints)], count = counts[n % array_count(counts)];
+            commits[i] = commit_create(store);
+            if (round % 2 == 1)
+                add_rows(commits[i], schema, 1, 256, &stream);
+            commit_reserve(commits[i], hint);
+            add_rows(commits[i], schema, count, 256, &stream);
+            for (size_t row = round % 2 == 1 ? 0 : 1; row <= count; row++, rows++)
+                sum += random_next(&same);
+        }
+        commit_append(commits[0], commits[1]);
+        commit_append(commits[AT_A_TIME - 2], commits[AT_A_TIME - 1]);
+        struct commit *forgotten = commit_create(store);
+        commit_reserve(forgotten, 1000000);
+        commit_destroy(forgotten);
+        for (size_t i = 0; i < AT_A_TIME - 1; i++) {
+            if (i != 1)
+                assert_int_equal(store_commit(store, commits[i], NULL, NULL), OK);
+        }
+    }
+    assert_int_equal(sum_texts(store, &found), sum);
+    assert_int_equal(found, rows);
+    store_close(store);
+    place.io->ops->destroy(place.io);
+    assert_int_equal(io_open("plain", place.path, &place.io, NULL), OK);
+    store = open_store(&place, NULL, false);
+    assert_int_equal(sum_texts(store, &found), sum);
+    assert_int_equal(found, rows);
+    store_close(store);
+    schema_unref(schema);
     place_remove(&place);
 }
 
@@ -388,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_long_tables_match_the_model),
         cmocka_unit_test(test_refusals_name_the_reason),
         cmocka_unit_test(test_memory_limit_refuses_rows_and_truncate_frees),
+        cmocka_unit_test(test_commits_of_all_sizes_hold_their_rows),
         cmocka_unit_test(test_statistics_describe_the_table),
         cmocka_unit_test(test_damage_refuses_and_can_be_cut),
     };
