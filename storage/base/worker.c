@@ -355,6 +355,15 @@ static void worker_main(void *context)
     current = NULL;
 }
 
+/* Will a DECODE job behind `ahead` others be taken by a thread that is under way? Where all permits
+ * are held by such jobs, another thread could only stand in line behind them: whichever of them
+ * ends first takes it. */
+static bool is_taken_soon(const struct worker_pool *pool, bool is_short, size_t ahead)
+{
+    return pool->decoding >= pool->permits ||
+           (is_short && pool->shorts > 0 && ahead < SHORT_LINE_MAX);
+}
+
 /* With the mutex held. */
 static enum err submit(struct worker_pool *pool, enum worker_priority priority, struct job job)
 {
@@ -365,10 +374,7 @@ static enum err submit(struct worker_pool *pool, enum worker_priority priority, 
     size_t last = (queue->first + queue->count) % pool->queue_depth_max;
     queue->jobs[last] = job;
     queue->count++;
-    /* Where all permits are held by DECODE jobs, another thread could only stand in line behind
-     * them: whichever of them ends first takes the job itself. */
-    bool is_taken = job.is_short && pool->shorts > 0 && queue->count <= SHORT_LINE_MAX;
-    if (priority != WORKER_DECODE || (pool->decoding < pool->permits && !is_taken))
+    if (priority != WORKER_DECODE || !is_taken_soon(pool, job.is_short, queue->count - 1))
         wake_one(pool, priority, job.is_short);
     return OK;
 }
@@ -390,6 +396,17 @@ enum err worker_submit_short(struct worker_pool *pool, void (*run)(void *context
     struct job job = {.run = run, .context = context, .is_short = true};
     mutex_lock(&pool->mutex);
     enum err err = submit(pool, WORKER_DECODE, job);
+    mutex_unlock(&pool->mutex);
+    return err;
+}
+
+enum err worker_submit_awake(struct worker_pool *pool, void (*run)(void *context), void *context)
+{
+    assert(run != NULL);
+    struct job job = {.run = run, .context = context, .is_short = true};
+    mutex_lock(&pool->mutex);
+    bool is_taken = is_taken_soon(pool, true, pool->queues[WORKER_DECODE].count);
+    enum err err = is_taken ? submit(pool, WORKER_DECODE, job) : ERR_BUSY;
     mutex_unlock(&pool->mutex);
     return err;
 }

@@ -41,6 +41,10 @@ MUST_CHECK enum err worker_submit(struct worker_pool *pool, enum worker_priority
  * being woken for it. */
 MUST_CHECK enum err worker_submit_short(struct worker_pool *pool, void (*run)(void *context),
                                         void *context);
+/* worker_submit_short, but ERR_BUSY where a thread would have to be woken for it: the caller may do
+ * it himself for what that costs. */
+MUST_CHECK enum err worker_submit_awake(struct worker_pool *pool, void (*run)(void *context),
+                                        void *context);
 /* worker_submit, but ERR_BUSY unless there is a permit that nobody wants at the moment. */
 MUST_CHECK enum err worker_submit_idle(struct worker_pool *pool, enum worker_priority priority,
                                        void (*run)(void *context), void *context);

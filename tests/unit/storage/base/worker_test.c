@@ -327,6 +327,28 @@ static void test_short_jobs_share_a_thread(void **state)
     assert_int_equal(atomic_load(&shorts.begun), 1);
 }
 
+/* Only for a thread that is under way with such a job; behind as many as others would wait. */
+static void test_awake(void **state)
+{
+    (void)state;
+    struct worker_pool *pool =
+        worker_pool_create(&(struct worker_options){.core_count = 2, .thread_count = 8});
+    clock_sleep_us(10000);
+    assert_int_equal(worker_submit_awake(pool, brief_job, NULL), ERR_BUSY);
+    shorts.blocks = false;
+    atomic_store(&shorts.is_held, true);
+    atomic_store(&shorts.begun, 0);
+    atomic_store(&shorts.ended, 0);
+    assert_int_equal(worker_submit_short(pool, brief_job, NULL), OK);
+    assert_true(comes_to(&shorts.begun, 1, GIVE_UP_US));
+    for (int index = 1; index < 4; index++)
+        assert_int_equal(worker_submit_awake(pool, brief_job, NULL), OK);
+    assert_int_equal(worker_submit_awake(pool, brief_job, NULL), ERR_BUSY);
+    atomic_store(&shorts.is_held, false);
+    assert_true(comes_to(&shorts.ended, 4, GIVE_UP_US));
+    worker_pool_destroy(pool);
+}
+
 static struct {
     int order[3];
     _Atomic int count;
@@ -674,6 +696,7 @@ int main(void)
         cmocka_unit_test(test_blocks_nest),
         cmocka_unit_test(test_block_wakes_a_thread_for_decoding),
         cmocka_unit_test(test_short_jobs_share_a_thread),
+        cmocka_unit_test(test_awake),
         cmocka_unit_test(test_promotion_overtakes_queries),
         cmocka_unit_test(test_urgent_upkeep_gives_way_to_decoding_only),
         cmocka_unit_test(test_a_job_that_is_behind_gives_one_turn),
