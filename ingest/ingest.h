@@ -102,6 +102,12 @@ struct ingest_answer {
  * or the log thread. */
 void ingest_post(struct ingest *ingest, const struct ingest_request *request,
                  void (*done)(void *context, const struct ingest_answer *answer), void *context);
+/* The same on a thread that must not wait for the log. False where it would have had to (create, or
+ * a definition that changes in this moment): nothing is stored, `done` is not called, and
+ * ingest_post on another thread is what is left. */
+MUST_CHECK bool ingest_post_at_once(struct ingest *ingest, const struct ingest_request *request,
+                                    void (*done)(void *context, const struct ingest_answer *answer),
+                                    void *context);
 
 /* --- COPY … FROM: bytes in any pieces --- */
 

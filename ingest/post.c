@@ -28,13 +28,16 @@
 #define RETRY_SPACE_S 10
 #define RETRY_BUSY_S 2
 #define CAPACITY_MIN 64
+#define STATUS_MUST_WAIT (-1)
 #define CAPACITY_MAX 65536
 
 struct post {
     struct ingest *ingest;
     void (*done)(void *context, const struct ingest_answer *answer);
     void *context;
+    bool may_wait;
     uint32_t table_id;
+    size_t body_size; /* inflated */
     struct guard guard;
     struct writer section; /* the answer is made of it */
 };
@@ -59,6 +62,7 @@ struct attempt {
 static void post_finish(struct post *post, const struct ingest_answer *answer)
 {
     metric_add(&metrics.ingest_requests, 1);
+    metric_add(&metrics.ingest_bytes, (int64_t)post->body_size);
     if (answer->http_status == 429 || answer->http_status == 507) {
         metric_add(&metrics.ingest_backpressure, 1);
         metric_mark(&metrics.backpressure_at);
@@ -208,7 +212,6 @@ static int inflate_body(struct ingest *ingest, struct attempt *attempt)
             return err == ERR_LIMIT ? 413 : 400;
         attempt->body = writer_as_slice(&attempt->inflated);
     }
-    metric_add(&metrics.ingest_bytes, (int64_t)attempt->body.size);
     attempt->format =
         request->format == INGEST_SNIFF ? decode_sniff(attempt->body) : request->format;
     return 0;
@@ -547,6 +550,7 @@ static int post_run(struct post *post, struct attempt *attempt)
         status = inflate_body(post->ingest, attempt);
     if (status != 0)
         return status;
+    post->body_size = attempt->body.size;
     if (attempt->request->producer.size > 0 || attempt->request->idempotency_key.size > 0)
         attempt->body_hash = hash128_of(attempt->body.data, attempt->body.size);
     bool is_stale = true;
@@ -557,25 +561,48 @@ static int post_run(struct post *post, struct attempt *attempt)
             return status;
         attempt_release(attempt);
         guard_end(post->ingest, &post->guard); /* the table may be another one now */
-        await_definition(post->ingest, seen);
+        if (post->may_wait)
+            await_definition(post->ingest, seen);
+        else if (!fault_is("ingest.never_hands_on"))
+            return STATUS_MUST_WAIT;
     }
     error_set(&attempt->error, ERR_BUSY, "40001", "the table's definition keeps changing");
     return 503;
 }
 
-void ingest_post(struct ingest *ingest, const struct ingest_request *request,
-                 void (*done)(void *context, const struct ingest_answer *answer), void *context)
+static bool begin(struct ingest *ingest, const struct ingest_request *request, bool may_wait,
+                  void (*done)(void *context, const struct ingest_answer *answer), void *context)
 {
     struct post *post = memory_alloc_zero(sizeof(*post));
-    *post = (struct post){.ingest = ingest, .done = done, .context = context};
+    *post = (struct post){.ingest = ingest, .done = done, .context = context, .may_wait = may_wait};
     writer_init(&post->section);
     struct attempt attempt = {.request = request, .now_us = clock_wall_us()};
     writer_init(&attempt.inflated);
     attempt.arena = ingest_take_arena(ingest);
     int status = post_run(post, &attempt);
-    if (status != 0)
+    if (status == STATUS_MUST_WAIT) {
+        writer_deinit(&post->section);
+        memory_free(post);
+    } else if (status != 0) {
         post_refuse(post, status, &attempt.error);
+    }
     attempt_release(&attempt);
     ingest_give_arena(ingest, &attempt.arena);
     writer_deinit(&attempt.inflated);
+    return status != STATUS_MUST_WAIT;
+}
+
+void ingest_post(struct ingest *ingest, const struct ingest_request *request,
+                 void (*done)(void *context, const struct ingest_answer *answer), void *context)
+{
+    bool is_done = begin(ingest, request, true, done, context);
+    assert(is_done);
+    (void)is_done;
+}
+
+bool ingest_post_at_once(struct ingest *ingest, const struct ingest_request *request,
+                         void (*done)(void *context, const struct ingest_answer *answer),
+                         void *context)
+{
+    return !request->is_create && begin(ingest, request, false, done, context);
 }

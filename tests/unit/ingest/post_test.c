@@ -2,6 +2,7 @@
 #include "tests/unit/ingest/ingest_harness.h"
 
 #include "storage/base/fault.h"
+#include "storage/base/metrics.h"
 
 static void test_rows_answer_and_dead_letters(void **state)
 {
@@ -288,6 +289,70 @@ static void test_in_progress(void **state)
     world_deinit(&world);
 }
 
+static bool at_once(struct world *world, const struct ingest_request *request, struct reply *reply)
+{
+    memset(reply, 0, sizeof(*reply));
+    bool is_taken = ingest_post_at_once(world->ingest, request, world_done, reply);
+    while (is_taken && reply->calls == 0)
+        assert_true(store_run(world->store));
+    assert_int_equal(reply->calls, is_taken);
+    return is_taken;
+}
+
+/* A change of the table that is submitted, but not yet in any snapshot. */
+static void submit_drop(struct world *world)
+{
+    const struct schema *schema = ingest_schema(world->ingest, SLICE("t"));
+    struct commit *commit = commit_create(world->store);
+    struct error error;
+    commit_set_change(commit, CHANGE_DROP, schema->table_id, NULL);
+    assert_int_equal(store_submit(world->store, commit, NULL, NULL, NULL, &error), OK);
+    schema_unref(schema);
+}
+
+/* Answers as ingest_post does; hands on what it would have to wait for, with nothing stored or
+ * counted. */
+static void test_at_once(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {ROW, "", "\n", "nonsense\n" ROW, "{\"a\":true}\n", "[1"};
+    struct world world;
+    struct reply here, there;
+    world_init(&world);
+    world_create_table(&world, NULL, 0);
+    for (size_t i = 0; i < array_count(bodies); i++) {
+        struct ingest_request request = {.table = SLICE("t"), .body = slice_from_cstr(bodies[i])};
+        assert_true(at_once(&world, &request, &here));
+        world_send(&world, &request, &there);
+        assert_int_equal(here.status, there.status);
+        const char *rest = strchr(here.body, ','), *same = strchr(there.body, ',');
+        assert_string_equal(rest == NULL ? "" : rest, same == NULL ? "" : same);
+        assert_string_equal(here.error.text, there.error.text);
+    }
+    struct ingest_request request = {.table = SLICE("other"), .body = SLICE(ROW)};
+    assert_true(at_once(&world, &request, &here));
+    assert_int_equal(here.status, 404);
+    request.is_create = true;
+    assert_false(at_once(&world, &request, &here));
+    assert_int_equal(world_rows(&world, "other"), UINT64_MAX);
+
+    request = (struct ingest_request){
+        .table = SLICE("t"), .body = SLICE(ROW), .idempotency_key = SLICE("k")};
+    submit_drop(&world);
+    int64_t bytes = metric_get(&metrics.ingest_bytes);
+    assert_false(at_once(&world, &request, &here));
+    assert_false(at_once(&world, &request, &here)); /* its key is not under way */
+    assert_int_equal(metric_get(&metrics.ingest_bytes), bytes);
+    fault_plant("ingest.never_hands_on");
+    assert_true(at_once(&world, &request, &here));
+    assert_int_equal(here.status, 503);
+    fault_clear();
+    assert_true(store_run(world.store));
+    assert_true(at_once(&world, &request, &here));
+    assert_int_equal(here.status, 404);
+    world_deinit(&world);
+}
+
 static void test_memory_limit(void **state)
 {
     (void)state;
@@ -380,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_producers),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_in_progress),
+        cmocka_unit_test(test_at_once),
         cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_ledger_and_planted_miscounts),
     };
