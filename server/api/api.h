@@ -7,6 +7,8 @@
 #include "server/http/exchange.h"
 
 void api_ingest(struct exchange *exchange);
+/* The same on a thread that must not wait. False: nothing was done, api_ingest on another must. */
+MUST_CHECK bool api_ingest_at_once(struct exchange *exchange);
 void api_sql(struct exchange *exchange);
 void api_sql_cancel(struct exchange *exchange);
 void api_endpoint(struct exchange *exchange);

@@ -1,7 +1,8 @@
 /* POST /v1/ingest/{table}: headers and parameters to an ingest_request, its answer to a reply.
  *
- * Runs in a decode job. The body is read where h2o left it. ingest_post() may call back from the
- * log thread, after this job is long over: only the exchange is used there. */
+ * Runs in a decode job, or on the reactor at the end of its round. The body is read where h2o left
+ * it. ingest_post() may call back from the log thread, after this job is long over: only the
+ * exchange is used there. */
 #include "server/api/api.h"
 
 #include "query/audit.h"
@@ -294,7 +295,8 @@ static bool check_rights(struct exchange *exchange, struct ingest_request *reque
     return false;
 }
 
-void api_ingest(struct exchange *exchange)
+/* False only where it may not wait and would have to. */
+static bool ingest(struct exchange *exchange, bool may_wait)
 {
     struct app *app = exchange->context;
     struct ingest_request request = {.table = exchange->argument, .body = exchange->body};
@@ -303,17 +305,34 @@ void api_ingest(struct exchange *exchange)
         !read_parameters(exchange, &request, &complaint) ||
         !read_delivery_headers(exchange, &request, &complaint)) {
         exchange_answer_error(exchange, complaint.status, &complaint.error, NULL);
-        return;
+        return true;
+    }
+    if (!may_wait && request.is_create) {
+        return false;
     }
     if (!check_rights(exchange, &request)) {
-        return;
+        return true;
     }
     if (atomic_load_explicit(&app->is_disk_low, memory_order_relaxed)) {
         metric_add(&metrics.ingest_backpressure, 1);
         metric_mark(&metrics.backpressure_at);
         exchange_answer_problem(exchange, 507, "53100",
                                 "the disk is nearly full: rows are taken again when there is room");
-        return;
+        return true;
+    }
+    if (!may_wait) {
+        return ingest_post_at_once(app->ingest, &request, on_done, exchange);
     }
     ingest_post(app->ingest, &request, on_done, exchange);
+    return true;
+}
+
+void api_ingest(struct exchange *exchange)
+{
+    (void)ingest(exchange, true);
+}
+
+bool api_ingest_at_once(struct exchange *exchange)
+{
+    return ingest(exchange, false);
 }

@@ -28,6 +28,8 @@ struct exchange_header {
 
 struct exchange;
 struct sockaddr_storage;
+/* is_here: do it on this thread, without waiting for anything; else give it to another. */
+typedef void (*exchange_work)(struct exchange *exchange, bool is_here);
 
 /* Who carries an exchange: h2o, or the ring. */
 struct exchange_transport {
@@ -38,6 +40,8 @@ struct exchange_transport {
     size_t (*peer)(const struct exchange *exchange, struct sockaddr_storage *out);
     bool (*is_encrypted)(const struct exchange *exchange);
     void (*watch)(struct exchange *exchange); /* NULL: it cannot */
+    /* NULL: it cannot. See exchange_later. */
+    bool (*later)(struct exchange *exchange, exchange_work work);
     void (*answer)(struct exchange *exchange);
 };
 
@@ -76,6 +80,9 @@ bool exchange_is_private(struct exchange *exchange);
 /* Watches the connection from now on: is_cancelled is set when the client hangs up. Reactor only.
  */
 void exchange_watch(struct exchange *exchange);
+/* While it is dispatched: has `work` called soon, by the transport's thread, for a body that is
+ * small. False: that thread cannot, or has no time. */
+bool exchange_later(struct exchange *exchange, exchange_work work);
 
 /* Adds a header to the answer; `name` a literal in lower case. */
 void exchange_add_header(struct exchange *exchange, const char *name, const char *format, ...)

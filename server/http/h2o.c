@@ -4,6 +4,8 @@
  *                                                                                   │
  *   reply ◀─ session_send ◀─ on_wake: the finished list ◀─ eventfd ◀─ exchange_answer ┘ any thread
  *
+ * Small bodies that no worker is awake for are decoded here at the end of the round (later.h).
+ *
  * Everything of h2o runs on the reactor thread. Other threads touch only the finished list (a
  * lock-free stack) and the eventfd; an atomic flag lets only the first of a batch write it. Replies
  * leave inside loop callbacks: h2o 2.2.5 forgets writes made elsewhere until the next event. EINTR
@@ -48,6 +50,7 @@
 #define FAREWELL_PERIOD_MS 5
 #define PIECE_SIZE ((size_t)1 << 20)
 #define CROWD_PERIOD_MS 20
+#define STACK_SIZE ((size_t)16 << 20) /* it decodes, too */
 
 static _Thread_local bool is_reactor;
 
@@ -126,6 +129,23 @@ static void h2o_watch(struct exchange *exchange)
     if (!h2o_timeout_is_linked(&server->watch_entry)) {
         h2o_timeout_link(server->h2o.loop, &server->watch_timeout, &server->watch_entry);
     }
+}
+
+/* ---- work that is done here ---- */
+
+static void work(struct later_item *item, bool is_here)
+{
+    struct session *session = (struct session *)((char *)item - offsetof(struct session, later));
+    session->work(&session->exchange, is_here);
+}
+
+static bool h2o_later(struct exchange *exchange, exchange_work work_of_it)
+{
+    struct session *session = session_of(exchange);
+    assert(is_reactor && session->is_dispatching);
+    session->work = work_of_it;
+    session->later = (struct later_item){.size = exchange->body.size, .work = work};
+    return later_push(&session->server->later, &session->later);
 }
 
 /* ---- the request's parts ---- */
@@ -365,6 +385,7 @@ static const struct exchange_transport h2o_transport = {
     .peer = h2o_peer,
     .is_encrypted = h2o_is_encrypted,
     .watch = h2o_watch,
+    .later = h2o_later,
     .answer = h2o_answer,
 };
 
@@ -540,6 +561,7 @@ static void configure(struct http_server *server)
     h2o_timeout_init(server->h2o.loop, &server->crowd_timeout, CROWD_PERIOD_MS);
     server->crowd_entry.cb = connections_on_crowd;
     crowd_init(&server->crowd, options->bodies_max);
+    later_init(&server->later);
     server->wake =
         h2o_evloop_socket_create(server->h2o.loop, server->event_fd, H2O_SOCKET_FLAG_DONT_READ);
     server->wake->data = server;
@@ -570,6 +592,7 @@ static void reactor_run(void *context)
             logger_write(LOG_ERROR, "the reactor's loop failed errno=%d", errno);
             abort();
         }
+        later_run(&server->later);
     }
     atomic_store_explicit(&server->has_ended, true, memory_order_release);
     for (;;) {
@@ -608,8 +631,8 @@ struct http_server *http_server_start(const struct http_server_options *options)
             .context = server,
         });
     }
-    server->thread = thread_start(
-        &(struct thread_options){.name = "reactor", .run = reactor_run, .context = server});
+    server->thread = thread_start(&(struct thread_options){
+        .name = "reactor", .stack_size = STACK_SIZE, .run = reactor_run, .context = server});
     return server;
 }
 

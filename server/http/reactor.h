@@ -4,6 +4,7 @@
 #define FRESHET_SERVER_HTTP_REACTOR_H
 
 #include "server/http/crowd.h"
+#include "server/http/later.h"
 #include "server/http/server.h"
 #include "server/http/tally.h"
 #include "server/net/farewell.h"
@@ -29,6 +30,8 @@ struct session {
     h2o_req_t *req; /* NULL once h2o has let go of it */
     struct session *next_finished;
     struct link watch; /* next NULL: not watched */
+    struct later_item later;
+    exchange_work work; /* once the item's turn has come */
     struct crowd_reply reply;
     size_t body_size;
     size_t sent_size;         /* of the answer, piece by piece where it is encrypted */
@@ -66,6 +69,7 @@ struct http_server {
     struct crowd crowd;
     uint32_t crowd_tick;
     struct link watched;
+    struct later later;
     struct session *answering; /* its reply is being started: `rewrite` leaves it alone */
     uint32_t connections;      /* of h2o */
     bool is_accepting, is_draining, is_stopped;

@@ -31,6 +31,11 @@ void exchange_watch(struct exchange *exchange)
     exchange->transport->watch(exchange);
 }
 
+bool exchange_later(struct exchange *exchange, exchange_work work)
+{
+    return exchange->transport->later != NULL && exchange->transport->later(exchange, work);
+}
+
 void exchange_answer(struct exchange *exchange)
 {
     assert(exchange->status >= 200);

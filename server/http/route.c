@@ -103,17 +103,42 @@ static bool is_short(const struct exchange *exchange, void (*handle)(struct exch
            exchange_request_header(exchange, "content-encoding").size == 0;
 }
 
+static struct job *make_job(struct exchange *exchange, void (*handle)(struct exchange *exchange))
+{
+    struct job *job = arena_alloc(&exchange->arena, sizeof(*job));
+    *job = (struct job){exchange, handle};
+    return job;
+}
+
 static void submit(struct exchange *exchange, enum route_place place,
                    void (*handle)(struct exchange *exchange))
 {
     struct app *app = exchange->context;
-    struct job *job = arena_alloc(&exchange->arena, sizeof(*job));
-    *job = (struct job){exchange, handle};
+    struct job *job = make_job(exchange, handle);
     enum worker_priority priority = place == ROUTE_QUERY ? WORKER_QUERY : WORKER_DECODE;
     enum err err = is_short(exchange, handle) ? worker_submit_short(app->workers, run_job, job)
                                               : worker_submit(app->workers, priority, run_job, job);
     if (err != OK) {
         answer_busy(exchange);
+    }
+}
+
+static void ingest_later(struct exchange *exchange, bool is_here)
+{
+    if (!is_here || !api_ingest_at_once(exchange)) {
+        submit(exchange, ROUTE_DECODE, api_ingest);
+    }
+}
+
+/* On the transport's thread. A few rows are decoded by it, unless a worker is awake. */
+static void submit_or_keep(struct exchange *exchange, enum route_place place,
+                           void (*handle)(struct exchange *exchange))
+{
+    struct app *app = exchange->context;
+    if (!is_short(exchange, handle) ||
+        (worker_submit_awake(app->workers, run_job, make_job(exchange, handle)) != OK &&
+         !exchange_later(exchange, ingest_later))) {
+        submit(exchange, place, handle);
     }
 }
 
@@ -234,6 +259,6 @@ void route_dispatch(struct exchange *exchange)
     } else if (place == ROUTE_INLINE) {
         way.route->handle(exchange);
     } else {
-        submit(exchange, place, way.route->handle);
+        submit_or_keep(exchange, place, way.route->handle);
     }
 }
