@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ROWS_READY_MAX (UINT64_C(512) << 20)
+#define ROWS_READY_MAX (UINT64_C(1) << 30)
 #define FIELD(field) offsetof(struct config, field)
 
 const struct config_key config_keys[] = {
@@ -28,7 +28,7 @@ const struct config_key config_keys[] = {
     {"memory", CONFIG_SIZE, FIELD(memory), "0",
      "memory of the process; 0: half of the machine's or the control group's"},
     {"rows_ready", CONFIG_SIZE, FIELD(rows_ready), "0",
-     "memory made present at the start for rows; 0: a twentieth of `memory`, at most 512 MiB"},
+     "memory made present at the start for rows; 0: a tenth of `memory`, at most 1 GiB"},
     {"query_memory", CONFIG_SIZE, FIELD(query_memory), "0",
      "memory of one query; 0: a quarter of `memory`"},
     {"partial_cache", CONFIG_SIZE, FIELD(partial_cache), "0",
@@ -303,9 +303,9 @@ enum err config_complete(struct config *config, struct error *error)
              group = group_memory();
     machine = group > 0 && group < machine ? group : machine;
     config->memory = config->memory == 0 ? machine / 2 : config->memory;
-    uint64_t twentieth = config->memory / 20; /* what a segment has before it is closed, mostly */
+    uint64_t tenth = config->memory / 10; /* two segments: one fills while one is being sealed */
     if (config->rows_ready == 0)
-        config->rows_ready = twentieth < ROWS_READY_MAX ? twentieth : ROWS_READY_MAX;
+        config->rows_ready = tenth < ROWS_READY_MAX ? tenth : ROWS_READY_MAX;
     config->query_memory = config->query_memory == 0 ? config->memory / 4 : config->query_memory;
     config->partial_cache =
         config->partial_cache == 0 ? config->memory / 32 : config->partial_cache;
