@@ -159,16 +159,28 @@ static inline uint64_t mix_block(const char *p, uint64_t seed)
     return mix(load_u64(p) ^ 0x9e3779b97f4a7c15ULL, load_u64(p + 8) ^ seed);
 }
 
-/* More than INLINE_SIZE bytes: words from both ends, which may overlap. */
+/* Where four blocks of 16 bytes begin that cover INLINE_SIZE to 64 bytes and may overlap; the first
+ * at 0, the last at size - 16. No branch on the size: it would be guessed wrong where texts are of
+ * about 32 bytes. */
+static_assert(INLINE_SIZE >= 16, "a block fits into a longer text");
+static inline size_t second_block(size_t size)
+{
+    return size < 32 ? size - 16 : 16;
+}
+
+static inline size_t third_block(size_t size)
+{
+    return size < 32 ? 0 : size - 32;
+}
+
+/* More than INLINE_SIZE bytes. */
 static inline uint32_t long_hash(const char *p, size_t size)
 {
     uint64_t hash = 0xd6e8feb86659fd93ULL ^ size;
     if (size > LONG_SIZE_MAX)
         return (uint32_t)hash64(p, size);
-    if (size > 32)
-        hash = mix_block(p, hash) + mix_block(p + 16, hash) + mix_block(p + size - 32, hash);
-    else
-        hash = mix_block(p, hash);
+    hash = mix_block(p, hash) + mix_block(p + second_block(size), hash) +
+           mix_block(p + third_block(size), hash);
     hash = mix_block(p + size - 16, hash);
     return (uint32_t)mix(hash, 0xa0761d6478bd642fULL);
 }
@@ -182,11 +194,9 @@ static inline bool long_equal(const char *a, const char *b, size_t size)
 {
     if (size > LONG_SIZE_MAX)
         return memcmp(a, b, size) == 0;
-    if (size > 32)
-        return (differ_16(a, b) | differ_16(a + 16, b + 16) |
-                differ_16(a + size - 32, b + size - 32) |
-                differ_16(a + size - 16, b + size - 16)) == 0;
-    return (differ_16(a, b) | differ_16(a + size - 16, b + size - 16)) == 0;
+    size_t second = second_block(size), third = third_block(size), last = size - 16;
+    return (differ_16(a, b) | differ_16(a + second, b + second) | differ_16(a + third, b + third) |
+            differ_16(a + last, b + last)) == 0;
 }
 
 /* end: bytes up to there may be read. */

@@ -400,8 +400,9 @@ static void test_dictionaries_tell_near_texts_apart(void **state)
 {
     (void)state;
     enum { SIZE_MAX_HERE = 100, VARIANTS = 4 };
-    static const uint32_t sizes[] = {0,  1,  2,  3,  4,  7,  8,  9,  15, 16, 17, 23,
-                                     24, 25, 31, 32, 33, 47, 48, 63, 64, 65, 79, SIZE_MAX_HERE};
+    static const uint32_t sizes[] = {
+        0,  1,  2,  3,  4,  7,  8,  9,  15, 16, 17, 23, 24, 25,
+        26, 30, 31, 32, 33, 34, 47, 48, 49, 63, 64, 65, 79, SIZE_MAX_HERE};
     struct budget budget = {.limit = SIZE_MAX, .name = "rows"};
     struct pool *pool = pool_create(&budget);
     struct heap heap;
