@@ -143,8 +143,9 @@ static inline void key_words(struct key *key, const char *p, size_t size)
     static const char mask[2 * INLINE_SIZE] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
                                                -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
     const char *kept = mask + INLINE_SIZE - size;
-    for (size_t i = 0; i < array_count(key->word); i++)
-        key->word[i] = load_u64(p + 8 * i) & load_u64(kept + 8 * i);
+    key->word[0] = load_u64(p) & load_u64(kept);
+    key->word[1] = load_u64(p + 8) & load_u64(kept + 8);
+    key->word[2] = load_u64(p + 16) & load_u64(kept + 16);
 }
 
 static inline uint32_t short_hash(const struct key *key)
@@ -162,7 +163,7 @@ static inline uint64_t mix_block(const char *p, uint64_t seed)
 /* Where four blocks of 16 bytes begin that cover INLINE_SIZE to 64 bytes and may overlap; the first
  * at 0, the last at size - 16. No branch on the size: it would be guessed wrong where texts are of
  * about 32 bytes. */
-static_assert(INLINE_SIZE >= 16, "a block fits into a longer text");
+static_assert(INLINE_SIZE == 24, "three words; a block fits into a longer text");
 static inline size_t second_block(size_t size)
 {
     return size < 32 ? size - 16 : 16;
