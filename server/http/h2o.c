@@ -31,6 +31,7 @@
 #include "server/net/farewell.h"
 #include "server/ring/front.h"
 #include "storage/base/clock.h"
+#include "storage/base/defer.h"
 #include "storage/base/logger.h"
 #include "storage/base/metrics.h"
 #include "storage/base/thread.h"
@@ -292,8 +293,9 @@ static void session_send(struct session *session)
     atomic_fetch_sub_explicit(&server->tally.in_flight, 1, memory_order_release);
 }
 
-static void kick(struct http_server *server)
+static void kick(void *context)
 {
+    struct http_server *server = context;
     if (!atomic_exchange_explicit(&server->is_kicked, true, memory_order_acq_rel)) {
         uint64_t one = 1;
         ssize_t written = write(server->event_fd, &one, sizeof(one));
@@ -317,7 +319,7 @@ static void h2o_answer(struct exchange *exchange)
     } while (!atomic_compare_exchange_weak_explicit(&server->finished, &head, session,
                                                     memory_order_release, memory_order_relaxed));
     /* `session` may be gone by now. */
-    kick(server);
+    defer_call(kick, server);
 }
 
 /* Oldest first: the stack is turned around. */
@@ -592,7 +594,9 @@ static void reactor_run(void *context)
             logger_write(LOG_ERROR, "the reactor's loop failed errno=%d", errno);
             abort();
         }
+        defer_begin(); /* the log is woken once for all of them */
         later_run(&server->later);
+        defer_end();
     }
     atomic_store_explicit(&server->has_ended, true, memory_order_release);
     for (;;) {

@@ -29,6 +29,7 @@
 #include "storage/log/private.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/defer.h"
 #include "storage/base/fault.h"
 #include "storage/base/logger.h"
 #include "storage/base/latency.h"
@@ -49,6 +50,7 @@
 #define PLACE_PIECES 4      /* as many times the size of other pieces */
 #define PIECE_SIZE (LOG_PIECE_SIZE_MAX / PLACE_PIECES)
 
+#define FINISHED_AT_ONCE 16
 #define GATHER_US INT64_C(1000)
 #define GATHER_SIZE ((size_t)512 << 10) /* payload bytes that are worth a group */
 
@@ -275,13 +277,18 @@ static void apply_group(struct log *log, struct log_entry *first)
         log->options.apply(log->options.context, entry);
 }
 
+/* Whoever waits for several of them is woken once for FINISHED_AT_ONCE. */
 static void finish_group(struct log_entry *first, enum err result, const struct error *error)
 {
     while (first != NULL) {
-        struct log_entry *entry = first;
-        first = entry->next; /* `done` may free the entry */
-        entry->next = NULL;
-        entry->done(entry, result, error);
+        defer_begin();
+        for (int i = 0; i < FINISHED_AT_ONCE && first != NULL; i++) {
+            struct log_entry *entry = first;
+            first = entry->next; /* `done` may free the entry */
+            entry->next = NULL;
+            entry->done(entry, result, error);
+        }
+        defer_end();
     }
 }
 
@@ -634,6 +641,12 @@ void log_close(struct log *log)
     destroy(log);
 }
 
+static void wake(void *context)
+{
+    struct log *log = context;
+    condition_signal(&log->wake);
+}
+
 enum err log_submit(struct log *log, struct log_entry *entry, struct error *error)
 {
     assert(entry->done != NULL);
@@ -643,6 +656,7 @@ enum err log_submit(struct log *log, struct log_entry *entry, struct error *erro
                          "one commit has %zu bytes; at most %zu are possible", entry->payload.size,
                          LOG_RECORD_SIZE_MAX);
     entry->next = NULL;
+    bool is_awaited = false;
     mutex_lock(&log->mutex);
     if (log->is_failed) {
         result = log->failure.code;
@@ -656,10 +670,11 @@ enum err log_submit(struct log *log, struct log_entry *entry, struct error *erro
         log->last = &entry->next;
         log->queue_count++;
         log->queue_bytes += entry->payload.size;
-        if (log->is_waiting || (log->is_gathering && is_gathered(log)))
-            condition_signal(&log->wake);
+        is_awaited = log->is_waiting || (log->is_gathering && is_gathered(log));
     }
     mutex_unlock(&log->mutex);
+    if (is_awaited)
+        defer_call(wake, log);
     return result;
 }
 
