@@ -10,7 +10,8 @@
  * values that are nearly all different (sessions by country) that set stays small, and what is
  * written goes to the array's end: 4 bytes a value beside the value itself.
  *
- * Without groups, integers that lie close together are not even numbered (seen_bits.c).
+ * Without groups, integers that lie close together are not even numbered (seen_bits.c), and where
+ * values may be told at the end, texts that are many go to parts by their hashes (text_set.c).
  *
  * Values get their numbers in the order of rows, so a number not below `known` is of a value that
  * this very row has brought. */
@@ -24,9 +25,11 @@
 #define BITS_MIN ((size_t)1 << 20) /* bytes of bits that are fine however few pairs there are */
 #define BITS_SHARE 32              /* … of the query's memory, where that is small */
 #define GROUP_BITS_MAX 24
-#define TRY_MIN 8192         /* values */
-#define LEAVE_COST 4         /* an array and a set take at most so many times what the bits took */
-#define PAIR_FREE UINT64_MAX /* no pair: KEY_NONE is no number */
+#define TRY_MIN 8192 /* values */
+#define LEAVE_COST 4 /* an array and a set take at most so many times what the bits took */
+#define DEFER_MIN ((uint32_t)1 << 14) /* texts: with their table more than the second cache */
+#define DEFER_ROWS 4                  /* rows a text, so far */
+#define PAIR_FREE UINT64_MAX          /* no pair: KEY_NONE is no number */
 
 void distinct_init(struct distinct *distinct, const struct type *types, size_t count,
                    struct exec_memory *memory)
@@ -49,6 +52,8 @@ void distinct_deinit(struct distinct *distinct)
 {
     tuple_table_deinit(&distinct->values);
     seen_bits_deinit(&distinct->direct);
+    if (distinct->is_deferred)
+        text_set_deinit(&distinct->texts);
     free_bits(distinct);
     exec_memory_release(distinct->memory, distinct->first,
                         distinct->first_capacity * sizeof(*distinct->first));
@@ -263,6 +268,8 @@ void distinct_sizes(const struct distinct *distinct, uint32_t *sizes)
 {
     size_t others = distinct->others_count;
     tuple_table_sizes(&distinct->values, sizes);
+    if (distinct->is_deferred)
+        sizes[0] = distinct->told_late < UINT32_MAX ? (uint32_t)distinct->told_late : UINT32_MAX;
     sizes[tuple_sizes_count(distinct->values.column_count)] =
         others < UINT32_MAX ? (uint32_t)others : UINT32_MAX;
 }
@@ -450,6 +457,98 @@ static enum err keep_integers(struct distinct *distinct, const struct column *co
     return err;
 }
 
+/* --- texts without groups --- */
+
+void distinct_defer(struct distinct *distinct)
+{
+    const struct tuple_table *values = &distinct->values;
+    distinct->can_defer = values->column_count == 1 && values->columns[0].physical == PHYSICAL_TEXT;
+}
+
+/* Worth it: most rows bring a new text, and they are many, or were so in the last run. */
+static bool is_to_defer(const struct distinct *distinct, const struct column *column)
+{
+    uint32_t count = distinct->values.count;
+    bool was_many = distinct->values.columns[0].expected >= DEFER_MIN;
+    return column->form == COLUMN_FLAT && count >= (was_many ? 1 : DEFER_MIN) &&
+           distinct->row_count <= DEFER_ROWS * (uint64_t)count &&
+           text_set_is_fine(distinct->memory);
+}
+
+/* What has been told goes to the set; then there are no numbers any more. */
+static enum err enter_set(struct distinct *distinct, struct error *error)
+{
+    const struct key_table *known = &distinct->values.columns[0];
+    const struct slice *texts = (const struct slice *)(const void *)known->values;
+    struct type type = known->type;
+    uint32_t null_id = known->null_id, count = 0;
+    struct slice told[VECTOR_ROWS_MAX];
+    enum err err = OK;
+    for (uint32_t id = 0; id < known->count; id++)
+        distinct->can_defer = distinct->can_defer && texts[id].size <= TEXT_SET_SIZE_MAX;
+    if (!distinct->can_defer)
+        return OK;
+    text_set_init(&distinct->texts, distinct->memory);
+    distinct->is_deferred = true;
+    for (uint32_t id = 0; err == OK && id < known->count; id++) {
+        if (id != null_id)
+            told[count++] = texts[id];
+        if (count == VECTOR_ROWS_MAX || id + 1 == known->count) {
+            err = text_set_add(&distinct->texts, told, count, true, error);
+            count = 0;
+        }
+    }
+    distinct->has_null = null_id != KEY_NONE;
+    distinct->told_late = known->count;
+    tuple_table_deinit(&distinct->values);
+    tuple_table_init(&distinct->values, &type, 1, distinct->memory);
+    distinct->known = 0;
+    return err;
+}
+
+/* Rows of texts that are not for the set, and the first NULL, in order, go on as ever. */
+static enum err keep_texts(struct distinct *distinct, const struct column *column,
+                           const struct distinct_rows *rows, uint32_t *fresh, size_t *fresh_count,
+                           struct error *error)
+{
+    struct slice texts[VECTOR_ROWS_MAX];
+    uint32_t others[VECTOR_ROWS_MAX], values[VECTOR_ROWS_MAX];
+    size_t count = 0, other_count = 0;
+    assert(rows->is_insert);
+    for (size_t i = 0; i < rows->count; i++) {
+        uint32_t row = rows->selection != NULL ? rows->selection[i] : (uint32_t)i;
+        bool is_null = column_is_null(column, row);
+        struct slice text = is_null ? slice_of(NULL, 0) : column_text(column, row);
+        if (text.size > TEXT_SET_SIZE_MAX || (is_null && !distinct->has_null))
+            others[other_count++] = row;
+        else if (!is_null)
+            texts[count++] = text;
+        distinct->has_null = distinct->has_null || is_null;
+    }
+    enum err err = text_set_add(&distinct->texts, texts, count, false, error);
+    if (err != OK || other_count == 0)
+        return err;
+    struct distinct_rows rest = {.selection = others, .count = other_count, .is_insert = true};
+    err = tuple_table_ids(&distinct->values, column, others, other_count, true, values, error);
+    if (err == OK)
+        *fresh_count = keep_values(distinct, &rest, values, fresh);
+    distinct->told_late += *fresh_count;
+    return err;
+}
+
+enum err distinct_rest(struct distinct *distinct, struct slice *texts, struct column *column,
+                       size_t *count, struct error *error)
+{
+    *count = 0;
+    if (!distinct->is_deferred)
+        return OK;
+    enum err err = text_set_next(&distinct->texts, texts, count, error);
+    *column = (struct column){
+        .type = distinct->values.columns[0].type, .form = COLUMN_FLAT, .values = texts};
+    distinct->told_late += *count;
+    return err;
+}
+
 enum err distinct_keep(struct distinct *distinct, const struct column *arguments,
                        const struct distinct_rows *rows, uint32_t *fresh, size_t *fresh_count,
                        struct error *error)
@@ -463,6 +562,15 @@ enum err distinct_keep(struct distinct *distinct, const struct column *arguments
             keep_integers(distinct, arguments, rows, fresh, fresh_count, &is_kept, error);
         if (err != OK || is_kept)
             return err;
+    }
+    if (distinct->can_defer && rows->group == NULL) {
+        enum err err = OK;
+        if (!distinct->is_deferred && is_to_defer(distinct, arguments))
+            err = enter_set(distinct, error);
+        if (err != OK || distinct->is_deferred)
+            return err != OK ? err
+                             : keep_texts(distinct, arguments, rows, fresh, fresh_count, error);
+        distinct->row_count += rows->count;
     }
     enum err err = tuple_table_ids(&distinct->values, arguments, rows->selection, rows->count,
                                    rows->is_insert, values, error);

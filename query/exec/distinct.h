@@ -4,6 +4,7 @@
 
 #include "query/exec/keys.h"
 #include "query/exec/seen_bits.h"
+#include "query/exec/text_set.h"
 
 struct distinct {
     /* private */
@@ -26,6 +27,12 @@ struct distinct {
     uint64_t *others;
     size_t first_capacity, others_capacity, others_count;
     uint32_t others_expected; /* of the last run; 0: not known */
+    /* Without groups, one argument that is a text: many go to a set that tells what is in it at the
+     * end. */
+    bool can_defer, is_deferred, has_null;
+    uint64_t row_count; /* so far, while can_defer */
+    size_t told_late;   /* values, at the end */
+    struct text_set texts;
 };
 
 /* The rows of a batch that are asked for. */
@@ -54,6 +61,13 @@ static inline size_t distinct_sizes_count(const struct distinct *distinct)
 }
 void distinct_sizes(const struct distinct *distinct, uint32_t *sizes);
 void distinct_expect(struct distinct *distinct, const uint32_t *sizes);
+/* From now on distinct_keep() may leave rows out for distinct_rest() to give their values: where
+ * the order in which values come is of no importance. Without groups only. */
+void distinct_defer(struct distinct *distinct);
+/* After the last row, until *count is 0: arguments that were left out, up to VECTOR_ROWS_MAX of
+ * them as a column; each once. */
+MUST_CHECK enum err distinct_rest(struct distinct *distinct, struct slice *texts,
+                                  struct column *column, size_t *count, struct error *error);
 /* Bytes that so many further rows may take at most, texts aside. */
 size_t distinct_growth(const struct distinct *distinct, size_t extra);
 

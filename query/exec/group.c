@@ -66,6 +66,10 @@ static struct group_rest *open_rests(struct exec_node *node, struct group_tier *
             types[call->argument_count] = call->order_by->type;
         distinct_init(&rests[a].distinct, types, group->calls[a].argument_count - call->order_count,
                       &tier->memory);
+        bool is_count = aggregate_is_of(call->aggregate, &aggregates_sum); /* of a text */
+        if (is_count && node->plan->group.key_count == 0 && !tier->is_portion &&
+            !node->exec->is_fork)
+            distinct_defer(&rests[a].distinct);
     }
     return rests;
 }
@@ -421,6 +425,31 @@ static enum err finish_ordered(struct group *group, struct group_tier *tier,
     return err;
 }
 
+/* Values that DISTINCT tells of at the end. Without groups only. */
+static enum err finish_distinct(struct exec_node *node, struct group_tier *tier,
+                                struct error *error)
+{
+    struct group *group = node->state;
+    struct slice texts[VECTOR_ROWS_MAX];
+    enum err err = OK;
+    for (size_t a = 0; err == OK && a < group->call_count; a++) {
+        const struct group_call *call = &group->calls[a];
+        size_t count = call->call->is_distinct ? 1 : 0;
+        while (err == OK && count != 0) {
+            struct column arguments[2] = {{.type = type_of(TYPE_TEXT)},
+                                          {.type = type_of(TYPE_UNKNOWN)}};
+            err = distinct_rest(&tier->own[a].distinct, texts, arguments, &count, error);
+            if (err == OK && count != 0)
+                err = call->call->aggregate->update(tier->states + call->state_offset,
+                                                    group->stride, NULL, NULL, count, arguments,
+                                                    &tier->aggregate_memory, error);
+            if (err == OK)
+                err = exec_check(node->exec, error);
+        }
+    }
+    return err;
+}
+
 static enum err read_part(struct exec_node *node, struct group_tier *tier, struct error *error)
 {
     for (;;) {
@@ -451,6 +480,8 @@ static enum err build_tier(struct exec_node *node, struct group_tier *tier, stru
         err = add_empty_sets(node, error);
     if (err == OK)
         err = tally_flush(node, tier, error);
+    if (err == OK && node->plan->group.key_count == 0)
+        err = finish_distinct(node, tier, error);
     if (err == OK && tier == &group->tiers[0] && !node->exec->is_fork)
         group_sizes_note(node, tier);
     if (err == OK)

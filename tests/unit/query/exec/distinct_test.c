@@ -1,12 +1,14 @@
 /* DISTINCT of pairs: bits, the array and the set, and what is told across them, against a plain
  * table. */
 #include "query/exec/distinct.h"
+#include "storage/base/fault.h"
 #include "storage/base/random.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -230,9 +232,89 @@ static void test_unlike_values_take_little(void **state)
     teardown(&f);
 }
 
+/* Rows of texts of which some are long, NULL or of a dictionary, so that all ways are taken: what
+ * is kept and what comes at the end are all different ones, each once. */
+static size_t count_texts(uint32_t expected_count, uint32_t value_count, bool can_defer,
+                          bool *is_deferred)
+{
+    enum { ROWS = 2000, LONG = 1500 };
+    static char bytes[ROWS][LONG + 12];
+    struct slice texts[VECTOR_ROWS_MAX];
+    uint8_t validity[ROWS];
+    uint32_t fresh[ROWS], codes[ROWS];
+    struct random_stream chance;
+    struct fixture f;
+    size_t total = 0, count = 0;
+    expected = expected_count;
+    setup(&f, TYPE_TEXT);
+    expected = 0;
+    if (can_defer)
+        distinct_defer(&f.distinct);
+    random_stream_init(&chance, value_count);
+    for (uint32_t row = 0; row < 2 * value_count; row += ROWS) {
+        for (uint32_t i = 0; i < ROWS; i++) {
+            uint32_t number = (row + i) % value_count;
+            bool is_long = number > 30000 && number % 997 == 0;
+            memset(bytes[i], 'y', is_long ? LONG : 4);
+            snprintf(bytes[i] + (is_long ? LONG : 4), 12, "%u", number);
+            texts[i] = slice_from_cstr(bytes[i]);
+            validity[i] = number % 501 != 500;
+            codes[i] = i;
+        }
+        bool is_dictionary = row / ROWS % 5 == 4;
+        struct column column = {.type = type_of(TYPE_TEXT),
+                                .form = is_dictionary ? COLUMN_DICTIONARY : COLUMN_FLAT,
+                                .validity = validity,
+                                .values = texts};
+        if (is_dictionary) {
+            column.dictionary = texts;
+            column.dictionary_count = ROWS;
+            column.codes = codes;
+        }
+        struct distinct_rows rows = {.count = ROWS, .is_insert = true};
+        assert_int_equal(distinct_keep(&f.distinct, &column, &rows, fresh, &count, &f.error), OK);
+        for (size_t i = 1; i < count; i++)
+            assert_true(fresh[i] > fresh[i - 1]);
+        total += count;
+    }
+    *is_deferred = f.distinct.is_deferred;
+    do {
+        struct column column;
+        assert_int_equal(distinct_rest(&f.distinct, texts, &column, &count, &f.error), OK);
+        total += count;
+    } while (count != 0);
+    uint32_t sizes[3];
+    distinct_sizes(&f.distinct, sizes);
+    assert_int_equal(sizes[0], total);
+    teardown(&f);
+    return total;
+}
+
+static void test_texts_without_groups(void **state)
+{
+    (void)state;
+    static const uint32_t counts[] = {600, 10000, 16384, 20000, 50000, 200000};
+    for (size_t i = 0; i < array_count(counts); i++) {
+        bool is_deferred;
+        size_t plain = count_texts(0, counts[i], false, &is_deferred);
+        assert_false(is_deferred);
+        assert_int_equal(plain, counts[i] - counts[i] / 501 + 1);
+        assert_int_equal(count_texts(0, counts[i], true, &is_deferred), plain);
+        assert_int_equal(is_deferred, counts[i] >= 20000);
+        assert_int_equal(count_texts(20000, counts[i], true, &is_deferred), plain);
+        assert_int_equal(is_deferred, counts[i] >= 10000);
+        assert_int_equal(count_texts(UINT32_MAX, counts[i], true, &is_deferred), plain);
+    }
+    fault_plant("text_set.partition_lost");
+    bool is_deferred;
+    assert_true(count_texts(0, 50000, true, &is_deferred) < 50000 - 50000 / 501);
+    fault_clear();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_texts_without_groups),
         cmocka_unit_test(test_against_a_plain_table),
         cmocka_unit_test(test_bits_stay_where_they_are_smaller),
         cmocka_unit_test(test_without_groups),
