@@ -34,8 +34,10 @@
 #endif
 
 #define MINUTE_US INT64_C(60000000)
-#define DIGITS_MAX 19 /* all such numbers fit 64 bits */
+#define DIGITS_MAX 19        /* all such numbers fit 64 bits */
+#define PLAIN_NUMBER_READ 17 /* two words and the point between them */
 #define FETCH_SIZE_MAX 1024
+#define UUIDS_AT_ONCE 64
 #define CACHE_LINE_SIZE 64
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NOINLINE __attribute__((noinline))
@@ -63,6 +65,17 @@ static inline uint64_t load_u64(const char *p)
     return word;
 }
 
+/* Where the body ends, and the last place that LITERAL_WIDE bytes can be read from. */
+struct bounds {
+    const char *end;
+    uintptr_t wide;
+};
+
+static inline struct bounds bounds_of(const struct decoder *d)
+{
+    return (struct bounds){.end = d->end, .wide = (uintptr_t)d->end - LITERAL_WIDE};
+}
+
 /* --- literals --- */
 
 static bool literal_fits_narrow(const struct shape_slot *slot, size_t size, const char *p,
@@ -84,7 +97,7 @@ static inline unsigned count_digits(uint64_t word)
 }
 
 /* The number that the lowest `count` of 1 to 8 digits are. */
-static inline uint64_t digits_value(uint64_t word, unsigned count)
+static ALWAYS_INLINE uint64_t digits_value(uint64_t word, unsigned count)
 {
     uint64_t t = (word ^ UINT64_C(0x3030303030303030)) << (64 - 8 * count);
     t = (t & UINT64_C(0x0F0F0F0F0F0F0F0F)) * 2561 >> 8;
@@ -96,17 +109,20 @@ static inline uint64_t digits_value(uint64_t word, unsigned count)
 static ALWAYS_INLINE const char *read_digits(const char *p, const char *end, unsigned before,
                                              uint64_t *value)
 {
-    const char *first = p;
-    if (end - p >= 8) {
+    while (end - p >= 8) {
         uint64_t word = load_u64(p);
         unsigned count = count_digits(word);
         if (count == 0)
             return p;
-        if (count < 8) {
-            *value = *value * powers[count] + digits_value(word, count);
-            return before + count <= DIGITS_MAX ? p + count : NULL;
-        }
+        before += count;
+        if (before > DIGITS_MAX)
+            return NULL;
+        *value = *value * powers[count] + digits_value(word, count);
+        p += count;
+        if (count < 8)
+            return p;
     }
+    const char *first = p;
     while (p < end && is_digit(*p)) {
         if (before + (unsigned)(p - first) == DIGITS_MAX)
             return NULL;
@@ -122,9 +138,17 @@ struct plain_number {
     bool is_negative;
 };
 
+/* Digits in the lowest bytes of the word: eight bits for each. */
+static ALWAYS_INLINE unsigned digit_bits(uint64_t word)
+{
+    uint64_t t = word ^ UINT64_C(0x3030303030303030);
+    uint64_t other = (t | (t + UINT64_C(0x7676767676767676))) & UINT64_C(0x8080808080808080);
+    return other == 0 ? 64 : (unsigned)__builtin_ctzll(other) & ~7u;
+}
+
 /* A number of at most 19 digits without exponent; NULL for anything else. */
-static ALWAYS_INLINE const char *read_plain_number(const char *p, const char *end,
-                                                   struct plain_number *number)
+static NOINLINE const char *read_any_number(const char *p, const char *end,
+                                            struct plain_number *number)
 {
     number->is_negative = p < end && *p == '-';
     p += number->is_negative;
@@ -142,6 +166,35 @@ static ALWAYS_INLINE const char *read_plain_number(const char *p, const char *en
         number->places = (int32_t)(p - fraction);
     }
     return p < end && (*p | 0x20) == 'e' ? NULL : p;
+}
+
+/* The same in place for most: no sign, less than eight digits before the point and behind it, and
+ * something behind them that may be read. */
+static ALWAYS_INLINE const char *read_plain_number(const char *p, const char *end,
+                                                   struct plain_number *number)
+{
+    if (__builtin_expect(end - p < PLAIN_NUMBER_READ, 0))
+        return read_any_number(p, end, number);
+    uint64_t word = load_u64(p);
+    unsigned bits = digit_bits(word);
+    bool is_led_by_zero = (uint8_t)word == '0' && bits > 8;
+    if (__builtin_expect(bits - 8 > 48 || is_led_by_zero, 0) &&
+        !(is_led_by_zero && fault_is("template.leading_zero")))
+        return read_any_number(p, end, number);
+    const char *after = p + bits / 8;
+    number->mantissa = digits_value(word, bits / 8);
+    number->places = 0;
+    number->is_negative = false;
+    if (*after == '.') {
+        word = load_u64(after + 1);
+        bits = digit_bits(word);
+        if (__builtin_expect(bits - 8 > 48, 0))
+            return read_any_number(p, end, number);
+        number->places = (int32_t)(bits / 8);
+        number->mantissa = number->mantissa * powers[bits / 8] + digits_value(word, bits / 8);
+        after += 1 + bits / 8;
+    }
+    return __builtin_expect((*after | 0x20) == 'e', 0) ? NULL : after;
 }
 
 /* --- strings --- */
@@ -268,40 +321,25 @@ static NOINLINE const char *take_any(struct decoder *d, uint32_t column, const c
     }
 }
 
-static ALWAYS_INLINE const char *take_uuid(struct decoder *d, const struct shape_slot *slot,
-                                           const char *p)
-{
-    struct rows_column *column = &d->rows->columns[slot->column];
-    if (d->end - p > 36 && p[36] == '"') {
-        uint8_t *bytes = arena_alloc(d->arena, UUID_SIZE);
-        if (coerce_uuid(slice_of(p, 36), bytes)) {
-            column->validity[d->rows->count] = 1;
-            column->text[d->rows->count] = slice_of(bytes, UUID_SIZE);
-            return p + 37;
-        }
-    }
-    return take_any_string(d, slot->column, p);
-}
-
 /* Into the cell if the column's form is the plain one; false: the general function may know. */
 static ALWAYS_INLINE bool put_number(struct rows *rows, const struct shape_slot *slot,
-                                     struct plain_number number)
+                                     struct plain_number number, enum shape_take take)
 {
     struct rows_column *column = &rows->columns[slot->column];
     size_t row = rows->count;
     column->validity[row] = 1;
-    if (slot->take == TAKE_INT) {
+    if (take == TAKE_INT) {
         int64_t value = (int64_t)(number.is_negative ? 0 - number.mantissa : number.mantissa);
         column->i[row] = value;
         return number.places == 0 && number.mantissa <= INT64_MAX && value >= column->min &&
                value <= column->max;
     }
-    if (slot->take == TAKE_FLOAT) {
+    if (take == TAKE_FLOAT) {
         double value = (double)(int64_t)number.mantissa / divisors[number.places];
         column->f[row] = number.is_negative ? -value : value;
         return number.mantissa <= UINT64_C(1) << 53;
     }
-    if (slot->take == TAKE_NUMERIC) {
+    if (take == TAKE_NUMERIC) {
         struct type type = column->definition->type;
         int32_t up = type.scale - number.places;
         if (up < 0 || up >= DIGITS_MAX || type.precision >= DIGITS_MAX)
@@ -343,15 +381,16 @@ static const char *take_unknown(struct template_state *t, struct decoder *d, con
     return p;
 }
 
+/* take: the slot's, as a constant. */
 static ALWAYS_INLINE const char *take_number(struct decoder *d, const struct shape_slot *slot,
-                                             const char *p)
+                                             const char *p, enum shape_take take)
 {
     struct plain_number number;
     const char *start = p;
     p = read_plain_number(p, d->end, &number);
     if (__builtin_expect(p == NULL, 0))
         return take_any(d, slot->column, start);
-    if (__builtin_expect(!put_number(d->rows, slot, number), 0) &&
+    if (__builtin_expect(!put_number(d->rows, slot, number, take), 0) &&
         !put_any_number(d->rows, slot->column, start, p, number))
         return NULL;
     return p;
@@ -392,7 +431,7 @@ static void template_finish(struct template_state *t, struct decoder *d)
     } else {
         rows->required_set = rows->required_count;
     }
-    for (uint32_t i = 0; i < shape->slot_count && unknown < t->unknown_count; i++) {
+    for (uint32_t i = 0; unknown < t->unknown_count && i < shape->slot_count; i++) {
         const struct shape_slot *slot = &shape->slots[i];
         if (slot->take == TAKE_UNKNOWN && !fault_is("template.unknown_uncounted"))
             decoder_count_unknown(d, slice_of(slot->literal + slot->name_begin, slot->name_size),
@@ -454,8 +493,11 @@ const char *template_read(struct template_state *t, struct decoder *d, const cha
      * read faster than a line of it is asked for and comes. */
     const char *begin = p;
     if ((size_t)(d->end - p) > 2 * t->row_size) {
-        for (size_t at = 0; at < t->row_size && at < FETCH_SIZE_MAX; at += CACHE_LINE_SIZE)
-            __builtin_prefetch(p + t->row_size + at);
+        size_t size = t->row_size < FETCH_SIZE_MAX ? t->row_size : FETCH_SIZE_MAX;
+        const char *next = p + t->row_size, *fetched = next + size;
+#pragma GCC unroll 4
+        for (; next < fetched; next += CACHE_LINE_SIZE)
+            __builtin_prefetch(next);
     }
     p = read_slots(t, d, p);
     if (p == NULL) {

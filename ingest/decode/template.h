@@ -19,6 +19,8 @@ struct template_state {
     int64_t minute_us;
     bool has_minute;
     size_t row_size; /* of the last row read: what the next one is fetched by */
+    uint8_t *uuids;  /* room for `uuid_count` of them */
+    size_t uuid_count;
     uint32_t unknown_count;
     struct slice *unknown; /* values of this row's TAKE_UNKNOWN slots, in order */
 };

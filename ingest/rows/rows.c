@@ -564,7 +564,7 @@ static void fill_all_missing(struct rows *rows)
 
 static void set_special(struct rows *rows, int32_t column, struct slice document)
 {
-    if (column < 0 || document.size == 0)
+    if (document.size == 0)
         return;
     struct mapping_ref ref = {.column = (uint32_t)column, .rank = RANK_EXACT};
     if (document.size > ROW_STRING_SIZE_MAX && rows->columns[column].coerce == COERCE_VARCHAR)
@@ -573,7 +573,7 @@ static void set_special(struct rows *rows, int32_t column, struct slice document
         rows_document(rows, &ref, document);
 }
 
-static void check_future(struct rows *rows)
+static inline void check_future(struct rows *rows)
 {
     int32_t index = rows->schema->time_column;
     if (index < 0)
@@ -602,7 +602,8 @@ void rows_end(struct rows *rows, struct slice raw, struct slice document)
         set_special(rows, rows->schema->options.rest_column,
                     arena_copy(rows->arena, writer_as_slice(&rows->rest)));
     }
-    set_special(rows, rows->schema->options.whole_column, document);
+    if (rows->schema->options.whole_column >= 0)
+        set_special(rows, rows->schema->options.whole_column, document);
     if (rows->set_count < rows->touched_count || rows->required_set < rows->required_count)
         fill_all_missing(rows);
     check_future(rows);

@@ -430,6 +430,101 @@ static void test_last_texts(void **state)
     pair_deinit(&pair);
 }
 
+/* Rows of one shape, each with another value, at every distance from the end of the body. */
+static bool values_are_same(struct pair *pair, const char *key, const char *const *values,
+                            size_t count, enum decode_isa isa)
+{
+    for (size_t behind = 0; behind < 40; behind += 3) {
+        writer_reset(&pair->body);
+        for (size_t i = 0; i < count + 1; i++) /* the first row is the complete parser's */
+            writer_printf(&pair->body, "{\"req\":1,\"%s\":%s}%s", key, values[i % count],
+                          i < count ? "\n" : "");
+        writer_printf(&pair->body, "%*s", (int)behind, "");
+        if (!pair_is_same(pair, FRAMING_LINES, isa) || !pair_is_same(pair, FRAMING_MESSAGES, isa))
+            return false;
+    }
+    return true;
+}
+
+static const enum decode_isa all_sets[] = {DECODE_ISA_PLAIN, DECODE_ISA_SSE2, DECODE_ISA_AVX2,
+                                           DECODE_ISA_AVX512};
+
+static bool value_is_same(const char *key, const char *usual, const char *value)
+{
+    const char *const values[] = {usual, usual, value, usual};
+    struct pair pair;
+    bool is_same = true;
+    pair_init(&pair, 4);
+    for (size_t i = 0; i < array_count(all_sets) && is_same; i++)
+        is_same = scan_text_of(all_sets[i]) == NULL ||
+                  values_are_same(&pair, key, values, array_count(values), all_sets[i]);
+    pair_deinit(&pair);
+    return is_same;
+}
+
+/* Numbers of every number of digits before and behind the point, and what is none. */
+static void test_numbers(void **state)
+{
+    (void)state;
+    static const char *const columns_of_numbers[] = {"i", "l", "f", "n", "w2", "r"};
+    static const char *const odd[] = {"-",     "-1",    "1.",    ".1",        "1e2",  "1.5e2",
+                                      "1.5E2", "0",     "00",    "0.0",       "00.5", "01.5",
+                                      "1..2",  "1.2.3", "1-2",   "+1",        "1x",   "1.x",
+                                      "-0.25", "-01",   "1234e", "12345678e5"};
+    static const char digits[] = "1234567890123456789012345";
+    for (size_t column = 0; column < array_count(columns_of_numbers); column++) {
+        const char *key = columns_of_numbers[column];
+        for (int whole = 1; whole <= 20; whole++) {
+            for (int places = 0; places <= 20; places += whole < 10 ? 1 : 4) {
+                char text[64];
+                snprintf(text, sizeof(text), "%.*s%s%.*s", whole, digits, places > 0 ? "." : "",
+                         places, digits + 2);
+                if (!value_is_same(key, "7", text))
+                    fail_msg("%s %s", key, text);
+            }
+        }
+        for (size_t i = 0; i < array_count(odd); i++)
+            if (!value_is_same(key, "7", odd[i]))
+                fail_msg("%s %s", key, odd[i]);
+    }
+}
+
+/* Uuids with each character at each place, and texts with each byte at each place. */
+static void test_every_byte(void **state)
+{
+    (void)state;
+    static const char uuid[] = "\"a0eebc99-9C0b-4ef8-BB6D-6bb9bd380a11\"";
+    static const char text[] = "\"0123456789012345678901234567890123456789\"";
+    struct pair pair;
+    pair_init(&pair, 4);
+    for (size_t set = 0; set < array_count(all_sets); set++) {
+        if (scan_text_of(all_sets[set]) == NULL)
+            continue;
+        for (int is_text = 0; is_text < 2; is_text++) {
+            const char *usual = is_text ? text : uuid;
+            for (size_t at = 1; at + 1 < strlen(usual); at++) {
+                writer_reset(&pair.body);
+                writer_printf(&pair.body, "{\"req\":1,\"%s\":%s}\n", is_text ? "t" : "u", usual);
+                for (unsigned byte = 1; byte < 256; byte++) {
+                    char value[64];
+                    memcpy(value, usual, strlen(usual) + 1);
+                    value[at] = (char)byte;
+                    writer_printf(&pair.body, "{\"req\":1,\"%s\":", is_text ? "t" : "u");
+                    writer_cstr(&pair.body, value);
+                    writer_cstr(&pair.body, "}\n");
+                    if (byte % 16 == 15) /* so that no stream of odd rows is given up */
+                        for (int i = 0; i < 64; i++)
+                            writer_printf(&pair.body, "{\"req\":1,\"%s\":%s}\n",
+                                          is_text ? "t" : "u", usual);
+                }
+                if (!pair_is_same(&pair, FRAMING_LINES, all_sets[set]))
+                    fail_msg("set %d at %zu of %s", (int)all_sets[set], at, usual);
+            }
+        }
+    }
+    pair_deinit(&pair);
+}
+
 /* The quick form does read the rows: without it a steady stream would look the same. */
 static void test_shapes_are_kept(void **state)
 {
@@ -490,6 +585,8 @@ static void test_planted(void **state)
         {"template.newline_in_literal", "{\"req\":1,\n\"t\":\"x\"}\n"},
         {"template.two_of_a_column", "{\"req\":1,\"req\":2}\n{\"req\":1,\"req\":2}\n"},
         {"template.null_anywhere", "{\"req\":1}\n{\"req\":1}\n{\"req\":null}\n"},
+        {"template.leading_zero",
+         "{\"req\":1,\"l\":2}\n{\"req\":1,\"l\":02}\n{\"req\":1,\"l\":2}\n"},
         {"template.required_assumed", "{\"t\":\"x\"}\n"},
     };
     for (size_t i = 0; i < array_count(cases); i++) {
@@ -503,12 +600,30 @@ static void test_planted(void **state)
     }
 }
 
+/* What only the form with wide registers does. */
+static void test_planted_wide(void **state)
+{
+    (void)state;
+    static const char body[] = "{\"req\":1,\"u\":\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"}\n"
+                               "{\"req\":1,\"u\":\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12\"}\n"
+                               "{\"req\":1,\"u\":\"a0eebc99-9c0b-4ef8xbb6d-6bb9bd380a12\"}\n"
+                               "{\"req\":1,\"u\":\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a12\"}\n";
+    if (scan_text_of(DECODE_ISA_AVX2) == NULL)
+        skip();
+    assert_false(is_difference(body));
+    fault_plant("template.no_dashes");
+    bool is_found = is_difference(body);
+    fault_clear();
+    assert_true(is_found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),     cmocka_unit_test(test_every_cut),
         cmocka_unit_test(test_last_texts), cmocka_unit_test(test_shapes_are_kept),
-        cmocka_unit_test(test_planted),
+        cmocka_unit_test(test_planted),    cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_every_byte), cmocka_unit_test(test_planted_wide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
