@@ -1,11 +1,12 @@
 /* What sealing costs: events of 1 KB and 21 fields, decoded into a mutable segment, sealed on one
  * thread; then the same rows as four sealed segments merged into one.
  *
- *   bench_seal FOLDER [ROWS [MAX_LATE_US [TIMES]]]
+ *   bench_seal FOLDER [ROWS [MAX_LATE_US|turns [TIMES]]]
  *
  * CPU time of the thread per row, wall clock beside it, bytes per row and the longest stretch of
  * CPU between two pauses. With MAX_LATE_US one event in 20 is late by chance, up to so much: rows
- * are out of order. With TIMES the same rows are sealed so often, and
+ * are out of order; with `turns` bodies of 1,000 rows change places by pairs, as where several
+ * senders take turns. With TIMES the same rows are sealed so often, and
  * nothing is merged: for profiles, and for medians. The file is written, synced and read back in
  * FOLDER. */
 #include "bench/loadgen/event.h"
@@ -76,9 +77,11 @@ struct bench {
     struct mapping *mapping;
     struct pool *pool;
     struct event_generator *generator;
-    struct learnt *learnt; /* of one segment by the next, as in a store */
+    struct learnt *learnt; /* of one segment by the next, as in a store; */
+    struct room room;      /* as there */
     struct random_stream random;
     uint64_t event_count, late_max_us;
+    bool is_by_turns;
     int64_t pause_us, longest_us; /* thread CPU at the last pause; between two */
 };
 
@@ -96,7 +99,9 @@ static void append_body(struct bench *bench, struct segment *segment, uint32_t c
     writer_init(&record);
     writer_reset(text);
     for (uint32_t row = 0; row < count; row++) {
-        int64_t ts_us = INT64_C(1777593600000000) + (int64_t)bench->event_count++ * 12;
+        uint64_t at = bench->event_count++, turn = bench->is_by_turns ? at / BODY_ROWS ^ 1 : 0;
+        at = bench->is_by_turns ? turn * BODY_ROWS + at % BODY_ROWS : at;
+        int64_t ts_us = INT64_C(1777593600000000) + (int64_t)at * 12;
         if (bench->late_max_us != 0 && random_below(&bench->random, LATE_SHARE) == 0)
             ts_us -= (int64_t)random_below(&bench->random, bench->late_max_us);
         char *line = writer_reserve(text, EVENT_LINE_MAX);
@@ -159,6 +164,7 @@ static struct sealed_info seal(struct bench *bench, const char *what,
                                    .last_position = 1,
                                    .pause = note_pause,
                                    .learnt = bench->learnt,
+                                   .room = &bench->room,
                                    .context = bench};
     struct sealed_info info;
     struct error error = {0};
@@ -200,11 +206,12 @@ int main(int argument_count, char **arguments)
     struct budget budget = {.limit = SIZE_MAX, .name = "rows"};
     struct error error = {0};
     if (argument_count < 2) {
-        fprintf(stderr, "usage: bench_seal FOLDER [ROWS [MAX_LATE_US [TIMES]]]\n");
+        fprintf(stderr, "usage: bench_seal FOLDER [ROWS [MAX_LATE_US|turns [TIMES]]]\n");
         return 64;
     }
     uint32_t row_count =
         argument_count > 2 ? (uint32_t)strtoul(arguments[2], NULL, 10) : UINT32_C(1) << 20;
+    bench.is_by_turns = argument_count > 3 && strcmp(arguments[3], "turns") == 0;
     bench.late_max_us = argument_count > 3 ? strtoull(arguments[3], NULL, 10) : 0;
     if (row_count < PARTS || row_count > UINT32_C(1) << 24)
         row_count = UINT32_C(1) << 20;
@@ -216,6 +223,7 @@ int main(int argument_count, char **arguments)
     bench.generator = event_generator_create(1, EVENT_LINE_MAX);
     random_stream_init(&bench.random, 7);
     bench.learnt = learnt_create();
+    room_init(&bench.room);
     printf("%-22s %9s %9s %9s %12s\n", "", "CPU us", "wall us", "bytes", "pause ms");
     struct segment_entry whole = fill(&bench, row_count);
     uint64_t times = argument_count > 4 ? strtoull(arguments[4], NULL, 10) : 1;
@@ -225,5 +233,6 @@ int main(int argument_count, char **arguments)
     if (argument_count <= 4)
         merge(&bench, row_count);
     learnt_destroy(bench.learnt);
+    room_deinit(&bench.room);
     return 0;
 }

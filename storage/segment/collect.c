@@ -1,12 +1,14 @@
 /* One column of a view, all rows at once.
  *
- * A cursor gives vectors; their values go behind each other. Texts are first taken as codes: the
+ * A cursor gives vectors; their values go behind each other, or each run of rows to its place in
+ * the file (order.c finds runs). Texts are first taken as codes: the
  * codes of a vector's dictionary are mapped once per dictionary entry, flat texts are hashed one by
  * one. As soon as there are too many different texts (more than a dictionary holds, or so many
  * against the rows that it would not pay) the column goes on as slices. Texts that the cursor lends
  * only until its next call (sealed ones without dictionary) are copied. */
 #include "storage/segment/collect.h"
 
+#include "storage/base/fault.h"
 #include "storage/base/hash.h"
 #include "storage/column/stored.h"
 #include "storage/segment/cursor.h"
@@ -24,6 +26,7 @@
 struct texts {
     struct slice *entries;
     uint32_t count, capacity;
+    uint32_t hashed; /* so many of them, the first, are in `slots` */
     uint64_t bytes;
     uint32_t *slots; /* entry + 1; 0: empty */
     uint32_t *tags;
@@ -43,13 +46,23 @@ struct code_map {
 
 struct collector {
     struct collected *out;
+    const struct collect_options *options;
     struct type type;
     struct pauser *pauser;
     uint32_t at; /* rows done */
-    bool is_text, is_dictionary, is_lent, can_gather;
+    bool is_text, is_dictionary, is_lent;
+    bool is_single; /* all texts are of one dictionary, which has none twice */
     struct texts texts;
-    struct code_map map; /* of the last dictionary seen */
-    struct slice *rows;  /* texts as slices, once the dictionary was given up */
+    struct code_map map;              /* of the last dictionary seen */
+    struct slice *rows;               /* texts as slices, once the dictionary was given up */
+    const struct row_run *runs, *run; /* all; the one that `at` is in */
+};
+
+/* What of a vector goes to one place. */
+struct part {
+    const struct column *column;
+    uint32_t begin, count; /* of the vector */
+    uint32_t to;           /* the first row's place */
 };
 
 /* --- different texts --- */
@@ -75,28 +88,62 @@ static void texts_grow(struct texts *texts)
     texts->slot_mask = slot_count - 1;
 }
 
-/* The entry of a text, added if it is new; `arena`: the text is copied there then. */
-static uint32_t texts_find(struct texts *texts, struct slice text, struct arena *arena)
+/* Where the text is, or the empty slot where it is to be. */
+static uint32_t texts_slot(const struct texts *texts, struct slice text, uint32_t tag)
 {
-    if (texts->count * 2 >= texts->slot_mask)
-        texts_grow(texts);
-    uint32_t tag = (uint32_t)hash64(text.data, text.size);
     uint32_t slot = tag & texts->slot_mask;
     while (texts->slots[slot] != 0) {
         uint32_t entry = texts->slots[slot] - 1;
         if (texts->tags[slot] == tag && slice_equal(texts->entries[entry], text))
-            return entry;
+            break;
         slot = (slot + 1) & texts->slot_mask;
     }
+    return slot;
+}
+
+/* Without a look whether it is there. */
+static uint32_t texts_add(struct texts *texts, struct slice text)
+{
     if (texts->count == texts->capacity) {
         texts->capacity = texts->capacity == 0 ? 256 : texts->capacity * 2;
         texts->entries = memory_realloc(texts->entries, texts->capacity * sizeof(*texts->entries));
     }
-    texts->entries[texts->count] = arena != NULL ? arena_copy(arena, text) : text;
+    texts->entries[texts->count] = text;
     texts->bytes += text.size;
-    texts->slots[slot] = ++texts->count;
+    return texts->count++;
+}
+
+/* What was added without a look. */
+static void texts_hash_rest(struct texts *texts)
+{
+    for (; texts->hashed < texts->count; texts->hashed++) {
+        struct slice text = texts->entries[texts->hashed];
+        if (texts->hashed * 2 >= texts->slot_mask)
+            texts_grow(texts);
+        uint32_t tag = (uint32_t)hash64(text.data, text.size);
+        uint32_t slot = texts_slot(texts, text, tag);
+        assert(texts->slots[slot] == 0);
+        texts->slots[slot] = texts->hashed + 1;
+        texts->tags[slot] = tag;
+    }
+}
+
+/* The entry of a text, added if it is new; `arena`: the text is copied there then. */
+static uint32_t texts_find(struct texts *texts, struct slice text, struct arena *arena)
+{
+    if (texts->hashed < texts->count && !fault_is("collect.not_looked_for"))
+        texts_hash_rest(texts);
+    if (texts->count * 2 >= texts->slot_mask)
+        texts_grow(texts);
+    uint32_t tag = (uint32_t)hash64(text.data, text.size);
+    uint32_t slot = texts_slot(texts, text, tag);
+    if (texts->slots[slot] != 0)
+        return texts->slots[slot] - 1;
+    uint32_t entry = texts_add(texts, arena != NULL ? arena_copy(arena, text) : text);
+    texts->slots[slot] = entry + 1;
     texts->tags[slot] = tag;
-    return texts->count - 1;
+    texts->hashed = texts->count;
+    return entry;
 }
 
 /* Few enough against the rows that codes and a dictionary are smaller than the texts. */
@@ -113,54 +160,69 @@ static void give_up_dictionary(struct collector *collector)
 {
     struct collected *out = collector->out;
     collector->is_dictionary = false;
-    if (collector->can_gather) {
+    if (collector->options->can_gather) {
         out->is_left = true;
         return;
     }
-    collector->rows = arena_alloc_array(&out->arena, out->row_count, sizeof(*collector->rows));
-    for (uint32_t i = 0; i < collector->at; i++) {
-        bool is_null = out->validity != NULL && out->validity[i] == 0;
-        collector->rows[i] = is_null ? SLICE("") : collector->texts.entries[out->codes[i]];
+    collector->rows = room_take(out->room, out->row_count * sizeof(*collector->rows));
+    for (const struct row_run *run = collector->runs; run->begin < collector->at; run++) {
+        uint32_t left = collector->at - run->begin;
+        uint32_t end = run->to + (run->count < left ? run->count : left);
+        for (uint32_t i = run->to; i < end; i++) {
+            bool is_null = out->validity != NULL && out->validity[i] == 0;
+            collector->rows[i] = is_null ? SLICE("") : collector->texts.entries[out->codes[i]];
+        }
+        if (left <= run->count)
+            break;
     }
 }
 
 /* --- one vector --- */
 
-static bool is_null_at(const struct column *column, size_t row)
+static bool is_null_at(const struct part *part, uint32_t i)
 {
-    return column_is_null(column, row);
+    return column_is_null(part->column, part->begin + i);
 }
 
-static void take_validity(struct collector *collector, const struct column *column, uint32_t count)
+static size_t index_at(const struct part *part, uint32_t i)
+{
+    return column_index(part->column, part->begin + i);
+}
+
+static struct slice text_at(const struct part *part, uint32_t i)
+{
+    return column_text(part->column, part->begin + i);
+}
+
+/* A byte for each row once there is one NULL. */
+static void take_validity(struct collector *collector, const struct part *part)
 {
     struct collected *out = collector->out;
-    if (column->validity == NULL) {
-        if (out->validity != NULL)
-            memset(out->validity + collector->at, 1, count);
+    if (part->column->validity == NULL)
         return;
-    }
     if (out->validity == NULL) {
-        out->validity = arena_alloc(&out->arena, out->row_count);
-        memset(out->validity, 1, collector->at);
+        out->validity = room_take(out->room, out->row_count);
+        memset(out->validity, 1, out->row_count);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        bool is_null = is_null_at(column, i);
-        out->validity[collector->at + i] = !is_null;
+    for (uint32_t i = 0; i < part->count; i++) {
+        bool is_null = is_null_at(part, i);
+        out->validity[part->to + i] = !is_null;
         out->null_count += is_null;
     }
 }
 
-static void take_integers(struct collector *collector, const struct column *column, uint32_t count)
+static void take_integers(struct collector *collector, const struct part *part)
 {
-    int64_t *to = collector->out->i + collector->at;
+    const struct column *column = part->column;
+    int64_t *to = collector->out->i + part->to;
     enum physical physical = type_physical(collector->type.id);
     if (column->form == COLUMN_FLAT && physical == PHYSICAL_INT) {
-        memcpy(to, column->i, count * sizeof(*to));
+        memcpy(to, column->i + part->begin, part->count * sizeof(*to));
         return;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        size_t at = column_index(column, i);
-        if (is_null_at(column, i)) {
+    for (uint32_t i = 0; i < part->count; i++) {
+        size_t at = index_at(part, i);
+        if (is_null_at(part, i)) {
             to[i] = 0;
         } else if (physical == PHYSICAL_NUMERIC && column->n[at].kind == NUMERIC_FINITE &&
                    column->n[at].scale == collector->type.scale) { /* as it nearly always is */
@@ -176,22 +238,22 @@ static void take_integers(struct collector *collector, const struct column *colu
     }
 }
 
-static void take_floats(struct collector *collector, const struct column *column, uint32_t count)
+static void take_floats(struct collector *collector, const struct part *part)
 {
-    double *to = collector->out->f + collector->at;
-    for (uint32_t i = 0; i < count; i++)
-        to[i] = is_null_at(column, i) ? 0 : column->f[column_index(column, i)];
+    double *to = collector->out->f + part->to;
+    for (uint32_t i = 0; i < part->count; i++)
+        to[i] = is_null_at(part, i) ? 0 : part->column->f[index_at(part, i)];
 }
 
-static void take_wide(struct collector *collector, const struct column *column, uint32_t count)
+static void take_wide(struct collector *collector, const struct part *part)
 {
-    uint8_t *to = collector->out->wide + (size_t)collector->at * 16;
-    for (uint32_t i = 0; i < count; i++) {
-        if (is_null_at(column, i)) {
+    uint8_t *to = collector->out->wide + (size_t)part->to * 16;
+    for (uint32_t i = 0; i < part->count; i++) {
+        if (is_null_at(part, i)) {
             memset(to + i * 16, 0, 16);
             continue;
         }
-        struct slice uuid = column_text(column, i);
+        struct slice uuid = text_at(part, i);
         assert(uuid.size == 16);
         memcpy(to + i * 16, uuid.data, 16);
     }
@@ -203,6 +265,8 @@ static struct code_map *map_of(struct collector *collector, const struct column 
     struct code_map *map = &collector->map;
     bool is_same = column->dictionary_id != 0 && map->dictionary_id == column->dictionary_id;
     uint32_t known = is_same ? map->count : 0;
+    if (!is_same && (map->dictionary_id != 0 || column->dictionary_id == 0))
+        collector->is_single = false;
     if (!is_same || column->dictionary_count > map->count) {
         map->codes =
             memory_realloc(map->codes, (column->dictionary_count + 1) * sizeof(*map->codes));
@@ -214,22 +278,24 @@ static struct code_map *map_of(struct collector *collector, const struct column 
     return map;
 }
 
-static void take_coded(struct collector *collector, const struct column *column, uint32_t count)
+static void take_coded(struct collector *collector, const struct part *part)
 {
+    const struct column *column = part->column;
     struct collected *out = collector->out;
     struct mapped *codes = map_of(collector, column)->codes;
-    uint32_t *to = out->codes + collector->at;
+    uint32_t *to = out->codes + part->to;
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (is_null_at(column, i)) {
+    for (uint32_t i = 0; i < part->count; i++) {
+        if (is_null_at(part, i)) {
             to[i] = 0;
             continue;
         }
-        struct mapped *code = &codes[column->codes[i]];
+        struct mapped *code = &codes[column->codes[part->begin + i]];
         if (__builtin_expect(code->entry == UNMAPPED, 0)) {
-            struct slice text = column->dictionary[column->codes[i]];
-            *code = (struct mapped){.entry = texts_find(&collector->texts, text, NULL),
-                                    .size = (uint32_t)text.size};
+            struct slice text = column->dictionary[column->codes[part->begin + i]];
+            uint32_t entry = collector->is_single ? texts_add(&collector->texts, text)
+                                                  : texts_find(&collector->texts, text, NULL);
+            *code = (struct mapped){.entry = entry, .size = (uint32_t)text.size};
         }
         to[i] = code->entry;
         bytes += code->size;
@@ -237,57 +303,70 @@ static void take_coded(struct collector *collector, const struct column *column,
     out->text_bytes += bytes;
 }
 
-static void take_flat_codes(struct collector *collector, const struct column *column,
-                            uint32_t count)
+static void take_flat_codes(struct collector *collector, const struct part *part)
 {
     struct collected *out = collector->out;
     struct arena *arena = collector->is_lent ? &out->arena : NULL;
-    for (uint32_t i = 0; i < count; i++) {
+    collector->is_single = false;
+    for (uint32_t i = 0; i < part->count; i++) {
         uint32_t code = 0;
-        if (!is_null_at(column, i)) {
-            struct slice text = column_text(column, i);
+        if (!is_null_at(part, i)) {
+            struct slice text = text_at(part, i);
             code = texts_find(&collector->texts, text, arena);
             out->text_bytes += text.size;
         }
-        out->codes[collector->at + i] = code;
+        out->codes[part->to + i] = code;
     }
 }
 
-static void take_slices(struct collector *collector, const struct column *column, uint32_t count)
+static void take_slices(struct collector *collector, const struct part *part)
 {
     struct collected *out = collector->out;
-    bool is_copied = collector->is_lent && column->form == COLUMN_FLAT;
-    for (uint32_t i = 0; i < count; i++) {
-        struct slice text = is_null_at(column, i) ? SLICE("") : column_text(column, i);
-        collector->rows[collector->at + i] = is_copied ? arena_copy(&out->arena, text) : text;
+    bool is_copied = collector->is_lent && part->column->form == COLUMN_FLAT;
+    for (uint32_t i = 0; i < part->count; i++) {
+        struct slice text = is_null_at(part, i) ? SLICE("") : text_at(part, i);
+        collector->rows[part->to + i] = is_copied ? arena_copy(&out->arena, text) : text;
         out->text_bytes += text.size;
     }
 }
 
-static void take_texts(struct collector *collector, const struct column *column, uint32_t count)
+static void take_texts(struct collector *collector, const struct part *part)
 {
-    if (!collector->is_dictionary) {
-        take_slices(collector, column, count);
-        return;
-    }
-    if (column->form == COLUMN_DICTIONARY)
-        take_coded(collector, column, count);
+    if (!collector->is_dictionary)
+        take_slices(collector, part);
+    else if (part->column->form == COLUMN_DICTIONARY)
+        take_coded(collector, part);
     else
-        take_flat_codes(collector, column, count);
+        take_flat_codes(collector, part);
+}
+
+static void take_part(struct collector *collector, const struct part *part)
+{
+    take_validity(collector, part);
+    if (collector->is_text)
+        take_texts(collector, part);
+    else if (collector->out->class == BLOCK_INTEGER)
+        take_integers(collector, part);
+    else if (collector->out->class == BLOCK_FLOAT)
+        take_floats(collector, part);
+    else
+        take_wide(collector, part);
 }
 
 static void take_vector(struct collector *collector, const struct column *column, uint32_t count)
 {
-    take_validity(collector, column, count);
-    if (collector->is_text)
-        take_texts(collector, column, count);
-    else if (collector->out->class == BLOCK_INTEGER)
-        take_integers(collector, column, count);
-    else if (collector->out->class == BLOCK_FLOAT)
-        take_floats(collector, column, count);
-    else
-        take_wide(collector, column, count);
-    collector->at += count;
+    for (uint32_t begin = 0; begin < count;) {
+        const struct row_run *run = collector->run;
+        uint32_t done = collector->at - run->begin, left = run->count - done;
+        const struct part part = {.column = column,
+                                  .begin = begin,
+                                  .count = count - begin < left ? count - begin : left,
+                                  .to = run->to + done};
+        take_part(collector, &part);
+        begin += part.count;
+        collector->at += part.count;
+        collector->run += part.count == left;
+    }
     if (collector->is_dictionary && !is_paying(collector))
         give_up_dictionary(collector);
 }
@@ -301,8 +380,8 @@ static void sort_entries(struct collector *collector)
     struct texts *texts = &collector->texts;
     uint32_t *order = memory_alloc(((size_t)texts->count + 1) * sizeof(*order));
     entries_order(texts->entries, texts->count, collector->pauser, order);
-    out->entries = arena_alloc_array(&out->arena, texts->count, sizeof(*out->entries));
-    out->ranks = arena_alloc_array(&out->arena, texts->count, sizeof(*out->ranks));
+    out->entries = room_take(out->room, texts->count * sizeof(*out->entries));
+    out->ranks = room_take(out->room, texts->count * sizeof(*out->ranks));
     for (uint32_t i = 0; i < texts->count; i++) {
         out->entries[i] = texts->entries[order[i]];
         out->ranks[order[i]] = i;
@@ -344,6 +423,7 @@ void collected_deinit(struct collected *collected)
     if (collected->cursor != NULL)
         cursor_close(collected->cursor);
     arena_deinit(&collected->arena);
+    room_give_back(collected->room, collected->mark);
     collected->cursor = NULL;
 }
 
@@ -381,23 +461,29 @@ static enum err collect_morsel(struct collector *collector, size_t morsel, struc
     return err;
 }
 
-enum err collect_column(const struct table_view *view, uint32_t column, bool can_gather,
-                        struct pauser *pauser, struct collected *out, struct error *error)
+enum err collect_column(const struct collect_options *options, struct collected *out,
+                        struct error *error)
 {
-    *out = (struct collected){.row_count = (uint32_t)table_view_rows(view)};
+    const struct table_view *view = options->view;
+    uint32_t row_count = (uint32_t)table_view_rows(view);
+    const struct row_run all = {.count = row_count};
+    *out = (struct collected){
+        .row_count = row_count, .room = options->room, .mark = room_mark(options->room)};
     arena_init(&out->arena);
-    struct type type = view->schema->columns[column].type;
+    struct type type = view->schema->columns[options->column].type;
     out->class = block_class_of(type.id);
     bool is_text = out->class == BLOCK_TEXT;
     struct collector collector = {.out = out,
+                                  .options = options,
                                   .type = type,
-                                  .pauser = pauser,
+                                  .pauser = options->pauser,
                                   .is_text = is_text,
                                   .is_dictionary = is_text,
-                                  .can_gather = can_gather};
-    out->values = arena_alloc_array(&out->arena, out->row_count, value_size(&collector));
-    out->cursor = cursor_open(view, &column, 1, NULL);
-    out->cursor->pauser = pauser;
+                                  .is_single = true};
+    collector.runs = collector.run = options->runs != NULL ? options->runs : &all;
+    out->values = room_take(out->room, row_count * value_size(&collector));
+    out->cursor = cursor_open(view, &options->column, 1, NULL);
+    out->cursor->pauser = options->pauser;
     enum err err = OK;
     size_t morsel_count = table_view_morsel_count(view);
     for (size_t morsel = 0; err == OK && !out->is_left && morsel < morsel_count; morsel++) {
@@ -405,9 +491,9 @@ enum err collect_column(const struct table_view *view, uint32_t column, bool can
         collector.is_lent = place.entry != NULL && place.entry->sealed != NULL;
         err = collect_morsel(&collector, morsel, error);
     }
-    if (err == OK && !out->is_left && collector.at != out->row_count)
+    if (err == OK && !out->is_left && collector.at != row_count)
         err = error_set(error, ERR_CORRUPT, NULL, "a segment has %u rows where %u were to be",
-                        collector.at, out->row_count);
+                        collector.at, row_count);
     if (err == OK)
         finish(&collector);
     collector_deinit(&collector);

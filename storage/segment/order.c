@@ -1,5 +1,9 @@
 /* Rows by time: a natural merge sort.
  *
+ * Where rows come by long pieces (bodies of one source that came in by turns) runs are merged all
+ * at once, a piece at a time as far as it goes, and nobody needs an order of single rows
+ * (time_runs).
+ *
  * Where few rows are late (below the greatest time before them) those are taken out, sorted alone,
  * and put in again from the end: with one in twenty, half of what sorting all takes.
  *
@@ -14,7 +18,9 @@
 #include "storage/segment/collect.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
+#define RUN_ROWS 64  /* a piece has so many on average, or rows are not put in order by pieces */
 #define LATE_SHARE 8 /* one row in so many may be late, for the short way */
 #define RUN_MIN 32
 #define PAUSE_ROWS 65536
@@ -170,16 +176,16 @@ static uint32_t take_times(const int64_t *times, const uint8_t *validity, uint32
 }
 
 /* Sorts rows that have a time, of which none is equal to another in both. */
-static void sort_rows(struct timed *rows, uint32_t count, struct pauser *pauser)
+static void sort_rows(struct timed *rows, uint32_t count, struct pauser *pauser, struct room *room)
 {
-    struct timed *aside = memory_alloc(((size_t)count + 1) * sizeof(*aside));
-    uint32_t *ends = memory_alloc(((size_t)count + 1) * sizeof(*ends));
+    size_t mark = room_mark(room);
+    struct timed *aside = room_take(room, ((size_t)count + 1) * sizeof(*aside));
+    uint32_t *ends = room_take(room, ((size_t)count + 1) * sizeof(*ends));
     uint32_t run_count = find_runs(rows, count, ends, pauser);
     (void)pauser_go_on(pauser);
     merge_runs(rows, aside, ends, run_count, pauser);
     (void)pauser_go_on(pauser);
-    memory_free(ends);
-    memory_free(aside);
+    room_give_back(room, mark);
 }
 
 /* --- few that are late --- */
@@ -233,36 +239,166 @@ static void put_in(const int64_t *times, uint32_t row_count, struct pauser *paus
 
 /* False: they are not few. */
 static bool order_few(const int64_t *times, uint32_t row_count, struct pauser *pauser,
-                      uint32_t *order)
+                      struct room *room, uint32_t *order)
 {
     uint32_t late_max = row_count / LATE_SHARE + 1, late_count;
-    struct timed *late = memory_alloc(((size_t)late_max + 1) * sizeof(*late));
+    size_t mark = room_mark(room);
+    struct timed *late = room_take(room, ((size_t)late_max + 1) * sizeof(*late));
     bool is_few = part_late(times, row_count, pauser, late, late_max, &late_count, order);
     if (is_few) {
-        sort_rows(late, late_count, pauser);
+        sort_rows(late, late_count, pauser, room);
         put_in(times, row_count, pauser, late, late_count, order);
     }
-    memory_free(late);
+    room_give_back(room, mark);
     return is_few;
 }
 
+/* --- runs --- */
+
+struct runs {
+    const int64_t *times;
+    struct {
+        uint32_t at, end; /* what of it has no place yet */
+    } * heap;             /* the one whose next row is first by time, then by row, on top */
+    uint32_t count;
+};
+
+/* Runs in order as they stand, at most `max` of them; false: there are more. */
+static bool find_all_runs(struct runs *runs, uint32_t row_count, uint32_t max,
+                          struct pauser *pauser)
+{
+    const int64_t *times = runs->times;
+    uint32_t paused = 0;
+    for (uint32_t begin = 0, end; begin < row_count; begin = end) {
+        if (runs->count == max)
+            return false;
+        for (end = begin + 1; end < row_count && times[end - 1] <= times[end];)
+            end++;
+        runs->heap[runs->count].at = begin;
+        runs->heap[runs->count++].end = end;
+        if (end - paused >= PAUSE_ROWS) {
+            paused = end;
+            (void)pauser_go_on(pauser);
+        }
+    }
+    return true;
+}
+
+/* Whether a row goes before another one; of one time, as they stand. */
+static bool goes_before(const struct runs *runs, uint32_t row, uint32_t other)
+{
+    int64_t time = runs->times[row], other_time = runs->times[other];
+    if (time == other_time && fault_is("order.runs_of_one_time"))
+        return row > other;
+    return time < other_time || (time == other_time && row < other);
+}
+
+/* The heap's order below a place of it. */
+static void sift_down(struct runs *runs, uint32_t place)
+{
+    for (uint32_t child; (child = 2 * place + 1) < runs->count; place = child) {
+        if (child + 1 < runs->count &&
+            goes_before(runs, runs->heap[child + 1].at, runs->heap[child].at))
+            child++;
+        if (!goes_before(runs, runs->heap[child].at, runs->heap[place].at))
+            return;
+        uint32_t at = runs->heap[place].at, end = runs->heap[place].end;
+        runs->heap[place] = runs->heap[child];
+        runs->heap[child].at = at;
+        runs->heap[child].end = end;
+    }
+}
+
+/* How far the run on top goes before the first row of another: looked for in steps that double. */
+static uint32_t end_of_top(const struct runs *runs)
+{
+    uint32_t begin = runs->heap[0].at + 1, end = runs->heap[0].end;
+    if (runs->count == 1)
+        return end;
+    uint32_t other = runs->heap[1].at;
+    if (runs->count > 2 && goes_before(runs, runs->heap[2].at, other))
+        other = runs->heap[2].at;
+    for (uint32_t step = 1; begin < end && goes_before(runs, begin, other); step *= 2) {
+        if (end - begin <= step || !goes_before(runs, begin + step, other)) {
+            uint32_t high = end - begin <= step ? end : begin + step;
+            while (begin < high) {
+                uint32_t middle = begin + (high - begin) / 2;
+                if (goes_before(runs, middle, other))
+                    begin = middle + 1;
+                else
+                    high = middle;
+            }
+            return begin;
+        }
+        begin += step;
+    }
+    return begin;
+}
+
+static int compare_begin(const void *a, const void *b)
+{
+    const struct row_run *left = a, *right = b;
+    return (left->begin > right->begin) - (left->begin < right->begin);
+}
+
+/* Pieces of runs one behind the other by time, at most `max`; how many, 0: there are more. */
+static uint32_t place_runs(struct runs *runs, uint32_t max, struct row_run *out)
+{
+    uint32_t count = 0, to = 0;
+    for (uint32_t place = runs->count / 2; place-- > 0;)
+        sift_down(runs, place);
+    while (runs->count > 0) {
+        uint32_t begin = runs->heap[0].at, end = end_of_top(runs);
+        if (count == max)
+            return 0;
+        out[count++] = (struct row_run){.begin = begin, .to = to, .count = end - begin};
+        to += end - begin;
+        runs->heap[0].at = end;
+        if (end == runs->heap[0].end)
+            runs->heap[0] = runs->heap[--runs->count];
+        sift_down(runs, 0);
+    }
+    return count;
+}
+
+bool time_runs(const int64_t *times, const uint8_t *validity, uint32_t row_count,
+               struct pauser *pauser, struct room *room, struct arena *arena, struct row_run **runs)
+{
+    size_t mark = room_mark(room);
+    uint32_t max = row_count / RUN_ROWS + 1, count = 0;
+    if (validity != NULL)
+        return false; /* as in is_sorted() */
+    struct row_run *pieces = room_take(room, max * sizeof(*pieces));
+    struct runs found = {.times = times, .heap = room_take(room, max * sizeof(*found.heap))};
+    if (find_all_runs(&found, row_count, max, pauser) && found.count > 1)
+        count = place_runs(&found, max, pieces);
+    if (count != 0) {
+        qsort(pieces, count, sizeof(*pieces), compare_begin);
+        *runs = arena_alloc_array(arena, count, sizeof(**runs));
+        memcpy(*runs, pieces, count * sizeof(**runs));
+    }
+    room_give_back(room, mark);
+    return count != 0;
+}
+
 bool time_order(const int64_t *times, const uint8_t *validity, uint32_t row_count,
-                struct pauser *pauser, uint32_t *order)
+                struct pauser *pauser, struct room *room, uint32_t *order)
 {
     if (is_sorted(times, validity, row_count, pauser))
         return false;
-    if (validity == NULL && order_few(times, row_count, pauser, order))
+    if (validity == NULL && order_few(times, row_count, pauser, room, order))
         return true;
-    struct timed *rows = memory_alloc(row_count * sizeof(*rows));
+    size_t mark = room_mark(room);
+    struct timed *rows = room_take(room, row_count * sizeof(*rows));
     (void)pauser_go_on(pauser);
     uint32_t count = take_times(times, validity, row_count, pauser, rows, order);
     (void)pauser_go_on(pauser);
-    sort_rows(rows, count, pauser);
+    sort_rows(rows, count, pauser, room);
     for (uint32_t i = 0; i < count; i++) {
         order[i] = rows[i].row;
         if (i % PAUSE_ROWS == PAUSE_ROWS - 1)
             (void)pauser_go_on(pauser);
     }
-    memory_free(rows);
+    room_give_back(room, mark);
     return true;
 }

@@ -2,6 +2,7 @@
  *
  *   event times ─▶ order          one pass; nothing more where rows stand in order
  *   per column: collect ─▶ permute ─▶ encode, 64 Ki rows at a time ─▶ sink
+ *                    │   (where rows are runs that change places, they are collected to them)
  *                    └▶ codes or values in the new order ─▶ bitmap index, kept until the end
  *   indexes that are worth it, footer, header, sync ─▶ read back and compare checksums
  *
@@ -21,8 +22,8 @@
 #include <stdlib.h>
 
 #define INDEX_SHARE 10 /* automatic indexes: at most 1 / INDEX_SHARE of the other bytes */
-#define STEP_SIZE ((size_t)1 << 20)  /* hashed between pauses */
-#define CHECK_SIZE ((size_t)1 << 20) /* read back at once */
+#define STEP_SIZE ((size_t)1 << 20) /* hashed between pauses */
+#define CHECK_SIZE MEMORY_HUGE_SIZE /* read back at once, as one piece of memory */
 
 /* An index that was made and waits for the end. */
 struct pending_index {
@@ -40,8 +41,10 @@ struct sealer {
     struct sink sink;
     struct arena arena; /* footer, order */
     struct sealed_footer footer;
-    uint32_t *order; /* NULL: rows go as they stand */
-    bool can_gather; /* texts need not be in memory as a whole */
+    struct room *room;
+    uint32_t *order;      /* NULL: rows go as they stand, or as they are collected: */
+    struct row_run *runs; /* NULL: as they stand */
+    bool can_gather;      /* texts need not be in memory as a whole */
     int64_t min_time_us, max_time_us;
     uint32_t next_ordinal;
     struct {
@@ -397,19 +400,30 @@ static enum err write_blocks(struct sealer *sealer, const struct collected *coll
     return OK;
 }
 
-/* What each column fills anew; pages that the kernel has cleared once are not cleared again. */
+/* What each column fills anew. */
 struct buffers {
     struct permuted *permuted;
-    struct keys keys; /* of all rows; made for the first column that has an index */
+    struct keys keys; /* of all rows */
 };
+
+static enum err collect(struct sealer *sealer, uint32_t schema_index, struct collected *out,
+                        struct error *error)
+{
+    const struct collect_options options = {.view = sealer->options->view,
+                                            .column = schema_index,
+                                            .can_gather = sealer->can_gather,
+                                            .runs = sealer->runs,
+                                            .room = sealer->room,
+                                            .pauser = &sealer->pauser};
+    return collect_column(&options, out, error);
+}
 
 static enum err write_column(struct sealer *sealer, uint32_t schema_index, struct buffers *buffers,
                              struct sealed_column *column, struct error *error)
 {
     const struct column_definition *definition = &sealer->schema->columns[schema_index];
     struct collected collected;
-    enum err err = collect_column(sealer->options->view, schema_index, sealer->can_gather,
-                                  &sealer->pauser, &collected, error);
+    enum err err = collect(sealer, schema_index, &collected, error);
     if (err != OK)
         return err;
     *column = (struct sealed_column){.column_id = definition->id,
@@ -426,10 +440,6 @@ static enum err write_column(struct sealer *sealer, uint32_t schema_index, struc
         end_learning(sealer);
     }
     bool is_indexed = wants_index(definition, &collected);
-    if (is_indexed && buffers->keys.keys == NULL) {
-        buffers->keys.keys = memory_alloc(collected.row_count * sizeof(int64_t));
-        buffers->keys.validity = memory_alloc(collected.row_count);
-    }
     const struct keys keys = is_indexed ? buffers->keys : (struct keys){0};
     struct gather *gather = collected.is_left
                                 ? gather_open(sealer->options->view, schema_index, &sealer->pauser)
@@ -446,33 +456,50 @@ static enum err write_column(struct sealer *sealer, uint32_t schema_index, struc
     return err == OK && sealer->pauser.is_cancelled ? cancelled(error) : err;
 }
 
-/* The order of rows, and the span of their times. */
+/* The span of times. */
+static void find_span(struct sealer *sealer, const struct collected *times)
+{
+    sealer->min_time_us = INT64_MAX;
+    sealer->max_time_us = INT64_MIN;
+    for (uint32_t i = 0; i < times->row_count; i++) {
+        int64_t time_us = times->i[i];
+        if (times->validity != NULL && times->validity[i] == 0)
+            continue;
+        sealer->min_time_us = time_us < sealer->min_time_us ? time_us : sealer->min_time_us;
+        sealer->max_time_us = time_us > sealer->max_time_us ? time_us : sealer->max_time_us;
+    }
+}
+
+/* The order of rows, by runs or one by one, and the span of their times. */
 static enum err find_order(struct sealer *sealer, struct error *error)
 {
     const struct schema *schema = sealer->schema;
-    sealer->min_time_us = INT64_MAX;
+    const struct table_view *view = sealer->options->view;
+    uint32_t row_count = sealer->footer.row_count;
+    size_t mark = room_mark(sealer->room);
+    sealer->min_time_us = INT64_MAX; /* where there is no time column */
     sealer->max_time_us = INT64_MIN;
-    sealer->can_gather = gather_is_possible(sealer->options->view, NULL, sealer->footer.row_count);
+    sealer->can_gather = gather_is_possible(view, NULL, row_count);
     if (schema->time_column < 0)
         return OK;
+    uint32_t *order = room_take(sealer->room, row_count * sizeof(*order));
     struct collected times;
-    enum err err = collect_column(sealer->options->view, (uint32_t)schema->time_column, false,
-                                  &sealer->pauser, &times, error);
+    bool is_all_sealed = sealer->can_gather;
+    sealer->can_gather = false;
+    enum err err = collect(sealer, (uint32_t)schema->time_column, &times, error);
     if (err != OK)
         return err;
-    for (uint32_t i = 0; i < times.row_count; i++) {
-        if (times.validity != NULL && times.validity[i] == 0)
-            continue;
-        sealer->min_time_us = times.i[i] < sealer->min_time_us ? times.i[i] : sealer->min_time_us;
-        sealer->max_time_us = times.i[i] > sealer->max_time_us ? times.i[i] : sealer->max_time_us;
-    }
-    uint32_t *order = arena_alloc_array(&sealer->arena, times.row_count, sizeof(*order));
-    if (time_order(times.i, times.validity, times.row_count, &sealer->pauser, order))
+    find_span(sealer, &times);
+    (void)pauser_go_on(&sealer->pauser);
+    if (!is_all_sealed && time_runs(times.i, times.validity, row_count, &sealer->pauser,
+                                    sealer->room, &sealer->arena, &sealer->runs))
+        (void)pauser_go_on(&sealer->pauser);
+    else if (time_order(times.i, times.validity, row_count, &sealer->pauser, sealer->room, order))
         sealer->order = order;
     collected_deinit(&times);
-    (void)pauser_go_on(&sealer->pauser);
-    sealer->can_gather =
-        gather_is_possible(sealer->options->view, sealer->order, sealer->footer.row_count);
+    if (sealer->order == NULL)
+        room_give_back(sealer->room, mark);
+    sealer->can_gather = is_all_sealed && gather_is_possible(view, sealer->order, row_count);
     return pauser_go_on(&sealer->pauser) ? OK : cancelled(error);
 }
 
@@ -491,13 +518,15 @@ static enum err write_columns(struct sealer *sealer, struct error *error)
     for (uint32_t i = 0; i < schema->column_count; i++)
         indexes[i] = i;
     qsort_r(indexes, schema->column_count, sizeof(*indexes), compare_ids, (void *)schema);
-    struct buffers buffers = {.permuted = memory_alloc(sizeof(*buffers.permuted))};
+    uint32_t row_count = sealer->footer.row_count;
+    struct buffers buffers = {
+        .permuted = room_take(sealer->room, sizeof(*buffers.permuted)),
+        .keys = {.keys = room_take(sealer->room, row_count * sizeof(int64_t)),
+                 .validity = room_take(sealer->room, row_count)},
+    };
     enum err err = OK;
     for (uint32_t i = 0; err == OK && i < schema->column_count; i++)
         err = write_column(sealer, indexes[i], &buffers, &sealer->footer.columns[i], error);
-    memory_free(buffers.permuted);
-    memory_free(buffers.keys.keys);
-    memory_free(buffers.keys.validity);
     return err;
 }
 
@@ -708,6 +737,10 @@ enum err sealed_write(const struct seal_options *options, struct sealed_info *ou
         .pauser = {.pause = options->pause, .context = options->context},
         .learnt = options->learnt != NULL ? options->learnt : learnt_create(),
     };
+    struct room own;
+    room_init(&own);
+    sealer.room = options->room != NULL ? options->room : &own;
+    room_expect(sealer.room, memory);
     arena_init(&sealer.arena);
     begin_footer(&sealer);
     enum err err = write_segment(&sealer, out, error);
@@ -715,6 +748,8 @@ enum err sealed_write(const struct seal_options *options, struct sealed_info *ou
         writer_deinit(&sealer.indexes[i].bytes);
     if (options->learnt == NULL)
         learnt_destroy(sealer.learnt);
+    room_give_back(sealer.room, 0);
+    room_deinit(&own);
     arena_deinit(&sealer.arena);
     budget_release(options->budget, memory);
     return err;

@@ -6,6 +6,7 @@
 #define FRESHET_STORAGE_SEGMENT_SEALED_H
 
 #include "storage/base/arena.h"
+#include "storage/base/room.h"
 #include "storage/column/schema.h"
 #include "storage/io/io.h"
 
@@ -110,6 +111,7 @@ struct seal_options {
      * texts and bytes are in memory. */
     struct budget *budget;
     struct learnt *learnt; /* NULL: each segment for itself */
+    struct room *room;     /* empty, and so again; NULL: one for this segment */
 };
 #define SEAL_ROW_MEMORY 40
 /* Writes the file: under its final name, synced, its directory synced, then read back past the

@@ -2,6 +2,7 @@
 #ifndef FRESHET_STORAGE_TABLE_PRIVATE_H
 #define FRESHET_STORAGE_TABLE_PRIVATE_H
 
+#include "storage/base/room.h"
 #include "storage/base/thread.h"
 #include "storage/log/log.h"
 #include "storage/log/manifest.h"
@@ -91,7 +92,8 @@ struct upkeep {
     _Atomic int64_t deadline_us;  /* relaxed; of closing: 0 at first, so that a job ends at once */
 
     struct budget budget;  /* what sealing and merging hold: counted, bounded by what they take */
-    struct learnt *learnt; /* a job's own */
+    struct learnt *learnt; /* a job's own; */
+    struct room room;      /* at most ROOM_MAX of memory that is kept for the next one */
 
     /* Under the mutex. */
     enum upkeep_work work;
