@@ -38,6 +38,7 @@
 #define CARRY_BYTES ((size_t)256 << 20)
 #define LOG_BYTES_MAX ((size_t)512 << 20)
 #define MERGE_SEGMENTS_MIN 4
+#define ROOM_SHARE 4 /* of the stock: what is made present for sealing, beside it */
 
 static void destroy(struct store *store)
 {
@@ -71,6 +72,7 @@ static void destroy(struct store *store)
     mutex_deinit(&store->wait_mutex);
     condition_deinit(&store->waited);
     pool_destroy(store->pool); /* asserts that no snapshot is left */
+    room_deinit(&store->room);
     memory_free(store);
 }
 
@@ -276,7 +278,11 @@ enum err store_open_end(struct store *store, struct error *error)
 
 void store_stock(struct store *store, size_t size)
 {
-    pool_stock(store->pool, size);
+    size_t room_size;
+    mutex_lock(&store->upkeep.mutex);
+    void *room = room_fix(&store->room, size / ROOM_SHARE, &room_size);
+    mutex_unlock(&store->upkeep.mutex);
+    pool_stock(store->pool, size, room, room_size);
 }
 
 void store_discard(struct store *store)

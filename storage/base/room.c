@@ -15,15 +15,15 @@
 #define ALIGNMENT ((size_t)64)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define KEPT_MAX ((size_t)0)
+#define IS_KEPT false
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
     __has_feature(memory_sanitizer)
-#define KEPT_MAX ((size_t)0)
+#define IS_KEPT false
 #endif
 #endif
-#ifndef KEPT_MAX
-#define KEPT_MAX ROOM_MAX
+#ifndef IS_KEPT
+#define IS_KEPT true
 #endif
 
 struct room_extra {
@@ -47,12 +47,20 @@ void room_deinit(struct room *room)
 void room_expect(struct room *room, size_t size)
 {
     assert(room->used == 0);
-    size = size < KEPT_MAX ? size : KEPT_MAX;
-    if (size <= room->capacity)
+    size = size < ROOM_MAX ? size : ROOM_MAX;
+    if (!IS_KEPT || room->is_fixed || size <= room->capacity)
         return;
     memory_free(room->bytes);
     room->capacity = (size + MEMORY_HUGE_SIZE - 1) & ~(MEMORY_HUGE_SIZE - 1);
     room->bytes = memory_alloc_huge(room->capacity);
+}
+
+void *room_fix(struct room *room, size_t size, size_t *kept_size)
+{
+    room_expect(room, size);
+    room->is_fixed = true;
+    *kept_size = room->capacity;
+    return room->bytes;
 }
 
 void *room_take(struct room *room, size_t size)

@@ -6,9 +6,10 @@
 #ifndef FRESHET_STORAGE_BASE_ROOM_H
 #define FRESHET_STORAGE_BASE_ROOM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-#define ROOM_MAX ((size_t)32 << 20) /* that stays */
+#define ROOM_MAX ((size_t)40 << 20) /* that stays */
 
 struct room_extra;
 
@@ -16,6 +17,7 @@ struct room {
     /* private */
     char *bytes; /* NULL: nothing yet */
     size_t capacity;
+    bool is_fixed;
     size_t used;              /* of the stack, past `capacity` too */
     struct room_extra *extra; /* what did not fit, newest first */
 };
@@ -25,6 +27,9 @@ void room_deinit(struct room *room);
 /* While nothing is taken: so much will be, at most ROOM_MAX of which are kept from now on. Pages
  * become present when they are written. */
 void room_expect(struct room *room, size_t size);
+/* The same, and it stays so large whatever is expected later: what is kept, NULL for nothing, for
+ * somebody who makes it present. It moves no more. */
+void *room_fix(struct room *room, size_t size, size_t *kept_size);
 /* 64-byte aligned, not zeroed. Valid until the room is given back to a mark from before. What does
  * not fit is malloc's; never NULL. */
 void *room_take(struct room *room, size_t size);

@@ -41,6 +41,8 @@ struct pool {
     size_t stock_size;               /* as allocated: fixed */
     size_t stock_end;                /* so much of it may be made present */
     size_t stock_present, stock_cut; /* stock_cut <= stock_present <= stock_end */
+    char *beside;                    /* another's, made present behind the stock */
+    size_t beside_size;
     struct thread *stock_thread;
     atomic_bool is_stopping;    /* relaxed: only a wish */
     _Atomic size_t taken_bytes; /* relaxed: checked at the end only */
@@ -88,9 +90,15 @@ static void stock_run(void *context)
         if (atomic_load_explicit(&pool->is_stopping, memory_order_relaxed) || !stock_step(pool, at))
             return;
     }
+    for (size_t at = 0; at < pool->beside_size; at += MEMORY_HUGE_SIZE) {
+        size_t left = pool->beside_size - at;
+        if (atomic_load_explicit(&pool->is_stopping, memory_order_relaxed))
+            return;
+        memory_touch(pool->beside + at, left < MEMORY_HUGE_SIZE ? left : MEMORY_HUGE_SIZE);
+    }
 }
 
-void pool_stock(struct pool *pool, size_t size)
+void pool_stock(struct pool *pool, size_t size, void *beside, size_t beside_size)
 {
     assert(pool->stock == NULL);
     size_t max = pool->budget->limit / FREE_SHARE;
@@ -99,6 +107,8 @@ void pool_stock(struct pool *pool, size_t size)
         return;
     pool->stock = memory_alloc_huge(size);
     pool->stock_size = pool->stock_end = size;
+    pool->beside = beside;
+    pool->beside_size = beside_size;
     pool->stock_thread = thread_try_start(
         &(struct thread_options){.name = "pool-stock", .run = stock_run, .context = pool});
 }

@@ -18,9 +18,10 @@ struct pool *pool_create(struct budget *budget);
 void pool_destroy(struct pool *pool); /* all blocks must be back */
 /* Once, before blocks are taken: begins to make `size` bytes present on a thread of its own, at
  * most a quarter of the budget, which blocks are then cut from. Less than MEMORY_HUGE_SIZE:
- * nothing. */
-void pool_stock(struct pool *pool, size_t size);
-void pool_stock_wait(struct pool *pool); /* until all of it is; for tests */
+ * nothing. Then `beside_size` bytes of the caller's too, who keeps them until pool_stock_wait or
+ * pool_destroy; they may be used meanwhile. */
+void pool_stock(struct pool *pool, size_t size, void *beside, size_t beside_size);
+void pool_stock_wait(struct pool *pool); /* until all of it is */
 /* At least `size` bytes, not zeroed, aligned to 16, or to 64 from 4 KiB on; *taken is what is
  * charged and must be given back. */
 void *pool_take(struct pool *pool, size_t size, size_t *taken);

@@ -92,8 +92,7 @@ struct upkeep {
     _Atomic int64_t deadline_us;  /* relaxed; of closing: 0 at first, so that a job ends at once */
 
     struct budget budget;  /* what sealing and merging hold: counted, bounded by what they take */
-    struct learnt *learnt; /* a job's own; */
-    struct room room;      /* at most ROOM_MAX of memory that is kept for the next one */
+    struct learnt *learnt; /* a job's own */
 
     /* Under the mutex. */
     enum upkeep_work work;
@@ -122,6 +121,8 @@ struct store {
     struct store_options options;
     struct budget budget; /* blocks of segments and commits under way */
     struct pool *pool;
+    /* What sealing keeps of its buffers, under upkeep.mutex. The pool's thread makes it present. */
+    struct room room;
     struct log *log;
 
     /* log thread; replay before that */

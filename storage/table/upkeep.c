@@ -36,7 +36,6 @@ void upkeep_init(struct upkeep *upkeep)
 {
     upkeep->budget = (struct budget){.limit = SIZE_MAX, .name = "upkeep"};
     upkeep->learnt = learnt_create();
-    room_init(&upkeep->room);
     mutex_init(&upkeep->mutex);
     condition_init(&upkeep->idle);
 }
@@ -44,7 +43,6 @@ void upkeep_init(struct upkeep *upkeep)
 void upkeep_deinit(struct upkeep *upkeep)
 {
     learnt_destroy(upkeep->learnt);
-    room_deinit(&upkeep->room);
     memory_free(upkeep->tables);
     memory_free(upkeep->orphans);
     condition_deinit(&upkeep->idle);

@@ -259,7 +259,7 @@ enum err upkeep_write(struct store *store, const struct schema *schema, struct s
         .context = store,
         .budget = &store->upkeep.budget,
         .learnt = store->upkeep.learnt,
-        .room = &store->upkeep.room,
+        .room = &store->room,
     };
     struct sealed_info info;
     enum err err = sealed_write(&options, &info, error);

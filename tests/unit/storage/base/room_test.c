@@ -65,9 +65,14 @@ static void test_what_is_taken_lies_apart(void **state)
     run(&room, 3, 1 << 20); /* some of it fits */
     room_expect(&room, 3 << 20);
     run(&room, 4, 1 << 18);
+    size_t kept;
+    char *bytes = room_fix(&room, 0, &kept);
     room_expect(&room, 100);
-    room_expect(&room, SIZE_MAX); /* no more than ROOM_MAX */
+    room_expect(&room, SIZE_MAX); /* it is fixed */
     run(&room, 5, 4 << 20);
+    assert_ptr_equal(room_fix(&room, SIZE_MAX, &kept), bytes);
+    room_deinit(&room);
+    room_expect(&room, SIZE_MAX); /* no more than ROOM_MAX */
     (void)room_take(&room, 2 * ROOM_MAX);
     (void)room_take(&room, 1);
     room_deinit(&room);

@@ -48,7 +48,7 @@ static bool run_program(uint64_t seed, size_t stock, size_t limit)
 {
     struct budget budget = {.name = "rows", .limit = limit};
     struct pool *pool = pool_create(&budget);
-    pool_stock(pool, stock);
+    pool_stock(pool, stock, NULL, 0);
     if (seed % 2 == 0) /* else while the thread is at it */
         pool_stock_wait(pool);
     struct random_stream random;
@@ -94,7 +94,7 @@ static void blocks_of_the_stock_are_present(void **state)
     (void)state;
     struct budget budget = {.name = "rows", .limit = 64 * MIB};
     struct pool *pool = pool_create(&budget);
-    pool_stock(pool, 8 * MIB + 17);
+    pool_stock(pool, 8 * MIB + 17, NULL, 0);
     pool_stock_wait(pool);
     size_t taken[6];
     void *blocks[6];
@@ -120,10 +120,12 @@ static void blocks_of_the_stock_are_present(void **state)
 /* What of the stock nobody has had is no longer there once other blocks need the room. */
 static void the_stock_gives_way(void **state)
 {
+    static char beside[5 << 20]; /* no whole number of huge pages */
+    beside[0] = beside[sizeof(beside) - 1] = 3;
     (void)state;
     struct budget budget = {.name = "rows", .limit = 64 * MIB};
     struct pool *pool = pool_create(&budget);
-    pool_stock(pool, 16 * MIB);
+    pool_stock(pool, 16 * MIB, beside, sizeof(beside));
     pool_stock_wait(pool);
     size_t first_taken, taken, large_taken;
     bool is_fresh;
@@ -136,6 +138,7 @@ static void the_stock_gives_way(void **state)
     rest = pool_take_told(pool, 4 * MIB, &taken, &is_fresh);
     assert_true(is_fresh);
     assert_int_equal(first[first_taken - 1], 1);
+    assert_int_equal(beside[0] + beside[sizeof(beside) - 1], 6);
     pool_give(pool, rest, taken);
     pool_give(pool, large, large_taken);
     pool_give(pool, first, first_taken);
@@ -148,7 +151,7 @@ static void an_end_needs_no_whole_stock(void **state)
     for (int i = 0; i < 4; i++) {
         struct budget budget = {.name = "rows", .limit = SIZE_MAX};
         struct pool *pool = pool_create(&budget);
-        pool_stock(pool, 64 * MIB);
+        pool_stock(pool, 64 * MIB, NULL, 0);
         pool_destroy(pool);
     }
 }
@@ -170,7 +173,7 @@ static bool are_two_apart(void)
 {
     struct budget budget = {.name = "rows", .limit = SIZE_MAX};
     struct pool *pool = pool_create(&budget);
-    pool_stock(pool, 4 * MIB);
+    pool_stock(pool, 4 * MIB, NULL, 0);
     pool_stock_wait(pool);
     size_t taken[2];
     unsigned char *first = pool_take(pool, 64 << 10, &taken[0]);
