@@ -4,29 +4,30 @@
  *   DECODE ▶ query < 2 ms ▶ < 20 ms ▶ < 200 ms ▶ longer ▶ UPKEEP        first come, first served in
  * each
  *
- * By lines alone the long ones would starve under a steady stream of short ones. So every fourth
- * turn belongs to whoever of the lines behind DECODE has waited longest: a long query, or upkeep,
- * gets on in any crowd, and a short one waits for one morsel of a long one at most in four turns.
- * DECODE is outside of that: acknowledgements do not wait, and its work is bounded by what the
- * clients send.
+ * Come means: to the pool, not to the line. A query that gave its permit away for a shorter one, or
+ * has fallen a line, stands before those that came after it. So of ten that take 10 ms each one is
+ * done after the other; by turns all ten would be done at the end. Only behind 200 ms turns are
+ * taken, by 100 ms of CPU time each, after which a query counts as just come.
  *
- * The slices grow with the level: what is long anyway changes places seldom. The first is that
- * short because a hundred long queries that begin at once are all short at first. */
+ * By lines alone the long ones would starve under a steady stream of short ones. So every fourth
+ * turn belongs to whoever of the lines behind DECODE came first, and lasts 2 ms at least: that is
+ * half of the time where the others take 1 ms each. One that takes c ms gets on from the moment
+ * that nobody older is there, and is done after about 4c at the most; a short one waits for 2 ms
+ * of a long one in four turns. DECODE is outside of that: acknowledgements do not wait, and its
+ * work is bounded by what the clients send. UPKEEP comes anew after each turn of 2 ms.
+ *
+ * The first line is that short because a hundred long queries that begin at once are all short at
+ * first. */
 #include "storage/base/turn.h"
 
 #include "storage/base/fault.h"
 
 #include <assert.h>
 
-static const struct {
-    int64_t used_us;  /* less than this was used so far */
-    int64_t slice_us; /* among equals */
-} levels[] = {
-    {2 * 1000, 2 * 1000},
-    {20 * 1000, 5 * 1000},
-    {200 * 1000, 20 * 1000},
-    {INT64_MAX, 100 * 1000},
-};
+#define LONGEST_SHARE_US (100 * 1000)
+
+/* Less than this was used so far. */
+static const int64_t levels[] = {2 * 1000, 20 * 1000, 200 * 1000, INT64_MAX};
 
 _Static_assert(sizeof(levels) / sizeof(levels[0]) == TURN_QUERY_LONGEST - TURN_QUERY + 1,
                "one line a level");
@@ -35,17 +36,24 @@ enum turn_line turn_query_line(int64_t used_us)
 {
     int level = 0;
     if (fault_is("turn.one_level"))
-        return TURN_QUERY;
-    while (used_us >= levels[level].used_us && TURN_QUERY + level < TURN_QUERY_LONGEST)
+        return TURN_QUERY_LONGEST;
+    while (used_us >= levels[level] && TURN_QUERY + level < TURN_QUERY_LONGEST)
         level++;
     return (enum turn_line)(TURN_QUERY + level);
 }
 
-int64_t turn_slice_us(enum turn_line line)
+int64_t turn_share_us(enum turn_line line)
 {
-    if (line < TURN_QUERY || line > TURN_QUERY_LONGEST)
+    switch (line) {
+    case TURN_DECODE:
         return 0;
-    return levels[line - TURN_QUERY].slice_us;
+    case TURN_QUERY_LONGEST:
+        return LONGEST_SHARE_US;
+    case TURN_UPKEEP:
+        return TURN_OLDEST_US;
+    default:
+        return INT64_MAX;
+    }
 }
 
 static void count(struct turn_lines *lines, enum turn_line line, int change)
@@ -53,31 +61,49 @@ static void count(struct turn_lines *lines, enum turn_line line, int change)
     atomic_fetch_add_explicit(&lines->waiting[line], change, memory_order_relaxed);
 }
 
+void turn_arrive(struct turn_lines *lines, struct turn *turn)
+{
+    assert(!turn->is_waiting);
+    turn->arrived = ++lines->arrivals;
+}
+
+/* Behind `previous`, which is of that line; NULL: first. */
+static void insert(struct turn_lines *lines, struct turn *turn, enum turn_line line,
+                   struct turn *previous)
+{
+    turn->line = line;
+    turn->is_waiting = true;
+    turn->is_for_age = false;
+    turn->previous = previous;
+    turn->next = previous == NULL ? lines->first[line] : previous->next;
+    if (previous == NULL)
+        lines->first[line] = turn;
+    else
+        previous->next = turn;
+    if (turn->next == NULL)
+        lines->last[line] = turn;
+    else
+        turn->next->previous = turn;
+    count(lines, line, 1);
+}
+
 void turn_push(struct turn_lines *lines, struct turn *turn, enum turn_line line)
 {
     assert(!turn->is_waiting);
-    *turn = (struct turn){.previous = lines->last[line],
-                          .line = line,
-                          .is_waiting = true,
-                          .arrived = ++lines->arrivals};
-    if (turn->previous != NULL)
-        turn->previous->next = turn;
-    else
-        lines->first[line] = turn;
-    lines->last[line] = turn;
-    count(lines, line, 1);
+    struct turn *previous = lines->last[line], *first = lines->first[line];
+    bool is_always_last = fault_is("turn.behind_all");
+    if (first != NULL && first->arrived > turn->arrived && !is_always_last)
+        previous = NULL; /* as of one that has just given way */
+    while (previous != NULL && previous->arrived > turn->arrived && !is_always_last)
+        previous = previous->previous;
+    insert(lines, turn, line, previous);
 }
 
 void turn_push_first(struct turn_lines *lines, struct turn *turn, enum turn_line line)
 {
     assert(!turn->is_waiting);
-    *turn = (struct turn){.next = lines->first[line], .line = line, .is_waiting = true};
-    if (turn->next != NULL)
-        turn->next->previous = turn;
-    else
-        lines->last[line] = turn;
-    lines->first[line] = turn;
-    count(lines, line, 1);
+    turn->arrived = 0;
+    insert(lines, turn, line, NULL);
 }
 
 void turn_remove(struct turn_lines *lines, struct turn *turn)
@@ -101,11 +127,19 @@ void turn_move(struct turn_lines *lines, enum turn_line from, enum turn_line to)
     assert(from != to);
     while (lines->last[from] != NULL) {
         struct turn *turn = lines->last[from];
-        uint64_t arrived = turn->arrived;
         turn_remove(lines, turn);
         turn_push_first(lines, turn, to);
-        turn->arrived = arrived;
     }
+}
+
+bool turn_is_over(const struct turn_lines *lines, const struct turn *turn, enum turn_line line,
+                  bool is_anew, int64_t used_us)
+{
+    if (is_anew)
+        return turn_waiting(lines, TURN_UPKEEP) > 0;
+    bool is_kept =
+        turn->is_for_age && used_us < TURN_OLDEST_US && !fault_is("turn.no_time_for_age");
+    return turn_waiting(lines, is_kept ? TURN_DECODE : line - 1) > 0;
 }
 
 static struct turn *oldest(const struct turn_lines *lines)
@@ -122,15 +156,21 @@ static struct turn *oldest(const struct turn_lines *lines)
 struct turn *turn_pop(struct turn_lines *lines)
 {
     struct turn *turn = lines->first[TURN_DECODE];
+    bool is_for_age = false;
     if (turn == NULL) {
         bool is_for_oldest =
             ++lines->turns % TURN_OLDEST_EVERY == 0 && !fault_is("turn.long_ones_starve");
+        struct turn *eldest = is_for_oldest ? oldest(lines) : NULL;
         for (int line = TURN_QUERY; turn == NULL && line < TURN_LINE_COUNT; line++)
             turn = lines->first[line];
-        if (is_for_oldest)
-            turn = oldest(lines);
+        is_for_age = eldest != NULL && eldest->line != turn->line;
+        if (eldest != NULL)
+            turn = eldest;
     }
-    if (turn != NULL)
+    if (turn != NULL) {
         turn_remove(lines, turn);
+        turn->is_for_age = is_for_age;
+        lines->turns_for_age += is_for_age;
+    }
     return turn;
 }

@@ -48,6 +48,7 @@ struct job {
     void (*run)(void *context);
     void *context;
     bool is_short;
+    int64_t submitted_us; /* monotonic; of a QUERY job */
 };
 
 /* A ring of jobs, as long as queue_depth_max. */
@@ -69,10 +70,14 @@ struct worker {
     unsigned blocks;            /* worker_block_begin()s that have not ended */
     bool (*watch)(void *context);
     void *watch_context;
-    int64_t granted_us;   /* monotonic, of its permit */
-    int64_t looked_us;    /* monotonic, at who waits */
-    int64_t job_cpu_us;   /* of the thread when the job began */
-    int64_t slice_cpu_us; /* of the thread when it got its permit */
+    int64_t submitted_us; /* of its job; 0: nobody need know any more */
+    int64_t first_granted_us;
+    int64_t granted_us;         /* monotonic, of its permit */
+    int64_t looked_us;          /* monotonic, at who waits */
+    int64_t job_cpu_us;         /* of the thread when the job began; 0 in these of DECODE */
+    int64_t turn_cpu_us;        /* … when it got its permit */
+    int64_t arrival_cpu_us;     /* … when it came, or came anew */
+    struct worker_waits *waits; /* of its job, as it wants to know; NULL: it does not */
     struct turn turn;
     bool is_idle; /* waits for work */
     bool is_woken_for_short;
@@ -109,7 +114,7 @@ static struct worker *worker_of(struct turn *turn)
     return (struct worker *)((char *)turn - offsetof(struct worker, turn));
 }
 
-static enum turn_line line_of(const struct worker *worker)
+static enum turn_line line_of(const struct worker *worker, int64_t cpu_us)
 {
     if (worker->priority == WORKER_DECODE)
         return TURN_DECODE;
@@ -117,7 +122,27 @@ static enum turn_line line_of(const struct worker *worker)
         return TURN_QUERY;
     if (worker->priority == WORKER_UPKEEP)
         return TURN_UPKEEP;
-    return turn_query_line(clock_thread_cpu_us() - worker->job_cpu_us);
+    return turn_query_line(cpu_us - worker->job_cpu_us);
+}
+
+/* Behind all who are there. */
+static void arrive_anew(struct worker *worker, int64_t cpu_us)
+{
+    turn_arrive(&worker->pool->lines, &worker->turn);
+    worker->arrival_cpu_us = cpu_us;
+}
+
+/* Queries and upkeep keep their place among those that came later, for a while: is_turn_over(). */
+static void stand_in_line(struct worker *worker, enum turn_line line)
+{
+    if (line == TURN_DECODE)
+        turn_arrive(&worker->pool->lines, &worker->turn);
+    turn_push(&worker->pool->lines, &worker->turn, line);
+}
+
+static int64_t cpu_of(const struct worker *worker)
+{
+    return worker->priority == WORKER_DECODE ? 0 : clock_thread_cpu_us(); /* a call of the kernel */
 }
 
 static void give_permit(struct worker_pool *pool)
@@ -180,7 +205,7 @@ static bool take_over(struct worker *worker, int64_t patience_us)
     return false;
 }
 
-static void wait_in_line(struct worker *worker)
+static void wait_for_turn(struct worker *worker)
 {
     struct worker_pool *pool = worker->pool;
     while (!worker->has_permit) {
@@ -204,13 +229,29 @@ static void wait_in_line(struct worker *worker)
     }
 }
 
+/* The same, and whoever wants to know is told how long that took. */
+static void wait_in_line(struct worker *worker)
+{
+    struct worker_waits *waits = worker->waits;
+    if (waits == NULL) {
+        wait_for_turn(worker);
+        return;
+    }
+    int64_t begin_us = clock_monotonic_us();
+    atomic_store_explicit(&waits->since_us, begin_us, memory_order_relaxed);
+    wait_for_turn(worker);
+    atomic_store_explicit(&waits->since_us, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&waits->waited_us, clock_monotonic_us() - begin_us,
+                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&waits->count, 1, memory_order_relaxed);
+}
+
 static void begin_turn(struct worker *worker)
 {
     assert(worker->has_permit);
     count_turn(worker, 1);
     worker->granted_us = worker->looked_us = clock_monotonic_us();
-    if (worker->priority != WORKER_DECODE)
-        worker->slice_cpu_us = clock_thread_cpu_us();
+    worker->turn_cpu_us = cpu_of(worker);
 }
 
 static void permit_acquire(struct worker *worker)
@@ -219,12 +260,14 @@ static void permit_acquire(struct worker *worker)
     if (pool->permits_free > 0) { /* then nobody is in line */
         pool->permits_free--;
         worker->has_permit = true;
-    } else if (worker->is_urgent) {
-        turn_push_first(&pool->lines, &worker->turn, TURN_QUERY);
+        worker->turn.is_for_age = false;
     } else {
-        turn_push(&pool->lines, &worker->turn, line_of(worker));
+        if (worker->is_urgent)
+            turn_push_first(&pool->lines, &worker->turn, TURN_QUERY);
+        else
+            stand_in_line(worker, line_of(worker, cpu_of(worker)));
+        wait_in_line(worker);
     }
-    wait_in_line(worker);
     begin_turn(worker);
 }
 
@@ -254,6 +297,7 @@ static bool queue_pop(struct worker *worker, struct job *job)
     queue->count--;
     worker->priority = (enum worker_priority)priority;
     worker->is_short = job->is_short;
+    worker->submitted_us = job->submitted_us;
     worker->is_urgent = priority == WORKER_UPKEEP && pool->is_promoted;
     if (pool->queues[WORKER_UPKEEP].count == 0)
         pool->is_promoted = false;
@@ -319,15 +363,17 @@ static void wait_for_work(struct worker *worker)
 static void run_job(struct worker *worker, struct job job)
 {
     struct worker_pool *pool = worker->pool;
-    if (worker->priority != WORKER_DECODE)
-        worker->job_cpu_us = clock_thread_cpu_us();
+    worker->job_cpu_us = cpu_of(worker);
+    arrive_anew(worker, worker->job_cpu_us);
     permit_acquire(worker);
+    worker->first_granted_us = worker->granted_us;
     mutex_unlock(&pool->mutex);
     job.run(job.context);
     mutex_lock(&pool->mutex);
     permit_release(worker);
     worker->is_urgent = worker->is_over = false;
     worker->watch = NULL;
+    worker->waits = NULL;
     if (worker->priority == WORKER_QUERY) {
         pool->query_count--;
         /* Another thread may have gone to sleep because there were too many. */
@@ -384,8 +430,11 @@ enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
 {
     assert(priority >= 0 && priority < WORKER_PRIORITY_COUNT);
     assert(run != NULL);
+    struct job job = {.run = run, .context = context};
+    if (priority == WORKER_QUERY)
+        job.submitted_us = clock_monotonic_us();
     mutex_lock(&pool->mutex);
-    enum err err = submit(pool, priority, (struct job){.run = run, .context = context});
+    enum err err = submit(pool, priority, job);
     mutex_unlock(&pool->mutex);
     return err;
 }
@@ -419,7 +468,7 @@ enum err worker_submit_idle(struct worker_pool *pool, enum worker_priority prior
     for (int i = 0; i < WORKER_PRIORITY_COUNT; i++)
         queued += pool->queues[i].count;
     bool is_idle = pool->permits_free > 0 && queued == 0;
-    struct job job = {.run = run, .context = context};
+    struct job job = {.run = run, .context = context, .submitted_us = clock_monotonic_us()};
     enum err err = is_idle ? submit(pool, priority, job) : ERR_BUSY;
     mutex_unlock(&pool->mutex);
     return err;
@@ -428,6 +477,18 @@ enum err worker_submit_idle(struct worker_pool *pool, enum worker_priority prior
 int worker_in_line(const struct worker_pool *pool)
 {
     return turn_waiting(&pool->lines, TURN_LINE_COUNT - 1);
+}
+
+void worker_pool_status(struct worker_pool *pool, struct worker_status *out)
+{
+    mutex_lock(&pool->mutex);
+    for (int i = 0; i < WORKER_PRIORITY_COUNT; i++)
+        out->queued[i] = pool->queues[i].count;
+    out->in_line = turn_waiting(&pool->lines, TURN_LINE_COUNT - 1);
+    out->permits_free = pool->permits_free;
+    out->turns = pool->lines.turns;
+    out->turns_for_age = pool->lines.turns_for_age;
+    mutex_unlock(&pool->mutex);
 }
 
 void worker_promote(struct worker_pool *pool)
@@ -451,6 +512,22 @@ void worker_watch(bool (*is_over)(void *context), void *context)
     mutex_unlock(&worker->pool->mutex);
 }
 
+int64_t worker_queued_us(void)
+{
+    struct worker *worker = current;
+    if (worker == NULL || worker->submitted_us == 0)
+        return 0;
+    int64_t queued_us = worker->first_granted_us - worker->submitted_us;
+    worker->submitted_us = 0;
+    return queued_us;
+}
+
+void worker_tell_waits(struct worker_waits *waits)
+{
+    if (current != NULL)
+        current->waits = waits;
+}
+
 /* A query looks at its clock, which is a call of the kernel, only when it may matter. */
 static bool is_look_due(struct worker *worker)
 {
@@ -471,10 +548,10 @@ static bool is_look_due(struct worker *worker)
 static void take_turns(struct worker *worker, enum turn_line line)
 {
     struct worker_pool *pool = worker->pool;
-    turn_push(&pool->lines, &worker->turn, line);
+    stand_in_line(worker, line);
     struct turn *turn = turn_pop(&pool->lines);
     if (turn == &worker->turn) {
-        worker->slice_cpu_us = clock_thread_cpu_us();
+        worker->turn_cpu_us = cpu_of(worker);
         return;
     }
     count_turn(worker, -1);
@@ -485,23 +562,30 @@ static void take_turns(struct worker *worker, enum turn_line line)
     begin_turn(worker);
 }
 
+/* Is it somebody else's turn? */
+static bool is_turn_over(struct worker *worker, enum turn_line line, int64_t cpu_us)
+{
+    bool is_anew = cpu_us - worker->arrival_cpu_us >= turn_share_us(line);
+    if (is_anew)
+        arrive_anew(worker, cpu_us);
+    return turn_is_over(&worker->pool->lines, &worker->turn, line, is_anew,
+                        cpu_us - worker->turn_cpu_us);
+}
+
 void worker_yield(void)
 {
     struct worker *worker = current;
     if (worker == NULL || worker->blocks > 0 || !is_look_due(worker))
         return;
     struct worker_pool *pool = worker->pool;
-    bool is_query = worker->priority == WORKER_QUERY;
-    int64_t used_us = is_query ? clock_thread_cpu_us() - worker->slice_cpu_us : 0;
+    int64_t cpu_us = cpu_of(worker);
     mutex_lock(&pool->mutex);
     worker->is_urgent = false;
-    enum turn_line line = line_of(worker);
-    bool is_slice_over =
-        used_us >= turn_slice_us(line) && turn_waiting(&pool->lines, TURN_UPKEEP) > 0;
+    enum turn_line line = line_of(worker, cpu_us);
     if (!worker->has_permit) {
         permit_release(worker);
         permit_acquire(worker);
-    } else if (is_slice_over || (line > TURN_DECODE && turn_waiting(&pool->lines, line - 1) > 0)) {
+    } else if (is_turn_over(worker, line, cpu_us)) {
         take_turns(worker, line);
     } else {
         worker->granted_us = clock_monotonic_us(); /* it has looked */

@@ -11,8 +11,10 @@
 
 #include "storage/base/error.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum worker_priority { WORKER_DECODE, WORKER_QUERY, WORKER_UPKEEP, WORKER_PRIORITY_COUNT };
 
@@ -50,6 +52,14 @@ MUST_CHECK enum err worker_submit_idle(struct worker_pool *pool, enum worker_pri
                                        void (*run)(void *context), void *context);
 /* How many jobs have a thread and wait for a permit. Any thread. */
 int worker_in_line(const struct worker_pool *pool);
+struct worker_status {
+    size_t queued[WORKER_PRIORITY_COUNT]; /* jobs that have no thread yet */
+    int in_line, permits_free;
+    uint64_t turns;         /* permits given to who stood in line, since the start */
+    uint64_t turns_for_age; /* of those, to who came first and not to who has used least */
+};
+/* Any thread. */
+void worker_pool_status(struct worker_pool *pool, struct worker_status *out);
 /* UPKEEP jobs that wait, for a thread or for a permit, go before all QUERY jobs that do. */
 void worker_promote(struct worker_pool *pool);
 /* Inside a job: may give the permit away for a while. Outside of one: nothing. */
@@ -58,6 +68,17 @@ void worker_yield(void);
  * says that it has only to clean up, having been cancelled or run out of time. While it waits for
  * its turn it goes to the front then. */
 void worker_watch(bool (*is_over)(void *context), void *context);
+/* How long a job has stood in line for its permit. Any thread reads it, relaxed. */
+struct worker_waits {
+    _Atomic int64_t waited_us; /* the present stay not counted */
+    _Atomic int64_t since_us;  /* monotonic, of that; 0: it has its permit */
+    _Atomic uint64_t count;
+};
+
+/* Inside a job: from its submission until its first turn began. 0 when asked again. */
+int64_t worker_queued_us(void);
+/* Inside a job: from now on it is told so, until the job ends or sets NULL. */
+void worker_tell_waits(struct worker_waits *waits);
 /* The same as worker_yield, but gives way to DECODE jobs only, and comes back before all waiting
  * QUERY jobs. */
 void worker_yield_to_decode(void);

@@ -20,11 +20,11 @@ static void test_levels(void **state)
                  {INT64_MAX, 3}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(turn_query_line(cases[i].used_us), TURN_QUERY + cases[i].level);
-    assert_int_equal(turn_slice_us(TURN_DECODE), 0);
-    assert_int_equal(turn_slice_us(TURN_UPKEEP), 0);
+    assert_int_equal(turn_share_us(TURN_DECODE), 0);
     for (int line = TURN_QUERY; line < TURN_QUERY_LONGEST; line++)
-        assert_true(turn_slice_us((enum turn_line)line) <
-                    turn_slice_us((enum turn_line)(line + 1)));
+        assert_true(turn_share_us((enum turn_line)line) == INT64_MAX);
+    assert_true(turn_share_us(TURN_UPKEEP) > 0);
+    assert_true(turn_share_us(TURN_QUERY_LONGEST) > turn_share_us(TURN_UPKEEP));
 }
 
 /* --- against a naive list --- */
@@ -58,9 +58,18 @@ static void model_remove(struct model *model, int who)
             }
 }
 
-static int model_pop(struct model *model)
+static void model_push(struct model *model, int line, int who)
+{
+    int at = 0;
+    while (at < model->count[line] && model->arrived[model->order[line][at]] <= model->arrived[who])
+        at++;
+    model_insert(model, line, at, who);
+}
+
+static int model_pop(struct model *model, bool *is_for_age)
 {
     int found = -1;
+    *is_for_age = false;
     if (model->count[TURN_DECODE] > 0) {
         found = model->order[TURN_DECODE][0];
     } else {
@@ -69,6 +78,8 @@ static int model_pop(struct model *model)
             if (model->count[line] == 0)
                 continue;
             int who = model->order[line][0];
+            *is_for_age |=
+                is_for_oldest && found >= 0 && model->arrived[who] < model->arrived[found];
             if (found < 0 || (is_for_oldest && model->arrived[who] < model->arrived[found]))
                 found = who;
         }
@@ -101,21 +112,29 @@ static void step(struct random_stream *random, struct turn_lines *lines, struct 
         if (line == TURN_QUERY)
             return;
         turn_move(lines, (enum turn_line)line, TURN_QUERY);
-        for (int i = model->count[line]; i > 0; i--)
+        for (int i = model->count[line]; i > 0; i--) {
+            model->arrived[model->order[line][i - 1]] = 0;
             model_insert(model, TURN_QUERY, 0, model->order[line][i - 1]);
+        }
         model->count[line] = 0;
         return;
     case 3:
     case 4: {
         struct turn *turn = turn_pop(lines);
-        assert_int_equal(turn == NULL ? -1 : turn - turns, model_pop(model));
+        bool is_for_age;
+        assert_int_equal(turn == NULL ? -1 : turn - turns, model_pop(model, &is_for_age));
+        if (turn != NULL)
+            assert_int_equal(turn->is_for_age, is_for_age);
         return;
     }
     default:
         if (!turns[who].is_waiting) {
+            if (turns[who].arrived == 0 || random_below(random, 2) == 0) {
+                turn_arrive(lines, &turns[who]);
+                model->arrived[who] = ++model->arrivals;
+            }
             turn_push(lines, &turns[who], (enum turn_line)line);
-            model_insert(model, line, model->count[line], who);
-            model->arrived[who] = ++model->arrivals;
+            model_push(model, line, who);
         }
     }
 }
@@ -143,21 +162,27 @@ static void test_random_programs(void **state)
 
 /* --- nobody starves --- */
 
+static void come(struct turn_lines *lines, struct turn *turn, enum turn_line line)
+{
+    turn_arrive(lines, turn);
+    turn_push(lines, turn, line);
+}
+
 /* Turns until one of the last line has its own while two of the first come again and again. */
 static int turns_until_last(void)
 {
     struct turn_lines lines = {0};
     struct turn turns[20] = {0};
     for (int i = 0; i < 10; i++)
-        turn_push(&lines, &turns[i], TURN_QUERY_LONGEST);
-    turn_push(&lines, &turns[10], TURN_UPKEEP);
-    turn_push(&lines, &turns[11], TURN_QUERY);
-    turn_push(&lines, &turns[12], TURN_QUERY);
+        come(&lines, &turns[i], TURN_QUERY_LONGEST);
+    come(&lines, &turns[10], TURN_UPKEEP);
+    come(&lines, &turns[11], TURN_QUERY);
+    come(&lines, &turns[12], TURN_QUERY);
     for (int count = 1; count < 1000; count++) {
         struct turn *turn = turn_pop(&lines);
         if (turn == &turns[10])
             return count;
-        turn_push(&lines, turn, turn < &turns[10] ? TURN_QUERY_LONGEST : TURN_QUERY);
+        come(&lines, turn, turn < &turns[10] ? TURN_QUERY_LONGEST : TURN_QUERY);
     }
     return 1000;
 }
@@ -172,12 +197,89 @@ static void test_nobody_starves(void **state)
     assert_int_equal(count, 1000);
 }
 
+/* --- who has begun is done first --- */
+
+#define EQUALS 6
+#define EQUAL_TURNS 5
+
+/* Equals that take some turns each while short ones come again and again: how many are done by the
+ * time that half of their turns have been had. */
+static int done_at_half(void)
+{
+    struct turn_lines lines = {0};
+    struct turn turns[EQUALS + 2] = {0};
+    int had[EQUALS] = {0}, all = 0, done = 0;
+    for (int i = 0; i < EQUALS + 2; i++)
+        come(&lines, &turns[i], i < EQUALS ? TURN_QUERY + 1 : TURN_QUERY);
+    while (all < EQUALS * EQUAL_TURNS / 2) {
+        struct turn *turn = turn_pop(&lines);
+        if (turn >= &turns[EQUALS]) {
+            come(&lines, turn, TURN_QUERY);
+            continue;
+        }
+        assert_true(turn->is_for_age); /* a short one waits */
+        int who = (int)(turn - turns);
+        all++;
+        if (++had[who] < EQUAL_TURNS)
+            turn_push(&lines, turn, TURN_QUERY + 1);
+        else
+            assert_int_equal(who, done++); /* in the order in which they came */
+    }
+    return done;
+}
+
+static void test_equals_are_done_one_after_the_other(void **state)
+{
+    (void)state;
+    assert_int_equal(done_at_half(), EQUALS / 2);
+    fault_plant("turn.behind_all"); /* they take turns */
+    int done = done_at_half();
+    fault_clear();
+    assert_int_equal(done, 0);
+}
+
+/* Who waits decides whether a turn goes on, and a turn for age goes on for a while. */
+static int count_over(enum turn_line waits, bool is_for_age, int64_t used_us)
+{
+    struct turn_lines lines = {0};
+    struct turn one = {0}, self = {.is_for_age = is_for_age};
+    int over = 0;
+    come(&lines, &one, waits);
+    for (int line = TURN_QUERY; line < TURN_LINE_COUNT; line++) {
+        over += turn_is_over(&lines, &self, (enum turn_line)line, false, used_us);
+        assert_true(turn_is_over(&lines, &self, (enum turn_line)line, true, used_us));
+    }
+    turn_remove(&lines, &one);
+    for (int line = TURN_QUERY; line < TURN_LINE_COUNT; line++)
+        assert_false(turn_is_over(&lines, &self, (enum turn_line)line, true, used_us));
+    return over;
+}
+
+static void test_a_turn_goes_on(void **state)
+{
+    (void)state;
+    assert_int_equal(count_over(TURN_DECODE, false, 0), TURN_LINE_COUNT - TURN_QUERY);
+    assert_int_equal(count_over(TURN_DECODE, true, 0), TURN_LINE_COUNT - TURN_QUERY);
+    for (int waits = TURN_QUERY; waits < TURN_LINE_COUNT; waits++) {
+        int behind = TURN_UPKEEP - waits; /* lines behind the one that waits */
+        assert_int_equal(count_over((enum turn_line)waits, false, 0), behind);
+        assert_int_equal(count_over((enum turn_line)waits, true, TURN_OLDEST_US), behind);
+        assert_int_equal(count_over((enum turn_line)waits, true, TURN_OLDEST_US - 1), 0);
+    }
+    fault_plant("turn.no_time_for_age");
+    int over = count_over(TURN_QUERY, true, 0);
+    fault_clear();
+    assert_int_equal(over, TURN_UPKEEP - TURN_QUERY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_random_programs),
         cmocka_unit_test(test_nobody_starves),
+        cmocka_unit_test(test_a_turn_goes_on),
+        cmocka_unit_test(test_equals_are_done_one_after_the_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

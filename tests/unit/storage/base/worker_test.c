@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <string.h>
 
 /* No test asserts a time: this ends what would hang. */
 #define GIVE_UP_US INT64_C(100000000)
@@ -645,6 +646,86 @@ static void test_long_queries_get_on_and_end_soon(void **state)
     worker_pool_destroy(pool);
 }
 
+#define EQUAL_COUNT 4
+#define EQUAL_US 10000 /* of CPU: two lines deep */
+
+static void equal_job(void *context)
+{
+    int64_t begin_us = clock_thread_cpu_us();
+    while (clock_thread_cpu_us() - begin_us < EQUAL_US)
+        worker_yield();
+    order[atomic_fetch_add(&run_count, 1)] = (int)(intptr_t)context;
+}
+
+/* However often short ones went before them. */
+static void test_equals_end_in_the_order_they_came(void **state)
+{
+    (void)state;
+    fault_plant("worker.nothing_is_taken_over"); /* by whom the machine runs meanwhile */
+    struct worker_pool *pool = worker_pool_create(
+        &(struct worker_options){.core_count = 1, .thread_count = 4, .query_count_max = 8});
+    atomic_store(&run_count, 0);
+    atomic_store(&is_stream_over, false);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(worker_submit(pool, WORKER_QUERY, stream_job, pool), OK);
+    for (intptr_t i = 0; i < EQUAL_COUNT; i++)
+        assert_int_equal(worker_submit(pool, WORKER_QUERY, equal_job, (void *)i), OK);
+    assert_true(comes_to(&run_count, EQUAL_COUNT, GIVE_UP_US));
+    atomic_store(&is_stream_over, true);
+    struct worker_status status;
+    worker_pool_status(pool, &status);
+    worker_pool_destroy(pool);
+    fault_clear();
+    for (int i = 0; i < EQUAL_COUNT; i++)
+        assert_int_equal(order[i], i);
+    assert_true(status.turns > status.turns_for_age);
+    assert_true(status.turns_for_age > 0);
+}
+
+static struct worker_waits waits;
+
+static void looking_job(void *context)
+{
+    *(_Atomic int64_t *)context = atomic_load(&waits.since_us);
+}
+
+static void told_job(void *context)
+{
+    static _Atomic int64_t since_us;
+    atomic_store(&since_us, 0);
+    worker_tell_waits(&waits);
+    assert_true(worker_queued_us() >= 0);
+    assert_int_equal(worker_queued_us(), 0);
+    assert_int_equal(worker_submit(context, WORKER_DECODE, looking_job, &since_us), OK);
+    wait_until_in_line(context, 1);
+    assert_int_equal(atomic_load(&waits.since_us), 0);
+    worker_yield();
+    assert_true(atomic_load(&since_us) > 0); /* it was its turn while we stood in line */
+    assert_int_equal(atomic_load(&waits.since_us), 0);
+    assert_int_equal(atomic_load(&waits.count), 1);
+    worker_yield();
+    assert_int_equal(atomic_load(&waits.count), 1);
+    atomic_fetch_add(&run_count, 1);
+}
+
+/* A job is told how often and how long it has waited; the next one on its thread is not. */
+static void test_waits_are_told(void **state)
+{
+    (void)state;
+    fault_plant("worker.nothing_is_taken_over"); /* on a slow machine the permit would be */
+    struct worker_pool *pool =
+        worker_pool_create(&(struct worker_options){.core_count = 1, .thread_count = 4});
+    atomic_store(&run_count, 0);
+    for (int i = 1; i <= 3; i++) {
+        memset(&waits, 0, sizeof(waits));
+        assert_int_equal(worker_submit(pool, WORKER_QUERY, told_job, pool), OK);
+        assert_true(comes_to(&run_count, i, GIVE_UP_US));
+        assert_true(atomic_load(&waits.waited_us) >= 0);
+    }
+    worker_pool_destroy(pool);
+    fault_clear();
+}
+
 /* The room for queries is bounded, and upkeep and decoding have threads that queries do not take.
  */
 static void test_room_for_queries_is_bounded(void **state)
@@ -703,6 +784,8 @@ int main(void)
         cmocka_unit_test(test_short_queries_go_before_long_ones),
         cmocka_unit_test(test_blind_jobs_are_overtaken),
         cmocka_unit_test(test_long_queries_get_on_and_end_soon),
+        cmocka_unit_test(test_equals_end_in_the_order_they_came),
+        cmocka_unit_test(test_waits_are_told),
         cmocka_unit_test(test_room_for_queries_is_bounded),
         cmocka_unit_test(test_deep_stack),
     };
