@@ -8,6 +8,7 @@
 #include "query/rollups.h"
 #include "storage/base/logger.h"
 #include "storage/base/thread.h"
+#include "storage/base/worker.h"
 
 #define PROVIDERS_MAX 256
 
@@ -32,6 +33,8 @@ struct query_entry {
     const char *application_name;    /* of its session, or "" */
     int64_t cpu_clock, cpu_begin_us; /* of the thread that runs it; 0: none does now */
     int64_t cpu_used_us;             /* in earlier stays on threads */
+    int64_t queued_us;               /* before a worker began with it */
+    struct worker_waits waits;       /* since then, for its turn */
     struct budget budget;
     _Atomic bool is_cancelled;
     _Atomic bool has_unseen;   /* it reads what its asker may not see: nor how much of it */

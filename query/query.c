@@ -105,6 +105,24 @@ static void print_partials(struct query_engine *engine, struct writer *out)
                          "Partial results given up for others.", (double)status.evictions);
 }
 
+static void print_turns(struct worker_pool *workers, struct writer *out)
+{
+    struct worker_status status;
+    worker_pool_status(workers, &status);
+    metrics_print_figure(out, "freshet_queries_queued", "gauge",
+                         "Queries that wait for one of queries_max to end.",
+                         (double)status.queued[WORKER_QUERY]);
+    metrics_print_figure(out, "freshet_workers_in_line", "gauge",
+                         "Jobs that have begun, or have a thread, and wait for their turn.",
+                         (double)status.in_line);
+    metrics_print_figure(out, "freshet_turns_total", "counter",
+                         "Turns of queries and upkeep that had stood in line.",
+                         (double)status.turns);
+    metrics_print_figure(out, "freshet_turns_for_age_total", "counter",
+                         "Of these, turns of who came first before who had used least.",
+                         (double)status.turns_for_age);
+}
+
 void query_engine_metrics(struct query_engine *engine, struct writer *out)
 {
     static const char *const names[OUTCOME_COUNT] = {"ok", "error", "cancelled", "timeout",
@@ -118,6 +136,8 @@ void query_engine_metrics(struct query_engine *engine, struct writer *out)
             (double)atomic_load_explicit(&engine->outcomes[i], memory_order_relaxed));
     }
     print_partials(engine, out);
+    if (engine->options.workers != NULL)
+        print_turns(engine->options.workers, out);
     metrics_print_figure(out, "freshet_lexicon_bytes", "gauge",
                          "Texts of dictionaries that are numbered for all queries.",
                          (double)lexicon_size());

@@ -270,6 +270,11 @@ static void count_outcome(struct run *run, enum err result, const struct error *
     if (result == OK)
         metric_add(&metrics.query_ok, 1);
     latency_record(LATENCY_QUERY, clock_monotonic_us() - run->entry.started_us);
+    if (run->request->is_short)
+        return;
+    latency_record(LATENCY_QUEUED, run->entry.queued_us);
+    latency_record(LATENCY_YIELDED,
+                   atomic_load_explicit(&run->entry.waits.waited_us, memory_order_relaxed));
 }
 
 void run_set_deadline(struct run *run, int64_t deadline_us)
@@ -310,6 +315,8 @@ enum err run_begin(struct run *run, struct query_engine *engine,
     if (!request->is_short) { /* each is a call of the kernel */
         run->entry.cpu_clock = clock_thread_handle();
         run->entry.cpu_begin_us = clock_thread_cpu_us();
+        run->entry.queued_us = worker_queued_us();
+        worker_tell_waits(&run->entry.waits);
     }
     atomic_store(&run->entry.state, "planning");
     run->entry.application_name = run->settings.application_name;
@@ -480,6 +487,7 @@ enum err run_explain(struct run *run, const struct query_sink *sink, struct erro
 void run_pause(struct run *run)
 {
     worker_watch(NULL, NULL);
+    worker_tell_waits(NULL);
     atomic_store(&run->entry.state, "suspended");
     if (!run->is_registered) {
         struct error error;
@@ -494,6 +502,7 @@ void run_pause(struct run *run)
 void run_resume(struct run *run)
 {
     atomic_store(&run->entry.state, "running");
+    worker_tell_waits(&run->entry.waits);
     registry_set_clock(&run->engine->registry, &run->entry, clock_thread_handle(),
                        clock_thread_cpu_us());
     begin_time(run, clock_monotonic_us());
@@ -518,6 +527,7 @@ void run_end(struct run *run, enum err result, const struct error *error)
         statement_unref(run->statement);
     }
     worker_watch(NULL, NULL);
+    worker_tell_waits(NULL);
     if (run->is_registered)
         registry_remove(&run->engine->registry, &run->entry);
     if (!run->is_put_off)

@@ -177,8 +177,17 @@ static const struct provider_column queries_columns[] = {
     {"query_id", TEXT},     {"user_name", TEXT},       {"client", TEXT},
     {"query", TEXT},        {"state", TEXT},           {"started_at", TIME},
     {"elapsed_ms", DOUBLE}, {"rows_scanned", BIGINT},  {"memory_bytes", BIGINT},
-    {"cpu_ms", DOUBLE},     {"spilled_bytes", BIGINT},
+    {"cpu_ms", DOUBLE},     {"spilled_bytes", BIGINT}, {"queued_ms", DOUBLE},
+    {"yielded_ms", DOUBLE},
 };
+
+/* In line for its turn until now. */
+static int64_t waited_us(const struct worker_waits *waits)
+{
+    int64_t waited = atomic_load_explicit(&waits->waited_us, memory_order_relaxed);
+    int64_t since_us = atomic_load_explicit(&waits->since_us, memory_order_relaxed);
+    return since_us == 0 ? waited : waited + clock_monotonic_us() - since_us;
+}
 
 static void add_query(void *context, const struct query_entry *entry)
 {
@@ -213,6 +222,8 @@ static void add_query(void *context, const struct query_entry *entry)
             atomic_load_explicit(&entry->exec->statistics.helpers_cpu_us, memory_order_relaxed);
     provider_float(scan, 9, (double)cpu_us / 1e3);
     provider_int(scan, 10, (int64_t)spilled);
+    provider_float(scan, 11, (double)entry->queued_us / 1e3);
+    provider_float(scan, 12, (double)waited_us(&entry->waits) / 1e3);
 }
 
 static enum err queries_scan(void *context, struct provider_scan *scan, struct error *error)

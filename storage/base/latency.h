@@ -23,6 +23,10 @@
       "Write and sync of one group of the log.")                                                   \
     X(LATENCY_QUERY, "query", "", "freshet_query_seconds",                                         \
       "Queries, from text to the last byte of the result.")                                        \
+    X(LATENCY_QUEUED, "queued", "", "freshet_query_queued_seconds",                                \
+      "Queries, from their request until a worker began with them.")                               \
+    X(LATENCY_YIELDED, "yielded", "", "freshet_query_yielded_seconds",                             \
+      "Queries, what others had their worker for meanwhile.")                                      \
     X(LATENCY_SEAL, "seal", "", "freshet_seal_seconds", "One segment sealed, waiting included.")   \
     X(LATENCY_MERGE, "merge", "", "freshet_merge_seconds",                                         \
       "One segment merged, waiting included.")                                                     \
