@@ -45,9 +45,9 @@
 /* Smaller records share a piece: a write of its own costs more than copying them. One that is its
  * group has a piece of its own in any case, and is copied only if it is so small that it does not
  * matter. */
-#define PLACE_MIN ((size_t)128 << 10)
-#define PLACE_ALONE_SHARE 8 /* of place_min */
-#define PLACE_PIECES 4      /* as many times the size of other pieces */
+#define PLACE_MIN ((size_t)384 << 10)
+#define PLACE_ALONE_SHARE 24 /* of place_min */
+#define PLACE_PIECES 4       /* as many times the size of other pieces */
 #define PIECE_SIZE (LOG_PIECE_SIZE_MAX / PLACE_PIECES)
 
 #define FINISHED_AT_ONCE 16

@@ -38,8 +38,8 @@ struct log_options {
     /* 0: 1 MiB; simulations take less. A record written from where it is makes one of up to four
      * times that. */
     size_t piece_size;
-    size_t place_min; /* 0: 128 KiB; records as large as this, or an eighth of it where one is alone
-                         in its group, are written from where they are */
+    size_t place_min; /* 0: 384 KiB; records as large as this, or a 24th of it where one is alone in
+                         its group, are written from where they are */
     uint64_t first_position;    /* of an empty log: 1 */
     bool recover_point_in_time; /* accept damage in the middle: cut there */
     /* What the newest usable checkpoint needs, and what the one before it does: files before the
