@@ -1,5 +1,6 @@
 /* Bitmap indexes against a list of values, sets of rows against a byte a row, and the portable
  * format of CRoaring with one lie at a time. */
+#include "storage/base/fault.h"
 #include "storage/base/random.h"
 #include "storage/index/bitmap_private.h"
 
@@ -173,6 +174,30 @@ static void test_random(void **state)
             free_model(&model);
         }
     }
+}
+
+static void test_a_fault_is_found(void **state)
+{
+    (void)state;
+    struct random_stream chance;
+    struct bitmap_index index;
+    struct error error;
+    struct writer out;
+    random_stream_init(&chance, 1);
+    struct column_model model = make_model(&chance, SHAPE_CODES, 10000);
+    free(model.validity);
+    model.validity = NULL;
+    struct bitmap_input input = input_of(&model);
+    writer_init(&out);
+    fault_plant("bitmap.next_row");
+    assert_true(bitmap_index_write(&input, &out));
+    fault_clear();
+    enum err err = bitmap_index_open(writer_as_slice(&out), 10000, &index, &error);
+    if (err == OK)
+        err = bitmap_index_check(&index, &input, &error);
+    assert_int_equal(err, ERR_CORRUPT);
+    writer_deinit(&out);
+    free_model(&model);
 }
 
 /* Unions over keys and intersections, against bytes. */
@@ -378,9 +403,9 @@ static void test_hostile_roaring(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),          cmocka_unit_test(test_sets),
-        cmocka_unit_test(test_many_keys),       cmocka_unit_test(test_hostile_deltas),
-        cmocka_unit_test(test_hostile_roaring),
+        cmocka_unit_test(test_random),           cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_a_fault_is_found), cmocka_unit_test(test_many_keys),
+        cmocka_unit_test(test_hostile_deltas),   cmocka_unit_test(test_hostile_roaring),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
