@@ -33,21 +33,29 @@ static uint64_t piece_count_of(uint64_t raw)
 
 /* --- writing --- */
 
+/* Texts that lie one behind the other are copied together: those of a body do. */
 void text_walk_take(struct text_walk *walk, size_t size, uint8_t *out)
 {
+    const struct slice *text = walk->text;
+    size_t offset = walk->offset;
     while (size > 0) {
-        size_t left = walk->text->size - walk->offset;
-        size_t part = left < size ? left : size;
-        if (part > 0)
-            memcpy(out, walk->text->data + walk->offset, part);
-        out += part;
-        size -= part;
-        walk->offset += part;
-        if (part == left) {
-            walk->text++;
-            walk->offset = 0;
+        size_t part = text->size - offset;
+        if (part == 0) {
+            text++;
+            offset = 0;
+            continue;
         }
+        const char *begin = text->data + offset;
+        while (part < size && (text[1].data == begin + part || fault_is("text.gap_overlooked")))
+            part += (++text)->size;
+        size_t taken = part < size ? part : size;
+        memcpy(out, begin, taken);
+        out += taken;
+        size -= taken;
+        offset = text->size - (part - taken);
     }
+    walk->text = text;
+    walk->offset = offset;
 }
 
 static struct slice take_slice(struct text_walk *walk, size_t size, uint8_t *buffer)

@@ -1,6 +1,6 @@
 /* Blocks of texts whose bytes are taken away while they are made: the same as those that stay where
  * they are, also where an alphabet turns out to be too small after most of it was taken. */
-#include "storage/encoding/encoding.h"
+#include "storage/encoding/private.h"
 
 #include "storage/base/bytes.h"
 #include "storage/base/fault.h"
@@ -228,6 +228,53 @@ static void test_lost_before(void **state)
     assert_true(ratio > 1.5);
 }
 
+/* --- walking over texts --- */
+
+#define WALK_TEXTS 200
+#define WALK_BYTES (WALK_TEXTS * 20)
+
+/* Texts that follow each other, or do not, or are empty, taken in steps of any size: bytes of them
+ * that are not what copying them one by one gives. */
+static size_t walk(uint64_t seed, uint32_t size_max, size_t step_max)
+{
+    static char source[2 * WALK_BYTES], want[WALK_BYTES], got[WALK_BYTES];
+    struct slice pieces[WALK_TEXTS];
+    struct random_stream stream;
+    size_t at = 0, size = 0, wrong = 0;
+    random_stream_init(&stream, seed);
+    for (size_t i = 0; i < sizeof(source); i++)
+        source[i] = (char)random_below(&stream, 256);
+    for (uint32_t i = 0; i < WALK_TEXTS; i++) {
+        at += random_below(&stream, 4) == 0; /* a gap */
+        pieces[i] = slice_of(source + at, random_below(&stream, size_max));
+        if (random_below(&stream, 5) == 0)
+            pieces[i] = slice_of(NULL, 0);
+        memcpy(want + size, source + at, pieces[i].size);
+        size += pieces[i].size;
+        at += pieces[i].size;
+    }
+    struct text_walk walk = {.text = pieces};
+    for (size_t begin = 0; begin < size;) {
+        size_t step = 1 + random_below(&stream, step_max);
+        step = step < size - begin ? step : size - begin;
+        text_walk_take(&walk, step, (uint8_t *)got + begin);
+        begin += step;
+    }
+    for (size_t i = 0; i < size; i++)
+        wrong += got[i] != want[i];
+    return wrong;
+}
+
+static void test_walk_beside_copies(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 300; seed++)
+        assert_int_equal(walk(seed, 1 + seed % 20, seed % 3 == 0 ? 3 : 1 + seed % 200), 0);
+    fault_plant("text.gap_overlooked");
+    assert_true(walk(1, 16, 50) > 0);
+    fault_clear();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_taken_away_and_begun_anew),
         cmocka_unit_test(test_ranges_without_nulls),
         cmocka_unit_test(test_lost_before),
+        cmocka_unit_test(test_walk_beside_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
