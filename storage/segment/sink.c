@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STEP_SIZE ((size_t)1 << 20)   /* written at once */
+#define STEP_SIZE ((size_t)2 << 20)   /* written at once */
 #define LOST_FROM ((uint64_t)1 << 20) /* by the planted fault */
 
 static_assert(STEP_SIZE % IO_ALIGNMENT == 0, "whole blocks are written");
