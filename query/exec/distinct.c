@@ -8,7 +8,9 @@
  * the pairs themselves, the group that a value was first seen with stands in an array, and only the
  * pairs of further groups are in a hash set of eight bytes each, at most five eighths full. Of
  * values that are nearly all different (sessions by country) that set stays small, and what is
- * written goes to the array's end: 4 bytes a value beside the value itself.
+ * written goes to the array's end: 4 bytes a value beside the value itself. Early on pairs look
+ * like that even where each value will be in several groups, so what the last run had decides, if
+ * it is known: bits stay where they take less than its pairs would.
  *
  * Without groups, integers that lie close together are not even numbered (seen_bits.c), and where
  * values may be told at the end, texts that are many go to parts by their hashes (text_set.c).
@@ -25,7 +27,8 @@
 #define BITS_MIN ((size_t)1 << 20) /* bytes of bits that are fine however few pairs there are */
 #define BITS_SHARE 32              /* … of the query's memory, where that is small */
 #define GROUP_BITS_MAX 24
-#define TRY_MIN 8192 /* values */
+#define BITS_FAR ((size_t)1 << 16) /* words: they are asked for ahead */
+#define TRY_MIN 8192               /* values */
 #define LEAVE_COST 4 /* an array and a set take at most so many times what the bits took */
 #define DEFER_MIN ((uint32_t)1 << 14) /* texts: with their table more than the second cache */
 #define DEFER_ROWS 4                  /* rows a text, so far */
@@ -222,6 +225,33 @@ static enum err leave_bits(struct distinct *distinct, struct error *error)
     return OK;
 }
 
+/* What an array and a set would take for values and pairs of the last run; 0: it is not known. */
+static size_t expected_sparse(const struct distinct *distinct)
+{
+    size_t values = distinct->values.columns[0].expected, others = distinct->others_expected;
+    if (distinct->values.column_count > 1)
+        values = distinct->values.pairs[distinct->values.column_count - 1].expected;
+    return values == 0 || others == 0
+               ? 0
+               : values * sizeof(*distinct->first) +
+                     key_places(0, others, KEY_LOAD) * sizeof(*distinct->others);
+}
+
+/* Bits take less in the end where the last run's pairs come again, and a row looks at one place in
+ * place of two. */
+static bool are_bits_less(const struct distinct *distinct, unsigned group_bits, size_t size)
+{
+    const struct tuple_table *values = &distinct->values;
+    const struct budget *budget = distinct->memory->budget;
+    size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    size_t left = used < budget->limit ? budget->limit - used : 0;
+    size_t expected = values->column_count > 1 ? values->pairs[values->column_count - 1].expected
+                                               : values->columns[0].expected;
+    size_t count = values->count > expected ? values->count : expected;
+    return words_for(count, group_bits) * sizeof(*distinct->bits) <= expected_sparse(distinct) &&
+           size <= left / EXPECT_BUDGET_SHARE;
+}
+
 /* Before pairs of so many groups are added, by as many rows; their values are numbered. */
 static enum err reserve(struct distinct *distinct, uint32_t group_count, size_t rows,
                         struct error *error)
@@ -233,10 +263,11 @@ static enum err reserve(struct distinct *distinct, uint32_t group_count, size_t 
         size_t share = distinct->memory->budget->limit / BITS_SHARE;
         size_t fine = share < BITS_MIN ? share : BITS_MIN;
         if (needed > group_bits)
-            group_bits = needed + 1; /* one in reserve */
+            group_bits = needed + (expected_sparse(distinct) == 0 ? 1 : 0); /* one in reserve */
         size_t size = words_for(value_count, group_bits) * sizeof(*distinct->bits);
         if (group_bits > GROUP_BITS_MAX ||
-            (size > fine && size > distinct->pair_count * sizeof(*distinct->others)))
+            (size > fine && size > distinct->pair_count * sizeof(*distinct->others) &&
+             !are_bits_less(distinct, group_bits, size)))
             err = leave_bits(distinct, error);
         else if (group_bits != distinct->group_bits)
             err = bits_widen(distinct, group_bits, error);
@@ -266,7 +297,8 @@ size_t distinct_growth(const struct distinct *distinct, size_t extra)
 
 void distinct_sizes(const struct distinct *distinct, uint32_t *sizes)
 {
-    size_t others = distinct->others_count;
+    size_t others =
+        distinct->is_sparse ? distinct->others_count : distinct->pair_count - distinct->known;
     tuple_table_sizes(&distinct->values, sizes);
     if (distinct->is_deferred)
         sizes[0] = distinct->told_late < UINT32_MAX ? (uint32_t)distinct->told_late : UINT32_MAX;
@@ -312,10 +344,17 @@ static inline bool add_pair(struct distinct *distinct, uint32_t group, uint32_t 
     return is_new;
 }
 
-/* Asks for the places of pairs in the set. */
+/* Asks for the places of pairs in the set, or of their bits. */
 static void prefetch(const struct distinct *distinct, const struct distinct_rows *rows,
                      const uint32_t *values)
 {
+    for (size_t i = 0; !distinct->is_sparse && i < rows->count; i++) {
+        uint32_t row = rows->selection != NULL ? rows->selection[i] : (uint32_t)i;
+        size_t at = (size_t)values[row] << distinct->group_bits | rows->group[row];
+        __builtin_prefetch(&distinct->bits[at / 64], 1);
+    }
+    if (!distinct->is_sparse)
+        return;
     for (size_t i = 0; i < rows->count; i++) {
         uint32_t row = rows->selection != NULL ? rows->selection[i] : (uint32_t)i;
         uint32_t group = rows->group[row], value = values[row];
@@ -578,7 +617,8 @@ enum err distinct_keep(struct distinct *distinct, const struct column *arguments
         err = reserve(distinct, rows->group_count, rows->count, error);
     if (err != OK)
         return err;
-    if (rows->group != NULL && distinct->is_sparse && rows->is_insert)
+    bool is_far = distinct->is_sparse || distinct->word_count >= BITS_FAR;
+    if (rows->group != NULL && is_far && rows->is_insert)
         prefetch(distinct, rows, values);
     *fresh_count = rows->group == NULL ? keep_values(distinct, rows, values, fresh)
                                        : keep_pairs(distinct, rows, values, fresh);
