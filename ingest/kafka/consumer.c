@@ -345,6 +345,7 @@ static void session_open(struct consumer *c)
         return;
     (void)rd_kafka_poll_set_consumer(c->client);
     c->queue = rd_kafka_queue_get_consumer(c->client);
+    session_watch_queue(c);
     session_place(c, partitions, count);
     if (c->failure[0] == 0 && !session_must_stop(c))
         session_join(c, partitions, count);
@@ -388,6 +389,7 @@ static void session_run(struct consumer *c)
     session_set_state(c, SUBSCRIPTION_RUNNING, NULL);
     while (!session_must_stop(c) && !session_is_over(c)) {
         read_messages(c);
+        session_refill(c);
         session_answer_rebalances(c);
         session_store(c);
         if (!session_is_over(c))

@@ -54,6 +54,9 @@ struct consumer {
     struct kafka_message messages[INTAKE_MESSAGES_MAX];
     size_t count, bytes;
     size_t batch_bytes; /* this much is enough to store */
+    /* With this much in its queue the library stops fetching: */
+    size_t queue_messages_max, queue_bytes_max;
+    bool was_queue_full; /* since its leaders were woken last */
     int64_t published_at_us, told_at_us, kept_at_us, probed_at_us; /* monotonic */
 };
 
@@ -97,6 +100,12 @@ void session_answer_rebalances(struct consumer *c);
 void session_drop_rebalances(struct consumer *c); /* without an answer */
 /* Nothing is read any more: ends and lags are not known. */
 void session_unseat(struct consumer *c);
+
+/* --- refill.c --- */
+void session_watch_queue(struct consumer *c); /* of a new client */
+/* After each read, with what was read in hand: wakes the library if its queue was full and has room
+ * again. Does not wait. */
+void session_refill(struct consumer *c);
 
 /* --- farewell.c --- */
 /* The group has answered the client's join, but has assigned nothing yet. */
