@@ -46,7 +46,7 @@ def threads_ns(pid):
             name, ns = (thread / "comm").read_text().strip(), int((thread / "schedstat").read_text().split()[0])
         except OSError:
             continue  # it has ended
-        name = "main" if name == "freshet" else re.sub(r"^(iou|rdk)\b.*|[-:]?\d+(-\d+)*$", r"\1", name)
+        name = "main" if name.startswith("freshet") else re.sub(r"^(iou|rdk)\b.*|[-:]?\d+(-\d+)*$", r"\1", name)
         used_ns[name] = used_ns.get(name, 0) + ns
     return used_ns
 
@@ -86,15 +86,19 @@ def cost():
     count = seen["bare"][0]["events"]
     print(f"{'consuming ' + format(count, ',') + ' events':<52} {'events/CPU-s':>14} {'events/s':>12} {'of the loop':>12} {'set alike':>10}")
     bare, alike = rate("bare", "cpu_s"), rate("alike", "cpu_s")
-    for name, who, cpu, wall in (("librdkafka loop, discards, the library's settings", "bare", "cpu_s", "wall_s"),
-                                 ("librdkafka loop, discards, set as a subscription", "alike", "cpu_s", "wall_s"),
-                                 ("Freshet, durable and visible (lag 0)", "freshet", "cpu_s", "wall_s"),
-                                 ("Freshet, sealed too (CHECKPOINT returned)", "freshet", "sealed_cpu_s", "sealed_wall_s")):
+    lines = [("librdkafka loop, discards, the library's settings", "bare", "cpu_s", "wall_s"),
+             ("librdkafka loop, discards, set as a subscription", "alike", "cpu_s", "wall_s")]
+    servers = [(who, name) for who, name in (("freshet", "Freshet"), ("against", "the other")) if who in seen]
+    for who, name in servers:
+        lines += [(f"{name}, durable and visible (lag 0)", who, "cpu_s", "wall_s"),
+                  (f"{name}, sealed too (CHECKPOINT returned)", who, "sealed_cpu_s", "sealed_wall_s")]
+    for name, who, cpu, wall in lines:
         print(f"{name:<52} {rate(who, cpu):14,.0f} {rate(who, wall):12,.0f} {rate(who, cpu) / bare:11.2f}x {rate(who, cpu) / alike:9.2f}x")
-    runs = seen["freshet"]
-    shares = {name: statistics.median(run["threads_ns"].get(name, 0) for run in runs) / count
-              for name in {name for run in runs for name in run["threads_ns"]}}
-    print("until lag 0, ns an event: " + ", ".join(f"{name} {ns:,.0f}" for name, ns in sorted(shares.items(), key=lambda share: -share[1]) if ns >= 5))
+    for who, name in servers:
+        shares = {thread: statistics.median(run["threads_ns"].get(thread, 0) for run in seen[who]) / count
+                  for thread in {thread for run in seen[who] for thread in run["threads_ns"]}}
+        parts = [f"{thread} {ns:,.0f}" for thread, ns in sorted(shares.items(), key=lambda share: -share[1]) if ns >= 5]
+        print(f"{name} until lag 0, ns an event: {', '.join(parts)}")
 
 
 def cpu_of(pid):

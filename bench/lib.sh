@@ -1,5 +1,5 @@
 # Sourced by the scripts beside it: builds, starts one server on a fresh data directory, stops what it started.
-# Sets: work (a temporary directory), address (host:port of the running server).
+# Sets: work (a temporary directory), address (host:port of the running server). Another server than the one built: `binary` before server_start.
 
 . bench/build.sh
 bench_build freshet freshet-bench
@@ -21,7 +21,7 @@ server_settle() { # until the memory that the server makes present at its start 
 
 server_start() { # further arguments of `freshet serve`
     rm -rf "$work/store" "$work/ready" # the line of the one before is not for this one
-    build/release/freshet serve --data "$work/store" --http 127.0.0.1:0 --pg 127.0.0.1:0 "$@" >"$work/ready" 2>"$work/log" &
+    "${binary:-build/release/freshet}" serve --data "$work/store" --http 127.0.0.1:0 --pg 127.0.0.1:0 "$@" >"$work/ready" 2>"$work/log" &
     server=$!
     address=
     for _ in $(seq 200); do
