@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define LATER_BYTES_MAX ((size_t)256 << 10) /* of the pieces that are kept in a round */
-#define LATER_COUNT_MAX 16
+#define LATER_COUNT_MAX 4   /* more are worth a worker's wake, and are this thread's bottleneck */
 #define LATER_BUDGET_US 300 /* after which no further piece is begun */
 #define LATER_SLOW_US 2000  /* CPU time that is too much for a round */
 #define LATER_PAUSE 64
