@@ -211,6 +211,8 @@ static void ring_reap(struct io_file *io_file, struct transfer_result *result)
     struct ring_io *io = (struct ring_io *)io_file->io;
     wait_for(io, TAG_WRITE);
     wait_for(io, TAG_SYNC);
+    if (io->results[TAG_SYNC] < 0) /* cancelled behind a short write: the rest's is for all */
+        ((struct posix_file *)io_file)->has_unsynced = true;
     result->written = io->results[TAG_WRITE];
     result->synced = io->results[TAG_SYNC];
 }
