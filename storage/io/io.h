@@ -28,10 +28,20 @@ enum io_open_flags {
         4 /* past the page cache where the file system lets us; aligned access only, always */
 };
 
+struct io_part {
+    const void *data;
+    size_t size;
+};
+#define IO_PARTS_MAX 7
+
 /* A write (and sync) under way: begun, then waited for, so that the caller can work in between. */
 struct io_write_options {
     const void *data; /* direct files: aligned; a registered buffer if it lies in one */
     size_t size;
+    /* What follows it in the file from elsewhere in memory, at most IO_PARTS_MAX, aligned as the
+     * data are: one operation with it where the back end can. The array lives until the wait. */
+    const struct io_part *parts;
+    size_t part_count;
     uint64_t offset;
     bool sync; /* fdatasync after it, ordered behind it */
 };

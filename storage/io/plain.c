@@ -31,7 +31,7 @@ static void plain_reap(struct io_file *io_file, struct transfer_result *result)
     *result = ((struct posix_file *)io_file)->result;
 }
 
-static const struct transfer_ops plain_transfer_ops = {plain_submit, plain_reap};
+static const struct transfer_ops plain_transfer_ops = {plain_submit, plain_reap, false};
 
 static enum err plain_write_begin(struct io_file *io_file, const struct io_write_options *write)
 {

@@ -6,7 +6,7 @@
  * to the thread that writes. So the ring is made on first use, and made anew when another thread
  * turns up (once in a process's life; nothing may be under way then).
  *
- *   write_begin   [write or write_fixed] --link--> [fdatasync]      or  [write with RWF_DSYNC]
+ *   write_begin   [write, write_fixed, writev] --link--> [fdatasync]   or  [write with RWF_DSYNC]
  *   write_wait    reap both; transfer.c decides what they mean
  *
  * RWF_DSYNC vouches for its own range only, so it is used where nothing else of the file is
@@ -47,6 +47,7 @@ struct ring_io {
     bool is_stale;    /* entries were refused: a new ring before the next operation */
     bool is_lost;     /* what is under way cannot be waited for: every operation is refused */
     int results[TAG_COUNT];
+    struct iovec vectors[1 + IO_PARTS_MAX]; /* of the write under way, if it has parts */
 };
 
 static _Thread_local char thread_mark;
@@ -175,6 +176,25 @@ static void submit_entries(struct ring_io *io, enum ring_tag first, enum ring_ta
     }
 }
 
+static void prepare_write(struct ring_io *io, struct io_uring_sqe *entry, int fd,
+                          const struct io_write_options *write)
+{
+    int index = write->part_count > 0 ? -1 : buffer_index(io, write->data, write->size);
+    if (write->part_count > 0) {
+        io->vectors[0] = (struct iovec){(void *)(uintptr_t)write->data, write->size};
+        for (size_t i = 0; i < write->part_count; i++)
+            io->vectors[1 + i] =
+                (struct iovec){(void *)(uintptr_t)write->parts[i].data, write->parts[i].size};
+        io_uring_prep_writev(entry, fd, io->vectors, 1 + (unsigned)write->part_count,
+                             write->offset);
+    } else if (index >= 0) {
+        io_uring_prep_write_fixed(entry, fd, write->data, (unsigned)write->size, write->offset,
+                                  index);
+    } else {
+        io_uring_prep_write(entry, fd, write->data, (unsigned)write->size, write->offset);
+    }
+}
+
 static void ring_submit(struct io_file *io_file, const struct io_write_options *write)
 {
     struct ring_io *io = (struct ring_io *)io_file->io;
@@ -186,12 +206,7 @@ static void ring_submit(struct io_file *io_file, const struct io_write_options *
     }
     io->results[TAG_SYNC] = 0;
     struct io_uring_sqe *entry = next_entry(io, TAG_WRITE);
-    int index = buffer_index(io, write->data, write->size);
-    if (index >= 0)
-        io_uring_prep_write_fixed(entry, file->fd, write->data, (unsigned)write->size,
-                                  write->offset, index);
-    else
-        io_uring_prep_write(entry, file->fd, write->data, (unsigned)write->size, write->offset);
+    prepare_write(io, entry, file->fd, write);
     io_uring_sqe_set_data64(entry, TAG_WRITE);
     if (write->sync && !file->has_unsynced) {
         entry->rw_flags = RWF_DSYNC;
@@ -217,7 +232,7 @@ static void ring_reap(struct io_file *io_file, struct transfer_result *result)
     result->synced = io->results[TAG_SYNC];
 }
 
-static const struct transfer_ops ring_transfer_ops = {ring_submit, ring_reap};
+static const struct transfer_ops ring_transfer_ops = {ring_submit, ring_reap, true};
 
 static enum err ring_write_begin(struct io_file *io_file, const struct io_write_options *write)
 {

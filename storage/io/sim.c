@@ -339,7 +339,7 @@ static void sim_reap(struct io_file *io_file, struct transfer_result *result)
     *result = file->result;
 }
 
-static const struct transfer_ops sim_transfer_ops = {sim_submit, sim_reap};
+static const struct transfer_ops sim_transfer_ops = {sim_submit, sim_reap, false};
 
 static enum err sim_write_begin(struct io_file *io_file, const struct io_write_options *write)
 {

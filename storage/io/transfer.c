@@ -31,14 +31,36 @@ enum err transfer_error(struct error *error, int os_error, const char *verb, con
     return code;
 }
 
+static void submit(const struct transfer *transfer, const struct transfer_ops *ops,
+                   struct io_file *file)
+{
+    struct io_write_options write = transfer->left;
+    if (!ops->takes_parts && write.part_count > 0) {
+        write.part_count = 0;
+        write.sync = false;
+    }
+    ops->submit(file, &write);
+}
+
+static size_t size_left(const struct io_write_options *left)
+{
+    size_t size = left->size;
+    for (size_t i = 0; i < left->part_count; i++)
+        size += left->parts[i].size;
+    return size;
+}
+
 void transfer_begin(struct transfer *transfer, const struct transfer_ops *ops, struct io_file *file,
                     const struct io_write_options *write)
 {
     assert(!transfer->is_pending);
     assert(write->size > 0);
+    assert(write->part_count <= IO_PARTS_MAX);
     transfer->left = *write;
     transfer->is_pending = true;
-    ops->submit(file, &transfer->left);
+    if (fault_is("io.parts_forgotten"))
+        transfer->left.part_count = 0;
+    submit(transfer, ops, file);
 }
 
 /* Steps over what was written, in whole blocks so that direct files stay aligned. */
@@ -47,9 +69,16 @@ static void step_over(struct io_write_options *left, int64_t written)
     size_t step = (size_t)written;
     if (left->size % IO_ALIGNMENT == 0 && left->offset % IO_ALIGNMENT == 0)
         step -= step % IO_ALIGNMENT;
+    left->offset += step;
+    while (left->part_count > 0 && step >= left->size) {
+        step -= left->size;
+        left->data = left->parts->data;
+        left->size = left->parts->size;
+        left->parts++;
+        left->part_count--;
+    }
     left->data = (const char *)left->data + step;
     left->size -= step;
-    left->offset += step;
 }
 
 enum err transfer_wait(struct transfer *transfer, const struct transfer_ops *ops,
@@ -65,18 +94,18 @@ enum err transfer_wait(struct transfer *transfer, const struct transfer_ops *ops
             if (++retry_count > RETRY_COUNT_MAX)
                 return transfer_error(error, result.written < 0 ? (int)-result.written : EIO,
                                       "write", name);
-            ops->submit(file, left);
+            submit(transfer, ops, file);
             continue;
         }
         if (result.written < 0)
             return transfer_error(error, (int)-result.written, "write", name);
-        if ((size_t)result.written < left->size) {
-            if (fault_is("io.short_write_ignored"))
+        if ((size_t)result.written < size_left(left)) {
+            if (fault_is("io.short_write_ignored") && (size_t)result.written < left->size)
                 return OK;
             if (++retry_count > RETRY_COUNT_MAX)
                 return transfer_error(error, EIO, "write", name);
             step_over(left, result.written);
-            ops->submit(file, left);
+            submit(transfer, ops, file);
             continue;
         }
         if (left->sync && result.synced < 0 && !fault_is("io.sync_result_ignored"))

@@ -18,6 +18,7 @@ struct transfer_result {
 struct transfer_ops {
     void (*submit)(struct io_file *file, const struct io_write_options *write);
     void (*reap)(struct io_file *file, struct transfer_result *result);
+    bool takes_parts; /* else it is given one part at a time, without the sync but for the last */
 };
 
 /* The one write a file may have under way. */

@@ -6,7 +6,8 @@
  *                   two buffers: one is filled while the other is written;
  *                   a large record is a piece where it lies, with the header in front of it,
  *                   up to four times as large: it needs no buffer
- *     flush         checksum; begin its write; go on
+ *     flush         checksum; begin its write; go on. Pieces that lie where their records do wait
+ *                   for the next ones: one write and one sync for all of them
  *     last piece    write + sync; `apply` the records meanwhile; wait
  *     publish       durable: visible
  *     done          for each
@@ -51,6 +52,8 @@
 #define PIECE_SIZE (LOG_PIECE_SIZE_MAX / PLACE_PIECES)
 
 #define FINISHED_AT_ONCE 16
+#define WRITE_SIZE_MAX ((size_t)4 << 20) /* bytes of pieces after which they wait no longer */
+
 #define GATHER_US INT64_C(1000)
 #define GATHER_SIZE ((size_t)512 << 10) /* payload bytes that are worth a group */
 
@@ -95,6 +98,7 @@ static enum err begin_piece(struct log *log, size_t carried, struct error *error
 {
     assert(log->piece_capacity == 0);
     if (log->file != NULL && log->file_offset + LOG_BLOCK_SIZE > log->options.file_size) {
+        assert(log->part_count == 0);
         enum err result = wait_write(log, error);
         if (result != OK)
             return result;
@@ -135,7 +139,30 @@ static char *piece_room(const struct log *log)
     return piece_at(log) + LOG_PIECE_HEADER_SIZE + log->piece.size;
 }
 
-/* Begins the write of the piece under construction; the other buffer is then free. */
+/* Begins the write of the pieces that wait, in one operation, once the one before it is done. */
+static enum err write_parts(struct log *log, bool sync, struct error *error)
+{
+    enum err result = wait_write(log, error);
+    if (result != OK)
+        return result;
+    struct io_write_options write = {.data = log->parts[0].data,
+                                     .size = log->parts[0].size,
+                                     .parts = log->writing,
+                                     .part_count = log->part_count - 1,
+                                     .offset = log->parts_offset,
+                                     .sync = sync};
+    memcpy(log->writing, log->parts + 1, write.part_count * sizeof(log->parts[0]));
+    log->part_count = 0;
+    result = log->io->ops->write_begin(log->file, &write);
+    if (result != OK)
+        return error_set(error, result, NULL, "cannot begin to write log file %" PRIu64,
+                         log->file_number);
+    log->is_writing = true;
+    return OK;
+}
+
+/* Ends the piece under construction and begins its write, with those that waited before it; or lets
+ * it wait. The other buffer is then free. */
 static enum err flush_piece(struct log *log, bool sync, struct error *error)
 {
     struct log_piece_header *piece = &log->piece;
@@ -145,18 +172,18 @@ static enum err flush_piece(struct log *log, bool sync, struct error *error)
     size_t padded = round_up(used, LOG_BLOCK_SIZE);
     char *buffer = piece_at(log) - log->tail_size;
     memset(buffer + used, 0, padded - used);
-    enum err result = wait_write(log, error);
-    if (result != OK)
-        return result;
     uint64_t next_offset = log->file_offset + round_up(used, log_piece_padding());
     bool is_last = next_offset + LOG_BLOCK_SIZE > log->options.file_size;
-    struct io_write_options write = {
-        .data = buffer, .size = padded, .offset = log->file_offset, .sync = sync || is_last};
-    result = log->io->ops->write_begin(log->file, &write);
+    uint64_t offset = log->file_offset;
+    if (log->part_count == 0)
+        log->parts_offset = offset;
+    log->parts[log->part_count++] = (struct io_part){buffer, padded};
+    bool is_waiting = log->placed != NULL && !sync && !is_last &&
+                      log->part_count < array_count(log->parts) &&
+                      next_offset - log->parts_offset < WRITE_SIZE_MAX;
+    enum err result = is_waiting ? OK : write_parts(log, sync || is_last, error);
     if (result != OK)
-        return error_set(error, result, NULL, "cannot begin to write log file %" PRIu64,
-                         log->file_number);
-    log->is_writing = true;
+        return result;
     metric_add(&metrics.log_bytes, (int64_t)padded);
     log->appended += padded;
     log->end = (struct log_point){.file_number = log->file_number,
@@ -167,8 +194,7 @@ static enum err flush_piece(struct log *log, bool sync, struct error *error)
     log->tail_size = next_offset % LOG_BLOCK_SIZE;
     if (log->placed == NULL)
         log->buffer_index ^= 1;
-    memcpy(log->buffers[log->buffer_index], buffer + (log->file_offset - write.offset),
-           log->tail_size);
+    memcpy(log->buffers[log->buffer_index], buffer + (log->file_offset - offset), log->tail_size);
     log->placed = NULL;
     log->piece_capacity = 0;
     return OK;
@@ -326,6 +352,7 @@ static void go_back(struct log *log)
 {
     log_file_abandon(log);
     log->placed = NULL;
+    log->part_count = 0;
     log->end = log->durable;
     log->must_cut = true;
 }
@@ -360,6 +387,7 @@ static void commit_group(struct log *log, struct log_entry *first)
         log->is_writing = false;
         log->piece_capacity = 0;
         log->placed = NULL;
+        log->part_count = 0;
         finish_group(first, result, &error);
         return;
     }

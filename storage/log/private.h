@@ -31,6 +31,12 @@ struct log {
     uint64_t file_number;
     uint64_t file_offset;
     bool is_writing; /* write_begin without write_wait */
+    /* Pieces that are whole and wait for one write of all, from this offset on. Their memory is
+     * their records', which stay until the group is done. */
+    struct io_part parts[1 + IO_PARTS_MAX];
+    size_t part_count;
+    uint64_t parts_offset;
+    struct io_part writing[IO_PARTS_MAX]; /* of the write under way, behind its first */
     char *buffers[2];
     int buffer_index;
     char *header_block;

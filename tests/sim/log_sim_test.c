@@ -530,6 +530,7 @@ static const struct {
     {"P16 goes on after a full disk", "log.accepts_after_failure", run_log},
     {"P17 recovery trusts the cache", "log.recovery_trusts_cache", run_log},
     {"P20 visible before durable", "log.publish_before_sync", run_log},
+    {"P21 parts of a write forgotten", "io.parts_forgotten", run_log},
 };
 
 static bool find_planted(size_t index, uint64_t budget)

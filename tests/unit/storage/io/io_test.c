@@ -43,6 +43,36 @@ static enum err write_at(struct io_file *file, const void *data, size_t size, ui
     return result != OK ? result : file->io->ops->write_wait(file, NULL);
 }
 
+/* Several parts in one operation, the first blocks again: alone, behind what is not synced yet, and
+ * as many as there may be. */
+static void write_parts(struct io_file *file, const char *bytes)
+{
+    const struct io_ops *ops = file->io->ops;
+    char *back = io_buffer_alloc(file->io, 16 * 4096), *other = io_buffer_alloc(file->io, 8192);
+    memcpy(other, bytes + 100, 8192);
+    for (size_t count = 1; count <= IO_PARTS_MAX; count++) {
+        struct io_part parts[IO_PARTS_MAX];
+        for (size_t i = 0; i < count; i++)
+            parts[i] = i % 2 == 0 ? (struct io_part){other, 8192}
+                                  : (struct io_part){bytes + 4096 * i, 4096};
+        struct io_write_options write = {.data = bytes + 8192,
+                                         .size = 4096,
+                                         .parts = parts,
+                                         .part_count = count,
+                                         .offset = 4096,
+                                         .sync = count % 3 != 0};
+        assert_int_equal(ops->write_begin(file, &write), OK);
+        assert_int_equal(ops->write_wait(file, NULL), OK);
+        size_t got, at = 4096;
+        assert_int_equal(ops->read(file, back, 16 * 4096, 4096, &got, NULL), OK);
+        assert_memory_equal(back, bytes + 8192, 4096);
+        for (size_t i = 0; i < count; at += parts[i++].size)
+            assert_memory_equal(back + at, parts[i].data, parts[i].size);
+    }
+    io_buffer_free(file->io, other);
+    io_buffer_free(file->io, back);
+}
+
 static void test_direct_writes_read_back(void **state)
 {
     (void)state;
@@ -68,6 +98,7 @@ static void test_direct_writes_read_back(void **state)
         assert_int_equal(got, (1 << 20) + 4096 + 8192);
         assert_memory_equal(large, registered, 1 << 20);
         assert_memory_equal(large + (1 << 20), registered, 4096 + 8192);
+        write_parts(file, registered);
         uint64_t size;
         assert_int_equal(io->ops->size(file, &size, &error), OK);
         assert_int_equal(size, got);
@@ -241,12 +272,14 @@ static struct transfer_result script[8];
 static size_t script_index;
 static size_t submit_count;
 static size_t submitted_size;
+static struct io_write_options submitted;
 
 static void play_submit(struct io_file *file, const struct io_write_options *write)
 {
     (void)file;
     submit_count++;
     submitted_size = write->size;
+    submitted = *write;
 }
 
 static void play_reap(struct io_file *file, struct transfer_result *result)
@@ -275,7 +308,7 @@ static void test_raw_results(void **state)
         {"no space", {{-ENOSPC, -ECANCELED}}, ERR_SPACE, 1, 8192},
         {"short, then no space", {{4096, -ECANCELED}, {-ENOSPC, -ECANCELED}}, ERR_SPACE, 2, 4096},
     };
-    static const struct transfer_ops ops = {play_submit, play_reap};
+    static const struct transfer_ops ops = {play_submit, play_reap, false};
     for (size_t index = 0; index < array_count(cases); index++) {
         memcpy(script, cases[index].script, sizeof(cases[index].script));
         script_index = submit_count = 0;
@@ -291,6 +324,121 @@ static void test_raw_results(void **state)
     }
 }
 
+/* 8,192 bytes, 4,096 and 12,288 from three places: what is asked for last. */
+static void test_raw_results_of_parts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        bool takes_parts;
+        struct transfer_result script[4];
+        enum err want;
+        size_t want_submits;
+        char want_place; /* and byte in it */
+        size_t want_skip, want_size, want_parts;
+        uint64_t want_offset;
+    } cases[] = {
+        {"whole", true, {{24576, 0}}, OK, 1, 'a', 0, 8192, 2, 4096},
+        {"short in the first",
+         true,
+         {{5000, -ECANCELED}, {20480, 0}},
+         OK,
+         2,
+         'a',
+         4096,
+         4096,
+         2,
+         8192},
+        {"short at a border",
+         true,
+         {{8192, -ECANCELED}, {16384, 0}},
+         OK,
+         2,
+         'b',
+         0,
+         4096,
+         1,
+         12288},
+        {"short in the last",
+         true,
+         {{16384, -ECANCELED}, {8192, 0}},
+         OK,
+         2,
+         'c',
+         4096,
+         8192,
+         0,
+         20480},
+        {"short twice",
+         true,
+         {{8192, -ECANCELED}, {4096, -ECANCELED}, {12288, 0}},
+         OK,
+         3,
+         'c',
+         0,
+         12288,
+         0,
+         16384},
+        {"sync fails", true, {{24576, -EIO}}, ERR_IO, 1, 'a', 0, 8192, 2, 4096},
+        {"one by one", false, {{8192, 0}, {4096, 0}, {12288, 0}}, OK, 3, 'c', 0, 12288, 0, 16384},
+        {"one by one, short",
+         false,
+         {{8192, 0}, {4096, 0}, {4096, -ECANCELED}, {8192, 0}},
+         OK,
+         4,
+         'c',
+         4096,
+         8192,
+         0,
+         20480},
+        {"the second fails",
+         false,
+         {{8192, 0}, {-ENOSPC, 0}},
+         ERR_SPACE,
+         2,
+         'b',
+         0,
+         4096,
+         0,
+         12288},
+        {"the last sync fails",
+         false,
+         {{8192, 0}, {4096, 0}, {12288, -EIO}},
+         ERR_IO,
+         3,
+         'c',
+         0,
+         12288,
+         0,
+         16384},
+    };
+    static char a[8192], b[4096], c[12288];
+    static const struct io_part parts[] = {{b, sizeof(b)}, {c, sizeof(c)}};
+    for (size_t i = 0; i < array_count(cases); i++) {
+        const struct transfer_ops ops = {play_submit, play_reap, cases[i].takes_parts};
+        memcpy(script, cases[i].script, sizeof(cases[i].script));
+        script_index = submit_count = 0;
+        struct transfer transfer = {0};
+        struct io_write_options write = {.data = a,
+                                         .size = sizeof(a),
+                                         .parts = parts,
+                                         .part_count = array_count(parts),
+                                         .offset = 4096,
+                                         .sync = true};
+        transfer_begin(&transfer, &ops, NULL, &write);
+        assert_int_equal(submitted.sync, cases[i].takes_parts);
+        enum err result = transfer_wait(&transfer, &ops, NULL, "x", NULL);
+        if (result != cases[i].want || submit_count != cases[i].want_submits)
+            fail_msg("%s: %s, %zu", cases[i].name, err_name(result), submit_count);
+        const char *place = cases[i].want_place == 'a' ? a : cases[i].want_place == 'b' ? b : c;
+        assert_ptr_equal(submitted.data, place + cases[i].want_skip);
+        assert_int_equal(submitted.size, cases[i].want_size);
+        assert_int_equal(submitted.part_count, cases[i].want_parts);
+        assert_int_equal(submitted.offset, cases[i].want_offset);
+        assert_int_equal(submitted.sync, cases[i].takes_parts || place == c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_refused_entries_are_gone),
         cmocka_unit_test(test_ring_that_cannot_wait_is_given_up),
         cmocka_unit_test(test_raw_results),
+        cmocka_unit_test(test_raw_results_of_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

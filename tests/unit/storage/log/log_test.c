@@ -139,7 +139,7 @@ static void submit(struct log *log, struct model *model, uint64_t position)
     test->model = model;
     test->entry = (struct log_entry){.done = on_done};
     char *payload;
-    if (position % 2 == 0) { /* the log may write it from where it is */
+    if (position % 2 == 0 || position % 64 >= 32) { /* the log may write it from where it is */
         size_t room = size + position / 2 % 2 * IO_ALIGNMENT;
         test->data = aligned_alloc(
             IO_ALIGNMENT, (LOG_ENTRY_HEAD + room) / IO_ALIGNMENT * IO_ALIGNMENT + IO_ALIGNMENT);
