@@ -5,10 +5,11 @@
  * The text is bound, typed and planned with the literals as they stand, so names, types and errors
  * are what they are without this. At the end a literal becomes a value if all that was made of it
  * stands beside a comparison or in an IN list of a scan's filter, where the scan asks for it when
- * it opens: then nothing else can depend on it. Where it went elsewhere besides (into a truth that
- * was folded, a join's condition, the filter of a group) it stays what it is, and texts that differ
- * in it do not share the plan. What was computed of literals ('…'::timestamptz - interval '1 day')
- * is one value, computed again for each text. */
+ * it opens, or is the LIMIT or OFFSET of the outermost query: then nothing else can depend on it.
+ * Where it went elsewhere besides (into a truth that was folded, a join's condition, the filter of
+ * a group) it stays what it is, and texts that differ in it do not share the plan. What was
+ * computed of literals ('…'::timestamptz - interval '1 day') is one value, computed again for each
+ * text. */
 #include "query/func/func.h"
 #include "query/plan/rewrite.h"
 #include "storage/base/fault.h"
@@ -79,11 +80,29 @@ static void fix_filter(struct lifter *l, const struct expr *expr)
     }
 }
 
+static bool is_liftable(const struct lifter *l, const struct expr *expr)
+{
+    return expr != NULL && is_marked(expr) && !has_fixed(l, expr);
+}
+
+/* How many rows it gives is asked when it opens, too. */
+static void fix_limited(struct lifter *l, const struct plan *plan)
+{
+    struct plan rest = *plan;
+    if (is_liftable(l, rest.sort.limit))
+        rest.sort.limit = NULL;
+    if (is_liftable(l, rest.sort.offset))
+        rest.sort.offset = NULL;
+    plan_visit_node(&rest, fix, l);
+}
+
 static void fix_plan(struct lifter *l, const struct plan *plan)
 {
     if (plan == NULL)
         return;
-    if (plan->kind != PLAN_SCAN)
+    if (plan->kind == PLAN_SORT || plan->kind == PLAN_LIMIT)
+        fix_limited(l, plan);
+    else if (plan->kind != PLAN_SCAN)
         plan_visit_node(plan, fix, l);
     else if (plan->scan.filter != NULL)
         fix_filter(l, plan->scan.filter);
@@ -176,12 +195,24 @@ static struct expr *lift_filter(struct lifter *l, const struct expr *expr)
     return copy;
 }
 
+static struct expr *lift_limit(struct lifter *l, struct expr *expr)
+{
+    if (!is_liftable(l, expr))
+        return expr;
+    struct expr *lifted = lift_constant(l, expr);
+    return fault_is("cache.shape_keeps_limit") ? expr : lifted;
+}
+
 static void lift_plan(struct lifter *l, struct plan *plan)
 {
     if (plan == NULL)
         return;
     if (plan->kind == PLAN_SCAN && plan->scan.filter != NULL)
         plan->scan.filter = lift_filter(l, plan->scan.filter);
+    if (plan->kind == PLAN_SORT || plan->kind == PLAN_LIMIT) {
+        plan->sort.limit = lift_limit(l, plan->sort.limit);
+        plan->sort.offset = lift_limit(l, plan->sort.offset);
+    }
     for (size_t i = 0; i < plan->child_count; i++)
         lift_plan(l, plan->children[i]);
 }

@@ -96,6 +96,7 @@ static enum err bind_statement(struct binder *b, struct ast_statement *ast)
         statement->kind = STATEMENT_SELECT;
         statement->command_tag = "SELECT";
         statement->is_cacheable = true;
+        b->outermost = ast->select;
         break;
     }
     statement->is_read_only = true;

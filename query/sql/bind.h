@@ -141,6 +141,7 @@ struct binder {
     size_t subplan_capacity, table_capacity;
     size_t view_depth, view_bytes;        /* views within views; text of all of them */
     const struct view_definition *inside; /* the view whose text is bound, NULL: none */
+    const struct ast_select *outermost;   /* of a statement that may have a shape, else NULL */
     struct view_dependencies *depends;    /* CREATE VIEW: what its own text names; else NULL */
 };
 

@@ -340,6 +340,11 @@ enum err bind_limits(struct binder *b, const struct scope *outer, const struct c
                      const struct ast_select *select, struct expr **limit, struct expr **offset)
 {
     struct scope scope = {.outer = outer, .ctes = ctes};
+    /* Plans depend on how many rows a query inside of another gives. */
+    if (b->build.is_literal_fixed != NULL && select == b->outermost) {
+        shape_mark_limit(b->context->shape, select->limit, b->arena);
+        shape_mark_limit(b->context->shape, select->offset, b->arena);
+    }
     enum err result = bind_limit(b, &scope, select->limit, "LIMIT", "2201W", limit);
     return result != OK ? result : bind_limit(b, &scope, select->offset, "OFFSET", "2201X", offset);
 }

@@ -247,3 +247,9 @@ void shape_mark(const struct text_shape *shape, struct ast_node *where, struct a
 {
     mark_tests(&(struct marker){.shape = shape, .arena = arena}, where);
 }
+
+void shape_mark_limit(const struct text_shape *shape, struct ast_node *node, struct arena *arena)
+{
+    if (node != NULL && node->kind == AST_NUMBER)
+        mark_literal(&(struct marker){.shape = shape, .arena = arena}, node);
+}

@@ -17,6 +17,9 @@ struct slice shape_unquote(struct slice literal, struct arena *arena);
 /* Notes at literals of a WHERE which of the text's they are, where a value could take their place:
  * beside a comparison, BETWEEN, IN. */
 void shape_mark(const struct text_shape *shape, struct ast_node *where, struct arena *arena);
+/* The same at the number of rows of a LIMIT or OFFSET, NULL: none. Not at a string: it may be
+ * negative, which is a mistake of the statement with its place. */
+void shape_mark_limit(const struct text_shape *shape, struct ast_node *node, struct arena *arena);
 /* A place in the text of `from` as one in that of `to`. */
 int64_t shape_place(const struct text_shape *from, const struct text_shape *to, int64_t position);
 

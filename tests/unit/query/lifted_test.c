@@ -223,7 +223,44 @@ static const struct pair pairs[] = {
      false},
     {"SELECT n + 1 FROM e WHERE n > 5", "SELECT n + 2 FROM e WHERE n > 5", false},
     {"SELECT n FROM e WHERE n > 5 ORDER BY t LIMIT 3",
-     "SELECT n FROM e WHERE n > 5 ORDER BY t LIMIT 4", false},
+     "SELECT n FROM e WHERE n > 6 ORDER BY t LIMIT 4", true},
+    {"SELECT n FROM e ORDER BY t LIMIT 3", "SELECT n FROM e ORDER BY t LIMIT 0", true},
+    {"SELECT n FROM e ORDER BY t DESC LIMIT 3", "SELECT n FROM e ORDER BY t DESC LIMIT 1000", true},
+    {"SELECT n FROM e ORDER BY n, t LIMIT 3 OFFSET 2",
+     "SELECT n FROM e ORDER BY n, t LIMIT 5 OFFSET 0", true},
+    {"SELECT n FROM e ORDER BY t OFFSET 3", "SELECT n FROM e ORDER BY t OFFSET 30000", true},
+    {"SELECT count(*) FROM e LIMIT 1", "SELECT count(*) FROM e LIMIT 0", true},
+    {"SELECT n, count(*) FROM e GROUP BY n ORDER BY 2 DESC, 1 LIMIT 2",
+     "SELECT n, count(*) FROM e GROUP BY n ORDER BY 2 DESC, 1 LIMIT 7", true},
+    {"SELECT n FROM e UNION ALL SELECT 5 ORDER BY 1 LIMIT 2",
+     "SELECT n FROM e UNION ALL SELECT 5 ORDER BY 1 LIMIT 9", true},
+    {"SELECT DISTINCT ON (n) n, t FROM e ORDER BY n, t LIMIT 1",
+     "SELECT DISTINCT ON (n) n, t FROM e ORDER BY n, t LIMIT 3", true},
+    {"WITH q AS (SELECT n FROM e WHERE n > 5) SELECT n FROM q ORDER BY 1 LIMIT 2",
+     "WITH q AS (SELECT n FROM e WHERE n > 4) SELECT n FROM q ORDER BY 1 LIMIT 3", true},
+    {"SELECT n FROM e ORDER BY t FETCH FIRST 2 ROWS ONLY",
+     "SELECT n FROM e ORDER BY t FETCH FIRST 5 ROWS ONLY", true},
+    {"SELECT n FROM e ORDER BY t LIMIT 2.5", "SELECT n FROM e ORDER BY t LIMIT 3.4", true},
+    {"SELECT n FROM e ORDER BY t LIMIT 2.5", "SELECT n FROM e ORDER BY t LIMIT 3", false},
+    {"SELECT n FROM e ORDER BY t LIMIT 2", "SELECT n FROM e ORDER BY t LIMIT 3000000000", false},
+    {"SELECT n FROM e ORDER BY t LIMIT 2.5",
+     "SELECT n FROM e ORDER BY t LIMIT 99999999999999999999", false},
+    {"SELECT n FROM e ORDER BY t LIMIT 2", "SELECT n FROM e ORDER BY t LIMIT '2'", false},
+    {"SELECT n FROM e ORDER BY t LIMIT '2'", "SELECT n FROM e ORDER BY t LIMIT '-2'", false},
+    {"SELECT n FROM e ORDER BY t LIMIT -2", "SELECT n FROM e ORDER BY t LIMIT -3", false},
+    {"SELECT n FROM e ORDER BY t LIMIT 2", "SELECT n FROM e ORDER BY t LIMIT NULL", false},
+    {"SELECT n FROM e ORDER BY t LIMIT 2", "SELECT n FROM e ORDER BY t LIMIT ALL", false},
+    {"SELECT n FROM e ORDER BY t LIMIT 1 + 1", "SELECT n FROM e ORDER BY t LIMIT 1 + 2", false},
+    /* inside of another, how many rows there are is part of the plan */
+    {"SELECT n FROM (SELECT n FROM e ORDER BY t LIMIT 3) q ORDER BY 1",
+     "SELECT n FROM (SELECT n FROM e ORDER BY t LIMIT 5) q ORDER BY 1", false},
+    {"SELECT count(*) FROM e WHERE EXISTS (SELECT 1 FROM e f WHERE f.n = e.n LIMIT 1)",
+     "SELECT count(*) FROM e WHERE EXISTS (SELECT 1 FROM e f WHERE f.n = e.n LIMIT 0)", false},
+    {"SELECT n, (SELECT x FROM e f WHERE f.n = e.n ORDER BY t LIMIT 1) FROM e ORDER BY t LIMIT 3",
+     "SELECT n, (SELECT x FROM e f WHERE f.n = e.n ORDER BY t LIMIT 0) FROM e ORDER BY t LIMIT 3",
+     false},
+    {"(SELECT n FROM e ORDER BY t LIMIT 1) UNION ALL SELECT 7 ORDER BY 1",
+     "(SELECT n FROM e ORDER BY t LIMIT 2) UNION ALL SELECT 7 ORDER BY 1", false},
     {"SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY x) FROM e WHERE n > 5",
      "SELECT percentile_cont(0.9) WITHIN GROUP (ORDER BY x) FROM e WHERE n > 5", false},
     {"SELECT time_bucket('1 hour', t) AS h, count(*) FROM e WHERE n > 5 GROUP BY h ORDER BY h",
@@ -283,7 +320,8 @@ static void test_sharing(void **state)
 static void test_faults(void **state)
 {
     (void)state;
-    static const char *const faults[] = {"cache.shape_ignores_type", "cache.shape_lifts_ordinal"};
+    static const char *const faults[] = {"cache.shape_ignores_type", "cache.shape_lifts_ordinal",
+                                         "cache.shape_keeps_limit"};
     for (size_t fault = 0; fault < array_count(faults); fault++) {
         size_t found = 0;
         fault_plant(faults[fault]);
