@@ -11,6 +11,7 @@
 #include "server/net/poller.h"
 
 #include "storage/base/arena.h"
+#include "storage/io/uring_entry.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -55,11 +56,7 @@ static uint64_t data_of(enum request request, uint64_t token)
 
 static struct io_uring_sqe *next_entry(struct uring_poller *p, enum request request, uint64_t token)
 {
-    struct io_uring_sqe *entry = io_uring_get_sqe(&p->ring);
-    while (entry == NULL) { /* the queue is full: hand it over */
-        io_uring_submit(&p->ring);
-        entry = io_uring_get_sqe(&p->ring);
-    }
+    struct io_uring_sqe *entry = uring_entry(&p->ring);
     entry->user_data = data_of(request, token);
     return entry;
 }

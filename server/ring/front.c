@@ -15,6 +15,7 @@
  * completed, so it needs no generation. */
 #include "server/ring/inside.h"
 
+#include "storage/io/uring_entry.h"
 #include "storage/base/clock.h"
 #include "storage/base/fault.h"
 #include "storage/base/logger.h"
@@ -53,12 +54,7 @@ bool front_is_here(void)
 
 struct io_uring_sqe *front_entry(struct front *front)
 {
-    struct io_uring_sqe *entry = io_uring_get_sqe(&front->ring);
-    while (entry == NULL) { /* the queue is full: hand it over */
-        io_uring_submit(&front->ring);
-        entry = io_uring_get_sqe(&front->ring);
-    }
-    return entry;
+    return uring_entry(&front->ring);
 }
 
 /* The prep functions of liburing clear user_data in some versions: it is set after them. */
