@@ -75,8 +75,8 @@ static void local_dictionary_grow(struct local_dictionary *dictionary)
     dictionary->mask = mask;
 }
 
-static uint32_t add(struct local_dictionary *dictionary, struct slice text, struct local_key key,
-                    uint64_t tag)
+uint32_t local_dictionary_add(struct local_dictionary *dictionary, struct slice text,
+                              struct local_key key, uint64_t tag)
 {
     if (dictionary->count == DICTIONARY_ENTRIES_MAX)
         return DICTIONARY_NONE;
@@ -103,7 +103,7 @@ static uint32_t short_code(struct local_dictionary *dictionary, struct slice tex
     key.high = load_u64(bytes + 8);
     uint64_t tag = local_dictionary_tag(key);
     uint32_t code = local_dictionary_find_key(dictionary, key, tag);
-    return code != DICTIONARY_NONE ? code : add(dictionary, text, key, tag);
+    return code != DICTIONARY_NONE ? code : local_dictionary_add(dictionary, text, key, tag);
 }
 
 uint32_t local_dictionary_code(struct local_dictionary *dictionary, struct slice text)
@@ -120,7 +120,7 @@ uint32_t local_dictionary_code(struct local_dictionary *dictionary, struct slice
             memcmp(dictionary->entries[code].data, text.data, text.size) == 0)
             return code;
     }
-    return add(dictionary, text, key, tag);
+    return local_dictionary_add(dictionary, text, key, tag);
 }
 
 bool local_dictionary_is_hopeless(const struct local_dictionary *dictionary, size_t rows)

@@ -31,6 +31,10 @@ void local_dictionary_init(struct local_dictionary *dictionary, struct arena *ar
 /* The text's code, a new one if it is new; DICTIONARY_NONE when the dictionary is full. The text
  * must live as long as the batch. */
 uint32_t local_dictionary_code(struct local_dictionary *dictionary, struct slice text);
+/* The new code of such a text (local_dictionary_short_key, local_dictionary_tag) that is not there;
+ * DICTIONARY_NONE when the dictionary is full. */
+uint32_t local_dictionary_add(struct local_dictionary *dictionary, struct slice text,
+                              struct local_key key, uint64_t tag);
 /* Is a column of `rows` rows better off without it? */
 bool local_dictionary_is_hopeless(const struct local_dictionary *dictionary, size_t rows);
 
@@ -60,11 +64,9 @@ static inline uint64_t local_dictionary_tag(struct local_key key)
     return local_dictionary_mix(key.low ^ key.size, key.high) & UINT32_MAX;
 }
 
-/* The code of a text of at most DICTIONARY_SHORT_MAX bytes that is there, or DICTIONARY_NONE. As
- * many bytes can be read from text.data on. No branch depends on the size: it is not predictable.
- */
-static inline uint32_t local_dictionary_find_short(const struct local_dictionary *dictionary,
-                                                   struct slice text)
+/* The key of a text of at most DICTIONARY_SHORT_MAX bytes. As many can be read from text.data on.
+ * No branch depends on the size: it is not predictable. */
+static inline struct local_key local_dictionary_short_key(struct slice text)
 {
     static const uint64_t masks[4] = {UINT64_MAX, UINT64_MAX, 0, 0};
     struct local_key key = {.size = text.size};
@@ -75,6 +77,14 @@ static inline uint32_t local_dictionary_find_short(const struct local_dictionary
     memcpy(&high_mask, (const char *)masks + 24 - text.size, 8);
     key.low &= low_mask;
     key.high &= high_mask;
+    return key;
+}
+
+/* The code of such a text that is there, or DICTIONARY_NONE. */
+static inline uint32_t local_dictionary_find_short(const struct local_dictionary *dictionary,
+                                                   struct slice text)
+{
+    struct local_key key = local_dictionary_short_key(text);
     return local_dictionary_find_key(dictionary, key, local_dictionary_tag(key));
 }
 

@@ -98,18 +98,27 @@ static void column_give_up_dictionary(struct rows *rows, struct rows_column *col
     mapping_set_distinct(rows->options.mapping, (uint32_t)(column - rows->columns), true);
 }
 
+/* code: the text's, DICTIONARY_NONE if it has none; is_new: it was not there before. */
+static inline void store_code(struct rows *rows, struct rows_column *column, size_t row,
+                              struct slice text, uint32_t code, bool is_new)
+{
+    if (code != DICTIONARY_NONE &&
+        (!is_new || !local_dictionary_is_hopeless(&column->dictionary, row + 1))) {
+        column->codes[row] = code;
+        return;
+    }
+    column_give_up_dictionary(rows, column);
+    column->text[row] = text;
+}
+
 static inline void store_text(struct rows *rows, struct rows_column *column, size_t row,
                               struct slice text)
 {
     if (column->is_dictionary) {
         uint32_t before = column->dictionary.count;
         uint32_t code = local_dictionary_code(&column->dictionary, text);
-        if (code != UINT32_MAX &&
-            (code < before || !local_dictionary_is_hopeless(&column->dictionary, row + 1))) {
-            column->codes[row] = code;
-            return;
-        }
-        column_give_up_dictionary(rows, column);
+        store_code(rows, column, row, text, code, code >= before);
+        return;
     }
     column->text[row] = text;
 }
@@ -382,6 +391,15 @@ void rows_put_any_text(struct rows *rows, struct rows_column *column, struct sli
 {
     column->validity[rows->count] = 1;
     store_text(rows, column, rows->count, text);
+}
+
+void rows_put_new_text(struct rows *rows, struct rows_column *column, struct slice text)
+{
+    struct local_dictionary *dictionary = &column->dictionary;
+    struct local_key key = local_dictionary_short_key(text);
+    uint32_t code = local_dictionary_add(dictionary, text, key, local_dictionary_tag(key));
+    column->validity[rows->count] = 1;
+    store_code(rows, column, rows->count, text, code, !fault_is("rows.new_text_hopeful"));
 }
 
 static bool put_value(struct rows *rows, uint32_t index, enum err err, const struct value *value)

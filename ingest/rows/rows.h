@@ -138,10 +138,13 @@ bool rows_put_number(struct rows *rows, uint32_t column, const struct decimal *n
 bool rows_put_string(struct rows *rows, uint32_t column, struct slice text, struct slice source);
 bool rows_put_document(struct rows *rows, uint32_t column, struct slice source);
 void rows_put_any_text(struct rows *rows, struct rows_column *column, struct slice text);
+/* Of a column with a dictionary that does not have this text yet, of at most DICTIONARY_SHORT_MAX
+ * bytes; as many can be read from text.data on. */
+void rows_put_new_text(struct rows *rows, struct rows_column *column, struct slice text);
 /* The same in place for the most usual texts. readable: bytes that may be read from text.data on.
  */
-static inline void rows_put_text(struct rows *rows, struct rows_column *column, struct slice text,
-                                 size_t readable)
+static inline __attribute__((always_inline)) void
+rows_put_text(struct rows *rows, struct rows_column *column, struct slice text, size_t readable)
 {
     size_t row = rows->count;
     if (!column->is_dictionary) {
@@ -149,11 +152,13 @@ static inline void rows_put_text(struct rows *rows, struct rows_column *column, 
         column->text[row] = text;
         return;
     }
-    uint32_t code = DICTIONARY_NONE;
-    if (text.size <= DICTIONARY_SHORT_MAX && readable >= DICTIONARY_SHORT_MAX)
-        code = local_dictionary_find_short(&column->dictionary, text);
-    if (code == DICTIONARY_NONE) {
+    if (text.size > DICTIONARY_SHORT_MAX || readable < DICTIONARY_SHORT_MAX) {
         rows_put_any_text(rows, column, text);
+        return;
+    }
+    uint32_t code = local_dictionary_find_short(&column->dictionary, text);
+    if (code == DICTIONARY_NONE) {
+        rows_put_new_text(rows, column, text);
         return;
     }
     column->validity[row] = 1;

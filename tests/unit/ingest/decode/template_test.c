@@ -525,6 +525,47 @@ static void test_every_byte(void **state)
     pair_deinit(&pair);
 }
 
+/* Texts of which one in so many rows is new: dictionaries that grow, or are given up at some row.
+ */
+static bool new_texts_are_same(struct pair *pair, size_t rows, size_t new_in, enum decode_isa isa)
+{
+    writer_reset(&pair->body);
+    for (size_t i = 0; i < rows; i++) {
+        size_t number = i % new_in == 0 ? i : 0;
+        writer_printf(&pair->body,
+                      "{\"req\":1,\"t\":\"%zu\",\"s\":\"%0*zu\",\"S\":\"a page of %zu\"}\n", number,
+                      (int)(i % 19), number, number);
+    }
+    return pair_is_same(pair, FRAMING_LINES, isa);
+}
+
+static bool all_new_texts_are_same(enum decode_isa isa)
+{
+    static const size_t new_in[] = {1, 2, 3, 8, 50};
+    bool is_same = true;
+    for (size_t i = 0; i < array_count(new_in) && is_same; i++) {
+        struct pair pair;
+        pair_init(&pair, 4);
+        for (size_t rows = 28; rows < 300 && is_same; rows += rows < 36 || rows > 250 ? 1 : 31)
+            is_same = new_texts_are_same(&pair, rows, new_in[i], isa);
+        is_same = is_same && new_texts_are_same(&pair, 3000, new_in[i], isa);
+        pair_deinit(&pair);
+    }
+    return is_same;
+}
+
+static void test_new_texts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < array_count(all_sets); i++)
+        if (scan_text_of(all_sets[i]) != NULL && !all_new_texts_are_same(all_sets[i]))
+            fail_msg("set %d", (int)all_sets[i]);
+    fault_plant("rows.new_text_hopeful");
+    bool is_same = all_new_texts_are_same(DECODE_ISA_BEST);
+    fault_clear();
+    assert_false(is_same);
+}
+
 /* The quick form does read the rows: without it a steady stream would look the same. */
 static void test_shapes_are_kept(void **state)
 {
@@ -620,10 +661,11 @@ static void test_planted_wide(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),     cmocka_unit_test(test_every_cut),
-        cmocka_unit_test(test_last_texts), cmocka_unit_test(test_shapes_are_kept),
-        cmocka_unit_test(test_planted),    cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_every_byte), cmocka_unit_test(test_planted_wide),
+        cmocka_unit_test(test_random),       cmocka_unit_test(test_every_cut),
+        cmocka_unit_test(test_last_texts),   cmocka_unit_test(test_shapes_are_kept),
+        cmocka_unit_test(test_planted),      cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_new_texts),    cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_planted_wide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
