@@ -108,6 +108,8 @@ static void help(void *context)
             is_useful = crew->work.run(crew->work.context, helper->node);
             cpu_us = tell_cpu(crew, cpu_us);
         }
+        if (helper->node != NULL && crew->work.leave != NULL)
+            crew->work.leave(crew->work.context, helper->node);
         mutex_unlock(&crew->mutex);
         worker_watch(NULL, NULL);
         mutex_lock(&crew->mutex);

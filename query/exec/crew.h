@@ -11,6 +11,8 @@ struct crew;
  * now, and the helper goes. */
 struct crew_work {
     bool (*run)(void *context, struct exec_node *node);
+    /* Locked: this helper goes, and may come again. NULL is nothing. */
+    void (*leave)(void *context, struct exec_node *node);
     void *context;
 };
 

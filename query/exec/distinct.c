@@ -624,3 +624,45 @@ enum err distinct_keep(struct distinct *distinct, const struct column *arguments
                                        : keep_pairs(distinct, rows, values, fresh);
     return OK;
 }
+
+/* --- told again --- */
+
+static bool next_sparse(const struct distinct *distinct, size_t *at, uint32_t *group,
+                        uint32_t *value)
+{
+    if (*at < distinct->known) {
+        *value = (uint32_t)*at;
+        *group = distinct->first[(*at)++];
+        return true;
+    }
+    size_t place = *at - distinct->known;
+    while (place < distinct->others_capacity && distinct->others[place] == PAIR_FREE)
+        place++;
+    *at = distinct->known + place + 1;
+    if (place >= distinct->others_capacity)
+        return false;
+    *group = (uint32_t)(distinct->others[place] >> 32);
+    *value = (uint32_t)distinct->others[place];
+    return true;
+}
+
+size_t distinct_list(const struct distinct *distinct, bool is_grouped, struct distinct_at *at,
+                     uint32_t *groups, uint32_t *values)
+{
+    size_t count = 0;
+    assert(!distinct->has_direct);
+    for (; count < VECTOR_ROWS_MAX; count++) {
+        bool has;
+        if (!is_grouped) {
+            has = at->place < distinct->known;
+            values[count] = (uint32_t)at->place++;
+        } else if (distinct->is_sparse) {
+            has = next_sparse(distinct, &at->place, &groups[count], &values[count]);
+        } else {
+            has = next_pair(distinct, &at->place, &groups[count], &values[count]);
+        }
+        if (!has)
+            break;
+    }
+    return count;
+}

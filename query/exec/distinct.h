@@ -68,6 +68,14 @@ void distinct_defer(struct distinct *distinct);
  * them as a column; each once. */
 MUST_CHECK enum err distinct_rest(struct distinct *distinct, struct slice *texts,
                                   struct column *column, size_t *count, struct error *error);
+/* Up to VECTOR_ROWS_MAX of the pairs seen, each once in all calls from a zeroed *at on, by numbers
+ * of groups (is_grouped: all rows so far were) and of values; 0: the end. Not while has_direct. */
+struct distinct_at {
+    size_t place;
+    bool is_null_told; /* the caller's */
+};
+size_t distinct_list(const struct distinct *distinct, bool is_grouped, struct distinct_at *at,
+                     uint32_t *groups, uint32_t *values);
 /* Bytes that so many further rows may take at most, texts aside. */
 size_t distinct_growth(const struct distinct *distinct, size_t extra);
 

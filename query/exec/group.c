@@ -11,12 +11,14 @@
  * above a scan, some aggregates are told of whole morsels instead (digest.c); groups by time are
  * told of runs of rows (runs.c).
  *
- * Over a large table rows are grouped portion by portion where that pays (partial_run.c).
+ * Over a large table rows are grouped portion by portion where that pays (partial_run.c), or run by
+ * run on several threads (span.c).
  *
  * Tables and states are one tier; there are further ones where groups do not fit the query's
  * memory and rows are put aside (group_spill.c). */
 #include "query/exec/digest.h"
 #include "query/exec/group.h"
+#include "query/exec/span.h"
 #include "query/exec/tally.h"
 
 #include <assert.h>
@@ -101,10 +103,16 @@ void group_tier_open(struct exec_node *node, struct group_tier *tier)
 
 void group_tier_forget(struct exec_node *node, struct group_tier *tier)
 {
+    if (tier->memory.budget != NULL)
+        tally_reset(node->state);
+    group_tier_free(node, tier);
+}
+
+void group_tier_free(struct exec_node *node, struct group_tier *tier)
+{
     struct group *group = node->state;
     if (tier->memory.budget == NULL)
         return;
-    tally_reset(group);
     close_rests(group, tier->own);
     close_rests(group, tier->above);
     tier->own = tier->above = NULL;
@@ -466,15 +474,22 @@ static enum err read_part(struct exec_node *node, struct group_tier *tier, struc
     }
 }
 
+/* Portion by portion, then by several threads, then row by row. */
+static enum err read_child(struct exec_node *node, struct error *error)
+{
+    struct group *group = node->state;
+    size_t rest = 0;
+    bool is_done = false;
+    enum err err = group->portions != NULL ? portions_read(node, &rest, error) : OK;
+    if (err == OK)
+        err = spans_read(node, rest, &is_done, error);
+    return err != OK || is_done ? err : exec_each(node, 0, group_add_batch, error);
+}
+
 static enum err build_tier(struct exec_node *node, struct group_tier *tier, struct error *error)
 {
     struct group *group = node->state;
-    enum err err = OK;
-    if (group->portions != NULL && tier->source == NULL)
-        err = portions_read(node, error);
-    if (err == OK)
-        err = tier->source == NULL ? exec_each(node, 0, group_add_batch, error)
-                                   : read_part(node, tier, error);
+    enum err err = tier->source == NULL ? read_child(node, error) : read_part(node, tier, error);
     bool is_empty = tier->source == NULL && tier->keys.count == 0;
     if (err == OK && is_empty && node->plan->children[0]->kind == PLAN_EXPAND)
         err = add_empty_sets(node, error);
@@ -628,6 +643,7 @@ static void group_close(struct exec_node *node)
     if (!group->is_open)
         return;
     portions_close(node, group->portions);
+    spans_close(group->spans);
     while (group->tier_count != 0)
         group_drop_tier(node);
     tally_close(group->tally);

@@ -64,6 +64,7 @@ struct group {
     char *digest_states;            /* the states that a digest adds to */
     const atomic_bool *is_unwanted; /* of another thread: nobody asks for its portion; or NULL */
     struct portions *portions;      /* NULL: rows are grouped as they come; partial_run.c */
+    struct spans *spans;            /* NULL: one thread; span.c */
     struct tally *tally;            /* NULL: no rows are taken by their codes */
 };
 
@@ -89,6 +90,8 @@ static inline size_t group_state_offset(size_t end, const struct aggregate *aggr
 void group_tier_open(struct exec_node *node, struct group_tier *tier);
 /* Keys, states and what else groups take; parts stay. */
 void group_tier_forget(struct exec_node *node, struct group_tier *tier);
+/* The same where the node may be at another tier, on another thread. */
+void group_tier_free(struct exec_node *node, struct group_tier *tier);
 MUST_CHECK enum err group_grow_states(struct exec_node *node, struct group_tier *tier,
                                       struct error *error);
 /* The first one of a group without keys. */
@@ -118,8 +121,9 @@ void group_sizes_note(struct exec_node *node, const struct group_tier *tier);
 
 /* Sets group->portions where rows are to be grouped portion by portion. */
 void portions_open(struct exec_node *node);
-/* The rows that are, into the first tier; the child's rows after that are the others. */
-MUST_CHECK enum err portions_read(struct exec_node *node, struct error *error);
+/* The rows that are, into the first tier; the child's rows after that are the others, which begin
+ * at the morsel *rest. */
+MUST_CHECK enum err portions_read(struct exec_node *node, size_t *rest, struct error *error);
 void portions_close(struct exec_node *group, struct portions *portions); /* NULL is nothing */
 
 /* Whether so many groups may be added to where rows go now. */
@@ -137,6 +141,8 @@ void group_runs_open(struct exec_node *node);
 
 /* The closed tier right above, whose groups this one's rows may be of; NULL: there is none. */
 struct group_tier *group_tier_above(struct group *group, const struct group_tier *tier);
+/* Bytes that a tier may take more of for so many rows, what their states point to aside. */
+size_t group_need(const struct group *group, const struct group_tier *tier, size_t rows);
 /* Before so many rows are added: freezes or closes the tier where that is due. Is the batch one for
  * group_spill_batch()? */
 bool group_spill_check(struct exec_node *node, struct group_tier *tier, size_t row_count);

@@ -60,7 +60,7 @@ static size_t rest_need(const struct group *group, const struct group_rest *rest
     return bytes;
 }
 
-static size_t need_of(const struct group *group, const struct group_tier *tier, size_t rows)
+size_t group_need(const struct group *group, const struct group_tier *tier, size_t rows)
 {
     size_t bytes = rest_need(group, tier->own, rows) + rest_need(group, tier->above, rows);
     if (tier->parts != NULL)
@@ -88,7 +88,7 @@ bool group_spill_check(struct exec_node *node, struct group_tier *tier, size_t r
         return tier->is_closed;
     size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
     size_t own = used > tier->used_before ? used - tier->used_before : 0;
-    size_t need = need_of(group, tier, row_count);
+    size_t need = group_need(group, tier, row_count);
     bool is_due = spill_is_due(node->exec, own, need), grows = may_grow(group, tier);
     bool is_below = tier->above != NULL, is_last = depth_of(group, tier) + 1 == SPILL_DEPTH_MAX;
     if (tier->parts == NULL && !is_last && tier->keys.count != 0 &&

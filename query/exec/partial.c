@@ -61,27 +61,42 @@ static bool are_steady(struct expr *const *exprs, size_t count)
     return are;
 }
 
+bool partial_call_is_steady(const struct aggregate_call *call)
+{
+    return is_steady(call->filter) && is_steady(call->order_by) &&
+           are_steady(call->arguments, call->argument_count);
+}
+
 static bool is_call_for(const struct aggregate_call *call)
 {
     return is_small(call->aggregate) && !call->is_distinct && call->order_by == NULL &&
-           call->order_count == 0 && is_steady(call->filter) &&
-           are_steady(call->arguments, call->argument_count);
+           call->order_count == 0 && partial_call_is_steady(call);
+}
+
+bool partial_rows_are_steady(const struct plan *group)
+{
+    bool are = are_steady(group->group.keys, group->group.key_count);
+    const struct plan *plan = group->children[0];
+    for (;
+         are && (plan->kind == PLAN_FILTER || plan->kind == PLAN_PROJECT || plan->kind == PLAN_HOP);
+         plan = plan->children[0])
+        are = (plan->kind != PLAN_FILTER || is_steady(plan->filter.predicate)) &&
+              (plan->kind != PLAN_PROJECT || are_steady(plan->project.exprs, plan->column_count));
+    return are && plan->kind == PLAN_SCAN && is_steady(plan->scan.filter);
 }
 
 bool partial_is_for(const struct plan *group)
 {
-    bool is = are_steady(group->group.keys, group->group.key_count);
+    bool is = partial_rows_are_steady(group);
     for (size_t i = 0; is && i < group->group.aggregate_count; i++)
         is = is_call_for(&group->group.aggregates[i]);
-    const struct plan *plan = group->children[0];
-    for (; is && (plan->kind == PLAN_FILTER || plan->kind == PLAN_PROJECT);
+    for (const struct plan *plan = group->children[0]; is && plan->kind != PLAN_SCAN;
          plan = plan->children[0])
-        is = plan->kind == PLAN_FILTER ? is_steady(plan->filter.predicate)
-                                       : are_steady(plan->project.exprs, plan->column_count);
-    return is && plan->kind == PLAN_SCAN && is_steady(plan->scan.filter);
+        is = plan->kind != PLAN_HOP; /* it may stop within a batch, where a portion is given up */
+    return is;
 }
 
-static bool is_exact(const struct aggregate_call *call)
+bool partial_call_is_exact(const struct aggregate_call *call)
 {
     bool is = aggregate_is_of(call->aggregate, &aggregates_sum) ||
               aggregate_is_of(call->aggregate, &aggregates_bool) ||
@@ -95,7 +110,7 @@ bool partial_is_exact(const struct plan *group)
 {
     bool is = true;
     for (size_t i = 0; is && i < group->group.aggregate_count; i++)
-        is = is_exact(&group->group.aggregates[i]);
+        is = partial_call_is_exact(&group->group.aggregates[i]);
     return is;
 }
 
@@ -321,22 +336,23 @@ enum err partial_add_rows(struct exec_node *node, const struct portion *portion,
 
 /* --- combined --- */
 
-static enum err combine_states(struct exec_node *node, struct group_tier *tier,
-                               const struct partial *partial, size_t first, const uint32_t *ids,
-                               size_t count, struct error *error)
+enum err partial_combine_states(struct exec_node *node, struct group_tier *tier, const char *states,
+                                const uint32_t *ids, size_t count, struct error *error)
 {
     struct group *group = node->state;
     enum err err = OK;
     for (size_t a = 0; a < group->call_count; a++) {
         const struct group_call *call = &group->calls[a];
-        const char *from = partial->states + first * partial->stride + call->state_offset;
+        const char *from = states + call->state_offset;
         char *to = tier->states + call->state_offset;
+        if (call->call->is_distinct || call->call->aggregate->adopt != NULL)
+            continue;
         if (aggregate_sum_combine(call->call->aggregate, to, ids, from, group->stride, count))
             continue;
         for (size_t i = 0; err == OK && i < count; i++)
             err = call->call->aggregate->combine(to + ids[i] * group->stride,
-                                                 from + i * partial->stride,
-                                                 &tier->aggregate_memory, error);
+                                                 from + i * group->stride, &tier->aggregate_memory,
+                                                 error);
     }
     return err == OK ? exec_memory_settle(&tier->aggregate_arena, error) : err;
 }
@@ -377,7 +393,8 @@ enum err partial_combine(struct exec_node *node, const struct partial *partial, 
             memcpy(tier->states + first * group->stride, partial->states + first * group->stride,
                    (count - fault_is("partial.copied_states")) * group->stride);
         else if (err == OK)
-            err = combine_states(node, tier, partial, first, ids, count, error);
+            err = partial_combine_states(node, tier, partial->states + first * partial->stride, ids,
+                                         count, error);
     }
     return err;
 }

@@ -44,6 +44,10 @@ struct portion {
 
 /* May rows be grouped portion by portion, for the same result? By the plan alone. */
 bool partial_is_for(const struct plan *group);
+/* Of that: the rows are those of a scan, and they and their keys the same whenever they are asked
+ * for, and by whom; a call's arguments are. */
+bool partial_rows_are_steady(const struct plan *group);
+bool partial_call_is_steady(const struct aggregate_call *call);
 /* The scan below such a group. */
 struct exec_node *partial_scan(const struct exec_node *group);
 /* Bytes that a tier's groups take, the same for the same rows. */
@@ -61,6 +65,7 @@ uint64_t partial_rows_scanned(const struct exec_node *group);
 uint64_t partial_uncount(struct exec_node *group, uint64_t before);
 /* Do the aggregates give the same whatever is added to what first? By the plan alone. */
 bool partial_is_exact(const struct plan *group);
+bool partial_call_is_exact(const struct aggregate_call *call);
 /* Several made one, in order. */
 MUST_CHECK enum err partial_merge(struct exec_node *group, struct partial *const *list,
                                   size_t count, struct partial **out, struct error *error);
@@ -69,6 +74,11 @@ struct partial *partial_create(void);
 /* Adds its groups to the last tier. is_held: it lasts as long as that does. */
 MUST_CHECK enum err partial_combine(struct exec_node *group, const struct partial *partial,
                                     bool is_held, struct error *error);
+/* Adds states of groups, one after the other, to those of the groups `ids` of a tier; not of calls
+ * that have more than states: DISTINCT, and those that adopt. */
+MUST_CHECK enum err partial_combine_states(struct exec_node *group, struct group_tier *tier,
+                                           const char *states, const uint32_t *ids, size_t count,
+                                           struct error *error);
 struct partial *partial_ref(struct partial *partial);
 void partial_unref(struct partial *partial); /* NULL is nothing */
 

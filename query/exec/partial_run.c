@@ -48,7 +48,7 @@ struct portions {
     struct partial **parts;    /* by portion: what it has */
     struct partial **held;     /* kept ones that groups' texts are of, until the query ends */
     size_t held_count;
-    size_t held_charged; /* for those of them that the cache did not have before */
+    size_t held_charged;       /* for those of them that the cache did not have before */
     struct partial_crew *crew; /* NULL: one thread */
 };
 
@@ -397,8 +397,8 @@ static enum err add_portion(struct exec_node *node, size_t index, bool *is_done,
     bool was_found = portions->found[index] != NULL;
     enum err err = find_or_compute(node, index, &partial, error);
     *is_done = err == OK && partial != NULL;
-    bool is_held = *is_done && is_kept(node, &portions->list[index]) &&
-                   may_hold(node, partial, was_found);
+    bool is_held =
+        *is_done && is_kept(node, &portions->list[index]) && may_hold(node, partial, was_found);
     if (*is_done)
         err = partial_combine(node, partial, is_held, error);
     if (is_held)
@@ -408,7 +408,7 @@ static enum err add_portion(struct exec_node *node, size_t index, bool *is_done,
     return err;
 }
 
-enum err portions_read(struct exec_node *node, struct error *error)
+enum err portions_read(struct exec_node *node, size_t *rest, struct error *error)
 {
     struct group *group = node->state;
     struct portions *portions = group->portions;
@@ -444,7 +444,7 @@ enum err portions_read(struct exec_node *node, struct error *error)
     }
     partial_crew_end(portions->crew);
     portions->crew = NULL;
-    size_t rest = next < portions->count ? portions->list[next].begin : portions->morsel_count;
-    exec_scan_range(partial_scan(node), rest, portions->morsel_count);
+    *rest = next < portions->count ? portions->list[next].begin : portions->morsel_count;
+    exec_scan_range(partial_scan(node), *rest, portions->morsel_count);
     return err;
 }

@@ -170,3 +170,31 @@ size_t seen_bits_list(const struct seen_bits *bits, size_t *at, int64_t *values,
     }
     return listed;
 }
+
+enum err seen_bits_add(struct seen_bits *bits, const struct seen_bits *other, bool *fits,
+                       size_t *count, struct error *error)
+{
+    size_t begin = 0, end = other->word_count;
+    while (begin < end && other->words[begin] == 0)
+        begin++;
+    while (end > begin && other->words[end - 1] == 0)
+        end--;
+    *fits = true;
+    *count = 0;
+    if (begin == end)
+        return OK;
+    int64_t ends[] = {(other->first + (int64_t)begin) * WORD_BITS,
+                      (other->first + (int64_t)end - 1) * WORD_BITS};
+    struct column column = {.type = type_of(TYPE_INT8), .form = COLUMN_FLAT, .i = ends};
+    struct seen_rows rows = {.column = &column, .count = 2};
+    enum err err = seen_bits_cover(bits, &rows, bits->count + other->count, fits, error);
+    if (err != OK || !*fits)
+        return err;
+    uint64_t *words = bits->words + (other->first - bits->first);
+    for (size_t i = begin; i < end; i++) {
+        *count += (size_t)__builtin_popcountll(other->words[i] & ~words[i]);
+        words[i] |= other->words[i];
+    }
+    bits->count += *count;
+    return OK;
+}

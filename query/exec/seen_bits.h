@@ -36,4 +36,9 @@ size_t seen_bits_keep(struct seen_bits *bits, const struct seen_rows *rows, uint
  */
 size_t seen_bits_list(const struct seen_bits *bits, size_t *at, int64_t *values, size_t count);
 
+/* Sees what `other` has, NULL aside; *count: how many of its values were new. *fits false: that
+ * would take too much, and nothing was done. */
+MUST_CHECK enum err seen_bits_add(struct seen_bits *bits, const struct seen_bits *other, bool *fits,
+                                  size_t *count, struct error *error);
+
 #endif

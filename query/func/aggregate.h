@@ -64,6 +64,10 @@ struct aggregate {
     /* target += source, in segment order; for partial aggregates. */
     enum err (*combine)(void *target, const void *source, struct aggregate_memory *memory,
                         struct error *error);
+    /* The same for states that grow, where what the source points to lasts as long as the target:
+     * nothing is copied, and the source is empty afterwards; the result is that of the rows in any
+     * order. NULL: there is only combine. */
+    void (*adopt)(void *target, void *source);
     /* 22003 and the like; payloads in memory->arena. call gives type and direct arguments. The
      * state may take more rows afterwards (windows); the result holds until then. */
     enum err (*finish)(const void *state, const struct aggregate_call *call,

@@ -202,6 +202,21 @@ static enum err values_combine(void *target, const void *source, struct aggregat
     return OK;
 }
 
+static void values_adopt(void *target, void *source)
+{
+    struct values *to = target, *from = source;
+    struct piece *first = from->last;
+    if (first == NULL)
+        return;
+    while (first->before != NULL)
+        first = first->before;
+    first->before = to->last;
+    to->last = from->last;
+    to->count += from->count;
+    to->room = from->room;
+    *from = (struct values){0};
+}
+
 /* Values as keys in some order, all of them or those that are asked for. */
 struct ranked {
     const struct values *values;
@@ -409,9 +424,12 @@ static AGGREGATE_FINISH(percentile_interval_finish)
      .init = values_init,                                                                          \
      .update = prefix##_update,                                                                    \
      .combine = prefix##_combine,                                                                  \
+     .adopt = prefix##_adopt,                                                                      \
      .finish = finish_form,                                                                        \
      .doc = doc_text,                                                                              \
      .example = example_text},
+/* Equal ones may differ in their fields: which of them is told depends on the order of rows. */
+#define intervals_adopt NULL
 #define CONT_ONE "the value below which that fraction lies, interpolated"
 #define CONT_EACH "the value below which each fraction lies, interpolated"
 
