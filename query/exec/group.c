@@ -548,6 +548,12 @@ static enum err finish_call(struct exec_node *node, struct group_tier *tier,
         size_t number = first + (selection != NULL ? selection[i] : i);
         const char *state = owner->states + number * group->stride + call->state_offset;
         struct value value = {.type = call->call->type};
+        const struct value *ready =
+            owner == &group->tiers[0] ? spans_find_result(group->spans, index, number) : NULL;
+        if (ready != NULL) {
+            column_builder_add(&builder, ready);
+            continue;
+        }
         enum err err = call->call->aggregate->finish(state, call->call, &tier->aggregate_memory,
                                                      &value, error);
         if (err == OK)

@@ -47,11 +47,12 @@ struct spans {
     struct exec_node *node;
     struct crew *crew;
     size_t morsel_count;
-    size_t *morsels;    /* that may hold rows, in order */
-    struct span *first; /* of the query's thread */
-    bool is_alone;      /* no more spans are begun */
-    bool is_left;       /* there is nobody else any more */
-    size_t unchecked;   /* rows since the last look at the clock */
+    size_t *morsels;              /* that may hold rows, in order */
+    struct span *first;           /* of the query's thread */
+    struct span_results *results; /* NULL: rows are read, or there is nothing to share */
+    bool is_alone;                /* no more spans are begun */
+    bool is_left;                 /* there is nobody else any more */
+    size_t unchecked;             /* rows since the last look at the clock */
 };
 
 /* Lists the morsels from `first` on that may hold rows; how many they hold. */
@@ -179,6 +180,8 @@ static bool read_next(void *context, struct exec_node *node)
     struct span *span = own_span(spans, node);
     struct error ignored; /* the query's thread meets it */
     bool is_whole;
+    if (spans->results != NULL)
+        return span_results_next(spans->results, spans->crew, node);
     if (span == NULL)
         span = begin_span(spans, node);
     if (span == NULL)
@@ -316,6 +319,35 @@ static enum err take_next(struct spans *spans, struct error *error)
     return OK;
 }
 
+/* Groups' results, where they take long. */
+static enum err finish(struct spans *spans, struct error *error)
+{
+    struct exec_node *node = spans->node;
+    struct span_results *results = spans->is_left ? NULL : span_results_open(node);
+    enum err err = OK;
+    if (results == NULL)
+        return OK;
+    crew_lock(spans->crew);
+    spans->results = results;
+    while (err == OK && !span_results_are_there(results)) {
+        crew_call(spans->crew);
+        if (!span_results_next(results, spans->crew, node)) {
+            err = crew_wait(spans->crew, node->exec, error);
+            continue;
+        }
+        crew_unlock(spans->crew);
+        err = exec_check(node->exec, error);
+        crew_lock(spans->crew);
+    }
+    crew_unlock(spans->crew);
+    return err;
+}
+
+const struct value *spans_find_result(const struct spans *spans, size_t call, size_t number)
+{
+    return spans == NULL ? NULL : span_results_find(spans->results, call, number);
+}
+
 enum err spans_read(struct exec_node *node, size_t first, bool *is_done, struct error *error)
 {
     struct group *group = node->state;
@@ -342,6 +374,8 @@ enum err spans_read(struct exec_node *node, size_t first, bool *is_done, struct 
         if (err == OK)
             err = read_own(spans, error);
     }
+    if (err == OK)
+        err = finish(spans, error);
     crew_close(spans->crew);
     return err;
 }
@@ -357,4 +391,5 @@ void spans_close(struct spans *spans)
         memory_free(span);
     }
     crew_end(spans->crew);
+    span_results_close(spans->results);
 }

@@ -13,6 +13,24 @@
 MUST_CHECK enum err spans_read(struct exec_node *node, size_t first, bool *is_done,
                                struct error *error);
 void spans_close(struct spans *spans); /* NULL is nothing */
+/* What the first tier's group of that number gives for a call, if some thread has finished it;
+ * else NULL. `spans` may be NULL. */
+const struct value *spans_find_result(const struct spans *spans, size_t call, size_t number);
+
+/* --- span_finish.c --- */
+
+struct span_results;
+/* Of the first tier's groups, whose rows are all there; NULL: there is nothing to share, or no
+ * memory. In the query's arena. */
+struct span_results *span_results_open(struct exec_node *node);
+void span_results_close(struct span_results *results); /* NULL is nothing */
+/* Some groups that nobody has taken yet, by a thread and its own node. The crew is locked, and let
+ * go meanwhile. False: there are none. */
+bool span_results_next(struct span_results *results, struct crew *crew, struct exec_node *node);
+bool span_results_are_there(const struct span_results *results);
+/* NULL: not by anybody. `results` may be NULL. */
+const struct value *span_results_find(const struct span_results *results, size_t call,
+                                      size_t number);
 
 /* --- span_merge.c --- */
 
