@@ -15,9 +15,10 @@
  * part whose states are the same in whatever pieces rows are added up (span_merge.c). So the groups
  * and all of their values are those of one thread, in its order, wherever spans were cut.
  *
- * What helpers do is never needed: where one fails or memory gets short its span is forgotten and
- * read by the query's thread, which meets the error itself, or has the memory. Rows are put aside
- * only after all helpers have left. */
+ * Groups that many threads meet are paid for by each of them, so helpers come once it is seen that
+ * there are few to the rows. What helpers do is never needed: where one fails or memory gets short
+ * its span is forgotten and read by the query's thread, which meets the error itself, or has the
+ * memory. Rows are put aside only after all helpers have left. */
 #include "query/exec/span.h"
 
 #include "query/exec/partial.h"
@@ -30,6 +31,9 @@
 #define SPANS_ROWS_MIN ((uint64_t)200 << 10)
 /* Morsels left of a span of which a helper takes the half: its groups have to be added after. */
 #define UNREAD_MIN 8
+/* What is to be added of a helper's span, a row of it, at most: it costs some rows each. */
+#define ROWS_PER_GROUP 16
+#define GROUPS_FREE 1024
 
 struct span {
     struct span *next; /* of the rows behind this one's */
@@ -47,31 +51,32 @@ struct spans {
     struct exec_node *node;
     struct crew *crew;
     size_t morsel_count;
-    size_t *morsels;              /* that may hold rows, in order */
-    struct span *first;           /* of the query's thread */
-    struct span_results *results; /* NULL: rows are read, or there is nothing to share */
-    bool is_alone;                /* no more spans are begun */
-    bool is_left;                 /* there is nobody else any more */
-    size_t unchecked;             /* rows since the last look at the clock */
+    size_t *morsels;                /* that may hold rows, in order */
+    struct span *first;             /* of the query's thread */
+    struct span_results *results;   /* NULL: rows are read, or there is nothing to share */
+    uint64_t rows;                  /* of all morsels */
+    size_t own_count;               /* morsels that the query's thread has read */
+    uint64_t weight, weight_before; /* what it has to add, by then and one morsel earlier */
+    bool is_alone;                  /* no more spans are begun */
+    bool is_left;                   /* there is nobody else any more */
+    size_t unchecked;               /* rows since the last look at the clock */
 };
 
-/* Lists the morsels from `first` on that may hold rows; how many they hold. */
-static uint64_t list_morsels(struct spans *spans, size_t first)
+/* Lists the morsels from `first` on that may hold rows. */
+static void list_morsels(struct spans *spans, size_t first)
 {
     const struct exec_node *scan = partial_scan(spans->node);
     const struct table_view *view = exec_scan_view(scan);
     size_t end = table_view_morsel_count(view);
-    uint64_t rows = 0;
     spans->morsels =
         arena_alloc_array(&spans->node->exec->arena, end - first + 1, sizeof(*spans->morsels));
     for (size_t morsel = first; morsel < end; morsel++) {
         struct morsel_range range = table_view_morsel(view, morsel);
         if (exec_scan_can_skip(scan, morsel))
             continue;
-        rows += range.end - range.begin;
+        spans->rows += range.end - range.begin;
         spans->morsels[spans->morsel_count++] = morsel;
     }
-    return rows;
 }
 
 /* --- helpers; with the crew locked --- */
@@ -86,13 +91,41 @@ static size_t unread(const struct spans *spans, const struct span *span)
     return span->state == SPAN_DONE && !span->is_cut ? span->limit - span->at : 0;
 }
 
+/* What a tier's groups are to whoever adds them to others; bits of integers seen are nothing. */
+static uint64_t weight_of(const struct group *group, const struct group_tier *tier)
+{
+    uint64_t weight = tier->keys.count;
+    for (size_t a = 0; a < group->call_count; a++) {
+        const struct distinct *distinct = &tier->own[a].distinct;
+        if (!group->calls[a].call->is_distinct || distinct->has_direct)
+            continue;
+        weight += distinct->values.count + distinct->pair_count;
+        weight += distinct->is_deferred ? UINT32_MAX : 0; /* texts that are told apart at the end */
+    }
+    return weight;
+}
+
+/* Is it worth it to group so many morsels apart? They have about as many groups as the query's
+ * thread has met in as many; of 50,000 pages it has met most early, of a million users it has not.
+ */
+static bool pays(const struct spans *spans, size_t count)
+{
+    if (spans->own_count == 0 || count == 0)
+        return false;
+    uint64_t ahead = count > spans->own_count ? count - spans->own_count : 0;
+    uint64_t more = spans->weight > spans->weight_before ? spans->weight - spans->weight_before : 0;
+    uint64_t groups = spans->weight + more * ahead;
+    return groups <= GROUPS_FREE ||
+           groups <= spans->rows / spans->morsel_count * count / ROWS_PER_GROUP;
+}
+
 static struct span *find_largest(const struct spans *spans)
 {
     struct span *largest = NULL;
     for (struct span *span = spans->first; !spans->is_alone && span != NULL; span = span->next)
         if (unread(spans, span) > (largest == NULL ? 0 : unread(spans, largest)))
             largest = span;
-    return largest;
+    return largest != NULL && pays(spans, unread(spans, largest)) ? largest : NULL;
 }
 
 /* The tier for a helper's next span; NULL: it has had as many as there are. */
@@ -260,6 +293,7 @@ static enum err read_own_morsel(struct spans *spans, size_t morsel, struct error
 /* Its own span, to the end. */
 static enum err read_own(struct spans *spans, struct error *error)
 {
+    const struct group *group = spans->node->state;
     struct span *first = spans->first;
     enum err err = OK;
     crew_lock(spans->crew);
@@ -270,6 +304,9 @@ static enum err read_own(struct spans *spans, struct error *error)
         err = read_own_morsel(spans, spans->morsels[first->at], error);
         crew_lock(spans->crew);
         first->at++;
+        spans->own_count++;
+        spans->weight_before = spans->weight;
+        spans->weight = weight_of(group, &group->tiers[0]);
     }
     crew_unlock(spans->crew);
     return err;
@@ -314,6 +351,8 @@ static enum err take_next(struct spans *spans, struct error *error)
     first->at = is_done && !fault_is("span.rows_twice") ? span->at : span->begin;
     first->end = first->limit = span->limit;
     first->next = span->next;
+    spans->weight = spans->weight_before =
+        weight_of(spans->node->state, &((struct group *)spans->node->state)->tiers[0]);
     crew_unlock(spans->crew);
     memory_free(span);
     return OK;
@@ -358,7 +397,8 @@ enum err spans_read(struct exec_node *node, size_t first, bool *is_done, struct 
         return OK;
     struct spans *spans = arena_alloc_zero(&node->exec->arena, sizeof(*spans));
     spans->node = node;
-    if (list_morsels(spans, first) < SPANS_ROWS_MIN)
+    list_morsels(spans, first);
+    if (spans->rows < SPANS_ROWS_MIN)
         return OK;
     spans->crew =
         crew_create(node, (struct crew_work){.run = read_next, .leave = leave, .context = spans});

@@ -129,8 +129,9 @@ static struct column told_values(const struct told *told, uint32_t *ids, size_t 
         return column;
     uint8_t *validity = arena_alloc(arena, count);
     for (size_t i = 0; i < count; i++) {
-        validity[i] = ids[i] != from->null_id || fault_is("span.null_text");
-        ids[i] = validity[i] != 0 ? ids[i] : 0;
+        bool is_null = ids[i] == from->null_id;
+        validity[i] = !is_null || (from->null_id != 0 && fault_is("span.null_text"));
+        ids[i] = is_null ? 0 : ids[i];
     }
     column.validity = validity;
     return column;
