@@ -65,7 +65,7 @@ void span_results_close(struct span_results *results)
     exec_memory_release(&results->memory, results->is_done, results->done_capacity);
 }
 
-/* `node` is the thread's own: what a result points to is in its memory. */
+/* `node` is the thread's own: what a result points to is in its first tier's memory. */
 static void finish(struct span_results *results, struct exec_node *node, size_t number)
 {
     const struct group *group = results->node->state;
@@ -91,7 +91,8 @@ bool span_results_next(struct span_results *results, struct crew *crew, struct e
 {
     size_t first = results->next, left = results->group_count - first;
     size_t count = left < GROUPS_EACH ? left : GROUPS_EACH;
-    if (count == 0)
+    const struct group_tier *own = &((struct group *)node->state)->tiers[0];
+    if (count == 0 || own->memory.budget == NULL) /* it has been taken from a helper already */
         return false;
     results->next += count;
     results->busy += count;
