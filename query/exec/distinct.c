@@ -297,8 +297,10 @@ size_t distinct_growth(const struct distinct *distinct, size_t extra)
 
 void distinct_sizes(const struct distinct *distinct, uint32_t *sizes)
 {
-    size_t others =
-        distinct->is_sparse ? distinct->others_count : distinct->pair_count - distinct->known;
+    bool has_pairs = distinct->pair_count > distinct->known; /* there are none without groups */
+    size_t others = distinct->is_sparse ? distinct->others_count
+                    : has_pairs         ? distinct->pair_count - distinct->known
+                                        : 0;
     tuple_table_sizes(&distinct->values, sizes);
     if (distinct->is_deferred)
         sizes[0] = distinct->told_late < UINT32_MAX ? (uint32_t)distinct->told_late : UINT32_MAX;

@@ -287,6 +287,7 @@ static size_t count_texts(uint32_t expected_count, uint32_t value_count, bool ca
     uint32_t sizes[3];
     distinct_sizes(&f.distinct, sizes);
     assert_int_equal(sizes[0], total);
+    assert_int_equal(sizes[2], 0);
     teardown(&f);
     return total;
 }
