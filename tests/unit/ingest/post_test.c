@@ -315,7 +315,7 @@ static void submit_drop(struct world *world)
 static void test_at_once(void **state)
 {
     (void)state;
-    static const char *const bodies[] = {ROW, "", "\n", "nonsense\n" ROW, "{\"a\":true}\n", "[1"};
+    static const char *const bodies[] = {ROW, "", "\n", ("nonsense\n" ROW), "{\"a\":true}\n", "[1"};
     struct world world;
     struct reply here, there;
     world_init(&world);

@@ -243,8 +243,8 @@ static void test_has_helpers(void **state)
         "EXPLAIN ANALYZE SELECT name, count(*) FROM t GROUP BY 1",
         "EXPLAIN ANALYZE SELECT count(DISTINCT n) FROM t",
         "EXPLAIN ANALYZE SELECT percentile_cont(0.9) WITHIN GROUP (ORDER BY ratio) FROM t",
-        "EXPLAIN ANALYZE SELECT window_start, sum(n) FROM hop(t, ts, interval '1 s', interval '2 "
-        "s') GROUP BY 1"};
+        ("EXPLAIN ANALYZE SELECT window_start, sum(n) "
+         "FROM hop(t, ts, interval '1 s', interval '2 s') GROUP BY 1")};
     char *got = memory_alloc(SIZE);
     for (size_t i = 0; i < array_count(asked); i++) {
         const char *helped = NULL;
@@ -305,8 +305,8 @@ static void test_little_memory(void **state)
     static const char *const sorted[] = {
         "SELECT name, count(*), max(n) FROM t GROUP BY 1 ORDER BY 1",
         "SELECT kind, count(DISTINCT name), count(DISTINCT n) FROM t GROUP BY 1 ORDER BY 1",
-        "SELECT page, percentile_cont(0.9) WITHIN GROUP (ORDER BY ratio) FROM t GROUP BY 1 ORDER "
-        "BY 1",
+        ("SELECT page, percentile_cont(0.9) WITHIN GROUP (ORDER BY ratio) FROM t "
+         "GROUP BY 1 ORDER BY 1"),
         "SELECT count(DISTINCT name), count(DISTINCT far) FROM t"};
     static const char *const memory[] = {"32 MB", "12 MB", "6 MB", "3 MB", "1500 kB"};
     char *want = memory_alloc(SIZE), *got = memory_alloc(SIZE);
