@@ -43,9 +43,9 @@
 #define GROUP_SIZE_MAX                                                                             \
     ((size_t)8 << 20) /* payload bytes after which a group takes no more records */
 
-/* Smaller records share a piece: a write of its own costs more than copying them. One that is its
- * group has a piece of its own in any case, and is copied only if it is so small that it does not
- * matter. */
+/* Smaller records share a piece: while each piece had a write of its own, copying them cost less;
+ * it has not been measured since several go in one. One that is its group has a piece of its own in
+ * any case, and is copied only if it is so small that it does not matter. */
 #define PLACE_MIN ((size_t)384 << 10)
 #define PLACE_ALONE_SHARE 24 /* of place_min */
 #define PLACE_PIECES 4       /* as many times the size of other pieces */
