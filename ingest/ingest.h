@@ -102,9 +102,10 @@ struct ingest_answer {
  * or the log thread. */
 void ingest_post(struct ingest *ingest, const struct ingest_request *request,
                  void (*done)(void *context, const struct ingest_answer *answer), void *context);
-/* The same on a thread that must not wait for the log. False where it would have had to (create, or
- * a definition that changes in this moment): nothing is stored, `done` is not called, and
- * ingest_post on another thread is what is left. */
+/* The same on a thread that must not wait, nor be kept by many rows or cells. False where it would
+ * be (create, a definition that changes in this moment, a checkpoint or another that has the state
+ * of ingest, more rows than the table's columns let through): nothing is stored, `done` is not
+ * called, and ingest_post on another thread is what is left. */
 MUST_CHECK bool ingest_post_at_once(struct ingest *ingest, const struct ingest_request *request,
                                     void (*done)(void *context, const struct ingest_answer *answer),
                                     void *context);

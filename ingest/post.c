@@ -28,8 +28,13 @@
 #define RETRY_SPACE_S 10
 #define RETRY_BUSY_S 2
 #define CAPACITY_MIN 64
-#define STATUS_MUST_WAIT (-1)
 #define CAPACITY_MAX 65536
+#define STATUS_MUST_WAIT (-1)
+
+/* What a thread that must not wait decodes of one body. Bytes do not say what a row costs: three of
+ * them are a row of as many cells as the table has columns. */
+#define AT_ONCE_CELLS 32768
+#define ROW_CELLS 4 /* what a row costs besides, rejected ones too */
 
 struct post {
     struct ingest *ingest;
@@ -262,12 +267,17 @@ static int find_table(struct ingest *ingest, struct attempt *attempt)
 
 /* --- rows --- */
 
+/* By the first line. */
 static size_t guess_rows(struct slice body)
 {
     size_t head = body.size < 65536 ? body.size : 65536;
     const char *line_end = head == 0 ? NULL : memchr(body.data, '\n', head);
     size_t line = line_end == NULL ? 1024 : (size_t)(line_end - body.data) + 1;
-    size_t count = body.size / line;
+    return body.size / line;
+}
+
+static size_t capacity_for(size_t count)
+{
     count += count / 8 + 2;
     return count < CAPACITY_MIN ? CAPACITY_MIN : count > CAPACITY_MAX ? CAPACITY_MAX : count;
 }
@@ -319,20 +329,32 @@ static enum err decode_format(struct attempt *attempt, const struct decode_optio
     }
 }
 
-static int decode_body(struct ingest *ingest, struct attempt *attempt)
+/* How many rows may be decoded here, at most. */
+static size_t rows_max_of(const struct post *post, const struct attempt *attempt)
 {
-    const struct ingest_limits *limits = &ingest->options.limits;
+    size_t rows_max = post->ingest->options.limits.rows_max;
+    size_t at_once = AT_ONCE_CELLS / (attempt->schema->column_count + ROW_CELLS);
+    bool is_bounded = !post->may_wait && !fault_is("ingest.at_once_unbounded");
+    return is_bounded && at_once < rows_max ? at_once : rows_max;
+}
+
+static int decode_body(const struct post *post, struct attempt *attempt)
+{
+    const struct ingest_limits *limits = &post->ingest->options.limits;
     const struct ingest_copy_part *part = attempt->request->copy;
+    size_t rows_max = rows_max_of(post, attempt), row_count = guess_rows(attempt->body);
+    if (!post->may_wait && row_count > rows_max)
+        return STATUS_MUST_WAIT;
     struct definition_defaults defaults;
     definition_defaults_init(&defaults, attempt->definition, attempt->now_us);
     struct rows_options options = {
         .mapping = attempt->definition->mapping,
         .arena = &attempt->arena,
         .now_us = attempt->now_us,
-        .rows_max = limits->rows_max,
+        .rows_max = rows_max,
         .row_size_max = limits->row_max,
         .first_row = part == NULL ? 0 : part->first_row,
-        .capacity = guess_rows(attempt->body),
+        .capacity = capacity_for(row_count),
         .defaults = &defaults.interface,
     };
     struct decode_options decode = {.depth_max = limits->json_depth_max,
@@ -342,6 +364,8 @@ static int decode_body(struct ingest *ingest, struct attempt *attempt)
     attempt->rows.options.defaults = NULL; /* it lies on this stack */
     if (err == OK)
         return 0;
+    if (err == ERR_LIMIT && !post->may_wait)
+        return STATUS_MUST_WAIT;
     return err == ERR_LIMIT ? 413 : 400;
 }
 
@@ -514,7 +538,7 @@ static int post_try(struct post *post, struct attempt *attempt, bool *is_stale)
         if (post->guard.kind == GUARD_REFUSED)
             return post->guard.status;
     }
-    status = decode_body(post->ingest, attempt);
+    status = decode_body(post, attempt);
     if (status != 0)
         return status;
     if (request->is_cancelled != NULL &&
@@ -581,6 +605,7 @@ static bool begin(struct ingest *ingest, const struct ingest_request *request, b
     attempt.arena = ingest_take_arena(ingest);
     int status = post_run(post, &attempt);
     if (status == STATUS_MUST_WAIT) {
+        guard_end(ingest, &post->guard);
         writer_deinit(&post->section);
         memory_free(post);
     } else if (status != 0) {
@@ -600,9 +625,20 @@ void ingest_post(struct ingest *ingest, const struct ingest_request *request,
     (void)is_done;
 }
 
+/* Whoever has the lock for long has it already, mostly: a checkpoint writes up to a GiB of dead
+ * letters with it. Only between here and its first use it may come anew. */
+static bool is_locked(struct ingest *ingest)
+{
+    if (!mutex_try_lock(&ingest->lock))
+        return true;
+    mutex_unlock(&ingest->lock);
+    return false;
+}
+
 bool ingest_post_at_once(struct ingest *ingest, const struct ingest_request *request,
                          void (*done)(void *context, const struct ingest_answer *answer),
                          void *context)
 {
-    return !request->is_create && begin(ingest, request, false, done, context);
+    return !request->is_create && !is_locked(ingest) &&
+           begin(ingest, request, false, done, context);
 }

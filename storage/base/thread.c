@@ -48,6 +48,13 @@ void mutex_lock(struct mutex *mutex)
     assert(failed == 0);
 }
 
+bool mutex_try_lock(struct mutex *mutex)
+{
+    int failed = pthread_mutex_trylock(&mutex->m);
+    assert(failed == 0 || failed == EBUSY);
+    return failed == 0;
+}
+
 void mutex_unlock(struct mutex *mutex)
 {
     int failed = pthread_mutex_unlock(&mutex->m);

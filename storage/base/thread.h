@@ -17,6 +17,7 @@ struct condition {
 void mutex_init(struct mutex *mutex);
 void mutex_deinit(struct mutex *mutex);
 void mutex_lock(struct mutex *mutex);
+bool mutex_try_lock(struct mutex *mutex); /* false: somebody has it */
 void mutex_unlock(struct mutex *mutex);
 void condition_init(struct condition *condition);
 void condition_deinit(struct condition *condition);

@@ -353,6 +353,79 @@ static void test_at_once(void **state)
     world_deinit(&world);
 }
 
+/* A checkpoint may have the lock for as long as it takes to write a GiB. */
+static void test_at_once_locked(void **state)
+{
+    (void)state;
+    struct world world;
+    struct reply here;
+    world_init(&world);
+    world_create_table(&world, NULL, 0);
+    struct ingest_request request = {.table = SLICE("t"), .body = SLICE(ROW)};
+    mutex_lock(&world.ingest->lock);
+    assert_false(at_once(&world, &request, &here));
+    mutex_unlock(&world.ingest->lock);
+    assert_true(at_once(&world, &request, &here));
+    assert_int_equal(here.status, 200);
+    assert_int_equal(world_rows(&world, "t"), 1);
+    world_deinit(&world);
+}
+
+/* `count` lines, all alike but the first. */
+static struct slice lines(struct writer *out, const char *first, const char *line, size_t count)
+{
+    writer_init(out);
+    writer_slice(out, slice_from_cstr(first));
+    for (size_t i = 1; i < count; i++)
+        writer_slice(out, slice_from_cstr(line));
+    return writer_as_slice(out);
+}
+
+/* Few bytes can be many cells, whatever the first line says: such bodies are another thread's, with
+ * nothing kept of them; what is just within the bound is decoded. */
+static void test_at_once_few_rows(void **state)
+{
+    (void)state;
+    static const char *const kinds[] = {"{}\n", "x\n", ROW};
+    struct world world;
+    struct reply here;
+    struct writer body;
+    world_init(&world);
+    world_create_table(&world, NULL, 0);
+    const struct schema *schema = ingest_schema(world.ingest, SLICE("t"));
+    size_t most = 32768 / (schema->column_count + 4);
+    schema_unref(schema);
+    for (size_t i = 0; i < array_count(kinds); i++) {
+        char first[256];
+        memset(first, ' ', sizeof(first));
+        snprintf(first + 100, sizeof(first) - 100, "%s", kinds[i]);
+        for (int is_long = 0; is_long <= 1; is_long++) {
+            struct ingest_request request = {
+                .table = SLICE("t"), .format = INGEST_NDJSON, .idempotency_key = SLICE("k")};
+            const char *line = is_long ? first : kinds[i];
+            uint64_t before = world_rows(&world, "t");
+            request.body = lines(&body, line, kinds[i], most + 1);
+            assert_false(at_once(&world, &request, &here));
+            assert_false(at_once(&world, &request, &here)); /* its key is not under way */
+            assert_int_equal(world_rows(&world, "t"), before);
+            writer_deinit(&body);
+            request.idempotency_key = (struct slice){0};
+            request.body = lines(&body, line, kinds[i], most);
+            assert_true(at_once(&world, &request, &here));
+            assert_int_equal(here.status, 200);
+            writer_deinit(&body);
+        }
+    }
+    struct ingest_request request = {.table = SLICE("t"), .format = INGEST_NDJSON};
+    request.body = lines(&body, "{}\n", "{}\n", 4 * most);
+    fault_plant("ingest.at_once_unbounded");
+    assert_true(at_once(&world, &request, &here));
+    fault_clear();
+    assert_false(at_once(&world, &request, &here));
+    writer_deinit(&body);
+    world_deinit(&world);
+}
+
 static void test_memory_limit(void **state)
 {
     (void)state;
@@ -446,6 +519,8 @@ int main(void)
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_in_progress),
         cmocka_unit_test(test_at_once),
+        cmocka_unit_test(test_at_once_locked),
+        cmocka_unit_test(test_at_once_few_rows),
         cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_ledger_and_planted_miscounts),
     };

@@ -50,6 +50,11 @@ static void test_turns(void **state)
     }
     thread_join(thread);
     assert_int_equal(shared.total, 200);
+    assert_true(mutex_try_lock(&shared.mutex));
+    assert_false(mutex_try_lock(&shared.mutex));
+    mutex_unlock(&shared.mutex);
+    assert_true(mutex_try_lock(&shared.mutex));
+    mutex_unlock(&shared.mutex);
     condition_deinit(&shared.condition);
     mutex_deinit(&shared.mutex);
 }
