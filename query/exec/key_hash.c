@@ -85,6 +85,18 @@ static size_t map_growth(const struct id_map *map, size_t extra, const struct bu
     return capacity == map->capacity ? 0 : capacity * sizeof(*map->entries);
 }
 
+/* Any batch may have values far apart, and needs a map then. Told only where that could not be had:
+ * mostly none is made. */
+static size_t leave_growth(const struct key_table *table, size_t extra)
+{
+    const struct budget *budget = table->memory->budget;
+    size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    size_t left = used < budget->limit ? budget->limit - used : 0;
+    size_t size =
+        key_places(0, (size_t)table->count + extra, MAP_LOAD) * sizeof(*table->map.entries);
+    return size > left / 4 * 3 ? size : 0;
+}
+
 static size_t column_growth(const struct key_table *table, size_t extra)
 {
     size_t needed = table->count + extra + 1;
@@ -94,9 +106,10 @@ static size_t column_growth(const struct key_table *table, size_t extra)
         table->physical == PHYSICAL_FLOAT) {
         if (table->direct == NULL)
             return bytes + map_growth(&table->map, extra, table->memory->budget);
-        return bytes + exec_memory_growth(table->direct_capacity,
-                                          table->direct_size + DIRECT_GROWTH * extra,
-                                          sizeof(*table->direct));
+        bytes += exec_memory_growth(table->direct_capacity,
+                                    table->direct_size + DIRECT_GROWTH * extra,
+                                    sizeof(*table->direct));
+        return bytes + leave_growth(table, extra);
     }
     bytes += exec_memory_growth(table->bytes_capacity, needed, sizeof(*table->bytes));
     if (!table->is_plain &&

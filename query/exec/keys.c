@@ -90,8 +90,18 @@ static uint64_t believed_count(const struct key_table *table)
     return believed > table->count ? believed : table->count;
 }
 
+/* Is an array of so many places little of what the query may still take? */
+static bool is_little(const struct key_table *table, size_t places)
+{
+    const struct budget *budget = table->memory->budget;
+    size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    size_t left = used < budget->limit ? budget->limit - used : 0;
+    return places <= left / EXPECT_BUDGET_SHARE / sizeof(*table->direct);
+}
+
 /* Makes the array cover the values known and [low, high]; false: it would be larger than a map of
- * them. */
+ * them, or there is no memory for it. Where it is not little it is not begun, and what the last run
+ * had is not believed: rows can be put aside before a map is refused, not before this is. */
 static enum err cover(struct key_table *table, int64_t low, int64_t high, bool *fits,
                       struct error *error)
 {
@@ -108,10 +118,15 @@ static enum err cover(struct key_table *table, int64_t low, int64_t high, bool *
     uint64_t reserve = span / 8; /* on both sides: what comes next is seldom just outside */
     low = low < INT64_MIN + (int64_t)reserve ? INT64_MIN : low - (int64_t)reserve;
     size_t size = (size_t)(span + 2 * reserve) + 1;
+    *fits = is_little(table, size) ||
+            (table->direct != NULL && span < (uint64_t)table->count * DIRECT_SHARE);
+    if (!*fits)
+        return OK;
     enum err err = exec_memory_grow(table->memory, (void **)&table->direct, &table->direct_capacity,
                                     size, sizeof(*table->direct), error);
+    *fits = err != ERR_LIMIT;
     if (err != OK)
-        return err;
+        return err == ERR_LIMIT ? OK : err;
     table->direct_base = low;
     table->direct_size = size;
     memset(table->direct, 0xFF, size * sizeof(*table->direct)); /* KEY_NONE */

@@ -498,6 +498,37 @@ static void test_sizes_of_the_last_run(void **state)
     }
 }
 
+/* Close integers and then some far apart, with the last run's size known or not: where there was
+ * memory for what a batch may take at most, it is numbered. */
+static void test_growth_of_integers_is_foretold(void **state)
+{
+    (void)state;
+    struct type type = type_of(TYPE_INT8);
+    int64_t numbers[VECTOR_ROWS_MAX];
+    uint32_t ids[VECTOR_ROWS_MAX];
+    struct column column = {.type = type, .i = numbers};
+    for (size_t limit = (size_t)1 << 20; limit < (size_t)16 << 20; limit += (size_t)1 << 19) {
+        for (uint32_t known = 0; known <= 300000; known += 300000) {
+            struct fixture f;
+            setup(&f, &type, 1);
+            f.budget.limit = limit;
+            tuple_table_expect(&f.table, (const uint32_t[]){known, 0});
+            for (int64_t next = 1; next <= 300000;) {
+                for (size_t i = 0; i < VECTOR_ROWS_MAX; i++, next++)
+                    numbers[i] = next <= 150000 ? next : (next - 150000) * 50;
+                size_t need = tuple_table_growth(&f.table, VECTOR_ROWS_MAX);
+                if (atomic_load(&f.budget.used) + need > limit)
+                    break;
+                assert_int_equal(tuple_table_ids(&f.table, &column, NULL, VECTOR_ROWS_MAX, true,
+                                                 ids, &f.error),
+                                 OK);
+            }
+            assert_true(f.table.count > limit / 128 || f.table.count > 290000);
+            teardown(&f);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_sizes_of_the_last_run),
+        cmocka_unit_test(test_growth_of_integers_is_foretold),
         cmocka_unit_test(test_close_integers),
         cmocka_unit_test(test_one_column_of_texts_among_constants),
     };
