@@ -23,6 +23,16 @@ static bool is_of_count(const struct aggregate *aggregate)
            (aggregate->need == NEED_ROWS || aggregate->need == NEED_NULLS);
 }
 
+/* Is a value that DISTINCT has seen the one that came, and not one that is equal to it: 0 to -0,
+ * 1.0 to 1.00, 30 days to 1 month? */
+static bool is_told_whole(const struct expr *argument)
+{
+    enum physical physical = type_physical(argument->type.id);
+    bool has_scale = physical == PHYSICAL_NUMERIC && argument->type.precision != 0;
+    return physical == PHYSICAL_BOOL || physical == PHYSICAL_INT || physical == PHYSICAL_TEXT ||
+           has_scale;
+}
+
 static bool is_call_for(const struct aggregate_call *call)
 {
     const struct aggregate *aggregate = call->aggregate;
@@ -36,7 +46,8 @@ static bool is_call_for(const struct aggregate_call *call)
     bool is_exact = is_count || partial_call_is_exact(call) ||
                     aggregate_is_of(aggregate, &aggregates_extreme) ||
                     aggregate_is_of(aggregate, &aggregates_bool);
-    return is_exact && (!call->is_distinct || call->argument_count == 1);
+    return is_exact && (!call->is_distinct || (call->argument_count == 1 &&
+                                               (is_count || is_told_whole(call->arguments[0]))));
 }
 
 bool span_is_for(const struct plan *group)

@@ -196,6 +196,10 @@ static const char *const queries[] = {
     "SELECT ts, count(*) FROM t GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 9", /* all are groups */
     "SELECT page, sum(ratio), stddev(n) FROM t GROUP BY 1", /* one thread: sums of doubles */
     "SELECT c, count(*) FROM (SELECT n, count(*) AS c FROM t GROUP BY 1) AS x GROUP BY 1",
+    "SELECT page, min(DISTINCT ratio), max(DISTINCT ratio) FROM t WHERE ratio = 0 GROUP BY 1",
+    "SELECT kind, min(DISTINCT CASE WHEN n % 2 = 0 THEN 1.0 ELSE 1.00 END) FROM t GROUP BY 1",
+    "SELECT page, max(DISTINCT CASE WHEN n % 2 = 0 THEN interval '1 month' ELSE '30 days' END), "
+    "sum(DISTINCT CASE WHEN far % 2 = 0 THEN 1.0 ELSE 1.00 END) FROM t GROUP BY 1",
 };
 
 static char *expected[array_count(queries)];
