@@ -139,9 +139,12 @@ static enum err md5_row(struct call *call, const struct value *a, size_t count, 
     for (size_t offset = 0; offset < tail_size; offset += 64)
         md5_block(state, tail + offset);
     const uint8_t *digest = (const uint8_t *)state;
-    char *hex = arena_alloc(call->arena, 33);
-    for (size_t i = 0; i < 16; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    static const char digits[] = "0123456789abcdef";
+    char *hex = arena_alloc(call->arena, 32);
+    for (size_t i = 0; i < 16; i++) {
+        hex[2 * i] = digits[digest[i] >> 4];
+        hex[2 * i + 1] = digits[digest[i] & 15];
+    }
     out->text = slice_of(hex, 32);
     return OK;
 }
