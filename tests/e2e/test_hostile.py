@@ -58,14 +58,16 @@ def test_all_at_once(filled):
 def test_the_same_64_times(filled, name):
     """A query that has used nothing yet does not wait for 64 that have used much."""
     case = next(case for case in hostile.CASES if case[0] == name)
+    seconds = []  # of each attack: again until there are panels enough for a median, as one that comes with the 64 is one of them
     with hostile.Load(filled.http, filled.process.pid, table="acks_" + "".join(c for c in name.lower() if c.isalpha())) as load:
-        load.phase, begin = "during", time.monotonic()
-        answers = hostile.attack(filled.http, [case] * 64, 64, TIMEOUT_MS)
-        load.phase, seconds = "after", time.monotonic() - begin
-    check(answers)
+        while not seconds or (len(load.panels.get("during", [])) < 16 and len(seconds) < 8):
+            load.phase, begin = "during", time.monotonic()
+            check(hostile.attack(filled.http, [case] * 64, 64, TIMEOUT_MS))
+            load.phase = "after"
+            seconds.append(time.monotonic() - begin)
     assert not load.failures and load.is_complete(), load.failures[:5]
     panels = load.panels.get("during", [])
-    assert IS_CHECKED or hostile.percentile(panels, 0.5) < seconds / 2, (seconds, panels)
+    assert IS_CHECKED or hostile.percentile(panels, 0.5) < sum(seconds) / len(seconds) / 2, (seconds, panels)
 
 
 EDGES = {  # the last size that is answered, and what one more gives
