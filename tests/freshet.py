@@ -25,8 +25,9 @@ class Server:
         self.data = pathlib.Path(data)
         self.headers = headers or {}  # of every request: Authorization where there are users
         self.log_path = self.data.parent / f"{self.data.name}.log"
+        # The low mark of free disk is 2 GiB unless told otherwise: what the machine happens to have free decides no test.
         command = [*wrapper, program or binary(), "serve", "--data", str(self.data), "--http", "127.0.0.1:0",
-                   "--pg", "127.0.0.1:0", "--rows-ready", "16 MiB",
+                   "--pg", "127.0.0.1:0", "--rows-ready", "16 MiB", "--disk-low", "64 MiB",
                    *shlex.split(os.environ.get("FRESHET_ARGUMENTS", "")), *arguments]
         self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL,
