@@ -5,26 +5,10 @@
 
 #include "storage/base/fault.h"
 #include "storage/base/metrics.h"
-#include "storage/io/sim.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <cmocka.h>
-#include <stdio.h>
+#include "tests/unit/query/made_store.h"
 
 #define ROWS 200
 #define START_US INT64_C(1777593600000000) /* 2026-05-01 00:00 */
-
-struct fixture {
-    struct sim *sim;
-    struct io *io;
-    struct store *store;
-    struct query_engine *engine;
-    struct budget memory;
-};
 
 static const struct {
     const char *name;
@@ -34,7 +18,7 @@ static const struct {
                {"x", TYPE_FLOAT8, 0},      {"v", TYPE_NUMERIC, 9}, {"s", TYPE_TEXT, 0}};
 #define COLUMNS array_count(columns)
 
-static void create_table(struct fixture *f, struct error *error)
+static void create_table(struct made_store *f, struct error *error)
 {
     struct schema *schema = schema_create();
     schema->table_id = store_next_table_id(f->store);
@@ -58,7 +42,7 @@ static void create_table(struct fixture *f, struct error *error)
         fail_msg("%s", error->text);
 }
 
-static void insert_rows(struct fixture *f, struct error *error)
+static void insert_rows(struct made_store *f, struct error *error)
 {
     static const char *const words[] = {"a", "b", "it's", "\xc3\xa9t\xc3\xa9", "5"};
     int64_t times[ROWS], numbers[ROWS];
@@ -91,44 +75,18 @@ static void insert_rows(struct fixture *f, struct error *error)
         fail_msg("%s", error->text);
 }
 
-static void setup(struct fixture *f)
+static void setup(struct made_store *f)
 {
     struct error error;
-    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
-    f->sim = sim_create(&(struct sim_options){.seed = 1});
-    sim_open(f->sim, &f->io);
-    struct store_options options = {
-        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
-    assert_int_equal(store_open(&options, &f->store, &error), OK);
-    struct query_engine_options engine = {.store = f->store,
-                                          .memory = &f->memory,
-                                          .query_memory_limit = 64 << 20,
-                                          .statement_timeout_us = 30000000,
-                                          .max_rows = 1000000};
-    f->engine = query_engine_create(&engine);
+    made_store_open(f, &(struct made_options){0});
     create_table(f, &error);
     insert_rows(f, &error);
 }
 
-static void teardown(struct fixture *f)
+static void run(struct made_store *f, const char *text, const char *mode, struct query_answer *out)
 {
-    assert_int_equal(atomic_load(&f->memory.used), 0);
-    query_engine_destroy(f->engine);
-    store_close(f->store);
-    f->io->ops->destroy(f->io);
-    sim_destroy(f->sim);
-}
-
-static void run(struct fixture *f, const char *text, const char *mode, struct query_answer *out)
-{
-    const struct query_setting setting = {SLICE("freshet.plan_cache"), slice_from_cstr(mode)};
-    struct query_request request = {.text = slice_from_cstr(text),
-                                    .format = RESULT_CSV,
-                                    .timeout_us = -1,
-                                    .max_rows = -1,
-                                    .setting_count = 1,
-                                    .settings = &setting};
-    if (query_run(f->engine, &request, out) == OK)
+    const struct made_setting settings[] = {{"freshet.plan_cache", mode}, {0}};
+    if (made_query(f->engine, text, settings, RESULT_CSV, out) == OK)
         out->error = (struct error){0};
 }
 
@@ -141,7 +99,7 @@ static bool is_same(const struct query_answer *a, const struct query_answer *b)
 }
 
 /* Is the text's answer the one of its own plan? *is_hit: it was another text's plan. */
-static bool is_right(struct fixture *f, const char *text, bool *is_hit)
+static bool is_right(struct made_store *f, const char *text, bool *is_hit)
 {
     struct query_answer off, on;
     run(f, text, "off", &off);
@@ -288,7 +246,7 @@ static void test_pairs(void **state)
         const struct pair *pair = &pairs[i / 2];
         const char *first = i % 2 == 0 ? pair->first : pair->second;
         const char *second = i % 2 == 0 ? pair->second : pair->first;
-        struct fixture f;
+        struct made_store f;
         bool is_hit;
         setup(&f);
         if (!is_right(&f, first, &is_hit) || is_hit)
@@ -296,7 +254,7 @@ static void test_pairs(void **state)
         if (!is_right(&f, second, &is_hit) || !is_right(&f, first, &is_hit))
             fail_msg("%s: not what it says without the cache, after %s", second, first);
         (void)is_right(&f, second, &is_hit);
-        teardown(&f);
+        made_store_close(&f);
     }
 }
 
@@ -304,7 +262,7 @@ static void test_sharing(void **state)
 {
     (void)state;
     for (size_t i = 0; i < array_count(pairs); i++) {
-        struct fixture f;
+        struct made_store f;
         bool is_hit;
         setup(&f);
         assert_true(is_right(&f, pairs[i].first, &is_hit));
@@ -312,7 +270,7 @@ static void test_sharing(void **state)
         if (is_hit != pairs[i].is_shared)
             fail_msg("%s: %s by the plan of %s", pairs[i].second, is_hit ? "ran" : "did not run",
                      pairs[i].first);
-        teardown(&f);
+        made_store_close(&f);
     }
 }
 
@@ -326,12 +284,12 @@ static void test_faults(void **state)
         size_t found = 0;
         fault_plant(faults[fault]);
         for (size_t i = 0; i < array_count(pairs); i++) {
-            struct fixture f;
+            struct made_store f;
             bool is_hit;
             setup(&f);
             (void)is_right(&f, pairs[i].first, &is_hit);
             found += !is_right(&f, pairs[i].second, &is_hit);
-            teardown(&f);
+            made_store_close(&f);
         }
         fault_clear();
         if (found == 0)
@@ -343,7 +301,7 @@ static void test_faults(void **state)
 static void test_settings(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     struct query_answer answer;
     setup(&f);
     static const char *const modes[] = {"off", "text", "on", "off", "text"};
@@ -359,14 +317,14 @@ static void test_settings(void **state)
     run(&f, E "n > 5", "perhaps", &answer);
     assert_string_equal(answer.error.sqlstate, "22023");
     writer_deinit(&answer.body);
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* As many plans of a shape as there may be, and more: the cache stays bounded and right. */
 static void test_many_variants(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     for (int round = 0; round < 3; round++)
         for (int i = 0; i < 40; i++) {
@@ -376,7 +334,7 @@ static void test_many_variants(void **state)
                      (i + round) % 9);
             assert_true(is_right(&f, text, &is_hit));
         }
-    teardown(&f);
+    made_store_close(&f);
 }
 
 int main(void)

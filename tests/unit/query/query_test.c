@@ -6,54 +6,17 @@
 #include "storage/base/latency.h"
 #include "storage/base/metrics.h"
 #include "storage/base/thread.h"
-#include "storage/io/sim.h"
+#include "tests/unit/query/made_store.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <cmocka.h>
 #include <math.h>
-#include <stdio.h>
 
-struct fixture {
-    struct sim *sim;
-    struct io *io;
-    struct store *store;
-    struct query_engine *engine;
-    struct budget memory;
-    uint64_t position;
-};
-
-static void setup(struct fixture *f)
+static void setup(struct made_store *f)
 {
-    struct error error;
-    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
-    f->sim = sim_create(&(struct sim_options){.seed = 1});
-    sim_open(f->sim, &f->io);
-    struct store_options options = {
-        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
-    assert_int_equal(store_open(&options, &f->store, &error), OK);
-    struct query_engine_options engine = {.store = f->store,
-                                          .memory = &f->memory,
-                                          .query_memory_limit = 64 << 20,
-                                          .statement_timeout_us = 30000000,
-                                          .max_rows = 1000000};
-    f->engine = query_engine_create(&engine);
-}
-
-static void teardown(struct fixture *f)
-{
-    assert_int_equal(atomic_load(&f->memory.used), 0);
-    query_engine_destroy(f->engine);
-    store_close(f->store);
-    f->io->ops->destroy(f->io);
-    sim_destroy(f->sim);
+    made_store_open(f, &(struct made_options){0});
 }
 
 /* CREATE TABLE numbers (n bigint), and another version of it. */
-static uint32_t create_table(struct fixture *f, const char *column, enum type_id type)
+static uint32_t create_table(struct made_store *f, const char *column, enum type_id type)
 {
     bool is_time = type == TYPE_TIMESTAMPTZ;
     struct schema *schema = schema_create();
@@ -78,7 +41,7 @@ static uint32_t create_table(struct fixture *f, const char *column, enum type_id
     return id;
 }
 
-static void insert_values(struct fixture *f, uint32_t table_id, enum type_id type, int64_t first,
+static void insert_values(struct made_store *f, uint32_t table_id, enum type_id type, int64_t first,
                           int64_t count)
 {
     struct error error;
@@ -96,12 +59,12 @@ static void insert_values(struct fixture *f, uint32_t table_id, enum type_id typ
     assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
 }
 
-static void insert_numbers(struct fixture *f, uint32_t table_id, int64_t count)
+static void insert_numbers(struct made_store *f, uint32_t table_id, int64_t count)
 {
     insert_values(f, table_id, TYPE_INT8, 0, count);
 }
 
-static void drop_table(struct fixture *f, uint32_t table_id)
+static void drop_table(struct made_store *f, uint32_t table_id)
 {
     struct error error;
     struct commit *commit = commit_create(f->store);
@@ -115,7 +78,7 @@ static struct query_request request_of(const char *text)
         .text = slice_from_cstr(text), .format = RESULT_CSV, .timeout_us = -1, .max_rows = -1};
 }
 
-static void expect(struct fixture *f, const struct query_request *request, const char *want)
+static void expect(struct made_store *f, const struct query_request *request, const char *want)
 {
     struct query_answer answer;
     if (query_run(f->engine, request, &answer) != OK)
@@ -127,7 +90,7 @@ static void expect(struct fixture *f, const struct query_request *request, const
     writer_deinit(&answer.body);
 }
 
-static void expect_error(struct fixture *f, const struct query_request *request,
+static void expect_error(struct made_store *f, const struct query_request *request,
                          const char *sqlstate)
 {
     struct query_answer answer;
@@ -144,7 +107,7 @@ static void expect_error(struct fixture *f, const struct query_request *request,
 static void test_select(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 10000);
     struct query_request request =
@@ -161,14 +124,14 @@ static void test_select(void **state)
         "through\":null,"
         "\"sources\":[],\"sources_total\":0,\"late_rows\":0,\"dead_rows\":0,\"recovering\":false}}"
         "\n");
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* The same text against a table that was dropped and made anew: the cached plan must not run. */
 static void test_plans_follow_definitions(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     struct query_request request = request_of("SELECT * FROM numbers");
     expect_error(&f, &request, "42P01");
@@ -179,14 +142,14 @@ static void test_plans_follow_definitions(void **state)
     expect_error(&f, &request, "42P01");
     id = create_table(&f, "word", TYPE_TEXT);
     expect(&f, &request, "word\r\n");
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* The newest and the oldest rows of a table in time order, which need only its ends. */
 static void test_top_by_time(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     uint32_t id = create_table(&f, "ts", TYPE_TIMESTAMPTZ);
     for (int64_t i = 0; i < 5; i++)
@@ -212,11 +175,11 @@ static void test_top_by_time(void **state)
     assert_non_null(scanned);
     assert_true(strtoull(scanned + 15, NULL, 10) <= 200000);
     writer_deinit(&answer.body);
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* Rows that the lookup of an EXPLAIN ANALYZE gave, and those it kept. */
-static void count_lookup(struct fixture *f, const char *text, uint64_t *given, uint64_t *kept)
+static void count_lookup(struct made_store *f, const char *text, uint64_t *given, uint64_t *kept)
 {
     struct query_request request = request_of(text);
     struct query_answer answer;
@@ -246,7 +209,7 @@ static void test_rows_of_lookups(void **state)
         "EXPLAIN ANALYZE SELECT sum(s.n) FROM numbers k LEFT JOIN LATERAL (SELECT t.n FROM numbers "
         "t WHERE t.n > k.n AND t.n < k.n + 5 ORDER BY t.n LIMIT 3) s ON true",
         "EXPLAIN ANALYZE SELECT sum((SELECT t.n FROM numbers t WHERE t.n = k.n)) FROM numbers k"};
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 20000);
     for (size_t i = 0; i < array_count(texts); i++) {
@@ -259,7 +222,7 @@ static void test_rows_of_lookups(void **state)
         request_of("SELECT sum(s.n) AS s FROM numbers k, LATERAL (SELECT t.n FROM numbers t WHERE "
                    "t.n <= k.n - 1 ORDER BY t.n DESC LIMIT 1) s");
     expect(&f, &request, "s\r\n199970001\r\n");
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* Rows that do not fit: an unordered lookup reads them anew, a join and an ordered lookup say so.
@@ -268,7 +231,7 @@ static void test_memory_of_joins(void **state)
 {
     (void)state;
     const struct query_setting small[] = {{SLICE("freshet.query_memory"), SLICE("1MB")}};
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 100000);
     struct query_request request =
@@ -282,13 +245,13 @@ static void test_memory_of_joins(void **state)
     request.text = SLICE("SELECT (SELECT t.n FROM numbers t WHERE t.n < k.n ORDER BY t.n LIMIT 1) "
                          "FROM (VALUES (3)) k (n)");
     expect_error(&f, &request, "53200");
-    teardown(&f);
+    made_store_close(&f);
 }
 
 static void test_limits(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 100000);
     struct query_request request = request_of("SELECT n FROM numbers LIMIT 11");
@@ -323,13 +286,13 @@ static void test_limits(void **state)
     const struct query_setting unknown[] = {{SLICE("no_such_setting"), SLICE("1MB")}};
     request.settings = unknown;
     expect_error(&f, &request, "42704");
-    teardown(&f);
+    made_store_close(&f);
 }
 
 static void test_time_and_cancel(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 100000);
     struct query_request request =
@@ -359,7 +322,7 @@ static void test_time_and_cancel(void **state)
     expect_error(&f, &request, "57014");
     struct error error;
     assert_int_equal(query_cancel(f.engine, SLICE("nothing"), NULL, &error), ERR_NOT_FOUND);
-    teardown(&f);
+    made_store_close(&f);
 }
 
 struct canceller {
@@ -378,7 +341,7 @@ static void cancel_soon(void *context)
 static void test_cancel_by_id(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     insert_numbers(&f, create_table(&f, "n", TYPE_INT8), 100000);
     struct canceller canceller = {.engine = f.engine};
@@ -396,7 +359,7 @@ static void test_cancel_by_id(void **state)
     writer_u8(&out, 0);
     assert_non_null(strstr((char *)out.data, "freshet_queries_total{outcome=\"cancelled\"} 1\n"));
     writer_deinit(&out);
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* A role that was dropped and made again is another, whatever its name. */
@@ -448,7 +411,7 @@ static enum err ask_granted(void *context, struct arena *arena, const struct ask
 static void test_kept_rights_are_charged(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     for (int is_portal = 0; is_portal < 2; is_portal++) {
         struct query_session *session =
@@ -478,7 +441,7 @@ static void test_kept_rights_are_charged(void **state)
         assert_in_range(count, 60, 85);
         query_session_destroy(session);
     }
-    teardown(&f);
+    made_store_close(&f);
 }
 
 static void test_refusals(void **state)
@@ -492,7 +455,7 @@ static void test_refusals(void **state)
         {"DROP TABLE numbers", "25006"},
         {"INSERT INTO numbers VALUES (1)", "25006"},
     };
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     create_table(&f, "n", TYPE_INT8);
     for (size_t i = 0; i < array_count(cases); i++) {
@@ -506,7 +469,7 @@ static void test_refusals(void **state)
     request.query_id = SLICE("");
     request.text = slice_of("SELECT 1\0", 9);
     expect_error(&f, &request, "22021");
-    teardown(&f);
+    made_store_close(&f);
 }
 
 static void collect_odd(void *context, struct writer *out)
@@ -522,7 +485,7 @@ static void collect_odd(void *context, struct writer *out)
 static void test_figures(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     metrics_register(collect_odd, NULL);
     latency_record(LATENCY_CHECKPOINT, 1500);
@@ -537,7 +500,7 @@ static void test_figures(void **state)
                          "p99_ms IS NULL) AS k FROM freshet.latency WHERE stage = 'checkpoint'");
     expect(&f, &request, "n,c,m,k\r\nt,t,t,1\r\n");
     metrics_unregister_all();
-    teardown(&f);
+    made_store_close(&f);
 }
 
 static void run_all(void *context)

@@ -3,120 +3,36 @@
 #include "query/query.h"
 
 #include "storage/base/fault.h"
-#include "storage/io/sim.h"
-#include "tests/unit/query/made_table.h"
+#include "tests/unit/query/made_events.h"
 
-#include <stdio.h>
+#define COLUMNS MADE_PAGE
 
-#define ROWS 70000 /* two blocks */
-#define NEWEST 3000
-#define COLUMNS 6
-
-struct fixture {
-    struct sim *sim;
-    struct io *io;
-    struct store *store;
-    struct query_engine *engine;
-    struct budget memory;
-    uint64_t position;
-};
-
-static const struct made_column definitions[COLUMNS] = {
-    {"ts", {.id = TYPE_TIMESTAMPTZ}, INDEX_OFF},
-    {"n", {.id = TYPE_INT8}, INDEX_OFF}, /* half of them NULL in places */
-    {"price", {.id = TYPE_NUMERIC, .precision = 10, .scale = 2}, INDEX_OFF},
-    {"ratio", {.id = TYPE_FLOAT8}, INDEX_OFF}, /* nothing but zeros of both signs in places */
-    {"word", {.id = TYPE_TEXT}, INDEX_ON},     /* 300 values */
-    {"kind", {.id = TYPE_TEXT}, INDEX_OFF},
-};
-
+/* "ratio" is nothing but zeros of both signs in places. */
 static struct value make_cell(struct random_stream *chance, uint32_t column, uint32_t row,
                               struct arena *arena)
 {
-    (void)arena;
-    struct value value = {.type = definitions[column].type};
-    static const char *const words[] = {"red", "green", "blue"};
-    static char names[300][8];
-    uint32_t name = (uint32_t)random_below(chance, 300);
-    switch (column) {
-    case 0:
-        value.i = (int64_t)row * 1000 + (int64_t)random_below(chance, 3000);
-        break;
-    case 1:
-        value.is_null = row > 40000 && random_below(chance, 2) == 0;
-        value.i = (int64_t)random_next(chance) >> (row < 40000 ? 1 : 40);
-        break;
-    case 2:
-        value.n = (struct numeric){.digits = random_below(chance, 5) == 0 ? row : 0, .scale = 2};
-        value.n.kind = row > ROWS && row % 1000 == 0 ? NUMERIC_NAN : NUMERIC_FINITE;
-        break;
-    case 3:
+    struct value value = made_event_cell(chance, column, row, arena);
+    if (column == MADE_RATIO)
         value.f = row < 66000 ? (double)row / 7 - 300 : random_below(chance, 2) == 0 ? -0.0 : 0.0;
-        break;
-    case 4:
-        snprintf(names[name], sizeof(names[name]), "w%u", name);
-        value.text = slice_from_cstr(names[name]);
-        break;
-    default:
-        value.text = slice_from_cstr(words[random_below(chance, 3)]);
-        break;
-    }
     return value;
 }
 
-static void insert(struct fixture *f, uint32_t table_id, uint32_t first, uint32_t count)
+static void setup(struct made_store *f)
 {
-    made_table_insert(f->store, table_id, COLUMNS, make_cell, first, count, &f->position);
+    made_store_open(f, &(struct made_options){0});
+    made_events_begin(f, COLUMNS, make_cell);
+    made_store_seal(f);
+    made_events_end(f, COLUMNS, make_cell);
 }
 
-static void setup(struct fixture *f)
+/* The rows, without their head. */
+static void run(struct made_store *f, const char *text, bool has_bitmaps, char *out,
+                size_t out_size)
 {
-    struct error error;
-    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
-    f->sim = sim_create(&(struct sim_options){.seed = 1});
-    sim_open(f->sim, &f->io);
-    struct store_options options = {
-        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
-    assert_int_equal(store_open(&options, &f->store, &error), OK);
-    struct query_engine_options engine = {.store = f->store,
-                                          .memory = &f->memory,
-                                          .query_memory_limit = 64 << 20,
-                                          .statement_timeout_us = 30000000,
-                                          .max_rows = 1000000};
-    f->engine = query_engine_create(&engine);
-    uint32_t id = made_table_create(f->store, definitions, COLUMNS, &f->position);
-    for (uint32_t row = 0; row < ROWS; row += 10000)
-        insert(f, id, row, 10000);
-    assert_int_equal(store_checkpoint(f->store, &error), OK);
-    insert(f, id, ROWS, NEWEST); /* one more segment, small */
-    assert_int_equal(store_checkpoint(f->store, &error), OK);
-    insert(f, id, ROWS + NEWEST, NEWEST); /* in memory */
-}
-
-static void teardown(struct fixture *f)
-{
-    query_engine_destroy(f->engine);
-    store_close(f->store);
-    f->io->ops->destroy(f->io);
-    sim_destroy(f->sim);
-}
-
-static void run(struct fixture *f, const char *text, bool has_bitmaps, char *out, size_t out_size)
-{
-    const struct query_setting settings[] = {
-        {.name = SLICE("freshet.bitmaps"), .value = has_bitmaps ? SLICE("on") : SLICE("off")}};
-    struct query_request request = {.text = slice_from_cstr(text),
-                                    .format = RESULT_CSV,
-                                    .timeout_us = -1,
-                                    .max_rows = -1,
-                                    .settings = settings,
-                                    .setting_count = array_count(settings)};
-    struct query_answer answer;
-    if (query_run(f->engine, &request, &answer) != OK)
-        fail_msg("%s: %s: %s", text, answer.error.sqlstate, answer.error.text);
-    writer_u8(&answer.body, 0);
-    snprintf(out, out_size, "%s", strchr((const char *)answer.body.data, '\n'));
-    writer_deinit(&answer.body);
+    const struct made_setting settings[] = {{"freshet.bitmaps", has_bitmaps ? "on" : "off"}, {0}};
+    made_answer(f->engine, text, settings, out, out_size);
+    const char *rows = strchr(out, '\n');
+    memmove(out, rows, strlen(rows) + 1);
 }
 
 static const char *const lists[] = {
@@ -188,9 +104,9 @@ static bool is_any_fault(void)
            fault_is("group.run_last_window");
 }
 
-static uint32_t count_differences(struct fixture *f, size_t form)
+static uint32_t count_differences(struct made_store *f, size_t form)
 {
-    static char answer[3][128 << 10];
+    static char answer[3][4 << 20];
     uint32_t differences = 0;
     for (size_t list = 0; list < array_count(lists); list++) {
         for (size_t condition = 0; condition < array_count(conditions); condition++) {
@@ -216,7 +132,7 @@ static uint32_t count_differences(struct fixture *f, size_t form)
 static void test_same_answers(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     for (size_t form = 0; form < array_count(forms); form++)
         assert_int_equal(count_differences(&f, form), 0);
@@ -234,14 +150,14 @@ static void test_same_answers(void **state)
         fault_clear();
     }
 #endif
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* What the footers say is not read. */
 static void test_nothing_is_read(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     char plan[2048];
     setup(&f);
     run(&f, "EXPLAIN ANALYZE SELECT count(*), max(ts), min(n), count(word) FROM t", true, plan,
@@ -249,7 +165,7 @@ static void test_nothing_is_read(void **state)
     assert_null(strstr(plan, "pages="));
     run(&f, "EXPLAIN ANALYZE SELECT count(*), max(ts), sum(n) FROM t", true, plan, sizeof(plan));
     assert_non_null(strstr(plan, "pages="));
-    teardown(&f);
+    made_store_close(&f);
 }
 
 int main(void)

@@ -3,23 +3,11 @@
 #include "query/query.h"
 
 #include "storage/base/fault.h"
-#include "storage/io/sim.h"
+#include "tests/unit/query/made_store.h"
 #include "tests/unit/query/made_table.h"
-
-#include <stdio.h>
-#include <string.h>
 
 #define ROWS 40000
 #define COLUMNS 4
-
-struct fixture {
-    struct sim *sim;
-    struct io *io;
-    struct store *store;
-    struct query_engine *engine;
-    struct budget memory;
-    uint64_t position;
-};
 
 static const struct made_column definitions[COLUMNS] = {
     {"ts", {.id = TYPE_TIMESTAMPTZ}, INDEX_AUTO},
@@ -41,55 +29,27 @@ static struct value make_cell(struct random_stream *chance, uint32_t column, uin
     return value;
 }
 
-static void setup(struct fixture *f)
+static void setup(struct made_store *f)
 {
-    struct error error;
-    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
-    f->sim = sim_create(&(struct sim_options){.seed = 1});
-    sim_open(f->sim, &f->io);
-    struct store_options options = {
-        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
-    assert_int_equal(store_open(&options, &f->store, &error), OK);
-    struct query_engine_options engine = {.store = f->store,
-                                          .memory = &f->memory,
-                                          .query_memory_limit = 64 << 20,
-                                          .statement_timeout_us = 30000000,
-                                          .max_rows = 1000000};
-    f->engine = query_engine_create(&engine);
-    uint32_t id = made_table_create(f->store, definitions, COLUMNS, &f->position);
+    made_store_open(f, &(struct made_options){0});
+    f->table_id = made_table_create(f->store, definitions, COLUMNS, &f->position);
     for (uint32_t row = 0; row < ROWS; row += 10000)
-        made_table_insert(f->store, id, COLUMNS, make_cell, row, 10000, &f->position);
-    assert_int_equal(store_checkpoint(f->store, &error), OK);
-}
-
-static void teardown(struct fixture *f)
-{
-    query_engine_destroy(f->engine);
-    store_close(f->store);
-    f->io->ops->destroy(f->io);
-    sim_destroy(f->sim);
+        made_table_insert(f->store, f->table_id, COLUMNS, make_cell, row, 10000, &f->position);
+    made_store_seal(f);
 }
 
 static char answers[2][4 << 20];
 
 /* @: the end of a window of time, in microseconds. */
-static const char *run(struct fixture *f, const char *before, const char *query, uint32_t last_row,
-                       size_t answer)
+static const char *run(struct made_store *f, const char *before, const char *query,
+                       uint32_t last_row, size_t answer)
 {
     char text[1024];
     const char *at = strchr(query, '@');
     snprintf(text, sizeof(text), "%s%.*stimestamptz '1970-01-01 00:00:%02u.%06u+00'%s", before,
              (int)(at - query), query, last_row * 1000 / 1000000, last_row * 1000 % 1000000,
              at + 1);
-    struct query_request request = {
-        .text = slice_from_cstr(text), .format = RESULT_CSV, .timeout_us = -1, .max_rows = -1};
-    struct query_answer out;
-    if (query_run(f->engine, &request, &out) != OK)
-        fail_msg("%s: %s: %s", text, out.error.sqlstate, out.error.text);
-    assert_true(out.body.size < sizeof(answers[answer]));
-    memcpy(answers[answer], out.body.data, out.body.size);
-    answers[answer][out.body.size] = 0;
-    writer_deinit(&out.body);
+    made_answer(f->engine, text, NULL, answers[answer], sizeof(answers[answer]));
     return answers[answer];
 }
 
@@ -103,7 +63,7 @@ static const char *const queries[] = {
 };
 
 /* What a plan's next run is to expect, as EXPLAIN ANALYZE has it of its own last run. */
-static unsigned long long expected_of(struct fixture *f, const char *query, uint32_t last_row,
+static unsigned long long expected_of(struct made_store *f, const char *query, uint32_t last_row,
                                       unsigned long long *moved)
 {
     const char *at = strstr(run(f, "EXPLAIN ANALYZE ", query, last_row, 1), "(keys expected=");
@@ -119,22 +79,22 @@ static void test_answers_are_the_same(void **state)
     (void)state;
     static const uint32_t windows[] = {ROWS, ROWS, 100, ROWS, 20000, ROWS, 0, ROWS};
     for (size_t i = 0; i < array_count(queries); i++) {
-        struct fixture f;
+        struct made_store f;
         setup(&f);
         for (size_t w = 0; w < array_count(windows); w++) {
-            struct fixture other; /* which knows of no run */
+            struct made_store other; /* which knows of no run */
             setup(&other);
             run(&f, "", queries[i], windows[w], 0);
             run(&other, "", queries[i], windows[w], 1);
             assert_string_equal(answers[0], answers[1]);
-            teardown(&other);
+            made_store_close(&other);
         }
-        teardown(&f);
+        made_store_close(&f);
     }
 }
 
 /* Does the second run have room at once, and one after a run of few rows none? */
-static bool are_sizes_right(struct fixture *f, const char *query)
+static bool are_sizes_right(struct made_store *f, const char *query)
 {
     unsigned long long moved, first, second;
     first = expected_of(f, query, ROWS, &moved);
@@ -145,17 +105,17 @@ static bool are_sizes_right(struct fixture *f, const char *query)
 static void test_the_next_run_has_room(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     for (size_t i = 0; i < array_count(queries); i++)
         if (!are_sizes_right(&f, queries[i]))
             fail_msg("%s: %s", queries[i], answers[1]);
-    teardown(&f);
+    made_store_close(&f);
     setup(&f);
     fault_plant("group.size_stale");
     assert_false(are_sizes_right(&f, queries[0]));
     fault_clear();
-    teardown(&f);
+    made_store_close(&f);
 }
 
 int main(void)

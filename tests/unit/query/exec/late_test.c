@@ -5,12 +5,9 @@
 #include "query/query.h"
 
 #include "storage/base/fault.h"
-#include "storage/io/sim.h"
-#include "storage/io/temp.h"
+#include "tests/unit/query/made_store.h"
 #include "tests/unit/query/made_table.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <math.h>
 
 #ifdef FRESHET_CHECK
@@ -22,16 +19,6 @@
 #endif
 #define NEWEST 3000
 #define COLUMNS 9
-
-struct fixture {
-    struct sim *sim;
-    struct io *io;
-    struct store *store;
-    struct query_engine *engine;
-    struct temp_space *temp;
-    struct budget memory;
-    uint64_t position;
-};
 
 static const struct made_column definitions[COLUMNS] = {
     {"ts", {.id = TYPE_TIMESTAMPTZ}, INDEX_AUTO},
@@ -88,70 +75,33 @@ static struct value make_cell(struct random_stream *chance, uint32_t column, uin
     return value;
 }
 
-static void insert(struct fixture *f, uint32_t table_id, uint32_t first, uint32_t count)
+static void insert(struct made_store *f, uint32_t first, uint32_t count)
 {
-    made_table_insert(f->store, table_id, COLUMNS, make_cell, first, count, &f->position);
+    made_table_insert(f->store, f->table_id, COLUMNS, make_cell, first, count, &f->position);
 }
 
-static void setup(struct fixture *f)
+static void setup(struct made_store *f)
 {
-    struct error error;
-    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
-    f->sim = sim_create(&(struct sim_options){.seed = 1});
-    sim_open(f->sim, &f->io);
-    struct store_options options = {
-        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
-    assert_int_equal(store_open(&options, &f->store, &error), OK);
-    struct temp_options temp = {.io = f->io, .limit_name = "spill_limit"};
-    assert_int_equal(temp_space_create(&temp, &f->temp, &error), OK);
-    struct query_engine_options engine = {.store = f->store,
-                                          .memory = &f->memory,
-                                          .query_memory_limit = 128 << 20,
-                                          .temp = f->temp,
-                                          .statement_timeout_us = 60000000,
-                                          .max_rows = 1000000};
-    f->engine = query_engine_create(&engine);
-    uint32_t id = made_table_create(f->store, definitions, COLUMNS, &f->position);
+    made_store_open(
+        f, &(struct made_options){.has_temp = true, .engine = {.query_memory_limit = 128 << 20}});
+    f->table_id = made_table_create(f->store, definitions, COLUMNS, &f->position);
     for (uint32_t row = 0; row < ROWS; row += PART)
-        insert(f, id, row, PART);
-    assert_int_equal(store_checkpoint(f->store, &error), OK);
-    insert(f, id, ROWS, PART);
-    assert_int_equal(store_checkpoint(f->store, &error), OK);
-    insert(f, id, ROWS + PART, NEWEST); /* in memory */
-}
-
-static void teardown(struct fixture *f)
-{
-    assert_int_equal(atomic_load(&f->memory.used), 0);
-    query_engine_destroy(f->engine);
-    temp_space_destroy(f->temp);
-    store_close(f->store);
-    f->io->ops->destroy(f->io);
-    sim_destroy(f->sim);
+        insert(f, row, PART);
+    made_store_seal(f);
+    insert(f, ROWS, PART);
+    made_store_seal(f);
+    insert(f, ROWS + PART, NEWEST); /* in memory */
 }
 
 static char answers[2][24 << 20];
 
-static void run_within(struct fixture *f, const char *text, const char *memory, char *out)
+static void run_within(struct made_store *f, const char *text, const char *memory, char *out)
 {
-    const struct query_setting setting = {.name = SLICE("freshet.query_memory"),
-                                          .value = slice_from_cstr(memory)};
-    struct query_request request = {.text = slice_from_cstr(text),
-                                    .format = RESULT_CSV,
-                                    .timeout_us = -1,
-                                    .max_rows = -1,
-                                    .settings = &setting,
-                                    .setting_count = 1};
-    struct query_answer answer;
-    if (query_run(f->engine, &request, &answer) != OK)
-        fail_msg("%s: %s: %s", text, answer.error.sqlstate, answer.error.text);
-    assert_true(answer.body.size < sizeof(answers[0]));
-    memcpy(out, answer.body.data, answer.body.size);
-    out[answer.body.size] = 0;
-    writer_deinit(&answer.body);
+    const struct made_setting settings[] = {{"freshet.query_memory", memory}, {0}};
+    made_answer(f->engine, text, settings, out, sizeof(answers[0]));
 }
 
-static void run(struct fixture *f, const char *text, char *out)
+static void run(struct made_store *f, const char *text, char *out)
 {
     run_within(f, text, "128MB", out);
 }
@@ -220,7 +170,7 @@ static const struct {
 } parts[] = {{1, 0}, {10, 0}, {10, 7}, {65, 2000}, {600, 40}, {3000, 0}, {0, 5}};
 
 /* Any part of the query's rows, against the whole of them; both begin with the columns' names. */
-static bool is_different(struct fixture *f, const char *query, const char *memory)
+static bool is_different(struct made_store *f, const char *query, const char *memory)
 {
     bool is = false;
     run(f, query, answers[0]);
@@ -242,18 +192,18 @@ static bool is_different(struct fixture *f, const char *query, const char *memor
 static void test_same_answers(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     for (size_t i = 0; i < array_count(queries); i++)
         assert_false(is_different(&f, queries[i], "128MB"));
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* Rows put aside keep their numbers. */
 static void test_little_memory(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     struct temp_figures before, after;
     setup(&f);
     temp_space_figures(f.temp, &before);
@@ -261,13 +211,13 @@ static void test_little_memory(void **state)
         assert_false(is_different(&f, queries[i], "1MB"));
     temp_space_figures(f.temp, &after);
     assert_true(after.written > before.written);
-    teardown(&f);
+    made_store_close(&f);
 }
 
 static void test_explain(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     run(&f, "EXPLAIN ANALYZE SELECT * FROM t ORDER BY few LIMIT 10 OFFSET 2", answers[0]);
     assert_non_null(strstr(answers[0], "(late rows=10 columns=8)"));
@@ -290,7 +240,7 @@ static void test_explain(void **state)
     assert_non_null(strstr(answers[0], "segments=3 skipped=1"));
     assert_non_null(strstr(answers[0], "considered=13000"));
 #endif
-    teardown(&f);
+    made_store_close(&f);
 }
 
 #ifndef FRESHET_CHECK
@@ -300,7 +250,7 @@ static void test_faults_are_found(void **state)
     static const char *const faults[] = {"topn.late_row",        "cursor.pick_beside",
                                          "topn.prune_equal",     "topn.equal_lost",
                                          "topn.order_of_blocks", "bound.null_lost"};
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     for (size_t i = 0; i < array_count(faults); i++) {
         bool is_found = false;
@@ -311,7 +261,7 @@ static void test_faults_are_found(void **state)
         if (!is_found)
             fail_msg("%s is not found", faults[i]);
     }
-    teardown(&f);
+    made_store_close(&f);
 }
 #endif
 

@@ -1,21 +1,11 @@
 /* One query on several threads: the same bytes as on one, beside others that want the threads too,
  * and when it is cancelled, fails or runs out of memory. */
 #include "query/query.h"
-#include "tests/unit/scratch.h"
 
 #include "storage/base/fault.h"
 #include "storage/base/thread.h"
-#include "storage/io/io.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <cmocka.h>
+#include "tests/unit/query/made_store.h"
+#include "tests/unit/query/made_table.h"
 
 #define BATCH 50000
 #define SEALED 9 /* batches */
@@ -23,50 +13,12 @@
 #define COLUMNS 4
 #define CORES 3
 
-struct fixture {
-    char path[64];
-    struct io *io;
-    struct store *store;
-    struct worker_pool *pool;
-    struct query_engine *engine;
-    struct budget memory;
-    uint32_t table_id;
-};
+static const struct made_column definitions[COLUMNS] = {{"ts", {.id = TYPE_TIMESTAMPTZ}, INDEX_OFF},
+                                                        {"n", {.id = TYPE_INT8}, INDEX_OFF},
+                                                        {"ratio", {.id = TYPE_FLOAT8}, INDEX_OFF},
+                                                        {"kind", {.id = TYPE_INT4}, INDEX_OFF}};
 
-static const struct {
-    const char *name;
-    struct type type;
-} definitions[COLUMNS] = {{"ts", {.id = TYPE_TIMESTAMPTZ}},
-                          {"n", {.id = TYPE_INT8}},
-                          {"ratio", {.id = TYPE_FLOAT8}},
-                          {"kind", {.id = TYPE_INT4}}};
-
-static void create_table(struct fixture *f)
-{
-    struct schema *schema = schema_create();
-    struct error error;
-    uint64_t position;
-    f->table_id = schema->table_id = store_next_table_id(f->store);
-    schema->version = 1;
-    schema->name = SLICE("t");
-    schema->column_count = COLUMNS;
-    schema->columns = arena_alloc_zero(&schema->arena, COLUMNS * sizeof(*schema->columns));
-    for (uint32_t i = 0; i < COLUMNS; i++)
-        schema->columns[i] =
-            (struct column_definition){.id = i + 1,
-                                       .name = slice_from_cstr(definitions[i].name),
-                                       .type = definitions[i].type,
-                                       .is_not_null = i == 0,
-                                       .missing = {.type = definitions[i].type, .is_null = true}};
-    schema->next_column_id = COLUMNS + 1;
-    schema->time_column = 0;
-    schema->options.rest_column = schema->options.whole_column = -1;
-    struct commit *commit = commit_create(f->store);
-    commit_set_change(commit, CHANGE_CREATE, f->table_id, schema);
-    assert_int_equal(store_commit(f->store, commit, &position, &error), OK);
-}
-
-static void insert(struct fixture *f, int64_t first)
+static void insert(struct made_store *f, int64_t first)
 {
     static int64_t times[BATCH], numbers[BATCH], kinds[BATCH];
     static double ratios[BATCH];
@@ -74,7 +26,6 @@ static void insert(struct fixture *f, int64_t first)
     const uint32_t ids[] = {1, 2, 3, 4};
     struct column columns[COLUMNS];
     struct error error;
-    uint64_t position;
     for (int64_t i = 0; i < BATCH; i++) {
         int64_t row = first + i, mixed = row * 7919 % 100003;
         times[i] = row * 1000;
@@ -91,66 +42,28 @@ static void insert(struct fixture *f, int64_t first)
     commit_add_rows(commit, table_view_schema(snapshot_find_id(snapshot, f->table_id)), ids,
                     &batch);
     snapshot_close(snapshot);
-    assert_int_equal(store_commit(f->store, commit, &position, &error), OK);
+    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
 }
 
-static void setup(struct fixture *f)
+static void setup(struct made_store *f)
 {
-    struct error error;
-    *f = (struct fixture){.path = "/tmp/freshet-crew-XXXXXX",
-                          .memory = {.limit = 256 << 20, .name = "queries"}};
-    assert_non_null(mkdtemp(f->path));
-    assert_int_equal(io_open("plain", f->path, &f->io, NULL), OK);
-    struct store_options options = {.io = f->io,
-                                    .directory = "",
-                                    .log_file_size = 8 << 20,
-                                    .rows_memory_limit = 256 << 20,
-                                    .is_threaded = true};
-    assert_int_equal(store_open(&options, &f->store, &error), OK);
-    f->pool = worker_pool_create(&(struct worker_options){.core_count = CORES});
-    struct query_engine_options engine = {.store = f->store,
-                                          .memory = &f->memory,
-                                          .query_memory_limit = 64 << 20,
-                                          .statement_timeout_us = 60000000,
-                                          .partial_memory = 16 << 20,
-                                          .workers = f->pool};
-    f->engine = query_engine_create(&engine);
-    create_table(f);
+    made_store_open(
+        f, &(struct made_options){.core_count = CORES, .engine = {.partial_memory = 16 << 20}});
+    f->table_id = made_table_create(f->store, definitions, COLUMNS, &f->position);
     for (int64_t i = 0; i < BATCHES; i++) {
         insert(f, i * BATCH);
         if (i + 1 == SEALED)
-            assert_int_equal(store_checkpoint(f->store, &error), OK);
+            made_store_seal(f);
     }
 }
 
-static void teardown(struct fixture *f)
-{
-    worker_pool_destroy(f->pool);
-    query_engine_destroy(f->engine);
-    store_close(f->store);
-    f->io->ops->destroy(f->io);
-    scratch_remove(f->path);
-}
-
 /* CSV, or "!" and the error's class. */
-static void run(struct fixture *f, const char *text, const char *threads, const char *cache,
+static void run(struct made_store *f, const char *text, const char *threads, const char *cache,
                 char *out, size_t out_size)
 {
-    const struct query_setting settings[] = {
-        {.name = SLICE("freshet.partial_cache"), .value = slice_from_cstr(cache)},
-        {.name = SLICE("freshet.threads"), .value = slice_from_cstr(threads)}};
-    struct query_request request = {.text = slice_from_cstr(text),
-                                    .format = RESULT_CSV,
-                                    .timeout_us = -1,
-                                    .max_rows = -1,
-                                    .settings = settings,
-                                    .setting_count = array_count(settings)};
-    struct query_answer answer;
-    if (query_run(f->engine, &request, &answer) != OK)
-        snprintf(out, out_size, "! %s", answer.error.sqlstate);
-    else
-        snprintf(out, out_size, "%.*s", (int)answer.body.size, (const char *)answer.body.data);
-    writer_deinit(&answer.body);
+    const struct made_setting settings[] = {
+        {"freshet.partial_cache", cache}, {"freshet.threads", threads}, {0}};
+    made_outcome(f->engine, text, settings, out, out_size);
 }
 
 static const char *const queries[] = {
@@ -165,7 +78,7 @@ static const char *const queries[] = {
 
 static char *expected[array_count(queries)];
 
-static void expect(struct fixture *f)
+static void expect(struct made_store *f)
 {
     for (size_t i = 0; i < array_count(queries); i++) {
         expected[i] = memory_alloc(SIZE);
@@ -183,7 +96,7 @@ static void forget(void)
 static void test_same_bytes(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     char *got = memory_alloc(SIZE);
     setup(&f);
     expect(&f);
@@ -207,7 +120,7 @@ static void test_same_bytes(void **state)
     assert_non_null(strstr(skipped, " skipped=0"));
     run(&f, "EXPLAIN ANALYZE SELECT kind, stddev(ratio) FROM t GROUP BY 1", "1", "off", got, SIZE);
     assert_null(strstr(got, " threads="));
-    teardown(&f);
+    made_store_close(&f);
     forget();
     memory_free(got);
 }
@@ -216,7 +129,7 @@ static void test_same_bytes(void **state)
 static void test_no_memory_ahead(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     char *got = memory_alloc(SIZE);
     setup(&f);
     expect(&f);
@@ -227,44 +140,30 @@ static void test_no_memory_ahead(void **state)
     }
     fault_clear();
     assert_int_equal(f.memory.used, 0);
-    teardown(&f);
+    made_store_close(&f);
     forget();
     memory_free(got);
 }
 
 struct client {
-    struct fixture *f;
+    struct made_store *f;
     _Atomic uint32_t *left, *differences;
 };
 
 /* --- what is counted --- */
 
 /* The figure of an answer's statistics; on one thread or more, given up portions or not. */
-static uint64_t rows_scanned(struct fixture *f, const char *text, const char *threads)
+static uint64_t rows_scanned(struct made_store *f, const char *text, const char *threads)
 {
-    const struct query_setting settings[] = {
-        {.name = SLICE("freshet.partial_cache"), .value = SLICE("off")},
-        {.name = SLICE("freshet.threads"), .value = slice_from_cstr(threads)}};
-    struct query_request request = {.text = slice_from_cstr(text),
-                                    .format = RESULT_JSON,
-                                    .timeout_us = -1,
-                                    .max_rows = -1,
-                                    .settings = settings,
-                                    .setting_count = array_count(settings)};
-    struct query_answer answer;
-    assert_int_equal(query_run(f->engine, &request, &answer), OK);
-    writer_u8(&answer.body, 0);
-    const char *at = strstr((const char *)answer.body.data, "\"rows_scanned\":");
-    assert_non_null(at);
-    uint64_t count = strtoull(strpbrk(at, "0123456789"), NULL, 10);
-    writer_deinit(&answer.body);
-    return count;
+    const struct made_setting settings[] = {
+        {"freshet.partial_cache", "off"}, {"freshet.threads", threads}, {0}};
+    return made_rows_scanned(f->engine, text, settings);
 }
 
 static void test_rows_count_once(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     static const char *const all[] = {
         "SELECT kind, stddev(ratio) FROM t GROUP BY 1",
@@ -280,7 +179,7 @@ static void test_rows_count_once(void **state)
     fault_plant("crew.no_memory");
     assert_int_equal(rows_scanned(&f, all[0], "3"), BATCHES * BATCH);
     fault_clear();
-    teardown(&f);
+    made_store_close(&f);
 }
 
 static void ask_until_seen(void *context)
@@ -297,7 +196,7 @@ static void ask_until_seen(void *context)
 static void test_cpu_of_helpers(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     _Atomic uint32_t left = 2;
     char got[256] = "";
     setup(&f);
@@ -311,7 +210,7 @@ static void test_cpu_of_helpers(void **state)
     while (left > 0)
         thread_yield();
     fault_clear();
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* --- under load --- */
@@ -332,7 +231,7 @@ static void ask(void *context)
 static void test_under_load(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     _Atomic uint32_t left = 6, differences = 0;
     setup(&f);
     expect(&f);
@@ -342,7 +241,7 @@ static void test_under_load(void **state)
     while (left > 0)
         thread_yield();
     assert_int_equal(differences, 0);
-    teardown(&f);
+    made_store_close(&f);
     forget();
 }
 

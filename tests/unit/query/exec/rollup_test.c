@@ -5,91 +5,23 @@
 #include "query/exec/rollup.h"
 #include "query/sql/command.h"
 #include "storage/base/fault.h"
-#include "storage/io/sim.h"
-#include "tests/unit/query/made_table.h"
+#include "tests/unit/query/made_events.h"
+#include "tests/unit/zones.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#define ROWS 70000 /* two blocks */
-#define NEWEST 3000
-#define COLUMNS 6
+#define COLUMNS MADE_PAGE
 
 #define VIEWS_MAX 8
 
 struct fixture {
+    struct made_store made;
     struct arena arena;
     struct view_definition views[VIEWS_MAX];
     size_t view_count;
-    struct sim *sim;
-    struct io *io;
-    struct store *store;
-    struct query_engine *engine;
-    struct budget memory;
-    uint64_t position;
-    uint32_t table_id;
 };
 
-static const struct made_column definitions[COLUMNS] = {
-    {"ts", {.id = TYPE_TIMESTAMPTZ}, INDEX_OFF},
-    {"n", {.id = TYPE_INT8}, INDEX_OFF}, /* half of them NULL in places */
-    {"price", {.id = TYPE_NUMERIC, .precision = 10, .scale = 2}, INDEX_OFF},
-    {"ratio", {.id = TYPE_FLOAT8}, INDEX_OFF}, /* sums depend on the order */
-    {"word", {.id = TYPE_TEXT}, INDEX_ON},     /* 300 values */
-    {"kind", {.id = TYPE_TEXT}, INDEX_OFF},
-};
-
-static struct value make_cell(struct random_stream *chance, uint32_t column, uint32_t row,
-                              struct arena *arena)
+static void insert(struct made_store *made, uint32_t first, uint32_t count)
 {
-    (void)arena;
-    struct value value = {.type = definitions[column].type};
-    static const char *const words[] = {"red", "green", "blue"};
-    static char names[300][8];
-    uint32_t name = (uint32_t)random_below(chance, 300);
-    switch (column) {
-    case 0:
-        value.i = (int64_t)row * 1000 + (int64_t)random_below(chance, 3000);
-        break;
-    case 1:
-        value.is_null = row > 40000 && random_below(chance, 2) == 0;
-        value.i = (int64_t)random_next(chance) >> (row < 40000 ? 1 : 40);
-        break;
-    case 2:
-        value.n = (struct numeric){.digits = random_below(chance, 5) == 0 ? row : 0, .scale = 2};
-        value.n.kind = row > ROWS && row % 1000 == 0 ? NUMERIC_NAN : NUMERIC_FINITE;
-        break;
-    case 3:
-        value.f =
-            ((double)random_below(chance, 1000000) - 500000) / 7 + (row % 3000 == 0 ? 1e15 : 0);
-        break;
-    case 4:
-        snprintf(names[name], sizeof(names[name]), "w%u", name);
-        value.text = slice_from_cstr(names[name]);
-        break;
-    default:
-        value.text = slice_from_cstr(words[random_below(chance, 3)]);
-        break;
-    }
-    return value;
-}
-
-static void insert(struct fixture *f, uint32_t table_id, uint32_t first, uint32_t count)
-{
-    made_table_insert(f->store, table_id, COLUMNS, make_cell, first, count, &f->position);
-}
-
-static enum err load_zone(const char *name, uint8_t **data, size_t *size)
-{
-    char path[256];
-    snprintf(path, sizeof(path), "/usr/share/zoneinfo/%s", name);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return ERR_NOT_FOUND;
-    *data = malloc(1 << 20);
-    *size = fread(*data, 1, 1 << 20, file);
-    fclose(file);
-    return OK;
+    made_events_insert(made, COLUMNS, made_event_cell, first, count);
 }
 
 /* --- views, as a server keeps them --- */
@@ -149,43 +81,7 @@ static size_t list_views(void *context, struct arena *arena, struct view_definit
     return f->view_count;
 }
 
-/* --- a server's worth of parts --- */
-
-static void start(struct fixture *f)
-{
-    struct error error;
-    sim_open(f->sim, &f->io);
-    struct store_options options = {
-        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
-    if (store_open(&options, &f->store, &error) != OK)
-        fail_msg("%s", error.text);
-    struct query_engine_options engine = {.store = f->store,
-                                          .memory = &f->memory,
-                                          .query_memory_limit = 64 << 20,
-                                          .statement_timeout_us = 30000000,
-                                          .max_rows = 1000000,
-                                          .partial_memory = 16 << 20,
-                                          .context = f,
-                                          .command = run_command,
-                                          .find_view = find_view,
-                                          .view_version = view_version,
-                                          .list_views = list_views};
-    f->engine = query_engine_create(&engine);
-}
-
-static void stop(struct fixture *f)
-{
-    query_engine_destroy(f->engine);
-    store_close(f->store);
-    f->io->ops->destroy(f->io);
-}
-
-static void seal(struct fixture *f)
-{
-    struct error error;
-    assert_int_equal(store_checkpoint(f->store, &error), OK);
-    query_engine_finish_upkeep(f->engine);
-}
+/* --- answers --- */
 
 static char answers[2][1 << 20];
 static const char *optimizer = "on";
@@ -193,24 +89,12 @@ static const char *optimizer = "on";
 static void run(struct fixture *f, const char *text, const char *rollups, const char *zone,
                 char *out)
 {
-    const struct query_setting settings[] = {
-        {.name = SLICE("freshet.rollups"), .value = slice_from_cstr(rollups)},
-        {.name = SLICE("freshet.partial_cache"), .value = SLICE("off")},
-        {.name = SLICE("freshet.optimizer"), .value = slice_from_cstr(optimizer)},
-        {.name = SLICE("timezone"), .value = slice_from_cstr(zone)}};
-    struct query_request request = {.text = slice_from_cstr(text),
-                                    .format = RESULT_CSV,
-                                    .timeout_us = -1,
-                                    .max_rows = -1,
-                                    .settings = settings,
-                                    .setting_count = array_count(settings)};
-    struct query_answer answer;
-    if (query_run(f->engine, &request, &answer) != OK)
-        fail_msg("%s: %s: %s", text, answer.error.sqlstate, answer.error.text);
-    assert_true(answer.body.size < sizeof(answers[0]));
-    memcpy(out, answer.body.data, answer.body.size);
-    out[answer.body.size] = 0;
-    writer_deinit(&answer.body);
+    const struct made_setting settings[] = {{"freshet.rollups", rollups},
+                                            {"freshet.partial_cache", "off"},
+                                            {"freshet.optimizer", optimizer},
+                                            {"timezone", zone},
+                                            {0}};
+    made_answer(f->made.engine, text, settings, out, sizeof(answers[0]));
 }
 
 #define ROLLUP "CREATE MATERIALIZED VIEW "
@@ -227,29 +111,28 @@ static const char *const rollups[] = {
 
 static void setup(struct fixture *f)
 {
-    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
+    *f = (struct fixture){0};
     arena_init(&f->arena);
-    f->sim = sim_create(&(struct sim_options){.seed = 1});
-    start(f);
-    uint32_t id = f->table_id = made_table_create(f->store, definitions, COLUMNS, &f->position);
-    for (uint32_t row = 0; row < ROWS; row += 10000)
-        insert(f, id, row, 10000);
+    made_store_open(&f->made, &(struct made_options){.engine = {.partial_memory = 16 << 20,
+                                                                .context = f,
+                                                                .command = run_command,
+                                                                .find_view = find_view,
+                                                                .view_version = view_version,
+                                                                .list_views = list_views}});
+    made_events_begin(&f->made, COLUMNS, made_event_cell);
     for (size_t i = 0; i < array_count(rollups); i++)
         run(f, rollups[i], "on", "UTC", answers[0]);
-    seal(f);
-    insert(f, id, ROWS, NEWEST); /* one more segment, small */
-    seal(f);
-    insert(f, id, ROWS + NEWEST, NEWEST); /* in memory */
+    made_store_seal(&f->made);
+    query_engine_finish_upkeep(f->made.engine);
+    made_events_end(&f->made, COLUMNS, made_event_cell);
+    query_engine_finish_upkeep(f->made.engine);
 }
 
 static void teardown(struct fixture *f)
 {
-    stop(f);
-    sim_destroy(f->sim);
+    made_store_close(&f->made);
     arena_deinit(&f->arena);
 }
-
-/* --- the same answers --- */
 
 static const struct {
     const char *text;
@@ -353,10 +236,10 @@ static void test_same_answers(void **state)
     run(&f, "SELECT view_name, segments, segments_covered, rows_covered FROM freshet.rollups", "on",
         "UTC", answers[0]);
     assert_non_null(strstr(answers[0], "a,2,2,73000"));
-    stop(&f); /* what was made is found again */
-    start(&f);
+    made_store_stop(&f.made); /* what was made is found again */
+    made_store_start(&f.made);
     assert_false(is_answered(&f, queries[0].text) && strstr(answers[1], "segments=2") != NULL);
-    query_engine_finish_upkeep(f.engine);
+    query_engine_finish_upkeep(f.made.engine);
     assert_true(is_answered(&f, queries[0].text));
     assert_non_null(strstr(answers[1], "segments=2"));
     assert_false(is_different(&f));
@@ -387,34 +270,12 @@ static void test_bound_without_bucket(void **state)
 
 /* --- changes --- */
 
-static void change(struct fixture *f, enum change_kind kind, struct schema *schema)
-{
-    struct error error;
-    struct commit *commit = commit_create(f->store);
-    commit_set_change(commit, kind, f->table_id, schema);
-    assert_int_equal(store_commit(f->store, commit, &f->position, &error), OK);
-}
-
 static void replace_rows(struct fixture *f)
 {
-    change(f, CHANGE_TRUNCATE, NULL);
+    made_store_change(&f->made, CHANGE_TRUNCATE, NULL);
     for (uint32_t row = 0; row < 80000; row += 10000)
-        insert(f, f->table_id, 1000000 + row, 10000);
-    struct error error;
-    assert_int_equal(store_checkpoint(f->store, &error), OK);
-}
-
-/* The column "kind" is another one from now on, of one value for the rows there are. */
-static void replace_column(struct fixture *f)
-{
-    struct snapshot *snapshot = snapshot_open(f->store);
-    struct schema *schema = schema_copy(table_view_schema(snapshot_find_id(snapshot, f->table_id)));
-    snapshot_close(snapshot);
-    struct column_definition *kind = &schema->columns[COLUMNS - 1];
-    schema->version++;
-    kind->id = schema->next_column_id++;
-    kind->missing = (struct value){.type = kind->type, .text = SLICE("red")};
-    change(f, CHANGE_ALTER, schema);
+        insert(&f->made, 1000000 + row, 10000);
+    made_store_seal(&f->made);
 }
 
 static void test_changes(void **state)
@@ -422,15 +283,15 @@ static void test_changes(void **state)
     (void)state;
     struct fixture f;
     setup(&f);
-    replace_column(&f);
+    made_column_replace(&f.made, MADE_KIND, "red");
     assert_false(is_different(&f));
-    query_engine_finish_upkeep(f.engine);
-    query_engine_finish_upkeep(f.engine);
+    query_engine_finish_upkeep(f.made.engine);
+    query_engine_finish_upkeep(f.made.engine);
     assert_true(is_answered(&f, queries[0].text));
     assert_false(is_different(&f));
     replace_rows(&f);
     assert_false(is_different(&f));
-    query_engine_finish_upkeep(f.engine);
+    query_engine_finish_upkeep(f.made.engine);
     assert_true(is_answered(&f, queries[0].text));
     assert_false(is_different(&f));
     teardown(&f);
@@ -457,17 +318,17 @@ static void damage(struct fixture *f)
     struct error error;
     struct arena arena;
     arena_init(&arena);
-    assert_int_equal(store_side_list(f->store, note_name, &names, &error), OK);
+    assert_int_equal(store_side_list(f->made.store, note_name, &names, &error), OK);
     assert_int_equal(names.count, 6);
     for (size_t i = 0; i < names.count; i++) {
         char path[80];
         struct slice bytes;
         snprintf(path, sizeof(path), "data/sides/%s", names.list[i]);
-        assert_int_equal(io_read_file(f->io, path, &arena, &bytes, &error), OK);
+        assert_int_equal(io_read_file(f->made.io, path, &arena, &bytes, &error), OK);
         char *copy = arena_alloc(&arena, bytes.size);
         memcpy(copy, bytes.data, bytes.size);
         copy[bytes.size - 16] ^= 4; /* a count of rows, which comes last */
-        assert_int_equal(io_replace_file(f->io, path, slice_of(copy, bytes.size), &error), OK);
+        assert_int_equal(io_replace_file(f->made.io, path, slice_of(copy, bytes.size), &error), OK);
     }
     arena_deinit(&arena);
 }
@@ -484,15 +345,15 @@ static void test_hostile_bytes(void **state)
     setup(&f);
     arena_init(&arena);
     random_stream_init(&chance, 7);
-    assert_int_equal(store_side_list(f.store, note_name, &names, &error), OK);
+    assert_int_equal(store_side_list(f.made.store, note_name, &names, &error), OK);
     for (size_t i = 0; i < names.count; i++) {
         struct slice bytes;
         uint32_t view;
         uint64_t segment;
-        assert_int_equal(store_side_read(f.store, names.list[i], &arena, &bytes, &error), OK);
+        assert_int_equal(store_side_read(f.made.store, names.list[i], &arena, &bytes, &error), OK);
         assert_true(rollup_parse_name(names.list[i], &view, &segment));
         char *copy = arena_alloc(&arena, bytes.size);
-        struct rollup_set *set = rollups_current(f.engine->rollups, true);
+        struct rollup_set *set = rollups_current(f.made.engine->rollups, true);
         for (int round = 0; round < 300; round++) {
             struct rollup_cover cover;
             size_t size =
@@ -516,9 +377,9 @@ static void test_hostile_bytes(void **state)
 static bool is_different_after_damage(struct fixture *f)
 {
     damage(f);
-    stop(f);
-    start(f);
-    query_engine_finish_upkeep(f->engine);
+    made_store_stop(&f->made);
+    made_store_start(&f->made);
+    query_engine_finish_upkeep(f->made.engine);
     return is_different(f);
 }
 
@@ -540,13 +401,13 @@ static void test_leftovers(void **state)
     struct error error;
     setup(&f);
     f.view_count = 2; /* the last is dropped */
-    query_engine_finish_upkeep(f.engine);
-    assert_int_equal(store_side_list(f.store, note_name, &names, &error), OK);
+    query_engine_finish_upkeep(f.made.engine);
+    assert_int_equal(store_side_list(f.made.store, note_name, &names, &error), OK);
     assert_int_equal(names.count, 4);
-    change(&f, CHANGE_TRUNCATE, NULL);
-    query_engine_finish_upkeep(f.engine);
+    made_store_change(&f.made, CHANGE_TRUNCATE, NULL);
+    query_engine_finish_upkeep(f.made.engine);
     names.count = 0;
-    assert_int_equal(store_side_list(f.store, note_name, &names, &error), OK);
+    assert_int_equal(store_side_list(f.made.store, note_name, &names, &error), OK);
     assert_int_equal(names.count, 0);
     teardown(&f);
 }
@@ -592,9 +453,9 @@ static void test_faults_are_found(void **state)
     teardown(&f);
     fault_plant("rollup.definition_ignored");
     setup(&f);
-    replace_column(&f);
-    query_engine_finish_upkeep(f.engine);
-    query_engine_finish_upkeep(f.engine);
+    made_column_replace(&f.made, MADE_KIND, "red");
+    query_engine_finish_upkeep(f.made.engine);
+    query_engine_finish_upkeep(f.made.engine);
     assert_true(is_different(&f));
     fault_clear();
     teardown(&f);
@@ -610,6 +471,6 @@ int main(void)
                                        cmocka_unit_test(test_names),
                                        cmocka_unit_test(test_hostile_bytes),
                                        cmocka_unit_test(test_faults_are_found)};
-    timezone_set_loader(load_zone);
+    timezone_set_loader(zones_load);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,18 +1,12 @@
 /* Groups of several threads: the same bytes as of one, whatever groups, aggregates and memory, and
  * when helpers fail or find no memory; and queries made at random. */
 #include "query/query.h"
-#include "tests/unit/query/made_table.h"
-#include "tests/unit/scratch.h"
 
 #include "storage/base/clock.h"
 #include "storage/base/fault.h"
 #include "storage/base/thread.h"
-#include "storage/io/io.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "tests/unit/query/made_store.h"
+#include "tests/unit/query/made_table.h"
 
 #define BATCH 27000
 #define SEALED 8 /* batches */
@@ -71,67 +65,32 @@ static struct value cell(struct random_stream *chance, uint32_t column, uint32_t
     return value;
 }
 
-struct fixture {
-    char path[64];
-    struct io *io;
-    struct store *store;
-    struct worker_pool *pool;
-    struct query_engine *engine;
-    struct budget memory;
-};
+static struct made_store f;
 
-static struct fixture f;
-
-/* Anew before a fault is planted: helpers that came late are gone then. */
-static void open_engine(void)
-{
-    f.pool = worker_pool_create(&(struct worker_options){.core_count = CORES});
-    struct query_engine_options engine = {.store = f.store,
-                                          .memory = &f.memory,
-                                          .query_memory_limit = 256 << 20,
-                                          .statement_timeout_us = 60000000,
-                                          .partial_memory = 16 << 20,
-                                          .workers = f.pool};
-    f.engine = query_engine_create(&engine);
-}
-
-static void close_engine(void)
-{
-    worker_pool_destroy(f.pool);
-    query_engine_destroy(f.engine);
-}
-
+/* The engine is made anew before a fault is planted: helpers that came late are gone then. */
 static void plant(const char *fault) /* NULL: none */
 {
-    close_engine();
+    made_engine_stop(&f);
     if (fault != NULL)
         fault_plant(fault);
     else
         fault_clear();
-    open_engine();
+    made_engine_start(&f);
 }
 
 static int setup(void **state)
 {
     (void)state;
-    struct error error;
-    uint64_t position;
-    f = (struct fixture){.path = "/tmp/freshet-span-XXXXXX",
-                         .memory = {.limit = 512 << 20, .name = "queries"}};
-    assert_non_null(mkdtemp(f.path));
-    assert_int_equal(io_open("plain", f.path, &f.io, NULL), OK);
-    struct store_options options = {.io = f.io,
-                                    .directory = "",
-                                    .log_file_size = 8 << 20,
-                                    .rows_memory_limit = 256 << 20,
-                                    .is_threaded = true};
-    assert_int_equal(store_open(&options, &f.store, &error), OK);
-    open_engine();
-    uint32_t id = made_table_create(f.store, columns, array_count(columns), &position);
+    made_store_open(&f, &(struct made_options){.memory_limit = 512 << 20,
+                                               .core_count = CORES,
+                                               .engine = {.query_memory_limit = 256 << 20,
+                                                          .partial_memory = 16 << 20}});
+    f.table_id = made_table_create(f.store, columns, array_count(columns), &f.position);
     for (uint32_t i = 0; i < BATCHES; i++) {
-        made_table_insert(f.store, id, array_count(columns), cell, i * BATCH, BATCH, &position);
+        made_table_insert(f.store, f.table_id, array_count(columns), cell, i * BATCH, BATCH,
+                          &f.position);
         if (i + 1 == SEALED || i + 1 == SEALED / 2)
-            assert_int_equal(store_checkpoint(f.store, &error), OK);
+            made_store_seal(&f);
     }
     return 0;
 }
@@ -139,32 +98,18 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    close_engine();
-    store_close(f.store);
-    f.io->ops->destroy(f.io);
-    scratch_remove(f.path);
+    made_store_close(&f);
     return 0;
 }
 
 /* CSV, or "!" and the error's class. */
 static void run(const char *text, const char *threads, const char *memory, char *out)
 {
-    const struct query_setting settings[] = {
-        {.name = SLICE("freshet.partial_cache"), .value = SLICE("off")},
-        {.name = SLICE("freshet.query_memory"), .value = slice_from_cstr(memory)},
-        {.name = SLICE("freshet.threads"), .value = slice_from_cstr(threads)}};
-    struct query_request request = {.text = slice_from_cstr(text),
-                                    .format = RESULT_CSV,
-                                    .timeout_us = -1,
-                                    .max_rows = -1,
-                                    .settings = settings,
-                                    .setting_count = array_count(settings)};
-    struct query_answer answer;
-    if (query_run(f.engine, &request, &answer) != OK)
-        snprintf(out, SIZE, "! %s", answer.error.sqlstate);
-    else
-        snprintf(out, SIZE, "%.*s", (int)answer.body.size, (const char *)answer.body.data);
-    writer_deinit(&answer.body);
+    const struct made_setting settings[] = {{"freshet.partial_cache", "off"},
+                                            {"freshet.query_memory", memory},
+                                            {"freshet.threads", threads},
+                                            {0}};
+    made_outcome(f.engine, text, settings, out, SIZE);
 }
 
 #define LARGE "200 MB"
@@ -266,22 +211,8 @@ static void test_has_helpers(void **state)
 
 static uint64_t rows_scanned(const char *text)
 {
-    const struct query_setting setting = {.name = SLICE("freshet.partial_cache"),
-                                          .value = SLICE("off")};
-    struct query_request request = {.text = slice_from_cstr(text),
-                                    .format = RESULT_JSON,
-                                    .timeout_us = -1,
-                                    .max_rows = -1,
-                                    .settings = &setting,
-                                    .setting_count = 1};
-    struct query_answer answer;
-    assert_int_equal(query_run(f.engine, &request, &answer), OK);
-    writer_u8(&answer.body, 0);
-    const char *at = strstr((const char *)answer.body.data, "\"rows_scanned\":");
-    assert_non_null(at);
-    uint64_t count = strtoull(strpbrk(at, "0123456789"), NULL, 10);
-    writer_deinit(&answer.body);
-    return count;
+    const struct made_setting settings[] = {{"freshet.partial_cache", "off"}, {0}};
+    return made_rows_scanned(f.engine, text, settings);
 }
 
 /* Helpers that find no memory, groups that there is no room to add, and the query's thread that has

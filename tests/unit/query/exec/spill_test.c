@@ -5,17 +5,7 @@
 
 #include "storage/base/fault.h"
 #include "storage/base/random.h"
-#include "storage/io/sim.h"
-#include "storage/io/temp.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include "tests/unit/query/made_store.h"
 
 #define LARGE "256MB"
 /* Sanitizers see fewer queries. */
@@ -25,42 +15,11 @@
 #define RANDOM_QUERIES 16
 #endif
 
-struct fixture {
-    struct sim *sim;
-    struct io *io;
-    struct store *store;
-    struct temp_space *temp;
-    struct query_engine *engine;
-    struct budget memory;
-};
-
-static void setup(struct fixture *f)
+static void setup(struct made_store *f)
 {
-    struct error error;
-    *f = (struct fixture){.memory = {.limit = (size_t)1 << 30, .name = "queries"}};
-    f->sim = sim_create(&(struct sim_options){.seed = 1});
-    sim_open(f->sim, &f->io);
-    struct store_options options = {
-        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
-    assert_int_equal(store_open(&options, &f->store, &error), OK);
-    struct temp_options temp = {.io = f->io, .limit_name = "spill_limit"};
-    assert_int_equal(temp_space_create(&temp, &f->temp, &error), OK);
-    struct query_engine_options engine = {.store = f->store,
-                                          .memory = &f->memory,
-                                          .temp = f->temp,
-                                          .query_memory_limit = (size_t)256 << 20,
-                                          .max_rows = 1000000};
-    f->engine = query_engine_create(&engine);
-}
-
-static void teardown(struct fixture *f)
-{
-    assert_int_equal(atomic_load(&f->memory.used), 0);
-    query_engine_destroy(f->engine);
-    temp_space_destroy(f->temp); /* asserts that nothing is on the disk any more */
-    store_close(f->store);
-    f->io->ops->destroy(f->io);
-    sim_destroy(f->sim);
+    made_store_open(f, &(struct made_options){.memory_limit = (size_t)1 << 30,
+                                              .has_temp = true,
+                                              .engine = {.query_memory_limit = 256 << 20}});
 }
 
 /* --- a run --- */
@@ -72,22 +31,15 @@ struct outcome {
     uint64_t spilled; /* bytes */
 };
 
-static struct outcome run(struct fixture *f, const char *text, const char *memory,
+static struct outcome run(struct made_store *f, const char *text, const char *memory,
                           const char *spill)
 {
-    const struct query_setting settings[] = {
-        {.name = SLICE("freshet.query_memory"), .value = slice_from_cstr(memory)},
-        {.name = SLICE("freshet.spill"), .value = slice_from_cstr(spill)}};
-    struct query_request request = {.text = slice_from_cstr(text),
-                                    .format = RESULT_CSV,
-                                    .timeout_us = -1,
-                                    .max_rows = -1,
-                                    .settings = settings,
-                                    .setting_count = array_count(settings)};
+    const struct made_setting settings[] = {
+        {"freshet.query_memory", memory}, {"freshet.spill", spill}, {0}};
     struct query_answer answer;
     struct temp_figures before, after;
     temp_space_figures(f->temp, &before);
-    struct outcome outcome = {.err = query_run(f->engine, &request, &answer)};
+    struct outcome outcome = {.err = made_query(f->engine, text, settings, RESULT_CSV, &answer)};
     temp_space_figures(f->temp, &after);
     assert_int_equal(after.used, 0);
     outcome.spilled = after.written - before.written;
@@ -128,7 +80,7 @@ static void sort_lines(char *text)
 enum verdict { SAME, DIFFERENT, FAILED };
 
 /* One query in both memories. */
-static enum verdict compare(struct fixture *f, const char *text, const char *memory,
+static enum verdict compare(struct made_store *f, const char *text, const char *memory,
                             uint64_t *spilled)
 {
     struct outcome large = run(f, text, LARGE, "on"), small = run(f, text, memory, "on");
@@ -188,7 +140,7 @@ static const struct query sorts[] = {
 
 static void check_all(const struct query *queries, size_t count)
 {
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     for (size_t i = 0; i < count; i++) {
         uint64_t spilled;
@@ -196,7 +148,7 @@ static void check_all(const struct query *queries, size_t count)
         if (spilled == 0)
             fail_msg("%s: nothing was spilled", queries[i].text);
     }
-    teardown(&f);
+    made_store_close(&f);
 }
 
 static void test_sorts(void **state)
@@ -343,7 +295,7 @@ static void test_windows(void **state)
 static void test_documents(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     struct outcome outcome =
         run(&f,
@@ -356,7 +308,7 @@ static void test_documents(void **state)
     assert_string_equal(outcome.text, "count,sum\r\n1000,5120000\r\n");
     assert_int_equal(outcome.spilled, 0);
     free(outcome.text);
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* --- random programs --- */
@@ -443,7 +395,7 @@ static void compose(struct random_stream *chance, char *out, size_t size)
 static void test_random(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     struct random_stream chance;
     static const char *const memories[] = {"2MB", "3MB", "4MB"};
     uint64_t seed = 20261121, spilled_count = 0;
@@ -460,7 +412,7 @@ static void test_random(void **state)
         spilled_count += spilled != 0;
     }
     assert_true(spilled_count >= RANDOM_QUERIES / 2);
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* --- off --- */
@@ -469,7 +421,7 @@ static void test_off(void **state)
 {
     (void)state;
     const struct query *all[] = {&sorts[0], &groups[2], &joins[0], &sets[0], &windows[0]};
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     for (size_t i = 0; i < array_count(all); i++) {
         struct outcome outcome = run(&f, all[i]->text, all[i]->memory, "off");
@@ -478,7 +430,7 @@ static void test_off(void **state)
         assert_int_equal(outcome.spilled, 0);
         free(outcome.text);
     }
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* --- planted mistakes --- */
@@ -502,7 +454,7 @@ static void test_planted(void **state)
 {
     (void)state;
     for (size_t i = 0; i < array_count(planted); i++) {
-        struct fixture f;
+        struct made_store f;
         uint64_t spilled;
         setup(&f);
         fault_plant(planted[i].fault);
@@ -511,7 +463,7 @@ static void test_planted(void **state)
         fault_clear();
         if (verdict == SAME)
             fail_msg("%s is not found", planted[i].fault);
-        teardown(&f);
+        made_store_close(&f);
     }
 }
 
@@ -525,7 +477,7 @@ static void test_disk_errors(void **state)
     (void)state;
     static const struct query *const victims[] = {&sorts[0], &groups[0], &groups[7],
                                                   &joins[3], &sets[1],   &windows[0]};
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     for (size_t i = 0; i < array_count(victims); i++) {
         uint64_t first = sim_operation_count(f.sim), failures = 0;
@@ -547,7 +499,7 @@ static void test_disk_errors(void **state)
         }
         assert_true(failures > 0);
     }
-    teardown(&f);
+    made_store_close(&f);
 }
 
 int main(void)

@@ -3,25 +3,12 @@
 #include "query/query.h"
 
 #include "storage/base/fault.h"
-#include "storage/io/sim.h"
+#include "tests/unit/query/made_store.h"
 #include "tests/unit/query/made_table.h"
-
-#include <stdio.h>
-#include <string.h>
 
 #define ROWS 70000 /* two blocks */
 #define NEWEST 3000
 #define COLUMNS 7
-
-struct fixture {
-    struct sim *sim;
-    struct io *io;
-    struct store *store;
-    struct query_engine *engine;
-    struct budget memory;
-    uint64_t position;
-    uint32_t table_id;
-};
 
 static const struct made_column definitions[COLUMNS] = {
     {"ts", {.id = TYPE_TIMESTAMPTZ}, INDEX_AUTO},
@@ -72,56 +59,22 @@ static struct value make_cell(struct random_stream *chance, uint32_t column, uin
     return value;
 }
 
-static void insert(struct fixture *f, uint32_t table_id, uint32_t first, uint32_t count)
+static void setup(struct made_store *f)
 {
-    made_table_insert(f->store, table_id, COLUMNS, make_cell, first, count, &f->position);
-}
-
-static void setup(struct fixture *f)
-{
-    struct error error;
-    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
-    f->sim = sim_create(&(struct sim_options){.seed = 1});
-    sim_open(f->sim, &f->io);
-    struct store_options options = {
-        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
-    assert_int_equal(store_open(&options, &f->store, &error), OK);
-    struct query_engine_options engine = {.store = f->store,
-                                          .memory = &f->memory,
-                                          .query_memory_limit = 64 << 20,
-                                          .statement_timeout_us = 30000000,
-                                          .max_rows = 1000000,
-                                          .partial_memory = 16 << 20};
-    f->engine = query_engine_create(&engine);
-    uint32_t id = f->table_id = made_table_create(f->store, definitions, COLUMNS, &f->position);
+    made_store_open(f, &(struct made_options){.engine = {.partial_memory = 16 << 20}});
+    f->table_id = made_table_create(f->store, definitions, COLUMNS, &f->position);
     for (uint32_t row = 0; row < ROWS; row += 10000)
-        insert(f, id, row, 10000);
-    assert_int_equal(store_checkpoint(f->store, &error), OK);
-    insert(f, id, ROWS, NEWEST); /* in memory */
-}
-
-static void teardown(struct fixture *f)
-{
-    query_engine_destroy(f->engine);
-    store_close(f->store);
-    f->io->ops->destroy(f->io);
-    sim_destroy(f->sim);
-}
-
-static void run(struct fixture *f, const char *text, char *out, size_t out_size)
-{
-    struct query_request request = {
-        .text = slice_from_cstr(text), .format = RESULT_CSV, .timeout_us = -1, .max_rows = -1};
-    struct query_answer answer;
-    if (query_run(f->engine, &request, &answer) != OK)
-        fail_msg("%s: %s: %s", text, answer.error.sqlstate, answer.error.text);
-    assert_true(answer.body.size < out_size);
-    memcpy(out, answer.body.data, answer.body.size);
-    out[answer.body.size] = 0;
-    writer_deinit(&answer.body);
+        made_table_insert(f->store, f->table_id, COLUMNS, make_cell, row, 10000, &f->position);
+    made_store_seal(f);
+    made_table_insert(f->store, f->table_id, COLUMNS, make_cell, ROWS, NEWEST, &f->position);
 }
 
 static char answers[2][8 << 20];
+
+static void run(struct made_store *f, const char *text, char *out)
+{
+    made_answer(f->engine, text, NULL, out, sizeof(answers[0]));
+}
 
 #define RATIOS "count(*), round(sum(ratio)::numeric, 3), round(avg(ratio)::numeric, 6)"
 /* @: further keys. Groups come in order of first sight: no query has an ORDER BY. */
@@ -143,19 +96,10 @@ static const char *const queries[] = {
     "GROUP BY 1, 2@ ORDER BY 1, 2 LIMIT 50",
 };
 
-static const char *put_keys(const char *query, const char *keys)
+static bool is_different(struct made_store *f, const char *query)
 {
-    static char text[2048];
-    const char *at = strchr(query, '@');
-    snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - query), query, keys, at + 1);
-    return text;
-}
-
-static bool is_different(struct fixture *f, const char *query)
-{
-    run(f, put_keys(query, ""), answers[0], sizeof(answers[0]));
-    run(f, put_keys(query, ", ts < timestamptz '1900-01-01 00:00:00+00'"), answers[1],
-        sizeof(answers[1]));
+    run(f, made_put(query, ""), answers[0]);
+    run(f, made_put(query, ", ts < timestamptz '1900-01-01 00:00:00+00'"), answers[1]);
     bool is = strcmp(answers[0], answers[1]) != 0;
     if (is && !atomic_load(&fault_is_planted))
         print_message("%s: %.300s, row by row %.300s\n", query, answers[0], answers[1]);
@@ -165,15 +109,15 @@ static bool is_different(struct fixture *f, const char *query)
 static void test_same_answers(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     for (size_t i = 0; i < array_count(queries); i++)
         assert_false(is_different(&f, queries[i]));
-    teardown(&f);
+    made_store_close(&f);
 }
 
 /* Buckets of many rows in order of time, and of rows that are not, by three functions. */
-static bool are_buckets_right(struct fixture *f)
+static bool are_buckets_right(struct made_store *f)
 {
     static const char *const buckets[] = {"date_trunc('second', ts)",
                                           "time_bucket(interval '1 second', ts)",
@@ -184,7 +128,7 @@ static bool are_buckets_right(struct fixture *f)
         snprintf(text, sizeof(text),
                  "SELECT count(*) FROM t WHERE %s <> to_timestamp(floor(extract(epoch FROM ts)))",
                  buckets[i]);
-        run(f, text, answers[0], sizeof(answers[0]));
+        run(f, text, answers[0]);
         are = are && strstr(answers[0], "\n0") != NULL;
     }
     return are;
@@ -193,13 +137,13 @@ static bool are_buckets_right(struct fixture *f)
 static void test_buckets(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     assert_true(are_buckets_right(&f));
     fault_plant("bucket.run_end");
     assert_false(are_buckets_right(&f));
     fault_clear();
-    teardown(&f);
+    made_store_close(&f);
 }
 
 #ifndef FRESHET_CHECK
@@ -208,7 +152,7 @@ static void test_faults_are_found(void **state)
     (void)state;
     static const char *const faults[] = {"kernel.tally_parts", "tally.flush_last",
                                          "tally.other_bucket"};
-    struct fixture f;
+    struct made_store f;
     setup(&f);
     for (size_t i = 0; i < array_count(faults); i++) {
         bool is_found = false;
@@ -219,7 +163,7 @@ static void test_faults_are_found(void **state)
         if (!is_found)
             fail_msg("%s is not found", faults[i]);
     }
-    teardown(&f);
+    made_store_close(&f);
 }
 #endif
 

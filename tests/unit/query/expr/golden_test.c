@@ -6,6 +6,7 @@
 #include "query/func/aggregate.h"
 #include "query/func/func.h"
 #include "query/sql/sql.h"
+#include "tests/unit/zones.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,19 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
-
-static enum err load_zone(const char *name, uint8_t **data, size_t *size)
-{
-    char path[256];
-    snprintf(path, sizeof(path), "/usr/share/zoneinfo/%s", name);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return ERR_NOT_FOUND;
-    *data = malloc(1 << 20);
-    *size = fread(*data, 1, 1 << 20, file);
-    fclose(file);
-    return OK;
-}
 
 static const struct expr *only_expression(const struct plan *plan)
 {
@@ -127,7 +115,7 @@ static void test_examples(void **state)
 
 int main(void)
 {
-    timezone_set_loader(load_zone);
+    timezone_set_loader(zones_load);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_examples),

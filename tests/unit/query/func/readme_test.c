@@ -7,16 +7,8 @@
 #include "query/func/series.h"
 #include "query/query.h"
 #include "storage/base/bytes.h"
-#include "storage/io/sim.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include "tests/unit/query/made_store.h"
+#include "tests/unit/zones.h"
 
 #define MARK_BEGIN "<!-- functions: begin -->\n"
 #define MARK_END "<!-- functions: end -->\n"
@@ -35,51 +27,6 @@ static void write_cell(struct writer *out, const char *text)
     "v(x, y, s, t)"
 #define RESULT_SIZE_MAX 100
 
-struct fixture {
-    struct sim *sim;
-    struct io *io;
-    struct store *store;
-    struct query_engine *engine;
-    struct budget memory;
-};
-
-static enum err load_zone(const char *name, uint8_t **data, size_t *size)
-{
-    char path[256];
-    snprintf(path, sizeof(path), "/usr/share/zoneinfo/%s", name);
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return ERR_NOT_FOUND;
-    *data = malloc(1 << 20);
-    *size = fread(*data, 1, 1 << 20, file);
-    fclose(file);
-    return OK;
-}
-
-static void open_engine(struct fixture *f)
-{
-    struct error error;
-    *f = (struct fixture){.memory = {.limit = 256 << 20, .name = "queries"}};
-    f->sim = sim_create(&(struct sim_options){.seed = 1});
-    sim_open(f->sim, &f->io);
-    struct store_options options = {
-        .io = f->io, .directory = "data", .log_file_size = 4 << 20, .rows_memory_limit = 64 << 20};
-    assert_int_equal(store_open(&options, &f->store, &error), OK);
-    f->engine = query_engine_create(&(struct query_engine_options){.store = f->store,
-                                                                   .memory = &f->memory,
-                                                                   .query_memory_limit = 64 << 20,
-                                                                   .statement_timeout_us = 30000000,
-                                                                   .max_rows = 1000});
-}
-
-static void close_engine(struct fixture *f)
-{
-    query_engine_destroy(f->engine);
-    store_close(f->store);
-    f->io->ops->destroy(f->io);
-    sim_destroy(f->sim);
-}
-
 /* Is the result another one each time? */
 static bool is_moving(const char *example)
 {
@@ -93,7 +40,7 @@ static bool is_moving(const char *example)
 }
 
 /* The rows of the answer, side by side. */
-static void write_result(struct fixture *f, struct writer *out, const char *example,
+static void write_result(struct made_store *f, struct writer *out, const char *example,
                          const char *kind)
 {
     struct writer text;
@@ -129,7 +76,7 @@ static void write_result(struct fixture *f, struct writer *out, const char *exam
     writer_deinit(&text);
 }
 
-static void write_row(struct fixture *f, struct writer *out, const char *name, const char *doc,
+static void write_row(struct made_store *f, struct writer *out, const char *name, const char *doc,
                       const char *example, const char *kind)
 {
     writer_printf(out, "| `");
@@ -145,7 +92,7 @@ static void write_row(struct fixture *f, struct writer *out, const char *name, c
 
 /* One row a name, in the order of the groups: forms of one name by type are one function to a
  * reader. */
-static void write_table(struct fixture *f, struct writer *out)
+static void write_table(struct made_store *f, struct writer *out)
 {
     writer_printf(out, "| name | kind | what | example | result |\n|---|---|---|---|---|\n");
     const struct function_group *group;
@@ -189,12 +136,12 @@ static void test_readme_is_current(void **state)
 {
     (void)state;
     struct writer want;
-    struct fixture f;
-    timezone_set_loader(load_zone);
-    open_engine(&f);
+    struct made_store f;
+    timezone_set_loader(zones_load);
+    made_store_open(&f, &(struct made_options){.engine = {.max_rows = 1000}});
     writer_init(&want);
     write_table(&f, &want);
-    close_engine(&f);
+    made_store_close(&f);
     if (getenv("FRESHET_PRINT_FUNCTIONS") != NULL)
         printf("%.*s", SLICE_ARGS(writer_as_slice(&want)));
     char *readme = read_text(FRESHET_SOURCE_DIR "/query/README.md");
