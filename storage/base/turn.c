@@ -9,12 +9,15 @@
  * done after the other; by turns all ten would be done at the end. Only behind 200 ms turns are
  * taken, by 100 ms of CPU time each, after which a query counts as just come.
  *
- * By lines alone the long ones would starve under a steady stream of short ones. So every fourth
- * turn belongs to whoever of the lines behind DECODE came first, and lasts 2 ms at least: that is
- * half of the time where the others take 1 ms each. One that takes c ms gets on from the moment
- * that nobody older is there, and is done after about 4c at the most; a short one waits for 2 ms
- * of a long one in four turns. DECODE is outside of that: acknowledgements do not wait, and its
- * work is bounded by what the clients send. UPKEEP comes anew after each turn of 2 ms.
+ * By lines alone the long ones would starve under a steady stream of short ones. So a quarter of
+ * the time belongs to whoever of the lines behind DECODE came first: he is owed a third of the time
+ * of each turn that overtakes him, and once that is 2 ms the next turn is his, for 2 ms at least.
+ * Time is counted and not turns, since one may last 0.1 s where a query cannot be parted: then the
+ * short ones have 0.3 s before the next such. No more is owed than 8 ms at once, so that a short
+ * one does not wait long for what another has had. One that takes c ms gets on from the moment that
+ * nobody older is there, and is done after about 4c at the most. DECODE is outside of that:
+ * acknowledgements do not wait, and its work is bounded by what the clients send. UPKEEP comes anew
+ * after each turn of 2 ms.
  *
  * The first line is that short because a hundred long queries that begin at once are all short at
  * first. */
@@ -25,6 +28,7 @@
 #include <assert.h>
 
 #define LONGEST_SHARE_US (100 * 1000)
+#define OWED_MAX_US (4 * TURN_OLDEST_US) /* short ones wait for no more at once */
 
 /* Less than this was used so far. */
 static const int64_t levels[] = {2 * 1000, 20 * 1000, 200 * 1000, INT64_MAX};
@@ -73,7 +77,7 @@ static void insert(struct turn_lines *lines, struct turn *turn, enum turn_line l
 {
     turn->line = line;
     turn->is_waiting = true;
-    turn->is_for_age = false;
+    turn->is_for_age = turn->is_overtaking = false;
     turn->previous = previous;
     turn->next = previous == NULL ? lines->first[line] : previous->next;
     if (previous == NULL)
@@ -142,6 +146,19 @@ bool turn_is_over(const struct turn_lines *lines, const struct turn *turn, enum 
     return turn_waiting(lines, is_kept ? TURN_DECODE : line - 1) > 0;
 }
 
+void turn_end(struct turn_lines *lines, struct turn *turn, int64_t used_us)
+{
+    if (fault_is("turn.counts_turns"))
+        used_us = TURN_OLDEST_US;
+    if (turn->is_for_age)
+        lines->owed_us -= used_us;
+    else if (turn->is_overtaking)
+        lines->owed_us += used_us / (TURN_OLDEST_SHARE - 1);
+    if (lines->owed_us > OWED_MAX_US)
+        lines->owed_us = OWED_MAX_US;
+    turn->is_for_age = turn->is_overtaking = false;
+}
+
 static struct turn *oldest(const struct turn_lines *lines)
 {
     struct turn *found = NULL;
@@ -153,24 +170,31 @@ static struct turn *oldest(const struct turn_lines *lines)
     return found;
 }
 
+/* Of those behind DECODE. */
+static struct turn *choose(struct turn_lines *lines)
+{
+    struct turn *eldest = oldest(lines), *turn = NULL;
+    for (int line = TURN_QUERY; turn == NULL && line < TURN_LINE_COUNT; line++)
+        turn = lines->first[line];
+    if (turn == NULL) {
+        lines->owed_us = 0;
+        return NULL;
+    }
+    bool is_due = lines->owed_us >= TURN_OLDEST_US && !fault_is("turn.long_ones_starve");
+    bool differs = eldest->line != turn->line;
+    turn->is_overtaking = differs && !is_due;
+    eldest->is_for_age = differs && is_due;
+    lines->turns++;
+    lines->turns_for_age += eldest->is_for_age;
+    return is_due ? eldest : turn;
+}
+
 struct turn *turn_pop(struct turn_lines *lines)
 {
     struct turn *turn = lines->first[TURN_DECODE];
-    bool is_for_age = false;
-    if (turn == NULL) {
-        bool is_for_oldest =
-            ++lines->turns % TURN_OLDEST_EVERY == 0 && !fault_is("turn.long_ones_starve");
-        struct turn *eldest = is_for_oldest ? oldest(lines) : NULL;
-        for (int line = TURN_QUERY; turn == NULL && line < TURN_LINE_COUNT; line++)
-            turn = lines->first[line];
-        is_for_age = eldest != NULL && eldest->line != turn->line;
-        if (eldest != NULL)
-            turn = eldest;
-    }
-    if (turn != NULL) {
+    if (turn == NULL)
+        turn = choose(lines);
+    if (turn != NULL)
         turn_remove(lines, turn);
-        turn->is_for_age = is_for_age;
-        lines->turns_for_age += is_for_age;
-    }
     return turn;
 }

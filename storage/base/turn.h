@@ -19,9 +19,9 @@ enum turn_line {
     TURN_LINE_COUNT
 };
 
-/* One of so many turns goes to who has come first, whatever its line, and may last so long while
- * who has used less waits. */
-#define TURN_OLDEST_EVERY 4
+/* One part of so many of the CPU time goes to who has come first, whatever its line, in turns of so
+ * long while who has used less waits. */
+#define TURN_OLDEST_SHARE 4
 #define TURN_OLDEST_US 2000
 
 /* One that waits; part of whoever does. */
@@ -29,13 +29,15 @@ struct turn {
     struct turn *next, *previous;
     enum turn_line line;
     bool is_waiting;
-    bool is_for_age;  /* its turn came before somebody's of an earlier line */
-    uint64_t arrived; /* grows with each arrival; 0: before all others */
+    bool is_for_age;    /* its turn came before somebody's of an earlier line */
+    bool is_overtaking; /* … before somebody's who came earlier */
+    uint64_t arrived;   /* grows with each arrival; 0: before all others */
 };
 
 struct turn_lines {
     struct turn *first[TURN_LINE_COUNT], *last[TURN_LINE_COUNT];
     uint64_t arrivals, turns, turns_for_age; /* turns of DECODE are not counted */
+    int64_t owed_us;                         /* to who came first; below 0: had ahead of time */
     _Atomic int waiting[TURN_LINE_COUNT];    /* how many; a relaxed hint without the lock */
 };
 
@@ -57,6 +59,8 @@ void turn_move(struct turn_lines *lines, enum turn_line from, enum turn_line to)
  * is_anew: it has just come anew. */
 bool turn_is_over(const struct turn_lines *lines, const struct turn *turn, enum turn_line line,
                   bool is_anew, int64_t used_us);
+/* Its turn is over, after so much CPU time. Needed where is_for_age or is_overtaking are set. */
+void turn_end(struct turn_lines *lines, struct turn *turn, int64_t used_us);
 /* Who is next, taken out of its line; NULL: nobody waits. */
 struct turn *turn_pop(struct turn_lines *lines);
 

@@ -165,10 +165,17 @@ static void count_turn(struct worker *worker, int step)
     worker->pool->shorts += worker->is_short ? step : 0;
 }
 
+static void end_turn(struct worker *worker, int64_t cpu_us)
+{
+    turn_end(&worker->pool->lines, &worker->turn, cpu_us - worker->turn_cpu_us);
+    count_turn(worker, -1);
+}
+
 static void permit_release(struct worker *worker)
 {
     struct worker_pool *pool = worker->pool;
-    count_turn(worker, -1);
+    bool is_counted = worker->turn.is_for_age || worker->turn.is_overtaking;
+    end_turn(worker, is_counted ? cpu_of(worker) : worker->turn_cpu_us);
     if (worker->has_permit) {
         worker->has_permit = false;
         give_permit(pool);
@@ -260,7 +267,6 @@ static void permit_acquire(struct worker *worker)
     if (pool->permits_free > 0) { /* then nobody is in line */
         pool->permits_free--;
         worker->has_permit = true;
-        worker->turn.is_for_age = false;
     } else {
         if (worker->is_urgent)
             turn_push_first(&pool->lines, &worker->turn, TURN_QUERY);
@@ -545,16 +551,17 @@ static bool is_look_due(struct worker *worker)
 }
 
 /* We stand in line like the others, and go on if it is our turn all the same. */
-static void take_turns(struct worker *worker, enum turn_line line)
+static void take_turns(struct worker *worker, enum turn_line line, int64_t cpu_us)
 {
     struct worker_pool *pool = worker->pool;
+    end_turn(worker, cpu_us);
     stand_in_line(worker, line);
     struct turn *turn = turn_pop(&pool->lines);
     if (turn == &worker->turn) {
+        count_turn(worker, 1);
         worker->turn_cpu_us = cpu_of(worker);
         return;
     }
-    count_turn(worker, -1);
     worker->has_permit = false;
     worker_of(turn)->has_permit = true;
     condition_signal(&worker_of(turn)->granted);
@@ -586,7 +593,7 @@ void worker_yield(void)
         permit_release(worker);
         permit_acquire(worker);
     } else if (is_turn_over(worker, line, cpu_us)) {
-        take_turns(worker, line);
+        take_turns(worker, line, cpu_us);
     } else {
         worker->granted_us = clock_monotonic_us(); /* it has looked */
     }

@@ -35,7 +35,9 @@ struct model {
     int order[TURN_LINE_COUNT][WAITERS]; /* by line, from first to last */
     int count[TURN_LINE_COUNT];
     uint64_t arrived[WAITERS];
-    uint64_t arrivals, turns;
+    uint64_t arrivals;
+    int64_t owed_us;
+    bool is_for_age[WAITERS], is_overtaking[WAITERS];
 };
 
 static void model_insert(struct model *model, int line, int at, int who)
@@ -66,27 +68,41 @@ static void model_push(struct model *model, int line, int who)
     model_insert(model, line, at, who);
 }
 
-static int model_pop(struct model *model, bool *is_for_age)
+static int model_pop(struct model *model)
 {
-    int found = -1;
-    *is_for_age = false;
+    int first = -1, eldest = -1;
     if (model->count[TURN_DECODE] > 0) {
-        found = model->order[TURN_DECODE][0];
+        first = eldest = model->order[TURN_DECODE][0];
     } else {
-        bool is_for_oldest = ++model->turns % TURN_OLDEST_EVERY == 0;
         for (int line = TURN_QUERY; line < TURN_LINE_COUNT; line++) {
             if (model->count[line] == 0)
                 continue;
             int who = model->order[line][0];
-            *is_for_age |=
-                is_for_oldest && found >= 0 && model->arrived[who] < model->arrived[found];
-            if (found < 0 || (is_for_oldest && model->arrived[who] < model->arrived[found]))
-                found = who;
+            first = first < 0 ? who : first;
+            if (eldest < 0 || model->arrived[who] < model->arrived[eldest])
+                eldest = who;
+        }
+        if (first < 0) {
+            model->owed_us = 0;
+            return -1;
         }
     }
-    if (found >= 0)
-        model_remove(model, found);
+    bool is_due = first != eldest && model->owed_us >= TURN_OLDEST_US;
+    int found = is_due ? eldest : first;
+    model->is_for_age[found] = is_due;
+    model->is_overtaking[found] = first != eldest && !is_due;
+    model_remove(model, found);
     return found;
+}
+
+static void model_end(struct model *model, int who, int64_t used_us)
+{
+    if (model->is_for_age[who])
+        model->owed_us -= used_us;
+    if (model->is_overtaking[who])
+        model->owed_us += used_us / (TURN_OLDEST_SHARE - 1);
+    if (model->owed_us > 4 * TURN_OLDEST_US)
+        model->owed_us = 4 * TURN_OLDEST_US;
 }
 
 static void step(struct random_stream *random, struct turn_lines *lines, struct turn *turns,
@@ -121,10 +137,15 @@ static void step(struct random_stream *random, struct turn_lines *lines, struct 
     case 3:
     case 4: {
         struct turn *turn = turn_pop(lines);
-        bool is_for_age;
-        assert_int_equal(turn == NULL ? -1 : turn - turns, model_pop(model, &is_for_age));
-        if (turn != NULL)
-            assert_int_equal(turn->is_for_age, is_for_age);
+        int found = model_pop(model);
+        int64_t used_us = (int64_t)random_below(random, 4 * TURN_OLDEST_US);
+        assert_int_equal(turn == NULL ? -1 : turn - turns, found);
+        if (turn != NULL) {
+            assert_int_equal(turn->is_for_age, model->is_for_age[found]);
+            turn_end(lines, turn, used_us);
+            model_end(model, found, used_us);
+        }
+        assert_int_equal(lines->owed_us, model->owed_us);
         return;
     }
     default:
@@ -180,6 +201,7 @@ static int turns_until_last(void)
     come(&lines, &turns[12], TURN_QUERY);
     for (int count = 1; count < 1000; count++) {
         struct turn *turn = turn_pop(&lines);
+        turn_end(&lines, turn, 1000);
         if (turn == &turns[10])
             return count;
         come(&lines, turn, turn < &turns[10] ? TURN_QUERY_LONGEST : TURN_QUERY);
@@ -190,11 +212,85 @@ static int turns_until_last(void)
 static void test_nobody_starves(void **state)
 {
     (void)state;
-    assert_in_range(turns_until_last(), 1, TURN_OLDEST_EVERY * 13);
+    assert_in_range(turns_until_last(), 1, TURN_OLDEST_SHARE * 13);
     fault_plant("turn.long_ones_starve");
     int count = turns_until_last();
     fault_clear();
     assert_int_equal(count, 1000);
+}
+
+/* --- a quarter of the time --- */
+
+#define LONG_ONES 8
+
+/* So many of a thousand parts of a long made-up time have long ones, whose turns last so long each,
+ * beside short ones that always wait. */
+static int long_share(int64_t long_us, int64_t short_us)
+{
+    struct turn_lines lines = {0};
+    struct turn turns[LONG_ONES + 2] = {0};
+    int64_t had_us = 0, all_us = 0;
+    for (int i = 0; i < LONG_ONES + 2; i++)
+        come(&lines, &turns[i], i < LONG_ONES ? TURN_QUERY_LONGEST : TURN_QUERY);
+    while (all_us < 100 * 1000 * 1000) {
+        struct turn *turn = turn_pop(&lines);
+        bool is_long = turn < &turns[LONG_ONES];
+        int64_t used_us = is_long ? long_us : short_us;
+        turn_end(&lines, turn, used_us);
+        all_us += used_us;
+        had_us += is_long ? used_us : 0;
+        come(&lines, turn, is_long ? TURN_QUERY_LONGEST : TURN_QUERY);
+    }
+    return (int)(1000 * had_us / all_us);
+}
+
+static void test_a_quarter_of_the_time(void **state)
+{
+    (void)state;
+    static const int64_t cases[][2] = {{2000, 1000},     {2500, 300},   {2000, 2000},
+                                       {100000, 1000},   {100000, 100}, {100000, 100000},
+                                       {5000000, 10000}, {2000, 20000}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_in_range(long_share(cases[i][0], cases[i][1]), 240, 290);
+    /* A short one's long turn is not paid back in one go. */
+    assert_in_range(long_share(2000, 200000), 25, 50);
+    fault_plant("turn.counts_turns");
+    int share = long_share(100000, 1000);
+    fault_clear();
+    assert_in_range(share, 900, 1000);
+}
+
+/* Two that are short come after each turn of 0.1 s of others: how many of a thousand turns of those
+ * were had before theirs. */
+static int long_steps_first(void)
+{
+    struct turn_lines lines = {0};
+    struct turn turns[LONG_ONES + 2] = {0};
+    int before = 0;
+    for (int i = 0; i < LONG_ONES; i++)
+        come(&lines, &turns[i], TURN_QUERY_LONGEST);
+    for (int count = 0; count < 1000; count++) {
+        for (int i = LONG_ONES; i < LONG_ONES + 2; i++)
+            if (!turns[i].is_waiting)
+                come(&lines, &turns[i], TURN_QUERY);
+        struct turn *turn;
+        while ((turn = turn_pop(&lines)) >= &turns[LONG_ONES])
+            turn_end(&lines, turn, 500);
+        before += turn_waiting(&lines, TURN_QUERY) > 0;
+        turn_end(&lines, turn, 100000);
+        turn_push(&lines, turn, TURN_QUERY_LONGEST);
+    }
+    return before;
+}
+
+static void test_long_steps_keep_no_short_one_waiting(void **state)
+{
+    (void)state;
+    assert_in_range(long_steps_first(), 1, 20);
+    fault_plant("turn.counts_turns");
+    int before = long_steps_first();
+    fault_clear();
+    assert_in_range(before, 200, 1000);
 }
 
 /* --- who has begun is done first --- */
@@ -213,11 +309,13 @@ static int done_at_half(void)
         come(&lines, &turns[i], i < EQUALS ? TURN_QUERY + 1 : TURN_QUERY);
     while (all < EQUALS * EQUAL_TURNS / 2) {
         struct turn *turn = turn_pop(&lines);
+        bool is_for_age = turn->is_for_age;
+        turn_end(&lines, turn, 1000);
         if (turn >= &turns[EQUALS]) {
             come(&lines, turn, TURN_QUERY);
             continue;
         }
-        assert_true(turn->is_for_age); /* a short one waits */
+        assert_true(is_for_age); /* a short one waits */
         int who = (int)(turn - turns);
         all++;
         if (++had[who] < EQUAL_TURNS)
@@ -278,6 +376,8 @@ int main(void)
         cmocka_unit_test(test_levels),
         cmocka_unit_test(test_random_programs),
         cmocka_unit_test(test_nobody_starves),
+        cmocka_unit_test(test_a_quarter_of_the_time),
+        cmocka_unit_test(test_long_steps_keep_no_short_one_waiting),
         cmocka_unit_test(test_a_turn_goes_on),
         cmocka_unit_test(test_equals_are_done_one_after_the_other),
     };
