@@ -43,7 +43,7 @@ def test_the_ring_does_all_writes(freshet_factory, tmp_path):
     # Upkeep moves from worker to worker, where a ring has one issuer: its files are written by plain calls. So are the zeros of the
     # log's next file, by the thread that prepares it.
     upkeeps = ("/lock>", "/manifest", "/segments", "/checkpoint-")
-    zeros = re.compile(r'^\d+ pwrite64\(\d+<[^>]*\.flog>, "(\\0)+"')
+    zeros = re.compile(r'^\d+ +pwrite64\(\d+<[^>]*\.flog>, "(\\0)+"')
     preparing = {line.split()[0] for line in text.splitlines() if zeros.search(line)}
 
     def is_preparing(line):
