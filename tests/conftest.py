@@ -2,6 +2,7 @@
 started are stopped, and must not have crashed."""
 
 import pathlib
+import shutil
 import sys
 
 import pytest
@@ -28,6 +29,9 @@ def allowed_skips():
 def pytest_runtest_makereport(item, call):
     outcome = yield
     report = outcome.get_result()
+    if report.failed:
+        for node in item.listchain():
+            node.has_failed = True
     if report.skipped and not hasattr(report, "wasxfail") and item.name not in allowed_skips():
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} skipped and tests/skips.txt does not name it"
@@ -67,11 +71,30 @@ def tell(record_property):
     return lambda text: record_property("told", text)
 
 
-def factory(tmp_path_factory):
+def folders(request, tmp_path_factory):
+    """Call it with a name for a new directory. It is gone with the test or module unless that failed: every store takes
+    128 MB, which a run of all tests would leave by the hundred."""
+    made = []
+
+    def make(name):
+        made.append(tmp_path_factory.mktemp(name))
+        return made[-1]
+
+    yield make
+    if not getattr(request.node, "has_failed", False):
+        for directory in made:
+            shutil.rmtree(directory)
+
+
+new_folder = pytest.fixture(folders)
+new_module_folder = pytest.fixture(folders, scope="module")
+
+
+def factory(new_folder):
     started = []
 
     def start(data=None, arguments=(), environment=None, binary=None, wrapper=(), wait_ready=True):
-        data = data or tmp_path_factory.mktemp("data") / "store"
+        data = data or new_folder("data") / "store"
         server = freshet.Server(data, arguments, environment, binary, wrapper, wait_ready)
         started.append(server)
         return server
@@ -86,9 +109,9 @@ def factory(tmp_path_factory):
 
 
 @pytest.fixture
-def freshet_factory(tmp_path_factory):
+def freshet_factory(new_folder):
     """Call it to start a server of this test; SIGKILL by the test itself is no crash."""
-    yield from factory(tmp_path_factory)
+    yield from factory(new_folder)
 
 
 @pytest.fixture
@@ -97,9 +120,9 @@ def server(freshet_factory):
 
 
 @pytest.fixture(scope="module")
-def shared_server(tmp_path_factory):
+def shared_server(new_module_folder):
     """One server for all tests of a module."""
-    starts = factory(tmp_path_factory)
+    starts = factory(new_module_folder)
     yield next(starts)()
     next(starts, None)
 

@@ -8,8 +8,8 @@ SOURCE = "go/main.go"
 
 
 @pytest.fixture(scope="module")
-def results(shared_server, tmp_path_factory):
-    binary = artefacts.go_build(programs.HERE / "go", tmp_path_factory.mktemp("go") / "checks")
+def results(shared_server, new_module_folder):
+    binary = artefacts.go_build(programs.HERE / "go", new_module_folder("go") / "checks")
     return programs.results([binary], shared_server)
 
 

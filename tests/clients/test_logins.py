@@ -29,8 +29,8 @@ class Port:
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory):
-    made = Port(tmp_path_factory.mktemp("logins"))
+def port(new_module_folder):
+    made = Port(new_module_folder("logins"))
     yield made
     assert made.server.stop() == 0
 

@@ -24,9 +24,9 @@ MAY_BE_EMPTY = {"FreshetLag", "FreshetLagRising", "FreshetThroughputHalved", "Fr
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory):
+def driver(new_module_folder):
     """Grafana's driver as a function: queries to answers, by name."""
-    binary = artefacts.go_build(PROGRAM, tmp_path_factory.mktemp("go") / "grafana")
+    binary = artefacts.go_build(PROGRAM, new_module_folder("go") / "grafana")
 
     def ask(server, queries):
         host, port = server.pg.rsplit(":", 1)

@@ -27,10 +27,10 @@ PARAMETERS = [
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory):
+def both(new_module_folder):
     import freshet
 
-    postgres, server = pg.PostgreSQL(), freshet.Server(tmp_path_factory.mktemp("wire") / "store")
+    postgres, server = pg.PostgreSQL(), freshet.Server(new_module_folder("wire") / "store")
     host, port = server.pg.rsplit(":", 1)
     connections = [psycopg.connect(postgres.dsn, autocommit=True), psycopg.connect(f"host={host} port={port} user=t dbname=freshet", autocommit=True)]
     for connection in connections:

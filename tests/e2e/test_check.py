@@ -15,9 +15,9 @@ import freshet
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(new_module_folder):
     """A data directory that its server left by SIGKILL, so the log has records that nothing else has."""
-    data = tmp_path_factory.mktemp("check") / "store"
+    data = new_module_folder("check") / "store"
     server = freshet.Server(data)
     server.sql("CREATE TABLE t (ts timestamptz NOT NULL, n bigint, name text)")
     for part in range(3):

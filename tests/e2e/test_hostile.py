@@ -23,8 +23,8 @@ SLOW = "SELECT count(*) FROM h a, h b, h c WHERE a.v + b.v + c.v = -1"
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    data = tmp_path_factory.mktemp("hostile") / "store"
+def filled(new_module_folder):
+    data = new_module_folder("hostile") / "store"
     server = freshet.Server(data, ["--memory", str(MEMORY_BYTES)])
     hostile.fill(server.http, ROWS)
     yield server

@@ -23,8 +23,8 @@ def freshet_factory(freshet_factory):
 
 
 @pytest.fixture(scope="module")
-def shared_server(tmp_path_factory):
-    server = freshet.Server(tmp_path_factory.mktemp("data") / "store", ["--ring", "auto"])
+def shared_server(new_module_folder):
+    server = freshet.Server(new_module_folder("data") / "store", ["--ring", "auto"])
     yield server
     assert server.stop() == 0, server.log_text()[-4000:]
 
@@ -178,11 +178,11 @@ REQUESTS = [  # name, bytes, how many of them the ring takes
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory):
+def pair(new_module_folder):
     """The same server with the ring and without."""
     both = []
     for ring in ("auto", "off"):
-        data = tmp_path_factory.mktemp(ring) / "store"
+        data = new_module_folder(ring) / "store"
         both.append(freshet.Server(data, ["--body-max", "2 MiB", "--ring", ring]))
         both[-1].sql("CREATE TABLE t (a bigint)")
     yield both

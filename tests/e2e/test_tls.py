@@ -85,8 +85,8 @@ class Secure:
 
 
 @pytest.fixture(scope="module")
-def secure(tmp_path_factory):
-    made = Secure(tmp_path_factory.mktemp("tls"))
+def secure(new_module_folder):
+    made = Secure(new_module_folder("tls"))
     yield made
     assert made.server.stop() == 0
 

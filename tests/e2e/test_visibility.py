@@ -136,8 +136,8 @@ def data_of(own):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    made = World(tmp_path_factory.mktemp("visibility") / "data")
+def world(new_module_folder):
+    made = World(new_module_folder("visibility") / "data")
     yield made
     assert made.server.stop() == 0
 
