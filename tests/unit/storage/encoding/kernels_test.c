@@ -1,5 +1,6 @@
-/* Sums of entries that begin at a number above all of them: nothing is lost, in every variant.
- * The other kernels are compared with each other in encoding_test.c. */
+/* Every instruction set's kernels against the plain ones; and sums of entries that begin at a
+ * number above all of them lose nothing, in every variant. */
+#include "storage/encoding/encoding.h"
 #include "storage/encoding/kernels.h"
 
 #include "storage/base/fault.h"
@@ -55,8 +56,122 @@ static void test_sums_near_a_power_of_two(void **state)
     }
 }
 
+static void check_unpack(const struct kernels *kernels, uint32_t width)
+{
+    static uint64_t values[UNIT_VALUES], wide[UNIT_VALUES];
+    static uint32_t narrow_values[UNIT_VALUES], narrow[UNIT_VALUES];
+    static uint8_t packed[UNIT_ROW_BYTES * 64 + 1]; /* read from an odd address */
+    uint64_t mask = width == 64 ? UINT64_MAX : (UINT64_C(1) << width) - 1;
+    for (uint32_t i = 0; i < UNIT_VALUES; i++) {
+        values[i] = random_next(&chance) & mask;
+        narrow_values[i] = (uint32_t)values[i];
+    }
+    if (width <= 32) {
+        if (width > 0)
+            kernels->pack->pack32(narrow_values, width, packed + 1);
+        kernels->pack->unpack32[width](packed + 1, narrow);
+        assert_memory_equal(narrow, narrow_values, sizeof(narrow));
+        if (width > 0)
+            kernels_of(KERNEL_BASE)->pack->pack32(narrow_values, width, packed + 1);
+        kernels->pack->unpack32[width](packed + 1, narrow);
+        assert_memory_equal(narrow, narrow_values, sizeof(narrow));
+        return;
+    }
+    kernels->pack->pack64(values, width, packed + 1);
+    kernels_of(KERNEL_BASE)->pack->unpack64[width - 33](packed + 1, wide);
+    assert_memory_equal(wide, values, sizeof(wide));
+    kernels->pack->unpack64[width - 33](packed + 1, wide);
+    assert_memory_equal(wide, values, sizeof(wide));
+}
+
+static void check_selects(const struct kernels *kernels, uint32_t count)
+{
+    const struct kernels *base = kernels_of(KERNEL_BASE);
+    static uint32_t narrow[BLOCK_VECTOR_ROWS], got[BLOCK_VECTOR_ROWS + SELECT_ROOM],
+        want[BLOCK_VECTOR_ROWS + SELECT_ROOM];
+    static uint64_t wide[BLOCK_VECTOR_ROWS], set[1024];
+    static const uint32_t limits[] = {0, 31, 63, 64, 255, 256, 511, 512, 65535};
+    uint64_t low = random_next(&chance), span = random_next(&chance) >> random_below(&chance, 64);
+    uint32_t selected;
+    for (uint32_t i = 0; i < BLOCK_VECTOR_ROWS; i++) {
+        wide[i] = low + (random_next(&chance) >> random_below(&chance, 64));
+        narrow[i] = (uint32_t)wide[i];
+    }
+    selected = kernels->select32(narrow, count, (uint32_t)low, (uint32_t)span, got);
+    assert_int_equal(selected, base->select32(narrow, count, (uint32_t)low, (uint32_t)span, want));
+    assert_memory_equal(got, want, selected * sizeof(*got));
+    selected = kernels->select64(wide, count, low, span, got);
+    assert_int_equal(selected, base->select64(wide, count, low, span, want));
+    assert_memory_equal(got, want, selected * sizeof(*got));
+    for (size_t index = 0; index < array_count(limits); index++) {
+        for (size_t word = 0; word < array_count(set); word++)
+            set[word] = random_next(&chance);
+        for (uint32_t i = 0; i < count; i++)
+            narrow[i] = (uint32_t)random_below(&chance, limits[index] + 1);
+        selected = kernels->select_set(narrow, count, set, limits[index], got);
+        assert_int_equal(selected, base->select_set(narrow, count, set, limits[index], want));
+        assert_memory_equal(got, want, selected * sizeof(*got));
+    }
+}
+
+static void check_sums(const struct kernels *kernels, uint32_t count)
+{
+    static uint32_t narrow[BLOCK_VECTOR_ROWS];
+    static int64_t wide[BLOCK_VECTOR_ROWS];
+    uint32_t want32 = 0;
+    __int128 want64 = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        narrow[i] = (uint32_t)random_next(&chance);
+        wide[i] = (int64_t)random_next(&chance) >> random_below(&chance, 64);
+        wide[i] = random_below(&chance, 5) == 0 ? INT64_MIN : wide[i];
+        want32 += narrow[i];
+        want64 += wide[i];
+    }
+    assert_int_equal(kernels->sum32(narrow, count), want32);
+    assert_true(kernels->sum64(wide, count) == want64);
+}
+
+static void check_widening(const struct kernels *kernels)
+{
+    static uint32_t values[100], codes[2][100];
+    static uint64_t wide[2][100];
+    const struct kernels *base = kernels_of(KERNEL_BASE);
+    for (uint32_t i = 0; i < array_count(values); i++)
+        values[i] = (uint32_t)random_next(&chance);
+    for (uint64_t scale = 1; scale < 2000; scale += 999) {
+        kernels->pack->widen(values, array_count(values), 77, scale, wide[0]);
+        base->pack->widen(values, array_count(values), 77, scale, wide[1]);
+        assert_memory_equal(wide[0], wide[1], sizeof(wide[0]));
+        assert_true(wide[0][99] == 77 + values[99] * scale);
+        kernels->pack->codes(values, array_count(values), 5, (uint32_t)scale, 1000000, codes[0]);
+        base->pack->codes(values, array_count(values), 5, (uint32_t)scale, 1000000, codes[1]);
+        assert_memory_equal(codes[0], codes[1], sizeof(codes[0]));
+    }
+}
+
+static void test_kernels(void **state)
+{
+    (void)state;
+    random_stream_init(&chance, 9);
+    for (int isa = KERNEL_BASE; isa < KERNEL_ISA_COUNT; isa++) {
+        const struct kernels *kernels = kernels_of((enum kernel_isa)isa);
+        if (kernels == NULL)
+            continue;
+        for (uint32_t width = 0; width <= 64; width++)
+            check_unpack(kernels, width);
+        for (uint32_t count = 0; count < 40; count++)
+            check_selects(kernels, count);
+        check_selects(kernels, BLOCK_VECTOR_ROWS);
+        for (uint32_t count = 0; count < 40; count++)
+            check_sums(kernels, count);
+        check_sums(kernels, BLOCK_VECTOR_ROWS);
+        check_widening(kernels);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sums_near_a_power_of_two)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sums_near_a_power_of_two),
+                                       cmocka_unit_test(test_kernels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
