@@ -533,4 +533,35 @@ static inline void model_place_deinit(struct model_place *place)
     model_deinit(&place->model);
 }
 
+static inline struct sealed *model_seal(struct model_place *place, uint64_t number, uint32_t first,
+                                        uint32_t count)
+{
+    struct sealed_info info = model_write_segment(&place->model, place->io, number, first, count);
+    return sealed_create(place->source, &info);
+}
+
+struct model_parts {
+    uint32_t first, in_memory, second; /* rows */
+};
+
+/* The model's rows as a sealed segment (5), one in memory and a sealed one (6). */
+static inline struct table_view model_view_make(struct model_place *place,
+                                                const struct model_parts *parts)
+{
+    struct segment *segment = segment_create(place->pool);
+    model_append(&place->model, segment, parts->first, parts->in_memory);
+    struct segment_entry entries[3] = {
+        {.sealed = model_seal(place, 5, 0, parts->first)},
+        {.segment = segment,
+         .published = {.rows = parts->in_memory, .chunk_count = segment_chunk_count(segment)}},
+        {.sealed = model_seal(place, 6, parts->first + parts->in_memory, parts->second)},
+    };
+    struct table_view view = {.schema = place->model.schema,
+                              .closed = segment_list_create(entries, 3)};
+    sealed_unref(entries[0].sealed);
+    segment_unref(segment);
+    sealed_unref(entries[2].sealed);
+    return view;
+}
+
 #endif

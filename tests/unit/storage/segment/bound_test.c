@@ -33,31 +33,13 @@ struct place {
     uint64_t left_out;      /* rows that did not come */
 };
 
-static struct sealed *make_sealed(struct place *place, uint64_t number, uint32_t first,
-                                  uint32_t count)
-{
-    struct sealed_info info =
-        model_write_segment(&place->base.model, place->base.io, number, first, count);
-    return sealed_create(place->base.source, &info);
-}
-
 static void place_make(struct place *place, uint64_t seed)
 {
     *place = (struct place){0};
     model_place_init(&place->base, seed, ALL_ROWS, 0);
-    struct segment *segment = segment_create(place->base.pool);
-    model_append(&place->base.model, segment, FIRST_ROWS, MUTABLE_ROWS);
-    struct segment_entry entries[3] = {
-        {.sealed = make_sealed(place, 5, 0, FIRST_ROWS)},
-        {.segment = segment,
-         .published = {.rows = MUTABLE_ROWS, .chunk_count = segment_chunk_count(segment)}},
-        {.sealed = make_sealed(place, 6, FIRST_ROWS + MUTABLE_ROWS, SECOND_ROWS)},
-    };
-    place->view = (struct table_view){.schema = place->base.model.schema,
-                                      .closed = segment_list_create(entries, 3)};
-    sealed_unref(entries[0].sealed);
-    segment_unref(segment);
-    sealed_unref(entries[2].sealed);
+    place->view = model_view_make(&place->base, &(struct model_parts){.first = FIRST_ROWS,
+                                                                      .in_memory = MUTABLE_ROWS,
+                                                                      .second = SECOND_ROWS});
 }
 
 static void place_remove(struct place *place)

@@ -33,33 +33,15 @@ struct place {
     uint8_t *satisfied;     /* per row, by the filter that was judged last */
 };
 
-static struct sealed *make_sealed(struct place *place, uint64_t number, uint32_t first,
-                                  uint32_t count)
-{
-    struct sealed_info info =
-        model_write_segment(&place->base.model, place->base.io, number, first, count);
-    return sealed_create(place->base.source, &info);
-}
-
 static void place_make_of(struct place *place, uint64_t seed, size_t cache_size,
                           uint32_t first_rows)
 {
     *place = (struct place){0};
     model_place_init(&place->base, seed, first_rows + MUTABLE_ROWS + SECOND_ROWS, cache_size);
     place->satisfied = memory_alloc_zero(place->base.model.row_count);
-    struct segment *segment = segment_create(place->base.pool);
-    model_append(&place->base.model, segment, first_rows, MUTABLE_ROWS);
-    struct segment_entry entries[3] = {
-        {.sealed = make_sealed(place, 5, 0, first_rows)},
-        {.segment = segment,
-         .published = {.rows = MUTABLE_ROWS, .chunk_count = segment_chunk_count(segment)}},
-        {.sealed = make_sealed(place, 6, first_rows + MUTABLE_ROWS, SECOND_ROWS)},
-    };
-    place->view = (struct table_view){.schema = place->base.model.schema,
-                                      .closed = segment_list_create(entries, 3)};
-    sealed_unref(entries[0].sealed);
-    segment_unref(segment);
-    sealed_unref(entries[2].sealed);
+    place->view = model_view_make(&place->base, &(struct model_parts){.first = first_rows,
+                                                                      .in_memory = MUTABLE_ROWS,
+                                                                      .second = SECOND_ROWS});
 }
 
 static void place_make(struct place *place, uint64_t seed, size_t cache_size)
