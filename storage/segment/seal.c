@@ -4,7 +4,7 @@
  *   per column: collect ─▶ permute ─▶ encode, 64 Ki rows at a time ─▶ sink
  *                    │   (where rows are runs that change places, they are collected to them)
  *                    └▶ codes or values in the new order ─▶ bitmap index, kept until the end
- *   indexes that are worth it, footer, header, sync ─▶ read back and compare checksums
+ *   indexes that are worth it, footer, header, sync ─▶ read back (read_back.c)
  *
  * The same steps seal mutable segments and merge sealed ones, because both are read through a
  * cursor. One column is in memory at a time: at most about 24 bytes a row. Texts that have a
@@ -16,6 +16,7 @@
 #include "storage/base/fault.h"
 #include "storage/index/bitmap.h"
 #include "storage/segment/collect.h"
+#include "storage/segment/read_back.h"
 #include "storage/segment/sink.h"
 
 #include <assert.h>
@@ -23,7 +24,6 @@
 
 #define INDEX_SHARE 10 /* automatic indexes: at most 1 / INDEX_SHARE of the other bytes */
 #define STEP_SIZE ((size_t)1 << 20) /* hashed between pauses */
-#define CHECK_SIZE MEMORY_HUGE_SIZE /* read back at once, as one piece of memory */
 
 /* An index that was made and waits for the end. */
 struct pending_index {
@@ -599,112 +599,6 @@ static enum err finish_file(struct sealer *sealer, struct sealed_info *info, str
     return sink_finish(&sealer->sink, sealer->options->directory, &header, &info->bytes, error);
 }
 
-/* --- reading back --- */
-
-struct checker {
-    struct pauser *pauser;
-    struct io *io;
-    struct io_file *file;
-    const char *path;
-    uint64_t number, file_size;
-    char *buffer; /* CHECK_SIZE: of them `held` of the file, from `begin` on */
-    uint64_t begin;
-    size_t held;
-};
-
-/* The file from the block on that has the byte. */
-static enum err hold(struct checker *checker, uint64_t at, struct error *error)
-{
-    uint64_t begin = at / IO_ALIGNMENT * IO_ALIGNMENT;
-    uint64_t end = checker->file_size < at ? at + 1 : checker->file_size;
-    uint64_t whole = (end - begin + IO_ALIGNMENT - 1) / IO_ALIGNMENT * IO_ALIGNMENT;
-    size_t size = whole < CHECK_SIZE ? (size_t)whole : CHECK_SIZE;
-    checker->begin = begin;
-    checker->held = 0;
-    return checker->io->ops->read(checker->file, checker->buffer, size, begin, &checker->held,
-                                  error);
-}
-
-/* A page, by what is held of the file: asked for in the order of the file, all of it is read once.
- */
-static enum err check_page(struct checker *checker, const struct sealed_page *page,
-                           struct error *error)
-{
-    uint64_t end = page->offset + page->size;
-    struct hash_stream hash;
-    sealed_checksum_begin(checker->number, page->ordinal, &hash);
-    for (uint64_t at = page->offset; at < end;) {
-        if (at < checker->begin || at >= checker->begin + checker->held) {
-            enum err err = hold(checker, at, error);
-            if (err != OK)
-                return err;
-        }
-        uint64_t upto = checker->begin + checker->held;
-        upto = upto < end ? upto : end;
-        if (upto <= at)
-            break;
-        hash_stream_add(&hash, checker->buffer + (at - checker->begin), (size_t)(upto - at));
-        at = upto;
-        if (!pauser_go_on(checker->pauser))
-            return cancelled(error);
-    }
-    if (hash_stream_end(&hash) != page->checksum)
-        return error_set(error, ERR_CORRUPT, NULL,
-                         "%s does not hold at offset %llu what was written there", checker->path,
-                         (unsigned long long)page->offset);
-    return OK;
-}
-
-/* The order in which they were written: columns, indexes, the footer. */
-static enum err check_pages(struct sealer *sealer, struct checker *checker,
-                            const struct sealed_page *footer, struct error *error)
-{
-    enum err err = OK;
-    for (uint32_t i = 0; err == OK && i < sealer->footer.column_count; i++) {
-        const struct sealed_column *column = &sealer->footer.columns[i];
-        if (column->dictionary.size != 0)
-            err = check_page(checker, &column->dictionary, error);
-        for (uint32_t b = 0; err == OK && b < sealer->footer.block_count; b++)
-            err = check_page(checker, &column->blocks[b].page, error);
-    }
-    for (uint32_t i = 0; err == OK && i < sealer->footer.column_count; i++) {
-        if (sealer->footer.columns[i].index.size != 0)
-            err = check_page(checker, &sealer->footer.columns[i].index, error);
-    }
-    return err == OK ? check_page(checker, footer, error) : err;
-}
-
-/* What the disk has is what was written: a write that was lost, or went elsewhere, is found before
- * the inputs are let go. */
-static enum err check_file(struct sealer *sealer, const struct sealed_info *info,
-                           struct error *error)
-{
-    struct io *io = sealer->options->io;
-    char path[SEALED_PATH_SIZE];
-    sealed_path(sealer->options->directory, info->number, path, sizeof(path));
-    struct checker checker = {.pauser = &sealer->pauser,
-                              .io = io,
-                              .path = path,
-                              .number = info->number,
-                              .file_size = info->bytes};
-    enum err err = io->ops->open(io, path, IO_DIRECT, &checker.file, error);
-    if (err != OK)
-        return err;
-    const struct sealed_page footer = {.offset = info->footer_offset,
-                                       .size = info->footer_size,
-                                       .ordinal = FOOTER_ORDINAL,
-                                       .checksum = info->footer_checksum};
-    checker.buffer = io_buffer_alloc(io, CHECK_SIZE);
-    err = check_pages(sealer, &checker, &footer, error);
-    io_buffer_free(io, checker.buffer);
-    enum err closed = io->ops->close(checker.file, err == OK ? error : NULL);
-    if (err == OK)
-        err = closed;
-    if (err != OK)
-        (void)io->ops->unlink(io, path, NULL);
-    return err;
-}
-
 static enum err write_segment(struct sealer *sealer, struct sealed_info *out, struct error *error)
 {
     enum err err = find_order(sealer, error);
@@ -720,7 +614,12 @@ static enum err write_segment(struct sealer *sealer, struct sealed_info *out, st
         return err;
     }
     err = finish_file(sealer, out, error);
-    return err == OK ? check_file(sealer, out, error) : err;
+    const struct read_back_options read_back_options = {.io = sealer->options->io,
+                                                        .directory = sealer->options->directory,
+                                                        .footer = &sealer->footer,
+                                                        .info = out,
+                                                        .pauser = &sealer->pauser};
+    return err == OK ? read_back(&read_back_options, error) : err;
 }
 
 enum err sealed_write(const struct seal_options *options, struct sealed_info *out,
