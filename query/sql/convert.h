@@ -8,13 +8,16 @@
 struct converter {
     struct arena *arena; /* of the result: strings are copied into it */
     struct slice text;
-    uint32_t
-        *character_counts; /* characters before each POSITION_STEP bytes; NULL: the text is ASCII */
+    uint32_t *character_counts; /* tree_count_characters(); NULL: the text is ASCII */
     uint32_t depth;
     bool is_stored; /* the type is a column's: those that stand for others in expressions are not */
     struct error *error;
 };
 
+/* --- tree.c --- */
+
+/* Once, before the first position is asked for. */
+void tree_count_characters(struct converter *c);
 /* Node wrapper {"Type": {…}}: the inner object and its type's name. */
 struct tree_node {
     struct slice type;
@@ -48,6 +51,8 @@ enum err convert_unsupported(struct converter *c, int32_t position, const char *
     PRINTF_LIKE(3, 4);
 MUST_CHECK enum err convert_enter(struct converter *c,
                                   int32_t position); /* 54001; pair with c->depth-- */
+
+/* --- convert_*.c --- */
 
 MUST_CHECK enum err convert_expr(struct converter *c, const struct json_value *value,
                                  struct ast_node **out);

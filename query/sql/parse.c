@@ -2,9 +2,8 @@
  *
  *   text ─prescan─▶ pg_query_parse ─JSON─▶ json_value tree ─convert─▶ struct ast_statement
  *
- * The JSON form is used because the protobuf form costs several times as much. Two things about
- * positions: errors come with a 1-based character, trees with a 0-based byte; callers see 1-based
- * characters only, so offsets are converted by a table of character counts (none for ASCII text).
+ * The JSON form is used because the protobuf form costs several times as much. Its errors
+ * come with a 1-based character, which is what callers see; its trees with a 0-based byte (tree.c).
  *
  * Depth: the parser's own stack ends at 10,000 symbols ("memory exhausted", 54001 here), but
  * left-deep trees (1+1+…) come out as deep as the text is long, so its JSON is read without
@@ -22,48 +21,6 @@
 
 /* One level of SQL is at most eight of JSON (a sub-select in a target list). */
 #define JSON_DEPTH_MAX (8 * SQL_DEPTH_MAX + 64)
-#define POSITION_STEP 256
-
-/* --- positions --- */
-
-static void count_characters(struct converter *c)
-{
-    struct slice text = c->text;
-    size_t total = utf8_count(text);
-    if (total == text.size)
-        return;
-    size_t steps = text.size / POSITION_STEP + 1;
-    c->character_counts = arena_alloc_array(c->arena, steps, sizeof(uint32_t));
-    uint32_t count = 0;
-    for (size_t step = 0; step < steps; step++) {
-        size_t begin = step * POSITION_STEP;
-        size_t size = text.size - begin < POSITION_STEP ? text.size - begin : POSITION_STEP;
-        c->character_counts[step] = count;
-        count += (uint32_t)utf8_count(slice_of(text.data + begin, size));
-    }
-}
-
-size_t tree_offset(const struct converter *c, const struct json_value *fields)
-{
-    int64_t offset;
-    const struct json_value *location = fields == NULL ? NULL : json_get(fields, "location");
-    if (location == NULL ||
-        int_parse(location->text, 0, (int64_t)c->text.size, "integer", &offset, NULL) != OK)
-        return c->text.size;
-    return (size_t)offset;
-}
-
-int32_t tree_position(const struct converter *c, const struct json_value *fields)
-{
-    size_t offset = tree_offset(c, fields);
-    if (offset >= c->text.size)
-        return 0;
-    if (c->character_counts == NULL)
-        return (int32_t)offset + 1;
-    size_t begin = offset / POSITION_STEP * POSITION_STEP;
-    return (int32_t)(c->character_counts[offset / POSITION_STEP] +
-                     utf8_count(slice_of(c->text.data + begin, offset - begin)) + 1);
-}
 
 /* --- the JSON as a tree --- */
 
@@ -219,7 +176,7 @@ enum err sql_parse(struct slice text, struct arena *arena, struct ast_statement 
     if (parsed.error != NULL) {
         result = parse_error(parsed.error, converter.text, error);
     } else {
-        count_characters(&converter);
+        tree_count_characters(&converter);
         result = convert_result(&converter, slice_from_cstr(parsed.parse_tree), out);
     }
     pg_query_free_parse_result(parsed);
