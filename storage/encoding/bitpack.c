@@ -14,41 +14,7 @@
  */
 #include "storage/encoding/kernels.h"
 
-#include <string.h>
-
-#define BODY static inline __attribute__((always_inline))
-
-BODY uint32_t load32(const uint8_t *from)
-{
-    uint32_t word;
-    memcpy(&word, from, sizeof(word));
-    return word;
-}
-
-BODY uint64_t load64(const uint8_t *from)
-{
-    uint64_t word;
-    memcpy(&word, from, sizeof(word));
-    return word;
-}
-
-BODY uint32_t take32(const uint8_t *in, unsigned width, unsigned index, unsigned lane)
-{
-    unsigned word = index * width / 32, shift = index * width % 32;
-    uint32_t value = load32(in + (word * 32 + lane) * 4) >> shift;
-    if (shift + width > 32)
-        value |= load32(in + ((word + 1) * 32 + lane) * 4) << (32 - shift);
-    return width == 32 ? value : value & ((UINT32_C(1) << width) - 1);
-}
-
-BODY uint64_t take64(const uint8_t *in, unsigned width, unsigned index, unsigned lane)
-{
-    unsigned word = index * width / 64, shift = index * width % 64;
-    uint64_t value = load64(in + (word * 16 + lane) * 8) >> shift;
-    if (shift + width > 64)
-        value |= load64(in + ((word + 1) * 16 + lane) * 8) << (64 - shift);
-    return width == 64 ? value : value & ((UINT64_C(1) << width) - 1);
-}
+#include "storage/encoding/lanes.h"
 
 #ifdef FRESHET_CHECK /* the same by loops: with sanitizers the compiler takes minutes over the     \
                         rows */
@@ -107,32 +73,31 @@ BODY void unpack32_body(unsigned width, const uint8_t *restrict in, uint32_t *re
     }
 }
 
-/* The sum of a unit's values lane by lane, without their being written anywhere: what is behind a
- * lane's last value is not looked at. Widths up to 27 keep within 32 bits. */
+/* And moved by `base`, modulo 2^32, up to `limit` at most. */
 #ifdef FRESHET_CHECK
-#define SUM32                                                                                      \
-    for (unsigned j = 0; j < 32; j++)                                                              \
-        sum += take32(in, width, j, lane);
+#define CODES                                                                                      \
+    for (unsigned j = 0; j < 32; j++) {                                                            \
+        uint32_t code = base + take32(in, width, j, lane);                                         \
+        out[j * 32 + lane] = code < limit ? code : limit;                                          \
+    }
 #else
-#define ADD32(j) sum += take32(in, width, (j), lane);
-#define ADD32_EIGHT(j)                                                                             \
-    ADD32(j)                                                                                       \
-    ADD32(j + 1) ADD32(j + 2) ADD32(j + 3) ADD32(j + 4) ADD32(j + 5) ADD32(j + 6) ADD32(j + 7)
-#define SUM32 ADD32_EIGHT(0) ADD32_EIGHT(8) ADD32_EIGHT(16) ADD32_EIGHT(24)
+#define CODE(j)                                                                                    \
+    {                                                                                              \
+        uint32_t code = base + take32(in, width, (j), lane);                                       \
+        out[(j)*32 + lane] = code < limit ? code : limit;                                          \
+    }
+#define CODE_EIGHT(j)                                                                              \
+    CODE(j)                                                                                        \
+    CODE(j + 1) CODE(j + 2) CODE(j + 3) CODE(j + 4) CODE(j + 5) CODE(j + 6) CODE(j + 7)
+#define CODES CODE_EIGHT(0) CODE_EIGHT(8) CODE_EIGHT(16) CODE_EIGHT(24)
 #endif
 
-BODY uint64_t sum32_body(unsigned width, const uint8_t *restrict in)
+BODY void codes32_body(unsigned width, const uint8_t *restrict in, uint32_t base, uint32_t limit,
+                       uint32_t *restrict out)
 {
-    uint32_t sums[32];
-    uint64_t all = 0;
     for (unsigned lane = 0; lane < 32; lane++) {
-        uint32_t sum = 0;
-        SUM32
-        sums[lane] = sum;
+        CODES
     }
-    for (unsigned lane = 0; lane < 32; lane++)
-        all += sums[lane];
-    return all;
 }
 
 BODY void unpack64_body(unsigned width, const uint8_t *restrict in, uint64_t *restrict out)
@@ -221,37 +186,6 @@ BODY void codes_body(const uint32_t *restrict values, uint32_t count, uint32_t b
 }
 
 /* clang-format off: one line per function of a table. */
-#define WIDTHS32_OF(M, I, A)                                                                       \
-    M(I, A, 1)                                                                                     \
-    M(I, A, 2)                                                                                     \
-    M(I, A, 3)                                                                                     \
-    M(I, A, 4)                                                                                     \
-    M(I, A, 5)                                                                                     \
-    M(I, A, 6)                                                                                     \
-    M(I, A, 7)                                                                                     \
-    M(I, A, 8)                                                                                     \
-    M(I, A, 9)                                                                                     \
-    M(I, A, 10)                                                                                    \
-    M(I, A, 11)                                                                                    \
-    M(I, A, 12) M(I, A, 13) M(I, A, 14) M(I, A, 15) M(I, A, 16) M(I, A, 17) M(I, A, 18)            \
-        M(I, A, 19) M(I, A, 20) M(I, A, 21) M(I, A, 22) M(I, A, 23) M(I, A, 24) M(I, A, 25)        \
-            M(I, A, 26) M(I, A, 27) M(I, A, 28) M(I, A, 29) M(I, A, 30) M(I, A, 31) M(I, A, 32)
-#define WIDTHS64_OF(M, I, A)                                                                       \
-    M(I, A, 33)                                                                                    \
-    M(I, A, 34)                                                                                    \
-    M(I, A, 35)                                                                                    \
-    M(I, A, 36)                                                                                    \
-    M(I, A, 37)                                                                                    \
-    M(I, A, 38)                                                                                    \
-    M(I, A, 39)                                                                                    \
-    M(I, A, 40)                                                                                    \
-    M(I, A, 41)                                                                                    \
-    M(I, A, 42)                                                                                    \
-    M(I, A, 43)                                                                                    \
-    M(I, A, 44) M(I, A, 45) M(I, A, 46) M(I, A, 47) M(I, A, 48) M(I, A, 49) M(I, A, 50)            \
-        M(I, A, 51) M(I, A, 52) M(I, A, 53) M(I, A, 54) M(I, A, 55) M(I, A, 56) M(I, A, 57)        \
-            M(I, A, 58) M(I, A, 59) M(I, A, 60) M(I, A, 61) M(I, A, 62) M(I, A, 63) M(I, A, 64)
-
 #define WIDTH_ZERO(isa, attributes)                                                                \
     attributes static void unpack32_0_##isa(const uint8_t *restrict in, uint32_t *restrict out)    \
     {                                                                                              \
@@ -264,10 +198,11 @@ BODY void codes_body(const uint32_t *restrict values, uint32_t count, uint32_t b
     {                                                                                              \
         unpack32_body(width, in, out);                                                             \
     }
-#define SUM32_OF(isa, attributes, width)                                                           \
-    attributes static uint64_t sum32_##width##_##isa(const uint8_t *restrict in)                   \
+#define CODES32(isa, attributes, width)                                                            \
+    attributes static void codes32_##width##_##isa(const uint8_t *restrict in, uint32_t base,      \
+                                                   uint32_t limit, uint32_t *restrict out)         \
     {                                                                                              \
-        return sum32_body(width, in);                                                              \
+        codes32_body(width, in, base, limit, out);                                                 \
     }
 #define UNPACK64(isa, attributes, width)                                                           \
     attributes static void unpack64_##width##_##isa(const uint8_t *restrict in,                    \
@@ -297,22 +232,22 @@ BODY void codes_body(const uint32_t *restrict values, uint32_t count, uint32_t b
         codes_body(v, count, base, scale, limit, out);                                             \
     }
 #define TABLE_ROW32(isa, attributes, width) unpack32_##width##_##isa,
-#define SUM_ROW32(isa, attributes, width) sum32_##width##_##isa,
+#define CODES_ROW32(isa, attributes, width) codes32_##width##_##isa,
 #define TABLE_ROW64(isa, attributes, width) unpack64_##width##_##isa,
 #define TABLES(isa, attributes)                                                                    \
     WIDTH_ZERO(isa, attributes)                                                                    \
     WIDTHS32_OF(UNPACK32, isa, attributes)                                                         \
+    WIDTHS32_OF(CODES32, isa, attributes)                                                          \
     WIDTHS64_OF(UNPACK64, isa, attributes)                                                         \
-    WIDTHS32_OF(SUM32_OF, isa, attributes)                                                         \
     OTHERS(isa, attributes)                                                                        \
     static unpack32_function *const unpack32_##isa[33] = {                                         \
         unpack32_0_##isa, WIDTHS32_OF(TABLE_ROW32, isa, attributes)};                              \
     static unpack64_function *const unpack64_##isa[32] = {                                         \
         WIDTHS64_OF(TABLE_ROW64, isa, attributes)};                                                \
-    static sum32_function *const sum32_##isa[33] = {NULL,                                          \
-                                                    WIDTHS32_OF(SUM_ROW32, isa, attributes)};      \
-    const struct bitpack bitpack_##isa = {.sum32 = sum32_##isa,                                    \
-                                          .unpack32 = unpack32_##isa,                              \
+    static codes32_function *const codes32_##isa[33] = {                                           \
+        NULL, WIDTHS32_OF(CODES_ROW32, isa, attributes)};                                          \
+    const struct bitpack bitpack_##isa = {.unpack32 = unpack32_##isa,                              \
+                                          .codes32 = codes32_##isa,                                \
                                           .unpack64 = unpack64_##isa,                              \
                                           .pack32 = pack32_##isa,                                  \
                                           .pack64 = pack64_##isa,                                  \

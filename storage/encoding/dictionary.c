@@ -366,16 +366,45 @@ static void total(const struct block *block, const struct span *span, double *su
         kernels_chosen()->sum_entries(own.entries, first, span->count, sum, lost);
 }
 
+/* The least and the greatest code, from what is packed where that can be told of it. */
+static void range_of_codes(const struct dictionary_own *own, const struct span *span, uint32_t *low,
+                           uint32_t *high)
+{
+    uint32_t codes[BLOCK_VECTOR_ROWS], limit = own->count - 1;
+    int64_t least, greatest;
+    if (span->rows == NULL &&
+        packed_range(&own->codes, span->vector / BLOCK_VECTOR_ROWS, span->first - span->vector,
+                     span->count, &least, &greatest) &&
+        least >= 0 && greatest <= UINT32_MAX) {
+        *low = least < limit ? (uint32_t)least : limit;
+        *high = greatest < limit ? (uint32_t)greatest : limit;
+        return;
+    }
+    const uint32_t *first = read_span_codes(own, span, codes);
+    kernels_chosen()->range32(first, span->count, low, high);
+}
+
+static bool range(const struct block *block, const struct span *span, int64_t *least,
+                  int64_t *greatest)
+{
+    struct dictionary_own own;
+    uint32_t low, high;
+    block_own(block, &own);
+    range_of_codes(&own, span, &low, &high);
+    *least = entry_of(&own, low);
+    *greatest = entry_of(&own, high);
+    return true;
+}
+
 static bool extremes(const struct block *block, const struct span *span, double *least,
                      double *greatest)
 {
     struct dictionary_own own;
-    uint32_t codes[BLOCK_VECTOR_ROWS], low, high;
+    uint32_t low, high;
     block_own(block, &own);
     if (!own.is_in_order)
         return false;
-    const uint32_t *first = read_span_codes(&own, span, codes);
-    kernels_chosen()->range32(first, span->count, &low, &high);
+    range_of_codes(&own, span, &low, &high);
     memcpy(least, own.entries + (size_t)low * 8, sizeof(*least));
     memcpy(greatest, own.entries + (size_t)high * 8, sizeof(*greatest));
     return true;
@@ -394,6 +423,7 @@ const struct encoding encoding_dictionary = {
     .read = read_rows,
     .read_at = read_at,
     .is_at_anywhere = true,
+    .range = range,
     .total = total,
     .extremes = extremes,
     .select_range = select_range,

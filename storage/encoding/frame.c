@@ -63,6 +63,16 @@ static __int128 sum_rows(const struct block *block, uint32_t begin, uint32_t cou
     return packed_sum(&own.packed, begin / BLOCK_VECTOR_ROWS, count);
 }
 
+static bool range(const struct block *block, const struct span *span, int64_t *least,
+                  int64_t *greatest)
+{
+    struct frame_own own;
+    block_own(block, &own);
+    return span->rows == NULL &&
+           packed_range(&own.packed, span->vector / BLOCK_VECTOR_ROWS, span->first - span->vector,
+                        span->count, least, greatest);
+}
+
 static uint32_t select_range(const struct block *block, uint32_t begin, uint32_t count, int64_t low,
                              int64_t high, uint32_t *selection)
 {
@@ -84,5 +94,6 @@ const struct encoding encoding_frame = {
     .is_at_anywhere = true,
     .codes = read_codes,
     .sum = sum_rows,
+    .range = range,
     .select_range = select_range,
 };

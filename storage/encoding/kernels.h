@@ -18,13 +18,14 @@ enum kernel_isa { KERNEL_BASE, KERNEL_AVX2, KERNEL_AVX512, KERNEL_ISA_COUNT };
 
 /* Input has any alignment. Packed input is a whole unit, output a whole unit. */
 typedef void unpack32_function(const uint8_t *restrict packed, uint32_t *restrict out);
-typedef uint64_t sum32_function(const uint8_t *restrict packed);
+typedef void codes32_function(const uint8_t *restrict packed, uint32_t base, uint32_t limit,
+                              uint32_t *restrict out);
 typedef void unpack64_function(const uint8_t *restrict packed, uint64_t *restrict out);
 
 struct bitpack {                        /* bitpack.c */
     unpack32_function *const *unpack32; /* [width], 0 … 32 */
+    codes32_function *const *codes32;   /* [width], 1 … 32: min(base + value, limit) */
     unpack64_function *const *unpack64; /* [width - 33], 33 … 64 */
-    sum32_function *const *sum32;       /* [width], 1 … 27: of a unit's values */
     void (*pack32)(const uint32_t *restrict values, uint32_t width, uint8_t *restrict out);
     void (*pack64)(const uint64_t *restrict values, uint32_t width, uint8_t *restrict out);
     /* out[i] = base + values[i] * scale */
@@ -35,6 +36,21 @@ struct bitpack {                        /* bitpack.c */
                   uint32_t limit, uint32_t *restrict out);
 };
 extern const struct bitpack bitpack_base, bitpack_avx2, bitpack_avx512;
+
+/* Of all values of a unit of up to 32 bits, lane by lane. */
+struct lane_ends {
+    uint32_t least[32], greatest[32];
+};
+typedef uint64_t fold_sum_function(const uint8_t *restrict packed);
+typedef void fold_ends_function(const uint8_t *restrict packed, struct lane_ends *restrict ends);
+#define FOLD_SUM_WIDTH_MAX 54 /* a unit's sum has 64 bits */
+
+struct fold {                      /* fold.c */
+    fold_sum_function *const *sum; /* [width], 1 … FOLD_SUM_WIDTH_MAX */
+    fold_ends_function *const
+        *ends; /* [width], 1 … 32: moves `ends` apart where values are beyond */
+};
+extern const struct fold fold_base, fold_avx2, fold_avx512;
 
 /* Rows of a whole unit's first `count` values with value - low <= span (modulo 2^32), counted from
  * `row`; width 1 … 32. The selection is writable SELECT_ROOM past their number. */
@@ -76,6 +92,7 @@ struct kernels { /* kernels.c */
     const char *name;
     enum kernel_isa isa;
     const struct bitpack *pack;
+    const struct fold *fold;
     const struct alphabet_kernels *alphabet;
     /* Index of every value with value - low <= span (unsigned, wrapping). Values are readable, and
      * the selection is writable, up to the next multiple of SELECT_ROOM. */

@@ -14,6 +14,8 @@
  */
 #include "storage/encoding/private.h"
 
+#include "storage/base/fault.h"
+
 #include <assert.h>
 
 #define HEAD_SIZE 16u
@@ -90,6 +92,27 @@ void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out)
             pack->unpack64[width - 33](unit, (uint64_t *)out + done);
         units += size;
     }
+}
+
+/* The sum of any number of values; width 1 … 63. */
+static __int128 units_sum(const uint8_t *units, uint32_t count, uint32_t width)
+{
+    const struct kernels *kernels = kernels_chosen();
+    uint32_t narrow[BLOCK_VECTOR_ROWS];
+    int64_t wide[BLOCK_VECTOR_ROWS];
+    uint64_t sum = 0;
+    if (width > 32) {
+        units_read(units, count, width, wide);
+        return kernels->sum64(wide, count);
+    }
+    units_read(units, count, width, narrow);
+    if (width > SUM_WIDTH_MAX) {
+        kernels->pack->widen(narrow, count, 0, 1, (uint64_t *)wide);
+        return kernels->sum64(wide, count);
+    }
+    for (uint32_t done = 0, step = 1u << (32 - width); done < count; done += step)
+        sum += kernels->sum32(narrow + done, count - done < step ? count - done : step);
+    return sum;
 }
 
 /* Rows whose packed value - low <= span; width 1 … 32. */
@@ -272,11 +295,34 @@ void packed_read(const struct packed *packed, uint32_t vector, uint32_t count, i
         out[i] = (int64_t)(head.base + wide[i] * packed->scale);
 }
 
+/* A unit at a time: what is unpacked is where it is wanted, but for a last unit with room for less.
+ */
+static void read_codes_as_they_are(const struct packed_head *head, uint32_t count, uint32_t limit,
+                                   uint32_t *out)
+{
+    codes32_function *codes = kernels_chosen()->pack->codes32[head->width];
+    uint8_t rest[UNIT_VALUES * sizeof(uint32_t)];
+    uint32_t unit_codes[UNIT_VALUES], size = UNIT_ROW_BYTES * head->width;
+    const uint8_t *unit = head->units;
+    for (; count >= UNIT_VALUES; count -= UNIT_VALUES, unit += size, out += UNIT_VALUES) {
+        codes(unit, (uint32_t)head->base, limit, out);
+    }
+    if (count == 0)
+        return;
+    codes(whole_unit(unit, unit_size(count, head->width), head->width, rest), (uint32_t)head->base,
+          limit, unit_codes);
+    memcpy(out, unit_codes, count * sizeof(*out));
+}
+
 void packed_read_codes(const struct packed *packed, uint32_t vector, uint32_t count, uint32_t limit,
                        uint32_t *out)
 {
     struct packed_head head = head_of(packed, vector);
     uint32_t narrow[BLOCK_VECTOR_ROWS];
+    if (head.width >= 1 && head.width <= 32 && packed->scale == 1) {
+        read_codes_as_they_are(&head, count, limit, out);
+        return;
+    }
     if (head.width <= 32) {
         units_read(head.units, count, head.width, narrow);
     } else {
@@ -296,38 +342,93 @@ int64_t packed_at(const struct packed *packed, uint32_t row)
     return (int64_t)(head.base + value * packed->scale);
 }
 
-/* Values wrap around where bytes are hostile or a frame spans more than 63 bits: such sums are made
- * of the values. */
+/* Whether values ascend as what is packed of them does: where bytes are hostile, or a frame spans
+ * more than 63 bits, they wrap around. */
+static bool is_straight(const struct packed_head *head, uint64_t scale)
+{
+    uint64_t span;
+    int64_t greatest;
+    return head->width < 64 &&
+           !__builtin_mul_overflow((UINT64_C(1) << head->width) - 1, scale, &span) &&
+           span <= INT64_MAX &&
+           !__builtin_add_overflow((int64_t)head->base, (int64_t)span, &greatest);
+}
+
 __int128 packed_sum(const struct packed *packed, uint32_t vector, uint32_t count)
 {
     struct packed_head head = head_of(packed, vector);
     const struct kernels *kernels = kernels_chosen();
-    uint32_t narrow[BLOCK_VECTOR_ROWS];
-    int64_t values[BLOCK_VECTOR_ROWS], greatest;
-    uint64_t span;
-    bool is_safe = head.width < 64 &&
-                   !__builtin_mul_overflow((UINT64_C(1) << head.width) - 1, packed->scale, &span) &&
-                   span <= INT64_MAX &&
-                   !__builtin_add_overflow((int64_t)head.base, (int64_t)span, &greatest);
-    if (is_safe && head.width > 32) {
-        units_read(head.units, count, head.width, values);
-        return (__int128)(int64_t)head.base * count +
-               (__int128)packed->scale * kernels->sum64(values, count);
-    }
-    if (!is_safe || head.width > SUM_WIDTH_MAX) {
+    int64_t values[BLOCK_VECTOR_ROWS];
+    __int128 sum = 0;
+    uint32_t done = 0;
+    if (!is_straight(&head, packed->scale)) {
         packed_read(packed, vector, count, values);
         return kernels->sum64(values, count);
     }
-    uint32_t step = head.width == 0 ? count : 1u << (32 - head.width);
-    uint64_t sum = 0;
-    uint32_t done = 0;
-    for (; head.width != 0 && done + UNIT_VALUES <= count; done += UNIT_VALUES)
-        sum += kernels->pack->sum32[head.width](head.units + done / 8 * head.width);
-    if (head.width != 0 && done < count)
-        units_read(head.units + done / 8 * head.width, count - done, head.width, narrow);
-    for (uint32_t i = 0; head.width != 0 && i < count - done; i += step)
-        sum += kernels->sum32(narrow + i, count - done - i < step ? count - done - i : step);
+    for (; head.width >= 1 && head.width <= FOLD_SUM_WIDTH_MAX && done + UNIT_VALUES <= count;
+         done += UNIT_VALUES) {
+        const uint8_t *unit = head.units + done / 8 * head.width;
+        sum += kernels->fold->sum[head.width](unit);
+    }
+    if (head.width != 0 && done < count && !fault_is("packed.rest_lost"))
+        sum += units_sum(head.units + done / 8 * head.width, count - done, head.width);
     return (__int128)(int64_t)head.base * count + (__int128)packed->scale * sum;
+}
+
+/* Rows [begin, end) of a unit; what they say goes into *least and *greatest. */
+static void unit_ends(const uint8_t *unit, uint32_t width, uint32_t begin, uint32_t end,
+                      uint32_t *least, uint32_t *greatest)
+{
+    uint32_t narrow[UNIT_VALUES], low, high;
+    units_read(unit, end, width, narrow);
+    kernels_chosen()->range32(narrow + begin, end - begin, &low, &high);
+    *least = low < *least ? low : *least;
+    *greatest = high > *greatest ? high : *greatest;
+}
+
+/* Whole units lane by lane, what is cut of the others by its values. */
+static void units_ends(const uint8_t *units, uint32_t width, uint32_t first, uint32_t count,
+                       uint32_t *least, uint32_t *greatest)
+{
+    const struct kernels *kernels = kernels_chosen();
+    struct lane_ends ends;
+    uint32_t whole = 0, low, high;
+    memset(ends.least, UINT8_MAX, sizeof(ends.least));
+    memset(ends.greatest, 0, sizeof(ends.greatest));
+    for (uint32_t done = first, next; done < first + count; done = next) {
+        uint32_t begin = done / UNIT_VALUES * UNIT_VALUES, all = first + count;
+        const uint8_t *unit = units + begin / 8 * width;
+        next = begin + UNIT_VALUES < all ? begin + UNIT_VALUES : all;
+        if (next - done != UNIT_VALUES) {
+            unit_ends(unit, width, done - begin, next - begin, least, greatest);
+            continue;
+        }
+        kernels->fold->ends[width](unit, &ends);
+        whole++;
+    }
+    if (whole == 0 || fault_is("packed.lanes_lost"))
+        return;
+    kernels->range32(ends.least, array_count(ends.least), &low, &high);
+    *least = low < *least ? low : *least;
+    kernels->range32(ends.greatest, array_count(ends.greatest), &low, &high);
+    *greatest = high > *greatest ? high : *greatest;
+}
+
+bool packed_range(const struct packed *packed, uint32_t vector, uint32_t first, uint32_t count,
+                  int64_t *least, int64_t *greatest)
+{
+    struct packed_head head = head_of(packed, vector);
+    uint32_t low = UINT32_MAX, high = 0;
+    assert(count > 0);
+    if (head.width > 32 || !is_straight(&head, packed->scale))
+        return false;
+    if (head.width == 0)
+        low = 0;
+    else
+        units_ends(head.units, head.width, first, count, &low, &high);
+    *least = (int64_t)(head.base + low * packed->scale);
+    *greatest = (int64_t)(head.base + high * packed->scale);
+    return true;
 }
 
 /* --- single rows --- */

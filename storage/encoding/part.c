@@ -141,17 +141,22 @@ void block_part_range(const struct block *block, const struct block_part *part, 
                       int64_t *greatest)
 {
     struct pieces pieces;
-    const uint64_t *values;
-    uint32_t count;
+    struct span span;
+    bool is_sparse;
     int64_t low = INT64_MAX, high = INT64_MIN;
     assert(block->class == BLOCK_INTEGER && part->begin < part->end);
     pieces_begin(&pieces, block, part, NULL);
-    while (pieces_next(&pieces, &values, &count, NULL) == OK && count != 0) {
-        for (uint32_t i = 0; i < count; i++) {
-            int64_t value = (int64_t)values[i];
-            low = value < low ? value : low;
-            high = value > high ? value : high;
+    while (next_span(&pieces, &span, &is_sparse)) {
+        int64_t lowest, highest;
+        if (is_sparse || pieces.encoding->range == NULL ||
+            !pieces.encoding->range(block, &span, &lowest, &highest)) {
+            const uint64_t *values;
+            enum err err = read_span(&pieces, &span, is_sparse, &values, NULL);
+            assert(err == OK);
+            integers_range((const int64_t *)values, span.count, &lowest, &highest);
         }
+        low = lowest < low ? lowest : low;
+        high = highest > high ? highest : high;
     }
     *least = low;
     *greatest = high;

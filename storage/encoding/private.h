@@ -117,6 +117,10 @@ void packed_read_codes(const struct packed *packed, uint32_t vector, uint32_t co
                        uint32_t *out);
 int64_t packed_at(const struct packed *packed, uint32_t row);
 __int128 packed_sum(const struct packed *packed, uint32_t vector, uint32_t count);
+/* The least and the greatest of rows [first, first + count) of a vector. False: packed so that they
+ * have to be read for it. */
+bool packed_range(const struct packed *packed, uint32_t vector, uint32_t first, uint32_t count,
+                  int64_t *least, int64_t *greatest);
 /* Ascending rows of any vectors. */
 void packed_pick(const struct packed *packed, const uint32_t *rows, uint32_t count, int64_t *out);
 uint32_t packed_select(const struct packed *packed, uint32_t vector, uint32_t count, int64_t low,
@@ -265,8 +269,10 @@ struct encoding {
     void (*codes)(const struct block *block, uint32_t begin, uint32_t count, uint32_t limit,
                   uint32_t *out);
     __int128 (*sum)(const struct block *block, uint32_t begin, uint32_t count);
-    /* NULL: from read(). FLOAT blocks; count is not 0. `extremes` may say false: not by this way.
-     */
+    /* NULL: from read(). `range` of INTEGER blocks, the others of FLOAT; count is not 0. `range`
+     * and `extremes` may say false: not by this way. */
+    bool (*range)(const struct block *block, const struct span *span, int64_t *least,
+                  int64_t *greatest);
     void (*total)(const struct block *block, const struct span *span, double *sum, double *lost);
     bool (*extremes)(const struct block *block, const struct span *span, double *least,
                      double *greatest);
