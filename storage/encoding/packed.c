@@ -78,6 +78,18 @@ static const uint8_t *whole_unit(const uint8_t *units, uint32_t size, uint32_t w
     return rest;
 }
 
+/* Asks for what lies so far behind what is about to be read: columns are read a vector each in
+ * turn, and the processor by itself only sees what comes where it comes in one go. Behind the end
+ * it is something else, or nothing, which does no harm. */
+#ifndef AHEAD
+#define AHEAD 4096u
+#endif
+static inline void ask_ahead(const uint8_t *unit, uint32_t size)
+{
+    for (uint32_t line = 0; line < size; line += 64)
+        __builtin_prefetch(unit + AHEAD + line);
+}
+
 void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out)
 {
     const struct bitpack *pack = kernels_chosen()->pack;
@@ -86,6 +98,7 @@ void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out)
         uint32_t values = count - done < UNIT_VALUES ? count - done : UNIT_VALUES;
         uint32_t size = unit_size(values, width);
         const uint8_t *unit = whole_unit(units, size, width, rest);
+        ask_ahead(units, size);
         if (width <= 32)
             pack->unpack32[width](unit, (uint32_t *)out + done);
         else
@@ -131,6 +144,7 @@ static uint32_t units_select(const uint8_t *units, uint32_t count, uint32_t widt
         uint32_t values = count - done < UNIT_VALUES ? count - done : UNIT_VALUES;
         uint32_t size = unit_size(values, width);
         const uint8_t *unit = whole_unit(units, size, width, rest);
+        ask_ahead(units, size);
         selected +=
             kernels->select_packed(unit, width, values, low, span, done, selection + selected);
         units += size;
@@ -305,6 +319,7 @@ static void read_codes_as_they_are(const struct packed_head *head, uint32_t coun
     uint32_t unit_codes[UNIT_VALUES], size = UNIT_ROW_BYTES * head->width;
     const uint8_t *unit = head->units;
     for (; count >= UNIT_VALUES; count -= UNIT_VALUES, unit += size, out += UNIT_VALUES) {
+        ask_ahead(unit, size);
         codes(unit, (uint32_t)head->base, limit, out);
     }
     if (count == 0)
@@ -368,6 +383,7 @@ __int128 packed_sum(const struct packed *packed, uint32_t vector, uint32_t count
     for (; head.width >= 1 && head.width <= FOLD_SUM_WIDTH_MAX && done + UNIT_VALUES <= count;
          done += UNIT_VALUES) {
         const uint8_t *unit = head.units + done / 8 * head.width;
+        ask_ahead(unit, UNIT_ROW_BYTES * head.width);
         sum += kernels->fold->sum[head.width](unit);
     }
     if (head.width != 0 && done < count && !fault_is("packed.rest_lost"))
@@ -403,6 +419,7 @@ static void units_ends(const uint8_t *units, uint32_t width, uint32_t first, uin
             unit_ends(unit, width, done - begin, next - begin, least, greatest);
             continue;
         }
+        ask_ahead(unit, UNIT_ROW_BYTES * width);
         kernels->fold->ends[width](unit, &ends);
         whole++;
     }
