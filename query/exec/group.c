@@ -128,14 +128,21 @@ void group_tier_free(struct exec_node *node, struct group_tier *tier)
     tier->memory.budget = NULL;
 }
 
+size_t group_states_wanted(const struct group *group, const struct group_tier *tier, size_t count)
+{
+    return key_wanted(tier->state_capacity, count, tuple_table_expected(&tier->keys), group->stride,
+                      tier->memory.budget);
+}
+
 static enum err grow_to(struct exec_node *node, struct group_tier *tier, uint32_t count,
                         struct error *error)
 {
     struct group *group = node->state;
     if (count <= tier->state_count || group->stride == 0)
         return OK;
-    enum err err = exec_memory_grow(&tier->memory, (void **)&tier->states, &tier->state_capacity,
-                                    count, group->stride, error);
+    enum err err =
+        exec_memory_grow(&tier->memory, (void **)&tier->states, &tier->state_capacity,
+                         group_states_wanted(group, tier, count), group->stride, error);
     for (; err == OK && tier->state_count < count; tier->state_count++)
         for (size_t a = 0; a < group->call_count; a++)
             group->calls[a].call->aggregate->init(tier->states + tier->state_count * group->stride +

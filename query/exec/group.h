@@ -92,6 +92,8 @@ void group_tier_open(struct exec_node *node, struct group_tier *tier);
 void group_tier_forget(struct exec_node *node, struct group_tier *tier);
 /* The same where the node may be at another tier, on another thread. */
 void group_tier_free(struct exec_node *node, struct group_tier *tier);
+/* States that there is to be room for, of so many groups; a stride is there. */
+size_t group_states_wanted(const struct group *group, const struct group_tier *tier, size_t count);
 MUST_CHECK enum err group_grow_states(struct exec_node *node, struct group_tier *tier,
                                       struct error *error);
 /* The first one of a group without keys. */

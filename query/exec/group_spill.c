@@ -66,8 +66,11 @@ size_t group_need(const struct group *group, const struct group_tier *tier, size
     if (tier->parts != NULL)
         return bytes;
     bytes += tuple_table_growth(&tier->keys, rows) + exec_memory_step(&tier->memory);
-    if (tier->keys.count + rows > tier->state_capacity)
-        bytes += (tier->state_capacity + rows) * group->stride;
+    if (tier->keys.count + rows > tier->state_capacity && group->stride != 0) {
+        size_t wanted = group_states_wanted(group, tier, tier->keys.count + rows);
+        size_t least = (tier->state_capacity + rows) * group->stride;
+        bytes += wanted * group->stride > least ? wanted * group->stride : least;
+    }
     return bytes;
 }
 

@@ -4,7 +4,7 @@
  * Hashes follow the equality of keys.c: NULLs are one value, -0 is 0, NaN is NaN, 1.0 is 1.00, an
  * interval is its span. They are of the values, never of dictionary codes, so they are the same for
  * one value wherever it comes from. */
-#include "query/exec/keys.h"
+#include "query/exec/key_table.h"
 
 #include "storage/base/hash.h"
 
@@ -65,16 +65,30 @@ void tuple_hashes(const struct column *columns, size_t column_count, const uint3
 
 /* --- growth --- */
 
+/* Are so many elements little of what the query may still take? */
+static bool is_little(size_t count, size_t element_size, const struct budget *budget)
+{
+    size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    size_t left = used < budget->limit ? budget->limit - used : 0;
+    return count <= left / EXPECT_BUDGET_SHARE / element_size;
+}
+
 size_t key_room(size_t capacity, size_t count, size_t expected, size_t eighths, size_t entry_size,
                 const struct budget *budget)
 {
     size_t places = key_places(capacity, count, eighths);
     if (places == capacity || expected <= count || count < expected / EXPECT_SHARE)
         return places;
-    size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
-    size_t left = used < budget->limit ? budget->limit - used : 0;
     size_t room = key_places(places, expected, eighths);
-    return room <= left / EXPECT_BUDGET_SHARE / entry_size ? room : places;
+    return is_little(room, entry_size, budget) ? room : places;
+}
+
+size_t key_wanted(size_t capacity, size_t needed, size_t expected, size_t element_size,
+                  const struct budget *budget)
+{
+    if (needed <= capacity || expected <= needed || needed < expected / EXPECT_SHARE)
+        return needed;
+    return is_little(expected, element_size, budget) ? expected : needed;
 }
 
 /* The new entries are there beside the old ones for a moment. */
@@ -83,6 +97,12 @@ static size_t map_growth(const struct id_map *map, size_t extra, const struct bu
     size_t capacity = key_room(map->capacity, map->count + extra, map->expected, MAP_LOAD,
                                sizeof(*map->entries), budget);
     return capacity == map->capacity ? 0 : capacity * sizeof(*map->entries);
+}
+
+size_t key_values_wanted(const struct key_table *table, size_t extra)
+{
+    return key_wanted(table->values_capacity, (size_t)table->count + extra + 1, table->expected,
+                      physical_size(table->physical), table->memory->budget);
 }
 
 /* Any batch may have values far apart, and needs a map then. Told only where that could not be had:
@@ -99,7 +119,7 @@ static size_t leave_growth(const struct key_table *table, size_t extra)
 
 static size_t column_growth(const struct key_table *table, size_t extra)
 {
-    size_t needed = table->count + extra + 1;
+    size_t needed = key_values_wanted(table, extra);
     size_t bytes =
         exec_memory_growth(table->values_capacity, needed, physical_size(table->physical));
     if (table->physical == PHYSICAL_BOOL || table->physical == PHYSICAL_INT ||

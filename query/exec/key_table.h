@@ -1,5 +1,5 @@
-/* One column's values to numbers: what keys.c, key_bytes.c and key_codes.c share. Internal to these
- * three. */
+/* One column's values to numbers: what keys.c, key_bytes.c, key_codes.c and key_hash.c share.
+ * Internal to these four. */
 #ifndef FRESHET_QUERY_EXEC_KEY_TABLE_H
 #define FRESHET_QUERY_EXEC_KEY_TABLE_H
 
@@ -23,6 +23,8 @@ static inline size_t value_size(const struct key_table *table)
     return physical_size(table->physical);
 }
 
+/* query/exec/key_hash.c: values that there is to be room for, so many new ones among them. */
+size_t key_values_wanted(const struct key_table *table, size_t extra);
 /* query/exec/keys.c: NULL's number; KEY_NONE if it has none and is not to get one. */
 uint32_t key_null_number(struct key_table *table, bool is_insert);
 /* query/exec/key_bytes.c: room for so many new texts, numerics or intervals by hash. */

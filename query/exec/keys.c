@@ -37,7 +37,7 @@
 /* Room for the values of as many new keys as there are rows (and NULL). */
 static enum err reserve_values(struct key_table *table, size_t extra, struct error *error)
 {
-    size_t needed = (size_t)table->count + extra + 1;
+    size_t needed = key_values_wanted(table, extra);
     enum err err = exec_memory_grow(table->memory, (void **)&table->values, &table->values_capacity,
                                     needed, value_size(table), error);
     if (err == OK && (table->physical == PHYSICAL_NUMERIC || table->physical == PHYSICAL_INTERVAL))

@@ -26,6 +26,10 @@ static inline size_t key_places(size_t capacity, size_t count, size_t eighths)
 #define EXPECT_BUDGET_SHARE 4
 size_t key_room(size_t capacity, size_t count, size_t expected, size_t eighths, size_t entry_size,
                 const struct budget *budget);
+/* How many elements an array by number is to have room for, which so many are needed of: those, or
+ * as many as are expected, where key_room() would have room for these. */
+size_t key_wanted(size_t capacity, size_t needed, size_t expected, size_t element_size,
+                  const struct budget *budget);
 
 /* u64 -> u32, linear probing. */
 struct id_entry {
@@ -168,6 +172,14 @@ MUST_CHECK enum err tuple_table_equal_ids(struct tuple_table *table, const struc
  * selection. */
 void tuple_hashes(const struct column *columns, size_t column_count, const uint32_t *selection,
                   size_t count, uint64_t *hashes);
+/* Of combinations, by the last run; 0: not known. */
+static inline size_t tuple_table_expected(const struct tuple_table *table)
+{
+    size_t last = table->column_count;
+    return last == 0   ? 0
+           : last == 1 ? table->columns[0].expected
+                       : table->pairs[last - 1].expected;
+}
 /* key_hash.c: bytes that so many new combinations may take at most, texts aside. */
 size_t tuple_table_growth(const struct tuple_table *table, size_t extra);
 /* Bytes that are equal where the values of a numeric or an interval are. `buffer` has 32. */

@@ -204,11 +204,17 @@ static enum err packed_reserve(struct pair_table *table, const struct pair_input
     return is_same ? OK : repack(table, packing, error);
 }
 
+static size_t pairs_wanted(const struct pair_table *table, size_t extra)
+{
+    return key_wanted(table->pairs_capacity, table->count + extra, table->expected,
+                      sizeof(*table->pairs), table->memory->budget);
+}
+
 size_t pair_table_growth(const struct pair_table *table, size_t extra)
 {
     struct packing packing;
-    size_t bytes =
-        exec_memory_growth(table->pairs_capacity, table->count + extra, sizeof(*table->pairs));
+    size_t bytes = exec_memory_growth(table->pairs_capacity, pairs_wanted(table, extra),
+                                      sizeof(*table->pairs));
     size_t dense = table->form != PAIRS_DENSE
                        ? 0
                        : exec_memory_growth(table->dense_capacity, table->dense_capacity + 1,
@@ -339,7 +345,7 @@ enum err pair_table_ids(struct pair_table *table, const struct pair_input *input
     }
     enum err err =
         exec_memory_grow(table->memory, (void **)&table->pairs, &table->pairs_capacity,
-                         (size_t)table->count + input->count, sizeof(*table->pairs), error);
+                         pairs_wanted(table, input->count), sizeof(*table->pairs), error);
     if (err == OK && table->form == PAIRS_DENSE)
         err = pair_widen(table, input, error);
     if (err == OK && table->form == PAIRS_PACKED)

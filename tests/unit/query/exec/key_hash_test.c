@@ -107,12 +107,39 @@ static void test_growth(void **state)
     assert_int_equal(atomic_load(&budget.used), 0);
 }
 
+/* Room for what the last run had: once a sixteenth has come, if it is little of what is left. */
+static void test_wanted(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t capacity, needed, expected, used, want;
+    } cases[] = {
+        {0, 100, 0, 0, 100},         /* nothing is known */
+        {0, 99, 1600, 0, 99},        /* too few have come */
+        {0, 100, 1600, 0, 1600},     /* a sixteenth */
+        {200, 200, 1600, 0, 200},    /* there is room */
+        {0, 1600, 1600, 0, 1600},    /* all have come */
+        {0, 1601, 1600, 0, 1601},    /* and more */
+        {0, 100, 1600, 48800, 1600}, /* a quarter of what is left */
+        {0, 100, 1600, 48801, 100},  /* a little more than that */
+        {0, 100, 1600, 100000, 100}, /* nothing is left */
+        {0, 100, 1600, 200000, 100},
+    };
+    for (size_t i = 0; i < array_count(cases); i++) {
+        struct budget budget = {.limit = 100000, .name = "this query", .used = cases[i].used};
+        assert_int_equal(
+            key_wanted(cases[i].capacity, cases[i].needed, cases[i].expected, 8, &budget),
+            cases[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_equal_values),
         cmocka_unit_test(test_forms_and_spread),
         cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
