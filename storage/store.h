@@ -147,6 +147,11 @@ void commit_set_change(struct commit *commit, enum change_kind kind, uint32_t ta
  * record. Neither has a change; `from` is freed. */
 void commit_append(struct commit *commit, struct commit *from);
 size_t commit_size(const struct commit *commit);
+/* Asks the budget for what its rows are going to take as columns in memory, where NULLs and
+ * defaults are as wide as values. A large one is asked about as it grows, not at its submission
+ * only. ERR_LIMIT: 53200, nothing has changed; 54000, it is too large for a memory with nothing
+ * else. */
+MUST_CHECK enum err commit_charge(struct commit *commit, struct error *error);
 /* A hint: about so many bytes will be added. Growing by doubling copies them once more. */
 void commit_reserve(struct commit *commit, size_t size);
 

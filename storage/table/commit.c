@@ -109,6 +109,8 @@ void commit_destroy(struct commit *commit)
     for (struct commit_part *part = commit->parts; part != NULL; part = part->next)
         schema_unref(part->gate.schema);
     schema_unref(commit->change_schema);
+    if (commit->charged != 0)
+        budget_release(&commit->store->budget, commit->charged);
     if (commit->has_large)
         give_large(commit->store, &commit->bytes);
     else
@@ -117,12 +119,22 @@ void commit_destroy(struct commit *commit)
     memory_free(commit);
 }
 
+/* Codes and texts are in the record as well. */
+static size_t row_size(const struct schema *schema)
+{
+    size_t size = 0;
+    for (uint32_t i = 0; i < schema->column_count; i++)
+        size += type_stored_width(schema->columns[i].type.id);
+    return size;
+}
+
 void commit_add_rows(struct commit *commit, const struct schema *schema, const uint32_t *column_ids,
                      const struct batch *batch)
 {
     if (batch->row_count == 0)
         return;
     record_add_rows(&commit->bytes, schema, column_ids, batch);
+    commit->rows_size += batch->row_count * row_size(schema);
     struct commit_part *part = arena_alloc(&commit->arena, sizeof(*part));
     uint32_t *ids = arena_alloc_array(&commit->arena, batch->column_count, sizeof(*ids));
     memcpy(ids, column_ids, batch->column_count * sizeof(*ids));
@@ -195,6 +207,9 @@ void commit_append(struct commit *commit, struct commit *from)
         commit->parts = copy;
     }
     from->parts = NULL; /* their references have moved */
+    commit->rows_size += from->rows_size;
+    commit->charged += from->charged;
+    from->charged = 0;
     if (from->split != NULL && commit->split == NULL)
         commit->split = from->split;
     else if (from->split != NULL)
@@ -222,16 +237,35 @@ static enum err check(struct store *store, struct commit *commit, struct error *
     return err;
 }
 
+static enum err charge(struct commit *commit, size_t size, struct error *error)
+{
+    if (size <= commit->charged)
+        return OK;
+    enum err err = budget_charge(&commit->store->budget, size - commit->charged, error);
+    if (err == OK)
+        commit->charged = size;
+    return err;
+}
+
 /* Rows must fit the budget with what is there and under way. What carries none gets through always:
  * at the limit, TRUNCATE and DROP are the way out. */
-static enum err charge(struct store *store, struct commit *commit, struct error *error)
+static enum err charge_record(struct commit *commit, struct error *error)
 {
-    if (commit->parts == NULL)
-        return OK;
-    enum err err = budget_charge(&store->budget, commit->bytes.size, error);
-    if (err == OK)
-        commit->charged = commit->bytes.size;
-    return err;
+    return commit->parts == NULL ? OK : charge(commit, commit->bytes.size, error);
+}
+
+enum err commit_charge(struct commit *commit, struct error *error)
+{
+    size_t size = commit->bytes.size;
+    size_t limit = commit->store->budget.limit;
+    if (commit->rows_size > size)
+        size = commit->rows_size;
+    if (size > limit)
+        return error_set(error, ERR_LIMIT, "54000",
+                         "these rows take more than all the memory for rows (%zu bytes); freshet "
+                         "load splits files",
+                         limit);
+    return charge(commit, size, error);
 }
 
 static void entry_done(struct log_entry *entry, enum err result, const struct error *error)
@@ -242,6 +276,7 @@ static void entry_done(struct log_entry *entry, enum err result, const struct er
     mutex_unlock(&store->submit_mutex);
     if (commit->charged != 0)
         budget_release(&store->budget, commit->charged);
+    commit->charged = 0;
     effect_deinit(&commit->effect);
     if (commit->done != NULL)
         commit->done(commit->context, entry->position, result, error);
@@ -256,7 +291,7 @@ enum err store_submit(struct store *store, struct commit *commit, commit_done do
     mutex_lock(&store->submit_mutex);
     enum err err = check(store, commit, error);
     if (err == OK)
-        err = charge(store, commit, error);
+        err = charge_record(commit, error);
     if (err == OK) {
         record_set_time(&commit->bytes, clock_wall_us());
         commit->entry.payload = writer_as_slice(&commit->bytes);
@@ -269,8 +304,6 @@ enum err store_submit(struct store *store, struct commit *commit, commit_done do
         if (position != NULL)
             *position = commit->entry.position;
         gate_change(&store->gate, commit->change, commit->change_table_id, commit->change_schema);
-    } else if (commit->charged != 0) {
-        budget_release(&store->budget, commit->charged);
     }
     struct commit *split = commit->split;
     commit->split = NULL;

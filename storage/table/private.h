@@ -19,7 +19,8 @@ struct commit {
     enum change_kind change;
     uint32_t change_table_id;
     struct schema *change_schema;
-    size_t charged; /* to the rows budget while under way */
+    size_t rows_size; /* of its rows in chunks, without texts */
+    size_t charged;   /* to the rows budget while under way */
     commit_done done;
     void *context;
     struct commit *split;             /* planted by tests only: sections in a record of their own */
