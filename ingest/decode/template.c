@@ -409,6 +409,7 @@ static void template_ready(struct template_state *t, struct decoder *d)
         t->required += d->rows->columns[slot->column].is_required;
     }
     t->is_ready = true;
+    t->lapses = d->rows->lapses;
 }
 
 /* What the complete parser has done by the time it sees the closing brace. */
@@ -486,7 +487,7 @@ const char *template_read(struct template_state *t, struct decoder *d, const cha
     }
     if (t->shape == NULL)
         return NULL;
-    if (!t->is_ready)
+    if (!t->is_ready || t->lapses != d->rows->lapses)
         template_ready(t, d);
     t->unknown_count = 0;
     /* The next row, likely as long as the last one: the body came in on another core, and a row is

@@ -10,12 +10,13 @@
 /* What one decoder knows of the stream it reads; in its arena. */
 struct template_state {
     const struct shape *shape; /* of the row expected; NULL: none yet */
-    bool is_ready;             /* its columns are touched */
+    bool is_ready;             /* its columns are touched, as of `lapses` of the rows */
     bool is_wide;              /* by AVX2 */
-    uint32_t required;         /* of the shape's columns */
-    uint32_t strain;           /* misses, less hits */
-    uint32_t pause;            /* rows left to the complete parser */
-    char minute[16];           /* the last time's text up to its minute: 2026-05-01T10:00 */
+    uint64_t lapses;
+    uint32_t required; /* of the shape's columns */
+    uint32_t strain;   /* misses, less hits */
+    uint32_t pause;    /* rows left to the complete parser */
+    char minute[16];   /* the last time's text up to its minute: 2026-05-01T10:00 */
     int64_t minute_us;
     bool has_minute;
     size_t row_size; /* of the last row read: what the next one is fetched by */

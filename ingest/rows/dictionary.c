@@ -49,6 +49,12 @@ void local_dictionary_init(struct local_dictionary *dictionary, struct arena *ar
     dictionary->keys = arena_alloc_array(arena, ENTRIES_FIRST, sizeof(struct local_key));
 }
 
+void local_dictionary_clear(struct local_dictionary *dictionary)
+{
+    memset(dictionary->slots, 0, (dictionary->mask + 1) * sizeof(uint64_t));
+    dictionary->count = 0;
+}
+
 /* Twice the slots and entries; old arrays stay behind in the arena. */
 static void local_dictionary_grow(struct local_dictionary *dictionary)
 {

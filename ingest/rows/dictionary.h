@@ -28,6 +28,8 @@ struct local_dictionary {
 #define DICTIONARY_NONE UINT32_MAX
 
 void local_dictionary_init(struct local_dictionary *dictionary, struct arena *arena);
+/* Empty; keeps its memory. */
+void local_dictionary_clear(struct local_dictionary *dictionary);
 /* The text's code, a new one if it is new; DICTIONARY_NONE when the dictionary is full. The text
  * must live as long as the batch. */
 uint32_t local_dictionary_code(struct local_dictionary *dictionary, struct slice text);

@@ -8,10 +8,12 @@
  *   mark = row_number << 2 | 3 - rank      a better name wins, an equal one replaces (and is
  * counted)
  *
- * Columns cost nothing until a row has a value for them: an untouched column becomes one constant
- * NULL. Text columns begin as dictionaries and fall back to plain slices when their texts do not
- * repeat; that they did is remembered in the mapping, so the next batch begins plain and now and
- * then tries again.
+ * Columns cost nothing until a row has a value for them: an untouched column becomes one constant,
+ * NULL or its DEFAULT. One that few rows have a value for falls behind, and the run of rows
+ * without is filled at once when a value comes, or at the end: tables of 1,000 columns are sent
+ * rows of ten. Text columns begin as dictionaries and fall back to plain slices when their texts do
+ * not repeat; that they did is remembered in the mapping, so the next batch begins plain and now
+ * and then tries again.
  *
  * A row's errors belong to columns: a later duplicate that fits takes its column's error back, and
  * what is left at the end of the row decides. */
@@ -26,6 +28,9 @@
 #define RAW_EXAMPLE_MAX 100
 /* One batch in this many tries a dictionary on a column that had none. */
 #define DISTINCT_RETRY 16
+/* A column falls behind when since it was touched so many rows, and three of four, had no value. */
+#define MISSED_MIN 32
+#define SECTION_ROWS_MIN 64
 
 static uint64_t mark_rank(enum mapping_rank rank)
 {
@@ -49,19 +54,64 @@ static void column_allocate(struct rows *rows, struct rows_column *column)
 static void store_value(struct rows *rows, struct rows_column *column, size_t row,
                         const struct value *value);
 
-/* First value of a column: the rows before it read as missing. */
+static void look_at(struct rows *rows, const struct rows_column *column)
+{
+    size_t index = (size_t)(column - rows->columns);
+    rows->looked_at[index / 64] |= UINT64_C(1) << index % 64;
+}
+
+static void watch(struct rows *rows, struct rows_column *column)
+{
+    rows->touched_count += !column->is_watched;
+    column->is_watched = true;
+    look_at(rows, column);
+}
+
+static void unwatch(struct rows *rows, struct rows_column *column)
+{
+    size_t index = (size_t)(column - rows->columns);
+    assert(column->is_watched && !column->is_required);
+    rows->touched_count--;
+    column->is_watched = false;
+    rows->looked_at[index / 64] &= ~(UINT64_C(1) << index % 64);
+}
+
+/* Rows [begin, rows->count) have no value. */
+static void fill_run(struct rows *rows, struct rows_column *column, size_t begin)
+{
+    size_t count = rows->count - begin;
+    if (count == 0)
+        return;
+    memset(column->validity + begin, 0, count);
+    memset((char *)column->values + begin * cell_size(column), 0, count * cell_size(column));
+    if (!column->has_default || column->default_value.is_null || fault_is("rows.run_of_nulls")) {
+        column->has_null = true;
+        return;
+    }
+    assert(column->is_default_known);
+    store_value(rows, column, begin, &column->default_value); /* its dictionary may give up */
+    size_t size = cell_size(column);
+    char *first = (char *)column->values + begin * size;
+    for (size_t done = 1; done < count; done *= 2)
+        memcpy(first + done * size, first, (done < count - done ? done : count - done) * size);
+    memset(column->validity + begin, 1, count);
+}
+
+/* A value comes, and the rows before it are to be there too. */
 static void column_touch(struct rows *rows, struct rows_column *column)
 {
     assert(!column->is_touched);
+    if (!column->has_arrays) {
+        column->has_arrays = true;
+        if (column->is_dictionary)
+            local_dictionary_init(&column->dictionary, rows->arena);
+        column_allocate(rows, column);
+    }
+    fill_run(rows, column, column->behind);
     column->is_touched = true;
-    rows->touched_count++;
-    if (column->is_dictionary)
-        local_dictionary_init(&column->dictionary, rows->arena);
-    column_allocate(rows, column);
-    memset(column->validity, 0, rows->count);
-    memset(column->values, 0, rows->count * cell_size(column));
-    if (rows->count > 0)
-        column->has_null = true;
+    column->since = rows->count;
+    column->missed = 0;
+    watch(rows, column);
 }
 
 static void *copy_array(struct arena *arena, const void *from, size_t count, size_t capacity,
@@ -75,14 +125,16 @@ static void *copy_array(struct arena *arena, const void *from, size_t count, siz
 static void rows_grow(struct rows *rows)
 {
     rows->capacity *= 2;
+    if (rows->capacity > rows->section_rows)
+        rows->capacity = rows->section_rows;
     for (uint32_t i = 0; i < rows->schema->column_count; i++) {
         struct rows_column *column = &rows->columns[i];
-        if (!column->is_touched)
+        if (!column->has_arrays)
             continue;
+        size_t count = column->is_touched ? rows->count : column->behind;
         column->values =
-            copy_array(rows->arena, column->values, rows->count, rows->capacity, cell_size(column));
-        column->validity =
-            copy_array(rows->arena, column->validity, rows->count, rows->capacity, 1);
+            copy_array(rows->arena, column->values, count, rows->capacity, cell_size(column));
+        column->validity = copy_array(rows->arena, column->validity, count, rows->capacity, 1);
     }
 }
 
@@ -178,8 +230,18 @@ static void column_init(struct rows *rows, uint32_t index)
     if (is_dictionary)
         mapping_set_distinct(rows->options.mapping, index, false);
     column->is_dictionary = is_dictionary;
-    if (column->has_default)
-        column_touch(rows, column);
+    if (column->is_required)
+        look_at(rows, column);
+    if (column->has_default) /* the first row without shows what kind of default it is */
+        watch(rows, column);
+}
+
+static size_t section_rows_of(const struct rows_options *options, uint32_t column_count)
+{
+    if (options->take_section == NULL)
+        return SIZE_MAX;
+    size_t rows = options->section_cells / (column_count + 1);
+    return rows < SECTION_ROWS_MIN ? SECTION_ROWS_MIN : rows;
 }
 
 void rows_init(struct rows *rows, const struct rows_options *options)
@@ -190,6 +252,10 @@ void rows_init(struct rows *rows, const struct rows_options *options)
     if (rows->capacity > options->rows_max)
         rows->capacity = options->rows_max;
     uint32_t column_count = rows->schema->column_count;
+    rows->section_rows = section_rows_of(options, column_count);
+    if (rows->capacity > rows->section_rows)
+        rows->capacity = rows->section_rows;
+    rows->looked_at = arena_alloc_zero(rows->arena, (column_count / 64 + 1) * sizeof(uint64_t));
     rows->columns = arena_alloc_zero(rows->arena, column_count * sizeof(*rows->columns));
     for (uint32_t i = 0; i < column_count; i++)
         column_init(rows, i);
@@ -207,12 +273,46 @@ void rows_deinit(struct rows *rows)
 
 /* --- cells --- */
 
+/* What was there has been taken. Arrays stay where they are. */
+static void begin_section(struct rows *rows)
+{
+    rows->sectioned += rows->count;
+    rows->count = 0;
+    for (uint32_t i = 0; i < rows->schema->column_count; i++) {
+        struct rows_column *column = &rows->columns[i];
+        column->has_null = false;
+        column->behind = 0;
+        column->since = column->missed = 0;
+        if (column->has_arrays && column->is_dictionary)
+            local_dictionary_clear(&column->dictionary);
+    }
+}
+
+static enum err make_room(struct rows *rows, struct error *error)
+{
+    if (rows->capacity < rows->section_rows) {
+        rows_grow(rows);
+        return OK;
+    }
+    enum err err = OK;
+    if (!fault_is("rows.section_lost"))
+        err = rows->options.take_section(rows->options.section_context, error);
+    if (err == OK)
+        begin_section(rows);
+    return err;
+}
+
 enum err rows_begin(struct rows *rows, struct error *error)
 {
     if (rows->row_number == rows->options.rows_max)
         return error_set(error, ERR_LIMIT, "54000",
                          "more than %zu rows in one body; freshet load splits it",
                          rows->options.rows_max);
+    if (rows->count == rows->capacity) {
+        enum err err = make_room(rows, error);
+        if (err != OK)
+            return err;
+    }
     rows->row_number++;
     if (!fault_is("ingest.miscount.received") || rows->row_number % 10 != 0)
         rows->received++;
@@ -223,8 +323,6 @@ enum err rows_begin(struct rows *rows, struct error *error)
     rows->has_row_error = false;
     if (rows->wants_rest)
         writer_reset(&rows->rest);
-    if (rows->count == rows->capacity)
-        rows_grow(rows);
     return OK;
 }
 
@@ -546,37 +644,68 @@ static enum err default_get(struct rows *rows, struct rows_column *column, struc
     return err;
 }
 
-static void fill_missing(struct rows *rows, struct rows_column *column)
+static struct rows_column *touched(struct rows *rows, struct rows_column *column)
 {
-    if (!column->has_default) {
-        if (column->is_required)
-            null_error(rows, column);
+    if (!column->is_touched)
+        column_touch(rows, column);
+    return column;
+}
+
+/* This row has no value for it: NULL, or a default that is the same for every row. */
+static void miss(struct rows *rows, struct rows_column *column)
+{
+    if (!column->is_touched) {
+        unwatch(rows, column);
+        return;
+    }
+    column->missed++;
+    if (column->missed < MISSED_MIN || column->missed * 4 < (rows->count - column->since) * 3) {
+        if (column->has_default)
+            store_value(rows, column, rows->count, &column->default_value);
         else
             store_null(column, rows->count);
         return;
     }
-    struct error error;
-    enum err err = default_get(rows, column, &error);
-    if (err != OK)
-        cell_error(rows, column, &error);
-    else if (column->default_value.is_null && column->definition->is_not_null)
-        null_error(rows, column);
-    else
-        store_value(rows, column, rows->count, &column->default_value);
+    column->is_touched = false;
+    column->behind = rows->count;
+    rows->lapses += !fault_is("rows.lapse_uncounted");
+    unwatch(rows, column);
 }
 
+static void fill_missing(struct rows *rows, struct rows_column *column)
+{
+    if (column->is_required) {
+        null_error(rows, touched(rows, column));
+        return;
+    }
+    if (!column->has_default) {
+        miss(rows, column);
+        return;
+    }
+    struct error error;
+    enum err err = default_get(rows, column, &error);
+    /* A row's event time is looked at, wherever it comes from. */
+    bool is_time = column - rows->columns == rows->schema->time_column;
+    if (err != OK)
+        cell_error(rows, touched(rows, column), &error);
+    else if (column->default_value.is_null && column->definition->is_not_null)
+        null_error(rows, touched(rows, column));
+    else if (column->is_default_volatile || is_time)
+        store_value(rows, touched(rows, column), rows->count, &column->default_value);
+    else
+        miss(rows, column);
+}
+
+/* In the order of columns: the first in error is named. */
 static void fill_all_missing(struct rows *rows)
 {
-    for (uint32_t i = 0; i < rows->schema->column_count; i++) {
-        struct rows_column *column = &rows->columns[i];
-        if (column->mark >= rows->mark)
-            continue;
-        if (!column->is_touched) {
-            if (!column->is_required)
-                continue;
-            column_touch(rows, column);
+    for (uint32_t word = 0; word <= rows->schema->column_count / 64; word++) {
+        for (uint64_t bits = rows->looked_at[word]; bits != 0; bits &= bits - 1) {
+            struct rows_column *column =
+                &rows->columns[word * 64 + (uint32_t)__builtin_ctzll(bits)];
+            if (column->mark < rows->mark)
+                fill_missing(rows, column);
         }
-        fill_missing(rows, column);
     }
 }
 
@@ -641,12 +770,18 @@ void rows_finish(struct rows *rows, struct batch *batch, const uint32_t **column
     struct column *columns = arena_alloc_zero(rows->arena, count * sizeof(*columns));
     uint32_t *ids = arena_alloc_array(rows->arena, count, sizeof(*ids));
     for (uint32_t i = 0; i < count; i++) {
-        const struct rows_column *from = &rows->columns[i];
+        struct rows_column *from = &rows->columns[i];
         ids[i] = from->definition->id;
-        if (!from->is_touched) {
-            struct value null = {.type = from->definition->type, .is_null = true};
-            columns[i] = column_from_value(&null, rows->arena);
+        if (!from->is_touched && from->behind == 0) {
+            struct value value = {.type = from->definition->type, .is_null = true};
+            if (from->is_default_known)
+                value = from->default_value;
+            columns[i] = column_from_value(&value, rows->arena);
             continue;
+        }
+        if (!from->is_touched) {
+            fill_run(rows, from, from->behind);
+            from->behind = rows->count;
         }
         columns[i] = (struct column){
             .type = from->definition->type, .form = COLUMN_FLAT, .values = from->values};

@@ -30,6 +30,11 @@ struct rows_options {
     uint64_t first_row;                   /* rows that came before, for the numbers of rejections */
     size_t capacity;                      /* rows expected; a hint */
     const struct rows_defaults *defaults; /* NULL: DEFAULT reads as NULL */
+    /* Takes the rows that are there (rows_finish) whenever so many cells are: rows go on with none.
+     * NULL: whoever decodes takes all at the end. An error ends the decoding. */
+    enum err (*take_section)(void *context, struct error *error);
+    void *section_context;
+    size_t section_cells;
 };
 
 struct rows_rejection {
@@ -62,7 +67,9 @@ struct rows_column {
     uint8_t coerce;   /* enum coerce */
     bool is_required; /* NOT NULL without DEFAULT */
     bool has_default;
-    bool is_touched; /* arrays exist */
+    bool has_arrays;
+    bool is_touched; /* all rows so far are in the arrays; else those before `behind`, if any */
+    bool is_watched; /* a row without a value has to be looked at */
     bool is_dictionary;
     bool has_null;
     bool is_default_known, is_default_volatile;
@@ -81,6 +88,8 @@ struct rows_column {
     };
     struct local_dictionary dictionary;
     struct value default_value;
+    size_t behind;
+    size_t since, missed; /* the row by which it was touched, rows without a value since */
 };
 
 struct rows {
@@ -89,16 +98,21 @@ struct rows {
     struct arena *arena;
     size_t received;   /* rows begun: counted where bytes become rows, for the ledger */
     size_t row_number; /* of the row under construction, 1-based */
-    size_t count;      /* good ones: the batch */
+    size_t count;      /* good ones: the batch, or what it has since the last section */
+    size_t sectioned;  /* good ones in sections before */
     size_t capacity;
     uint64_t mark; /* row_number << 2 */
     uint32_t set_count, required_set;
-    uint32_t touched_count, required_count;
+    uint32_t touched_count; /* watched columns */
+    uint32_t required_count;
     uint32_t error_count;  /* columns of this row in error */
     uint32_t error_column; /* of the first */
     bool has_row_error;
     struct error error; /* of this row */
     struct rows_column *columns;
+    uint64_t *looked_at; /* a bit for each column that is watched or required */
+    uint64_t lapses;     /* columns that are not touched any more: their writers touch them anew */
+    size_t section_rows;
     struct writer rest; /* members for the rest column, JSON */
     bool wants_rest;
     int64_t future_limit_us;
@@ -129,8 +143,9 @@ void rows_value(struct rows *rows, const struct mapping_ref *ref, const struct v
 /* Source text of an object or array. */
 void rows_document(struct rows *rows, const struct mapping_ref *ref, struct slice source);
 /* The same for a decoder that knows that each column of the row has one cell: no marks, no counts.
- * The column has been touched. False if the value does not fit; nothing is kept then, and the row
- * is to be decoded anew by the functions above. Cells may be set again. */
+ * The column has been touched, and rows->lapses is as it was then. False if the value does not fit;
+ * nothing is kept then, and the row is to be decoded anew by the functions above. Cells may be set
+ * again. */
 void rows_touch(struct rows *rows, uint32_t column);
 bool rows_put_null(struct rows *rows, uint32_t column);
 bool rows_put_bool(struct rows *rows, uint32_t column, bool value);
