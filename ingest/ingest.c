@@ -24,6 +24,7 @@ const struct ingest_limits ingest_limits_default = {
     .body_max = (size_t)16 << 20,
     .row_max = (size_t)4 << 20,
     .rows_max = 1000000,
+    .section_cells = 1 << 20,
     .json_depth_max = 64,
     .keys_max = 4096,
     .producers_max = 1000000,

@@ -16,9 +16,11 @@
 struct ingest;
 
 struct ingest_limits {
-    size_t body_max;                /* inflated, 16 MiB */
-    size_t row_max;                 /* 4 MiB */
-    size_t rows_max;                /* of a batch, 1 M */
+    size_t body_max; /* inflated, 16 MiB */
+    size_t row_max;  /* 4 MiB */
+    size_t rows_max; /* of a batch, 1 M */
+    /* Of a body decoded at a time, 1 M: 9 to 33 MB of memory, and the record, which is narrower. */
+    size_t section_cells;
     uint32_t json_depth_max;        /* 64 */
     uint32_t keys_max;              /* per object, 4,096 */
     uint64_t producers_max;         /* per table, 1,000,000 */

@@ -59,6 +59,9 @@ struct attempt {
     struct definition *definition;
     struct arena arena;
     struct rows rows;
+    struct commit *commit; /* once there are rows in it */
+    bool is_repetition;    /* its rows are counted, not stored */
+    bool is_out_of_memory; /* its rows do not fit with what is there */
     struct error error;
 };
 
@@ -106,6 +109,13 @@ static int commit_status(enum err err, const struct error *error)
     default:
         return sqlstate_http_status(error->sqlstate);
     }
+}
+
+/* The same of rows: what will never fit is not to be sent again as it is. */
+static int rows_status(enum err err, const struct error *error)
+{
+    bool is_too_large = err == ERR_LIMIT && strcmp(error->sqlstate, "54000") == 0;
+    return is_too_large ? 413 : commit_status(err, error);
 }
 
 static int64_t key_expiry(struct post *post)
@@ -338,15 +348,51 @@ static size_t rows_max_of(const struct post *post, const struct attempt *attempt
     return is_bounded && at_once < rows_max ? at_once : rows_max;
 }
 
+/* The rows that are there go into the record. */
+static enum err add_rows(struct ingest *ingest, struct attempt *attempt)
+{
+    if (attempt->is_repetition || attempt->rows.count == 0)
+        return OK;
+    struct batch batch;
+    const uint32_t *column_ids;
+    rows_finish(&attempt->rows, &batch, &column_ids);
+    if (attempt->commit == NULL) {
+        attempt->commit = commit_create(ingest->store);
+        commit_reserve(attempt->commit, attempt->body.size); /* columns are smaller than JSON,
+                                                                mostly */
+    }
+    commit_add_rows(attempt->commit, attempt->schema, column_ids, &batch);
+    if (attempt->request->copy != NULL) /* has a limit of its own, and waits at its end */
+        return OK;
+    enum err err = commit_charge(attempt->commit, &attempt->error);
+    attempt->is_out_of_memory = err != OK;
+    return err;
+}
+
+struct section_taker {
+    struct ingest *ingest;
+    struct attempt *attempt;
+};
+
+static enum err take_section(void *context, struct error *error)
+{
+    const struct section_taker *taker = context;
+    assert(error == &taker->attempt->error);
+    (void)error;
+    return add_rows(taker->ingest, taker->attempt);
+}
+
 static int decode_body(const struct post *post, struct attempt *attempt)
 {
     const struct ingest_limits *limits = &post->ingest->options.limits;
     const struct ingest_copy_part *part = attempt->request->copy;
+    attempt->is_repetition = post->guard.kind != GUARD_NEW;
     size_t rows_max = rows_max_of(post, attempt), row_count = guess_rows(attempt->body);
     if (!post->may_wait && row_count > rows_max)
         return STATUS_MUST_WAIT;
     struct definition_defaults defaults;
     definition_defaults_init(&defaults, attempt->definition, attempt->now_us);
+    struct section_taker section = {.ingest = post->ingest, .attempt = attempt};
     struct rows_options options = {
         .mapping = attempt->definition->mapping,
         .arena = &attempt->arena,
@@ -356,6 +402,9 @@ static int decode_body(const struct post *post, struct attempt *attempt)
         .first_row = part == NULL ? 0 : part->first_row,
         .capacity = capacity_for(row_count),
         .defaults = &defaults.interface,
+        .take_section = take_section,
+        .section_context = &section,
+        .section_cells = limits->section_cells,
     };
     struct decode_options decode = {.depth_max = limits->json_depth_max,
                                     .keys_max = limits->keys_max};
@@ -364,6 +413,8 @@ static int decode_body(const struct post *post, struct attempt *attempt)
     attempt->rows.options.defaults = NULL; /* it lies on this stack */
     if (err == OK)
         return 0;
+    if (attempt->is_out_of_memory)
+        return rows_status(err, &attempt->error);
     if (err == ERR_LIMIT && !post->may_wait)
         return STATUS_MUST_WAIT;
     return err == ERR_LIMIT ? 413 : 400;
@@ -452,16 +503,13 @@ static enum err submit_parted(struct ingest *ingest, struct attempt *attempt,
 static enum err submit(struct post *post, struct attempt *attempt)
 {
     struct ingest *ingest = post->ingest;
-    struct commit *commit = commit_create(ingest->store);
-    size_t stored = 0;
-    if (post->guard.kind == GUARD_NEW && attempt->rows.count > 0) {
-        struct batch batch;
-        const uint32_t *column_ids;
-        rows_finish(&attempt->rows, &batch, &column_ids);
-        commit_reserve(commit, attempt->body.size); /* columns are smaller than JSON, mostly */
-        commit_add_rows(commit, attempt->schema, column_ids, &batch);
-        stored = batch.row_count;
-    }
+    enum err added = add_rows(ingest, attempt);
+    if (added != OK)
+        return added;
+    struct commit *commit =
+        attempt->commit != NULL ? attempt->commit : commit_create(ingest->store);
+    attempt->commit = NULL;
+    size_t stored = attempt->is_repetition ? 0 : attempt->rows.sectioned + attempt->rows.count;
     struct section_request section = describe(post, attempt, stored);
     if (fault_is("ingest.key_after_rows") || fault_is("ingest.dead_letters_after_rows")) {
         enum err err = submit_parted(ingest, attempt, &section, &commit);
@@ -514,6 +562,9 @@ void ingest_give_arena(struct ingest *ingest, struct arena *arena)
 static void attempt_release(struct attempt *attempt)
 {
     rows_deinit(&attempt->rows);
+    if (attempt->commit != NULL)
+        commit_destroy(attempt->commit);
+    attempt->commit = NULL;
     definition_unref(attempt->definition);
     schema_unref(attempt->schema);
     attempt->rows = (struct rows){0};
@@ -550,7 +601,7 @@ static int post_try(struct post *post, struct attempt *attempt, bool *is_stale)
     if (err == OK)
         return 0;
     *is_stale = err == ERR_NOT_FOUND;
-    return commit_status(err, &attempt->error);
+    return rows_status(err, &attempt->error);
 }
 
 /* The gate knows a change from its submission on, snapshots only once it is durable: until then

@@ -452,6 +452,106 @@ static void test_memory_limit(void **state)
     world_deinit(&world);
 }
 
+/* Good rows, bad ones, unknown fields, a line that is none. */
+static struct slice mixed_body(struct writer *out, size_t count)
+{
+    writer_init(out);
+    for (size_t i = 0; i < count; i++) {
+        if (i % 7 == 3)
+            writer_printf(out, "{\"a\":%zu}\n", i);
+        else if (i % 11 == 5)
+            writer_cstr(out, i % 2 == 0 ? "nonsense\n" : "{\"ts\":1,\"a\":\"x\"}\n");
+        else if (i / 50 % 2 == 0)
+            writer_printf(out, "{\"ts\":%zu,\"t\":\"text %zu\",\"u\":0}\n", i, i % 5);
+        else
+            writer_printf(out, "{\"ts\":%zu,\"a\":%zu}\n", i, i);
+    }
+    return writer_as_slice(out);
+}
+
+/* A body in sections is one record with the answer, the rows and the dead letters that it has when
+ * it is decoded as one; and so is its repetition. */
+static void test_sections(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {0, 1, 63, 64, 65, 127, 128, 129, 1000};
+    for (size_t i = 0; i < array_count(counts); i++) {
+        struct writer body, printed[2][3];
+        struct reply replies[2][2];
+        struct slice bytes = mixed_body(&body, counts[i]);
+        for (int is_split = 0; is_split <= 1; is_split++) {
+            struct world world;
+            world_init(&world);
+            world.options.limits.section_cells = is_split ? 1 : 1 << 20; /* 64 rows at least */
+            world_reopen(&world);
+            world_create_table(&world, NULL, 0);
+            struct ingest_request request = {.table = SLICE("t"),
+                                             .format = INGEST_NDJSON,
+                                             .body = bytes,
+                                             .idempotency_key = SLICE("k")};
+            world_send(&world, &request, &replies[is_split][0]);
+            world_send(&world, &request, &replies[is_split][1]);
+            for (int p = 0; p < 3; p++)
+                writer_init(&printed[is_split][p]);
+            world_print_table(&world, "t", &printed[is_split][0]);
+            world_print_provider(&world, "ledger", &printed[is_split][1]);
+            world_reopen(&world);
+            world_print_table(&world, "t", &printed[is_split][2]);
+            assert_true(slice_equal(writer_as_slice(&printed[is_split][0]),
+                                    writer_as_slice(&printed[is_split][2])));
+            world_deinit(&world);
+        }
+        for (int p = 0; p < 3; p++) {
+            assert_true(
+                slice_equal(writer_as_slice(&printed[0][p]), writer_as_slice(&printed[1][p])));
+            writer_deinit(&printed[0][p]);
+            writer_deinit(&printed[1][p]);
+        }
+        for (int r = 0; r < 2; r++) {
+            assert_int_equal(replies[0][r].status, 200);
+            assert_int_equal(replies[1][r].status, 200);
+            assert_int_equal(replies[1][r].position, replies[0][r].position);
+            assert_string_equal(replies[1][r].body, replies[0][r].body);
+        }
+        writer_deinit(&body);
+    }
+}
+
+/* What a body's rows take as columns is asked for before they are there: NULLs are as wide as
+ * values. Nothing of a refused one is kept, in any section. */
+static void test_rows_memory(void **state)
+{
+    (void)state;
+    struct world world;
+    struct writer body;
+    struct store_status status;
+    world_init(&world);
+    world.rows_memory_limit = 256 << 10;
+    world.options.limits.section_cells = 1;
+    world_reopen(&world);
+    world_create_table(&world, NULL, 0);
+    struct ingest_request request = {.table = SLICE("t"), .format = INGEST_NDJSON};
+    struct reply reply;
+    /* ts and a: 16 bytes of a row, 1 of them in the record's bitmap where it is NULL. */
+    request.body = lines(&body, "{\"ts\":1}\n", "{\"ts\":1}\n", 20000);
+    world_send(&world, &request, &reply);
+    assert_int_equal(reply.status, 413); /* for good */
+    assert_int_equal(world_rows(&world, "t"), 0);
+    store_status(world.store, &status);
+    assert_int_equal(status.rows_memory_used, 0);
+    writer_deinit(&body);
+    request.body = lines(&body, "{\"ts\":1}\n", "{\"ts\":1}\n", 5000);
+    world_send(&world, &request, &reply);
+    assert_int_equal(reply.status, 200);
+    for (int i = 0; i < 100 && reply.status == 200; i++)
+        world_send(&world, &request, &reply);
+    assert_int_equal(reply.status, 429); /* for now */
+    uint64_t rows = world_rows(&world, "t");
+    assert_int_equal(rows % 5000, 0);
+    writer_deinit(&body);
+    world_deinit(&world);
+}
+
 /* R14: what the generator sent against the ledger; each planted miscount is seen. */
 static bool ledger_is_right(const char *fault)
 {
@@ -522,6 +622,8 @@ int main(void)
         cmocka_unit_test(test_at_once_locked),
         cmocka_unit_test(test_at_once_few_rows),
         cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_sections),
+        cmocka_unit_test(test_rows_memory),
         cmocka_unit_test(test_ledger_and_planted_miscounts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
