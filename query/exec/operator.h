@@ -126,6 +126,8 @@ void exec_scan_join(struct exec_node *scan, struct exec_node *other);
 /* Windows of hop() that rows of a time are in, where they are told of by runs: an open hop node
  * whose windows are on a clock that stands still, query/window/hop.c. */
 bool exec_hop_has_runs(const struct exec_node *hop);
+/* The rows in hand are not asked for: the next ones come from below. */
+void exec_hop_drop(struct exec_node *hop);
 struct hop_run {
     int64_t end_us;              /* rows up to here, exclusive, are in the same windows */
     int64_t window, last_window; /* none: window > last_window */

@@ -90,9 +90,6 @@ bool partial_is_for(const struct plan *group)
     bool is = partial_rows_are_steady(group);
     for (size_t i = 0; is && i < group->group.aggregate_count; i++)
         is = is_call_for(&group->group.aggregates[i]);
-    for (const struct plan *plan = group->children[0]; is && plan->kind != PLAN_SCAN;
-         plan = plan->children[0])
-        is = plan->kind != PLAN_HOP; /* it may stop within a batch, where a portion is given up */
     return is;
 }
 
@@ -120,6 +117,15 @@ struct exec_node *partial_scan(const struct exec_node *group)
     while (node->plan->kind != PLAN_SCAN)
         node = node->children[0];
     return node;
+}
+
+void partial_range(const struct exec_node *group, size_t begin, size_t end)
+{
+    struct exec_node *node = group->children[0];
+    for (; node->plan->kind != PLAN_SCAN; node = node->children[0])
+        if (node->plan->kind == PLAN_HOP)
+            exec_hop_drop(node);
+    exec_scan_range(node, begin, end);
 }
 
 /* --- made --- */
@@ -298,7 +304,7 @@ enum err partial_compute(struct exec_node *node, const struct portion *portion,
     group_tier_open(node, tier);
     enum err err = node->plan->group.key_count != 0 ? OK : group_grow_only(node, tier, error);
     group->digest_states = tier->states;
-    exec_scan_range(partial_scan(node), portion->begin, portion->end);
+    partial_range(node, portion->begin, portion->end);
     if (err == OK)
         err = read_rows(node, portion, &is_given_up, error);
     if (err == OK && is_given_up)
@@ -317,7 +323,7 @@ enum err partial_add_rows(struct exec_node *node, const struct portion *portion,
 {
     struct group *group = node->state;
     assert(group->tier_count == 1);
-    exec_scan_range(partial_scan(node), portion->begin, portion->end);
+    partial_range(node, portion->begin, portion->end);
     for (;;) {
         struct batch in;
         enum err err = exec_next(node->children[0], &in, error);

@@ -50,6 +50,9 @@ bool partial_rows_are_steady(const struct plan *group);
 bool partial_call_is_steady(const struct aggregate_call *call);
 /* The scan below such a group. */
 struct exec_node *partial_scan(const struct exec_node *group);
+/* From now on the rows of morsels begin … end - 1 come, and none of those before: a portion may be
+ * given up within a batch. */
+void partial_range(const struct exec_node *group, size_t begin, size_t end);
 /* Bytes that a tier's groups take, the same for the same rows. */
 size_t partial_tier_size(const struct group *group, const struct group_tier *tier);
 /* The rows of a portion, grouped by a group's node. *out NULL: they are too many groups for it to

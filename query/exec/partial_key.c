@@ -215,6 +215,16 @@ static void put_scan(struct maker *m, const struct plan *plan)
         put_conjuncts(m, plan, plan->scan.filter);
 }
 
+static void put_hop(struct maker *m, const struct plan *plan)
+{
+    const char *zone = timezone_name(plan->hop.zone);
+    writer_u64(m->out, plan->hop.time_column);
+    writer_bytes(m->out, &plan->hop.slide, sizeof(plan->hop.slide));
+    if (!fault_is("partial.hop_size_ignored"))
+        writer_bytes(m->out, &plan->hop.size, sizeof(plan->hop.size));
+    put(m, zone, strlen(zone));
+}
+
 static void put_below(struct maker *m, const struct plan *plan)
 {
     writer_u8(m->out, (uint8_t)plan->kind);
@@ -227,6 +237,9 @@ static void put_below(struct maker *m, const struct plan *plan)
         break;
     case PLAN_PROJECT:
         put_exprs(m, plan->project.exprs, plan->column_count);
+        break;
+    case PLAN_HOP:
+        put_hop(m, plan);
         break;
     default:
         m->is_kept = false;

@@ -445,6 +445,6 @@ enum err portions_read(struct exec_node *node, size_t *rest, struct error *error
     partial_crew_end(portions->crew);
     portions->crew = NULL;
     *rest = next < portions->count ? portions->list[next].begin : portions->morsel_count;
-    exec_scan_range(partial_scan(node), *rest, portions->morsel_count);
+    partial_range(node, *rest, portions->morsel_count);
     return err;
 }

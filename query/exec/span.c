@@ -185,7 +185,7 @@ static enum err read_morsel(struct exec_node *node, size_t morsel, bool *is_whol
     struct group *group = node->state;
     struct group_tier *tier = &group->tiers[group->tier_count - 1];
     *is_whole = false;
-    exec_scan_range(partial_scan(node), morsel, morsel + 1);
+    partial_range(node, morsel, morsel + 1);
     for (;;) {
         struct batch in;
         if (atomic_load_explicit(group->is_unwanted, memory_order_relaxed) ||
@@ -279,7 +279,7 @@ static enum err add_batch(struct spans *spans, const struct batch *in, struct er
 
 static enum err read_own_morsel(struct spans *spans, size_t morsel, struct error *error)
 {
-    exec_scan_range(partial_scan(spans->node), morsel, morsel + 1);
+    partial_range(spans->node, morsel, morsel + 1);
     for (;;) {
         struct batch in;
         enum err err = exec_next(spans->node->children[0], &in, error);

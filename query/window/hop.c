@@ -14,6 +14,8 @@
  * batch. Where runs are short each (row, window) pair is gathered instead. */
 #include "query/exec/operator.h"
 
+#include "storage/base/fault.h"
+
 #define ORIGIN_US (10959 * MICROSECONDS_PER_DAY) /* 2000-01-03 */
 /* Times nearer than this to either end of int64 are left out: sums stay in range. */
 #define DAYS_MAX (400 * 365)
@@ -157,6 +159,16 @@ void exec_hop_window(const struct exec_node *node, int64_t window, int64_t *star
 }
 
 /* --- rows --- */
+
+void exec_hop_drop(struct exec_node *node)
+{
+    struct hop *hop = node->state;
+    if (fault_is("hop.keeps_rows"))
+        return;
+    hop->in = (struct batch){0};
+    hop->row = hop->run_end = 0;
+    hop->has_row = false;
+}
 
 /* Up to a batch of (row, window) pairs of the input in hand, of the next `patience` rows. */
 static size_t take_windows(struct exec_node *node, uint32_t *rows, int64_t *starts, int64_t *ends)

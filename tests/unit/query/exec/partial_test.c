@@ -44,8 +44,12 @@ static void run(struct made_store *f, const char *text, char *out)
 /* @ stands for the table. A LIMIT between keeps rows from being grouped by portion. */
 static void assert_as_row_by_row(struct made_store *f, const char *query)
 {
+    bool is_hop = strstr(query, "hop(@") != NULL;
     run(f, made_put(query, "t"), answers[0]);
-    run(f, made_put(query, "(SELECT * FROM t LIMIT 100000000) AS t"), answers[1]);
+    run(f,
+        made_put(query, is_hop ? "(SELECT * FROM t LIMIT 100000000)"
+                               : "(SELECT * FROM t LIMIT 100000000) AS t"),
+        answers[1]);
     if (strcmp(answers[0], answers[1]) != 0)
         fail_msg("%s: %.300s, row by row %.300s", query, answers[0], answers[1]);
 }
@@ -71,6 +75,15 @@ static const char *const queries[] = {
     "SELECT k, sum(c) FROM (SELECT upper(kind) AS k, n + 1 AS c FROM @ WHERE n < 1000) s "
     "WHERE c > -1000 GROUP BY 1",
     "SELECT kind, count(DISTINCT word), string_agg(kind, '') IS NULL FROM @ GROUP BY 1",
+    "SELECT window_start, window_end, kind, count(*), sum(n), max(word), min(price) "
+    "FROM hop(@, ts, '1 second', '3 seconds') WHERE ts >= " SINCE " GROUP BY 1, 2, 3",
+    "SELECT window_end, count(*), max(ts) FROM hop(@, ts, '1 minute', '2 minutes') "
+    "WHERE n IS NOT NULL GROUP BY 1",
+    "SELECT window_start, word, max(n), count(price) FROM hop(@, ts, '1 ms', '5 ms') "
+    "WHERE ts < to_timestamp(6) GROUP BY 1, 2", /* given up within a batch */
+    "SELECT count(*), sum(n) FROM hop(@, ts, '1 day', '7 days')",
+    "SELECT window_start, word, count(*), sum(n) FROM hop(@, ts, '10 s', '20 s') WHERE word < "
+    "'w20' GROUP BY 1, 2",
 };
 
 static void test_same_answers(void **state)
@@ -106,6 +119,14 @@ static const char *const panels[] = {
     "SELECT k, stddev(ratio) FROM (SELECT kind AS k, * FROM t WHERE ts >= to_timestamp(@)) s GROUP "
     "BY 1",
     "SELECT age(ts) < interval '1 day', count(*) FROM t WHERE ts > to_timestamp(@) GROUP BY 1",
+    "SELECT window_start, kind, sum(ratio), max(price) FROM hop(t, ts, '5 s', '10 s') "
+    "WHERE ts >= to_timestamp(@) GROUP BY 1, 2",
+    "SELECT window_start, kind, sum(ratio), max(price) FROM hop(t, ts, '5 s', '15 s') "
+    "WHERE ts >= to_timestamp(@) GROUP BY 1, 2",
+    "SELECT window_start::date, stddev(ratio), count(*) FROM hop(t, ts, '1 day', '2 days') "
+    "WHERE ts >= to_timestamp(@) GROUP BY 1",
+    "SELECT sum(ratio), count(*) FROM hop(t, ts, '5 s', '10 s') WHERE ts >= to_timestamp(@) AND "
+    "window_start < to_timestamp(60)",
 };
 static const char *const zones[] = {"UTC", "Asia/Kathmandu"};
 static const char *const windows[] = {"0", "0.5"};
@@ -210,6 +231,10 @@ static const char *const many[] = {
     "ORDER BY 2 DESC, 1 LIMIT 20",
     "SELECT kind, page, max(word), count(n) FROM t WHERE ts >= to_timestamp(@) GROUP BY 1, 2",
     "SELECT n, count(*) FROM t WHERE ts >= to_timestamp(@) GROUP BY 1", /* too many even so */
+    "SELECT window_start, word, count(*), sum(n) FROM hop(t, ts, '2 s', '6 s') "
+    "WHERE ts >= to_timestamp(@) GROUP BY 1, 2",
+    "SELECT window_start, n, count(*) FROM hop(t, ts, '1 s', '2 s') "
+    "WHERE ts >= to_timestamp(@) AND ts < to_timestamp(20) GROUP BY 1, 2",
 };
 
 static bool is_many_different(struct made_store *f)
@@ -329,6 +354,12 @@ static void test_little_is_read(void **state)
     assert_non_null(strstr(answers[0], " partials=1 of 3 kept"));
     run_with(&f, made_put(query, "0"), "off", "UTC", answers[0]);
     assert_non_null(strstr(answers[0], " partials=0 of 3 kept"));
+    static const char *const hop = "EXPLAIN ANALYZE SELECT window_start, sum(ratio) FROM hop(t, "
+                                   "ts, '5 s', '10 s') WHERE ts >= to_timestamp(@) GROUP BY 1";
+    run(&f, made_put(hop, "0"), answers[0]);
+    assert_non_null(strstr(answers[0], " partials=0 of 3 kept"));
+    run(&f, made_put(hop, "1.5"), answers[0]);
+    assert_non_null(strstr(answers[0], " partials=1 of 3 kept"));
     made_store_close(&f);
 }
 
@@ -342,10 +373,12 @@ static void test_faults_are_found(void **state)
                                          "partial.zone_ignored",
                                          "partial.columns_ignored",
                                          "partial.values_ignored",
+                                         "partial.hop_size_ignored",
                                          "view.open_chunk"};
     static const char *const many_faults[] = {"partial.run_twice",    "partial.run_of_any",
                                               "partial.many_doubles", "partial.copied_states",
-                                              "partial.rows_left",    "keys.noted"};
+                                              "partial.rows_left",    "keys.noted",
+                                              "hop.keeps_rows"};
     for (size_t i = 0; i < array_count(many_faults); i++) {
         fault_plant(many_faults[i]);
         bool is_found = is_many_ever_different();
