@@ -267,6 +267,9 @@ struct morsel_home {
     bool is_sealed;
 };
 struct morsel_home table_view_morsel_home(const struct table_view *view, size_t morsel);
+/* The mutable segment that rows still come to, by its number; 0: there is none. The rows that a
+ * view has of it never change. */
+uint64_t table_view_open_segment(const struct table_view *view);
 /* Least and greatest event time of a morsel, for skipping; false if unknown. Does no I/O: blocks of
  * a segment whose footer has not been read have the segment's times. */
 bool table_view_morsel_times(const struct table_view *view, size_t morsel, int64_t *min_us,
@@ -281,6 +284,9 @@ struct cursor *cursor_open(const struct table_view *view, const uint32_t *column
  * (58030, XX001) name file and offset. */
 MUST_CHECK enum err cursor_seek(struct cursor *cursor, size_t morsel, bool *has,
                                 struct error *error);
+/* Of a morsel that was just sought, one of a mutable segment: only its rows [begin, end) will come.
+ */
+void cursor_limit(struct cursor *cursor, uint64_t begin, uint64_t end);
 /* The next vector of the current morsel that has rows left by the filter; *has false at its end.
  * batch->columns are the cursor's. */
 MUST_CHECK enum err cursor_next(struct cursor *cursor, struct batch *batch, bool *has,

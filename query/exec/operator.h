@@ -120,6 +120,8 @@ const struct column *exec_scan_row_numbers(const struct exec_node *scan);
 const struct table_view *exec_scan_view(const struct exec_node *scan);
 bool exec_scan_can_skip(const struct exec_node *scan, size_t morsel);
 void exec_scan_range(struct exec_node *scan, size_t begin, size_t end);
+/* Of these, which are one morsel of a mutable segment, only rows [begin, end). */
+void exec_scan_rows(struct exec_node *scan, uint64_t begin, uint64_t end);
 /* `other`, which is about to be closed, read some of what this one is there for. */
 void exec_scan_join(struct exec_node *scan, struct exec_node *other);
 

@@ -128,6 +128,13 @@ void partial_range(const struct exec_node *group, size_t begin, size_t end)
     exec_scan_range(node, begin, end);
 }
 
+void partial_seek(const struct exec_node *group, const struct portion *portion)
+{
+    partial_range(group, portion->begin, portion->end);
+    if (portion->row_end != 0)
+        exec_scan_rows(partial_scan(group), portion->row_begin, portion->row_end);
+}
+
 /* --- made --- */
 
 size_t partial_tier_size(const struct group *group, const struct group_tier *tier)
@@ -304,7 +311,7 @@ enum err partial_compute(struct exec_node *node, const struct portion *portion,
     group_tier_open(node, tier);
     enum err err = node->plan->group.key_count != 0 ? OK : group_grow_only(node, tier, error);
     group->digest_states = tier->states;
-    partial_range(node, portion->begin, portion->end);
+    partial_seek(node, portion);
     if (err == OK)
         err = read_rows(node, portion, &is_given_up, error);
     if (err == OK && is_given_up)
@@ -323,7 +330,7 @@ enum err partial_add_rows(struct exec_node *node, const struct portion *portion,
 {
     struct group *group = node->state;
     assert(group->tier_count == 1);
-    partial_range(node, portion->begin, portion->end);
+    partial_seek(node, portion);
     for (;;) {
         struct batch in;
         enum err err = exec_next(node->children[0], &in, error);

@@ -26,7 +26,7 @@ struct partial {
     size_t place_count;
 };
 
-/* Of a segment: blocks or chunks of 64 Ki rows. */
+/* Of a segment: blocks of 64 Ki rows. */
 #define PORTION_MORSELS 2
 /* A table of fewer rows is read as it is. */
 #define PORTIONS_ROWS_MIN ((uint64_t)64 << 10)
@@ -35,9 +35,11 @@ struct partial {
 struct portion {
     size_t begin, end; /* morsels */
     uint64_t rows;
-    struct morsel_home home; /* of the first one */
-    bool is_closed;          /* no rows come to it any more */
-    uint64_t groups_max;     /* with more it does not pay */
+    struct morsel_home home;     /* of the first one */
+    uint64_t row_begin, row_end; /* of its one morsel; row_end 0: all rows of all of them */
+    bool is_closed;              /* no rows come to it any more */
+    bool is_piece;               /* of a portion that rows still come to */
+    uint64_t groups_max;         /* with more it does not pay */
 };
 
 /* --- partial.c --- */
@@ -50,8 +52,9 @@ bool partial_rows_are_steady(const struct plan *group);
 bool partial_call_is_steady(const struct aggregate_call *call);
 /* The scan below such a group. */
 struct exec_node *partial_scan(const struct exec_node *group);
-/* From now on the rows of morsels begin … end - 1 come, and none of those before: a portion may be
- * given up within a batch. */
+/* From now on the rows of morsels begin … end - 1 come, or those of a portion, and none of those
+ * before: a portion may be given up within a batch. */
+void partial_seek(const struct exec_node *group, const struct portion *portion);
 void partial_range(const struct exec_node *group, size_t begin, size_t end);
 /* Bytes that a tier's groups take, the same for the same rows. */
 size_t partial_tier_size(const struct group *group, const struct group_tier *tier);

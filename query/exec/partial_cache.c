@@ -120,8 +120,8 @@ static void remove_entry(struct partial_cache *cache, struct entry *entry, struc
 
 static uint64_t entry_hash(const struct partial_plan *plan, struct partial_place place)
 {
-    uint64_t kind = (uint64_t)place.kind << 46;
-    return hash_mix(plan->hash ^ hash_mix(place.segment ^ kind ^ ((uint64_t)place.index << 48)));
+    uint64_t part = (uint64_t)place.kind << 32 | place.index;
+    return hash_mix(plan->hash ^ hash_mix(place.segment ^ hash_mix(part)));
 }
 
 static struct entry *find_entry(struct partial_cache *cache, const struct partial_plan *plan,

@@ -7,7 +7,8 @@
  *             └ portion that a rollup has the groups of (rollup_run.c): those are combined
  *
  * Kept is what was made of portions that no rows come to any more: sealed ones, and chunks in
- * memory that are full. So a window's refresh reads the newest chunk and where the window begins.
+ * memory that are full. The newest chunk is taken in pieces, of which all but the last are full: so
+ * a window's refresh reads what came last and where the window begins.
  *
  * What is a portion follows from the view and the query alone, so that an answer is the same to the
  * last bit whoever computes its portions, and whether some were kept from an earlier query. Once
@@ -21,6 +22,9 @@
 
 /* Of a mutable one: what is kept saves the more the sooner a portion is full. */
 #define CHUNKS_ROWS_MIN 30000
+/* Of one that is not full yet pieces are kept: of so many rows, or of chunks of fewer. */
+#define PIECE_ROWS ((uint64_t)8 << 10)
+#define PIECE_BITS 8 /* what a chunk has of them fits */
 /* Rows to be read that more threads are started for. */
 #define SHARED_ROWS_MIN ((uint64_t)200 << 10)
 /* Of the query's memory: what the groups of all may take, while portions are combined. */
@@ -69,13 +73,76 @@ static bool begins_portion(const struct portion *portion, struct morsel_home hom
     return home.index == 0 || portion->rows >= CHUNKS_ROWS_MIN;
 }
 
+static void add_piece(struct portions *portions, const struct table_view *view,
+                      struct portion *piece)
+{
+    piece->home = table_view_morsel_home(view, piece->begin);
+    piece->home.segment = table_view_open_segment(view);
+    piece->groups_max = partial_many_groups_max(false, piece->rows);
+    portions->list[portions->count++] = *piece;
+    *piece = (struct portion){0};
+}
+
+/* Rows of one chunk. */
+static void add_rows_of_chunk(struct portions *portions, const struct table_view *view,
+                              size_t morsel, uint64_t row_count, bool is_full)
+{
+    for (uint64_t begin = 0; begin < row_count; begin += PIECE_ROWS) {
+        uint64_t left = row_count - begin, rows = left < PIECE_ROWS ? left : PIECE_ROWS;
+        struct portion piece = {.begin = morsel,
+                                .end = morsel + 1,
+                                .rows = rows,
+                                .row_begin = begin,
+                                .row_end = begin + rows,
+                                .is_piece = true};
+        piece.is_closed = is_full || rows == PIECE_ROWS || fault_is("partial.open_piece");
+        add_piece(portions, view, &piece);
+    }
+}
+
+/* A portion that rows still come to, so that most of it is kept. Which rows make a piece follows
+ * from those before it: chunks of few rows are put together until they are enough, a larger one is
+ * cut. */
+static void list_pieces(struct portions *portions, const struct table_view *view,
+                        const struct portion *portion)
+{
+    struct portion piece = {0};
+    for (size_t morsel = portion->begin; morsel < portion->end; morsel++) {
+        struct morsel_range range = table_view_morsel(view, morsel);
+        uint64_t rows = range.end - range.begin;
+        bool is_full = table_view_morsel_home(view, morsel).segment != 0;
+        bool is_cut = rows > PIECE_ROWS;
+        if (piece.rows != 0 && (is_cut || piece.rows >= PIECE_ROWS))
+            add_piece(portions, view, &piece);
+        if (is_cut) {
+            add_rows_of_chunk(portions, view, morsel, rows, is_full);
+            continue;
+        }
+        if (piece.rows == 0)
+            piece = (struct portion){.begin = morsel, .is_closed = true, .is_piece = true};
+        piece.end = morsel + 1;
+        piece.rows += rows;
+        piece.is_closed = piece.is_closed && is_full;
+    }
+    if (piece.rows != 0)
+        add_piece(portions, view, &piece);
+}
+
+/* How many there may be. */
+static size_t count_max(const struct table_view *view, size_t morsel_count)
+{
+    struct morsel_range last = table_view_morsel(view, morsel_count - 1);
+    return morsel_count + (size_t)((last.end - last.begin + CHUNKS_ROWS_MIN) / PIECE_ROWS + 1);
+}
+
 /* All that may hold rows of the scan. */
 static void list_portions(struct exec_node *node, struct portions *portions)
 {
     const struct exec_node *scan = partial_scan(node);
     const struct table_view *view = exec_scan_view(scan);
     size_t morsel_count = portions->morsel_count;
-    portions->list = arena_alloc_array(&node->exec->arena, morsel_count, sizeof(*portions->list));
+    portions->list = arena_alloc_array(&node->exec->arena, count_max(view, morsel_count),
+                                       sizeof(*portions->list));
     for (size_t morsel = 0; morsel < morsel_count;) {
         struct morsel_home home = table_view_morsel_home(view, morsel);
         struct portion portion = {.begin = morsel, .home = home, .is_closed = true};
@@ -89,7 +156,11 @@ static void list_portions(struct exec_node *node, struct portions *portions)
         } while (morsel < morsel_count && !begins_portion(&portion, home));
         portion.end = morsel;
         portion.groups_max = partial_many_groups_max(portions->is_many, portion.rows);
-        if (!can_skip(scan, &portion))
+        if (can_skip(scan, &portion))
+            continue;
+        if (!portion.is_closed && !portions->is_many)
+            list_pieces(portions, view, &portion);
+        else
             portions->list[portions->count++] = portion;
     }
 }
@@ -165,6 +236,11 @@ static struct partial_place place_of(const struct portions *portions, const stru
     uint64_t segment = portion->home.segment;
     if (fault_is("partial.stale_after_truncate"))
         segment = (uint64_t)(portion - portions->list);
+    if (portion->is_piece)
+        return (struct partial_place){.segment = segment,
+                                      .index = portion->home.index << PIECE_BITS |
+                                               (uint32_t)(portion->row_begin / PIECE_ROWS),
+                                      .kind = PARTIAL_PIECE};
     return (struct partial_place){.segment = segment,
                                   .index = portion->home.index,
                                   .kind =
@@ -408,6 +484,16 @@ static enum err add_portion(struct exec_node *node, size_t index, bool *is_done,
     return err;
 }
 
+/* The rest begins within a chunk: what is left of it, the last one there is, row by row. */
+static enum err add_last_rows(struct exec_node *node, size_t *next, struct error *error)
+{
+    const struct portions *portions = ((const struct group *)node->state)->portions;
+    enum err err = OK;
+    for (; err == OK && *next < portions->count; ++*next)
+        err = partial_add_rows(node, &portions->list[*next], error);
+    return err;
+}
+
 enum err portions_read(struct exec_node *node, size_t *rest, struct error *error)
 {
     struct group *group = node->state;
@@ -429,7 +515,8 @@ enum err portions_read(struct exec_node *node, size_t *rest, struct error *error
         err = is_read ? OK : exec_check(node->exec, error);
         if (err == OK)
             err = add_portion(node, at, &is_done, error);
-        if (err == OK && !is_done && portions->cache != NULL && portions->rollup == NULL)
+        if (err == OK && !is_done && portions->cache != NULL && portions->rollup == NULL &&
+            !portions->list[at].is_piece)
             partial_many_given_up(node, portions->cache, portions->plan, &portions->list[at],
                                   portions->is_many);
         if (err != OK || !is_done)
@@ -444,6 +531,8 @@ enum err portions_read(struct exec_node *node, size_t *rest, struct error *error
     }
     partial_crew_end(portions->crew);
     portions->crew = NULL;
+    if (err == OK && next < portions->count && portions->list[next].row_begin != 0)
+        err = add_last_rows(node, &next, error);
     *rest = next < portions->count ? portions->list[next].begin : portions->morsel_count;
     partial_range(node, *rest, portions->morsel_count);
     return err;

@@ -36,6 +36,7 @@ struct scan {
     const struct table_view *view;
     size_t morsel, morsel_end, morsel_count, morsels_read;
     bool is_in_morsel;
+    uint64_t row_begin, row_end; /* of the one morsel there is; row_end 0: all of its rows */
     struct scan_bounds bounds;
     struct scan_conditions conditions;
     const struct scan_digest *digest;         /* NULL: none */
@@ -247,6 +248,15 @@ void exec_scan_range(struct exec_node *node, size_t begin, size_t end)
     scan->morsel = begin;
     scan->morsel_end = end;
     scan->is_in_morsel = false;
+    scan->row_begin = scan->row_end = 0;
+}
+
+void exec_scan_rows(struct exec_node *node, uint64_t begin, uint64_t end)
+{
+    struct scan *scan = node->state;
+    assert(scan->morsel + 1 == scan->morsel_end && begin < end);
+    scan->row_begin = begin;
+    scan->row_end = end;
 }
 
 void exec_scan_join(struct exec_node *node, struct exec_node *other)
@@ -474,6 +484,8 @@ static enum err next_morsel(struct exec_node *node, bool *has, struct error *err
     err = cursor_seek(scan->cursor, morsel_at(scan), &scan->is_in_morsel, error);
     if (err == OK && scan->is_in_morsel)
         note_read(scan, morsel_at(scan));
+    if (err == OK && scan->is_in_morsel && scan->row_end != 0)
+        cursor_limit(scan->cursor, scan->row_begin, scan->row_end);
     scan->morsel++;
     scan->is_digested = false;
     if (err == OK && scan->is_in_morsel && scan->left_out != NULL)

@@ -113,6 +113,15 @@ enum err cursor_seek(struct cursor *cursor, size_t morsel, bool *has, struct err
     return err;
 }
 
+void cursor_limit(struct cursor *cursor, uint64_t begin, uint64_t end)
+{
+    assert(cursor->chunk != NULL && cursor->row == 0);
+    assert(begin <= end && end <= cursor->end);
+    cursor->counts.rows_considered -= cursor->end - (end - begin);
+    cursor->row = begin;
+    cursor->end = end;
+}
+
 void *cursor_buffer(struct cursor *cursor, struct cursor_column *column)
 {
     if (column->buffer == NULL) {

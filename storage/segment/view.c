@@ -166,6 +166,11 @@ struct morsel_home table_view_morsel_home(const struct table_view *view, size_t 
     return home;
 }
 
+uint64_t table_view_open_segment(const struct table_view *view)
+{
+    return view->segment != NULL ? segment_id(view->segment) : 0;
+}
+
 /* --- times --- */
 
 /* The manifest has the times of the column that was the time column when the segment was written. A

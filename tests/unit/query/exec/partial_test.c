@@ -212,10 +212,96 @@ static void test_chunks_are_kept(void **state)
                                      "WHERE ts >= to_timestamp(@) GROUP BY 1";
     insert_rows(&f, 5, CHUNK_ROWS);
     run(&f, made_put(query, "0"), answers[0]);
-    assert_non_null(strstr(answers[0], " partials=0 of 4 kept"));
+    assert_non_null(strstr(answers[0], " partials=0 of 5 kept"));
     insert(&f, 5, NEWEST);
     run(&f, made_put(query, "0"), answers[0]);
-    assert_non_null(strstr(answers[0], " partials=3 of 4 kept"));
+    assert_non_null(strstr(answers[0], " partials=4 of 5 kept"));
+    made_store_close(&f);
+}
+
+/* Rows that come in steps of all sizes to chunks that are not full: what is kept of those, and
+ * where pieces are given up. @: the table, and where the window begins. */
+static const char *const piece_queries[] = {
+    "SELECT kind, count(*), sum(n), max(word), min(price) FROM @ WHERE ts >= to_timestamp(90) "
+    "GROUP BY 1",
+    "SELECT count(*), sum(n), max(ts), approx_count_distinct(n) FROM @ WHERE ts >= "
+    "to_timestamp(90)",
+    "SELECT CASE WHEN ts < to_timestamp(125) THEN 0 ELSE n END, count(*), sum(n) FROM @ "
+    "WHERE ts >= to_timestamp(90) GROUP BY 1",
+    "SELECT window_start, kind, count(*), sum(n) FROM hop(@, ts, '5 s', '10 s') "
+    "WHERE ts >= to_timestamp(90) GROUP BY 1, 2",
+};
+static const char *const piece_panels[] = {
+    "SELECT " SUMS " FROM t WHERE ts >= to_timestamp(@)",
+    "SELECT kind, " SUMS " FROM t WHERE ts >= to_timestamp(@) AND n < 900000 GROUP BY 1",
+    "SELECT CASE WHEN ts < to_timestamp(125) THEN 0 ELSE n END, sum(ratio), max(word) FROM t "
+    "WHERE ts >= to_timestamp(@) GROUP BY 1",
+};
+static const char *const piece_windows[] = {"90", "101", "0"};
+
+static bool are_pieces_different(struct made_store *f)
+{
+    for (size_t i = 0; i < array_count(piece_panels) * array_count(piece_windows); i++) {
+        const char *query =
+            made_put(piece_panels[i / array_count(piece_windows)], piece_windows[i % 3]);
+        run_with(f, query, "off", "UTC", answers[0]);
+        run_with(f, query, "on", "UTC", answers[1]);
+        if (strcmp(answers[0], answers[1]) == 0)
+            continue;
+        if (!atomic_load(&fault_is_planted))
+            print_message("%s: %.300s, not %.300s\n", query, answers[1], answers[0]);
+        return true;
+    }
+    return false;
+}
+
+static bool are_pieces_ever_different(void)
+{
+    static const uint32_t steps[] = {1,    63,   64,    65,   1983, 2048, 2049, 4095, 4096,
+                                     8191, 8192, 10000, 5000, 1,    2047, 9000, 100};
+    struct made_store f;
+    uint32_t row = 100000;
+    bool is = false;
+    setup(&f);
+    for (size_t step = 0; !is && step < array_count(steps); step++) {
+        insert(&f, row, steps[step]);
+        row += steps[step];
+        for (size_t i = 0; !atomic_load(&fault_is_planted) && i < array_count(piece_queries); i++)
+            assert_as_row_by_row(&f, piece_queries[i]);
+        is = are_pieces_different(&f);
+        if (step != 10)
+            continue;
+        made_store_change(&f, CHANGE_TRUNCATE, NULL);
+        refill(&f, 7);
+        row = 100000;
+    }
+    made_store_close(&f);
+    return is;
+}
+
+static void test_pieces(void **state)
+{
+    (void)state;
+    struct made_store f;
+    assert_false(are_pieces_ever_different());
+    static const char *const query = "EXPLAIN ANALYZE SELECT kind, sum(ratio) FROM t "
+                                     "WHERE ts >= to_timestamp(@) GROUP BY 1";
+    static const struct {
+        uint32_t rows; /* that come before */
+        const char *kept;
+    } times[] = {{54000, "=0 of 7 kept"}, /* two segments, 32,256 rows in chunks, pieces */
+                 {0, "=6 of 7 kept"},
+                 {3000, "=6 of 7 kept"},
+                 {6000, "=3 of 5 kept"}, /* the chunk is full */
+                 {0, "=4 of 5 kept"}};
+    setup(&f);
+    for (size_t i = 0; i < array_count(times); i++) {
+        if (times[i].rows != 0)
+            insert(&f, 100000, times[i].rows);
+        run(&f, made_put(query, "0"), answers[0]);
+        if (strstr(answers[0], times[i].kept) == NULL)
+            fail_msg("time %zu: %s", i, answers[0]);
+    }
     made_store_close(&f);
 }
 
@@ -367,18 +453,13 @@ static void test_little_is_read(void **state)
 static void test_faults_are_found(void **state)
 {
     (void)state;
-    static const char *const faults[] = {"partial.stale_after_truncate",
-                                         "partial.bounds_ignored",
-                                         "partial.combine_order",
-                                         "partial.zone_ignored",
-                                         "partial.columns_ignored",
-                                         "partial.values_ignored",
-                                         "partial.hop_size_ignored",
-                                         "view.open_chunk"};
-    static const char *const many_faults[] = {"partial.run_twice",    "partial.run_of_any",
-                                              "partial.many_doubles", "partial.copied_states",
-                                              "partial.rows_left",    "keys.noted",
-                                              "hop.keeps_rows"};
+    static const char *const faults[] = {"partial.stale_after_truncate", "partial.bounds_ignored",
+                                         "partial.combine_order",        "partial.zone_ignored",
+                                         "partial.columns_ignored",      "partial.values_ignored",
+                                         "partial.hop_size_ignored",     "view.open_chunk"};
+    static const char *const many_faults[] = {
+        "partial.run_twice", "partial.run_of_any", "partial.many_doubles", "partial.copied_states",
+        "partial.rows_left", "keys.noted",         "hop.keeps_rows"};
     for (size_t i = 0; i < array_count(many_faults); i++) {
         fault_plant(many_faults[i]);
         bool is_found = is_many_ever_different();
@@ -386,6 +467,9 @@ static void test_faults_are_found(void **state)
         if (!is_found)
             fail_msg("%s is not found", many_faults[i]);
     }
+    fault_plant("partial.open_piece");
+    assert_true(are_pieces_ever_different());
+    fault_clear();
     for (size_t i = 0; i < array_count(faults); i++) {
         fault_plant(faults[i]);
         bool is_found = is_ever_different();
@@ -403,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_same_answers),     cmocka_unit_test(test_little_is_read),
         cmocka_unit_test(test_chunks_are_kept),  cmocka_unit_test(test_many_groups),
         cmocka_unit_test(test_little_memory),    cmocka_unit_test(test_kept_answers),
+        cmocka_unit_test(test_pieces),
 #ifndef FRESHET_CHECK
         cmocka_unit_test(test_faults_are_found),
 #endif
