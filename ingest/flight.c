@@ -16,7 +16,7 @@
 
 #include <assert.h>
 
-struct hash128 guard_key_hash(struct slice key)
+static struct hash128 guard_key_hash(struct slice key)
 {
     return hash128_of(key.data, key.size);
 }

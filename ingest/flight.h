@@ -24,7 +24,5 @@ void guard_begin(struct ingest *ingest, const struct ingest_request *request, ui
                  struct slice name, struct hash128 body, int64_t now_us, struct guard *guard,
                  struct error *error);
 void guard_end(struct ingest *ingest, struct guard *guard);
-/* Identity of a key. */
-struct hash128 guard_key_hash(struct slice key);
 
 #endif

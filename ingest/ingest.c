@@ -57,7 +57,7 @@ struct ingest *ingest_create(const struct ingest_options *options)
     return ingest;
 }
 
-void table_state_destroy(struct table_state *table)
+static void table_state_destroy(struct table_state *table)
 {
     sources_deinit(&table->sources);
     producers_deinit(&table->producers);

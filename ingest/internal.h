@@ -76,7 +76,6 @@ void ingest_give_arena(struct ingest *ingest, struct arena *arena);
 /* With the lock held. */
 struct table_state *ingest_find_table(struct ingest *ingest, uint32_t table_id); /* NULL: none */
 struct table_state *ingest_get_table(struct ingest *ingest, uint32_t table_id, struct slice name);
-void table_state_destroy(struct table_state *table);
 
 /* One reference of the ready definition of a schema, from the cache where it is there. Takes the
  * lock. */

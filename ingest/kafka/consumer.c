@@ -52,7 +52,8 @@ static_assert(BATCH_BYTES_MIN <= INTAKE_BYTES_MAX, "batches grow from least to m
 
 /* --- messages in hand --- */
 
-void session_drop(struct consumer *c)
+/* What is in hand and stored. */
+static void session_drop(struct consumer *c)
 {
     for (size_t i = 0; i < c->count; i++)
         rd_kafka_message_destroy(c->raw[i]);
@@ -76,7 +77,8 @@ void session_drop_partition(struct consumer *c, int32_t partition)
 
 /* What was read is not stored: it will be read again, and the ends that were seen behind it are not
  * ours to move to. */
-void session_give_up(struct consumer *c)
+/* What is in hand and not stored. */
+static void session_give_up(struct consumer *c)
 {
     session_drop(c);
     for (size_t i = 0; i < c->watch_count; i++)
@@ -231,7 +233,8 @@ static void suspend(struct consumer *c)
 }
 
 /* Everything in hand goes to the log or the session ends. */
-void session_store(struct consumer *c)
+/* What is in hand goes to the log, or the session ends. */
+static void session_store(struct consumer *c)
 {
     struct error error = {0};
     enum err err = OK;

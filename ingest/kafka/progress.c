@@ -79,7 +79,8 @@ void session_set_paused(struct consumer *c, bool is_paused)
 
 /* --- at times --- */
 
-bool session_is_settled(struct consumer *c)
+/* Nothing in hand, nothing under way. */
+static bool session_is_settled(struct consumer *c)
 {
     return c->count == 0 && !intake_is_busy(c->intake);
 }

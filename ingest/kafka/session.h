@@ -80,7 +80,6 @@ void session_fail(struct consumer *c, const char *format, ...) PRINTF_LIKE(2, 3)
 /* No fault: the session ends and the next begins at once. */
 void session_renew(struct consumer *c);
 void session_set_paused(struct consumer *c, bool is_paused);
-bool session_is_settled(struct consumer *c); /* nothing in hand, nothing under way */
 void session_publish(struct consumer *c);
 /* Offsets that the broker's group has not been told; the caller's, as told from now on. */
 rd_kafka_topic_partition_list_t *session_untold(struct consumer *c);
@@ -116,11 +115,8 @@ void session_say_farewell(struct consumer *c, rd_kafka_topic_partition_list_t *t
                           bool must_leave);
 
 /* --- consumer.c --- */
-void session_drop(struct consumer *c); /* what is in hand and stored */
 void session_drop_partition(struct consumer *c,
                             int32_t partition);     /* its part of what is in hand */
-void session_give_up(struct consumer *c);           /* what is in hand and not stored */
-void session_store(struct consumer *c);             /* it goes to the log, or the session ends */
 void session_sleep(struct consumer *c, int64_t us); /* or until a stop is asked for */
 
 #endif

@@ -161,11 +161,6 @@ void crew_tell(struct crew *crew)
     condition_broadcast(&crew->changed);
 }
 
-const atomic_bool *crew_is_closed(const struct crew *crew)
-{
-    return &crew->is_closed;
-}
-
 void crew_call(struct crew *crew)
 {
     struct worker_pool *pool = crew->group->exec->workers;

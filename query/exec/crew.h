@@ -29,8 +29,6 @@ void crew_call(struct crew *crew);
 /* Locked, which is let go meanwhile: until somebody has told something, or for a while; as
  * exec_check(). For the query's thread alone. */
 MUST_CHECK enum err crew_wait(struct crew *crew, struct exec *exec, struct error *error);
-/* Set once they are to leave: helpers look at it batch by batch. */
-const atomic_bool *crew_is_closed(const struct crew *crew);
 /* Waits until all have left, and nobody comes any more; their nodes stay. NULL is nothing. */
 void crew_close(struct crew *crew);
 /* That, then what they counted is the query's, and their nodes are closed. NULL is nothing. */

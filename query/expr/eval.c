@@ -119,7 +119,7 @@ struct column result_constant(struct frame *frame, const struct value *value)
     return column_from_value(value, &frame->evaluator->batch);
 }
 
-struct column result_null(struct frame *frame, struct type type)
+static struct column result_null(struct frame *frame, struct type type)
 {
     struct value value = {.type = type, .is_null = true};
     return column_from_value(&value, &frame->evaluator->batch);

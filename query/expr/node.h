@@ -73,7 +73,6 @@ void result_copy(struct frame *frame, struct column *column, const struct column
 /* Marks a row NULL. */
 void result_set_null(struct frame *frame, struct column *column, size_t row);
 struct column result_constant(struct frame *frame, const struct value *value);
-struct column result_null(struct frame *frame, struct type type);
 
 /* --- by kind, in eval_logic.c --- */
 enum err logic_run(struct frame *frame, struct node *node, struct rows rows, struct column *out);

@@ -475,7 +475,9 @@ static enum err pull(struct portal *portal, uint64_t max_rows, const struct port
     }
 }
 
-void session_changed(struct query_session *session, const char *command_tag)
+/* Something was changed at once (DDL): in a transaction the client is told so, and what it reads
+ * next sees it. */
+static void session_changed(struct query_session *session, const char *command_tag)
 {
     if (session->transaction == NULL)
         return;

@@ -27,6 +27,8 @@ struct query_session_options {
     void *context;
 };
 
+/* One thread at a time has a session. Its end is that of its transaction, whose held rows are
+ * dropped. */
 struct query_session *query_session_create(const struct query_session_options *options);
 void query_session_destroy(struct query_session *session);
 /* Any thread while the session lives: the statement under way, if there is one, ends with 57014. */
@@ -45,10 +47,6 @@ char session_state(const struct query_session *session);
 void session_set_failed(struct query_session *session);
 /* The end of a run of messages: outside of a transaction portals end. */
 void session_sync(struct query_session *session);
-
-/* Something was changed at once (DDL): in a transaction the client is told so, and what it
- * reads next sees it. */
-void session_changed(struct query_session *session, const char *command_tag);
 
 /* What a COPY writes in a transaction is held until its COMMIT, charged to *out; outside of one
  * *out is NULL. 0A000 between SAVEPOINT and RELEASE. */

@@ -266,10 +266,6 @@ MUST_CHECK enum err bind_from_item(struct binder *b, struct scope *scope,
 MUST_CHECK enum err bind_select(struct binder *b, const struct scope *outer,
                                 const struct cte_scope *ctes, const struct ast_select *select,
                                 bool keeps_unknown, struct plan **out);
-/* ORDER BY, LIMIT and OFFSET over a plan whose columns are the result's. */
-MUST_CHECK enum err bind_limits(struct binder *b, const struct scope *outer,
-                                const struct cte_scope *ctes, const struct ast_select *select,
-                                struct expr **limit, struct expr **offset);
 /* query/sql/bind_set.c: VALUES, UNION, INTERSECT, EXCEPT */
 MUST_CHECK enum err bind_values(struct binder *b, const struct scope *outer,
                                 const struct cte_scope *ctes, const struct ast_select *select,

@@ -336,8 +336,9 @@ static enum err bind_limit(struct binder *b, struct scope *scope, const struct a
     return OK;
 }
 
-enum err bind_limits(struct binder *b, const struct scope *outer, const struct cte_scope *ctes,
-                     const struct ast_select *select, struct expr **limit, struct expr **offset)
+static enum err bind_limits(struct binder *b, const struct scope *outer,
+                            const struct cte_scope *ctes, const struct ast_select *select,
+                            struct expr **limit, struct expr **offset)
 {
     struct scope scope = {.outer = outer, .ctes = ctes};
     /* Plans depend on how many rows a query inside of another gives. */

@@ -50,8 +50,6 @@ enum login access_login_password(struct access *access, struct slice name, struc
                                  struct asker *out);
 enum login access_login_token(struct access *access, struct slice token, struct slice client,
                               struct arena *arena, struct asker *out);
-/* The role as it is now. False: it is gone. */
-bool access_find(struct access *access, struct slice name, struct arena *arena, struct asker *out);
 
 /* Somebody who has logged in, for as long as their connection lasts. */
 struct access_known {

@@ -159,7 +159,9 @@ static void copy_asker(const struct role *role, struct arena *arena, struct aske
     };
 }
 
-bool access_find(struct access *access, struct slice name, struct arena *arena, struct asker *out)
+/* The role as it is now. False: it is gone. */
+static bool access_find(struct access *access, struct slice name, struct arena *arena,
+                        struct asker *out)
 {
     mutex_lock(&access->mutex);
     const struct role *role = role_set_find(&access->roles, name);

@@ -144,11 +144,6 @@ void http_client_destroy(struct http_client *client)
     memory_free(client);
 }
 
-const char *http_client_address(const struct http_client *client)
-{
-    return client->address;
-}
-
 void http_encode(struct slice text, struct writer *out)
 {
     for (size_t i = 0; i < text.size; i++) {

@@ -13,7 +13,6 @@ struct http_client;
  * none. */
 struct http_client *http_client_create(const char *address, int64_t timeout_us);
 void http_client_destroy(struct http_client *client);
-const char *http_client_address(const struct http_client *client);
 
 struct http_call {
     const char *method;  /* "POST" */

@@ -125,7 +125,7 @@ void answer_all_settings(struct pg_session *session)
 }
 
 /* The other settings that are told have one value only. */
-void answer_changed_settings(struct pg_session *session)
+static void answer_changed_settings(struct pg_session *session)
 {
     const struct settings *settings = session_settings(session->query);
     if (settings->zone != session->told_zone)

@@ -62,9 +62,8 @@ void answer_notice(void *context, const char *severity, const char *sqlstate, co
 /* A message without a body. */
 void answer_bare(struct pg_session *session, char type);
 void answer_complete(struct pg_session *session, const char *tag);
-/* All thirteen, or those that changed. */
+/* All thirteen. */
 void answer_all_settings(struct pg_session *session);
-void answer_changed_settings(struct pg_session *session);
 /* ReadyForQuery, what changed before it; output leaves. */
 void answer_ready(struct pg_session *session);
 /* Output leaves; never waits. */

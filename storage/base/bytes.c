@@ -68,11 +68,6 @@ uint32_t reader_be32(struct reader *reader)
     return __builtin_bswap32(reader_u32(reader));
 }
 
-uint64_t reader_be64(struct reader *reader)
-{
-    return __builtin_bswap64(reader_u64(reader));
-}
-
 uint64_t reader_varint(struct reader *reader)
 {
     uint64_t value = 0;

@@ -31,7 +31,6 @@ int64_t reader_i64(struct reader *reader);
 /* Network byte order: PostgreSQL's protocol and formats. */
 uint16_t reader_be16(struct reader *reader);
 uint32_t reader_be32(struct reader *reader);
-uint64_t reader_be64(struct reader *reader);
 /* LEB128, at most 10 bytes. */
 uint64_t reader_varint(struct reader *reader);
 /* `size` bytes borrowed from the input; empty with data NULL on failure. */

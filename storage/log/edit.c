@@ -66,7 +66,8 @@ static size_t segment_bound(const struct manifest_state *state, uint64_t number)
     return first;
 }
 
-const struct sealed_info *manifest_state_find(const struct manifest_state *state, uint64_t number)
+static const struct sealed_info *manifest_state_find(const struct manifest_state *state,
+                                                     uint64_t number)
 {
     size_t index = segment_bound(state, number);
     bool is_found = index < state->segment_count && state->segments[index].number == number;

@@ -26,7 +26,6 @@ void manifest_state_deinit(struct manifest_state *state);
  * rising. */
 bool manifest_state_fits(const struct manifest_state *state, const struct manifest_edit *edit);
 void manifest_state_take(struct manifest_state *state, const struct manifest_edit *edit);
-const struct sealed_info *manifest_state_find(const struct manifest_state *state, uint64_t number);
 
 /* Where an edit goes: the file, the first of its blocks and its number in the file. */
 struct edit_place {

@@ -177,8 +177,6 @@ void cursor_convert(struct type type, const void *raw, uint32_t count, void *out
 /* Rows of the current block that bitmaps and the other conditions leave, into place->block_rows,
  * unless they are there already. Without bitmaps only before the first vector. */
 MUST_CHECK enum err cursor_block_rows(struct cursor *cursor, struct error *error);
-/* Room for a vector of any class. */
-void *cursor_raw(struct cursor *cursor, struct cursor_column *column);
 /* Are the rows that come named one by one? */
 static inline bool place_has_list(const struct sealed_place *place)
 {

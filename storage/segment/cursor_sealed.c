@@ -197,7 +197,8 @@ static size_t value_size(const struct block *block)
     return block->class == BLOCK_WIDE || block->class == BLOCK_TEXT ? 16 : 8;
 }
 
-void *cursor_raw(struct cursor *cursor, struct cursor_column *column)
+/* Room for a vector of any class. */
+static void *cursor_raw(struct cursor *cursor, struct cursor_column *column)
 {
     if (column->raw == NULL)
         column->raw = arena_alloc_array(&cursor->arena, VECTOR_ROOM, 16);

@@ -44,7 +44,7 @@ static struct unsealed unsealed_of(const struct table_view *view)
     return unsealed;
 }
 
-bool store_is_quiet(const struct store *store, const struct table_view *view)
+static bool store_is_quiet(const struct store *store, const struct table_view *view)
 {
     struct unsealed unsealed = unsealed_of(view);
     return unsealed.rows < store->options.carry_rows && unsealed.bytes <= CARRY_BYTES_MAX;

@@ -211,7 +211,6 @@ bool carry_fits(const struct store *store, const struct table_view *view, size_t
 void carry_plan_make(const struct store *store, const struct catalog *catalog, uint64_t position,
                      struct carry_plan *out);
 void carry_plan_deinit(struct carry_plan *plan);
-bool store_is_quiet(const struct store *store, const struct table_view *view);
 void carry_write(struct store *store, const struct table_view *view, struct writer *out);
 MUST_CHECK enum err carry_read(struct store *store, struct reader *reader, struct table_view *view,
                                struct error *error);
@@ -234,9 +233,6 @@ void upkeep_deinit(struct upkeep *upkeep);
 /* After the log has stopped: seals what is not carried forward, while there is time. */
 void upkeep_finish(struct store *store);
 bool upkeep_pause(void *context); /* the store */
-/* manifest_append(), and what must be remembered when it fails. */
-MUST_CHECK enum err upkeep_append(struct store *store, const struct manifest_edit *edit,
-                                  struct error *error);
 /* Puts `count` entries in the place of `inputs` in a table's closed list. False if those are not
  * there any more. */
 bool upkeep_swap(struct store *store, uint32_t table_id, const struct segment_list *inputs,
@@ -251,13 +247,8 @@ MUST_CHECK enum err upkeep_remove(struct store *store, const struct segment_list
 /* Each: one thing that is due; *did says whether there was. */
 MUST_CHECK enum err upkeep_drop(struct store *store, bool *did, struct error *error);
 MUST_CHECK enum err upkeep_seal(struct store *store, bool *did, struct error *error);
-MUST_CHECK enum err upkeep_rotate(struct store *store, bool *did, struct error *error);
-MUST_CHECK enum err upkeep_checkpoint(struct store *store, bool *did, struct error *error);
 MUST_CHECK enum err upkeep_retain(struct store *store, bool *did, struct error *error);
 MUST_CHECK enum err upkeep_merge(struct store *store, bool *did, struct error *error);
-/* A record that closes segments and takes the state; waits until it is in. */
-MUST_CHECK enum err upkeep_commit(struct store *store, const struct rotation_wish *wish,
-                                  struct capture *capture, uint64_t *position, struct error *error);
 /* Whether rows up to the position wait to be sealed. */
 bool upkeep_has_frozen(struct store *store, uint64_t position);
 /* Closed segments in memory, of all tables. */

@@ -108,8 +108,9 @@ bool upkeep_pause(void *context)
 
 /* --- internal records --- */
 
-enum err upkeep_commit(struct store *store, const struct rotation_wish *wish,
-                       struct capture *capture, uint64_t *position, struct error *error)
+/* A record that closes segments and takes the state; waits until it is in. */
+static enum err upkeep_commit(struct store *store, const struct rotation_wish *wish,
+                              struct capture *capture, uint64_t *position, struct error *error)
 {
     struct commit *commit = commit_create(store);
     commit->wish = wish;
@@ -213,7 +214,7 @@ static uint32_t choose_tables(struct store *store, const struct snapshot *snapsh
     return is_short ? choose_large(snapshot, largest_bytes, table_ids) : count;
 }
 
-enum err upkeep_rotate(struct store *store, bool *did, struct error *error)
+static enum err upkeep_rotate(struct store *store, bool *did, struct error *error)
 {
     struct snapshot *snapshot = snapshot_open(store);
     forget_tables(&store->upkeep, snapshot);
@@ -251,7 +252,7 @@ static enum err write_checkpoint(struct store *store, struct error *error)
 }
 
 /* Once the rows that the log was kept for are sealed. */
-enum err upkeep_checkpoint(struct store *store, bool *did, struct error *error)
+static enum err upkeep_checkpoint(struct store *store, bool *did, struct error *error)
 {
     uint64_t goal = store->upkeep.goal_position;
     *did = goal != 0 && !upkeep_has_frozen(store, goal);

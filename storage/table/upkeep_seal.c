@@ -40,7 +40,9 @@ static void unlink_segment(struct store *store, uint64_t number)
                                         NULL); /* else the next start does */
 }
 
-enum err upkeep_append(struct store *store, const struct manifest_edit *edit, struct error *error)
+/* manifest_append(), and what must be remembered when it fails. */
+static enum err upkeep_append(struct store *store, const struct manifest_edit *edit,
+                              struct error *error)
 {
     struct upkeep *upkeep = &store->upkeep;
     struct manifest_edit rest = *edit;
