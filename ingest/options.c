@@ -1,9 +1,8 @@
 /* WITH (…) of a table: one row of the table below per name.
  *
- * Every name of INTERFACES is accepted. A value that asks for what is not there yet is 0A000 with
- * the option's name; one that asks for nothing (off, the default) is taken; order_by, version, raw
- * and retention are recorded for the issues that bring them. The options as given are kept as a
- * JSON object for freshet.tables. */
+ * A value that asks for what is not there yet is 0A000 with the option's name; one that asks for
+ * nothing (off, the default) is taken; order_by, version and raw are checked and kept, and nothing
+ * acts on them yet. The options as given are kept as a JSON object for freshet.tables. */
 #include "ingest/internal.h"
 
 #include "storage/base/json.h"

@@ -1,4 +1,5 @@
-/* One cell of input to one value of a column: the rules of INTERFACES "Values". For rows.c. */
+/* One cell of input to one value of a column: what it takes and refuses is the same in
+ * every format. For rows.c. */
 #ifndef FRESHET_INGEST_ROWS_COERCE_H
 #define FRESHET_INGEST_ROWS_COERCE_H
 

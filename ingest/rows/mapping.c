@@ -1,6 +1,6 @@
 /* Names to columns.
  *
- * A field of an event finds its column by the first of these that fits (INTERFACES, "Names"):
+ * A field of an event finds its column by the first of these that fits:
  *
  *   exact         the key is the column's name, dots included
  *   ignore case   the only column equal to the key but for ASCII case

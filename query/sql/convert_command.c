@@ -475,7 +475,7 @@ static enum err convert_explain(struct converter *c, const struct json_value *fi
     return convert_select(c, query.fields, &out->select);
 }
 
-/* The procedures of INTERFACES are named; any other is one that does not exist. */
+/* The procedures that are to come are named; any other is one that does not exist. */
 static enum err refuse_call(struct converter *c, const struct json_value *fields)
 {
     static const char *const names[] = {"replay_dead_letters", "resolve_dead_letters", "backup",

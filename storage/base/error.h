@@ -49,7 +49,7 @@ const char *err_name(enum err code);
 const char *err_sqlstate(enum err code);
 bool err_is_retryable(enum err code);
 
-/* HTTP status of an SQLSTATE by the table of INTERFACES: 400 for classes 08 0A 21 …, 422 for 53200
+/* HTTP status of an SQLSTATE by one table: 400 for classes 08 0A 21 …, 422 for 53200
  * and 54xxx, 504 for 57014, 507 for 53100, 500 for XX and whatever is unknown. */
 int sqlstate_http_status(const char *sqlstate);
 /* The reason phrase of a status (RFC 9110, 4918 for 507): of the status line and a problem's title.

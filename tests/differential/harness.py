@@ -1,6 +1,6 @@
 """Runs one query on both servers and says whether the answers are the same.
 
-Values are compared as PostgreSQL's to_json writes them (what INTERFACES promises), digit by digit, except doubles: their last
+Values are compared as PostgreSQL's to_json writes them (what answers over HTTP promise), digit by digit, except doubles: their last
 digits may differ by the order of additions. Types and error states are compared too. Known differences have a number in
 query/README.md and are named in KNOWN.
 """

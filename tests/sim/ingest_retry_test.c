@@ -1,4 +1,4 @@
-/* Retries at the far end of what INTERFACES promises, each across a kill: a producer's after a
+/* Retries at the far end of what is promised, each across a kill: a producer's after a
  * million requests of others, a key's after 999,999 newer keys; and one key later the first is
  * forgotten. FRESHET_RETRY_COUNT makes them fewer (sanitizers). */
 #include "ingest/internal.h"

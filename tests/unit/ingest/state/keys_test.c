@@ -35,7 +35,7 @@ static void reload(struct keys *keys)
     writer_deinit(&bytes);
 }
 
-/* The window as INTERFACES has it: a million. */
+/* The window as it is by default: a million. */
 static void test_window_of_a_million(void **state)
 {
     (void)state;
