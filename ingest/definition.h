@@ -14,6 +14,8 @@ struct definition {
     struct arena arena;
 };
 
+/* With one reference, and one of its own of the schema. An error: `map` or a DEFAULT of it cannot
+ * be bound. */
 MUST_CHECK enum err definition_create(const struct schema *schema,
                                       const struct ingest_options *options, struct definition **out,
                                       struct error *error);

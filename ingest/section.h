@@ -76,6 +76,7 @@ struct section_request {
     struct reader dead, drift;
 };
 
+/* A section in the order of FORMAT.md: its head, dead letters, drift. */
 void section_begin(struct writer *out, const struct section_request *request);
 /* dead_count times */
 void section_add_dead(struct writer *out, const struct section_request *request,
@@ -83,8 +84,11 @@ void section_add_dead(struct writer *out, const struct section_request *request,
 void section_begin_drift(struct writer *out, uint64_t count);
 void section_add_drift(struct writer *out, const struct section_drift *drift);
 
+/* Checks all of it before anything is given: after OK the lists below cannot fail. Texts are
+ * borrowed from the bytes. ERR_CORRUPT. */
 MUST_CHECK enum err section_read(struct slice bytes, struct section_request *out,
                                  struct error *error);
+/* False: that was the last. */
 bool section_next_dead(struct section_request *request, struct section_dead *out);
 bool section_next_drift(struct section_request *request, struct section_drift *out);
 
@@ -97,6 +101,7 @@ void section_write_detail(const struct section_request *request, struct writer *
 void answer_write(struct writer *out, uint64_t position, uint64_t rows, uint64_t duplicates,
                   uint64_t rejected, struct slice detail);
 
+/* Sources that are idle since so long: no rows. ERR_CORRUPT. */
 void section_write_tick(struct writer *out, int64_t source_idle_us);
 MUST_CHECK enum err section_read_tick(struct slice bytes, int64_t *source_idle_us,
                                       struct error *error);

@@ -64,6 +64,8 @@ struct query_engine_options {
                          struct role_entry **out);
 };
 
+/* Options are copied, what they point at outlives the engine. Every query has ended, the store is
+ * still open, when it is destroyed. */
 struct query_engine *query_engine_create(const struct query_engine_options *options);
 void query_engine_destroy(struct query_engine *engine);
 /* Every 100 ms or so, once the log is replayed: makes rollups of new segments, in worker jobs. One
@@ -133,7 +135,7 @@ MUST_CHECK enum err query_cancel(struct query_engine *engine, struct slice query
 /* Outcomes and counts for /metrics. */
 void query_engine_metrics(struct query_engine *engine, struct writer *out);
 
-/* The problem+json body of an error (INTERFACES, "Errors"). query_id may be NULL. */
+/* The problem+json body of an error (RFC 9457). query_id may be NULL. */
 void query_error_json(const struct error *error, int status, const char *query_id,
                       struct writer *out);
 

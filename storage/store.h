@@ -90,6 +90,9 @@ struct store_options {
     void *replayed_context;
 };
 
+/* Opens a directory's store, or makes it, and replays its log. Texts and what the options point at
+ * outlive the store. ERR_CORRUPT: damage, which the text names; ERR_BUSY: another process has it.
+ * After an error *out is as it was. */
 MUST_CHECK enum err store_open(const struct store_options *options, struct store **out,
                                struct error *error);
 /* The same in two steps, for who reads meanwhile. After the first the newest checkpoint and the
@@ -118,6 +121,7 @@ struct store_status {
     bool is_failed; /* no further commits until it revives: `failure` says why */
     struct error failure;
 };
+/* Any thread; cheap. */
 void store_status(struct store *store, struct store_status *out);
 struct store_figures { /* over all tables; dearer than the status */
     uint64_t sealed_segments, sealed_rows, sealed_bytes;
@@ -125,6 +129,7 @@ struct store_figures { /* over all tables; dearer than the status */
     size_t cache_used, cache_limit;
     uint64_t cache_hits, cache_misses, cache_evictions, cache_bytes_read;
 };
+/* Any thread. */
 void store_figures(struct store *store, struct store_figures *out);
 void store_revive(struct store *store); /* try to leave the failed state (disk has space again) */
 
@@ -230,6 +235,7 @@ struct table_statistics {
     int64_t min_time_us, max_time_us; /* INT64_MAX, INT64_MIN while empty or without event time */
     uint64_t first_position, last_position;
 };
+/* Does no I/O. */
 void table_view_statistics(const struct table_view *view, struct table_statistics *out);
 struct segment_statistics {
     char id[24]; /* "s<number>" sealed, "m<table>-<ordinal>" mutable */
@@ -256,6 +262,7 @@ void table_view_column_statistics(const struct table_view *view, uint32_t column
 struct morsel_range {
     uint64_t begin, end; /* row numbers in the view */
 };
+/* index < count everywhere below. */
 size_t table_view_morsel_count(const struct table_view *view);
 struct morsel_range table_view_morsel(const struct table_view *view, size_t morsel);
 /* Where a morsel lies: in which segment, by a number never used twice among the sealed ones or

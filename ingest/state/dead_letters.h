@@ -22,6 +22,8 @@ struct dead_letters {
     uint64_t dropped; /* went because of bytes or age */
 };
 
+/* With the lock of ingest held, or by the thread that applies. Letters past either bound go, the
+ * oldest first. */
 void dead_letters_init(struct dead_letters *letters, uint64_t bytes_max, int64_t age_max_us);
 void dead_letters_deinit(struct dead_letters *letters);
 void dead_letters_add(struct dead_letters *letters, const struct section_request *request,

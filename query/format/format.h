@@ -30,6 +30,8 @@ struct format_writer {
     } last_time;
 };
 
+/* A result: its head, rows in any pieces, its end. Bytes are appended to the writer's `out`, which
+ * remembers what failed. */
 void format_begin(struct format_writer *writer);
 void format_rows(struct format_writer *writer, const struct batch *batch);
 void format_end(struct format_writer *writer, const struct format_end *end);

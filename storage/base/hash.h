@@ -5,6 +5,7 @@
 
 #include "storage/base/slice.h"
 
+/* Files have such hashes as checksums: they never change. */
 uint64_t hash64(const void *data, size_t size);
 /* hash64() of each of so many. */
 void hash64_each(const struct slice *items, size_t count, uint64_t *hashes);

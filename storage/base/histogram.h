@@ -18,6 +18,7 @@ struct histogram {
     _Atomic uint64_t max;
 };
 
+/* No record may be under way. */
 void histogram_reset(struct histogram *histogram);
 void histogram_record(struct histogram *histogram, uint64_t value);
 void histogram_record_many(struct histogram *histogram, uint64_t value, uint64_t count);

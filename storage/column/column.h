@@ -104,6 +104,7 @@ struct column_builder {
     void *values;
     bool has_null;
 };
+/* The column borrows the arena's memory; the builder is of no use afterwards. */
 void column_builder_init(struct column_builder *builder, struct type type, struct arena *arena);
 void column_builder_add(struct column_builder *builder, const struct value *value);
 void column_builder_add_null(struct column_builder *builder);

@@ -46,6 +46,7 @@ struct block_zone {
      * is not narrower than the texts. */
     int64_t min, max;
 };
+/* Values as `min` and `max` have them, and a double back (both zeros are one, and all NaNs). */
 int64_t float_order(double value);
 double float_unorder(int64_t ordered);
 int64_t text_order(struct slice text);

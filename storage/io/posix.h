@@ -40,6 +40,7 @@ void posix_io_deinit(struct posix_io *posix);
 void posix_check_aligned(const struct posix_file *file, const void *data, size_t size,
                          uint64_t offset);
 
+/* Operations of struct io_ops: storage/io/io.h says what they do. */
 enum err posix_open(struct io *io, const char *name, int flags, struct io_file **out,
                     struct error *error);
 enum err posix_close(struct io_file *file, struct error *error);

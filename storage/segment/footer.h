@@ -21,6 +21,7 @@ struct pauser {
     void *context;
     bool is_cancelled;
 };
+/* False: give up, ERR_CANCELLED. */
 bool pauser_go_on(struct pauser *pauser);
 
 #define SEALED_VERSION 1

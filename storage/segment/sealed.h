@@ -66,6 +66,7 @@ bool sealed_rewrite_failed(struct sealed *sealed);
 /* No manifest names it any more: its file goes with its last reader. */
 void sealed_discard(struct sealed *sealed);
 #define SEALED_PATH_SIZE 256
+/* Of its file, within the io; `out` has SEALED_PATH_SIZE. */
 void sealed_path(const char *directory, uint64_t number, char *out, size_t out_size);
 
 struct sealed_footer;
