@@ -4,7 +4,7 @@
 #include "ingest/internal.h"
 #include "storage/base/clock.h"
 #include "storage/base/logger.h"
-#include "storage/io/sim.h"
+#include "tests/sim/ingest_life.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -18,37 +18,16 @@
 #endif
 #define GROUP 2000
 
-struct life {
-    struct io *io;
-    struct ingest *ingest;
-    struct store *store;
-};
-
-static void life_open(struct sim *sim, uint64_t window, struct life *life)
+static void open_life(struct sim *sim, uint64_t window, struct life *life)
 {
+    const struct life_options options = {
+        .store = {.log_file_size = (size_t)16 << 20, .rows_memory_limit = (size_t)1 << 30},
+        .keys_window = window};
     struct error error = {0};
-    struct ingest_options options = {.limits = ingest_limits_default,
-                                     .source_idle_us = 60 * MICROSECONDS_PER_SECOND};
-    options.limits.keys_window = window;
-    *life = (struct life){.ingest = ingest_create(&options)};
-    sim_open(sim, &life->io);
-    struct store_options store = {.io = life->io,
-                                  .directory = "",
-                                  .log_file_size = (size_t)16 << 20,
-                                  .rows_memory_limit = (size_t)1 << 30,
-                                  .extension = ingest_extension(life->ingest)};
-    if (store_open(&store, &life->store, &error) != OK) {
+    if (life_open(sim, &options, life, &error) != OK) {
         fprintf(stderr, "store_open: %s\n", error.text);
         exit(1);
     }
-    ingest_attach(life->ingest, life->store);
-}
-
-static void life_close(struct life *life)
-{
-    store_close(life->store);
-    ingest_destroy(life->ingest);
-    life->io->ops->destroy(life->io);
 }
 
 struct reply {
@@ -126,7 +105,7 @@ static bool run(bool is_key, uint64_t count)
     uint64_t position;
     struct error error;
     clock_install(&clock);
-    life_open(sim, count, &life);
+    open_life(sim, count, &life);
     bool is_good = expect(ingest_create_table(life.ingest, &table, &position, &error) == OK,
                           "the table is made");
     struct reply first = post_one(&life, producer, key);
@@ -136,7 +115,7 @@ static bool run(bool is_key, uint64_t count)
         expect(post_others(&life, is_key, is_key ? count - 1 : count), "all others are stored");
     struct sim *killed = sim_fork(sim, SIM_KILL, 7);
     life_close(&life);
-    life_open(killed, count, &life);
+    open_life(killed, count, &life);
     struct reply again = post_one(&life, producer, key);
     is_good &= expect(again.outcome == INGEST_REPEATED && again.position == first.position,
                       "after the kill its retry gets the first answer");

@@ -13,16 +13,15 @@
  * Planted bugs P9 and P18 must be found by the same runs. FRESHET_SIM_POINTS sets the number of
  * crash points. */
 #include "ingest/internal.h"
-#include "tests/model/cursor_model.h"
 #include "storage/base/clock.h"
 #include "storage/base/fault.h"
 #include "storage/base/logger.h"
 #include "storage/base/random.h"
-#include "storage/io/sim.h"
+#include "tests/model/cursor_model.h"
+#include "tests/sim/ingest_life.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,6 +33,9 @@
 #define REQUESTS_MAX 64
 #define PRODUCERS 8
 
+static const struct life_options life_options = {
+    .store = {.log_file_size = (size_t)64 << 10, .log_piece_size = (size_t)8 << 10}};
+
 struct request {
     char body[2048];
     char name[24]; /* producer or key; empty: neither */
@@ -42,11 +44,6 @@ struct request {
     uint32_t good, bad;
     bool is_acked;
 };
-struct life {
-    struct io *io;
-    struct ingest *ingest;
-    struct store *store;
-};
 struct run {
     struct sim *sim;
     struct life *live;
@@ -54,58 +51,8 @@ struct run {
     struct request requests[REQUESTS_MAX];
     size_t count, acked; /* sent; the first `acked` have their answers */
     uint64_t points, points_max;
-    char violation[256];
+    struct violation violation;
 };
-
-static void violate(struct run *run, const char *format, ...) PRINTF_LIKE(2, 3);
-static void violate(struct run *run, const char *format, ...)
-{
-    if (run->violation[0] != 0)
-        return;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(run->violation, sizeof(run->violation), format, arguments);
-    va_end(arguments);
-}
-
-/* --- one opened store --- */
-
-static enum err life_open(struct sim *sim, struct life *life, struct error *error)
-{
-    struct ingest_options options = {.limits = ingest_limits_default,
-                                     .source_idle_us = 60 * MICROSECONDS_PER_SECOND};
-    *life = (struct life){.ingest = ingest_create(&options)};
-    sim_open(sim, &life->io);
-    struct store_options store = {.io = life->io,
-                                  .directory = "",
-                                  .log_file_size = (size_t)64 << 10,
-                                  .log_piece_size = (size_t)8 << 10,
-                                  .extension = ingest_extension(life->ingest)};
-    enum err err = store_open(&store, &life->store, error);
-    if (err == OK)
-        ingest_attach(life->ingest, life->store);
-    return err;
-}
-
-static void life_close(struct life *life)
-{
-    if (life->store != NULL)
-        store_close(life->store);
-    ingest_destroy(life->ingest);
-    life->io->ops->destroy(life->io);
-}
-
-static bool create_table(struct life *life)
-{
-    const struct ingest_column columns[] = {
-        {.name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ)},
-        {.name = SLICE("id"), .type = type_of(TYPE_INT8)}};
-    struct ingest_table table = {
-        .name = SLICE("t"), .if_not_exists = true, .column_count = 2, .columns = columns};
-    uint64_t position;
-    struct error error;
-    return ingest_create_table(life->ingest, &table, &position, &error) == OK;
-}
 
 /* --- requests --- */
 
@@ -229,16 +176,18 @@ static void check_prefix(struct run *run, struct life *life, size_t *present)
         count++;
     *present = count;
     if (count < run->acked)
-        violate(run, "lost: %zu acknowledged, %zu found", run->acked, count);
+        violate(&run->violation, "lost: %zu acknowledged, %zu found", run->acked, count);
     for (size_t i = 0; i < run->count; i++) {
         const struct request *request = &run->requests[i];
         bool is_there = i < count;
         if (found.rows[i] != (is_there ? request->good : 0))
-            violate(run, "request %zu has %u rows of %u", i, found.rows[i], request->good);
+            violate(&run->violation, "request %zu has %u rows of %u", i, found.rows[i],
+                    request->good);
         if (found.dead[i] != (is_there ? request->bad : 0))
-            violate(run, "request %zu has %u dead letters of %u", i, found.dead[i], request->bad);
+            violate(&run->violation, "request %zu has %u dead letters of %u", i, found.dead[i],
+                    request->bad);
         if (request->name[0] != 0 && has_name(life, request) != is_there)
-            violate(run, "request %zu is there: %d, its %s: %d", i, is_there,
+            violate(&run->violation, "request %zu is there: %d, its %s: %d", i, is_there,
                     request->is_key ? "key" : "sequence", !is_there);
         want[FATE_STORED] += is_there ? request->good : 0;
         want[FATE_DEAD] += is_there ? request->bad : 0;
@@ -246,7 +195,7 @@ static void check_prefix(struct run *run, struct life *life, size_t *present)
     want[FATE_RECEIVED] = want[FATE_STORED] + want[FATE_DEAD];
     for (size_t f = 0; f < FATE_COUNT; f++)
         if (found.ledger[f] != want[f])
-            violate(run, "ledger: %s %" PRIu64 " instead of %" PRIu64, fate_names[f],
+            violate(&run->violation, "ledger: %s %" PRIu64 " instead of %" PRIu64, fate_names[f],
                     found.ledger[f], want[f]);
 }
 
@@ -255,7 +204,7 @@ static void check_retries(struct run *run, struct life *life, size_t present)
 {
     uint64_t duplicates = 0;
     bool must_be[REQUESTS_MAX] = {false};
-    if (!create_table(life))
+    if (!life_create_table(life))
         return;
     for (size_t i = 0; i < run->count; i++) {
         const struct request *request = &run->requests[i];
@@ -267,10 +216,10 @@ static void check_retries(struct run *run, struct life *life, size_t present)
         while (reply.calls == 0 && store_run(life->store))
             continue;
         if (reply.calls != 1 || reply.status != 200)
-            violate(run, "the repetition of request %zu gives %d", i, reply.status);
+            violate(&run->violation, "the repetition of request %zu gives %d", i, reply.status);
         if ((reply.outcome == INGEST_REPEATED) != (i < present))
-            violate(run, "the repetition of request %zu (%zu are there) is %s", i, present,
-                    reply.outcome == INGEST_REPEATED ? "called one" : "stored");
+            violate(&run->violation, "the repetition of request %zu (%zu are there) is %s", i,
+                    present, reply.outcome == INGEST_REPEATED ? "called one" : "stored");
         duplicates += i < present ? request->good + request->bad : 0;
         must_be[i] = true;
     }
@@ -279,13 +228,13 @@ static void check_retries(struct run *run, struct life *life, size_t present)
     for (size_t i = 0; i < run->count; i++)
         if (found.rows[i] != (must_be[i] ? run->requests[i].good : 0) ||
             found.dead[i] != (must_be[i] ? run->requests[i].bad : 0))
-            violate(run, "after repetitions request %zu has %u rows, %u dead letters", i,
-                    found.rows[i], found.dead[i]);
+            violate(&run->violation, "after repetitions request %zu has %u rows, %u dead letters",
+                    i, found.rows[i], found.dead[i]);
     uint64_t sum = 0;
     for (size_t f = FATE_STORED; f < FATE_COUNT; f++)
         sum += found.ledger[f];
     if (found.ledger[FATE_RECEIVED] != sum || found.ledger[FATE_DUPLICATE] != duplicates)
-        violate(run,
+        violate(&run->violation,
                 "after repetitions the ledger has received %" PRIu64 ", the fates %" PRIu64
                 ", duplicates %" PRIu64 " instead of %" PRIu64,
                 found.ledger[FATE_RECEIVED], sum, found.ledger[FATE_DUPLICATE], duplicates);
@@ -302,16 +251,16 @@ static void crash(struct run *run, enum sim_crash how)
     run->points++;
     if (random_below(&run->chance, 5) == 0) {
         sim_crash_at(sim, sim_operation_count(sim) + 1 + random_below(&run->chance, 20));
-        (void)life_open(sim, &life, &error);
+        (void)life_open(sim, &life_options, &life, &error);
         life_close(&life);
         sim_recover(sim, SIM_POWER_CUT, random_next(&run->chance));
         run->points++;
     }
-    if (life_open(sim, &life, &error) != OK) {
-        violate(run, "does not open: %s", error.text);
+    if (life_open(sim, &life_options, &life, &error) != OK) {
+        violate(&run->violation, "does not open: %s", error.text);
     } else {
         check_prefix(run, &life, &present);
-        if (run->violation[0] == 0)
+        if (run->violation.text[0] == 0)
             check_retries(run, &life, present);
     }
     life_close(&life);
@@ -321,7 +270,7 @@ static void crash(struct run *run, enum sim_crash how)
 static void on_operation(void *context)
 {
     struct run *run = context;
-    if (run->violation[0] == 0 && run->points < run->points_max &&
+    if (run->violation.text[0] == 0 && run->points < run->points_max &&
         random_below(&run->chance, 2) == 0)
         crash(run, random_below(&run->chance, 4) == 0 ? SIM_KILL : SIM_POWER_CUT);
 }
@@ -329,7 +278,8 @@ static void on_operation(void *context)
 static void send_groups(struct run *run, struct life *life)
 {
     static struct reply replies[REQUESTS_MAX];
-    while (run->count < REQUESTS_MAX && run->violation[0] == 0 && run->points < run->points_max) {
+    while (run->count < REQUESTS_MAX && run->violation.text[0] == 0 &&
+           run->points < run->points_max) {
         size_t end = run->count + 1 + (size_t)random_below(&run->chance, 4);
         end = end < REQUESTS_MAX ? end : REQUESTS_MAX;
         for (; run->count < end; run->count++) {
@@ -339,14 +289,15 @@ static void send_groups(struct run *run, struct life *life)
         do {
             while (run->acked < run->count && replies[run->acked].calls == 1) {
                 if (replies[run->acked].status != 200)
-                    violate(run, "request %zu gives %d", run->acked, replies[run->acked].status);
+                    violate(&run->violation, "request %zu gives %d", run->acked,
+                            replies[run->acked].status);
                 run->acked++;
             }
         } while (store_run(life->store));
         if (run->acked != run->count)
-            violate(run, "no answer to request %zu", run->acked);
+            violate(&run->violation, "no answer to request %zu", run->acked);
         if (random_below(&run->chance, 5) == 0 && store_checkpoint(life->store, NULL) != OK)
-            violate(run, "no checkpoint");
+            violate(&run->violation, "no checkpoint");
     }
 }
 
@@ -361,8 +312,8 @@ static void run_seed(struct run *run, uint64_t seed, uint64_t points_max)
     random_stream_init(&run->chance, seed * 5 + 2);
     struct clock_source clock = sim_clock(run->sim);
     clock_install(&clock);
-    if (life_open(run->sim, &life, &error) != OK || !create_table(&life))
-        violate(run, "does not open: %s", error.text);
+    if (life_open(run->sim, &life_options, &life, &error) != OK || !life_create_table(&life))
+        violate(&run->violation, "does not open: %s", error.text);
     sim_watch(run->sim, on_operation, run);
     send_groups(run, &life);
     sim_watch(run->sim, NULL, NULL);
@@ -379,13 +330,13 @@ static bool run_all(const char *fault, const char *name, uint64_t points)
     if (fault != NULL)
         fault_plant(fault);
     uint64_t seed = 1;
-    for (; run.points < points && run.violation[0] == 0; seed++)
+    for (; run.points < points && run.violation.text[0] == 0; seed++)
         run_seed(&run, seed, points - run.points);
     fault_clear();
-    bool is_found = run.violation[0] != 0;
+    bool is_found = run.violation.text[0] != 0;
     printf("%-44s %s after %6" PRIu64 " points, %" PRIu64 " seeds, %.1f s  %s\n", name,
            is_found ? "found" : "nothing found", run.points, seed - 1,
-           (double)(clock_monotonic_us() - begin_us) / 1e6, run.violation);
+           (double)(clock_monotonic_us() - begin_us) / 1e6, run.violation.text);
     return is_found == (fault != NULL);
 }
 

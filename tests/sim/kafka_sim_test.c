@@ -25,12 +25,11 @@
 #include "storage/base/fault.h"
 #include "storage/base/logger.h"
 #include "storage/base/random.h"
-#include "storage/io/sim.h"
 #include "tests/model/cursor_model.h"
+#include "tests/sim/ingest_life.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,16 +48,15 @@
 
 enum message_kind { MESSAGE_GAP, MESSAGE_ROW, MESSAGE_BAD, MESSAGE_TOMBSTONE, MESSAGE_KINDS };
 
+static const struct life_options life_options = {.store = {.log_file_size = (size_t)64 << 10,
+                                                           .log_piece_size = (size_t)8 << 10,
+                                                           .seal_rows = SEAL_ROWS}};
+
 struct topic {
     size_t partition_count;
     size_t ends[PARTITIONS_MAX];
     enum message_kind kinds[PARTITIONS_MAX][OFFSETS_MAX];
     char values[PARTITIONS_MAX][OFFSETS_MAX][64];
-};
-struct life {
-    struct io *io;
-    struct ingest *ingest;
-    struct store *store;
 };
 struct consumer {
     struct intake *intake;
@@ -76,19 +74,8 @@ struct run {
     int64_t firm[PARTITIONS_MAX];
     uint64_t points, points_max;
     uint64_t batches, moves, refused, failed, redelivered, upkeeps;
-    char violation[256];
+    struct violation violation;
 };
-
-static void violate(struct run *run, const char *format, ...) PRINTF_LIKE(2, 3);
-static void violate(struct run *run, const char *format, ...)
-{
-    if (run->violation[0] != 0)
-        return;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(run->violation, sizeof(run->violation), format, arguments);
-    va_end(arguments);
-}
 
 /* --- the topic --- */
 
@@ -136,43 +123,6 @@ static void give_headers(const void *origin, kafka_header_each each, void *conte
 }
 
 /* --- one opened store --- */
-
-static enum err life_open(struct sim *sim, struct life *life, struct error *error)
-{
-    struct ingest_options options = {.limits = ingest_limits_default,
-                                     .source_idle_us = 60 * MICROSECONDS_PER_SECOND};
-    *life = (struct life){.ingest = ingest_create(&options)};
-    sim_open(sim, &life->io);
-    struct store_options store = {.io = life->io,
-                                  .directory = "",
-                                  .log_file_size = (size_t)64 << 10,
-                                  .log_piece_size = (size_t)8 << 10,
-                                  .seal_rows = SEAL_ROWS,
-                                  .extension = ingest_extension(life->ingest)};
-    enum err err = store_open(&store, &life->store, error);
-    if (err == OK)
-        ingest_attach(life->ingest, life->store);
-    return err;
-}
-
-static void life_close(struct life *life)
-{
-    if (life->store != NULL)
-        store_close(life->store);
-    ingest_destroy(life->ingest);
-    life->io->ops->destroy(life->io);
-}
-
-static bool create_table(struct life *life)
-{
-    const struct ingest_column columns[] = {
-        {.name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ)},
-        {.name = SLICE("id"), .type = type_of(TYPE_INT8)}};
-    struct ingest_table table = {.name = SLICE("t"), .column_count = 2, .columns = columns};
-    uint64_t position;
-    struct error error;
-    return ingest_create_table(life->ingest, &table, &position, &error) == OK;
-}
 
 /* The record that CREATE SUBSCRIPTION writes; no consumer of the server runs here. */
 static bool create_subscription(struct life *life)
@@ -287,7 +237,7 @@ static void consumer_decode(struct run *run, struct consumer *consumer)
     if (count == 0)
         return;
     if (intake_decode(consumer->intake, consumer->messages, count, &consumer->batch, &error) != OK)
-        violate(run, "cannot decode: %s", error.text);
+        violate(&run->violation, "cannot decode: %s", error.text);
 }
 
 static void consumer_submit(struct run *run, struct consumer *consumer)
@@ -387,19 +337,20 @@ static void check_store(struct run *run, struct life *life, const char *when)
     uint64_t want[FATE_COUNT] = {0};
     find_all(life, &found);
     if (found.strangers > 0)
-        violate(run, "%s: %" PRIu64 " rows or dead letters that nobody sent", when,
+        violate(&run->violation, "%s: %" PRIu64 " rows or dead letters that nobody sent", when,
                 found.strangers);
     for (size_t p = 0; p < run->topic.partition_count; p++) {
         int64_t next = stored_position(life, p);
         if (next < run->firm[p])
-            violate(run, "%s: partition %zu stands at %" PRId64 ", and stood at %" PRId64, when, p,
-                    next, run->firm[p]);
+            violate(&run->violation,
+                    "%s: partition %zu stands at %" PRId64 ", and stood at %" PRId64, when, p, next,
+                    run->firm[p]);
         for (size_t o = 0; o < run->topic.ends[p]; o++) {
             enum message_kind kind = run->topic.kinds[p][o];
             bool is_below = (int64_t)o < next;
             uint32_t rows = is_below && kind == MESSAGE_ROW, dead = is_below && kind == MESSAGE_BAD;
             if (found.rows[p][o] != rows || found.dead[p][o] != dead)
-                violate(run,
+                violate(&run->violation,
                         "%s: partition %zu stands at %" PRId64
                         ": offset %zu has %u rows, %u dead letters instead of %u, %u",
                         when, p, next, o, found.rows[p][o], found.dead[p][o], rows, dead);
@@ -413,8 +364,8 @@ static void check_store(struct run *run, struct life *life, const char *when)
         want[FATE_STORED] + want[FATE_DEAD] + want[FATE_FILTERED] + want[FATE_DUPLICATE];
     for (size_t f = 0; f < FATE_COUNT; f++)
         if (found.ledger[f] != want[f])
-            violate(run, "%s: ledger: %s %" PRIu64 " instead of %" PRIu64, when, fate_names[f],
-                    found.ledger[f], want[f]);
+            violate(&run->violation, "%s: ledger: %s %" PRIu64 " instead of %" PRIu64, when,
+                    fate_names[f], found.ledger[f], want[f]);
 }
 
 /* One consumer alone reads everything that is left. */
@@ -425,10 +376,10 @@ static void read_to_the_end(struct run *run, struct life *life)
     if (!consumer_open(life, &consumer))
         return; /* the subscription was not durable yet, and nothing of it */
     if (!consumer_place(&consumer, run->topic.partition_count))
-        violate(run, "cannot place the partitions after a crash");
-    for (size_t p = 0; p < run->topic.partition_count && run->violation[0] == 0; p++) {
+        violate(&run->violation, "cannot place the partitions after a crash");
+    for (size_t p = 0; p < run->topic.partition_count && run->violation.text[0] == 0; p++) {
         consumer_assign(&consumer, p);
-        while (consumer.cursor[p] < (int64_t)run->topic.ends[p] && run->violation[0] == 0) {
+        while (consumer.cursor[p] < (int64_t)run->topic.ends[p] && run->violation.text[0] == 0) {
             consumer_decode(run, &consumer);
             consumer_submit(run, &consumer);
             while (store_run(life->store))
@@ -437,11 +388,12 @@ static void read_to_the_end(struct run *run, struct life *life)
         struct intake_position end = {.partition = (int32_t)p,
                                       .offset = (int64_t)run->topic.ends[p]};
         if (intake_place(consumer.intake, &end, 1, true, &error) != OK)
-            violate(run, "cannot place an end: %s", error.text);
+            violate(&run->violation, "cannot place an end: %s", error.text);
     }
     for (size_t p = 0; p < run->topic.partition_count; p++)
         if (stored_position(life, p) != (int64_t)run->topic.ends[p])
-            violate(run, "partition %zu stands at %" PRId64 " after everything was read", p,
+            violate(&run->violation,
+                    "partition %zu stands at %" PRId64 " after everything was read", p,
                     stored_position(life, p));
     consumer_close(&consumer);
     check_store(run, life, "after the rest was read");
@@ -457,16 +409,16 @@ static void crash(struct run *run, enum sim_crash how)
     run->points++;
     if (random_below(&run->chance, 5) == 0) {
         sim_crash_at(sim, sim_operation_count(sim) + 1 + random_below(&run->chance, 20));
-        (void)!life_open(sim, &life, &error);
+        (void)!life_open(sim, &life_options, &life, &error);
         life_close(&life);
         sim_recover(sim, SIM_POWER_CUT, random_next(&run->chance));
         run->points++;
     }
-    if (life_open(sim, &life, &error) != OK) {
-        violate(run, "does not open: %s", error.text);
+    if (life_open(sim, &life_options, &life, &error) != OK) {
+        violate(&run->violation, "does not open: %s", error.text);
     } else {
         check_store(run, &life, "after a crash");
-        if (run->violation[0] == 0)
+        if (run->violation.text[0] == 0)
             read_to_the_end(run, &life);
     }
     life_close(&life);
@@ -480,7 +432,7 @@ static void on_operation(void *context)
         int64_t next = stored_position(run->live, p);
         run->firm[p] = next > run->firm[p] ? next : run->firm[p]; /* who saw it would miss it */
     }
-    if (run->violation[0] == 0 && run->points < run->points_max &&
+    if (run->violation.text[0] == 0 && run->points < run->points_max &&
         random_below(&run->chance, 2) == 0)
         crash(run, random_below(&run->chance, 4) == 0 ? SIM_KILL : SIM_POWER_CUT);
 }
@@ -556,12 +508,13 @@ static void run_life(struct run *run, struct life *life)
     static struct consumer consumers[CONSUMERS];
     for (size_t c = 0; c < CONSUMERS; c++)
         if (!consumer_open(life, &consumers[c]))
-            violate(run, "no subscription");
-    if (run->violation[0] == 0 && consumer_place(&consumers[0], run->partitions_seen))
+            violate(&run->violation, "no subscription");
+    if (run->violation.text[0] == 0 && consumer_place(&consumers[0], run->partitions_seen))
         for (size_t p = 0; p < run->partitions_seen; p++)
             consumer_assign(&consumers[p % CONSUMERS], p);
     sim_set_faults(run->sim, &regimes[random_below(&run->chance, array_count(regimes))]);
-    for (int i = 0; i < STEPS && run->violation[0] == 0 && run->points < run->points_max; i++) {
+    for (int i = 0; i < STEPS && run->violation.text[0] == 0 && run->points < run->points_max;
+         i++) {
         step(run, life, consumers);
         if (i % 8 == 7)
             check_store(run, life, "live");
@@ -586,9 +539,9 @@ static void run_seed(struct run *run, uint64_t seed, uint64_t points_max)
     struct clock_source clock = sim_clock(run->sim);
     clock_install(&clock);
     run->live = &life;
-    if (life_open(run->sim, &life, &error) != OK || !create_table(&life) ||
+    if (life_open(run->sim, &life_options, &life, &error) != OK || !life_create_table(&life) ||
         !create_subscription(&life)) {
-        violate(run, "does not open: %s", error.text);
+        violate(&run->violation, "does not open: %s", error.text);
     } else {
         sim_watch(run->sim, on_operation, run);
         run_life(run, &life);
@@ -607,13 +560,13 @@ static bool run_all(const char *fault, const char *name, uint64_t points)
     if (fault != NULL)
         fault_plant(fault);
     uint64_t seed = 1;
-    for (; run.points < points && run.violation[0] == 0; seed++)
+    for (; run.points < points && run.violation.text[0] == 0; seed++)
         run_seed(&run, seed, points - run.points);
     fault_clear();
-    bool is_found = run.violation[0] != 0;
+    bool is_found = run.violation.text[0] != 0;
     printf("%-52s %s after %6" PRIu64 " points, %" PRIu64 " seeds, %.1f s  %s\n", name,
            is_found ? "found" : "nothing found", run.points, seed - 1,
-           (double)(clock_monotonic_us() - begin_us) / 1e6, run.violation);
+           (double)(clock_monotonic_us() - begin_us) / 1e6, run.violation.text);
     if (fault == NULL)
         printf("batches stored %" PRIu64 ", refused %" PRIu64 ", failed %" PRIu64
                "; partitions moved %" PRIu64 ", redeliveries %" PRIu64 ", steps of upkeep %" PRIu64
