@@ -10,6 +10,7 @@
  * thread, best and median of nine passes; memory is kept from pass to pass, as the server keeps it.
  */
 #include "bench/loadgen/event.h"
+#include "bench/micro/event_schema.h"
 #include "ingest/decode/decode.h"
 #include "ingest/decode/scan.h"
 #include "ingest/rows/rows.h"
@@ -25,41 +26,10 @@
 #define PASSES 9
 #define FIELDS_MAX 32
 
-static const struct {
-    const char *name;
-    enum type_id type;
-    uint8_t precision, scale;
-} columns[] = {
-    {"ts", TYPE_TIMESTAMPTZ, 0, 0},    {"event_id", TYPE_UUID, 0, 0},
-    {"event", TYPE_TEXT, 0, 0},        {"user_id", TYPE_INT8, 0, 0},
-    {"session_id", TYPE_TEXT, 0, 0},   {"country", TYPE_TEXT, 0, 0},
-    {"city", TYPE_TEXT, 0, 0},         {"device", TYPE_TEXT, 0, 0},
-    {"os", TYPE_TEXT, 0, 0},           {"browser", TYPE_TEXT, 0, 0},
-    {"page", TYPE_TEXT, 0, 0},         {"referrer", TYPE_TEXT, 0, 0},
-    {"campaign", TYPE_TEXT, 0, 0},     {"status", TYPE_INT2, 0, 0},
-    {"latency_ms", TYPE_FLOAT8, 0, 0}, {"amount", TYPE_NUMERIC, 12, 2},
-    {"bytes", TYPE_INT4, 0, 0},        {"is_new", TYPE_BOOL, 0, 0},
-    {"ip", TYPE_TEXT, 0, 0},           {"agent", TYPE_TEXT, 0, 0},
-    {"message", TYPE_TEXT, 0, 0},
-};
-
 static struct mapping *event_mapping(void)
 {
-    struct schema *schema = schema_create();
+    struct schema *schema = event_schema();
     struct mapping *mapping;
-    schema->table_id = 1;
-    schema->name = SLICE("events");
-    schema->columns = arena_alloc_zero(&schema->arena, sizeof(columns) / sizeof(columns[0]) *
-                                                           sizeof(*schema->columns));
-    for (uint32_t index = 0; index < sizeof(columns) / sizeof(columns[0]); index++) {
-        struct type type = {.id = (uint8_t)columns[index].type,
-                            .precision = columns[index].precision,
-                            .scale = columns[index].scale};
-        schema->columns[index] = (struct column_definition){
-            .id = index + 1, .name = slice_from_cstr(columns[index].name), .type = type};
-    }
-    schema->column_count = sizeof(columns) / sizeof(columns[0]);
-    schema->time_column = 0;
     if (mapping_create(schema, &mapping, NULL) != OK)
         abort();
     schema_unref(schema);
