@@ -9,15 +9,13 @@
 
 #include "storage/base/hash.h"
 #include "storage/base/number.h"
+#include "storage/base/numeric_digits.h"
 
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
 
-typedef unsigned __int128 u128; /* the language has no shorter name for it */
-
 #define TEXT_SIZE_MAX 48
-#define POWER19 UINT64_C(10000000000000000000)
 
 __int128 numeric_power10(int exponent)
 {
@@ -47,16 +45,6 @@ __int128 numeric_power10(int exponent)
     return (__int128)((u128)small[19] * small[exponent - 19]);
 }
 
-static u128 magnitude(__int128 value)
-{
-    return value < 0 ? -(u128)value : (u128)value;
-}
-
-static bool fits(__int128 digits)
-{
-    return magnitude(digits) < (u128)numeric_power10(NUMERIC_DIGITS_MAX);
-}
-
 static struct numeric make_finite(__int128 digits, int32_t scale)
 {
     assert(scale >= 0 && scale <= NUMERIC_DIGITS_MAX);
@@ -68,24 +56,6 @@ static struct numeric special(enum numeric_kind kind)
     return (struct numeric){.kind = (int32_t)kind};
 }
 
-static enum err overflow(struct error *error)
-{
-    return error_set(error, ERR_INPUT, "22003", "value overflows numeric format");
-}
-
-/* digits * 10^places, false past 38 digits. */
-static bool scale_up(__int128 digits, int32_t places, __int128 *out)
-{
-    assert(places >= 0);
-    if (digits == 0) {
-        *out = 0;
-        return true;
-    }
-    if (places > NUMERIC_DIGITS_MAX)
-        return false;
-    return !__builtin_mul_overflow(digits, numeric_power10(places), out) && fits(*out);
-}
-
 /* digits / 10^places, half away from zero. */
 static __int128 round_down(__int128 digits, int32_t places)
 {
@@ -94,7 +64,7 @@ static __int128 round_down(__int128 digits, int32_t places)
     if (places > NUMERIC_DIGITS_MAX)
         return 0;
     u128 unit = (u128)numeric_power10(places);
-    u128 value = magnitude(digits);
+    u128 value = digits_magnitude(digits);
     u128 quotient = value / unit;
     quotient += value % unit >= unit - unit / 2;
     return digits < 0 ? -(__int128)quotient : (__int128)quotient;
@@ -128,12 +98,12 @@ struct numeric numeric_from_int(int64_t value)
 bool numeric_is_sound(struct numeric n)
 {
     return n.kind >= NUMERIC_FINITE && n.kind <= NUMERIC_MINUS_INFINITY && n.scale >= 0 &&
-           n.scale <= NUMERIC_DIGITS_MAX && fits(n.digits);
+           n.scale <= NUMERIC_DIGITS_MAX && digits_fit(n.digits);
 }
 
 struct numeric numeric_from_int128(__int128 value, int32_t scale)
 {
-    assert(fits(value));
+    assert(digits_fit(value));
     return make_finite(value, scale);
 }
 
@@ -156,7 +126,7 @@ double numeric_to_double(struct numeric n)
         return n.kind == NUMERIC_NAN        ? (double)NAN
                : n.kind == NUMERIC_INFINITY ? HUGE_VAL
                                             : -HUGE_VAL;
-    if (magnitude(n.digits) <= (u128)1 << 53 && n.scale <= 22)
+    if (digits_magnitude(n.digits) <= (u128)1 << 53 && n.scale <= 22)
         return (double)(int64_t)n.digits / (double)numeric_power10(n.scale);
     struct writer text;
     writer_init(&text);
@@ -188,7 +158,7 @@ static bool align(struct numeric *a, struct numeric *b)
         return true;
     struct numeric *low = a->scale < b->scale ? a : b;
     int32_t scale = a->scale > b->scale ? a->scale : b->scale;
-    if (!scale_up(low->digits, scale - low->scale, &low->digits))
+    if (!digits_scale_up(low->digits, scale - low->scale, &low->digits))
         return false;
     low->scale = scale;
     return true;
@@ -205,10 +175,10 @@ enum err numeric_add(struct numeric a, struct numeric b, struct numeric *out, st
         return OK;
     }
     if (!align(&a, &b))
-        return overflow(error);
+        return digits_overflow(error);
     __int128 sum; /* two numbers below 10^38 cannot overflow this twice: checked, then bounded */
-    if (__builtin_add_overflow(a.digits, b.digits, &sum) || !fits(sum))
-        return overflow(error);
+    if (__builtin_add_overflow(a.digits, b.digits, &sum) || !digits_fit(sum))
+        return digits_overflow(error);
     *out = make_finite(sum, a.scale);
     return OK;
 }
@@ -238,8 +208,8 @@ enum err numeric_multiply(struct numeric a, struct numeric b, struct numeric *ou
     }
     __int128 product;
     int32_t scale = a.scale + b.scale;
-    if (__builtin_mul_overflow(a.digits, b.digits, &product) || !fits(product))
-        return overflow(error);
+    if (__builtin_mul_overflow(a.digits, b.digits, &product) || !digits_fit(product))
+        return digits_overflow(error);
     if (scale > NUMERIC_DIGITS_MAX) {
         product = round_down(product, scale - NUMERIC_DIGITS_MAX);
         scale = NUMERIC_DIGITS_MAX;
@@ -265,7 +235,7 @@ static void leading_group(struct numeric n, int *weight, int *first)
     *first = 0;
     if (n.digits == 0)
         return;
-    u128 value = magnitude(n.digits);
+    u128 value = digits_magnitude(n.digits);
     int count = digit_count(value);
     int exponent = count - 1 - n.scale;
     *weight = exponent >= 0 ? exponent / 4 : -((3 - exponent) / 4);
@@ -312,7 +282,7 @@ static bool divide_scaled(u128 value, int32_t places, u128 divisor, u128 *out)
     u128 limit = (u128)numeric_power10(NUMERIC_DIGITS_MAX);
     __int128 scaled;
     u128 quotient, remainder;
-    if (scale_up((__int128)value, places, &scaled)) {
+    if (digits_scale_up((__int128)value, places, &scaled)) {
         quotient = (u128)scaled / divisor;
         remainder = (u128)scaled % divisor;
     } else {
@@ -353,9 +323,9 @@ enum err numeric_divide(struct numeric a, struct numeric b, struct numeric *out,
     }
     int32_t scale = divide_scale(a, b);
     u128 quotient;
-    if (!divide_scaled(magnitude(a.digits), scale - a.scale + b.scale, magnitude(b.digits),
-                       &quotient))
-        return overflow(error);
+    if (!divide_scaled(digits_magnitude(a.digits), scale - a.scale + b.scale,
+                       digits_magnitude(b.digits), &quotient))
+        return digits_overflow(error);
     bool is_negative = (a.digits < 0) != (b.digits < 0);
     *out = make_finite(is_negative ? -(__int128)quotient : (__int128)quotient, scale);
     return OK;
@@ -375,7 +345,7 @@ enum err numeric_modulo(struct numeric a, struct numeric b, struct numeric *out,
         return OK;
     }
     if (!align(&a, &b))
-        return overflow(error);
+        return digits_overflow(error);
     *out = make_finite(a.digits % b.digits, a.scale);
     return OK;
 }
@@ -391,18 +361,18 @@ enum err numeric_round(struct numeric n, int32_t scale, struct numeric *out, str
     if (scale > NUMERIC_DIGITS_MAX)
         scale = NUMERIC_DIGITS_MAX;
     if (scale >= n.scale) {
-        if (!scale_up(n.digits, scale - n.scale, &n.digits))
-            return overflow(error);
+        if (!digits_scale_up(n.digits, scale - n.scale, &n.digits))
+            return digits_overflow(error);
         *out = make_finite(n.digits, scale);
         return OK;
     }
     if (scale < -NUMERIC_DIGITS_MAX)
         scale = -NUMERIC_DIGITS_MAX;
     __int128 digits = round_down(n.digits, n.scale - scale);
-    if (scale < 0 && !scale_up(digits, -scale, &digits))
-        return overflow(error);
-    if (!fits(digits))
-        return overflow(error);
+    if (scale < 0 && !digits_scale_up(digits, -scale, &digits))
+        return digits_overflow(error);
+    if (!digits_fit(digits))
+        return digits_overflow(error);
     *out = make_finite(digits, scale < 0 ? 0 : scale);
     return OK;
 }
@@ -416,7 +386,7 @@ struct numeric numeric_truncate(struct numeric n, int32_t scale)
     if (scale >= n.scale) {
         __int128 digits; /* where the zeros have no room the scale stays as it is: the value is the
                             same */
-        return scale_up(n.digits, scale - n.scale, &digits) ? make_finite(digits, scale) : n;
+        return digits_scale_up(n.digits, scale - n.scale, &digits) ? make_finite(digits, scale) : n;
     }
     if (scale < -NUMERIC_DIGITS_MAX || n.scale - scale > NUMERIC_DIGITS_MAX)
         return make_finite(0, scale < 0 ? 0 : scale);
@@ -462,7 +432,7 @@ enum err numeric_fit(struct numeric n, int32_t precision, int32_t scale, struct 
     }
     struct numeric rounded;
     enum err err = numeric_round(n, scale, &rounded, NULL);
-    if (err == OK && magnitude(rounded.digits) < (u128)numeric_power10(precision)) {
+    if (err == OK && digits_magnitude(rounded.digits) < (u128)numeric_power10(precision)) {
         *out = rounded;
         return OK;
     }

@@ -2,40 +2,11 @@
  * digit follows, so that long runs of them cost no room. */
 #include "storage/base/numeric.h"
 
+#include "storage/base/numeric_digits.h"
+
 #include <assert.h>
 
-typedef unsigned __int128 u128; /* the language has no shorter name for it */
-
 #define QUOTE_SIZE_MAX 200
-#define POWER19 UINT64_C(10000000000000000000)
-
-static u128 magnitude(__int128 value)
-{
-    return value < 0 ? -(u128)value : (u128)value;
-}
-
-static bool fits(__int128 digits)
-{
-    return magnitude(digits) < (u128)numeric_power10(NUMERIC_DIGITS_MAX);
-}
-
-static enum err overflow(struct error *error)
-{
-    return error_set(error, ERR_INPUT, "22003", "value overflows numeric format");
-}
-
-/* digits * 10^places, false past 38 digits. */
-static bool scale_up(__int128 digits, int32_t places, __int128 *out)
-{
-    assert(places >= 0);
-    if (digits == 0) {
-        *out = 0;
-        return true;
-    }
-    if (places > NUMERIC_DIGITS_MAX)
-        return false;
-    return !__builtin_mul_overflow(digits, numeric_power10(places), out) && fits(*out);
-}
 
 struct scan {
     struct slice text;
@@ -56,7 +27,8 @@ static void scan_digit(struct scan *scan, char c)
         return;
     }
     __int128 digits;
-    if (!scale_up(scan->digits, scan->zeros + 1, &digits) || !fits(digits + (c - '0'))) {
+    if (!digits_scale_up(scan->digits, scan->zeros + 1, &digits) ||
+        !digits_fit(digits + (c - '0'))) {
         scan->is_over = true;
         return;
     }
@@ -147,15 +119,15 @@ enum err numeric_parse(struct slice text, struct numeric *out, struct error *err
         scale = 0;
     }
     if (scan.is_over)
-        return overflow(error);
+        return digits_overflow(error);
     /* Zeros that stand past the 38th place say nothing. */
     int32_t cut = scale > NUMERIC_DIGITS_MAX ? scale - NUMERIC_DIGITS_MAX : 0;
     if (scan.digits != 0 && cut > zeros)
-        return overflow(error);
+        return digits_overflow(error);
     __int128 digits = 0;
-    while (scan.digits != 0 && !scale_up(scan.digits, zeros - cut, &digits))
+    while (scan.digits != 0 && !digits_scale_up(scan.digits, zeros - cut, &digits))
         if (++cut > zeros || cut > scale)
-            return overflow(error);
+            return digits_overflow(error);
     *out = numeric_from_int128(is_negative ? -digits : digits, scale - cut);
     return OK;
 }
@@ -170,7 +142,7 @@ void numeric_print(struct numeric n, struct writer *out)
     }
     char text[2 * NUMERIC_DIGITS_MAX];
     size_t used = sizeof(text);
-    u128 value = magnitude(n.digits);
+    u128 value = digits_magnitude(n.digits);
     int32_t place = 0;
     /* 19 digits at a time: 64-bit divisions are several times cheaper than 128-bit ones. */
     while (value > 0 || place <= n.scale) {
