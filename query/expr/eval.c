@@ -409,6 +409,19 @@ enum err node_run(struct frame *frame, struct node *node, struct rows rows, stru
     }
 }
 
+enum err node_run_children(struct frame *frame, struct node *node, struct rows rows,
+                           struct column **out)
+{
+    uint32_t count = node->expr->argument_count;
+    *out = arena_alloc_array(&frame->evaluator->batch, (size_t)count + 1, sizeof(**out));
+    for (uint32_t i = 0; i < count; i++) {
+        enum err err = node_run(frame, &node->children[i], rows, &(*out)[i]);
+        if (err != OK)
+            return err;
+    }
+    return OK;
+}
+
 /* --- life --- */
 
 /* The one column all of a subtree depends on. */

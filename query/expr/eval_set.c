@@ -187,12 +187,10 @@ static enum err list_run(struct frame *frame, struct node *node, struct rows row
                          struct column *out)
 {
     uint32_t count = node->expr->argument_count;
-    struct column *columns = arena_alloc_array(&frame->evaluator->batch, count, sizeof(*columns));
-    for (uint32_t i = 0; i < count; i++) {
-        enum err err = node_run(frame, &node->children[i], rows, &columns[i]);
-        if (err != OK)
-            return err;
-    }
+    struct column *columns;
+    enum err err = node_run_children(frame, node, rows, &columns);
+    if (err != OK)
+        return err;
     *out = result_create(frame, node->expr->type);
     for (size_t k = 0; k < rows.count; k++) {
         size_t row = rows_at(rows, k);

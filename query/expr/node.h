@@ -61,6 +61,9 @@ static inline size_t rows_at(struct rows rows, size_t k)
 }
 
 enum err node_run(struct frame *frame, struct node *node, struct rows rows, struct column *out);
+/* All of its arguments, a column each, in the batch's memory. */
+enum err node_run_children(struct frame *frame, struct node *node, struct rows rows,
+                           struct column **out);
 
 /* --- results --- */
 /* A FLAT column of zeroed values, valid everywhere. */
