@@ -188,6 +188,9 @@ bool scope_column_matches(const struct scope_column *column, const struct slice 
 /* query/sql/bind_expr.c */
 MUST_CHECK enum err bind_expr(struct binder *b, struct scope *scope, const struct ast_node *node,
                               struct expr **out);
+/* Each of a node's arguments; the list has room for one more. */
+MUST_CHECK enum err bind_arguments(struct binder *b, struct scope *scope,
+                                   const struct ast_node *node, struct expr ***out);
 /* Boolean, for WHERE and the like; aggregates refused under that name unless the scope allows them.
  */
 MUST_CHECK enum err bind_condition(struct binder *b, struct scope *scope,
@@ -339,9 +342,11 @@ MUST_CHECK enum err bind_show(struct binder *b, struct slice name);
 /* Nodes. Each counts against PLAN_NODES_MAX. */
 MUST_CHECK enum err bind_new_plan(struct binder *b, enum plan_kind kind, size_t column_count,
                                   size_t child_count, struct plan **out);
-/* A PROJECT of the child's columns as they are; fill in more. */
 MUST_CHECK enum err bind_filter(struct binder *b, struct plan *child, struct expr *predicate,
                                 struct plan **out);
+/* A SORT over *plan, which takes its place; the keys are copied. */
+MUST_CHECK enum err bind_sort(struct binder *b, const struct sort_key *keys, size_t key_count,
+                              struct plan **plan);
 /* The columns of a set operation: the left side's names, the types both sides can be. */
 MUST_CHECK enum err bind_set_types(struct binder *b, const struct ast_select *select,
                                    struct plan *const *sides, const char *what,

@@ -10,10 +10,10 @@
 
 #include <assert.h>
 
-static enum err bind_each(struct binder *b, struct scope *scope, const struct ast_node *node,
-                          struct expr ***out)
+enum err bind_arguments(struct binder *b, struct scope *scope, const struct ast_node *node,
+                        struct expr ***out)
 {
-    *out = arena_alloc_array(b->arena, node->count + 1, sizeof(**out));
+    *out = arena_alloc_array(b->arena, (size_t)node->count + 1, sizeof(**out));
     for (uint32_t index = 0; index < node->count; index++) {
         enum err result = bind_expr(b, scope, node->arguments[index], &(*out)[index]);
         if (result != OK)
@@ -86,7 +86,7 @@ static enum err bind_between(struct binder *b, struct scope *scope, const struct
         if (index == 0 || node->is_symmetric)
             result = enter_copies(b, node->arguments[index], 2);
     if (result == OK)
-        result = bind_each(b, scope, node, &parts);
+        result = bind_arguments(b, scope, node, &parts);
     if (result == OK)
         result = bind_range(b, parts, node->is_negated, node->position, out);
     if (result == OK && node->is_symmetric) {
@@ -116,7 +116,7 @@ static enum err bind_case(struct binder *b, struct scope *scope, const struct as
     if (result == OK && base != NULL)
         base = build_finish(&b->build, base);
     if (result == OK)
-        result = bind_each(b, scope, node, &parts);
+        result = bind_arguments(b, scope, node, &parts);
     scope->is_series_allowed = is_series_allowed;
     for (uint32_t index = 0; index + 1 < node->count && base != NULL && result == OK; index += 2)
         result = build_operator(&b->build, SLICE("="), base, parts[index],
@@ -198,7 +198,7 @@ static enum err bind_aggregate_parts(struct binder *b, struct scope *scope,
                                      const struct ast_node *node, struct aggregate_request *request)
 {
     scope->is_in_aggregate = true;
-    enum err result = bind_each(b, scope, node, &request->arguments);
+    enum err result = bind_arguments(b, scope, node, &request->arguments);
     if (result == OK && node->filter != NULL)
         result = bind_expr(b, scope, node->filter, &request->filter);
     if (result == OK && request->filter != NULL)
@@ -321,7 +321,7 @@ static enum err bind_call(struct binder *b, struct scope *scope, const struct as
     if (result != OK || is_found)
         return result;
     struct expr **arguments;
-    result = bind_each(b, scope, node, &arguments);
+    result = bind_arguments(b, scope, node, &arguments);
     return result != OK
                ? result
                : build_call(&b->build, node->text, arguments, node->count, node->position, out);
@@ -378,7 +378,7 @@ static enum err bind_array_compare(struct binder *b, struct scope *scope,
     const struct ast_node *right = node->arguments[1];
     enum err result = bind_expr(b, scope, node->arguments[0], &left);
     if (result == OK && right->kind == AST_ARRAY) {
-        result = bind_each(b, scope, right, &items);
+        result = bind_arguments(b, scope, right, &items);
         return result != OK
                    ? result
                    : build_list_compare(&b->build, &compare, left, items, right->count, out);
@@ -411,14 +411,14 @@ static enum err bind_compound(struct binder *b, struct scope *scope, const struc
 {
     struct expr **arguments;
     if (node->kind == AST_CAST && is_array_of(node)) {
-        enum err err = bind_each(b, scope, node->arguments[0], &arguments);
+        enum err err = bind_arguments(b, scope, node->arguments[0], &arguments);
         return err != OK ? err
                          : build_typed_array(&b->build, arguments, node->arguments[0]->count,
                                              node->type, node->position, out);
     }
     bool is_series_allowed = scope->is_series_allowed;
     scope->is_series_allowed = is_series_allowed && node->kind != AST_COALESCE;
-    enum err result = bind_each(b, scope, node, &arguments);
+    enum err result = bind_arguments(b, scope, node, &arguments);
     scope->is_series_allowed = is_series_allowed;
     if (result != OK)
         return result;

@@ -39,6 +39,24 @@ enum err bind_filter(struct binder *b, struct plan *child, struct expr *predicat
     return OK;
 }
 
+enum err bind_sort(struct binder *b, const struct sort_key *keys, size_t key_count,
+                   struct plan **plan)
+{
+    struct plan *sort;
+    struct plan *child = *plan;
+    enum err result = bind_new_plan(b, PLAN_SORT, child->column_count, 1, &sort);
+    if (result != OK)
+        return result;
+    memcpy(sort->columns, child->columns, child->column_count * sizeof(*child->columns));
+    sort->children[0] = child;
+    sort->sort.key_count = key_count;
+    sort->sort.keys = arena_alloc_array(b->arena, key_count + 1, sizeof(*keys));
+    if (key_count > 0)
+        memcpy(sort->sort.keys, keys, key_count * sizeof(*keys));
+    *plan = sort;
+    return OK;
+}
+
 void bind_add_table(struct binder *b, const struct schema *schema, bool is_read)
 {
     struct statement *statement = b->statement;

@@ -67,18 +67,6 @@ static enum err type_function(struct binder *b, const struct ast_node *node,
                         : coerce(b, node, arguments, 2, (enum type_id)call->aggregate.type.id);
 }
 
-static enum err bind_arguments(struct binder *b, struct scope *scope, const struct ast_node *node,
-                               struct expr ***out)
-{
-    *out = arena_alloc_array(b->arena, (size_t)node->count + 1, sizeof(**out));
-    for (uint32_t index = 0; index < node->count; index++) {
-        enum err result = bind_expr(b, scope, node->arguments[index], &(*out)[index]);
-        if (result != OK)
-            return result;
-    }
-    return OK;
-}
-
 static enum err bind_filter_of(struct binder *b, struct scope *scope, const struct ast_node *node,
                                struct expr **out)
 {

@@ -73,21 +73,6 @@ static struct sort_key *copy_keys(struct binder *b, const struct over_call *over
     return keys;
 }
 
-static enum err put_sort(struct binder *b, const struct over_call *over, struct plan **plan)
-{
-    struct plan *sort;
-    struct plan *child = *plan;
-    enum err result = bind_new_plan(b, PLAN_SORT, child->column_count, 1, &sort);
-    if (result != OK)
-        return result;
-    memcpy(sort->columns, child->columns, child->column_count * sizeof(*child->columns));
-    sort->children[0] = child;
-    sort->sort.key_count = over->key_count;
-    sort->sort.keys = copy_keys(b, over);
-    *plan = sort;
-    return OK;
-}
-
 /* A WINDOW for overs[first] and those like it; `columns` says where each came to lie. */
 static enum err put_window(struct binder *b, struct scope *scope, size_t first, uint32_t *columns,
                            struct plan **plan)
@@ -161,7 +146,7 @@ enum err bind_over_plan(struct binder *b, struct scope *scope, struct expr **exp
         const struct over_call *over = &scope->overs[next];
         if (over->key_count > 0 &&
             (sorted == NULL || !bind_same_keys(sorted, over, over->key_count))) {
-            result = put_sort(b, over, plan);
+            result = bind_sort(b, over->keys, over->key_count, plan);
             sorted = over;
         }
         if (result == OK)

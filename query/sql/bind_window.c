@@ -248,22 +248,6 @@ static enum err bind_session_keys(struct binder *b, struct scope *scope, struct 
     return result;
 }
 
-static enum err put_session_sort(struct binder *b, const struct session *s, struct plan **plan)
-{
-    struct plan *sort;
-    struct plan *child = *plan;
-    enum err result = bind_new_plan(b, PLAN_SORT, child->column_count, 1, &sort);
-    if (result != OK)
-        return result;
-    memcpy(sort->columns, child->columns, child->column_count * sizeof(*child->columns));
-    sort->children[0] = child;
-    sort->sort.key_count = s->key_count;
-    sort->sort.keys = arena_alloc_array(b->arena, s->key_count, sizeof(*s->keys));
-    memcpy(sort->sort.keys, s->keys, s->key_count * sizeof(*s->keys));
-    *plan = sort;
-    return OK;
-}
-
 /* A WINDOW whose partitions are the sessions, with the first and the last time of each. */
 static enum err put_sessions(struct binder *b, const struct session *s, struct plan **plan)
 {
@@ -336,7 +320,7 @@ static enum err bind_session(struct binder *b, struct scope *scope, const struct
     if (result == OK)
         result = bind_session_keys(b, scope, &s, &child);
     if (result == OK)
-        result = put_session_sort(b, &s, &child);
+        result = bind_sort(b, s.keys, s.key_count, &child);
     if (result == OK)
         result = put_sessions(b, &s, &child);
     if (result == OK)
