@@ -188,7 +188,7 @@ def test_one_snapshot(server):
 def test_asyncpg(server):
     async def talk():
         host, port = server.pg.rsplit(":", 1)
-        connection = await asyncpg.connect(host=host, port=int(port), user="me", database="freshet", timeout=20)
+        connection = await asyncpg.connect(host=host, port=int(port), user="me", database="freshet", timeout=120)
         row = await connection.fetchrow("SELECT $1::int8 AS a, $2::text AS b, 1.25::numeric AS n", 5, "x")
         assert (row["a"], row["b"], str(row["n"])) == (5, "x", "1.25")
         await connection.execute("CREATE TABLE ap (a bigint, b text)")
