@@ -14,6 +14,7 @@
 #include "query/exec/spill.h"
 #include "query/exec/subquery.h"
 
+#include "query/func/func.h"
 #include "storage/base/clock.h"
 #include "storage/base/worker.h"
 
@@ -62,6 +63,11 @@ void exec_memory_deinit(struct exec_memory *memory)
         budget_release(memory->budget, memory->arena_charged);
     memory->arena_charged = 0;
     arena_deinit(&memory->arena);
+}
+
+enum err exec_memory_look(const struct exec_memory *memory, struct error *error)
+{
+    return memory->context != NULL ? context_look(memory->context, error) : OK;
 }
 
 enum err exec_memory_settle(struct exec_memory *memory, struct error *error)

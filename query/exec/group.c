@@ -92,6 +92,7 @@ void group_tier_open(struct exec_node *node, struct group_tier *tier)
     struct budget *budget = node->exec->budget;
     tier->used_before = atomic_load_explicit(&budget->used, memory_order_relaxed);
     exec_memory_init(&tier->memory, budget);
+    tier->memory.context = &node->exec->eval;
     exec_memory_init(&tier->aggregate_arena, budget);
     tier->aggregate_memory = (struct aggregate_memory){
         .arena = &tier->aggregate_arena.arena, .budget = budget, .zone = node->exec->eval.zone};

@@ -39,9 +39,12 @@ struct exec_memory {
     struct arena arena;
     size_t arena_charged;
     uint64_t keys_moved; /* as tables of keys were made larger */
+    const struct eval_context *context; /* what long loops look at; NULL: they do not */
 };
 void exec_memory_init(struct exec_memory *memory, struct budget *budget);
 void exec_memory_deinit(struct exec_memory *memory); /* gives back what the arena was charged for */
+/* In long loops over what it holds: context_look(). */
+MUST_CHECK enum err exec_memory_look(const struct exec_memory *memory, struct error *error);
 /* Charges what the arena has grown by since the last call. */
 MUST_CHECK enum err exec_memory_settle(struct exec_memory *memory, struct error *error);
 /* Makes room for `needed` elements in a malloc'ed array (growing by a share of itself), charged

@@ -175,12 +175,48 @@ static void test_memory_limit(void **state)
     teardown(&f);
 }
 
+/* Rows are added until sifting has begun, and then all are asked for: does it end the query that
+ * was cancelled before, in both? */
+static void try_to_cancel(bool *in_add, bool *in_next)
+{
+    struct fixture f;
+    struct slice texts[VECTOR_ROWS_MAX];
+    static char bytes[VECTOR_ROWS_MAX][64];
+    const _Atomic bool is_cancelled = true;
+    const struct eval_context context = {.is_cancelled = &is_cancelled};
+    enum err err = OK;
+    size_t count = 0;
+    setup(&f, 40 << 20);
+    for (size_t i = 0; i < VECTOR_ROWS_MAX; i++)
+        texts[i] = make_text((uint32_t)i, 64, bytes[i]);
+    f.memory.context = &context;
+    for (int batch = 0; batch < 200 && err == OK; batch++)
+        err = text_set_add(&f.set, texts, VECTOR_ROWS_MAX, false, &f.error);
+    *in_add = err == ERR_CANCELLED && strcmp(f.error.sqlstate, "57014") == 0;
+    err = text_set_next(&f.set, texts, &count, &f.error);
+    *in_next = err == ERR_CANCELLED;
+    teardown(&f);
+}
+
+static void test_sifting_looks_whether_it_is_over(void **state)
+{
+    (void)state;
+    bool in_add, in_next;
+    try_to_cancel(&in_add, &in_next);
+    assert_true(in_add && in_next);
+    fault_plant("text_set.never_looks");
+    try_to_cancel(&in_add, &in_next);
+    fault_clear();
+    assert_false(in_add || in_next);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_a_plain_table),
         cmocka_unit_test(test_faults_are_found),
         cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_sifting_looks_whether_it_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
