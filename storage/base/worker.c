@@ -46,6 +46,7 @@
 
 struct job {
     void (*run)(void *context);
+    bool (*is_over)(void *context); /* NULL: nobody asks */
     void *context;
     bool is_short;
     int64_t submitted_us; /* monotonic; of a QUERY job */
@@ -287,6 +288,16 @@ static bool may_take(const struct worker *worker, int priority)
     return priority != WORKER_QUERY || pool->query_count < pool->query_count_max;
 }
 
+/* Taken out. */
+static struct job queue_first(struct worker_pool *pool, struct queue *queue)
+{
+    struct job job = queue->jobs[queue->first];
+    assert(queue->count > 0);
+    queue->first = (queue->first + 1) % pool->queue_depth_max;
+    queue->count--;
+    return job;
+}
+
 static bool queue_pop(struct worker *worker, struct job *job)
 {
     struct worker_pool *pool = worker->pool;
@@ -297,10 +308,7 @@ static bool queue_pop(struct worker *worker, struct job *job)
         priority++;
     if (priority == WORKER_PRIORITY_COUNT)
         return false;
-    struct queue *queue = &pool->queues[priority];
-    *job = queue->jobs[queue->first];
-    queue->first = (queue->first + 1) % pool->queue_depth_max;
-    queue->count--;
+    *job = queue_first(pool, &pool->queues[priority]);
     worker->priority = (enum worker_priority)priority;
     worker->is_short = job->is_short;
     worker->submitted_us = job->submitted_us;
@@ -416,6 +424,13 @@ static bool is_taken_soon(const struct worker_pool *pool, bool is_short, size_t 
            (is_short && pool->shorts > 0 && ahead < SHORT_LINE_MAX);
 }
 
+static void queue_push(struct worker_pool *pool, struct queue *queue, struct job job)
+{
+    size_t last = (queue->first + queue->count) % pool->queue_depth_max;
+    queue->jobs[last] = job;
+    queue->count++;
+}
+
 /* With the mutex held. */
 static enum err submit(struct worker_pool *pool, enum worker_priority priority, struct job job)
 {
@@ -423,9 +438,7 @@ static enum err submit(struct worker_pool *pool, enum worker_priority priority, 
     size_t room = priority == WORKER_QUERY ? pool->query_queue_max : pool->queue_depth_max;
     if (pool->is_stopping || queue->count >= room)
         return ERR_BUSY;
-    size_t last = (queue->first + queue->count) % pool->queue_depth_max;
-    queue->jobs[last] = job;
-    queue->count++;
+    queue_push(pool, queue, job);
     if (priority != WORKER_DECODE || !is_taken_soon(pool, job.is_short, queue->count - 1))
         wake_one(pool, priority, job.is_short);
     return OK;
@@ -436,13 +449,40 @@ enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
 {
     assert(priority >= 0 && priority < WORKER_PRIORITY_COUNT);
     assert(run != NULL);
-    struct job job = {.run = run, .context = context};
     if (priority == WORKER_QUERY)
-        job.submitted_us = clock_monotonic_us();
+        return worker_submit_query(pool, run, NULL, context);
+    struct job job = {.run = run, .context = context};
     mutex_lock(&pool->mutex);
     enum err err = submit(pool, priority, job);
     mutex_unlock(&pool->mutex);
     return err;
+}
+
+enum err worker_submit_query(struct worker_pool *pool, void (*run)(void *context),
+                             bool (*is_over)(void *context), void *context)
+{
+    assert(run != NULL);
+    struct job job = {.run = run, .is_over = is_over, .context = context};
+    job.submitted_us = clock_monotonic_us();
+    mutex_lock(&pool->mutex);
+    enum err err = submit(pool, WORKER_QUERY, job);
+    mutex_unlock(&pool->mutex);
+    return err;
+}
+
+/* Each job is taken out and put back at the end, so their order stays. */
+void worker_end_waiting(struct worker_pool *pool)
+{
+    mutex_lock(&pool->mutex);
+    struct queue *queue = &pool->queues[WORKER_QUERY];
+    for (size_t left = queue->count; left > 0; left--) {
+        struct job job = queue_first(pool, queue);
+        bool is_over = job.is_over != NULL && job.is_over(job.context);
+        if (!is_over || fault_is("worker.over_ones_wait") ||
+            submit(pool, WORKER_DECODE, job) != OK)
+            queue_push(pool, queue, job);
+    }
+    mutex_unlock(&pool->mutex);
 }
 
 enum err worker_submit_short(struct worker_pool *pool, void (*run)(void *context), void *context)

@@ -322,6 +322,74 @@ static void test_awake(void **state)
     worker_pool_destroy(pool);
 }
 
+/* --- queries that are over before their turn --- */
+
+struct waiting {
+    int number;
+    _Atomic bool is_over;
+};
+
+static bool waiting_is_over(void *context)
+{
+    return atomic_load(&((struct waiting *)context)->is_over);
+}
+
+static void waiting_job(void *context)
+{
+    note_job((void *)(intptr_t)((struct waiting *)context)->number);
+}
+
+/* Behind the only query that may be under way wait five, and two of them are over. */
+static size_t queued_when_two_are_over(void)
+{
+    struct worker_pool *pool = worker_pool_create(
+        &(struct worker_options){.core_count = 2, .thread_count = 4, .query_count_max = 1});
+    struct waiting waiting[5];
+    struct worker_status status;
+    is_open = is_entered = false;
+    order_count = 0;
+    assert_int_equal(worker_submit(pool, WORKER_QUERY, gate_job, NULL), OK);
+    wait_until_entered();
+    for (int i = 0; i < 5; i++) {
+        waiting[i].number = i;
+        atomic_init(&waiting[i].is_over, false);
+        assert_int_equal(worker_submit_query(pool, waiting_job, waiting_is_over, &waiting[i]), OK);
+    }
+    worker_end_waiting(pool);
+    worker_pool_status(pool, &status);
+    assert_int_equal(status.queued[WORKER_QUERY], 5);
+    atomic_store(&waiting[1].is_over, true);
+    atomic_store(&waiting[4].is_over, true);
+    worker_end_waiting(pool);
+    worker_pool_status(pool, &status);
+    size_t queued = status.queued[WORKER_QUERY];
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
+    for (int count = 0; queued == 3 && count < 2 && clock_monotonic_us() < give_up_us;) {
+        mutex_lock(&mutex);
+        count = order_count;
+        mutex_unlock(&mutex);
+        clock_sleep_us(100);
+    }
+    open_gate(); /* the first is still under way until here */
+    worker_pool_destroy(pool);
+    assert_int_equal(order_count, 5);
+    return queued;
+}
+
+static void test_who_is_over_does_not_wait(void **state)
+{
+    (void)state;
+    assert_int_equal(queued_when_two_are_over(), 3);
+    assert_true((order[0] == 1 && order[1] == 4) || (order[0] == 4 && order[1] == 1));
+    assert_int_equal(order[2], 0);
+    assert_int_equal(order[3], 2);
+    assert_int_equal(order[4], 3);
+    fault_plant("worker.over_ones_wait");
+    size_t queued = queued_when_two_are_over();
+    fault_clear();
+    assert_int_equal(queued, 5);
+}
+
 static struct {
     int order[3];
     _Atomic int count;
@@ -470,6 +538,7 @@ int main(void)
         cmocka_unit_test(test_block_wakes_a_thread_for_decoding),
         cmocka_unit_test(test_short_jobs_share_a_thread),
         cmocka_unit_test(test_awake),
+        cmocka_unit_test(test_who_is_over_does_not_wait),
         cmocka_unit_test(test_promotion_overtakes_queries),
         cmocka_unit_test(test_urgent_upkeep_gives_way_to_decoding_only),
         cmocka_unit_test(test_a_job_that_is_behind_gives_one_turn),
