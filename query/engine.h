@@ -34,11 +34,12 @@ struct query_entry {
     int64_t cpu_clock, cpu_begin_us; /* of the thread that runs it; 0: none does now */
     int64_t cpu_used_us;             /* in earlier stays on threads */
     int64_t queued_us;               /* before a worker began with it */
+    int64_t queued_since_us;         /* monotonic: none has yet; 0: one has */
     struct worker_waits waits;       /* since then, for its turn */
     struct budget budget;
     _Atomic bool is_cancelled;
     _Atomic bool has_unseen;   /* it reads what its asker may not see: nor how much of it */
-    const char *_Atomic state; /* "waiting", "planning", "running" */
+    const char *_Atomic state; /* "queued", "waiting", "planning", "running" */
     const struct exec *exec;   /* under the registry's lock; NULL while none runs */
 };
 
@@ -73,6 +74,9 @@ void registry_deinit(struct query_registry *registry);
  * others are looked through. */
 MUST_CHECK enum err registry_add(struct query_registry *registry, struct query_entry *entry,
                                  bool is_id_chosen, struct error *error);
+/* `entry` in the place of `other`, which has the same id; it is cancelled if that was. */
+void registry_replace(struct query_registry *registry, struct query_entry *other,
+                      struct query_entry *entry);
 void registry_remove(struct query_registry *registry, struct query_entry *entry);
 void registry_set_exec(struct query_registry *registry, struct query_entry *entry,
                        const struct exec *exec);

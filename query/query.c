@@ -82,8 +82,11 @@ void query_engine_register(struct query_engine *engine, const struct table_provi
 enum err query_cancel(struct query_engine *engine, struct slice query_id, const struct asker *asker,
                       struct error *error)
 {
-    if (registry_cancel(&engine->registry, query_id, asker))
+    if (registry_cancel(&engine->registry, query_id, asker)) {
+        if (engine->options.workers != NULL)
+            worker_end_waiting(engine->options.workers);
         return OK;
+    }
     return error_set(error, ERR_NOT_FOUND, "42704", "no query with query_id \"%.*s\" is running",
                      SLICE_ARGS(query_id));
 }

@@ -114,6 +114,7 @@ struct query_request {
     bool is_short;               /* run_begin() */
     struct statement *statement; /* planned earlier from the same text, types, zone; may be NULL */
     struct snapshot *snapshot;   /* what its transaction sees; NULL: what there is now */
+    struct query_waiting *waiting; /* from query_wait(); ended by query_run(). NULL: it did not */
 };
 
 struct query_answer {
@@ -125,6 +126,15 @@ struct query_answer {
     struct writer body;        /* the whole result in `format`; the caller deinits it */
     uint64_t row_count;
 };
+
+/* A request that waits until it is run: from now on, until query_run() or query_waiting_end(), it
+ * is in freshet.queries and can be cancelled by its id. The arena, where it is, and the request's
+ * texts outlive it. NULL: it has mistakes, which query_run() will tell, and does not show. */
+struct query_waiting *query_wait(struct query_engine *engine, const struct query_request *request,
+                                 struct arena *arena);
+void query_waiting_end(struct query_waiting *waiting);
+/* It was cancelled: there is no need to wait. Any thread. */
+bool query_waiting_is_over(const struct query_waiting *waiting);
 
 /* Fills *answer whatever happens; returns answer->result. */
 enum err query_run(struct query_engine *engine, const struct query_request *request,

@@ -24,18 +24,32 @@ static bool is_taken_by(const struct query_registry *registry, const struct quer
     return other != NULL;
 }
 
+static void put_first(struct query_registry *registry, struct query_entry *entry)
+{
+    entry->previous = NULL;
+    entry->next = registry->first;
+    if (entry->next != NULL)
+        entry->next->previous = entry;
+    registry->first = entry;
+}
+
+static void take_out(struct query_registry *registry, struct query_entry *entry)
+{
+    if (entry->previous != NULL)
+        entry->previous->next = entry->next;
+    else
+        registry->first = entry->next;
+    if (entry->next != NULL)
+        entry->next->previous = entry->previous;
+}
+
 enum err registry_add(struct query_registry *registry, struct query_entry *entry, bool is_id_chosen,
                       struct error *error)
 {
     mutex_lock(&registry->mutex);
     bool is_taken = is_id_chosen && is_taken_by(registry, entry);
-    if (!is_taken) {
-        entry->previous = NULL;
-        entry->next = registry->first;
-        if (entry->next != NULL)
-            entry->next->previous = entry;
-        registry->first = entry;
-    }
+    if (!is_taken)
+        put_first(registry, entry);
     mutex_unlock(&registry->mutex);
     if (is_taken)
         return error_set(error, ERR_INPUT, "22023",
@@ -46,12 +60,18 @@ enum err registry_add(struct query_registry *registry, struct query_entry *entry
 void registry_remove(struct query_registry *registry, struct query_entry *entry)
 {
     mutex_lock(&registry->mutex);
-    if (entry->previous != NULL)
-        entry->previous->next = entry->next;
-    else
-        registry->first = entry->next;
-    if (entry->next != NULL)
-        entry->next->previous = entry->previous;
+    take_out(registry, entry);
+    mutex_unlock(&registry->mutex);
+}
+
+void registry_replace(struct query_registry *registry, struct query_entry *other,
+                      struct query_entry *entry)
+{
+    mutex_lock(&registry->mutex);
+    take_out(registry, other);
+    put_first(registry, entry);
+    if (atomic_load_explicit(&other->is_cancelled, memory_order_relaxed))
+        atomic_store_explicit(&entry->is_cancelled, true, memory_order_relaxed);
     mutex_unlock(&registry->mutex);
 }
 

@@ -63,17 +63,16 @@ static void print_hex(uint64_t value, char *out)
         out[i] = "0123456789abcdef"[value & 15];
 }
 
-static enum err choose_id(struct run *run, struct error *error)
+static enum err choose_id(struct query_entry *entry, struct slice id, struct error *error)
 {
-    struct slice id = run->request->query_id;
-    char *out = run->entry.query_id;
+    char *out = entry->query_id;
     if (id.size == 0) {
         print_hex(random_u64(), out);
         print_hex(random_u64(), out + 16);
         out[32] = 0;
         return OK;
     }
-    bool is_valid = id.size < sizeof(run->entry.query_id);
+    bool is_valid = id.size < sizeof(entry->query_id);
     for (size_t i = 0; is_valid && i < id.size; i++) {
         char c = id.data[i];
         is_valid = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -82,7 +81,7 @@ static enum err choose_id(struct run *run, struct error *error)
     if (!is_valid)
         return error_set(error, ERR_INPUT, "22023",
                          "query_id must be 1 to %zu letters, digits, hyphens or underscores",
-                         sizeof(run->entry.query_id) - 1);
+                         sizeof(entry->query_id) - 1);
     memcpy(out, id.data, id.size);
     return OK;
 }
@@ -289,12 +288,67 @@ static void begin_time(struct run *run, int64_t from_us)
     worker_watch(is_over, run);
 }
 
+static void fill_entry(struct query_entry *entry, const struct query_request *request,
+                       struct arena *arena)
+{
+    entry->user = request->user;
+    entry->user_id = request->asker == NULL ? 0 : request->asker->id;
+    entry->client = request->client;
+    entry->backend_pid = request->backend_pid;
+    entry->text = sql_masked(request->text, arena);
+    entry->started_at_us = clock_wall_us();
+    entry->started_us = request->arrived_us != 0 ? request->arrived_us : clock_monotonic_us();
+}
+
+/* --- before a worker has begun with it --- */
+
+struct query_waiting {
+    struct query_engine *engine;
+    struct query_entry entry;
+};
+
+struct query_waiting *query_wait(struct query_engine *engine, const struct query_request *request,
+                                 struct arena *arena)
+{
+    struct query_waiting *waiting = arena_alloc_zero(arena, sizeof(*waiting));
+    struct query_entry *entry = &waiting->entry;
+    struct error error;
+    if (check_text(request->text, &error) != OK ||
+        choose_id(entry, request->query_id, &error) != OK)
+        return NULL;
+    waiting->engine = engine;
+    fill_entry(entry, request, arena);
+    entry->application_name = "";
+    entry->queued_since_us = entry->started_us;
+    atomic_store(&entry->state, "queued");
+    bool is_chosen = request->query_id.size > 0;
+    return registry_add(&engine->registry, entry, is_chosen, &error) == OK ? waiting : NULL;
+}
+
+void query_waiting_end(struct query_waiting *waiting)
+{
+    registry_remove(&waiting->engine->registry, &waiting->entry);
+}
+
+bool query_waiting_is_over(const struct query_waiting *waiting)
+{
+    return atomic_load_explicit(&waiting->entry.is_cancelled, memory_order_relaxed);
+}
+
 static enum err enlist(struct run *run, struct error *error)
 {
-    enum err err = choose_id(run, error);
+    const struct query_request *request = run->request;
+    struct query_registry *registry = &run->engine->registry;
+    if (request->waiting != NULL) {
+        struct query_entry *waiting = &request->waiting->entry;
+        memcpy(run->entry.query_id, waiting->query_id, sizeof(waiting->query_id));
+        registry_replace(registry, waiting, &run->entry);
+        run->is_registered = true;
+        return OK;
+    }
+    enum err err = choose_id(&run->entry, request->query_id, error);
     if (err == OK)
-        err = registry_add(&run->engine->registry, &run->entry, run->request->query_id.size > 0,
-                           error);
+        err = registry_add(registry, &run->entry, request->query_id.size > 0, error);
     run->is_registered = err == OK;
     return err;
 }
@@ -305,13 +359,7 @@ enum err run_begin(struct run *run, struct query_engine *engine,
 {
     *run = (struct run){.engine = engine, .request = request};
     arena_init(&run->arena);
-    run->entry.user = request->user;
-    run->entry.user_id = request->asker == NULL ? 0 : request->asker->id;
-    run->entry.client = request->client;
-    run->entry.backend_pid = request->backend_pid;
-    run->entry.text = sql_masked(request->text, &run->arena);
-    run->entry.started_at_us = clock_wall_us();
-    run->entry.started_us = request->arrived_us != 0 ? request->arrived_us : clock_monotonic_us();
+    fill_entry(&run->entry, request, &run->arena);
     if (!request->is_short) { /* each is a call of the kernel */
         run->entry.cpu_clock = clock_thread_handle();
         run->entry.cpu_begin_us = clock_thread_cpu_us();
@@ -325,6 +373,8 @@ enum err run_begin(struct run *run, struct query_engine *engine,
         .parent = engine->options.memory, .limit = run->settings.query_memory, .name = "query"};
     if (err == OK && !request->is_short)
         err = enlist(run, error);
+    else if (request->waiting != NULL)
+        query_waiting_end(request->waiting);
     if (err == OK)
         begin_time(run, run->entry.started_us);
     return err;

@@ -222,7 +222,10 @@ static void add_query(void *context, const struct query_entry *entry)
             atomic_load_explicit(&entry->exec->statistics.helpers_cpu_us, memory_order_relaxed);
     provider_float(scan, 9, (double)cpu_us / 1e3);
     provider_int(scan, 10, (int64_t)spilled);
-    provider_float(scan, 11, (double)entry->queued_us / 1e3);
+    int64_t queued_us = entry->queued_us;
+    if (entry->queued_since_us != 0)
+        queued_us += clock_monotonic_us() - entry->queued_since_us;
+    provider_float(scan, 11, (double)queued_us / 1e3);
     provider_float(scan, 12, (double)waited_us(&entry->waits) / 1e3);
 }
 

@@ -192,6 +192,7 @@ static void start_ports(struct serving *serving)
         .tls = serving->tls,
         .has_ring = strcmp(config->ring, "auto") == 0 && strcmp(config->io, "plain") != 0,
         .dispatch = route_dispatch,
+        .cancelled = route_cancelled,
         .context = &serving->app,
     };
     serving->app.http = http_server_start(&options);

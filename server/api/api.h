@@ -10,6 +10,8 @@ void api_ingest(struct exchange *exchange);
 /* The same on a thread that must not wait. False: nothing was done, api_ingest on another must. */
 MUST_CHECK bool api_ingest_at_once(struct exchange *exchange);
 void api_sql(struct exchange *exchange);
+/* Before that, where it will wait for other queries: it shows in freshet.queries meanwhile. */
+void api_sql_wait(struct exchange *exchange);
 void api_sql_cancel(struct exchange *exchange);
 void api_endpoint(struct exchange *exchange);
 void api_healthz(struct exchange *exchange);

@@ -15,6 +15,7 @@
 #include "storage/base/metrics.h"
 #include "storage/base/number.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #define SETTINGS_MAX 32
@@ -406,20 +407,38 @@ void sql_answer(struct exchange *exchange, const struct query_request *request)
     exchange_answer(exchange);
 }
 
+static bool is_coded(const struct exchange *exchange)
+{
+    struct slice coding = exchange_request_header(exchange, "content-encoding");
+    return coding.size > 0 && !slice_equal_ignore_case(coding, SLICE("identity"));
+}
+
+void api_sql_wait(struct exchange *exchange)
+{
+    struct app *app = exchange->context;
+    struct query_request *request = arena_alloc(&exchange->arena, sizeof(*request));
+    struct error error; /* api_sql() meets it again, and says so */
+    *request = sql_request(exchange);
+    if (!is_coded(exchange) && read_request(exchange, request, &error) == OK) {
+        exchange->waiting = query_wait(app->engine, request, &exchange->arena);
+    }
+}
+
 void api_sql(struct exchange *exchange)
 {
     struct query_request request = sql_request(exchange);
     struct error error;
-    struct slice coding = exchange_request_header(exchange, "content-encoding");
-    if (coding.size > 0 && !slice_equal_ignore_case(coding, SLICE("identity"))) {
+    if (is_coded(exchange)) {
         exchange_answer_problem(exchange, 415, "0A000", "SQL is taken without Content-Encoding");
         return;
     }
     enum err result = read_request(exchange, &request, &error);
     if (result != OK) {
+        assert(exchange->waiting == NULL); /* then it was read before */
         exchange_answer_error(exchange, sqlstate_http_status(error.sqlstate), &error, NULL);
         return;
     }
+    request.waiting = exchange->waiting;
     sql_answer(exchange, &request);
 }
 

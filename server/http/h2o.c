@@ -81,8 +81,17 @@ static int socket_fd(h2o_req_t *req)
     return h2o_socket_get_fd(req->conn->callbacks->get_socket(req->conn));
 }
 
+/* After is_cancelled was set. */
+static void tell_cancelled(struct http_server *server)
+{
+    if (server->options.cancelled != NULL) {
+        server->options.cancelled(server->options.context);
+    }
+}
+
 static void poll_batch(struct pollfd *polls, struct session **sessions, size_t count)
 {
+    bool is_any = false;
     if (count == 0 || poll(polls, count, 0) <= 0) {
         return;
     }
@@ -90,7 +99,11 @@ static void poll_batch(struct pollfd *polls, struct session **sessions, size_t c
         if ((polls[i].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
             atomic_store_explicit(&sessions[i]->exchange.is_cancelled, true, memory_order_relaxed);
             watch_remove(sessions[i]);
+            is_any = true;
         }
+    }
+    if (is_any) {
+        tell_cancelled(sessions[0]->server);
     }
 }
 
@@ -222,6 +235,7 @@ static void on_gone(void *guard)
         return;
     }
     atomic_store_explicit(&session->exchange.is_cancelled, true, memory_order_relaxed);
+    tell_cancelled(session->server); /* else it may wait for other queries, and we for it */
     while (!atomic_load_explicit(&session->is_finished, memory_order_acquire)) {
         clock_sleep_us(100);
     }
@@ -494,6 +508,7 @@ static void cancel_watched(struct http_server *server)
         atomic_store_explicit(&session_of_watch(at)->exchange.is_cancelled, true,
                               memory_order_relaxed);
     }
+    tell_cancelled(server);
 }
 
 static void obey(struct http_server *server, int command)

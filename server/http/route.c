@@ -86,6 +86,21 @@ struct job {
     void (*handle)(struct exchange *exchange);
 };
 
+/* Of a query that no worker has yet. */
+static bool is_over(void *context)
+{
+    const struct job *job = context;
+    const struct exchange *exchange = job->exchange;
+    return atomic_load_explicit(&exchange->is_cancelled, memory_order_relaxed) ||
+           (exchange->waiting != NULL && query_waiting_is_over(exchange->waiting));
+}
+
+void route_cancelled(void *context)
+{
+    struct app *app = context;
+    worker_end_waiting(app->workers);
+}
+
 static void run_job(void *context)
 {
     struct job *job = context;
@@ -112,15 +127,32 @@ static struct job *make_job(struct exchange *exchange, void (*handle)(struct exc
     return job;
 }
 
+static enum err submit_query(struct exchange *exchange, struct job *job)
+{
+    struct app *app = exchange->context;
+    if (job->handle == api_sql && worker_would_wait(app->workers)) {
+        api_sql_wait(exchange);
+    }
+    enum err err = worker_submit_query(app->workers, run_job, is_over, job);
+    if (err != OK && exchange->waiting != NULL) {
+        query_waiting_end(exchange->waiting);
+    }
+    return err;
+}
+
 static void submit(struct exchange *exchange, enum route_place place,
                    void (*handle)(struct exchange *exchange))
 {
     struct app *app = exchange->context;
     struct job *job = make_job(exchange, handle);
-    enum worker_priority priority = place == ROUTE_QUERY ? WORKER_QUERY : WORKER_DECODE;
-    enum err err = is_small(exchange, handle, SHORT_BODY_MAX)
-                       ? worker_submit_short(app->workers, run_job, job)
-                       : worker_submit(app->workers, priority, run_job, job);
+    enum err err;
+    if (place == ROUTE_QUERY) {
+        err = submit_query(exchange, job);
+    } else if (is_small(exchange, handle, SHORT_BODY_MAX)) {
+        err = worker_submit_short(app->workers, run_job, job);
+    } else {
+        err = worker_submit(app->workers, WORKER_DECODE, run_job, job);
+    }
     if (err != OK) {
         answer_busy(exchange);
     }

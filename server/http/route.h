@@ -33,5 +33,7 @@ enum route_match route_find(struct slice path, enum http_method method, const st
 void route_print_methods(unsigned methods, struct writer *out);
 /* For http_server_options.dispatch: exchange->context is the struct app. */
 void route_dispatch(struct exchange *exchange);
+/* For http_server_options.cancelled: who waits for queries under way ends at once. */
+void route_cancelled(void *app);
 
 #endif

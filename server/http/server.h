@@ -23,6 +23,8 @@ struct http_server_options {
     /* Called on the reactor for every request that passed the checks of head and safety; answers
      * it, or hands it to a worker that does. Must not block. */
     void (*dispatch)(struct exchange *exchange);
+    /* On the reactor: of exchanges under way, is_cancelled was set. NULL: nobody wants to know. */
+    void (*cancelled)(void *context);
     void *context; /* exchange->context */
 };
 

@@ -485,6 +485,14 @@ void worker_end_waiting(struct worker_pool *pool)
     mutex_unlock(&pool->mutex);
 }
 
+bool worker_would_wait(struct worker_pool *pool)
+{
+    mutex_lock(&pool->mutex);
+    size_t count = pool->query_count + pool->queues[WORKER_QUERY].count;
+    mutex_unlock(&pool->mutex);
+    return count >= pool->query_count_max;
+}
+
 enum err worker_submit_short(struct worker_pool *pool, void (*run)(void *context), void *context)
 {
     assert(run != NULL);

@@ -45,6 +45,8 @@ MUST_CHECK enum err worker_submit_query(struct worker_pool *pool, void (*run)(vo
 /* To be called when that may have changed: those that are over are taken at once, as DECODE jobs,
  * however many queries are under way. Any thread. */
 void worker_end_waiting(struct worker_pool *pool);
+/* As things are, would a QUERY job wait for another to end? Any thread. */
+bool worker_would_wait(struct worker_pool *pool);
 /* worker_submit for a DECODE job that takes a fraction of a millisecond, and blocks for long only
  * between worker_block_begin and _end: it may wait for others of that kind, in place of a thread's
  * being woken for it. */

@@ -179,6 +179,79 @@ def test_more_than_may_wait_are_refused(freshet_factory):
     assert server.rows("SELECT count(*) FROM h") == [[3000]]
 
 
+def queued(server):
+    text = server.request("GET", "/metrics")[2].decode()
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("freshet_queries_queued ")))
+
+
+def send_slow(server, query_id):
+    """The connection, its answer not waited for."""
+    host, port = server.http.rsplit(":", 1)
+    body = json.dumps({"query": SLOW, "query_id": query_id, "timeout_ms": 300_000}).encode()
+    connection = socket.create_connection((host, int(port)), timeout=SLACK_S)
+    connection.sendall(b"POST /v1/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+                       % len(body) + body)
+    return connection
+
+
+@pytest.fixture
+def busy(freshet_factory):
+    """A server with one query under way, which is all it may have, and three behind it."""
+    server = freshet_factory(arguments=["--queries-max", "1"])
+    hostile.fill(server.http, 3000)
+    connections = []
+    for n in range(4):
+        connections.append(send_slow(server, f"slow-{n}"))
+        wait_until(lambda: server.request("DELETE", "/v1/sql/nobody")[0] == 404 and queued(server) == max(0, len(connections) - 1), "not queued")
+    yield server, connections
+    for connection in connections:
+        connection.close()
+
+
+def test_who_waits_for_others_to_end_can_be_cancelled(busy):
+    server, connections = busy
+    for n in (3, 1):  # behind the one that is under way
+        status, _, text = server.request("DELETE", f"/v1/sql/slow-{n}")
+        assert status == 200, text
+        answer = connections[n].recv(65536)
+        assert answer.startswith(b"HTTP/1.1 504 ") and b"57014" in answer, answer
+    wait_until(lambda: queued(server) == 1, "not queued")
+    assert server.request("DELETE", "/v1/sql/slow-1")[0] == 404
+    for n in (0, 2):
+        assert server.request("DELETE", f"/v1/sql/slow-{n}")[0] == 200
+        assert connections[n].recv(65536).startswith(b"HTTP/1.1 504 ")
+
+
+def test_who_waits_for_others_to_end_may_hang_up(busy):
+    server, connections = busy
+    connections[2].close()
+    wait_until(lambda: queued(server) == 2, "it waits on")
+    connections[1].close()
+    connections[3].close()
+    wait_until(lambda: queued(server) == 0, "they wait on")
+    assert server.request("DELETE", "/v1/sql/slow-0")[0] == 200  # under way until now
+
+
+def test_what_waits_is_among_the_queries(freshet_factory):
+    """Asked for by one that waited before it."""
+    server = freshet_factory(arguments=["--queries-max", "1"])
+    hostile.fill(server.http, 3000)
+    first = send_slow(server, "slow-0")
+    wait_until(lambda: server.request("DELETE", "/v1/sql/nobody")[0] == 404, "no answer")
+    seen = {}
+    asks = threading.Thread(target=lambda: seen.update(rows=server.rows(
+        "SELECT query_id, state, queued_ms > 0, query LIKE '%h a, h b%' FROM freshet.queries WHERE query_id LIKE 'slow-%' ORDER BY 1")))
+    asks.start()
+    wait_until(lambda: queued(server) == 1, "not queued")
+    others = [send_slow(server, f"slow-{n}") for n in (1, 2)]
+    wait_until(lambda: queued(server) == 3, "not queued")
+    assert server.request("DELETE", "/v1/sql/slow-0")[0] == 200
+    asks.join(SLACK_S)
+    assert seen["rows"] == [["slow-1", "queued", True, True], ["slow-2", "queued", True, True]], seen
+    for connection in (first, *others):
+        connection.close()
+
+
 def test_stopping_ends_them(freshet_factory):
     server = freshet_factory()
     hostile.fill(server.http, 3000)

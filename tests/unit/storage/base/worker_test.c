@@ -348,8 +348,10 @@ static size_t queued_when_two_are_over(void)
     struct worker_status status;
     is_open = is_entered = false;
     order_count = 0;
+    assert_false(worker_would_wait(pool));
     assert_int_equal(worker_submit(pool, WORKER_QUERY, gate_job, NULL), OK);
     wait_until_entered();
+    assert_true(worker_would_wait(pool));
     for (int i = 0; i < 5; i++) {
         waiting[i].number = i;
         atomic_init(&waiting[i].is_over, false);
