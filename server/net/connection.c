@@ -70,6 +70,8 @@ void connection_set_gone(struct connection *connection)
     atomic_store_explicit(&connection->is_gone, true, memory_order_relaxed);
     drop_output(connection);
     condition_broadcast(&connection->has_room);
+    if (connection->is_busy)
+        worker_end_waiting(connection->loop->options.workers);
 }
 
 /* Sends what the socket takes now. With the lock held. */

@@ -101,6 +101,13 @@ static void close_connection(struct connection *connection)
     atomic_fetch_sub_explicit(&loop->open, 1, memory_order_relaxed);
 }
 
+/* Of a job that no worker has yet. */
+static bool is_job_over(void *context)
+{
+    const struct connection *connection = context;
+    return connection_is_gone(connection);
+}
+
 /* With the lock held. */
 static void start_job(struct connection *connection)
 {
@@ -108,8 +115,11 @@ static void start_job(struct connection *connection)
     connection->is_busy = true;
     connection->is_again = false;
     /* A login, or a cancel request, is short and must not wait for queries to end. */
-    enum worker_priority priority = connection->has_logged_in ? WORKER_QUERY : WORKER_DECODE;
-    connection->is_due = worker_submit(loop->options.workers, priority, run_job, connection) != OK;
+    struct worker_pool *workers = loop->options.workers;
+    enum err err = connection->has_logged_in
+                       ? worker_submit_query(workers, run_job, is_job_over, connection)
+                       : worker_submit(workers, WORKER_DECODE, run_job, connection);
+    connection->is_due = err != OK;
     loop->has_due = loop->has_due || connection->is_due;
 }
 

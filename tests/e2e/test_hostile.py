@@ -11,6 +11,7 @@ import time
 
 import freshet
 import hostile
+import psycopg
 import pytest
 from topics import wait_until
 
@@ -230,6 +231,23 @@ def test_who_waits_for_others_to_end_may_hang_up(busy):
     connections[3].close()
     wait_until(lambda: queued(server) == 0, "they wait on")
     assert server.request("DELETE", "/v1/sql/slow-0")[0] == 200  # under way until now
+
+
+def pg_waiting(server):
+    """A connection whose statement waits for the one that is under way."""
+    host, port = server.pg.rsplit(":", 1)
+    connection = psycopg.connect(host=host, port=port, user="me", dbname="freshet", connect_timeout=100, autocommit=True)
+    before = queued(server)
+    connection.pgconn.send_query(SLOW.encode())
+    wait_until(lambda: queued(server) == before + 1, "not queued")
+    return connection
+
+
+def test_a_session_that_waits_for_others_to_end_may_hang_up(busy):
+    server, _ = busy
+    connection = pg_waiting(server)
+    connection.close()
+    wait_until(lambda: queued(server) == 3, "it waits on")
 
 
 def test_what_waits_is_among_the_queries(freshet_factory):
