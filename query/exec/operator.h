@@ -38,7 +38,7 @@ struct exec_memory {
     struct budget *budget;
     struct arena arena;
     size_t arena_charged;
-    uint64_t keys_moved; /* as tables of keys were made larger */
+    uint64_t keys_moved;                /* as tables of keys were made larger */
     const struct eval_context *context; /* what long loops look at; NULL: they do not */
 };
 void exec_memory_init(struct exec_memory *memory, struct budget *budget);

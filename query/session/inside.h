@@ -82,6 +82,7 @@ struct query_session {
     size_t kept_size;
     struct mutex mutex;  /* around: */
     struct run *running; /* to be cancelled */
+    bool cancels_first;  /* session_cancel_first() */
 };
 
 void session_notice(struct query_session *session, const char *severity, const char *sqlstate,

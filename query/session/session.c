@@ -60,6 +60,21 @@ void session_cancel(struct query_session *session)
     mutex_unlock(&session->mutex);
 }
 
+void session_cancel_first(struct query_session *session, bool is_cancelled)
+{
+    mutex_lock(&session->mutex);
+    session->cancels_first = is_cancelled;
+    mutex_unlock(&session->mutex);
+}
+
+bool session_cancels_first(struct query_session *session)
+{
+    mutex_lock(&session->mutex);
+    bool cancels = session->cancels_first;
+    mutex_unlock(&session->mutex);
+    return cancels;
+}
+
 bool session_is_interrupted(struct query_session *session)
 {
     bool is_over = session->options.is_gone != NULL &&
@@ -77,6 +92,9 @@ void session_set_running(struct query_session *session, struct run *run)
 {
     mutex_lock(&session->mutex);
     session->running = run;
+    if (run != NULL && session->cancels_first)
+        atomic_store_explicit(&run->entry.is_cancelled, true, memory_order_relaxed);
+    session->cancels_first = session->cancels_first && run == NULL;
     mutex_unlock(&session->mutex);
 }
 

@@ -33,6 +33,10 @@ struct query_session *query_session_create(const struct query_session_options *o
 void query_session_destroy(struct query_session *session);
 /* Any thread while the session lives: the statement under way, if there is one, ends with 57014. */
 void session_cancel(struct query_session *session);
+/* Whether the next statement that runs does, from its start. */
+void session_cancel_first(struct query_session *session, bool is_cancelled);
+/* And none has run since. */
+bool session_cancels_first(struct query_session *session);
 /* The statement under way was cancelled, has run out of time, or its client has gone. */
 bool session_is_interrupted(struct query_session *session);
 /* A setting of the start-up packet: RESET goes back to it. 42704, 22023 … */

@@ -54,10 +54,10 @@ struct exchange {
     struct slice path;  /* as sent, without the query */
     struct slice query; /* behind '?', as sent */
     struct slice body;
-    struct slice argument;     /* the last part of the path where the route has one, decoded */
-    int64_t begin_us;          /* monotonic: the body was complete */
-    const struct asker *asker; /* by http/guard.c, in the arena; NULL: there are no users */
-    _Atomic bool is_cancelled; /* the client went away or the server stops; relaxed: a hint */
+    struct slice argument;         /* the last part of the path where the route has one, decoded */
+    int64_t begin_us;              /* monotonic: the body was complete */
+    const struct asker *asker;     /* by http/guard.c, in the arena; NULL: there are no users */
+    _Atomic bool is_cancelled;     /* the client went away or the server stops; relaxed: a hint */
     struct query_waiting *waiting; /* by api_sql_wait(), until api_sql() is called; else NULL */
 
     /* answer */

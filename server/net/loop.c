@@ -63,10 +63,26 @@ static bool end_job(struct connection *connection)
            !connection->is_reading || connection->is_again;
 }
 
+/* Of a job that no worker has yet. */
+static bool is_job_over(void *context)
+{
+    const struct connection *connection = context;
+    return connection_is_gone(connection) ||
+           atomic_load_explicit(&connection->is_hurried, memory_order_relaxed);
+}
+
+static void set_queued(struct connection *connection, bool is_queued)
+{
+    atomic_store_explicit(&connection->is_queued, is_queued, memory_order_relaxed);
+    if (!is_queued)
+        atomic_store_explicit(&connection->is_hurried, false, memory_order_relaxed);
+}
+
 static void run_job(void *context)
 {
     struct connection *connection = context;
     struct loop *loop = connection->loop;
+    set_queued(connection, false);
     atomic_fetch_add_explicit(&loop->busy, 1, memory_order_relaxed);
     if (connection->wire == WIRE_SHAKING)
         connection_shake(connection);
@@ -101,13 +117,6 @@ static void close_connection(struct connection *connection)
     atomic_fetch_sub_explicit(&loop->open, 1, memory_order_relaxed);
 }
 
-/* Of a job that no worker has yet. */
-static bool is_job_over(void *context)
-{
-    const struct connection *connection = context;
-    return connection_is_gone(connection);
-}
-
 /* With the lock held. */
 static void start_job(struct connection *connection)
 {
@@ -115,10 +124,11 @@ static void start_job(struct connection *connection)
     connection->is_busy = true;
     connection->is_again = false;
     /* A login, or a cancel request, is short and must not wait for queries to end. */
+    bool is_query = connection->has_logged_in && !is_job_over(connection);
+    set_queued(connection, is_query);
     struct worker_pool *workers = loop->options.workers;
-    enum err err = connection->has_logged_in
-                       ? worker_submit_query(workers, run_job, is_job_over, connection)
-                       : worker_submit(workers, WORKER_DECODE, run_job, connection);
+    enum err err = is_query ? worker_submit_query(workers, run_job, is_job_over, connection)
+                            : worker_submit(workers, WORKER_DECODE, run_job, connection);
     connection->is_due = err != OK;
     loop->has_due = loop->has_due || connection->is_due;
 }

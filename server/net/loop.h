@@ -93,6 +93,9 @@ bool connection_is_overdue(const struct connection *connection);
 bool connection_is_draining(const struct connection *connection);
 /* Set when the peer has gone; lives as long as the connection. */
 const _Atomic bool *connection_gone(const struct connection *connection);
+/* Any thread, while the connection lives: a job that waits for queries to end waits no more. False:
+ * none does. */
+bool connection_end_waiting(struct connection *connection);
 /* "127.0.0.1:40000". */
 const char *connection_peer(const struct connection *connection);
 /* Sends `answer` as it is; what comes and goes from then on is encrypted, and jobs see plain bytes.

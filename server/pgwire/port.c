@@ -81,6 +81,12 @@ static void client_logged_in(void *context)
     connection_has_logged_in(client->connection);
 }
 
+static bool client_end_waiting(void *context)
+{
+    struct client *client = context;
+    return connection_end_waiting(client->connection);
+}
+
 static void *client_open(void *context, struct connection *connection)
 {
     struct pg_port *port = context;
@@ -104,6 +110,7 @@ static void *client_open(void *context, struct connection *connection)
         .wait = client_wait,
         .is_behind = client_is_behind,
         .logged_in = client_logged_in,
+        .end_waiting = client_end_waiting,
     });
     return client;
 }
@@ -149,7 +156,8 @@ static void client_work(struct client *client, bool is_here)
         writer_deinit(&client->input);
         writer_init(&client->input);
     }
-    if ((client->has_paused || client->is_put_off) && left > 0)
+    bool is_cut = pg_session_is_cut(client->session);
+    if ((client->has_paused || client->is_put_off || is_cut) && left > 0)
         connection_again(client->connection);
     if (connection_is_overdue(client->connection) && used == 0)
         pg_session_overdue(client->session);

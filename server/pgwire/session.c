@@ -2,6 +2,7 @@
 #include "server/pgwire/inside.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/fault.h"
 #include "storage/base/worker.h"
 
 /* For all that is done at once on the loop's thread. */
@@ -63,6 +64,19 @@ void session_cancel_statement(void *context)
     atomic_store(&session->is_copy_cancelled, true);
     if (query != NULL)
         session_cancel(query);
+    /* Or it waits to be read. Set before its job begins. */
+    atomic_store(&session->is_cancelled_early, true);
+    if (session->options.end_waiting == NULL ||
+        !session->options.end_waiting(session->options.context))
+        atomic_store(&session->is_cancelled_early, false);
+}
+
+/* Of what is fed, the first statement is cancelled; or, at the end, no later one. */
+static void set_cancelled(struct pg_session *session, bool is_cancelled)
+{
+    struct query_session *query = session->query;
+    if (query != NULL)
+        session_cancel_first(query, is_cancelled);
 }
 
 void pg_session_cancel(struct pg_session *session)
@@ -181,6 +195,11 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
     size_t used = 0;
     struct message message;
     struct error error;
+    bool is_cancelled =
+        atomic_exchange(&session->is_cancelled_early, false) && session->query != NULL;
+    if (is_cancelled)
+        set_cancelled(session, true);
+    session->is_cut = false;
     session->is_resumed = session->is_stopped && !must_pause(session);
     session->is_stopped = session->is_stopped && !session->is_resumed;
     while (session->state != PG_ENDED && !must_pause(session)) {
@@ -209,8 +228,15 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
         arena_reset(&session->arena);
         if (session->out.size >= SEND_AT)
             answer_flush(session);
+        /* What comes behind it has not waited. */
+        session->is_cut = is_cancelled && !session_cancels_first(session->query) &&
+                          !fault_is("pgwire.others_go_on");
+        if (session->is_cut)
+            break;
         worker_yield();
     }
+    if (is_cancelled)
+        set_cancelled(session, false);
     answer_flush(session);
     if (session->arena.total > SEND_AT) { /* an idle session is small */
         arena_deinit(&session->arena);
@@ -221,6 +247,11 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
         writer_init(&session->out);
     }
     return used;
+}
+
+bool pg_session_is_cut(const struct pg_session *session)
+{
+    return session->is_cut;
 }
 
 size_t pg_session_feed_short(struct pg_session *session, struct slice input, bool *is_put_off)

@@ -40,6 +40,9 @@ struct pg_session_options {
     bool (*wait)(void *context, bool (*is_over)(void *context), void *over_context);
     /* Login is done. */
     void (*logged_in)(void *context);
+    /* Any thread: if the next pg_session_feed() waits for queries to end, it comes at once. False:
+     * it does not. NULL: nothing waits. */
+    bool (*end_waiting)(void *context);
 };
 
 struct pg_session *pg_session_create(const struct pg_session_options *options);
@@ -50,6 +53,8 @@ size_t pg_session_wanted(const struct pg_session *session, struct slice input);
 /* All whole messages at the start of the input, unless is_behind() said so in between or the client
  * has gone: how many bytes they were. Output is sent. */
 size_t pg_session_feed(struct pg_session *session, struct slice input);
+/* It has left the rest for another call, which is to wait as any other. */
+bool pg_session_is_cut(const struct pg_session *session);
 /* Is all of it executions of prepared statements that have been short so far? Cheap; while no other
  * call runs. */
 bool pg_session_is_short(const struct pg_session *session, struct slice input);

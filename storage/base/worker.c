@@ -478,8 +478,7 @@ void worker_end_waiting(struct worker_pool *pool)
     for (size_t left = queue->count; left > 0; left--) {
         struct job job = queue_first(pool, queue);
         bool is_over = job.is_over != NULL && job.is_over(job.context);
-        if (!is_over || fault_is("worker.over_ones_wait") ||
-            submit(pool, WORKER_DECODE, job) != OK)
+        if (!is_over || fault_is("worker.over_ones_wait") || submit(pool, WORKER_DECODE, job) != OK)
             queue_push(pool, queue, job);
     }
     mutex_unlock(&pool->mutex);

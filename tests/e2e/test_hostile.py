@@ -250,6 +250,20 @@ def test_a_session_that_waits_for_others_to_end_may_hang_up(busy):
     wait_until(lambda: queued(server) == 3, "it waits on")
 
 
+def test_a_session_that_waits_for_others_to_end_can_be_cancelled(busy):
+    server, connections = busy
+    connection = pg_waiting(server)
+    connection.cancel()
+    result = connection.pgconn.get_result()
+    assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014", result.error_message
+    assert connection.pgconn.get_result() is None and queued(server) == 3
+    for n in range(4):
+        assert server.request("DELETE", f"/v1/sql/slow-{n}")[0] == 200
+        assert connections[n].recv(65536).startswith(b"HTTP/1.1 504 ")
+    assert connection.execute("SELECT count(*) FROM h").fetchone() == (3000,)  # no later statement is
+    connection.close()
+
+
 def test_what_waits_is_among_the_queries(freshet_factory):
     """Asked for by one that waited before it."""
     server = freshet_factory(arguments=["--queries-max", "1"])

@@ -1,7 +1,9 @@
 /* A session from bytes: what it answers to each, and that pieces make no difference. */
 #include "tests/unit/server/pgwire/memory_session.h"
 
+#include "server/pgwire/inside.h"
 #include "storage/base/clock.h"
+#include "storage/base/fault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -237,6 +239,47 @@ static void test_slow_reader(void **state)
     assert_int_equal(client.left.size, in.size);
     memory_client_close(&client);
     writer_deinit(&in);
+}
+
+/* Two statements, cancelled before they were fed: the types of what the first call answers. */
+static void cancel_early(bool is_queued, char *types, size_t *left)
+{
+    struct memory_client client;
+    struct writer in;
+    size_t at = 0;
+    char rest[64];
+    writer_init(&in);
+    write_case(&in, "Qselect 1");
+    write_case(&in, "Qselect 2");
+    log_in(&client);
+    client.is_queued = is_queued;
+    session_cancel_statement(client.session);
+    memory_client_feed(&client, writer_as_slice(&in));
+    read_types(&client, &at, types, 64);
+    *left = client.left.size;
+    assert_true(pg_session_is_cut(client.session) == (*left > 0));
+    memory_client_feed(&client, SLICE(""));
+    read_types(&client, &at, rest, sizeof(rest));
+    assert_string_equal(rest, *left > 0 ? "TDCZ" : "");
+    memory_client_close(&client);
+    writer_deinit(&in);
+}
+
+/* The first ends, and what comes behind it waits as ever. */
+static void test_cancelled_while_it_waits(void **state)
+{
+    (void)state;
+    char types[64];
+    size_t left;
+    cancel_early(true, types, &left);
+    assert_string_equal(types, "EZ");
+    assert_true(left > 0);
+    cancel_early(false, types, &left); /* nothing is under way: nothing is cancelled */
+    assert_string_equal(types, "TDCZTDCZ");
+    fault_plant("pgwire.others_go_on");
+    cancel_early(true, types, &left);
+    fault_clear();
+    assert_string_equal(types, "EZTDCZ");
 }
 
 /* A clock that moves by so much at each look. */
@@ -494,10 +537,15 @@ static void test_short(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers),     cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_kept_memory),
-        cmocka_unit_test(test_golden),      cmocka_unit_test(test_startup),
-        cmocka_unit_test(test_short),       cmocka_unit_test(test_stops),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_kept_memory),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_startup),
+        cmocka_unit_test(test_short),
+        cmocka_unit_test(test_stops),
+        cmocka_unit_test(test_cancelled_while_it_waits),
     };
     memory_server_open(&server);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
