@@ -9,6 +9,7 @@
 #include "query/exec/ordered.h"
 
 #include "query/exec/rowset.h"
+#include "storage/base/fault.h"
 
 #include <assert.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct ordered {
     uint8_t place[COLUMNS_MAX]; /* of an argument among the rowset's columns */
     struct column keys[COLUMNS_MAX];
     struct exec_memory memory; /* of the entries */
+    size_t unchecked;          /* of them, since the last look at the clock */
 };
 
 struct ordered *ordered_create(struct exec *exec, const struct aggregate_call *call)
@@ -147,6 +149,16 @@ static bool entry_after(const struct ordered *ordered, const struct entry *a, co
     return compare_rows(ordered, a->row, b->row) > 0;
 }
 
+/* After so many entries were gone through. */
+static enum err look(struct ordered *ordered, size_t count, struct error *error)
+{
+    ordered->unchecked += count;
+    if (ordered->unchecked < EXEC_CHECK_ROWS || fault_is("ordered.sorts_blindly"))
+        return OK;
+    ordered->unchecked = 0;
+    return exec_check(ordered->exec, error);
+}
+
 static void insertion_sort(const struct ordered *ordered, struct entry *entries, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
@@ -158,44 +170,51 @@ static void insertion_sort(const struct ordered *ordered, struct entry *entries,
     }
 }
 
-static void merge(const struct ordered *ordered, const struct entry *left, size_t left_count,
-                  const struct entry *right, size_t right_count, struct entry *out)
+static enum err merge(struct ordered *ordered, const struct entry *left, size_t left_count,
+                      const struct entry *right, size_t right_count, struct entry *out,
+                      struct error *error)
 {
     const struct entry *left_end = left + left_count, *right_end = right + right_count;
-    while (left < left_end && right < right_end)
-        *out++ = entry_after(ordered, left, right) ? *right++ : *left++;
+    enum err err = OK;
+    while (err == OK && left < left_end && right < right_end) {
+        const struct entry *begin = out;
+        while (left < left_end && right < right_end && out - begin < (ptrdiff_t)EXEC_CHECK_ROWS)
+            *out++ = entry_after(ordered, left, right) ? *right++ : *left++;
+        err = look(ordered, (size_t)(out - begin), error);
+    }
+    if (err != OK)
+        return err;
+    size_t rest = (size_t)(left_end - left) + (size_t)(right_end - right);
     while (left < left_end)
         *out++ = *left++;
     while (right < right_end)
         *out++ = *right++;
+    return look(ordered, rest, error);
 }
 
 /* Bottom-up and stable; both arrays have `count` entries. *sorted is the one that has the result.
  */
-static enum err sort_entries(const struct ordered *ordered, struct entry *entries,
-                             struct entry *other, size_t count, struct entry **sorted,
-                             struct error *error)
+static enum err sort_entries(struct ordered *ordered, struct entry *entries, struct entry *other,
+                             size_t count, struct entry **sorted, struct error *error)
 {
-    size_t unchecked = 0;
-    for (size_t i = 0; i < count; i += RUN_ROWS)
-        insertion_sort(ordered, entries + i, count - i < RUN_ROWS ? count - i : RUN_ROWS);
-    for (size_t width = RUN_ROWS; width < count; width *= 2) {
-        for (size_t i = 0; i < count; i += 2 * width) {
+    enum err err = OK;
+    for (size_t i = 0; err == OK && i < count; i += RUN_ROWS) {
+        size_t part = count - i < RUN_ROWS ? count - i : RUN_ROWS;
+        insertion_sort(ordered, entries + i, part);
+        err = look(ordered, part, error);
+    }
+    for (size_t width = RUN_ROWS; err == OK && width < count; width *= 2) {
+        for (size_t i = 0; err == OK && i < count; i += 2 * width) {
             size_t left = count - i < width ? count - i : width;
             size_t right = count - i - left < width ? count - i - left : width;
-            merge(ordered, entries + i, left, entries + i + left, right, other + i);
-            unchecked += left + right;
-            enum err err = unchecked >= EXEC_CHECK_ROWS ? exec_check(ordered->exec, error) : OK;
-            if (err != OK)
-                return err;
-            unchecked = unchecked >= EXEC_CHECK_ROWS ? 0 : unchecked;
+            err = merge(ordered, entries + i, left, entries + i + left, right, other + i, error);
         }
         struct entry *swap = entries;
         entries = other;
         other = swap;
     }
     *sorted = entries;
-    return OK;
+    return err;
 }
 
 /* --- the end --- */
@@ -233,8 +252,11 @@ enum err ordered_finish(struct ordered *ordered, char *states, size_t stride,
     for (uint32_t k = 0; k < call->order_count; k++)
         ordered->keys[k] = rowset_column(
             &ordered->rows, ordered->place[call->argument_count - call->order_count + k], 0);
-    for (size_t i = 0; err == OK && i < count; i++)
+    for (size_t i = 0; err == OK && i < count; i++) {
         entries[i] = (struct entry){entry_prefix(ordered, i), (uint32_t)groups.i[i], (uint32_t)i};
+        if (i % EXEC_CHECK_ROWS == EXEC_CHECK_ROWS - 1)
+            err = look(ordered, EXEC_CHECK_ROWS, error);
+    }
     if (err == OK)
         err = sort_entries(ordered, entries, entries + count, count, &sorted, error);
     for (size_t i = 0; err == OK && i < count; i += VECTOR_ROWS_MAX) {

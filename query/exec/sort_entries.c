@@ -14,6 +14,8 @@
  * The low byte of a text's later words tells where it ends, so "a" comes before "a\0". */
 #include "query/exec/sort.h"
 
+#include "storage/base/fault.h"
+
 #include <string.h>
 
 #define FEW 32
@@ -130,7 +132,17 @@ static size_t digit_of(const struct sort_entry *entry, int shift)
     return (shift < 64 ? entry->prefix >> shift : entry->null_rank) & (DIGITS - 1);
 }
 
-static void scatter(const struct sort_entry *from, size_t count, int shift, struct sort_entry *to)
+static enum err check(struct sorter *sorter, size_t count, struct error *error)
+{
+    sorter->unchecked += count;
+    if (sorter->unchecked < EXEC_CHECK_ROWS || fault_is("sort.looks_never"))
+        return OK;
+    sorter->unchecked = 0;
+    return exec_check(sorter->exec, error);
+}
+
+static enum err scatter(struct sorter *sorter, const struct sort_entry *from, size_t count,
+                        int shift, struct sort_entry *to, struct error *error)
 {
     size_t places[DIGITS] = {0}, place = 0;
     for (size_t index = 0; index < count; index++)
@@ -140,17 +152,15 @@ static void scatter(const struct sort_entry *from, size_t count, int shift, stru
         places[digit] = place;
         place += size;
     }
-    for (size_t index = 0; index < count; index++)
-        to[places[digit_of(&from[index], shift)]++] = from[index];
-}
-
-static enum err check(struct sorter *sorter, size_t count, struct error *error)
-{
-    sorter->unchecked += count;
-    if (sorter->unchecked < EXEC_CHECK_ROWS)
-        return OK;
-    sorter->unchecked = 0;
-    return exec_check(sorter->exec, error);
+    enum err err = OK;
+    for (size_t index = 0; err == OK && index < count;) {
+        size_t end = count - index < EXEC_CHECK_ROWS ? count : index + EXEC_CHECK_ROWS;
+        size_t moved = end - index;
+        for (; index < end; index++)
+            to[places[digit_of(&from[index], shift)]++] = from[index];
+        err = check(sorter, moved, error);
+    }
+    return err;
 }
 
 /* From the lowest byte that differs to the highest, then by where NULL stands. */
@@ -174,13 +184,12 @@ static enum err sort_words(struct sorter *sorter, struct sort_entry *entries, si
         bool is_needed =
             shift < 64 ? (different >> shift & (DIGITS - 1)) != 0 : different_rank != 0;
         if (is_needed) {
-            scatter(from, count, shift, to);
+            enum err err = scatter(sorter, from, count, shift, to, error);
+            if (err != OK)
+                return err;
             struct sort_entry *swap = from;
             from = to;
             to = swap;
-            enum err err = check(sorter, count, error);
-            if (err != OK)
-                return err;
         }
         shift = shift < 64 && shift + DIGIT_BITS > 64 ? 64 : shift + DIGIT_BITS;
     }

@@ -3,6 +3,8 @@
 #include "query/engine.h"
 #include "query/session/session.h"
 
+#include "storage/base/clock.h"
+#include "storage/base/fault.h"
 #include "storage/base/latency.h"
 #include "storage/base/metrics.h"
 #include "storage/base/thread.h"
@@ -503,6 +505,57 @@ static void test_figures(void **state)
     made_store_close(&f);
 }
 
+/* A clock that moves at each look: how often a query that has a timeout looks. */
+static int64_t looked;
+
+static int64_t look_at_clock(void *context)
+{
+    (void)context;
+    return ++looked;
+}
+
+static int64_t count_looks(struct made_store *f, const char *text, const char *fault,
+                           const char *want)
+{
+    const struct clock_source source = {.wall_us = look_at_clock, .monotonic_us = look_at_clock};
+    struct query_request request = request_of(text);
+    request.timeout_us = INT64_C(1000000000);
+    looked = 1000000;
+    if (fault != NULL)
+        fault_plant(fault);
+    clock_install(&source);
+    expect(f, &request, want);
+    clock_install(NULL);
+    fault_clear();
+    return looked - 1000000;
+}
+
+/* However many rows there are, who sorts them looks every EXEC_CHECK_ROWS. */
+static void test_sorts_look(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *fault, *want;
+        int64_t least; /* of looks that the fault takes away */
+    } cases[] = {
+        {"SELECT (array_agg(g ORDER BY -g))[1] AS n FROM generate_series(1, 300000) g",
+         "ordered.sorts_blindly", "n\r\n300000\r\n", 16 * (300000 / EXEC_CHECK_ROWS)},
+        {"SELECT max(x) AS n FROM (SELECT (g * 7) % 100003 x FROM generate_series(1, 300000) g "
+         "ORDER BY 1 OFFSET 1) s",
+         "sort.looks_never", "n\r\n100002\r\n", 300000 / EXEC_CHECK_ROWS},
+    };
+    struct made_store f;
+    setup(&f);
+    for (size_t i = 0; i < array_count(cases); i++) {
+        int64_t looks = count_looks(&f, cases[i].text, NULL, cases[i].want);
+        int64_t fewer = count_looks(&f, cases[i].text, cases[i].fault, cases[i].want);
+        if (looks < fewer + cases[i].least)
+            fail_msg("%s: %lld looks, %lld with the fault", cases[i].text, (long long)looks,
+                     (long long)fewer);
+    }
+    made_store_close(&f);
+}
+
 static void run_all(void *context)
 {
     const struct CMUnitTest tests[] = {
@@ -518,6 +571,7 @@ static void run_all(void *context)
         cmocka_unit_test(test_kept_rights_are_charged),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_sorts_look),
     };
     *(int *)context = cmocka_run_group_tests(tests, NULL, NULL);
 }
