@@ -178,6 +178,14 @@ void crew_call(struct crew *crew)
     }
 }
 
+bool crew_is_called(const struct crew *crew)
+{
+    bool is = false;
+    for (size_t i = 0; i < crew->helper_count; i++)
+        is = is || crew->helpers[i].is_active;
+    return is;
+}
+
 /* Until something was told since, or for a while; the permit is others' meanwhile. */
 static void wait_from(struct crew *crew, uint64_t change_count)
 {

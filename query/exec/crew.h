@@ -26,6 +26,8 @@ void crew_unlock(struct crew *crew);
 void crew_tell(struct crew *crew);
 /* Locked: one more helper, if there is a permit to spare. */
 void crew_call(struct crew *crew);
+/* Locked: has one been called that has not gone? */
+bool crew_is_called(const struct crew *crew);
 /* Locked, which is let go meanwhile: until somebody has told something, or for a while; as
  * exec_check(). For the query's thread alone. */
 MUST_CHECK enum err crew_wait(struct crew *crew, struct exec *exec, struct error *error);

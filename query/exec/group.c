@@ -12,13 +12,14 @@
  * told of runs of rows (runs.c).
  *
  * Over a large table rows are grouped portion by portion where that pays (partial_run.c), or run by
- * run on several threads (span.c).
+ * run on several threads (span.c), or each of two makes half of the groups (split.c).
  *
  * Tables and states are one tier; there are further ones where groups do not fit the query's
  * memory and rows are put aside (group_spill.c). */
 #include "query/exec/digest.h"
 #include "query/exec/group.h"
 #include "query/exec/span.h"
+#include "query/exec/split.h"
 #include "query/exec/tally.h"
 
 #include <assert.h>
@@ -141,9 +142,8 @@ static enum err grow_to(struct exec_node *node, struct group_tier *tier, uint32_
     struct group *group = node->state;
     if (count <= tier->state_count || group->stride == 0)
         return OK;
-    enum err err =
-        exec_memory_grow(&tier->memory, (void **)&tier->states, &tier->state_capacity,
-                         group_states_wanted(group, tier, count), group->stride, error);
+    enum err err = exec_memory_grow(&tier->memory, (void **)&tier->states, &tier->state_capacity,
+                                    group_states_wanted(group, tier, count), group->stride, error);
     for (; err == OK && tier->state_count < count; tier->state_count++)
         for (size_t a = 0; a < group->call_count; a++)
             group->calls[a].call->aggregate->init(tier->states + tier->state_count * group->stride +
@@ -204,7 +204,7 @@ static enum err group_open(struct exec_node *node, struct error *error)
     group->tier_count = 1;
     group_tier_open(node, &group->tiers[0]);
     if (!node->exec->is_fork)
-        group_sizes_expect(node, &group->tiers[0]);
+        group_sizes_expect(node, &group->tiers[0], 1);
     enum err err = key_count != 0 ? OK : group_grow_only(node, &group->tiers[0], error);
     if (err == OK && key_count == 0 && child->kind == PLAN_SCAN)
         open_digest(node);
@@ -376,6 +376,19 @@ enum err group_add_batch(struct exec_node *node, const struct batch *in, struct 
     return group_update(node, &target, in, rows, error);
 }
 
+enum err group_add_whole(struct exec_node *node, struct group_tier *tier, const struct batch *in,
+                         uint32_t *ids, struct error *error)
+{
+    struct group_rows rows = {.count = in->row_count};
+    struct group_target target = {.tier = tier, .owner = tier, .rest = tier->own};
+    struct column *keys;
+    bool is_one;
+    enum err err = evaluate_keys(node, in, &keys, &is_one, error);
+    if (err == OK)
+        err = number_batch(node, tier, in, keys, is_one, ids, &rows, error);
+    return err == OK ? group_update(node, &target, in, rows, error) : err;
+}
+
 bool group_can_add(struct exec_node *node, size_t group_count)
 {
     struct group *group = node->state;
@@ -482,7 +495,7 @@ static enum err read_part(struct exec_node *node, struct group_tier *tier, struc
     }
 }
 
-/* Portion by portion, then by several threads, then row by row. */
+/* Portion by portion, then by several threads in one way or the other, then row by row. */
 static enum err read_child(struct exec_node *node, struct error *error)
 {
     struct group *group = node->state;
@@ -490,6 +503,8 @@ static enum err read_child(struct exec_node *node, struct error *error)
     bool is_done = false;
     enum err err = group->portions != NULL ? portions_read(node, &rest, error) : OK;
     if (err == OK)
+        err = split_read(node, rest, &is_done, error);
+    if (err == OK && !is_done)
         err = spans_read(node, rest, &is_done, error);
     return err != OK || is_done ? err : exec_each(node, 0, group_add_batch, error);
 }
@@ -574,6 +589,18 @@ static enum err finish_call(struct exec_node *node, struct group_tier *tier,
     return OK;
 }
 
+enum err group_give(struct exec_node *node, struct group_tier *tier, uint32_t first, size_t count,
+                    struct column *columns, struct error *error)
+{
+    const struct group *group = node->state;
+    enum err err = OK;
+    tuple_table_keys(&tier->keys, first, count, &node->scratch, columns);
+    for (size_t i = 0; err == OK && i < group->call_count; i++)
+        err = finish_call(node, tier, tier, i, first, NULL, count,
+                          &columns[node->plan->group.key_count + i], error);
+    return err;
+}
+
 static enum err give(struct exec_node *node, struct group_tier *tier, struct group_tier *owner,
                      uint32_t first, const uint32_t *selection, size_t span, size_t count,
                      struct batch *out, struct error *error)
@@ -633,7 +660,8 @@ static enum err group_next(struct exec_node *node, struct batch *out, struct err
             tier->phase = tier->is_closed ? TIER_SPLITS : TIER_GIVES;
             break;
         case TIER_GIVES:
-            err = give_tier(node, tier, out, error);
+            err = group->split != NULL ? split_give(node, out, error)
+                                       : give_tier(node, tier, out, error);
             if (err != OK || out->row_count != 0)
                 return err;
             if (!group->can_spill)
@@ -658,6 +686,7 @@ static void group_close(struct exec_node *node)
         return;
     portions_close(node, group->portions);
     spans_close(group->spans);
+    split_close(group->split);
     while (group->tier_count != 0)
         group_drop_tier(node);
     tally_close(group->tally);

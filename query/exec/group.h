@@ -65,6 +65,7 @@ struct group {
     const atomic_bool *is_unwanted; /* of another thread: nobody asks for its portion; or NULL */
     struct portions *portions;      /* NULL: rows are grouped as they come; partial_run.c */
     struct spans *spans;            /* NULL: one thread; span.c */
+    struct split *split;            /* NULL: all groups are the tiers'; split.c */
     struct tally *tally;            /* NULL: no rows are taken by their codes */
 };
 
@@ -102,6 +103,13 @@ MUST_CHECK enum err group_grow_only(struct exec_node *node, struct group_tier *t
 /* Groups the rows of a batch in the last tier. */
 MUST_CHECK enum err group_add_batch(struct exec_node *node, const struct batch *in,
                                     struct error *error);
+/* The same in a tier that rows are not put aside of; ids: of VECTOR_ROWS_MAX, the rows' groups, or
+ * of the first row alone where all are of its. */
+MUST_CHECK enum err group_add_whole(struct exec_node *node, struct group_tier *tier,
+                                    const struct batch *in, uint32_t *ids, struct error *error);
+/* Keys and results of so many groups of a tier from `first` on, in the node's scratch memory. */
+MUST_CHECK enum err group_give(struct exec_node *node, struct group_tier *tier, uint32_t first,
+                               size_t count, struct column *columns, struct error *error);
 /* Adds rows to the states of `owner` (the tier, or the closed one above it); `rest` is what the
  * tier keeps for its groups. */
 struct group_target {
@@ -114,8 +122,9 @@ MUST_CHECK enum err group_update(struct exec_node *node, const struct group_targ
 
 /* --- group_sizes.c --- */
 
-/* What tables of the first tier are to expect, as the plan's last run had it. Before rows come. */
-void group_sizes_expect(struct exec_node *node, struct group_tier *tier);
+/* What tables of a tier are to expect, one of `share` among which there are to be as many groups as
+ * the plan's last run had. Before rows come. */
+void group_sizes_expect(struct exec_node *node, struct group_tier *tier, uint32_t share);
 /* What they have, for the next run. After the tier's last row. */
 void group_sizes_note(struct exec_node *node, const struct group_tier *tier);
 

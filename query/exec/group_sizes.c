@@ -9,6 +9,7 @@
  * Tables of few keys grow in the first cache and are not kept. Neither are those of rows that were
  * put aside: what fitted says nothing then. */
 #include "query/exec/group.h"
+#include "query/exec/split.h"
 
 #include "storage/base/fault.h"
 
@@ -47,15 +48,29 @@ static uint64_t sum(const uint32_t *sizes, size_t count)
     return total;
 }
 
-void group_sizes_expect(struct exec_node *node, struct group_tier *tier)
+static void add(uint32_t *sizes, const uint32_t *more, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        sizes[i] = sizes[i] < UINT32_MAX - more[i] ? sizes[i] + more[i] : UINT32_MAX;
+}
+
+/* Of so many, one's. */
+static void divide(uint32_t *sizes, size_t count, uint32_t share)
+{
+    for (size_t i = 0; i < count; i++)
+        sizes[i] = sizes[i] / share + (sizes[i] % share != 0);
+}
+
+void group_sizes_expect(struct exec_node *node, struct group_tier *tier, uint32_t share)
 {
     struct group *group = node->state;
     uint32_t sizes[NUMBERS_MAX] = {0};
     size_t at = 0, count = tuple_sizes_count(node->plan->group.key_count);
     uint64_t total = 0;
     if (take(node->plan, count, &at, sizes)) {
-        tuple_table_expect(&tier->keys, sizes);
         total += sum(sizes, count);
+        divide(sizes, count, share);
+        tuple_table_expect(&tier->keys, sizes);
     }
     for (size_t a = 0; a < group->call_count; a++) {
         if (!group->calls[a].call->is_distinct)
@@ -64,8 +79,9 @@ void group_sizes_expect(struct exec_node *node, struct group_tier *tier)
         count = distinct_sizes_count(distinct);
         if (!take(node->plan, count, &at, sizes))
             break;
-        distinct_expect(distinct, sizes);
         total += sum(sizes, count);
+        divide(sizes, count, share);
+        distinct_expect(distinct, sizes);
     }
     node->exec->actual[node->plan->id].keys_expected = total;
 }
@@ -73,17 +89,26 @@ void group_sizes_expect(struct exec_node *node, struct group_tier *tier)
 void group_sizes_note(struct exec_node *node, const struct group_tier *tier)
 {
     const struct group *group = node->state;
-    uint32_t sizes[NUMBERS_MAX] = {0};
+    const struct group_tier *other = group->split != NULL ? split_tier(group->split) : NULL;
+    uint32_t sizes[NUMBERS_MAX] = {0}, more[NUMBERS_MAX] = {0};
     size_t at = 0, count = tuple_sizes_count(node->plan->group.key_count);
-    node->exec->actual[node->plan->id].keys_moved = tier->memory.keys_moved;
+    node->exec->actual[node->plan->id].keys_moved =
+        tier->memory.keys_moved + (other != NULL ? other->memory.keys_moved : 0);
     if (tier->parts != NULL || count > NUMBERS_MAX || fault_is("group.size_stale"))
         return;
     tuple_table_sizes(&tier->keys, sizes);
+    if (other != NULL)
+        tuple_table_sizes(&other->keys, more);
+    add(sizes, more, other != NULL ? count : 0);
     bool fits = give(node->plan, count, &at, sizes);
     for (size_t a = 0; fits && a < group->call_count; a++) {
         if (!group->calls[a].call->is_distinct)
             continue;
+        count = distinct_sizes_count(&tier->own[a].distinct);
         distinct_sizes(&tier->own[a].distinct, sizes);
-        fits = give(node->plan, distinct_sizes_count(&tier->own[a].distinct), &at, sizes);
+        if (other != NULL)
+            distinct_sizes(&other->own[a].distinct, more);
+        add(sizes, more, other != NULL ? count : 0);
+        fits = give(node->plan, count, &at, sizes);
     }
 }
