@@ -6,7 +6,8 @@
  *   read     values unpacked to 32 bits
  *   sum      added up
  *   tenth    rows of a range that about a tenth of the values is in
- *   set      rows whose code is in a set
+ *   set      rows whose code is in a set of an eighth of all
+ *   few      rows whose code is one of three
  *   doubles  a dictionary's doubles added up, compensated
  *   least    their extremes
  *   times    steps between times added up to times
@@ -87,7 +88,7 @@ FOR_EACH_ISA static void read_best(void)
 /* --- loops --- */
 
 static int64_t width_top; /* values are below it */
-static uint64_t set[1 << 10];
+static uint64_t set[1 << 10], few_codes[1 << 10];
 
 static void each_vector(void (*use)(const struct block *block, uint32_t begin))
 {
@@ -119,6 +120,12 @@ static void set_one(const struct block *block, uint32_t begin)
 {
     uint32_t out[BLOCK_VECTOR_ROWS + SELECT_ROOM];
     kept += block_select_set(block, begin, BLOCK_VECTOR_ROWS, set, out);
+}
+
+static void few_one(const struct block *block, uint32_t begin)
+{
+    uint32_t out[BLOCK_VECTOR_ROWS + SELECT_ROOM];
+    kept += block_select_set(block, begin, BLOCK_VECTOR_ROWS, few_codes, out);
 }
 
 static void times_one(const struct block *block, uint32_t begin)
@@ -215,6 +222,7 @@ static const struct line {
     {"sum", "values", "frame", BLOCK_INTEGER, sum_one, {1, 4, 8, 12, 17, 24, 48}},
     {"tenth", "values", "frame", BLOCK_INTEGER, tenth_one, {4, 8, 12, 17, 24, 48}},
     {"set", "values", "frame", BLOCK_INTEGER, set_one, {4, 8, 12, 16}},
+    {"few", "values", "frame", BLOCK_INTEGER, few_one, {4, 8, 12, 16}},
     {"doubles", "doubles", "dictionary", BLOCK_FLOAT, doubles_one, {8, 12}},
     {"least", "doubles", "dictionary", BLOCK_FLOAT, least_one, {8, 12}},
     {"times", "times", "delta", BLOCK_INTEGER, times_one, {4, 12}},
@@ -257,6 +265,7 @@ int main(void)
     random_stream_init(&chance, 3);
     for (size_t i = 0; i < array_count(set); i++)
         set[i] = random_next(&chance) & random_next(&chance) & random_next(&chance);
+    few_codes[0] = 0x248; /* 3, 6 and 9 */
     printf("%s, %zu MiB of packed bytes a loop, one thread; < is below %d %%\n\n",
            kernels_chosen()->name, BYTES >> 20, GOAL);
     printf("%-8s %5s %10s %10s %10s %10s %10s %11s\n", "loop", "width", "plain GB/s", "best GB/s",

@@ -81,6 +81,14 @@ static uint32_t select_range(const struct block *block, uint32_t begin, uint32_t
     return packed_select(&own.packed, begin / BLOCK_VECTOR_ROWS, count, low, high, selection);
 }
 
+static uint32_t select_set(const struct block *block, uint32_t begin, uint32_t count,
+                           const uint64_t *set, uint32_t limit, uint32_t *selection)
+{
+    struct frame_own own;
+    block_own(block, &own);
+    return packed_select_set(&own.packed, begin / BLOCK_VECTOR_ROWS, count, set, limit, selection);
+}
+
 const struct encoding encoding_frame = {
     .name = "frame",
     .doc = "distances from the least value, bit-packed",
@@ -96,4 +104,5 @@ const struct encoding encoding_frame = {
     .sum = sum_rows,
     .range = range,
     .select_range = select_range,
+    .select_set = select_set,
 };

@@ -6,8 +6,8 @@
  * several times slower on some processors. AVX2 makes the permutation from the mask with two BMI2
  * instructions. What is written past the end is why selections have SELECT_ROOM.
  *
- * Sets of codes are looked up in a register as long as they have at most 512 codes (256 with AVX2),
- * and gathered above. Every variant is tested against the plain one.
+ * Sets of codes are looked up in registers as long as they have at most 4,096 codes (256 with
+ * AVX2), and gathered above. Every variant is tested against the plain one.
  */
 #include "storage/encoding/kernels.h"
 
@@ -45,6 +45,21 @@ static uint32_t select_set_base(const uint32_t *codes, uint32_t count, const uin
     for (uint32_t i = 0; i < count; i++) {
         selection[selected] = i;
         selected += set[codes[i] / 64] >> codes[i] % 64 & 1;
+    }
+    return selected;
+}
+
+/* In one of the ranges, all of which are asked: a test that stops early is a branch to guess. */
+static uint32_t select_runs_base(const uint32_t *values, uint32_t count,
+                                 const struct value_run *runs, uint32_t *selection)
+{
+    uint32_t selected = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_hit = false;
+        for (uint32_t run = 0; run < SELECT_RUNS; run++)
+            is_hit |= values[i] - runs[run].low <= runs[run].span;
+        selection[selected] = i;
+        selected += is_hit;
     }
     return selected;
 }
@@ -250,6 +265,7 @@ static const struct kernels base = {.name = "base",
                                     .alphabet = &alphabet_base,
                                     .select32 = select32_base,
                                     .select64 = select64_base,
+                                    .select_runs = select_runs_base,
                                     .select_set = select_set_base,
                                     .sum32 = sum32_base,
                                     .sum64 = sum64_base,
@@ -342,6 +358,29 @@ AVX2 static uint32_t select_set_avx2(const uint32_t *codes, uint32_t count, cons
     return selected;
 }
 
+AVX2 static uint32_t select_runs_avx2(const uint32_t *values, uint32_t count,
+                                      const struct value_run *runs, uint32_t *selection)
+{
+    __m256i lows[SELECT_RUNS], spans[SELECT_RUNS];
+    uint32_t selected = 0;
+    for (uint32_t run = 0; run < SELECT_RUNS; run++) {
+        lows[run] = _mm256_set1_epi32((int)runs[run].low);
+        spans[run] = _mm256_set1_epi32((int)runs[run].span);
+    }
+    for (uint32_t i = 0; i < count; i += 8) {
+        __m256i value = _mm256_loadu_si256((const __m256i *)(const void *)(values + i));
+        __m256i hit = _mm256_setzero_si256();
+        for (uint32_t run = 0; run < SELECT_RUNS; run++) {
+            __m256i v = _mm256_sub_epi32(value, lows[run]);
+            hit = _mm256_or_si256(hit, _mm256_cmpeq_epi32(_mm256_min_epu32(v, spans[run]), v));
+        }
+        uint32_t mask = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(hit));
+        mask &= low_bits(count - i);
+        selected += emit8(mask, i, selection + selected);
+    }
+    return selected;
+}
+
 AVX2 static uint32_t sum32_avx2(const uint32_t *values, uint32_t count)
 {
     __m256i a = _mm256_setzero_si256(), b = a;
@@ -416,6 +455,7 @@ static const struct kernels avx2 = {.name = "avx2",
                                     .alphabet = &alphabet_avx2,
                                     .select32 = select32_avx2,
                                     .select64 = select64_avx2,
+                                    .select_runs = select_runs_avx2,
                                     .select_set = select_set_avx2,
                                     .sum32 = sum32_avx2,
                                     .sum64 = sum64_avx2,
@@ -479,31 +519,58 @@ AVX512 static uint32_t select64_avx512(const uint64_t *values, uint32_t count, u
     return selected;
 }
 
-/* Codes of at most 512 have all words of the set in one register; others gather theirs. */
-AVX512 static uint32_t select_set_avx512(const uint32_t *codes, uint32_t count, const uint64_t *set,
-                                         uint32_t limit, uint32_t *selection)
+/* The words of the set that 16 codes are in: of at most 512 codes one register has them all, of up
+ * to 4,096 eight do; others gather theirs. `parts`: how many registers, 0 for gathering. */
+AVX512 static inline __attribute__((always_inline)) __m512i
+words_of_codes(const __m512i *table, uint32_t parts, __m512i place, const uint64_t *set,
+               __mmask16 present)
 {
-    const bool is_small = limit < 512;
-    const __mmask8 words = (__mmask8)(is_small ? low_bits(limit / 64 + 1) : 0);
-    const __m512i table = _mm512_maskz_loadu_epi64(words, set);
+    if (parts == 0)
+        return _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), present, place, set, 4);
+    if (parts == 1)
+        return _mm512_permutexvar_epi32(place, table[0]);
+    __m512i word = _mm512_permutex2var_epi32(table[0], place, table[1]);
+    for (uint32_t pair = 1; pair < parts / 2; pair++) {
+        __m512i others = _mm512_permutex2var_epi32(table[2 * pair], place, table[2 * pair + 1]);
+        __mmask16 is_there = _mm512_cmpge_epu32_mask(place, _mm512_set1_epi32((int)(pair * 32)));
+        word = _mm512_mask_mov_epi32(word, is_there, others);
+    }
+    return word;
+}
+
+AVX512 static inline __attribute__((always_inline)) uint32_t
+select_set_body(uint32_t parts, const uint32_t *codes, uint32_t count, const uint64_t *set,
+                uint32_t limit, uint32_t *selection)
+{
+    __m512i table[8];
     uint16_t hits[CHUNK / 16];
     uint32_t selected = 0;
+    for (uint32_t part = 0; part < parts; part++) {
+        uint32_t words = limit / 64 + 1, done = part * 8;
+        __mmask8 there = (__mmask8)(words > done ? low_bits(words - done) : 0);
+        table[part] = _mm512_maskz_loadu_epi64(there, set + (there != 0 ? done : 0));
+    }
     for (uint32_t done = 0; done < count; done += CHUNK) {
         uint32_t rows = least_of(count - done, CHUNK);
         for (uint32_t i = 0; i < rows; i += 16) {
-            __mmask16 present = rest16(rows - i);
-            __m512i code = _mm512_maskz_loadu_epi32(present, codes + done + i);
-            __m512i place = _mm512_srli_epi32(code, 5);
-            __m512i word = is_small ? _mm512_permutexvar_epi32(place, table)
-                                    : _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), present,
-                                                                  place, set, 4);
-            __m512i bit = _mm512_sllv_epi32(_mm512_set1_epi32(1),
-                                            _mm512_and_si512(code, _mm512_set1_epi32(31)));
-            hits[i / 16] = _mm512_test_epi32_mask(word, bit);
+            __mmask16 present = parts == 0 ? rest16(rows - i) : UINT16_MAX;
+            __m512i code = _mm512_loadu_si512(codes + done + i);
+            __m512i word = words_of_codes(table, parts, _mm512_srli_epi32(code, 5), set, present);
+            hits[i / 16] =
+                _mm512_test_epi32_mask(_mm512_rorv_epi32(word, code), _mm512_set1_epi32(1));
         }
         selected += list_hits_avx512(hits, rows, done, selection + selected);
     }
     return selected;
+}
+
+AVX512 static uint32_t select_set_avx512(const uint32_t *codes, uint32_t count, const uint64_t *set,
+                                         uint32_t limit, uint32_t *selection)
+{
+    return limit < 512    ? select_set_body(1, codes, count, set, limit, selection)
+           : limit < 1024 ? select_set_body(2, codes, count, set, limit, selection)
+           : limit < 4096 ? select_set_body(8, codes, count, set, limit, selection)
+                          : select_set_body(0, codes, count, set, limit, selection);
 }
 
 AVX512 static uint32_t sum32_avx512(const uint32_t *values, uint32_t count)
@@ -551,6 +618,9 @@ static const struct kernels avx512 = {.name = "avx512",
                                       .select32 = select32_avx512,
                                       .select64 = select64_avx512,
                                       .select_packed = select_packed_avx512,
+                                      .select_packed_set = select_packed_set_avx512,
+                                      .select_packed_runs = select_packed_runs_avx512,
+                                      .select_runs = select_runs_avx2,
                                       .select_set = select_set_avx512,
                                       .sum32 = sum32_avx512,
                                       .sum64 = sum64_avx512,

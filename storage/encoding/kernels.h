@@ -58,6 +58,24 @@ typedef uint32_t select_packed_function(const uint8_t *unit, uint32_t width, uin
                                         uint32_t low, uint32_t span, uint32_t row,
                                         uint32_t *selection);
 extern select_packed_function select_packed_avx512; /* between.c */
+/* The same of values whose bit is set in `table`; width 1 … PACKED_SET_WIDTH_MAX, a bit for each
+ * value of so many bits. */
+#define PACKED_SET_WIDTH_MAX 9
+typedef uint32_t select_packed_set_function(const uint8_t *unit, uint32_t width, uint32_t count,
+                                            const uint64_t *table, uint32_t row,
+                                            uint32_t *selection);
+extern select_packed_set_function select_packed_set_avx512; /* between.c */
+/* And in one of SELECT_RUNS ranges, each as above; of so many bits. */
+#define SELECT_RUNS 4
+struct value_run {
+    uint32_t low, span;
+};
+#define PACKED_RUNS_WIDTH_MIN 10
+#define PACKED_RUNS_WIDTH_MAX 16
+typedef uint32_t select_packed_runs_function(const uint8_t *unit, uint32_t width, uint32_t count,
+                                             const struct value_run *runs, uint32_t row,
+                                             uint32_t *selection);
+extern select_packed_runs_function select_packed_runs_avx512; /* between.c */
 /* Rows, counted from `row`, whose bits are set: bit b of hits[i] is of the (16 * i + b)-th. There
  * is room for the bits of a multiple of 64 rows; those past `count` <= UNIT_VALUES do not count. */
 uint32_t list_hits_avx512(uint16_t *hits, uint32_t count, uint32_t row, uint32_t *selection);
@@ -101,7 +119,13 @@ struct kernels { /* kernels.c */
     uint32_t (*select64)(const uint64_t *values, uint32_t count, uint64_t low, uint64_t span,
                          uint32_t *selection);
     select_packed_function *select_packed; /* NULL: unpacked first */
-    /* Index of every code whose bit is set; no code is above `limit`, which `set` covers. */
+    select_packed_set_function *select_packed_set;
+    select_packed_runs_function *select_packed_runs;
+    /* Index of every value that is in one of SELECT_RUNS ranges, each as select32() has it. */
+    uint32_t (*select_runs)(const uint32_t *values, uint32_t count, const struct value_run *runs,
+                            uint32_t *selection);
+    /* Index of every code whose bit is set; no code is above `limit`, which `set` covers. Codes are
+     * readable, and the selection is writable, as above. */
     uint32_t (*select_set)(const uint32_t *codes, uint32_t count, const uint64_t *set,
                            uint32_t limit, uint32_t *selection);
     /* Their sum modulo 2^32. */

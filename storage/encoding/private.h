@@ -126,6 +126,10 @@ void packed_pick(const struct packed *packed, const uint32_t *rows, uint32_t cou
 uint32_t packed_select(const struct packed *packed, uint32_t vector, uint32_t count, int64_t low,
                        int64_t high, uint32_t *selection);
 
+/* Codes, none above `limit` whatever the bytes are, whose bit is set; `set` covers the limit. */
+uint32_t packed_select_set(const struct packed *packed, uint32_t vector, uint32_t count,
+                           const uint64_t *set, uint32_t limit, uint32_t *selection);
+
 /* Bytes of `count` <= 2,048 packed values; and both directions, without base. */
 uint32_t units_size(uint32_t count, uint32_t width);
 void units_write(const uint64_t *values, uint32_t count, uint32_t width, uint8_t *out);
