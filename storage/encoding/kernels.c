@@ -246,6 +246,16 @@ static __int128 sum_runs_base(const int64_t *values, const uint16_t *lengths, ui
     return sum_runs_body(values, lengths, count);
 }
 
+static void sum_lengths_base(const uint32_t *values, const uint16_t *lengths, uint32_t count,
+                             uint64_t *rows, uint64_t *sum)
+{
+    *rows = *sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        *rows += lengths[i];
+        *sum += (uint64_t)values[i] * lengths[i];
+    }
+}
+
 static void range32_base(const uint32_t *values, uint32_t count, uint32_t *least,
                          uint32_t *greatest)
 {
@@ -273,6 +283,7 @@ static const struct kernels base = {.name = "base",
                                     .sum_entries = sum_entries_base,
                                     .sum_near = sum_near_base,
                                     .range32 = range32_base,
+                                    .sum_lengths = sum_lengths_base,
                                     .sum_runs = sum_runs_base};
 
 #if defined(__x86_64__)
@@ -425,6 +436,31 @@ AVX2 static __int128 sum_runs_avx2(const int64_t *values, const uint16_t *length
     return sum_runs_body(values, lengths, count);
 }
 
+/* Products of the even ones of 8 and of the odd ones; what is left over is added plainly. */
+AVX2 static void sum_lengths_avx2(const uint32_t *values, const uint16_t *lengths, uint32_t count,
+                                  uint64_t *rows, uint64_t *sum)
+{
+    __m256i sums = _mm256_setzero_si256(), all = sums;
+    uint64_t lanes[4];
+    uint32_t narrow[8], i = 0;
+    for (; i + 8 <= count; i += 8) {
+        __m256i value = _mm256_loadu_si256((const __m256i *)(const void *)(values + i));
+        __m256i length =
+            _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)(lengths + i)));
+        sums = _mm256_add_epi64(sums, _mm256_mul_epu32(value, length));
+        sums = _mm256_add_epi64(
+            sums, _mm256_mul_epu32(_mm256_srli_epi64(value, 32), _mm256_srli_epi64(length, 32)));
+        all = _mm256_add_epi32(all, length);
+    }
+    sum_lengths_base(values + i, lengths + i, count - i, rows, sum);
+    _mm256_storeu_si256((__m256i *)(void *)lanes, sums);
+    _mm256_storeu_si256((__m256i *)(void *)narrow, all);
+    for (uint32_t lane = 0; lane < 4; lane++)
+        *sum += lanes[lane];
+    for (uint32_t lane = 0; lane < 8; lane++)
+        *rows += narrow[lane];
+}
+
 AVX2 static void range32_avx2(const uint32_t *values, uint32_t count, uint32_t *least,
                               uint32_t *greatest)
 {
@@ -463,6 +499,7 @@ static const struct kernels avx2 = {.name = "avx2",
                                     .sum_entries = sum_entries_avx2,
                                     .sum_near = sum_near_avx2,
                                     .range32 = range32_avx2,
+                                    .sum_lengths = sum_lengths_avx2,
                                     .sum_runs = sum_runs_avx2};
 
 /* --- AVX-512: 16 rows at a time --- */
@@ -596,6 +633,27 @@ AVX512 static __int128 sum_runs_avx512(const int64_t *values, const uint16_t *le
     return sum_runs_body(values, lengths, count);
 }
 
+AVX512 static void sum_lengths_avx512(const uint32_t *values, const uint16_t *lengths,
+                                      uint32_t count, uint64_t *rows, uint64_t *sum)
+{
+    __m512i sums = _mm512_setzero_si512(), others = sums, all = sums;
+    uint32_t narrow[16], i = 0;
+    for (; i + 16 <= count; i += 16) {
+        __m512i value = _mm512_loadu_si512(values + i);
+        __m512i length =
+            _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)(lengths + i)));
+        sums = _mm512_add_epi64(sums, _mm512_mul_epu32(value, length));
+        others = _mm512_add_epi64(
+            others, _mm512_mul_epu32(_mm512_srli_epi64(value, 32), _mm512_srli_epi64(length, 32)));
+        all = _mm512_add_epi32(all, length);
+    }
+    sum_lengths_base(values + i, lengths + i, count - i, rows, sum);
+    *sum += (uint64_t)_mm512_reduce_add_epi64(_mm512_add_epi64(sums, others));
+    _mm512_storeu_si512(narrow, all);
+    for (uint32_t lane = 0; lane < 16; lane++)
+        *rows += narrow[lane];
+}
+
 AVX512 static void range32_avx512(const uint32_t *values, uint32_t count, uint32_t *least,
                                   uint32_t *greatest)
 {
@@ -628,6 +686,7 @@ static const struct kernels avx512 = {.name = "avx512",
                                       .sum_entries = sum_entries_avx2,
                                       .sum_near = sum_near_avx2,
                                       .range32 = range32_avx512,
+                                      .sum_lengths = sum_lengths_avx512,
                                       .sum_runs = sum_runs_avx512};
 
 static bool has_avx2(void)

@@ -144,6 +144,9 @@ struct kernels { /* kernels.c */
                      double *sum, double *lost);
     /* The least and the greatest; count is not 0. */
     void (*range32)(const uint32_t *values, uint32_t count, uint32_t *least, uint32_t *greatest);
+    /* The sum of lengths, and of each value times its length, of at most 2^15. */
+    void (*sum_lengths)(const uint32_t *values, const uint16_t *lengths, uint32_t count,
+                        uint64_t *rows, uint64_t *sum);
     /* The sum of each value times its length, of at most 2^15 of both. */
     __int128 (*sum_runs)(const int64_t *values, const uint16_t *lengths, uint32_t count);
 };

@@ -369,6 +369,17 @@ static bool is_straight(const struct packed_head *head, uint64_t scale)
            !__builtin_add_overflow((int64_t)head->base, (int64_t)span, &greatest);
 }
 
+bool packed_read_narrow(const struct packed *packed, uint32_t vector, uint32_t begin,
+                        uint32_t count, uint32_t *out, int64_t *base)
+{
+    struct packed_head head = head_of(packed, vector);
+    if (head.width > 32 || !is_straight(&head, packed->scale))
+        return false;
+    *base = (int64_t)head.base;
+    units_read(head.units + begin / 8 * head.width, count, head.width, out);
+    return true;
+}
+
 __int128 packed_sum(const struct packed *packed, uint32_t vector, uint32_t count)
 {
     struct packed_head head = head_of(packed, vector);

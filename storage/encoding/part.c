@@ -111,13 +111,15 @@ static enum err pieces_next(struct pieces *pieces, const uint64_t **out, uint32_
 
 static __int128 sum_of_run(const struct block *block, uint32_t begin, uint32_t end)
 {
+    const struct encoding *encoding = encoding_of(block->encoding, block->class);
+    uint32_t reach = encoding->sum_reach == 0 ? BLOCK_VECTOR_ROWS : encoding->sum_reach;
     __int128 sum = 0;
     for (uint32_t next; begin < end; begin = next) {
-        uint32_t vector = begin / BLOCK_VECTOR_ROWS * BLOCK_VECTOR_ROWS;
-        next = vector + BLOCK_VECTOR_ROWS < end ? vector + BLOCK_VECTOR_ROWS : end;
-        sum += encoding_of(block->encoding, block->class)->sum(block, vector, next - vector);
+        uint32_t vector = vector_of(begin);
+        next = end - vector < reach ? end : vector + reach;
+        sum += encoding->sum(block, vector, next - vector);
         if (begin != vector && !fault_is("sealed.run_begins_early"))
-            sum -= encoding_of(block->encoding, block->class)->sum(block, vector, begin - vector);
+            sum -= encoding->sum(block, vector, begin - vector);
     }
     return sum;
 }

@@ -117,6 +117,10 @@ void packed_read_codes(const struct packed *packed, uint32_t vector, uint32_t co
                        uint32_t *out);
 int64_t packed_at(const struct packed *packed, uint32_t row);
 __int128 packed_sum(const struct packed *packed, uint32_t vector, uint32_t count);
+/* Of rows [begin, begin + count) of a vector, begin a unit's first, what is added `scale` times to
+ * *base. False: packed so that they have to be read. `out` has room for whole units. */
+bool packed_read_narrow(const struct packed *packed, uint32_t vector, uint32_t begin,
+                        uint32_t count, uint32_t *out, int64_t *base);
 /* The least and the greatest of rows [first, first + count) of a vector. False: packed so that they
  * have to be read for it. */
 bool packed_range(const struct packed *packed, uint32_t vector, uint32_t first, uint32_t count,
@@ -273,6 +277,7 @@ struct encoding {
     void (*codes)(const struct block *block, uint32_t begin, uint32_t count, uint32_t limit,
                   uint32_t *out);
     __int128 (*sum)(const struct block *block, uint32_t begin, uint32_t count);
+    uint32_t sum_reach; /* rows of several vectors that `sum` takes at once; 0: a vector's */
     /* NULL: from read(). `range` of INTEGER blocks, the others of FLOAT; count is not 0. `range`
      * and `extremes` may say false: not by this way. */
     bool (*range)(const struct block *block, const struct span *span, int64_t *least,

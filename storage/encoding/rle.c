@@ -8,6 +8,10 @@
  */
 #include "storage/encoding/private.h"
 
+#include "storage/base/fault.h"
+
+#define SUM_REACH 32768u /* rows whose runs have lengths of 16 bits, and few enough of them */
+
 #include "storage/base/arena.h"
 
 #include <stdlib.h>
@@ -331,18 +335,27 @@ static void read_codes(const struct block *block, uint32_t begin, uint32_t count
     }
 }
 
-/* The last run that has rows before `end`, from `run` on. */
-static uint32_t last_run(const struct rle_own *own, uint32_t run, uint32_t end)
+/* The run of row end - 1, from `run` on. Where a vector ends it is that of the next one's first
+ * row, or the one before it. */
+static uint32_t last_run(const struct rle_own *own, uint32_t run, uint32_t end, uint32_t row_count)
 {
-    uint32_t low = run, high = own->run_count - 1;
-    while (low < high) {
+    const uint8_t *first_run = own->ends + (size_t)own->run_count * 2;
+    uint32_t next_vector = (end - 1) / BLOCK_VECTOR_ROWS + 1, high = own->run_count - 1;
+    if (next_vector * BLOCK_VECTOR_ROWS < row_count)
+        high = load_u16(first_run + (size_t)next_vector * 2);
+    if (end == row_count)
+        return high;
+    if (end % BLOCK_VECTOR_ROWS == 0)
+        return high > run && load_u16(own->ends + (size_t)high * 2 - 2) + 1u == end ? high - 1
+                                                                                    : high;
+    for (uint32_t low = run; low < high;) {
         uint32_t middle = low + (high - low) / 2;
         if (load_u16(own->ends + (size_t)middle * 2) + 1u < end)
             low = middle + 1;
         else
             high = middle;
     }
-    return low;
+    return high;
 }
 
 typedef uint16_t eight_ends __attribute__((vector_size(16)));
@@ -370,24 +383,43 @@ static void read_lengths(const struct run_walk *walk, uint32_t first, uint32_t c
         out[i] = (uint16_t)(ends[i] - ends[i - 1]);
 }
 
+/* The sum of runs [run, next) of one vector of runs, each times its length. */
+static __int128 sum_some(const struct run_walk *walk, uint32_t run, uint32_t next, uint32_t last)
+{
+    const struct rle_own *own = &walk->own;
+    const struct kernels *kernels = kernels_chosen();
+    uint32_t vector = run / BLOCK_VECTOR_ROWS, first = vector * BLOCK_VECTOR_ROWS;
+    uint32_t narrow[BLOCK_VECTOR_ROWS], skipped = (run - first) / UNIT_VALUES * UNIT_VALUES;
+    uint16_t lengths[BLOCK_VECTOR_ROWS];
+    int64_t values[BLOCK_VECTOR_ROWS], base;
+    for (uint32_t size = (next - run) * 2, line = 0; line < size; line += 64)
+        __builtin_prefetch(own->ends + (size_t)next * 2 + line);
+    read_lengths(walk, run, next - run, last, lengths);
+    if (own->values != NULL) {
+        memcpy(values, own->values + (size_t)run * 8, (next - run) * sizeof(*values));
+        return kernels->sum_runs(values, lengths, next - run);
+    }
+    if (packed_read_narrow(&own->packed, vector, skipped, next - first - skipped, narrow, &base)) {
+        uint64_t rows, sum;
+        kernels->sum_lengths(narrow + (run - first - skipped), lengths, next - run, &rows, &sum);
+        sum += fault_is("rle.sum_off_by_one");
+        return (__int128)base * (int64_t)rows + (__int128)own->packed.scale * sum;
+    }
+    packed_read(&own->packed, vector, next - first, values);
+    return kernels->sum_runs(values + (run - first), lengths, next - run);
+}
+
 /* Many runs: their values and lengths side by side, a vector of runs at a time. */
 static __int128 sum_rows(const struct block *block, uint32_t begin, uint32_t count)
 {
     struct run_walk walk = walk_of(block, begin, count);
-    int64_t values[BLOCK_VECTOR_ROWS];
-    uint16_t lengths[BLOCK_VECTOR_ROWS];
-    uint32_t last = last_run(&walk.own, walk.run, walk.end);
+    uint32_t last = last_run(&walk.own, walk.run, walk.end, block->row_count);
     __int128 sum = 0;
+    assert(count <= SUM_REACH);
     for (uint32_t run = walk.run, next; run <= last; run = next) {
-        uint32_t vector = run / BLOCK_VECTOR_ROWS, first = vector * BLOCK_VECTOR_ROWS;
-        next = first + BLOCK_VECTOR_ROWS <= last ? first + BLOCK_VECTOR_ROWS : last + 1;
-        if (walk.own.values != NULL)
-            memcpy(values + (run - first), walk.own.values + (size_t)run * 8,
-                   (next - run) * sizeof(*values));
-        else
-            packed_read(&walk.own.packed, vector, next - first, values);
-        read_lengths(&walk, run, next - run, last, lengths);
-        sum += kernels_chosen()->sum_runs(values + (run - first), lengths, next - run);
+        uint32_t end = run / BLOCK_VECTOR_ROWS * BLOCK_VECTOR_ROWS + BLOCK_VECTOR_ROWS;
+        next = end <= last ? end : last + 1;
+        sum += sum_some(&walk, run, next, last);
     }
     return sum;
 }
@@ -432,6 +464,7 @@ const struct encoding encoding_rle = {
     .read_at = read_at,
     .codes = read_codes,
     .sum = sum_rows,
+    .sum_reach = SUM_REACH,
     .select_range = select_range,
     .select_set = select_set,
 };

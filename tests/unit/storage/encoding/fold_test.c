@@ -107,23 +107,28 @@ static void test_units(void **state)
 /* --- blocks, of which units are parts --- */
 
 static struct {
-    int64_t values[3 * BLOCK_VECTOR_ROWS];
+    int64_t values[BLOCK_ROWS_MAX];
     struct writer out;
     struct block block;
 } made_block;
 
-static void make_block(unsigned width, uint32_t row_count)
+/* Runs of equal values are five rows long, or thousands. */
+static void make_block(const char *encoding, unsigned width, uint32_t row_count)
 {
+    bool has_runs = strcmp(encoding, "rle") == 0;
+    uint32_t mean = row_count < BLOCK_ROWS_MAX && random_below(&chance, 4) == 0 ? 3000 : 5;
     struct block_values values = {
         .class = BLOCK_INTEGER, .row_count = row_count, .values = made_block.values};
     struct encode_options options = {0};
     struct block_encoded encoded;
     struct error error;
     for (uint8_t tag = 0; tag < ENCODING_COUNT_MAX; tag++)
-        if (encoding_name(tag) != NULL && strcmp(encoding_name(tag), "frame") != 0)
+        if (encoding_name(tag) != NULL && strcmp(encoding_name(tag), encoding) != 0)
             options.forbidden |= 1u << tag;
     for (uint32_t row = 0; row < row_count; row++)
-        made_block.values[row] = (int64_t)(random_next(&chance) >> (64 - width)) - 5;
+        made_block.values[row] = has_runs && row > 0 && random_below(&chance, mean) != 0
+                                     ? made_block.values[row - 1]
+                                     : (int64_t)(random_next(&chance) >> (64 - width)) - 5;
     writer_reset(&made_block.out);
     block_encode(&values, &options, &made_block.out, &encoded);
     assert_int_equal(block_open(writer_as_slice(&made_block.out), BLOCK_INTEGER, row_count,
@@ -146,14 +151,15 @@ static bool is_part(uint32_t begin, uint32_t end)
     return block_part_sum(&made_block.block, &part) == sum && least == low && greatest == high;
 }
 
-/* From and to all rows about where units and vectors end. */
+/* From and to all rows about where units and vectors end; of many rows a few of these. */
 static bool are_parts(uint32_t row_count)
 {
     static const uint32_t edges[] = {0,    1,    31,   32,   33,   63,   64,  65,
                                      1023, 1024, 1025, 2047, 2048, 2049, 3072};
+    size_t step = row_count > 10000 ? 7 : 1;
     bool is = true;
-    for (size_t i = 0; i < array_count(edges); i++) {
-        for (size_t k = 0; k < array_count(edges); k++) {
+    for (size_t i = 0; i < array_count(edges); i += step) {
+        for (size_t k = 0; k < array_count(edges); k += step) {
             uint32_t end = row_count - (edges[k] < row_count ? edges[k] : 0);
             if (edges[i] < end)
                 is = is_part(edges[i], end) && is;
@@ -172,7 +178,7 @@ static void test_parts_of_blocks(void **state)
             continue;
         for (unsigned width = 1; width <= 63; width += width < 8 || width > 24 ? 1 : 4) {
             for (size_t i = 0; i < array_count(lengths); i++) {
-                make_block(width, lengths[i]);
+                make_block("frame", width, lengths[i]);
                 assert_true(are_parts(lengths[i]));
             }
             fault_plant("packed.lanes_lost");
@@ -186,9 +192,32 @@ static void test_parts_of_blocks(void **state)
     writer_deinit(&made_block.out);
 }
 
+static void test_runs_of_blocks(void **state)
+{
+    static const uint32_t lengths[] = {2, 65, 2049, 40000, BLOCK_ROWS_MAX};
+    (void)state;
+    const struct kernels *before = kernels_chosen();
+    for (int isa = KERNEL_BASE; isa < KERNEL_ISA_COUNT; isa++) {
+        if (!kernels_choose((enum kernel_isa)isa))
+            continue;
+        for (unsigned width = 1; width <= 63; width += width < 8 ? 3 : 8) {
+            for (size_t i = 0; i < array_count(lengths); i++) {
+                make_block("rle", width, lengths[i]);
+                assert_true(are_parts(lengths[i]));
+            }
+            fault_plant("rle.sum_off_by_one");
+            assert_true(width > 32 || !are_parts(lengths[array_count(lengths) - 1]));
+            fault_clear();
+        }
+    }
+    assert_true(kernels_choose(before->isa));
+    writer_deinit(&made_block.out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_units),
-                                       cmocka_unit_test(test_parts_of_blocks)};
+                                       cmocka_unit_test(test_parts_of_blocks),
+                                       cmocka_unit_test(test_runs_of_blocks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
