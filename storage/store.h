@@ -281,6 +281,10 @@ uint64_t table_view_open_segment(const struct table_view *view);
  * a segment whose footer has not been read have the segment's times. */
 bool table_view_morsel_times(const struct table_view *view, size_t morsel, int64_t *min_us,
                              int64_t *max_us);
+/* From now on they are the morsel's own. Reads a footer if that has not been done; errors as
+ * cursor_seek(). */
+MUST_CHECK enum err table_view_know_times(const struct table_view *view, size_t morsel,
+                                          struct error *error);
 
 struct cursor;
 /* `columns` are indexes into table_view_schema()->columns. The filter and what it points to must

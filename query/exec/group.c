@@ -213,7 +213,7 @@ static enum err group_open(struct exec_node *node, struct error *error)
     if (err == OK && key_count != 0)
         tally_open(node);
     if (err == OK)
-        portions_open(node);
+        err = portions_open(node, error);
     return err;
 }
 

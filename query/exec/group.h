@@ -131,7 +131,7 @@ void group_sizes_note(struct exec_node *node, const struct group_tier *tier);
 /* --- partial_run.c --- */
 
 /* Sets group->portions where rows are to be grouped portion by portion. */
-void portions_open(struct exec_node *node);
+MUST_CHECK enum err portions_open(struct exec_node *node, struct error *error);
 /* The rows that are, into the first tier; the child's rows after that are the others, which begin
  * at the morsel *rest. */
 MUST_CHECK enum err portions_read(struct exec_node *node, size_t *rest, struct error *error);

@@ -39,6 +39,7 @@ struct portion {
     uint64_t row_begin, row_end; /* of its one morsel; row_end 0: all rows of all of them */
     bool is_closed;              /* no rows come to it any more */
     bool is_piece;               /* of a portion that rows still come to */
+    bool is_half;                /* one of two blocks */
     uint64_t groups_max;         /* with more it does not pay */
 };
 

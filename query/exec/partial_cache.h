@@ -9,9 +9,16 @@ struct partial;      /* query/exec/partial.h */
 struct partial_plan; /* bytes of a partial_key, known by address while it is held */
 struct partial_cache;
 
-/* PIECE: of a portion that is not full yet. RUN: many portions put together, by a hash and their
- * number. MARK: what was found out. */
-enum partial_kind { PARTIAL_SEALED, PARTIAL_MUTABLE, PARTIAL_PIECE, PARTIAL_RUN, PARTIAL_MARK };
+/* HALF: one block of two. PIECE: of a portion that is not full yet. RUN: many portions put
+ * together, by a hash and their number. MARK: what was found out. */
+enum partial_kind {
+    PARTIAL_SEALED,
+    PARTIAL_HALF,
+    PARTIAL_MUTABLE,
+    PARTIAL_PIECE,
+    PARTIAL_RUN,
+    PARTIAL_MARK
+};
 
 struct partial_place {
     uint64_t segment; /* never used twice among the sealed or among the mutable ones */

@@ -1,6 +1,7 @@
 /* GROUP portion by portion.
  *
- *   view ── segment ── segment ── mutable rows      two blocks a portion, or a chunk
+ *   view ── segment ── segment ── mutable rows      two blocks a portion, or one where a bound of
+ *                                                   time cuts the other, or a chunk
  *             └ portion ─▶ partial ─┐
  *             └ portion ─▶ partial ─┴▶ combined in order ─▶ first tier ─▶ groups
  *             └ portion, too many groups: it and all rows after it are grouped one by one
@@ -128,6 +129,54 @@ static void list_pieces(struct portions *portions, const struct table_view *view
         add_piece(portions, view, &piece);
 }
 
+/* Do all rows of a morsel meet the bounds of time? Of a sealed one, where it matters, that is asked
+ * of its own times: an answer must not depend on which footers have been read before. */
+static enum err is_within(const struct portions *portions, const struct table_view *view,
+                          size_t morsel, bool *is, struct error *error)
+{
+    int64_t min_us, max_us;
+    enum err err = OK;
+    for (int time = 0; time < 2; time++) {
+        *is = table_view_morsel_times(view, morsel, &min_us, &max_us) &&
+              partial_key_is_met(&portions->key, min_us, max_us);
+        if (*is || err != OK || time == 1)
+            break;
+        err = table_view_know_times(view, morsel, error);
+    }
+    return err;
+}
+
+/* A portion of two blocks, one of which lies within the bounds: that one is kept. */
+static enum err cut_portion(struct portions *portions, const struct exec_node *scan,
+                            const struct portion *portion, bool *is_cut, struct error *error)
+{
+    const struct table_view *view = exec_scan_view(scan);
+    bool are_within[PORTION_MORSELS];
+    enum err err = OK;
+    *is_cut = false;
+    if (!portions->is_known || portions->key.bound_count == 0 || portions->rollup != NULL ||
+        portions->is_many || !portion->home.is_sealed ||
+        portion->end - portion->begin != PORTION_MORSELS)
+        return OK;
+    for (size_t i = 0; err == OK && i < PORTION_MORSELS; i++)
+        err = is_within(portions, view, portion->begin + i, &are_within[i], error);
+    if (err != OK || are_within[0] == are_within[1])
+        return err;
+    *is_cut = true;
+    for (size_t morsel = portion->begin; morsel < portion->end; morsel++) {
+        struct morsel_range range = table_view_morsel(view, morsel);
+        struct portion half = *portion; /* as many groups are fine */
+        half.begin = morsel;
+        half.end = morsel + 1;
+        half.rows = range.end - range.begin;
+        half.home = table_view_morsel_home(view, morsel);
+        half.is_half = true;
+        if (!can_skip(scan, &half))
+            portions->list[portions->count++] = half;
+    }
+    return OK;
+}
+
 /* How many there may be. */
 static size_t count_max(const struct table_view *view, size_t morsel_count)
 {
@@ -136,7 +185,8 @@ static size_t count_max(const struct table_view *view, size_t morsel_count)
 }
 
 /* All that may hold rows of the scan. */
-static void list_portions(struct exec_node *node, struct portions *portions)
+static enum err list_portions(struct exec_node *node, struct portions *portions,
+                              struct error *error)
 {
     const struct exec_node *scan = partial_scan(node);
     const struct table_view *view = exec_scan_view(scan);
@@ -156,13 +206,18 @@ static void list_portions(struct exec_node *node, struct portions *portions)
         } while (morsel < morsel_count && !begins_portion(&portion, home));
         portion.end = morsel;
         portion.groups_max = partial_many_groups_max(portions->is_many, portion.rows);
+        bool is_cut;
         if (can_skip(scan, &portion))
             continue;
+        enum err err = cut_portion(portions, scan, &portion, &is_cut, error);
+        if (err != OK)
+            return err;
         if (!portion.is_closed && !portions->is_many)
             list_pieces(portions, view, &portion);
-        else
+        else if (!is_cut)
             portions->list[portions->count++] = portion;
     }
+    return OK;
 }
 
 static void open_key(struct exec_node *node, struct portions *portions)
@@ -178,14 +233,14 @@ static void open_key(struct exec_node *node, struct portions *portions)
     writer_deinit(&portions->key.bytes);
 }
 
-void portions_open(struct exec_node *node)
+enum err portions_open(struct exec_node *node, struct error *error)
 {
     struct group *group = node->state;
     if (node->exec->is_fork || !partial_is_for(node->plan))
-        return;
+        return OK;
     const struct table_view *view = exec_scan_view(partial_scan(node));
     if (table_view_rows(view) < PORTIONS_ROWS_MIN)
-        return;
+        return OK;
     group->portions = arena_alloc_zero(&node->exec->arena, sizeof(*group->portions));
     group->portions->morsel_count = table_view_morsel_count(view);
     open_key(node, group->portions);
@@ -194,7 +249,7 @@ void portions_open(struct exec_node *node)
         rollup_use_open(group->portions->rollup);
         group->portions->is_many = false; /* the rollup is what is put together */
     }
-    list_portions(node, group->portions);
+    return list_portions(node, group->portions, error);
 }
 
 void portions_close(struct exec_node *node, struct portions *portions)
@@ -241,10 +296,11 @@ static struct partial_place place_of(const struct portions *portions, const stru
                                       .index = portion->home.index << PIECE_BITS |
                                                (uint32_t)(portion->row_begin / PIECE_ROWS),
                                       .kind = PARTIAL_PIECE};
+    bool is_half = portion->is_half && !fault_is("partial.half_as_whole");
+    enum partial_kind sealed = is_half ? PARTIAL_HALF : PARTIAL_SEALED;
     return (struct partial_place){.segment = segment,
                                   .index = portion->home.index,
-                                  .kind =
-                                      portion->home.is_sealed ? PARTIAL_SEALED : PARTIAL_MUTABLE};
+                                  .kind = portion->home.is_sealed ? sealed : PARTIAL_MUTABLE};
 }
 
 /* Whether there is room for one more portion's groups, and rows could still be put aside. */

@@ -195,6 +195,15 @@ static bool block_times(const struct sealed *sealed, uint32_t index, uint32_t ti
     return true;
 }
 
+enum err table_view_know_times(const struct table_view *view, size_t morsel, struct error *error)
+{
+    struct morsel_place place = view_morsel_place(view, morsel);
+    const struct sealed_footer *footer;
+    if (place.entry == NULL || place.entry->sealed == NULL)
+        return OK;
+    return sealed_open(place.entry->sealed, &footer, error);
+}
+
 bool table_view_morsel_times(const struct table_view *view, size_t morsel, int64_t *min_us,
                              int64_t *max_us)
 {

@@ -118,6 +118,10 @@ static const char *const panels[] = {
     "BY 1",
     "SELECT k, stddev(ratio) FROM (SELECT kind AS k, * FROM t WHERE ts >= to_timestamp(@)) s GROUP "
     "BY 1",
+    "SELECT kind, count(*), sum(ratio) FROM t WHERE ts >= to_timestamp(@) AND ts < "
+    "to_timestamp(1000) GROUP BY 1",
+    "SELECT kind, count(*), sum(ratio) FROM t WHERE ts >= to_timestamp(@) AND ts < "
+    "to_timestamp(70) GROUP BY 1", /* the same, but for half of a portion */
     "SELECT age(ts) < interval '1 day', count(*) FROM t WHERE ts > to_timestamp(@) GROUP BY 1",
     "SELECT window_start, kind, sum(ratio), max(price) FROM hop(t, ts, '5 s', '10 s') "
     "WHERE ts >= to_timestamp(@) GROUP BY 1, 2",
@@ -436,8 +440,10 @@ static void test_little_is_read(void **state)
                                      "WHERE ts >= to_timestamp(@) GROUP BY 1";
     run(&f, made_put(query, "0"), answers[0]);
     assert_non_null(strstr(answers[0], " partials=0 of 3 kept"));
-    run(&f, made_put(query, "1.5"), answers[0]);
-    assert_non_null(strstr(answers[0], " partials=1 of 3 kept"));
+    run(&f, made_put(query, "1.5"), answers[0]); /* the second block is kept by itself */
+    assert_non_null(strstr(answers[0], " partials=1 of 4 kept"));
+    run(&f, made_put(query, "2.5"), answers[0]);
+    assert_non_null(strstr(answers[0], " partials=2 of 4 kept"));
     run_with(&f, made_put(query, "0"), "off", "UTC", answers[0]);
     assert_non_null(strstr(answers[0], " partials=0 of 3 kept"));
     static const char *const hop = "EXPLAIN ANALYZE SELECT window_start, sum(ratio) FROM hop(t, "
@@ -445,7 +451,7 @@ static void test_little_is_read(void **state)
     run(&f, made_put(hop, "0"), answers[0]);
     assert_non_null(strstr(answers[0], " partials=0 of 3 kept"));
     run(&f, made_put(hop, "1.5"), answers[0]);
-    assert_non_null(strstr(answers[0], " partials=1 of 3 kept"));
+    assert_non_null(strstr(answers[0], " partials=1 of 4 kept"));
     made_store_close(&f);
 }
 
@@ -453,10 +459,10 @@ static void test_little_is_read(void **state)
 static void test_faults_are_found(void **state)
 {
     (void)state;
-    static const char *const faults[] = {"partial.stale_after_truncate", "partial.bounds_ignored",
-                                         "partial.combine_order",        "partial.zone_ignored",
-                                         "partial.columns_ignored",      "partial.values_ignored",
-                                         "partial.hop_size_ignored",     "view.open_chunk"};
+    static const char *const faults[] = {
+        "partial.stale_after_truncate", "partial.bounds_ignored",  "partial.combine_order",
+        "partial.zone_ignored",         "partial.columns_ignored", "partial.values_ignored",
+        "partial.hop_size_ignored",     "partial.half_as_whole",   "view.open_chunk"};
     static const char *const many_faults[] = {
         "partial.run_twice", "partial.run_of_any", "partial.many_doubles", "partial.copied_states",
         "partial.rows_left", "keys.noted",         "hop.keeps_rows"};
