@@ -37,7 +37,7 @@ QUERIES = [
      "SELECT count(*), sum(v), max(v) FROM small WHERE id BETWEEN :id AND :id + 99;\n"),
 ]
 CLIENTS = (1, 8)
-PARTS = ("small", "moving", "panels", "large")
+PARTS = ("small", "moving", "plans", "panels", "large")
 
 
 def arguments_read():
@@ -174,6 +174,41 @@ def moving_part(options, freshet, connection):
     print(f"\nFive small panels whose times move with each query, server CPU us a query, median of {options.runs} runs of {count}, one connection:\n")
     report.print_table(["freshet.plan_cache", "off", "text", "on"],
                        [[way] + [f"{statistics.median(costs[way, mode]):.0f}" for mode in ("off", "text", "on")] for way in ("HTTP", "wire")])
+
+
+# --- plans: what making one costs, over a table without rows ---
+
+PLANS_DDL = "CREATE TABLE plans (ts timestamptz NOT NULL, country text, page text, status integer, ms double precision) WITH (time = 'ts')"
+# {t} moves from one refresh to the next, {k} is a literal that does when somebody changes the panel.
+PLANS = (
+    ("a rate per bucket", "SELECT time_bucket('{k} seconds', ts) AS time, count(*) / {k}.0 AS rate FROM plans WHERE ts >= '{t}' GROUP BY 1 ORDER BY 1"),
+    ("percentile", "SELECT date_trunc('minute', ts) AS time, percentile_cont(0.{k}) WITHIN GROUP (ORDER BY ms) FROM plans "
+                   "WHERE ts >= '{t}' AND country IN ('de', 'fr') GROUP BY 1 ORDER BY 1"),
+    ("FILTER", "SELECT date_trunc('minute', ts) AS time, count(*) FILTER (WHERE status >= 5{k}) * 100.0 / count(*), "
+               "sum(ms) FILTER (WHERE page = '/{k}') FROM plans WHERE ts >= '{t}' GROUP BY 1 ORDER BY 1"),
+    ("CASE", "SELECT CASE WHEN status >= 5{k} THEN 'error' WHEN status >= 4{k} THEN 'client' ELSE 'ok' END AS class, count(*) "
+             "FROM plans WHERE ts >= '{t}' GROUP BY 1 ORDER BY 2 DESC"),
+    ("HAVING", "SELECT page, count(*) AS n FROM plans WHERE ts >= '{t}' GROUP BY page HAVING count(*) > {k} ORDER BY n DESC LIMIT 20"),
+)
+PLAN_WAYS = (("anew", "off", False, False), ("by text", "text", False, False), ("by shape", "on", True, False), ("another literal", "on", False, True))
+
+
+def plans_part(options, freshet, connection):
+    connection.execute(PLANS_DDL)
+    count, costs = max(options.queries // 100, 60), {}
+    for run in range(options.runs + 1):
+        for name, statement in PLANS:
+            for way, mode, moves, changes in PLAN_WAYS:
+                begin = freshet.cpu_s()
+                for number in range(count):
+                    text = statement.format(t=f"2026-05-01 00:{number // 60 % 60 if moves else 0:02}:{number % 60 if moves else 0:02}+00",
+                                            k=10 + number % 60 if changes else 50)
+                    freshet.ask(text, plan_cache=mode)
+                if run > 0:  # the first one warms
+                    costs.setdefault((name, way), []).append(1e6 * (freshet.cpu_s() - begin) / count)
+    print(f"\nQueries of a table without rows over HTTP, server CPU us a query by where the plan comes from, median of {options.runs} runs of {count}:\n")
+    report.print_table(["plan", *(way[0] for way in PLAN_WAYS)],
+                       [[name] + [f"{statistics.median(costs[name, way[0]]):.0f}" for way in PLAN_WAYS] for name, _ in PLANS])
 
 
 # --- panels ---
@@ -330,6 +365,8 @@ def main():
             small_part(options, servers, directory)
         if "moving" in parts:
             moving_part(options, freshet, ours)
+        if "plans" in parts:
+            plans_part(options, freshet, ours)
         if "panels" in parts or "large" in parts:
             fill_events(options, stack, freshet, ours, postgres, theirs if "large" in parts else None)
         if "panels" in parts:
