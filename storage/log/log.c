@@ -357,6 +357,16 @@ static void go_back(struct log *log)
     log->must_cut = true;
 }
 
+/* A file of ours that is not there is a failure like any other; "not found" would tell whoever
+ * stored rows that his table is not. */
+static enum err as_failure(enum err result, struct error *error)
+{
+    if (result != ERR_NOT_FOUND || fault_is("log.not_found"))
+        return result;
+    struct error cause = *error;
+    return error_set(error, ERR_IO, NULL, "%s", cause.text);
+}
+
 /* For good: answers the group and everything queued, takes nothing more. */
 static void enter_failed(struct log *log, struct log_entry *group, const struct error *error)
 {
@@ -398,7 +408,7 @@ static void commit_group(struct log *log, struct log_entry *first)
                      "a write of the log failed, its group goes to a new file reason=\"%s\"",
                      error.text);
         go_back(log);
-        result = write_group(log, first, &is_applied, &error);
+        result = as_failure(write_group(log, first, &is_applied, &error), &error);
     }
     if (result != OK) {
         metric_add(&metrics.log_sync_failures, 1);
@@ -426,7 +436,7 @@ static void revive(struct log *log)
 {
     struct error error = {0};
     assert(log->file == NULL);
-    enum err result = log_file_next(log, true, &error);
+    enum err result = as_failure(log_file_next(log, true, &error), &error);
     mutex_lock(&log->mutex);
     log->is_revival_wanted = false;
     if (result == OK)

@@ -26,6 +26,7 @@ struct model {
     atomic_ullong failed;
     uint64_t needed; /* with recycling: replay may begin anywhere up to behind it */
     uint64_t first_file, keep_file;
+    enum err failure; /* of the last that failed */
 };
 
 struct test_entry {
@@ -92,8 +93,11 @@ static void on_publish(void *context, uint64_t position)
 static void on_done(struct log_entry *entry, enum err result, const struct error *error)
 {
     struct test_entry *test = (struct test_entry *)entry;
-    (void)error;
     assert_true(result != OK || entry->position <= atomic_load(&test->model->published));
+    if (result != OK) {
+        assert_int_equal(error->code, result);
+        test->model->failure = result;
+    }
     atomic_fetch_add(result == OK ? &test->model->done : &test->model->failed, 1);
     free(test->data);
     free(test);
@@ -236,6 +240,55 @@ static void test_gathering_ends(void **state)
     assert_int_equal(io->ops->list(io, "", remove_name, io, NULL), OK);
     io->ops->destroy(io);
     assert_int_equal(rmdir(path), 0);
+}
+
+/* Files, or all of the directory, removed by somebody: one file is made anew, and without the
+ * directory the log fails as one whose disk does, not with "not found". True: so it failed. */
+static bool fails_by_io(bool is_directory_gone)
+{
+    char *path = make_directory();
+    struct error error;
+    struct io *io;
+    assert_int_equal(io_open("plain", path, &io, &error), OK);
+    struct model model = {0};
+    struct log *log;
+    assert_int_equal(open_log(io, &model, &log, &error), OK);
+    for (uint64_t sent = 1; sent < 400 && model.failure == OK; sent++) {
+        submit(log, &model, sent);
+        if (sent == 100)
+            assert_int_equal(io->ops->list(io, "", remove_name, io, NULL), OK);
+        if (sent == 100 && is_directory_gone)
+            assert_int_equal(rmdir(path), 0);
+        assert_true(log_run(log));
+    }
+    bool is_io = model.failure == ERR_IO;
+    assert_int_equal(is_directory_gone, model.failure != OK);
+    if (is_directory_gone) { /* nor does trying again */
+        struct log_status status;
+        log_revive(log);
+        assert_true(log_run(log));
+        log_status(log, &status);
+        assert_true(status.is_failed);
+        is_io = is_io && status.failure.code == ERR_IO;
+    }
+    log_stop(log);
+    log_close(log);
+    if (!is_directory_gone) {
+        assert_int_equal(io->ops->list(io, "", remove_name, io, NULL), OK);
+        assert_int_equal(rmdir(path), 0);
+    }
+    io->ops->destroy(io);
+    return is_io;
+}
+
+static void test_files_removed(void **state)
+{
+    (void)state;
+    assert_false(fails_by_io(false));
+    assert_true(fails_by_io(true));
+    fault_plant("log.not_found");
+    assert_false(fails_by_io(true));
+    fault_clear();
 }
 
 /* --- written from where they are --- */
@@ -609,6 +662,7 @@ int main(void)
         cmocka_unit_test(test_rounds_plain),
         cmocka_unit_test(test_rounds_uring),
         cmocka_unit_test(test_gathering_ends),
+        cmocka_unit_test(test_files_removed),
         cmocka_unit_test(test_alone_in_place),
         cmocka_unit_test(test_large_in_place),
         cmocka_unit_test(test_largest_piece),
