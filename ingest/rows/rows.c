@@ -25,7 +25,6 @@
 #include <assert.h>
 
 #define CAPACITY_FIRST 256
-#define RAW_EXAMPLE_MAX 100
 /* One batch in this many tries a dictionary on a column that had none. */
 #define DISTINCT_RETRY 16
 /* A column falls behind when since it was touched so many rows, and three of four, had no value. */
@@ -268,6 +267,8 @@ void rows_init(struct rows *rows, const struct rows_options *options)
 
 void rows_deinit(struct rows *rows)
 {
+    memory_free(rows->rejections);
+    rows->rejections = NULL;
     writer_deinit(&rows->rest);
 }
 
@@ -562,76 +563,7 @@ void rows_bad(struct rows *rows, const struct mapping_ref *ref, const char *sqls
     cell_error(rows, column, &error);
 }
 
-void rows_unknown(struct rows *rows, size_t *id, struct slice path, struct slice example)
-{
-    if (rows->schema->options.unknown == UNKNOWN_REJECT && !rows->has_row_error) {
-        rows->has_row_error = true;
-        if (rows->error_count == 0)
-            error_set(&rows->error, ERR_INPUT, "42703", "column \"%.*s\" does not exist",
-                      SLICE_ARGS(path));
-    }
-    if (*id == SIZE_MAX) {
-        if (rows->unknown_count == ROWS_UNKNOWN_MAX) {
-            rows->unknown_other++;
-            return;
-        }
-        if (rows->unknown_count == rows->unknown_capacity) {
-            rows->unknown_capacity = rows->unknown_capacity == 0 ? 16 : rows->unknown_capacity * 2;
-            struct rows_unknown *list =
-                arena_alloc_array(rows->arena, rows->unknown_capacity, sizeof(*list));
-            if (rows->unknown_count > 0)
-                memcpy(list, rows->unknown, rows->unknown_count * sizeof(*list));
-            rows->unknown = list;
-        }
-        *id = rows->unknown_count++;
-        example.size = example.size < RAW_EXAMPLE_MAX ? example.size : RAW_EXAMPLE_MAX;
-        while (utf8_validate(example) != example.size)
-            example.size--; /* cut inside a character */
-        rows->unknown[*id] = (struct rows_unknown){.path = path, .example = example};
-    }
-    rows->unknown[*id].count++;
-}
-
-void rows_rest(struct rows *rows, struct slice key_source, struct slice value_source)
-{
-    assert(rows->wants_rest);
-    writer_u8(&rows->rest, rows->rest.size == 0 ? '{' : ',');
-    writer_slice(&rows->rest, key_source);
-    writer_u8(&rows->rest, ':');
-    writer_slice(&rows->rest, value_source);
-}
-
 /* --- ends --- */
-
-static void add_rejection(struct rows *rows, struct slice raw, struct slice column,
-                          const char *sqlstate, struct slice reason)
-{
-    if (rows->rejection_count == rows->rejection_capacity) {
-        rows->rejection_capacity =
-            rows->rejection_capacity == 0 ? 16 : rows->rejection_capacity * 2;
-        struct rows_rejection *list =
-            arena_alloc_array(rows->arena, rows->rejection_capacity, sizeof(*list));
-        if (rows->rejection_count > 0)
-            memcpy(list, rows->rejections, rows->rejection_count * sizeof(*list));
-        rows->rejections = list;
-    }
-    struct rows_rejection *rejection = &rows->rejections[rows->rejection_count++];
-    *rejection = (struct rows_rejection){
-        .row = rows->options.first_row + rows->row_number, .column = column, .raw = raw};
-    memcpy(rejection->sqlstate, sqlstate, sizeof(rejection->sqlstate));
-    rejection->reason = arena_copy(rows->arena, reason);
-    if (raw.size > rows->options.row_size_max) {
-        rejection->raw.size = rows->options.row_size_max;
-        rejection->is_raw_cut = true;
-    }
-}
-
-void rows_reject(struct rows *rows, struct slice raw, const char *sqlstate, const char *reason)
-{
-    char code[6] = {0};
-    memcpy(code, sqlstate, 5);
-    add_rejection(rows, raw, (struct slice){0}, code, slice_from_cstr(reason));
-}
 
 static enum err default_get(struct rows *rows, struct rows_column *column, struct error *error)
 {
@@ -761,7 +693,7 @@ void rows_end(struct rows *rows, struct slice raw, struct slice document)
     struct slice column = {0};
     if (rows->error_count > 0)
         column = rows->columns[rows->error_column].definition->name;
-    add_rejection(rows, raw, column, rows->error.sqlstate, slice_from_cstr(rows->error.text));
+    rows_add_rejection(rows, raw, column, rows->error.sqlstate, slice_from_cstr(rows->error.text));
 }
 
 void rows_finish(struct rows *rows, struct batch *batch, const uint32_t **column_ids)

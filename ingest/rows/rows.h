@@ -117,7 +117,7 @@ struct rows {
     bool wants_rest;
     int64_t future_limit_us;
     size_t rejection_count, rejection_capacity;
-    struct rows_rejection *rejections;
+    struct rows_rejection *rejections; /* until rows_deinit */
     size_t unknown_count, unknown_capacity;
     struct rows_unknown *unknown;
     uint64_t unknown_other; /* of paths past ROWS_UNKNOWN_MAX */
@@ -191,6 +191,9 @@ void rows_rest(struct rows *rows, struct slice key_source, struct slice value_so
 /* Ends the row: missing cells, NOT NULL, `future`; keeps or rejects it. raw: its bytes; document:
  * its JSON, for `whole`. */
 void rows_end(struct rows *rows, struct slice raw, struct slice document);
+/* rows_end's: one more, whose column may be empty. Texts but the reason are borrowed. */
+void rows_add_rejection(struct rows *rows, struct slice raw, struct slice column,
+                        const char *sqlstate, struct slice reason);
 /* Ends the row as rejected as a whole. */
 void rows_reject(struct rows *rows, struct slice raw, const char *sqlstate, const char *reason);
 /* The batch: columns of the definition in order, `column_ids` beside them, in the arena. */
