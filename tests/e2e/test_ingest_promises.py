@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 
+import freshet
 import pytest
 import zstandard
 
@@ -401,3 +402,28 @@ def test_small_memory_serves(freshet_factory):
     metrics = server.request("GET", "/metrics")[2].decode()
     assert float(metrics.split("\nfreshet_dead_letters_dropped_total ")[1].split()[0]) == 40 - kept
     assert server.rows("SELECT min(id) FROM freshet.dead_letters") == [[40 - kept + 1]]
+
+
+def peak_mib(server):
+    with open(f"/proc/{server.process.pid}/status", encoding="ascii") as status:
+        return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) >> 10
+
+
+def test_few_bytes_that_are_many_cells(freshet_factory):
+    """90 million cells in 270 KB are more than the memory for rows, and are told so before they take any (it was 2.4 GB). Four
+    million, of which each row gives two and the others are defaults, are one record in sections."""
+    server = freshet_factory(arguments=["--memory", "512 MiB"])
+    server.sql("CREATE TABLE wide (" + ", ".join(f"c{i} bigint DEFAULT 7" for i in range(1000)) + ")")
+    before = peak_mib(server)
+    status, answer = server.ingest("wide", "{}\n" * 90_000)
+    assert (status, answer["sqlstate"]) == (413, "54000")
+    if "release" in freshet.binary():  # sanitizers keep what was freed
+        assert peak_mib(server) - before < 512
+    rows = [{f"c{i % 1000}": i, f"c{i * 7 % 1000}": None} for i in range(4000)]
+    answer = post(server, "wide", rows + [{"c1": "bad"}])
+    assert (answer["rows"], answer["rejected"][0]["row"]) == (4000, 4001)
+    for column in (0, 1, 7, 333, 999):
+        values = [row.get(f"c{column}", 7) for row in rows]
+        want = [4000, sum(value is None for value in values), sum(value or 0 for value in values)]
+        got = server.rows(f"SELECT count(*), count(*) - count(c{column}), sum(c{column})::bigint FROM wide")
+        assert got == [want], column
