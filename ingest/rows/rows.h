@@ -67,9 +67,7 @@ struct rows_column {
     uint8_t coerce;   /* enum coerce */
     bool is_required; /* NOT NULL without DEFAULT */
     bool has_default;
-    bool has_arrays;
     bool is_touched; /* all rows so far are in the arrays; else those before `behind`, if any */
-    bool is_watched; /* a row without a value has to be looked at */
     bool is_dictionary;
     bool has_null;
     bool is_default_known, is_default_volatile;
@@ -86,8 +84,11 @@ struct rows_column {
         struct slice *text;
         uint32_t *codes;
     };
+    /* Behind what values are written by, which is one line of the cache. */
     struct local_dictionary dictionary;
     struct value default_value;
+    bool has_arrays;
+    bool is_watched; /* a row without a value has to be looked at */
     size_t behind;
     size_t since, missed; /* the row by which it was touched, rows without a value since */
 };
