@@ -189,7 +189,7 @@ def send_slow(server, query_id):
     """The connection, its answer not waited for."""
     host, port = server.http.rsplit(":", 1)
     body = json.dumps({"query": SLOW, "query_id": query_id, "timeout_ms": 300_000}).encode()
-    connection = socket.create_connection((host, int(port)), timeout=SLACK_S)
+    connection = socket.create_connection((host, int(port)), timeout=600)
     connection.sendall(b"POST /v1/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
                        % len(body) + body)
     return connection
@@ -278,7 +278,7 @@ def test_what_waits_is_among_the_queries(freshet_factory):
     others = [send_slow(server, f"slow-{n}") for n in (1, 2)]
     wait_until(lambda: queued(server) == 3, "not queued")
     assert server.request("DELETE", "/v1/sql/slow-0")[0] == 200
-    asks.join(SLACK_S)
+    asks.join(600)
     assert seen["rows"] == [["slow-1", "queued", True, True], ["slow-2", "queued", True, True]], seen
     for connection in (first, *others):
         connection.close()
