@@ -686,6 +686,7 @@ static const struct kernels avx512 = {.name = "avx512",
                                       .sum_entries = sum_entries_avx2,
                                       .sum_near = sum_near_avx2,
                                       .range32 = range32_avx512,
+                                      .add_steps = add_steps_avx512,
                                       .sum_lengths = sum_lengths_avx512,
                                       .sum_runs = sum_runs_avx512};
 

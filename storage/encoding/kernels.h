@@ -80,6 +80,12 @@ extern select_packed_runs_function select_packed_runs_avx512; /* between.c */
  * is room for the bits of a multiple of 64 rows; those past `count` <= UNIT_VALUES do not count. */
 uint32_t list_hits_avx512(uint16_t *hits, uint32_t count, uint32_t row, uint32_t *selection);
 
+/* out[i] = first + i * step + scale * (values[1] + … + values[i]), modulo 2^64. The sum of values
+ * keeps within 32 bits; they are readable up to the next multiple of SELECT_ROOM. */
+typedef void add_steps_function(const uint32_t *values, uint32_t count, uint64_t first,
+                                uint64_t step, uint64_t scale, uint64_t *out);
+extern add_steps_function add_steps_avx512; /* steps.c */
+
 /* An alphabet of bytes, each with a number; made by alphabet_code_make(). */
 #define ALPHABET_MAX 64u
 #define ALPHABET_ROOM 32u /* what narrow() writes past its end */
@@ -144,6 +150,7 @@ struct kernels { /* kernels.c */
                      double *sum, double *lost);
     /* The least and the greatest; count is not 0. */
     void (*range32)(const uint32_t *values, uint32_t count, uint32_t *least, uint32_t *greatest);
+    add_steps_function *add_steps; /* NULL: nothing better than an addition a value */
     /* The sum of lengths, and of each value times its length, of at most 2^15. */
     void (*sum_lengths)(const uint32_t *values, const uint16_t *lengths, uint32_t count,
                         uint64_t *rows, uint64_t *sum);

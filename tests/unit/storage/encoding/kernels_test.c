@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <cmocka.h>
 
 #define ENTRIES 300
@@ -169,9 +170,79 @@ static void test_kernels(void **state)
     }
 }
 
+/* Values and lengths of all sizes, and the largest of both. */
+static void test_sums_of_lengths(void **state)
+{
+    (void)state;
+    static uint32_t values[ROWS];
+    static uint16_t lengths[ROWS];
+    for (uint32_t count = 0; count <= ROWS; count += count < 70 ? 1 : 989) {
+        uint64_t want_rows = 0, want = 0, rows, sum;
+        for (uint32_t i = 0; i < count; i++) {
+            uint64_t any = random_next(&chance);
+            values[i] = count % 3 == 0 ? UINT32_MAX : (uint32_t)(any >> 32 >> any % 32);
+            lengths[i] = count % 3 == 0 ? 32768 : (uint16_t)((any >> 8 & UINT16_MAX) >> any % 16);
+            want_rows += lengths[i];
+            want += (uint64_t)values[i] * lengths[i];
+        }
+        for (int isa = KERNEL_BASE; isa < KERNEL_ISA_COUNT; isa++) {
+            const struct kernels *kernels = kernels_of((enum kernel_isa)isa);
+            if (kernels == NULL)
+                continue;
+            kernels->sum_lengths(values, lengths, count, &rows, &sum);
+            assert_int_equal(rows, want_rows);
+            assert_int_equal(sum, want);
+        }
+    }
+}
+
+/* What is behind the last value is left alone, the first one is not looked at. */
+static bool are_steps(const struct kernels *kernels, uint32_t count, uint64_t step, uint64_t scale)
+{
+    static uint32_t values[ROWS];
+    static uint64_t got[ROWS + 1];
+    uint64_t value = random_next(&chance);
+    bool is = true;
+    for (uint32_t i = 0; i < ROWS; i++)
+        values[i] = (uint32_t)(random_next(&chance) >> 43 >> (count % 2 == 0 ? 0 : i % 21));
+    memset(got, 0x5a, sizeof(got));
+    kernels->add_steps(values, count, value, step, scale, got);
+    for (uint32_t i = 0; i < count; i++) {
+        value += i == 0 ? 0 : step + values[i] * scale;
+        is = is && got[i] == value;
+    }
+    return is && got[count] == UINT64_C(0x5a5a5a5a5a5a5a5a);
+}
+
+static bool are_all_steps(const struct kernels *kernels)
+{
+    bool is = true;
+    for (uint32_t count = 1; count <= ROWS; count += count < 70 || count > ROWS - 5 ? 1 : 218) {
+        is = are_steps(kernels, count, 0, 1) && is;
+        is = are_steps(kernels, count, 1000, 1000) && is;
+        is = are_steps(kernels, count, UINT64_MAX - 6, UINT64_C(1) << 40 | 7) && is;
+    }
+    return is;
+}
+
+static void test_steps(void **state)
+{
+    (void)state;
+    for (int isa = KERNEL_BASE; isa < KERNEL_ISA_COUNT; isa++) {
+        const struct kernels *kernels = kernels_of((enum kernel_isa)isa);
+        if (kernels == NULL || kernels->add_steps == NULL)
+            continue;
+        assert_true(are_all_steps(kernels));
+        fault_plant("kernels.carry_lost");
+        assert_false(are_all_steps(kernels));
+        fault_clear();
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sums_near_a_power_of_two),
-                                       cmocka_unit_test(test_kernels)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sums_near_a_power_of_two), cmocka_unit_test(test_kernels),
+        cmocka_unit_test(test_sums_of_lengths), cmocka_unit_test(test_steps)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
