@@ -238,8 +238,8 @@ static const char *const piece_queries[] = {
 static const char *const piece_panels[] = {
     "SELECT " SUMS " FROM t WHERE ts >= to_timestamp(@)",
     "SELECT kind, " SUMS " FROM t WHERE ts >= to_timestamp(@) AND n < 900000 GROUP BY 1",
-    "SELECT CASE WHEN ts < to_timestamp(125) THEN 0 ELSE n END, sum(ratio), max(word) FROM t "
-    "WHERE ts >= to_timestamp(@) GROUP BY 1",
+    ("SELECT CASE WHEN ts < to_timestamp(125) THEN 0 ELSE n END, sum(ratio), max(word) FROM t "
+     "WHERE ts >= to_timestamp(@) GROUP BY 1"),
 };
 static const char *const piece_windows[] = {"90", "101", "0"};
 

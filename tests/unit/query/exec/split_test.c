@@ -186,8 +186,8 @@ static void test_has_helpers(void **state)
     static const char *const asked[] = {
         "EXPLAIN ANALYZE SELECT id, sum(ratio), " MODE " FROM t GROUP BY 1",
         "EXPLAIN ANALYZE SELECT word, approx_count_distinct(id) FROM t GROUP BY 1",
-        "EXPLAIN ANALYZE SELECT ts, sum(id), avg(price), sum(kind), max(far), min(far) FROM t "
-        "GROUP BY 1"};
+        ("EXPLAIN ANALYZE SELECT ts, sum(id), avg(price), sum(kind), max(far), min(far) FROM t "
+         "GROUP BY 1")};
     char *got = memory_alloc(SIZE), rows[64];
     snprintf(rows, sizeof(rows), "  (rows=%d ", BATCHES * BATCH); /* the scan's */
     for (size_t i = 0; i < array_count(asked); i++) {
