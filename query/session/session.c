@@ -11,6 +11,7 @@
 #include "query/sql/lexer.h"
 #include "query/sql/sql.h"
 #include "storage/base/clock.h"
+#include "storage/base/fault.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -354,6 +355,8 @@ static enum err plan_prepared(struct query_session *session, struct prepared *pr
     struct run *run = memory_alloc(sizeof(*run));
     enum err err = run_begin(run, session->options.engine, &request, &session->settings, error);
     session_set_running(session, run);
+    if (err == OK && !fault_is("session.prepared_though_cancelled"))
+        err = run_check_time(run, error);
     if (err == OK)
         err = run_prepare(run, &prepared->statement, error);
     session_set_running(session, NULL);

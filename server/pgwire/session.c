@@ -71,12 +71,25 @@ void session_cancel_statement(void *context)
         atomic_store(&session->is_cancelled_early, false);
 }
 
-/* Of what is fed, the first statement is cancelled; or, at the end, no later one. */
-static void set_cancelled(struct pg_session *session, bool is_cancelled)
+/* Of what is fed, the first statement is cancelled, unless what was under way when it waited has
+ * been already: a COPY, or a statement whose reader was behind. False: nothing is. */
+static bool begin_cancelled(struct pg_session *session)
 {
-    struct query_session *query = session->query;
-    if (query != NULL)
-        session_cancel_first(query, is_cancelled);
+    if (!atomic_exchange(&session->is_cancelled_early, false) || session->query == NULL)
+        return false;
+    bool is_known =
+        (session->copy != NULL || session->is_stopped) && !fault_is("pgwire.cancelled_twice");
+    session_cancel_first(session->query, !is_known);
+    return true;
+}
+
+/* What comes behind a cancelled statement has not waited; what is skipped up to a Sync, and this,
+ * need not. */
+static bool must_cut(const struct pg_session *session)
+{
+    return !session_cancels_first(session->query) &&
+           (!session->skips_to_sync || fault_is("pgwire.sync_waits")) &&
+           !fault_is("pgwire.others_go_on");
 }
 
 void pg_session_cancel(struct pg_session *session)
@@ -195,10 +208,7 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
     size_t used = 0;
     struct message message;
     struct error error;
-    bool is_cancelled =
-        atomic_exchange(&session->is_cancelled_early, false) && session->query != NULL;
-    if (is_cancelled)
-        set_cancelled(session, true);
+    bool is_cancelled = begin_cancelled(session);
     session->is_cut = false;
     session->is_resumed = session->is_stopped && !must_pause(session);
     session->is_stopped = session->is_stopped && !session->is_resumed;
@@ -228,15 +238,13 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
         arena_reset(&session->arena);
         if (session->out.size >= SEND_AT)
             answer_flush(session);
-        /* What comes behind it has not waited. */
-        session->is_cut = is_cancelled && !session_cancels_first(session->query) &&
-                          !fault_is("pgwire.others_go_on");
+        session->is_cut = is_cancelled && must_cut(session);
         if (session->is_cut)
             break;
         worker_yield();
     }
-    if (is_cancelled)
-        set_cancelled(session, false);
+    if (is_cancelled) /* no later one */
+        session_cancel_first(session->query, false);
     answer_flush(session);
     if (session->arena.total > SEND_AT) { /* an idle session is small */
         arena_deinit(&session->arena);

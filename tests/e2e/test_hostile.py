@@ -233,12 +233,15 @@ def test_who_waits_for_others_to_end_may_hang_up(busy):
     assert server.request("DELETE", "/v1/sql/slow-0")[0] == 200  # under way until now
 
 
-def pg_waiting(server):
+def pg_waiting(server, is_extended=False):
     """A connection whose statement waits for the one that is under way."""
     host, port = server.pg.rsplit(":", 1)
     connection = psycopg.connect(host=host, port=port, user="me", dbname="freshet", connect_timeout=100, autocommit=True)
     before = queued(server)
-    connection.pgconn.send_query(SLOW.encode())
+    if is_extended:
+        connection.pgconn.send_query_params(SLOW.encode(), [])
+    else:
+        connection.pgconn.send_query(SLOW.encode())
     wait_until(lambda: queued(server) == before + 1, "not queued")
     return connection
 
@@ -250,9 +253,10 @@ def test_a_session_that_waits_for_others_to_end_may_hang_up(busy):
     wait_until(lambda: queued(server) == 3, "it waits on")
 
 
-def test_a_session_that_waits_for_others_to_end_can_be_cancelled(busy):
+@pytest.mark.parametrize("is_extended", [False, True])
+def test_a_session_that_waits_for_others_to_end_can_be_cancelled(busy, is_extended):
     server, connections = busy
-    connection = pg_waiting(server)
+    connection = pg_waiting(server, is_extended)
     connection.cancel()
     result = connection.pgconn.get_result()
     assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014", result.error_message

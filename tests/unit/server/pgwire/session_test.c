@@ -241,45 +241,98 @@ static void test_slow_reader(void **state)
     writer_deinit(&in);
 }
 
-/* Two statements, cancelled before they were fed: the types of what the first call answers. */
-static void cancel_early(bool is_queued, char *types, size_t *left)
+/* Cancelled before they were fed: the types of what each call answers, one behind the other. */
+static void cancel_early(struct memory_client *client, const char *messages, char *types)
+{
+    struct writer in;
+    size_t at = client->out.size;
+    writer_init(&in);
+    write_case(&in, messages);
+    session_cancel_statement(client->session);
+    memory_client_feed(client, writer_as_slice(&in));
+    for (;;) {
+        read_types(client, &at, types, 64);
+        assert_true(pg_session_is_cut(client->session) == (client->left.size > 0));
+        if (client->left.size == 0)
+            break;
+        types += strlen(types);
+        *types++ = ' ';
+        memory_client_feed(client, SLICE(""));
+    }
+    writer_deinit(&in);
+}
+
+static void check_cancelled(const char *fault, bool is_queued, const char *before,
+                            const char *messages, const char *wanted)
 {
     struct memory_client client;
     struct writer in;
-    size_t at = 0;
-    char rest[64];
+    char types[256];
     writer_init(&in);
-    write_case(&in, "Qselect 1");
-    write_case(&in, "Qselect 2");
     log_in(&client);
+    if (before != NULL) {
+        write_case(&in, before);
+        memory_client_feed(&client, writer_as_slice(&in));
+    }
     client.is_queued = is_queued;
-    session_cancel_statement(client.session);
-    memory_client_feed(&client, writer_as_slice(&in));
-    read_types(&client, &at, types, 64);
-    *left = client.left.size;
-    assert_true(pg_session_is_cut(client.session) == (*left > 0));
-    memory_client_feed(&client, SLICE(""));
-    read_types(&client, &at, rest, sizeof(rest));
-    assert_string_equal(rest, *left > 0 ? "TDCZ" : "");
+    if (fault != NULL)
+        fault_plant(fault);
+    cancel_early(&client, messages, types);
+    fault_clear();
+    assert_string_equal(types, wanted);
     memory_client_close(&client);
     writer_deinit(&in);
 }
 
-/* The first ends, and what comes behind it waits as ever. */
+/* The first ends, up to its Sync, and what comes behind it waits as ever. */
 static void test_cancelled_while_it_waits(void **state)
 {
     (void)state;
-    char types[64];
-    size_t left;
-    cancel_early(true, types, &left);
-    assert_string_equal(types, "EZ");
-    assert_true(left > 0);
-    cancel_early(false, types, &left); /* nothing is under way: nothing is cancelled */
-    assert_string_equal(types, "TDCZTDCZ");
-    fault_plant("pgwire.others_go_on");
-    cancel_early(true, types, &left);
-    fault_clear();
+    static const char simple[] = "Qselect 1|Qselect 2";
+    static const char extended[] = "Pselect 1|B|DP|E|S|Pselect 2|B|E|S";
+    check_cancelled(NULL, true, NULL, simple, "EZ TDCZ");
+    check_cancelled(NULL, false, NULL, simple, "TDCZTDCZ"); /* nothing is under way */
+    check_cancelled("pgwire.others_go_on", true, NULL, simple, "EZTDCZ");
+    check_cancelled(NULL, true, NULL, extended, "EZ 12DCZ");
+    check_cancelled("pgwire.sync_waits", true, NULL, extended, "E Z12DCZ");
+    check_cancelled("session.prepared_though_cancelled", true, NULL, extended, "1 2TDCZ12DCZ");
+    check_cancelled(NULL, true, "Pselect 1|S", "B|E|S|Qselect 2", "2EZ TDCZ");
+}
+
+/* Types of what comes when a statement is cancelled whose reader has been behind, in two calls. */
+static void cancel_stopped(char *types)
+{
+    struct memory_client client;
+    struct writer in;
+    writer_init(&in);
+    write_case(&in, "Qselect g, repeat('x', 1000) from generate_series(1, 400) g|Qselect 1");
+    log_in(&client);
+    client.behind_at = 100000;
+    memory_client_feed(&client, writer_as_slice(&in));
+    assert_true(client.left.size > 0);
+    client.behind_at = 0;
+    client.is_queued = true;
+    writer_reset(&client.out);
+    session_cancel_statement(client.session);
+    for (size_t at = 0; client.left.size > 0;) {
+        memory_client_feed(&client, SLICE(""));
+        read_types(&client, &at, types, 64);
+        types += strlen(types);
+    }
+    memory_client_close(&client);
+    writer_deinit(&in);
+}
+
+static void test_cancelled_once(void **state)
+{
+    (void)state;
+    char types[128];
+    cancel_stopped(types);
     assert_string_equal(types, "EZTDCZ");
+    fault_plant("pgwire.cancelled_twice");
+    cancel_stopped(types);
+    fault_clear();
+    assert_string_equal(types, "EZEZ");
 }
 
 /* A clock that moves by so much at each look. */
@@ -546,6 +599,7 @@ int main(void)
         cmocka_unit_test(test_short),
         cmocka_unit_test(test_stops),
         cmocka_unit_test(test_cancelled_while_it_waits),
+        cmocka_unit_test(test_cancelled_once),
     };
     memory_server_open(&server);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
