@@ -392,6 +392,37 @@ static void test_who_is_over_does_not_wait(void **state)
     assert_int_equal(queued, 5);
 }
 
+/* One that was over before it was handed in: who said so found nothing in the queue. */
+static size_t queued_when_over_before(void)
+{
+    struct worker_pool *pool = worker_pool_create(
+        &(struct worker_options){.core_count = 2, .thread_count = 4, .query_count_max = 1});
+    struct waiting waiting = {.number = 1};
+    struct worker_status status;
+    is_open = is_entered = false;
+    order_count = 0;
+    atomic_init(&waiting.is_over, true);
+    assert_int_equal(worker_submit(pool, WORKER_QUERY, gate_job, NULL), OK);
+    wait_until_entered();
+    worker_end_waiting(pool);
+    assert_int_equal(worker_submit_query(pool, waiting_job, waiting_is_over, &waiting), OK);
+    worker_pool_status(pool, &status);
+    open_gate();
+    worker_pool_destroy(pool);
+    assert_int_equal(order_count, 1);
+    return status.queued[WORKER_QUERY];
+}
+
+static void test_who_was_over_before_does_not_wait(void **state)
+{
+    (void)state;
+    assert_int_equal(queued_when_over_before(), 0);
+    fault_plant("worker.over_ones_wait");
+    size_t queued = queued_when_over_before();
+    fault_clear();
+    assert_int_equal(queued, 1);
+}
+
 static struct {
     int order[3];
     _Atomic int count;
@@ -541,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_short_jobs_share_a_thread),
         cmocka_unit_test(test_awake),
         cmocka_unit_test(test_who_is_over_does_not_wait),
+        cmocka_unit_test(test_who_was_over_before_does_not_wait),
         cmocka_unit_test(test_promotion_overtakes_queries),
         cmocka_unit_test(test_urgent_upkeep_gives_way_to_decoding_only),
         cmocka_unit_test(test_a_job_that_is_behind_gives_one_turn),
