@@ -11,6 +11,7 @@
 #include "ingest/internal.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/fault.h"
 #include "storage/base/logger.h"
 
 #include <assert.h>
@@ -235,19 +236,19 @@ struct applying {
     struct table_state *settles; /* whose completeness moves when its rows are through */
 };
 
-static void apply_part(struct applying *applying, struct table_state *table,
-                       const struct section_request *request, size_t begin, size_t end)
+static void apply_part(struct applying *applying, struct table_state *table, uint32_t place,
+                       int64_t promised, size_t begin, size_t end)
 {
     const struct record_rows *rows = &applying->record->rows[applying->part];
-    uint32_t place = sources_find(&table->sources, request->source);
-    assert(place != NO_SOURCE);
     if (applying->settles != NULL && applying->settles != table)
         sources_settle(&applying->settles->sources);
     applying->settles = table;
     sources_apply(&table->sources, place, applying->record->at_us,
-                  rows->schema->options.lateness_us, rows->times, begin, end);
+                  rows->schema->options.lateness_us, promised, rows->times, begin, end);
 }
 
+/* A large body's rows are several parts: what is late among them goes by what was promised before
+ * the first, whichever way they were cut. */
 static void apply_rows(struct ingest *ingest, struct applying *applying,
                        const struct section_request *request)
 {
@@ -255,12 +256,17 @@ static void apply_rows(struct ingest *ingest, struct applying *applying,
     struct table_state *table = ingest_find_table(ingest, request->table_id);
     bool is_there = table != NULL && !table->is_dropped;
     uint64_t left = request->counts[FATE_STORED];
+    uint32_t place = is_there ? sources_find(&table->sources, request->source) : NO_SOURCE;
+    assert(!is_there || place != NO_SOURCE);
+    int64_t promised = is_there ? sources_promise(&table->sources, place) : NO_TIME;
     while (left > 0 && applying->part < record->rows_count) {
         const struct record_rows *rows = &record->rows[applying->part];
         size_t begin = applying->row_begin, end = rows->row_count;
         end = end - begin > left ? begin + (size_t)left : end;
+        if (is_there && fault_is("ingest.late_by_part"))
+            promised = sources_promise(&table->sources, place);
         if (is_there && rows->table_id == request->table_id && rows->schema != NULL)
-            apply_part(applying, table, request, begin, end);
+            apply_part(applying, table, place, promised, begin, end);
         left -= end - begin;
         applying->row_begin = end == rows->row_count ? 0 : end;
         applying->part += end == rows->row_count;

@@ -188,14 +188,18 @@ static uint64_t scan_times(const struct column *times, size_t begin, size_t end,
     return late;
 }
 
+int64_t sources_promise(const struct sources *sources, uint32_t place)
+{
+    assert(place < sources->count);
+    int64_t watermark = sources->list[place].watermark_us;
+    return watermark > sources->complete_through_us ? watermark : sources->complete_through_us;
+}
+
 uint64_t sources_apply(struct sources *sources, uint32_t place, int64_t at_us, int64_t lateness_us,
-                       const struct column *times, size_t begin, size_t end)
+                       int64_t promised, const struct column *times, size_t begin, size_t end)
 {
     assert(place < sources->count);
     struct source *source = &sources->list[place];
-    int64_t promised = source->watermark_us > sources->complete_through_us
-                           ? source->watermark_us
-                           : sources->complete_through_us;
     uint64_t late = 0;
     if (times != NULL)
         late = scan_times(times, begin, end, promised, &source->max_time_us);

@@ -43,11 +43,14 @@ static inline struct slice source_name(const struct source *source)
     return slice_of(source->name, source->name_size);
 }
 
+/* Rows of this source at or before it are late: to be asked for before the first rows of a request
+ * are applied, as a request's rows may come in several parts. NO_TIME: none are. */
+int64_t sources_promise(const struct sources *sources, uint32_t place);
 /* A record of this source is durable: its rows [begin, end) of the record, at server time `at_us`
  * with these event times (NULL: the table has none). Counts the late ones against what was promised
  * before it, then moves its watermark. Returns the late. */
 uint64_t sources_apply(struct sources *sources, uint32_t place, int64_t at_us, int64_t lateness_us,
-                       const struct column *times, size_t begin, size_t end);
+                       int64_t promised, const struct column *times, size_t begin, size_t end);
 /* Behind the last source of a record: completeness moves. */
 void sources_settle(struct sources *sources);
 /* Would declaring sources idle that sent nothing for `idle_us` let the table move on? */

@@ -517,6 +517,42 @@ static void test_sections(void **state)
     }
 }
 
+/* Times that fall, a minute a row, further than `lateness` allows: none is late within its own body. */
+static uint64_t late_rows_of(size_t section_cells, const char *fault)
+{
+    struct world world;
+    struct writer body;
+    struct reply reply;
+    world_init(&world);
+    world.options.limits.section_cells = section_cells;
+    world_reopen(&world);
+    world_create_table(&world, NULL, 0);
+    writer_init(&body);
+    for (int i = 0; i < 200; i++)
+        writer_printf(&body, "{\"ts\":%d}\n", 100000 - i * 60);
+    struct ingest_request request = {
+        .table = SLICE("t"), .format = INGEST_NDJSON, .body = writer_as_slice(&body)};
+    if (fault != NULL)
+        fault_plant(fault);
+    world_send(&world, &request, &reply);
+    fault_clear();
+    assert_int_equal(reply.status, 200);
+    mutex_lock(&world.ingest->lock);
+    uint64_t late = world.ingest->tables[0]->sources.late_rows;
+    mutex_unlock(&world.ingest->lock);
+    writer_deinit(&body);
+    world_deinit(&world);
+    return late;
+}
+
+static void test_late_within_a_body(void **state)
+{
+    (void)state;
+    assert_int_equal(late_rows_of(1 << 20, NULL), 0);
+    assert_int_equal(late_rows_of(1, NULL), 0); /* 64 rows at a time */
+    assert_int_equal(late_rows_of(1, "ingest.late_by_part"), 200 - 64);
+}
+
 /* What a body's rows take as columns is asked for before they are there: NULLs are as wide as
  * values. Nothing of a refused one is kept, in any section. */
 static void test_rows_memory(void **state)
@@ -623,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_at_once_few_rows),
         cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_sections),
+        cmocka_unit_test(test_late_within_a_body),
         cmocka_unit_test(test_rows_memory),
         cmocka_unit_test(test_ledger_and_planted_miscounts),
     };

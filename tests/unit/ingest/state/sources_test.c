@@ -115,7 +115,8 @@ static void step_rows(struct run *run)
     int64_t promise = run->sources.complete_through_us;
     if (run->forgets_promise)
         run->sources.complete_through_us = NO_TIME;
-    sources_apply(&run->sources, place, run->now, run->lateness, &column, 0, count);
+    sources_apply(&run->sources, place, run->now, run->lateness,
+                  sources_promise(&run->sources, place), &column, 0, count);
     sources_settle(&run->sources);
     if (run->sources.complete_through_us < promise)
         run->sources.complete_through_us = promise;
@@ -191,7 +192,8 @@ static void test_many_sources(void **state)
             int64_t time = now + i;
             struct column column = {.type = type_of(TYPE_TIMESTAMPTZ), .i = &time};
             uint32_t place = sources_get(&sources, slice_from_cstr(name), SOURCE_HTTP);
-            sources_apply(&sources, place, now + i, 0, &column, 0, 1);
+            sources_apply(&sources, place, now + i, 0, sources_promise(&sources, place), &column, 0,
+                          1);
             sources_settle(&sources);
         }
         assert_int_equal(sources.count, 50000);
