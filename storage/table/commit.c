@@ -265,7 +265,10 @@ enum err commit_charge(struct commit *commit, struct error *error)
                          "these rows take more than all the memory for rows (%zu bytes); freshet "
                          "load splits files",
                          limit);
-    return charge(commit, size, error);
+    enum err err = charge(commit, size, error);
+    if (err != OK)
+        upkeep_make_room(commit->store, size);
+    return err;
 }
 
 static void entry_done(struct log_entry *entry, enum err result, const struct error *error)

@@ -85,6 +85,9 @@ struct upkeep {
     _Atomic bool is_active;  /* a job is queued or runs */
     _Atomic bool is_urgent;  /* rows memory above half of its limit: no yielding to queries */
     _Atomic bool is_closing; /* relaxed: give up what can be given up */
+    /* Relaxed: of rows that were refused for what else is in memory, the most at a time, until
+     * there is room for as much beside open segments. 0: none were. */
+    _Atomic size_t refused_size;
     /* Relaxed: segments wait behind the one that is being sealed; when to look again; when to give
      * way again meanwhile. */
     _Atomic bool is_behind;
@@ -233,6 +236,8 @@ void upkeep_deinit(struct upkeep *upkeep);
 /* After the log has stopped: seals what is not carried forward, while there is time. */
 void upkeep_finish(struct store *store);
 bool upkeep_pause(void *context); /* the store */
+/* So many bytes of rows would fit, with less in memory: what is there is sealed until they do. */
+void upkeep_make_room(struct store *store, size_t size);
 /* Puts `count` entries in the place of `inputs` in a table's closed list. False if those are not
  * there any more. */
 bool upkeep_swap(struct store *store, uint32_t table_id, const struct segment_list *inputs,

@@ -15,6 +15,7 @@
 #include "storage/table/private.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/fault.h"
 #include "storage/base/logger.h"
 #include "storage/base/latency.h"
 #include "storage/base/metrics.h"
@@ -31,6 +32,7 @@
 #define BEHIND_TURN_US INT64_C(10000)
 #define AGE_LARGE_US (60 * SECOND_US)
 #define PRESSURE_BYTES_MIN ((size_t)64 << 10)
+#define LITTLE_SHARE 16 /* of the memory for rows */
 
 void upkeep_init(struct upkeep *upkeep)
 {
@@ -51,10 +53,20 @@ void upkeep_deinit(struct upkeep *upkeep)
 
 /* --- pauses --- */
 
+void upkeep_make_room(struct store *store, size_t size)
+{
+    _Atomic size_t *refused = &store->upkeep.refused_size;
+    size_t before = atomic_load_explicit(refused, memory_order_relaxed);
+    while (before < size && !atomic_compare_exchange_weak_explicit(
+                                refused, &before, size, memory_order_relaxed, memory_order_relaxed))
+        continue;
+}
+
 static bool look_for_pressure(struct store *store)
 {
     bool is_urgent =
-        atomic_load_explicit(&store->budget.used, memory_order_relaxed) > store->budget.limit / 2;
+        atomic_load_explicit(&store->budget.used, memory_order_relaxed) > store->budget.limit / 2 ||
+        atomic_load_explicit(&store->upkeep.refused_size, memory_order_relaxed) != 0;
     atomic_store_explicit(&store->upkeep.is_urgent, is_urgent, memory_order_relaxed);
     return is_urgent;
 }
@@ -187,6 +199,20 @@ static uint32_t choose_large(const struct snapshot *snapshot, size_t largest_byt
     return count;
 }
 
+/* Whether open segments take more than half of the memory, or leave no room for rows that were
+ * refused. Where next to nothing is left of them it is not they that are in the way. */
+static bool is_short_of(struct store *store, size_t open_bytes)
+{
+    _Atomic size_t *wanted = &store->upkeep.refused_size;
+    size_t limit = store->budget.limit,
+           refused = atomic_load_explicit(wanted, memory_order_relaxed);
+    if (refused != 0 && (open_bytes <= limit / LITTLE_SHARE || open_bytes <= limit - refused)) {
+        atomic_store_explicit(wanted, 0, memory_order_relaxed);
+        refused = 0;
+    }
+    return open_bytes > limit / 2 || (refused != 0 && !fault_is("upkeep.refused_forgotten"));
+}
+
 /* Tables whose open segment is to be closed; large ones are added where memory is short. */
 static uint32_t choose_tables(struct store *store, const struct snapshot *snapshot,
                               bool is_log_due_now, uint32_t *table_ids)
@@ -210,7 +236,7 @@ static uint32_t choose_tables(struct store *store, const struct snapshot *snapsh
             largest_bytes = bytes;
         }
     }
-    bool is_short = total_bytes > store->budget.limit / 2 && !has_frozen && count == 0;
+    bool is_short = !has_frozen && count == 0 && is_short_of(store, total_bytes);
     return is_short ? choose_large(snapshot, largest_bytes, table_ids) : count;
 }
 

@@ -517,7 +517,8 @@ static void test_sections(void **state)
     }
 }
 
-/* Times that fall, a minute a row, further than `lateness` allows: none is late within its own body. */
+/* Times that fall, a minute a row, further than `lateness` allows: none is late within its own
+ * body. */
 static uint64_t late_rows_of(size_t section_cells, const char *fault)
 {
     struct world world;
@@ -586,6 +587,50 @@ static void test_rows_memory(void **state)
     assert_int_equal(rows % 5000, 0);
     writer_deinit(&body);
     world_deinit(&world);
+}
+
+/* Rows that would fit with less in memory are not refused until what is there grows old: it is
+ * sealed for them, though it is less than half of the memory and sealed by no other rule. */
+static bool finds_room(const char *fault)
+{
+    struct world world;
+    struct writer body;
+    struct store_status status;
+    struct reply reply;
+    world_init(&world);
+    world.rows_memory_limit = 1 << 20;
+    world_reopen(&world);
+    world_create_table(&world, NULL, 0);
+    struct ingest_request request = {.table = SLICE("t"), .format = INGEST_NDJSON};
+    request.body = lines(&body, "{\"ts\":1}\n", "{\"ts\":1}\n", 10000);
+    world_send(&world, &request, &reply);
+    assert_int_equal(reply.status, 200);
+    writer_deinit(&body);
+    while (store_upkeep_run(world.store))
+        continue;
+    store_status(world.store, &status);
+    assert_in_range(status.rows_memory_used, 1, world.rows_memory_limit / 2);
+    if (fault != NULL)
+        fault_plant(fault);
+    request.body = lines(&body, "{\"ts\":1}\n", "{\"ts\":1}\n", 40000);
+    reply.status = 429;
+    for (int i = 0; i < 3 && reply.status == 429; i++) {
+        world_send(&world, &request, &reply);
+        assert_true(i > 0 || reply.status == 429);
+        while (reply.status == 429 && store_upkeep_run(world.store))
+            continue;
+    }
+    fault_clear();
+    writer_deinit(&body);
+    world_deinit(&world);
+    return reply.status == 200;
+}
+
+static void test_room_for_refused_rows(void **state)
+{
+    (void)state;
+    assert_true(finds_room(NULL));
+    assert_false(finds_room("upkeep.refused_forgotten"));
 }
 
 /* R14: what the generator sent against the ledger; each planted miscount is seen. */
@@ -661,6 +706,7 @@ int main(void)
         cmocka_unit_test(test_sections),
         cmocka_unit_test(test_late_within_a_body),
         cmocka_unit_test(test_rows_memory),
+        cmocka_unit_test(test_room_for_refused_rows),
         cmocka_unit_test(test_ledger_and_planted_miscounts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
