@@ -130,7 +130,9 @@ static struct job *make_job(struct exchange *exchange, void (*handle)(struct exc
 static enum err submit_query(struct exchange *exchange, struct job *job)
 {
     struct app *app = exchange->context;
-    if (job->handle == api_sql && worker_would_wait(app->workers)) {
+    /* A large body is not read on the reactor: it does not show, and its id cancels it later. */
+    if (job->handle == api_sql && exchange->body.size <= SHORT_BODY_MAX &&
+        worker_would_wait(app->workers)) {
         api_sql_wait(exchange);
     }
     enum err err = worker_submit_query(app->workers, run_job, is_over, job);
