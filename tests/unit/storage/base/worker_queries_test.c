@@ -28,9 +28,9 @@ static void short_job(void *context)
 static void submit_short(void)
 {
     assert_int_equal(atomic_load(&crowd.begun), LONG_COUNT); /* each has a thread */
-    atomic_store(&crowd.is_short_submitted, true);
     atomic_store(&crowd.switches_at_submit, atomic_load(&crowd.switches));
     assert_int_equal(worker_submit(crowd.pool, WORKER_QUERY, short_job, NULL), OK);
+    atomic_store(&crowd.is_short_submitted, true); /* from now on the pool may be destroyed */
     int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
     while (worker_in_line(crowd.pool) < LONG_COUNT && !atomic_load(&crowd.is_short_done) &&
            clock_monotonic_us() < give_up_us)
