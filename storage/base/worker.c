@@ -4,279 +4,31 @@
  *                                     ▲                     │
  *                                     └──yield, block_end───┘ (block_begin gives the permit back)
  *
- * A job keeps its thread (its stack is its state) until it ends, and holds a permit while it runs.
- * Who waits for a permit stands in a line, and storage/base/turn.c says whose turn it is: decoding
- * first, then the query that has used least. Newly started jobs and yielding ones stand in the same
- * lines, so many queries share fairly, and a decoding job waits for one morsel at most.
+ * A job keeps its thread (its stack is its state) until it ends, and holds a permit while it runs:
+ * permit.c.
  *
- * One mutex guards it all. worker_yield() is called once a morsel, so its quick answer (nobody
- * waits) is a few relaxed loads. A thread that could take a job but would find no permit still
- * takes it: then the job is in line, where its priority counts. For that each query under way has a
- * thread of its own, up to query_count_max; threads are started when they are needed and stay. What
- * is left of them is for DECODE and UPKEEP, and the last quarter of the first ones takes nothing
- * but DECODE.
+ * One mutex guards it all. A thread that could take a job but would find no permit still takes it:
+ * then the job is in line, where its priority counts. For that each query under way has a thread of
+ * its own, up to query_count_max; threads are started when they are needed and stay. What is left
+ * of them is for DECODE and UPKEEP, and the last quarter of the first ones takes nothing but
+ * DECODE.
  *
  * To wake a thread takes 15 us of CPU time, a third of what a short job takes: up to SHORT_LINE_MAX
- * short ones wait for one that is under way, and its thread takes them one after the other.
- *
- * A job that forgets to yield (one call over a hundred megabytes) must not hold up the others: who
- * waits in one of the first two lines for longer than its patience takes the permit of such a job
- * over. That one runs on without until it looks again, and then stands in line. At most as many as
- * there are permits run so, and the kernel shares the cores among them meanwhile. */
+ * short ones wait for one that is under way, and its thread takes them one after the other. */
 #include "storage/base/worker.h"
 
 #include "storage/base/arena.h"
 #include "storage/base/clock.h"
 #include "storage/base/fault.h"
-#include "storage/base/thread.h"
-#include "storage/base/turn.h"
+#include "storage/base/worker_inside.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #define STACK_SIZE ((size_t)64 << 20)
 #define NICE 10
 #define QUEUE_DEPTH_DEFAULT 4096
 #define SHORT_LINE_MAX 3
-#define LOOK_PERIOD_US 500      /* of a query at who waits, DECODE aside */
-#define WATCH_PERIOD_US 50000   /* of a job in line at whether it is over */
-#define DECODE_PATIENCE_US 5000 /* in line, with the permits at jobs that do not look */
-#define SHORT_QUERY_PATIENCE_US 20000
-
-struct job {
-    void (*run)(void *context);
-    bool (*is_over)(void *context); /* NULL: nobody asks */
-    void *context;
-    bool is_short;
-    int64_t submitted_us; /* monotonic; of a QUERY job */
-};
-
-/* A ring of jobs, as long as queue_depth_max. */
-struct queue {
-    struct job *jobs;
-    size_t first, count;
-};
-
-struct worker {
-    struct worker_pool *pool;
-    struct thread *thread;
-    bool only_decode;
-    /* of the job it runs; the pool's mutex guards what others look at */
-    enum worker_priority priority;
-    bool is_running, has_permit, is_short;
-    _Atomic bool is_taken_over; /* it runs, but its permit has gone to another */
-    bool is_urgent;             /* upkeep that gives way to DECODE alone */
-    bool is_over;               /* its watch says that it has only to clean up */
-    unsigned blocks;            /* worker_block_begin()s that have not ended */
-    bool (*watch)(void *context);
-    void *watch_context;
-    int64_t submitted_us; /* of its job; 0: nobody need know any more */
-    int64_t first_granted_us;
-    int64_t granted_us;         /* monotonic, of its permit */
-    int64_t looked_us;          /* monotonic, at who waits */
-    int64_t job_cpu_us;         /* of the thread when the job began; 0 in these of DECODE */
-    int64_t turn_cpu_us;        /* … when it got its permit */
-    int64_t arrival_cpu_us;     /* … when it came, or came anew */
-    struct worker_waits *waits; /* of its job, as it wants to know; NULL: it does not */
-    struct turn turn;
-    bool is_idle; /* waits for work */
-    bool is_woken_for_short;
-    struct worker *next_idle;
-    struct condition granted; /* a permit or, while it is idle, that there is work */
-};
-
-struct worker_pool {
-    struct mutex mutex;
-    struct queue queues[WORKER_PRIORITY_COUNT];
-    size_t queue_depth_max, query_queue_max;
-    bool is_promoted; /* queued UPKEEP goes before queued QUERY */
-    struct turn_lines lines;
-    int permits, permits_free;
-    int taken_over; /* jobs that run without a permit */
-    int decoding;   /* permit holders that run a DECODE job */
-    int shorts;     /* of those, that run a short one, and threads that were woken for one */
-    bool is_stopping;
-    struct worker *idle;                   /* wait for work, the last that did first */
-    struct worker *decode_idle;            /* the same of those that take DECODE only */
-    size_t query_count, query_count_max;   /* QUERY jobs that have a thread */
-    size_t base_count;                     /* threads that are there from the start */
-    size_t worker_count, worker_count_max; /* started; room for */
-    struct worker *workers;
-};
-
-/* The worker that this thread is, while it runs a job. */
-static _Thread_local struct worker *current;
-
-/* --- permits; all with the mutex held --- */
-
-static struct worker *worker_of(struct turn *turn)
-{
-    return (struct worker *)((char *)turn - offsetof(struct worker, turn));
-}
-
-static enum turn_line line_of(const struct worker *worker, int64_t cpu_us)
-{
-    if (worker->priority == WORKER_DECODE)
-        return TURN_DECODE;
-    if (worker->is_urgent || worker->is_over)
-        return TURN_QUERY;
-    if (worker->priority == WORKER_UPKEEP)
-        return TURN_UPKEEP;
-    return turn_query_line(cpu_us - worker->job_cpu_us);
-}
-
-/* Behind all who are there. */
-static void arrive_anew(struct worker *worker, int64_t cpu_us)
-{
-    turn_arrive(&worker->pool->lines, &worker->turn);
-    worker->arrival_cpu_us = cpu_us;
-}
-
-/* Queries and upkeep keep their place among those that came later, for a while: is_turn_over(). */
-static void stand_in_line(struct worker *worker, enum turn_line line)
-{
-    if (line == TURN_DECODE)
-        turn_arrive(&worker->pool->lines, &worker->turn);
-    turn_push(&worker->pool->lines, &worker->turn, line);
-}
-
-static int64_t cpu_of(const struct worker *worker)
-{
-    return worker->priority == WORKER_DECODE ? 0 : clock_thread_cpu_us(); /* a call of the kernel */
-}
-
-static void give_permit(struct worker_pool *pool)
-{
-    struct turn *turn = turn_pop(&pool->lines);
-    if (turn == NULL) {
-        pool->permits_free++;
-        return;
-    }
-    struct worker *next = worker_of(turn);
-    next->has_permit = true;
-    condition_signal(&next->granted);
-}
-
-/* By 1 as a turn begins, by -1 as it ends. */
-static void count_turn(struct worker *worker, int step)
-{
-    worker->is_running = step > 0;
-    worker->pool->decoding += worker->priority == WORKER_DECODE ? step : 0;
-    worker->pool->shorts += worker->is_short ? step : 0;
-}
-
-static void end_turn(struct worker *worker, int64_t cpu_us)
-{
-    turn_end(&worker->pool->lines, &worker->turn, cpu_us - worker->turn_cpu_us);
-    count_turn(worker, -1);
-}
-
-static void permit_release(struct worker *worker)
-{
-    struct worker_pool *pool = worker->pool;
-    bool is_counted = worker->turn.is_for_age || worker->turn.is_overtaking;
-    end_turn(worker, is_counted ? cpu_of(worker) : worker->turn_cpu_us);
-    if (worker->has_permit) {
-        worker->has_permit = false;
-        give_permit(pool);
-    } else {
-        pool->taken_over--;
-        atomic_store_explicit(&worker->is_taken_over, false, memory_order_relaxed);
-    }
-}
-
-/* The permit of a job that goes behind us in line and has not looked at who waits for too long. */
-static bool take_over(struct worker *worker, int64_t patience_us)
-{
-    struct worker_pool *pool = worker->pool;
-    const struct turn_lines *lines = &pool->lines;
-    int64_t before_us = clock_monotonic_us() - patience_us;
-    const struct turn *next =
-        lines->first[TURN_DECODE] != NULL ? lines->first[TURN_DECODE] : lines->first[TURN_QUERY];
-    if (next != &worker->turn)
-        return false;
-    if (pool->taken_over >= pool->permits || fault_is("worker.nothing_is_taken_over"))
-        return false;
-    for (size_t i = 0; i < pool->worker_count; i++) {
-        struct worker *other = &pool->workers[i];
-        bool is_behind = other->priority != WORKER_DECODE && !other->is_urgent;
-        if (!other->is_running || !other->has_permit || !is_behind || other->granted_us > before_us)
-            continue;
-        other->has_permit = false;
-        atomic_store_explicit(&other->is_taken_over, true, memory_order_relaxed);
-        pool->taken_over++;
-        turn_remove(&pool->lines, &worker->turn);
-        worker->has_permit = true;
-        return true;
-    }
-    return false;
-}
-
-static void wait_for_turn(struct worker *worker)
-{
-    struct worker_pool *pool = worker->pool;
-    while (!worker->has_permit) {
-        enum turn_line line = worker->turn.line;
-        int64_t patience_us = line == TURN_DECODE  ? DECODE_PATIENCE_US
-                              : line == TURN_QUERY ? SHORT_QUERY_PATIENCE_US
-                                                   : WATCH_PERIOD_US;
-        if (line > TURN_QUERY && worker->watch == NULL) {
-            condition_wait(&worker->granted, &pool->mutex);
-        } else if (condition_wait_for(&worker->granted, &pool->mutex, patience_us) ||
-                   worker->has_permit) {
-            continue;
-        } else if (line <= TURN_QUERY) {
-            if (take_over(worker, patience_us))
-                return;
-        } else if (worker->watch(worker->watch_context)) {
-            worker->is_over = true;
-            turn_remove(&pool->lines, &worker->turn);
-            turn_push_first(&pool->lines, &worker->turn, TURN_QUERY);
-        }
-    }
-}
-
-/* The same, and whoever wants to know is told how long that took. */
-static void wait_in_line(struct worker *worker)
-{
-    struct worker_waits *waits = worker->waits;
-    if (waits == NULL) {
-        wait_for_turn(worker);
-        return;
-    }
-    int64_t begin_us = clock_monotonic_us();
-    atomic_store_explicit(&waits->since_us, begin_us, memory_order_relaxed);
-    wait_for_turn(worker);
-    atomic_store_explicit(&waits->since_us, 0, memory_order_relaxed);
-    atomic_fetch_add_explicit(&waits->waited_us, clock_monotonic_us() - begin_us,
-                              memory_order_relaxed);
-    atomic_fetch_add_explicit(&waits->count, 1, memory_order_relaxed);
-}
-
-static void begin_turn(struct worker *worker)
-{
-    assert(worker->has_permit);
-    count_turn(worker, 1);
-    worker->granted_us = worker->looked_us = clock_monotonic_us();
-    worker->turn_cpu_us = cpu_of(worker);
-}
-
-static void permit_acquire(struct worker *worker)
-{
-    struct worker_pool *pool = worker->pool;
-    if (pool->permits_free > 0) { /* then nobody is in line */
-        pool->permits_free--;
-        worker->has_permit = true;
-    } else {
-        if (worker->is_urgent)
-            turn_push_first(&pool->lines, &worker->turn, TURN_QUERY);
-        else
-            stand_in_line(worker, line_of(worker, cpu_of(worker)));
-        wait_in_line(worker);
-    }
-    begin_turn(worker);
-}
 
 /* --- jobs --- */
 
@@ -360,6 +112,11 @@ static void wake_one(struct worker_pool *pool, enum worker_priority priority, bo
     condition_signal(&worker->granted);
 }
 
+void worker_wake_decode(struct worker_pool *pool)
+{
+    wake_one(pool, WORKER_DECODE, false);
+}
+
 static void wait_for_work(struct worker *worker)
 {
     struct worker_pool *pool = worker->pool;
@@ -377,8 +134,8 @@ static void wait_for_work(struct worker *worker)
 static void run_job(struct worker *worker, struct job job)
 {
     struct worker_pool *pool = worker->pool;
-    worker->job_cpu_us = cpu_of(worker);
-    arrive_anew(worker, worker->job_cpu_us);
+    worker->job_cpu_us = worker_cpu_us(worker);
+    permit_arrive_anew(worker, worker->job_cpu_us);
     permit_acquire(worker);
     worker->first_granted_us = worker->granted_us;
     mutex_unlock(&pool->mutex);
@@ -400,7 +157,7 @@ static void worker_main(void *context)
 {
     struct worker *worker = context;
     struct worker_pool *pool = worker->pool;
-    current = worker;
+    worker_set_current(worker);
     mutex_lock(&pool->mutex);
     for (;;) {
         struct job job;
@@ -412,7 +169,7 @@ static void worker_main(void *context)
             wait_for_work(worker);
     }
     mutex_unlock(&pool->mutex);
-    current = NULL;
+    worker_set_current(NULL);
 }
 
 /* Will a DECODE job behind `ahead` others be taken by a thread that is under way? Where all permits
@@ -544,170 +301,6 @@ void worker_pool_status(struct worker_pool *pool, struct worker_status *out)
     out->turns = pool->lines.turns;
     out->turns_for_age = pool->lines.turns_for_age;
     mutex_unlock(&pool->mutex);
-}
-
-void worker_promote(struct worker_pool *pool)
-{
-    mutex_lock(&pool->mutex);
-    for (struct turn *turn = pool->lines.first[TURN_UPKEEP]; turn != NULL; turn = turn->next)
-        worker_of(turn)->is_urgent = true;
-    turn_move(&pool->lines, TURN_UPKEEP, TURN_QUERY);
-    pool->is_promoted = pool->queues[WORKER_UPKEEP].count > 0;
-    mutex_unlock(&pool->mutex);
-}
-
-void worker_watch(bool (*is_over)(void *context), void *context)
-{
-    struct worker *worker = current;
-    if (worker == NULL)
-        return;
-    mutex_lock(&worker->pool->mutex);
-    worker->watch = is_over;
-    worker->watch_context = context;
-    mutex_unlock(&worker->pool->mutex);
-}
-
-int64_t worker_queued_us(void)
-{
-    struct worker *worker = current;
-    if (worker == NULL || worker->submitted_us == 0)
-        return 0;
-    int64_t queued_us = worker->first_granted_us - worker->submitted_us;
-    worker->submitted_us = 0;
-    return queued_us;
-}
-
-void worker_tell_waits(struct worker_waits *waits)
-{
-    if (current != NULL)
-        current->waits = waits;
-}
-
-/* A query looks at its clock, which is a call of the kernel, only when it may matter. */
-static bool is_look_due(struct worker *worker)
-{
-    struct turn_lines *lines = &worker->pool->lines;
-    if (atomic_load_explicit(&worker->is_taken_over, memory_order_relaxed) ||
-        turn_waiting(lines, TURN_DECODE) > 0)
-        return true;
-    if (worker->priority == WORKER_DECODE || turn_waiting(lines, TURN_UPKEEP) == 0)
-        return false;
-    int64_t now_us = clock_monotonic_us();
-    if (worker->priority == WORKER_QUERY && now_us < worker->looked_us + LOOK_PERIOD_US)
-        return false;
-    worker->looked_us = now_us;
-    return true;
-}
-
-/* We stand in line like the others, and go on if it is our turn all the same. */
-static void take_turns(struct worker *worker, enum turn_line line, int64_t cpu_us)
-{
-    struct worker_pool *pool = worker->pool;
-    end_turn(worker, cpu_us);
-    stand_in_line(worker, line);
-    struct turn *turn = turn_pop(&pool->lines);
-    if (turn == &worker->turn) {
-        count_turn(worker, 1);
-        worker->turn_cpu_us = cpu_of(worker);
-        return;
-    }
-    worker->has_permit = false;
-    worker_of(turn)->has_permit = true;
-    condition_signal(&worker_of(turn)->granted);
-    wait_in_line(worker);
-    begin_turn(worker);
-}
-
-/* Is it somebody else's turn? */
-static bool is_turn_over(struct worker *worker, enum turn_line line, int64_t cpu_us)
-{
-    bool is_anew = cpu_us - worker->arrival_cpu_us >= turn_share_us(line);
-    if (is_anew)
-        arrive_anew(worker, cpu_us);
-    return turn_is_over(&worker->pool->lines, &worker->turn, line, is_anew,
-                        cpu_us - worker->turn_cpu_us);
-}
-
-void worker_yield(void)
-{
-    struct worker *worker = current;
-    if (worker == NULL || worker->blocks > 0 || !is_look_due(worker))
-        return;
-    struct worker_pool *pool = worker->pool;
-    int64_t cpu_us = cpu_of(worker);
-    mutex_lock(&pool->mutex);
-    worker->is_urgent = false;
-    enum turn_line line = line_of(worker, cpu_us);
-    if (!worker->has_permit) {
-        permit_release(worker);
-        permit_acquire(worker);
-    } else if (is_turn_over(worker, line, cpu_us)) {
-        take_turns(worker, line, cpu_us);
-    } else {
-        worker->granted_us = clock_monotonic_us(); /* it has looked */
-    }
-    mutex_unlock(&pool->mutex);
-}
-
-/* Gives way to the DECODE jobs in line and comes back first of `line`. */
-static void yield_to_decode(enum turn_line line)
-{
-    struct worker *worker = current;
-    if (worker == NULL || worker->blocks > 0 || worker->priority == WORKER_DECODE)
-        return;
-    struct worker_pool *pool = worker->pool;
-    if (worker->is_urgent && turn_waiting(&pool->lines, TURN_DECODE) == 0)
-        return;
-    mutex_lock(&pool->mutex);
-    worker->is_urgent = true;
-    if (!worker->has_permit) {
-        permit_release(worker);
-        permit_acquire(worker);
-    } else if (pool->lines.first[TURN_DECODE] != NULL) {
-        permit_release(worker);
-        turn_push_first(&pool->lines, &worker->turn, line);
-        wait_in_line(worker);
-        begin_turn(worker);
-    }
-    mutex_unlock(&pool->mutex);
-}
-
-void worker_yield_to_decode(void)
-{
-    yield_to_decode(TURN_QUERY);
-}
-
-void worker_yield_once(void)
-{
-    yield_to_decode(TURN_DECODE);
-}
-
-bool worker_is_job(void)
-{
-    return current != NULL;
-}
-
-void worker_block_begin(void)
-{
-    struct worker *worker = current;
-    if (worker == NULL || worker->blocks++ > 0)
-        return;
-    struct worker_pool *pool = worker->pool;
-    mutex_lock(&pool->mutex);
-    permit_release(worker);
-    if (pool->queues[WORKER_DECODE].count > 0 && pool->decoding < pool->permits)
-        wake_one(pool, WORKER_DECODE, false); /* nobody was woken for it: see worker_submit */
-    mutex_unlock(&pool->mutex);
-}
-
-void worker_block_end(void)
-{
-    struct worker *worker = current;
-    if (worker == NULL || --worker->blocks > 0)
-        return;
-    mutex_lock(&worker->pool->mutex);
-    permit_acquire(worker);
-    mutex_unlock(&worker->pool->mutex);
 }
 
 /* --- the pool --- */
