@@ -1,4 +1,10 @@
-# Sourced by the scripts beside it, at the top of the tree: builds what they need.
+# Sourced by the scripts beside it, at the top of the tree: builds what they need, and sees that what they start ends with them.
+
+# A script that is killed runs no trap: tests/keeper.py ends what it started. What runs without Python starts nothing that outlives it.
+if command -v python3 >/dev/null; then
+    FRESHET_RUNS=$(python3 tests/keeper.py $$)
+    export FRESHET_RUNS
+fi
 
 # Builds these targets of the release preset; what the compiler said is shown where it fails.
 bench_build() {

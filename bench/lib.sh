@@ -38,5 +38,5 @@ bench_finish() {
     server_stop
     rm -rf "$work"
 }
-trap bench_finish EXIT
-trap 'exit 130' INT TERM
+trap bench_finish EXIT # SIGTERM runs it at once: a trap of its own would wait until what runs in front has ended
+trap 'exit 130' INT

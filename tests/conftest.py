@@ -1,5 +1,5 @@
 """Rules and fixtures for every Python test: a skip that tests/skips.txt does not name is a failure; servers that a test
-started are stopped, and must not have crashed."""
+started are stopped, and must not have crashed; what a run leaves that was interrupted is ended by its keeper."""
 
 import pathlib
 import shutil
@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import broker as kafka  # noqa: E402
 import freshet  # noqa: E402
+import keeper  # noqa: E402
 
 # Two processes share the work by modules, each with its servers, or by tests where a module is long and its tests share
 # nothing. What takes longest begins first.
@@ -62,6 +63,8 @@ class Teller:
 
 
 def pytest_configure(config):
+    if not hasattr(config, "workerinput"):  # one keeper for the processes that share the work
+        keeper.watch()
     config.pluginmanager.register(Teller(config))
 
 

@@ -18,6 +18,21 @@ def binary():
     return os.environ.get("FRESHET_BINARY", str(ROOT / "build" / "release" / "freshet"))
 
 
+def is_running(pid):
+    """Whether there is such a process and it has not ended: one that nobody has waited for yet has."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_until(condition, hang_s=300):
+    end = time.monotonic() + hang_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 class Server:
     """One running server. `http` is its host:port."""
 

@@ -82,29 +82,32 @@ def heed_interrupts():
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def demo(*arguments):
+def demo(folder, *arguments):
     return subprocess.Popen([freshet.ROOT / "bench" / "demo", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            text=True, env={**os.environ, "TMPDIR": os.environ.get("TMPDIR", "/tmp")},
+                            text=True, env={**os.environ, "TMPDIR": str(folder)},
                             preexec_fn=heed_interrupts)
 
 
 @pytest.mark.timeout(600)
-def test_demo_moves_numbers_and_stops():
-    process = demo("--seconds", "3", "--rate", "2000")
+def test_demo_moves_numbers_and_stops(tmp_path):
+    process = demo(tmp_path, "--seconds", "3", "--rate", "2000")
     text, _ = process.communicate(timeout=500)
     assert process.returncode == 0, text
     assert "Freshet is up" in text and "acknowledgement" in text and "received" in text
 
 
 @pytest.mark.timeout(600)
-def test_demo_stops_tidily_on_interrupt():
-    process = demo("--rate", "2000")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+def test_demo_stops_what_it_started(tmp_path, number):
+    process = demo(tmp_path, "--rate", "2000")
     for line in process.stdout:
         if "sent/s" in line:
             break
     started = children(process.pid)
     assert started
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     process.stdout.read()
-    assert process.wait(200) == 130
-    assert not [pid for pid in started if pathlib.Path(f"/proc/{pid}").exists()]
+    assert process.wait(200) == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    if number == signal.SIGKILL:  # they are told of it, and end by themselves
+        freshet.wait_until(lambda: not any(map(freshet.is_running, started)))
+    assert not any(map(freshet.is_running, started))
