@@ -276,10 +276,10 @@ class Freshet:
     def cpu_s(self):
         return process_cpu_s(self.process.pid)
 
-    def run(self, statements):
+    def run(self, statements, **settings):
         cpu, wall = self.cpu_s(), time.monotonic()
         for statement in statements:
-            self.ask(statement)
+            self.ask(statement, **settings)
         return self.cpu_s() - cpu, time.monotonic() - wall
 
     def answer(self, statement):

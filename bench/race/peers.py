@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import functools
 import json
 import mmap
 import os
@@ -39,6 +40,8 @@ def arguments_read():
     parser.add_argument("--connections", type=int, default=32, help="query connections of the serving part (32)")
     parser.add_argument("--peers", default="duckdb,chdb", help="who races against Freshet in panels and bytes; may be empty (duckdb,chdb)")
     parser.add_argument("--threads", type=int, default=1, help="of one query, in every engine (1)")
+    parser.add_argument("--variant", action="append", default=[], metavar="NAME=VALUE,…",
+                        help="ask Freshet the panels once more in each run, with these settings (threads=2,plan_cache=off); may come several times")
     parser.add_argument("--multiply", type=int, default=1, metavar="N",
                         help="panels over N times the rows: the columns that they read, each event N times, a millisecond apart (1)")
     parser.add_argument("--keep", metavar="DIR", help="load into DIR, and use what an earlier run loaded there")
@@ -47,6 +50,8 @@ def arguments_read():
     parser.add_argument("--out", default="build/peers", help="where JSON and SVG go (build/peers)")
     options = parser.parse_args()
     options.peers = [name for name in options.peers.split(",") if name]
+    if options.variant and not options.runs:
+        parser.error("--variant wants --runs of one or more")
     if options.quick:
         options.rows, options.runs, options.ingest_rows, options.ingest_runs = min(options.rows, PART_ROWS), 3, 300_000, 1
     return options
@@ -102,15 +107,22 @@ def start(name, directory, memory, query_memory=None):
     return engines.Freshet(path, "--memory", memory, *(("--query_memory", query_memory) if query_memory else ()))
 
 
-def check_answers(panel, running):
+def variant_settings(variant):
+    return dict(part.split("=", 1) for part in variant.split(","))
+
+
+def check_answers(panel, running, variants):
     """The number of rows of the panel's answer, the same in every engine, and by engine what it took; RuntimeError if they differ or one
-    gives none."""
+    gives none. Freshet's variants give the same to the last bit."""
     spellings = panel[1]
     rows, took = 0, {engine: [] for engine in running}
     for index, statement in enumerate(spellings["freshet"]):
         own, kinds, *times = running["freshet"].timed_answer(statement)
         rows += len(own)
         took["freshet"].append(times)
+        for variant in variants:
+            if running["freshet"].timed_answer(statement, **variant_settings(variant))[0] != own:
+                raise RuntimeError(f"freshet differs with {variant}")
         for peer in running.keys() - {"freshet"}:
             answer, *times = running[peer].timed_answer(spellings[peer][index])
             took[peer].append(times)
@@ -120,12 +132,12 @@ def check_answers(panel, running):
     return rows, {engine: tuple(sum(column) for column in zip(*times)) for engine, times in took.items()}
 
 
-def check_panels(chosen, running, bound):
+def check_panels(chosen, running, variants, bound):
     """Rows and times of that run by panel. Without a bound the first panel that fails ends the race; with one the others go on, and it is told."""
     counts, first, failed = {}, {}, 0
     for panel in chosen:
         try:
-            counts[panel[0]], first[panel[0]] = check_answers(panel, running)
+            counts[panel[0]], first[panel[0]] = check_answers(panel, running, variants)
         except RuntimeError as failure:
             say(f"panel “{panel[0]}”: {failure}")
             failed += 1
@@ -134,14 +146,17 @@ def check_panels(chosen, running, bound):
     return counts, first, failed
 
 
-def race_panels(chosen, running, runs, first):
-    """Median CPU and wall time of each panel, engines and panels interleaved; the run that compared the answers came before and warmed up.
-    Without further runs that one is it."""
-    times = {name: {engine: [] if runs else [first[name][engine]] for engine in running} for name, _ in chosen}
+def race_panels(chosen, running, variants, runs, first):
+    """Median CPU and wall time of each panel, engines, variants and panels interleaved; the run that compared the answers came before and
+    warmed up. Without further runs that one is it."""
+    asked = {engine: (engine, running[engine].run) for engine in running}
+    for variant in variants:
+        asked[variant] = "freshet", functools.partial(running["freshet"].run, **variant_settings(variant))
+    times = {name: {who: [] if runs else [first[name][who]] for who in asked} for name, _ in chosen}
     for _ in range(runs):
         for name, spellings in chosen:
-            for engine in running:
-                times[name][engine].append(running[engine].run(spellings[engine]))
+            for who, (engine, run) in asked.items():
+                times[name][who].append(run(spellings[engine]))
     return {name: {engine: tuple(1000 * statistics.median(column) for column in zip(*list_)) for engine, list_ in by_engine.items()}
             for name, by_engine in times.items()}
 
@@ -168,13 +183,13 @@ def panels_part(options, directory, result):
             multiply.multiply(running, directory, options.rows, options.multiply, say)
             chosen = [(name, multiply.renamed(spellings)) for name, spellings in chosen]
         threads_set(running, options.threads)
-        counts, first, failed = check_panels(chosen, running, options.bound)
+        counts, first, failed = check_panels(chosen, running, options.variant, options.bound)
         chosen = [panel for panel in chosen if panel[0] in counts]
         if not chosen:
             sys.exit("no panel to measure")
         if options.peers:
             say(f"\nAnswers of {len(chosen)} panels are equal in all engines (doubles within {panel_file.TOLERANCE:g} of each other).")
-        times = race_panels(chosen, running, options.runs, first)
+        times = race_panels(chosen, running, options.variant, options.runs, first)
         table = [{"panel": name, "rows": counts[name], "ms": {engine: cpu for engine, (cpu, _) in times[name].items()},
                   "wall_ms": {engine: wall for engine, (_, wall) in times[name].items()}} for name, _ in chosen]
         rows, threads = options.rows * options.multiply, "one query thread" if options.threads == 1 else f"{options.threads} query threads"
@@ -184,6 +199,7 @@ def panels_part(options, directory, result):
         for peer in options.peers:
             ratios = [panel["wall_ms"][peer] / panel["wall_ms"]["freshet"] for panel in table]
             say(f"by the clock, {peer}/freshet: geometric mean {report.geometric_mean(ratios):.2f}, least {min(ratios):.2f}")
+        report.print_variants(table, options.variant)
         slowest = max(table, key=lambda panel: panel["wall_ms"]["freshet"])
         say(f"\nFreshet's slowest by the clock: {slowest['panel']}, {slowest['wall_ms']['freshet']:.0f} ms")
         result["panels"], result["geometric_mean"] = table, means

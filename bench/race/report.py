@@ -35,6 +35,20 @@ def print_panels(panels, peers):
     return means
 
 
+def print_variants(panels, variants):
+    """Freshet with other settings beside Freshet as it was asked; the ratio is as asked / variant: above 1 the variant is faster."""
+    for variant in variants:
+        print(f"\nFreshet with {variant}, in the same runs\n")
+        head = ["panel", "CPU ms", "with it", "ratio", "by the clock", "with it", "ratio"]
+        ratios = {clock: [panel[clock]["freshet"] / panel[clock][variant] for panel in panels] for clock in ("ms", "wall_ms")}
+        rows = []
+        for index, panel in enumerate(panels):
+            cells = ((f"{panel[clock]['freshet']:.2f}", f"{panel[clock][variant]:.2f}", f"{ratios[clock][index]:.2f}") for clock in ratios)
+            rows.append([panel["panel"], *(cell for three in cells for cell in three)])
+        means = [f"{geometric_mean(values):.2f}" for values in ratios.values()]
+        print_table(head, [*rows, ["geometric mean of ratios", "", "", means[0], "", "", means[1]]])
+
+
 def write_svg(path, title, panels, engines):
     left, right, bar, gap, top = 290, 90, 13, 12, 56
     width = 960
