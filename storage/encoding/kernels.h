@@ -52,32 +52,40 @@ struct fold {                      /* fold.c */
 };
 extern const struct fold fold_base, fold_avx2, fold_avx512;
 
-/* Rows of a whole unit's first `count` values with value - low <= span (modulo 2^32), counted from
- * `row`; width 1 … 32. The selection is writable SELECT_ROOM past their number. */
-typedef uint32_t select_packed_function(const uint8_t *unit, uint32_t width, uint32_t count,
-                                        uint32_t low, uint32_t span, uint32_t row,
-                                        uint32_t *selection);
+/* Rows of a vector's first `count` values with value - low <= span (modulo 2^32); width 1 … 32. Its
+ * units end with the last row of words that has a value in it (packed.c). The selection is writable
+ * SELECT_ROOM past their number. */
+typedef uint32_t select_packed_function(const uint8_t *units, uint32_t width, uint32_t count,
+                                        uint32_t low, uint32_t span, uint32_t *selection);
 extern select_packed_function select_packed_avx512; /* between.c */
-/* The same of values whose bit is set in `table`; width 1 … PACKED_SET_WIDTH_MAX, a bit for each
+/* The same of values whose bit is set in `table`; width 1 … packed_set_width_max(), a bit for each
  * value of so many bits. */
-#define PACKED_SET_WIDTH_MAX 9
-typedef uint32_t select_packed_set_function(const uint8_t *unit, uint32_t width, uint32_t count,
-                                            const uint64_t *table, uint32_t row,
-                                            uint32_t *selection);
+#define PACKED_SET_WIDTH_MAX 12
+#define PACKED_SET_WIDTH_MAX_PLAIN 9
+typedef uint32_t select_packed_set_function(const uint8_t *units, uint32_t width, uint32_t count,
+                                            const uint64_t *table, uint32_t *selection);
 extern select_packed_set_function select_packed_set_avx512; /* between.c */
-/* And in one of SELECT_RUNS ranges, each as above; of so many bits. */
+uint32_t packed_set_width_max_avx512(void);                 /* narrow.c */
+/* And in one of SELECT_RUNS ranges that end within values of so many bits. */
 #define SELECT_RUNS 4
 struct value_run {
     uint32_t low, span;
 };
 #define PACKED_RUNS_WIDTH_MIN 10
 #define PACKED_RUNS_WIDTH_MAX 16
-typedef uint32_t select_packed_runs_function(const uint8_t *unit, uint32_t width, uint32_t count,
-                                             const struct value_run *runs, uint32_t row,
-                                             uint32_t *selection);
+typedef uint32_t select_packed_runs_function(const uint8_t *units, uint32_t width, uint32_t count,
+                                             const struct value_run *runs, uint32_t *selection);
 extern select_packed_runs_function select_packed_runs_avx512; /* between.c */
+/* Bits of these rows, as list_hits_avx512() wants them, more values at a time than one for each
+ * lane (narrow.c). False: not with this width, or processor. */
+bool narrow_find_range(const uint8_t *units, uint32_t width, uint32_t count, uint32_t low,
+                       uint32_t span, uint16_t *hits);
+bool narrow_find_set(const uint8_t *units, uint32_t width, uint32_t count, const uint64_t *table,
+                     uint16_t *hits);
+bool narrow_find_runs(const uint8_t *units, uint32_t width, uint32_t count,
+                      const struct value_run *runs, uint16_t *hits);
 /* Rows, counted from `row`, whose bits are set: bit b of hits[i] is of the (16 * i + b)-th. There
- * is room for the bits of a multiple of 64 rows; those past `count` <= UNIT_VALUES do not count. */
+ * is room for the bits of a multiple of 64 rows; those past `count` do not count. */
 uint32_t list_hits_avx512(uint16_t *hits, uint32_t count, uint32_t row, uint32_t *selection);
 
 /* out[i] = first + i * step + scale * (values[1] + … + values[i]), modulo 2^64. The sum of values
@@ -126,6 +134,7 @@ struct kernels { /* kernels.c */
                          uint32_t *selection);
     select_packed_function *select_packed; /* NULL: unpacked first */
     select_packed_set_function *select_packed_set;
+    uint32_t (*packed_set_width_max)(void);
     select_packed_runs_function *select_packed_runs;
     /* Index of every value that is in one of SELECT_RUNS ranges, each as select32() has it. */
     uint32_t (*select_runs)(const uint32_t *values, uint32_t count, const struct value_run *runs,

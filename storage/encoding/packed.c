@@ -12,25 +12,15 @@
  *
  * Used for values (frame), codes of dictionaries, values of runs and sizes of texts.
  */
-#include "storage/encoding/private.h"
+#include "storage/encoding/packed_units.h"
 
 #include "storage/base/fault.h"
 
 #include <assert.h>
 
-#define HEAD_SIZE 16u
 #define SUM_WIDTH_MAX 26 /* 64 values of so many bits add up within 32 */
-#define LANES(width) ((width) <= 32 ? 32u : 16u)
 
 /* --- units --- */
-
-/* Bytes of one unit of `count` <= 1,024 values: whole rows of words. */
-static uint32_t unit_size(uint32_t count, uint32_t width)
-{
-    uint32_t lane_bits = width <= 32 ? 32 : 64;
-    uint32_t rows = (count + LANES(width) - 1) / LANES(width);
-    return (rows * width + lane_bits - 1) / lane_bits * UNIT_ROW_BYTES;
-}
 
 uint32_t units_size(uint32_t count, uint32_t width)
 {
@@ -66,28 +56,6 @@ void units_write(const uint64_t *values, uint32_t count, uint32_t width, uint8_t
     unit_write(values, first, width, out);
     if (count > first)
         unit_write(values + first, count - first, width, out + unit_size(first, width));
-}
-
-/* A whole unit of these bytes of one: themselves, or a copy with zeros behind. */
-static const uint8_t *whole_unit(const uint8_t *units, uint32_t size, uint32_t width, uint8_t *rest)
-{
-    if (size >= width * UNIT_ROW_BYTES)
-        return units;
-    memcpy(rest, units, size);
-    memset(rest + size, 0, width * UNIT_ROW_BYTES - size);
-    return rest;
-}
-
-/* Asks for what lies so far behind what is about to be read: columns are read a vector each in
- * turn, and the processor by itself only sees what comes where it comes in one go. Behind the end
- * it is something else, or nothing, which does no harm. */
-#ifndef AHEAD
-#define AHEAD 4096u
-#endif
-static inline void ask_ahead(const uint8_t *unit, uint32_t size)
-{
-    for (uint32_t line = 0; line < size; line += 64)
-        __builtin_prefetch(unit + AHEAD + line);
 }
 
 void units_read(const uint8_t *units, uint32_t count, uint32_t width, void *out)
@@ -128,28 +96,15 @@ static __int128 units_sum(const uint8_t *units, uint32_t count, uint32_t width)
     return sum;
 }
 
-/* Rows whose packed value - low <= span; width 1 … 32. */
-static uint32_t units_select(const uint8_t *units, uint32_t count, uint32_t width, uint32_t low,
-                             uint32_t span, uint32_t *selection)
+uint32_t units_select(const uint8_t *units, uint32_t count, uint32_t width, uint32_t low,
+                      uint32_t span, uint32_t *selection)
 {
     const struct kernels *kernels = kernels_chosen();
-    uint8_t rest[UNIT_VALUES * sizeof(uint32_t)];
-    uint32_t selected = 0;
-    if (kernels->select_packed == NULL) {
-        uint32_t narrow[BLOCK_VECTOR_ROWS];
-        units_read(units, count, width, narrow);
-        return kernels->select32(narrow, count, low, span, selection);
-    }
-    for (uint32_t done = 0; done < count; done += UNIT_VALUES) {
-        uint32_t values = count - done < UNIT_VALUES ? count - done : UNIT_VALUES;
-        uint32_t size = unit_size(values, width);
-        const uint8_t *unit = whole_unit(units, size, width, rest);
-        ask_ahead(units, size);
-        selected +=
-            kernels->select_packed(unit, width, values, low, span, done, selection + selected);
-        units += size;
-    }
-    return selected;
+    uint32_t narrow[BLOCK_VECTOR_ROWS];
+    if (kernels->select_packed != NULL)
+        return kernels->select_packed(units, width, count, low, span, selection);
+    units_read(units, count, width, narrow);
+    return kernels->select32(narrow, count, low, span, selection);
 }
 
 /* Where a value of up to 32 bits begins, and the word it may run over into: the same one where it
@@ -256,19 +211,6 @@ void packed_write(const struct packed_plan *plan, const int64_t *values, struct 
 }
 
 /* --- reading --- */
-
-struct packed_head {
-    uint64_t base;
-    const uint8_t *units;
-    uint32_t width;
-};
-
-static struct packed_head head_of(const struct packed *packed, uint32_t vector)
-{
-    const uint8_t *head = packed->heads + (size_t)vector * HEAD_SIZE;
-    return (struct packed_head){
-        .base = load_u64(head), .units = packed->units + load_u32(head + 8), .width = head[12]};
-}
 
 bool packed_open(struct slice bytes, uint32_t row_count, struct packed *out, size_t *size)
 {
@@ -637,140 +579,4 @@ uint32_t packed_select(const struct packed *packed, uint32_t vector, uint32_t co
     uint64_t wide[BLOCK_VECTOR_ROWS];
     units_read(head.units, count, head.width, wide);
     return kernels_chosen()->select64(wide, count, first, last - first, selection);
-}
-
-/* --- sets --- */
-
-static bool has_bit(const uint64_t *set, uint32_t place)
-{
-    return set[place / 64] >> place % 64 & 1;
-}
-
-/* The first place from `place` on, and up to `last`, whose bit is `wanted`; last + 1: none. */
-static uint64_t next_bit(const uint64_t *set, uint64_t place, uint32_t last, bool wanted)
-{
-    uint64_t turned = wanted ? 0 : UINT64_MAX;
-    uint64_t bits = (set[place / 64] ^ turned) & UINT64_MAX << place % 64;
-    uint64_t word = place / 64;
-    while (wanted && bits == 0 && word + 8 < last / 64) { /* few of many codes: nearly all is 0 */
-        const uint64_t *next = set + word + 1;
-        if ((next[0] | next[1] | next[2] | next[3] | next[4] | next[5] | next[6] | next[7]) != 0)
-            break;
-        word += 8;
-    }
-    while (bits == 0 && word < last / 64)
-        bits = set[++word] ^ turned;
-    uint64_t found = bits == 0 ? UINT64_MAX : word * 64 + (uint64_t)__builtin_ctzll(bits);
-    return found <= last ? found : (uint64_t)last + 1;
-}
-
-/* Runs of codes of the set among [first, last]; SELECT_RUNS + 1: there are more. */
-static uint32_t runs_of_set(const uint64_t *set, uint32_t first, uint32_t last,
-                            struct value_run *runs)
-{
-    uint32_t count = 0;
-    for (uint64_t end = first;;) {
-        uint64_t begin = end > last ? end : next_bit(set, end, last, true);
-        if (begin > last || count == SELECT_RUNS)
-            return count + (begin <= last);
-        end = next_bit(set, begin, last, false);
-        runs[count++] =
-            (struct value_run){.low = (uint32_t)begin, .span = (uint32_t)(end - 1 - begin)};
-    }
-}
-
-/* Bits of what is packed: of base + value, or of `limit` where that is more. */
-static void table_of_set(const uint64_t *set, uint32_t base, uint32_t limit, uint32_t width,
-                         uint64_t *table)
-{
-    uint32_t words = width <= 6 ? 1 : 1u << (width - 6), shift = base % 64, end = limit - base;
-    uint64_t behind = has_bit(set, limit) ? UINT64_MAX : 0;
-    for (uint32_t word = 0; word < words; word++) {
-        uint32_t from = base / 64 + word, first = word * 64;
-        uint64_t low = from <= limit / 64 ? set[from] : 0;
-        uint64_t high = from < limit / 64 ? set[from + 1] : 0;
-        uint64_t inside = end < first         ? 0
-                          : end - first >= 64 ? UINT64_MAX
-                                              : (UINT64_C(1) << (end - first)) - 1;
-        table[word] = ((low >> shift | high << 1 << (63 - shift)) & inside) | (behind & ~inside);
-    }
-}
-
-/* Unit by unit; `runs` or `table`, whichever is not NULL, in terms of what is packed. */
-static uint32_t units_select_set(const struct packed_head *head, uint32_t count,
-                                 const struct value_run *runs, const uint64_t *table,
-                                 uint32_t *selection)
-{
-    const struct kernels *kernels = kernels_chosen();
-    uint8_t rest[UNIT_VALUES * sizeof(uint32_t)];
-    uint32_t selected = 0, width = head->width;
-    const uint8_t *unit = head->units;
-    for (uint32_t done = 0; done < count; done += UNIT_VALUES, unit += UNIT_ROW_BYTES * width) {
-        uint32_t values = count - done < UNIT_VALUES ? count - done : UNIT_VALUES;
-        const uint8_t *whole = whole_unit(unit, unit_size(values, width), width, rest);
-        ask_ahead(unit, UNIT_ROW_BYTES * width);
-        if (table != NULL)
-            selected +=
-                kernels->select_packed_set(whole, width, values, table, done, selection + selected);
-        else
-            selected +=
-                kernels->select_packed_runs(whole, width, values, runs, done, selection + selected);
-    }
-    return selected;
-}
-
-static uint32_t select_plainly(const struct packed *packed, uint32_t vector, uint32_t count,
-                               const uint64_t *set, uint32_t limit, uint32_t *selection)
-{
-    uint32_t codes[BLOCK_VECTOR_ROWS + SELECT_ROOM];
-    packed_read_codes(packed, vector, count, limit, codes);
-    return kernels_chosen()->select_set(codes, count, set, limit, selection);
-}
-
-/* Runs of codes to runs of what is packed, as many as kernels want. What is above `limit` counts as
- * the limit. */
-static void pack_runs(struct value_run *runs, uint32_t count, const struct packed_head *head,
-                      uint32_t limit)
-{
-    uint32_t base = (uint32_t)head->base, mask = (1u << head->width) - 1;
-    if (runs[count - 1].low + runs[count - 1].span == limit)
-        runs[count - 1].span = mask - (runs[count - 1].low - base);
-    for (uint32_t run = 0; run < SELECT_RUNS; run++) {
-        runs[run] = runs[run < count ? run : 0];
-        runs[run].low -= run < count ? base : 0;
-    }
-}
-
-/* Few runs of codes, as most lists of values are, are compared with; else codes are looked up. */
-uint32_t packed_select_set(const struct packed *packed, uint32_t vector, uint32_t count,
-                           const uint64_t *set, uint32_t limit, uint32_t *selection)
-{
-    struct packed_head head = head_of(packed, vector);
-    const struct kernels *kernels = kernels_chosen();
-    struct value_run runs[SELECT_RUNS];
-    if (head.width > PACKED_RUNS_WIDTH_MAX || packed->scale != 1 || head.base > limit)
-        return select_plainly(packed, vector, count, set, limit, selection);
-    if (head.width >= 1 && head.width <= PACKED_SET_WIDTH_MAX &&
-        kernels->select_packed_set != NULL) {
-        uint64_t table[(1u << PACKED_SET_WIDTH_MAX) / 64];
-        table_of_set(set, (uint32_t)head.base, limit, head.width, table);
-        return units_select_set(&head, count, NULL, table, selection);
-    }
-    uint64_t top = head.base + (UINT64_C(1) << head.width) - 1;
-    uint32_t run_count =
-        runs_of_set(set, (uint32_t)head.base, top < limit ? (uint32_t)top : limit, runs);
-    if (run_count == 0)
-        return 0;
-    if (run_count > SELECT_RUNS)
-        return select_plainly(packed, vector, count, set, limit, selection);
-    if (head.width == 0)
-        return select_rows_between(0, count, selection, 0);
-    pack_runs(runs, run_count, &head, fault_is("packed.set_limit_lost") ? UINT32_MAX : limit);
-    if (run_count == 1)
-        return units_select(head.units, count, head.width, runs[0].low, runs[0].span, selection);
-    if (head.width >= PACKED_RUNS_WIDTH_MIN && kernels->select_packed_runs != NULL)
-        return units_select_set(&head, count, runs, NULL, selection);
-    uint32_t values[BLOCK_VECTOR_ROWS];
-    units_read(head.units, count, head.width, values);
-    return kernels->select_runs(values, count, runs, selection);
 }

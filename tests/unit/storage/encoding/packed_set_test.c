@@ -51,7 +51,7 @@ static void set_run(uint64_t begin, uint64_t end)
 }
 
 /* Shapes 0 … 6 have so many runs about where the codes are; then sets of single codes, the first
- * and the last, and half of all. */
+ * and the last, half of all, a quarter. */
 static void make_set(unsigned shape, unsigned width, uint32_t base)
 {
     uint64_t span = UINT64_C(1) << width;
@@ -68,6 +68,8 @@ static void make_set(unsigned shape, unsigned width, uint32_t base)
         set_run(base, base + 1);
         set_run(base + span - 1, base + span);
     }
+    if (shape == 10) /* ends where the codes of half a block do */
+        set_run(base + span / 4, base + span / 2);
     for (size_t i = 0; shape == 9 && i < array_count(set); i++)
         set[i] = random_next(&chance);
 }
@@ -101,7 +103,7 @@ static bool check_block(unsigned width, uint32_t base, uint32_t row_count)
     bool is = true;
     uint64_t top = base + (UINT64_C(1) << width) - 1;
     make_block(width, base, row_count);
-    for (unsigned shape = 0; shape <= 9; shape++) {
+    for (unsigned shape = 0; shape <= 10; shape++) {
         make_set(shape, width, base);
         is = is_same(row_count, (uint32_t)top) && is;
     }
@@ -110,7 +112,7 @@ static bool check_block(unsigned width, uint32_t base, uint32_t row_count)
     memcpy(out.data + HIGH_PLACE, &limit, sizeof(limit));
     assert_int_equal(block_open(writer_as_slice(&out), BLOCK_INTEGER, row_count, &block, &error),
                      OK);
-    for (unsigned shape = 0; shape <= 9; shape++) {
+    for (unsigned shape = 0; shape <= 10; shape++) {
         make_set(shape, width, base);
         is = is_same(row_count, (uint32_t)limit) && is;
     }
@@ -139,6 +141,9 @@ static void test_sets(void **state)
         if (!kernels_choose((enum kernel_isa)isa))
             continue;
         assert_true(check_all());
+        fault_plant("kernels.no_vbmi2");
+        assert_true(check_all());
+        fault_clear();
         fault_plant("packed.set_limit_lost");
         assert_false(check_all());
         fault_clear();
