@@ -263,7 +263,14 @@ static void measure(const struct line *line, unsigned width)
     fflush(stdout);
 }
 
-int main(void)
+/* Arguments: a name, and perhaps a width. */
+static bool is_wanted(const struct line *line, unsigned width, int count, char **arguments)
+{
+    return (count < 2 || strcmp(arguments[1], line->name) == 0) &&
+           (count < 3 || strtoul(arguments[2], NULL, 10) == width);
+}
+
+int main(int argument_count, char **arguments)
 {
     packed = aligned_alloc(64, BYTES + ((size_t)4 << 20));
     blocks = malloc((BYTES / 4096) * sizeof(*blocks));
@@ -280,7 +287,8 @@ int main(void)
            "GB/s", "of plain", "of best", "ns/row");
     for (size_t i = 0; i < array_count(lines); i++)
         for (size_t k = 0; k < array_count(lines[i].widths) && lines[i].widths[k] != 0; k++)
-            measure(&lines[i], lines[i].widths[k]);
+            if (is_wanted(&lines[i], lines[i].widths[k], argument_count, arguments))
+                measure(&lines[i], lines[i].widths[k]);
     free(blocks);
     free(packed);
     return kept == 0;
