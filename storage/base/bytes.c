@@ -110,9 +110,19 @@ void writer_init_block(struct writer *writer, size_t head)
     *writer = (struct writer){.head = head};
 }
 
+void writer_init_lent(struct writer *writer, size_t head, void *memory, size_t size)
+{
+    assert((uintptr_t)memory % WRITER_BLOCK_SIZE == 0);
+    assert(size >= WRITER_BLOCK_SIZE && size % WRITER_BLOCK_SIZE == 0);
+    writer_init_block(writer, head);
+    writer->data = (uint8_t *)memory + head;
+    writer->capacity = size - head;
+    writer->is_lent = true;
+}
+
 void writer_deinit(struct writer *writer)
 {
-    if (writer->data != NULL)
+    if (writer->data != NULL && !writer->is_lent)
         memory_free(writer->data - writer->head);
     *writer = (struct writer){0};
 }
@@ -137,8 +147,10 @@ static void grow(struct writer *writer, size_t capacity)
                                                  : memory_alloc_aligned(WRITER_BLOCK_SIZE, size);
     if (writer->data != NULL) {
         memcpy(data, writer->data - writer->head, writer->head + writer->size);
-        memory_free(writer->data - writer->head);
+        if (!writer->is_lent)
+            memory_free(writer->data - writer->head);
     }
+    writer->is_lent = false;
     writer->data = data + writer->head;
     writer->capacity = blocks * WRITER_BLOCK_SIZE - writer->head;
 }

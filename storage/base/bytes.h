@@ -45,7 +45,8 @@ struct writer {
     size_t capacity;
     size_t limit;
     bool failed;
-    size_t head; /* 0: none; see writer_init_block */
+    bool is_lent; /* see writer_init_lent */
+    size_t head;  /* 0: none; see writer_init_block */
 };
 
 #define WRITER_BLOCK_SIZE ((size_t)4096)
@@ -55,6 +56,9 @@ void writer_init(struct writer *writer);
  * WRITER_BLOCK_SIZE: for bytes that go to disk from where they are, with a header in front of them.
  * The head's bytes belong to whoever asked for them; they move with the data. */
 void writer_init_block(struct writer *writer, size_t head);
+/* The same in the caller's memory, of whole blocks at a multiple of WRITER_BLOCK_SIZE, which stays
+ * the caller's; what does not fit goes to memory of its own. */
+void writer_init_lent(struct writer *writer, size_t head, void *memory, size_t size);
 void writer_deinit(struct writer *writer);
 void writer_reset(struct writer *writer);
 /* Room for `size` more bytes; the address of the first. NULL past the limit. `size` is not

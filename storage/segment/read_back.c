@@ -3,12 +3,8 @@
  * What the disk has is what was written: a write that was lost, or went elsewhere, is found before
  * the inputs are let go. Pages are held against the checksums that were made while they were
  * written; what they mean is not looked at, check.c does that. The file is read once, in order,
- * past the page cache, a huge page of memory at a time. */
+ * past the page cache, into memory that sealing has had for what it wrote. */
 #include "storage/segment/read_back.h"
-
-#include "storage/base/arena.h"
-
-#define CHECK_SIZE MEMORY_HUGE_SIZE /* read at once, as one piece of memory */
 
 struct checker {
     struct pauser *pauser;
@@ -16,7 +12,7 @@ struct checker {
     struct io_file *file;
     const char *path;
     uint64_t number, file_size;
-    char *buffer; /* CHECK_SIZE: of them `held` of the file, from `begin` on */
+    char *buffer; /* READ_BACK_SIZE: of them `held` of the file, from `begin` on */
     uint64_t begin;
     size_t held;
 };
@@ -27,7 +23,7 @@ static enum err hold(struct checker *checker, uint64_t at, struct error *error)
     uint64_t begin = at / IO_ALIGNMENT * IO_ALIGNMENT;
     uint64_t end = checker->file_size < at ? at + 1 : checker->file_size;
     uint64_t whole = (end - begin + IO_ALIGNMENT - 1) / IO_ALIGNMENT * IO_ALIGNMENT;
-    size_t size = whole < CHECK_SIZE ? (size_t)whole : CHECK_SIZE;
+    size_t size = whole < READ_BACK_SIZE ? (size_t)whole : READ_BACK_SIZE;
     checker->begin = begin;
     checker->held = 0;
     return checker->io->ops->read(checker->file, checker->buffer, size, begin, &checker->held,
@@ -92,6 +88,7 @@ enum err read_back(const struct read_back_options *options, struct error *error)
     struct checker checker = {.pauser = options->pauser,
                               .io = io,
                               .path = path,
+                              .buffer = options->buffer,
                               .number = info->number,
                               .file_size = info->bytes};
     enum err err = io->ops->open(io, path, IO_DIRECT, &checker.file, error);
@@ -101,9 +98,7 @@ enum err read_back(const struct read_back_options *options, struct error *error)
                                        .size = info->footer_size,
                                        .ordinal = FOOTER_ORDINAL,
                                        .checksum = info->footer_checksum};
-    checker.buffer = io_buffer_alloc(io, CHECK_SIZE);
     err = check_pages(&checker, options->footer, &footer, error);
-    io_buffer_free(io, checker.buffer);
     enum err closed = io->ops->close(checker.file, err == OK ? error : NULL);
     if (err == OK)
         err = closed;

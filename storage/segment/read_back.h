@@ -11,7 +11,9 @@ struct read_back_options {
     const struct sealed_footer *footer; /* as it was written */
     const struct sealed_info *info;
     struct pauser *pauser;
+    char *buffer; /* READ_BACK_SIZE bytes at a whole block */
 };
+#define READ_BACK_SIZE ((size_t)2 << 20) /* read at once */
 
 /* Reads the finished file past the page cache and compares the checksums of all its pages.
  * ERR_CORRUPT: the disk does not hold what was written; ERR_CANCELLED: the pauser says so. After an

@@ -39,6 +39,7 @@ struct sealer {
     const struct schema *schema;
     struct pauser pauser;
     struct sink sink;
+    void *blocks;       /* SINK_MEMORY for it, then for what is read back */
     struct arena arena; /* footer, order */
     struct sealed_footer footer;
     struct room *room;
@@ -599,13 +600,23 @@ static enum err finish_file(struct sealer *sealer, struct sealed_info *info, str
     return sink_finish(&sealer->sink, sealer->options->directory, &header, &info->bytes, error);
 }
 
+static_assert(READ_BACK_SIZE <= SINK_MEMORY, "they share it");
+
+/* Of the room, whose pages are there: from malloc half of what sealing met were fresh ones. */
+static void *take_blocks(struct room *room)
+{
+    char *memory = room_take(room, SINK_MEMORY + IO_ALIGNMENT);
+    return memory + (-(uintptr_t)memory & (IO_ALIGNMENT - 1));
+}
+
 static enum err write_segment(struct sealer *sealer, struct sealed_info *out, struct error *error)
 {
     enum err err = find_order(sealer, error);
     if (err != OK)
         return err;
+    sealer->blocks = take_blocks(sealer->room);
     err = sink_open(&sealer->sink, sealer->options->io, sealer->options->directory,
-                    sealer->options->number, error);
+                    sealer->options->number, sealer->blocks, error);
     if (err != OK)
         return err;
     err = write_columns(sealer, error);
@@ -618,7 +629,8 @@ static enum err write_segment(struct sealer *sealer, struct sealed_info *out, st
                                                         .directory = sealer->options->directory,
                                                         .footer = &sealer->footer,
                                                         .info = out,
-                                                        .pauser = &sealer->pauser};
+                                                        .pauser = &sealer->pauser,
+                                                        .buffer = sealer->blocks};
     return err == OK ? read_back(&read_back_options, error) : err;
 }
 
@@ -639,7 +651,7 @@ enum err sealed_write(const struct seal_options *options, struct sealed_info *ou
     struct room own;
     room_init(&own);
     sealer.room = options->room != NULL ? options->room : &own;
-    room_expect(sealer.room, memory);
+    room_expect(sealer.room, memory + SINK_MEMORY + IO_ALIGNMENT);
     arena_init(&sealer.arena);
     begin_footer(&sealer);
     enum err err = write_segment(&sealer, out, error);

@@ -22,6 +22,7 @@
 #define STEP_SIZE ((size_t)2 << 20)   /* written at once */
 #define LOST_FROM ((uint64_t)1 << 20) /* by the planted fault */
 
+static_assert(SINK_MEMORY >= 2 * STEP_SIZE + SEALED_HEADER_SIZE, "written before it grows");
 static_assert(STEP_SIZE % IO_ALIGNMENT == 0, "whole blocks are written");
 static_assert(WRITER_BLOCK_SIZE == IO_ALIGNMENT, "blocks of the buffer are blocks of the file");
 
@@ -54,7 +55,7 @@ static char *base_of(struct sink *sink)
 }
 
 enum err sink_open(struct sink *sink, struct io *io, const char *directory, uint64_t number,
-                   struct error *error)
+                   void *memory, struct error *error)
 {
     *sink = (struct sink){.io = io};
     sealed_path(directory, number, sink->path, sizeof(sink->path));
@@ -65,8 +66,7 @@ enum err sink_open(struct sink *sink, struct io *io, const char *directory, uint
     if (err != OK)
         return err;
     sink->first_block = io_buffer_alloc(io, IO_ALIGNMENT);
-    writer_init_block(&sink->bytes, SEALED_HEADER_SIZE);
-    (void)writer_reserve(&sink->bytes, 2 * STEP_SIZE);
+    writer_init_lent(&sink->bytes, SEALED_HEADER_SIZE, memory, SINK_MEMORY);
     memset(base_of(sink), 0, SEALED_HEADER_SIZE);
     return OK;
 }

@@ -31,9 +31,12 @@ struct sink {
     struct error error;
 };
 
-/* Makes the file (an unfinished one of that name goes) and leaves room for the header. */
+#define SINK_MEMORY (((size_t)4 << 20) + IO_ALIGNMENT)
+
+/* Makes the file (an unfinished one of that name goes) and leaves room for the header. `memory` of
+ * SINK_MEMORY bytes at a whole block is used until sink_finish or sink_abandon. */
 MUST_CHECK enum err sink_open(struct sink *sink, struct io *io, const char *directory,
-                              uint64_t number, struct error *error);
+                              uint64_t number, void *memory, struct error *error);
 uint64_t sink_offset(const struct sink *sink); /* where the next byte goes */
 /* Zeros up to where a page may begin, and remembers the place. What follows is appended to
  * `bytes`. */

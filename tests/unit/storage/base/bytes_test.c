@@ -101,10 +101,40 @@ static void test_blocks(void **state)
     }
 }
 
+static void check_numbers(const struct writer *out, uint32_t count)
+{
+    assert_int_equal(out->size, count * sizeof(uint32_t));
+    for (uint32_t i = 0; i < count; i++)
+        assert_memory_equal(out->data + 4 * i, &i, sizeof(i));
+}
+
+/* Memory that is lent is filled to its end, left when it is too small, and never freed. */
+static void test_lent(void **state)
+{
+    (void)state;
+    enum { HEAD = 64, SIZE = 2 * WRITER_BLOCK_SIZE, FITTING = (SIZE - HEAD) / 4 };
+    static _Alignas(4096) uint8_t memory[SIZE];
+    const uint32_t counts[] = {0, 1, FITTING - 1, FITTING, FITTING + 1, 5 * FITTING};
+    for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
+        struct writer out;
+        writer_init_lent(&out, HEAD, memory, SIZE);
+        memset(out.data - HEAD, 0xa5, HEAD);
+        for (uint32_t i = 0; i < counts[c]; i++)
+            writer_u32(&out, i);
+        check_numbers(&out, counts[c]);
+        assert_int_equal(out.data == memory + HEAD, counts[c] <= FITTING);
+        assert_int_equal(out.data[-1], 0xa5); /* the head moves along */
+        writer_deinit(&out);
+        writer_deinit(&out);
+        memset(memory, (int)c, SIZE); /* still ours */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_blocks),
+        cmocka_unit_test(test_lent),
         cmocka_unit_test(test_round_trip_and_cuts),
         cmocka_unit_test(test_limit_and_patch),
     };

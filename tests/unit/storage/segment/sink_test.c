@@ -17,6 +17,7 @@ struct place {
     struct sim *sim;
     struct io *io;
     struct sink sink;
+    void *memory;
     struct writer want; /* the whole file */
     struct random_stream chance;
 };
@@ -34,7 +35,8 @@ static void place_make(struct place *place, uint64_t seed)
     random_stream_init(&place->chance, seed);
     sim_open(place->sim, &place->io);
     must(place->io->ops->mkdir(place->io, SEALED_DIRECTORY, &error), &error);
-    must(sink_open(&place->sink, place->io, "", NUMBER, &error), &error);
+    place->memory = io_buffer_alloc(place->io, SINK_MEMORY);
+    must(sink_open(&place->sink, place->io, "", NUMBER, place->memory, &error), &error);
     writer_init(&place->want);
     (void)memset(writer_reserve(&place->want, SEALED_HEADER_SIZE), 0, SEALED_HEADER_SIZE);
     place->want.size = SEALED_HEADER_SIZE;
@@ -43,6 +45,7 @@ static void place_make(struct place *place, uint64_t seed)
 static void place_remove(struct place *place)
 {
     writer_deinit(&place->want);
+    io_buffer_free(place->io, place->memory);
     place->io->ops->destroy(place->io);
     sim_destroy(place->sim);
 }
