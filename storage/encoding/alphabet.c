@@ -14,6 +14,7 @@
 #define SAMPLE_ROWS 32
 #define SAMPLE_ROWS_LONG 256 /* once there are so many bytes: */
 #define SAMPLE_BYTES ((uint64_t)256 << 10)
+#define SAMPLE_AHEAD 8
 #define TRUSTED_ROWS 8192              /* of which the sample is trusted */
 #define BUFFER_SIZE ((size_t)16 << 10) /* a multiple of 8 */
 #define PAUSE_BYTES ((uint64_t)1 << 20)
@@ -71,6 +72,8 @@ static bool find_alphabet(struct encode_job *job)
     uint64_t paused = 0, sampled = 0;
     uint32_t step = SAMPLE_ROWS;
     for (uint32_t row = 0; row < job->row_count; row += step) {
+        if (row + SAMPLE_AHEAD * step < job->row_count) /* none lies beside the one before */
+            __builtin_prefetch(job->text[row + SAMPLE_AHEAD * step].data);
         note_bytes(job->text[row], occurs);
         if (row % (SAMPLE_ROWS * SAMPLE_ROWS) == 0 && !take_alphabet(job, occurs) &&
             job->text[row].size != 0)
