@@ -41,9 +41,10 @@ static void give_buffer(struct store *store, struct writer *buffer)
         writer_deinit(buffer);
 }
 
-/* A huge page: the kernel takes hold of it once for a write, not of every 4 KiB of it (25 ns an
- * event of 1 KB), and the disk gets one piece. There are few, made when they are first wanted; who
- * finds none takes what the allocator has. */
+/* Huge pages: the kernel takes hold of one once for a write, not of every 4 KiB of it (25 ns an
+ * event of 1 KB), and the disk gets one piece. Two for a batch of messages that has grown behind a
+ * slow log: what comes from the allocator may be cleared each time. There are few, made when they
+ * are first wanted; who finds none takes what the allocator has. */
 static bool take_large(struct store *store, struct writer *buffer)
 {
     writer_init_block(buffer, LOG_ENTRY_HEAD);

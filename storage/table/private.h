@@ -116,9 +116,10 @@ struct upkeep {
 /* Buffers kept for the next commits: at most 32 MiB, not counted as rows. */
 #define COMMIT_SPARES 8
 #define COMMIT_SPARE_SIZE_MAX ((size_t)4 << 20)
-/* And so many of a huge page each, for commits that say they will be of such a size. */
+/* And so many of two huge pages each, for commits that say they will be of such a size. The second
+ * page is there only where a record has reached it. */
 #define COMMIT_LARGE 8
-#define COMMIT_LARGE_SIZE (MEMORY_HUGE_SIZE - LOG_ENTRY_HEAD)
+#define COMMIT_LARGE_SIZE (2 * MEMORY_HUGE_SIZE - LOG_ENTRY_HEAD)
 #define COMMIT_LARGE_MIN ((size_t)128 << 10)
 
 struct store {

@@ -324,7 +324,7 @@ static void test_commits_of_all_sizes_hold_their_rows(void **test_state)
                                    COMMIT_LARGE_SIZE - IO_ALIGNMENT - 15,
                                    (size_t)5 << 20,
                                    LOG_RECORD_SIZE_MAX};
-    static const size_t counts[] = {1, 300, 9000}; /* the last of 2.4 MB */
+    static const size_t counts[] = {1, 300, 17000}; /* the last of 4.5 MB */
     struct place place;
     place_make(&place);
     struct store *store = open_store(&place, NULL, true);
