@@ -3,10 +3,12 @@
  *
  * Each batch brings some columns; the others take their DEFAULT (evaluated once a statement,
  * volatile ones once a row), else NULL. What POST would make a dead letter is an error here: the
- * statement's author is there to read it. */
+ * statement's author is there to read it. The memory is asked for rows as wide as the table: most
+ * columns of a batch may be one value each. */
 #include "ingest/internal.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/fault.h"
 #include "storage/base/latency.h"
 
 #include <assert.h>
@@ -142,6 +144,8 @@ enum err insert_add(struct commit *commit, struct definition *definition,
             continue;
         insert.given_count = batches[i].column_count;
         err = add_batch(&insert, &batches[i], commit, error);
+        if (err == OK && !fault_is("insert.rows_uncharged"))
+            err = commit_charge(commit, error);
         *row_count += batches[i].row_count;
     }
     if (err == OK && *row_count > 0)

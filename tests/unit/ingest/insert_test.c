@@ -2,6 +2,8 @@
  * `sql`. */
 #include "tests/unit/ingest/ingest_harness.h"
 
+#include "storage/base/fault.h"
+
 static struct error error;
 
 /* ts and a, by rows of (ts, a); a < 0 is NULL. */
@@ -123,11 +125,51 @@ static void test_insert_into(void **state)
     world_deinit(&world);
 }
 
+/* Rows of one value each are asked for as wide as they will be. */
+static enum err insert_wide(const char *fault)
+{
+    struct world world;
+    struct store_status status;
+    uint64_t rows;
+    world_init(&world);
+    world.rows_memory_limit = 256 << 10;
+    world_reopen(&world);
+    world_create_table(&world, NULL, 0);
+    const struct schema *schema = ingest_schema(world.ingest, SLICE("t"));
+    int64_t ts = MICROSECONDS_PER_HOUR;
+    struct column column = {
+        .type = type_of(TYPE_TIMESTAMPTZ), .form = COLUMN_CONSTANT, .values = &ts};
+    struct batch batches[2] = {{.row_count = 9000, .column_count = 1, .columns = &column},
+                               {.row_count = 9000, .column_count = 1, .columns = &column}};
+    uint32_t id = schema->columns[0].id;
+    uint64_t position;
+    if (fault != NULL)
+        fault_plant(fault);
+    enum err err = ingest_insert(world.ingest, schema, &id, batches, 2, &position, &rows, &error);
+    fault_clear();
+    store_status(world.store, &status);
+    assert_int_equal(world_rows(&world, "t"), err == OK ? 18000 : 0);
+    if (err != OK)
+        assert_int_equal(status.rows_memory_used, 0);
+    schema_unref(schema);
+    world_deinit(&world);
+    return err;
+}
+
+static void test_rows_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(insert_wide(NULL), ERR_LIMIT);
+    assert_string_equal(error.sqlstate, "54000");
+    assert_int_equal(insert_wide("insert.rows_uncharged"), OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_insert),
         cmocka_unit_test(test_insert_into),
+        cmocka_unit_test(test_rows_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
