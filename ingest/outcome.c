@@ -10,7 +10,7 @@ void outcome_take_mark(const struct rows *rows, struct outcome_mark *mark)
 {
     *mark = (struct outcome_mark){
         .received = rows->received,
-        .stored = rows->count,
+        .stored = rows->sectioned + rows->count,
         .rejection_count = rows->rejection_count,
         .unknown_count = rows->unknown_count,
         .unknown_other = rows->unknown_other,

@@ -52,12 +52,22 @@ static_assert(BATCH_BYTES_MIN <= INTAKE_BYTES_MAX, "batches grow from least to m
 
 /* --- messages in hand --- */
 
-/* What is in hand and stored. */
+/* The first of what is in hand. */
+static void drop_first(struct consumer *c, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        c->bytes -= c->messages[i].value.size + c->messages[i].key.size;
+        rd_kafka_message_destroy(c->raw[i]);
+    }
+    c->count -= count;
+    memmove(c->raw, c->raw + count, c->count * sizeof(*c->raw));
+    memmove(c->messages, c->messages + count, c->count * sizeof(*c->messages));
+}
+
 static void session_drop(struct consumer *c)
 {
-    for (size_t i = 0; i < c->count; i++)
-        rd_kafka_message_destroy(c->raw[i]);
-    c->count = c->bytes = 0;
+    drop_first(c, c->count);
+    assert(c->bytes == 0);
 }
 
 void session_drop_partition(struct consumer *c, int32_t partition)
@@ -77,7 +87,6 @@ void session_drop_partition(struct consumer *c, int32_t partition)
 
 /* What was read is not stored: it will be read again, and the ends that were seen behind it are not
  * ours to move to. */
-/* What is in hand and not stored. */
 static void session_give_up(struct consumer *c)
 {
     session_drop(c);
@@ -173,11 +182,12 @@ void session_sleep(struct consumer *c, int64_t us)
     mutex_unlock(&c->lock);
 }
 
-/* Decodes what is in hand and gives it to the log. NOT_FOUND: by another definition. */
-static enum err try_store(struct consumer *c, struct error *error)
+/* Decodes the first of what is in hand and gives it to the log. NOT_FOUND: by another definition.
+ */
+static enum err try_store(struct consumer *c, size_t count, struct error *error)
 {
     struct intake_batch *batch;
-    enum err err = intake_decode(c->intake, c->messages, c->count, &batch, error);
+    enum err err = intake_decode(c->intake, c->messages, count, &batch, error);
     if (err != OK || batch == NULL)
         return err;
     int64_t begin_us = clock_monotonic_us();
@@ -232,26 +242,44 @@ static void suspend(struct consumer *c)
     session_renew(c);
 }
 
-/* Everything in hand goes to the log or the session ends. */
-/* What is in hand goes to the log, or the session ends. */
+/* The memory has no room for the rows of so many messages: half as many are tried next. A single
+ * one that it never has room for stands in nobody's way. False: there may be room later. */
+static bool take_less(struct consumer *c, size_t *share, const struct error *error)
+{
+    bool is_for_good = strcmp(error->sqlstate, "54000") == 0;
+    if (*share > 1)
+        *share /= 2;
+    else if (is_for_good && !c->messages[0].is_too_large)
+        c->messages[0].is_too_large = true;
+    else
+        return false;
+    return is_for_good;
+}
+
+/* What is in hand goes to the log, as a rule at once, or the session ends. */
 static void session_store(struct consumer *c)
 {
     struct error error = {0};
     enum err err = OK;
     int64_t held_us = 0;
+    size_t share = c->count;
     for (int tries = 0; c->count > 0 && !session_is_over(c);) {
         if (held_us > HOLD_US || !await_room(c)) {
             suspend(c);
             return;
         }
-        err = try_store(c, &error);
+        share = share < c->count ? share : c->count;
+        err = try_store(c, share, &error);
         if (err == OK) {
-            session_drop(c);
+            drop_first(c, share);
             c->has_stored = true;
+            share *= 2;
         } else if (err == ERR_NOT_FOUND && ++tries < DEFINITION_TRIES) {
             session_sleep(c, HOLD_STEP_US); /* a changed definition becomes visible */
         } else if (err == ERR_CANCELLED) {
             session_renew(c);
+        } else if (err == ERR_LIMIT && take_less(c, &share, &error)) {
+            continue;
         } else if (err == ERR_LIMIT || err == ERR_SPACE) {
             if (session_must_stop(c)) { /* they are read again at the next start */
                 session_give_up(c);

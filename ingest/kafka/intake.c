@@ -96,6 +96,7 @@ struct decoding {
     struct bad *bad;
     size_t bad_count, bad_capacity;
     uint64_t duplicates, filtered; /* of the part */
+    const struct schema *schema;
     struct writer section, origin;
 };
 
@@ -458,6 +459,16 @@ static void remember_bad(struct decoding *d, const struct kafka_message *message
         .message = message, .begin = begin, .end = d->rows.rejection_count, .row_base = row_base};
 }
 
+static enum err reject_message(struct decoding *d, const struct kafka_message *message,
+                               struct error *error)
+{
+    enum err err = rows_begin(&d->rows, error);
+    if (err == OK)
+        rows_reject(&d->rows, message->value, "54000",
+                    "its rows take more than all the memory for rows, or than a record can hold");
+    return err;
+}
+
 static enum err decode_part(struct decoding *d, struct part *part, struct error *error)
 {
     struct subscription_counts *counts = &d->batch->counts;
@@ -479,7 +490,8 @@ static enum err decode_part(struct decoding *d, struct part *part, struct error 
         }
         size_t begin = d->rows.rejection_count;
         uint64_t row_base = d->rows.row_number;
-        err = decode_message(d->decoder, message->value, error);
+        err = message->is_too_large ? reject_message(d, message, error)
+                                    : decode_message(d->decoder, message->value, error);
         if (d->rows.rejection_count > begin)
             remember_bad(d, message, begin, row_base);
     }
@@ -504,21 +516,20 @@ static void write_dead(struct decoding *d, const struct section_request *request
     }
 }
 
-static void write_part(struct decoding *d, const struct part *part, struct slice table,
-                       const struct outcome_mark *mark)
+static void write_part(struct decoding *d, const struct part *part, const struct outcome_mark *mark)
 {
     struct writer source;
     writer_init(&source);
     writer_printf(&source, "%.*s/%d", SLICE_ARGS(d->intake->name), (int)part->partition);
     struct section_request request = {
         .table_id = d->intake->table_id,
-        .table = table,
+        .table = d->schema->name,
         .source = writer_as_slice(&source),
         .source_kind = SOURCE_KAFKA,
         .has_origins = true,
         .dead_count = d->rows.rejection_count - mark->rejection_count,
     };
-    request.counts[FATE_STORED] = d->rows.count - mark->stored;
+    request.counts[FATE_STORED] = d->rows.sectioned + d->rows.count - mark->stored;
     request.counts[FATE_DEAD] = request.dead_count;
     request.counts[FATE_DUPLICATE] = d->duplicates;
     request.counts[FATE_FILTERED] = d->filtered;
@@ -547,6 +558,27 @@ static void write_offsets(struct decoding *d)
     commit_add_section(batch->commit, SECTION_OFFSETS, writer_as_slice(&d->section));
 }
 
+/* The rows that are there go into the record, and the memory is asked for them: a message of two
+ * bytes may be a row of a thousand columns. */
+static enum err add_rows(struct decoding *d, struct error *error)
+{
+    struct commit *commit = d->batch->commit;
+    if (d->rows.count == 0)
+        return OK;
+    struct batch rows;
+    const uint32_t *column_ids;
+    rows_finish(&d->rows, &rows, &column_ids);
+    if (d->rows.sectioned == 0)
+        commit_reserve(commit, d->batch->counts.bytes);
+    commit_add_rows(commit, d->schema, column_ids, &rows);
+    return fault_is("kafka.rows_uncharged") ? OK : commit_charge(commit, error);
+}
+
+static enum err take_section(void *context, struct error *error)
+{
+    return add_rows(context, error);
+}
+
 /* Planted: rows go in a record of their own, before the offsets. */
 static enum err commit_apart(struct decoding *d, struct error *error)
 {
@@ -556,8 +588,7 @@ static enum err commit_apart(struct decoding *d, struct error *error)
     return err;
 }
 
-static enum err decode_parts(struct decoding *d, const struct definition *definition,
-                             struct error *error)
+static enum err decode_parts(struct decoding *d, struct error *error)
 {
     enum err err = OK;
     for (size_t i = 0; i < d->batch->part_count && err == OK; i++) {
@@ -567,17 +598,12 @@ static enum err decode_parts(struct decoding *d, const struct definition *defini
         d->duplicates = d->filtered = 0;
         err = decode_part(d, &d->batch->parts[i], error);
         if (err == OK)
-            write_part(d, &d->batch->parts[i], definition->schema->name, &mark);
+            write_part(d, &d->batch->parts[i], &mark);
     }
+    if (err == OK)
+        err = add_rows(d, error);
     if (err != OK)
         return err;
-    if (d->rows.count > 0) {
-        struct batch rows;
-        const uint32_t *column_ids;
-        rows_finish(&d->rows, &rows, &column_ids);
-        commit_reserve(d->batch->commit, d->batch->counts.bytes);
-        commit_add_rows(d->batch->commit, definition->schema, column_ids, &rows);
-    }
     if (fault_is("kafka.offset_apart"))
         err = commit_apart(d, error);
     write_offsets(d);
@@ -600,13 +626,17 @@ static enum err decode_grouped(struct decoding *d, struct definition *definition
         .row_size_max = ingest->options.limits.row_max,
         .capacity = last->end + 1,
         .defaults = &defaults.interface,
+        .take_section = take_section,
+        .section_context = d,
+        .section_cells = ingest->options.limits.section_cells,
     };
     struct decode_options decode = {.depth_max = ingest->options.limits.json_depth_max,
                                     .keys_max = ingest->options.limits.keys_max};
     rows_init(&d->rows, &options);
     d->decoder = decode_messages_begin(&d->rows, &decode);
     d->batch->commit = commit_create(ingest->store);
-    enum err err = decode_parts(d, definition, error);
+    d->schema = definition->schema;
+    enum err err = decode_parts(d, error);
     rows_deinit(&d->rows);
     return err;
 }

@@ -16,6 +16,7 @@ struct kafka_message {
     int64_t offset;
     int64_t timestamp_us;    /* INT64_MIN: none */
     bool has_key, has_value; /* without a value: a tombstone */
+    bool is_too_large;       /* for this server: a dead letter as a whole */
     struct slice key, value; /* borrowed until the batch is submitted */
     const void *origin;      /* the giver's: `headers` is called with it, for dead letters only */
 };
@@ -67,8 +68,9 @@ void intake_revoke(struct intake *intake, int32_t partition);
 struct intake_batch;
 /* Makes rows, dead letters, counts and new positions of the messages (any mix of partitions, each
  * partition's in order; of partitions not assigned: passed over). While it runs one earlier batch
- * may be on its way. ERR_NOT_FOUND: the table or the subscription is gone. *out is NULL if nothing
- * is left to store. */
+ * may be on its way. ERR_NOT_FOUND: the table or the subscription is gone. ERR_LIMIT: the memory
+ * for rows has no room for so many now (53200), or with nothing else in it (54000). *out is NULL if
+ * nothing is left to store. */
 MUST_CHECK enum err intake_decode(struct intake *intake, const struct kafka_message *messages,
                                   size_t count, struct intake_batch **out, struct error *error);
 void intake_batch_destroy(struct intake_batch *batch); /* only if not submitted; NULL is fine */

@@ -72,6 +72,8 @@ static void await_rows(struct world *world, uint64_t rows)
         if (clock_monotonic_us() > end_us)
             fail_msg("%llu rows, want %llu", (unsigned long long)world_rows(world, "t"),
                      (unsigned long long)rows);
+        while (store_upkeep_run(world->store))
+            continue;
         nanosleep(&(struct timespec){.tv_nsec = STEP_NS}, NULL);
     }
 }
@@ -221,12 +223,69 @@ static void test_failures_say_why(void **state)
     world_deinit(&world);
 }
 
+static void create_wide_table(struct world *world, uint32_t column_count)
+{
+    struct ingest_column columns[128] = {
+        {.name = SLICE("ts"), .type = type_of(TYPE_TIMESTAMPTZ), .is_not_null = true}};
+    char names[128][16];
+    uint64_t position;
+    struct error error;
+    assert_in_range(column_count, 1, array_count(columns));
+    for (uint32_t i = 1; i < column_count; i++) {
+        snprintf(names[i], sizeof(names[i]), "c%u", i);
+        columns[i] =
+            (struct ingest_column){.name = slice_from_cstr(names[i]), .type = type_of(TYPE_INT8)};
+    }
+    struct ingest_table table = {
+        .name = SLICE("t"), .column_count = column_count, .columns = columns};
+    assert_int_equal(ingest_create_table(world->ingest, &table, &position, &error), OK);
+}
+
+/* An array of so many rows, ended by 0. */
+static void write_array(struct writer *out, size_t rows)
+{
+    writer_init(out);
+    for (size_t i = 0; i < rows; i++)
+        writer_printf(out, "%s{\"ts\":1}", i == 0 ? "[" : ",");
+    writer_printf(out, "]%c", 0);
+}
+
+/* Messages whose rows take several times the memory, by columns that they do not name: they are
+ * stored in pieces as there is room, and the one that never fits is a dead letter. */
+static void test_more_rows_than_memory(void **state)
+{
+    (void)state;
+    enum { MESSAGES = 40, ROWS = 1000, ROWS_TOO_MANY = 12000 };
+    struct world world;
+    struct broker broker;
+    struct writer small, large;
+    world_init(&world);
+    world.rows_memory_limit = 8 << 20; /* 10,485 rows of 100 columns */
+    open_threaded(&world);
+    broker_open(&broker, 2);
+    create_wide_table(&world, 100);
+    write_array(&small, ROWS);
+    write_array(&large, ROWS_TOO_MANY);
+    for (int i = 0; i < MESSAGES; i++)
+        broker_send(&broker, i % 2, i == 7 ? (const char *)large.data : (const char *)small.data);
+    subscribe(&world, broker.connection, "earliest");
+    ingest_start_subscriptions(world.ingest);
+    await_rows(&world, (MESSAGES - 1) * ROWS);
+    await_text(&world, "dead_letters", "take more than all the memory for rows");
+    ingest_stop_subscriptions(world.ingest);
+    writer_deinit(&small);
+    writer_deinit(&large);
+    broker_close(&broker);
+    world_deinit(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_topic_to_rows),
         cmocka_unit_test(test_start_at_the_end),
         cmocka_unit_test(test_failures_say_why),
+        cmocka_unit_test(test_more_rows_than_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

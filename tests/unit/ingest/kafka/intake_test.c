@@ -303,6 +303,140 @@ static void test_what_is_gone(void **state)
     world_deinit(&world);
 }
 
+/* --- many rows --- */
+
+/* Rows of three partitions, some of a message, with what makes a row bad, unknown or late. */
+static size_t many_messages(size_t count, char (*texts)[128], struct kafka_message *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        int ts = 1780000000 - (int)(i % 50) * 100;
+        int size = sizeof(texts[i]);
+        if (i % 11 == 3)
+            snprintf(texts[i], size, "nonsense %zu", i);
+        else if (i % 7 == 2)
+            snprintf(texts[i], size, "[{\"ts\":%d,\"t\":\"x%zu\"},{},{\"ts\":%d}]", ts, i, ts);
+        else if (i % 5 == 1)
+            snprintf(texts[i], size, "{\"ts\":%d,\"zz\":%zu}", ts, i);
+        else
+            snprintf(texts[i], size, "{\"ts\":%d,\"a\":%zu,\"t\":\"t%zu\"}", ts, i, i % 3);
+        out[i] = message((int32_t)(i % 3), (int64_t)(i / 3), texts[i]);
+    }
+    return count;
+}
+
+/* A batch in sections leaves what it leaves as one. */
+static void test_sections(void **state)
+{
+    (void)state;
+    static const char *const providers[] = {"ledger", "watermarks", "dead_letters", "drift"};
+    static const size_t counts[] = {1, 63, 64, 65, 127, 128, 129, 1000};
+    static char texts[1000][128];
+    static struct kafka_message messages[1000];
+    for (size_t i = 0; i < array_count(counts); i++) {
+        struct writer printed[2][1 + array_count(providers)];
+        for (int is_split = 0; is_split <= 1; is_split++) {
+            struct world world;
+            world_init(&world);
+            world.options.limits.section_cells = is_split ? 1 : 1 << 20; /* 64 rows at least */
+            world_reopen(&world);
+            world_create_table(&world, NULL, 0);
+            subscribe(&world, "");
+            struct intake *intake = open_intake(&world);
+            place(intake, 3, 0);
+            for (int32_t p = 0; p < 3; p++)
+                assert_int_equal(intake_assign(intake, p), 0);
+            size_t count = many_messages(counts[i], texts, messages);
+            assert_int_equal(give(intake, messages, count), OK);
+            assert_int_equal(intake_next(intake, 0), (counts[i] + 2) / 3);
+            intake_close(intake);
+            for (int round = 0; round < 2; round++) { /* before a restart and behind it */
+                struct writer *out = printed[is_split];
+                for (size_t p = 0; p <= array_count(providers) && round == 0; p++)
+                    writer_init(&out[p]);
+                world_print_table(&world, "t", &out[0]);
+                for (size_t p = 0; p < array_count(providers); p++)
+                    world_print_provider(&world, providers[p], &out[1 + p]);
+                world_reopen(&world);
+            }
+            world_deinit(&world);
+        }
+        for (size_t p = 0; p <= array_count(providers); p++) {
+            assert_true(
+                slice_equal(writer_as_slice(&printed[0][p]), writer_as_slice(&printed[1][p])));
+            writer_deinit(&printed[0][p]);
+            writer_deinit(&printed[1][p]);
+        }
+    }
+}
+
+/* An array of so many rows without a value but their time, at ts and a 16 bytes each. */
+static struct slice array_of(struct writer *out, size_t rows)
+{
+    writer_init(out);
+    for (size_t i = 0; i < rows; i++)
+        writer_printf(out, "%s{\"ts\":1}", i == 0 ? "[" : ",");
+    writer_printf(out, "]");
+    return writer_as_slice(out);
+}
+
+/* Rows are asked for as wide as they will be, before they are there; what is refused leaves
+ * nothing. A message that never fits becomes a dead letter when its giver says so. */
+static enum err give_wide(const char *fault)
+{
+    struct world world;
+    struct store_status status;
+    struct writer large, small;
+    world_init(&world);
+    world.rows_memory_limit = 256 << 10;
+    world.options.limits.section_cells = 1;
+    world_reopen(&world);
+    world_create_table(&world, NULL, 0);
+    subscribe(&world, "");
+    struct intake *intake = open_intake(&world);
+    place(intake, 1, 0);
+    assert_int_equal(intake_assign(intake, 0), 0);
+    struct kafka_message messages[] = {message(0, 0, ""), message(0, 1, ""), message(0, 2, "")};
+    messages[0].value = array_of(&large, 20000);
+    messages[1].value = messages[2].value = array_of(&small, 5000);
+    if (fault != NULL)
+        fault_plant(fault);
+    struct intake_batch *batch;
+    struct error error;
+    enum err err = intake_decode(intake, messages, 1, &batch, &error);
+    fault_clear();
+    if (err == OK) {
+        intake_batch_destroy(batch);
+    } else {
+        assert_string_equal(error.sqlstate, "54000");
+        store_status(world.store, &status);
+        assert_int_equal(status.rows_memory_used, 0);
+        assert_int_equal(intake_next(intake, 0), 0);
+        messages[0].is_too_large = true;
+        assert_int_equal(give(intake, messages, 2), OK);
+        assert_int_equal(intake_next(intake, 0), 2);
+        assert_int_equal(world_rows(&world, "t"), 5000);
+        assert_int_equal(intake_decode(intake, &messages[2], 1, &batch, &error), ERR_LIMIT);
+        assert_string_equal(error.sqlstate, "53200"); /* for now */
+        struct writer out;
+        writer_init(&out);
+        world_print_provider(&world, "ledger", &out);
+        expect_text(out, "2026-05-28 20:26:00+00|t|s/0|5001|5000|0|0|0|0|0|1;");
+        writer_deinit(&out);
+    }
+    intake_close(intake);
+    writer_deinit(&large);
+    writer_deinit(&small);
+    world_deinit(&world);
+    return err;
+}
+
+static void test_rows_memory(void **state)
+{
+    (void)state;
+    assert_int_equal(give_wide(NULL), ERR_LIMIT);
+    assert_int_equal(give_wide("kafka.rows_uncharged"), OK);
+}
+
 /* --- a random program --- */
 
 #define PARTITIONS 4
@@ -395,6 +529,8 @@ int main(void)
         cmocka_unit_test(test_fence),
         cmocka_unit_test(test_revoked_batch),
         cmocka_unit_test(test_what_is_gone),
+        cmocka_unit_test(test_sections),
+        cmocka_unit_test(test_rows_memory),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
