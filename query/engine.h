@@ -49,6 +49,13 @@ static inline bool query_entry_is_seen(const struct query_entry *entry, const st
     return asker_is_admin(asker) || entry->user_id == asker->id;
 }
 
+/* A statement that waits for others to end, before there is a run of it. */
+struct query_waiting {
+    struct query_engine *engine;
+    struct query_entry entry;
+    int64_t due_us; /* monotonic; 0: never */
+};
+
 struct query_registry {
     struct mutex mutex;
     struct query_entry *first;

@@ -133,6 +133,8 @@ struct query_answer {
 struct query_waiting *query_wait(struct query_engine *engine, const struct query_request *request,
                                  struct arena *arena);
 void query_waiting_end(struct query_waiting *waiting);
+/* When its time is over (monotonic), by the request, its settings or the engine's; 0: never. */
+int64_t query_waiting_due_us(const struct query_waiting *waiting);
 /* It was cancelled: there is no need to wait. Any thread. */
 bool query_waiting_is_over(const struct query_waiting *waiting);
 

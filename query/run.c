@@ -41,20 +41,34 @@ struct settings run_default_settings(const struct query_engine *engine)
     };
 }
 
-static enum err init_settings(struct run *run, const struct settings *base, struct error *error)
+/* What the request says itself, over what holds else. */
+static enum err adopt_settings(struct settings *settings, const struct query_request *request,
+                               struct error *error)
 {
-    run->settings = base != NULL ? *base : run_default_settings(run->engine);
-    for (size_t i = 0; i < run->request->setting_count; i++) {
-        const struct query_setting *setting = &run->request->settings[i];
-        enum err err = setting_set(&run->settings, setting->name, setting->value, error);
+    for (size_t i = 0; i < request->setting_count; i++) {
+        const struct query_setting *setting = &request->settings[i];
+        enum err err = setting_set(settings, setting->name, setting->value, error);
         if (err != OK)
             return err;
     }
-    if (run->request->max_rows >= 0)
-        run->settings.max_rows = run->request->max_rows;
-    if (run->request->timeout_us >= 0)
-        run->settings.statement_timeout_us = run->request->timeout_us;
+    if (request->max_rows >= 0)
+        settings->max_rows = request->max_rows;
+    if (request->timeout_us >= 0)
+        settings->statement_timeout_us = request->timeout_us;
     return OK;
+}
+
+static enum err init_settings(struct run *run, const struct settings *base, struct error *error)
+{
+    run->settings = base != NULL ? *base : run_default_settings(run->engine);
+    return adopt_settings(&run->settings, run->request, error);
+}
+
+/* When the time of a statement is over that began then; 0: never. */
+static int64_t due_us(const struct settings *settings, int64_t from_us)
+{
+    bool is_limited = settings->statement_timeout_us > 0;
+    return is_limited ? from_us + settings->statement_timeout_us : 0;
 }
 
 static void print_hex(uint64_t value, char *out)
@@ -283,8 +297,7 @@ void run_set_deadline(struct run *run, int64_t deadline_us)
 
 static void begin_time(struct run *run, int64_t from_us)
 {
-    bool is_limited = run->settings.statement_timeout_us > 0;
-    run_set_deadline(run, is_limited ? from_us + run->settings.statement_timeout_us : 0);
+    run_set_deadline(run, due_us(&run->settings, from_us));
     worker_watch(is_over, run);
 }
 
@@ -302,23 +315,27 @@ static void fill_entry(struct query_entry *entry, const struct query_request *re
 
 /* --- before a worker has begun with it --- */
 
-struct query_waiting {
-    struct query_engine *engine;
-    struct query_entry entry;
-};
-
 struct query_waiting *query_wait(struct query_engine *engine, const struct query_request *request,
                                  struct arena *arena)
 {
+    return run_wait(engine, request, NULL, arena);
+}
+
+struct query_waiting *run_wait(struct query_engine *engine, const struct query_request *request,
+                               const struct settings *base, struct arena *arena)
+{
     struct query_waiting *waiting = arena_alloc_zero(arena, sizeof(*waiting));
     struct query_entry *entry = &waiting->entry;
+    struct settings settings = base != NULL ? *base : run_default_settings(engine);
     struct error error;
     if (check_text(request->text, &error) != OK ||
-        choose_id(entry, request->query_id, &error) != OK)
+        choose_id(entry, request->query_id, &error) != OK ||
+        adopt_settings(&settings, request, &error) != OK)
         return NULL;
     waiting->engine = engine;
     fill_entry(entry, request, arena);
-    entry->application_name = "";
+    waiting->due_us = due_us(&settings, entry->started_us);
+    entry->application_name = base != NULL ? base->application_name : "";
     entry->queued_since_us = entry->started_us;
     atomic_store(&entry->state, "queued");
     bool is_chosen = request->query_id.size > 0;
@@ -328,6 +345,11 @@ struct query_waiting *query_wait(struct query_engine *engine, const struct query
 void query_waiting_end(struct query_waiting *waiting)
 {
     registry_remove(&waiting->engine->registry, &waiting->entry);
+}
+
+int64_t query_waiting_due_us(const struct query_waiting *waiting)
+{
+    return waiting->due_us;
 }
 
 bool query_waiting_is_over(const struct query_waiting *waiting)

@@ -52,6 +52,9 @@ struct settings run_default_settings(const struct query_engine *engine);
 MUST_CHECK enum err run_begin(struct run *run, struct query_engine *engine,
                               const struct query_request *request, const struct settings *base,
                               struct error *error);
+/* query_wait(), of a session that has these settings; NULL: the defaults. They outlive it. */
+struct query_waiting *run_wait(struct query_engine *engine, const struct query_request *request,
+                               const struct settings *base, struct arena *arena);
 /* The statement, its parameters' values and the snapshot; ready for run_open(). */
 MUST_CHECK enum err run_plan(struct run *run, struct error *error);
 /* Only the statement, without values and without a snapshot to run over: for a description. */

@@ -80,14 +80,18 @@ struct query_session {
     size_t prepared_count, portal_count;
     struct budget budget; /* of what they keep, past a first part that is free */
     size_t kept_size;
+    struct arena waiting_arena;
+    int64_t since_us;    /* of the next statement, where it has waited; 0: from its start */
     struct mutex mutex;  /* around: */
     struct run *running; /* to be cancelled */
-    bool cancels_first;  /* session_cancel_first() */
+    struct query_waiting *waiting; /* the same; until the next is running */
 };
 
 void session_notice(struct query_session *session, const char *severity, const char *sqlstate,
                     const char *format, ...) PRINTF_LIKE(4, 5);
 void session_pause_warm(struct query_session *session);
+/* The request takes over what has waited; then the run is begun, and is the running one. */
+void session_take_waiting(const struct query_session *session, struct query_request *request);
 void session_set_running(struct query_session *session, struct run *run);
 /* Who asks now. */
 MUST_CHECK enum err session_asker(struct query_session *session, struct arena *arena,

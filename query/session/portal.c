@@ -14,6 +14,7 @@
 #include "query/session/inside.h"
 
 #include "storage/base/clock.h"
+#include "storage/base/fault.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -184,6 +185,11 @@ int16_t portal_format(const struct portal *portal, size_t index)
     return index < portal->format_count ? portal->formats[index] : 0;
 }
 
+struct slice portal_text(const struct portal *portal)
+{
+    return portal->request.text;
+}
+
 size_t portal_format_count(const struct portal *portal)
 {
     return portal->format_count;
@@ -243,16 +249,23 @@ static void pause_run(struct portal *portal)
     session->has_warm = session->has_warm || portal->is_warm;
 }
 
-static void resume_run(struct portal *portal)
+/* What has waited for others to end may have no more time. */
+static enum err resume_run(struct portal *portal, struct error *error)
 {
     bool was_warm = portal->is_warm;
     portal->is_warm = false;
     if (was_warm)
-        return;
+        return OK;
     portal->request.is_short = false;
     run_resume(portal->run);
+    int64_t since_us = portal->session->since_us;
+    int64_t timeout_us = portal->run->settings.statement_timeout_us;
+    if (since_us != 0 && timeout_us > 0 && !fault_is("session.time_begins_late"))
+        run_set_deadline(portal->run, since_us + timeout_us);
+    portal->session->since_us = 0;
     hurry(portal);
     enter_run(portal);
+    return since_us == 0 ? OK : run_check_time(portal->run, error);
 }
 
 void session_pause_warm(struct query_session *session)
@@ -376,12 +389,15 @@ enum err portal_start(struct portal *portal, struct error *error)
         session->settings.is_read_only = session->settings.is_read_only_default;
     portal->request.is_read_only = session->settings.is_read_only;
     portal->request.is_short = session->short_until_us != 0;
+    session_take_waiting(session, &portal->request);
+    assert(!portal->request.is_short || portal->request.waiting == NULL);
     portal->run = memory_alloc(sizeof(*portal->run));
     portal->started_us = clock_monotonic_us();
     err = run_begin(portal->run, session->options.engine, &portal->request, &session->settings,
                     error);
     hurry(portal);
     enter_run(portal);
+    portal->request.waiting = NULL;
     if (err == OK)
         err = run_plan(portal->run, error);
     if (err == OK)
@@ -657,10 +673,7 @@ enum err portal_run(struct portal *portal, uint64_t max_rows, const struct porta
     err = was_new ? OK : portal_check_asker(portal, error);
     if (err != OK)
         return err;
-    if (portal->is_stopped)
-        err = go_on(portal, error);
-    else
-        resume_run(portal);
+    err = portal->is_stopped ? go_on(portal, error) : resume_run(portal, error);
     if (err != OK)
         return end_run(portal, err, error);
     if (session_is_own(portal->run->statement))

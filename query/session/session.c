@@ -31,6 +31,7 @@ struct query_session *query_session_create(const struct query_session_options *o
     session->options.user = slice_of(texts, options->user.size);
     session->options.client = slice_of(texts + options->user.size, options->client.size);
     mutex_init(&session->mutex);
+    arena_init(&session->waiting_arena);
     session->settings = run_default_settings(options->engine);
     session->settings.max_rows = 0; /* rows leave as they come: none is held */
     session->settings.backend_pid = options->backend_pid;
@@ -45,9 +46,11 @@ void query_session_destroy(struct query_session *session)
 {
     if (session == NULL)
         return;
+    session_end_waiting(session);
     session_close_portals(session, false);
     transaction_end(session);
     session_close_all_prepared(session);
+    arena_deinit(&session->waiting_arena);
     mutex_deinit(&session->mutex);
     memory_free((void *)(uintptr_t)session->options.user.data);
     memory_free(session);
@@ -58,45 +61,114 @@ void session_cancel(struct query_session *session)
     mutex_lock(&session->mutex);
     if (session->running != NULL)
         atomic_store_explicit(&session->running->entry.is_cancelled, true, memory_order_relaxed);
+    if (session->waiting != NULL)
+        atomic_store_explicit(&session->waiting->entry.is_cancelled, true, memory_order_relaxed);
     mutex_unlock(&session->mutex);
 }
 
-void session_cancel_first(struct query_session *session, bool is_cancelled)
+static bool has_ended(const struct query_entry *entry, int64_t due_us)
 {
-    mutex_lock(&session->mutex);
-    session->cancels_first = is_cancelled;
-    mutex_unlock(&session->mutex);
+    return atomic_load_explicit(&entry->is_cancelled, memory_order_relaxed) ||
+           (due_us != 0 && clock_monotonic_us() >= due_us);
 }
 
-bool session_cancels_first(struct query_session *session)
+bool session_is_over(struct query_session *session)
 {
-    mutex_lock(&session->mutex);
-    bool cancels = session->cancels_first;
-    mutex_unlock(&session->mutex);
-    return cancels;
-}
-
-bool session_is_interrupted(struct query_session *session)
-{
-    bool is_over = session->options.is_gone != NULL &&
-                   atomic_load_explicit(session->options.is_gone, memory_order_relaxed);
     mutex_lock(&session->mutex);
     const struct run *run = session->running;
-    if (run != NULL)
-        is_over = is_over || atomic_load_explicit(&run->entry.is_cancelled, memory_order_relaxed) ||
-                  (run->deadline_us != 0 && clock_monotonic_us() >= run->deadline_us);
+    const struct query_waiting *waiting = session->waiting;
+    bool is_over = (run != NULL && has_ended(&run->entry, run->deadline_us)) ||
+                   (waiting != NULL && has_ended(&waiting->entry, waiting->due_us));
     mutex_unlock(&session->mutex);
     return is_over;
 }
 
-void session_set_running(struct query_session *session, struct run *run)
+bool session_is_interrupted(struct query_session *session)
+{
+    return (session->options.is_gone != NULL &&
+            atomic_load_explicit(session->options.is_gone, memory_order_relaxed)) ||
+           session_is_over(session);
+}
+
+/* --- a statement that waits for others to end --- */
+
+static void set_waiting(struct query_session *session, struct query_waiting *waiting)
 {
     mutex_lock(&session->mutex);
-    session->running = run;
-    if (run != NULL && session->cancels_first)
-        atomic_store_explicit(&run->entry.is_cancelled, true, memory_order_relaxed);
-    session->cancels_first = session->cancels_first && run == NULL;
+    session->waiting = waiting;
     mutex_unlock(&session->mutex);
+}
+
+/* Whoever is nobody any more learns so when it runs. */
+void session_wait(struct query_session *session, struct slice text)
+{
+    struct arena *arena = &session->waiting_arena;
+    struct error error;
+    struct query_request request = {
+        .text = text,
+        .user = session->options.user,
+        .client = session->options.client,
+        .backend_pid = session->options.backend_pid,
+        .timeout_us = -1,
+        .max_rows = -1,
+    };
+    if (session->waiting != NULL)
+        return;
+    arena_reset(arena);
+    session->since_us = clock_monotonic_us();
+    request.arrived_us = session->since_us;
+    if (session_asker(session, arena, &request.asker, &error) != OK)
+        return;
+    bool is_shown = utf8_validate(text) == text.size && memchr(text.data, 0, text.size) == NULL;
+    request.text = is_shown ? arena_copy(arena, text) : SLICE("");
+    struct query_engine *engine = session->options.engine;
+    set_waiting(session, run_wait(engine, &request, &session->settings, arena));
+}
+
+void session_end_waiting(struct query_session *session)
+{
+    struct query_waiting *waiting = session->waiting;
+    session->since_us = 0;
+    if (waiting == NULL)
+        return;
+    set_waiting(session, NULL);
+    query_waiting_end(waiting);
+}
+
+bool session_is_waiting(struct query_session *session)
+{
+    mutex_lock(&session->mutex);
+    bool is_waiting = session->waiting != NULL;
+    mutex_unlock(&session->mutex);
+    return is_waiting;
+}
+
+int64_t session_due_us(struct query_session *session)
+{
+    mutex_lock(&session->mutex);
+    int64_t due_us = session->waiting != NULL ? session->waiting->due_us : 0;
+    mutex_unlock(&session->mutex);
+    return due_us;
+}
+
+/* Until the run can be cancelled itself, `waiting` is looked at by who cancels. */
+void session_take_waiting(const struct query_session *session, struct query_request *request)
+{
+    request->waiting = session->waiting;
+    request->arrived_us = fault_is("session.time_begins_late") ? 0 : session->since_us;
+}
+
+void session_set_running(struct query_session *session, struct run *run)
+{
+    struct query_waiting *waiting = run != NULL ? session->waiting : NULL;
+    mutex_lock(&session->mutex);
+    session->running = run;
+    if (waiting != NULL && has_ended(&waiting->entry, 0))
+        atomic_store_explicit(&run->entry.is_cancelled, true, memory_order_relaxed);
+    session->waiting = waiting != NULL ? NULL : session->waiting;
+    mutex_unlock(&session->mutex);
+    if (waiting != NULL && waiting != run->request->waiting) /* it was begun before */
+        query_waiting_end(waiting);
 }
 
 enum err session_set_initial(struct query_session *session, struct slice name, struct slice value,
@@ -353,6 +425,7 @@ static enum err plan_prepared(struct query_session *session, struct prepared *pr
         .types = prepared->types,
     };
     struct run *run = memory_alloc(sizeof(*run));
+    session_take_waiting(session, &request);
     enum err err = run_begin(run, session->options.engine, &request, &session->settings, error);
     session_set_running(session, run);
     if (err == OK && !fault_is("session.prepared_though_cancelled"))

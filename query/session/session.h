@@ -1,7 +1,7 @@
 /* What a client of the PostgreSQL protocol keeps between its statements: settings, prepared
  * statements, portals (cursors are portals with a name of their own), its transaction.
  *
- * One thread at a time, always inside a worker job, but for session_cancel(). */
+ * One thread at a time, always inside a worker job, but where a call says otherwise. */
 #ifndef FRESHET_QUERY_SESSION_SESSION_H
 #define FRESHET_QUERY_SESSION_SESSION_H
 
@@ -31,12 +31,20 @@ struct query_session_options {
  * dropped. */
 struct query_session *query_session_create(const struct query_session_options *options);
 void query_session_destroy(struct query_session *session);
-/* Any thread while the session lives: the statement under way, if there is one, ends with 57014. */
+/* Any thread while the session lives: the statement under way, or that waits, if there is one, ends
+ * with 57014. */
 void session_cancel(struct query_session *session);
-/* Whether the next statement that runs does, from its start. */
-void session_cancel_first(struct query_session *session, bool is_cancelled);
-/* And none has run since. */
-bool session_cancels_first(struct query_session *session);
+/* While no other call runs, on any thread: a statement has come whole and waits for others to end.
+ * It is in freshet.queries, with this text, and its time runs, until one begins, which is taken for
+ * it, or session_end_waiting(). Nothing if one waits already. */
+void session_wait(struct query_session *session, struct slice text);
+void session_end_waiting(struct query_session *session);
+/* Any thread: one waits. */
+bool session_is_waiting(struct query_session *session);
+/* When its time is over (monotonic); 0: never, or none waits. */
+int64_t session_due_us(struct query_session *session);
+/* Any thread: what waits, or the statement under way, was cancelled or has no more time. */
+bool session_is_over(struct query_session *session);
 /* The statement under way was cancelled, has run out of time, or its client has gone. */
 bool session_is_interrupted(struct query_session *session);
 /* A setting of the start-up packet: RESET goes back to it. 42704, 22023 … */
@@ -145,6 +153,7 @@ const struct statement *portal_statement(const struct portal *portal); /* NULL: 
 /* 0: text; of column `index`, by the rules of Bind. */
 int16_t portal_format(const struct portal *portal, size_t index);
 size_t portal_format_count(const struct portal *portal);
+struct slice portal_text(const struct portal *portal);
 bool portal_is_empty(const struct portal *portal);
 /* 55000: it has been run to its end, and gives no rows that there could be no more of. */
 MUST_CHECK enum err portal_check_done(const struct portal *portal, struct error *error);

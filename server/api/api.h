@@ -14,6 +14,7 @@ void api_sql(struct exchange *exchange);
 void api_sql_wait(struct exchange *exchange);
 void api_sql_cancel(struct exchange *exchange);
 void api_endpoint(struct exchange *exchange);
+void api_endpoint_wait(struct exchange *exchange); /* as api_sql_wait() */
 void api_healthz(struct exchange *exchange);
 void api_readyz(struct exchange *exchange);
 void api_metrics(struct exchange *exchange);

@@ -69,27 +69,45 @@ static enum err read_target(struct exchange *exchange, struct query_request *req
     return result == ERR_NOT_FOUND ? OK : result;
 }
 
-void api_endpoint(struct exchange *exchange)
+static enum err read_request(struct exchange *exchange, struct query_request *request,
+                             struct error *error)
 {
     struct app *app = exchange->context;
-    struct query_request request = sql_request(exchange);
-    struct slice view;
-    struct error error;
-    request.is_read_only = true;
     struct view_definition definition;
+    struct slice view;
+    *request = sql_request(exchange);
+    request->is_read_only = true;
     if (!ingest_find_endpoint(app->ingest, exchange->argument, &exchange->arena, &view) ||
         !ingest_find_view(app->ingest, view, &exchange->arena, &definition) ||
-        asker_rights(exchange->asker, definition.id | RIGHT_VIEW) == 0) {
-        exchange_answer_problem(exchange, 404, "42704", "there is no endpoint \"%.*s\"",
-                                SLICE_ARGS(exchange->argument));
+        asker_rights(exchange->asker, definition.id | RIGHT_VIEW) == 0)
+        return error_set(error, ERR_NOT_FOUND, "42704", "there is no endpoint \"%.*s\"",
+                         SLICE_ARGS(exchange->argument));
+    request->text = select_all(view, &exchange->arena);
+    enum err result = sql_read_accept(exchange, request, error);
+    return result == OK ? read_target(exchange, request, error) : result;
+}
+
+void api_endpoint_wait(struct exchange *exchange)
+{
+    struct app *app = exchange->context;
+    struct query_request *request = arena_alloc(&exchange->arena, sizeof(*request));
+    struct error error; /* api_endpoint() meets it again, and says so */
+    if (read_request(exchange, request, &error) == OK)
+        exchange->waiting = query_wait(app->engine, request, &exchange->arena);
+}
+
+void api_endpoint(struct exchange *exchange)
+{
+    struct query_request request;
+    struct error error;
+    enum err result = read_request(exchange, &request, &error);
+    if (result == OK) {
+        request.waiting = exchange->waiting;
+        sql_answer(exchange, &request);
         return;
     }
-    request.text = select_all(view, &exchange->arena);
-    enum err result = sql_read_accept(exchange, &request, &error);
-    if (result == OK)
-        result = read_target(exchange, &request, &error);
-    if (result != OK)
-        exchange_answer_error(exchange, sqlstate_http_status(error.sqlstate), &error, NULL);
-    else
-        sql_answer(exchange, &request);
+    if (exchange->waiting != NULL) /* it has been dropped since */
+        query_waiting_end(exchange->waiting);
+    int status = result == ERR_NOT_FOUND ? 404 : sqlstate_http_status(error.sqlstate);
+    exchange_answer_error(exchange, status, &error, NULL);
 }

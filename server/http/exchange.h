@@ -58,7 +58,7 @@ struct exchange {
     int64_t begin_us;              /* monotonic: the body was complete */
     const struct asker *asker;     /* by http/guard.c, in the arena; NULL: there are no users */
     _Atomic bool is_cancelled;     /* the client went away or the server stops; relaxed: a hint */
-    struct query_waiting *waiting; /* by api_sql_wait(), until api_sql() is called; else NULL */
+    struct query_waiting *waiting; /* by api_…_wait(), until the handler is called; else NULL */
 
     /* answer */
     int status;

@@ -6,6 +6,7 @@
 #include "server/app.h"
 #include "server/http/guard.h"
 #include "server/http/target.h"
+#include "storage/base/fault.h"
 
 #include <assert.h>
 
@@ -127,19 +128,48 @@ static struct job *make_job(struct exchange *exchange, void (*handle)(struct exc
     return job;
 }
 
-static enum err submit_query(struct exchange *exchange, struct job *job)
+/* It waits for others to end: from here on it shows, can be cancelled, and its time may end. */
+static enum err submit_waiting(struct exchange *exchange, struct job *job)
 {
     struct app *app = exchange->context;
-    /* A large body is not read on the reactor: it does not show, and its id cancels it later. */
-    if (job->handle == api_sql && exchange->body.size <= SHORT_BODY_MAX &&
-        worker_would_wait(app->workers)) {
+    struct worker_query query = {.run = run_job, .is_over = is_over, .context = job};
+    if (job->handle == api_sql) {
         api_sql_wait(exchange);
+    } else {
+        api_endpoint_wait(exchange);
     }
-    enum err err = worker_submit_query(app->workers, run_job, is_over, job);
+    if (exchange->waiting != NULL && !fault_is("route.time_begins_late")) {
+        query.due_us = query_waiting_due_us(exchange->waiting);
+    }
+    enum err err = worker_submit_query(app->workers, &query);
     if (err != OK && exchange->waiting != NULL) {
         query_waiting_end(exchange->waiting);
     }
     return err;
+}
+
+static void read_and_wait(void *context)
+{
+    struct job *job = context;
+    struct exchange *exchange = job->exchange;
+    if (submit_waiting(exchange, job) != OK) {
+        answer_busy(exchange);
+    }
+}
+
+static enum err submit_query(struct exchange *exchange, struct job *job)
+{
+    struct app *app = exchange->context;
+    enum err err = worker_submit_query(
+        app->workers, &(struct worker_query){
+                          .run = run_job, .is_over = is_over, .context = job, .is_at_once = true});
+    if (err != ERR_BUSY) {
+        return err;
+    }
+    /* What has to be read is read on the reactor only if it is little. */
+    return exchange->body.size <= SHORT_BODY_MAX
+               ? submit_waiting(exchange, job)
+               : worker_submit(app->workers, WORKER_DECODE, read_and_wait, job);
 }
 
 static void submit(struct exchange *exchange, enum route_place place,

@@ -243,13 +243,9 @@ const _Atomic bool *connection_gone(const struct connection *connection)
     return &connection->is_gone;
 }
 
-bool connection_end_waiting(struct connection *connection)
+void connection_end_waiting(struct connection *connection)
 {
-    if (!atomic_load_explicit(&connection->is_queued, memory_order_relaxed))
-        return false;
-    atomic_store_explicit(&connection->is_hurried, true, memory_order_relaxed);
     worker_end_waiting(connection->loop->options.workers);
-    return true;
 }
 
 const char *connection_peer(const struct connection *connection)

@@ -27,11 +27,8 @@ struct connection {
     bool is_busy;                                           /* a job has it, or is due */
     bool is_called;                                         /* on the list */
     bool is_finishing;
-    bool is_again; /* connection_again() */
-    bool is_due;   /* a job could not be handed in: again later */
-    /* A job waits for queries to end; it is to wait no more. Relaxed: who sets the second has read
-     * the first, and calls worker_end_waiting(). */
-    _Atomic bool is_queued, is_hurried;
+    bool is_again;    /* connection_again() */
+    bool is_due;      /* a job could not be handed in: again later */
     int64_t since_us; /* of the last job, or the start */
     int64_t due_us;   /* connection_set_due() */
     bool is_overdue;

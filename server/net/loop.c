@@ -67,22 +67,13 @@ static bool end_job(struct connection *connection)
 static bool is_job_over(void *context)
 {
     const struct connection *connection = context;
-    return connection_is_gone(connection) ||
-           atomic_load_explicit(&connection->is_hurried, memory_order_relaxed);
-}
-
-static void set_queued(struct connection *connection, bool is_queued)
-{
-    atomic_store_explicit(&connection->is_queued, is_queued, memory_order_relaxed);
-    if (!is_queued)
-        atomic_store_explicit(&connection->is_hurried, false, memory_order_relaxed);
+    return connection_is_gone(connection) || connection->loop->options.is_over(connection->own);
 }
 
 static void run_job(void *context)
 {
     struct connection *connection = context;
     struct loop *loop = connection->loop;
-    set_queued(connection, false);
     atomic_fetch_add_explicit(&loop->busy, 1, memory_order_relaxed);
     if (connection->wire == WIRE_SHAKING)
         connection_shake(connection);
@@ -117,6 +108,19 @@ static void close_connection(struct connection *connection)
     atomic_fetch_sub_explicit(&loop->open, 1, memory_order_relaxed);
 }
 
+static enum err submit_query(struct connection *connection)
+{
+    const struct loop_options *options = &connection->loop->options;
+    struct worker_query query = {
+        .run = run_job, .is_over = is_job_over, .context = connection, .is_at_once = true};
+    enum err err = worker_submit_query(options->workers, &query);
+    if (err != ERR_BUSY)
+        return err;
+    query.due_us = options->wait(connection->own, writer_as_slice(&connection->input));
+    query.is_at_once = false;
+    return worker_submit_query(options->workers, &query);
+}
+
 /* With the lock held. */
 static void start_job(struct connection *connection)
 {
@@ -124,11 +128,11 @@ static void start_job(struct connection *connection)
     connection->is_busy = true;
     connection->is_again = false;
     /* A login, or a cancel request, is short and must not wait for queries to end. */
-    bool is_query = connection->has_logged_in && !is_job_over(connection);
-    set_queued(connection, is_query);
-    struct worker_pool *workers = loop->options.workers;
-    enum err err = is_query ? worker_submit_query(workers, run_job, is_job_over, connection)
-                            : worker_submit(workers, WORKER_DECODE, run_job, connection);
+    bool is_query = connection->has_logged_in && loop->options.is_query(connection->own) &&
+                    !is_job_over(connection);
+    enum err err = is_query
+                       ? submit_query(connection)
+                       : worker_submit(loop->options.workers, WORKER_DECODE, run_job, connection);
     connection->is_due = err != OK;
     loop->has_due = loop->has_due || connection->is_due;
 }

@@ -36,8 +36,14 @@ struct loop_options {
      * the connection's own state. */
     bool (*is_ready)(void *own, struct slice input);
     /* In a worker job: of WORKER_QUERY, but WORKER_DECODE until connection_has_logged_in(), after
-     * which it is to end and ask for another. */
+     * which it is to end and ask for another, and where is_query() says that it is none. */
     void (*job)(void *own);
+    bool (*is_query)(void *own); /* on the loop's thread, while no job runs */
+    /* The same, maybe more than once: a job has to wait for others to end before it can begin with
+     * this input. When is_over() will say so by itself (monotonic); 0: it will not. */
+    int64_t (*wait)(void *own, struct slice input);
+    /* Any thread, until the job begins: it has only to clean up, and need not wait. */
+    bool (*is_over)(void *own);
     /* May what has come in be done on the loop's own thread? Asked after is_ready, once a
      * connection is logged in; NULL: never. job_here() does it: as job(), but it must not wait and
      * takes a millisecond at most, leaving what turns out longer to a job (connection_again()).
@@ -93,9 +99,8 @@ bool connection_is_overdue(const struct connection *connection);
 bool connection_is_draining(const struct connection *connection);
 /* Set when the peer has gone; lives as long as the connection. */
 const _Atomic bool *connection_gone(const struct connection *connection);
-/* Any thread, while the connection lives: a job that waits for queries to end waits no more. False:
- * none does. */
-bool connection_end_waiting(struct connection *connection);
+/* Any thread, while the connection lives: what is_over() says may have changed. */
+void connection_end_waiting(struct connection *connection);
 /* "127.0.0.1:40000". */
 const char *connection_peer(const struct connection *connection);
 /* Sends `answer` as it is; what comes and goes from then on is encrypted, and jobs see plain bytes.

@@ -41,8 +41,7 @@ struct pg_session {
     bool is_copy_held;                /* for COMMIT */
     bool is_copy_simple;              /* it came by the simple protocol */
     _Atomic bool is_copy_cancelled;
-    _Atomic bool is_cancelled_early; /* the statement that waits to be fed */
-    bool is_cut;                     /* that was all that this call does */
+    bool is_cut; /* it has not waited for others to end, and left what has to */
     _Atomic bool is_stopping;
     /* Of the text around a statement: its errors count from there. */
     int64_t text_position;

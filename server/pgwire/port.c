@@ -81,10 +81,28 @@ static void client_logged_in(void *context)
     connection_has_logged_in(client->connection);
 }
 
-static bool client_end_waiting(void *context)
+static void client_end_waiting(void *context)
 {
     struct client *client = context;
-    return connection_end_waiting(client->connection);
+    connection_end_waiting(client->connection);
+}
+
+static bool client_is_query(void *context)
+{
+    const struct client *client = context;
+    return pg_session_is_query(client->session);
+}
+
+static int64_t client_wait_for_others(void *context, struct slice input)
+{
+    struct client *client = context;
+    return pg_session_wait(client->session, writer_as_slice(&client->input), input);
+}
+
+static bool client_is_over(void *context)
+{
+    const struct client *client = context;
+    return pg_session_is_over(client->session);
 }
 
 static void *client_open(void *context, struct connection *connection)
@@ -219,6 +237,9 @@ struct pg_port *pg_port_start(const struct pg_port_options *options)
         .opened = client_open,
         .is_ready = client_is_ready,
         .job = client_job,
+        .is_query = client_is_query,
+        .wait = client_wait_for_others,
+        .is_over = client_is_over,
         .is_short = client_is_short,
         .job_here = client_job_here,
         .rests = client_rests,

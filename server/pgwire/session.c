@@ -7,6 +7,8 @@
 
 /* For all that is done at once on the loop's thread. */
 #define SHORT_US 1000
+/* Of the messages that wait. */
+#define SHOWN_MAX 4096
 
 struct pg_session *pg_session_create(const struct pg_session_options *options)
 {
@@ -64,32 +66,106 @@ void session_cancel_statement(void *context)
     atomic_store(&session->is_copy_cancelled, true);
     if (query != NULL)
         session_cancel(query);
-    /* Or it waits to be read. Set before its job begins. */
-    atomic_store(&session->is_cancelled_early, true);
-    if (session->options.end_waiting == NULL ||
-        !session->options.end_waiting(session->options.context))
-        atomic_store(&session->is_cancelled_early, false);
+    if (session->options.end_waiting != NULL)
+        session->options.end_waiting(session->options.context);
 }
 
-/* Of what is fed, the first statement is cancelled, unless what was under way when it waited has
- * been already: a COPY, or a statement whose reader was behind. False: nothing is. */
-static bool begin_cancelled(struct pg_session *session)
+/* --- what waits for others to end --- */
+
+bool pg_session_is_query(const struct pg_session *session)
 {
-    if (!atomic_exchange(&session->is_cancelled_early, false) || session->query == NULL)
-        return false;
-    bool is_known =
-        (session->copy != NULL || session->is_stopped) && !fault_is("pgwire.cancelled_twice");
-    session_cancel_first(session->query, !is_known);
-    return true;
+    return !session->skips_to_sync || fault_is("pgwire.sync_waits");
 }
 
-/* What comes behind a cancelled statement has not waited; what is skipped up to a Sync, and this,
- * need not. */
+/* Up to the NUL or as far as it is there, and of whole characters. */
+static struct slice shown_text(const struct reader *reader)
+{
+    struct slice text = slice_of(reader->data + reader->offset, reader_left(reader));
+    const char *end = text.size == 0 ? NULL : memchr(text.data, 0, text.size);
+    text.size = end == NULL ? text.size : (size_t)(end - text.data);
+    text.size = utf8_validate(text);
+    return text;
+}
+
+static struct slice bound_text(struct pg_session *session, struct slice name)
+{
+    struct prepared *prepared;
+    struct error error;
+    enum err err = session_find_prepared(session->query, name, &prepared, &error);
+    return err == OK ? prepared->text : SLICE("");
+}
+
+static struct slice opened_text(struct pg_session *session, struct slice name)
+{
+    struct portal *portal;
+    struct error error;
+    enum err err = session_find_portal(session->query, name, &portal, &error);
+    return err == OK ? portal_text(portal) : SLICE("");
+}
+
+/* The text that the first of these messages runs, as far as it is shown; data NULL: none does. */
+static struct slice first_text(struct pg_session *session, struct slice input)
+{
+    struct reader messages = reader_of(input);
+    while (reader_left(&messages) >= 5) {
+        uint8_t type = reader_u8(&messages);
+        uint32_t size = message_u32(&messages) - 4; /* a broken one is very large, and the last */
+        size_t left = reader_left(&messages);
+        struct slice body = reader_bytes(&messages, size < left ? size : left);
+        struct reader reader = reader_of(body);
+        if (type == 'P' || type == 'B')
+            (void)message_text(&reader); /* the name of what it makes */
+        if (type == 'Q' || type == 'P')
+            return shown_text(&reader);
+        if (type == 'B')
+            return bound_text(session, message_text(&reader));
+        if (type == 'E')
+            return opened_text(session, message_text(&reader));
+    }
+    return (struct slice){NULL, 0};
+}
+
+/* A COPY, and a statement whose reader was behind, were under way before. */
+int64_t pg_session_wait(struct pg_session *session, struct slice begun, struct slice input)
+{
+    uint8_t bytes[SHOWN_MAX];
+    if (session->is_stopped)
+        return session->stop_deadline_us;
+    if (session->state != PG_READY || session->copy != NULL)
+        return 0;
+    size_t begun_size = begun.size < sizeof(bytes) ? begun.size : sizeof(bytes);
+    size_t room = sizeof(bytes) - begun_size, more = input.size < room ? input.size : room;
+    if (begun_size > 0)
+        memcpy(bytes, begun.data, begun_size);
+    if (more > 0)
+        memcpy(bytes + begun_size, input.data, more);
+    struct slice text = first_text(session, slice_of(bytes, begun_size + more));
+    if (text.data == NULL)
+        return 0;
+    session_wait(session->query, text);
+    return session_due_us(session->query);
+}
+
+bool pg_session_is_over(const struct pg_session *session)
+{
+    struct query_session *query = session->query;
+    return query != NULL && (session_is_over(query) ||
+                             (session->copy != NULL && atomic_load(&session->is_copy_cancelled)));
+}
+
+/* Who has not waited goes on to where the statement that is over ends, or what is skipped. */
 static bool must_cut(const struct pg_session *session)
 {
-    return !session_cancels_first(session->query) &&
+    return !session_is_waiting(session->query) &&
            (!session->skips_to_sync || fault_is("pgwire.sync_waits")) &&
            !fault_is("pgwire.others_go_on");
+}
+
+/* What a message has not run, none of those behind its end is. */
+static void end_waiting(struct pg_session *session, char type)
+{
+    if (session->query != NULL && (type == 'Q' || type == 'S') && !fault_is("pgwire.waits_on"))
+        session_end_waiting(session->query);
 }
 
 void pg_session_cancel(struct pg_session *session)
@@ -208,7 +284,8 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
     size_t used = 0;
     struct message message;
     struct error error;
-    bool is_cancelled = begin_cancelled(session);
+    /* Then it has not waited. */
+    bool is_over = pg_session_is_over(session) || !pg_session_is_query(session);
     session->is_cut = false;
     session->is_resumed = session->is_stopped && !must_pause(session);
     session->is_stopped = session->is_stopped && !session->is_resumed;
@@ -238,13 +315,14 @@ size_t pg_session_feed(struct pg_session *session, struct slice input)
         arena_reset(&session->arena);
         if (session->out.size >= SEND_AT)
             answer_flush(session);
-        session->is_cut = is_cancelled && must_cut(session);
+        end_waiting(session, message.type);
+        session->is_cut = is_over && must_cut(session);
         if (session->is_cut)
             break;
         worker_yield();
     }
-    if (is_cancelled) /* no later one */
-        session_cancel_first(session->query, false);
+    if (session->query != NULL)
+        session_end_waiting(session->query);
     answer_flush(session);
     if (session->arena.total > SEND_AT) { /* an idle session is small */
         arena_deinit(&session->arena);

@@ -40,9 +40,8 @@ struct pg_session_options {
     bool (*wait)(void *context, bool (*is_over)(void *context), void *over_context);
     /* Login is done. */
     void (*logged_in)(void *context);
-    /* Any thread: if the next pg_session_feed() waits for queries to end, it comes at once. False:
-     * it does not. NULL: nothing waits. */
-    bool (*end_waiting)(void *context);
+    /* Any thread: what pg_session_is_over() says may have changed. NULL: nothing waits. */
+    void (*end_waiting)(void *context);
 };
 
 struct pg_session *pg_session_create(const struct pg_session_options *options);
@@ -55,6 +54,14 @@ size_t pg_session_wanted(const struct pg_session *session, struct slice input);
 size_t pg_session_feed(struct pg_session *session, struct slice input);
 /* It has left the rest for another call, which is to wait as any other. */
 bool pg_session_is_cut(const struct pg_session *session);
+/* The next three, while no other call runs, on any thread: may the next pg_session_feed() have to
+ * wait for queries of others to end? Not where it only skips to a Sync. */
+bool pg_session_is_query(const struct pg_session *session);
+/* It has to, and `begun` with `input` behind it is what it will be given: the statement shows, and
+ * its time runs. When that is over (monotonic); 0: never. */
+int64_t pg_session_wait(struct pg_session *session, struct slice begun, struct slice input);
+/* It need not wait any longer: the statement was cancelled, or its time is over. */
+bool pg_session_is_over(const struct pg_session *session);
 /* Is all of it executions of prepared statements that have been short so far? Cheap; while no other
  * call runs. */
 bool pg_session_is_short(const struct pg_session *session, struct slice input);

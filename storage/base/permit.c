@@ -140,6 +140,14 @@ static bool take_over(struct worker *worker, int64_t patience_us)
     return false;
 }
 
+static bool has_only_to_clean_up(const struct worker *worker)
+{
+    if (fault_is("worker.over_ones_stand"))
+        return false;
+    return (worker->watch != NULL && worker->watch(worker->watch_context)) ||
+           (worker->watch_due_us != 0 && clock_monotonic_us() >= worker->watch_due_us);
+}
+
 static void wait_for_turn(struct worker *worker)
 {
     struct worker_pool *pool = worker->pool;
@@ -148,19 +156,20 @@ static void wait_for_turn(struct worker *worker)
         int64_t patience_us = line == TURN_DECODE  ? DECODE_PATIENCE_US
                               : line == TURN_QUERY ? SHORT_QUERY_PATIENCE_US
                                                    : WATCH_PERIOD_US;
-        if (line > TURN_QUERY && worker->watch == NULL) {
+        bool is_watched = worker->watch != NULL || worker->watch_due_us != 0;
+        if (line > TURN_QUERY && !is_watched) {
             condition_wait(&worker->granted, &pool->mutex);
-        } else if (condition_wait_for(&worker->granted, &pool->mutex, patience_us) ||
-                   worker->has_permit) {
             continue;
-        } else if (line <= TURN_QUERY) {
-            if (take_over(worker, patience_us))
-                return;
-        } else if (worker->watch(worker->watch_context)) {
+        }
+        if (condition_wait_for(&worker->granted, &pool->mutex, patience_us) || worker->has_permit)
+            continue;
+        if (line != TURN_DECODE && !worker->is_over && has_only_to_clean_up(worker)) {
             worker->is_over = true;
             turn_remove(&pool->lines, &worker->turn);
             turn_push_first(&pool->lines, &worker->turn, TURN_QUERY);
         }
+        if (worker->turn.line <= TURN_QUERY && take_over(worker, patience_us))
+            return;
     }
 }
 

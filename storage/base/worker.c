@@ -29,6 +29,7 @@
 #define NICE 10
 #define QUEUE_DEPTH_DEFAULT 4096
 #define SHORT_LINE_MAX 3
+#define RETRY_US 5000 /* for an end that found no room in the queue */
 
 /* --- jobs --- */
 
@@ -117,6 +118,38 @@ void worker_wake_decode(struct worker_pool *pool)
     wake_one(pool, WORKER_DECODE, false);
 }
 
+static void end_waiting(struct worker_pool *pool);
+
+/* One of those that wait for work wakes when the first of the queued jobs is due. Where none waits,
+ * whoever ends a job looks: all of them then are at jobs that last no longer than one of DECODE. */
+static void stand_sentry(struct worker *worker)
+{
+    struct worker_pool *pool = worker->pool;
+    if (pool->due_us != 0 && pool->sentry == NULL)
+        pool->sentry = worker;
+    else if (pool->due_us == 0 && pool->sentry == worker)
+        pool->sentry = NULL;
+    if (pool->sentry != worker) {
+        condition_wait(&worker->granted, &pool->mutex);
+        return;
+    }
+    int64_t left_us = pool->due_us - clock_monotonic_us();
+    if (left_us <= 0)
+        end_waiting(pool);
+    else
+        (void)condition_wait_for(&worker->granted, &pool->mutex, left_us);
+}
+
+/* The present one, or another, looks anew at when that is. */
+static void call_sentry(struct worker_pool *pool)
+{
+    struct worker *worker = pool->sentry != NULL        ? pool->sentry
+                            : pool->decode_idle != NULL ? pool->decode_idle
+                                                        : pool->idle;
+    if (worker != NULL)
+        condition_signal(&worker->granted);
+}
+
 static void wait_for_work(struct worker *worker)
 {
     struct worker_pool *pool = worker->pool;
@@ -125,7 +158,12 @@ static void wait_for_work(struct worker *worker)
     *idle = worker;
     worker->is_idle = true;
     while (worker->is_idle)
-        condition_wait(&worker->granted, &pool->mutex);
+        stand_sentry(worker);
+    if (pool->sentry == worker) {
+        pool->sentry = NULL;
+        if (pool->due_us != 0)
+            call_sentry(pool);
+    }
     if (!fault_is("worker.woken_for_ever"))
         pool->shorts -= worker->is_woken_for_short;
     worker->is_woken_for_short = false;
@@ -135,9 +173,14 @@ static void run_job(struct worker *worker, struct job job)
 {
     struct worker_pool *pool = worker->pool;
     worker->job_cpu_us = worker_cpu_us(worker);
+    worker->watch = worker->priority == WORKER_QUERY ? job.is_over : NULL;
+    worker->watch_context = job.context;
+    worker->watch_due_us = worker->priority == WORKER_QUERY ? job.due_us : 0;
     permit_arrive_anew(worker, worker->job_cpu_us);
     permit_acquire(worker);
     worker->first_granted_us = worker->granted_us;
+    worker->watch = NULL;
+    worker->watch_due_us = 0;
     mutex_unlock(&pool->mutex);
     job.run(job.context);
     mutex_lock(&pool->mutex);
@@ -161,6 +204,8 @@ static void worker_main(void *context)
     mutex_lock(&pool->mutex);
     for (;;) {
         struct job job;
+        if (pool->due_us != 0 && clock_monotonic_us() >= pool->due_us)
+            end_waiting(pool);
         if (queue_pop(worker, &job))
             run_job(worker, job);
         else if (pool->is_stopping)
@@ -207,7 +252,7 @@ enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
     assert(priority >= 0 && priority < WORKER_PRIORITY_COUNT);
     assert(run != NULL);
     if (priority == WORKER_QUERY)
-        return worker_submit_query(pool, run, NULL, context);
+        return worker_submit_query(pool, &(struct worker_query){.run = run, .context = context});
     struct job job = {.run = run, .context = context};
     mutex_lock(&pool->mutex);
     enum err err = submit(pool, priority, job);
@@ -215,40 +260,77 @@ enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
     return err;
 }
 
-enum err worker_submit_query(struct worker_pool *pool, void (*run)(void *context),
-                             bool (*is_over)(void *context), void *context)
+static bool is_over(const struct job *job, int64_t now_us)
 {
-    assert(run != NULL);
-    struct job job = {.run = run, .is_over = is_over, .context = context};
-    job.submitted_us = clock_monotonic_us();
+    if (fault_is("worker.over_ones_wait"))
+        return false;
+    return (job->is_over != NULL && job->is_over(job->context)) ||
+           (job->due_us != 0 && now_us >= job->due_us && !fault_is("worker.due_ones_wait"));
+}
+
+static bool would_wait(const struct worker_pool *pool)
+{
+    return pool->query_count + pool->queues[WORKER_QUERY].count >= pool->query_count_max;
+}
+
+/* A job is in the queue that waits for others to end. */
+static void note_due(struct worker_pool *pool, int64_t due_us)
+{
+    if (due_us == 0 || (pool->due_us != 0 && pool->due_us <= due_us))
+        return;
+    pool->due_us = due_us;
+    call_sentry(pool);
+}
+
+enum err worker_submit_query(struct worker_pool *pool, const struct worker_query *query)
+{
+    assert(query->run != NULL);
+    int64_t now_us = clock_monotonic_us();
+    struct job job = {.run = query->run,
+                      .is_over = query->is_over,
+                      .due_us = query->due_us,
+                      .context = query->context,
+                      .submitted_us = now_us};
     mutex_lock(&pool->mutex);
+    bool waits = would_wait(pool);
     /* Whoever says so from now on finds it in the queue. */
-    bool is_past = is_over != NULL && is_over(context) && !fault_is("worker.over_ones_wait");
-    enum err err = submit(pool, is_past ? WORKER_DECODE : WORKER_QUERY, job);
+    bool is_past = is_over(&job, now_us);
+    enum err err = ERR_BUSY;
+    if (!waits || !query->is_at_once || is_past)
+        err = submit(pool, is_past ? WORKER_DECODE : WORKER_QUERY, job);
+    if (err == OK && waits && !is_past)
+        note_due(pool, job.due_us);
     mutex_unlock(&pool->mutex);
     return err;
 }
 
 /* Each job is taken out and put back at the end, so their order stays. */
+static void end_waiting(struct worker_pool *pool)
+{
+    struct queue *queue = &pool->queues[WORKER_QUERY];
+    int64_t now_us = clock_monotonic_us(), due_us = 0;
+    for (size_t left = queue->count; left > 0; left--) {
+        struct job job = queue_first(pool, queue);
+        bool is_past = is_over(&job, now_us);
+        if (is_past && submit(pool, WORKER_DECODE, job) == OK)
+            continue;
+        queue_push(pool, queue, job);
+        /* Where there was no room for it: again soon. */
+        int64_t next_us =
+            is_past || (job.due_us != 0 && job.due_us <= now_us) ? now_us + RETRY_US : job.due_us;
+        due_us = next_us != 0 && (due_us == 0 || next_us < due_us) ? next_us : due_us;
+    }
+    pool->due_us = due_us;
+}
+
 void worker_end_waiting(struct worker_pool *pool)
 {
     mutex_lock(&pool->mutex);
-    struct queue *queue = &pool->queues[WORKER_QUERY];
-    for (size_t left = queue->count; left > 0; left--) {
-        struct job job = queue_first(pool, queue);
-        bool is_over = job.is_over != NULL && job.is_over(job.context);
-        if (!is_over || fault_is("worker.over_ones_wait") || submit(pool, WORKER_DECODE, job) != OK)
-            queue_push(pool, queue, job);
-    }
+    int64_t before_us = pool->due_us;
+    end_waiting(pool);
+    if (pool->due_us != 0 && (before_us == 0 || pool->due_us < before_us))
+        call_sentry(pool);
     mutex_unlock(&pool->mutex);
-}
-
-bool worker_would_wait(struct worker_pool *pool)
-{
-    mutex_lock(&pool->mutex);
-    size_t count = pool->query_count + pool->queues[WORKER_QUERY].count;
-    mutex_unlock(&pool->mutex);
-    return count >= pool->query_count_max;
 }
 
 enum err worker_submit_short(struct worker_pool *pool, void (*run)(void *context), void *context)

@@ -38,15 +38,19 @@ void worker_pool_destroy(struct worker_pool *pool);
  * otherwise. */
 MUST_CHECK enum err worker_submit(struct worker_pool *pool, enum worker_priority priority,
                                   void (*run)(void *context), void *context);
-/* The same for a QUERY job that may be over before a thread has taken it: is_over, called with
- * locks held and at any time until then, says that it has only to clean up. */
-MUST_CHECK enum err worker_submit_query(struct worker_pool *pool, void (*run)(void *context),
-                                        bool (*is_over)(void *context), void *context);
-/* To be called when that may have changed: those that are over are taken at once, as DECODE jobs,
- * however many queries are under way. Any thread. */
+/* A QUERY job that may be over before it runs: then it has only to clean up. */
+struct worker_query {
+    void (*run)(void *context);
+    /* Called with locks held and at any time until run is. NULL: it is not. */
+    bool (*is_over)(void *context);
+    int64_t due_us; /* monotonic: from then on it is over; 0: never */
+    void *context;
+    bool is_at_once; /* ERR_BUSY where it would wait for another to end */
+};
+MUST_CHECK enum err worker_submit_query(struct worker_pool *pool, const struct worker_query *query);
+/* To be called when what is_over says may have changed: those that are over are taken at once, as
+ * DECODE jobs, however many queries are under way. For due_us no call is needed. Any thread. */
 void worker_end_waiting(struct worker_pool *pool);
-/* As things are, would a QUERY job wait for another to end? Any thread. */
-bool worker_would_wait(struct worker_pool *pool);
 /* worker_submit for a DECODE job that takes a fraction of a millisecond, and blocks for long only
  * between worker_block_begin and _end: it may wait for others of that kind, in place of a thread's
  * being woken for it. */

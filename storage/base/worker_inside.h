@@ -11,6 +11,7 @@ struct job {
     void (*run)(void *context);
     bool (*is_over)(void *context); /* NULL: nobody asks */
     void *context;
+    int64_t due_us; /* monotonic: then it is over; 0: never */
     bool is_short;
     int64_t submitted_us; /* monotonic; of a QUERY job */
 };
@@ -34,6 +35,7 @@ struct worker {
     unsigned blocks;            /* worker_block_begin()s that have not ended */
     bool (*watch)(void *context);
     void *watch_context;
+    int64_t watch_due_us; /* until its job runs; 0: none */
     int64_t submitted_us; /* of its job; 0: nobody need know any more */
     int64_t first_granted_us;
     int64_t granted_us;         /* monotonic, of its permit */
@@ -60,8 +62,10 @@ struct worker_pool {
     int decoding;   /* permit holders that run a DECODE job */
     int shorts;     /* of those, that run a short one, and threads that were woken for one */
     bool is_stopping;
-    struct worker *idle;                   /* wait for work, the last that did first */
-    struct worker *decode_idle;            /* the same of those that take DECODE only */
+    struct worker *idle;        /* wait for work, the last that did first */
+    struct worker *decode_idle; /* the same of those that take DECODE only */
+    struct worker *sentry;      /* of them, who wakes at due_us; NULL: nobody does */
+    int64_t due_us;             /* no later than the first of the queued jobs; 0: none has one */
     size_t query_count, query_count_max;   /* QUERY jobs that have a thread */
     size_t base_count;                     /* threads that are there from the start */
     size_t worker_count, worker_count_max; /* started; room for */

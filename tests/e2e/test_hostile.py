@@ -185,10 +185,10 @@ def queued(server):
     return int(next(line.split()[1] for line in text.splitlines() if line.startswith("freshet_queries_queued ")))
 
 
-def send_slow(server, query_id):
+def send_slow(server, query_id, timeout_ms=300_000, comment=""):
     """The connection, its answer not waited for."""
     host, port = server.http.rsplit(":", 1)
-    body = json.dumps({"query": SLOW, "query_id": query_id, "timeout_ms": 300_000}).encode()
+    body = json.dumps({"query": SLOW + comment, "query_id": query_id, "timeout_ms": timeout_ms}).encode()
     connection = socket.create_connection((host, int(port)), timeout=600)
     connection.sendall(b"POST /v1/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
                        % len(body) + body)
@@ -233,16 +233,48 @@ def test_who_waits_for_others_to_end_may_hang_up(busy):
     assert server.request("DELETE", "/v1/sql/slow-0")[0] == 200  # under way until now
 
 
-def pg_waiting(server, is_extended=False):
+def timed_out(server):
+    text = server.request("GET", "/metrics")[2].decode()
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith('freshet_queries_total{outcome="timeout"}')))
+
+
+def test_who_waits_for_others_to_end_has_its_time(busy):
+    """None of them has had a turn when its time is over: it is answered then, and gives up its place."""
+    server, _ = busy
+    before = timed_out(server)
+    large = "-- " + "x" * 300_000  # which is not read by the reactor
+    for query_id, comment in (("late-1", ""), ("late-2", large)):
+        connection = send_slow(server, query_id, timeout_ms=300, comment=comment)
+        answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 504 ") and b"57014" in answer, answer
+        connection.close()
+    assert queued(server) == 3 and timed_out(server) == before + 2
+    assert server.request("DELETE", "/v1/sql/slow-0")[0] == 200  # under way until now
+
+
+def test_an_endpoint_that_waits_for_others_to_end_has_its_time(freshet_factory):
+    server = freshet_factory(arguments=["--queries-max", "1"])
+    hostile.fill(server.http, 3000)
+    server.sql("CREATE VIEW slow WITH (endpoint = 'slow') AS " + SLOW)
+    first = send_slow(server, "slow-0")
+    wait_until(lambda: server.request("DELETE", "/v1/sql/nobody")[0] == 404, "no answer")
+    wait_until(lambda: server.request("GET", "/v1/endpoints/slow?timeout_ms=300")[0] == 504, "it is answered")
+    assert queued(server) == 0 and server.request("DELETE", "/v1/sql/slow-0")[0] == 200  # under way until now
+    first.close()
+
+
+def pg_waiting(server, is_extended=False, timeout_ms=0):
     """A connection whose statement waits for the one that is under way."""
     host, port = server.pg.rsplit(":", 1)
-    connection = psycopg.connect(host=host, port=port, user="me", dbname="freshet", connect_timeout=100, autocommit=True)
+    connection = psycopg.connect(host=host, port=port, user="me", dbname="freshet", connect_timeout=100, autocommit=True,
+                                 options=f"-c statement_timeout={timeout_ms}")
     before = queued(server)
     if is_extended:
         connection.pgconn.send_query_params(SLOW.encode(), [])
     else:
         connection.pgconn.send_query(SLOW.encode())
-    wait_until(lambda: queued(server) == before + 1, "not queued")
+    if timeout_ms == 0:
+        wait_until(lambda: queued(server) == before + 1, "not queued")
     return connection
 
 
@@ -266,6 +298,74 @@ def test_a_session_that_waits_for_others_to_end_can_be_cancelled(busy, is_extend
         assert connections[n].recv(65536).startswith(b"HTTP/1.1 504 ")
     assert connection.execute("SELECT count(*) FROM h").fetchone() == (3000,)  # no later statement is
     connection.close()
+
+
+@pytest.mark.parametrize("is_extended", [False, True])
+def test_a_session_that_waits_for_others_to_end_has_its_time(busy, is_extended):
+    server, _ = busy
+    before = timed_out(server)
+    connection = pg_waiting(server, is_extended, timeout_ms=500)
+    result = connection.pgconn.get_result()
+    assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014", result.error_message
+    assert connection.pgconn.get_result() is None and connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    assert queued(server) == 3 and timed_out(server) == before + 1
+    for n in range(4):
+        assert server.request("DELETE", f"/v1/sql/slow-{n}")[0] == 200
+
+    def counted():
+        try:
+            return connection.execute("SELECT count(*) FROM h").fetchone() == (3000,)
+        except psycopg.errors.QueryCanceled:  # the machine is slow
+            return False
+
+    wait_until(counted, "no answer")
+    connection.close()
+
+
+def test_a_sync_does_not_wait_for_others_to_end(busy):
+    """It comes in a later packet than the statement that failed while it waited."""
+    server, _ = busy
+    connection = pg_waiting(server)
+    connection.cancel()
+    while connection.pgconn.get_result() is not None:
+        pass
+    connection.pgconn.enter_pipeline_mode()
+    connection.pgconn.send_query_params(b"SELECT 1", [])
+    connection.pgconn.send_flush_request()
+    connection.pgconn.flush()
+    wait_until(lambda: queued(server) == 4, "not queued")
+    connection.cancel()
+    result = connection.pgconn.get_result()
+    assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014", result.error_message
+    connection.pgconn.pipeline_sync()
+    connection.pgconn.flush()
+    while (result := connection.pgconn.get_result()) is None or result.status != psycopg.pq.ExecStatus.PIPELINE_SYNC:
+        pass
+    assert queued(server) == 3 and server.request("DELETE", "/v1/sql/slow-0")[0] == 200  # under way until now
+    connection.close()
+
+
+def test_a_session_that_waits_is_among_the_queries(busy):
+    """Seen by one that waited before it, cancelled by its id."""
+    server, _ = busy
+    seen = {}
+    assert server.request("DELETE", "/v1/sql/slow-3")[0] == 200  # more than four may not wait
+    wait_until(lambda: queued(server) == 2, "it waits on")
+    asks = threading.Thread(target=lambda: seen.update(server.sql(
+        "SELECT query_id, state, query LIKE '%h a, h b%' FROM freshet.queries WHERE query_id NOT LIKE 'slow-%' AND state = 'queued'",
+        timeout_ms=300_000)))
+    asks.start()
+    wait_until(lambda: queued(server) == 3, "not queued")
+    waiting = pg_waiting(server)
+    for n in range(3):
+        assert server.request("DELETE", f"/v1/sql/slow-{n}")[0] == 200
+    asks.join(600)
+    (query_id, *rest), = seen["rows"]
+    assert rest == ["queued", True], seen
+    assert server.request("DELETE", f"/v1/sql/{query_id}")[0] == 200
+    result = waiting.pgconn.get_result()
+    assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"57014", result.error_message
+    waiting.close()
 
 
 def test_what_waits_is_among_the_queries(freshet_factory):

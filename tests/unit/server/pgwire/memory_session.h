@@ -25,7 +25,6 @@ struct memory_client {
     struct pg_session *session;
     struct writer out;
     struct writer left; /* of the input */
-    bool is_queued;     /* what comes next waits for others */
     size_t behind_at;   /* bytes in `out` from which on the reader is behind; 0: never */
 };
 
@@ -87,12 +86,6 @@ static inline bool memory_wait(void *context, bool (*is_over)(void *context), vo
     return true;
 }
 
-static inline bool memory_end_waiting(void *context)
-{
-    const struct memory_client *client = context;
-    return client->is_queued;
-}
-
 static inline bool memory_start_tls(void *context)
 {
     struct memory_client *client = context;
@@ -127,7 +120,6 @@ static inline void memory_client_open(struct memory_client *client, struct memor
         .send = memory_send,
         .is_behind = memory_is_behind,
         .wait = memory_wait,
-        .end_waiting = memory_end_waiting,
     });
 }
 

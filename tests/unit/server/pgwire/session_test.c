@@ -241,100 +241,6 @@ static void test_slow_reader(void **state)
     writer_deinit(&in);
 }
 
-/* Cancelled before they were fed: the types of what each call answers, one behind the other. */
-static void cancel_early(struct memory_client *client, const char *messages, char *types)
-{
-    struct writer in;
-    size_t at = client->out.size;
-    writer_init(&in);
-    write_case(&in, messages);
-    session_cancel_statement(client->session);
-    memory_client_feed(client, writer_as_slice(&in));
-    for (;;) {
-        read_types(client, &at, types, 64);
-        assert_true(pg_session_is_cut(client->session) == (client->left.size > 0));
-        if (client->left.size == 0)
-            break;
-        types += strlen(types);
-        *types++ = ' ';
-        memory_client_feed(client, SLICE(""));
-    }
-    writer_deinit(&in);
-}
-
-static void check_cancelled(const char *fault, bool is_queued, const char *before,
-                            const char *messages, const char *wanted)
-{
-    struct memory_client client;
-    struct writer in;
-    char types[256];
-    writer_init(&in);
-    log_in(&client);
-    if (before != NULL) {
-        write_case(&in, before);
-        memory_client_feed(&client, writer_as_slice(&in));
-    }
-    client.is_queued = is_queued;
-    if (fault != NULL)
-        fault_plant(fault);
-    cancel_early(&client, messages, types);
-    fault_clear();
-    assert_string_equal(types, wanted);
-    memory_client_close(&client);
-    writer_deinit(&in);
-}
-
-/* The first ends, up to its Sync, and what comes behind it waits as ever. */
-static void test_cancelled_while_it_waits(void **state)
-{
-    (void)state;
-    static const char simple[] = "Qselect 1|Qselect 2";
-    static const char extended[] = "Pselect 1|B|DP|E|S|Pselect 2|B|E|S";
-    check_cancelled(NULL, true, NULL, simple, "EZ TDCZ");
-    check_cancelled(NULL, false, NULL, simple, "TDCZTDCZ"); /* nothing is under way */
-    check_cancelled("pgwire.others_go_on", true, NULL, simple, "EZTDCZ");
-    check_cancelled(NULL, true, NULL, extended, "EZ 12DCZ");
-    check_cancelled("pgwire.sync_waits", true, NULL, extended, "E Z12DCZ");
-    check_cancelled("session.prepared_though_cancelled", true, NULL, extended, "1 2TDCZ12DCZ");
-    check_cancelled(NULL, true, "Pselect 1|S", "B|E|S|Qselect 2", "2EZ TDCZ");
-}
-
-/* Types of what comes when a statement is cancelled whose reader has been behind, in two calls. */
-static void cancel_stopped(char *types)
-{
-    struct memory_client client;
-    struct writer in;
-    writer_init(&in);
-    write_case(&in, "Qselect g, repeat('x', 1000) from generate_series(1, 400) g|Qselect 1");
-    log_in(&client);
-    client.behind_at = 100000;
-    memory_client_feed(&client, writer_as_slice(&in));
-    assert_true(client.left.size > 0);
-    client.behind_at = 0;
-    client.is_queued = true;
-    writer_reset(&client.out);
-    session_cancel_statement(client.session);
-    for (size_t at = 0; client.left.size > 0;) {
-        memory_client_feed(&client, SLICE(""));
-        read_types(&client, &at, types, 64);
-        types += strlen(types);
-    }
-    memory_client_close(&client);
-    writer_deinit(&in);
-}
-
-static void test_cancelled_once(void **state)
-{
-    (void)state;
-    char types[128];
-    cancel_stopped(types);
-    assert_string_equal(types, "EZTDCZ");
-    fault_plant("pgwire.cancelled_twice");
-    cancel_stopped(types);
-    fault_clear();
-    assert_string_equal(types, "EZEZ");
-}
-
 /* A clock that moves by so much at each look. */
 struct slow_clock {
     int64_t now_us, step_us;
@@ -344,6 +250,215 @@ static int64_t look_at_clock(void *context)
 {
     struct slow_clock *clock = context;
     return clock->now_us += clock->step_us;
+}
+
+/* The types of what each call answers, one behind the other. */
+static void feed_cut(struct memory_client *client, char *types)
+{
+    for (size_t at = client->out.size;;) {
+        memory_client_feed(client, SLICE(""));
+        read_types(client, &at, types, 64);
+        assert_true(pg_session_is_cut(client->session) || client->left.size == 0);
+        if (client->left.size == 0)
+            return;
+        types += strlen(types);
+        *types++ = ' ';
+    }
+}
+
+/* What befalls messages while they wait for queries of others to end. */
+enum fate { GOES_ON, IS_CANCELLED, IS_LATE, IS_NEARLY_LATE, HAS_NOT_WAITED };
+
+static void wait_for_others(struct memory_client *client, enum fate fate, struct slow_clock *clock)
+{
+    struct slice in = writer_as_slice(&client->left);
+    struct query_session *query = client->session->query;
+    int64_t limit_us = session_settings(query)->statement_timeout_us;
+    if (fate != HAS_NOT_WAITED) {
+        size_t half = in.size / 2;
+        int64_t due_us = pg_session_wait(client->session, slice_of(in.data, half),
+                                         slice_of(in.data + half, in.size - half));
+        assert_int_equal(due_us, clock->now_us + limit_us);
+        assert_int_equal(pg_session_wait(client->session, SLICE(""), in), due_us);
+        assert_true(session_is_waiting(query));
+        assert_false(pg_session_is_over(client->session));
+    }
+    if (fate == IS_CANCELLED || fate == HAS_NOT_WAITED)
+        session_cancel_statement(client->session);
+    clock->now_us += fate == IS_LATE ? limit_us : fate == IS_NEARLY_LATE ? limit_us - 1 : 0;
+    assert_true(pg_session_is_over(client->session) == (fate == IS_CANCELLED || fate == IS_LATE));
+}
+
+static void check_waiting(const char *fault, const char *before, const char *messages,
+                          enum fate fate, const char *wanted)
+{
+    struct memory_client client;
+    struct writer in;
+    char types[256];
+    struct slow_clock clock = {.now_us = clock_monotonic_us()};
+    const struct clock_source source = {
+        .wall_us = look_at_clock, .monotonic_us = look_at_clock, .context = &clock};
+    clock_install(&source);
+    writer_init(&in);
+    log_in(&client);
+    if (before != NULL) {
+        write_case(&in, before);
+        memory_client_feed(&client, writer_as_slice(&in));
+    }
+    write_case(&client.left, messages);
+    wait_for_others(&client, fate, &clock);
+    if (fault != NULL)
+        fault_plant(fault);
+    feed_cut(&client, types);
+    fault_clear();
+    assert_string_equal(types, wanted);
+    assert_false(session_is_waiting(client.session->query));
+    if (strchr(wanted, 'E') != NULL && strncmp(messages, "Bn", 2) != 0)
+        assert_non_null(memmem(client.out.data, client.out.size, "57014", 5));
+    memory_client_close(&client);
+    clock_install(NULL);
+    writer_deinit(&in);
+}
+
+/* The first ends, up to its Sync, and what comes behind it waits as ever. */
+static void test_ends_while_it_waits(void **state)
+{
+    (void)state;
+    static const char simple[] = "Qselect 1|Qselect 2";
+    static const char extended[] = "Pselect 1|B|DP|E|S|Pselect 2|B|E|S";
+    static const char bound[] = "B|E|S|Qselect 2", opened[] = "E|S|Qselect 2";
+    for (enum fate fate = IS_CANCELLED; fate <= IS_LATE; fate++) {
+        check_waiting(NULL, NULL, simple, fate, "EZ TDCZ");
+        check_waiting(NULL, NULL, extended, fate, "EZ 12DCZ");
+        check_waiting(NULL, "Pselect 1|S", bound, fate, "2EZ TDCZ");
+        check_waiting(NULL, "Pselect 1|B|DP|H", opened, fate, "EZ TDCZ");
+        check_waiting(NULL, NULL, "Q|Qselect 1", fate, "IZ TDCZ"); /* it had nothing to do */
+        check_waiting("pgwire.others_go_on", NULL, simple, fate, "EZTDCZ");
+        check_waiting("pgwire.sync_waits", NULL, extended, fate, "E Z12DCZ");
+    }
+    for (enum fate fate = GOES_ON; fate <= HAS_NOT_WAITED; fate++) {
+        if (fate == IS_CANCELLED || fate == IS_LATE)
+            continue;
+        check_waiting(NULL, NULL, simple, fate, "TDCZTDCZ");
+        check_waiting(NULL, NULL, extended, fate, "12TDCZ12DCZ");
+        check_waiting(NULL, "Pselect 1|S", bound, fate, "2DCZTDCZ");
+        check_waiting(NULL, "Pselect 1|B|DP|H", opened, fate, "DCZTDCZ");
+    }
+    check_waiting("session.prepared_though_cancelled", NULL, extended, IS_CANCELLED,
+                  "1 2TDCZ12DCZ");
+    check_waiting("session.time_begins_late", NULL, "Qselect 1|Qselect 2", IS_LATE, "TDCZ TDCZ");
+}
+
+/* What does not come to run ends nothing behind it. */
+static void test_ends_what_waited_only(void **state)
+{
+    (void)state;
+    static const char unknown[] = "Bn|E|S|Qselect 1";
+    for (enum fate fate = IS_CANCELLED; fate <= IS_LATE; fate++) {
+        check_waiting(NULL, NULL, unknown, fate, "EZ TDCZ");
+        check_waiting("pgwire.waits_on", NULL, unknown, fate, "EZEZ");
+    }
+}
+
+/* Up to a Sync there is nothing to wait for; what comes behind it waits. */
+static void check_sync(const char *fault, bool is_query, const char *wanted)
+{
+    struct memory_client client;
+    char types[64];
+    log_in(&client);
+    write_case(&client.left, "Pselect nope|B");
+    feed_cut(&client, types);
+    assert_string_equal(types, "E");
+    if (fault != NULL)
+        fault_plant(fault);
+    assert_true(pg_session_is_query(client.session) == is_query);
+    write_case(&client.left, "B|S|Qselect 1|Qselect 2");
+    feed_cut(&client, types);
+    fault_clear();
+    assert_true(pg_session_is_query(client.session));
+    assert_string_equal(types, wanted);
+    memory_client_close(&client);
+}
+
+static void test_sync_does_not_wait(void **state)
+{
+    (void)state;
+    check_sync(NULL, false, "Z TDCZTDCZ");
+    check_sync("pgwire.sync_waits", true, "ZTDCZTDCZ");
+}
+
+/* Whoever asks sees it, with as much of its text as is looked at. */
+static void check_shown(const char *messages, const char *text, size_t size)
+{
+    static const char asked[] = "Qselect query from freshet.queries where state = 'queued' and "
+                                "query <> ''";
+    struct memory_client client, other;
+    log_in(&client);
+    log_in(&other);
+    write_case(&client.left, messages);
+    for (size_t cut = 0; cut <= client.left.size; cut++) {
+        struct slice in = writer_as_slice(&client.left);
+        pg_session_wait(client.session, slice_of(in.data, cut),
+                        slice_of(in.data + cut, in.size - cut));
+        if (cut % 512 == 0) {
+            writer_reset(&other.out);
+            write_case(&other.left, asked);
+            memory_client_feed(&other, SLICE(""));
+            print_message("%zu %.*s\n", cut, (int)other.out.size, (char *)other.out.data);
+            if (size > 0)
+                assert_non_null(memmem(other.out.data, other.out.size, text, size));
+            else
+                assert_non_null(memmem(other.out.data, other.out.size, "SELECT 0", 8));
+        }
+        session_end_waiting(client.session->query);
+        pg_session_wait(client.session, SLICE(""), slice_of(in.data, cut)); /* half of it */
+        session_end_waiting(client.session->query);
+    }
+    writer_reset(&client.left);
+    memory_client_close(&client);
+    memory_client_close(&other);
+}
+
+static void test_what_waits_is_shown(void **state)
+{
+    (void)state;
+    char text[6000] = "Qselect '", *at = text + strlen(text);
+    check_shown("Qselect 'here'", "select 'here'", 13);
+    check_shown("H|Pselect 'here'|B|E|S", "select 'here'", 13);
+    check_shown("S|H", "", 0);
+    while (at < text + sizeof(text) - 8) { /* cut at a whole character */
+        memcpy(at, "€", 3);
+        at += 3;
+    }
+    memcpy(at, "'", 2);
+    check_shown(text, text + 1, 4000);
+}
+
+/* Types of what comes when a statement is cancelled whose reader has been behind, in two calls. */
+static void test_cancelled_once(void **state)
+{
+    (void)state;
+    struct memory_client client;
+    struct writer in;
+    char types[128];
+    writer_init(&in);
+    write_case(&in, "Qselect g, repeat('x', 1000) from generate_series(1, 400) g|Qselect 1");
+    log_in(&client);
+    client.behind_at = 100000;
+    memory_client_feed(&client, writer_as_slice(&in));
+    assert_true(client.left.size > 0);
+    client.behind_at = 0;
+    writer_reset(&client.out);
+    struct slice left = writer_as_slice(&client.left);
+    assert_int_equal(pg_session_wait(client.session, left, SLICE("")),
+                     pg_session_due(client.session, 0));
+    assert_false(session_is_waiting(client.session->query));
+    session_cancel_statement(client.session);
+    assert_true(pg_session_is_over(client.session));
+    feed_cut(&client, types);
+    assert_string_equal(types, "EZ TDCZ");
+    memory_client_close(&client);
+    writer_deinit(&in);
 }
 
 /* Rows wait for their reader without a job: each is given once, however often it stops. */
@@ -445,6 +560,7 @@ static void test_kept_memory(void **state)
     assert_true(atomic_load(&server.memory.used) > used);
     write_case(&in, "S|Qdeallocate all|Nselect 1|S");
     memory_client_feed(&client, writer_as_slice(&in));
+    memory_client_feed(&client, SLICE("")); /* what comes behind a Sync that did not wait */
     assert_int_equal(atomic_load(&server.memory.used), used);
     read_types(&client, &at, types, sizeof(types));
     assert_string_equal(types, "ZCZ1Z");
@@ -598,7 +714,10 @@ int main(void)
         cmocka_unit_test(test_startup),
         cmocka_unit_test(test_short),
         cmocka_unit_test(test_stops),
-        cmocka_unit_test(test_cancelled_while_it_waits),
+        cmocka_unit_test(test_ends_while_it_waits),
+        cmocka_unit_test(test_ends_what_waited_only),
+        cmocka_unit_test(test_sync_does_not_wait),
+        cmocka_unit_test(test_what_waits_is_shown),
         cmocka_unit_test(test_cancelled_once),
     };
     memory_server_open(&server);

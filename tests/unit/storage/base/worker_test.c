@@ -339,6 +339,29 @@ static void waiting_job(void *context)
     note_job((void *)(intptr_t)((struct waiting *)context)->number);
 }
 
+static void submit_waiting(struct worker_pool *pool, struct waiting *waiting, int number,
+                           int64_t due_us)
+{
+    waiting->number = number;
+    atomic_init(&waiting->is_over, false);
+    assert_int_equal(worker_submit_query(pool, &(struct worker_query){.run = waiting_job,
+                                                                      .is_over = waiting_is_over,
+                                                                      .due_us = due_us,
+                                                                      .context = waiting}),
+                     OK);
+}
+
+static void await_order(int wanted)
+{
+    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
+    for (int count = 0; count < wanted && clock_monotonic_us() < give_up_us;) {
+        mutex_lock(&mutex);
+        count = order_count;
+        mutex_unlock(&mutex);
+        clock_sleep_us(100);
+    }
+}
+
 /* Behind the only query that may be under way wait five, and two of them are over. */
 static size_t queued_when_two_are_over(void)
 {
@@ -348,15 +371,12 @@ static size_t queued_when_two_are_over(void)
     struct worker_status status;
     is_open = is_entered = false;
     order_count = 0;
-    assert_false(worker_would_wait(pool));
-    assert_int_equal(worker_submit(pool, WORKER_QUERY, gate_job, NULL), OK);
+    struct worker_query gate = {.run = gate_job, .is_at_once = true};
+    assert_int_equal(worker_submit_query(pool, &gate), OK);
     wait_until_entered();
-    assert_true(worker_would_wait(pool));
-    for (int i = 0; i < 5; i++) {
-        waiting[i].number = i;
-        atomic_init(&waiting[i].is_over, false);
-        assert_int_equal(worker_submit_query(pool, waiting_job, waiting_is_over, &waiting[i]), OK);
-    }
+    assert_int_equal(worker_submit_query(pool, &gate), ERR_BUSY);
+    for (int i = 0; i < 5; i++)
+        submit_waiting(pool, &waiting[i], i, 0);
     worker_end_waiting(pool);
     worker_pool_status(pool, &status);
     assert_int_equal(status.queued[WORKER_QUERY], 5);
@@ -365,13 +385,8 @@ static size_t queued_when_two_are_over(void)
     worker_end_waiting(pool);
     worker_pool_status(pool, &status);
     size_t queued = status.queued[WORKER_QUERY];
-    int64_t give_up_us = clock_monotonic_us() + GIVE_UP_US;
-    for (int count = 0; queued == 3 && count < 2 && clock_monotonic_us() < give_up_us;) {
-        mutex_lock(&mutex);
-        count = order_count;
-        mutex_unlock(&mutex);
-        clock_sleep_us(100);
-    }
+    if (queued == 3)
+        await_order(2);
     open_gate(); /* the first is still under way until here */
     worker_pool_destroy(pool);
     assert_int_equal(order_count, 5);
@@ -405,7 +420,10 @@ static size_t queued_when_over_before(void)
     assert_int_equal(worker_submit(pool, WORKER_QUERY, gate_job, NULL), OK);
     wait_until_entered();
     worker_end_waiting(pool);
-    assert_int_equal(worker_submit_query(pool, waiting_job, waiting_is_over, &waiting), OK);
+    assert_int_equal(worker_submit_query(pool, &(struct worker_query){.run = waiting_job,
+                                                                      .is_over = waiting_is_over,
+                                                                      .context = &waiting}),
+                     OK);
     worker_pool_status(pool, &status);
     open_gate();
     worker_pool_destroy(pool);
@@ -421,6 +439,73 @@ static void test_who_was_over_before_does_not_wait(void **state)
     size_t queued = queued_when_over_before();
     fault_clear();
     assert_int_equal(queued, 1);
+}
+
+/* Of four that wait the third and the first are due, with so many threads that have nothing
+ * else to do but wait for that; how many still wait once the gate has to be opened for the rest.
+ */
+static size_t queued_when_two_are_due(int thread_count, size_t jobs_between)
+{
+    struct worker_pool *pool = worker_pool_create(&(struct worker_options){
+        .core_count = 2, .thread_count = thread_count, .query_count_max = 1});
+    struct waiting waiting[4], others[8];
+    struct worker_status status;
+    int64_t now_us = clock_monotonic_us();
+    bool is_found = !fault_is("worker.due_ones_wait");
+    is_open = is_entered = false;
+    order_count = 0;
+    assert_int_equal(worker_submit(pool, WORKER_QUERY, gate_job, NULL), OK);
+    wait_until_entered();
+    const int64_t due_us[] = {now_us + 30000, 0, now_us + 3000, now_us + 3600000000};
+    for (int i = 0; i < 4; i++)
+        submit_waiting(pool, &waiting[i], i, due_us[i]);
+    for (size_t i = 0; i < jobs_between; i++) { /* whoever watches is taken away */
+        others[i].number = 9;
+        assert_int_equal(worker_submit(pool, WORKER_DECODE, waiting_job, &others[i]), OK);
+    }
+    if (is_found)
+        await_order(2 + (int)jobs_between);
+    else
+        clock_sleep_us(60000);
+    worker_pool_status(pool, &status);
+    open_gate();
+    worker_pool_destroy(pool);
+    assert_int_equal(order_count, 4 + (int)jobs_between);
+    return status.queued[WORKER_QUERY];
+}
+
+static void test_who_is_due_does_not_wait(void **state)
+{
+    (void)state;
+    for (int threads = 4; threads <= 16; threads *= 2)
+        assert_int_equal(queued_when_two_are_due(threads, 0), 2);
+    assert_true((order[0] == 2 && order[1] == 0) || (order[0] == 0 && order[1] == 2));
+    assert_int_equal(order[2], 1);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(queued_when_two_are_due(4, 8), 2);
+    fault_plant("worker.due_ones_wait");
+    size_t queued = queued_when_two_are_due(8, 0);
+    fault_clear();
+    assert_int_equal(queued, 4);
+}
+
+/* One whose time is over when it is handed in. */
+static void test_who_was_due_before_does_not_wait(void **state)
+{
+    (void)state;
+    struct worker_pool *pool = worker_pool_create(
+        &(struct worker_options){.core_count = 2, .thread_count = 4, .query_count_max = 1});
+    struct waiting waiting;
+    is_open = is_entered = false;
+    order_count = 0;
+    assert_int_equal(worker_submit(pool, WORKER_QUERY, gate_job, NULL), OK);
+    wait_until_entered();
+    submit_waiting(pool, &waiting, 1, 1);
+    await_order(1);
+    open_gate();
+    worker_pool_destroy(pool);
+    assert_int_equal(order_count, 1);
+    assert_int_equal(order[0], 1);
 }
 
 static struct {
@@ -573,6 +658,8 @@ int main(void)
         cmocka_unit_test(test_awake),
         cmocka_unit_test(test_who_is_over_does_not_wait),
         cmocka_unit_test(test_who_was_over_before_does_not_wait),
+        cmocka_unit_test(test_who_is_due_does_not_wait),
+        cmocka_unit_test(test_who_was_due_before_does_not_wait),
         cmocka_unit_test(test_promotion_overtakes_queries),
         cmocka_unit_test(test_urgent_upkeep_gives_way_to_decoding_only),
         cmocka_unit_test(test_a_job_that_is_behind_gives_one_turn),
