@@ -16,6 +16,8 @@
 #define ENTRIES_MAX 16384u
 #define SLOTS (4 * ENTRIES_MAX)
 #define SAMPLE_ROWS 1024u
+#define FIXED_ENTRIES_MAX 4096u
+#define FIXED_ROWS 2u /* rows an entry, at least, for sums in integers */
 #define SAMPLE_SLOTS (4 * SAMPLE_ROWS)
 
 struct dictionary_plan {
@@ -366,6 +368,31 @@ static void total(const struct block *block, const struct span *span, double *su
         kernels_chosen()->sum_entries(own.entries, first, span->count, sum, lost);
 }
 
+/* Entries are made integers once a run, where it has many rows for each. */
+static bool total_run(const struct block *block, uint32_t begin, uint32_t end, double *sum,
+                      double *lost)
+{
+    struct dictionary_own own;
+    uint64_t fixed[FIXED_ENTRIES_MAX];
+    uint32_t codes[BLOCK_VECTOR_ROWS];
+    unsigned __int128 all = 0;
+    block_own(block, &own);
+    if (own.count > FIXED_ENTRIES_MAX || (end - begin) / FIXED_ROWS < own.count)
+        return false;
+    double near = near_of(&own);
+    if (near == 0)
+        return false;
+    fixed_make(own.entries, own.count, near, fixed);
+    for (uint32_t next, row = begin; row < end; row = next) {
+        uint32_t vector = row - row % BLOCK_VECTOR_ROWS;
+        next = end - vector < BLOCK_VECTOR_ROWS ? end : vector + BLOCK_VECTOR_ROWS;
+        packed_read_codes(&own.codes, vector / BLOCK_VECTOR_ROWS, next - vector, own.count - 1,
+                          codes);
+        all += fixed_sum(fixed, codes + (row - vector), next - row);
+    }
+    return fixed_result(all, end - begin, near, sum, lost);
+}
+
 /* The least and the greatest code, from what is packed where that can be told of it. */
 static void range_of_codes(const struct dictionary_own *own, const struct span *span, uint32_t *low,
                            uint32_t *high)
@@ -425,6 +452,7 @@ const struct encoding encoding_dictionary = {
     .is_at_anywhere = true,
     .range = range,
     .total = total,
+    .total_run = total_run,
     .extremes = extremes,
     .select_range = select_range,
 };

@@ -211,8 +211,13 @@ enum err block_part_total(const struct block *block, const struct block_part *pa
     bool is_sparse;
     enum err err = OK;
     assert(block->class == BLOCK_FLOAT);
+    double all, rest;
     *out = (struct float_total){0};
     pieces_begin(&pieces, block, part, scratch);
+    if (part->rows == NULL && pieces.encoding->total_run != NULL &&
+        pieces.encoding->total_run(block, part->begin, part->end, &all, &rest) &&
+        total_add_sum(out, all, rest))
+        return OK;
     while (err == OK && next_span(&pieces, &span, &is_sparse)) {
         const uint64_t *values;
         double sum, lost;

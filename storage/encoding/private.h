@@ -90,6 +90,14 @@ static inline uint64_t divide_exactly(uint64_t number, const struct divisor *div
 /* --- range.c: the least and the greatest; count is not 0 --- */
 void integers_range(const int64_t *values, uint32_t count, int64_t *low, int64_t *high);
 
+/* --- fixed.c: doubles of a dictionary as multiples of near / 2^60 --- */
+/* None is below 0 or as much as `near`, a power of two from 2^-900 to 2^900. */
+void fixed_make(const uint8_t *entries, uint32_t count, double near, uint64_t *fixed);
+unsigned __int128 fixed_sum(const uint64_t *fixed, const uint32_t *codes, uint32_t count);
+/* Such a sum of `count` values, and what rounding it lost. False: values are too small beside
+ * `near`. */
+bool fixed_result(unsigned __int128 all, uint32_t count, double near, double *sum, double *lost);
+
 /* --- packed.c: integers packed by vectors of 2,048, each with a base and a width of its own --- */
 
 struct packed_plan {
@@ -283,6 +291,9 @@ struct encoding {
     bool (*range)(const struct block *block, const struct span *span, int64_t *least,
                   int64_t *greatest);
     void (*total)(const struct block *block, const struct span *span, double *sum, double *lost);
+    /* NULL, or false: by spans. Rows [begin, end) of any vectors. */
+    bool (*total_run)(const struct block *block, uint32_t begin, uint32_t end, double *sum,
+                      double *lost);
     bool (*extremes)(const struct block *block, const struct span *span, double *least,
                      double *greatest);
     uint32_t (*select_range)(const struct block *block, uint32_t begin, uint32_t count, int64_t low,
