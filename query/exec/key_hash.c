@@ -107,18 +107,21 @@ size_t key_values_wanted(const struct key_table *table, size_t extra)
 
 /* Any batch may have values far apart, and needs a map then. Told only where that could not be had:
  * mostly none is made. */
-static size_t leave_growth(const struct key_table *table, size_t extra)
+static size_t leave_growth(const struct key_table *table, size_t count, size_t extra)
 {
     const struct budget *budget = table->memory->budget;
     size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
     size_t left = used < budget->limit ? budget->limit - used : 0;
-    size_t size =
-        key_places(0, (size_t)table->count + extra, MAP_LOAD) * sizeof(*table->map.entries);
+    size_t size = key_places(0, count + extra, MAP_LOAD) * sizeof(*table->map.entries) +
+                  (table->is_offset ? (count + extra) * physical_size(table->physical) : 0);
     return size > left / 4 * 3 ? size : 0;
 }
 
-static size_t column_growth(const struct key_table *table, size_t extra)
+static size_t column_growth(const struct tuple_table *tuples, size_t column, size_t extra)
 {
+    const struct key_table *table = &tuples->columns[column];
+    if (table->is_offset)
+        return leave_growth(table, tuple_table_values(tuples, column), extra);
     size_t needed = key_values_wanted(table, extra);
     size_t bytes =
         exec_memory_growth(table->values_capacity, needed, physical_size(table->physical));
@@ -129,7 +132,7 @@ static size_t column_growth(const struct key_table *table, size_t extra)
         bytes += exec_memory_growth(table->direct_capacity,
                                     table->direct_size + DIRECT_GROWTH * extra,
                                     sizeof(*table->direct));
-        return bytes + leave_growth(table, extra);
+        return bytes + leave_growth(table, table->count, extra);
     }
     bytes += exec_memory_growth(table->bytes_capacity, needed, sizeof(*table->bytes));
     if (!table->is_plain &&
@@ -144,7 +147,7 @@ size_t tuple_table_growth(const struct tuple_table *table, size_t extra)
 {
     size_t bytes = 0;
     for (size_t c = 0; c < table->column_count; c++)
-        bytes += column_growth(&table->columns[c], extra);
+        bytes += column_growth(table, c, extra);
     for (size_t c = 1; c < table->column_count; c++)
         bytes += pair_table_growth(&table->pairs[c], extra);
     if (table->column_count > 1)
@@ -158,7 +161,7 @@ size_t tuple_table_growth(const struct tuple_table *table, size_t extra)
 void tuple_table_sizes(const struct tuple_table *table, uint32_t *sizes)
 {
     for (size_t c = 0; c < table->column_count; c++) {
-        sizes[2 * c] = table->columns[c].count;
+        sizes[2 * c] = tuple_table_values(table, c);
         sizes[2 * c + 1] = c == 0 ? 0 : table->pairs[c].count;
     }
 }

@@ -11,6 +11,9 @@
  * meet in a dense array, so a panel over (minute, country) hashes nothing. What it costs: k keys of
  * many distinct values each make 2k - 1 probes instead of one.
  *
+ * Integers close together that are part of many pairs are not numbered at all: how far one is from
+ * a base takes no look-up, and their pairs need no values (key_offsets.c).
+ *
  * Where all columns but one are constant over a batch and that one is of a dictionary, an array
  * from its codes to combinations is kept as long as the constants last.
  *
@@ -50,7 +53,9 @@ uint32_t key_null_number(struct key_table *table, bool is_insert)
 {
     if (fault_is("group.null_key") && table->count > 0)
         return 0;
-    if (table->null_id == KEY_NONE && is_insert) {
+    if (table->null_id == KEY_NONE && is_insert && table->is_offset) {
+        table->null_id = 0;
+    } else if (table->null_id == KEY_NONE && is_insert) {
         table->null_id = table->count++;
         memset(table->values + table->null_id * value_size(table), 0, value_size(table));
         if (table->bytes != NULL)
@@ -163,8 +168,7 @@ static enum err leave_direct(struct key_table *table, size_t extra, struct error
     return OK;
 }
 
-/* Of the values that are not NULL; low above high: there are none. */
-static void range_of(const struct key_rows *rows, int64_t *low, int64_t *high)
+void key_range(const struct key_rows *rows, int64_t *low, int64_t *high)
 {
     const struct column *column = rows->column;
     size_t count = column->form == COLUMN_CONSTANT ? 1 : rows->count;
@@ -201,7 +205,7 @@ static enum err reserve_words(struct key_table *table, const struct key_rows *ro
     if (table->direct == NULL)
         return id_map_reserve(&table->map, rows->count, table->memory, error);
     int64_t low, high;
-    range_of(rows, &low, &high);
+    key_range(rows, &low, &high);
     bool fits = low > high || (low >= table->direct_base &&
                                (uint64_t)high - (uint64_t)table->direct_base < table->direct_size);
     if (fits)
@@ -347,14 +351,22 @@ static void key_table_init(struct key_table *table, struct type type, struct exe
         .type = type, .physical = type_physical(type.id), .null_id = KEY_NONE, .memory = memory};
 }
 
-static void key_table_deinit(struct key_table *table)
+void key_values_free(struct key_table *table)
 {
     free_map(table);
     exec_memory_release(table->memory, table->direct,
                         table->direct_capacity * sizeof(*table->direct));
+    exec_memory_release(table->memory, table->values, table->values_capacity * value_size(table));
+    table->direct = NULL;
+    table->values = NULL;
+    table->direct_capacity = table->direct_size = table->values_capacity = 0;
+}
+
+static void key_table_deinit(struct key_table *table)
+{
+    key_values_free(table);
     exec_memory_release(table->memory, table->text_entries,
                         table->text_capacity * sizeof(*table->text_entries));
-    exec_memory_release(table->memory, table->values, table->values_capacity * value_size(table));
     exec_memory_release(table->memory, table->bytes, table->bytes_capacity * sizeof(*table->bytes));
     exec_memory_release(table->memory, table->by_number,
                         table->by_number_capacity * sizeof(*table->by_number));
@@ -363,13 +375,13 @@ static void key_table_deinit(struct key_table *table)
                             table->code_maps[i].capacity * sizeof(*table->code_maps[i].ids));
 }
 
-static enum err key_table_ids(struct key_table *table, const struct key_rows *rows, uint32_t *ids,
-                              struct error *error)
+enum err key_column_ids(struct key_table *table, const struct key_rows *rows, uint32_t *ids,
+                        struct error *error)
 {
     enum err err = OK;
     bool is_word = table->physical == PHYSICAL_BOOL || table->physical == PHYSICAL_INT ||
                    table->physical == PHYSICAL_FLOAT;
-    if (rows->is_insert) {
+    if (rows->is_insert && !table->is_offset) {
         err = reserve_values(table, rows->count, error);
         if (err == OK && is_word)
             err = reserve_words(table, rows, error);
@@ -379,7 +391,9 @@ static enum err key_table_ids(struct key_table *table, const struct key_rows *ro
     uint32_t id;
     bool is_constant = rows->column->form == COLUMN_CONSTANT;
     struct key_rows one = {.column = rows->column, .count = 1, .is_insert = rows->is_insert};
-    if (is_word)
+    if (table->is_offset)
+        key_offsets_ids(table, is_constant ? &one : rows, is_constant ? &id : ids);
+    else if (is_word)
         number_words(table, is_constant ? &one : rows, is_constant ? &id : ids);
     else
         err = key_bytes_ids(table, is_constant ? &one : rows, is_constant ? &id : ids, error);
@@ -415,16 +429,25 @@ void tuple_table_deinit(struct tuple_table *table)
     table->column_count = 0;
 }
 
+static enum err column_ids(struct tuple_table *table, size_t column, const struct key_rows *rows,
+                           uint32_t *ids, struct error *error)
+{
+    enum err err = rows->is_insert && table->column_count > 1
+                       ? key_offsets_reserve(table, column, rows, error)
+                       : OK;
+    return err == OK ? key_column_ids(&table->columns[column], rows, ids, error) : err;
+}
+
 /* Combinations of a batch's rows, column by column. */
 static enum err number_tuples(struct tuple_table *table, const struct column *columns,
                               struct key_rows rows, uint32_t *ids, struct error *error)
 {
     rows.column = &columns[0];
-    enum err err = key_table_ids(&table->columns[0], &rows, ids, error);
+    enum err err = column_ids(table, 0, &rows, ids, error);
     table->count = table->columns[0].count;
     for (size_t c = 1; err == OK && c < table->column_count; c++) {
         rows.column = &columns[c];
-        err = key_table_ids(&table->columns[c], &rows, table->scratch, error);
+        err = column_ids(table, c, &rows, table->scratch, error);
         if (err != OK)
             break;
         struct pair_input input = {
@@ -474,7 +497,7 @@ static enum err turn_shortcut(struct tuple_table *table, const struct column *co
         uint32_t id = 0;
         struct key_rows one = {.column = &columns[c], .count = 1, .is_insert = true};
         if (c != varying)
-            err = key_table_ids(&table->columns[c], &one, &id, error);
+            err = column_ids(table, c, &one, &id, error);
         is_same = is_same && (c == varying || shortcut->constants[c] == id);
         if (!fault_is("keys.shortcut") || c > 0)
             shortcut->constants[c] = id;
@@ -482,7 +505,7 @@ static enum err turn_shortcut(struct tuple_table *table, const struct column *co
     if (err == OK)
         err = exec_memory_grow(table->memory, (void **)&shortcut->ids, &shortcut->capacity,
                                column->dictionary_count, sizeof(*shortcut->ids), error);
-    if (!is_same)
+    if (!is_same || shortcut->dictionary_id == 0) /* 0: a column has got other numbers */
         shortcut->known = 0;
     shortcut->column = varying;
     shortcut->dictionary_id = err == OK ? column->dictionary_id : 0;
@@ -572,7 +595,9 @@ static struct column number_column(const struct key_table *table, const uint32_t
     size_t size = value_size(table);
     char *values = arena_alloc_array(arena, count, size);
     struct column column = {.type = table->type, .form = COLUMN_FLAT, .values = values};
-    if (size == 16) { /* sizes that are known are moved without a call */
+    if (table->is_offset) {
+        key_offsets_values(table, ids, count, (int64_t *)(void *)values);
+    } else if (size == 16) { /* sizes that are known are moved without a call */
         for (size_t i = 0; i < count; i++)
             memcpy(values + i * 16, table->values + (size_t)ids[i] * 16, 16);
     } else if (size == 8) {

@@ -75,6 +75,10 @@ struct key_table {
     size_t direct_capacity, direct_size;
     int64_t direct_base;
     bool is_far;                     /* they did, and do not any more */
+    /* int, a side of many pairs: numbers are value - offset_base + 1, 0 is NULL's, and no values
+     * are kept; `count` is a bound of them. key_offsets.c */
+    bool is_offset, is_offset_tried;
+    int64_t offset_base;
     struct text_entry *text_entries; /* the rest, by their bytes */
     size_t text_capacity;
     char *values; /* by number, in physical form */
@@ -144,6 +148,11 @@ struct pair_input {
 MUST_CHECK enum err pair_table_ids(struct pair_table *table, const struct pair_input *input,
                                    uint32_t *ids, struct error *error);
 
+/* Whether numbers below these bounds fit its places as they are, which are not an array. */
+bool pair_table_fits(const struct pair_table *table, uint32_t left_count, uint32_t right_count);
+/* After numbers in table->pairs were changed to such: places are made anew where they lie. */
+void pair_table_place_again(struct pair_table *table, uint32_t right_count);
+
 /* Bytes that so many new pairs may take at most. */
 size_t pair_table_growth(const struct pair_table *table, size_t extra);
 
@@ -172,6 +181,13 @@ MUST_CHECK enum err tuple_table_equal_ids(struct tuple_table *table, const struc
  * selection. */
 void tuple_hashes(const struct column *columns, size_t column_count, const uint32_t *selection,
                   size_t count, uint64_t *hashes);
+/* How many values a column has, at most: of those that are not numbered one by one it is not known.
+ */
+static inline uint32_t tuple_table_values(const struct tuple_table *table, size_t column)
+{
+    const struct key_table *values = &table->columns[column];
+    return values->is_offset && values->count > table->count ? table->count : values->count;
+}
 /* Of combinations, by the last run; 0: not known. */
 static inline size_t tuple_table_expected(const struct tuple_table *table)
 {

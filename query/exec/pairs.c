@@ -107,6 +107,12 @@ static enum err pair_widen(struct pair_table *table, const struct pair_input *in
 
 /* --- packed --- */
 
+static unsigned right_bits_for(const struct pair_table *table, uint32_t right_count)
+{
+    unsigned right = bits_for(right_count);
+    return right <= table->right_bits ? table->right_bits : right + 1;
+}
+
 /* How words have to be for so many pairs of numbers below these bounds; false: they cannot. */
 struct packing {
     unsigned slot_bits, right_bits;
@@ -117,8 +123,8 @@ static bool pack(const struct pair_table *table, uint32_t left_count, uint32_t r
     size_t least = key_places(table->slot_count, count, MAP_LOAD);
     size_t room = key_room(table->slot_count, count, table->expected, MAP_LOAD,
                            sizeof(*table->slots), table->memory->budget);
-    unsigned right = bits_for(right_count), left = bits_for(left_count);
-    out->right_bits = right <= table->right_bits ? table->right_bits : right + 1;
+    unsigned left = bits_for(left_count);
+    out->right_bits = right_bits_for(table, right_count);
     out->slot_bits = (unsigned)__builtin_ctzll(room);
     if (left + out->right_bits + out->slot_bits > 64)
         out->slot_bits = (unsigned)__builtin_ctzll(least);
@@ -202,6 +208,31 @@ static enum err packed_reserve(struct pair_table *table, const struct pair_input
     bool is_same = table->slot_count == (size_t)1 << packing.slot_bits &&
                    table->right_bits == packing.right_bits;
     return is_same ? OK : repack(table, packing, error);
+}
+
+bool pair_table_fits(const struct pair_table *table, uint32_t left_count, uint32_t right_count)
+{
+    assert(table->form != PAIRS_DENSE);
+    return table->form == PAIRS_WIDE ||
+           bits_for(left_count) + right_bits_for(table, right_count) + table->slot_bits <= 64;
+}
+
+void pair_table_place_again(struct pair_table *table, uint32_t right_count)
+{
+    if (table->form == PAIRS_WIDE) {
+        table->map.count = 0;
+        for (size_t i = 0; i < table->map.capacity; i++)
+            table->map.entries[i] = (struct id_entry){.key = 0, .id = KEY_NONE};
+        for (uint32_t id = 0; id < table->count; id++)
+            id_map_put(&table->map, table->pairs[id], id);
+        return;
+    }
+    table->right_bits = right_bits_for(table, right_count);
+    memset(table->slots, 0, table->slot_count * sizeof(*table->slots));
+    for (uint32_t id = 0; id < table->count; id++) {
+        uint64_t left = table->pairs[id] >> 32, right = (uint32_t)table->pairs[id];
+        slots_put(table->slots, table->slot_bits, left << table->right_bits | right, id);
+    }
 }
 
 static size_t pairs_wanted(const struct pair_table *table, size_t extra)

@@ -81,7 +81,7 @@ static bool has_room(struct exec_node *node, const struct group_tier *from)
     size_t rows = from->keys.count, need = sizeof(uint32_t) * (size_t)from->keys.count;
     for (size_t i = 0; i < from->keys.column_count; i++)
         need += from->keys.columns[i].text_bytes +
-                2 * sizeof(uint32_t) * (size_t)from->keys.columns[i].count;
+                2 * sizeof(uint32_t) * (size_t)tuple_table_values(&from->keys, i);
     for (size_t a = 0; a < group->call_count; a++)
         if (group->calls[a].call->is_distinct) {
             const struct distinct *distinct = &from->own[a].distinct;
