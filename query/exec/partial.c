@@ -298,12 +298,41 @@ uint64_t partial_uncount(struct exec_node *node, uint64_t before)
     return count;
 }
 
+/* The one below it, which has the number `at` from the group down; NULL: it is not counted. */
+static const struct exec_node *next_node(const struct exec_node *node, size_t at)
+{
+    return node->plan->kind == PLAN_SCAN || at > PARTIAL_CHAIN_MAX ? NULL : node->children[0];
+}
+
+struct partial_counted partial_counted(const struct exec_node *group)
+{
+    struct partial_counted counted = {.scanned = partial_rows_scanned(group)};
+    size_t at = 0;
+    for (const struct exec_node *node = group; node != NULL; node = next_node(node, at++)) {
+        const struct plan_actual *actual = &node->exec->actual[node->plan->id];
+        counted.nodes[at].rows = actual->rows;
+        counted.nodes[at].rows_in = actual->rows_in;
+    }
+    return counted;
+}
+
+void partial_count_back(struct exec_node *group, const struct partial_counted *counted)
+{
+    size_t at = 0;
+    (void)partial_uncount(group, counted->scanned);
+    for (const struct exec_node *node = group; node != NULL; node = next_node(node, at++)) {
+        struct plan_actual *actual = &node->exec->actual[node->plan->id];
+        actual->rows = counted->nodes[at].rows;
+        actual->rows_in = counted->nodes[at].rows_in;
+    }
+}
+
 enum err partial_compute(struct exec_node *node, const struct portion *portion,
                          struct partial **out, struct error *error)
 {
     struct group *group = node->state;
     bool is_given_up;
-    uint64_t scanned = partial_rows_scanned(node);
+    struct partial_counted counted = partial_counted(node);
     assert(group->tier_count == 1);
     struct group_tier *tier = &group->tiers[group->tier_count++];
     *tier = (struct group_tier){.is_portion = true};
@@ -314,8 +343,8 @@ enum err partial_compute(struct exec_node *node, const struct portion *portion,
     partial_seek(node, portion);
     if (err == OK)
         err = read_rows(node, portion, &is_given_up, error);
-    if (err == OK && is_given_up)
-        (void)partial_uncount(node, scanned);
+    if (err == OK && is_given_up && !fault_is("partial.counted_twice"))
+        partial_count_back(node, &counted);
     if (err == OK && !is_given_up)
         err = tally_flush(node, tier, error);
     if (err == OK && !is_given_up)

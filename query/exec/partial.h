@@ -70,6 +70,17 @@ MUST_CHECK enum err partial_add_rows(struct exec_node *group, const struct porti
  * portion that is given up are read again, and those made ahead of their turn may be for nobody. */
 uint64_t partial_rows_scanned(const struct exec_node *group);
 uint64_t partial_uncount(struct exec_node *group, uint64_t before);
+/* The same with what EXPLAIN tells of the group and the nodes below it: what was counted by then,
+ * and back to that. Of the first nodes, where they are more than so many. */
+#define PARTIAL_CHAIN_MAX 16 /* nodes between a group and its scan */
+struct partial_counted {
+    uint64_t scanned;
+    struct {
+        uint64_t rows, rows_in;
+    } nodes[PARTIAL_CHAIN_MAX + 2];
+};
+struct partial_counted partial_counted(const struct exec_node *group);
+void partial_count_back(struct exec_node *group, const struct partial_counted *counted);
 /* Do the aggregates give the same whatever is added to what first? By the plan alone. */
 bool partial_is_exact(const struct plan *group);
 bool partial_call_is_exact(const struct aggregate_call *call);

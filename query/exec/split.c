@@ -43,7 +43,6 @@
 /* Integers this close together are of one half, as are their places in an array (keys.c): a line of
  * the cache has sixteen. */
 #define NEIGHBOUR_BITS 4
-#define CHAIN_MAX 16 /* nodes from the group down to the scan */
 
 /* --- which plans --- */
 
@@ -59,7 +58,7 @@ static bool is_chain_for(const struct plan *group)
     const struct plan *plan = group->children[0];
     for (; plan->kind == PLAN_FILTER || plan->kind == PLAN_PROJECT; plan = plan->children[0])
         length++;
-    return plan->kind == PLAN_SCAN && length < CHAIN_MAX;
+    return plan->kind == PLAN_SCAN && length < PARTIAL_CHAIN_MAX;
 }
 
 /* The key of most values that is a column of integers or texts; false: there is none. */
@@ -257,33 +256,6 @@ static enum err add_batch(struct split *split, unsigned which, struct exec_node 
 
 /* --- reading --- */
 
-/* What the nodes below a group have counted, and what they have since then taken out again: others
- * count those rows, or they are read again. */
-struct counted {
-    uint64_t rows, rows_in;
-};
-
-static void count_rows(const struct exec_node *group, struct counted *counted)
-{
-    const struct exec_node *node = group;
-    do {
-        node = node->children[0];
-        const struct plan_actual *actual = &node->exec->actual[node->plan->id];
-        *counted++ = (struct counted){actual->rows, actual->rows_in};
-    } while (node->plan->kind != PLAN_SCAN);
-}
-
-static void uncount_rows(const struct exec_node *group, const struct counted *counted)
-{
-    const struct exec_node *node = group;
-    do {
-        node = node->children[0];
-        struct plan_actual *actual = &node->exec->actual[node->plan->id];
-        actual->rows = counted->rows;
-        actual->rows_in = counted++->rows_in;
-    } while (node->plan->kind != PLAN_SCAN);
-}
-
 static enum err check_clock(struct split *split, size_t row_count, struct error *error)
 {
     split->unchecked += row_count;
@@ -333,17 +305,13 @@ static enum err read_next(struct split *split, unsigned which, struct exec_node 
                           struct error *error)
 {
     struct half *half = &split->halves[which];
-    struct counted counted[CHAIN_MAX + 1];
-    uint64_t scanned = partial_rows_scanned(node);
+    struct partial_counted counted = partial_counted(node);
     bool is_whole = false;
-    count_rows(node, counted);
     half->reader = node;
     crew_unlock(split->crew);
     enum err err = read_morsel(split, which, node, &is_whole, error);
-    if (which != 0) {
-        (void)partial_uncount(node, scanned);
-        uncount_rows(node, counted);
-    }
+    if (which != 0)
+        partial_count_back(node, &counted);
     crew_lock(split->crew);
     half->reader = NULL;
     half->at++;
@@ -440,8 +408,7 @@ static void free_half(struct half *half)
 }
 
 /* As if nothing had been read. */
-static void forget(struct split *split, size_t first, uint64_t rows_in, uint64_t scanned,
-                   const struct counted *counted)
+static void forget(struct split *split, size_t first, const struct partial_counted *counted)
 {
     struct exec_node *node = split->node;
     struct group *group = node->state;
@@ -454,9 +421,7 @@ static void forget(struct split *split, size_t first, uint64_t rows_in, uint64_t
     group->tiers[0] = (struct group_tier){0};
     group_tier_open(node, &group->tiers[0]);
     group_sizes_expect(node, &group->tiers[0], 1);
-    node->exec->actual[node->plan->id].rows_in = rows_in;
-    (void)partial_uncount(node, scanned);
-    uncount_rows(node, counted);
+    partial_count_back(node, counted);
     const struct exec_node *scan = partial_scan(node);
     exec_scan_range(partial_scan(node), first, table_view_morsel_count(exec_scan_view(scan)));
 }
@@ -465,8 +430,6 @@ enum err split_read(struct exec_node *node, size_t first, bool *is_done, struct 
 {
     struct group *group = node->state;
     const struct group_tier *tier = &group->tiers[0];
-    struct counted counted[CHAIN_MAX + 1];
-    uint64_t rows_in = node->exec->actual[node->plan->id].rows_in;
     *is_done = false;
     if (node->exec->is_fork || node->exec->workers == NULL || tier->parts != NULL ||
         tier->keys.count != 0 || !is_for(node))
@@ -478,8 +441,7 @@ enum err split_read(struct exec_node *node, size_t first, bool *is_done, struct 
     split->crew = crew_create(node, (struct crew_work){.run = help, .context = split});
     if (split->crew == NULL)
         return OK;
-    uint64_t scanned = partial_rows_scanned(node);
-    count_rows(node, counted);
+    struct partial_counted counted = partial_counted(node);
     open_halves(split);
     crew_lock(split->crew);
     crew_call(split->crew);
@@ -492,7 +454,7 @@ enum err split_read(struct exec_node *node, size_t first, bool *is_done, struct 
         group->split = split;
         return OK;
     }
-    forget(split, first, rows_in, scanned, counted);
+    forget(split, first, &counted);
     return err == ERR_CANCELLED || err == ERR_TIMEOUT ? err : OK;
 }
 

@@ -455,6 +455,34 @@ static void test_little_is_read(void **state)
     made_store_close(&f);
 }
 
+/* Rows of a portion that is given up are read again, and told once. */
+static bool are_rows_told_once(void)
+{
+    struct made_store f;
+    char want[64];
+    setup(&f);
+    run(&f, "SELECT count(*) FROM t", answers[0]);
+    const char *count = strpbrk(answers[0], "0123456789");
+    assert_non_null(count);
+    snprintf(want, sizeof(want), "(rows=%ld ", strtol(count, NULL, 10));
+    run(&f, "EXPLAIN ANALYZE SELECT n, count(*), min(word) FROM t GROUP BY 1", answers[0]);
+    const char *scan = strstr(answers[0], "Scan on t");
+    assert_non_null(scan);
+    bool are = strstr(scan, want) != NULL;
+    made_store_close(&f);
+    return are;
+}
+
+static void test_rows_are_told_once(void **state)
+{
+    (void)state;
+    assert_true(are_rows_told_once());
+    fault_plant("partial.counted_twice");
+    bool are = are_rows_told_once();
+    fault_clear();
+    assert_false(are);
+}
+
 #ifndef FRESHET_CHECK /* the sensitivity is shown once, by the release build */
 static void test_faults_are_found(void **state)
 {
@@ -493,7 +521,7 @@ int main(void)
         cmocka_unit_test(test_same_answers),     cmocka_unit_test(test_little_is_read),
         cmocka_unit_test(test_chunks_are_kept),  cmocka_unit_test(test_many_groups),
         cmocka_unit_test(test_little_memory),    cmocka_unit_test(test_kept_answers),
-        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_pieces),           cmocka_unit_test(test_rows_are_told_once),
 #ifndef FRESHET_CHECK
         cmocka_unit_test(test_faults_are_found),
 #endif
