@@ -120,6 +120,14 @@ void pool_stock_wait(struct pool *pool)
     pool->stock_thread = NULL;
 }
 
+size_t pool_present(struct pool *pool)
+{
+    mutex_lock(&pool->mutex);
+    size_t present = pool->stock != NULL ? pool->free_bytes : SIZE_MAX;
+    mutex_unlock(&pool->mutex);
+    return present;
+}
+
 /* A block off the stock, or NULL. Under the mutex. */
 static void *stock_cut(struct pool *pool, size_t taken)
 {

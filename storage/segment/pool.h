@@ -22,6 +22,8 @@ void pool_destroy(struct pool *pool); /* all blocks must be back */
  * pool_destroy; they may be used meanwhile. */
 void pool_stock(struct pool *pool, size_t size, void *beside, size_t beside_size);
 void pool_stock_wait(struct pool *pool); /* until all of it is */
+/* Bytes that blocks can be had of without a page fault; SIZE_MAX where nothing was stocked. */
+size_t pool_present(struct pool *pool);
 /* At least `size` bytes, not zeroed, aligned to 16, or to 64 from 4 KiB on; *taken is what is
  * charged and must be given back. */
 void *pool_take(struct pool *pool, size_t size, size_t *taken);

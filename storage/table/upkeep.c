@@ -71,13 +71,16 @@ static bool look_for_pressure(struct store *store)
     return is_urgent;
 }
 
-/* Whether rows come in faster than they are sealed: closed segments wait behind this one. */
+/* Whether rows come in faster than they are sealed: closed segments wait behind this one, or of the
+ * memory that is present so little is left that the next rows will soon want fresh pages. */
 static bool is_behind(struct store *store, int64_t now_us)
 {
     struct upkeep *upkeep = &store->upkeep;
     if (now_us < atomic_load_explicit(&upkeep->next_behind_us, memory_order_relaxed))
         return atomic_load_explicit(&upkeep->is_behind, memory_order_relaxed);
-    bool is_behind = upkeep_frozen_count(store) > 1;
+    size_t frozen = upkeep_frozen_count(store);
+    bool is_behind =
+        frozen > 1 || (frozen == 1 && pool_present(store->pool) < store->options.seal_bytes / 2);
     atomic_store_explicit(&upkeep->next_behind_us, now_us + BEHIND_PERIOD_US, memory_order_relaxed);
     atomic_store_explicit(&upkeep->is_behind, is_behind, memory_order_relaxed);
     return is_behind;

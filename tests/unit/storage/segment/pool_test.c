@@ -117,6 +117,29 @@ static void blocks_of_the_stock_are_present(void **state)
     pool_destroy(pool);
 }
 
+/* What is there without a page fault: of the stock, and what came back. */
+static void what_is_present_is_counted(void **state)
+{
+    (void)state;
+    struct budget budget = {.name = "rows", .limit = 64 * MIB};
+    struct pool *pool = pool_create(&budget);
+    assert_true(pool_present(pool) == SIZE_MAX); /* nobody asked for a stock */
+    pool_stock(pool, 4 * MIB, NULL, 0);
+    pool_stock_wait(pool);
+    assert_int_equal(pool_present(pool), 4 * MIB);
+    size_t taken[3];
+    void *blocks[3];
+    for (int i = 0; i < 3; i++) { /* the last one is the allocator's */
+        blocks[i] = pool_take(pool, 2 * MIB, &taken[i]);
+        assert_int_equal(pool_present(pool), i == 0 ? 2 * MIB : 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        pool_give(pool, blocks[i], taken[i]);
+        assert_int_equal(pool_present(pool), (size_t)(i + 1) * 2 * MIB);
+    }
+    pool_destroy(pool);
+}
+
 /* What of the stock nobody has had is no longer there once other blocks need the room. */
 static void the_stock_gives_way(void **state)
 {
@@ -201,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_apart),
         cmocka_unit_test(blocks_of_the_stock_are_present),
+        cmocka_unit_test(what_is_present_is_counted),
         cmocka_unit_test(the_stock_gives_way),
         cmocka_unit_test(an_end_needs_no_whole_stock),
         cmocka_unit_test(discarded_pages_are_zeros),
