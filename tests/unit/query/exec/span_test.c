@@ -1,18 +1,12 @@
 /* Groups of several threads: the same bytes as of one, whatever groups, aggregates and memory, and
  * when helpers fail or find no memory; and queries made at random. */
-#include "query/query.h"
-
 #include "storage/base/clock.h"
-#include "storage/base/fault.h"
-#include "storage/base/thread.h"
-#include "tests/unit/query/made_store.h"
-#include "tests/unit/query/made_table.h"
+#include "tests/unit/query/made_threads.h"
 
 #define BATCH 27000
 #define SEALED 8 /* batches */
 #define BATCHES 11
 #define CORES 3
-#define SIZE ((size_t)8 << 20)
 
 static const struct made_column columns[] = {
     {"ts", {.id = TYPE_TIMESTAMPTZ}, 0},
@@ -65,55 +59,6 @@ static struct value cell(struct random_stream *chance, uint32_t column, uint32_t
     return value;
 }
 
-static struct made_store f;
-
-/* The engine is made anew before a fault is planted: helpers that came late are gone then. */
-static void plant(const char *fault) /* NULL: none */
-{
-    made_engine_stop(&f);
-    if (fault != NULL)
-        fault_plant(fault);
-    else
-        fault_clear();
-    made_engine_start(&f);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    made_store_open(&f, &(struct made_options){.memory_limit = 512 << 20,
-                                               .core_count = CORES,
-                                               .engine = {.query_memory_limit = 256 << 20,
-                                                          .partial_memory = 16 << 20}});
-    f.table_id = made_table_create(f.store, columns, array_count(columns), &f.position);
-    for (uint32_t i = 0; i < BATCHES; i++) {
-        made_table_insert(f.store, f.table_id, array_count(columns), cell, i * BATCH, BATCH,
-                          &f.position);
-        if (i + 1 == SEALED || i + 1 == SEALED / 2)
-            made_store_seal(&f);
-    }
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    made_store_close(&f);
-    return 0;
-}
-
-/* CSV, or "!" and the error's class. */
-static void run(const char *text, const char *threads, const char *memory, char *out)
-{
-    const struct made_setting settings[] = {{"freshet.partial_cache", "off"},
-                                            {"freshet.query_memory", memory},
-                                            {"freshet.threads", threads},
-                                            {0}};
-    made_outcome(f.engine, text, settings, out, SIZE);
-}
-
-#define LARGE "200 MB"
-
 /* Groups in the order of their first rows: there is no ORDER BY where memory is large. */
 static const char *const queries[] = {
     "SELECT page, count(*), sum(n), min(far), max(name), avg(price) FROM t GROUP BY 1",
@@ -147,34 +92,56 @@ static const char *const queries[] = {
     "sum(DISTINCT CASE WHEN far % 2 = 0 THEN 1.0 ELSE 1.00 END) FROM t GROUP BY 1",
 };
 
-static char *expected[array_count(queries)];
+static struct made_threads f = {
+    .answer_size = (size_t)8 << 20,
+    .memory = "200 MB",
+    .queries = queries,
+    .query_count = array_count(queries),
+};
 
-static void expect(void)
+static int setup(void **state)
 {
-    if (expected[0] != NULL)
-        return;
-    for (size_t i = 0; i < array_count(queries); i++) {
-        expected[i] = memory_alloc(SIZE);
-        run(queries[i], "1", LARGE, expected[i]);
-    }
-    assert_string_equal(expected[16], "! 22012");
-    assert_string_equal(expected[17], "! 22012");
+    (void)state;
+    made_threads_open(&f,
+                      &(struct made_options){.memory_limit = 512 << 20,
+                                             .core_count = CORES,
+                                             .engine = {.query_memory_limit = 256 << 20,
+                                                        .partial_memory = 16 << 20}},
+                      &(struct made_threads_rows){.columns = columns,
+                                                  .column_count = array_count(columns),
+                                                  .cell = cell,
+                                                  .batch = BATCH,
+                                                  .batches = BATCHES,
+                                                  .sealed = SEALED});
+    made_threads_expect(&f);
+    assert_string_equal(f.expected[16], "! 22012");
+    assert_string_equal(f.expected[17], "! 22012");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    made_threads_close(&f);
+    return 0;
+}
+
+static void run(const char *text, const char *threads, const char *memory, char *out)
+{
+    made_threads_run(&f, text, threads, memory, out);
 }
 
 /* How many differ, of so many turns. */
 static uint32_t differences(int turns)
 {
     static const char *const threads[] = {"2", "3", "0"};
-    char *got = memory_alloc(SIZE);
+    char *got = memory_alloc(f.answer_size);
     uint32_t count = 0;
-    expect();
     for (int turn = 0; turn < turns; turn++)
-        for (size_t i = 0; i < array_count(queries); i++) {
-            run(queries[i], threads[turn % 3], LARGE, got);
-            count += strcmp(got, expected[i]) != 0;
-        }
+        for (size_t i = 0; i < array_count(queries); i++)
+            count += made_threads_differs(&f, i, threads[turn % 3], got);
     memory_free(got);
-    assert_int_equal(f.memory.used, 0);
+    assert_int_equal(f.store.memory.used, 0);
     return count;
 }
 
@@ -184,7 +151,6 @@ static void test_same_bytes(void **state)
     assert_int_equal(differences(3), 0);
 }
 
-/* Whether a helper comes in time is up to the machine: on a busy one it takes some tries. */
 static void test_has_helpers(void **state)
 {
     (void)state;
@@ -194,16 +160,10 @@ static void test_has_helpers(void **state)
         "EXPLAIN ANALYZE SELECT percentile_cont(0.9) WITHIN GROUP (ORDER BY ratio) FROM t",
         ("EXPLAIN ANALYZE SELECT window_start, sum(n) "
          "FROM hop(t, ts, interval '1 s', interval '2 s') GROUP BY 1")};
-    char *got = memory_alloc(SIZE);
+    char *got = memory_alloc(f.answer_size);
     for (size_t i = 0; i < array_count(asked); i++) {
-        const char *helped = NULL;
-        for (int turn = 0; turn < 1000 && helped == NULL; turn++) {
-            run(asked[i], "3", LARGE, got);
-            helped = strstr(got, " threads=");
-        }
-        assert_non_null(helped);
-        assert_non_null(strstr(got, " skipped=0"));
-        run(asked[i], "1", LARGE, got);
+        made_threads_helped(&f, asked[i], got);
+        run(asked[i], "1", f.memory, got);
         assert_null(strstr(got, " threads="));
     }
     memory_free(got);
@@ -212,7 +172,7 @@ static void test_has_helpers(void **state)
 static uint64_t rows_scanned(const char *text)
 {
     const struct made_setting settings[] = {{"freshet.partial_cache", "off"}, {0}};
-    return made_rows_scanned(f.engine, text, settings);
+    return made_rows_scanned(f.store.engine, text, settings);
 }
 
 /* Helpers that find no memory, groups that there is no room to add, and the query's thread that has
@@ -222,10 +182,10 @@ static void test_helpers_in_vain(void **state)
     (void)state;
     static const char *const faults[] = {"span.no_memory", "span.no_room", "span.leave"};
     for (size_t i = 0; i < array_count(faults); i++) {
-        plant(faults[i]);
+        made_threads_plant(&f, faults[i]);
         assert_int_equal(differences(1), 0);
         assert_int_equal(rows_scanned("SELECT count(DISTINCT far) FROM t"), BATCHES * BATCH);
-        plant(NULL);
+        made_threads_plant(&f, NULL);
     }
     for (int turn = 0; turn < 5; turn++)
         assert_int_equal(rows_scanned("SELECT name, count(*) AS c FROM t GROUP BY 1 ORDER BY c, 1 "
@@ -244,7 +204,7 @@ static void test_little_memory(void **state)
          "GROUP BY 1 ORDER BY 1"),
         "SELECT count(DISTINCT name), count(DISTINCT far) FROM t"};
     static const char *const memory[] = {"32 MB", "12 MB", "6 MB", "3 MB", "1500 kB"};
-    char *want = memory_alloc(SIZE), *got = memory_alloc(SIZE);
+    char *want = memory_alloc(f.answer_size), *got = memory_alloc(f.answer_size);
     for (size_t i = 0; i < array_count(sorted); i++)
         for (size_t m = 0; m < array_count(memory); m++) {
             run(sorted[i], "1", memory[m], want);
@@ -253,7 +213,7 @@ static void test_little_memory(void **state)
                 assert_string_equal(got, want);
             }
         }
-    assert_int_equal(f.memory.used, 0);
+    assert_int_equal(f.store.memory.used, 0);
     memory_free(want);
     memory_free(got);
 }
@@ -305,13 +265,13 @@ static void test_random(void **state)
     (void)state;
     const char *given = getenv("FRESHET_SPAN_QUERIES");
     long count = given != NULL ? strtol(given, NULL, 10) : 16;
-    char *want = memory_alloc(SIZE), *got = memory_alloc(SIZE), text[1024];
+    char *want = memory_alloc(f.answer_size), *got = memory_alloc(f.answer_size), text[1024];
     struct random_stream chance;
     random_stream_init(&chance, given != NULL ? (uint64_t)clock_monotonic_us() : 7);
     for (long i = 0; i < count; i++) {
         make_query(&chance, text, sizeof(text));
-        run(text, "1", LARGE, want);
-        run(text, i % 2 == 0 ? "2" : "3", LARGE, got);
+        run(text, "1", f.memory, want);
+        run(text, i % 2 == 0 ? "2" : "3", f.memory, got);
         if (strcmp(got, want) != 0)
             fail_msg("differs: %s", text);
     }
@@ -321,68 +281,30 @@ static void test_random(void **state)
 
 /* --- planted faults --- */
 
+static uint32_t differences_of_a_turn(void)
+{
+    return differences(1);
+}
+
 static void test_faults_are_found(void **state)
 {
     (void)state;
     static const char *const faults[] = {"span.rows_twice", "span.values_lost", "span.seen_again",
                                          "span.null_text", "span.other_result"};
-    for (size_t i = 0; i < array_count(faults); i++) {
-        uint32_t found = 0;
-        plant(faults[i]);
-        for (int turn = 0; turn < 100 && found == 0; turn++)
-            found = differences(1);
-        plant(NULL);
-        if (found == 0)
-            fail_msg("not found: %s", faults[i]);
-    }
-}
-
-/* --- beside others --- */
-
-struct client {
-    _Atomic uint32_t *left, *differences;
-};
-
-static void ask(void *context)
-{
-    struct client *client = context;
-    char *got = memory_alloc(SIZE);
-    for (size_t i = 0; i < array_count(queries); i++) {
-        run(queries[i], "0", LARGE, got);
-        *client->differences += strcmp(got, expected[i]) != 0;
-    }
-    memory_free(got);
-    --*client->left;
+    made_threads_find(&f, faults, array_count(faults), differences_of_a_turn);
 }
 
 static void test_under_load(void **state)
 {
     (void)state;
-    _Atomic uint32_t left = 3, different = 0;
-    struct client client = {.left = &left, .differences = &different};
-    expect();
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(worker_submit(f.pool, WORKER_QUERY, ask, &client), OK);
-    while (left > 0)
-        thread_yield();
-    assert_int_equal(different, 0);
+    made_threads_together(&f, 3, array_count(queries));
 }
 
-/* Cancelled or out of time at any moment: nothing is left behind. */
 static void test_time_runs_out(void **state)
 {
     (void)state;
-    for (int64_t us = 500; us < 60000; us += us / 4) {
-        struct query_request request = {.text = slice_from_cstr(queries[9]),
-                                        .format = RESULT_CSV,
-                                        .timeout_us = us,
-                                        .max_rows = -1};
-        struct query_answer answer;
-        if (query_run(f.engine, &request, &answer) != OK)
-            assert_string_equal(answer.error.sqlstate, "57014");
-        writer_deinit(&answer.body);
-        assert_int_equal(f.memory.used, 0);
-    }
+    for (int64_t us = 500; us < 60000; us += us / 4)
+        made_threads_run_out(&f, queries[9], us);
 }
 
 int main(void)
@@ -393,8 +315,5 @@ int main(void)
         cmocka_unit_test(test_random),          cmocka_unit_test(test_faults_are_found),
         cmocka_unit_test(test_under_load),      cmocka_unit_test(test_time_runs_out),
     };
-    int failed = cmocka_run_group_tests(tests, setup, teardown);
-    for (size_t i = 0; i < array_count(expected); i++)
-        memory_free(expected[i]);
-    return failed;
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

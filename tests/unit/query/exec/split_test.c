@@ -1,10 +1,6 @@
 /* Groups of which each thread has half: the same bytes as of one thread, in the same order,
  * whatever keys and aggregates, when helpers fail, go or find no memory. */
-#include "tests/unit/query/made_store.h"
-#include "tests/unit/query/made_table.h"
-
-#include "storage/base/fault.h"
-#include "storage/base/thread.h"
+#include "tests/unit/query/made_threads.h"
 
 #include <math.h>
 
@@ -12,7 +8,6 @@
 #define SEALED 6 /* batches */
 #define BATCHES 8
 #define CORES 3
-#define SIZE ((size_t)32 << 20)
 
 static const struct made_column columns[] = {
     {"ts", {.id = TYPE_TIMESTAMPTZ}, 0},
@@ -65,56 +60,6 @@ static struct value cell(struct random_stream *chance, uint32_t column, uint32_t
     return value;
 }
 
-static struct made_store f;
-
-/* The engine is made anew before a fault is planted: helpers that came late are gone then. */
-static void plant(const char *fault) /* NULL: none */
-{
-    made_engine_stop(&f);
-    if (fault != NULL)
-        fault_plant(fault);
-    else
-        fault_clear();
-    made_engine_start(&f);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    made_store_open(&f, &(struct made_options){.memory_limit = 1024 << 20,
-                                               .core_count = CORES,
-                                               .has_temp = true,
-                                               .engine = {.query_memory_limit = 512 << 20,
-                                                          .partial_memory = 16 << 20}});
-    f.table_id = made_table_create(f.store, columns, array_count(columns), &f.position);
-    for (uint32_t i = 0; i < BATCHES; i++) {
-        made_table_insert(f.store, f.table_id, array_count(columns), cell, i * BATCH, BATCH,
-                          &f.position);
-        if (i + 1 == SEALED || i + 1 == SEALED / 2)
-            made_store_seal(&f);
-    }
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    made_store_close(&f);
-    return 0;
-}
-
-/* CSV, or "!" and the error's class. */
-static void run(const char *text, const char *threads, const char *memory, char *out)
-{
-    const struct made_setting settings[] = {{"freshet.partial_cache", "off"},
-                                            {"freshet.query_memory", memory},
-                                            {"freshet.threads", threads},
-                                            {0}};
-    made_outcome(f.engine, text, settings, out, SIZE);
-}
-
-#define LARGE "400 MB"
-
 #define DISC "percentile_disc(0.5) WITHIN GROUP (ORDER BY kind)"
 #define MODE "mode() WITHIN GROUP (ORDER BY kind)"
 
@@ -140,35 +85,60 @@ static const char *const queries[] = {
     "SELECT name, price, avg(ratio), " MODE " FROM t GROUP BY 2, 1",
 };
 
-static char *expected[array_count(queries)];
+static struct made_threads f = {
+    .answer_size = (size_t)32 << 20,
+    .memory = "400 MB",
+    .queries = queries,
+    .query_count = array_count(queries),
+};
 
-static void expect(void)
+static int setup(void **state)
 {
-    if (expected[0] != NULL)
-        return;
-    for (size_t i = 0; i < array_count(queries); i++) {
-        expected[i] = memory_alloc(SIZE);
-        run(queries[i], "1", LARGE, expected[i]);
-        assert_true(i == 10 || expected[i][0] != '!');
-    }
-    assert_string_equal(expected[10], "! 22012");
+    (void)state;
+    made_threads_open(&f,
+                      &(struct made_options){.memory_limit = 1024 << 20,
+                                             .core_count = CORES,
+                                             .has_temp = true,
+                                             .engine = {.query_memory_limit = 512 << 20,
+                                                        .partial_memory = 16 << 20}},
+                      &(struct made_threads_rows){.columns = columns,
+                                                  .column_count = array_count(columns),
+                                                  .cell = cell,
+                                                  .batch = BATCH,
+                                                  .batches = BATCHES,
+                                                  .sealed = SEALED});
+    made_threads_expect(&f);
+    for (size_t i = 0; i < array_count(queries); i++)
+        assert_true(i == 10 || f.expected[i][0] != '!');
+    assert_string_equal(f.expected[10], "! 22012");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    made_threads_close(&f);
+    return 0;
+}
+
+static void run(const char *text, const char *threads, const char *memory, char *out)
+{
+    made_threads_run(&f, text, threads, memory, out);
 }
 
 /* How many of the first `query_count` differ. How many groups there are is known from a run before.
  */
 static uint32_t differences(const char *threads, size_t query_count)
 {
-    char *got = memory_alloc(SIZE);
+    char *got = memory_alloc(f.answer_size);
     uint32_t count = 0;
-    expect();
     for (size_t i = 0; i < query_count; i++) {
-        run(queries[i], "1", LARGE, got);
-        assert_string_equal(got, expected[i]);
-        run(queries[i], threads, LARGE, got);
-        count += strcmp(got, expected[i]) != 0;
+        run(queries[i], "1", f.memory, got);
+        assert_string_equal(got, f.expected[i]);
+        count += made_threads_differs(&f, i, threads, got);
     }
     memory_free(got);
-    assert_int_equal(f.memory.used, 0);
+    assert_int_equal(f.store.memory.used, 0);
     return count;
 }
 
@@ -178,8 +148,7 @@ static void test_same_bytes(void **state)
     assert_int_equal(differences("2", array_count(queries)), 0);
 }
 
-/* Whether a helper comes in time is up to the machine: on a busy one it takes some tries. What two
- * have read is counted once. */
+/* What two have read is counted once. */
 static void test_has_helpers(void **state)
 {
     (void)state;
@@ -188,19 +157,13 @@ static void test_has_helpers(void **state)
         "EXPLAIN ANALYZE SELECT word, approx_count_distinct(id) FROM t GROUP BY 1",
         ("EXPLAIN ANALYZE SELECT ts, sum(id), avg(price), sum(kind), max(far), min(far) FROM t "
          "GROUP BY 1")};
-    char *got = memory_alloc(SIZE), rows[64];
+    char *got = memory_alloc(f.answer_size), rows[64];
     snprintf(rows, sizeof(rows), "  (rows=%d ", BATCHES * BATCH); /* the scan's */
     for (size_t i = 0; i < array_count(asked); i++) {
-        const char *helped = NULL;
-        run(asked[i], "1", LARGE, got);
+        run(asked[i], "1", f.memory, got);
         assert_null(strstr(got, " threads="));
-        for (int turn = 0; turn < 1000 && helped == NULL; turn++) {
-            run(asked[i], "3", LARGE, got);
-            helped = strstr(got, " threads=");
-            assert_true(i != 0 || strstr(got, rows) != NULL); /* others try portions first */
-        }
-        assert_non_null(helped);
-        assert_non_null(strstr(got, " skipped=0"));
+        made_threads_helped(&f, asked[i], got);
+        assert_true(i != 0 || strstr(got, rows) != NULL); /* others try portions first */
     }
     memory_free(got);
 }
@@ -212,12 +175,12 @@ static void test_helpers_in_vain(void **state)
     static const char *const faults[] = {"split.helper_goes", "split.no_memory"};
     static const struct made_setting settings[] = {{"freshet.partial_cache", "off"}, {0}};
     for (size_t i = 0; i < array_count(faults); i++) {
-        plant(faults[i]);
+        made_threads_plant(&f, faults[i]);
         assert_int_equal(differences("0", 3), 0);
-        assert_int_equal(made_rows_scanned(f.engine, queries[0], settings), BATCHES * BATCH);
-        plant(NULL);
+        assert_int_equal(made_rows_scanned(f.store.engine, queries[0], settings), BATCHES * BATCH);
+        made_threads_plant(&f, NULL);
     }
-    assert_int_equal(made_rows_scanned(f.engine, queries[0], settings), BATCHES * BATCH);
+    assert_int_equal(made_rows_scanned(f.store.engine, queries[0], settings), BATCHES * BATCH);
 }
 
 /* With less memory there is one thread in the end, and rows are put aside. */
@@ -229,80 +192,42 @@ static void test_little_memory(void **state)
         "SELECT word, count(*), count(DISTINCT id) FROM t GROUP BY 1 ORDER BY 1",
         "SELECT far, kind, avg(ratio), " DISC " FROM t GROUP BY 1, 2 ORDER BY 1, 2"};
     static const char *const memory[] = {"12 MB", "3 MB"};
-    char *want = memory_alloc(SIZE), *got = memory_alloc(SIZE);
+    char *want = memory_alloc(f.answer_size), *got = memory_alloc(f.answer_size);
     for (size_t i = 0; i < array_count(sorted); i++)
         for (size_t m = 0; m < array_count(memory); m++) {
-            run(sorted[i], "1", LARGE, want); /* it is known how many there are */
+            run(sorted[i], "1", f.memory, want); /* it is known how many there are */
             run(sorted[i], "3", memory[m], got);
             run(sorted[i], "1", memory[m], want);
             assert_string_equal(got, want);
         }
-    assert_int_equal(f.memory.used, 0);
+    assert_int_equal(f.store.memory.used, 0);
     memory_free(want);
     memory_free(got);
+}
+
+static uint32_t differences_of_two(void)
+{
+    return differences("3", 2);
 }
 
 static void test_faults_are_found(void **state)
 {
     (void)state;
     static const char *const faults[] = {"split.row_lost", "split.order_lost"};
-    for (size_t i = 0; i < array_count(faults); i++) {
-        uint32_t found = 0;
-        plant(faults[i]);
-        for (int turn = 0; turn < 100 && found == 0; turn++)
-            found = differences("3", 2);
-        plant(NULL);
-        if (found == 0)
-            fail_msg("not found: %s", faults[i]);
-    }
-}
-
-/* --- beside others --- */
-
-struct client {
-    _Atomic uint32_t *left, *differences;
-};
-
-static void ask(void *context)
-{
-    struct client *client = context;
-    char *got = memory_alloc(SIZE);
-    for (size_t i = 0; i < 3; i++) {
-        run(queries[i], "0", LARGE, got);
-        *client->differences += strcmp(got, expected[i]) != 0;
-    }
-    memory_free(got);
-    --*client->left;
+    made_threads_find(&f, faults, array_count(faults), differences_of_two);
 }
 
 static void test_under_load(void **state)
 {
     (void)state;
-    _Atomic uint32_t left = 2, different = 0;
-    struct client client = {.left = &left, .differences = &different};
-    expect();
-    for (int i = 0; i < 2; i++)
-        assert_int_equal(worker_submit(f.pool, WORKER_QUERY, ask, &client), OK);
-    while (left > 0)
-        thread_yield();
-    assert_int_equal(different, 0);
+    made_threads_together(&f, 2, 3);
 }
 
-/* Out of time at any moment: nothing is left behind. */
 static void test_time_runs_out(void **state)
 {
     (void)state;
-    for (int64_t us = 500; us < 100000; us += us) {
-        struct query_request request = {.text = slice_from_cstr(queries[4]),
-                                        .format = RESULT_CSV,
-                                        .timeout_us = us,
-                                        .max_rows = -1};
-        struct query_answer answer;
-        if (query_run(f.engine, &request, &answer) != OK)
-            assert_string_equal(answer.error.sqlstate, "57014");
-        writer_deinit(&answer.body);
-        assert_int_equal(f.memory.used, 0);
-    }
+    for (int64_t us = 500; us < 100000; us += us)
+        made_threads_run_out(&f, queries[4], us);
 }
 
 int main(void)
@@ -313,8 +238,5 @@ int main(void)
         cmocka_unit_test(test_faults_are_found), cmocka_unit_test(test_under_load),
         cmocka_unit_test(test_time_runs_out),
     };
-    int failed = cmocka_run_group_tests(tests, setup, teardown);
-    for (size_t i = 0; i < array_count(expected); i++)
-        memory_free(expected[i]);
-    return failed;
+    return cmocka_run_group_tests(tests, setup, teardown);
 }
