@@ -4,7 +4,7 @@
  * sealed, in memory, and of columns that came later; past the query's memory. */
 #include "query/query.h"
 
-#include "storage/base/fault.h"
+#include "tests/unit/planted.h"
 #include "tests/unit/query/made_store.h"
 #include "tests/unit/query/made_table.h"
 
@@ -244,6 +244,14 @@ static void test_explain(void **state)
 }
 
 #ifndef FRESHET_CHECK
+static bool is_any_different(void *store)
+{
+    bool is = false;
+    for (size_t query = 0; !is && query < array_count(queries); query++)
+        is = is_different(store, queries[query], "128MB");
+    return is;
+}
+
 static void test_faults_are_found(void **state)
 {
     (void)state;
@@ -252,15 +260,7 @@ static void test_faults_are_found(void **state)
                                          "topn.order_of_blocks", "bound.null_lost"};
     struct made_store f;
     setup(&f);
-    for (size_t i = 0; i < array_count(faults); i++) {
-        bool is_found = false;
-        fault_plant(faults[i]);
-        for (size_t query = 0; !is_found && query < array_count(queries); query++)
-            is_found = is_different(&f, queries[query], "128MB");
-        fault_clear();
-        if (!is_found)
-            fail_msg("%s is not found", faults[i]);
-    }
+    planted_are_seen(faults, array_count(faults), is_any_different, &f);
     made_store_close(&f);
 }
 #endif

@@ -2,7 +2,7 @@
  * earlier queries left and without, before and after all that changes what rows there are. */
 #include "query/query.h"
 
-#include "storage/base/fault.h"
+#include "tests/unit/planted.h"
 #include "tests/unit/query/made_events.h"
 #include "tests/unit/zones.h"
 
@@ -140,21 +140,28 @@ static bool is_zoned(const char *query)
     return strstr(query, "date") != NULL;
 }
 
-/* Is some answer another one than without the cache, to the last digit? */
+/* Is the answer another one than without the cache, to the last digit, in one of so many times? */
+static bool is_one_different(struct made_store *f, const char *query, const char *zone, int times)
+{
+    run_with(f, query, "off", zone, answers[0]);
+    for (int time = 0; time < times; time++) {
+        run_with(f, query, "on", zone, answers[1]);
+        if (strcmp(answers[0], answers[1]) == 0)
+            continue;
+        if (!atomic_load(&fault_is_planted))
+            print_message("%s: %.300s, not %.300s\n", query, answers[1], answers[0]);
+        return true;
+    }
+    return false;
+}
+
 static bool is_different(struct made_store *f)
 {
     for (size_t window = 0; window < array_count(windows); window++)
         for (size_t panel = 0; panel < array_count(panels); panel++)
-            for (size_t zone = 0; zone < (is_zoned(panels[panel]) ? 2 : 1); zone++) {
-                const char *query = made_put(panels[panel], windows[window]);
-                run_with(f, query, "off", zones[zone], answers[0]);
-                run_with(f, query, "on", zones[zone], answers[1]);
-                if (strcmp(answers[0], answers[1]) != 0) {
-                    if (!atomic_load(&fault_is_planted))
-                        print_message("%s: %.300s, not %.300s\n", query, answers[1], answers[0]);
+            for (size_t zone = 0; zone < (is_zoned(panels[panel]) ? 2 : 1); zone++)
+                if (is_one_different(f, made_put(panels[panel], windows[window]), zones[zone], 1))
                     return true;
-                }
-            }
     return false;
 }
 
@@ -170,8 +177,9 @@ static void refill(struct made_store *f, uint32_t first)
     made_store_seal(f);
 }
 
-static bool is_ever_different(void)
+static bool is_ever_different(void *context)
 {
+    (void)context;
     struct made_store f;
     setup(&f);
     bool is = false;
@@ -203,7 +211,7 @@ static bool is_ever_different(void)
 static void test_kept_answers(void **state)
 {
     (void)state;
-    assert_false(is_ever_different());
+    assert_false(is_ever_different(NULL));
 }
 
 /* A chunk in memory that is full is kept, the one that takes rows is not. */
@@ -245,22 +253,16 @@ static const char *const piece_windows[] = {"90", "101", "0"};
 
 static bool are_pieces_different(struct made_store *f)
 {
-    for (size_t i = 0; i < array_count(piece_panels) * array_count(piece_windows); i++) {
-        const char *query =
-            made_put(piece_panels[i / array_count(piece_windows)], piece_windows[i % 3]);
-        run_with(f, query, "off", "UTC", answers[0]);
-        run_with(f, query, "on", "UTC", answers[1]);
-        if (strcmp(answers[0], answers[1]) == 0)
-            continue;
-        if (!atomic_load(&fault_is_planted))
-            print_message("%s: %.300s, not %.300s\n", query, answers[1], answers[0]);
-        return true;
-    }
+    for (size_t panel = 0; panel < array_count(piece_panels); panel++)
+        for (size_t window = 0; window < array_count(piece_windows); window++)
+            if (is_one_different(f, made_put(piece_panels[panel], piece_windows[window]), "UTC", 1))
+                return true;
     return false;
 }
 
-static bool are_pieces_ever_different(void)
+static bool are_pieces_ever_different(void *context)
 {
+    (void)context;
     static const uint32_t steps[] = {1,    63,   64,    65,   1983, 2048, 2049, 4095, 4096,
                                      8191, 8192, 10000, 5000, 1,    2047, 9000, 100};
     struct made_store f;
@@ -287,7 +289,7 @@ static void test_pieces(void **state)
 {
     (void)state;
     struct made_store f;
-    assert_false(are_pieces_ever_different());
+    assert_false(are_pieces_ever_different(NULL));
     static const char *const query = "EXPLAIN ANALYZE SELECT kind, sum(ratio) FROM t "
                                      "WHERE ts >= to_timestamp(@) GROUP BY 1";
     static const struct {
@@ -329,18 +331,9 @@ static const char *const many[] = {
 
 static bool is_many_different(struct made_store *f)
 {
-    for (size_t panel = 0; panel < array_count(many); panel++) {
-        const char *query = made_put(many[panel], "0.5");
-        run_with(f, query, "off", "UTC", answers[0]);
-        for (int time = 0; time < 4; time++) {
-            run_with(f, query, "on", "UTC", answers[1]);
-            if (strcmp(answers[0], answers[1]) == 0)
-                continue;
-            if (!atomic_load(&fault_is_planted))
-                print_message("%s: %.300s, not %.300s\n", query, answers[1], answers[0]);
+    for (size_t panel = 0; panel < array_count(many); panel++)
+        if (is_one_different(f, made_put(many[panel], "0.5"), "UTC", 4))
             return true;
-        }
-    }
     return false;
 }
 
@@ -352,8 +345,9 @@ static void add_segments(struct made_store *f, uint32_t first)
     }
 }
 
-static bool is_many_ever_different(void)
+static bool is_many_ever_different(void *context)
 {
+    (void)context;
     struct made_store f;
     setup(&f);
     add_segments(&f, ROWS + 2 * NEWEST);
@@ -382,7 +376,7 @@ static void test_many_groups(void **state)
 {
     (void)state;
     struct made_store f;
-    assert_false(is_many_ever_different());
+    assert_false(is_many_ever_different(NULL));
     setup(&f);
     add_segments(&f, ROWS + 2 * NEWEST);
     static const char *const query = "EXPLAIN ANALYZE SELECT n % 700, count(*) FROM t "
@@ -494,23 +488,10 @@ static void test_faults_are_found(void **state)
     static const char *const many_faults[] = {
         "partial.run_twice", "partial.run_of_any", "partial.many_doubles", "partial.copied_states",
         "partial.rows_left", "keys.noted",         "hop.keeps_rows"};
-    for (size_t i = 0; i < array_count(many_faults); i++) {
-        fault_plant(many_faults[i]);
-        bool is_found = is_many_ever_different();
-        fault_clear();
-        if (!is_found)
-            fail_msg("%s is not found", many_faults[i]);
-    }
-    fault_plant("partial.open_piece");
-    assert_true(are_pieces_ever_different());
-    fault_clear();
-    for (size_t i = 0; i < array_count(faults); i++) {
-        fault_plant(faults[i]);
-        bool is_found = is_ever_different();
-        fault_clear();
-        if (!is_found)
-            fail_msg("%s is not found", faults[i]);
-    }
+    static const char *const piece_faults[] = {"partial.open_piece"};
+    planted_are_seen(faults, array_count(faults), is_ever_different, NULL);
+    planted_are_seen(many_faults, array_count(many_faults), is_many_ever_different, NULL);
+    planted_are_seen(piece_faults, array_count(piece_faults), are_pieces_ever_different, NULL);
 }
 
 #endif

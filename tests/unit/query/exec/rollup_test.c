@@ -4,7 +4,7 @@
 
 #include "query/exec/rollup.h"
 #include "query/sql/command.h"
-#include "storage/base/fault.h"
+#include "tests/unit/planted.h"
 #include "tests/unit/query/made_events.h"
 #include "tests/unit/zones.h"
 
@@ -429,6 +429,11 @@ static void test_names(void **state)
 
 /* --- planted faults --- */
 
+static bool is_any_different(void *fixture)
+{
+    return is_different(fixture);
+}
+
 static void test_faults_are_found(void **state)
 {
     (void)state;
@@ -436,13 +441,7 @@ static void test_faults_are_found(void **state)
                                         "rollup.filter_ignored", "rollup.call_filter"};
     struct fixture f;
     setup(&f);
-    for (size_t i = 0; i < array_count(plain); i++) {
-        fault_plant(plain[i]);
-        bool is_found = is_different(&f);
-        fault_clear();
-        if (!is_found)
-            fail_msg("%s is not found", plain[i]);
-    }
+    planted_are_seen(plain, array_count(plain), is_any_different, &f);
     fault_plant("side.checksum_ignored");
     assert_true(is_different_after_damage(&f));
     fault_clear();

@@ -2,7 +2,7 @@
  * the same in all rows. */
 #include "query/query.h"
 
-#include "storage/base/fault.h"
+#include "tests/unit/planted.h"
 #include "tests/unit/query/made_store.h"
 #include "tests/unit/query/made_table.h"
 
@@ -106,13 +106,20 @@ static bool is_different(struct made_store *f, const char *query)
     return is;
 }
 
+static bool is_any_different(void *store)
+{
+    bool is = false;
+    for (size_t i = 0; !is && i < array_count(queries); i++)
+        is = is_different(store, queries[i]);
+    return is;
+}
+
 static void test_same_answers(void **state)
 {
     (void)state;
     struct made_store f;
     setup(&f);
-    for (size_t i = 0; i < array_count(queries); i++)
-        assert_false(is_different(&f, queries[i]));
+    assert_false(is_any_different(&f));
     made_store_close(&f);
 }
 
@@ -154,15 +161,7 @@ static void test_faults_are_found(void **state)
                                          "tally.other_bucket"};
     struct made_store f;
     setup(&f);
-    for (size_t i = 0; i < array_count(faults); i++) {
-        bool is_found = false;
-        fault_plant(faults[i]);
-        for (size_t query = 0; !is_found && query < array_count(queries); query++)
-            is_found = is_different(&f, queries[query]);
-        fault_clear();
-        if (!is_found)
-            fail_msg("%s is not found", faults[i]);
-    }
+    planted_are_seen(faults, array_count(faults), is_any_different, &f);
     made_store_close(&f);
 }
 #endif

@@ -2,8 +2,8 @@
  * told before never, whatever is sifted in between. */
 #include "query/exec/text_set.h"
 
-#include "storage/base/fault.h"
 #include "storage/base/random.h"
+#include "tests/unit/planted.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,21 +134,22 @@ static void test_against_a_plain_table(void **state)
     }
 }
 
+static bool is_any_wrong(void *context)
+{
+    (void)context;
+    bool is = false;
+    for (size_t t = 0; !is && t < array_count(trials); t++) {
+        size_t used = 0;
+        is = !is_right(&trials[t], &used);
+    }
+    return is;
+}
+
 static void test_faults_are_found(void **state)
 {
     (void)state;
     static const char *const faults[] = {"text_set.partition_lost", "text_set.place_stale"};
-    for (size_t i = 0; i < array_count(faults); i++) {
-        bool is_found = false;
-        fault_plant(faults[i]);
-        for (size_t t = 0; !is_found && t < array_count(trials); t++) {
-            size_t used = 0;
-            is_found = !is_right(&trials[t], &used);
-        }
-        fault_clear();
-        if (!is_found)
-            fail_msg("%s is not found", faults[i]);
-    }
+    planted_are_seen(faults, array_count(faults), is_any_wrong, NULL);
 }
 
 /* Different texts until the memory is full: an error, and what is there goes away whole. */
