@@ -329,11 +329,14 @@ static uint32_t select_range(const struct block *block, uint32_t begin, uint32_t
                          selection);
 }
 
-/* Codes of a span, in `codes`; what is returned is the first of them. */
+/* Codes of a span, in `codes`; what is returned is the first of them. Whole units are read as far
+ * as there are any: a part of one takes longer, as it goes through a copy. */
 static const uint32_t *read_span_codes(const struct dictionary_own *own, const struct span *span,
                                        uint32_t *codes)
 {
-    packed_read_codes(&own->codes, span->vector / BLOCK_VECTOR_ROWS, span_reach(span),
+    uint32_t reach = (span_reach(span) + UNIT_VALUES - 1) / UNIT_VALUES * UNIT_VALUES;
+    uint32_t left = own->codes.row_count - span->vector;
+    packed_read_codes(&own->codes, span->vector / BLOCK_VECTOR_ROWS, reach < left ? reach : left,
                       own->count - 1, codes);
     if (span->rows == NULL)
         return codes + (span->first - span->vector);

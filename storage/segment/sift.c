@@ -317,13 +317,17 @@ static enum err sift_rows(struct cursor *cursor, const struct sift *sift, struct
     return err;
 }
 
-/* Strides of a fixed length become vectors; both have room for a whole last one. */
+/* Both have room for a whole last stride. */
 static void shift_rows(const uint32_t *restrict from, uint32_t count, uint32_t by,
                        uint32_t *restrict out)
 {
-    for (uint32_t done = 0; done < count; done += SHIFT_STRIDE)
-        for (uint32_t i = 0; i < SHIFT_STRIDE; i++)
-            out[done + i] = from[done + i] + by;
+    typedef uint32_t stride __attribute__((vector_size(SHIFT_STRIDE * sizeof(uint32_t))));
+    for (uint32_t done = 0; done < count; done += SHIFT_STRIDE) {
+        stride rows;
+        memcpy(&rows, from + done, sizeof(rows));
+        rows += by;
+        memcpy(out + done, &rows, sizeof(rows));
+    }
 }
 
 /* Without bitmaps: vector by vector, as they would come. */
