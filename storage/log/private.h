@@ -1,4 +1,4 @@
-/* What log.c, file.c and recover.c share. Private to storage/log. */
+/* What log.c, piece.c, file.c and recover.c share. Private to storage/log. */
 #ifndef FRESHET_STORAGE_LOG_PRIVATE_H
 #define FRESHET_STORAGE_LOG_PRIVATE_H
 
@@ -102,7 +102,23 @@ MUST_CHECK enum err log_recover(struct log *log, struct error *error);
 MUST_CHECK enum err log_recover_to_look(struct log *log, uint64_t *last_position,
                                         struct error *error);
 
+/* --- pieces: the log thread's --- */
+
+/* What the options leave open. */
+void log_piece_options(struct log_options *options);
 /* Pieces begin at multiples of this. */
 size_t log_piece_padding(void);
+/* Room for a new piece, in this file or in the next; its first bytes go on with a record of which
+ * `carried` are left. The pieces before it have been flushed. */
+MUST_CHECK enum err log_piece_begin(struct log *log, size_t carried, struct error *error);
+/* The next record, into as many pieces as it takes; is_alone: it is all of its group. Its payload
+ * is read, or written from where it is, until log_piece_wait() has returned. */
+MUST_CHECK enum err log_piece_add(struct log *log, const struct log_entry *entry, bool is_alone,
+                                  struct error *error);
+/* Ends the piece under construction and begins its write, with those that waited before it; or lets
+ * it wait, unless there is to be a sync. The other buffer is then free. */
+MUST_CHECK enum err log_piece_flush(struct log *log, bool sync, struct error *error);
+/* Waits for the write under way. What it says is final. */
+MUST_CHECK enum err log_piece_wait(struct log *log, struct error *error);
 
 #endif
