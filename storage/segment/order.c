@@ -7,6 +7,10 @@
  * Where few rows are late (below the greatest time before them) those are taken out, sorted alone,
  * and put in again from the end: with one in twenty, half of what sorting all takes.
  *
+ * Where more are late, since bodies of several senders overtake each other, rows are put into
+ * buckets of equal spans of time, eight rows each on average, and those into order by insertion:
+ * half of what comes next. Times that lie too unevenly for that are left to it.
+ *
  * Else rows come nearly in order: a source's events follow each other, several sources interleave
  * within the time of a batch. So runs that are in order already are found first and merged
  * pairwise, where they are: only what overlaps of two neighbours moves, which is next to nothing
@@ -23,6 +27,9 @@
 #define RUN_ROWS 64  /* a piece has so many on average, or rows are not put in order by pieces */
 #define LATE_SHARE 8 /* one row in so many may be late, for the short way */
 #define RUN_MIN 32
+#define BUCKET_ROWS 8      /* on average, at least */
+#define BUCKET_ROWS_MAX 64 /* in one of them, or rows are sorted otherwise */
+#define BUCKETS_MIN 32
 #define PAUSE_ROWS 65536
 #define RUN_PAUSE_ROWS 16384 /* sorted by insertion, at worst */
 
@@ -253,6 +260,118 @@ static bool order_few(const int64_t *times, uint32_t row_count, struct pauser *p
     return is_few;
 }
 
+/* --- buckets of time --- */
+
+struct buckets {
+    uint64_t base; /* the least time */
+    uint32_t shift, count;
+    uint32_t *ends; /* of each: where its next row goes */
+};
+
+static uint32_t bucket_of(const struct buckets *buckets, int64_t time)
+{
+    return (uint32_t)(((uint64_t)time - buckets->base) >> buckets->shift);
+}
+
+/* Counts rows, and makes places of that. False: there are too many in one. */
+static bool count_rows(struct buckets *buckets, const int64_t *times, uint32_t row_count,
+                       struct pauser *pauser)
+{
+    const struct buckets b = *buckets;
+    uint32_t most = 0, sum = 0;
+    memset(b.ends, 0, b.count * sizeof(*b.ends));
+    for (uint32_t i = 0; i < row_count; i++) {
+        b.ends[bucket_of(&b, times[i])]++;
+        if (i % PAUSE_ROWS == PAUSE_ROWS - 1)
+            (void)pauser_go_on(pauser);
+    }
+    for (uint32_t i = 0; i < b.count; i++) {
+        uint32_t count = b.ends[i];
+        most = count > most ? count : most;
+        b.ends[i] = sum; /* where its first row goes; then behind the last one there */
+        sum += count;
+    }
+    return most <= BUCKET_ROWS_MAX;
+}
+
+/* Buckets follow each other, so no row goes further down than to the begin of its own. */
+static void insert_all(struct timed *rows, uint32_t row_count, struct pauser *pauser,
+                       uint32_t *order)
+{
+    bool is_wrong = fault_is("order.last_first");
+    for (uint32_t i = 0; i < row_count; i++) {
+        struct timed row = rows[i];
+        uint32_t at = i;
+        for (; at > 0 &&
+               (rows[at - 1].time > row.time || (is_wrong && rows[at - 1].time == row.time));
+             at--)
+            rows[at] = rows[at - 1];
+        rows[at] = row;
+        if (i % PAUSE_ROWS == PAUSE_ROWS - 1)
+            (void)pauser_go_on(pauser);
+    }
+    for (uint32_t i = 0; i < row_count; i++) {
+        order[i] = rows[i].row;
+        if (i % PAUSE_ROWS == PAUSE_ROWS - 1)
+            (void)pauser_go_on(pauser);
+    }
+}
+
+/* Buckets for these times; false: there are too few rows for it. */
+static bool span_buckets(struct buckets *buckets, const int64_t *times, uint32_t row_count,
+                         struct pauser *pauser)
+{
+    int64_t min = times[0], max = times[0];
+    uint64_t count_max = row_count / BUCKET_ROWS;
+    if (count_max < BUCKETS_MIN)
+        return false;
+    for (uint32_t i = 1; i < row_count; i++) {
+        min = times[i] < min ? times[i] : min;
+        max = times[i] > max ? times[i] : max;
+        if (i % PAUSE_ROWS == 0)
+            (void)pauser_go_on(pauser);
+    }
+    uint64_t range = (uint64_t)max - (uint64_t)min;
+    *buckets = (struct buckets){.base = (uint64_t)min};
+    while (range >> buckets->shift >= count_max)
+        buckets->shift++;
+    buckets->count = (uint32_t)(range >> buckets->shift) + 1;
+    return true;
+}
+
+static void place_rows(const struct buckets *buckets, const int64_t *times, uint32_t row_count,
+                       struct pauser *pauser, struct timed *rows)
+{
+    const struct buckets b = *buckets;
+    for (uint32_t i = 0; i < row_count; i++) {
+        uint32_t *end = &b.ends[bucket_of(&b, times[i])];
+        rows[(*end)++] = (struct timed){.time = times[i], .row = i};
+        if (i % PAUSE_ROWS == PAUSE_ROWS - 1)
+            (void)pauser_go_on(pauser);
+    }
+}
+
+/* False: times lie too unevenly, or they are few. */
+static bool order_buckets(const int64_t *times, uint32_t row_count, struct pauser *pauser,
+                          struct room *room, uint32_t *order)
+{
+    struct buckets buckets;
+    if (!span_buckets(&buckets, times, row_count, pauser))
+        return false;
+    size_t mark = room_mark(room);
+    buckets.ends = room_take(room, buckets.count * sizeof(*buckets.ends));
+    bool is_even = count_rows(&buckets, times, row_count, pauser);
+    if (is_even) {
+        struct timed *rows = room_take(room, row_count * sizeof(*rows));
+        (void)pauser_go_on(pauser);
+        place_rows(&buckets, times, row_count, pauser, rows);
+        (void)pauser_go_on(pauser);
+        insert_all(rows, row_count, pauser, order);
+    }
+    room_give_back(room, mark);
+    return is_even;
+}
+
 /* --- runs --- */
 
 struct runs {
@@ -386,7 +505,8 @@ bool time_order(const int64_t *times, const uint8_t *validity, uint32_t row_coun
 {
     if (is_sorted(times, validity, row_count, pauser))
         return false;
-    if (validity == NULL && order_few(times, row_count, pauser, room, order))
+    if (validity == NULL && (order_few(times, row_count, pauser, room, order) ||
+                             order_buckets(times, row_count, pauser, room, order)))
         return true;
     size_t mark = room_mark(room);
     struct timed *rows = room_take(room, row_count * sizeof(*rows));

@@ -32,6 +32,9 @@ enum shape {
     TWO_SOURCES,
     TURNS,       /* bodies of 100 rows that changed places by pairs */
     TURNS_ALIKE, /* the same, with rows of one time on both sides of where bodies meet */
+    SENDERS,     /* bodies of 100 rows, four by four turned round, and one row in twenty late */
+    SENDERS_ALIKE,
+    UNEVEN, /* most of them in a thousandth of the time */
     SHAPE_COUNT
 };
 
@@ -62,6 +65,13 @@ static int64_t time_at(enum shape shape, uint32_t row, uint32_t row_count,
         return (row / 100 ^ 1) * 100 + row % 100;
     case TURNS_ALIKE:
         return ((row / 100 ^ 1) * 100 + row % 100) / 40;
+    case SENDERS:
+        return (row / 100 ^ 3) * 100 + row % 100 - late * (int64_t)random_below(chance, 300);
+    case SENDERS_ALIKE:
+        return ((row / 100 ^ 3) * 100 + row % 100) / 40 - late * (int64_t)random_below(chance, 5);
+    case UNEVEN:
+        return late ? (int64_t)random_below(chance, 1000000000)
+                    : (int64_t)(row / 100 ^ 1) * 100 + row % 100;
     default:
         return row < row_count / 2 ? row : row - row_count / 2;
     }
@@ -134,7 +144,8 @@ static void check(enum shape shape, uint32_t row_count, bool has_null, uint64_t 
 
 static void test_beside_a_plain_sort(void **state)
 {
-    static const uint32_t lengths[] = {1, 2, 31, 32, 33, 63, 64, 65, 97, 1000, 70000, ROWS_MAX};
+    static const uint32_t lengths[] = {1,  2,   31,  32,  33,   63,    64,      65,
+                                       97, 255, 256, 257, 1000, 70000, ROWS_MAX};
     (void)state;
     for (int shape = SORTED; shape < SHAPE_COUNT; shape++) {
         for (size_t i = 0; i < array_count(lengths); i++) {
@@ -178,6 +189,10 @@ static void test_fault_is_found(void **state)
     uint32_t wrong = order_rows(LATE_ALIKE, 10000, false, 3);
     fault_clear();
     assert_true(wrong > 0);
+    fault_plant("order.last_first");
+    wrong = order_rows(SENDERS_ALIKE, 10000, false, 3);
+    fault_clear();
+    assert_true(wrong > 0);
 }
 
 struct patience {
@@ -196,9 +211,10 @@ static void test_given_up(void **state)
     (void)state;
     struct random_stream chance;
     random_stream_init(&chance, 5);
-    for (int left = 0; left < 60; left += 3) {
+    static const enum shape shapes[] = {CHAOS, LATE, SENDERS};
+    for (int left = 0; left < 60; left += 2) {
         for (uint32_t i = 0; i < ROWS_MAX; i++)
-            times[i] = time_at(left % 2 == 0 ? CHAOS : LATE, i, ROWS_MAX, &chance);
+            times[i] = time_at(shapes[left % 3], i, ROWS_MAX, &chance);
         struct patience patience = {.left = left};
         struct pauser pauser = {.pause = be_patient, .context = &patience};
         assert_true(time_order(times, NULL, ROWS_MAX, &pauser, &room, order));
