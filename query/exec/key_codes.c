@@ -85,7 +85,9 @@ enum err key_codes_leave(struct key_table *table, struct error *error)
 }
 
 /* A dictionary's numbers, made where that costs less than to do without: it has grown by some
- * texts, has few, or what is here already would have to be hashed for it. */
+ * texts, has few, or what is here already would have to be hashed for it. One of which each query
+ * needs little (the segment at the begin of the time that they ask for) would cost each of them the
+ * hashes of all other texts: after some of them it is numbered too. */
 static const struct lexicon_numbers *find_numbers(const struct key_table *table,
                                                   const struct column *column)
 {
@@ -95,7 +97,8 @@ static const struct lexicon_numbers *find_numbers(const struct key_table *table,
     if (is_known || column->notes == NULL)
         return numbers;
     if (column->dictionary_count > LEARN_MAX && !lexicon_is_begun(column) &&
-        (!table->is_lexical || column->dictionary_count / WHOLE_SHARE > table->count))
+        (!table->is_lexical || column->dictionary_count / WHOLE_SHARE > table->count) &&
+        !lexicon_is_wanted(column))
         return numbers;
     lexicon_learn(column);
     return lexicon_find(column);

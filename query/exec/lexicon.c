@@ -30,6 +30,7 @@
 #define SLOTS_MIN ((size_t)1 << 12)
 #define REFUSALS_MIN 64 /* dictionaries turned away until all is forgotten; at first */
 #define REFUSALS_MAX ((size_t)1 << 20)
+#define MISSED_MAX 3        /* queries that do without a dictionary's numbers */
 #define WAIT_TEXTS_MAX 8192 /* more are left to the next query while another thread is at it */
 #define WAIT_US 50
 #define WAITS_MAX 100
@@ -175,6 +176,16 @@ static uint32_t known_count(const struct lexicon_numbers *known)
 bool lexicon_is_begun(const struct column *column)
 {
     return column->notes != NULL && known_count(newest_of(column)) != 0;
+}
+
+bool lexicon_is_wanted(const struct column *column)
+{
+    _Atomic uint32_t *missed = &column->notes->missed;
+    if (fault_is("lexicon.never_wanted") ||
+        atomic_fetch_add_explicit(missed, 1, memory_order_relaxed) < MISSED_MAX)
+        return false;
+    atomic_store_explicit(missed, 0, memory_order_relaxed); /* there may be no room for them now */
+    return true;
 }
 
 /* The array for all texts that the column has: the one there is, or a larger one with what is known

@@ -24,6 +24,9 @@ struct lexicon_numbers {
 const struct lexicon_numbers *lexicon_find(const struct column *column);
 /* Does it know some of them? So it is with a dictionary that has grown. */
 bool lexicon_is_begun(const struct column *column);
+/* One more query does without its numbers, as it needs few of them and would have to make all:
+ * false. True: so many have that now they are worth it. It has notes. */
+bool lexicon_is_wanted(const struct column *column);
 /* Numbers its texts, unless they are known, another thread is at it for long, or there is no more
  * room. */
 void lexicon_learn(const struct column *column);

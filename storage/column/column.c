@@ -243,6 +243,7 @@ void dictionary_notes_free(struct dictionary_notes *notes)
         note = older;
     }
     atomic_store_explicit(&notes->newest, NULL, memory_order_relaxed);
+    atomic_store_explicit(&notes->missed, 0, memory_order_relaxed);
 }
 
 struct column column_copy(const struct column *column, size_t row_count, struct arena *arena)

@@ -29,6 +29,7 @@ struct dictionary_note {
 struct dictionary_notes {
     _Atomic(struct dictionary_note *) newest; /* release: a note is complete once it is here */
     _Atomic size_t size;                      /* bytes of all; relaxed: a figure */
+    _Atomic uint32_t missed; /* readers that did without a note; relaxed: for them to count */
 };
 
 struct column {

@@ -62,7 +62,7 @@ static bool is_noted_right(const struct key_table *from)
     struct exec_memory memory;
     struct tuple_table table;
     struct error error;
-    struct dictionary_notes notes = {NULL, 0};
+    struct dictionary_notes notes = {.newest = NULL};
     uint32_t codes[VECTOR_ROWS_MAX], ids[VECTOR_ROWS_MAX];
     struct column column = {.type = from->type,
                             .form = COLUMN_DICTIONARY,

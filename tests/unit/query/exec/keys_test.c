@@ -1,5 +1,6 @@
 /* Keys to numbers: equality of GROUP BY, dictionaries, pairs that outgrow their array. */
 #include "query/exec/keys.h"
+#include "query/exec/lexicon.h"
 #include "storage/base/fault.h"
 #include "storage/base/random.h"
 
@@ -130,6 +131,74 @@ static void test_dictionaries_agree(void **state)
     assert_int_equal(ids[1], KEY_NONE);
     assert_int_equal(ids[2], KEY_NONE);
     teardown(&f);
+}
+
+/* A column of two codes of a dictionary of so many texts, and one of all codes of another with the
+ * same ones; whether the first was numbered in the end, after so many queries over both. */
+static bool is_numbered_after(size_t query_count, uint32_t text_count)
+{
+    enum { TEXTS = 5000 };
+    static char bytes[TEXTS][8];
+    static struct slice texts[TEXTS], backwards[TEXTS];
+    static uint32_t codes[TEXTS], ids[TEXTS];
+    struct dictionary_notes notes[2] = {{.newest = NULL}, {.newest = NULL}};
+    const uint32_t few[2] = {text_count - 1, 0};
+    struct type type = type_of(TYPE_TEXT);
+    for (uint32_t i = 0; i < text_count; i++) {
+        snprintf(bytes[i], sizeof(bytes[i]), "p%u", i);
+        texts[i] = backwards[text_count - 1 - i] = slice_from_cstr(bytes[i]);
+        codes[i] = i;
+    }
+    struct column columns[2] = {{.type = type,
+                                 .form = COLUMN_DICTIONARY,
+                                 .codes = few,
+                                 .dictionary = texts,
+                                 .dictionary_count = text_count,
+                                 .dictionary_id = 1001,
+                                 .notes = &notes[0]},
+                                {.type = type,
+                                 .form = COLUMN_DICTIONARY,
+                                 .codes = codes,
+                                 .dictionary = backwards,
+                                 .dictionary_count = text_count,
+                                 .dictionary_id = 1002,
+                                 .notes = &notes[1]}};
+    lexicon_reset(0);
+    for (size_t query = 0; query < query_count; query++) {
+        struct fixture f;
+        setup(&f, &type, 1);
+        assert_int_equal(tuple_table_ids(&f.table, &columns[0], NULL, 2, true, ids, &f.error), OK);
+        assert_int_equal(ids[0], 0);
+        assert_int_equal(ids[1], 1);
+        assert_int_equal(
+            tuple_table_ids(&f.table, &columns[1], NULL, text_count, true, ids, &f.error), OK);
+        assert_int_equal(ids[0], 0); /* the last of the others */
+        assert_int_equal(ids[text_count - 1], 1);
+        for (uint32_t i = 1; i < text_count - 1; i++)
+            assert_int_equal(ids[i], i + 1);
+        assert_int_equal(f.table.count, text_count);
+        teardown(&f);
+    }
+    bool is_numbered = lexicon_find(&columns[0]) != NULL;
+    dictionary_notes_free(&notes[0]);
+    dictionary_notes_free(&notes[1]);
+    lexicon_reset(0);
+    return is_numbered;
+}
+
+/* The numbers are the same before and after. */
+static void test_little_of_a_large_dictionary(void **state)
+{
+    (void)state;
+    assert_true(is_numbered_after(1, 2));
+    assert_true(is_numbered_after(1, 1024));
+    assert_false(is_numbered_after(3, 1025));
+    assert_true(is_numbered_after(4, 1025));
+    assert_true(is_numbered_after(4, 2048));
+    fault_plant("lexicon.never_wanted");
+    bool is_numbered = is_numbered_after(4, 2048);
+    fault_clear();
+    assert_false(is_numbered);
 }
 
 /* Three columns of up to 3,000 values each: dense pairs, then hashed ones, against a plain list. */
@@ -519,9 +588,9 @@ static void test_growth_of_integers_is_foretold(void **state)
                 size_t need = tuple_table_growth(&f.table, VECTOR_ROWS_MAX);
                 if (atomic_load(&f.budget.used) + need > limit)
                     break;
-                assert_int_equal(tuple_table_ids(&f.table, &column, NULL, VECTOR_ROWS_MAX, true,
-                                                 ids, &f.error),
-                                 OK);
+                assert_int_equal(
+                    tuple_table_ids(&f.table, &column, NULL, VECTOR_ROWS_MAX, true, ids, &f.error),
+                    OK);
             }
             assert_true(f.table.count > limit / 128 || f.table.count > 290000);
             teardown(&f);
@@ -535,6 +604,7 @@ int main(void)
         cmocka_unit_test(test_floats_group_as_postgres_does),
         cmocka_unit_test(test_numeric_and_interval_by_value),
         cmocka_unit_test(test_dictionaries_agree),
+        cmocka_unit_test(test_little_of_a_large_dictionary),
         cmocka_unit_test(test_tuples_grow_past_the_dense_array),
         cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_memory_limit),

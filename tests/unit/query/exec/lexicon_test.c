@@ -210,7 +210,7 @@ static void test_long_texts_are_turned_away(void **state)
     enum { COUNT = 30, SIZE = 1 << 20 };
     char *bytes = calloc(SIZE + COUNT, 1);
     struct slice texts[COUNT];
-    struct dictionary_notes notes = {NULL, 0};
+    struct dictionary_notes notes = {.newest = NULL};
     for (size_t i = 0; i < COUNT; i++)
         texts[i] = slice_of(bytes + i, SIZE);
     bytes[SIZE] = 1; /* they differ in where this is */

@@ -109,7 +109,7 @@ static void check_form(enum type_id id, enum column_form form)
     struct column none = column_gather(&column, selection, 0, &arena);
     assert_int_equal(none.form, form);
 
-    struct dictionary_notes notes = {NULL, 0};
+    struct dictionary_notes notes = {.newest = NULL};
     gathered.notes = &notes;
     gathered.is_lasting = true;
     struct column copy = column_copy(&gathered, 300, &other);
