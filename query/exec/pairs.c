@@ -279,6 +279,16 @@ static inline uint32_t packed_add(uint64_t *slots, unsigned slot_bits, uint64_t 
     return next;
 }
 
+INLINE void ask_for_pair(const struct pair_table *table, enum pair_form form, uint64_t left,
+                         uint64_t right)
+{
+    if (form == PAIRS_PACKED)
+        __builtin_prefetch(
+            &table->slots[slot_of(left << table->right_bits | right, table->slot_bits)], 1);
+    else
+        __builtin_prefetch(&table->map.entries[id_map_slot(&table->map, left << 32 | right)], 1);
+}
+
 /* `is_whole` and `form` are constants where this is called, so that each shape is a loop of its
  * own. */
 INLINE void pair_insert_shape(struct pair_table *table, const struct pair_input *input,
@@ -292,17 +302,13 @@ INLINE void pair_insert_shape(struct pair_table *table, const struct pair_input 
     bool is_large = form == PAIRS_PACKED ? table->slot_count >= 2 * MAP_LARGE
                                          : table->map.capacity >= MAP_LARGE;
     size_t ahead = form != PAIRS_DENSE && is_whole && is_large ? ROWS_AHEAD : 0;
+    for (size_t i = 0; i < ahead && i < input->count; i++)
+        ask_for_pair(table, form, lefts[i], rights[i]);
     for (size_t i = 0; i < input->count; i++) {
         size_t row = is_whole ? i : input->selection[i];
         uint32_t left = lefts[row], right = rights[row], id;
-        if (ahead != 0 && i + ahead < input->count) {
-            uint64_t next = lefts[i + ahead], under = rights[i + ahead];
-            if (form == PAIRS_PACKED)
-                __builtin_prefetch(&slots[slot_of(next << right_bits | under, slot_bits)], 1);
-            else
-                __builtin_prefetch(
-                    &table->map.entries[id_map_slot(&table->map, next << 32 | under)], 1);
-        }
+        if (ahead != 0 && i + ahead < input->count)
+            ask_for_pair(table, form, lefts[i + ahead], rights[i + ahead]);
         if (form == PAIRS_PACKED) {
             id = packed_add(slots, slot_bits, (uint64_t)left << right_bits | right, known);
         } else if (form == PAIRS_WIDE) {
