@@ -261,6 +261,23 @@ static enum err keep_offsets(struct cursor *cursor, const struct sift *sift, uin
     return err;
 }
 
+/* What two lists of a vector have in common; `out` may be either. Marks for the rows of one are a
+ * store each, nothing waits for what was before; going through both at once is six times that. */
+static uint32_t offsets_common(const uint32_t *a, uint32_t a_count, const uint32_t *b,
+                               uint32_t b_count, uint32_t *out)
+{
+    uint8_t is_in[BLOCK_VECTOR_ROWS] = {0};
+    uint32_t kept = 0, end = fault_is("sealed.common_short") && b_count > 1 ? b_count - 1 : b_count;
+    for (uint32_t i = 0; i < a_count; i++)
+        is_in[a[i]] = 1;
+    for (uint32_t i = 0; i < end; i++) {
+        uint32_t row = b[i];
+        out[kept] = row;
+        kept += is_in[row];
+    }
+    return kept;
+}
+
 enum err sieve_vector(struct cursor *cursor, uint32_t begin, uint32_t count, uint32_t *selected,
                       struct error *error)
 {
@@ -286,8 +303,8 @@ enum err sieve_vector(struct cursor *cursor, uint32_t begin, uint32_t count, uin
         if (err != OK)
             return err;
         *selected = is_first ? found
-                             : rows_common(place->selection, *selected, place->other, found,
-                                           place->selection);
+                             : offsets_common(place->selection, *selected, place->other, found,
+                                              place->selection);
     }
     if (*selected == count)
         *selected = UINT32_MAX;

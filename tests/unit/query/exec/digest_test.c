@@ -153,6 +153,47 @@ static void test_same_answers(void **state)
     made_store_close(&f);
 }
 
+/* Conditions that blocks are asked for, and the same ones hidden from them. */
+static uint32_t count_wrong_pairs(struct made_store *f)
+{
+    static const char *const pairs[][2] = {
+        {"kind IN ('blue', 'red') AND ratio > -100",
+         "kind || '' IN ('blue', 'red') AND ratio + 0 > -100"},
+        {"ratio > -200 AND ratio < 5000 AND kind = 'green'",
+         "ratio + 0 > -200 AND ratio + 0 < 5000 AND kind || '' = 'green'"},
+        {"kind <> 'blue' AND n > 0 AND ratio < 7000",
+         "kind || '' <> 'blue' AND n + 0 > 0 AND ratio + 0 < 7000"},
+        {"n IS NOT NULL AND kind = 'red'", "n + 0 IS NOT NULL AND kind || '' = 'red'"},
+    };
+    static char answer[2][4 << 20];
+    uint32_t wrong = 0;
+    for (size_t pair = 0; pair < array_count(pairs); pair++) {
+        for (size_t side = 0; side < 2; side++) {
+            char query[1024];
+            snprintf(
+                query, sizeof(query),
+                "SELECT date_trunc('second', ts), count(*), min(ratio), max(ratio), sum(price), "
+                "count(n) FROM t WHERE %s GROUP BY 1 ORDER BY 1",
+                pairs[pair][side]);
+            run(f, query, false, answer[side], sizeof(answer[side]));
+        }
+        wrong += strcmp(answer[0], answer[1]) != 0;
+    }
+    return wrong;
+}
+
+static void test_conditions_together(void **state)
+{
+    (void)state;
+    struct made_store f;
+    setup(&f);
+    assert_int_equal(count_wrong_pairs(&f), 0);
+    fault_plant("sealed.common_short");
+    assert_true(count_wrong_pairs(&f) > 0);
+    fault_clear();
+    made_store_close(&f);
+}
+
 /* What the footers say is not read. */
 static void test_nothing_is_read(void **state)
 {
@@ -173,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_read),
         cmocka_unit_test(test_same_answers),
+        cmocka_unit_test(test_conditions_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
