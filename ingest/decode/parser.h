@@ -1,4 +1,4 @@
-/* The complete JSON parser, for the files beside it: messages.c and template.c. */
+/* The complete JSON parser, for the files beside it: documents.c, messages.c and template.c. */
 #ifndef FRESHET_INGEST_DECODE_PARSER_H
 #define FRESHET_INGEST_DECODE_PARSER_H
 
