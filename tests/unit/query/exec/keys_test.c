@@ -138,7 +138,7 @@ static void test_dictionaries_agree(void **state)
 static bool is_numbered_after(size_t query_count, uint32_t text_count)
 {
     enum { TEXTS = 5000 };
-    static char bytes[TEXTS][8];
+    static char bytes[TEXTS][12];
     static struct slice texts[TEXTS], backwards[TEXTS];
     static uint32_t codes[TEXTS], ids[TEXTS];
     struct dictionary_notes notes[2] = {{.newest = NULL}, {.newest = NULL}};
