@@ -1,9 +1,11 @@
-/* Fuzz target: bytes of a client after its login, and before it when the first byte is odd. The
+/* Fuzz target: bytes of a client after its login, and before it when the first byte is odd; its
+ * other bits say whether the statements wait for others, and are cancelled meanwhile. The
  * session answers or ends; what it answers is whole messages. On a stack of its own, as in a
  * worker. */
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/server/pgwire/memory_session.h"
 
+#include "server/pgwire/inside.h"
 #include "storage/base/logger.h"
 
 #include <pthread.h>
@@ -11,6 +13,27 @@
 #define STACK_SIZE ((size_t)512 << 20)
 
 static struct memory_server server;
+
+/* Each call's input waits for queries of others before, is cancelled then, or neither. */
+static void feed(struct memory_client *client, struct slice input, uint8_t choices)
+{
+    size_t left;
+    writer_slice(&client->left, input);
+    do {
+        struct slice in = writer_as_slice(&client->left);
+        size_t cut = in.size * (choices >> 4) / 16;
+        left = in.size;
+        if ((choices & 2) != 0 && left > 0 && client->session->query != NULL) {
+            (void)pg_session_wait(client->session, slice_of(in.data, cut),
+                                  slice_of(in.data + cut, in.size - cut));
+            if ((choices & 4) != 0)
+                session_cancel_statement(client->session);
+            choices ^= 4; /* the next one is not, or is */
+        }
+        memory_client_feed(client, SLICE(""));
+    } while (client->left.size > 0 && client->left.size < left);
+    assert(client->session->query == NULL || !session_is_waiting(client->session->query));
+}
 
 static void *run(void *context)
 {
@@ -23,7 +46,7 @@ static void *run(void *context)
         struct message message;
         size_t at = 0;
         if (input->size > 1)
-            memory_client_feed(&client, slice_of(input->data + 1, input->size - 1));
+            feed(&client, slice_of(input->data + 1, input->size - 1), (uint8_t)input->data[0]);
         while (at < client.out.size && client.out.size < (1u << 20)) {
             enum message_found found = message_next(
                 slice_of(client.out.data + at, client.out.size - at), 1u << 30, &message);
@@ -68,6 +91,7 @@ struct slice fuzz_seed(size_t index)
         size_t size;
     } seeds[] = {
         SEED("\0Q\0\0\0\x0dselect 1\0S\0\0\0\4"),
+        SEED("\x26Q\0\0\0\x0dselect 1\0S\0\0\0\4Q\0\0\0\x0dselect 2\0"),
         SEED("\0P\0\0\0\x1e\0select $1::int8, $2::text\0\0\0"
              "B\0\0\0\x1c\0\0\0\1\0\1\0\2\0\0\0\x08\0\0\0\0\0\0\0\7\xff\xff\xff\xff\0\1\0\1"
              "D\0\0\0\6P\0E\0\0\0\x09\0\0\0\0\2S\0\0\0\4"),
