@@ -18,6 +18,11 @@ def binary():
     return os.environ.get("FRESHET_BINARY", str(ROOT / "build" / "release" / "freshet"))
 
 
+def heed_interrupts():
+    """Who started the tests may ignore SIGINT (a job in the background does), and a shell cannot take that back."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def is_running(pid):
     """Whether there is such a process and it has not ended: one that nobody has waited for yet has."""
     try:

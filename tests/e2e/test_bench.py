@@ -77,15 +77,10 @@ def children(pid):
     return found
 
 
-def heed_interrupts():
-    """Who started the tests may ignore SIGINT (a job in the background does), and a shell cannot take that back."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def demo(folder, *arguments):
     return subprocess.Popen([freshet.ROOT / "bench" / "demo", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             text=True, env={**os.environ, "TMPDIR": str(folder)},
-                            preexec_fn=heed_interrupts)
+                            preexec_fn=freshet.heed_interrupts)
 
 
 @pytest.mark.timeout(600)

@@ -53,7 +53,8 @@ def test_an_interrupted_run_leaves_no_server(tmp_path, number):
     with open(tmp_path / "log", "wb") as log:
         run = subprocess.Popen([sys.executable, "-m", "pytest", "-c", TESTS / "pytest.ini", "-p", "conftest", "-p", "no:cacheprovider", "-n", "1",
                                 "--basetemp", tmp_path / "base", tmp_path / "test_waiting.py"], stdout=log, stderr=log,
-                               stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(TESTS)}, start_new_session=True)
+                               stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(TESTS)}, start_new_session=True,
+                               preexec_fn=freshet.heed_interrupts)
     wait_until(lambda: (tmp_path / "started").exists() or run.poll() is not None)
     assert run.poll() is None, (tmp_path / "log").read_text()
     *pids, directory = (tmp_path / "started").read_text().split()
