@@ -35,18 +35,39 @@ def bears(path, run):
     return False
 
 
+def opened(pid):
+    """A descriptor of a process; -1 where the kernel, or a sandbox around us, gives none."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1
+
+
+def begin_of(pid):
+    """When a process began, in ticks: a later one of the same number began later. None: it has ended."""
+    try:
+        state, *fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else fields[18]
+
+
 def tell(run, number, told):
     """Sends a signal to all of a run that were not told yet; how many there still are."""
     count = 0
     for path in pathlib.Path("/proc").glob("[0-9]*"):
         pid = int(path.name)
-        with contextlib.suppress(OSError):
-            descriptor = os.pidfd_open(pid)  # first: a later process of the same number is not this one
-            if bears(path, run):
-                count += 1
-                if pid not in told:
-                    told.add(pid)
-                    signal.pidfd_send_signal(descriptor, number)
+        descriptor = opened(pid)  # first: a later process of the same number is not this one
+        if bears(path, run):
+            count += 1
+            if pid not in told:
+                told.add(pid)
+                with contextlib.suppress(OSError):
+                    if descriptor >= 0:
+                        signal.pidfd_send_signal(descriptor, number)
+                    else:
+                        os.kill(pid, number)
+        if descriptor >= 0:
             os.close(descriptor)
     return count
 
@@ -64,11 +85,14 @@ def end(run):
 def start(pid):
     """Starts the keeper of a process; the value that what the process starts is to have in its environment."""
     run = f"{pid}-{os.urandom(8).hex()}"
-    watched = os.pidfd_open(pid)
-    keeper = subprocess.Popen([sys.executable, pathlib.Path(__file__).resolve(), "--until-stdin-has-ended", run], stdin=watched,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd="/")
+    watched = opened(pid)
+    until = ["--until-stdin-has-ended"] if watched >= 0 else ["--until-has-ended", str(pid), str(begin_of(pid))]
+    keeper = subprocess.Popen([sys.executable, pathlib.Path(__file__).resolve(), *until, run],
+                              stdin=watched if watched >= 0 else subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, start_new_session=True, cwd="/")
     keeper.returncode = 0  # it outlives us, which Popen would warn of
-    os.close(watched)
+    if watched >= 0:
+        os.close(watched)
     return f"{os.environ.get(VARIABLE, '')} {run}".strip()
 
 
@@ -80,6 +104,10 @@ def main():
     if sys.argv[1] == "--until-stdin-has-ended":
         select.select([0], [], [])  # a process descriptor is readable once its process has ended
         end(sys.argv[2])
+    elif sys.argv[1] == "--until-has-ended":
+        while begin_of(sys.argv[2]) == sys.argv[3]:
+            time.sleep(0.2)
+        end(sys.argv[4])
     else:
         print(start(int(sys.argv[1])))
 

@@ -65,12 +65,29 @@ def test_an_interrupted_run_leaves_no_server(tmp_path, number):
     shutil.rmtree(directory, ignore_errors=True)
 
 
+REFUSING = """
+import os
+
+
+def refuse(*arguments):
+    raise PermissionError(1, "Operation not permitted")
+
+
+os.pidfd_open = refuse
+"""
+
+
+@pytest.mark.parametrize("is_refused", [False, True], ids=["", "without descriptors of processes"])
 @pytest.mark.parametrize("depth", [0, 1])
-def test_a_script_is_kept_and_strangers_are_not_ended(tmp_path, depth):
-    """With a depth of 1 the script that is killed has started one that has a keeper of its own."""
+def test_a_script_is_kept_and_strangers_are_not_ended(tmp_path, depth, is_refused):
+    """With a depth of 1 the script that is killed has started one that has a keeper of its own. A sandbox may refuse pidfd_open."""
     (tmp_path / "script").write_text(SCRIPT)
+    environment = dict(os.environ)
+    if is_refused:
+        (tmp_path / "sitecustomize.py").write_text(REFUSING)
+        environment["PYTHONPATH"] = str(tmp_path)
     stranger = subprocess.Popen(["sleep", "1000"])
-    script = subprocess.Popen(["bash", tmp_path / "script", str(depth)], stdout=subprocess.PIPE, text=True)
+    script = subprocess.Popen(["bash", tmp_path / "script", str(depth)], stdout=subprocess.PIPE, text=True, env=environment)
     try:
         child = script.stdout.readline().strip()
         assert is_running(child)
