@@ -3,8 +3,8 @@
  * nothing but read get of the same bytes in the same run: one line after the other, as any loop
  * would, and the quickest way that was found. Where a loop writes something for each row it finds,
  * the third share is of a loop that reads the same bytes and writes as many into a buffer that
- * stays in the nearest cache: no loop that writes its rows can be quicker. CPU time, the best of
- * several rounds.
+ * stays in the nearest cache, one line after the other: what such writes alone would cost. It asks
+ * for nothing ahead, so a loop that does may be quicker. CPU time, the best of several rounds.
  *
  *   read     values unpacked to 32 bits
  *   sum      added up
