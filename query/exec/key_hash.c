@@ -105,23 +105,25 @@ size_t key_values_wanted(const struct key_table *table, size_t extra)
                       physical_size(table->physical), table->memory->budget);
 }
 
-/* Any batch may have values far apart, and needs a map then. Told only where that could not be had:
- * mostly none is made. */
+/* Any batch may have values far apart, and needs a map then, and values where there are none;
+ * the half of both that was there before is for a moment beside it. */
 static size_t leave_growth(const struct key_table *table, size_t count, size_t extra)
 {
-    const struct budget *budget = table->memory->budget;
-    size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
-    size_t left = used < budget->limit ? budget->limit - used : 0;
-    size_t size = key_places(0, count + extra, MAP_LOAD) * sizeof(*table->map.entries) +
-                  (table->is_offset ? (count + extra) * physical_size(table->physical) : 0);
-    return size > left / 4 * 3 ? size : 0;
+    size_t size = key_places(0, count + extra, MAP_LOAD) * sizeof(*table->map.entries);
+    if (table->is_offset)
+        size += size / 2 + (count + extra) * 2 * physical_size(table->physical);
+    return size;
 }
 
-static size_t column_growth(const struct tuple_table *tuples, size_t column, size_t extra)
+/* *seldom: what else it may be, but mostly is not. */
+static size_t column_growth(const struct tuple_table *tuples, size_t column, size_t extra,
+                            size_t *seldom)
 {
     const struct key_table *table = &tuples->columns[column];
-    if (table->is_offset)
-        return leave_growth(table, tuple_table_values(tuples, column), extra);
+    if (table->is_offset) {
+        *seldom += leave_growth(table, tuple_table_values(tuples, column), extra);
+        return 0;
+    }
     size_t needed = key_values_wanted(table, extra);
     size_t bytes =
         exec_memory_growth(table->values_capacity, needed, physical_size(table->physical));
@@ -129,10 +131,10 @@ static size_t column_growth(const struct tuple_table *tuples, size_t column, siz
         table->physical == PHYSICAL_FLOAT) {
         if (table->direct == NULL)
             return bytes + map_growth(&table->map, extra, table->memory->budget);
-        bytes += exec_memory_growth(table->direct_capacity,
-                                    table->direct_size + DIRECT_GROWTH * extra,
-                                    sizeof(*table->direct));
-        return bytes + leave_growth(table, table->count, extra);
+        *seldom += leave_growth(table, table->count, extra);
+        return bytes + exec_memory_growth(table->direct_capacity,
+                                          table->direct_size + DIRECT_GROWTH * extra,
+                                          sizeof(*table->direct));
     }
     bytes += exec_memory_growth(table->bytes_capacity, needed, sizeof(*table->bytes));
     if (!table->is_plain &&
@@ -143,17 +145,21 @@ static size_t column_growth(const struct tuple_table *tuples, size_t column, siz
     return bytes + (capacity == table->text_capacity ? 0 : capacity * sizeof(*table->text_entries));
 }
 
+/* What is seldom wanted is told only where it could not be had. */
 size_t tuple_table_growth(const struct tuple_table *table, size_t extra)
 {
-    size_t bytes = 0;
+    size_t bytes = 0, seldom = 0;
     for (size_t c = 0; c < table->column_count; c++)
-        bytes += column_growth(table, c, extra);
+        bytes += column_growth(table, c, extra, &seldom);
     for (size_t c = 1; c < table->column_count; c++)
         bytes += pair_table_growth(&table->pairs[c], extra);
     if (table->column_count > 1)
         bytes += exec_memory_growth(table->shortcut.capacity, SHORTCUT_CODES_MAX,
                                     sizeof(*table->shortcut.ids));
-    return bytes;
+    const struct budget *budget = table->memory->budget;
+    size_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
+    size_t left = used < budget->limit ? budget->limit - used : 0;
+    return seldom != 0 && bytes + seldom > left / 4 * 3 ? bytes + seldom : bytes;
 }
 
 /* --- sizes --- */

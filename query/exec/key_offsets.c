@@ -40,12 +40,24 @@ static inline void change_side(uint64_t *pair, size_t column, uint32_t number)
                         : (*pair & ~(uint64_t)UINT32_MAX) | number;
 }
 
-/* A bound of the other side's numbers is what it was for the last rows. */
-static bool fits(const struct pair_table *pairs, size_t column, uint64_t count)
+/* A bound of the other side's numbers, once so many rows are in. */
+static uint32_t bound_beside(const struct tuple_table *tuples, size_t column, size_t extra)
 {
+    uint64_t count = column == 0   ? tuples->columns[1].count
+                     : column == 1 ? tuples->columns[0].count
+                                   : tuples->pairs[column - 1].count;
+    return count + extra < UINT32_MAX ? (uint32_t)(count + extra) : UINT32_MAX;
+}
+
+/* Words that are too small for a batch's offsets would be made a table by hash, of whose size
+ * nobody was told before: tuple_table_growth() knows of one value a row, not of gaps. */
+static bool fits(struct tuple_table *tuples, size_t column, uint64_t count, size_t extra)
+{
+    const struct pair_table *pairs = pairs_of(tuples, column);
+    uint32_t beside = bound_beside(tuples, column, extra);
     return count <= OFFSETS_MAX &&
-           (column == 0 ? pair_table_fits(pairs, (uint32_t)count, pairs->right_count)
-                        : pair_table_fits(pairs, pairs->left_count, (uint32_t)count));
+           (column == 0 ? pair_table_fits(pairs, (uint32_t)count, beside, extra)
+                        : pair_table_fits(pairs, beside, (uint32_t)count, extra));
 }
 
 /* After pairs have other numbers of a column. */
@@ -65,7 +77,7 @@ static int64_t base_for(int64_t low, uint64_t span)
     return (int64_t)((uint64_t)low - (reserve < left ? reserve : left));
 }
 
-static void enter(struct tuple_table *tuples, size_t column)
+static void enter(struct tuple_table *tuples, size_t column, size_t extra)
 {
     struct key_table *table = &tuples->columns[column];
     struct pair_table *pairs = pairs_of(tuples, column);
@@ -80,7 +92,7 @@ static void enter(struct tuple_table *tuples, size_t column)
     uint64_t span = (uint64_t)high - (uint64_t)low;
     int64_t base = base_for(low, span);
     uint64_t count = (uint64_t)high - (uint64_t)base + 2;
-    if (span >= OFFSETS_MAX || !fits(pairs, column, count))
+    if (span >= OFFSETS_MAX || !fits(tuples, column, count, extra))
         return;
     for (uint32_t id = 0; id < pairs->count; id++) {
         uint32_t number = side_of(pairs->pairs[id], column);
@@ -153,7 +165,7 @@ enum err key_offsets_reserve(struct tuple_table *tuples, size_t column, const st
     int64_t low, high;
     if (!table->is_offset && table->physical == PHYSICAL_INT && table->count >= OFFSETS_FROM &&
         !table->is_offset_tried && pairs->form == PAIRS_PACKED)
-        enter(tuples, column);
+        enter(tuples, column, rows->count);
     if (!table->is_offset)
         return OK;
     key_range(rows, &low, &high);
@@ -167,10 +179,13 @@ enum err key_offsets_reserve(struct tuple_table *tuples, size_t column, const st
     uint64_t span = (uint64_t)high - (uint64_t)low;
     base = is_below && span < OFFSETS_MAX ? base_for(low, span) : low;
     uint64_t count = (uint64_t)high - (uint64_t)base + 2;
-    if (span >= OFFSETS_MAX || (is_below && !fits(pairs, column, count)))
+    bool is_wider = is_below || count > table->count;
+    if (span >= OFFSETS_MAX || (is_wider && !fits(tuples, column, count, rows->count)))
         return leave(tuples, column, error);
     if (is_below)
         move_base(tuples, column, base, (uint32_t)count);
+    else if (column != 0)
+        pair_table_cover(pairs_of(tuples, column), (uint32_t)count);
     table->count = (uint32_t)count;
     return OK;
 }

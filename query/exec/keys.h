@@ -74,7 +74,7 @@ struct key_table {
     uint32_t *direct;
     size_t direct_capacity, direct_size;
     int64_t direct_base;
-    bool is_far;                     /* they did, and do not any more */
+    bool is_far; /* they did, and do not any more */
     /* int, a side of many pairs: numbers are value - offset_base + 1, 0 is NULL's, and no values
      * are kept; `count` is a bound of them. key_offsets.c */
     bool is_offset, is_offset_tried;
@@ -148,10 +148,14 @@ struct pair_input {
 MUST_CHECK enum err pair_table_ids(struct pair_table *table, const struct pair_input *input,
                                    uint32_t *ids, struct error *error);
 
-/* Whether numbers below these bounds fit its places as they are, which are not an array. */
-bool pair_table_fits(const struct pair_table *table, uint32_t left_count, uint32_t right_count);
+/* Whether numbers below these bounds fit its places, not an array, with so many new pairs:
+ * then these take no more memory than pair_table_growth() says. */
+bool pair_table_fits(const struct pair_table *table, uint32_t left_count, uint32_t right_count,
+                     size_t extra);
 /* After numbers in table->pairs were changed to such: places are made anew where they lie. */
 void pair_table_place_again(struct pair_table *table, uint32_t right_count);
+/* Before right numbers below such a bound come: they fit, and take no memory. */
+void pair_table_cover(struct pair_table *table, uint32_t right_count);
 
 /* Bytes that so many new pairs may take at most. */
 size_t pair_table_growth(const struct pair_table *table, size_t extra);
@@ -192,9 +196,7 @@ static inline uint32_t tuple_table_values(const struct tuple_table *table, size_
 static inline size_t tuple_table_expected(const struct tuple_table *table)
 {
     size_t last = table->column_count;
-    return last == 0   ? 0
-           : last == 1 ? table->columns[0].expected
-                       : table->pairs[last - 1].expected;
+    return last == 0 ? 0 : last == 1 ? table->columns[0].expected : table->pairs[last - 1].expected;
 }
 /* key_hash.c: bytes that so many new combinations may take at most, texts aside. */
 size_t tuple_table_growth(const struct tuple_table *table, size_t extra);

@@ -210,11 +210,13 @@ static enum err packed_reserve(struct pair_table *table, const struct pair_input
     return is_same ? OK : repack(table, packing, error);
 }
 
-bool pair_table_fits(const struct pair_table *table, uint32_t left_count, uint32_t right_count)
+bool pair_table_fits(const struct pair_table *table, uint32_t left_count, uint32_t right_count,
+                     size_t extra)
 {
+    struct packing packing;
     assert(table->form != PAIRS_DENSE);
     return table->form == PAIRS_WIDE ||
-           bits_for(left_count) + right_bits_for(table, right_count) + table->slot_bits <= 64;
+           pack(table, left_count, right_count, table->count + extra, &packing);
 }
 
 void pair_table_place_again(struct pair_table *table, uint32_t right_count)
@@ -233,6 +235,12 @@ void pair_table_place_again(struct pair_table *table, uint32_t right_count)
         uint64_t left = table->pairs[id] >> 32, right = (uint32_t)table->pairs[id];
         slots_put(table->slots, table->slot_bits, left << table->right_bits | right, id);
     }
+}
+
+void pair_table_cover(struct pair_table *table, uint32_t right_count)
+{
+    if (table->form == PAIRS_PACKED && right_bits_for(table, right_count) != table->right_bits)
+        pair_table_place_again(table, right_count);
 }
 
 static size_t pairs_wanted(const struct pair_table *table, size_t extra)

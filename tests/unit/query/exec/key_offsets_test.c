@@ -296,12 +296,67 @@ static void test_faults(void **state)
     }
 }
 
+/* --- memory --- */
+
+/* As rows are put aside (spill_is_due) before memory is short: until then any batch finds what it
+ * needs, also one of values far from those before. */
+static bool is_growth_told(uint64_t seed, bool *was_offset)
+{
+    struct type types[3] = {type_of(TYPE_INT8), type_of(TYPE_INT8), type_of(TYPE_INT8)};
+    int64_t values[3][VECTOR_ROWS_MAX];
+    uint32_t ids[VECTOR_ROWS_MAX];
+    struct random_stream random;
+    struct tuple_table table;
+    struct exec_memory memory;
+    struct error error;
+    enum err err = OK;
+    random_stream_init(&random, seed);
+    struct budget budget = {.limit = (3 << 20) + random_below(&random, 24 << 20), .name = "query"};
+    size_t column_count = 2 + random_below(&random, 2);
+    uint64_t quiet = 6 + random_below(&random, 60), others = random_below(&random, 2) ? 20000 : 9;
+    int64_t far[3]; /* from what came before */
+    for (size_t c = 0; c < 3; c++) {
+        int64_t leap = INT64_C(1) << (16 + random_below(&random, 16));
+        far[c] = random_below(&random, 3) == 0 ? 0 : random_below(&random, 4) == 0 ? -leap : leap;
+    }
+    exec_memory_init(&memory, &budget);
+    tuple_table_init(&table, types, column_count, &memory);
+    for (uint64_t round = 0; err == OK && round < 400; round++) {
+        size_t used = atomic_load(&budget.used);
+        if (used + tuple_table_growth(&table, VECTOR_ROWS_MAX) > budget.limit / 4 * 3)
+            break;
+        struct column columns[3];
+        for (size_t c = 0; c < column_count; c++) {
+            for (size_t row = 0; row < VECTOR_ROWS_MAX; row++) {
+                bool is_far = round > quiet && random_below(&random, 50) == 0;
+                values[c][row] =
+                    (int64_t)random_below(&random, c == 2 ? others : 20000) + (is_far ? far[c] : 0);
+            }
+            columns[c] = (struct column){.type = types[c], .i = values[c]};
+        }
+        err = tuple_table_ids(&table, columns, NULL, VECTOR_ROWS_MAX, true, ids, &error);
+        *was_offset = *was_offset || table.columns[0].is_offset || table.columns[1].is_offset;
+    }
+    tuple_table_deinit(&table);
+    exec_memory_deinit(&memory);
+    return err == OK;
+}
+
+static void test_growth_is_told(void **state)
+{
+    (void)state;
+    bool was_offset = false;
+    for (uint64_t seed = 200; seed < 520; seed++)
+        if (!is_growth_told(seed, &was_offset))
+            fail_msg("seed %llu", (unsigned long long)seed);
+    assert_true(was_offset);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_against_a_map),
-        cmocka_unit_test(test_wide),
-        cmocka_unit_test(test_shortcut),
+        cmocka_unit_test(test_against_a_map), cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_shortcut),      cmocka_unit_test(test_growth_is_told),
         cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
