@@ -4,9 +4,10 @@
  *
  * What is lost of an entry is less than near / 2^60, where nothing is above `near`; a double keeps
  * all of its bits if it is above near / 256. A sum whose values are small beside `near` on average
- * is not taken, so that what is lost of the others stays below half of what one rounding of a
- * double loses: then it is no worse than a compensated sum, which takes 1.6 times as long. Integers
- * add up to the same in any order: the result depends on the rows alone. */
+ * is not taken: what is lost is at most 2^-50 of a sum, if all values are as small as may be, and
+ * 2^-53 or less, as one rounding of a double loses, where the average is above near / 128. A
+ * compensated sum takes 1.6 times as long. Integers add up to the same in any order: the result
+ * depends on the rows alone. */
 #include "storage/encoding/private.h"
 
 #include "storage/base/fault.h"
