@@ -1,9 +1,11 @@
 """freshet-bench and bench/demo as a user runs them; and what the generator sent against what the ledger says became of it."""
 
+import contextlib
 import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import xml.etree.ElementTree
 
@@ -84,9 +86,16 @@ def demo(folder, *arguments):
 
 
 @pytest.mark.timeout(600)
-def test_demo_moves_numbers_and_stops(tmp_path):
-    process = demo(tmp_path, "--seconds", "3", "--rate", "2000")
-    text, _ = process.communicate(timeout=500)
+@pytest.mark.parametrize("listens", [False, True], ids=["held", "answered"])
+def test_demo_moves_numbers_and_stops(tmp_path, listens):
+    """Also where another has the default port, whether it answers there or only holds it."""
+    with socket.socket() as other:
+        with contextlib.suppress(OSError):  # another test's demo has it
+            other.bind(("127.0.0.1", 8080))
+            if listens:
+                other.listen()
+        process = demo(tmp_path, "--seconds", "3", "--rate", "2000")
+        text, _ = process.communicate(timeout=500)
     assert process.returncode == 0, text
     assert "Freshet is up" in text and "acknowledgement" in text and "received" in text
 
