@@ -117,6 +117,16 @@ static enum err positions_row(struct call *call, const struct value *a, size_t c
     return OK;
 }
 
+/* Nothing is found of an empty array, and no NULL where there is none, wherever to start. */
+static bool may_find(struct array_reader array, const struct value *wanted)
+{
+    struct value element;
+    bool may = false;
+    while (!may && array_next(&array, &element))
+        may = !wanted->is_null || element.is_null;
+    return may;
+}
+
 /* array_position(array, element, from) */
 static enum err position_from_row(struct call *call, const struct value *a, size_t count,
                                   struct value *out)
@@ -127,12 +137,12 @@ static enum err position_from_row(struct call *call, const struct value *a, size
     out->is_null = true;
     if (a[0].is_null)
         return OK;
-    if (a[2].is_null)
-        return error_set(call->error, ERR_INPUT, "22004", "initial position must not be null");
     if (!array_begin(&array, a[0].type.id, a[0].text))
         return call_bad_array(call);
+    if (a[2].is_null && may_find(array, &a[1]))
+        return error_set(call->error, ERR_INPUT, "22004", "initial position must not be null");
     for (int64_t i = 1; out->is_null && array_next(&array, &element); i++) {
-        if (i < a[2].i || !is_same(&element, &a[1]))
+        if (a[2].is_null || i < a[2].i || !is_same(&element, &a[1]))
             continue;
         out->is_null = false;
         out->i = i;
