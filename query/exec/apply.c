@@ -8,6 +8,7 @@
  * until a batch is full, since what is remembered may be forgotten at the next row. LEFT gives the
  * left rows that met nothing, with NULLs to the right, when their batch is done. */
 #include "query/exec/probe.h"
+#include "query/exec/raise.h"
 #include "query/exec/subquery.h"
 
 #include <string.h>
@@ -57,8 +58,11 @@ static enum err next_left(struct exec_node *node, struct error *error)
     memset(apply->has_match, 0, apply->left.row_count);
     apply->row = 0;
     apply->rows = NULL;
-    err = exec_evaluate(apply->arguments, node->plan->join.slots.count, &apply->left, apply->values,
-                        error);
+    size_t row_count = apply->left.row_count;
+    err = raise_evaluate(apply->arguments, node->plan->join.slots.count, &apply->left,
+                         apply->values, error);
+    if (err == OK && apply->left.row_count != row_count)
+        raise_next(node->children[0], error);
     bool is_kept = true;
     if (err == OK && apply->probe != NULL)
         err = probe_begin(apply->probe, apply->values, apply->left.row_count, &is_kept, error);
@@ -141,6 +145,18 @@ static void make_batch(struct exec_node *node, const uint32_t *numbers, bool has
         .row_count = count, .column_count = left_count + right_count, .columns = columns};
 }
 
+/* A pair with this left row raises: those before it are all there is of their batch, and the next
+ * one raises. */
+static void end_before(struct exec_node *node, uint32_t row, const struct error *error)
+{
+    struct apply *apply = node->state;
+    apply->row = row;
+    apply->left.row_count = row;
+    if (apply->probe != NULL)
+        probe_end(apply->probe);
+    raise_next(node->children[0], error);
+}
+
 static enum err match(struct exec_node *node, size_t count, struct batch *out, struct error *error)
 {
     struct apply *apply = node->state;
@@ -152,10 +168,12 @@ static enum err match(struct exec_node *node, size_t count, struct batch *out, s
     }
     uint32_t *kept = arena_alloc_array(&node->scratch, count + 16, sizeof(*kept));
     size_t kept_count = 0;
-    enum err err = evaluator_filter(apply->condition, out, NULL, 0, kept, &kept_count, error);
+    enum err err = raise_filter(apply->condition, out, kept, &kept_count, error);
+    if (err == OK && out->row_count != count)
+        end_before(node, apply->numbers[out->row_count], error);
     for (size_t i = 0; err == OK && i < kept_count; i++)
         apply->has_match[apply->numbers[kept[i]]] = 1;
-    if (err == OK && kept_count != count) {
+    if (err == OK && kept_count != out->row_count) {
         for (size_t i = 0; i < out->column_count; i++)
             out->columns[i] = column_gather(&out->columns[i], kept, kept_count, &node->scratch);
         out->row_count = kept_count;

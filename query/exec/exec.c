@@ -11,6 +11,7 @@
  *
  * Subqueries that stand in expressions are run when an evaluator asks for their value (subquery.c),
  * over the same snapshot. */
+#include "query/exec/raise.h"
 #include "query/exec/spill.h"
 #include "query/exec/subquery.h"
 
@@ -174,7 +175,13 @@ enum err exec_keep(struct exec_node *node, struct evaluator *predicate, struct b
     uint32_t *selection =
         arena_alloc_array(&node->scratch, batch->row_count + 16, sizeof(*selection));
     size_t count = 0;
-    enum err err = evaluator_filter(predicate, batch, NULL, 0, selection, &count, error);
+    size_t row_count = batch->row_count;
+    enum err err = raise_filter(predicate, batch, selection, &count, error);
+    if (err == OK && batch->row_count != row_count) {
+        if (count == 0)
+            return error->code;
+        raise_next(node, error);
+    }
     if (err != OK || count == batch->row_count)
         return err;
     struct column *columns =
@@ -351,6 +358,10 @@ enum err exec_next(struct exec_node *node, struct batch *out, struct error *erro
 {
     struct exec *exec = node->exec;
     *out = (struct batch){.column_count = node->plan->column_count};
+    if (node->raised != NULL) {
+        *error = *node->raised;
+        return error->code;
+    }
     int64_t start_ns = exec->is_timed ? clock_monotonic_ns() : 0;
     enum err err = node->operator->next(node, out, error);
     struct plan_actual *actual = &exec->actual[node->plan->id];

@@ -18,6 +18,7 @@
  * past which both sides are put aside in parts that are joined one by one (join_spill.c); the flags
  * are looked at every 64 Ki candidates, so that a cross join can always be stopped. */
 #include "query/exec/join.h"
+#include "query/exec/raise.h"
 
 #include <string.h>
 
@@ -428,6 +429,24 @@ static void note_matches(struct join *join, const uint32_t *probe, const uint32_
         join->is_met[built[i]] = 1;
 }
 
+/* Row `pairs->row_count` of the candidates raises. The probing rows before it are all there is of
+ * their batch, and the next one raises; one that is settled needs no other candidate. */
+static void end_before(struct exec_node *node, const uint32_t *probe, const uint32_t *kept,
+                       size_t kept_count, const struct batch *pairs, const struct error *error)
+{
+    struct join *join = node->state;
+    uint32_t row = probe[pairs->row_count];
+    bool is_settled = join->is_first_enough && join->has_match[row] != 0;
+    for (size_t i = 0; join->is_first_enough && i < kept_count; i++)
+        is_settled = is_settled || probe[kept[i]] == row;
+    join->row = row;
+    join->candidate = KEY_NONE;
+    if (is_settled)
+        return;
+    join->in.row_count = row;
+    raise_next(node->children[join->probe], error);
+}
+
 /* Candidates through the condition; out->row_count may be 0. */
 static enum err match_candidates(struct exec_node *node, uint32_t *probe, uint32_t *built,
                                  size_t count, struct batch *out, struct error *error)
@@ -438,9 +457,13 @@ static enum err match_candidates(struct exec_node *node, uint32_t *probe, uint32
         make_pairs(node, probe, built, count, join->is_in_condition, &pairs);
         uint32_t *kept = arena_alloc_array(&node->scratch, count + 16, sizeof(*kept));
         size_t kept_count = 0;
-        enum err err = evaluator_filter(join->condition, &pairs, NULL, 0, kept, &kept_count, error);
+        enum err err = raise_filter(join->condition, &pairs, kept, &kept_count, error);
+        if (err == OK && pairs.row_count != count && join->is_split) /* the probing side is read */
+            err = error->code;
         if (err != OK)
             return err;
+        if (pairs.row_count != count)
+            end_before(node, probe, kept, kept_count, &pairs, error);
         for (size_t i = 0; i < kept_count; i++) {
             probe[i] = probe[kept[i]];
             built[i] = built[kept[i]];

@@ -23,6 +23,7 @@ struct exec_node {
     const struct exec_operator *operator;
     void *state;
     struct exec_node **children;
+    const struct error *raised; /* what the next call gives instead of rows; NULL: rows */
     struct arena scratch; /* reset by the operator at each next(): the batch given lies in it */
 };
 
@@ -80,7 +81,7 @@ MUST_CHECK enum err exec_each(struct exec_node *node, size_t child,
                                                struct error *error),
                               struct error *error);
 /* Keeps the rows of *batch that the predicate is true for, in scratch memory; all of them: as they
- * are. */
+ * are. If a row raises, those before it, and the node's next call does; at once if none is kept. */
 MUST_CHECK enum err exec_keep(struct exec_node *node, struct evaluator *predicate,
                               struct batch *batch, struct error *error);
 /* The first eight bytes of a value in a form that is in order as the values are. sort.c */

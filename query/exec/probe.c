@@ -280,3 +280,8 @@ enum err probe_take(struct probe *probe, struct arena *scratch, struct batch *ri
     }
     return err;
 }
+
+void probe_end(struct probe *probe)
+{
+    probe->row = probe->row_count;
+}

@@ -19,5 +19,6 @@ MUST_CHECK enum err probe_begin(struct probe *probe, const struct column *values
  * each. None: the batch is at its end. */
 MUST_CHECK enum err probe_take(struct probe *probe, struct arena *scratch, struct batch *right,
                                uint32_t *numbers, struct error *error);
+void probe_end(struct probe *probe); /* nothing more is taken for the batch */
 
 #endif

@@ -3,7 +3,7 @@
  * Filter hands a batch on untouched where every row passes; project borrows columns from its child
  * where an expression is just a column. Limit cuts by narrowing views and stops pulling once it has
  * enough. */
-#include "query/exec/operator.h"
+#include "query/exec/raise.h"
 
 #include <assert.h>
 
@@ -98,7 +98,13 @@ static enum err project_next(struct exec_node *node, struct batch *out, struct e
     arena_reset(&node->scratch);
     struct column *columns =
         arena_alloc_array(&node->scratch, node->plan->column_count, sizeof(*columns));
-    err = exec_evaluate(project->exprs, node->plan->column_count, &in, columns, error);
+    size_t row_count = in.row_count;
+    err = raise_evaluate(project->exprs, node->plan->column_count, &in, columns, error);
+    if (err == OK && in.row_count != row_count) {
+        if (in.row_count == 0)
+            return error->code;
+        raise_next(node, error);
+    }
     *out = (struct batch){
         .row_count = in.row_count, .column_count = node->plan->column_count, .columns = columns};
     return err;

@@ -1,6 +1,7 @@
 /* Operators over hand-built plans: a provider that makes rows stands at the leaves. */
 #include "query/exec/exec.h"
 #include "query/expr/build.h"
+#include "storage/base/fault.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -473,6 +474,40 @@ static void test_memory_cancel_and_time(void **state)
     assert_string_equal(f.error.text, "canceling statement due to statement timeout");
 }
 
+/* A batch whose row 700 raises, below LIMITs that are met before it, at it and behind it. */
+static void test_rows_before_an_error(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 3; round++) {
+        struct fixture f;
+        struct writer out;
+        setup(&f, 3000);
+        struct expr *quotient =
+            operator_expr(&f, SLICE("/"), int_expr(&f, 1),
+                          operator_expr(&f, SLICE("-"), column_expr(&f, 0), int_expr(&f, 700)));
+        struct plan *filter = make_over(&f, PLAN_FILTER, make_source(&f));
+        filter->filter.predicate = operator_expr(&f, SLICE("<="), quotient, int_expr(&f, 0));
+        struct plan *limit = make_over(&f, PLAN_LIMIT, filter);
+        limit->sort.limit = int_expr(&f, round == 0 ? 2 : 701);
+        limit->sort.offset = int_expr(&f, round == 0 ? 698 : 0);
+        start(&f);
+        if (round == 1) {
+            expect_error(&f, limit, ERR_INPUT, "22012");
+            continue;
+        }
+        writer_init(&out);
+        if (round == 2)
+            fault_plant("raise.forgotten");
+        assert_int_equal(run(&f, limit, &out), OK);
+        fault_clear();
+        if (round == 0)
+            assert_string_equal((const char *)out.data, "698|5|n5|2028-02-24 00:00:00+00;"
+                                                        "699|NULL|n6|2028-02-25 00:00:00+00;");
+        writer_deinit(&out);
+        teardown(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_hop),
         cmocka_unit_test(test_hop_of_runs),
         cmocka_unit_test(test_memory_cancel_and_time),
+        cmocka_unit_test(test_rows_before_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

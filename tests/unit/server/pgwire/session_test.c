@@ -91,7 +91,7 @@ static const struct {
     {"a cursor that failed",
      "Qbegin|Qdeclare c cursor for select 1 / (2 - x) from (values (1), (2)) v (x)|Qsavepoint a|"
      "Qfetch all c|Qrollback to a|Qfetch 1 c|Qrollback",
-     "CZCZCZTEZCZTEZCZ"},
+     "CZCZCZTDEZCZTEZCZ"},
     {"a portal in a failed transaction", "Qbegin|Nselect 1|O|S|Qselect nope|X|S|Qrollback",
      "CZ12ZEZEZCZ"},
     {"a binary COPY that fails before its first row",
