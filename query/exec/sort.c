@@ -5,7 +5,7 @@
  * the row number. sort_entries.c puts them in order; only equal prefixes look at the keys
  * themselves. Rows with equal keys stay in the order they came in.
  *
- * Top-N: once the kept rows reach max(4 N, 8,192) they are sorted, cut to N, and the Nth entry
+ * Top-N: once the kept rows reach max(4 N, 2,048) they are sorted, cut to N, and the Nth entry
  * becomes the bound; a later row whose entry is above the bound is dropped before it is copied.
  * Where the first key is the event time of a scan, or a column of it, the bound is the scan's too
  * (top.c).
@@ -23,7 +23,7 @@
 
 #include <string.h>
 
-#define TOP_ROWS_MIN 8192
+#define TOP_ROWS_MIN 2048
 #define ROWS_SHARE 16 /* of the query's memory: texts of rows that are kept at once */
 /* Over a scan in time order the bound is worth more: it ends the scan. So it is renewed after so
  * many batches, once twice the rows wanted are there. */
@@ -313,6 +313,7 @@ int sort_compare_rows(const struct sort_order *order, const struct column *a_col
     return 0;
 }
 
+/* Those wanted: the others are behind them, in any order. */
 static enum err sort_rows(struct exec_node *node, struct error *error)
 {
     struct sort *sort = node->state;
@@ -325,8 +326,8 @@ static enum err sort_rows(struct exec_node *node, struct error *error)
     struct column *columns = memory_alloc((sort->column_count + 1) * sizeof(*columns));
     for (size_t i = 0; i < sort->column_count; i++)
         columns[i] = rowset_column(&sort->rows, i, 0);
-    err = sort_entries(node->exec, &sort->order, columns, sort->entries, sort->entry_count, spare,
-                       error);
+    err = sort_entries(node->exec, &sort->order, columns, sort->entries, sort->entry_count,
+                       sort->top, spare, error);
     memory_free(columns);
     exec_memory_release(&sort->memory, spare, capacity * sizeof(*spare));
     return err;
@@ -373,12 +374,29 @@ static enum err cut_to_top(struct exec_node *node, struct error *error)
     return err;
 }
 
+/* keep_below_bound() of integers, none NULL. */
+static size_t keep_ints(const struct sort *sort, const struct sort_key *key, const int64_t *values,
+                        size_t count, uint32_t *selection)
+{
+    uint64_t flip = ((uint64_t)1 << 63) ^ (key->is_descending ? UINT64_MAX : 0);
+    uint64_t bound = sort->bound.prefix - fault_is("sort.bound");
+    size_t kept = 0;
+    for (size_t row = 0; row < count; row++) {
+        selection[kept] = (uint32_t)row;
+        kept += ((uint64_t)values[row] ^ flip) <= bound;
+    }
+    return kept;
+}
+
 /* The rows that may still be among the top: a later row equal to the bound loses against it only if
  * the first key decides alone, so equal entries are kept. */
 static size_t keep_below_bound(const struct sort *sort, const struct sort_key *key,
                                const struct column *column, size_t count, uint32_t *selection)
 {
     size_t kept = 0;
+    if (type_physical((enum type_id)column->type.id) == PHYSICAL_INT &&
+        column->form == COLUMN_FLAT && column->validity == NULL && sort->bound.null_rank == 1)
+        return keep_ints(sort, key, column->i, count, selection);
     for (size_t row = 0; row < count; row++) {
         struct sort_entry entry = sort_make_entry(key, column, row);
         selection[kept] = (uint32_t)row;

@@ -69,11 +69,13 @@ static inline bool sort_is_after(const struct sort_order *order, const struct so
                                  const struct column *b_columns);
 int sort_compare_rows(const struct sort_order *order, const struct column *a_columns, uint32_t a,
                       const struct column *b_columns, uint32_t b);
-/* Puts entries of rows of these columns in order; rows equal in all keys stay as they came. `spare`
- * has room for as many. query/exec/sort_entries.c */
+/* Puts entries of rows of these columns in order; rows equal in all keys stay as they came. Those
+ * behind the first `wanted` are in any order. `spare` has room for `count`.
+ * query/exec/sort_entries.c */
 MUST_CHECK enum err sort_entries(struct exec *exec, const struct sort_order *order,
                                  const struct column *columns, struct sort_entry *entries,
-                                 size_t count, struct sort_entry *spare, struct error *error);
+                                 size_t count, size_t wanted, struct sort_entry *spare,
+                                 struct error *error);
 /* Rows that come out, from `first` on and as the rowset has them, to the sort's output: all of them
  * where none of their columns comes late, else at least one. */
 MUST_CHECK enum err sort_arrange(struct exec_node *node, const struct batch *kept, size_t first,

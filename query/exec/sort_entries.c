@@ -11,6 +11,10 @@
  * intervals and arrays have no words; their runs are merge sorted by comparing values. Stable: rows
  * equal in all keys stay as they came.
  *
+ * Where the first `wanted` alone matter (a top-N), of many entries those go behind that by the
+ * highest byte in which they differ are not among them, and runs of equal words behind the wanted
+ * ones stay as they are.
+ *
  * The low byte of a text's later words tells where it ends, so "a" comes before "a\0". */
 #include "query/exec/sort.h"
 
@@ -19,6 +23,9 @@
 #include <string.h>
 
 #define FEW 32
+/* So many entries, and so many for one that is wanted, are worth a look at who is not wanted. */
+#define NARROW_MIN 128
+#define NARROW_SHARE 4
 #define RUN_ROWS 16
 #define DIGIT_BITS 8
 #define DIGITS (1 << DIGIT_BITS)
@@ -163,26 +170,75 @@ static enum err scatter(struct sorter *sorter, const struct sort_entry *from, si
     return err;
 }
 
+/* In which bits words differ, and in where NULL stands. */
+struct difference {
+    uint64_t prefix;
+    uint32_t rank;
+};
+
+static struct difference find_difference(const struct sort_entry *entries, size_t count)
+{
+    struct difference found = {0};
+    for (size_t index = 1; index < count; index++) {
+        found.prefix |= entries[index].prefix ^ entries[0].prefix;
+        found.rank |= entries[index].null_rank ^ entries[0].null_rank;
+    }
+    return found;
+}
+
+/* Puts those that may be among the first `wanted` before the others, by the highest byte in which
+ * they differ; how many these are. They keep their order. */
+static size_t narrow(struct sorter *sorter, struct sort_entry *entries, size_t count, size_t wanted)
+{
+    size_t counts[DIGITS] = {0}, front = 0, behind = 0, limit = 0;
+    struct difference different = find_difference(entries, count);
+    int high = different.prefix == 0 ? 0 : 63 - __builtin_clzll(different.prefix);
+    int shift = different.rank != 0 ? 64 : high < DIGIT_BITS ? 0 : high - DIGIT_BITS + 1;
+    size_t least = fault_is("sort.narrow") ? wanted - 1 : wanted;
+    for (size_t index = 0; index < count; index++)
+        counts[digit_of(&entries[index], shift)]++;
+    for (size_t met = counts[0]; met < least; met += counts[limit])
+        limit++;
+    for (size_t index = 0; index < count; index++) {
+        struct sort_entry entry = entries[index];
+        bool is_front = digit_of(&entry, shift) <= limit;
+        entries[front] = entry; /* at or before its place */
+        sorter->spare[behind] = entry;
+        front += is_front;
+        behind += !is_front;
+    }
+    memcpy(entries + front, sorter->spare, behind * sizeof(*entries));
+    return front;
+}
+
+/* Again, as long as it leaves much fewer. */
+static enum err narrow_down(struct sorter *sorter, struct sort_entry *entries, size_t *count,
+                            size_t wanted, struct error *error)
+{
+    enum err err = OK;
+    size_t before = SIZE_MAX;
+    while (err == OK && *count >= NARROW_MIN && *count / NARROW_SHARE >= wanted &&
+           *count < before - before / 4) {
+        before = *count;
+        err = check(sorter, before, error);
+        *count = narrow(sorter, entries, before, wanted);
+    }
+    return err;
+}
+
 /* From the lowest byte that differs to the highest, then by where NULL stands. */
 static enum err sort_words(struct sorter *sorter, struct sort_entry *entries, size_t count,
                            struct error *error)
 {
-    uint64_t different = 0;
-    uint32_t different_rank = 0;
-    if (is_in_order(entries, count))
-        return check(sorter, count, error);
     if (count <= FEW) {
         insert(entries, count);
         return check(sorter, count, error);
     }
-    for (size_t index = 1; index < count; index++) {
-        different |= entries[index].prefix ^ entries[0].prefix;
-        different_rank |= entries[index].null_rank ^ entries[0].null_rank;
-    }
+    struct difference different = find_difference(entries, count);
     struct sort_entry *from = entries, *to = sorter->spare;
-    for (int shift = different != 0 ? __builtin_ctzll(different) : 64; shift <= 64;) {
+    for (int shift = different.prefix != 0 ? __builtin_ctzll(different.prefix) : 64; shift <= 64;) {
         bool is_needed =
-            shift < 64 ? (different >> shift & (DIGITS - 1)) != 0 : different_rank != 0;
+            shift < 64 ? (different.prefix >> shift & (DIGITS - 1)) != 0 : different.rank != 0;
         if (is_needed) {
             enum err err = scatter(sorter, from, count, shift, to, error);
             if (err != OK)
@@ -263,11 +319,11 @@ static enum err sort_values(struct sorter *sorter, size_t key, struct sort_entry
 /* --- levels --- */
 
 static enum err sort_level(struct sorter *sorter, struct level level, struct sort_entry *entries,
-                           size_t count, struct error *error);
+                           size_t count, size_t wanted, struct error *error);
 
 /* Entries whose words are equal, by what comes next. */
 static enum err sort_equal(struct sorter *sorter, struct level level, struct sort_entry *entries,
-                           size_t count, struct error *error)
+                           size_t count, size_t wanted, struct error *error)
 {
     const struct sort_entry kept = entries[0];
     const struct column *column = &sorter->columns[sorter->order->places[level.key]];
@@ -283,7 +339,7 @@ static enum err sort_equal(struct sorter *sorter, struct level level, struct sor
             return sort_values(sorter, level.key, entries, count, error);
     }
     load_words(sorter, level, entries, count);
-    enum err err = sort_level(sorter, level, entries, count, error);
+    enum err err = sort_level(sorter, level, entries, count, wanted, error);
     for (size_t index = 0; index < count; index++) {
         entries[index].prefix = kept.prefix;
         entries[index].null_rank = kept.null_rank;
@@ -292,15 +348,20 @@ static enum err sort_equal(struct sorter *sorter, struct level level, struct sor
 }
 
 static enum err sort_level(struct sorter *sorter, struct level level, struct sort_entry *entries,
-                           size_t count, struct error *error)
+                           size_t count, size_t wanted, struct error *error)
 {
-    enum err err = sort_words(sorter, entries, count, error);
-    for (size_t first = 0; err == OK && first < count;) {
+    bool is_done = is_in_order(entries, count);
+    wanted = wanted < count ? wanted : count;
+    enum err err = is_done ? check(sorter, count, error)
+                           : narrow_down(sorter, entries, &count, wanted, error);
+    if (err == OK && !is_done)
+        err = sort_words(sorter, entries, count, error);
+    for (size_t first = 0; err == OK && first < wanted;) {
         size_t end = first + 1;
         while (end < count && !is_above(&entries[end], &entries[first]))
             end++;
         if (end - first > 1)
-            err = sort_equal(sorter, level, entries + first, end - first, error);
+            err = sort_equal(sorter, level, entries + first, end - first, wanted - first, error);
         first = end;
     }
     return err;
@@ -308,10 +369,10 @@ static enum err sort_level(struct sorter *sorter, struct level level, struct sor
 
 enum err sort_entries(struct exec *exec, const struct sort_order *order,
                       const struct column *columns, struct sort_entry *entries, size_t count,
-                      struct sort_entry *spare, struct error *error)
+                      size_t wanted, struct sort_entry *spare, struct error *error)
 {
     struct sorter sorter = {.exec = exec, .order = order, .columns = columns, .spare = spare};
-    if (order->key_count == 0 || count < 2)
+    if (order->key_count == 0 || count < 2 || wanted == 0)
         return OK;
-    return sort_level(&sorter, (struct level){0}, entries, count, error);
+    return sort_level(&sorter, (struct level){0}, entries, count, wanted, error);
 }

@@ -1,7 +1,10 @@
 /* Entries put in order, against a plain insertion sort by sort_compare_rows and against its promise
  * that equal rows stay as they came: keys of every kind with words and without, few and many rows,
- * NULLs at both ends, both directions, texts that begin alike, end in zeros or are empty. */
+ * NULLs at both ends, both directions, texts that begin alike, end in zeros or are empty; all of
+ * them wanted and the first ones alone. */
 #include "query/exec/sort.h"
+
+#include "storage/base/fault.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -110,54 +113,92 @@ static void draw_table(struct table *table, struct arena *arena)
         .keys = table->keys, .key_count = table->key_count, .places = table->places};
 }
 
-static void check_order(struct table *table, struct arena *arena)
+/* Rows in order, one inserted after the other. */
+static uint32_t *insert_rows(struct table *table, struct arena *arena)
 {
-    struct budget budget = {.limit = (size_t)1 << 24, .name = "test"};
-    struct exec exec = {.budget = &budget};
-    size_t count = table->row_count;
-    struct sort_entry *entries = arena_alloc_array(arena, count + 1, sizeof(*entries));
-    struct sort_entry *spare = arena_alloc_array(arena, count + 1, sizeof(*spare));
-    uint32_t *want = arena_alloc_array(arena, count + 1, sizeof(*want));
-    for (uint32_t row = 0; row < count; row++) {
+    uint32_t *want = arena_alloc_array(arena, table->row_count + 1, sizeof(*want));
+    for (uint32_t row = 0; row < table->row_count; row++) {
         size_t at = row;
-        entries[row] = sort_make_entry(&table->keys[0], &table->columns[0], row);
         for (; at > 0 && sort_compare_rows(&table->order, table->columns, want[at - 1],
                                            table->columns, row) > 0;
              at--)
             want[at] = want[at - 1];
         want[at] = row;
     }
+    return want;
+}
+
+/* Are the first ones those of `want`, and all rows there once? */
+static bool is_right(struct table *table, const uint32_t *want, size_t wanted, struct arena *arena)
+{
+    struct budget budget = {.limit = (size_t)1 << 24, .name = "test"};
+    struct exec exec = {.budget = &budget};
+    size_t count = table->row_count;
+    struct sort_entry *entries = arena_alloc_array(arena, count + 1, sizeof(*entries));
+    struct sort_entry *spare = arena_alloc_array(arena, count + 1, sizeof(*spare));
+    uint8_t *seen = arena_alloc_zero(arena, count + 1);
     struct error error;
-    assert_int_equal(
-        sort_entries(&exec, &table->order, table->columns, entries, count, spare, &error), OK);
-    for (size_t place = 0; place < count; place++) {
-        struct sort_entry first =
-            sort_make_entry(&table->keys[0], &table->columns[0], entries[place].row);
-        assert_int_equal(entries[place].row, want[place]);
-        assert_true(entries[place].prefix == first.prefix);
-        assert_int_equal(entries[place].null_rank, first.null_rank);
+    bool is = true;
+    for (uint32_t row = 0; row < count; row++)
+        entries[row] = sort_make_entry(&table->keys[0], &table->columns[0], row);
+    assert_int_equal(sort_entries(&exec, &table->order, table->columns, entries, count, wanted,
+                                  spare, &error),
+                     OK);
+    for (size_t place = 0; is && place < count; place++) {
+        uint32_t row = entries[place].row;
+        struct sort_entry first = sort_make_entry(&table->keys[0], &table->columns[0], row);
+        is = seen[row]++ == 0 && (place >= wanted || row == want[place]) &&
+             entries[place].prefix == first.prefix && entries[place].null_rank == first.null_rank;
     }
+    return is;
+}
+
+/* All rows, and the first ones alone. */
+static bool is_table_right(struct table *table, struct arena *arena)
+{
+    const size_t counts[] = {SIZE_MAX, 0, 1, 2, 10, draw(ROWS_MAX), table->row_count / 5};
+    const uint32_t *want = insert_rows(table, arena);
+    bool is = true;
+    for (size_t i = 0; is && i < array_count(counts); i++)
+        is = is_right(table, want, counts[i], arena);
+    return is;
+}
+
+static bool are_all_right(void)
+{
+    struct table table;
+    struct arena arena;
+    bool are = true;
+    arena_init(&arena);
+    for (int round = 0; are && round < ROUNDS; round++) {
+        arena_reset(&arena);
+        draw_table(&table, &arena);
+        are = is_table_right(&table, &arena);
+    }
+    arena_deinit(&arena);
+    return are;
 }
 
 static void test_random_rows(void **state)
 {
     (void)state;
-    struct table table;
-    struct arena arena;
     print_message("seed %d\n", SEED);
-    arena_init(&arena);
-    for (int round = 0; round < ROUNDS; round++) {
-        arena_reset(&arena);
-        draw_table(&table, &arena);
-        check_order(&table, &arena);
-    }
-    arena_deinit(&arena);
+    assert_true(are_all_right());
+}
+
+static void test_fault_is_found(void **state)
+{
+    (void)state;
+    fault_plant("sort.narrow");
+    assert_false(are_all_right());
+    fault_clear();
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_rows),
+        cmocka_unit_test(test_fault_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
