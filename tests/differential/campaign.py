@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from differential import calls, generator, ground, harness, metamorphic, pg, reduce
+from differential import calls, explained, generator, ground, harness, metamorphic, pg, reduce
 
 SLICE = 250  # seeds that a process takes at a time
 OCCURRENCES_MIN = 4
@@ -28,12 +28,14 @@ class Part:
     def __init__(self):
         self.used, self.refused, self.skipped = collections.Counter(), collections.Counter(), collections.Counter()
         self.found, self.errors, self.count = [], 0, 0
+        self.explained = []  # (why PostgreSQL differs from itself, *as found)
 
     def add(self, other):
         self.used += other.used
         self.refused += other.refused
         self.skipped += other.skipped
         self.found += other.found
+        self.explained += other.explained
         self.errors += other.errors
         self.count += other.count
 
@@ -54,17 +56,17 @@ def make(seed, method="query"):
 
 
 def check(seed, layouts=None, method="query"):
-    """(source, [(layout, sql, settings, why)], reason to skip or None, PostgreSQL's answer)"""
+    """(source, whether the order is total, [(layout, sql, settings, why)], reason to skip or None, PostgreSQL's answer)"""
     source, sql, is_ordered = make(seed, method)
     expected = here["theirs"].answer(sql, source.zone)
     if expected.state in ("57014", "53200", "54000"):  # the reference's own limits
-        return source, [], "limit of the reference", expected
+        return source, is_ordered, [], "limit of the reference", expected
     found = []
     for place, layout in enumerate(layouts or here["ours"]):
         settings = {**KNOBS[(seed + place * 3) % len(KNOBS)], **({"timezone": source.zone} if source.zone != "UTC" else {})}
         answer = here["ours"][layout].answer(sql, settings)
         if answer.state in ("42883", "0A000") and answer.state != expected.state:
-            return source, [], answer.text, expected  # refused by name: counted
+            return source, is_ordered, [], answer.text, expected  # refused by name: counted
         why = harness.difference(answer, expected, is_ordered, sql)
         if why and "freshet.optimizer" in settings and harness.is_runtime(answer.state):
             why = None  # columns that nobody uses are computed, and may raise
@@ -73,7 +75,20 @@ def check(seed, layouts=None, method="query"):
             why = None
         if why:
             found.append((layout, sql, settings, why))
-    return source, found, None, expected
+    return source, is_ordered, found, None, expected
+
+
+def sort_out(part, seed, found, is_ordered):
+    """A query counts once: as different if PostgreSQL does not explain it on every layout."""
+    reasons = []
+    for layout, sql, settings, why in found:
+        server = here["ours"][layout]
+        reasons.append(explained.explain(here["theirs"], server, sql, settings, server.answer(sql, settings), is_ordered))
+        if reasons[-1] is None:
+            part.found.append((seed, layout, sql, settings, why))
+            return
+    if found:
+        part.explained.append((reasons[0], seed, *found[0]))
 
 
 def run_slice(first, count, check_name="postgresql", method="query"):
@@ -82,13 +97,13 @@ def run_slice(first, count, check_name="postgresql", method="query"):
         if check_name == "metamorphic":
             metamorphic.check(here["ours"], seed, part)
             continue
-        source, found, reason, expected = check(seed, method=method)
+        source, is_ordered, found, reason, expected = check(seed, method=method)
         part.used += source.used
         part.count += 1
         part.errors += expected.state is not None
         if reason:
             part.refused[reason] += 1
-        part.found += [(seed, *one) for one in found[:1]]
+        sort_out(part, seed, found, is_ordered)
     return part
 
 
@@ -130,7 +145,7 @@ def describe(part, name):
     own = {name: count for name, count in part.used.items() if not name.startswith("call: ")}
     called = {name: count for name, count in part.used.items() if name.startswith("call: ")}
     lines = [f"{name}: {part.count} queries, with an error on PostgreSQL {part.errors}, refused by us {sum(part.refused.values())} "
-             f"({len(part.refused)} reasons), different {len(part.found)}",
+             f"({len(part.refused)} reasons), explained {len(part.explained)}, different {len(part.found)}",
              f"  constructs {len(own)}: " + ", ".join(f"{key} {count}" for key, count in sorted(own.items())),
              f"  functions, operators, aggregates and casts called {len(called)}, {sum(called.values())} times"]
     return "\n".join(lines)
@@ -145,6 +160,7 @@ class Ground:
         self.addresses = {}
         if needs_reference:
             theirs = harness.Reference(self.dsn)
+            explained.prepare(theirs)
             ground.fill(theirs, "postgresql")
             theirs.connection.close()
         for layout in layouts:
@@ -183,6 +199,8 @@ def main():
             first, begun = arguments.seed * 1_000_000, time.monotonic()
 
             def progress(total, part):
+                for reason, seed, layout, sql, settings, why in part.explained:
+                    print(f"explained ({reason}): seed {seed} {layout} {settings}: {why[:300]}\n    {sql}", flush=True)
                 for seed, layout, sql, settings, why in part.found:
                     print(f"seed {seed} {layout} {settings}: {why[:300]}\n    {sql}", flush=True)
                 if total.count // 10_000 != (total.count - part.count) // 10_000:

@@ -7,7 +7,7 @@ import time
 
 from differential import ground, harness, tables
 
-TOKEN = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|\d+(?:\.\d+)?|\w+(?:\.\w+)*|::|<=|>=|<>|!~\*|!~|~\*|\|\||->>|->|\#>>|@>|<@|\?[|&]|&&|.""", re.S | re.X)
+TOKEN = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|\w+(?:\.\w+)*|::|<=|>=|<>|!~\*|!~|~\*|\|\||->>|->|\#>>|@>|<@|\?[|&]|&&|.""", re.S | re.X)
 SECONDS = 40
 KEEP = {"SELECT"}
 

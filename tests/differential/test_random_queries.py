@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from differential import campaign, ground, harness, pg, reduce, tables
+from differential import campaign, explained, ground, harness, pg, reduce, tables
 
 QUERIES = 200_000 if os.environ.get("FRESHET_TESTS_LONG") else int(os.environ.get("FRESHET_RANDOM_QUERIES", "5000"))
 SEED = int(os.environ.get("FRESHET_SEED", "1"))
@@ -40,6 +40,7 @@ def test_random_queries_over_many_chunks(freshet_factory, tell):
     postgresql = pg.PostgreSQL()
     try:
         theirs = harness.Reference(postgresql.dsn)
+        explained.prepare(theirs)
         servers = {layout: freshet_factory(arguments=ground.PATIENT) for layout in ground.LAYOUTS}
         ours = {layout: harness.Freshet(server.http) for layout, server in servers.items()}
         rows = list(tables.big_rows(tables.BIG_ROWS, 11))
