@@ -500,10 +500,13 @@ static enum err read_child(struct exec_node *node, struct error *error)
 {
     struct group *group = node->state;
     size_t rest = 0;
-    bool is_done = false;
+    enum split_end end = SPLIT_NOT;
     enum err err = group->portions != NULL ? portions_read(node, &rest, error) : OK;
     if (err == OK)
-        err = split_read(node, rest, &is_done, error);
+        err = split_read(node, rest, NULL, &end, error);
+    bool is_done = end == SPLIT_DONE;
+    if (err == OK && end == SPLIT_NOT)
+        err = group_sample(node, &rest, &is_done, error);
     if (err == OK && !is_done)
         err = spans_read(node, rest, &is_done, error);
     return err != OK || is_done ? err : exec_each(node, 0, group_add_batch, error);

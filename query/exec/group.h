@@ -67,6 +67,8 @@ struct group {
     struct spans *spans;            /* NULL: one thread; span.c */
     struct split *split;            /* NULL: all groups are the tiers'; split.c */
     struct tally *tally;            /* NULL: no rows are taken by their codes */
+    uint32_t *guessed;              /* sizes, as no run has left them; NULL: none */
+    size_t sampled;                 /* morsels for that, which the first tier has the rows of */
 };
 
 /* Rows of a batch that are of one tier's groups. */
@@ -127,6 +129,28 @@ MUST_CHECK enum err group_update(struct exec_node *node, const struct group_targ
 void group_sizes_expect(struct exec_node *node, struct group_tier *tier, uint32_t share);
 /* What they have, for the next run. After the tier's last row. */
 void group_sizes_note(struct exec_node *node, const struct group_tier *tier);
+
+/* Does the plan know of any that are many? */
+bool group_sizes_are_known(const struct exec_node *node);
+/* What a tier has by now: as many numbers as the plan's sizes, of which DISTINCT's pairs are all
+ * and not the others. And what to expect of all rows, by two such counts and what it has now. */
+#define GROWTH_COUNTS 2
+struct group_growth {
+    uint32_t *counts[GROWTH_COUNTS];
+    uint64_t rows[GROWTH_COUNTS + 1], all_rows;
+};
+void group_sizes_count(const struct exec_node *node, const struct group_tier *tier,
+                       uint32_t *sizes);
+void group_sizes_guess(struct exec_node *node, const struct group_tier *tier,
+                       const struct group_growth *growth);
+
+/* --- group_sample.c --- */
+
+/* Where it is not known how large tables will be: groups rows of the scan's morsels from *first on
+ * as one thread does until it can be guessed; *first is moved behind the morsels read. *is_done:
+ * two threads have grouped all of them. */
+MUST_CHECK enum err group_sample(struct exec_node *node, size_t *first, bool *is_done,
+                                 struct error *error);
 
 /* --- partial_run.c --- */
 

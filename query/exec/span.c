@@ -408,6 +408,11 @@ enum err spans_read(struct exec_node *node, size_t first, bool *is_done, struct 
     *is_done = true;
     spans->first = memory_alloc_zero(sizeof(*spans->first));
     spans->first->end = spans->first->limit = spans->morsel_count;
+    spans->own_count = group->sampled;
+    if (spans->own_count != 0) {
+        spans->weight = weight_of(group, &group->tiers[0]);
+        spans->weight_before = spans->weight - spans->weight / spans->own_count;
+    }
     err = read_own(spans, error);
     while (err == OK && spans->first->next != NULL) {
         err = take_next(spans, error);

@@ -8,6 +8,8 @@
 
 #define HALVES 2
 
+struct partial_counted;
+
 struct half {
     struct exec_memory memory;
     struct group_tier *tier;
@@ -37,10 +39,19 @@ struct split {
 
 /* --- split.c --- */
 
-/* The rows of the scan's morsels from `first` on, grouped by two threads; then group->split is set,
- * and the groups are split_give()'s. *is_done false: there is to be one thread, the first tier is
- * as it was, and the scan is at `first`. */
-MUST_CHECK enum err split_read(struct exec_node *node, size_t first, bool *is_done,
+/* Few nodes between a group and its scan, and none whose rows stop within a batch? */
+bool split_is_chain(const struct plan *group);
+
+enum split_end {
+    SPLIT_NOT,  /* nothing was done: there is to be one thread */
+    SPLIT_DONE, /* group->split is set, the groups are split_give()'s */
+    SPLIT_ANEW, /* the same, but the first tier is empty and the scan is at `first` */
+};
+/* The rows of the scan's morsels from `first` on, grouped by two threads. What the first tier has
+ * is of a sample of them, to be forgotten then with what was counted since `sampled`; NULL: it is
+ * empty. */
+MUST_CHECK enum err split_read(struct exec_node *node, size_t first,
+                               const struct partial_counted *sampled, enum split_end *end,
                                struct error *error);
 /* The tier that has groups beside the first one's. */
 const struct group_tier *split_tier(const struct split *split);

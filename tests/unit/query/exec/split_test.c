@@ -96,11 +96,11 @@ static int setup(void **state)
 {
     (void)state;
     made_threads_open(&f,
-                      &(struct made_options){.memory_limit = 1024 << 20,
-                                             .core_count = CORES,
-                                             .has_temp = true,
-                                             .engine = {.query_memory_limit = 512 << 20,
-                                                        .partial_memory = 16 << 20}},
+                      &(struct made_options){
+                          .memory_limit = 1024 << 20,
+                          .core_count = CORES,
+                          .has_temp = true,
+                          .engine = {.query_memory_limit = 512 << 20, .partial_memory = 16 << 20}},
                       &(struct made_threads_rows){.columns = columns,
                                                   .column_count = array_count(columns),
                                                   .cell = cell,
@@ -205,6 +205,125 @@ static void test_little_memory(void **state)
     memory_free(got);
 }
 
+/* A plan that has never run: how many groups there are is guessed from the first rows. */
+static void run_first(const char *text, const char *threads, const char *memory, char *out)
+{
+    const struct made_setting settings[] = {{"freshet.partial_cache", "off"},
+                                            {"freshet.plan_cache", "off"},
+                                            {"freshet.query_memory", memory},
+                                            {"freshet.threads", threads},
+                                            {0}};
+    made_outcome(f.store.engine, text, settings, out, f.answer_size);
+}
+
+static uint32_t first_differences(const char *threads, size_t query_count)
+{
+    char *got = memory_alloc(f.answer_size);
+    uint32_t count = 0;
+    for (size_t i = 0; i < query_count; i++) {
+        run_first(queries[i], threads, f.memory, got);
+        count += strcmp(got, f.expected[i]) != 0;
+    }
+    memory_free(got);
+    assert_int_equal(f.store.memory.used, 0);
+    return count;
+}
+
+static void test_first_run(void **state)
+{
+    (void)state;
+    assert_int_equal(first_differences("1", array_count(queries)), 0);
+    assert_int_equal(first_differences("2", array_count(queries)), 0);
+}
+
+/* About as many keys as there are: of 216,000 times, of 20,000 integers at random. */
+static void test_first_run_has_room(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        unsigned long long least, most;
+    } cases[] = {
+        {"ts", BATCHES * BATCH / 2, BATCHES * BATCH * 2}, {"id", 8000, 60000}, {"kind", 0, 0}};
+    char *got = memory_alloc(f.answer_size), text[128];
+    for (size_t i = 0; i < array_count(cases); i++) {
+        unsigned long long expected = 0, moved;
+        snprintf(text, sizeof(text), "EXPLAIN ANALYZE SELECT %s, stddev(ratio) FROM t GROUP BY 1",
+                 cases[i].key);
+        run_first(text, "1", f.memory, got);
+        const char *at = strstr(got, "(keys expected=");
+        if (at != NULL)
+            assert_int_equal(sscanf(at, "(keys expected=%llu moved=%llu)", &expected, &moved), 2);
+        assert_in_range(expected, cases[i].least, cases[i].most);
+    }
+    memory_free(got);
+}
+
+/* Two threads of which the helper goes, or has no memory: what the sample had is counted once. */
+static bool is_counted_once(char *got)
+{
+    static const char text[] = "EXPLAIN ANALYZE SELECT id, sum(ratio), " MODE " FROM t GROUP BY 1";
+    char group[64], scan[64];
+    const char *helped = NULL;
+    snprintf(group, sizeof(group), " of %d ", BATCHES * BATCH);
+    snprintf(scan, sizeof(scan), "  (rows=%d ", BATCHES * BATCH);
+    for (int turn = 0; turn < 1000 && helped == NULL; turn++) {
+        run_first(text, "3", f.memory, got);
+        helped = strstr(got, " threads=");
+        if (strstr(got, group) == NULL || strstr(got, scan) == NULL)
+            return false;
+    }
+    assert_non_null(helped);
+    return true;
+}
+
+static void test_first_run_is_counted_once(void **state)
+{
+    (void)state;
+    static const char *const faults[] = {"split.helper_goes", "split.no_memory"};
+    char *got = memory_alloc(f.answer_size);
+    assert_true(is_counted_once(got));
+    for (size_t i = 0; i < array_count(faults); i++) {
+        made_threads_plant(&f, faults[i]);
+        assert_true(is_counted_once(got));
+        assert_int_equal(first_differences("3", 3), 0);
+    }
+    made_threads_plant(&f, "split.sample_counted");
+    assert_false(is_counted_once(got));
+    made_threads_plant(&f, NULL);
+    memory_free(got);
+}
+
+static void test_first_run_in_little_memory(void **state)
+{
+    (void)state;
+    static const char sorted[] = "SELECT id, sum(ratio), " MODE " FROM t GROUP BY 1 ORDER BY 1";
+    static const char *const memory[] = {"40 MB", "12 MB", "3 MB"};
+    char *want = memory_alloc(f.answer_size), *got = memory_alloc(f.answer_size);
+    run_first(sorted, "1", f.memory, want);
+    for (size_t i = 0; i < array_count(memory); i++) {
+        run_first(sorted, "1", memory[i], got);
+        assert_string_equal(got, want);
+        run_first(sorted, "3", memory[i], got);
+        assert_string_equal(got, want);
+    }
+    assert_int_equal(f.store.memory.used, 0);
+    memory_free(want);
+    memory_free(got);
+}
+
+static uint32_t first_differences_of_two(void)
+{
+    return first_differences("1", 2);
+}
+
+static void test_faults_of_first_runs_are_found(void **state)
+{
+    (void)state;
+    static const char *const faults[] = {"group.sample_twice"};
+    made_threads_find(&f, faults, array_count(faults), first_differences_of_two);
+}
+
 static uint32_t differences_of_two(void)
 {
     return differences("3", 2);
@@ -233,10 +352,18 @@ static void test_time_runs_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bytes),       cmocka_unit_test(test_has_helpers),
-        cmocka_unit_test(test_helpers_in_vain),  cmocka_unit_test(test_little_memory),
-        cmocka_unit_test(test_faults_are_found), cmocka_unit_test(test_under_load),
+        cmocka_unit_test(test_same_bytes),
+        cmocka_unit_test(test_has_helpers),
+        cmocka_unit_test(test_helpers_in_vain),
+        cmocka_unit_test(test_little_memory),
+        cmocka_unit_test(test_faults_are_found),
+        cmocka_unit_test(test_under_load),
         cmocka_unit_test(test_time_runs_out),
+        cmocka_unit_test(test_first_run),
+        cmocka_unit_test(test_first_run_has_room),
+        cmocka_unit_test(test_first_run_is_counted_once),
+        cmocka_unit_test(test_first_run_in_little_memory),
+        cmocka_unit_test(test_faults_of_first_runs_are_found),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
