@@ -116,6 +116,14 @@ static uint64_t measure(struct encode_job *job)
            (uint64_t)vectors * HEAD_SIZE + align8(stored);
 }
 
+/* Where each text begins: those of rows that were late lie far from those before them, and a copy
+ * of many texts at once waits for each of them. */
+static void ask_for(const struct slice *texts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        __builtin_prefetch(texts[i].data);
+}
+
 /* One vector's texts behind each other, as numbers in the alphabet, squeezed: by way of a buffer
  * that stays in the first cache. False: some byte is not of the alphabet. */
 static bool write_vector(const struct encode_job *job, uint32_t vector, struct writer *out)
@@ -126,6 +134,7 @@ static bool write_vector(const struct encode_job *job, uint32_t vector, struct w
     struct text_walk walk = {.text = job->text + (size_t)vector * BLOCK_VECTOR_ROWS};
     uint64_t left = job->vector_size[vector], paused = 0;
     uint8_t *stored = writer_reserve(out, eights_of(left) * code->width + ALPHABET_ROOM);
+    ask_for(walk.text, vector_rows_of(job->row_count, vector));
     while (stored != NULL && left > 0) {
         size_t size = left < BUFFER_SIZE ? left : BUFFER_SIZE;
         text_walk_take(&walk, size, buffer);

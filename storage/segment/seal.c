@@ -170,23 +170,35 @@ static void write_block(struct sealer *sealer, const struct block_values *values
 
 /* --- one block's rows in order --- */
 
+struct wide {
+    uint8_t bytes[16];
+};
+
 struct permuted {
     uint8_t validity[BLOCK_ROWS_MAX];
     int64_t *integers; /* `i`, or where an index wants them */
     union {
         int64_t i[BLOCK_ROWS_MAX];
         double f[BLOCK_ROWS_MAX];
-        uint8_t wide[BLOCK_ROWS_MAX][16];
+        struct wide wide[BLOCK_ROWS_MAX];
         struct slice text[BLOCK_ROWS_MAX];
     };
 };
 
+/* Rows that are late lie anywhere before, and a processor sees too few of them ahead by itself. */
+#define AHEAD 256
+
 /* The loop stands once for each class, with and without an order. */
 #define PERMUTE(TO, FROM)                                                                          \
     do {                                                                                           \
-        for (uint32_t i = 0; order != NULL && i < count; i++)                                      \
+        uint32_t i = 0;                                                                            \
+        for (; order != NULL && i + AHEAD < count; i++) {                                          \
+            __builtin_prefetch(&(FROM)[order[begin + i + AHEAD]]);                                 \
             (TO)[i] = (FROM)[order[begin + i]];                                                    \
-        for (uint32_t i = 0; order == NULL && i < count; i++)                                      \
+        }                                                                                          \
+        for (; order != NULL && i < count; i++)                                                    \
+            (TO)[i] = (FROM)[order[begin + i]];                                                    \
+        for (; i < count; i++)                                                                     \
             (TO)[i] = (FROM)[begin + i];                                                           \
     } while (0)
 
@@ -194,15 +206,21 @@ static void permute_codes(const struct collected *from, const uint32_t *order, u
                           uint32_t count, int64_t *to)
 {
     const uint32_t *codes = from->codes, *ranks = from->ranks;
-    for (uint32_t i = 0; order != NULL && i < count; i++)
+    uint32_t i = 0;
+    for (; order != NULL && i + AHEAD < count; i++) {
+        __builtin_prefetch(&codes[order[begin + i + AHEAD]]);
         to[i] = ranks[codes[order[begin + i]]];
-    for (uint32_t i = 0; order == NULL && i < count; i++)
+    }
+    for (; order != NULL && i < count; i++)
+        to[i] = ranks[codes[order[begin + i]]];
+    for (; i < count; i++)
         to[i] = ranks[codes[begin + i]];
 }
 
 static void permute_values(const struct collected *from, const uint32_t *order, uint32_t begin,
                            uint32_t count, struct permuted *to)
 {
+    const struct wide *wide = (const struct wide *)from->wide;
     if (from->entry_count != 0)
         permute_codes(from, order, begin, count, to->integers);
     else if (from->class == BLOCK_INTEGER)
@@ -211,10 +229,8 @@ static void permute_values(const struct collected *from, const uint32_t *order, 
         PERMUTE(to->f, from->f);
     else if (from->class == BLOCK_TEXT)
         PERMUTE(to->text, from->text);
-    for (uint32_t i = 0; from->class == BLOCK_WIDE && i < count; i++) {
-        size_t row = order != NULL ? order[begin + i] : begin + i;
-        memcpy(to->wide[i], from->wide + row * 16, 16);
-    }
+    else
+        PERMUTE(to->wide, wide);
 }
 
 static bool permute_validity(const struct collected *from, const uint32_t *order, uint32_t begin,
