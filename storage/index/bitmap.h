@@ -17,8 +17,11 @@
 
 struct bitmap_input {
     uint32_t row_count;           /* of the segment, at most 2^27 */
-    const int64_t *keys;          /* per row */
+    const int64_t *keys;          /* per row; NULL: */
+    const uint32_t *codes;        /* the same as numbers below code_count */
     uint32_t code_count;          /* keys are codes below it; 0: any numbers */
+    const uint32_t *code_rows;    /* how many rows each code has that are valid; NULL: counted */
+    uint32_t *memory;             /* room for row_count + 1 numbers to work with; NULL: malloc's */
     const uint8_t *validity;      /* a byte a row; NULL: all valid */
     void (*pause)(void *context); /* as in encode_options */
     void *context;

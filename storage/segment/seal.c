@@ -185,52 +185,63 @@ struct permuted {
     };
 };
 
-/* Rows that are late lie anywhere before, and a processor sees too few of them ahead by itself. */
+/* Rows that are late lie anywhere before the others, and what a processor looks ahead by itself is
+ * less than the far memory takes. Behind the order of all rows stand so many zeros. */
 #define AHEAD 256
 
-/* The loop stands once for each class, with and without an order. */
-#define PERMUTE(TO, FROM)                                                                          \
-    do {                                                                                           \
-        uint32_t i = 0;                                                                            \
-        for (; order != NULL && i + AHEAD < count; i++) {                                          \
-            __builtin_prefetch(&(FROM)[order[begin + i + AHEAD]]);                                 \
-            (TO)[i] = (FROM)[order[begin + i]];                                                    \
-        }                                                                                          \
-        for (; order != NULL && i < count; i++)                                                    \
-            (TO)[i] = (FROM)[order[begin + i]];                                                    \
-        for (; i < count; i++)                                                                     \
-            (TO)[i] = (FROM)[begin + i];                                                           \
-    } while (0)
+/* What an index wants of all rows, in the order of the file. */
+struct keys {
+    union {
+        int64_t *keys;   /* of integers; NULL: no index; of texts: */
+        uint32_t *codes; /* that they have in the dictionary */
+    };
+    uint32_t *code_rows; /* NULL: integers; else how often there is each code, NULLs as any one */
+    uint8_t *validity;
+};
 
-static void permute_codes(const struct collected *from, const uint32_t *order, uint32_t begin,
-                          uint32_t count, int64_t *to)
+/* The compiler makes a loop for each class, with an order and without, with keys and without. */
+#define FORCE_INLINE __attribute__((always_inline)) static inline
+#define PERMUTE(TO, FROM)                                                                          \
+    for (uint32_t i = 0; i < count; i++) {                                                         \
+        if (order != NULL)                                                                         \
+            __builtin_prefetch(&(FROM)[order[i + AHEAD]]);                                         \
+        (TO)[i] = (FROM)[order != NULL ? order[i] : begin + i];                                    \
+    }
+
+FORCE_INLINE void permute_codes(const struct collected *from, const uint32_t *order, uint32_t begin,
+                                uint32_t count, int64_t *to, uint32_t *keys, uint32_t *code_rows)
 {
     const uint32_t *codes = from->codes, *ranks = from->ranks;
-    uint32_t i = 0;
-    for (; order != NULL && i + AHEAD < count; i++) {
-        __builtin_prefetch(&codes[order[begin + i + AHEAD]]);
-        to[i] = ranks[codes[order[begin + i]]];
+    for (uint32_t i = 0; i < count; i++) {
+        if (order != NULL)
+            __builtin_prefetch(&codes[order[i + AHEAD]]);
+        uint32_t code = ranks[codes[order != NULL ? order[i] : begin + i]];
+        to[i] = code;
+        if (keys != NULL) {
+            keys[i] = code;
+            code_rows[code]++;
+        }
     }
-    for (; order != NULL && i < count; i++)
-        to[i] = ranks[codes[order[begin + i]]];
-    for (; i < count; i++)
-        to[i] = ranks[codes[begin + i]];
 }
 
-static void permute_values(const struct collected *from, const uint32_t *order, uint32_t begin,
-                           uint32_t count, struct permuted *to)
+/* `order`: of the block's rows; NULL: from `begin` on as they stand. */
+FORCE_INLINE void permute_values(const struct collected *from, const uint32_t *order,
+                                 uint32_t begin, uint32_t count, const struct keys *keys,
+                                 struct permuted *to)
 {
     const struct wide *wide = (const struct wide *)from->wide;
-    if (from->entry_count != 0)
-        permute_codes(from, order, begin, count, to->integers);
+    if (from->entry_count != 0 && keys->code_rows != NULL)
+        permute_codes(from, order, begin, count, to->i, keys->codes, keys->code_rows);
+    else if (from->entry_count != 0)
+        permute_codes(from, order, begin, count, to->i, NULL, NULL);
     else if (from->class == BLOCK_INTEGER)
-        PERMUTE(to->integers, from->i);
+        PERMUTE(to->integers, from->i)
     else if (from->class == BLOCK_FLOAT)
-        PERMUTE(to->f, from->f);
+        PERMUTE(to->f, from->f)
     else if (from->class == BLOCK_TEXT)
-        PERMUTE(to->text, from->text);
+        PERMUTE(to->text, from->text)
     else
-        PERMUTE(to->wide, wide);
+        PERMUTE(to->wide, wide)
 }
 
 static bool permute_validity(const struct collected *from, const uint32_t *order, uint32_t begin,
@@ -258,12 +269,6 @@ static bool wants_index(const struct column_definition *definition,
     return definition->index == INDEX_ON || (is_text && collected->entry_count != 0);
 }
 
-/* Keys of all rows, in the order of the file. */
-struct keys {
-    int64_t *keys;
-    uint8_t *validity;
-};
-
 static void make_index(struct sealer *sealer, const struct column_definition *definition,
                        const struct collected *collected, const struct keys *keys,
                        struct sealed_column *column)
@@ -271,8 +276,11 @@ static void make_index(struct sealer *sealer, const struct column_definition *de
     struct pending_index *index = &sealer->indexes[sealer->index_count];
     const struct bitmap_input input = {
         .row_count = collected->row_count,
-        .keys = keys->keys,
+        .keys = keys->code_rows == NULL ? keys->keys : NULL,
+        .codes = keys->code_rows != NULL ? keys->codes : NULL,
         .code_count = collected->entry_count,
+        .code_rows = collected->null_count == 0 ? keys->code_rows : NULL,
+        .memory = room_take(sealer->room, (collected->row_count + 1) * sizeof(uint32_t)),
         .validity = collected->null_count != 0 ? keys->validity : NULL,
         .pause = pause_encoding,
         .context = sealer,
@@ -361,11 +369,14 @@ static const void *values_in_place(const struct collected *from, const uint32_t 
  * the values, which are so already. */
 static enum err permute(struct sealer *sealer, const struct collected *collected,
                         struct gather *gather, const struct gather_range *range, bool is_in_place,
-                        struct permuted *out, bool *has_null, struct error *error)
+                        const struct keys *keys, struct permuted *out, bool *has_null,
+                        struct error *error)
 {
     if (gather == NULL) {
-        if (!is_in_place)
-            permute_values(collected, range->order, range->begin, range->count, out);
+        if (!is_in_place && range->order != NULL)
+            permute_values(collected, range->order + range->begin, 0, range->count, keys, out);
+        else if (!is_in_place)
+            permute_values(collected, NULL, range->begin, range->count, keys, out);
         *has_null =
             permute_validity(collected, range->order, range->begin, range->count, out->validity);
         return OK;
@@ -387,12 +398,18 @@ static enum err write_blocks(struct sealer *sealer, const struct collected *coll
                                            .begin = begin,
                                            .count = left < BLOCK_ROWS_MAX ? left : BLOCK_ROWS_MAX};
         bool has_null;
-        permuted->integers = keys->keys != NULL ? keys->keys + begin : permuted->i;
+        struct keys of_block = *keys;
+        if (keys->code_rows != NULL)
+            of_block.codes += begin;
+        bool is_keys = keys->keys != NULL && keys->code_rows == NULL;
+        permuted->integers = is_keys ? keys->keys + begin : permuted->i;
         const void *in_place = values_in_place(collected, sealer->order, keys, begin);
-        enum err err = permute(sealer, collected, gather, &range, in_place != NULL, permuted,
-                               &has_null, error);
+        enum err err = permute(sealer, collected, gather, &range, in_place != NULL, &of_block,
+                               permuted, &has_null, error);
         if (err != OK)
             return err;
+        if (keys->code_rows != NULL && fault_is("seal.row_uncounted"))
+            keys->code_rows[permuted->i[0]]--;
         struct block_values values = {
             .class = collected->class,
             .row_count = range.count,
@@ -435,6 +452,19 @@ static enum err collect(struct sealer *sealer, uint32_t schema_index, struct col
     return collect_column(&options, out, error);
 }
 
+/* For a column that gets an index. */
+static struct keys keys_of(struct sealer *sealer, const struct collected *collected,
+                           const struct buffers *buffers)
+{
+    struct keys keys = buffers->keys;
+    if (collected->entry_count == 0)
+        return keys;
+    size_t size = collected->entry_count * sizeof(*keys.code_rows);
+    keys.code_rows = room_take(sealer->room, size);
+    memset(keys.code_rows, 0, size);
+    return keys;
+}
+
 static enum err write_column(struct sealer *sealer, uint32_t schema_index, struct buffers *buffers,
                              struct sealed_column *column, struct error *error)
 {
@@ -457,7 +487,7 @@ static enum err write_column(struct sealer *sealer, uint32_t schema_index, struc
         end_learning(sealer);
     }
     bool is_indexed = wants_index(definition, &collected);
-    const struct keys keys = is_indexed ? buffers->keys : (struct keys){0};
+    const struct keys keys = is_indexed ? keys_of(sealer, &collected, buffers) : (struct keys){0};
     struct gather *gather = collected.is_left
                                 ? gather_open(sealer->options->view, schema_index, &sealer->pauser)
                                 : NULL;
@@ -499,7 +529,7 @@ static enum err find_order(struct sealer *sealer, struct error *error)
     sealer->can_gather = gather_is_possible(view, NULL, row_count);
     if (schema->time_column < 0)
         return OK;
-    uint32_t *order = room_take(sealer->room, row_count * sizeof(*order));
+    uint32_t *order = room_take(sealer->room, ((size_t)row_count + AHEAD) * sizeof(*order));
     struct collected times;
     bool is_all_sealed = sealer->can_gather;
     sealer->can_gather = false;
@@ -513,6 +543,7 @@ static enum err find_order(struct sealer *sealer, struct error *error)
         (void)pauser_go_on(&sealer->pauser);
     else if (time_order(times.i, times.validity, row_count, &sealer->pauser, sealer->room, order))
         sealer->order = order;
+    memset(order + row_count, 0, AHEAD * sizeof(*order));
     collected_deinit(&times);
     if (sealer->order == NULL)
         room_give_back(sealer->room, mark);

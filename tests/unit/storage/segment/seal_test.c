@@ -158,6 +158,26 @@ static void test_texts_of_two_dictionaries(void **state)
     place_remove(&place);
 }
 
+/* Rows of each text are counted on their way into blocks; NULLs have the code of some text. */
+static void test_indexes_have_all_rows(void **state)
+{
+    (void)state;
+    struct place place;
+    struct sealed_info info;
+    struct error error = {0};
+    uint64_t row_count;
+    place_make(&place, 2, 7000);
+    for (uint32_t column = 0; column < M_COLUMNS; column++)
+        place.base.model.schema->columns[column].index = INDEX_ON;
+    fault_plant("seal.row_uncounted");
+    model_must(seal(&place, 100, NULL, NULL, &info, &error), &error);
+    fault_clear();
+    assert_int_equal(sealed_check(place.base.io, "", 100, &info, &row_count, &error), ERR_CORRUPT);
+    model_must(seal(&place, 101, NULL, NULL, &info, &error), &error);
+    model_must(sealed_check(place.base.io, "", 101, &info, &row_count, &error), &error);
+    place_remove(&place);
+}
+
 static void test_indexes_follow_the_policy(void **state)
 {
     (void)state;
@@ -291,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_come_back_in_order),
         cmocka_unit_test(test_texts_of_two_dictionaries),
+        cmocka_unit_test(test_indexes_have_all_rows),
         cmocka_unit_test(test_indexes_follow_the_policy),
         cmocka_unit_test(test_giving_up_leaves_nothing),
         cmocka_unit_test(test_a_failing_disk_is_told),
